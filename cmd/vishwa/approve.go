@@ -1,0 +1,287 @@
+// vishwa approve and vishwa retry: what a person says to the controller.
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *app) approveVerb() *cobra.Command {
+	var key, out, recorded string
+	var valid time.Duration
+	cmd := &cobra.Command{
+		Use:   "approve PLAN",
+		Short: "Approve a plan's deployments with your own SSH key",
+		Long: `Approve a plan's deployments with your own SSH key. The signature covers the digests
+of the plan, of every model that it deploys and of the rules in force: any change of
+them voids it. Your public key must be a principal's in trust.yaml; an author of the
+change cannot approve it.
+
+The approval is recorded on the ledger, which takes the controller's keys. Where you
+do not have them, --out FILE writes it to a file, and whoever has them records it
+with --record FILE.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (recorded == "") == (len(args) == 0) {
+				return usage(cmd, fmt.Errorf("give either a PLAN to approve or --record FILE"))
+			}
+			if recorded != "" {
+				return a.recordApproval(cmd, recorded)
+			}
+			p, err := readPlan(args[0])
+			if err != nil {
+				return err
+			}
+			return a.approve(cmd, p, approving{key: key, out: out, valid: valid})
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "sign with the private key in `FILE`; without it, with the agent's or ~/.ssh/id_ed25519")
+	cmd.Flags().StringVar(&out, "out", "", "write the approval to `FILE` and record nothing")
+	cmd.Flags().StringVar(&recorded, "record", "", "record the approval that --out wrote to `FILE`")
+	cmd.Flags().DurationVar(&valid, "valid", 7*24*time.Hour, "how long the approval holds")
+	return cmd
+}
+
+type approving struct {
+	key, out string
+	valid    time.Duration
+}
+
+func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
+	if p.Revision == "" {
+		return fault.Hint(fault.New(fault.Invalid, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
+	}
+	models, err := loop.Want(p)
+	if err != nil {
+		return err
+	}
+	mode := acting
+	if how.out != "" {
+		mode = reading
+	}
+	s, err := a.open(cmd.Context(), mode)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	_, in, err := s.Head(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if in.Trust == nil {
+		return fault.Hint(fault.New(fault.Missing, "the repository has no trust.yaml: nobody's approval can count"), "add one that names the principals and their keys")
+	}
+	signer, closeAgent, err := a.signer(how.key, in.Trust)
+	if err != nil {
+		return err
+	}
+	defer closeAgent()
+	who, ok := in.Trust.PrincipalOf(signer.PublicKey())
+	if !ok {
+		return fault.Hint(fault.New(fault.Denied, "the key %s is no principal's in trust.yaml", ssh.FingerprintSHA256(signer.PublicKey())), "have it added to trust.yaml in a reviewed commit, or give another --key")
+	}
+	r := trust.Request{Want: trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models},
+		Revision: p.Revision, Principal: who, Time: a.now(), Expires: a.now().Add(how.valid)}
+	signed, err := trust.Sign(r, signer, rand.Reader)
+	if err != nil {
+		return err
+	}
+	if how.out != "" {
+		raw, err := json.MarshalIndent(signed, "", "  ")
+		if err != nil {
+			return fault.New(fault.Internal, "encode approval: %w", err)
+		}
+		if err := os.WriteFile(how.out, append(raw, '\n'), 0o644); err != nil {
+			return fault.New(fault.Invalid, "write approval: %w", err)
+		}
+		fmt.Fprintf(a.out, "%s approves plan %s; record it with vishwa approve --record %s\n", who, p.Digest().Short(), how.out)
+		return nil
+	}
+	return a.append(cmd, s, signed)
+}
+
+func (a *app) recordApproval(cmd *cobra.Command, path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fault.New(fault.Missing, "read approval: %w", err)
+	}
+	var signed trust.Signed
+	if err := json.Unmarshal(raw, &signed); err != nil {
+		return fault.New(fault.Invalid, "%s is no approval: %w", path, err)
+	}
+	s, err := a.open(cmd.Context(), acting)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return a.append(cmd, s, signed)
+}
+
+// append records an approval that holds now, and refuses one that does not.
+func (a *app) append(cmd *cobra.Command, s *station, signed trust.Signed) error {
+	ctx := cmd.Context()
+	r, err := signed.Read()
+	if err != nil {
+		return err
+	}
+	rev, in, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if rev.SHA != r.Revision {
+		return fault.Hint(fault.New(fault.Conflict, "the approval is of revision %s, and the branch is at %s", short7(r.Revision), short7(rev.SHA)), "run vishwa plan --out again, and approve that")
+	}
+	facts, err := s.Book.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	if in.Trust == nil {
+		return fault.New(fault.Missing, "the repository has no trust.yaml: nobody's approval can count")
+	}
+	var by trust.Approver
+	for ref := range r.Models {
+		authors, err := s.ChangeAuthors(ctx, facts, ref, rev.SHA)
+		if err != nil {
+			return err
+		}
+		if by, err = in.Trust.Check(signed, r.Want, authors, a.now()); err != nil {
+			return err
+		}
+	}
+	e, err := s.Book.Append(ctx, ledger.Entry{
+		Action: ledger.Approve, Revision: r.Revision, Author: rev.Author, Plan: r.Plan, Policy: r.Policy, Verdict: "allow",
+		Actor: "principal:" + by.Principal, Approved: []string{"principal:" + by.Principal},
+		Approval: &ledger.Approval{Principal: by.Principal, Statement: signed.Statement, Signature: signed.Signature},
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s approves plan %s until %s (entry %d).\n", by.Principal, r.Plan.Short(), r.Expires.UTC().Format(time.RFC3339), e.Seq)
+	return nil
+}
+
+// signer is the person's key: a file, or the agent's key that trust.yaml knows.
+func (a *app) signer(path string, t *trust.Trust) (ssh.Signer, func(), error) {
+	none := func() {}
+	if path == "" {
+		if sock, ok := a.lookup("SSH_AUTH_SOCK"); ok {
+			if conn, err := net.Dial("unix", sock); err == nil {
+				signers, err := agent.NewClient(conn).Signers()
+				if err == nil {
+					for _, s := range signers {
+						if _, ok := t.PrincipalOf(s.PublicKey()); ok {
+							return s, func() { conn.Close() }, nil
+						}
+					}
+				}
+				conn.Close()
+			}
+		}
+		home, _ := a.lookup("HOME")
+		path = filepath.Join(home, ".ssh", "id_ed25519")
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, none, fault.Hint(fault.New(fault.Missing, "read your SSH key: %w", err), "give its file with --key")
+	}
+	signer, err := ssh.ParsePrivateKey(raw)
+	if _, locked := err.(*ssh.PassphraseMissingError); locked {
+		pass, perr := a.secret("VISHWA_SSH_PASSPHRASE", "Passphrase of "+path)
+		if perr != nil {
+			return nil, none, perr
+		}
+		signer, err = ssh.ParsePrivateKeyWithPassphrase(raw, pass)
+	}
+	if err != nil {
+		return nil, none, fault.Hint(fault.New(fault.Denied, "open the SSH key %s: %s", filepath.Base(path), strings.TrimPrefix(err.Error(), "ssh: ")), "check the passphrase, and that the file is a private key")
+	}
+	return signer, none, nil
+}
+
+func (a *app) retryVerb() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "retry REF",
+		Short: "Let a run that failed, and is held for it, be tried again",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			refs, err := parseRefs(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.retry(cmd, refs[0], reason)
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the ledger")
+	return cmd
+}
+
+func (a *app) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
+	ctx := cmd.Context()
+	s, err := a.open(ctx, acting)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	rev, in, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := loop.Look(ctx, in, rev, s.Eyes)
+	if err != nil {
+		return err
+	}
+	p := plan.Compute(w.Graph, w.Seen)
+	found, done := false, 0
+	for _, st := range p.Steps {
+		if st.Ref != ref && st.Ref.Whole() != ref {
+			continue
+		}
+		found = true
+		if st.Key == "" || w.Facts.Failed[st.Key].N == 0 {
+			continue
+		}
+		e, err := s.Book.Append(ctx, ledger.Entry{Action: ledger.Retry, Ref: st.Ref, Key: st.Key, Revision: rev.SHA, Author: rev.Author, Actor: s.Actor.String(), Reason: reason})
+		if err != nil {
+			return err
+		}
+		done++
+		fmt.Fprintf(a.out, "%s may be tried again (entry %d); run vishwa apply.\n", st.Ref, e.Seq)
+	}
+	switch {
+	case !found:
+		return notDeclared(ref, w)
+	case done == 0:
+		return fault.Hint(fault.New(fault.Invalid, "%s has not failed: there is nothing to try again", ref), "vishwa plan says how it stands")
+	}
+	return nil
+}
+
+func notDeclared(ref schemas.Ref, w *loop.World) error {
+	var names []string
+	for _, n := range w.Graph.Nodes {
+		names = append(names, n.Ref.Whole().String())
+	}
+	err := fault.New(fault.Missing, "%s is not declared", ref)
+	if near := schemas.Nearest(ref.String(), names); near != "" {
+		return fault.Hint(err, "did you mean %s?", near)
+	}
+	return fault.Hint(err, "vishwa plan -v lists what is")
+}

@@ -1,0 +1,305 @@
+// vishwa validate, schema, policy and version: what needs no ledger.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/policy"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *app) validateVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "validate",
+		Short: "Check the declarations of the work tree, all problems at once",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
+				return err
+			}
+			tree, err := a.tree()
+			if err != nil {
+				return err
+			}
+			in, err := loop.Read(tree)
+			var problems loop.Problems
+			if err != nil && !errors.As(err, &problems) {
+				return err
+			}
+			if format == "json" {
+				if err := a.json(struct {
+					Problems loop.Problems `json:"problems"`
+				}{slices.Concat(loop.Problems{}, problems)}); err != nil {
+					return err
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if format == "text" {
+				fmt.Fprintf(a.out, "%d declarations are valid.\n", len(in.Decls))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func (a *app) schemaVerb() *cobra.Command {
+	return &cobra.Command{
+		Use:       "schema KIND",
+		Short:     "Print the JSON Schema of a kind (vishwa: of any kind, for editors)",
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: append(sortedKinds(), "vishwa"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			raw, err := schemas.Schema(args[0])
+			if err != nil {
+				return usage(cmd, err)
+			}
+			_, err = a.out.Write(raw)
+			return err
+		},
+	}
+}
+
+func sortedKinds() []string {
+	var out []string
+	for k := range schemas.Kinds {
+		out = append(out, strings.ToLower(k))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (a *app) policyVerb() *cobra.Command {
+	cmd := &cobra.Command{Use: "policy", Short: "Check, test and list the rules", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(a.policyCheckVerb(), a.policyTestVerb(), a.policyListVerb())
+	return cmd
+}
+
+func (a *app) policyCheckVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Judge everything that is declared, what is up to date too",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
+				return err
+			}
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			w, err := s.Preview(cmd.Context())
+			if err != nil {
+				return err
+			}
+			p, err := s.Check(cmd.Context(), w)
+			if err != nil {
+				return err
+			}
+			denied := 0
+			for _, f := range p.Findings {
+				if f.Level == ledger.Denied {
+					denied++
+				}
+			}
+			if format == "json" {
+				if err := a.json(struct {
+					Policy   any              `json:"policy"`
+					Findings []ledger.Finding `json:"findings"`
+				}{p.Policy, slices.Concat([]ledger.Finding{}, p.Findings)}); err != nil {
+					return err
+				}
+			} else {
+				a.showFindings(p.Findings)
+				fmt.Fprintf(a.out, "%d steps judged, %d findings, %d of them deny. Rules %s.\n", len(p.Steps), len(p.Findings), denied, p.Policy.Short())
+			}
+			if denied > 0 {
+				return fault.Hint(fault.New(fault.Refused, "policy denies %d times", denied), "each finding says what to do")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func (a *app) showFindings(found []ledger.Finding) {
+	for _, f := range found {
+		fmt.Fprintf(a.out, "%s %s %s: %s\n", f.Level, f.Rule, f.Ref, printable(f.Message))
+		if f.Way != "" {
+			fmt.Fprintf(a.out, "    %s\n", printable(f.Way))
+		}
+	}
+}
+
+// rules reads the project's rules from the work tree.
+func (a *app) rules() (fs.FS, []string, error) {
+	tree, err := a.tree()
+	if err != nil {
+		return nil, nil, err
+	}
+	in, err := loop.Read(tree)
+	if err != nil {
+		return nil, nil, err
+	}
+	return tree, in.Project.Policy.Paths, nil
+}
+
+func (a *app) policyTestVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "test",
+		Short: "Run the tests of the built-in rules and of the team's, and show coverage",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
+				return err
+			}
+			tree, paths, err := a.rules()
+			if err != nil {
+				return err
+			}
+			report, err := policy.Test(cmd.Context(), tree, paths)
+			if err != nil {
+				return err
+			}
+			return a.showTests(report, format)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func (a *app) policyListVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the rules in force",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
+				return err
+			}
+			tree, paths, err := a.rules()
+			if err != nil {
+				return err
+			}
+			engine, err := policy.New(tree, paths, policy.Options{})
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return a.json(engine.Rules())
+			}
+			t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+			fmt.Fprintln(t, "RULE\tLEVEL\tWHAT\tWHERE")
+			for _, r := range engine.Rules() {
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.ID, r.Level, printable(r.Title), r.Source)
+			}
+			return t.Flush()
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+// version is set by the linker for a release.
+var version = ""
+
+func (a *app) versionVerb() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(a.out, "vishwa %s %s\n", versionText(), runtime.Version())
+			return err
+		},
+	}
+}
+
+// versionText is the release's, or what Go knows of the build.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func lines(ranges []policy.Lines) string {
+	var out []string
+	for _, r := range ranges {
+		if r.From == r.To {
+			out = append(out, strconv.Itoa(r.From))
+		} else {
+			out = append(out, fmt.Sprintf("%d-%d", r.From, r.To))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// showTests prints the tests that did not pass, how many did, and what of the
+// rules no test reached.
+func (a *app) showTests(r policy.Report, format string) error {
+	if format == "json" {
+		if err := a.json(r); err != nil {
+			return err
+		}
+	}
+	passed := 0
+	for _, t := range r.Tests {
+		if t.Outcome == policy.Pass {
+			passed++
+			continue
+		}
+		if format == "text" {
+			fmt.Fprintf(a.out, "%s %s.%s %s\n", t.Outcome, t.Package, t.Name, printable(t.Message))
+		}
+	}
+	if format == "text" {
+		for _, f := range r.Files {
+			if len(f.NotCovered) > 0 {
+				fmt.Fprintf(a.out, "not reached: %s lines %s\n", f.File, lines(f.NotCovered))
+			}
+		}
+		fmt.Fprintf(a.out, "%d of %d tests pass, coverage %.1f%%.\n", passed, len(r.Tests), r.Coverage)
+	}
+	if !r.OK() {
+		return fault.Hint(fault.New(fault.Invalid, "not all tests of rules pass"), "correct the rules or their tests")
+	}
+	return nil
+}
+
+// tree is the work tree of the repository, or the folder itself where there is no
+// repository: validate needs none.
+func (a *app) tree() (fs.FS, error) {
+	root, err := os.OpenRoot(a.dir)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Missing, "open %s: %w", a.dir, err), "name an existing folder with -C")
+	}
+	return root.FS(), nil
+}

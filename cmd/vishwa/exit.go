@@ -1,0 +1,85 @@
+// Exit codes and the way out: beside the loop's back-off, the only reader of
+// fault kinds.
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// The exit codes are a contract with scripts: see docs/guide.md.
+const (
+	exitError    = 1
+	exitUsage    = 2
+	exitRefused  = 3
+	exitConflict = 4
+	exitHeld     = 5
+)
+
+// exitCode ends the program without a message: all was said.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ err error }
+
+func (u usageError) Error() string { return u.err.Error() }
+
+func usage(cmd *cobra.Command, err error) error {
+	return fault.Hint(usageError{err}, "see %s --help", cmd.CommandPath())
+}
+
+func codeOf(err error) int {
+	if isUsage(err) {
+		return exitUsage
+	}
+	switch fault.Of(err) {
+	case fault.Refused:
+		return exitRefused
+	case fault.Conflict:
+		return exitConflict
+	case fault.Held:
+		return exitHeld
+	default:
+		return exitError
+	}
+}
+
+// wayOut is what to do about err; where nobody said, its kind does.
+func wayOut(err error) string {
+	if way := fault.Way(err); way != "" {
+		return way
+	}
+	switch fault.Of(err) {
+	case fault.Invalid:
+		return "correct the input and run the command again"
+	case fault.Missing:
+		return "make sure that it is there, and run the command again"
+	case fault.Denied:
+		return "check the keys, the password and trust.yaml"
+	case fault.Refused:
+		return "vishwa policy list explains the rules"
+	case fault.Conflict:
+		return "run vishwa plan to see how things stand now"
+	case fault.Held:
+		return "run vishwa plan to see what it waits for"
+	case fault.Corrupt:
+		return "restore it from a copy; vishwa ledger verify and vishwa verify say what else is hurt"
+	case fault.Transient:
+		return "try again in a while"
+	case fault.Cancelled:
+		return "run the command again: it goes on from where it was"
+	default:
+		return "this should not happen: check the disk and the machine, run again with -v, and report it with the output of vishwa version"
+	}
+}
+
+func isUsage(err error) bool {
+	var u usageError
+	return errors.As(err, &u)
+}

@@ -1,0 +1,99 @@
+// vishwa init: a small project that validates and applies as it is.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+func (a *app) initVerb() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Write a small project that applies as it is",
+		Long: `Write a small project that applies as it is, with the Python standard library alone.
+DIR becomes a Git repository where it is none. Nothing that is there is overwritten.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := a.dir
+			if len(args) == 1 {
+				dir = filepath.Join(a.dir, args[0])
+			}
+			return a.scaffold(dir, name)
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "the project's `NAME`; without it, the folder's")
+	return cmd
+}
+
+var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
+
+func (a *app) scaffold(dir, name string) error {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return fault.New(fault.Invalid, "find %s: %w", dir, err)
+	}
+	if name == "" {
+		name = filepath.Base(abs)
+	}
+	name = strings.Trim(notLabel.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	if name == "" {
+		name = "project"
+	}
+	files, err := templates.Scaffold(name[:min(len(name), 63)])
+	if err != nil {
+		return fault.New(fault.Internal, "read scaffold: %w", err)
+	}
+	paths := slices.Sorted(maps.Keys(files))
+	for _, p := range paths {
+		if _, err := os.Lstat(filepath.Join(abs, filepath.FromSlash(p))); err == nil {
+			return fault.Hint(fault.New(fault.Conflict, "%s is there already, and init overwrites nothing", p), "give an empty folder: vishwa init NEW-FOLDER")
+		}
+	}
+	for _, p := range paths {
+		at := filepath.Join(abs, filepath.FromSlash(p))
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			return fault.New(fault.Invalid, "make folder: %w", err)
+		}
+		if err := os.WriteFile(at, files[p], 0o644); err != nil {
+			return fault.New(fault.Invalid, "write scaffold: %w", err)
+		}
+	}
+	if err := initRepository(abs); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, `Wrote %d files to %s. Next:
+
+  cd %s
+  vishwa keys generate          # asks for a password; adds the keys to trust.yaml
+  git add -A && git commit -m "Declare the first model"
+  vishwa apply
+`, len(paths), dir, dir)
+	return nil
+}
+
+// initRepository makes dir a Git repository, unless it is in one.
+func initRepository(dir string) error {
+	_, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true})
+	if !errors.Is(err, git.ErrRepositoryNotExists) && !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := git.PlainInitWithOptions(dir, &git.PlainInitOptions{InitOptions: git.InitOptions{DefaultBranch: plumbing.Main}}); err != nil {
+		return fault.New(fault.Invalid, "make a Git repository: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+// vishwa keys: a controller's keys, and their place in trust.yaml.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *app) keysVerb() *cobra.Command {
+	cmd := &cobra.Command{Use: "keys", Short: "Make a controller's keys and have the repository trust them", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(a.keysGenerateVerb(), a.keysTrustVerb())
+	return cmd
+}
+
+func (a *app) keysGenerateVerb() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "generate",
+		Short: "Make a controller's keys, and add their public halves to trust.yaml",
+		Long: `Make a controller's keys in VISHWA_KEYS, or below the user's configuration directory:
+one for what is built, one for what is deployed and one for what is refused, in
+cosign's encrypted format, and an SSH key for the ledger's commits. The password
+comes from VISHWA_KEY_PASSWORD or is asked for. Nothing is ever overwritten.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, paths, err := a.keyPlace()
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			pass, err := a.secret("VISHWA_KEY_PASSWORD", "New password of the controller's keys")
+			if err != nil {
+				return err
+			}
+			if err := signer.Generate(paths.Keys, pass); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "Made a controller's keys in %s. Keep them and the password safe.\n", paths.Keys)
+			return a.trustKeys(r, paths.Keys, name)
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "main", "the controller's `NAME` in trust.yaml")
+	return cmd
+}
+
+func (a *app) keysTrustVerb() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "trust",
+		Short: "Add the public halves of keys that are there already to trust.yaml",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, paths, err := a.keyPlace()
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			return a.trustKeys(r, paths.Keys, name)
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "main", "the controller's `NAME` in trust.yaml")
+	return cmd
+}
+
+func (a *app) keyPlace() (*repo.Repo, adapter.Paths, error) {
+	r, err := repo.Open(a.dir, repo.Options{})
+	if err != nil {
+		return nil, adapter.Paths{}, err
+	}
+	if r.Bare() {
+		r.Close()
+		return nil, adapter.Paths{}, fault.Hint(fault.New(fault.Invalid, "a bare repository has no trust.yaml to write to"), "run this in a clone")
+	}
+	paths, err := adapter.FindPaths(a.lookup, r.ID())
+	return r, paths, err
+}
+
+// trustKeys adds the keys of dir to the work tree's trust file, and leaves it to a
+// person to commit that: whom to trust is reviewed.
+func (a *app) trustKeys(r *repo.Repo, dir, name string) error {
+	project, _, err := loop.Settings(r.Worktree())
+	if err != nil && fault.Of(err) != fault.Missing {
+		return err
+	}
+	file := "trust.yaml"
+	if project != nil && project.Trust != "" {
+		file = project.Trust
+	}
+	path := filepath.Join(r.Dir(), filepath.FromSlash(file))
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.Invalid, "read %s: %w", file, err)
+	}
+	raw, err := withController(old, name, dir)
+	if err != nil {
+		return err
+	}
+	if _, problems := trust.Load(raw, file); len(problems) > 0 {
+		return fault.Hint(fault.New(fault.Invalid, "%w", loop.Problems(problems)), "choose another --name, or correct %s", file)
+	}
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		return fault.New(fault.Invalid, "write %s: %w", file, err)
+	}
+	fmt.Fprintf(a.out, "%s trusts them as the controller %q. Commit it.\n", file, name)
+	return nil
+}
+
+// withController is a trust file with one more controller; comments stay.
+func withController(old []byte, name, dir string) ([]byte, error) {
+	if len(bytes.TrimSpace(old)) == 0 {
+		old = fmt.Appendf(nil, "# Whose word counts: people by their SSH keys, controllers by theirs.\napiVersion: %s\nkind: %s\nprincipals: {}\n", schemas.APIVersion, trust.Kind)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(old, &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, fault.Hint(fault.New(fault.Invalid, "the trust file is no YAML mapping"), "correct it, or move it away")
+	}
+	top := doc.Content[0]
+	controllers := child(top, "controllers")
+	if controllers.Kind != yaml.MappingNode {
+		return nil, fault.New(fault.Invalid, "the trust file's controllers are no mapping")
+	}
+	controllers.Style = 0
+	for i := 0; i < len(controllers.Content); i += 2 {
+		if controllers.Content[i].Value == name {
+			return nil, fault.Hint(fault.New(fault.Conflict, "the trust file has a controller %q already", name), "choose another --name")
+		}
+	}
+	entry := struct {
+		SSH  string            `yaml:"ssh"`
+		Keys map[string]string `yaml:"keys"`
+	}{Keys: map[string]string{}}
+	read := func(file string) (string, error) {
+		b, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			return "", fault.Hint(fault.New(fault.Missing, "read the public key %s: %w", file, err), "make keys with vishwa keys generate")
+		}
+		return string(b), nil
+	}
+	sshKey, err := read(signer.LedgerKey + ".pub")
+	if err != nil {
+		return nil, err
+	}
+	entry.SSH = string(bytes.TrimSpace([]byte(sshKey)))
+	for _, role := range signer.Roles {
+		if entry.Keys[string(role)], err = read(string(role) + ".pub"); err != nil {
+			return nil, err
+		}
+	}
+	var value yaml.Node
+	if err := value.Encode(entry); err != nil {
+		return nil, fault.New(fault.Internal, "encode controller: %w", err)
+	}
+	controllers.Content = append(controllers.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, &value)
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(&doc); err != nil {
+		return nil, fault.New(fault.Internal, "encode trust file: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// child is the value of key in a mapping; a mapping is added where there is none.
+func child(mapping *yaml.Node, key string) *yaml.Node {
+	for i := 0; i < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			return mapping.Content[i+1]
+		}
+	}
+	v := &yaml.Node{Kind: yaml.MappingNode}
+	mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, v)
+	return v
+}

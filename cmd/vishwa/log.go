@@ -1,0 +1,275 @@
+// vishwa log and vishwa ledger: the record, read and verified.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// filter says which entries vishwa log shows.
+type filter struct {
+	refs         []schemas.Ref
+	actions      []string
+	since, until time.Time
+	limit        int
+}
+
+func (f filter) shows(e ledger.Entry) bool {
+	if len(f.refs) > 0 && !slices.ContainsFunc(f.refs, func(r schemas.Ref) bool { return r == e.Ref || r == e.Ref.Whole() }) {
+		return false
+	}
+	if len(f.actions) > 0 && !slices.Contains(f.actions, string(e.Action)) {
+		return false
+	}
+	return (f.since.IsZero() || !e.Time.Before(f.since)) && (f.until.IsZero() || e.Time.Before(f.until))
+}
+
+func (a *app) logVerb() *cobra.Command {
+	var format, since, until string
+	var f filter
+	cmd := &cobra.Command{
+		Use:   "log [REF...]",
+		Short: "Show the ledger, newest entry first",
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
+				return err
+			}
+			if f.refs, err = parseRefs(cmd, args); err != nil {
+				return err
+			}
+			for _, action := range f.actions {
+				if err := oneOf(cmd, "action", action, ledger.Actions()...); err != nil {
+					return err
+				}
+			}
+			if f.since, err = a.moment(cmd, since); err != nil {
+				return err
+			}
+			if f.until, err = a.moment(cmd, until); err != nil {
+				return err
+			}
+			return a.log(cmd, f, format)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json (one entry a line)")
+	cmd.Flags().StringArrayVar(&f.actions, "action", nil, "only entries of this `ACTION`; may be given again")
+	cmd.Flags().StringVar(&since, "since", "", "only entries from `TIME` on: RFC 3339, a date, or a span ago such as 36h")
+	cmd.Flags().StringVar(&until, "until", "", "only entries before `TIME`")
+	cmd.Flags().IntVarP(&f.limit, "limit", "n", 0, "at most `N` entries")
+	return cmd
+}
+
+// moment reads a time or a span before now.
+func (a *app) moment(cmd *cobra.Command, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if span, err := time.ParseDuration(s); err == nil {
+		return a.now().Add(-span), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage(cmd, fmt.Errorf("%q is no time: want 2006-01-02, 2006-01-02T15:04:05Z or a span such as 36h", s))
+}
+
+func (a *app) log(cmd *cobra.Command, f filter, format string) error {
+	s, err := a.open(cmd.Context(), reading)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if _, err := s.Ledger.Facts(cmd.Context()); err != nil { // fetched, and verified as far as it is new
+		return err
+	}
+	var shown []ledger.Entry
+	for r, err := range s.Ledger.Entries(cmd.Context(), 0) {
+		if err != nil {
+			return err
+		}
+		e, err := ledger.Read(r.Bundle)
+		if err != nil {
+			return err
+		}
+		if f.shows(e) {
+			shown = append(shown, e)
+		}
+	}
+	slices.Reverse(shown)
+	if f.limit > 0 && len(shown) > f.limit {
+		shown = shown[:f.limit]
+	}
+	for _, e := range shown {
+		if format == "json" {
+			raw, err := json.Marshal(e)
+			if err != nil {
+				return fault.New(fault.Internal, "encode entry %d: %w", e.Seq, err)
+			}
+			fmt.Fprintf(a.out, "%s\n", raw)
+			continue
+		}
+		showEntry(a.out, e)
+	}
+	if len(shown) == 0 && format == "text" {
+		fmt.Fprintln(a.err, "No entries.")
+	}
+	return nil
+}
+
+func showEntry(w io.Writer, e ledger.Entry) {
+	title := string(e.Action)
+	if e.Ref.Kind != "" {
+		title += " " + e.Ref.String()
+	}
+	fmt.Fprintf(w, "entry %d  %s\n", e.Seq, title)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "  %-9s %s\n", name+":", printable(value))
+		}
+	}
+	line("Date", e.Time.UTC().Format(time.RFC3339))
+	line("Actor", e.Actor)
+	if e.Revision != "" {
+		line("Revision", short7(e.Revision)+" by "+e.Author)
+	}
+	line("Plan", e.Plan.Short())
+	line("Key", e.Key.Short())
+	line("Approved", strings.Join(e.Approved, ", "))
+	line("Why", e.Reason)
+	if e.Model != nil {
+		line("Model", string(e.Model.Artifact.Digest)+" from "+e.Model.Candidate.String())
+	}
+	if e.Release != nil {
+		line("Serves", e.Release.Environment+" at "+e.Release.URL)
+	}
+	if e.Stack != nil {
+		for _, d := range e.Stack.Done {
+			line(d.Action, d.Address)
+		}
+	}
+	if e.Failure != nil {
+		line("Failure", e.Failure.Cause+": "+strings.ReplaceAll(e.Failure.Message, "\n", " "))
+	}
+	for _, f := range e.Findings {
+		line(string(f.Level), f.Rule+": "+f.Message)
+	}
+	if e.Duplicate {
+		line("Note", "work done twice; an earlier entry is the fact")
+	}
+	fmt.Fprintln(w)
+}
+
+func (a *app) ledgerVerb() *cobra.Command {
+	cmd := &cobra.Command{Use: "ledger", Short: "Verify the ledger", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(a.ledgerVerifyVerb())
+	return cmd
+}
+
+func (a *app) ledgerVerifyVerb() *cobra.Command {
+	var format, trustFile, expect string
+	var offline bool
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Replay the ledger: numbers, hashes, signatures, raw bytes",
+		Long: `Replay the ledger from its first entry, over the raw bytes of its commits and entries:
+numbers without gaps, each entry's hash in the next, trailers that say what the entry
+says, and signatures by keys of the trust file in the role that the action asks for.
+The first entry that does not hold is named. A cut tail or a fork shows against a
+checkpoint that was kept elsewhere (--expect COUNT:DIGEST).`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
+				return err
+			}
+			point, err := checkpoint(cmd, expect)
+			if err != nil {
+				return err
+			}
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			if trustFile != "" {
+				raw, err := os.ReadFile(trustFile)
+				if err != nil {
+					return fault.New(fault.Missing, "read trust file: %w", err)
+				}
+				t, problems := trust.Load(raw, trustFile)
+				if len(problems) > 0 {
+					return fault.New(fault.Invalid, "%w", problems[0])
+				}
+				s.Trust = t
+			}
+			var stale error
+			if !offline {
+				// What Facts finds wrong with new entries is found again below, in place.
+				if _, stale = s.Ledger.Facts(cmd.Context()); stale != nil && fault.Of(stale) != fault.Corrupt {
+					return stale
+				}
+			}
+			if err := a.verifyLedger(cmd.Context(), s, point, format); err != nil {
+				return err
+			}
+			return stale
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	cmd.Flags().StringVar(&trustFile, "trust", "", "trust `FILE` in place of the repository's")
+	cmd.Flags().StringVar(&expect, "expect", "", "fail unless the ledger goes through `COUNT:DIGEST`")
+	cmd.Flags().BoolVar(&offline, "offline", false, "leave the remote alone")
+	return cmd
+}
+
+func checkpoint(cmd *cobra.Command, s string) (*ledger.Checkpoint, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var point ledger.Checkpoint
+	count, name, ok := strings.Cut(s, ":")
+	if _, err := fmt.Sscanf(count, "%d", &point.Count); err != nil || !ok {
+		return nil, usage(cmd, fmt.Errorf("%q is no checkpoint: want COUNT:DIGEST, as ledger verify prints it", s))
+	}
+	var err error
+	if point.Head, err = digest.Parse(name); err != nil {
+		return nil, usage(cmd, err)
+	}
+	return &point, nil
+}
+
+func (a *app) verifyLedger(ctx context.Context, s *station, point *ledger.Checkpoint, format string) error {
+	whose, err := s.LedgerTrust(ctx)
+	if err != nil {
+		return err
+	}
+	report, err := ledger.Verify(s.Ledger.Entries(ctx, 0), whose, point)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return a.json(report)
+	}
+	fmt.Fprintf(a.out, "The ledger holds: %d entries in order, unbroken; %d signatures of entries, %d of commits and %d approvals by trusted keys.\n",
+		report.Entries, report.Signatures, report.Commits, report.Approvals)
+	if report.Entries > 0 {
+		fmt.Fprintf(a.out, "Checkpoint %d:%s\n", report.Entries, report.Head)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+// Command vishwa reconciles a Git repository of machine-learning declarations.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func main() { os.Exit(run()) }
+
+// run is main with an exit code, so that tests can be the program.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, lookup: os.LookupEnv, now: time.Now,
+		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
+	}
+	_, plain := os.LookupEnv("NO_COLOR")
+	a.color = term.IsTerminal(int(os.Stdout.Fd())) && !plain && os.Getenv("TERM") != "dumb"
+	return a.main(ctx, os.Args[1:])
+}
+
+// app is what every verb may use of the world.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	lookup   func(string) (string, bool)
+	now      func() time.Time
+	terminal bool   // somebody can answer a question
+	color    bool   // standard output shows colours
+	dir      string // where the repository is looked for
+	verbose  bool
+}
+
+// main runs one command line and tells its exit code.
+func (a *app) main(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	fmt.Fprintf(a.err, "vishwa: %s\n", strings.TrimRight(err.Error(), "\n"))
+	fmt.Fprintf(a.err, "  %s\n", wayOut(err))
+	return codeOf(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vishwa",
+		Short: "Reconcile a Git repository of machine-learning declarations",
+		Long: `Vishwa makes the world match what a Git repository declares: it pins data, trains
+what changed, gates and signs the model, provisions with Terraform, deploys, and
+records every step on the branch vishwa/ledger, signed.
+
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by policy, 4 conflict (the
+world has moved on), 5 held (waits for a person).`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVarP(&a.dir, "directory", "C", ".", "run as if started in `DIR`")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on standard error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.AddCommand(
+		a.initVerb(), a.validateVerb(), a.planVerb(), a.applyVerb(), a.approveVerb(), a.retryVerb(),
+		a.statusVerb(), a.metricsVerb(), a.logVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
+		a.policyVerb(), a.keysVerb(), a.schemaVerb(), a.demoVerb(), a.versionVerb(),
+		a.superviseVerb(), a.hostVerb(),
+	)
+	strict(root)
+	return root
+}
+
+// strict makes every wrong number of arguments a usage error, and every verb that
+// groups others refuse a name that is none of them.
+func strict(cmd *cobra.Command) {
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return usage(c, err)
+			}
+			return nil
+		}
+	}
+	for _, c := range cmd.Commands() {
+		strict(c)
+	}
+}

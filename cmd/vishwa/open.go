@@ -1,0 +1,129 @@
+// Opening the repository with its ports, and asking for secrets.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// mode says whether a verb records something.
+type mode bool
+
+const (
+	reading mode = false
+	acting  mode = true
+)
+
+// station is the repository that a verb works at.
+type station struct{ *adapter.House }
+
+func (s *station) close() { _ = s.Close() }
+
+// where says where the ledger is kept.
+func (s *station) where() string {
+	if at := s.Ledger.Remote(); at != "" {
+		return "Ledger: " + at + "."
+	}
+	return "Ledger: this clone alone; there is no remote to keep it on."
+}
+
+func (a *app) open(ctx context.Context, m mode) (*station, error) {
+	env, err := a.env()
+	if err != nil {
+		return nil, err
+	}
+	h, err := adapter.Open(ctx, adapter.Options{
+		Dir: a.dir, Env: env, Version: versionText(), Act: bool(m),
+		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &station{h}, nil
+}
+
+// env is the adapters' door to the world.
+func (a *app) env() (port.Env, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return port.Env{}, fault.New(fault.Internal, "find the running program: %w", err)
+	}
+	level := slog.LevelWarn
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	return port.Env{
+		Now: a.now, Lookup: a.lookup, Self: self,
+		Log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
+	}, nil
+}
+
+// secret comes from the environment or from a person.
+func (a *app) secret(variable, prompt string) ([]byte, error) {
+	if v, ok := a.lookup(variable); ok {
+		return []byte(v), nil
+	}
+	f, ok := a.in.(*os.File)
+	if !a.terminal || !ok {
+		return nil, fault.Hint(fault.New(fault.Denied, "%s is not set, and nobody is at a terminal to ask", variable), "set %s", variable)
+	}
+	fmt.Fprintf(a.err, "%s: ", prompt)
+	pass, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(a.err)
+	if err != nil {
+		return nil, fault.New(fault.Cancelled, "read the password: %w", err)
+	}
+	return pass, nil
+}
+
+// superviseVerb is the process that stays with one run; vishwa begins it itself.
+func (a *app) superviseVerb() *cobra.Command {
+	return &cobra.Command{
+		Use: "supervise DIR STORE ENVS", Hidden: true, Args: cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			env, err := a.env()
+			if err != nil {
+				return err
+			}
+			kept, err := store.Dir(args[1])
+			if err != nil {
+				return err
+			}
+			if code := runner.Supervise(cmd.Context(), args[0], runner.Config{Env: env, Store: kept, Envs: sandbox.Environments{Dir: args[2], Env: env}}); code != 0 {
+				return exitCode(code)
+			}
+			return nil
+		},
+	}
+}
+
+// hostVerb is the process that serves releases; vishwa begins it itself.
+func (a *app) hostVerb() *cobra.Command {
+	return &cobra.Command{
+		Use: "host DIR", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			env, err := a.env()
+			if err != nil {
+				return err
+			}
+			if err := server.Host(cmd.Context(), args[0], env); err != nil && !errors.Is(err, context.Canceled) {
+				return err
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,148 @@
+// Progress: plain lines anywhere, and on a terminal a bar below them.
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/act"
+)
+
+// progress prints events as they come; safe for several goroutines.
+type progress struct {
+	w     io.Writer
+	now   func() time.Time
+	bar   bool // w is a terminal
+	logs  bool // show the output of runs
+	mu    sync.Mutex
+	total int
+	ended int
+	begun map[string]time.Time
+	drawn bool
+	quit  chan struct{}
+	gone  chan struct{}
+}
+
+// start begins to draw; steps is how many are to come.
+func (p *progress) start(steps int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total, p.begun = steps, map[string]time.Time{}
+	if !p.bar {
+		return
+	}
+	p.quit, p.gone = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(p.gone)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-p.quit:
+				return
+			case <-tick.C:
+				p.mu.Lock()
+				p.draw()
+				p.mu.Unlock()
+			}
+		}
+	}()
+}
+
+// stop wipes the bar.
+func (p *progress) stop() {
+	if p.quit == nil {
+		return
+	}
+	close(p.quit)
+	<-p.gone
+	p.quit = nil
+	p.wipe()
+}
+
+// tell shows one event.
+func (p *progress) tell(e act.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wipe()
+	ref := e.Ref.String()
+	switch e.Kind {
+	case act.Began:
+		if p.begun != nil {
+			p.begun[ref] = e.Time
+		}
+		fmt.Fprintf(p.w, "  %s: %s\n", ref, printable(e.Text))
+	case act.Output:
+		if e.Ref.Kind == "" {
+			fmt.Fprintf(p.w, "%s\n", printable(e.Text))
+		} else if p.logs {
+			fmt.Fprintf(p.w, "  %s | %s\n", ref, printable(e.Text))
+		}
+	default:
+		took := ""
+		if since, ok := p.begun[ref]; ok {
+			took = " (" + e.Time.Sub(since).Round(10*time.Millisecond).String() + ")"
+			delete(p.begun, ref)
+		}
+		p.ended++
+		text := ""
+		if e.Kind != act.Ended {
+			text = ": " + indent(e.Text)
+		}
+		fmt.Fprintf(p.w, "%s %s: %s%s%s\n", marks[e.Kind], ref, e.Kind, took, text)
+	}
+	p.draw()
+}
+
+var marks = map[act.EventKind]string{act.Ended: "+", act.Kept: "=", act.Held: "!", act.Failed: "x"}
+
+const barWidth = 24
+
+func (p *progress) draw() {
+	if !p.bar || p.total == 0 || p.quit == nil {
+		return
+	}
+	p.wipe()
+	full := barWidth * min(p.ended, p.total) / p.total
+	var now []string
+	for ref, since := range p.begun {
+		now = append(now, fmt.Sprintf("%s %s", ref, p.now().Sub(since).Round(time.Second)))
+	}
+	slices.Sort(now)
+	line := fmt.Sprintf("[%s%s] %d/%d %s", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), p.ended, p.total, strings.Join(now, ", "))
+	if len(line) > 78 {
+		line = line[:75] + "..."
+	}
+	fmt.Fprint(p.w, line)
+	p.drawn = true
+}
+
+func (p *progress) wipe() {
+	if p.drawn {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+// printable takes control characters out: a log must not steer the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f) {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+// indent sets the lines after the first under it.
+func indent(s string) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n    ")
+}

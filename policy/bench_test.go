@@ -1,0 +1,104 @@
+// Many decisions side by side: that they stay the same, and what they cost.
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func many(t testing.TB, n int) (plan.Plan, Evidence) {
+	t.Helper()
+	cases := []one{
+		modelCase(good(), schemas.Gate{Metric: "test.roc_auc", Min: ptr(0.8), MaxRegression: ptr(0.01)}),
+		deployCase("staging", good()),
+		{step: plan.Step{Ref: schemas.Ref{Kind: "dataset"}, Do: plan.Pin}, subject: Subject{Pin: digest.Of(nil), Declaration: declare("Dataset", "", &schemas.Dataset{Source: schemas.DataSource{Path: "a.csv"}})}},
+		{step: plan.Step{Ref: schemas.Ref{Kind: "training"}, Do: plan.Make}, subject: Subject{Declaration: declare("Training", "", &schemas.Training{Work: schemas.Work{Run: []string{"true"}}})}},
+	}
+	subjects := map[schemas.Ref]Subject{}
+	var p plan.Plan
+	for i := range n {
+		c := cases[i%len(cases)]
+		d := *c.subject.Declaration
+		d.Metadata.Name = fmt.Sprintf("n%d", i)
+		c.subject.Declaration, c.step.Ref = &d, d.Ref()
+		c.step.Key = digest.Of([]byte(d.Metadata.Name))
+		p.Steps, subjects[d.Ref()] = append(p.Steps, c.step), c.subject
+	}
+	return p, Evidence{Time: noon, Phase: Acting, Project: &schemas.Project{Environments: map[string]schemas.Environment{"staging": {}}}, Of: func(r schemas.Ref) Subject { return subjects[r] }}
+}
+
+func TestDecisionsAreTheSameSideBySide(t *testing.T) {
+	e := engine(t, map[string]string{"policy/a.rego": "package team\n\nnote contains input.step.ref if input.step.kind == \"dataset\""})
+	p, ev := many(t, 400)
+	first, err := e.Judge(context.Background(), p, ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := e.Judge(context.Background(), p, ev)
+	if err != nil || !slices.Equal(first, again) || len(first) != 100 {
+		t.Errorf("%d findings, then %d, %v", len(first), len(again), err)
+	}
+	for i, f := range first {
+		if f.Message != p.Steps[4*i+2].Ref.String() {
+			t.Fatalf("finding %d is %+v", i, f)
+		}
+	}
+}
+
+// BenchmarkDecision is one prepared decision: "rules" evaluates them on a prepared
+// input, "whole" also makes and validates the input.
+func BenchmarkDecision(b *testing.B) {
+	e := engine(b, nil)
+	p, ev := many(b, 4)
+	for i, name := range []string{"model", "deployment", "dataset", "training"} {
+		s := p.Steps[i]
+		b.Run(name+"/rules", func(b *testing.B) {
+			doc, err := describe(s, &ev, ev.Of(s.Ref))
+			if err != nil {
+				b.Fatal(err)
+			}
+			input, err := doc.value(e.schema)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if f := e.evaluate(context.Background(), s, input, ev.Time); len(f) > 0 {
+					b.Fatal(f)
+				}
+			}
+		})
+		b.Run(name+"/whole", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if f := e.decide(context.Background(), s, &ev); len(f) > 0 {
+					b.Fatal(f)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkJudge is a plan of 10,000 steps, on all cores.
+func BenchmarkJudge(b *testing.B) {
+	e := engine(b, nil)
+	p, ev := many(b, 10_000)
+	for b.Loop() {
+		if f, err := e.Judge(context.Background(), p, ev); err != nil || len(f) > 0 {
+			b.Fatal(f, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/step")
+}
+
+// BenchmarkNew is what preparing the rules costs, once a start.
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		engine(b, nil)
+	}
+}

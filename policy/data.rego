@@ -1,0 +1,82 @@
+# What data must say of itself before anything is made from it.
+
+# METADATA
+# title: Data
+# custom:
+#   kinds: [dataset, transform, training]
+package vishwa.data
+
+import data.vishwa.step
+
+runs if input.step.kind == "transform"
+
+runs if input.step.kind == "training"
+
+# METADATA
+# title: Unpinned dataset
+# description: Data that has no digest cannot be named, and so not be explained later.
+# custom:
+#   id: input/unpinned
+deny contains {
+	"rule": "input/unpinned",
+	"message": "the data is not pinned to a digest",
+	"way": "see that the source can be read, and plan again",
+} if {
+	input.step.kind == "dataset"
+	step.due
+	object.get(input.dataset, "pin", null) == null
+}
+
+# METADATA
+# title: Unpinned input
+# description: A run reads only what has a digest.
+# custom:
+#   id: input/unpinned
+deny contains {
+	"rule": "input/unpinned",
+	"message": sprintf("input %s (%s) is not pinned to a digest", [name, ref]),
+	"way": "make what it comes from first, and plan again",
+} if {
+	runs
+	step.due
+	some name, ref in input.spec.inputs
+	not name in pinned
+}
+
+pinned contains i.name if {
+	some i in input.inputs
+	i.digest != null
+}
+
+# METADATA
+# title: Undeclared input
+# description: A run reads only what its declaration names.
+# custom:
+#   id: input/undeclared
+deny contains {
+	"rule": "input/undeclared",
+	"message": sprintf("input %s (%s) is not declared", [i.name, i.ref]),
+	"way": "name it under spec.inputs",
+} if {
+	runs
+	some i in input.inputs
+	not i.declared
+}
+
+# METADATA
+# title: Personal data without a purpose
+# description: Columns tagged personal are used for a declared purpose, or not at all.
+# custom:
+#   id: data/purpose
+deny contains {
+	"rule": "data/purpose",
+	"message": sprintf("column %s is tagged personal, and the dataset declares no purpose", [name]),
+	"way": "say under spec.purpose why it is used, or leave the column out",
+} if {
+	input.step.kind == "dataset"
+	input.step.do != "retire"
+	some name, column in input.spec.columns
+	some tag in column.tags
+	lower(tag) == "personal"
+	trim_space(object.get(input.spec, "purpose", "")) == ""
+}

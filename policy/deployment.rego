@@ -1,0 +1,104 @@
+# What a deployment must show before it replaces what is served.
+
+# METADATA
+# title: Deployments
+# custom:
+#   kinds: [deployment]
+package vishwa.deployment
+
+import data.vishwa.step
+
+# METADATA
+# title: Unsigned model
+# description: Only a model that a controller of trust.yaml signed is served.
+# custom:
+#   id: model/signature
+deny contains {
+	"rule": "model/signature",
+	"message": "the model is not signed",
+	"way": "let vishwa apply sign it; a model from elsewhere is not served",
+} if {
+	input.step.kind == "deployment"
+	step.due
+	is_object(input.model)
+	input.model.signature == null
+}
+
+# METADATA
+# title: Model whose signature does not hold
+# description: The signature must verify over the very bytes that will be served.
+# custom:
+#   id: model/signature
+deny contains {
+	"rule": "model/signature",
+	"message": sprintf("the model's signature does not hold: %s", [input.model.signature.message]),
+	"way": "restore the store from a good copy, or have the model made and signed again",
+} if {
+	input.step.kind == "deployment"
+	step.due
+	not input.model.signature.verified
+	input.model.signature.verified == false
+}
+
+# METADATA
+# title: Unknown environment
+# description: The project says how many people must approve a release to an environment; one that it does not name is not deployed to.
+# custom:
+#   id: policy/evidence
+deny contains {
+	"rule": "policy/evidence",
+	"message": "the deployment's environment is none of the project's environments",
+	"way": "declare it under spec.environments of vishwa.yaml",
+} if {
+	input.step.kind == "deployment"
+	input.step.do != "retire"
+	input.environment == null
+}
+
+# METADATA
+# title: Release without enough approvals
+# description: Distinct people, each in a matching role, approve by signature over the plan, the rules and the model. A second key of the same person, and a review that only a forge asserts, do not count.
+# custom:
+#   id: deployment/approval
+deny contains {
+	"rule": "deployment/approval",
+	"message": sprintf("%s needs %d approval(s) by %s, and has %d", [input.environment.name, needed, roles, count(approvers)]),
+	"way": "have it approved: vishwa approve PLAN",
+} if {
+	changes_release
+	step.due
+	count(approvers) < needed
+}
+
+# METADATA
+# title: Release that will need approvals
+# description: What is approved includes the model, so that approval comes once it is known.
+# custom:
+#   id: deployment/approval
+note contains {
+	"rule": "deployment/approval",
+	"message": sprintf("%s will need %d approval(s) by %s once the model is known", [input.environment.name, needed, roles]),
+} if {
+	changes_release
+	not step.due
+	needed > 0
+}
+
+# A deployment that is kept, or taken away, releases nothing.
+changes_release if {
+	input.step.kind == "deployment"
+	not input.step.do in {"keep", "retire"}
+}
+
+approvers contains a.principal if {
+	some a in input.approvals
+	a.class == "signature"
+	some role in a.roles
+	role in input.environment.roles
+}
+
+roles := concat(" or ", input.environment.roles)
+
+needed := max({input.environment.approvals, 1}) if input.environment.production
+
+needed := input.environment.approvals if not input.environment.production

@@ -1,0 +1,55 @@
+# Tests of deployment.rego.
+package vishwa.deployment_test
+
+import data.vishwa.deployment
+
+about(signature, environment, approvals) := {
+	"phase": "act", "step": {"kind": "deployment", "do": "make", "pending": false},
+	"model": {"signature": signature}, "environment": environment, "approvals": approvals,
+}
+
+signed := {"verified": true, "by": "ci", "message": ""}
+
+staging := {"name": "staging", "approvals": 0, "roles": ["approver"], "production": false}
+
+live := {"name": "production", "approvals": 0, "roles": ["approver", "owner"], "production": true}
+
+asha := {"principal": "asha", "roles": ["approver", "owner"], "class": "signature"}
+
+denied(doc) := ids if {
+	found := deployment.deny with input as doc
+	ids := {f.rule | some f in found}
+}
+
+test_signed if denied(about(signed, staging, [])) == set()
+
+test_unsigned if denied(about(null, staging, [])) == {"model/signature"}
+
+test_unverifiable if {
+	denied(about({"verified": false, "by": "", "message": "no"}, staging, [])) == {"model/signature"}
+}
+
+test_unknown_environment if denied(about(signed, null, [])) == {"policy/evidence"}
+
+test_unapproved if denied(about(signed, live, [])) == {"deployment/approval"}
+
+test_approved if denied(about(signed, live, [asha])) == set()
+
+test_forge_review_does_not_count if {
+	denied(about(signed, live, [object.union(asha, {"class": "forge"})])) == {"deployment/approval"}
+}
+
+test_one_person_counts_once if {
+	two := object.union(live, {"approvals": 2})
+	denied(about(signed, two, [asha, object.union(asha, {"roles": ["owner"]})])) == {"deployment/approval"}
+}
+
+test_pending_says_what_will_be_needed if {
+	doc := object.union(about(null, live, []), {"phase": "plan", "step": {"pending": true}, "model": null})
+	denied(doc) == set()
+	count(deployment.note) == 1 with input as doc
+}
+
+test_kept_needs_no_approval if {
+	denied(object.union(about(signed, live, []), {"step": {"do": "keep"}})) == set()
+}

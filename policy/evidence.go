@@ -1,0 +1,87 @@
+// Evidence is what a decision is made from besides the plan. Whoever calls Judge
+// gathers it; nothing here is looked up, so that a decision can be made again.
+package policy
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Phase says when a step is judged.
+type Phase string
+
+const (
+	// Planning judges before anything is done. What a pending step will be made
+	// from is not known yet, and the rules that need it wait.
+	Planning Phase = "plan"
+	// Acting judges again, with what was made, before it is signed, applied or
+	// deployed: whatever is missing then is a denial.
+	Acting Phase = "act"
+)
+
+// Evidence is what is known at the time of a decision.
+type Evidence struct {
+	Time    time.Time // the recorded time of the decision: the only clock that rules see
+	Phase   Phase
+	Project *schemas.Project
+	All     bool // judge kept steps too
+	// Of tells what is known of a step's ref, as the step has it. It is called
+	// from several goroutines.
+	Of func(schemas.Ref) Subject
+}
+
+// Subject is what is known of one step; the zero value is nothing. A model step
+// and a deployment need Model as soon as they are not pending, infrastructure its
+// Terraform plan, a dataset its pin, a run its inputs.
+type Subject struct {
+	Declaration  *schemas.Declaration // none for a step that retires
+	Pin          digest.Digest        // datasets
+	Inputs       []Input              // transforms and trainings
+	Model        *Model               // models and deployments
+	Terraform    json.RawMessage      // infrastructure: port.Change's Raw
+	AllowDestroy bool                 // infrastructure
+	Approvals    []trust.Approver     // deployments: those that trust.Check let through
+}
+
+// Input is one thing that a run reads.
+type Input struct {
+	Name     string
+	Ref      schemas.Ref
+	Digest   digest.Digest // none while it is not made
+	Declared bool
+}
+
+// Model is what is known of a model that is about to be released.
+type Model struct {
+	Digest    digest.Digest
+	Candidate schemas.Ref
+	Metrics   map[string]float64
+	Live      *Live // none where nothing is served
+	Files     []File
+	Signature *Signature // none where it is not signed
+}
+
+// Live is the model that is served now.
+type Live struct {
+	Digest  digest.Digest
+	Metrics map[string]float64
+}
+
+// File is one file of a model; Format is what Sniff says of its content.
+type File struct {
+	Path   string        `json:"path"`
+	Format string        `json:"format"`
+	Digest digest.Digest `json:"digest"`
+	Size   int64         `json:"size"`
+}
+
+// Signature is what verifying the model's signature said.
+type Signature struct {
+	Verified bool   `json:"verified"`
+	By       string `json:"by"`
+	Message  string `json:"message"`
+}

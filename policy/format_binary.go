@@ -1,0 +1,201 @@
+// Binary formats without a magic number: they are walked through to their last
+// byte, so that nothing else can hide in or behind them.
+package policy
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+)
+
+// isONNX walks the fields of an ONNX ModelProto (onnx.proto3): all known, filling
+// the file, with a graph and the operator sets that it uses.
+func isONNX(r io.ReaderAt, size int64) bool {
+	const (
+		varint    = 0
+		delimited = 2
+	)
+	types := map[uint64]uint64{
+		1: varint, 2: delimited, 3: delimited, 4: delimited, 5: varint, 6: delimited, 7: delimited, 8: delimited,
+		14: delimited, 20: delimited, 25: delimited, 26: delimited,
+	}
+	seen := map[uint64]bool{}
+	for off, fields := int64(0), 0; off < size; fields++ {
+		tag, n := uvarint(r, off, size)
+		if n == 0 || fields > 1_000_000 {
+			return false
+		}
+		off += n
+		field, wire := tag>>3, tag&7
+		if want, known := types[field]; !known || want != wire {
+			return false
+		}
+		value, n := uvarint(r, off, size)
+		if n == 0 {
+			return false
+		}
+		off += n
+		if field == 1 && (value == 0 || value > 64) {
+			return false
+		}
+		if wire == delimited {
+			if value > uint64(size-off) {
+				return false
+			}
+			off += int64(value)
+		}
+		seen[field] = true
+	}
+	return seen[1] && seen[7] && seen[8]
+}
+
+// uvarint reads a protobuf varint at off and its length; length 0 is none.
+func uvarint(r io.ReaderAt, off, size int64) (uint64, int64) {
+	b := section(r, off, min(binary.MaxVarintLen64, max(0, size-off)))
+	v, n := binary.Uvarint(b)
+	return v, int64(max(0, n))
+}
+
+// isUBJ walks a Universal Binary JSON object, as XGBoost writes it: it fills the
+// file and has a learner.
+func isUBJ(r io.ReaderAt, size int64) bool {
+	u := &ubj{src: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 64<<10), left: size}
+	kind, ok := u.kind()
+	if !ok || kind != '{' || !u.object(0) {
+		return false
+	}
+	return u.left == 0 && u.learner
+}
+
+type ubj struct {
+	src     *bufio.Reader
+	left    int64
+	learner bool
+}
+
+// widths are the sizes of values of fixed size, in bytes.
+var widths = map[byte]int64{
+	'Z': 0, 'N': 0, 'T': 0, 'F': 0, 'i': 1, 'U': 1, 'C': 1, 'I': 2, 'l': 4, 'd': 4, 'L': 8, 'D': 8,
+}
+
+func (u *ubj) kind() (byte, bool) {
+	b, err := u.src.ReadByte()
+	u.left--
+	return b, err == nil
+}
+
+func (u *ubj) skip(n int64) bool {
+	if n < 0 || n > u.left {
+		return false
+	}
+	u.left -= n
+	_, err := io.CopyN(io.Discard, u.src, n)
+	return err == nil
+}
+
+// length reads a length with its type before it.
+func (u *ubj) length() (int64, bool) {
+	kind, ok := u.kind()
+	if !ok {
+		return 0, false
+	}
+	return u.integer(kind)
+}
+
+func (u *ubj) integer(kind byte) (int64, bool) {
+	width := widths[kind]
+	switch kind {
+	case 'i', 'U', 'I', 'l', 'L':
+	default:
+		return 0, false
+	}
+	var b [8]byte
+	if width > u.left {
+		return 0, false
+	}
+	u.left -= width
+	if _, err := io.ReadFull(u.src, b[:width]); err != nil {
+		return 0, false
+	}
+	n := int64(binary.BigEndian.Uint64(b[:]) >> (8 * (8 - width)))
+	return n, n >= 0 && n <= u.left
+}
+
+// object walks pairs as far as the closing brace.
+func (u *ubj) object(depth int) bool {
+	for {
+		kind, ok := u.kind()
+		if !ok || depth > 64 {
+			return false
+		}
+		if kind == '}' {
+			return true
+		}
+		n, ok := u.integer(kind)
+		if !ok || n > 4096 {
+			return false
+		}
+		key := make([]byte, n)
+		u.left -= n
+		if _, err := io.ReadFull(u.src, key); err != nil {
+			return false
+		}
+		kind, ok = u.kind()
+		if !ok || !u.value(kind, depth+1) {
+			return false
+		}
+		if depth == 0 && string(key) == "learner" && kind == '{' {
+			u.learner = true
+		}
+	}
+}
+
+func (u *ubj) value(kind byte, depth int) bool {
+	if w, fixed := widths[kind]; fixed {
+		return u.skip(w)
+	}
+	switch kind {
+	case 'S', 'H':
+		n, ok := u.length()
+		return ok && u.skip(n)
+	case '{':
+		return u.object(depth)
+	case '[':
+		return u.array(depth)
+	default:
+		return false
+	}
+}
+
+// array walks values as far as the closing bracket, or, where type and count
+// stand first, that many bytes.
+func (u *ubj) array(depth int) bool {
+	if depth > 64 {
+		return false
+	}
+	kind, ok := u.kind()
+	if !ok {
+		return false
+	}
+	switch kind {
+	case '$':
+		element, ok1 := u.kind()
+		hash, ok2 := u.kind()
+		n, ok3 := u.length()
+		width, fixed := widths[element]
+		return ok1 && ok2 && ok3 && hash == '#' && fixed && (width == 0 || n <= u.left/width) && u.skip(n*width)
+	case '#':
+		n, ok := u.length()
+		for ; ok && n > 0; n-- {
+			kind, ok = u.kind()
+			ok = ok && u.value(kind, depth+1)
+		}
+		return ok
+	}
+	for ; kind != ']'; kind, ok = u.kind() {
+		if !ok || !u.value(kind, depth+1) {
+			return false
+		}
+	}
+	return ok
+}

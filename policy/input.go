@@ -1,0 +1,237 @@
+// The input document: what rules see of one step. Its shape is a contract with the
+// rules that teams write, kept by input.schema.json: every document is validated
+// against it before a rule sees it, and a rule that names a field which is not in
+// it does not load.
+package policy
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+//go:embed input.schema.json
+var inputSchema []byte
+
+// maxInput bounds an input document, in bytes; only a Terraform plan comes near.
+const maxInput = 64 << 20
+
+// production is the environment that needs an approval whatever the project says.
+const production = "production"
+
+type document struct {
+	Phase        Phase            `json:"phase"`
+	Time         string           `json:"time"`
+	Step         stepDoc          `json:"step"`
+	Metadata     metadataDoc      `json:"metadata"`
+	Spec         any              `json:"spec"`
+	Project      projectDoc       `json:"project"`
+	Environment  *environmentDoc  `json:"environment"`
+	Dataset      *datasetDoc      `json:"dataset"`
+	Inputs       []inputDoc       `json:"inputs"`
+	Model        *modelDoc        `json:"model"`
+	Terraform    json.RawMessage  `json:"terraform"`
+	AllowDestroy bool             `json:"allowDestroy"`
+	Approvals    []trust.Approver `json:"approvals"`
+}
+
+type stepDoc struct {
+	Ref     string         `json:"ref"`
+	Kind    string         `json:"kind"`
+	Name    string         `json:"name"`
+	Do      plan.Do        `json:"do"`
+	Key     *digest.Digest `json:"key"`
+	Why     string         `json:"why"`
+	Pending bool           `json:"pending"`
+}
+
+type metadataDoc struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels"`
+}
+
+type projectDoc struct {
+	ModelFormats []string `json:"modelFormats"`
+}
+
+type environmentDoc struct {
+	Name       string   `json:"name"`
+	Approvals  int      `json:"approvals"`
+	Roles      []string `json:"roles"`
+	Production bool     `json:"production"`
+}
+
+type datasetDoc struct {
+	Pin *digest.Digest `json:"pin"`
+}
+
+type inputDoc struct {
+	Name     string         `json:"name"`
+	Ref      schemas.Ref    `json:"ref"`
+	Digest   *digest.Digest `json:"digest"`
+	Declared bool           `json:"declared"`
+}
+
+type modelDoc struct {
+	Digest    digest.Digest      `json:"digest"`
+	Candidate schemas.Ref        `json:"candidate"`
+	Metrics   map[string]float64 `json:"metrics"`
+	Live      *liveDoc           `json:"live"`
+	Files     []File             `json:"files"`
+	Signature *Signature         `json:"signature"`
+}
+
+type liveDoc struct {
+	Digest  digest.Digest      `json:"digest"`
+	Metrics map[string]float64 `json:"metrics"`
+}
+
+// describe is the document for one step.
+func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
+	d := &document{
+		Phase: ev.Phase, Time: ev.Time.UTC().Format(time.RFC3339Nano),
+		Step:     stepDoc{s.Ref.String(), s.Ref.Kind, s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending},
+		Metadata: metadataDoc{Name: s.Ref.Name, Labels: map[string]string{}},
+		Project:  projectDoc{ev.Project.Policy.ModelFormats},
+		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Approvals: []trust.Approver{},
+	}
+	if len(d.Terraform) == 0 {
+		d.Terraform = nil
+	}
+	if s.Do != plan.Retire {
+		if sub.Declaration == nil || sub.Declaration.Spec == nil {
+			return nil, fmt.Errorf("its declaration is missing")
+		}
+		if sub.Declaration.Ref() != s.Ref.Whole() {
+			return nil, fmt.Errorf("its declaration is that of %s", sub.Declaration.Ref())
+		}
+		d.Spec = sub.Declaration.Spec
+		if l := sub.Declaration.Metadata.Labels; l != nil {
+			d.Metadata.Labels = l
+		}
+		if spec, ok := d.Spec.(*schemas.Deployment); ok {
+			d.Environment = environment(spec.Environment, ev.Project)
+		}
+	}
+	if s.Ref.Kind == "dataset" {
+		d.Dataset = &datasetDoc{known(sub.Pin)}
+	}
+	for _, i := range sub.Inputs {
+		d.Inputs = append(d.Inputs, inputDoc{i.Name, i.Ref, known(i.Digest), i.Declared})
+	}
+	for _, a := range sub.Approvals {
+		d.Approvals = append(d.Approvals, trust.Approver{Principal: a.Principal, Roles: orEmpty(a.Roles), Class: a.Class})
+	}
+	if m := sub.Model; m != nil {
+		if s.Model != "" && m.Digest != s.Model {
+			return nil, fmt.Errorf("what is known is of model %s, and the step serves %s", m.Digest.Short(), s.Model.Short())
+		}
+		d.Model = &modelDoc{m.Digest, m.Candidate, orNone(m.Metrics), nil, orEmpty(m.Files), m.Signature}
+		if m.Live != nil {
+			d.Model.Live = &liveDoc{m.Live.Digest, orNone(m.Live.Metrics)}
+		}
+	}
+	return d, nil
+}
+
+// environment is what the project says of an environment, or nil where it says nothing.
+func environment(name string, p *schemas.Project) *environmentDoc {
+	e, ok := p.Environments[name]
+	if !ok {
+		return nil
+	}
+	d := &environmentDoc{Name: name, Approvals: e.Approvals, Roles: e.Roles, Production: strings.EqualFold(name, production)}
+	if len(d.Roles) == 0 {
+		d.Roles = []string{"approver"}
+	}
+	return d
+}
+
+func known(d digest.Digest) *digest.Digest {
+	if d == "" {
+		return nil
+	}
+	return &d
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func orNone(m map[string]float64) map[string]float64 {
+	if m == nil {
+		return map[string]float64{}
+	}
+	return m
+}
+
+// value turns d into what OPA evaluates, once the schema accepts it.
+func (d *document) value(schema *jsonschema.Schema) (ast.Value, error) {
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	if len(raw) > maxInput {
+		return nil, fmt.Errorf("it is larger than %d MiB", maxInput>>20)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	if err := schema.Validate(v); err != nil {
+		return nil, fmt.Errorf("validate: %s", firstLine(err))
+	}
+	return ast.InterfaceToValue(v)
+}
+
+// firstLine is where and why a validation failed, without the values.
+func firstLine(err error) string {
+	var ve *jsonschema.ValidationError
+	if !errors.As(err, &ve) {
+		return "not valid"
+	}
+	for len(ve.Causes) > 0 {
+		ve = ve.Causes[0]
+	}
+	return fmt.Sprintf("/%s breaks rule %s", strings.Join(ve.InstanceLocation, "/"), strings.Join(ve.ErrorKind.KeywordPath(), "/"))
+}
+
+// compileSchema reads input.schema.json for the validator and, as the type of
+// `input`, for the compiler.
+func compileSchema() (*jsonschema.Schema, *ast.SchemaSet, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(inputSchema))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read input schema: %w", err)
+	}
+	c := jsonschema.NewCompiler()
+	const name = "vishwa:input"
+	if err := c.AddResource(name, doc); err != nil {
+		return nil, nil, fmt.Errorf("read input schema: %w", err)
+	}
+	schema, err := c.Compile(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("compile input schema: %w", err)
+	}
+	var plain any
+	if err := json.Unmarshal(inputSchema, &plain); err != nil {
+		return nil, nil, fmt.Errorf("read input schema: %w", err)
+	}
+	types := ast.NewSchemaSet()
+	types.Put(ast.SchemaRootRef, plain)
+	return schema, types, nil
+}

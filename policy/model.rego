@@ -1,0 +1,173 @@
+# What a model must be in order to be released.
+
+# METADATA
+# title: Models
+# custom:
+#   kinds: [model, deployment]
+package vishwa.model
+
+import data.vishwa.step
+
+# Formats that hold numbers and text, and nothing that runs when it is read.
+safe_formats := {
+	"csv", "gguf", "json", "onnx", "safetensors", "skops", "text",
+	"xgboost-json", "xgboost-ubj", "yaml",
+}
+
+# The project can narrow the list, never widen it.
+allowed_formats := safe_formats if input.project.modelFormats == null
+
+allowed_formats := safe_formats & {f | some f in input.project.modelFormats} if {
+	input.project.modelFormats != null
+}
+
+# METADATA
+# title: Nothing is known of the model
+# description: A model that cannot be looked at is not released.
+# custom:
+#   id: policy/evidence
+deny contains {
+	"rule": "policy/evidence",
+	"message": "nothing is known of the model: its files and metrics are missing",
+	"way": "train it again, or restore the store that held it",
+} if {
+	step.releases
+	step.due
+	input.model == null
+}
+
+# METADATA
+# title: Gate metric absent
+# description: A gate holds only where its metric was measured.
+# custom:
+#   id: model/gate
+deny contains {
+	"rule": "model/gate",
+	"message": sprintf("metric %s was not measured, and a gate asks for it", [gate.metric]),
+	"way": "write the metric to the file at VISHWA_METRICS, or correct the gate's name",
+} if {
+	input.step.kind == "model"
+	step.due
+	some gate in input.spec.gates
+	is_object(input.model)
+	not input.model.metrics[gate.metric]
+}
+
+# METADATA
+# title: Metric below its gate
+# description: The selected candidate must reach every gate's min.
+# custom:
+#   id: model/gate
+deny contains {
+	"rule": "model/gate",
+	"message": sprintf("%s is %v, below its gate of %v", [gate.metric, value, gate.min]),
+	"way": "improve the model, or change spec.gates by a reviewed commit",
+} if {
+	input.step.kind == "model"
+	step.due
+	some gate in input.spec.gates
+	value := input.model.metrics[gate.metric]
+	value < gate.min
+}
+
+# METADATA
+# title: Metric above its gate
+# description: The selected candidate must stay at or below every gate's max.
+# custom:
+#   id: model/gate
+deny contains {
+	"rule": "model/gate",
+	"message": sprintf("%s is %v, above its gate of %v", [gate.metric, value, gate.max]),
+	"way": "improve the model, or change spec.gates by a reviewed commit",
+} if {
+	input.step.kind == "model"
+	step.due
+	some gate in input.spec.gates
+	value := input.model.metrics[gate.metric]
+	value > gate.max
+}
+
+# METADATA
+# title: Metric regressed against the live model
+# description: The selected candidate may be worse than the live model by maxRegression at most.
+# custom:
+#   id: model/regression
+deny contains {
+	"rule": "model/regression",
+	"message": sprintf("%s is %v and the live model's is %v: worse by more than %v", [gate.metric, value, live, gate.maxRegression]),
+	"way": "improve the model, or change maxRegression by a reviewed commit",
+} if {
+	input.step.kind == "model"
+	step.due
+	some gate in input.spec.gates
+	value := input.model.metrics[gate.metric]
+	live := input.model.live.metrics[gate.metric]
+	worse_by(gate, value, live) > gate.maxRegression + rounding
+}
+
+# METADATA
+# title: Live model without the gate's metric
+# description: Where the live model was never measured by a metric, there is nothing to compare with.
+# custom:
+#   id: model/regression
+warn contains {
+	"rule": "model/regression",
+	"message": sprintf("the live model has no %s, so that a regression cannot be seen", [gate.metric]),
+	"way": "look at both models before they are exchanged",
+} if {
+	input.step.kind == "model"
+	step.due
+	some gate in input.spec.gates
+	gate.maxRegression >= 0
+	is_object(input.model.live)
+	not input.model.live.metrics[gate.metric]
+}
+
+# Decimal fractions have no exact binary form: 0.85 - 0.845 is a little more than 0.005.
+rounding := 0.000000001
+
+worse_by(gate, value, live) := live - value if higher_is_better(gate)
+
+worse_by(gate, value, live) := value - live if not higher_is_better(gate)
+
+# The selection's goal says which way is better; for other metrics a max says that less is.
+higher_is_better(gate) if {
+	gate.metric == input.spec.select.metric
+	object.get(input.spec.select, "goal", "maximize") == "maximize"
+}
+
+higher_is_better(gate) if {
+	gate.metric != input.spec.select.metric
+	not gate.max
+}
+
+# METADATA
+# title: Model file in a format that is not allowed
+# description: Every file of a model is looked into. Pickle, and what holds it, runs code when it is read; so does a format that is not known.
+# custom:
+#   id: model/format
+deny contains {
+	"rule": "model/format",
+	"message": sprintf("model file %s is %s, which is not an allowed format", [file.path, file.format]),
+	"way": sprintf("save the model as one of: %s", [concat(", ", sort(allowed_formats))]),
+} if {
+	step.releases
+	step.due
+	some file in input.model.files
+	not file.format in allowed_formats
+}
+
+# METADATA
+# title: Model without files
+# description: A model of no files cannot be looked into.
+# custom:
+#   id: model/format
+deny contains {
+	"rule": "model/format",
+	"message": "the model holds no files",
+	"way": "write the model to the folder at VISHWA_MODEL_DIR",
+} if {
+	step.releases
+	step.due
+	count(input.model.files) == 0
+}

@@ -1,0 +1,81 @@
+# Tests of model.rego.
+package vishwa.model_test
+
+import data.vishwa.model
+
+candidate := {
+	"digest": "sha256:0", "candidate": "training/t:a", "metrics": {"auc": 0.8, "rmse": 2}, "signature": null,
+	"live": {"digest": "sha256:1", "metrics": {"auc": 0.82, "rmse": 1}},
+	"files": [{"path": "m.json", "format": "json", "digest": "sha256:2", "size": 1}],
+}
+
+about(gate, known) := {
+	"phase": "act", "step": {"kind": "model", "do": "make", "pending": false},
+	"project": {"modelFormats": null}, "model": known,
+	"spec": {"select": {"metric": "auc"}, "gates": [gate]},
+}
+
+denied(doc) := ids if {
+	found := model.deny with input as doc
+	ids := {f.rule | some f in found}
+}
+
+test_good if denied(about({"metric": "auc", "min": 0.8, "maxRegression": 0.02}, candidate)) == set()
+
+test_below if denied(about({"metric": "auc", "min": 0.81}, candidate)) == {"model/gate"}
+
+test_above if denied(about({"metric": "rmse", "max": 1.9}, candidate)) == {"model/gate"}
+
+test_absent if denied(about({"metric": "f1", "min": 0}, candidate)) == {"model/gate"}
+
+test_regressed if denied(about({"metric": "auc", "maxRegression": 0.01}, candidate)) == {"model/regression"}
+
+test_regressed_less_is_better if {
+	denied(about({"metric": "rmse", "max": 9, "maxRegression": 0.5}, candidate)) == {"model/regression"}
+}
+
+test_live_without_metric if {
+	known := json.patch(candidate, [{"op": "remove", "path": "/live/metrics/auc"}])
+	doc := about({"metric": "auc", "maxRegression": 0}, known)
+	count(model.warn) == 1 with input as doc
+}
+
+test_goal_minimize if {
+	doc := about({"metric": "auc", "maxRegression": 0}, candidate)
+	denied(object.union(doc, {"spec": {"select": {"goal": "minimize"}}})) == set()
+}
+
+test_known_at_plan if {
+	doc := object.union(about({"metric": "auc", "min": 0.9}, candidate), {"phase": "plan"})
+	denied(doc) == {"model/gate"}
+}
+
+test_deployment_format if {
+	known := json.patch(candidate, [{"op": "replace", "path": "/files/0/format", "value": "pickle"}])
+	doc := about({"metric": "auc"}, known)
+	denied(object.union(doc, {"step": {"kind": "deployment"}})) == {"model/format"}
+}
+
+test_nothing_known if denied(about({"metric": "auc"}, null)) == {"policy/evidence"}
+
+test_format if {
+	some format in ["pickle", "torch", "unknown", "compressed"]
+	files := [{"path": "m", "format": format, "digest": "sha256:2", "size": 1}]
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": files}])
+	denied(about({"metric": "auc"}, known)) == {"model/format"}
+}
+
+test_no_files if {
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": []}])
+	denied(about({"metric": "auc"}, known)) == {"model/format"}
+}
+
+test_project_narrows_formats if {
+	doc := object.union(about({"metric": "auc"}, candidate), {"project": {"modelFormats": ["onnx", "pickle"]}})
+	denied(doc) == {"model/format"}
+}
+
+test_pending_waits if {
+	doc := about({"metric": "auc", "min": 0.9}, null)
+	denied(object.union(doc, {"phase": "plan", "step": {"pending": true}})) == set()
+}

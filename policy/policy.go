@@ -1,0 +1,185 @@
+// Package policy judges plans: it turns a plan and its evidence into findings, by
+// rules in Rego, the built-in ones beside this file and the team's own. It fails
+// closed: what cannot be judged is denied.
+package policy
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Options bound a decision; the zero value is sensible.
+type Options struct {
+	Timeout time.Duration // for one step; zero is two seconds
+	Memory  uint64        // bytes that the heap may grow by while a plan is judged; zero is 1 GiB
+}
+
+// Engine is a prepared set of rules. It is immutable, and safe for many goroutines.
+type Engine struct {
+	opts   Options
+	asks   map[string]question // by the kind of a step; "" asks everything
+	rules  []Rule
+	schema *jsonschema.Schema
+	digest digest.Digest
+}
+
+// question is a prepared query for some sets of findings, in the order of its result.
+type question struct {
+	query rego.PreparedEvalQuery
+	sets  []set
+}
+
+// set is one collection of findings: deny, warn or note of a package.
+type set struct {
+	pkg   string
+	level string
+}
+
+// New prepares the built-in rules and those below paths of team, the repository's
+// tree. A broken or forbidden rule anywhere is an error that names file and line.
+func New(team fs.FS, paths []string, opts Options) (*Engine, error) {
+	mods, err := load(team, paths, false)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Timeout <= 0 {
+		opts.Timeout = 2 * time.Second
+	}
+	if opts.Memory == 0 {
+		opts.Memory = 1 << 30
+	}
+	mods = slices.DeleteFunc(mods, func(m module) bool { return m.test })
+	e := &Engine{opts: opts, rules: describeRules(mods)}
+	sets, err := setsOf(mods, len(paths) > 0)
+	if err != nil {
+		return nil, err
+	}
+	schema, types, err := compileSchema()
+	if err != nil {
+		return nil, err
+	}
+	e.schema = schema
+	if e.digest, err = nameRules(mods); err != nil {
+		return nil, err
+	}
+	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(types)
+	if compiler.Compile(parsed(mods)); compiler.Failed() {
+		return nil, broken(compiler.Errors)
+	}
+	if err := e.prepare(compiler, mods, sets); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// prepare makes one question a kind, so that a step is not asked what only concerns
+// other kinds. A built-in package names its kinds; a team's rules are asked of every step.
+func (e *Engine) prepare(compiler *ast.Compiler, mods []module, sets []set) error {
+	limited := map[string][]string{} // package -> kinds
+	e.asks = map[string]question{"": {}}
+	for _, m := range mods {
+		for _, a := range m.parsed.Annotations {
+			if kinds, ok := a.Custom["kinds"].([]any); ok && a.Scope == "package" && !m.team {
+				for _, k := range kinds {
+					kind := fmt.Sprint(k)
+					limited[m.parsed.Package.Path.String()] = append(limited[m.parsed.Package.Path.String()], kind)
+					e.asks[kind] = question{}
+				}
+			}
+		}
+	}
+	for kind := range e.asks {
+		q := question{sets: slices.DeleteFunc(slices.Clone(sets), func(s set) bool {
+			kinds := limited[s.pkg]
+			return kind != "" && kinds != nil && !slices.Contains(kinds, kind)
+		})}
+		var err error
+		q.query, err = rego.New(
+			rego.ParsedQuery(ask(q.sets)), rego.Compiler(compiler), rego.Store(inmem.New()), rego.StrictBuiltinErrors(true),
+		).PrepareForEval(context.Background())
+		if err != nil {
+			return fault.New(fault.Internal, "prepare policy: %w", err)
+		}
+		e.asks[kind] = q
+	}
+	return nil
+}
+
+// Digest names all rules in force, built-in and the team's, and the shape of what they see.
+func (e *Engine) Digest() digest.Digest { return e.digest }
+
+func nameRules(mods []module) (digest.Digest, error) {
+	files := map[string]digest.Digest{"input.schema.json": digest.Of(inputSchema)}
+	for _, m := range mods {
+		files[m.key()] = digest.Of(m.text)
+	}
+	return digest.JSON(files)
+}
+
+func parsed(mods []module) map[string]*ast.Module {
+	out := map[string]*ast.Module{}
+	for _, m := range mods {
+		out[m.key()] = m.parsed
+	}
+	return out
+}
+
+// broken is a compiler's errors, with the ways out that people need.
+func broken(errs ast.Errors) error {
+	err := fault.New(fault.Invalid, "load policy: %w", errs)
+	return fault.Hint(err, "correct the rules; they see only the documented input, and reach neither network, machine, chance nor clock (%v are refused)", refused)
+}
+
+// setsOf lists the sets of findings that mods declare. A team's rules that declare
+// none would be no rules at all, most likely by a slip of the pen.
+func setsOf(mods []module, team bool) ([]set, error) {
+	seen := map[set]bool{}
+	theirs := 0
+	for _, m := range mods {
+		for _, r := range m.parsed.Rules {
+			if level, is := levelOf(r); is {
+				seen[set{m.parsed.Package.Path.String(), level}] = true
+				if m.team {
+					theirs++
+				}
+			}
+		}
+	}
+	if team && theirs == 0 {
+		return nil, fault.Hint(fault.New(fault.Invalid, "load policy: the team's rules declare none of the sets %v", levels),
+			"write: deny contains message if { ... }")
+	}
+	var out []set
+	for s := range seen {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b set) int {
+		if a.pkg != b.pkg {
+			return strings.Compare(a.pkg, b.pkg)
+		}
+		return strings.Compare(a.level, b.level)
+	})
+	return out, nil
+}
+
+// ask is the one query of a decision: an array of all the sets. Where any of them
+// is undefined, so is the array, and nothing is taken for allowed.
+func ask(sets []set) ast.Body {
+	terms := make([]*ast.Term, len(sets))
+	for i, s := range sets {
+		terms[i] = ast.MustParseTerm(fmt.Sprintf("%s.%s", s.pkg, s.level))
+	}
+	return ast.NewBody(ast.NewExpr(ast.ArrayTerm(terms...)))
+}

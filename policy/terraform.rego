@@ -1,0 +1,96 @@
+# What Terraform may do. Messages name addresses, never values: a plan holds secrets.
+
+# METADATA
+# title: Terraform
+# custom:
+#   kinds: [infrastructure]
+package vishwa.terraform
+
+import data.vishwa.step
+
+changes if {
+	input.step.kind == "infrastructure"
+	input.step.do != "keep"
+}
+
+# A retired stack is judged at once: its plan of destruction is all there is.
+due if step.due
+
+due if input.step.do == "retire"
+
+# METADATA
+# title: No Terraform plan
+# description: What cannot be looked at is not applied.
+# custom:
+#   id: policy/evidence
+deny contains {
+	"rule": "policy/evidence",
+	"message": "there is no Terraform plan to judge",
+	"way": "see why terraform plan fails, and plan again",
+} if {
+	changes
+	due
+	not is_object(input.terraform)
+}
+
+# METADATA
+# title: Terraform plan that cannot be trusted
+# description: A plan that ended in an error, is not complete, or is in a format that is not known, does not say all that would be done.
+# custom:
+#   id: terraform/plan
+deny contains {
+	"rule": "terraform/plan",
+	"message": sprintf("the Terraform plan %s", [flaw]),
+	"way": "correct the module so that it plans completely, with Terraform 1.x",
+} if {
+	changes
+	due
+	is_object(input.terraform)
+	some flaw in flaws
+}
+
+flaws contains "ended in an error" if object.get(input.terraform, "errored", false) != false
+
+flaws contains "is not complete: something was left out or deferred" if {
+	object.get(input.terraform, "complete", true) != true
+}
+
+flaws contains "is in a format that is not known" if {
+	not regex.match(`^1\.[0-9]+$`, object.get(input.terraform, "format_version", ""))
+}
+
+flaws contains "lists its changes in a way that is not known" if not is_array(resources)
+
+flaws contains "lists a change without actions" if {
+	some r in resources
+	not is_array(object.get(r, ["change", "actions"], null))
+}
+
+# METADATA
+# title: Terraform destroys
+# description: Deleting and replacing lose what was there. They are allowed by name, each time.
+# custom:
+#   id: terraform/destroy
+deny contains {
+	"rule": "terraform/destroy",
+	"message": sprintf("Terraform would destroy %s", [r.address]),
+	"way": "if that is meant, apply with --allow-destroy",
+} if {
+	changes
+	input.allowDestroy == false
+	some r in resources
+	"delete" in r.change.actions
+}
+
+# All resource changes of the plan.
+default resources := []
+
+resources := input.terraform.resource_changes
+
+# What is made or changed, with its values as they will be.
+made contains r if {
+	input.step.kind == "infrastructure"
+	some r in resources
+	some action in r.change.actions
+	action in {"create", "update"}
+}

@@ -1,0 +1,121 @@
+// How steps end: done, held or failed, each told and, where it matters to an
+// auditor, recorded.
+package act
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// refusal is a policy's no, with its findings.
+type refusal struct{ found []ledger.Finding }
+
+func (r refusal) Error() string {
+	var out []string
+	for _, f := range r.found {
+		out = append(out, f.Rule+": "+f.Message)
+	}
+	return strings.Join(out, "; ")
+}
+
+func (a *acting) note(s plan.Step, end EventKind, text string, err error) Outcome {
+	a.mu.Lock()
+	a.how[s.Ref] = end
+	a.mu.Unlock()
+	a.tell(s.Ref, end, text)
+	return Outcome{Ref: s.Ref, Do: s.Do, End: end, Text: text, Error: err}
+}
+
+func (a *acting) hold(s plan.Step, why string) Outcome { return a.note(s, Held, why, nil) }
+
+func (a *acting) fail(s plan.Step, err error) Outcome { return a.note(s, Failed, err.Error(), err) }
+
+// end is the outcome of a step that acted.
+func (a *acting) end(s plan.Step, seq int64, err error) Outcome {
+	var no refusal
+	switch {
+	case err == nil:
+		o := a.note(s, Ended, s.Why, nil)
+		o.Seq = seq
+		return o
+	case errors.As(err, &no):
+		o := a.hold(s, no.Error())
+		o.Seq = seq
+		o.Error = fault.New(fault.Refused, "%s: %w", s.Ref, err)
+		return o
+	default:
+		o := a.fail(s, err)
+		o.Seq = seq
+		return o
+	}
+}
+
+// judge asks the policies; a denial is recorded and returned as a refusal.
+func (a *acting) judge(ctx context.Context, j *job, m Material) error {
+	m.Recipe = j.recipe
+	found, err := a.Judge(ctx, j.Step, m)
+	if err != nil {
+		return err
+	}
+	denied := slices.DeleteFunc(slices.Clone(found), func(f ledger.Finding) bool { return f.Level != ledger.Denied })
+	if len(denied) == 0 {
+		return nil
+	}
+	var o Outcome
+	a.denial(ctx, j.Step, denied, &o)
+	j.seq = o.Seq
+	if o.Error != nil && fault.Of(o.Error) != fault.Refused {
+		return o.Error
+	}
+	return refusal{denied}
+}
+
+// denial records a refusal, once for the same key under the same findings.
+func (a *acting) denial(ctx context.Context, s plan.Step, found []ledger.Finding, o *Outcome) {
+	found = slices.DeleteFunc(slices.Clone(found), func(f ledger.Finding) bool { return f.Level != ledger.Denied })
+	if len(found) == 0 {
+		return
+	}
+	o.Error = fault.New(fault.Refused, "%s: %w", s.Ref, refusal{found})
+	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Context.Policy && slices.Equal(last.Findings, found) {
+		o.Seq = last.Seq
+		return
+	}
+	e := a.base(ledger.Deny, &job{Step: s})
+	e.Verdict, e.Findings, e.Approved = "deny", found, nil
+	got, err := a.Append(context.WithoutCancel(ctx), e)
+	if err != nil {
+		o.Error = err
+		return
+	}
+	o.Seq = got.Seq
+}
+
+// failure records that a step failed and returns the error it failed with. A
+// cause that lies outside the key does not count against it.
+func (a *acting) failure(ctx context.Context, j *job, f ledger.Failure, err error) error {
+	action := ledger.Fail
+	e := a.base(action, j)
+	if fault.Of(err) == fault.Cancelled {
+		e.Action = ledger.Cancel
+	}
+	switch port.Cause(f.Cause) {
+	case port.Exit, port.Signal, port.OutOfMemory, port.TimedOut, port.MissingOutput, port.BadMetrics:
+	default:
+		e.Key = ""
+	}
+	e.Verdict, e.Failure, e.Approved = "", &f, nil
+	got, appendErr := a.Append(context.WithoutCancel(ctx), e)
+	if appendErr != nil {
+		return errors.Join(err, appendErr)
+	}
+	j.seq = got.Seq
+	return err
+}

@@ -1,0 +1,245 @@
+// Package adapter wires the tools to their ports: one explicit table, no
+// registration by side effect.
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/provisioner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Options are what the caller chooses.
+type Options struct {
+	Dir      string // where the repository is looked for
+	Env      port.Env
+	Version  string
+	Password func() ([]byte, error) // of the controller's keys; asked for when something is to be signed
+	Act      bool                   // something will be recorded: this machine must hold a controller's keys
+}
+
+// House is a wired loop.House with what stands behind it.
+type House struct {
+	*loop.House
+	Repo   *repo.Repo
+	Ledger *repo.Ledger
+	Paths  Paths
+	Trust  *trust.Trust
+	Keys   *signer.Keys
+}
+
+// Open wires the repository that dir is in, as its vishwa.yaml says.
+func Open(ctx context.Context, o Options) (h *House, err error) {
+	r, err := repo.Open(o.Dir, repo.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	project, t, err := settings(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	h = &House{Repo: r, Trust: t}
+	if h.Paths, err = FindPaths(o.Env.Lookup, r.ID()); err != nil {
+		return nil, err
+	}
+	h.Keys = signer.Open(h.Paths.Keys, o.Password)
+	name, err := h.controller(o.Act)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.wire(o, project); err != nil {
+		return nil, err
+	}
+	h.Actor = loop.Actor{Name: name}
+	return h, nil
+}
+
+// settings are what must be known before the ports can be opened: the project and
+// who is trusted. The work tree's word counts where there is one; what is acted on
+// is read from the revision again.
+func settings(ctx context.Context, r *repo.Repo) (*schemas.Project, *trust.Trust, error) {
+	tree := r.Worktree()
+	if r.Bare() {
+		head, err := r.Head(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if tree, err = r.Open(ctx, head.SHA); err != nil {
+			return nil, nil, err
+		}
+	}
+	return loop.Settings(tree)
+}
+
+// controller is the name under which trust.yaml knows this machine's keys.
+func (h *House) controller(must bool) (string, error) {
+	pub, err := os.ReadFile(filepath.Join(h.Paths.Keys, string(port.Build)+".pub"))
+	if err != nil && must {
+		return "", fault.Hint(fault.New(fault.Missing, "no controller's keys in %s", h.Paths.Keys), "make them with vishwa keys generate, or set VISHWA_KEYS to their folder")
+	}
+	if h.Trust != nil && err == nil {
+		hint := signer.Hint(pub)
+		for name, c := range h.Trust.Controllers {
+			if signer.Hint(c.Keys[port.Build]) == hint {
+				return name, nil
+			}
+		}
+	}
+	if !must {
+		return "", nil
+	}
+	return "", fault.Hint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", h.Paths.Keys), "add them with vishwa keys trust, and commit trust.yaml")
+}
+
+// wire opens every port. This is the table of adapters.
+func (h *House) wire(o Options, project *schemas.Project) error {
+	dir := filepath.Join(h.Paths.State, "store")
+	if project.Store != nil {
+		dir = project.Store.Dir
+	}
+	kept, err := store.Dir(dir)
+	if err != nil {
+		return err
+	}
+	verifier, err := h.verifier()
+	if err != nil {
+		return err
+	}
+	envs := sandbox.Environments{Dir: h.Paths.Envs, Env: o.Env}
+	h.Ledger, err = repo.OpenLedger(h.Repo, repo.LedgerOptions{
+		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote,
+		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: h.commitKeys(),
+		CacheDir: h.Paths.Cache, Now: o.Env.Now,
+	})
+	if err != nil {
+		return err
+	}
+	remote := project.Ledger.Remote
+	if remote == "" {
+		remote = "origin"
+	}
+	var worktree fs.FS
+	if !h.Repo.Bare() {
+		worktree = h.Repo.Worktree()
+	}
+	h.House = &loop.House{
+		Eyes: loop.Eyes{
+			Repo: h.Repo, Book: h.Ledger,
+			Provisioner: provisioner.Terraform(provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, "terraform")}),
+			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, "serving"), Envs: envs}),
+		},
+		Worktree: worktree,
+		Store:    kept,
+		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, "runs"), Envs: envs,
+			Args: []string{dir, h.Paths.Envs}}),
+		Seal:    loop.Seal{Store: kept, Signer: h.Keys, Verifier: verifier},
+		Authors: h.Repo.Authors,
+		Lock:    h.lock,
+		Remote:  h.Repo.RemoteURL(remote),
+		Version: o.Version,
+		Now:     o.Env.Now,
+	}
+	return nil
+}
+
+// verifier trusts the keys of trust.yaml. Without a trust file nothing verifies,
+// and what is there to verify says so.
+func (h *House) verifier() (port.Verifier, error) {
+	var keys []signer.Trusted
+	if h.Trust != nil {
+		for name, c := range h.Trust.Controllers {
+			for role, pem := range c.Keys {
+				keys = append(keys, signer.Trusted{Name: name, Role: role, PEM: pem})
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nobody{}, nil
+	}
+	return signer.NewVerifier(keys)
+}
+
+// commitKeys are the keys that may sign the ledger's commits.
+func (h *House) commitKeys() (keys []ssh.PublicKey) {
+	if h.Trust == nil {
+		return nil
+	}
+	for _, c := range h.Trust.Controllers {
+		keys = append(keys, c.SSH)
+	}
+	return keys
+}
+
+// LedgerTrust is whose word counts when the ledger is replayed.
+func (h *House) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
+	v, err := h.verifier()
+	if err != nil {
+		return ledger.Trust{}, err
+	}
+	keys := h.commitKeys()
+	return ledger.Trust{
+		Bundle: func(bundle []byte) ([]byte, port.Identity, error) { return v.Verify(ctx, bundle) },
+		Commit: func(c ledger.Commit) error { return repo.VerifyCommit(c, keys) },
+		Approval: func(a ledger.Approval) error {
+			if h.Trust == nil {
+				return fault.New(fault.Denied, "no trust file says whose approval counts")
+			}
+			signed := trust.Signed{Statement: a.Statement, Signature: a.Signature}
+			r, err := signed.Read()
+			if err != nil {
+				return err
+			}
+			_, err = h.Trust.Check(signed, r.Want, nil, r.Time) // whether it counted for a plan was decided then
+			return err
+		},
+	}, nil
+}
+
+// nobody is the verifier of a repository that trusts no key.
+type nobody struct{}
+
+func (nobody) Verify(context.Context, []byte) ([]byte, port.Identity, error) {
+	return nil, port.Identity{}, fault.Hint(fault.New(fault.Denied, "trust.yaml names no controller: no signature can be trusted"),
+		"make a controller's keys with vishwa keys generate, and commit trust.yaml")
+}
+
+// lock lets one pass at a time act on the repository's state on this machine.
+func (h *House) lock(ctx context.Context, tell func(string)) (func(), error) {
+	if err := os.MkdirAll(h.Paths.State, 0o700); err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(h.Paths.State))
+	}
+	path := filepath.Join(h.Paths.State, "apply.lock")
+	if held, err := sandbox.Held(path); err == nil && held {
+		tell("Another vishwa is acting on this repository; waiting for it to end.")
+	}
+	f, err := sandbox.Lock(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("wait for the other vishwa: %w", err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// Close lets the repository go.
+func (h *House) Close() error { return h.Repo.Close() }

@@ -1,0 +1,55 @@
+// Where things are kept: below the user's XDG directories, never in the work tree
+// (https://specifications.freedesktop.org/basedir-spec/latest/).
+package adapter
+
+import (
+	"path/filepath"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Paths are the folders of one repository.
+type Paths struct {
+	State string // runs, releases, Terraform, the store
+	Cache string // folded ledgers
+	Envs  string // software environments, shared by all repositories
+	Keys  string // of the controller
+}
+
+// FindPaths places the folders of the repository with identity id. VISHWA_KEYS
+// names another folder of keys.
+func FindPaths(lookup func(string) (string, bool), id digest.Digest) (Paths, error) {
+	base := func(variable string, below ...string) (string, error) {
+		if dir, ok := lookup(variable); ok && filepath.IsAbs(dir) {
+			return filepath.Join(dir, "vishwa"), nil
+		}
+		home, ok := lookup("HOME")
+		if !ok || !filepath.IsAbs(home) {
+			return "", fault.Hint(fault.New(fault.Invalid, "neither %s nor HOME says where to keep things", variable), "set one of them to an absolute folder")
+		}
+		return filepath.Join(append(append([]string{home}, below...), "vishwa")...), nil
+	}
+	state, err := base("XDG_STATE_HOME", ".local", "state")
+	if err != nil {
+		return Paths{}, err
+	}
+	cache, err := base("XDG_CACHE_HOME", ".cache")
+	if err != nil {
+		return Paths{}, err
+	}
+	config, err := base("XDG_CONFIG_HOME", ".config")
+	if err != nil {
+		return Paths{}, err
+	}
+	p := Paths{
+		State: filepath.Join(state, id.Short()), Cache: filepath.Join(cache, id.Short()),
+		Envs: filepath.Join(cache, "envs"), Keys: filepath.Join(config, "keys"),
+	}
+	if dir, ok := lookup("VISHWA_KEYS"); ok {
+		if p.Keys, err = filepath.Abs(dir); err != nil {
+			return Paths{}, fault.New(fault.Invalid, "VISHWA_KEYS: %w", err)
+		}
+	}
+	return p, nil
+}

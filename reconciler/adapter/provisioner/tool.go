@@ -1,0 +1,113 @@
+// Which program does the work: terraform or tofu, found once, asked for its
+// product and version, and refused where it is too old.
+package provisioner
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+
+	"github.com/hashicorp/go-version"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// tool is the program that was found. The two products count their versions
+// apart, so nothing may be concluded from the number alone.
+type tool struct {
+	path    string
+	product string // terraform or tofu
+	version string
+}
+
+func (t tool) String() string { return t.product + " " + t.version }
+
+// oldest is the first version of each product with all that is used here: JSON
+// messages from plan and apply, complete drift in the plan, terraform_data.
+var oldest = map[string]*version.Version{
+	"terraform": version.Must(version.NewVersion("1.4.0")),
+	"tofu":      version.Must(version.NewVersion("1.6.0")),
+}
+
+const install = "install Terraform 1.4 or newer (https://developer.hashicorp.com/terraform/install) or OpenTofu 1.6 or newer (https://opentofu.org/docs/intro/install), and see that its folder is on PATH; in a checkout of Vishwa, make tools does it"
+
+// tool finds the program once for all stacks.
+func (t *Stacks) tool(ctx context.Context, env map[string]string) (tool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.found.path != "" {
+		return t.found, nil
+	}
+	path, err := find(t.cfg.Tool, env["PATH"])
+	if err != nil {
+		return tool{}, err
+	}
+	found, err := probe(ctx, path, env)
+	if err != nil {
+		return tool{}, err
+	}
+	t.cfg.Env.Log.Debug("provisioning tool found", "tool", found.String(), "path", path)
+	t.found = found
+	return found, nil
+}
+
+// find looks for the program in the given PATH, not in this process's own.
+func find(override, path string) (string, error) {
+	if override != "" {
+		if !executable(override) {
+			return "", fault.Hint(fault.New(fault.Missing, "find terraform: %s is no program that can be run", override), "%s", install)
+		}
+		return filepath.Abs(override)
+	}
+	for _, name := range []string{"terraform", "tofu"} {
+		for _, dir := range filepath.SplitList(path) {
+			// A relative folder on PATH would run whatever a repository puts there.
+			if file := filepath.Join(dir, name); filepath.IsAbs(dir) && executable(file) {
+				return file, nil
+			}
+		}
+	}
+	return "", fault.Hint(fault.New(fault.Missing, "find terraform: neither terraform nor tofu is on PATH"), "%s", install)
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+var banner = regexp.MustCompile(`(?m)^(Terraform|OpenTofu) v([0-9]+\.[0-9]+\.[0-9]+[-.+0-9A-Za-z]*)`)
+
+// probe reads the product and version from the banner: `version -json` names the
+// number terraform_version in both products.
+func probe(ctx context.Context, path string, env map[string]string) (tool, error) {
+	cmd := exec.CommandContext(ctx, path, "version")
+	for k, v := range env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return tool{}, fault.New(fault.Cancelled, "ask %s for its version: %w", path, ctx.Err())
+	}
+	m := banner.FindSubmatch(out)
+	if m == nil {
+		if err == nil {
+			err = fmt.Errorf("it does not answer like Terraform or OpenTofu")
+		}
+		return tool{}, fault.Hint(fault.New(fault.Missing, "ask %s for its version: %w", path, err), "%s", install)
+	}
+	found := tool{path: path, product: "terraform", version: string(m[2])}
+	if string(m[1]) == "OpenTofu" {
+		found.product = "tofu"
+	}
+	have, err := version.NewVersion(found.version)
+	if err != nil {
+		return tool{}, fault.New(fault.Invalid, "read version of %s: %w", path, err)
+	}
+	if need := oldest[found.product]; have.Core().LessThan(need) {
+		return tool{}, fault.Hint(fault.New(fault.Invalid, "%s at %s is too old: %s or newer is needed", found, path, need), "%s", install)
+	}
+	return found, nil
+}

@@ -1,0 +1,296 @@
+// Append signs an entry, commits it and has the remote take it in, or starts
+// over on top of what others wrote meanwhile. The remote goes first and this
+// clone's branch follows: whoever is killed in between finds the entry there.
+package repo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+)
+
+const (
+	patience   = 30 * time.Second // for a place in the line of writers
+	firstPause = 20 * time.Millisecond
+	longPause  = time.Second
+	unmoved    = 4 // pushes refused while the branch stood still, before that is the remote's last word
+)
+
+// Append records e: it is given its number, the digest of the entry before and
+// the time, and comes back as it was recorded. An empty ledger gets its genesis
+// first. Where the remote cannot be reached, the entry is recorded in this clone,
+// to be pushed on the next occasion, and comes back with a Transient error.
+func (l *Ledger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unlock, err := l.lock(ctx)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	defer unlock()
+	if err := l.load(); err != nil {
+		return ledger.Entry{}, err
+	}
+	if e.Action != ledger.Genesis {
+		if err := l.begin(ctx, e); err != nil {
+			return ledger.Entry{}, fmt.Errorf("begin ledger: %w", err)
+		}
+	}
+	got, err := l.append(ctx, e)
+	if err != nil {
+		return got, fmt.Errorf("append to ledger: %w", err)
+	}
+	return got, nil
+}
+
+// begin sees to it that the ledger has its first entry. Where there is a remote
+// that this clone has not heard of yet, it is asked: two firsts never meet.
+func (l *Ledger) begin(ctx context.Context, e ledger.Entry) error {
+	local, err := l.ref(l.branch)
+	if err != nil || !local.IsZero() {
+		return err
+	}
+	if err := l.sync(ctx); err != nil || l.facts.Count > 0 {
+		return err
+	}
+	if l.opts.Offline && l.repo.remote(l.opts.Remote) != "" {
+		return fault.Hint(fault.New(fault.Transient, "this clone has never seen the ledger of remote %s", l.opts.Remote), "ask the remote once: run the command without --offline")
+	}
+	first := ledger.Entry{Action: ledger.Genesis, Revision: e.Revision, Author: e.Author, Actor: e.Actor, Reason: "the ledger begins"}
+	_, err = l.append(ctx, first)
+	if l.facts.Count > 0 { // here alone, to be pushed with what follows; or begun by another at the same time
+		return nil
+	}
+	return err
+}
+
+func (l *Ledger) append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	local := l.opts.Offline || l.repo.remote(l.opts.Remote) == ""
+	deadline := l.opts.Now().Add(patience)
+	still := 0
+	for try := 0; ; try++ {
+		got, lost, err := l.attempt(ctx, e, local)
+		if lost == nil || err != nil {
+			return got, err
+		}
+		if !lost.moved {
+			still++
+		}
+		if still >= unmoved || l.opts.Now().After(deadline) {
+			return ledger.Entry{}, lost.refusal(l.opts.Branch)
+		}
+		wait := min(longPause, firstPause<<min(try, 8))
+		if err := pause(ctx, time.Duration(l.opts.Rand()*float64(wait))); err != nil {
+			return ledger.Entry{}, err
+		}
+	}
+}
+
+// attempt tries once. A push that the remote did not take is lost: e is not
+// recorded anywhere.
+func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, local bool) (ledger.Entry, *lost, error) {
+	here, err := l.ref(l.branch)
+	if err != nil {
+		return e, nil, err
+	}
+	if local {
+		if err := l.advance(ctx, here); err != nil {
+			return e, nil, err
+		}
+		next, err := l.write(ctx, e)
+		if err != nil {
+			return e, nil, err
+		}
+		return next.entry, nil, l.adopt(ctx, next, here, false)
+	}
+	down, err := l.receives(ctx)
+	if err != nil {
+		return l.keep(ctx, e, here, err)
+	}
+	defer down.close()
+	if down.head == here {
+		if err := l.advance(ctx, here); err != nil {
+			return e, nil, err
+		}
+	} else {
+		if err := l.sync(ctx); err != nil {
+			return l.keep(ctx, e, here, err)
+		}
+		if here, err = l.ref(l.branch); err != nil {
+			return e, nil, err
+		}
+		if down.head != here { // it moved while we looked: ask again
+			return e, &lost{moved: true}, nil
+		}
+	}
+	next, err := l.write(ctx, e)
+	if err != nil {
+		return e, nil, err
+	}
+	if err := down.push(ctx, l.branch, next.commit, next.batch); err != nil {
+		return l.after(ctx, e, next, here, err)
+	}
+	return next.entry, nil, l.adopt(ctx, next, here, true)
+}
+
+// after looks at what a failed push came to: where the branch is tells more than
+// the error's text.
+func (l *Ledger) after(ctx context.Context, e ledger.Entry, next *written, here plumbing.Hash, cause error) (ledger.Entry, *lost, error) {
+	if ctx.Err() != nil {
+		return e, nil, fault.New(fault.Cancelled, "push ledger: %w", ctx.Err())
+	}
+	up, err := l.uploads(ctx)
+	if err != nil { // the remote may have taken the entry; the same commit is kept here
+		return next.entry, nil, l.kept(l.adopt(ctx, next, here, false), err)
+	}
+	defer up.close()
+	switch up.head {
+	case next.commit:
+		return next.entry, nil, l.adopt(ctx, next, here, true)
+	case here:
+		return e, &lost{cause: cause}, nil
+	}
+	if err := l.sync(ctx); err != nil {
+		return e, nil, err
+	}
+	if in, err := l.descends(ctx, l.at, next.commit); err != nil || in { // taken in, and followed by others since
+		return next.entry, nil, err
+	}
+	return e, &lost{moved: true, cause: cause}, nil
+}
+
+// keep records e in this clone alone where err is that the remote cannot be reached.
+func (l *Ledger) keep(ctx context.Context, e ledger.Entry, here plumbing.Hash, err error) (ledger.Entry, *lost, error) {
+	if fault.Of(err) != fault.Transient {
+		return e, nil, err
+	}
+	if err := l.advance(ctx, here); err != nil {
+		return e, nil, err
+	}
+	next, bad := l.write(ctx, e)
+	if bad != nil {
+		return e, nil, bad
+	}
+	return next.entry, nil, l.kept(l.adopt(ctx, next, here, false), err)
+}
+
+func (l *Ledger) kept(bad, remote error) error {
+	if bad != nil {
+		return bad
+	}
+	return fault.Hint(fault.New(fault.Transient, "entry %d is recorded in this clone and not pushed: %w", l.facts.Count-1, remote),
+		"run the same command again when the remote answers: nothing is done twice")
+}
+
+// written is an entry with its objects, not visible to anyone yet.
+type written struct {
+	entry  ledger.Entry
+	bundle digest.Digest
+	batch  *batch
+	commit plumbing.Hash
+}
+
+// write makes the entry that follows the facts. Others' entries since the caller
+// last looked are first put to Recheck.
+func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
+	if e.Action == ledger.Genesis && l.facts.Count > 0 {
+		return nil, fault.New(fault.Conflict, "the ledger has begun already")
+	}
+	if l.facts.Count > l.seen {
+		keep, changed := l.opts.Recheck(l.facts.Clone(), e)
+		if !keep {
+			return nil, fault.Hint(fault.New(fault.Conflict, "the ledger has moved on, and what was to be recorded no longer holds"), "plan again")
+		}
+		e = changed
+	}
+	e.Seq, e.Prev, e.Time = l.facts.Count, l.facts.Head, l.opts.Now().UTC().Truncate(time.Millisecond)
+	stated, err := ledger.Statement(e)
+	if err != nil {
+		return nil, err
+	}
+	if e, err = ledger.Parse(stated); err != nil { // as everybody else will read it
+		return nil, err
+	}
+	if l.opts.Signer == nil {
+		return nil, fault.New(fault.Denied, "sign entry %d: there is no signer", e.Seq)
+	}
+	bundle, err := l.opts.Signer.Sign(ctx, ledger.RoleOf(e.Action), stated)
+	if err != nil {
+		return nil, fmt.Errorf("sign entry %d: %w", e.Seq, err)
+	}
+	w := &written{entry: e, bundle: digest.Of(bundle), batch: l.objects.batch()}
+	var root plumbing.Hash
+	if !l.at.IsZero() {
+		if root, err = l.objects.treeOf(l.at); err != nil {
+			return nil, err
+		}
+	}
+	if root, err = w.batch.put(root, ledger.Path(e.Seq), w.batch.add(plumbing.BlobObject, bundle)); err != nil {
+		return nil, err
+	}
+	name, text, err := ledger.FactFile(e)
+	if err != nil {
+		return nil, err
+	}
+	if name != "" {
+		if root, err = w.batch.put(root, name, w.batch.add(plumbing.BlobObject, text)); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := l.sign(e, w.bundle, root)
+	if err != nil {
+		return nil, err
+	}
+	w.commit = w.batch.add(plumbing.CommitObject, raw)
+	return w, nil
+}
+
+// adopt makes w visible: its objects, then the branch, then the facts.
+func (l *Ledger) adopt(ctx context.Context, w *written, here plumbing.Hash, pushed bool) error {
+	if err := w.batch.store(); err != nil {
+		return err
+	}
+	if pushed {
+		// What the remote took in is not undone by a caller that gave up meanwhile.
+		ctx = context.WithoutCancel(ctx)
+		known, err := l.ref(l.tracking)
+		if err != nil {
+			return err
+		}
+		if err := l.setRef(ctx, l.tracking, known, w.commit); err != nil {
+			return err
+		}
+	}
+	if err := l.setRef(ctx, l.branch, here, w.commit); err != nil {
+		return err
+	}
+	if err := l.facts.Fold(w.entry, w.bundle); err != nil {
+		return err
+	}
+	l.at, l.seen = w.commit, l.facts.Count
+	return nil
+}
+
+// lost is a push that the remote did not take.
+type lost struct {
+	moved bool // the branch moved on: another writer was faster
+	cause error
+}
+
+func (p *lost) refusal(branch string) error {
+	if p.moved {
+		return fault.Hint(fault.New(fault.Conflict, "others kept writing to %s for %s", branch, patience), "try again")
+	}
+	kind := fault.Of(p.cause)
+	if kind == fault.Internal {
+		kind = fault.Denied
+	}
+	return fault.Hint(fault.New(kind, "the remote does not take new entries on %s: %w", branch, p.cause),
+		"let the controller's account push to %s, without force", branch)
+}

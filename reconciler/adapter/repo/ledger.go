@@ -1,0 +1,320 @@
+// The ledger on its branch: what is there is checked before it becomes a fact,
+// and the remote's word goes before this clone's.
+package repo
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// LedgerOptions say where the ledger is and whose word counts. Verifier is
+// needed always; Signer and SSH to append.
+type LedgerOptions struct {
+	Branch  string // without it, vishwa/ledger
+	Remote  string // without it, origin; where there is no such remote the ledger stays local
+	Offline bool   // leave the remote alone: read and append here, to be pushed on the next occasion
+
+	Signer   port.Signer
+	Verifier port.Verifier
+	SSH      func() (ssh.Signer, error) // signs commits; asked for on the first append
+	// Trusted are the keys that may sign commits; without any, commits' own
+	// signatures are left to git verify-commit.
+	Trusted []ssh.PublicKey
+	// Auth logs in to a remote over HTTP or SSH; without it, the URL's own user
+	// and the SSH agent do.
+	Auth transport.AuthMethod
+
+	Name, Email string // of the commits' author; without them, Vishwa <vishwa@localhost>
+	CacheDir    string // where folded facts are kept; without it, they are folded each time
+	Now         func() time.Time
+	Rand        func() float64 // in [0,1), spreads out attempts; without it, math/rand's
+
+	// Recheck is asked when others have written since Facts or Append last
+	// returned: is e still to be recorded, and as what? Without it, ledger.Recheck.
+	Recheck func(f *ledger.Facts, e ledger.Entry) (keep bool, changed ledger.Entry)
+}
+
+// Ledger is the ledger of one clone. It is safe for concurrent use, and any
+// number of processes and clones may write side by side.
+type Ledger struct {
+	opts     LedgerOptions
+	repo     *Repo
+	place    place
+	branch   plumbing.ReferenceName // refs/heads/vishwa/ledger
+	tracking plumbing.ReferenceName // refs/remotes/origin/vishwa/ledger: what the remote was last seen to hold
+
+	mu      sync.Mutex
+	objects objects
+	signer  ssh.Signer
+	loaded  bool          // the cache was looked at
+	facts   *ledger.Facts // of all entries up to at
+	at      plumbing.Hash
+	saved   int64 // entries in the cache
+	seen    int64 // entries that the caller knows of
+}
+
+// OpenLedger is the ledger of r. Nothing is read yet.
+func OpenLedger(r *Repo, opts LedgerOptions) (*Ledger, error) {
+	if opts.Branch == "" {
+		opts.Branch = "vishwa/ledger"
+	}
+	if opts.Remote == "" {
+		opts.Remote = "origin"
+	}
+	if opts.Name == "" {
+		opts.Name, opts.Email = "Vishwa", "vishwa@localhost"
+	}
+	if opts.Rand == nil {
+		opts.Rand = rand.Float64
+	}
+	if opts.Recheck == nil {
+		opts.Recheck = ledger.Recheck
+	}
+	if opts.Verifier == nil || opts.Now == nil {
+		return nil, fault.New(fault.Internal, "open ledger: it needs a verifier and a clock")
+	}
+	if err := checkName("branch", opts.Branch); err != nil {
+		return nil, err
+	}
+	if err := checkName("remote", opts.Remote); err != nil {
+		return nil, err
+	}
+	return &Ledger{
+		opts: opts, repo: r, place: r.place, objects: r.place.objects(), facts: &ledger.Facts{},
+		branch:   plumbing.NewBranchReferenceName(opts.Branch),
+		tracking: plumbing.NewRemoteReferenceName(opts.Remote, opts.Branch),
+	}, nil
+}
+
+// Remote is where the ledger is fetched from and pushed to, without
+// credentials; "" where it stays in this clone.
+func (l *Ledger) Remote() string { return l.repo.RemoteURL(l.opts.Remote) }
+
+// Facts is what the ledger knows. With a remote, the remote's entries are taken
+// in and entries made while it was gone are pushed first; a remote that does not
+// answer is Transient. Entries new to this clone are verified. A ledger that was
+// rewritten is Corrupt, and one that two clones continued apart is a Conflict.
+func (l *Ledger) Facts(ctx context.Context) (*ledger.Facts, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unlock, err := l.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := l.load(); err != nil {
+		return nil, err
+	}
+	if err := l.sync(ctx); err != nil {
+		return nil, fmt.Errorf("read ledger: %w", err)
+	}
+	if err := l.save(); err != nil {
+		return nil, err
+	}
+	l.seen = l.facts.Count
+	return l.facts.Clone(), nil
+}
+
+// sync brings facts, the local branch and the remote's to one state.
+func (l *Ledger) sync(ctx context.Context) error {
+	local, err := l.ref(l.branch)
+	if err != nil {
+		return err
+	}
+	if l.opts.Offline || l.repo.remote(l.opts.Remote) == "" {
+		return l.here(ctx, local)
+	}
+	up, err := l.uploads(ctx)
+	if err != nil {
+		return err
+	}
+	defer up.close()
+	if up.head != local && !up.head.IsZero() && !l.objects.has(up.head) {
+		known, err := l.ref(l.tracking)
+		if err != nil {
+			return err
+		}
+		if err := up.fetch(ctx, l.objects.store, local, known); err != nil {
+			return err
+		}
+		l.objects.store.Reindex()
+	}
+	return l.meet(ctx, local, up.head)
+}
+
+// here takes in what this clone holds: its branch or, in a fresh clone, what came
+// with it of the remote's.
+func (l *Ledger) here(ctx context.Context, local plumbing.Hash) error {
+	if !local.IsZero() {
+		return l.advance(ctx, local)
+	}
+	known, err := l.ref(l.tracking)
+	if err != nil {
+		return err
+	}
+	if err := l.advance(ctx, known); err != nil {
+		return err
+	}
+	return l.setRef(ctx, l.branch, local, known)
+}
+
+// meet settles what this clone and the remote hold of the ledger.
+func (l *Ledger) meet(ctx context.Context, local, remote plumbing.Hash) error {
+	known, err := l.ref(l.tracking)
+	if err != nil {
+		return err
+	}
+	if remote != known && !known.IsZero() {
+		if ok, err := l.descends(ctx, remote, known); err != nil {
+			return err
+		} else if !ok {
+			return l.rewritten(fmt.Sprintf("the remote's %s was at %s and is at %s", l.opts.Branch, known, orNone(remote)),
+				"git push "+l.opts.Remote+" +"+known.String()+":"+l.branch.String()+" puts the entries back that were seen there")
+		}
+	}
+	behind, err := l.descends(ctx, remote, local)
+	if err != nil {
+		return err
+	}
+	if behind { // or level
+		if err := l.advance(ctx, remote); err != nil {
+			return err
+		}
+		if err := l.setRef(ctx, l.tracking, known, remote); err != nil {
+			return err
+		}
+		return l.setRef(ctx, l.branch, local, remote)
+	}
+	if ahead, err := l.descends(ctx, local, remote); err != nil {
+		return err
+	} else if !ahead {
+		save := l.opts.Branch + "-apart"
+		return fault.Hint(fault.New(fault.Conflict, "this clone's %s is at %s and the remote's is at %s: both went on by themselves since they last met",
+			l.opts.Branch, local, remote), "keep the local entries aside and take the remote's: git branch %s %s && git branch -f %s %s; then apply again, which records anew what is missing",
+			save, l.opts.Branch, l.opts.Branch, remote)
+	}
+	if err := l.advance(ctx, local); err != nil {
+		return err
+	}
+	return l.pushAhead(ctx, known, local)
+}
+
+// pushAhead sends entries that were made while the remote was gone.
+func (l *Ledger) pushAhead(ctx context.Context, known, local plumbing.Hash) error {
+	down, err := l.receives(ctx)
+	if err != nil {
+		return err
+	}
+	defer down.close()
+	b, err := l.since(ctx, down.head, local)
+	if err != nil {
+		return err
+	}
+	if err := down.push(ctx, l.branch, local, b); err != nil {
+		return err
+	}
+	return l.setRef(ctx, l.tracking, known, local)
+}
+
+// since is the objects of the commits after base up to tip.
+func (l *Ledger) since(ctx context.Context, base, tip plumbing.Hash) (*batch, error) {
+	b := l.objects.batch()
+	chain, ok, err := l.objects.back(ctx, tip, base)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fault.Hint(fault.New(fault.Conflict, "the remote's %s has moved on to %s meanwhile", l.opts.Branch, base), "try again")
+	}
+	var before plumbing.Hash
+	if !base.IsZero() {
+		if before, err = l.objects.treeOf(base); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range chain {
+		now := plumbing.NewHash(k.commit.Tree)
+		if err := b.take(now, before); err != nil {
+			return nil, err
+		}
+		b.add(plumbing.CommitObject, k.raw)
+		before = now
+	}
+	return b, nil
+}
+
+// advance verifies the entries after at up to tip, and takes them in.
+func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
+	if tip == l.at {
+		return nil
+	}
+	was := l.at
+	chain, ok, err := l.objects.back(ctx, tip, l.at)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return l.rewritten(fmt.Sprintf("it was at %s and is at %s", was, orNone(tip)),
+			"git branch -f "+l.opts.Branch+" "+was.String()+" puts it back")
+	}
+	if l.at.IsZero() {
+		l.facts = &ledger.Facts{}
+	}
+	next := l.facts.Clone()
+	parent := ""
+	if !l.at.IsZero() {
+		parent = l.at.String()
+	}
+	trust := l.trust(ctx)
+	for r, err := range l.objects.records(ctx, chain, l.at, next.Count) {
+		if err != nil {
+			return err
+		}
+		if _, err := trust.Check(next, parent, r); err != nil {
+			return err
+		}
+		parent = r.ID
+	}
+	l.facts, l.at = next, tip
+	return nil
+}
+
+func (l *Ledger) trust(ctx context.Context) ledger.Trust {
+	t := ledger.Trust{Bundle: func(b []byte) ([]byte, port.Identity, error) { return l.opts.Verifier.Verify(ctx, b) }}
+	if len(l.opts.Trusted) > 0 {
+		t.Commit = func(c ledger.Commit) error { return VerifyCommit(c, l.opts.Trusted) }
+	}
+	return t
+}
+
+func (l *Ledger) rewritten(how, back string) error {
+	return fault.Hint(fault.New(fault.Corrupt, "the ledger was rewritten: %s", how),
+		"find out who did it: %s; if it was meant, forget what was seen: git update-ref -d %s and remove %s",
+		back, l.tracking, l.cacheFile())
+}
+
+func orNone(h plumbing.Hash) string {
+	if h.IsZero() {
+		return "nothing"
+	}
+	return h.String()
+}
+
+func (l *Ledger) cacheFile() string {
+	if l.opts.CacheDir == "" {
+		return "no cache"
+	}
+	return filepath.Join(l.opts.CacheDir, "ledger-"+l.cacheName()+".facts")
+}

@@ -1,0 +1,172 @@
+// Remotes are spoken to in Git's own protocol, one session a question: which
+// commit the ledger is at, the entries after those that are here, and a pack of
+// just the new objects with the commit that they must follow.
+package repo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/plumbing/transport/client"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+func readerOf(s string) io.Reader { return strings.NewReader(s) }
+
+func (l *Ledger) dial() (transport.Transport, *transport.Endpoint, error) {
+	ep, err := transport.NewEndpoint(l.repo.remote(l.opts.Remote))
+	if err != nil { // the error may hold the URL, and the URL a password
+		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
+	}
+	c, err := client.NewClient(ep)
+	if err != nil {
+		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
+	}
+	return c, ep, nil
+}
+
+// classed is err with what happens next, and without credentials.
+func (l *Ledger) classed(ctx context.Context, err error) error {
+	if err == nil || fault.Of(err) != fault.Internal {
+		return err
+	}
+	name := l.opts.Remote + " (" + l.Remote() + ")"
+	text := redact(err.Error())
+	switch {
+	case ctx.Err() != nil:
+		return fault.New(fault.Cancelled, "reach remote %s: %w", name, ctx.Err())
+	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed), errors.Is(err, transport.ErrInvalidAuthMethod):
+		return fault.Hint(fault.New(fault.Denied, "remote %s does not let us in: %s", name, text), "check the credentials of the remote")
+	case errors.Is(err, exec.ErrNotFound):
+		return fault.Hint(fault.New(fault.Missing, "reach remote %s: %s", name, text), "install git, which a remote on this machine is served by")
+	default:
+		return fault.Hint(fault.New(fault.Transient, "remote %s does not answer: %s", name, text),
+			"try again when it does, or go on with what is here: --offline")
+	}
+}
+
+// upload is a session in which the remote gives.
+type upload struct {
+	ledger  *Ledger
+	session transport.UploadPackSession
+	caps    *capability.List
+	head    plumbing.Hash // of the ledger branch there; zero where it is not
+}
+
+func (u *upload) close() {
+	if u.session != nil {
+		_ = u.session.Close()
+	}
+}
+
+func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
+	c, ep, err := l.dial()
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.NewUploadPackSession(ep, l.opts.Auth)
+	if err != nil {
+		return nil, l.classed(ctx, err)
+	}
+	adv, err := s.AdvertisedReferencesContext(ctx)
+	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
+		_ = s.Close()
+		return &upload{ledger: l}, nil
+	}
+	if err != nil {
+		_ = s.Close()
+		return nil, l.classed(ctx, err)
+	}
+	return &upload{l, s, adv.Capabilities, adv.References[l.branch.String()]}, nil
+}
+
+// fetch stores what the ledger there has beyond the commits that are here.
+func (u *upload) fetch(ctx context.Context, into *filesystem.Storage, here ...plumbing.Hash) error {
+	req := packp.NewUploadPackRequestFromCapabilities(u.caps)
+	req.Wants = append(req.Wants, u.head)
+	for _, h := range here {
+		if !h.IsZero() {
+			req.Haves = append(req.Haves, h)
+		}
+	}
+	kind, multiplexed := sideband.Sideband64k, u.caps.Supports(capability.Sideband64k)
+	if multiplexed {
+		if err := req.Capabilities.Set(capability.Sideband64k); err != nil {
+			return fault.New(fault.Internal, "fetch ledger: %w", err)
+		}
+	}
+	if u.caps.Supports(capability.NoProgress) {
+		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
+			return fault.New(fault.Internal, "fetch ledger: %w", err)
+		}
+	}
+	resp, err := u.session.UploadPack(ctx, req)
+	if err != nil {
+		return u.ledger.classed(ctx, err)
+	}
+	defer resp.Close()
+	var body io.Reader = resp
+	if multiplexed {
+		body = sideband.NewDemuxer(kind, resp)
+	}
+	if err := packfile.UpdateObjectStorage(into, body); err != nil {
+		return u.ledger.classed(ctx, err)
+	}
+	return nil
+}
+
+// receive is a session in which the remote takes.
+type receive struct {
+	ledger  *Ledger
+	session transport.ReceivePackSession
+	caps    *capability.List
+	head    plumbing.Hash // of the ledger branch there; zero where it is not
+}
+
+func (r *receive) close() { _ = r.session.Close() }
+
+func (l *Ledger) receives(ctx context.Context) (*receive, error) {
+	c, ep, err := l.dial()
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.NewReceivePackSession(ep, l.opts.Auth)
+	if err != nil {
+		return nil, l.classed(ctx, err)
+	}
+	adv, err := s.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		_ = s.Close()
+		return nil, l.classed(ctx, err)
+	}
+	return &receive{l, s, adv.Capabilities, adv.References[l.branch.String()]}, nil
+}
+
+// push has the remote move branch from the commit that it advertised to tip.
+// Nothing but the batch is sent, and no history is walked.
+func (r *receive) push(ctx context.Context, branch plumbing.ReferenceName, tip plumbing.Hash, b *batch) error {
+	pack, err := b.pack()
+	if err != nil {
+		return err
+	}
+	req := packp.NewReferenceUpdateRequestFromCapabilities(r.caps)
+	req.Commands = []*packp.Command{{Name: branch, Old: r.head, New: tip}}
+	req.Packfile = io.NopCloser(bytes.NewReader(pack))
+	report, err := r.session.ReceivePack(ctx, req)
+	if report != nil && report.Error() != nil {
+		return fault.New(fault.Denied, "%s", redact(report.Error().Error()))
+	}
+	return r.ledger.classed(ctx, err)
+}

@@ -1,0 +1,204 @@
+// Runs on disk. A key has a folder, in it a folder an attempt, numbered; the
+// newest is the run. What is decided by a file is decided once: the file appears
+// whole, and its first writer wins.
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// attempt is the folder of one try at a run.
+type attempt struct{ dir string }
+
+// order is what the starting process asks of the supervisor, in job.json.
+type order struct {
+	ID    string        `json:"id"` // of the group of processes
+	Job   port.Job      `json:"job"`
+	Grace time.Duration `json:"grace"`
+	Log   int64         `json:"log"` // bytes
+}
+
+// status is what the supervisor says of itself, in status.json.
+type status struct {
+	PID     int        `json:"pid"`
+	State   port.State `json:"state"`
+	Started time.Time  `json:"started"`
+}
+
+func (a attempt) file(name string) string { return filepath.Join(a.dir, name) }
+
+// alive is held by the supervisor as long as it lives: the kernel lets go of it
+// at any death, a reboot included, and a process number that is used again cannot
+// be mistaken for it.
+func (a attempt) alive() (bool, error) { return sandbox.Held(a.file("alive")) }
+
+func (a attempt) work() string { return a.file("work") }
+
+// newest is the attempt that counts, or Missing.
+func newest(keyDir string) (attempt, error) {
+	n, err := latest(keyDir)
+	if err != nil {
+		return attempt{}, err
+	}
+	if n == 0 {
+		return attempt{}, fault.New(fault.Missing, "find run: none was begun under this key")
+	}
+	return attempt{filepath.Join(keyDir, number(n))}, nil
+}
+
+func number(n int) string { return fmt.Sprintf("%06d", n) }
+
+func latest(keyDir string) (int, error) {
+	entries, err := os.ReadDir(keyDir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, content.Disk(fmt.Errorf("list attempts: %w", err), keyDir)
+	}
+	last := 0
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && e.IsDir() {
+			last = max(last, n)
+		}
+	}
+	return last, nil
+}
+
+// next makes the folder of a new attempt, whole or not at all. Its alive file is
+// held by the file that is returned before anyone can see the attempt.
+func next(keyDir string, o order) (attempt, *os.File, error) {
+	n, err := latest(keyDir)
+	if err != nil {
+		return attempt{}, nil, err
+	}
+	final := attempt{filepath.Join(keyDir, number(n+1))}
+	draft := attempt{final.dir + ".new"}
+	if err := sandbox.Remove(draft.dir); err != nil {
+		return attempt{}, nil, fmt.Errorf("clear draft of attempt: %w", err)
+	}
+	o.ID = digest.Of([]byte(final.dir)).Hex()[:32] // two state directories may hold the same key
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return attempt{}, nil, fmt.Errorf("encode job: %w", err)
+	}
+	if err := os.Mkdir(draft.dir, 0o700); err != nil {
+		return attempt{}, nil, fmt.Errorf("make attempt: %w", err)
+	}
+	if err := sandbox.WriteFile(draft.file("job.json"), raw); err != nil {
+		return attempt{}, nil, fmt.Errorf("write job: %w", err)
+	}
+	held, err := os.OpenFile(draft.file("alive"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return attempt{}, nil, fmt.Errorf("make attempt: %w", err)
+	}
+	if err = sandbox.Hold(held); err == nil {
+		err = os.Rename(draft.dir, final.dir)
+	}
+	if err != nil {
+		held.Close()
+		return attempt{}, nil, fmt.Errorf("make attempt: %w", err)
+	}
+	return final, held, nil
+}
+
+// forget removes every attempt but the newest, and what of them may still run.
+func forget(keyDir string) error {
+	last, err := latest(keyDir)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(keyDir)
+	if err != nil {
+		return fmt.Errorf("list attempts: %w", err)
+	}
+	for _, e := range entries {
+		name := strings.TrimSuffix(e.Name(), ".new")
+		if n, err := strconv.Atoi(name); err == nil && n < last {
+			if err := sandbox.Remove(filepath.Join(keyDir, e.Name())); err != nil {
+				return fmt.Errorf("remove old attempt: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (a attempt) order() (order, error) {
+	var o order
+	err := read(a.file("job.json"), &o)
+	return o, err
+}
+
+func (a attempt) status() (status, error) {
+	var s status
+	err := read(a.file("status.json"), &s)
+	return s, err
+}
+
+func (a attempt) result() (port.Result, error) {
+	var r port.Result
+	err := read(a.file("result.json"), &r)
+	return r, err
+}
+
+func (a attempt) setStatus(s status) error {
+	raw, err := json.Marshal(s)
+	if err == nil {
+		err = sandbox.WriteFile(a.file("status.json"), raw)
+	}
+	if err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	return nil
+}
+
+// conclude writes the result where there is none yet; Done is final.
+func (a attempt) conclude(r port.Result) error {
+	raw, err := json.Marshal(r)
+	draft := a.file(fmt.Sprintf("result-%d.json", os.Getpid()))
+	if err == nil {
+		err = sandbox.WriteFile(draft, raw)
+	}
+	if err == nil {
+		err = os.Link(draft, a.file("result.json"))
+		os.Remove(draft)
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return content.Disk(fmt.Errorf("write result: %w", err), a.dir)
+	}
+	return nil
+}
+
+func read(path string, into any) error {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return fault.New(fault.Missing, "read %s: %w", filepath.Base(path), err)
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return fault.Hint(fault.New(fault.Corrupt, "read %s: %w", filepath.Base(path), err),
+			"Remove the folder of this run from the state directory, then apply again")
+	}
+	return nil
+}
+
+// keyDir is the folder of a key. Half of the digest is enough to tell keys apart
+// and keeps paths short.
+func keyDir(state string, key digest.Digest) (string, error) {
+	if _, err := digest.Parse(string(key)); err != nil {
+		return "", fault.New(fault.Invalid, "find run: %w", err)
+	}
+	return filepath.Join(state, key.Hex()[:32]), nil
+}

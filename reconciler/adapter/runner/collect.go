@@ -1,0 +1,143 @@
+// What a run made: declared outputs, model and metrics, from its directory into
+// the Store. All of its processes are dead by now, so nothing changes underneath.
+package runner
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// collect checks everything before it keeps anything.
+func (s *supervisor) collect(ctx context.Context) port.Result {
+	job, l := s.order.Job, s.layout
+	r := port.Result{Outputs: map[string]port.Artifact{}}
+	names := slices.Sorted(maps.Keys(job.Outputs))
+	for _, name := range names {
+		variable := "VISHWA_OUTPUT_" + sandbox.VarName(name)
+		if msg := absent(l.Dir(), l.OutputPath(job.Outputs[name])); msg != "" {
+			return missing(fmt.Sprintf("output %s %s: write it to the path that %s holds", name, msg, variable))
+		}
+	}
+	if job.Model {
+		metrics, bad := readMetrics(l)
+		if bad.Cause != "" {
+			return bad
+		}
+		r.Metrics = metrics
+		if msg := absent(l.Dir(), l.ModelDir()); msg != "" {
+			return missing("its model directory " + msg + ": write the model's files into the folder that VISHWA_MODEL_DIR holds")
+		}
+		if empty, err := emptyDir(l.ModelDir()); err == nil && empty {
+			return missing("its model directory is empty: write the model's files into the folder that VISHWA_MODEL_DIR holds")
+		}
+	}
+	for _, name := range names {
+		art, err := keep(ctx, s.Store, l.OutputPath(job.Outputs[name]))
+		if err != nil {
+			return unkept("output "+name, err)
+		}
+		r.Outputs[name] = art
+	}
+	if job.Model {
+		art, err := content.PutTree(ctx, s.Store, l.ModelDir())
+		if err != nil {
+			return unkept("its model", err)
+		}
+		r.Model = &art
+	}
+	return r
+}
+
+// absent says what is wrong with the place of an output, or "": nothing there, or
+// a symbolic link on the way from the run's directory, which may lead anywhere.
+func absent(root, path string) string {
+	rel, err := filepath.Rel(root, path)
+	if err != nil {
+		return "cannot be found"
+	}
+	at := root
+	for _, part := range strings.Split(rel, string(filepath.Separator)) {
+		at = filepath.Join(at, part)
+		info, err := os.Lstat(at)
+		switch {
+		case err != nil:
+			return "was not written, though the command ended well"
+		case info.Mode()&fs.ModeSymlink != 0:
+			return "is or lies behind a symbolic link, which is not followed"
+		case !info.IsDir() && !info.Mode().IsRegular():
+			return "is neither a file nor a folder"
+		}
+	}
+	return ""
+}
+
+func emptyDir(dir string) (bool, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	_, err = f.Readdirnames(1)
+	return err == io.EOF, nil
+}
+
+func keep(ctx context.Context, store port.Store, path string) (port.Artifact, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return port.Artifact{}, err
+	}
+	put := content.PutFile
+	if info.IsDir() {
+		put = content.PutTree
+	}
+	art, err := put(ctx, store, path)
+	art.Name = filepath.Base(path)
+	return art, err
+}
+
+func missing(msg string) port.Result {
+	return port.Result{Cause: port.MissingOutput, Message: msg}
+}
+
+// unkept tells an output that is no output from a store that cannot keep it.
+func unkept(what string, err error) port.Result {
+	if fault.Of(err) == fault.Invalid {
+		return missing(what + " cannot be taken: " + explain(err))
+	}
+	return port.Result{Cause: port.Lost, Message: what + " was made but could not be kept: " + explain(err)}
+}
+
+func readMetrics(l *sandbox.Layout) (map[string]float64, port.Result) {
+	bad := func(msg string) (map[string]float64, port.Result) {
+		return nil, port.Result{Cause: port.BadMetrics, Message: msg}
+	}
+	if msg := absent(l.Dir(), l.MetricsFile()); msg != "" {
+		return nil, missing("its metrics file " + msg + ": write one JSON object of numbers to the path that VISHWA_METRICS holds")
+	}
+	f, err := os.Open(l.MetricsFile())
+	if err != nil {
+		return bad("its metrics cannot be read: " + explain(err))
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, metricsSize+1))
+	if err != nil {
+		return bad("its metrics cannot be read: the path that VISHWA_METRICS holds is no file")
+	}
+	m, err := ParseMetrics(raw)
+	if err != nil {
+		return bad("its metrics are refused: " + explain(err))
+	}
+	return m, port.Result{}
+}

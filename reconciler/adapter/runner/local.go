@@ -1,0 +1,319 @@
+// Package runner carries out jobs. The local runner needs nothing but this
+// machine: each run has a supervisor, a process of its own that goes on when
+// whoever began it dies, and whoever comes next with the same key finds it.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Config says where runs are kept and what they are made with. The process that
+// begins runs and the supervisor are given the same one.
+type Config struct {
+	Env   port.Env
+	Store port.Store
+	Dir   string               // where runs are kept, one folder a key; absolute
+	Envs  sandbox.Environments // Python environments
+	Args  []string             // follow `supervise DIR` on the supervisor's command line, so that it finds the same store
+	Grace time.Duration        // between SIGTERM and SIGKILL; zero is 10 seconds
+	Log   int64                // bytes of log kept a run; zero is 256 MiB
+}
+
+// local implements port.Runner.
+type local struct{ Config }
+
+// Local runs jobs as processes of this machine. A run that ended badly leaves its
+// directory for people to look at until the key is begun anew.
+func Local(cfg Config) port.Runner {
+	if cfg.Grace <= 0 {
+		cfg.Grace = 10 * time.Second
+	}
+	if cfg.Log <= 0 {
+		cfg.Log = 256 << 20
+	}
+	return local{cfg}
+}
+
+// Start takes the key's lock, so that two processes that start one key get one run.
+func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
+	dir, err := l.keyDir(job.Key)
+	if err == nil {
+		err = checkJob(job)
+	}
+	if err != nil {
+		return port.Run{}, err
+	}
+	held, err := sandbox.Lock(ctx, dir+".lock")
+	if err != nil {
+		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, content.Disk(err, l.Dir))
+	}
+	defer held.Close()
+	if run, err := l.Poll(ctx, job.Key); err == nil {
+		keep, err := l.stands(ctx, run)
+		if keep || err != nil {
+			return run, err
+		}
+		if err := l.clear(dir); err != nil {
+			return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, err)
+		}
+	} else if k := fault.Of(err); k != fault.Missing && k != fault.Corrupt {
+		return port.Run{}, err
+	}
+	if err := l.begin(dir, job); err != nil {
+		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, content.Disk(err, l.Dir))
+	}
+	return port.Run{Key: job.Key, State: port.Waiting, Started: l.Env.Now()}, nil
+}
+
+// stands tells whether a run is under way, or ended well with all that it made still in the store.
+func (l local) stands(ctx context.Context, run port.Run) (bool, error) {
+	if run.State != port.Done {
+		return true, nil
+	}
+	if run.Result.Cause != "" {
+		return false, nil
+	}
+	made := make([]port.Artifact, 0, len(run.Result.Outputs)+1)
+	for _, art := range run.Result.Outputs {
+		made = append(made, art)
+	}
+	if run.Result.Model != nil {
+		made = append(made, *run.Result.Model)
+	}
+	for _, art := range made {
+		if has, err := content.Has(ctx, l.Store, art); err != nil || !has {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// clear ends what the last attempt may have left running: its supervisor is gone.
+func (l local) clear(dir string) error {
+	a, err := newest(dir)
+	if err != nil {
+		return err
+	}
+	o, err := a.order()
+	if err != nil {
+		return nil // without a job nothing was begun
+	}
+	return sandbox.Sweep(o.ID, l.Grace)
+}
+
+// begin makes a new attempt and its supervisor, which holds the attempt's lock
+// from its first moment on.
+func (l local) begin(dir string, job port.Job) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make run folder: %w", err)
+	}
+	a, held, err := next(dir, order{Job: job, Grace: l.Grace, Log: l.Log})
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	errs, err := os.Create(a.file("supervisor.log"))
+	if err != nil {
+		return fmt.Errorf("make run folder: %w", err)
+	}
+	defer errs.Close()
+	cmd := exec.Command(l.Env.Self, append([]string{"supervise", a.dir}, l.Args...)...)
+	cmd.Dir = a.dir
+	cmd.Env = sandbox.Environ(l.Env.Lookup, slices.Concat(job.Pass, sandbox.InstallerVars(), xdg), nil)
+	cmd.Stderr = errs
+	cmd.ExtraFiles = []*os.File{held}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a closed terminal does not end a training
+	if err := cmd.Start(); err != nil {
+		return fault.Hint(fmt.Errorf("start supervisor: %w", err), "Check that the vishwa program is still where it was when this command began")
+	}
+	go func() { _ = cmd.Wait() }() // leaves no zombie; how it ended is read from the attempt
+	return forget(dir)
+}
+
+// xdg are the variables by which a supervisor finds the same state and caches.
+var xdg = []string{"XDG_STATE_HOME", "XDG_DATA_HOME"}
+
+// Poll reads how the newest attempt stands.
+func (l local) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
+	dir, err := l.keyDir(key)
+	if err != nil {
+		return port.Run{}, err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return port.Run{}, fault.New(fault.Cancelled, "poll run: %w", err)
+		}
+		a, err := newest(dir)
+		if err != nil {
+			return port.Run{}, err
+		}
+		run, err := l.look(a)
+		run.Key = key
+		if again, _ := newest(dir); again == a {
+			return run, err
+		} // else the key was begun anew while we looked
+	}
+}
+
+// look reads one attempt. The result is asked for again after the supervisor was
+// found gone: it may have ended well in between.
+func (l local) look(a attempt) (port.Run, error) {
+	if run, err := ended(a); fault.Of(err) != fault.Missing {
+		return run, err
+	}
+	alive, err := a.alive()
+	if err != nil {
+		return port.Run{}, fmt.Errorf("look for supervisor: %w", err)
+	}
+	if alive {
+		s, err := a.status()
+		if fault.Of(err) == fault.Missing {
+			return port.Run{State: port.Waiting}, nil
+		}
+		return port.Run{State: s.State, Started: s.Started}, err
+	}
+	if run, err := ended(a); fault.Of(err) != fault.Missing {
+		return run, err
+	}
+	if err := a.conclude(l.lost(a)); err != nil {
+		return port.Run{}, err
+	}
+	return ended(a)
+}
+
+func ended(a attempt) (port.Run, error) {
+	r, err := a.result()
+	if err != nil {
+		return port.Run{}, err
+	}
+	return port.Run{State: port.Done, Started: r.Started, Result: &r}, nil
+}
+
+// lost is the result of an attempt whose supervisor left none.
+func (l local) lost(a attempt) port.Result {
+	s, _ := a.status()
+	r := port.Result{Cause: port.Lost, Tail: readTail(a), Started: s.Started, Finished: l.Env.Now(), Host: host()}
+	r.Message = "its supervisor was killed, or this machine restarted, before it ended: apply again to begin it anew"
+	if raw, err := os.ReadFile(a.file("supervisor.log")); err == nil && len(raw) > 0 {
+		r.Message = "its supervisor failed before it ended (" + lastLine(string(raw)) + "): apply again to begin it anew"
+	}
+	return r
+}
+
+// Stop tells the supervisor, and where it is gone does its work.
+func (l local) Stop(ctx context.Context, key digest.Digest) error {
+	dir, err := l.keyDir(key)
+	if err != nil {
+		return err
+	}
+	a, err := newest(dir)
+	if err != nil {
+		return err
+	}
+	o, err := a.order()
+	if err != nil {
+		return err
+	}
+	if r, err := a.result(); err == nil {
+		if r.Cause == port.Lost {
+			return sandbox.Sweep(o.ID, o.Grace)
+		}
+		return nil
+	}
+	if err := sandbox.WriteFile(a.file("stop"), nil); err != nil {
+		return content.Disk(fmt.Errorf("stop %s: %w", o.Job.Ref, err), l.Dir)
+	}
+	if err := awaitEnd(ctx, a, l.Env.Now().Add(o.Grace+20*time.Second), l.Env.Now); err != nil {
+		return fmt.Errorf("stop %s: %w", o.Job.Ref, err)
+	}
+	if err := sandbox.Sweep(o.ID, o.Grace); err != nil {
+		return fmt.Errorf("stop %s: %w", o.Job.Ref, err)
+	}
+	s, _ := a.status()
+	return a.conclude(stopped(port.Result{Tail: readTail(a), Started: s.Started, Finished: l.Env.Now(), Host: host()}))
+}
+
+// awaitEnd asks the supervisor to end and waits until it has; one that does not
+// answer in time is killed.
+func awaitEnd(ctx context.Context, a attempt, deadline time.Time, now func() time.Time) error {
+	told := false
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		if alive, err := a.alive(); err != nil || !alive {
+			return err
+		}
+		// The number is the supervisor's own, and it lives: it holds the lock.
+		if s, err := a.status(); err == nil && s.PID > 0 {
+			switch {
+			case !told:
+				told = syscall.Kill(s.PID, syscall.SIGTERM) == nil
+			case now().After(deadline):
+				_ = syscall.Kill(s.PID, syscall.SIGKILL)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fault.New(fault.Cancelled, "wait for its end: %w", ctx.Err())
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Logs reads at most 1 MiB at a time.
+func (l local) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byte, error) {
+	dir, err := l.keyDir(key)
+	if err == nil && offset < 0 {
+		err = fault.New(fault.Invalid, "read log: offset %d is negative", offset)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := newest(dir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(a.file("log"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil // its supervisor has not come that far
+	}
+	if err != nil {
+		return nil, content.Disk(fmt.Errorf("read log: %w", err), l.Dir)
+	}
+	defer f.Close()
+	return io.ReadAll(io.NewSectionReader(f, offset, 1<<20))
+}
+
+func (l local) keyDir(key digest.Digest) (string, error) { return keyDir(l.Dir, key) }
+
+func readTail(a attempt) string {
+	f, err := os.Open(a.file("log"))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	at := max(0, info.Size()-tailBytes)
+	raw, _ := io.ReadAll(io.NewSectionReader(f, at, tailBytes))
+	return strings.ReplaceAll(lastLines(raw, at > 0), a.work()+string(filepath.Separator), "")
+}

@@ -1,0 +1,71 @@
+// The log of a run: what it prints on both streams, in the order in which it
+// comes, up to a bound, with its end kept whatever the bound.
+package runner
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+)
+
+const (
+	tailLines = 20
+	tailBytes = 8 << 10
+)
+
+// journal writes a log file of at most limit bytes and remembers its end.
+type journal struct {
+	mu    sync.Mutex
+	file  *os.File
+	limit int64
+	size  int64
+	full  bool
+	end   []byte
+}
+
+// Write never fails: a run does not end because its log cannot be kept.
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.end = append(j.end, b...)
+	if n := len(j.end) - tailBytes; n > 0 {
+		j.end = append(j.end[:0], j.end[n:]...)
+	}
+	if j.full {
+		return len(b), nil
+	}
+	keep := b[:min(int64(len(b)), j.limit-j.size)]
+	n, err := j.file.Write(keep)
+	j.size += int64(n)
+	if err != nil || len(keep) < len(b) {
+		j.full = true
+		fmt.Fprintf(j.file, "\nvishwa: the log is full at %d bytes: what follows is not kept, but for its end\n", j.size)
+	}
+	return len(b), nil
+}
+
+// finish adds the end to a log that was cut.
+func (j *journal) finish() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.full {
+		fmt.Fprintf(j.file, "vishwa: the end of the log:\n%s\n", strings.TrimSpace(string(j.end)))
+	}
+	return j.file.Close()
+}
+
+// tail is the last lines, without what a partial first line or broken text would add.
+func (j *journal) tail() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return lastLines(j.end, len(j.end) == tailBytes)
+}
+
+func lastLines(end []byte, cut bool) string {
+	lines := strings.Split(strings.TrimRight(strings.ToValidUTF8(string(end), "?"), "\n"), "\n")
+	if cut && len(lines) > 1 {
+		lines = lines[1:]
+	}
+	return strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
+}

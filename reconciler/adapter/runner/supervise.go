@@ -1,0 +1,282 @@
+// The supervisor of a run: lays out its directory, makes its environment, begins
+// its command, waits, ends all of its processes, keeps what it made, and writes
+// the result as the very last.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// preparing bounds how long an environment may take to be made.
+const preparing = time.Hour
+
+// stragglers is how long what a command left running may take to end by itself.
+const stragglers = time.Second
+
+// Supervise carries out the attempt in dir and returns the exit code of its
+// process. Local begins it as `vishwa supervise DIR`; nobody else can, because
+// the attempt's lock is handed down.
+func Supervise(ctx context.Context, dir string, cfg Config) int {
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer cancel()
+	a := attempt{dir}
+	held, err := inherit(a)
+	if err == nil {
+		defer held.Close()
+		err = errors.Join(sandbox.Conceal(), sandbox.AdoptOrphans())
+	}
+	var o order
+	if err == nil {
+		o, err = a.order()
+	}
+	if err == nil {
+		s := &supervisor{Config: cfg, attempt: a, order: o}
+		err = s.supervise(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "supervise:", err) // becomes part of the message of a lost run
+		return 1
+	}
+	return 0
+}
+
+// inherited is the descriptor of the attempt's lock, the first of ExtraFiles.
+const inherited = 3
+
+func inherit(a attempt) (*os.File, error) {
+	var got, want unix.Stat_t
+	err := errors.Join(unix.Fstat(inherited, &got), unix.Stat(a.file("alive"), &want))
+	if err != nil || got.Ino != want.Ino || got.Dev != want.Dev {
+		return nil, fault.Hint(fault.New(fault.Invalid, "inherit lock: this process was not begun by vishwa for this run"), "Use vishwa apply, which begins supervisors itself")
+	}
+	unix.CloseOnExec(inherited) // the run must not keep the lock of a dead supervisor
+	f := os.NewFile(inherited, "alive")
+	return f, sandbox.Hold(f)
+}
+
+type supervisor struct {
+	Config
+	attempt attempt
+	order   order
+	log     *journal
+	layout  *sandbox.Layout
+	python  sandbox.Environment
+}
+
+func (s *supervisor) supervise(ctx context.Context) error {
+	now := s.Env.Now
+	started := now()
+	if err := s.attempt.setStatus(status{PID: os.Getpid(), State: port.Waiting, Started: started}); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(s.attempt.file("log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	s.log = &journal{file: file, limit: s.order.Log}
+	r := s.carry(ctx, started)
+	if err := sandbox.SweepBelow(stragglers); err != nil {
+		fmt.Fprintln(s.log, "vishwa:", err)
+	}
+	r.Started, r.Finished, r.Host, r.Python = started, now(), host(), s.python.Python
+	if r.Cause != "" {
+		r.Tail = strings.ReplaceAll(s.log.tail(), s.attempt.work()+string(filepath.Separator), "")
+	}
+	if err := s.log.finish(); err != nil && r.Cause == "" {
+		r = port.Result{Cause: port.Lost, Message: "its log could not be kept: " + explain(err), Started: r.Started, Finished: r.Finished, Host: r.Host}
+	}
+	// The log is evidence, but not worth a run: without it the result stands.
+	if art, err := content.PutFile(context.WithoutCancel(ctx), s.Store, s.attempt.file("log")); err == nil {
+		r.Log = art.Digest
+	}
+	if r.Cause == "" {
+		if err := sandbox.Remove(s.attempt.work()); err != nil {
+			fmt.Fprintln(os.Stderr, "supervise: remove work directory:", err)
+		}
+	} else if _, err := os.Stat(s.attempt.work()); err == nil {
+		r.Message += "; its directory is kept as " + s.kept()
+	}
+	return s.attempt.conclude(r)
+}
+
+// kept names the work directory without where the state directory is.
+func (s *supervisor) kept() string {
+	key := filepath.Dir(s.attempt.dir)
+	return filepath.Join(filepath.Base(filepath.Dir(key)), filepath.Base(key), filepath.Base(s.attempt.dir), "work")
+}
+
+// carry does the run and tells how it ended.
+func (s *supervisor) carry(ctx context.Context, started time.Time) port.Result {
+	if err := s.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return s.interrupted()
+		}
+		return port.Result{Cause: port.BadEnv, Message: "it could not be begun: " + explain(err)}
+	}
+	if err := s.attempt.setStatus(status{PID: os.Getpid(), State: port.Running, Started: started}); err != nil {
+		return port.Result{Cause: port.Lost, Message: "it could not be begun: " + explain(err)}
+	}
+	if ctx.Err() != nil || s.asked() {
+		return s.interrupted()
+	}
+	e := s.execute(ctx)
+	if e.how == port.Stopped {
+		return s.interrupted()
+	}
+	if r := verdict(e, s.log.tail()); r.Cause != "" {
+		return r
+	}
+	// What was made before a late signal came is kept all the same.
+	return s.collect(context.WithoutCancel(ctx))
+}
+
+// prepare lays out the directory and makes the environment.
+func (s *supervisor) prepare(ctx context.Context) error {
+	job := s.order.Job
+	l, err := sandbox.NewLayout(s.attempt.work())
+	if err != nil {
+		return err
+	}
+	s.layout = l
+	if err := l.Code(ctx, s.Store, job.Code); err != nil {
+		return err
+	}
+	for name, art := range job.Inputs {
+		if err := l.Input(ctx, s.Store, name, art); err != nil {
+			return err
+		}
+	}
+	for name, rel := range job.Outputs {
+		if err := l.Output(name, rel); err != nil {
+			return err
+		}
+	}
+	if job.Model {
+		if err := l.Training(); err != nil {
+			return err
+		}
+	}
+	if err := l.Params(job.Params); err != nil || job.Lock == "" {
+		return err
+	}
+	lock, err := os.ReadFile(filepath.Join(l.CodeDir(), filepath.FromSlash(job.Lock)))
+	if err != nil {
+		return fmt.Errorf("read lock file: %w", err)
+	}
+	bounded, cancel := context.WithTimeout(ctx, preparing)
+	defer cancel()
+	s.python, err = s.Envs.Prepare(bounded, lock, s.log)
+	if bounded.Err() != nil && ctx.Err() == nil {
+		err = fault.Hint(fault.New(fault.Transient, "make environment: it took longer than %s", preparing), "Check that the package index can be reached")
+	}
+	return err
+}
+
+// execute begins the command, waits for its end, its time-out or a signal, and
+// leaves none of its processes behind.
+func (s *supervisor) execute(ctx context.Context) ending {
+	job := s.order.Job
+	cmd, e := s.command(job)
+	if cmd == nil {
+		return e
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		return ending{how: port.Lost, why: explain(err)}
+	}
+	cmd.Stdout, cmd.Stderr = in, in // one pipe keeps the order of both
+	machine := os.DirFS("/")
+	before, scope := oomKills(machine)
+	g, err := sandbox.Start(cmd, s.order.ID)
+	in.Close()
+	if err != nil {
+		out.Close()
+		return ending{code: 126, why: explain(err), command: job.Command[0]}
+	}
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, _ = io.Copy(s.log, out)
+		out.Close()
+	}()
+	timeout := job.Timeout
+	if timeout <= 0 {
+		timeout = time.Hour
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	e = ending{timeout: timeout}
+	grace := s.order.Grace
+	select {
+	case <-g.Done():
+		grace = stragglers
+	case <-timer.C:
+		e.how = port.TimedOut
+	case <-ctx.Done():
+		e.how = port.Stopped
+	}
+	// First the group, then whatever has left it: by now this process is its parent.
+	if err := errors.Join(g.Stop(grace), sandbox.SweepBelow(0)); err != nil {
+		return ending{how: port.Lost, why: explain(err)}
+	}
+	_ = out.SetReadDeadline(time.Now().Add(stragglers)) // all writers are dead; what they wrote is there
+	<-copied
+	state, err := g.End()
+	if err != nil {
+		return ending{how: port.Lost, why: explain(err)}
+	}
+	e.read(state)
+	if after, _ := oomKills(machine); scope != "" && after > before {
+		e.oom = scope
+	}
+	return e
+}
+
+// command finds the program on the PATH of the run, not of this process.
+func (s *supervisor) command(job port.Job) (*exec.Cmd, ending) {
+	env := s.layout.Environ(s.Env.Lookup, job.Pass, s.python)
+	path := ""
+	for _, v := range env {
+		if p, ok := strings.CutPrefix(v, "PATH="); ok {
+			path = p
+		}
+	}
+	program := sandbox.LookPath(job.Command[0], path, s.layout.CodeDir())
+	if program == "" {
+		return nil, ending{code: 127, why: "no such program on the run's PATH or in its code, or it is not executable", command: job.Command[0]}
+	}
+	return &exec.Cmd{Path: program, Args: job.Command, Dir: s.layout.CodeDir(), Env: env}, ending{}
+}
+
+func (s *supervisor) asked() bool {
+	_, err := os.Stat(s.attempt.file("stop"))
+	return err == nil
+}
+
+// interrupted tells a stop that was asked for from the end of the machine's session.
+func (s *supervisor) interrupted() port.Result {
+	if s.asked() {
+		return stopped(port.Result{})
+	}
+	return port.Result{Cause: port.Lost, Message: "its supervisor was told to end by a signal, as when the machine shuts down: apply again to begin it anew"}
+}
+
+func host() string { return runtime.GOOS + "/" + runtime.GOARCH }

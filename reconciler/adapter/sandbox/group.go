@@ -1,0 +1,173 @@
+// Groups of processes: what a command begins ends with it, grandchildren that
+// ignore SIGTERM and daemons that leave the process group included.
+package sandbox
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// mark is the variable by which a process is known to belong to a group even
+// after it has left its session and its parent has died. Environments are
+// inherited, so only a process that clears its own escapes, and that one is found
+// by its parent.
+const mark = "VISHWA_GROUP"
+
+// patience bounds how long a killed process may take to be gone; only one that
+// hangs in the kernel takes longer.
+const patience = 10 * time.Second
+
+// Group is a command with every process that it began.
+type Group struct {
+	id   string
+	pid  int
+	done chan struct{}
+	end  *os.ProcessState
+	err  error
+}
+
+// Start begins cmd as the leader of a new session, in the group called id. The
+// name is unique on this machine: Sweep finds the group by it, in whichever
+// process. The leader is killed when this process dies.
+func Start(cmd *exec.Cmd, id string) (*Group, error) {
+	g := &Group{id: id, done: make(chan struct{})}
+	if cmd.Env == nil {
+		return nil, fault.New(fault.Internal, "start group: the command has no environment of its own")
+	}
+	cmd.Env = append(cmd.Env, mark+"="+id)
+	cmd.SysProcAttr = attributes()
+	started := make(chan error, 1)
+	go func() {
+		// The signal at a parent's death is the death of the thread that began the
+		// child, so that thread must live as long as the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		if err == nil {
+			g.pid = cmd.Process.Pid
+		}
+		started <- err
+		if err != nil {
+			return
+		}
+		g.err = cmd.Wait()
+		g.end = cmd.ProcessState
+		close(g.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// PID is the leader's.
+func (g *Group) PID() int { return g.pid }
+
+// Done is closed when the leader has ended; the rest of the group may go on until Stop.
+func (g *Group) Done() <-chan struct{} { return g.done }
+
+// End waits for the leader and tells how it ended.
+func (g *Group) End() (*os.ProcessState, error) {
+	<-g.done
+	var exit *exec.ExitError
+	if errors.As(g.err, &exit) {
+		return g.end, nil
+	}
+	return g.end, g.err
+}
+
+// Stop ends every process of the group: SIGTERM, and SIGKILL for what is still
+// there after grace. It returns when none is left. Stopping twice is once.
+func (g *Group) Stop(grace time.Duration) error {
+	err := sweep(func() []process { return members(g.id, g.pid) }, grace)
+	if err == nil {
+		<-g.done
+	}
+	return err
+}
+
+// Sweep ends what is left of the group called id, whichever process began it and
+// whether that one still lives.
+func Sweep(id string, grace time.Duration) error {
+	return sweep(func() []process { return members(id, 0) }, grace)
+}
+
+// SweepBelow ends every descendant of this process; after AdoptOrphans that is
+// everything that its children ever began. No Group may be under way.
+func SweepBelow(grace time.Duration) error {
+	err := sweep(below, grace)
+	reap()
+	return err
+}
+
+func sweep(find func() []process, grace time.Duration) error {
+	left := find()
+	for _, p := range left {
+		p.signal(syscall.SIGTERM)
+		p.signal(syscall.SIGCONT) // a stopped process would not see SIGTERM
+	}
+	left = settle(find, left, grace, func(process) {})
+	if len(left) == 0 {
+		return nil
+	}
+	left = settle(find, left, patience, func(p process) { p.signal(syscall.SIGKILL) })
+	if len(left) > 0 {
+		return fault.Hint(fault.New(fault.Internal, "kill process %d: it is still there after %s", left[0].pid, patience),
+			"It hangs in the kernel, often on a dead network file system: look at it with ps -o stat,wchan -p %d", left[0].pid)
+	}
+	return nil
+}
+
+// settle waits until find finds nothing or the time is over, and tells what is
+// left. Each thing found goes through do first: a killed process may have begun
+// another just before.
+func settle(find func() []process, left []process, within time.Duration, do func(process)) []process {
+	deadline := time.Now().Add(within)
+	for wait := time.Millisecond; len(left) > 0; wait = min(2*wait, 50*time.Millisecond) {
+		for _, p := range left {
+			do(p)
+		}
+		rest := time.Until(deadline)
+		if rest <= 0 {
+			break
+		}
+		time.Sleep(min(wait, rest))
+		left = find()
+	}
+	return left
+}
+
+// process is one process of this machine; the parent, group and session tell
+// where it belongs.
+type process struct {
+	pid, parent, group, session int
+}
+
+func (p process) signal(s syscall.Signal) {
+	_ = syscall.Kill(p.pid, s) // gone already is what is wanted
+}
+
+// withDescendants adds to chosen every process of all that descends from one of them.
+func withDescendants(all []process, chosen map[int]bool) []process {
+	for grew := true; grew; {
+		grew = false
+		for _, p := range all {
+			if !chosen[p.pid] && chosen[p.parent] {
+				chosen[p.pid], grew = true, true
+			}
+		}
+	}
+	var found []process
+	for _, p := range all {
+		if chosen[p.pid] && p.pid != os.Getpid() {
+			found = append(found, p)
+		}
+	}
+	return found
+}

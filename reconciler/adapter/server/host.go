@@ -1,0 +1,271 @@
+// The serving host: a process of Vishwa's own that outlives apply, brings back
+// what was served, and leaves by itself when it serves nothing.
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// linger is how long a host that serves nothing waits for something to serve.
+const linger = 2 * time.Second
+
+// host serves all names of one state folder.
+type host struct {
+	place   folder
+	env     port.Env
+	log     *slog.Logger
+	touched chan struct{}
+
+	mu       sync.Mutex
+	services map[string]*service
+	asked    int  // demands under way
+	leaving  bool // takes no more demands
+}
+
+// Host serves what is recorded in dir and what it is asked for, until ctx is done,
+// it is sent SIGTERM, or it has nothing left to serve. It is the body of the
+// process that Local begins; where another host already serves dir, it returns at once.
+func Host(ctx context.Context, dir string, env port.Env) error {
+	signal.Ignore(syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	place := folder(dir)
+	// Whoever looks at the lock holds it for an instant; a living host holds it on.
+	patient, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	held, err := sandbox.Lock(patient, place.path(hostLock))
+	if fault.Of(err) == fault.Cancelled {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	out := &logfile{path: place.path("host.log"), limit: logLimit}
+	defer out.Close()
+	h := &host{
+		place: place, env: env, log: slog.New(slog.NewTextHandler(out, nil)),
+		touched: make(chan struct{}, 1), services: map[string]*service{},
+	}
+	listen, err := listenFolder(dir)
+	if err != nil {
+		return err
+	}
+	// Releases run as the same user: what one was given is none of the others' business.
+	if err := sandbox.Conceal(); err != nil {
+		h.log.Warn("not concealed", "error", err)
+	}
+	h.restore()
+	asking, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	control := &http.Server{
+		Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return asking },
+	}
+	go control.Serve(listen)
+	h.log.Info("serving", "pid", os.Getpid())
+	h.wait(ctx)
+	giveUp() // changes that are under way, so that what they replace is what stays
+	h.halt()
+	answered, enough := context.WithTimeout(context.Background(), time.Second)
+	defer enough()
+	if control.Shutdown(answered) != nil {
+		control.Close()
+	}
+	h.log.Info("left")
+	return nil
+}
+
+// restore brings back what a host before this one served, after ending what it
+// may have left running.
+func (h *host) restore() {
+	for _, name := range h.place.names() {
+		sweep(h.place, name)
+		o, ok := h.place.read(name)
+		if !ok {
+			continue
+		}
+		s := newService(name, h.place, h.env.Now, h.log)
+		h.services[name] = s
+		s.restore(o, h.env.Lookup)
+		h.log.Info("bringing back", "name", name, "release", o.Key.Short())
+	}
+}
+
+// sweep ends processes that a killed host has left of name.
+func sweep(place folder, name string) {
+	for _, sub := range place.releases(name) {
+		_ = sandbox.Sweep(place.group(name, sub), 0) // what hangs in the kernel keeps its private port, and no more
+	}
+}
+
+func (h *host) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+protocol+"{$}", h.take(func(*http.Request) (port.Live, error) { return port.Live{}, nil }))
+	mux.HandleFunc("GET "+protocol+"{name}", h.take(func(r *http.Request) (port.Live, error) {
+		if s := h.find(r.PathValue("name")); s != nil {
+			return s.live(r.Context()), nil
+		}
+		return port.Live{}, nil
+	}))
+	mux.HandleFunc("DELETE "+protocol+"{name}", h.take(func(r *http.Request) (port.Live, error) {
+		s, err := h.service(r.PathValue("name"))
+		if err != nil {
+			return port.Live{}, err
+		}
+		return port.Live{}, s.retire(r.Context())
+	}))
+	mux.HandleFunc("PUT "+protocol+"{name}", h.take(func(r *http.Request) (port.Live, error) {
+		s, err := h.service(r.PathValue("name"))
+		if err != nil {
+			return port.Live{}, err
+		}
+		d, err := decodeDemand(r.Body, r.PathValue("name"))
+		switch {
+		case err != nil:
+			return port.Live{}, err
+		case d.Revive:
+			return s.revive(r.Context(), d.Order, d.Env)
+		default:
+			return s.apply(r.Context(), d.Order, d.Env)
+		}
+	}))
+	return mux
+}
+
+// decodeDemand reads what is asked for name.
+func decodeDemand(body io.Reader, name string) (demand, error) {
+	var d demand
+	raw, err := io.ReadAll(io.LimitReader(body, 64<<20))
+	if err == nil {
+		err = json.Unmarshal(raw, &d)
+	}
+	if err != nil {
+		return d, fault.New(fault.Invalid, "read demand: %w", err)
+	}
+	if d.Order.Name != name {
+		return d, fault.New(fault.Invalid, "read demand: it is for %q, not %q", d.Order.Name, name)
+	}
+	if !d.Revive {
+		return d, d.Order.check()
+	}
+	return d, nil
+}
+
+// take counts a demand as under way and answers it; a host that is leaving takes none.
+func (h *host) take(do func(*http.Request) (port.Live, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		leaving := h.leaving
+		if !leaving {
+			h.asked++
+		}
+		h.mu.Unlock()
+		if leaving {
+			http.Error(w, "leaving", http.StatusServiceUnavailable)
+			return
+		}
+		live, err := do(r)
+		h.mu.Lock()
+		h.asked--
+		h.mu.Unlock()
+		select {
+		case h.touched <- struct{}{}:
+		default:
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err != nil {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			json.NewEncoder(w).Encode(complain(err))
+			return
+		}
+		json.NewEncoder(w).Encode(live)
+	}
+}
+
+func (h *host) find(name string) *service {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.services[name]
+}
+
+// service is the one of this name, made where it is not there.
+func (h *host) service(name string) (*service, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.services[name]
+	if s == nil {
+		s = newService(name, h.place, h.env.Now, h.log)
+		h.services[name] = s
+	}
+	return s, nil
+}
+
+// wait returns when the host is to leave.
+func (h *host) wait(ctx context.Context) {
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			h.leave(true)
+			return
+		case <-h.touched:
+			timer.Reset(linger)
+		case <-timer.C:
+			if h.leave(false) {
+				return
+			}
+		}
+	}
+}
+
+// leave makes the host take no more demands, where it has nothing to do or must.
+func (h *host) leave(must bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !must {
+		if h.asked > 0 {
+			return false // touched comes when it is answered
+		}
+		for _, s := range h.services {
+			if u, _ := s.current(); u != nil {
+				return false
+			}
+		}
+	}
+	h.leaving = true
+	return true
+}
+
+// halt lets everything that is under way finish, all names at once. What is
+// recorded stays, to be brought back.
+func (h *host) halt() {
+	var all sync.WaitGroup
+	for _, s := range h.services {
+		all.Go(func() {
+			if s.take(context.Background()) == nil {
+				u, pub := s.current()
+				s.halt(u, pub)
+			}
+		})
+	}
+	all.Wait()
+}

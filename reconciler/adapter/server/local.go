@@ -1,0 +1,148 @@
+// Package server serves releases. Local serves them from processes on this
+// machine, by a host process of its own that outlives whoever applies: this file
+// and its neighbours prepare.go and start.go are the applying side; host.go,
+// service.go, unit.go, process.go and proxy.go are the host.
+package server
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Config is what Local needs.
+type Config struct {
+	Env   port.Env
+	Store port.Store
+	Dir   string // the host's state folder; one host a folder
+	Envs  sandbox.Environments
+	Pace  Pace // zero fields have defaults
+}
+
+type local struct {
+	cfg   Config
+	place folder
+}
+
+// Local serves from processes of this machine, on 127.0.0.1. Env.Self is begun
+// with the arguments "host" and Dir, and is to call Host.
+func Local(cfg Config) port.Server {
+	dir := cfg.Dir
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return &local{cfg: cfg, place: folder(dir)}
+}
+
+// Observe never starts a host: where none runs, it tells what should be there.
+func (s *local) Observe(ctx context.Context, name string) (port.Live, error) {
+	if err := checkName(name); err != nil {
+		return port.Live{}, err
+	}
+	live, err := ask(ctx, string(s.place), "GET", name, nil)
+	if !errors.Is(err, errGone) {
+		return live, err
+	}
+	o, ok := s.place.read(name)
+	if !ok {
+		return port.Live{}, nil
+	}
+	live = o.live()
+	live.Health, live.Message = port.Down, "its serving host is not running; run vishwa apply to bring it back"
+	return live, nil
+}
+
+// Apply holds the name's lock throughout: of two applies of one name, in whatever
+// processes, one goes after the other.
+func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
+	if err := checkName(r.Name); err != nil {
+		return port.Live{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return port.Live{}, fault.New(fault.Cancelled, "serve %s: %w", r.Name, err)
+	}
+	if err := os.MkdirAll(string(s.place), 0o700); err != nil {
+		return port.Live{}, content.Disk(fault.New(fault.Internal, "make state folder: %w", err), string(s.place))
+	}
+	held, err := sandbox.Lock(ctx, s.place.lock(r.Name))
+	if err != nil {
+		return port.Live{}, content.Disk(err, string(s.place))
+	}
+	defer held.Close()
+	if len(r.Command) == 0 {
+		return port.Live{}, s.retire(ctx, r.Name)
+	}
+	return s.serve(ctx, r)
+}
+
+// serve asks for r as it may stand already, and lays it out only where it does
+// not: what is well needs no store.
+func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
+	o := s.order(r)
+	if had, ok := s.place.read(r.Name); ok {
+		live, err := s.demand(ctx, demand{Order: o, Env: had.environ(s.cfg.Env.Lookup), Revive: true}, r.Name)
+		switch kind := fault.Of(err); {
+		case err == nil, kind == fault.Conflict, kind == fault.Cancelled:
+			return live, err
+		case kind != fault.Missing:
+			s.cfg.Env.Log.Info("release does not come back; laying it out anew", "name", r.Name, "kind", kind.String())
+		}
+		o.Port = had.Port
+	}
+	if r.Port != 0 {
+		o.Port = 0
+	}
+	o, err := s.layOut(ctx, r, o)
+	if err != nil {
+		return port.Live{}, fault.Hint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what was served goes on"))
+	}
+	live, err := s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup)}, r.Name)
+	if err != nil {
+		return port.Live{}, fault.Hint(err, "%s", wayOr(err, "read "+s.place.log(r.Name)+", put the serving command right, then run vishwa apply; what was served before goes on"))
+	}
+	return live, nil
+}
+
+func wayOr(err error, way string) string {
+	if w := fault.Way(err); w != "" {
+		return w
+	}
+	return way
+}
+
+// demand asks the host, beginning one where none runs.
+func (s *local) demand(ctx context.Context, d demand, name string) (port.Live, error) {
+	for {
+		if err := s.ensure(ctx); err != nil {
+			return port.Live{}, err
+		}
+		live, err := ask(ctx, string(s.place), "PUT", name, &d)
+		if !errors.Is(err, errGone) { // gone: it served nothing and has just left
+			return live, err
+		}
+	}
+}
+
+// retire stops what is served under name; without a host, all that there is to
+// stop is what a host that was killed may have left.
+func (s *local) retire(ctx context.Context, name string) error {
+	for {
+		_, err := ask(ctx, string(s.place), "DELETE", name, nil)
+		if !errors.Is(err, errGone) {
+			return err
+		}
+		done, err := s.alone(ctx, func() error {
+			sweep(s.place, name)
+			return sandbox.Remove(s.place.served(name))
+		})
+		if done || err != nil {
+			return err
+		}
+	}
+}

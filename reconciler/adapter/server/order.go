@@ -1,0 +1,163 @@
+// What the host is asked to serve, and where it stands on disk, so that a host
+// that was killed knows what to bring back.
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// order is one release, laid out on disk. It holds no value of the caller's
+// environment, only names: those may be secrets and live in the host's memory alone.
+type order struct {
+	Name     string          `json:"name"`
+	Key      digest.Digest   `json:"key"`
+	Model    digest.Digest   `json:"model,omitempty"`
+	Files    digest.Manifest `json:"files,omitempty"` // of the model, checked before each start
+	Folder   string          `json:"folder"`          // of code, model, inputs; below the name's own
+	Command  []string        `json:"command"`
+	Bin      string          `json:"bin,omitempty"` // of the Python environment, goes before PATH
+	Set      []string        `json:"set,omitempty"` // NAME=value, paths all of them
+	Pass     []string        `json:"pass,omitempty"`
+	Declared int             `json:"declared,omitempty"` // public port as declared; zero is any
+	Port     int             `json:"port"`               // public port as it is
+	Ready    string          `json:"ready"`
+	Timeout  time.Duration   `json:"timeout"`
+	Pace     Pace            `json:"pace"`
+	Since    time.Time       `json:"since,omitzero"`
+}
+
+// live is how the order looks to who asks; Health is for the caller to fill.
+func (o order) live() port.Live {
+	return port.Live{Key: o.Key, Model: o.Model, URL: fmt.Sprintf("http://127.0.0.1:%d", o.Port), Since: o.Since}
+}
+
+// environ is the served process's environment, but for its private port.
+func (o order) environ(lookup func(string) (string, bool)) []string {
+	set := sandbox.Environment{Bin: o.Bin}.Vars(lookup)
+	for _, v := range o.Set {
+		name, value, _ := strings.Cut(v, "=")
+		set[name] = value
+	}
+	for _, name := range o.Pass {
+		if v, ok := lookup(name); ok && !sandbox.Own(name) {
+			set[name] = v // what the declaration asks for goes before what a release has by itself, as HOME
+		}
+	}
+	return sandbox.Environ(lookup, nil, set)
+}
+
+var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// checkName keeps names from leading out of the state folder.
+func checkName(name string) error {
+	if nameForm.MatchString(name) {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Invalid, "release %q: not a name", name), "use up to 63 of a-z, 0-9 and -, as in enrollment-staging")
+}
+
+// folder is the host's state folder.
+//
+//	host.lock    held by the living host; the truth about whether there is one
+//	start.lock   held by whoever starts a host, or changes things without one
+//	control.sock where the host is spoken to
+//	host.log     what the host did; host.err what it said when it fell
+//	locks/NAME   held by whoever changes what is served under NAME
+//	served/NAME  release.json, log, and a folder a release
+type folder string
+
+func (f folder) path(name string) string         { return filepath.Join(string(f), name) }
+func (f folder) served(name string) string       { return filepath.Join(string(f), "served", name) }
+func (f folder) record(name string) string       { return filepath.Join(f.served(name), "release.json") }
+func (f folder) lock(name string) string         { return filepath.Join(string(f), "locks", name) }
+func (f folder) log(name string) string          { return filepath.Join(f.served(name), "log") }
+func (f folder) release(name, sub string) string { return filepath.Join(f.served(name), sub) }
+func (f folder) group(name, sub string) string {
+	return "serve:" + digest.Of([]byte(f.release(name, sub))).Hex()
+}
+func (f folder) releases(name string) []string { return bases(filepath.Join(f.served(name), "r-*")) }
+func (f folder) names() []string               { return bases(filepath.Join(string(f), "served", "*")) }
+
+func bases(pattern string) []string {
+	found, _ := filepath.Glob(pattern) // the only error is a bad pattern
+	for i := range found {
+		found[i] = filepath.Base(found[i])
+	}
+	return found
+}
+
+// read is the order that stands under name; false where none does. A record that
+// cannot be read is none: the next Apply writes it anew.
+func (f folder) read(name string) (order, bool) {
+	raw, err := os.ReadFile(f.record(name))
+	if err != nil {
+		return order{}, false
+	}
+	o, err := decodeOrder(raw)
+	return o, err == nil && o.Name == name
+}
+
+// decodeOrder reads an order and refuses one that would lead out of its folder.
+func decodeOrder(raw []byte) (order, error) {
+	var o order
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return order{}, fault.New(fault.Corrupt, "decode release: %w", err)
+	}
+	o.Pace = o.Pace.filled()
+	return o, o.check()
+}
+
+// check refuses an order that the host could not have been given by Local.
+func (o order) check() error {
+	if err := checkName(o.Name); err != nil {
+		return err
+	}
+	if len(o.Command) == 0 || !strings.HasPrefix(o.Folder, "r-") || o.Folder != filepath.Base(o.Folder) || o.Port < 0 || o.Port > 65535 {
+		return fault.New(fault.Corrupt, "read release %s: not what vishwa writes", o.Name)
+	}
+	return nil
+}
+
+// write makes o what is to be served under its name, at once or not at all.
+func (f folder) write(o order) error {
+	raw, err := json.MarshalIndent(o, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode release: %w", err)
+	}
+	return content.Disk(replace(f.record(o.Name), raw), f.served(o.Name))
+}
+
+// replace writes a small file so that a reader, or a crash, finds the old or the new one.
+func replace(path string, raw []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".partial-")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	defer os.Remove(tmp.Name()) // renamed away where all went well
+	_, err = tmp.Write(raw)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+// One served process: begun on a private port, awaited until it answers, ended
+// with all that it began.
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// process is one run of an order's command.
+type process struct {
+	order order
+	group *sandbox.Group
+	back  *backend
+	tail  *tail
+	read  chan struct{} // closed when its output has ended
+}
+
+// launch begins o and returns when it answers. Where it does not, nothing of it is left.
+func launch(ctx context.Context, place folder, o order, env []string, log io.Writer) (*process, error) {
+	if err := unchanged(place, o); err != nil {
+		return nil, err
+	}
+	p, err := begin(place, o, env, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.await(ctx); err != nil {
+		p.stop()
+		return nil, p.tail.quote(err)
+	}
+	return p, nil
+}
+
+// unchanged tells whether the model that is about to be served is still the
+// verified one; read-only files keep out accidents, not intent.
+func unchanged(place folder, o order) error {
+	if o.Model == "" {
+		return nil
+	}
+	const way = "run vishwa apply: it lays the model out anew from the store"
+	root, err := os.OpenRoot(place.release(o.Name, o.Folder))
+	if err != nil {
+		return fault.Hint(fault.New(fault.Missing, "open release %s: %w", o.Name, err), way)
+	}
+	defer root.Close()
+	sub, err := root.OpenRoot(modelFolder)
+	if err != nil {
+		return fault.Hint(fault.New(fault.Missing, "open model of %s: %w", o.Name, err), way)
+	}
+	defer sub.Close()
+	got, err := digest.Walk(sub.FS())
+	if err != nil {
+		return fault.Hint(fault.New(fault.Corrupt, "read model of %s: %w", o.Name, err), way)
+	}
+	if got.Digest() != o.Files.Digest() {
+		return fault.Hint(fault.New(fault.Corrupt, "model of %s: its files are %s, the release says %s", o.Name, got.Digest().Short(), o.Files.Digest().Short()), way)
+	}
+	return nil
+}
+
+func begin(place folder, o order, env []string, log io.Writer) (*process, error) {
+	dir := place.release(o.Name, o.Folder)
+	program := sandbox.LookPath(o.Command[0], variable(env, "PATH"), dir+"/"+codeFolder)
+	if program == "" {
+		return nil, fault.Hint(fault.New(fault.Invalid, "start %s: %q is not there or not executable", o.Name, o.Command[0]),
+			"name a program on PATH or of the requirements, or list its file under spec.target.local.code")
+	}
+	private, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, fault.New(fault.Internal, "start %s: %w", o.Name, err)
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", private)
+	p := &process{order: o, tail: &tail{}, read: make(chan struct{}), back: newBackend(addr, o.Key, o.Model)}
+	cmd := &exec.Cmd{
+		Path: program, Args: o.Command, Dir: dir + "/" + codeFolder,
+		Env:    append(env[:len(env):len(env)], fmt.Sprintf("VISHWA_PORT=%d", private)),
+		Stdout: in, Stderr: in,
+	}
+	p.group, err = sandbox.Start(cmd, place.group(o.Name, o.Folder))
+	in.Close()
+	if err != nil {
+		out.Close()
+		return nil, fault.New(fault.Invalid, "start %s: %w", o.Name, err)
+	}
+	go func() {
+		defer close(p.read)
+		defer out.Close()
+		io.Copy(io.MultiWriter(log, p.tail), out)
+	}()
+	return p, nil
+}
+
+func variable(env []string, name string) string {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fault.New(fault.Transient, "find a private port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// await returns when the process answers 200 at its readiness path.
+func (p *process) await(ctx context.Context) error {
+	began := time.Now()
+	limit := time.NewTimer(p.order.Timeout)
+	defer limit.Stop()
+	for wait := 10 * time.Millisecond; ; wait = min(wait*3/2, 250*time.Millisecond) {
+		answer := p.probe(ctx)
+		if answer == "" && !p.ended() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fault.New(fault.Cancelled, "start %s: stopped before it was ready: %w", p.order.Name, ctx.Err())
+		case <-p.group.Done():
+			return fault.New(fault.Invalid, "start %s: %s after %.1f s, before it was ready", p.order.Name, p.how(), time.Since(began).Seconds())
+		case <-limit.C:
+			return fault.New(fault.Invalid, "start %s: not ready after %s: %s", p.order.Name, p.order.Timeout, answer)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// prober asks for readiness on a connection of its own each time: a process that
+// closes down slowly must not look well over an old one.
+var prober = &http.Client{
+	Timeout:       2 * time.Second,
+	Transport:     &http.Transport{DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// probe asks whether the process is ready; the answer is empty where it is, and
+// otherwise says what is wrong.
+func (p *process) probe(ctx context.Context) string {
+	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.back.addr+p.order.Ready, nil)
+	if err != nil {
+		return fmt.Sprintf("%q is no path", p.order.Ready)
+	}
+	answer, err := prober.Do(ask)
+	if err != nil {
+		return "nothing answers at " + p.order.Ready + " on the port in VISHWA_PORT"
+	}
+	defer answer.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Sprintf("%s answers %s", p.order.Ready, answer.Status)
+	}
+	return ""
+}
+
+func (p *process) ended() bool {
+	select {
+	case <-p.group.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// how tells how the process ended, once it has.
+func (p *process) how() string {
+	state, err := p.group.End()
+	if err != nil || state == nil {
+		return "ended in an unknown way"
+	}
+	if state.Success() {
+		return "ended by itself with exit status 0"
+	}
+	return "ended with " + state.String()
+}
+
+// stop ends the process and all that it began.
+func (p *process) stop() error {
+	err := p.group.Stop(p.order.Pace.Grace)
+	p.back.transport.CloseIdleConnections()
+	select {
+	case <-p.read:
+	case <-time.After(time.Second): // only what hangs in the kernel still holds the pipe
+	}
+	return err
+}

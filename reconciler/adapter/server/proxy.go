@@ -1,0 +1,249 @@
+// The public port's side: requests go to whichever process serves now, and none
+// is lost while that changes. A gate says who serves; a request enters it, holds
+// on to one backend until it is answered, and leaves.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+)
+
+// Headers on every answer, so that it can be explained and verified.
+const (
+	HeaderModel   = "X-Vishwa-Model"   // digest of the model that answered
+	HeaderRelease = "X-Vishwa-Release" // key of the release that answered
+)
+
+// idle is how long a connection to a served process is kept for the next request.
+// It is shorter than what servers commonly keep theirs (gunicorn 2 s, uvicorn and
+// Node 5 s): a server that closes a connection just as a request is sent on it
+// would lose that request, since a POST cannot be sent twice.
+const idle = time.Second
+
+// backend is one process that answers.
+type backend struct {
+	addr       string
+	key, model digest.Digest
+	transport  *http.Transport
+	busy       sync.WaitGroup // requests under way; grows only under the gate's lock
+}
+
+// refused wraps an error of connecting: no byte of the request was sent.
+type refused struct{ error }
+
+func newBackend(addr string, key, model digest.Digest) *backend {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	return &backend{addr: addr, key: key, model: model, transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, refused{err}
+			}
+			return c, nil
+		},
+		MaxIdleConnsPerHost: 256,
+		IdleConnTimeout:     idle,
+		DisableCompression:  true, // pass on what is asked for, as it is
+	}}
+}
+
+// drain waits for the requests under way, no longer than bound.
+func (b *backend) drain(bound time.Duration) {
+	done := make(chan struct{})
+	go func() { b.busy.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(bound):
+	}
+}
+
+// gate says which unit has the traffic, and each unit which of its processes.
+type gate struct {
+	mu      sync.Mutex
+	unit    *unit
+	changed chan struct{} // closed at each change, and made anew
+}
+
+func newGate() *gate { return &gate{changed: make(chan struct{})} }
+
+// point gives the traffic to u; nil is nobody.
+func (g *gate) point(u *unit) { g.change(func() { g.unit = u }) }
+
+// seat makes b the process that answers for u; nil is none for now.
+func (g *gate) seat(u *unit, b *backend) { g.change(func() { u.back = b }) }
+
+func (g *gate) change(do func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	do()
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// enter finds who answers and counts the request as under way there. Where nobody
+// does, or only the one that has just refused, it waits until ctx is done.
+func (g *gate) enter(ctx context.Context, not *backend) *backend {
+	for {
+		g.mu.Lock()
+		var b *backend
+		if g.unit != nil {
+			b = g.unit.back
+		}
+		if b != nil && b != not {
+			b.busy.Add(1)
+			g.mu.Unlock()
+			return b
+		}
+		changed := g.changed
+		g.mu.Unlock()
+		retry := make(<-chan time.Time)
+		if b != nil { // refused and not known to be gone: its queue may have been full
+			retry = time.After(20 * time.Millisecond)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-retry:
+			not = nil
+		}
+	}
+}
+
+// visit is one request's stay at the gate.
+type visit struct{ at *backend }
+
+func (v *visit) move(to *backend) {
+	if v.at != nil {
+		v.at.busy.Done()
+	}
+	v.at = to
+}
+
+type visitKey struct{}
+
+var errNobody = errors.New("nobody answers")
+
+// proxy answers the public port from whoever has the traffic.
+type proxy struct {
+	gate *gate
+	hold func() time.Duration
+	back httputil.ReverseProxy
+}
+
+func newProxy(g *gate, hold func() time.Duration, log *slog.Logger) *proxy {
+	p := &proxy{gate: g, hold: hold}
+	p.back = httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: "served"}) // RoundTrip knows the address
+			r.Out.Host = r.In.Host
+			r.SetXForwarded()
+		},
+		Transport:     p,
+		FlushInterval: -1, // a streamed answer streams
+		BufferPool:    &buffers,
+		ModifyResponse: func(r *http.Response) error {
+			v, _ := r.Request.Context().Value(visitKey{}).(*visit)
+			sign(r.Header, v)
+			return nil
+		},
+		ErrorHandler: p.sorry,
+		ErrorLog:     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return p
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{}
+	defer v.move(nil)
+	p.back.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+}
+
+// RoundTrip sends r to whoever has the traffic now; where that one cannot be
+// reached, nothing was sent and the next one is waited for.
+func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	v := r.Context().Value(visitKey{}).(*visit)
+	wait, cancel := context.WithTimeout(r.Context(), p.hold())
+	defer cancel()
+	if r.Body != nil && r.Body != http.NoBody {
+		// A failed connection closes the body without reading it; the server that
+		// received the request closes it anyway when the handler is done.
+		r.Body = keptOpen{r.Body}
+	}
+	for {
+		b := p.gate.enter(wait, v.at)
+		v.move(b)
+		if b == nil {
+			return nil, errNobody
+		}
+		out := *r
+		to := *r.URL
+		to.Host = b.addr
+		out.URL = &to
+		answer, err := b.transport.RoundTrip(&out)
+		if answer != nil {
+			answer.Request = r
+		}
+		if no := (refused{}); err == nil || !errors.As(err, &no) || r.Context().Err() != nil {
+			return answer, err
+		}
+	}
+}
+
+type keptOpen struct {
+	body interface{ Read([]byte) (int, error) }
+}
+
+func (k keptOpen) Read(b []byte) (int, error) { return k.body.Read(b) }
+func (keptOpen) Close() error                 { return nil }
+
+// sorry answers for a process that did not.
+func (p *proxy) sorry(w http.ResponseWriter, r *http.Request, err error) {
+	v, _ := r.Context().Value(visitKey{}).(*visit)
+	sign(w.Header(), v)
+	status, text := http.StatusBadGateway, "the served process ended before it answered"
+	if errors.Is(err, errNobody) {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(p.hold()/time.Second))))
+		status, text = http.StatusServiceUnavailable, "the served process is not running; it is being restarted"
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "{\"error\":%q}\n", text)
+}
+
+func sign(h http.Header, v *visit) {
+	if v == nil || v.at == nil {
+		return
+	}
+	h.Set(HeaderRelease, string(v.at.key))
+	if v.at.model != "" {
+		h.Set(HeaderModel, string(v.at.model))
+	} else {
+		h.Del(HeaderModel)
+	}
+}
+
+// buffers are reused between answers.
+var buffers pool
+
+type pool struct{ sync.Pool }
+
+func (p *pool) Get() []byte {
+	if b, ok := p.Pool.Get().(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, 32<<10)
+}
+
+func (p *pool) Put(b []byte) { p.Pool.Put(&b) }

@@ -1,0 +1,297 @@
+// A service is what is served under one name: a public port, the unit that has
+// its traffic, and the change from one unit to the next.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// service holds one name. turn is held by whoever changes it; mu guards the fields.
+type service struct {
+	name  string
+	place folder
+	now   func() time.Time
+	log   *slog.Logger
+	out   *logfile
+	gate  *gate
+	proxy *proxy
+	turn  chan struct{}
+	ends  sync.WaitGroup // units that are on their way out
+
+	mu     sync.Mutex
+	unit   *unit
+	public *public
+	leave  map[string]bool // folders of units that are on their way out
+	shut   string          // why there is no public port, though there should be
+}
+
+func newService(name string, place folder, now func() time.Time, log *slog.Logger) *service {
+	s := &service{
+		name: name, place: place, now: now, log: log.With("name", name), gate: newGate(),
+		out: &logfile{path: place.log(name), limit: logLimit}, turn: make(chan struct{}, 1),
+		leave: map[string]bool{},
+	}
+	s.proxy = newProxy(s.gate, s.hold, s.log)
+	return s
+}
+
+func (s *service) hold() time.Duration {
+	if u, _ := s.current(); u != nil {
+		return u.order.Pace.Hold
+	}
+	return Pace{}.filled().Hold
+}
+
+func (s *service) current() (*unit, *public) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unit, s.public
+}
+
+func (s *service) become(u *unit, p *public) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unit, s.public, s.shut = u, p, ""
+}
+
+// take waits for the caller's turn to change the service; give ends it.
+func (s *service) take(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Cancelled, "wait for another change of %s: %w", s.name, ctx.Err())
+	}
+}
+
+func (s *service) give() { <-s.turn }
+
+// apply makes o what is served. On an error what was served before goes on.
+func (s *service) apply(ctx context.Context, o order, env []string) (port.Live, error) {
+	if err := s.take(ctx); err != nil {
+		return port.Live{}, err
+	}
+	defer s.give()
+	s.tidy(o)
+	live, err := s.change(ctx, o, env)
+	if err != nil {
+		s.remove(o.Folder)
+	}
+	return live, err
+}
+
+// change goes from what is served to o.
+func (s *service) change(ctx context.Context, o order, env []string) (port.Live, error) {
+	old, before := s.current()
+	pub, err := s.listen(o, before)
+	if err != nil {
+		return port.Live{}, err
+	}
+	fresh := pub != before
+	abandon := func() {
+		if fresh {
+			pub.close(0)
+		}
+	}
+	o.Port, o.Since = pub.port, s.now()
+	began := time.Now()
+	p, err := launch(ctx, s.place, o, env, s.out)
+	if err != nil {
+		abandon()
+		return port.Live{}, err
+	}
+	u := s.newUnit(o, env)
+	u.seat(p)
+	s.gate.point(u)
+	if fresh {
+		pub.serve(s.proxy)
+	}
+	s.log.Info("switched", "release", o.Key.Short(), "port", o.Port, "pid", p.group.PID(), "ready", time.Since(began))
+	if err := s.prove(ctx, p); err != nil {
+		s.gate.point(old)
+		abandon()
+		stopped := p.stop()
+		s.log.Warn("went back", "release", o.Key.Short(), "stopped", stopped == nil)
+		return port.Live{}, p.tail.quote(err)
+	}
+	s.adopt(u, p, pub)
+	if old != nil {
+		s.mu.Lock()
+		s.leave[old.order.Folder] = true
+		s.mu.Unlock()
+		s.ends.Add(1)
+		go s.bury(old, o.Pace.Drain, before, fresh)
+	}
+	return u.live(ctx), nil
+}
+
+// tidy removes what a killed apply or host has left behind: every folder that is
+// neither o's nor in use. Whoever brings o holds the name's lock, so nobody else
+// is laying out a release.
+func (s *service) tidy(o order) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.place.releases(s.name) {
+		if f != o.Folder && !s.leave[f] && (s.unit == nil || f != s.unit.order.Folder) {
+			s.remove(f)
+		}
+	}
+}
+
+func (s *service) remove(sub string) {
+	if err := sandbox.Remove(s.place.release(s.name, sub)); err != nil {
+		s.log.Warn("remove release", "error", err)
+	}
+}
+
+// adopt puts u under care, from now on what is served.
+func (s *service) adopt(u *unit, first *process, pub *public) {
+	ctx, stop := context.WithCancel(context.Background()) // ends by finish, not with the request that began it
+	u.stop = stop
+	s.become(u, pub)
+	go u.keep(ctx, first)
+}
+
+// bury ends a unit that has lost the traffic, and its port where that changed.
+func (s *service) bury(old *unit, drain time.Duration, before *public, moved bool) {
+	defer s.ends.Done()
+	if moved && before != nil {
+		before.close(drain)
+	}
+	old.finish()
+	s.remove(old.order.Folder)
+	s.mu.Lock()
+	delete(s.leave, old.order.Folder)
+	s.mu.Unlock()
+}
+
+// prove watches the process during its first time with traffic, then makes it
+// what a restarted host would bring back.
+func (s *service) prove(ctx context.Context, p *process) error {
+	over := time.NewTimer(p.order.Pace.Probation)
+	defer over.Stop()
+	look := time.NewTicker(max(p.order.Pace.Probation/8, 10*time.Millisecond))
+	defer look.Stop()
+	for wrong, poor := "", 0; ; {
+		select {
+		case <-ctx.Done():
+			return fault.New(fault.Cancelled, "try release of %s: stopped: %w", s.name, ctx.Err())
+		case <-p.group.Done():
+			return fault.New(fault.Invalid, "try release of %s: it %s just after it became ready", s.name, p.how())
+		case <-look.C:
+			if wrong = p.probe(ctx); wrong == "" {
+				poor = 0
+			} else if poor++; poor >= 3 && !p.ended() {
+				return fault.New(fault.Invalid, "try release of %s: no longer ready: %s", s.name, wrong)
+			}
+		case <-over.C:
+			if wrong = p.probe(ctx); wrong != "" && !p.ended() {
+				return fault.New(fault.Invalid, "try release of %s: no longer ready: %s", s.name, wrong)
+			}
+			if !p.ended() {
+				return s.place.write(p.order)
+			}
+		}
+	}
+}
+
+// restore brings back what was served before the host ended.
+func (s *service) restore(o order, lookup func(string) (string, bool)) {
+	u := s.newUnit(o, o.environ(lookup))
+	pub, err := s.listen(o, nil)
+	s.adopt(u, nil, pub)
+	s.gate.point(u)
+	if err != nil {
+		s.mu.Lock()
+		s.shut = err.Error()
+		s.mu.Unlock()
+		s.log.Warn("no public port", "error", err)
+		return
+	}
+	pub.serve(s.proxy)
+}
+
+// revive makes sure that the release of this key answers, where it is what is
+// served here; Missing says that it is not.
+func (s *service) revive(ctx context.Context, o order, env []string) (port.Live, error) {
+	if err := s.take(ctx); err != nil {
+		return port.Live{}, err
+	}
+	defer s.give()
+	u, pub := s.current()
+	if u == nil || u.order.Key != o.Key || o.Declared != 0 && o.Declared != u.order.Port {
+		return port.Live{}, fault.New(fault.Missing, "%s does not serve %s", s.name, o.Key.Short())
+	}
+	if pub == nil {
+		pub, err := s.listen(u.order, nil)
+		if err != nil {
+			return port.Live{}, err
+		}
+		pub.serve(s.proxy)
+		s.become(u, pub)
+	}
+	if err := u.revive(ctx, env); err != nil {
+		return port.Live{}, err
+	}
+	return u.live(ctx), nil
+}
+
+// retire stops serving and forgets the release.
+func (s *service) retire(ctx context.Context) error {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.give()
+	u, pub := s.current()
+	if err := os.Remove(s.place.record(s.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fault.New(fault.Internal, "forget release: %w", err)
+	}
+	s.halt(u, pub)
+	s.become(nil, nil)
+	s.out.Close()
+	if err := sandbox.Remove(s.place.served(s.name)); err != nil {
+		s.log.Warn("remove what was served", "error", err)
+	}
+	s.log.Info("retired")
+	return nil
+}
+
+// halt lets what is under way finish, and ends it all.
+func (s *service) halt(u *unit, pub *public) {
+	if pub != nil {
+		bound := Pace{}.filled().Drain
+		if u != nil {
+			bound = u.order.Pace.Drain
+		}
+		pub.close(bound)
+	}
+	s.gate.point(nil)
+	if u != nil {
+		u.finish()
+	}
+	s.ends.Wait()
+}
+
+// live is how the service stands; the zero Live is nothing.
+func (s *service) live(ctx context.Context) port.Live {
+	s.mu.Lock()
+	u, shut := s.unit, s.shut
+	s.mu.Unlock()
+	if u == nil {
+		return port.Live{}
+	}
+	l := u.live(ctx)
+	if shut != "" {
+		l.Health, l.Message = port.Failing, shut
+	}
+	return l
+}

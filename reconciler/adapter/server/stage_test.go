@@ -1,0 +1,215 @@
+// A stage is a state folder with a host to try, and what the tests ask of it.
+package server
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// memory is a store that is a map.
+type memory map[digest.Digest][]byte
+
+func (m memory) Has(_ context.Context, d digest.Digest) (bool, error) { _, ok := m[d]; return ok, nil }
+
+func (m memory) Get(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
+	b, ok := m[d]
+	if !ok {
+		return nil, fault.New(fault.Missing, "%s is not there", d.Short())
+	}
+	if digest.Of(b) != d {
+		return nil, fault.New(fault.Corrupt, "%s is not what it is named", d.Short())
+	}
+	return io.NopCloser(bytes.NewReader(b)), nil
+}
+
+func (m memory) Put(_ context.Context, r io.Reader) (digest.Digest, int64, error) {
+	b, err := io.ReadAll(r)
+	d := digest.Of(b)
+	m[d] = b
+	return d, int64(len(b)), err
+}
+
+type stage struct {
+	t      *testing.T
+	dir    string
+	store  memory
+	server port.Server
+}
+
+// quick is a pace that tests can wait for.
+var quick = Pace{
+	Probation: 150 * time.Millisecond, Drain: 3 * time.Second, Grace: 300 * time.Millisecond, Hold: 2 * time.Second,
+	Again: 20 * time.Millisecond, AgainMost: 200 * time.Millisecond,
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	// Longer than a Unix socket's path may be.
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long-", 24), "state")
+	s := &stage{t: t, dir: dir, store: memory{}}
+	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Envs: sandbox.Environments{Dir: t.TempDir(), Env: testEnv()}, Pace: quick})
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, f := range []string{"host.log", "host.err"} {
+				raw, _ := os.ReadFile(filepath.Join(dir, f))
+				t.Logf("%s:\n%s", f, raw)
+			}
+		}
+		if pid := s.hostPID(); pid != 0 {
+			syscall.Kill(pid, syscall.SIGTERM)
+		}
+		s.until("the host has left", func() bool { return s.hostPID() == 0 })
+		if raw, _ := os.ReadFile(filepath.Join(dir, "host.err")); len(raw) > 0 {
+			t.Errorf("the host fell:\n%s", raw) // a panic, or what the race detector found
+		}
+	})
+	return s
+}
+
+// release serves version with the tiny server, behaving as how says.
+func (s *stage) release(name, version string, how ...string) port.Release {
+	ctx := context.Background()
+	d, n, _ := s.store.Put(ctx, strings.NewReader("weights of "+version))
+	files := digest.Manifest{{Path: "model.json", Digest: d, Size: n}}
+	code, size, _ := s.store.Put(ctx, strings.NewReader("print('serve')"))
+	return port.Release{
+		Name: name, Key: digest.Of([]byte(name + version + strings.Join(how, " "))),
+		Command: append([]string{testEnv().Self, "tiny", version}, how...),
+		Code:    digest.Manifest{{Path: "src/serve.py", Digest: code, Size: size}},
+		Model:   port.Artifact{Digest: files.Digest(), Size: n, Files: files},
+		Ready:   "/v2/health/ready", Timeout: 20 * time.Second,
+	}
+}
+
+func (s *stage) apply(r port.Release) port.Live {
+	s.t.Helper()
+	l, err := s.server.Apply(context.Background(), r)
+	if err != nil {
+		s.t.Fatalf("Apply: %v (%s)", err, fault.Way(err))
+	}
+	return l
+}
+
+func (s *stage) observe(name string) port.Live {
+	s.t.Helper()
+	l, err := s.server.Observe(context.Background(), name)
+	if err != nil {
+		s.t.Fatalf("Observe: %v", err)
+	}
+	return l
+}
+
+// get asks the public port; an answer other than 200 fails the test.
+func (s *stage) get(l port.Live, path string) string {
+	s.t.Helper()
+	a, err := http.Get(l.URL + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer a.Body.Close()
+	body, err := io.ReadAll(a.Body)
+	if err != nil || a.StatusCode != http.StatusOK {
+		s.t.Fatalf("%s: %s %v %s", path, a.Status, err, body)
+	}
+	return string(body)
+}
+
+func (s *stage) until(what string, is func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// running are the processes with all of these among their arguments.
+func running(args ...string) (pids []int) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, p := range all {
+		raw, _ := os.ReadFile(p)
+		found := len(raw) > 0
+		for _, a := range args {
+			found = found && strings.Contains("\x00"+string(raw), "\x00"+a+"\x00")
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p))); found && err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func (s *stage) hostPID() int {
+	if pids := running("host", s.dir); len(pids) > 0 {
+		return pids[0]
+	}
+	return 0
+}
+
+func (s *stage) killHost() {
+	s.t.Helper()
+	pid := s.hostPID()
+	if pid == 0 {
+		s.t.Fatal("no host runs")
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+	s.until("the host is gone", func() bool { return s.hostPID() == 0 })
+}
+
+// BenchmarkProxy compares a question through the public port with one put to the
+// served process itself.
+func BenchmarkProxy(b *testing.B) {
+	t := &testing.T{}
+	dir := b.TempDir()
+	s := &stage{t: t, dir: dir, store: memory{}}
+	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Pace: quick})
+	l, err := s.server.Apply(context.Background(), s.release("bench", "1"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.server.Apply(context.Background(), port.Release{Name: "bench"})
+	var known struct{ pid, port string }
+	known.pid = s.get(l, "/pid")
+	environ, err := os.ReadFile("/proc/" + known.pid + "/environ")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for v := range strings.SplitSeq(string(environ), "\x00") {
+		if p, ok := strings.CutPrefix(v, "VISHWA_PORT="); ok {
+			known.port = p
+		}
+	}
+	question := bytes.Repeat([]byte("x"), 1000)
+	for _, way := range []struct{ name, url string }{{"direct", "http://127.0.0.1:" + known.port}, {"proxied", l.URL}} {
+		b.Run(way.name, func(b *testing.B) {
+			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+			b.SetParallelism(4)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					a, err := client.Post(way.url+"/echo", "application/json", bytes.NewReader(question))
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					io.Copy(io.Discard, a.Body)
+					a.Body.Close()
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+		})
+	}
+}

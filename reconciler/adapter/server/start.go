@@ -1,0 +1,116 @@
+// Beginning the host: exactly one a state folder, detached from whoever applies.
+// The lock that the living host holds is the truth; a socket or a number of a
+// process may be stale.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+const (
+	hostLock  = "host.lock"
+	startLock = "start.lock"
+
+	// startWithin bounds how long a host may take to answer; it sweeps /proc once
+	// a release before it does.
+	startWithin = 20 * time.Second
+)
+
+// alone calls do while no host runs and none can start; done is false where one
+// does run.
+func (s *local) alone(ctx context.Context, do func() error) (done bool, err error) {
+	held, err := sandbox.Lock(ctx, s.place.path(startLock))
+	if err != nil {
+		return false, content.Disk(err, string(s.place))
+	}
+	defer held.Close()
+	if runs, err := sandbox.Held(s.place.path(hostLock)); err != nil {
+		return false, content.Disk(err, string(s.place))
+	} else if runs {
+		return false, s.answering(ctx, nil)
+	}
+	return true, do()
+}
+
+// ensure returns when a host answers.
+func (s *local) ensure(ctx context.Context) error {
+	if _, err := ask(ctx, string(s.place), "GET", "", nil); !errors.Is(err, errGone) {
+		return err
+	}
+	_, err := s.alone(ctx, func() error { return s.begin(ctx) })
+	return err
+}
+
+// begin starts the host in a session of its own, holding none of the caller's
+// files, so that `vishwa apply | cat` ends when vishwa does.
+func (s *local) begin(ctx context.Context) error {
+	out, err := os.OpenFile(s.place.path("host.err"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return content.Disk(fmt.Errorf("start serving host: %w", err), string(s.place))
+	}
+	defer out.Close()
+	cmd := exec.Command(s.cfg.Env.Self, "host", string(s.place)) // outlives ctx by design
+	cmd.Dir, cmd.Env = string(s.place), s.hostEnviron()
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fault.Hint(fault.New(fault.Internal, "start serving host: %w", err), "check that %s is the vishwa program and executable", s.cfg.Env.Self)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // collects it, where it ends before the caller does
+	}()
+	return s.answering(ctx, ended)
+}
+
+// hostEnviron is what the host can give to releases that it brings back by
+// itself: the variables that any of them may see, and no other.
+func (s *local) hostEnviron() []string {
+	var pass []string
+	for _, name := range s.place.names() {
+		if o, ok := s.place.read(name); ok {
+			pass = append(pass, o.Pass...)
+		}
+	}
+	return sandbox.Environ(s.cfg.Env.Lookup, pass, nil)
+}
+
+// answering returns when the host answers, or gives up once it has ended.
+func (s *local) answering(ctx context.Context, ended <-chan struct{}) error {
+	limit := time.NewTimer(startWithin)
+	defer limit.Stop()
+	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		if _, err := ask(ctx, string(s.place), "GET", "", nil); !errors.Is(err, errGone) {
+			return err
+		}
+		if ended == nil { // it is another's: it may be on its way out, and the caller looks again
+			if runs, err := sandbox.Held(s.place.path(hostLock)); err == nil && !runs {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fault.New(fault.Cancelled, "start serving host: %w", ctx.Err())
+		case <-ended:
+			said, _ := os.ReadFile(s.place.path("host.err"))
+			return fault.Hint(fault.New(fault.Internal, "start serving host: it ended at once: %s", strings.TrimSpace(string(said[max(0, len(said)-2000):]))),
+				"read %s, then run the command again", s.place.path("host.log"))
+		case <-limit.C:
+			return fault.Hint(fault.New(fault.Transient, "start serving host: it does not answer after %s", startWithin),
+				"read %s; end the process that holds %s if it hangs, then run the command again", s.place.path("host.log"), s.place.path(hostLock))
+		case <-time.After(wait):
+		}
+	}
+}

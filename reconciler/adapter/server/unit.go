@@ -1,0 +1,250 @@
+// A unit is one release under the host's care: it runs one process at a time and
+// begins it again when it ends.
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// manyFailures in a row make a release that is starting one that is failing.
+const manyFailures = 3
+
+// unit serves one order. Its back is guarded by the gate's lock.
+type unit struct {
+	place folder
+	order order
+	gate  *gate
+	out   io.Writer // the served process's log
+	log   *slog.Logger
+	back  *backend
+
+	again chan again
+	stop  context.CancelFunc
+	done  chan struct{}
+
+	mu       sync.Mutex // guards what follows
+	env      []string
+	now      *process
+	restarts int
+	failures int // in a row
+	message  string
+}
+
+// again asks for a fresh start at once; the answer is how that went.
+type again struct {
+	env    []string
+	answer chan error
+}
+
+func (s *service) newUnit(o order, env []string) *unit {
+	return &unit{
+		place: s.place, gate: s.gate, out: s.out, log: s.log.With("release", o.Key.Short()),
+		order: o, env: env, again: make(chan again), done: make(chan struct{}),
+	}
+}
+
+// keep serves until ctx is done, then lets what is under way finish. first is the
+// process that already answers, nil where there is none yet.
+func (u *unit) keep(ctx context.Context, first *process) {
+	defer close(u.done)
+	p := first
+	for ctx.Err() == nil {
+		var asked *again
+		if p != nil {
+			asked = u.watch(ctx, p)
+			p = nil
+		} else if u.failed() > 0 {
+			asked = u.pause(ctx)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if asked != nil && asked.env != nil {
+			u.mu.Lock()
+			u.env = asked.env
+			u.mu.Unlock()
+		}
+		var err error
+		p, err = u.begin(ctx)
+		if asked != nil {
+			asked.answer <- err
+		}
+	}
+	if p != nil {
+		u.end(p)
+	}
+}
+
+// begin starts the process and gives it the unit's traffic.
+func (u *unit) begin(ctx context.Context) (*process, error) {
+	u.mu.Lock()
+	env := u.env
+	u.mu.Unlock()
+	p, err := launch(ctx, u.place, u.order, env, u.out)
+	if err != nil {
+		if ctx.Err() == nil {
+			u.fail(err.Error())
+		}
+		return nil, err
+	}
+	u.log.Info("ready", "pid", p.group.PID())
+	u.seat(p)
+	return p, nil
+}
+
+func (u *unit) seat(p *process) {
+	u.mu.Lock()
+	u.now = p
+	u.mu.Unlock()
+	u.gate.seat(u, p.back)
+}
+
+func (u *unit) unseat() {
+	u.gate.seat(u, nil)
+	u.mu.Lock()
+	u.now = nil
+	u.mu.Unlock()
+}
+
+// watch returns when p no longer serves; with whoever asked for it, if anyone did.
+func (u *unit) watch(ctx context.Context, p *process) *again {
+	began := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			u.end(p)
+			return nil
+		case <-p.group.Done():
+			u.unseat()
+			if time.Since(began) >= p.order.Pace.Steady {
+				u.mu.Lock()
+				u.failures = 0
+				u.mu.Unlock()
+			}
+			how := p.how()
+			u.warn("stop process", p.stop())
+			u.fail(p.tail.quote(fault.New(fault.Internal, "%s", how)).Error())
+			u.restarted()
+			return nil
+		case ask := <-u.again:
+			if p.probe(ctx) == "" && !p.ended() {
+				ask.answer <- nil
+				continue
+			}
+			u.unseat()
+			u.warn("stop process", p.stop())
+			u.restarted()
+			return &ask
+		}
+	}
+}
+
+// end lets p finish what is under way, then ends it.
+func (u *unit) end(p *process) {
+	p.back.drain(p.order.Pace.Drain)
+	u.unseat()
+	u.warn("stop process", p.stop())
+}
+
+// pause waits before the next try, unless it is asked for at once.
+func (u *unit) pause(ctx context.Context) *again {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(u.order.Pace.backoff(u.failed())):
+		return nil
+	case ask := <-u.again:
+		return &ask
+	}
+}
+
+func (u *unit) fail(message string) {
+	u.mu.Lock()
+	u.failures++
+	u.message = message
+	n := u.failures
+	u.mu.Unlock()
+	u.log.Warn("not serving", "failures", n)
+}
+
+func (u *unit) failed() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.failures
+}
+
+func (u *unit) restarted() {
+	u.mu.Lock()
+	u.restarts++
+	u.mu.Unlock()
+}
+
+func (u *unit) warn(what string, err error) {
+	if err != nil {
+		u.log.Warn(what, "error", err)
+	}
+}
+
+// revive returns when the unit answers, having begun its process anew if it must.
+func (u *unit) revive(ctx context.Context, env []string) error {
+	ask := again{env: env, answer: make(chan error, 1)}
+	select {
+	case u.again <- ask:
+	case <-u.done:
+		return fault.New(fault.Conflict, "revive release: it was replaced meanwhile")
+	case <-ctx.Done():
+		return fault.New(fault.Cancelled, "revive release: %w", ctx.Err())
+	}
+	select {
+	case err := <-ask.answer:
+		return err
+	case <-u.done:
+		return fault.New(fault.Conflict, "revive release: it was replaced meanwhile")
+	case <-ctx.Done():
+		return fault.New(fault.Cancelled, "revive release: %w", ctx.Err())
+	}
+}
+
+// finish ends the unit and waits until nothing of it is left.
+func (u *unit) finish() {
+	u.stop()
+	<-u.done
+}
+
+// live is how the unit stands.
+func (u *unit) live(ctx context.Context) port.Live {
+	l := u.order.live()
+	u.mu.Lock()
+	p, failures, message := u.now, u.failures, u.message
+	l.Restarts = u.restarts
+	u.mu.Unlock()
+	wrong := ""
+	if p != nil {
+		wrong = p.probe(ctx)
+	}
+	if wrong != "" { // it may be ending just now, which is another thing than being unwell
+		select {
+		case <-p.group.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	switch {
+	case p != nil && wrong == "":
+		l.Health = port.Ready
+	case p != nil && !p.ended():
+		l.Health, l.Message = port.Failing, wrong
+	case failures >= manyFailures:
+		l.Health, l.Message = port.Failing, fmt.Sprintf("failed %d times in a row: %s", failures, message)
+	default:
+		l.Health, l.Message = port.Starting, message
+	}
+	return l
+}

@@ -1,0 +1,203 @@
+// Package store holds the adapters that keep bytes by their digest. Dir is the
+// embedded default: a folder of read-only files, each named by its SHA-256.
+//
+//	<path>/sha256/<2 hex digits>/<62 hex digits>   content, mode 0444
+//	<path>/tmp/                                    Puts under way; a Put renames, so half of one is never seen
+//	<path>/lock                                    shared by Puts; whoever gets it alone may clear tmp/
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Dir opens the store in the folder at path, and makes the folder where it is
+// absent. What Puts left behind that were killed is cleared away.
+func Dir(path string) (port.Store, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, content.Disk(fmt.Errorf("open store: %w", err), path)
+	}
+	d := dir(path)
+	d.clear()
+	return d, nil
+}
+
+type dir string
+
+func (d dir) file(name digest.Digest) string {
+	h := name.Hex()
+	return filepath.Join(string(d), "sha256", h[:2], h[2:])
+}
+
+func (d dir) tmp() string { return filepath.Join(string(d), "tmp") }
+
+// Has tells whether the store has a regular file under the name. That its bytes
+// are right is found out by reading them.
+func (d dir) Has(ctx context.Context, name digest.Digest) (bool, error) {
+	name, err := digest.Parse(string(name))
+	if err != nil {
+		return false, fault.New(fault.Invalid, "look into store: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	st, err := os.Lstat(d.file(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, content.Disk(fmt.Errorf("look into store: %w", err), string(d))
+	}
+	return st.Mode().IsRegular(), nil
+}
+
+// Get opens content; the reader ends with Corrupt where the bytes are not what they are named.
+func (d dir) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, error) {
+	name, err := digest.Parse(string(name))
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "read store: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	path := d.file(name)
+	// Neither is a link followed nor does a named pipe block the open.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the store at %s", name, string(d)), "run vishwa apply: it makes again what is gone")
+	case errors.Is(err, syscall.ELOOP):
+		return nil, tampered(name, path)
+	case err != nil:
+		return nil, content.Disk(fmt.Errorf("read store: %w", err), string(d))
+	}
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		f.Close()
+		return nil, tampered(name, path)
+	}
+	return newReader(ctx, f, name), nil
+}
+
+// Put writes beside its place, makes sure that the disk has it, and renames. An
+// older file of that name is replaced: where it was tampered with, that heals it.
+func (d dir) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error) {
+	name, n, err := d.put(ctx, r)
+	if err != nil {
+		return "", 0, content.Disk(fmt.Errorf("write store: %w", err), string(d))
+	}
+	return name, n, nil
+}
+
+func (d dir) put(ctx context.Context, r io.Reader) (name digest.Digest, n int64, err error) {
+	if err := os.MkdirAll(d.tmp(), 0o755); err != nil {
+		return "", 0, err
+	}
+	unlock, err := d.lock(syscall.LOCK_SH)
+	if err != nil {
+		return "", 0, err
+	}
+	defer unlock()
+	tmp, err := os.CreateTemp(d.tmp(), "put-")
+	if err != nil {
+		return "", 0, err
+	}
+	defer os.Remove(tmp.Name()) // gone already where all went well
+	defer tmp.Close()
+	if name, n, err = content.Copy(ctx, tmp, r); err != nil {
+		return "", 0, err
+	}
+	if err := tmp.Chmod(0o444); err != nil {
+		return "", 0, err
+	}
+	if err := tmp.Sync(); err != nil {
+		return "", 0, err
+	}
+	if err := tmp.Close(); err != nil {
+		return "", 0, err
+	}
+	return name, n, d.place(tmp.Name(), d.file(name))
+}
+
+// place renames and makes the new name durable, with the folders above it.
+func (d dir) place(tmp, path string) error {
+	shard := filepath.Dir(path)
+	made := os.MkdirAll(filepath.Dir(shard), 0o755)
+	if made == nil {
+		made = os.Mkdir(shard, 0o755)
+	}
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return made
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	if err := syncDir(shard); err != nil {
+		return err
+	}
+	if made != nil {
+		return nil
+	}
+	if err := syncDir(filepath.Dir(shard)); err != nil {
+		return err
+	}
+	return syncDir(string(d))
+}
+
+// clear removes what killed Puts have left. It needs the lock alone: while any
+// Put of any process is under way, it waits for the next time.
+func (d dir) clear() {
+	old, err := os.ReadDir(d.tmp())
+	if err != nil || len(old) == 0 {
+		return
+	}
+	unlock, err := d.lock(syscall.LOCK_EX | syscall.LOCK_NB)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	for _, e := range old {
+		os.Remove(filepath.Join(d.tmp(), e.Name()))
+	}
+}
+
+func (d dir) lock(how int) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(string(d), "lock"), os.O_RDONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), how)
+		if err != syscall.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return func() { f.Close() }, nil // closing gives the lock back
+}
+
+func syncDir(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

@@ -1,0 +1,130 @@
+// The floors of the house, held: a package imports only lower floors, and the
+// pure ones import nothing of the outside world.
+package reconciler
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/vishwaops/vishwa/"
+
+// floors gives every package its floor. A package that is not listed fails the test.
+var floors = map[string]int{
+	"reconciler/digest": 0, "reconciler/fault": 0,
+	"schemas": 1, "reconciler/port": 1,
+	"reconciler/graph": 2, "reconciler/ledger": 2, "reconciler/trust": 2, "reconciler/attest": 2, "reconciler/columns": 2,
+	"reconciler/port/wrap": 2, "reconciler/adapter/content": 2,
+	"reconciler/plan": 3, "reconciler/explain": 3, "reconciler/port/porttest": 3, "reconciler/adapter/sandbox": 3,
+	"policy": 4, "templates": 4, "reconciler/act": 4,
+	"reconciler/loop":          5,
+	"reconciler/adapter/store": 5, "reconciler/adapter/signer": 5, "reconciler/adapter/runner": 5,
+	"reconciler/adapter/server": 5, "reconciler/adapter/provisioner": 5, "reconciler/adapter/repo": 5,
+	"reconciler/adapter": 6,
+	"cmd/vishwa":         7, "schemas/generate": 7,
+}
+
+// pure lists the packages that are functions of their arguments.
+var pure = []string{
+	"reconciler/digest", "reconciler/fault", "reconciler/graph", "reconciler/ledger", "reconciler/trust",
+	"reconciler/attest", "reconciler/columns", "reconciler/plan", "reconciler/explain", "templates",
+}
+
+// outside is what a pure package does not import. fault may know contexts, whose
+// errors it classes.
+func outside(pkg, imported string) bool {
+	if pkg == "reconciler/fault" && imported == "context" {
+		return false
+	}
+	root, _, _ := strings.Cut(imported, "/")
+	return root == "context" || root == "os" || root == "net" || root == "log" || imported == "math/rand" || imported == "math/rand/v2" || imported == "sync"
+}
+
+func TestPackagesImportOnlyLowerFloors(t *testing.T) {
+	for pkg, files := range sources(t) {
+		floor, known := floors[pkg]
+		if !known {
+			t.Errorf("%s has no floor: give it one in the table", pkg)
+			continue
+		}
+		for name, file := range files {
+			for _, spec := range file.Imports {
+				imported, _ := strconv.Unquote(spec.Path.Value)
+				if slices.Contains(pure, pkg) && outside(pkg, imported) {
+					t.Errorf("%s: a pure package imports %s", name, imported)
+				}
+				below, ours := strings.CutPrefix(imported, module)
+				if ours && floors[below] >= floor {
+					t.Errorf("%s: floor %d imports %s, floor %d", name, floor, below, floors[below])
+				}
+			}
+		}
+	}
+}
+
+func TestPurePackagesNeverAskTheTime(t *testing.T) {
+	for pkg, files := range sources(t) {
+		if !slices.Contains(pure, pkg) {
+			continue
+		}
+		for name, file := range files {
+			ast.Inspect(file, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "Tick"}, sel.Sel.Name) {
+						t.Errorf("%s: calls time.%s; take the time as an argument", name, sel.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
+func TestEveryFloorIsThere(t *testing.T) {
+	found := sources(t)
+	for pkg := range floors {
+		if found[pkg] == nil {
+			t.Errorf("the table names %s, which is not there", pkg)
+		}
+	}
+}
+
+// sources parses the Go files of every package but their tests.
+func sources(t *testing.T) map[string]map[string]*ast.File {
+	t.Helper()
+	out := map[string]map[string]*ast.File{}
+	fset := token.NewFileSet()
+	err := filepath.WalkDir("..", func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.IsDir() && p != ".." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if e.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(fset, p, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		pkg := path.Dir(strings.TrimPrefix(filepath.ToSlash(p), "../"))
+		if out[pkg] == nil {
+			out[pkg] = map[string]*ast.File{}
+		}
+		out[pkg][p] = file
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

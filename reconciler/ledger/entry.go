@@ -1,0 +1,134 @@
+// Package ledger is the record of what was done: entries, each an in-toto
+// statement that carries its number and the digest of the one before it; their
+// file names and commit trailers; the facts that they fold to; and the check of
+// a whole chain. It is pure: the branch that holds it is adapter/repo's.
+package ledger
+
+import (
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Action says what an entry records.
+type Action string
+
+const (
+	Genesis   Action = "genesis"
+	Pin       Action = "pin"
+	Transform Action = "transform"
+	Train     Action = "train"
+	Select    Action = "select" // a model is selected, signed and released
+	Approve   Action = "approve"
+	Provision Action = "provision"
+	Deploy    Action = "deploy"
+	Retire    Action = "retire"
+	Deny      Action = "deny"
+	Fail      Action = "fail"
+	Cancel    Action = "cancel"
+	Retry     Action = "retry" // a person lets a held key be tried again
+)
+
+// Actions lists every action, in no order that matters.
+func Actions() []string {
+	return []string{string(Genesis), string(Pin), string(Transform), string(Train), string(Select), string(Approve), string(Provision),
+		string(Deploy), string(Retire), string(Deny), string(Fail), string(Cancel), string(Retry)}
+}
+
+// Entry is one record.
+type Entry struct {
+	Seq      int64         `json:"seq"`            // from 0, no gaps
+	Prev     digest.Digest `json:"prev,omitempty"` // of the bundle bytes of the entry before; none for genesis
+	Time     time.Time     `json:"time"`           // the controller's clock, UTC
+	Action   Action        `json:"action"`
+	Ref      schemas.Ref   `json:"ref,omitzero"`
+	Key      digest.Digest `json:"key,omitempty"`
+	Revision string        `json:"revision,omitempty"` // commit of the tracked branch
+	Author   string        `json:"author,omitempty"`   // of the revision, as Git claims
+	Plan     digest.Digest `json:"plan,omitempty"`
+	Policy   digest.Digest `json:"policy,omitempty"`  // of all rules in force
+	Verdict  string        `json:"verdict,omitempty"` // allow or deny
+	Actor    string        `json:"actor"`             // controller:NAME or principal:NAME
+	Approved []string      `json:"approvedBy,omitempty"`
+	Reason   string        `json:"reason,omitempty"` // the step's why
+
+	Recipe    *port.Recipe             `json:"recipe,omitempty"`
+	Outputs   map[string]port.Artifact `json:"outputs,omitempty"` // what was made; a dataset's, a run's
+	Metrics   map[string]float64       `json:"metrics,omitempty"`
+	Run       *Run                     `json:"run,omitempty"`
+	Model     *Model                   `json:"model,omitempty"`    // select, deploy
+	Stack     *Stack                   `json:"stack,omitempty"`    // provision, retire
+	Release   *Release                 `json:"release,omitempty"`  // deploy, retire
+	Findings  []Finding                `json:"findings,omitempty"` // what policies said
+	Approval  *Approval                `json:"approval,omitempty"`
+	Failure   *Failure                 `json:"failure,omitempty"`
+	Duplicate bool                     `json:"duplicate,omitempty"` // another entry under the same key came first
+}
+
+// Run is how an output came to be.
+type Run struct {
+	Started  time.Time     `json:"started"`
+	Finished time.Time     `json:"finished"`
+	Host     string        `json:"host,omitempty"`
+	Python   string        `json:"python,omitempty"`
+	Log      digest.Digest `json:"log,omitempty"`
+}
+
+// Model is a released model.
+type Model struct {
+	Candidate  schemas.Ref   `json:"candidate"`
+	Artifact   port.Artifact `json:"artifact"`
+	Signature  digest.Digest `json:"signature"`  // of the OMS bundle, in the store
+	Provenance digest.Digest `json:"provenance"` // of the SLSA bundle, in the store
+}
+
+// Stack is what was provisioned: names and actions, never values.
+type Stack struct {
+	Tool    string                `json:"tool"`
+	Done    []port.ResourceAction `json:"done,omitempty"`
+	Change  digest.Digest         `json:"change,omitempty"`
+	Outputs []string              `json:"outputs,omitempty"` // names
+	Partial bool                  `json:"partial,omitempty"`
+}
+
+// Release is what was deployed.
+type Release struct {
+	Environment string        `json:"environment"`
+	URL         string        `json:"url,omitempty"`
+	Replaced    digest.Digest `json:"replaced,omitempty"` // the model that was served before
+}
+
+// Level says what a finding does.
+type Level string
+
+const (
+	Denied Level = "deny" // the step, and all that needs it, is held
+	Warn   Level = "warn"
+	Note   Level = "note"
+)
+
+// Finding is what a policy says of a step.
+type Finding struct {
+	Rule    string      `json:"rule"` // stable id, such as model/gate
+	Level   Level       `json:"level"`
+	Ref     schemas.Ref `json:"ref"`
+	Message string      `json:"message"`
+	Way     string      `json:"way,omitempty"` // what to do about it
+}
+
+// Approval is a person's signature over what is approved.
+type Approval struct {
+	Principal string `json:"principal"`
+	Statement []byte `json:"statement"` // canonical JSON of what was signed
+	Signature string `json:"signature"` // armored SSH signature (PROTOCOL.sshsig)
+}
+
+// Failure is why an action did not succeed.
+type Failure struct {
+	Cause   string        `json:"cause"` // a port.Cause or a fault.Kind
+	Message string        `json:"message"`
+	Tail    string        `json:"tail,omitempty"` // last lines of the log
+	Log     digest.Digest `json:"log,omitempty"`
+}

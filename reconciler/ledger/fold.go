@@ -1,0 +1,118 @@
+// Fold takes in one entry after another. Everything that is known comes from it,
+// so that replaying the ledger anywhere gives the same facts.
+package ledger
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Fold takes in e, the next entry, whose bundle bytes are named by bundle. An
+// entry that does not follow the one before is Corrupt and changes nothing.
+func (f *Facts) Fold(e Entry, bundle digest.Digest) error {
+	if e.Seq != f.Count {
+		return fault.New(fault.Corrupt, "entry %d: it says that it is number %d", f.Count, e.Seq)
+	}
+	if e.Prev != f.Head {
+		return fault.New(fault.Corrupt, "entry %d: it follows %s, and the entry before is %s", e.Seq, or(e.Prev), or(f.Head))
+	}
+	if (e.Action == Genesis) != (e.Seq == 0) {
+		return fault.New(fault.Corrupt, "entry %d: it is a %s; a ledger has one genesis, its first entry", e.Seq, e.Action)
+	}
+	if _, err := digest.Parse(string(bundle)); err != nil {
+		return fault.New(fault.Corrupt, "entry %d: %w", e.Seq, err)
+	}
+	f.ready()
+	f.Count, f.Head = f.Count+1, bundle
+	f.take(&e)
+	return nil
+}
+
+func or(d digest.Digest) string {
+	if d == "" {
+		return "nothing"
+	}
+	return string(d)
+}
+
+func (f *Facts) ready() {
+	if f.ByKey == nil {
+		f.ByKey = map[digest.Digest]*Entry{}
+		f.Latest = map[schemas.Ref]*Entry{}
+		f.Failed = map[digest.Digest]Tries{}
+		f.Denied = map[schemas.Ref]*Entry{}
+	}
+}
+
+func (f *Facts) take(e *Entry) {
+	switch e.Action {
+	case Genesis:
+		f.Started = e.Revision
+	case Pin, Transform, Train, Select, Provision, Deploy, Retire:
+		f.success(e)
+	case Fail:
+		if e.Key != "" {
+			f.Failed[e.Key] = Tries{N: f.Failed[e.Key].N + 1, Last: e}
+		}
+	case Retry:
+		f.letGo(e)
+	case Deny:
+		f.Denied[e.Ref] = e
+	case Approve:
+		f.Approvals = append(f.Approvals, e)
+	}
+}
+
+// success notes what was made. Under a key the first entry stays, and a
+// duplicate of it only makes that entry its ref's newest.
+func (f *Facts) success(e *Entry) {
+	newest := e
+	if e.Key != "" && e.Action != Retire {
+		if first := f.ByKey[e.Key]; first == nil {
+			f.ByKey[e.Key] = e
+		} else if e.Duplicate && first.Ref == e.Ref {
+			newest = first
+		}
+	}
+	f.Latest[e.Ref] = newest
+	delete(f.Failed, e.Key)
+	delete(f.Denied, e.Ref)
+}
+
+// letGo forgets the failures of a key, or of all keys of a ref.
+func (f *Facts) letGo(e *Entry) {
+	if e.Key != "" {
+		delete(f.Failed, e.Key)
+		return
+	}
+	maps.DeleteFunc(f.Failed, func(_ digest.Digest, t Tries) bool {
+		return t.Last.Ref == e.Ref || t.Last.Ref.Whole() == e.Ref
+	})
+}
+
+// Clone is a copy that goes on apart from f; both share their entries, which
+// nobody changes.
+func (f *Facts) Clone() *Facts {
+	c := *f
+	c.ByKey, c.Latest = maps.Clone(f.ByKey), maps.Clone(f.Latest)
+	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
+	c.Approvals = slices.Clone(f.Approvals)
+	return &c
+}
+
+// Recheck is what becomes of e, which was made while others wrote to the ledger,
+// now that f holds their entries: where one of them made the same first, e
+// stays as a record of work done twice.
+func Recheck(f *Facts, e Entry) (keep bool, changed Entry) {
+	switch e.Action {
+	case Pin, Transform, Train:
+		if first := f.ByKey[e.Key]; e.Key != "" && first != nil {
+			e.Duplicate = true
+		}
+	}
+	return true, e
+}

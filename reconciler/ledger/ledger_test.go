@@ -1,0 +1,443 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func key(i int) digest.Digest { return digest.Of(fmt.Append(nil, i)) }
+
+// bundle is a stand-in for a signed one: its role and its statement.
+type bundle struct {
+	Role  port.Role `json:"role"`
+	State []byte    `json:"state"`
+	By    string    `json:"by"`
+}
+
+func seal(t require, e Entry, r port.Role) []byte {
+	s, err := Statement(e)
+	if err != nil {
+		t.Fatalf("statement: %v", err)
+	}
+	b, err := json.Marshal(bundle{r, s, string(digest.Of(s))})
+	if err != nil {
+		t.Fatalf("seal: %v", err)
+	}
+	return b
+}
+
+type require interface {
+	Fatalf(format string, args ...any)
+}
+
+var trust = Trust{
+	Bundle: func(b []byte) ([]byte, port.Identity, error) {
+		var s bundle
+		if err := json.Unmarshal(b, &s); err != nil || s.By != string(digest.Of(s.State)) {
+			return nil, port.Identity{}, fault.New(fault.Denied, "the signature is wrong")
+		}
+		return s.State, port.Identity{Name: "vishwa", Role: s.Role}, nil
+	},
+	Commit: func(c Commit) error {
+		if strings.TrimSpace(c.Signature) != digest.Of([]byte(c.Signed)).Hex() {
+			return fault.New(fault.Denied, "the signature is wrong")
+		}
+		return nil
+	},
+}
+
+// chain numbers, seals and commits entries one after another.
+func chain(t require, entries []Entry) []Record {
+	var out []Record
+	var prev digest.Digest
+	parent := ""
+	for i, e := range entries {
+		e.Seq, e.Prev = int64(i), prev
+		b := seal(t, e, RoleOf(e.Action))
+		prev = digest.Of(b)
+		c := Commit{Tree: strings.Repeat("0", 40), Parent: parent, Author: "a <a> 1 +0000", Committer: "a <a> 1 +0000", Message: Message(e, prev)}
+		c.Signature = digest.Of([]byte(c.String())).Hex() + "\n"
+		raw := []byte(c.String())
+		parent = CommitID(raw)
+		out = append(out, Record{parent, raw, b})
+	}
+	return out
+}
+
+func each(rs []Record) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for _, r := range rs {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+var genesis = Entry{Action: Genesis, Actor: "controller:vishwa", Revision: strings.Repeat("1", 40)}
+
+// drawEntry draws anything that may follow a genesis.
+func drawEntry(t *rapid.T) Entry {
+	e := Entry{
+		Action:   rapid.SampledFrom(actions[1:]).Draw(t, "action"),
+		Ref:      schemas.Ref{Kind: "training", Name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"), Output: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "output")},
+		Key:      rapid.SampledFrom([]digest.Digest{"", key(1), key(2), key(3)}).Draw(t, "key"),
+		Time:     time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "time"), rapid.Int64Range(0, 999_999_999).Draw(t, "nano")).UTC(),
+		Revision: rapid.String().Draw(t, "revision"), Actor: "controller:" + rapid.String().Draw(t, "actor"), Reason: rapid.String().Draw(t, "reason"),
+		Approved:  rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "approved"),
+		Duplicate: rapid.Bool().Draw(t, "duplicate"),
+	}
+	if e.Action == Approve {
+		e.Approval = &Approval{Principal: "ada", Statement: []byte("{}"), Signature: "sig"}
+	}
+	if rapid.Bool().Draw(t, "made") {
+		e.Outputs = map[string]port.Artifact{"model": {Name: "m", Digest: key(9), Size: 3, Files: digest.Manifest{{Path: "a", Digest: key(8), Size: 3}}}}
+		e.Metrics = map[string]float64{"auc": rapid.Float64().Draw(t, "auc"), "n": float64(rapid.Int32().Draw(t, "n"))}
+		e.Recipe = &port.Recipe{Schema: "1", Kind: "training", Params: map[string]any{"a": rapid.Float64().Draw(t, "a"), "b": []any{"x", nil, true}}, Spec: json.RawMessage(`{"z":1}`)}
+		e.Run = &Run{Started: e.Time, Finished: e.Time.Add(time.Second)}
+		e.Model = &Model{Candidate: e.Ref, Artifact: port.Artifact{Digest: key(7)}}
+	}
+	return e
+}
+
+func drawChain(t *rapid.T) []Record {
+	return chain(t, append([]Entry{genesis}, rapid.SliceOfN(rapid.Custom(drawEntry), 0, 12).Draw(t, "entries")...))
+}
+
+// TestStatementReadsBack: an entry that was written is read as it was, and written again the same.
+func TestStatementReadsBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawEntry(t)
+		e.Seq, e.Prev = 1, key(0)
+		b, err := Statement(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Parse(b)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, b)
+		}
+		again, err := Statement(got)
+		if err != nil || string(again) != string(b) {
+			t.Fatalf("written again as\n%s\nwas\n%s (%v)", again, b, err)
+		}
+		var s statement
+		if err := json.Unmarshal(b, &s); err != nil || len(s.Subject) == 0 || len(s.Subject[0].Digest) == 0 {
+			t.Fatalf("no subject: %s", b)
+		}
+	})
+}
+
+// TestOneSpelling: what could be read in two ways is not read at all.
+func TestOneSpelling(t *testing.T) {
+	e := genesis
+	b, err := Statement(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := string(b)
+	for name, bad := range map[string]string{
+		"trailing data":   s + "{}",
+		"white space":     " " + s,
+		"key twice":       strings.Replace(s, `"actor":`, `"actor":"x","actor":`, 1),
+		"key in capitals": strings.Replace(s, `"actor":`, `"Actor":`, 1),
+		"unknown field":   strings.Replace(s, `"actor":`, `"aaa":1,"actor":`, 1),
+		"another subject": strings.Replace(s, `"name":"revision"`, `"name":"other"`, 1),
+		"another type":    strings.Replace(s, "ledger-entry/v1", "ledger-entry/v2", 1),
+		"no JSON":         "x", "empty": "", "null": "null",
+	} {
+		if bad == s {
+			t.Fatalf("%s: nothing changed in %s", name, s)
+		}
+		if _, err := Parse([]byte(bad)); fault.Of(err) != fault.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestStrangeEntriesAreRefused: names that reach outside, numbers that are none, approvals without a signature.
+func TestStrangeEntriesAreRefused(t *testing.T) {
+	good := Entry{Seq: 1, Prev: key(0), Action: Train, Actor: "controller:x", Ref: schemas.Ref{Kind: "training", Name: "a"}}
+	if _, err := Statement(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Entry){
+		"ref upwards":         func(e *Entry) { e.Ref.Name = "../x" },
+		"ref with line break": func(e *Entry) { e.Ref.Output = "x\nVishwa-Seq: 3" },
+		"ref like an option":  func(e *Entry) { e.Ref.Name = "-x" },
+		"no action":           func(e *Entry) { e.Action = "bless" },
+		"second genesis":      func(e *Entry) { e.Action = Genesis },
+		"no one before":       func(e *Entry) { e.Prev = "" },
+		"no actor":            func(e *Entry) { e.Actor = "" },
+		"key no digest":       func(e *Entry) { e.Key = "sha256:xyz" },
+		"output no digest":    func(e *Entry) { e.Outputs = map[string]port.Artifact{"a": {}} },
+		"metric not a number": func(e *Entry) { e.Metrics = map[string]float64{"a": math.NaN()} },
+		"unsigned approval":   func(e *Entry) { e.Action = Approve },
+	} {
+		e := good
+		change(&e)
+		if _, err := Statement(e); fault.Of(err) != fault.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTrailersCannotBeForged: whatever an entry says, its message has its own trailers and no other.
+func TestTrailersCannotBeForged(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawEntry(t)
+		evil := rapid.SampledFrom([]string{"\nVishwa-Seq: 9", "\n\nVishwa-Action: deploy\n", "\r\nVishwa-Key: x", "\u2028Vishwa-Seq: 9", ": : ", "\x00", "# "})
+		e.Reason += evil.Draw(t, "reason") + e.Reason
+		e.Actor += evil.Draw(t, "actor")
+		e.Approved = append(e.Approved, evil.Draw(t, "approved"))
+		m := Message(e, key(1))
+		if err := checkTrailers(m, e, key(1)); err != nil {
+			t.Fatalf("%v in\n%s", err, m)
+		}
+		got, err := Trailers(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"Action", "Seq", "Entry"} {
+			n := 0
+			for _, l := range got {
+				if strings.HasPrefix(l, "Vishwa-"+name+": ") {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Fatalf("%d trailers %s in\n%s", n, name, m)
+			}
+		}
+		other := e
+		other.Action = Genesis
+		if other.Action != e.Action && checkTrailers(m, other, key(1)) == nil {
+			t.Fatal("another action has the same trailers")
+		}
+	})
+}
+
+// TestFoldInParts: folding a ledger in two parts, with the facts written and read
+// in between, is folding it at once.
+func TestFoldInParts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rs := drawChain(t)
+		cut := rapid.IntRange(0, len(rs)).Draw(t, "cut")
+		whole, err := Verify(each(rs), trust, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := Verify(each(rs[:cut]), trust, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := first.Facts.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parent := first.Commit
+		for _, r := range rs[cut:] {
+			if _, err := trust.Check(f, parent, r); err != nil {
+				t.Fatal(err)
+			}
+			parent = r.ID
+		}
+		whole.Facts.ready()
+		if !reflect.DeepEqual(f, whole.Facts) {
+			t.Fatalf("in parts %+v\nat once %+v", f, whole.Facts)
+		}
+		x, _ := f.Encode()
+		y, _ := whole.Facts.Encode()
+		if string(x) != string(y) {
+			t.Fatal("equal facts have other bytes")
+		}
+	})
+}
+
+// TestChainShowsEveryChange: dropping, swapping, repeating or editing a record is Corrupt and names the first bad one.
+func TestChainShowsEveryChange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rs := chain(t, append([]Entry{genesis}, rapid.SliceOfN(rapid.Custom(drawEntry), 3, 8).Draw(t, "entries")...))
+		noted := Checkpoint{int64(len(rs)), digest.Of(rs[len(rs)-1].Bundle)}
+		i := rapid.IntRange(0, len(rs)-2).Draw(t, "at")
+		bad := append([]Record(nil), rs...)
+		switch rapid.SampledFrom([]string{"drop", "swap", "repeat", "edit bundle", "edit commit", "cut"}).Draw(t, "how") {
+		case "drop":
+			bad = append(bad[:i:i], bad[i+1:]...)
+		case "swap":
+			bad[i], bad[i+1] = bad[i+1], bad[i]
+		case "repeat":
+			bad = append(bad[:i+1:i+1], bad[i:]...)
+			i++
+		case "edit bundle":
+			bad[i].Bundle = append([]byte(" "), bad[i].Bundle...)
+		case "edit commit":
+			bad[i].Commit = append(append([]byte(nil), bad[i].Commit...), "Vishwa-Verdict: allow\n"...)
+		case "cut":
+			i = rapid.IntRange(0, len(rs)-1).Draw(t, "cut")
+			bad = bad[:i]
+		}
+		rep, err := Verify(each(bad), trust, &noted)
+		if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), fmt.Sprintf("entry %d", i)) {
+			t.Fatalf("entry %d is the first bad one: %v", i, err)
+		}
+		if rep.Entries != int64(i) {
+			t.Fatalf("%d entries held, want %d", rep.Entries, i)
+		}
+	})
+}
+
+// TestForkShows: another history of the same length does not meet a checkpoint.
+func TestForkShows(t *testing.T) {
+	e := Entry{Action: Retry, Actor: "principal:ada", Ref: schemas.Ref{Kind: "training", Name: "a"}}
+	a := chain(t, []Entry{genesis, e, e})
+	e.Reason = "other"
+	b := chain(t, []Entry{genesis, e, e})
+	point := Checkpoint{2, digest.Of(a[1].Bundle)}
+	if rep, err := Verify(each(a), trust, &point); err != nil || rep.Entries != 3 {
+		t.Fatal(rep, err)
+	}
+	_, err := Verify(each(b), trust, &point)
+	if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), "entry 1") || !strings.Contains(err.Error(), "forked") {
+		t.Fatal(err)
+	}
+}
+
+// TestRoleMatchesAction: a refusal signed with the key that releases, or the reverse, is not believed.
+func TestRoleMatchesAction(t *testing.T) {
+	for _, a := range actions[1:] {
+		for _, r := range []port.Role{port.Build, port.Deploy, port.Refuse} {
+			e := Entry{Action: a, Actor: "controller:x", Ref: schemas.Ref{Kind: "model", Name: "a"}, Approval: &Approval{"ada", []byte("{}"), "s"}}
+			rs := chain(t, []Entry{genesis, e})
+			e.Seq, e.Prev = 1, digest.Of(rs[0].Bundle)
+			b := seal(t, e, r)
+			c, err := ParseCommit(rs[1].Commit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Message = Message(e, digest.Of(b))
+			c.Signature = ""
+			c.Signature = digest.Of([]byte(c.String())).Hex() + "\n"
+			rs[1] = Record{CommitID([]byte(c.String())), []byte(c.String()), b}
+			_, err = Verify(each(rs), trust, nil)
+			if right := r == RoleOf(a); right != (err == nil) {
+				t.Errorf("%s signed as %s: %v", a, r, err)
+			}
+		}
+	}
+}
+
+// TestFacts: what counts as the newest, the first, failed, let go and refused.
+func TestFacts(t *testing.T) {
+	x := schemas.Ref{Kind: "training", Name: "a", Output: "x"}
+	add := func(as ...Entry) *Facts {
+		all := []Entry{genesis}
+		for _, e := range as {
+			e.Actor = "controller:x"
+			all = append(all, e)
+		}
+		rep, err := Verify(each(chain(t, all)), trust, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rep.Facts
+	}
+	train := Entry{Action: Train, Ref: x, Key: key(1)}
+	twice := train
+	twice.Duplicate = true
+	fail := Entry{Action: Fail, Ref: x, Key: key(1)}
+	deny := Entry{Action: Deny, Ref: x, Key: key(1)}
+	if f := add(train, twice); f.ByKey[key(1)].Seq != 1 || f.Latest[x].Seq != 1 {
+		t.Error("a duplicate took the place of the first")
+	}
+	if f := add(train, train); f.ByKey[key(1)].Seq != 1 || f.Latest[x].Seq != 2 {
+		t.Error("made again: the first stays under the key, the newest under the ref")
+	}
+	if f := add(train, Entry{Action: Retire, Ref: x, Key: key(1)}); f.Latest[x].Action != Retire || f.ByKey[key(1)].Action != Train {
+		t.Error("what is retired was still made")
+	}
+	if f := add(fail, fail); f.Failed[key(1)].N != 2 || f.Failed[key(1)].Last.Seq != 2 {
+		t.Errorf("two failures are %+v", f.Failed)
+	}
+	for name, f := range map[string]*Facts{
+		"success":       add(fail, train),
+		"retry by key":  add(fail, Entry{Action: Retry, Ref: x, Key: key(1)}),
+		"retry by ref":  add(fail, Entry{Action: Retry, Ref: x}),
+		"retry of all":  add(fail, Entry{Action: Retry, Ref: x.Whole()}),
+		"success alone": add(train),
+	} {
+		if len(f.Failed) > 0 {
+			t.Errorf("%s: %+v is still held", name, f.Failed)
+		}
+	}
+	if f := add(fail, Entry{Action: Retry, Ref: schemas.Ref{Kind: "training", Name: "b"}}); f.Failed[key(1)].N != 1 {
+		t.Error("another ref was let go")
+	}
+	if f := add(deny); f.Denied[x] == nil || f.Latest[x] != nil {
+		t.Error("a refusal is no success")
+	}
+	if f := add(deny, train); f.Denied[x] != nil {
+		t.Error("a refusal stands after the success")
+	}
+	if f := add(); f.Started != genesis.Revision {
+		t.Errorf("started at %q", f.Started)
+	}
+}
+
+// TestFactFiles: a fact file is the same for the same entry, stays below facts/, and refusals have none.
+func TestFactFiles(t *testing.T) {
+	e := Entry{Seq: 1234, Action: Train, Ref: schemas.Ref{Kind: "training", Name: "a", Output: "x"}, Key: key(1), Actor: "controller:x",
+		Metrics: map[string]float64{"b": 1, "a": 2}, Outputs: map[string]port.Artifact{"model": {Digest: key(2)}}}
+	path, text, err := FactFile(e)
+	if err != nil || path != "facts/training/a/x.yaml" || !strings.Contains(string(text), "entries/001/001234.sigstore.json") {
+		t.Errorf("%s %v\n%s", path, err, text)
+	}
+	if _, again, _ := FactFile(e); string(again) != string(text) {
+		t.Error("another text for the same entry")
+	}
+	for _, a := range []Action{Genesis, Approve, Deny, Fail, Cancel, Retry} {
+		e.Action = a
+		if path, _, _ := FactFile(e); path != "" {
+			t.Errorf("%s has %s", a, path)
+		}
+	}
+}
+
+// TestDamagedFactsAreNotRead: any flipped bit or cut of the cache is Corrupt.
+func TestDamagedFactsAreNotRead(t *testing.T) {
+	rep, err := Verify(each(chain(t, []Entry{genesis})), trust, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := rep.Facts.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range b {
+		c := append([]byte(nil), b...)
+		c[i] ^= 1
+		if _, err := Decode(c); fault.Of(err) != fault.Corrupt {
+			t.Fatalf("bit of byte %d: %v", i, err)
+		}
+		if _, err := Decode(b[:i]); fault.Of(err) != fault.Corrupt {
+			t.Fatalf("cut at %d: %v", i, err)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+// Apply: the pass that acts on a revision.
+package loop
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Orders are what a pass may do.
+type Orders struct {
+	Targets      []schemas.Ref          // empty: everything
+	Agreed       *plan.Plan             // the plan that was agreed on; nil: the one that is found
+	AllowDestroy func(schemas.Ref) bool // infrastructure that may be destroyed; nil: none
+	Confirm      func(plan.Plan) error  // asked before anything is done; an error stops
+}
+
+// Result is what a pass did.
+type Result struct {
+	Plan     plan.Plan     `json:"plan"`
+	Outcomes []act.Outcome `json:"outcomes"`
+}
+
+// Err is the worst of the outcomes: failed before refused before held.
+func (r Result) Err() error {
+	var held, refused []string
+	for _, o := range r.Outcomes {
+		switch {
+		case o.End == act.Failed:
+			return o.Error
+		case o.End == act.Held && fault.Of(o.Error) == fault.Refused && o.Error != nil:
+			refused = append(refused, o.Ref.String())
+		case o.End == act.Held:
+			held = append(held, o.Ref.String())
+		}
+	}
+	if len(refused) > 0 {
+		return fault.Hint(fault.New(fault.Refused, "policy refuses %s", strings.Join(refused, ", ")), "see the findings above; vishwa policy list explains the rules")
+	}
+	if len(held) > 0 {
+		return fault.Hint(fault.New(fault.Held, "%s held", strings.Join(held, ", ")), "see above what each waits for")
+	}
+	return nil
+}
+
+// Apply carries out one pass on the tracked revision.
+func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
+	unlock, err := h.Lock(ctx, func(text string) { h.tell(act.Event{Kind: act.Output, Text: text}) })
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	rev, in, err := h.Head(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := h.clean(in); err != nil {
+		return Result{}, err
+	}
+	w, err := Look(ctx, in, rev, h.Eyes)
+	if err != nil {
+		return Result{}, err
+	}
+	p, desk, err := h.decide(ctx, w, o)
+	if err != nil || len(p.Work()) == 0 {
+		return Result{Plan: p}, err
+	}
+	if o.Confirm != nil {
+		if err := o.Confirm(p); err != nil {
+			return Result{Plan: p}, err
+		}
+	}
+	return Result{Plan: p, Outcomes: act.Run(ctx, p, h.kit(w, p, desk))}, nil
+}
+
+// decide is the judged plan of w, held against what was agreed on.
+func (h *House) decide(ctx context.Context, w *World, o Orders) (plan.Plan, *desk, error) {
+	p, desk, err := h.Plan(ctx, w, o)
+	if err != nil {
+		return p, nil, err
+	}
+	if o.Agreed != nil && o.Agreed.Digest() != p.Digest() {
+		moved := plan.Moved(*o.Agreed, p)
+		err := fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(moved, "\n  "))
+		if o.Agreed.Revision == "" {
+			return p, nil, fault.Hint(fault.New(fault.Conflict, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
+		}
+		return p, nil, fault.Hint(err, "run vishwa plan --out again, and look at what it says now")
+	}
+	return p, desk, nil
+}
+
+// clean refuses a work tree that declares something else than the revision.
+func (h *House) clean(in *Intent) error {
+	if h.Worktree == nil {
+		return nil
+	}
+	tree, err := Read(h.Worktree)
+	way := "commit it or put it aside (git stash); vishwa plan previews it as it is"
+	if err != nil {
+		return fault.Hint(fault.New(fault.Invalid, "apply acts on a commit, and the work tree differs from it: %w", err), "%s", way)
+	}
+	if d := Differences(in, tree); len(d) > 0 {
+		return fault.Hint(fault.New(fault.Conflict, "apply acts on a commit, and the work tree differs from it in %s", strings.Join(d, ", ")), "%s", way)
+	}
+	return nil
+}
+
+func (h *House) kit(w *World, p plan.Plan, d *desk) act.Kit {
+	parallel := max(1, w.Project.Parallel)
+	if w.Project.Parallel == 0 {
+		parallel = 2
+	}
+	return act.Kit{
+		Graph: w.Graph, Facts: w.Facts, Changes: w.Stacks, Stack: w.stack,
+		Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server,
+		Desk: d, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel,
+		Context: act.Context{Revision: w.Revision.SHA, Author: w.Revision.Author, Actor: h.Actor.String(),
+			Plan: p.Digest(), Policy: p.Policy, Approved: d.approved()},
+	}
+}
+
+func (h *House) tell(e act.Event) {
+	if h.Tell != nil {
+		h.Tell(e)
+	}
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Want is what an approval of p must cover: the plan, the rules and the model of
+// every deployment that p makes.
+func Want(p plan.Plan) (map[schemas.Ref]digest.Digest, error) {
+	models := map[schemas.Ref]digest.Digest{}
+	for _, s := range p.Work() {
+		if s.Ref.Kind == "deployment" && s.Do != plan.Retire && s.Model != "" {
+			models[s.Ref] = s.Model
+		}
+	}
+	if len(models) == 0 {
+		return nil, fault.Hint(fault.New(fault.Held, "the plan deploys no model that is known yet: there is nothing to approve"),
+			"run vishwa apply first: it makes the model and holds the deployment; then plan and approve")
+	}
+	return models, nil
+}

@@ -1,0 +1,184 @@
+// The desk does the office work around a step: fetching, judging, signing and
+// writing down.
+package loop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+
+	"github.com/vishwaops/vishwa/policy"
+	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/attest"
+	"github.com/vishwaops/vishwa/reconciler/columns"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/graph"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+type desk struct {
+	*House
+	world     *World
+	orders    Orders
+	all       bool
+	approvers map[schemas.Ref][]trust.Approver
+	keys      map[schemas.Ref]digest.Digest // of the plan's steps
+
+	mu      sync.Mutex
+	formats map[digest.Digest][]policy.File // model -> what its files are
+}
+
+// Keep puts files of the tree into the store. A file that is not what the graph
+// saw is a Conflict: somebody changed it meanwhile.
+func (d *desk) Keep(ctx context.Context, m digest.Manifest) error {
+	for _, f := range m {
+		if err := d.keep(ctx, f); err != nil {
+			return fmt.Errorf("keep %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+func (d *desk) keep(ctx context.Context, f digest.File) error {
+	if has, err := d.Store.Has(ctx, f.Digest); err != nil || has {
+		return err
+	}
+	in, err := d.world.Tree.Open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	got, _, err := d.Store.Put(ctx, in)
+	if err == nil && got != f.Digest {
+		return fault.Hint(fault.New(fault.Conflict, "it changed while it was read"), "run the command again")
+	}
+	return err
+}
+
+// CheckData holds a dataset against its declared columns and keeps it.
+func (d *desk) CheckData(ctx context.Context, n *graph.Node) error {
+	spec := n.Decl.Spec.(*schemas.Dataset)
+	p := path.Clean(spec.Source.Path)
+	in, err := d.world.Tree.Open(p)
+	if err != nil {
+		return fault.New(fault.Missing, "%s: open %s: %w", n.Ref, p, err)
+	}
+	defer in.Close()
+	if err := columns.Check(in, spec.Columns); err != nil {
+		return fault.Hint(fault.New(fault.Invalid, "%s: %s: %w", n.Ref, p, err), "correct the data, or the columns declared at %s", n.Decl.Pos)
+	}
+	return d.Keep(ctx, digest.Manifest{{Path: p, Digest: n.Data.Digest, Size: n.Data.Size}})
+}
+
+// Judge asks the policies about one step that is about to act.
+func (d *desk) Judge(ctx context.Context, s plan.Step, m act.Material) ([]ledger.Finding, error) {
+	s.Pending = false
+	return d.judge(ctx, plan.Plan{Steps: []plan.Step{s}}, policy.Acting, &m)
+}
+
+// Release signs the model that a training made and keeps both bundles.
+func (d *desk) Release(ctx context.Context, model, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
+	art := trained.Outputs["model"]
+	oms, slsa, err := d.Seal.Sign(ctx, model.Ref.Name, art, d.provenance(candidate, trained))
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", model.Ref, err)
+	}
+	out := &ledger.Model{Candidate: candidate.Ref, Artifact: art}
+	for _, b := range []struct {
+		bytes []byte
+		to    *digest.Digest
+	}{{oms, &out.Signature}, {slsa, &out.Provenance}} {
+		if *b.to, err = d.put(ctx, b.bytes); err != nil {
+			return nil, fmt.Errorf("keep the bundle of %s: %w", model.Ref, err)
+		}
+	}
+	if _, err := d.Seal.Verify(ctx, out); err != nil {
+		return nil, fmt.Errorf("verify %s after signing: %w", model.Ref, err)
+	}
+	return out, nil
+}
+
+// Append records an entry.
+func (d *desk) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	return d.Book.Append(ctx, e)
+}
+
+// First is the entry that made what is under key first.
+func (d *desk) First(ctx context.Context, key digest.Digest) (*ledger.Entry, error) {
+	facts, err := d.Book.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e := facts.ByKey[key]; e != nil {
+		return e, nil
+	}
+	return nil, fault.New(fault.Corrupt, "the ledger calls %s a duplicate and has no first", key.Short())
+}
+
+// sniff tells the format of each of a model's files, by content.
+func (d *desk) sniff(ctx context.Context, art port.Artifact) ([]policy.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if files, ok := d.formats[art.Digest]; ok {
+		return files, nil
+	}
+	dir, err := os.MkdirTemp("", "vishwa-model-")
+	if err != nil {
+		return nil, fault.New(fault.Internal, "make a temporary folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	at := filepath.Join(dir, "model")
+	if err := content.Materialise(ctx, d.Store, art, at); err != nil {
+		return nil, err
+	}
+	var out []policy.File
+	for _, f := range art.Files {
+		format, err := sniffFile(filepath.Join(at, filepath.FromSlash(f.Path)), f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, policy.File{Path: f.Path, Format: format, Digest: f.Digest, Size: f.Size})
+	}
+	d.formats[art.Digest] = out
+	return out, nil
+}
+
+func sniffFile(at string, f digest.File) (string, error) {
+	in, err := os.Open(at)
+	if err != nil {
+		return "", fault.New(fault.Internal, "open a copy of %s: %w", f.Path, errors.Unwrap(err))
+	}
+	defer in.Close()
+	return policy.Sniff(f.Path, io.ReaderAt(in), f.Size), nil
+}
+
+// provenance says how the candidate came to be, for the model's attestation.
+func (d *desk) provenance(candidate *graph.Node, trained *ledger.Entry) attest.Provenance {
+	r := trained.Recipe
+	p := attest.Provenance{
+		Controller: d.Actor.Name, Version: d.Version, Key: trained.Key, Repository: d.Remote, Revision: trained.Revision,
+		Ref: candidate.Ref.Whole().String(), Candidate: candidate.Ref.Output, Params: r.Params,
+		Code: r.Code, Inputs: r.Inputs, Lock: r.Env, Metrics: trained.Metrics,
+	}
+	if run := trained.Run; run != nil {
+		p.Host, p.Python, p.Started, p.Finished, p.Log = run.Host, run.Python, run.Started, run.Finished, run.Log
+	}
+	return p
+}
+
+func (d *desk) put(ctx context.Context, raw []byte) (digest.Digest, error) {
+	name, _, err := d.Store.Put(ctx, bytes.NewReader(raw))
+	return name, err
+}

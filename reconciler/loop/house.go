@@ -1,0 +1,119 @@
+// The house: every port that a pass uses, wired by the caller.
+package loop
+
+import (
+	"context"
+	"io/fs"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// House is a repository with the ports that reconcile it.
+type House struct {
+	Eyes
+	Worktree fs.FS // nil: a bare repository
+	Store    port.Store
+	Runner   port.Runner
+	Seal     Seal
+	// Authors lists who wrote what came after from, up to to.
+	Authors func(ctx context.Context, from, to string) ([]string, error)
+	// Lock lets one pass at a time act; it waits, and says so through tell.
+	Lock func(ctx context.Context, tell func(string)) (unlock func(), err error)
+	// Remote is where the repository comes from, without credentials; for provenance.
+	Remote   string
+	Actor    Actor
+	Version  string // of Vishwa
+	Now      func() time.Time
+	Tell     func(act.Event)
+	Parallel int
+}
+
+// Actor is the controller that acts, by its name in the trust file.
+type Actor struct{ Name string }
+
+func (a Actor) String() string { return "controller:" + a.Name }
+
+// Head opens the tracked revision.
+func (h *House) Head(ctx context.Context) (port.Revision, *Intent, error) {
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return rev, nil, err
+	}
+	tree, err := h.Repo.Open(ctx, rev.SHA)
+	if err != nil {
+		return rev, nil, err
+	}
+	in, err := Read(tree)
+	return rev, in, err
+}
+
+// Preview looks at the work tree, where there is one, and says whether it is the
+// revision's.
+func (h *House) Preview(ctx context.Context) (*World, error) {
+	rev, head, err := h.Head(ctx)
+	if h.Worktree == nil {
+		if err != nil {
+			return nil, err
+		}
+		return Look(ctx, head, rev, h.Eyes)
+	}
+	if rev.SHA == "" && err != nil {
+		return nil, err
+	}
+	// The revision may be broken where the work tree mends it.
+	in, treeErr := Read(h.Worktree)
+	if treeErr != nil {
+		return nil, treeErr
+	}
+	w, lookErr := Look(ctx, in, rev, h.Eyes)
+	if lookErr != nil {
+		return nil, lookErr
+	}
+	w.Dirty = err != nil || len(Differences(head, in)) > 0
+	return w, nil
+}
+
+// Differences names the declarations, rules and trust that are not the same in
+// two trees, by what they mean: a comment makes none.
+func Differences(a, b *Intent) (out []string) {
+	if a.Policy.Digest() != b.Policy.Digest() {
+		out = append(out, "policy")
+	}
+	switch {
+	case (a.Trust == nil) != (b.Trust == nil), a.Trust != nil && a.Trust.Digest() != b.Trust.Digest():
+		out = append(out, "trust")
+	}
+	if a.Graph.Digest() == b.Graph.Digest() {
+		return out
+	}
+	keys := func(in *Intent) map[schemas.Ref]string {
+		m := map[schemas.Ref]string{}
+		for _, n := range in.Graph.Nodes {
+			key, err := n.Recipe.Key()
+			if err != nil {
+				continue
+			}
+			m[n.Ref] = string(key)
+			for _, name := range sorted(n.Inputs) {
+				m[n.Ref] += " " + name + "=" + n.Inputs[name].String()
+			}
+		}
+		return m
+	}
+	was, now := keys(a), keys(b)
+	for _, n := range b.Graph.Nodes {
+		if was[n.Ref] != now[n.Ref] {
+			out = append(out, n.Ref.String())
+		}
+		delete(was, n.Ref)
+	}
+	for _, n := range a.Graph.Nodes {
+		if _, gone := was[n.Ref]; gone {
+			out = append(out, n.Ref.String())
+		}
+	}
+	return out
+}

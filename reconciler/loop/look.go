@@ -1,0 +1,223 @@
+// Package loop is the pass: look, plan, judge, act, record. It knows ports and
+// pure packages, and no tool by name.
+package loop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/vishwaops/vishwa/policy"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/graph"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Intent is what a tree declares, read and checked.
+type Intent struct {
+	Tree    fs.FS
+	Decls   []schemas.Declaration
+	Project *schemas.Project
+	Graph   graph.Graph
+	Policy  *policy.Engine
+	Trust   *trust.Trust // nil: the tree has no trust file
+}
+
+// Problems is an error made of everything that is wrong with the declarations.
+type Problems []schemas.Problem
+
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i := range p {
+		lines[i] = p[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Read loads and checks what tree declares. What is wrong with it is a Problems
+// of the kind Invalid.
+func Read(tree fs.FS) (*Intent, error) {
+	in := &Intent{Tree: tree}
+	decls, problems := schemas.Load(tree)
+	if len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	in.Decls = decls
+	for i := range decls {
+		if p, ok := decls[i].Spec.(*schemas.Project); ok {
+			in.Project = p
+		}
+	}
+	pins, problems := graph.Survey(tree, decls)
+	if len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	if in.Graph, problems = graph.Build(decls, pins); len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	return in, in.rules()
+}
+
+// rules reads the policies and the trust file.
+func (in *Intent) rules() (err error) {
+	if in.Policy, err = policy.New(in.Tree, in.Project.Policy.Paths, policy.Options{}); err != nil {
+		return err
+	}
+	in.Trust, err = readTrust(in.Tree, in.Project)
+	return err
+}
+
+func invalid(p []schemas.Problem) error {
+	return fault.Hint(fault.New(fault.Invalid, "%w", Problems(p)), "correct the declarations; vishwa validate checks them")
+}
+
+// World is what the pass sees: what is wanted and what there is.
+type World struct {
+	*Intent
+	Revision port.Revision
+	Dirty    bool // the tree is not the revision's
+	plan.Seen
+	trees func(ctx context.Context, sha string) (fs.FS, error)
+}
+
+// Eyes are the ports that looking needs.
+type Eyes struct {
+	Repo        port.Repo
+	Book        Book
+	Provisioner port.Provisioner
+	Server      port.Server
+}
+
+// Book is the ledger on its branch.
+type Book interface {
+	// Facts is the ledger as it is now, folded.
+	Facts(ctx context.Context) (*ledger.Facts, error)
+	// Append records an entry; its number, chain and time are filled in. Where an
+	// entry under the same key came first, what is recorded says so.
+	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
+}
+
+// Look folds the ledger, observes deployments and diffs infrastructure.
+func Look(ctx context.Context, in *Intent, rev port.Revision, eyes Eyes) (*World, error) {
+	facts, err := eyes.Book.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{Intent: in, Revision: rev, trees: eyes.Repo.Open}
+	w.Seen = plan.Seen{Facts: facts, Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Blind: map[schemas.Ref]string{}}
+	return w, w.observe(ctx, eyes)
+}
+
+// observe asks every server and every stack, side by side.
+func (w *World) observe(ctx context.Context, eyes Eyes) error {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var errs []error
+	slots := make(chan struct{}, 4)
+	look := func(ref schemas.Ref, at func() error) {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if err := at(); err != nil {
+				mu.Lock()
+				errs = append(errs, fmt.Errorf("observe %s: %w", ref, err))
+				mu.Unlock()
+			}
+		})
+	}
+	for _, ref := range w.watched() {
+		switch ref.Kind {
+		case "deployment":
+			look(ref, func() error {
+				live, err := eyes.Server.Observe(ctx, ref.Name)
+				mu.Lock()
+				defer mu.Unlock()
+				w.Live[ref] = live
+				return err
+			})
+		case "infrastructure":
+			look(ref, func() error {
+				change, err := w.diff(ctx, eyes.Provisioner, ref)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					// One stack that cannot be looked at does not blind the pass to the rest.
+					w.Blind[ref] = err.Error()
+					return ctx.Err()
+				}
+				w.Stacks[ref] = change
+				return nil
+			})
+		}
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// watched is what lives in the world: declared now, or recorded and not retired.
+func (w *World) watched() (refs []schemas.Ref) {
+	for i := range w.Graph.Nodes {
+		if k := w.Graph.Nodes[i].Ref.Kind; k == "deployment" || k == "infrastructure" {
+			refs = append(refs, w.Graph.Nodes[i].Ref)
+		}
+	}
+	for ref, e := range w.Facts.Latest {
+		if w.Graph.Node(ref) == nil && (e.Action == ledger.Deploy || e.Action == ledger.Provision) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+func (w *World) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref) (port.Change, error) {
+	s, err := w.stack(ctx, ref)
+	if err != nil {
+		return port.Change{}, err
+	}
+	return p.Diff(ctx, s)
+}
+
+// stack is the stack of ref: as declared, or, where it is declared no more, as it
+// was when it was last provisioned, to be destroyed.
+func (w *World) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) {
+	if n := w.Graph.Node(ref); n != nil {
+		spec := n.Decl.Spec.(*schemas.Infrastructure)
+		module, err := fs.Sub(w.Tree, path.Clean(spec.Module))
+		return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State}, err
+	}
+	last := w.Facts.Latest[ref]
+	if last == nil || last.Recipe == nil {
+		return port.Stack{}, fault.New(fault.Missing, "%s: the ledger does not say how it was provisioned", ref)
+	}
+	var spec schemas.Infrastructure
+	if err := json.Unmarshal(last.Recipe.Spec, &spec); err != nil {
+		return port.Stack{}, fault.New(fault.Corrupt, "%s: read its recorded spec: %w", ref, err)
+	}
+	tree, err := w.trees(ctx, last.Revision)
+	if err != nil {
+		return port.Stack{}, fault.Hint(fmt.Errorf("%s: open revision %s, which provisioned it: %w", ref, last.Revision, err), "fetch the full history of the tracked branch")
+	}
+	module, err := fs.Sub(tree, path.Clean(spec.Module))
+	return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Destroy: true}, err
+}
+
+// holdDestroy holds the retirement of infrastructure that nobody allowed by name
+// or altogether.
+func holdDestroy(p plan.Plan, allow func(schemas.Ref) bool) plan.Plan {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Do == plan.Retire && s.Ref.Kind == "infrastructure" && (allow == nil || !allow(s.Ref)) {
+			s.Held = "destroys what stands; run vishwa apply with --allow-destroy to let it"
+		}
+	}
+	return p
+}

@@ -1,0 +1,76 @@
+// Settings: what of a tree must be known before anything else is looked at.
+package loop
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// trustFile is where the trust file is, unless the project says otherwise.
+const trustFile = "trust.yaml"
+
+// Settings reads the project and the trust file of a tree, and nothing else: what
+// only reads the ledger works beside declarations that are broken. A tree without
+// a readable project has the zero Project; Read reports what is wrong with it.
+func Settings(tree fs.FS) (*schemas.Project, *trust.Trust, error) {
+	project := &schemas.Project{}
+	raw, err := fs.ReadFile(tree, "vishwa.yaml")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fault.Hint(fault.New(fault.Missing, "the repository has no vishwa.yaml"), "make one with vishwa init, or name another repository with -C")
+	}
+	if err != nil {
+		return nil, nil, fault.Hint(fault.New(fault.Invalid, "read vishwa.yaml: %w", err), "make it a plain file that you may read")
+	}
+	docs := yaml.NewDecoder(bytes.NewReader(raw))
+	for {
+		var doc struct {
+			Kind string         `yaml:"kind"`
+			Spec map[string]any `yaml:"spec"`
+		}
+		err := docs.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			break // Read says where
+		}
+		if doc.Kind == "Project" {
+			if b, err := json.Marshal(doc.Spec); err == nil {
+				_ = json.Unmarshal(b, project) // what does not fit stays zero; Read says where
+			}
+			break
+		}
+	}
+	t, err := readTrust(tree, project)
+	return project, t, err
+}
+
+// readTrust reads the trust file; none, where none is named, is nil.
+func readTrust(tree fs.FS, project *schemas.Project) (*trust.Trust, error) {
+	name := project.Trust
+	if name == "" {
+		name = trustFile
+	}
+	raw, err := fs.ReadFile(tree, path.Clean(name))
+	if errors.Is(err, fs.ErrNotExist) && project.Trust == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "read %s: %w", name, err), "add the trust file, or correct spec.trust of vishwa.yaml")
+	}
+	t, problems := trust.Load(raw, name)
+	if len(problems) > 0 {
+		return nil, invalid(problems)
+	}
+	return t, nil
+}

@@ -1,0 +1,252 @@
+// Compute: what is wanted against what is seen.
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/graph"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Schema names the format of a plan's JSON.
+const Schema = "vishwa.dev/plan/v1"
+
+// Seen is what was found of the world.
+type Seen struct {
+	Facts  *ledger.Facts
+	Live   map[schemas.Ref]port.Live   // deployments
+	Stacks map[schemas.Ref]port.Change // infrastructure, as Diff found it
+	Blind  map[schemas.Ref]string      // infrastructure that could not be looked at, and why
+}
+
+// Compute decides what to do for want, given what was seen. Revision, Policy and
+// Trust are the caller's to fill in.
+func Compute(want graph.Graph, seen Seen) Plan {
+	c := computing{want: want, seen: seen, known: Known{}, changing: map[schemas.Ref]Do{}}
+	p := Plan{Schema: Schema, Tree: want.Digest(), Steps: make([]Step, 0, len(want.Nodes))}
+	for i := range want.Nodes {
+		s := c.step(&want.Nodes[i])
+		if s.Do != Keep {
+			c.changing[s.Ref] = s.Do
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	p.Steps = append(p.Steps, c.retired()...)
+	return p
+}
+
+type computing struct {
+	want     graph.Graph
+	seen     Seen
+	known    Known
+	changing map[schemas.Ref]Do
+}
+
+func (c *computing) step(n *graph.Node) Step {
+	s := Step{Ref: n.Ref, Needs: n.Needs, Pos: n.Decl.Pos}
+	recipe, waits := c.known.Recipe(n)
+	last := c.seen.Facts.Latest[n.Ref]
+	if len(waits) > 0 {
+		s.Pending = true
+		s.Do, s.Why = Make, "never made; waits for "+names(waits)
+		if last != nil && last.Action != ledger.Retire {
+			s.Do, s.Why = Remake, "waits for "+names(waits)
+		}
+		if n.Ref.Kind == "infrastructure" {
+			c.stack(n, &s)
+		}
+		return s
+	}
+	key, err := recipe.Key()
+	if err != nil {
+		panic(err) // Build encoded it already
+	}
+	s.Key = key
+	switch n.Ref.Kind {
+	case "infrastructure":
+		c.stack(n, &s)
+	case "deployment":
+		s.Model = recipe.Inputs["model"]
+		c.deployment(&s, recipe)
+	default:
+		c.made(n, &s, recipe)
+	}
+	return s
+}
+
+// made decides on what is looked up by key: pins, runs and selections.
+func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
+	last := c.seen.Facts.Latest[s.Ref]
+	e := c.seen.Facts.ByKey[s.Key]
+	switch {
+	case e != nil:
+		s.Do, s.Why = Keep, "up to date"
+		if last == nil || last.Key != s.Key {
+			s.Why = "made before, at revision " + shortSHA(e.Revision)
+		}
+		c.known.Add(n, e)
+	case n.Ref.Kind == "dataset":
+		s.Do, s.Why = Pin, "never pinned"
+		if last != nil {
+			s.Why = changed(last, recipe)
+		}
+		c.known.Add(n, nil)
+	case last == nil:
+		s.Do, s.Why = Make, "never made"
+	default:
+		s.Do, s.Why = Remake, changed(last, recipe)
+	}
+	if e == nil {
+		s.Held = c.spent(n, s.Key)
+	}
+}
+
+// spent says why a key that failed is not tried again, or "".
+func (c *computing) spent(n *graph.Node, key digest.Digest) string {
+	tries := c.seen.Facts.Failed[key]
+	if tries.N <= Retries(n.Decl) {
+		return ""
+	}
+	what := "it"
+	if tries.Last != nil && tries.Last.Failure != nil {
+		what = tries.Last.Failure.Message
+	}
+	times := "once"
+	if tries.N > 1 {
+		times = fmt.Sprintf("%d times", tries.N)
+	}
+	return fmt.Sprintf("failed %s: %s; change it, or run vishwa retry %s", times, first(what), n.Ref.Whole())
+}
+
+// Retries is how often a failed run of d is tried again.
+func Retries(d *schemas.Declaration) int {
+	switch spec := d.Spec.(type) {
+	case *schemas.Transform:
+		return spec.Retries
+	case *schemas.Training:
+		return spec.Retries
+	default:
+		return 1 << 30 // what is no run fails for reasons outside its key
+	}
+}
+
+func (c *computing) stack(n *graph.Node, s *Step) {
+	last := c.seen.Facts.Latest[s.Ref]
+	if why, blind := c.seen.Blind[s.Ref]; blind {
+		s.Do, s.Pending, s.Why = Make, true, why
+		if last != nil {
+			s.Do = Remake
+		}
+		return
+	}
+	change := c.seen.Stacks[s.Ref]
+	s.Actions, s.Change = change.Actions, change.Digest
+	made := last != nil && last.Action == ledger.Provision
+	switch {
+	case change.Empty && made && last.Key == s.Key:
+		s.Do, s.Why, s.Actions, s.Change = Keep, "up to date", nil, ""
+		c.known.Add(n, last)
+	case !made:
+		s.Do, s.Why = Make, "never made"
+	case last.Key != s.Key:
+		s.Do, s.Why = Remake, changed(last, n.Recipe)
+	case len(change.Drift) > 0:
+		s.Do, s.Why = Remake, "drift: "+strings.Join(change.Drift, ", ")
+	default:
+		s.Do, s.Why = Remake, "the infrastructure is not as declared"
+	}
+}
+
+func (c *computing) deployment(s *Step, recipe port.Recipe) {
+	last := c.seen.Facts.Latest[s.Ref]
+	live := c.seen.Live[s.Ref]
+	recorded := last != nil && last.Action == ledger.Deploy && last.Key == s.Key
+	switch {
+	case live.Key == "" && last != nil && last.Action == ledger.Deploy:
+		s.Do, s.Why = Remake, "is not served any more"
+		if last.Key != s.Key {
+			s.Why = changed(last, recipe)
+		}
+	case live.Key == "":
+		s.Do, s.Why = Make, "never deployed"
+	case live.Key == s.Key && live.Health == port.Ready && recorded:
+		s.Do, s.Why = Keep, "up to date"
+	case live.Key == s.Key && live.Health == port.Ready:
+		s.Do, s.Why = Remake, "is served, but not recorded"
+	case live.Key == s.Key:
+		s.Do, s.Why = Remake, "is "+string(live.Health)
+		if live.Message != "" {
+			s.Why += ": " + first(live.Message)
+		}
+	case last != nil && last.Key == live.Key:
+		s.Do, s.Why = Remake, changed(last, recipe)
+	default:
+		s.Do, s.Why = Remake, "serves something else"
+	}
+}
+
+// changed is because, with the model named by its digest where that is what moved.
+func changed(last *ledger.Entry, now port.Recipe) string {
+	if last.Recipe == nil {
+		return "declared anew"
+	}
+	was := *last.Recipe
+	why := because(was, now)
+	if a, b := was.Inputs["model"], now.Inputs["model"]; a != b && now.Kind == "Deployment" && a != "" && b != "" {
+		why = strings.Replace(why, "input model changed", fmt.Sprintf("model %s -> %s", a.Short(), b.Short()), 1)
+	}
+	return why
+}
+
+// retired are steps for what is declared no more: deployments before the
+// infrastructure that they may stand on.
+func (c *computing) retired() (steps []Step) {
+	for ref, e := range c.seen.Facts.Latest {
+		if c.want.Node(ref) != nil || e.Action != ledger.Deploy && e.Action != ledger.Provision {
+			continue
+		}
+		s := Step{Ref: ref, Do: Retire, Key: e.Key, Why: "declared no more"}
+		if change, ok := c.seen.Stacks[ref]; ok {
+			s.Actions, s.Change = change.Actions, change.Digest
+		}
+		if why, blind := c.seen.Blind[ref]; blind {
+			s.Pending, s.Why = true, "declared no more; "+why
+		}
+		steps = append(steps, s)
+	}
+	slices.SortFunc(steps, func(a, b Step) int { return a.Ref.Compare(b.Ref) }) // deployment sorts before infrastructure
+	for i := range steps {
+		if steps[i].Ref.Kind == "infrastructure" {
+			for _, d := range steps[:i] {
+				if d.Ref.Kind == "deployment" {
+					steps[i].Needs = append(steps[i].Needs, d.Ref)
+				}
+			}
+		}
+	}
+	return steps
+}
+
+func names(refs []schemas.Ref) string {
+	var out []string
+	for _, r := range refs {
+		out = append(out, r.String())
+	}
+	if len(out) > most {
+		out = append(out[:most], fmt.Sprintf("and %d more", len(out)-most))
+	}
+	return strings.Join(out, ", ")
+}
+
+func shortSHA(s string) string { return s[:min(len(s), 7)] }
+
+// first is the first line of s.
+func first(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -1,0 +1,98 @@
+// Package port is the contents page: one small interface a role that the outside
+// world plays, the values that pass through, and Env, an adapter's only door to
+// the machine. Errors carry a fault.Kind; none of them holds a secret.
+package port
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Env is what an adapter may know of the machine.
+type Env struct {
+	Now    func() time.Time
+	Log    *slog.Logger
+	Lookup func(name string) (string, bool) // the caller's environment, one variable at a time
+	Self   string                           // the path of the running vishwa program, for processes that outlive it
+}
+
+// Source is where data comes from.
+type Source interface {
+	// Pin names the data as it is now. The same data has the same pin, one byte
+	// moves it. Absent data is Missing, unreadable data Invalid.
+	Pin(ctx context.Context, src schemas.DataSource) (Artifact, error)
+	// Fetch writes the pinned data to w. Data that no longer has its pin is Conflict.
+	Fetch(ctx context.Context, src schemas.DataSource, pin Artifact, w io.Writer) error
+}
+
+// Store keeps bytes by their digest.
+type Store interface {
+	Has(ctx context.Context, d digest.Digest) (bool, error)
+	// Get reads bytes and checks them on the way: a read that reaches the end of
+	// bytes that are not d fails with Corrupt instead of io.EOF. Absent is Missing.
+	Get(ctx context.Context, d digest.Digest) (io.ReadCloser, error)
+	// Put keeps what r yields. Half a Put is invisible; putting twice is once.
+	Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error)
+}
+
+// Runner carries out jobs, each named by its key.
+type Runner interface {
+	// Start begins job, or finds the run that was begun under the same key. A run
+	// that ended badly is begun anew.
+	Start(ctx context.Context, job Job) (Run, error)
+	// Poll tells how the run under key stands; an unknown run is Missing. Done is final.
+	Poll(ctx context.Context, key digest.Digest) (Run, error)
+	// Stop ends the run and every process that it began. Stopping twice is once.
+	Stop(ctx context.Context, key digest.Digest) error
+	// Logs reads the run's output from offset, in bytes, as far as it has come.
+	Logs(ctx context.Context, key digest.Digest, offset int64) ([]byte, error)
+}
+
+// Signer signs in-toto statements.
+type Signer interface {
+	// Sign wraps statement, an in-toto Statement v1 as JSON, in a DSSE envelope
+	// signed by the key of role, in a Sigstore bundle v0.3 as JSON. A wrong
+	// password is Denied, a lost key Missing.
+	Sign(ctx context.Context, role Role, statement []byte) (bundle []byte, err error)
+}
+
+// Verifier checks what a Signer made, against the keys that are trusted.
+type Verifier interface {
+	// Verify returns the statement and who signed it. One flipped bit, or a key
+	// that is not trusted, is Denied.
+	Verify(ctx context.Context, bundle []byte) (statement []byte, by Identity, err error)
+}
+
+// Provisioner makes infrastructure match its declaration.
+type Provisioner interface {
+	// Diff says what Apply would do. A stack that matches has an empty change and its outputs.
+	Diff(ctx context.Context, s Stack) (Change, error)
+	// Apply carries out exactly the change that Diff returned; where the world has
+	// moved on since, it is a Conflict and nothing is done. On an error the
+	// Outcome still tells what was done.
+	Apply(ctx context.Context, s Stack, c Change) (Outcome, error)
+}
+
+// Server serves releases.
+type Server interface {
+	// Observe tells what is served under name; nothing is the zero Live.
+	Observe(ctx context.Context, name string) (Live, error)
+	// Apply serves r under its name, or stops serving where r has no command. It
+	// returns when r answers, or with an error while what was served before goes on.
+	// Applying twice is once.
+	Apply(ctx context.Context, r Release) (Live, error)
+}
+
+// Repo is the Git repository of declarations.
+type Repo interface {
+	// Head is the tracked revision. A repository without commits is Missing.
+	Head(ctx context.Context) (Revision, error)
+	// Open is the revision's tree, read-only. Symbolic links are listed as such and cannot be opened.
+	Open(ctx context.Context, sha string) (fs.FS, error)
+}

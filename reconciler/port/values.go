@@ -1,0 +1,203 @@
+// The values that pass through the ports. All of them are inert data.
+package port
+
+import (
+	"encoding/json"
+	"io/fs"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Artifact is content by digest: a file, or a directory where Files is not nil.
+// A directory's digest is its manifest's.
+type Artifact struct {
+	Name   string          `json:"name,omitempty"` // base name, so that a reader sees the extension
+	Digest digest.Digest   `json:"digest"`
+	Size   int64           `json:"size"` // bytes
+	Files  digest.Manifest `json:"files,omitempty"`
+}
+
+// Recipe is all that a node depends on; its digest is the node's key. What only
+// people read, and limits of time and tries, are no part of it.
+type Recipe struct {
+	Schema  string                   `json:"schema"`
+	Kind    string                   `json:"kind"`
+	Command []string                 `json:"command,omitempty"`
+	Code    map[string]digest.Digest `json:"code,omitempty"` // path in the repository -> content
+	Env     digest.Digest            `json:"env,omitempty"`  // of the lock file
+	Params  map[string]any           `json:"params,omitempty"`
+	Inputs  map[string]digest.Digest `json:"inputs,omitempty"`
+	Spec    json.RawMessage          `json:"spec,omitempty"` // the rest of the declared spec, canonical JSON
+}
+
+// Key names the recipe.
+func (r Recipe) Key() (digest.Digest, error) { return digest.JSON(r) }
+
+// Job is one run of a command, with all that it may read, by digest in the Store.
+type Job struct {
+	Key     digest.Digest       `json:"key"`
+	Ref     schemas.Ref         `json:"ref"`
+	Command []string            `json:"command"`
+	Code    digest.Manifest     `json:"code"`
+	Lock    string              `json:"lock,omitempty"` // path in Code of the requirements file; none is the caller's own environment
+	Inputs  map[string]Artifact `json:"inputs,omitempty"`
+	Outputs map[string]string   `json:"outputs,omitempty"` // name -> relative path of the file or folder to write
+	Params  map[string]any      `json:"params,omitempty"`
+	Model   bool                `json:"model,omitempty"`   // a model directory and a metrics file are expected
+	Pass    []string            `json:"pass,omitempty"`    // variables of the caller's that the job may see
+	Timeout time.Duration       `json:"timeout,omitempty"` // zero is an hour
+}
+
+// State says how a run stands.
+type State string
+
+const (
+	Waiting State = "waiting" // begun, its environment not ready
+	Running State = "running"
+	Done    State = "done" // final: Result is set
+)
+
+// Run is one run as seen by Poll.
+type Run struct {
+	Key     digest.Digest `json:"key"`
+	State   State         `json:"state"`
+	Started time.Time     `json:"started,omitzero"`
+	Result  *Result       `json:"result,omitempty"`
+}
+
+// Cause says why a run did not succeed; the empty cause is success.
+type Cause string
+
+const (
+	Exit          Cause = "exit"           // it ended with an exit code other than 0
+	Signal        Cause = "signal"         // it was killed by a signal
+	OutOfMemory   Cause = "out-of-memory"  // the kernel killed it for want of memory
+	TimedOut      Cause = "timeout"        // it took longer than its time-out
+	Stopped       Cause = "stopped"        // it was stopped by whoever started it
+	MissingOutput Cause = "missing-output" // it ended well and left an output unwritten
+	BadMetrics    Cause = "bad-metrics"    // its metrics cannot be read or are not finite numbers
+	BadEnv        Cause = "environment"    // its software environment could not be made
+	Lost          Cause = "lost"           // its supervisor is gone and left no result
+)
+
+// Result is how a run ended.
+type Result struct {
+	Cause    Cause               `json:"cause,omitempty"`
+	ExitCode int                 `json:"exitCode"`
+	Message  string              `json:"message,omitempty"` // what happened, for people
+	Tail     string              `json:"tail,omitempty"`    // the last lines of the log
+	Log      digest.Digest       `json:"log,omitempty"`     // the whole log, in the Store
+	Outputs  map[string]Artifact `json:"outputs,omitempty"`
+	Model    *Artifact           `json:"model,omitempty"`
+	Metrics  map[string]float64  `json:"metrics,omitempty"` // dotted names, finite
+	Started  time.Time           `json:"started"`
+	Finished time.Time           `json:"finished"`
+	Host     string              `json:"host,omitempty"`   // operating system and architecture, never a machine's name
+	Python   string              `json:"python,omitempty"` // version of the environment's interpreter, where there is one
+}
+
+// Role is what a key is used for; each role has a key of its own.
+type Role string
+
+const (
+	Build  Role = "build"  // pins, runs, models and their provenance
+	Deploy Role = "deploy" // what touches the world: provisioning, deploying, retiring
+	Refuse Role = "refuse" // refusals and failures
+)
+
+// Identity is who signed: a controller of the trust file, in a role.
+type Identity struct {
+	Name string `json:"name"` // the controller's name in the trust file
+	Role Role   `json:"role"`
+	Key  string `json:"key"` // hex SHA-256 of the PEM-encoded public key
+}
+
+// Stack is a Terraform module with its variables and its state.
+type Stack struct {
+	Name    string         `json:"name"`
+	Module  fs.FS          `json:"-"`
+	Vars    map[string]any `json:"vars,omitempty"`
+	State   schemas.State  `json:"state,omitzero"`
+	Destroy bool           `json:"destroy,omitempty"` // make it not be there
+}
+
+// Change is what a Provisioner would do. Raw holds values and is for policies
+// alone: it is never printed, logged or recorded.
+type Change struct {
+	Empty   bool              `json:"empty"`
+	Actions []ResourceAction  `json:"actions,omitempty"`
+	Drift   []string          `json:"drift,omitempty"`  // addresses changed behind Terraform's back
+	Raw     json.RawMessage   `json:"-"`                // the plan as `terraform show -json` prints it
+	File    string            `json:"-"`                // the plan file that Apply carries out
+	Digest  digest.Digest     `json:"digest,omitempty"` // of the actions and their shape, the same for the same change
+	Outputs map[string]Output `json:"-"`                // as they stand now; set where Empty
+	Tool    string            `json:"tool"`             // "terraform 1.11.4"
+}
+
+// ResourceAction is one resource's part of a change, without values.
+type ResourceAction struct {
+	Address string `json:"address"`
+	Action  string `json:"action"` // create, update, replace, delete, read
+}
+
+// Output is one output value of a stack.
+type Output struct {
+	Value     json.RawMessage `json:"value"`
+	Sensitive bool            `json:"sensitive,omitempty"`
+}
+
+// Outcome is what Apply did.
+type Outcome struct {
+	Done    []ResourceAction  `json:"done,omitempty"`
+	Outputs map[string]Output `json:"-"`
+	Partial bool              `json:"partial,omitempty"` // ended before all of the change was done
+	State   digest.Digest     `json:"state,omitempty"`   // of the state's bytes after
+}
+
+// Release is what a Server serves under a name.
+type Release struct {
+	Name    string            `json:"name"`
+	Key     digest.Digest     `json:"key"`     // of the deployment's recipe: the same key is the same release
+	Command []string          `json:"command"` // none stops serving
+	Code    digest.Manifest   `json:"code,omitempty"`
+	Lock    string            `json:"lock,omitempty"`
+	Model   Artifact          `json:"model,omitzero"`
+	Inputs  map[string][]byte `json:"inputs,omitempty"` // name -> bytes of the file at VISHWA_INPUT_<NAME>
+	Params  map[string]any    `json:"params,omitempty"`
+	Pass    []string          `json:"pass,omitempty"`
+	Port    int               `json:"port,omitempty"` // zero chooses a free one and keeps it
+	Ready   string            `json:"ready"`
+	Timeout time.Duration     `json:"timeout"` // to become ready
+}
+
+// Health says how a release stands.
+type Health string
+
+const (
+	Ready    Health = "ready"
+	Starting Health = "starting"
+	Failing  Health = "failing" // keeps ending; Message says how
+	Down     Health = "down"    // its host is not running
+)
+
+// Live is what a Server serves; the zero Live is nothing.
+type Live struct {
+	Key      digest.Digest `json:"key,omitempty"`
+	Model    digest.Digest `json:"model,omitempty"`
+	URL      string        `json:"url,omitempty"` // where it is asked: http://127.0.0.1:port
+	Health   Health        `json:"health,omitempty"`
+	Since    time.Time     `json:"since,omitzero"`
+	Restarts int           `json:"restarts,omitempty"`
+	Message  string        `json:"message,omitempty"`
+}
+
+// Revision is a commit and what policies ask of it.
+type Revision struct {
+	SHA     string    `json:"sha"`
+	Branch  string    `json:"branch,omitempty"` // empty: detached
+	Subject string    `json:"subject,omitempty"`
+	Author  string    `json:"author,omitempty"` // "Name <email>"
+	Time    time.Time `json:"time,omitzero"`
+}

@@ -1,0 +1,191 @@
+// Limited keeps the promises of the runner that it wraps, and its own bound.
+package wrap_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+)
+
+// fake is a runner whose runs end when polled for the second time, or by the
+// command "forever" never; most is the highest number under way at once.
+type fake struct {
+	mu          sync.Mutex
+	runs        map[digest.Digest]*run
+	under, most int
+	begun       int
+}
+
+type run struct {
+	command string
+	polls   int
+	result  *port.Result
+}
+
+func (f *fake) Start(ctx context.Context, job port.Job) (port.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return port.Run{}, fault.New(fault.Cancelled, "start: %w", err)
+	}
+	if _, err := digest.Parse(string(job.Key)); err != nil {
+		return port.Run{}, fault.New(fault.Invalid, "start: %w", err)
+	}
+	r := f.runs[job.Key]
+	if r == nil || r.result != nil && r.result.Cause != "" {
+		r = &run{command: job.Command[0]}
+		f.runs[job.Key] = r
+		f.begun++
+		f.under++
+		f.most = max(f.most, f.under)
+	}
+	return f.view(job.Key, r), nil
+}
+
+func (f *fake) view(key digest.Digest, r *run) port.Run {
+	if r.result != nil {
+		return port.Run{Key: key, State: port.Done, Result: r.result}
+	}
+	return port.Run{Key: key, State: port.Running}
+}
+
+func (f *fake) end(r *run, res port.Result) {
+	if r.result == nil {
+		r.result = &res
+		f.under--
+	}
+}
+
+func (f *fake) find(ctx context.Context, key digest.Digest) (*run, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.New(fault.Cancelled, "find: %w", err)
+	}
+	if r := f.runs[key]; r != nil {
+		return r, nil
+	}
+	return nil, fault.New(fault.Missing, "find: unknown")
+}
+
+func (f *fake) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, err := f.find(ctx, key)
+	if err != nil {
+		return port.Run{}, err
+	}
+	r.polls++
+	switch {
+	case r.polls < 2 || r.command == "forever":
+	case r.command == "badly":
+		f.end(r, port.Result{Cause: port.Exit, ExitCode: 7, Message: "it ended with exit code 7"})
+	default:
+		f.end(r, port.Result{})
+	}
+	return f.view(key, r), nil
+}
+
+func (f *fake) Stop(ctx context.Context, key digest.Digest) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, err := f.find(ctx, key)
+	if err == nil {
+		f.end(r, port.Result{Cause: port.Stopped, Message: "stopped"})
+	}
+	return err
+}
+
+func (f *fake) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if offset < 0 {
+		return nil, fault.New(fault.Invalid, "read log: negative offset")
+	}
+	_, err := f.find(ctx, key)
+	return []byte("hello\n")[min(offset, 6):], err
+}
+
+func TestLimitedKeepsThePromises(t *testing.T) {
+	porttest.Runner(t, func(*testing.T) porttest.RunnerBench {
+		f := &fake{runs: map[digest.Digest]*run{}}
+		return porttest.RunnerBench{Runner: wrap.Limited(f, 1), Well: []string{"well"}, Badly: []string{"badly"}, Forever: []string{"forever"},
+			Begun: func() int { f.mu.Lock(); defer f.mu.Unlock(); return f.begun }}
+	})
+}
+
+func job(i int, command string) port.Job {
+	return port.Job{Key: digest.Of([]byte(fmt.Sprint(i))), Command: []string{command}}
+}
+
+// TestAtMostSoManyAreUnderWay: and all of them come to their end, whether one
+// caller starts them all before it polls any, or each has its own.
+func TestAtMostSoManyAreUnderWay(t *testing.T) {
+	for _, n := range []int{0, 1, 3} {
+		for name, each := range map[string]func(r port.Runner){
+			"one caller": func(r port.Runner) {
+				for i := range 20 {
+					if _, err := r.Start(t.Context(), job(i, "well")); err != nil {
+						t.Error(err)
+					}
+				}
+				for i := range 20 {
+					porttest.AwaitRun(t, r, job(i, "").Key, porttest.IsDone)
+				}
+			},
+			"a caller each": func(r port.Runner) {
+				var wg sync.WaitGroup
+				for i := range 20 {
+					wg.Go(func() {
+						if _, err := r.Start(t.Context(), job(i, "well")); err != nil {
+							t.Error(err)
+						}
+						for {
+							if run, err := r.Poll(t.Context(), job(i, "").Key); err != nil || run.State == port.Done {
+								return
+							}
+						}
+					})
+				}
+				wg.Wait()
+			},
+		} {
+			f := &fake{runs: map[digest.Digest]*run{}}
+			each(wrap.Limited(f, n))
+			if f.most > max(1, n) || f.begun != 20 || f.under != 0 {
+				t.Errorf("%s, limit %d: %d at once, %d begun, %d left", name, n, f.most, f.begun, f.under)
+			}
+		}
+	}
+}
+
+// TestAWaitingJobCanBeStopped: before it begins, and it never does.
+func TestAWaitingJobCanBeStopped(t *testing.T) {
+	f := &fake{runs: map[digest.Digest]*run{}}
+	r := wrap.Limited(f, 1)
+	for i := range 2 {
+		if _, err := r.Start(t.Context(), job(i, "forever")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := job(1, "").Key
+	for range 2 {
+		if err := r.Stop(t.Context(), second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run, err := r.Poll(t.Context(), second); err != nil || run.Result == nil || run.Result.Cause != port.Stopped {
+		t.Errorf("got %+v, %v", run, err)
+	}
+	if err := r.Stop(t.Context(), job(0, "").Key); err != nil {
+		t.Fatal(err)
+	}
+	if run, err := r.Start(t.Context(), job(1, "well")); err != nil || run.State != port.Running || f.begun != 2 {
+		t.Errorf("got %+v, %v, %d begun", run, err, f.begun)
+	}
+}

@@ -1,0 +1,265 @@
+// What a schema cannot say of one declaration: paths that exist, bounds that can
+// be met, names that stay apart.
+package schemas
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// checker checks documents against the repository and against each other.
+type checker struct {
+	*loader
+	ports   map[int]Ref // of local deployments
+	guesses int
+}
+
+func (c *checker) check(d *document) {
+	switch s := d.decl.Spec.(type) {
+	case *Project:
+		c.checkProject(d, s)
+	case *Dataset:
+		c.checkDataset(d, s)
+	case *Transform:
+		c.work(d, "spec", s.Work)
+		c.duration(d, "spec.timeout", s.Timeout)
+		c.inputs(d, s.Inputs)
+		c.outputs(d, s.Outputs)
+	case *Training:
+		c.work(d, "spec", s.Work)
+		c.duration(d, "spec.timeout", s.Timeout)
+		c.inputs(d, s.Inputs)
+		if d.has("spec.candidates") && len(s.Candidates) == 0 && len(d.problems) == 0 { // else the schema may have taken some out
+			d.problem("spec.candidates", "is empty; name a candidate, or remove it for the one named default")
+		}
+		apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
+	case *Model:
+		c.checkModel(d, s)
+	case *Infrastructure:
+		c.path(d, "spec.module", s.Module, folder)
+		if s.State.Path != "" && s.State.Backend != nil {
+			d.problem("spec.state.backend", "stands beside path, but state is in one place; remove one of them")
+		}
+		c.outside(d, "spec.state.path", s.State.Path)
+	case *Deployment:
+		c.checkDeployment(d, s)
+	}
+}
+
+func (c *checker) checkProject(d *document, s *Project) {
+	if s.Store != nil {
+		c.outside(d, "spec.store.dir", s.Store.Dir)
+	}
+	if d.has("spec.trust") {
+		c.path(d, "spec.trust", s.Trust, file)
+	}
+	for i, p := range s.Policy.Paths {
+		c.path(d, fmt.Sprintf("spec.policy.paths.%d", i), p, folder)
+	}
+}
+
+func (c *checker) checkDataset(d *document, s *Dataset) {
+	const field = "spec.source.path"
+	if c.path(d, field, s.Source.Path, file) {
+		c.data(d, field, s.Source.Path)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Columns)) {
+		col, at := s.Columns[name], "spec.columns."+name
+		ordered(d, at, col.Min, col.Max)
+		for bound, v := range map[string]*float64{"min": col.Min, "max": col.Max} {
+			if v != nil && (col.Type == "boolean" || col.Type == "string") {
+				d.problem(at+"."+bound, "bounds numbers, but the column's type is %s; remove it or change the type", col.Type)
+			}
+		}
+	}
+}
+
+// data reports a dataset whose file holds no data.
+func (c *checker) data(d *document, field, p string) {
+	if c.repo.look(p).size == 0 {
+		d.problem(field, "%s is empty (0 bytes); put the data there", p)
+		return
+	}
+	const pointer = "version https://git-lfs.github.com/spec/v1\n"
+	head, err := c.repo.head(p, int64(len(pointer)))
+	switch {
+	case err != nil:
+		d.problem(field, "%s cannot be read: %s; make it readable", p, cause(err))
+	case string(head) == pointer:
+		d.problem(field, "%s is a Git LFS pointer and not the data; run git lfs pull", p)
+	}
+}
+
+func (c *checker) checkModel(d *document, s *Model) {
+	for i, g := range s.Gates {
+		at := fmt.Sprintf("spec.gates.%d", i)
+		if !d.has(at+".min") && !d.has(at+".max") && !d.has(at+".maxRegression") && d.has(at+".metric") {
+			d.problem(at, "bounds nothing; give min, max or maxRegression")
+		}
+		ordered(d, at, g.Min, g.Max)
+	}
+	c.ref(d, "spec.from", s.From, "training")
+}
+
+func ordered(d *document, field string, low, high *float64) {
+	if low != nil && high != nil && *low > *high {
+		d.problem(field+".min", "%v is above max %v, so that nothing can be between them; swap them", *low, *high)
+	}
+}
+
+// work checks what a command reads.
+func (c *checker) work(d *document, field string, w Work) {
+	if len(w.Run) > 0 && strings.TrimSpace(w.Run[0]) == "" && d.has(field+".run.0") {
+		d.problem(field+".run.0", "is empty; name a program")
+	}
+	for i, p := range w.Code {
+		c.path(d, fmt.Sprintf("%s.code.%d", field, i), p, fileOrFolder)
+	}
+	if d.has(field + ".env.requirements") {
+		c.path(d, field+".env.requirements", w.Env.Requirements, file)
+	}
+	for i, name := range w.Env.Pass {
+		at := fmt.Sprintf("%s.env.pass.%d", field, i)
+		switch {
+		case !variable(name):
+			d.problem(at, "%s cannot be the name of a variable; use letters, digits and underscores", short(name))
+		case strings.HasPrefix(strings.ToUpper(name), "VISHWA_"):
+			d.problem(at, "%s is Vishwa's own and never passed on; remove it", name)
+		}
+	}
+}
+
+func variable(name string) bool {
+	for i, r := range name {
+		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func (c *checker) duration(d *document, field string, s Duration) {
+	if s == "" {
+		return
+	}
+	if v, err := time.ParseDuration(string(s)); err != nil || v <= 0 {
+		d.problem(field, "%s is no time that can pass; write one such as 90s, 15m or 2h", short(string(s)))
+	}
+}
+
+// want is what a path has to be.
+type want int
+
+const (
+	file want = iota
+	folder
+	fileOrFolder
+)
+
+// path tells whether p is there as it is wanted, and reports it where it is not.
+func (c *checker) path(d *document, field, p string, as want) bool {
+	if !d.has(field) || p == "" && len(d.problems) > 0 { // the schema has reported it
+		return false
+	}
+	wrong := local(p)
+	if wrong == "" {
+		wrong = c.there(p, as)
+	}
+	if wrong != "" {
+		d.problem(field, "%s", wrong)
+	}
+	return wrong == ""
+}
+
+func (c *checker) there(p string, as want) string {
+	e := c.repo.look(p)
+	switch {
+	case e.err != nil && !missing(e.err):
+		return fmt.Sprintf("%s cannot be read: %s; make it readable", p, cause(e.err))
+	case e.err != nil:
+		return fmt.Sprintf("%s is not in the repository%s", p, otherwise(c.repo.nearest(p), "; add it or correct the path"))
+	case e.link != "":
+		return fmt.Sprintf("%s is a symbolic link, which is not followed; name what it stands for", e.link)
+	case e.mode.IsDir() && as == file:
+		return p + " is a folder; name a file"
+	case !e.mode.IsDir() && as == folder:
+		return p + " is a file; name a folder"
+	case !e.mode.IsDir() && !e.mode.IsRegular():
+		return p + " is no regular file; name one"
+	default:
+		return ""
+	}
+}
+
+func missing(err error) bool {
+	return strings.Contains(err.Error(), fs.ErrNotExist.Error()) || strings.Contains(err.Error(), "not a directory")
+}
+
+// outside reports a path that has to be absolute and is not.
+func (c *checker) outside(d *document, field, p string) {
+	if p != "" && (!path.IsAbs(p) || path.Clean(p) != p) {
+		d.problem(field, "%s is not a plain absolute path; give one outside the repository, such as /var/lib/vishwa", short(p))
+	}
+}
+
+// inRun turns what local says into the words of a run's folder.
+var inRun = strings.NewReplacer("of the repository", "of the run's folder", "from the repository's root", "within the run's folder", "outside the repository", "outside the run's folder")
+
+// outputs checks where a run writes.
+func (c *checker) outputs(d *document, outputs map[string]string) {
+	apart(d, "spec.outputs", outputs, envName, "as variables are named")
+	whole := map[string]string{} // path in lower case, with a slash at its end -> name
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		p, at := outputs[name], "spec.outputs."+name
+		if wrong := local(p); wrong != "" {
+			d.problem(at, "%s", inRun.Replace(wrong))
+			continue
+		}
+		if p == "." {
+			d.problem(at, "is the run's folder itself; name a file or folder in it")
+			continue
+		}
+		low := strings.ToLower(p) + "/"
+		if other, twice := whole[low]; twice {
+			d.problem(at, "output %s is written to %s as well; write to different files", other, outputs[other])
+			continue
+		}
+		whole[low] = name
+	}
+	above := ""
+	for _, low := range slices.Sorted(maps.Keys(whole)) {
+		if above != "" && strings.HasPrefix(low, above) {
+			d.problem("spec.outputs."+whole[low], "lies in %s, which is output %s; write to different files", outputs[whole[above]], whole[above])
+			continue
+		}
+		above = low
+	}
+}
+
+// envName is how a name stands in a variable of a run's environment.
+func envName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(name))
+}
+
+// apart reports names that fold makes equal.
+func apart[V any](d *document, field string, names map[string]V, fold func(string) string, how string) {
+	first := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if other, twice := first[fold(name)]; twice {
+			d.problem(field+"."+name, "%s and %s are one name, %s; rename one", other, name, how)
+			continue
+		}
+		first[fold(name)] = name
+	}
+}

@@ -1,0 +1,157 @@
+// One file: its bounds, and its YAML documents one after another.
+package schemas
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// documents reads a file of declarations. Its path has been looked at before.
+func (r *repository) documents(file string) ([]*document, *Problem) {
+	text, wrong := r.contents(file)
+	if wrong != "" {
+		return nil, &Problem{Pos: Position{File: file}, Message: wrong}
+	}
+	return documents(file, text)
+}
+
+func (r *repository) contents(file string) ([]byte, string) {
+	e := r.seen[file]
+	switch {
+	case e.err != nil:
+		return nil, fmt.Sprintf("cannot be read: %s; make it readable", cause(e.err))
+	case e.link != "":
+		return nil, fmt.Sprintf("%s is a symbolic link, which is not followed; put the file there itself", e.link)
+	case e.mode.IsDir():
+		return nil, "is a folder; put a file there"
+	case !e.mode.IsRegular():
+		return nil, "is no regular file; put one there"
+	case e.size > maxBytes:
+		return nil, tooLarge
+	}
+	b, err := r.head(file, maxBytes+1)
+	switch {
+	case err != nil:
+		return nil, fmt.Sprintf("cannot be read: %s; make it readable", cause(err))
+	case len(b) > maxBytes:
+		return nil, tooLarge
+	}
+	return b, ""
+}
+
+const tooLarge = "is larger than 4 MiB; split it"
+
+// documents reads the documents of a file's text. Where the text is no YAML, those
+// before the error are returned with it.
+func documents(file string, text []byte) ([]*document, *Problem) {
+	if p := unreadable(file, text); p != nil {
+		return nil, p
+	}
+	var out []*document
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		root, err := next(dec)
+		switch {
+		case errors.Is(err, io.EOF) && len(out) == 0:
+			return nil, &Problem{Pos: Position{File: file, Line: 1, Column: 1}, Message: "declares nothing; write apiVersion, kind, metadata and spec, or remove the file"}
+		case errors.Is(err, io.EOF):
+			return out, nil
+		case err != nil:
+			return out, syntax(file, err)
+		case len(out) >= maxDocuments:
+			return out, &Problem{Pos: Position{File: file, Line: root.Line, Column: root.Column}, Message: fmt.Sprintf("holds more than %d documents; split it", maxDocuments)}
+		case root.ShortTag() != "!!null": // two separators in a row are common, and harmless
+			out = append(out, read(file, root))
+		}
+	}
+}
+
+// next reads one document. The parser's own panics, were there any left, are an
+// error of the file's and not the end of the program.
+func next(dec *yaml.Decoder) (root *yaml.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("yaml: %v", r)
+		}
+	}()
+	var n yaml.Node
+	if err := dec.Decode(&n); err != nil {
+		return nil, err
+	}
+	if len(n.Content) == 0 {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}, nil
+	}
+	return n.Content[0], nil
+}
+
+func unreadable(file string, text []byte) *Problem {
+	at := func(offset int, format string, args ...any) *Problem {
+		line := 1 + bytes.Count(text[:offset], []byte("\n"))
+		column := 1 + utf8.RuneCount(text[bytes.LastIndexByte(text[:offset], '\n')+1:offset])
+		return &Problem{Pos: Position{File: file, Line: line, Column: column}, Message: fmt.Sprintf(format, args...)}
+	}
+	if !utf8.Valid(text) {
+		offset := 0
+		for offset < len(text) {
+			r, n := utf8.DecodeRune(text[offset:])
+			if r == utf8.RuneError && n == 1 {
+				break
+			}
+			offset += n
+		}
+		return at(offset, "is not UTF-8 text; save the file as UTF-8")
+	}
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		return at(i, "holds a NUL byte; save the file as UTF-8 text")
+	}
+	if i := crowded(text); i >= 0 {
+		return at(i, "the document holds more than %d values; split it, or keep the data in a file", maxNodes)
+	}
+	return nil
+}
+
+// crowded finds a document with so many signs of YAML that parsing it would take
+// far more memory than its text: the parser has no bound of its own. It returns
+// the document's offset, or -1. The count is an upper bound of the values.
+func crowded(text []byte) int {
+	start, signs := 0, 0
+	for i, c := range text {
+		switch c {
+		case '\n':
+			if bytes.HasPrefix(text[i+1:], []byte("---")) {
+				start, signs = i+1, 0
+			}
+		case ',', ':', '[', '{', '?', '&', '*', '!', '-':
+			signs++
+			if c == '-' && i > 0 && text[i-1] == '-' { // rules of hyphens in comments
+				signs--
+			}
+		}
+		if signs > 2*maxNodes {
+			return start
+		}
+	}
+	return -1
+}
+
+var yamlLine = regexp.MustCompile(`^line (\d+): `)
+
+func syntax(file string, err error) *Problem {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	p := &Problem{Pos: Position{File: file, Line: 1, Column: 1}}
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		p.Pos.Line, _ = strconv.Atoi(m[1])
+		p.Pos.Line = max(p.Pos.Line, 1)
+		text = text[len(m[0]):]
+	}
+	p.Message = fmt.Sprintf("is no YAML: %s; correct this line or the one before it", text)
+	return p
+}

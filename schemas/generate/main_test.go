@@ -1,0 +1,28 @@
+// The schemas that are committed are those that the types say.
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestSchemasAreFresh(t *testing.T) {
+	files, err := Files("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range files {
+		got, err := os.ReadFile(filepath.Join("..", "json", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is stale; run go generate ./schemas", name)
+		}
+	}
+	if have, err := filepath.Glob("../json/*"); err != nil || len(have) != len(files) {
+		t.Errorf("%d files stand where %d are made (%v); remove the others", len(have), len(files), err)
+	}
+}

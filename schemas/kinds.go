@@ -1,0 +1,228 @@
+// The kinds. Every field does something.
+package schemas
+
+// Project is the root declaration, vishwa.yaml: how the repository is reconciled.
+type Project struct {
+	// Include lists the YAML files that hold declarations, as globs from the repository's root ("**" crosses folders). vishwa.yaml itself is always read. Without it, every .yaml and .yml file below the folder vishwa is read.
+	Include []string `json:"include,omitempty"`
+	// Parallel is how many runs may be under way at once.
+	Parallel int `json:"parallel,omitempty" jsonschema:"minimum=1,maximum=256,default=2"`
+	// Store is where artifacts are kept; without it, a folder below the user's state directory.
+	Store *Store `json:"store,omitempty"`
+	// Ledger says where facts are recorded.
+	Ledger Ledger `json:"ledger,omitempty"`
+	// Policy adds the team's own rules to the built-in ones.
+	Policy PolicySet `json:"policy,omitempty"`
+	// Trust is the file that maps people to keys and roles.
+	Trust string `json:"trust,omitempty" jsonschema:"default=trust.yaml"`
+	// Environments names the environments that deployments may go to.
+	Environments map[string]Environment `json:"environments,omitempty"`
+}
+
+// Store is a content-addressed store of artifacts.
+type Store struct {
+	// Dir is an absolute folder outside the repository.
+	Dir string `json:"dir" jsonschema:"required"`
+}
+
+// Ledger says where facts are recorded.
+type Ledger struct {
+	// Remote is the Git remote that the ledger is fetched from and pushed to.
+	Remote string `json:"remote,omitempty" jsonschema:"default=origin"`
+	// Branch is the ledger's branch.
+	Branch string `json:"branch,omitempty" jsonschema:"default=vishwa/ledger"`
+}
+
+// PolicySet names the team's own rules. They add to the built-in ones and can only tighten.
+type PolicySet struct {
+	// Paths lists folders of Rego files.
+	Paths []string `json:"paths,omitempty"`
+	// ModelFormats narrows the model file formats that may be released.
+	ModelFormats []string `json:"modelFormats,omitempty" jsonschema:"enum=safetensors,enum=onnx,enum=xgboost-json,enum=xgboost-ubj,enum=skops,enum=gguf,enum=json,enum=yaml,enum=text,enum=csv"`
+}
+
+// Environment is somewhere that a deployment goes to.
+type Environment struct {
+	// Approvals is how many people must approve a release, by signature. An environment named production needs one unless it says more.
+	Approvals int `json:"approvals,omitempty" jsonschema:"minimum=0,maximum=16"`
+	// Roles lists the roles of trust.yaml whose approval counts; without it, approver.
+	Roles []string `json:"roles,omitempty"`
+}
+
+// Dataset is data that training depends on.
+type Dataset struct {
+	// Source says where the data is.
+	Source DataSource `json:"source" jsonschema:"required"`
+	// Columns describes a CSV file's columns; the data is checked against it before anything runs.
+	Columns map[string]Column `json:"columns,omitempty"`
+	// Purpose says why personal data is used; required where a column is tagged personal.
+	Purpose string `json:"purpose,omitempty"`
+}
+
+// DataSource is where data is; exactly one field is set.
+type DataSource struct {
+	// Path is a file of the repository.
+	Path string `json:"path" jsonschema:"required"`
+}
+
+// Column describes one column of a CSV file.
+type Column struct {
+	// Type is the type of every value.
+	Type string `json:"type,omitempty" jsonschema:"enum=number,enum=integer,enum=boolean,enum=string"`
+	// Min is the smallest value allowed.
+	Min *float64 `json:"min,omitempty"`
+	// Max is the largest value allowed.
+	Max *float64 `json:"max,omitempty"`
+	// Values lists the only values allowed.
+	Values []string `json:"values,omitempty"`
+	// Required refuses empty values.
+	Required bool `json:"required,omitempty"`
+	// Tags are for policies: "personal" asks for the dataset's purpose.
+	Tags []string `json:"tags,omitempty"`
+}
+
+// Work is a command with all that it may read: what a transform, a training's candidate and a served model share.
+type Work struct {
+	// Run is the command and its arguments; no shell is involved.
+	Run []string `json:"run" jsonschema:"required,minItems=1"`
+	// Code lists the files and folders of the repository that the command reads; nothing else is there when it runs.
+	Code []string `json:"code,omitempty"`
+	// Env is the environment that the command runs in.
+	Env Environs `json:"env,omitempty"`
+}
+
+// Environs is the software environment of a command.
+type Environs struct {
+	// Requirements is a pip requirements file with hashes; its digest names the environment.
+	Requirements string `json:"requirements,omitempty"`
+	// Pass lists variables of the caller's environment that the command may see.
+	Pass []string `json:"pass,omitempty"`
+}
+
+// Limits bound a run; they are no part of its key.
+type Limits struct {
+	// Timeout ends a run that takes longer.
+	Timeout Duration `json:"timeout,omitempty" jsonschema:"default=1h"`
+	// Retries is how often a failed run is tried again before it is held.
+	Retries int `json:"retries,omitempty" jsonschema:"minimum=0,maximum=10"`
+}
+
+// Transform is a run that makes data out of data.
+type Transform struct {
+	Work
+	Limits
+	// Inputs maps a name to a ref; the run finds the data at VISHWA_INPUT_<NAME>.
+	Inputs map[string]Ref `json:"inputs,omitempty"`
+	// Outputs maps a name to the file or folder that the run writes at VISHWA_OUTPUT_<NAME>.
+	Outputs map[string]string `json:"outputs" jsonschema:"required"`
+	// Params are handed to the run as JSON, at VISHWA_PARAMS.
+	Params map[string]any `json:"params,omitempty"`
+}
+
+// Training is a set of runs, one a candidate, each of which writes a model and its metrics.
+type Training struct {
+	Work
+	Limits
+	// Inputs maps a name to a ref; the run finds the data at VISHWA_INPUT_<NAME>.
+	Inputs map[string]Ref `json:"inputs,omitempty"`
+	// Params are handed to every candidate as JSON, at VISHWA_PARAMS.
+	Params map[string]any `json:"params,omitempty"`
+	// Candidates maps a name to what sets it apart. Without it there is one candidate, named default.
+	Candidates map[string]Candidate `json:"candidates,omitempty"`
+}
+
+// Candidate is one run of a training.
+type Candidate struct {
+	// Params are laid over the training's own.
+	Params map[string]any `json:"params,omitempty"`
+}
+
+// Model selects one candidate, gates it and has it signed.
+type Model struct {
+	// From is the training whose candidates are compared.
+	From Ref `json:"from" jsonschema:"required"`
+	// Select says which candidate is best.
+	Select Selection `json:"select" jsonschema:"required"`
+	// Gates are what the selected candidate must meet to be released.
+	Gates []Gate `json:"gates,omitempty"`
+}
+
+// Selection says which candidate is best.
+type Selection struct {
+	// Metric is the dotted name of a metric, such as test.roc_auc.
+	Metric string `json:"metric" jsonschema:"required,minLength=1"`
+	// Goal is the direction of better.
+	Goal string `json:"goal,omitempty" jsonschema:"enum=maximize,enum=minimize,default=maximize"`
+}
+
+// Gate is a bound on a metric.
+type Gate struct {
+	// Metric is the dotted name of a metric, such as test.roc_auc.
+	Metric string `json:"metric" jsonschema:"required,minLength=1"`
+	// Min is the smallest value allowed.
+	Min *float64 `json:"min,omitempty"`
+	// Max is the largest value allowed.
+	Max *float64 `json:"max,omitempty"`
+	// MaxRegression is how much worse than the live model's value it may be. Worse is lower where select.goal of the same metric is maximize or the gate has no Max; otherwise higher.
+	MaxRegression *float64 `json:"maxRegression,omitempty" jsonschema:"minimum=0"`
+}
+
+// Infrastructure is a Terraform module.
+type Infrastructure struct {
+	// Module is the folder of the Terraform module.
+	Module string `json:"module" jsonschema:"required"`
+	// Vars are the module's input variables.
+	Vars map[string]any `json:"vars,omitempty"`
+	// State says where Terraform's state is; without it, a file below the user's state directory.
+	State State `json:"state,omitempty"`
+}
+
+// State says where Terraform's state is; at most one field is set.
+type State struct {
+	// Path is an absolute file outside the repository, for the local backend.
+	Path string `json:"path,omitempty"`
+	// Backend configures the backend block that the module declares.
+	Backend map[string]string `json:"backend,omitempty"`
+}
+
+// Deployment serves a model.
+type Deployment struct {
+	// Model is the model that is served.
+	Model Ref `json:"model" jsonschema:"required"`
+	// Environment is one of the project's environments.
+	Environment string `json:"environment" jsonschema:"required"`
+	// Needs lists infrastructure that must stand first; its outputs are handed to the served process as JSON, at VISHWA_INPUT_<NAME>.
+	Needs []Ref `json:"needs,omitempty"`
+	// Target says what serves.
+	Target Target `json:"target" jsonschema:"required"`
+}
+
+// Target says what serves; exactly one field is set.
+type Target struct {
+	// Local serves from a process on this machine.
+	Local *LocalTarget `json:"local" jsonschema:"required"`
+}
+
+// LocalTarget is a process on this machine. It finds the model at VISHWA_MODEL_DIR and listens on 127.0.0.1 at VISHWA_PORT.
+type LocalTarget struct {
+	Work
+	// Port is the public port on 127.0.0.1; without it a free one is chosen and kept.
+	Port int `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535"`
+	// Ready is the path that answers 200 when the process can serve.
+	Ready string `json:"ready,omitempty" jsonschema:"pattern=^/,default=/v2/health/ready"`
+	// ReadyTimeout is how long the process may take to become ready.
+	ReadyTimeout Duration `json:"readyTimeout,omitempty" jsonschema:"default=60s"`
+	// Params are handed to the process as JSON, at VISHWA_PARAMS.
+	Params map[string]any `json:"params,omitempty"`
+}
+
+// Kinds maps each kind's name to a maker of its zero spec, in no order.
+var Kinds = map[string]func() any{
+	"Project":        func() any { return new(Project) },
+	"Dataset":        func() any { return new(Dataset) },
+	"Transform":      func() any { return new(Transform) },
+	"Training":       func() any { return new(Training) },
+	"Model":          func() any { return new(Model) },
+	"Infrastructure": func() any { return new(Infrastructure) },
+	"Deployment":     func() any { return new(Deployment) },
+}

@@ -1,0 +1,185 @@
+// What declarations say of each other: refs that are declared, outputs that are
+// made, no cycle.
+package schemas
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// ref reports a ref that is not of one of the kinds, or to nothing. It returns
+// the document that ref names, or nil.
+func (c *checker) ref(d *document, field string, ref Ref, kinds ...string) *document {
+	if ref == (Ref{}) {
+		return nil // the schema has reported it
+	}
+	if !slices.Contains(kinds, ref.Kind) {
+		if _, known := kindOf(ref.Kind); !known {
+			d.problem(field, "%s: there is no kind %s%s", ref, ref.Kind, meantOr(ref.Kind, kinds, ""))
+		} else {
+			d.problem(field, "%s is %s; name %s", ref, indefinite(ref.Kind), oneOf(kinds))
+		}
+		return nil
+	}
+	to := c.refs[ref.Whole()]
+	switch {
+	case to == nil && !c.unread:
+		d.problem(field, "%s is not declared%s", ref.Whole(), otherwise(c.nearestRef(ref, kinds), "; declare it"))
+	case to == nil:
+	case ref.Output != "" && ref.Kind != "transform" && ref.Kind != "training":
+		d.problem(field, "%s has no outputs; write %s", indefinite(ref.Kind), ref.Whole())
+	case ref.Output != "" && ref.Kind == "training":
+		d.problem(field, "names one candidate, but the best is selected from all; write %s", ref.Whole())
+	}
+	return to
+}
+
+func oneOf(kinds []string) string {
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = indefinite(k)
+	}
+	return strings.Join(out, " or ")
+}
+
+func indefinite(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// nearestRef looks among the refs of the same kind, then for the same name in another kind.
+func (c *checker) nearestRef(ref Ref, kinds []string) string {
+	names := []string{}
+	if c.guesses++; c.guesses > maxGuesses {
+		return ""
+	}
+	for r := range c.refs {
+		if r.Kind == ref.Kind {
+			names = append(names, r.Name)
+		}
+	}
+	if n := Nearest(ref.Name, names); n != "" {
+		return "; did you mean " + Ref{Kind: ref.Kind, Name: n, Output: ref.Output}.String() + "?"
+	}
+	for _, k := range kinds {
+		if other := (Ref{Kind: k, Name: ref.Name}); c.refs[other] != nil {
+			return "; did you mean " + other.String() + "?"
+		}
+	}
+	return ""
+}
+
+// inputs checks what a run reads: datasets, and outputs of transforms.
+func (c *checker) inputs(d *document, inputs map[string]Ref) {
+	apart(d, "spec.inputs", inputs, envName, "as variables are named")
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		ref, field := inputs[name], "spec.inputs."+name
+		to := c.ref(d, field, ref, "dataset", "transform")
+		if to == nil || to.decl.Kind != "Transform" {
+			continue
+		}
+		made, ok := to.decl.Spec.(*Transform)
+		if !ok {
+			continue
+		}
+		_, there := made.Outputs[ref.Output]
+		if d.full() || there || ref.Output == "" && len(made.Outputs) < 2 || to.has("spec.outputs."+ref.Output) {
+			continue
+		}
+		outputs := slices.Sorted(maps.Keys(made.Outputs))
+		if ref.Output == "" {
+			d.problem(field, "%s has %d outputs; name one, such as %s:%s", ref, len(outputs), ref, outputs[0])
+		} else {
+			d.problem(field, "%s has no output %s%s", ref.Whole(), ref.Output, meantOr(ref.Output, outputs, "declare it"))
+		}
+	}
+}
+
+func (c *checker) checkDeployment(d *document, s *Deployment) {
+	c.ref(d, "spec.model", s.Model, "model")
+	c.environment(d, s.Environment)
+	seen := map[Ref]bool{}
+	for i, ref := range s.Needs {
+		field := fmt.Sprintf("spec.needs.%d", i)
+		if seen[ref] && ref != (Ref{}) {
+			d.problem(field, "%s stands twice; remove one", ref)
+			continue
+		}
+		seen[ref] = true
+		c.ref(d, field, ref, "infrastructure")
+	}
+	t := s.Target.Local
+	if t == nil {
+		return // the schema has reported it
+	}
+	c.work(d, "spec.target.local", t.Work)
+	c.duration(d, "spec.target.local.readyTimeout", t.ReadyTimeout)
+	if t.Port == 0 {
+		return
+	}
+	if other, taken := c.ports[t.Port]; taken {
+		d.problem("spec.target.local.port", "%d is the port of %s as well; choose another, or none for a free one", t.Port, other)
+		return
+	}
+	c.ports[t.Port] = d.decl.Ref()
+}
+
+func (c *checker) environment(d *document, name string) {
+	if c.project == nil || name == "" {
+		return
+	}
+	s, ok := c.project.decl.Spec.(*Project)
+	if !ok || c.project.has("spec.environments."+name) {
+		return
+	}
+	names := slices.Collect(maps.Keys(s.Environments))
+	d.problem("spec.environment", "%s is none of the project's environments%s", short(name),
+		meantOr(name, names, "declare it in "+Root+" below spec.environments"))
+}
+
+// cycles reports every ring of transforms that read each other's outputs, once.
+// Nothing else can be in a ring: the kinds' refs only ever point the other way.
+func (c *checker) cycles() {
+	const open, done = 1, 2
+	state := map[Ref]int{}
+	var trail []Ref
+	var visit func(ref Ref)
+	visit = func(ref Ref) {
+		d := c.refs[ref]
+		state[ref] = open
+		trail = append(trail, ref)
+		t := d.decl.Spec.(*Transform)
+		for _, name := range slices.Sorted(maps.Keys(t.Inputs)) {
+			to := t.Inputs[name].Whole()
+			if next := c.refs[to]; next == nil || next.decl.Kind != "Transform" {
+				continue
+			}
+			switch state[to] {
+			case 0:
+				visit(to)
+			case open:
+				ring := append(slices.Clone(trail[slices.Index(trail, to):]), to)
+				d.problem("spec.inputs."+name, "is part of a cycle: %s; remove one of these inputs", arrows(ring))
+			}
+		}
+		trail = trail[:len(trail)-1]
+		state[ref] = done
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(c.refs), Ref.Compare) {
+		if c.refs[ref].decl.Kind == "Transform" && state[ref] == 0 {
+			visit(ref)
+		}
+	}
+}
+
+func arrows(ring []Ref) string {
+	names := make([]string, len(ring))
+	for i, r := range ring {
+		names[i] = r.String()
+	}
+	return strings.Join(names, " -> ")
+}

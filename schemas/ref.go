@@ -1,0 +1,65 @@
+// Refs are how declarations name each other.
+package schemas
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Ref names a declaration, "kind/name" in lower case, or one output of it,
+// "kind/name:output". A candidate is an output of its training.
+type Ref struct {
+	Kind   string
+	Name   string
+	Output string
+}
+
+// RefPattern is what a ref looks like, as a regular expression that Go and JSON Schema share.
+const RefPattern = `^([a-z]+)/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)(?::([a-zA-Z0-9](?:[-_.a-zA-Z0-9]{0,62})))?$`
+
+var refPattern = regexp.MustCompile(RefPattern)
+
+// ParseRef reads "kind/name" or "kind/name:output". Names are DNS labels (RFC 1123).
+func ParseRef(s string) (Ref, error) {
+	m := refPattern.FindStringSubmatch(s)
+	if m == nil {
+		return Ref{}, fmt.Errorf("%q is no ref: want kind/name or kind/name:output in lower case, such as dataset/students", s)
+	}
+	return Ref{m[1], m[2], m[3]}, nil
+}
+
+// String is the inverse of ParseRef.
+func (r Ref) String() string {
+	s := r.Kind + "/" + r.Name
+	if r.Output != "" {
+		s += ":" + r.Output
+	}
+	return s
+}
+
+// Whole is the ref without its output.
+func (r Ref) Whole() Ref { return Ref{Kind: r.Kind, Name: r.Name} }
+
+// Compare orders refs by their text.
+func (r Ref) Compare(o Ref) int { return strings.Compare(r.String(), o.String()) }
+
+// MarshalText and UnmarshalText let a Ref be a JSON string or object key.
+func (r Ref) MarshalText() ([]byte, error) {
+	if r == (Ref{}) {
+		return nil, nil
+	}
+	return []byte(r.String()), nil
+}
+
+func (r *Ref) UnmarshalText(b []byte) error {
+	if len(b) == 0 {
+		*r = Ref{}
+		return nil
+	}
+	got, err := ParseRef(string(b))
+	*r = got
+	return err
+}
+
+func kindName(kind string) string { return strings.ToLower(kind) }

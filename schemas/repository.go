@@ -1,0 +1,143 @@
+// What the repository holds under a path: no symbolic link is followed, and each
+// path is asked for once.
+package schemas
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"unicode"
+)
+
+// repository looks at fsys and remembers.
+type repository struct {
+	fsys    fs.FS
+	seen    map[string]entry
+	folders map[string]map[string]fs.DirEntry // those that were listed
+	guesses int
+}
+
+// entry is what is at a path. Where link is set, it, or a folder above it, is a symbolic link.
+type entry struct {
+	mode fs.FileMode
+	size int64
+	link string
+	err  error
+}
+
+func newRepository(fsys fs.FS) *repository {
+	return &repository{fsys: fsys, seen: map[string]entry{}, folders: map[string]map[string]fs.DirEntry{}}
+}
+
+// look tells what is at p, which is a valid path.
+func (r *repository) look(p string) entry {
+	if e, ok := r.seen[p]; ok {
+		return e
+	}
+	e := r.lookBelow(p)
+	r.seen[p] = e
+	return e
+}
+
+func (r *repository) lookBelow(p string) entry {
+	if p != "." {
+		above := r.look(path.Dir(p))
+		switch {
+		case above.err != nil || above.link != "":
+			return above
+		case !above.mode.IsDir():
+			return entry{err: fs.ErrNotExist}
+		}
+	}
+	info, err := r.lstat(p)
+	if err != nil {
+		return entry{err: err}
+	}
+	e := entry{mode: info.Mode(), size: info.Size()}
+	if e.mode&fs.ModeSymlink != 0 {
+		e.link = p
+	}
+	return e
+}
+
+func (r *repository) lstat(p string) (fs.FileInfo, error) {
+	if _, ok := r.fsys.(fs.ReadLinkFS); ok || p == "." {
+		return fs.Lstat(r.fsys, p)
+	}
+	e, ok := r.list(path.Dir(p))[path.Base(p)]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return e.Info()
+}
+
+// list names the entries of a folder; one that cannot be read has none.
+func (r *repository) list(dir string) map[string]fs.DirEntry {
+	if m, ok := r.folders[dir]; ok {
+		return m
+	}
+	entries, _ := fs.ReadDir(r.fsys, dir) // whatever is missing is reported when it is asked for
+	m := make(map[string]fs.DirEntry, len(entries))
+	for _, e := range entries {
+		m[e.Name()] = e
+	}
+	r.folders[dir] = m
+	return m
+}
+
+// head reads up to n bytes of a file.
+func (r *repository) head(p string, n int64) ([]byte, error) {
+	f, err := r.fsys.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, n))
+}
+
+// nearest is the path beside p, in its folder, that was probably meant.
+func (r *repository) nearest(p string) string {
+	names := []string{}
+	if r.guesses++; r.guesses > maxGuesses {
+		return ""
+	}
+	for name := range r.list(path.Dir(p)) {
+		names = append(names, name)
+	}
+	if n := Nearest(path.Base(p), names); n != "" {
+		return "; did you mean " + path.Join(path.Dir(p), n) + "?"
+	}
+	return ""
+}
+
+// local says what is wrong with p as a path of the repository, and the way out; "" is nothing.
+func local(p string) string {
+	clean := path.Clean(p)
+	switch {
+	case p == "":
+		return "is empty; give a path of the repository"
+	case strings.Contains(p, `\`):
+		return short(p) + " holds a back-slash; write the path with forward slashes, from the repository's root"
+	case strings.HasPrefix(p, "/") || len(p) > 1 && p[1] == ':':
+		return short(p) + " is absolute; give a path from the repository's root"
+	case clean == ".." || strings.HasPrefix(clean, "../"):
+		return short(p) + " leads outside the repository; give a path from the repository's root"
+	case strings.ContainsFunc(p, unicode.IsControl):
+		return short(p) + " holds a control character; rename the file"
+	case clean != p:
+		return short(p) + " is written in a roundabout way; write " + clean
+	default:
+		return ""
+	}
+}
+
+// cause is an error of the file system without the path, which the message has already.
+func cause(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return err.Error()
+}

@@ -1,0 +1,108 @@
+// YAML scalars as JSON values: what JSON cannot hold exactly is refused here, so
+// that no number changes on its way to a run.
+package schemas
+
+import (
+	"fmt"
+	"math"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxExact is the largest integer that a JSON number holds without doubt (RFC 8259, section 6).
+const maxExact = 1<<53 - 1
+
+func (t *tree) scalar(n *yaml.Node) any {
+	switch tag := n.ShortTag(); tag {
+	case "!!str", "!!timestamp":
+		return n.Value
+	case "!!null":
+		return nil
+	case "!!bool", "!!int", "!!float":
+		var v any
+		if err := n.Decode(&v); err != nil {
+			t.problem(n, "%s is no %s; write it plainly", quoteNode(n), tag[2:])
+			return nil
+		}
+		return t.number(n, v)
+	default:
+		t.plain(n, "!!str")
+		return nil
+	}
+}
+
+func (t *tree) number(n *yaml.Node, v any) any {
+	var f float64
+	switch v := v.(type) {
+	case bool:
+		return v
+	case int:
+		f = float64(v)
+	case int64:
+		f = float64(v)
+	case uint64:
+		f = float64(v)
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			t.problem(n, "%s is no number that JSON can hold; give a finite one", n.Value)
+			return nil
+		}
+		return v
+	}
+	if math.Abs(f) > maxExact {
+		t.problem(n, "%s is beyond what a JSON number holds exactly; put it in quotes", quoteNode(n))
+		return nil
+	}
+	return f
+}
+
+// merge reads the value of a "<<" key: an alias of a mapping, or a list of them.
+func (t *tree) merge(n *yaml.Node, h uint64, depth int) []map[string]any {
+	from := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		from = n.Content
+	}
+	var out []map[string]any
+	for _, c := range from {
+		m, ok := t.value(c, h, depth+1).(map[string]any)
+		if !ok && !t.stopped {
+			t.problem(c, "the merge key << wants a mapping; give it an alias of one")
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// lineOf is the line of the first of a mapping's keys with the given text.
+func lineOf(n *yaml.Node, key string) int {
+	for i := 0; i < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i].Line
+		}
+	}
+	return n.Line
+}
+
+func quoteNode(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "{...}"
+	case yaml.SequenceNode:
+		return "[...]"
+	}
+	return short(n.Value)
+}
+
+// short quotes s for a message, and cuts what is too long to read.
+func short(s string) string {
+	const most = 60
+	if len(s) > most {
+		cut := most
+		for cut > 0 && !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		return fmt.Sprintf("%q...", s[:cut])
+	}
+	return fmt.Sprintf("%q", s)
+}

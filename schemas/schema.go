@@ -1,0 +1,71 @@
+// The JSON Schemas of the kinds, generated from the Go types by ./generate,
+// embedded, and compiled when first needed.
+package schemas
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+//go:generate go run ./generate
+
+//go:embed json/*.schema.json
+var embedded embed.FS
+
+// Any names the schema of files that hold several kinds.
+const Any = "vishwa"
+
+// Schema is the JSON Schema of a kind's document, self-contained, or with Any the
+// schema of a document of whatever kind. Letter case does not matter.
+func Schema(kind string) ([]byte, error) {
+	b, err := embedded.ReadFile("json/" + kindName(kind) + ".schema.json")
+	if err != nil || strings.ContainsAny(kind, "./\\") {
+		names := append(kindNames(), Any)
+		err := fault.New(fault.Missing, "there is no kind %q%s", kind, didYouMean(kind, names))
+		return nil, fault.Hint(err, "name one of %s", strings.Join(names, ", "))
+	}
+	return b, nil
+}
+
+// compiled maps a kind to its schema, ready to validate.
+var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
+	out := map[string]*jsonschema.Schema{}
+	c := jsonschema.NewCompiler()
+	for kind := range Kinds {
+		raw, err := Schema(kind)
+		if err != nil {
+			panic(err) // a kind without its schema: go generate was not run, and a test says so
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			panic(fmt.Errorf("read schema of %s: %w", kind, err))
+		}
+		url := "vishwa:" + kindName(kind)
+		if err := c.AddResource(url, doc); err != nil {
+			panic(fmt.Errorf("add schema of %s: %w", kind, err))
+		}
+		out[kind] = c.MustCompile(url)
+	}
+	return out
+})
+
+func kindNames() []string { return slices.Sorted(maps.Keys(Kinds)) }
+
+// kindOf finds the kind that a ref names in lower case.
+func kindOf(name string) (string, bool) {
+	for kind := range Kinds {
+		if kindName(kind) == name {
+			return kind, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,53 @@
+// A plan on a terminal.
+package templates
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+)
+
+// Style is how a plan is shown on a terminal.
+type Style struct {
+	Color bool // ANSI colours
+	Kept  bool // list what is up to date too; otherwise it is only counted
+}
+
+// colors by symbol, ANSI SGR parameters.
+var colors = map[string]string{"+": "32", "~": "33", ">": "36", "-": "31", "!": "1;31", "?": "35", "=": "2", "·": "2"}
+
+// Text writes p, whose digest is d, for people.
+func Text(w io.Writer, p plan.Plan, d digest.Digest, style Style) error {
+	var b strings.Builder
+	want := busy
+	if style.Kept {
+		want = func(plan.Step) bool { return true }
+	}
+	section(&b, steps(p, want), style)
+	if found := findings(p); len(found) > 0 {
+		b.WriteString("Findings:\n")
+		section(&b, found, style)
+	}
+	fmt.Fprintf(&b, "%s\nPlan digest: %s\n", summary(p), d)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func section(b *strings.Builder, lines []line, style Style) {
+	for _, l := range lines {
+		switch {
+		case l.under:
+			fmt.Fprintf(b, "      %s\n", l.text)
+		case style.Color && colors[l.symbol] != "":
+			fmt.Fprintf(b, "  \x1b[%sm%s\x1b[0m %s\n", colors[l.symbol], l.symbol, l.text)
+		default:
+			fmt.Fprintf(b, "  %s %s\n", l.symbol, l.text)
+		}
+	}
+	if len(lines) > 0 {
+		b.WriteString("\n")
+	}
+}
