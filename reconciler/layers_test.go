@@ -20,16 +20,24 @@ const module = "github.com/vishwaops/vishwa/"
 // floors gives every package its floor. A package that is not listed fails the test.
 var floors = map[string]int{
 	"reconciler/digest": 0, "reconciler/fault": 0,
-	"schemas": 1, "reconciler/port": 1,
-	"reconciler/graph": 2, "reconciler/ledger": 2, "reconciler/trust": 2, "reconciler/attest": 2, "reconciler/columns": 2,
-	"reconciler/port/wrap": 2, "reconciler/adapter/content": 2,
-	"reconciler/plan": 3, "reconciler/explain": 3, "reconciler/port/porttest": 3, "reconciler/adapter/sandbox": 3,
-	"policy": 4, "templates": 4, "reconciler/act": 4,
-	"reconciler/loop":          5,
-	"reconciler/adapter/store": 5, "reconciler/adapter/signer": 5, "reconciler/adapter/runner": 5,
-	"reconciler/adapter/server": 5, "reconciler/adapter/provisioner": 5, "reconciler/adapter/repo": 5,
-	"reconciler/adapter": 6,
-	"cmd/vishwa":         7, "schemas/generate": 7,
+
+	"schemas": 1,
+
+	"reconciler/port": 2,
+
+	"reconciler/graph": 3, "reconciler/ledger": 3, "reconciler/trust": 3, "reconciler/attest": 3,
+	"reconciler/columns": 3, "reconciler/port/wrap": 3, "reconciler/adapter/content": 3,
+
+	"reconciler/plan": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 4,
+
+	"policy": 5, "templates": 5, "reconciler/act": 5,
+
+	"reconciler/loop": 6, "reconciler/adapter/store": 6, "reconciler/adapter/signer": 6, "reconciler/adapter/runner": 6,
+	"reconciler/adapter/server": 6, "reconciler/adapter/provisioner": 6, "reconciler/adapter/repo": 6,
+
+	"reconciler/adapter": 7,
+
+	"cmd/vishwa": 8, "schemas/generate": 8,
 }
 
 // pure lists the packages that are functions of their arguments.

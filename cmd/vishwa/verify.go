@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -14,18 +16,172 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-var _ = context.Background
-var _ = filepath.Join
-var _ = signer.Hint
-var _ = content.Copy
-var _ = ledger.Read
-var _ = fault.Of
-var _ = schemas.ParseRef
-var _ = fmt.Sprint
-var _ = os.Open
+func (a *app) verifyVerb() *cobra.Command {
+	var format, out string
+	cmd := &cobra.Command{
+		Use:   "verify PATH|REF",
+		Short: "Verify a released model: its files, its signature, its provenance",
+		Long: `Verify a released model: every file against the signature (OMS v1.0) and against the
+provenance (SLSA v1), both by a build key that trust.yaml names. A REF (model/NAME or
+deployment/NAME) is verified in the store; --out DIR also lays the release out, with
+what cosign and model_signing need to verify the same files without Vishwa. A PATH is
+a folder laid out so.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
+				return err
+			}
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			at, done, err := a.released(cmd.Context(), s, args[0], out)
+			if err != nil {
+				return err
+			}
+			defer done()
+			return a.verify(cmd.Context(), s, at, format)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	cmd.Flags().StringVar(&out, "out", "", "lay the release out in `DIR`, a new folder")
+	return cmd
+}
 
-func (a *app) verifyVerb() *cobra.Command { return &cobra.Command{Use: "verify"} }
-func (a *app) demoVerb() *cobra.Command   { return &cobra.Command{Use: "demo"} }
+// laid is a release laid out on disk.
+type laid struct {
+	dir     string // the model's folder
+	beside  string // the folder that holds it, with the public key and the trusted root; "" where there is none
+	passing bool   // removed when the command ends
+}
+
+// released finds the release that name means: a folder, or what a ref's newest
+// entry released, laid out at out or for the time of the command.
+func (a *app) released(ctx context.Context, s *station, name, out string) (laid, func(), error) {
+	nothing := func() {}
+	ref, notRef := schemas.ParseRef(name)
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		if _, sigErr := os.Stat(signer.SignaturePath(name)); sigErr == nil || notRef != nil {
+			return laid{dir: name, beside: filepath.Dir(filepath.Clean(name))}, nothing, nil
+		}
+	}
+	if notRef != nil {
+		return laid{}, nothing, fault.Hint(fault.New(fault.Missing, "%s is neither a folder nor a ref", name), "name a released model's folder, model/NAME or deployment/NAME")
+	}
+	facts, err := s.Book.Facts(ctx)
+	if err != nil {
+		return laid{}, nothing, err
+	}
+	e := facts.Latest[ref]
+	if e == nil || e.Model == nil {
+		return laid{}, nothing, fault.Hint(fault.New(fault.Missing, "%s has released no model", ref), "vishwa status lists the models and deployments")
+	}
+	at := laid{beside: out}
+	done := nothing
+	if out == "" {
+		if at.beside, err = os.MkdirTemp("", "vishwa-verify-"); err != nil {
+			return laid{}, nothing, content.Disk(err, os.TempDir())
+		}
+		at.passing = true
+		done = func() { os.RemoveAll(at.beside) }
+	}
+	at.dir = filepath.Join(at.beside, "model")
+	if err := layOut(ctx, s, e.Model, at); err != nil {
+		done()
+		return laid{}, nothing, err
+	}
+	return at, done, nil
+}
+
+func layOut(ctx context.Context, s *station, m *ledger.Model, at laid) error {
+	if err := os.MkdirAll(at.beside, 0o755); err != nil {
+		return content.Disk(err, filepath.Dir(at.beside))
+	}
+	r := signer.Released{Model: m.Artifact}
+	var err error
+	if r.Signature, err = content.ReadAll(ctx, s.Store, m.Signature); err != nil {
+		return err
+	}
+	if r.Provenance, err = content.ReadAll(ctx, s.Store, m.Provenance); err != nil {
+		return err
+	}
+	return signer.WriteModel(ctx, s.Store, r, at.dir)
+}
+
+// offer writes what others' programs need beside the model: the public key that
+// signed it and an empty trusted root.
+func offer(s *station, at laid, by port.Identity) error {
+	if s.Trust == nil {
+		return nil
+	}
+	for path, raw := range map[string][]byte{
+		filepath.Join(at.beside, "build.pub"):            s.Trust.Controllers[by.Name].Keys[port.Build],
+		filepath.Join(at.beside, signer.TrustedRootFile): []byte(signer.TrustedRoot),
+	} {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return content.Disk(err, at.beside)
+		}
+		_, err = f.Write(raw)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return content.Disk(err, at.beside)
+		}
+	}
+	return nil
+}
+
+func (a *app) verify(ctx context.Context, s *station, at laid, format string) error {
+	signature, provenance, err := signer.ReadModel(at.dir)
+	if err != nil {
+		return err
+	}
+	report, failed := signer.VerifyModel(ctx, s.Seal.Verifier, at.dir, signature, provenance)
+	if format == "json" {
+		if err := a.json(report); err != nil {
+			return err
+		}
+		return failed
+	}
+	for _, c := range report.Checks {
+		mark := "ok  "
+		if !c.OK {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(a.out, "%s %s: %s\n", mark, c.Name, indent(c.Detail))
+	}
+	if failed != nil {
+		return failed
+	}
+	fmt.Fprintf(a.out, "Verified: %s, %d files, %d bytes, %s\n", report.Name, report.Files, report.Size, report.Digest)
+	if at.passing {
+		fmt.Fprintln(a.out, "To check it without Vishwa, lay it out with --out DIR: the commands are printed then.")
+		return nil
+	}
+	if err := offer(s, at, report.By); err != nil {
+		return err
+	}
+	var files []string
+	found, err := content.Walk(ctx, at.dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if f.Path != filepath.Base(signer.SignaturePath(at.dir)) {
+			files = append(files, f.Path)
+		}
+	}
+	fmt.Fprintln(a.out, "The same with other programs:")
+	o := signer.Offered{Dir: at.dir, PublicKey: filepath.Join(at.beside, "build.pub"), TrustedRoot: filepath.Join(at.beside, signer.TrustedRootFile)}
+	for _, line := range signer.Commands(o, report, files) {
+		fmt.Fprintf(a.out, "  %s\n", line)
+	}
+	return nil
+}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/cyberphone/json-canonicalization/go/src/webpki.org/jsoncanonicalizer"
@@ -70,7 +71,15 @@ func Canonical(v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
-	return jsoncanonicalizer.Transform(raw)
+	if raw[0] == '{' || raw[0] == '[' {
+		return jsoncanonicalizer.Transform(raw)
+	}
+	// The canonicaliser takes only objects and arrays at the top.
+	out, err := jsoncanonicalizer.Transform(slices.Concat([]byte{'['}, raw, []byte{']'}))
+	if err != nil {
+		return nil, err
+	}
+	return out[1 : len(out)-1], nil
 }
 
 // JSON names v by its canonical JSON.

@@ -167,29 +167,30 @@ func (d *desk) released(ctx context.Context, s plan.Step, spec *schemas.Deployme
 	return d.signed(ctx, spec.Model, e.Model, e.Metrics)
 }
 
+// signed is the evidence about a released model. Bytes or bundles that are gone
+// or tampered with are evidence too: against it.
 func (d *desk) signed(ctx context.Context, ref schemas.Ref, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
 	out, err := d.model(ctx, ref, m, metrics)
-	if err != nil {
-		return nil, err
+	by := ""
+	if err == nil {
+		by, err = d.Seal.Verify(ctx, m)
 	}
-	by, err := d.Seal.Verify(ctx, m)
-	if err != nil {
+	switch fault.Of(err) {
+	case fault.Missing, fault.Corrupt, fault.Denied:
 		out.Signature = &policy.Signature{Message: err.Error()}
 		return out, nil
 	}
-	out.Signature = &policy.Signature{Verified: true, By: by}
-	return out, nil
+	out.Signature = &policy.Signature{Verified: err == nil, By: by}
+	return out, err
 }
 
 func (d *desk) model(ctx context.Context, ref schemas.Ref, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
-	files, err := d.sniff(ctx, m.Artifact)
-	if err != nil {
-		return nil, fmt.Errorf("read model %s: %w", m.Artifact.Digest.Short(), err)
+	out := &policy.Model{Digest: m.Artifact.Digest, Candidate: m.Candidate, Metrics: metrics, Live: d.world.live(ref)}
+	var err error
+	if out.Files, err = d.sniff(ctx, m.Artifact); err != nil {
+		err = fmt.Errorf("read model %s: %w", m.Artifact.Digest.Short(), err)
 	}
-	return &policy.Model{
-		Digest: m.Artifact.Digest, Candidate: m.Candidate, Metrics: metrics, Files: files,
-		Live: d.world.live(ref),
-	}, nil
+	return out, err
 }
 
 // live is the model that the newest deployment of ref serves.

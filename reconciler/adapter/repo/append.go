@@ -133,7 +133,13 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, local bool) (ledge
 	if err != nil {
 		return e, nil, err
 	}
-	if err := down.push(ctx, l.branch, next.commit, next.batch); err != nil {
+	// Objects are written here while the remote takes them in: until a ref points
+	// at them nobody sees them. Adopt asks again, and reports what went wrong.
+	stored := make(chan error, 1)
+	go func() { stored <- next.batch.store() }()
+	err = down.push(ctx, l.branch, next.commit, next.batch)
+	<-stored
+	if err != nil {
 		return l.after(ctx, e, next, here, err)
 	}
 	return next.entry, nil, l.adopt(ctx, next, here, true)
