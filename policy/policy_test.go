@@ -21,15 +21,6 @@ import (
 
 var noon = time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
 
-func ref(t testing.TB, s string) schemas.Ref {
-	t.Helper()
-	r, err := schemas.ParseRef(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 func ptr(f float64) *float64 { return &f }
 
 func engine(t testing.TB, team map[string]string) *Engine {

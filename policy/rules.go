@@ -63,7 +63,7 @@ func describeRules(mods []module) []Rule {
 func annotations(m *ast.Module, r *ast.Rule) []*ast.Annotations {
 	out := slices.Clone(r.Annotations)
 	for _, a := range m.Annotations {
-		if a.Scope == "document" && !slices.Contains(out, a) && a.GetTargetPath().Equal(r.Path()) {
+		if a.Scope == "document" && !slices.Contains(out, a) && a.GetTargetPath().Equal(r.Ref().GroundPrefix()) {
 			out = append(out, a)
 		}
 	}

@@ -80,7 +80,7 @@ func Test(ctx context.Context, team fs.FS, paths []string) (Report, error) {
 	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(types)
 	reached := cover.New()
 	results, err := tester.NewRunner().SetCompiler(compiler).SetStore(inmem.New()).SetCoverageQueryTracer(reached).
-		RaiseBuiltinErrors(true).SetTimeout(10*time.Second).Run(ctx, parsed(mods))
+		RaiseBuiltinErrors(true).SetTimeout(10*time.Second).SetModules(parsed(mods)).RunTests(ctx, nil)
 	if err != nil {
 		var errs ast.Errors
 		if errors.As(err, &errs) {

@@ -117,7 +117,7 @@ func sources(t *testing.T) map[string]map[string]*ast.File {
 		if e.IsDir() && p != ".." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata") {
 			return fs.SkipDir
 		}
-		if e.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") {
+		if e.IsDir() || filepath.Dir(p) == ".." || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") {
 			return nil
 		}
 		file, err := parser.ParseFile(fset, p, nil, parser.ParseComments)

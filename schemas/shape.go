@@ -132,7 +132,7 @@ func walk(s *jsonschema.Schema, location []string) *jsonschema.Schema {
 // neighbours keep their number.
 func remove(body map[string]any, e *jsonschema.ValidationError) {
 	at := e.InstanceLocation
-	names := []string{}
+	var names []string
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
 		names = k.Properties

@@ -31,7 +31,7 @@ DIR becomes a Git repository where it is none. Nothing that is there is overwrit
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := a.dir
 			if len(args) == 1 {
-				dir = filepath.Join(a.dir, args[0])
+				dir = a.path(args[0])
 			}
 			return a.scaffold(dir, name)
 		},

@@ -184,7 +184,6 @@ func (a *app) ledgerVerb() *cobra.Command {
 
 func (a *app) ledgerVerifyVerb() *cobra.Command {
 	var format, trustFile, expect string
-	var offline bool
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Replay the ledger: numbers, hashes, signatures, raw bytes",
@@ -218,12 +217,10 @@ checkpoint that was kept elsewhere (--expect COUNT:DIGEST).`,
 				}
 				s.Trust = t
 			}
-			var stale error
-			if !offline {
-				// What Facts finds wrong with new entries is found again below, in place.
-				if _, stale = s.Ledger.Facts(cmd.Context()); stale != nil && fault.Of(stale) != fault.Corrupt {
-					return stale
-				}
+			// What Facts finds wrong with new entries is found again below, in place.
+			_, stale := s.Ledger.Facts(cmd.Context())
+			if stale != nil && fault.Of(stale) != fault.Corrupt {
+				return stale
 			}
 			if err := a.verifyLedger(cmd.Context(), s, point, format); err != nil {
 				return err
@@ -234,7 +231,6 @@ checkpoint that was kept elsewhere (--expect COUNT:DIGEST).`,
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
 	cmd.Flags().StringVar(&trustFile, "trust", "", "trust `FILE` in place of the repository's")
 	cmd.Flags().StringVar(&expect, "expect", "", "fail unless the ledger goes through `COUNT:DIGEST`")
-	cmd.Flags().BoolVar(&offline, "offline", false, "leave the remote alone")
 	return cmd
 }
 

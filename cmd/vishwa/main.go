@@ -41,6 +41,7 @@ type app struct {
 	color    bool   // standard output shows colours
 	dir      string // where the repository is looked for
 	verbose  bool
+	offline  bool // leave the ledger's remote alone
 }
 
 // main runs one command line and tells its exit code.
@@ -78,11 +79,12 @@ world has moved on), 5 held (waits for a person).`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVarP(&a.dir, "directory", "C", ".", "run as if started in `DIR`")
+	root.PersistentFlags().BoolVar(&a.offline, "offline", false, "leave the ledger's remote alone; what is recorded is pushed the next time")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on standard error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
 	root.AddCommand(
 		a.initVerb(), a.validateVerb(), a.planVerb(), a.applyVerb(), a.approveVerb(), a.retryVerb(),
-		a.statusVerb(), a.metricsVerb(), a.logVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
+		a.statusVerb(), a.downVerb(), a.metricsVerb(), a.logVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
 		a.policyVerb(), a.keysVerb(), a.schemaVerb(), a.demoVerb(), a.versionVerb(),
 		a.superviseVerb(), a.hostVerb(),
 	)

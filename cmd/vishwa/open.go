@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -47,7 +48,7 @@ func (a *app) open(ctx context.Context, m mode) (*station, error) {
 		return nil, err
 	}
 	h, err := adapter.Open(ctx, adapter.Options{
-		Dir: a.dir, Env: env, Version: versionText(), Act: bool(m),
+		Dir: a.dir, Env: env, Version: versionText(), Act: bool(m), Offline: a.offline,
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})
 	if err != nil {
@@ -70,6 +71,14 @@ func (a *app) env() (port.Env, error) {
 		Now: a.now, Lookup: a.lookup, Self: self,
 		Log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
 	}, nil
+}
+
+// path is p as seen from the folder that -C names.
+func (a *app) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(a.dir, p)
 }
 
 // secret comes from the environment or from a person.
@@ -122,6 +131,32 @@ func (a *app) hostVerb() *cobra.Command {
 			}
 			if err := server.Host(cmd.Context(), args[0], env); err != nil && !errors.Is(err, context.Canceled) {
 				return err
+			}
+			return nil
+		},
+	}
+}
+
+// downVerb stops this machine's serving, for maintenance; nothing is retired.
+func (a *app) downVerb() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "Stop serving on this machine until the next apply",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			was, err := server.Down(cmd.Context(), s.Paths.Serving())
+			if err != nil {
+				return err
+			}
+			if was {
+				fmt.Fprintln(a.out, "Stopped serving; vishwa apply brings it back.")
+			} else {
+				fmt.Fprintln(a.out, "Nothing was served.")
 			}
 			return nil
 		},

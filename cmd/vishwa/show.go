@@ -114,7 +114,7 @@ func (a *app) showStatus(all []standing) error {
 		if s.Restarts > 0 {
 			next += fmt.Sprintf(" (%d restarts)", s.Restarts)
 		}
-		if s.Message != "" && s.State != string(port.Ready) {
+		if s.Message != "" && s.State != string(port.Ready) && !strings.Contains(next, s.Message) {
 			next += " (" + s.Message + ")"
 		}
 		line, _, _ := strings.Cut(next, "\n")

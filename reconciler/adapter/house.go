@@ -32,6 +32,7 @@ type Options struct {
 	Env      port.Env
 	Version  string
 	Password func() ([]byte, error) // of the controller's keys; asked for when something is to be signed
+	Offline  bool                   // leave the ledger's remote alone
 	Act      bool                   // something will be recorded: this machine must hold a controller's keys
 }
 
@@ -129,7 +130,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	}
 	envs := sandbox.Environments{Dir: h.Paths.Envs, Env: o.Env}
 	h.Ledger, err = repo.OpenLedger(h.Repo, repo.LedgerOptions{
-		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote,
+		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
 		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: h.commitKeys(),
 		CacheDir: h.Paths.Cache, Now: o.Env.Now,
 	})
@@ -148,7 +149,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		Eyes: loop.Eyes{
 			Repo: h.Repo, Book: h.Ledger,
 			Provisioner: provisioner.Terraform(provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, "terraform")}),
-			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, "serving"), Envs: envs}),
+			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Envs: envs}),
 		},
 		Worktree: worktree,
 		Store:    kept,

@@ -53,3 +53,6 @@ func FindPaths(lookup func(string) (string, bool), id digest.Digest) (Paths, err
 	}
 	return p, nil
 }
+
+// Serving is the state folder of the serving host.
+func (p Paths) Serving() string { return filepath.Join(p.State, "serving") }

@@ -30,6 +30,8 @@ type host struct {
 	log     *slog.Logger
 	touched chan struct{}
 
+	end func() // ends the host; what it serves stays recorded
+
 	mu       sync.Mutex
 	services map[string]*service
 	asked    int  // demands under way
@@ -59,7 +61,7 @@ func Host(ctx context.Context, dir string, env port.Env) error {
 	defer out.Close()
 	h := &host{
 		place: place, env: env, log: slog.New(slog.NewTextHandler(out, nil)),
-		touched: make(chan struct{}, 1), services: map[string]*service{},
+		touched: make(chan struct{}, 1), services: map[string]*service{}, end: stop,
 	}
 	listen, err := listenFolder(dir)
 	if err != nil {
@@ -116,6 +118,10 @@ func sweep(place folder, name string) {
 func (h *host) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+protocol+"{$}", h.take(func(*http.Request) (port.Live, error) { return port.Live{}, nil }))
+	mux.HandleFunc("DELETE "+protocol+"{$}", h.take(func(*http.Request) (port.Live, error) {
+		h.end()
+		return port.Live{}, nil
+	}))
 	mux.HandleFunc("GET "+protocol+"{name}", h.take(func(r *http.Request) (port.Live, error) {
 		if s := h.find(r.PathValue("name")); s != nil {
 			return s.live(r.Context()), nil

@@ -114,3 +114,20 @@ func (s *local) answering(ctx context.Context, ended <-chan struct{}) error {
 		}
 	}
 }
+
+// Down ends the host of dir, once it has answered what is under way; what it
+// served stays recorded, and the next apply brings it back. It tells whether a
+// host was running.
+func Down(ctx context.Context, dir string) (was bool, err error) {
+	if _, err := ask(ctx, dir, "DELETE", "", nil); errors.Is(err, errGone) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	// The host holds its lock until the last process of a release is gone.
+	held, err := sandbox.Lock(ctx, folder(dir).path(hostLock))
+	if err != nil {
+		return true, err
+	}
+	return true, held.Close()
+}

@@ -113,7 +113,7 @@ func storeRoundTrip(t *testing.T, s port.Store, _ func(digest.Digest)) {
 
 func storeTwice(t *testing.T, s port.Store, _ func(digest.Digest)) {
 	b := bytesOf(5000, 2)
-	if storePut(t, s, b) != storePut(t, s, b) {
+	if first, again := storePut(t, s, b), storePut(t, s, b); first != again {
 		t.Error("the same bytes have two names")
 	}
 	if got, err := storeGet(t, s, digest.Of(b))["whole"](); err != nil || !bytes.Equal(got, b) {

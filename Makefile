@@ -1,0 +1,72 @@
+# The targets are the whole interface of CI: .ci/run and the workflow call them and nothing else.
+
+GO     ?= go
+PYTHON ?= python3
+TOOLS  := $(CURDIR)/.tools
+BIN    := $(CURDIR)/bin
+
+COSIGN        := v2.6.5
+STATICCHECK   := v0.8.2
+GOVULNCHECK   := v1.9.0
+MODEL_SIGNING := model-signing==1.1.1 sigstore==4.5.1 pyOpenSSL==26.4.0
+
+export VISHWA_TOOLS := $(TOOLS)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-real bench fuzz lint generate tools clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/vishwa
+	$(GO) build -trimpath -o $(BIN)/vishwa ./cmd/vishwa
+
+demo: build ## set up and run the main job, in vishwa-demo/
+	$(BIN)/vishwa demo $(DEMO)
+
+test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
+	$(GO) test -race -timeout 40m ./...
+
+test-real: tools build ## the main job with the real Python packages, Terraform and cosign
+	rm -rf $(TOOLS)/demo
+	$(BIN)/vishwa demo $(TOOLS)/demo
+	$(GO) test -count=1 -timeout 40m ./reconciler/adapter/...
+
+bench: build ## the figures of docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+lint: ## gofmt, vet, staticcheck, and freshness of what is generated
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+vuln: ## known vulnerabilities in what is called (needs vuln.go.dev)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) ./...
+
+generate: ## write the JSON Schemas anew from the Go types
+	$(GO) generate ./schemas
+
+tools: $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing ## install cosign and model_signing into .tools/
+	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }
+	@command -v ssh-keygen >/dev/null || { echo "ssh-keygen is missing: apt-get install openssh-client"; exit 1; }
+	@command -v terraform >/dev/null || command -v tofu >/dev/null || { echo "terraform is missing: see https://developer.hashicorp.com/terraform/install"; exit 1; }
+
+$(TOOLS)/bin/cosign:
+	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN)
+
+$(TOOLS)/bin/model_signing:
+	mkdir -p $(TOOLS)/bin
+	$(PYTHON) -m venv $(TOOLS)/venv
+	$(TOOLS)/venv/bin/pip install --quiet $(MODEL_SIGNING)
+	ln -sf ../venv/bin/model_signing $@
+
+clean: ## remove what make built, and the tools
+	rm -rf $(BIN) $(TOOLS)

@@ -1,0 +1,71 @@
+"""How a student becomes numbers: fitted once on the training rows, written as
+plain JSON, and used alike by the features, the training and the served model."""
+
+import json
+import pathlib
+
+NUMBERS = ["age", "hours_studied", "attendance", "past_score", "prior_enrollments"]
+FLAGS = ["part_time_job", "internet"]
+CATEGORIES = ["region", "course", "parental_education"]
+FIELDS = NUMBERS + FLAGS + CATEGORIES
+TARGET = "enrolled"
+UNKNOWN = "unknown"
+
+
+def fit(frame):
+    """Learn medians, means, deviations and categories from a data frame of raw fields."""
+    spec = {"numbers": {}, "flags": FLAGS, "categories": {}}
+    for name in NUMBERS:
+        column = frame[name].astype(float)
+        median = float(column.median())
+        filled = column.fillna(median)
+        spec["numbers"][name] = {"median": median, "mean": float(filled.mean()), "std": float(filled.std(ddof=0)) or 1.0}
+    for name in CATEGORIES:
+        values = sorted(str(v) for v in frame[name].dropna().unique())
+        spec["categories"][name] = values + [UNKNOWN]
+    return spec
+
+
+def names(spec):
+    """The names of the encoded columns, in order."""
+    out = []
+    for name in spec["numbers"]:
+        out += [name, f"{name}_missing"]
+    out += spec["flags"]
+    for name, values in spec["categories"].items():
+        out += [f"{name}={value}" for value in values]
+    return out
+
+
+def missing(value):
+    return value is None or value == "" or value != value  # NaN is not itself
+
+
+def flag(value):
+    if isinstance(value, str):
+        return 1.0 if value.lower() in ("true", "1") else 0.0
+    return 1.0 if not missing(value) and bool(value) else 0.0
+
+
+def encode(spec, student):
+    """One raw student, a mapping of field to value, as a list of floats."""
+    row = []
+    for name, fitted in spec["numbers"].items():
+        value = student.get(name)
+        gone = missing(value)
+        value = fitted["median"] if gone else float(value)
+        row += [(value - fitted["mean"]) / fitted["std"], 1.0 if gone else 0.0]
+    row += [flag(student.get(name)) for name in spec["flags"]]
+    for name, values in spec["categories"].items():
+        value = student.get(name)
+        value = UNKNOWN if missing(value) or str(value) not in values else str(value)
+        row += [1.0 if value == known else 0.0 for known in values]
+    return row
+
+
+def load(path):
+    return json.loads(pathlib.Path(path).read_text())
+
+
+def save(spec, path):
+    pathlib.Path(path).write_text(json.dumps(spec, indent=1, sort_keys=True) + "\n")
