@@ -175,6 +175,8 @@ type Infrastructure struct {
 	Vars map[string]any `json:"vars,omitempty"`
 	// State says where Terraform's state is; without it, a file below the user's state directory.
 	State State `json:"state,omitempty"`
+	// Pass lists variables of the caller's environment that Terraform may see, such as a cloud's credentials.
+	Pass []string `json:"pass,omitempty"`
 }
 
 // State says where Terraform's state is; at most one field is set.

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -34,6 +35,15 @@ type station struct{ *adapter.House }
 
 func (s *station) close() { _ = s.Close() }
 
+// Intent is what the work tree declares, or the revision where there is none.
+func (s *station) Intent(ctx context.Context) (*loop.Intent, error) {
+	if s.Worktree != nil {
+		return loop.Read(s.Worktree)
+	}
+	_, in, err := s.Head(ctx)
+	return in, err
+}
+
 // where says where the ledger is kept.
 func (s *station) where() string {
 	if at := s.Ledger.Remote(); at != "" {
@@ -46,6 +56,11 @@ func (a *app) open(ctx context.Context, m mode) (*station, error) {
 	env, err := a.env()
 	if err != nil {
 		return nil, err
+	}
+	if m == acting { // a run of the same user must not read the password from this process
+		if err := sandbox.Conceal(); err != nil {
+			env.Log.Warn("this process is not concealed from runs", "error", err)
+		}
 	}
 	h, err := adapter.Open(ctx, adapter.Options{
 		Dir: a.dir, Env: env, Version: versionText(), Act: bool(m), Offline: a.offline,

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -183,16 +184,33 @@ func (a *app) showBoard(b loop.Board) error {
 	}
 	delete(names, b.Metric)
 	columns := append([]string{b.Metric}, slices.Sorted(maps.Keys(names))...)
-	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "  CANDIDATE\t%s\tNOTE\n", strings.Join(columns, "\t"))
+	table := [][]string{slices.Concat([]string{"CANDIDATE"}, columns, []string{"NOTE"})}
 	for _, r := range b.Rows {
-		fmt.Fprintf(t, "  %s", r.Ref.Output)
+		row := []string{r.Ref.Output}
 		for _, c := range columns {
-			fmt.Fprintf(t, "\t%s", cell(r, c))
+			row = append(row, cell(r, c))
 		}
-		fmt.Fprintf(t, "\t%s\n", strings.Join(notes(r), ", "))
+		table = append(table, append(row, strings.Join(notes(r), ", ")))
+	}
+	if len(columns) > len(b.Rows) {
+		table = turned(table)
+	}
+	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	for _, row := range table {
+		fmt.Fprintf(t, "  %s\n", strings.Join(row, "\t"))
 	}
 	return t.Flush()
+}
+
+// turned makes rows columns, so that a table grows in the direction that has room.
+func turned(table [][]string) [][]string {
+	out := make([][]string, len(table[0]))
+	for i := range out {
+		for _, row := range table {
+			out[i] = append(out[i], row[i])
+		}
+	}
+	return out
 }
 
 func cell(r loop.Row, metric string) string {
@@ -241,11 +259,7 @@ func (a *app) explainVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			facts, err := s.Book.Facts(cmd.Context())
-			if err != nil {
-				return err
-			}
-			n, err := explained(facts, args[0])
+			n, err := explained(cmd.Context(), s, args[0])
 			if err != nil {
 				return err
 			}
@@ -260,11 +274,40 @@ func (a *app) explainVerb() *cobra.Command {
 	return cmd
 }
 
-func explained(facts *ledger.Facts, name string) (explain.Node, error) {
-	if ref, err := schemas.ParseRef(name); err == nil {
-		return explain.Ref(facts, ref)
+// explained is the tree under a ref or a digest. A ref means what is in force for
+// what is declared now; where that was not made, or cannot be told because the
+// declarations are broken, its newest entry.
+func explained(ctx context.Context, s *station, name string) (explain.Node, error) {
+	ref, notRef := schemas.ParseRef(name)
+	facts, err := s.Book.Facts(ctx)
+	if err != nil {
+		return explain.Node{}, err
 	}
-	return explain.Digest(facts, name)
+	if notRef != nil {
+		return explain.Digest(facts, name)
+	}
+	if e := inForce(ctx, s, facts, ref); e != nil {
+		return explain.Entry(facts, e), nil
+	}
+	return explain.Ref(facts, ref)
+}
+
+// inForce is the entry that stands under ref for what the work tree declares; nil
+// where there is none. After a revert it is not the newest one.
+func inForce(ctx context.Context, s *station, facts *ledger.Facts, ref schemas.Ref) *ledger.Entry {
+	if ref.Kind == "deployment" || ref.Kind == "infrastructure" {
+		return facts.Latest[ref]
+	}
+	in, err := s.Intent(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, st := range plan.Compute(in.Graph, plan.Seen{Facts: facts}).Steps {
+		if st.Ref == ref && st.Do == plan.Keep {
+			return facts.ByKey[st.Key]
+		}
+	}
+	return nil
 }
 
 // tree draws n and what it came from.

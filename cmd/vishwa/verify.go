@@ -77,7 +77,10 @@ func (a *app) released(ctx context.Context, s *station, name, out string) (laid,
 	if err != nil {
 		return laid{}, nothing, err
 	}
-	e := facts.Latest[ref]
+	e := inForce(ctx, s, facts, ref)
+	if e == nil {
+		e = facts.Latest[ref]
+	}
 	if e == nil || e.Model == nil {
 		return laid{}, nothing, fault.Hint(fault.New(fault.Missing, "%s has released no model", ref), "vishwa status lists the models and deployments")
 	}

@@ -20,7 +20,11 @@ type refusal struct{ found []ledger.Finding }
 func (r refusal) Error() string {
 	var out []string
 	for _, f := range r.found {
-		out = append(out, f.Rule+": "+f.Message)
+		text := f.Rule + ": " + f.Message
+		if f.Way != "" {
+			text += " (" + f.Way + ")"
+		}
+		out = append(out, text)
 	}
 	return strings.Join(out, "; ")
 }

@@ -38,7 +38,7 @@ func Ref(f *ledger.Facts, ref schemas.Ref) (Node, error) {
 		n := Node{What: "training", Name: ref.String()}
 		for r, e := range f.Latest {
 			if r.Whole() == ref {
-				n.From = append(n.From, x.entry(e, map[digest.Digest]bool{}))
+				n.From = append(n.From, x.entry(e))
 			}
 		}
 		slices.SortFunc(n.From, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
@@ -58,8 +58,11 @@ func Ref(f *ledger.Facts, ref schemas.Ref) (Node, error) {
 		}
 		return Node{}, fault.Hint(err, "vishwa log lists what it has")
 	}
-	return x.entry(e, map[digest.Digest]bool{}), nil
+	return x.entry(e), nil
 }
+
+// Entry explains what e recorded.
+func Entry(f *ledger.Facts, e *ledger.Entry) Node { return index(f).entry(e) }
 
 // Digest explains what is named by a digest, or by its first digits: a model, a
 // bundle, an output, a key.
@@ -80,7 +83,7 @@ func Digest(f *ledger.Facts, name string) (Node, error) {
 		return Node{}, fault.Hint(fault.New(fault.Missing, "explain %s: the ledger names nothing so", name), "vishwa log --format json lists every digest")
 	case 1:
 		for _, e := range found {
-			return x.entry(e, map[digest.Digest]bool{}), nil
+			return x.entry(e), nil
 		}
 	}
 	var all []string
@@ -102,10 +105,11 @@ func texts(m map[schemas.Ref]*ledger.Entry) map[string]bool {
 type indexed struct {
 	facts *ledger.Facts
 	named map[digest.Digest]*ledger.Entry // what each digest was made by, the newest where several did
+	shown map[int64]bool                  // entries that stand in the tree already, whole
 }
 
 func index(f *ledger.Facts) indexed {
-	x := indexed{f, map[digest.Digest]*ledger.Entry{}}
+	x := indexed{f, map[digest.Digest]*ledger.Entry{}, map[int64]bool{}}
 	entries := map[int64]*ledger.Entry{}
 	for _, e := range f.ByKey {
 		entries[e.Seq] = e
@@ -134,25 +138,23 @@ func index(f *ledger.Facts) indexed {
 	return x
 }
 
-// entry is the node of an entry. Path holds the keys above it: a chain that comes
-// back to itself is cut, whatever the ledger says.
-func (x indexed) entry(e *ledger.Entry, path map[digest.Digest]bool) Node {
+// entry is the node of an entry. An entry is told once: where it comes again, and
+// be it below itself, whatever the ledger says, its number points back.
+func (x indexed) entry(e *ledger.Entry) Node {
 	seq := e.Seq
 	n := Node{What: what(e), Name: e.Ref.String(), Entry: &seq}
-	n.say("recorded", e.Time.UTC().Format(time.RFC3339)+" by "+e.Actor)
-	n.say("why", e.Reason)
-	if path[e.Key] {
+	if x.shown[seq] {
+		n.say("see", "above")
 		return n
 	}
-	if e.Key != "" {
-		path[e.Key] = true
-		defer delete(path, e.Key)
-	}
+	x.shown[seq] = true
+	n.say("recorded", e.Time.UTC().Format(time.RFC3339)+" by "+e.Actor)
+	n.say("why", e.Reason)
 	switch e.Action {
 	case ledger.Deploy:
-		x.deployment(&n, e, path)
+		x.deployment(&n, e)
 	case ledger.Select:
-		x.model(&n, e, path)
+		x.model(&n, e)
 	case ledger.Provision:
 		n.say("tool", e.Stack.Tool)
 		n.From = append(n.From, x.code(e)...)
@@ -162,7 +164,7 @@ func (x indexed) entry(e *ledger.Entry, path map[digest.Digest]bool) Node {
 			n.say("data", fmt.Sprintf("%s, %d bytes", a.Name, a.Size))
 		}
 	default:
-		x.run(&n, e, path)
+		x.run(&n, e)
 	}
 	if e.Revision != "" {
 		r := Node{What: "revision", Name: e.Revision}
@@ -183,7 +185,7 @@ func what(e *ledger.Entry) string {
 	}
 }
 
-func (x indexed) deployment(n *Node, e *ledger.Entry, path map[digest.Digest]bool) {
+func (x indexed) deployment(n *Node, e *ledger.Entry) {
 	if e.Release != nil {
 		n.say("environment", e.Release.Environment)
 		n.say("address", e.Release.URL)
@@ -194,7 +196,7 @@ func (x indexed) deployment(n *Node, e *ledger.Entry, path map[digest.Digest]boo
 	n.say("policy", e.Policy.Short())
 	if e.Model != nil {
 		if m := x.named[e.Model.Signature]; m != nil {
-			n.From = append(n.From, x.entry(m, path))
+			n.From = append(n.From, x.entry(m))
 		} else {
 			n.From = append(n.From, Node{What: "model", Digest: e.Model.Artifact.Digest})
 		}
@@ -208,13 +210,13 @@ func (x indexed) deployment(n *Node, e *ledger.Entry, path map[digest.Digest]boo
 			continue
 		}
 		if s := x.facts.Latest[ref]; s != nil {
-			n.From = append(n.From, x.entry(s, path))
+			n.From = append(n.From, x.entry(s))
 		}
 	}
 	n.From = append(n.From, x.code(e)...)
 }
 
-func (x indexed) model(n *Node, e *ledger.Entry, path map[digest.Digest]bool) {
+func (x indexed) model(n *Node, e *ledger.Entry) {
 	n.Digest = e.Model.Artifact.Digest
 	n.say("selected", e.Model.Candidate.String())
 	n.metrics(e)
@@ -223,13 +225,13 @@ func (x indexed) model(n *Node, e *ledger.Entry, path map[digest.Digest]bool) {
 		Node{What: "provenance", Name: "SLSA v1", Digest: e.Model.Provenance})
 	for _, t := range x.facts.ByKey {
 		if t.Action == ledger.Train && t.Ref == e.Model.Candidate && t.Outputs["model"].Digest == e.Model.Artifact.Digest {
-			n.From = append(n.From, x.entry(t, path))
+			n.From = append(n.From, x.entry(t))
 			return
 		}
 	}
 }
 
-func (x indexed) run(n *Node, e *ledger.Entry, path map[digest.Digest]bool) {
+func (x indexed) run(n *Node, e *ledger.Entry) {
 	if e.Run != nil {
 		n.say("took", e.Run.Finished.Sub(e.Run.Started).Round(time.Millisecond).String())
 		n.say("python", e.Run.Python)
@@ -253,7 +255,7 @@ func (x indexed) run(n *Node, e *ledger.Entry, path map[digest.Digest]bool) {
 	for _, name := range slices.Sorted(maps.Keys(e.Recipe.Inputs)) {
 		d := e.Recipe.Inputs[name]
 		if made := x.named[d]; made != nil {
-			in := x.entry(made, path)
+			in := x.entry(made)
 			in.Facts = append([]Fact{{"as input", name}}, in.Facts...)
 			in.Digest = d
 			n.From = append(n.From, in)

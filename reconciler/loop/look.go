@@ -192,7 +192,7 @@ func (w *World) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) 
 	if n := w.Graph.Node(ref); n != nil {
 		spec := n.Decl.Spec.(*schemas.Infrastructure)
 		module, err := fs.Sub(w.Tree, path.Clean(spec.Module))
-		return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State}, err
+		return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass}, err
 	}
 	last := w.Facts.Latest[ref]
 	if last == nil || last.Recipe == nil {
@@ -207,7 +207,7 @@ func (w *World) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) 
 		return port.Stack{}, fault.Hint(fmt.Errorf("%s: open revision %s, which provisioned it: %w", ref, last.Revision, err), "fetch the full history of the tracked branch")
 	}
 	module, err := fs.Sub(tree, path.Clean(spec.Module))
-	return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Destroy: true}, err
+	return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass, Destroy: true}, err
 }
 
 // holdDestroy holds the retirement of infrastructure that nobody allowed by name

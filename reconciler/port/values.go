@@ -120,6 +120,7 @@ type Stack struct {
 	Module  fs.FS          `json:"-"`
 	Vars    map[string]any `json:"vars,omitempty"`
 	State   schemas.State  `json:"state,omitzero"`
+	Pass    []string       `json:"pass,omitempty"`    // variables of the caller's that the program may see besides the built-in few
 	Destroy bool           `json:"destroy,omitempty"` // make it not be there
 }
 

@@ -18,7 +18,7 @@ var given = []string{
 	"TF_PLUGIN_CACHE_DIR", "TF_CLI_CONFIG_FILE",
 }
 
-// environ builds the program's environment. passed are the values of Config.Pass,
+// environ builds the program's environment. passed are the values of the stack's Pass,
 // which may be credentials.
 func environ(lookup func(string) (string, bool), pass []string) (env map[string]string, passed []string, err error) {
 	env = map[string]string{"CHECKPOINT_DISABLE": "1"}

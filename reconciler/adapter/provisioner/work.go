@@ -60,7 +60,7 @@ func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
 	if s.Module == nil {
 		return nil, fault.New(fault.Invalid, "open stack %s: it has no module", s.Name)
 	}
-	env, passed, err := environ(t.cfg.Env.Lookup, t.cfg.Pass)
+	env, passed, err := environ(t.cfg.Env.Lookup, s.Pass)
 	if err != nil {
 		return nil, err
 	}
