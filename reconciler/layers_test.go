@@ -21,7 +21,7 @@ const module = "github.com/vishwaops/vishwa/"
 var floors = map[string]int{
 	"reconciler/digest": 0, "reconciler/fault": 0,
 
-	"schemas": 1,
+	"schemas": 1, "examples": 1,
 
 	"reconciler/port": 2,
 

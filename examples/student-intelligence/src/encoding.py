@@ -1,5 +1,6 @@
 """How a student becomes numbers: fitted once on the training rows, written as
-plain JSON, and used alike by the features, the training and the served model."""
+plain JSON, and used alike by the features and the served model. The order of the
+columns is this file's, never that of the JSON."""
 
 import json
 import pathlib
@@ -14,7 +15,7 @@ UNKNOWN = "unknown"
 
 def fit(frame):
     """Learn medians, means, deviations and categories from a data frame of raw fields."""
-    spec = {"numbers": {}, "flags": FLAGS, "categories": {}}
+    spec = {"numbers": {}, "categories": {}}
     for name in NUMBERS:
         column = frame[name].astype(float)
         median = float(column.median())
@@ -29,11 +30,11 @@ def fit(frame):
 def names(spec):
     """The names of the encoded columns, in order."""
     out = []
-    for name in spec["numbers"]:
+    for name in NUMBERS:
         out += [name, f"{name}_missing"]
-    out += spec["flags"]
-    for name, values in spec["categories"].items():
-        out += [f"{name}={value}" for value in values]
+    out += FLAGS
+    for name in CATEGORIES:
+        out += [f"{name}={value}" for value in spec["categories"][name]]
     return out
 
 
@@ -50,14 +51,14 @@ def flag(value):
 def encode(spec, student):
     """One raw student, a mapping of field to value, as a list of floats."""
     row = []
-    for name, fitted in spec["numbers"].items():
-        value = student.get(name)
+    for name in NUMBERS:
+        fitted, value = spec["numbers"][name], student.get(name)
         gone = missing(value)
         value = fitted["median"] if gone else float(value)
         row += [(value - fitted["mean"]) / fitted["std"], 1.0 if gone else 0.0]
-    row += [flag(student.get(name)) for name in spec["flags"]]
-    for name, values in spec["categories"].items():
-        value = student.get(name)
+    row += [flag(student.get(name)) for name in FLAGS]
+    for name in CATEGORIES:
+        values, value = spec["categories"][name], student.get(name)
         value = UNKNOWN if missing(value) or str(value) not in values else str(value)
         row += [1.0 if value == known else 0.0 for known in values]
     return row

@@ -52,12 +52,12 @@ def students(request):
         raise Bad("want an object with a list of inputs")
     columns, count = {}, None
     for tensor in request["inputs"]:
-        if not isinstance(tensor, dict) or tensor.get("name") not in DATATYPES:
+        if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str) or tensor["name"] not in DATATYPES:
             raise Bad(f"want inputs named among {encoding.FIELDS}")
         name, data = tensor["name"], tensor.get("data")
         if name in columns:
             raise Bad(f"{name}: given twice")
-        if tensor.get("datatype") not in DATATYPES[name]:
+        if tensor.get("datatype") not in sorted(DATATYPES[name]):
             raise Bad(f"{name}: datatype is none of {sorted(DATATYPES[name])}")
         if not isinstance(data, list) or tensor.get("shape") not in ([len(data)], [len(data), 1]):
             raise Bad(f"{name}: shape is not that of its data")
@@ -73,8 +73,8 @@ def value(name, v):
     if v is None:
         return None
     if name in encoding.NUMBERS:
-        if isinstance(v, bool) or not isinstance(v, (int, float)) or v != v or abs(v) == float("inf"):
-            raise Bad(f"{name}: {v!r} is no finite number")
+        if isinstance(v, bool) or not isinstance(v, (int, float)) or not abs(v) <= 1e300:
+            raise Bad(f"{name}: want a finite number")
         return v
     if name in encoding.FLAGS and isinstance(v, bool):
         return v
@@ -138,6 +138,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, infer(self.model, json.loads(raw)))
         except (Bad, ValueError) as e:
             self.answer(400, {"error": str(e)})
+        except RecursionError:
+            self.answer(400, {"error": "the request is nested too deeply"})
 
     def log_message(self, *args):
         pass
