@@ -19,7 +19,17 @@ const most = 3
 // because names what differs between the recipe that was made and the one that is
 // wanted: "code src/train.py changed", "param C 1 -> 2".
 func because(was, now port.Recipe) string {
-	var out []string
+	out := changes(was, now)
+	if len(out) == 0 {
+		return "declared anew"
+	}
+	if len(out) > most {
+		out = append(out[:most], fmt.Sprintf("and %d more", len(out)-most))
+	}
+	return strings.Join(out, ", ")
+}
+
+func changes(was, now port.Recipe) (out []string) {
 	if !slices.Equal(was.Command, now.Command) {
 		out = append(out, "command changed: "+strings.Join(now.Command, " "))
 	}
@@ -33,13 +43,7 @@ func because(was, now port.Recipe) string {
 	if was.Schema != now.Schema {
 		out = append(out, "recipe format changed")
 	}
-	if len(out) == 0 {
-		return "declared anew"
-	}
-	if len(out) > most {
-		out = append(out[:most], fmt.Sprintf("and %d more", len(out)-most))
-	}
-	return strings.Join(out, ", ")
+	return out
 }
 
 func digests(what string, was, now map[string]digest.Digest) (out []string) {

@@ -27,24 +27,20 @@ type Seen struct {
 // Compute decides what to do for want, given what was seen. Revision, Policy and
 // Trust are the caller's to fill in.
 func Compute(want graph.Graph, seen Seen) Plan {
-	c := computing{want: want, seen: seen, known: Known{}, changing: map[schemas.Ref]Do{}}
+	c := computing{want: want, seen: seen, known: Known{}}
 	p := Plan{Schema: Schema, Tree: want.Digest(), Steps: make([]Step, 0, len(want.Nodes))}
 	for i := range want.Nodes {
-		s := c.step(&want.Nodes[i])
-		if s.Do != Keep {
-			c.changing[s.Ref] = s.Do
-		}
-		p.Steps = append(p.Steps, s)
+		p.Steps = append(p.Steps, c.step(&want.Nodes[i]))
 	}
 	p.Steps = append(p.Steps, c.retired()...)
 	return p
 }
 
 type computing struct {
-	want     graph.Graph
-	seen     Seen
-	known    Known
-	changing map[schemas.Ref]Do
+	want    graph.Graph
+	seen    Seen
+	known   Known
+	history map[schemas.Ref][]*ledger.Entry // what was made for each ref; made when it is asked for
 }
 
 func (c *computing) step(n *graph.Node) Step {
@@ -99,11 +95,31 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 	case last == nil:
 		s.Do, s.Why = Make, "never made"
 	default:
-		s.Do, s.Why = Remake, changed(last, recipe)
+		s.Do, s.Why = Remake, changed(c.nearest(s.Ref, last, recipe), recipe)
 	}
 	if e == nil {
 		s.Held = c.spent(n, s.Key)
 	}
+}
+
+// nearest is, of all that was ever made for ref, what differs least from now; among
+// equals the newest. After a revert, that is not what was made last.
+func (c *computing) nearest(ref schemas.Ref, last *ledger.Entry, now port.Recipe) *ledger.Entry {
+	if c.history == nil {
+		c.history = map[schemas.Ref][]*ledger.Entry{}
+		for _, e := range c.seen.Facts.ByKey {
+			if e.Recipe != nil {
+				c.history[e.Ref] = append(c.history[e.Ref], e)
+			}
+		}
+	}
+	best, least := last, 1<<30
+	for _, e := range c.history[ref] {
+		if n := len(changes(*e.Recipe, now)); n < least || n == least && e.Seq > best.Seq {
+			best, least = e, n
+		}
+	}
+	return best
 }
 
 // spent says why a key that failed is not tried again, or "".
