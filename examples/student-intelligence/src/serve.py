@@ -19,10 +19,13 @@ import encoding
 NAME = "enrollment"
 MODEL = pathlib.Path(os.environ["VISHWA_MODEL_DIR"])
 SPEC = encoding.load(MODEL / "encoding.json")
-SERVING = json.loads(pathlib.Path(os.environ["VISHWA_INPUT_SERVING"]).read_text())
+PARAMS = json.loads(pathlib.Path(os.environ["VISHWA_PARAMS"]).read_text())
+# What the stack that the deployment names gives out: VISHWA_INPUT_<STACK>.
+SERVING = json.loads(pathlib.Path(os.environ["VISHWA_INPUT_" + PARAMS["stack"].upper()]).read_text())
 THRESHOLD = float(SERVING["threshold"])
 MOST = 4 << 20  # bytes of a request
 TRUSTED = {"sklearn.linear_model._logistic.LogisticRegression"}
+REQUIRED = {"age", "prior_enrollments", "region", "course", *encoding.FLAGS}  # as the dataset declares
 DATATYPES = {**{n: {"FP64", "FP32", "INT64", "INT32"} for n in encoding.NUMBERS},
              **{n: {"BOOL", "BYTES"} for n in encoding.FLAGS}, **{n: {"BYTES"} for n in encoding.CATEGORIES}}
 
@@ -66,6 +69,9 @@ def students(request):
         count, columns[name] = len(data), [value(name, v) for v in data]
     if not count:
         raise Bad("no students to ask about")
+    for name in sorted(REQUIRED):
+        if name not in columns or None in columns[name]:
+            raise Bad(f"{name}: missing; only {sorted(set(encoding.FIELDS) - REQUIRED)} may be")
     return [{name: column[i] for name, column in columns.items()} for i in range(count)]
 
 
@@ -78,8 +84,9 @@ def value(name, v):
         return v
     if name in encoding.FLAGS and isinstance(v, bool):
         return v
-    if not isinstance(v, str):
-        raise Bad(f"{name}: {v!r} is no text")
+    known = ["true", "false"] if name in encoding.FLAGS else SPEC["categories"][name]
+    if not isinstance(v, str) or v not in known:
+        raise Bad(f"{name}: want values among {known}")
     return v
 
 
@@ -112,6 +119,7 @@ GETS = {
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one write: apart, they wait for an acknowledgement
     model = None
 
     def answer(self, status, body):

@@ -201,7 +201,9 @@ class Served:
             self.port = free.getsockname()[1]
         serving = WORK / "serving.json"
         serving.write_text('{"environment": "staging", "threshold": 0.5}')
-        variables = world({"VISHWA_MODEL_DIR": model, "VISHWA_PORT": self.port, "VISHWA_INPUT_SERVING": serving})
+        params = WORK / "serving-params.json"
+        params.write_text('{"stack": "staging"}')
+        variables = world({"VISHWA_MODEL_DIR": model, "VISHWA_PORT": self.port, "VISHWA_INPUT_STAGING": serving, "VISHWA_PARAMS": params})
         self.process = subprocess.Popen([sys.executable, "src/serve.py"], cwd=EXAMPLE, env=variables, stderr=subprocess.PIPE, text=True)
 
     def ready(self, within=60):
