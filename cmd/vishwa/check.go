@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/policy"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
@@ -297,6 +298,13 @@ func (a *app) showTests(r policy.Report, format string) error {
 // tree is the work tree of the repository, or the folder itself where there is no
 // repository: validate needs none.
 func (a *app) tree() (fs.FS, error) {
+	r, err := repo.Open(a.dir, repo.Options{})
+	if err == nil && !r.Bare() {
+		return r.Worktree(), nil
+	}
+	if err != nil && fault.Of(err) != fault.Missing {
+		return nil, err
+	}
 	root, err := os.OpenRoot(a.dir)
 	if err != nil {
 		return nil, fault.Hint(fault.New(fault.Missing, "open %s: %w", a.dir, err), "name an existing folder with -C")

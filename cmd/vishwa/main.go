@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -16,7 +17,13 @@ import (
 	"golang.org/x/term"
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	// A command is short and lives beside runs that need the memory more.
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(50)
+	}
+	os.Exit(run())
+}
 
 // run is main with an exit code, so that tests can be the program.
 func run() int {
