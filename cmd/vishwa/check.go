@@ -30,9 +30,6 @@ func (a *app) validateVerb() *cobra.Command {
 		Short: "Check the declarations of the work tree, all problems at once",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
-				return err
-			}
 			tree, err := a.tree()
 			if err != nil {
 				return err
@@ -58,7 +55,7 @@ func (a *app) validateVerb() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	formats(cmd, &format, "text", "json")
 	return cmd
 }
 
@@ -102,18 +99,11 @@ func (a *app) policyCheckVerb() *cobra.Command {
 		Short: "Judge everything that is declared, what is up to date too",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
-				return err
-			}
-			s, err := a.open(cmd.Context(), reading)
+			s, w, err := a.look(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			w, err := s.Preview(cmd.Context())
-			if err != nil {
-				return err
-			}
 			p, err := s.Check(cmd.Context(), w)
 			if err != nil {
 				return err
@@ -141,7 +131,7 @@ func (a *app) policyCheckVerb() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	formats(cmd, &format, "text", "json")
 	return cmd
 }
 
@@ -174,9 +164,6 @@ func (a *app) policyTestVerb() *cobra.Command {
 		Short: "Run the tests of the built-in rules and of the team's, and show coverage",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
-				return err
-			}
 			tree, paths, err := a.rules()
 			if err != nil {
 				return err
@@ -188,7 +175,7 @@ func (a *app) policyTestVerb() *cobra.Command {
 			return a.showTests(report, format)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	formats(cmd, &format, "text", "json")
 	return cmd
 }
 
@@ -199,9 +186,6 @@ func (a *app) policyListVerb() *cobra.Command {
 		Short: "List the rules in force",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
-				return err
-			}
 			tree, paths, err := a.rules()
 			if err != nil {
 				return err
@@ -221,7 +205,7 @@ func (a *app) policyListVerb() *cobra.Command {
 			return t.Flush()
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	formats(cmd, &format, "text", "json")
 	return cmd
 }
 

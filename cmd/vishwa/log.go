@@ -45,9 +45,6 @@ func (a *app) logVerb() *cobra.Command {
 		Use:   "log [REF...]",
 		Short: "Show the ledger, newest entry first",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
-				return err
-			}
 			if f.refs, err = parseRefs(cmd, args); err != nil {
 				return err
 			}
@@ -65,7 +62,7 @@ func (a *app) logVerb() *cobra.Command {
 			return a.log(cmd, f, format)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json (one entry a line)")
+	formats(cmd, &format, "text", "json")
 	cmd.Flags().StringArrayVar(&f.actions, "action", nil, "only entries of this `ACTION`; may be given again")
 	cmd.Flags().StringVar(&since, "since", "", "only entries from `TIME` on: RFC 3339, a date, or a span ago such as 36h")
 	cmd.Flags().StringVar(&until, "until", "", "only entries before `TIME`")
@@ -194,9 +191,6 @@ The first entry that does not hold is named. A cut tail or a fork shows against 
 checkpoint that was kept elsewhere (--expect COUNT:DIGEST).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
-				return err
-			}
 			point, err := checkpoint(cmd, expect)
 			if err != nil {
 				return err
@@ -228,7 +222,7 @@ checkpoint that was kept elsewhere (--expect COUNT:DIGEST).`,
 			return stale
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	formats(cmd, &format, "text", "json")
 	cmd.Flags().StringVar(&trustFile, "trust", "", "trust `FILE` in place of the repository's")
 	cmd.Flags().StringVar(&expect, "expect", "", "fail unless the ledger goes through `COUNT:DIGEST`")
 	return cmd

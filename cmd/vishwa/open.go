@@ -72,6 +72,20 @@ func (a *app) open(ctx context.Context, m mode) (*station, error) {
 	return &station{h}, nil
 }
 
+// look opens the repository and looks at its work tree; the caller closes the station.
+func (a *app) look(ctx context.Context) (*station, *loop.World, error) {
+	s, err := a.open(ctx, reading)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := s.Preview(ctx)
+	if err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	return s, w, nil
+}
+
 // env is the adapters' door to the world.
 func (a *app) env() (port.Env, error) {
 	self, err := os.Executable()

@@ -38,22 +38,15 @@ func (a *app) planVerb() *cobra.Command {
 not; the plan says which. Nothing is changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf(cmd, "format", format, "text", "json", "markdown"); err != nil {
-				return err
-			}
 			refs, err := parseRefs(cmd, targets)
 			if err != nil {
 				return err
 			}
-			s, err := a.open(cmd.Context(), reading)
+			s, w, err := a.look(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			w, err := s.Preview(cmd.Context())
-			if err != nil {
-				return err
-			}
 			p, _, err := s.Plan(cmd.Context(), w, loop.Orders{Targets: refs})
 			if err != nil {
 				return err
@@ -69,7 +62,7 @@ not; the plan says which. Nothing is changed.`,
 			return a.showPlan(p, format, false)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text, json or markdown")
+	formats(cmd, &format, "text", "json", "markdown")
 	cmd.Flags().StringVar(&out, "out", "", "also write the plan to `FILE`, for vishwa approve and vishwa apply")
 	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
 	return cmd
@@ -137,9 +130,6 @@ func (a *app) applyVerb() *cobra.Command {
 PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
-				return err
-			}
 			refs, err := parseRefs(cmd, targets)
 			if err != nil {
 				return err
@@ -155,7 +145,7 @@ PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved
 			return a.apply(cmd, o, format, yes)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	formats(cmd, &format, "text", "json")
 	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().StringArrayVar(&destroy, "allow-destroy", nil, "let infrastructure that is declared no more, or that Terraform would replace, be destroyed; may name one `REF` (--allow-destroy=infrastructure/x)")
@@ -266,6 +256,18 @@ func oneOf(cmd *cobra.Command, flag, value string, allowed ...string) error {
 		err = fmt.Errorf("%w; did you mean %s?", err, near)
 	}
 	return usage(cmd, err)
+}
+
+// formats gives cmd the flag --format, and checks it before the verb runs.
+func formats(cmd *cobra.Command, format *string, allowed ...string) {
+	cmd.Flags().StringVar(format, "format", allowed[0], strings.Join(allowed, ", "))
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := oneOf(cmd, "format", *format, allowed...); err != nil {
+			return err
+		}
+		return run(cmd, args)
+	}
 }
 
 // json prints v for programs.

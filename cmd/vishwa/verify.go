@@ -32,9 +32,6 @@ what cosign and model_signing need to verify the same files without Vishwa. A PA
 a folder laid out so.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf(cmd, "format", format, "text", "json"); err != nil {
-				return err
-			}
 			s, err := a.open(cmd.Context(), reading)
 			if err != nil {
 				return err
@@ -48,7 +45,7 @@ a folder laid out so.`,
 			return a.verify(cmd.Context(), s, at, format)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	formats(cmd, &format, "text", "json")
 	cmd.Flags().StringVar(&out, "out", "", "lay the release out in `DIR`, a new folder")
 	return cmd
 }

@@ -1,0 +1,107 @@
+// vishwa explain: where something comes from, as a tree.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/explain"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *app) explainVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "explain REF|DIGEST",
+		Short: "Show where something comes from: deployment, model, run, params, data, author",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			n, err := explained(cmd.Context(), s, args[0])
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return a.json(n)
+			}
+			tree(a.out, n, "", "")
+			return nil
+		},
+	}
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+// explained is the tree under a ref or a digest. A ref means what is in force for
+// what is declared now; where that was not made, or cannot be told because the
+// declarations are broken, its newest entry.
+func explained(ctx context.Context, s *station, name string) (explain.Node, error) {
+	ref, notRef := schemas.ParseRef(name)
+	facts, err := s.Book.Facts(ctx)
+	if err != nil {
+		return explain.Node{}, err
+	}
+	if notRef != nil {
+		return explain.Digest(facts, name)
+	}
+	if e := inForce(ctx, s, facts, ref); e != nil {
+		return explain.Entry(facts, e), nil
+	}
+	return explain.Ref(facts, ref)
+}
+
+// inForce is the entry that stands under ref for what the work tree declares; nil
+// where there is none. After a revert it is not the newest one.
+func inForce(ctx context.Context, s *station, facts *ledger.Facts, ref schemas.Ref) *ledger.Entry {
+	if ref.Kind == "deployment" || ref.Kind == "infrastructure" {
+		return facts.Latest[ref]
+	}
+	in, err := s.Intent(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, st := range plan.Compute(in.Graph, plan.Seen{Facts: facts}).Steps {
+		if st.Ref == ref && st.Do == plan.Keep {
+			return facts.ByKey[st.Key]
+		}
+	}
+	return nil
+}
+
+// tree draws n and what it came from.
+func tree(w io.Writer, n explain.Node, head, rest string) {
+	line := n.What
+	if n.Name != "" && n.Name != n.What {
+		line += " " + n.Name
+	}
+	if n.Digest != "" {
+		line += " " + string(n.Digest)
+	}
+	if n.Entry != nil {
+		line += fmt.Sprintf(" (entry %d)", *n.Entry)
+	}
+	fmt.Fprintln(w, head+printable(line))
+	bar := "   "
+	if len(n.From) > 0 {
+		bar = "│  "
+	}
+	for _, f := range n.Facts {
+		fmt.Fprintf(w, "%s%s%s: %s\n", rest, bar, f.Name, printable(f.Value))
+	}
+	for i, from := range n.From {
+		if i == len(n.From)-1 {
+			tree(w, from, rest+"└─ ", rest+"   ")
+		} else {
+			tree(w, from, rest+"├─ ", rest+"│  ")
+		}
+	}
+}

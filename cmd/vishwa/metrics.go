@@ -1,0 +1,127 @@
+// vishwa metrics: candidates against each other and against the live model.
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/loop"
+)
+
+func (a *app) metricsVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "metrics [model/NAME]",
+		Short: "Compare candidates with each other and with the live model",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			refs, err := parseRefs(cmd, args)
+			if err != nil {
+				return err
+			}
+			s, w, err := a.look(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			boards := loop.Boards(w)
+			if len(refs) == 1 {
+				boards = slices.DeleteFunc(boards, func(b loop.Board) bool { return b.Model != refs[0] })
+				if len(boards) == 0 {
+					return notDeclared(refs[0], w)
+				}
+			}
+			if format == "json" {
+				return a.json(boards)
+			}
+			for _, b := range boards {
+				if err := a.showBoard(b); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+// showBoard prints a table with the selecting metric first.
+func (a *app) showBoard(b loop.Board) error {
+	fmt.Fprintf(a.out, "%s: %s %s", b.Model, b.Goal, b.Metric)
+	if b.Live != "" {
+		fmt.Fprintf(a.out, "; live is %s, differences in brackets", b.Live.Short())
+	}
+	fmt.Fprintln(a.out)
+	names := map[string]bool{}
+	for _, r := range b.Rows {
+		for n := range r.Metrics {
+			names[n] = true
+		}
+	}
+	delete(names, b.Metric)
+	columns := append([]string{b.Metric}, slices.Sorted(maps.Keys(names))...)
+	table := [][]string{slices.Concat([]string{"CANDIDATE"}, columns, []string{"NOTE"})}
+	for _, r := range b.Rows {
+		row := []string{r.Ref.Output}
+		for _, c := range columns {
+			row = append(row, cell(r, c))
+		}
+		table = append(table, append(row, strings.Join(notes(r), ", ")))
+	}
+	if len(columns) > len(b.Rows) {
+		table = turned(table)
+	}
+	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	for _, row := range table {
+		fmt.Fprintf(t, "  %s\n", strings.Join(row, "\t"))
+	}
+	return t.Flush()
+}
+
+// turned makes rows columns, so that a table grows in the direction that has room.
+func turned(table [][]string) [][]string {
+	out := make([][]string, len(table[0]))
+	for i := range out {
+		for _, row := range table {
+			out[i] = append(out[i], row[i])
+		}
+	}
+	return out
+}
+
+func cell(r loop.Row, metric string) string {
+	v, ok := r.Metrics[metric]
+	if !ok {
+		return "-"
+	}
+	text := fmt.Sprintf("%.4f", v)
+	if v == float64(int64(v)) {
+		text = fmt.Sprintf("%d", int64(v))
+	}
+	if d, ok := r.Delta[metric]; ok && d != 0 {
+		text += fmt.Sprintf(" (%+.4f)", d)
+	}
+	return text
+}
+
+func notes(r loop.Row) (out []string) {
+	if r.Selected {
+		out = append(out, "selected")
+	}
+	if r.Live {
+		out = append(out, "live")
+	}
+	switch {
+	case r.Metrics == nil:
+		out = append(out, "not trained")
+	case !r.Made:
+		out = append(out, "trained before the last change")
+	}
+	return out
+}

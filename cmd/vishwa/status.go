@@ -1,0 +1,112 @@
+// vishwa status: what is served, what stands, and what is due.
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// standing is one line of vishwa status.
+type standing struct {
+	Ref      schemas.Ref   `json:"ref"`
+	State    string        `json:"state"`
+	URL      string        `json:"url,omitempty"`
+	Model    digest.Digest `json:"model,omitempty"`
+	Since    time.Time     `json:"since,omitzero"`
+	Restarts int           `json:"restarts,omitempty"`
+	Message  string        `json:"message,omitempty"`
+	Want     plan.Do       `json:"want"` // what apply would do about it
+	Why      string        `json:"why"`
+	Held     string        `json:"held,omitempty"`
+}
+
+func (a *app) statusVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what is served, what stands, and what is due",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, w, err := a.look(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			p, _, err := s.Plan(cmd.Context(), w, loop.Orders{})
+			if err != nil {
+				return err
+			}
+			all := standings(w, p)
+			if format == "json" {
+				return a.json(all)
+			}
+			fmt.Fprintln(a.out, about(w)+s.where())
+			return a.showStatus(all)
+		},
+	}
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+func standings(w *loop.World, p plan.Plan) []standing {
+	all := []standing{}
+	for _, st := range p.Steps {
+		out := standing{Ref: st.Ref, Want: st.Do, Why: st.Why, Held: st.Held, State: "made"}
+		switch {
+		case st.Ref.Kind == "deployment":
+			live := w.Live[st.Ref]
+			out.State, out.URL, out.Model, out.Since = string(live.Health), live.URL, live.Model, live.Since
+			out.Restarts, out.Message = live.Restarts, live.Message
+			if live.Key == "" {
+				out.State = "not served"
+			}
+		case st.Do == plan.Keep:
+		case st.Pending:
+			out.State = "waits"
+		default:
+			out.State = "due"
+		}
+		if st.Held != "" && st.Ref.Kind != "deployment" {
+			out.State = "held"
+		}
+		all = append(all, out)
+	}
+	return all
+}
+
+func (a *app) showStatus(all []standing) error {
+	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "REF\tSTATE\tMODEL\tADDRESS\tSINCE\tNEXT")
+	for _, s := range all {
+		since := ""
+		if !s.Since.IsZero() {
+			since = s.Since.UTC().Format(time.RFC3339)
+		}
+		next := string(s.Want)
+		if s.Want != plan.Keep {
+			next += ": " + s.Why
+		}
+		if s.Held != "" {
+			next = "held: " + s.Held
+		}
+		if s.Restarts > 0 {
+			next += fmt.Sprintf(" (%d restarts)", s.Restarts)
+		}
+		if s.Message != "" && s.State != string(port.Ready) && !strings.Contains(next, s.Message) {
+			next += " (" + s.Message + ")"
+		}
+		line, _, _ := strings.Cut(next, "\n")
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Ref, s.State, s.Model.Short(), s.URL, since, printable(line))
+	}
+	return t.Flush()
+}
