@@ -41,8 +41,20 @@ func (r Ref) String() string {
 // Whole is the ref without its output.
 func (r Ref) Whole() Ref { return Ref{Kind: r.Kind, Name: r.Name} }
 
-// Compare orders refs by their text.
-func (r Ref) Compare(o Ref) int { return strings.Compare(r.String(), o.String()) }
+// Compare orders refs by their text, and makes no text where it need not.
+func (r Ref) Compare(o Ref) int {
+	for _, part := range [...][2]string{{r.Kind, o.Kind}, {r.Name, o.Name}} {
+		a, b := part[0], part[1]
+		if a == b {
+			continue
+		}
+		if strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
+			return strings.Compare(r.String(), o.String())
+		}
+		return strings.Compare(a, b)
+	}
+	return strings.Compare(r.Output, o.Output)
+}
 
 // MarshalText and UnmarshalText let a Ref be a JSON string or object key.
 func (r Ref) MarshalText() ([]byte, error) {

@@ -132,7 +132,7 @@ func (a *acting) step(ctx context.Context, s plan.Step) Outcome {
 	}
 	s.Key = key
 	defer a.lock(key)()
-	if e := a.entry(key); e != nil && looksUp(s.Ref) {
+	if e := a.stands(s); e != nil {
 		a.adoptMade(n, e)
 		return a.note(s, Kept, "came out the same", nil)
 	}
@@ -142,6 +142,21 @@ func (a *acting) step(ctx context.Context, s plan.Step) Outcome {
 	j := &job{Step: s, node: n, recipe: recipe}
 	err = a.make(ctx, j)
 	return a.end(s, j.seq, err)
+}
+
+// stands is the entry under s's key, where nothing is left to do for it: it is made,
+// or what was planned for want of a key is served as it is. Nil is none.
+func (a *acting) stands(s plan.Step) *ledger.Entry {
+	switch {
+	case looksUp(s.Ref):
+		return a.entry(s.Key)
+	case s.Ref.Kind == "deployment" && s.Pending:
+		live, last := a.Live[s.Ref], a.Facts.Latest[s.Ref]
+		if last != nil && last.Action == ledger.Deploy && last.Key == s.Key && live.Key == s.Key && live.Health == port.Ready {
+			return last
+		}
+	}
+	return nil
 }
 
 // looksUp tells whether a ref of this kind is looked up by its key: the others
@@ -178,6 +193,7 @@ func (a *acting) make(ctx context.Context, j *job) error {
 
 // record appends what j made and lets what needs it see it.
 func (a *acting) record(ctx context.Context, j *job, e ledger.Entry) error {
+	e.Again = looksUp(j.Ref) && a.Gone[e.Key]
 	// What was done is recorded even where the caller has given up meanwhile.
 	got, err := a.Append(context.WithoutCancel(ctx), e)
 	if err != nil {
@@ -210,6 +226,9 @@ func (a *acting) entry(key digest.Digest) *ledger.Entry {
 	defer a.mu.Unlock()
 	if e := a.byKey[key]; e != nil {
 		return e
+	}
+	if a.Gone[key] {
+		return nil
 	}
 	return a.Facts.ByKey[key]
 }

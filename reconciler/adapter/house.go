@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
@@ -151,11 +152,13 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 			Provisioner: provisioner.Terraform(provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, "terraform")}),
 			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Envs: envs}),
 		},
-		Worktree: worktree,
-		Store:    kept,
+		Worktree: worktree, Watch: h.Repo.Watch,
+		Store: kept,
 		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, "runs"), Envs: envs,
 			Args: []string{dir, h.Paths.Envs}}),
-		Seal:    loop.Seal{Store: kept, Signer: h.Keys, Verifier: verifier},
+		Seal: loop.Seal{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
+			return signer.SignModel(ctx, h.Keys, m, p)
+		}},
 		Authors: h.Repo.Authors,
 		Lock:    h.lock,
 		Remote:  h.Repo.RemoteURL(remote),

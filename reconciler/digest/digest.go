@@ -5,13 +5,9 @@ package digest
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-
-	"github.com/cyberphone/json-canonicalization/go/src/webpki.org/jsoncanonicalizer"
 )
 
 // Digest is "sha256:" and 64 lower-case hex digits; the zero value names nothing.
@@ -53,33 +49,27 @@ func (d Digest) Short() string {
 // Copy copies src to dst and names what went through; the size is in bytes.
 func Copy(dst io.Writer, src io.Reader) (Digest, int64, error) {
 	h := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(dst, h)}, struct{ io.Reader }{src}, make([]byte, 1<<20))
+	n, err := pour(io.MultiWriter(dst, h), src)
 	return FromSum(h.Sum(nil)), n, err
 }
 
 // Reader names what src yields, in constant memory.
 func Reader(src io.Reader) (Digest, int64, error) {
 	h := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{src}, make([]byte, 1<<20))
+	n, err := pour(h, src)
 	return FromSum(h.Sum(nil)), n, err
 }
 
-// Canonical is v as canonical JSON: keys sorted, numbers and strings in one
-// spelling, no white space (RFC 8785). Values that JSON cannot hold are an error.
-func Canonical(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", v, err)
+// pour copies with a small buffer, and with a large one where there is much: most
+// files are small, and there are many of them.
+func pour(dst io.Writer, src io.Reader) (int64, error) {
+	const small, large = 16 << 10, 1 << 20
+	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, io.LimitReader(src, large), make([]byte, small))
+	if err != nil || n < large {
+		return n, err
 	}
-	if raw[0] == '{' || raw[0] == '[' {
-		return jsoncanonicalizer.Transform(raw)
-	}
-	// The canonicaliser takes only objects and arrays at the top.
-	out, err := jsoncanonicalizer.Transform(slices.Concat([]byte{'['}, raw, []byte{']'}))
-	if err != nil {
-		return nil, err
-	}
-	return out[1 : len(out)-1], nil
+	more, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, large))
+	return n + more, err
 }
 
 // JSON names v by its canonical JSON.

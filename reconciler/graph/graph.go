@@ -73,7 +73,7 @@ func (g Graph) Digest() digest.Digest {
 // Build makes the graph of decls, which Load has checked. What cannot be built is
 // a problem: a ref to nothing, or a cycle, shown as a path.
 func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
-	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}}
+	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, nodes: make([]Node, 0, len(decls))}
 	g := Graph{at: map[schemas.Ref]int{}}
 	for i := range decls {
 		if p, ok := decls[i].Spec.(*schemas.Project); ok {
@@ -242,7 +242,7 @@ func order(nodes []Node) ([]Node, []schemas.Problem) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	w := walk{nodes: nodes, at: at, state: make([]uint8, len(nodes))}
+	w := walk{nodes: nodes, at: at, state: make([]uint8, len(nodes)), out: make([]Node, 0, len(nodes))}
 	for i := range nodes {
 		if path := w.visit(i); path != nil {
 			return nil, []schemas.Problem{{Pos: nodes[i].Decl.Pos, Message: "declarations need each other in a circle: " + strings.Join(path, " -> ") + "; cut one of the arrows"}}

@@ -65,6 +65,7 @@ type Entry struct {
 	Approval  *Approval                `json:"approval,omitempty"`
 	Failure   *Failure                 `json:"failure,omitempty"`
 	Duplicate bool                     `json:"duplicate,omitempty"` // another entry under the same key came first
+	Again     bool                     `json:"again,omitempty"`     // what the first entry under the key made was gone from the store: this one takes its place
 }
 
 // Run is how an output came to be.

@@ -11,7 +11,7 @@ type Facts struct {
 	Count int64         // entries folded; the next one's Seq
 	Head  digest.Digest // of the newest entry's bundle bytes; the next one's Prev
 
-	ByKey     map[digest.Digest]*Entry // the first entry that made what is under a key; a duplicate never takes its place
+	ByKey     map[digest.Digest]*Entry // the first entry that made what is under a key, or the newest that made it again; a duplicate never takes its place
 	Latest    map[schemas.Ref]*Entry   // the newest success a ref: pin, transform, train, select, provision, deploy or retire
 	Failed    map[digest.Digest]Tries  // keys whose runs failed since they last succeeded or were let go
 	Denied    map[schemas.Ref]*Entry   // the newest refusal a ref, until it succeeds

@@ -67,12 +67,12 @@ func (f *Facts) take(e *Entry) {
 	}
 }
 
-// success notes what was made. Under a key the first entry stays, and a
-// duplicate of it only makes that entry its ref's newest.
+// success notes what was made. Under a key the first entry stays until it is made
+// again; a duplicate of it only makes that entry its ref's newest.
 func (f *Facts) success(e *Entry) {
 	newest := e
 	if e.Key != "" && e.Action != Retire {
-		if first := f.ByKey[e.Key]; first == nil {
+		if first := f.ByKey[e.Key]; first == nil || e.Again {
 			f.ByKey[e.Key] = e
 		} else if e.Duplicate && first.Ref == e.Ref {
 			newest = first
@@ -110,7 +110,7 @@ func (f *Facts) Clone() *Facts {
 func Recheck(f *Facts, e Entry) (keep bool, changed Entry) {
 	switch e.Action {
 	case Pin, Transform, Train:
-		if first := f.ByKey[e.Key]; e.Key != "" && first != nil {
+		if first := f.ByKey[e.Key]; e.Key != "" && first != nil && !e.Again {
 			e.Duplicate = true
 		}
 	}

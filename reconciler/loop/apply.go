@@ -11,6 +11,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -58,11 +59,8 @@ func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
 		return Result{}, err
 	}
 	defer unlock()
-	rev, in, err := h.Head(ctx)
+	rev, in, err := h.clean(ctx)
 	if err != nil {
-		return Result{}, err
-	}
-	if err := h.clean(in); err != nil {
 		return Result{}, err
 	}
 	w, err := Look(ctx, in, rev, h.Eyes)
@@ -98,20 +96,35 @@ func (h *House) decide(ctx context.Context, w *World, o Orders) (plan.Plan, *des
 	return p, desk, nil
 }
 
-// clean refuses a work tree that declares something else than the revision.
-func (h *House) clean(in *Intent) error {
+// clean is what the tracked revision declares. A work tree that declares something
+// else is refused.
+func (h *House) clean(ctx context.Context) (port.Revision, *Intent, error) {
 	if h.Worktree == nil {
-		return nil
+		return h.Head(ctx)
 	}
-	tree, err := Read(h.Worktree)
-	way := "commit it or put it aside (git stash); vishwa plan previews it as it is"
+	rev, err := h.Repo.Head(ctx)
 	if err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "apply acts on a commit, and the work tree differs from it: %w", err), "%s", way)
+		return rev, nil, err
+	}
+	tree, same, treeErr := h.readWorktree(ctx, rev)
+	if treeErr == nil && same {
+		if tree.Tree, err = h.Repo.Open(ctx, rev.SHA); err != nil {
+			return rev, nil, err
+		}
+		return rev, tree, nil
+	}
+	in, err := h.at(ctx, rev)
+	if err != nil {
+		return rev, nil, err
+	}
+	way := "commit it or put it aside (git stash); vishwa plan previews it as it is"
+	if treeErr != nil {
+		return rev, nil, fault.Hint(fault.New(fault.Invalid, "apply acts on a commit, and the work tree differs from it: %w", treeErr), "%s", way)
 	}
 	if d := Differences(in, tree); len(d) > 0 {
-		return fault.Hint(fault.New(fault.Conflict, "apply acts on a commit, and the work tree differs from it in %s", strings.Join(d, ", ")), "%s", way)
+		return rev, nil, fault.Hint(fault.New(fault.Conflict, "apply acts on a commit, and the work tree differs from it in %s", strings.Join(d, ", ")), "%s", way)
 	}
-	return nil
+	return rev, in, nil
 }
 
 func (h *House) kit(w *World, p plan.Plan, d *desk) act.Kit {
@@ -120,7 +133,7 @@ func (h *House) kit(w *World, p plan.Plan, d *desk) act.Kit {
 		parallel = 2
 	}
 	return act.Kit{
-		Graph: w.Graph, Facts: w.Facts, Changes: w.Stacks, Stack: w.stack,
+		Graph: w.Graph, Facts: w.Facts, Live: w.Live, Gone: w.Gone, Changes: w.Stacks, Stack: w.stack,
 		Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server,
 		Desk: d, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel,
 		Context: act.Context{Revision: w.Revision.SHA, Author: w.Revision.Author, Actor: h.Actor.String(),

@@ -91,7 +91,8 @@ func (d *desk) Judge(ctx context.Context, s plan.Step, m act.Material) ([]ledger
 // Release signs the model that a training made and keeps both bundles.
 func (d *desk) Release(ctx context.Context, model, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
 	art := trained.Outputs["model"]
-	oms, slsa, err := d.Seal.Sign(ctx, model.Ref.Name, art, d.provenance(candidate, trained))
+	art.Name = model.Ref.Name
+	oms, slsa, err := d.Seal.Sign(ctx, art, d.provenance(candidate, trained))
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", model.Ref, err)
 	}

@@ -15,9 +15,12 @@ import (
 type House struct {
 	Eyes
 	Worktree fs.FS // nil: a bare repository
-	Store    port.Store
-	Runner   port.Runner
-	Seal     Seal
+	// Watch is Worktree again, and a question about all that was read of it: does a
+	// revision hold the same bytes? Without it, both are read whole.
+	Watch  func() (tree fs.FS, same func(ctx context.Context, sha string) (bool, error))
+	Store  port.Store
+	Runner port.Runner
+	Seal   Seal
 	// Authors lists who wrote what came after from, up to to.
 	Authors func(ctx context.Context, from, to string) ([]string, error)
 	// Lock lets one pass at a time act; it waits, and says so through tell.
@@ -42,38 +45,62 @@ func (h *House) Head(ctx context.Context) (port.Revision, *Intent, error) {
 	if err != nil {
 		return rev, nil, err
 	}
+	in, err := h.at(ctx, rev)
+	return rev, in, err
+}
+
+func (h *House) at(ctx context.Context, rev port.Revision) (*Intent, error) {
 	tree, err := h.Repo.Open(ctx, rev.SHA)
 	if err != nil {
-		return rev, nil, err
+		return nil, err
 	}
-	in, err := Read(tree)
-	return rev, in, err
+	return Read(tree)
 }
 
 // Preview looks at the work tree, where there is one, and says whether it is the
 // revision's.
 func (h *House) Preview(ctx context.Context) (*World, error) {
-	rev, head, err := h.Head(ctx)
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if h.Worktree == nil {
+		in, err := h.at(ctx, rev)
 		if err != nil {
 			return nil, err
 		}
-		return Look(ctx, head, rev, h.Eyes)
+		return Look(ctx, in, rev, h.Eyes)
 	}
-	if rev.SHA == "" && err != nil {
+	in, same, err := h.readWorktree(ctx, rev)
+	if err != nil {
 		return nil, err
 	}
-	// The revision may be broken where the work tree mends it.
-	in, treeErr := Read(h.Worktree)
-	if treeErr != nil {
-		return nil, treeErr
+	w, err := Look(ctx, in, rev, h.Eyes)
+	if err != nil {
+		return nil, err
 	}
-	w, lookErr := Look(ctx, in, rev, h.Eyes)
-	if lookErr != nil {
-		return nil, lookErr
+	if !same {
+		// The revision may be broken where the work tree mends it.
+		head, err := h.at(ctx, rev)
+		w.Dirty = err != nil || len(Differences(head, in)) > 0
 	}
-	w.Dirty = err != nil || len(Differences(head, in)) > 0
 	return w, nil
+}
+
+// readWorktree is what the work tree declares. Same is that it was read from the
+// very bytes of rev; where it is false, the two may still mean the same.
+func (h *House) readWorktree(ctx context.Context, rev port.Revision) (in *Intent, same bool, err error) {
+	if h.Watch == nil {
+		in, err = Read(h.Worktree)
+		return in, false, err
+	}
+	tree, asked := h.Watch()
+	if in, err = Read(tree); err != nil {
+		return nil, false, err
+	}
+	same, err = asked(ctx, rev.SHA)
+	in.Tree = h.Worktree // what is read from here on is nobody's question
+	return in, same, err
 }
 
 // Differences names the declarations, rules and trust that are not the same in

@@ -18,7 +18,10 @@ import (
 
 // Plan computes what to do for w and has it judged.
 func (h *House) Plan(ctx context.Context, w *World, o Orders) (plan.Plan, *desk, error) {
-	p := plan.Compute(w.Graph, w.Seen)
+	p, err := h.compute(ctx, w)
+	if err != nil {
+		return p, nil, err
+	}
 	p.Policy = w.Policy.Digest()
 	if w.Trust != nil {
 		p.Trust = w.Trust.Digest()
@@ -26,7 +29,7 @@ func (h *House) Plan(ctx context.Context, w *World, o Orders) (plan.Plan, *desk,
 	if !w.Dirty {
 		p.Revision = w.Revision.SHA
 	}
-	p, err := plan.Only(holdDestroy(p, o.AllowDestroy), o.Targets)
+	p, err = plan.Only(holdDestroy(p, o.AllowDestroy), o.Targets)
 	if err != nil {
 		return p, nil, fault.Hint(fault.New(fault.Invalid, "%w", err), "vishwa plan lists the refs")
 	}

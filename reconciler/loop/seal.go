@@ -18,25 +18,9 @@ import (
 // Seal signs and checks models with the keys of a controller.
 type Seal struct {
 	Store    port.Store
-	Signer   port.Signer
 	Verifier port.Verifier
-}
-
-// Sign returns an OMS bundle over the model's files and a SLSA provenance bundle.
-func (s Seal) Sign(ctx context.Context, name string, model port.Artifact, p attest.Provenance) (signature, provenance []byte, err error) {
-	statement, err := attest.StateModel(name, model.Files)
-	if err != nil {
-		return nil, nil, fault.New(fault.Invalid, "state model: %w", err)
-	}
-	if signature, err = s.Signer.Sign(ctx, port.Build, statement); err != nil {
-		return nil, nil, err
-	}
-	model.Name = name
-	if statement, err = attest.StateProvenance(p, model); err != nil {
-		return nil, nil, fault.New(fault.Invalid, "state provenance: %w", err)
-	}
-	provenance, err = s.Signer.Sign(ctx, port.Build, statement)
-	return signature, provenance, err
+	// Sign returns an OMS bundle over the model's files and a SLSA provenance bundle.
+	Sign func(ctx context.Context, model port.Artifact, p attest.Provenance) (signature, provenance []byte, err error)
 }
 
 // Verify holds a released model against both of its bundles and says who signed

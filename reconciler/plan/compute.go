@@ -22,6 +22,7 @@ type Seen struct {
 	Live   map[schemas.Ref]port.Live   // deployments
 	Stacks map[schemas.Ref]port.Change // infrastructure, as Diff found it
 	Blind  map[schemas.Ref]string      // infrastructure that could not be looked at, and why
+	Gone   map[digest.Digest]bool      // keys whose output is needed and is in the store no more
 }
 
 // Compute decides what to do for want, given what was seen. Revision, Policy and
@@ -79,7 +80,13 @@ func (c *computing) step(n *graph.Node) Step {
 func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 	last := c.seen.Facts.Latest[s.Ref]
 	e := c.seen.Facts.ByKey[s.Key]
+	gone := e != nil && c.seen.Gone[s.Key]
 	switch {
+	case gone && n.Ref.Kind == "dataset":
+		s.Do, s.Why = Pin, "its data is gone from the store"
+		c.known.Add(n, nil)
+	case gone:
+		s.Do, s.Why = Remake, "its output is gone from the store"
 	case e != nil:
 		s.Do, s.Why = Keep, "up to date"
 		if last == nil || last.Key != s.Key {
@@ -97,7 +104,7 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 	default:
 		s.Do, s.Why = Remake, changed(c.nearest(s.Ref, last, recipe), recipe)
 	}
-	if e == nil {
+	if e == nil || gone {
 		s.Held = c.spent(n, s.Key)
 	}
 }

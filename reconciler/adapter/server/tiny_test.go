@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -57,6 +58,8 @@ func testEnv() port.Env {
 func tiny(version string, how []string) {
 	fmt.Println("tiny", version, "on", os.Getenv("VISHWA_PORT"))
 	var sick atomic.Bool
+	var first sync.Once
+	asked := func() {}
 	for _, h := range how {
 		mode, arg, _ := strings.Cut(h, "=")
 		switch mode {
@@ -65,10 +68,10 @@ func tiny(version string, how []string) {
 			os.Exit(3)
 		case "never":
 			sick.Store(true)
-		case "die":
-			time.AfterFunc(delay(arg), func() { fmt.Println("dying as asked"); os.Exit(9) })
+		case "die": // once it was found ready, however slow the machine
+			asked = func() { time.AfterFunc(delay(arg), func() { fmt.Println("dying as asked"); os.Exit(9) }) }
 		case "sicken":
-			time.AfterFunc(delay(arg), func() { sick.Store(true) })
+			asked = func() { time.AfterFunc(delay(arg), func() { sick.Store(true) }) }
 		case "once": // a file that says it has been here: it works the first time alone
 			if _, err := os.Stat(arg); err == nil {
 				fmt.Println("not a second time")
@@ -85,7 +88,9 @@ func tiny(version string, how []string) {
 	mux.HandleFunc("/v2/health/ready", func(w http.ResponseWriter, _ *http.Request) {
 		if sick.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
+			return
 		}
+		first.Do(asked)
 	})
 	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, version) })
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })

@@ -1,0 +1,307 @@
+// What people wait for when nothing is to be done: the real program, over
+// generated repositories whose ledger holds every fact.
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/graph"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// estate is a generated repository with the program and its surroundings.
+type estate struct {
+	program string
+	dir     string
+	env     map[string]string
+}
+
+const pipelineYAML = `apiVersion: vishwa.dev/v1alpha1
+kind: Dataset
+metadata:
+  name: students-%[1]d
+  description: Who studied how long, and who enrolled.
+  labels: {team: team-%[2]d}
+spec:
+  source: {path: data/students-%[1]d.csv}
+  columns:
+    hours_studied: {type: number, min: 0, max: 24}
+    enrolled: {type: boolean}
+---
+apiVersion: vishwa.dev/v1alpha1
+kind: Transform
+metadata: {name: features-%[1]d}
+spec:
+  run: [python, src/features-%[2]d.py]
+  code: [src/features-%[2]d.py, src/common]
+  env: {requirements: requirements.lock}
+  inputs: {students: dataset/students-%[1]d}
+  outputs: {train: train.csv, test: test.csv}
+  params: {seed: %[1]d, fraction: 0.25}
+---
+apiVersion: vishwa.dev/v1alpha1
+kind: Training
+metadata: {name: enrollment-%[1]d}
+spec:
+  run: [python, src/train-%[2]d.py]
+  code: [src/train-%[2]d.py, src/common]
+  env: {requirements: requirements.lock}
+  inputs: {train: "transform/features-%[1]d:train", test: "transform/features-%[1]d:test"}
+  params: {seed: %[1]d}
+  candidates:
+    logistic: {params: {estimator: logistic, C: 1.0}}
+    xgboost: {params: {estimator: xgboost, max_depth: 4}}
+---
+apiVersion: vishwa.dev/v1alpha1
+kind: Model
+metadata: {name: enrollment-%[1]d}
+spec:
+  from: training/enrollment-%[1]d
+  select: {metric: test.roc_auc, goal: maximize}
+  gates: [{metric: test.roc_auc, min: 0.80, maxRegression: 0.005}]
+`
+
+const projectYAML = `apiVersion: vishwa.dev/v1alpha1
+kind: Project
+metadata: {name: estate}
+spec:
+  environments: {staging: {}}
+  policy: {paths: [policy]}
+`
+
+// newEstate declares n things in pipelines of four, a file each, and ten pipelines
+// a team, which share code; and records every fact.
+func newEstate(b *testing.B, program, base string, n int) estate {
+	s := estate{program: program, dir: filepath.Join(base, "repository"), env: map[string]string{
+		"PATH": os.Getenv("PATH"), "HOME": base, "VISHWA_KEY_PASSWORD": "benchmark", "GIT_CONFIG_NOSYSTEM": "1",
+		"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org",
+	}}
+	if _, err := os.Stat(filepath.Join(base, "complete")); err == nil {
+		return s
+	}
+	s.write(b, "vishwa.yaml", projectYAML)
+	s.write(b, "requirements.lock", "pandas==2.3.3\n")
+	s.write(b, "src/common/text.py", "def tidy(s): return s.strip()\n")
+	s.write(b, "src/common/io.py", "import csv\n")
+	s.write(b, "policy/team.rego", "package team\n\nwarn contains \"no team\" if not input.metadata.labels.team\n")
+	for i := range (n + 3) / 4 {
+		team := i / 10
+		s.write(b, fmt.Sprintf("vishwa/team-%d/pipeline-%d.yaml", team, i), fmt.Sprintf(pipelineYAML, i, team))
+		s.write(b, fmt.Sprintf("data/students-%d.csv", i), "hours_studied,enrolled\n"+strings.Repeat(fmt.Sprintf("%d,true\n", i%24), 100))
+		if i%10 == 0 {
+			s.write(b, fmt.Sprintf("src/features-%d.py", team), fmt.Sprintf("TEAM = %d\n", team))
+			s.write(b, fmt.Sprintf("src/train-%d.py", team), fmt.Sprintf("TEAM = %d\n", team))
+		}
+	}
+	s.run(b, "git", "init", "-q", "-b", "main")
+	s.run(b, program, "keys", "generate")
+	s.run(b, "git", "add", ".")
+	s.run(b, "git", "commit", "-q", "-m", "Declare the estate")
+	s.record(b)
+	s.run(b, "git", "gc", "-q")
+	if err := os.WriteFile(filepath.Join(base, "complete"), nil, 0o644); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func (s estate) write(b *testing.B, name, text string) {
+	p := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// run runs a program in the estate and returns what it printed and its largest
+// resident set, in KiB.
+func (s estate) run(b *testing.B, program string, args ...string) (printed string, peak int64) {
+	b.Helper()
+	c := exec.Command(program, args...)
+	c.Dir = s.dir
+	for _, k := range slices.Sorted(maps.Keys(s.env)) {
+		c.Env = append(c.Env, k+"="+s.env[k])
+	}
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	err := c.Start()
+	if err == nil {
+		peak = follow(c.Process.Pid, func() { err = c.Wait() })
+	}
+	if err != nil {
+		b.Fatalf("%s %s: %v\n%s", filepath.Base(program), strings.Join(args, " "), err, out.String())
+	}
+	return out.String(), peak
+}
+
+// follow is the largest resident set of a process, in KiB, while wait waits for it.
+// What wait4 tells is no use: a child's count begins with its parent's memory.
+func follow(pid int, wait func()) (peak int64) {
+	done := make(chan struct{})
+	go func() { wait(); close(done) }()
+	for {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // gone when the process is
+		if _, after, ok := strings.Cut(string(status), "VmHWM:"); ok {
+			if n, err := strconv.ParseInt(strings.Fields(after)[0], 10, 64); err == nil {
+				peak = max(peak, n)
+			}
+		}
+		select {
+		case <-done:
+			return peak
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// record appends an entry for every node of the graph, as if all had been made.
+func (s estate) record(b *testing.B) {
+	ctx := context.Background()
+	lookup := func(name string) (string, bool) { v, ok := s.env[name]; return v, ok }
+	h, err := adapter.Open(ctx, adapter.Options{
+		Dir: s.dir, Act: true, Version: "benchmark", Password: func() ([]byte, error) { return []byte(s.env["VISHWA_KEY_PASSWORD"]), nil },
+		Env: port.Env{Now: time.Now, Lookup: lookup, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Self: s.program},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer h.Close()
+	rev, in, err := h.Head(ctx)
+	if err != nil {
+		b.Fatal(err)
+	}
+	known, made := plan.Known{}, map[string]*ledger.Entry{}
+	for i := range in.Graph.Nodes {
+		n := &in.Graph.Nodes[i]
+		r, _ := known.Recipe(n)
+		e, err := fact(n, r, made)
+		if err != nil {
+			b.Fatal(err)
+		}
+		e.Revision, e.Author, e.Actor = rev.SHA, rev.Author, h.Actor.String()
+		e.Policy = in.Policy.Digest()
+		got, err := h.Book.Append(ctx, e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		known.Add(n, &got)
+		made[n.Ref.String()] = &got
+	}
+}
+
+// fact is an entry of the size that a real one has.
+func fact(n *graph.Node, r port.Recipe, made map[string]*ledger.Entry) (ledger.Entry, error) {
+	key, err := r.Key()
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	output := func(name string) port.Artifact {
+		return port.Artifact{Name: name, Digest: digest.Of([]byte(string(key) + name)), Size: 4096}
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	e := ledger.Entry{Ref: n.Ref, Key: key, Plan: digest.Of([]byte("plan")), Verdict: "allow", Reason: "never made", Recipe: &r}
+	switch n.Ref.Kind {
+	case "dataset":
+		e.Action, e.Outputs = ledger.Pin, map[string]port.Artifact{"data": n.Data}
+	case "transform":
+		e.Action, e.Outputs = ledger.Transform, map[string]port.Artifact{"train": output("train.csv"), "test": output("test.csv")}
+	case "training":
+		m := output("model")
+		m.Files = digest.Manifest{{Path: "model.json", Digest: digest.Of([]byte(key)), Size: 4096}}
+		m.Digest = m.Files.Digest()
+		e.Action, e.Outputs = ledger.Train, map[string]port.Artifact{"model": m}
+		e.Metrics = map[string]float64{"test.roc_auc": 0.83, "test.f1": 0.75, "train.roc_auc": 0.9}
+	case "model":
+		best := n.Inputs[slices.Sorted(maps.Keys(n.Inputs))[0]]
+		trained := made[best.String()]
+		e.Action, e.Metrics = ledger.Select, trained.Metrics
+		e.Model = &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"], Signature: output("oms").Digest, Provenance: output("slsa").Digest}
+		e.Outputs = map[string]port.Artifact{"model": e.Model.Artifact}
+	}
+	if e.Action == ledger.Transform || e.Action == ledger.Train {
+		e.Run = &ledger.Run{Started: at, Finished: at.Add(time.Minute), Host: "linux/amd64", Python: "3.11.2", Log: output("log").Digest}
+	}
+	return e, nil
+}
+
+// forget removes the folded ledger.
+func (s estate) forget(b *testing.B) {
+	if err := os.RemoveAll(filepath.Join(s.env["HOME"], ".cache", "vishwa")); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkPlan is `vishwa plan` where nothing is to be done: warm, with the folded
+// ledger of the last command; cold, with every entry verified anew. It reports
+// seconds of wall time, the median, and the largest resident set, in MiB. With
+// VISHWA_BENCH_DIR the generated repositories are kept there between runs.
+func BenchmarkPlan(b *testing.B) {
+	if _, err := exec.LookPath("git"); err != nil {
+		b.Fatal("git is not installed: apt-get install git")
+	}
+	program := filepath.Join(b.TempDir(), "vishwa")
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
+		b.Fatalf("build: %v\n%s", err, out)
+	}
+	for _, n := range []int{100, 1_000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			base := b.TempDir()
+			if keep := os.Getenv("VISHWA_BENCH_DIR"); keep != "" {
+				base = filepath.Join(keep, fmt.Sprint(n))
+			}
+			began := time.Now()
+			s := newEstate(b, program, base, n)
+			b.Logf("generated in %s", time.Since(began).Round(time.Second))
+			s.run(b, program, "plan")
+			b.Run("warm", func(b *testing.B) { s.measure(b, func() {}) })
+			b.Run("cold", func(b *testing.B) { s.measure(b, func() { s.forget(b) }) })
+		})
+	}
+	b.Run("version", func(b *testing.B) {
+		s := estate{program: program, dir: b.TempDir(), env: map[string]string{}}
+		s.time(b, func() {}, "version")
+	})
+}
+
+func (s estate) measure(b *testing.B, before func()) {
+	if out := s.time(b, before, "plan"); !strings.Contains(out, "Nothing to do") {
+		b.Fatalf("the plan is not empty:\n%s", out[:min(len(out), 2000)])
+	}
+}
+
+func (s estate) time(b *testing.B, before func(), args ...string) (out string) {
+	var took []time.Duration
+	var peak int64
+	for len(took) < 5 || b.Loop() {
+		before()
+		began := time.Now()
+		text, most := s.run(b, s.program, args...)
+		took = append(took, time.Since(began))
+		peak, out = max(peak, most), text
+	}
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2].Seconds(), "s")
+	b.ReportMetric(took[len(took)-1].Seconds(), "max-s")
+	b.ReportMetric(float64(peak)/1024, "peak-MiB")
+	b.ReportMetric(0, "ns/op")
+	return out
+}

@@ -1,0 +1,97 @@
+// The fast way to canonical JSON has one law: it says what the reference says.
+package digest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// anyJSON draws values with all that makes canonical JSON hard.
+func anyJSON() *rapid.Generator[any] {
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a", "b", "aa", "\r", "€", "\u2028", "<", "\"", `\`, "😀", "דּ", "\x7f", "é"}))
+	leaf := rapid.OneOf(
+		rapid.Just[any](nil), rapid.Map(rapid.Bool(), func(v bool) any { return v }), rapid.Map(text, func(v string) any { return v }),
+		rapid.Map(rapid.Int64(), func(v int64) any { return v }), rapid.Map(rapid.Int64Range(-20, 20), func(v int64) any { return v }),
+		rapid.Map(rapid.Float64Range(-1e300, 1e300), func(v float64) any { return v }),
+		rapid.Map(rapid.SampledFrom([]string{"-0", "1.0", "1e3", "1E400", "9007199254740993", "999999999999999", "1000000000000000", "-1", "0.1"}), func(v string) any { return json.RawMessage(v) }),
+	)
+	var of func(depth int) *rapid.Generator[any]
+	of = func(depth int) *rapid.Generator[any] {
+		if depth == 0 {
+			return leaf
+		}
+		deeper := rapid.Deferred(func() *rapid.Generator[any] { return of(depth - 1) })
+		return rapid.OneOf(leaf,
+			rapid.Map(rapid.SliceOfN(deeper, 0, 4), func(v []any) any { return v }),
+			rapid.Map(rapid.MapOfN(text, deeper, 0, 20), func(v map[string]any) any { return v }),
+			rapid.Map(rapid.SliceOfN(deeper, 3, 3), func(v []any) any { // out of order, as a struct's fields are
+				return struct {
+					Z, A any
+					M    any `json:"é"`
+				}{v[0], v[1], v[2]}
+			}))
+	}
+	return of(3)
+}
+
+func TestCanonicalIsWhatTheReferenceSays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := anyJSON().Draw(t, "value")
+		raw, err := json.Marshal(v)
+		if err != nil {
+			t.Skip()
+		}
+		want, wantErr := reference(raw)
+		got, err := Canonical(v)
+		if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got, want) {
+			t.Fatalf("%s\ngot  %s, %v\nwant %s, %v", raw, got, err, want, wantErr)
+		}
+	})
+}
+
+func FuzzCanonical(f *testing.F) {
+	for _, s := range []string{`{"b":1,"a":{"b":[-0,1.5,"\u0041"],"a":2}}`, `{"a":1,"a":2}`, `{"\u0061":1,"a":2}`, `["\ud800"]`, `{"é":1,"z":2}`, `[ 1 , 2 ]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if !json.Valid(raw) {
+			t.Skip()
+		}
+		var compact bytes.Buffer
+		if json.Compact(&compact, raw) != nil {
+			t.Skip()
+		}
+		want, wantErr := reference(compact.Bytes())
+		got, err := Canonical(json.RawMessage(raw))
+		if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got, want) {
+			t.Fatalf("%q\ngot  %s, %v\nwant %s, %v", raw, got, err, want, wantErr)
+		}
+	})
+}
+
+func BenchmarkCanonical(b *testing.B) {
+	recipe := map[string]any{"schema": "vishwa.dev/recipe/v1", "kind": "Training", "command": []string{"python", "src/train.py"},
+		"params": map[string]any{"C": 1, "estimator": "logistic"}, "code": map[string]Digest{}}
+	for i := range 4 {
+		recipe["code"].(map[string]Digest)[fmt.Sprintf("src/%d.py", i)] = Of([]byte{byte(i)})
+	}
+	b.Run("here", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := Canonical(recipe); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("reference", func(b *testing.B) {
+		for b.Loop() {
+			raw, _ := json.Marshal(recipe)
+			if _, err := reference(raw); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
