@@ -84,11 +84,15 @@ note contains {
 	needed > 0
 }
 
-# A deployment that is kept, or taken away, releases nothing.
+# A deployment that is kept, or taken away, releases nothing; nor does one that is
+# brought back as it was recorded, after a reboot or a crash.
 changes_release if {
 	input.step.kind == "deployment"
 	not input.step.do in {"keep", "retire"}
+	not restored
 }
+
+restored if object.get(input.step, "restores", false)
 
 approvers contains a.principal if {
 	some a in input.approvals

@@ -44,6 +44,7 @@ type Subject struct {
 	Model        *Model               // models and deployments
 	Terraform    json.RawMessage      // infrastructure: port.Change's Raw
 	AllowDestroy bool                 // infrastructure
+	Was          string               // deployments: the environment of the newest recorded release
 	Approvals    []trust.Approver     // deployments: those that trust.Check let through
 }
 

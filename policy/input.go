@@ -55,6 +55,8 @@ type stepDoc struct {
 	Key     *digest.Digest `json:"key"`
 	Why     string         `json:"why"`
 	Pending bool           `json:"pending"`
+	// Restores is said of deployments.
+	Restores bool `json:"restores"`
 }
 
 type metadataDoc struct {
@@ -102,7 +104,7 @@ type liveDoc struct {
 func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	d := &document{
 		Phase: ev.Phase, Time: ev.Time.UTC().Format(time.RFC3339Nano),
-		Step:     stepDoc{s.Ref.String(), s.Ref.Kind, s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending},
+		Step:     stepDoc{s.Ref.String(), s.Ref.Kind, s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores},
 		Metadata: metadataDoc{Name: s.Ref.Name, Labels: map[string]string{}},
 		Project:  projectDoc{ev.Project.Policy.ModelFormats},
 		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Approvals: []trust.Approver{},
@@ -122,7 +124,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 			d.Metadata.Labels = l
 		}
 		if spec, ok := d.Spec.(*schemas.Deployment); ok {
-			d.Environment = environment(spec.Environment, ev.Project)
+			d.Environment = stricter(environment(spec.Environment, ev.Project), sub.Was, ev.Project)
 		}
 	}
 	if s.Ref.Kind == "dataset" {
@@ -147,6 +149,31 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 }
 
 // environment is what the project says of an environment, or nil where it says nothing.
+// stricter is e, or what guards the environment that the deployment was in before
+// where that asks for more: a release does not get out of it by another label.
+func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc {
+	if e == nil || was == "" || was == e.Name {
+		return e
+	}
+	old := environment(was, p)
+	if old == nil {
+		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: strings.EqualFold(was, production)}
+	}
+	if old.needed() <= e.needed() {
+		return e
+	}
+	old.Name = e.Name + ", before " + was
+	return old
+}
+
+// needed is how many approvals the environment asks for, as deployment.rego has it.
+func (e *environmentDoc) needed() int {
+	if e.Production {
+		return max(e.Approvals, 1)
+	}
+	return e.Approvals
+}
+
 func environment(name string, p *schemas.Project) *environmentDoc {
 	e, ok := p.Environments[name]
 	if !ok {

@@ -81,12 +81,32 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 		return err
 	}
 	defer s.close()
-	_, in, err := s.Head(cmd.Context())
+	rev, in, err := s.Head(cmd.Context())
 	if err != nil {
 		return err
 	}
 	if in.Trust == nil {
 		return fault.Hint(fault.New(fault.Missing, "the repository has no trust.yaml: nobody's approval can count"), "add one that names the principals and their keys")
+	}
+	var w *loop.World
+	if how.out == "" {
+		// A person signs what is so, not what a file says of itself.
+		if w, err = loop.Look(cmd.Context(), in, rev, s.Eyes); err != nil {
+			return err
+		}
+		now, _, err := s.Plan(cmd.Context(), w, loop.Orders{Targets: p.Targets})
+		if err != nil {
+			return err
+		}
+		if now.Digest() != p.Digest() {
+			return fault.Hint(fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(plan.Moved(p, now), "\n  ")), "run vishwa plan --out again, and look at what it says now")
+		}
+		p = now
+	} else {
+		fmt.Fprintln(a.err, "The plan as the file tells it; the signature covers what is made from what, and no reason that is shown.")
+	}
+	if err := a.showPlan(p, "text", false); err != nil {
+		return err
 	}
 	signer, closeAgent, err := a.signer(how.key, in.Trust)
 	if err != nil {
@@ -114,7 +134,7 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 		fmt.Fprintf(a.out, "%s approves plan %s; record it with vishwa approve --record %s\n", who, p.Digest().Short(), how.out)
 		return nil
 	}
-	return a.append(cmd, s, signed)
+	return a.append(cmd, s, w, signed)
 }
 
 func (a *app) recordApproval(cmd *cobra.Command, path string) error {
@@ -131,37 +151,34 @@ func (a *app) recordApproval(cmd *cobra.Command, path string) error {
 		return err
 	}
 	defer s.close()
-	return a.append(cmd, s, signed)
+	rev, in, err := s.Head(cmd.Context())
+	if err != nil {
+		return err
+	}
+	w, err := loop.Look(cmd.Context(), in, rev, s.Eyes)
+	if err != nil {
+		return err
+	}
+	return a.append(cmd, s, w, signed)
 }
 
 // append records an approval that holds now, and refuses one that does not.
-func (a *app) append(cmd *cobra.Command, s *station, signed trust.Signed) error {
+func (a *app) append(cmd *cobra.Command, s *station, w *loop.World, signed trust.Signed) error {
 	ctx := cmd.Context()
 	r, err := signed.Read()
 	if err != nil {
 		return err
 	}
-	rev, in, err := s.Head(ctx)
-	if err != nil {
-		return err
-	}
+	rev := w.Revision
 	if rev.SHA != r.Revision {
 		return fault.Hint(fault.New(fault.Conflict, "the approval is of revision %s, and the branch is at %s", short7(r.Revision), short7(rev.SHA)), "run vishwa plan --out again, and approve that")
 	}
-	facts, err := s.Book.Facts(ctx)
-	if err != nil {
-		return err
-	}
-	if in.Trust == nil {
-		return fault.New(fault.Missing, "the repository has no trust.yaml: nobody's approval can count")
+	if len(r.Models) == 0 {
+		return fault.Hint(fault.New(fault.Invalid, "the approval names no model: there is nothing that it approves"), "make one with vishwa approve PLAN")
 	}
 	var by trust.Approver
 	for ref := range r.Models {
-		authors, err := s.ChangeAuthors(ctx, facts, ref, rev.SHA)
-		if err != nil {
-			return err
-		}
-		if by, err = in.Trust.Check(signed, r.Want, authors, a.now()); err != nil {
+		if by, err = s.Approver(ctx, w, ref, signed, r.Want); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -61,8 +62,15 @@ func TestScripts(t *testing.T) {
 			env.Defer(func() { stopServing(t, env.WorkDir) })
 			return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "json": isJSON, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until,
+			"mounted": mounted,
+			"exits":   exits, "json": isJSON, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until,
 		},
 	})
 }
@@ -190,4 +198,14 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s does not come", args[0])
+}
+
+// mounted makes DIR a file system of SIZE until the script ends: mounted DIR SIZE.
+func mounted(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: mounted DIR SIZE")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(ts.Exec("mount", "-t", "tmpfs", "-o", "size="+args[1], "tmpfs", dir))
+	ts.Defer(func() { ts.Check(exec.Command("umount", "-l", dir).Run()) })
 }

@@ -211,9 +211,11 @@ func (s *shop) see(g graph.Graph) plan.Seen {
 	for name, r := range s.served {
 		seen.Live[ref("deployment/"+name)] = port.Live{Key: r.Key, Health: port.Ready}
 	}
+	change, _ := stacks{}.Diff(context.Background(), port.Stack{})
 	if e := seen.Facts.Latest[ref("infrastructure/i")]; e != nil {
-		seen.Stacks[ref("infrastructure/i")] = port.Change{Empty: true}
+		change = port.Change{Empty: true}
 	}
+	seen.Stacks[ref("infrastructure/i")] = change
 	return seen
 }
 
@@ -224,7 +226,7 @@ func (s *shop) act(ctx context.Context, g graph.Graph, seen plan.Seen, found ...
 	for _, o := range Run(ctx, p, Kit{
 		Graph: g, Facts: seen.Facts, Live: seen.Live, Gone: seen.Gone, Stack: func(context.Context, schemas.Ref) (port.Stack, error) { return port.Stack{}, nil },
 		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Desk: s, Now: time.Now, Parallel: 4,
-		Context: Context{Actor: "controller:test", Policy: digest.Of([]byte("policy"))},
+		Context: Context{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks,
 	}) {
 		out[o.Ref.String()] = o
 	}

@@ -4,6 +4,7 @@ package act
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -24,6 +25,9 @@ func (a *acting) provision(ctx context.Context, j *job) error {
 		if change, err = a.Provisioner.Diff(ctx, stack); err != nil {
 			return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 		}
+		if !change.Empty {
+			return fault.Hint(fault.New(fault.Conflict, "%s: could not be looked at for the plan, and has a change now that nobody has seen", j.Ref), "run vishwa plan, and apply that")
+		}
 	}
 	if err := a.judge(ctx, j, Material{Change: &change}); err != nil {
 		return err
@@ -31,6 +35,10 @@ func (a *acting) provision(ctx context.Context, j *job) error {
 	outcome := port.Outcome{Outputs: change.Outputs}
 	if !change.Empty {
 		if outcome, err = a.Provisioner.Apply(ctx, stack, change); err != nil {
+			return a.broken(ctx, j, change, outcome, err)
+		}
+		if outcome.Unread {
+			err := fault.Hint(fault.New(fault.Transient, "%s: provisioned, and its outputs cannot be read", j.Ref), "run vishwa apply again")
 			return a.broken(ctx, j, change, outcome, err)
 		}
 	}
@@ -53,7 +61,7 @@ func (a *acting) broken(ctx context.Context, j *job, change port.Change, outcome
 	e.Stack = record(change, outcome)
 	got, appendErr := a.Append(context.WithoutCancel(ctx), e)
 	if appendErr != nil {
-		return appendErr
+		return errors.Join(err, appendErr)
 	}
 	j.seq = got.Seq
 	return err
@@ -124,7 +132,11 @@ func (a *acting) release(ctx context.Context, j *job, spec *schemas.Deployment, 
 
 // retire stops a deployment or destroys a stack that is declared no more.
 func (a *acting) retire(ctx context.Context, j *job) error {
-	if err := a.judge(ctx, j, Material{}); err != nil {
+	var m Material
+	if change, ok := a.Changes[j.Ref]; ok {
+		m.Change = &change
+	}
+	if err := a.judge(ctx, j, m); err != nil {
 		return err
 	}
 	last := a.Facts.Latest[j.Ref]
@@ -140,12 +152,10 @@ func (a *acting) retire(ctx context.Context, j *job) error {
 		if err != nil {
 			return err
 		}
-		change, ok := a.Changes[j.Ref]
-		if !ok {
-			if change, err = a.Provisioner.Diff(ctx, stack); err != nil {
-				return err
-			}
+		if m.Change == nil {
+			return fault.Hint(fault.New(fault.Conflict, "%s: could not be looked at for the plan", j.Ref), "run vishwa plan, and apply that")
 		}
+		change := *m.Change
 		outcome, err := a.Provisioner.Apply(ctx, stack, change)
 		if err != nil {
 			return a.broken(ctx, j, change, outcome, err)

@@ -58,7 +58,7 @@ func Open(ctx context.Context, o Options) (h *House, err error) {
 			r.Close()
 		}
 	}()
-	project, t, err := settings(ctx, r)
+	project, t, err := settings(ctx, r, o.Act)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +79,11 @@ func Open(ctx context.Context, o Options) (h *House, err error) {
 }
 
 // settings are what must be known before the ports can be opened: the project and
-// who is trusted. The work tree's word counts where there is one; what is acted on
-// is read from the revision again.
-func settings(ctx context.Context, r *repo.Repo) (*schemas.Project, *trust.Trust, error) {
+// who is trusted. Who acts goes by the revision alone; who only looks, by the work
+// tree where there is one.
+func settings(ctx context.Context, r *repo.Repo, act bool) (*schemas.Project, *trust.Trust, error) {
 	tree := r.Worktree()
-	if r.Bare() {
+	if act || r.Bare() {
 		head, err := r.Head(ctx)
 		if err != nil {
 			return nil, nil, err
@@ -207,15 +207,23 @@ func (h *House) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
 		Bundle: func(bundle []byte) ([]byte, port.Identity, error) { return v.Verify(ctx, bundle) },
 		Commit: func(c ledger.Commit) error { return repo.VerifyCommit(c, keys) },
 		Approval: func(a ledger.Approval) error {
-			if h.Trust == nil {
-				return fault.New(fault.Denied, "no trust file says whose approval counts")
-			}
 			signed := trust.Signed{Statement: a.Statement, Signature: a.Signature}
 			r, err := signed.Read()
 			if err != nil {
 				return err
 			}
-			_, err = h.Trust.Check(signed, r.Want, nil, r.Time) // whether it counted for a plan was decided then
+			// Whose word counts is what the approved revision says: people come and go.
+			// Whether it counted for the plan was decided then.
+			t := h.Trust
+			if tree, err := h.Repo.Open(ctx, r.Revision); err == nil {
+				if _, then, err := loop.Settings(tree); err == nil {
+					t = then
+				}
+			}
+			if t == nil {
+				return fault.New(fault.Denied, "no trust file says whose approval counts")
+			}
+			_, err = t.Check(signed, r.Want, nil, r.Time)
 			return err
 		},
 	}, nil

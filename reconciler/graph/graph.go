@@ -54,7 +54,12 @@ func (g Graph) Digest() digest.Digest {
 		Recipe digest.Digest          `json:"recipe"`
 		Inputs map[string]schemas.Ref `json:"inputs,omitempty"`
 	}
-	rows := make([]row, 0, len(g.Nodes))
+	rows := make([]row, 0, len(g.Nodes)+1)
+	project, err := digest.JSON(g.Project) // how all of it is reconciled
+	if err != nil {
+		panic(err)
+	}
+	rows = append(rows, row{Ref: schemas.Ref{Kind: "project"}, Recipe: project})
 	for _, n := range g.Nodes {
 		key, err := n.Recipe.Key()
 		if err != nil {

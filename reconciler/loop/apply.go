@@ -81,6 +81,9 @@ func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
 
 // decide is the judged plan of w, held against what was agreed on.
 func (h *House) decide(ctx context.Context, w *World, o Orders) (plan.Plan, *desk, error) {
+	if o.Agreed != nil && len(o.Targets) == 0 {
+		o.Targets = o.Agreed.Targets
+	}
 	p, desk, err := h.Plan(ctx, w, o)
 	if err != nil {
 		return p, nil, err

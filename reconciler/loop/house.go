@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -116,6 +117,11 @@ func Differences(a, b *Intent) (out []string) {
 	if a.Graph.Digest() == b.Graph.Digest() {
 		return out
 	}
+	was, errA := digest.JSON(a.Project)
+	now, errB := digest.JSON(b.Project)
+	if errA != nil || errB != nil || was != now {
+		out = append(out, "project")
+	}
 	keys := func(in *Intent) map[schemas.Ref]string {
 		m := map[schemas.Ref]string{}
 		for _, n := range in.Graph.Nodes {
@@ -130,15 +136,15 @@ func Differences(a, b *Intent) (out []string) {
 		}
 		return m
 	}
-	was, now := keys(a), keys(b)
+	old, fresh := keys(a), keys(b)
 	for _, n := range b.Graph.Nodes {
-		if was[n.Ref] != now[n.Ref] {
+		if old[n.Ref] != fresh[n.Ref] {
 			out = append(out, n.Ref.String())
 		}
-		delete(was, n.Ref)
+		delete(old, n.Ref)
 	}
 	for _, n := range a.Graph.Nodes {
-		if _, gone := was[n.Ref]; gone {
+		if _, gone := old[n.Ref]; gone {
 			out = append(out, n.Ref.String())
 		}
 	}

@@ -4,6 +4,7 @@ package loop
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/act"
@@ -128,6 +129,9 @@ func (d *desk) subject(ctx context.Context, s plan.Step, n *graph.Node, known pl
 	case *schemas.Model:
 		out.Model, err = d.candidate(ctx, s, n, spec, m)
 	case *schemas.Deployment:
+		if e := d.world.Facts.Latest[s.Ref]; e != nil && e.Release != nil {
+			out.Was = e.Release.Environment
+		}
 		out.Model, err = d.released(ctx, s, spec, m)
 	}
 	return out, err
@@ -196,15 +200,20 @@ func (d *desk) model(ctx context.Context, ref schemas.Ref, m *ledger.Model, metr
 	return out, err
 }
 
-// live is the model that the newest deployment of ref serves.
+// live is the model that is served of ref: in production where it is, else by the
+// newest deployment.
 func (w *World) live(model schemas.Ref) *policy.Live {
 	var newest *ledger.Entry
+	guarded := func(e *ledger.Entry) bool {
+		return e.Release != nil && (e.Release.Environment == "production" || w.Project.Environments[e.Release.Environment].Approvals > 0)
+	}
 	for ref, e := range w.Facts.Latest {
 		n := w.Graph.Node(ref)
 		if n == nil || e.Action != ledger.Deploy || e.Model == nil {
 			continue
 		}
-		if spec, ok := n.Decl.Spec.(*schemas.Deployment); ok && spec.Model == model && (newest == nil || e.Seq > newest.Seq) {
+		if spec, ok := n.Decl.Spec.(*schemas.Deployment); ok && spec.Model == model &&
+			(newest == nil || guarded(e) && !guarded(newest) || guarded(e) == guarded(newest) && e.Seq > newest.Seq) {
 			newest = e
 		}
 	}
@@ -228,18 +237,19 @@ func (d *desk) approve(ctx context.Context, p plan.Plan) (notes []ledger.Finding
 	}
 	want := trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models}
 	for ref := range models {
-		authors, err := d.ChangeAuthors(ctx, d.world.Facts, ref, d.world.Revision.SHA)
-		if err != nil {
-			return nil, err
-		}
 		for _, e := range d.world.Facts.Approvals {
 			if e.Plan != want.Plan || e.Approval == nil {
 				continue // of another plan: void, and no news
 			}
-			a, err := d.world.Trust.Check(trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}, want, authors, d.Now())
-			if err != nil {
+			signed := trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}
+			a, err := d.Approver(ctx, d.world, ref, signed, want)
+			switch fault.Of(err) {
+			case fault.Denied, fault.Conflict, fault.Invalid:
 				notes = append(notes, ledger.Finding{Rule: "approval/void", Level: ledger.Note, Ref: ref, Message: err.Error(), Way: fault.Way(err)})
 				continue
+			}
+			if err != nil {
+				return nil, err
 			}
 			d.approvers[ref] = append(d.approvers[ref], a)
 		}
@@ -247,18 +257,77 @@ func (d *desk) approve(ctx context.Context, p plan.Plan) (notes []ledger.Finding
 	return notes, nil
 }
 
-// ChangeAuthors lists the authors of what is new at revision to since ref was last
-// deployed, or since the ledger began: none of them may approve its deployment.
-func (h *House) ChangeAuthors(ctx context.Context, f *ledger.Facts, ref schemas.Ref, to string) ([]string, error) {
-	from := f.Started
-	if e := f.Latest[ref]; e != nil && e.Action == ledger.Deploy {
+// Approver tells who signed, where the signature counts for the deployment ref: it
+// is a principal's of the revision's trust file and of the one before the change,
+// and no author's of the change. Whoever writes a change cannot name its approvers.
+func (h *House) Approver(ctx context.Context, w *World, ref schemas.Ref, signed trust.Signed, want trust.Want) (trust.Approver, error) {
+	from := ""
+	if e := w.Facts.Latest[ref]; e != nil && e.Action == ledger.Deploy {
 		from = e.Revision
+	} else if w.Facts.Started != w.Revision.SHA {
+		from = w.Facts.Started
 	}
-	authors, err := h.Authors(ctx, from, to)
+	authors, err := h.Authors(ctx, from, w.Revision.SHA)
 	if err != nil {
-		return nil, fmt.Errorf("list the authors of the change: %w", err)
+		return trust.Approver{}, fmt.Errorf("list the authors of the change: %w", err)
 	}
-	return authors, nil
+	if w.Trust == nil {
+		return trust.Approver{}, fault.Hint(fault.New(fault.Denied, "the repository has no trust.yaml: nobody's approval can count"), "add one that names the principals and their keys")
+	}
+	a, err := w.Trust.Check(signed, want, authors, h.Now())
+	if err != nil {
+		return a, err
+	}
+	before, err := w.trustBefore(ctx, ref, from)
+	if before == nil || err != nil {
+		return a, err
+	}
+	old, err := before.Check(signed, want, authors, h.Now())
+	if err != nil {
+		return a, fault.Hint(fault.New(fault.Denied, "%s does not count: by the trust file of revision %.7s, before the change: %w", a.Principal, from, err),
+			"have somebody approve whom the trust file named before this change")
+	}
+	a.Roles = slices.DeleteFunc(a.Roles, func(r string) bool { return !slices.Contains(old.Roles, r) })
+	return a, nil
+}
+
+// trustBefore is the trust file of the revision that the change begins at. There is
+// none where the change is all there is, or where that file let nobody approve a
+// first release: then this one has to do.
+func (w *World) trustBefore(ctx context.Context, ref schemas.Ref, from string) (*trust.Trust, error) {
+	if from == "" || from == w.Revision.SHA {
+		return nil, nil
+	}
+	tree, err := w.trees(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	_, t, err := Settings(tree)
+	if t == nil || err != nil {
+		return nil, nil // that revision was applied by nobody who asked for approvals
+	}
+	e := w.Facts.Latest[ref]
+	if e == nil || e.Action != ledger.Deploy {
+		for _, p := range t.Principals {
+			if slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(w.roles(ref), r) }) {
+				return t, nil
+			}
+		}
+		return nil, nil
+	}
+	return t, nil
+}
+
+// roles are those whose approval counts where ref is deployed.
+func (w *World) roles(ref schemas.Ref) []string {
+	if n := w.Graph.Node(ref); n != nil {
+		if spec, ok := n.Decl.Spec.(*schemas.Deployment); ok {
+			if roles := w.Project.Environments[spec.Environment].Roles; len(roles) > 0 {
+				return roles
+			}
+		}
+	}
+	return []string{"approver"}
 }
 
 func (d *desk) approved() map[schemas.Ref][]string {

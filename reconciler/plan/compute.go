@@ -188,28 +188,31 @@ func (c *computing) stack(n *graph.Node, s *Step) {
 func (c *computing) deployment(s *Step, recipe port.Recipe) {
 	last := c.seen.Facts.Latest[s.Ref]
 	live := c.seen.Live[s.Ref]
-	recorded := last != nil && last.Action == ledger.Deploy && last.Key == s.Key
+	deployed := last != nil && last.Action == ledger.Deploy
+	recorded := deployed && last.Key == s.Key
+	s.Do = Remake
+	if !deployed {
+		s.Do = Make // whatever stands there was never recorded
+	}
+	s.Restores = recorded
 	switch {
-	case live.Key == "" && last != nil && last.Action == ledger.Deploy:
-		s.Do, s.Why = Remake, "is not served any more"
-		if last.Key != s.Key {
-			s.Why = changed(last, recipe)
-		}
-	case live.Key == "":
-		s.Do, s.Why = Make, "never deployed"
 	case live.Key == s.Key && live.Health == port.Ready && recorded:
-		s.Do, s.Why = Keep, "up to date"
+		s.Do, s.Why, s.Restores = Keep, "up to date", false
 	case live.Key == s.Key && live.Health == port.Ready:
-		s.Do, s.Why = Remake, "is served, but not recorded"
+		s.Why = "is served, but not recorded"
 	case live.Key == s.Key:
-		s.Do, s.Why = Remake, "is "+string(live.Health)
+		s.Why = "is " + string(live.Health)
 		if live.Message != "" {
 			s.Why += ": " + first(live.Message)
 		}
-	case last != nil && last.Key == live.Key:
-		s.Do, s.Why = Remake, changed(last, recipe)
+	case live.Key == "" && recorded:
+		s.Why = "is not served any more"
+	case deployed && (live.Key == "" || live.Key == last.Key):
+		s.Why = changed(last, recipe)
+	case live.Key == "":
+		s.Why = "never deployed"
 	default:
-		s.Do, s.Why = Remake, "serves something else"
+		s.Why = "serves something else"
 	}
 }
 
@@ -250,9 +253,27 @@ func (c *computing) retired() (steps []Step) {
 					steps[i].Needs = append(steps[i].Needs, d.Ref)
 				}
 			}
+			steps[i].Needs = append(steps[i].Needs, c.standingOn(steps[i].Ref)...)
 		}
 	}
 	return steps
+}
+
+// standingOn lists the declared deployments whose newest release was made with
+// infra: it must not go before they have gone on without it.
+func (c *computing) standingOn(infra schemas.Ref) (out []schemas.Ref) {
+	for i := range c.want.Nodes {
+		ref := c.want.Nodes[i].Ref
+		if ref.Kind != "deployment" {
+			continue
+		}
+		if e := c.seen.Facts.Latest[ref]; e != nil && e.Action == ledger.Deploy && e.Recipe != nil {
+			if _, on := e.Recipe.Inputs[infra.String()]; on {
+				out = append(out, ref)
+			}
+		}
+	}
+	return out
 }
 
 func names(refs []schemas.Ref) string {

@@ -66,7 +66,7 @@ func Only(p Plan, refs []schemas.Ref) (Plan, error) {
 		}
 	}
 	out := p
-	out.Steps = nil
+	out.Steps, out.Targets = nil, refs
 	for _, s := range p.Steps {
 		if want[s.Ref] {
 			out.Steps = append(out.Steps, s)

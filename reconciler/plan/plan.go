@@ -32,7 +32,10 @@ type Step struct {
 	Actions []port.ResourceAction `json:"actions,omitempty"`
 	Change  digest.Digest         `json:"change,omitempty"` // infrastructure: names the Terraform change
 	Held    string                `json:"held,omitempty"`   // why the step may not go on; set by Gate
-	Pos     schemas.Position      `json:"pos,omitzero"`
+	// Restores says that the very release that was deployed and recorded before is
+	// brought back: nothing new is released.
+	Restores bool             `json:"restores,omitempty"`
+	Pos      schemas.Position `json:"pos,omitzero"`
 }
 
 // Plan is what to do, in an order that respects Needs.
@@ -42,6 +45,7 @@ type Plan struct {
 	Tree     digest.Digest    `json:"tree"`               // of everything declared and all that it names
 	Policy   digest.Digest    `json:"policy"`
 	Trust    digest.Digest    `json:"trust,omitempty"`
+	Targets  []schemas.Ref    `json:"targets,omitempty"` // limited to these and what they need
 	Steps    []Step           `json:"steps"`
 	Findings []ledger.Finding `json:"findings,omitempty"` // set by Gate
 }
@@ -66,7 +70,7 @@ func (p Plan) Digest() digest.Digest {
 	}
 	d, err := digest.JSON(map[string]any{
 		"schema": p.Schema, "revision": p.Revision, "tree": p.Tree,
-		"policy": p.Policy, "trust": p.Trust, "steps": rows,
+		"policy": p.Policy, "trust": p.Trust, "targets": p.Targets, "steps": rows,
 	})
 	if err != nil {
 		panic(err) // strings and booleans always encode

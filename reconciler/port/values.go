@@ -154,6 +154,7 @@ type Outcome struct {
 	Done    []ResourceAction  `json:"done,omitempty"`
 	Outputs map[string]Output `json:"-"`
 	Partial bool              `json:"partial,omitempty"` // ended before all of the change was done
+	Unread  bool              `json:"-"`                 // all was done, and the outputs cannot be told
 	State   digest.Digest     `json:"state,omitempty"`   // of the state's bytes after
 }
 

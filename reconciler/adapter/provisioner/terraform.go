@@ -160,7 +160,7 @@ func (w *work) outcome(ctx context.Context, c port.Change, seen *progress, faile
 	if got, err := w.outputs(ctx); err == nil {
 		out.Outputs = got
 	} else if failed == nil {
-		w.log.Warn("outputs could not be read after apply", "stack", w.stack.Name)
+		out.Unread = true
 	}
 	return out
 }

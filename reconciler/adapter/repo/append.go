@@ -202,19 +202,17 @@ type written struct {
 	commit plumbing.Hash
 }
 
-// write makes the entry that follows the facts. Others' entries since the caller
-// last looked are first put to Recheck.
+// write makes the entry that follows the facts, which are first put to Recheck:
+// others may have written since the caller last looked.
 func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 	if e.Action == ledger.Genesis && l.facts.Count > 0 {
 		return nil, fault.New(fault.Conflict, "the ledger has begun already")
 	}
-	if l.facts.Count > l.seen {
-		keep, changed := l.opts.Recheck(l.facts.Clone(), e)
-		if !keep {
-			return nil, fault.Hint(fault.New(fault.Conflict, "the ledger has moved on, and what was to be recorded no longer holds"), "plan again")
-		}
-		e = changed
+	keep, changed := l.opts.Recheck(l.facts, e)
+	if !keep {
+		return nil, fault.Hint(fault.New(fault.Conflict, "the ledger has moved on, and what was to be recorded no longer holds"), "plan again")
 	}
+	e = changed
 	e.Seq, e.Prev, e.Time = l.facts.Count, l.facts.Head, l.opts.Now().UTC().Truncate(time.Millisecond)
 	stated, err := ledger.Statement(e)
 	if err != nil {
@@ -279,7 +277,7 @@ func (l *Ledger) adopt(ctx context.Context, w *written, here plumbing.Hash, push
 	if err := l.facts.Fold(w.entry, w.bundle); err != nil {
 		return err
 	}
-	l.at, l.seen = w.commit, l.facts.Count
+	l.at = w.commit
 	return nil
 }
 

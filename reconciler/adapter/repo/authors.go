@@ -10,12 +10,16 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 var coAuthor = regexp.MustCompile(`(?im)^[ \t]*co-authored-by:[ \t]*([^\r\n]*[^\s])`)
 
 // Authors lists, sorted, every author, committer and co-author, "Name <email>",
-// of the commits that to has and from has not; of to alone where from is empty or to.
+// of the commits that to has and from has not; of all that to has where from is
+// empty; of to alone where from is to. A shallow clone that ends before from does
+// cannot tell: that is Missing.
 func (r *Repo) Authors(ctx context.Context, from, to string) ([]string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -25,11 +29,13 @@ func (r *Repo) Authors(ctx context.Context, from, to string) ([]string, error) {
 	}
 	found := map[string]bool{}
 	note(found, tip) // also where to lies behind from: a step back is its author's too
+	var base *object.Commit
 	if from != "" && from != to {
-		base, err := r.commit(from)
-		if err != nil {
+		if base, err = r.commit(from); err != nil {
 			return nil, err
 		}
+	}
+	if from != to {
 		if err := r.between(ctx, base, tip, found); err != nil {
 			return nil, err
 		}
@@ -51,16 +57,18 @@ func note(found map[string]bool, c *object.Commit) {
 }
 
 // between walks back from both ends, newest first, until all that is left is
-// behind base. Where clocks were wrong it may note a commit too many, never one too few.
+// behind base; without a base, to the beginning. Where clocks were wrong it may note a commit too many, never one too few.
 func (r *Repo) between(ctx context.Context, base, tip *object.Commit, found map[string]bool) error {
 	shallow, err := r.store.Shallow()
 	if err != nil {
 		return err
 	}
-	queue := &byTime{tip, base}
-	heap.Init(queue)
-	queued := map[plumbing.Hash]bool{tip.Hash: true, base.Hash: true}
-	behind := map[plumbing.Hash]bool{base.Hash: true}
+	queue := &byTime{tip}
+	queued, behind := map[plumbing.Hash]bool{tip.Hash: true}, map[plumbing.Hash]bool{}
+	if base != nil {
+		heap.Push(queue, base)
+		queued[base.Hash], behind[base.Hash] = true, true
+	}
 	ahead := 1 // of the queued commits, how many are not behind base
 	for ahead > 0 {
 		if err := ctx.Err(); err != nil {
@@ -73,6 +81,9 @@ func (r *Repo) between(ctx context.Context, base, tip *object.Commit, found map[
 			note(found, c)
 		}
 		if slices.Contains(shallow, c.Hash) {
+			if !old {
+				return fault.Hint(fault.New(fault.Missing, "list authors: this clone is shallow and ends at %s", c.Hash.String()[:7]), "fetch the history: git fetch --unshallow")
+			}
 			continue
 		}
 		for _, h := range c.ParentHashes {

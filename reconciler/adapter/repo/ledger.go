@@ -41,8 +41,9 @@ type LedgerOptions struct {
 	Now         func() time.Time
 	Rand        func() float64 // in [0,1), spreads out attempts; without it, math/rand's
 
-	// Recheck is asked when others have written since Facts or Append last
-	// returned: is e still to be recorded, and as what? Without it, ledger.Recheck.
+	// Recheck is asked before each entry is written, as others may have written since
+	// the caller looked: is e still to be recorded, and as what? It leaves f as it
+	// is. Without it, ledger.Recheck.
 	Recheck func(f *ledger.Facts, e ledger.Entry) (keep bool, changed ledger.Entry)
 }
 
@@ -123,7 +124,6 @@ func (l *Ledger) Facts(ctx context.Context) (*ledger.Facts, error) {
 	if err := l.save(); err != nil {
 		return nil, err
 	}
-	l.seen = l.facts.Count
 	return l.facts.Clone(), nil
 }
 
