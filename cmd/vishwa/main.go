@@ -15,12 +15,14 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 )
 
 func main() {
 	// A command is short and lives beside runs that need the memory more.
 	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(40)
 	}
 	os.Exit(run())
 }
@@ -32,6 +34,9 @@ func run() int {
 	a := &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, lookup: os.LookupEnv, now: time.Now,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
+	}
+	if err := sandbox.Disinherit(); err != nil {
+		fmt.Fprintf(a.err, "vishwa: %s\n", err)
 	}
 	_, plain := os.LookupEnv("NO_COLOR")
 	a.color = term.IsTerminal(int(os.Stdout.Fd())) && !plain && os.Getenv("TERM") != "dumb"

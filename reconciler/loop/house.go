@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -72,11 +73,22 @@ func (h *House) Preview(ctx context.Context) (*World, error) {
 		}
 		return Look(ctx, in, rev, h.Eyes)
 	}
+	// The ledger is folded while the declarations are read.
+	type folded struct {
+		facts *ledger.Facts
+		err   error
+	}
+	book := make(chan folded, 1)
+	go func() {
+		facts, err := h.Book.Facts(ctx)
+		book <- folded{facts, err}
+	}()
 	in, same, err := h.readWorktree(ctx, rev)
+	f := <-book
 	if err != nil {
 		return nil, err
 	}
-	w, err := Look(ctx, in, rev, h.Eyes)
+	w, err := look(ctx, in, rev, h.Eyes, func() (*ledger.Facts, error) { return f.facts, f.err })
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -47,6 +48,7 @@ func (p Problems) Error() string {
 // of the kind Invalid.
 func Read(tree fs.FS) (*Intent, error) {
 	in := &Intent{Tree: tree}
+	rules := ahead(tree)
 	decls, problems := schemas.Load(tree)
 	if len(problems) > 0 {
 		return nil, invalid(problems)
@@ -64,14 +66,42 @@ func Read(tree fs.FS) (*Intent, error) {
 	if in.Graph, problems = graph.Build(decls, pins); len(problems) > 0 {
 		return nil, invalid(problems)
 	}
-	return in, in.rules()
+	return in, in.rules(rules)
 }
 
-// rules reads the policies and the trust file.
-func (in *Intent) rules() (err error) {
-	if in.Policy, err = policy.New(in.Tree, in.Project.Policy.Paths, policy.Options{}); err != nil {
-		return err
+// prepared is rules that were made ready while the declarations were read.
+type prepared struct {
+	paths  []string
+	engine *policy.Engine
+	err    error
+}
+
+// ahead prepares the rules that the project asks for beside whatever else is done;
+// the project is read again, and checked, with the declarations.
+func ahead(tree fs.FS) <-chan prepared {
+	done := make(chan prepared, 1)
+	go func() {
+		var p prepared
+		if project, _, err := Settings(tree); err == nil {
+			p.paths = project.Policy.Paths
+		}
+		p.engine, p.err = policy.New(tree, p.paths, policy.Options{})
+		done <- p
+	}()
+	return done
+}
+
+// rules takes the policies and reads the trust file.
+func (in *Intent) rules(early <-chan prepared) error {
+	p := <-early
+	if !slices.Equal(p.paths, in.Project.Policy.Paths) {
+		p.engine, p.err = policy.New(in.Tree, in.Project.Policy.Paths, policy.Options{})
 	}
+	if p.err != nil {
+		return p.err
+	}
+	in.Policy = p.engine
+	var err error
 	in.Trust, err = readTrust(in.Tree, in.Project)
 	return err
 }
@@ -108,7 +138,11 @@ type Book interface {
 
 // Look folds the ledger, observes deployments and diffs infrastructure.
 func Look(ctx context.Context, in *Intent, rev port.Revision, eyes Eyes) (*World, error) {
-	facts, err := eyes.Book.Facts(ctx)
+	return look(ctx, in, rev, eyes, func() (*ledger.Facts, error) { return eyes.Book.Facts(ctx) })
+}
+
+func look(ctx context.Context, in *Intent, rev port.Revision, eyes Eyes, recall func() (*ledger.Facts, error)) (*World, error) {
+	facts, err := recall()
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,6 @@ type Ledger struct {
 	facts   *ledger.Facts // of all entries up to at
 	at      plumbing.Hash
 	saved   int64 // entries in the cache
-	seen    int64 // entries that the caller knows of
 }
 
 // OpenLedger is the ledger of r. Nothing is read yet.
