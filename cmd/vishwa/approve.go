@@ -81,7 +81,7 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 		return err
 	}
 	defer s.close()
-	rev, in, err := s.Head(cmd.Context())
+	_, in, err := s.Head(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -90,18 +90,9 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	}
 	var w *loop.World
 	if how.out == "" {
-		// A person signs what is so, not what a file says of itself.
-		if w, err = loop.Look(cmd.Context(), in, rev, s.Eyes); err != nil {
+		if p, w, err = a.derived(cmd, s, p); err != nil {
 			return err
 		}
-		now, _, err := s.Plan(cmd.Context(), w, loop.Orders{Targets: p.Targets})
-		if err != nil {
-			return err
-		}
-		if now.Digest() != p.Digest() {
-			return fault.Hint(fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(plan.Moved(p, now), "\n  ")), "run vishwa plan --out again, and look at what it says now")
-		}
-		p = now
 	} else {
 		fmt.Fprintln(a.err, "The plan as the file tells it; the signature covers what is made from what, and no reason that is shown.")
 	}
@@ -137,14 +128,36 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	return a.append(cmd, s, w, signed)
 }
 
+// derived is the plan that the world asks for, where it is the one in the file: a
+// person signs what is so, not what a file says of itself.
+func (a *app) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan, *loop.World, error) {
+	rev, in, err := s.Head(cmd.Context())
+	if err != nil {
+		return file, nil, err
+	}
+	w, err := loop.Look(cmd.Context(), in, rev, s.Eyes)
+	if err != nil {
+		return file, nil, err
+	}
+	now, _, err := s.Plan(cmd.Context(), w, loop.Orders{Targets: file.Targets})
+	if err != nil {
+		return file, nil, err
+	}
+	if now.Digest() != file.Digest() {
+		return file, nil, fault.Hint(fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(plan.Moved(file, now), "\n  ")),
+			"run vishwa plan --out again, and look at what it says now")
+	}
+	return now, w, nil
+}
+
 func (a *app) recordApproval(cmd *cobra.Command, path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return fault.New(fault.Missing, "read approval: %w", err)
+		return fault.Hint(fault.New(fault.Missing, "read approval: %w", err), "make one with vishwa approve PLAN --out %s", path)
 	}
 	var signed trust.Signed
 	if err := json.Unmarshal(raw, &signed); err != nil {
-		return fault.New(fault.Invalid, "%s is no approval: %w", path, err)
+		return fault.Hint(fault.New(fault.Invalid, "%s is no approval: %w", path, err), "make one with vishwa approve PLAN --out %s", path)
 	}
 	s, err := a.open(cmd.Context(), acting)
 	if err != nil {

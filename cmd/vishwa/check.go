@@ -213,15 +213,21 @@ func (a *app) policyListVerb() *cobra.Command {
 var version = ""
 
 func (a *app) versionVerb() *cobra.Command {
-	return &cobra.Command{
+	var format string
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if format == "json" {
+				return a.json(map[string]string{"version": versionText(), "go": runtime.Version()})
+			}
 			_, err := fmt.Fprintf(a.out, "vishwa %s %s\n", versionText(), runtime.Version())
 			return err
 		},
 	}
+	formats(cmd, &format, "text", "json")
+	return cmd
 }
 
 // versionText is the release's, or what Go knows of the build.

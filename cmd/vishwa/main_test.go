@@ -59,7 +59,10 @@ func TestScripts(t *testing.T) {
 			} {
 				env.Setenv(name, value)
 			}
-			env.Defer(func() { stopServing(t, env.WorkDir) })
+			env.Defer(func() {
+				stopServing(t, env.WorkDir)
+				checkQuiet(t, env.WorkDir)
+			})
 			return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
 		},
 		Condition: func(cond string) (bool, error) {
@@ -69,25 +72,51 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"mounted": mounted,
+			"mounted": func(ts *testscript.TestScript, _ bool, args []string) { mounted(t, ts, args) },
 			"exits":   exits, "json": isJSON, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until,
 		},
 	})
 }
 
-// stopServing ends every serving host of a script.
+// stopServing ends every serving host with a state folder in or below dir.
 func stopServing(t *testing.T, dir string) {
-	found, err := filepath.Glob(filepath.Join(dir, "state*", "vishwa", "*", "serving"))
-	if err != nil {
-		t.Error(err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for _, f := range found {
-		if _, err := server.Down(ctx, f); err != nil {
-			t.Errorf("stop serving: %v", err)
+	for _, state := range []string{"vishwa", filepath.Join("*", "vishwa")} {
+		found, err := filepath.Glob(filepath.Join(dir, state, "*", "serving"))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, f := range found {
+			if _, err := server.Down(ctx, f); err != nil {
+				t.Errorf("stop serving: %v", err)
+			}
 		}
 	}
+}
+
+// checkQuiet insists that no process of a script is left. Only Linux tells.
+func checkQuiet(t *testing.T, dir string) {
+	var left []string
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if left = running(dir); len(left) == 0 {
+			return
+		}
+	}
+	t.Errorf("processes are left:\n%s", strings.Join(left, "\n"))
+}
+
+// running are the processes that are at work in dir or were told of it.
+func running(dir string) (found []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*") // none elsewhere
+	for _, p := range all {
+		said, _ := os.ReadFile(filepath.Join(p, "cmdline"))
+		at, _ := os.Readlink(filepath.Join(p, "cwd"))
+		if bytes.Contains(said, []byte(dir)) || strings.HasPrefix(at, dir) {
+			found = append(found, filepath.Base(p)+" "+string(bytes.ReplaceAll(said, []byte{0}, []byte{' '})))
+		}
+	}
+	return found
 }
 
 // exits runs a program and insists on its exit code: exits 3 vishwa apply --yes.
@@ -201,11 +230,14 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // mounted makes DIR a file system of SIZE until the script ends: mounted DIR SIZE.
-func mounted(ts *testscript.TestScript, _ bool, args []string) {
+func mounted(t *testing.T, ts *testscript.TestScript, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: mounted DIR SIZE")
 	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(ts.Exec("mount", "-t", "tmpfs", "-o", "size="+args[1], "tmpfs", dir))
-	ts.Defer(func() { ts.Check(exec.Command("umount", "-l", dir).Run()) })
+	ts.Defer(func() {
+		stopServing(t, dir)
+		ts.Check(exec.Command("umount", "-l", dir).Run())
+	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/loop"
@@ -97,10 +98,14 @@ func writePlan(path string, p plan.Plan) error {
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(append(raw, '\n'))
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return fault.New(fault.Invalid, "write plan: %w", err)
+	err = errors.Join(err, tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
 	}
-	return os.Rename(tmp.Name(), path)
+	if err != nil {
+		return fault.Hint(fault.New(fault.Invalid, "write plan: %w", err), "name a file, in a folder with room for it")
+	}
+	return nil
 }
 
 // readPlan reads a plan file and checks that it says what its digest names.
@@ -134,7 +139,10 @@ PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved
 			if err != nil {
 				return err
 			}
-			o := loop.Orders{Targets: refs, AllowDestroy: destroyable(cmd, destroy)}
+			o := loop.Orders{Targets: refs}
+			if o.AllowDestroy, err = destroyable(cmd, destroy); err != nil {
+				return err
+			}
 			if len(args) == 1 {
 				p, err := readPlan(args[0])
 				if err != nil {
@@ -155,10 +163,13 @@ PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved
 
 const everything = "*"
 
-func destroyable(cmd *cobra.Command, named []string) func(schemas.Ref) bool {
-	return func(ref schemas.Ref) bool {
-		return slices.Contains(named, everything) || slices.Contains(named, ref.String())
+// destroyable is the leave to destroy: everything, or what is named.
+func destroyable(cmd *cobra.Command, named []string) (func(schemas.Ref) bool, error) {
+	if slices.Contains(named, everything) {
+		return func(schemas.Ref) bool { return true }, nil
 	}
+	refs, err := parseRefs(cmd, named)
+	return func(ref schemas.Ref) bool { return slices.Contains(refs, ref) }, err
 }
 
 func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) error {
@@ -189,6 +200,9 @@ func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) 
 		return err
 	}
 	if format == "json" {
+		if result.Outcomes == nil {
+			result.Outcomes = []act.Outcome{} // a list for programs, even where nothing was to do
+		}
 		if err := a.json(result); err != nil {
 			return err
 		}

@@ -66,6 +66,9 @@ func Open(ctx context.Context, o Options) (h *House, err error) {
 	if h.Paths, err = FindPaths(o.Env.Lookup, r.ID()); err != nil {
 		return nil, err
 	}
+	if err := h.Paths.keep(r.Formerly(project.Ledger.Branch)); err != nil {
+		return nil, err
+	}
 	h.Keys = signer.Open(h.Paths.Keys, o.Password)
 	name, err := h.controller(o.Act)
 	if err != nil {

@@ -3,6 +3,9 @@
 package adapter
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -52,6 +55,22 @@ func FindPaths(lookup func(string) (string, bool), id digest.Digest) (Paths, err
 		}
 	}
 	return p, nil
+}
+
+// keep makes the state that was kept under a former name of the repository, before
+// it had a remote, its state under this one: nothing is made again for the remote,
+// and what is served stays in hand. A link does, as a host may be at work in there.
+func (p Paths) keep(former digest.Digest) error {
+	if former == "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(p.State), former.Short())); err != nil {
+		return nil // nothing was kept
+	}
+	if err := os.Symlink(former.Short(), p.State); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fault.Hint(fault.New(fault.Invalid, "keep the state under the remote's name: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
+	}
+	return nil
 }
 
 // Serving is the state folder of the serving host.

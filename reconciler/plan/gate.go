@@ -55,7 +55,7 @@ func Only(p Plan, refs []schemas.Ref) (Plan, error) {
 			}
 		}
 		if !found {
-			return Plan{}, fmt.Errorf("%s is not in the plan", r)
+			return Plan{}, absent(r, p.Steps)
 		}
 	}
 	for i := len(p.Steps) - 1; i >= 0; i-- { // needs come before what needs them
@@ -118,4 +118,16 @@ func or(s string) string {
 		return "none"
 	}
 	return s
+}
+
+// absent names the step that ref may have meant.
+func absent(ref schemas.Ref, steps []Step) error {
+	var names []string
+	for _, s := range steps {
+		names = append(names, s.Ref.Whole().String())
+	}
+	if near := schemas.Nearest(ref.String(), names); near != "" {
+		return fmt.Errorf("%s is not in the plan; did you mean %s?", ref, near)
+	}
+	return fmt.Errorf("%s is not in the plan", ref)
 }

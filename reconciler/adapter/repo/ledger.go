@@ -65,10 +65,12 @@ type Ledger struct {
 	saved   int64 // entries in the cache
 }
 
+const usualBranch = "vishwa/ledger"
+
 // OpenLedger is the ledger of r. Nothing is read yet.
 func OpenLedger(r *Repo, opts LedgerOptions) (*Ledger, error) {
 	if opts.Branch == "" {
-		opts.Branch = "vishwa/ledger"
+		opts.Branch = usualBranch
 	}
 	if opts.Remote == "" {
 		opts.Remote = "origin"

@@ -249,6 +249,21 @@ func (r *Repo) ID() digest.Digest {
 	return digest.Of([]byte(r.place.common))
 }
 
+// Formerly is the ID that the repository had before it had a remote; "" where it
+// still has it, or where this clone has no such ledger, and so did nothing.
+func (r *Repo) Formerly(branch string) digest.Digest {
+	if branch == "" {
+		branch = usualBranch
+	}
+	r.mu.Lock()
+	_, err := r.store.Reference(plumbing.NewBranchReferenceName(branch))
+	r.mu.Unlock()
+	if before := digest.Of([]byte(r.place.common)); err == nil && before != r.ID() {
+		return before
+	}
+	return ""
+}
+
 // RemoteURL is where the remote is, without credentials; no such remote is "".
 func (r *Repo) RemoteURL(name string) string { return redact(r.remote(name)) }
 

@@ -71,5 +71,5 @@ func (r *reader) Close() error { return r.f.Close() }
 
 func tampered(name digest.Digest, path string) error {
 	return fault.Hint(fault.New(fault.Corrupt, "%s: its bytes in the store are not what they are named", name),
-		"remove %s, then run vishwa apply: it makes again what is gone", path)
+		"remove %s; then restore it from a copy, or run vishwa apply, which makes it again where a step needs it", path)
 }
