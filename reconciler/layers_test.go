@@ -27,6 +27,7 @@ var floors = map[string]int{
 
 	"reconciler/graph": 3, "reconciler/ledger": 3, "reconciler/trust": 3, "reconciler/attest": 3,
 	"reconciler/columns": 3, "reconciler/port/wrap": 3, "reconciler/adapter/content": 3,
+	"reconciler/command": 3,
 
 	"reconciler/plan": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 4,
 
@@ -34,6 +35,8 @@ var floors = map[string]int{
 
 	"reconciler/loop": 6, "reconciler/adapter/store": 6, "reconciler/adapter/signer": 6, "reconciler/adapter/runner": 6,
 	"reconciler/adapter/server": 6, "reconciler/adapter/provisioner": 6, "reconciler/adapter/repo": 6,
+
+	"reconciler/controller": 6,
 
 	"reconciler/adapter": 7,
 
@@ -43,7 +46,7 @@ var floors = map[string]int{
 // pure lists the packages that are functions of their arguments.
 var pure = []string{
 	"reconciler/digest", "reconciler/fault", "reconciler/graph", "reconciler/ledger", "reconciler/trust",
-	"reconciler/attest", "reconciler/columns", "reconciler/plan", "reconciler/explain", "templates",
+	"reconciler/attest", "reconciler/columns", "reconciler/plan", "reconciler/explain", "reconciler/command", "templates",
 }
 
 // outside is what a pure package does not import. fault may know contexts, whose

@@ -17,6 +17,16 @@ type Project struct {
 	Trust string `json:"trust,omitempty" jsonschema:"default=trust.yaml"`
 	// Environments names the environments that deployments may go to.
 	Environments map[string]Environment `json:"environments,omitempty"`
+	// PullRequests says what is done for pull requests.
+	PullRequests PullRequests `json:"pullRequests,omitempty"`
+}
+
+// PullRequests says what is done for pull requests. It counts as the tracked branch declares it.
+type PullRequests struct {
+	// Train says when what a pull request changes is trained: at each push of somebody who may write to the repository, on the command /vishwa train alone, or never.
+	Train string `json:"train,omitempty" jsonschema:"enum=push,enum=command,enum=never,default=push"`
+	// Commands narrows a command, such as train, to people of these roles of trust.yaml.
+	Commands map[string][]string `json:"commands,omitempty"`
 }
 
 // Store is a content-addressed store of artifacts.
@@ -47,6 +57,10 @@ type Environment struct {
 	Approvals int `json:"approvals,omitempty" jsonschema:"minimum=0,maximum=16"`
 	// Roles lists the roles of trust.yaml whose approval counts; without it, approver.
 	Roles []string `json:"roles,omitempty"`
+	// Reviews lets an approving review of the pull request count as an approval; without it, only a signature does.
+	Reviews bool `json:"reviews,omitempty"`
+	// TrackedRuns asks that what is deployed here was made by runs on the tracked branch: what a pull request trained is trained again.
+	TrackedRuns bool `json:"trackedRuns,omitempty"`
 }
 
 // Dataset is data that training depends on.
@@ -177,6 +191,8 @@ type Infrastructure struct {
 	State State `json:"state,omitempty"`
 	// Pass lists variables of the caller's environment that Terraform may see, such as a cloud's credentials.
 	Pass []string `json:"pass,omitempty"`
+	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: drift is found then.
+	Schedule string `json:"schedule,omitempty"`
 }
 
 // State says where Terraform's state is; at most one field is set.
@@ -197,6 +213,8 @@ type Deployment struct {
 	Needs []Ref `json:"needs,omitempty"`
 	// Target says what serves.
 	Target Target `json:"target" jsonschema:"required"`
+	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: drift is found then.
+	Schedule string `json:"schedule,omitempty"`
 }
 
 // Target says what serves; exactly one field is set.

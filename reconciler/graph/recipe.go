@@ -10,8 +10,8 @@ import (
 )
 
 // apart lists the fields of a spec that a key does not take from the spec: those
-// the recipe holds by digest, and limits, which change nothing that is made.
-var apart = []string{"run", "code", "params", "inputs", "candidates", "timeout", "retries", "readyTimeout"}
+// the recipe holds by digest, and limits and schedules, which change nothing that is made.
+var apart = []string{"run", "code", "params", "inputs", "candidates", "timeout", "retries", "readyTimeout", "schedule"}
 
 // remainder is spec as canonical JSON without the fields of apart, at the top and
 // in a deployment's target.

@@ -53,6 +53,8 @@ type Entry struct {
 	Actor    string        `json:"actor"`             // controller:NAME or principal:NAME
 	Approved []string      `json:"approvedBy,omitempty"`
 	Reason   string        `json:"reason,omitempty"` // the step's why
+	Behalf   *Behalf       `json:"onBehalf,omitempty"`
+	Trigger  string        `json:"trigger,omitempty"` // what made the controller look: its id in the logs
 
 	Recipe    *port.Recipe             `json:"recipe,omitempty"`
 	Outputs   map[string]port.Artifact `json:"outputs,omitempty"` // what was made; a dataset's, a run's
@@ -66,6 +68,15 @@ type Entry struct {
 	Failure   *Failure                 `json:"failure,omitempty"`
 	Duplicate bool                     `json:"duplicate,omitempty"` // another entry under the same key came first
 	Again     bool                     `json:"again,omitempty"`     // what the first entry under the key made was gone from the store: this one takes its place
+}
+
+// Behalf says for which pull request something was done: its code was not reviewed
+// then. What was done on the tracked branch has none.
+type Behalf struct {
+	Pull int    `json:"pull"`
+	Head string `json:"head"` // the pull request's newest commit then
+	Base string `json:"base"` // the commit of the tracked branch that it was merged onto, to be tried
+	By   string `json:"by"`   // who asked: github:LOGIN
 }
 
 // Run is how an output came to be.
@@ -123,7 +134,7 @@ type Finding struct {
 type Approval struct {
 	Principal string `json:"principal"`
 	Statement []byte `json:"statement"` // canonical JSON of what was signed
-	Signature string `json:"signature"` // armored SSH signature (PROTOCOL.sshsig)
+	Signature string `json:"signature,omitempty"` // armored SSH signature (PROTOCOL.sshsig); none: as the forge asserts
 }
 
 // Failure is why an action did not succeed.

@@ -1,0 +1,36 @@
+// Package controller keeps repositories reconciled for as long as it runs: triggers
+// say "look again", a worker a repository looks, and a repository that is broken
+// stalls no other.
+package controller
+
+import "context"
+
+// Site is one repository with everything that a pass needs. Its methods may be
+// called side by side for different branches and pull requests, never for the
+// same one. Each may be called again at any time: what is done already is found.
+type Site interface {
+	// Name tells repositories apart in logs and metrics: "github.com/owner/name". It holds no secret.
+	Name() string
+	// Refs is what the repository holds now; it costs one ls-remote and nothing else.
+	Refs(ctx context.Context) (Refs, error)
+	// Branch carries out a tracked branch as it is now, and reports on the pull requests that were merged into it.
+	Branch(ctx context.Context, branch string) error
+	// Pull looks at pull request n: its plan, its runs, its commands and its comment. One that
+	// is closed gets its last state. cancelled ctx hands its runs back.
+	Pull(ctx context.Context, n int) error
+	// Sweep lists the open pull requests and those with remarks or reviews since the
+	// last sweep: what refs alone do not show, and what a lost webhook told.
+	Sweep(ctx context.Context) ([]int, error)
+	// Schedules lists the cron expressions that the tracked branch declares, UTC, as of its last pass.
+	Schedules(branch string) []string
+	// Close lets everything go.
+	Close() error
+}
+
+// Refs is what can be seen of a repository without fetching it.
+type Refs struct {
+	Branches map[string]string // tracked branch -> SHA; one that is not there is left out
+	Pulls    map[int]string    // pull request, open or not -> head SHA
+	Ledger   string            // SHA of the ledger branch; empty: none
+	Lease    string            // SHA of the lease ref; empty: none
+}

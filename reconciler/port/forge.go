@@ -1,0 +1,170 @@
+// The forge: where pull requests are talked about. Its values say what Vishwa
+// reads and writes there, in no forge's own words.
+package port
+
+import (
+	"context"
+	"time"
+)
+
+// Forge is where pull requests are.
+type Forge interface {
+	Pulls
+	Talk
+	Marker
+}
+
+// Pulls reads pull requests and who may do what. What is not there is Missing.
+type Pulls interface {
+	// Pull is pull request n as it is now.
+	Pull(ctx context.Context, n int) (Pull, error)
+	// Open lists the open pull requests into the branch base, oldest first.
+	Open(ctx context.Context, base string) ([]Pull, error)
+	// Reviews lists all reviews of n, oldest first.
+	Reviews(ctx context.Context, n int) ([]Review, error)
+	// May tells what login may do in the repository; nobody known may do nothing.
+	May(ctx context.Context, login string) (Permission, error)
+}
+
+// Talk is the conversation.
+type Talk interface {
+	// Remarks lists what was written below pull request n, or below any where n is
+	// 0, and touched at or after since; oldest first. Vishwa's own is not among it.
+	Remarks(ctx context.Context, n int, since time.Time) ([]Remark, error)
+	// Said is the body of Vishwa's own comment of pull request n that begins with
+	// marker, or "".
+	Said(ctx context.Context, n int, marker string) (string, error)
+	// Say makes body, which begins with marker, the body of Vishwa's one comment of
+	// pull request n: it is written where there is none, edited where it differs, and
+	// left alone where it is the same. Where there are several, the oldest stays. A
+	// comment of somebody else that copies the marker is not Vishwa's.
+	Say(ctx context.Context, n int, marker, body string) (url string, err error)
+	// React answers a remark; answering twice is once.
+	React(ctx context.Context, remark int64, with Reaction) error
+	// Reacted tells whether Vishwa has answered a remark.
+	Reacted(ctx context.Context, remark int64) (bool, error)
+}
+
+// Marker shows results beside commits.
+type Marker interface {
+	// Mark shows m at m.SHA, as a check run with annotations where that is allowed,
+	// else as a commit status. What shows it already is left alone.
+	Mark(ctx context.Context, m Mark) error
+	// Rollout shows that a deployment is under way, or how it ended. The same
+	// rollout, by its Key, is shown once and its state is moved on.
+	Rollout(ctx context.Context, r Rollout) error
+}
+
+// Account is somebody on the forge.
+type Account struct {
+	Login string `json:"login"`
+	Bot   bool   `json:"bot,omitempty"`
+}
+
+// Pull is a pull request.
+type Pull struct {
+	Number   int       `json:"number"`
+	Title    string    `json:"title"`
+	Author   Account   `json:"author"`
+	Base     string    `json:"base"`    // branch
+	Head     string    `json:"head"`    // branch, of another repository where Fork
+	HeadSHA  string    `json:"headSHA"` // its newest commit
+	Fork     bool      `json:"fork,omitempty"`
+	Draft    bool      `json:"draft,omitempty"`
+	Closed   bool      `json:"closed,omitempty"` // merged or not
+	Merged   bool      `json:"merged,omitempty"`
+	MergeSHA string    `json:"mergeSHA,omitempty"` // the commit on Base, where Merged
+	URL      string    `json:"url,omitempty"`
+	Updated  time.Time `json:"updated,omitzero"`
+}
+
+// Verdict is what a review says.
+type Verdict string
+
+const (
+	Approved  Verdict = "approved"
+	Rejected  Verdict = "changes-requested"
+	Commented Verdict = "commented"
+	Dismissed Verdict = "dismissed"
+)
+
+// Review is a review of a pull request at a commit.
+type Review struct {
+	ID      int64     `json:"id"`
+	By      Account   `json:"by"`
+	Verdict Verdict   `json:"verdict"`
+	SHA     string    `json:"sha"` // what was reviewed
+	Time    time.Time `json:"time"`
+}
+
+// Remark is a comment that somebody wrote below a pull request.
+type Remark struct {
+	ID   int64     `json:"id"`
+	Pull int       `json:"pull"`
+	By   Account   `json:"by"`
+	Body string    `json:"body"`
+	Time time.Time `json:"time"` // written
+}
+
+// Permission is what an account may do in a repository, in rising order.
+type Permission int
+
+const (
+	Nothing Permission = iota
+	Reading
+	Triaging
+	Writing
+	Maintaining
+	Administering
+)
+
+// Reaction is an answer to a remark.
+type Reaction string
+
+const (
+	Seen     Reaction = "eyes"     // under way
+	Well     Reaction = "+1"       // done
+	Declined Reaction = "-1"       // not allowed
+	Puzzled  Reaction = "confused" // not understood
+)
+
+// Standing says how a mark stands.
+type Standing string
+
+const (
+	Pending   Standing = "pending" // under way
+	Succeeded Standing = "success"
+	Failure   Standing = "failure"
+	Waits     Standing = "waiting" // for a person: an approval, a command
+)
+
+// Mark is a result beside a commit.
+type Mark struct {
+	SHA         string
+	Name        string // such as vishwa/plan: one mark a name and commit
+	State       Standing
+	Title       string // one line
+	Summary     string // Markdown: the whole report, where the forge has room for it
+	URL         string // of more
+	Annotations []Annotation
+}
+
+// Annotation is a message at a line of a file.
+type Annotation struct {
+	Path    string
+	Line    int    // from 1
+	Level   string // notice, warning, failure
+	Title   string
+	Message string
+}
+
+// Rollout is a deployment as a forge shows it.
+type Rollout struct {
+	Key         string // names the rollout: deployment and its content key
+	SHA         string
+	Environment string
+	State       Standing
+	Description string
+	URL         string // where it is served
+	Production  bool
+}

@@ -1,0 +1,134 @@
+// What is told about a pull request, in its comment, its check run, a step summary
+// or a file of test results. A Report is inert: the same report is always the same
+// text.
+package templates
+
+import (
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Stage is how far a pull request, or a tracked revision, has come.
+type Stage string
+
+const (
+	Broken    Stage = "broken"    // the declarations, or the merge, do not hold together
+	Planned   Stage = "planned"   // this is what would happen; nothing runs
+	Running   Stage = "running"   // trainings are under way
+	Blocked   Stage = "blocked"   // a run failed, or a policy or gate says no
+	Awaiting  Stage = "awaiting"  // all is done that can be; people must approve, or give a command
+	Settled   Stage = "ready"     // all is done that can be done before the merge
+	Merged    Stage = "merged"    // being carried out on the tracked branch
+	Deployed  Stage = "deployed"  // carried out; Entries say where it is recorded
+	Abandoned Stage = "abandoned" // closed without a merge
+)
+
+// Report is what is told. Only Stage is needed; what is empty is left out.
+type Report struct {
+	Stage    Stage
+	Pull     int    // number; 0: a push to the tracked branch
+	Base     string // the tracked branch
+	BaseSHA  string
+	Head     string // revision that was looked at
+	Error    string // why there is no plan, for people; with Way
+	Way      string
+	Problems []schemas.Problem // of broken declarations; without Plan
+	Conflict []string          // paths in which head and base conflict; without Plan
+
+	Plan   *plan.Plan
+	Digest digest.Digest // of Plan
+	Notes  []string      // of the pass: what was left out and why, in whole sentences
+
+	Models    []ModelChange
+	Data      []DataChange
+	Runs      []Run
+	Approvals []Approval
+	Records   []Record
+	Commands  []string  // that can be given now, such as "/vishwa train"
+	Earlier   []Earlier // plans of this pull request before this one, newest first
+	Full      string    // URL of the whole report, or what to call to see it
+}
+
+// ModelChange is how a model would change. Metrics are of the candidate that would
+// be, or is, selected; nil where it is not trained yet.
+type ModelChange struct {
+	Ref       schemas.Ref
+	Candidate schemas.Ref // that is best; zero: none is trained yet
+	Digest    digest.Digest
+	Metric    string // that selects
+	Maximize  bool
+	Was       *Measured          // on the base branch
+	Live      *Measured          // served now
+	Now       map[string]float64 // by dotted name
+	Gates     []GateResult
+}
+
+// Measured is a model that there is.
+type Measured struct {
+	Digest  digest.Digest
+	Where   string // "main", "deployment/enrollment-production"
+	Metrics map[string]float64
+}
+
+// GateResult is one gate of a model.
+type GateResult struct {
+	Metric  string
+	Rule    string // "min 0.8", "maxRegression 0.005"
+	Known   bool   // it could be judged
+	Passed  bool
+	Message string
+}
+
+// DataChange is how a dataset would change.
+type DataChange struct {
+	Ref              schemas.Ref
+	Was, Now         DataShape
+	Added, Gone      []string // columns
+	WasPin, NowPin   digest.Digest
+	Personal         []string // columns tagged personal
+	BytesWas, BytesN int64
+}
+
+// DataShape is how much data there is; Rows is -1 where it is no table.
+type DataShape struct {
+	Rows    int64
+	Columns int
+}
+
+// Run is a training or a transform made for the pull request.
+type Run struct {
+	Ref   schemas.Ref
+	State string // waiting, running, done, kept, failed, cancelled, held
+	Text  string // for people: duration, reason of a failure and its way out
+	Tail  string // last lines of the log of a failed run
+	Seq   int64  // of its entry; 0: none
+}
+
+// Approval is what a deployment needs of people.
+type Approval struct {
+	Ref         schemas.Ref
+	Environment string
+	Need        int
+	Roles       []string
+	Reviews     bool     // a review on the forge counts
+	Given       []string // "asha (signature)", "ben (review)"
+	Void        []string // why approvals that were given do not count
+}
+
+// Record is an entry of the ledger that came of it.
+type Record struct {
+	Seq    int64
+	Action ledger.Action
+	Ref    schemas.Ref
+	Entry  digest.Digest // of its bundle
+	URL    string        // where a release is served
+}
+
+// Earlier is a plan that was shown before.
+type Earlier struct {
+	Head    string // revision
+	Digest  digest.Digest
+	Verdict string // its first line
+}
