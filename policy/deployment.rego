@@ -57,7 +57,7 @@ deny contains {
 
 # METADATA
 # title: Release without enough approvals
-# description: Distinct people, each in a matching role, approve by signature over the plan, the rules and the model. A second key of the same person, and a review that only a forge asserts, do not count.
+# description: Distinct people, each in a matching role, approve by signature over the plan, the rules and the model. A second key of the same person does not count, nor does a review that only a forge asserts, unless the environment says that reviews do.
 # custom:
 #   id: deployment/approval
 deny contains {
@@ -96,9 +96,29 @@ restored if object.get(input.step, "restores", false)
 
 approvers contains a.principal if {
 	some a in input.approvals
-	a.class == "signature"
+	counts(a.class)
 	some role in a.roles
 	role in input.environment.roles
+}
+
+counts("signature")
+
+counts("forge") if input.environment.reviews
+
+# METADATA
+# title: Model from a pull request's run
+# description: Where the environment asks for it, what is deployed was made by runs on the tracked branch, whose code is reviewed.
+# custom:
+#   id: deployment/tracked-run
+deny contains {
+	"rule": "deployment/tracked-run",
+	"message": sprintf("%s asks for runs on the tracked branch, and what the model is made from was run for pull request %d", [input.environment.name, input.model.onBehalf]),
+	"way": "let vishwa apply run it again on the tracked branch, after the merge",
+} if {
+	changes_release
+	step.due
+	input.environment.trackedRuns
+	is_number(input.model.onBehalf)
 }
 
 roles := concat(" or ", input.environment.roles)

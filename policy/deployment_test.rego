@@ -39,6 +39,16 @@ test_forge_review_does_not_count if {
 	denied(about(signed, live, [object.union(asha, {"class": "forge"})])) == {"deployment/approval"}
 }
 
+test_forge_review_counts_where_reviews_do if {
+	denied(about(signed, object.union(live, {"reviews": true}), [object.union(asha, {"class": "forge"})])) == set()
+}
+
+test_run_for_a_pull_request if {
+	model := {"model": {"signature": signed, "onBehalf": 7}}
+	denied(object.union(about(signed, object.union(staging, {"trackedRuns": true}), []), model)) == {"deployment/tracked-run"}
+	denied(object.union(about(signed, staging, []), model)) == set()
+}
+
 test_one_person_counts_once if {
 	two := object.union(live, {"approvals": 2})
 	denied(about(signed, two, [asha, object.union(asha, {"roles": ["owner"]})])) == {"deployment/approval"}

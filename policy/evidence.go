@@ -64,6 +64,7 @@ type Model struct {
 	Live      *Live // none where nothing is served
 	Files     []File
 	Signature *Signature // none where it is not signed
+	OnBehalf  int        // a pull request that it, or what it is made from, was run for; 0: none
 }
 
 // Live is the model that is served now.

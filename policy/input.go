@@ -73,6 +73,9 @@ type environmentDoc struct {
 	Approvals  int      `json:"approvals"`
 	Roles      []string `json:"roles"`
 	Production bool     `json:"production"`
+	// Reviews says that what a forge asserts counts as an approval.
+	Reviews     bool `json:"reviews"`
+	TrackedRuns bool `json:"trackedRuns"`
 }
 
 type datasetDoc struct {
@@ -93,6 +96,7 @@ type modelDoc struct {
 	Live      *liveDoc           `json:"live"`
 	Files     []File             `json:"files"`
 	Signature *Signature         `json:"signature"`
+	OnBehalf  *int               `json:"onBehalf"` // pull request; null: run on the tracked branch
 }
 
 type liveDoc struct {
@@ -140,7 +144,10 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 		if s.Model != "" && m.Digest != s.Model {
 			return nil, fmt.Errorf("what is known is of model %s, and the step serves %s", m.Digest.Short(), s.Model.Short())
 		}
-		d.Model = &modelDoc{m.Digest, m.Candidate, orNone(m.Metrics), nil, orEmpty(m.Files), m.Signature}
+		d.Model = &modelDoc{m.Digest, m.Candidate, orNone(m.Metrics), nil, orEmpty(m.Files), m.Signature, nil}
+		if m.OnBehalf != 0 {
+			d.Model.OnBehalf = &m.OnBehalf
+		}
 		if m.Live != nil {
 			d.Model.Live = &liveDoc{m.Live.Digest, orNone(m.Live.Metrics)}
 		}
@@ -159,11 +166,13 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 	if old == nil {
 		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: strings.EqualFold(was, production)}
 	}
-	if old.needed() <= e.needed() {
-		return e
+	both := *e
+	if old.needed() > e.needed() {
+		both = *old
+		both.Name = e.Name + ", before " + was
 	}
-	old.Name = e.Name + ", before " + was
-	return old
+	both.Reviews, both.TrackedRuns = e.Reviews && old.Reviews, e.TrackedRuns || old.TrackedRuns
+	return &both
 }
 
 // needed is how many approvals the environment asks for, as deployment.rego has it.
@@ -179,7 +188,8 @@ func environment(name string, p *schemas.Project) *environmentDoc {
 	if !ok {
 		return nil
 	}
-	d := &environmentDoc{Name: name, Approvals: e.Approvals, Roles: e.Roles, Production: strings.EqualFold(name, production)}
+	d := &environmentDoc{Name: name, Approvals: e.Approvals, Roles: e.Roles, Production: strings.EqualFold(name, production),
+		Reviews: e.Reviews, TrackedRuns: e.TrackedRuns}
 	if len(d.Roles) == 0 {
 		d.Roles = []string{"approver"}
 	}

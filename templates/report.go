@@ -46,6 +46,7 @@ type Report struct {
 	Runs      []Run
 	Approvals []Approval
 	Records   []Record
+	Answers   []Answer
 	Commands  []string  // that can be given now, such as "/vishwa train"
 	Earlier   []Earlier // plans of this pull request before this one, newest first
 	Full      string    // URL of the whole report, or what to call to see it
@@ -124,6 +125,13 @@ type Record struct {
 	Ref    schemas.Ref
 	Entry  digest.Digest // of its bundle
 	URL    string        // where a release is served
+}
+
+// Answer is what a command in a comment was answered.
+type Answer struct {
+	Command string // as it is understood: "/vishwa explain training/enrollment"
+	By      string // login
+	Text    string // for people, several lines; holds what the repository says
 }
 
 // Earlier is a plan that was shown before.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -186,6 +187,9 @@ func (a *app) append(cmd *cobra.Command, s *station, w *loop.World, signed trust
 	if rev.SHA != r.Revision {
 		return fault.Hint(fault.New(fault.Conflict, "the approval is of revision %s, and the branch is at %s", short7(r.Revision), short7(rev.SHA)), "run vishwa plan --out again, and approve that")
 	}
+	if r.Review != nil {
+		return fault.Hint(fault.New(fault.Denied, "the approval is not signed: only the controller records what a forge asserts"), "sign one with vishwa approve PLAN")
+	}
 	if len(r.Models) == 0 {
 		return fault.Hint(fault.New(fault.Invalid, "the approval names no model: there is nothing that it approves"), "make one with vishwa approve PLAN")
 	}
@@ -279,29 +283,17 @@ func (a *app) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 		return err
 	}
 	p := plan.Compute(w.Graph, w.Seen)
-	found, done := false, 0
-	for _, st := range p.Steps {
-		if st.Ref != ref && st.Ref.Whole() != ref {
-			continue
-		}
-		found = true
-		if st.Key == "" || w.Facts.Failed[st.Key].N == 0 {
-			continue
-		}
-		e, err := s.Book.Append(ctx, ledger.Entry{Action: ledger.Retry, Ref: st.Ref, Key: st.Key, Revision: rev.SHA, Author: rev.Author, Actor: s.Actor.String(), Reason: reason})
-		if err != nil {
-			return err
-		}
-		done++
-		fmt.Fprintf(a.out, "%s may be tried again (entry %d); run vishwa apply.\n", st.Ref, e.Seq)
-	}
-	switch {
-	case !found:
+	if !slices.ContainsFunc(p.Steps, func(st plan.Step) bool { return st.Ref == ref || st.Ref.Whole() == ref }) {
 		return notDeclared(ref, w)
-	case done == 0:
-		return fault.Hint(fault.New(fault.Invalid, "%s has not failed: there is nothing to try again", ref), "vishwa plan says how it stands")
 	}
-	return nil
+	done, err := s.Retry(ctx, w, p, ref, reason)
+	for _, e := range done {
+		fmt.Fprintf(a.out, "%s may be tried again (entry %d); run vishwa apply.\n", e.Ref, e.Seq)
+	}
+	if err == nil && len(done) == 0 {
+		err = fault.Hint(fault.New(fault.Invalid, "%s has not failed: there is nothing to try again", ref), "vishwa plan says how it stands")
+	}
+	return err
 }
 
 func notDeclared(ref schemas.Ref, w *loop.World) error {

@@ -203,7 +203,7 @@ func TestGoneIsMadeAgainAndTakesItsPlace(t *testing.T) {
 	s.run(t)
 	was := s.facts.Latest[ref("transform/a")]
 	seen := s.see(g)
-	seen.Gone = map[digest.Digest]bool{was.Key: true}
+	seen.Gone = map[digest.Digest]string{was.Key: "its output is gone from the store"}
 	served := s.actions("deployment/a")[ledger.Deploy]
 	s.started = nil
 	got := s.act(t.Context(), g, seen)

@@ -20,7 +20,7 @@ type Kit struct {
 	Graph   graph.Graph
 	Facts   *ledger.Facts // as the plan saw them
 	Live    map[schemas.Ref]port.Live
-	Gone    map[digest.Digest]bool // keys that are made again, though the ledger knows them
+	Gone    map[digest.Digest]string // keys that are made again, though the ledger knows them, and why
 	Changes map[schemas.Ref]port.Change
 	Stack   func(ctx context.Context, ref schemas.Ref) (port.Stack, error)
 

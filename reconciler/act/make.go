@@ -4,6 +4,7 @@ package act
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -133,8 +134,12 @@ func (a *acting) input(ref schemas.Ref) (port.Artifact, error) {
 	return art, nil
 }
 
+// ErrHandedBack is the cause to cancel acting with where runs are to go on by
+// themselves: the next pass finds them under their keys.
+var ErrHandedBack = errors.New("handed back: the run goes on, and the next pass finds it")
+
 // follow starts a run and stays with it until it is done, passing on its log. A
-// caller who gives up stops it.
+// caller who gives up stops it, or hands it back.
 func (a *acting) follow(ctx context.Context, work port.Job) (*port.Result, error) {
 	r, err := a.Runner.Start(ctx, work)
 	if err != nil {
@@ -163,6 +168,9 @@ func (a *acting) follow(ctx context.Context, work port.Job) (*port.Result, error
 	for r.State != port.Done {
 		select {
 		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), ErrHandedBack) {
+				return nil, fault.New(fault.Cancelled, "%s: %w", work.Ref, ErrHandedBack)
+			}
 			if err := a.Runner.Stop(context.WithoutCancel(ctx), work.Key); err != nil {
 				return nil, err
 			}

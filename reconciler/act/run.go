@@ -193,7 +193,7 @@ func (a *acting) make(ctx context.Context, j *job) error {
 
 // record appends what j made and lets what needs it see it.
 func (a *acting) record(ctx context.Context, j *job, e ledger.Entry) error {
-	e.Again = looksUp(j.Ref) && a.Gone[e.Key]
+	e.Again = looksUp(j.Ref) && a.Gone[e.Key] != ""
 	// What was done is recorded even where the caller has given up meanwhile.
 	got, err := a.Append(context.WithoutCancel(ctx), e)
 	if err != nil {
@@ -227,7 +227,7 @@ func (a *acting) entry(key digest.Digest) *ledger.Entry {
 	if e := a.byKey[key]; e != nil {
 		return e
 	}
-	if a.Gone[key] {
+	if a.Gone[key] != "" {
 		return nil
 	}
 	return a.Facts.ByKey[key]

@@ -133,7 +133,7 @@ type Finding struct {
 // Approval is a person's signature over what is approved.
 type Approval struct {
 	Principal string `json:"principal"`
-	Statement []byte `json:"statement"` // canonical JSON of what was signed
+	Statement []byte `json:"statement"`           // canonical JSON of what was signed
 	Signature string `json:"signature,omitempty"` // armored SSH signature (PROTOCOL.sshsig); none: as the forge asserts
 }
 

@@ -179,8 +179,11 @@ func check(e Entry) error {
 	if e.Actor == "" {
 		return bad("it has no actor")
 	}
-	if e.Action == Approve && (e.Approval == nil || e.Approval.Signature == "" || len(e.Approval.Statement) == 0) {
-		return bad("an approval holds a person's signature, and this one has none")
+	if e.Action == Approve && (e.Approval == nil || len(e.Approval.Statement) == 0) {
+		return bad("an approval holds what was approved, and this one does not")
+	}
+	if e.Behalf != nil && (e.Behalf.Pull <= 0 || !gitID.MatchString(e.Behalf.Head)) {
+		return bad("it was done for a pull request that it does not name")
 	}
 	if e.Ref != (schemas.Ref{}) {
 		if again, err := schemas.ParseRef(e.Ref.String()); err != nil || again != e.Ref {

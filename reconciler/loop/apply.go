@@ -88,7 +88,7 @@ func (h *House) decide(ctx context.Context, w *World, o Orders) (plan.Plan, *des
 	if err != nil {
 		return p, nil, err
 	}
-	if o.Agreed != nil && o.Agreed.Digest() != p.Digest() {
+	if o.Agreed != nil && (o.Agreed.Digest() != p.Digest() || o.Agreed.Revision != p.Revision) {
 		moved := plan.Moved(*o.Agreed, p)
 		err := fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(moved, "\n  "))
 		if o.Agreed.Revision == "" {
@@ -139,9 +139,18 @@ func (h *House) kit(w *World, p plan.Plan, d *desk) act.Kit {
 		Graph: w.Graph, Facts: w.Facts, Live: w.Live, Gone: w.Gone, Changes: w.Stacks, Stack: w.stack,
 		Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server,
 		Desk: d, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel,
-		Context: act.Context{Revision: w.Revision.SHA, Author: w.Revision.Author, Actor: h.Actor.String(),
+		Context: act.Context{Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(),
 			Plan: p.Digest(), Policy: p.Policy, Approved: d.approved()},
 	}
+}
+
+// recorded is the revision that an entry names: of a pull request its own newest
+// commit, as the merge that was tried is nobody's but this machine's.
+func (h *House) recorded(sha string) string {
+	if h.Behalf != nil {
+		return h.Behalf.Head
+	}
+	return sha
 }
 
 func (h *House) tell(e act.Event) {

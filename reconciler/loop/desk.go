@@ -113,7 +113,13 @@ func (d *desk) Release(ctx context.Context, model, candidate *graph.Node, traine
 
 // Append records an entry.
 func (d *desk) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
-	return d.Book.Append(ctx, e)
+	return d.Book.Append(ctx, d.stamp(e))
+}
+
+// stamp says in e on whose behalf, and at what trigger, it was done.
+func (h *House) stamp(e ledger.Entry) ledger.Entry {
+	e.Behalf, e.Trigger = h.Behalf, h.Trigger
+	return e
 }
 
 // First is the entry that made what is under key first.

@@ -18,12 +18,15 @@ import (
 // compute is the plan for w. Where a step that acts needs what a kept one made, and
 // the store has it no more, that one is to be made again, and so on down to data.
 func (h *House) compute(ctx context.Context, w *World) (plan.Plan, error) {
-	w.Gone = map[digest.Digest]bool{}
+	w.Gone = map[digest.Digest]string{}
 	for {
 		p := plan.Compute(w.Graph, w.Seen)
 		before := len(w.Gone)
 		if err := h.missing(ctx, w, p); err != nil {
 			return p, err
+		}
+		if h.Behalf == nil {
+			w.untracked(p)
 		}
 		if len(w.Gone) == before {
 			return p, nil
@@ -51,11 +54,53 @@ func (h *House) missing(ctx context.Context, w *World, p plan.Plan) error {
 				return fmt.Errorf("look for what %s needs of %s: %w", s.Ref, ref, err)
 			}
 			if !has {
-				w.Gone[steps[ref].Key] = true
+				w.Gone[steps[ref].Key] = "what it made is gone from the store"
 			}
 		}
 	}
 	return nil
+}
+
+// untracked notes the keys of what was made for a pull request and is to be deployed
+// where the project asks for runs on the tracked branch.
+func (w *World) untracked(p plan.Plan) {
+	keys := make(map[schemas.Ref]digest.Digest, len(p.Steps))
+	for _, s := range p.Steps {
+		keys[s.Ref] = s.Key
+	}
+	for _, s := range p.Work() {
+		n := w.Graph.Node(s.Ref)
+		if n == nil || s.Restores {
+			continue
+		}
+		if spec, ok := n.Decl.Spec.(*schemas.Deployment); ok && w.Project.Environments[spec.Environment].TrackedRuns {
+			for _, e := range w.forPulls(n, keys) {
+				w.Gone[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.Behalf.Pull, spec.Environment)
+			}
+		}
+	}
+}
+
+// forPulls lists the facts that n is made from, near or far, that were made for a pull request.
+// A pin is no run: the data is what it is, whoever named it.
+func (w *World) forPulls(n *graph.Node, keys map[schemas.Ref]digest.Digest) (out []*ledger.Entry) {
+	seen := map[schemas.Ref]bool{}
+	var visit func(n *graph.Node)
+	visit = func(n *graph.Node) {
+		for _, ref := range n.Needs {
+			below := w.Graph.Node(ref)
+			if below == nil || seen[ref] {
+				continue
+			}
+			seen[ref] = true
+			if e := w.Facts.ByKey[keys[ref]]; e != nil && e.Behalf != nil && ref.Kind != "dataset" {
+				out = append(out, e)
+			}
+			visit(below)
+		}
+	}
+	visit(n)
+	return out
 }
 
 // reads lists the nodes whose artifacts n reads when it is made. Of a model's

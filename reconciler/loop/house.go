@@ -28,8 +28,11 @@ type House struct {
 	// Lock lets one pass at a time act; it waits, and says so through tell.
 	Lock func(ctx context.Context, tell func(string)) (unlock func(), err error)
 	// Remote is where the repository comes from, without credentials; for provenance.
-	Remote   string
-	Actor    Actor
+	Remote string
+	Actor  Actor
+	// Behalf says for which pull request the house works; nil: for the tracked branch.
+	Behalf   *ledger.Behalf
+	Trigger  string // of this pass, for the ledger
 	Version  string // of Vishwa
 	Now      func() time.Time
 	Tell     func(act.Event)

@@ -28,7 +28,7 @@ func (h *House) Plan(ctx context.Context, w *World, o Orders) (plan.Plan, *desk,
 		p.Trust = w.Trust.Digest()
 	}
 	if !w.Dirty {
-		p.Revision = w.Revision.SHA
+		p.Revision = h.recorded(w.Revision.SHA)
 	}
 	p, err = plan.Only(holdDestroy(p, o.AllowDestroy), o.Targets)
 	if err != nil {
@@ -129,6 +129,14 @@ func (d *desk) subject(ctx context.Context, s plan.Step, n *graph.Node, known pl
 	case *schemas.Model:
 		out.Model, err = d.candidate(ctx, s, n, spec, m)
 	case *schemas.Deployment:
+		defer func() {
+			if out.Model == nil {
+				return
+			}
+			for _, e := range d.world.forPulls(n, d.keys) {
+				out.Model.OnBehalf = e.Behalf.Pull
+			}
+		}()
 		if e := d.world.Facts.Latest[s.Ref]; e != nil && e.Release != nil {
 			out.Was = e.Release.Environment
 		}
@@ -241,6 +249,9 @@ func (d *desk) approve(ctx context.Context, p plan.Plan) (notes []ledger.Finding
 			if e.Plan != want.Plan || e.Approval == nil {
 				continue // of another plan: void, and no news
 			}
+			if last := d.world.Facts.Latest[ref]; last != nil && last.Seq > e.Seq {
+				continue // spent: something was released since, and the way back to it is a release of its own
+			}
 			signed := trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}
 			a, err := d.Approver(ctx, d.world, ref, signed, want)
 			switch fault.Of(err) {
@@ -330,11 +341,18 @@ func (w *World) roles(ref schemas.Ref) []string {
 	return []string{"approver"}
 }
 
+// asserted follows an approver whose word a forge gives, in the ledger.
+const asserted = " (as the forge asserts)"
+
 func (d *desk) approved() map[schemas.Ref][]string {
 	out := map[schemas.Ref][]string{}
 	for ref, all := range d.approvers {
 		for _, a := range all {
-			out[ref] = append(out[ref], "principal:"+a.Principal)
+			by := "principal:" + a.Principal
+			if a.Class == trust.Forge {
+				by += asserted
+			}
+			out[ref] = append(out[ref], by)
 		}
 	}
 	return out

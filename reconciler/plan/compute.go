@@ -22,7 +22,7 @@ type Seen struct {
 	Live   map[schemas.Ref]port.Live   // deployments
 	Stacks map[schemas.Ref]port.Change // infrastructure, as Diff found it
 	Blind  map[schemas.Ref]string      // infrastructure that could not be looked at, and why
-	Gone   map[digest.Digest]bool      // keys whose output is needed and is in the store no more
+	Gone   map[digest.Digest]string    // keys that are to be made again, with the reason: what the ledger knows will not do
 }
 
 // Compute decides what to do for want, given what was seen. Revision, Policy and
@@ -80,13 +80,13 @@ func (c *computing) step(n *graph.Node) Step {
 func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 	last := c.seen.Facts.Latest[s.Ref]
 	e := c.seen.Facts.ByKey[s.Key]
-	gone := e != nil && c.seen.Gone[s.Key]
+	gone := e != nil && c.seen.Gone[s.Key] != ""
 	switch {
 	case gone && n.Ref.Kind == "dataset":
-		s.Do, s.Why = Pin, "its data is gone from the store"
+		s.Do, s.Why = Pin, c.seen.Gone[s.Key]
 		c.known.Add(n, nil)
 	case gone:
-		s.Do, s.Why = Remake, "its output is gone from the store"
+		s.Do, s.Why = Remake, c.seen.Gone[s.Key]
 	case e != nil:
 		s.Do, s.Why = Keep, "up to date"
 		if last == nil || last.Key != s.Key {

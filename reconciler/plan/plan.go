@@ -52,7 +52,8 @@ type Plan struct {
 
 // Digest names what the plan does: what an approval is bound to. What only people
 // read (reasons, positions) and what judging adds (held steps, findings) is no
-// part of it, so that an approval does not change what it approves.
+// part of it, so that an approval does not change what it approves. Nor is the
+// revision: a pull request that is merged, squashed or rebased asks for the same.
 func (p Plan) Digest() digest.Digest {
 	type row struct {
 		Ref     schemas.Ref   `json:"ref"`
@@ -69,7 +70,7 @@ func (p Plan) Digest() digest.Digest {
 		}
 	}
 	d, err := digest.JSON(map[string]any{
-		"schema": p.Schema, "revision": p.Revision, "tree": p.Tree,
+		"schema": p.Schema, "tree": p.Tree,
 		"policy": p.Policy, "trust": p.Trust, "targets": p.Targets, "steps": rows,
 	})
 	if err != nil {

@@ -112,11 +112,11 @@ type world struct {
 	stands map[schemas.Ref]digest.Digest // stack -> the recipe it was provisioned by
 	ran    []schemas.Ref                 // what was made by the last plan, in order
 	blunt  int                           // outputs are one of so many; 0: each recipe has its own
-	gone   map[digest.Digest]bool
+	gone   map[digest.Digest]string
 }
 
 func newWorld() *world {
-	w := &world{facts: &ledger.Facts{}, live: map[schemas.Ref]port.Live{}, stands: map[schemas.Ref]digest.Digest{}, gone: map[digest.Digest]bool{}}
+	w := &world{facts: &ledger.Facts{}, live: map[schemas.Ref]port.Live{}, stands: map[schemas.Ref]digest.Digest{}, gone: map[digest.Digest]string{}}
 	w.record(ledger.Entry{Action: ledger.Genesis, Actor: "controller:test"})
 	return w
 }
@@ -183,7 +183,7 @@ func (w *world) do(t failer, g graph.Graph, p Plan) {
 				e = w.change(n, recipe, key)
 			}
 		default:
-			if e == nil || w.gone[key] {
+			if e == nil || w.gone[key] != "" {
 				if s.Do == Keep {
 					t.Fatalf("%s is kept and was never made", s.Ref)
 				}
@@ -218,7 +218,7 @@ func (w *world) make(n *graph.Node, recipe port.Recipe, key digest.Digest) *ledg
 	art := func(name string) port.Artifact {
 		return port.Artifact{Digest: digest.Of([]byte(n.Ref.String() + name + value)), Size: 1}
 	}
-	e := ledger.Entry{Ref: n.Ref, Key: key, Recipe: &recipe, Actor: "controller:test", Again: w.gone[key]}
+	e := ledger.Entry{Ref: n.Ref, Key: key, Recipe: &recipe, Actor: "controller:test", Again: w.gone[key] != ""}
 	delete(w.gone, key)
 	switch n.Ref.Kind {
 	case "dataset":

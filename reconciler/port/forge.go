@@ -20,6 +20,8 @@ type Pulls interface {
 	Pull(ctx context.Context, n int) (Pull, error)
 	// Open lists the open pull requests into the branch base, oldest first.
 	Open(ctx context.Context, base string) ([]Pull, error)
+	// Of lists the pull requests that were merged as the commit sha, oldest first.
+	Of(ctx context.Context, sha string) ([]Pull, error)
 	// Reviews lists all reviews of n, oldest first.
 	Reviews(ctx context.Context, n int) ([]Review, error)
 	// May tells what login may do in the repository; nobody known may do nothing.

@@ -1,6 +1,6 @@
 // An approval is a person's signature, by their own SSH key, over the digests of
-// what is approved. Any change of plan, policy or model has other digests, and
-// so voids it.
+// what is approved; or, weaker, what a forge asserts that a person said there. Any
+// change of plan, policy or model has other digests, and so voids it.
 package trust
 
 import (
@@ -41,21 +41,32 @@ type Request struct {
 	Principal string
 	Time      time.Time
 	Expires   time.Time
+	Review    *Review // set: not signed, a forge asserts it
+}
+
+// Review is where on a forge somebody approved.
+type Review struct {
+	Forge string `json:"forge"` // github
+	Login string `json:"login"` // lower case
+	What  string `json:"what"`  // review or comment
+	ID    int64  `json:"id"`
+	Pull  int    `json:"pull"`
 }
 
 // Signed is an approval as it is recorded.
 type Signed struct {
 	Statement []byte // canonical JSON
-	Signature string // armored SSH signature (OpenSSH's PROTOCOL.sshsig)
+	Signature string // armored SSH signature (OpenSSH's PROTOCOL.sshsig); none for what a forge asserts
 }
 
 type statement struct {
 	Schema string `json:"schema"`
 	Want
-	Revision  string `json:"revision"`
-	Principal string `json:"principal"`
-	Time      string `json:"time"`
-	Expires   string `json:"expires"`
+	Revision  string  `json:"revision"`
+	Principal string  `json:"principal"`
+	Time      string  `json:"time"`
+	Expires   string  `json:"expires"`
+	Review    *Review `json:"review,omitempty"`
 }
 
 // Statement is the bytes that are signed: canonical JSON.
@@ -78,7 +89,7 @@ func (r Request) Statement() ([]byte, error) {
 	return digest.Canonical(statement{
 		Schema: statementSchema, Want: Want{r.Plan, r.Policy, models},
 		Revision: r.Revision, Principal: r.Principal,
-		Time: r.Time.UTC().Format(time.RFC3339), Expires: r.Expires.UTC().Format(time.RFC3339),
+		Time: r.Time.UTC().Format(time.RFC3339), Expires: r.Expires.UTC().Format(time.RFC3339), Review: r.Review,
 	})
 }
 
@@ -107,7 +118,7 @@ func (s Signed) Read() (Request, error) {
 	if st.Schema != statementSchema {
 		return Request{}, fault.New(fault.Invalid, "read approval: its schema is %q, not %s", st.Schema, statementSchema)
 	}
-	r := Request{Want: st.Want, Revision: st.Revision, Principal: st.Principal}
+	r := Request{Want: st.Want, Revision: st.Revision, Principal: st.Principal, Review: st.Review}
 	var err1, err2 error
 	r.Time, err1 = time.Parse(time.RFC3339, st.Time)
 	r.Expires, err2 = time.Parse(time.RFC3339, st.Expires)

@@ -159,7 +159,7 @@ func TestOnePersonCountsOnce(t *testing.T) {
 	got := Count([]Approver{
 		{"asha", []string{"approver"}, Signature}, {"asha", []string{"owner"}, Signature},
 		{"ben", []string{"reader"}, Signature}, {"cy", []string{"approver"}, Forge},
-	}, []string{"approver", "owner"})
+	}, []string{"approver", "owner"}, false)
 	if got != 1 {
 		t.Errorf("counted %d", got)
 	}

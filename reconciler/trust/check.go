@@ -41,7 +41,7 @@ func (t *Trust) Check(s Signed, want Want, excluded []string, now time.Time) (Ap
 	if err != nil {
 		return Approver{}, err
 	}
-	who, err := t.signer(s)
+	who, class, err := t.who(s, r)
 	if err != nil {
 		return Approver{}, err
 	}
@@ -66,7 +66,25 @@ func (t *Trust) Check(s Signed, want Want, excluded []string, now time.Time) (Ap
 	if err := r.covers(want, who); err != nil {
 		return Approver{}, fault.Hint(err, "look at the new plan, and approve it if it is right")
 	}
-	return Approver{Principal: who, Roles: slices.Clone(p.Roles), Class: Signature}, nil
+	return Approver{Principal: who, Roles: slices.Clone(p.Roles), Class: class}, nil
+}
+
+// who approved, and how strong the word is: the owner of the key, or the principal
+// whose login a forge asserts. One is never taken for the other.
+func (t *Trust) who(s Signed, r Request) (string, Class, error) {
+	if r.Review == nil {
+		who, err := t.signer(s)
+		return who, Signature, err
+	}
+	if s.Signature != "" {
+		return "", "", fault.New(fault.Invalid, "check approval: it is signed, and says that a forge asserts it")
+	}
+	who, ok := t.ByLogin(r.Review.Forge, r.Review.Login)
+	if !ok {
+		return "", "", fault.Hint(fault.New(fault.Denied, "check approval: %s login %s is no principal's", r.Review.Forge, r.Review.Login),
+			"add the login to trust.yaml, by a reviewed change")
+	}
+	return who, Forge, nil
 }
 
 // signer is the principal whose key made the signature.
@@ -142,12 +160,12 @@ func (p Principal) wrote(author string) bool {
 	return hidden && login != "" && login == p.Forge["github"]
 }
 
-// Count is how many people approved by signature in one of roles: several keys,
-// or several approvals, of one person count once.
-func Count(approvers []Approver, roles []string) int {
+// Count is how many people approved by signature, or on the forge too where reviews
+// count, in one of roles: several keys, or several approvals, of one person count once.
+func Count(approvers []Approver, roles []string, reviews bool) int {
 	people := map[string]bool{}
 	for _, a := range approvers {
-		if a.Class == Signature && slices.ContainsFunc(a.Roles, func(r string) bool { return slices.Contains(roles, r) }) {
+		if (reviews || a.Class == Signature) && slices.ContainsFunc(a.Roles, func(r string) bool { return slices.Contains(roles, r) }) {
 			people[a.Principal] = true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -96,4 +97,14 @@ func (t *Trust) ApprovalSigners() []byte {
 func (t *Trust) PrincipalOf(k ssh.PublicKey) (string, bool) {
 	name, ok := t.people[string(k.Marshal())]
 	return name, ok
+}
+
+// ByLogin tells who has a login on a forge. Logins do not tell case apart.
+func (t *Trust) ByLogin(forge, login string) (string, bool) {
+	for name, p := range t.Principals {
+		if login != "" && p.Forge[forge] == strings.ToLower(login) {
+			return name, true
+		}
+	}
+	return "", false
 }
