@@ -5,9 +5,7 @@ package templates
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
@@ -83,12 +81,12 @@ func under(s plan.Step) (out []line) {
 		out = append(out, line{"", "needs " + refs(s.Needs), true})
 	}
 	for _, a := range s.Actions {
-		out = append(out, action(a))
+		out = append(out, resource(a))
 	}
 	return out
 }
 
-func action(a port.ResourceAction) line {
+func resource(a port.ResourceAction) line {
 	sign := actionSymbols[a.Action]
 	if sign == "" {
 		sign = "*"
@@ -119,13 +117,7 @@ func weigh(l ledger.Level) (place int, symbol string) {
 
 // findings lays out what policies said, denials first.
 func findings(p plan.Plan) (out []line) {
-	sorted := slices.Clone(p.Findings)
-	slices.SortStableFunc(sorted, func(a, b ledger.Finding) int {
-		pa, _ := weigh(a.Level)
-		pb, _ := weigh(b.Level)
-		return pa - pb
-	})
-	for _, f := range sorted {
+	for _, f := range sorted(p) {
 		_, sign := weigh(f.Level)
 		out = append(out, line{sign, fmt.Sprintf("%s %s on %s: %s", plain(string(f.Level)), plain(f.Rule), f.Ref, plain(f.Message)), false})
 		if f.Way != "" {
@@ -135,53 +127,56 @@ func findings(p plan.Plan) (out []line) {
 	return out
 }
 
-// summary counts the steps: "Plan: 2 to make, 14 to keep, 1 held."
-func summary(p plan.Plan) string {
-	count := map[plan.Do]int{}
-	held, pending := 0, 0
+// tally is how many steps a plan has of each sort. A step that is held counts as
+// nothing else; one that may turn out to be kept counts as what it would do, too.
+type tally struct {
+	do            map[plan.Do]int
+	held, pending int
+	all           int
+}
+
+func count(p plan.Plan) tally {
+	t := tally{do: map[plan.Do]int{}, all: len(p.Steps)}
 	for _, s := range p.Steps {
 		switch {
 		case s.Do != plan.Keep && s.Held != "":
-			held++
+			t.held++
 			continue
 		case s.Do != plan.Keep && s.Pending:
-			pending++
+			t.pending++
 		}
-		count[s.Do]++
+		t.do[s.Do]++
 	}
-	if count[plan.Keep] == len(p.Steps) {
-		return fmt.Sprintf("Nothing to do: %d up to date.", len(p.Steps))
-	}
+	return t
+}
+
+func (t tally) settled() bool { return t.do[plan.Keep] == t.all }
+
+// String lists what there is: "2 to make, 14 to keep, 1 held".
+func (t tally) String() string {
 	var parts []string
 	for _, do := range []plan.Do{plan.Pin, plan.Make, plan.Remake, plan.Retire, plan.Keep} {
-		if n := count[do]; n > 0 {
+		if n := t.do[do]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d to %s", n, do))
 		}
 	}
-	if held > 0 {
-		parts = append(parts, fmt.Sprintf("%d held", held))
+	if t.held > 0 {
+		parts = append(parts, fmt.Sprintf("%d held", t.held))
 	}
-	text := "Plan: " + strings.Join(parts, ", ") + "."
-	if pending > 0 {
-		text += fmt.Sprintf(" %d may turn out to be kept: what they need is not made yet.", pending)
+	return strings.Join(parts, ", ")
+}
+
+// summary counts the steps: "Plan: 2 to make, 14 to keep, 1 held."
+func summary(p plan.Plan) string {
+	t := count(p)
+	if t.settled() {
+		return fmt.Sprintf("Nothing to do: %d up to date.", t.all)
+	}
+	text := "Plan: " + t.String() + "."
+	if t.pending > 0 {
+		text += fmt.Sprintf(" %d may turn out to be kept: what they need is not made yet.", t.pending)
 	}
 	return text
 }
 
 func busy(s plan.Step) bool { return s.Do != plan.Keep }
-func kept(s plan.Step) bool { return s.Do == plan.Keep }
-
-// plain makes text safe to print on one line: a control character could move a
-// terminal's cursor, one that turns the direction of writing could hide text.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case r == unicode.ReplacementChar, !unicode.IsPrint(r):
-			return '\uFFFD'
-		default:
-			return r
-		}
-	}, s)
-}

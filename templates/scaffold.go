@@ -1,4 +1,5 @@
-// The scaffold that vishwa init writes: a whole small project that applies as it is.
+// What vishwa init writes: a whole small project that applies as it is, and the
+// pipelines in which continuous-integration servers call Vishwa.
 package templates
 
 import (
@@ -13,11 +14,17 @@ import (
 //go:embed all:scaffold
 var scaffold embed.FS
 
+// pipelines is the folder of what is written for continuous-integration servers.
+const pipelines = "scaffold/ci"
+
 // Scaffold is the files of a new project, by their path in the repository. The
 // name must be a DNS label.
 func Scaffold(name string) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	err := fs.WalkDir(scaffold, "scaffold", func(p string, e fs.DirEntry, err error) error {
+		if e != nil && e.IsDir() && p == pipelines {
+			return fs.SkipDir
+		}
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -44,4 +51,29 @@ func Scaffold(name string) (map[string][]byte, error) {
 		return nil
 	})
 	return out, err
+}
+
+// Pipeline is what the pipelines are written for.
+type Pipeline struct {
+	Branch string // tracked; checked by the caller: it stands in YAML and Groovy as it is
+	Action string // what a step uses: OWNER/NAME/PATH@COMMIT; of the workflow alone
+}
+
+// Workflow is the file .github/workflows/vishwa.yml.
+func Workflow(p Pipeline) ([]byte, error) { return p.fill("vishwa.yml") }
+
+// Jenkinsfile is the file Jenkinsfile.
+func Jenkinsfile(p Pipeline) ([]byte, error) { return p.fill("Jenkinsfile") }
+
+// fill executes a pipeline's template; its brackets are not those of GitHub's expressions.
+func (p Pipeline) fill(name string) ([]byte, error) {
+	t, err := template.New(name).Delims("[[", "]]").ParseFS(scaffold, path.Join(pipelines, name))
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, p); err != nil {
+		return nil, err
+	}
+	return append(bytes.TrimRight(b.Bytes(), "\n"), '\n'), nil
 }

@@ -1,0 +1,82 @@
+// A report at the lines that it is about: annotations of a check run, and the same
+// as workflow commands in the log of a GitHub job.
+package templates
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Annotations are what r says of lines of the repository: problems, conflicts, what
+// policies found and runs that failed. What has no place in a file is left out.
+func Annotations(r Report) []port.Annotation {
+	var out []port.Annotation
+	add := func(pos schemas.Position, level, title, message string) {
+		if pos.File != "" {
+			out = append(out, port.Annotation{Path: pos.File, Line: max(1, pos.Line), Level: level, Title: cut(plain(title), nameLimit), Message: cut(plain(message), longest)})
+		}
+	}
+	for _, p := range r.Problems {
+		title := "Declaration"
+		if p.Field != "" {
+			title = p.Field
+		}
+		add(p.Pos, "failure", title, p.Message)
+	}
+	for _, path := range r.Conflict {
+		add(schemas.Position{File: path}, "failure", "Conflict", strings.TrimSpace("this file conflicts with "+r.Base))
+	}
+	if r.Plan == nil {
+		return out
+	}
+	at := positions(*r.Plan)
+	for _, f := range sorted(*r.Plan) {
+		add(at[f.Ref], annotated(f.Level), f.Rule+" on "+f.Ref.String(), withWay(f.Message, f.Way))
+	}
+	for _, run := range r.Runs {
+		if run.State == "failed" {
+			add(at[run.Ref], "failure", run.Ref.String()+" failed", run.Text)
+		}
+	}
+	return out
+}
+
+func annotated(l ledger.Level) string {
+	place, _ := weigh(l)
+	return [...]string{"failure", "warning", "notice"}[place]
+}
+
+func withWay(message, way string) string {
+	if way == "" {
+		return message
+	}
+	return message + ". Way out: " + way
+}
+
+// Commands writes annotations as workflow commands, which GitHub shows at their lines.
+func Commands(w io.Writer, all []port.Annotation) error {
+	var b strings.Builder
+	for _, a := range all {
+		name := "error"
+		switch a.Level {
+		case "notice", "warning":
+			name = a.Level
+		}
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", name, property(a.Path), a.Line, property(a.Title), payload(a.Message))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+var (
+	payloadEscapes  = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	propertyEscapes = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
+
+func payload(s string) string  { return payloadEscapes.Replace(strings.ToValidUTF8(s, "\uFFFD")) }
+func property(s string) string { return propertyEscapes.Replace(strings.ToValidUTF8(s, "\uFFFD")) }

@@ -1,0 +1,287 @@
+// The first line of a report: what happens, or what stands in the way and the way out.
+package templates
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+)
+
+// piece is a part of a sentence: words of ours, or of the repository.
+type piece struct {
+	text   string
+	theirs bool
+}
+
+type sentence []piece
+
+func (s *sentence) say(format string, args ...any) *sentence {
+	*s = append(*s, piece{text: fmt.Sprintf(format, args...)})
+	return s
+}
+
+func (s *sentence) quote(text string) *sentence {
+	*s = append(*s, piece{text, true})
+	return s
+}
+
+// markdown puts what is the repository's into code.
+func (s sentence) markdown() string {
+	var b strings.Builder
+	for _, p := range s {
+		if p.theirs {
+			b.WriteString(code(p.text, nameLimit))
+		} else {
+			b.WriteString(p.text)
+		}
+	}
+	return b.String()
+}
+
+func (s sentence) text() string {
+	var b strings.Builder
+	for _, p := range s {
+		b.WriteString(plain(p.text))
+	}
+	return b.String()
+}
+
+// titleLimit is the length in characters of a commit status' description.
+const titleLimit = 140
+
+// Title is the verdict on one plain line of at most 140 characters.
+func Title(r Report) string {
+	text := strings.TrimSuffix(verdict(r).text(), ".")
+	if utf8.RuneCountInString(text) <= titleLimit {
+		return text
+	}
+	runes := []rune(text)
+	return strings.TrimRight(string(runes[:titleLimit-1]), " ,") + "…"
+}
+
+// verdict is one sentence for the stage of r.
+func verdict(r Report) sentence {
+	s := sentence{}
+	switch r.Stage {
+	case Broken:
+		broken(r, &s)
+	case Running:
+		running(r, &s)
+	case Blocked:
+		blocked(r, &s)
+	case Awaiting:
+		awaiting(r, &s)
+	case Settled:
+		effect(r, s.say("Ready to merge"), ": ")
+	case Merged:
+		effect(r, onto(r, s.say("Merged, and being carried out")), ": ")
+	case Deployed:
+		onto(r, s.say("Carried out"))
+		recorded(r, &s)
+	case Abandoned:
+		s.say("Closed without a merge: nothing of it is deployed.")
+	default: // Planned
+		switch {
+		case r.Pull > 0 && r.Plan != nil && !count(*r.Plan).settled():
+			effect(r, s.say("When this is merged"), ": ")
+		default:
+			effect(r, s.say("Plan"), ": ")
+		}
+	}
+	return s
+}
+
+// onto names the tracked branch.
+func onto(r Report, s *sentence) *sentence {
+	if r.Base == "" {
+		return s
+	}
+	return s.say(" on ").quote(r.Base)
+}
+
+// effect ends a sentence with what the plan does, behind sep.
+func effect(r Report, s *sentence, sep string) {
+	if r.Plan == nil {
+		s.say(".")
+		return
+	}
+	t := count(*r.Plan)
+	switch {
+	case t.settled() && len(*s) == 1 && (*s)[0].text == "Plan":
+		*s = nil
+		s.say("Nothing to do: %d up to date.", t.all)
+	case t.settled():
+		s.say("%snothing to do, %d up to date.", sep, t.all)
+	default:
+		s.say("%s%s.", sep, t)
+	}
+}
+
+func broken(r Report, s *sentence) {
+	switch n, m := len(r.Conflict), len(r.Problems); {
+	case n > 0:
+		s.say("This does not merge: %s", counted(n, "file conflicts", "files conflict"))
+		if r.Base != "" {
+			s.say(" with ").quote(r.Base)
+		}
+		s.say("; merge it into the pull request's branch, or rebase, and push.")
+	case m > 0:
+		s.say("The declarations do not hold together: %s to put right. Nothing is planned or run before.", counted(m, "problem", "problems"))
+	default:
+		s.say("There is no plan: what was found stands below.")
+	}
+}
+
+func running(r Report, s *sentence) {
+	ended, failed := 0, 0
+	for _, run := range r.Runs {
+		switch run.State {
+		case "failed", "cancelled":
+			failed++
+			ended++
+		case "done", "kept":
+			ended++
+		}
+	}
+	s.say("Under way: %d of %s ended", ended, counted(len(r.Runs), "run", "runs"))
+	if failed > 0 {
+		s.say(", %d badly", failed)
+	}
+	effect(r, s, "; ")
+}
+
+// hindrances are what stands in the way of a report's plan.
+type hindrances struct {
+	denied               []ledger.Finding
+	failed, gates, held  int
+	firstRun, firstModel string
+}
+
+func hindering(r Report) (h hindrances) {
+	if r.Plan != nil {
+		for _, f := range r.Plan.Findings {
+			if place, _ := weigh(f.Level); place == 0 {
+				h.denied = append(h.denied, f)
+			}
+		}
+		h.held = count(*r.Plan).held
+	}
+	for _, run := range r.Runs {
+		if run.State == "failed" {
+			if h.failed++; h.failed == 1 {
+				h.firstRun = run.Ref.String()
+			}
+		}
+	}
+	for _, m := range r.Models {
+		for _, g := range m.Gates {
+			if g.Known && !g.Passed {
+				if h.gates++; h.gates == 1 {
+					h.firstModel = m.Ref.String()
+				}
+			}
+		}
+	}
+	return h
+}
+
+// blocked names what stands in the way, by name where it is one thing.
+func blocked(r Report, s *sentence) {
+	h := hindering(r)
+	s.say("Blocked")
+	parts := 0
+	next := func() *sentence {
+		parts++
+		if parts == 1 {
+			return s.say(": ")
+		}
+		return s.say(", ")
+	}
+	switch {
+	case h.failed == 1:
+		next().quote(h.firstRun).say(" failed")
+	case h.failed > 1:
+		next().say("%d runs failed", h.failed)
+	}
+	switch {
+	case h.gates == 1:
+		next().quote(h.firstModel).say(" fails a gate")
+	case h.gates > 1:
+		next().say("%d gates fail", h.gates)
+	}
+	switch n := len(h.denied); {
+	case n == 1:
+		next().say("policy ").quote(h.denied[0].Rule).say(" denies ").quote(h.denied[0].Ref.String())
+	case n > 1:
+		next().say("policy denies in %d findings", n)
+	}
+	if h.held > 0 {
+		next().say("%s held", counted(h.held, "step is", "steps are"))
+	}
+	switch {
+	case len(h.denied) > 0:
+		s.say("; each finding below says the way out.")
+	case h.failed > 0:
+		s.say("; the reason stands below.")
+	case parts == 0:
+		s.say(": what was found stands below.")
+	default:
+		s.say(".")
+	}
+}
+
+// missing is how many approvals are still needed, and the first deployment that needs one.
+func missing(r Report) (n int, first string) {
+	for _, a := range r.Approvals {
+		if lack := a.Need - len(a.Given); lack > 0 {
+			if n == 0 {
+				first = a.Ref.String()
+			}
+			n += lack
+		}
+	}
+	return n, first
+}
+
+func awaiting(r Report, s *sentence) {
+	n, first := missing(r)
+	switch {
+	case n > 0:
+		s.say("Waits for people: %s needed for ", counted(n, "approval is", "approvals are")).quote(first)
+		effect(r, s, "; ")
+	case len(r.Commands) > 0:
+		s.say("Waits for a command, such as ").quote(r.Commands[0])
+		effect(r, s, "; ")
+	default:
+		s.say("Waits for a person")
+		effect(r, s, "; ")
+	}
+}
+
+// recorded ends a sentence with where it is recorded.
+func recorded(r Report, s *sentence) {
+	low, high := int64(-1), int64(-1)
+	for _, e := range r.Records {
+		if low < 0 || e.Seq < low {
+			low = e.Seq
+		}
+		high = max(high, e.Seq)
+	}
+	switch {
+	case low < 0:
+		s.say(": there was nothing to record.")
+	case low == high:
+		s.say(", and recorded as entry %d of the ledger.", low)
+	default:
+		s.say(", and recorded as %d entries of the ledger, %d to %d.", len(r.Records), low, high)
+	}
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
