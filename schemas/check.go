@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/robfig/cron/v3"
 )
 
 // checker checks documents against the repository and against each other.
@@ -46,8 +48,10 @@ func (c *checker) check(d *document) {
 			d.problem("spec.state.backend", "stands beside path, but state is in one place; remove one of them")
 		}
 		c.outside(d, "spec.state.path", s.State.Path)
+		schedule(d, s.Schedule)
 	case *Deployment:
 		c.checkDeployment(d, s)
+		schedule(d, s.Schedule)
 	}
 }
 
@@ -60,6 +64,20 @@ func (c *checker) checkProject(d *document, s *Project) {
 	}
 	for i, p := range s.Policy.Paths {
 		c.path(d, fmt.Sprintf("spec.policy.paths.%d", i), p, folder)
+	}
+}
+
+// schedule checks a cron expression. Times are UTC everywhere, so that a zone of its own is none.
+func schedule(d *document, expr string) {
+	if expr == "" {
+		return
+	}
+	if strings.Contains(expr, "TZ=") {
+		d.problem("spec.schedule", "names a time zone, and schedules are in UTC; remove it")
+		return
+	}
+	if _, err := cron.ParseStandard(expr); err != nil {
+		d.problem("spec.schedule", "is no cron expression (%v); write minute hour day month weekday, such as \"0 6 * * 1\", or @daily", err)
 	}
 }
 

@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +10,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 func (a *app) explainVerb() *cobra.Command {
@@ -33,8 +32,7 @@ func (a *app) explainVerb() *cobra.Command {
 			if format == "json" {
 				return a.json(n)
 			}
-			tree(a.out, n, "", "")
-			return nil
+			return templates.Tree(a.out, n)
 		},
 	}
 	formats(cmd, &format, "text", "json")
@@ -75,33 +73,4 @@ func inForce(ctx context.Context, s *station, facts *ledger.Facts, ref schemas.R
 		}
 	}
 	return nil
-}
-
-// tree draws n and what it came from.
-func tree(w io.Writer, n explain.Node, head, rest string) {
-	line := n.What
-	if n.Name != "" && n.Name != n.What {
-		line += " " + n.Name
-	}
-	if n.Digest != "" {
-		line += " " + string(n.Digest)
-	}
-	if n.Entry != nil {
-		line += fmt.Sprintf(" (entry %d)", *n.Entry)
-	}
-	fmt.Fprintln(w, head+printable(line))
-	bar := "   "
-	if len(n.From) > 0 {
-		bar = "│  "
-	}
-	for _, f := range n.Facts {
-		fmt.Fprintf(w, "%s%s%s: %s\n", rest, bar, f.Name, printable(f.Value))
-	}
-	for i, from := range n.From {
-		if i == len(n.From)-1 {
-			tree(w, from, rest+"└─ ", rest+"   ")
-		} else {
-			tree(w, from, rest+"├─ ", rest+"│  ")
-		}
-	}
 }

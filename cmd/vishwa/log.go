@@ -145,6 +145,10 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	if e.Revision != "" {
 		line("Revision", short7(e.Revision)+" by "+e.Author)
 	}
+	if b := e.Behalf; b != nil {
+		line("For", fmt.Sprintf("pull request %d at %.7s, asked by %s", b.Pull, b.Head, b.By))
+	}
+	line("Trigger", e.Trigger)
 	line("Plan", e.Plan.Short())
 	line("Key", e.Key.Short())
 	line("Approved", strings.Join(e.Approved, ", "))

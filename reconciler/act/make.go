@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/crash"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
@@ -145,6 +146,7 @@ func (a *acting) follow(ctx context.Context, work port.Job) (*port.Result, error
 	if err != nil {
 		return nil, err
 	}
+	crash.At(crash.RunBegun)
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var offset int64
@@ -186,6 +188,7 @@ func (a *acting) follow(ctx context.Context, work port.Job) (*port.Result, error
 	if len(rest) > 0 {
 		a.tell(work.Ref, Output, string(rest))
 	}
+	crash.At(crash.RunEnded)
 	return r.Result, nil
 }
 
@@ -209,6 +212,7 @@ func (a *acting) choose(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
+	crash.At(crash.Signed)
 	e := a.base(ledger.Select, j)
 	e.Model, e.Metrics = released, trained.Metrics
 	e.Outputs = map[string]port.Artifact{"model": released.Artifact}

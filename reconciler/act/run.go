@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 
+	"github.com/vishwaops/vishwa/reconciler/crash"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/graph"
@@ -199,6 +200,7 @@ func (a *acting) record(ctx context.Context, j *job, e ledger.Entry) error {
 	if err != nil {
 		return fmt.Errorf("record %s: %w", j.Ref, err)
 	}
+	crash.At(crash.Recorded)
 	j.seq = got.Seq
 	made := &got
 	if got.Duplicate {

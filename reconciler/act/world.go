@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/crash"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -42,6 +43,7 @@ func (a *acting) provision(ctx context.Context, j *job) error {
 			return a.broken(ctx, j, change, outcome, err)
 		}
 	}
+	crash.At(crash.Provisioned)
 	e := a.base(ledger.Provision, j)
 	e.Stack = record(change, outcome)
 	a.mu.Lock()
@@ -89,6 +91,7 @@ func (a *acting) deploy(ctx context.Context, j *job) error {
 	if err != nil {
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}
+	crash.At(crash.Deployed)
 	e := a.base(ledger.Deploy, j)
 	e.Model, e.Metrics = selected.Model, selected.Metrics
 	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL}

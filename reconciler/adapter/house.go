@@ -23,6 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -35,6 +36,21 @@ type Options struct {
 	Password func() ([]byte, error) // of the controller's keys; asked for when something is to be signed
 	Offline  bool                   // leave the ledger's remote alone
 	Act      bool                   // something will be recorded: this machine must hold a controller's keys
+	Branch   string                 // the tracked branch; without it, whatever HEAD is on
+	Trigger  string                 // of the pass, for the ledger
+	// Credentials log in to the ledger's remote over HTTP; asked for at each dial.
+	Credentials func(ctx context.Context) (user, password string, err error)
+	// Lease is how controllers take turns; nil: nobody else works on the repository.
+	Lease *Lease
+	// Apart is set for a pull request: its runs have environments and folders of their
+	// own, and see none of the caller's variables but those of Apart.Pass.
+	Apart *Apart
+}
+
+// Apart is for whom a house works that is set apart from the tracked branch's.
+type Apart struct {
+	Behalf *ledger.Behalf
+	Pass   []string
 }
 
 // House is a wired loop.House with what stands behind it.
@@ -49,7 +65,7 @@ type House struct {
 
 // Open wires the repository that dir is in, as its vishwa.yaml says.
 func Open(ctx context.Context, o Options) (h *House, err error) {
-	r, err := repo.Open(o.Dir, repo.Options{})
+	r, err := repo.Open(o.Dir, repo.Options{Branch: o.Branch})
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +94,7 @@ func Open(ctx context.Context, o Options) (h *House, err error) {
 		return nil, err
 	}
 	h.Actor = loop.Actor{Name: name}
+	h.Trigger = o.Trigger
 	return h, nil
 }
 
@@ -133,10 +150,14 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		return err
 	}
 	envs := sandbox.Environments{Dir: h.Paths.Envs, Env: o.Env}
+	apart := "" // folder of what is set apart, below the state
+	if o.Apart != nil {
+		apart, envs.Dir = "pulls", filepath.Join(h.Paths.Envs, "..", "envs-pulls")
+	}
 	h.Ledger, err = repo.OpenLedger(h.Repo, repo.LedgerOptions{
 		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
 		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: h.commitKeys(),
-		CacheDir: h.Paths.Cache, Now: o.Env.Now,
+		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials,
 	})
 	if err != nil {
 		return err
@@ -152,13 +173,13 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	h.House = &loop.House{
 		Eyes: loop.Eyes{
 			Repo: h.Repo, Book: h.Ledger,
-			Provisioner: provisioner.Terraform(provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, "terraform")}),
+			Provisioner: provisioner.Terraform(provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform")}),
 			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Envs: envs}),
 		},
 		Worktree: worktree, Watch: h.Repo.Watch,
 		Store: kept,
-		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, "runs"), Envs: envs,
-			Args: []string{dir, h.Paths.Envs}}),
+		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
+			Args: []string{dir, envs.Dir}}),
 		Seal: loop.Seal{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}},
@@ -167,6 +188,11 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		Remote:  h.Repo.RemoteURL(remote),
 		Version: o.Version,
 		Now:     o.Env.Now,
+	}
+	if o.Apart != nil {
+		h.Behalf = o.Apart.Behalf
+		h.Runner = wrap.PassingRuns(h.Runner, o.Apart.Pass)
+		h.Provisioner = wrap.PassingStacks(h.Provisioner, o.Apart.Pass)
 	}
 	return nil
 }
@@ -241,9 +267,9 @@ func (nobody) Verify(context.Context, []byte) ([]byte, port.Identity, error) {
 }
 
 // lock lets one pass at a time act on the repository's state on this machine.
-func (h *House) lock(ctx context.Context, tell func(string)) (func(), error) {
+func (h *House) lock(ctx context.Context, tell func(string)) (context.Context, func(), error) {
 	if err := os.MkdirAll(h.Paths.State, 0o700); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(h.Paths.State))
+		return ctx, nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(h.Paths.State))
 	}
 	path := filepath.Join(h.Paths.State, "apply.lock")
 	if held, err := sandbox.Held(path); err == nil && held {
@@ -251,9 +277,9 @@ func (h *House) lock(ctx context.Context, tell func(string)) (func(), error) {
 	}
 	f, err := sandbox.Lock(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("wait for the other vishwa: %w", err)
+		return ctx, nil, fmt.Errorf("wait for the other vishwa: %w", err)
 	}
-	return func() { f.Close() }, nil
+	return ctx, func() { f.Close() }, nil
 }
 
 // Close lets the repository go.

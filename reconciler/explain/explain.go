@@ -191,6 +191,9 @@ func (x indexed) deployment(n *Node, e *ledger.Entry) {
 		n.say("address", e.Release.URL)
 		n.say("replaced model", e.Release.Replaced.Short())
 	}
+	if b := e.Behalf; b != nil {
+		n.say("made for", fmt.Sprintf("pull request %d at %.7s", b.Pull, b.Head))
+	}
 	n.say("approved by", strings.Join(e.Approved, ", "))
 	n.say("plan", e.Plan.Short())
 	n.say("policy", e.Policy.Short())

@@ -5,6 +5,7 @@
 package ledger
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -77,6 +78,14 @@ type Behalf struct {
 	Head string `json:"head"` // the pull request's newest commit then
 	Base string `json:"base"` // the commit of the tracked branch that it was merged onto, to be tried
 	By   string `json:"by"`   // who asked: github:LOGIN
+}
+
+// String is pull-request:NUMBER@COMMIT; for the tracked branch it is empty.
+func (b *Behalf) String() string {
+	if b == nil {
+		return ""
+	}
+	return fmt.Sprintf("pull-request:%d@%s", b.Pull, b.Head)
 }
 
 // Run is how an output came to be.

@@ -76,9 +76,7 @@ func trailers(e Entry, d digest.Digest) []string {
 	add("Policy", string(e.Policy))
 	add("Verdict", e.Verdict)
 	add("Actor", e.Actor)
-	if b := e.Behalf; b != nil {
-		add("On-Behalf-Of", fmt.Sprintf("pull-request:%d@%s", b.Pull, b.Head))
-	}
+	add("On-Behalf-Of", e.Behalf.String())
 	add("Trigger", e.Trigger)
 	for _, by := range e.Approved {
 		add("Approved-By", by)

@@ -42,7 +42,7 @@ type Report struct {
 	Signatures int64         `json:"signatures"` // of entries, each by the role that its action asks for
 	Commits    int64         `json:"commits"`    // signatures of commits
 	Trailers   int64         `json:"trailers"`   // messages that say what their entry says
-	Approvals  int64         `json:"approvals"`  // people's signatures
+	Approvals  int64         `json:"approvals"`  // people's signatures, and what a forge asserts of people
 	Facts      *Facts        `json:"-"`
 }
 

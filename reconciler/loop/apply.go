@@ -54,7 +54,7 @@ func (r Result) Err() error {
 
 // Apply carries out one pass on the tracked revision.
 func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
-	unlock, err := h.Lock(ctx, func(text string) { h.tell(act.Event{Kind: act.Output, Text: text}) })
+	ctx, unlock, err := h.Lock(ctx, func(text string) { h.tell(act.Event{Kind: act.Output, Text: text}) })
 	if err != nil {
 		return Result{}, err
 	}

@@ -81,7 +81,8 @@ func (w *World) untracked(p plan.Plan) {
 	}
 }
 
-// forPulls lists the facts that n is made from, near or far, that were made for a pull request.
+// forPulls lists the facts that n is made from, near or far, that were made for a
+// pull request and are not to be made again first.
 // A pin is no run: the data is what it is, whoever named it.
 func (w *World) forPulls(n *graph.Node, keys map[schemas.Ref]digest.Digest) (out []*ledger.Entry) {
 	seen := map[schemas.Ref]bool{}
@@ -93,7 +94,7 @@ func (w *World) forPulls(n *graph.Node, keys map[schemas.Ref]digest.Digest) (out
 				continue
 			}
 			seen[ref] = true
-			if e := w.Facts.ByKey[keys[ref]]; e != nil && e.Behalf != nil && ref.Kind != "dataset" {
+			if e := w.Facts.ByKey[keys[ref]]; e != nil && e.Behalf != nil && ref.Kind != "dataset" && w.Gone[e.Key] == "" {
 				out = append(out, e)
 			}
 			visit(below)

@@ -25,8 +25,9 @@ type House struct {
 	Seal   Seal
 	// Authors lists who wrote what came after from, up to to.
 	Authors func(ctx context.Context, from, to string) ([]string, error)
-	// Lock lets one pass at a time act; it waits, and says so through tell.
-	Lock func(ctx context.Context, tell func(string)) (unlock func(), err error)
+	// Lock lets one pass at a time act; it waits, and says so through tell. Acting
+	// goes on under held, which ends where the lock is lost.
+	Lock func(ctx context.Context, tell func(string)) (held context.Context, unlock func(), err error)
 	// Remote is where the repository comes from, without credentials; for provenance.
 	Remote string
 	Actor  Actor

@@ -251,7 +251,7 @@ func newHouse(work fstest.MapFS) (*House, *town) {
 		Eyes: Eyes{Repo: w, Book: w, Server: host{w}}, Worktree: work, Store: shelf{w}, Runner: engine{w},
 		Seal:    Seal{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}},
 		Authors: func(context.Context, string, string) ([]string, error) { return nil, nil },
-		Lock:    func(context.Context, func(string)) (func(), error) { return func() {}, nil },
+		Lock:    func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
 		Actor:   Actor{"main"}, Now: time.Now,
 	}, w
 }

@@ -105,19 +105,19 @@ func (p *Proposal) Approvers() map[schemas.Ref][]trust.Approver { return p.desk.
 // Assert records that a forge says that a principal approved the plan. An approval
 // that does not hold is an error, and one that is recorded already is not recorded
 // again.
-func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) error {
+func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) (recorded bool, err error) {
 	statement, err := r.Statement()
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, e := range p.World.Facts.Approvals {
 		if e.Approval != nil && string(e.Approval.Statement) == string(statement) {
-			return nil
+			return false, nil
 		}
 	}
 	for ref := range r.Models {
 		if _, err := h.Approver(ctx, p.World, ref, trust.Signed{Statement: statement}, r.Want); err != nil {
-			return err
+			return false, err
 		}
 	}
 	who := "principal:" + r.Principal
@@ -126,7 +126,7 @@ func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) error 
 		Actor: h.Actor.String(), Approved: []string{who + asserted},
 		Approval: &ledger.Approval{Principal: r.Principal, Statement: statement},
 	}))
-	return err
+	return err == nil, err
 }
 
 // Retry lets the failed keys of ref, as p has them, be tried again, and tells how many there were.

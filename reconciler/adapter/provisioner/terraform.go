@@ -18,9 +18,12 @@ import (
 
 // Config is what the adapter needs to know. Env and Dir are required.
 type Config struct {
-	Env  port.Env
-	Dir  string // folder of work directories, plan files and default states; outside every work tree
-	Tool string // path of the program; empty looks for terraform, then tofu, on PATH
+	Env port.Env
+	Dir string // folder of work directories, plan files and default states; outside every work tree
+	// States is the folder of default states where that is another one: a look at what
+	// another instance made, with a work directory of its own.
+	States string
+	Tool   string // path of the program; empty looks for terraform, then tofu, on PATH
 
 	LockTimeout time.Duration // how long to wait for a state that another holds; zero is 10 s
 	Grace       time.Duration // how long a cancelled run may take to save its state; zero is 20 s

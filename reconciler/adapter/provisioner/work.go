@@ -3,6 +3,7 @@
 package provisioner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,7 +83,7 @@ func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
 	if w.module, err = survey(s.Module); err != nil {
 		return nil, fault.Hint(fault.New(fault.Invalid, "read module of stack %s: %w", s.Name, err), "keep only plain files in the module's folder")
 	}
-	if w.backend, err = chooseBackend(s, w.root); err != nil {
+	if w.backend, err = chooseBackend(s, filepath.Join(cmp.Or(t.cfg.States, t.cfg.Dir), s.Name)); err != nil {
 		return nil, err
 	}
 	if err := w.take(ctx, t.cfg.LockTimeout); err != nil {

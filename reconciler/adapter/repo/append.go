@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/vishwaops/vishwa/reconciler/crash"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
@@ -135,6 +136,7 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, local bool) (ledge
 	}
 	// Objects are written here while the remote takes them in: until a ref points
 	// at them nobody sees them. Adopt asks again, and reports what went wrong.
+	crash.At(crash.Written)
 	stored := make(chan error, 1)
 	go func() { stored <- next.batch.store() }()
 	err = down.push(ctx, l.branch, next.commit, next.batch)
@@ -142,6 +144,7 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, local bool) (ledge
 	if err != nil {
 		return l.after(ctx, e, next, here, err)
 	}
+	crash.At(crash.Pushed)
 	return next.entry, nil, l.adopt(ctx, next, here, true)
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -32,9 +31,9 @@ type LedgerOptions struct {
 	// Trusted are the keys that may sign commits; without any, commits' own
 	// signatures are left to git verify-commit.
 	Trusted []ssh.PublicKey
-	// Auth logs in to a remote over HTTP or SSH; without it, the URL's own user
-	// and the SSH agent do.
-	Auth transport.AuthMethod
+	// Credentials log in to a remote over HTTP, asked for at each dial, as tokens
+	// expire; without them, the URL's own user and the SSH agent do.
+	Credentials func(ctx context.Context) (user, password string, err error)
 
 	Name, Email string // of the commits' author; without them, Vishwa <vishwa@localhost>
 	CacheDir    string // where folded facts are kept; without it, they are folded each time

@@ -18,6 +18,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/client"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -25,16 +26,23 @@ import (
 
 func readerOf(s string) io.Reader { return strings.NewReader(s) }
 
-func (l *Ledger) dial() (transport.Transport, *transport.Endpoint, error) {
+func (l *Ledger) dial(ctx context.Context) (transport.Transport, *transport.Endpoint, transport.AuthMethod, error) {
 	ep, err := transport.NewEndpoint(l.repo.remote(l.opts.Remote))
 	if err != nil { // the error may hold the URL, and the URL a password
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
+		return nil, nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
 	}
 	c, err := client.NewClient(ep)
 	if err != nil {
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
+		return nil, nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
 	}
-	return c, ep, nil
+	if l.opts.Credentials == nil || ep.Protocol != "http" && ep.Protocol != "https" {
+		return c, ep, nil, nil
+	}
+	user, password, err := l.opts.Credentials(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return c, ep, &githttp.BasicAuth{Username: user, Password: password}, nil
 }
 
 // classed is err with what happens next, and without credentials.
@@ -72,11 +80,11 @@ func (u *upload) close() {
 }
 
 func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
-	c, ep, err := l.dial()
+	c, ep, auth, err := l.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.NewUploadPackSession(ep, l.opts.Auth)
+	s, err := c.NewUploadPackSession(ep, auth)
 	if err != nil {
 		return nil, l.classed(ctx, err)
 	}
@@ -138,11 +146,11 @@ type receive struct {
 func (r *receive) close() { _ = r.session.Close() }
 
 func (l *Ledger) receives(ctx context.Context) (*receive, error) {
-	c, ep, err := l.dial()
+	c, ep, auth, err := l.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.NewReceivePackSession(ep, l.opts.Auth)
+	s, err := c.NewReceivePackSession(ep, auth)
 	if err != nil {
 		return nil, l.classed(ctx, err)
 	}

@@ -1,0 +1,239 @@
+// The mirror: a bare clone of a remote, kept between passes. Git's own program
+// fetches, as it knows the newer protocol; objects are read by go-git.
+package repo
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/plumbing/transport/client"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// MirrorOptions say what is mirrored, and where.
+type MirrorOptions struct {
+	URL string // without credentials
+	Dir string // of the bare clone
+	// Credentials log in over HTTP; nil where none are needed.
+	Credentials func(ctx context.Context) (user, password string, err error)
+	Env         port.Env
+	Git         string // the program; without it, git on PATH
+}
+
+// Mirror is a bare clone of a remote. It is safe for concurrent use, by several
+// processes too.
+type Mirror struct {
+	o  MirrorOptions
+	mu sync.Mutex
+}
+
+// OpenMirror opens the clone, or makes an empty one.
+func OpenMirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
+	if o.Git == "" {
+		o.Git = "git"
+	}
+	if _, err := exec.LookPath(o.Git); err != nil {
+		return nil, fault.Hint(fault.New(fault.Missing, "find git: %w", err), "install git 2.38 or newer")
+	}
+	m := &Mirror{o: o}
+	return m, m.locked(ctx, func() error {
+		if !isGitDir(o.Dir) {
+			return m.begin(ctx)
+		}
+		return nil
+	})
+}
+
+func (m *Mirror) locked(ctx context.Context, f func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := os.MkdirAll(filepath.Dir(m.o.Dir), 0o700); err != nil {
+		return fault.New(fault.Invalid, "make the folder of mirrors: %w", err)
+	}
+	l, err := sandbox.Lock(ctx, m.o.Dir+".lock")
+	if err != nil {
+		return fmt.Errorf("wait for the mirror: %w", err)
+	}
+	defer l.Close()
+	return f()
+}
+
+// begin makes an empty bare repository with its remote.
+func (m *Mirror) begin(ctx context.Context) error {
+	if err := os.RemoveAll(m.o.Dir); err != nil {
+		return fault.New(fault.Invalid, "make room for the mirror: %w", err)
+	}
+	for _, args := range [][]string{
+		{"init", "--quiet", "--bare", "--", m.o.Dir},
+		{"-C", m.o.Dir, "config", "remote.origin.url", m.o.URL},
+	} {
+		if _, err := m.git(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Dir is the folder of the bare clone.
+func (m *Mirror) Dir() string { return m.o.Dir }
+
+// git runs the program without anything of the user's configuration, and with the
+// credentials where no other process can read them.
+func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, m.o.Git, args...)
+	set := map[string]string{
+		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "http:https:ssh:file",
+		"LC_ALL": "C", "HOME": filepath.Dir(m.o.Dir), "GIT_NO_REPLACE_OBJECTS": "1",
+		"GIT_AUTHOR_NAME": "Vishwa", "GIT_AUTHOR_EMAIL": "vishwa@localhost", "GIT_AUTHOR_DATE": "1 +0000",
+		"GIT_COMMITTER_NAME": "Vishwa", "GIT_COMMITTER_EMAIL": "vishwa@localhost", "GIT_COMMITTER_DATE": "1 +0000",
+	}
+	config := [][2]string{{"core.hooksPath", os.DevNull}, {"gc.auto", "0"}, {"http.followRedirects", "false"}, {"transfer.fsckObjects", "true"}, {"fetch.recurseSubmodules", "false"}}
+	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") {
+		user, password, err := m.o.Credentials(ctx)
+		if err != nil {
+			return "", err
+		}
+		config = append(config, [2]string{"http." + m.o.URL + ".extraHeader", "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))})
+	}
+	set["GIT_CONFIG_COUNT"] = fmt.Sprint(len(config))
+	for i, c := range config {
+		set[fmt.Sprintf("GIT_CONFIG_KEY_%d", i)], set[fmt.Sprintf("GIT_CONFIG_VALUE_%d", i)] = c[0], c[1]
+	}
+	cmd.Env = sandbox.Environ(m.o.Env.Lookup, []string{"SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"}, set)
+	cmd.WaitDelay = 5 * time.Second
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err := cmd.Run()
+	if err == nil {
+		return out.String(), nil
+	}
+	return out.String(), m.classed(ctx, args[0], said.String(), err)
+}
+
+func (m *Mirror) classed(ctx context.Context, what, said string, err error) error {
+	text := strings.TrimSpace(redact(said))
+	if ctx.Err() != nil {
+		return fault.New(fault.Cancelled, "git %s: %w", what, context.Cause(ctx))
+	}
+	low := strings.ToLower(text)
+	switch {
+	case strings.Contains(low, "authentication failed"), strings.Contains(low, "403"), strings.Contains(low, "401"), strings.Contains(low, "could not read username"), strings.Contains(low, "permission denied"):
+		return fault.Hint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", redact(m.o.URL))
+	case strings.Contains(low, "not found"), strings.Contains(low, "does not exist"), strings.Contains(low, "couldn't find remote ref"), strings.Contains(low, "does not appear to be a git repository"):
+		return fault.Hint(fault.New(fault.Missing, "git %s: %s", what, text), "check the address %s, and that the branch is there", redact(m.o.URL))
+	case strings.Contains(low, "unable to access"), strings.Contains(low, "could not read from remote"), strings.Contains(low, "early eof"), strings.Contains(low, "hung up"), strings.Contains(low, "timed out"), strings.Contains(low, "rpc failed"):
+		return fault.Hint(fault.New(fault.Transient, "git %s: %s", what, text), "try again when %s answers", redact(m.o.URL))
+	}
+	return fault.New(fault.Internal, "git %s: %w: %s", what, err, text)
+}
+
+// Refs lists the branches, pull requests and Vishwa's own refs of the remote, by one
+// question and without fetching anything.
+func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
+	ep, err := transport.NewEndpoint(m.o.URL)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "the address of the repository cannot be read"), "use an https, ssh or file URL")
+	}
+	c, err := client.NewClient(ep)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%s", redact(err.Error()))
+	}
+	var auth transport.AuthMethod
+	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") {
+		user, password, err := m.o.Credentials(ctx)
+		if err != nil {
+			return nil, err
+		}
+		auth = &githttp.BasicAuth{Username: user, Password: password}
+	}
+	s, err := c.NewUploadPackSession(ep, auth)
+	if err != nil {
+		return nil, m.failed(ctx, err)
+	}
+	defer s.Close()
+	adv, err := s.AdvertisedReferencesContext(ctx)
+	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, m.failed(ctx, err)
+	}
+	out := make(map[string]string, len(adv.References))
+	for name, hash := range adv.References {
+		out[name] = hash.String()
+	}
+	return out, nil
+}
+
+func (m *Mirror) failed(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fault.New(fault.Cancelled, "look at %s: %w", redact(m.o.URL), context.Cause(ctx))
+	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
+		return fault.Hint(fault.New(fault.Denied, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "check the credentials")
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return fault.Hint(fault.New(fault.Missing, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "check the address, and that the credentials may read it")
+	}
+	return fault.Hint(fault.New(fault.Transient, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "try again when it answers")
+}
+
+// Fetch makes refs here what they are there, forced updates included.
+func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
+	args := []string{"-C", m.o.Dir, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", "origin"}
+	for _, r := range refs {
+		if err := checkName("ref", r); err != nil {
+			return err
+		}
+		args = append(args, "+"+r+":"+r)
+	}
+	return m.locked(ctx, func() error {
+		_, err := m.git(ctx, args...)
+		return err
+	})
+}
+
+// Merge tries head on base: the commit that the merge would be, the same each time,
+// or the paths in conflict. It stays in the mirror.
+func (m *Mirror) Merge(ctx context.Context, base, head string) (sha string, conflicts []string, err error) {
+	_, err = m.git(ctx, "-C", m.o.Dir, "merge-base", "--is-ancestor", "--end-of-options", head, base)
+	if err == nil {
+		return base, nil, nil
+	}
+	out, err := m.git(ctx, "-C", m.o.Dir, "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", "--end-of-options", base, head)
+	parts := strings.Split(strings.TrimRight(out, "\x00"), "\x00")
+	if err != nil {
+		if len(parts) > 1 && len(parts[0]) == 40 {
+			return "", parts[1:], nil
+		}
+		return "", nil, err
+	}
+	out, err = m.git(ctx, "-C", m.o.Dir, "commit-tree", parts[0], "-p", base, "-p", head, "-m", "Try the merge of "+head)
+	if err != nil {
+		return "", nil, err
+	}
+	return strings.TrimSpace(out), nil, nil
+}
+
+// Merges is Repo.Merges in the mirror.
+func (m *Mirror) Merges(ctx context.Context, head, since string, n int) ([]string, error) {
+	r, err := Open(m.o.Dir, Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Merges(ctx, head, since, n)
+}

@@ -1,0 +1,293 @@
+// A site: one repository with its mirror, its forge and its houses, as the controller
+// and CI work on it.
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/crash"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/review"
+	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// SiteOptions say which repository, and how it is worked on.
+type SiteOptions struct {
+	Name     string   // without secrets
+	URL      string   // of the remote: https, ssh or a folder of this machine; without credentials
+	Branches []string // tracked; one at least
+	Forge    port.Forge
+	// Credentials log in to URL over HTTP; nil where none are needed.
+	Credentials func(ctx context.Context) (user, password string, err error)
+	Env         port.Env
+	Version     string
+	Password    func() ([]byte, error)
+	Pass        []string      // variables that runs for pull requests may see
+	Glance      time.Duration // see review.Office
+	Lease       *Lease        // nil: nobody else works on the repository
+	Full        string        // where a report that was cut is to be had
+	// Recorded is told each entry that is recorded, and Asked each question to the
+	// remote, by its name; both may be nil.
+	Recorded func(ledger.Entry)
+	Asked    func(operation string)
+}
+
+// Lease says how controllers of one repository take turns.
+type Lease struct {
+	Holder   string // this controller
+	Duration time.Duration
+}
+
+// Site is a wired repository. It is safe for concurrent use.
+type Site struct {
+	o      SiteOptions
+	mirror *repo.Mirror
+	office *review.Office
+
+	mu        sync.Mutex
+	carried   map[string]string // branch -> revision that was carried out last
+	schedules map[string][]string
+	swept     time.Time
+}
+
+var _ controller.Site = (*Site)(nil)
+
+// OpenSite wires the repository. It is cloned where it was not yet.
+func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
+	if len(o.Branches) == 0 {
+		return nil, fault.New(fault.Invalid, "%s: no branch is tracked", o.Name)
+	}
+	dir, err := mirrorDir(o.Env.Lookup, o.URL)
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{o: o, carried: map[string]string{}, schedules: map[string][]string{}}
+	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
+	if err != nil {
+		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
+	}
+	s.office = &review.Office{
+		Forge: o.Forge, Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, Glance: o.Glance, Full: o.Full,
+		Declared: s.declared,
+	}
+	return s, nil
+}
+
+// mirrorDir is where the clone of url is kept.
+func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
+	p, err := FindPaths(lookup, digest.Of([]byte(url)))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(filepath.Dir(p.Cache), "mirrors", digest.Of([]byte(url)).Short()), nil
+}
+
+// house opens the repository for one errand.
+func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error) {
+	o := Options{
+		Dir: s.mirror.Dir(), Branch: e.Branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password,
+		Trigger: controller.Trigger(ctx), Credentials: s.o.Credentials,
+	}
+	if e.Behalf != nil {
+		o.Apart = &Apart{Behalf: e.Behalf, Pass: s.o.Pass}
+	} else {
+		o.Lease = s.o.Lease
+	}
+	h, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if s.o.Recorded != nil {
+		h.Book = told{h.Book, s.o.Recorded}
+	}
+	return &review.House{House: h.House, Close: h.Close}, nil
+}
+
+// told is a ledger that tells of each entry.
+type told struct {
+	loop.Book
+	of func(ledger.Entry)
+}
+
+func (t told) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	got, err := t.Book.Append(ctx, e)
+	if err == nil {
+		t.of(got)
+	}
+	return got, err
+}
+
+func (s *Site) asked(operation string) {
+	if s.o.Asked != nil {
+		s.o.Asked(operation)
+	}
+}
+
+// Name tells repositories apart.
+func (s *Site) Name() string { return s.o.Name }
+
+// Refs is one ls-remote.
+func (s *Site) Refs(ctx context.Context) (controller.Refs, error) {
+	s.asked("ls-remote")
+	all, err := s.mirror.Refs(ctx)
+	if err != nil {
+		return controller.Refs{}, err
+	}
+	refs := controller.Refs{Branches: map[string]string{}, Pulls: map[int]string{}, Ledger: all["refs/heads/vishwa/ledger"], Lease: all["refs/vishwa/lease"]}
+	for name, sha := range all {
+		if branch, ok := strings.CutPrefix(name, "refs/heads/"); ok && slices.Contains(s.o.Branches, branch) {
+			refs.Branches[branch] = sha
+		}
+		if n, ok := pullOf(name); ok && s.o.Forge != nil {
+			refs.Pulls[n] = sha
+		}
+	}
+	return refs, nil
+}
+
+// pullOf is N of refs/pull/N/head.
+func pullOf(ref string) (int, bool) {
+	rest, ok := strings.CutPrefix(ref, "refs/pull/")
+	if !ok {
+		return 0, false
+	}
+	if rest, ok = strings.CutSuffix(rest, "/head"); !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(rest)
+	return n, err == nil && n > 0
+}
+
+// Branch carries out a tracked branch.
+func (s *Site) Branch(ctx context.Context, branch string) error {
+	_, err := s.Carry(ctx, branch)
+	return err
+}
+
+// Carry is Branch, and says what came of it.
+func (s *Site) Carry(ctx context.Context, branch string) (templates.Report, error) {
+	s.asked("fetch")
+	if err := s.mirror.Fetch(ctx, "refs/heads/"+branch); err != nil {
+		return templates.Report{Base: branch}, err
+	}
+	crash.At(crash.Fetched)
+	s.mu.Lock()
+	since := s.carried[branch]
+	s.mu.Unlock()
+	r, err := s.office.Branch(ctx, branch, since)
+	if err == nil && r.Head != "" {
+		s.mu.Lock()
+		s.carried[branch] = r.Head
+		s.mu.Unlock()
+	}
+	return r, err
+}
+
+// Pull looks at a pull request. One that is not for a tracked branch is none of ours.
+func (s *Site) Pull(ctx context.Context, n int) error {
+	_, err := s.Consider(ctx, n)
+	return err
+}
+
+// Consider is Pull, and says what the comment now says.
+func (s *Site) Consider(ctx context.Context, n int) (templates.Report, error) {
+	none := templates.Report{Pull: n}
+	if s.o.Forge == nil {
+		return none, fault.Hint(fault.New(fault.Invalid, "%s has no forge: there are no pull requests", s.o.Name), "configure one")
+	}
+	pull, err := s.o.Forge.Pull(ctx, n)
+	if err != nil {
+		return none, err
+	}
+	if !slices.Contains(s.o.Branches, pull.Base) {
+		return none, nil
+	}
+	s.asked("fetch")
+	if err := s.mirror.Fetch(ctx, "refs/heads/"+pull.Base, "refs/pull/"+strconv.Itoa(n)+"/head"); err != nil {
+		return none, err
+	}
+	r, err := s.office.Pull(ctx, n)
+	if err != nil || !pull.Merged || !review.Asks(r) {
+		return r, err
+	}
+	_, err = s.Carry(ctx, pull.Base)
+	return r, err
+}
+
+// Sweep lists what has moved on the forge since the last sweep, and all that is open.
+func (s *Site) Sweep(ctx context.Context) ([]int, error) {
+	if s.o.Forge == nil {
+		return nil, nil
+	}
+	s.mu.Lock()
+	since := s.swept
+	s.mu.Unlock()
+	began := s.o.Env.Now()
+	found := map[int]bool{}
+	for _, branch := range s.o.Branches {
+		open, err := s.o.Forge.Open(ctx, branch)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range open {
+			if p.Updated.IsZero() || !p.Updated.Before(since.Add(-time.Minute)) {
+				found[p.Number] = true
+			}
+		}
+	}
+	if !since.IsZero() { // what was said below a pull request that is closed by now
+		remarks, err := s.o.Forge.Remarks(ctx, 0, since.Add(-time.Minute))
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range remarks {
+			found[m.Pull] = true
+		}
+	}
+	s.mu.Lock()
+	s.swept = began
+	s.mu.Unlock()
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// declared notes the schedules of a branch.
+func (s *Site) declared(branch string, in *loop.Intent) {
+	seen := map[string]bool{}
+	for _, d := range in.Decls {
+		switch spec := d.Spec.(type) {
+		case *schemas.Infrastructure:
+			seen[spec.Schedule] = true
+		case *schemas.Deployment:
+			seen[spec.Schedule] = true
+		}
+	}
+	delete(seen, "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
+}
+
+// Schedules lists the cron expressions of a branch.
+func (s *Site) Schedules(branch string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.schedules[branch]
+}
+
+// Close lets everything go.
+func (s *Site) Close() error { return nil }

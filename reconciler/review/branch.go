@@ -1,0 +1,325 @@
+// The tracked branch: what is carried out there is shown beside its commit, as
+// deployments, and in the pull requests that were merged into it.
+package review
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/command"
+	"github.com/vishwaops/vishwa/reconciler/crash"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// mostMerges is how many commits back merged pull requests are looked for.
+const mostMerges = 50
+
+// Branch carries out a tracked branch as it is now. Since is the revision that was
+// carried out before, as far as the caller knows; the pull requests that were merged
+// after it get their last word. A step that is held or fails is told in the report;
+// an error is a reason to look again.
+func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Report, error) {
+	r := templates.Report{Base: branch, Full: o.Full}
+	h, err := o.Open(ctx, Errand{Branch: branch})
+	if err != nil {
+		return r, err
+	}
+	defer h.Close()
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Head, r.BaseSHA = rev.SHA, rev.SHA
+	result, applyErr := h.Apply(ctx, loop.Orders{Confirm: func(p plan.Plan) error { return o.announce(ctx, h, p) }})
+	if applyErr != nil {
+		if r, err = broken(r, applyErr); err != nil {
+			return r, err
+		}
+		return r, o.markBranch(ctx, r)
+	}
+	if err := o.settle(ctx, h, result); err != nil {
+		return r, err
+	}
+	if r, err = o.carried(ctx, h, r, result.Outcomes); err != nil {
+		return r, err
+	}
+	if err := o.markBranch(ctx, r); err != nil {
+		return r, err
+	}
+	if err := o.lastWords(ctx, branch, rev.SHA, since); err != nil {
+		return r, err
+	}
+	return r, passing(result)
+}
+
+// passing is the error of a pass that is worth another one as it is: what a person
+// must mend is told, and waits for a change.
+func passing(result loop.Result) error {
+	for _, o := range result.Outcomes {
+		if o.End != act.Failed {
+			continue
+		}
+		switch fault.Of(o.Error) {
+		case fault.Transient, fault.Conflict, fault.Cancelled:
+			return fmt.Errorf("%s: %w", o.Ref, o.Error)
+		}
+	}
+	return nil
+}
+
+// carried is the report of a branch as it stands after a pass.
+func (o *Office) carried(ctx context.Context, h *House, r templates.Report, outcomes []act.Outcome) (templates.Report, error) {
+	_, in, err := h.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	p, err := h.Consider(ctx, in, rev)
+	if err != nil {
+		return r, err
+	}
+	if o.Declared != nil {
+		o.Declared(r.Base, in)
+	}
+	shown := p.Plan
+	r.Plan, r.Digest = &shown, shown.Digest()
+	r.Approvals = approvals(p, nil)
+	r.Records = records(p.World, func(e *ledger.Entry) bool { return e.Revision == rev.SHA })
+	r.Runs = runs(p, outcomes, 0)
+	r.Stage = templates.Deployed
+	if len(p.Plan.Work()) > 0 {
+		switch r.Stage = stage(p, outcomes, true); r.Stage {
+		case templates.Settled:
+			r.Stage = templates.Merged
+		}
+	}
+	return r, nil
+}
+
+// records are the newest entries of each ref that of accepts, in the ledger's order.
+func records(w *loop.World, of func(*ledger.Entry) bool) (out []templates.Record) {
+	var found []*ledger.Entry
+	for _, e := range w.Facts.Latest {
+		if of(e) {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b *ledger.Entry) int { return int(a.Seq - b.Seq) })
+	for _, e := range found {
+		rec := templates.Record{Seq: e.Seq, Action: e.Action, Ref: e.Ref}
+		if e.Release != nil {
+			rec.URL = e.Release.URL
+		}
+		out = append(out, rec)
+	}
+	return out
+}
+
+func (o *Office) markBranch(ctx context.Context, r templates.Report) error {
+	if o.Forge == nil {
+		return nil
+	}
+	m, err := markOf(applyMark, r)
+	if err != nil {
+		return err
+	}
+	if err := o.Forge.Mark(ctx, m); err != nil {
+		return fmt.Errorf("mark %.7s: %w", r.Head, err)
+	}
+	return nil
+}
+
+// announce shows the deployments that are about to change.
+func (o *Office) announce(ctx context.Context, h *House, p plan.Plan) error {
+	if o.Forge == nil {
+		return nil
+	}
+	_, in, err := h.Head(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range p.Work() {
+		if s.Held != "" || s.Pending || s.Do == plan.Retire {
+			continue
+		}
+		if err := o.rollout(ctx, in, s, port.Rollout{SHA: p.Revision, State: port.Pending, Description: s.Why}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollout shows a deployment's step; other steps are none.
+func (o *Office) rollout(ctx context.Context, in *loop.Intent, s plan.Step, r port.Rollout) error {
+	n := in.Graph.Node(s.Ref)
+	if n == nil {
+		return nil
+	}
+	spec, ok := n.Decl.Spec.(*schemas.Deployment)
+	if !ok {
+		return nil
+	}
+	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, strings.EqualFold(spec.Environment, "production")
+	if err := o.Forge.Rollout(ctx, r); err != nil {
+		return fmt.Errorf("show deployment %s: %w", s.Ref, err)
+	}
+	crash.At(crash.Shown)
+	return nil
+}
+
+// settle shows how the deployments ended.
+func (o *Office) settle(ctx context.Context, h *House, result loop.Result) error {
+	if o.Forge == nil || len(result.Outcomes) == 0 {
+		return nil
+	}
+	planned := map[schemas.Ref]plan.Step{}
+	for _, s := range result.Plan.Steps {
+		planned[s.Ref] = s
+	}
+	rev, in, err := h.Head(ctx)
+	if err != nil {
+		return err
+	}
+	facts, err := h.Book.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, oc := range result.Outcomes {
+		e := facts.Latest[oc.Ref]
+		if oc.Ref.Kind != "deployment" || oc.Do == plan.Retire {
+			continue
+		}
+		r := port.Rollout{SHA: rev.SHA, State: port.Succeeded, Description: oc.Text}
+		s := planned[oc.Ref]
+		switch {
+		case oc.End == act.Failed:
+			r.State = port.Failure
+		case oc.End == act.Held || e == nil:
+			continue
+		default:
+			s.Key = e.Key
+			if e.Release != nil {
+				r.URL = e.Release.URL
+			}
+		}
+		if err := o.rollout(ctx, in, s, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastWords brings the comments of merged pull requests up to what came of them.
+func (o *Office) lastWords(ctx context.Context, branch, head, since string) error {
+	if o.Forge == nil {
+		return nil
+	}
+	commits, err := o.Mirror.Merges(ctx, head, since, mostMerges)
+	if err != nil {
+		return err
+	}
+	told := map[int]bool{} // a rebased pull request is many commits
+	for _, sha := range slices.Backward(commits) {
+		pulls, err := o.Forge.Of(ctx, sha)
+		if err != nil {
+			return fmt.Errorf("look for the pull requests merged as %.7s: %w", sha, err)
+		}
+		for _, p := range pulls {
+			if p.Base != branch || !p.Merged || told[p.Number] {
+				continue
+			}
+			told[p.Number] = true
+			if err := o.lastWord(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *Office) lastWord(ctx context.Context, p port.Pull) error {
+	defer o.hold(p.Number)()
+	v, err := o.visit(ctx, p)
+	if err != nil {
+		return err
+	}
+	_, err = v.merged(ctx)
+	return err
+}
+
+// merged tells what came of a merged pull request so far, and takes the approvals
+// that are given below it.
+func (v *visit) merged(ctx context.Context) (templates.Report, error) {
+	r := templates.Report{Stage: templates.Merged, Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, Full: v.Full}
+	h, err := v.Open(ctx, Errand{Branch: v.pull.Base})
+	if err != nil {
+		return r, err
+	}
+	defer h.Close()
+	if v.rev, v.base, err = h.Head(ctx); err != nil {
+		if r, err = broken(r, err); err != nil {
+			return r, err
+		}
+		return r, v.say(ctx, &r)
+	}
+	if err := v.listen(ctx, v.base); err != nil {
+		return r, err
+	}
+	if v.state.Stage == string(templates.Deployed) && !slices.ContainsFunc(v.orders, func(o order) bool { return o.fresh }) {
+		r.Stage = templates.Deployed
+		return r, nil // all was said
+	}
+	p, err := h.Consider(ctx, v.base, v.rev)
+	if err != nil {
+		return r, err
+	}
+	if p, err = v.retry(ctx, h, p); err != nil {
+		return r, err
+	}
+	taken, err := v.assert(ctx, h, p)
+	if err != nil {
+		return r, err
+	}
+	if taken.recorded {
+		if p, err = h.Consider(ctx, v.base, v.rev); err != nil {
+			return r, err
+		}
+	}
+	shown := p.Plan
+	r.Plan, r.Digest, r.BaseSHA = &shown, shown.Digest(), v.rev.SHA
+	r.Approvals = approvals(p, taken.why)
+	r.Records = records(p.World, func(e *ledger.Entry) bool {
+		return e.Revision == v.rev.SHA || e.Revision == v.pull.MergeSHA || e.Behalf != nil && e.Behalf.Pull == v.pull.Number
+	})
+	switch r.Stage = stage(p, nil, true); {
+	case len(p.Plan.Work()) == 0:
+		r.Stage = templates.Deployed
+	case r.Stage == templates.Settled:
+		r.Stage = templates.Merged
+	}
+	v.answers(&r, p)
+	if err := v.say(ctx, &r); err != nil {
+		return r, err
+	}
+	return r, v.answer(ctx)
+}
+
+// Asks tells whether something below a merged pull request asks for another pass
+// on its branch: an approval or /vishwa apply.
+func Asks(r templates.Report) bool {
+	return r.Stage == templates.Merged || slices.ContainsFunc(r.Answers, func(a templates.Answer) bool {
+		return a.Command == "/vishwa "+string(command.Apply)
+	})
+}

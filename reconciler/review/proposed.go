@@ -1,0 +1,355 @@
+// An open pull request: what it would do, what may run ahead of the merge, and what
+// it waits for.
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/command"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+func (v *visit) proposed(ctx context.Context) (templates.Report, error) {
+	r := templates.Report{Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, Full: v.Full}
+	r, err := v.consider(ctx, r)
+	if err != nil {
+		if r, err = broken(r, err); err != nil {
+			return r, fmt.Errorf("pull request %d: %w", v.pull.Number, err)
+		}
+	}
+	if r.Stage == templates.Broken {
+		v.answers(&r, nil)
+		if err := v.say(ctx, &r); err != nil {
+			return r, err
+		}
+		return r, v.answer(ctx)
+	}
+	return r, nil
+}
+
+// consider plans the pull request and, where that is allowed, makes what can be
+// made before the merge. Where it returns a broken report, that is still to be said.
+func (v *visit) consider(ctx context.Context, r templates.Report) (templates.Report, error) {
+	may, err := v.trusted(ctx)
+	if err != nil {
+		return r, err
+	}
+	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf("")})
+	if err != nil {
+		return r, err
+	}
+	defer h.Close()
+	if v.rev, v.base, err = h.Head(ctx); err != nil {
+		return r, fault.Hint(fmt.Errorf("the branch %s cannot be read: %w", v.pull.Base, err), "mend it first: nothing is judged without its rules")
+	}
+	if err := v.listen(ctx, v.base); err != nil {
+		return r, err
+	}
+	r.BaseSHA, h.Behalf.Base = v.rev.SHA, v.rev.SHA
+	if may = may || v.told(command.Train); !may {
+		h.Provisioner = unseeing{}
+	}
+	in, rev, err := v.merge(ctx, h, &r)
+	if err != nil || r.Stage == templates.Broken {
+		return r, err
+	}
+	p, err := h.Consider(ctx, in, rev)
+	if err != nil {
+		return r, err
+	}
+	if p, err = v.retry(ctx, h, p); err != nil {
+		return r, err
+	}
+	return v.pursue(ctx, h, p, r, may)
+}
+
+// told tells whether a command was given that counts, and not taken back.
+func (v *visit) told(verb command.Verb) bool {
+	last := v.newest(verb, command.Cancel)
+	return last != nil && last.Verb == verb
+}
+
+// trusted tells whether the author's code may run unasked: they may push to the
+// repository itself, and are a person.
+func (v *visit) trusted(ctx context.Context) (bool, error) {
+	if v.pull.Fork || v.pull.Author.Bot {
+		return false, nil
+	}
+	may, err := v.Forge.May(ctx, v.pull.Author.Login)
+	if err != nil {
+		return false, fmt.Errorf("look what %s may do: %w", v.pull.Author.Login, err)
+	}
+	return may >= port.Writing, nil
+}
+
+// merge reads what the pull request would make of its base.
+func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*loop.Intent, port.Revision, error) {
+	rev := port.Revision{Branch: v.pull.Head, Subject: v.pull.Title, Author: "github:" + v.pull.Author.Login}
+	sha, conflicts, err := v.Mirror.Merge(ctx, v.rev.SHA, v.pull.HeadSHA)
+	if err != nil {
+		return nil, rev, err
+	}
+	if len(conflicts) > 0 {
+		r.Stage, r.Conflict = templates.Broken, conflicts
+		return nil, rev, nil
+	}
+	rev.SHA = sha
+	tree, err := h.Repo.Open(ctx, sha)
+	if err != nil {
+		return nil, rev, err
+	}
+	in, alters, err := loop.Propose(tree, v.base)
+	if err != nil {
+		return nil, rev, err
+	}
+	if len(alters) > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("It changes what judges it (%s): that counts from the merge on, and approvals that are given before do not hold after it.", strings.Join(alters, ", ")))
+	}
+	return in, rev, nil
+}
+
+// retry lets be tried again what people asked for.
+func (v *visit) retry(ctx context.Context, h *House, p *loop.Proposal) (*loop.Proposal, error) {
+	again := false
+	for _, o := range v.orders {
+		if o.Verb != command.Retry || !o.fresh || !o.counts(v.pull.Fork) {
+			continue
+		}
+		entries, err := h.Retry(ctx, p.World, p.Plan, o.Ref, "asked for by github:"+o.remark.By.Login)
+		if err != nil {
+			return nil, err
+		}
+		again = again || len(entries) > 0
+	}
+	if !again {
+		return p, nil
+	}
+	return h.Consider(ctx, p.World.Intent, p.World.Revision)
+}
+
+// pursue says what is planned, runs what may run, takes approvals, and says again.
+func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templates.Report, may bool) (templates.Report, error) {
+	if err := v.stopLoose(ctx, keysOf(p.Plan)); err != nil {
+		return r, err
+	}
+	run, why := v.goes(p, may)
+	if why != "" {
+		r.Notes = append(r.Notes, why)
+	}
+	var outcomes []act.Outcome
+	if run && p.Runs() {
+		r.Stage = templates.Running
+		v.tell(p, &r, nil)
+		if err := v.say(ctx, &r); err != nil {
+			return r, err
+		}
+		if err := v.answer(ctx); err != nil {
+			return r, err
+		}
+		var err error
+		if outcomes, err = v.run(ctx, h, p); err != nil {
+			return r, err
+		}
+		if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil {
+			return r, err
+		}
+	}
+	voids, err := v.assert(ctx, h, p)
+	if err != nil {
+		return r, err
+	}
+	if voids.recorded {
+		if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil {
+			return r, err
+		}
+	}
+	v.tell(p, &r, outcomes)
+	r.Approvals = approvals(p, voids.why)
+	r.Stage = stage(p, outcomes, run)
+	v.answers(&r, p)
+	if err := v.say(ctx, &r); err != nil {
+		return r, err
+	}
+	return r, v.answer(ctx)
+}
+
+// goes tells whether what the pull request changes is run ahead of the merge, and
+// where not, why, if that is worth a sentence.
+func (v *visit) goes(p *loop.Proposal, may bool) (run bool, why string) {
+	if !p.Runs() {
+		return false, ""
+	}
+	train := v.base.Project.PullRequests.Train
+	last := v.newest(command.Train, command.Cancel)
+	switch {
+	case train == "never":
+		return false, "Nothing is run before the merge: the project says never (spec.pullRequests.train)."
+	case last != nil && last.Verb == command.Cancel:
+		return false, "The runs were cancelled by a command; /vishwa train starts them again."
+	case last != nil:
+		return true, ""
+	case !may && v.pull.Fork:
+		return false, "It comes from a fork: its declarations are planned, and none of its code runs until somebody who may write to the repository has looked at this commit and says /vishwa train."
+	case !may:
+		return false, "Its author may not run code here; somebody who may write to the repository can say /vishwa train."
+	case train == "command":
+		return false, "Runs wait for the command /vishwa train: the project asks for it (spec.pullRequests.train)."
+	}
+	return true, ""
+}
+
+func keysOf(p plan.Plan) map[digest.Digest]bool {
+	keys := map[digest.Digest]bool{}
+	for _, s := range p.Steps {
+		keys[s.Key] = true
+	}
+	return keys
+}
+
+// stage is how far the pull request has come.
+func stage(p *loop.Proposal, outcomes []act.Outcome, ran bool) templates.Stage {
+	for _, o := range outcomes {
+		if o.End == act.Failed {
+			return templates.Blocked
+		}
+	}
+	waits := false
+	for _, s := range p.Plan.Work() {
+		switch {
+		case s.Held == "":
+		case waitsForPeople(s.Held):
+			waits = true
+		case strings.HasPrefix(s.Held, "needs "):
+		default:
+			return templates.Blocked
+		}
+	}
+	switch {
+	case p.Runs() && !ran:
+		return templates.Planned
+	case waits:
+		return templates.Awaiting
+	}
+	return templates.Settled
+}
+
+// waitsForPeople tells whether a step is held for want of an approval alone.
+func waitsForPeople(held string) bool { return strings.HasPrefix(held, "deployment/approval: ") }
+
+// Reasons to end the runs of a pull request.
+var (
+	errMoved     = errors.New("the pull request has a newer commit")
+	errClosed    = errors.New("the pull request was closed")
+	errCancelled = errors.New("cancelled by a command")
+)
+
+// run makes what can be made ahead, and looks now and then whether it is still
+// wanted. After a new commit the runs go on by themselves: it may want them too.
+func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outcome, error) {
+	seen := &started{Runner: h.Runner, keys: map[digest.Digest]bool{}}
+	h.Runner = seen
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var glances sync.WaitGroup
+	done := make(chan struct{})
+	glances.Go(func() { v.glance(running, done, stop) })
+	outcomes := h.Make(running, p)
+	close(done)
+	glances.Wait()
+	cause := context.Cause(running)
+	switch {
+	case ctx.Err() != nil:
+		return outcomes, fault.New(fault.Cancelled, "pull request %d: %w", v.pull.Number, context.Cause(ctx))
+	case errors.Is(cause, act.ErrHandedBack):
+		v.mu.Lock()
+		v.loose[v.pull.Number] = seen.keys
+		v.mu.Unlock()
+		return outcomes, fault.New(fault.Conflict, "pull request %d: %w", v.pull.Number, errMoved)
+	case errors.Is(cause, errClosed):
+		return outcomes, fault.New(fault.Conflict, "pull request %d: %w", v.pull.Number, errClosed)
+	}
+	for _, o := range outcomes {
+		if o.End != act.Failed {
+			continue
+		}
+		switch fault.Of(o.Error) {
+		case fault.Transient, fault.Internal, fault.Denied:
+			v.Log.Warn("a step of a pull request failed for reasons of its own", "pull", v.pull.Number, "ref", o.Ref.String(), "error", o.Error)
+		}
+	}
+	return outcomes, nil
+}
+
+// glance ends the runs where the pull request does not want them any more.
+func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.CancelCauseFunc) {
+	every := v.Glance
+	if every <= 0 {
+		every = 15 * time.Second
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now, err := v.Forge.Pull(ctx, v.pull.Number)
+		if err != nil {
+			continue // asked again soon
+		}
+		switch {
+		case now.Merged:
+			return // what is merged is wanted
+		case now.Closed:
+			stop(errClosed)
+			return
+		case now.HeadSHA != v.pull.HeadSHA:
+			stop(act.ErrHandedBack)
+			return
+		}
+		again := &visit{Office: v.Office, pull: v.pull, state: v.state}
+		if err := again.listen(ctx, v.base); err == nil && again.newest(command.Train, command.Cancel) != nil && !again.told(command.Train) {
+			stop(errCancelled)
+			return
+		}
+	}
+}
+
+// started notes the keys of the runs that it begins.
+type started struct {
+	port.Runner
+	mu   sync.Mutex
+	keys map[digest.Digest]bool
+}
+
+func (s *started) Start(ctx context.Context, job port.Job) (port.Run, error) {
+	s.mu.Lock()
+	s.keys[job.Key] = true
+	s.mu.Unlock()
+	return s.Runner.Start(ctx, job)
+}
+
+// unseeing leaves infrastructure alone: to plan it is to run its code.
+type unseeing struct{}
+
+func (unseeing) Diff(context.Context, port.Stack) (port.Change, error) {
+	return port.Change{}, fault.New(fault.Denied, "planning it would run code that nobody has vouched for; somebody who may write to the repository can: /vishwa train")
+}
+
+func (unseeing) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {
+	return port.Outcome{}, fault.New(fault.Denied, "nothing is provisioned for a pull request")
+}

@@ -1,0 +1,241 @@
+// What a report says of a proposal: how models and data would change, and how runs stand.
+package review
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/command"
+	"github.com/vishwaops/vishwa/reconciler/explain"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// tell fills in what p says.
+func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outcome) {
+	shown := p.Plan
+	r.Plan, r.Digest = &shown, shown.Digest()
+	r.Models = models(p, v.base)
+	r.Data = data(p.World, v.base)
+	r.Runs = runs(p, outcomes, v.pull.Number)
+	for _, verb := range []command.Verb{command.Plan, command.Train, command.Retry, command.Explain, command.Approve, command.Cancel, command.Help} {
+		switch verb {
+		case command.Train:
+			if !p.Runs() {
+				continue
+			}
+		case command.Cancel:
+			if r.Stage != templates.Running {
+				continue
+			}
+		case command.Retry:
+			if !slices.ContainsFunc(p.Plan.Steps, func(s plan.Step) bool { return p.World.Facts.Failed[s.Key].N > 0 && s.Key != "" }) {
+				continue
+			}
+		case command.Approve:
+			if !slices.ContainsFunc(p.Needs(), func(n loop.Need) bool { return n.Reviews && len(n.Given) < n.Count }) {
+				continue
+			}
+		}
+		text := "/vishwa " + string(verb)
+		if verb == command.Explain {
+			text += " REF"
+		}
+		r.Commands = append(r.Commands, text)
+	}
+}
+
+// models compares what would be selected with the base branch's and the live model.
+func models(p *loop.Proposal, base *loop.Intent) (out []templates.ModelChange) {
+	w := p.World
+	was := map[schemas.Ref]*ledger.Entry{}
+	for _, s := range plan.Compute(base.Graph, plan.Seen{Facts: w.Facts}).Steps {
+		was[s.Ref] = w.Facts.ByKey[s.Key]
+	}
+	steps := map[schemas.Ref]plan.Step{}
+	for _, s := range p.Plan.Steps {
+		steps[s.Ref] = s
+	}
+	for _, b := range loop.Boards(w) {
+		c := templates.ModelChange{Ref: b.Model, Metric: b.Metric, Maximize: b.Goal == "maximize"}
+		if e := was[b.Model]; e != nil && e.Model != nil {
+			c.Was = &templates.Measured{Digest: e.Model.Artifact.Digest, Where: p.World.Revision.Branch, Metrics: e.Metrics}
+		}
+		if b.Live != "" {
+			c.Live = &templates.Measured{Digest: b.Live, Where: "live", Metrics: b.Was}
+		}
+		whole := len(b.Rows) > 0
+		for _, row := range b.Rows {
+			whole = whole && row.Made
+		}
+		if whole {
+			best := b.Rows[0]
+			c.Candidate, c.Digest, c.Now = best.Ref, best.Model, best.Metrics
+		}
+		for _, g := range b.Gates {
+			c.Gates = append(c.Gates, gates(g, c.Now, b)...)
+		}
+		same := c.Was != nil && c.Digest != "" && c.Was.Digest == c.Digest
+		if same && steps[b.Model].Do == plan.Keep {
+			continue // the change does not reach it
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// gates holds a candidate against one declared gate, bound by bound.
+func gates(g schemas.Gate, now map[string]float64, b loop.Board) (out []templates.GateResult) {
+	value, known := now[g.Metric]
+	add := func(rule string, known, passed bool, format string, args ...any) {
+		out = append(out, templates.GateResult{Metric: g.Metric, Rule: rule, Known: known, Passed: known && passed, Message: fmt.Sprintf(format, args...)})
+	}
+	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
+	if g.Min != nil {
+		add("min "+number(*g.Min), known, value >= *g.Min, "%s", number(value))
+	}
+	if g.Max != nil {
+		add("max "+number(*g.Max), known, value <= *g.Max, "%s", number(value))
+	}
+	if g.MaxRegression == nil {
+		return out
+	}
+	live, lives := b.Was[g.Metric]
+	rule := "maxRegression " + number(*g.MaxRegression)
+	if !lives {
+		add(rule, known, true, "nothing is live to compare with")
+		return out
+	}
+	worse := live - value
+	if g.Metric == b.Metric && b.Goal == "minimize" || g.Metric != b.Metric && g.Max != nil {
+		worse = value - live
+	}
+	add(rule, known, worse <= *g.MaxRegression+rounding, "%s worse than live", number(math.Max(worse, 0)))
+	return out
+}
+
+// rounding is what policy/model.rego allows for decimal fractions.
+const rounding = 1e-9
+
+// runs tells how each run of the pull request stands or ended.
+func runs(p *loop.Proposal, outcomes []act.Outcome, pull int) (out []templates.Run) {
+	ended := map[schemas.Ref]act.Outcome{}
+	for _, o := range outcomes {
+		ended[o.Ref] = o
+	}
+	for _, s := range p.Plan.Steps {
+		if s.Ref.Kind != "training" && s.Ref.Kind != "transform" {
+			continue
+		}
+		r := templates.Run{Ref: s.Ref}
+		o, acted := ended[s.Ref]
+		e := p.World.Facts.ByKey[s.Key]
+		failed := p.World.Facts.Failed[s.Key]
+		switch {
+		case s.Key != "" && failed.N > 0:
+			r.State, r.Seq = "failed", failed.Last.Seq
+			if f := failed.Last.Failure; f != nil {
+				r.Text, r.Tail = f.Message, f.Tail
+			}
+		case acted && o.End == act.Failed:
+			r.State, r.Seq = "failed", o.Seq
+			if fault.Of(o.Error) == fault.Cancelled {
+				r.State = "cancelled"
+			}
+			text, tail, _ := strings.Cut(o.Text, "\n")
+			r.Text, r.Tail = strings.TrimSpace(text+" "+fault.Way(o.Error)), tail
+		case e != nil && e.Behalf != nil && e.Behalf.Pull == pull && e.Run != nil:
+			r.State, r.Seq = "done", e.Seq
+			r.Text = "took " + e.Run.Finished.Sub(e.Run.Started).Round(100*time.Millisecond).String()
+		case s.Do == plan.Keep:
+			continue // nothing new
+		case s.Held != "":
+			r.State, r.Text = "held", s.Held
+		default:
+			r.State, r.Text = "waiting", s.Why
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// answers says what people asked to have explained, and why a command was not followed.
+func (v *visit) answers(r *templates.Report, p *loop.Proposal) {
+	r.Answers = nil
+	for _, o := range v.orders {
+		if !o.fresh && !o.shown {
+			continue
+		}
+		a := templates.Answer{Command: o.Command.String(), By: o.remark.By.Login}
+		switch {
+		case o.Err != nil:
+			a.Command = fmt.Sprintf("line %d", o.Line)
+			a.Text = o.Err.Error() + ": " + fault.Way(o.Err)
+		case o.refuse != "":
+			a.Text = o.refuse
+		case !o.counts(v.pull.Fork):
+			a.Text = "it was given before this comment showed the newest commit: look at that, and give it again"
+		case o.Verb == command.Help:
+			a.Text = help()
+		case o.Verb == command.Explain && p != nil:
+			a.Text = explained(p, o.Ref)
+		case o.Verb == command.Apply:
+			a.Text = "there is nothing to carry out before the merge"
+		default:
+			continue
+		}
+		r.Answers = append(r.Answers, a)
+	}
+	if over := len(r.Answers) - 5; over > 0 {
+		r.Answers = r.Answers[over:]
+	}
+}
+
+func help() string {
+	var b strings.Builder
+	for _, u := range command.Usage() {
+		fmt.Fprintf(&b, "%-24s %s\n", u.Command, u.Does)
+	}
+	return b.String()
+}
+
+// explained says why each step of ref is done or not, and where what stands under it comes from.
+func explained(p *loop.Proposal, ref schemas.Ref) string {
+	var b strings.Builder
+	found := false
+	for _, s := range p.Plan.Steps {
+		if ref != (schemas.Ref{}) && s.Ref != ref && s.Ref.Whole() != ref || ref == (schemas.Ref{}) && s.Do == plan.Keep {
+			continue
+		}
+		found = true
+		fmt.Fprintf(&b, "%s: %s, %s\n", s.Ref, s.Do, s.Why)
+		if s.Held != "" {
+			fmt.Fprintf(&b, "  held: %s\n", s.Held)
+		}
+		for _, f := range p.Plan.Findings {
+			if f.Ref == s.Ref {
+				fmt.Fprintf(&b, "  %s %s: %s; %s\n", f.Level, f.Rule, f.Message, f.Way)
+			}
+		}
+	}
+	if ref == (schemas.Ref{}) && !found {
+		return "nothing is to be done"
+	}
+	if ref != (schemas.Ref{}) {
+		if n, err := explain.Ref(p.World.Facts, ref); err == nil {
+			_ = templates.Tree(&b, n) // a Builder takes everything
+		} else if !found {
+			return err.Error() + ": " + fault.Way(err)
+		}
+	}
+	return b.String()
+}
