@@ -27,6 +27,13 @@ type Site interface {
 	Close() error
 }
 
+// Opener is a Site that can tell which pull requests are open. Where a Site cannot,
+// every pull request that a sweep once listed is taken for open.
+type Opener interface {
+	// Open lists them all, as of the last Sweep.
+	Open() []int
+}
+
 // Refs is what can be seen of a repository without fetching it.
 type Refs struct {
 	Branches map[string]string // tracked branch -> SHA; one that is not there is left out

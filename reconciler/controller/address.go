@@ -1,0 +1,88 @@
+// One repository has many spellings. Identity gives them one, so that no
+// repository is reconciled twice and a webhook finds the one that it is about.
+package controller
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Identity is the same for every spelling of the repository's address:
+// "github.com/owner/name", or the Git folder of a local one.
+func (r Repository) Identity() string {
+	if r.URL == "" {
+		if git, err := gitFolder(r.Path); err == nil {
+			return git
+		}
+		return filepath.Clean(r.Path)
+	}
+	id, _ := canonical(r.URL)
+	return id
+}
+
+// Title is the repository's name for people.
+func (r Repository) Title() string { return cmp.Or(r.Name, strings.TrimSuffix(r.Identity(), "/.git")) }
+
+// FullName is owner/name on GitHub, or "".
+func (r Repository) FullName() string {
+	if r.GitHub == nil {
+		return ""
+	}
+	if r.GitHub.Repository != "" {
+		return r.GitHub.Repository
+	}
+	u, err := address(r.URL)
+	if err != nil {
+		return ""
+	}
+	owner, name, two := strings.Cut(strings.Trim(strings.TrimSuffix(strings.TrimRight(u.Path, "/"), ".git"), "/"), "/")
+	if !two || owner == "" || name == "" || strings.Contains(name, "/") {
+		return ""
+	}
+	return owner + "/" + name
+}
+
+var ports = map[string]string{"https": "443", "http": "80", "ssh": "22"}
+
+// canonical is host/path, in lower case because forges ignore case, without user,
+// suffix, scheme and the scheme's own port.
+func canonical(raw string) (string, error) {
+	u, err := address(raw)
+	if err != nil {
+		return "", err
+	}
+	host := strings.ToLower(u.Hostname())
+	if p := u.Port(); p != "" && p != ports[u.Scheme] {
+		host = net.JoinHostPort(host, p)
+	}
+	p := strings.TrimSuffix(strings.TrimRight(path.Clean("/"+u.Path), "/"), ".git")
+	return host + strings.ToLower(p), nil
+}
+
+// address reads a clone URL, or Git's short form user@host:path.
+func address(raw string) (*url.URL, error) {
+	if !strings.Contains(raw, "://") {
+		host, p, short := strings.Cut(raw, ":")
+		if !short || host == "" || p == "" || strings.ContainsAny(host, "/\\") || strings.HasPrefix(p, ":") || strings.HasPrefix(raw, "-") {
+			return nil, fmt.Errorf("is no URL; write https://HOST/OWNER/NAME.git, or give path for a repository on this machine")
+		}
+		raw = "ssh://" + host + "/" + strings.TrimLeft(p, "/")
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil: // its text holds the URL, and that perhaps a password
+		return nil, fmt.Errorf("is no URL; write https://HOST/OWNER/NAME.git")
+	case ports[u.Scheme] == "":
+		return nil, fmt.Errorf("has a scheme that is not used; write an https or ssh URL, or give path for a repository on this machine")
+	case u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-"):
+		return nil, fmt.Errorf("names no host; write https://HOST/OWNER/NAME.git")
+	case strings.Trim(u.Path, "/") == "":
+		return nil, fmt.Errorf("names no repository; write https://HOST/OWNER/NAME.git")
+	}
+	return u, nil
+}

@@ -1,0 +1,208 @@
+// The configuration of a controller: what its file may say, and what it means
+// where the file is silent.
+package controller
+
+import (
+	"cmp"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Config is the spec of a controller's file. The zero value of a field means its default.
+type Config struct {
+	// Listen is where health, metrics and webhooks are served: host:port. The default is 127.0.0.1:8700.
+	Listen string `yaml:"listen"`
+	// Webhook says how webhooks are known to be GitHub's.
+	Webhook Webhook `yaml:"webhook"`
+	// Poll is how often each repository is looked at, with one ls-remote. The default is 60s.
+	Poll time.Duration `yaml:"poll"`
+	// Sweep is how often each forge is asked for open pull requests and their remarks: what refs do not show. The default is 10m.
+	Sweep time.Duration `yaml:"sweep"`
+	// Jitter is how far a tick may be moved, so that repositories are not looked at all at once. The default is a tenth of poll.
+	Jitter time.Duration `yaml:"jitter"`
+	// Timeout ends a look or a sweep that gets no answer; opening a repository has ten times as long. The default is 60s.
+	Timeout time.Duration `yaml:"timeout"`
+	// Parallel is how many passes may be under way at once over all repositories. No repository can take them all. The default is 32.
+	Parallel int `yaml:"parallel"`
+	// Pulls is how many pull requests of one repository are looked at at once. The default is 4.
+	Pulls int `yaml:"pulls"`
+	// Lease is how controllers of the same repository take turns.
+	Lease Lease `yaml:"lease"`
+	// Shutdown says what becomes of the passes that are under way when the controller is told to stop.
+	Shutdown Shutdown `yaml:"shutdown"`
+	// Log says what is logged, and how.
+	Log Log `yaml:"log"`
+	// State is the folder that remembers which refs were settled. The default is vishwa/controller below the user's state directory.
+	State string `yaml:"state"`
+	// Keys is the folder of the controller's keys. The default is that of vishwa keys.
+	Keys string `yaml:"keys"`
+	// KeyPassword opens the keys.
+	KeyPassword *Secret `yaml:"keyPassword"`
+	// Repositories lists what is reconciled.
+	Repositories []Repository `yaml:"repositories"`
+}
+
+// Webhook says how webhooks are known to be GitHub's.
+type Webhook struct {
+	// Off serves no webhooks: polling alone triggers.
+	Off bool `yaml:"off"`
+	// Secret is what GitHub signs them with.
+	Secret *Secret `yaml:"secret"`
+	// Previous is the secret before, which still counts while a new one is put in place.
+	Previous *Secret `yaml:"previous"`
+}
+
+// Lease is how controllers of the same repository take turns.
+type Lease struct {
+	// Duration is after how long the lease of a controller that is gone is taken over. The default is 60s.
+	Duration time.Duration `yaml:"duration"`
+	// Name tells this controller from the others. The default is the machine's name.
+	Name string `yaml:"name"`
+}
+
+// What becomes of runs at the end.
+const (
+	Finish   = "finish"    // they are waited for
+	HandBack = "hand-back" // they are left to whoever comes next
+)
+
+// Shutdown says what becomes of the passes that are under way when the controller is told to stop.
+type Shutdown struct {
+	// Runs is finish, to wait for them, or hand-back, to leave them to whoever comes next. The default is hand-back.
+	Runs string `yaml:"runs"`
+	// Grace is how long the end may take; what is not finished by then is handed back. The default is 30s.
+	Grace time.Duration `yaml:"grace"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	// Level is debug, info, warn or error. The default is info.
+	Level string `yaml:"level"`
+	// Format is json or text. The default is json.
+	Format string `yaml:"format"`
+}
+
+// Repository is one repository that is reconciled: url or path is set.
+type Repository struct {
+	// Name is for people, logs and metrics. The default is the address without scheme and suffix: github.com/owner/name.
+	Name string `yaml:"name"`
+	// URL is where it is cloned from. It holds no user and no password.
+	URL string `yaml:"url"`
+	// Path is a repository on this machine, whose refs are watched.
+	Path string `yaml:"path"`
+	// Branches are the tracked branches. The default is the remote's default branch.
+	Branches []string `yaml:"branches"`
+	// GitHub says how its pull requests are reached; without it, branches alone are reconciled.
+	GitHub *GitHub `yaml:"github"`
+	// Pass lists variables of the controller's environment that runs of pull requests may see. The default is none.
+	Pass []string `yaml:"pass"`
+}
+
+// GitHub says how a repository's pull requests are reached: token or app is set.
+type GitHub struct {
+	// API is the address of a GitHub Enterprise server's REST interface. The default is that of github.com.
+	API string `yaml:"api"`
+	// Repository is owner/name there. The default is taken from url.
+	Repository string `yaml:"repository"`
+	// Token is a token of an account.
+	Token *Secret `yaml:"token"`
+	// App is a GitHub App that is installed in the repository.
+	App *App `yaml:"app"`
+}
+
+// App is a GitHub App.
+type App struct {
+	// ID is the App's number.
+	ID int64 `yaml:"id"`
+	// Installation is the number of its installation.
+	Installation int64 `yaml:"installation"`
+	// Key is its private key, PEM.
+	Key Secret `yaml:"key"`
+}
+
+// Secret says where a secret is; one of the two is set. A secret itself is never in the file.
+type Secret struct {
+	// Env is the variable that holds it.
+	Env string `yaml:"env"`
+	// File is the file that holds it.
+	File string `yaml:"file"`
+}
+
+const maxSecret = 64 << 10
+
+// Read fetches the secret, without the line break at its end.
+func (s Secret) Read(lookup func(string) (string, bool)) ([]byte, error) {
+	var text string
+	if s.File != "" {
+		f, err := os.Open(s.File)
+		if err != nil {
+			return nil, fault.Hint(fault.New(fault.Missing, "read the secret: %w", err), "put it there, or correct the configuration")
+		}
+		defer f.Close()
+		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+		if err != nil || len(b) > maxSecret {
+			return nil, fault.Hint(fault.New(fault.Invalid, "read the secret %s: it cannot be read, or is larger than 64 KiB", s.File), "put nothing but the secret there")
+		}
+		text = string(b)
+	} else {
+		text, _ = lookup(s.Env)
+	}
+	if text = strings.TrimRight(text, "\r\n"); text == "" {
+		return nil, fault.Hint(fault.New(fault.Missing, "the secret in %s is empty or not there", cmp.Or(s.File, s.Env)), "set it")
+	}
+	return []byte(text), nil
+}
+
+// filled is c with its defaults.
+func (c Config) filled() Config {
+	c.Listen = cmp.Or(c.Listen, "127.0.0.1:8700")
+	c.Poll = cmp.Or(c.Poll, time.Minute)
+	c.Sweep = cmp.Or(c.Sweep, 10*time.Minute)
+	c.Jitter = cmp.Or(c.Jitter, c.Poll/10)
+	c.Timeout = cmp.Or(c.Timeout, time.Minute)
+	c.Parallel = cmp.Or(c.Parallel, 32)
+	c.Pulls = cmp.Or(c.Pulls, 4)
+	c.Lease.Duration = cmp.Or(c.Lease.Duration, time.Minute)
+	c.Shutdown.Runs = cmp.Or(c.Shutdown.Runs, HandBack)
+	c.Shutdown.Grace = cmp.Or(c.Shutdown.Grace, 30*time.Second)
+	c.Log.Level = cmp.Or(c.Log.Level, "info")
+	c.Log.Format = cmp.Or(c.Log.Format, "json")
+	return c
+}
+
+// rooted makes the paths that the file gives absolute: they are as seen from its folder.
+func (c *Config) rooted(dir string) {
+	root := func(p *string) {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	secret := func(s *Secret) {
+		if s != nil {
+			root(&s.File)
+		}
+	}
+	root(&c.State)
+	root(&c.Keys)
+	secret(c.KeyPassword)
+	secret(c.Webhook.Secret)
+	secret(c.Webhook.Previous)
+	for i := range c.Repositories {
+		r := &c.Repositories[i]
+		root(&r.Path)
+		if r.GitHub != nil {
+			secret(r.GitHub.Token)
+			if r.GitHub.App != nil {
+				secret(&r.GitHub.App.Key)
+			}
+		}
+	}
+}
+
+// webhooks tells whether webhooks are served.
+func (c Config) webhooks() bool { return !c.Webhook.Off && c.Webhook.Secret != nil }

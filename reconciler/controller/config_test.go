@@ -1,0 +1,213 @@
+// What is wrong in a configuration is told as a person would read it.
+package controller
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+const head = "apiVersion: vishwa.dev/v1alpha1\nkind: Controller\n"
+
+const whole = head + `spec:
+  listen: 127.0.0.1:9000
+  webhook: {secret: {env: HOOK}, previous: {file: old.txt}}
+  poll: 30s
+  sweep: 5m
+  jitter: 3s
+  timeout: 20s
+  parallel: 8
+  pulls: 2
+  lease: {duration: 90s, name: one}
+  shutdown: {runs: finish, grace: 1h}
+  log: {level: debug, format: text}
+  state: state
+  keys: keys
+  keyPassword: {env: PASSWORD}
+  repositories:
+    - url: git@github.com:Acme/Churn.git
+      name: churn
+      branches: [main, release/1.x]
+      pass: [HTTPS_PROXY]
+      github: {app: {id: 1, installation: 2, key: {file: app.pem}}}
+    - url: https://ghe.example.org/acme/uplift
+      github: &token {api: https://ghe.example.org/api/v3, token: {env: TOKEN}}
+    - url: https://ghe.example.org/acme/other.git
+      github: *token
+    - path: ../local
+`
+
+func TestAWholeConfigurationIsRead(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "controller.yaml"), whole)
+	c, err := ReadConfig(filepath.Join(dir, "controller.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := c.Repositories
+	for what, is := range map[string]bool{
+		"durations": c.Poll == 30*time.Second && c.Lease.Duration == 90*time.Second && c.Shutdown.Grace == time.Hour,
+		"numbers":   c.Parallel == 8 && r[0].GitHub.App.Installation == 2,
+		"paths":     c.State == filepath.Join(dir, "state") && r[3].Path == filepath.Join(filepath.Dir(dir), "local") && c.Webhook.Previous.File == filepath.Join(dir, "old.txt") && r[0].GitHub.App.Key.File == filepath.Join(dir, "app.pem"),
+		"names":     r[0].Title() == "churn" && r[1].Title() == "ghe.example.org/acme/uplift",
+		"full name": r[0].FullName() == "Acme/Churn" && r[2].FullName() == "acme/other" && r[3].FullName() == "",
+		"identity":  r[0].Identity() == "github.com/acme/churn",
+		"aliases":   r[2].GitHub.Token.Env == "TOKEN",
+	} {
+		if !is {
+			t.Errorf("%s are not as written: %+v", what, c)
+		}
+	}
+	least, err := ParseConfig("c.yaml", []byte(head+"spec: {repositories: [{path: /repo}]}\n"))
+	if err != nil || least.Poll != time.Minute || least.Listen != "127.0.0.1:8700" || least.Shutdown.Runs != HandBack {
+		t.Errorf("the defaults are %+v, %v", least, err)
+	}
+}
+
+func TestProblemsOfAConfigurationReadWell(t *testing.T) {
+	repos := "  repositories: [{path: /repo}]\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":   {"", "c.yaml:1:1: is empty; write apiVersion, kind and spec"},
+		"no YAML": {"a: [", "c.yaml:1:1: line 1: did not find expected node content; correct the YAML"},
+		"a list":  {"[]", "c.yaml:1:1: is a list; give a mapping\nc.yaml:1:1: apiVersion: write apiVersion: vishwa.dev/v1alpha1\nc.yaml:1:1: kind: write kind: Controller"},
+		"two":     {head + "spec: {repositories: [{path: /a}]}\n---\n{}\n", "c.yaml:1:1: holds more than one document; a controller has one"},
+		"kind":    {strings.Replace(head, "Controller", "Project", 1) + "spec: {repositories: [{path: /a}]}", "c.yaml:2:1: kind: write kind: Controller"},
+		"all kinds": {head + "spec:\n  pol: 5s\n  sweep: soon\n  parallel: many\n  pulls: 0\n  log: {level: verbose}\n  lease: 5\n  keys:\n" + repos, `c.yaml:4:3: spec.pol: unknown field; did you mean poll?
+c.yaml:5:3: spec.sweep: "soon" is no duration; write one such as 90s, 15m or 2h
+c.yaml:6:3: spec.parallel: is a string; give a whole number, without quotes
+c.yaml:7:3: spec.pulls: 0 is too small; give at least 1
+c.yaml:8:9: spec.log.level: "verbose" is not allowed; choose one of debug, error, info, warn
+c.yaml:9:3: spec.lease: is a number; give a mapping
+c.yaml:10:3: spec.keys: has no value; give it one, or remove the line`},
+		"twice":   {head + "spec:\n  poll: 5s\n  poll: 6s\n" + repos, "c.yaml:4:3: spec.poll: is given twice; remove one"},
+		"ranges":  {head + "spec:\n  poll: 5ms\n  jitter: 1h\n  lease: {duration: 1s}\n" + repos, "c.yaml:4:3: spec.poll: 5ms is out of range; give between 1s and 24h0m0s\nc.yaml:5:3: spec.jitter: 1h0m0s is longer than poll; give at most 5ms\nc.yaml:6:11: spec.lease.duration: 1s is out of range; give between 5s and 1h0m0s"},
+		"listen":  {head + "spec:\n  listen: everywhere\n" + repos, `c.yaml:4:3: spec.listen: "everywhere" is no address; write host:port, such as 127.0.0.1:8700`},
+		"nothing": {head + "spec: {}\n", "c.yaml:3:1: spec.repositories: lists nothing to reconcile; give a repository's url or path"},
+		"same":    {head + "spec:\n  webhook: {off: true}\n  repositories:\n    - url: https://GitHub.com/Acme/churn.git\n    - url: git@github.com:acme/churn\n", "c.yaml:7:7: spec.repositories.1: the same repository is listed already, at line 6; list its branches there, and remove this one"},
+		"inline":  {head + "spec:\n  webhook: {secret: hunter2}\n  keyPassword: {env: 'hunter2!'}\n" + repos, "c.yaml:4:13: spec.webhook.secret: is a string; give a mapping\nc.yaml:5:17: spec.keyPassword.env: is no name of a variable; name the variable that holds the secret, never the secret itself"},
+		"both":    {head + "spec:\n  webhook: {secret: {env: A, file: b}}\n" + repos, "c.yaml:4:13: spec.webhook.secret: give either env, a variable's name, or file; the secret itself is never written here"},
+		"in a URL": {head + "spec:\n  webhook: {off: true}\n  repositories:\n    - url: https://me:hunter2@github.com/a/b\n    - url: https://github.com/a/c?token=hunter2\n    - url: ext::sh -c hunter2\n    - url: file:///srv/hunter2\n    - url: ssh://-oProxyCommand=hunter2/a\n", `c.yaml:6:7: spec.repositories.0.url: holds more than an address; take user, password and query out, and give github.token or github.app
+c.yaml:7:7: spec.repositories.1.url: holds more than an address; take user, password and query out, and give github.token or github.app
+c.yaml:8:7: spec.repositories.2.url: is no URL; write https://HOST/OWNER/NAME.git, or give path for a repository on this machine
+c.yaml:9:7: spec.repositories.3.url: has a scheme that is not used; write an https or ssh URL, or give path for a repository on this machine
+c.yaml:10:7: spec.repositories.4.url: names no host; write https://HOST/OWNER/NAME.git`},
+		"github": {head + "spec:\n  repositories:\n    - url: https://github.com/a/b\n      github: {}\n    - url: http://github.com/a/c\n      github: {token: {env: T}, api: http://api.github.com}\n    - path: /repo\n      github: {app: {id: 1}}\n", `c.yaml:3:1: spec.webhook: there is no secret to know GitHub's webhooks by; give webhook.secret, or write webhook: {off: true} to poll alone
+c.yaml:6:7: spec.repositories.0.github: give either token or app
+c.yaml:7:7: spec.repositories.1.url: would send a token in the clear; write https
+c.yaml:8:33: spec.repositories.1.github.api: is no address of a GitHub server; write https://HOST/api/v3
+c.yaml:10:7: spec.repositories.2.github: owner and name cannot be told from the address; give repository: owner/name
+c.yaml:10:16: spec.repositories.2.github.app: give its id and its installation
+c.yaml:10:16: spec.repositories.2.github.app.key: give either env, a variable's name, or file; the secret itself is never written here`},
+		"branches": {head + "spec:\n  repositories:\n    - path: /repo\n      branches: [main, main, refs/heads/x, -x, a..b, 'a b', x.lock, '@{u}', a/.b, a//b]\n      pass: [A=b]\n    - {path: /repo, url: https://x.y/z}\n", `c.yaml:6:24: spec.repositories.0.branches.1: the branch is listed twice; remove one
+c.yaml:6:30: spec.repositories.0.branches.2: "refs/heads/x" is no name of a branch; write it without refs/heads/
+c.yaml:6:44: spec.repositories.0.branches.3: "-x" is no name of a branch; write it without refs/heads/
+c.yaml:6:48: spec.repositories.0.branches.4: "a..b" is no name of a branch; write it without refs/heads/
+c.yaml:6:54: spec.repositories.0.branches.5: "a b" is no name of a branch; write it without refs/heads/
+c.yaml:6:61: spec.repositories.0.branches.6: "x.lock" is no name of a branch; write it without refs/heads/
+c.yaml:6:69: spec.repositories.0.branches.7: "@{u}" is no name of a branch; write it without refs/heads/
+c.yaml:6:77: spec.repositories.0.branches.8: "a/.b" is no name of a branch; write it without refs/heads/
+c.yaml:6:83: spec.repositories.0.branches.9: "a//b" is no name of a branch; write it without refs/heads/
+c.yaml:7:14: spec.repositories.0.pass.0: "A=b" is no name of a variable; write letters, digits and underscores
+c.yaml:8:7: spec.repositories.1: give either url or path`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseConfig("c.yaml", []byte(c.text))
+			if err == nil || fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+				t.Fatalf("the error is %v", err)
+			}
+			if err.Error() != c.want {
+				t.Errorf("got\n%s\nwant\n%s", err, c.want)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Error("a secret that stands in the wrong place is repeated")
+			}
+		})
+	}
+	if _, err := ReadConfig(filepath.Join(t.TempDir(), "none.yaml")); fault.Of(err) != fault.Missing {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// TestOneRepositoryHasOneIdentity: whatever its spelling.
+func TestOneRepositoryHasOneIdentity(t *testing.T) {
+	for _, url := range []string{
+		"https://github.com/acme/churn", "https://GITHUB.com/Acme/Churn.git", "https://github.com:443/acme/churn/",
+		"ssh://git@github.com/acme/churn.git", "ssh://git@github.com:22/acme/churn", "git@github.com:acme/churn.git",
+		"git@github.com:/acme/churn", "https://github.com//acme//churn.git/", "http://github.com/acme/churn",
+	} {
+		if got := (Repository{URL: url}).Identity(); got != "github.com/acme/churn" {
+			t.Errorf("%s is %s", url, got)
+		}
+	}
+	if got := (Repository{URL: "http://127.0.0.1:8080/a/b.git"}).Identity(); got != "127.0.0.1:8080/a/b" {
+		t.Errorf("a port of its own is lost: %s", got)
+	}
+}
+
+func TestSecretsAreReadWhereTheConfigurationSays(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "good"), "s3cret\n")
+	write(t, filepath.Join(dir, "empty"), "\n")
+	write(t, filepath.Join(dir, "large"), strings.Repeat("x", maxSecret+1))
+	lookup := func(name string) (string, bool) {
+		v, ok := map[string]string{"GOOD": "s3cret", "EMPTY": ""}[name]
+		return v, ok
+	}
+	for name, c := range map[string]struct {
+		from Secret
+		kind fault.Kind
+		good bool
+	}{
+		"variable":       {from: Secret{Env: "GOOD"}, good: true},
+		"file":           {from: Secret{File: filepath.Join(dir, "good")}, good: true},
+		"empty variable": {from: Secret{Env: "EMPTY"}, kind: fault.Missing},
+		"no variable":    {from: Secret{Env: "NONE"}, kind: fault.Missing},
+		"empty file":     {from: Secret{File: filepath.Join(dir, "empty")}, kind: fault.Missing},
+		"no file":        {from: Secret{File: filepath.Join(dir, "none")}, kind: fault.Missing},
+		"large file":     {from: Secret{File: filepath.Join(dir, "large")}, kind: fault.Invalid},
+	} {
+		got, err := c.from.Read(lookup)
+		if c.good && (err != nil || string(got) != "s3cret") || !c.good && (fault.Of(err) != c.kind || fault.Way(err) == "") {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+// TestAControllerDoesNotBeginWithoutItsSecret: webhooks that anybody may send are not served.
+func TestAControllerDoesNotBeginWithoutItsSecret(t *testing.T) {
+	c, err := ParseConfig("c.yaml", []byte(head+"spec: {webhook: {secret: {env: HOOK}}, repositories: [{path: /repo}]}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = New(Options{Config: c, Lookup: func(string) (string, bool) { return "", false }}).Run(t.Context())
+	if fault.Of(err) != fault.Missing || !strings.Contains(err.Error(), "HOOK") {
+		t.Errorf("it begins: %v", err)
+	}
+	c.Webhook.Secret = nil
+	c.Repositories[0].GitHub = &GitHub{Token: &Secret{Env: "T"}}
+	if err := New(Options{Config: c}).Run(t.Context()); fault.Of(err) != fault.Invalid {
+		t.Errorf("it begins: %v", err)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte(head + "spec: {repositories: [{url: 'x:y', github: {}}], <<: {}}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := ParseConfig("c.yaml", text)
+		if err != nil && (fault.Of(err) != fault.Invalid || !strings.HasPrefix(err.Error(), "c.yaml:")) {
+			t.Errorf("the error is %v", err)
+		}
+		if err == nil {
+			for _, r := range c.Repositories {
+				if r.Title() == "" && r.Path == "" {
+					t.Errorf("a repository without a name: %+v", r)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,249 @@
+// The controller itself: it is put together here, runs, and comes to an end.
+package controller
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Options are what a controller is made of. Config and one of Sites and Open are needed.
+type Options struct {
+	Config Config
+	// Sites are repositories that are open already, in the order of Config's where it lists them.
+	Sites []Site
+	// Open opens a repository of Config. It is tried again where it fails.
+	Open func(ctx context.Context, r Repository) (Site, error)
+
+	Now       func() time.Time            // nil: time.Now
+	Rand      func() uint64               // of ids and jitter, called side by side; nil: a generator of its own
+	Lookup    func(string) (string, bool) // the environment, for secrets; nil: the process's
+	Log       *slog.Logger                // nil: none
+	Metrics   *Metrics                    // nil: of its own
+	Version   string                      // of Vishwa: what another one settled is looked at again
+	Listening func(address string)        // told once where it listens; may be nil
+}
+
+// Controller reconciles repositories until it is told to stop.
+type Controller struct {
+	config    Config
+	open      func(ctx context.Context, r Repository) (Site, error)
+	now       func() time.Time
+	rand      func() uint64
+	lookup    func(string) (string, bool)
+	log       *slog.Logger
+	metrics   *Metrics
+	version   string
+	listening func(string)
+
+	workers  []*worker
+	slots    *slots
+	watch    *watch
+	work     context.Context // of passes: it outlives Run's where they are finished
+	handBack context.CancelFunc
+	ending   atomic.Bool
+}
+
+// New puts a controller together. It does nothing before Run.
+func New(o Options) *Controller {
+	c := &Controller{
+		config: o.Config.filled(), open: o.Open, now: o.Now, rand: o.Rand, lookup: o.Lookup,
+		log: o.Log, metrics: o.Metrics, version: o.Version, listening: o.Listening,
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.rand == nil {
+		c.rand = rand.Uint64
+	}
+	if c.lookup == nil {
+		c.lookup = os.LookupEnv
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
+	}
+	if c.metrics == nil {
+		c.metrics = NewMetrics(nil, o.Version)
+	}
+	c.slots = newSlots(c.config.Parallel)
+	for i, s := range o.Sites {
+		r := Repository{Name: s.Name(), URL: "https://" + s.Name()}
+		if i < len(c.config.Repositories) {
+			r = c.config.Repositories[i]
+		}
+		c.add(r, s.Name(), s)
+	}
+	if o.Sites == nil {
+		for _, r := range c.config.Repositories {
+			c.add(r, r.Title(), nil)
+		}
+	}
+	return c
+}
+
+func (c *Controller) add(r Repository, name string, s Site) {
+	c.workers = append(c.workers, &worker{
+		c: c, repo: r, name: name, site: s, log: c.log.With("repository", name),
+		agenda: newAgenda(), calendar: calendar{}, box: newMailbox(),
+		done: make(chan func()), granted: make(chan struct{}, 1),
+	})
+}
+
+// Run reconciles until ctx ends. Then no pass begins any more, and those that are
+// under way are finished or handed back, as the configuration says. The error says
+// why the controller could not begin, or had to end by itself.
+func (c *Controller) Run(ctx context.Context) error {
+	secrets, err := c.secrets()
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.config.Listen)
+	if err != nil {
+		return fault.Hint(fault.New(fault.Invalid, "listen: %w", err), "free the address %s, or give another one as listen", c.config.Listen)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	c.work, c.handBack = work, func() { cancel(act.ErrHandedBack) }
+	c.watch = c.startWatch(ctx)
+	served := c.serve(listener, secrets)
+	if c.listening != nil {
+		c.listening(listener.Addr().String())
+	}
+	c.log.Info("controller begins", "listen", listener.Addr().String(), "repositories", len(c.workers), "version", c.version)
+	ended := c.begin(ctx)
+	select {
+	case <-ctx.Done():
+	case err = <-served.failed:
+		c.log.Error("the listener ended", "error", err)
+	}
+	c.ending.Store(true)
+	stop()
+	if late := c.end(ended); late > 0 && err == nil {
+		err = fault.Hint(fault.New(fault.Internal, "%d repositories did not come to an end in time", late), "give shutdown.grace more time; what they did is found again at the next start")
+	}
+	served.close()
+	c.log.Info("controller ended")
+	return err
+}
+
+// begin starts the workers, a little apart, and counts those that are at work.
+func (c *Controller) begin(ctx context.Context) *tally {
+	t := &tally{empty: make(chan struct{}), left: len(c.workers)}
+	if t.left == 0 {
+		close(t.empty)
+	}
+	apart := min(c.config.Poll, time.Duration(len(c.workers))*20*time.Millisecond)
+	for n, w := range c.workers {
+		at := c.now()
+		if n > 0 {
+			at = at.Add(time.Duration(c.fraction() * float64(apart)))
+		}
+		w.pollAt, w.openAt = at, at
+		w.load()
+		go func() {
+			defer t.done()
+			w.run(ctx)
+		}()
+	}
+	return t
+}
+
+// end waits for the workers as the configuration says, and tells how many it gave up.
+func (c *Controller) end(t *tally) int {
+	const farewell = 10 * time.Second // for what is handed back
+	c.log.Info("controller ends", "runs", c.config.Shutdown.Runs, "grace", c.config.Shutdown.Grace.String())
+	if c.config.Shutdown.Runs == HandBack {
+		c.handBack()
+	}
+	if left := t.wait(c.config.Shutdown.Grace); left == 0 || c.config.Shutdown.Runs == HandBack {
+		return left
+	}
+	c.handBack()
+	return t.wait(farewell)
+}
+
+func (c *Controller) stopping() bool { return c.ending.Load() }
+
+// tally counts workers down.
+type tally struct {
+	mu    sync.Mutex
+	left  int
+	empty chan struct{}
+}
+
+func (t *tally) done() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.left--; t.left == 0 {
+		close(t.empty)
+	}
+}
+
+// wait waits for all, at most for d, and tells how many are left.
+func (t *tally) wait(d time.Duration) int {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-t.empty:
+	case <-timer.C:
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.left
+}
+
+// secrets are those that webhooks are signed with, the present one first.
+func (c *Controller) secrets() (out [][]byte, err error) {
+	if !c.config.webhooks() {
+		for _, r := range c.config.Repositories {
+			if r.GitHub != nil && !c.config.Webhook.Off {
+				return nil, fault.Hint(fault.New(fault.Invalid, "there is no secret to know GitHub's webhooks by"), "give webhook.secret, or write webhook: {off: true} to poll alone")
+			}
+		}
+		return nil, nil
+	}
+	for _, s := range []*Secret{c.config.Webhook.Secret, c.config.Webhook.Previous} {
+		if s == nil {
+			continue
+		}
+		text, err := s.Read(c.lookup)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, text)
+	}
+	return out, nil
+}
+
+func (c *Controller) fraction() float64 { return float64(c.rand()>>11) / (1 << 53) }
+
+// spread is d, moved by at most the jitter and at most a fifth of d.
+func (c *Controller) spread(d time.Duration) time.Duration {
+	jitter := min(c.config.Jitter, d/5)
+	return d + time.Duration((2*c.fraction()-1)*float64(jitter))
+}
+
+// guarded calls f, and makes a panic an error: a repository that breaks a pass
+// stalls no other.
+func guarded[T any](log *slog.Logger, f func() (T, error)) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("panic", "panic", p, "stack", strings.TrimSpace(string(debug.Stack())))
+			err = fault.Hint(fault.New(fault.Internal, "panic: %v", p), "report it with the log")
+		}
+	}()
+	return f()
+}

@@ -1,0 +1,99 @@
+// What Prometheus reads. Adapters tell their part by the methods, handed to them as
+// functions: there is no global registry.
+package controller
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Metrics counts. Its methods may be called side by side.
+type Metrics struct {
+	registry *prometheus.Registry
+	passes   *prometheus.HistogramVec
+	errors   *prometheus.CounterVec
+	waiting  prometheus.Gauge
+	runs     *prometheus.CounterVec
+	runTime  *prometheus.HistogramVec
+	entries  *prometheus.GaugeVec
+	git      *prometheus.CounterVec
+	webhooks *prometheus.CounterVec
+}
+
+// NewMetrics registers the metrics in registry; nil makes one with those of the process.
+func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
+	if registry == nil {
+		registry = prometheus.NewRegistry()
+		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	seconds := func(name, help, label string, from float64) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(from, 4, 9)}, []string{label})
+	}
+	m := &Metrics{
+		registry: registry,
+		passes:   seconds("vishwa_reconcile_duration_seconds", "How long passes took.", "kind", 0.05),
+		errors:   counter("vishwa_reconcile_errors_total", "Passes and looks that failed, by kind of fault.", "kind", "reason"),
+		waiting:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "vishwa_queue_depth", Help: "Branches and pull requests that wait for a pass."}),
+		runs:     counter("vishwa_training_runs_total", "Training runs that ended, by result.", "config", "result"),
+		runTime:  seconds("vishwa_training_duration_seconds", "How long training runs took.", "config", 1),
+		entries:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_ledger_entries", Help: "Entries on the ledger."}, []string{"repository"}),
+		git:      counter("vishwa_git_requests_total", "Requests to Git remotes.", "repository", "operation"),
+		webhooks: counter("vishwa_webhooks_total", "Webhooks that came in, by what became of them.", "event", "result"),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_build_info", Help: "Always 1; the label is Vishwa's version."}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, build)
+	for _, kind := range []string{"branch", "pull"} {
+		m.passes.WithLabelValues(kind)
+	}
+	return m
+}
+
+// Training counts a run of the training config that ended: result is success or its cause.
+func (m *Metrics) Training(config, result string, took time.Duration) {
+	m.runs.WithLabelValues(config, result).Inc()
+	m.runTime.WithLabelValues(config).Observe(took.Seconds())
+}
+
+// Ledger tells how long a repository's ledger is.
+func (m *Metrics) Ledger(repository string, entries int) {
+	m.entries.WithLabelValues(repository).Set(float64(entries))
+}
+
+// Git counts a request to a remote: operation is ls-remote, fetch, push or clone.
+func (m *Metrics) Git(repository, operation string) {
+	m.git.WithLabelValues(repository, operation).Inc()
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}
+
+func (m *Metrics) passed(kind string, took time.Duration, err error) {
+	m.passes.WithLabelValues(kind).Observe(took.Seconds())
+	if Next(err, 1) > 0 {
+		m.failed(kind, err)
+	}
+}
+
+func (m *Metrics) failed(kind string, err error) {
+	m.errors.WithLabelValues(kind, fault.Of(err).String()).Inc()
+}
+
+func (m *Metrics) queue(delta int) {
+	if delta != 0 {
+		m.waiting.Add(float64(delta))
+	}
+}
+
+func (m *Metrics) webhook(event, result string) { m.webhooks.WithLabelValues(event, result).Inc() }

@@ -1,0 +1,105 @@
+// Schedules of declarations: when a branch is passed though nothing was pushed.
+package controller
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+const (
+	maxSchedules  = 256 // of a branch
+	maxExpression = 200 // bytes
+)
+
+var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+
+// parseSchedule reads a cron expression in UTC. A time zone in it is refused: when
+// something runs would depend on the machine's time zone data.
+func parseSchedule(expr string) (cron.Schedule, error) {
+	if strings.Contains(expr, "TZ=") {
+		return nil, fault.Hint(fault.New(fault.Invalid, "schedule %s: names a time zone", quoted(expr)), "write it in UTC, without CRON_TZ=")
+	}
+	if len(expr) > maxExpression {
+		return nil, fault.Hint(fault.New(fault.Invalid, "schedule %s: is too long", quoted(expr)), "write five fields, such as 0 6 * * 1")
+	}
+	s, err := cronParser.Parse(expr)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "schedule %s: %w", quoted(expr), err), "write five fields, such as 0 6 * * 1, or @hourly, @daily, @weekly or @monthly")
+	}
+	if every, is := s.(cron.ConstantDelaySchedule); is && every.Delay < time.Minute {
+		return nil, fault.Hint(fault.New(fault.Invalid, "schedule %s: is more often than once a minute", quoted(expr)), "give at least @every 1m")
+	}
+	return s, nil
+}
+
+// times are the schedules of one branch.
+type times struct {
+	Expressions []string  `json:"schedules"`
+	Since       time.Time `json:"since"` // what was due until then is done: what was missed later is made good, once
+	parsed      []cron.Schedule
+}
+
+// calendar holds the schedules of a repository by branch.
+type calendar map[string]*times
+
+// set takes over the expressions of a branch. Those that cannot be read are left
+// out, and told.
+func (c calendar) set(branch string, exprs []string, now time.Time) (problems []error) {
+	if len(exprs) > maxSchedules {
+		exprs = exprs[:maxSchedules]
+	}
+	if t := c[branch]; t != nil && slices.Equal(t.Expressions, exprs) {
+		return nil
+	}
+	delete(c, branch)
+	if len(exprs) == 0 {
+		return nil
+	}
+	t := &times{Expressions: slices.Clone(exprs), Since: now}
+	for _, e := range exprs {
+		s, err := parseSchedule(e)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		t.parsed = append(t.parsed, s)
+	}
+	c[branch] = t
+	return problems
+}
+
+// next is when the branch is due; zero: never.
+func (t *times) next(now time.Time) (first time.Time) {
+	since := t.Since
+	if now.Before(since) { // the clock was set back
+		since = now
+	}
+	for _, s := range t.parsed {
+		if at := s.Next(since.UTC()); !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+// due lists the branches whose time has come, and tells when the next one comes.
+func (c calendar) due(now time.Time) (branches []string, first time.Time) {
+	for b, t := range c {
+		at := t.next(now)
+		if !at.IsZero() && !at.After(now) {
+			branches = append(branches, b)
+			t.Since = now
+			at = t.next(now)
+		}
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	slices.Sort(branches)
+	return branches, first
+}

@@ -1,0 +1,79 @@
+// Schedules are in UTC, are never more often than a poll can carry, and what was
+// missed while the controller was down is made good once.
+package controller
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+func TestSchedulesThatMeanTrouble(t *testing.T) {
+	for expr, good := range map[string]bool{
+		"0 6 * * 1": true, "@daily": true, "@every 90s": true, "*/5 * * * MON-FRI": true,
+		"CRON_TZ=UTC 0 6 * * *": false, "TZ=Europe/Berlin 0 6 * * *": false, "TZ=": false,
+		"@every 1s": false, "@every -1h": false, "@never": false, "* * * * * *": false, "61 * * * *": false, "": false, "0 6 * *": false,
+	} {
+		_, err := parseSchedule(expr)
+		if (err == nil) != good || err != nil && (fault.Of(err) != fault.Invalid || fault.Way(err) == "") {
+			t.Errorf("%q: %v", expr, err)
+		}
+	}
+}
+
+func TestTheCalendarTellsWhatIsDue(t *testing.T) {
+	berlin := time.FixedZone("CET", 3600)
+	now := time.Date(2026, 3, 2, 5, 30, 0, 0, berlin) // 04:30 UTC, a Monday
+	c := calendar{}
+	if problems := c.set("main", []string{"0 6 * * *", "0 5 * * *", "no"}, now); len(problems) != 1 {
+		t.Errorf("problems: %v", problems)
+	}
+	c.set("never", []string{"0 0 30 2 *"}, now)
+	steps := []struct {
+		at   time.Duration
+		want []string
+		next string
+	}{
+		{0, nil, "05:00"}, {29 * time.Minute, nil, "05:00"}, {30 * time.Minute, []string{"main"}, "06:00"},
+		{31 * time.Minute, nil, "06:00"},
+		{50 * time.Hour, []string{"main"}, "05:00"}, // four times missed, made good once
+		{50 * time.Hour, nil, "05:00"},
+		{-10 * time.Hour, nil, "05:00"}, // the clock was set back
+	}
+	for _, s := range steps {
+		at := now.Add(s.at)
+		c.set("main", []string{"0 6 * * *", "0 5 * * *", "no"}, at) // declared as before: nothing begins anew
+		due, next := c.due(at)
+		if !slices.Equal(due, s.want) || next.Format("15:04") != s.next || next.Before(at) {
+			t.Errorf("after %s: %v due, next at %s; want %v, %s", s.at, due, next, s.want, s.next)
+		}
+	}
+	c.set("main", nil, now)
+	if due, next := c.due(now.Add(100 * time.Hour)); due != nil || !next.IsZero() {
+		t.Errorf("what is no longer declared is due: %v, %s", due, next)
+	}
+}
+
+// TestASchedulePassesItsBranch: though nothing changed, and after a restart that passed nothing.
+func TestASchedulePassesItsBranch(t *testing.T) {
+	config := fast()
+	config.State = t.TempDir()
+	clock := time.Now()
+	f := newFake("example.org/a")
+	f.crons = []string{"@hourly"}
+	r := start(t, Options{Config: config, Sites: []Site{f}, Now: func() time.Time { return clock }})
+	until(t, "the first pass", f.is("branch main", "1"))
+	r.end(t)
+
+	again := newFake("example.org/a")
+	begin := time.Now()
+	start(t, Options{Config: config, Sites: []Site{again}, Now: func() time.Time { return clock.Add(time.Hour + time.Since(begin)) }})
+	until(t, "the pass that was missed", func() bool { return again.count("branch main") == 1 })
+	looks := again.looked()
+	until(t, "looks", func() bool { return again.looked() > looks+5 })
+	if n := again.count("branch main"); n != 1 {
+		t.Errorf("%d passes", n)
+	}
+}

@@ -1,0 +1,60 @@
+// Slots bound the passes that are under way at once over all repositories. A
+// repository gets another slot only while more are free than it holds already, so
+// that the first of a new repository is there however much others ask for
+// (the dynamic threshold of Choudhury and Hahne, 1998).
+package controller
+
+import (
+	"slices"
+	"sync"
+)
+
+type slots struct {
+	mu    sync.Mutex
+	free  int
+	held  map[*worker]int
+	queue []*worker // in the order of their asking, each once
+}
+
+func newSlots(n int) *slots { return &slots{free: n, held: map[*worker]int{}} }
+
+// claim asks for one slot; w.granted is told when w has it. There is one claim of w at a time.
+func (s *slots) claim(w *worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, w)
+	s.grant()
+}
+
+// withdraw takes back a claim; false: it was granted in the meantime.
+func (s *slots) withdraw(w *worker) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.queue)
+	s.queue = slices.DeleteFunc(s.queue, func(q *worker) bool { return q == w })
+	return len(s.queue) < n
+}
+
+func (s *slots) release(w *worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free++
+	if s.held[w]--; s.held[w] == 0 {
+		delete(s.held, w)
+	}
+	s.grant()
+}
+
+func (s *slots) grant() {
+	for n := 0; n < len(s.queue) && s.free > 0; {
+		w := s.queue[n]
+		if s.held[w] > 0 && s.free <= s.held[w] {
+			n++
+			continue
+		}
+		s.free--
+		s.held[w]++
+		s.queue = slices.Delete(s.queue, n, n+1)
+		w.granted <- struct{}{} // has room for one
+	}
+}

@@ -1,0 +1,320 @@
+// One worker a repository: it alone owns the repository's agenda, and begins what
+// is due there. What may take long runs beside it and comes back through done.
+package controller
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+type worker struct {
+	c    *Controller
+	repo Repository
+	name string
+	site Site
+	log  *slog.Logger
+
+	agenda   *agenda
+	calendar calendar
+	box      *mailbox
+	done     chan func() // what ended, to be noted by the worker
+	granted  chan struct{}
+	claimed  bool // a slot is asked for
+	active   int  // what runs beside the worker
+
+	opening, sweeping       bool
+	again                   bool // a sweep was asked for during the last one
+	openAt, pollAt, sweepAt time.Time
+	tries                   struct{ open, look, sweep int } // that failed in a row
+	depth                   int                             // as last told to the metrics
+	state                   atomic.Pointer[status]
+}
+
+// run works until ctx ends and what was begun has come back.
+func (w *worker) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-w.box.bell:
+		case f := <-w.done:
+			f()
+		case <-w.granted:
+			w.claimed = false
+			w.pass(ctx)
+		case <-timer.C:
+		}
+		if ctx.Err() == nil {
+			timer.Reset(w.step(ctx))
+		}
+	}
+	if w.claimed && !w.c.slots.withdraw(w) {
+		<-w.granted
+		w.c.slots.release(w)
+	}
+	for w.active > 0 {
+		(<-w.done)()
+	}
+	w.measure(-w.depth)
+	w.save()
+	if w.site != nil {
+		if _, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, w.site.Close() }); err != nil {
+			w.log.Warn("close the repository", "error", err)
+		}
+	}
+}
+
+// step begins what is due, and tells how long nothing else is.
+func (w *worker) step(ctx context.Context) time.Duration {
+	now := w.c.now()
+	next := now.Add(time.Hour)
+	soonest := func(t time.Time) {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	w.read(w.box.take())
+	if w.site == nil {
+		if !w.opening && !now.Before(w.openAt) {
+			w.open(ctx)
+		}
+		soonest(w.openAt)
+	} else {
+		branches, first := w.calendar.due(now)
+		for _, b := range branches {
+			id := w.c.id()
+			w.log.Info("triggered", "by", "schedule", "branch", b, "trigger", id)
+			w.agenda.ask(item{branch: b}, id)
+		}
+		soonest(first)
+		if !now.Before(w.pollAt) {
+			w.agenda.look(w.c.id())
+			w.pollAt = now.Add(w.c.spread(w.c.config.Poll))
+		}
+		if w.agenda.lookDue() {
+			w.look(ctx)
+		}
+		if w.agenda.ended > 0 && !w.sweeping && !now.Before(w.sweepAt) {
+			w.sweep(ctx)
+		}
+		soonest(w.pollAt)
+		soonest(w.sweepAt)
+		depth, due := w.agenda.waits(now)
+		soonest(due)
+		w.measure(depth - w.depth)
+		if _, found := w.agenda.next(now, w.c.config.Pulls); found && !w.claimed {
+			w.claimed = true
+			w.c.slots.claim(w)
+		}
+	}
+	if w.agenda.dirty {
+		w.save()
+	}
+	return max(next.Sub(now), time.Millisecond)
+}
+
+// read takes up the triggers that came in.
+func (w *worker) read(m mail) {
+	for i, ids := range m.asks {
+		w.agenda.ask(i, ids...)
+	}
+	if m.look {
+		w.agenda.look(m.looks...)
+	}
+	if m.sweep {
+		w.sweepAt, w.again = time.Time{}, w.sweeping
+	}
+	if w.site == nil && (m.look || len(m.asks) > 0) {
+		w.openAt = time.Time{}
+	}
+}
+
+// beside runs f beside the worker; what it returns is called by the worker.
+func (w *worker) beside(f func() func()) {
+	w.active++
+	go func() {
+		note := f()
+		w.done <- func() {
+			w.active--
+			note()
+		}
+	}()
+}
+
+func (w *worker) open(ctx context.Context) {
+	w.opening = true
+	w.openAt = time.Time{}
+	w.beside(func() func() {
+		ctx, cancel := context.WithTimeout(ctx, 10*w.c.config.Timeout)
+		defer cancel()
+		site, err := guarded(w.log, func() (Site, error) { return w.c.open(ctx, w.repo) })
+		return func() {
+			w.opening = false
+			if err == nil {
+				w.site, w.tries.open = site, 0
+				return
+			}
+			w.tries.open++
+			w.openAt = w.failed("open the repository", err, w.tries.open)
+		}
+	})
+}
+
+func (w *worker) look(ctx context.Context) {
+	w.agenda.beginLook()
+	w.beside(func() func() {
+		ctx, cancel := context.WithTimeout(ctx, w.c.config.Timeout)
+		defer cancel()
+		refs, err := guarded(w.log, func() (Refs, error) { return w.site.Refs(ctx) })
+		return func() {
+			if err != nil {
+				w.agenda.failLook()
+				w.tries.look++
+				w.pollAt = w.failed("look at the repository", err, w.tries.look)
+				return
+			}
+			if w.tries.look > 0 { // a trigger came before the back-off ended
+				w.tries.look = 0
+				w.pollAt = w.c.now().Add(w.c.spread(w.c.config.Poll))
+			}
+			for _, b := range w.agenda.see(refs) {
+				w.log.Warn("a tracked branch is no longer there", "branch", b)
+			}
+			w.state.Store(&sound)
+			if w.c.watch.keep(w) {
+				w.agenda.look(w.c.id())
+			}
+		}
+	})
+}
+
+func (w *worker) sweep(ctx context.Context) {
+	w.sweeping = true
+	w.sweepAt = time.Time{}
+	w.beside(func() func() {
+		ctx, cancel := context.WithTimeout(ctx, w.c.config.Timeout)
+		defer cancel()
+		opener, known := w.site.(Opener)
+		var open []int
+		listed, err := guarded(w.log, func() (listed []int, err error) {
+			if listed, err = w.site.Sweep(ctx); err == nil && known {
+				open = opener.Open()
+			}
+			return listed, err
+		})
+		return func() {
+			w.sweeping = false
+			if err != nil {
+				w.tries.sweep++
+				w.sweepAt = w.failed("list the pull requests", err, w.tries.sweep)
+				return
+			}
+			w.tries.sweep = 0
+			if !w.again {
+				w.sweepAt = w.c.now().Add(w.c.spread(w.c.config.Sweep))
+			}
+			w.again = false
+			w.agenda.swept(listed, open, known, w.c.id())
+		}
+	})
+}
+
+// failed logs what went wrong outside of a pass, and tells when it is tried again.
+func (w *worker) failed(doing string, err error, tries int) time.Time {
+	wait := w.c.spread(cmp.Or(Next(err, tries), w.c.config.Poll))
+	if w.c.stopping() {
+		return w.c.now().Add(wait)
+	}
+	before := w.state.Load()
+	w.state.Store(&status{looked: before != nil && before.looked, problem: doing + ": " + err.Error(), kind: fault.Of(err)})
+	w.log.Warn(doing, "error", err, "kind", fault.Of(err).String(), "way", fault.Way(err), "tries", tries, "again", wait.String())
+	w.c.metrics.failed("look", err)
+	return w.c.now().Add(wait)
+}
+
+// pass begins the pass that is due most, in the slot that was granted.
+func (w *worker) pass(ctx context.Context) {
+	i, found := w.agenda.next(w.c.now(), w.c.config.Pulls)
+	if !found || ctx.Err() != nil {
+		w.c.slots.release(w)
+		return
+	}
+	ids := w.agenda.begin(i)
+	if len(ids) == 0 { // tried again by itself
+		ids = []string{w.c.id()}
+	}
+	trigger := strings.Join(ids, ",")
+	log := w.log.With("item", i.String(), "trigger", trigger)
+	log.Debug("pass begins")
+	w.beside(func() func() {
+		begin := w.c.now()
+		schedules, err := guarded(log, func() ([]string, error) {
+			work := WithTrigger(w.c.work, trigger)
+			if i.branch == "" {
+				return nil, w.site.Pull(work, i.pull)
+			}
+			err := w.site.Branch(work, i.branch)
+			return w.site.Schedules(i.branch), err
+		})
+		return func() { w.passed(log, i, outcome{err: err, took: w.c.now().Sub(begin), schedules: schedules}) }
+	})
+}
+
+// outcome is how a pass ended.
+type outcome struct {
+	err       error
+	took      time.Duration
+	schedules []string
+}
+
+func (w *worker) passed(log *slog.Logger, i item, o outcome) {
+	w.c.slots.release(w)
+	now := w.c.now()
+	tries := w.agenda.tasks[i].tries + 1
+	wait := Next(o.err, tries)
+	if wait > 0 {
+		wait = w.c.spread(wait)
+	}
+	w.agenda.end(i, wait, now)
+	w.c.metrics.passed(i.kind(), o.took, o.err)
+	kind := fault.Of(o.err)
+	switch {
+	case o.err == nil:
+		log.Info("pass done", "took", o.took.String())
+	case wait == 0:
+		log.Info("pass done, waits for a person", "took", o.took.String(), "kind", kind.String(), "reason", o.err, "way", fault.Way(o.err))
+	case kind == fault.Cancelled && w.c.stopping():
+		log.Info("pass handed back", "took", o.took.String())
+	default:
+		log.Log(context.Background(), severity(kind), "pass failed", "took", o.took.String(), "kind", kind.String(), "error", o.err, "way", fault.Way(o.err), "tries", tries, "again", wait.String())
+	}
+	if i.branch != "" && wait == 0 {
+		for _, err := range w.calendar.set(i.branch, o.schedules, now) {
+			log.Warn("a schedule is left out", "error", err, "way", fault.Way(err))
+		}
+	}
+}
+
+// severity of a pass that failed: what passes by itself needs nobody's eyes.
+func severity(kind fault.Kind) slog.Level {
+	switch kind {
+	case fault.Conflict:
+		return slog.LevelInfo
+	case fault.Transient, fault.Cancelled:
+		return slog.LevelWarn
+	default:
+		return slog.LevelError
+	}
+}
+
+func (w *worker) measure(delta int) {
+	w.depth += delta
+	w.c.metrics.queue(delta)
+}
