@@ -41,7 +41,7 @@ type Options struct {
 	// Credentials log in to the ledger's remote over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
-	Lease *Lease
+	Lease *repo.Lease
 	// Apart is set for a pull request: its runs have environments and folders of their
 	// own, and see none of the caller's variables but those of Apart.Pass.
 	Apart *Apart
@@ -51,6 +51,14 @@ type Options struct {
 type Apart struct {
 	Behalf *ledger.Behalf
 	Pass   []string
+}
+
+// fence keeps the ledger from whoever lost the lease.
+func (o Options) fence() func() (ref, sha string) {
+	if o.Lease == nil {
+		return nil
+	}
+	return o.Lease.Fence
 }
 
 // House is a wired loop.House with what stands behind it.
@@ -157,7 +165,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	h.Ledger, err = repo.OpenLedger(h.Repo, repo.LedgerOptions{
 		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
 		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: h.commitKeys(),
-		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials,
+		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials, Fence: o.fence(),
 	})
 	if err != nil {
 		return err
@@ -188,6 +196,9 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		Remote:  h.Repo.RemoteURL(remote),
 		Version: o.Version,
 		Now:     o.Env.Now,
+	}
+	if o.Lease != nil {
+		h.House.Lease = o.Lease.Acquire
 	}
 	if o.Apart != nil {
 		h.Behalf = o.Apart.Behalf

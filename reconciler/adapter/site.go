@@ -30,7 +30,7 @@ import (
 type SiteOptions struct {
 	Name     string   // without secrets
 	URL      string   // of the remote: https, ssh or a folder of this machine; without credentials
-	Branches []string // tracked; one at least
+	Branches []string // tracked; none: the default branch, whatever it is called at the time
 	Forge    port.Forge
 	// Credentials log in to URL over HTTP; nil where none are needed.
 	Credentials func(ctx context.Context) (user, password string, err error)
@@ -60,23 +60,25 @@ type Site struct {
 	office *review.Office
 
 	mu        sync.Mutex
+	branches  []string
 	carried   map[string]string // branch -> revision that was carried out last
 	schedules map[string][]string
 	swept     time.Time
+	open      []int // pull requests, as of the last sweep
 }
 
-var _ controller.Site = (*Site)(nil)
+var (
+	_ controller.Site   = (*Site)(nil)
+	_ controller.Opener = (*Site)(nil)
+)
 
 // OpenSite wires the repository. It is cloned where it was not yet.
 func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
-	if len(o.Branches) == 0 {
-		return nil, fault.New(fault.Invalid, "%s: no branch is tracked", o.Name)
-	}
 	dir, err := mirrorDir(o.Env.Lookup, o.URL)
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{o: o, carried: map[string]string{}, schedules: map[string][]string{}}
+	s := &Site{o: o, branches: o.Branches, carried: map[string]string{}, schedules: map[string][]string{}}
 	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
@@ -85,7 +87,32 @@ func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
 		Forge: o.Forge, Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, Glance: o.Glance, Full: o.Full,
 		Declared: s.declared,
 	}
-	return s, nil
+	if len(o.Branches) == 0 {
+		_, err = s.Refs(ctx)
+	}
+	return s, err
+}
+
+// track follows the default branch where no other is named: it may be renamed.
+func (s *Site) track(head string) error {
+	if len(s.o.Branches) > 0 {
+		return nil
+	}
+	branch, ok := strings.CutPrefix(head, "refs/heads/")
+	if !ok {
+		return fault.Hint(fault.New(fault.Missing, "%s has no default branch", s.o.Name), "push a first commit, or list its branches in the configuration")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.branches = []string{branch}
+	return nil
+}
+
+// tracked are the branches that are carried out.
+func (s *Site) tracked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.branches
 }
 
 // mirrorDir is where the clone of url is kept.
@@ -106,7 +133,9 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 	if e.Behalf != nil {
 		o.Apart = &Apart{Behalf: e.Behalf, Pass: s.o.Pass}
 	} else {
-		o.Lease = s.o.Lease
+		if s.o.Lease != nil {
+			o.Lease = &repo.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration}
+		}
 	}
 	h, err := Open(ctx, o)
 	if err != nil {
@@ -148,9 +177,13 @@ func (s *Site) Refs(ctx context.Context) (controller.Refs, error) {
 	if err != nil {
 		return controller.Refs{}, err
 	}
+	if err := s.track(all["HEAD"]); err != nil {
+		return controller.Refs{}, err
+	}
+	branches := s.tracked()
 	refs := controller.Refs{Branches: map[string]string{}, Pulls: map[int]string{}, Ledger: all["refs/heads/vishwa/ledger"], Lease: all["refs/vishwa/lease"]}
 	for name, sha := range all {
-		if branch, ok := strings.CutPrefix(name, "refs/heads/"); ok && slices.Contains(s.o.Branches, branch) {
+		if branch, ok := strings.CutPrefix(name, "refs/heads/"); ok && slices.Contains(branches, branch) {
 			refs.Branches[branch] = sha
 		}
 		if n, ok := pullOf(name); ok && s.o.Forge != nil {
@@ -214,7 +247,7 @@ func (s *Site) Consider(ctx context.Context, n int) (templates.Report, error) {
 	if err != nil {
 		return none, err
 	}
-	if !slices.Contains(s.o.Branches, pull.Base) {
+	if !slices.Contains(s.tracked(), pull.Base) {
 		return none, nil
 	}
 	s.asked("fetch")
@@ -229,7 +262,7 @@ func (s *Site) Consider(ctx context.Context, n int) (templates.Report, error) {
 	return r, err
 }
 
-// Sweep lists what has moved on the forge since the last sweep, and all that is open.
+// Sweep lists what has moved on the forge since the last sweep.
 func (s *Site) Sweep(ctx context.Context) ([]int, error) {
 	if s.o.Forge == nil {
 		return nil, nil
@@ -239,12 +272,14 @@ func (s *Site) Sweep(ctx context.Context) ([]int, error) {
 	s.mu.Unlock()
 	began := s.o.Env.Now()
 	found := map[int]bool{}
-	for _, branch := range s.o.Branches {
+	var all []int
+	for _, branch := range s.tracked() {
 		open, err := s.o.Forge.Open(ctx, branch)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range open {
+			all = append(all, p.Number)
 			if p.Updated.IsZero() || !p.Updated.Before(since.Add(-time.Minute)) {
 				found[p.Number] = true
 			}
@@ -260,9 +295,16 @@ func (s *Site) Sweep(ctx context.Context) ([]int, error) {
 		}
 	}
 	s.mu.Lock()
-	s.swept = began
+	s.swept, s.open = began, all
 	s.mu.Unlock()
 	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// Open lists the pull requests that were open at the last sweep.
+func (s *Site) Open() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
 }
 
 // declared notes the schedules of a branch.

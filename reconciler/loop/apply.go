@@ -63,13 +63,21 @@ func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	w, err := Look(ctx, in, rev, h.Eyes)
-	if err != nil {
-		return Result{}, err
-	}
-	p, desk, err := h.decide(ctx, w, o)
+	w, p, desk, err := h.look(ctx, in, rev, o)
 	if err != nil || len(p.Work()) == 0 {
 		return Result{Plan: p}, err
+	}
+	if h.Lease != nil {
+		held, release, err := h.Lease(ctx, func(text string) { h.tell(act.Event{Kind: act.Output, Text: text}) })
+		if err != nil {
+			return Result{Plan: p}, err
+		}
+		defer release()
+		ctx = held
+		// Whoever held it before may have done it all.
+		if w, p, desk, err = h.look(ctx, in, rev, o); err != nil || len(p.Work()) == 0 {
+			return Result{Plan: p}, err
+		}
 	}
 	if o.Confirm != nil {
 		if err := o.Confirm(p); err != nil {
@@ -77,6 +85,15 @@ func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
 		}
 	}
 	return Result{Plan: p, Outcomes: act.Run(ctx, p, h.kit(w, p, desk))}, nil
+}
+
+func (h *House) look(ctx context.Context, in *Intent, rev port.Revision, o Orders) (*World, plan.Plan, *desk, error) {
+	w, err := Look(ctx, in, rev, h.Eyes)
+	if err != nil {
+		return nil, plan.Plan{}, nil, err
+	}
+	p, desk, err := h.decide(ctx, w, o)
+	return w, p, desk, err
 }
 
 // decide is the judged plan of w, held against what was agreed on.

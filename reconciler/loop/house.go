@@ -28,6 +28,9 @@ type House struct {
 	// Lock lets one pass at a time act; it waits, and says so through tell. Acting
 	// goes on under held, which ends where the lock is lost.
 	Lock func(ctx context.Context, tell func(string)) (held context.Context, unlock func(), err error)
+	// Lease lets one controller at a time act on the repository, wherever it runs; nil:
+	// there is but one. It waits as Lock does.
+	Lease func(ctx context.Context, tell func(string)) (held context.Context, release func(), err error)
 	// Remote is where the repository comes from, without credentials; for provenance.
 	Remote string
 	Actor  Actor

@@ -174,9 +174,9 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 			return r, err
 		}
 	}
+	r.Stage = stage(p, outcomes, run)
 	v.tell(p, &r, outcomes)
 	r.Approvals = approvals(p, voids.why)
-	r.Stage = stage(p, outcomes, run)
 	v.answers(&r, p)
 	if err := v.say(ctx, &r); err != nil {
 		return r, err

@@ -27,6 +27,7 @@ func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outco
 	r.Models = models(p, v.base)
 	r.Data = data(p.World, v.base)
 	r.Runs = runs(p, outcomes, v.pull.Number)
+	r.Commands = nil
 	for _, verb := range []command.Verb{command.Plan, command.Train, command.Retry, command.Explain, command.Approve, command.Cancel, command.Help} {
 		switch verb {
 		case command.Train:

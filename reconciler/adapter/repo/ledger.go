@@ -35,6 +35,10 @@ type LedgerOptions struct {
 	// expire; without them, the URL's own user and the SSH agent do.
 	Credentials func(ctx context.Context) (user, password string, err error)
 
+	// Fence names a ref and the value without which nothing may be pushed: the lease,
+	// as its holder left it. Nil: anybody may push.
+	Fence func() (ref, sha string)
+
 	Name, Email string // of the commits' author; without them, Vishwa <vishwa@localhost>
 	CacheDir    string // where folded facts are kept; without it, they are folded each time
 	Now         func() time.Time

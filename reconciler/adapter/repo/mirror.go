@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/client"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
@@ -98,8 +99,8 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 	set := map[string]string{
 		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "http:https:ssh:file",
 		"LC_ALL": "C", "HOME": filepath.Dir(m.o.Dir), "GIT_NO_REPLACE_OBJECTS": "1",
-		"GIT_AUTHOR_NAME": "Vishwa", "GIT_AUTHOR_EMAIL": "vishwa@localhost", "GIT_AUTHOR_DATE": "1 +0000",
-		"GIT_COMMITTER_NAME": "Vishwa", "GIT_COMMITTER_EMAIL": "vishwa@localhost", "GIT_COMMITTER_DATE": "1 +0000",
+		"GIT_AUTHOR_NAME": "Vishwa", "GIT_AUTHOR_EMAIL": "vishwa@localhost", "GIT_AUTHOR_DATE": "@1 +0000",
+		"GIT_COMMITTER_NAME": "Vishwa", "GIT_COMMITTER_EMAIL": "vishwa@localhost", "GIT_COMMITTER_DATE": "@1 +0000",
 	}
 	config := [][2]string{{"core.hooksPath", os.DevNull}, {"gc.auto", "0"}, {"http.followRedirects", "false"}, {"transfer.fsckObjects", "true"}, {"fetch.recurseSubmodules", "false"}}
 	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") {
@@ -142,7 +143,7 @@ func (m *Mirror) classed(ctx context.Context, what, said string, err error) erro
 }
 
 // Refs lists the branches, pull requests and Vishwa's own refs of the remote, by one
-// question and without fetching anything.
+// question and without fetching anything. HEAD names the default branch's ref.
 func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
 	ep, err := transport.NewEndpoint(m.o.URL)
 	if err != nil {
@@ -172,7 +173,12 @@ func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, m.failed(ctx, err)
 	}
-	out := make(map[string]string, len(adv.References))
+	out := make(map[string]string, len(adv.References)+1)
+	for _, link := range adv.Capabilities.Get(capability.SymRef) {
+		if branch, ok := strings.CutPrefix(link, "HEAD:"); ok {
+			out["HEAD"] = branch
+		}
+	}
 	for name, hash := range adv.References {
 		out[name] = hash.String()
 	}

@@ -140,7 +140,28 @@ type receive struct {
 	ledger  *Ledger
 	session transport.ReceivePackSession
 	caps    *capability.List
-	head    plumbing.Hash // of the ledger branch there; zero where it is not
+	refs    map[string]plumbing.Hash // as advertised
+	head    plumbing.Hash            // of the ledger branch there; zero where it is not
+}
+
+// fence has the remote take the push only where the lease is still where its holder
+// left it: both refs move, or none. A remote that takes no atomic pushes is asked
+// before: what it advertised must be the holder's.
+func (r *receive) fence(req *packp.ReferenceUpdateRequest) error {
+	if r.ledger.opts.Fence == nil {
+		return nil
+	}
+	name, sha := r.ledger.opts.Fence()
+	atomic := r.caps.Supports(capability.Atomic)
+	if sha == "" || !atomic && r.refs[name].String() != sha {
+		return fault.Hint(fault.New(fault.Conflict, "another controller has taken over the lease"), "nothing is lost: it goes on from here")
+	}
+	if !atomic {
+		return nil
+	}
+	at := plumbing.NewHash(sha)
+	req.Commands = append(req.Commands, &packp.Command{Name: plumbing.ReferenceName(name), Old: at, New: at})
+	return req.Capabilities.Set(capability.Atomic)
 }
 
 func (r *receive) close() { _ = r.session.Close() }
@@ -159,7 +180,7 @@ func (l *Ledger) receives(ctx context.Context) (*receive, error) {
 		_ = s.Close()
 		return nil, l.classed(ctx, err)
 	}
-	return &receive{l, s, adv.Capabilities, adv.References[l.branch.String()]}, nil
+	return &receive{l, s, adv.Capabilities, adv.References, adv.References[l.branch.String()]}, nil
 }
 
 // push has the remote move branch from the commit that it advertised to tip.
@@ -171,6 +192,9 @@ func (r *receive) push(ctx context.Context, branch plumbing.ReferenceName, tip p
 	}
 	req := packp.NewReferenceUpdateRequestFromCapabilities(r.caps)
 	req.Commands = []*packp.Command{{Name: branch, Old: r.head, New: tip}}
+	if err := r.fence(req); err != nil {
+		return err
+	}
 	req.Packfile = io.NopCloser(bytes.NewReader(pack))
 	report, err := r.session.ReceivePack(ctx, req)
 	if report != nil && report.Error() != nil {
