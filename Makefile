@@ -7,22 +7,27 @@ BIN    := $(CURDIR)/bin
 
 COSIGN        := v2.6.5
 STATICCHECK   := v0.8.2
+ACT           := v0.2.89
+ACTIONLINT    := v1.7.7
 GOVULNCHECK   := v1.9.0
 MODEL_SIGNING := model-signing==1.1.1 sigstore==4.5.1 pyOpenSSL==26.4.0
 
 export VISHWA_TOOLS := $(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-real bench fuzz lint generate tools clean
+.PHONY: help build demo demo-pr test test-real bench fuzz lint generate tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build bin/vishwa
-	$(GO) build -trimpath -o $(BIN)/vishwa ./cmd/vishwa
+build: ## build bin/vishwa and bin/vishwa-devforge
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/vishwa ./cmd/vishwa-devforge
 
 demo: build ## set up and run the main job, in vishwa-demo/
 	$(BIN)/vishwa demo $(DEMO)
+
+demo-pr: build ## show the pull-request loop against a GitHub in one process, in vishwa-demo-pr/
+	$(BIN)/vishwa-devforge demo --vishwa $(BIN)/vishwa $(DEMO)
 
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test -race -timeout 40m ./...
@@ -54,13 +59,19 @@ vuln: ## known vulnerabilities in what is called (needs vuln.go.dev)
 generate: ## write the JSON Schemas anew from the Go types
 	$(GO) generate ./schemas
 
-tools: $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing ## install cosign and model_signing into .tools/
+tools: $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint ## install cosign, model_signing, act and actionlint into .tools/
 	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }
 	@command -v ssh-keygen >/dev/null || { echo "ssh-keygen is missing: apt-get install openssh-client"; exit 1; }
 	@command -v terraform >/dev/null || command -v tofu >/dev/null || { echo "terraform is missing: see https://developer.hashicorp.com/terraform/install"; exit 1; }
 
 $(TOOLS)/bin/cosign:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN)
+
+$(TOOLS)/bin/act:
+	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/nektos/act@$(ACT)
+
+$(TOOLS)/bin/actionlint:
+	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT)
 
 $(TOOLS)/bin/model_signing:
 	mkdir -p $(TOOLS)/bin

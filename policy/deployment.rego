@@ -63,7 +63,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/approval",
 	"message": sprintf("%s needs %d approval(s) by %s, and has %d", [input.environment.name, needed, roles, count(approvers)]),
-	"way": "have it approved: vishwa approve PLAN",
+	"way": way_to_approve,
 } if {
 	changes_release
 	step.due
@@ -100,6 +100,10 @@ approvers contains a.principal if {
 	some role in a.roles
 	role in input.environment.roles
 }
+
+way_to_approve := "have it approved: an approving review of the pull request, or vishwa approve PLAN" if input.environment.reviews
+
+way_to_approve := "have it approved: vishwa approve PLAN" if not input.environment.reviews
 
 counts("signature")
 

@@ -19,7 +19,7 @@ const module = "github.com/vishwaops/vishwa/"
 
 // floors gives every package its floor. A package that is not listed fails the test.
 var floors = map[string]int{
-	"reconciler/digest": 0, "reconciler/fault": 0,
+	"reconciler/digest": 0, "reconciler/fault": 0, "reconciler/crash": 0,
 
 	"schemas": 1, "examples": 1,
 
@@ -27,7 +27,7 @@ var floors = map[string]int{
 
 	"reconciler/graph": 3, "reconciler/ledger": 3, "reconciler/trust": 3, "reconciler/attest": 3,
 	"reconciler/columns": 3, "reconciler/port/wrap": 3, "reconciler/adapter/content": 3,
-	"reconciler/command": 3,
+	"reconciler/command": 3, "reconciler/ci": 3,
 
 	"reconciler/plan": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 4,
 
@@ -36,17 +36,20 @@ var floors = map[string]int{
 	"reconciler/loop": 6, "reconciler/adapter/store": 6, "reconciler/adapter/signer": 6, "reconciler/adapter/runner": 6,
 	"reconciler/adapter/server": 6, "reconciler/adapter/provisioner": 6, "reconciler/adapter/repo": 6,
 
+	"reconciler/adapter/forge": 6, "reconciler/adapter/forge/devforge": 6,
 	"reconciler/controller": 6,
 
-	"reconciler/adapter": 7,
+	"reconciler/review": 7,
 
-	"cmd/vishwa": 8, "schemas/generate": 8,
+	"reconciler/adapter": 8,
+
+	"cmd/vishwa": 9, "cmd/vishwa-devforge": 9, "schemas/generate": 9,
 }
 
 // pure lists the packages that are functions of their arguments.
 var pure = []string{
 	"reconciler/digest", "reconciler/fault", "reconciler/graph", "reconciler/ledger", "reconciler/trust",
-	"reconciler/attest", "reconciler/columns", "reconciler/plan", "reconciler/explain", "reconciler/command", "templates",
+	"reconciler/attest", "reconciler/columns", "reconciler/plan", "reconciler/explain", "reconciler/command", "reconciler/ci", "templates",
 }
 
 // outside is what a pure package does not import. fault may know contexts, whose

@@ -1,4 +1,5 @@
-// vishwa init: a small project that validates and applies as it is.
+// vishwa init: a small project that validates and applies as it is, and the
+// pipelines in which continuous-integration servers call Vishwa.
 package main
 
 import (
@@ -22,21 +23,33 @@ import (
 
 func (a *app) initVerb() *cobra.Command {
 	var name string
+	var p pipelines
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
-		Short: "Write a small project that applies as it is",
+		Short: "Write a small project that applies as it is, or a pipeline for one that is there",
 		Long: `Write a small project that applies as it is, with the Python standard library alone.
-DIR becomes a Git repository where it is none. Nothing that is there is overwritten.`,
+DIR becomes a Git repository where it is none. Nothing that is there is overwritten.
+
+With --github or --jenkins, write a pipeline to a repository that is there instead:
+the workflow .github/workflows/vishwa.yml, or a Jenkinsfile. They do in continuous
+integration what vishwa controller does. A file that is there stays as it is.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := a.dir
 			if len(args) == 1 {
 				dir = a.path(args[0])
 			}
+			if p.github || p.jenkins {
+				return a.pipelines(dir, p)
+			}
 			return a.scaffold(dir, name)
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "the project's `NAME`; without it, the folder's")
+	cmd.Flags().BoolVar(&p.github, "github", false, "write a workflow of GitHub Actions")
+	cmd.Flags().BoolVar(&p.jenkins, "jenkins", false, "write a Jenkinsfile")
+	cmd.Flags().StringVar(&p.branch, "branch", "", "with --github and --jenkins, the tracked `BRANCH`; without it, the one that is checked out")
+	cmd.Flags().StringVar(&p.action, "action", "", "with --github, the `COMMIT` of github.com/vishwaops/vishwa that the workflow uses; without it, what this program was built from")
 	return cmd
 }
 

@@ -98,7 +98,7 @@ world has moved on), 5 held (waits for a person).`,
 		a.initVerb(), a.validateVerb(), a.planVerb(), a.applyVerb(), a.approveVerb(), a.retryVerb(),
 		a.statusVerb(), a.downVerb(), a.metricsVerb(), a.logVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
 		a.policyVerb(), a.keysVerb(), a.schemaVerb(), a.demoVerb(), a.versionVerb(),
-		a.superviseVerb(), a.hostVerb(),
+		a.controllerVerb(), a.ciVerb(), a.superviseVerb(), a.hostVerb(),
 	)
 	strict(root)
 	return root

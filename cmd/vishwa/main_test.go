@@ -24,7 +24,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"vishwa": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){"vishwa": func() {
+		dieAtPoint()
+		os.Exit(run())
+	}})
 }
 
 const password = "correct horse"
@@ -40,31 +43,8 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Setup: func(env *testscript.Env) error {
-			if err := os.CopyFS(filepath.Join(env.WorkDir, "keys"), os.DirFS(keys)); err != nil {
-				return err
-			}
-			set := map[string]string{
-				"HOME": "home", "XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "VISHWA_KEYS": "keys",
-			}
-			for name, below := range set {
-				env.Setenv(name, filepath.Join(env.WorkDir, below))
-			}
-			for name, value := range map[string]string{
-				"VISHWA_KEY_PASSWORD": password, "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1",
-				"GIT_AUTHOR_NAME": "Alice", "GIT_AUTHOR_EMAIL": "alice@example.com",
-				"GIT_COMMITTER_NAME": "Alice", "GIT_COMMITTER_EMAIL": "alice@example.com",
-				"PYTHONDONTWRITEBYTECODE": "1",
-			} {
-				env.Setenv(name, value)
-			}
-			env.Defer(func() {
-				stopServing(t, env.WorkDir)
-				checkQuiet(t, env.WorkDir)
-			})
-			return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
-		},
+		Dir:   "testdata/script",
+		Setup: func(env *testscript.Env) error { return settle(t, env, keys) },
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Geteuid() == 0, nil
@@ -76,6 +56,32 @@ func TestScripts(t *testing.T) {
 			"exits":   exits, "json": isJSON, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until,
 		},
 	})
+}
+
+// settle gives a script its folders, its keys and its people.
+func settle(t *testing.T, env *testscript.Env, keys string) error {
+	if err := os.CopyFS(filepath.Join(env.WorkDir, "keys"), os.DirFS(keys)); err != nil {
+		return err
+	}
+	set := map[string]string{
+		"HOME": "home", "XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "VISHWA_KEYS": "keys",
+	}
+	for name, below := range set {
+		env.Setenv(name, filepath.Join(env.WorkDir, below))
+	}
+	for name, value := range map[string]string{
+		"VISHWA_KEY_PASSWORD": password, "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1",
+		"GIT_AUTHOR_NAME": "Alice", "GIT_AUTHOR_EMAIL": "alice@example.com",
+		"GIT_COMMITTER_NAME": "Alice", "GIT_COMMITTER_EMAIL": "alice@example.com",
+		"PYTHONDONTWRITEBYTECODE": "1",
+	} {
+		env.Setenv(name, value)
+	}
+	env.Defer(func() {
+		stopServing(t, env.WorkDir)
+		checkQuiet(t, env.WorkDir)
+	})
+	return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
 }
 
 // stopServing ends every serving host with a state folder in or below dir.

@@ -253,7 +253,7 @@ func (d *desk) approve(ctx context.Context, p plan.Plan) (notes []ledger.Finding
 				continue // spent: something was released since, and the way back to it is a release of its own
 			}
 			signed := trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}
-			a, err := d.Approver(ctx, d.world, ref, signed, want)
+			a, err := d.holds(ctx, ref, e, approval{Signed: signed, want: want})
 			switch fault.Of(err) {
 			case fault.Denied, fault.Conflict, fault.Invalid:
 				notes = append(notes, ledger.Finding{Rule: "approval/void", Level: ledger.Note, Ref: ref, Message: err.Error(), Way: fault.Way(err)})
@@ -268,20 +268,40 @@ func (d *desk) approve(ctx context.Context, p plan.Plan) (notes []ledger.Finding
 	return notes, nil
 }
 
+// holds is Approver for an approval that is recorded. One that was given for a pull
+// request was held against its authors then, and is bound to the same plan: whoever
+// merged it has written nothing by that.
+func (d *desk) holds(ctx context.Context, ref schemas.Ref, e *ledger.Entry, x approval) (trust.Approver, error) {
+	if e.Behalf == nil {
+		return d.Approver(ctx, d.world, ref, x.Signed, x.want)
+	}
+	x.from = d.world.begins(ref)
+	return d.counted(ctx, d.world, ref, x)
+}
+
 // Approver tells who signed, where the signature counts for the deployment ref: it
 // is a principal's of the revision's trust file and of the one before the change,
 // and no author's of the change. Whoever writes a change cannot name its approvers.
 func (h *House) Approver(ctx context.Context, w *World, ref schemas.Ref, signed trust.Signed, want trust.Want) (trust.Approver, error) {
-	from := ""
-	if e := w.Facts.Latest[ref]; e != nil && e.Action == ledger.Deploy {
-		from = e.Revision
-	} else if w.Facts.Started != w.Revision.SHA {
-		from = w.Facts.Started
-	}
+	from := w.begins(ref)
 	authors, err := h.Authors(ctx, from, w.Revision.SHA)
 	if err != nil {
 		return trust.Approver{}, fmt.Errorf("list the authors of the change: %w", err)
 	}
+	return h.counted(ctx, w, ref, approval{signed, want, from, authors})
+}
+
+// approval is what somebody approved, and what it is held against.
+type approval struct {
+	trust.Signed
+	want    trust.Want
+	from    string // revision that the change begins at
+	authors []string
+}
+
+// counted is Approver once it is known who wrote the change.
+func (h *House) counted(ctx context.Context, w *World, ref schemas.Ref, x approval) (trust.Approver, error) {
+	signed, want, from, authors := x.Signed, x.want, x.from, x.authors
 	if w.Trust == nil {
 		return trust.Approver{}, fault.Hint(fault.New(fault.Denied, "the repository has no trust.yaml: nobody's approval can count"), "add one that names the principals and their keys")
 	}
@@ -300,6 +320,17 @@ func (h *House) Approver(ctx context.Context, w *World, ref schemas.Ref, signed 
 	}
 	a.Roles = slices.DeleteFunc(a.Roles, func(r string) bool { return !slices.Contains(old.Roles, r) })
 	return a, nil
+}
+
+// begins is the revision that a change of ref begins at: what was deployed last.
+func (w *World) begins(ref schemas.Ref) string {
+	if e := w.Facts.Latest[ref]; e != nil && e.Action == ledger.Deploy {
+		return e.Revision
+	}
+	if w.Facts.Started != w.Revision.SHA {
+		return w.Facts.Started
+	}
+	return ""
 }
 
 // trustBefore is the trust file of the revision that the change begins at. There is

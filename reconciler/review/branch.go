@@ -11,6 +11,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/command"
 	"github.com/vishwaops/vishwa/reconciler/crash"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
@@ -29,6 +30,9 @@ const mostMerges = 50
 // an error is a reason to look again.
 func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Report, error) {
 	r := templates.Report{Base: branch, Full: o.Full}
+	if err := o.await(ctx); err != nil {
+		return r, err
+	}
 	h, err := o.Open(ctx, Errand{Branch: branch})
 	if err != nil {
 		return r, err
@@ -39,7 +43,11 @@ func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Re
 		return r, err
 	}
 	r.Head, r.BaseSHA = rev.SHA, rev.SHA
-	result, applyErr := h.Apply(ctx, loop.Orders{Confirm: func(p plan.Plan) error { return o.announce(ctx, h, p) }})
+	result, applyErr := h.Apply(ctx, loop.Orders{Confirm: func(p plan.Plan) error {
+		o.begin(branch, p)
+		return o.announce(ctx, h, p)
+	}})
+	o.end(branch)
 	if applyErr != nil {
 		if r, err = broken(r, applyErr); err != nil {
 			return r, err
@@ -59,6 +67,61 @@ func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Re
 		return r, err
 	}
 	return r, passing(result)
+}
+
+// await lets the runs of merged pull requests end: what they make is wanted here, and
+// is not made a second time.
+func (o *Office) await(ctx context.Context) error {
+	o.mu.Lock()
+	var under []int
+	for n := range o.runs {
+		under = append(under, n)
+	}
+	o.mu.Unlock()
+	for _, n := range under {
+		p, err := o.Forge.Pull(ctx, n)
+		if err != nil {
+			return fmt.Errorf("look at pull request %d, whose runs are under way: %w", n, err)
+		}
+		if p.Merged {
+			o.hold(n)()
+		}
+	}
+	return ctx.Err()
+}
+
+// begin notes what is being made on a branch, until end.
+func (o *Office) begin(branch string, p plan.Plan) {
+	keys := map[digest.Digest]bool{}
+	for _, s := range p.Work() {
+		keys[s.Key] = s.Key != ""
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ready()
+	o.acts[branch] = action{keys, make(chan struct{})}
+}
+
+func (o *Office) end(branch string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a, ok := o.acts[branch]; ok {
+		close(a.done)
+		delete(o.acts, branch)
+	}
+}
+
+// clash is closed when what the tracked branch makes of p is made; nil: nothing of it
+// is being made there.
+func (o *Office) clash(branch string, p plan.Plan) chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, s := range p.Work() {
+		if a, ok := o.acts[branch]; ok && a.keys[s.Key] {
+			return a.done
+		}
+	}
+	return nil
 }
 
 // passing is the error of a pass that is worth another one as it is: what a person

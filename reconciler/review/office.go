@@ -64,6 +64,21 @@ type Office struct {
 	mu    sync.Mutex
 	busy  map[int]*sync.Mutex
 	loose map[int]map[digest.Digest]bool // runs that were handed back, by pull request
+	acts  map[string]action              // what is being made on a tracked branch
+	runs  map[int]bool                   // pull requests whose runs are under way
+}
+
+// action is a pass that makes something on a tracked branch.
+type action struct {
+	keys map[digest.Digest]bool
+	done chan struct{}
+}
+
+func (o *Office) ready() {
+	if o.busy == nil {
+		o.busy, o.loose = map[int]*sync.Mutex{}, map[int]map[digest.Digest]bool{}
+		o.acts, o.runs = map[string]action{}, map[int]bool{}
+	}
 }
 
 // Marks of commits.
@@ -82,9 +97,7 @@ func (o *Office) marker() string {
 // hold lets one pass at a time speak in pull request n.
 func (o *Office) hold(n int) (release func()) {
 	o.mu.Lock()
-	if o.busy == nil {
-		o.busy, o.loose = map[int]*sync.Mutex{}, map[int]map[digest.Digest]bool{}
-	}
+	o.ready()
 	m := o.busy[n]
 	if m == nil {
 		m = &sync.Mutex{}

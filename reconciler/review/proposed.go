@@ -154,14 +154,11 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 		if err := v.say(ctx, &r); err != nil {
 			return r, err
 		}
-		if err := v.answer(ctx); err != nil {
+		err := v.answer(ctx)
+		if err != nil {
 			return r, err
 		}
-		var err error
-		if outcomes, err = v.run(ctx, h, p); err != nil {
-			return r, err
-		}
-		if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil {
+		if p, outcomes, err = v.ahead(ctx, h, p); err != nil {
 			return r, err
 		}
 	}
@@ -182,6 +179,28 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 		return r, err
 	}
 	return r, v.answer(ctx)
+}
+
+// ahead makes what can be made before the merge, and plans again. What the tracked
+// branch is making meanwhile is waited for, and not made twice.
+func (v *visit) ahead(ctx context.Context, h *House, p *loop.Proposal) (*loop.Proposal, []act.Outcome, error) {
+	for done := v.clash(v.pull.Base, p.Ahead()); done != nil; done = v.clash(v.pull.Base, p.Ahead()) {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return p, nil, fault.New(fault.Cancelled, "pull request %d: %w", v.pull.Number, context.Cause(ctx))
+		}
+		var err error
+		if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil {
+			return p, nil, err
+		}
+	}
+	outcomes, err := v.run(ctx, h, p)
+	if err != nil {
+		return p, outcomes, err
+	}
+	p, err = h.Consider(ctx, p.World.Intent, p.World.Revision)
+	return p, outcomes, err
 }
 
 // goes tells whether what the pull request changes is run ahead of the merge, and
@@ -257,6 +276,14 @@ var (
 // run makes what can be made ahead, and looks now and then whether it is still
 // wanted. After a new commit the runs go on by themselves: it may want them too.
 func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outcome, error) {
+	v.mu.Lock()
+	v.Office.runs[v.pull.Number] = true
+	v.mu.Unlock()
+	defer func() {
+		v.mu.Lock()
+		delete(v.Office.runs, v.pull.Number)
+		v.mu.Unlock()
+	}()
 	seen := &started{Runner: h.Runner, keys: map[digest.Digest]bool{}}
 	h.Runner = seen
 	running, stop := context.WithCancelCause(ctx)

@@ -24,7 +24,7 @@ import (
 func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outcome) {
 	shown := p.Plan
 	r.Plan, r.Digest = &shown, shown.Digest()
-	r.Models = models(p, v.base)
+	r.Models = models(p, v.base, v.pull.Base)
 	r.Data = data(p.World, v.base)
 	r.Runs = runs(p, outcomes, v.pull.Number)
 	r.Commands = nil
@@ -56,7 +56,7 @@ func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outco
 }
 
 // models compares what would be selected with the base branch's and the live model.
-func models(p *loop.Proposal, base *loop.Intent) (out []templates.ModelChange) {
+func models(p *loop.Proposal, base *loop.Intent, branch string) (out []templates.ModelChange) {
 	w := p.World
 	was := map[schemas.Ref]*ledger.Entry{}
 	for _, s := range plan.Compute(base.Graph, plan.Seen{Facts: w.Facts}).Steps {
@@ -69,7 +69,7 @@ func models(p *loop.Proposal, base *loop.Intent) (out []templates.ModelChange) {
 	for _, b := range loop.Boards(w) {
 		c := templates.ModelChange{Ref: b.Model, Metric: b.Metric, Maximize: b.Goal == "maximize"}
 		if e := was[b.Model]; e != nil && e.Model != nil {
-			c.Was = &templates.Measured{Digest: e.Model.Artifact.Digest, Where: p.World.Revision.Branch, Metrics: e.Metrics}
+			c.Was = &templates.Measured{Digest: e.Model.Artifact.Digest, Where: branch, Metrics: e.Metrics}
 		}
 		if b.Live != "" {
 			c.Live = &templates.Measured{Digest: b.Live, Where: "live", Metrics: b.Was}

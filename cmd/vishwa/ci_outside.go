@@ -1,0 +1,72 @@
+// vishwa ci for what comes from outside: there are no keys, and no right to write.
+// The pull request is planned as ever, by the rules of the tracked branch; nothing of
+// it is run, nothing is recorded, and the forge is only listened to.
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/review"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+func (a *app) outside(ctx context.Context, j job, hub hosted) (templates.Report, error) {
+	none := templates.Report{Pull: j.event.Pull, Base: j.event.Branch}
+	paths, err := adapter.FindPaths(j.env.Lookup, digest.Of([]byte(j.event.At.URL)))
+	if err != nil {
+		return none, err
+	}
+	mirror, err := repo.OpenMirror(ctx, repo.MirrorOptions{URL: j.event.At.URL, Dir: filepath.Join(paths.Cache, "mirror"), Credentials: hub.Credentials, Env: j.env})
+	if err != nil {
+		return none, err
+	}
+	if err := mirror.Fetch(ctx, "refs/heads/"+j.event.Branch, "refs/pull/"+strconv.Itoa(j.event.Pull)+"/head"); err != nil {
+		return none, err
+	}
+	office := &review.Office{
+		Forge: listening{hub}, Mirror: mirror, Now: j.env.Now, Log: j.env.Log, Full: j.event.At.Job,
+		Open: func(ctx context.Context, e review.Errand) (*review.House, error) {
+			o := adapter.Options{Dir: mirror.Dir(), Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
+			if e.Behalf != nil {
+				o.Apart = &adapter.Apart{Behalf: e.Behalf}
+			}
+			h, err := adapter.Open(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			return &review.House{House: h.House, Close: h.Close}, nil
+		},
+	}
+	return office.Pull(ctx, j.event.Pull)
+}
+
+// listening reads a forge, and says nothing there. Nobody's code is vouched for: who
+// may is asked for, and answered with nothing, and commands and reviews are left to a
+// job that may act on them.
+type listening struct{ port.Forge }
+
+func (listening) May(context.Context, string) (port.Permission, error) { return port.Nothing, nil }
+
+func (listening) Reviews(context.Context, int) ([]port.Review, error) { return nil, nil }
+
+func (listening) Remarks(context.Context, int, time.Time) ([]port.Remark, error) { return nil, nil }
+
+func (listening) Said(context.Context, int, string) (string, error) { return "", nil }
+
+func (listening) Say(context.Context, int, string, string) (string, error) { return "", nil }
+
+func (listening) React(context.Context, int64, port.Reaction) error { return nil }
+
+func (listening) Mark(context.Context, port.Mark) error { return nil }
+
+func (listening) Rollout(context.Context, port.Rollout) error {
+	return fault.New(fault.Denied, "nothing is deployed for a pull request from outside")
+}

@@ -1,0 +1,213 @@
+// What vishwa ci says: a job's summary, annotations, outputs and files.
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/ci"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// announcer speaks to GitHub in workflow commands. All else that the job prints, here
+// or in an error, may hold what the repository says: a line of that is no command.
+type announcer struct {
+	out   io.Writer
+	token string // empty: nobody reads workflow commands
+}
+
+func (a *app) announcer() (*announcer, error) {
+	if on, _ := a.lookup("GITHUB_ACTIONS"); on != "true" {
+		return &announcer{}, nil
+	}
+	var raw [16]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return nil, fault.New(fault.Internal, "draw a token: %w", err)
+	}
+	d := &announcer{a.out, hex.EncodeToString(raw[:])}
+	fmt.Fprintf(d.out, "::stop-commands::%s\n", d.token)
+	return d, nil
+}
+
+// say writes commands, all of them escaped.
+func (d *announcer) say(commands string) {
+	if d.token != "" && commands != "" {
+		fmt.Fprintf(d.out, "::%s::\n%s::stop-commands::%[1]s\n", d.token, commands)
+	}
+}
+
+// oneLine escapes a workflow command's message
+// (https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions).
+var oneLine = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+
+// tell says how r stands: to people on standard output, and to the server.
+func (a *app) tell(d *announcer, j job, r templates.Report) error {
+	title := templates.Title(r)
+	level := "error"
+	if verdict(r) == nil {
+		level = "notice"
+		fmt.Fprintln(a.out, title)
+	}
+	var whole, commands bytes.Buffer
+	if err := templates.Summary(&whole, r); err != nil {
+		return err
+	}
+	if err := templates.Commands(&commands, templates.Annotations(r)); err != nil {
+		return err
+	}
+	if r.Error != "" {
+		title = r.Error + "; " + r.Way
+	}
+	fmt.Fprintf(&commands, "::%s title=Vishwa::%s\n", level, oneLine.Replace(title))
+	d.say(commands.String())
+	if err := a.appendTo("GITHUB_STEP_SUMMARY", whole.Bytes()); err != nil {
+		return err
+	}
+	values := outputsOf(r)
+	values["cache-key"] = j.held()
+	if j.report != "" {
+		at, err := filepath.Abs(a.path(j.report))
+		if err != nil {
+			return fault.New(fault.Invalid, "write the report: %w", err)
+		}
+		if err := os.WriteFile(at, whole.Bytes(), 0o644); err != nil {
+			return fault.Hint(fault.New(fault.Invalid, "write the report: %w", err), "give --report a file in a folder that is there")
+		}
+		values["report"] = at
+	}
+	if j.junit != "" {
+		var b bytes.Buffer
+		if err := templates.JUnit(&b, r); err != nil {
+			return err
+		}
+		if err := os.WriteFile(a.path(j.junit), b.Bytes(), 0o644); err != nil {
+			return fault.Hint(fault.New(fault.Invalid, "write JUnit XML: %w", err), "give --junit a file in a folder that is there")
+		}
+	}
+	return a.outputs(values)
+}
+
+// outputsOf is what later steps may read of r.
+func outputsOf(r templates.Report) map[string]string {
+	var changed, models []string
+	for _, m := range r.Models {
+		if m.Digest != "" {
+			models = append(models, m.Ref.String()+"="+string(m.Digest))
+		}
+	}
+	if r.Plan != nil {
+		for _, s := range r.Plan.Work() {
+			changed = append(changed, s.Ref.String())
+		}
+		for _, s := range r.Plan.Steps {
+			if s.Model != "" {
+				models = append(models, s.Ref.String()+"="+string(s.Model))
+			}
+		}
+	}
+	slices.Sort(models)
+	return map[string]string{
+		"verdict": string(r.Stage), "plan-digest": string(r.Digest),
+		"changed-refs": strings.Join(changed, "\n"), "model-digest": strings.Join(slices.Compact(models), "\n"),
+	}
+}
+
+// held names what this machine holds for the next job: the digest of the names in the
+// stores, which are digests themselves, and of those of the environments. A store that
+// cannot be read is not worth to be kept.
+func (j job) held() string {
+	paths, err := adapter.FindPaths(j.env.Lookup, digest.Of(nil))
+	if err != nil {
+		return ""
+	}
+	stores, _ := filepath.Glob(filepath.Join(filepath.Dir(paths.State), "*", "store")) // the pattern is in order
+	environments, _ := filepath.Glob(paths.Envs + "*/*")
+	names := environments
+	for _, store := range stores {
+		err := filepath.WalkDir(store, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				names = append(names, path)
+			}
+			return err
+		})
+		if err != nil {
+			return ""
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	return strings.TrimPrefix(string(digest.Of([]byte(strings.Join(names, "\n")))), "sha256:")
+}
+
+// outputs hands values to later steps, where there are any to read them.
+func (a *app) outputs(values map[string]string) error {
+	var b bytes.Buffer
+	if err := ci.Outputs(&b, values, rand.Reader); err != nil {
+		return err
+	}
+	return a.appendTo("GITHUB_OUTPUT", b.Bytes())
+}
+
+// appendTo adds to the file that a variable names; without one, to none.
+func (a *app) appendTo(variable string, text []byte) error {
+	path, _ := a.lookup(variable)
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return fault.New(fault.Invalid, "write to the file of %s: %w", variable, err)
+	}
+	_, err = f.Write(text)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "write to the file of %s: %w", variable, err)
+	}
+	return nil
+}
+
+// verdict is the error that r amounts to. A pull request that waits for people has
+// passed: what waits is its deployment, or a command.
+func verdict(r templates.Report) error {
+	kind, way := fault.Invalid, "see the report: each part says the way out"
+	switch r.Stage {
+	case templates.Broken:
+		way = cmp.Or(r.Way, way)
+	case templates.Blocked:
+		denied := r.Plan != nil && slices.ContainsFunc(r.Plan.Findings, func(f ledger.Finding) bool { return f.Level == ledger.Denied })
+		failed := slices.ContainsFunc(r.Runs, func(run templates.Run) bool { return run.State == "failed" })
+		switch {
+		case denied && !failed:
+			kind = fault.Refused
+		case !failed:
+			kind = fault.Held
+		}
+	case templates.Awaiting, templates.Planned:
+		if r.Pull > 0 {
+			return nil
+		}
+		kind, way = fault.Held, "approve it, as the report says, and run the job again"
+	case templates.Running:
+		kind, way = fault.Conflict, "somebody else is at it: look at the pull request's comment"
+	default:
+		return nil
+	}
+	return fault.Hint(fault.New(kind, "%s", templates.Title(r)), "%s", way)
+}

@@ -1,0 +1,29 @@
+// Jobs of continuous integration as they stand alone: the real program with a server's
+// environment, and a GitHub in this process.
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+)
+
+func TestJobScripts(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := signer.Generate(keys, []byte(password)); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/job",
+		Setup: func(env *testscript.Env) error {
+			if err := settle(t, env, keys); err != nil {
+				return err
+			}
+			return begin(env)
+		},
+		Cmds: forgeCommands(),
+	})
+}

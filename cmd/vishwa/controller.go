@@ -1,0 +1,161 @@
+// vishwa controller: the reconciler as a service, for many repositories.
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+func (a *app) controllerVerb() *cobra.Command {
+	var file string
+	var check bool
+	cmd := &cobra.Command{
+		Use:   "controller --config FILE",
+		Short: "Reconcile many repositories for as long as it runs",
+		Long: `Reconcile many repositories for as long as it runs. Their refs are polled, GitHub's
+webhooks and changes of local repositories are acted on at once, and schedules of
+declarations are kept. /healthz, /readyz and /metrics tell how it goes.
+
+SIGTERM or SIGINT ends it: what is under way is finished or handed back, as the
+configuration says; a second one ends it at once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return usage(cmd, fmt.Errorf("no configuration is given; add --config FILE"))
+			}
+			c, err := controller.ReadConfig(a.path(file))
+			if err != nil {
+				return err
+			}
+			if check {
+				fmt.Fprintf(a.out, "%s is valid. Repositories: %d.\n", file, len(c.Repositories))
+				return nil
+			}
+			return a.control(cmd.Context(), c)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "the controller's `FILE`")
+	cmd.Flags().BoolVar(&check, "check", false, "check the configuration, and do nothing")
+	return cmd
+}
+
+// control runs the controller until ctx ends.
+func (a *app) control(ctx context.Context, c controller.Config) error {
+	env, err := a.env()
+	if err != nil {
+		return err
+	}
+	env.Log = slog.New(logHandler(a, c.Log))
+	env.Lookup = func(name string) (string, bool) {
+		if name == "VISHWA_KEYS" && c.Keys != "" {
+			return c.Keys, true
+		}
+		return a.lookup(name)
+	}
+	if err := sandbox.Conceal(); err != nil {
+		env.Log.Warn("this process is not concealed from runs", "error", err)
+	}
+	if c.State == "" {
+		p, err := adapter.FindPaths(env.Lookup, digest.Of(nil))
+		if err != nil {
+			return err
+		}
+		c.State = filepath.Join(filepath.Dir(p.State), "controller")
+	}
+	if c.Lease.Name == "" {
+		if c.Lease.Name, err = os.Hostname(); err != nil {
+			return fault.Hint(fault.New(fault.Internal, "find the machine's name: %w", err), "give the controller a name: lease: {name: NAME}")
+		}
+	}
+	c.Lease.Name += "/" + rand.Text()[:8] // a machine may run two, and none takes the other for itself
+	o := opener{app: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText())}
+	return controller.New(controller.Options{
+		Config: c, Open: o.open, Now: a.now, Lookup: a.lookup, Log: env.Log, Metrics: o.metrics, Version: versionText(),
+	}).Run(ctx)
+}
+
+// logHandler logs as the configuration says, each line of a pass with its trigger.
+func logHandler(a *app, l controller.Log) slog.Handler {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if l.Format == "text" {
+		return controller.Correlated(slog.NewTextHandler(a.err, o))
+	}
+	return controller.Correlated(slog.NewJSONHandler(a.err, o))
+}
+
+// opener opens the repositories of a configuration.
+type opener struct {
+	app     *app
+	config  controller.Config
+	env     port.Env
+	metrics *controller.Metrics
+}
+
+func (o opener) open(ctx context.Context, r controller.Repository) (controller.Site, error) {
+	name := r.Title()
+	s := adapter.SiteOptions{
+		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
+		Password: o.password, Pass: r.Pass,
+		Lease:    &adapter.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
+		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
+		Asked:    func(operation string) { o.metrics.Git(name, operation) },
+	}
+	s.Env.Log = o.env.Log.With("repository", name)
+	if r.GitHub != nil {
+		client, err := o.gitHub(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		s.Forge, s.Credentials = client, client.Credentials
+	}
+	site, err := adapter.OpenSite(ctx, s)
+	if err != nil {
+		return nil, err // no Site, rather than one that is nil inside
+	}
+	return site, nil
+}
+
+// password opens the controller's keys: nobody is there to be asked.
+func (o opener) password() ([]byte, error) {
+	from := controller.Secret{Env: "VISHWA_KEY_PASSWORD"}
+	if o.config.KeyPassword != nil {
+		from = *o.config.KeyPassword
+	}
+	return from.Read(o.app.lookup)
+}
+
+// recorded counts what is on the ledger.
+func (o opener) recorded(repository string, e ledger.Entry) {
+	o.metrics.Ledger(repository, int(e.Seq)+1)
+	if e.Ref.Kind != "training" {
+		return
+	}
+	result := "success"
+	if e.Action == ledger.Fail && e.Failure != nil {
+		result = e.Failure.Cause
+	} else if e.Action != ledger.Train {
+		return
+	}
+	if e.Run != nil {
+		o.metrics.Training(e.Ref.String(), result, e.Run.Finished.Sub(e.Run.Started))
+	}
+}

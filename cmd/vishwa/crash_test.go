@@ -1,0 +1,82 @@
+// Killed at every named moment: afterwards nothing is lost, nothing is half written
+// and nothing was done twice.
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/crash"
+)
+
+// dieAtPoint kills this process where CRASH_AT says, once a script.
+func dieAtPoint() {
+	at, dir := os.Getenv("CRASH_AT"), os.Getenv("CRASH_DIR")
+	if at == "" {
+		return
+	}
+	crash.Hook = func(p crash.Point) {
+		if string(p) != at {
+			return
+		}
+		f, err := os.OpenFile(filepath.Join(dir, "crashed"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return // it died once already
+		}
+		f.Close()
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+}
+
+func TestKilledAtAnyPointNothingIsLostOrDoneTwice(t *testing.T) {
+	story := map[bool]string{}
+	for local, name := range map[bool]string{false: "testdata/crash/forge.txt", true: "testdata/crash/apply.txt"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		story[local] = string(text)
+	}
+	dir := t.TempDir()
+	for _, p := range crash.Points() {
+		local := p == crash.Provisioned
+		name := strings.ReplaceAll(string(p), " ", "_") + ".txtar"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("env CRASH_AT='"+string(p)+"'\n"+story[local]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := signer.Generate(keys, []byte(password)); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: dir,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("CRASH_DIR", env.WorkDir)
+			if err := settle(t, env, keys); err != nil {
+				return err
+			}
+			return begin(env)
+		},
+		Cmds: forgeCommands(),
+	})
+}
+
+// survive runs a program that may be killed on its way, and then once more.
+func survive(ts *testscript.TestScript, _ bool, args []string) {
+	mark := filepath.Join(ts.Getenv("WORK"), "crashed")
+	_, before := os.Stat(mark)
+	err := ts.Exec(args[0], args[1:]...)
+	if _, after := os.Stat(mark); err != nil && before != nil && after == nil {
+		ts.Logf("killed; once more")
+		err = ts.Exec(args[0], args[1:]...)
+	}
+	ts.Check(err)
+}

@@ -1,0 +1,240 @@
+// Stories of pull requests, told with the real program, real Git over HTTP and a
+// GitHub in this process.
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+)
+
+// theirs is the repository that every story is about.
+const theirs = "acme/homes"
+
+// github is the GitHub of one script.
+type github struct {
+	*devforge.Forge
+	token string // of the controller
+}
+
+func TestForgeScripts(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := signer.Generate(keys, []byte(password)); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/forge",
+		Setup: func(env *testscript.Env) error {
+			if err := settle(t, env, keys); err != nil {
+				return err
+			}
+			return begin(env)
+		},
+		Cmds: forgeCommands(),
+	})
+}
+
+func forgeCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"exits": exits, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until, "json": isJSON,
+		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "wait": wait, "once": once, "survive": survive,
+	}
+}
+
+// begin starts a GitHub with a repository, a controller's account and three people:
+// asha and ben may write, and mallory is a stranger.
+func begin(env *testscript.Env) error {
+	f, err := devforge.New(devforge.Options{Dir: filepath.Join(env.WorkDir, "forge")})
+	if err != nil {
+		return err
+	}
+	url, err := f.Listen("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = f.Close() })
+	if err := f.CreateRepo("acme", "homes"); err != nil {
+		return err
+	}
+	if err := f.Publish(theirs); err != nil {
+		return err
+	}
+	for login, role := range map[string]string{"asha": "write", "ben": "write", "vishwa-bot": "write"} {
+		f.AddUser(login, login == "vishwa-bot")
+		if err := f.Grant(theirs, login, role); err != nil {
+			return err
+		}
+	}
+	f.AddUser("mallory", false)
+	hub := &github{Forge: f, token: f.Token("vishwa-bot")}
+	env.Values["github"] = hub
+	remote := func(login string) string {
+		return strings.Replace(url, "://", "://x-access-token:"+f.Token(login)+"@", 1) + "/" + theirs + ".git"
+	}
+	for name, value := range map[string]string{
+		"FORGE": url, "REMOTE": f.CloneURL(theirs), "ASHA": remote("asha"), "MALLORY": remote("mallory"),
+		"GITHUB_TOKEN": hub.token, "GITHUB_API_URL": url + "/api/v3", "GITHUB_SERVER_URL": url, "GITHUB_REPOSITORY": theirs,
+		"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_EVENT_PATH": filepath.Join(env.WorkDir, "event.json"),
+		"GITHUB_STEP_SUMMARY": filepath.Join(env.WorkDir, "summary.md"), "GITHUB_OUTPUT": filepath.Join(env.WorkDir, "output"),
+	} {
+		env.Setenv(name, value)
+	}
+	return nil
+}
+
+func hub(ts *testscript.TestScript) *github { return ts.Value("github").(*github) }
+
+// pr does what people do on GitHub:
+//
+//	pr open HEAD LOGIN [TITLE]        opens it, and sets $PR
+//	pr review LOGIN approve|reject    reviews the newest commit
+//	pr say LOGIN TEXT                 comments
+//	pr merge LOGIN [merge|squash|rebase]
+//	pr close LOGIN
+func pr(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: pr open|review|say|merge|close ...")
+	}
+	g := hub(ts)
+	n, _ := strconv.Atoi(ts.Getenv("PR"))
+	arg := func(i int, or string) string {
+		if len(args) > i {
+			return args[i]
+		}
+		return or
+	}
+	var err error
+	switch args[0] {
+	case "open":
+		if n, err = g.OpenPull(devforge.NewPull{Repo: theirs, Head: args[1], Base: "main", Title: arg(3, "Change "+args[1]), Author: arg(2, "asha")}); err == nil {
+			ts.Setenv("PR", strconv.Itoa(n))
+		}
+	case "review":
+		_, err = g.Review(theirs, n, args[1], map[string]string{"approve": "approve", "reject": "request-changes"}[arg(2, "approve")])
+	case "say":
+		_, err = g.Comment(theirs, n, args[1], strings.ReplaceAll(arg(2, ""), `\n`, "\n"))
+	case "merge":
+		_, err = g.Merge(theirs, n, args[1], arg(2, "merge"))
+	case "close":
+		err = g.ClosePull(theirs, n, args[1])
+	default:
+		ts.Fatalf("pr %s is nothing", args[0])
+	}
+	if neg {
+		if err == nil {
+			ts.Fatalf("pr %s was let through", args[0])
+		}
+		return
+	}
+	ts.Check(err)
+}
+
+// shown writes what the repository shows to comment.md, marks.txt and rollouts.txt.
+// It insists that there is at most one comment of the controller's a pull request.
+func shown(ts *testscript.TestScript, _ bool, _ []string) {
+	s, err := hub(ts).Shown(theirs)
+	ts.Check(err)
+	var comment, marks, rollouts strings.Builder
+	ours := map[int]int{}
+	for _, c := range s.Comments {
+		if c.Login == "vishwa-bot" {
+			if ours[c.Pull]++; ours[c.Pull] > 1 {
+				ts.Fatalf("pull request %d has %d comments of ours", c.Pull, ours[c.Pull])
+			}
+			if strconv.Itoa(c.Pull) == ts.Getenv("PR") {
+				comment.WriteString(c.Body)
+			}
+		}
+		for _, with := range slices.Sorted(maps.Keys(c.Reactions)) {
+			fmt.Fprintf(&marks, "reaction %s to %s\n", with, strings.SplitN(c.Body, "\n", 2)[0])
+		}
+	}
+	for _, m := range s.Statuses {
+		fmt.Fprintf(&marks, "status %s %s %.7s %s\n", m.Context, m.State, m.SHA, m.Description)
+	}
+	for _, d := range s.Deployments {
+		fmt.Fprintf(&rollouts, "%s %s %s\n", d.Environment, strings.Join(d.States, ","), d.URL)
+	}
+	for name, text := range map[string]string{"comment.md": comment.String(), "marks.txt": marks.String(), "rollouts.txt": rollouts.String()} {
+		ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), name), []byte(text), 0o644))
+	}
+}
+
+// event writes the event of a job and names it: event pull_request, event push.
+func event(ts *testscript.TestScript, _ bool, args []string) {
+	g := hub(ts)
+	n, _ := strconv.Atoi(ts.Getenv("PR"))
+	var body string
+	switch args[0] {
+	case "pull_request", "pull_request_review", "issue_comment":
+		p, err := g.Pull(theirs, n)
+		ts.Check(err)
+		of := fmt.Sprintf(`"pull_request": {"number": %d, "head": {"sha": %q, "repo": {"full_name": "acme/homes"}}, "base": {"ref": "main"}}`, n, p.SHA)
+		if args[0] == "issue_comment" {
+			of = fmt.Sprintf(`"issue": {"number": %d, "pull_request": {"url": "x"}}, "comment": {"id": 1, "body": "/vishwa plan"}`, n)
+		}
+		action := map[string]string{"pull_request": "synchronize", "pull_request_review": "submitted", "issue_comment": "created"}[args[0]]
+		body = fmt.Sprintf(`{"action": %q, "number": %d, %s, "repository": {"full_name": %q, "default_branch": "main"}}`, action, n, of, theirs)
+		ts.Setenv("GITHUB_REF", fmt.Sprintf("refs/pull/%d/merge", n))
+	default:
+		body = fmt.Sprintf(`{"ref": "refs/heads/main", "repository": {"full_name": %q, "default_branch": "main"}}`, theirs)
+		ts.Setenv("GITHUB_REF", "refs/heads/main")
+		ts.Setenv("GITHUB_REF_NAME", "main")
+		if p, err := g.Pull(theirs, n); err == nil {
+			ts.Setenv("GITHUB_SHA", p.MergeAs)
+		}
+	}
+	ts.Setenv("GITHUB_EVENT_NAME", args[0])
+	ts.Check(os.WriteFile(ts.Getenv("GITHUB_EVENT_PATH"), []byte(body), 0o644))
+}
+
+// quiet insists that a program, run now, writes nothing to GitHub: quiet vishwa ci.
+func quiet(ts *testscript.TestScript, _ bool, args []string) {
+	g := hub(ts)
+	g.Forget()
+	ts.Check(ts.Exec(args[0], args[1:]...))
+	for _, r := range g.Requests() {
+		if r.Method != "GET" && r.Status < 400 && !strings.HasSuffix(r.Path, "/git-upload-pack") {
+			ts.Fatalf("%s %s", r.Method, r.Path)
+		}
+	}
+}
+
+// wait waits until the file that shown writes holds a text: wait comment.md TEXT.
+func wait(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		shown(ts, false, nil)
+		text, err := os.ReadFile(filepath.Join(ts.Getenv("WORK"), args[0]))
+		ts.Check(err)
+		if strings.Contains(string(text), args[1]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not come to hold %q:\n%s", args[0], args[1], text)
+		}
+	}
+}
+
+// once insists on how often a file holds a text: once FILE TEXT [N].
+func once(ts *testscript.TestScript, _ bool, args []string) {
+	want := 1
+	if len(args) > 2 {
+		var err error
+		want, err = strconv.Atoi(args[2])
+		ts.Check(err)
+	}
+	if got := strings.Count(ts.ReadFile(args[0]), args[1]); got != want {
+		ts.Fatalf("%s holds %q %d times, want %d:\n%s", args[0], args[1], got, want, ts.ReadFile(args[0]))
+	}
+}

@@ -1,0 +1,154 @@
+// vishwa init --github and --jenkins: the pipelines, written beside what is there.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// pipelines are what init is asked to write.
+type pipelines struct {
+	github, jenkins bool
+	branch, action  string
+}
+
+var (
+	// A branch's name stands in YAML, Groovy and a shell's text as it is.
+	pipelineBranch = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_./]*$`)
+	wholeCommit    = regexp.MustCompile(`^[0-9a-f]{40}$`)
+)
+
+func (a *app) pipelines(dir string, p pipelines) error {
+	r, err := repo.Open(dir, repo.Options{})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if r.Bare() {
+		return fault.Hint(fault.New(fault.Invalid, "a bare repository has no folder to write to"), "run this in a clone")
+	}
+	if p.branch, err = trackedBranch(r.Dir(), p.branch); err != nil {
+		return err
+	}
+	files := []struct {
+		wanted bool
+		path   string
+		make   func() ([]byte, error)
+	}{
+		{p.github, ".github/workflows/vishwa.yml", func() ([]byte, error) {
+			commit, err := actionCommit(p.action)
+			if err != nil {
+				return nil, err
+			}
+			return templates.Workflow(templates.Pipeline{Branch: p.branch, Action: "vishwaops/vishwa/.github/actions/vishwa@" + commit})
+		}},
+		{p.jenkins, "Jenkinsfile", func() ([]byte, error) { return templates.Jenkinsfile(templates.Pipeline{Branch: p.branch}) }},
+	}
+	for _, f := range files {
+		if !f.wanted {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(r.Dir(), f.path)); err == nil {
+			fmt.Fprintf(a.out, "%s is there already, and stays as it is.\n", f.path)
+			continue
+		}
+		raw, err := f.make()
+		if err != nil {
+			return err
+		}
+		if err := writeNew(r.Dir(), f.path, raw); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "Wrote %s for the branch %s.\n", f.path, p.branch)
+	}
+	fmt.Fprint(a.out, `Next:
+
+  vishwa keys generate --name ci   # keys of the pipeline's own; adds them to trust.yaml
+  tar -C KEYS -cz . | base64       # KEYS: the folder that it names; the secret of the keys
+  git add -A && git commit -m "Reconcile in continuous integration"
+
+The files say which secrets to set.
+`)
+	return nil
+}
+
+// trackedBranch is the branch that was given, or the one that HEAD is on, born or not.
+func trackedBranch(dir, given string) (string, error) {
+	if given == "" {
+		r, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+		if err != nil {
+			return "", fault.New(fault.Invalid, "open %s: %w", dir, err)
+		}
+		head, err := r.Storer.Reference(plumbing.HEAD)
+		if err != nil || !head.Target().IsBranch() {
+			return "", fault.Hint(fault.New(fault.Invalid, "no branch is checked out"), "name the tracked branch: --branch main")
+		}
+		given = head.Target().Short()
+	}
+	if !pipelineBranch.MatchString(given) || plumbing.NewBranchReferenceName(given).Validate() != nil {
+		return "", fault.Hint(fault.New(fault.Invalid, "%q is no branch that a pipeline can name", given), "give one of letters, digits, hyphens, dots and slashes: --branch main")
+	}
+	return given, nil
+}
+
+// actionCommit is the commit that was given, or the one that this program was built from.
+func actionCommit(given string) (string, error) {
+	if given != "" {
+		if !wholeCommit.MatchString(given) {
+			return "", fault.Hint(fault.New(fault.Invalid, "%q is no whole commit", given), "give all 40 hexadecimal digits: what is pinned by less can be moved")
+		}
+		return given, nil
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		revision, changed := "", false
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				revision = s.Value
+			case "vcs.modified":
+				changed = s.Value == "true"
+			}
+		}
+		if wholeCommit.MatchString(revision) && !changed {
+			return revision, nil
+		}
+	}
+	return "", fault.Hint(fault.New(fault.Missing, "this program does not know the commit that it was built from, so that no workflow can be pinned to it"),
+		"give the commit of github.com/vishwaops/vishwa to use: --action COMMIT")
+}
+
+// writeNew writes a file that is not there, and follows no link out of dir.
+func writeNew(dir, path string, raw []byte) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fault.New(fault.Invalid, "write %s: %w", path, err)
+	}
+	defer root.Close()
+	if err := root.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fault.New(fault.Invalid, "make the folder of %s: %w", path, err)
+	}
+	f, err := root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fault.Hint(fault.New(fault.Conflict, "%s has just been written by somebody else", path), "look at it, and run the command again")
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "write %s: %w", path, err)
+	}
+	_, err = f.Write(raw)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fault.New(fault.Invalid, "write %s: %w", path, err)
+	}
+	return nil
+}

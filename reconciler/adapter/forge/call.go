@@ -1,0 +1,210 @@
+// One request to the API, and what its answer means: the fault's kind is given
+// here, with the way out. Neither a token nor a query is ever in an error.
+package forge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/bradleyfalzon/ghinstallation/v2"
+	"github.com/google/go-github/v62/github"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+const (
+	maxAnswer = 32 << 20 // bytes: a hundred of the longest comments
+	maxPages  = 1000
+)
+
+// refusal is an answer that GitHub refuses with.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+func statusOf(err error) int {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.status
+	}
+	return 0
+}
+
+// call sends in as JSON, if any, to path below the API and reads the answer to
+// out, if any. It tells whether there is a next page.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) (more bool, err error) {
+	plain, _, _ := strings.Cut(path, "?")
+	what := method + " /" + plain
+	if err := ctx.Err(); err != nil {
+		return false, fault.New(fault.Cancelled, "%s: %w", what, err)
+	}
+	req, err := c.gh.NewRequest(method, path, in)
+	if err != nil {
+		return false, fault.New(fault.Internal, "make request %s", what)
+	}
+	resp, err := c.http.Do(req.WithContext(ctx))
+	if err != nil {
+		return false, lineFault(ctx, what, err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return false, lineFault(ctx, what, err)
+	case len(raw) > maxAnswer:
+		return false, fault.New(fault.Invalid, "%s: the answer is longer than %d bytes", what, maxAnswer)
+	case resp.StatusCode >= 300:
+		return false, refused(what, resp, raw)
+	case out != nil:
+		if err := json.Unmarshal(raw, out); err != nil {
+			return false, fault.New(fault.Transient, "%s: the answer is no JSON of the documented shape", what)
+		}
+	}
+	return strings.Contains(resp.Header.Get("Link"), `rel="next"`), nil
+}
+
+// list reads every page of path and hands each of its items on, until take is false.
+func list[T any](ctx context.Context, c *Client, path string, query url.Values, take func(T) bool) error {
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("per_page", "100")
+	for page := 1; page <= maxPages; page++ {
+		query.Set("page", strconv.Itoa(page))
+		var items []T
+		more, err := c.call(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &items)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			if !take(item) {
+				return nil
+			}
+		}
+		if !more {
+			return nil
+		}
+	}
+	return fault.New(fault.Invalid, "GET /%s: more than %d pages", path, maxPages)
+}
+
+// lineFault is an error of the line itself.
+func lineFault(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return fault.New(fault.Cancelled, "%s: %w", what, ctx.Err())
+	}
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return fault.Hint(fault.New(known.Kind, "%s: %w", what, known), "%s", fault.Way(known))
+	}
+	var u *url.Error // names the URL with its query
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return fault.Hint(fault.New(fault.Transient, "%s: %w", what, err), "see whether GitHub can be reached from here")
+}
+
+// refused says what a status means.
+func refused(what string, resp *http.Response, raw []byte) error {
+	var said struct {
+		Message string `json:"message"`
+		Errors  []any  `json:"errors"`
+	}
+	_ = json.Unmarshal(raw, &said) // a proxy's page is no JSON: the status tells enough
+	text := said.Message
+	for _, e := range said.Errors {
+		if field, ok := e.(map[string]any); ok {
+			e = strings.TrimSpace(fmt.Sprint(field["field"], " ", field["code"]))
+			if m, _ := field["message"].(string); m != "" {
+				e = m
+			}
+		}
+		text += fmt.Sprintf("; %v", e)
+	}
+	r := &refusal{resp.StatusCode, clip(strings.Join(strings.Fields(resp.Status+" "+text), " "), 300)}
+	kind, way := fault.Internal, ""
+	switch code := resp.StatusCode; {
+	case limited(resp) || code == http.StatusForbidden && secondary(raw):
+		kind, way = fault.Transient, "wait until GitHub's rate limit is over"
+	case code == http.StatusUnauthorized:
+		kind, way = fault.Denied, "give a token that GitHub knows and that has not expired"
+	case code == http.StatusForbidden:
+		kind, way = fault.Denied, "grant the permission "+permission(what, resp)
+	case code == http.StatusNotFound, code == http.StatusGone, code == 422 && strings.Contains(text, "No commit found"):
+		kind, way = fault.Missing, "see whether it is there and whether the token may see the repository"
+	case code == http.StatusConflict:
+		kind = fault.Conflict
+	case code == http.StatusBadRequest, code == http.StatusUnprocessableEntity:
+		kind = fault.Invalid
+	case code >= 500, code == http.StatusRequestTimeout:
+		kind, way = fault.Transient, "try again later"
+	}
+	err := fault.New(kind, "%s: %w", what, r)
+	if way == "" {
+		return err
+	}
+	return fault.Hint(err, "%s", way)
+}
+
+// permission is what a refused request needs, as GitHub says or as documented.
+func permission(what string, resp *http.Response) string {
+	if said := resp.Header.Get("X-Accepted-GitHub-Permissions"); said != "" {
+		return strings.ReplaceAll(clip(said, 100), "=", ": ")
+	}
+	level := "write"
+	if strings.HasPrefix(what, http.MethodGet) {
+		level = "read"
+	}
+	for _, p := range [][2]string{
+		{"/check-runs", "checks"}, {"/deployments", "deployments"}, {"/status", "statuses"}, {"/issues/", "issues"},
+		{"/pulls", "pull_requests"}, {"/collaborators", "metadata"},
+	} {
+		if strings.Contains(what, p[0]) {
+			return p[1] + ": " + level
+		}
+	}
+	return "contents: " + level
+}
+
+// appFault classes what the App's own requests fail with.
+func appFault(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return fault.New(fault.Cancelled, "%s: %w", what, ctx.Err())
+	}
+	var resp *http.Response
+	var refusing *github.ErrorResponse
+	var renewing *ghinstallation.HTTPError
+	switch {
+	case errors.As(err, &refusing):
+		resp = refusing.Response
+	case errors.As(err, &renewing):
+		resp = renewing.Response
+	}
+	if resp == nil {
+		return lineFault(ctx, what, err)
+	}
+	err = refused(what, resp, nil)
+	if k := fault.Of(err); k == fault.Denied || k == fault.Missing {
+		return fault.Hint(fault.New(fault.Denied, "%w", err), "see whether the App's number and private key are right and whether it is installed at the repository")
+	}
+	return err
+}
+
+// clip shortens s to n characters.
+func clip(s string, n int) string {
+	r := []rune(strings.ToValidUTF8(s, "\uFFFD"))
+	if len(r) <= n {
+		return string(r)
+	}
+	return string(r[:n-1]) + "…"
+}

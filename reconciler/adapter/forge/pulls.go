@@ -1,0 +1,136 @@
+// Pull requests, their reviews, and who may do what.
+package forge
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/google/go-github/v62/github"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Pull is pull request n.
+func (c *Client) Pull(ctx context.Context, n int) (port.Pull, error) {
+	var p github.PullRequest
+	if _, err := c.call(ctx, http.MethodGet, fmt.Sprintf("%s/pulls/%d", c.repo, n), nil, &p); err != nil {
+		return port.Pull{}, fmt.Errorf("read pull request %d: %w", n, err)
+	}
+	return pull(&p), nil
+}
+
+// Open lists the open pull requests into base.
+func (c *Client) Open(ctx context.Context, base string) ([]port.Pull, error) {
+	q := url.Values{"state": {"open"}, "base": {base}, "sort": {"created"}, "direction": {"asc"}}
+	var out []port.Pull
+	err := list(ctx, c, c.repo+"/pulls", q, func(p *github.PullRequest) bool {
+		if p.GetBase().GetRef() == base { // GitHub takes a base that it cannot read for none
+			out = append(out, pull(p))
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list open pull requests: %w", err)
+	}
+	return inOrder(out), nil
+}
+
+// Of lists the pull requests that were merged as sha.
+func (c *Client) Of(ctx context.Context, sha string) ([]port.Pull, error) {
+	var out []port.Pull
+	err := list(ctx, c, c.repo+"/commits/"+url.PathEscape(sha)+"/pulls", nil, func(p *github.PullRequest) bool {
+		if got := pull(p); got.Merged && got.MergeSHA == sha {
+			out = append(out, got)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list pull requests of %s: %w", sha, err)
+	}
+	return inOrder(out), nil
+}
+
+// inOrder sorts by number, and drops what a list that moved between two pages shows twice.
+func inOrder(pulls []port.Pull) []port.Pull {
+	slices.SortStableFunc(pulls, func(a, b port.Pull) int { return cmp.Compare(a.Number, b.Number) })
+	return slices.CompactFunc(pulls, func(a, b port.Pull) bool { return a.Number == b.Number })
+}
+
+func pull(p *github.PullRequest) port.Pull {
+	merged := p.GetMerged() || p.MergedAt != nil
+	out := port.Pull{
+		Number: p.GetNumber(), Title: p.GetTitle(), Author: account(p.User), Base: p.GetBase().GetRef(),
+		Head: p.GetHead().GetRef(), HeadSHA: p.GetHead().GetSHA(), Draft: p.GetDraft(),
+		Closed: p.GetState() == "closed", Merged: merged, URL: p.GetHTMLURL(), Updated: p.GetUpdatedAt().Time,
+	}
+	// A head whose repository was deleted is a stranger's too.
+	from, to := p.GetHead().GetRepo(), p.GetBase().GetRepo()
+	out.Fork = from == nil || from.GetID() != to.GetID() || !strings.EqualFold(from.GetFullName(), to.GetFullName())
+	if merged {
+		out.MergeSHA = p.GetMergeCommitSHA()
+	}
+	return out
+}
+
+// account is u, who is nobody where the account was deleted.
+func account(u *github.User) port.Account {
+	if u.GetLogin() == "" {
+		return port.Account{Login: "ghost"}
+	}
+	return port.Account{Login: u.GetLogin(), Bot: u.GetType() == "Bot"}
+}
+
+var verdicts = map[string]port.Verdict{
+	"APPROVED": port.Approved, "CHANGES_REQUESTED": port.Rejected, "COMMENTED": port.Commented, "DISMISSED": port.Dismissed,
+}
+
+// Reviews lists all submitted reviews of n, each as it stands now.
+func (c *Client) Reviews(ctx context.Context, n int) ([]port.Review, error) {
+	var out []port.Review
+	seen := map[int64]bool{}
+	err := list(ctx, c, fmt.Sprintf("%s/pulls/%d/reviews", c.repo, n), nil, func(r *github.PullRequestReview) bool {
+		verdict, known := verdicts[strings.ToUpper(r.GetState())]
+		if known && !seen[r.GetID()] { // others are not submitted yet
+			seen[r.GetID()] = true
+			out = append(out, port.Review{ID: r.GetID(), By: account(r.User), Verdict: verdict, SHA: r.GetCommitID(), Time: r.GetSubmittedAt().Time})
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list reviews of pull request %d: %w", n, err)
+	}
+	slices.SortStableFunc(out, func(a, b port.Review) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID)) })
+	return out, nil
+}
+
+var roles = map[string]port.Permission{
+	"none": port.Nothing, "read": port.Reading, "triage": port.Triaging, "write": port.Writing, "maintain": port.Maintaining, "admin": port.Administering,
+}
+
+// May tells what login may do.
+func (c *Client) May(ctx context.Context, login string) (port.Permission, error) {
+	if login == "" || login == "." || login == ".." {
+		return port.Nothing, nil
+	}
+	var level struct { // go-github's has no role_name
+		Permission string `json:"permission"`
+		Role       string `json:"role_name"`
+	}
+	_, err := c.call(ctx, http.MethodGet, c.repo+"/collaborators/"+url.PathEscape(login)+"/permission", nil, &level)
+	switch {
+	case fault.Of(err) == fault.Missing && err != nil:
+		return port.Nothing, nil
+	case err != nil:
+		return port.Nothing, fmt.Errorf("read what %s may do: %w", clip(login, 60), err)
+	}
+	if may, known := roles[level.Role]; known {
+		return may, nil
+	}
+	return roles[level.Permission], nil // a role of the organisation's own rests on one of these
+}

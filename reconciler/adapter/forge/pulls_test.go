@@ -1,0 +1,45 @@
+// Pull requests on their way to the base branch, and who may do what.
+package forge_test
+
+import (
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// TestAMergedPullIsFoundByItsCommit: however it was merged.
+func TestAMergedPullIsFoundByItsCommit(t *testing.T) {
+	for _, method := range []string{"merge", "squash", "rebase"} {
+		t.Run(method, func(t *testing.T) {
+			f, head := start(t)
+			c := open(t, f, f.Token("vishwa"))
+			list, err := c.Open(t.Context(), "main")
+			if err != nil || len(list) != 1 || list[0].HeadSHA != head || list[0].Fork || list[0].Closed {
+				t.Fatalf("open: %+v, %v", list, err)
+			}
+			sha, err := f.Merge(repoName, 1, "vishwa", method)
+			ok(t, err)
+			of, err := c.Of(t.Context(), sha)
+			if err != nil || len(of) != 1 || !of[0].Merged || of[0].MergeSHA != sha {
+				t.Fatalf("of %s: %+v, %v", sha, of, err)
+			}
+			if list, err = c.Open(t.Context(), "main"); err != nil || len(list) != 0 {
+				t.Fatalf("open after the merge: %+v, %v", list, err)
+			}
+		})
+	}
+}
+
+// TestEveryRoleIsTold: also those that lie between read, write and admin.
+func TestEveryRoleIsTold(t *testing.T) {
+	f, _ := start(t)
+	c := open(t, f, f.Token("vishwa"))
+	for role, want := range map[string]port.Permission{
+		"read": port.Reading, "triage": port.Triaging, "write": port.Writing, "maintain": port.Maintaining, "admin": port.Administering,
+	} {
+		ok(t, f.Grant(repoName, "asha", role))
+		if got, err := c.May(t.Context(), "asha"); got != want || err != nil {
+			t.Errorf("%s: %v, %v", role, got, err)
+		}
+	}
+}
