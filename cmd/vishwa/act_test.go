@@ -37,7 +37,7 @@ func TestActScripts(t *testing.T) {
 		"act": func(ts *testscript.TestScript, neg bool, args []string) {
 			runJob(ts, neg, append([]string{act}, args...))
 		},
-		"fork": fork, "said": said,
+		"said": said,
 	})
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/act",
@@ -46,7 +46,7 @@ func TestActScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("PINNED", pinnedAt)
-			return begin(env)
+			return begin(t, env)
 		},
 		Cmds: cmds,
 	})

@@ -22,7 +22,7 @@ func TestJobScripts(t *testing.T) {
 			if err := settle(t, env, keys); err != nil {
 				return err
 			}
-			return begin(env)
+			return begin(t, env)
 		},
 		Cmds: forgeCommands(),
 	})

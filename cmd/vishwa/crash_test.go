@@ -63,7 +63,7 @@ func TestKilledAtAnyPointNothingIsLostOrDoneTwice(t *testing.T) {
 			if err := settle(t, env, keys); err != nil {
 				return err
 			}
-			return begin(env)
+			return begin(t, env)
 		},
 		Cmds: forgeCommands(),
 	})

@@ -5,8 +5,10 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +41,7 @@ func TestForgeScripts(t *testing.T) {
 			if err := settle(t, env, keys); err != nil {
 				return err
 			}
-			return begin(env)
+			return begin(t, env)
 		},
 		Cmds: forgeCommands(),
 	})
@@ -48,13 +50,13 @@ func TestForgeScripts(t *testing.T) {
 func forgeCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"exits": exits, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until, "json": isJSON,
-		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "wait": wait, "once": once, "survive": survive,
+		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "await": await, "once": once, "survive": survive, "fork": fork, "configure": configure,
 	}
 }
 
 // begin starts a GitHub with a repository, a controller's account and three people:
 // asha and ben may write, and mallory is a stranger.
-func begin(env *testscript.Env) error {
+func begin(t *testing.T, env *testscript.Env) error {
 	f, err := devforge.New(devforge.Options{Dir: filepath.Join(env.WorkDir, "forge")})
 	if err != nil {
 		return err
@@ -79,6 +81,10 @@ func begin(env *testscript.Env) error {
 	f.AddUser("mallory", false)
 	hub := &github{Forge: f, token: f.Token("vishwa-bot")}
 	env.Values["github"] = hub
+	env.Defer(func() {
+		leaks(t, env.WorkDir, hub.token, password)
+		hub.told(t, hub.token, password)
+	})
 	remote := func(login string) string {
 		return strings.Replace(url, "://", "://x-access-token:"+f.Token(login)+"@", 1) + "/" + theirs + ".git"
 	}
@@ -211,10 +217,13 @@ func quiet(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// wait waits until the file that shown writes holds a text: wait comment.md TEXT.
-func wait(ts *testscript.TestScript, _ bool, args []string) {
+// await waits until a file that shown writes holds a text: await comment.md TEXT.
+func await(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		shown(ts, false, nil)
+		if seen := commandLines(hub(ts).token); len(seen) > 0 {
+			ts.Fatalf("command lines hold the token: %v", seen)
+		}
 		text, err := os.ReadFile(filepath.Join(ts.Getenv("WORK"), args[0]))
 		ts.Check(err)
 		if strings.Contains(string(text), args[1]) {
@@ -224,6 +233,40 @@ func wait(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s does not come to hold %q:\n%s", args[0], args[1], text)
 		}
 	}
+}
+
+// configure writes controller.yaml, with webhooks that reach the controller and as
+// few looks of its own as may be: configure [NAME [LINES...]].
+func configure(ts *testscript.TestScript, _ bool, args []string) {
+	g := hub(ts)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	address := free.Addr().String()
+	ts.Check(free.Close())
+	_, err = g.Hook(theirs, "http://"+address+"/webhooks/github", password)
+	ts.Check(err)
+	name := "controller.yaml"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	text := fmt.Sprintf(`apiVersion: vishwa.dev/v1alpha1
+kind: Controller
+spec:
+  listen: %s
+  webhook: {secret: {env: VISHWA_KEY_PASSWORD}}
+  poll: 5s
+  sweep: 10s
+  log: {format: text}
+  lease: {duration: 5s}
+  repositories:
+    - {url: %s, github: {api: %s/api/v3, repository: %s, token: {env: GITHUB_TOKEN}}}
+`, address, g.CloneURL(theirs), g.URL(), theirs)
+	for _, line := range args[min(1, len(args)):] {
+		field, _, _ := strings.Cut(line, ":")
+		text = regexp.MustCompile(`(?m)^  `+field+`:.*$`).ReplaceAllLiteralString(text, "  "+line)
+	}
+	ts.Setenv("CONTROLLER", "http://"+address)
+	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), name), []byte(text), 0o644))
 }
 
 // once insists on how often a file holds a text: once FILE TEXT [N].

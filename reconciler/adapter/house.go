@@ -53,14 +53,6 @@ type Apart struct {
 	Pass   []string
 }
 
-// fence keeps the ledger from whoever lost the lease.
-func (o Options) fence() func() (ref, sha string) {
-	if o.Lease == nil {
-		return nil
-	}
-	return o.Lease.Fence
-}
-
 // House is a wired loop.House with what stands behind it.
 type House struct {
 	*loop.House
@@ -162,12 +154,15 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	if o.Apart != nil {
 		apart, envs.Dir = "pulls", filepath.Join(h.Paths.Envs, "..", "envs-pulls")
 	}
-	h.Ledger, err = repo.OpenLedger(h.Repo, repo.LedgerOptions{
+	book := repo.LedgerOptions{
 		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
 		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: h.commitKeys(),
-		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials, Fence: o.fence(),
-	})
-	if err != nil {
+		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials,
+	}
+	if o.Lease != nil {
+		book.Fence, book.Held = o.Lease.Fence, o.Lease.Held
+	}
+	if h.Ledger, err = repo.OpenLedger(h.Repo, book); err != nil {
 		return err
 	}
 	remote := project.Ledger.Remote

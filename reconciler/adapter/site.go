@@ -57,6 +57,7 @@ type Lease struct {
 type Site struct {
 	o      SiteOptions
 	mirror *repo.Mirror
+	lease  *repo.Lease // nil: nobody else works on the repository
 	office *review.Office
 
 	mu        sync.Mutex
@@ -82,6 +83,9 @@ func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
 	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
+	}
+	if o.Lease != nil {
+		s.lease = &repo.Lease{Mirror: s.mirror, Holder: o.Lease.Holder, Duration: o.Lease.Duration}
 	}
 	s.office = &review.Office{
 		Forge: o.Forge, Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, Glance: o.Glance, Full: o.Full,
@@ -133,9 +137,7 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 	if e.Behalf != nil {
 		o.Apart = &Apart{Behalf: e.Behalf, Pass: s.o.Pass}
 	} else {
-		if s.o.Lease != nil {
-			o.Lease = &repo.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration}
-		}
+		o.Lease = s.lease
 	}
 	h, err := Open(ctx, o)
 	if err != nil {

@@ -302,9 +302,9 @@ func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outc
 		v.mu.Lock()
 		v.loose[v.pull.Number] = seen.keys
 		v.mu.Unlock()
-		return outcomes, fault.New(fault.Conflict, "pull request %d: %w", v.pull.Number, errMoved)
+		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
 	case errors.Is(cause, errClosed):
-		return outcomes, fault.New(fault.Conflict, "pull request %d: %w", v.pull.Number, errClosed)
+		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errClosed), "nothing to do: it is looked at again")
 	}
 	for _, o := range outcomes {
 		if o.End != act.Failed {
@@ -322,7 +322,7 @@ func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outc
 func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.CancelCauseFunc) {
 	every := v.Glance
 	if every <= 0 {
-		every = 15 * time.Second
+		every = 5 * time.Second
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()

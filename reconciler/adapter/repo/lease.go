@@ -6,7 +6,6 @@ package repo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -28,10 +27,15 @@ type Lease struct {
 	Holder   string        // this controller; a holder that comes back takes up its own lease
 	Duration time.Duration // without a sign of life after which another takes over
 
-	mu  sync.Mutex
-	at  string // SHA that is ours; "": none
-	was term
+	turn   sync.Mutex // one pass of this process holds the lease at a time
+	moving sync.Mutex // the ref is moved, or a push counts on where it is
+	mu     sync.Mutex
+	at     string // SHA that is ours; "": none
+	was    term
 }
+
+// longestLease bounds what another holder may ask to be waited for, in seconds.
+const longestLease = 3600
 
 // term is one holding of the lease, as the ref's commit tells it.
 type term struct {
@@ -42,12 +46,12 @@ type term struct {
 	Released bool   `json:"released,omitempty"`
 }
 
-var errLost = errors.New("the lease was taken over")
-
 // Acquire waits for the lease, telling through tell who holds it. Held ends where
 // the lease is lost; release gives it back, so that the next need not wait.
 func (l *Lease) Acquire(ctx context.Context, tell func(string)) (held context.Context, release func(), err error) {
+	l.turn.Lock()
 	if err := l.take(ctx, tell); err != nil {
+		l.turn.Unlock()
 		return ctx, nil, fmt.Errorf("take the lease: %w", err)
 	}
 	crash.At(crash.Leased)
@@ -62,15 +66,33 @@ func (l *Lease) Acquire(ctx context.Context, tell func(string)) (held context.Co
 		<-done
 		lose(nil)
 		l.giveBack(context.WithoutCancel(ctx))
+		l.turn.Unlock()
 	}, nil
 }
 
-// Fence is the ref's SHA as long as the lease is ours, for pushes that must not be
-// another holder's.
-func (l *Lease) Fence() (ref, sha string) {
+// Fence has push done with the ref and the value without which it must not be taken
+// in. Without the lease nothing is pushed, and that is a Conflict.
+func (l *Lease) Fence(push func(ref, sha string) error) error {
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	l.mu.Lock()
+	at := l.at
+	l.mu.Unlock()
+	if at == "" {
+		return lostLease()
+	}
+	return push(LeaseRef, at)
+}
+
+// Held tells whether the lease is ours.
+func (l *Lease) Held() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return LeaseRef, l.at
+	return l.at != ""
+}
+
+func lostLease() error {
+	return fault.Hint(fault.New(fault.Conflict, "the lease is another controller's"), "nothing is lost: what was recorded is found by whoever acts now")
 }
 
 func (l *Lease) take(ctx context.Context, tell func(string)) error {
@@ -84,14 +106,18 @@ func (l *Lease) take(ctx context.Context, tell func(string)) error {
 		at := refs[LeaseRef]
 		var t term
 		if at != "" {
-			if t, err = l.read(ctx, at); err != nil {
+			t, err = l.read(ctx, at)
+			if fault.Of(err) == fault.Conflict && err != nil {
+				continue // it moved on meanwhile
+			}
+			if err != nil {
 				return err
 			}
 		}
 		if at != seen {
 			seen, since = at, time.Now()
 		}
-		patience := max(time.Duration(t.Seconds)*time.Second, l.Duration)
+		patience := max(time.Duration(min(t.Seconds, longestLease))*time.Second, l.Duration)
 		if at == "" || t.Released || t.Holder == l.Holder || time.Since(since) >= patience {
 			next := term{Holder: l.Holder, Token: t.Token + 1, Seconds: int64(l.Duration / time.Second)}
 			switch err := l.move(ctx, at, next); {
@@ -115,7 +141,7 @@ func (l *Lease) read(ctx context.Context, sha string) (term, error) {
 	if err := l.Mirror.Fetch(ctx, LeaseRef); err != nil {
 		return t, err
 	}
-	text, err := l.Mirror.git(ctx, "-C", l.Mirror.o.Dir, "cat-file", "commit", sha)
+	text, err := l.Mirror.git(ctx, "cat-file", "commit", sha)
 	if fault.Of(err) == fault.Internal && err != nil {
 		return t, fault.New(fault.Conflict, "the lease moved on while it was read")
 	}
@@ -135,15 +161,17 @@ func (l *Lease) move(ctx context.Context, from string, next term) error {
 	if err != nil {
 		return fault.New(fault.Internal, "encode lease: %w", err)
 	}
-	if _, err := l.Mirror.git(ctx, "-C", l.Mirror.o.Dir, "hash-object", "-t", "tree", "-w", "--stdin"); err != nil {
+	if _, err := l.Mirror.git(ctx, "hash-object", "-t", "tree", "-w", "--stdin"); err != nil {
 		return err
 	}
-	out, err := l.Mirror.git(ctx, "-C", l.Mirror.o.Dir, "commit-tree", emptyTree, "-m", string(text))
+	out, err := l.Mirror.git(ctx, "commit-tree", emptyTree, "-m", string(text))
 	if err != nil {
 		return err
 	}
 	sha := strings.TrimSpace(out)
-	if _, err := l.Mirror.git(ctx, "-C", l.Mirror.o.Dir, "push", "--quiet", "--force-with-lease="+LeaseRef+":"+from, "origin", sha+":"+LeaseRef); err != nil {
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	if _, err := l.Mirror.git(ctx, "push", "--quiet", "--force-with-lease="+LeaseRef+":"+from, "origin", sha+":"+LeaseRef); err != nil {
 		if ctx.Err() != nil || fault.Of(err) == fault.Denied || fault.Of(err) == fault.Transient || fault.Of(err) == fault.Missing {
 			return err
 		}
@@ -174,14 +202,19 @@ func (l *Lease) renew(ctx context.Context, stop <-chan struct{}, lose context.Ca
 		l.mu.Unlock()
 		next.Beat++
 		began := time.Now()
-		switch err := l.move(ctx, at, next); {
+		beat, done := context.WithTimeout(ctx, l.Duration/3)
+		err := l.move(beat, at, next)
+		done()
+		switch {
 		case err == nil:
 			last = began
-		case fault.Of(err) == fault.Conflict, time.Since(last) >= l.Duration:
+		case ctx.Err() != nil:
+			return
+		case fault.Of(err) == fault.Conflict, time.Since(last) >= l.Duration*2/3: // before another may think it gone
 			l.mu.Lock()
 			l.at = ""
 			l.mu.Unlock()
-			lose(fault.Hint(fault.New(fault.Conflict, "%w", errLost), "nothing is lost: what was recorded is found by whoever acts now"))
+			lose(lostLease())
 			return
 		}
 	}

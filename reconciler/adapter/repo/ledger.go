@@ -35,9 +35,11 @@ type LedgerOptions struct {
 	// expire; without them, the URL's own user and the SSH agent do.
 	Credentials func(ctx context.Context) (user, password string, err error)
 
-	// Fence names a ref and the value without which nothing may be pushed: the lease,
-	// as its holder left it. Nil: anybody may push.
-	Fence func() (ref, sha string)
+	// Fence has each push done only with a ref at a value: the lease, as its holder
+	// left it. Held tells whether there is one to push with; without it, entries that
+	// wait here wait on. Nil: anybody may push.
+	Fence func(push func(ref, sha string) error) error
+	Held  func() bool
 
 	Name, Email string // of the commits' author; without them, Vishwa <vishwa@localhost>
 	CacheDir    string // where folded facts are kept; without it, they are folded each time
@@ -217,6 +219,9 @@ func (l *Ledger) meet(ctx context.Context, local, remote plumbing.Hash) error {
 
 // pushAhead sends entries that were made while the remote was gone.
 func (l *Ledger) pushAhead(ctx context.Context, known, local plumbing.Hash) error {
+	if l.opts.Held != nil && !l.opts.Held() {
+		return nil // who only looks takes no lease: they wait for who acts
+	}
 	down, err := l.receives(ctx)
 	if err != nil {
 		return err

@@ -8,9 +8,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,10 +56,26 @@ func OpenMirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
 	m := &Mirror{o: o}
 	return m, m.locked(ctx, func() error {
 		if !isGitDir(o.Dir) {
-			return m.begin(ctx)
+			if err := m.begin(ctx); err != nil {
+				return err
+			}
 		}
-		return nil
+		return m.point(ctx)
 	})
+}
+
+// point sees to it that the clone knows where it comes from.
+func (m *Mirror) point(ctx context.Context) error {
+	_, err := m.git(ctx, "config", "remote.origin.url", m.o.URL)
+	if fault.Of(err) != fault.Internal || err == nil {
+		return err
+	}
+	m.o.Env.Log.Warn("the mirror cannot be read and is made anew", "error", err) // killed while it was made
+	if err := m.begin(ctx); err != nil {
+		return err
+	}
+	_, err = m.git(ctx, "config", "remote.origin.url", m.o.URL)
+	return err
 }
 
 func (m *Mirror) locked(ctx context.Context, f func() error) error {
@@ -78,15 +97,8 @@ func (m *Mirror) begin(ctx context.Context) error {
 	if err := os.RemoveAll(m.o.Dir); err != nil {
 		return fault.New(fault.Invalid, "make room for the mirror: %w", err)
 	}
-	for _, args := range [][]string{
-		{"init", "--quiet", "--bare", "--", m.o.Dir},
-		{"-C", m.o.Dir, "config", "remote.origin.url", m.o.URL},
-	} {
-		if _, err := m.git(ctx, args...); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := m.git(ctx, "init", "--quiet", "--bare", "--", m.o.Dir)
+	return err
 }
 
 // Dir is the folder of the bare clone.
@@ -102,7 +114,12 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 		"GIT_AUTHOR_NAME": "Vishwa", "GIT_AUTHOR_EMAIL": "vishwa@localhost", "GIT_AUTHOR_DATE": "@1 +0000",
 		"GIT_COMMITTER_NAME": "Vishwa", "GIT_COMMITTER_EMAIL": "vishwa@localhost", "GIT_COMMITTER_DATE": "@1 +0000",
 	}
-	config := [][2]string{{"core.hooksPath", os.DevNull}, {"gc.auto", "0"}, {"http.followRedirects", "false"}, {"transfer.fsckObjects", "true"}, {"fetch.recurseSubmodules", "false"}}
+	if args[0] != "init" {
+		set["GIT_DIR"] = m.o.Dir
+	}
+	config := [][2]string{{"core.hooksPath", os.DevNull}, {"gc.auto", "0"}, {"http.followRedirects", "false"}, {"fetch.recurseSubmodules", "false"}, {"fetch.fsckObjects", "true"},
+		// What old programs wrote, and does no harm.
+		{"fetch.fsck.zeroPaddedFilemode", "ignore"}, {"fetch.fsck.badTimezone", "ignore"}, {"fetch.fsck.missingSpaceBeforeDate", "ignore"}}
 	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") {
 		user, password, err := m.o.Credentials(ctx)
 		if err != nil {
@@ -125,18 +142,26 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 	return out.String(), m.classed(ctx, args[0], said.String(), err)
 }
 
+var httpStatus = regexp.MustCompile(`returned error: (\d{3})`)
+
 func (m *Mirror) classed(ctx context.Context, what, said string, err error) error {
 	text := strings.TrimSpace(redact(said))
 	if ctx.Err() != nil {
 		return fault.New(fault.Cancelled, "git %s: %w", what, context.Cause(ctx))
 	}
-	low := strings.ToLower(text)
+	low, status := strings.ToLower(text), ""
+	if m := httpStatus.FindStringSubmatch(low); m != nil {
+		status = m[1]
+	}
+	says := func(any ...string) bool {
+		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(low, s) })
+	}
 	switch {
-	case strings.Contains(low, "authentication failed"), strings.Contains(low, "403"), strings.Contains(low, "401"), strings.Contains(low, "could not read username"), strings.Contains(low, "permission denied"):
+	case status == "401", status == "403", says("authentication failed", "could not read username", "permission denied (", "access denied"):
 		return fault.Hint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", redact(m.o.URL))
-	case strings.Contains(low, "not found"), strings.Contains(low, "does not exist"), strings.Contains(low, "couldn't find remote ref"), strings.Contains(low, "does not appear to be a git repository"):
+	case status == "404", says("' not found", "couldn't find remote ref", "does not appear to be a git repository"):
 		return fault.Hint(fault.New(fault.Missing, "git %s: %s", what, text), "check the address %s, and that the branch is there", redact(m.o.URL))
-	case strings.Contains(low, "unable to access"), strings.Contains(low, "could not read from remote"), strings.Contains(low, "early eof"), strings.Contains(low, "hung up"), strings.Contains(low, "timed out"), strings.Contains(low, "rpc failed"):
+	case says("unable to access", "could not read from remote", "early eof", "hung up", "timed out", "rpc failed", "unexpected disconnect"):
 		return fault.Hint(fault.New(fault.Transient, "git %s: %s", what, text), "try again when %s answers", redact(m.o.URL))
 	}
 	return fault.New(fault.Internal, "git %s: %w: %s", what, err, text)
@@ -199,7 +224,7 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 
 // Fetch makes refs here what they are there, forced updates included.
 func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
-	args := []string{"-C", m.o.Dir, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", "origin"}
+	args := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", "origin"}
 	for _, r := range refs {
 		if err := checkName("ref", r); err != nil {
 			return err
@@ -208,18 +233,69 @@ func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
 	}
 	return m.locked(ctx, func() error {
 		_, err := m.git(ctx, args...)
+		if err == nil || fault.Of(err) != fault.Internal || ctx.Err() != nil {
+			return err
+		}
+		// What a crash left, or what is deleted there, may be in the way.
+		m.o.Env.Log.Warn("the mirror is mended", "error", err)
+		if err := errors.Join(m.unlock(), m.prune(ctx)); err != nil {
+			m.o.Env.Log.Warn("the mirror cannot be mended", "error", err)
+		}
+		if _, err = m.git(ctx, args...); err == nil || fault.Of(err) != fault.Internal || ctx.Err() != nil {
+			return err
+		}
+		m.o.Env.Log.Warn("the mirror is cloned anew", "error", err)
+		if err := errors.Join(m.begin(ctx), m.point(ctx)); err != nil {
+			return err
+		}
+		_, err = m.git(ctx, args...)
 		return err
 	})
+}
+
+// unlock removes the lock files of programs that were killed: whoever holds the
+// mirror's own lock is alone here.
+func (m *Mirror) unlock() error {
+	return filepath.WalkDir(m.o.Dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() && strings.HasSuffix(path, ".lock") {
+			return os.Remove(path)
+		}
+		return err
+	})
+}
+
+// prune deletes the refs that the remote has no more: a branch that is gone would
+// keep a folder of its name from being made.
+func (m *Mirror) prune(ctx context.Context) error {
+	there, err := m.Refs(ctx)
+	if err != nil {
+		return err
+	}
+	here, err := m.git(ctx, "for-each-ref", "--format=%(refname)")
+	if err != nil {
+		return err
+	}
+	for _, name := range strings.Fields(here) {
+		if there[name] == "" {
+			if _, err := m.git(ctx, "update-ref", "-d", "--end-of-options", name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Merge tries head on base: the commit that the merge would be, the same each time,
 // or the paths in conflict. It stays in the mirror.
 func (m *Mirror) Merge(ctx context.Context, base, head string) (sha string, conflicts []string, err error) {
-	_, err = m.git(ctx, "-C", m.o.Dir, "merge-base", "--is-ancestor", "--end-of-options", head, base)
-	if err == nil {
+	fork, err := m.git(ctx, "merge-base", "--end-of-options", base, head)
+	if ctx.Err() != nil {
+		return "", nil, err
+	}
+	if strings.TrimSpace(fork) == head {
 		return base, nil, nil
 	}
-	out, err := m.git(ctx, "-C", m.o.Dir, "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", "--end-of-options", base, head)
+	out, err := m.git(ctx, "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", "--end-of-options", base, head)
 	parts := strings.Split(strings.TrimRight(out, "\x00"), "\x00")
 	if err != nil {
 		if len(parts) > 1 && len(parts[0]) == 40 {
@@ -227,7 +303,7 @@ func (m *Mirror) Merge(ctx context.Context, base, head string) (sha string, conf
 		}
 		return "", nil, err
 	}
-	out, err = m.git(ctx, "-C", m.o.Dir, "commit-tree", parts[0], "-p", base, "-p", head, "-m", "Try the merge of "+head)
+	out, err = m.git(ctx, "commit-tree", parts[0], "-p", base, "-p", head, "-m", "Try the merge of "+head)
 	if err != nil {
 		return "", nil, err
 	}

@@ -147,16 +147,11 @@ type receive struct {
 // fence has the remote take the push only where the lease is still where its holder
 // left it: both refs move, or none. A remote that takes no atomic pushes is asked
 // before: what it advertised must be the holder's.
-func (r *receive) fence(req *packp.ReferenceUpdateRequest) error {
-	if r.ledger.opts.Fence == nil {
-		return nil
-	}
-	name, sha := r.ledger.opts.Fence()
-	atomic := r.caps.Supports(capability.Atomic)
-	if sha == "" || !atomic && r.refs[name].String() != sha {
-		return fault.Hint(fault.New(fault.Conflict, "another controller has taken over the lease"), "nothing is lost: it goes on from here")
-	}
-	if !atomic {
+func (r *receive) fence(req *packp.ReferenceUpdateRequest, name, sha string) error {
+	if !r.caps.Supports(capability.Atomic) {
+		if r.refs[name].String() != sha {
+			return lostLease()
+		}
 		return nil
 	}
 	at := plumbing.NewHash(sha)
@@ -192,10 +187,23 @@ func (r *receive) push(ctx context.Context, branch plumbing.ReferenceName, tip p
 	}
 	req := packp.NewReferenceUpdateRequestFromCapabilities(r.caps)
 	req.Commands = []*packp.Command{{Name: branch, Old: r.head, New: tip}}
-	if err := r.fence(req); err != nil {
-		return err
-	}
 	req.Packfile = io.NopCloser(bytes.NewReader(pack))
+	if r.ledger.opts.Fence == nil {
+		return r.send(ctx, req)
+	}
+	return r.ledger.opts.Fence(func(ref, sha string) error {
+		if err := r.fence(req, ref, sha); err != nil {
+			return err
+		}
+		err := r.send(ctx, req)
+		if fault.Of(err) == fault.Denied && strings.Contains(err.Error(), "atomic") {
+			return lostLease() // the other half of the push was the lease
+		}
+		return err
+	})
+}
+
+func (r *receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) error {
 	report, err := r.session.ReceivePack(ctx, req)
 	if report != nil && report.Error() != nil {
 		return fault.New(fault.Denied, "%s", redact(report.Error().Error()))
