@@ -45,7 +45,7 @@ func (a *app) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 			return &review.House{House: h.House, Close: h.Close}, nil
 		},
 	}
-	return office.Pull(ctx, j.event.Pull)
+	return office.Pull(ctx, j.event.Pull, "")
 }
 
 // listening reads a forge, and says nothing there. Nobody's code is vouched for: who

@@ -107,6 +107,8 @@ func hub(ts *testscript.TestScript) *github { return ts.Value("github").(*github
 //	pr review LOGIN approve|reject    reviews the newest commit
 //	pr say LOGIN TEXT                 comments
 //	pr merge LOGIN [merge|squash|rebase]
+//	pr queue LOGIN [METHOD]           puts it into the merge queue, and sets $GROUP and $GROUP_SHA
+//	pr dequeue merged|failed          ends that
 //	pr close LOGIN
 func pr(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
@@ -132,6 +134,14 @@ func pr(ts *testscript.TestScript, neg bool, args []string) {
 		_, err = g.Comment(theirs, n, args[1], strings.ReplaceAll(arg(2, ""), `\n`, "\n"))
 	case "merge":
 		_, err = g.Merge(theirs, n, args[1], arg(2, "merge"))
+	case "queue":
+		var ref, sha string
+		if ref, sha, err = g.Enqueue(theirs, n, args[1], arg(2, "merge")); err == nil {
+			ts.Setenv("GROUP", ref)
+			ts.Setenv("GROUP_SHA", sha)
+		}
+	case "dequeue":
+		err = g.Complete(theirs, n, args[1] == "merged")
 	case "close":
 		err = g.ClosePull(theirs, n, args[1])
 	default:
@@ -193,6 +203,11 @@ func event(ts *testscript.TestScript, _ bool, args []string) {
 		action := map[string]string{"pull_request": "synchronize", "pull_request_review": "submitted", "issue_comment": "created"}[args[0]]
 		body = fmt.Sprintf(`{"action": %q, "number": %d, %s, "repository": {"full_name": %q, "default_branch": "main"}}`, action, n, of, theirs)
 		ts.Setenv("GITHUB_REF", fmt.Sprintf("refs/pull/%d/merge", n))
+	case "merge_group":
+		body = fmt.Sprintf(`{"action": "checks_requested", "merge_group": {"head_ref": %q, "head_sha": %q, "base_ref": "refs/heads/main"}, "repository": {"full_name": %q, "default_branch": "main"}}`,
+			ts.Getenv("GROUP"), ts.Getenv("GROUP_SHA"), theirs)
+		ts.Setenv("GITHUB_REF", ts.Getenv("GROUP"))
+		ts.Setenv("GITHUB_SHA", ts.Getenv("GROUP_SHA"))
 	default:
 		body = fmt.Sprintf(`{"ref": "refs/heads/main", "repository": {"full_name": %q, "default_branch": "main"}}`, theirs)
 		ts.Setenv("GITHUB_REF", "refs/heads/main")

@@ -252,16 +252,44 @@ func (s *Site) Consider(ctx context.Context, n int) (templates.Report, error) {
 	if !slices.Contains(s.tracked(), pull.Base) {
 		return none, nil
 	}
-	s.asked("fetch")
-	if err := s.mirror.Fetch(ctx, "refs/heads/"+pull.Base, "refs/pull/"+strconv.Itoa(n)+"/head"); err != nil {
+	wanted := []string{"refs/heads/" + pull.Base, "refs/pull/" + strconv.Itoa(n) + "/head"}
+	queue, group, err := s.queued(ctx, pull)
+	if err != nil {
 		return none, err
 	}
-	r, err := s.office.Pull(ctx, n)
+	if queue != "" {
+		wanted = append(wanted, queue)
+	}
+	s.asked("fetch")
+	if err := s.mirror.Fetch(ctx, wanted...); err != nil {
+		return none, err
+	}
+	r, err := s.office.Pull(ctx, n, group)
 	if err != nil || !pull.Merged || !review.Asks(r) {
 		return r, err
 	}
 	_, err = s.Carry(ctx, pull.Base)
 	return r, err
+}
+
+// queued is the ref of a merge queue that ends with pull, and its commit: GitHub asks
+// for marks there, and not at the pull request's own commit.
+func (s *Site) queued(ctx context.Context, pull port.Pull) (ref, sha string, err error) {
+	if pull.Closed {
+		return "", "", nil
+	}
+	s.asked("ls-remote")
+	all, err := s.mirror.Refs(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	prefix := fmt.Sprintf("refs/heads/gh-readonly-queue/%s/pr-%d-", pull.Base, pull.Number)
+	for name, at := range all {
+		if strings.HasPrefix(name, prefix) {
+			return name, at, nil
+		}
+	}
+	return "", "", nil
 }
 
 // Sweep lists what has moved on the forge since the last sweep.

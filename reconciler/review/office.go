@@ -110,8 +110,9 @@ func (o *Office) hold(n int) (release func()) {
 
 // Pull looks at pull request n and says how it stands. The report is what the
 // comment now tells. An error is a reason to look again: nothing is told of it
-// that may pass.
-func (o *Office) Pull(ctx context.Context, n int) (templates.Report, error) {
+// that may pass. Group is the commit of a merge queue that would become the base
+// with n in it; where there is one, it is what is planned, and is marked too.
+func (o *Office) Pull(ctx context.Context, n int, group string) (templates.Report, error) {
 	defer o.hold(n)()
 	pull, err := o.Forge.Pull(ctx, n)
 	if err != nil {
@@ -121,6 +122,7 @@ func (o *Office) Pull(ctx context.Context, n int) (templates.Report, error) {
 	if err != nil {
 		return templates.Report{}, err
 	}
+	v.group = group
 	switch {
 	case pull.Merged:
 		return v.merged(ctx)
@@ -135,6 +137,7 @@ func (o *Office) Pull(ctx context.Context, n int) (templates.Report, error) {
 type visit struct {
 	*Office
 	pull   port.Pull
+	group  string        // a merge queue's commit of it; "": none
 	said   string        // the comment, as it is
 	state  command.State // what it carries
 	orders []order
@@ -239,8 +242,13 @@ func (v *visit) mark(ctx context.Context, r templates.Report) error {
 	if err != nil {
 		return err
 	}
-	if err := v.Forge.Mark(ctx, m); err != nil {
-		return fmt.Errorf("mark %.7s: %w", r.Head, err)
+	for _, sha := range []string{r.Head, v.group} {
+		if m.SHA = sha; sha == "" {
+			continue
+		}
+		if err := v.Forge.Mark(ctx, m); err != nil {
+			return fmt.Errorf("mark %.7s: %w", sha, err)
+		}
 	}
 	crash.At(crash.Marked)
 	return nil

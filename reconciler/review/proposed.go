@@ -96,9 +96,12 @@ func (v *visit) trusted(ctx context.Context) (bool, error) {
 // merge reads what the pull request would make of its base.
 func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*loop.Intent, port.Revision, error) {
 	rev := port.Revision{Branch: v.pull.Head, Subject: v.pull.Title, Author: "github:" + v.pull.Author.Login}
-	sha, conflicts, err := v.Mirror.Merge(ctx, v.rev.SHA, v.pull.HeadSHA)
-	if err != nil {
-		return nil, rev, err
+	sha, conflicts := v.group, []string(nil)
+	if sha == "" {
+		var err error
+		if sha, conflicts, err = v.Mirror.Merge(ctx, v.rev.SHA, v.pull.HeadSHA); err != nil {
+			return nil, rev, err
+		}
 	}
 	if len(conflicts) > 0 {
 		r.Stage, r.Conflict = templates.Broken, conflicts
