@@ -125,6 +125,10 @@ func (s *stage) begin(ctx context.Context) error {
 	if err := s.run(ctx, s.dir, s.vishwa, "init", "homes"); err != nil {
 		return err
 	}
+	// The folder may be inside of another clone: this one's own repository begins here.
+	if err := s.run(ctx, s.work, "git", "init", "-q"); err != nil {
+		return err
+	}
 	if err := s.run(ctx, s.work, s.vishwa, "keys", "generate"); err != nil {
 		return err
 	}

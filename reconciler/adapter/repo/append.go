@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	patience   = 30 * time.Second // for a place in the line of writers
+	patience   = time.Minute // for a place in the line of writers
 	firstPause = 20 * time.Millisecond
 	longPause  = time.Second
 	unmoved    = 4 // pushes refused while the branch stood still, before that is the remote's last word

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
@@ -132,7 +133,10 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 		set[fmt.Sprintf("GIT_CONFIG_KEY_%d", i)], set[fmt.Sprintf("GIT_CONFIG_VALUE_%d", i)] = c[0], c[1]
 	}
 	cmd.Env = sandbox.Environ(m.o.Env.Lookup, []string{"SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"}, set)
-	cmd.WaitDelay = 5 * time.Second
+	// Git has children of its own that speak to the remote: all of them end in time.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err := cmd.Run()
@@ -157,6 +161,8 @@ func (m *Mirror) classed(ctx context.Context, what, said string, err error) erro
 		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(low, s) })
 	}
 	switch {
+	case says("' not allowed", "strange hostname", "strange pathname", "unable to find remote helper"):
+		return fault.Hint(fault.New(fault.Invalid, "git %s: %s", what, text), "correct the address %s: https, ssh, or a folder of this machine", redact(m.o.URL))
 	case status == "401", status == "403", says("authentication failed", "could not read username", "permission denied (", "access denied"):
 		return fault.Hint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", redact(m.o.URL))
 	case status == "404", says("' not found", "couldn't find remote ref", "does not appear to be a git repository"):
