@@ -43,11 +43,12 @@ func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Re
 		return r, err
 	}
 	r.Head, r.BaseSHA = rev.SHA, rev.SHA
+	var mine chan struct{}
 	result, applyErr := h.Apply(ctx, loop.Orders{Confirm: func(p plan.Plan) error {
-		o.begin(branch, p)
+		mine = o.begin(branch, p)
 		return o.announce(ctx, h, p)
 	}})
-	o.end(branch)
+	o.end(branch, mine)
 	if applyErr != nil {
 		if r, err = broken(r, applyErr); err != nil {
 			return r, err
@@ -90,8 +91,9 @@ func (o *Office) await(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// begin notes what is being made on a branch, until end.
-func (o *Office) begin(branch string, p plan.Plan) {
+// begin notes what is being made on a branch, until end. Who begins holds the
+// repository's lock, so that whoever began before has made all of theirs.
+func (o *Office) begin(branch string, p plan.Plan) (done chan struct{}) {
 	keys := map[digest.Digest]bool{}
 	for _, s := range p.Work() {
 		keys[s.Key] = s.Key != ""
@@ -99,13 +101,18 @@ func (o *Office) begin(branch string, p plan.Plan) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ready()
-	o.acts[branch] = action{keys, make(chan struct{})}
+	if before, ok := o.acts[branch]; ok {
+		close(before.done)
+	}
+	done = make(chan struct{})
+	o.acts[branch] = action{keys, done}
+	return done
 }
 
-func (o *Office) end(branch string) {
+func (o *Office) end(branch string, done chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if a, ok := o.acts[branch]; ok {
+	if a, ok := o.acts[branch]; ok && a.done == done {
 		close(a.done)
 		delete(o.acts, branch)
 	}
