@@ -130,7 +130,7 @@ func assignScalar(dst reflect.Value, v any) error {
 			dst.SetFloat(v)
 			return nil
 		}
-		if dst.Kind() == reflect.Int && v == math.Trunc(v) && math.Abs(v) <= maxExact {
+		if dst.CanInt() && v == math.Trunc(v) && math.Abs(v) <= maxExact {
 			dst.SetInt(int64(v))
 			return nil
 		}

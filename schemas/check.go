@@ -48,15 +48,18 @@ func (c *checker) check(d *document) {
 			d.problem("spec.state.backend", "stands beside path, but state is in one place; remove one of them")
 		}
 		c.outside(d, "spec.state.path", s.State.Path)
-		schedule(d, s.Schedule)
+		schedule(d, "spec.schedule", s.Schedule)
 	case *Deployment:
 		c.checkDeployment(d, s)
-		schedule(d, s.Schedule)
+		schedule(d, "spec.schedule", s.Schedule)
 	}
 }
 
 func (c *checker) checkProject(d *document, s *Project) {
 	if s.Store != nil {
+		if s.Store.Dir == "" && s.Store.S3 == nil && len(d.problems) == 0 {
+			d.problem("spec.store", "is nowhere; give dir or s3, or remove it for a folder below the user's state directory")
+		}
 		c.outside(d, "spec.store.dir", s.Store.Dir)
 	}
 	if d.has("spec.trust") {
@@ -68,48 +71,16 @@ func (c *checker) checkProject(d *document, s *Project) {
 }
 
 // schedule checks a cron expression. Times are UTC everywhere, so that a zone of its own is none.
-func schedule(d *document, expr string) {
+func schedule(d *document, field, expr string) {
 	if expr == "" {
 		return
 	}
 	if strings.Contains(expr, "TZ=") {
-		d.problem("spec.schedule", "names a time zone, and schedules are in UTC; remove it")
+		d.problem(field, "names a time zone, and schedules are in UTC; remove it")
 		return
 	}
 	if _, err := cron.ParseStandard(expr); err != nil {
-		d.problem("spec.schedule", "is no cron expression (%v); write minute hour day month weekday, such as \"0 6 * * 1\", or @daily", err)
-	}
-}
-
-func (c *checker) checkDataset(d *document, s *Dataset) {
-	const field = "spec.source.path"
-	if c.path(d, field, s.Source.Path, file) {
-		c.data(d, field, s.Source.Path)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Columns)) {
-		col, at := s.Columns[name], "spec.columns."+name
-		ordered(d, at, col.Min, col.Max)
-		for bound, v := range map[string]*float64{"min": col.Min, "max": col.Max} {
-			if v != nil && (col.Type == "boolean" || col.Type == "string") {
-				d.problem(at+"."+bound, "bounds numbers, but the column's type is %s; remove it or change the type", col.Type)
-			}
-		}
-	}
-}
-
-// data reports a dataset whose file holds no data.
-func (c *checker) data(d *document, field, p string) {
-	if c.repo.look(p).size == 0 {
-		d.problem(field, "%s is empty (0 bytes); put the data there", p)
-		return
-	}
-	const pointer = "version https://git-lfs.github.com/spec/v1\n"
-	head, err := c.repo.head(p, int64(len(pointer)))
-	switch {
-	case err != nil:
-		d.problem(field, "%s cannot be read: %s; make it readable", p, cause(err))
-	case string(head) == pointer:
-		d.problem(field, "%s is a Git LFS pointer and not the data; run git lfs pull", p)
+		d.problem(field, "is no cron expression (%v); write minute hour day month weekday, such as \"0 6 * * 1\", or @daily", err)
 	}
 }
 

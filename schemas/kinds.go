@@ -31,8 +31,10 @@ type PullRequests struct {
 
 // Store is a content-addressed store of artifacts.
 type Store struct {
-	// Dir is an absolute folder outside the repository.
-	Dir string `json:"dir" jsonschema:"required"`
+	// Dir is an absolute folder outside the repository. Beside s3 it is where this machine keeps copies.
+	Dir string `json:"dir,omitempty"`
+	// S3 keeps the artifacts in a bucket, where every machine and runner finds them.
+	S3 *S3 `json:"s3,omitempty"`
 }
 
 // Ledger says where facts are recorded.
@@ -61,38 +63,6 @@ type Environment struct {
 	Reviews bool `json:"reviews,omitempty"`
 	// TrackedRuns asks that what is deployed here was made by runs on the tracked branch: what a pull request trained is trained again.
 	TrackedRuns bool `json:"trackedRuns,omitempty"`
-}
-
-// Dataset is data that training depends on.
-type Dataset struct {
-	// Source says where the data is.
-	Source DataSource `json:"source" jsonschema:"required"`
-	// Columns describes a CSV file's columns; the data is checked against it before anything runs.
-	Columns map[string]Column `json:"columns,omitempty"`
-	// Purpose says why personal data is used; required where a column is tagged personal.
-	Purpose string `json:"purpose,omitempty"`
-}
-
-// DataSource is where data is; exactly one field is set.
-type DataSource struct {
-	// Path is a file of the repository.
-	Path string `json:"path" jsonschema:"required"`
-}
-
-// Column describes one column of a CSV file.
-type Column struct {
-	// Type is the type of every value.
-	Type string `json:"type,omitempty" jsonschema:"enum=number,enum=integer,enum=boolean,enum=string"`
-	// Min is the smallest value allowed.
-	Min *float64 `json:"min,omitempty"`
-	// Max is the largest value allowed.
-	Max *float64 `json:"max,omitempty"`
-	// Values lists the only values allowed.
-	Values []string `json:"values,omitempty"`
-	// Required refuses empty values.
-	Required bool `json:"required,omitempty"`
-	// Tags are for policies: "personal" asks for the dataset's purpose.
-	Tags []string `json:"tags,omitempty"`
 }
 
 // Work is a command with all that it may read: what a transform, a training's candidate and a served model share.

@@ -1,0 +1,138 @@
+// The kind Dataset: where data is, how its pin moves, and what is promised of it.
+package schemas
+
+// Dataset is data that training depends on.
+type Dataset struct {
+	// Source says where the data is.
+	Source DataSource `json:"source" jsonschema:"required"`
+	// Format says how to read the data; without it, its name does: .csv, .tsv, .jsonl, .ndjson, .parquet, and a folder of such files.
+	Format *Format `json:"format,omitempty"`
+	// Columns describes the columns; the data is checked against them before anything runs.
+	Columns map[string]Column `json:"columns,omitempty"`
+	// Rows bounds how many rows there are.
+	Rows *Bounds `json:"rows,omitempty"`
+	// Freshness bounds how old the newest row is.
+	Freshness *Freshness `json:"freshness,omitempty"`
+	// Violations says what data that breaks its promises comes to: deny holds everything that needs it, warn is reported.
+	Violations string `json:"violations,omitempty" jsonschema:"enum=deny,enum=warn,default=deny"`
+	// Refresh says when the source is looked at and how a new pin is proposed.
+	Refresh *Refresh `json:"refresh,omitempty"`
+	// Purpose says why personal data is used; required where a column is tagged personal.
+	Purpose string `json:"purpose,omitempty"`
+}
+
+// DataSource is where data is; exactly one of path, dvc, http and s3 is set.
+type DataSource struct {
+	// Path is a file or folder of the repository.
+	Path string `json:"path,omitempty"`
+	// DVC is data that a .dvc file or dvc.lock points to.
+	DVC *DVC `json:"dvc,omitempty"`
+	// HTTP is a file on a web server.
+	HTTP *HTTP `json:"http,omitempty"`
+	// S3 is an object, or all objects below a prefix.
+	S3 *S3 `json:"s3,omitempty"`
+	// Pin is the .dvc file that names the data of an http or s3 source, or of another repository, as it was last taken in; vishwa data refresh writes it.
+	Pin string `json:"pin,omitempty" jsonschema:"pattern=\\.dvc$"`
+}
+
+// DVC is data that a .dvc file or dvc.lock points to.
+type DVC struct {
+	// Path is the output's path, such as data/raw for data/raw.dvc.
+	Path string `json:"path" jsonschema:"required"`
+	// Repo is the URL of another Git repository; without it, this one.
+	Repo string `json:"repo,omitempty"`
+	// Revision is a branch, tag or commit of the other repository; without it, its default branch.
+	Revision string `json:"revision,omitempty"`
+}
+
+// HTTP is a file on a web server.
+type HTTP struct {
+	// URL is the file's address. It holds no password: name a token instead.
+	URL string `json:"url" jsonschema:"required,pattern=^https?://"`
+	// Token names the variable whose value is sent as a bearer token, to this host alone.
+	Token string `json:"token,omitempty"`
+}
+
+// S3 is a bucket, or what is below a prefix of it. Credentials come from the usual places: variables, shared files, the machine's role.
+type S3 struct {
+	// URL is the bucket and prefix, as s3://bucket/prefix.
+	URL string `json:"url" jsonschema:"required,pattern=^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/.*)?$"`
+	// Endpoint is the address of a server other than Amazon's, such as http://127.0.0.1:9000.
+	Endpoint string `json:"endpoint,omitempty" jsonschema:"pattern=^https?://"`
+	// Region is the bucket's region.
+	Region string `json:"region,omitempty"`
+	// Profile is the profile of the shared configuration files.
+	Profile string `json:"profile,omitempty"`
+	// PathStyle puts the bucket in the path of the address instead of its host; an endpoint of its own has it so unless this is false.
+	PathStyle *bool `json:"pathStyle,omitempty"`
+	// Anonymous asks without credentials.
+	Anonymous bool `json:"anonymous,omitempty"`
+	// Encryption asks the server to encrypt what is written: AES256 or aws:kms.
+	Encryption string `json:"encryption,omitempty" jsonschema:"enum=AES256,enum=aws:kms"`
+	// Key is the name of the key for aws:kms.
+	Key string `json:"key,omitempty"`
+}
+
+// Format says how tabular data is read.
+type Format struct {
+	// Type is the format of each file; folder is counted and not read.
+	Type string `json:"type,omitempty" jsonschema:"enum=csv,enum=jsonl,enum=parquet,enum=folder"`
+	// Delimiter parts the fields of a CSV file; "\t" for tabs.
+	Delimiter string `json:"delimiter,omitempty" jsonschema:"minLength=1,maxLength=1"`
+	// Quote is the character around fields that hold a delimiter, a quote or a line end.
+	Quote string `json:"quote,omitempty" jsonschema:"minLength=1,maxLength=1"`
+	// Comment starts lines that are passed over.
+	Comment string `json:"comment,omitempty" jsonschema:"minLength=1,maxLength=1"`
+	// NoHeader says that the first row holds data; columns are then named 1, 2, 3 and so on.
+	NoHeader bool `json:"noHeader,omitempty"`
+	// Nulls lists the spellings of no value, besides the empty field.
+	Nulls []string `json:"nulls,omitempty"`
+	// Encoding is the text's encoding by its web name, such as utf-16le, iso-8859-1 or windows-1252; a byte order mark is heeded.
+	Encoding string `json:"encoding,omitempty"`
+}
+
+// Column describes one column.
+type Column struct {
+	// Type is the type of every value. A date is 2006-01-02; a timestamp is RFC 3339, or a date with a time.
+	Type string `json:"type,omitempty" jsonschema:"enum=number,enum=integer,enum=boolean,enum=string,enum=date,enum=timestamp"`
+	// Min is the smallest value allowed.
+	Min *float64 `json:"min,omitempty"`
+	// Max is the largest value allowed.
+	Max *float64 `json:"max,omitempty"`
+	// Values lists the only values allowed.
+	Values []string `json:"values,omitempty"`
+	// Pattern is a regular expression (RE2) that the whole of every value matches.
+	Pattern string `json:"pattern,omitempty"`
+	// Unique allows no value twice.
+	Unique bool `json:"unique,omitempty"`
+	// Required refuses rows without a value.
+	Required bool `json:"required,omitempty"`
+	// Tags are for policies: "personal" asks for the dataset's purpose, and keeps values out of reports and profiles.
+	Tags []string `json:"tags,omitempty"`
+}
+
+// Bounds are the least and the most of something counted.
+type Bounds struct {
+	// Min is the least.
+	Min *int64 `json:"min,omitempty" jsonschema:"minimum=0"`
+	// Max is the most.
+	Max *int64 `json:"max,omitempty" jsonschema:"minimum=0"`
+}
+
+// Freshness bounds how old data is when it is pinned.
+type Freshness struct {
+	// Column is the date or timestamp column whose newest value counts; without it, when the source says that it last changed.
+	Column string `json:"column,omitempty"`
+	// MaxAge is how old the newest value may be.
+	MaxAge Duration `json:"maxAge" jsonschema:"required"`
+}
+
+// Refresh says when a mutable source is looked at and how its new pin is proposed.
+type Refresh struct {
+	// Schedule says when, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC; without it, only vishwa data refresh looks.
+	Schedule string `json:"schedule,omitempty"`
+	// Propose is how a new pin comes in: by a pull request, or as a commit on the tracked branch.
+	Propose string `json:"propose,omitempty" jsonschema:"enum=pull-request,enum=commit,default=pull-request"`
+	// Settle is how long the source must have stood still before it is taken in.
+	Settle Duration `json:"settle,omitempty"`
+}
