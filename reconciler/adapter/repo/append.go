@@ -5,6 +5,7 @@ package repo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,10 +18,8 @@ import (
 )
 
 const (
-	patience   = time.Minute // for a place in the line of writers
-	firstPause = 20 * time.Millisecond
-	longPause  = time.Second
-	unmoved    = 4 // pushes refused while the branch stood still, before that is the remote's last word
+	patience = time.Minute // for our turn among the writers
+	unmoved  = 4           // pushes refused while the branch stood still, before that is the remote's last word
 )
 
 // Append records e: it is given its number, the digest of the entry before and
@@ -75,19 +74,26 @@ func (l *Ledger) append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 	local := l.opts.Offline || l.repo.remote(l.opts.Remote) == ""
 	deadline := l.opts.Now().Add(patience)
 	still := 0
+	var at plumbing.Hash // where the branch was when a push was refused
+	q := &line{ledger: l}
+	defer func() { q.leave(ctx) }()
 	for try := 0; ; try++ {
-		got, lost, err := l.attempt(ctx, e, local)
+		got, lost, err := l.attempt(ctx, e, q, local)
 		if lost == nil || err != nil {
 			return got, err
 		}
-		if !lost.moved {
-			still++
+		if lost.pushed {
+			if lost.at == at && q.lost {
+				still++
+			} else {
+				still = 0
+			}
+			at, q.lost = lost.at, true
 		}
 		if still >= unmoved || l.opts.Now().After(deadline) {
-			return ledger.Entry{}, lost.refusal(l.opts.Branch)
+			return ledger.Entry{}, lost.refusal(l.opts.Branch, still > 0)
 		}
-		wait := min(longPause, firstPause<<min(try, 8))
-		if err := pause(ctx, time.Duration(l.opts.Rand()*float64(wait))); err != nil {
+		if err := pause(ctx, lost.wait); err != nil {
 			return ledger.Entry{}, err
 		}
 	}
@@ -95,7 +101,7 @@ func (l *Ledger) append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 
 // attempt tries once. A push that the remote did not take is lost: e is not
 // recorded anywhere.
-func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, local bool) (ledger.Entry, *lost, error) {
+func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *line, local bool) (ledger.Entry, *lost, error) {
 	here, err := l.ref(l.branch)
 	if err != nil {
 		return e, nil, err
@@ -115,6 +121,9 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, local bool) (ledge
 		return l.keep(ctx, e, here, err)
 	}
 	defer down.close()
+	if mine, wait, err := q.turn(ctx, down); err != nil || !mine {
+		return e, &lost{wait: wait}, err
+	}
 	if down.head == here {
 		if err := l.advance(ctx, here); err != nil {
 			return e, nil, err
@@ -127,7 +136,7 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, local bool) (ledge
 			return e, nil, err
 		}
 		if down.head != here { // it moved while we looked: ask again
-			return e, &lost{moved: true}, nil
+			return e, &lost{wait: shortWait}, nil
 		}
 	}
 	next, err := l.write(ctx, e)
@@ -139,11 +148,15 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, local bool) (ledge
 	crash.At(crash.Written)
 	stored := make(chan error, 1)
 	go func() { stored <- next.batch.store() }()
-	err = down.push(ctx, l.branch, next.commit, next.batch)
+	err = down.push(ctx, l.branch, next.commit, next.batch, q.served()...)
 	<-stored
+	if errors.Is(err, errRefused) { // by the remote's own word: nothing was taken in
+		return e, &lost{pushed: true, at: here, wait: shortWait, cause: err}, nil
+	}
 	if err != nil {
 		return l.after(ctx, e, next, here, err)
 	}
+	q.mine = ""
 	crash.At(crash.Pushed)
 	return next.entry, nil, l.adopt(ctx, next, here, true)
 }
@@ -163,7 +176,7 @@ func (l *Ledger) after(ctx context.Context, e ledger.Entry, next *written, here 
 	case next.commit:
 		return next.entry, nil, l.adopt(ctx, next, here, true)
 	case here:
-		return e, &lost{cause: cause}, nil
+		return e, &lost{pushed: true, at: here, wait: shortWait, cause: cause}, nil
 	}
 	if err := l.sync(ctx); err != nil {
 		return e, nil, err
@@ -171,7 +184,7 @@ func (l *Ledger) after(ctx context.Context, e ledger.Entry, next *written, here 
 	if in, err := l.descends(ctx, l.at, next.commit); err != nil || in { // taken in, and followed by others since
 		return next.entry, nil, err
 	}
-	return e, &lost{moved: true, cause: cause}, nil
+	return e, &lost{wait: shortWait, cause: cause}, nil
 }
 
 // keep records e in this clone alone where err is that the remote cannot be reached.
@@ -284,14 +297,22 @@ func (l *Ledger) adopt(ctx context.Context, w *written, here plumbing.Hash, push
 	return nil
 }
 
-// lost is a push that the remote did not take.
+// errRefused marks a push that the remote reports as not taken.
+var errRefused = errors.New("push refused")
+
+// lost is a try that came to nothing: a push that the remote did not take, or
+// somebody else's turn.
 type lost struct {
-	moved bool // the branch moved on: another writer was faster
-	cause error
+	pushed bool          // it was sent, and refused
+	at     plumbing.Hash // where the branch was then
+	wait   time.Duration // before the next try
+	cause  error
 }
 
-func (p *lost) refusal(branch string) error {
-	if p.moved {
+// refusal says why no more tries are made: the remote has nothing against the
+// entry as long as the branch keeps moving.
+func (p *lost) refusal(branch string, still bool) error {
+	if !still {
 		return fault.Hint(fault.New(fault.Conflict, "others kept writing to %s for %s", branch, patience), "try again")
 	}
 	kind := fault.Of(p.cause)

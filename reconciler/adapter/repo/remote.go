@@ -4,8 +4,10 @@
 package repo
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os/exec"
@@ -16,6 +18,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/client"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
@@ -23,6 +26,10 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
+
+// unpackLimit is the number of objects from which on a pack is kept whole. Git has
+// 100; here a few entries at a time come often, and many at a time seldom.
+const unpackLimit = 20
 
 func readerOf(s string) io.Reader { return strings.NewReader(s) }
 
@@ -129,10 +136,17 @@ func (u *upload) fetch(ctx context.Context, into *filesystem.Storage, here ...pl
 	if multiplexed {
 		body = sideband.NewDemuxer(kind, resp)
 	}
-	if err := packfile.UpdateObjectStorage(into, body); err != nil {
-		return u.ledger.classed(ctx, err)
+	return u.ledger.classed(ctx, take(into, bufio.NewReader(body)))
+}
+
+// take stores the objects of a pack: few of them one by one, as Git does, for every
+// pack makes every look-up after it slower.
+func take(into *filesystem.Storage, pack *bufio.Reader) error {
+	var s storer.Storer = into
+	if head, err := pack.Peek(12); err == nil && binary.BigEndian.Uint32(head[8:]) < unpackLimit {
+		s = struct{ storer.Storer }{into} // without its own way to keep a pack whole
 	}
-	return nil
+	return packfile.UpdateObjectStorage(s, pack)
 }
 
 // receive is a session in which the remote takes.
@@ -180,13 +194,14 @@ func (l *Ledger) receives(ctx context.Context) (*receive, error) {
 
 // push has the remote move branch from the commit that it advertised to tip.
 // Nothing but the batch is sent, and no history is walked.
-func (r *receive) push(ctx context.Context, branch plumbing.ReferenceName, tip plumbing.Hash, b *batch) error {
+func (r *receive) push(ctx context.Context, branch plumbing.ReferenceName, tip plumbing.Hash, b *batch, also ...*packp.Command) error {
 	pack, err := b.pack()
 	if err != nil {
 		return err
 	}
 	req := packp.NewReferenceUpdateRequestFromCapabilities(r.caps)
 	req.Commands = []*packp.Command{{Name: branch, Old: r.head, New: tip}}
+	req.Commands = append(req.Commands, also...)
 	req.Packfile = io.NopCloser(bytes.NewReader(pack))
 	if r.ledger.opts.Fence == nil {
 		return r.send(ctx, req)
@@ -205,8 +220,17 @@ func (r *receive) push(ctx context.Context, branch plumbing.ReferenceName, tip p
 
 func (r *receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) error {
 	report, err := r.session.ReceivePack(ctx, req)
-	if report != nil && report.Error() != nil {
-		return fault.New(fault.Denied, "%s", redact(report.Error().Error()))
+	if report != nil {
+		// The first command is the one that counts: what stands beside it without
+		// being atomic is a courtesy to others.
+		for _, s := range report.CommandStatuses {
+			if s.ReferenceName == req.Commands[0].Name && s.Error() == nil {
+				return nil
+			}
+		}
+		if err := report.Error(); err != nil {
+			return fault.New(fault.Denied, "%w: %s", errRefused, redact(err.Error()))
+		}
 	}
 	return r.ledger.classed(ctx, err)
 }
