@@ -121,8 +121,14 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *line, local boo
 		return l.keep(ctx, e, here, err)
 	}
 	defer down.close()
-	if mine, wait, err := q.turn(ctx, down); err != nil || !mine {
-		return e, &lost{wait: wait}, err
+	mine, wait, err := q.turn(ctx, down)
+	switch {
+	case err != nil:
+		return e, nil, err
+	case !mine && wait <= soon: // what others wrote is taken in while there is time
+		return e, &lost{wait: wait / 2}, l.sync(ctx)
+	case !mine:
+		return e, &lost{wait: wait}, nil
 	}
 	if down.head == here {
 		if err := l.advance(ctx, here); err != nil {

@@ -27,6 +27,7 @@ const (
 	shortWait  = 20 * time.Millisecond
 	longWait   = 2 * time.Second
 	oneTurn    = 100 * time.Millisecond // an append on a remote nearby, about
+	soon       = 2 * oneTurn
 )
 
 // emptyPack goes with a new ref to a commit that the remote has: version 2, no
