@@ -12,6 +12,9 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
+// awaits is the rule that holds a deployment until people have approved it.
+const awaits = "deployment/approval"
+
 // Annotations are what r says of lines of the repository: problems, conflicts, what
 // policies found and runs that failed. What has no place in a file is left out.
 func Annotations(r Report) []port.Annotation {
@@ -36,7 +39,7 @@ func Annotations(r Report) []port.Annotation {
 	}
 	at := positions(*r.Plan)
 	for _, f := range sorted(*r.Plan) {
-		add(at[f.Ref], annotated(f.Level), f.Rule+" on "+f.Ref.String(), withWay(f.Message, f.Way))
+		add(at[f.Ref], annotated(f), f.Rule+" on "+f.Ref.String(), withWay(f.Message, f.Way))
 	}
 	for _, run := range r.Runs {
 		if run.State == "failed" {
@@ -46,8 +49,13 @@ func Annotations(r Report) []port.Annotation {
 	return out
 }
 
-func annotated(l ledger.Level) string {
-	place, _ := weigh(l)
+// annotated is a finding's level beside a line. Waiting for people is no mistake of the
+// line's.
+func annotated(f ledger.Finding) string {
+	if f.Rule == awaits {
+		return "notice"
+	}
+	place, _ := weigh(f.Level)
 	return [...]string{"failure", "warning", "notice"}[place]
 }
 

@@ -56,8 +56,8 @@ func records(r Report) part {
 			what = strings.TrimSpace(what + " " + link("served here", e.URL))
 		}
 		name := "–"
-		if e.Entry != "" {
-			name = code(e.Entry.Short(), nameLimit)
+		if e.Made != "" {
+			name = code(e.Made.Short(), nameLimit)
 		}
 		p.rows = append(p.rows, fmt.Sprintf("| %d | %s | %s | %s |\n", e.Seq, prose(string(e.Action), nameLimit), what, name))
 	}

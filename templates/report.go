@@ -123,7 +123,7 @@ type Record struct {
 	Seq    int64
 	Action ledger.Action
 	Ref    schemas.Ref
-	Entry  digest.Digest // of its bundle
+	Made   digest.Digest // what was made: a model, data, or what stands under a key
 	URL    string        // where a release is served
 }
 

@@ -127,13 +127,13 @@ func reports(t *testing.T) map[string]Report {
 	all["waiting"] = waiting
 
 	merged := report(Merged, retrained(t))
-	merged.Records = []Record{{Seq: 41, Action: ledger.Approve, Ref: ref(t, "deployment/enrollment-staging"), Entry: someDigest}}
+	merged.Records = []Record{{Seq: 41, Action: ledger.Approve, Ref: ref(t, "deployment/enrollment-staging"), Made: someDigest}}
 	all["merged"] = merged
 
 	deployed := report(Deployed, retrained(t))
 	deployed.Records = []Record{
-		{Seq: 41, Action: ledger.Select, Ref: ref(t, "model/enrollment"), Entry: digest.Of([]byte("41"))},
-		{Seq: 42, Action: ledger.Deploy, Ref: ref(t, "deployment/enrollment-staging"), Entry: digest.Of([]byte("42")), URL: "http://127.0.0.1:8080/"}}
+		{Seq: 41, Action: ledger.Select, Ref: ref(t, "model/enrollment"), Made: digest.Of([]byte("41"))},
+		{Seq: 42, Action: ledger.Deploy, Ref: ref(t, "deployment/enrollment-staging"), Made: digest.Of([]byte("42")), URL: "http://127.0.0.1:8080/"}}
 	deployed.Earlier = improved(t).Earlier
 	all["deployed"] = deployed
 
@@ -205,7 +205,7 @@ func hostileReport(t interface{ Fatal(...any) }) Report {
 	r.Data = []DataChange{{Ref: bad, Added: []string{evil}, Gone: []string{evil}, Personal: []string{evil}, WasPin: digest.Digest(evil), NowPin: digest.Digest(evil + "x")}}
 	r.Runs = []Run{{Ref: bad, State: "failed", Text: evil, Tail: evil + "\n" + strings.Repeat("`", 12) + "\n" + evil}, {Ref: bad, State: evil, Text: evil}}
 	r.Approvals = []Approval{{Ref: bad, Environment: evil, Need: 2, Roles: []string{evil}, Given: []string{evil}, Void: []string{evil}}}
-	r.Records = []Record{{Action: ledger.Action(evil), Ref: bad, Entry: digest.Digest(evil), URL: "javascript:" + evil}, {URL: "https://x.test/" + evil}}
+	r.Records = []Record{{Action: ledger.Action(evil), Ref: bad, Made: digest.Digest(evil), URL: "javascript:" + evil}, {URL: "https://x.test/" + evil}}
 	r.Answers = []Answer{{Command: evil, By: evil, Text: evil}}
 	r.Earlier = []Earlier{{Head: evil, Digest: digest.Digest(evil), Verdict: evil}}
 	return r

@@ -13,6 +13,7 @@ import (
 func (a *agenda) seePulls(pulls map[int]string) {
 	for n, head := range pulls {
 		if t := a.tasks[item{pull: n}]; t != nil {
+			t.open = t.open || t.want.Head == "" // asked for before it was ever seen: it is new
 			a.observe(t, view{head, ""})
 			continue
 		}

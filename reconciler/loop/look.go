@@ -31,6 +31,8 @@ type Intent struct {
 	Graph   graph.Graph
 	Policy  *policy.Engine
 	Trust   *trust.Trust // nil: the tree has no trust file
+	// Base is what a pull request would change; nil: the tree is not one's.
+	Base *Intent
 }
 
 // Problems is an error made of everything that is wrong with the declarations.
@@ -147,8 +149,22 @@ func look(ctx context.Context, in *Intent, rev port.Revision, eyes Eyes, recall 
 		return nil, err
 	}
 	w := &World{Intent: in, Revision: rev, trees: eyes.Repo.Open}
-	w.Seen = plan.Seen{Facts: facts, Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Blind: map[schemas.Ref]string{}}
+	w.Seen = plan.Seen{Facts: facts, Before: before(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Blind: map[schemas.Ref]string{}}
 	return w, w.observe(ctx, eyes)
+}
+
+// before is what stands under the keys that base asks for.
+func before(base *Intent, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
+	if base == nil {
+		return nil
+	}
+	out := map[schemas.Ref]*ledger.Entry{}
+	for _, s := range plan.Compute(base.Graph, plan.Seen{Facts: facts}).Steps {
+		if e := facts.ByKey[s.Key]; e != nil {
+			out[s.Ref] = e
+		}
+	}
+	return out
 }
 
 // observe asks every server and every stack, side by side.

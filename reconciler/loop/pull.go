@@ -43,7 +43,7 @@ func Propose(tree fs.FS, base *Intent) (in *Intent, alters []string, err error) 
 	if was != now {
 		alters = append(alters, "project")
 	}
-	in.Policy, in.Trust = base.Policy, base.Trust
+	in.Policy, in.Trust, in.Base = base.Policy, base.Trust, base
 	guarded := *base.Project
 	guarded.Environments = maps.Clone(own.Environments) // a new one guards nothing that there is
 	if guarded.Environments == nil {

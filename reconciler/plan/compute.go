@@ -23,6 +23,9 @@ type Seen struct {
 	Stacks map[schemas.Ref]port.Change // infrastructure, as Diff found it
 	Blind  map[schemas.Ref]string      // infrastructure that could not be looked at, and why
 	Gone   map[digest.Digest]string    // keys that are to be made again, with the reason: what the ledger knows will not do
+	// Before is what the base of a pull request stands on: reasons tell what differs
+	// from it, and not from what another change tried meanwhile. Nil: there is no base.
+	Before map[schemas.Ref]*ledger.Entry
 }
 
 // Compute decides what to do for want, given what was seen. Revision, Policy and
@@ -79,6 +82,10 @@ func (c *computing) step(n *graph.Node) Step {
 // made decides on what is looked up by key: pins, runs and selections.
 func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 	last := c.seen.Facts.Latest[s.Ref]
+	before := c.seen.Before[s.Ref]
+	if before != nil && before.Recipe != nil {
+		last = before
+	}
 	e := c.seen.Facts.ByKey[s.Key]
 	gone := e != nil && c.seen.Gone[s.Key] != ""
 	switch {
@@ -101,6 +108,8 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 		c.known.Add(n, nil)
 	case last == nil:
 		s.Do, s.Why = Make, "never made"
+	case last == before:
+		s.Do, s.Why = Remake, changed(last, recipe)
 	default:
 		s.Do, s.Why = Remake, changed(c.nearest(s.Ref, last, recipe), recipe)
 	}

@@ -52,12 +52,12 @@ func (v *visit) assert(ctx context.Context, h *House, p *loop.Proposal) (out voi
 	}
 	for _, g := range all {
 		if why := v.stale(g, p); why != "" {
-			out.why = append(out.why, why)
+			out.why = append(out.why, v.voided(g, "%s", why))
 			continue
 		}
 		who, known := p.World.Trust.ByLogin("github", g.login)
 		if !known {
-			out.why = append(out.why, fmt.Sprintf("the %s of %s does not count: the trust file of %s names no such login", g.what, g.login, v.pull.Base))
+			out.why = append(out.why, v.voided(g, "the %s of %s does not count: the trust file of %s names no such login", g.what, g.login, v.pull.Base))
 			continue
 		}
 		recorded, err := h.Assert(ctx, p, trust.Request{
@@ -66,9 +66,9 @@ func (v *visit) assert(ctx context.Context, h *House, p *loop.Proposal) (out voi
 			Review: &trust.Review{Forge: "github", Login: strings.ToLower(g.login), What: g.what, ID: g.id, Pull: v.pull.Number},
 		})
 		switch fault.Of(err) {
-		case fault.Denied, fault.Invalid, fault.Conflict:
+		case fault.Denied, fault.Invalid:
 			if err != nil {
-				out.why = append(out.why, fmt.Sprintf("the %s of %s does not count: %v", g.what, g.login, err))
+				out.why = append(out.why, v.voided(g, "the %s of %s does not count: %v", g.what, g.login, err))
 				continue
 			}
 		}
@@ -81,6 +81,17 @@ func (v *visit) assert(ctx context.Context, h *House, p *loop.Proposal) (out voi
 		crash.At(crash.Approved)
 	}
 	return out, nil
+}
+
+// voided says why g does not count, also of the command that gave it.
+func (v *visit) voided(g given, format string, args ...any) string {
+	why := fmt.Sprintf(format, args...)
+	for i := range v.orders {
+		if o := &v.orders[i]; g.what == "comment" && o.Verb == command.Approve && o.remark.ID == g.id {
+			o.refuse = why
+		}
+	}
+	return why
 }
 
 // yeses are the newest verdicts that approve, one a person, and the commands.

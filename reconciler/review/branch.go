@@ -5,6 +5,7 @@ package review
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -178,23 +179,40 @@ func (o *Office) carried(ctx context.Context, h *House, r templates.Report, outc
 	return r, nil
 }
 
-// records are the newest entries of each ref that of accepts, in the ledger's order.
+// records are the entries that of accepts, of what stands and of what was made, in
+// the ledger's order.
 func records(w *loop.World, of func(*ledger.Entry) bool) (out []templates.Record) {
-	var found []*ledger.Entry
+	found := map[int64]*ledger.Entry{}
 	for _, e := range w.Facts.Latest {
-		if of(e) {
-			found = append(found, e)
-		}
+		found[e.Seq] = e
 	}
-	slices.SortFunc(found, func(a, b *ledger.Entry) int { return int(a.Seq - b.Seq) })
-	for _, e := range found {
-		rec := templates.Record{Seq: e.Seq, Action: e.Action, Ref: e.Ref}
+	for _, e := range w.Facts.ByKey { // a newer one of the same ref may be another's
+		found[e.Seq] = e
+	}
+	maps.DeleteFunc(found, func(_ int64, e *ledger.Entry) bool { return !of(e) })
+	for _, seq := range slices.Sorted(maps.Keys(found)) {
+		e := found[seq]
+		rec := templates.Record{Seq: e.Seq, Action: e.Action, Ref: e.Ref, Made: made(e)}
 		if e.Release != nil {
 			rec.URL = e.Release.URL
 		}
 		out = append(out, rec)
 	}
 	return out
+}
+
+// made names what an entry is about: a model, the only output, or what was made
+// under its key.
+func made(e *ledger.Entry) digest.Digest {
+	switch {
+	case e.Model != nil:
+		return e.Model.Artifact.Digest
+	case len(e.Outputs) == 1:
+		for _, a := range e.Outputs {
+			return a.Digest
+		}
+	}
+	return e.Key
 }
 
 func (o *Office) markBranch(ctx context.Context, r templates.Report) error {
@@ -333,7 +351,9 @@ func (o *Office) lastWord(ctx context.Context, p port.Pull) error {
 // that are given below it.
 func (v *visit) merged(ctx context.Context) (templates.Report, error) {
 	r := templates.Report{Stage: templates.Merged, Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, Full: v.Full}
-	h, err := v.Open(ctx, Errand{Branch: v.pull.Base})
+	// What is recorded here, approvals and retries, is said below the pull request
+	// and not done on the branch: it needs no lease.
+	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf("")})
 	if err != nil {
 		return r, err
 	}
@@ -343,6 +363,11 @@ func (v *visit) merged(ctx context.Context) (templates.Report, error) {
 			return r, err
 		}
 		return r, v.say(ctx, &r)
+	}
+	if v.pull.MergeSHA != "" {
+		if in, err := v.Mirror.Contains(ctx, v.rev.SHA, v.pull.MergeSHA); err != nil || !in {
+			return r, err // the branch was read before the merge: its next pass says what came of it
+		}
 	}
 	if err := v.listen(ctx, v.base); err != nil {
 		return r, err

@@ -42,6 +42,8 @@ type Mirror interface {
 	// Merges lists what was committed to a branch by itself, its first parents, from
 	// head back to since, newest first, at most n.
 	Merges(ctx context.Context, head, since string, n int) ([]string, error)
+	// Contains tells whether sha is head or came before it.
+	Contains(ctx context.Context, head, sha string) (bool, error)
 }
 
 // Office is the conversation of one repository. It is safe for concurrent use for

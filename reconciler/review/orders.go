@@ -21,6 +21,8 @@ type order struct {
 	fresh  bool   // not answered yet
 	shown  bool   // given after the comment showed the head as it is now
 	refuse string // why it does not count
+
+	puzzles bool // it names nothing that there is
 }
 
 // counts tells whether the order is to be followed. A fork's code is let run only
@@ -121,7 +123,7 @@ func (v *visit) answer(ctx context.Context) error {
 		}
 		r := port.Well
 		switch {
-		case o.Err != nil:
+		case o.Err != nil || o.puzzles:
 			r = port.Puzzled
 		case !o.counts(v.pull.Fork):
 			r = port.Declined

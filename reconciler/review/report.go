@@ -3,7 +3,6 @@ package review
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,7 +97,11 @@ func models(p *loop.Proposal, base *loop.Intent, branch string) (out []templates
 func gates(g schemas.Gate, now map[string]float64, b loop.Board) (out []templates.GateResult) {
 	value, known := now[g.Metric]
 	add := func(rule string, known, passed bool, format string, args ...any) {
-		out = append(out, templates.GateResult{Metric: g.Metric, Rule: rule, Known: known, Passed: known && passed, Message: fmt.Sprintf(format, args...)})
+		result := templates.GateResult{Metric: g.Metric, Rule: rule, Known: known, Passed: known && passed}
+		if known {
+			result.Message = fmt.Sprintf(format, args...)
+		}
+		out = append(out, result)
 	}
 	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
 	if g.Min != nil {
@@ -120,7 +123,11 @@ func gates(g schemas.Gate, now map[string]float64, b loop.Board) (out []template
 	if g.Metric == b.Metric && b.Goal == "minimize" || g.Metric != b.Metric && g.Max != nil {
 		worse = value - live
 	}
-	add(rule, known, worse <= *g.MaxRegression+rounding, "%s worse than live", number(math.Max(worse, 0)))
+	if worse <= 0 {
+		add(rule, known, true, "not worse than live")
+		return out
+	}
+	add(rule, known, worse <= *g.MaxRegression+rounding, "%s worse than live", number(worse))
 	return out
 }
 
@@ -172,7 +179,7 @@ func runs(p *loop.Proposal, outcomes []act.Outcome, pull int) (out []templates.R
 // answers says what people asked to have explained, and why a command was not followed.
 func (v *visit) answers(r *templates.Report, p *loop.Proposal) {
 	r.Answers = nil
-	for _, o := range v.orders {
+	for i, o := range v.orders {
 		if !o.fresh && !o.shown {
 			continue
 		}
@@ -181,6 +188,8 @@ func (v *visit) answers(r *templates.Report, p *loop.Proposal) {
 		case o.Err != nil:
 			a.Command = fmt.Sprintf("line %d", o.Line)
 			a.Text = o.Err.Error() + ": " + fault.Way(o.Err)
+		case o.refuse != "" && o.Verb == command.Approve:
+			continue // told with the approvals
 		case o.refuse != "":
 			a.Text = o.refuse
 		case !o.counts(v.pull.Fork):
@@ -188,7 +197,9 @@ func (v *visit) answers(r *templates.Report, p *loop.Proposal) {
 		case o.Verb == command.Help:
 			a.Text = help()
 		case o.Verb == command.Explain && p != nil:
-			a.Text = explained(p, o.Ref)
+			a.Text, v.orders[i].puzzles = explained(p, o.Ref)
+		case o.Verb == command.Apply && v.pull.Merged:
+			a.Text = fmt.Sprintf("%s is carried out again", v.pull.Base)
 		case o.Verb == command.Apply:
 			a.Text = "there is nothing to carry out before the merge"
 		default:
@@ -209,8 +220,9 @@ func help() string {
 	return b.String()
 }
 
-// explained says why each step of ref is done or not, and where what stands under it comes from.
-func explained(p *loop.Proposal, ref schemas.Ref) string {
+// explained says why each step of ref is done or not, and where what stands under it
+// comes from. Nothing is known of it where unknown.
+func explained(p *loop.Proposal, ref schemas.Ref) (text string, unknown bool) {
 	var b strings.Builder
 	found := false
 	for _, s := range p.Plan.Steps {
@@ -229,14 +241,18 @@ func explained(p *loop.Proposal, ref schemas.Ref) string {
 		}
 	}
 	if ref == (schemas.Ref{}) && !found {
-		return "nothing is to be done"
+		return "nothing is to be done", false
 	}
 	if ref != (schemas.Ref{}) {
 		if n, err := explain.Ref(p.World.Facts, ref); err == nil {
 			_ = templates.Tree(&b, n) // a Builder takes everything
 		} else if !found {
-			return err.Error() + ": " + fault.Way(err)
+			names := make([]string, len(p.Plan.Steps))
+			for i, s := range p.Plan.Steps {
+				names[i] = s.Ref.String()
+			}
+			return fmt.Sprintf("%s is not declared here and the ledger does not know it; there are %s", ref, strings.Join(names, ", ")), true
 		}
 	}
-	return b.String()
+	return b.String(), false
 }

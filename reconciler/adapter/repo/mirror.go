@@ -316,6 +316,16 @@ func (m *Mirror) Merge(ctx context.Context, base, head string) (sha string, conf
 	return strings.TrimSpace(out), nil, nil
 }
 
+// Contains tells whether sha is head or came before it. A commit that is not here
+// did not.
+func (m *Mirror) Contains(ctx context.Context, head, sha string) (bool, error) {
+	_, err := m.git(ctx, "merge-base", "--is-ancestor", "--end-of-options", sha, head)
+	if ctx.Err() != nil {
+		return false, err
+	}
+	return err == nil, nil
+}
+
 // Merges is Repo.Merges in the mirror.
 func (m *Mirror) Merges(ctx context.Context, head, since string, n int) ([]string, error) {
 	r, err := Open(m.o.Dir, Options{})
