@@ -3,9 +3,12 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -105,7 +108,8 @@ func hub(ts *testscript.TestScript) *github { return ts.Value("github").(*github
 //
 //	pr open HEAD LOGIN [TITLE]        opens it, and sets $PR
 //	pr review LOGIN approve|reject    reviews the newest commit
-//	pr say LOGIN TEXT                 comments
+//	pr say LOGIN TEXT                 comments, and sets $COMMENT
+//	pr edit LOGIN TEXT                writes over $COMMENT, whoever wrote it
 //	pr merge LOGIN [merge|squash|rebase]
 //	pr queue LOGIN [METHOD]           puts it into the merge queue, and sets $GROUP and $GROUP_SHA
 //	pr dequeue merged|failed          ends that
@@ -131,7 +135,11 @@ func pr(ts *testscript.TestScript, neg bool, args []string) {
 	case "review":
 		_, err = g.Review(theirs, n, args[1], map[string]string{"approve": "approve", "reject": "request-changes"}[arg(2, "approve")])
 	case "say":
-		_, err = g.Comment(theirs, n, args[1], strings.ReplaceAll(arg(2, ""), `\n`, "\n"))
+		var id int64
+		id, err = g.Comment(theirs, n, args[1], strings.ReplaceAll(arg(2, ""), `\n`, "\n"))
+		ts.Setenv("COMMENT", strconv.FormatInt(id, 10))
+	case "edit":
+		err = patch(ts, g.Token(args[1]), arg(2, ""))
 	case "merge":
 		_, err = g.Merge(theirs, n, args[1], arg(2, "merge"))
 	case "queue":
@@ -154,6 +162,25 @@ func pr(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Check(err)
+}
+
+// patch edits $COMMENT a second after it was written: GitHub tells no finer.
+func patch(ts *testscript.TestScript, token, text string) error {
+	time.Sleep(1100 * time.Millisecond)
+	body, err := json.Marshal(map[string]string{"body": text})
+	ts.Check(err)
+	req, err := http.NewRequest(http.MethodPatch, ts.Getenv("GITHUB_API_URL")+"/repos/"+theirs+"/issues/comments/"+ts.Getenv("COMMENT"), bytes.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("edit comment: %s", resp.Status)
+	}
+	return nil
 }
 
 // shown writes what the repository shows to comment.md, marks.txt and rollouts.txt.

@@ -106,6 +106,9 @@ type Remark struct {
 	By   Account   `json:"by"`
 	Body string    `json:"body"`
 	Time time.Time `json:"time"` // written
+	// Edited says that it does not stand as it was written. Whoever may write to the
+	// repository can edit what others said.
+	Edited bool `json:"edited,omitempty"`
 }
 
 // Permission is what an account may do in a repository, in rising order.

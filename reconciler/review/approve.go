@@ -88,7 +88,7 @@ func (v *visit) voided(g given, format string, args ...any) string {
 	why := fmt.Sprintf(format, args...)
 	for i := range v.orders {
 		if o := &v.orders[i]; g.what == "comment" && o.Verb == command.Approve && o.remark.ID == g.id {
-			o.refuse = why
+			o.refuse, o.void = why, true
 		}
 	}
 	return why
@@ -117,7 +117,9 @@ func (v *visit) yeses(ctx context.Context) (out []given, err error) {
 		}
 	}
 	for _, o := range v.orders {
-		if o.Verb == command.Approve && o.Err == nil && o.refuse == "" && (o.fresh || o.shown) {
+		// One that was answered is recorded, or did not count: the comment's own memory of
+		// what was shown when could be edited to make it count for something else.
+		if o.Verb == command.Approve && o.Err == nil && o.refuse == "" && o.fresh {
 			out = append(out, given{o.remark.By.Login, v.pull.HeadSHA, o.remark.Time, "comment", o.remark.ID})
 		}
 	}

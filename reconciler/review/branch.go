@@ -260,7 +260,11 @@ func (o *Office) rollout(ctx context.Context, in *loop.Intent, s plan.Step, r po
 		return nil
 	}
 	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, strings.EqualFold(spec.Environment, "production")
-	if err := o.Forge.Rollout(ctx, r); err != nil {
+	switch err := o.Forge.Rollout(ctx, r); {
+	case fault.Of(err) == fault.Denied && err != nil: // what is shown decides nothing
+		o.Log.Warn("deployments cannot be shown on the forge", "ref", s.Ref.String(), "error", err, "way", fault.Way(err))
+		return nil
+	case err != nil:
 		return fmt.Errorf("show deployment %s: %w", s.Ref, err)
 	}
 	crash.At(crash.Shown)

@@ -145,6 +145,8 @@ type visit struct {
 	orders []order
 	base   *loop.Intent
 	rev    port.Revision // of the base
+
+	careful bool // the author's code runs only for those who have seen it
 }
 
 func (o *Office) visit(ctx context.Context, pull port.Pull) (*visit, error) {

@@ -22,13 +22,14 @@ type order struct {
 	shown  bool   // given after the comment showed the head as it is now
 	refuse string // why it does not count
 
+	void    bool // an approval that does not count, for the reason in refuse
 	puzzles bool // it names nothing that there is
 }
 
-// counts tells whether the order is to be followed. A fork's code is let run only
-// by who had seen it.
-func (o order) counts(fork bool) bool {
-	return o.Err == nil && o.refuse == "" && (o.shown || o.fresh && !fork)
+// counts tells whether the order is to be followed. Code of an author who may not run
+// it unasked is let run only by who had seen it.
+func (o order) counts(careful bool) bool {
+	return o.Err == nil && o.refuse == "" && (o.shown || o.fresh && !careful)
 }
 
 // listen reads the commands of the pull request, in the order in which they were given.
@@ -60,11 +61,17 @@ func (v *visit) listen(ctx context.Context, base *loop.Intent) error {
 	return nil
 }
 
+// weighty are the verbs that nobody may put into another's mouth.
+var weighty = []command.Verb{command.Train, command.Apply, command.Approve, command.Retry}
+
 // refusal says why who gave o may not, or "".
 func (v *visit) refusal(ctx context.Context, base *loop.Intent, o order) (string, error) {
 	by := o.remark.By
-	if by.Bot || by.Login == "" {
+	switch {
+	case by.Bot || by.Login == "":
 		return "commands are people's to give", nil
+	case o.remark.Edited && slices.Contains(weighty, o.Verb):
+		return "the comment was edited, and others than its author can do that: give the command in a new one", nil
 	}
 	if roles := base.Project.PullRequests.Commands[string(o.Verb)]; len(roles) > 0 {
 		if who := roleOf(base, by.Login); !slices.ContainsFunc(who, func(r string) bool { return slices.Contains(roles, r) }) {
@@ -106,7 +113,7 @@ func roleOf(base *loop.Intent, login string) []string {
 // newest is the newest order of one of verbs that counts.
 func (v *visit) newest(verbs ...command.Verb) (last *order) {
 	for i := range v.orders {
-		if o := &v.orders[i]; slices.Contains(verbs, o.Verb) && o.counts(v.pull.Fork) {
+		if o := &v.orders[i]; slices.Contains(verbs, o.Verb) && o.counts(v.careful) {
 			last = o
 		}
 	}
@@ -125,7 +132,7 @@ func (v *visit) answer(ctx context.Context) error {
 		switch {
 		case o.Err != nil || o.puzzles:
 			r = port.Puzzled
-		case !o.counts(v.pull.Fork):
+		case !o.counts(v.careful):
 			r = port.Declined
 		}
 		old, seen := with[o.remark.ID]

@@ -45,6 +45,7 @@ func (v *visit) consider(ctx context.Context, r templates.Report) (templates.Rep
 	if err != nil {
 		return r, err
 	}
+	v.careful = !may
 	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf("")})
 	if err != nil {
 		return r, err
@@ -126,7 +127,7 @@ func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*loop
 func (v *visit) retry(ctx context.Context, h *House, p *loop.Proposal) (*loop.Proposal, error) {
 	again := false
 	for _, o := range v.orders {
-		if o.Verb != command.Retry || !o.fresh || !o.counts(v.pull.Fork) {
+		if o.Verb != command.Retry || !o.fresh || !o.counts(v.careful) {
 			continue
 		}
 		entries, err := h.Retry(ctx, p.World, p.Plan, o.Ref, "asked for by github:"+o.remark.By.Login)
@@ -351,7 +352,7 @@ func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.C
 			stop(act.ErrHandedBack)
 			return
 		}
-		again := &visit{Office: v.Office, pull: v.pull, state: v.state}
+		again := &visit{Office: v.Office, pull: v.pull, state: v.state, careful: v.careful}
 		if err := again.listen(ctx, v.base); err == nil && again.newest(command.Train, command.Cancel) != nil && !again.told(command.Train) {
 			stop(errCancelled)
 			return

@@ -188,11 +188,11 @@ func (v *visit) answers(r *templates.Report, p *loop.Proposal) {
 		case o.Err != nil:
 			a.Command = fmt.Sprintf("line %d", o.Line)
 			a.Text = o.Err.Error() + ": " + fault.Way(o.Err)
-		case o.refuse != "" && o.Verb == command.Approve:
+		case o.void:
 			continue // told with the approvals
 		case o.refuse != "":
 			a.Text = o.refuse
-		case !o.counts(v.pull.Fork):
+		case !o.counts(v.careful):
 			a.Text = "it was given before this comment showed the newest commit: look at that, and give it again"
 		case o.Verb == command.Help:
 			a.Text = help()

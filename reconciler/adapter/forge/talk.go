@@ -47,7 +47,8 @@ func (c *Client) Remarks(ctx context.Context, n int, since time.Time) ([]port.Re
 		}
 		seen[r.GetID()] = true
 		if by := account(r.User); !strings.EqualFold(by.Login, me) {
-			out = append(out, port.Remark{ID: r.GetID(), Pull: number, By: by, Body: r.GetBody(), Time: r.GetCreatedAt().Time})
+			out = append(out, port.Remark{ID: r.GetID(), Pull: number, By: by, Body: r.GetBody(), Time: r.GetCreatedAt().Time,
+				Edited: r.GetUpdatedAt().After(r.GetCreatedAt().Time)})
 		}
 		return true
 	})

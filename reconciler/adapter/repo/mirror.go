@@ -121,7 +121,8 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 	config := [][2]string{{"core.hooksPath", os.DevNull}, {"gc.auto", "0"}, {"http.followRedirects", "false"}, {"fetch.recurseSubmodules", "false"}, {"fetch.fsckObjects", "true"},
 		// What old programs wrote, and does no harm.
 		{"fetch.fsck.zeroPaddedFilemode", "ignore"}, {"fetch.fsck.badTimezone", "ignore"}, {"fetch.fsck.missingSpaceBeforeDate", "ignore"}}
-	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") {
+	// Only what speaks to the remote is told how to log in.
+	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") && slices.Contains([]string{"fetch", "push", "ls-remote"}, args[0]) {
 		user, password, err := m.o.Credentials(ctx)
 		if err != nil {
 			return "", err
@@ -167,6 +168,10 @@ func (m *Mirror) classed(ctx context.Context, what, said string, err error) erro
 		return fault.Hint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", redact(m.o.URL))
 	case status == "404", says("' not found", "couldn't find remote ref", "does not appear to be a git repository"):
 		return fault.Hint(fault.New(fault.Missing, "git %s: %s", what, text), "check the address %s, and that the branch is there", redact(m.o.URL))
+	case says("fsck error", "error in packed object", "error in object"):
+		return fault.Hint(fault.New(fault.Invalid, "git %s: %s", what, text), "the remote has objects that no Git should take in: find out who pushed them; git fsck names them")
+	case says("no space left on device", "disk quota exceeded"):
+		return fault.Hint(fault.New(fault.Transient, "git %s: %s", what, text), "free space below %s", filepath.Dir(m.o.Dir))
 	case says("unable to access", "could not read from remote", "early eof", "hung up", "timed out", "rpc failed", "unexpected disconnect"):
 		return fault.Hint(fault.New(fault.Transient, "git %s: %s", what, text), "try again when %s answers", redact(m.o.URL))
 	}
