@@ -76,7 +76,7 @@ func TestTheWorkflowGivesNoMoreThanItLists(t *testing.T) {
 		t.Errorf("%+v", w)
 	}
 	for name, want := range map[string]string{
-		"pull": "checks contents pull-requests statuses", "branch": "checks contents deployments pull-requests statuses", "outside": "",
+		"pull": "checks contents deployments pull-requests statuses", "branch": "checks contents deployments pull-requests statuses", "outside": "",
 	} {
 		job := w.Jobs[name]
 		checkSteps(t, job.Steps)
