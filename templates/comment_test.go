@@ -44,7 +44,7 @@ func TestACommentReadsLikeThis(t *testing.T) {
 }
 
 var (
-	ours     = regexp.MustCompile(`^<details><summary>(Graph|Up to date \(\d+\)|Earlier plans \(\d+\)|Logs of failed runs \(\d+\))</summary>$|^</details>$`)
+	ours     = regexp.MustCompile(`^<details><summary>(Graph|Up to date \(\d+\)|Earlier plans \(\d+\)|Answers to commands \(\d+\)|Logs of failed runs \(\d+\))</summary>$|^</details>$`)
 	links    = regexp.MustCompile(`\[(the whole report|whole report|served here)\]\(https?://[A-Za-z0-9._~/%+=:?&#-]+\)`)
 	starts   = regexp.MustCompile(`^(#### |- |  - |\||\*\*|\*|[A-Z–]|$|` + "\x00" + `)`)
 	autolink = regexp.MustCompile(`(?i)\b[0-9a-f]{7,64}\b|\bgh-[0-9]|\bwww\.|\b(?:mailto|xmpp):`)

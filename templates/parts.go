@@ -22,10 +22,10 @@ const (
 
 // sections are the parts of r that are not empty.
 func sections(r Report, z size) []part {
-	all := []part{notes(r, z), problems(r, z), conflicts(r), answers(r, z), work(r, z)}
+	all := []part{notes(r, z), problems(r, z), conflicts(r), work(r, z)}
 	all = append(all, models(r, z)...)
 	all = append(all, data(r), columns(r, z), judged(r, z), runs(r, z), logs(r, z), terraform(r), graph(r, z),
-		approvals(r, z), records(r), upToDate(r, z), earlier(r, z))
+		approvals(r, z), records(r), answers(r, z), upToDate(r, z), earlier(r, z))
 	all = slices.DeleteFunc(all, func(p part) bool { return len(p.rows) == 0 })
 	if end := foot(r); end != "" {
 		all = append(all, part{head: end})
@@ -91,7 +91,7 @@ func answers(r Report, z size) part {
 		}
 		p.rows = append(p.rows, apart(p)+text+":\n\n"+fenced("text", a.Text, z.log))
 	}
-	return p
+	return folded("Answers to commands", p)
 }
 
 // work is the table of what the plan does.

@@ -40,6 +40,7 @@ type Report struct {
 	Plan   *plan.Plan
 	Digest digest.Digest // of Plan
 	Notes  []string      // of the pass: what was left out and why, in whole sentences
+	Alters []string      // of what judges pull requests, what this one changes: policy, trust, project
 
 	Models    []ModelChange
 	Data      []DataChange

@@ -74,7 +74,11 @@ func verdict(r Report) sentence {
 	case Awaiting:
 		awaiting(r, &s)
 	case Settled:
-		effect(r, s.say("Ready to merge"), ": ")
+		s.say("Ready to merge")
+		if len(r.Alters) > 0 {
+			s.say(", and changes what judges it (%s)", strings.Join(r.Alters, ", "))
+		}
+		effect(r, &s, ": ")
 	case Merged:
 		effect(r, onto(r, s.say("Merged, and being carried out")), ": ")
 	case Deployed:
@@ -145,7 +149,10 @@ func running(r Report, s *sentence) {
 			ended++
 		}
 	}
-	s.say("Under way: %d of %s ended", ended, counted(len(r.Runs), "run", "runs"))
+	s.say("Under way")
+	if len(r.Runs) > 0 { // else a model is selected, of runs that ended long ago
+		s.say(": %d of %s ended", ended, counted(len(r.Runs), "run", "runs"))
+	}
 	if failed > 0 {
 		s.say(", %d badly", failed)
 	}

@@ -55,3 +55,27 @@ func TestAroundACommentThereIsRoom(t *testing.T) {
 		t.Error("its state is not found again")
 	}
 }
+
+// TestAChangeOfTheJudgeIsInTheHeadline: who only reads the first line sees that rules change.
+func TestAChangeOfTheJudgeIsInTheHeadline(t *testing.T) {
+	for _, c := range []struct {
+		alters []string
+		want   string
+	}{
+		{nil, "Ready to merge."},
+		{[]string{"policy", "trust"}, "Ready to merge, and changes what judges it (policy, trust)."},
+	} {
+		s := verdict(Report{Stage: Settled, Alters: c.alters})
+		if got := s.text(); got != c.want {
+			t.Errorf("%v: %q, want %q", c.alters, got, c.want)
+		}
+	}
+}
+
+// TestASelectionAloneCountsNoRuns: where no run is due, none is said to be under way.
+func TestASelectionAloneCountsNoRuns(t *testing.T) {
+	s := verdict(Report{Stage: Running})
+	if got := s.text(); got != "Under way." {
+		t.Errorf("it reads %q", got)
+	}
+}

@@ -75,7 +75,7 @@ its address may do everything there: it listens on the loopback only.
 		at = v
 	}
 	root.PersistentFlags().StringVar(&a.url, "url", at, "where the forge is; also VISHWA_DEVFORGE_URL")
-	root.AddCommand(a.serve(), a.newRepo(), a.user(), a.pull(), a.review(), a.comment(), a.merge(), a.protect(), a.hook(), demoVerb())
+	root.AddCommand(a.serve(), a.newRepo(), a.user(), a.fork(), a.pull(), a.review(), a.comment(), a.merge(), a.protect(), a.hook(), demoVerb())
 	return root
 }
 

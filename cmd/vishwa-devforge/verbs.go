@@ -152,8 +152,22 @@ func (a *app) pull() *cobra.Command {
 		},
 	}
 	shut := a.numbered("close N", "Close a pull request without merging it", "close", &devforge.Order{})
-	c.AddCommand(a.inRepo(open, true), a.inRepo(show, false), shut)
+	again := a.numbered("reopen N", "Open a pull request again that was closed", "reopen", &devforge.Order{})
+	c.AddCommand(a.inRepo(open, true), a.inRepo(show, false), shut, again)
 	return c
+}
+
+func (a *app) fork() *cobra.Command {
+	return a.inRepo(&cobra.Command{
+		Use: "fork", Short: "Make a fork of a repository below an account", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			done, err := a.order(c.Context(), "fork", devforge.Order{Repo: a.repo, Login: a.as})
+			if err == nil {
+				fmt.Fprintln(a.out, done.URL)
+			}
+			return err
+		},
+	}, true)
 }
 
 // numbered is a verb about one pull request.

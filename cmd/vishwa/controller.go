@@ -77,6 +77,11 @@ func (a *app) control(ctx context.Context, c controller.Config) error {
 		}
 		c.State = filepath.Join(filepath.Dir(p.State), "controller")
 	}
+	lock, err := alone(c.State)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	if c.Lease.Name == "" {
 		if c.Lease.Name, err = os.Hostname(); err != nil {
 			return fault.Hint(fault.New(fault.Internal, "find the machine's name: %w", err), "give the controller a name: lease: {name: NAME}")
@@ -87,6 +92,27 @@ func (a *app) control(ctx context.Context, c controller.Config) error {
 	return controller.New(controller.Options{
 		Config: c, Open: o.open, Now: a.now, Lookup: a.lookup, Log: env.Log, Metrics: o.metrics, Version: versionText(),
 	}).Run(ctx)
+}
+
+// alone holds the controller's state folder: two would overwrite each other's memory.
+func alone(dir string) (*os.File, error) {
+	const way = "make %s writable, or name another with state: in the controller's file"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), way, dir)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "controller.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "open the state folder's lock: %w", err), way, dir)
+	}
+	if err := sandbox.Hold(f); err != nil {
+		f.Close()
+		if fault.Of(err) == fault.Conflict {
+			return nil, fault.Hint(fault.New(fault.Conflict, "another controller works with the state folder %s", dir),
+				"end it first, or give this one a folder of its own: state: DIR")
+		}
+		return nil, fmt.Errorf("lock the state folder: %w", err)
+	}
+	return f, nil
 }
 
 // logHandler logs as the configuration says, each line of a pass with its trigger.

@@ -300,9 +300,10 @@ spec:
   sweep: 10s
   log: {format: text}
   lease: {duration: 5s}
+  state: %s
   repositories:
     - {url: %s, github: {api: %s/api/v3, repository: %s, token: {env: GITHUB_TOKEN}}}
-`, address, g.CloneURL(theirs), g.URL(), theirs)
+`, address, filepath.Join(ts.Getenv("WORK"), name+".state"), g.CloneURL(theirs), g.URL(), theirs)
 	for _, line := range args[min(1, len(args)):] {
 		field, _, _ := strings.Cut(line, ":")
 		text = regexp.MustCompile(`(?m)^  `+field+`:.*$`).ReplaceAllLiteralString(text, "  "+line)

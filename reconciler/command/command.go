@@ -32,6 +32,7 @@ type Command struct {
 	Verb Verb
 	Ref  schemas.Ref // of retry and explain; zero: all
 	Line int         // in the comment, from 1
+	Text string      // the line as it was written, shortened
 	Err  error       // why the line is not understood, of the kind Invalid with its way out; Verb is then empty
 }
 
@@ -83,7 +84,7 @@ func Parse(body string) (out []Command) {
 		if after, _ := utf8.DecodeRuneInString(rest); !ours || rest != "" && !unicode.IsSpace(after) {
 			continue
 		}
-		c := Command{Line: l.number}
+		c := Command{Line: l.number, Text: shortened(strings.Join(append([]string{word}, strings.Fields(rest)...), " "))}
 		if l.quoted {
 			c.Err = fault.Hint(fault.New(fault.Invalid, "the command belongs to the quotation above it"),
 				"leave an empty line between the quotation and the command")

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -27,12 +28,15 @@ const (
 	maxBodies     = 8      // that are read at once
 	hooksASecond  = 50
 	hooksAtOnce   = 500
+	refusalsEvery = 10 * time.Second // told in the log; anybody can make one
+	refusalsFirst = 5
 )
 
 // hook is the handler.
 type hook struct {
 	secrets [][]byte
 	limit   *rate.Limiter
+	told    *rate.Limiter // refusals in the log
 	bodies  chan struct{}
 	seen    *deliveries
 	find    func(repository) []*worker
@@ -44,6 +48,7 @@ type hook struct {
 func (c *Controller) hook(secrets [][]byte) *hook {
 	return &hook{
 		secrets: secrets, limit: rate.NewLimiter(hooksASecond, hooksAtOnce),
+		told:   rate.NewLimiter(rate.Every(refusalsEvery), refusalsFirst),
 		bodies: make(chan struct{}, maxBodies), seen: &deliveries{ids: map[string]bool{}},
 		find: c.find, id: c.id, log: c.log, count: c.metrics.webhook,
 	}
@@ -72,12 +77,24 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	event := known(r.Header.Get("X-GitHub-Event"))
 	status, result := h.take(w, r, event)
 	h.count(event, result)
+	if way := ways[result]; status >= http.StatusBadRequest && way != "" && h.told.Allow() {
+		h.log.Warn("a webhook was refused", "event", event, "why", result, "way", way)
+	}
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "10")
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, result+"\n")
+}
+
+// ways is what to do about a refusal.
+var ways = map[string]string{
+	"content-type": "set the webhook's content type on GitHub to application/json",
+	"unsigned":     "set the webhook's secret on GitHub",
+	"forged":       "give the webhook on GitHub and the controller's file the same secret",
+	"large":        "choose single events for the webhook on GitHub; polling sees what was missed",
+	"limited":      "nothing to do where it passes: polling sees what was missed",
 }
 
 // take tells the status, and what became of the webhook in one word.

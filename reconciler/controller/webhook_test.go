@@ -218,6 +218,22 @@ func TestARepeatedDeliveryDoesNothing(t *testing.T) {
 	}
 }
 
+// TestARefusedWebhookIsTold: whoever set it up wrongly finds the reason and the way out
+// in the log, and nobody can fill the log with refusals.
+func TestARefusedWebhookIsTold(t *testing.T) {
+	h, _ := doorway()
+	var log bytes.Buffer
+	h.log = slog.New(slog.NewTextHandler(&log, nil))
+	for range 100 {
+		r := delivery("push", "payload=%7B%7D")
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer(h, r)
+	}
+	if n := strings.Count(log.String(), "\n"); n == 0 || n > refusalsFirst+1 || !strings.Contains(log.String(), "application/json") {
+		t.Errorf("%d lines of 100 refusals:\n%s", n, log.String())
+	}
+}
+
 func TestWebhooksAreRateLimited(t *testing.T) {
 	h, _ := doorway()
 	h.limit = rate.NewLimiter(rate.Every(time.Hour), 3)

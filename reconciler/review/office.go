@@ -147,6 +147,10 @@ type visit struct {
 	rev    port.Revision // of the base
 
 	careful bool // the author's code runs only for those who have seen it
+
+	// What the comment tells while runs are under way.
+	shown    templates.Report
+	proposal *loop.Proposal
 }
 
 func (o *Office) visit(ctx context.Context, pull port.Pull) (*visit, error) {

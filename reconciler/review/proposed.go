@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -117,7 +118,7 @@ func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*loop
 	if err != nil {
 		return nil, rev, err
 	}
-	if len(alters) > 0 {
+	if r.Alters = alters; len(alters) > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("It changes what judges it (%s): that counts from the merge on, and approvals that are given before do not hold after it.", strings.Join(alters, ", ")))
 	}
 	return in, rev, nil
@@ -162,6 +163,7 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 		if err != nil {
 			return r, err
 		}
+		v.shown, v.proposal = r, p
 		if p, outcomes, err = v.ahead(ctx, h, p); err != nil {
 			return r, err
 		}
@@ -353,11 +355,38 @@ func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.C
 			return
 		}
 		again := &visit{Office: v.Office, pull: v.pull, state: v.state, careful: v.careful}
-		if err := again.listen(ctx, v.base); err == nil && again.newest(command.Train, command.Cancel) != nil && !again.told(command.Train) {
+		if err := again.listen(ctx, v.base); err != nil {
+			continue
+		}
+		if again.newest(command.Train, command.Cancel) != nil && !again.told(command.Train) {
 			stop(errCancelled)
 			return
 		}
+		if err := again.chat(ctx, v.shown, v.proposal); err != nil && ctx.Err() == nil {
+			v.Log.Warn("commands are answered when the runs have ended", "pull", v.pull.Number, "error", err)
+		}
 	}
+}
+
+// chat answers the remarks that ask for words alone, while runs are under way. Any
+// reaction counts as the answer: a remark that asks for more is left until they ended.
+func (v *visit) chat(ctx context.Context, r templates.Report, p *loop.Proposal) error {
+	more := map[int64]bool{}
+	for _, o := range v.orders {
+		if o.Err == nil && o.Verb != command.Help && o.Verb != command.Explain {
+			more[o.remark.ID] = true
+		}
+	}
+	asked := slices.ContainsFunc(v.orders, func(o order) bool { return o.fresh && !more[o.remark.ID] })
+	if !asked || p == nil {
+		return nil
+	}
+	v.answers(&r, p)
+	if err := v.say(ctx, &r); err != nil {
+		return err
+	}
+	v.orders = slices.DeleteFunc(v.orders, func(o order) bool { return more[o.remark.ID] })
+	return v.answer(ctx)
 }
 
 // started notes the keys of the runs that it begins.

@@ -42,7 +42,7 @@ func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outco
 				continue
 			}
 		case command.Approve:
-			if !slices.ContainsFunc(p.Needs(), func(n loop.Need) bool { return n.Reviews && len(n.Given) < n.Count }) {
+			if r.Stage == templates.Blocked || !slices.ContainsFunc(p.Needs(), func(n loop.Need) bool { return n.Reviews && len(n.Given) < n.Count }) {
 				continue
 			}
 		}
@@ -186,7 +186,7 @@ func (v *visit) answers(r *templates.Report, p *loop.Proposal) {
 		a := templates.Answer{Command: o.Command.String(), By: o.remark.By.Login}
 		switch {
 		case o.Err != nil:
-			a.Command = fmt.Sprintf("line %d", o.Line)
+			a.Command = o.Text
 			a.Text = o.Err.Error() + ": " + fault.Way(o.Err)
 		case o.void:
 			continue // told with the approvals
@@ -196,6 +196,8 @@ func (v *visit) answers(r *templates.Report, p *loop.Proposal) {
 			a.Text = "it was given before this comment showed the newest commit: look at that, and give it again"
 		case o.Verb == command.Help:
 			a.Text = help()
+		case o.Verb == command.Explain && v.pull.Merged && !o.fresh:
+			continue // it was about the plan before the merge
 		case o.Verb == command.Explain && p != nil:
 			a.Text, v.orders[i].puzzles = explained(p, o.Ref)
 		case o.Verb == command.Apply && v.pull.Merged:
@@ -207,7 +209,11 @@ func (v *visit) answers(r *templates.Report, p *loop.Proposal) {
 		}
 		r.Answers = append(r.Answers, a)
 	}
-	if over := len(r.Answers) - 5; over > 0 {
+	keep := 5 // of those that nobody has seen yet
+	if !slices.ContainsFunc(v.orders, func(o order) bool { return o.fresh }) {
+		keep = 1 // what is remembered is the newest
+	}
+	if over := len(r.Answers) - keep; over > 0 {
 		r.Answers = r.Answers[over:]
 	}
 }
