@@ -21,7 +21,7 @@ const module = "github.com/vishwaops/vishwa/"
 var floors = map[string]int{
 	"reconciler/digest": 0, "reconciler/fault": 0, "reconciler/crash": 0,
 
-	"schemas": 1, "examples": 1,
+	"schemas": 1, "examples": 1, "reconciler/dvc": 1,
 
 	"reconciler/port": 2,
 
@@ -29,17 +29,18 @@ var floors = map[string]int{
 	"reconciler/columns": 3, "reconciler/port/wrap": 3, "reconciler/adapter/content": 3,
 	"reconciler/command": 3, "reconciler/ci": 3,
 
-	"reconciler/plan": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 4,
+	"reconciler/plan": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 4, "reconciler/tables": 4,
 
-	"policy": 5, "templates": 5, "reconciler/act": 5,
+	"policy": 5, "templates": 5, "reconciler/act": 5, "reconciler/data/cache": 5,
 
 	"reconciler/loop": 6, "reconciler/adapter/store": 6, "reconciler/adapter/signer": 6, "reconciler/adapter/runner": 6,
 	"reconciler/adapter/server": 6, "reconciler/adapter/provisioner": 6, "reconciler/adapter/repo": 6,
+	"reconciler/data/transfer": 6, "reconciler/adapter/bucket": 6,
 
 	"reconciler/adapter/forge": 6, "reconciler/adapter/forge/devforge": 6,
 	"reconciler/controller": 6,
 
-	"reconciler/review": 7,
+	"reconciler/review": 7, "reconciler/data": 7,
 
 	"reconciler/adapter": 8,
 
@@ -49,7 +50,7 @@ var floors = map[string]int{
 // pure lists the packages that are functions of their arguments.
 var pure = []string{
 	"reconciler/digest", "reconciler/fault", "reconciler/graph", "reconciler/ledger", "reconciler/trust",
-	"reconciler/attest", "reconciler/columns", "reconciler/plan", "reconciler/explain", "reconciler/command", "reconciler/ci", "templates",
+	"reconciler/attest", "reconciler/columns", "reconciler/dvc", "reconciler/tables", "reconciler/plan", "reconciler/explain", "reconciler/command", "reconciler/ci", "templates",
 }
 
 // outside is what a pure package does not import. fault may know contexts, whose

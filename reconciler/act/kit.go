@@ -41,8 +41,9 @@ type Kit struct {
 type Desk interface {
 	// Keep puts the files of m from the revision's tree into the store.
 	Keep(ctx context.Context, m digest.Manifest) error
-	// CheckData holds a dataset's data against its declared columns and keeps it in the store.
-	CheckData(ctx context.Context, n *graph.Node) error
+	// Pin brings a dataset's data into the store, holds it against what is declared
+	// of it, and tells what there is: the data, and its profile where it is a table.
+	Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[string]port.Artifact, error)
 	// Judge asks the policies about a step with what is known just before it acts.
 	Judge(ctx context.Context, s plan.Step, m Material) ([]ledger.Finding, error)
 	// Release signs a trained candidate as a model, with the provenance of its

@@ -25,11 +25,12 @@ func (a *acting) pin(ctx context.Context, j *job) error {
 	if err := a.judge(ctx, j, Material{}); err != nil {
 		return err
 	}
-	if err := a.CheckData(ctx, j.node); err != nil {
+	made, err := a.Pin(ctx, j.node, func(line string) { a.tell(j.Ref, Output, line) })
+	if err != nil {
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}
 	e := a.base(ledger.Pin, j)
-	e.Outputs = map[string]port.Artifact{"data": j.node.Data}
+	e.Outputs = made
 	return a.record(ctx, j, e)
 }
 

@@ -29,7 +29,8 @@ type Node struct {
 	Needs  []schemas.Ref          // nodes that come first, sorted
 	Code   digest.Manifest        // the files that the command sees, by path from the root
 	Lock   string                 // path in Code of the requirements file, if any
-	Data   port.Artifact          // datasets: what the pin names
+	Data   port.Artifact          // datasets: what the pin names; without a digest, where that is known only when the data is fetched
+	Points *port.Pointed          // datasets: the pointer that is the pin, where there is one
 }
 
 // Graph is the nodes in an order in which each comes after what it needs.
@@ -124,8 +125,12 @@ func (b *builder) add(d *schemas.Declaration) {
 	switch spec := d.Spec.(type) {
 	case *schemas.Dataset:
 		n := b.node(d, spec)
-		n.Data = b.pins.Data[n.Ref]
-		n.Recipe.Inputs = map[string]digest.Digest{"data": n.Data.Digest}
+		n.Data, n.Points = b.pins.Data[n.Ref], b.pins.Points[n.Ref]
+		if n.Data.Digest != "" {
+			n.Recipe.Inputs = map[string]digest.Digest{"data": n.Data.Digest}
+		} else if n.Points != nil {
+			n.Recipe.Inputs = map[string]digest.Digest{"pointer": digest.Of([]byte(n.Points.MD5))}
+		}
 		b.nodes = append(b.nodes, n)
 	case *schemas.Transform:
 		n := b.node(d, spec)

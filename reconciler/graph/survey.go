@@ -16,19 +16,19 @@ import (
 type Pins struct {
 	Files map[string]digest.Manifest    // declared path -> the files at or below it, by path from the root
 	Data  map[schemas.Ref]port.Artifact // dataset -> its data
+
+	Points map[schemas.Ref]*port.Pointed // dataset -> the pointer that names its data
 }
 
 // Survey reads every file and folder that decls name from the repository's tree.
 // Each path is read once however often it is named.
 func Survey(tree fs.FS, decls []schemas.Declaration) (Pins, []schemas.Problem) {
-	s := survey{tree: tree, pins: Pins{Files: map[string]digest.Manifest{}, Data: map[schemas.Ref]port.Artifact{}}}
+	s := survey{tree: tree, pins: Pins{Files: map[string]digest.Manifest{}, Data: map[schemas.Ref]port.Artifact{}, Points: map[schemas.Ref]*port.Pointed{}}}
 	for i := range decls {
 		d := &decls[i]
 		switch spec := d.Spec.(type) {
 		case *schemas.Dataset:
-			if m := s.read(d, "spec.source.path", spec.Source.Path); len(m) == 1 {
-				s.pins.Data[d.Ref()] = port.Artifact{Name: path.Base(m[0].Path), Digest: m[0].Digest, Size: m[0].Size}
-			}
+			s.dataset(d, spec)
 		case *schemas.Transform:
 			s.work(d, "spec", spec.Work)
 		case *schemas.Training:

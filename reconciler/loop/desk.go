@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"sync"
 
@@ -17,7 +16,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/attest"
-	"github.com/vishwaops/vishwa/reconciler/columns"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/graph"
@@ -65,21 +63,6 @@ func (d *desk) keep(ctx context.Context, f digest.File) error {
 		return fault.Hint(fault.New(fault.Conflict, "it changed while it was read"), "run the command again")
 	}
 	return err
-}
-
-// CheckData holds a dataset against its declared columns and keeps it.
-func (d *desk) CheckData(ctx context.Context, n *graph.Node) error {
-	spec := n.Decl.Spec.(*schemas.Dataset)
-	p := path.Clean(spec.Source.Path)
-	in, err := d.world.Tree.Open(p)
-	if err != nil {
-		return fault.New(fault.Missing, "%s: open %s: %w", n.Ref, p, err)
-	}
-	defer in.Close()
-	if err := columns.Check(in, spec.Columns); err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "%s: %s: %w", n.Ref, p, err), "correct the data, or the columns declared at %s", n.Decl.Pos)
-	}
-	return d.Keep(ctx, digest.Manifest{{Path: p, Digest: n.Data.Digest, Size: n.Data.Size}})
 }
 
 // Judge asks the policies about one step that is about to act.

@@ -23,6 +23,8 @@ type House struct {
 	Store  port.Store
 	Runner port.Runner
 	Seal   Seal
+	// Depot has the data that pointers name.
+	Depot port.Depot
 	// Authors lists who wrote what came after from, up to to.
 	Authors func(ctx context.Context, from, to string) ([]string, error)
 	// Lock lets one pass at a time act; it waits, and says so through tell. Acting

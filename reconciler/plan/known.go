@@ -21,7 +21,14 @@ func (k Known) Add(n *graph.Node, e *ledger.Entry) {
 	out := map[string]digest.Digest{}
 	switch n.Ref.Kind {
 	case "dataset":
-		out[""] = n.Data.Digest
+		d := n.Data.Digest
+		if e != nil && e.Outputs["data"].Digest != "" {
+			d = e.Outputs["data"].Digest
+		}
+		if d == "" {
+			return // it is known when the data has been fetched
+		}
+		out[""] = d
 	case "transform":
 		for name, a := range e.Outputs {
 			out[name] = a.Digest

@@ -31,6 +31,14 @@ type Source interface {
 	Fetch(ctx context.Context, src schemas.DataSource, pin Artifact, w io.Writer) error
 }
 
+// Depot has the data that pointers name.
+type Depot interface {
+	// Bring puts data into the store, file by file, and tells what it is by SHA-256.
+	// tree is the repository's at the revision, for the configuration of its remotes.
+	// Data that no remote has is Missing, data that is not what its pointer says Corrupt.
+	Bring(ctx context.Context, tree fs.FS, p Pointed, tell func(line string)) (Artifact, error)
+}
+
 // Store keeps bytes by their digest.
 type Store interface {
 	Has(ctx context.Context, d digest.Digest) (bool, error)

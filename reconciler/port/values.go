@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -17,6 +18,18 @@ type Artifact struct {
 	Digest digest.Digest   `json:"digest"`
 	Size   int64           `json:"size"` // bytes
 	Files  digest.Manifest `json:"files,omitempty"`
+}
+
+// Pointed is data that a .dvc file or dvc.lock names: DVC's cache and remotes have it.
+type Pointed struct {
+	File   string        `json:"file"`             // the .dvc file or dvc.lock, by path from the repository's root
+	Path   string        `json:"path"`             // of the data, from there
+	MD5    dvc.OID       `json:"md5"`              // DVC's name of it
+	Legacy bool          `json:"legacy,omitempty"` // named as DVC 2 did: without the carriage returns of text
+	Size   int64         `json:"size"`             // bytes; -1: not stated
+	Files  int64         `json:"files"`            // of a directory; -1: not stated
+	SHA256 digest.Digest `json:"sha256,omitempty"` // where the pointer states it
+	Remote string        `json:"remote,omitempty"` // of the DVC configuration; "" is its default
 }
 
 // Recipe is all that a node depends on; its digest is the node's key. What only

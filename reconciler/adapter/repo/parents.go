@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // Merges lists the first parents of head, itself first, back to since, which is left
@@ -32,4 +34,15 @@ func (r *Repo) Merges(ctx context.Context, head, since string, n int) (out []str
 		}
 	}
 	return out, nil
+}
+
+// Resolve is the commit that a revision names: a branch, a tag, a SHA or HEAD~1.
+func (r *Repo) Resolve(revision string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h, err := r.config.ResolveRevision(plumbing.Revision(revision))
+	if err != nil {
+		return "", fault.Hint(fault.New(fault.Missing, "%q names no commit: %w", revision, err), "name a branch, a tag or a commit; git log lists them")
+	}
+	return h.String(), nil
 }

@@ -1,0 +1,423 @@
+// vishwa data: DVC's repositories, remotes and files, without DVC.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/data/transfer"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+func (a *app) dataVerb() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "data",
+		Short: "Keep data as DVC does: .dvc files, cache and remotes, bit for bit",
+		Long: `Data too large for Git is kept in a cache and in remotes, and stands in the
+repository as .dvc files. Everything is as DVC 3 has it, so that either program can be
+used at any time.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.dataInit(), a.dataAdd(), a.dataStatus(), a.dataCheckout(), a.dataPush(), a.dataFetch(), a.dataPull(),
+		a.dataDiff(), a.dataGC(), a.dataList(), a.dataRemote(), a.dataConfig())
+	return cmd
+}
+
+// workspace opens the DVC repository, with jobs as they were asked for.
+func (a *app) workspace(jobs int) (*data.Workspace, error) {
+	env, err := a.env()
+	if err != nil {
+		return nil, err
+	}
+	o := data.Options{Env: env, Jobs: jobs}
+	if a.verbose {
+		o.Tell = func(p data.Progress) { fmt.Fprintf(a.err, "%s: %d files, %s\n", p.What, p.Files, bytesOf(p.Bytes)) }
+	}
+	return data.Open(a.dir, o)
+}
+
+// paths are arguments as they are meant: from the folder of -C.
+func (a *app) paths(args []string) []string {
+	out := make([]string, len(args))
+	for i, p := range args {
+		out[i] = p
+		if !filepath.IsAbs(p) {
+			out[i] = filepath.Join(a.dir, p)
+		}
+	}
+	return out
+}
+
+func bytesOf(n int64) string {
+	for _, u := range []struct {
+		name string
+		size float64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if float64(n) >= u.size {
+			return fmt.Sprintf("%.1f %s", float64(n)/u.size, u.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+func jobsFlag(cmd *cobra.Command, jobs *int) {
+	cmd.Flags().IntVarP(jobs, "jobs", "j", 0, "work on `N` files at once; 0 is for the machine to say")
+}
+
+func (a *app) dataInit() *cobra.Command {
+	return &cobra.Command{
+		Use: "init", Short: "Make this folder a DVC repository", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := data.Init(a.dir); err != nil {
+				return err
+			}
+			fmt.Fprintln(a.out, "Made .dvc and .dvcignore. Next: vishwa data add PATH, and commit what it writes.")
+			return nil
+		},
+	}
+}
+
+func (a *app) dataAdd() *cobra.Command {
+	var jobs int
+	var format, remote string
+	var toRemote bool
+	cmd := &cobra.Command{
+		Use: "add PATH...", Short: "Take files and folders in: into the cache, with a .dvc file for Git", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(jobs)
+			if err != nil {
+				return err
+			}
+			added, err := w.Add(cmd.Context(), a.paths(args))
+			for _, d := range added {
+				if format == "json" {
+					break
+				}
+				what := "up to date"
+				if d.Moved {
+					what = "written"
+				}
+				fmt.Fprintf(a.out, "%s: %d files, %s, md5 %s; %s %s\n", d.Path, d.Files, bytesOf(d.Size), d.OID, d.File, what)
+			}
+			if err != nil {
+				return err
+			}
+			if toRemote {
+				if _, err := w.Push(cmd.Context(), remote, a.paths(args)); err != nil {
+					return err
+				}
+			}
+			if format == "json" {
+				return a.json(added)
+			}
+			return nil
+		},
+	}
+	jobsFlag(cmd, &jobs)
+	cmd.Flags().BoolVar(&toRemote, "to-remote", false, "push it as well")
+	cmd.Flags().StringVarP(&remote, "remote", "r", "", "the remote of --to-remote")
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+func (a *app) dataStatus() *cobra.Command {
+	var jobs int
+	var format string
+	cmd := &cobra.Command{
+		Use: "status [TARGET...]", Short: "Tell what differs from what the repository points to",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(jobs)
+			if err != nil {
+				return err
+			}
+			all, err := w.Status(cmd.Context(), a.paths(args))
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				if all == nil {
+					all = []data.Standing{}
+				}
+				return a.json(all)
+			}
+			if len(all) == 0 {
+				fmt.Fprintln(a.out, "Data and pipelines are up to date.")
+			}
+			for _, s := range all {
+				fmt.Fprintf(a.out, "%s: %s\n", s.Path, s.State)
+				for sign, names := range map[string][]string{"+": s.Added, "~": s.Modified, "-": s.Deleted} {
+					for _, n := range names[:min(len(names), 20)] {
+						fmt.Fprintf(a.out, "  %s %s\n", sign, n)
+					}
+					if len(names) > 20 {
+						fmt.Fprintf(a.out, "  %s %d more\n", sign, len(names)-20)
+					}
+				}
+			}
+			return nil
+		},
+	}
+	jobsFlag(cmd, &jobs)
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+func (a *app) dataCheckout() *cobra.Command {
+	var jobs int
+	var force bool
+	cmd := &cobra.Command{
+		Use: "checkout [TARGET...]", Short: "Bring the work tree to what the repository points to",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(jobs)
+			if err != nil {
+				return err
+			}
+			return a.checkOut(cmd.Context(), w, args, force)
+		},
+	}
+	jobsFlag(cmd, &jobs)
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "overwrite and remove files that are saved nowhere")
+	return cmd
+}
+
+func (a *app) checkOut(ctx context.Context, w *data.Workspace, args []string, force bool) error {
+	done, err := w.Checkout(ctx, a.paths(args), force)
+	for _, d := range done {
+		if d.Written+d.Removed > 0 {
+			fmt.Fprintf(a.out, "%s: %d written, %d removed, %d kept\n", d.Path, d.Written, d.Removed, d.Kept)
+		}
+	}
+	return err
+}
+
+func (a *app) moved(did string, m transfer.Moved) {
+	if m.Objects == 0 {
+		fmt.Fprintln(a.out, "Everything is up to date.")
+		return
+	}
+	fmt.Fprintf(a.out, "%d objects %s, %s; %d were there\n", m.Objects, did, bytesOf(m.Bytes), m.Present)
+}
+
+func (a *app) dataPush() *cobra.Command {
+	var jobs int
+	var remote string
+	cmd := &cobra.Command{
+		Use: "push [TARGET...]", Short: "Send what a remote lacks",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(jobs)
+			if err != nil {
+				return err
+			}
+			m, err := w.Push(cmd.Context(), remote, a.paths(args))
+			if err == nil {
+				a.moved("pushed", m)
+			}
+			return err
+		},
+	}
+	jobsFlag(cmd, &jobs)
+	cmd.Flags().StringVarP(&remote, "remote", "r", "", "to `NAME` instead of the default remote")
+	return cmd
+}
+
+func (a *app) dataFetch() *cobra.Command {
+	var jobs int
+	var remote string
+	cmd := &cobra.Command{
+		Use: "fetch [TARGET...]", Short: "Bring from a remote what the cache lacks",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(jobs)
+			if err != nil {
+				return err
+			}
+			m, err := w.Fetch(cmd.Context(), remote, a.paths(args))
+			if err == nil {
+				a.moved("fetched", m)
+			}
+			return err
+		},
+	}
+	jobsFlag(cmd, &jobs)
+	cmd.Flags().StringVarP(&remote, "remote", "r", "", "from `NAME` instead of the default remote")
+	return cmd
+}
+
+func (a *app) dataPull() *cobra.Command {
+	var jobs int
+	var remote string
+	var force bool
+	cmd := &cobra.Command{
+		Use: "pull [TARGET...]", Short: "Fetch, and check out",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(jobs)
+			if err != nil {
+				return err
+			}
+			m, err := w.Fetch(cmd.Context(), remote, a.paths(args))
+			if err != nil {
+				return err
+			}
+			a.moved("fetched", m)
+			return a.checkOut(cmd.Context(), w, args, force)
+		},
+	}
+	jobsFlag(cmd, &jobs)
+	cmd.Flags().StringVarP(&remote, "remote", "r", "", "from `NAME` instead of the default remote")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "overwrite and remove files that are saved nowhere")
+	return cmd
+}
+
+func (a *app) dataDiff() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use: "diff [REVISION [REVISION]]", Short: "Tell how data differs between two revisions, or one (HEAD) and the work tree", Args: cobra.MaximumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(0)
+			if err != nil {
+				return err
+			}
+			was, now := "HEAD", ""
+			if len(args) > 0 {
+				was = args[0]
+			}
+			if len(args) > 1 {
+				now = args[1]
+			}
+			before, err := a.treeAt(cmd.Context(), w, was)
+			if err != nil {
+				return err
+			}
+			after := os.DirFS(w.Root())
+			if now != "" {
+				if after, err = a.treeAt(cmd.Context(), w, now); err != nil {
+					return err
+				}
+			}
+			all, err := w.Diff(cmd.Context(), before, after)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				if all == nil {
+					all = []data.Change{}
+				}
+				return a.json(all)
+			}
+			for _, c := range all {
+				fmt.Fprintf(a.out, "%s: %s -> %s", c.Path, or(string(c.Was), "none"), or(string(c.Now), "none"))
+				if n := len(c.Added) + len(c.Modified) + len(c.Deleted); n > 0 {
+					fmt.Fprintf(a.out, " (%d added, %d modified, %d deleted)", len(c.Added), len(c.Modified), len(c.Deleted))
+				}
+				fmt.Fprintln(a.out)
+			}
+			return nil
+		},
+	}
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// treeAt is the tree of a revision of the Git repository that the data is in.
+func (a *app) treeAt(ctx context.Context, w *data.Workspace, revision string) (fs.FS, error) {
+	r, err := repo.Open(w.Root(), repo.Options{})
+	if err != nil {
+		return nil, err
+	}
+	sha, err := r.Resolve(revision)
+	if err != nil {
+		return nil, err
+	}
+	return r.Open(ctx, sha)
+}
+
+func (a *app) dataGC() *cobra.Command {
+	var workspace, dry, force bool
+	cmd := &cobra.Command{
+		Use: "gc", Short: "Remove from the cache what nothing points to", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !workspace {
+				return fault.Hint(fault.New(fault.Invalid, "gc needs to know what is kept"), "keep what the work tree points to: -w")
+			}
+			w, err := a.workspace(0)
+			if err != nil {
+				return err
+			}
+			c, err := w.GC(cmd.Context(), []fs.FS{os.DirFS(w.Root())}, dry || !force && !a.sure("Remove from the cache all that the work tree does not point to?"))
+			if err != nil {
+				return err
+			}
+			did := "removed"
+			if dry {
+				did = "would go"
+			}
+			fmt.Fprintf(a.out, "%d objects %s, %s; %d kept\n", c.Objects, did, bytesOf(c.Bytes), c.Kept)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&workspace, "workspace", "w", false, "keep what the work tree points to")
+	cmd.Flags().BoolVar(&dry, "dry", false, "tell what would go, and remove nothing")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask")
+	return cmd
+}
+
+func (a *app) dataList() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use: "list [TARGET...]", Aliases: []string{"ls"}, Short: "List what the repository keeps",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(0)
+			if err != nil {
+				return err
+			}
+			all, err := w.Outputs(cmd.Context(), a.paths(args))
+			if err != nil {
+				return err
+			}
+			type row struct {
+				Path, File string
+				MD5        string
+				Size       int64
+			}
+			rows := []row{}
+			for _, o := range all {
+				rows = append(rows, row{o.Path, o.File, string(o.Out.OID), o.Out.Size})
+				if format != "json" {
+					fmt.Fprintf(a.out, "%s\t%s\t%s\n", o.Path, bytesOf(max(0, o.Out.Size)), o.Out.OID)
+				}
+			}
+			if format == "json" {
+				return a.json(rows)
+			}
+			return nil
+		},
+	}
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+// sure asks, where somebody can answer.
+func (a *app) sure(question string) bool {
+	if !a.terminal {
+		return false
+	}
+	fmt.Fprint(a.err, question+" [y/N] ")
+	var answer string
+	_, _ = fmt.Fscanln(a.in, &answer)
+	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
+}

@@ -1,0 +1,171 @@
+// vishwa data remote and config: where data is kept for others.
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+func (a *app) dataRemote() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "remote", Short: "Add, change and list remotes", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var local, asDefault, unset bool
+	edit := func(change func(*dvc.Config) error) error {
+		w, err := a.workspace(0)
+		if err != nil {
+			return err
+		}
+		return w.Edit(local, change)
+	}
+	add := &cobra.Command{
+		Use: "add NAME URL", Short: "Add a remote: a folder, or s3://bucket/prefix", Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return edit(func(c *dvc.Config) error {
+				section := dvc.RemoteSection(args[0])
+				if _, there := c.Get(section, "url"); there {
+					return fault.Hint(fault.New(fault.Conflict, "remote %s is there already", args[0]), "change it: vishwa data remote modify %s url URL", args[0])
+				}
+				where := args[1]
+				if !strings.Contains(where, "://") && !filepath.IsAbs(where) { // as DVC has it: from the file's folder
+					from, err := filepath.Abs(filepath.Join(a.dir, where))
+					if err != nil {
+						return err
+					}
+					w, err := a.workspace(0)
+					if err != nil {
+						return err
+					}
+					if where, err = filepath.Rel(filepath.Join(w.Root(), ".dvc"), from); err != nil {
+						return err
+					}
+				}
+				c.Set(section, "url", filepath.ToSlash(where))
+				if asDefault {
+					c.Set("core", "remote", args[0])
+				}
+				return nil
+			})
+		},
+	}
+	add.Flags().BoolVarP(&asDefault, "default", "d", false, "make it the default")
+	modify := &cobra.Command{
+		Use: "modify NAME OPTION [VALUE]", Short: "Change an option of a remote; -u takes it away", Args: cobra.RangeArgs(2, 3),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return edit(func(c *dvc.Config) error {
+				section := dvc.RemoteSection(args[0])
+				switch {
+				case unset:
+					if !c.Unset(section, args[1]) {
+						return fault.Hint(fault.New(fault.Missing, "remote %s has no %s here", args[0], args[1]), "look at vishwa data remote list; --local changes .dvc/config.local")
+					}
+				case len(args) < 3:
+					return fault.Hint(fault.New(fault.Invalid, "no value is given"), "give one, or take the option away with -u")
+				case data.Secret(args[1]) && !local:
+					return fault.Hint(fault.New(fault.Denied, "%s is a secret, and .dvc/config is kept in Git", args[1]), "add --local, which keeps it on this machine")
+				default:
+					c.Set(section, args[1], args[2])
+				}
+				return nil
+			})
+		},
+	}
+	modify.Flags().BoolVarP(&unset, "unset", "u", false, "take the option away")
+	remove := &cobra.Command{
+		Use: "remove NAME", Short: "Take a remote out of the configuration", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return edit(func(c *dvc.Config) error {
+				if !c.Unset(dvc.RemoteSection(args[0]), "") {
+					return fault.Hint(fault.New(fault.Missing, "there is no remote %s here", args[0]), "look at vishwa data remote list")
+				}
+				if name, _ := c.Get("core", "remote"); name == args[0] {
+					c.Unset("core", "remote")
+				}
+				return nil
+			})
+		},
+	}
+	def := &cobra.Command{
+		Use: "default NAME", Short: "Make a remote the default", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return edit(func(c *dvc.Config) error { c.Set("core", "remote", args[0]); return nil })
+		},
+	}
+	list := &cobra.Command{
+		Use: "list", Short: "List the remotes", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			w, err := a.workspace(0)
+			if err != nil {
+				return err
+			}
+			name, _ := w.Config().Get("core", "remote")
+			for _, r := range w.Config().Remotes() {
+				mark := ""
+				if r.Name == name {
+					mark = "\t(default)"
+				}
+				fmt.Fprintf(a.out, "%s\t%s%s\n", r.Name, data.RedactURL(r.URL), mark)
+			}
+			return nil
+		},
+	}
+	for _, c := range []*cobra.Command{add, modify, remove, def} {
+		c.Flags().BoolVar(&local, "local", false, "in .dvc/config.local, which Git does not keep")
+	}
+	cmd.AddCommand(add, modify, remove, def, list)
+	return cmd
+}
+
+func (a *app) dataConfig() *cobra.Command {
+	var local, unset bool
+	cmd := &cobra.Command{
+		Use: "config SECTION.OPTION [VALUE]", Short: "Read or change an option of .dvc/config", Args: cobra.RangeArgs(1, 2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			w, err := a.workspace(0)
+			if err != nil {
+				return err
+			}
+			i := strings.LastIndexByte(args[0], '.')
+			if i < 0 {
+				return fault.Hint(fault.New(fault.Invalid, "%q is no option", args[0]), "write section.option, such as core.remote or cache.type")
+			}
+			section, key := args[0][:i], args[0][i+1:]
+			if name, ok := strings.CutPrefix(section, "remote."); ok {
+				section = dvc.RemoteSection(name)
+			}
+			switch {
+			case unset:
+				return w.Edit(local, func(c *dvc.Config) error {
+					if !c.Unset(section, key) {
+						return fault.Hint(fault.New(fault.Missing, "%s is not set here", args[0]), "--local changes .dvc/config.local")
+					}
+					return nil
+				})
+			case len(args) == 2 && data.Secret(key) && !local:
+				return fault.Hint(fault.New(fault.Denied, "%s is a secret, and .dvc/config is kept in Git", key), "add --local, which keeps it on this machine")
+			case len(args) == 2:
+				return w.Edit(local, func(c *dvc.Config) error { c.Set(section, key, args[1]); return nil })
+			}
+			v, ok := w.Config().Get(section, key)
+			if !ok {
+				return fault.Hint(fault.New(fault.Missing, "%s is not set", args[0]), "set it: vishwa data config %s VALUE", args[0])
+			}
+			if data.Secret(key) {
+				v = "(secret)"
+			}
+			fmt.Fprintln(a.out, v)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&local, "local", false, "in .dvc/config.local, which Git does not keep")
+	cmd.Flags().BoolVarP(&unset, "unset", "u", false, "take the option away")
+	return cmd
+}

@@ -1,0 +1,417 @@
+// Taking data in: named in one pass, kept in the cache, linked back, and pointed to
+// by a .dvc file that Git keeps.
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Added is what an add came to.
+type Added struct {
+	Path   string        `json:"path"`
+	File   string        `json:"file"` // the .dvc file
+	OID    dvc.OID       `json:"md5"`
+	SHA256 digest.Digest `json:"sha256"`
+	Size   int64         `json:"size"`
+	Files  int64         `json:"files"`
+	Read   int64         `json:"read"` // files that had to be read
+	Moved  bool          `json:"changed"`
+}
+
+// Add takes in the file or folder at each path.
+func (w *Workspace) Add(ctx context.Context, paths []string) ([]Added, error) {
+	var out []Added
+	for _, p := range paths {
+		rel, err := w.rel(strings.TrimSuffix(p, ".dvc"))
+		if err != nil {
+			return out, err
+		}
+		a, err := w.add(ctx, rel)
+		if err != nil {
+			return out, fmt.Errorf("add %s: %w", rel, err)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func (w *Workspace) add(ctx context.Context, rel string) (Added, error) {
+	if rel == "." || rel == ".dvc" || strings.HasPrefix(rel, ".dvc/") || rel == ".git" || strings.HasPrefix(rel, ".git/") {
+		return Added{}, fault.Hint(fault.New(fault.Invalid, "it is the repository's own"), "name a file or folder of data")
+	}
+	release, err := w.turn(ctx, rel)
+	if err != nil {
+		return Added{}, err
+	}
+	defer release()
+	if err := w.apart(ctx, rel); err != nil {
+		return Added{}, err
+	}
+	t, err := w.take(ctx, rel)
+	if err != nil {
+		return Added{}, err
+	}
+	a := Added{Path: rel, File: rel + ".dvc", OID: t.oid, SHA256: t.sha256, Size: t.size, Files: int64(len(t.tree)), Read: t.read}
+	if a.Moved, err = w.point(rel, t); err != nil {
+		return a, err
+	}
+	return a, w.hide(rel)
+}
+
+// apart refuses data that another output holds, or that holds one.
+func (w *Workspace) apart(ctx context.Context, rel string) error {
+	all, err := OutputsOf(ctx, os.DirFS(w.root))
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		switch {
+		case o.Path == rel && o.Stage != "":
+			return fault.Hint(fault.New(fault.Invalid, "it is made by the stage %s of %s", o.Stage, o.File), "run the stage; its output needs no add")
+		case strings.HasPrefix(rel, o.Path+"/"):
+			return fault.Hint(fault.New(fault.Invalid, "it is part of %s, which %s keeps", o.Path, o.File), "add that as a whole: vishwa data add %s", o.Path)
+		case strings.HasPrefix(o.Path, rel+"/"):
+			return fault.Hint(fault.New(fault.Invalid, "%s in it is kept by %s already", o.Path, o.File), "remove %s first, or add its other parts one by one", o.File)
+		}
+	}
+	return nil
+}
+
+// taken is data in the cache.
+type taken struct {
+	oid    dvc.OID
+	sha256 digest.Digest
+	size   int64
+	dir    bool
+	exec   bool
+	tree   dvc.Tree
+	read   int64
+}
+
+// take names what is at rel and has the cache keep it. Files that stand as they
+// stood are not read.
+func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
+	abs := w.abs(rel)
+	st, err := os.Stat(abs)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Missing, "%s is not there", rel), "correct the path; or check it out: vishwa data checkout")
+	}
+	ignore, err := w.ignored(rel)
+	if err != nil {
+		return nil, err
+	}
+	files, err := look(ctx, abs, ignore, w.o.Jobs)
+	if err != nil {
+		return nil, err
+	}
+	if st.IsDir() {
+		for _, f := range files {
+			if path.Base(f.path) == ".dvcignore" {
+				return nil, fault.Hint(fault.New(fault.Invalid, "%s is inside of the data", path.Join(rel, f.path)), "move it beside or above the data, as DVC asks")
+			}
+			if err := dvc.CheckPath(f.path); err != nil {
+				return nil, fault.Hint(fault.New(fault.Invalid, "%w", err), "rename it")
+			}
+		}
+	}
+	memory := cache.LoadMemory(w.memoryFile(rel))
+	job := &taking{w: w, abs: abs, before: memory.Files, sums: make([]cache.Known, len(files)), batch: w.cache.Batch()}
+	defer job.batch.Drop()
+	for _, f := range files {
+		job.total += f.stamp.Size
+	}
+	w.tell("adding "+rel, int64(len(files)), job.total)
+	if err := job.all(ctx, files); err != nil {
+		return nil, err
+	}
+	if err := job.batch.Keep(); err != nil {
+		return nil, err
+	}
+	t := &taken{dir: st.IsDir(), read: job.read.Load()}
+	t.tree = make(dvc.Tree, len(files))
+	for i, f := range files {
+		s := job.sums[i].Sums()
+		t.tree[i] = dvc.File{Path: f.path, OID: s.OID, Size: s.Size, SHA256: s.SHA256}
+		t.size += s.Size
+	}
+	if err := w.name(ctx, t, files); err != nil {
+		return nil, err
+	}
+	return t, w.remember(rel, t, files, job)
+}
+
+// name gives the whole its name; a folder's manifest appears after all of its files.
+func (w *Workspace) name(ctx context.Context, t *taken, files []found) error {
+	if !t.dir {
+		t.oid, t.sha256, t.exec = t.tree[0].OID, t.tree[0].SHA256, files[0].exec
+		return nil
+	}
+	m, _ := t.tree.Manifest()
+	t.sha256 = m.Digest()
+	var err error
+	t.oid, err = w.cache.InsertTree(ctx, t.tree)
+	return err
+}
+
+// remember keeps how the files stood, for the next time. With links, what stands in
+// the work tree is put in order first.
+func (w *Workspace) remember(rel string, t *taken, files []found, job *taking) error {
+	if !w.cache.Copies() {
+		if err := w.relink(rel, t, files); err != nil {
+			return err
+		}
+	}
+	m := &cache.Memory{Tree: t.oid, Files: make(map[string]cache.Known, len(files))}
+	for i, f := range files {
+		k := job.sums[i]
+		if k.Stamp.Settled(job.at(i)) {
+			m.Files[f.path] = k
+		}
+	}
+	if err := m.Save(w.memoryFile(rel)); err != nil && w.o.Env.Log != nil {
+		w.o.Env.Log.Warn("the next command will read the files again", "path", rel, "error", err)
+	}
+	return nil
+}
+
+// relink puts links to the cache in place of files of their own.
+func (w *Workspace) relink(rel string, t *taken, files []found) error {
+	for i, f := range files {
+		at := filepath.Join(w.abs(rel), filepath.FromSlash(f.path))
+		st, err := os.Stat(at)
+		if err != nil {
+			return fault.New(fault.Conflict, "%s went while it was added: %w", at, err)
+		}
+		if was, err := os.Stat(w.cache.Path(t.tree[i].OID)); err == nil && os.SameFile(st, was) {
+			continue
+		}
+		if err := w.cache.Link(t.tree[i].OID, at, f.exec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Workspace) memoryFile(rel string) string {
+	return filepath.Join(w.state, digest.Of([]byte(rel)).Short()+".state")
+}
+
+func (w *Workspace) tell(what string, files, bytes int64) {
+	if w.o.Tell != nil {
+		w.o.Tell(Progress{what, files, bytes})
+	}
+}
+
+// taking reads files and has the cache keep them, several side by side.
+type taking struct {
+	w      *Workspace
+	abs    string
+	before map[string]cache.Known
+	sums   []cache.Known
+	batch  *cache.Batch
+	total  int64
+	read   atomic.Int64
+	began  []int64 // when each file was begun to be read, in nanoseconds; zero: not read now
+}
+
+func (j *taking) at(i int) time.Time {
+	if n := j.began[i]; n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Unix(1<<40, 0) // settled when it was remembered
+}
+
+func (j *taking) all(ctx context.Context, files []found) error {
+	j.began = make([]int64, len(files))
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(len(files), max(2, runtime.NumCPU())) {
+		g.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(files) {
+					return nil
+				}
+				if err := ctx.Err(); err != nil {
+					return fault.New(fault.Cancelled, "add: %w", err)
+				}
+				if err := j.file(ctx, i, files[i]); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+// tries is how often a file that changes while it is read is begun anew.
+const tries = 3
+
+func (j *taking) file(ctx context.Context, i int, f found) error {
+	if k, ok := j.before[f.path]; ok && k.Stamp == f.stamp && j.w.cache.Has(k.Sums().OID) {
+		j.sums[i] = k
+		return nil
+	}
+	at := filepath.Join(j.abs, filepath.FromSlash(f.path))
+	for range tries {
+		began := j.w.o.Env.Now()
+		stamp, sum, err := j.once(ctx, at)
+		if err != nil {
+			return err
+		}
+		if stamp == nil {
+			continue // it changed under the read
+		}
+		j.began[i] = began.UnixNano()
+		k, ok := cache.Know(*stamp, sum)
+		if !ok {
+			return fault.New(fault.Internal, "%s: its name cannot be remembered", at)
+		}
+		j.sums[i] = k
+		j.read.Add(1)
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Conflict, "%s keeps changing while it is read", at), "end what writes to it, and add it again")
+}
+
+// inMemory is up to which size a file is read as one piece: its bytes are written to
+// the cache only where it does not have them.
+const inMemory = 1 << 20
+
+// once reads a file. A nil stamp says that it changed meanwhile.
+func (j *taking) once(ctx context.Context, at string) (*cache.Stamp, cache.Sum, error) {
+	f, err := os.Open(at)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cache.Sum{}, fault.Hint(fault.New(fault.Conflict, "%s went while it was added", at), "add it again")
+	}
+	if err != nil {
+		return nil, cache.Sum{}, fault.Hint(fault.New(fault.Denied, "read %s: %w", at, err), "make it readable")
+	}
+	defer f.Close()
+	before, err := stamped(f)
+	if err != nil {
+		return nil, cache.Sum{}, err
+	}
+	var sum cache.Sum
+	if before.Size <= inMemory {
+		buf := make([]byte, before.Size+1)
+		n, err := io.ReadFull(f, buf)
+		if err != io.ErrUnexpectedEOF && err != io.EOF && err != nil {
+			return nil, sum, content.Disk(fmt.Errorf("read %s: %w", at, err), at)
+		}
+		if int64(n) != before.Size {
+			return nil, sum, nil
+		}
+		sum = cache.SumOf(buf[:n])
+		if after, err := stamped(f); err != nil || after != before {
+			return nil, sum, err
+		}
+		return &before, sum, j.batch.TakeBytes(buf[:n], sum)
+	}
+	if sum, err = j.batch.Take(ctx, f, ""); err != nil {
+		return nil, sum, err
+	}
+	after, err := stamped(f)
+	if err != nil || after != before || sum.Size != before.Size {
+		return nil, sum, err // what was taken in is content that nobody points to
+	}
+	return &before, sum, nil
+}
+
+func stamped(f *os.File) (cache.Stamp, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return cache.Stamp{}, fmt.Errorf("look at %s: %w", f.Name(), err)
+	}
+	return stampOf(&st), nil
+}
+
+// point writes the .dvc file, and tells whether it had to be.
+func (w *Workspace) point(rel string, t *taken) (bool, error) {
+	file := w.abs(rel) + ".dvc"
+	p := &dvc.Pointer{Outs: []dvc.Out{{Path: path.Base(rel)}}}
+	was, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		if p, err = dvc.ParsePointer(rel+".dvc", was); err != nil {
+			return false, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, fault.New(fault.Denied, "read %s.dvc: %w", rel, err)
+	}
+	i := slices.IndexFunc(p.Outs, func(o dvc.Out) bool {
+		at, err := p.Place(rel+".dvc", o)
+		return err == nil && at == rel
+	})
+	if i < 0 {
+		return false, fault.Hint(fault.New(fault.Conflict, "%s.dvc is about something else", rel), "rename it, or add the data under another name")
+	}
+	o := &p.Outs[i]
+	o.OID, o.Size, o.NFiles, o.Hash, o.Exec, o.SHA256 = t.oid, t.size, -1, "md5", !t.dir && t.exec, t.sha256
+	if t.dir {
+		o.NFiles = int64(len(t.tree))
+	}
+	now := p.Bytes()
+	if string(now) == string(was) {
+		return false, nil
+	}
+	return true, replace(file, now)
+}
+
+// replace writes a file of the repository whole or not at all.
+func replace(file string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".vishwa-*")
+	if err != nil {
+		return content.Disk(fmt.Errorf("write %s: %w", file, err), filepath.Dir(file))
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	return content.Disk(err, filepath.Dir(file))
+}
+
+// hide has Git ignore the data, as DVC does: by a line beside it.
+func (w *Workspace) hide(rel string) error {
+	if _, err := os.Stat(filepath.Join(w.root, ".git")); err != nil {
+		return nil
+	}
+	file := filepath.Join(filepath.Dir(w.abs(rel)), ".gitignore")
+	line := "/" + path.Base(rel)
+	was, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.Denied, "read %s: %w", file, err)
+	}
+	for l := range strings.Lines(string(was)) {
+		if strings.TrimSpace(l) == line {
+			return nil
+		}
+	}
+	if len(was) > 0 && was[len(was)-1] != '\n' {
+		was = append(was, '\n')
+	}
+	return replace(file, append(was, line+"\n"...))
+}

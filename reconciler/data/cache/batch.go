@@ -1,0 +1,181 @@
+// A batch takes in many objects for the price of two waits for the disk: their bytes
+// are written under names that nobody looks for, made durable together, and only
+// then named. kill -9 leaves nothing that looks whole.
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Batch is not yet named content. Its methods but Keep and Drop may be called side by side.
+type Batch struct {
+	c     *Cache
+	mu    sync.Mutex
+	taken map[dvc.OID]string // -> temporary file
+}
+
+// Batch begins one.
+func (c *Cache) Batch() *Batch { return &Batch{c: c, taken: map[dvc.OID]string{}} }
+
+// Take takes in what r yields, as Insert does; it is named by Keep.
+func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error) {
+	tmp, err := b.temp()
+	if err != nil {
+		return Sum{}, err
+	}
+	sum, err := copyHashed(tmp, &ended{ctx, r})
+	if close := tmp.Close(); err == nil {
+		err = close
+	}
+	if err == nil && want != "" && string(sum.OID) != strings.TrimSuffix(string(want), ".dir") {
+		err = fault.Hint(fault.New(fault.Corrupt, "%s came as %s", want, sum.OID), "the place that it came from holds other bytes under that name: push it anew from where it was added")
+	}
+	oid := sum.OID
+	if want != "" {
+		oid = want
+	}
+	if err != nil || !b.note(oid, tmp.Name()) {
+		_ = os.Remove(tmp.Name())
+	}
+	if err != nil {
+		return Sum{}, content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
+	}
+	return sum, nil
+}
+
+// TakeBytes takes in bytes whose sums are known.
+func (b *Batch) TakeBytes(p []byte, sum Sum) error {
+	b.mu.Lock()
+	_, had := b.taken[sum.OID]
+	b.mu.Unlock()
+	if had || b.c.Has(sum.OID) {
+		return nil
+	}
+	tmp, err := b.temp()
+	if err == nil {
+		_, err = bytes.NewReader(p).WriteTo(tmp)
+		if close := tmp.Close(); err == nil {
+			err = close
+		}
+		if err != nil || !b.note(sum.OID, tmp.Name()) {
+			_ = os.Remove(tmp.Name())
+		}
+	}
+	if err != nil {
+		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
+	}
+	return nil
+}
+
+// temp is a new file with the mode of an object.
+func (b *Batch) temp() (*os.File, error) {
+	mode := fs.FileMode(0o444)
+	if b.c.shared {
+		mode = 0o664
+	}
+	for {
+		name := strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(b.c.pending.Add(1), 36)
+		f, err := os.OpenFile(filepath.Join(b.c.root, "files", "md5", underway, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
+}
+
+func (b *Batch) note(oid dvc.OID, tmp string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, had := b.taken[oid]; had {
+		return false
+	}
+	b.taken[oid] = tmp
+	return true
+}
+
+// Keep names what was taken, when the disk has it.
+func (b *Batch) Keep() error {
+	if len(b.taken) == 0 {
+		return nil
+	}
+	if err := b.sync(); err != nil {
+		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
+	}
+	for oid, tmp := range b.taken {
+		if err := b.c.place(tmp, oid); err != nil {
+			return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
+		}
+		delete(b.taken, oid)
+	}
+	if err := b.sync(); err != nil {
+		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
+	}
+	return nil
+}
+
+// sync waits until the disk has everything of the cache's file system: a wait for
+// each of a hundred thousand small files would take minutes.
+func (b *Batch) sync() error {
+	f, err := os.Open(filepath.Join(b.c.root, "files", "md5"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
+}
+
+// place gives a file its name. One that is there stays: its bytes are the same.
+func (c *Cache) place(tmp string, oid dvc.OID) error {
+	fan, err := strconv.ParseUint(string(oid[:2]), 16, 8)
+	if err != nil {
+		return err
+	}
+	path := c.Path(oid)
+	c.fans[fan].Do(func() { c.fanErr[fan] = c.mkdir(filepath.Dir(path)) })
+	if err := c.fanErr[fan]; err != nil {
+		return err
+	}
+	err = os.Rename(tmp, path)
+	if errors.Is(err, fs.ErrNotExist) { // somebody tidied the empty folder away
+		if err = c.mkdir(filepath.Dir(path)); err == nil {
+			err = os.Rename(tmp, path)
+		}
+	}
+	return err
+}
+
+// Drop forgets what was not kept.
+func (b *Batch) Drop() {
+	for _, tmp := range b.taken {
+		_ = os.Remove(tmp)
+	}
+	clear(b.taken)
+}
+
+// ended is a reader that ends where ctx does.
+type ended struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (e *ended) Read(p []byte) (int, error) {
+	if err := e.ctx.Err(); err != nil {
+		return 0, fault.New(fault.Cancelled, "read: %w", err)
+	}
+	return e.r.Read(p)
+}

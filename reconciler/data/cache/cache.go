@@ -1,0 +1,243 @@
+// Package cache is DVC's cache on this machine: objects by their MD5 names, in the
+// layout of DVC 3, and read also in that of DVC 2. A name stands for whole bytes:
+// what is half-written has another one.
+//
+//	<root>/files/md5/<2>/<30>[.dir]   objects, mode 0444
+//	<root>/<2>/<30>[.dir]             the same, as DVC 2 left them
+//	<root>/files/md5/.vishwa/         what is under way: unseen by DVC, cleared when it is older than a day
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Options say how files are linked to their objects.
+type Options struct {
+	Types  []string // reflink, hardlink, symlink, copy, in the order in which they are tried; none is reflink, copy
+	Shared bool     // cache.shared = group: the group may write (0664 and 02775)
+}
+
+// Cache is open. It is safe for concurrent use, by several processes too.
+type Cache struct {
+	root    string
+	types   []string
+	shared  bool
+	fans    [256]sync.Once // folders of two digits, made when first needed
+	fanErr  [256]error
+	pending atomic.Uint64 // numbers temporary names
+}
+
+const underway = ".vishwa"
+
+// Open opens the cache at root, and makes it where it is absent.
+func Open(root string, o Options) (*Cache, error) {
+	c := &Cache{root: root, types: o.Types, shared: o.Shared}
+	if len(c.types) == 0 {
+		c.types = []string{"reflink", "copy"}
+	}
+	for _, t := range c.types {
+		switch t {
+		case "reflink", "hardlink", "symlink", "copy":
+		default:
+			return nil, fault.Hint(fault.New(fault.Invalid, "cache.type %q is unknown", t), "choose of reflink, hardlink, symlink, copy")
+		}
+	}
+	if err := c.mkdir(filepath.Join(root, "files", "md5", underway)); err != nil {
+		return nil, content.Disk(fmt.Errorf("open cache: %w", err), root)
+	}
+	c.sweep()
+	return c, nil
+}
+
+// Root is the cache's folder.
+func (c *Cache) Root() string { return c.root }
+
+func (c *Cache) mkdir(path string) error {
+	if err := os.MkdirAll(path, 0o777); err != nil || !c.shared {
+		return err
+	}
+	return os.Chmod(path, 0o775|fs.ModeSetgid)
+}
+
+// sweep removes what was left under way by programs that were killed.
+func (c *Cache) sweep() {
+	dir := filepath.Join(c.root, "files", "md5", underway)
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range left {
+		if st, err := e.Info(); err == nil && time.Since(st.ModTime()) > 24*time.Hour {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+// Path is where an object is, or would be.
+func (c *Cache) Path(oid dvc.OID) string { return filepath.Join(c.root, filepath.FromSlash(oid.Key())) }
+
+// find is where an object is: "" is nowhere.
+func (c *Cache) find(oid dvc.OID) string {
+	for _, key := range []string{oid.Key(), oid.LegacyKey()} {
+		path := filepath.Join(c.root, filepath.FromSlash(key))
+		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
+			return path
+		}
+	}
+	return ""
+}
+
+// Has tells whether the object is there.
+func (c *Cache) Has(oid dvc.OID) bool { return c.find(oid) != "" }
+
+// Open opens an object for reading; it is not checked.
+func (c *Cache) Open(oid dvc.OID) (*os.File, int64, error) {
+	path := c.find(oid)
+	if path == "" {
+		return nil, 0, fault.Hint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, content.Disk(fmt.Errorf("open cache: %w", err), c.root)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, fmt.Errorf("open cache: %w", err)
+	}
+	return f, st.Size(), nil
+}
+
+// Check reads an object and tells its sums. One that is not what it is named is
+// Corrupt; it is taken away, as DVC does, so that it is fetched or made anew.
+func (c *Cache) Check(oid dvc.OID) (Sum, error) {
+	f, _, err := c.Open(oid)
+	if err != nil {
+		return Sum{}, err
+	}
+	defer f.Close()
+	sum, err := copyHashed(nil, f)
+	if err != nil {
+		return Sum{}, fmt.Errorf("read %s in the cache: %w", oid, err)
+	}
+	if string(sum.OID) != strings.TrimSuffix(string(oid), ".dir") {
+		_ = os.Remove(f.Name())
+		return sum, fault.Hint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
+	}
+	return sum, nil
+}
+
+// Tree reads a directory's manifest.
+func (c *Cache) Tree(_ context.Context, oid dvc.OID) (dvc.Tree, error) {
+	f, size, err := c.Open(oid)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, size)
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, fmt.Errorf("read %s in the cache: %w", oid, err)
+	}
+	t, err := dvc.ParseTree(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s in the cache: %w", oid, err)
+	}
+	return t, nil
+}
+
+// Insert takes in what r yields. Where want is given and is not what came, it is
+// Corrupt and nothing is kept. The object is on the disk when Insert returns.
+func (c *Cache) Insert(ctx context.Context, r io.Reader, want dvc.OID) (dvc.OID, digest.Digest, int64, error) {
+	b := c.Batch()
+	defer b.Drop()
+	sum, err := b.Take(ctx, r, want)
+	if err != nil {
+		return "", "", 0, err
+	}
+	oid := sum.OID
+	if want != "" {
+		oid = want
+	}
+	return oid, sum.SHA256, sum.Size, b.Keep()
+}
+
+// InsertTree takes in a directory's manifest. All of its files must be there.
+func (c *Cache) InsertTree(ctx context.Context, t dvc.Tree) (dvc.OID, error) {
+	oid := t.OID()
+	if c.Has(oid) {
+		return oid, nil
+	}
+	_, _, _, err := c.Insert(ctx, bytes.NewReader(t.Bytes()), oid)
+	return oid, err
+}
+
+// All yields the objects, of either layout, in no order.
+func (c *Cache) All() iter.Seq2[dvc.OID, error] {
+	return func(yield func(dvc.OID, error) bool) {
+		for _, base := range []string{filepath.Join(c.root, "files", "md5"), c.root} {
+			for i := range 256 {
+				fan := fmt.Sprintf("%02x", i)
+				names, err := readNames(filepath.Join(base, fan))
+				if err != nil {
+					if !yield("", content.Disk(fmt.Errorf("list cache: %w", err), c.root)) {
+						return
+					}
+					continue
+				}
+				for _, name := range names {
+					if oid, err := dvc.ParseOID(fan + name); err == nil && !yield(oid, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+func readNames(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// Remove takes an object away, and tells its size; an absent one is no error.
+func (c *Cache) Remove(oid dvc.OID) (int64, error) {
+	path := c.find(oid)
+	if path == "" {
+		return 0, nil
+	}
+	st, err := os.Stat(path)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, content.Disk(fmt.Errorf("remove from cache: %w", err), c.root)
+	}
+	if st == nil {
+		return 0, nil
+	}
+	return st.Size(), nil
+}

@@ -1,0 +1,244 @@
+// The work tree brought to what the repository points to. What is there and is in
+// no cache is a person's work: it stays, unless it is said that it may go.
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// CheckedOut is what a checkout did to one output.
+type CheckedOut struct {
+	Path    string `json:"path"`
+	Written int64  `json:"written"` // files
+	Removed int64  `json:"removed"`
+	Kept    int64  `json:"kept"` // that stood as they should
+}
+
+// Checkout brings the outputs of targets, or all, into the work tree. Nothing is
+// touched of an output of which the cache lacks something.
+func (w *Workspace) Checkout(ctx context.Context, targets []string, force bool) ([]CheckedOut, error) {
+	outs, err := w.Outputs(ctx, targets)
+	if err != nil {
+		return nil, err
+	}
+	var done []CheckedOut
+	var errs []error
+	for _, o := range outs {
+		if o.Out.NoCache || o.Out.OID == "" {
+			continue
+		}
+		c, err := w.checkout(ctx, o, force)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("check out %s: %w", o.Path, err))
+			continue
+		}
+		done = append(done, c)
+	}
+	return done, errors.Join(errs...)
+}
+
+func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (CheckedOut, error) {
+	c := CheckedOut{Path: o.Path}
+	release, err := w.turn(ctx, o.Path)
+	if err != nil {
+		return c, err
+	}
+	defer release()
+	want := dvc.Tree{{OID: o.Out.OID, Size: o.Out.Size}}
+	if o.Out.OID.IsDir() {
+		if want, err = w.cache.Tree(ctx, o.Out.OID); err != nil {
+			return c, err
+		}
+	}
+	if lacking := w.lacking(want); len(lacking) > 0 {
+		return c, fault.Hint(fault.New(fault.Missing, "%d of its objects are not in the cache: %s", len(lacking), strings.Join(lacking, ", ")), "fetch them: vishwa data pull")
+	}
+	abs := w.abs(o.Path)
+	have, memory, err := w.present(ctx, o, abs)
+	if err != nil {
+		return c, err
+	}
+	if err := w.safe(o, have, want, force); err != nil {
+		return c, err
+	}
+	if err := w.lay(ctx, o, abs, have, want, &c); err != nil {
+		return c, err
+	}
+	return c, w.rememberOut(ctx, o, abs, memory)
+}
+
+// lacking lists what of want the cache does not have.
+func (w *Workspace) lacking(want dvc.Tree) (out []string) {
+	for _, f := range want {
+		if !w.cache.Has(f.OID) {
+			out = append(out, string(f.OID))
+		}
+	}
+	return out
+}
+
+// present is what the work tree has of an output, by path.
+func (w *Workspace) present(ctx context.Context, o Output, abs string) (map[string]dvc.File, *cache.Memory, error) {
+	memory := cache.LoadMemory(w.memoryFile(o.Path))
+	st, err := os.Lstat(abs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, memory, nil
+	}
+	if err != nil {
+		return nil, memory, fault.New(fault.Denied, "look at %s: %w", o.Path, err)
+	}
+	if st.Mode()&fs.ModeSymlink != 0 {
+		if _, err := os.Stat(abs); err != nil { // to an object that is gone
+			return map[string]dvc.File{}, memory, nil
+		}
+	}
+	ignore, err := w.ignored(o.Path)
+	if err != nil {
+		return nil, memory, err
+	}
+	files, err := look(ctx, abs, ignore, w.o.Jobs)
+	if err != nil {
+		return nil, memory, err
+	}
+	tree, fresh, err := w.named(ctx, abs, files, memory, false)
+	if err != nil {
+		return nil, memory, err
+	}
+	have := make(map[string]dvc.File, len(tree))
+	for _, f := range tree {
+		have[f.Path] = f
+	}
+	return have, fresh, nil
+}
+
+// safe refuses to overwrite or remove bytes that are nowhere else.
+func (w *Workspace) safe(o Output, have map[string]dvc.File, want dvc.Tree, force bool) error {
+	if force {
+		return nil
+	}
+	stays := make(map[string]dvc.OID, len(want))
+	for _, f := range want {
+		stays[f.Path] = f.OID
+	}
+	var lost []string
+	for p, f := range have {
+		if stays[p] != f.OID && !w.cache.Has(f.OID) {
+			if len(lost) == 10 {
+				lost = append(lost, "…")
+				break
+			}
+			lost = append(lost, filepath.Join(o.Path, p))
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", strings.Join(lost, ", ")), "save it with vishwa data add %s, or let it go with --force", o.Path)
+}
+
+// lay writes what differs and removes what is not wanted.
+func (w *Workspace) lay(ctx context.Context, o Output, abs string, have map[string]dvc.File, want dvc.Tree, c *CheckedOut) error {
+	dir := o.Out.OID.IsDir()
+	if st, err := os.Lstat(abs); err == nil && st.IsDir() != dir {
+		if err := os.RemoveAll(abs); err != nil { // safe has looked at what is in it
+			return content.Disk(fmt.Errorf("remove %s: %w", o.Path, err), abs)
+		}
+		have = nil
+	}
+	if dir {
+		if err := os.MkdirAll(abs, 0o777); err != nil {
+			return content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
+		}
+	} else if err := os.MkdirAll(filepath.Dir(abs), 0o777); err != nil {
+		return content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
+	}
+	todo := want[:0:0]
+	for _, f := range want {
+		if was, ok := have[f.Path]; ok && was.OID == f.OID {
+			c.Kept++
+		} else {
+			todo = append(todo, f)
+		}
+		delete(have, f.Path)
+	}
+	for p := range have { // first: a folder may be wanted where a file was
+		at := filepath.Join(abs, filepath.FromSlash(p))
+		if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return content.Disk(fmt.Errorf("remove %s: %w", at, err), abs)
+		}
+		c.Removed++
+		for up := filepath.Dir(at); up != abs && len(up) > len(abs); up = filepath.Dir(up) {
+			if os.Remove(up) != nil {
+				break // not empty
+			}
+		}
+	}
+	c.Written = int64(len(todo))
+	return w.write(ctx, o, abs, todo)
+}
+
+// write links the files of todo, several side by side; folders are made once.
+func (w *Workspace) write(ctx context.Context, o Output, abs string, todo dvc.Tree) error {
+	last := ""
+	for _, f := range todo {
+		if d := filepath.Dir(filepath.Join(abs, filepath.FromSlash(f.Path))); f.Path != "" && d != last {
+			if err := os.MkdirAll(d, 0o777); err != nil {
+				return content.Disk(fmt.Errorf("make %s: %w", d, err), abs)
+			}
+			last = d
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(len(todo), w.o.Jobs) {
+		g.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(todo) {
+					return nil
+				}
+				if err := ctx.Err(); err != nil {
+					return fault.New(fault.Cancelled, "check out: %w", err)
+				}
+				if err := w.cache.Link(todo[i].OID, filepath.Join(abs, filepath.FromSlash(todo[i].Path)), o.Out.Exec); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+// rememberOut keeps how the files stand now. Their sums are known from the names.
+func (w *Workspace) rememberOut(ctx context.Context, o Output, abs string, before *cache.Memory) error {
+	ignore, err := w.ignored(o.Path)
+	if err != nil {
+		return err
+	}
+	files, err := look(ctx, abs, ignore, w.o.Jobs)
+	if err != nil {
+		return err
+	}
+	m := &cache.Memory{Tree: o.Out.OID, Files: make(map[string]cache.Known, len(files))}
+	for _, f := range files {
+		if k, ok := before.Files[f.path]; ok && k.Stamp == f.stamp {
+			m.Files[f.path] = k
+		}
+	}
+	_ = m.Save(w.memoryFile(o.Path)) // without it, the next command reads the files
+	return nil
+}

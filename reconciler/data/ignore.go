@@ -1,0 +1,63 @@
+// .dvcignore: which files no command sees, by Git's rules, from the root of the
+// repository down to the output.
+package data
+
+import (
+	"bufio"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// alwaysIgnored is what DVC never takes for data.
+var alwaysIgnored = []string{".hg/", ".git/", ".git", ".dvc/"}
+
+// ignored tells what below the output at rel is ignored.
+func (w *Workspace) ignored(rel string) (func(below string, dir bool) bool, error) {
+	var patterns []gitignore.Pattern
+	for _, p := range alwaysIgnored {
+		patterns = append(patterns, gitignore.ParsePattern(p, nil))
+	}
+	var folder []string
+	parts := strings.Split(path.Dir(rel), "/")
+	if parts[0] == "." {
+		parts = nil
+	}
+	for i := range len(parts) + 1 {
+		folder = parts[:i]
+		more, err := readIgnore(filepath.Join(append([]string{w.root}, append(folder, ".dvcignore")...)...), folder)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, more...)
+	}
+	m := gitignore.NewMatcher(patterns)
+	base := strings.Split(rel, "/")
+	return func(below string, dir bool) bool {
+		return m.Match(append(base[:len(base):len(base)], strings.Split(below, "/")...), dir)
+	}, nil
+}
+
+func readIgnore(file string, domain []string) (out []gitignore.Pattern, err error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Denied, "read %s: %w", file, err), "make it readable")
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if s := lines.Text(); strings.TrimSpace(s) != "" && !strings.HasPrefix(s, "#") {
+			out = append(out, gitignore.ParsePattern(s, domain))
+		}
+	}
+	return out, nil
+}

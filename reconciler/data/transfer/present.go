@@ -1,0 +1,105 @@
+// What a remote has: asked object by object, or listed, whichever takes fewer
+// requests.
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+const (
+	few      = 256  // objects that are asked for one by one without another thought
+	page     = 1000 // objects that a listing returns at once (S3's ListObjectsV2)
+	prefixes = 256  // of two hexadecimal digits, by which the objects are laid out
+)
+
+// Present tells which of oids the remote has.
+func (r *Remote) Present(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, error) {
+	var there map[dvc.OID]bool
+	list, err := r.cheaper(ctx, len(oids))
+	switch {
+	case err != nil:
+	case list:
+		there, err = r.listed(ctx, oids)
+	default:
+		there, err = r.asked(ctx, oids)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look into remote %s: %w", r.Name, err)
+	}
+	return there, nil
+}
+
+// cheaper tells whether listing the remote takes fewer requests than n. One of its
+// folders says how large it is: names are MD5 and spread evenly.
+func (r *Remote) cheaper(ctx context.Context, n int) (bool, error) {
+	if n <= few {
+		return false, nil
+	}
+	inOne := 0
+	for _, err := range r.Bucket.List(ctx, "files/md5/00/") {
+		if err != nil {
+			return false, err
+		}
+		if inOne++; prefixes*(1+inOne/page) > n {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (r *Remote) asked(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, error) {
+	there := make(map[dvc.OID]bool, len(oids))
+	var mu sync.Mutex
+	return there, r.each(ctx, oids, func(ctx context.Context, oid dvc.OID) error {
+		_, err := r.Bucket.Stat(ctx, oid.Key())
+		if fault.Of(err) == fault.Missing && err != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		there[oid] = true
+		return nil
+	})
+}
+
+// listed goes through the folders that the objects would be in.
+func (r *Remote) listed(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, error) {
+	wanted := make(map[string]map[dvc.OID]bool, prefixes)
+	for _, o := range oids {
+		if wanted[string(o[:2])] == nil {
+			wanted[string(o[:2])] = map[dvc.OID]bool{}
+		}
+		wanted[string(o[:2])][o] = true
+	}
+	there := make(map[dvc.OID]bool, len(oids))
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.jobs())
+	for prefix, want := range wanted {
+		g.Go(func() error {
+			for o, err := range r.Bucket.List(ctx, "files/md5/"+prefix+"/") {
+				if err != nil {
+					return err
+				}
+				if oid := dvc.OID(prefix + path.Base(o.Key)); want[oid] {
+					mu.Lock()
+					there[oid] = true
+					mu.Unlock()
+				}
+			}
+			return nil
+		})
+	}
+	return there, g.Wait()
+}

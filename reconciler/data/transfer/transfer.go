@@ -1,0 +1,286 @@
+// Package transfer brings objects from a cache to a DVC remote and back: which are
+// missing, and getting them over. A directory's manifest goes last, so that one
+// that is there means that all of its files are there.
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Remote is a DVC remote: objects by their names in a bucket.
+type Remote struct {
+	Name   string
+	Bucket port.Bucket
+	Jobs   int // requests under way at once; zero is 16
+}
+
+// atOnce is how many objects are made durable together.
+const atOnce = 10_000
+
+// Moved is what a transfer came to.
+type Moved struct {
+	Objects int64 `json:"objects"` // that were sent or received
+	Bytes   int64 `json:"bytes"`
+	Present int64 `json:"present"` // that were there already
+}
+
+// Lacking says which objects are nowhere to be had. Its kind is Missing.
+type Lacking struct {
+	Where string
+	OIDs  []dvc.OID
+}
+
+func (l *Lacking) Error() string {
+	names := make([]string, 0, len(l.OIDs))
+	for _, o := range l.OIDs {
+		names = append(names, string(o))
+	}
+	return fmt.Sprintf("%d objects are not in %s: %s", len(names), l.Where, strings.Join(names, ", "))
+}
+
+func (r *Remote) jobs() int {
+	if r.Jobs > 0 {
+		return r.Jobs
+	}
+	return 16
+}
+
+// each does f for every oid, some side by side, and ends at the first error.
+func (r *Remote) each(ctx context.Context, oids []dvc.OID, f func(ctx context.Context, oid dvc.OID) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	next := atomic.Int64{}
+	for range min(r.jobs(), len(oids)) {
+		g.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(oids) {
+					return nil
+				}
+				if err := ctx.Err(); err != nil {
+					return fault.New(fault.Cancelled, "transfer: %w", err)
+				}
+				if err := f(ctx, oids[i]); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+// Push sends the objects of the cache that the remote lacks, and those of the
+// directories among them. tell hears of each object that has gone over.
+func (r *Remote) Push(ctx context.Context, from *cache.Cache, oids []dvc.OID, tell func(Moved)) (Moved, error) {
+	files, dirs, err := r.expand(ctx, from, oids)
+	if err != nil {
+		return Moved{}, err
+	}
+	m := &moving{tell: tell}
+	if err := r.send(ctx, from, files, m); err != nil {
+		return m.sum(), err
+	}
+	return m.sum(), r.send(ctx, from, dirs, m)
+}
+
+// expand lists the files of the directories that the remote does not have, and the
+// directories. What the cache lacks of them is named at once.
+func (r *Remote) expand(ctx context.Context, from *cache.Cache, oids []dvc.OID) (files, dirs []dvc.OID, err error) {
+	var lacking []dvc.OID
+	seen := make(map[dvc.OID]bool, len(oids))
+	add := func(oid dvc.OID) {
+		if seen[oid] {
+			return
+		}
+		seen[oid] = true
+		if !from.Has(oid) {
+			lacking = append(lacking, oid)
+		} else if oid.IsDir() {
+			dirs = append(dirs, oid)
+		} else {
+			files = append(files, oid)
+		}
+	}
+	for _, oid := range oids {
+		add(oid)
+	}
+	for _, d := range slices.Clone(dirs) {
+		t, err := from.Tree(ctx, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range t {
+			add(f.OID)
+		}
+	}
+	if len(lacking) == 0 {
+		return files, dirs, nil
+	}
+	// What the remote has need not be here.
+	there, err := r.Present(ctx, lacking)
+	if err != nil {
+		return nil, nil, err
+	}
+	lacking = slices.DeleteFunc(lacking, func(o dvc.OID) bool { return there[o] })
+	if len(lacking) > 0 {
+		slices.Sort(lacking)
+		return nil, nil, fault.Hint(fault.New(fault.Missing, "%w", &Lacking{"the cache", lacking}), "add the data anew, or pull it from where it is")
+	}
+	return files, dirs, nil
+}
+
+func (r *Remote) send(ctx context.Context, from *cache.Cache, oids []dvc.OID, m *moving) error {
+	there, err := r.Present(ctx, oids)
+	if err != nil {
+		return err
+	}
+	todo := make([]dvc.OID, 0, len(oids))
+	for _, o := range oids {
+		if !there[o] {
+			todo = append(todo, o)
+		}
+	}
+	m.present.Add(int64(len(oids) - len(todo)))
+	return r.each(ctx, todo, func(ctx context.Context, oid dvc.OID) error {
+		f, size, err := from.Open(oid)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := r.Bucket.Put(ctx, oid.Key(), f, size); err != nil {
+			return fmt.Errorf("push %s to %s: %w", oid, r.Name, err)
+		}
+		m.add(size)
+		return nil
+	})
+}
+
+// Fetch brings what the cache lacks of oids, and of the directories among them.
+// What the remote lacks is named at once, after all the rest has come.
+func (r *Remote) Fetch(ctx context.Context, into *cache.Cache, oids []dvc.OID, tell func(Moved)) (Moved, error) {
+	m := &moving{tell: tell}
+	l := &lacking{}
+	var dirs, files []dvc.OID
+	for _, o := range unique(oids) {
+		if o.IsDir() {
+			dirs = append(dirs, o)
+		} else {
+			files = append(files, o)
+		}
+	}
+	if err := r.receive(ctx, into, dirs, m, l); err != nil {
+		return m.sum(), err
+	}
+	for _, d := range dirs {
+		t, err := into.Tree(ctx, d)
+		if fault.Of(err) == fault.Missing && err != nil {
+			continue // it is among what is lacking
+		}
+		if err != nil {
+			return m.sum(), err
+		}
+		for _, f := range t {
+			files = append(files, f.OID)
+		}
+	}
+	if err := r.receive(ctx, into, unique(files), m, l); err != nil {
+		return m.sum(), err
+	}
+	if len(l.oids) > 0 {
+		slices.Sort(l.oids)
+		return m.sum(), fault.Hint(fault.New(fault.Missing, "%w", &Lacking{"remote " + r.Name, l.oids}), "push them from where they were added, or name another remote with -r")
+	}
+	return m.sum(), nil
+}
+
+func (r *Remote) receive(ctx context.Context, into *cache.Cache, oids []dvc.OID, m *moving, l *lacking) error {
+	todo := make([]dvc.OID, 0, len(oids))
+	for _, o := range oids {
+		if !into.Has(o) {
+			todo = append(todo, o)
+		}
+	}
+	m.present.Add(int64(len(oids) - len(todo)))
+	for some := range slices.Chunk(todo, atOnce) {
+		batch := into.Batch()
+		err := r.each(ctx, some, func(ctx context.Context, oid dvc.OID) error { return r.one(ctx, batch, oid, m, l) })
+		if kept := batch.Keep(); err == nil { // what has come whole stays, whatever went wrong beside it
+			err = kept
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one fetches an object, by its name of DVC 3, else of DVC 2.
+func (r *Remote) one(ctx context.Context, into *cache.Batch, oid dvc.OID, m *moving, l *lacking) error {
+	body, _, err := r.open(ctx, oid)
+	if err == nil {
+		defer body.Close()
+		var sum cache.Sum
+		if sum, err = into.Take(ctx, body, oid); err == nil {
+			m.add(sum.Size)
+			return nil
+		}
+	}
+	if fault.Of(err) == fault.Missing {
+		l.add(oid)
+		return nil
+	}
+	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
+}
+
+func (r *Remote) open(ctx context.Context, oid dvc.OID) (io.ReadCloser, port.Object, error) {
+	body, o, err := r.Bucket.Get(ctx, oid.Key(), port.All)
+	if fault.Of(err) == fault.Missing && err != nil {
+		return r.Bucket.Get(ctx, oid.LegacyKey(), port.All)
+	}
+	return body, o, err
+}
+
+// moving counts what goes over.
+type moving struct {
+	objects, bytes, present atomic.Int64
+	tell                    func(Moved)
+}
+
+func (m *moving) add(n int64) {
+	m.objects.Add(1)
+	m.bytes.Add(n)
+	if m.tell != nil {
+		m.tell(m.sum())
+	}
+}
+
+func (m *moving) sum() Moved { return Moved{m.objects.Load(), m.bytes.Load(), m.present.Load()} }
+
+type lacking struct {
+	mu   sync.Mutex
+	oids []dvc.OID
+}
+
+func (l *lacking) add(o dvc.OID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.oids = append(l.oids, o)
+}
+
+func unique(oids []dvc.OID) []dvc.OID {
+	oids = slices.Clone(oids)
+	slices.Sort(oids)
+	return slices.Compact(oids)
+}

@@ -1,0 +1,138 @@
+// The files of an output in the work tree, with how they stand: one look at each
+// file and nothing read.
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// patience is how long a writer of an output waits for another.
+const patience = 10 * time.Minute
+
+// found is a file of an output.
+type found struct {
+	path  string // below the output; "" where the output is a file
+	exec  bool
+	link  bool // a symbolic link to a file
+	stamp cache.Stamp
+}
+
+// look finds the files of the output at abs: folders side by side, links followed as
+// DVC does. It is sorted by path. What is neither a file nor a folder is Invalid.
+func look(ctx context.Context, abs string, ignore func(rel string, dir bool) bool, jobs int) ([]found, error) {
+	st, err := os.Stat(abs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Hint(fault.New(fault.Missing, "%s is not there", abs), "check it out: vishwa data checkout; or correct the path")
+	}
+	if err != nil {
+		return nil, fault.New(fault.Denied, "look at %s: %w", abs, err)
+	}
+	if !st.IsDir() {
+		f, err := one(unix.AT_FDCWD, abs, "")
+		if err != nil {
+			return nil, err
+		}
+		return []found{f}, nil
+	}
+	l := &looking{ignore: ignore}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(jobs)
+	l.folder(ctx, g, abs, "")
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(l.files, func(a, b found) int { return strings.Compare(a.path, b.path) })
+	return l.files, nil
+}
+
+type looking struct {
+	ignore func(rel string, dir bool) bool
+	mu     sync.Mutex
+	files  []found
+}
+
+// folder looks into one folder. Its folders are other jobs where a job is free.
+func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string) {
+	work := func() error {
+		if err := ctx.Err(); err != nil {
+			return fault.New(fault.Cancelled, "look at %s: %w", abs, err)
+		}
+		dir, err := os.Open(abs)
+		if err != nil {
+			return fault.Hint(fault.New(fault.Denied, "look at %s: %w", abs, err), "make it readable")
+		}
+		defer dir.Close()
+		names, err := dir.ReadDir(-1)
+		if err != nil {
+			return fault.New(fault.Denied, "look at %s: %w", abs, err)
+		}
+		var here []found
+		for _, e := range names {
+			at := path.Join(rel, e.Name())
+			isDir := e.IsDir()
+			if e.Type()&fs.ModeSymlink != 0 {
+				st, err := os.Stat(filepath.Join(abs, e.Name()))
+				if err != nil {
+					return fault.Hint(fault.New(fault.Invalid, "%s is a link that leads nowhere: %w", filepath.Join(abs, e.Name()), err), "mend it or remove it")
+				}
+				isDir = st.IsDir()
+			}
+			if l.ignore != nil && l.ignore(at, isDir) {
+				continue
+			}
+			if isDir {
+				l.folder(ctx, g, filepath.Join(abs, e.Name()), at)
+				continue
+			}
+			f, err := one(int(dir.Fd()), e.Name(), at)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it went while we looked
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", filepath.Join(abs, e.Name()), err)
+			}
+			f.link = e.Type()&fs.ModeSymlink != 0
+			here = append(here, f)
+		}
+		l.mu.Lock()
+		l.files = append(l.files, here...)
+		l.mu.Unlock()
+		return nil
+	}
+	if !g.TryGo(work) {
+		if err := work(); err != nil {
+			g.Go(func() error { return err })
+		}
+	}
+}
+
+func one(dir int, name, rel string) (found, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(dir, name, &st, 0); err != nil {
+		return found{}, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return found{}, fault.Hint(fault.New(fault.Invalid, "%s is neither a file nor a folder", name), "remove it, or list it in .dvcignore")
+	}
+	return found{path: rel, exec: st.Mode&0o100 != 0, stamp: stampOf(&st)}, nil
+}
+
+func stampOf(st *unix.Stat_t) cache.Stamp {
+	return cache.Stamp{Size: st.Size, MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Inode: st.Ino}
+}

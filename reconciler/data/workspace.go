@@ -1,0 +1,314 @@
+// Package data is a DVC repository on this machine: its configuration, its cache,
+// what its .dvc files and dvc.lock name, and the commands on them. It keeps to DVC's
+// files bit for bit and takes none of DVC's locks: what is written appears whole,
+// and two writers of one output take turns.
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Options are the caller's.
+type Options struct {
+	Env  port.Env
+	Jobs int // files hashed and requests made at once; zero is for the machine to say
+	// Tell hears how far a command has come, now and then; may be nil.
+	Tell func(Progress)
+}
+
+// Progress is how far a command has come.
+type Progress struct {
+	What         string // "adding data/raw"
+	Files, Bytes int64  // so far
+}
+
+// Workspace is open.
+type Workspace struct {
+	root   string // of the repository, where .dvc is
+	state  string // folder of what is remembered of its files
+	o      Options
+	config *dvc.Config
+	cache  *cache.Cache
+}
+
+// Open finds the DVC repository that dir is in.
+func Open(dir string, o Options) (*Workspace, error) {
+	root, err := find(dir)
+	if err != nil {
+		return nil, err
+	}
+	w := &Workspace{root: root, o: o}
+	if w.config, err = w.configuration(); err != nil {
+		return nil, err
+	}
+	if w.o.Jobs <= 0 {
+		w.o.Jobs = 2 * runtime.NumCPU()
+	}
+	if w.state, err = stateDir(o.Env.Lookup, root); err != nil {
+		return nil, err
+	}
+	types, _ := w.config.Get("cache", "type")
+	shared, _ := w.config.Get("cache", "shared")
+	w.cache, err = cache.Open(w.cacheDir(), cache.Options{
+		Types:  strings.FieldsFunc(types, func(r rune) bool { return r == ',' || r == ' ' || r == '"' || r == '\'' }),
+		Shared: shared == "group",
+	})
+	return w, err
+}
+
+// find looks for .dvc from dir upwards.
+func find(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "find the repository: %w", err)
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if st, err := os.Stat(filepath.Join(at, ".dvc")); err == nil && st.IsDir() {
+			return at, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fault.Hint(fault.New(fault.Missing, "%s is not in a DVC repository: there is no folder .dvc in it or above", dir), "make one: vishwa data init")
+		}
+	}
+}
+
+// stateDir is where what is known of the repository's files is kept: below the
+// user's cache, never in the work tree.
+func stateDir(lookup func(string) (string, bool), root string) (string, error) {
+	base, ok := lookup("XDG_CACHE_HOME")
+	if !ok || !filepath.IsAbs(base) {
+		home, ok := lookup("HOME")
+		if !ok || home == "" {
+			return "", fault.Hint(fault.New(fault.Invalid, "there is no home directory"), "set HOME or XDG_CACHE_HOME")
+		}
+		base = filepath.Join(home, ".cache")
+	}
+	return filepath.Join(base, "vishwa", "data", digest.Of([]byte(root)).Short()), nil
+}
+
+// Root is the repository's folder.
+func (w *Workspace) Root() string { return w.root }
+
+// Cache is the repository's cache.
+func (w *Workspace) Cache() *cache.Cache { return w.cache }
+
+// Config is the configuration, all of its layers.
+func (w *Workspace) Config() *dvc.Config { return w.config }
+
+// configuration lays .dvc/config.local over .dvc/config over the user's.
+func (w *Workspace) configuration() (*dvc.Config, error) {
+	var layers []*dvc.Config
+	files := []string{filepath.Join(w.root, ".dvc", "config"), filepath.Join(w.root, ".dvc", "config.local")}
+	if base, ok := w.o.Env.Lookup("XDG_CONFIG_HOME"); ok {
+		files = append([]string{filepath.Join(base, "dvc", "config")}, files...)
+	} else if home, ok := w.o.Env.Lookup("HOME"); ok {
+		files = append([]string{filepath.Join(home, ".config", "dvc", "config")}, files...)
+	}
+	for _, file := range files {
+		c, err := readConfig(file)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, c)
+	}
+	return dvc.Merge(layers...), nil
+}
+
+func readConfig(file string) (*dvc.Config, error) {
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &dvc.Config{}, nil
+	}
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Denied, "read configuration: %w", err), "make it readable")
+	}
+	return dvc.ParseConfig(file, b)
+}
+
+func (w *Workspace) cacheDir() string {
+	dir, _ := w.config.Get("cache", "dir")
+	switch {
+	case dir == "":
+		return filepath.Join(w.root, ".dvc", "cache")
+	case filepath.IsAbs(dir):
+		return dir
+	default:
+		return filepath.Join(w.root, ".dvc", dir) // relative to the configuration file
+	}
+}
+
+// rel is path, as the caller's working directory sees it, from the root.
+func (w *Workspace) rel(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "find %s: %w", path, err)
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		abs = filepath.Join(dir, filepath.Base(abs))
+	}
+	rel, err := filepath.Rel(w.root, abs)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return "", fault.Hint(fault.New(fault.Invalid, "%s is outside of the repository %s", path, w.root), "name a path in it, or import it")
+	}
+	return filepath.ToSlash(rel), nil
+}
+
+func (w *Workspace) abs(rel string) string { return filepath.Join(w.root, filepath.FromSlash(rel)) }
+
+// Output is one thing that the repository keeps in its cache.
+type Output struct {
+	File  string  `json:"file"` // the .dvc file or dvc.lock, from the root
+	Path  string  `json:"path"` // of the data, from the root
+	Out   dvc.Out `json:"-"`
+	Stage string  `json:"stage,omitempty"` // of dvc.lock
+}
+
+// Outputs lists what the repository keeps, by path. Limited to targets, which name a
+// .dvc file or data at or above an output, where there are any.
+func (w *Workspace) Outputs(ctx context.Context, targets []string) ([]Output, error) {
+	all, err := OutputsOf(ctx, os.DirFS(w.root))
+	if err != nil || len(targets) == 0 {
+		return all, err
+	}
+	var some []Output
+	for _, t := range targets {
+		rel, err := w.rel(t)
+		if err != nil {
+			return nil, err
+		}
+		n := len(some)
+		for _, o := range all {
+			if o.File == rel || o.Path == rel || rel == "." || strings.HasPrefix(o.Path, rel+"/") {
+				some = append(some, o)
+			}
+		}
+		if len(some) == n {
+			names := make([]string, len(all))
+			for i, o := range all {
+				names[i] = o.Path
+			}
+			return nil, fault.Hint(fault.New(fault.Missing, "%s is no data of this repository", t), "name one of: %s", strings.Join(names, ", "))
+		}
+	}
+	slices.SortFunc(some, func(a, b Output) int { return strings.Compare(a.Path, b.Path) })
+	return slices.CompactFunc(some, func(a, b Output) bool { return a.Path == b.Path }), nil
+}
+
+// OutputsOf lists what a tree keeps: its .dvc files and its dvc.lock. Folders that
+// are not a repository's own are left out, and so are tracked ones.
+func OutputsOf(ctx context.Context, tree fs.FS) (out []Output, err error) {
+	err = fs.WalkDir(tree, ".", func(p string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // it went while we looked
+			}
+			return fault.New(fault.Denied, "look for data: %w", err)
+		case ctx.Err() != nil:
+			return fault.New(fault.Cancelled, "look for data: %w", ctx.Err())
+		case e.IsDir():
+			if name := e.Name(); p != "." && (name == ".git" || name == ".dvc" || name == ".hg" || name == "node_modules" || name == ".venv") {
+				return fs.SkipDir
+			}
+			if slices.ContainsFunc(out, func(o Output) bool { return o.Path == p }) {
+				return fs.SkipDir
+			}
+			return nil
+		case !e.Type().IsRegular():
+			return nil
+		case strings.HasSuffix(p, ".dvc"):
+			out, err = pointerOuts(tree, p, out)
+			return err
+		case e.Name() == "dvc.lock":
+			out, err = lockOuts(tree, p, out)
+			return err
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b Output) int { return strings.Compare(a.Path, b.Path) })
+	return out, err
+}
+
+func pointerOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
+	b, err := fs.ReadFile(tree, file)
+	if err != nil {
+		return out, fault.New(fault.Denied, "read %s: %w", file, err)
+	}
+	p, err := dvc.ParsePointer(file, b)
+	if err != nil {
+		return out, err
+	}
+	for _, o := range p.Outs {
+		at, err := p.Place(file, o)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, Output{File: file, Path: at, Out: o})
+	}
+	return out, nil
+}
+
+func lockOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
+	b, err := fs.ReadFile(tree, file)
+	if err != nil {
+		return out, fault.New(fault.Denied, "read %s: %w", file, err)
+	}
+	l, err := dvc.ParseLock(file, b)
+	if err != nil {
+		return out, err
+	}
+	for _, s := range l.Stages {
+		for _, o := range s.Outs {
+			at, err := (&dvc.Pointer{}).Place(file, o)
+			if err != nil {
+				return out, err
+			}
+			out = append(out, Output{File: file, Path: at, Out: o, Stage: s.Name})
+		}
+	}
+	return out, nil
+}
+
+// turn lets one writer at a time work on an output. Another that works on it is
+// waited for, and named.
+func (w *Workspace) turn(ctx context.Context, rel string) (release func(), err error) {
+	file := filepath.Join(w.state, digest.Of([]byte(rel)).Short()+".lock")
+	if err := os.MkdirAll(w.state, 0o700); err != nil {
+		return nil, fault.New(fault.Denied, "take a turn at %s: %w", rel, err)
+	}
+	who := file + ".by"
+	if held, err := sandbox.Held(file); err == nil && held && w.o.Env.Log != nil {
+		by, _ := os.ReadFile(who)
+		w.o.Env.Log.Info("another command works on it; waiting for it to end", "path", rel, "by", strings.TrimSpace(string(by)))
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	f, err := sandbox.Lock(limited, file)
+	if err != nil && ctx.Err() == nil {
+		by, _ := os.ReadFile(who)
+		return nil, fault.Hint(fault.New(fault.Conflict, "%s: %s works on it and has not ended in %s", rel, strings.TrimSpace(string(by)), patience), "wait for it, or end it")
+	}
+	if err != nil {
+		return nil, err
+	}
+	_ = os.WriteFile(who, fmt.Appendf(nil, "process %d, since %s\n", os.Getpid(), w.o.Env.Now().UTC().Format("15:04:05 UTC")), 0o600)
+	return func() { f.Close() }, nil
+}
