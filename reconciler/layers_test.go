@@ -26,7 +26,7 @@ var floors = map[string]int{
 	"reconciler/port": 2,
 
 	"reconciler/graph": 3, "reconciler/ledger": 3, "reconciler/trust": 3, "reconciler/attest": 3,
-	"reconciler/columns": 3, "reconciler/port/wrap": 3, "reconciler/adapter/content": 3,
+	"reconciler/port/wrap": 3, "reconciler/adapter/content": 3,
 	"reconciler/command": 3, "reconciler/ci": 3,
 
 	"reconciler/plan": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 4, "reconciler/tables": 4,
@@ -50,7 +50,7 @@ var floors = map[string]int{
 // pure lists the packages that are functions of their arguments.
 var pure = []string{
 	"reconciler/digest", "reconciler/fault", "reconciler/graph", "reconciler/ledger", "reconciler/trust",
-	"reconciler/attest", "reconciler/columns", "reconciler/dvc", "reconciler/tables", "reconciler/plan", "reconciler/explain", "reconciler/command", "reconciler/ci", "templates",
+	"reconciler/attest", "reconciler/dvc", "reconciler/tables", "reconciler/plan", "reconciler/explain", "reconciler/command", "reconciler/ci", "templates",
 }
 
 // outside is what a pure package does not import. fault may know contexts, whose

@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/attest"
+	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
@@ -181,6 +182,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		},
 		Worktree: worktree, Watch: h.Repo.Watch,
 		Store: kept,
+		Depot: data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
 		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
 			Args: []string{dir, envs.Dir}}),
 		Seal: loop.Seal{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
@@ -201,6 +203,14 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		h.Provisioner = wrap.PassingStacks(h.Provisioner, o.Apart.Pass)
 	}
 	return nil
+}
+
+// checkout is the folder of the work tree; "" where there is none.
+func (h *House) checkout() string {
+	if h.Repo.Bare() {
+		return ""
+	}
+	return h.Repo.Dir()
 }
 
 // verifier trusts the keys of trust.yaml. Without a trust file nothing verifies,

@@ -31,7 +31,7 @@ func (w *Workspace) ignored(rel string) (func(below string, dir bool) bool, erro
 		parts = nil
 	}
 	for i := range len(parts) + 1 {
-		folder = parts[:i]
+		folder = parts[:i:i]
 		more, err := readIgnore(filepath.Join(append([]string{w.root}, append(folder, ".dvcignore")...)...), folder)
 		if err != nil {
 			return nil, err

@@ -19,7 +19,10 @@ func (s *survey) dataset(d *schemas.Declaration, spec *schemas.Dataset) {
 	src := spec.Source
 	switch {
 	case src.Path != "":
-		if m := s.read(d, "spec.source.path", src.Path); m != nil {
+		m := s.read(d, "spec.source.path", src.Path)
+		if m != nil && len(m) == 0 {
+			s.problem(d, "spec.source.path", src.Path+" is an empty folder; put the data there")
+		} else if m != nil {
 			s.pins.Data[d.Ref()] = held(path.Clean(src.Path), m)
 		}
 	case src.Mutable():
@@ -45,14 +48,11 @@ func held(p string, m digest.Manifest) port.Artifact {
 func (s *survey) pointed(d *schemas.Declaration, field string, find func() (*port.Pointed, error)) {
 	at, err := find()
 	if err != nil {
-		problem := schemas.Problem{Pos: d.Pos, Field: field, Message: err.Error()}
+		message := err.Error()
 		if way := fault.Way(err); way != "" {
-			problem.Message += "; " + way
+			message += "; " + way
 		}
-		if d.Fields != nil {
-			problem.Pos = d.Fields(field)
-		}
-		s.problems = append(s.problems, problem)
+		s.problem(d, field, message)
 		return
 	}
 	data := port.Artifact{Name: path.Base(at.Path), Digest: at.SHA256, Size: max(at.Size, 0)}

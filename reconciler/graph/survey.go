@@ -66,17 +66,19 @@ func (s *survey) read(d *schemas.Declaration, field, p string) digest.Manifest {
 	}
 	m, err := below(s.tree, p)
 	if err != nil {
-		problem := schemas.Problem{Field: field, Message: describe(p, err)}
-		if d.Fields != nil {
-			problem.Pos = d.Fields(field)
-		} else {
-			problem.Pos = d.Pos
-		}
-		s.problems = append(s.problems, problem)
+		s.problem(d, field, describe(p, err))
 		return nil
 	}
 	s.pins.Files[p] = m
 	return m
+}
+
+func (s *survey) problem(d *schemas.Declaration, field, message string) {
+	at := d.Pos
+	if d.Fields != nil {
+		at = d.Fields(field)
+	}
+	s.problems = append(s.problems, schemas.Problem{Pos: at, Field: field, Message: message})
 }
 
 // below lists the files at or below p with their paths from the root.

@@ -284,3 +284,9 @@ func unique(oids []dvc.OID) []dvc.OID {
 	slices.Sort(oids)
 	return slices.Compact(oids)
 }
+
+// Object reads one object, as it is there; it is not checked.
+func (r *Remote) Object(ctx context.Context, oid dvc.OID) (io.ReadCloser, error) {
+	body, _, err := r.open(ctx, oid)
+	return body, err
+}
