@@ -1,0 +1,46 @@
+// vishwa data beside the real DVC, in one repository: what either does, the other
+// finds right.
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestBesideDVC(t *testing.T) {
+	dvc := toolOr(t, "dvc", "make tools, or pip install dvc")
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/dvc",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", filepath.Dir(dvc)+string(filepath.ListSeparator)+env.Getenv("PATH"))
+			env.Setenv("DVC_NO_ANALYTICS", "1")
+			env.Setenv("PYTHONUTF8", "1")
+			for name, below := range map[string]string{"HOME": "home", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "DVC_SITE_CACHE_DIR": "site"} {
+				env.Setenv(name, filepath.Join(env.WorkDir, below))
+			}
+			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
+		},
+	})
+}
+
+// toolOr is a real program, in VISHWA_TOOLS or on PATH; where it is absent, CI fails.
+func toolOr(t *testing.T, name, way string) string {
+	t.Helper()
+	for _, p := range []string{filepath.Join(os.Getenv("VISHWA_TOOLS"), name), name} {
+		if found, err := exec.LookPath(p); err == nil {
+			if found, err = filepath.EvalSymlinks(found); err == nil {
+				return found
+			}
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is missing: %s", name, way)
+	}
+	t.Skipf("%s is missing: %s", name, way)
+	return ""
+}
