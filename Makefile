@@ -10,6 +10,8 @@ STATICCHECK   := v0.8.2
 ACT           := v0.2.89
 ACTIONLINT    := v1.7.7
 GOVULNCHECK   := v1.9.0
+DVC           := dvc==3.67.1 dvc-s3==3.3.0
+MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 MODEL_SIGNING := model-signing==1.1.1 sigstore==4.5.1 pyOpenSSL==26.4.0
 
 export VISHWA_TOOLS := $(TOOLS)/bin
@@ -32,10 +34,10 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test -race -timeout 40m ./...
 
-test-real: tools build ## the main job with the real Python packages, Terraform and cosign
+test-real: tools build $(TOOLS)/bin/minio ## the main job with the real Python packages, Terraform and cosign; S3 with a real MinIO
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
-	$(GO) test -count=1 -timeout 40m ./reconciler/adapter/...
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./reconciler/adapter/...
 
 bench: build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
@@ -59,7 +61,7 @@ vuln: ## known vulnerabilities in what is called (needs vuln.go.dev)
 generate: ## write the JSON Schemas anew from the Go types
 	$(GO) generate ./schemas
 
-tools: $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint ## install cosign, model_signing, act and actionlint into .tools/
+tools: $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint $(TOOLS)/bin/dvc ## install cosign, model_signing, act, actionlint and dvc into .tools/
 	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }
 	@command -v ssh-keygen >/dev/null || { echo "ssh-keygen is missing: apt-get install openssh-client"; exit 1; }
 	@command -v terraform >/dev/null || command -v tofu >/dev/null || { echo "terraform is missing: see https://developer.hashicorp.com/terraform/install"; exit 1; }
@@ -78,6 +80,15 @@ $(TOOLS)/bin/model_signing:
 	$(PYTHON) -m venv $(TOOLS)/venv
 	$(TOOLS)/venv/bin/pip install --quiet $(MODEL_SIGNING)
 	ln -sf ../venv/bin/model_signing $@
+
+$(TOOLS)/bin/dvc:
+	mkdir -p $(TOOLS)/bin
+	$(PYTHON) -m venv $(TOOLS)/dvc
+	$(TOOLS)/dvc/bin/pip install --quiet $(DVC)
+	ln -sf ../dvc/bin/dvc $@
+
+$(TOOLS)/bin/minio:
+	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/minio/minio@$(MINIO)
 
 clean: ## remove what make built, and the tools
 	rm -rf $(BIN) $(TOOLS)

@@ -40,7 +40,7 @@ var floors = map[string]int{
 	"reconciler/adapter/forge": 6, "reconciler/adapter/forge/devforge": 6,
 	"reconciler/controller": 6,
 
-	"reconciler/review": 7, "reconciler/data": 7,
+	"reconciler/review": 7, "reconciler/data": 7, "reconciler/adapter/source": 7,
 
 	"reconciler/adapter": 8,
 

@@ -3,12 +3,16 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 
 func TestBesideDVC(t *testing.T) {
@@ -25,6 +29,28 @@ func TestBesideDVC(t *testing.T) {
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 			return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
 		},
+	})
+}
+
+// TestDataScripts are stories of data that comes from elsewhere: $WEB serves the folder web.
+func TestDataScripts(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := signer.Generate(keys, []byte(password)); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/data",
+		Setup: func(env *testscript.Env) error {
+			web := filepath.Join(env.WorkDir, "web")
+			if err := os.MkdirAll(web, 0o755); err != nil {
+				return err
+			}
+			srv := httptest.NewServer(http.FileServer(http.Dir(web)))
+			env.Defer(srv.Close)
+			env.Setenv("WEB", srv.URL)
+			return settle(t, env, keys)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit},
 	})
 }
 

@@ -228,7 +228,8 @@ func OutputsOf(ctx context.Context, tree fs.FS) (out []Output, err error) {
 			if name := e.Name(); p != "." && (name == ".git" || name == ".dvc" || name == ".hg" || name == "node_modules" || name == ".venv") {
 				return fs.SkipDir
 			}
-			if slices.ContainsFunc(out, func(o Output) bool { return o.Path == p }) {
+			// Data is not looked into: its folder comes before the file that says so.
+			if _, err := fs.Stat(tree, p+".dvc"); err == nil && p != "." {
 				return fs.SkipDir
 			}
 			return nil

@@ -90,8 +90,9 @@ func (b *Batch) temp() (*os.File, error) {
 		mode = 0o664
 	}
 	for {
-		name := strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(b.c.pending.Add(1), 36)
-		f, err := os.OpenFile(filepath.Join(b.c.root, "files", "md5", underway, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		n := b.c.pending.Add(1)
+		name := strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(n, 36)
+		f, err := os.OpenFile(filepath.Join(b.c.desk(n), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}

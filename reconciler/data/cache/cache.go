@@ -17,10 +17,13 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -42,9 +45,18 @@ type Cache struct {
 	fans    [256]sync.Once // folders of two digits, made when first needed
 	fanErr  [256]error
 	pending atomic.Uint64 // numbers temporary names
+	noClone atomic.Bool   // the file system makes no reflinks
+	legacy  bool          // there are objects in DVC 2's layout
 }
 
 const underway = ".vishwa"
+
+// desks is how many folders writers spread over: a folder takes in one name at a time.
+const desks = 8
+
+func (c *Cache) desk(n uint64) string {
+	return filepath.Join(c.root, "files", "md5", underway, strconv.FormatUint(n%desks, 10))
+}
 
 // Open opens the cache at root, and makes it where it is absent.
 func Open(root string, o Options) (*Cache, error) {
@@ -59,10 +71,13 @@ func Open(root string, o Options) (*Cache, error) {
 			return nil, fault.Hint(fault.New(fault.Invalid, "cache.type %q is unknown", t), "choose of reflink, hardlink, symlink, copy")
 		}
 	}
-	if err := c.mkdir(filepath.Join(root, "files", "md5", underway)); err != nil {
-		return nil, content.Disk(fmt.Errorf("open cache: %w", err), root)
+	for i := range desks {
+		if err := c.mkdir(c.desk(uint64(i))); err != nil {
+			return nil, content.Disk(fmt.Errorf("open cache: %w", err), root)
+		}
 	}
 	c.sweep()
+	c.legacy = c.old()
 	return c, nil
 }
 
@@ -78,14 +93,15 @@ func (c *Cache) mkdir(path string) error {
 
 // sweep removes what was left under way by programs that were killed.
 func (c *Cache) sweep() {
-	dir := filepath.Join(c.root, "files", "md5", underway)
-	left, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range left {
-		if st, err := e.Info(); err == nil && time.Since(st.ModTime()) > 24*time.Hour {
-			os.Remove(filepath.Join(dir, e.Name()))
+	for i := range desks {
+		left, err := os.ReadDir(c.desk(uint64(i)))
+		if err != nil {
+			continue
+		}
+		for _, e := range left {
+			if st, err := e.Info(); err == nil && time.Since(st.ModTime()) > 24*time.Hour {
+				os.Remove(filepath.Join(c.desk(uint64(i)), e.Name()))
+			}
 		}
 	}
 }
@@ -95,13 +111,27 @@ func (c *Cache) Path(oid dvc.OID) string { return filepath.Join(c.root, filepath
 
 // find is where an object is: "" is nowhere.
 func (c *Cache) find(oid dvc.OID) string {
-	for _, key := range []string{oid.Key(), oid.LegacyKey()} {
-		path := filepath.Join(c.root, filepath.FromSlash(key))
-		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
-			return path
-		}
+	if path := c.Path(oid); isFile(path) {
+		return path
+	}
+	if !c.legacy {
+		return ""
+	}
+	if path := filepath.Join(c.root, filepath.FromSlash(oid.LegacyKey())); isFile(path) {
+		return path
 	}
 	return ""
+}
+
+func isFile(path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+}
+
+// old tells whether DVC 2 has left objects in its own layout.
+func (c *Cache) old() bool {
+	found, err := filepath.Glob(filepath.Join(c.root, "[0-9a-f][0-9a-f]"))
+	return err != nil || len(found) > 0
 }
 
 // Has tells whether the object is there.

@@ -31,7 +31,13 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) error {
 		if exec && (kind == "hardlink" || kind == "symlink") {
 			kind = "copy" // the object is shared, and so is its mode
 		}
+		if kind == "reflink" && c.noClone.Load() {
+			continue
+		}
 		last = link(kind, from, tmp, exec)
+		if kind == "reflink" && (errors.Is(last, unix.EOPNOTSUPP) || errors.Is(last, unix.EXDEV) || errors.Is(last, unix.EINVAL)) {
+			c.noClone.Store(true) // this file system has none: it is not asked again
+		}
 		if last == nil {
 			if err := os.Rename(tmp, path); err != nil {
 				_ = os.Remove(tmp)

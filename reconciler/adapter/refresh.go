@@ -1,0 +1,136 @@
+// Refreshing: mutable sources are looked at, and where their data has moved, it is
+// taken in under its pin.
+package adapter
+
+import (
+	"context"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
+	"github.com/vishwaops/vishwa/reconciler/adapter/source"
+	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Refreshed is what came of looking at one dataset's source.
+type Refreshed struct {
+	Ref   schemas.Ref `json:"ref"`
+	Pin   string      `json:"pin"`
+	Moved bool        `json:"moved"`
+	data.Added
+}
+
+// RefreshOptions are the caller's.
+type RefreshOptions struct {
+	Env   port.Env
+	Refs  []schemas.Ref // none: every dataset with a source that can change
+	Allow []string      // private hosts and networks that may be read over HTTP
+	Tell  func(line string)
+}
+
+// Refresh looks at the sources that tree declares and takes in what has moved. tree
+// is the work tree that w is in.
+func Refresh(ctx context.Context, w *data.Workspace, tree fs.FS, o RefreshOptions) ([]Refreshed, error) {
+	decls, problems := schemas.Load(tree)
+	if len(problems) > 0 {
+		return nil, fault.Hint(fault.New(fault.Invalid, "%w", problems[0]), "correct the declarations; vishwa validate tells all that is wrong")
+	}
+	wanted := map[schemas.Ref]bool{}
+	for _, r := range o.Refs {
+		wanted[r] = true
+	}
+	var out []Refreshed
+	for _, d := range decls {
+		spec, ok := d.Spec.(*schemas.Dataset)
+		if !ok || len(wanted) > 0 && !wanted[d.Ref()] {
+			continue
+		}
+		delete(wanted, d.Ref())
+		if !spec.Source.Mutable() {
+			if len(o.Refs) > 0 {
+				return out, fault.Hint(fault.New(fault.Invalid, "%s changes with commits alone", d.Ref()), "there is nothing to refresh")
+			}
+			continue
+		}
+		r, err := refresh(ctx, w, d.Ref(), spec.Source, o)
+		if err != nil {
+			return out, fault.Hint(fault.New(fault.Of(err), "refresh %s: %w", d.Ref(), err), "%s", fault.Way(err))
+		}
+		out = append(out, r)
+	}
+	for r := range wanted {
+		return out, fault.Hint(fault.New(fault.Missing, "%s is not declared", r), "name a dataset of the repository")
+	}
+	return out, nil
+}
+
+func refresh(ctx context.Context, w *data.Workspace, ref schemas.Ref, src schemas.DataSource, o RefreshOptions) (Refreshed, error) {
+	pin := path.Clean(src.Pin)
+	r := Refreshed{Ref: ref, Pin: pin}
+	last, err := w.Pinned(pin)
+	if err != nil {
+		return r, err
+	}
+	s, err := source.Open(src, source.Options{Env: o.Env, Last: last, Allow: o.Allow, Bucket: bucketOf(o.Env)})
+	if err != nil {
+		return r, err
+	}
+	seen, err := s.Look(ctx)
+	if err != nil || !seen.Moved && last != "" {
+		return r, err
+	}
+	o.Tell("taking in " + ref.String())
+	dir, remove, err := w.Aside()
+	if err != nil {
+		return r, err
+	}
+	defer remove()
+	if err := s.Fetch(ctx, seen, dir, nil); err != nil {
+		return r, err
+	}
+	fetched := dir
+	if one := single(src, seen); one != "" {
+		fetched = filepath.Join(dir, filepath.FromSlash(one))
+	}
+	r.Moved = true
+	r.Added, err = w.Pin(ctx, pin, fetched, data.RedactURL(address(src)), seen.Token)
+	return r, err
+}
+
+// single is the name of the only file, where a file and no folder is meant.
+func single(src schemas.DataSource, seen source.Look) string {
+	if len(seen.Files) != 1 {
+		return ""
+	}
+	name := seen.Files[0].Path
+	if src.HTTP != nil || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
+		return name
+	}
+	return ""
+}
+
+func address(src schemas.DataSource) string {
+	switch {
+	case src.HTTP != nil:
+		return src.HTTP.URL
+	case src.S3 != nil:
+		return src.S3.URL
+	case src.DVC != nil:
+		return src.DVC.Repo
+	}
+	return src.Path
+}
+
+// bucketOf opens the bucket of a declaration, whole.
+func bucketOf(env port.Env) func(schemas.S3) (port.Objects, error) {
+	return func(s schemas.S3) (port.Objects, error) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(s.URL, "s3://"), "/")
+		return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile, PathStyle: s.PathStyle,
+			Anonymous: s.Anonymous, Encryption: s.Encryption, KMSKey: s.Key, Lookup: env.Lookup})
+	}
+}

@@ -1,0 +1,226 @@
+// What a server's answer says of a file, and what is to be made of answers that
+// are none.
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// answer is what the header of an answer says of the whole file.
+type answer struct {
+	etag           string
+	size           int64 // -1: not stated
+	date, modified time.Time
+}
+
+func read200(res *http.Response) answer {
+	a := answer{etag: res.Header.Get("ETag"), size: res.ContentLength}
+	a.date, _ = http.ParseTime(res.Header.Get("Date"))
+	a.modified, _ = http.ParseTime(res.Header.Get("Last-Modified"))
+	return a
+}
+
+// dated tells whether the date is a name of the bytes: one that is as old as the
+// answer may stand for more than one content (RFC 9110, 8.8.2.2).
+func (a answer) dated() bool {
+	return !a.modified.IsZero() && !a.date.IsZero() && a.date.Sub(a.modified) >= time.Second
+}
+
+// settling tells whether waiting makes the date a name.
+func (a answer) settling() bool {
+	return a.etag == "" && !a.modified.IsZero() && !a.date.IsZero() && !a.dated()
+}
+
+func (a answer) strong() bool { return a.etag != "" && !strings.HasPrefix(a.etag, "W/") }
+
+// token is "" where nothing in the answer moves with the bytes.
+func (a answer) token() string {
+	switch {
+	case a.strong():
+		return fmt.Sprintf("etag:%s length:%d", a.etag, a.size)
+	case a.etag != "": // a weak one says nothing of single bytes; with a date it says more
+		return fmt.Sprintf("etag:%s modified:%s length:%d", a.etag, stamp(a.modified), a.size)
+	case a.dated():
+		return fmt.Sprintf("modified:%s length:%d", stamp(a.modified), a.size)
+	}
+	return ""
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// ifRange is what a request for the rest binds itself to; "" where nothing is strong enough.
+func ifRange(f Sighted) string {
+	switch {
+	case f.ETag != "" && !strings.HasPrefix(f.ETag, "W/"):
+		return f.ETag
+	case f.ETag == "" && !f.Modified.IsZero():
+		return f.Modified.UTC().Format(http.TimeFormat)
+	}
+	return ""
+}
+
+func (s *web) Fetch(ctx context.Context, look Look, dir string, tell func(done, total int64)) error {
+	_, err := digest.Parse(look.Token)
+	hashed := err == nil
+	g := &fetching{absent: fault.Conflict, jobs: 1}
+	g.open = func(ctx context.Context, f Sighted, from, _ int64) (io.ReadCloser, error) {
+		return s.from(ctx, f, from, look.Token, hashed)
+	}
+	if hashed {
+		g.check = func(ctx context.Context, f Sighted, at string) error {
+			d, err := sum(ctx, at)
+			if err == nil && string(d) != look.Token {
+				err = moved(f)
+			}
+			return err
+		}
+	}
+	if err := g.fetch(ctx, look, dir, tell); err != nil {
+		return fmt.Errorf("fetch %s: %w", where(s.src.URL), err)
+	}
+	return nil
+}
+
+func moved(f Sighted) error {
+	return fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", quoted(f.Path)), "look again")
+}
+
+// from opens the file from a place in it: by range where the server has them, else
+// from its beginning.
+func (s *web) from(ctx context.Context, f Sighted, from int64, token string, hashed bool) (io.ReadCloser, error) {
+	header := map[string]string{}
+	if tag := ifRange(f); from > 0 && tag != "" && !hashed {
+		header["Range"], header["If-Range"] = fmt.Sprintf("bytes=%d-", from), tag
+	}
+	res, err := s.ask(ctx, http.MethodGet, header)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.same(res, f, from, token, hashed); err != nil {
+		res.Body.Close()
+		return nil, err
+	}
+	body := &webBody{s, ctx, res.Body}
+	if res.StatusCode == http.StatusPartialContent {
+		return body, nil
+	}
+	if _, err := io.CopyN(io.Discard, body, from); err != nil {
+		body.Close()
+		if err == io.EOF {
+			return nil, moved(f)
+		}
+		return nil, err
+	}
+	return body, nil
+}
+
+// same tells whether an answer is of the file that was sighted.
+func (s *web) same(res *http.Response, f Sighted, from int64, token string, hashed bool) error {
+	a := read200(res)
+	if res.StatusCode == http.StatusPartialContent {
+		var first, last int64
+		if _, err := fmt.Sscanf(res.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &a.size); err != nil || first != from || last != a.size-1 || from == 0 {
+			return fault.New(fault.Corrupt, "the server answers with the range %s where the bytes from %d on were asked for", quoted(res.Header.Get("Content-Range")), from)
+		}
+		if a.etag == "" { // what If-Range was bound to need not be told again
+			a.etag = f.ETag
+		}
+		if a.modified.IsZero() {
+			a.modified = f.Modified
+		}
+	}
+	if hashed {
+		if a.size >= 0 && a.size != f.Size {
+			return moved(f)
+		}
+		return nil
+	}
+	if a.etag == "" && f.ETag == "" && !a.modified.IsZero() && a.modified.Equal(f.Modified) {
+		a.date = a.modified.Add(time.Second)
+	}
+	if a.size < 0 { // not every way of asking has a length
+		a.size = f.Size
+	}
+	if a.token() != token {
+		return moved(f)
+	}
+	return nil
+}
+
+// webBody gives errors of a body their kind.
+type webBody struct {
+	s   *web
+	ctx context.Context
+	io.ReadCloser
+}
+
+func (b *webBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.s.classed(b.ctx, err)
+	}
+	return n, err
+}
+
+// refusal is the kind of a status. What the server wrote with it is not repeated.
+func (s *web) refusal(res *http.Response) error {
+	err := func(k fault.Kind, way string) error {
+		return fault.Hint(fault.New(k, "%s answers %d %s", res.Request.URL.Host, res.StatusCode, http.StatusText(res.StatusCode)), "%s", way)
+	}
+	switch c := res.StatusCode; {
+	case c == http.StatusNotFound, c == http.StatusGone:
+		return err(fault.Missing, "correct the address, or put the file there")
+	case c == http.StatusUnauthorized, c == http.StatusForbidden, c == http.StatusProxyAuthRequired:
+		return err(fault.Denied, "let this token read the file, or name the variable that holds one that may")
+	case c == http.StatusPreconditionFailed, c == http.StatusRequestedRangeNotSatisfiable:
+		return err(fault.Conflict, "look again")
+	case c >= 500, c == http.StatusTooManyRequests, c == http.StatusRequestTimeout, c == http.StatusTooEarly:
+		return err(fault.Transient, "try again later")
+	}
+	return err(fault.Invalid, "see that the address is that of a file")
+}
+
+// classed gives what went wrong on the way its kind, without the address, which may
+// hold secrets in its query.
+func (s *web) classed(ctx context.Context, err error) error {
+	var known *fault.Error
+	var at *url.Error
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case ctx.Err() != nil:
+		return fault.New(fault.Cancelled, "%w", ctx.Err())
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &untrusted):
+		return fault.Hint(fault.New(fault.Denied, "the server's certificate does not hold: %w", untrusted.Err), "correct the host's name, or trust its authority")
+	case errors.As(err, &at):
+		err = at.Err
+	}
+	var name *net.DNSError
+	if errors.As(err, &name) && name.IsNotFound {
+		return fault.Hint(fault.New(fault.Transient, "no host has the name %s", name.Name), "correct the host's name, or try again when the name server knows it")
+	}
+	const way = "try again when the server answers"
+	var line *net.OpError
+	if errors.As(err, &line) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fault.Hint(fault.New(fault.Transient, "the connection failed: %w", err), way)
+	}
+	return fault.Hint(fault.New(fault.Transient, "the server's answer could not be read"), way) // others quote what it sent
+}

@@ -1,0 +1,236 @@
+// Data in the repository itself. A revision has no dates and a folder's are easily
+// set: what a file is called is the digest of its bytes, which are near.
+package source
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// inTree is a file or folder of the repository.
+type inTree struct {
+	o    Options
+	path string
+}
+
+func openPath(p string, o Options) (Source, error) {
+	clean := path.Clean(p)
+	if !fs.ValidPath(clean) {
+		return nil, fault.Hint(fault.New(fault.Invalid, "path %s leads out of the repository", quoted(p)), "give a path relative to the repository's root")
+	}
+	if o.Tree == nil {
+		return nil, fault.New(fault.Internal, "path %s: no repository is open", quoted(p))
+	}
+	return &inTree{o, clean}, nil
+}
+
+func (s *inTree) Look(ctx context.Context) (Look, error) {
+	st, err := fs.Lstat(s.o.Tree, s.path)
+	if err != nil {
+		return Look{}, s.classed(err, s.path)
+	}
+	var files []Sighted
+	if !st.IsDir() {
+		files = []Sighted{{Path: path.Base(s.path)}}
+		err = regular(s.path, st.Mode())
+	} else {
+		files, err = s.below(ctx)
+	}
+	if err == nil {
+		err = checkNames(files)
+	}
+	if err == nil {
+		err = s.name(ctx, files, st.IsDir())
+	}
+	if err != nil {
+		return Look{}, err
+	}
+	m := make(digest.Manifest, len(files))
+	for i, f := range files {
+		m[i] = digest.File{Path: f.Path, Digest: digest.Digest(f.ETag), Size: f.Size}
+	}
+	if !st.IsDir() {
+		return s.o.look(files, files[0].ETag), nil
+	}
+	return s.o.look(files, string(m.Digest())), nil
+}
+
+func (s *inTree) below(ctx context.Context) ([]Sighted, error) {
+	var files []Sighted
+	err := fs.WalkDir(s.o.Tree, s.path, func(p string, e fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return fault.New(fault.Cancelled, "list %s: %w", quoted(s.path), ctx.Err())
+		case err != nil:
+			return s.classed(err, p)
+		case e.IsDir():
+			return nil
+		}
+		files = append(files, Sighted{Path: within(s.path, p)})
+		return regular(p, e.Type())
+	})
+	if err == nil && len(files) == 0 {
+		err = fault.Hint(fault.New(fault.Missing, "folder %s holds no file", quoted(s.path)), "put at least one file into it")
+	}
+	slices.SortFunc(files, func(a, b Sighted) int { return strings.Compare(a.Path, b.Path) })
+	return files, err
+}
+
+// name takes the size and the digest of each file.
+func (s *inTree) name(ctx context.Context, files []Sighted, folder bool) error {
+	g, inner := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range files {
+		if inner.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			p := s.at(files[i].Path, folder)
+			f, err := s.o.Tree.Open(p)
+			if err != nil {
+				return s.classed(err, p)
+			}
+			defer f.Close()
+			d, n, err := content.Copy(inner, io.Discard, f)
+			if err != nil {
+				return s.classed(err, p)
+			}
+			files[i].ETag, files[i].Size = string(d), n
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fault.New(fault.Cancelled, "read %s: %w", quoted(s.path), err)
+	}
+	return nil
+}
+
+func (s *inTree) at(name string, folder bool) string {
+	if folder {
+		return path.Join(s.path, name)
+	}
+	return s.path
+}
+
+func (s *inTree) Fetch(ctx context.Context, look Look, dir string, tell func(done, total int64)) error {
+	st, err := fs.Lstat(s.o.Tree, s.path)
+	if err != nil {
+		return s.moved(err)
+	}
+	g := &fetching{absent: fault.Conflict, jobs: s.o.jobs(), check: matches}
+	g.open = func(ctx context.Context, f Sighted, from, _ int64) (io.ReadCloser, error) {
+		p := s.at(f.Path, st.IsDir())
+		in, err := s.o.Tree.Open(p)
+		if err != nil {
+			return nil, s.classed(err, p)
+		}
+		if now, err := in.Stat(); err != nil || now.Size() != f.Size {
+			in.Close()
+			return nil, fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", quoted(p)), "look again")
+		}
+		if err := skip(in, from); err != nil {
+			in.Close()
+			return nil, s.classed(err, p)
+		}
+		return &fileBody{in, ctx, s, p}, nil
+	}
+	return g.fetch(ctx, look, dir, tell)
+}
+
+func (s *inTree) moved(err error) error {
+	err = s.classed(err, s.path)
+	if fault.Of(err) == fault.Missing {
+		return fault.Hint(fault.New(fault.Conflict, "%w", err), "look again")
+	}
+	return err
+}
+
+// fileBody ends with its context, which no file knows of.
+type fileBody struct {
+	fs.File
+	ctx context.Context
+	s   *inTree
+	p   string
+}
+
+func (b *fileBody) Read(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, b.s.classed(err, b.p)
+	}
+	n, err := b.File.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.s.classed(err, b.p)
+	}
+	return n, err
+}
+
+// skip passes over the first n bytes.
+func skip(r io.Reader, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	if seeker, ok := r.(io.Seeker); ok {
+		_, err := seeker.Seek(n, io.SeekStart)
+		return err
+	}
+	_, err := io.CopyN(io.Discard, bufio.NewReaderSize(r, buffer), n)
+	return err
+}
+
+// classed gives an error of the tree its kind.
+func (s *inTree) classed(err error, p string) error {
+	var known *fault.Error
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.Cancelled, "read %s: %w", quoted(p), err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Hint(fault.New(fault.Missing, "%s is not in the repository", quoted(p)), "commit it, or correct the path")
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Hint(fault.New(fault.Denied, "read %s: permission denied", quoted(p)), "let this user read it")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fault.New(fault.Transient, "read %s: %w", quoted(p), err)
+	}
+	return fmt.Errorf("read %s: %w", quoted(p), err)
+}
+
+func regular(p string, m fs.FileMode) error {
+	if m.IsRegular() {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Invalid, "%s is no regular file", quoted(p)), "replace it with a copy of the file that is meant")
+}
+
+// matches holds a file against the digest that it was sighted with.
+func matches(ctx context.Context, f Sighted, at string) error {
+	if d, err := sum(ctx, at); err != nil || string(d) == f.ETag {
+		return err
+	}
+	return fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", quoted(f.Path)), "look again")
+}
+
+// within is p as seen from the folder dir.
+func within(dir, p string) string {
+	if dir == "." {
+		return p
+	}
+	return strings.TrimPrefix(p, dir+"/")
+}

@@ -1,0 +1,77 @@
+// The piece of a file that one body fills, and telling how far all of them are.
+package source
+
+import (
+	"context"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// span is from at to end of a file of size; below zero: unknown.
+type span struct {
+	part          *part
+	at, end, size int64
+	first         bool // it begins at the file's safe bytes, and advances them
+	complete      atomic.Bool
+}
+
+// write puts b where the span stands. More than was sighted is Conflict.
+func (s *span) write(b []byte, f Sighted) error {
+	if s.end >= 0 && s.at+int64(len(b)) > s.end {
+		return fault.Hint(fault.New(fault.Conflict, "%s is longer than the %d bytes that were seen", quoted(f.Path), f.Size), "look again")
+	}
+	if _, err := s.part.f.WriteAt(b, s.at); err != nil {
+		return content.Disk(err, s.part.s.dir)
+	}
+	s.at += int64(len(b))
+	if s.first && s.at-s.part.safe >= often {
+		return s.part.reached(s.at)
+	}
+	return nil
+}
+
+// told counts bytes for the caller, never backwards.
+type told struct {
+	mu          sync.Mutex
+	done, total int64
+	tell        func(done, total int64)
+}
+
+func newTold(files []Sighted, tell func(done, total int64)) *told {
+	t := &told{tell: tell}
+	for _, f := range files {
+		if f.Size < 0 {
+			t.total = -1
+			break
+		}
+		t.total += f.Size
+	}
+	return t
+}
+
+func (t *told) add(n int64) {
+	if t.tell == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done += n
+	t.tell(t.done, t.total)
+}
+
+// sum names the bytes of a file that has come.
+func sum(ctx context.Context, at string) (digest.Digest, error) {
+	in, err := os.Open(at)
+	if err != nil {
+		return "", content.Disk(err, at)
+	}
+	defer in.Close()
+	d, _, err := content.Copy(ctx, io.Discard, in)
+	return d, content.Disk(err, at)
+}

@@ -1,0 +1,226 @@
+// The depot: data that pointers name, brought from a cache or a remote into the
+// store of artifacts. What comes is what its names say, or it does not come.
+package data
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Depot brings data into Store.
+type Depot struct {
+	Store port.Store
+	Env   port.Env
+	// Dir is the checkout whose cache and .dvc/config.local are used; "" is none.
+	Dir string
+}
+
+var _ port.Depot = Depot{}
+
+// Bring is port.Depot's.
+func (d Depot) Bring(ctx context.Context, tree fs.FS, p port.Pointed, tell func(string)) (port.Artifact, error) {
+	from, err := d.sources(tree, p.Remote)
+	if err != nil {
+		return port.Artifact{}, err
+	}
+	b := &bringing{Depot: d, from: from, legacy: p.Legacy}
+	name := path.Base(p.Path)
+	if !p.MD5.IsDir() {
+		f, err := b.one(ctx, p.MD5)
+		if err != nil {
+			return port.Artifact{}, b.about(p, err)
+		}
+		return port.Artifact{Name: name, Digest: f.Digest, Size: f.Size}, nil
+	}
+	raw, err := b.manifest(ctx, p.MD5)
+	if err != nil {
+		return port.Artifact{}, b.about(p, err)
+	}
+	if len(raw) > 64 {
+		tell(fmt.Sprintf("bringing %d files of %s", len(raw), p.Path))
+	}
+	files, err := b.all(ctx, raw)
+	if err != nil {
+		return port.Artifact{}, b.about(p, err)
+	}
+	return port.Artifact{Name: name, Digest: files.Digest(), Size: files.Size(), Files: files}, nil
+}
+
+// source is a place that may have objects.
+type source struct {
+	name string
+	open func(ctx context.Context, oid dvc.OID) (io.ReadCloser, error)
+}
+
+// sources are where objects are looked for: the checkout's cache, then the remote.
+func (d Depot) sources(tree fs.FS, remote string) ([]source, error) {
+	var out []source
+	layers := []*dvc.Config{}
+	b, err := fs.ReadFile(tree, ".dvc/config")
+	switch {
+	case err == nil:
+		c, err := dvc.ParseConfig(".dvc/config", b)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, c)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fault.New(fault.Denied, "read .dvc/config: %w", err)
+	}
+	base := ""
+	if d.Dir != "" {
+		base = filepath.Join(d.Dir, ".dvc")
+		if w, err := Open(d.Dir, Options{Env: d.Env}); err == nil {
+			local, err := readConfig(filepath.Join(w.root, ".dvc", "config.local"))
+			if err != nil {
+				return nil, err
+			}
+			layers = append(layers, local)
+			out = append(out, source{"the cache", cached(w.cache)})
+		}
+	}
+	config := dvc.Merge(layers...)
+	if name, _ := config.Get("core", "remote"); name == "" && remote == "" {
+		if len(out) == 0 {
+			return nil, fault.Hint(fault.New(fault.Missing, "the repository names no DVC remote, and this machine has no cache of it"), "set one, and push the data there: vishwa data remote add -d NAME URL")
+		}
+		return out, nil
+	}
+	r, err := OpenRemote(config, remote, base, d.Env, 0)
+	if err != nil {
+		return nil, err
+	}
+	return append(out, source{"remote " + r.Name, r.Object}), nil
+}
+
+func cached(c *cache.Cache) func(context.Context, dvc.OID) (io.ReadCloser, error) {
+	return func(_ context.Context, oid dvc.OID) (io.ReadCloser, error) {
+		f, _, err := c.Open(oid)
+		return f, err
+	}
+}
+
+type bringing struct {
+	Depot
+	from   []source
+	legacy bool
+}
+
+// about says which data could not be brought, and the way out.
+func (b *bringing) about(p port.Pointed, err error) error {
+	if fault.Of(err) != fault.Missing {
+		return fmt.Errorf("%s: %w", p.File, err)
+	}
+	names := make([]string, len(b.from))
+	for i, s := range b.from {
+		names[i] = s.name
+	}
+	return fault.Hint(fmt.Errorf("%s: %w (looked in %s)", p.File, err, strings.Join(names, ", ")), "push it from where it was added: vishwa data push %s", p.Path)
+}
+
+// open finds an object in the first place that has it.
+func (b *bringing) open(ctx context.Context, oid dvc.OID) (io.ReadCloser, error) {
+	for _, s := range b.from {
+		r, err := s.open(ctx, oid)
+		if err == nil || fault.Of(err) != fault.Missing {
+			return r, err
+		}
+	}
+	return nil, fault.New(fault.Missing, "%s is nowhere to be had", oid)
+}
+
+// one puts an object into the store, and holds it against its name on the way.
+func (b *bringing) one(ctx context.Context, oid dvc.OID) (digest.File, error) {
+	r, err := b.open(ctx, oid)
+	if err != nil {
+		return digest.File{}, err
+	}
+	defer r.Close()
+	named := &naming{r: r, md5: md5.New(), want: string(oid)}
+	if b.legacy {
+		return digest.File{}, fault.Hint(fault.New(fault.Invalid, "%s is named as DVC 2 did, which is no name of its bytes", oid), "migrate it: dvc cache migrate --dvc-files; or add it anew")
+	}
+	d, n, err := b.Store.Put(ctx, named)
+	return digest.File{Digest: d, Size: n}, err
+}
+
+// naming ends with Corrupt where what was read is not what it is named.
+type naming struct {
+	r    io.Reader
+	md5  hash.Hash
+	want string
+}
+
+func (n *naming) Read(p []byte) (int, error) {
+	k, err := n.r.Read(p)
+	n.md5.Write(p[:k])
+	if err == io.EOF {
+		if got := hex.EncodeToString(n.md5.Sum(nil)); got != n.want {
+			return k, fault.Hint(fault.New(fault.Corrupt, "%s holds other bytes: %s", n.want, got), "push it anew from where it was added")
+		}
+	}
+	return k, err
+}
+
+func (b *bringing) manifest(ctx context.Context, oid dvc.OID) (dvc.Tree, error) {
+	r, err := b.open(ctx, oid)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(io.LimitReader(r, 1<<30))
+	if err != nil {
+		return nil, err
+	}
+	if sum := md5.Sum(raw); hex.EncodeToString(sum[:])+".dir" != string(oid) {
+		return nil, fault.Hint(fault.New(fault.Corrupt, "%s holds other bytes", oid), "push it anew from where it was added")
+	}
+	return dvc.ParseTree(raw)
+}
+
+// all brings the files of a manifest, some side by side; equal ones once.
+func (b *bringing) all(ctx context.Context, t dvc.Tree) (digest.Manifest, error) {
+	out := make(digest.Manifest, len(t))
+	var mu sync.Mutex
+	done := map[dvc.OID]digest.File{}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for i, f := range t {
+		g.Go(func() error {
+			mu.Lock()
+			got, had := done[f.OID]
+			mu.Unlock()
+			if !had {
+				var err error
+				if got, err = b.one(ctx, f.OID); err != nil {
+					return fmt.Errorf("%s: %w", f.Path, err)
+				}
+				mu.Lock()
+				done[f.OID] = got
+				mu.Unlock()
+			}
+			got.Path = f.Path
+			out[i] = got
+			return nil
+		})
+	}
+	return out, g.Wait()
+}
