@@ -57,9 +57,6 @@ func (c *checker) check(d *document) {
 
 func (c *checker) checkProject(d *document, s *Project) {
 	if s.Store != nil {
-		if s.Store.Dir == "" && s.Store.S3 == nil && len(d.problems) == 0 {
-			d.problem("spec.store", "is nowhere; give dir or s3, or remove it for a folder below the user's state directory")
-		}
 		c.outside(d, "spec.store.dir", s.Store.Dir)
 	}
 	if d.has("spec.trust") {

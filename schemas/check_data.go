@@ -25,10 +25,6 @@ func (c *checker) checkDataset(d *document, s *Dataset) {
 			d.problem("spec.freshness.column", "%s is no column of type date or timestamp; declare its type, or name another", f.Column)
 		}
 	}
-	if r := s.Refresh; r != nil {
-		schedule(d, "spec.refresh.schedule", r.Schedule)
-		c.duration(d, "spec.refresh.settle", r.Settle)
-	}
 	if f := s.Format; f != nil && f.Quote != "" && (f.Quote == f.Delimiter || f.Quote == f.Comment) {
 		d.problem("spec.format.quote", "%q cannot be the delimiter or the comment as well; choose another", f.Quote)
 	}
@@ -73,8 +69,6 @@ func (c *checker) source(d *document, s *Dataset) {
 		d.problem(field, "can change, and has no pin; add pin: %s, and let vishwa data refresh write that file", "data/"+d.decl.Metadata.Name+".dvc")
 	case !mutable && s.Source.Pin != "" && len(places) == 1:
 		d.problem(field+".pin", "pins what a revision holds already; remove it")
-	case !mutable && s.Refresh != nil && len(places) == 1:
-		d.problem("spec.refresh", "looks at a source that changes with commits alone; remove it")
 	}
 	if s.Source.Pin != "" {
 		if wrong := local(s.Source.Pin); wrong != "" {

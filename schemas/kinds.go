@@ -31,10 +31,8 @@ type PullRequests struct {
 
 // Store is a content-addressed store of artifacts.
 type Store struct {
-	// Dir is an absolute folder outside the repository. Beside s3 it is where this machine keeps copies.
-	Dir string `json:"dir,omitempty"`
-	// S3 keeps the artifacts in a bucket, where every machine and runner finds them.
-	S3 *S3 `json:"s3,omitempty"`
+	// Dir is an absolute folder outside the repository.
+	Dir string `json:"dir" jsonschema:"required"`
 }
 
 // Ledger says where facts are recorded.

@@ -15,8 +15,6 @@ type Dataset struct {
 	Freshness *Freshness `json:"freshness,omitempty"`
 	// Violations says what data that breaks its promises comes to: deny holds everything that needs it, warn is reported.
 	Violations string `json:"violations,omitempty" jsonschema:"enum=deny,enum=warn,default=deny"`
-	// Refresh says when the source is looked at and how a new pin is proposed.
-	Refresh *Refresh `json:"refresh,omitempty"`
 	// Purpose says why personal data is used; required where a column is tagged personal.
 	Purpose string `json:"purpose,omitempty"`
 }
@@ -67,10 +65,6 @@ type S3 struct {
 	PathStyle *bool `json:"pathStyle,omitempty"`
 	// Anonymous asks without credentials.
 	Anonymous bool `json:"anonymous,omitempty"`
-	// Encryption asks the server to encrypt what is written: AES256 or aws:kms.
-	Encryption string `json:"encryption,omitempty" jsonschema:"enum=AES256,enum=aws:kms"`
-	// Key is the name of the key for aws:kms.
-	Key string `json:"key,omitempty"`
 }
 
 // Format says how tabular data is read.
@@ -121,18 +115,8 @@ type Bounds struct {
 
 // Freshness bounds how old data is when it is pinned.
 type Freshness struct {
-	// Column is the date or timestamp column whose newest value counts; without it, when the source says that it last changed.
-	Column string `json:"column,omitempty"`
+	// Column is the date or timestamp column whose newest value counts.
+	Column string `json:"column" jsonschema:"required"`
 	// MaxAge is how old the newest value may be.
 	MaxAge Duration `json:"maxAge" jsonschema:"required"`
-}
-
-// Refresh says when a mutable source is looked at and how its new pin is proposed.
-type Refresh struct {
-	// Schedule says when, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC; without it, only vishwa data refresh looks.
-	Schedule string `json:"schedule,omitempty"`
-	// Propose is how a new pin comes in: by a pull request, or as a commit on the tracked branch.
-	Propose string `json:"propose,omitempty" jsonschema:"enum=pull-request,enum=commit,default=pull-request"`
-	// Settle is how long the source must have stood still before it is taken in.
-	Settle Duration `json:"settle,omitempty"`
 }

@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/source"
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -76,7 +78,16 @@ func refresh(ctx context.Context, w *data.Workspace, ref schemas.Ref, src schema
 	if err != nil {
 		return r, err
 	}
-	s, err := source.Open(src, source.Options{Env: o.Env, Last: last, Allow: o.Allow, Bucket: bucketOf(o.Env)})
+	s, err := source.Open(src, source.Options{
+		Env: o.Env, Last: last, Allow: o.Allow, Bucket: bucketOf(o.Env), Clone: cloned(o.Env),
+		Remote: func(config *dvc.Config, name string) (port.Objects, error) {
+			r, err := data.OpenRemote(config, name, "", o.Env, 0)
+			if err != nil {
+				return nil, err
+			}
+			return r.Bucket, nil
+		},
+	})
 	if err != nil {
 		return r, err
 	}
@@ -108,7 +119,7 @@ func single(src schemas.DataSource, seen source.Look) string {
 		return ""
 	}
 	name := seen.Files[0].Path
-	if src.HTTP != nil || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
+	if src.HTTP != nil || src.DVC != nil && name == path.Base(src.DVC.Path) || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
 		return name
 	}
 	return ""
@@ -126,11 +137,52 @@ func address(src schemas.DataSource) string {
 	return src.Path
 }
 
+// cloned opens another repository at a revision, in a mirror that is kept for the next time.
+func cloned(env port.Env) func(ctx context.Context, url, rev string) (fs.FS, string, error) {
+	return func(ctx context.Context, url, rev string) (fs.FS, string, error) {
+		dir, err := mirrorDir(env.Lookup, url)
+		if err != nil {
+			return nil, "", err
+		}
+		m, err := repo.OpenMirror(ctx, repo.MirrorOptions{URL: url, Dir: dir, Env: env})
+		if err != nil {
+			return nil, "", err
+		}
+		refs, err := m.Refs(ctx)
+		if err != nil {
+			return nil, "", err
+		}
+		if rev == "" {
+			rev = strings.TrimPrefix(refs["HEAD"], "refs/heads/")
+		}
+		for _, name := range []string{"refs/heads/" + rev, "refs/tags/" + rev} {
+			if refs[name] == "" {
+				continue
+			}
+			if err := m.Fetch(ctx, name); err != nil {
+				return nil, "", err
+			}
+			rev = name
+			break
+		}
+		r, err := repo.Open(dir, repo.Options{})
+		if err != nil {
+			return nil, "", err
+		}
+		sha, err := r.Resolve(rev)
+		if err != nil {
+			return nil, "", err
+		}
+		tree, err := r.Open(ctx, sha)
+		return tree, sha, err
+	}
+}
+
 // bucketOf opens the bucket of a declaration, whole.
 func bucketOf(env port.Env) func(schemas.S3) (port.Objects, error) {
 	return func(s schemas.S3) (port.Objects, error) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(s.URL, "s3://"), "/")
 		return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile, PathStyle: s.PathStyle,
-			Anonymous: s.Anonymous, Encryption: s.Encryption, KMSKey: s.Key, Lookup: env.Lookup})
+			Anonymous: s.Anonymous, Lookup: env.Lookup})
 	}
 }

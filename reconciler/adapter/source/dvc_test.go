@@ -99,7 +99,6 @@ func TestWhatDVCTracksIsFound(t *testing.T) {
 			tree := fstest.MapFS{
 				"data/raw.dvc":   pointerTo(oid, "raw"),
 				"one.csv.dvc":    pointerTo(single, "one.csv"),
-				"wd.dvc":         {Data: fmt.Appendf(nil, "wdir: data\nouts:\n- md5: %s\n  hash: md5\n  path: other\n", oid)},
 				"flow/dvc.lock":  {Data: lock},
 				"flow/deep/keep": {},
 			}
