@@ -52,6 +52,7 @@ type Options struct {
 type Apart struct {
 	Behalf *ledger.Behalf
 	Pass   []string
+	Lease  *repo.Lease // of its runs; nil: nobody else makes any
 }
 
 // House is a wired loop.House with what stands behind it.
@@ -199,6 +200,9 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	}
 	if o.Apart != nil {
 		h.Behalf = o.Apart.Behalf
+		if o.Apart.Lease != nil {
+			h.House.Lease = o.Apart.Lease.Acquire
+		}
 		h.Runner = wrap.PassingRuns(h.Runner, o.Apart.Pass)
 		h.Provisioner = wrap.PassingStacks(h.Provisioner, o.Apart.Pass)
 	}

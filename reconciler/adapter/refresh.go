@@ -5,8 +5,10 @@ package adapter
 import (
 	"context"
 	"io/fs"
+	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
@@ -81,6 +83,9 @@ func refresh(ctx context.Context, w *data.Workspace, ref schemas.Ref, src schema
 	s, err := source.Open(src, source.Options{
 		Env: o.Env, Last: last, Allow: o.Allow, Bucket: bucketOf(o.Env), Clone: cloned(o.Env),
 		Remote: func(config *dvc.Config, name string) (port.Objects, error) {
+			if err := modest(config, name, src, o.Allow); err != nil {
+				return nil, err
+			}
 			r, err := data.OpenRemote(config, name, "", o.Env, 0)
 			if err != nil {
 				return nil, err
@@ -111,6 +116,31 @@ func refresh(ctx context.Context, w *data.Workspace, ref schemas.Ref, src schema
 	r.Moved = true
 	r.Added, err = w.Pin(ctx, pin, fetched, data.RedactURL(address(src)), seen.Token)
 	return r, err
+}
+
+// modest refuses a remote of another repository that reaches into this machine or its
+// network: what that repository's configuration names is its own people's to say, and
+// would be asked with our credentials.
+func modest(config *dvc.Config, name string, src schemas.DataSource, allow []string) error {
+	rc, err := config.Remote(name)
+	if err != nil || src.DVC == nil || !strings.Contains(src.DVC.Repo, "://") {
+		return err // of a repository on this machine, its folders are no further away
+	}
+	if !strings.HasPrefix(rc.URL, "s3://") {
+		return fault.Hint(fault.New(fault.Denied, "the remote %s of %s is a folder of this machine", rc.Name, data.RedactURL(src.DVC.Repo)), "have them use a remote that others can reach")
+	}
+	at := rc.Options["endpointurl"]
+	if at == "" {
+		return nil
+	}
+	host := at
+	if u, err := url.Parse(at); err == nil && u.Host != "" {
+		host = u.Hostname()
+	}
+	if slices.Contains(allow, host) {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Denied, "the remote %s of %s is at %s, which would be asked with your credentials", rc.Name, data.RedactURL(src.DVC.Repo), host), "if that is right: --allow %s", host)
 }
 
 // single is the name of the only file, where a file and no folder is meant.

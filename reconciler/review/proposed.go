@@ -201,12 +201,44 @@ func (v *visit) ahead(ctx context.Context, h *House, p *loop.Proposal) (*loop.Pr
 			return p, nil, err
 		}
 	}
-	outcomes, err := v.run(ctx, h, p)
+	running, release, err := v.lease(ctx, h)
+	if err != nil {
+		return p, nil, err
+	}
+	defer release()
+	if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil || !p.Runs() {
+		return p, nil, err // another controller has made it meanwhile
+	}
+	outcomes, err := v.run(running, h, p)
 	if err != nil {
 		return p, outcomes, err
 	}
 	p, err = h.Consider(ctx, p.World.Intent, p.World.Revision)
 	return p, outcomes, err
+}
+
+// lease lets one controller at a time make what the pull request changes. Who had to
+// wait looks whether it is still the pull request that they began with.
+func (v *visit) lease(ctx context.Context, h *House) (held context.Context, release func(), err error) {
+	if h.Lease == nil {
+		return ctx, func() {}, nil
+	}
+	waited := false
+	held, release, err = h.Lease(ctx, func(who string) {
+		waited = true
+		v.Log.Info("another controller runs this pull request's trainings", "pull", v.pull.Number, "lease", who)
+	})
+	if err != nil || !waited {
+		return held, release, err
+	}
+	now, err := v.Forge.Pull(ctx, v.pull.Number)
+	if err == nil && (now.HeadSHA != v.pull.HeadSHA || now.Closed != v.pull.Closed) {
+		err = fault.Hint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
+	}
+	if err != nil {
+		release()
+	}
+	return held, release, err
 }
 
 // goes tells whether what the pull request changes is run ahead of the merge, and

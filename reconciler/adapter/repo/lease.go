@@ -26,6 +26,8 @@ type Lease struct {
 	Mirror   *Mirror
 	Holder   string        // this controller; a holder that comes back takes up its own lease
 	Duration time.Duration // without a sign of life after which another takes over
+	// Ref is where it is kept, for the time that it is held; "" is LeaseRef, which stays.
+	Ref string
 
 	turn   sync.Mutex // one pass of this process holds the lease at a time
 	moving sync.Mutex // the ref is moved, or a push counts on where it is
@@ -44,6 +46,13 @@ type term struct {
 	Beat     int64  `json:"beat"`  // signs of life in this term
 	Seconds  int64  `json:"seconds"`
 	Released bool   `json:"released,omitempty"`
+}
+
+func (l *Lease) ref() string {
+	if l.Ref == "" {
+		return LeaseRef
+	}
+	return l.Ref
 }
 
 // Acquire waits for the lease, telling through tell who holds it. Held ends where
@@ -81,7 +90,7 @@ func (l *Lease) Fence(push func(ref, sha string) error) error {
 	if at == "" {
 		return lostLease()
 	}
-	return push(LeaseRef, at)
+	return push(l.ref(), at)
 }
 
 // Held tells whether the lease is ours.
@@ -103,7 +112,7 @@ func (l *Lease) take(ctx context.Context, tell func(string)) error {
 		if err != nil {
 			return err
 		}
-		at := refs[LeaseRef]
+		at := refs[l.ref()]
 		var t term
 		if at != "" {
 			t, err = l.read(ctx, at)
@@ -138,7 +147,7 @@ func (l *Lease) take(ctx context.Context, tell func(string)) error {
 // read is what the lease's commit says.
 func (l *Lease) read(ctx context.Context, sha string) (term, error) {
 	var t term
-	if err := l.Mirror.Fetch(ctx, LeaseRef); err != nil {
+	if err := l.Mirror.Fetch(ctx, l.ref()); err != nil {
 		return t, err
 	}
 	text, err := l.Mirror.git(ctx, "cat-file", "commit", sha)
@@ -150,7 +159,7 @@ func (l *Lease) read(ctx context.Context, sha string) (term, error) {
 	}
 	_, message, _ := strings.Cut(text, "\n\n")
 	if err := json.Unmarshal([]byte(message), &t); err != nil {
-		return t, fault.Hint(fault.New(fault.Corrupt, "%s is no lease: %w", LeaseRef, err), "look who wrote it, and delete it: git push origin --delete %s", LeaseRef)
+		return t, fault.Hint(fault.New(fault.Corrupt, "%s is no lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
 	}
 	return t, nil
 }
@@ -171,7 +180,7 @@ func (l *Lease) move(ctx context.Context, from string, next term) error {
 	sha := strings.TrimSpace(out)
 	l.moving.Lock()
 	defer l.moving.Unlock()
-	if _, err := l.Mirror.git(ctx, "push", "--quiet", "--force-with-lease="+LeaseRef+":"+from, "origin", sha+":"+LeaseRef); err != nil {
+	if _, err := l.Mirror.git(ctx, "push", "--quiet", "--force-with-lease="+l.ref()+":"+from, "origin", sha+":"+l.ref()); err != nil {
 		if ctx.Err() != nil || fault.Of(err) == fault.Denied || fault.Of(err) == fault.Transient || fault.Of(err) == fault.Missing {
 			return err
 		}
@@ -231,7 +240,13 @@ func (l *Lease) giveBack(ctx context.Context) {
 		return
 	}
 	next.Released = true
-	if err := l.move(ctx, at, next); err != nil {
+	err := error(nil)
+	if l.Ref == "" {
+		err = l.move(ctx, at, next)
+	} else {
+		_, err = l.Mirror.git(ctx, "push", "--quiet", "--force-with-lease="+l.Ref+":"+at, "origin", ":"+l.Ref)
+	}
+	if err != nil {
 		l.Mirror.o.Env.Log.Warn("the lease could not be given back; the next controller waits for it", "error", err)
 	}
 	l.mu.Lock()

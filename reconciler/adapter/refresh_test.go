@@ -1,0 +1,36 @@
+// What another repository's configuration may make us ask.
+package adapter
+
+import (
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// TestOthersRemotesStayOutside: a repository of elsewhere does not have us read this
+// machine's folders, or show our credentials to a server of its choice.
+func TestOthersRemotesStayOutside(t *testing.T) {
+	for name, c := range map[string]struct {
+		repo, config string
+		allow        []string
+		refused      bool
+	}{
+		"a folder":                  {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = /srv/secrets\n", nil, true},
+		"a folder beside":           {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = ../x\n", nil, true},
+		"their own server":          {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://b/p\nendpointurl = http://10.0.0.7:9000\n", nil, true},
+		"their own server, allowed": {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://b/p\nendpointurl = http://10.0.0.7:9000\n", []string{"10.0.0.7"}, false},
+		"Amazon's":                  {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://b/p\n", nil, false},
+		"of a repository here":      {"/srv/other", "[core]\nremote = r\n['remote \"r\"']\nurl = /srv/remote\n", nil, false},
+	} {
+		config, err := dvc.ParseConfig("config", []byte(c.config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = modest(config, "", schemas.DataSource{DVC: &schemas.DVC{Path: "x", Repo: c.repo}}, c.allow)
+		if refused := fault.Of(err) == fault.Denied && err != nil; refused != c.refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
