@@ -21,11 +21,19 @@ func prose(s string, n int) string {
 		return s
 	}
 	var out, wild []string
+	flush := func() {
+		text := strings.Join(wild, " ")
+		end := strings.TrimRight(text, ";:,.") // the sentence's, and not the word's
+		if end == "" {
+			end = text
+		}
+		out, wild = append(out, code(end, n)+text[len(end):]), nil
+	}
 	words := strings.Fields(s)
 	for i, word := range words {
 		if tame(strings.TrimLeft(word, `("'`)) && (i > 0 || tame(word)) {
 			if len(wild) > 0 {
-				out, wild = append(out, code(strings.Join(wild, " "), n)), nil
+				flush()
 			}
 			out = append(out, word)
 			continue
@@ -33,7 +41,7 @@ func prose(s string, n int) string {
 		wild = append(wild, word)
 	}
 	if len(wild) > 0 || len(words) == 0 {
-		out = append(out, code(strings.Join(wild, " "), n))
+		flush()
 	}
 	return strings.Join(out, " ")
 }

@@ -28,7 +28,7 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 		return nil, err
 	}
 	made := map[string]port.Artifact{"data": data}
-	found, profile, err := d.examine(ctx, spec, data)
+	found, profile, err := d.examine(ctx, n, spec, data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Ref, err)
 	}
@@ -58,7 +58,7 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 
 // examine reads all rows once, for the checks and the profile together. Data that is
 // no table has neither, unless something is declared of its rows.
-func (d *desk) examine(ctx context.Context, spec *schemas.Dataset, data port.Artifact) ([]tables.Violation, *tables.Profile, error) {
+func (d *desk) examine(ctx context.Context, n *graph.Node, spec *schemas.Dataset, data port.Artifact) ([]tables.Violation, *tables.Profile, error) {
 	var declared schemas.Format
 	if spec.Format != nil {
 		declared = *spec.Format
@@ -67,10 +67,7 @@ func (d *desk) examine(ctx context.Context, spec *schemas.Dataset, data port.Art
 	if declared.Type == "folder" {
 		return nil, nil, nil
 	}
-	files := data.Files
-	if files == nil {
-		files = digest.Manifest{{Path: data.Name, Digest: data.Digest, Size: data.Size}}
-	}
+	files := inTree(lies(n, spec), data)
 	check, err := tables.NewChecker(spec, data.Name, d.Now())
 	if err != nil {
 		return nil, nil, err
@@ -167,7 +164,7 @@ func broken(found []tables.Violation) (out []string) {
 // its pointer says.
 func (d *desk) bring(ctx context.Context, n *graph.Node, spec *schemas.Dataset, tell func(string)) (port.Artifact, error) {
 	if n.Points == nil {
-		return n.Data, d.Keep(ctx, inTree(path.Clean(spec.Source.Path), n.Data))
+		return n.Data, d.Keep(ctx, inTree(lies(n, spec), n.Data))
 	}
 	data, err := d.Depot.Bring(ctx, d.world.Tree, *n.Points, tell)
 	if err != nil {
@@ -178,6 +175,14 @@ func (d *desk) bring(ctx context.Context, n *graph.Node, spec *schemas.Dataset, 
 			"find out who wrote the pointer; vishwa data add or vishwa data refresh writes it anew")
 	}
 	return data, nil
+}
+
+// lies is the path of a dataset's data in the work tree, kept by Git or pointed to.
+func lies(n *graph.Node, spec *schemas.Dataset) string {
+	if n.Points != nil {
+		return n.Points.Path
+	}
+	return path.Clean(spec.Source.Path)
 }
 
 // inTree is data's files as the tree has them at p.

@@ -121,7 +121,7 @@ func ask(ctx context.Context, dir, method, name string, d *demand) (port.Live, e
 	switch {
 	case ctx.Err() != nil:
 		return port.Live{}, fault.New(fault.Cancelled, "ask the serving host: %w", context.Cause(ctx))
-	case errors.As(err, &no):
+	case errors.As(err, &no), err != nil && method == http.MethodGet: // a host that is killed lets go of its socket last
 		return port.Live{}, errGone
 	case err != nil:
 		return port.Live{}, fault.Hint(fault.New(fault.Transient, "ask the serving host: it ended before it answered: %w", err),

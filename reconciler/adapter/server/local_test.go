@@ -283,8 +283,8 @@ func TestAReleaseThatNeverWorksLeavesTheOldOneAndNoProcess(t *testing.T) {
 			}
 			if raw, _ := os.ReadFile(child); len(raw) == 0 {
 				t.Error("it began no child")
-			} else if lives(string(raw)) {
-				t.Errorf("its child %s is left", raw)
+			} else {
+				s.until("its child has ended", func() bool { return !lives(string(raw)) })
 			}
 			if !only(s) {
 				t.Errorf("folders %v are left", folder(s.dir).releases("one"))
@@ -380,9 +380,7 @@ func TestAKilledHostIsBroughtBack(t *testing.T) {
 	if got := s.get(m, "/version"); got != "1" { // held until it answers
 		t.Fatalf("the other release: %s", got)
 	}
-	if lives(string(grandchild)) {
-		t.Errorf("grandchild %s of the killed host lives on", grandchild)
-	}
+	s.until("the grandchild of the killed host has ended", func() bool { return !lives(string(grandchild)) })
 }
 
 func TestARebootIsSurvived(t *testing.T) {

@@ -167,7 +167,10 @@ func (s *stage) killHost() {
 		s.t.Fatal("no host runs")
 	}
 	syscall.Kill(pid, syscall.SIGKILL)
-	s.until("the host is gone", func() bool { return s.hostPID() == 0 })
+	s.until("the host is gone", func() bool {
+		held, err := sandbox.Held(folder(s.dir).path(hostLock))
+		return err == nil && !held && s.hostPID() == 0
+	})
 }
 
 // BenchmarkProxy compares a question through the public port with one put to the
