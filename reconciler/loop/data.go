@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/examine"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/graph"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/tables"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -28,23 +28,23 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 		return nil, err
 	}
 	made := map[string]port.Artifact{"data": data}
-	found, profile, err := d.examine(ctx, n, spec, data)
+	found, err := d.examine(ctx, n, spec, data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Ref, err)
 	}
 	switch {
-	case len(found) == 0:
+	case len(found.Violations) == 0:
 	case spec.Violations == "warn":
-		for _, line := range broken(found) {
+		for _, line := range examine.Told(found.Violations) {
 			tell("warning: " + line)
 		}
 	default:
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s: %s", n.Ref, strings.Join(broken(found), "; ")), "correct the data, or what %s declares of it", n.Decl.Pos)
+		return nil, fault.Hint(fault.New(fault.Invalid, "%s: %s", n.Ref, strings.Join(examine.Told(found.Violations), "; ")), "correct the data, or what %s declares of it", n.Decl.Pos)
 	}
-	if profile == nil {
+	if found.Profile == nil {
 		return made, nil
 	}
-	b, err := json.Marshal(profile)
+	b, err := json.Marshal(found.Profile)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "%s: encode its profile: %w", n.Ref, err)
 	}
@@ -56,108 +56,44 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 	return made, nil
 }
 
-// examine reads all rows once, for the checks and the profile together. Data that is
-// no table has neither, unless something is declared of its rows.
-func (d *desk) examine(ctx context.Context, n *graph.Node, spec *schemas.Dataset, data port.Artifact) ([]tables.Violation, *tables.Profile, error) {
-	var declared schemas.Format
-	if spec.Format != nil {
-		declared = *spec.Format
+// examine reads all rows once, for the checks and the profile together.
+func (d *desk) examine(ctx context.Context, n *graph.Node, spec *schemas.Dataset, data port.Artifact) (examine.Found, error) {
+	var files []examine.File
+	for _, f := range inTree(lies(n, spec), data) {
+		files = append(files, examine.File{Path: f.Path, Size: f.Size, Open: func(ctx context.Context) (examine.Content, error) { return d.place(ctx, f) }})
 	}
-	promised := len(spec.Columns) > 0 || spec.Rows != nil || spec.Freshness != nil
-	if declared.Type == "folder" {
-		return nil, nil, nil
-	}
-	files := inTree(lies(n, spec), data)
-	check, err := tables.NewChecker(spec, data.Name, d.Now())
-	if err != nil {
-		return nil, nil, err
-	}
-	profiler := tables.NewProfiler(spec.Columns)
-	scan := func(p *tables.Profiler) (read int, err error) {
-		for _, f := range files {
-			format, err := tables.FormatOf(declared, f.Path)
-			if err != nil && (len(files) > 1 || !promised) {
-				continue // what lies beside tables in a folder is no part of them
-			}
-			if err != nil {
-				return read, err
-			}
-			if err := d.scan(ctx, f, format, p, check); err != nil {
-				return read, err
-			}
-			read++
-		}
-		return read, nil
-	}
-	read, err := scan(profiler)
-	if err != nil || read == 0 && !promised {
-		return nil, nil, err
-	}
-	if read == 0 {
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "%s holds no table, and rows are declared", data.Name), "declare spec.format, or remove columns, rows and freshness")
-	}
-	for check.Again() {
-		if _, err := scan(nil); err != nil {
-			return nil, nil, err
-		}
-	}
-	profile := profiler.Profile(data.Size)
-	return check.Violations(), &profile, nil
+	return examine.Data(ctx, spec, files, d.Now())
 }
 
-// scan reads one file of the store. Formats are read at any place: the file lies
-// beside, unnamed, for as long as that takes.
-func (d *desk) scan(ctx context.Context, f digest.File, format schemas.Format, p *tables.Profiler, c *tables.Checker) error {
+// place is a file of the store that can be read at any place, once it was read whole
+// and is what it is named. One that a store cannot give so lies beside, unnamed, for as
+// long as that takes.
+func (d *desk) place(ctx context.Context, f digest.File) (examine.Content, error) {
 	in, err := d.Store.Get(ctx, f.Digest)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if at, ok := in.(examine.Content); ok {
+		if _, err := io.Copy(io.Discard, in); err != nil {
+			in.Close()
+			return nil, err
+		}
+		return at, nil
 	}
 	defer in.Close()
 	aside, err := os.CreateTemp("", "vishwa-rows-")
 	if err != nil {
-		return fault.Hint(fault.New(fault.Transient, "read %s: %w", f.Path, err), "make room in the folder for temporary files, or set TMPDIR")
+		return nil, fault.Hint(fault.New(fault.Transient, "%w", err), "make room in the folder for temporary files, or set TMPDIR")
 	}
-	defer aside.Close()
 	if err := os.Remove(aside.Name()); err != nil {
-		return fault.New(fault.Internal, "read %s: %w", f.Path, err)
+		aside.Close()
+		return nil, fault.New(fault.Internal, "%w", err)
 	}
-	size, err := io.Copy(aside, in)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", f.Path, err)
+	if _, err := io.Copy(aside, in); err != nil {
+		aside.Close()
+		return nil, err
 	}
-	rows, err := tables.Open(aside, size, format, f.Path)
-	if err != nil {
-		return err
-	}
-	return tables.Scan(rows, p, c, ctx.Err)
-}
-
-// mostBroken is how many broken promises are told before the rest is counted.
-const mostBroken = 10
-
-// broken says each broken promise, with the first place where it is.
-func broken(found []tables.Violation) (out []string) {
-	for i, v := range found {
-		if i == mostBroken {
-			return append(out, fmt.Sprintf("and %d more", len(found)-i))
-		}
-		line := v.Rule
-		if v.Column != "" {
-			line = v.Column + ": " + v.Rule
-		}
-		if len(v.Examples) > 0 {
-			e := v.Examples[0]
-			line += fmt.Sprintf(" is broken %d times, first in %s, row %d", v.Count, e.File, e.Row)
-			if e.Line > 0 {
-				line += fmt.Sprintf(" (line %d)", e.Line)
-			}
-			if e.Value != "" {
-				line += fmt.Sprintf(": %q", e.Value)
-			}
-		}
-		out = append(out, line)
-	}
-	return out
+	return aside, nil
 }
 
 // bring puts the data into the store: from the revision's own tree, or from where

@@ -42,6 +42,7 @@ type Example struct {
 type Checker struct {
 	file    string
 	rows    int64
+	before  int64 // rows of other files
 	bounds  *schemas.Bounds
 	fresh   *schemas.Freshness
 	now     time.Time
@@ -70,8 +71,8 @@ type promise struct {
 }
 
 // NewChecker takes the declaration of a dataset; now is for its freshness.
-func NewChecker(d *schemas.Dataset, file string, now time.Time) (*Checker, error) {
-	c := &Checker{file: file, bounds: d.Rows, fresh: d.Freshness, now: now}
+func NewChecker(d *schemas.Dataset, now time.Time) (*Checker, error) {
+	c := &Checker{bounds: d.Rows, fresh: d.Freshness, now: now}
 	if d.Freshness != nil {
 		age, err := time.ParseDuration(string(d.Freshness.MaxAge))
 		if err != nil {
@@ -105,6 +106,57 @@ func NewChecker(d *schemas.Dataset, file string, now time.Time) (*Checker, error
 	return c, nil
 }
 
+// Begin says that the rows which follow are file's.
+func (c *Checker) Begin(file string) {
+	c.end()
+	c.file, c.before, c.at = file, c.rows, nil
+}
+
+// end tells of the columns that the file which ends has not.
+func (c *Checker) end() {
+	for _, p := range c.columns {
+		if n := c.rows - c.before; !p.met && n > 0 && !c.again {
+			v := p.violation("column is missing")
+			v.Count += n
+			if len(v.Examples) < examples {
+				v.Examples = append(v.Examples, Example{File: c.file})
+			}
+		}
+		p.met = false
+	}
+	c.before = c.rows
+}
+
+// Merge adds the rows of the next part of the file that was begun last: o has seen
+// nothing but them. Columns declared unique cannot be held in parts.
+func (c *Checker) Merge(o *Checker) {
+	for i, p := range o.columns {
+		c.columns[i].met = c.columns[i].met || p.met
+		for rule, found := range p.found {
+			v := c.columns[i].violation(rule)
+			v.Count += found.Count
+			for _, e := range found.Examples {
+				if len(v.Examples) < examples {
+					e.File, e.Row = c.file, e.Row+c.rows-c.before
+					v.Examples = append(v.Examples, e)
+				}
+			}
+		}
+	}
+	c.rows += o.rows
+	c.newest = max(c.newest, o.newest)
+}
+
+// violation is the one of a rule.
+func (p *promise) violation(rule string) *Violation {
+	v := p.found[rule]
+	if v == nil {
+		v = &Violation{Column: p.name, Rule: rule}
+		p.found[rule] = v
+	}
+	return v
+}
+
 func (c *Checker) add(row *Row, names []string) {
 	for i := len(c.at); i < len(names); i++ {
 		j := slices.IndexFunc(c.columns, func(p *promise) bool { return p.name == names[i] })
@@ -128,12 +180,7 @@ func (c *Checker) add(row *Row, names []string) {
 		}
 		isText := row.Text != nil && row.Text[i]
 		if rule := p.broken(cell, isText); rule != "" {
-			v := p.found[rule]
-			if v == nil {
-				v = &Violation{Column: p.name, Rule: rule}
-				p.found[rule] = v
-			}
-			p.count(v, c.example(row, cell))
+			p.count(p.violation(rule), c.example(row, cell))
 		}
 		if p.fresh {
 			if k, x := classify(cell); k == date || k == timestamp {
@@ -182,6 +229,7 @@ type class struct{ parts, rest uint64 }
 // Again says whether values of unique columns were left out, and makes ready to
 // read everything once more with Scan(r, nil, c, stop).
 func (c *Checker) Again() bool {
+	c.end()
 	more := false
 	for _, p := range c.columns {
 		if p.seen == nil {
@@ -258,6 +306,7 @@ func (p *promise) broken(cell []byte, isText bool) string {
 
 // Violations are all that was found, by column and rule, once Again says no.
 func (c *Checker) Violations() []Violation {
+	c.end()
 	var out []Violation
 	if b := c.bounds; b != nil {
 		if b.Min != nil && c.rows < *b.Min {
@@ -268,9 +317,6 @@ func (c *Checker) Violations() []Violation {
 		}
 	}
 	for _, p := range c.columns {
-		if !p.met && c.rows > 0 {
-			out = append(out, Violation{Column: p.name, Rule: "column is missing", Count: c.rows})
-		}
 		for _, rule := range slices.Sorted(maps.Keys(p.found)) {
 			out = append(out, *p.found[rule])
 		}

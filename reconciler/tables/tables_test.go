@@ -97,11 +97,12 @@ func TestViolationsNameThePlace(t *testing.T) {
 	zero := 0.0
 	d := &schemas.Dataset{Columns: map[string]schemas.Column{
 		"id": {Unique: true}, "age": {Type: "integer", Min: &zero, Tags: []string{"personal"}}}}
-	c, err := NewChecker(d, "f.csv", time.Time{})
+	c, err := NewChecker(d, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for again := true; again; again = c.Again() {
+		c.Begin("f.csv")
 		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
 		if err != nil {
 			t.Fatal(err)
@@ -126,8 +127,9 @@ func TestUniqueIsExactBeyondWhatIsHeld(t *testing.T) {
 	}
 	b.WriteString("0\n5\n9\n")
 	in := b.String()
-	c, _ := NewChecker(&schemas.Dataset{Columns: map[string]schemas.Column{"id": {Unique: true}}}, "f.csv", time.Time{})
+	c, _ := NewChecker(&schemas.Dataset{Columns: map[string]schemas.Column{"id": {Unique: true}}}, time.Time{})
 	for again := true; again; again = c.Again() {
+		c.Begin("f.csv")
 		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
 		if err != nil {
 			t.Fatal(err)

@@ -67,6 +67,9 @@ func (r *reader) WriteTo(w io.Writer) (int64, error) {
 	return n, r.err
 }
 
+// ReadAt serves those who have read to the end, and so know what the bytes are.
+func (r *reader) ReadAt(p []byte, off int64) (int, error) { return r.f.ReadAt(p, off) }
+
 func (r *reader) Close() error { return r.f.Close() }
 
 func tampered(name digest.Digest, path string) error {

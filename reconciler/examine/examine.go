@@ -1,0 +1,212 @@
+// Package examine reads the tables of a dataset, all rows once, past the checks that
+// are declared of them and into their profile. It spreads a file over the machine's
+// cores; what is read of it, package tables says.
+package examine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/tables"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// File is a file of the dataset.
+type File struct {
+	Path string // as it is told of
+	Size int64  // bytes
+	// Open gives its bytes to be read at any place. It is called once more for each
+	// time that the file is read.
+	Open func(ctx context.Context) (Content, error)
+}
+
+// Content is an open file.
+type Content interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// Found is what came of it. Profile is nil of data that is no table.
+type Found struct {
+	Violations []tables.Violation
+	Profile    *tables.Profile
+}
+
+// Data examines a dataset's files; now is for its freshness. Data that is no table has
+// neither checks nor a profile, unless something is declared of its rows: then it is
+// Invalid, as is a file that cannot be read as what it is declared to be.
+func Data(ctx context.Context, spec *schemas.Dataset, files []File, now time.Time) (Found, error) {
+	promised := len(spec.Columns) > 0 || spec.Rows != nil || spec.Freshness != nil
+	var declared schemas.Format
+	if spec.Format != nil {
+		declared = *spec.Format
+	}
+	if declared.Type == "folder" {
+		return Found{}, nil
+	}
+	e := &examining{spec: spec, now: now, parts: runtime.GOMAXPROCS(0)}
+	for _, c := range spec.Columns {
+		if c.Unique { // values met before are held by one reader
+			e.parts = 1
+		}
+	}
+	var size int64
+	for _, f := range files {
+		format, err := tables.FormatOf(declared, f.Path)
+		if err != nil && (len(files) > 1 || !promised) {
+			continue // what lies beside tables in a folder is no part of them
+		}
+		if err != nil {
+			return Found{}, err
+		}
+		e.tables = append(e.tables, table{f, format})
+		size += f.Size
+	}
+	switch {
+	case len(e.tables) == 0 && promised:
+		return Found{}, fault.Hint(fault.New(fault.Invalid, "the data holds no table, and rows are declared"), "declare spec.format, or remove columns, rows and freshness")
+	case len(e.tables) == 0:
+		return Found{}, nil
+	}
+	return e.all(ctx, size)
+}
+
+type table struct {
+	File
+	format schemas.Format
+}
+
+type examining struct {
+	spec   *schemas.Dataset
+	now    time.Time
+	parts  int // that a file is read in at once
+	tables []table
+
+	check   *tables.Checker
+	profile *tables.Profiler
+}
+
+func (e *examining) all(ctx context.Context, size int64) (Found, error) {
+	var err error
+	if e.check, err = tables.NewChecker(e.spec, e.now); err != nil {
+		return Found{}, err
+	}
+	e.profile = tables.NewProfiler(e.spec.Columns)
+	for again := false; ; again = true {
+		for _, t := range e.tables {
+			e.check.Begin(t.Path)
+			if err := e.one(ctx, t, again); err != nil {
+				return Found{}, err
+			}
+		}
+		if !e.check.Again() {
+			break
+		}
+	}
+	p := e.profile.Profile(size)
+	return Found{e.check.Violations(), &p}, nil
+}
+
+// one reads a file. Where a part cannot be read, the whole is read again from its
+// beginning: that alone can tell in which row it is.
+func (e *examining) one(ctx context.Context, t table, again bool) error {
+	in, err := t.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.Path, err)
+	}
+	defer in.Close()
+	readers, err := tables.Split(in, t.Size, t.format, t.Path, e.parts)
+	if err != nil {
+		return err
+	}
+	if len(readers) == 1 {
+		return e.scan(ctx, readers[0], again)
+	}
+	err = e.side(ctx, readers)
+	if fault.Of(err) != fault.Invalid {
+		return err
+	}
+	whole, err2 := tables.Open(in, t.Size, t.format, t.Path)
+	if err2 != nil {
+		return err2
+	}
+	if err2 := tables.Scan(whole, nil, nil, ctx.Err); err2 != nil {
+		return err2
+	}
+	return err
+}
+
+// scan reads a whole file by one reader.
+func (e *examining) scan(ctx context.Context, r tables.Reader, again bool) error {
+	if again {
+		return tables.Scan(r, nil, e.check, ctx.Err)
+	}
+	p := tables.NewProfiler(e.spec.Columns)
+	if err := tables.Scan(r, p, e.check, ctx.Err); err != nil {
+		return err
+	}
+	return e.profile.Merge(p)
+}
+
+// side reads the parts of a file side by side.
+func (e *examining) side(ctx context.Context, readers []tables.Reader) error {
+	checks, profiles := make([]*tables.Checker, len(readers)), make([]*tables.Profiler, len(readers))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, r := range readers {
+		g.Go(func() (err error) {
+			if checks[i], err = tables.NewChecker(e.spec, e.now); err != nil {
+				return err
+			}
+			profiles[i] = tables.NewProfiler(e.spec.Columns)
+			return tables.Scan(r, profiles[i], checks[i], ctx.Err)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i := range readers {
+		e.check.Merge(checks[i])
+		if err := e.profile.Merge(profiles[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mostTold is how many broken promises are told before the rest is counted.
+const mostTold = 10
+
+// Told says each broken promise, with the first place where it is.
+func Told(found []tables.Violation) (out []string) {
+	for i, v := range found {
+		if i == mostTold {
+			return append(out, fmt.Sprintf("and %d more", len(found)-i))
+		}
+		line := v.Rule
+		if v.Column != "" {
+			line = v.Column + ": " + v.Rule
+		}
+		if len(v.Examples) > 0 {
+			e := v.Examples[0]
+			if e.Row == 0 {
+				line += fmt.Sprintf(" in %s, of %d rows", e.File, v.Count)
+			} else {
+				line += fmt.Sprintf(" is broken %d times, first in %s, row %d", v.Count, e.File, e.Row)
+			}
+			if e.Line > 0 {
+				line += fmt.Sprintf(" (line %d)", e.Line)
+			}
+			if e.Value != "" {
+				line += fmt.Sprintf(": %q", e.Value)
+			}
+		}
+		out = append(out, line)
+	}
+	return out
+}
