@@ -70,6 +70,15 @@ func (c *checker) source(d *document, s *Dataset) {
 	case !mutable && s.Source.Pin != "" && len(places) == 1:
 		d.problem(field+".pin", "pins what a revision holds already; remove it")
 	}
+	if r := s.Source.Refresh; r != nil {
+		if !mutable && len(places) == 1 {
+			d.problem(field+".refresh", "looks at what changes with commits alone; remove it")
+		}
+		schedule(d, field+".refresh.schedule", r.Schedule)
+		if r.Settle != "" {
+			c.duration(d, field+".refresh.settle", r.Settle)
+		}
+	}
 	if s.Source.Pin != "" {
 		if wrong := local(s.Source.Pin); wrong != "" {
 			d.problem(field+".pin", "%s", wrong)
@@ -100,6 +109,9 @@ func (d *document) wrong(field string) bool {
 func (s DataSource) Mutable() bool {
 	return s.HTTP != nil || s.S3 != nil || s.DVC != nil && s.DVC.Repo != ""
 }
+
+// Direct tells whether a new pin is committed without a pull request.
+func (r *Refresh) Direct() bool { return r != nil && r.Propose == "commit" }
 
 func column(d *document, at string, col Column) {
 	ordered(d, at, col.Min, col.Max)

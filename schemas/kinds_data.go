@@ -31,6 +31,18 @@ type DataSource struct {
 	S3 *S3 `json:"s3,omitempty"`
 	// Pin is the .dvc file that names the data of an http or s3 source, or of another repository, as it was last taken in; vishwa data refresh writes it.
 	Pin string `json:"pin,omitempty" jsonschema:"pattern=\\.dvc$"`
+	// Refresh says when the source is looked at for data that has moved, and how the new pin is proposed.
+	Refresh *Refresh `json:"refresh,omitempty"`
+}
+
+// Refresh says when a source is looked at, and what comes of data that has moved.
+type Refresh struct {
+	// Schedule is when the controller looks, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC; without it, vishwa data refresh alone looks.
+	Schedule string `json:"schedule,omitempty"`
+	// Propose says how the new pin comes into the tracked branch: as a pull request, or as a commit directly on it.
+	Propose string `json:"propose,omitempty" jsonschema:"enum=pull-request,enum=commit,default=pull-request"`
+	// Settle is how long the data must have stood still before it is taken in, so that what is still being written is not.
+	Settle Duration `json:"settle,omitempty"`
 }
 
 // DVC is data that a .dvc file or dvc.lock points to.

@@ -56,6 +56,7 @@ Exit codes: 0 done, nothing to do, or a pull request that waits for people, 1 er
 	}
 	cmd.Flags().StringArrayVar(&j.branches, "branch", nil, "a tracked `BRANCH`; without it, the repository's default branch")
 	cmd.Flags().DurationVar(&j.lease, "lease", time.Minute, "how long a job that gives no sign of life keeps the next one from the tracked branch")
+	cmd.Flags().StringSliceVar(&j.allow, "allow", nil, "read datasets from this private `HOST` or network over HTTP")
 	cmd.Flags().StringVar(&j.junit, "junit", "", "write JUnit XML to `FILE`")
 	cmd.Flags().StringVar(&j.report, "report", "", "write the whole report, Markdown, to `FILE`")
 	return cmd
@@ -65,6 +66,7 @@ Exit codes: 0 done, nothing to do, or a pull request that waits for people, 1 er
 type job struct {
 	branches      []string // tracked
 	junit, report string   // files
+	allow         []string // private hosts that datasets may be read from
 	lease         time.Duration
 	event         ci.Event
 	env           port.Env
@@ -225,6 +227,7 @@ func (a *app) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 	site, err := adapter.OpenSite(ctx, adapter.SiteOptions{
 		Name: j.event.At.URL, URL: j.event.At.URL, Branches: j.branches, Forge: hub, Credentials: hub.Credentials,
 		Env: j.env, Version: versionText(), Full: j.event.At.Job,
+		Refresh:  adapter.Refreshing{Off: !j.event.Timed, Allow: j.allow, Consider: true},
 		Lease:    &adapter.Lease{Holder: "job/" + rand.Text()[:12], Duration: j.lease},
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})

@@ -140,7 +140,7 @@ func (o opener) open(ctx context.Context, r controller.Repository) (controller.S
 	name := r.Title()
 	s := adapter.SiteOptions{
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
-		Password: o.password, Pass: r.Pass,
+		Password: o.password, Pass: r.Pass, Refresh: adapter.Refreshing{Allow: r.Allow},
 		Lease:    &adapter.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
 		Asked:    func(operation string) { o.metrics.Git(name, operation) },

@@ -1,61 +1,274 @@
-// vishwa data refresh: what changed at its source becomes a changed pin.
+// vishwa data refresh: what changed at its source becomes a changed pin, proposed as its
+// declaration says.
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 func (a *app) dataRefresh() *cobra.Command {
 	var format string
-	var allow []string
+	var r refreshing
 	cmd := &cobra.Command{
-		Use: "refresh [REF...]", Short: "Look at sources that can change, and pin what has moved",
-		Long: `Looks at the sources of datasets that can change, or of those that are named. Where
-the data is another than its pin says, it is taken in and the pin written: commit it, and
-what depends on the data is planned anew. Private addresses are not read over HTTP but
-where --allow names them.`,
+		Use: "refresh [REF...]", Short: "Look at sources that can change, and propose the pins of what has moved",
+		Long: `Looks at the sources of datasets that can change, or of those that are named. Data that
+is another than its pin says is taken in, held against what is declared of it and
+profiled. Its new pin is proposed: as a commit on the branch vishwa/refresh/NAME, ready
+for a pull request, or, where the declaration says refresh: {propose: commit}, as a
+commit on this branch. The work tree stays as it is in the first case. The same data is
+proposed once.
+
+A pin that no commit has yet is written into the work tree, as is any with --in-place.
+Private addresses are not read over HTTP but where --allow names them.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			w, err := a.workspace(0)
-			if err != nil {
-				return err
-			}
-			env, err := a.env()
-			if err != nil {
-				return err
-			}
-			o := adapter.RefreshOptions{Env: env, Allow: allow, Tell: func(line string) { fmt.Fprintln(a.err, line) }}
 			for _, arg := range args {
 				ref, err := schemas.ParseRef(arg)
 				if err != nil {
 					return usage(cmd, err)
 				}
-				o.Refs = append(o.Refs, ref)
+				r.options.Refs = append(r.options.Refs, ref)
 			}
-			all, err := adapter.Refresh(cmd.Context(), w, os.DirFS(w.Root()), o)
-			if format != "json" {
-				for _, r := range all {
-					if !r.Moved {
-						fmt.Fprintf(a.out, "%s: has not moved\n", r.Ref)
-						continue
-					}
-					fmt.Fprintf(a.out, "%s: %d files, %s, pinned by %s\n", r.Ref, r.Files, bytesOf(r.Size), r.Pin)
-					fmt.Fprintln(a.out, "  Next: vishwa data push, and commit the pin.")
+			all, err := r.all(cmd.Context(), a)
+			if format == "json" {
+				if err != nil {
+					return err
 				}
-				return err
+				return a.json(all)
 			}
-			if err != nil {
-				return err
+			for _, one := range all {
+				a.refreshed(one, r.push)
 			}
-			return a.json(all)
+			return err
 		},
 	}
-	cmd.Flags().StringSliceVar(&allow, "allow", nil, "read from this private `HOST` or network over HTTP")
+	cmd.Flags().StringSliceVar(&r.options.Allow, "allow", nil, "read from this private `HOST` or network over HTTP")
+	cmd.Flags().BoolVar(&r.inPlace, "in-place", false, "write the pins into the work tree, and commit nothing")
+	cmd.Flags().BoolVar(&r.push, "push", false, "push the data to its remote, and the commit to origin")
 	formats(cmd, &format, "text", "json")
 	return cmd
+}
+
+// refreshed says what became of one dataset.
+func (a *app) refreshed(r adapter.Refreshed, pushed bool) {
+	switch {
+	case r.Waits != "":
+		fmt.Fprintf(a.out, "%s: has moved, and is left for now: %s\n", r.Ref, r.Waits)
+		return
+	case !r.Moved && r.Proposed != nil:
+		fmt.Fprintf(a.out, "%s: is proposed already, on %s\n", r.Ref, r.Proposed.Branch)
+		return
+	case !r.Moved:
+		fmt.Fprintf(a.out, "%s: has not moved\n", r.Ref)
+		return
+	}
+	rows := ""
+	if r.Rows >= 0 {
+		rows = fmt.Sprintf(", %d rows", r.Rows)
+	}
+	fmt.Fprintf(a.out, "%s: %d files, %s%s, pinned by %s\n", r.Ref, r.Files, bytesOf(r.Size), rows, r.Pin)
+	for _, w := range r.Warnings {
+		fmt.Fprintf(a.out, "  warning: %s\n", w)
+	}
+	switch {
+	case r.Proposed == nil:
+		fmt.Fprintln(a.out, "  Next: vishwa data push, and commit the pin.")
+	case pushed:
+		fmt.Fprintf(a.out, "  Pushed to %s as %.7s, with its data.\n", r.Proposed.Branch, r.Proposed.SHA)
+	default:
+		fmt.Fprintf(a.out, "  Committed to %s as %.7s. Next: vishwa data push, and git push origin %s.\n", r.Proposed.Branch, r.Proposed.SHA, r.Proposed.Branch)
+	}
+}
+
+// refreshing is one call of the verb.
+type refreshing struct {
+	options       adapter.RefreshOptions
+	inPlace, push bool
+
+	app  *app
+	work *data.Workspace
+	s    *station
+}
+
+func (r *refreshing) all(ctx context.Context, a *app) (out []adapter.Refreshed, err error) {
+	if r.app = a; r.inPlace && r.push {
+		return nil, fault.Hint(fault.New(fault.Invalid, "what is written in place is not pushed"), "leave out --push or --in-place")
+	}
+	if r.work, err = a.workspace(0); err != nil {
+		return nil, err
+	}
+	if r.s, err = a.open(ctx, reading); err != nil {
+		return nil, err
+	}
+	defer r.s.close()
+	env, err := a.env()
+	if err != nil {
+		return nil, err
+	}
+	r.options.Env, r.options.Store = env, r.s.Store
+	r.options.Tell = func(line string) { fmt.Fprintln(a.err, line) }
+	head, err := r.s.Repo.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := r.committed(ctx, head.SHA)
+	if err != nil {
+		return nil, err
+	}
+	here := r.options
+	here.Due = func(d schemas.Declaration) bool { return r.inPlace || !kept[d.Ref()] || direct(d) }
+	if out, err = adapter.Refresh(ctx, r.work, here); err != nil {
+		return out, err
+	}
+	if r.inPlace {
+		return out, nil
+	}
+	for i := range out {
+		if out[i].Moved && kept[out[i].Ref] {
+			if err := r.commit(ctx, &out[i], head.Branch); err != nil {
+				return out, err
+			}
+		}
+	}
+	more, err := r.propose(ctx, head.SHA, head.Branch, kept)
+	return append(out, more...), err
+}
+
+func direct(d schemas.Declaration) bool { return d.Spec.(*schemas.Dataset).Source.Refresh.Direct() }
+
+// committed are the datasets whose pins a commit has.
+func (r *refreshing) committed(ctx context.Context, sha string) (map[schemas.Ref]bool, error) {
+	tree, err := r.s.Repo.Open(ctx, sha)
+	if err != nil {
+		return nil, err
+	}
+	decls, problems := schemas.Load(tree)
+	if len(problems) > 0 {
+		return nil, nil // it is being mended here: pins are written in place
+	}
+	out := map[schemas.Ref]bool{}
+	for _, d := range decls {
+		spec, ok := d.Spec.(*schemas.Dataset)
+		if !ok || !spec.Source.Mutable() {
+			continue
+		}
+		pinned, err := data.Pinned(tree, filepath.ToSlash(filepath.Clean(spec.Source.Pin)))
+		if err != nil {
+			return nil, err
+		}
+		out[d.Ref()] = pinned != nil
+	}
+	return out, nil
+}
+
+// propose puts pins on branches of their own.
+func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[schemas.Ref]bool) ([]adapter.Refreshed, error) {
+	o := r.options
+	o.Due = func(d schemas.Declaration) bool { return kept[d.Ref()] && !direct(d) }
+	if len(o.Refs) > 0 {
+		o.Refs = nil
+		for _, ref := range r.options.Refs {
+			if kept[ref] {
+				o.Refs = append(o.Refs, ref)
+			}
+		}
+		if len(o.Refs) == 0 {
+			return nil, nil
+		}
+	}
+	p := &adapter.Proposer{
+		Repo: r.s.Repo, Base: base, Head: sha, Dir: filepath.Join(r.s.Paths.State, "refresh", "here"), Checkout: r.work, Push: r.push,
+		Tip: r.tip, Move: r.move,
+	}
+	p.Name, p.Email = r.s.Repo.Person()
+	out, failed := p.Propose(ctx, o)
+	if len(failed) > 0 {
+		return out, failed[0]
+	}
+	return out, nil
+}
+
+// tip is what the branch is at: at origin, where it is pushed to.
+func (r *refreshing) tip(ctx context.Context, branch string) (string, error) {
+	if !r.push {
+		return r.s.Repo.Branch(branch)
+	}
+	said, err := r.git(ctx, nil, "ls-remote", "origin", "refs/heads/"+branch)
+	if err != nil {
+		return "", err
+	}
+	sha, _, there := strings.Cut(said, "\t")
+	if !there {
+		return "", nil
+	}
+	_, err = r.git(ctx, nil, "fetch", "--quiet", "origin", "refs/heads/"+branch)
+	return sha, err
+}
+
+func (r *refreshing) move(ctx context.Context, branch, was, sha string) error {
+	if !r.push {
+		return r.s.Repo.SetBranch(ctx, branch, was, sha)
+	}
+	_, err := r.git(ctx, nil, "push", "--quiet", "--force-with-lease=refs/heads/"+branch+":"+was, "origin", sha+":refs/heads/"+branch)
+	return err
+}
+
+// commit records a pin that was written in place, and nothing else of the work tree.
+func (r *refreshing) commit(ctx context.Context, one *adapter.Refreshed, branch string) error {
+	files := []string{one.Pin}
+	if beside := filepath.Join(filepath.Dir(one.Pin), ".gitignore"); exists(filepath.Join(r.work.Root(), beside)) {
+		files = append(files, beside)
+	}
+	if _, err := r.git(ctx, nil, append([]string{"add", "--"}, files...)...); err != nil {
+		return err
+	}
+	message := strings.NewReader(adapter.PinText(*one).Message())
+	if _, err := r.git(ctx, message, append([]string{"commit", "--quiet", "--only", "--file=-", "--"}, files...)...); err != nil {
+		return err
+	}
+	sha, err := r.git(ctx, nil, "rev-parse", "HEAD")
+	if err != nil {
+		return err
+	}
+	one.Proposed = &adapter.Proposed{Branch: branch, SHA: strings.TrimSpace(sha)}
+	if !r.push {
+		return nil
+	}
+	if _, err := r.work.Push(ctx, "", []string{filepath.Join(r.work.Root(), one.Pin)}); err != nil {
+		return err
+	}
+	_, err = r.git(ctx, nil, "push", "--quiet", "origin", "HEAD:refs/heads/"+branch)
+	return err
+}
+
+// git is the user's own, with all that they configured: it is their commit.
+func (r *refreshing) git(ctx context.Context, in *strings.Reader, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = r.work.Root()
+	if in != nil {
+		cmd.Stdin = in
+	}
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return "", fault.Hint(fault.New(fault.Conflict, "git %s: %w: %s", args[0], err, strings.TrimSpace(said.String())), "run it by hand, with --in-place")
+	}
+	return out.String(), nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

@@ -3,21 +3,31 @@
 package adapter
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/source"
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/examine"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/tables"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -25,21 +35,33 @@ import (
 type Refreshed struct {
 	Ref   schemas.Ref `json:"ref"`
 	Pin   string      `json:"pin"`
-	Moved bool        `json:"moved"`
+	Moved bool        `json:"moved"` // and was taken in
+	// Waits says why data that moved was not taken in yet.
+	Waits      string          `json:"waits,omitempty"`
+	From       string          `json:"from,omitempty"`
+	Rows       int64           `json:"rows"` // -1: not of tables
+	Columns    int             `json:"columns,omitempty"`
+	WasBytes   int64           `json:"wasBytes"` // -1: not known, as with rows
+	WasRows    int64           `json:"wasRows"`
+	WasColumns int             `json:"wasColumns,omitempty"`
+	Changes    []tables.Change `json:"changes,omitempty"`  // from the profile of the last pin
+	Warnings   []string        `json:"warnings,omitempty"` // broken promises that only warn
+	Proposed   *Proposed       `json:"proposed,omitempty"`
 	data.Added
 }
 
 // RefreshOptions are the caller's.
 type RefreshOptions struct {
 	Env   port.Env
-	Refs  []schemas.Ref // none: every dataset with a source that can change
-	Allow []string      // private hosts and networks that may be read over HTTP
+	Store port.Store                     // has the profiles
+	Refs  []schemas.Ref                  // none: every dataset with a source that can change
+	Due   func(schemas.Declaration) bool // nil: all are
+	Allow []string                       // private hosts and networks that may be read over HTTP
 	Tell  func(line string)
 }
 
-// Refresh looks at the sources that tree declares and takes in what has moved. tree
-// is the work tree that w is in.
-func Refresh(ctx context.Context, w *data.Workspace, tree fs.FS, o RefreshOptions) ([]Refreshed, error) {
+// refreshable are the datasets that are asked for.
+func (o RefreshOptions) refreshable(tree fs.FS) ([]schemas.Declaration, error) {
 	decls, problems := schemas.Load(tree)
 	if len(problems) > 0 {
 		return nil, fault.Hint(fault.New(fault.Invalid, "%w", problems[0]), "correct the declarations; vishwa validate tells all that is wrong")
@@ -48,39 +70,123 @@ func Refresh(ctx context.Context, w *data.Workspace, tree fs.FS, o RefreshOption
 	for _, r := range o.Refs {
 		wanted[r] = true
 	}
-	var out []Refreshed
+	var out []schemas.Declaration
 	for _, d := range decls {
 		spec, ok := d.Spec.(*schemas.Dataset)
-		if !ok || len(wanted) > 0 && !wanted[d.Ref()] {
+		if !ok || len(o.Refs) > 0 && !wanted[d.Ref()] {
 			continue
 		}
 		delete(wanted, d.Ref())
-		if !spec.Source.Mutable() {
-			if len(o.Refs) > 0 {
-				return out, fault.Hint(fault.New(fault.Invalid, "%s changes with commits alone", d.Ref()), "there is nothing to refresh")
+		switch {
+		case spec.Source.Mutable():
+			if o.Due == nil || o.Due(d) {
+				out = append(out, d)
 			}
-			continue
+		case len(o.Refs) > 0:
+			return nil, fault.Hint(fault.New(fault.Invalid, "%s changes with commits alone", d.Ref()), "there is nothing to refresh")
 		}
-		r, err := refresh(ctx, w, d.Ref(), spec.Source, o)
-		if err != nil {
-			return out, fault.Hint(fault.New(fault.Of(err), "refresh %s: %w", d.Ref(), err), "%s", fault.Way(err))
-		}
-		out = append(out, r)
 	}
 	for r := range wanted {
-		return out, fault.Hint(fault.New(fault.Missing, "%s is not declared", r), "name a dataset of the repository")
+		return nil, fault.Hint(fault.New(fault.Missing, "%s is not declared", r), "name a dataset of the repository")
 	}
 	return out, nil
 }
 
-func refresh(ctx context.Context, w *data.Workspace, ref schemas.Ref, src schemas.DataSource, o RefreshOptions) (Refreshed, error) {
-	pin := path.Clean(src.Pin)
-	r := Refreshed{Ref: ref, Pin: pin}
-	last, err := w.Pinned(pin)
+// Refresh looks at the sources that the work tree of w declares, and takes in what has
+// moved: the pins are written there.
+func Refresh(ctx context.Context, w *data.Workspace, o RefreshOptions) ([]Refreshed, error) {
+	tree := os.DirFS(w.Root())
+	decls, err := o.refreshable(tree)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
-	s, err := source.Open(src, source.Options{
+	var out []Refreshed
+	for _, d := range decls {
+		r, err := o.refresh(ctx, w, tree, d)
+		if err != nil {
+			return out, about(d, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func about(d schemas.Declaration, err error) error {
+	return fault.Hint(fault.New(fault.Of(err), "refresh %s: %w", d.Ref(), err), "%s", fault.Way(err))
+}
+
+func (o RefreshOptions) refresh(ctx context.Context, w *data.Workspace, tree fs.FS, d schemas.Declaration) (Refreshed, error) {
+	s, err := o.look(ctx, tree, d)
+	if err != nil || !s.moved {
+		return s.Refreshed, err
+	}
+	return o.take(ctx, w, s)
+}
+
+// sight is a source that was looked at.
+type sight struct {
+	Refreshed
+	decl  schemas.Declaration
+	was   data.Pinning
+	from  source.Source
+	seen  source.Look
+	moved bool
+}
+
+// look asks the source whether its data is another than the one that tree pins.
+func (o RefreshOptions) look(ctx context.Context, tree fs.FS, d schemas.Declaration) (sight, error) {
+	src := d.Spec.(*schemas.Dataset).Source
+	pin := path.Clean(src.Pin)
+	s := sight{Refreshed: Refreshed{Ref: d.Ref(), Pin: pin, Rows: -1, WasBytes: -1, WasRows: -1, From: data.RedactURL(address(src))}, decl: d}
+	was, err := data.Pinned(tree, pin)
+	if err != nil {
+		return s, err
+	}
+	if was != nil {
+		s.was, s.WasBytes = *was, was.Size
+		s.WasColumns, _ = strconv.Atoi(was.Said[data.Columns])
+		if n, err := strconv.ParseInt(was.Said[data.Rows], 10, 64); err == nil {
+			s.WasRows = n
+		}
+	}
+	if s.from, err = o.open(src, s.was.Said[data.Token]); err != nil {
+		return s, err
+	}
+	if s.seen, err = s.from.Look(ctx); err != nil {
+		return s, err
+	}
+	if !s.seen.Moved && s.was.Said[data.Token] != "" {
+		return s, nil
+	}
+	s.Waits = unsettled(src, s.seen, o.Env.Now())
+	s.moved = s.Waits == ""
+	return s, nil
+}
+
+// unsettled says that what was seen is younger than the declaration lets it be. A place
+// that tells no times is taken at its word.
+func unsettled(src schemas.DataSource, seen source.Look, now time.Time) string {
+	if src.Refresh == nil || src.Refresh.Settle == "" {
+		return ""
+	}
+	settle, err := time.ParseDuration(string(src.Refresh.Settle))
+	if err != nil {
+		return ""
+	}
+	var newest time.Time
+	for _, f := range seen.Files {
+		if f.Modified.After(newest) {
+			newest = f.Modified
+		}
+	}
+	if age := now.Sub(newest); !newest.IsZero() && age < settle {
+		return fmt.Sprintf("it changed %s ago, and is to stand still for %s", max(age, 0).Round(time.Second), settle)
+	}
+	return ""
+}
+
+func (o RefreshOptions) open(src schemas.DataSource, last string) (source.Source, error) {
+	return source.Open(src, source.Options{
 		Env: o.Env, Last: last, Allow: o.Allow, Bucket: bucketOf(o.Env), Clone: cloned(o.Env),
 		Remote: func(config *dvc.Config, name string) (port.Objects, error) {
 			if err := modest(config, name, src, o.Allow); err != nil {
@@ -93,29 +199,99 @@ func refresh(ctx context.Context, w *data.Workspace, ref schemas.Ref, src schema
 			return r.Bucket, nil
 		},
 	})
+}
+
+// take fetches what was seen, holds it against what is declared of it, and pins it in
+// w. Data that breaks a promise is not pinned, but where that only warns.
+func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r Refreshed, err error) {
+	spec := s.decl.Spec.(*schemas.Dataset)
+	r = s.Refreshed
+	o.Tell("taking in " + r.Ref.String())
+	dir, release, err := w.Aside(ctx, r.Pin, s.seen.Token)
 	if err != nil {
 		return r, err
 	}
-	seen, err := s.Look(ctx)
-	if err != nil || !seen.Moved && last != "" {
-		return r, err
-	}
-	o.Tell("taking in " + ref.String())
-	dir, remove, err := w.Aside()
-	if err != nil {
-		return r, err
-	}
-	defer remove()
-	if err := s.Fetch(ctx, seen, dir, nil); err != nil {
+	defer func() { release(err == nil) }()
+	if err := s.from.Fetch(ctx, s.seen, dir, nil); err != nil {
 		return r, err
 	}
 	fetched := dir
-	if one := single(src, seen); one != "" {
+	if one := single(spec.Source, s.seen); one != "" {
 		fetched = filepath.Join(dir, filepath.FromSlash(one))
 	}
+	said := map[string]string{data.Token: s.seen.Token, data.From: r.From}
+	if err := o.examine(ctx, &r, s, fetched, said); err != nil {
+		return r, err
+	}
+	if r.Added, err = w.Pin(ctx, r.Pin, fetched, said); err != nil {
+		return r, err
+	}
 	r.Moved = true
-	r.Added, err = w.Pin(ctx, pin, fetched, data.RedactURL(address(src)), seen.Token)
-	return r, err
+	return r, nil
+}
+
+// examine holds what was fetched against what is declared of it, and profiles it.
+func (o RefreshOptions) examine(ctx context.Context, r *Refreshed, s sight, fetched string, said map[string]string) error {
+	spec := s.decl.Spec.(*schemas.Dataset)
+	at := strings.TrimSuffix(r.Pin, ".dvc") // where the data stands once it is pinned
+	files := make([]examine.File, len(s.seen.Files))
+	for i, f := range s.seen.Files {
+		where, told := filepath.Join(fetched, filepath.FromSlash(f.Path)), path.Join(at, f.Path)
+		if single(spec.Source, s.seen) != "" {
+			where, told = fetched, at
+		}
+		st, err := os.Stat(where)
+		if err != nil {
+			return fault.New(fault.Internal, "read what was fetched: %w", err)
+		}
+		files[i] = examine.File{Path: told, Size: st.Size(), Open: func(context.Context) (examine.Content, error) { return os.Open(where) }}
+	}
+	found, err := examine.Data(ctx, spec, files, o.Env.Now())
+	if err != nil {
+		return err
+	}
+	if broken := examine.Told(found.Violations); len(broken) > 0 {
+		if spec.Violations != "warn" {
+			return fault.Hint(fault.New(fault.Invalid, "%s", strings.Join(broken, "; ")), "have the data at %s corrected, or what %s declares of it; its pin stays as it was", r.From, s.decl.Pos)
+		}
+		r.Warnings = broken
+	}
+	if found.Profile == nil {
+		return nil
+	}
+	r.Rows, r.Columns = found.Profile.Rows, len(found.Profile.Columns)
+	said[data.Rows], said[data.Columns] = strconv.FormatInt(r.Rows, 10), strconv.Itoa(r.Columns)
+	b, err := json.Marshal(found.Profile)
+	if err != nil {
+		return fault.New(fault.Internal, "encode the profile: %w", err)
+	}
+	kept, _, err := o.Store.Put(ctx, bytes.NewReader(b))
+	if err != nil {
+		return fmt.Errorf("keep the profile: %w", err)
+	}
+	said[data.Profile] = string(kept)
+	if was := o.profile(ctx, s.was.Said[data.Profile]); was != nil {
+		r.Changes = tables.Compare(*was, *found.Profile)
+	}
+	return nil
+}
+
+// profile is the one of the last pin, where this store has it.
+func (o RefreshOptions) profile(ctx context.Context, named string) *tables.Profile {
+	d, err := digest.Parse(named)
+	if err != nil {
+		return nil
+	}
+	in, err := o.Store.Get(ctx, d)
+	if err != nil {
+		return nil
+	}
+	defer in.Close()
+	var p tables.Profile
+	if raw, err := io.ReadAll(in); err != nil || json.Unmarshal(raw, &p) != nil {
+		return nil
+	}
+	return &p
 }
 
 // modest refuses a remote of another repository that reaches into this machine or its

@@ -3,6 +3,7 @@
 package adapter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -40,7 +41,8 @@ type SiteOptions struct {
 	Pass        []string      // variables that runs for pull requests may see
 	Glance      time.Duration // see review.Office
 	Lease       *Lease        // nil: nobody else works on the repository
-	Full        string        // where a report that was cut is to be had
+	Refresh     Refreshing
+	Full        string // where a report that was cut is to be had
 	// Recorded is told each entry that is recorded, and Asked each question to the
 	// remote, by its name; both may be nil.
 	Recorded func(ledger.Entry)
@@ -64,6 +66,8 @@ type Site struct {
 	branches  []string
 	carried   map[string]string // branch -> revision that was carried out last
 	schedules map[string][]string
+	sources   map[string]map[schemas.Ref]string    // branch -> dataset -> when it is looked at
+	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
 	swept     time.Time
 	open      []int // pull requests, as of the last sweep
 }
@@ -79,7 +83,8 @@ func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{o: o, branches: o.Branches, carried: map[string]string{}, schedules: map[string][]string{}}
+	s := &Site{o: o, branches: o.Branches, carried: map[string]string{}, schedules: map[string][]string{},
+		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{}}
 	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
@@ -217,8 +222,21 @@ func (s *Site) Branch(ctx context.Context, branch string) error {
 	return err
 }
 
-// Carry is Branch, and says what came of it.
+// Carry is Branch, and says what came of it. Sources whose time has come are looked at;
+// a pin that may be committed directly is carried out at once.
 func (s *Site) Carry(ctx context.Context, branch string) (templates.Report, error) {
+	r, err := s.carry(ctx, branch)
+	if k := fault.Of(err); err != nil && (k == fault.Transient || k == fault.Cancelled || k == fault.Conflict) {
+		return r, err
+	}
+	moved, refused := s.refresh(ctx, branch)
+	if moved {
+		r, err = s.carry(ctx, branch)
+	}
+	return r, cmp.Or(err, refused)
+}
+
+func (s *Site) carry(ctx context.Context, branch string) (templates.Report, error) {
 	s.asked("fetch")
 	if err := s.mirror.Fetch(ctx, "refs/heads/"+branch); err != nil {
 		return templates.Report{Base: branch}, err
@@ -351,9 +369,14 @@ func (s *Site) declared(branch string, in *loop.Intent) {
 			seen[spec.Schedule] = true
 		}
 	}
+	sources := refreshing(in)
+	for _, expr := range sources {
+		seen[expr] = true
+	}
 	delete(seen, "")
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sources[branch] = sources
 	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
 }
 

@@ -31,8 +31,10 @@ type Event struct {
 	// Foreign is set where the server gives the job neither secrets nor a token that
 	// may write: for pull requests from forks, and for Dependabot's.
 	Foreign bool
-	Why     string // for people, a sentence without a full stop
-	At      Place
+	// Timed is set where a schedule or a person may have begun the job: sources of data are looked at.
+	Timed bool
+	Why   string // for people, a sentence without a full stop
+	At    Place
 }
 
 // Place is where the job runs, and for which repository.
@@ -260,7 +262,7 @@ func (e environment) branch(name string, p payload) (Event, error) {
 		return Event{}, malformed("GITHUB_REF")
 	}
 	sha, err := e.matching("GITHUB_SHA", commitID)
-	return Event{Kind: Branch, Branch: branch, SHA: sha, Why: name}, err
+	return Event{Kind: Branch, Branch: branch, SHA: sha, Why: name, Timed: name != "push"}, err
 }
 
 // jenkins reads what a multibranch pipeline sets
@@ -294,7 +296,7 @@ func (e environment) jenkins() (Event, error) {
 		ev.Kind, ev.Pull, ev.Why = Pull, n, "change "+change
 		ev.Foreign = e.get("CHANGE_FORK") != ""
 	} else {
-		ev.Kind, ev.Why = Branch, "build of a branch"
+		ev.Kind, ev.Why, ev.Timed = Branch, "build of a branch", true // Jenkins does not say what began it
 	}
 	if !branchID.MatchString(branch) {
 		return ev, malformed("BRANCH_NAME or CHANGE_TARGET")

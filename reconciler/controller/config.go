@@ -101,6 +101,8 @@ type Repository struct {
 	GitHub *GitHub `yaml:"github"`
 	// Pass lists variables of the controller's environment that runs of pull requests may see. The default is none.
 	Pass []string `yaml:"pass"`
+	// Allow lists the private hosts and networks (names, addresses, CIDRs) that datasets may be read from over HTTP. Without it, there are none.
+	Allow []string `yaml:"allow"`
 }
 
 // GitHub says how a repository's pull requests are reached: token or app is set.

@@ -37,6 +37,19 @@ func parseSchedule(expr string) (cron.Schedule, error) {
 	return s, nil
 }
 
+// Due tells whether the time of a cron expression has come between since and now; one
+// that never came before is due. One that cannot be read never is.
+func Due(expr string, since, now time.Time) bool {
+	if since.IsZero() {
+		return true
+	}
+	s, err := parseSchedule(expr)
+	if err != nil {
+		return false
+	}
+	return !s.Next(since.UTC()).After(now)
+}
+
 // times are the schedules of one branch.
 type times struct {
 	Expressions []string  `json:"schedules"`

@@ -12,49 +12,74 @@ import (
 	"path/filepath"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // Names below meta.vishwa of a pin.
 const (
-	pinToken = "token" // what the place calls the data
-	pinFrom  = "from"  // the place, without secrets
+	Token   = "token"   // what the place calls the data
+	From    = "from"    // the place, without secrets
+	Rows    = "rows"    // of tables
+	Columns = "columns" // likewise
+	Profile = "profile" // digest of the profile in the store of artifacts
 )
 
-// Pinned is the token of the data that the pin at rel names; "" where there is no pin.
-func (w *Workspace) Pinned(rel string) (string, error) {
-	b, err := os.ReadFile(w.abs(rel))
+// Pinning is what a pin says of its data.
+type Pinning struct {
+	Size int64             // bytes; -1: not stated
+	Said map[string]string // by the names above
+}
+
+// Pinned reads the pin at rel; nil where there is none.
+func Pinned(tree fs.FS, rel string) (*Pinning, error) {
+	b, err := fs.ReadFile(tree, rel)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", fault.New(fault.Denied, "read %s: %w", rel, err)
+		return nil, fault.New(fault.Denied, "read %s: %w", rel, err)
 	}
 	p, err := dvc.ParsePointer(rel, b)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return p.Outs[0].Stats[pinToken], nil
+	return &Pinning{p.Outs[0].Size, p.Outs[0].Stats}, nil
 }
 
-// Aside makes an empty folder on the work tree's file system; remove is the caller's to call.
-func (w *Workspace) Aside() (dir string, remove func(), err error) {
-	tmp := filepath.Join(w.root, ".dvc", "tmp")
-	if err := os.MkdirAll(tmp, 0o777); err != nil {
-		return "", nil, content.Disk(fmt.Errorf("make room: %w", err), tmp)
-	}
-	dir, err = os.MkdirTemp(tmp, "vishwa-")
+// Aside is the folder that the data of the pin at rel is fetched into, on the work
+// tree's file system: what had come for the same token is in it still. One command at
+// a time has it. done says whether it is needed no more.
+func (w *Workspace) Aside(ctx context.Context, rel, token string) (dir string, release func(done bool), err error) {
+	free, err := w.turn(ctx, rel)
 	if err != nil {
-		return "", nil, content.Disk(fmt.Errorf("make room: %w", err), tmp)
+		return "", nil, err
 	}
-	return dir, func() { _ = os.RemoveAll(dir) }, nil
+	above := filepath.Join(w.root, ".dvc", "tmp", "vishwa-"+digest.Of([]byte(rel)).Short())
+	dir = filepath.Join(above, digest.Of([]byte(token)).Short())
+	others, _ := os.ReadDir(above)
+	for _, o := range others {
+		if o.Name() != filepath.Base(dir) { // of data that has moved on
+			_ = os.RemoveAll(filepath.Join(above, o.Name()))
+		}
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		free()
+		return "", nil, content.Disk(fmt.Errorf("make room: %w", err), above)
+	}
+	return dir, func(done bool) {
+		if done {
+			_ = os.RemoveAll(above)
+		}
+		free()
+	}, nil
 }
 
 // Pin puts the file or folder that was fetched in place of what the pin at rel names,
-// takes it in, and has the pin remember where it is from and its token. What stands
-// there and is saved nowhere stays.
-func (w *Workspace) Pin(ctx context.Context, rel, fetched, from, token string) (Added, error) {
+// takes it in, and has the pin remember what is said of it: Token, From, and so on.
+// What stands there and is saved nowhere stays.
+func (w *Workspace) Pin(ctx context.Context, rel, fetched string, said map[string]string) (Added, error) {
 	target := rel[:len(rel)-len(".dvc")]
 	all, err := OutputsOf(ctx, os.DirFS(w.root))
 	if err != nil {
@@ -89,11 +114,11 @@ func (w *Workspace) Pin(ctx context.Context, rel, fetched, from, token string) (
 	if err != nil {
 		return a, fmt.Errorf("pin %s: %w", target, err)
 	}
-	return a, w.sign(rel, from, token)
+	return a, w.say(rel, said)
 }
 
-// sign has the pin remember the place.
-func (w *Workspace) sign(rel, from, token string) error {
+// say has the pin remember what is said of the data.
+func (w *Workspace) say(rel string, said map[string]string) error {
 	file := w.abs(rel)
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -105,7 +130,7 @@ func (w *Workspace) sign(rel, from, token string) error {
 	}
 	for i := range p.Outs {
 		if p.Outs[i].Path == path.Base(rel[:len(rel)-len(".dvc")]) {
-			p.Outs[i].Stats = map[string]string{pinToken: token, pinFrom: from}
+			p.Outs[i].Stats = said
 		}
 	}
 	return replace(file, p.Bytes())

@@ -17,7 +17,7 @@ import (
 )
 
 // OpenRemote opens a remote of config; "" is its default. Relative paths are below
-// base, which is the folder of the configuration file.
+// base, which is the folder of the configuration file; without it they are Invalid.
 func OpenRemote(config *dvc.Config, name, base string, env port.Env, jobs int) (*transfer.Remote, error) {
 	rc, err := config.Remote(name)
 	if err != nil {
@@ -46,6 +46,9 @@ func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.
 		path := rc.URL
 		if ok {
 			path = rest
+		}
+		if !filepath.IsAbs(path) && base == "" {
+			return nil, fault.Hint(fault.New(fault.Invalid, "remote %s is the folder %s of a checkout, and there is none here", rc.Name, path), "name it by its whole path, or use one that other machines reach, such as s3")
 		}
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(base, path)
@@ -78,7 +81,7 @@ func openS3(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (port.Buck
 
 // Remote opens a remote of the repository.
 func (w *Workspace) Remote(name string) (*transfer.Remote, error) {
-	return OpenRemote(w.config, name, filepath.Join(w.root, ".dvc"), w.o.Env, w.o.Jobs)
+	return OpenRemote(w.config, name, w.base, w.o.Env, w.o.Jobs)
 }
 
 // Push sends what the outputs of targets, or all, need and the remote lacks.

@@ -40,7 +40,9 @@ type Progress struct {
 // Workspace is open.
 type Workspace struct {
 	root   string // of the repository, where .dvc is
+	base   string // folder that remotes' relative paths are below; "" refuses them
 	state  string // folder of what is remembered of its files
+	kept   string // folder of the cache; "" is for the configuration to say
 	o      Options
 	config *dvc.Config
 	cache  *cache.Cache
@@ -52,15 +54,19 @@ func Open(dir string, o Options) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Workspace{root: root, o: o}
+	w := &Workspace{root: root, base: filepath.Join(root, ".dvc"), o: o}
+	return w, w.open()
+}
+
+func (w *Workspace) open() (err error) {
 	if w.config, err = w.configuration(); err != nil {
-		return nil, err
+		return err
 	}
 	if w.o.Jobs <= 0 {
 		w.o.Jobs = 2 * runtime.NumCPU()
 	}
-	if w.state, err = stateDir(o.Env.Lookup, root); err != nil {
-		return nil, err
+	if w.state, err = stateDir(w.o.Env.Lookup, w.root); err != nil {
+		return err
 	}
 	types, _ := w.config.Get("cache", "type")
 	shared, _ := w.config.Get("cache", "shared")
@@ -68,7 +74,7 @@ func Open(dir string, o Options) (*Workspace, error) {
 		Types:  strings.FieldsFunc(types, func(r rune) bool { return r == ',' || r == ' ' || r == '"' || r == '\'' }),
 		Shared: shared == "group",
 	})
-	return w, err
+	return err
 }
 
 // find looks for .dvc from dir upwards.
@@ -146,6 +152,8 @@ func readConfig(file string) (*dvc.Config, error) {
 func (w *Workspace) cacheDir() string {
 	dir, _ := w.config.Get("cache", "dir")
 	switch {
+	case w.kept != "":
+		return w.kept
 	case dir == "":
 		return filepath.Join(w.root, ".dvc", "cache")
 	case filepath.IsAbs(dir):

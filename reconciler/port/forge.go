@@ -24,6 +24,10 @@ type Pulls interface {
 	Of(ctx context.Context, sha string) ([]Pull, error)
 	// Reviews lists all reviews of n, oldest first.
 	Reviews(ctx context.Context, n int) ([]Review, error)
+	// Propose finds the pull request from p.Head into p.Base, or opens it. One that
+	// was closed when its newest commit was p.SHA stays closed, and is returned:
+	// people have said no to it.
+	Propose(ctx context.Context, p Proposal) (Pull, error)
 	// May tells what login may do in the repository; nobody known may do nothing.
 	May(ctx context.Context, login string) (Permission, error)
 }
@@ -78,6 +82,13 @@ type Pull struct {
 	MergeSHA string    `json:"mergeSHA,omitempty"` // the commit on Base, where Merged
 	URL      string    `json:"url,omitempty"`
 	Updated  time.Time `json:"updated,omitzero"`
+}
+
+// Proposal is a pull request to be opened, of a branch of the repository itself.
+type Proposal struct {
+	Base, Head  string // branches
+	SHA         string // of Head
+	Title, Body string // of a pull request that is opened; one that is open keeps its own
 }
 
 // Verdict is what a review says.

@@ -56,6 +56,40 @@ func (c *Client) Of(ctx context.Context, sha string) ([]port.Pull, error) {
 	return inOrder(out), nil
 }
 
+// Propose finds the pull request, or opens it.
+func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.Pull, error) {
+	q := url.Values{"state": {"all"}, "base": {p.Base}, "head": {c.owner() + ":" + p.Head}, "sort": {"created"}, "direction": {"desc"}}
+	var found *port.Pull
+	err := list(ctx, c, c.repo+"/pulls", q, func(got *github.PullRequest) bool {
+		one := pull(got)
+		if one.Fork || one.Head != p.Head || one.Base != p.Base { // GitHub takes a filter that it cannot read for none
+			return true
+		}
+		if !one.Closed || !one.Merged && one.HeadSHA == p.SHA {
+			found = &one
+		}
+		return one.Closed
+	})
+	if err != nil {
+		return port.Pull{}, fmt.Errorf("list pull requests from %s: %w", p.Head, err)
+	}
+	if found != nil {
+		return *found, nil
+	}
+	var made github.PullRequest
+	ask := github.NewPullRequest{Title: &p.Title, Head: &p.Head, Base: &p.Base, Body: &p.Body}
+	if _, err := c.call(ctx, http.MethodPost, c.repo+"/pulls", ask, &made); err != nil {
+		if fault.Of(err) == fault.Denied {
+			return port.Pull{}, fault.Hint(fmt.Errorf("open a pull request from %s: %w", p.Head, err),
+				"give the token pull-requests: write; in GitHub Actions, also allow Actions to create pull requests in the repository's settings. The branch %s is pushed: a person can open it", p.Head)
+		}
+		return port.Pull{}, fmt.Errorf("open a pull request from %s: %w", p.Head, err)
+	}
+	return pull(&made), nil
+}
+
+func (c *Client) owner() string { return strings.Split(c.repo, "/")[1] }
+
 // inOrder sorts by number, and drops what a list that moved between two pages shows twice.
 func inOrder(pulls []port.Pull) []port.Pull {
 	slices.SortStableFunc(pulls, func(a, b port.Pull) int { return cmp.Compare(a.Number, b.Number) })

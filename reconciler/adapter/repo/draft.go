@@ -1,0 +1,157 @@
+// Commits of Vishwa's own to branches that people work on: a few files put on top of
+// a commit. Nothing points at one until a branch is moved.
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+)
+
+// Draft is a commit that is to be made.
+type Draft struct {
+	Parent      string            // SHA
+	Files       map[string][]byte // path -> content, put over the parent's
+	Message     string
+	Name, Email string // of the author; without them, Vishwa <vishwa@localhost>
+	Time        time.Time
+	Sign        func() (ssh.Signer, error) // nil: not signed
+}
+
+// Write makes the commit and tells its SHA.
+func (r *Repo) Write(ctx context.Context, d Draft) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", fault.New(fault.Cancelled, "write a commit: %w", err)
+	}
+	r.mu.Lock()
+	parent, err := r.commit(d.Parent)
+	r.mu.Unlock()
+	if err != nil {
+		return "", fmt.Errorf("write a commit on %s: %w", d.Parent, err)
+	}
+	root, b := parent.TreeHash, r.place.objects().batch()
+	for _, path := range slices.Sorted(maps.Keys(d.Files)) {
+		if root, err = b.put(root, path, b.add(plumbing.BlobObject, d.Files[path])); err != nil {
+			return "", fmt.Errorf("write %s in a commit: %w", path, err)
+		}
+	}
+	if d.Name == "" {
+		d.Name, d.Email = "Vishwa", "vishwa@localhost"
+	}
+	who := fmt.Sprintf("%s %d +0000", mailbox(d.Name, d.Email), d.Time.Unix())
+	c := ledger.Commit{Tree: root.String(), Parent: d.Parent, Author: who, Committer: who, Message: strings.TrimRight(d.Message, "\n") + "\n"}
+	if d.Sign != nil {
+		key, err := d.Sign()
+		if err != nil {
+			return "", fmt.Errorf("sign a commit: %w", err)
+		}
+		if c.Signature, err = signCommit(c, key); err != nil {
+			return "", fault.New(fault.Internal, "sign a commit: %w", err)
+		}
+	}
+	sha := b.add(plumbing.CommitObject, []byte(c.String()))
+	return sha.String(), b.store()
+}
+
+// Branch is the commit that a branch of this clone is at; "" where it is not there.
+func (r *Repo) Branch(name string) (string, error) {
+	if err := checkName("branch", name); err != nil {
+		return "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ref, err := r.store.Reference(plumbing.NewBranchReferenceName(name))
+	if errors.Is(err, plumbing.ErrReferenceNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fault.New(fault.Corrupt, "read branch %s: %w", name, err)
+	}
+	return ref.Hash().String(), nil
+}
+
+// SetBranch moves a branch of this clone from was, "" for one that is not there, to
+// sha. One that is elsewhere is a Conflict.
+func (r *Repo) SetBranch(ctx context.Context, name, was, sha string) error {
+	if err := ctx.Err(); err != nil {
+		return fault.New(fault.Cancelled, "move branch %s: %w", name, err)
+	}
+	now, err := r.Branch(name)
+	if err != nil {
+		return err
+	}
+	if now != was {
+		return fault.Hint(fault.New(fault.Conflict, "branch %s has moved meanwhile", name), "run the command again")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ref := plumbing.NewBranchReferenceName(name)
+	var old *plumbing.Reference
+	if was != "" {
+		old = plumbing.NewHashReference(ref, plumbing.NewHash(was))
+	}
+	if err := r.store.CheckAndSetReference(plumbing.NewHashReference(ref, plumbing.NewHash(sha)), old); err != nil {
+		return fault.Hint(fault.New(fault.Conflict, "move branch %s: %w", name, err), "a branch may be in its way, such as vishwa for vishwa/refresh: rename that branch; or run the command again")
+	}
+	return nil
+}
+
+// Contains tells whether sha is head or came before it.
+func (r *Repo) Contains(ctx context.Context, head, sha string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, fault.New(fault.Cancelled, "look at history: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, err := r.commit(sha)
+	if err != nil {
+		return false, err
+	}
+	tip, err := r.commit(head)
+	if err != nil {
+		return false, err
+	}
+	in, err := old.IsAncestor(tip)
+	if err != nil {
+		return false, fault.New(fault.Missing, "look at history: %w", err)
+	}
+	return in, nil
+}
+
+// Person is who Git's configuration says that the user is; "" where it does not.
+func (r *Repo) Person() (name, email string) {
+	c, err := r.config.ConfigScoped(config.GlobalScope)
+	if err != nil {
+		return "", ""
+	}
+	return c.User.Name, c.User.Email
+}
+
+// Push makes ref of the remote sha, where it is still at was; "" is one that is not
+// there. One that moved meanwhile is a Conflict.
+func (m *Mirror) Push(ctx context.Context, sha, ref, was string) error {
+	if err := checkName("ref", ref); err != nil {
+		return err
+	}
+	_, err := m.git(ctx, "push", "--quiet", "--porcelain", "--force-with-lease="+ref+":"+was, "origin", sha+":"+ref)
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "stale info"):
+		return fault.Hint(fault.New(fault.Conflict, "push %s: it has moved meanwhile", ref), "look again")
+	case fault.Of(err) == fault.Internal: // the remote's own word, such as a rule of the branch
+		return fault.Hint(fault.New(fault.Denied, "push %s: %w", ref, err), "let Vishwa's account push there, or propose as a pull request")
+	}
+	return fmt.Errorf("push %s: %w", ref, err)
+}
