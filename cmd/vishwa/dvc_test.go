@@ -41,17 +41,25 @@ func TestDataScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/data",
 		Setup: func(env *testscript.Env) error {
-			web := filepath.Join(env.WorkDir, "web")
-			if err := os.MkdirAll(web, 0o755); err != nil {
+			if err := web(env); err != nil {
 				return err
 			}
-			srv := httptest.NewServer(http.FileServer(http.Dir(web)))
-			env.Defer(srv.Close)
-			env.Setenv("WEB", srv.URL)
 			return settle(t, env, keys)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit},
 	})
+}
+
+// web serves the folder web at $WEB.
+func web(env *testscript.Env) error {
+	dir := filepath.Join(env.WorkDir, "web")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	srv := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	env.Defer(srv.Close)
+	env.Setenv("WEB", srv.URL)
+	return nil
 }
 
 // toolOr is a real program, in VISHWA_TOOLS or on PATH; where it is absent, CI fails.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -42,6 +43,9 @@ func TestForgeScripts(t *testing.T) {
 		Dir: "testdata/forge",
 		Setup: func(env *testscript.Env) error {
 			if err := settle(t, env, keys); err != nil {
+				return err
+			}
+			if err := web(env); err != nil {
 				return err
 			}
 			return begin(t, env)
@@ -114,6 +118,7 @@ func hub(ts *testscript.TestScript) *github { return ts.Value("github").(*github
 //	pr queue LOGIN [METHOD]           puts it into the merge queue, and sets $GROUP and $GROUP_SHA
 //	pr dequeue merged|failed          ends that
 //	pr close LOGIN
+//	pr look N                         has $PR be N
 func pr(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: pr open|review|say|merge|close ...")
@@ -150,6 +155,8 @@ func pr(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case "dequeue":
 		err = g.Complete(theirs, n, args[1] == "merged")
+	case "look":
+		ts.Setenv("PR", args[1])
 	case "close":
 		err = g.ClosePull(theirs, n, args[1])
 	default:
@@ -209,7 +216,13 @@ func shown(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, d := range s.Deployments {
 		fmt.Fprintf(&rollouts, "%s %s %s\n", d.Environment, strings.Join(d.States, ","), d.URL)
 	}
-	for name, text := range map[string]string{"comment.md": comment.String(), "marks.txt": marks.String(), "rollouts.txt": rollouts.String()} {
+	words := ""
+	if n, err := strconv.Atoi(ts.Getenv("PR")); err == nil {
+		if p, err := hub(ts).Pull(theirs, n); err == nil { // it may be opened yet
+			words = p.Title + "\n\n" + p.Body
+		}
+	}
+	for name, text := range map[string]string{"pull.md": words, "comment.md": comment.String(), "marks.txt": marks.String(), "rollouts.txt": rollouts.String()} {
 		ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), name), []byte(text), 0o644))
 	}
 }
@@ -239,8 +252,12 @@ func event(ts *testscript.TestScript, _ bool, args []string) {
 		body = fmt.Sprintf(`{"ref": "refs/heads/main", "repository": {"full_name": %q, "default_branch": "main"}}`, theirs)
 		ts.Setenv("GITHUB_REF", "refs/heads/main")
 		ts.Setenv("GITHUB_REF_NAME", "main")
-		if p, err := g.Pull(theirs, n); err == nil {
+		if p, err := g.Pull(theirs, n); err == nil && p.Merged {
 			ts.Setenv("GITHUB_SHA", p.MergeAs)
+		} else {
+			said, err := exec.Command("git", "ls-remote", g.CloneURL(theirs), "refs/heads/main").Output()
+			ts.Check(err)
+			ts.Setenv("GITHUB_SHA", strings.Fields(string(said))[0])
 		}
 	}
 	ts.Setenv("GITHUB_EVENT_NAME", args[0])
@@ -302,7 +319,7 @@ spec:
   lease: {duration: 5s}
   state: %s
   repositories:
-    - {url: %s, github: {api: %s/api/v3, repository: %s, token: {env: GITHUB_TOKEN}}}
+    - {url: %s, allow: [127.0.0.1], github: {api: %s/api/v3, repository: %s, token: {env: GITHUB_TOKEN}}}
 `, address, filepath.Join(ts.Getenv("WORK"), name+".state"), g.CloneURL(theirs), g.URL(), theirs)
 	for _, line := range args[min(1, len(args)):] {
 		field, _, _ := strings.Cut(line, ":")

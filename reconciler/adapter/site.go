@@ -229,10 +229,11 @@ func (s *Site) Carry(ctx context.Context, branch string) (templates.Report, erro
 	if k := fault.Of(err); err != nil && (k == fault.Transient || k == fault.Cancelled || k == fault.Conflict) {
 		return r, err
 	}
-	moved, refused := s.refresh(ctx, branch)
+	moved, notes, refused := s.refresh(ctx, branch)
 	if moved {
 		r, err = s.carry(ctx, branch)
 	}
+	r.Notes = append(r.Notes, notes...)
 	return r, cmp.Or(err, refused)
 }
 

@@ -5,6 +5,7 @@ package adapter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -53,21 +54,21 @@ func (s *Site) due(branch string) map[schemas.Ref]bool {
 	return out
 }
 
-// refresh looks at what is due, and tells whether the branch itself was moved. Data that
-// cannot be taken in is told, and keeps nothing else.
-func (s *Site) refresh(ctx context.Context, branch string) (moved bool, err error) {
+// refresh looks at what is due, and tells whether the branch itself was moved, and what
+// there is to say of it. Data that cannot be taken in is told, and keeps nothing else.
+func (s *Site) refresh(ctx context.Context, branch string) (moved bool, notes []string, err error) {
 	due := s.due(branch)
 	if len(due) == 0 {
-		return false, nil
+		return false, nil, nil
 	}
 	h, err := Open(ctx, Options{Dir: s.mirror.Dir(), Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Credentials: s.o.Credentials})
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	defer h.Close()
 	head, err := h.Repo.Head(ctx)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	p := &Proposer{
 		Repo: h.Repo, Base: branch, Head: head.SHA, Dir: filepath.Join(h.Paths.State, "refresh", filepath.FromSlash(branch)),
@@ -76,6 +77,9 @@ func (s *Site) refresh(ctx context.Context, branch string) (moved bool, err erro
 	if s.o.Forge != nil {
 		p.Ask = func(ctx context.Context, t templates.PinText, from, sha string) (int, string, error) {
 			pull, err := s.o.Forge.Propose(ctx, port.Proposal{Base: branch, Head: from, SHA: sha, Title: t.Subject(), Body: t.Body()})
+			if pull.Closed { // people said no, and nobody is asked again
+				return 0, pull.URL, err
+			}
 			return pull.Number, pull.URL, err
 		}
 	}
@@ -84,6 +88,9 @@ func (s *Site) refresh(ctx context.Context, branch string) (moved bool, err erro
 		Tell: func(line string) { s.o.Env.Log.InfoContext(ctx, line) },
 	})
 	for _, r := range all {
+		if note := said(r); note != "" {
+			notes = append(notes, note)
+		}
 		if r.Proposed != nil {
 			s.o.Env.Log.InfoContext(ctx, "proposed", "dataset", r.Ref.String(), "branch", r.Proposed.Branch, "revision", r.Proposed.SHA, "pull", r.Proposed.Pull)
 			moved = moved || r.Proposed.Branch == branch
@@ -97,7 +104,22 @@ func (s *Site) refresh(ctx context.Context, branch string) (moved bool, err erro
 			}
 		}
 	}
-	return moved, worst(failed)
+	return moved, notes, worst(failed)
+}
+
+// said is what people are told of a source that moved.
+func said(r Refreshed) string {
+	switch {
+	case r.Waits != "":
+		return fmt.Sprintf("The source of %s has moved, and is left for now: %s.", r.Ref, r.Waits)
+	case r.Proposed == nil:
+		return ""
+	case r.Proposed.Pull > 0:
+		return fmt.Sprintf("The source of %s has moved: its new pin is proposed as pull request %d.", r.Ref, r.Proposed.Pull)
+	case r.Proposed.URL != "":
+		return fmt.Sprintf("The source of %s has moved, and the pull request with its new pin was closed: nobody is asked again until it moves.", r.Ref)
+	}
+	return fmt.Sprintf("The source of %s has moved: its new pin is %.7s on %s.", r.Ref, r.Proposed.SHA, r.Proposed.Branch)
 }
 
 // note remembers when the sources were looked at. What waits to settle, and what may

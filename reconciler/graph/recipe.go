@@ -25,6 +25,9 @@ func remainder(spec any) (json.RawMessage, error) {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
 	strip(fields)
+	if source, ok := fields["source"].(map[string]any); ok {
+		delete(source, "refresh") // when it is looked at; what it holds is the pin
+	}
 	if target, ok := fields["target"].(map[string]any); ok {
 		for _, t := range target {
 			if m, ok := t.(map[string]any); ok {

@@ -43,3 +43,24 @@ func TestEveryRoleIsTold(t *testing.T) {
 		}
 	}
 }
+
+// TestAProposalIsOnePullRequest: asked for again it is the same, and one that people
+// closed is not opened again for the same commit.
+func TestAProposalIsOnePullRequest(t *testing.T) {
+	f, head := start(t)
+	c := open(t, f, f.Token("vishwa"))
+	ok(t, f.ClosePull(repoName, 1, "vishwa"))
+	p := port.Proposal{Base: "main", Head: "topic", SHA: "another", Title: "Refresh", Body: "It moved."}
+	first, err := c.Propose(t.Context(), p)
+	if err != nil || first.Number != 2 || first.Title != "Refresh" {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	if again, err := c.Propose(t.Context(), p); err != nil || again.Number != 2 {
+		t.Fatalf("asked again: %+v, %v", again, err)
+	}
+	ok(t, f.ClosePull(repoName, 2, "vishwa"))
+	p.SHA = head
+	if no, err := c.Propose(t.Context(), p); err != nil || !no.Closed {
+		t.Fatalf("after it was closed: %+v, %v", no, err)
+	}
+}

@@ -233,7 +233,7 @@ func (f *Forge) move(p *pull, by string) error {
 // Pull is a pull request as tests see it.
 type Pull struct {
 	Number                      int
-	Title, Author, State        string
+	Title, Body, Author, State  string
 	Base, BaseSHA, Head, SHA    string
 	HeadRepo, MergedBy, MergeAs string
 	Draft, Merged, Mergeable    bool
@@ -248,7 +248,7 @@ func (f *Forge) Pull(name string, number int) (Pull, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v := Pull{
-		Number: p.number, Title: p.title, Author: p.author, State: p.state, Base: p.base, BaseSHA: p.baseSHA, Head: p.head, SHA: p.headSHA,
+		Number: p.number, Title: p.title, Body: p.body, Author: p.author, State: p.state, Base: p.base, BaseSHA: p.baseSHA, Head: p.head, SHA: p.headSHA,
 		HeadRepo: p.from.full(), MergedBy: p.mergedBy, Draft: p.draft, Merged: !p.merged.IsZero(), Mergeable: p.clean != nil && *p.clean,
 	}
 	if v.Merged {
