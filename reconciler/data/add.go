@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -125,6 +125,7 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 	if err != nil {
 		return nil, err
 	}
+	inOrder(files)
 	if st.IsDir() {
 		for _, f := range files {
 			if path.Base(f.path) == ".dvcignore" {
@@ -206,7 +207,7 @@ func (w *Workspace) relink(rel string, t *taken, files []found) error {
 		if was, err := os.Stat(w.cache.Path(t.tree[i].OID)); err == nil && os.SameFile(st, was) {
 			continue
 		}
-		if err := w.cache.Link(t.tree[i].OID, at, f.exec); err != nil {
+		if _, err := w.cache.Link(t.tree[i].OID, at, f.exec); err != nil {
 			return err
 		}
 	}
@@ -273,15 +274,21 @@ func (j *taking) file(ctx context.Context, i int, f found) error {
 		j.sums[i] = k
 		return nil
 	}
-	at := filepath.Join(j.abs, filepath.FromSlash(f.path))
+	at, size := j.abs, f.stamp.Size
+	if f.path != "" {
+		at += "/" + f.path
+	}
 	for range tries {
 		began := j.w.o.Env.Now()
-		stamp, sum, err := j.once(ctx, at)
+		stamp, sum, err := j.once(ctx, at, size)
 		if err != nil {
 			return err
 		}
-		if stamp == nil {
-			continue // it changed under the read
+		if stamp == nil { // it changed under the read
+			if st, err := os.Stat(at); err == nil {
+				size = st.Size()
+			}
+			continue
 		}
 		j.began[i] = began.UnixNano()
 		k, ok := cache.Know(*stamp, sum)
@@ -295,18 +302,15 @@ func (j *taking) file(ctx context.Context, i int, f found) error {
 	return fault.Hint(fault.New(fault.Conflict, "%s keeps changing while it is read", at), "end what writes to it, and add it again")
 }
 
-// inMemory is up to which size a file is read as one piece: its bytes are written to
-// the cache only where it does not have them.
-const inMemory = 1 << 20
-
 // once reads a file. A nil stamp says that it changed meanwhile.
-func (j *taking) once(ctx context.Context, at string) (*cache.Stamp, cache.Sum, error) {
-	f, err := os.Open(at)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cache.Sum{}, fault.Hint(fault.New(fault.Conflict, "%s went while it was added", at), "add it again")
+func (j *taking) once(ctx context.Context, at string, size int64) (*cache.Stamp, cache.Sum, error) {
+	if size <= cache.InMemory {
+		stamp, sum, err := j.small(at, size)
+		return stamp, sum, gone(at, err)
 	}
+	f, err := os.Open(at)
 	if err != nil {
-		return nil, cache.Sum{}, fault.Hint(fault.New(fault.Denied, "read %s: %w", at, err), "make it readable")
+		return nil, cache.Sum{}, gone(at, err)
 	}
 	defer f.Close()
 	before, err := stamped(f)
@@ -314,21 +318,6 @@ func (j *taking) once(ctx context.Context, at string) (*cache.Stamp, cache.Sum, 
 		return nil, cache.Sum{}, err
 	}
 	var sum cache.Sum
-	if before.Size <= inMemory {
-		buf := make([]byte, before.Size+1)
-		n, err := io.ReadFull(f, buf)
-		if err != io.ErrUnexpectedEOF && err != io.EOF && err != nil {
-			return nil, sum, content.Disk(fmt.Errorf("read %s: %w", at, err), at)
-		}
-		if int64(n) != before.Size {
-			return nil, sum, nil
-		}
-		sum = cache.SumOf(buf[:n])
-		if after, err := stamped(f); err != nil || after != before {
-			return nil, sum, err
-		}
-		return &before, sum, j.batch.TakeBytes(buf[:n], sum)
-	}
 	if sum, err = j.batch.Take(ctx, f, ""); err != nil {
 		return nil, sum, err
 	}
@@ -339,12 +328,41 @@ func (j *taking) once(ctx context.Context, at string) (*cache.Stamp, cache.Sum, 
 	return &before, sum, nil
 }
 
+// pieces are what small files are read into.
+var pieces = sync.Pool{New: func() any { b := make([]byte, cache.InMemory+1); return &b }}
+
+// small reads a file as one piece: its bytes are written to the cache only where it does
+// not have them.
+func (j *taking) small(at string, size int64) (*cache.Stamp, cache.Sum, error) {
+	buf := pieces.Get().(*[]byte)
+	defer pieces.Put(buf)
+	n, before, after, err := cache.ReadSmall(at, size, *buf)
+	if err != nil || before != after || int64(n) != before.Size {
+		return nil, cache.Sum{}, err
+	}
+	sum := cache.SumOf((*buf)[:n])
+	return &before, sum, j.batch.TakeBytes((*buf)[:n], sum)
+}
+
+// gone says what keeps a file from being read.
+func gone(at string, err error) error {
+	switch {
+	case err == nil, fault.Of(err) != fault.Internal:
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Hint(fault.New(fault.Conflict, "%s went while it was added", at), "add it again")
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Hint(fault.New(fault.Denied, "read %s: %w", at, err), "make it readable")
+	}
+	return content.Disk(fmt.Errorf("read %s: %w", at, err), at)
+}
+
 func stamped(f *os.File) (cache.Stamp, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return cache.Stamp{}, fmt.Errorf("look at %s: %w", f.Name(), err)
 	}
-	return stampOf(&st), nil
+	return cache.StampOf(&st), nil
 }
 
 // point writes the .dvc file, and tells whether it had to be.

@@ -75,10 +75,12 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	if err := w.safe(o, have, want, force); err != nil {
 		return c, err
 	}
-	if err := w.lay(ctx, o, abs, have, want, &c); err != nil {
-		return c, err
+	memory.Tree = "" // what is laid by half is no whole
+	if err = w.lay(ctx, laying{o, abs, have, want, memory}, &c); err == nil {
+		memory.Tree = o.Out.OID
 	}
-	return c, w.rememberOut(ctx, o, abs, memory)
+	_ = memory.Save(w.memoryFile(o.Path)) // without it, the next command reads the files
+	return c, err
 }
 
 // lacking lists what of want the cache does not have.
@@ -150,8 +152,18 @@ func (w *Workspace) safe(o Output, have map[string]dvc.File, want dvc.Tree, forc
 	return fault.Hint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", strings.Join(lost, ", ")), "save it with vishwa data add %s, or let it go with --force", o.Path)
 }
 
+// laying is an output that is brought to what is wanted.
+type laying struct {
+	Output
+	abs    string
+	have   map[string]dvc.File
+	want   dvc.Tree
+	memory *cache.Memory // of what is there
+}
+
 // lay writes what differs and removes what is not wanted.
-func (w *Workspace) lay(ctx context.Context, o Output, abs string, have map[string]dvc.File, want dvc.Tree, c *CheckedOut) error {
+func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) error {
+	o, abs, have, want := l.Output, l.abs, l.have, l.want
 	dir := o.Out.OID.IsDir()
 	if st, err := os.Lstat(abs); err == nil && st.IsDir() != dir {
 		if err := os.RemoveAll(abs); err != nil { // safe has looked at what is in it
@@ -180,6 +192,7 @@ func (w *Workspace) lay(ctx context.Context, o Output, abs string, have map[stri
 		if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return content.Disk(fmt.Errorf("remove %s: %w", at, err), abs)
 		}
+		delete(l.memory.Files, p)
 		c.Removed++
 		for up := filepath.Dir(at); up != abs && len(up) > len(abs); up = filepath.Dir(up) {
 			if os.Remove(up) != nil {
@@ -188,11 +201,12 @@ func (w *Workspace) lay(ctx context.Context, o Output, abs string, have map[stri
 		}
 	}
 	c.Written = int64(len(todo))
-	return w.write(ctx, o, abs, todo)
+	return w.write(ctx, l, todo)
 }
 
 // write links the files of todo, several side by side; folders are made once.
-func (w *Workspace) write(ctx context.Context, o Output, abs string, todo dvc.Tree) error {
+func (w *Workspace) write(ctx context.Context, l laying, todo dvc.Tree) error {
+	abs, known := l.abs, make([]cache.Known, len(todo))
 	last := ""
 	for _, f := range todo {
 		if d := filepath.Dir(filepath.Join(abs, filepath.FromSlash(f.Path))); f.Path != "" && d != last {
@@ -214,31 +228,25 @@ func (w *Workspace) write(ctx context.Context, o Output, abs string, todo dvc.Tr
 				if err := ctx.Err(); err != nil {
 					return fault.New(fault.Cancelled, "check out: %w", err)
 				}
-				if err := w.cache.Link(todo[i].OID, filepath.Join(abs, filepath.FromSlash(todo[i].Path)), o.Out.Exec); err != nil {
+				at := abs
+				if todo[i].Path != "" {
+					at += "/" + todo[i].Path
+				}
+				var err error
+				if known[i], err = w.cache.Link(todo[i].OID, at, l.Out.Exec); err != nil {
 					return err
 				}
 			}
 		})
 	}
-	return g.Wait()
-}
-
-// rememberOut keeps how the files stand now. Their sums are known from the names.
-func (w *Workspace) rememberOut(ctx context.Context, o Output, abs string, before *cache.Memory) error {
-	ignore, err := w.ignored(o.Path)
-	if err != nil {
-		return err
-	}
-	files, err := look(ctx, abs, ignore, w.o.Jobs)
-	if err != nil {
-		return err
-	}
-	m := &cache.Memory{Tree: o.Out.OID, Files: make(map[string]cache.Known, len(files))}
-	for _, f := range files {
-		if k, ok := before.Files[f.path]; ok && k.Stamp == f.stamp {
-			m.Files[f.path] = k
+	err := g.Wait()
+	ended := w.o.Env.Now()
+	for i, f := range todo {
+		if k := known[i]; k.Inode != 0 && k.Settled(ended) {
+			l.memory.Files[f.Path] = k
+		} else {
+			delete(l.memory.Files, f.Path)
 		}
 	}
-	_ = m.Save(w.memoryFile(o.Path)) // without it, the next command reads the files
-	return nil
+	return err
 }

@@ -16,15 +16,20 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// alwaysIgnored is what DVC never takes for data.
-var alwaysIgnored = []string{".hg/", ".git/", ".git", ".dvc/"}
+// never tells of what DVC never takes for data.
+func never(below string, dir bool) bool {
+	switch path.Base(below) {
+	case ".git":
+		return true
+	case ".hg", ".dvc":
+		return dir
+	}
+	return false
+}
 
 // ignored tells what below the output at rel is ignored.
 func (w *Workspace) ignored(rel string) (func(below string, dir bool) bool, error) {
 	var patterns []gitignore.Pattern
-	for _, p := range alwaysIgnored {
-		patterns = append(patterns, gitignore.ParsePattern(p, nil))
-	}
 	var folder []string
 	parts := strings.Split(path.Dir(rel), "/")
 	if parts[0] == "." {
@@ -38,10 +43,13 @@ func (w *Workspace) ignored(rel string) (func(below string, dir bool) bool, erro
 		}
 		patterns = append(patterns, more...)
 	}
+	if len(patterns) == 0 {
+		return never, nil
+	}
 	m := gitignore.NewMatcher(patterns)
 	base := strings.Split(rel, "/")
 	return func(below string, dir bool) bool {
-		return m.Match(append(base[:len(base):len(base)], strings.Split(below, "/")...), dir)
+		return never(below, dir) || m.Match(append(base[:len(base):len(base)], strings.Split(below, "/")...), dir)
 	}, nil
 }
 

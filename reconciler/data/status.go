@@ -65,17 +65,20 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	if err != nil {
 		return s, err
 	}
+	remembered := make(chan *cache.Memory, 1)
+	go func() { remembered <- cache.LoadMemory(w.memoryFile(o.Path)) }()
 	files, err := look(ctx, abs, ignore, w.o.Jobs)
+	memory := <-remembered
 	if err != nil {
 		return s, err
 	}
-	memory := cache.LoadMemory(w.memoryFile(o.Path))
 	if memory.Tree == o.Out.OID && unchanged(files, memory) {
 		if !w.cache.Has(o.Out.OID) && !o.Out.NoCache {
 			s.State = NotInCache
 		}
 		return s, nil
 	}
+	inOrder(files)
 	tree, fresh, err := w.named(ctx, abs, files, memory, o.Out.Hash == "")
 	if err != nil {
 		return s, err

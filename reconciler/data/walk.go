@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,8 +32,8 @@ type found struct {
 	stamp cache.Stamp
 }
 
-// look finds the files of the output at abs: folders side by side, links followed as
-// DVC does. It is sorted by path. What is neither a file nor a folder is Invalid.
+// look finds the files of the output at abs, in no order: folders side by side, links
+// followed as DVC does. What is neither a file nor a folder is Invalid.
 func look(ctx context.Context, abs string, ignore func(rel string, dir bool) bool, jobs int) ([]found, error) {
 	st, err := os.Stat(abs)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,14 +56,18 @@ func look(ctx context.Context, abs string, ignore func(rel string, dir bool) boo
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(l.files, func(a, b found) int { return strings.Compare(a.path, b.path) })
-	return l.files, nil
+	return slices.Concat(l.files...), nil
+}
+
+// inOrder sorts by path.
+func inOrder(files []found) {
+	slices.SortFunc(files, func(a, b found) int { return strings.Compare(a.path, b.path) })
 }
 
 type looking struct {
 	ignore func(rel string, dir bool) bool
 	mu     sync.Mutex
-	files  []found
+	files  [][]found // of each folder
 }
 
 // folder looks into one folder. Its folders are other jobs where a job is free.
@@ -82,9 +85,12 @@ func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string
 		if err != nil {
 			return fault.New(fault.Denied, "look at %s: %w", abs, err)
 		}
-		var here []found
+		here := make([]found, 0, len(names))
 		for _, e := range names {
-			at := path.Join(rel, e.Name())
+			at := e.Name()
+			if rel != "" {
+				at = rel + "/" + at
+			}
 			isDir := e.IsDir()
 			if e.Type()&fs.ModeSymlink != 0 {
 				st, err := os.Stat(filepath.Join(abs, e.Name()))
@@ -111,7 +117,7 @@ func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string
 			here = append(here, f)
 		}
 		l.mu.Lock()
-		l.files = append(l.files, here...)
+		l.files = append(l.files, here)
 		l.mu.Unlock()
 		return nil
 	}
@@ -130,9 +136,5 @@ func one(dir int, name, rel string) (found, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return found{}, fault.Hint(fault.New(fault.Invalid, "%s is neither a file nor a folder", name), "remove it, or list it in .dvcignore")
 	}
-	return found{path: rel, exec: st.Mode&0o100 != 0, stamp: stampOf(&st)}, nil
-}
-
-func stampOf(st *unix.Stat_t) cache.Stamp {
-	return cache.Stamp{Size: st.Size, MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Inode: st.Ino}
+	return found{path: rel, exec: st.Mode&0o100 != 0, stamp: cache.StampOf(&st)}, nil
 }

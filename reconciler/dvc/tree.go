@@ -103,8 +103,11 @@ func (t Tree) Bytes() []byte {
 }
 
 // OID names the directory.
-func (t Tree) OID() OID {
-	sum := md5.Sum(t.Bytes())
+func (t Tree) OID() OID { return TreeOID(t.Bytes()) }
+
+// TreeOID names the directory whose manifest is raw.
+func TreeOID(raw []byte) OID {
+	sum := md5.Sum(raw)
 	return OID(hex.EncodeToString(sum[:]) + dirSuffix)
 }
 

@@ -4,7 +4,6 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +11,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
@@ -67,32 +68,40 @@ func (b *Batch) TakeBytes(p []byte, sum Sum) error {
 	if had || b.c.Has(sum.OID) {
 		return nil
 	}
-	tmp, err := b.temp()
-	if err == nil {
-		_, err = bytes.NewReader(p).WriteTo(tmp)
-		if close := tmp.Close(); err == nil {
-			err = close
+	for {
+		tmp := b.name()
+		_, err := writeSmall(tmp, p, b.mode())
+		if errors.Is(err, fs.ErrExist) {
+			continue
 		}
-		if err != nil || !b.note(sum.OID, tmp.Name()) {
-			_ = os.Remove(tmp.Name())
+		if err != nil {
+			return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 		}
+		if !b.note(sum.OID, tmp) {
+			_ = os.Remove(tmp)
+		}
+		return nil
 	}
-	if err != nil {
-		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
+}
+
+// mode is an object's.
+func (b *Batch) mode() fs.FileMode {
+	if b.c.shared {
+		return 0o664
 	}
-	return nil
+	return 0o444
+}
+
+// name is one that nothing has yet, but what a killed process left.
+func (b *Batch) name() string {
+	n := b.c.pending.Add(1)
+	return b.c.desk(n) + "/" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(n, 36)
 }
 
 // temp is a new file with the mode of an object.
 func (b *Batch) temp() (*os.File, error) {
-	mode := fs.FileMode(0o444)
-	if b.c.shared {
-		mode = 0o664
-	}
 	for {
-		n := b.c.pending.Add(1)
-		name := strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(n, 36)
-		f, err := os.OpenFile(filepath.Join(b.c.desk(n), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		f, err := os.OpenFile(b.name(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, b.mode())
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}
@@ -117,16 +126,44 @@ func (b *Batch) Keep() error {
 	if err := b.sync(); err != nil {
 		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 	}
-	for oid, tmp := range b.taken {
-		if err := b.c.place(tmp, oid); err != nil {
-			return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
-		}
-		delete(b.taken, oid)
+	if err := b.place(); err != nil {
+		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 	}
+	clear(b.taken)
 	if err := b.sync(); err != nil {
 		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 	}
 	return nil
+}
+
+// place names everything, some fans of the cache side by side: a folder takes in one
+// name at a time.
+func (b *Batch) place() error {
+	type object struct {
+		oid dvc.OID
+		tmp string
+	}
+	var fans [256][]object
+	for oid, tmp := range b.taken {
+		fan, err := strconv.ParseUint(string(oid[:2]), 16, 8)
+		if err != nil {
+			return err
+		}
+		fans[fan] = append(fans[fan], object{oid, tmp})
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.NumCPU())
+	for _, fan := range fans {
+		g.Go(func() error {
+			for _, o := range fan {
+				if err := b.c.place(o.tmp, o.oid); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // sync waits until the disk has everything of the cache's file system: a wait for

@@ -210,11 +210,12 @@ func (c *Cache) Insert(ctx context.Context, r io.Reader, want dvc.OID) (dvc.OID,
 
 // InsertTree takes in a directory's manifest. All of its files must be there.
 func (c *Cache) InsertTree(ctx context.Context, t dvc.Tree) (dvc.OID, error) {
-	oid := t.OID()
+	raw := t.Bytes()
+	oid := dvc.TreeOID(raw)
 	if c.Has(oid) {
 		return oid, nil
 	}
-	_, _, _, err := c.Insert(ctx, bytes.NewReader(t.Bytes()), oid)
+	_, _, _, err := c.Insert(ctx, bytes.NewReader(raw), oid)
 	return oid, err
 }
 

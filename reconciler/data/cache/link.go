@@ -5,11 +5,12 @@ package cache
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -20,10 +21,12 @@ import (
 
 // Link puts an object at path, by the first kind of link that works there, in place
 // of what was at path. Exec makes it executable, which a hard or symbolic link cannot be.
-func (c *Cache) Link(oid dvc.OID, path string, exec bool) error {
+// What is copied is held against its name on the way, and comes back as known; what is
+// linked is known by nothing.
+func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err error) {
 	from := c.find(oid)
 	if from == "" {
-		return fault.Hint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
+		return known, fault.Hint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
 	}
 	tmp := path + ".vishwa-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(c.pending.Add(1), 36)
 	var last error
@@ -34,23 +37,110 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) error {
 		if kind == "reflink" && c.noClone.Load() {
 			continue
 		}
-		last = link(kind, from, tmp, exec)
+		if kind == "copy" {
+			if known, last = c.copy(oid, from, tmp, exec); fault.Of(last) == fault.Corrupt {
+				return known, last
+			}
+		} else {
+			last = link(kind, from, tmp, exec)
+		}
 		if kind == "reflink" && (errors.Is(last, unix.EOPNOTSUPP) || errors.Is(last, unix.EXDEV) || errors.Is(last, unix.EINVAL)) {
 			c.noClone.Store(true) // this file system has none: it is not asked again
 		}
 		if last == nil {
 			if err := os.Rename(tmp, path); err != nil {
 				_ = os.Remove(tmp)
-				return content.Disk(fmt.Errorf("place %s: %w", path, err), filepath.Dir(path))
+				return known, content.Disk(fmt.Errorf("place %s: %w", path, err), filepath.Dir(path))
 			}
-			return nil
+			if kind == "copy" {
+				return landed(path, known)
+			}
+			return Known{}, nil
 		}
 		_ = os.Remove(tmp)
 		if errors.Is(last, unix.ENOSPC) {
 			break
 		}
 	}
-	return content.Disk(fmt.Errorf("link %s: %w", path, last), filepath.Dir(path))
+	return known, content.Disk(fmt.Errorf("link %s: %w", path, last), filepath.Dir(path))
+}
+
+// landed is k as the file stands under its name, where nobody has written to it since.
+func landed(path string, k Known) (Known, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return Known{}, content.Disk(fmt.Errorf("look at %s: %w", path, err), filepath.Dir(path))
+	}
+	now := StampOf(&st)
+	if now.Inode != k.Inode || now.MTime != k.MTime || now.Size != k.Size {
+		return Known{}, nil
+	}
+	k.Stamp = now // the name is new, and the time of change with it
+	return k, nil
+}
+
+// copy writes the bytes of an object to a new file. Where they are not what they are
+// named, nothing is kept, of the object neither.
+func (c *Cache) copy(oid dvc.OID, from, to string, exec bool) (Known, error) {
+	mode := fs.FileMode(0o666)
+	if exec {
+		mode = 0o777
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(from, &st); err != nil {
+		return Known{}, &fs.PathError{Op: "stat", Path: from, Err: err}
+	}
+	var sum Sum
+	var stamp Stamp
+	var err error
+	if st.Size <= InMemory {
+		sum, stamp, err = copySmall(from, to, st.Size, mode)
+	} else {
+		sum, stamp, err = copyLarge(from, to, mode)
+	}
+	if err != nil {
+		return Known{}, err
+	}
+	if string(sum.OID) != strings.TrimSuffix(string(oid), ".dir") {
+		_ = os.Remove(to)
+		_ = os.Remove(from)
+		return Known{}, fault.Hint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
+	}
+	k, _ := Know(stamp, sum)
+	return k, nil
+}
+
+// buffers are what small files are copied through.
+var buffers = sync.Pool{New: func() any { b := make([]byte, InMemory+1); return &b }}
+
+func copySmall(from, to string, size int64, mode fs.FileMode) (Sum, Stamp, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	n, _, _, err := ReadSmall(from, size, *buf)
+	if err != nil {
+		return Sum{}, Stamp{}, err
+	}
+	stamp, err := writeSmall(to, (*buf)[:n], mode)
+	return SumOf((*buf)[:n]), stamp, err
+}
+
+func copyLarge(from, to string, mode fs.FileMode) (Sum, Stamp, error) {
+	src, err := os.Open(from)
+	if err != nil {
+		return Sum{}, Stamp{}, err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return Sum{}, Stamp{}, err
+	}
+	defer dst.Close()
+	sum, err := copyHashed(dst, src)
+	if err != nil {
+		return Sum{}, Stamp{}, err
+	}
+	stamp, err := stampOf(int(dst.Fd()))
+	return sum, stamp, errors.Join(err, dst.Close())
 }
 
 // Copies tells whether files of the work tree are bytes of their own: what is linked
@@ -81,11 +171,7 @@ func link(kind, from, to string, exec bool) error {
 	if err != nil {
 		return err
 	}
-	if kind == "reflink" {
-		err = unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
-	} else {
-		_, err = io.Copy(dst, src)
-	}
+	err = unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
 	if close := dst.Close(); err == nil {
 		err = close
 	}
