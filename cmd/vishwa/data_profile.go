@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/examine"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/tables"
 	"github.com/vishwaops/vishwa/schemas"
@@ -18,18 +20,11 @@ import (
 func (a *app) dataProfile() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "profile REF", Short: "Show what a dataset's rows are like: counts, ranges, quantiles, top values", Args: cobra.ExactArgs(1),
+		Use: "profile REF|FILE", Short: "Show what a dataset's rows are like: counts, ranges, quantiles, top values", Args: cobra.ExactArgs(1),
+		Long: `Shows what a dataset's rows are like: the profile that was recorded with its pin, or
+that of a file, which is read now.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := schemas.ParseRef(args[0])
-			if err != nil {
-				return usage(cmd, err)
-			}
-			s, err := a.open(cmd.Context(), reading)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			raw, err := profileOf(cmd.Context(), s, ref)
+			raw, err := a.profiled(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -39,7 +34,7 @@ func (a *app) dataProfile() *cobra.Command {
 			}
 			var p tables.Profile
 			if err := json.Unmarshal(raw, &p); err != nil {
-				return fault.New(fault.Corrupt, "read the profile of %s: %w", ref, err)
+				return fault.New(fault.Corrupt, "read the profile of %s: %w", args[0], err)
 			}
 			text := templates.Profile(p)
 			if format == "html" {
@@ -51,6 +46,30 @@ func (a *app) dataProfile() *cobra.Command {
 	}
 	formats(cmd, &format, "text", "json", "html")
 	return cmd
+}
+
+// profiled is the profile of a file, or of what is declared.
+func (a *app) profiled(ctx context.Context, arg string) ([]byte, error) {
+	file := a.path(arg)
+	ref, err := schemas.ParseRef(arg)
+	if st, missing := os.Stat(file); missing == nil && st.Mode().IsRegular() && (err != nil || ref.Kind != "dataset") {
+		one := examine.File{Path: arg, Size: st.Size(), Open: func(context.Context) (examine.Content, error) { return os.Open(file) }}
+		// Rows are asked for: a file that is no table is told so.
+		found, err := examine.Data(ctx, &schemas.Dataset{Rows: &schemas.Bounds{}}, []examine.File{one}, a.now())
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(found.Profile)
+	}
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "%s is neither a dataset nor a file: %w", arg, err), "name one as dataset/NAME, or the path of a file")
+	}
+	s, err := a.open(ctx, reading)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return profileOf(ctx, s, ref)
 }
 
 // profileOf is the profile under what is declared of ref, else under its newest pin.

@@ -4,6 +4,7 @@ package data
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -72,7 +73,7 @@ func (w *Workspace) add(ctx context.Context, rel string) (Added, error) {
 	if err != nil {
 		return Added{}, err
 	}
-	a := Added{Path: rel, File: rel + ".dvc", OID: t.oid, SHA256: t.sha256, Size: t.size, Files: int64(len(t.tree)), Read: t.read}
+	a := Added{Path: rel, File: rel + ".dvc", OID: t.oid, SHA256: t.sha256, Size: t.size, Files: int64(len(t.sums)), Read: t.read}
 	if a.Moved, err = w.point(rel, t); err != nil {
 		return a, err
 	}
@@ -105,7 +106,7 @@ type taken struct {
 	size   int64
 	dir    bool
 	exec   bool
-	tree   dvc.Tree
+	sums   []cache.Known // of its files, by path
 	read   int64
 }
 
@@ -137,7 +138,7 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 		}
 	}
 	memory := cache.LoadMemory(w.memoryFile(rel))
-	job := &taking{w: w, abs: abs, before: memory.Files, sums: make([]cache.Known, len(files)), batch: w.cache.Batch()}
+	job := &taking{w: w, abs: abs, before: memory, sums: make([]cache.Known, len(files)), batch: w.cache.Batch()}
 	defer job.batch.Drop()
 	for _, f := range files {
 		job.total += f.stamp.Size
@@ -149,12 +150,9 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 	if err := job.batch.Keep(); err != nil {
 		return nil, err
 	}
-	t := &taken{dir: st.IsDir(), read: job.read.Load()}
-	t.tree = make(dvc.Tree, len(files))
-	for i, f := range files {
-		s := job.sums[i].Sums()
-		t.tree[i] = dvc.File{Path: f.path, OID: s.OID, Size: s.Size, SHA256: s.SHA256}
-		t.size += s.Size
+	t := &taken{dir: st.IsDir(), sums: job.sums, read: job.read.Load()}
+	for _, k := range t.sums {
+		t.size += k.Size
 	}
 	if err := w.name(ctx, t, files); err != nil {
 		return nil, err
@@ -165,14 +163,25 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 // name gives the whole its name; a folder's manifest appears after all of its files.
 func (w *Workspace) name(ctx context.Context, t *taken, files []found) error {
 	if !t.dir {
-		t.oid, t.sha256, t.exec = t.tree[0].OID, t.tree[0].SHA256, files[0].exec
+		s := t.sums[0].Sums()
+		t.oid, t.sha256, t.exec = s.OID, s.SHA256, files[0].exec
 		return nil
 	}
-	m, _ := t.tree.Manifest()
-	t.sha256 = m.Digest()
+	t.sha256 = digest.Directory(len(files), func(i int) digest.File {
+		return digest.File{Path: files[i].path, Digest: digest.FromSum(t.sums[i].Sum[16:]), Size: t.sums[i].Size}
+	})
 	var err error
-	t.oid, err = w.cache.InsertTree(ctx, t.tree)
+	t.oid, err = w.cache.InsertManifest(ctx, manifest(files, t.sums))
 	return err
+}
+
+// manifest is the .dir object of files, sorted by path, with their sums.
+func manifest(files []found, sums []cache.Known) []byte {
+	var digits [32]byte
+	return dvc.TreeBytes(len(files), func(i int) (string, []byte) {
+		hex.Encode(digits[:], sums[i].Sum[:16])
+		return files[i].path, digits[:]
+	})
 }
 
 // remember keeps how the files stood, for the next time. With links, what stands in
@@ -183,11 +192,12 @@ func (w *Workspace) remember(rel string, t *taken, files []found, job *taking) e
 			return err
 		}
 	}
-	m := &cache.Memory{Tree: t.oid, Files: make(map[string]cache.Known, len(files))}
+	m := cache.NewMemory(len(files))
+	m.Tree = t.oid
 	for i, f := range files {
 		k := job.sums[i]
 		if k.Stamp.Settled(job.at(i)) {
-			m.Files[f.path] = k
+			m.Put(f.path, k)
 		}
 	}
 	if err := m.Save(w.memoryFile(rel)); err != nil && w.o.Env.Log != nil {
@@ -204,10 +214,11 @@ func (w *Workspace) relink(rel string, t *taken, files []found) error {
 		if err != nil {
 			return fault.New(fault.Conflict, "%s went while it was added: %w", at, err)
 		}
-		if was, err := os.Stat(w.cache.Path(t.tree[i].OID)); err == nil && os.SameFile(st, was) {
+		oid := t.sums[i].Sums().OID
+		if was, err := os.Stat(w.cache.Path(oid)); err == nil && os.SameFile(st, was) {
 			continue
 		}
-		if _, err := w.cache.Link(t.tree[i].OID, at, f.exec); err != nil {
+		if _, err := w.cache.Link(oid, at, f.exec); err != nil {
 			return err
 		}
 	}
@@ -228,7 +239,7 @@ func (w *Workspace) tell(what string, files, bytes int64) {
 type taking struct {
 	w      *Workspace
 	abs    string
-	before map[string]cache.Known
+	before *cache.Memory
 	sums   []cache.Known
 	batch  *cache.Batch
 	total  int64
@@ -270,7 +281,7 @@ func (j *taking) all(ctx context.Context, files []found) error {
 const tries = 3
 
 func (j *taking) file(ctx context.Context, i int, f found) error {
-	if k, ok := j.before[f.path]; ok && k.Stamp == f.stamp && j.w.cache.Has(k.Sums().OID) {
+	if k, ok := j.before.Get(f.path); ok && k.Stamp == f.stamp && j.w.cache.Has(k.Sums().OID) {
 		j.sums[i] = k
 		return nil
 	}
@@ -388,7 +399,7 @@ func (w *Workspace) point(rel string, t *taken) (bool, error) {
 	o := &p.Outs[i]
 	o.OID, o.Size, o.NFiles, o.Hash, o.Exec, o.SHA256 = t.oid, t.size, -1, "md5", !t.dir && t.exec, t.sha256
 	if t.dir {
-		o.NFiles = int64(len(t.tree))
+		o.NFiles = int64(len(t.sums))
 	}
 	now := p.Bytes()
 	if string(now) == string(was) {

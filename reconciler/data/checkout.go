@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -68,18 +69,18 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 		return c, fault.Hint(fault.New(fault.Missing, "%d of its objects are not in the cache: %s", len(lacking), strings.Join(lacking, ", ")), "fetch them: vishwa data pull")
 	}
 	abs := w.abs(o.Path)
-	have, memory, err := w.present(ctx, o, abs)
+	have, err := w.present(ctx, o, abs)
 	if err != nil {
 		return c, err
 	}
 	if err := w.safe(o, have, want, force); err != nil {
 		return c, err
 	}
-	memory.Tree = "" // what is laid by half is no whole
-	if err = w.lay(ctx, laying{o, abs, have, want, memory}, &c); err == nil {
-		memory.Tree = o.Out.OID
+	// What is laid by half is no whole, and has no name.
+	if err = w.lay(ctx, laying{o, abs, want, have}, &c); err == nil {
+		have.Tree = o.Out.OID
 	}
-	_ = memory.Save(w.memoryFile(o.Path)) // without it, the next command reads the files
+	_ = have.Save(w.memoryFile(o.Path)) // without it, the next command reads the files
 	return c, err
 }
 
@@ -93,43 +94,38 @@ func (w *Workspace) lacking(want dvc.Tree) (out []string) {
 	return out
 }
 
-// present is what the work tree has of an output, by path.
-func (w *Workspace) present(ctx context.Context, o Output, abs string) (map[string]dvc.File, *cache.Memory, error) {
-	memory := cache.LoadMemory(w.memoryFile(o.Path))
+// present is what the work tree has of an output, by path; nil where it has nothing.
+func (w *Workspace) present(ctx context.Context, o Output, abs string) (*cache.Memory, error) {
 	st, err := os.Lstat(abs)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, memory, nil
+		return cache.NewMemory(0), nil
 	}
 	if err != nil {
-		return nil, memory, fault.New(fault.Denied, "look at %s: %w", o.Path, err)
+		return nil, fault.New(fault.Denied, "look at %s: %w", o.Path, err)
 	}
 	if st.Mode()&fs.ModeSymlink != 0 {
 		if _, err := os.Stat(abs); err != nil { // to an object that is gone
-			return map[string]dvc.File{}, memory, nil
+			return cache.NewMemory(0), nil
 		}
 	}
 	ignore, err := w.ignored(o.Path)
 	if err != nil {
-		return nil, memory, err
+		return nil, err
 	}
 	files, err := look(ctx, abs, ignore, w.o.Jobs)
 	if err != nil {
-		return nil, memory, err
+		return nil, err
 	}
-	tree, fresh, err := w.named(ctx, abs, files, memory, false)
+	sums, err := w.named(ctx, abs, files, cache.LoadMemory(w.memoryFile(o.Path)), false)
 	if err != nil {
-		return nil, memory, err
+		return nil, err
 	}
-	have := make(map[string]dvc.File, len(tree))
-	for _, f := range tree {
-		have[f.Path] = f
-	}
-	return have, fresh, nil
+	return remembered(files, sums, ""), nil
 }
 
 // safe refuses to overwrite or remove bytes that are nowhere else.
-func (w *Workspace) safe(o Output, have map[string]dvc.File, want dvc.Tree, force bool) error {
-	if force {
+func (w *Workspace) safe(o Output, have *cache.Memory, want dvc.Tree, force bool) error {
+	if force || have.Len() == 0 {
 		return nil
 	}
 	stays := make(map[string]dvc.OID, len(want))
@@ -137,17 +133,17 @@ func (w *Workspace) safe(o Output, have map[string]dvc.File, want dvc.Tree, forc
 		stays[f.Path] = f.OID
 	}
 	var lost []string
-	for p, f := range have {
-		if stays[p] != f.OID && !w.cache.Has(f.OID) {
-			if len(lost) == 10 {
-				lost = append(lost, "…")
-				break
-			}
+	for p, k := range have.All() {
+		if !k.Is(stays[p]) && !w.cache.Has(k.Sums().OID) {
 			lost = append(lost, filepath.Join(o.Path, p))
 		}
 	}
 	if len(lost) == 0 {
 		return nil
+	}
+	slices.Sort(lost)
+	if len(lost) > 10 {
+		lost = append(lost[:10], fmt.Sprintf("and %d more", len(lost)-10))
 	}
 	return fault.Hint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", strings.Join(lost, ", ")), "save it with vishwa data add %s, or let it go with --force", o.Path)
 }
@@ -155,21 +151,20 @@ func (w *Workspace) safe(o Output, have map[string]dvc.File, want dvc.Tree, forc
 // laying is an output that is brought to what is wanted.
 type laying struct {
 	Output
-	abs    string
-	have   map[string]dvc.File
-	want   dvc.Tree
-	memory *cache.Memory // of what is there
+	abs  string
+	want dvc.Tree
+	have *cache.Memory // what is there
 }
 
 // lay writes what differs and removes what is not wanted.
 func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) error {
-	o, abs, have, want := l.Output, l.abs, l.have, l.want
+	o, abs, want := l.Output, l.abs, l.want
 	dir := o.Out.OID.IsDir()
 	if st, err := os.Lstat(abs); err == nil && st.IsDir() != dir {
 		if err := os.RemoveAll(abs); err != nil { // safe has looked at what is in it
 			return content.Disk(fmt.Errorf("remove %s: %w", o.Path, err), abs)
 		}
-		have = nil
+		*l.have = *cache.NewMemory(0)
 	}
 	if dir {
 		if err := os.MkdirAll(abs, 0o777); err != nil {
@@ -179,29 +174,44 @@ func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) error {
 		return content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
 	}
 	todo := want[:0:0]
+	wanted := make(map[string]struct{}, len(want))
 	for _, f := range want {
-		if was, ok := have[f.Path]; ok && was.OID == f.OID {
+		if was, ok := l.have.Get(f.Path); ok && was.Is(f.OID) {
 			c.Kept++
 		} else {
 			todo = append(todo, f)
 		}
-		delete(have, f.Path)
+		wanted[f.Path] = struct{}{}
 	}
-	for p := range have { // first: a folder may be wanted where a file was
-		at := filepath.Join(abs, filepath.FromSlash(p))
-		if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return content.Disk(fmt.Errorf("remove %s: %w", at, err), abs)
+	if err := l.remove(wanted, c); err != nil { // first: a folder may be wanted where a file was
+		return err
+	}
+	c.Written = int64(len(todo))
+	return w.write(ctx, l, todo)
+}
+
+// remove takes away what is not wanted, and the folders that it leaves empty.
+func (l laying) remove(wanted map[string]struct{}, c *CheckedOut) error {
+	var gone []string
+	for p := range l.have.All() {
+		if _, stays := wanted[p]; !stays {
+			gone = append(gone, p)
 		}
-		delete(l.memory.Files, p)
+	}
+	for _, p := range gone {
+		at := filepath.Join(l.abs, filepath.FromSlash(p))
+		if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return content.Disk(fmt.Errorf("remove %s: %w", at, err), l.abs)
+		}
+		l.have.Forget(p)
 		c.Removed++
-		for up := filepath.Dir(at); up != abs && len(up) > len(abs); up = filepath.Dir(up) {
+		for up := filepath.Dir(at); up != l.abs && len(up) > len(l.abs); up = filepath.Dir(up) {
 			if os.Remove(up) != nil {
 				break // not empty
 			}
 		}
 	}
-	c.Written = int64(len(todo))
-	return w.write(ctx, l, todo)
+	return nil
 }
 
 // write links the files of todo, several side by side; folders are made once.
@@ -243,9 +253,9 @@ func (w *Workspace) write(ctx context.Context, l laying, todo dvc.Tree) error {
 	ended := w.o.Env.Now()
 	for i, f := range todo {
 		if k := known[i]; k.Inode != 0 && k.Settled(ended) {
-			l.memory.Files[f.Path] = k
+			l.have.Put(f.Path, k)
 		} else {
-			delete(l.memory.Files, f.Path)
+			l.have.Forget(f.Path)
 		}
 	}
 	return err

@@ -65,10 +65,10 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	if err != nil {
 		return s, err
 	}
-	remembered := make(chan *cache.Memory, 1)
-	go func() { remembered <- cache.LoadMemory(w.memoryFile(o.Path)) }()
+	known := make(chan *cache.Memory, 1)
+	go func() { known <- cache.LoadMemory(w.memoryFile(o.Path)) }()
 	files, err := look(ctx, abs, ignore, w.o.Jobs)
-	memory := <-remembered
+	memory := <-known
 	if err != nil {
 		return s, err
 	}
@@ -79,35 +79,57 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 		return s, nil
 	}
 	inOrder(files)
-	tree, fresh, err := w.named(ctx, abs, files, memory, o.Out.Hash == "")
+	sums, err := w.named(ctx, abs, files, memory, o.Out.Hash == "")
 	if err != nil {
 		return s, err
 	}
-	now := tree.OID()
-	if !o.Out.OID.IsDir() && len(tree) == 1 && tree[0].Path == "" {
-		now = tree[0].OID
-	}
-	if now == o.Out.OID {
-		fresh.Tree = now
-		_ = fresh.Save(w.memoryFile(o.Path)) // the next look is quicker; without it, it is as slow as this one
+	if is(files, sums, o.Out.OID) {
+		_ = remembered(files, sums, o.Out.OID).Save(w.memoryFile(o.Path)) // the next look is quicker; without it, it is as slow as this one
 		return s, nil
 	}
 	s.State = Modified
 	if o.Out.OID.IsDir() {
 		if was, err := w.cache.Tree(ctx, o.Out.OID); err == nil {
-			s.Added, s.Modified, s.Deleted = between(was, tree)
+			s.Added, s.Modified, s.Deleted = between(was, treeOf(files, sums))
 		}
 	}
 	return s, nil
 }
 
+// is tells whether files, sorted by path, are what DVC calls oid.
+func is(files []found, sums []cache.Known, oid dvc.OID) bool {
+	if !oid.IsDir() {
+		return len(files) == 1 && files[0].path == "" && sums[0].Is(oid)
+	}
+	return (len(files) != 1 || files[0].path != "") && dvc.TreeOID(manifest(files, sums)) == oid
+}
+
+func treeOf(files []found, sums []cache.Known) dvc.Tree {
+	t := make(dvc.Tree, len(files))
+	for i, f := range files {
+		s := sums[i].Sums()
+		t[i] = dvc.File{Path: f.path, OID: s.OID, Size: s.Size, SHA256: s.SHA256}
+	}
+	return t
+}
+
+// remembered is what is known of files from now on, which are oid together.
+func remembered(files []found, sums []cache.Known, oid dvc.OID) *cache.Memory {
+	m := cache.NewMemory(len(files))
+	m.Tree = oid
+	for i, f := range files {
+		m.Put(f.path, sums[i])
+	}
+	return m
+}
+
 // unchanged tells whether files stand as they were remembered, all of them.
 func unchanged(files []found, m *cache.Memory) bool {
-	if len(files) != len(m.Files) || len(files) == 0 {
+	if len(files) != m.Len() || len(files) == 0 {
 		return false
 	}
 	for _, f := range files {
-		if k, ok := m.Files[f.path]; !ok || k.Stamp != f.stamp {
+		if k, ok := m.Get(f.path); !ok || k.Stamp != f.stamp {
 			return false
 		}
 	}
@@ -115,31 +137,30 @@ func unchanged(files []found, m *cache.Memory) bool {
 }
 
 // named names files, and reads those only that do not stand as they were remembered.
-// Legacy names are those of DVC 2.
-func (w *Workspace) named(ctx context.Context, abs string, files []found, m *cache.Memory, legacy bool) (dvc.Tree, *cache.Memory, error) {
-	t := make(dvc.Tree, len(files))
-	fresh := &cache.Memory{Files: make(map[string]cache.Known, len(files))}
+// Legacy names are those of DVC 2. Sums that cannot be relied on later have no stamp.
+func (w *Workspace) named(ctx context.Context, abs string, files []found, m *cache.Memory, legacy bool) ([]cache.Known, error) {
+	sums := make([]cache.Known, len(files))
 	for i, f := range files {
 		if err := ctx.Err(); err != nil {
-			return nil, nil, fault.New(fault.Cancelled, "read %s: %w", abs, err)
+			return nil, fault.New(fault.Cancelled, "read %s: %w", abs, err)
 		}
-		k, ok := m.Files[f.path]
+		k, ok := m.Get(f.path)
 		if !ok || k.Stamp != f.stamp || legacy {
 			began := w.o.Env.Now()
 			sum, err := cache.SumFile(filepath.Join(abs, filepath.FromSlash(f.path)), legacy)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			if k, ok = cache.Know(f.stamp, sum); !ok || !f.stamp.Settled(began) || legacy {
-				t[i] = dvc.File{Path: f.path, OID: sum.OID, Size: sum.Size, SHA256: sum.SHA256}
-				continue
+			if k, ok = cache.Know(f.stamp, sum); !ok {
+				return nil, fault.New(fault.Internal, "%s: its name cannot be remembered", f.path)
+			}
+			if !f.stamp.Settled(began) || legacy {
+				k.Stamp = cache.Stamp{Size: sum.Size}
 			}
 		}
-		fresh.Files[f.path] = k
-		s := k.Sums()
-		t[i] = dvc.File{Path: f.path, OID: s.OID, Size: s.Size, SHA256: s.SHA256}
+		sums[i] = k
 	}
-	return t, fresh, nil
+	return sums, nil
 }
 
 // between lists what now has beyond was, what it has otherwise, and what it lacks.

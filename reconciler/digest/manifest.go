@@ -2,9 +2,11 @@
 package digest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,14 +24,39 @@ type Manifest []File
 
 // Digest names the directory: the SHA-256 of the manifest's canonical JSON.
 func (m Manifest) Digest() Digest {
-	if m == nil {
-		m = Manifest{}
+	return Directory(len(m), func(i int) File { return m[i] })
+}
+
+// Directory is Manifest.Digest of n files, which need not be held all at once.
+func Directory(n int, file func(i int) File) Digest {
+	h := sha256.New()
+	b := []byte{'['}
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = file(i).canonical(b)
+		if len(b) > 1<<15 {
+			h.Write(b)
+			b = b[:0]
+		}
 	}
-	d, err := JSON(m)
+	h.Write(append(b, ']'))
+	return FromSum(h.Sum(nil))
+}
+
+// canonical appends f as canonical JSON.
+func (f File) canonical(b []byte) []byte {
+	if isPlain([]byte(f.Path)) && isPlain([]byte(f.Digest)) && f.Size < 1<<53 && f.Size > -1<<53 {
+		b = append(append(append(b, `{"digest":"`...), f.Digest...), `","path":"`...)
+		b = append(append(append(b, f.Path...), `","size":`...), strconv.FormatInt(f.Size, 10)...)
+		return append(b, '}')
+	}
+	raw, err := Canonical(f)
 	if err != nil { // strings and integers always encode
 		panic(err)
 	}
-	return d
+	return append(b, raw...)
 }
 
 // Size is the sum of the files' sizes, in bytes.

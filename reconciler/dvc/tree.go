@@ -85,17 +85,28 @@ func (t Tree) Sort() {
 // Bytes is the manifest as DVC writes it: Python's json.dumps with its defaults,
 // which keeps to ASCII.
 func (t Tree) Bytes() []byte {
-	var b bytes.Buffer
-	b.Grow(len(t) * 72)
+	return TreeBytes(len(t), func(i int) (string, string) { return t[i].Path, string(t[i].OID) })
+}
+
+// TreeBytes is the manifest of n files, sorted by path; file tells the path and the MD5,
+// in hexadecimal digits, of each.
+func TreeBytes[S string | []byte](n int, file func(i int) (path string, md5 S)) []byte {
+	size := 2
+	for i := range n {
+		path, _ := file(i)
+		size += len(path) + len(`{"md5": "0123456789abcdef0123456789abcdef", "relpath": ""}, `)
+	}
+	b := bytes.NewBuffer(make([]byte, 0, size))
 	b.WriteByte('[')
-	for i, f := range t {
+	for i := range n {
 		if i > 0 {
 			b.WriteString(", ")
 		}
+		path, md5 := file(i)
 		b.WriteString(`{"md5": "`)
-		b.WriteString(string(f.OID))
+		b.Write([]byte(md5))
 		b.WriteString(`", "relpath": `)
-		quote(&b, f.Path)
+		quote(b, path)
 		b.WriteByte('}')
 	}
 	b.WriteByte(']')

@@ -5,6 +5,7 @@ package cache
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -28,15 +29,21 @@ import (
 type Batch struct {
 	c     *Cache
 	mu    sync.Mutex
-	taken map[dvc.OID]string // -> temporary file
+	taken map[[16]byte]temporary // by MD5
+	dirs  map[dvc.OID]temporary
 }
 
+// temporary is the number that the name of a file is made of.
+type temporary uint64
+
 // Batch begins one.
-func (c *Cache) Batch() *Batch { return &Batch{c: c, taken: map[dvc.OID]string{}} }
+func (c *Cache) Batch() *Batch {
+	return &Batch{c: c, taken: map[[16]byte]temporary{}, dirs: map[dvc.OID]temporary{}}
+}
 
 // Take takes in what r yields, as Insert does; it is named by Keep.
 func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error) {
-	tmp, err := b.temp()
+	tmp, n, err := b.temp()
 	if err != nil {
 		return Sum{}, err
 	}
@@ -51,7 +58,7 @@ func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error
 	if want != "" {
 		oid = want
 	}
-	if err != nil || !b.note(oid, tmp.Name()) {
+	if err != nil || !b.note(oid, n) {
 		_ = os.Remove(tmp.Name())
 	}
 	if err != nil {
@@ -62,14 +69,12 @@ func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error
 
 // TakeBytes takes in bytes whose sums are known.
 func (b *Batch) TakeBytes(p []byte, sum Sum) error {
-	b.mu.Lock()
-	_, had := b.taken[sum.OID]
-	b.mu.Unlock()
-	if had || b.c.Has(sum.OID) {
+	if b.had(sum.OID) || b.c.Has(sum.OID) {
 		return nil
 	}
 	for {
-		tmp := b.name()
+		n := b.next()
+		tmp := b.name(n)
 		_, err := writeSmall(tmp, p, b.mode())
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -77,7 +82,7 @@ func (b *Batch) TakeBytes(p []byte, sum Sum) error {
 		if err != nil {
 			return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 		}
-		if !b.note(sum.OID, tmp) {
+		if !b.note(sum.OID, n) {
 			_ = os.Remove(tmp)
 		}
 		return nil
@@ -92,35 +97,58 @@ func (b *Batch) mode() fs.FileMode {
 	return 0o444
 }
 
-// name is one that nothing has yet, but what a killed process left.
-func (b *Batch) name() string {
-	n := b.c.pending.Add(1)
-	return b.c.desk(n) + "/" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(n, 36)
+// next is a name that nothing has yet, but what a killed process left.
+func (b *Batch) next() temporary { return temporary(b.c.pending.Add(1)) }
+
+func (b *Batch) name(n temporary) string {
+	return b.c.desk(uint64(n)) + "/" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(uint64(n), 36)
 }
 
 // temp is a new file with the mode of an object.
-func (b *Batch) temp() (*os.File, error) {
+func (b *Batch) temp() (*os.File, temporary, error) {
 	for {
-		f, err := os.OpenFile(b.name(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, b.mode())
+		n := b.next()
+		f, err := os.OpenFile(b.name(n), os.O_WRONLY|os.O_CREATE|os.O_EXCL, b.mode())
 		if !errors.Is(err, fs.ErrExist) {
-			return f, err
+			return f, n, err
 		}
 	}
 }
 
-func (b *Batch) note(oid dvc.OID, tmp string) bool {
+// key is a name as it is held; a directory's has none.
+func key(oid dvc.OID) (k [16]byte, ok bool) {
+	n, err := hex.Decode(k[:], []byte(oid))
+	return k, err == nil && n == len(k)
+}
+
+func (b *Batch) had(oid dvc.OID) (had bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, had := b.taken[oid]; had {
-		return false
+	if k, ok := key(oid); ok {
+		_, had = b.taken[k]
+	} else {
+		_, had = b.dirs[oid]
 	}
-	b.taken[oid] = tmp
-	return true
+	return had
+}
+
+func (b *Batch) note(oid dvc.OID, n temporary) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	had := false
+	if k, ok := key(oid); ok {
+		if _, had = b.taken[k]; !had {
+			b.taken[k] = n
+		}
+	} else if _, had = b.dirs[oid]; !had {
+		b.dirs[oid] = n
+	}
+	return !had
 }
 
 // Keep names what was taken, when the disk has it.
 func (b *Batch) Keep() error {
-	if len(b.taken) == 0 {
+	if len(b.taken)+len(b.dirs) == 0 {
 		return nil
 	}
 	if err := b.sync(); err != nil {
@@ -130,6 +158,7 @@ func (b *Batch) Keep() error {
 		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 	}
 	clear(b.taken)
+	clear(b.dirs)
 	if err := b.sync(); err != nil {
 		return content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 	}
@@ -137,33 +166,37 @@ func (b *Batch) Keep() error {
 }
 
 // place names everything, some fans of the cache side by side: a folder takes in one
-// name at a time.
+// name at a time. Directories come after all files.
 func (b *Batch) place() error {
 	type object struct {
-		oid dvc.OID
-		tmp string
+		md5 [16]byte
+		tmp temporary
 	}
 	var fans [256][]object
-	for oid, tmp := range b.taken {
-		fan, err := strconv.ParseUint(string(oid[:2]), 16, 8)
-		if err != nil {
-			return err
-		}
-		fans[fan] = append(fans[fan], object{oid, tmp})
+	for k, tmp := range b.taken {
+		fans[k[0]] = append(fans[k[0]], object{k, tmp})
 	}
 	var g errgroup.Group
 	g.SetLimit(runtime.NumCPU())
 	for _, fan := range fans {
 		g.Go(func() error {
 			for _, o := range fan {
-				if err := b.c.place(o.tmp, o.oid); err != nil {
+				if err := b.c.place(b.name(o.tmp), dvc.OID(hex.EncodeToString(o.md5[:]))); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for oid, tmp := range b.dirs {
+		if err := b.c.place(b.name(tmp), oid); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sync waits until the disk has everything of the cache's file system: a wait for
@@ -200,9 +233,13 @@ func (c *Cache) place(tmp string, oid dvc.OID) error {
 // Drop forgets what was not kept.
 func (b *Batch) Drop() {
 	for _, tmp := range b.taken {
-		_ = os.Remove(tmp)
+		_ = os.Remove(b.name(tmp))
+	}
+	for _, tmp := range b.dirs {
+		_ = os.Remove(b.name(tmp))
 	}
 	clear(b.taken)
+	clear(b.dirs)
 }
 
 // ended is a reader that ends where ctx does.

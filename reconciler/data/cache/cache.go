@@ -210,7 +210,11 @@ func (c *Cache) Insert(ctx context.Context, r io.Reader, want dvc.OID) (dvc.OID,
 
 // InsertTree takes in a directory's manifest. All of its files must be there.
 func (c *Cache) InsertTree(ctx context.Context, t dvc.Tree) (dvc.OID, error) {
-	raw := t.Bytes()
+	return c.InsertManifest(ctx, t.Bytes())
+}
+
+// InsertManifest is InsertTree of the manifest's bytes.
+func (c *Cache) InsertManifest(ctx context.Context, raw []byte) (dvc.OID, error) {
 	oid := dvc.TreeOID(raw)
 	if c.Has(oid) {
 		return oid, nil

@@ -11,9 +11,13 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
+	"unsafe"
+
+	"github.com/zeebo/xxh3"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
@@ -26,7 +30,8 @@ type Stamp struct {
 	Inode        uint64
 }
 
-// Known is what a file was when it stood as Stamp says.
+// Known is what a file was when it stood as Stamp says. Without a stamp it holds for now,
+// and is not remembered.
 type Known struct {
 	Stamp
 	Sum [48]byte // MD5, SHA-256
@@ -35,6 +40,12 @@ type Known struct {
 // Sums are the names in k.
 func (k Known) Sums() Sum {
 	return Sum{dvc.OID(hex.EncodeToString(k.Sum[:16])), digest.FromSum(k.Sum[16:]), k.Size}
+}
+
+// Is tells whether k is the content that DVC calls oid.
+func (k Known) Is(oid dvc.OID) bool {
+	named, ok := key(oid)
+	return ok && [16]byte(k.Sum[:16]) == named
 }
 
 // Know is the memory of a file.
@@ -47,10 +58,59 @@ func Know(at Stamp, s Sum) (k Known, ok bool) {
 	return k, err == nil && n == 32
 }
 
-// Memory is what is known of the files of one output, by path.
+// Memory is what is known of the files of one output, by path. It is made for a
+// million of them: what it holds of one is found by a hash of its path.
 type Memory struct {
 	Tree  dvc.OID // of all of them together; "" is unknown
-	Files map[string]Known
+	at    map[uint64]int32
+	paths []string
+	known []Known
+}
+
+// NewMemory has room for n files.
+func NewMemory(n int) *Memory {
+	return &Memory{at: make(map[uint64]int32, n), paths: make([]string, 0, n), known: make([]Known, 0, n)}
+}
+
+// Len is how many files are known.
+func (m *Memory) Len() int { return len(m.at) }
+
+// Get is what is known of the file at path.
+func (m *Memory) Get(path string) (Known, bool) {
+	i, ok := m.at[xxh3.HashString(path)]
+	if !ok || m.paths[i] != path { // two paths may have one hash, though nobody will see it
+		return Known{}, false
+	}
+	return m.known[i], true
+}
+
+// Put remembers k of the file at path, in place of what was known.
+func (m *Memory) Put(path string, k Known) {
+	h := xxh3.HashString(path)
+	if i, ok := m.at[h]; ok {
+		m.paths[i], m.known[i] = path, k
+		return
+	}
+	m.at[h] = int32(len(m.paths))
+	m.paths, m.known = append(m.paths, path), append(m.known, k)
+}
+
+// All yields what is known, in no order.
+func (m *Memory) All() iter.Seq2[string, Known] {
+	return func(yield func(string, Known) bool) {
+		for _, i := range m.at {
+			if !yield(m.paths[i], m.known[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Forget lets the file at path go.
+func (m *Memory) Forget(path string) {
+	if _, ok := m.Get(path); ok {
+		delete(m.at, xxh3.HashString(path))
+	}
 }
 
 const memoryMagic = "vishwa data state 1\n"
@@ -69,14 +129,14 @@ func (s Stamp) Settled(began time.Time) bool {
 // LoadMemory reads the memory at path. One that cannot be read is empty: files are
 // then read again.
 func LoadMemory(path string) *Memory {
-	m := &Memory{Files: map[string]Known{}}
 	f, err := os.Open(path)
 	if err != nil {
-		return m
+		return NewMemory(0)
 	}
 	defer f.Close()
+	m := &Memory{}
 	if err := m.read(f); err != nil {
-		return &Memory{Files: map[string]Known{}}
+		return NewMemory(0)
 	}
 	return m
 }
@@ -97,8 +157,14 @@ func (m *Memory) read(f *os.File) error {
 	if _, err := io.ReadFull(in, tree); err != nil {
 		return err
 	}
-	m.Tree, m.Files = dvc.OID(tree), make(map[string]Known, n.Files)
+	st, err := f.Stat()
+	if err != nil || int64(n.Files)*82 > st.Size() {
+		return errors.New("the state is cut short")
+	}
+	*m = *NewMemory(int(n.Files))
+	m.Tree = dvc.OID(tree)
 	var fixed [82]byte
+	var names []byte // many paths in one piece
 	for range n.Files {
 		if _, err := io.ReadFull(in, fixed[:]); err != nil {
 			return err
@@ -107,11 +173,16 @@ func (m *Memory) read(f *os.File) error {
 		k.Size, k.MTime = int64(binary.LittleEndian.Uint64(fixed[2:])), int64(binary.LittleEndian.Uint64(fixed[10:]))
 		k.CTime, k.Inode = int64(binary.LittleEndian.Uint64(fixed[18:])), binary.LittleEndian.Uint64(fixed[26:])
 		copy(k.Sum[:], fixed[34:])
-		name := make([]byte, binary.LittleEndian.Uint16(fixed[:]))
+		size := int(binary.LittleEndian.Uint16(fixed[:]))
+		if cap(names)-len(names) < size {
+			names = make([]byte, 0, max(1<<16, size))
+		}
+		name := names[len(names) : len(names)+size]
+		names = names[:len(names)+size]
 		if _, err := io.ReadFull(in, name); err != nil {
 			return err
 		}
-		m.Files[string(name)] = k
+		m.Put(unsafe.String(unsafe.SliceData(name), size), k) // nobody writes to it any more
 	}
 	want := sum.Sum32()
 	var got uint32
@@ -139,11 +210,21 @@ func (m *Memory) Save(path string) (err error) {
 	w := bufio.NewWriterSize(f, 1<<20)
 	sum := crc32.NewIEEE()
 	out := io.MultiWriter(w, sum)
+	count := 0
+	for _, k := range m.All() {
+		if k.Inode != 0 {
+			count++
+		}
+	}
 	buf := append([]byte(memoryMagic), make([]byte, 8)...)
 	binary.LittleEndian.PutUint32(buf[len(memoryMagic):], uint32(len(m.Tree)))
-	binary.LittleEndian.PutUint32(buf[len(memoryMagic)+4:], uint32(len(m.Files)))
+	binary.LittleEndian.PutUint32(buf[len(memoryMagic)+4:], uint32(count))
 	buf = append(buf, m.Tree...)
-	for name, k := range m.Files {
+	for i, name := range m.paths {
+		k := m.known[i]
+		if at, ok := m.at[xxh3.HashString(name)]; !ok || int(at) != i || k.Inode == 0 {
+			continue // it was let go, or holds for now alone
+		}
 		if len(name) > 1<<16-1 {
 			return fmt.Errorf("save state: the path %.40q… is too long: %w", name, fs.ErrInvalid)
 		}
