@@ -192,15 +192,14 @@ func (w *Workspace) remember(rel string, t *taken, files []found, job *taking) e
 			return err
 		}
 	}
-	m := cache.NewMemory(len(files))
-	m.Tree = t.oid
-	for i, f := range files {
+	err := cache.Remember(w.memoryFile(rel), t.oid, len(files), func(i int) (string, cache.Known) {
 		k := job.sums[i]
-		if k.Stamp.Settled(job.at(i)) {
-			m.Put(f.path, k)
+		if !k.Stamp.Settled(job.at(i)) {
+			k.Stamp = cache.Stamp{}
 		}
-	}
-	if err := m.Save(w.memoryFile(rel)); err != nil && w.o.Env.Log != nil {
+		return files[i].path, k
+	})
+	if err != nil && w.o.Env.Log != nil {
 		w.o.Env.Log.Warn("the next command will read the files again", "path", rel, "error", err)
 	}
 	return nil

@@ -76,11 +76,16 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	if err := w.safe(o, have, want, force); err != nil {
 		return c, err
 	}
-	// What is laid by half is no whole, and has no name.
-	if err = w.lay(ctx, laying{o, abs, want, have}, &c); err == nil {
-		have.Tree = o.Out.OID
+	known, err := w.lay(ctx, laying{o, abs, want, have}, &c)
+	// Without what is known now, the next command reads the files.
+	if file := w.memoryFile(o.Path); err == nil && c.Kept == 0 {
+		_ = cache.Remember(file, o.Out.OID, len(want), func(i int) (string, cache.Known) { return want[i].Path, known[i] })
+	} else {
+		if err == nil { // what is laid by half is no whole, and has no name
+			have.Tree = o.Out.OID
+		}
+		_ = have.Save(file)
 	}
-	_ = have.Save(w.memoryFile(o.Path)) // without it, the next command reads the files
 	return c, err
 }
 
@@ -120,7 +125,7 @@ func (w *Workspace) present(ctx context.Context, o Output, abs string) (*cache.M
 	if err != nil {
 		return nil, err
 	}
-	return remembered(files, sums, ""), nil
+	return byPath(files, sums), nil
 }
 
 // safe refuses to overwrite or remove bytes that are nowhere else.
@@ -156,35 +161,39 @@ type laying struct {
 	have *cache.Memory // what is there
 }
 
-// lay writes what differs and removes what is not wanted.
-func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) error {
+// lay writes what differs and removes what is not wanted. It tells what is known of each
+// file that was written, in order.
+func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]cache.Known, error) {
 	o, abs, want := l.Output, l.abs, l.want
 	dir := o.Out.OID.IsDir()
 	if st, err := os.Lstat(abs); err == nil && st.IsDir() != dir {
 		if err := os.RemoveAll(abs); err != nil { // safe has looked at what is in it
-			return content.Disk(fmt.Errorf("remove %s: %w", o.Path, err), abs)
+			return nil, content.Disk(fmt.Errorf("remove %s: %w", o.Path, err), abs)
 		}
 		*l.have = *cache.NewMemory(0)
 	}
 	if dir {
 		if err := os.MkdirAll(abs, 0o777); err != nil {
-			return content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
+			return nil, content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
 		}
 	} else if err := os.MkdirAll(filepath.Dir(abs), 0o777); err != nil {
-		return content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
+		return nil, content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
 	}
-	todo := want[:0:0]
-	wanted := make(map[string]struct{}, len(want))
-	for _, f := range want {
-		if was, ok := l.have.Get(f.Path); ok && was.Is(f.OID) {
-			c.Kept++
-		} else {
-			todo = append(todo, f)
+	todo := want
+	if l.have.Len() > 0 {
+		todo = want[:0:0]
+		wanted := make(map[string]struct{}, len(want))
+		for _, f := range want {
+			if was, ok := l.have.Get(f.Path); ok && was.Is(f.OID) {
+				c.Kept++
+			} else {
+				todo = append(todo, f)
+			}
+			wanted[f.Path] = struct{}{}
 		}
-		wanted[f.Path] = struct{}{}
-	}
-	if err := l.remove(wanted, c); err != nil { // first: a folder may be wanted where a file was
-		return err
+		if err := l.remove(wanted, c); err != nil { // first: a folder may be wanted where a file was
+			return nil, err
+		}
 	}
 	c.Written = int64(len(todo))
 	return w.write(ctx, l, todo)
@@ -215,13 +224,13 @@ func (l laying) remove(wanted map[string]struct{}, c *CheckedOut) error {
 }
 
 // write links the files of todo, several side by side; folders are made once.
-func (w *Workspace) write(ctx context.Context, l laying, todo dvc.Tree) error {
+func (w *Workspace) write(ctx context.Context, l laying, todo dvc.Tree) ([]cache.Known, error) {
 	abs, known := l.abs, make([]cache.Known, len(todo))
 	last := ""
 	for _, f := range todo {
 		if d := filepath.Dir(filepath.Join(abs, filepath.FromSlash(f.Path))); f.Path != "" && d != last {
 			if err := os.MkdirAll(d, 0o777); err != nil {
-				return content.Disk(fmt.Errorf("make %s: %w", d, err), abs)
+				return nil, content.Disk(fmt.Errorf("make %s: %w", d, err), abs)
 			}
 			last = d
 		}
@@ -251,12 +260,13 @@ func (w *Workspace) write(ctx context.Context, l laying, todo dvc.Tree) error {
 	}
 	err := g.Wait()
 	ended := w.o.Env.Now()
-	for i, f := range todo {
-		if k := known[i]; k.Inode != 0 && k.Settled(ended) {
-			l.have.Put(f.Path, k)
-		} else {
-			l.have.Forget(f.Path)
+	for i := range known {
+		if !known[i].Settled(ended) {
+			known[i].Stamp = cache.Stamp{}
+		}
+		if l.have.Len() > 0 {
+			l.have.Put(todo[i].Path, known[i])
 		}
 	}
-	return err
+	return known, err
 }

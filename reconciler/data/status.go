@@ -84,7 +84,8 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 		return s, err
 	}
 	if is(files, sums, o.Out.OID) {
-		_ = remembered(files, sums, o.Out.OID).Save(w.memoryFile(o.Path)) // the next look is quicker; without it, it is as slow as this one
+		// The next look is quicker; without this, it is as slow as this one.
+		_ = cache.Remember(w.memoryFile(o.Path), o.Out.OID, len(files), func(i int) (string, cache.Known) { return files[i].path, sums[i] })
 		return s, nil
 	}
 	s.State = Modified
@@ -113,10 +114,9 @@ func treeOf(files []found, sums []cache.Known) dvc.Tree {
 	return t
 }
 
-// remembered is what is known of files from now on, which are oid together.
-func remembered(files []found, sums []cache.Known, oid dvc.OID) *cache.Memory {
+// byPath is what files are, by path.
+func byPath(files []found, sums []cache.Known) *cache.Memory {
 	m := cache.NewMemory(len(files))
-	m.Tree = oid
 	for i, f := range files {
 		m.Put(f.path, sums[i])
 	}

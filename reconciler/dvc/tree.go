@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -33,15 +34,20 @@ type Tree []File
 // ParseTree reads a .dir object. Paths that would lead out of the directory, or
 // stand twice, are Invalid.
 func ParseTree(b []byte) (Tree, error) {
-	var rows []struct {
+	type row struct {
 		MD5     string `json:"md5"`
 		Relpath string `json:"relpath"`
 	}
-	if err := json.Unmarshal(b, &rows); err != nil {
-		return nil, fault.New(fault.Invalid, "read directory manifest: %w", err)
+	t := make(Tree, 0, bytes.Count(b, []byte{'{'}))
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if first, err := dec.Token(); err != nil || first != json.Delim('[') {
+		return nil, fault.New(fault.Invalid, "read directory manifest: it is no list")
 	}
-	t := make(Tree, 0, len(rows))
-	for _, r := range rows {
+	for dec.More() {
+		var r row
+		if err := dec.Decode(&r); err != nil {
+			return nil, fault.New(fault.Invalid, "read directory manifest: %w", err)
+		}
 		oid, err := ParseOID(r.MD5)
 		if err != nil || oid.IsDir() {
 			return nil, fault.New(fault.Invalid, "read directory manifest: %q: %q is no file's MD5", r.Relpath, r.MD5)
@@ -50,6 +56,12 @@ func ParseTree(b []byte) (Tree, error) {
 			return nil, fault.New(fault.Invalid, "read directory manifest: %w", err)
 		}
 		t = append(t, File{Path: r.Relpath, OID: oid, Size: -1})
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, fault.New(fault.Invalid, "read directory manifest: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fault.New(fault.Invalid, "read directory manifest: something stands behind it")
 	}
 	t.Sort()
 	for i := 1; i < len(t); i++ {

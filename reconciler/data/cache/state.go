@@ -192,9 +192,18 @@ func (m *Memory) read(f *os.File) error {
 	return nil
 }
 
-// Save writes the memory to path, whole or not at all. It holds nothing that cannot
-// be had again, and need not be on the disk.
-func (m *Memory) Save(path string) (err error) {
+// Save is Remember of all that is known.
+func (m *Memory) Save(path string) error {
+	kept := make([]int32, 0, len(m.at))
+	for _, i := range m.at {
+		kept = append(kept, i)
+	}
+	return Remember(path, m.Tree, len(kept), func(i int) (string, Known) { return m.paths[kept[i]], m.known[kept[i]] })
+}
+
+// Remember writes what is known of n files, which are tree together, to path: whole or
+// not at all. It holds nothing that cannot be had again, and need not be on the disk.
+func Remember(path string, tree dvc.OID, n int, file func(i int) (string, Known)) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
@@ -211,29 +220,24 @@ func (m *Memory) Save(path string) (err error) {
 	sum := crc32.NewIEEE()
 	out := io.MultiWriter(w, sum)
 	count := 0
-	for _, k := range m.All() {
-		if k.Inode != 0 {
+	for i := range n {
+		if _, k := file(i); k.Inode != 0 { // what holds for now alone is left out
 			count++
 		}
 	}
 	buf := append([]byte(memoryMagic), make([]byte, 8)...)
-	binary.LittleEndian.PutUint32(buf[len(memoryMagic):], uint32(len(m.Tree)))
+	binary.LittleEndian.PutUint32(buf[len(memoryMagic):], uint32(len(tree)))
 	binary.LittleEndian.PutUint32(buf[len(memoryMagic)+4:], uint32(count))
-	buf = append(buf, m.Tree...)
-	for i, name := range m.paths {
-		k := m.known[i]
-		if at, ok := m.at[xxh3.HashString(name)]; !ok || int(at) != i || k.Inode == 0 {
-			continue // it was let go, or holds for now alone
+	buf = append(buf, tree...)
+	for i := range n {
+		name, k := file(i)
+		if k.Inode == 0 {
+			continue
 		}
 		if len(name) > 1<<16-1 {
 			return fmt.Errorf("save state: the path %.40q… is too long: %w", name, fs.ErrInvalid)
 		}
-		buf = binary.LittleEndian.AppendUint16(buf, uint16(len(name)))
-		buf = binary.LittleEndian.AppendUint64(buf, uint64(k.Size))
-		buf = binary.LittleEndian.AppendUint64(buf, uint64(k.MTime))
-		buf = binary.LittleEndian.AppendUint64(buf, uint64(k.CTime))
-		buf = binary.LittleEndian.AppendUint64(buf, k.Inode)
-		buf = append(append(buf, k.Sum[:]...), name...)
+		buf = k.row(buf, name)
 		if len(buf) > 1<<16 {
 			if _, err := out.Write(buf); err != nil {
 				return fmt.Errorf("save state: %w", err)
@@ -251,4 +255,14 @@ func (m *Memory) Save(path string) (err error) {
 		return fmt.Errorf("save state: %w", err)
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// row appends what is known of the file name.
+func (k Known) row(b []byte, name string) []byte {
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(name)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(k.Size))
+	b = binary.LittleEndian.AppendUint64(b, uint64(k.MTime))
+	b = binary.LittleEndian.AppendUint64(b, uint64(k.CTime))
+	b = binary.LittleEndian.AppendUint64(b, k.Inode)
+	return append(append(b, k.Sum[:]...), name...)
 }
