@@ -3,11 +3,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -205,7 +203,7 @@ func (r *refreshing) tip(ctx context.Context, branch string) (string, error) {
 	if !r.push {
 		return r.s.Repo.Branch(branch)
 	}
-	said, err := r.git(ctx, nil, "ls-remote", "origin", "refs/heads/"+branch)
+	said, err := r.git(ctx, "ls-remote", "origin", "refs/heads/"+branch)
 	if err != nil {
 		return "", err
 	}
@@ -213,7 +211,7 @@ func (r *refreshing) tip(ctx context.Context, branch string) (string, error) {
 	if !there {
 		return "", nil
 	}
-	_, err = r.git(ctx, nil, "fetch", "--quiet", "origin", "refs/heads/"+branch)
+	_, err = r.git(ctx, "fetch", "--quiet", "origin", "refs/heads/"+branch)
 	return sha, err
 }
 
@@ -221,7 +219,7 @@ func (r *refreshing) move(ctx context.Context, branch, was, sha string) error {
 	if !r.push {
 		return r.s.Repo.SetBranch(ctx, branch, was, sha)
 	}
-	_, err := r.git(ctx, nil, "push", "--quiet", "--force-with-lease=refs/heads/"+branch+":"+was, "origin", sha+":refs/heads/"+branch)
+	_, err := r.git(ctx, "push", "--quiet", "--force-with-lease=refs/heads/"+branch+":"+was, "origin", sha+":refs/heads/"+branch)
 	return err
 }
 
@@ -231,14 +229,13 @@ func (r *refreshing) commit(ctx context.Context, one *adapter.Refreshed, branch 
 	if beside := filepath.Join(filepath.Dir(one.Pin), ".gitignore"); exists(filepath.Join(r.work.Root(), beside)) {
 		files = append(files, beside)
 	}
-	if _, err := r.git(ctx, nil, append([]string{"add", "--"}, files...)...); err != nil {
+	if _, err := r.git(ctx, append([]string{"add", "--"}, files...)...); err != nil {
 		return err
 	}
-	message := strings.NewReader(adapter.PinText(*one).Message())
-	if _, err := r.git(ctx, message, append([]string{"commit", "--quiet", "--only", "--file=-", "--"}, files...)...); err != nil {
+	if _, err := gitIn(ctx, r.work.Root(), adapter.PinText(*one).Message(), append([]string{"commit", "--quiet", "--only", "--file=-", "--"}, files...)...); err != nil {
 		return err
 	}
-	sha, err := r.git(ctx, nil, "rev-parse", "HEAD")
+	sha, err := r.git(ctx, "rev-parse", "HEAD")
 	if err != nil {
 		return err
 	}
@@ -249,23 +246,12 @@ func (r *refreshing) commit(ctx context.Context, one *adapter.Refreshed, branch 
 	if _, err := r.work.Push(ctx, "", []string{filepath.Join(r.work.Root(), one.Pin)}); err != nil {
 		return err
 	}
-	_, err = r.git(ctx, nil, "push", "--quiet", "origin", "HEAD:refs/heads/"+branch)
+	_, err = r.git(ctx, "push", "--quiet", "origin", "HEAD:refs/heads/"+branch)
 	return err
 }
 
-// git is the user's own, with all that they configured: it is their commit.
-func (r *refreshing) git(ctx context.Context, in *strings.Reader, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir = r.work.Root()
-	if in != nil {
-		cmd.Stdin = in
-	}
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		return "", fault.Hint(fault.New(fault.Conflict, "git %s: %w: %s", args[0], err, strings.TrimSpace(said.String())), "run it by hand, with --in-place")
-	}
-	return out.String(), nil
+func (r *refreshing) git(ctx context.Context, args ...string) (string, error) {
+	return gitIn(ctx, r.work.Root(), "", args...)
 }
 
 func exists(path string) bool {

@@ -97,7 +97,7 @@ world has moved on), 5 held (waits for a person).`,
 	root.AddCommand(
 		a.initVerb(), a.validateVerb(), a.planVerb(), a.applyVerb(), a.approveVerb(), a.retryVerb(),
 		a.statusVerb(), a.downVerb(), a.metricsVerb(), a.logVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
-		a.dataVerb(), a.policyVerb(), a.keysVerb(), a.schemaVerb(), a.demoVerb(), a.versionVerb(),
+		a.dataVerb(), a.mergeDriver(), a.policyVerb(), a.keysVerb(), a.schemaVerb(), a.demoVerb(), a.versionVerb(),
 		a.controllerVerb(), a.ciVerb(), a.superviseVerb(), a.hostVerb(),
 	)
 	strict(root)
