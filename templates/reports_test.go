@@ -146,7 +146,7 @@ func reports(t *testing.T) map[string]Report {
 	all["failed"] = failed
 
 	underway := report(Running, retrained(t))
-	underway.Runs = []Run{{Ref: ref(t, "training/enrollment:logistic"), State: "running", Text: "since 40 s"}, {Ref: ref(t, "training/enrollment:xgboost"), State: "waiting"}}
+	underway.Runs = []Run{{Ref: ref(t, "training/enrollment:logistic"), State: "running", Text: "since 10:20:30 UTC"}, {Ref: ref(t, "training/enrollment:xgboost"), State: "waiting"}}
 	underway.Commands = []string{"/vishwa cancel"}
 	all["running"] = underway
 

@@ -6,10 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/command"
@@ -322,13 +320,13 @@ func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outc
 		delete(v.Office.runs, v.pull.Number)
 		v.mu.Unlock()
 	}()
-	seen := &started{Runner: h.Runner, keys: map[digest.Digest]bool{}}
+	seen := watch(h.Runner)
 	h.Runner = seen
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var glances sync.WaitGroup
 	done := make(chan struct{})
-	glances.Go(func() { v.glance(running, done, stop) })
+	glances.Go(func() { v.glance(running, done, stop, seen) })
 	outcomes := h.Make(running, p)
 	close(done)
 	glances.Wait()
@@ -338,7 +336,7 @@ func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outc
 		return outcomes, fault.New(fault.Cancelled, "pull request %d: %w", v.pull.Number, context.Cause(ctx))
 	case errors.Is(cause, act.ErrHandedBack):
 		v.mu.Lock()
-		v.loose[v.pull.Number] = seen.keys
+		v.loose[v.pull.Number] = seen.keys()
 		v.mu.Unlock()
 		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
 	case errors.Is(cause, errClosed):
@@ -354,85 +352,6 @@ func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outc
 		}
 	}
 	return outcomes, nil
-}
-
-// glance ends the runs where the pull request does not want them any more.
-func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.CancelCauseFunc) {
-	every := v.Glance
-	if every <= 0 {
-		every = 5 * time.Second
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now, err := v.Forge.Pull(ctx, v.pull.Number)
-		if err != nil {
-			continue // asked again soon
-		}
-		switch {
-		case now.Merged:
-			return // what is merged is wanted
-		case now.Closed:
-			stop(errClosed)
-			return
-		case now.HeadSHA != v.pull.HeadSHA:
-			stop(act.ErrHandedBack)
-			return
-		}
-		again := &visit{Office: v.Office, pull: v.pull, state: v.state, careful: v.careful}
-		if err := again.listen(ctx, v.base); err != nil {
-			continue
-		}
-		if again.newest(command.Train, command.Cancel) != nil && !again.told(command.Train) {
-			stop(errCancelled)
-			return
-		}
-		if err := again.chat(ctx, v.shown, v.proposal); err != nil && ctx.Err() == nil {
-			v.Log.Warn("commands are answered when the runs have ended", "pull", v.pull.Number, "error", err)
-		}
-	}
-}
-
-// chat answers the remarks that ask for words alone, while runs are under way. Any
-// reaction counts as the answer: a remark that asks for more is left until they ended.
-func (v *visit) chat(ctx context.Context, r templates.Report, p *loop.Proposal) error {
-	more := map[int64]bool{}
-	for _, o := range v.orders {
-		if o.Err == nil && o.Verb != command.Help && o.Verb != command.Explain {
-			more[o.remark.ID] = true
-		}
-	}
-	asked := slices.ContainsFunc(v.orders, func(o order) bool { return o.fresh && !more[o.remark.ID] })
-	if !asked || p == nil {
-		return nil
-	}
-	v.answers(&r, p)
-	if err := v.say(ctx, &r); err != nil {
-		return err
-	}
-	v.orders = slices.DeleteFunc(v.orders, func(o order) bool { return more[o.remark.ID] })
-	return v.answer(ctx)
-}
-
-// started notes the keys of the runs that it begins.
-type started struct {
-	port.Runner
-	mu   sync.Mutex
-	keys map[digest.Digest]bool
-}
-
-func (s *started) Start(ctx context.Context, job port.Job) (port.Run, error) {
-	s.mu.Lock()
-	s.keys[job.Key] = true
-	s.mu.Unlock()
-	return s.Runner.Start(ctx, job)
 }
 
 // unseeing leaves infrastructure alone: to plan it is to run its code.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/command"
@@ -163,7 +162,7 @@ func runs(p *loop.Proposal, outcomes []act.Outcome, pull int) (out []templates.R
 			r.Text, r.Tail = strings.TrimSpace(text+" "+fault.Way(o.Error)), tail
 		case e != nil && e.Behalf != nil && e.Behalf.Pull == pull && e.Run != nil:
 			r.State, r.Seq = "done", e.Seq
-			r.Text = "took " + e.Run.Finished.Sub(e.Run.Started).Round(100*time.Millisecond).String()
+			r.Text = took(e.Run.Started, e.Run.Finished)
 		case s.Do == plan.Keep:
 			continue // nothing new
 		case s.Held != "":
