@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -165,7 +166,7 @@ func showEntry(w io.Writer, e ledger.Entry) {
 		}
 	}
 	if e.Failure != nil {
-		line("Failure", e.Failure.Cause+": "+strings.ReplaceAll(e.Failure.Message, "\n", " "))
+		line("Failure", e.Failure.Cause+": "+strings.ReplaceAll(plan.Told(*e.Failure, false), "\n", " "))
 	}
 	for _, f := range e.Findings {
 		line(string(f.Level), f.Rule+": "+f.Message)

@@ -101,6 +101,10 @@ func TestAFailedRunIsTriedAgainAndThenHeld(t *testing.T) {
 	if o := s.run(t)["transform/a"]; o.End != Held || !strings.Contains(o.Text, "vishwa retry transform/a") || s.actions("transform/a")[ledger.Fail] != 2 {
 		t.Fatalf("%+v", o)
 	}
+	s.pull = true
+	if o := s.run(t)["transform/a"]; !strings.Contains(o.Text, "say /vishwa retry transform/a") || strings.Contains(o.Text, "run vishwa") {
+		t.Fatalf("in a pull request: %+v", o)
+	}
 	_, _ = s.Append(t.Context(), ledger.Entry{Action: ledger.Retry, Ref: ref("transform/a"), Actor: "principal:ada"})
 	if o := s.run(t)["transform/a"]; o.End != Ended {
 		t.Fatalf("%+v", o)

@@ -34,6 +34,7 @@ type Kit struct {
 	Tell     func(Event) // progress; called from several goroutines
 	Parallel int         // steps under way at once; at least 1
 	Context  Context
+	Pull     bool // what is told is read in a pull request: see plan.Seen
 }
 
 // Desk is the office work around a step: what is fetched, judged, signed and

@@ -35,6 +35,7 @@ type shop struct {
 	served  map[string]port.Release
 	on      func(ref string) // called when a run starts
 	serve   error
+	pull    bool // what is done is told in a pull request
 }
 
 func newShop() *shop {
@@ -223,12 +224,13 @@ func (s *shop) see(g graph.Graph) plan.Seen {
 
 // act plans and acts, with findings judged beforehand.
 func (s *shop) act(ctx context.Context, g graph.Graph, seen plan.Seen, found ...ledger.Finding) map[string]Outcome {
+	seen.Pull = s.pull
 	p := plan.Gate(plan.Compute(g, seen), found)
 	out := map[string]Outcome{}
 	for _, o := range Run(ctx, p, Kit{
 		Graph: g, Facts: seen.Facts, Live: seen.Live, Gone: seen.Gone, Stack: func(context.Context, schemas.Ref) (port.Stack, error) { return port.Stack{}, nil },
 		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Desk: s, Now: time.Now, Parallel: 4,
-		Context: Context{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks,
+		Context: Context{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks, Pull: s.pull,
 	}) {
 		out[o.Ref.String()] = o
 	}

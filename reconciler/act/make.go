@@ -74,11 +74,11 @@ func (a *acting) tried(ctx context.Context, j *job, work port.Job) (*port.Result
 		case port.BadEnv, port.Lost:
 			kind = fault.Transient
 		}
-		text := r.Message
+		f := ledger.Failure{Cause: string(r.Cause), Message: r.Message, Tail: r.Tail, Log: r.Log, Kept: r.Kept}
+		text := plan.Told(f, a.Pull)
 		if r.Tail != "" {
 			text += "\n" + r.Tail
 		}
-		f := ledger.Failure{Cause: string(r.Cause), Message: r.Message, Tail: r.Tail, Log: r.Log}
 		err = a.failure(ctx, j, f, fault.New(kind, "%s: %s", j.Ref, text))
 		if tries++; kind != fault.Invalid || tries > retries {
 			return nil, err

@@ -257,7 +257,7 @@ func (a *acting) lock(key digest.Digest) (unlock func()) {
 // spent says why a key that the plan could not know yet is not tried again.
 func (a *acting) spent(s plan.Step, n *graph.Node) string {
 	if t := a.Facts.Failed[s.Key]; t.N > plan.Retries(n.Decl) {
-		return fmt.Sprintf("failed before with the same inputs; change it, or run vishwa retry %s", s.Ref.Whole())
+		return "failed before with the same inputs; " + plan.Again(s.Ref, a.Pull)
 	}
 	return ""
 }

@@ -152,4 +152,5 @@ type Failure struct {
 	Message string        `json:"message"`
 	Tail    string        `json:"tail,omitempty"` // last lines of the log
 	Log     digest.Digest `json:"log,omitempty"`
+	Kept    string        `json:"kept,omitempty"` // its work directory below the state directory of whoever ran it
 }

@@ -19,6 +19,7 @@ import (
 
 // Plan computes what to do for w and has it judged.
 func (h *House) Plan(ctx context.Context, w *World, o Orders) (plan.Plan, *desk, error) {
+	w.Pull = h.Behalf != nil
 	p, err := h.compute(ctx, w)
 	if err != nil {
 		return p, nil, err

@@ -26,6 +26,9 @@ type Seen struct {
 	// Before is what the base of a pull request stands on: reasons tell what differs
 	// from it, and not from what another change tried meanwhile. Nil: there is no base.
 	Before map[schemas.Ref]*ledger.Entry
+	// Pull says that the plan is read in a pull request: what people can do is a command
+	// there, and folders of the machine that ran are none of theirs.
+	Pull bool
 }
 
 // Compute decides what to do for want, given what was seen. Revision, Policy and
@@ -146,13 +149,29 @@ func (c *computing) spent(n *graph.Node, key digest.Digest) string {
 	}
 	what := "it"
 	if tries.Last != nil && tries.Last.Failure != nil {
-		what = tries.Last.Failure.Message
+		what = Told(*tries.Last.Failure, c.seen.Pull)
 	}
 	times := "once"
 	if tries.N > 1 {
 		times = fmt.Sprintf("%d times", tries.N)
 	}
-	return fmt.Sprintf("failed %s: %s; change it, or run vishwa retry %s", times, first(what), n.Ref.Whole())
+	return fmt.Sprintf("failed %s: %s; %s", times, first(what), Again(n.Ref, c.seen.Pull))
+}
+
+// Again is the way out of a run that failed for good, in a pull request or elsewhere.
+func Again(ref schemas.Ref, pull bool) string {
+	if pull {
+		return "change it, or say /vishwa retry " + ref.Whole().String()
+	}
+	return "change it, or run vishwa retry " + ref.Whole().String()
+}
+
+// Told is why a run failed, and where its directory is for those who can look there.
+func Told(f ledger.Failure, pull bool) string {
+	if f.Kept == "" || pull {
+		return f.Message
+	}
+	return f.Message + "; its directory is kept as " + f.Kept
 }
 
 // Retries is how often a failed run of d is tried again.

@@ -301,6 +301,10 @@ func TestAFailedKeyIsTriedAgainAsOftenAsDeclared(t *testing.T) {
 		}
 		w.record(ledger.Entry{Action: ledger.Fail, Ref: ref("transform/t"), Key: key, Failure: &ledger.Failure{Message: "exit 1\ntail"}})
 	}
+	seen := Seen{Facts: w.facts, Pull: true}
+	if s := find(t, Compute(g, seen), "transform/t"); s.Held != "failed 3 times: exit 1; change it, or say /vishwa retry transform/t" {
+		t.Fatalf("in a pull request: %q", s.Held)
+	}
 	w.record(ledger.Entry{Action: ledger.Retry, Ref: ref("transform/t")})
 	if s := find(t, w.plan(g), "transform/t"); s.Held != "" {
 		t.Fatalf("let go, and still held: %s", s.Held)

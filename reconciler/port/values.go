@@ -102,6 +102,7 @@ type Result struct {
 	Message  string              `json:"message,omitempty"` // what happened, for people
 	Tail     string              `json:"tail,omitempty"`    // the last lines of the log
 	Log      digest.Digest       `json:"log,omitempty"`     // the whole log, in the Store
+	Kept     string              `json:"kept,omitempty"`    // its work directory, where that was left for people of its machine to see
 	Outputs  map[string]Artifact `json:"outputs,omitempty"`
 	Model    *Artifact           `json:"model,omitempty"`
 	Metrics  map[string]float64  `json:"metrics,omitempty"` // dotted names, finite

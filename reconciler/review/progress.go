@@ -81,7 +81,10 @@ func (w *watched) over(told []templates.Run) []templates.Run {
 		case run.State == port.Waiting:
 			out[i].Text = "its software environment is being made"
 		case run.State == port.Running:
-			out[i] = templates.Run{Ref: out[i].Ref, State: "running", Text: "since " + run.Started.UTC().Format("15:04:05 UTC")}
+			out[i] = templates.Run{Ref: out[i].Ref, State: "running"}
+			if !run.Started.IsZero() {
+				out[i].Text = "since " + run.Started.UTC().Format("15:04:05 UTC")
+			}
 		case run.State == port.Done && run.Result != nil && run.Result.Cause == "":
 			out[i] = templates.Run{Ref: out[i].Ref, State: "done", Text: took(run.Result.Started, run.Result.Finished)}
 		case run.State == port.Done && run.Result != nil && run.Result.Cause == port.Stopped:

@@ -209,9 +209,9 @@ func ended(a attempt) (port.Run, error) {
 func (l local) lost(a attempt) port.Result {
 	s, _ := a.status()
 	r := port.Result{Cause: port.Lost, Tail: readTail(a), Started: s.Started, Finished: l.Env.Now(), Host: host()}
-	r.Message = "its supervisor was killed, or this machine restarted, before it ended: apply again to begin it anew"
+	r.Message = "its supervisor was killed, or this machine restarted, before it ended: the next pass begins it anew"
 	if raw, err := os.ReadFile(a.file("supervisor.log")); err == nil && len(raw) > 0 {
-		r.Message = "its supervisor failed before it ended (" + lastLine(string(raw)) + "): apply again to begin it anew"
+		r.Message = "its supervisor failed before it ended (" + lastLine(string(raw)) + "): the next pass begins it anew"
 	}
 	return r
 }

@@ -250,9 +250,9 @@ func TestEachCauseHasItsOwnMessage(t *testing.T) {
 			if r.Cause != c.cause || r.ExitCode != c.code || !strings.Contains(r.Message, c.says) || !strings.Contains(r.Message, ": ") {
 				t.Errorf("got %s, code %d, %q; want %s, %d, %q", r.Cause, r.ExitCode, r.Message, c.cause, c.code, c.says)
 			}
-			said[r.Message[:strings.Index(r.Message, "; its directory")]] = name
-			if kept := r.Message[strings.LastIndex(r.Message, " ")+1:]; !exists(filepath.Join(b.state, kept)) {
-				t.Errorf("the directory is not kept as %q", kept)
+			said[r.Message] = name
+			if r.Kept == "" || !exists(filepath.Join(b.state, r.Kept)) {
+				t.Errorf("the directory is not kept as %q", r.Kept)
 			}
 			if c.cause == port.TimedOut && r.Tail != "waiting" {
 				t.Errorf("tail %q", r.Tail)
@@ -491,7 +491,7 @@ func TestALostRunIsBegunAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := porttest.AwaitRun(t, b, job.Key, porttest.IsDone)
-	if lost.Result.Cause != port.Lost || !strings.Contains(lost.Result.Message, "apply again") {
+	if lost.Result.Cause != port.Lost || !strings.Contains(lost.Result.Message, "the next pass") {
 		t.Errorf("got %+v", lost.Result)
 	}
 	if err := os.WriteFile(second, nil, 0o600); err != nil {

@@ -47,7 +47,7 @@ func verdict(e ending, tail string) port.Result {
 		r.Message = fmt.Sprintf("the kernel killed it (SIGKILL) for want of memory, as the count of %s says: give it more memory, or let it use less", e.oom)
 	case e.signal == syscall.SIGKILL:
 		r.Cause = port.Signal
-		r.Message = "it was killed by SIGKILL, which Vishwa did not send, and no out-of-memory kill was counted: see who ended it, as the system's log may tell, and apply again"
+		r.Message = "it was killed by SIGKILL, which Vishwa did not send, and no out-of-memory kill was counted: see who ended it, as the system's log may tell"
 	case e.signal != 0:
 		r.Cause = port.Signal
 		r.Message = fmt.Sprintf("it was killed by %s (%s): read the end of its log, and look at native libraries first", unix.SignalName(e.signal), e.signal)
@@ -76,13 +76,13 @@ func failed(e ending, tail string) string {
 	case strings.HasPrefix(last, "FileNotFoundError"):
 		return msg + ", on a file that is not there: a run sees only what spec.code and spec.inputs declare"
 	default:
-		return msg + ": read the end of its log, correct it and apply again"
+		return msg + ": read the end of its log and correct it"
 	}
 }
 
 func stopped(r port.Result) port.Result {
 	r.Cause, r.ExitCode = port.Stopped, -1
-	r.Message = "it was stopped on request: apply again to begin it anew"
+	r.Message = "it was stopped on request: the next pass begins it anew"
 	return r
 }
 

@@ -112,7 +112,7 @@ func (s *supervisor) supervise(ctx context.Context) error {
 			fmt.Fprintln(os.Stderr, "supervise: remove work directory:", err)
 		}
 	} else if _, err := os.Stat(s.attempt.work()); err == nil {
-		r.Message += "; its directory is kept as " + s.kept()
+		r.Kept = s.kept()
 	}
 	return s.attempt.conclude(r)
 }
@@ -276,7 +276,7 @@ func (s *supervisor) interrupted() port.Result {
 	if s.asked() {
 		return stopped(port.Result{})
 	}
-	return port.Result{Cause: port.Lost, Message: "its supervisor was told to end by a signal, as when the machine shuts down: apply again to begin it anew"}
+	return port.Result{Cause: port.Lost, Message: "its supervisor was told to end by a signal, as when the machine shuts down: the next pass begins it anew"}
 }
 
 func host() string { return runtime.GOOS + "/" + runtime.GOARCH }

@@ -127,7 +127,7 @@ func (l *limited) Poll(ctx context.Context, key digest.Digest) (port.Run, error)
 		return l.turn(ctx, job)
 	case stopped:
 		return port.Run{Key: key, State: port.Done, Result: &port.Result{
-			Cause: port.Stopped, ExitCode: -1, Message: "it was stopped before it began: apply again to begin it"}}, nil
+			Cause: port.Stopped, ExitCode: -1, Message: "it was stopped before it began: the next pass begins it"}}, nil
 	}
 	run, err := l.Runner.Poll(ctx, key)
 	l.settle(key, run, err)
