@@ -32,6 +32,7 @@ type Report struct {
 	Base     string // the tracked branch
 	BaseSHA  string
 	Head     string // revision that was looked at
+	MergedAs string // the commit on Base that the pull request became; "": it is not merged
 	Error    string // why there is no plan, for people; with Way
 	Way      string
 	Problems []schemas.Problem // of broken declarations; without Plan

@@ -126,6 +126,13 @@ func reports(t *testing.T) map[string]Report {
 	waiting.Commands = []string{"/vishwa approve", "/vishwa explain"}
 	all["waiting"] = waiting
 
+	held := waiting
+	held.MergedAs = "5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f80"
+	all["merged-waiting"] = held
+	refused := all["denied"]
+	refused.MergedAs = held.MergedAs
+	all["merged-denied"] = refused
+
 	merged := report(Merged, retrained(t))
 	merged.Records = []Record{{Seq: 41, Action: ledger.Approve, Ref: ref(t, "deployment/enrollment-staging"), Made: someDigest}}
 	all["merged"] = merged

@@ -65,6 +65,10 @@ func Title(r Report) string {
 func verdict(r Report) sentence {
 	s := sentence{}
 	switch r.Stage {
+	case Broken, Blocked, Awaiting, Deployed:
+		merged(r, &s)
+	}
+	switch r.Stage {
 	case Broken:
 		broken(r, &s)
 	case Running:
@@ -80,7 +84,11 @@ func verdict(r Report) sentence {
 		}
 		effect(r, &s, ": ")
 	case Merged:
-		effect(r, onto(r, s.say("Merged, and being carried out")), ": ")
+		s.say("Merged")
+		if r.MergedAs != "" {
+			s.say(" as ").quote(revision(r.MergedAs))
+		}
+		effect(r, onto(r, s.say(", and being carried out")), ": ")
 	case Deployed:
 		onto(r, s.say("Carried out"))
 		recorded(r, &s)
@@ -95,6 +103,13 @@ func verdict(r Report) sentence {
 		}
 	}
 	return s
+}
+
+// merged says first that a pull request was merged: what is told then is its deployment.
+func merged(r Report, s *sentence) {
+	if r.MergedAs != "" {
+		s.say("Merged as ").quote(revision(r.MergedAs)).say(". ")
+	}
 }
 
 // onto names the tracked branch.
@@ -240,11 +255,11 @@ func blocked(r Report, s *sentence) {
 }
 
 // missing is how many approvals are still needed, and the first deployment that needs one.
-func missing(r Report) (n int, first string) {
+func missing(r Report) (n int, first Approval) {
 	for _, a := range r.Approvals {
 		if lack := a.Need - len(a.Given); lack > 0 {
 			if n == 0 {
-				first = a.Ref.String()
+				first = a
 			}
 			n += lack
 		}
@@ -256,7 +271,13 @@ func awaiting(r Report, s *sentence) {
 	n, first := missing(r)
 	switch {
 	case n > 0:
-		s.say("Waits for people: %s needed for ", counted(n, "approval is", "approvals are")).quote(first)
+		s.say("Waits for people: %s", counted(n, "approval", "approvals"))
+		from(first.Roles, s)
+		be := "are"
+		if n == 1 {
+			be = "is"
+		}
+		s.say(" %s needed for ", be).quote(first.Ref.String())
 		effect(r, s, "; ")
 	case len(r.Commands) > 0:
 		s.say("Waits for a command, such as ").quote(r.Commands[0])
@@ -264,6 +285,20 @@ func awaiting(r Report, s *sentence) {
 	default:
 		s.say("Waits for a person")
 		effect(r, s, "; ")
+	}
+}
+
+// from names the roles whose approval counts.
+func from(roles []string, s *sentence) {
+	for i, role := range roles[:min(len(roles), 3)] {
+		if i == 0 {
+			s.say(" from ").quote(role)
+		} else {
+			s.say(" or ").quote(role)
+		}
+	}
+	if len(roles) > 3 {
+		s.say(" or %d more roles", len(roles)-3)
 	}
 }
 

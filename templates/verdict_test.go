@@ -12,21 +12,23 @@ import (
 func TestTheVerdictSaysWhatHappens(t *testing.T) {
 	all := reports(t)
 	for name, want := range map[string]string{
-		"nothing":    "Ready to merge: nothing to do, 6 up to date",
-		"first":      "When this is merged: 1 to pin, 5 to make",
-		"improved":   "Ready to merge: 4 to remake, 2 to keep",
-		"regression": "Blocked: 2 gates fail, policy model/gate denies model/enrollment, 2 steps are held; each finding below says the way out",
-		"denied":     "Blocked: policy denies in 2 findings, 6 steps are held; each finding below says the way out",
-		"broken":     "The declarations do not hold together: 2 problems to put right. Nothing is planned or run before",
-		"conflict":   "This does not merge: 2 files conflict with main; merge it into the pull request's branch, or rebase, and push",
-		"error":      "There is no plan: what was found stands below",
-		"destroy":    "Waits for people: 1 approval is needed for infrastructure/serving; 1 to remake, 6 to keep",
-		"waiting":    "Waits for people: 1 approval is needed for deployment/enrollment-production; 4 to remake, 2 to keep",
-		"running":    "Under way: 0 of 2 runs ended; 4 to remake, 2 to keep",
-		"merged":     "Merged, and being carried out on main: 4 to remake, 2 to keep",
-		"deployed":   "Carried out on main, and recorded as 2 entries of the ledger, 41 to 42",
-		"failed":     "Blocked: training/enrollment:xgboost failed; the reason stands below",
-		"abandoned":  "Closed without a merge: nothing of it is deployed",
+		"nothing":        "Ready to merge: nothing to do, 6 up to date",
+		"first":          "When this is merged: 1 to pin, 5 to make",
+		"improved":       "Ready to merge: 4 to remake, 2 to keep",
+		"regression":     "Blocked: 2 gates fail, policy model/gate denies model/enrollment, 2 steps are held; each finding below says the way out",
+		"denied":         "Blocked: policy denies in 2 findings, 6 steps are held; each finding below says the way out",
+		"broken":         "The declarations do not hold together: 2 problems to put right. Nothing is planned or run before",
+		"conflict":       "This does not merge: 2 files conflict with main; merge it into the pull request's branch, or rebase, and push",
+		"error":          "There is no plan: what was found stands below",
+		"destroy":        "Waits for people: 1 approval from operators is needed for infrastructure/serving; 1 to remake, 6 to keep",
+		"waiting":        "Waits for people: 1 approval from owners or risk is needed for deployment/enrollment-production; 4 to remake, 2 to keep",
+		"merged-waiting": "Merged as 5d6e7f8091. Waits for people: 1 approval from owners or risk is needed for deployment/enrollment-production; 4 to remake, 2 to ke…",
+		"merged-denied":  "Merged as 5d6e7f8091. Blocked: policy denies in 2 findings, 6 steps are held; each finding below says the way out",
+		"running":        "Under way: 0 of 2 runs ended; 4 to remake, 2 to keep",
+		"merged":         "Merged, and being carried out on main: 4 to remake, 2 to keep",
+		"deployed":       "Carried out on main, and recorded as 2 entries of the ledger, 41 to 42",
+		"failed":         "Blocked: training/enrollment:xgboost failed; the reason stands below",
+		"abandoned":      "Closed without a merge: nothing of it is deployed",
 	} {
 		if got := Title(all[name]); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

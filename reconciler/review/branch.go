@@ -3,6 +3,7 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -354,7 +355,7 @@ func (o *Office) lastWord(ctx context.Context, p port.Pull) error {
 // merged tells what came of a merged pull request so far, and takes the approvals
 // that are given below it.
 func (v *visit) merged(ctx context.Context) (templates.Report, error) {
-	r := templates.Report{Stage: templates.Merged, Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, Full: v.Full}
+	r := templates.Report{Stage: templates.Merged, Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, MergedAs: cmp.Or(v.pull.MergeSHA, v.pull.HeadSHA), Full: v.Full}
 	// What is recorded here, approvals and retries, is said below the pull request
 	// and not done on the branch: it needs no lease.
 	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf("")})
@@ -407,6 +408,9 @@ func (v *visit) merged(ctx context.Context) (templates.Report, error) {
 		r.Stage = templates.Deployed
 	case r.Stage == templates.Settled:
 		r.Stage = templates.Merged
+		fallthrough
+	default:
+		r.Commands = commands(p, r.Stage, command.Retry, command.Explain, command.Approve, command.Help)
 	}
 	v.answers(&r, p)
 	if err := v.say(ctx, &r); err != nil {

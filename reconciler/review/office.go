@@ -219,7 +219,7 @@ func (v *visit) say(ctx context.Context, r *templates.Report) error {
 	}
 	v.said = body
 	crash.At(crash.Planned)
-	if r.Stage == templates.Abandoned || r.Stage == templates.Merged || r.Stage == templates.Deployed {
+	if r.Stage == templates.Abandoned || r.MergedAs != "" {
 		return nil // the head's marks stay as they were
 	}
 	return v.mark(ctx, *r)

@@ -25,15 +25,19 @@ func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outco
 	r.Models = models(p, v.base, v.pull.Base)
 	r.Data = data(p.World, v.base)
 	r.Runs = runs(p, outcomes, v.pull.Number)
-	r.Commands = nil
-	for _, verb := range []command.Verb{command.Plan, command.Train, command.Retry, command.Explain, command.Approve, command.Cancel, command.Help} {
+	r.Commands = commands(p, r.Stage, command.Plan, command.Train, command.Retry, command.Explain, command.Approve, command.Cancel, command.Help)
+}
+
+// commands are those of verbs that can be given at this stage.
+func commands(p *loop.Proposal, stage templates.Stage, verbs ...command.Verb) (out []string) {
+	for _, verb := range verbs {
 		switch verb {
 		case command.Train:
 			if !p.Runs() {
 				continue
 			}
 		case command.Cancel:
-			if r.Stage != templates.Running {
+			if stage != templates.Running {
 				continue
 			}
 		case command.Retry:
@@ -41,7 +45,7 @@ func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outco
 				continue
 			}
 		case command.Approve:
-			if r.Stage == templates.Blocked || !slices.ContainsFunc(p.Needs(), func(n loop.Need) bool { return n.Reviews && len(n.Given) < n.Count }) {
+			if stage == templates.Blocked || !slices.ContainsFunc(p.Needs(), func(n loop.Need) bool { return n.Reviews && len(n.Given) < n.Count }) {
 				continue
 			}
 		}
@@ -49,8 +53,9 @@ func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outco
 		if verb == command.Explain {
 			text += " REF"
 		}
-		r.Commands = append(r.Commands, text)
+		out = append(out, text)
 	}
+	return out
 }
 
 // models compares what would be selected with the base branch's and the live model.
