@@ -32,17 +32,43 @@ func demoVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [DIR]",
 		Short: "Show the loop: pull request, comment, regression blocked, mended, approved, merged, deployed",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Show the loop: pull request, comment, regression blocked, mended, approved, merged, deployed.
+Everything is in DIR, which must not be there yet; without it, in vishwa-demo-pr, or
+vishwa-demo-pr-2 and so on where earlier demos are there.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := "vishwa-demo-pr"
-			if len(args) > 0 {
-				dir = args[0]
+			dir, err := place("vishwa-demo-pr", args)
+			if err != nil {
+				return err
 			}
 			return demo(cmd.Context(), cmd.OutOrStdout(), dir, program)
 		},
 	}
 	cmd.Flags().StringVar(&program, "vishwa", "vishwa", "the vishwa `PROGRAM` to run")
 	return cmd
+}
+
+// place makes the demo's folder: the one that is named, or the first of usual, usual-2
+// and so on that is not there, as the folders of earlier demos stay to be looked at.
+func place(usual string, named []string) (string, error) {
+	dir := usual
+	if len(named) > 0 {
+		dir = named[0]
+	}
+	for n := 2; ; n++ {
+		err := os.Mkdir(dir, 0o755)
+		switch {
+		case err == nil:
+			return dir, nil
+		case !errors.Is(err, os.ErrExist):
+			return "", fmt.Errorf("make a folder for the demo: %w; name one that can be made: make demo-pr DEMO=FOLDER", err)
+		case len(named) > 0:
+			return "", fmt.Errorf("%s is there already, perhaps from an earlier demo; remove it, or name another: make demo-pr DEMO=FOLDER", dir)
+		case n > 99:
+			return "", fmt.Errorf("%s to %s are there already, from earlier demos; remove them", usual, dir)
+		}
+		dir = fmt.Sprintf("%s-%d", usual, n)
+	}
 }
 
 // stage is what the demo plays on.
@@ -66,9 +92,6 @@ func demo(ctx context.Context, out io.Writer, dir, program string) (err error) {
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return fmt.Errorf("make a folder for the demo: %w; name one that is not there", err)
 	}
 	s := &stage{out: out, dir: dir, work: filepath.Join(dir, "homes"), vishwa: program}
 	if s.forge, err = devforge.New(devforge.Options{Dir: filepath.Join(dir, "forge")}); err != nil {
