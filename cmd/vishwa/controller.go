@@ -38,7 +38,11 @@ configuration says; a second one ends it at once.`,
 			if file == "" {
 				return usage(cmd, fmt.Errorf("no configuration is given; add --config FILE"))
 			}
-			c, err := controller.ReadConfig(a.path(file))
+			read := controller.ReadConfig
+			if check {
+				read = controller.CheckConfig
+			}
+			c, err := read(a.path(file))
 			if err != nil {
 				return err
 			}
@@ -50,7 +54,7 @@ configuration says; a second one ends it at once.`,
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "the controller's `FILE`")
-	cmd.Flags().BoolVar(&check, "check", false, "check the configuration, and do nothing")
+	cmd.Flags().BoolVar(&check, "check", false, "check the configuration and what it names on this machine, and do nothing")
 	return cmd
 }
 

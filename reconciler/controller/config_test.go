@@ -82,9 +82,26 @@ c.yaml:7:3: spec.pulls: 0 is too small; give at least 1
 c.yaml:8:9: spec.log.level: "verbose" is not allowed; choose one of debug, error, info, warn
 c.yaml:9:3: spec.lease: is a number; give a mapping
 c.yaml:10:3: spec.keys: has no value; give it one, or remove the line`},
-		"twice":   {head + "spec:\n  poll: 5s\n  poll: 6s\n" + repos, "c.yaml:4:3: spec.poll: is given twice; remove one"},
-		"ranges":  {head + "spec:\n  poll: 5ms\n  jitter: 1h\n  lease: {duration: 1s}\n" + repos, "c.yaml:4:3: spec.poll: 5ms is out of range; give between 1s and 24h0m0s\nc.yaml:5:3: spec.jitter: 1h0m0s is longer than poll; give at most 5ms\nc.yaml:6:11: spec.lease.duration: 1s is out of range; give between 5s and 1h0m0s"},
-		"listen":  {head + "spec:\n  listen: everywhere\n" + repos, `c.yaml:4:3: spec.listen: "everywhere" is no address; write host:port, such as 127.0.0.1:8700`},
+		"twice":  {head + "spec:\n  poll: 5s\n  poll: 6s\n" + repos, "c.yaml:4:3: spec.poll: is given twice; remove one"},
+		"ranges": {head + "spec:\n  poll: 5ms\n  jitter: 1h\n  lease: {duration: 1s}\n" + repos, "c.yaml:4:3: spec.poll: 5ms is out of range; give between 1s and 24h0m0s\nc.yaml:5:3: spec.jitter: 1h0m0s is longer than poll; give at most 5ms\nc.yaml:6:11: spec.lease.duration: 1s is out of range; give between 5s and 1h0m0s"},
+		"listen": {head + "spec:\n  listen: everywhere\n" + repos, `c.yaml:4:3: spec.listen: "everywhere" is no address; write host:port, such as 127.0.0.1:8700`},
+		"no time": {head + "spec:\n  poll: 0s\n  timeout: -1s\n" + repos, `c.yaml:4:3: spec.poll: "0s" is too short; give a duration above zero, or remove the line to have the default
+c.yaml:5:3: spec.timeout: "-1s" is too short; give a duration above zero, or remove the line to have the default`},
+		"port":   {head + "spec:\n  listen: 127.0.0.1:99999\n" + repos, `c.yaml:4:3: spec.listen: "99999" is no port; write a number from 1 to 65535`},
+		"port 0": {head + "spec:\n  listen: ':0'\n" + repos, `c.yaml:4:3: spec.listen: "0" is no port; write a number from 1 to 65535`},
+		"name":   {head + "spec:\n  listen: localhost:http\n" + repos, `c.yaml:4:3: spec.listen: "http" is no port; write a number from 1 to 65535`},
+		"host":   {head + "spec:\n  listen: 127.0.0.300:80\n" + repos, `c.yaml:4:3: spec.listen: "127.0.0.300" is no host; write a name or an address, such as 127.0.0.1`},
+		"too many": {head + "spec:\n  parallel: 100000\n  pulls: 5000\n  lease: {name: \"a\\nb\"}\n" + repos, `c.yaml:4:3: spec.parallel: 100000 is too large; give at most 1000
+c.yaml:5:3: spec.pulls: 5000 is too large; give at most 100
+c.yaml:6:11: spec.lease.name: "a\nb" is no name; write at most 200 characters on one line`},
+		"of a repository": {head + "spec:\n  webhook: {off: true}\n  repositories:\n    - url: https://github.com:99999/a/b\n      name: ' x'\n      allow: [data.example.org, 10.0.0.0/8, '::1', 'a b', 10.0.0.0/99, 300.1.1.1, 'https://x', '*']\n      github: {token: {env: T}, api: 'https://ghe.example.org:0/api/v3'}\n", `c.yaml:6:7: spec.repositories.0.url: has a port that there is not; write a number from 1 to 65535, or none
+c.yaml:7:7: spec.repositories.0.name: " x" is no name; write at most 200 characters on one line
+c.yaml:8:52: spec.repositories.0.allow.3: "a b" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:8:59: spec.repositories.0.allow.4: "10.0.0.0/99" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:8:72: spec.repositories.0.allow.5: "300.1.1.1" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:8:83: spec.repositories.0.allow.6: "https://x" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:8:96: spec.repositories.0.allow.7: "*" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:9:33: spec.repositories.0.github.api: is no address of a GitHub server; write https://HOST/api/v3`},
 		"nothing": {head + "spec: {}\n", "c.yaml:3:1: spec.repositories: lists nothing to reconcile; give a repository's url or path"},
 		"same":    {head + "spec:\n  webhook: {off: true}\n  repositories:\n    - url: https://GitHub.com/Acme/churn.git\n    - url: git@github.com:acme/churn\n", "c.yaml:7:7: spec.repositories.1: the same repository is listed already, at line 6; list its branches there, and remove this one"},
 		"inline":  {head + "spec:\n  webhook: {secret: hunter2}\n  keyPassword: {env: 'hunter2!'}\n" + repos, "c.yaml:4:13: spec.webhook.secret: is a string; give a mapping\nc.yaml:5:17: spec.keyPassword.env: is no name of a variable; name the variable that holds the secret, never the secret itself"},
@@ -128,6 +145,51 @@ c.yaml:8:7: spec.repositories.1: give either url or path`},
 	}
 	if _, err := ReadConfig(filepath.Join(t.TempDir(), "none.yaml")); fault.Of(err) != fault.Missing {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// TestACheckLooksAtWhatTheFileNames: what the controller would find missing one by one
+// is told before it runs, all at once.
+func TestACheckLooksAtWhatTheFileNames(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "file"), "x")
+	write(t, filepath.Join(dir, "empty"), "\n")
+	write(t, filepath.Join(dir, "bare.git", "HEAD"), "ref: refs/heads/main\n")
+	write(t, filepath.Join(dir, "plain", "readme"), "x")
+	at := filepath.Join(dir, "c.yaml")
+	write(t, at, head+`spec:
+  webhook: {secret: {file: none.txt}, previous: {file: empty}}
+  state: file
+  keys: nowhere
+  keyPassword: {file: plain}
+  repositories:
+    - path: nowhere
+    - path: file
+    - path: plain
+    - path: bare.git
+    - url: https://github.com/a/b
+      github: {app: {id: 1, installation: 2, key: {file: app.pem}}}
+    - url: https://github.com/a/c
+      github: {token: {file: file}}
+`)
+	if _, err := ReadConfig(at); err != nil {
+		t.Fatalf("the file itself is in order: %v", err)
+	}
+	_, err := CheckConfig(at)
+	if fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		t.Fatalf("the error is %v", err)
+	}
+	want := `c.yaml:4:22: spec.webhook.secret.file: "none.txt" is not there; put the secret there, or correct the path
+c.yaml:4:50: spec.webhook.previous.file: "empty" cannot be read, is empty, or is larger than 64 KiB; put nothing but the secret there
+c.yaml:5:3: spec.state: "file" is no folder that can be written; name one, which is made where it is missing
+c.yaml:6:3: spec.keys: "nowhere" is no folder of keys; name the one that vishwa keys generate made
+c.yaml:7:17: spec.keyPassword.file: "plain" cannot be read, is empty, or is larger than 64 KiB; put nothing but the secret there
+c.yaml:9:7: spec.repositories.0.path: "nowhere" is not there; clone it there, or correct the path
+c.yaml:10:7: spec.repositories.1.path: "file" is no folder; name the repository's folder
+c.yaml:11:7: spec.repositories.2.path: "plain" holds no Git repository; run git init there, or correct the path
+c.yaml:14:52: spec.repositories.4.github.app.key.file: "app.pem" is not there; put the secret there, or correct the path`
+	if got := strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

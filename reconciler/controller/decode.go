@@ -149,8 +149,12 @@ func (d *decoder) scalar(n *yaml.Node, dst reflect.Value, path string) {
 	switch {
 	case dst.Type() == reflect.TypeFor[time.Duration]():
 		v, err := time.ParseDuration(n.Value)
-		if err != nil || v <= 0 {
+		if err != nil {
 			d.problem(path, "%s is no duration; write one such as 90s, 15m or 2h", quoted(n.Value))
+			return
+		}
+		if v <= 0 {
+			d.problem(path, "%s is too short; give a duration above zero, or remove the line to have the default", quoted(n.Value))
 			return
 		}
 		dst.SetInt(int64(v))

@@ -1,0 +1,242 @@
+// What must hold of a controller's file beyond the types of its fields: each value for
+// itself, and all of them together. Nothing outside of the file is looked at here.
+package controller
+
+import (
+	"cmp"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (d *decoder) check(doc *document) {
+	if doc.APIVersion != schemas.APIVersion {
+		d.problem("apiVersion", "write apiVersion: %s", schemas.APIVersion)
+	}
+	if doc.Kind != Kind {
+		d.problem("kind", "write kind: %s", Kind)
+	}
+	c := &doc.Spec
+	d.listen(c.Listen)
+	d.between("spec.poll", c.Poll, time.Second, 24*time.Hour)
+	d.between("spec.sweep", c.Sweep, 10*time.Second, 24*time.Hour)
+	d.between("spec.timeout", c.Timeout, time.Second, time.Hour)
+	d.between("spec.lease.duration", c.Lease.Duration, 5*time.Second, time.Hour)
+	d.between("spec.shutdown.grace", c.Shutdown.Grace, time.Millisecond, 24*time.Hour)
+	if limit := cmp.Or(c.Poll, time.Minute); c.Jitter > limit {
+		d.problem("spec.jitter", "%s is longer than poll; give at most %s", c.Jitter, limit)
+	}
+	d.atMost("spec.parallel", c.Parallel, 1000)
+	d.atMost("spec.pulls", c.Pulls, 100)
+	d.name("spec.lease.name", c.Lease.Name)
+	d.oneOf("spec.shutdown.runs", c.Shutdown.Runs, Finish, HandBack)
+	d.oneOf("spec.log.level", c.Log.Level, "debug", "info", "warn", "error")
+	d.oneOf("spec.log.format", c.Log.Format, "json", "text")
+	d.secret("spec.keyPassword", c.KeyPassword)
+	d.secret("spec.webhook.secret", c.Webhook.Secret)
+	d.secret("spec.webhook.previous", c.Webhook.Previous)
+	if c.Webhook.Previous != nil && c.Webhook.Secret == nil {
+		d.problem("spec.webhook.previous", "there is no secret after it; give webhook.secret")
+	}
+	d.repositories(c)
+}
+
+// listen checks an address to listen at.
+func (d *decoder) listen(address string) {
+	if address == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		d.problem("spec.listen", "%s is no address; write host:port, such as 127.0.0.1:8700", quoted(address))
+	} else if !isPort(port) {
+		d.problem("spec.listen", "%s is no port; write a number from 1 to 65535", quoted(port))
+	} else if host != "" && !isHost(host) {
+		d.problem("spec.listen", "%s is no host; write a name or an address, such as 127.0.0.1", quoted(host))
+	}
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+// hostName is a name as DNS has them; the underscore is found in networks of containers.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?)*\.?$`)
+
+// digits is what looks like an address and would be taken for a name.
+var digits = regexp.MustCompile(`^[0-9.]+$`)
+
+func isHost(s string) bool {
+	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return true
+	}
+	return len(s) <= 253 && hostName.MatchString(s) && !digits.MatchString(s)
+}
+
+// name checks what people, logs and metrics are shown.
+func (d *decoder) name(path, name string) {
+	if len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(name) != name {
+		d.problem(path, "%s is no name; write at most 200 characters on one line", quoted(name))
+	}
+}
+
+func (d *decoder) atMost(path string, got, most int) {
+	if got > most {
+		d.problem(path, "%d is too large; give at most %d", got, most)
+	}
+}
+
+func (d *decoder) repositories(c *Config) {
+	if len(c.Repositories) == 0 && len(d.problems) == 0 {
+		d.problem("spec.repositories", "lists nothing to reconcile; give a repository's url or path")
+	}
+	seen := map[string]string{}
+	twice := func(name, path, what string) {
+		if first, is := seen[name]; is {
+			d.problem(path, "%s already, at line %d; list its branches there, and remove this one", what, d.at(first).Line)
+			return
+		}
+		seen[name] = path
+	}
+	forge := false
+	for i := range c.Repositories {
+		r, path := &c.Repositories[i], join("spec.repositories", strconv.Itoa(i))
+		forge = forge || r.GitHub != nil
+		if !d.repository(r, path) {
+			continue
+		}
+		twice("at "+r.Identity(), path, "the same repository is listed")
+		if r.Name != "" {
+			twice("called "+r.Name, path+".name", "the name is given")
+		}
+	}
+	if forge && !c.Webhook.Off && c.Webhook.Secret == nil && !d.has("spec.webhook.secret") {
+		d.problem("spec.webhook", "there is no secret to know GitHub's webhooks by; give webhook.secret, or write webhook: {off: true} to poll alone")
+	}
+}
+
+var (
+	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// branch is a branch's name as git-check-ref-format(1) allows it, but for what nobody uses.
+	branch   = regexp.MustCompile(`^[^-./\s~^:?*\[\\@{}\x00-\x20\x7f]([^\s~^:?*\[\\@{}\x00-\x20\x7f]*[^./\s~^:?*\[\\@{}\x00-\x20\x7f])?$`)
+	odd      = regexp.MustCompile(`//|\.\.|/\.|\.lock(/|$)|^refs/`)
+	fullName = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9]*/[-._A-Za-z0-9]+$`)
+)
+
+// repository checks one; it tells whether its address can be trusted.
+func (d *decoder) repository(r *Repository, path string) (sound bool) {
+	if (r.URL == "") == (r.Path == "") {
+		d.problem(path, "give either url or path")
+		return false
+	}
+	sound = r.URL == "" || d.url(r, path+".url")
+	branches := map[string]bool{}
+	for i, b := range r.Branches {
+		at := join(path+".branches", strconv.Itoa(i))
+		if branches[b] {
+			d.problem(at, "the branch is listed twice; remove one")
+		} else if !branch.MatchString(b) || odd.MatchString(b) {
+			d.problem(at, "%s is no name of a branch; write it without refs/heads/", quoted(b))
+		}
+		branches[b] = true
+	}
+	for i, v := range r.Pass {
+		if !variable.MatchString(v) {
+			d.problem(join(path+".pass", strconv.Itoa(i)), "%s is no name of a variable; write letters, digits and underscores", quoted(v))
+		}
+	}
+	for i, a := range r.Allow {
+		if _, err := netip.ParsePrefix(a); err != nil && !isHost(a) {
+			d.problem(join(path+".allow", strconv.Itoa(i)), "%s is no host and no network; write a name, an address, or a network such as 10.0.0.0/8", quoted(a))
+		}
+	}
+	d.name(path+".name", r.Name)
+	if r.GitHub != nil {
+		d.gitHub(r, path+".github")
+	}
+	return sound
+}
+
+// url checks a clone address; no part of a wrong one is repeated, for it may hold a password.
+func (d *decoder) url(r *Repository, path string) bool {
+	u, err := address(r.URL)
+	if err != nil {
+		d.problem(path, "%s", err)
+		return false
+	}
+	if _, secret := u.User.Password(); secret || u.User != nil && u.Scheme != "ssh" || u.RawQuery != "" || u.Fragment != "" {
+		d.problem(path, "holds more than an address; take user, password and query out, and give github.token or github.app")
+		return false
+	}
+	if u.Port() != "" && !isPort(u.Port()) {
+		d.problem(path, "has a port that there is not; write a number from 1 to 65535, or none")
+		return false
+	}
+	if r.GitHub != nil && u.Scheme == "http" && !loopback(u) {
+		d.problem(path, "would send a token in the clear; write https")
+		return false
+	}
+	return true
+}
+
+func (d *decoder) gitHub(r *Repository, path string) {
+	g := r.GitHub
+	if (g.Token == nil) == (g.App == nil) {
+		d.problem(path, "give either token or app")
+	}
+	d.secret(path+".token", g.Token)
+	if g.App != nil {
+		if g.App.ID == 0 || g.App.Installation == 0 {
+			d.problem(path+".app", "give its id and its installation")
+		}
+		d.secret(path+".app.key", &g.App.Key)
+	}
+	if g.API != "" {
+		u, err := url.Parse(g.API)
+		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u)) || u.Port() != "" && !isPort(u.Port()) {
+			d.problem(path+".api", "is no address of a GitHub server; write https://HOST/api/v3")
+		}
+	}
+	if g.Repository != "" && !fullName.MatchString(g.Repository) {
+		d.problem(path+".repository", "%s is no repository; write owner/name", quoted(g.Repository))
+	} else if r.FullName() == "" {
+		d.problem(path, "owner and name cannot be told from the address; give repository: owner/name")
+	}
+}
+
+func (d *decoder) secret(path string, s *Secret) {
+	switch {
+	case s == nil:
+	case (s.Env == "") == (s.File == ""):
+		d.problem(path, "give either env, a variable's name, or file; the secret itself is never written here")
+	case s.Env != "" && !variable.MatchString(s.Env):
+		d.problem(path+".env", "is no name of a variable; name the variable that holds the secret, never the secret itself")
+	}
+}
+
+func (d *decoder) oneOf(path, got string, allowed ...string) {
+	if got != "" && !slices.Contains(allowed, got) {
+		d.problem(path, "%s is not allowed%s", quoted(got), meant(got, allowed))
+	}
+}
+
+func (d *decoder) between(path string, got, least, most time.Duration) {
+	if got != 0 && (got < least || got > most) {
+		d.problem(path, "%s is out of range; give between %s and %s", got, least, most)
+	}
+}
+
+// loopback tells whether what is sent there stays on this machine.
+func loopback(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
