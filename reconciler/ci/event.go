@@ -4,7 +4,6 @@
 package ci
 
 import (
-	"encoding/json"
 	"regexp"
 	"strconv"
 	"strings"
@@ -61,7 +60,6 @@ var (
 	commitID  = regexp.MustCompile(`^[0-9a-f]{40}(?:[0-9a-f]{24})?$`)
 	branchID  = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_./+#@]{0,243}$`)
 	webPage   = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[-A-Za-z0-9._~/%]*)?$`)
-	queued    = regexp.MustCompile(`^refs/heads/gh-readonly-queue/(.+)/pr-([1-9][0-9]{0,8})-[0-9a-f]{40,64}$`)
 )
 
 // Read tells what the job is to look at, from the environment and, for GitHub, the
@@ -99,69 +97,6 @@ func malformed(what string) error {
 		"run vishwa ci in a job of GitHub Actions or Jenkins, as vishwa init --github or --jenkins sets it up")
 }
 
-// payload is what is read of GitHub's events
-// (https://docs.github.com/en/webhooks/webhook-events-and-payloads).
-type payload struct {
-	Action     string `json:"action"`
-	Deleted    bool   `json:"deleted"`
-	Repository struct {
-		Default string `json:"default_branch"`
-	} `json:"repository"`
-	Pull *struct {
-		Number int `json:"number"`
-		Head   struct {
-			SHA  string `json:"sha"`
-			Repo *struct {
-				Name string `json:"full_name"`
-			} `json:"repo"`
-		} `json:"head"`
-		Base struct {
-			Ref string `json:"ref"`
-		} `json:"base"`
-	} `json:"pull_request"`
-	Issue struct {
-		Number int              `json:"number"`
-		Pull   *json.RawMessage `json:"pull_request"`
-	} `json:"issue"`
-	Comment struct {
-		Body string `json:"body"`
-		User struct {
-			Type string `json:"type"`
-		} `json:"user"`
-	} `json:"comment"`
-	Group struct {
-		Ref  string `json:"head_ref"`
-		SHA  string `json:"head_sha"`
-		Base string `json:"base_ref"`
-	} `json:"merge_group"`
-}
-
-func (e environment) github(event []byte) (Event, error) {
-	at, err := e.place()
-	if err != nil {
-		return Event{}, err
-	}
-	name := e.get("GITHUB_EVENT_NAME")
-	if name == "pull_request_target" {
-		return Event{}, fault.Hint(fault.New(fault.Refused, "pull_request_target runs with the tracked branch's secrets for anybody's pull request"),
-			"use on: pull_request, as vishwa init --github writes it; what comes from a fork is planned there, and run when a maintainer says /vishwa train")
-	}
-	var p payload
-	if len(event) > largest || json.Unmarshal(event, &p) != nil {
-		return Event{}, malformed("the event's payload")
-	}
-	ev, err := e.read(name, p, at.Repository)
-	if err != nil {
-		return Event{}, err
-	}
-	ev.At = at
-	if branchID.MatchString(p.Repository.Default) {
-		ev.Default = p.Repository.Default
-	}
-	ev.Foreign = ev.Foreign || ev.Kind == Pull && e.get("GITHUB_ACTOR") == "dependabot[bot]" && name != "issue_comment"
-	return ev, nil
-}
-
 // place is the repository of a job of GitHub Actions.
 func (e environment) place() (p Place, err error) {
 	if p.Repository, err = e.matching("GITHUB_REPOSITORY", ownerName); err != nil {
@@ -184,69 +119,6 @@ func (e environment) place() (p Place, err error) {
 	}
 	p.Hosted = e.get("RUNNER_ENVIRONMENT") != "self-hosted"
 	return p, nil
-}
-
-// read tells what an event asks for. It goes by kind, number and branch: the
-// rest is looked up when it is needed, as an event may be old when it is read.
-func (e environment) read(name string, p payload, repository string) (Event, error) {
-	switch name {
-	case "pull_request", "pull_request_review":
-		return reviewed(name, p, repository)
-	case "issue_comment":
-		return commented(p)
-	case "merge_group":
-		return grouped(p)
-	case "push", "schedule", "workflow_dispatch":
-		return e.branch(name, p)
-	}
-	return Event{Kind: Nothing, Why: "the event " + word(name) + " asks for nothing"}, nil
-}
-
-func reviewed(name string, p payload, repository string) (Event, error) {
-	if p.Pull == nil || p.Pull.Number <= 0 || !commitID.MatchString(p.Pull.Head.SHA) || !branchID.MatchString(p.Pull.Base.Ref) {
-		return Event{}, malformed("the payload of " + name)
-	}
-	head := p.Pull.Head.Repo // none where the fork was deleted
-	return Event{
-		Kind: Pull, Pull: p.Pull.Number, Branch: p.Pull.Base.Ref, SHA: p.Pull.Head.SHA,
-		Foreign: head == nil || !strings.EqualFold(head.Name, repository), Why: name + " " + word(p.Action),
-	}, nil
-}
-
-func commented(p payload) (Event, error) {
-	nothing := Event{Kind: Nothing}
-	switch {
-	case p.Action != "created":
-		nothing.Why = "a comment that was " + word(p.Action) + " gives no command"
-	case p.Issue.Pull == nil:
-		nothing.Why = "the comment stands below an issue, not a pull request"
-	case p.Comment.User.Type == "Bot":
-		nothing.Why = "a bot gives no commands"
-	case !strings.Contains(p.Comment.Body, "/vishwa"):
-		nothing.Why = "the comment gives no command"
-	case p.Issue.Number <= 0:
-		return Event{}, malformed("the payload of issue_comment")
-	default:
-		return Event{Kind: Pull, Pull: p.Issue.Number, Why: "issue_comment created"}, nil
-	}
-	return nothing, nil
-}
-
-// grouped finds the pull request at the end of a merge queue's group in the name of
-// its branch (https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue).
-func grouped(p payload) (Event, error) {
-	if p.Action != "checks_requested" {
-		return Event{Kind: Nothing, Why: "a merge group that was " + word(p.Action) + " asks for nothing"}, nil
-	}
-	m := queued.FindStringSubmatch(p.Group.Ref)
-	if m == nil || !branchID.MatchString(m[1]) || !commitID.MatchString(p.Group.SHA) || p.Group.Base != "refs/heads/"+m[1] {
-		return Event{}, malformed("the payload of merge_group")
-	}
-	n, err := strconv.Atoi(m[2])
-	if err != nil {
-		return Event{}, malformed("the payload of merge_group")
-	}
-	return Event{Kind: Pull, Pull: n, Branch: m[1], SHA: p.Group.SHA, Why: "merge_group checks_requested"}, nil
 }
 
 func (e environment) branch(name string, p payload) (Event, error) {

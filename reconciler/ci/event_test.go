@@ -118,6 +118,35 @@ func TestMalformedEventsAreInvalid(t *testing.T) {
 	}
 }
 
+// TestAPayloadThatLacksAFieldSaysWhich: and of which event, with the way out, and
+// nothing of what the payload holds.
+func TestAPayloadThatLacksAFieldSaysWhich(t *testing.T) {
+	group := `{"action":"checks_requested","merge_group":{"head_ref":"refs/heads/gh-readonly-queue/main/pr-12-` + sha + `","head_sha":"` + sha + `","base_ref":"refs/heads/main"}}`
+	remark := `{"action":"created","issue":{"number":7,"pull_request":{}},"comment":{"body":"/vishwa plan"}}`
+	for name, c := range map[string]struct{ event, payload, field string }{
+		"no pull request":   {"pull_request", `{"action":"opened"}`, "pull_request"},
+		"no number":         {"pull_request", strings.Replace(pull(local), `"number":7,`, "", 1), "pull_request.number"},
+		"a number in words": {"pull_request", strings.Replace(pull(local), `"number":7`, `"number":"hunter2"`, 1), "pull_request.number"},
+		"no commit":         {"pull_request_review", strings.Replace(pull(local), `"sha":"`+sha+`",`, "", 1), "pull_request.head.sha"},
+		"no base":           {"pull_request", strings.Replace(pull(local), `"ref":"main"`, "", 1), "pull_request.base.ref"},
+		"no action":         {"issue_comment", strings.Replace(remark, `"action":"created",`, "", 1), "action"},
+		"no body":           {"issue_comment", strings.Replace(remark, `"body":"/vishwa plan"`, "", 1), "comment.body"},
+		"no issue's number": {"issue_comment", strings.Replace(remark, `"number":7,`, "", 1), "issue.number"},
+		"no group's action": {"merge_group", strings.Replace(group, `"action":"checks_requested",`, "", 1), "action"},
+		"no group's branch": {"merge_group", strings.Replace(group, "head_ref", "other", 1), "merge_group.head_ref"},
+		"no group's commit": {"merge_group", strings.Replace(group, "head_sha", "other", 1), "merge_group.head_sha"},
+		"no group's base":   {"merge_group", strings.Replace(group, "base_ref", "other", 1), "merge_group.base_ref"},
+	} {
+		_, err := Read(github(map[string]string{"GITHUB_EVENT_NAME": c.event}), []byte(c.payload))
+		if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "the event "+c.event+" has no "+c.field+",") || !strings.Contains(fault.Way(err), c.event) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v; %s", name, err, fault.Way(err))
+		}
+	}
+	if _, err := Read(github(map[string]string{"GITHUB_EVENT_NAME": "push"}), nil); err == nil || !strings.Contains(err.Error(), "the event push") {
+		t.Errorf("no payload: %v", err)
+	}
+}
+
 func TestJenkinsSaysTheSame(t *testing.T) {
 	env := map[string]string{"BUILD_URL": "https://ci.example.com/job/models/3/", "GIT_URL": "https://github.com/acme/models.git", "GIT_COMMIT": sha, "BRANCH_NAME": "main"}
 	got, err := Read(lookup(env), nil)
