@@ -59,6 +59,13 @@ type Pipeline struct {
 	Action string // what a step uses: OWNER/NAME/PATH@COMMIT; of the workflow alone
 }
 
+// NoCommit stands in a workflow for a commit that a person has to fill in: GitHub finds
+// no such commit, and says so.
+const NoCommit = "0000000000000000000000000000000000000000"
+
+// Unpinned tells whether a person has to fill in the action's commit.
+func (p Pipeline) Unpinned() bool { return strings.HasSuffix(p.Action, "@"+NoCommit) }
+
 // Workflow is the file .github/workflows/vishwa.yml.
 func Workflow(p Pipeline) ([]byte, error) { return p.fill("vishwa.yml") }
 

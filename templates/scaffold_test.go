@@ -4,7 +4,10 @@
 package templates
 
 import (
+	"bytes"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -98,6 +101,42 @@ func TestTheWorkflowGivesNoMoreThanItLists(t *testing.T) {
 	if _, ok := w.On["pull_request_target"]; ok {
 		t.Error("pull_request_target gives the tracked branch's secrets to anybody's code")
 	}
+}
+
+// TestTheWorkflowIsOneForActionlint: with a commit, and where one is to be filled in.
+func TestTheWorkflowIsOneForActionlint(t *testing.T) {
+	lint := actionlint(t)
+	for name, commit := range map[string]string{"pinned": "0123456789abcdef0123456789abcdef01234567", "to be filled in": NoCommit} {
+		raw, err := Workflow(Pipeline{Branch: "rel/1.x", Action: "vishwaops/vishwa/.github/actions/vishwa@" + commit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(lint, "-no-color", "-shellcheck=", "-pyflakes=", "-")
+		cmd.Stdin = bytes.NewReader(raw)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if told := strings.Count(string(raw), "FILL IN"); told != map[bool]int{true: 4}[commit == NoCommit] {
+			t.Errorf("%s: it says %d times what to fill in", name, told)
+		}
+	}
+}
+
+// actionlint is the program, in VISHWA_TOOLS or on PATH.
+func actionlint(t *testing.T) string {
+	if found, err := exec.LookPath(filepath.Join(os.Getenv("VISHWA_TOOLS"), "actionlint")); err == nil {
+		return found
+	}
+	found, err := exec.LookPath("actionlint")
+	if err == nil {
+		return found
+	}
+	const way = "actionlint is missing: make tools, or go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"
+	if os.Getenv("CI") != "" {
+		t.Fatal(way)
+	}
+	t.Skip(way)
+	return ""
 }
 
 func TestWhatComesFromOutsideGetsNoSecret(t *testing.T) {

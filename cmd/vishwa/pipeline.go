@@ -42,6 +42,7 @@ func (a *app) pipelines(dir string, p pipelines) error {
 	if p.branch, err = trackedBranch(r.Dir(), p.branch); err != nil {
 		return err
 	}
+	unpinned := false
 	files := []struct {
 		wanted bool
 		path   string
@@ -52,6 +53,7 @@ func (a *app) pipelines(dir string, p pipelines) error {
 			if err != nil {
 				return nil, err
 			}
+			unpinned = commit == templates.NoCommit
 			return templates.Workflow(templates.Pipeline{Branch: p.branch, Action: "vishwaops/vishwa/.github/actions/vishwa@" + commit})
 		}},
 		{p.jenkins, "Jenkinsfile", func() ([]byte, error) { return templates.Jenkinsfile(templates.Pipeline{Branch: p.branch}) }},
@@ -72,6 +74,17 @@ func (a *app) pipelines(dir string, p pipelines) error {
 			return err
 		}
 		fmt.Fprintf(a.out, "Wrote %s for the branch %s.\n", f.path, p.branch)
+	}
+	if unpinned {
+		fmt.Fprintf(a.out, `
+The workflow lacks the commit of Vishwa's action, as this program does not know the
+commit that it was built from. Put it where %.7s... stands, in three places:
+
+  git ls-remote https://github.com/vishwaops/vishwa HEAD
+
+or remove the file and give it: vishwa init --github --action COMMIT
+
+`, templates.NoCommit)
 	}
 	fmt.Fprint(a.out, `Next:
 
@@ -103,7 +116,8 @@ func trackedBranch(dir, given string) (string, error) {
 	return given, nil
 }
 
-// actionCommit is the commit that was given, or the one that this program was built from.
+// actionCommit is the commit that was given, or the one that this program was built
+// from, or templates.NoCommit where that is not known.
 func actionCommit(given string) (string, error) {
 	if given != "" {
 		if !wholeCommit.MatchString(given) {
@@ -125,8 +139,7 @@ func actionCommit(given string) (string, error) {
 			return revision, nil
 		}
 	}
-	return "", fault.Hint(fault.New(fault.Missing, "this program does not know the commit that it was built from, so that no workflow can be pinned to it"),
-		"give the commit of github.com/vishwaops/vishwa to use: --action COMMIT")
+	return templates.NoCommit, nil
 }
 
 // writeNew writes a file that is not there, and follows no link out of dir.
