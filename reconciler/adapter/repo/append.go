@@ -302,29 +302,3 @@ func (l *Ledger) adopt(ctx context.Context, w *written, here plumbing.Hash, push
 	l.at = w.commit
 	return nil
 }
-
-// errRefused marks a push that the remote reports as not taken.
-var errRefused = errors.New("push refused")
-
-// lost is a try that came to nothing: a push that the remote did not take, or
-// somebody else's turn.
-type lost struct {
-	pushed bool          // it was sent, and refused
-	at     plumbing.Hash // where the branch was then
-	wait   time.Duration // before the next try
-	cause  error
-}
-
-// refusal says why no more tries are made: the remote has nothing against the
-// entry as long as the branch keeps moving.
-func (p *lost) refusal(branch string, still bool) error {
-	if !still {
-		return fault.Hint(fault.New(fault.Conflict, "others kept writing to %s for %s", branch, patience), "try again")
-	}
-	kind := fault.Of(p.cause)
-	if kind == fault.Internal {
-		kind = fault.Denied
-	}
-	return fault.Hint(fault.New(kind, "the remote does not take new entries on %s: %w", branch, p.cause),
-		"let the controller's account push to %s, without force", branch)
-}

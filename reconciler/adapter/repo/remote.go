@@ -219,6 +219,14 @@ func (r *receive) push(ctx context.Context, branch plumbing.ReferenceName, tip p
 }
 
 func (r *receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) error {
+	// Why a push is refused is said beside the answer, where the remote can do that.
+	var beside heard
+	if r.caps.Supports(capability.Sideband64k) {
+		req.Progress = &beside
+		if err := req.Capabilities.Set(capability.Sideband64k); err != nil {
+			return fault.New(fault.Internal, "push: %w", err)
+		}
+	}
 	report, err := r.session.ReceivePack(ctx, req)
 	if report != nil {
 		// The first command is the one that counts: what stands beside it without
@@ -229,6 +237,9 @@ func (r *receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) e
 			}
 		}
 		if err := report.Error(); err != nil {
+			if words := beside.said(); words != "" {
+				return fault.New(fault.Denied, "%w: %s: %s", errRefused, redact(err.Error()), words)
+			}
 			return fault.New(fault.Denied, "%w: %s", errRefused, redact(err.Error()))
 		}
 	}

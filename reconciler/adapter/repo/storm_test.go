@@ -174,7 +174,7 @@ func TestHookHasTheLastWord(t *testing.T) {
 	}
 	was := git(t, remote, "rev-parse", "vishwa/ledger")
 	_, err := l.Append(t.Context(), trained(2))
-	wantFault(t, err, fault.Denied, "hook declined")
+	wantFault(t, err, fault.Denied, "hook declined", "not today")
 	if !strings.Contains(fault.Way(err), "push to vishwa/ledger") {
 		t.Errorf("the way out is %q", fault.Way(err))
 	}
@@ -185,6 +185,56 @@ func TestHookHasTheLastWord(t *testing.T) {
 	}
 	if n := landed(t, l)[key(2)]; n != 0 {
 		t.Errorf("the refused entry is there %d times", n)
+	}
+}
+
+// TestARefusalNamesTheRule: in the remote's words, and says who has to allow what.
+func TestARefusalNamesTheRule(t *testing.T) {
+	for name, c := range map[string]struct{ hook, says, way string }{
+		"protected branch": {`echo "error: GH006: Protected branch update failed for refs/heads/vishwa/ledger." >&2; echo "error: At least 1 approving review is required by reviewers with write access." >&2`,
+			"At least 1 approving review is required", "protection of branches that matches vishwa/ledger"},
+		"rule set": {`printf 'error: GH013: Repository rule violations found for refs/heads/vishwa/ledger.\n\n- Changes must be made through a pull request.\033[2J\n' >&2`,
+			"Changes must be made through a pull request.", "bypass list"},
+		"another forge": {`echo "You are not allowed to push code to protected branches; see https://me:hunter2@git.example.org/rules?token=hunter2" >&2`,
+			"You are not allowed to push code to protected branches", "whoever administers the repository"},
+		"a long one": {`yes 'noise' | head -n 100000 >&2; echo "the rule" >&2`, "the rule", "whoever administers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, remote, clones := overHTTP(t, 1)
+			l := openLedger(t, clones[0])
+			mustAppend(t, l, trained(1))
+			write(t, remote, "hooks/pre-receive", "#!/bin/sh\n"+c.hook+"\nexit 1\n")
+			if err := os.Chmod(filepath.Join(remote, "hooks/pre-receive"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			_, err := l.Append(t.Context(), trained(2))
+			wantFault(t, err, fault.Denied, "hook declined", c.says)
+			if !strings.Contains(fault.Way(err), c.way) || !strings.Contains(fault.Way(err), "push to vishwa/ledger") {
+				t.Errorf("the way out is %q", fault.Way(err))
+			}
+			if text := err.Error(); strings.Contains(text, "hunter2") || strings.ContainsAny(text, "\x1b\n") || len(text) > 4<<10 {
+				t.Errorf("it says too much: %q", text)
+			}
+		})
+	}
+}
+
+// TestABrokenPushIsNotARefusal: nobody has to allow anything where the line is bad.
+func TestABrokenPushIsNotARefusal(t *testing.T) {
+	for name, c := range map[string]struct {
+		cause error
+		kind  fault.Kind
+		way   string
+	}{
+		"broken off": {fault.Hint(fault.New(fault.Transient, "unexpected EOF"), "x"), fault.Transient, "try again when it answers"},
+		"the lease":  {lostLease(), fault.Conflict, "nothing is lost"},
+		"refused":    {fault.New(fault.Denied, "%w: no", errRefused), fault.Denied, "let the controller's account push to b"},
+		"unknown":    {errors.New("odd"), fault.Denied, "let the controller's account push to b"},
+	} {
+		err := (&lost{cause: c.cause}).refusal("b", true)
+		if fault.Of(err) != c.kind || !strings.Contains(fault.Way(err), c.way) || !errors.Is(err, c.cause) {
+			t.Errorf("%s: %v; %s", name, err, fault.Way(err))
+		}
 	}
 }
 

@@ -1,0 +1,91 @@
+// Pushes that the remote does not take: why, in the remote's own words, who has to
+// allow what, and when it is no use to try again.
+package repo
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// errRefused marks a push that the remote reports as not taken.
+var errRefused = errors.New("push refused")
+
+// lost is a try that came to nothing: a push that the remote did not take, or
+// somebody else's turn.
+type lost struct {
+	pushed bool          // it was sent, and refused
+	at     plumbing.Hash // where the branch was then
+	wait   time.Duration // before the next try
+	cause  error
+}
+
+// refusal says why no more tries are made: the remote has nothing against the
+// entry as long as the branch keeps moving.
+func (p *lost) refusal(branch string, still bool) error {
+	if !still {
+		return fault.Hint(fault.New(fault.Conflict, "others kept writing to %s for %s", branch, patience), "try again")
+	}
+	kind := fault.Of(p.cause)
+	switch {
+	case kind == fault.Transient:
+		return fault.Hint(fault.New(kind, "the remote broke off each push to %s: %w", branch, p.cause), "try again when it answers: nothing was recorded, and nothing is done twice")
+	case kind == fault.Conflict && fault.Way(p.cause) != "":
+		return fault.New(kind, "push to %s: %w", branch, p.cause)
+	case kind == fault.Internal:
+		kind = fault.Denied
+	}
+	return fault.Hint(fault.New(kind, "the remote does not take new entries on %s: %w", branch, p.cause), "%s", allow(branch, p.cause.Error()))
+}
+
+// allow says who has to allow what. GitHub numbers what refuses: GH006 is the
+// protection of a branch, GH013 a rule set
+// (https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository).
+func allow(branch, said string) string {
+	switch {
+	case strings.Contains(said, "GH006"):
+		return "whoever administers the repository must change the protection of branches that matches " + branch +
+			" (Settings, Branches): let the controller's account push to " + branch + " without what is named above, and nobody else; no force is needed"
+	case strings.Contains(said, "GH013"):
+		return "whoever administers the repository must change the rule set that matches " + branch +
+			" (Settings, Rules): let the controller's account push to " + branch + " by naming it in the bypass list, or exclude the branch; no force is needed"
+	}
+	return "whoever administers the repository must let the controller's account push to " + branch + ", without force"
+}
+
+// heard is the end of what a remote says while it takes a push: its hooks' words. Git
+// shows them to people as "remote: ...".
+type heard struct{ text []byte }
+
+const mostHeard = 2 << 10 // bytes
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.text = append(h.text, p...)
+	if over := len(h.text) - mostHeard; over > 0 {
+		h.text = slices.Clone(h.text[over:])
+	}
+	return len(p), nil
+}
+
+// said is it as one line, without what steers a terminal and without credentials.
+func (h *heard) said() string {
+	var out []string
+	for line := range strings.Lines(strings.ToValidUTF8(string(h.text), "?")) {
+		line = strings.TrimSpace(strings.Map(func(r rune) rune {
+			if r < ' ' || r >= 0x7f && r <= 0x9f {
+				return ' '
+			}
+			return r
+		}, line))
+		line = strings.TrimPrefix(line, "error: ")
+		if line != "" && !slices.Contains(out, line) {
+			out = append(out, line)
+		}
+	}
+	return redact(strings.Join(out, " "))
+}
