@@ -4,6 +4,7 @@ package forge
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -98,6 +99,13 @@ func list[T any](ctx context.Context, c *Client, path string, query url.Values, 
 	return fault.New(fault.Invalid, "GET /%s: more than %d pages", path, maxPages)
 }
 
+// untrusted tells that whoever answered could not prove who they are: they are not
+// asked again.
+func untrusted(err error) bool {
+	var unproven *tls.CertificateVerificationError
+	return errors.As(err, &unproven)
+}
+
 // lineFault is an error of the line itself.
 func lineFault(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
@@ -110,6 +118,10 @@ func lineFault(ctx context.Context, what string, err error) error {
 	var u *url.Error // names the URL with its query
 	if errors.As(err, &u) {
 		err = u.Err
+	}
+	if untrusted(err) {
+		return fault.Hint(fault.New(fault.Denied, "%s: its certificate is not trusted: %w", what, err),
+			"where the certificate is GitHub's own and of an authority of yours, name the authority's PEM file in SSL_CERT_FILE; else find out who answers there")
 	}
 	return fault.Hint(fault.New(fault.Transient, "%s: %w", what, err), "see whether GitHub can be reached from here")
 }

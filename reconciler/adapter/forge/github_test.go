@@ -4,17 +4,22 @@ package forge_test
 import (
 	"context"
 	"errors"
+	"log"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 )
@@ -206,4 +211,31 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: %q %q %q", remote, host, owner, repo)
 		}
 	})
+}
+
+// TestACertificateThatDoesNotHoldIsNotAskedAgain: the token is told to nobody who cannot
+// prove who they are, and a person is told what to do.
+func TestACertificateThatDoesNotHoldIsNotAskedAgain(t *testing.T) {
+	var calls, asked atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			calls.Add(1)
+		}
+	}
+	s.Config.ErrorLog = log.New(t.Output(), "", 0)
+	s.StartTLS()
+	defer s.Close()
+	c, err := forge.GitHub(forge.Config{
+		Owner: "acme", Repo: "models", API: s.URL, Auth: forge.Auth{Token: "hunter2"},
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+	ok(t, err)
+	_, err = c.Pull(t.Context(), 1)
+	if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "certificate is not trusted") || !strings.Contains(fault.Way(err), "SSL_CERT_FILE") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the error is %v; %s", err, fault.Way(err))
+	}
+	if calls.Load() != 1 || asked.Load() != 0 {
+		t.Errorf("%d calls, %d questions; want one call that ends before a question", calls.Load(), asked.Load())
+	}
 }

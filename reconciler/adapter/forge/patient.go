@@ -49,7 +49,7 @@ func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 				return resp, nil
 			}
 			p.log.Warn("waiting for GitHub's rate limit", "path", req.URL.Path, "wait", wait)
-		case again && failed+1 < tries && (err != nil || resp.StatusCode >= 500):
+		case again && failed+1 < tries && (err != nil && !untrusted(err) || err == nil && resp.StatusCode >= 500):
 			wait = firstWait << failed
 			failed++
 			p.log.Info("asking GitHub again", "path", req.URL.Path, "try", failed+1)

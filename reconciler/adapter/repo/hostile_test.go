@@ -5,6 +5,8 @@ package repo
 import (
 	"encoding/hex"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,6 +129,54 @@ func TestHostileTreesAreOnlyRead(t *testing.T) {
 					}
 					return nil
 				})
+			}
+		})
+	}
+}
+
+// TestAlternatesOfARemoteAreNotFollowed: a repository that says that its objects are
+// elsewhere has nobody asked there, and leaves nothing of the kind in the mirror.
+func TestAlternatesOfARemoteAreNotFollowed(t *testing.T) {
+	secret := newRepo(t)
+	inner := httptest.NewServer(nil)
+	t.Cleanup(inner.Close)
+	asked := make(chan string, 100)
+	inner.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.Path
+		http.FileServer(http.Dir(filepath.Join(secret, ".git"))).ServeHTTP(w, r)
+	})
+	for name, files := range map[string]map[string]string{
+		"another server's": {"objects/info/http-alternates": inner.URL + "/objects\n", "objects/info/alternates": inner.URL + "/objects\n"},
+		"another folder":   {"objects/info/alternates": filepath.Join(secret, ".git", "objects") + "\n"},
+		"one above":        {"objects/info/http-alternates": "/../../secret/objects\n", "objects/info/alternates": "../../../secret/.git/objects\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Served as mere files, the repository's own word is all that Git has to go by.
+			hostile := filepath.Join(t.TempDir(), "hostile.git")
+			git(t, secret, "init", "-q", "--bare", "-b", "main", hostile)
+			write(t, hostile, "refs/heads/main", git(t, secret, "rev-parse", "HEAD")+"\n")
+			write(t, hostile, "info/refs", git(t, secret, "rev-parse", "HEAD")+"\trefs/heads/main\n")
+			for path, text := range files {
+				write(t, hostile, path, text)
+			}
+			served := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(hostile))))
+			defer served.Close()
+			m := mirrorOf(t, served.URL+"/hostile.git")
+			if err := m.Fetch(t.Context(), "refs/heads/main"); err == nil {
+				t.Error("what is not in the repository was fetched")
+			}
+			select {
+			case path := <-asked:
+				t.Errorf("the other server was asked for %s", path)
+			default:
+			}
+			for _, left := range []string{"objects/info/alternates", "objects/info/http-alternates"} {
+				if _, err := os.Lstat(filepath.Join(m.Dir(), left)); err == nil {
+					t.Errorf("the mirror has %s", left)
+				}
+			}
+			if _, err := tryGit(m.Dir(), "cat-file", "-e", git(t, secret, "rev-parse", "HEAD")); err == nil {
+				t.Error("the mirror has what was elsewhere")
 			}
 		})
 	}

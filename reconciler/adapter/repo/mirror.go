@@ -133,6 +133,12 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 	for i, c := range config {
 		set[fmt.Sprintf("GIT_CONFIG_KEY_%d", i)], set[fmt.Sprintf("GIT_CONFIG_VALUE_%d", i)] = c[0], c[1]
 	}
+	// Git's own library reads other variables than the rest of the world.
+	for theirs, ours := range map[string]string{"GIT_SSL_CAINFO": "SSL_CERT_FILE", "GIT_SSL_CAPATH": "SSL_CERT_DIR"} {
+		if v, ok := m.o.Env.Lookup(ours); ok && v != "" {
+			set[theirs] = v
+		}
+	}
 	cmd.Env = sandbox.Environ(m.o.Env.Lookup, []string{"SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"}, set)
 	// Git has children of its own that speak to the remote: all of them end in time.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -164,6 +170,8 @@ func (m *Mirror) classed(ctx context.Context, what, said string, err error) erro
 	switch {
 	case says("' not allowed", "strange hostname", "strange pathname", "unable to find remote helper"):
 		return fault.Hint(fault.New(fault.Invalid, "git %s: %s", what, text), "correct the address %s: https, ssh, or a folder of this machine", redact(m.o.URL))
+	case untrusted(low):
+		return notTrusted("git "+what, text)
 	case status == "401", status == "403", says("authentication failed", "could not read username", "permission denied (", "access denied"):
 		return fault.Hint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", redact(m.o.URL))
 	case status == "404", says("' not found", "couldn't find remote ref", "does not appear to be a git repository"):
@@ -229,6 +237,9 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 		return fault.Hint(fault.New(fault.Denied, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "check the credentials")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return fault.Hint(fault.New(fault.Missing, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "check the address, and that the credentials may read it")
+	}
+	if untrusted(err.Error()) {
+		return notTrusted("look at "+redact(m.o.URL), redact(err.Error()))
 	}
 	return fault.Hint(fault.New(fault.Transient, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "try again when it answers")
 }

@@ -64,6 +64,8 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 		return fault.New(fault.Cancelled, "reach remote %s: %w", name, ctx.Err())
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed), errors.Is(err, transport.ErrInvalidAuthMethod):
 		return fault.Hint(fault.New(fault.Denied, "remote %s does not let us in: %s", name, text), "check the credentials of the remote")
+	case untrusted(text):
+		return notTrusted("reach remote "+name, text)
 	case errors.Is(err, exec.ErrNotFound):
 		return fault.Hint(fault.New(fault.Missing, "reach remote %s: %s", name, text), "install git, which a remote on this machine is served by")
 	default:
