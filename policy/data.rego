@@ -3,7 +3,7 @@
 # METADATA
 # title: Data
 # custom:
-#   kinds: [dataset, transform, training]
+#   kinds: [dataset, transform, training, model, deployment]
 package vishwa.data
 
 import data.vishwa.step
@@ -62,6 +62,25 @@ deny contains {
 	some i in input.inputs
 	not i.declared
 }
+
+# METADATA
+# title: Data that breaks its promises
+# description: What is made from rows that break what is declared of them is told so; a rule of your own over input.data can refuse it.
+# custom:
+#   id: data/violations
+warn contains {
+	"rule": "data/violations",
+	"message": sprintf("%s breaks a promise %d times: %s", [d.ref, v.count, promise(v)]),
+	"way": "correct the data or what is declared of it; violations: deny refuses such data",
+} if {
+	input.step.do != "retire"
+	some d in input.data
+	some v in d.violations
+}
+
+promise(v) := v.rule if v.column == ""
+
+promise(v) := sprintf("%s of column %s", [v.rule, v.column]) if v.column != ""
 
 # METADATA
 # title: Personal data without a purpose

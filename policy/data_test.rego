@@ -20,6 +20,26 @@ denied(doc) := ids if {
 	ids := {f.rule | some f in found}
 }
 
+warned(doc) := ids if {
+	found := data.vishwa.data.warn with input as doc
+	ids := {f.message | some f in found}
+}
+
+bare := {"ref": "dataset/a", "rows": 9, "bytes": 90, "violations": []}
+
+broken := object.union(bare, {"violations": [{"column": "age", "rule": "min 0", "count": 3}, {"column": "", "rule": "rows min 10", "count": 9}]})
+
+test_sound if warned({"step": {"do": "make"}, "data": [bare]}) == set()
+
+test_broken if {
+	warned({"step": {"do": "make"}, "data": [bare, broken]}) == {
+		"dataset/a breaks a promise 3 times: min 0 of column age",
+		"dataset/a breaks a promise 9 times: rows min 10",
+	}
+}
+
+test_broken_and_gone if warned({"step": {"do": "retire"}, "data": [broken]}) == set()
+
 test_pinned if denied(run([known])) == set()
 
 test_missing if denied(run([])) == {"input/unpinned"}

@@ -46,6 +46,22 @@ type Subject struct {
 	AllowDestroy bool                 // infrastructure
 	Was          string               // deployments: the environment of the newest recorded release
 	Approvals    []trust.Approver     // deployments: those that trust.Check let through
+	Data         []Data               // the datasets that it is, or comes from, whose rows were examined
+}
+
+// Data is what was found of a dataset's rows when it was pinned.
+type Data struct {
+	Ref        schemas.Ref `json:"ref"`
+	Rows       int64       `json:"rows"`
+	Bytes      int64       `json:"bytes"`
+	Violations []Violation `json:"violations"`
+}
+
+// Violation is a promise of a dataset that its rows break, without their values.
+type Violation struct {
+	Column string `json:"column"` // "": of the table
+	Rule   string `json:"rule"`
+	Count  int64  `json:"count"`
 }
 
 // Input is one thing that a run reads.

@@ -41,6 +41,7 @@ type document struct {
 	Environment  *environmentDoc  `json:"environment"`
 	Dataset      *datasetDoc      `json:"dataset"`
 	Inputs       []inputDoc       `json:"inputs"`
+	Data         []Data           `json:"data"`
 	Model        *modelDoc        `json:"model"`
 	Terraform    json.RawMessage  `json:"terraform"`
 	AllowDestroy bool             `json:"allowDestroy"`
@@ -136,6 +137,10 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	}
 	for _, i := range sub.Inputs {
 		d.Inputs = append(d.Inputs, inputDoc{i.Name, i.Ref, known(i.Digest), i.Declared})
+	}
+	d.Data = orEmpty(sub.Data)
+	for i := range d.Data {
+		d.Data[i].Violations = orEmpty(d.Data[i].Violations)
 	}
 	for _, a := range sub.Approvals {
 		d.Approvals = append(d.Approvals, trust.Approver{Principal: a.Principal, Roles: orEmpty(a.Roles), Class: a.Class})

@@ -286,6 +286,16 @@ func columns(r Report, z size) part {
 		if len(say) > 0 {
 			p.rows = append(p.rows, "- columns of "+code(d.Ref.String(), nameLimit)+" "+strings.Join(say, "; ")+"\n")
 		}
+		for i, c := range d.Changes {
+			if i == mostChanges {
+				p.rows = append(p.rows, fmt.Sprintf("- rows of %s: and %d changes more\n", code(d.Ref.String(), nameLimit), len(d.Changes)-i))
+				break
+			}
+			p.rows = append(p.rows, "- rows of "+code(d.Ref.String(), nameLimit)+": "+prose(changed(c), z.words)+"\n")
+		}
+		for _, b := range d.Broken {
+			p.rows = append(p.rows, "- ⚠️ rows of "+code(d.Ref.String(), nameLimit)+": "+prose(b, z.words)+"\n")
+		}
 	}
 	return p
 }

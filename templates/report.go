@@ -7,6 +7,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/tables"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -90,7 +91,9 @@ type DataChange struct {
 	Was, Now         DataShape
 	Added, Gone      []string // columns
 	WasPin, NowPin   digest.Digest
-	Personal         []string // columns tagged personal
+	Personal         []string        // columns tagged personal
+	Changes          []tables.Change // of what the rows are like, by column
+	Broken           []string        // promises that the rows break, which only warn
 	BytesWas, BytesN int64
 }
 

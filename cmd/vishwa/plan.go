@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/review"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -60,7 +61,14 @@ not; the plan says which. Nothing is changed.`,
 			if format == "text" {
 				fmt.Fprintln(a.out, about(w)+s.where())
 			}
-			return a.showPlan(p, format, false)
+			if err := a.showPlan(p, format, false); err != nil || format != "text" {
+				return err
+			}
+			moved, err := review.Data(cmd.Context(), s.Store, w, nil)
+			if err != nil {
+				return err
+			}
+			return templates.DataText(a.out, moved)
 		},
 	}
 	formats(cmd, &format, "text", "json", "markdown")

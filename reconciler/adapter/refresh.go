@@ -261,6 +261,7 @@ func (o RefreshOptions) examine(ctx context.Context, r *Refreshed, s sight, fetc
 	}
 	r.Rows, r.Columns = found.Profile.Rows, len(found.Profile.Columns)
 	said[data.Rows], said[data.Columns] = strconv.FormatInt(r.Rows, 10), strconv.Itoa(r.Columns)
+	found.Profile.Violations = found.Violations
 	b, err := json.Marshal(found.Profile)
 	if err != nil {
 		return fault.New(fault.Internal, "encode the profile: %w", err)

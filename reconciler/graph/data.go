@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -128,5 +129,16 @@ func point(file string, p *dvc.Pointer, o dvc.Out) (*port.Pointed, error) {
 	if o.OID == "" {
 		return nil, fault.Hint(fault.New(fault.Invalid, "%s says nothing of the content of %s", file, o.Path), "run dvc commit or vishwa data add, and commit the file")
 	}
-	return &port.Pointed{File: file, Path: at, MD5: o.OID, Legacy: o.Hash == "", Size: o.Size, Files: o.NFiles, SHA256: o.SHA256, Remote: o.Remote}, nil
+	to := &port.Pointed{File: file, Path: at, MD5: o.OID, Legacy: o.Hash == "", Size: o.Size, Files: o.NFiles, SHA256: o.SHA256, Remote: o.Remote, Rows: -1}
+	// What people wrote there themselves says nothing.
+	if n, err := strconv.ParseInt(o.Stats["rows"], 10, 64); err == nil && n >= 0 {
+		to.Rows = n
+	}
+	if n, err := strconv.Atoi(o.Stats["columns"]); err == nil && n > 0 {
+		to.Columns = n
+	}
+	if d, err := digest.Parse(o.Stats["profile"]); err == nil {
+		to.Profile = d
+	}
+	return to, nil
 }

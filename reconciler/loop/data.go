@@ -44,6 +44,8 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 	if found.Profile == nil {
 		return made, nil
 	}
+	found.Profile.Violations = found.Violations
+	d.note(n.Ref, *found.Profile)
 	b, err := json.Marshal(found.Profile)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "%s: encode its profile: %w", n.Ref, err)

@@ -34,6 +34,8 @@ type desk struct {
 	approvers map[schemas.Ref][]trust.Approver
 	keys      map[schemas.Ref]digest.Digest // of the plan's steps
 
+	examined sync.Map // schemas.Ref -> policy.Data
+
 	mu      sync.Mutex
 	formats map[digest.Digest][]policy.File // model -> what its files are
 }

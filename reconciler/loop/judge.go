@@ -83,6 +83,9 @@ func (d *desk) judge(ctx context.Context, p plan.Plan, phase policy.Phase, mater
 		if err != nil {
 			return nil, err
 		}
+		if subject.Data, err = d.data(ctx, p, s); err != nil {
+			return nil, err
+		}
 		subjects[s.Ref] = subject
 	}
 	return d.world.Policy.Judge(ctx, p, policy.Evidence{

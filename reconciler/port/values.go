@@ -30,6 +30,11 @@ type Pointed struct {
 	Files  int64         `json:"files"`            // of a directory; -1: not stated
 	SHA256 digest.Digest `json:"sha256,omitempty"` // where the pointer states it
 	Remote string        `json:"remote,omitempty"` // of the DVC configuration; "" is its default
+	// What a pin says of tables; without it, Rows is -1 and Columns 0. Profile names the
+	// profile in the store of artifacts.
+	Rows    int64         `json:"rows"`
+	Columns int           `json:"columns,omitempty"`
+	Profile digest.Digest `json:"profile,omitempty"`
 }
 
 // Recipe is all that a node depends on; its digest is the node's key. What only

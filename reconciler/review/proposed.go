@@ -153,7 +153,9 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 	var outcomes []act.Outcome
 	if run && p.Runs() {
 		r.Stage = templates.Running
-		v.tell(p, &r, nil)
+		if err := v.tell(ctx, h, p, &r, nil); err != nil {
+			return r, err
+		}
 		if err := v.say(ctx, &r); err != nil {
 			return r, err
 		}
@@ -176,7 +178,9 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 		}
 	}
 	r.Stage = stage(p, outcomes, run)
-	v.tell(p, &r, outcomes)
+	if err := v.tell(ctx, h, p, &r, outcomes); err != nil {
+		return r, err
+	}
 	r.Approvals = approvals(p, voids.why)
 	v.answers(&r, p)
 	if err := v.say(ctx, &r); err != nil {

@@ -2,6 +2,7 @@
 package review
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,13 +20,16 @@ import (
 )
 
 // tell fills in what p says.
-func (v *visit) tell(p *loop.Proposal, r *templates.Report, outcomes []act.Outcome) {
+func (v *visit) tell(ctx context.Context, h *House, p *loop.Proposal, r *templates.Report, outcomes []act.Outcome) (err error) {
 	shown := p.Plan
 	r.Plan, r.Digest = &shown, shown.Digest()
 	r.Models = models(p, v.base, v.pull.Base)
-	r.Data = data(p.World, v.base)
+	if r.Data, err = Data(ctx, h.Store, p.World, v.base); err != nil {
+		return err
+	}
 	r.Runs = runs(p, outcomes, v.pull.Number)
 	r.Commands = commands(p, r.Stage, command.Plan, command.Train, command.Retry, command.Explain, command.Approve, command.Cancel, command.Help)
+	return nil
 }
 
 // commands are those of verbs that can be given at this stage.

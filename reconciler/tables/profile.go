@@ -17,6 +17,8 @@ type Profile struct {
 	Rows    int64           `json:"rows"`
 	Bytes   int64           `json:"bytes"`
 	Columns []ColumnProfile `json:"columns"`
+	// Violations are the promises that the rows break, where that only warns.
+	Violations []Violation `json:"violations,omitempty"`
 }
 
 // ColumnProfile describes one column. A personal one holds no values.

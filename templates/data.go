@@ -1,0 +1,45 @@
+// How data changes, on a terminal.
+package templates
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// DataText writes a line or two for each dataset that moves.
+func DataText(w io.Writer, all []DataChange) error {
+	var b strings.Builder
+	for i, d := range all {
+		if i == 0 {
+			b.WriteString("\nData:\n")
+		}
+		parts := []string{}
+		add := func(what, text string) {
+			if text != "–" {
+				parts = append(parts, what+" "+text)
+			}
+		}
+		add("rows", moved(d.Was.Rows, d.Now.Rows, grouped))
+		add("columns", moved(int64(d.Was.Columns), int64(d.Now.Columns), grouped))
+		add("size", moved(d.BytesWas, d.BytesN, inBytes))
+		fmt.Fprintf(&b, "  %s: %s\n", d.Ref, strings.Join(parts, ", "))
+		for _, group := range []struct {
+			word  string
+			names []string
+		}{{"new columns", d.Added}, {"columns gone", d.Gone}} {
+			if len(group.names) > 0 {
+				fmt.Fprintf(&b, "      %s: %s\n", group.word, cut(plain(strings.Join(group.names, ", ")), 300))
+			}
+		}
+		for j, c := range d.Changes {
+			if j == mostChanges {
+				fmt.Fprintf(&b, "      and %d changes more\n", len(d.Changes)-j)
+				break
+			}
+			fmt.Fprintf(&b, "      %s\n", cut(plain(changed(c)), 300))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
