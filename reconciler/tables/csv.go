@@ -4,6 +4,7 @@ package tables
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"strconv"
@@ -191,6 +192,13 @@ func (s *scanner) fill() error {
 
 // plain says whether all bytes are ASCII other than NUL.
 func plain(b []byte) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		// Taking one from each byte sets its highest bit only where it was 0 or above 0x80.
+		if x := binary.LittleEndian.Uint64(b); (x-ones|x)&highs != 0 {
+			return false
+		}
+	}
 	for _, c := range b {
 		if c-1 >= utf8.RuneSelf-1 {
 			return false
