@@ -83,6 +83,9 @@ func (s *scanner) header(no bool) error {
 	if err != nil {
 		return err
 	}
+	if len(s.cells) > mostColumns {
+		return crowded(s.name, 0, s.row.Line)
+	}
 	seen := map[string]bool{}
 	for i, c := range s.cells {
 		name := string(c)

@@ -6,15 +6,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 type lines struct {
 	in      *bufio.Scanner
+	decoded bool // bytes went through a decoder, which marks what it cannot read with U+FFFD
 	name    string
 	nulls   []string
 	columns []string
@@ -22,10 +25,10 @@ type lines struct {
 	row     Row
 }
 
-func newLines(in io.Reader, f schemas.Format, name string) *lines {
+func newLines(in io.Reader, decodes bool, f schemas.Format, name string) *lines {
 	s := bufio.NewScanner(in)
 	s.Buffer(make([]byte, block), LongestRow)
-	return &lines{in: s, name: name, nulls: f.Nulls, at: map[string]int{}}
+	return &lines{in: s, decoded: decodes, name: name, nulls: f.Nulls, at: map[string]int{}}
 }
 
 func (l *lines) Columns() []string { return l.columns }
@@ -38,9 +41,15 @@ func (l *lines) Next() (*Row, error) {
 			continue
 		}
 		l.row.Number++
+		if !utf8.Valid(b) || l.decoded && bytes.Contains(b, []byte("\uFFFD")) {
+			return nil, invalid(l.name, l.row.Number, l.row.Line, "holds bytes that are not of the file's encoding")
+		}
 		l.row.Cells, l.row.Text = make([][]byte, len(l.columns)), make([]bool, len(l.columns))
-		if err := l.object("", b); err != nil {
+		if err := l.object("", b, 0); err != nil {
 			return nil, invalid(l.name, l.row.Number, l.row.Line, "is no JSON object: %v", err)
+		}
+		if len(l.columns) > mostColumns {
+			return nil, crowded(l.name, l.row.Number, l.row.Line)
 		}
 		return &l.row, nil
 	}
@@ -53,7 +62,14 @@ func (l *lines) Next() (*Row, error) {
 	return nil, io.EOF
 }
 
-func (l *lines) object(prefix string, b []byte) error {
+// deepest is how many objects may lie within each other: every level is read again for
+// the one below it.
+const deepest = 64
+
+func (l *lines) object(prefix string, b []byte, depth int) error {
+	if depth > deepest {
+		return fmt.Errorf("objects lie more than %d deep in each other", deepest)
+	}
 	var o map[string]json.RawMessage
 	if err := json.Unmarshal(b, &o); err != nil {
 		return err
@@ -64,7 +80,7 @@ func (l *lines) object(prefix string, b []byte) error {
 	for _, key := range slices.Sorted(maps.Keys(o)) {
 		v := o[key]
 		if v[0] == '{' {
-			if err := l.object(prefix+key+".", v); err != nil {
+			if err := l.object(prefix+key+".", v, depth+1); err != nil {
 				return err
 			}
 			continue

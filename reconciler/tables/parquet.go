@@ -3,6 +3,7 @@ package tables
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"strconv"
@@ -21,17 +22,24 @@ type groups struct {
 	name    string
 	columns []string
 	leaves  []parquet.Node
+	before  int64 // rows of other parts
 	buf     []parquet.Row
 	at, n   int
 	row     Row
 }
 
+// mostPlaces is the most decimal places of a number; other programs end at 76.
+const mostPlaces = 1000
+
 func splitParquet(r io.ReaderAt, size int64, name string, n int) (out []Reader, err error) {
 	// The library panics on some broken files.
-	defer corrupt(name, &err)
+	defer func() { corrupt(name, recover(), &err) }()
 	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, fault.Hint(fault.New(fault.Corrupt, "%s: read Parquet: %w", name, err), "write the file again")
+	}
+	if n := len(f.Schema().Columns()); n > mostColumns {
+		return nil, crowded(name, 0, 0)
 	}
 	var columns []string
 	var leaves []parquet.Node
@@ -41,27 +49,36 @@ func splitParquet(r io.ReaderAt, size int64, name string, n int) (out []Reader, 
 			return nil, fault.Hint(fault.New(fault.Invalid, "%s: column %q is a list or map", name, strings.Join(p, ".")),
 				"keep lists in a file of their own, or declare spec.format.type: folder")
 		}
+		if t := leaf.Node.Type().LogicalType(); t != nil {
+			if d, ok := t.Value.(*format.DecimalType); ok && (d.Scale < 0 || d.Scale > mostPlaces) {
+				return nil, fault.Hint(fault.New(fault.Corrupt, "%s: column %q has %d decimal places", name, strings.Join(p, "."), d.Scale), "write the file again")
+			}
+		}
 		columns, leaves = append(columns, strings.Join(p, ".")), append(leaves, leaf.Node)
 	}
 	all := f.RowGroups()
 	n = max(1, min(n, len(all)))
+	var before int64
 	for i := range n {
 		part := all[i*len(all)/n : (i+1)*len(all)/n]
-		out = append(out, &groups{left: part, name: name, columns: columns, leaves: leaves, buf: make([]parquet.Row, 64)})
+		out = append(out, &groups{left: part, name: name, columns: columns, leaves: leaves, before: before, buf: make([]parquet.Row, 64)})
+		for _, g := range part {
+			before += g.NumRows()
+		}
 	}
 	return out, nil
 }
 
-func corrupt(name string, err *error) {
-	if p := recover(); p != nil {
-		*err = fault.Hint(fault.New(fault.Corrupt, "%s: read Parquet: %v", name, p), "write the file again")
+func corrupt(where string, panicked any, err *error) {
+	if panicked != nil {
+		*err = fault.Hint(fault.New(fault.Corrupt, "%s: read Parquet: %v", where, panicked), "write the file again")
 	}
 }
 
 func (g *groups) Columns() []string { return g.columns }
 
 func (g *groups) Next() (row *Row, err error) {
-	defer corrupt(g.name, &err)
+	defer func() { corrupt(fmt.Sprintf("%s: row %d", g.name, g.before+g.row.Number+1), recover(), &err) }()
 	for g.at == g.n {
 		if g.rows == nil {
 			if len(g.left) == 0 {
@@ -72,7 +89,7 @@ func (g *groups) Next() (row *Row, err error) {
 		n, err := g.rows.ReadRows(g.buf)
 		g.at, g.n = 0, n
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fault.Hint(fault.New(fault.Corrupt, "%s: read Parquet: %w", g.name, err), "write the file again")
+			return nil, fault.Hint(fault.New(fault.Corrupt, "%s: row %d: read Parquet: %w", g.name, g.before+g.row.Number+int64(n)+1, err), "write the file again")
 		}
 		if n == 0 {
 			err := g.rows.Close()

@@ -4,6 +4,8 @@
 package tables
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -15,6 +17,10 @@ import (
 
 // LongestRow is the most bytes that one row may take.
 const LongestRow = 64 << 20
+
+// mostColumns is the most columns that a table may have: what is kept of each takes
+// some 50 KB.
+const mostColumns = 1 << 14
 
 // Row is one row of data. It is valid until the next one is read.
 type Row struct {
@@ -73,19 +79,47 @@ func Split(r io.ReaderAt, size int64, f schemas.Format, name string, n int) ([]R
 	if err != nil {
 		return nil, err
 	}
+	if err := legible(r, f, name); err != nil {
+		return nil, err
+	}
 	switch f.Type {
 	case "csv":
 		return splitCSV(r, size, f, name, n)
 	case "jsonl":
-		in, _, err := decoded(io.NewSectionReader(r, 0, size), f.Encoding, name)
+		in, decodes, err := decoded(io.NewSectionReader(r, 0, size), f.Encoding, name)
 		if err != nil {
 			return nil, err
 		}
-		return []Reader{newLines(in, f, name)}, nil
+		return []Reader{newLines(in, decodes, f, name)}, nil
 	case "parquet":
 		return splitParquet(r, size, name, n)
 	}
 	return nil, fault.Hint(fault.New(fault.Invalid, "%s: format %s has no rows", name, f.Type), "declare spec.format.type: csv, jsonl or parquet")
+}
+
+// legible refuses compressed files under the name of a text: their first bytes cannot
+// begin one.
+func legible(r io.ReaderAt, f schemas.Format, name string) error {
+	if f.Type != "csv" && f.Type != "jsonl" {
+		return nil
+	}
+	begin := make([]byte, 4)
+	n, err := r.ReadAt(begin, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	for by, mark := range map[string]string{"gzip": "\x1f\x8b\x08", "zip": "PK\x03\x04", "zstd": "\x28\xb5\x2f\xfd"} {
+		if bytes.HasPrefix(begin[:n], []byte(mark)) {
+			return fault.Hint(fault.New(fault.Invalid, "%s: is compressed by %s", name, by),
+				"keep the table uncompressed, keep it as Parquet, or declare spec.format.type: folder")
+		}
+	}
+	return nil
+}
+
+// crowded refuses tables of too many columns.
+func crowded(name string, row, line int64) error {
+	return invalid(name, row, line, "the table has more than %d columns", mostColumns)
 }
 
 // invalid is an error about the data itself.
