@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,20 @@ func purchases(t testing.TB, rows int) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// TestAMarredFooterTakesNoMemory: its length is the file's own word, of up to 4 GiB.
+func TestAMarredFooterTakesNoMemory(t *testing.T) {
+	in := purchases(t, 20)
+	copy(in[len(in)-8:], "\xff\xff\xff\xef")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := read(in, schemas.Format{}, "f.parquet", 1)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 || fault.Of(err) != fault.Corrupt {
+		t.Errorf("took %d bytes: %v", took, err)
+	}
+	told(t, err, "f.parquet")
 }
 
 func FuzzParquetIsReadOrRefused(f *testing.F) {

@@ -2,6 +2,7 @@
 package tables
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,9 @@ const mostPlaces = 1000
 func splitParquet(r io.ReaderAt, size int64, name string, n int) (out []Reader, err error) {
 	// The library panics on some broken files.
 	defer func() { corrupt(name, recover(), &err) }()
+	if err := footed(r, size, name); err != nil {
+		return nil, err
+	}
 	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, fault.Hint(fault.New(fault.Corrupt, "%s: read Parquet: %w", name, err), "write the file again")
@@ -67,6 +71,23 @@ func splitParquet(r io.ReaderAt, size int64, name string, n int) (out []Reader, 
 		}
 	}
 	return out, nil
+}
+
+// longestFooter is the most bytes that what a file says of itself may take.
+const longestFooter = 256 << 20
+
+// footed refuses a file whose end does not tell of a footer within it: the library makes
+// room for up to 4 GiB on the word of a marred one.
+func footed(r io.ReaderAt, size int64, name string) error {
+	var end [8]byte
+	if _, err := r.ReadAt(end[:], max(0, size-8)); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	length := int64(binary.LittleEndian.Uint32(end[:]))
+	if string(end[4:]) == "PAR1" && length <= min(longestFooter, size-12) {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Corrupt, "%s: is no whole Parquet file: its %d bytes do not end with a footer", name, size), "write the file again")
 }
 
 func corrupt(where string, panicked any, err *error) {
