@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -12,10 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
-	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 func (a *app) dataVerb() *cobra.Command {
@@ -335,49 +332,6 @@ func or(s, otherwise string) string {
 		return otherwise
 	}
 	return s
-}
-
-// treeAt is the tree of a revision of the Git repository that the data is in.
-func (a *app) treeAt(ctx context.Context, w *data.Workspace, revision string) (fs.FS, error) {
-	r, err := repo.Open(w.Root(), repo.Options{})
-	if err != nil {
-		return nil, err
-	}
-	sha, err := r.Resolve(revision)
-	if err != nil {
-		return nil, err
-	}
-	return r.Open(ctx, sha)
-}
-
-func (a *app) dataGC() *cobra.Command {
-	var workspace, dry, force bool
-	cmd := &cobra.Command{
-		Use: "gc", Short: "Remove from the cache what nothing points to", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !workspace {
-				return fault.Hint(fault.New(fault.Invalid, "gc needs to know what is kept"), "keep what the work tree points to: -w")
-			}
-			w, err := a.workspace(0)
-			if err != nil {
-				return err
-			}
-			c, err := w.GC(cmd.Context(), []fs.FS{os.DirFS(w.Root())}, dry || !force && !a.sure("Remove from the cache all that the work tree does not point to?"))
-			if err != nil {
-				return err
-			}
-			did := "removed"
-			if dry {
-				did = "would go"
-			}
-			fmt.Fprintf(a.out, "%d objects %s, %s; %d kept\n", c.Objects, did, bytesOf(c.Bytes), c.Kept)
-			return nil
-		},
-	}
-	cmd.Flags().BoolVarP(&workspace, "workspace", "w", false, "keep what the work tree points to")
-	cmd.Flags().BoolVar(&dry, "dry", false, "tell what would go, and remove nothing")
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask")
-	return cmd
 }
 
 func (a *app) dataList() *cobra.Command {

@@ -1,91 +1,335 @@
-// Letting go of what nothing points to any more.
+// Letting go of what nothing points to any more: what is kept is found first, then
+// what would go is counted, and only then does anything go.
 package data
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"io/fs"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/data/transfer"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// Collected is what a collection came to, or would.
-type Collected struct {
-	Objects int64 `json:"objects"`
+// Tree is a tree whose data is meant: the work tree's, or a revision's.
+type Tree struct {
+	Name string // for messages
+	FS   fs.FS
+}
+
+// Kept is what a collection keeps, and where it collects.
+type Kept struct {
+	Trees       iter.Seq2[Tree, error]
+	Cloud       bool   // collect in the remotes as well
+	Remote      string // instead of the default one
+	NotInRemote bool   // let go of what the remotes have, too
+	// Pass hears of pins that cannot be read, or whose files nobody knows any more, and
+	// which are passed over. Without it such a pin ends the collection.
+	Pass func(error)
+}
+
+// Unused is what a collection would remove.
+type Unused struct {
+	Objects int64 `json:"objects"` // of the cache
 	Bytes   int64 `json:"bytes"`
 	Kept    int64 `json:"kept"`
+	Remotes []UnusedRemote
+
+	w    *Workspace
+	gone []cache.Object
+}
+
+// UnusedRemote is what would be removed from one remote.
+type UnusedRemote struct {
+	Name    string `json:"name"`
+	Objects int64  `json:"objects"`
+	Bytes   int64  `json:"bytes"`
+	Kept    int64  `json:"kept"`
+
+	remote *transfer.Remote
+	gone   []string
 }
 
 // young is how old an object must be to go: an add or fetch that is under way has
 // made objects that nothing points to yet.
 const young = time.Hour
 
-// GC removes the objects of the cache that none of trees points to. A manifest that
-// is pointed to and is not in the cache is an error: what it names is not known.
-func (w *Workspace) GC(ctx context.Context, trees []fs.FS, dry bool) (c Collected, err error) {
-	used := map[dvc.OID]bool{}
-	for _, t := range trees {
-		outs, err := OutputsOf(ctx, t)
-		if err != nil {
-			return c, err
+// Unused finds the objects of the cache that none of what is kept points to.
+func (w *Workspace) Unused(ctx context.Context, k Kept) (*Unused, error) {
+	n := &needing{Workspace: w, Kept: k, used: map[dvc.OID]bool{}, by: map[string]map[dvc.OID]bool{}, open: map[string]*transfer.Remote{}}
+	for t, err := range k.Trees {
+		if err == nil {
+			err = n.tree(ctx, t)
 		}
-		for _, o := range outs {
-			if err := w.use(ctx, used, o); err != nil {
-				return c, err
+		if err != nil {
+			return nil, err
+		}
+	}
+	u := &Unused{w: w}
+	if k.Cloud {
+		if err := n.collectRemotes(ctx, u); err != nil {
+			return nil, err
+		}
+	}
+	if k.NotInRemote {
+		if err := n.elsewhere(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return u, n.collectCache(ctx, u)
+}
+
+// needing is what is needed, as it is found.
+type needing struct {
+	*Workspace
+	Kept
+	used map[dvc.OID]bool
+	by   map[string]map[dvc.OID]bool // of each remote that outputs name; "" is the default
+	open map[string]*transfer.Remote
+}
+
+func (n *needing) tree(ctx context.Context, t Tree) error {
+	outs, err := outputsOf(ctx, t.FS, n.Pass)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.Name, err)
+	}
+	for _, o := range outs {
+		err := n.output(ctx, o)
+		switch {
+		case err == nil:
+		case n.Pass != nil && fault.Of(err) != fault.Cancelled:
+			n.Pass(fmt.Errorf("%s: %w", t.Name, err))
+		default:
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+func (n *needing) output(ctx context.Context, o Output) error {
+	oid := o.Out.OID
+	if oid == "" || n.by[o.Out.Remote][oid] {
+		return nil
+	}
+	if n.by[o.Out.Remote] == nil {
+		n.by[o.Out.Remote] = map[dvc.OID]bool{}
+	}
+	note := func(oid dvc.OID) { n.used[oid], n.by[o.Out.Remote][oid] = true, true }
+	if !oid.IsDir() {
+		note(oid)
+		return nil
+	}
+	t, err := n.cache.Tree(ctx, oid)
+	if err != nil && fault.Of(err) == fault.Missing {
+		if o.Out.NoCache { // its files are kept elsewhere
+			note(oid)
+			return nil
+		}
+		t, err = n.fetched(ctx, o)
+	}
+	if err != nil {
+		return fault.Hint(fault.New(fault.Of(err), "%s: what its manifest %s names is not known: %w", o.Path, oid, err), "fetch it first: vishwa data fetch, with -A for all commits; or let go of what cannot be known: --skip-failed")
+	}
+	note(oid)
+	for _, f := range t {
+		note(f.OID)
+	}
+	return nil
+}
+
+// fetched reads a manifest that the cache does not have from the output's remote.
+func (n *needing) fetched(ctx context.Context, o Output) (dvc.Tree, error) {
+	r, err := n.remote(o.Out.Remote)
+	if err != nil {
+		return nil, fault.New(fault.Missing, "the cache does not have it, and no remote is to be had: %w", err)
+	}
+	body, err := r.Object(ctx, o.Out.OID)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	raw, err := io.ReadAll(io.LimitReader(body, 1<<30))
+	if err != nil {
+		return nil, err
+	}
+	if got := dvc.TreeOID(raw); got != o.Out.OID {
+		return nil, fault.New(fault.Corrupt, "remote %s holds other bytes: %s", r.Name, got)
+	}
+	return dvc.ParseTree(raw)
+}
+
+func (n *needing) remote(name string) (*transfer.Remote, error) {
+	if name == "" {
+		name = n.Kept.Remote
+	}
+	if r := n.open[name]; r != nil {
+		return r, nil
+	}
+	r, err := n.Workspace.Remote(name)
+	if err == nil {
+		n.open[name] = r
+	}
+	return r, err
+}
+
+// remotes are those that something is kept in, and the one that was asked for.
+func (n *needing) remotes() (map[*transfer.Remote][]string, error) {
+	out := map[*transfer.Remote][]string{}
+	for _, name := range append(slices.Collect(maps.Keys(n.by)), "") {
+		r, err := n.remote(name)
+		if err != nil {
+			return nil, err
+		}
+		same := r
+		for have := range out {
+			if have.Name == r.Name {
+				same = have
+			}
+		}
+		if !slices.Contains(out[same], name) {
+			out[same] = append(out[same], name)
+		}
+	}
+	return out, nil
+}
+
+// elsewhere forgets what the remotes have: it need not be here.
+func (n *needing) elsewhere(ctx context.Context) error {
+	all, err := n.remotes()
+	if err != nil {
+		return err
+	}
+	for r, names := range all {
+		for _, name := range names {
+			there, err := r.Present(ctx, slices.Collect(maps.Keys(n.by[name])))
+			if err != nil {
+				return err
+			}
+			for oid := range there {
+				delete(n.used, oid)
 			}
 		}
 	}
-	limit := w.o.Env.Now().Add(-young)
-	for oid, err := range w.cache.All() {
-		if err != nil {
-			return c, err
-		}
-		if err := ctx.Err(); err != nil {
-			return c, fault.New(fault.Cancelled, "collect: %w", err)
-		}
-		st, err := os.Stat(w.cache.Path(oid))
-		switch {
-		case used[oid]:
-			c.Kept++
-			continue
-		case err == nil && st.ModTime().After(limit) && w.busy():
-			c.Kept++
-			continue
-		}
-		if err == nil {
-			c.Bytes += st.Size()
-		}
-		c.Objects++
-		if dry {
-			continue
-		}
-		if _, err := w.cache.Remove(oid); err != nil {
-			return c, err
-		}
-	}
-	return c, nil
+	return nil
 }
 
-func (w *Workspace) use(ctx context.Context, used map[dvc.OID]bool, o Output) error {
-	if used[o.Out.OID] || o.Out.OID == "" {
-		return nil
+func (n *needing) collectCache(ctx context.Context, u *Unused) error {
+	limit, busy := n.o.Env.Now().Add(-young), n.busy()
+	for o, err := range n.cache.All() {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return fault.New(fault.Cancelled, "collect: %w", err)
+		}
+		if n.used[o.OID] {
+			u.Kept++
+			continue
+		}
+		st, err := os.Stat(o.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fault.New(fault.Denied, "look at the cache: %w", err)
+		}
+		if busy && st.ModTime().After(limit) {
+			u.Kept++
+			continue
+		}
+		u.Objects++
+		u.Bytes += st.Size()
+		u.gone = append(u.gone, o)
 	}
-	used[o.Out.OID] = true
-	if !o.Out.OID.IsDir() {
-		return nil
+	return nil
+}
+
+// collectRemotes finds what goes of the remotes. What any output needs stays in all of
+// them: more than DVC keeps, where outputs name remotes of their own.
+func (n *needing) collectRemotes(ctx context.Context, u *Unused) error {
+	all, err := n.remotes()
+	if err != nil {
+		return err
 	}
-	t, err := w.cache.Tree(ctx, o.Out.OID)
-	if fault.Of(err) == fault.Missing && err != nil {
-		return fault.Hint(fault.New(fault.Missing, "%s: its manifest %s is not in the cache, so that its files are not known", o.Path, o.Out.OID), "fetch it first: vishwa data fetch")
+	for r := range all {
+		c := UnusedRemote{Name: r.Name, remote: r}
+		for o, err := range r.Bucket.List(ctx, "") {
+			if err != nil {
+				return fmt.Errorf("list remote %s: %w", r.Name, err)
+			}
+			oid, err := dvc.ParseOID(strings.ReplaceAll(strings.TrimPrefix(o.Key, "files/md5/"), "/", ""))
+			if err != nil || o.Key != oid.Key() && o.Key != oid.LegacyKey() {
+				continue // not DVC's, such as runs/
+			}
+			if n.used[oid] {
+				c.Kept++
+				continue
+			}
+			c.Objects++
+			c.Bytes += o.Size
+			c.gone = append(c.gone, o.Key)
+		}
+		u.Remotes = append(u.Remotes, c)
 	}
-	for _, f := range t {
-		used[f.OID] = true
+	slices.SortFunc(u.Remotes, func(a, b UnusedRemote) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// Empty tells whether there is nothing to remove.
+func (u *Unused) Empty() bool {
+	for _, r := range u.Remotes {
+		if r.Objects > 0 {
+			return false
+		}
 	}
-	return err
+	return u.Objects == 0
+}
+
+// Remove removes what was found: manifests before the files that they name, so that one
+// that is there has all of its files wherever this is cut off.
+func (u *Unused) Remove(ctx context.Context) error {
+	for _, r := range u.Remotes {
+		slices.SortStableFunc(r.gone, func(a, b string) int {
+			return manifestsFirst(strings.HasSuffix(a, ".dir"), strings.HasSuffix(b, ".dir"))
+		})
+		for some := range slices.Chunk(r.gone, 1000) {
+			if err := r.remote.Bucket.Delete(ctx, some...); err != nil {
+				return fmt.Errorf("collect in remote %s: %w", r.Name, err)
+			}
+		}
+	}
+	slices.SortStableFunc(u.gone, func(a, b cache.Object) int { return manifestsFirst(a.OID.IsDir(), b.OID.IsDir()) })
+	for _, o := range u.gone {
+		if err := ctx.Err(); err != nil {
+			return fault.New(fault.Cancelled, "collect: %w", err)
+		}
+		if err := u.w.cache.Remove(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func manifestsFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 // busy tells whether some command is writing to an output of this repository.

@@ -222,7 +222,17 @@ func (w *Workspace) Outputs(ctx context.Context, targets []string) ([]Output, er
 
 // OutputsOf lists what a tree keeps: its .dvc files and its dvc.lock. Folders that
 // are not a repository's own are left out, and so are tracked ones.
-func OutputsOf(ctx context.Context, tree fs.FS) (out []Output, err error) {
+func OutputsOf(ctx context.Context, tree fs.FS) ([]Output, error) { return outputsOf(ctx, tree, nil) }
+
+// outputsOf tells pass, where it is given, of files that cannot be read, and goes on.
+func outputsOf(ctx context.Context, tree fs.FS, pass func(error)) (out []Output, err error) {
+	skip := func(err error) error {
+		if err == nil || pass == nil {
+			return err
+		}
+		pass(err)
+		return nil
+	}
 	err = fs.WalkDir(tree, ".", func(p string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -245,10 +255,10 @@ func OutputsOf(ctx context.Context, tree fs.FS) (out []Output, err error) {
 			return nil
 		case strings.HasSuffix(p, ".dvc"):
 			out, err = pointerOuts(tree, p, out)
-			return err
+			return skip(err)
 		case e.Name() == "dvc.lock":
 			out, err = lockOuts(tree, p, out)
-			return err
+			return skip(err)
 		}
 		return nil
 	})

@@ -223,21 +223,25 @@ func (c *Cache) InsertManifest(ctx context.Context, raw []byte) (dvc.OID, error)
 	return oid, err
 }
 
-// All yields the objects, of either layout, in no order.
-func (c *Cache) All() iter.Seq2[dvc.OID, error] {
-	return func(yield func(dvc.OID, error) bool) {
+// Object is one of the cache's.
+type Object struct {
+	OID  dvc.OID
+	Path string
+}
+
+// All yields the objects, of either layout, in no order: one name may come twice.
+func (c *Cache) All() iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
 		for _, base := range []string{filepath.Join(c.root, "files", "md5"), c.root} {
 			for i := range 256 {
 				fan := fmt.Sprintf("%02x", i)
 				names, err := readNames(filepath.Join(base, fan))
-				if err != nil {
-					if !yield("", content.Disk(fmt.Errorf("list cache: %w", err), c.root)) {
-						return
-					}
-					continue
+				if err != nil && !yield(Object{}, content.Disk(fmt.Errorf("list cache: %w", err), c.root)) {
+					return
 				}
 				for _, name := range names {
-					if oid, err := dvc.ParseOID(fan + name); err == nil && !yield(oid, nil) {
+					oid, err := dvc.ParseOID(fan + name)
+					if err == nil && !yield(Object{oid, filepath.Join(base, fan, name)}, nil) {
 						return
 					}
 				}
@@ -258,21 +262,10 @@ func readNames(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// Remove takes an object away, and tells its size; an absent one is no error.
-func (c *Cache) Remove(oid dvc.OID) (int64, error) {
-	path := c.find(oid)
-	if path == "" {
-		return 0, nil
+// Remove takes an object of All away; an absent one is no error.
+func (c *Cache) Remove(o Object) error {
+	if err := os.Remove(o.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return content.Disk(fmt.Errorf("remove from cache: %w", err), c.root)
 	}
-	st, err := os.Stat(path)
-	if err == nil {
-		err = os.Remove(path)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, content.Disk(fmt.Errorf("remove from cache: %w", err), c.root)
-	}
-	if st == nil {
-		return 0, nil
-	}
-	return st.Size(), nil
+	return nil
 }

@@ -1,0 +1,91 @@
+// Which commits a choice of history is.
+package repo
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHistoryIsWhatIsChosen: branches, tags, the last few and all, with a merge, a tag of
+// a tag and a tag of a file.
+func TestHistoryIsWhatIsChosen(t *testing.T) {
+	var when string
+	dir := t.TempDir()
+	git := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com",
+			"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com", "GIT_COMMITTER_DATE="+when)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	step := func(name string) string {
+		if err := os.WriteFile(dir+"/"+name, []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		git("add", name)
+		git("commit", "-q", "-m", name)
+		return git("rev-parse", "HEAD")
+	}
+	when = "2026-01-01T12:00:00Z"
+	git("init", "-q", "-b", "main")
+	one := step("one")
+	git("tag", "-a", "-m", "x", "v1")
+	git("tag", "-a", "-m", "x", "again", "v1")
+	git("tag", "file", git("hash-object", "-w", "one"))
+	two := step("two")
+	git("checkout", "-q", "-b", "side", one)
+	side := step("side")
+	git("checkout", "-q", "main")
+	when = "2026-02-01T12:00:00Z"
+	git("merge", "-q", "-m", "merge", "side")
+	merge := git("rev-parse", "HEAD")
+	git("commit", "-q", "--allow-empty", "-m", "the same tree")
+	git("branch", "-D", "side")
+	same := git("rev-parse", "HEAD")
+	git("pack-refs", "--all")
+
+	r, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for name, c := range map[string]struct {
+		of   History
+		want []string
+	}{
+		"none":              {History{}, nil},
+		"branches":          {History{Branches: true}, []string{same}},
+		"tags":              {History{Tags: true}, []string{one}},
+		"the last three":    {History{Branches: true, Last: 3}, []string{same, two}}, // merge has the tree of same
+		"first parents":     {History{Revision: "main", Last: -1}, []string{same, two, one}},
+		"a revision":        {History{Revision: "main~1"}, []string{merge}},
+		"everything":        {History{All: true}, []string{same, two, side, one}},
+		"since":             {History{Since: time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC)}, []string{same}},
+		"branches and tags": {History{Branches: true, Tags: true}, []string{same, one}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := r.Commits(context.Background(), c.of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(got)
+			slices.Sort(c.want)
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+	if _, err := r.Commits(context.Background(), History{Revision: "nothing"}); err == nil {
+		t.Error("a revision that is not there was found")
+	}
+}
