@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/data"
-	"github.com/vishwaops/vishwa/reconciler/data/transfer"
 )
 
 func (a *app) dataVerb() *cobra.Command {
@@ -168,6 +167,7 @@ func (a *app) dataStatus() *cobra.Command {
 		},
 	}
 	jobsFlag(cmd, &jobs)
+	recursiveFlag(cmd)
 	formats(cmd, &format, "text", "json")
 	return cmd
 }
@@ -186,6 +186,7 @@ func (a *app) dataCheckout() *cobra.Command {
 		},
 	}
 	jobsFlag(cmd, &jobs)
+	recursiveFlag(cmd)
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "overwrite and remove files that are saved nowhere")
 	return cmd
 }
@@ -198,83 +199,6 @@ func (a *app) checkOut(ctx context.Context, w *data.Workspace, args []string, fo
 		}
 	}
 	return err
-}
-
-func (a *app) moved(did string, m transfer.Moved) {
-	if m.Objects == 0 {
-		fmt.Fprintln(a.out, "Everything is up to date.")
-		return
-	}
-	fmt.Fprintf(a.out, "%d objects %s, %s; %d were there\n", m.Objects, did, bytesOf(m.Bytes), m.Present)
-}
-
-func (a *app) dataPush() *cobra.Command {
-	var jobs int
-	var remote string
-	cmd := &cobra.Command{
-		Use: "push [TARGET...]", Short: "Send what a remote lacks",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			w, err := a.workspace(jobs)
-			if err != nil {
-				return err
-			}
-			m, err := w.Push(cmd.Context(), remote, a.paths(args))
-			if err == nil {
-				a.moved("pushed", m)
-			}
-			return err
-		},
-	}
-	jobsFlag(cmd, &jobs)
-	cmd.Flags().StringVarP(&remote, "remote", "r", "", "to `NAME` instead of the default remote")
-	return cmd
-}
-
-func (a *app) dataFetch() *cobra.Command {
-	var jobs int
-	var remote string
-	cmd := &cobra.Command{
-		Use: "fetch [TARGET...]", Short: "Bring from a remote what the cache lacks",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			w, err := a.workspace(jobs)
-			if err != nil {
-				return err
-			}
-			m, err := w.Fetch(cmd.Context(), remote, a.paths(args))
-			if err == nil {
-				a.moved("fetched", m)
-			}
-			return err
-		},
-	}
-	jobsFlag(cmd, &jobs)
-	cmd.Flags().StringVarP(&remote, "remote", "r", "", "from `NAME` instead of the default remote")
-	return cmd
-}
-
-func (a *app) dataPull() *cobra.Command {
-	var jobs int
-	var remote string
-	var force bool
-	cmd := &cobra.Command{
-		Use: "pull [TARGET...]", Short: "Fetch, and check out",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			w, err := a.workspace(jobs)
-			if err != nil {
-				return err
-			}
-			m, err := w.Fetch(cmd.Context(), remote, a.paths(args))
-			if err != nil {
-				return err
-			}
-			a.moved("fetched", m)
-			return a.checkOut(cmd.Context(), w, args, force)
-		},
-	}
-	jobsFlag(cmd, &jobs)
-	cmd.Flags().StringVarP(&remote, "remote", "r", "", "from `NAME` instead of the default remote")
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "overwrite and remove files that are saved nowhere")
-	return cmd
 }
 
 func (a *app) dataDiff() *cobra.Command {

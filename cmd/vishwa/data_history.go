@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -86,7 +85,7 @@ func (a *app) treeAt(ctx context.Context, w *data.Workspace, revision string) (f
 }
 
 // trees are the work tree and those of h.
-func trees(ctx context.Context, w *data.Workspace, h *history) iter.Seq2[data.Tree, error] {
+func trees(ctx context.Context, w *data.Workspace, h *history) data.Revisions {
 	return func(yield func(data.Tree, error) bool) {
 		if !yield(data.Tree{Name: "the work tree", FS: os.DirFS(w.Root())}, nil) || !h.some() {
 			return
@@ -180,7 +179,7 @@ func scope(workspace bool, k data.Kept, h *history) error {
 }
 
 // keptBy are the trees of this repository and of projects.
-func (a *app) keptBy(ctx context.Context, w *data.Workspace, h *history, projects []string) (iter.Seq2[data.Tree, error], error) {
+func (a *app) keptBy(ctx context.Context, w *data.Workspace, h *history, projects []string) (data.Revisions, error) {
 	all := []*data.Workspace{w}
 	for _, p := range a.paths(projects) {
 		env, err := a.env()

@@ -66,6 +66,7 @@ func (w *Workspace) add(ctx context.Context, rel string) (Added, error) {
 		return Added{}, err
 	}
 	defer release()
+	cache.Tidy(filepath.Dir(w.abs(rel)))
 	if err := w.apart(ctx, rel); err != nil {
 		return Added{}, err
 	}
@@ -122,7 +123,7 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := look(ctx, abs, ignore, w.o.Jobs)
+	files, err := look(ctx, abs, tidied(abs, ignore), w.o.Jobs)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +189,7 @@ func manifest(files []found, sums []cache.Known) []byte {
 // the work tree is put in order first.
 func (w *Workspace) remember(rel string, t *taken, files []found, job *taking) error {
 	if !w.cache.Copies() {
-		if err := w.relink(rel, t, files); err != nil {
+		if err := w.relink(rel, job, files); err != nil {
 			return err
 		}
 	}
@@ -206,19 +207,23 @@ func (w *Workspace) remember(rel string, t *taken, files []found, job *taking) e
 }
 
 // relink puts links to the cache in place of files of their own.
-func (w *Workspace) relink(rel string, t *taken, files []found) error {
+func (w *Workspace) relink(rel string, job *taking, files []found) error {
 	for i, f := range files {
 		at := filepath.Join(w.abs(rel), filepath.FromSlash(f.path))
 		st, err := os.Stat(at)
 		if err != nil {
 			return fault.New(fault.Conflict, "%s went while it was added: %w", at, err)
 		}
-		oid := t.sums[i].Sums().OID
+		oid := job.sums[i].Sums().OID
 		if was, err := os.Stat(w.cache.Path(oid)); err == nil && os.SameFile(st, was) {
 			continue
 		}
-		if _, err := w.cache.Link(oid, at, f.exec); err != nil {
+		k, err := w.cache.Link(oid, at, f.exec)
+		if err != nil {
 			return err
+		}
+		if k.Inode != 0 { // it stands otherwise now
+			job.sums[i].Stamp, job.began[i] = k.Stamp, 0
 		}
 	}
 	return nil
@@ -280,7 +285,7 @@ func (j *taking) all(ctx context.Context, files []found) error {
 const tries = 3
 
 func (j *taking) file(ctx context.Context, i int, f found) error {
-	if k, ok := j.before.Get(f.path); ok && k.Stamp == f.stamp && j.w.cache.Has(k.Sums().OID) {
+	if k, ok := j.before.Get(f.path); ok && k.Stamp == f.stamp && k.Whole() && j.w.cache.Has(k.Sums().OID) {
 		j.sums[i] = k
 		return nil
 	}
@@ -409,7 +414,7 @@ func (w *Workspace) point(rel string, t *taken) (bool, error) {
 
 // replace writes a file of the repository whole or not at all.
 func replace(file string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".vishwa-*")
+	f, err := os.CreateTemp(filepath.Dir(file), cache.Draft())
 	if err != nil {
 		return content.Disk(fmt.Errorf("write %s: %w", file, err), filepath.Dir(file))
 	}

@@ -36,6 +36,7 @@ func (w *Workspace) Checkout(ctx context.Context, targets []string, force bool) 
 	if err != nil {
 		return nil, err
 	}
+	w.tidy(outs)
 	var done []CheckedOut
 	var errs []error
 	for _, o := range outs {
@@ -52,6 +53,17 @@ func (w *Workspace) Checkout(ctx context.Context, targets []string, force bool) 
 	return done, errors.Join(errs...)
 }
 
+// tidy removes what commands that were killed left beside outputs and their pointers.
+func (w *Workspace) tidy(outs []Output) {
+	dirs := map[string]bool{w.state: true, filepath.Join(w.root, ".dvc"): true}
+	for _, o := range outs {
+		dirs[filepath.Dir(w.abs(o.Path))], dirs[filepath.Dir(w.abs(o.File))] = true, true
+	}
+	for dir := range dirs {
+		cache.Tidy(dir)
+	}
+}
+
 func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (CheckedOut, error) {
 	c := CheckedOut{Path: o.Path}
 	release, err := w.turn(ctx, o.Path)
@@ -61,11 +73,14 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	defer release()
 	want := dvc.Tree{{OID: o.Out.OID, Size: o.Out.Size}}
 	if o.Out.OID.IsDir() {
-		if want, err = w.cache.Tree(ctx, o.Out.OID); err != nil {
+		if want, err = w.store(o).Tree(ctx, o.Out.OID); err != nil {
+			return c, err
+		}
+		if want, err = o.meant(want); err != nil {
 			return c, err
 		}
 	}
-	if lacking := w.lacking(want); len(lacking) > 0 {
+	if lacking := w.lacking(o, want); len(lacking) > 0 {
 		return c, fault.Hint(fault.New(fault.Missing, "%d of its objects are not in the cache: %s", len(lacking), strings.Join(lacking, ", ")), "fetch them: vishwa data pull")
 	}
 	abs := w.abs(o.Path)
@@ -78,10 +93,10 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	}
 	known, err := w.lay(ctx, laying{o, abs, want, have}, &c)
 	// Without what is known now, the next command reads the files.
-	if file := w.memoryFile(o.Path); err == nil && c.Kept == 0 {
+	if file := w.memoryFile(o.Path); err == nil && c.Kept == 0 && len(o.only) == 0 {
 		_ = cache.Remember(file, o.Out.OID, len(want), func(i int) (string, cache.Known) { return want[i].Path, known[i] })
 	} else {
-		if err == nil { // what is laid by half is no whole, and has no name
+		if err == nil && len(o.only) == 0 { // what is laid by half is no whole, and has no name
 			have.Tree = o.Out.OID
 		}
 		_ = have.Save(file)
@@ -90,9 +105,9 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 }
 
 // lacking lists what of want the cache does not have.
-func (w *Workspace) lacking(want dvc.Tree) (out []string) {
+func (w *Workspace) lacking(o Output, want dvc.Tree) (out []string) {
 	for _, f := range want {
-		if !w.cache.Has(f.OID) {
+		if !w.store(o).Has(f.OID) {
 			out = append(out, string(f.OID))
 		}
 	}
@@ -117,11 +132,11 @@ func (w *Workspace) present(ctx context.Context, o Output, abs string) (*cache.M
 	if err != nil {
 		return nil, err
 	}
-	files, err := look(ctx, abs, ignore, w.o.Jobs)
+	files, err := look(ctx, abs, tidied(abs, ignore), w.o.Jobs)
 	if err != nil {
 		return nil, err
 	}
-	sums, err := w.named(ctx, abs, files, cache.LoadMemory(w.memoryFile(o.Path)), false)
+	sums, err := w.named(ctx, abs, files, cache.LoadMemory(w.memoryFile(o.Path)), o.Out.Hash == "")
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +154,7 @@ func (w *Workspace) safe(o Output, have *cache.Memory, want dvc.Tree, force bool
 	}
 	var lost []string
 	for p, k := range have.All() {
-		if !k.Is(stays[p]) && !w.cache.Has(k.Sums().OID) {
+		if o.means(p) && !k.Is(stays[p]) && !w.store(o).Has(k.Sums().OID) {
 			lost = append(lost, filepath.Join(o.Path, p))
 		}
 	}
@@ -203,7 +218,7 @@ func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]cache.K
 func (l laying) remove(wanted map[string]struct{}, c *CheckedOut) error {
 	var gone []string
 	for p := range l.have.All() {
-		if _, stays := wanted[p]; !stays {
+		if _, stays := wanted[p]; !stays && l.means(p) {
 			gone = append(gone, p)
 		}
 	}
@@ -252,7 +267,7 @@ func (w *Workspace) write(ctx context.Context, l laying, todo dvc.Tree) ([]cache
 					at += "/" + todo[i].Path
 				}
 				var err error
-				if known[i], err = w.cache.Link(todo[i].OID, at, l.Out.Exec); err != nil {
+				if known[i], err = w.store(l.Output).Link(todo[i].OID, at, l.Out.Exec); err != nil {
 					return err
 				}
 			}

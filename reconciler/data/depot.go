@@ -37,7 +37,7 @@ var _ port.Depot = Depot{}
 
 // Bring is port.Depot's.
 func (d Depot) Bring(ctx context.Context, tree fs.FS, p port.Pointed, tell func(string)) (port.Artifact, error) {
-	from, err := d.sources(tree, p.Remote)
+	from, err := d.sources(tree, p)
 	if err != nil {
 		return port.Artifact{}, err
 	}
@@ -71,7 +71,7 @@ type source struct {
 }
 
 // sources are where objects are looked for: the checkout's cache, then the remote.
-func (d Depot) sources(tree fs.FS, remote string) ([]source, error) {
+func (d Depot) sources(tree fs.FS, p port.Pointed) ([]source, error) {
 	var out []source
 	layers := []*dvc.Config{}
 	b, err := fs.ReadFile(tree, ".dvc/config")
@@ -94,20 +94,25 @@ func (d Depot) sources(tree fs.FS, remote string) ([]source, error) {
 				return nil, err
 			}
 			layers = append(layers, local)
-			out = append(out, source{"the cache", cached(w.cache)})
+			store := w.cache
+			if p.Legacy {
+				store = store.Legacy()
+			}
+			out = append(out, source{"the cache", cached(store)})
 		}
 	}
 	config := dvc.Merge(layers...)
-	if name, _ := config.Get("core", "remote"); name == "" && remote == "" {
+	if name, _ := config.Get("core", "remote"); name == "" && p.Remote == "" {
 		if len(out) == 0 {
 			return nil, fault.Hint(fault.New(fault.Missing, "the repository names no DVC remote, and this machine has no cache of it"), "set one, and push the data there: vishwa data remote add -d NAME URL")
 		}
 		return out, nil
 	}
-	r, err := OpenRemote(config, remote, base, d.Env, 0)
+	r, err := OpenRemote(config, p.Remote, base, d.Env, 0)
 	if err != nil {
 		return nil, err
 	}
+	r.Legacy = p.Legacy
 	return append(out, source{"remote " + r.Name, r.Object}), nil
 }
 
@@ -154,9 +159,9 @@ func (b *bringing) one(ctx context.Context, oid dvc.OID) (digest.File, error) {
 		return digest.File{}, err
 	}
 	defer r.Close()
-	named := &naming{r: r, md5: md5.New(), want: string(oid)}
+	named := &naming{r: r, md5: md5.New(), want: oid}
 	if b.legacy {
-		return digest.File{}, fault.Hint(fault.New(fault.Invalid, "%s is named as DVC 2 did, which is no name of its bytes", oid), "migrate it: dvc cache migrate --dvc-files; or add it anew")
+		named.old = cache.NewLegacySum()
 	}
 	d, n, err := b.Store.Put(ctx, named)
 	return digest.File{Digest: d, Size: n}, err
@@ -166,14 +171,19 @@ func (b *bringing) one(ctx context.Context, oid dvc.OID) (digest.File, error) {
 type naming struct {
 	r    io.Reader
 	md5  hash.Hash
-	want string
+	old  *cache.LegacySum // where it may have DVC 2's name
+	want dvc.OID
 }
 
 func (n *naming) Read(p []byte) (int, error) {
 	k, err := n.r.Read(p)
 	n.md5.Write(p[:k])
+	if n.old != nil {
+		_, _ = n.old.Write(p[:k])
+	}
 	if err == io.EOF {
-		if got := hex.EncodeToString(n.md5.Sum(nil)); got != n.want {
+		got := dvc.OID(hex.EncodeToString(n.md5.Sum(nil)))
+		if got != n.want && (n.old == nil || n.old.OID() != n.want) {
 			return k, fault.Hint(fault.New(fault.Corrupt, "%s holds other bytes: %s", n.want, got), "push it anew from where it was added")
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -31,7 +30,7 @@ type Tree struct {
 
 // Kept is what a collection keeps, and where it collects.
 type Kept struct {
-	Trees       iter.Seq2[Tree, error]
+	Trees       Revisions
 	Cloud       bool   // collect in the remotes as well
 	Remote      string // instead of the default one
 	NotInRemote bool   // let go of what the remotes have, too
@@ -131,7 +130,7 @@ func (n *needing) output(ctx context.Context, o Output) error {
 		note(oid)
 		return nil
 	}
-	t, err := n.cache.Tree(ctx, oid)
+	t, err := n.manifest(ctx, oid)
 	if err != nil && fault.Of(err) == fault.Missing {
 		if o.Out.NoCache { // its files are kept elsewhere
 			note(oid)
@@ -300,6 +299,9 @@ func (u *Unused) Empty() bool {
 // Remove removes what was found: manifests before the files that they name, so that one
 // that is there has all of its files wherever this is cut off.
 func (u *Unused) Remove(ctx context.Context) error {
+	if outs, err := u.w.Outputs(ctx, nil); err == nil {
+		u.w.tidy(outs)
+	}
 	for _, r := range u.Remotes {
 		slices.SortStableFunc(r.gone, func(a, b string) int {
 			return manifestsFirst(strings.HasSuffix(a, ".dir"), strings.HasSuffix(b, ".dir"))

@@ -13,18 +13,31 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// never tells of what DVC never takes for data.
+// never tells of what DVC never takes for data, and of what is not whole.
 func never(below string, dir bool) bool {
-	switch path.Base(below) {
+	switch base := path.Base(below); base {
 	case ".git":
 		return true
 	case ".hg", ".dvc":
 		return dir
+	default:
+		return !dir && cache.IsDraft(base)
 	}
-	return false
+}
+
+// tidied is ignore, and removes the drafts that it meets below abs and that nobody
+// works on any more.
+func tidied(abs string, ignore func(below string, dir bool) bool) func(below string, dir bool) bool {
+	return func(below string, dir bool) bool {
+		if !dir && cache.Left(path.Base(below)) {
+			_ = os.Remove(filepath.Join(abs, filepath.FromSlash(below))) // the next one tries again
+		}
+		return ignore(below, dir)
+	}
 }
 
 // ignored tells what below the output at rel is ignored.

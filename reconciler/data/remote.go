@@ -3,6 +3,8 @@ package data
 
 import (
 	"context"
+	"fmt"
+	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -84,57 +86,152 @@ func (w *Workspace) Remote(name string) (*transfer.Remote, error) {
 	return OpenRemote(w.config, name, w.base, w.o.Env, w.o.Jobs)
 }
 
-// Push sends what the outputs of targets, or all, need and the remote lacks.
-func (w *Workspace) Push(ctx context.Context, remote string, targets []string) (transfer.Moved, error) {
-	return w.move(ctx, remote, targets, func(r *transfer.Remote, oids []dvc.OID) (transfer.Moved, error) {
-		return r.Push(ctx, w.cache, oids, w.heard("pushing"))
-	}, true)
+// Revisions are trees whose data goes over beside the work tree's.
+type Revisions = iter.Seq2[Tree, error]
+
+// Push sends what the outputs of targets, or all, need and the remote lacks: those of
+// the work tree, and of revisions.
+func (w *Workspace) Push(ctx context.Context, remote string, targets []string, revisions ...Revisions) (transfer.Moved, error) {
+	return w.move(ctx, over{remote, targets, revisions}, pushing)
 }
 
 // Fetch brings what the outputs of targets, or all, need into the cache.
-func (w *Workspace) Fetch(ctx context.Context, remote string, targets []string) (transfer.Moved, error) {
-	return w.move(ctx, remote, targets, func(r *transfer.Remote, oids []dvc.OID) (transfer.Moved, error) {
-		return r.Fetch(ctx, w.cache, oids, w.heard("fetching"))
-	}, false)
+func (w *Workspace) Fetch(ctx context.Context, remote string, targets []string, revisions ...Revisions) (transfer.Moved, error) {
+	return w.move(ctx, over{remote, targets, revisions}, fetching)
 }
+
+// over is what goes over.
+type over struct {
+	remote    string // instead of the outputs' own, or the default
+	targets   []string
+	revisions []Revisions
+}
+
+const (
+	pushing  = "pushing"
+	fetching = "fetching"
+)
 
 func (w *Workspace) heard(what string) func(transfer.Moved) {
 	return func(m transfer.Moved) { w.tell(what, m.Objects, m.Bytes) }
 }
 
-// move does one transfer a remote: outputs may name one of their own.
-func (w *Workspace) move(ctx context.Context, remote string, targets []string, do func(*transfer.Remote, []dvc.OID) (transfer.Moved, error), push bool) (all transfer.Moved, err error) {
-	outs, err := w.Outputs(ctx, targets)
+// load is what goes over at once: to or from one remote, in one layout.
+type load struct {
+	remote string
+	legacy bool
+}
+
+// move does one transfer for each load: outputs may name a remote of their own.
+func (w *Workspace) move(ctx context.Context, over over, what string) (all transfer.Moved, err error) {
+	outs, err := w.meant(ctx, over)
 	if err != nil {
 		return all, err
 	}
-	by := map[string][]dvc.OID{}
-	var order []string
+	by := map[load][]Output{}
+	var order []load
 	for _, o := range outs {
-		if o.Out.NoCache || o.Out.OID == "" || push && o.Out.NoPush {
+		if o.Out.NoCache || o.Out.OID == "" || what == pushing && o.Out.NoPush {
 			continue
 		}
-		name := remote
-		if name == "" {
-			name = o.Out.Remote
+		l := load{over.remote, o.Out.Hash == ""}
+		if over.remote == "" {
+			l.remote = o.Out.Remote
 		}
-		if _, seen := by[name]; !seen {
-			order = append(order, name)
+		if _, seen := by[l]; !seen {
+			order = append(order, l)
 		}
-		by[name] = append(by[name], o.Out.OID)
+		by[l] = append(by[l], o)
 	}
-	for _, name := range order {
-		r, err := w.Remote(name)
-		if err != nil {
-			return all, err
-		}
-		m, err := do(r, by[name])
+	for _, l := range order {
+		m, err := w.transfer(ctx, l, by[l], what)
 		all.Objects, all.Bytes, all.Present = all.Objects+m.Objects, all.Bytes+m.Bytes, all.Present+m.Present
 		if err != nil {
 			return all, err
 		}
 	}
 	return all, nil
+}
+
+// meant lists the outputs of the work tree, and of the revisions that are meant.
+func (w *Workspace) meant(ctx context.Context, over over) ([]Output, error) {
+	outs, none := w.Outputs(ctx, over.targets)
+	if len(over.revisions) == 0 || none != nil && fault.Of(none) != fault.Missing {
+		return outs, none
+	}
+	found := none == nil
+	for t, err := range each(over.revisions) {
+		if err != nil {
+			return nil, err
+		}
+		then, err := OutputsOf(ctx, t.FS)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Name, err)
+		}
+		some, missing, err := w.limited(then, over.targets)
+		if err != nil {
+			return nil, err
+		}
+		found = found || missing == ""
+		outs = append(outs, some...)
+	}
+	if !found {
+		return nil, none
+	}
+	return outs, nil
+}
+
+// each is all of them, one after another.
+func each(all []Revisions) Revisions {
+	return func(yield func(Tree, error) bool) {
+		for _, some := range all {
+			for t, err := range some {
+				if !yield(t, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (w *Workspace) transfer(ctx context.Context, l load, outs []Output, what string) (m transfer.Moved, err error) {
+	r, err := w.Remote(l.remote)
+	if err != nil {
+		return m, err
+	}
+	store := w.cache
+	if l.legacy {
+		r.Legacy, store = true, store.Legacy()
+	}
+	var oids []dvc.OID
+	for _, o := range outs {
+		if len(o.only) == 0 {
+			oids = append(oids, o.Out.OID)
+			continue
+		}
+		if what == fetching { // the manifest says which
+			some, err := r.Manifests(ctx, store, []dvc.OID{o.Out.OID})
+			if m.Objects, m.Bytes = m.Objects+some.Objects, m.Bytes+some.Bytes; err != nil {
+				return m, err
+			}
+		}
+		t, err := store.Tree(ctx, o.Out.OID)
+		if err == nil {
+			t, err = o.meant(t)
+		}
+		if err != nil {
+			return m, err
+		}
+		for _, f := range t {
+			oids = append(oids, f.OID)
+		}
+	}
+	do := r.Fetch
+	if what == pushing {
+		do = r.Push
+	}
+	rest, err := do(ctx, store, oids, w.heard(what))
+	return transfer.Moved{Objects: m.Objects + rest.Objects, Bytes: m.Bytes + rest.Bytes, Present: rest.Present}, err
 }
 
 // Edit changes a file of the configuration: .dvc/config, or with local .dvc/config.local,

@@ -73,7 +73,7 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 		return s, err
 	}
 	if memory.Tree == o.Out.OID && unchanged(files, memory) {
-		if !w.cache.Has(o.Out.OID) && !o.Out.NoCache {
+		if !w.store(o).Has(o.Out.OID) && !o.Out.NoCache {
 			s.State = NotInCache
 		}
 		return s, nil
@@ -90,11 +90,25 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	}
 	s.State = Modified
 	if o.Out.OID.IsDir() {
-		if was, err := w.cache.Tree(ctx, o.Out.OID); err == nil {
+		if was, err := w.store(o).Tree(ctx, o.Out.OID); err == nil {
 			s.Added, s.Modified, s.Deleted = between(was, treeOf(files, sums))
+			s.limit()
 		}
 	}
 	return s, nil
+}
+
+// limit leaves out what is not meant.
+func (s *Standing) limit() {
+	if len(s.only) == 0 {
+		return
+	}
+	for _, names := range []*[]string{&s.Added, &s.Modified, &s.Deleted} {
+		*names = slices.DeleteFunc(*names, func(p string) bool { return !s.means(p) })
+	}
+	if len(s.Added)+len(s.Modified)+len(s.Deleted) == 0 {
+		s.State = ""
+	}
 }
 
 // is tells whether files, sorted by path, are what DVC calls oid.
@@ -229,8 +243,8 @@ func (w *Workspace) Diff(ctx context.Context, was, now fs.FS) ([]Change, error) 
 			continue
 		}
 		if c.Was.IsDir() && c.Now.IsDir() {
-			x, errX := w.cache.Tree(ctx, c.Was)
-			y, errY := w.cache.Tree(ctx, c.Now)
+			x, errX := w.manifest(ctx, c.Was)
+			y, errY := w.manifest(ctx, c.Now)
 			if errX == nil && errY == nil {
 				c.Added, c.Modified, c.Deleted = between(x, y)
 			}

@@ -116,6 +116,23 @@ func (w *Workspace) Root() string { return w.root }
 // Cache is the repository's cache.
 func (w *Workspace) Cache() *cache.Cache { return w.cache }
 
+// store is the cache in the layout that an output is named by.
+func (w *Workspace) store(o Output) *cache.Cache {
+	if o.Out.Hash == "" {
+		return w.cache.Legacy()
+	}
+	return w.cache
+}
+
+// manifest reads a directory's manifest, from either layout.
+func (w *Workspace) manifest(ctx context.Context, oid dvc.OID) (dvc.Tree, error) {
+	t, err := w.cache.Tree(ctx, oid)
+	if err != nil && fault.Of(err) == fault.Missing {
+		return w.cache.Legacy().Tree(ctx, oid)
+	}
+	return t, err
+}
+
 // Config is the configuration, all of its layers.
 func (w *Workspace) Config() *dvc.Config { return w.config }
 
@@ -180,45 +197,6 @@ func (w *Workspace) rel(path string) (string, error) {
 }
 
 func (w *Workspace) abs(rel string) string { return filepath.Join(w.root, filepath.FromSlash(rel)) }
-
-// Output is one thing that the repository keeps in its cache.
-type Output struct {
-	File  string  `json:"file"` // the .dvc file or dvc.lock, from the root
-	Path  string  `json:"path"` // of the data, from the root
-	Out   dvc.Out `json:"-"`
-	Stage string  `json:"stage,omitempty"` // of dvc.lock
-}
-
-// Outputs lists what the repository keeps, by path. Limited to targets, which name a
-// .dvc file or data at or above an output, where there are any.
-func (w *Workspace) Outputs(ctx context.Context, targets []string) ([]Output, error) {
-	all, err := OutputsOf(ctx, os.DirFS(w.root))
-	if err != nil || len(targets) == 0 {
-		return all, err
-	}
-	var some []Output
-	for _, t := range targets {
-		rel, err := w.rel(t)
-		if err != nil {
-			return nil, err
-		}
-		n := len(some)
-		for _, o := range all {
-			if o.File == rel || o.Path == rel || rel == "." || strings.HasPrefix(o.Path, rel+"/") {
-				some = append(some, o)
-			}
-		}
-		if len(some) == n {
-			names := make([]string, len(all))
-			for i, o := range all {
-				names[i] = o.Path
-			}
-			return nil, fault.Hint(fault.New(fault.Missing, "%s is no data of this repository", t), "name one of: %s", strings.Join(names, ", "))
-		}
-	}
-	slices.SortFunc(some, func(a, b Output) int { return strings.Compare(a.Path, b.Path) })
-	return slices.CompactFunc(some, func(a, b Output) bool { return a.Path == b.Path }), nil
-}
 
 // OutputsOf lists what a tree keeps: its .dvc files and its dvc.lock. Folders that
 // are not a repository's own are left out, and so are tracked ones.

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +30,9 @@ type Batch struct {
 	mu    sync.Mutex
 	taken map[[16]byte]temporary // by MD5
 	dirs  map[dvc.OID]temporary
+	begun sync.Once
+	work  *os.File // says to others that what is under way is not left behind; nil before there is any
+	err   error
 }
 
 // temporary is the number that the name of a file is made of.
@@ -39,6 +41,12 @@ type temporary uint64
 // Batch begins one.
 func (c *Cache) Batch() *Batch {
 	return &Batch{c: c, taken: map[[16]byte]temporary{}, dirs: map[dvc.OID]temporary{}}
+}
+
+// begin is called before anything is written.
+func (b *Batch) begin() error {
+	b.begun.Do(func() { b.work, b.err = b.c.begin() })
+	return b.err
 }
 
 // Take takes in what r yields, as Insert does; it is named by Keep.
@@ -51,7 +59,11 @@ func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error
 	if close := tmp.Close(); err == nil {
 		err = close
 	}
-	if err == nil && want != "" && string(sum.OID) != strings.TrimSuffix(string(want), ".dir") {
+	right := true
+	if err == nil && want != "" {
+		right, err = b.c.named(want, tmp.Name(), sum)
+	}
+	if err == nil && !right {
 		err = fault.Hint(fault.New(fault.Corrupt, "%s came as %s", want, sum.OID), "the place that it came from holds other bytes under that name: push it anew from where it was added")
 	}
 	oid := sum.OID
@@ -71,6 +83,9 @@ func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error
 func (b *Batch) TakeBytes(p []byte, sum Sum) error {
 	if b.had(sum.OID) || b.c.Has(sum.OID) {
 		return nil
+	}
+	if err := b.begin(); err != nil {
+		return err
 	}
 	for {
 		n := b.next()
@@ -106,6 +121,9 @@ func (b *Batch) name(n temporary) string {
 
 // temp is a new file with the mode of an object.
 func (b *Batch) temp() (*os.File, temporary, error) {
+	if err := b.begin(); err != nil {
+		return nil, 0, err
+	}
 	for {
 		n := b.next()
 		f, err := os.OpenFile(b.name(n), os.O_WRONLY|os.O_CREATE|os.O_EXCL, b.mode())
@@ -230,7 +248,7 @@ func (c *Cache) place(tmp string, oid dvc.OID) error {
 	return err
 }
 
-// Drop forgets what was not kept.
+// Drop ends the batch, and forgets what was not kept.
 func (b *Batch) Drop() {
 	for _, tmp := range b.taken {
 		_ = os.Remove(b.name(tmp))
@@ -240,6 +258,9 @@ func (b *Batch) Drop() {
 	}
 	clear(b.taken)
 	clear(b.dirs)
+	if b.work != nil {
+		b.work.Close()
+	}
 }
 
 // ended is a reader that ends where ctx does.

@@ -4,7 +4,7 @@
 //
 //	<root>/files/md5/<2>/<30>[.dir]   objects, mode 0444
 //	<root>/<2>/<30>[.dir]             the same, as DVC 2 left them
-//	<root>/files/md5/.vishwa/         what is under way: unseen by DVC, cleared when it is older than a day
+//	<root>/files/md5/.vishwa/         what is under way: unseen by DVC, cleared by the next program when nobody is at work
 package cache
 
 import (
@@ -18,10 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -46,7 +44,8 @@ type Cache struct {
 	fanErr  [256]error
 	pending atomic.Uint64 // numbers temporary names
 	noClone atomic.Bool   // the file system makes no reflinks
-	legacy  bool          // there are objects in DVC 2's layout
+	dos     bool          // laid out and named as DVC 2 did
+	twin    *Cache        // as DVC 2 laid it out; nil where that is this one
 }
 
 const underway = ".vishwa"
@@ -77,7 +76,7 @@ func Open(root string, o Options) (*Cache, error) {
 		}
 	}
 	c.sweep()
-	c.legacy = c.old()
+	c.twin = &Cache{root: root, types: c.types, shared: o.Shared, dos: true}
 	return c, nil
 }
 
@@ -91,33 +90,18 @@ func (c *Cache) mkdir(path string) error {
 	return os.Chmod(path, 0o775|fs.ModeSetgid)
 }
 
-// sweep removes what was left under way by programs that were killed.
-func (c *Cache) sweep() {
-	for i := range desks {
-		left, err := os.ReadDir(c.desk(uint64(i)))
-		if err != nil {
-			continue
-		}
-		for _, e := range left {
-			if st, err := e.Info(); err == nil && time.Since(st.ModTime()) > 24*time.Hour {
-				os.Remove(filepath.Join(c.desk(uint64(i)), e.Name()))
-			}
-		}
-	}
-}
-
 // Path is where an object is, or would be.
-func (c *Cache) Path(oid dvc.OID) string { return filepath.Join(c.root, filepath.FromSlash(oid.Key())) }
+func (c *Cache) Path(oid dvc.OID) string {
+	key := oid.Key()
+	if c.dos {
+		key = oid.LegacyKey()
+	}
+	return filepath.Join(c.root, filepath.FromSlash(key))
+}
 
 // find is where an object is: "" is nowhere.
 func (c *Cache) find(oid dvc.OID) string {
 	if path := c.Path(oid); isFile(path) {
-		return path
-	}
-	if !c.legacy {
-		return ""
-	}
-	if path := filepath.Join(c.root, filepath.FromSlash(oid.LegacyKey())); isFile(path) {
 		return path
 	}
 	return ""
@@ -126,12 +110,6 @@ func (c *Cache) find(oid dvc.OID) string {
 func isFile(path string) bool {
 	var st unix.Stat_t
 	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
-}
-
-// old tells whether DVC 2 has left objects in its own layout.
-func (c *Cache) old() bool {
-	found, err := filepath.Glob(filepath.Join(c.root, "[0-9a-f][0-9a-f]"))
-	return err != nil || len(found) > 0
 }
 
 // Has tells whether the object is there.
@@ -167,8 +145,12 @@ func (c *Cache) Check(oid dvc.OID) (Sum, error) {
 	if err != nil {
 		return Sum{}, fmt.Errorf("read %s in the cache: %w", oid, err)
 	}
-	if string(sum.OID) != strings.TrimSuffix(string(oid), ".dir") {
-		_ = os.Remove(f.Name())
+	right, err := c.named(oid, f.Name(), sum)
+	if err != nil {
+		return sum, err
+	}
+	if !right {
+		c.spoiled(oid)
 		return sum, fault.Hint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
 	}
 	return sum, nil

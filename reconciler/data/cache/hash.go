@@ -3,8 +3,6 @@
 package cache
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
@@ -103,70 +102,27 @@ func SumOf(p []byte) Sum {
 	return Sum{dvc.OID(hex.EncodeToString(m[:])), digest.FromSum(s[:]), int64(len(p))}
 }
 
-// SumFile names a file. Legacy takes carriage returns out of text first, as DVC 2 did.
+// SumFile names a file. Legacy gives it DVC 2's name.
 func SumFile(path string, legacy bool) (Sum, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Sum{}, fault.Hint(fault.New(fault.Denied, "read %s: %w", path, err), "make it readable")
 	}
 	defer f.Close()
-	var r io.Reader = f
+	var w io.Writer
+	old := NewLegacySum()
 	if legacy {
-		if r, err = withoutReturns(f); err != nil {
-			return Sum{}, content.Disk(fmt.Errorf("read %s: %w", path, err), path)
-		}
+		w = old
 	}
-	s, err := copyHashed(nil, r)
+	s, err := copyHashed(w, f)
 	if err != nil {
 		return s, content.Disk(fmt.Errorf("read %s: %w", path, err), path)
+	}
+	if legacy {
+		s.OID = old.OID()
 	}
 	return s, nil
 }
 
-// withoutReturns is r without the carriage returns of its line ends, where r is text as DVC 2
-// saw it: no NUL in the first 512 bytes, and at most three in ten of them unprintable
-// (dvc/istextfile.py).
-func withoutReturns(r io.Reader) (io.Reader, error) {
-	head := make([]byte, 512)
-	n, err := io.ReadFull(r, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, err
-	}
-	whole := io.MultiReader(bytes.NewReader(head[:n]), r)
-	odd := 0
-	for _, c := range head[:n] {
-		if c == 0 {
-			return whole, nil
-		}
-		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != '\b' || c > 0x7e {
-			odd++
-		}
-	}
-	if n > 0 && odd*10 > n*3 {
-		return whole, nil
-	}
-	return &plainLines{r: bufio.NewReaderSize(whole, 64<<10)}, nil
-}
-
-// plainLines leaves out each carriage return before a line feed.
-type plainLines struct{ r *bufio.Reader }
-
-func (p *plainLines) Read(b []byte) (n int, err error) {
-	for n < len(b) {
-		c, err := p.r.ReadByte()
-		if err != nil {
-			if n > 0 && err == io.EOF {
-				return n, nil
-			}
-			return n, err
-		}
-		if c == '\r' {
-			if next, err := p.r.Peek(1); err == nil && next[0] == '\n' {
-				continue
-			}
-		}
-		b[n] = c
-		n++
-	}
-	return n, nil
-}
+// bare is a name without what marks a directory's manifest.
+func bare(oid dvc.OID) dvc.OID { return dvc.OID(strings.TrimSuffix(string(oid), ".dir")) }

@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -22,13 +20,13 @@ import (
 // Link puts an object at path, by the first kind of link that works there, in place
 // of what was at path. Exec makes it executable, which a hard or symbolic link cannot be.
 // What is copied is held against its name on the way, and comes back as known; what is
-// linked is known by nothing.
+// linked is known by its MD5 alone, where the object is protected: DVC trusts it too.
 func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err error) {
 	from := c.find(oid)
 	if from == "" {
 		return known, fault.Hint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
 	}
-	tmp := path + ".vishwa-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(c.pending.Add(1), 36)
+	tmp := c.draft(path)
 	var last error
 	for _, kind := range c.types {
 		if exec && (kind == "hardlink" || kind == "symlink") {
@@ -41,8 +39,12 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err erro
 			if known, last = c.copy(oid, from, tmp, exec); fault.Of(last) == fault.Corrupt {
 				return known, last
 			}
-		} else {
-			last = link(kind, from, tmp, exec)
+		} else if last = link(kind, from, tmp, exec); last == nil && kind == "reflink" {
+			var st unix.Stat_t
+			if last = unix.Stat(tmp, &st); last == nil {
+				stamp := StampOf(&st)
+				last = backdate(tmp, &stamp)
+			}
 		}
 		if kind == "reflink" && (errors.Is(last, unix.EOPNOTSUPP) || errors.Is(last, unix.EXDEV) || errors.Is(last, unix.EINVAL)) {
 			c.noClone.Store(true) // this file system has none: it is not asked again
@@ -55,7 +57,7 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err erro
 			if kind == "copy" {
 				return landed(path, known)
 			}
-			return Known{}, nil
+			return c.trusted(oid, from, path)
 		}
 		_ = os.Remove(tmp)
 		if errors.Is(last, unix.ENOSPC) {
@@ -63,6 +65,18 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err erro
 		}
 	}
 	return known, content.Disk(fmt.Errorf("link %s: %w", path, last), filepath.Dir(path))
+}
+
+// backdate makes a file that has no name yet a little older than it is. Whoever writes to
+// it once it has a name gives it a later time, however soon that is: what is known of it
+// can be relied on at once.
+func backdate(path string, s *Stamp) error {
+	s.MTime -= 2 * granularity.Nanoseconds()
+	at := unix.NsecToTimespec(s.MTime)
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, 0); err != nil {
+		return &fs.PathError{Op: "set time", Path: path, Err: err}
+	}
+	return nil
 }
 
 // landed is k as the file stands under its name, where nobody has written to it since.
@@ -76,6 +90,21 @@ func landed(path string, k Known) (Known, error) {
 		return Known{}, nil
 	}
 	k.Stamp = now // the name is new, and the time of change with it
+	return k, nil
+}
+
+// trusted is what is known of a link at path.
+func (c *Cache) trusted(oid dvc.OID, from, path string) (k Known, err error) {
+	var object, st unix.Stat_t
+	if err := errors.Join(unix.Stat(from, &object), unix.Stat(path, &st)); err != nil {
+		return Known{}, content.Disk(fmt.Errorf("look at %s: %w", path, err), filepath.Dir(path))
+	}
+	named, ok := key(oid)
+	if !ok || c.dos || object.Mode&0o222 != 0 {
+		return Known{}, nil
+	}
+	k.Stamp = StampOf(&st)
+	copy(k.Sum[:], named[:])
 	return k, nil
 }
 
@@ -98,12 +127,19 @@ func (c *Cache) copy(oid dvc.OID, from, to string, exec bool) (Known, error) {
 	} else {
 		sum, stamp, err = copyLarge(from, to, mode)
 	}
+	if err == nil {
+		err = backdate(to, &stamp)
+	}
+	right := false
+	if err == nil {
+		right, err = c.named(oid, to, sum)
+	}
 	if err != nil {
 		return Known{}, err
 	}
-	if string(sum.OID) != strings.TrimSuffix(string(oid), ".dir") {
+	if !right {
 		_ = os.Remove(to)
-		_ = os.Remove(from)
+		c.spoiled(oid)
 		return Known{}, fault.Hint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
 	}
 	k, _ := Know(stamp, sum)

@@ -42,6 +42,9 @@ func (k Known) Sums() Sum {
 	return Sum{dvc.OID(hex.EncodeToString(k.Sum[:16])), digest.FromSum(k.Sum[16:]), k.Size}
 }
 
+// Whole tells whether both sums are known: of what is linked to the cache, it is the MD5.
+func (k Known) Whole() bool { return [32]byte(k.Sum[16:]) != [32]byte{} }
+
 // Is tells whether k is the content that DVC calls oid.
 func (k Known) Is(oid dvc.OID) bool {
 	named, ok := key(oid)
@@ -207,7 +210,7 @@ func Remember(path string, tree dvc.OID, n int, file func(i int) (string, Known)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".state-")
+	f, err := os.CreateTemp(filepath.Dir(path), Draft())
 	if err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}

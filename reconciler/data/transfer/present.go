@@ -44,7 +44,7 @@ func (r *Remote) cheaper(ctx context.Context, n int) (bool, error) {
 		return false, nil
 	}
 	inOne := 0
-	for _, err := range r.Bucket.List(ctx, "files/md5/00/") {
+	for _, err := range r.Bucket.List(ctx, r.fan("00")) {
 		if err != nil {
 			return false, err
 		}
@@ -55,11 +55,19 @@ func (r *Remote) cheaper(ctx context.Context, n int) (bool, error) {
 	return true, nil
 }
 
+// fan is what the keys of objects begin with whose names begin with two digits.
+func (r *Remote) fan(digits string) string {
+	if r.Legacy {
+		return digits + "/"
+	}
+	return "files/md5/" + digits + "/"
+}
+
 func (r *Remote) asked(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, error) {
 	there := make(map[dvc.OID]bool, len(oids))
 	var mu sync.Mutex
 	return there, r.each(ctx, oids, func(ctx context.Context, oid dvc.OID) error {
-		_, err := r.Bucket.Stat(ctx, oid.Key())
+		_, err := r.Bucket.Stat(ctx, r.key(oid))
 		if fault.Of(err) == fault.Missing && err != nil {
 			return nil
 		}
@@ -88,7 +96,7 @@ func (r *Remote) listed(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, 
 	g.SetLimit(r.jobs())
 	for prefix, want := range wanted {
 		g.Go(func() error {
-			for o, err := range r.Bucket.List(ctx, "files/md5/"+prefix+"/") {
+			for o, err := range r.Bucket.List(ctx, r.fan(prefix)) {
 				if err != nil {
 					return err
 				}

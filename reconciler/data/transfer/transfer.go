@@ -25,6 +25,17 @@ type Remote struct {
 	Name   string
 	Bucket port.Bucket
 	Jobs   int // requests under way at once; zero is 16
+	// Legacy says that objects are laid out and named as DVC 2 did. The cache that they
+	// come from and go to must be of that layout, too.
+	Legacy bool
+}
+
+// key is where an object is kept.
+func (r *Remote) key(oid dvc.OID) string {
+	if r.Legacy {
+		return oid.LegacyKey()
+	}
+	return oid.Key()
 }
 
 // atOnce is how many objects are made durable together.
@@ -159,12 +170,21 @@ func (r *Remote) send(ctx context.Context, from *cache.Cache, oids []dvc.OID, m 
 			return err
 		}
 		defer f.Close()
-		if _, err := r.Bucket.Put(ctx, oid.Key(), f, size); err != nil {
+		if _, err := r.Bucket.Put(ctx, r.key(oid), f, size); err != nil {
 			return fmt.Errorf("push %s to %s: %w", oid, r.Name, err)
 		}
 		m.add(size)
 		return nil
 	})
+}
+
+// Manifests brings those of directories alone, where the cache lacks them.
+func (r *Remote) Manifests(ctx context.Context, into *cache.Cache, dirs []dvc.OID) (Moved, error) {
+	m, l := &moving{}, &lacking{}
+	if err := r.receive(ctx, into, dirs, m, l); err != nil {
+		return m.sum(), err
+	}
+	return m.sum(), l.told(r.Name)
 }
 
 // Fetch brings what the cache lacks of oids, and of the directories among them.
@@ -198,11 +218,7 @@ func (r *Remote) Fetch(ctx context.Context, into *cache.Cache, oids []dvc.OID, t
 	if err := r.receive(ctx, into, unique(files), m, l); err != nil {
 		return m.sum(), err
 	}
-	if len(l.oids) > 0 {
-		slices.Sort(l.oids)
-		return m.sum(), fault.Hint(fault.New(fault.Missing, "%w", &Lacking{"remote " + r.Name, l.oids}), "push them from where they were added, or name another remote with -r")
-	}
-	return m.sum(), nil
+	return m.sum(), l.told(r.Name)
 }
 
 func (r *Remote) receive(ctx context.Context, into *cache.Cache, oids []dvc.OID, m *moving, l *lacking) error {
@@ -214,19 +230,26 @@ func (r *Remote) receive(ctx context.Context, into *cache.Cache, oids []dvc.OID,
 	}
 	m.present.Add(int64(len(oids) - len(todo)))
 	for some := range slices.Chunk(todo, atOnce) {
-		batch := into.Batch()
-		err := r.each(ctx, some, func(ctx context.Context, oid dvc.OID) error { return r.one(ctx, batch, oid, m, l) })
-		if kept := batch.Keep(); err == nil { // what has come whole stays, whatever went wrong beside it
-			err = kept
-		}
-		if err != nil {
+		if err := r.together(ctx, into, some, m, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// one fetches an object, by its name of DVC 3, else of DVC 2.
+// together fetches objects and makes them durable at once. What has come whole stays,
+// whatever went wrong beside it.
+func (r *Remote) together(ctx context.Context, into *cache.Cache, some []dvc.OID, m *moving, l *lacking) error {
+	batch := into.Batch()
+	defer batch.Drop()
+	err := r.each(ctx, some, func(ctx context.Context, oid dvc.OID) error { return r.one(ctx, batch, oid, m, l) })
+	if kept := batch.Keep(); err == nil {
+		err = kept
+	}
+	return err
+}
+
+// one fetches an object.
 func (r *Remote) one(ctx context.Context, into *cache.Batch, oid dvc.OID, m *moving, l *lacking) error {
 	body, _, err := r.open(ctx, oid)
 	if err == nil {
@@ -244,10 +267,15 @@ func (r *Remote) one(ctx context.Context, into *cache.Batch, oid dvc.OID, m *mov
 	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
 }
 
+// open finds an object in the remote's own layout, else in the other.
 func (r *Remote) open(ctx context.Context, oid dvc.OID) (io.ReadCloser, port.Object, error) {
-	body, o, err := r.Bucket.Get(ctx, oid.Key(), port.All)
+	body, o, err := r.Bucket.Get(ctx, r.key(oid), port.All)
 	if fault.Of(err) == fault.Missing && err != nil {
-		return r.Bucket.Get(ctx, oid.LegacyKey(), port.All)
+		other := oid.LegacyKey()
+		if r.Legacy {
+			other = oid.Key()
+		}
+		return r.Bucket.Get(ctx, other, port.All)
 	}
 	return body, o, err
 }
@@ -277,6 +305,15 @@ func (l *lacking) add(o dvc.OID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.oids = append(l.oids, o)
+}
+
+// told is the error that says what is lacking; nil where nothing is.
+func (l *lacking) told(remote string) error {
+	if len(l.oids) == 0 {
+		return nil
+	}
+	slices.Sort(l.oids)
+	return fault.Hint(fault.New(fault.Missing, "%w", &Lacking{"remote " + remote, l.oids}), "push them from where they were added, or name another remote with -r")
 }
 
 func unique(oids []dvc.OID) []dvc.OID {

@@ -1,0 +1,110 @@
+// vishwa data push, fetch and pull: what goes over to a remote, and comes from it.
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/data/transfer"
+)
+
+// crossing is what the flags of push, fetch and pull say.
+type crossing struct {
+	history
+	jobs   int
+	remote string
+}
+
+func (c *crossing) flags(cmd *cobra.Command, direction string) {
+	jobsFlag(cmd, &c.jobs)
+	c.history.flags(cmd, "with the data of")
+	cmd.Flags().StringVarP(&c.remote, "remote", "r", "", direction+" `NAME` instead of the default remote")
+	recursiveFlag(cmd)
+}
+
+// recursiveFlag is there for fingers that know DVC: a folder always means what is in it.
+func recursiveFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolP("recursive", "R", false, "a folder means all data below it; it does so anyway")
+}
+
+// revisions are those that are meant beside the work tree.
+func (c *crossing) revisions(ctx context.Context, w *data.Workspace) (out []data.Revisions) {
+	if c.some() {
+		out = append(out, trees(ctx, w, &c.history))
+	}
+	return out
+}
+
+func (a *app) moved(did string, m transfer.Moved) {
+	if m.Objects == 0 {
+		fmt.Fprintln(a.out, "Everything is up to date.")
+		return
+	}
+	fmt.Fprintf(a.out, "%d objects %s, %s; %d were there\n", m.Objects, did, bytesOf(m.Bytes), m.Present)
+}
+
+func (a *app) dataPush() *cobra.Command {
+	var c crossing
+	cmd := &cobra.Command{
+		Use: "push [TARGET...]", Short: "Send what a remote lacks",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(c.jobs)
+			if err != nil {
+				return err
+			}
+			m, err := w.Push(cmd.Context(), c.remote, a.paths(args), c.revisions(cmd.Context(), w)...)
+			if err == nil {
+				a.moved("pushed", m)
+			}
+			return err
+		},
+	}
+	c.flags(cmd, "to")
+	return cmd
+}
+
+func (a *app) dataFetch() *cobra.Command {
+	var c crossing
+	cmd := &cobra.Command{
+		Use: "fetch [TARGET...]", Short: "Bring from a remote what the cache lacks",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(c.jobs)
+			if err != nil {
+				return err
+			}
+			m, err := w.Fetch(cmd.Context(), c.remote, a.paths(args), c.revisions(cmd.Context(), w)...)
+			if err == nil {
+				a.moved("fetched", m)
+			}
+			return err
+		},
+	}
+	c.flags(cmd, "from")
+	return cmd
+}
+
+func (a *app) dataPull() *cobra.Command {
+	var c crossing
+	var force bool
+	cmd := &cobra.Command{
+		Use: "pull [TARGET...]", Short: "Fetch, and check out",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(c.jobs)
+			if err != nil {
+				return err
+			}
+			m, err := w.Fetch(cmd.Context(), c.remote, a.paths(args), c.revisions(cmd.Context(), w)...)
+			if err != nil {
+				return err
+			}
+			a.moved("fetched", m)
+			return a.checkOut(cmd.Context(), w, args, force)
+		},
+	}
+	c.flags(cmd, "from")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "overwrite and remove files that are saved nowhere")
+	return cmd
+}
