@@ -100,10 +100,11 @@ func (r *Remote) Push(ctx context.Context, from *cache.Cache, oids []dvc.OID, te
 		return Moved{}, err
 	}
 	m := &moving{tell: tell}
-	if err := r.send(ctx, from, files, m); err != nil {
-		return m.sum(), err
+	err = r.send(ctx, from, files, m)
+	if err == nil {
+		err = r.send(ctx, from, dirs, m)
 	}
-	return m.sum(), r.send(ctx, from, dirs, m)
+	return m.sum(), err
 }
 
 // expand lists the files of the directories that the remote does not have, and the
