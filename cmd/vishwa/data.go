@@ -32,6 +32,9 @@ used at any time.`,
 	return cmd
 }
 
+// long is how many bytes take so much time that their sum is told before they are read.
+const long = 1 << 30
+
 // workspace opens the DVC repository, with jobs as they were asked for.
 func (a *app) workspace(jobs int) (*data.Workspace, error) {
 	env, err := a.env()
@@ -39,8 +42,11 @@ func (a *app) workspace(jobs int) (*data.Workspace, error) {
 		return nil, err
 	}
 	o := data.Options{Env: env, Jobs: jobs}
-	if a.verbose {
-		o.Tell = func(p data.Progress) { fmt.Fprintf(a.err, "%s: %d files, %s\n", p.What, p.Files, bytesOf(p.Bytes)) }
+	tell := func(p data.Progress) { fmt.Fprintf(a.err, "%s: %d files, %s\n", p.What, p.Files, bytesOf(p.Bytes)) }
+	o.Tell = func(p data.Progress) {
+		if a.verbose || p.Ahead && p.Bytes >= long {
+			tell(p)
+		}
 	}
 	return data.Open(a.dir, o)
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -46,7 +47,16 @@ func TestDataScripts(t *testing.T) {
 			}
 			return settle(t, env, keys)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "project": project, "edit": edit, "commit": commit,
+			"mounted": func(ts *testscript.TestScript, _ bool, args []string) { mounted(t, ts, args) },
+		},
 	})
 }
 

@@ -144,7 +144,9 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 	for _, f := range files {
 		job.total += f.stamp.Size
 	}
-	w.tell("adding "+rel, int64(len(files)), job.total)
+	if w.o.Tell != nil {
+		w.o.Tell(Progress{"adding " + rel, int64(len(files)), job.total, true})
+	}
 	if err := job.all(ctx, files); err != nil {
 		return nil, err
 	}
@@ -235,7 +237,7 @@ func (w *Workspace) memoryFile(rel string) string {
 
 func (w *Workspace) tell(what string, files, bytes int64) {
 	if w.o.Tell != nil {
-		w.o.Tell(Progress{what, files, bytes})
+		w.o.Tell(Progress{What: what, Files: files, Bytes: bytes})
 	}
 }
 

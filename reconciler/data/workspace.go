@@ -35,6 +35,7 @@ type Options struct {
 type Progress struct {
 	What         string // "adding data/raw"
 	Files, Bytes int64  // so far
+	Ahead        bool   // or in all, before anything is read
 }
 
 // Workspace is open.
