@@ -5,7 +5,6 @@ package repo
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -121,13 +120,19 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 	config := [][2]string{{"core.hooksPath", os.DevNull}, {"gc.auto", "0"}, {"http.followRedirects", "false"}, {"fetch.recurseSubmodules", "false"}, {"fetch.fsckObjects", "true"},
 		// What old programs wrote, and does no harm.
 		{"fetch.fsck.zeroPaddedFilemode", "ignore"}, {"fetch.fsck.badTimezone", "ignore"}, {"fetch.fsck.missingSpaceBeforeDate", "ignore"}}
-	// Only what speaks to the remote is told how to log in.
+	// Only what speaks to the remote can ask how to log in.
 	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") && slices.Contains([]string{"fetch", "push", "ls-remote"}, args[0]) {
 		user, password, err := m.o.Credentials(ctx)
 		if err != nil {
 			return "", err
 		}
-		config = append(config, [2]string{"http." + m.o.URL + ".extraHeader", "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))})
+		once, err := handed(user, password)
+		if err != nil {
+			return "", err
+		}
+		defer once.Close()
+		cmd.ExtraFiles = []*os.File{once} // Git's number 3
+		config = append(config, [2]string{"credential." + m.o.URL + ".helper", "!cat <&3 #"})
 	}
 	set["GIT_CONFIG_COUNT"] = fmt.Sprint(len(config))
 	for i, c := range config {
@@ -151,6 +156,24 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 		return out.String(), nil
 	}
 	return out.String(), m.classed(ctx, args[0], said.String(), err)
+}
+
+// handed is a pipe from which the credentials can be read once, as Git's helpers tell them
+// (gitcredentials(7)). In the environment they would be seen by all that Git begins, and
+// by every process of our user for as long as Git runs.
+func handed(user, password string) (*os.File, error) {
+	if strings.ContainsAny(user+password, "\n\x00") {
+		return nil, fault.Hint(fault.New(fault.Invalid, "the credentials hold a line break"), "give user and password, or a token, as one line each")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fault.New(fault.Internal, "hand the credentials to git: %w", err)
+	}
+	go func() {
+		_, _ = fmt.Fprintf(w, "username=%s\npassword=%s\n", user, password) // ends too where nobody reads it
+		_ = w.Close()
+	}()
+	return r, nil
 }
 
 var httpStatus = regexp.MustCompile(`returned error: (\d{3})`)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -195,20 +196,20 @@ func TestErrorsSayWhoActs(t *testing.T) {
 	}
 }
 
-// TestCredentialsGoNowhereElse: the password is in no argument and in no file of the
-// mirror, and another host that the remote sends us to does not get it.
+// TestCredentialsGoNowhereElse: the password is in no argument, in no environment and in
+// no file of the mirror, and another host that the remote sends us to does not get it.
 func TestCredentialsGoNowhereElse(t *testing.T) {
 	s, _, _ := overHTTP(t, 1)
 	s.breaks(broken{user: "ada", password: "hunter2"})
 	dir := t.TempDir()
-	write(t, dir, "git", "#!/bin/sh\necho \"$@\" >> "+dir+"/argv\nexec git \"$@\"\n")
+	write(t, dir, "git", "#!/bin/sh\necho \"$@\" >> "+dir+"/argv\nenv >> "+dir+"/environ\nexec git \"$@\"\n")
 	if err := os.Chmod(filepath.Join(dir, "git"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	m := mirrorOf(t, s.URL+"/remote.git", as("ada", "hunter2"), func(o *MirrorOptions) { o.Git = filepath.Join(dir, "git") })
 	mustFetch(t, m, "refs/heads/main")
 	secrets := []string{"hunter2", base64.StdEncoding.EncodeToString([]byte("ada:hunter2"))}
-	for _, root := range []string{dir + "/argv", filepath.Dir(m.Dir())} {
+	for _, root := range []string{dir + "/argv", dir + "/environ", filepath.Dir(m.Dir())} {
 		err := filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() {
 				return err
@@ -244,6 +245,30 @@ func TestCredentialsGoNowhereElse(t *testing.T) {
 	if got.Load() != "" {
 		t.Errorf("the other host was given %q", got.Load())
 	}
+}
+
+// TestCredentialsAreHandedOverOnce: whoever comes after Git's first question reads
+// nothing, nobody has to read them at all, and a line break makes no second answer.
+func TestCredentialsAreHandedOverOnce(t *testing.T) {
+	r, err := handed("ada", "hunter2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"username=ada\npassword=hunter2\n", ""} {
+		if got, err := io.ReadAll(r); err != nil || string(got) != want {
+			t.Errorf("reader %d has %q, %v", i, got, err)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if unread, err := handed("ada", strings.Repeat("x", 1<<20)); err != nil || unread.Close() != nil {
+		t.Error("what nobody reads cannot be put away", err)
+	}
+	_, err = handed("ada\nurl=https://evil.example", "x")
+	wantFault(t, err, fault.Invalid)
+	m := mirrorOf(t, "http://127.0.0.1:1/x.git", as("ada\nhost=evil.example", "hunter2"))
+	wantFault(t, m.Fetch(t.Context(), "refs/heads/main"), fault.Invalid)
 }
 
 func leaseOf(t testing.TB, url, holder string, d time.Duration) *Lease {
