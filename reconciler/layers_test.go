@@ -39,7 +39,7 @@ var floors = map[string]int{
 	"reconciler/data/transfer": 6, "reconciler/adapter/bucket": 6,
 
 	"reconciler/adapter/forge": 6, "reconciler/adapter/forge/devforge": 6,
-	"reconciler/controller": 6,
+	"reconciler/controller/config": 5, "reconciler/controller": 6,
 
 	"reconciler/review": 7, "reconciler/data": 7, "reconciler/adapter/source": 7,
 

@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
@@ -38,9 +39,9 @@ configuration says; a second one ends it at once.`,
 			if file == "" {
 				return usage(cmd, fmt.Errorf("no configuration is given; add --config FILE"))
 			}
-			read := controller.ReadConfig
+			read := config.Read
 			if check {
-				read = controller.CheckConfig
+				read = config.Check
 			}
 			c, err := read(a.path(file))
 			if err != nil {
@@ -59,7 +60,7 @@ configuration says; a second one ends it at once.`,
 }
 
 // control runs the controller until ctx ends.
-func (a *app) control(ctx context.Context, c controller.Config) error {
+func (a *app) control(ctx context.Context, c config.Spec) error {
 	env, err := a.env()
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ func alone(dir string) (*os.File, error) {
 }
 
 // logHandler logs as the configuration says, each line of a pass with its trigger.
-func logHandler(a *app, l controller.Log) slog.Handler {
+func logHandler(a *app, l config.Log) slog.Handler {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
 		level = slog.LevelInfo
@@ -135,12 +136,12 @@ func logHandler(a *app, l controller.Log) slog.Handler {
 // opener opens the repositories of a configuration.
 type opener struct {
 	app     *app
-	config  controller.Config
+	config  config.Spec
 	env     port.Env
 	metrics *controller.Metrics
 }
 
-func (o opener) open(ctx context.Context, r controller.Repository) (controller.Site, error) {
+func (o opener) open(ctx context.Context, r config.Repository) (controller.Site, error) {
 	name := r.Title()
 	s := adapter.SiteOptions{
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
@@ -166,7 +167,7 @@ func (o opener) open(ctx context.Context, r controller.Repository) (controller.S
 
 // password opens the controller's keys: nobody is there to be asked.
 func (o opener) password() ([]byte, error) {
-	from := controller.Secret{Env: "VISHWA_KEY_PASSWORD"}
+	from := config.Secret{Env: "VISHWA_KEY_PASSWORD"}
 	if o.config.KeyPassword != nil {
 		from = *o.config.KeyPassword
 	}

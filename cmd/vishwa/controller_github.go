@@ -6,11 +6,11 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
-	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
 )
 
 // gitHub is the client of a repository, with the token or the App that it is configured with.
-func (o opener) gitHub(_ context.Context, r controller.Repository) (*forge.Client, error) {
+func (o opener) gitHub(_ context.Context, r config.Repository) (*forge.Client, error) {
 	owner, name, _ := strings.Cut(r.FullName(), "/")
 	c := forge.Config{Owner: owner, Repo: name, API: r.GitHub.API, Env: o.env}
 	if app := r.GitHub.App; app != nil {

@@ -15,16 +15,17 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // Options are what a controller is made of. Config and one of Sites and Open are needed.
 type Options struct {
-	Config Config
+	Config config.Spec
 	// Sites are repositories that are open already, in the order of Config's where it lists them.
 	Sites []Site
 	// Open opens a repository of Config. It is tried again where it fails.
-	Open func(ctx context.Context, r Repository) (Site, error)
+	Open func(ctx context.Context, r config.Repository) (Site, error)
 
 	Now       func() time.Time            // nil: time.Now
 	Rand      func() uint64               // of ids and jitter, called side by side; nil: a generator of its own
@@ -37,8 +38,8 @@ type Options struct {
 
 // Controller reconciles repositories until it is told to stop.
 type Controller struct {
-	config    Config
-	open      func(ctx context.Context, r Repository) (Site, error)
+	config    config.Spec
+	open      func(ctx context.Context, r config.Repository) (Site, error)
 	now       func() time.Time
 	rand      func() uint64
 	lookup    func(string) (string, bool)
@@ -58,7 +59,7 @@ type Controller struct {
 // New puts a controller together. It does nothing before Run.
 func New(o Options) *Controller {
 	c := &Controller{
-		config: o.Config.filled(), open: o.Open, now: o.Now, rand: o.Rand, lookup: o.Lookup,
+		config: o.Config.Filled(), open: o.Open, now: o.Now, rand: o.Rand, lookup: o.Lookup,
 		log: o.Log, metrics: o.Metrics, version: o.Version, listening: o.Listening,
 	}
 	if c.now == nil {
@@ -78,7 +79,7 @@ func New(o Options) *Controller {
 	}
 	c.slots = newSlots(c.config.Parallel)
 	for i, s := range o.Sites {
-		r := Repository{Name: s.Name(), URL: "https://" + s.Name()}
+		r := config.Repository{Name: s.Name(), URL: "https://" + s.Name()}
 		if i < len(c.config.Repositories) {
 			r = c.config.Repositories[i]
 		}
@@ -92,7 +93,7 @@ func New(o Options) *Controller {
 	return c
 }
 
-func (c *Controller) add(r Repository, name string, s Site) {
+func (c *Controller) add(r config.Repository, name string, s Site) {
 	c.workers = append(c.workers, &worker{
 		c: c, repo: r, name: name, site: s, log: c.log.With("repository", name),
 		agenda: newAgenda(), calendar: calendar{}, box: newMailbox(),
@@ -165,10 +166,10 @@ func (c *Controller) begin(ctx context.Context) *tally {
 func (c *Controller) end(t *tally) int {
 	const farewell = 10 * time.Second // for what is handed back
 	c.log.Info("controller ends", "runs", c.config.Shutdown.Runs, "grace", c.config.Shutdown.Grace.String())
-	if c.config.Shutdown.Runs == HandBack {
+	if c.config.Shutdown.Runs == config.HandBack {
 		c.handBack()
 	}
-	if left := t.wait(c.config.Shutdown.Grace); left == 0 || c.config.Shutdown.Runs == HandBack {
+	if left := t.wait(c.config.Shutdown.Grace); left == 0 || c.config.Shutdown.Runs == config.HandBack {
 		return left
 	}
 	c.handBack()
@@ -207,7 +208,7 @@ func (t *tally) wait(d time.Duration) int {
 
 // secrets are those that webhooks are signed with, the present one first.
 func (c *Controller) secrets() (out [][]byte, err error) {
-	if !c.config.webhooks() {
+	if !c.config.Webhooks() {
 		for _, r := range c.config.Repositories {
 			if r.GitHub != nil && !c.config.Webhook.Off {
 				return nil, fault.Hint(fault.New(fault.Invalid, "there is no secret to know GitHub's webhooks by"), "give webhook.secret, or write webhook: {off: true} to poll alone")
@@ -215,7 +216,7 @@ func (c *Controller) secrets() (out [][]byte, err error) {
 		}
 		return nil, nil
 	}
-	for _, s := range []*Secret{c.config.Webhook.Secret, c.config.Webhook.Previous} {
+	for _, s := range []*config.Secret{c.config.Webhook.Secret, c.config.Webhook.Previous} {
 		if s == nil {
 			continue
 		}

@@ -376,9 +376,9 @@ func TestShutdownFinishesOrHandsBack(t *testing.T) {
 		shutdown Shutdown
 		finished bool
 	}{
-		"finish":                    {Shutdown{Finish, 10 * time.Second}, true},
-		"finish, longer than grace": {Shutdown{Finish, 20 * time.Millisecond}, false},
-		"hand back":                 {Shutdown{HandBack, 10 * time.Second}, false},
+		"finish":                    {Shutdown{Runs: Finish, Grace: 10 * time.Second}, true},
+		"finish, longer than grace": {Shutdown{Runs: Finish, Grace: 20 * time.Millisecond}, false},
+		"hand back":                 {Shutdown{Runs: HandBack, Grace: 10 * time.Second}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake("example.org/a")

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -93,10 +94,12 @@ func (c *call) pull(n int) {
 
 // branch is looked at where it is one; whether it is tracked, a look tells.
 func (c *call) branch(name string) {
-	if branch.MatchString(name) && !odd.MatchString(name) && len(name) < 256 {
+	if config.IsBranch(name) && len(name) < 256 {
 		c.asks = append(c.asks, item{branch: name})
 	}
 }
+
+func quoted(s string) string { return config.Quoted(s) }
 
 // queued finds the pull request in the name of a merge queue's branch.
 var queued = regexp.MustCompile(`/pr-([1-9][0-9]{0,8})-[0-9a-f]+$`)

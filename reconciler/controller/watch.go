@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
 )
 
 const (
@@ -97,7 +99,7 @@ func (w *watch) keep(k *worker) bool {
 	if _, kept := w.roots[k]; kept || w.ended {
 		return false
 	}
-	git, err := gitFolder(k.repo.Path)
+	git, err := config.GitFolder(k.repo.Path)
 	if err != nil {
 		return false
 	}
@@ -216,36 +218,4 @@ func (w *watch) all() {
 	for k := range w.roots {
 		w.ring(k)
 	}
-}
-
-// gitFolder is the folder that holds the refs of the repository at path: path
-// itself, its .git, or where the file .git of a linked work tree points
-// (gitrepository-layout(5)).
-func gitFolder(path string) (string, error) {
-	git := filepath.Join(path, ".git")
-	info, err := os.Stat(git)
-	switch {
-	case err != nil:
-		git = path
-	case !info.IsDir():
-		text, err := os.ReadFile(git)
-		if err != nil {
-			return "", err
-		}
-		git = inside(path, strings.TrimPrefix(strings.TrimSpace(string(text)), "gitdir: "))
-	}
-	if text, err := os.ReadFile(filepath.Join(git, "commondir")); err == nil {
-		git = inside(git, strings.TrimSpace(string(text)))
-	}
-	if _, err := os.Stat(filepath.Join(git, "HEAD")); err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(git)
-}
-
-func inside(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
 }

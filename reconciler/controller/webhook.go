@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
 )
 
 // Bounds of what comes in. GitHub sends at most 25 MiB, and what is of interest
@@ -56,7 +58,7 @@ func (c *Controller) hook(secrets [][]byte) *hook {
 
 // find is the workers of the repository that a payload is about.
 func (c *Controller) find(r repository) (found []*worker) {
-	identity, err := canonical(r.CloneURL)
+	identity, err := config.Canonical(r.CloneURL)
 	for _, w := range c.workers {
 		if err == nil && w.repo.URL != "" && w.repo.Identity() == identity {
 			found = append(found, w)

@@ -10,12 +10,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 type worker struct {
 	c    *Controller
-	repo Repository
+	repo config.Repository
 	name string
 	site Site
 	log  *slog.Logger

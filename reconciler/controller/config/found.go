@@ -1,6 +1,6 @@
 // What a controller's file names on this machine, looked at before the controller
 // runs: it would say the same, later and one by one.
-package controller
+package config
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 )
 
 // found tells of what c names and is not there, or is something else.
-func (d *decoder) found(c Config) {
+func (d *decoder) found(c Spec) {
 	if info, err := os.Stat(c.State); c.State != "" && (err == nil && !info.IsDir() || err != nil && !errors.Is(err, fs.ErrNotExist)) {
 		d.problem("spec.state", "%s is no folder that can be written; name one, which is made where it is missing", strconv.Quote(c.State))
 	}
@@ -41,7 +41,7 @@ func (d *decoder) local(path, dir string) {
 		d.problem(path, "%s %s; clone it there, or correct the path", strconv.Quote(dir), reason(err))
 	} else if !info.IsDir() {
 		d.problem(path, "%s is no folder; name the repository's folder", strconv.Quote(dir))
-	} else if _, err := gitFolder(dir); err != nil {
+	} else if _, err := GitFolder(dir); err != nil {
 		d.problem(path, "%s holds no Git repository; run git init there, or correct the path", strconv.Quote(dir))
 	}
 }

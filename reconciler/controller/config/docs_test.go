@@ -1,6 +1,6 @@
 // The table of the controller's file in docs/github.md, which is made from what the
 // fields say of themselves.
-package controller
+package config
 
 import (
 	"flag"
@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the table of docs/github.md anew"
 // TestEveryFieldOfTheFileIsDocumented: docs/github.md tells each field, its meaning
 // and its default as config.go does.
 func TestEveryFieldOfTheFileIsDocumented(t *testing.T) {
-	const page, begin, end = "../../docs/github.md", "<!-- the controller's fields, from reconciler/controller/config.go -->\n", "<!-- end of the controller's fields -->\n"
+	const page, begin, end = "../../../docs/github.md", "<!-- the controller's fields, from reconciler/controller/config/config.go -->\n", "<!-- end of the controller's fields -->\n"
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
@@ -30,14 +30,14 @@ func TestEveryFieldOfTheFileIsDocumented(t *testing.T) {
 		t.Fatalf("%s has no place for the table", page)
 	}
 	types := described(t)
-	want := before + begin + "\n| field | meaning |\n|---|---|\n" + strings.Join(rows(types, "Config", ""), "") + "\n" + end + after
+	want := before + begin + "\n| field | meaning |\n|---|---|\n" + strings.Join(rows(types, "Spec", ""), "") + "\n" + end + after
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if want != string(text) && !*update {
-		t.Errorf("%s is behind config.go: go test ./reconciler/controller -run Documented -update", page)
+		t.Errorf("%s is behind config.go: go test ./reconciler/controller/config -run Documented -update", page)
 	}
 }
 

@@ -1,7 +1,8 @@
 // What is wrong in a configuration is told as a person would read it.
-package controller
+package config
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ const whole = head + `spec:
 func TestAWholeConfigurationIsRead(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "controller.yaml"), whole)
-	c, err := ReadConfig(filepath.Join(dir, "controller.yaml"))
+	c, err := Read(filepath.Join(dir, "controller.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func TestAWholeConfigurationIsRead(t *testing.T) {
 			t.Errorf("%s are not as written: %+v", what, c)
 		}
 	}
-	least, err := ParseConfig("c.yaml", []byte(head+"spec: {repositories: [{path: /repo}]}\n"))
+	least, err := Parse("c.yaml", []byte(head+"spec: {repositories: [{path: /repo}]}\n"))
 	if err != nil || least.Poll != time.Minute || least.Listen != "127.0.0.1:8700" || least.Shutdown.Runs != HandBack {
 		t.Errorf("the defaults are %+v, %v", least, err)
 	}
@@ -131,7 +132,7 @@ c.yaml:7:14: spec.repositories.0.pass.0: "A=b" is no name of a variable; write l
 c.yaml:8:7: spec.repositories.1: give either url or path`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseConfig("c.yaml", []byte(c.text))
+			_, err := Parse("c.yaml", []byte(c.text))
 			if err == nil || fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
 				t.Fatalf("the error is %v", err)
 			}
@@ -143,7 +144,7 @@ c.yaml:8:7: spec.repositories.1: give either url or path`},
 			}
 		})
 	}
-	if _, err := ReadConfig(filepath.Join(t.TempDir(), "none.yaml")); fault.Of(err) != fault.Missing {
+	if _, err := Read(filepath.Join(t.TempDir(), "none.yaml")); fault.Of(err) != fault.Missing {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }
@@ -172,10 +173,10 @@ func TestACheckLooksAtWhatTheFileNames(t *testing.T) {
     - url: https://github.com/a/c
       github: {token: {file: file}}
 `)
-	if _, err := ReadConfig(at); err != nil {
+	if _, err := Read(at); err != nil {
 		t.Fatalf("the file itself is in order: %v", err)
 	}
-	_, err := CheckConfig(at)
+	_, err := Check(at)
 	if fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
 		t.Fatalf("the error is %v", err)
 	}
@@ -238,29 +239,12 @@ func TestSecretsAreReadWhereTheConfigurationSays(t *testing.T) {
 	}
 }
 
-// TestAControllerDoesNotBeginWithoutItsSecret: webhooks that anybody may send are not served.
-func TestAControllerDoesNotBeginWithoutItsSecret(t *testing.T) {
-	c, err := ParseConfig("c.yaml", []byte(head+"spec: {webhook: {secret: {env: HOOK}}, repositories: [{path: /repo}]}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = New(Options{Config: c, Lookup: func(string) (string, bool) { return "", false }}).Run(t.Context())
-	if fault.Of(err) != fault.Missing || !strings.Contains(err.Error(), "HOOK") {
-		t.Errorf("it begins: %v", err)
-	}
-	c.Webhook.Secret = nil
-	c.Repositories[0].GitHub = &GitHub{Token: &Secret{Env: "T"}}
-	if err := New(Options{Config: c}).Run(t.Context()); fault.Of(err) != fault.Invalid {
-		t.Errorf("it begins: %v", err)
-	}
-}
-
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte(head + "spec: {repositories: [{url: 'x:y', github: {}}], <<: {}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := ParseConfig("c.yaml", text)
+		c, err := Parse("c.yaml", text)
 		if err != nil && (fault.Of(err) != fault.Invalid || !strings.HasPrefix(err.Error(), "c.yaml:")) {
 			t.Errorf("the error is %v", err)
 		}
@@ -272,4 +256,14 @@ func FuzzConfig(f *testing.F) {
 			}
 		}
 	})
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1,6 +1,6 @@
-// The configuration of a controller: what its file may say, and what it means
-// where the file is silent.
-package controller
+// Package config reads and checks the file of a controller: what it may say, and what
+// it means where it is silent.
+package config
 
 import (
 	"cmp"
@@ -13,8 +13,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// Config is the spec of a controller's file. The zero value of a field means its default.
-type Config struct {
+// Spec is the spec of a controller's file. The zero value of a field means its default.
+type Spec struct {
 	// Listen is where health, metrics and webhooks are served: host:port. The default is 127.0.0.1:8700.
 	Listen string `yaml:"listen"`
 	// Webhook says how webhooks are known to be GitHub's.
@@ -160,8 +160,8 @@ func (s Secret) Read(lookup func(string) (string, bool)) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// filled is c with its defaults.
-func (c Config) filled() Config {
+// Filled is c with its defaults.
+func (c Spec) Filled() Spec {
 	c.Listen = cmp.Or(c.Listen, "127.0.0.1:8700")
 	c.Poll = cmp.Or(c.Poll, time.Minute)
 	c.Sweep = cmp.Or(c.Sweep, 10*time.Minute)
@@ -178,7 +178,7 @@ func (c Config) filled() Config {
 }
 
 // rooted makes the paths that the file gives absolute: they are as seen from its folder.
-func (c *Config) rooted(dir string) {
+func (c *Spec) rooted(dir string) {
 	root := func(p *string) {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
@@ -206,5 +206,5 @@ func (c *Config) rooted(dir string) {
 	}
 }
 
-// webhooks tells whether webhooks are served.
-func (c Config) webhooks() bool { return !c.Webhook.Off && c.Webhook.Secret != nil }
+// Webhooks tells whether webhooks are served.
+func (c Spec) Webhooks() bool { return !c.Webhook.Off && c.Webhook.Secret != nil }

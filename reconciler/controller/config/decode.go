@@ -1,7 +1,7 @@
 // Strict reading of YAML into a Go value: a field that is unknown or of another
 // type is a problem with its place and the name that was probably meant, and all
 // problems are told at once.
-package controller
+package config
 
 import (
 	"fmt"
@@ -150,11 +150,11 @@ func (d *decoder) scalar(n *yaml.Node, dst reflect.Value, path string) {
 	case dst.Type() == reflect.TypeFor[time.Duration]():
 		v, err := time.ParseDuration(n.Value)
 		if err != nil {
-			d.problem(path, "%s is no duration; write one such as 90s, 15m or 2h", quoted(n.Value))
+			d.problem(path, "%s is no duration; write one such as 90s, 15m or 2h", Quoted(n.Value))
 			return
 		}
 		if v <= 0 {
-			d.problem(path, "%s is too short; give a duration above zero, or remove the line to have the default", quoted(n.Value))
+			d.problem(path, "%s is too short; give a duration above zero, or remove the line to have the default", Quoted(n.Value))
 			return
 		}
 		dst.SetInt(int64(v))
@@ -217,7 +217,8 @@ func meant(name string, names []string) string {
 	return "; choose one of " + strings.Join(names, ", ")
 }
 
-func quoted(s string) string {
+// Quoted is text as a message repeats it: on one line, and not all of it.
+func Quoted(s string) string {
 	if len(s) > 60 {
 		return strconv.Quote(s[:60]) + "..."
 	}

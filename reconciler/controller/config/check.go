@@ -1,6 +1,6 @@
 // What must hold of a controller's file beyond the types of its fields: each value for
 // itself, and all of them together. Nothing outside of the file is looked at here.
-package controller
+package config
 
 import (
 	"cmp"
@@ -56,11 +56,11 @@ func (d *decoder) listen(address string) {
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
-		d.problem("spec.listen", "%s is no address; write host:port, such as 127.0.0.1:8700", quoted(address))
+		d.problem("spec.listen", "%s is no address; write host:port, such as 127.0.0.1:8700", Quoted(address))
 	} else if !isPort(port) {
-		d.problem("spec.listen", "%s is no port; write a number from 1 to 65535", quoted(port))
+		d.problem("spec.listen", "%s is no port; write a number from 1 to 65535", Quoted(port))
 	} else if host != "" && !isHost(host) {
-		d.problem("spec.listen", "%s is no host; write a name or an address, such as 127.0.0.1", quoted(host))
+		d.problem("spec.listen", "%s is no host; write a name or an address, such as 127.0.0.1", Quoted(host))
 	}
 }
 
@@ -85,7 +85,7 @@ func isHost(s string) bool {
 // name checks what people, logs and metrics are shown.
 func (d *decoder) name(path, name string) {
 	if len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(name) != name {
-		d.problem(path, "%s is no name; write at most 200 characters on one line", quoted(name))
+		d.problem(path, "%s is no name; write at most 200 characters on one line", Quoted(name))
 	}
 }
 
@@ -95,7 +95,7 @@ func (d *decoder) atMost(path string, got, most int) {
 	}
 }
 
-func (d *decoder) repositories(c *Config) {
+func (d *decoder) repositories(c *Spec) {
 	if len(c.Repositories) == 0 && len(d.problems) == 0 {
 		d.problem("spec.repositories", "lists nothing to reconcile; give a repository's url or path")
 	}
@@ -132,6 +132,9 @@ var (
 	fullName = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9]*/[-._A-Za-z0-9]+$`)
 )
 
+// IsBranch tells whether b is a branch's name, without refs/heads/.
+func IsBranch(b string) bool { return branch.MatchString(b) && !odd.MatchString(b) }
+
 // repository checks one; it tells whether its address can be trusted.
 func (d *decoder) repository(r *Repository, path string) (sound bool) {
 	if (r.URL == "") == (r.Path == "") {
@@ -144,19 +147,19 @@ func (d *decoder) repository(r *Repository, path string) (sound bool) {
 		at := join(path+".branches", strconv.Itoa(i))
 		if branches[b] {
 			d.problem(at, "the branch is listed twice; remove one")
-		} else if !branch.MatchString(b) || odd.MatchString(b) {
-			d.problem(at, "%s is no name of a branch; write it without refs/heads/", quoted(b))
+		} else if !IsBranch(b) {
+			d.problem(at, "%s is no name of a branch; write it without refs/heads/", Quoted(b))
 		}
 		branches[b] = true
 	}
 	for i, v := range r.Pass {
 		if !variable.MatchString(v) {
-			d.problem(join(path+".pass", strconv.Itoa(i)), "%s is no name of a variable; write letters, digits and underscores", quoted(v))
+			d.problem(join(path+".pass", strconv.Itoa(i)), "%s is no name of a variable; write letters, digits and underscores", Quoted(v))
 		}
 	}
 	for i, a := range r.Allow {
 		if _, err := netip.ParsePrefix(a); err != nil && !isHost(a) {
-			d.problem(join(path+".allow", strconv.Itoa(i)), "%s is no host and no network; write a name, an address, or a network such as 10.0.0.0/8", quoted(a))
+			d.problem(join(path+".allow", strconv.Itoa(i)), "%s is no host and no network; write a name, an address, or a network such as 10.0.0.0/8", Quoted(a))
 		}
 	}
 	d.name(path+".name", r.Name)
@@ -207,7 +210,7 @@ func (d *decoder) gitHub(r *Repository, path string) {
 		}
 	}
 	if g.Repository != "" && !fullName.MatchString(g.Repository) {
-		d.problem(path+".repository", "%s is no repository; write owner/name", quoted(g.Repository))
+		d.problem(path+".repository", "%s is no repository; write owner/name", Quoted(g.Repository))
 	} else if r.FullName() == "" {
 		d.problem(path, "owner and name cannot be told from the address; give repository: owner/name")
 	}
@@ -225,7 +228,7 @@ func (d *decoder) secret(path string, s *Secret) {
 
 func (d *decoder) oneOf(path, got string, allowed ...string) {
 	if got != "" && !slices.Contains(allowed, got) {
-		d.problem(path, "%s is not allowed%s", quoted(got), meant(got, allowed))
+		d.problem(path, "%s is not allowed%s", Quoted(got), meant(got, allowed))
 	}
 }
 

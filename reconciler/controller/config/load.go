@@ -1,5 +1,5 @@
 // Reading a controller's file: all that is wrong with it is told at once.
-package controller
+package config
 
 import (
 	"bytes"
@@ -25,63 +25,63 @@ const Kind = "Controller"
 type document struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
-	Spec       Config `yaml:"spec"`
+	Spec       Spec   `yaml:"spec"`
 }
 
-// ReadConfig reads the file that configures a controller. Paths in it are as seen
+// Read reads the file that configures a controller. Paths in it are as seen
 // from its folder.
-func ReadConfig(file string) (Config, error) {
-	c, _, err := readConfig(file)
+func Read(file string) (Spec, error) {
+	c, _, err := read(file)
 	return c, err
 }
 
-// CheckConfig reads as ReadConfig does, and looks whether what the file names on this
+// Check reads as Read does, and looks whether what the file names on this
 // machine is there: repositories, folders and files of secrets. Variables and addresses
 // are left to the controller, which may run elsewhere.
-func CheckConfig(file string) (Config, error) {
-	c, d, err := readConfig(file)
+func Check(file string) (Spec, error) {
+	c, d, err := read(file)
 	if err != nil {
-		return Config{}, err
+		return Spec{}, err
 	}
 	d.found(c)
 	return c, d.err()
 }
 
-func readConfig(file string) (Config, *decoder, error) {
+func read(file string) (Spec, *decoder, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		kind := fault.Invalid
 		if errors.Is(err, os.ErrNotExist) {
 			kind = fault.Missing
 		}
-		return Config{}, nil, fault.Hint(fault.New(kind, "read the configuration: %w", err), "name the controller's file with --config")
+		return Spec{}, nil, fault.Hint(fault.New(kind, "read the configuration: %w", err), "name the controller's file with --config")
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err != nil {
-		return Config{}, nil, fault.New(fault.Invalid, "read the configuration: %w", err)
+		return Spec{}, nil, fault.New(fault.Invalid, "read the configuration: %w", err)
 	}
 	c, d := parse(file, text)
 	if err := d.err(); err != nil {
-		return Config{}, nil, err
+		return Spec{}, nil, err
 	}
 	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
-		return Config{}, nil, fault.New(fault.Internal, "find the configuration's folder: %w", err)
+		return Spec{}, nil, fault.New(fault.Internal, "find the configuration's folder: %w", err)
 	}
 	c.rooted(dir)
 	return c, d, nil
 }
 
-// ParseConfig reads text, the contents of file. The error is Invalid and tells all
+// Parse reads text, the contents of file. The error is Invalid and tells all
 // problems, one a line, each with its place and the way out.
-func ParseConfig(file string, text []byte) (Config, error) {
+func Parse(file string, text []byte) (Spec, error) {
 	c, d := parse(file, text)
 	return c, d.err()
 }
 
 // parse reads text; where there are problems, the configuration is none.
-func parse(file string, text []byte) (Config, *decoder) {
+func parse(file string, text []byte) (Spec, *decoder) {
 	d := &decoder{file: file, places: map[string]schemas.Position{}}
 	var doc document
 	if root := d.root(text); root != nil {
@@ -89,9 +89,9 @@ func parse(file string, text []byte) (Config, *decoder) {
 		d.check(&doc)
 	}
 	if len(d.problems) > 0 {
-		return Config{}, d
+		return Spec{}, d
 	}
-	return doc.Spec.filled(), d
+	return doc.Spec.Filled(), d
 }
 
 // err tells all problems, in the order of the file.

@@ -1,12 +1,13 @@
 // One repository has many spellings. Identity gives them one, so that no
 // repository is reconciled twice and a webhook finds the one that it is about.
-package controller
+package config
 
 import (
 	"cmp"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -16,12 +17,12 @@ import (
 // "github.com/owner/name", or the Git folder of a local one.
 func (r Repository) Identity() string {
 	if r.URL == "" {
-		if git, err := gitFolder(r.Path); err == nil {
+		if git, err := GitFolder(r.Path); err == nil {
 			return git
 		}
 		return filepath.Clean(r.Path)
 	}
-	id, _ := canonical(r.URL)
+	id, _ := Canonical(r.URL)
 	return id
 }
 
@@ -49,9 +50,9 @@ func (r Repository) FullName() string {
 
 var ports = map[string]string{"https": "443", "http": "80", "ssh": "22"}
 
-// canonical is host/path, in lower case because forges ignore case, without user,
+// Canonical is host/path, in lower case because forges ignore case, without user,
 // suffix, scheme and the scheme's own port.
-func canonical(raw string) (string, error) {
+func Canonical(raw string) (string, error) {
 	u, err := address(raw)
 	if err != nil {
 		return "", err
@@ -85,4 +86,36 @@ func address(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("names no repository; write https://HOST/OWNER/NAME.git")
 	}
 	return u, nil
+}
+
+// GitFolder is the folder that holds the refs of the repository at path: path
+// itself, its .git, or where the file .git of a linked work tree points
+// (gitrepository-layout(5)).
+func GitFolder(path string) (string, error) {
+	git := filepath.Join(path, ".git")
+	info, err := os.Stat(git)
+	switch {
+	case err != nil:
+		git = path
+	case !info.IsDir():
+		text, err := os.ReadFile(git)
+		if err != nil {
+			return "", err
+		}
+		git = inside(path, strings.TrimPrefix(strings.TrimSpace(string(text)), "gitdir: "))
+	}
+	if text, err := os.ReadFile(filepath.Join(git, "commondir")); err == nil {
+		git = inside(git, strings.TrimSpace(string(text)))
+	}
+	if _, err := os.Stat(filepath.Join(git, "HEAD")); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(git)
+}
+
+func inside(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
