@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -488,14 +489,14 @@ func TestRestartPassesOnlyWhatIsNotSettled(t *testing.T) {
 // TestEveryPassHasItsTrigger: in its context, and in every line that is logged with it.
 func TestEveryPassHasItsTrigger(t *testing.T) {
 	f := newFake("example.org/a")
-	var log *slog.Logger
+	var log atomic.Pointer[slog.Logger] // the controller's, as soon as there is one
+	log.Store(slog.New(Correlated(slog.NewJSONHandler(io.Discard, nil))))
 	f.onBranch = func(ctx context.Context, _ string) error {
-		log.InfoContext(ctx, "at work")
+		log.Load().InfoContext(ctx, "at work")
 		return nil
 	}
-	log = slog.New(Correlated(slog.NewJSONHandler(io.Discard, nil)))
 	r := start(t, Options{Config: fast(), Sites: []Site{f}, Rand: func() uint64 { return 0xabcd1234 }})
-	log = r.Controller.log
+	log.Store(r.Controller.log)
 	until(t, "a pass", f.is("branch main", "1"))
 	f.set(func(r *Refs) { r.Branches["main"] = "2" })
 	until(t, "a pass", f.is("branch main", "2"))
