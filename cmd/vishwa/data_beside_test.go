@@ -4,6 +4,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,5 +132,31 @@ func TestSizeOfASparseTerabyteIsToldFirst(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(y.root, "huge.bin.dvc")); err == nil {
 		t.Error("there is a pointer to it")
+	}
+}
+
+// TestRemoteWithoutPermissionIsTold, of S3: no key, no query and no secret with it.
+func TestRemoteWithoutPermissionIsTold(t *testing.T) {
+	closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
+	}))
+	defer closed.Close()
+	y := newYard(t)
+	y.run("add", "one.csv")
+	y.run("remote", "add", "closed", "s3://bucket/prefix")
+	y.run("remote", "modify", "closed", "endpointurl", closed.URL)
+	for _, verb := range []string{"push", "fetch"} {
+		y.gone("state")
+		if verb == "fetch" {
+			y.gone("repo/.dvc/cache")
+		}
+		cmd := y.command(verb, "-r", "closed")
+		cmd.Env = append(cmd.Env, "AWS_ACCESS_KEY_ID=someone", "AWS_SECRET_ACCESS_KEY=hush-hush", "AWS_REGION=us-east-1")
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(strings.ToLower(string(out)), "denied") || bytes.Contains(out, []byte("hush-hush")) || bytes.Contains(out, []byte("X-Amz")) {
+			t.Errorf("%s: %v\n%s", verb, err, out)
+		}
 	}
 }

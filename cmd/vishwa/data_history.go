@@ -213,9 +213,10 @@ func (a *app) collect(ctx context.Context, u *data.Unused, dry, force bool) erro
 		}
 	}
 	switch {
-	case dry, u.Empty():
+	case dry:
 		tell()
 		return nil
+	case u.Empty(): // nothing but what was left half-written goes
 	case !force && !a.terminal:
 		tell()
 		return fault.Hint(fault.New(fault.Invalid, "nobody can be asked whether they may go"), "remove them without asking: -f")
