@@ -38,6 +38,7 @@ test-real: tools build $(TOOLS)/bin/minio ## the main job with the real Python p
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./reconciler/adapter/...
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run Real ./cmd/vishwa
 
 bench: build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...

@@ -58,6 +58,14 @@ func (c *checker) check(d *document) {
 func (c *checker) checkProject(d *document, s *Project) {
 	if s.Store != nil {
 		c.outside(d, "spec.store.dir", s.Store.Dir)
+		switch has := d.has("spec.store.s3"); {
+		case has && d.has("spec.store.dir"):
+			d.problem("spec.store.s3", "stands beside dir, but the store is in one place; remove one of them")
+		case !has && !d.has("spec.store.dir") && !d.wrong("spec.store"):
+			d.problem("spec.store", "says nowhere; give dir or s3")
+		case has && s.Store.S3 != nil && s.Store.S3.Anonymous:
+			d.problem("spec.store.s3.anonymous", "cannot be: the store is written to; remove it")
+		}
 	}
 	if d.has("spec.trust") {
 		c.path(d, "spec.trust", s.Trust, file)

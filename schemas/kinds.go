@@ -29,10 +29,12 @@ type PullRequests struct {
 	Commands map[string][]string `json:"commands,omitempty"`
 }
 
-// Store is a content-addressed store of artifacts.
+// Store is a content-addressed store of artifacts: datasets, models and logs. Exactly one of dir and s3 is set.
 type Store struct {
 	// Dir is an absolute folder outside the repository.
-	Dir string `json:"dir" jsonschema:"required"`
+	Dir string `json:"dir,omitempty"`
+	// S3 is a bucket that all machines share; each keeps what it uses beside it.
+	S3 *S3 `json:"s3,omitempty"`
 }
 
 // Ledger says where facts are recorded.

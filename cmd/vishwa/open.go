@@ -16,7 +16,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
-	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -137,7 +136,11 @@ func (a *app) superviseVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			kept, err := store.Dir(args[1])
+			place, err := adapter.ParseStorePlace(args[1])
+			if err != nil {
+				return err
+			}
+			kept, err := adapter.OpenStore(place, env)
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
-	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -139,11 +138,13 @@ func (h *House) controller(must bool) (string, error) {
 
 // wire opens every port. This is the table of adapters.
 func (h *House) wire(o Options, project *schemas.Project) error {
-	dir := filepath.Join(h.Paths.State, "store")
-	if project.Store != nil {
-		dir = project.Store.Dir
+	place := StorePlace{Dir: filepath.Join(h.Paths.State, "store")}
+	if s := project.Store; s != nil && s.S3 != nil {
+		place.S3 = s.S3
+	} else if s != nil {
+		place.Dir = s.Dir
 	}
-	kept, err := store.Dir(dir)
+	kept, err := OpenStore(place, o.Env)
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		Store: kept,
 		Depot: data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
 		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
-			Args: []string{dir, envs.Dir}}),
+			Own: place.variables(), Args: []string{place.String(), envs.Dir}}),
 		Seal: loop.Seal{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}},

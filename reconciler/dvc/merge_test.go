@@ -100,8 +100,8 @@ func TestPointersMerge(t *testing.T) {
 		"a file in two ways": {pointerOf(oid(1), ""), pointerOf(oid(2), ""), pointerOf(oid(3), ""),
 			[]string{"<<<<<<< ours: outs: raw\n- md5: " + string(oid(2)), "=======\n- md5: " + string(oid(3)), ">>>>>>> theirs: outs: raw\n"}, []string{"outs: raw"}},
 		"a file of a folder in two ways": {pointerOf(base, ""), pointerOf(other, ""), pointerOf(clash, ""), []string{"<<<<<<< ours: outs: raw (a)"}, []string{"outs: raw (a)"}},
-		"another field": {pointerOf(oid(1), "  desc: was\n"), pointerOf(oid(2), "  desc: was\n"), pointerOf(oid(1), "  desc: is\n"), []string{"md5: " + string(oid(2)), "desc: is"}, nil},
-		"comments": {pointerOf(oid(1), ""), []byte("# mine\n" + string(pointerOf(oid(1), ""))), pointerOf(oid(2), ""), []string{"# mine", "md5: " + string(oid(2))}, nil},
+		"another field":                  {pointerOf(oid(1), "  desc: was\n"), pointerOf(oid(2), "  desc: was\n"), pointerOf(oid(1), "  desc: is\n"), []string{"md5: " + string(oid(2)), "desc: is"}, nil},
+		"comments":                       {pointerOf(oid(1), ""), []byte("# mine\n" + string(pointerOf(oid(1), ""))), pointerOf(oid(2), ""), []string{"# mine", "md5: " + string(oid(2))}, nil},
 		"deleted and changed": {[]byte("outs:\n- {md5: " + string(oid(1)) + ", path: x}\n- {md5: " + string(oid(1)) + ", path: y}\n"), []byte("outs:\n- {md5: " + string(oid(1)) + ", path: y}\n"),
 			[]byte("outs:\n- {md5: " + string(oid(2)) + ", path: x}\n- {md5: " + string(oid(1)) + ", path: y}\n"), []string{"<<<<<<< ours: outs: x\n=======\n"}, []string{"outs: x"}},
 	} {

@@ -3,21 +3,16 @@ package bucket
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -142,7 +137,7 @@ func TestBusyServersAreAskedAgain(t *testing.T) {
 
 // TestRealMinIO runs the suite against MinIO, which make test-real installs.
 func TestRealMinIO(t *testing.T) {
-	endpoint := minIO(t)
+	endpoint := porttest.MinIO(t)
 	n := 0
 	porttest.Bucket(t, func(t *testing.T) port.Bucket { n++; return made(t, endpoint, fmt.Sprintf("suite-%d", n)) })
 	t.Run("large objects go in parts", func(t *testing.T) {
@@ -182,50 +177,4 @@ func made(t *testing.T, endpoint, name string) port.Bucket {
 		t.Fatal(err)
 	}
 	return b
-}
-
-// minIO starts a server for one test and tells where it is.
-func minIO(t *testing.T) (endpoint string) {
-	t.Helper()
-	program, err := exec.LookPath(filepath.Join(os.Getenv("VISHWA_TOOLS"), "minio"))
-	if err != nil {
-		if program, err = exec.LookPath("minio"); err != nil {
-			const way = "minio is missing: make test-real installs it"
-			if os.Getenv("VISHWA_REAL") != "" {
-				t.Fatal(way)
-			}
-			t.Skip(way)
-		}
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
-	cmd := exec.CommandContext(t.Context(), program, "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:0", t.TempDir())
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER=minioadmin", "MINIO_ROOT_PASSWORD=minioadmin", "MINIO_BROWSER=off", "HOME="+t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		if err := cmd.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-			t.Log(err)
-		}
-	})
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		resp, err := http.Get("http://" + address + "/minio/health/ready")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return "http://" + address
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("minio does not answer: %v", err)
-		}
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -212,6 +213,9 @@ func (p *piece) Close() error { return p.f.Close() }
 // partial begins the names of files that are being written.
 const partial = ".vishwa-put-"
 
+// drafts numbers them.
+var drafts atomic.Uint64
+
 func (d dir) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
 	if err := checkKey(key); err != nil {
 		return port.Object{}, err
@@ -234,7 +238,8 @@ func (d dir) put(ctx context.Context, root *os.Root, name string, r io.Reader, s
 	if err := root.MkdirAll(folder, 0o777); err != nil {
 		return o, err
 	}
-	tmp := filepath.Join(folder, fmt.Sprintf("%s%d-%s", partial, os.Getpid(), filepath.Base(name)))
+	// Two may put one object at once, also from one process.
+	tmp := filepath.Join(folder, fmt.Sprintf("%s%d-%d-%s", partial, os.Getpid(), drafts.Add(1), filepath.Base(name)))
 	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return o, err

@@ -30,6 +30,7 @@ type Config struct {
 	Store port.Store
 	Dir   string               // where runs are kept, one folder a key; absolute
 	Envs  sandbox.Environments // Python environments
+	Own   []string             // variables that a supervisor needs for the store; runs do not see them
 	Args  []string             // follow `supervise DIR` on the supervisor's command line, so that it finds the same store
 	Grace time.Duration        // between SIGTERM and SIGKILL; zero is 10 seconds
 	Log   int64                // bytes of log kept a run; zero is 256 MiB
@@ -135,7 +136,7 @@ func (l local) begin(dir string, job port.Job) error {
 	defer errs.Close()
 	cmd := exec.Command(l.Env.Self, append([]string{"supervise", a.dir}, l.Args...)...)
 	cmd.Dir = a.dir
-	cmd.Env = sandbox.Environ(l.Env.Lookup, slices.Concat(job.Pass, sandbox.InstallerVars(), xdg), nil)
+	cmd.Env = sandbox.Environ(l.Env.Lookup, slices.Concat(job.Pass, sandbox.InstallerVars(), xdg, l.Own), nil)
 	cmd.Stderr = errs
 	cmd.ExtraFiles = []*os.File{held}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a closed terminal does not end a training

@@ -1,0 +1,56 @@
+// Where the store of artifacts is: told on the command line to processes that outlive
+// this one.
+package adapter
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
+	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// StorePlace is a folder of this machine, before a bucket where there is one.
+type StorePlace struct {
+	Dir string      `json:"dir"`
+	S3  *schemas.S3 `json:"s3,omitempty"`
+}
+
+// String is what ParseStorePlace reads. It holds no secret.
+func (p StorePlace) String() string {
+	b, _ := json.Marshal(p) // of strings: never fails
+	return string(b)
+}
+
+// ParseStorePlace reads a place.
+func ParseStorePlace(text string) (p StorePlace, err error) {
+	if err := json.Unmarshal([]byte(text), &p); err != nil || p.Dir == "" {
+		return p, fault.New(fault.Invalid, "%q is no place of a store", text)
+	}
+	return p, nil
+}
+
+// variables are those that hold the bucket's credentials.
+func (p StorePlace) variables() []string {
+	if p.S3 == nil {
+		return nil
+	}
+	return bucket.Variables
+}
+
+// OpenStore opens the store at p.
+func OpenStore(p StorePlace, env port.Env) (port.Store, error) {
+	near, err := store.Dir(p.Dir)
+	if err != nil || p.S3 == nil {
+		return near, err
+	}
+	name, prefix, _ := strings.Cut(strings.TrimPrefix(p.S3.URL, "s3://"), "/")
+	b, err := bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: p.S3.Endpoint, Region: p.S3.Region, Profile: p.S3.Profile, PathStyle: p.S3.PathStyle, Lookup: env.Lookup})
+	if err != nil {
+		return nil, err
+	}
+	return store.On(b, near), nil
+}
