@@ -12,12 +12,14 @@ ACTIONLINT    := v1.7.7
 GOVULNCHECK   := v1.9.0
 DVC           := dvc==3.67.1 dvc-s3==3.3.0
 MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
+PANDAS        := pandas==3.1.1
+S5CMD         := v2.3.0
 MODEL_SIGNING := model-signing==1.1.1 sigstore==4.5.1 pyOpenSSL==26.4.0
 
 export VISHWA_TOOLS := $(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-pr test test-real bench fuzz lint generate tools clean
+.PHONY: help build demo demo-pr test test-real bench bench-data fuzz lint generate tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +44,11 @@ test-real: tools build $(TOOLS)/bin/minio ## the main job with the real Python p
 
 bench: build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
+
+FILES ?= 100000
+bench-data: tools $(TOOLS)/bin/minio $(TOOLS)/bin/s5cmd ## data's commands beside DVC, s5cmd, md5sum and pandas; BENCH_DIR= is best in memory
+	$(TOOLS)/dvc/bin/pip install --quiet $(PANDAS)
+	VISHWA_BENCH_FILES=$(FILES) VISHWA_BENCH_DIR=$(BENCH_DIR) $(GO) test -run '^$$' -bench Beside -benchtime 1x -timeout 60m ./cmd/vishwa
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME
@@ -69,6 +76,11 @@ tools: $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/
 
 $(TOOLS)/bin/cosign:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN)
+
+# Its module replaces others, which go install pkg@version refuses.
+$(TOOLS)/bin/s5cmd:
+	mkdir -p $(TOOLS)/s5cmd && cd $(TOOLS)/s5cmd && { test -f go.mod || $(GO) mod init s5cmd; } && $(GO) get github.com/peak/s5cmd/v2@$(S5CMD) && \
+	  GOBIN=$(TOOLS)/bin $(GO) install -mod=mod -trimpath github.com/peak/s5cmd/v2
 
 $(TOOLS)/bin/act:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/nektos/act@$(ACT)

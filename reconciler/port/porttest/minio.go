@@ -15,7 +15,7 @@ import (
 
 // MinIO starts a server for one test and tells where it is; minioadmin signs in with the
 // password minioadmin. Where it is absent, VISHWA_REAL says that this is a failure.
-func MinIO(t *testing.T) (endpoint string) {
+func MinIO(t testing.TB) (endpoint string) {
 	t.Helper()
 	program, err := exec.LookPath(filepath.Join(os.Getenv("VISHWA_TOOLS"), "minio"))
 	if err != nil {
