@@ -36,9 +36,11 @@ type column struct {
 	short      int
 	long       int
 	characters int64
+	recent     recent
 }
 
-func newColumn(name string, personal bool) (*column, error) {
+// newColumn is one of a table with as many columns as columns says.
+func newColumn(name string, personal bool, columns int) (*column, error) {
 	m, err := mapping.NewCubicallyInterpolatedMapping(accuracy)
 	if err != nil {
 		return nil, err
@@ -48,20 +50,89 @@ func newColumn(name string, personal bool) (*column, error) {
 		return nil, err
 	}
 	q := ddsketch.NewDDSketch(m, store.NewCollapsingLowestDenseStore(bins), store.NewCollapsingLowestDenseStore(bins))
-	return &column{name: name, personal: personal, distinct: h, quantiles: q,
+	values := make([]met, max(16, min(1024, heldBack/max(1, columns))))
+	return &column{name: name, personal: personal, distinct: h, quantiles: q, recent: recent{values: values},
 		least: math.Inf(1), most: math.Inf(-1), short: math.MaxInt}, nil
 }
 
+// add counts one cell. Of values that come again soon, as most of most columns do, only
+// the count goes up: what is made of a value is made once for all of them.
 func (c *column) add(cell []byte, isText bool) {
-	if cell == nil {
+	switch {
+	case cell == nil:
 		c.nulls++
+	case c.recent.skip > 0:
+		c.recent.skip--
+		c.take(cell, isText, 1)
+	case len(cell) > longest:
+		c.take(cell, isText, 1)
+	default:
+		c.soon(cell, isText)
+	}
+}
+
+const (
+	longest  = 64      // bytes of a value that is held back
+	window   = 4096    // misses after which it is seen whether holding back pays
+	pause    = 1 << 16 // cells for which it is not done where it does not
+	heldBack = 1 << 16 // values that all columns of a table hold back together
+)
+
+// recent are values that were met lately, with how often: one for each remainder of the hash.
+type recent struct {
+	values       []met
+	hits, misses int
+	skip         int
+}
+
+type met struct {
+	hash   uint64
+	n      int64
+	isText bool
+	text   []byte
+}
+
+func (c *column) soon(cell []byte, isText bool) {
+	h := xxh3.Hash(cell)
+	if isText {
+		h = ^h
+	}
+	r := &c.recent
+	v := &r.values[h%uint64(len(r.values))]
+	if v.hash == h && v.n > 0 {
+		v.n++
+		r.hits++
 		return
 	}
+	if v.n > 0 {
+		c.take(v.text, v.isText, v.n)
+	}
+	v.hash, v.n, v.isText, v.text = h, 1, isText, append(v.text[:0], cell...)
+	if r.misses++; r.misses == window {
+		if r.hits < r.misses {
+			r.skip = pause
+		}
+		r.hits, r.misses = 0, 0
+	}
+}
+
+// settle takes in what is held back.
+func (c *column) settle() {
+	for i := range c.recent.values {
+		if v := &c.recent.values[i]; v.n > 0 {
+			c.take(v.text, v.isText, v.n)
+			v.n = 0
+		}
+	}
+}
+
+// take takes in a value that stood n times.
+func (c *column) take(cell []byte, isText bool, n int64) {
 	k, x := text, 0.0
 	if !isText {
 		k, x = classify(cell)
 	}
-	c.of[k]++
+	c.of[k] += n
 	var hash uint64
 	if k == number || k == integer && len(cell) <= 15 {
 		hash = mix(math.Float64bits(x + 0)) // so that 1.0 and 1.00 are one value
@@ -69,11 +140,11 @@ func (c *column) add(cell []byte, isText bool) {
 		hash = xxh3.Hash(cell)
 	}
 	c.distinct.InsertHash(hash)
-	c.top.add(hash, cell)
+	c.top.addCount(hash, cell, n)
 	if k != text {
-		c.number(x)
+		c.number(x, n)
 	}
-	if k == text || c.of[text] > 0 || k == date || k == timestamp || c.n == 1 {
+	if k == text || c.of[text] > 0 || k == date || k == timestamp || c.n == n {
 		c.order(cell)
 	}
 	size := len(cell)
@@ -81,18 +152,18 @@ func (c *column) add(cell []byte, isText bool) {
 		size = utf8.RuneCount(cell)
 	}
 	c.short, c.long = min(c.short, size), max(c.long, size)
-	c.characters += int64(size)
+	c.characters += int64(size) * n
 }
 
-// number is Welford's update.
-func (c *column) number(x float64) {
-	c.n++
+// number is Welford's update, for n equal values (West 1979).
+func (c *column) number(x float64, n int64) {
+	c.n += n
 	d := x - c.mean
-	c.mean += d / float64(c.n)
-	c.m2 += d * (x - c.mean)
+	c.mean += d * float64(n) / float64(c.n)
+	c.m2 += d * (x - c.mean) * float64(n)
 	c.least, c.most = min(c.least, x), max(c.most, x)
 	// Beyond what the sketch can index a value counts at its end.
-	_ = c.quantiles.Add(max(-1e300, min(1e300, x)))
+	_ = c.quantiles.AddWithCount(max(-1e300, min(1e300, x)), float64(n))
 }
 
 func (c *column) order(b []byte) {
@@ -110,6 +181,8 @@ func (c *column) order(b []byte) {
 
 // merge adds what another part saw (Chan, Golub and LeVeque 1979).
 func (c *column) merge(o *column) error {
+	c.settle()
+	o.settle()
 	c.nulls += o.nulls
 	for k := range c.of {
 		c.of[k] += o.of[k]

@@ -130,7 +130,7 @@ func (p *Profiler) add(row *Row, names []string) error {
 
 func (p *Profiler) widen(names []string) error {
 	for _, name := range names[min(len(p.columns), len(names)):] {
-		c, err := newColumn(name, p.personal[name])
+		c, err := newColumn(name, p.personal[name], len(names))
 		if err != nil {
 			return err
 		}
@@ -172,6 +172,7 @@ func (p *Profiler) Profile(bytes int64) Profile {
 }
 
 func (c *column) profile() ColumnProfile {
+	c.settle()
 	k, values := c.kind()
 	out := ColumnProfile{Name: c.name, Personal: c.personal, Nulls: c.nulls, Distinct: c.distinct.Estimate()}
 	if c.top.base == 0 {
@@ -189,6 +190,9 @@ func (c *column) profile() ColumnProfile {
 	}
 	out.TopError = c.top.base
 	for _, e := range c.top.entries {
+		if e.count <= c.top.base/8 {
+			continue // a small part of its own error says nothing
+		}
 		out.Top = append(out.Top, Count{cut(string(e.text)), e.count})
 	}
 	slices.SortFunc(out.Top, func(a, b Count) int {

@@ -19,8 +19,6 @@ type frequent struct {
 	base    int64 // how often every counter was taken down: the error bound
 }
 
-func (f *frequent) add(hash uint64, text []byte) { f.addCount(hash, text, 1) }
-
 func (f *frequent) addCount(hash uint64, text []byte, n int64) {
 	i := hash % slots
 	for ; f.table[i] != 0; i = (i + 1) % slots {
