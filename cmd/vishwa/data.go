@@ -28,7 +28,7 @@ used at any time.`,
 		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.dataInit(), a.dataAdd(), a.dataStatus(), a.dataCheckout(), a.dataPush(), a.dataFetch(), a.dataPull(),
-		a.dataDiff(), a.dataGC(), a.dataList(), a.dataProfile(), a.dataRefresh(), a.dataRemote(), a.dataConfig(), a.dataInstall())
+		a.dataDiff(), a.dataGC(), a.dataList(), a.dataProfile(), a.dataRefresh(), a.dataRemote(), a.dataConfig(), a.dataInstall(), a.dataImport())
 	return cmd
 }
 

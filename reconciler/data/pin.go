@@ -117,6 +117,27 @@ func (w *Workspace) Pin(ctx context.Context, rel, fetched string, said map[strin
 	return a, w.say(rel, said)
 }
 
+// Import is Pin of data of another repository: the .dvc file at rel says where from, as
+// DVC's own import does, and DVC can update it.
+func (w *Workspace) Import(ctx context.Context, rel, fetched string, from dvc.Dep) (Added, error) {
+	a, err := w.Pin(ctx, rel, fetched, nil)
+	if err != nil {
+		return a, err
+	}
+	file := w.abs(rel)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return a, fault.New(fault.Denied, "read %s: %w", rel, err)
+	}
+	was, err := dvc.ParsePointer(rel, b)
+	if err != nil {
+		return a, err
+	}
+	p := &dvc.Pointer{Frozen: true, Deps: []dvc.Dep{from}, Outs: was.Outs, Desc: was.Desc}
+	p.MD5 = p.Checksum()
+	return a, replace(file, p.Bytes())
+}
+
 // say has the pin remember what is said of the data.
 func (w *Workspace) say(rel string, said map[string]string) error {
 	file := w.abs(rel)

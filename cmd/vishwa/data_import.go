@@ -1,0 +1,57 @@
+// vishwa data import: data that another repository keeps.
+package main
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+func (a *app) dataImport() *cobra.Command {
+	var out, rev string
+	var allow []string
+	cmd := &cobra.Command{
+		Use: "import REPO PATH", Short: "Take in data that another repository keeps", Args: cobra.ExactArgs(2),
+		Long: `Brings a file or folder that the Git repository REPO keeps at PATH, with DVC or in Git
+itself, and writes a .dvc file that says where it is from and at which commit, as DVC
+does: dvc update and the same command again bring what is there by then.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := a.workspace(0)
+			if err != nil {
+				return err
+			}
+			env, err := a.env()
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				out = path.Base(path.Clean(args[1]))
+			}
+			at, err := filepath.Abs(a.path(out))
+			if err != nil {
+				return fault.New(fault.Invalid, "find %s: %w", out, err)
+			}
+			rel, err := filepath.Rel(w.Root(), at)
+			if err != nil || rel == "." || strings.HasPrefix(rel, "..") {
+				return fault.Hint(fault.New(fault.Invalid, "%s is outside of the repository %s", out, w.Root()), "name a path in it with -o")
+			}
+			o := adapter.RefreshOptions{Env: env, Allow: allow}
+			added, err := o.Import(cmd.Context(), w, adapter.Import{Repo: args[0], Path: args[1], Rev: rev, Pin: filepath.ToSlash(rel) + ".dvc"})
+			if err != nil {
+				return fmt.Errorf("import %s: %w", args[1], err)
+			}
+			fmt.Fprintf(a.out, "%s: %d files, %s, imported; %s written\n", added.Path, added.Files, bytesOf(added.Size), added.File)
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&out, "out", "o", "", "put it at `PATH`; without it, in this folder under its own name")
+	cmd.Flags().StringVar(&rev, "rev", "", "of the branch, tag or commit `REV`; without it, the default branch")
+	cmd.Flags().StringSliceVar(&allow, "allow", nil, "reach a remote at this private `HOST`")
+	return cmd
+}
