@@ -274,12 +274,8 @@ func (w *Workspace) write(ctx context.Context, l laying, todo dvc.Tree) ([]cache
 		})
 	}
 	err := g.Wait()
-	ended := w.o.Env.Now()
-	for i := range known {
-		if !known[i].Settled(ended) {
-			known[i].Stamp = cache.Stamp{}
-		}
-		if l.have.Len() > 0 {
+	if l.have.Len() > 0 {
+		for i := range known {
 			l.have.Put(todo[i].Path, known[i])
 		}
 	}
