@@ -303,8 +303,10 @@ func (u *Unused) Remove(ctx context.Context) error {
 		u.w.tidy(outs)
 	}
 	for _, r := range u.Remotes {
-		if left, ok := r.remote.Bucket.(interface{ Tidy(now time.Time) error }); ok {
-			if err := left.Tidy(u.w.o.Env.Now()); err != nil {
+		if left, ok := r.remote.Bucket.(interface {
+			Tidy(ctx context.Context, now time.Time) error
+		}); ok {
+			if err := left.Tidy(ctx, u.w.o.Env.Now()); err != nil {
 				return fmt.Errorf("collect in remote %s: %w", r.Name, err)
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -41,7 +40,7 @@ type S3Options struct {
 	AccessKey, SecretKey, SessionToken string // where they are given; else the usual places
 
 	Lookup func(name string) (string, bool) // the caller's variables; for AWS_*
-	Jobs   int                              // connections kept open; zero is 64
+	Jobs   int                              // requests under way at once; zero is 64
 }
 
 // S3 opens a bucket. Nothing is asked of it yet.
@@ -64,7 +63,7 @@ func S3(o S3Options) (port.Bucket, error) {
 		style = minio.BucketLookupDNS
 	}
 	c, err := minio.New(host, &minio.Options{
-		Creds: o.credentials(), Secure: secure, Region: o.region(), BucketLookup: style, Transport: transport, MaxRetries: 5,
+		Creds: o.credentials(), Secure: secure, Region: o.region(), BucketLookup: style, Transport: paced(transport, o.jobs()),
 	})
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err)
@@ -151,17 +150,20 @@ func (o S3Options) credentials() *credentials.Credentials {
 	return credentials.NewChainCredentials(places)
 }
 
-func (o S3Options) transport(secure bool) (*http.Transport, error) {
-	jobs := o.Jobs
-	if jobs <= 0 {
-		jobs = 64
+func (o S3Options) jobs() int {
+	if o.Jobs > 0 {
+		return o.Jobs
 	}
+	return 64
+}
+
+func (o S3Options) transport(secure bool) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:       http.ProxyFromEnvironment,
-		DialContext: (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext: dial,
 		// Small objects are many: a connection is worth keeping.
-		MaxIdleConns: 2 * jobs, MaxIdleConnsPerHost: 2 * jobs, IdleConnTimeout: 90 * time.Second,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: time.Minute, ExpectContinueTimeout: 5 * time.Second,
+		MaxIdleConns: 2 * o.jobs(), MaxIdleConnsPerHost: 2 * o.jobs(), IdleConnTimeout: stall,
+		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: stall, ExpectContinueTimeout: 5 * time.Second,
 		DisableCompression: true, WriteBufferSize: 32 << 10, ReadBufferSize: 32 << 10,
 	}
 	if o.CAFile == "" || !secure {
@@ -232,15 +234,24 @@ func (b *s3) Get(ctx context.Context, key string, r port.Range) (io.ReadCloser, 
 	if err := checkKey(key); err != nil {
 		return nil, port.Object{}, err
 	}
-	var o minio.GetObjectOptions
-	if r.ETag != "" {
-		if err := o.SetMatchETag(r.ETag); err != nil {
-			return nil, port.Object{}, fault.New(fault.Invalid, "read %s: %w", b.name(key), err)
-		}
-	}
 	if r.Length == 0 {
 		info, err := b.Stat(ctx, key)
 		return http.NoBody, info, err
+	}
+	body, left, o, err := b.open(ctx, key, r)
+	if err != nil {
+		return nil, o, err
+	}
+	return &answer{b: b, ctx: ctx, body: body, key: key, etag: o.ETag, at: r.Offset, left: left}, o, nil
+}
+
+// open begins an answer, which has left bytes; r is not empty.
+func (b *s3) open(ctx context.Context, key string, r port.Range) (body io.ReadCloser, left int64, got port.Object, err error) {
+	var o minio.GetObjectOptions
+	if r.ETag != "" {
+		if err := o.SetMatchETag(r.ETag); err != nil {
+			return nil, 0, got, fault.New(fault.Invalid, "read %s: %w", b.name(key), err)
+		}
 	}
 	whole := r.Offset == 0 && r.Length < 0
 	if !whole {
@@ -249,62 +260,69 @@ func (b *s3) Get(ctx context.Context, key string, r port.Range) (io.ReadCloser, 
 			end = r.Offset + r.Length - 1
 		}
 		if err := o.SetRange(r.Offset, end); err != nil {
-			return nil, port.Object{}, fault.New(fault.Invalid, "read %s: %w", b.name(key), err)
+			return nil, 0, got, fault.New(fault.Invalid, "read %s: %w", b.name(key), err)
 		}
 	}
 	body, info, head, err := b.core.GetObject(ctx, b.bucket, b.prefix+key, o)
 	if err != nil {
-		return nil, port.Object{}, b.classed(ctx, key, err)
+		return nil, 0, got, b.classed(ctx, key, err)
 	}
-	got := b.object(key, info)
-	left := info.Size
+	got, left = b.object(key, info), info.Size
 	if span := head.Get("Content-Range"); span != "" { // bytes 0-9/100
 		var from, to int64
-		if _, err := fmt.Sscanf(span, "bytes %d-%d/%d", &from, &to, &got.Size); err != nil {
+		if _, err := fmt.Sscanf(span, "bytes %d-%d/%d", &from, &to, &got.Size); err != nil || from != r.Offset {
 			body.Close()
-			return nil, got, fault.New(fault.Corrupt, "read %s: the server answers the range %q", b.name(key), span)
+			return nil, 0, got, fault.New(fault.Corrupt, "read %s: the server answers the range %q", b.name(key), span)
 		}
 		left = to - from + 1
+	} else if r.Offset > 0 {
+		body.Close()
+		return nil, 0, got, fault.New(fault.Corrupt, "read %s: the server answers the whole where a piece was asked for", b.name(key))
 	}
-	return &answer{b, ctx, body, key, left}, got, nil
+	return body, left, got, nil
 }
-
-// answer is a body that must have the length that was promised.
-type answer struct {
-	b    *s3
-	ctx  context.Context
-	body io.ReadCloser
-	key  string
-	left int64
-}
-
-func (a *answer) Read(p []byte) (int, error) {
-	n, err := a.body.Read(p)
-	a.left -= int64(n)
-	switch {
-	case err == io.EOF && a.left > 0:
-		return n, fault.New(fault.Transient, "read %s: the answer ended %d bytes early", a.b.name(a.key), a.left)
-	case err != nil && err != io.EOF:
-		return n, a.b.classed(a.ctx, a.key, err)
-	}
-	return n, err
-}
-
-func (a *answer) Close() error { return a.body.Close() }
 
 func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
 	if err := checkKey(key); err != nil {
 		return port.Object{}, err
 	}
-	// Below a part's size it is one request, with the checksum of the whole; above,
-	// parts go side by side and each has its own.
-	info, err := b.c.PutObject(ctx, b.bucket, b.prefix+key, io.NewSectionReader(r, 0, size), size, minio.PutObjectOptions{
-		ContentType: "application/octet-stream", ServerSideEncryption: b.sse, NumThreads: 4, SendContentMd5: b.sse == nil && size < 16<<20,
-	})
+	put := b.putWhole
+	if size > leastPart {
+		put = b.putParts
+	}
+	var o port.Object
+	var err error
+	for try := 1; ; try++ {
+		o, err = put(ctx, key, r, size)
+		if try == tries || !garbled(err) {
+			break
+		}
+	}
 	if err != nil {
 		return port.Object{}, b.classed(ctx, key, err)
 	}
-	return port.Object{Key: key, Size: info.Size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, nil
+	return o, nil
+}
+
+// garbled tells that other bytes arrived than were sent.
+func garbled(err error) bool {
+	code := minio.ToErrorResponse(err).Code
+	return code == "XAmzContentSHA256Mismatch" || code == "BadDigest"
+}
+
+func (b *s3) putWhole(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
+	sum, err := summed(ctx, r, 0, size)
+	if err != nil {
+		return port.Object{}, err
+	}
+	o := b.putting()
+	o.DisableContentSha256 = true // in chunks: it is known
+	info, err := b.core.PutObject(ctx, b.bucket, b.prefix+key, io.NewSectionReader(r, 0, size), size, sum.base64(), sum.hex(), o)
+	return port.Object{Key: key, Size: size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, err
+}
+
+func (b *s3) putting() minio.PutObjectOptions {
+	return minio.PutObjectOptions{ContentType: "application/octet-stream", ServerSideEncryption: b.sse}
 }
 
 func (b *s3) Delete(ctx context.Context, keys ...string) error {

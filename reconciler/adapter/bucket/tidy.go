@@ -2,6 +2,7 @@
 package bucket
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -17,7 +18,7 @@ import (
 const quiet = time.Minute
 
 // Tidy removes what was begun to be put and is nobody's any more.
-func (d dir) Tidy(now time.Time) error {
+func (d dir) Tidy(_ context.Context, now time.Time) error {
 	err := filepath.WalkDir(string(d), func(p string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil

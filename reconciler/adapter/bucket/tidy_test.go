@@ -32,14 +32,14 @@ func TestTidyTakesWhatNobodyWrites(t *testing.T) {
 		if err := os.Chtimes(at, c.at, c.at); err != nil {
 			t.Fatal(err)
 		}
-		if err := dir(root).Tidy(time.Now()); err != nil {
+		if err := dir(root).Tidy(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(at); (err == nil) != c.left {
 			t.Errorf("%s: left %v", name, err == nil)
 		}
 	}
-	if err := dir(filepath.Join(root, "nothing")).Tidy(time.Now()); err != nil {
+	if err := dir(filepath.Join(root, "nothing")).Tidy(t.Context(), time.Now()); err != nil {
 		t.Error(err)
 	}
 }

@@ -93,25 +93,9 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.head(w.Header(), data)
 	if cut >= 0 && r.Method == http.MethodGet {
-		w = &torn{ResponseWriter: w, left: cut}
+		w = porttest.Cut(w, cut)
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
-}
-
-// torn breaks the connection in the middle of a body.
-type torn struct {
-	http.ResponseWriter
-	left int
-}
-
-func (t *torn) Write(b []byte) (int, error) {
-	if len(b) < t.left {
-		t.left -= len(b)
-		return t.ResponseWriter.Write(b)
-	}
-	_, _ = t.ResponseWriter.Write(b[:t.left])
-	t.ResponseWriter.(http.Flusher).Flush()
-	panic(http.ErrAbortHandler)
 }
 
 func tag(b []byte) string { h := md5.Sum(b); return hex.EncodeToString(h[:]) }
