@@ -128,8 +128,8 @@ type sight struct {
 	Refreshed
 	decl  schemas.Declaration
 	was   data.Pinning
-	from  source.Source
-	seen  source.Look
+	from  port.Source
+	seen  port.Look
 	moved bool
 }
 
@@ -165,7 +165,7 @@ func (o RefreshOptions) look(ctx context.Context, tree fs.FS, d schemas.Declarat
 
 // unsettled says that what was seen is younger than the declaration lets it be. A place
 // that tells no times is taken at its word.
-func unsettled(src schemas.DataSource, seen source.Look, now time.Time) string {
+func unsettled(src schemas.DataSource, seen port.Look, now time.Time) string {
 	if src.Refresh == nil || src.Refresh.Settle == "" {
 		return ""
 	}
@@ -185,7 +185,7 @@ func unsettled(src schemas.DataSource, seen source.Look, now time.Time) string {
 	return ""
 }
 
-func (o RefreshOptions) open(src schemas.DataSource, last string) (source.Source, error) {
+func (o RefreshOptions) open(src schemas.DataSource, last string) (port.Source, error) {
 	return source.Open(src, source.Options{
 		Env: o.Env, Last: last, Allow: o.Allow, Bucket: bucketOf(o.Env), Clone: cloned(o.Env),
 		Remote: func(config *dvc.Config, name string) (port.Objects, error) {
@@ -321,7 +321,7 @@ func modest(config *dvc.Config, name string, src schemas.DataSource, allow []str
 }
 
 // single is the name of the only file, where a file and no folder is meant.
-func single(src schemas.DataSource, seen source.Look) string {
+func single(src schemas.DataSource, seen port.Look) string {
 	if len(seen.Files) != 1 {
 		return ""
 	}

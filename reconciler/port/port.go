@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Env is what an adapter may know of the machine.
@@ -20,15 +19,6 @@ type Env struct {
 	Log    *slog.Logger
 	Lookup func(name string) (string, bool) // the caller's environment, one variable at a time
 	Self   string                           // the path of the running vishwa program, for processes that outlive it
-}
-
-// Source is where data comes from.
-type Source interface {
-	// Pin names the data as it is now. The same data has the same pin, one byte
-	// moves it. Absent data is Missing, unreadable data Invalid.
-	Pin(ctx context.Context, src schemas.DataSource) (Artifact, error)
-	// Fetch writes the pinned data to w. Data that no longer has its pin is Conflict.
-	Fetch(ctx context.Context, src schemas.DataSource, pin Artifact, w io.Writer) error
 }
 
 // Depot has the data that pointers name.

@@ -14,8 +14,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // answer is what the header of an answer says of the whole file.
@@ -66,7 +68,7 @@ func stamp(t time.Time) string {
 }
 
 // ifRange is what a request for the rest binds itself to; "" where nothing is strong enough.
-func ifRange(f Sighted) string {
+func ifRange(f port.Sighted) string {
 	switch {
 	case f.ETag != "" && !strings.HasPrefix(f.ETag, "W/"):
 		return f.ETag
@@ -76,35 +78,35 @@ func ifRange(f Sighted) string {
 	return ""
 }
 
-func (s *web) Fetch(ctx context.Context, look Look, dir string, tell func(done, total int64)) error {
+func (s *web) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
 	_, err := digest.Parse(look.Token)
 	hashed := err == nil
-	g := &fetching{absent: fault.Conflict, jobs: 1}
-	g.open = func(ctx context.Context, f Sighted, from, _ int64) (io.ReadCloser, error) {
+	g := &download.Place{Absent: fault.Conflict, Jobs: 1}
+	g.Open = func(ctx context.Context, f port.Sighted, from, _ int64) (io.ReadCloser, error) {
 		return s.from(ctx, f, from, look.Token, hashed)
 	}
 	if hashed {
-		g.check = func(ctx context.Context, f Sighted, at string) error {
-			d, err := sum(ctx, at)
+		g.Check = func(ctx context.Context, f port.Sighted, at string) error {
+			d, err := download.Sum(ctx, at)
 			if err == nil && string(d) != look.Token {
 				err = moved(f)
 			}
 			return err
 		}
 	}
-	if err := g.fetch(ctx, look, dir, tell); err != nil {
+	if err := g.Fetch(ctx, look, dir, tell); err != nil {
 		return fmt.Errorf("fetch %s: %w", where(s.src.URL), err)
 	}
 	return nil
 }
 
-func moved(f Sighted) error {
-	return fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", quoted(f.Path)), "look again")
+func moved(f port.Sighted) error {
+	return fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
 }
 
 // from opens the file from a place in it: by range where the server has them, else
 // from its beginning.
-func (s *web) from(ctx context.Context, f Sighted, from int64, token string, hashed bool) (io.ReadCloser, error) {
+func (s *web) from(ctx context.Context, f port.Sighted, from int64, token string, hashed bool) (io.ReadCloser, error) {
 	header := map[string]string{}
 	if tag := ifRange(f); from > 0 && tag != "" && !hashed {
 		header["Range"], header["If-Range"] = fmt.Sprintf("bytes=%d-", from), tag
@@ -132,12 +134,12 @@ func (s *web) from(ctx context.Context, f Sighted, from int64, token string, has
 }
 
 // same tells whether an answer is of the file that was sighted.
-func (s *web) same(res *http.Response, f Sighted, from int64, token string, hashed bool) error {
+func (s *web) same(res *http.Response, f port.Sighted, from int64, token string, hashed bool) error {
 	a := read200(res)
 	if res.StatusCode == http.StatusPartialContent {
 		var first, last int64
 		if _, err := fmt.Sscanf(res.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &a.size); err != nil || first != from || last != a.size-1 || from == 0 {
-			return fault.New(fault.Corrupt, "the server answers with the range %s where the bytes from %d on were asked for", quoted(res.Header.Get("Content-Range")), from)
+			return fault.New(fault.Corrupt, "the server answers with the range %s where the bytes from %d on were asked for", download.Quoted(res.Header.Get("Content-Range")), from)
 		}
 		if a.etag == "" { // what If-Range was bound to need not be told again
 			a.etag = f.ETag

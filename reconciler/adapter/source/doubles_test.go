@@ -27,8 +27,6 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func tokenOf(l Look) string { return l.Token }
-
 // trouble is what a place can be made to do.
 type trouble struct {
 	mu     sync.Mutex
@@ -50,9 +48,8 @@ func (w *trouble) set(f func()) {
 }
 
 // into has the suite make trouble.
-func (w *trouble) into(s porttest.Sourced[Look]) porttest.Sourced[Look] {
+func (w *trouble) into(s porttest.Sourced) porttest.Sourced {
 	w.cut = -1
-	s.Token = tokenOf
 	s.Cut = func(n int) { w.set(func() { w.cut = n }) }
 	s.Answer = func(status int) { w.set(func() { w.status = status }) }
 	s.Hang = func() func() {
@@ -106,7 +103,7 @@ func env(vars map[string]string) port.Env {
 
 var loopback = []string{"127.0.0.1"}
 
-func webSource(t *testing.T, url string, o Options) Source {
+func webSource(t *testing.T, url string, o Options) port.Source {
 	t.Helper()
 	s, err := Open(schemas.DataSource{HTTP: &schemas.HTTP{URL: url}}, o)
 	if err != nil {
@@ -204,7 +201,7 @@ func put(t *testing.T, b port.Bucket, dir, key string, data []byte) {
 	}
 }
 
-func s3Source(t *testing.T, url string, at port.Objects) Source {
+func s3Source(t *testing.T, url string, at port.Objects) port.Source {
 	t.Helper()
 	s, err := Open(schemas.DataSource{S3: &schemas.S3{URL: url}}, Options{Bucket: func(schemas.S3) (port.Objects, error) { return at, nil }})
 	if err != nil {

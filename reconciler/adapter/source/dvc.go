@@ -12,6 +12,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -29,13 +30,13 @@ type tracked struct {
 	at  string // src.Path, clean
 }
 
-func openTracked(src schemas.DVC, o Options) (Source, error) {
+func openTracked(src schemas.DVC, o Options) (port.Source, error) {
 	at := path.Clean(src.Path)
 	switch {
 	case !fs.ValidPath(at) || at == ".":
-		return nil, fault.Hint(fault.New(fault.Invalid, "path %s is no path of an output", quoted(src.Path)), "give it relative to the repository's root, such as data/raw for data/raw.dvc")
+		return nil, fault.Hint(fault.New(fault.Invalid, "path %s is no path of an output", download.Quoted(src.Path)), "give it relative to the repository's root, such as data/raw for data/raw.dvc")
 	case src.Repo == "" && o.Tree == nil, src.Repo != "" && o.Clone == nil, o.Remote == nil:
-		return nil, fault.New(fault.Internal, "dvc source %s: no repository or no remote can be opened", quoted(src.Path))
+		return nil, fault.New(fault.Internal, "dvc source %s: no repository or no remote can be opened", download.Quoted(src.Path))
 	}
 	return &tracked{o, src, at}, nil
 }
@@ -49,17 +50,17 @@ type output struct {
 	remote port.Objects
 }
 
-func (s *tracked) Look(ctx context.Context) (Look, error) {
+func (s *tracked) Look(ctx context.Context) (port.Look, error) {
 	out, err := s.output(ctx)
 	if err != nil {
-		return Look{}, s.wrapped("look at", err)
+		return port.Look{}, s.wrapped("look at", err)
 	}
 	files, err := s.files(ctx, out)
 	if err != nil {
-		return Look{}, s.wrapped("look at", err)
+		return port.Look{}, s.wrapped("look at", err)
 	}
-	if err := checkNames(files); err != nil {
-		return Look{}, s.wrapped("look at", err)
+	if err := download.CheckNames(files); err != nil {
+		return port.Look{}, s.wrapped("look at", err)
 	}
 	return s.o.look(files, out.token()), nil
 }
@@ -118,19 +119,19 @@ func (s *tracked) output(ctx context.Context) (*output, error) {
 }
 
 // files lists the output. What a file is called is its MD5.
-func (s *tracked) files(ctx context.Context, out *output) ([]Sighted, error) {
+func (s *tracked) files(ctx context.Context, out *output) ([]port.Sighted, error) {
 	if !out.OID.IsDir() {
 		o, err := stat(ctx, out.remote, out.OID)
 		if err == nil && out.Size >= 0 && o.Size != out.Size {
 			err = wrongSize(out.OID, o.Size, out.Size)
 		}
-		return []Sighted{{Path: out.name, Size: o.Size, ETag: string(out.OID), Version: out.commit, Modified: o.Modified}}, err
+		return []port.Sighted{{Path: out.name, Size: o.Size, ETag: string(out.OID), Version: out.commit, Modified: o.Modified}}, err
 	}
 	tree, err := manifest(ctx, out)
 	if err != nil {
 		return nil, err
 	}
-	var files []Sighted
+	var files []port.Sighted
 	for _, f := range tree {
 		name := f.Path
 		switch {
@@ -142,10 +143,10 @@ func (s *tracked) files(ctx context.Context, out *output) ([]Sighted, error) {
 		default:
 			continue
 		}
-		files = append(files, Sighted{Path: name, Size: -1, ETag: string(f.OID), Version: out.commit})
+		files = append(files, port.Sighted{Path: name, Size: -1, ETag: string(f.OID), Version: out.commit})
 	}
 	if len(files) == 0 && out.sub != "" {
-		return nil, fault.Hint(fault.New(fault.Missing, "the directory has no %s", quoted(out.sub)), "correct the path")
+		return nil, fault.Hint(fault.New(fault.Missing, "the directory has no %s", download.Quoted(out.sub)), "correct the path")
 	}
 	return files, nil
 }
@@ -204,7 +205,7 @@ func wrongSize(oid dvc.OID, got, want int64) error {
 	return fault.Hint(fault.New(fault.Corrupt, "the remote has %d bytes under %s, and there should be %d", got, oid, want), "delete it there and push it again from where it was added")
 }
 
-func (s *tracked) Fetch(ctx context.Context, look Look, dir string, tell func(done, total int64)) error {
+func (s *tracked) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
 	out, err := s.output(ctx)
 	if err != nil {
 		return s.wrapped("fetch", err)
@@ -212,11 +213,11 @@ func (s *tracked) Fetch(ctx context.Context, look Look, dir string, tell func(do
 	if out.token() != look.Token {
 		return s.wrapped("fetch", fault.Hint(fault.New(fault.Conflict, "the pointer has moved since it was looked at"), "look again"))
 	}
-	g := &fetching{absent: fault.Missing, jobs: s.o.jobs(), pieces: true}
-	g.open = func(ctx context.Context, f Sighted, from, n int64) (io.ReadCloser, error) {
+	g := &download.Place{Absent: fault.Missing, Jobs: s.o.jobs(), Pieces: true}
+	g.Open = func(ctx context.Context, f port.Sighted, from, n int64) (io.ReadCloser, error) {
 		oid, err := dvc.ParseOID(f.ETag)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "%s: %w", quoted(f.Path), err)
+			return nil, fault.New(fault.Invalid, "%s: %w", download.Quoted(f.Path), err)
 		}
 		body, o, err := object(ctx, out.remote, oid, port.Range{Offset: from, Length: n})
 		if err == nil && f.Size >= 0 && o.Size != f.Size {
@@ -225,7 +226,7 @@ func (s *tracked) Fetch(ctx context.Context, look Look, dir string, tell func(do
 		}
 		return body, err
 	}
-	g.check = func(_ context.Context, f Sighted, at string) error {
+	g.Check = func(_ context.Context, f port.Sighted, at string) error {
 		got, err := cache.SumFile(at, false)
 		if err != nil || string(got.OID) == f.ETag {
 			return err
@@ -235,9 +236,9 @@ func (s *tracked) Fetch(ctx context.Context, look Look, dir string, tell func(do
 				return err
 			}
 		}
-		return corrupt(quoted(f.Path), got.OID, dvc.OID(f.ETag))
+		return corrupt(download.Quoted(f.Path), got.OID, dvc.OID(f.ETag))
 	}
-	if err := g.fetch(ctx, look, dir, tell); err != nil {
+	if err := g.Fetch(ctx, look, dir, tell); err != nil {
 		return s.wrapped("fetch", err)
 	}
 	return nil

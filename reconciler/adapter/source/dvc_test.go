@@ -17,7 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func dvcSource(t *testing.T, src schemas.DVC, tree fs.FS, b port.Objects) Source {
+func dvcSource(t *testing.T, src schemas.DVC, tree fs.FS, b port.Objects) port.Source {
 	t.Helper()
 	s, err := Open(schemas.DataSource{DVC: &src}, Options{
 		Tree:   tree,
@@ -49,7 +49,7 @@ func pointerTo(oid dvc.OID, p string) *fstest.MapFile {
 }
 
 // got fetches what src has.
-func got(t *testing.T, src Source) (map[string]string, Look) {
+func got(t *testing.T, src port.Source) (map[string]string, port.Look) {
 	t.Helper()
 	look, err := src.Look(t.Context())
 	if err != nil {

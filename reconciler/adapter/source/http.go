@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -29,7 +31,7 @@ type web struct {
 	client *http.Client
 }
 
-func openWeb(src schemas.HTTP, o Options) (Source, error) {
+func openWeb(src schemas.HTTP, o Options) (port.Source, error) {
 	u, err := url.Parse(src.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fault.Hint(fault.New(fault.Invalid, "the source's web address cannot be read"), "write it as https://host/path")
@@ -41,7 +43,7 @@ func openWeb(src schemas.HTTP, o Options) (Source, error) {
 	if name == "." || name == "/" {
 		name = "data"
 	}
-	if err := checkNames([]Sighted{{Path: name}}); err != nil {
+	if err := download.CheckNames([]port.Sighted{{Path: name}}); err != nil {
 		return nil, err
 	}
 	g, err := newGuard(u.Hostname(), o.Allow)
@@ -53,7 +55,7 @@ func openWeb(src schemas.HTTP, o Options) (Source, error) {
 		// No proxy of the environment: it would be dialled in place of the address
 		// that has to be looked at.
 		DialContext: g.dial, TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
-		DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: stall,
+		DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: download.Stall,
 		IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 1 << 20,
 	}}}
 	return s, nil
@@ -143,18 +145,18 @@ func (s *web) ask(ctx context.Context, method string, header map[string]string) 
 	return res, s.refusal(res)
 }
 
-func (s *web) Look(ctx context.Context) (Look, error) {
+func (s *web) Look(ctx context.Context) (port.Look, error) {
 	look, err := s.look(ctx)
 	if err != nil {
-		return Look{}, fmt.Errorf("look at %s: %w", where(s.src.URL), err)
+		return port.Look{}, fmt.Errorf("look at %s: %w", where(s.src.URL), err)
 	}
 	return look, nil
 }
 
-func (s *web) look(ctx context.Context) (Look, error) {
+func (s *web) look(ctx context.Context) (port.Look, error) {
 	a, err := s.head(ctx)
 	if err != nil {
-		return Look{}, err
+		return port.Look{}, err
 	}
 	if a.settling() {
 		// Another change in the same second would have the same date: it is asked again
@@ -162,21 +164,21 @@ func (s *web) look(ctx context.Context) (Look, error) {
 		select {
 		case <-time.After(1100 * time.Millisecond):
 		case <-ctx.Done():
-			return Look{}, fault.New(fault.Cancelled, "wait: %w", ctx.Err())
+			return port.Look{}, fault.New(fault.Cancelled, "wait: %w", ctx.Err())
 		}
 		if a, err = s.head(ctx); err != nil {
-			return Look{}, err
+			return port.Look{}, err
 		}
 	}
-	f := Sighted{Path: s.name, Size: a.size, ETag: a.etag, Modified: a.modified}
+	f := port.Sighted{Path: s.name, Size: a.size, ETag: a.etag, Modified: a.modified}
 	token := a.token()
 	if token == "" {
 		if token, f.Size, err = s.hashed(ctx); err != nil {
-			return Look{}, err
+			return port.Look{}, err
 		}
 		f.ETag = ""
 	}
-	return s.o.look([]Sighted{f}, token), nil
+	return s.o.look([]port.Sighted{f}, token), nil
 }
 
 // head asks for an answer without its body. A server that does not do so is asked
@@ -207,11 +209,11 @@ func (s *web) hashed(ctx context.Context) (token string, size int64, err error) 
 		return "", 0, err
 	}
 	defer res.Body.Close()
-	quiet := time.AfterFunc(stall, cancel)
+	quiet := time.AfterFunc(download.Stall, cancel)
 	defer quiet.Stop()
 	d, n, err := content.Copy(ctx, io.Discard, &lively{&webBody{s, ctx, res.Body}, quiet})
 	if err != nil {
-		return "", 0, stalled(ctx, quiet, Sighted{Path: s.name}, err)
+		return "", 0, download.Stalled(ctx, quiet, port.Sighted{Path: s.name}, err)
 	}
 	return string(d), n, nil
 }
@@ -224,6 +226,6 @@ type lively struct {
 
 func (l *lively) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
-	l.quiet.Reset(stall)
+	l.quiet.Reset(download.Stall)
 	return n, err
 }

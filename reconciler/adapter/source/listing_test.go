@@ -17,8 +17,7 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
+	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -88,14 +87,14 @@ func TestHostileNamesAreRefusedByName(t *testing.T) {
 			_, err := src.Look(t.Context())
 			wantKind(t, err, fault.Invalid)
 			if said := fmt.Sprint(err); !slices.ContainsFunc(names, func(n string) bool {
-				return strings.Contains(said, strings.TrimSuffix(quoted(n), "…"))
+				return strings.Contains(said, strings.TrimSuffix(download.Quoted(n), "…"))
 			}) || len(said) > 1000 {
 				t.Errorf("the error does not name it: %.300s", said)
 			}
 			// Nor is a look believed that comes from elsewhere.
-			look := Look{Token: "t"}
+			look := port.Look{Token: "t"}
 			for _, n := range names {
-				look.Files = append(look.Files, Sighted{Path: n, Size: 1, ETag: "x"})
+				look.Files = append(look.Files, port.Sighted{Path: n, Size: 1, ETag: "x"})
 			}
 			wantKind(t, src.Fetch(t.Context(), look, dir, nil), fault.Invalid)
 			if left, _ := os.ReadDir(outer); len(left) > 0 {
@@ -142,56 +141,18 @@ func TestNoLinkLeadsOut(t *testing.T) {
 	}
 }
 
-// TestAcceptedNamesStayInside: whatever is accepted is local and no part of it is Git's.
-func TestAcceptedNamesStayInside(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		part := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"..", ".", "", ".git", ".GIT", "a", "A", "nul", "\\", "\x00"}))
-		name := strings.Join(rapid.SliceOfN(part, 1, 4).Draw(t, "parts"), "/")
-		if why := strays(name); why != "" {
-			t.Fatalf("%q is accepted, and %s", name, why)
-		}
-	})
-}
-
-func FuzzNames(f *testing.F) {
-	for _, s := range []string{"a", "../a", ".git", "a\\b", "NUL", "a/b", "\xff", ".g\u200dit"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, name string) {
-		if why := strays(name); why != "" {
-			t.Fatalf("%q is accepted, and %s", name, why)
-		}
-	})
-}
-
-// strays says what is wrong with a name that is accepted, or "".
-func strays(name string) string {
-	if unfit(name) != "" {
-		return ""
-	}
-	if !filepath.IsLocal(name) || strings.ContainsAny(name, "\x00\\") {
-		return "leads out"
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		if strings.EqualFold(part, ".git") || len(part) > 255 {
-			return "is Git's, or too long"
-		}
-	}
-	return ""
-}
-
 func TestATokenIsOfTheWholeListing(t *testing.T) {
-	files := []Sighted{{Path: "a", Size: 1, ETag: "x"}, {Path: "b", Size: 2, ETag: "y"}}
+	files := []port.Sighted{{Path: "a", Size: 1, ETag: "x"}, {Path: "b", Size: 2, ETag: "y"}}
 	tokens := map[string]string{"as it is": listing(files)}
-	for name, change := range map[string]func([]Sighted) []Sighted{
-		"a name":    func(f []Sighted) []Sighted { f[0].Path = "a1"; return f },
-		"a tag":     func(f []Sighted) []Sighted { f[1].ETag = "x"; return f },
-		"a size":    func(f []Sighted) []Sighted { f[1].Size = 3; return f },
-		"one less":  func(f []Sighted) []Sighted { return f[:1] },
-		"one more":  func(f []Sighted) []Sighted { return append(f, Sighted{Path: "c"}) },
-		"run into":  func(f []Sighted) []Sighted { f[0].Path, f[0].ETag = `a" 1 "x`, ""; return f },
-		"no tag":    func(f []Sighted) []Sighted { f[0].ETag = ""; return f },
-		"a version": func(f []Sighted) []Sighted { f[0].ETag, f[0].Version = "", "v2"; return f },
+	for name, change := range map[string]func([]port.Sighted) []port.Sighted{
+		"a name":    func(f []port.Sighted) []port.Sighted { f[0].Path = "a1"; return f },
+		"a tag":     func(f []port.Sighted) []port.Sighted { f[1].ETag = "x"; return f },
+		"a size":    func(f []port.Sighted) []port.Sighted { f[1].Size = 3; return f },
+		"one less":  func(f []port.Sighted) []port.Sighted { return f[:1] },
+		"one more":  func(f []port.Sighted) []port.Sighted { return append(f, port.Sighted{Path: "c"}) },
+		"run into":  func(f []port.Sighted) []port.Sighted { f[0].Path, f[0].ETag = `a" 1 "x`, ""; return f },
+		"no tag":    func(f []port.Sighted) []port.Sighted { f[0].ETag = ""; return f },
+		"a version": func(f []port.Sighted) []port.Sighted { f[0].ETag, f[0].Version = "", "v2"; return f },
 	} {
 		tokens[name] = listing(change(slices.Clone(files)))
 	}
@@ -237,14 +198,14 @@ func TestAPrefixIsFetchedWithItsFolders(t *testing.T) {
 // TestALargeObjectComesInPiecesAndBounds: pieces side by side, cut again and again,
 // make the same bytes, in memory that does not grow with them.
 func TestALargeObjectComesInPiecesAndBounds(t *testing.T) {
-	const size = 3*piece + 12345
+	const size = 3*download.Piece + 12345
 	data := make([]byte, size)
 	for r, i := rand.New(rand.NewPCG(1, 2)), 0; i < size; i += 997 {
 		data[i] = byte(r.Uint32())
 	}
 	b, dir := folder(t)
 	put(t, b, dir, "big", data)
-	w := &trouble{cut: piece/2 + 1}
+	w := &trouble{cut: download.Piece/2 + 1}
 	src, into := s3Source(t, "s3://bucket/big", &troubled{b, w}), t.TempDir()
 	look, err := src.Look(t.Context())
 	if err != nil {
@@ -256,7 +217,7 @@ func TestALargeObjectComesInPiecesAndBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
-	if used := after.TotalAlloc - before.TotalAlloc; used > piece {
+	if used := after.TotalAlloc - before.TotalAlloc; used > download.Piece {
 		t.Errorf("reading %d bytes took %d of memory", size, used)
 	}
 	got, err := os.ReadFile(filepath.Join(into, "big"))
@@ -266,7 +227,7 @@ func TestALargeObjectComesInPiecesAndBounds(t *testing.T) {
 }
 
 func TestAStoppedLargeObjectGoesOn(t *testing.T) {
-	const size = 4 * piece
+	const size = 4 * download.Piece
 	b, dir := folder(t)
 	put(t, b, dir, "big", make([]byte, size))
 	src, err := Open(schemas.DataSource{S3: &schemas.S3{URL: "s3://bucket/big"}}, Options{Jobs: 1, Bucket: func(schemas.S3) (port.Objects, error) { return b, nil }})
@@ -280,7 +241,7 @@ func TestAStoppedLargeObjectGoesOn(t *testing.T) {
 	into := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	err = src.Fetch(ctx, look, into, func(done, _ int64) {
-		if done > 3*piece {
+		if done > 3*download.Piece {
 			cancel()
 		}
 	})
@@ -293,7 +254,7 @@ func TestAStoppedLargeObjectGoesOn(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if began < 3*piece {
+	if began < 3*download.Piece {
 		t.Errorf("the second began at %d", began)
 	}
 	if st, err := os.Stat(filepath.Join(into, "big")); err != nil || st.Size() != size {

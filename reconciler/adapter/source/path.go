@@ -17,8 +17,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // inTree is a file or folder of the repository.
@@ -27,37 +29,37 @@ type inTree struct {
 	path string
 }
 
-func openPath(p string, o Options) (Source, error) {
+func openPath(p string, o Options) (port.Source, error) {
 	clean := path.Clean(p)
 	if !fs.ValidPath(clean) {
-		return nil, fault.Hint(fault.New(fault.Invalid, "path %s leads out of the repository", quoted(p)), "give a path relative to the repository's root")
+		return nil, fault.Hint(fault.New(fault.Invalid, "path %s leads out of the repository", download.Quoted(p)), "give a path relative to the repository's root")
 	}
 	if o.Tree == nil {
-		return nil, fault.New(fault.Internal, "path %s: no repository is open", quoted(p))
+		return nil, fault.New(fault.Internal, "path %s: no repository is open", download.Quoted(p))
 	}
 	return &inTree{o, clean}, nil
 }
 
-func (s *inTree) Look(ctx context.Context) (Look, error) {
+func (s *inTree) Look(ctx context.Context) (port.Look, error) {
 	st, err := fs.Lstat(s.o.Tree, s.path)
 	if err != nil {
-		return Look{}, s.classed(err, s.path)
+		return port.Look{}, s.classed(err, s.path)
 	}
-	var files []Sighted
+	var files []port.Sighted
 	if !st.IsDir() {
-		files = []Sighted{{Path: path.Base(s.path)}}
+		files = []port.Sighted{{Path: path.Base(s.path)}}
 		err = regular(s.path, st.Mode())
 	} else {
 		files, err = s.below(ctx)
 	}
 	if err == nil {
-		err = checkNames(files)
+		err = download.CheckNames(files)
 	}
 	if err == nil {
 		err = s.name(ctx, files, st.IsDir())
 	}
 	if err != nil {
-		return Look{}, err
+		return port.Look{}, err
 	}
 	m := make(digest.Manifest, len(files))
 	for i, f := range files {
@@ -69,29 +71,29 @@ func (s *inTree) Look(ctx context.Context) (Look, error) {
 	return s.o.look(files, string(m.Digest())), nil
 }
 
-func (s *inTree) below(ctx context.Context) ([]Sighted, error) {
-	var files []Sighted
+func (s *inTree) below(ctx context.Context) ([]port.Sighted, error) {
+	var files []port.Sighted
 	err := fs.WalkDir(s.o.Tree, s.path, func(p string, e fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
-			return fault.New(fault.Cancelled, "list %s: %w", quoted(s.path), ctx.Err())
+			return fault.New(fault.Cancelled, "list %s: %w", download.Quoted(s.path), ctx.Err())
 		case err != nil:
 			return s.classed(err, p)
 		case e.IsDir():
 			return nil
 		}
-		files = append(files, Sighted{Path: within(s.path, p)})
+		files = append(files, port.Sighted{Path: within(s.path, p)})
 		return regular(p, e.Type())
 	})
 	if err == nil && len(files) == 0 {
-		err = fault.Hint(fault.New(fault.Missing, "folder %s holds no file", quoted(s.path)), "put at least one file into it")
+		err = fault.Hint(fault.New(fault.Missing, "folder %s holds no file", download.Quoted(s.path)), "put at least one file into it")
 	}
-	slices.SortFunc(files, func(a, b Sighted) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(files, func(a, b port.Sighted) int { return strings.Compare(a.Path, b.Path) })
 	return files, err
 }
 
 // name takes the size and the digest of each file.
-func (s *inTree) name(ctx context.Context, files []Sighted, folder bool) error {
+func (s *inTree) name(ctx context.Context, files []port.Sighted, folder bool) error {
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range files {
@@ -117,7 +119,7 @@ func (s *inTree) name(ctx context.Context, files []Sighted, folder bool) error {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return fault.New(fault.Cancelled, "read %s: %w", quoted(s.path), err)
+		return fault.New(fault.Cancelled, "read %s: %w", download.Quoted(s.path), err)
 	}
 	return nil
 }
@@ -129,13 +131,13 @@ func (s *inTree) at(name string, folder bool) string {
 	return s.path
 }
 
-func (s *inTree) Fetch(ctx context.Context, look Look, dir string, tell func(done, total int64)) error {
+func (s *inTree) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
 	st, err := fs.Lstat(s.o.Tree, s.path)
 	if err != nil {
 		return s.moved(err)
 	}
-	g := &fetching{absent: fault.Conflict, jobs: s.o.jobs(), check: matches}
-	g.open = func(ctx context.Context, f Sighted, from, _ int64) (io.ReadCloser, error) {
+	g := &download.Place{Absent: fault.Conflict, Jobs: s.o.jobs(), Check: matches}
+	g.Open = func(ctx context.Context, f port.Sighted, from, _ int64) (io.ReadCloser, error) {
 		p := s.at(f.Path, st.IsDir())
 		in, err := s.o.Tree.Open(p)
 		if err != nil {
@@ -143,7 +145,7 @@ func (s *inTree) Fetch(ctx context.Context, look Look, dir string, tell func(don
 		}
 		if now, err := in.Stat(); err != nil || now.Size() != f.Size {
 			in.Close()
-			return nil, fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", quoted(p)), "look again")
+			return nil, fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(p)), "look again")
 		}
 		if err := skip(in, from); err != nil {
 			in.Close()
@@ -151,7 +153,7 @@ func (s *inTree) Fetch(ctx context.Context, look Look, dir string, tell func(don
 		}
 		return &fileBody{in, ctx, s, p}, nil
 	}
-	return g.fetch(ctx, look, dir, tell)
+	return g.Fetch(ctx, look, dir, tell)
 }
 
 func (s *inTree) moved(err error) error {
@@ -190,7 +192,7 @@ func skip(r io.Reader, n int64) error {
 		_, err := seeker.Seek(n, io.SeekStart)
 		return err
 	}
-	_, err := io.CopyN(io.Discard, bufio.NewReaderSize(r, buffer), n)
+	_, err := io.CopyN(io.Discard, bufio.NewReader(r), n)
 	return err
 }
 
@@ -201,30 +203,30 @@ func (s *inTree) classed(err error, p string) error {
 	case errors.As(err, &known):
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.Cancelled, "read %s: %w", quoted(p), err)
+		return fault.New(fault.Cancelled, "read %s: %w", download.Quoted(p), err)
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.Hint(fault.New(fault.Missing, "%s is not in the repository", quoted(p)), "commit it, or correct the path")
+		return fault.Hint(fault.New(fault.Missing, "%s is not in the repository", download.Quoted(p)), "commit it, or correct the path")
 	case errors.Is(err, fs.ErrPermission):
-		return fault.Hint(fault.New(fault.Denied, "read %s: permission denied", quoted(p)), "let this user read it")
+		return fault.Hint(fault.New(fault.Denied, "read %s: permission denied", download.Quoted(p)), "let this user read it")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.New(fault.Transient, "read %s: %w", quoted(p), err)
+		return fault.New(fault.Transient, "read %s: %w", download.Quoted(p), err)
 	}
-	return fmt.Errorf("read %s: %w", quoted(p), err)
+	return fmt.Errorf("read %s: %w", download.Quoted(p), err)
 }
 
 func regular(p string, m fs.FileMode) error {
 	if m.IsRegular() {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Invalid, "%s is no regular file", quoted(p)), "replace it with a copy of the file that is meant")
+	return fault.Hint(fault.New(fault.Invalid, "%s is no regular file", download.Quoted(p)), "replace it with a copy of the file that is meant")
 }
 
 // matches holds a file against the digest that it was sighted with.
-func matches(ctx context.Context, f Sighted, at string) error {
-	if d, err := sum(ctx, at); err != nil || string(d) == f.ETag {
+func matches(ctx context.Context, f port.Sighted, at string) error {
+	if d, err := download.Sum(ctx, at); err != nil || string(d) == f.ETag {
 		return err
 	}
-	return fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", quoted(f.Path)), "look again")
+	return fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
 }
 
 // within is p as seen from the folder dir.

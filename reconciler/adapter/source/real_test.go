@@ -84,14 +84,14 @@ func TestMinIOKeepsTheLawsOfSources(t *testing.T) {
 	endpoint := minIO(t)
 	for i, url := range []string{"s3://laws/%s/data.csv", "s3://laws/%s/"} {
 		var n atomic.Int64
-		porttest.Source(t, func(t *testing.T) porttest.Sourced[Look] {
+		porttest.Source(t, func(t *testing.T) porttest.Sourced {
 			prefix := fmt.Sprintf("%d-%d", i, n.Add(1))
 			b, err := bucket.S3(bucket.S3Options{Bucket: "laws", Endpoint: endpoint, AccessKey: "minioadmin", SecretKey: "minioadmin"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			w := &trouble{}
-			return w.into(porttest.Sourced[Look]{Source: s3Source(t, fmt.Sprintf(url, prefix), &troubled{b, w}), Name: "data.csv",
+			return w.into(porttest.Sourced{Source: s3Source(t, fmt.Sprintf(url, prefix), &troubled{b, w}), Name: "data.csv",
 				Write: func(t *testing.T, data []byte) { put(t, b, "", prefix+"/data.csv", data) }})
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
+	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -27,7 +28,7 @@ type stored struct {
 	prefix string // as declared; with a slash behind, it is a folder
 }
 
-func openObjects(s schemas.S3, o Options) (Source, error) {
+func openObjects(s schemas.S3, o Options) (port.Source, error) {
 	rest, ok := strings.CutPrefix(s.URL, "s3://")
 	name, prefix, _ := strings.Cut(rest, "/")
 	if !ok || name == "" || strings.ContainsAny(name, "@?#") {
@@ -51,29 +52,29 @@ func openObjects(s schemas.S3, o Options) (Source, error) {
 
 func (s *stored) String() string { return "s3://" + s.bucket + "/" + s.prefix }
 
-func (s *stored) Look(ctx context.Context) (Look, error) {
+func (s *stored) Look(ctx context.Context) (port.Look, error) {
 	files, err := s.list(ctx)
 	if err != nil {
-		return Look{}, fmt.Errorf("look at %s: %w", s, err)
+		return port.Look{}, fmt.Errorf("look at %s: %w", s, err)
 	}
-	slices.SortFunc(files, func(a, b Sighted) int { return strings.Compare(a.Path, b.Path) })
-	if err := checkNames(files); err != nil {
-		return Look{}, fmt.Errorf("look at %s: %w", s, err)
+	slices.SortFunc(files, func(a, b port.Sighted) int { return strings.Compare(a.Path, b.Path) })
+	if err := download.CheckNames(files); err != nil {
+		return port.Look{}, fmt.Errorf("look at %s: %w", s, err)
 	}
 	return s.o.look(files, listing(files)), nil
 }
 
-func (s *stored) list(ctx context.Context) ([]Sighted, error) {
+func (s *stored) list(ctx context.Context) ([]port.Sighted, error) {
 	if s.prefix != "" && !s.folder() {
 		o, err := s.at.Stat(ctx, s.prefix)
 		if err == nil {
-			return []Sighted{sighted(path.Base(s.prefix), o)}, nil
+			return []port.Sighted{sighted(path.Base(s.prefix), o)}, nil
 		}
 		if fault.Of(err) != fault.Missing {
 			return nil, err
 		}
 	}
-	var files []Sighted
+	var files []port.Sighted
 	below := s.below()
 	for o, err := range s.at.List(ctx, below) {
 		if err != nil {
@@ -100,13 +101,13 @@ func (s *stored) below() string {
 	return s.prefix + "/"
 }
 
-func sighted(name string, o port.Object) Sighted {
-	return Sighted{Path: name, Size: o.Size, ETag: o.ETag, Version: o.Version, Modified: o.Modified}
+func sighted(name string, o port.Object) port.Sighted {
+	return port.Sighted{Path: name, Size: o.Size, ETag: o.ETag, Version: o.Version, Modified: o.Modified}
 }
 
 // listing names files by what their place calls them. Where it has tags, dates and
 // versions are left out: writing the same bytes again moves only those.
-func listing(files []Sighted) string {
+func listing(files []port.Sighted) string {
 	h := sha256.New()
 	for _, f := range files {
 		tag := f.ETag
@@ -118,7 +119,7 @@ func listing(files []Sighted) string {
 	return "listing:" + string(digest.FromSum(h.Sum(nil)))
 }
 
-func (s *stored) Fetch(ctx context.Context, look Look, dir string, tell func(done, total int64)) error {
+func (s *stored) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
 	// A look does not say whether it saw one object or a folder; its file's name may be either's.
 	single := false
 	if len(look.Files) == 1 && s.prefix != "" && !s.folder() && look.Files[0].Path == path.Base(s.prefix) {
@@ -128,22 +129,22 @@ func (s *stored) Fetch(ctx context.Context, look Look, dir string, tell func(don
 		}
 		single = err == nil
 	}
-	g := &fetching{absent: fault.Conflict, jobs: s.o.jobs(), pieces: true}
-	g.open = func(ctx context.Context, f Sighted, from, n int64) (io.ReadCloser, error) {
+	g := &download.Place{Absent: fault.Conflict, Jobs: s.o.jobs(), Pieces: true}
+	g.Open = func(ctx context.Context, f port.Sighted, from, n int64) (io.ReadCloser, error) {
 		key := s.below() + f.Path
 		if single {
 			key = s.prefix
 		}
 		return read(ctx, s.at, key, f, port.Range{Offset: from, Length: n, ETag: f.ETag})
 	}
-	if err := g.fetch(ctx, look, dir, tell); err != nil {
+	if err := g.Fetch(ctx, look, dir, tell); err != nil {
 		return fmt.Errorf("fetch %s: %w", s, err)
 	}
 	return nil
 }
 
 // read opens a piece of an object that must be the one that was sighted.
-func read(ctx context.Context, at port.Objects, key string, f Sighted, r port.Range) (io.ReadCloser, error) {
+func read(ctx context.Context, at port.Objects, key string, f port.Sighted, r port.Range) (io.ReadCloser, error) {
 	body, now, err := at.Get(ctx, key, r)
 	if err != nil {
 		return nil, err
@@ -154,7 +155,7 @@ func read(ctx context.Context, at port.Objects, key string, f Sighted, r port.Ra
 	}
 	if other || now.Size != f.Size {
 		body.Close()
-		return nil, fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", quoted(f.Path)), "look again")
+		return nil, fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
 	}
 	return body, nil
 }

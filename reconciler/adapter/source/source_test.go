@@ -28,7 +28,7 @@ func TestWebKeepsTheLawsOfSources(t *testing.T) {
 		"bare": func(http.Header, []byte) {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			porttest.Source(t, func(t *testing.T) porttest.Sourced[Look] {
+			porttest.Source(t, func(t *testing.T) porttest.Sourced {
 				w := &site{head: head}
 				server := httptest.NewServer(w)
 				t.Cleanup(server.Close)
@@ -37,7 +37,7 @@ func TestWebKeepsTheLawsOfSources(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return w.into(porttest.Sourced[Look]{Source: s, Name: "data.csv", Secrets: []string{"s3cr3t", "t0k3n"},
+				return w.into(porttest.Sourced{Source: s, Name: "data.csv", Secrets: []string{"s3cr3t", "t0k3n"},
 					Write: func(_ *testing.T, b []byte) { w.set(func() { w.data = bytes.Clone(b) }) }})
 			})
 		})
@@ -47,10 +47,10 @@ func TestWebKeepsTheLawsOfSources(t *testing.T) {
 func TestS3KeepsTheLawsOfSources(t *testing.T) {
 	for name, url := range map[string]string{"object": "s3://bucket/raw/data.csv", "prefix": "s3://bucket/raw", "folder": "s3://bucket/raw/"} {
 		t.Run(name, func(t *testing.T) {
-			porttest.Source(t, func(t *testing.T) porttest.Sourced[Look] {
+			porttest.Source(t, func(t *testing.T) porttest.Sourced {
 				b, dir := folder(t)
 				w := &trouble{}
-				return w.into(porttest.Sourced[Look]{Source: s3Source(t, url, &troubled{b, w}), Name: "data.csv",
+				return w.into(porttest.Sourced{Source: s3Source(t, url, &troubled{b, w}), Name: "data.csv",
 					Write: func(t *testing.T, data []byte) { put(t, b, dir, "raw/data.csv", data) }})
 			})
 		})
@@ -60,13 +60,13 @@ func TestS3KeepsTheLawsOfSources(t *testing.T) {
 func TestPathKeepsTheLawsOfSources(t *testing.T) {
 	for name, at := range map[string]string{"file": "raw/data.csv", "folder": "raw"} {
 		t.Run(name, func(t *testing.T) {
-			porttest.Source(t, func(t *testing.T) porttest.Sourced[Look] {
+			porttest.Source(t, func(t *testing.T) porttest.Sourced {
 				w := &changing{files: fstest.MapFS{}}
 				s, err := Open(schemas.DataSource{Path: at}, Options{Tree: w})
 				if err != nil {
 					t.Fatal(err)
 				}
-				all := w.into(porttest.Sourced[Look]{Source: s, Name: "data.csv", Write: func(_ *testing.T, b []byte) {
+				all := w.into(porttest.Sourced{Source: s, Name: "data.csv", Write: func(_ *testing.T, b []byte) {
 					files := fstest.MapFS{}
 					if b != nil {
 						files["raw/data.csv"] = &fstest.MapFile{Data: bytes.Clone(b)}
@@ -84,7 +84,7 @@ func TestDVCKeepsTheLawsOfSources(t *testing.T) {
 	const repo = "https://user:s3cr3t@example.org/team/data.git?token=s3cr3t"
 	for name, src := range map[string]schemas.DVC{"own": {Path: "raw/data.csv"}, "another": {Path: "raw/data.csv", Repo: repo, Revision: "main"}} {
 		t.Run(name, func(t *testing.T) {
-			porttest.Source(t, func(t *testing.T) porttest.Sourced[Look] {
+			porttest.Source(t, func(t *testing.T) porttest.Sourced {
 				b, _ := folder(t)
 				w, tree := &trouble{}, &changing{files: fstest.MapFS{}}
 				tree.cut = -1
@@ -98,7 +98,7 @@ func TestDVCKeepsTheLawsOfSources(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return w.into(porttest.Sourced[Look]{Source: s, Name: "data.csv", Secrets: []string{"s3cr3t"}, Write: func(t *testing.T, data []byte) {
+				return w.into(porttest.Sourced{Source: s, Name: "data.csv", Secrets: []string{"s3cr3t"}, Write: func(t *testing.T, data []byte) {
 					files := pointed(t, b, data)
 					tree.set(func() { tree.files = files })
 				}})

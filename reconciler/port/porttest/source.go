@@ -15,16 +15,13 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// Sourced is a source, whose looks are of type L, and the place behind it.
-type Sourced[L any] struct {
-	Source interface {
-		Look(ctx context.Context) (L, error)
-		Fetch(ctx context.Context, look L, dir string, tell func(done, total int64)) error
-	}
-	Token func(L) string
-	Name  string // of the one file that the place has
+// Sourced is a source, and the place behind it.
+type Sourced struct {
+	Source port.Source
+	Name   string // of the one file that the place has
 	// Write has the place hold just this; nil is nothing at all.
 	Write func(t *testing.T, data []byte)
 	// Cut has bodies end after n bytes, as a connection does that breaks; below zero, whole again.
@@ -39,19 +36,19 @@ type Sourced[L any] struct {
 }
 
 // Source insists on port.Source's promises. open gives a source of its own.
-func Source[L any](t *testing.T, open func(t *testing.T) Sourced[L]) {
+func Source(t *testing.T, open func(t *testing.T) Sourced) {
 	t.Helper()
-	for name, law := range map[string]func(*testing.T, Sourced[L]){
-		"SameDataSameToken":            sourceSame[L],
-		"OneByteMovesTheToken":         sourceByte[L],
-		"WhatIsSeenIsFetched":          sourceFetched[L],
-		"DataThatMovedIsConflict":      sourceMoved[L],
-		"AbsentIsMissing":              sourceAbsent[L],
-		"AStatusHasItsKind":            sourceStatus[L],
-		"CancellationReturnsAtOnce":    sourceCancelled[L],
-		"AFetchThatWasCutEndsRight":    sourceCut[L],
-		"HalfAFetchIsInvisible":        sourceHalf[L],
-		"TellingGoesForwardToTheTotal": sourceTold[L],
+	for name, law := range map[string]func(*testing.T, Sourced){
+		"SameDataSameToken":            sourceSame,
+		"OneByteMovesTheToken":         sourceByte,
+		"WhatIsSeenIsFetched":          sourceFetched,
+		"DataThatMovedIsConflict":      sourceMoved,
+		"AbsentIsMissing":              sourceAbsent,
+		"AStatusHasItsKind":            sourceStatus,
+		"CancellationReturnsAtOnce":    sourceCancelled,
+		"AFetchThatWasCutEndsRight":    sourceCut,
+		"HalfAFetchIsInvisible":        sourceHalf,
+		"TellingGoesForwardToTheTotal": sourceTold,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting between tries
@@ -60,7 +57,7 @@ func Source[L any](t *testing.T, open func(t *testing.T) Sourced[L]) {
 	}
 }
 
-func (s Sourced[L]) look(t *testing.T) L {
+func (s Sourced) look(t *testing.T) port.Look {
 	t.Helper()
 	l, err := s.Source.Look(t.Context())
 	if err != nil {
@@ -70,7 +67,7 @@ func (s Sourced[L]) look(t *testing.T) L {
 }
 
 // secret fails where an error tells what it should not.
-func (s Sourced[L]) secret(t *testing.T, err error) {
+func (s Sourced) secret(t *testing.T, err error) {
 	t.Helper()
 	for _, secret := range s.Secrets {
 		if err != nil && (strings.Contains(err.Error(), secret) || strings.Contains(fault.Way(err), secret)) {
@@ -79,7 +76,7 @@ func (s Sourced[L]) secret(t *testing.T, err error) {
 	}
 }
 
-func (s Sourced[L]) has(t *testing.T, dir string, want []byte) {
+func (s Sourced) has(t *testing.T, dir string, want []byte) {
 	t.Helper()
 	got := files(t, dir)
 	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, []string{s.Name}) {
@@ -113,26 +110,26 @@ func files(t *testing.T, dir string) map[string][]byte {
 	return out
 }
 
-func sourceSame[L any](t *testing.T, s Sourced[L]) {
+func sourceSame(t *testing.T, s Sourced) {
 	s.Write(t, bytesOf(4096, 1))
-	first, second := s.Token(s.look(t)), s.Token(s.look(t))
+	first, second := s.look(t).Token, s.look(t).Token
 	if first != second || first == "" {
 		t.Errorf("the token went from %q to %q", first, second)
 	}
 }
 
-func sourceByte[L any](t *testing.T, s Sourced[L]) {
+func sourceByte(t *testing.T, s Sourced) {
 	b := bytesOf(4096, 1)
 	s.Write(t, b)
-	was := s.Token(s.look(t))
+	was := s.look(t).Token
 	b[2048] ^= 1
 	s.Write(t, b)
-	if now := s.Token(s.look(t)); now == was {
+	if now := s.look(t).Token; now == was {
 		t.Errorf("the token stayed %q", now)
 	}
 }
 
-func sourceFetched[L any](t *testing.T, s Sourced[L]) {
+func sourceFetched(t *testing.T, s Sourced) {
 	for _, n := range sizes {
 		want := bytesOf(n, 2)
 		s.Write(t, want)
@@ -144,7 +141,7 @@ func sourceFetched[L any](t *testing.T, s Sourced[L]) {
 	}
 }
 
-func sourceMoved[L any](t *testing.T, s Sourced[L]) {
+func sourceMoved(t *testing.T, s Sourced) {
 	b := bytesOf(4096, 3)
 	s.Write(t, b)
 	look := s.look(t)
@@ -170,14 +167,14 @@ func flipped(b []byte) []byte {
 	return b
 }
 
-func sourceAbsent[L any](t *testing.T, s Sourced[L]) {
+func sourceAbsent(t *testing.T, s Sourced) {
 	s.Write(t, nil)
 	_, err := s.Source.Look(t.Context())
 	wantKind(t, err, fault.Missing)
 	s.secret(t, err)
 }
 
-func sourceStatus[L any](t *testing.T, s Sourced[L]) {
+func sourceStatus(t *testing.T, s Sourced) {
 	if s.Answer == nil {
 		return // nobody to refuse
 	}
@@ -199,7 +196,7 @@ func sourceStatus[L any](t *testing.T, s Sourced[L]) {
 	}
 }
 
-func sourceCancelled[L any](t *testing.T, s Sourced[L]) {
+func sourceCancelled(t *testing.T, s Sourced) {
 	s.Write(t, bytesOf(1<<20, 5))
 	look := s.look(t)
 	for name, do := range map[string]func(context.Context) error{
@@ -228,7 +225,7 @@ func sourceCancelled[L any](t *testing.T, s Sourced[L]) {
 	}
 }
 
-func sourceCut[L any](t *testing.T, s Sourced[L]) {
+func sourceCut(t *testing.T, s Sourced) {
 	want := bytesOf(3<<20, 6)
 	s.Write(t, want)
 	look, dir := s.look(t), t.TempDir()
@@ -257,7 +254,7 @@ func sourceCut[L any](t *testing.T, s Sourced[L]) {
 	s.has(t, dir, want)
 }
 
-func sourceHalf[L any](t *testing.T, s Sourced[L]) {
+func sourceHalf(t *testing.T, s Sourced) {
 	s.Write(t, bytesOf(2<<20, 7))
 	look, dir := s.look(t), t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -270,7 +267,7 @@ func sourceHalf[L any](t *testing.T, s Sourced[L]) {
 	}
 }
 
-func sourceTold[L any](t *testing.T, s Sourced[L]) {
+func sourceTold(t *testing.T, s Sourced) {
 	const n = 2 << 20
 	s.Write(t, bytesOf(n, 8))
 	var last, total int64

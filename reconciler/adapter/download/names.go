@@ -1,6 +1,6 @@
 // Names that listings give are the choice of whoever fills the place. What could
 // not be laid out below a folder, here or on another machine, is refused by name.
-package source
+package download
 
 import (
 	"io/fs"
@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 const (
@@ -21,7 +22,7 @@ const (
 
 // checkNames refuses files that cannot stand side by side below one folder.
 // files are sorted by path.
-func checkNames(files []Sighted) error {
+func CheckNames(files []port.Sighted) error {
 	folders := map[string]string{} // as a file system without case sees them
 	seen := make(map[string]string, len(files))
 	for _, f := range files {
@@ -30,7 +31,7 @@ func checkNames(files []Sighted) error {
 		}
 		key := folded(f.Path)
 		if other, ok := seen[key]; ok {
-			return refused(f.Path, "differs from "+quoted(other)+" only in case or spelling")
+			return refused(f.Path, "differs from "+Quoted(other)+" only in case or spelling")
 		}
 		seen[key] = f.Path
 		for i := range len(key) {
@@ -41,18 +42,18 @@ func checkNames(files []Sighted) error {
 	}
 	for _, f := range files {
 		if below, ok := folders[folded(f.Path)]; ok {
-			return refused(f.Path, "is also a folder, of "+quoted(below))
+			return refused(f.Path, "is also a folder, of "+Quoted(below))
 		}
 	}
 	return nil
 }
 
 func refused(name, why string) error {
-	return fault.Hint(fault.New(fault.Invalid, "the name %s %s", quoted(name), why), "rename it where it is kept")
+	return fault.Hint(fault.New(fault.Invalid, "the name %s %s", Quoted(name), why), "rename it where it is kept")
 }
 
 // quoted is a name on one line and of bearable length.
-func quoted(name string) string {
+func Quoted(name string) string {
 	const most = 100
 	if len(name) <= most {
 		return strconv.Quote(name)

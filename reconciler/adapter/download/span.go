@@ -1,5 +1,5 @@
 // The piece of a file that one body fills, and telling how far all of them are.
-package source
+package download
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // span is from at to end of a file of size; below zero: unknown.
@@ -22,9 +23,9 @@ type span struct {
 }
 
 // write puts b where the span stands. More than was sighted is Conflict.
-func (s *span) write(b []byte, f Sighted) error {
+func (s *span) write(b []byte, f port.Sighted) error {
 	if s.end >= 0 && s.at+int64(len(b)) > s.end {
-		return fault.Hint(fault.New(fault.Conflict, "%s is longer than the %d bytes that were seen", quoted(f.Path), f.Size), "look again")
+		return fault.Hint(fault.New(fault.Conflict, "%s is longer than the %d bytes that were seen", Quoted(f.Path), f.Size), "look again")
 	}
 	if _, err := s.part.f.WriteAt(b, s.at); err != nil {
 		return content.Disk(err, s.part.s.dir)
@@ -43,7 +44,7 @@ type told struct {
 	tell        func(done, total int64)
 }
 
-func newTold(files []Sighted, tell func(done, total int64)) *told {
+func newTold(files []port.Sighted, tell func(done, total int64)) *told {
 	t := &told{tell: tell}
 	for _, f := range files {
 		if f.Size < 0 {
@@ -66,7 +67,7 @@ func (t *told) add(n int64) {
 }
 
 // sum names the bytes of a file that has come.
-func sum(ctx context.Context, at string) (digest.Digest, error) {
+func Sum(ctx context.Context, at string) (digest.Digest, error) {
 	in, err := os.Open(at)
 	if err != nil {
 		return "", content.Disk(err, at)

@@ -1,5 +1,5 @@
 // A large file read in pieces side by side, and how much of it that makes safe.
-package source
+package download
 
 import (
 	"context"
@@ -8,16 +8,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // abreast reads the pieces of a large file side by side.
-func (r *run) abreast(ctx context.Context, p *part, f Sighted) error {
+func (r *run) abreast(ctx context.Context, p *part, f port.Sighted) error {
 	var spans []*span
-	for at := p.safe; at < f.Size; at += piece {
-		spans = append(spans, &span{part: p, at: at, end: min(at+piece, f.Size), size: f.Size})
+	for at := p.safe; at < f.Size; at += Piece {
+		spans = append(spans, &span{part: p, at: at, end: min(at+Piece, f.Size), size: f.Size})
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.jobs)
+	g.SetLimit(r.Jobs)
 	front := &front{part: p, spans: spans}
 	for _, to := range spans {
 		if ctx.Err() != nil {
@@ -32,7 +33,7 @@ func (r *run) abreast(ctx context.Context, p *part, f Sighted) error {
 	}
 	err := g.Wait()
 	if err == nil && ctx.Err() != nil && front.at() < f.Size {
-		err = fault.New(fault.Cancelled, "read %s: %w", quoted(f.Path), ctx.Err())
+		err = fault.New(fault.Cancelled, "read %s: %w", Quoted(f.Path), ctx.Err())
 	}
 	if err != nil && kept(err) {
 		if kerr := front.advance(true); kerr != nil {

@@ -1,5 +1,5 @@
-// Reading many files at once, each going on where its body was cut off.
-package source
+// Package download reads many files at once, each going on where its body was cut off.
+package download
 
 import (
 	"context"
@@ -15,38 +15,42 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 const (
 	tries    = 4 // in a row that brought next to nothing, before it is given up
 	progress = 64 << 10
 	pause    = 100 * time.Millisecond
-	stall    = time.Minute // without a byte, after which a body counts as cut off
-	piece    = 32 << 20    // bytes of a large file that are read beside its others
-	buffer   = 256 << 10   // bytes
+	buffer   = 256 << 10 // bytes
+
+	// Piece is how many bytes of a large file are read beside its others.
+	Piece = 32 << 20
+	// Stall is how long nothing may come, before a body counts as cut off.
+	Stall = time.Minute
 )
 
-// fetching is how the files of one place are read.
-type fetching struct {
-	// open reads n bytes of f from a place in it, n below zero being to the end. What
+// Place is how the files of one place are read.
+type Place struct {
+	// Open reads n bytes of f from a place in it, n below zero being to the end. What
 	// is not the file that was sighted is Conflict.
-	open func(ctx context.Context, f Sighted, from, n int64) (io.ReadCloser, error)
-	// check says whether the file, now complete at path, is what it should be; nil is always.
-	check  func(ctx context.Context, f Sighted, path string) error
-	absent fault.Kind // what it means that a file is not there
-	jobs   int
-	pieces bool // the place gives pieces of a file side by side
+	Open func(ctx context.Context, f port.Sighted, from, n int64) (io.ReadCloser, error)
+	// Check says whether the file, now complete at path, is what it should be; nil is always.
+	Check  func(ctx context.Context, f port.Sighted, path string) error
+	Absent fault.Kind // what it means that a file is not there
+	Jobs   int        // files or pieces that are read at once
+	Pieces bool       // the place gives pieces of a file side by side
 }
 
-// fetch reads what look saw into dir.
-func (g *fetching) fetch(ctx context.Context, look Look, dir string, tell func(done, total int64)) error {
+// Fetch reads what look saw into dir, as port.Source promises.
+func (g *Place) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
 	if err := ctx.Err(); err != nil {
 		return fault.New(fault.Cancelled, "read the source: %w", err)
 	}
 	if len(look.Files) == 0 {
 		return fault.New(fault.Internal, "there is nothing to read: the source was not looked at")
 	}
-	if err := checkNames(look.Files); err != nil {
+	if err := CheckNames(look.Files); err != nil {
 		return err
 	}
 	s, err := openStage(dir, look)
@@ -54,9 +58,9 @@ func (g *fetching) fetch(ctx context.Context, look Look, dir string, tell func(d
 		return err
 	}
 	defer s.close()
-	r := &run{fetching: g, s: s, gate: make(chan struct{}, g.jobs), told: newTold(look.Files, tell)}
+	r := &run{Place: g, s: s, gate: make(chan struct{}, g.Jobs), told: newTold(look.Files, tell)}
 	var all errgroup.Group
-	all.SetLimit(g.jobs)
+	all.SetLimit(g.Jobs)
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	for i, f := range look.Files {
@@ -86,7 +90,7 @@ func (g *fetching) fetch(ctx context.Context, look Look, dir string, tell func(d
 
 // run is one Fetch.
 type run struct {
-	*fetching
+	*Place
 	s    *stage
 	gate chan struct{} // bodies that are open
 	told *told
@@ -101,11 +105,11 @@ func (r *run) missing() error {
 		return nil
 	}
 	slices.Sort(r.gone)
-	err := fault.New(r.absent, "%d of the source's files are not there: %s", len(r.gone), strings.Join(r.gone, ", "))
+	err := fault.New(r.Absent, "%d of the source's files are not there: %s", len(r.gone), strings.Join(r.gone, ", "))
 	return fault.Hint(err, "%s", r.way)
 }
 
-func (r *run) one(ctx context.Context, i int, f Sighted) error {
+func (r *run) one(ctx context.Context, i int, f port.Sighted) error {
 	p, err := r.s.begin(i)
 	if err != nil {
 		return err
@@ -116,8 +120,8 @@ func (r *run) one(ctx context.Context, i int, f Sighted) error {
 	}
 	r.told.add(p.safe)
 	switch err = r.body(ctx, p, f); {
-	case err == nil && r.check != nil:
-		if err = r.check(ctx, f, p.file()); err != nil {
+	case err == nil && r.Check != nil:
+		if err = r.Check(ctx, f, p.file()); err != nil {
 			p.drop()
 			return err
 		}
@@ -128,7 +132,7 @@ func (r *run) one(ctx context.Context, i int, f Sighted) error {
 		p.drop()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.gone = append(r.gone, quoted(f.Path))
+		r.gone = append(r.gone, Quoted(f.Path))
 		if r.way = fault.Way(err); r.way == "" {
 			r.way = "look again"
 		}
@@ -141,8 +145,8 @@ func (r *run) one(ctx context.Context, i int, f Sighted) error {
 }
 
 // body reads what is still to come of a file.
-func (r *run) body(ctx context.Context, p *part, f Sighted) error {
-	if !r.pieces || f.Size-p.safe <= piece {
+func (r *run) body(ctx context.Context, p *part, f port.Sighted) error {
+	if !r.Pieces || f.Size-p.safe <= Piece {
 		to := &span{part: p, at: p.safe, end: f.Size, size: f.Size, first: true}
 		err := r.stream(ctx, f, to)
 		if err != nil && to.at >= worth && kept(err) {
@@ -162,12 +166,12 @@ func kept(err error) bool {
 }
 
 // stream reads a span, and goes on where a body was cut off.
-func (r *run) stream(ctx context.Context, f Sighted, to *span) error {
+func (r *run) stream(ctx context.Context, f port.Sighted, to *span) error {
 	select {
 	case r.gate <- struct{}{}:
 		defer func() { <-r.gate }()
 	case <-ctx.Done():
-		return fault.New(fault.Cancelled, "read %s: %w", quoted(f.Path), ctx.Err())
+		return fault.New(fault.Cancelled, "read %s: %w", Quoted(f.Path), ctx.Err())
 	}
 	for try := 1; ; try++ {
 		was := to.at
@@ -177,7 +181,7 @@ func (r *run) stream(ctx context.Context, f Sighted, to *span) error {
 			to.complete.Store(true)
 			return nil
 		case ctx.Err() != nil:
-			return fault.New(fault.Cancelled, "read %s: %w", quoted(f.Path), ctx.Err())
+			return fault.New(fault.Cancelled, "read %s: %w", Quoted(f.Path), ctx.Err())
 		case fault.Of(err) != fault.Transient:
 			return err
 		case to.at-was >= progress:
@@ -193,28 +197,28 @@ func (r *run) stream(ctx context.Context, f Sighted, to *span) error {
 }
 
 // pour reads one body into its span.
-func (r *run) pour(ctx context.Context, f Sighted, to *span) error {
+func (r *run) pour(ctx context.Context, f port.Sighted, to *span) error {
 	if to.end >= 0 && to.at >= to.end && to.end > 0 {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	quiet := time.AfterFunc(stall, cancel)
+	quiet := time.AfterFunc(Stall, cancel)
 	defer quiet.Stop()
 	n := int64(-1)
 	if to.end >= 0 && to.end < to.size {
 		n = to.end - to.at
 	}
-	body, err := r.open(ctx, f, to.at, n)
+	body, err := r.Open(ctx, f, to.at, n)
 	if err != nil {
-		return stalled(ctx, quiet, f, err)
+		return Stalled(ctx, quiet, f, err)
 	}
 	defer body.Close()
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
 	for {
 		n, err := body.Read(*b)
-		quiet.Reset(stall)
+		quiet.Reset(Stall)
 		if n > 0 {
 			if werr := to.write((*b)[:n], f); werr != nil {
 				return werr
@@ -223,11 +227,11 @@ func (r *run) pour(ctx context.Context, f Sighted, to *span) error {
 		}
 		switch {
 		case err == io.EOF && to.end >= 0 && to.at < to.end:
-			return fault.New(fault.Transient, "read %s: the body ended after %d of %d bytes", quoted(f.Path), to.at, to.end)
+			return fault.New(fault.Transient, "read %s: the body ended after %d of %d bytes", Quoted(f.Path), to.at, to.end)
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return stalled(ctx, quiet, f, err)
+			return Stalled(ctx, quiet, f, err)
 		}
 	}
 }
@@ -235,9 +239,9 @@ func (r *run) pour(ctx context.Context, f Sighted, to *span) error {
 var buffers = sync.Pool{New: func() any { b := make([]byte, buffer); return &b }}
 
 // stalled tells a body that stood still from one that was ended by the caller.
-func stalled(ctx context.Context, quiet *time.Timer, f Sighted, err error) error {
+func Stalled(ctx context.Context, quiet *time.Timer, f port.Sighted, err error) error {
 	if ctx.Err() != nil && !quiet.Stop() {
-		return fault.New(fault.Transient, "read %s: nothing came for %v", quoted(f.Path), stall)
+		return fault.New(fault.Transient, "read %s: nothing came for %v", Quoted(f.Path), Stall)
 	}
-	return fmt.Errorf("read %s: %w", quoted(f.Path), err)
+	return fmt.Errorf("read %s: %w", Quoted(f.Path), err)
 }

@@ -1,6 +1,6 @@
 // Where data lies until all of it has come: under names that say what it is a part
 // of and how much of it is safely on disk, so that the next try goes on from there.
-package source
+package download
 
 import (
 	"crypto/sha256"
@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 const (
@@ -38,7 +39,7 @@ type stage struct {
 
 // openStage makes the folder, or finds what an earlier Fetch of the same look left
 // there. What belongs to another look is removed.
-func openStage(dir string, look Look) (*stage, error) {
+func openStage(dir string, look port.Look) (*stage, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, content.Disk(err, dir)
 	}
@@ -162,7 +163,7 @@ func (p *part) drop() {
 func (p *part) file() string { return filepath.Join(p.s.dir, filepath.FromSlash(p.path())) }
 
 // publish puts everything under its own name.
-func (s *stage) publish(files []Sighted) error {
+func (s *stage) publish(files []port.Sighted) error {
 	made := map[string]bool{".": true}
 	for i, f := range files {
 		if dir := path.Dir(f.Path); !made[dir] {
@@ -176,7 +177,7 @@ func (s *stage) publish(files []Sighted) error {
 			err = s.root.Rename(from, f.Path)
 		}
 		if err != nil {
-			return content.Disk(fmt.Errorf("lay out %s: %w", quoted(f.Path), err), s.dir)
+			return content.Disk(fmt.Errorf("lay out %s: %w", Quoted(f.Path), err), s.dir)
 		}
 	}
 	return content.Disk(s.root.RemoveAll(staging), s.dir)
