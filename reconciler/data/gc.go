@@ -302,6 +302,7 @@ func (u *Unused) Remove(ctx context.Context) error {
 	if outs, err := u.w.Outputs(ctx, nil); err == nil {
 		u.w.tidy(outs)
 	}
+	u.w.cache.Abandon(true)
 	for _, r := range u.Remotes {
 		if left, ok := r.remote.Bucket.(interface {
 			Tidy(ctx context.Context, now time.Time) error

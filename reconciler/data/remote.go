@@ -34,7 +34,7 @@ func OpenRemote(config *dvc.Config, name, base string, env port.Env, jobs int) (
 	if err != nil {
 		return nil, err
 	}
-	return &transfer.Remote{Name: rc.Name, Bucket: b, Jobs: jobs}, nil
+	return &transfer.Remote{Name: rc.Name, Bucket: b, Jobs: jobs, Pieces: strings.HasPrefix(rc.URL, "s3:")}, nil
 }
 
 func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.Bucket, error) {

@@ -25,7 +25,7 @@ const (
 	buffer   = 256 << 10 // bytes
 
 	// Piece is how many bytes of a large file are read beside its others.
-	Piece = 32 << 20
+	Piece = 8 << 20
 	// Stall is how long nothing may come, before a body counts as cut off.
 	Stall = time.Minute
 )

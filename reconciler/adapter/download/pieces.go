@@ -32,7 +32,7 @@ func (r *run) abreast(ctx context.Context, p *part, f port.Sighted) error {
 		})
 	}
 	err := g.Wait()
-	if err == nil && ctx.Err() != nil && front.at() < f.Size {
+	if err == nil && ctx.Err() != nil && front.at(true) < f.Size {
 		err = fault.New(fault.Cancelled, "read %s: %w", Quoted(f.Path), ctx.Err())
 	}
 	if err != nil && kept(err) {
@@ -51,11 +51,16 @@ type front struct {
 	next  int // the first span that is not complete
 }
 
-func (a *front) at() int64 {
+// at is where the gap begins. Within a piece that is not complete it can be told only
+// when nobody writes to it any more.
+func (a *front) at(ended bool) int64 {
 	for a.next < len(a.spans) && a.spans[a.next].complete.Load() {
 		a.next++
 	}
-	if a.next == 0 {
+	switch {
+	case a.next < len(a.spans) && ended:
+		return a.spans[a.next].at
+	case a.next == 0:
 		return a.part.safe
 	}
 	return a.spans[a.next-1].end
@@ -66,7 +71,7 @@ func (a *front) at() int64 {
 func (a *front) advance(last bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if n := a.at(); n-a.part.safe >= often || last && n >= worth {
+	if n := a.at(last); n-a.part.safe >= often || last && n >= worth {
 		return a.part.reached(n)
 	}
 	return nil

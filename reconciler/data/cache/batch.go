@@ -59,19 +59,26 @@ func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error
 	if close := tmp.Close(); err == nil {
 		err = close
 	}
-	right := true
-	if err == nil && want != "" {
-		right, err = b.c.named(want, tmp.Name(), sum)
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+		return Sum{}, content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
+	}
+	return b.admit(n, sum, want)
+}
+
+// admit notes a file that is all there, if it is what it should be.
+func (b *Batch) admit(n temporary, sum Sum, want dvc.OID) (Sum, error) {
+	oid, right := sum.OID, true
+	var err error
+	if want != "" {
+		oid = want
+		right, err = b.c.named(want, b.name(n), sum)
 	}
 	if err == nil && !right {
 		err = fault.Hint(fault.New(fault.Corrupt, "%s came as %s", want, sum.OID), "the place that it came from holds other bytes under that name: push it anew from where it was added")
 	}
-	oid := sum.OID
-	if want != "" {
-		oid = want
-	}
 	if err != nil || !b.note(oid, n) {
-		_ = os.Remove(tmp.Name())
+		_ = os.Remove(b.name(n))
 	}
 	if err != nil {
 		return Sum{}, content.Disk(fmt.Errorf("write cache: %w", err), b.c.root)

@@ -61,6 +61,7 @@ func (c *Cache) sweep() {
 			_ = os.Remove(filepath.Join(c.desk(uint64(i)), name)) // the next one tries again
 		}
 	}
+	c.Abandon(false)
 }
 
 // draft begins the names of files that are not whole yet and stand where people look:

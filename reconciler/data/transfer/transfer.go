@@ -25,6 +25,9 @@ type Remote struct {
 	Name   string
 	Bucket port.Bucket
 	Jobs   int // requests under way at once; zero is 16
+	// Pieces says that large objects come in pieces side by side, and that a fetch goes on
+	// where an earlier one was cut off: the way to the remote is the narrow place.
+	Pieces bool
 	// Legacy says that objects are laid out and named as DVC 2 did. The cache that they
 	// come from and go to must be of that layout, too.
 	Legacy bool
@@ -252,20 +255,35 @@ func (r *Remote) together(ctx context.Context, into *cache.Cache, some []dvc.OID
 
 // one fetches an object.
 func (r *Remote) one(ctx context.Context, into *cache.Batch, oid dvc.OID, m *moving, l *lacking) error {
-	body, _, err := r.open(ctx, oid)
-	if err == nil {
-		defer body.Close()
-		var sum cache.Sum
-		if sum, err = into.Take(ctx, body, oid); err == nil {
-			m.add(sum.Size)
-			return nil
-		}
-	}
-	if fault.Of(err) == fault.Missing {
+	sum, err := r.take(ctx, into, oid)
+	switch {
+	case err == nil:
+		m.add(sum.Size)
+		return nil
+	case fault.Of(err) == fault.Missing:
 		l.add(oid)
 		return nil
 	}
 	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
+}
+
+func (r *Remote) take(ctx context.Context, into *cache.Batch, oid dvc.OID) (cache.Sum, error) {
+	body, o, err := r.open(ctx, oid)
+	if err != nil {
+		return cache.Sum{}, err
+	}
+	defer body.Close()
+	if r.Pieces && o.Size > large && o.ETag != "" {
+		half, err := into.Half(oid)
+		if err != nil {
+			return cache.Sum{}, err
+		}
+		if half != nil {
+			body.Close()
+			return r.gather(ctx, into, half, oid, o)
+		}
+	}
+	return into.Take(ctx, body, oid)
 }
 
 // open finds an object in the remote's own layout, else in the other.
