@@ -123,7 +123,7 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := look(ctx, abs, tidied(abs, ignore), w.o.Jobs)
+	files, err := look(ctx, abs, tidied(abs, ignore), w.hands())
 	if err != nil {
 		return nil, err
 	}

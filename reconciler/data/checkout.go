@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -132,7 +133,7 @@ func (w *Workspace) present(ctx context.Context, o Output, abs string) (*cache.M
 	if err != nil {
 		return nil, err
 	}
-	files, err := look(ctx, abs, tidied(abs, ignore), w.o.Jobs)
+	files, err := look(ctx, abs, tidied(abs, ignore), w.hands())
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +181,15 @@ type laying struct {
 // file that was written, in order.
 func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]cache.Known, error) {
 	o, abs, want := l.Output, l.abs, l.want
+	root, err := os.OpenRoot(w.root) // which no link leads out of
+	if err != nil {
+		return nil, content.Disk(fmt.Errorf("open %s: %w", w.root, err), w.root)
+	}
+	defer root.Close()
 	dir := o.Out.OID.IsDir()
+	if err := folder(root, path.Dir(o.Path)); err != nil {
+		return nil, err
+	}
 	if st, err := os.Lstat(abs); err == nil && st.IsDir() != dir {
 		if err := os.RemoveAll(abs); err != nil { // safe has looked at what is in it
 			return nil, content.Disk(fmt.Errorf("remove %s: %w", o.Path, err), abs)
@@ -188,11 +197,9 @@ func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]cache.K
 		*l.have = *cache.NewMemory(0)
 	}
 	if dir {
-		if err := os.MkdirAll(abs, 0o777); err != nil {
-			return nil, content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
+		if err := folder(root, o.Path); err != nil {
+			return nil, err
 		}
-	} else if err := os.MkdirAll(filepath.Dir(abs), 0o777); err != nil {
-		return nil, content.Disk(fmt.Errorf("make %s: %w", o.Path, err), abs)
 	}
 	todo := want
 	if l.have.Len() > 0 {
@@ -206,16 +213,41 @@ func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]cache.K
 			}
 			wanted[f.Path] = struct{}{}
 		}
-		if err := l.remove(wanted, c); err != nil { // first: a folder may be wanted where a file was
+		if err := l.remove(root, wanted, c); err != nil { // first: a folder may be wanted where a file was
 			return nil, err
 		}
 	}
 	c.Written = int64(len(todo))
-	return w.write(ctx, l, todo)
+	return w.write(ctx, root, l, todo)
+}
+
+// folder makes a folder of the repository, in which nothing leads elsewhere.
+func folder(root *os.Root, rel string) error {
+	at := filepath.FromSlash(rel)
+	err := root.MkdirAll(at, 0o777)
+	if err == nil {
+		_, err = root.Stat(at)
+	}
+	if err != nil {
+		return contained(fmt.Errorf("make %s: %w", rel, err), rel, root)
+	}
+	return nil
+}
+
+// contained tells of a symbolic link that leads out of the repository.
+func contained(err error, rel string, root *os.Root) error {
+	real, lost := filepath.EvalSymlinks(filepath.Join(root.Name(), filepath.FromSlash(path.Dir(rel))))
+	if whole, bad := filepath.EvalSymlinks(filepath.Join(root.Name(), filepath.FromSlash(rel))); bad == nil {
+		real, lost = whole, nil
+	}
+	if lost == nil && real != root.Name() && !strings.HasPrefix(real, root.Name()+string(filepath.Separator)) {
+		return fault.Hint(fault.New(fault.Invalid, "a symbolic link leads %s out of the repository, to %s", rel, real), "remove the link, then check out again")
+	}
+	return content.Disk(err, root.Name())
 }
 
 // remove takes away what is not wanted, and the folders that it leaves empty.
-func (l laying) remove(wanted map[string]struct{}, c *CheckedOut) error {
+func (l laying) remove(root *os.Root, wanted map[string]struct{}, c *CheckedOut) error {
 	var gone []string
 	for p := range l.have.All() {
 		if _, stays := wanted[p]; !stays && l.means(p) {
@@ -223,14 +255,14 @@ func (l laying) remove(wanted map[string]struct{}, c *CheckedOut) error {
 		}
 	}
 	for _, p := range gone {
-		at := filepath.Join(l.abs, filepath.FromSlash(p))
-		if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return content.Disk(fmt.Errorf("remove %s: %w", at, err), l.abs)
+		at := path.Join(l.Path, p)
+		if err := root.Remove(filepath.FromSlash(at)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return contained(fmt.Errorf("remove %s: %w", at, err), at, root)
 		}
 		l.have.Forget(p)
 		c.Removed++
-		for up := filepath.Dir(at); up != l.abs && len(up) > len(l.abs); up = filepath.Dir(up) {
-			if os.Remove(up) != nil {
+		for up := path.Dir(at); len(up) > len(l.Path); up = path.Dir(up) {
+			if root.Remove(filepath.FromSlash(up)) != nil {
 				break // not empty
 			}
 		}
@@ -239,20 +271,20 @@ func (l laying) remove(wanted map[string]struct{}, c *CheckedOut) error {
 }
 
 // write links the files of todo, several side by side; folders are made once.
-func (w *Workspace) write(ctx context.Context, l laying, todo dvc.Tree) ([]cache.Known, error) {
+func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc.Tree) ([]cache.Known, error) {
 	abs, known := l.abs, make([]cache.Known, len(todo))
 	last := ""
 	for _, f := range todo {
-		if d := filepath.Dir(filepath.Join(abs, filepath.FromSlash(f.Path))); f.Path != "" && d != last {
-			if err := os.MkdirAll(d, 0o777); err != nil {
-				return nil, content.Disk(fmt.Errorf("make %s: %w", d, err), abs)
+		if d := path.Join(l.Path, path.Dir(f.Path)); f.Path != "" && d != last {
+			if err := folder(root, d); err != nil {
+				return nil, err
 			}
 			last = d
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(len(todo), w.o.Jobs) {
+	for range min(len(todo), w.hands()) {
 		g.Go(func() error {
 			for {
 				i := int(next.Add(1)) - 1

@@ -67,7 +67,7 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	}
 	known := make(chan *cache.Memory, 1)
 	go func() { known <- cache.LoadMemory(w.memoryFile(o.Path)) }()
-	files, err := look(ctx, abs, ignore, w.o.Jobs)
+	files, err := look(ctx, abs, ignore, w.hands())
 	memory := <-known
 	if err != nil {
 		return s, err

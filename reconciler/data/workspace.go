@@ -63,9 +63,6 @@ func (w *Workspace) open() (err error) {
 	if w.config, err = w.configuration(); err != nil {
 		return err
 	}
-	if w.o.Jobs <= 0 {
-		w.o.Jobs = 2 * runtime.NumCPU()
-	}
 	if w.state, err = stateDir(w.o.Env.Lookup, w.root); err != nil {
 		return err
 	}
@@ -76,6 +73,14 @@ func (w *Workspace) open() (err error) {
 		Shared: shared == "group",
 	})
 	return err
+}
+
+// hands is how many files are worked on at once: reading and writing them is the machine's.
+func (w *Workspace) hands() int {
+	if w.o.Jobs > 0 {
+		return w.o.Jobs
+	}
+	return 2 * runtime.NumCPU()
 }
 
 // find looks for .dvc from dir upwards.
