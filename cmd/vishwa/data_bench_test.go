@@ -21,10 +21,9 @@ import (
 
 // beside is one comparison: a folder for each program, and what was measured.
 type beside struct {
-	b     *testing.B
-	dir   string
-	env   []string
-	table strings.Builder
+	b   *testing.B
+	dir string
+	env []string
 }
 
 // BenchmarkBeside needs VISHWA_BENCH_FILES, the number of small files; VISHWA_BENCH_DIR
@@ -46,11 +45,10 @@ func BenchmarkBeside(b *testing.B) {
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "vishwa"), ".").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
-	fmt.Fprintf(&c.table, "\n| work | others | Vishwa | ratio | Vishwa's memory |\n|---|---|---|---|---|\n")
+	fmt.Printf("\n| work | others | Vishwa | ratio | Vishwa's memory |\n|---|---|---|---|---|\n")
 	c.small(n)
 	c.large()
 	c.rows()
-	fmt.Println(c.table.String())
 }
 
 // run is a program's time in seconds and its peak memory in bytes.
@@ -81,7 +79,7 @@ func (c *beside) row(work string, ours float64, memory int64, others map[string]
 	for name, t := range others {
 		all = append(all, fmt.Sprintf("%s %.2f s", name, t))
 	}
-	fmt.Fprintf(&c.table, "| %s | %s | %.2f s | %.1f x %s | %d MB |\n", work, strings.Join(all, ", "), ours, others[against]/ours, against, memory>>20)
+	fmt.Printf("| %s | %s | %.2f s | %.1f x %s | %d MB |\n", work, strings.Join(all, ", "), ours, others[against]/ours, against, memory>>20)
 	c.b.ReportMetric(others[against]/ours, "x-"+strings.ReplaceAll(work, " ", "-"))
 }
 

@@ -89,6 +89,24 @@ func TestAnswersHaveTheirKind(t *testing.T) {
 	}
 }
 
+// TestWithoutCredentialsNothingIsAsked but where the machine's role would be.
+func TestWithoutCredentialsNothingIsAsked(t *testing.T) {
+	between := porttest.NewBetween(t, porttest.S3())
+	between.Meddle(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		t.Errorf("%s %s was asked for", r.Method, r.URL)
+		w.WriteHeader(http.StatusForbidden)
+	})
+	role := httptest.NewServer(http.NotFoundHandler())
+	defer role.Close()
+	b, err := S3(S3Options{Bucket: "bucket", Endpoint: between.URL, Lookup: func(string) (string, bool) { return "", false }, metadata: role.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Stat(t.Context(), "k"); fault.Of(err) != fault.Denied || err == nil || !strings.Contains(fault.Way(err), "AWS_ACCESS_KEY_ID") {
+		t.Errorf("%v (%s), want Denied", err, fault.Way(err))
+	}
+}
+
 // TestShortAnswersAreNoEnd: a body that ends before what was promised is no whole object.
 func TestShortAnswersAreNoEnd(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -40,7 +40,9 @@ type S3Options struct {
 	AccessKey, SecretKey, SessionToken string // where they are given; else the usual places
 
 	Lookup func(name string) (string, bool) // the caller's variables; for AWS_*
-	Jobs   int                              // requests under way at once; zero is 64
+	Jobs   int                              // requests under way at once; zero is 32
+
+	metadata string // where the machine's role is asked for; "" is its usual place
 }
 
 // S3 opens a bucket. Nothing is asked of it yet.
@@ -146,15 +148,29 @@ func (o S3Options) credentials() *credentials.Credentials {
 		places = append(places, &credentials.FileAWSCredentials{Filename: file, Profile: profile})
 	}
 	// Where there is no machine's role, asking for it must not take long.
-	places = append(places, &credentials.IAM{Client: &http.Client{Timeout: 2 * time.Second}})
-	return credentials.NewChainCredentials(places)
+	places = append(places, &credentials.IAM{Client: &http.Client{Timeout: 2 * time.Second}, Endpoint: o.metadata})
+	return credentials.New(&found{credentials.Chain{Providers: places}})
 }
+
+// found is a chain that does not end in asking without credentials.
+type found struct{ credentials.Chain }
+
+func (f *found) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
+	v, err := f.Chain.RetrieveWithCredContext(cc)
+	if err == nil && v.AccessKeyID == "" {
+		err = fault.Hint(fault.New(fault.Denied, "there are no credentials for S3"),
+			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials; what is public is read where anonymous access is declared")
+	}
+	return v, err
+}
+
+func (f *found) Retrieve() (credentials.Value, error) { return f.RetrieveWithCredContext(nil) }
 
 func (o S3Options) jobs() int {
 	if o.Jobs > 0 {
 		return o.Jobs
 	}
-	return 64
+	return 32
 }
 
 func (o S3Options) transport(secure bool) (*http.Transport, error) {

@@ -24,7 +24,7 @@ import (
 type Remote struct {
 	Name   string
 	Bucket port.Bucket
-	Jobs   int // requests under way at once; zero is 16
+	Jobs   int // requests under way at once; zero is 32
 	// Pieces says that large objects come in pieces side by side, and that a fetch goes on
 	// where an earlier one was cut off: the way to the remote is the narrow place.
 	Pieces bool
@@ -69,7 +69,7 @@ func (r *Remote) jobs() int {
 	if r.Jobs > 0 {
 		return r.Jobs
 	}
-	return 16
+	return 32
 }
 
 // each does f for every oid, some side by side, and ends at the first error.
