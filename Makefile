@@ -17,6 +17,8 @@ S5CMD         := v2.3.0
 MODEL_SIGNING := model-signing==1.1.1 sigstore==4.5.1 pyOpenSSL==26.4.0
 
 export VISHWA_TOOLS := $(TOOLS)/bin
+# A program under the race detector waits a second before it ends, and the stories run thousands.
+export GORACE := atexit_sleep_ms=0
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo demo-pr test test-real bench bench-data fuzz lint generate tools clean

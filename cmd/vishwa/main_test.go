@@ -73,7 +73,7 @@ func settle(t *testing.T, env *testscript.Env, keys string) error {
 		"VISHWA_KEY_PASSWORD": password, "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1",
 		"GIT_AUTHOR_NAME": "Alice", "GIT_AUTHOR_EMAIL": "alice@example.com",
 		"GIT_COMMITTER_NAME": "Alice", "GIT_COMMITTER_EMAIL": "alice@example.com",
-		"PYTHONDONTWRITEBYTECODE": "1",
+		"PYTHONDONTWRITEBYTECODE": "1", "GORACE": os.Getenv("GORACE"),
 	} {
 		env.Setenv(name, value)
 	}
