@@ -25,6 +25,7 @@ deny contains {
 	input.step.kind == "dataset"
 	step.due
 	object.get(input.dataset, "pin", null) == null
+	object.get(input.dataset, "pointer", null) == null
 }
 
 # METADATA

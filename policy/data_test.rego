@@ -8,7 +8,7 @@ run(inputs) := {
 
 dataset(spec, pin) := {
 	"phase": "act", "step": {"kind": "dataset", "do": "pin", "pending": false},
-	"spec": spec, "dataset": {"pin": pin},
+	"spec": spec, "dataset": {"pin": pin, "pointer": null},
 }
 
 known := {"name": "a", "ref": "dataset/a", "digest": "sha256:0", "declared": true}
@@ -53,6 +53,10 @@ test_undeclared if {
 test_transform if denied(object.union(run([]), {"step": {"kind": "transform"}})) == {"input/unpinned"}
 
 test_dataset if denied(dataset({}, "sha256:0")) == set()
+
+test_dataset_of_dvc_alone if {
+	denied(object.union(dataset({}, null), {"dataset": {"pointer": "d41d8cd98f00b204e9800998ecf8427e"}})) == set()
+}
 
 test_dataset_unpinned if denied(dataset({}, null)) == {"input/unpinned"}
 

@@ -40,6 +40,7 @@ type Evidence struct {
 type Subject struct {
 	Declaration  *schemas.Declaration // none for a step that retires
 	Pin          digest.Digest        // datasets
+	Pointer      string               // datasets: the MD5 of a .dvc file or dvc.lock
 	Inputs       []Input              // transforms and trainings
 	Model        *Model               // models and deployments
 	Terraform    json.RawMessage      // infrastructure: port.Change's Raw

@@ -81,6 +81,9 @@ type environmentDoc struct {
 
 type datasetDoc struct {
 	Pin *digest.Digest `json:"pin"`
+	// Pointer is the MD5 by which a .dvc file or dvc.lock names data whose digest is known
+	// once it is brought; null where the repository does not say.
+	Pointer *string `json:"pointer"`
 }
 
 type inputDoc struct {
@@ -133,7 +136,10 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 		}
 	}
 	if s.Ref.Kind == "dataset" {
-		d.Dataset = &datasetDoc{known(sub.Pin)}
+		d.Dataset = &datasetDoc{Pin: known(sub.Pin)}
+		if sub.Pointer != "" {
+			d.Dataset.Pointer = &sub.Pointer
+		}
 	}
 	for _, i := range sub.Inputs {
 		d.Inputs = append(d.Inputs, inputDoc{i.Name, i.Ref, known(i.Digest), i.Declared})

@@ -4,51 +4,76 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
+	"io"
+	"io/fs"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter"
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 func (a *app) dataVerb() *cobra.Command {
+	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "data",
 		Short: "Keep data as DVC does: .dvc files, cache and remotes, bit for bit",
 		Long: `Data too large for Git is kept in a cache and in remotes, and stands in the
 repository as .dvc files. Everything is as DVC 3 has it, so that either program can be
 used at any time.`,
-		Args: cobra.NoArgs,
-		// A million files are held at once, and little of that is garbage: it is looked for
-		// more often, so that there is half as much of it.
-		PersistentPreRun: func(*cobra.Command, []string) { debug.SetGCPercent(50) },
-		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: noSuch, SuggestionsMinimumDistance: 2,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			// A million files are held at once, and little of that is garbage: it is looked for
+			// more often, so that there is half as much of it.
+			debug.SetGCPercent(50)
+			if quiet {
+				a.out = io.Discard
+			}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.dataInit(), a.dataAdd(), a.dataStatus(), a.dataCheckout(), a.dataPush(), a.dataFetch(), a.dataPull(),
-		a.dataDiff(), a.dataGC(), a.dataList(), a.dataProfile(), a.dataRefresh(), a.dataRemote(), a.dataConfig(), a.dataInstall(), a.dataImport())
+		a.dataDiff(), a.dataGC(), a.dataList(), a.dataProfile(), a.dataRefresh(), a.dataRemote(), a.dataConfig(), a.dataInstall(), a.dataImport(),
+		a.dataRemove(), a.dataUnprotect())
+	cmd.PersistentFlags().BoolVarP(&quiet, "quiet", "q", false, "say nothing but what goes wrong")
 	return cmd
 }
 
-// long is how many bytes take so much time that their sum is told before they are read.
-const long = 1 << 30
+// noSuch refuses what is no command, and names the one that is meant, or DVC's.
+func noSuch(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fault.Hint(err, "%s %s is meant, perhaps", cmd.CommandPath(), near[0])
+	}
+	if slices.Contains(dvcAlone, args[0]) {
+		return fault.Hint(err, "dvc %s does it, in the same repository", args[0])
+	}
+	return err
+}
+
+// dvcAlone are DVC's commands that have no like here.
+var dvcAlone = strings.Fields(`artifacts cache check-ignore commit completion dag destroy du exp experiments freeze get get-url import-db import-url
+	metrics move mv params plots queue repro root stage studio unfreeze update version`)
 
 // workspace opens the DVC repository, with jobs as they were asked for.
 func (a *app) workspace(jobs int) (*data.Workspace, error) {
+	if jobs < 0 {
+		return nil, fault.Hint(fault.New(fault.Invalid, "--jobs is %d", jobs), "give a number from 1 on; without it, the machine says")
+	}
 	env, err := a.env()
 	if err != nil {
 		return nil, err
 	}
-	o := data.Options{Env: env, Jobs: jobs}
-	tell := func(p data.Progress) { fmt.Fprintf(a.err, "%s: %d files, %s\n", p.What, p.Files, bytesOf(p.Bytes)) }
-	o.Tell = func(p data.Progress) {
-		if a.verbose || p.Ahead && p.Bytes >= long {
-			tell(p)
-		}
-	}
-	return data.Open(a.dir, o)
+	a.teller = &teller{w: a.err, now: a.now, terminal: a.terminal, verbose: a.verbose}
+	return data.Open(a.dir, data.Options{Env: env, Jobs: jobs, Tell: a.teller.tell, Foreign: adapter.RefreshOptions{Env: env}.Foreign})
 }
 
 // paths are arguments as they are meant: from the folder of -C.
@@ -103,7 +128,14 @@ func (a *app) dataAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if remote != "" && !toRemote {
+				return usage(cmd, fmt.Errorf("--remote is for --to-remote"))
+			}
+			if err := a.notGits(cmd.Context(), w, args); err != nil {
+				return err
+			}
 			added, err := w.Add(cmd.Context(), a.paths(args))
+			a.teller.end()
 			for _, d := range added {
 				if format == "json" {
 					break
@@ -118,8 +150,12 @@ func (a *app) dataAdd() *cobra.Command {
 				return err
 			}
 			if toRemote {
-				if _, err := w.Push(cmd.Context(), remote, a.paths(args)); err != nil {
+				m, err := w.Push(cmd.Context(), remote, a.paths(args))
+				if err != nil {
 					return err
+				}
+				if format != "json" {
+					a.moved("pushed", m)
 				}
 			}
 			if format == "json" {
@@ -137,7 +173,8 @@ func (a *app) dataAdd() *cobra.Command {
 
 func (a *app) dataStatus() *cobra.Command {
 	var jobs int
-	var format string
+	var format, remote string
+	var cloud bool
 	cmd := &cobra.Command{
 		Use: "status [TARGET...]", Short: "Tell what differs from what the repository points to",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -145,7 +182,11 @@ func (a *app) dataStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if cloud || remote != "" {
+				return a.cloud(cmd.Context(), w, remote, args, format)
+			}
 			all, err := w.Status(cmd.Context(), a.paths(args))
+			a.teller.end()
 			if err != nil {
 				return err
 			}
@@ -156,31 +197,69 @@ func (a *app) dataStatus() *cobra.Command {
 				return a.json(all)
 			}
 			if len(all) == 0 {
-				fmt.Fprintln(a.out, "Data and pipelines are up to date.")
+				fmt.Fprintln(a.out, "All data is up to date.")
 			}
 			for _, s := range all {
 				fmt.Fprintf(a.out, "%s: %s\n", s.Path, s.State)
-				for sign, names := range map[string][]string{"+": s.Added, "~": s.Modified, "-": s.Deleted} {
-					for _, n := range names[:min(len(names), 20)] {
-						fmt.Fprintf(a.out, "  %s %s\n", sign, n)
-					}
-					if len(names) > 20 {
-						fmt.Fprintf(a.out, "  %s %d more\n", sign, len(names)-20)
-					}
-				}
+				a.files(s.Added, s.Modified, s.Deleted)
 			}
 			return nil
 		},
 	}
 	jobsFlag(cmd, &jobs)
 	recursiveFlag(cmd)
+	cmd.Flags().BoolVarP(&cloud, "cloud", "c", false, "compare the cache with the remote instead")
+	cmd.Flags().StringVarP(&remote, "remote", "r", "", "compare with `NAME` instead of the default remote")
 	formats(cmd, &format, "text", "json")
 	return cmd
 }
 
+// cloud tells how the cache stands against a remote.
+func (a *app) cloud(ctx context.Context, w *data.Workspace, remote string, targets []string, format string) error {
+	all, err := w.Cloud(ctx, remote, a.paths(targets))
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		if all == nil {
+			all = []data.Away{}
+		}
+		return a.json(all)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(a.out, "Cache and remote are in sync.")
+	}
+	for _, d := range all {
+		for _, s := range []struct {
+			n    int
+			what string
+		}{{d.New, "new: the remote lacks them"}, {d.Deleted, "deleted: the cache lacks them"}, {d.Missing, "missing: neither has them"}} {
+			if s.n > 0 {
+				fmt.Fprintf(a.out, "%s: %d objects %s\n", d.Path, s.n, s.what)
+			}
+		}
+	}
+	return nil
+}
+
+// files lists what became of some, at most twenty of each kind.
+func (a *app) files(added, modified, deleted []string) {
+	for _, c := range []struct {
+		sign  string
+		names []string
+	}{{"+", added}, {"~", modified}, {"-", deleted}} {
+		for _, n := range c.names[:min(len(c.names), 20)] {
+			fmt.Fprintf(a.out, "  %s %s\n", c.sign, n)
+		}
+		if len(c.names) > 20 {
+			fmt.Fprintf(a.out, "  %s %d more\n", c.sign, len(c.names)-20)
+		}
+	}
+}
+
 func (a *app) dataCheckout() *cobra.Command {
 	var jobs int
-	var force bool
+	var force, relink bool
 	cmd := &cobra.Command{
 		Use: "checkout [TARGET...]", Short: "Bring the work tree to what the repository points to",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -188,17 +267,22 @@ func (a *app) dataCheckout() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if relink {
+				return a.each(w.Relink(cmd.Context(), a.paths(args)))
+			}
 			return a.checkOut(cmd.Context(), w, args, force)
 		},
 	}
 	jobsFlag(cmd, &jobs)
 	recursiveFlag(cmd)
+	cmd.Flags().BoolVar(&relink, "relink", false, "put links of the kind that cache.type says in place of others, and nothing else")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "overwrite and remove files that are saved nowhere")
 	return cmd
 }
 
 func (a *app) checkOut(ctx context.Context, w *data.Workspace, args []string, force bool) error {
 	done, err := w.Checkout(ctx, a.paths(args), force)
+	a.teller.end()
 	for _, d := range done {
 		if d.Written+d.Removed > 0 {
 			fmt.Fprintf(a.out, "%s: %d written, %d removed, %d kept\n", d.Path, d.Written, d.Removed, d.Kept)
@@ -227,7 +311,7 @@ func (a *app) dataDiff() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			after := os.DirFS(w.Root())
+			var after fs.FS // the work tree, as its data is now
 			if now != "" {
 				if after, err = a.treeAt(cmd.Context(), w, now); err != nil {
 					return err
@@ -249,6 +333,7 @@ func (a *app) dataDiff() *cobra.Command {
 					fmt.Fprintf(a.out, " (%d added, %d modified, %d deleted)", len(c.Added), len(c.Modified), len(c.Deleted))
 				}
 				fmt.Fprintln(a.out)
+				a.files(c.Added, c.Modified, c.Deleted)
 			}
 			return nil
 		},
@@ -278,9 +363,10 @@ func (a *app) dataList() *cobra.Command {
 				return err
 			}
 			type row struct {
-				Path, File string
-				MD5        string
-				Size       int64
+				Path string `json:"path"`
+				File string `json:"file"`
+				MD5  string `json:"md5"`
+				Size int64  `json:"size"` // bytes; -1: not stated
 			}
 			rows := []row{}
 			for _, o := range all {

@@ -129,7 +129,7 @@ func (a *app) dataGC() *cobra.Command {
 point to. Everything else is counted, and removed once you say so.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := scope(workspace, k, &h); err != nil {
-				return err
+				return usage(cmd, err)
 			}
 			w, err := a.workspace(jobs)
 			if err != nil {
@@ -195,6 +195,9 @@ func (a *app) keptBy(ctx context.Context, w *data.Workspace, h *history, project
 	return func(yield func(data.Tree, error) bool) {
 		for _, w := range all {
 			for t, err := range trees(ctx, w, h) {
+				if w != all[0] {
+					t.Name += " of " + w.Root()
+				}
 				if !yield(t, err) {
 					return
 				}
@@ -219,7 +222,7 @@ func (a *app) collect(ctx context.Context, u *data.Unused, dry, force bool) erro
 	case u.Empty(): // nothing but what was left half-written goes
 	case !force && !a.terminal:
 		tell()
-		return fault.Hint(fault.New(fault.Invalid, "nobody can be asked whether they may go"), "remove them without asking: -f")
+		return fault.Hint(fault.New(fault.Held, "nobody can be asked whether they may go"), "remove them without asking: -f")
 	case !force:
 		tell()
 		if !a.sure("Remove them?") {

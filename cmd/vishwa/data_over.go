@@ -39,6 +39,7 @@ func (c *crossing) revisions(ctx context.Context, w *data.Workspace) (out []data
 }
 
 func (a *app) moved(did string, m transfer.Moved) {
+	a.teller.end()
 	if m.Objects == 0 {
 		fmt.Fprintln(a.out, "Everything is up to date.")
 		return

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ func (a *app) dataRefresh() *cobra.Command {
 		Use: "refresh [REF...]", Short: "Look at sources that can change, and propose the pins of what has moved",
 		Long: `Looks at the sources of datasets that can change, or of those that are named. Data that
 is another than its pin says is taken in, held against what is declared of it and
-profiled. Its new pin is proposed: as a commit on the branch vishwa/refresh/NAME, ready
+profiled. Its new pin is proposed: as a commit on the branch vishwa/refresh/BRANCH/NAME, ready
 for a pull request, or, where the declaration says refresh: {propose: commit}, as a
 commit on this branch. The work tree stays as it is in the first case. The same data is
 proposed once.
@@ -40,11 +41,12 @@ Private addresses are not read over HTTP but where --allow names them.`,
 				r.options.Refs = append(r.options.Refs, ref)
 			}
 			all, err := r.all(cmd.Context(), a)
-			if format == "json" {
-				if err != nil {
-					return err
+			a.teller.end()
+			if format == "json" { // also of those beside one that failed
+				if all == nil {
+					all = []adapter.Refreshed{}
 				}
-				return a.json(all)
+				return errors.Join(err, a.json(all))
 			}
 			for _, one := range all {
 				a.refreshed(one, r.push)
@@ -85,6 +87,8 @@ func (a *app) refreshed(r adapter.Refreshed, pushed bool) {
 		fmt.Fprintln(a.out, "  Next: vishwa data push, and commit the pin.")
 	case pushed:
 		fmt.Fprintf(a.out, "  Pushed to %s as %.7s, with its data.\n", r.Proposed.Branch, r.Proposed.SHA)
+	case strings.HasPrefix(r.Proposed.Branch, adapter.Proposals): // the data of another branch is no push's of this one
+		fmt.Fprintf(a.out, "  Committed to %s as %.7s. Next: vishwa data refresh --push %s, which pushes it with its data.\n", r.Proposed.Branch, r.Proposed.SHA, r.Ref)
 	default:
 		fmt.Fprintf(a.out, "  Committed to %s as %.7s. Next: vishwa data push, and git push origin %s.\n", r.Proposed.Branch, r.Proposed.SHA, r.Proposed.Branch)
 	}
@@ -106,6 +110,11 @@ func (r *refreshing) all(ctx context.Context, a *app) (out []adapter.Refreshed, 
 	}
 	if r.work, err = a.workspace(0); err != nil {
 		return nil, err
+	}
+	if r.push {
+		if _, err := r.git(ctx, "remote", "get-url", "origin"); err != nil {
+			return nil, fault.Hint(fault.New(fault.Missing, "there is no remote origin to push to"), "name it: git remote add origin URL; or leave out --push")
+		}
 	}
 	if r.s, err = a.open(ctx, reading); err != nil {
 		return nil, err
@@ -192,6 +201,9 @@ func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[sch
 	}
 	p.Name, p.Email = r.s.Repo.Person()
 	out, failed := p.Propose(ctx, o)
+	for _, err := range failed[min(1, len(failed)):] {
+		fmt.Fprintf(r.app.err, "vishwa: %v\n  %s\n", err, wayOut(err))
+	}
 	if len(failed) > 0 {
 		return out, failed[0]
 	}

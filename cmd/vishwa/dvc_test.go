@@ -24,6 +24,7 @@ func TestBesideDVC(t *testing.T) {
 			env.Setenv("PATH", filepath.Dir(dvc)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("DVC_NO_ANALYTICS", "1")
 			env.Setenv("PYTHONUTF8", "1")
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			for name, below := range map[string]string{"HOME": "home", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "DVC_SITE_CACHE_DIR": "site"} {
 				env.Setenv(name, filepath.Join(env.WorkDir, below))
 			}
@@ -39,13 +40,20 @@ func TestDataScripts(t *testing.T) {
 	if err := signer.Generate(keys, []byte(password)); err != nil {
 		t.Fatal(err)
 	}
+	dvc := toolOr(t, "dvc", "make tools, or pip install dvc")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/data",
 		Setup: func(env *testscript.Env) error {
 			if err := web(env); err != nil {
 				return err
 			}
-			return settle(t, env, keys)
+			if err := settle(t, env, keys); err != nil {
+				return err
+			}
+			env.Setenv("PATH", env.Getenv("PATH")+string(filepath.ListSeparator)+filepath.Dir(dvc))
+			env.Setenv("DVC_NO_ANALYTICS", "1")
+			env.Setenv("DVC_SITE_CACHE_DIR", filepath.Join(env.WorkDir, "site"))
+			return nil
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {

@@ -18,6 +18,8 @@ const (
 	exitRefused  = 3
 	exitConflict = 4
 	exitHeld     = 5
+
+	exitInterrupted = 130 // as shells have it: 128 and SIGINT
 )
 
 // exitCode ends the program without a message: all was said.
@@ -31,6 +33,9 @@ type usageError struct{ err error }
 func (u usageError) Error() string { return u.err.Error() }
 
 func usage(cmd *cobra.Command, err error) error {
+	if way := fault.Way(err); way != "" {
+		return fault.Hint(usageError{err}, "%s", way)
+	}
 	return fault.Hint(usageError{err}, "see %s --help", cmd.CommandPath())
 }
 

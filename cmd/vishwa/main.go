@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 func main() {
@@ -53,7 +54,8 @@ type app struct {
 	color    bool   // standard output shows colours
 	dir      string // where the repository is looked for
 	verbose  bool
-	offline  bool // leave the ledger's remote alone
+	offline  bool    // leave the ledger's remote alone
+	teller   *teller // of vishwa data
 }
 
 // main runs one command line and tells its exit code.
@@ -71,6 +73,13 @@ func (a *app) main(ctx context.Context, args []string) int {
 	if errors.As(err, &code) {
 		return int(code)
 	}
+	if a.teller != nil {
+		a.teller.end()
+	}
+	if ctx.Err() != nil && fault.Of(err) == fault.Cancelled {
+		fmt.Fprintf(a.err, "vishwa: interrupted\n  %s\n", wayOut(err))
+		return exitInterrupted
+	}
 	fmt.Fprintf(a.err, "vishwa: %s\n", strings.TrimRight(err.Error(), "\n"))
 	fmt.Fprintf(a.err, "  %s\n", wayOut(err))
 	return codeOf(err)
@@ -85,7 +94,7 @@ what changed, gates and signs the model, provisions with Terraform, deploys, and
 records every step on the branch vishwa/ledger, signed.
 
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by policy, 4 conflict (the
-world has moved on), 5 held (waits for a person).`,
+world has moved on), 5 held (waits for a person), 130 interrupted.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

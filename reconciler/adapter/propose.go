@@ -47,8 +47,11 @@ type Proposer struct {
 	Push bool
 }
 
-// PinBranch is the branch on which a dataset's pin is proposed.
-func PinBranch(ref schemas.Ref) string { return "vishwa/refresh/" + ref.Name }
+// Proposals begins the names of branches on which pins are proposed.
+const Proposals = "vishwa/refresh/"
+
+// PinBranch is the branch on which the pin of a dataset of the branch base is proposed.
+func PinBranch(base string, ref schemas.Ref) string { return Proposals + base + "/" + ref.Name }
 
 // Propose looks at the sources that Head declares, and proposes the pins of those that
 // have moved. The same data is proposed once. What fails is told with its dataset, and
@@ -88,7 +91,7 @@ func (p *Proposer) one(ctx context.Context, d schemas.Declaration, o RefreshOpti
 	was := p.Head
 	direct := d.Spec.(*schemas.Dataset).Source.Refresh.Direct()
 	if !direct {
-		to = PinBranch(d.Ref())
+		to = PinBranch(p.Base, d.Ref())
 		if was, err = p.Tip(ctx, to); err != nil {
 			return s.Refreshed, err
 		}

@@ -300,7 +300,7 @@ func (o RefreshOptions) profile(ctx context.Context, named string) *tables.Profi
 // would be asked with our credentials.
 func modest(config *dvc.Config, name string, src schemas.DataSource, allow []string) error {
 	rc, err := config.Remote(name)
-	if err != nil || src.DVC == nil || !strings.Contains(src.DVC.Repo, "://") {
+	if err != nil || src.DVC == nil || src.DVC.Repo == "" || local(src.DVC.Repo) {
 		return err // of a repository on this machine, its folders are no further away
 	}
 	if !strings.HasPrefix(rc.URL, "s3://") {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,6 +62,9 @@ func (w *Workspace) add(ctx context.Context, rel string) (Added, error) {
 	if rel == "." || rel == ".dvc" || strings.HasPrefix(rel, ".dvc/") || rel == ".git" || strings.HasPrefix(rel, ".git/") {
 		return Added{}, fault.Hint(fault.New(fault.Invalid, "it is the repository's own"), "name a file or folder of data")
 	}
+	if err := dvc.CheckPath(rel); err != nil {
+		return Added{}, fault.Hint(fault.New(fault.Invalid, "%w", err), "rename it")
+	}
 	release, err := w.turn(ctx, rel)
 	if err != nil {
 		return Added{}, err
@@ -68,6 +72,12 @@ func (w *Workspace) add(ctx context.Context, rel string) (Added, error) {
 	defer release()
 	cache.Tidy(filepath.Dir(w.abs(rel)))
 	if err := w.apart(ctx, rel); err != nil {
+		return Added{}, err
+	}
+	if by, err := w.unseen(rel); err != nil || by != "" {
+		if err == nil {
+			err = fault.Hint(fault.New(fault.Invalid, "%s leaves it out", by), "change the pattern there, or keep the data elsewhere: DVC would refuse the repository")
+		}
 		return Added{}, err
 	}
 	t, err := w.take(ctx, rel)
@@ -127,7 +137,6 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	inOrder(files)
 	if st.IsDir() {
 		for _, f := range files {
 			if path.Base(f.path) == ".dvcignore" {
@@ -138,29 +147,36 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 			}
 		}
 	}
-	memory := cache.LoadMemory(w.memoryFile(rel))
-	job := &taking{w: w, abs: abs, before: memory, sums: make([]cache.Known, len(files)), batch: w.cache.Batch()}
+	t, job, err := w.swallow(ctx, "adding "+rel, abs, st.IsDir(), files, cache.LoadMemory(w.memoryFile(rel)))
+	if err != nil {
+		return nil, err
+	}
+	return t, w.remember(rel, t, files, job)
+}
+
+// swallow has the cache keep files, which are below abs or at it. What stands as before
+// has it is not read.
+func (w *Workspace) swallow(ctx context.Context, what, abs string, dir bool, files []found, before *cache.Memory) (*taken, *taking, error) {
+	inOrder(files)
+	job := &taking{w: w, what: what, abs: abs, before: before, sums: make([]cache.Known, len(files)), batch: w.cache.Batch()}
 	defer job.batch.Drop()
 	for _, f := range files {
 		job.total += f.stamp.Size
 	}
 	if w.o.Tell != nil {
-		w.o.Tell(Progress{"adding " + rel, int64(len(files)), job.total, true})
+		w.o.Tell(Progress{what, int64(len(files)), job.total, true})
 	}
 	if err := job.all(ctx, files); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := job.batch.Keep(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	t := &taken{dir: st.IsDir(), sums: job.sums, read: job.read.Load()}
+	t := &taken{dir: dir, sums: job.sums, read: job.read.Load()}
 	for _, k := range t.sums {
 		t.size += k.Size
 	}
-	if err := w.name(ctx, t, files); err != nil {
-		return nil, err
-	}
-	return t, w.remember(rel, t, files, job)
+	return t, job, w.name(ctx, t, files)
 }
 
 // name gives the whole its name; a folder's manifest appears after all of its files.
@@ -244,12 +260,15 @@ func (w *Workspace) tell(what string, files, bytes int64) {
 // taking reads files and has the cache keep them, several side by side.
 type taking struct {
 	w      *Workspace
+	what   string // is done, for people
 	abs    string
 	before *cache.Memory
 	sums   []cache.Known
 	batch  *cache.Batch
 	total  int64
 	read   atomic.Int64
+	done   atomic.Int64 // files that were read, and their bytes
+	bytes  atomic.Int64
 	began  []int64 // when each file was begun to be read, in nanoseconds; zero: not read now
 }
 
@@ -308,6 +327,7 @@ func (j *taking) file(ctx context.Context, i int, f found) error {
 			continue
 		}
 		j.began[i] = began.UnixNano()
+		j.w.tell(j.what, j.done.Add(1), j.bytes.Add(size))
 		k, ok := cache.Know(*stamp, sum)
 		if !ok {
 			return fault.New(fault.Internal, "%s: its name cannot be remembered", at)
@@ -415,19 +435,27 @@ func (w *Workspace) point(rel string, t *taken) (bool, error) {
 }
 
 // replace writes a file of the repository whole or not at all.
-func replace(file string, b []byte) error {
+func replace(file string, b []byte) error { return replaceAs(file, b, 0o644) }
+
+func replaceAs(file string, b []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(file), cache.Draft())
 	if err != nil {
 		return content.Disk(fmt.Errorf("write %s: %w", file, err), filepath.Dir(file))
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(b)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), file)
 	}
 	return content.Disk(err, filepath.Dir(file))
 }
+
+// escaped is what means something in a .gitignore (gitignore(5)); DVC escapes the same.
+var escaped = regexp.MustCompile(`[\[\]!*#?]`)
+
+// ignoring is the line for a file or folder.
+func ignoring(rel string) string { return "/" + escaped.ReplaceAllString(path.Base(rel), `\$0`) }
 
 // hide has Git ignore the data, as DVC does: by a line beside it.
 func (w *Workspace) hide(rel string) error {
@@ -435,7 +463,7 @@ func (w *Workspace) hide(rel string) error {
 		return nil
 	}
 	file := filepath.Join(filepath.Dir(w.abs(rel)), ".gitignore")
-	line := "/" + path.Base(rel)
+	line := ignoring(rel)
 	was, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.Denied, "read %s: %w", file, err)

@@ -34,6 +34,10 @@ func Beside(tree fs.FS, pin, dir string, checkout *Workspace, o Options) (*Works
 	}
 	// Without a checkout, where the cache is is not for the repository to say.
 	w := &Workspace{root: dir, kept: filepath.Join(dir, ".dvc", "cache"), o: o}
+	var err error
+	if w.config, err = w.configuration(); err != nil {
+		return nil, err
+	}
 	if err := w.open(); err != nil {
 		return nil, err
 	}

@@ -100,7 +100,11 @@ type needing struct {
 }
 
 func (n *needing) tree(ctx context.Context, t Tree) error {
-	outs, err := outputsOf(ctx, t.FS, n.Pass)
+	var pass func(string, error)
+	if n.Pass != nil {
+		pass = func(_ string, err error) { n.Pass(err) }
+	}
+	outs, err := outputsOf(ctx, t.FS, pass)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.Name, err)
 	}

@@ -40,21 +40,36 @@ func tidied(abs string, ignore func(below string, dir bool) bool) func(below str
 	}
 }
 
+// unseen is the .dvcignore that leaves the output at rel out itself; "" is none.
+func (w *Workspace) unseen(rel string) (string, error) {
+	st, err := os.Stat(w.abs(rel))
+	if err != nil {
+		return "", nil // that it is not there is told where it is looked at
+	}
+	patterns, err := w.patterns(rel)
+	if err != nil || !gitignore.NewMatcher(patterns).Match(strings.Split(rel, "/"), st.IsDir()) {
+		return "", err
+	}
+	for at := path.Dir(rel); ; at = path.Dir(at) {
+		own, err := readIgnore(w.abs(path.Join(at, ".dvcignore")), splitPath(at))
+		if err != nil || at == "." || gitignore.NewMatcher(own).Match(strings.Split(rel, "/"), st.IsDir()) {
+			return path.Join(at, ".dvcignore"), err
+		}
+	}
+}
+
+func splitPath(p string) []string {
+	if p == "." {
+		return nil
+	}
+	return strings.Split(p, "/")
+}
+
 // ignored tells what below the output at rel is ignored.
 func (w *Workspace) ignored(rel string) (func(below string, dir bool) bool, error) {
-	var patterns []gitignore.Pattern
-	var folder []string
-	parts := strings.Split(path.Dir(rel), "/")
-	if parts[0] == "." {
-		parts = nil
-	}
-	for i := range len(parts) + 1 {
-		folder = parts[:i:i]
-		more, err := readIgnore(filepath.Join(append([]string{w.root}, append(folder, ".dvcignore")...)...), folder)
-		if err != nil {
-			return nil, err
-		}
-		patterns = append(patterns, more...)
+	patterns, err := w.patterns(rel)
+	if err != nil {
+		return nil, err
 	}
 	if len(patterns) == 0 {
 		return never, nil
@@ -64,6 +79,20 @@ func (w *Workspace) ignored(rel string) (func(below string, dir bool) bool, erro
 	return func(below string, dir bool) bool {
 		return never(below, dir) || m.Match(append(base[:len(base):len(base)], strings.Split(below, "/")...), dir)
 	}, nil
+}
+
+// patterns are those of every .dvcignore from the root to the folder of rel.
+func (w *Workspace) patterns(rel string) (patterns []gitignore.Pattern, err error) {
+	parts := splitPath(path.Dir(rel))
+	for i := range len(parts) + 1 {
+		folder := parts[:i:i]
+		more, err := readIgnore(filepath.Join(append([]string{w.root}, append(folder, ".dvcignore")...)...), folder)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, more...)
+	}
+	return patterns, nil
 }
 
 func readIgnore(file string, domain []string) (out []gitignore.Pattern, err error) {

@@ -3,7 +3,9 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"net/url"
 	"os"
@@ -70,6 +72,18 @@ func openS3(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (port.Buck
 		AccessKey: o["access_key_id"], SecretKey: o["secret_access_key"], SessionToken: o["session_token"], Anonymous: o["allow_anonymous_login"] == "true",
 		Encryption: o["sse"], KMSKey: o["sse_kms_key_id"],
 	}
+	if o["sse_customer_key"] != "" {
+		return nil, fault.Hint(fault.New(fault.Invalid, "remote %s encrypts with a key of its own (sse_customer_key), which is not supported", rc.Name), "use sse = AES256, or aws:kms with sse_kms_key_id")
+	}
+	s.Credentials = o["credentialpath"]
+	for _, name := range []string{"acl", "grant_read", "grant_read_acp", "grant_write_acp", "grant_full_control"} {
+		if v := o[name]; v != "" {
+			if s.Access == nil {
+				s.Access = map[string]string{}
+			}
+			s.Access[strings.ReplaceAll(name, "_", "-")] = v
+		}
+	}
 	if v := o["ssl_verify"]; v != "" && v != "true" && v != "false" {
 		s.CAFile = v
 	} else if v == "false" {
@@ -131,7 +145,15 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 	by := map[load][]Output{}
 	var order []load
 	for _, o := range outs {
-		if o.Out.NoCache || o.Out.OID == "" || what == pushing && o.Out.NoPush {
+		if o.Out.NoCache || o.Out.OID == "" || what == pushing && (o.Out.NoPush || o.From != nil) {
+			continue // what was imported is the other repository's to keep
+		}
+		if o.From != nil && over.remote == "" && w.o.Foreign != nil {
+			m, err := w.bring(ctx, o)
+			all.Objects, all.Bytes, all.Present = all.Objects+m.Objects, all.Bytes+m.Bytes, all.Present+m.Present
+			if err != nil {
+				return all, err
+			}
 			continue
 		}
 		l := load{over.remote, o.Out.Hash == ""}
@@ -164,7 +186,11 @@ func (w *Workspace) meant(ctx context.Context, over over) ([]Output, error) {
 		if err != nil {
 			return nil, err
 		}
-		then, err := OutputsOf(ctx, t.FS)
+		then, err := outputsOf(ctx, t.FS, func(_ string, err error) {
+			if w.o.Env.Log != nil { // nobody corrects what was committed once
+				w.o.Env.Log.Warn("a pin of the past cannot be read, and is passed over", "of", t.Name, "error", err)
+			}
+		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t.Name, err)
 		}
@@ -231,7 +257,34 @@ func (w *Workspace) transfer(ctx context.Context, l load, outs []Output, what st
 		do = r.Push
 	}
 	rest, err := do(ctx, store, oids, w.heard(what))
-	return transfer.Moved{Objects: m.Objects + rest.Objects, Bytes: m.Bytes + rest.Bytes, Present: rest.Present}, err
+	return transfer.Moved{Objects: m.Objects + rest.Objects, Bytes: m.Bytes + rest.Bytes, Present: rest.Present}, w.placed(ctx, err, outs)
+}
+
+// placed has an error that names objects name the data, too, that they are of.
+func (w *Workspace) placed(ctx context.Context, err error, outs []Output) error {
+	var lacking *transfer.Lacking
+	var spoilt *transfer.Spoilt
+	if !errors.As(err, &lacking) && !errors.As(err, &spoilt) {
+		return err
+	}
+	paths := map[dvc.OID]string{}
+	for _, o := range outs {
+		paths[o.Out.OID] = o.Path
+		if !o.Out.OID.IsDir() {
+			continue
+		}
+		if t, err := w.store(o).Tree(ctx, o.Out.OID); err == nil {
+			for _, f := range t {
+				paths[f.OID] = o.Path + "/" + f.Path
+			}
+		}
+	}
+	if spoilt != nil {
+		spoilt.Path = paths[spoilt.OID]
+		return fault.Hint(fault.New(fault.Corrupt, "%w", spoilt), "%s", spoilt.Way())
+	}
+	lacking.Paths = paths
+	return fault.Hint(fault.New(fault.Missing, "%w", lacking), "%s", fault.Way(err))
 }
 
 // Edit changes a file of the configuration: .dvc/config, or with local .dvc/config.local,
@@ -248,13 +301,12 @@ func (w *Workspace) Edit(local bool, change func(*dvc.Config) error) error {
 	if err := change(c); err != nil {
 		return err
 	}
-	if err := replace(file, c.Bytes()); err != nil {
-		return err
-	}
+	mode := fs.FileMode(0o644)
 	if local { // it may hold secrets
-		if err := os.Chmod(file, 0o600); err != nil {
-			return fault.New(fault.Denied, "keep %s to yourself: %w", file, err)
-		}
+		mode = 0o600
+	}
+	if err := replaceAs(file, c.Bytes(), mode); err != nil {
+		return err
 	}
 	w.config, err = w.configuration()
 	return err

@@ -211,31 +211,36 @@ type Change struct {
 	Deleted  []string `json:"deleted,omitempty"`
 }
 
-// Diff compares what two trees point to. Files of folders are told where the cache
-// has both manifests.
+// Diff compares what two trees point to; now nil is the work tree, with its data as it
+// stands there. Files of folders are told where both manifests are known.
 func (w *Workspace) Diff(ctx context.Context, was, now fs.FS) ([]Change, error) {
-	a, err := OutputsOf(ctx, was)
+	before, err := OutputsOf(ctx, was)
 	if err != nil {
 		return nil, err
 	}
-	b, err := OutputsOf(ctx, now)
+	after, err := OutputsOf(ctx, or(now, os.DirFS(w.root)))
 	if err != nil {
 		return nil, err
 	}
-	by := map[string]*Change{}
+	by, trees := map[string]*Change{}, map[string]dvc.Tree{}
 	at := func(p string) *Change {
 		if by[p] == nil {
 			by[p] = &Change{Path: p, WasSize: -1, NowSize: -1}
 		}
 		return by[p]
 	}
-	for _, o := range a {
+	for _, o := range before {
 		c := at(o.Path)
 		c.Was, c.WasSize = o.Out.OID, o.Out.Size
 	}
-	for _, o := range b {
+	for _, o := range after {
 		c := at(o.Path)
-		c.Now, c.NowSize = o.Out.OID, o.Out.Size
+		if c.Now, c.NowSize = o.Out.OID, o.Out.Size; now != nil {
+			continue
+		}
+		if c.Now, c.NowSize, trees[o.Path], err = w.now(ctx, o); err != nil {
+			return nil, err
+		}
 	}
 	var out []Change
 	for _, c := range by {
@@ -244,7 +249,10 @@ func (w *Workspace) Diff(ctx context.Context, was, now fs.FS) ([]Change, error) 
 		}
 		if c.Was.IsDir() && c.Now.IsDir() {
 			x, errX := w.manifest(ctx, c.Was)
-			y, errY := w.manifest(ctx, c.Now)
+			y, errY := trees[c.Path], error(nil)
+			if y == nil {
+				y, errY = w.manifest(ctx, c.Now)
+			}
 			if errX == nil && errY == nil {
 				c.Added, c.Modified, c.Deleted = between(x, y)
 			}
@@ -253,4 +261,11 @@ func (w *Workspace) Diff(ctx context.Context, was, now fs.FS) ([]Change, error) 
 	}
 	slices.SortFunc(out, func(x, y Change) int { return strings.Compare(x.Path, y.Path) })
 	return out, nil
+}
+
+func or(tree, otherwise fs.FS) fs.FS {
+	if tree == nil {
+		return otherwise
+	}
+	return tree
 }

@@ -3,7 +3,11 @@ package data
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"os"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,10 +17,11 @@ import (
 
 // Output is one thing that the repository keeps in its cache.
 type Output struct {
-	File  string  `json:"file"` // the .dvc file or dvc.lock, from the root
-	Path  string  `json:"path"` // of the data, from the root
-	Out   dvc.Out `json:"-"`
-	Stage string  `json:"stage,omitempty"` // of dvc.lock
+	File  string   `json:"file"` // the .dvc file or dvc.lock, from the root
+	Path  string   `json:"path"` // of the data, from the root
+	Out   dvc.Out  `json:"-"`
+	Stage string   `json:"stage,omitempty"` // of dvc.lock
+	From  *dvc.Dep `json:"-"`               // the other repository that it was imported from
 
 	// only are the files and folders below Path that are meant; none is all.
 	only []string
@@ -26,15 +31,36 @@ type Output struct {
 // which are .dvc files, data, files and folders inside of data, folders above it, and
 // stages of dvc.lock.
 func (w *Workspace) Outputs(ctx context.Context, targets []string) ([]Output, error) {
-	all, err := OutputsOf(ctx, os.DirFS(w.root))
-	if err != nil || len(targets) == 0 {
-		return all, err
+	if len(targets) == 0 {
+		return OutputsOf(ctx, os.DirFS(w.root))
+	}
+	// What is not meant may be broken.
+	broken := map[string]error{}
+	all, err := outputsOf(ctx, os.DirFS(w.root), func(file string, err error) { broken[file] = err })
+	if err != nil {
+		return nil, err
 	}
 	some, missing, err := w.limited(all, targets)
-	if err == nil && missing != "" {
-		err = unknown(missing, all)
+	if err != nil {
+		return nil, err
 	}
-	return some, err
+	for _, file := range slices.Sorted(maps.Keys(broken)) {
+		if missing != "" || w.covers(targets, file) {
+			return nil, broken[file]
+		}
+	}
+	if missing != "" {
+		return nil, w.unknown(missing, all)
+	}
+	return some, nil
+}
+
+// covers tells whether a target means what a file points to, as far as its name says.
+func (w *Workspace) covers(targets []string, file string) bool {
+	return slices.ContainsFunc(targets, func(t string) bool {
+		rel, err := w.rel(t)
+		return err == nil && (rel == "." || rel == file || rel+".dvc" == file || above(rel, file) || above(strings.TrimSuffix(file, ".dvc"), rel))
+	})
 }
 
 // limited is what targets name of all, and the first of them that names nothing.
@@ -84,7 +110,7 @@ func above(folder, path string) bool { return strings.HasPrefix(path, folder+"/"
 // stage is the name of the stage that makes o, from the root: folder/name.
 func stage(o Output) string { return strings.TrimSuffix(o.File, "dvc.lock") + o.Stage }
 
-func unknown(target string, all []Output) error {
+func (w *Workspace) unknown(target string, all []Output) error {
 	names := make([]string, 0, len(all))
 	for _, o := range all {
 		if len(names) == 20 {
@@ -93,7 +119,11 @@ func unknown(target string, all []Output) error {
 		}
 		names = append(names, o.Path)
 	}
-	err := fault.New(fault.Missing, "%s is no data of this repository", target)
+	from := ""
+	if rel, err := w.rel(target); err == nil && rel != path.Clean(filepath.ToSlash(target)) {
+		from = fmt.Sprintf(" (%s, from its root)", rel)
+	}
+	err := fault.New(fault.Missing, "%s%s is no data of this repository", target, from)
 	if len(names) == 0 {
 		return fault.Hint(err, "add it: vishwa data add %s", target)
 	}

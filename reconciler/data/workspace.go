@@ -29,6 +29,9 @@ type Options struct {
 	Jobs int // files hashed and requests made at once; zero is for the machine to say
 	// Tell hears how far a command has come, now and then; may be nil.
 	Tell func(Progress)
+	// Foreign fetches what another repository keeps, as a .dvc file says it was imported,
+	// into dir, and tells where it lies; nil where no other repository can be asked.
+	Foreign func(ctx context.Context, from dvc.Dep, dir string) (fetched string, err error)
 }
 
 // Progress is how far a command has come.
@@ -51,25 +54,34 @@ type Workspace struct {
 
 // Open finds the DVC repository that dir is in.
 func Open(dir string, o Options) (*Workspace, error) {
+	w, err := OpenConfig(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.open()
+}
+
+// OpenConfig is Open for what is about the configuration alone, which may be in need of
+// mending: no data is at hand.
+func OpenConfig(dir string, o Options) (*Workspace, error) {
 	root, err := find(dir)
 	if err != nil {
 		return nil, err
 	}
 	w := &Workspace{root: root, base: filepath.Join(root, ".dvc"), o: o}
-	return w, w.open()
+	w.config, err = w.configuration()
+	return w, err
 }
 
+// open is given the configuration.
 func (w *Workspace) open() (err error) {
-	if w.config, err = w.configuration(); err != nil {
-		return err
-	}
 	if w.state, err = stateDir(w.o.Env.Lookup, w.root); err != nil {
 		return err
 	}
 	types, _ := w.config.Get("cache", "type")
 	shared, _ := w.config.Get("cache", "shared")
 	w.cache, err = cache.Open(w.cacheDir(), cache.Options{
-		Types:  strings.FieldsFunc(types, func(r rune) bool { return r == ',' || r == ' ' || r == '"' || r == '\'' }),
+		Types:  dvc.LinkTypes(types),
 		Shared: shared == "group",
 	})
 	return err
@@ -202,6 +214,11 @@ func (w *Workspace) rel(path string) (string, error) {
 	return filepath.ToSlash(rel), nil
 }
 
+// Below is where what a path means stands, from the root: data, or what a .dvc file is named by.
+func (w *Workspace) Below(path string) (string, error) {
+	return w.rel(strings.TrimSuffix(path, ".dvc"))
+}
+
 func (w *Workspace) abs(rel string) string { return filepath.Join(w.root, filepath.FromSlash(rel)) }
 
 // OutputsOf lists what a tree keeps: its .dvc files and its dvc.lock. Folders that
@@ -209,12 +226,12 @@ func (w *Workspace) abs(rel string) string { return filepath.Join(w.root, filepa
 func OutputsOf(ctx context.Context, tree fs.FS) ([]Output, error) { return outputsOf(ctx, tree, nil) }
 
 // outputsOf tells pass, where it is given, of files that cannot be read, and goes on.
-func outputsOf(ctx context.Context, tree fs.FS, pass func(error)) (out []Output, err error) {
-	skip := func(err error) error {
+func outputsOf(ctx context.Context, tree fs.FS, pass func(file string, err error)) (out []Output, err error) {
+	skip := func(file string, err error) error {
 		if err == nil || pass == nil {
 			return err
 		}
-		pass(err)
+		pass(file, err)
 		return nil
 	}
 	err = fs.WalkDir(tree, ".", func(p string, e fs.DirEntry, err error) error {
@@ -239,10 +256,10 @@ func outputsOf(ctx context.Context, tree fs.FS, pass func(error)) (out []Output,
 			return nil
 		case strings.HasSuffix(p, ".dvc"):
 			out, err = pointerOuts(tree, p, out)
-			return skip(err)
+			return skip(p, err)
 		case e.Name() == "dvc.lock":
 			out, err = lockOuts(tree, p, out)
-			return skip(err)
+			return skip(p, err)
 		}
 		return nil
 	})
@@ -264,7 +281,11 @@ func pointerOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
 		if err != nil {
 			return out, err
 		}
-		out = append(out, Output{File: file, Path: at, Out: o})
+		it := Output{File: file, Path: at, Out: o}
+		if len(p.Deps) == 1 && p.Deps[0].Repo != nil {
+			it.From = &p.Deps[0]
+		}
+		out = append(out, it)
 	}
 	return out, nil
 }

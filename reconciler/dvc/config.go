@@ -151,6 +151,20 @@ func (c *Config) Unset(section, key string) bool {
 	return len(c.lines) < n
 }
 
+// Rename gives a section another name, and tells whether it was there.
+func (c *Config) Rename(section, to string) (found bool) {
+	for i, l := range c.lines {
+		if l.section != section {
+			continue
+		}
+		if found = true; l.key == "" && strings.HasPrefix(strings.TrimSpace(l.text), "[") {
+			c.lines[i].text = "['" + to + "']"
+		}
+		c.lines[i].section = to
+	}
+	return found
+}
+
 // Merge lays configurations over each other, the later ones on top.
 func Merge(layers ...*Config) *Config {
 	out := &Config{}

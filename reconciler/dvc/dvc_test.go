@@ -97,6 +97,33 @@ meta:
   mine: x
 `
 
+// TestWhatIsSaidOfOtherDataIsPassedOver: DVC moves its own name and size, and leaves
+// what stands below meta as it was.
+func TestWhatIsSaidOfOtherDataIsPassedOver(t *testing.T) {
+	p, err := ParsePointer("data.dvc", []byte(pointer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Outs[0].SHA256, p.Outs[0].Stats = digest.Of(nil), map[string]string{"rows": "3"}
+	ours := string(p.Bytes())
+	for text, known := range map[string]bool{
+		ours: true,
+		strings.Replace(ours, "5ea40360f5b4ec688df672a4db9c17d1.dir", "af687dcd67309d92d8fcf8907c0513db.dir", 1): false,
+		strings.Replace(ours, "      md5: 5ea40360f5b4ec688df672a4db9c17d1.dir\n", "", 1):                        false,
+	} {
+		p, err := ParsePointer("data.dvc", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := p.Outs[0]; (o.SHA256 != "") != known || (o.Stats["rows"] == "3") != known {
+			t.Errorf("known %v, and it is %q, %v:\n%s", known, o.SHA256, o.Stats, text)
+		}
+		if again := string(p.Bytes()); strings.Contains(again, "vishwa:") != known {
+			t.Errorf("written again it is\n%s", again)
+		}
+	}
+}
+
 // TestEditsKeepTheRest: a pointer comes out as it went in, and a change of its
 // content changes nothing else.
 func TestEditsKeepTheRest(t *testing.T) {
@@ -110,7 +137,7 @@ func TestEditsKeepTheRest(t *testing.T) {
 	p.Outs[0].OID, p.Outs[0].Size = "af687dcd67309d92d8fcf8907c0513db.dir", 7
 	p.Outs[0].SHA256 = digest.Of(nil)
 	want := strings.NewReplacer("5ea40360f5b4ec688df672a4db9c17d1.dir", "af687dcd67309d92d8fcf8907c0513db.dir", "size: 6", "size: 7",
-		"    owner: asha # on leave\n", "    owner: asha # on leave\n    vishwa:\n      sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n").Replace(pointer)
+		"    owner: asha # on leave\n", "    owner: asha # on leave\n    vishwa:\n      md5: af687dcd67309d92d8fcf8907c0513db.dir\n      sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n").Replace(pointer)
 	if got := string(p.Bytes()); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

@@ -32,7 +32,8 @@ type Out struct {
 	NoCache, NoPush, Persist bool
 
 	// SHA256 names the content beside DVC's MD5: of a directory, its digest.Manifest's.
-	// It stands below meta.vishwa, where DVC keeps what others write.
+	// It stands below meta.vishwa, where DVC keeps what others write, with the MD5 that it
+	// is said of: what stands there of other data is passed over.
 	SHA256 digest.Digest
 	Stats  map[string]string // more below meta.vishwa, such as rows
 }
@@ -98,6 +99,9 @@ func ParsePointer(name string, b []byte) (*Pointer, error) {
 }
 
 func document(name string, b []byte) (doc, root *yaml.Node, err error) {
+	if at := conflicted(b); at > 0 {
+		return nil, nil, fault.Hint(fault.New(fault.Invalid, "%s:%d: Git's conflict markers are in it", name, at), "keep one side of each, or put both together, and git add it")
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	doc = &yaml.Node{}
 	if err := dec.Decode(doc); err != nil {
@@ -110,6 +114,17 @@ func document(name string, b []byte) (doc, root *yaml.Node, err error) {
 		return nil, nil, fault.New(fault.Invalid, "%s:1: is no mapping", name)
 	}
 	return doc, doc.Content[0], nil
+}
+
+// conflicted is the line of Git's first conflict marker; zero where there is none.
+func conflicted(b []byte) int {
+	n := 0
+	for line := range bytes.Lines(b) {
+		if n++; bytes.HasPrefix(line, []byte("<<<<<<< ")) {
+			return n
+		}
+	}
+	return 0
 }
 
 // reading reads nodes and keeps the first thing that is wrong.
@@ -227,8 +242,8 @@ func (r *reading) out(n *yaml.Node) Out {
 		r.fail(n, "an output has no path")
 	}
 	ours := child(child(n, "meta"), "vishwa")
-	if ours == nil {
-		return o
+	if ours == nil || r.text(ours, "md5") != string(o.OID) {
+		return o // said of other data: DVC moves its own name and leaves meta as it is
 	}
 	if s := r.text(ours, "sha256"); s != "" {
 		d, err := digest.Parse(s)
@@ -238,7 +253,7 @@ func (r *reading) out(n *yaml.Node) Out {
 		o.SHA256 = d
 	}
 	for i := 0; i+1 < len(ours.Content); i += 2 {
-		if k := ours.Content[i].Value; k != "sha256" {
+		if k := ours.Content[i].Value; k != "sha256" && k != "md5" {
 			if o.Stats == nil {
 				o.Stats = map[string]string{}
 			}
@@ -323,15 +338,22 @@ func (o Out) write(n *yaml.Node) {
 	flag(n, "persist", o.Persist, "true")
 	put(n, "remote", o.Remote)
 	flag(n, "push", o.NoPush, "false")
-	if o.SHA256 == "" && len(o.Stats) == 0 && child(child(n, "meta"), "vishwa") == nil {
+	meta := child(n, "meta")
+	if o.SHA256 == "" && len(o.Stats) == 0 {
+		if meta == nil {
+			return
+		}
+		if drop(meta, "vishwa"); len(meta.Content) == 0 {
+			drop(n, "meta")
+		}
 		return
 	}
-	meta := child(n, "meta")
 	if meta == nil {
 		meta = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 		putNode(n, "meta", meta)
 	}
 	ours := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	put(ours, "md5", string(o.OID))     // that it is said of
 	put(ours, "sha256", o.SHA256.Hex()) // shorter than the width at which DVC folds lines
 	for _, k := range sortedKeys(o.Stats) {
 		put(ours, k, o.Stats[k])

@@ -120,6 +120,9 @@ func (d *desk) subject(ctx context.Context, s plan.Step, n *graph.Node, known pl
 	switch spec := n.Decl.Spec.(type) {
 	case *schemas.Dataset:
 		out.Pin = n.Data.Digest
+		if n.Points != nil {
+			out.Pointer = string(n.Points.MD5)
+		}
 	case *schemas.Transform, *schemas.Training:
 		for _, name := range sorted(n.Inputs) {
 			in := policy.Input{Name: name, Ref: n.Inputs[name], Declared: true}

@@ -4,6 +4,7 @@ package port
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"time"
@@ -27,6 +28,10 @@ type Range struct {
 
 // All is the range of a whole object, whichever it is now.
 var All = Range{Length: -1}
+
+// ErrAbsent says that it is the place that is not there: a folder that is not mounted,
+// a bucket that nobody made. It comes as Missing, as its objects are.
+var ErrAbsent = errors.New("it is not there")
 
 // Objects is a place to read objects from. Keys are slash-separated, relative to
 // the place, and never climb out of it: one that would is Invalid.

@@ -107,6 +107,30 @@ func TestWithoutCredentialsNothingIsAsked(t *testing.T) {
 	}
 }
 
+// TestObjectsArePutWithTheirAccess, in one piece and in parts.
+func TestObjectsArePutWithTheirAccess(t *testing.T) {
+	between := porttest.NewBetween(t, porttest.S3())
+	var said []string
+	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if acl := r.Header.Get("X-Amz-Acl"); acl != "" {
+			said = append(said, r.Method+" "+acl)
+		}
+		next.ServeHTTP(w, r)
+	})
+	b, err := S3(S3Options{Bucket: "bucket", Endpoint: between.URL, AccessKey: "x", SecretKey: "x", Access: map[string]string{"acl": "bucket-owner-full-control"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1, leastPart + 1} {
+		if _, err := b.Put(t.Context(), fmt.Sprint(size), bytes.NewReader(make([]byte, size)), int64(size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "PUT bucket-owner-full-control, POST bucket-owner-full-control"; strings.Join(said, ", ") != want {
+		t.Errorf("%q, want %q", said, want)
+	}
+}
+
 // TestShortAnswersAreNoEnd: a body that ends before what was promised is no whole object.
 func TestShortAnswersAreNoEnd(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

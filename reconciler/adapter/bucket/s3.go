@@ -31,11 +31,15 @@ type S3Options struct {
 	Endpoint       string // http://host:port, https://host or host; "" is Amazon's
 	Region         string
 	Profile        string // of the shared files
-	PathStyle      *bool  // nil: where there is an endpoint of its own
-	Anonymous      bool
-	Encryption     string // "", AES256 or aws:kms
-	KMSKey         string
-	CAFile         string // of authorities that are trusted besides the system's
+	Credentials    string // the shared file; "" is the usual one
+	// Access is who may do what with objects that are put: acl, and grant-read,
+	// grant-read-acp, grant-write-acp and grant-full-control, as S3 has them.
+	Access     map[string]string
+	PathStyle  *bool // nil: where there is an endpoint of its own
+	Anonymous  bool
+	Encryption string // "", AES256 or aws:kms
+	KMSKey     string
+	CAFile     string // of authorities that are trusted besides the system's
 
 	AccessKey, SecretKey, SessionToken string // where they are given; else the usual places
 
@@ -71,6 +75,12 @@ func S3(o S3Options) (port.Bucket, error) {
 		return nil, fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err)
 	}
 	b := &s3{c: c, core: minio.Core{Client: c}, bucket: o.Bucket}
+	for name, v := range o.Access {
+		if b.access == nil {
+			b.access = map[string]string{}
+		}
+		b.access["x-amz-"+name] = v
+	}
 	if b.prefix = strings.Trim(o.Prefix, "/"); b.prefix != "" {
 		b.prefix += "/"
 	}
@@ -140,7 +150,10 @@ func (o S3Options) credentials() *credentials.Credentials {
 		places = append(places, &credentials.Static{Value: credentials.Value{
 			AccessKeyID: id, SecretAccessKey: o.lookup("AWS_SECRET_ACCESS_KEY"), SessionToken: o.lookup("AWS_SESSION_TOKEN"), SignerType: credentials.SignatureV4}})
 	}
-	file := o.lookup("AWS_SHARED_CREDENTIALS_FILE")
+	file := o.Credentials
+	if file == "" {
+		file = o.lookup("AWS_SHARED_CREDENTIALS_FILE")
+	}
 	if home := o.lookup("HOME"); file == "" && home != "" {
 		file = filepath.Join(home, ".aws", "credentials")
 	}
@@ -205,6 +218,7 @@ type s3 struct {
 	core           minio.Core
 	bucket, prefix string
 	sse            encrypt.ServerSide
+	access         map[string]string // headers
 }
 
 func (b *s3) name(key string) string { return "s3://" + b.bucket + "/" + b.prefix + key }
@@ -338,7 +352,7 @@ func (b *s3) putWhole(ctx context.Context, key string, r io.ReaderAt, size int64
 }
 
 func (b *s3) putting() minio.PutObjectOptions {
-	return minio.PutObjectOptions{ContentType: "application/octet-stream", ServerSideEncryption: b.sse}
+	return minio.PutObjectOptions{ContentType: "application/octet-stream", ServerSideEncryption: b.sse, UserMetadata: b.access}
 }
 
 func (b *s3) Delete(ctx context.Context, keys ...string) error {
@@ -384,7 +398,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	case "NoSuchKey", "NotFound", "NoSuchVersion":
 		return fault.New(fault.Missing, "%s", text)
 	case "NoSuchBucket":
-		return fault.Hint(fault.New(fault.Missing, "%s", text), "make the bucket %s, or correct its name", b.bucket)
+		return fault.Hint(fault.New(fault.Missing, "the bucket %s (NoSuchBucket): %w", b.bucket, port.ErrAbsent), "make the bucket, or correct its name")
 	case "PreconditionFailed":
 		return fault.New(fault.Conflict, "%s has changed", name)
 	case "RequestTimeTooSkewed":

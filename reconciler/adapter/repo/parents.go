@@ -4,6 +4,7 @@ package repo
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -42,7 +43,26 @@ func (r *Repo) Resolve(revision string) (string, error) {
 	defer r.mu.Unlock()
 	h, err := r.config.ResolveRevision(plumbing.Revision(revision))
 	if err != nil {
-		return "", fault.Hint(fault.New(fault.Missing, "%q names no commit: %w", revision, err), "name a branch, a tag or a commit; git log lists them")
+		return "", fault.Hint(fault.New(fault.Missing, "%q names no commit", revision), "name a branch, a tag or a commit; git log lists them")
 	}
 	return h.String(), nil
+}
+
+// Tracked is a file that Git keeps at or below a path of the work tree; "" is none.
+func (r *Repo) Tracked(ctx context.Context, at string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return "", fault.New(fault.Cancelled, "read Git's index: %w", err)
+	}
+	index, err := r.config.Storer.Index()
+	if err != nil {
+		return "", fault.Hint(fault.New(fault.Corrupt, "read Git's index: %w", err), "git status mends it, or says what is wrong")
+	}
+	for _, e := range index.Entries {
+		if e.Name == at || strings.HasPrefix(e.Name, at+"/") {
+			return e.Name, nil
+		}
+	}
+	return "", nil
 }

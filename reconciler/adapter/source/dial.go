@@ -113,7 +113,7 @@ func (g *guard) dial(ctx context.Context, network, addr string) (net.Conn, error
 		if public(a) || allowed && g.ours.Load() {
 			return nil
 		}
-		return fault.Hint(fault.New(fault.Denied, "%s is at %s, which is no public address", host, a), "allow the host of the declaration in the configuration, if this is meant")
+		return fault.Hint(fault.New(fault.Denied, "%s is at %s, which is no public address", host, a), "if it is meant: --allow %s, or allow: in the controller's file", host)
 	}
 	return d.DialContext(ctx, network, addr)
 }

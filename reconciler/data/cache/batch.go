@@ -66,6 +66,11 @@ func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error
 	return b.admit(n, sum, want)
 }
 
+// Other says that content is not what it should be. Its kind is Corrupt.
+type Other struct{ Want, Got dvc.OID }
+
+func (o *Other) Error() string { return fmt.Sprintf("%s came as %s", o.Want, o.Got) }
+
 // admit notes a file that is all there, if it is what it should be.
 func (b *Batch) admit(n temporary, sum Sum, want dvc.OID) (Sum, error) {
 	oid, right := sum.OID, true
@@ -75,7 +80,7 @@ func (b *Batch) admit(n temporary, sum Sum, want dvc.OID) (Sum, error) {
 		right, err = b.c.named(want, b.name(n), sum)
 	}
 	if err == nil && !right {
-		err = fault.Hint(fault.New(fault.Corrupt, "%s came as %s", want, sum.OID), "the place that it came from holds other bytes under that name: push it anew from where it was added")
+		err = fault.Hint(fault.New(fault.Corrupt, "%w", &Other{want, sum.OID}), "the place that it came from holds other bytes under that name: remove it there, and push it anew from where it was added")
 	}
 	if err != nil || !b.note(oid, n) {
 		_ = os.Remove(b.name(n))

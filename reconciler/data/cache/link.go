@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +47,7 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err erro
 				last = backdate(tmp, &stamp)
 			}
 		}
-		if kind == "reflink" && (errors.Is(last, unix.EOPNOTSUPP) || errors.Is(last, unix.EXDEV) || errors.Is(last, unix.EINVAL)) {
+		if kind == "reflink" && none(last) {
 			c.noClone.Store(true) // this file system has none: it is not asked again
 		}
 		if last == nil {
@@ -64,7 +65,16 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err erro
 			break
 		}
 	}
+	if last == nil || none(last) { // this file system has no such links
+		types := strings.Join(c.types, ",")
+		return known, fault.Hint(fault.New(fault.Invalid, "%s can be put there by none of cache.type %s: the file system cannot", path, types), "allow copies: vishwa data config cache.type %s,copy", types)
+	}
 	return known, content.Disk(fmt.Errorf("link %s: %w", path, last), filepath.Dir(path))
+}
+
+// none tells that a file system has no links of a kind, or none from where the cache is.
+func none(err error) bool {
+	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EINVAL)
 }
 
 // backdate makes a file that has no name yet a little older than it is. Whoever writes to

@@ -5,6 +5,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -55,14 +56,39 @@ type Moved struct {
 type Lacking struct {
 	Where string
 	OIDs  []dvc.OID
+	Paths map[dvc.OID]string // of data that they are of; may be nil
 }
 
 func (l *Lacking) Error() string {
 	names := make([]string, 0, len(l.OIDs))
 	for _, o := range l.OIDs {
-		names = append(names, string(o))
+		if p := l.Paths[o]; p != "" {
+			names = append(names, fmt.Sprintf("%s (%s)", o, p))
+		} else {
+			names = append(names, string(o))
+		}
 	}
 	return fmt.Sprintf("%d objects are not in %s: %s", len(names), l.Where, strings.Join(names, ", "))
+}
+
+// Spoilt says that a remote has other bytes under an object's name. Its kind is Corrupt.
+type Spoilt struct {
+	Remote, Key string
+	OID, Got    dvc.OID
+	Path        string // of data that it is of; may be ""
+}
+
+func (s *Spoilt) Error() string {
+	of := ""
+	if s.Path != "" {
+		of = " (" + s.Path + ")"
+	}
+	return fmt.Sprintf("remote %s has other bytes under %s%s: they are %s", s.Remote, s.Key, of, s.Got)
+}
+
+// Way is the way out.
+func (s *Spoilt) Way() string {
+	return fmt.Sprintf("remove %s there, and push it from where it was added: what is there is not sent again", s.Key)
 }
 
 func (r *Remote) jobs() int {
@@ -151,7 +177,7 @@ func (r *Remote) expand(ctx context.Context, from *cache.Cache, oids []dvc.OID) 
 	lacking = slices.DeleteFunc(lacking, func(o dvc.OID) bool { return there[o] })
 	if len(lacking) > 0 {
 		slices.Sort(lacking)
-		return nil, nil, fault.Hint(fault.New(fault.Missing, "%w", &Lacking{"the cache", lacking}), "add the data anew, or pull it from where it is")
+		return nil, nil, fault.Hint(fault.New(fault.Missing, "%w", &Lacking{Where: "the cache", OIDs: lacking}), "add the data anew, or pull it from where it is")
 	}
 	return files, dirs, nil
 }
@@ -260,9 +286,14 @@ func (r *Remote) one(ctx context.Context, into *cache.Batch, oid dvc.OID, m *mov
 	case err == nil:
 		m.add(sum.Size)
 		return nil
-	case fault.Of(err) == fault.Missing:
+	case fault.Of(err) == fault.Missing && !errors.Is(err, port.ErrAbsent):
 		l.add(oid)
 		return nil
+	}
+	var other *cache.Other
+	if errors.As(err, &other) {
+		s := &Spoilt{Remote: r.Name, Key: r.key(oid), OID: oid, Got: other.Got}
+		return fault.Hint(fault.New(fault.Corrupt, "%w", s), "%s", s.Way())
 	}
 	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
 }
@@ -332,7 +363,7 @@ func (l *lacking) told(remote string) error {
 		return nil
 	}
 	slices.Sort(l.oids)
-	return fault.Hint(fault.New(fault.Missing, "%w", &Lacking{"remote " + remote, l.oids}), "push them from where they were added, or name another remote with -r")
+	return fault.Hint(fault.New(fault.Missing, "%w", &Lacking{Where: "remote " + remote, OIDs: l.oids}), "push them from where they were added, or name another remote with -r")
 }
 
 func unique(oids []dvc.OID) []dvc.OID {

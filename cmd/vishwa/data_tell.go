@@ -1,0 +1,81 @@
+// How far a command of vishwa data has come: a line that is written over on a terminal,
+// lines now and then with -v, nothing elsewhere.
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/data"
+)
+
+const (
+	redrawn = 200 * time.Millisecond
+	toldOf  = 5 * time.Second // between two lines
+)
+
+// teller tells of progress; safe for several goroutines.
+type teller struct {
+	w        io.Writer
+	now      func() time.Time
+	terminal bool
+	verbose  bool
+
+	mu    sync.Mutex
+	last  time.Time
+	drawn bool
+	whole data.Progress // in all, where that is known
+}
+
+// long is how many bytes take so much time that their sum is told before they are read.
+const long = 1 << 30
+
+func (t *teller) tell(p data.Progress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p.Ahead {
+		t.whole = p
+		if t.verbose || !t.terminal && p.Bytes >= long {
+			fmt.Fprintln(t.w, sofar(p))
+		}
+		return
+	}
+	every := redrawn
+	if !t.terminal {
+		every = toldOf
+	}
+	now := t.now()
+	if !t.terminal && !t.verbose || now.Sub(t.last) < every {
+		return
+	}
+	first := t.last.IsZero()
+	if t.last = now; first {
+		return // what ends at once is not told
+	}
+	line := sofar(p)
+	if t.whole.What == p.What {
+		line += fmt.Sprintf(" of %d files, %s", t.whole.Files, bytesOf(t.whole.Bytes))
+	}
+	if t.terminal {
+		fmt.Fprintf(t.w, "\r\x1b[K%.78s", line)
+		t.drawn = true
+		return
+	}
+	fmt.Fprintln(t.w, line)
+}
+
+func sofar(p data.Progress) string {
+	return fmt.Sprintf("%s: %d files, %s", printable(p.What), p.Files, bytesOf(p.Bytes))
+}
+
+// end wipes what was drawn.
+func (t *teller) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.drawn {
+		fmt.Fprint(t.w, "\r\x1b[K")
+		t.drawn = false
+	}
+}

@@ -1,0 +1,88 @@
+// How the cache stands against a remote.
+package data
+
+import (
+	"context"
+
+	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Away is an output of which the cache or a remote lacks objects.
+type Away struct {
+	Output
+	New     int `json:"new"`     // objects that the remote lacks: push sends them
+	Deleted int `json:"deleted"` // that the cache lacks: fetch brings them
+	Missing int `json:"missing"` // that neither has
+}
+
+// Cloud compares the outputs of targets, or all, with their remote, or the one that is
+// named. Those that both have are left out.
+func (w *Workspace) Cloud(ctx context.Context, remote string, targets []string) ([]Away, error) {
+	outs, err := w.Outputs(ctx, targets)
+	if err != nil {
+		return nil, err
+	}
+	var all []Away
+	for _, o := range outs {
+		if o.Out.NoCache || o.Out.OID == "" || o.Out.NoPush || o.From != nil {
+			continue
+		}
+		name := remote
+		if name == "" {
+			name = o.Out.Remote
+		}
+		a, err := w.away(ctx, o, name)
+		if err != nil {
+			return nil, err
+		}
+		if a.New+a.Deleted+a.Missing > 0 {
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
+func (w *Workspace) away(ctx context.Context, o Output, remote string) (Away, error) {
+	a := Away{Output: o}
+	r, err := w.Remote(remote)
+	if err != nil {
+		return a, err
+	}
+	store := w.store(o)
+	r.Legacy = o.Out.Hash == ""
+	oids := []dvc.OID{o.Out.OID}
+	if o.Out.OID.IsDir() {
+		switch t, err := store.Tree(ctx, o.Out.OID); {
+		case err == nil:
+			if t, err = o.meant(t); err != nil {
+				return a, err
+			}
+			for _, f := range t {
+				oids = append(oids, f.OID)
+			}
+		case fault.Of(err) != fault.Missing: // without a manifest nobody knows its files
+			return a, err
+		}
+	}
+	there, err := r.Present(ctx, oids)
+	if err != nil {
+		return a, err
+	}
+	seen := map[dvc.OID]bool{}
+	for _, oid := range oids {
+		if seen[oid] {
+			continue
+		}
+		seen[oid] = true
+		switch here := store.Has(oid); {
+		case here && !there[oid]:
+			a.New++
+		case !here && there[oid]:
+			a.Deleted++
+		case !here:
+			a.Missing++
+		}
+	}
+	return a, nil
+}
