@@ -71,13 +71,17 @@ deny contains {
 #   id: data/violations
 warn contains {
 	"rule": "data/violations",
-	"message": sprintf("%s breaks a promise %d times: %s", [d.ref, v.count, promise(v)]),
+	"message": sprintf("%s breaks a promise %d times: %s%s", [d.ref, v.count, promise(v), first(v)]),
 	"way": "correct the data or what is declared of it; violations: deny refuses such data",
 } if {
 	input.step.do != "retire"
 	some d in input.data
 	some v in d.violations
 }
+
+first(v) := sprintf(", first in %s, row %d", [v.file, v.row]) if v.row > 0
+
+else := ""
 
 promise(v) := v.rule if v.column == ""
 

@@ -27,13 +27,13 @@ warned(doc) := ids if {
 
 bare := {"ref": "dataset/a", "rows": 9, "bytes": 90, "violations": []}
 
-broken := object.union(bare, {"violations": [{"column": "age", "rule": "min 0", "count": 3}, {"column": "", "rule": "rows min 10", "count": 9}]})
+broken := object.union(bare, {"violations": [{"column": "age", "rule": "min 0", "count": 3, "file": "a.csv", "row": 7}, {"column": "", "rule": "rows min 10", "count": 9}]})
 
 test_sound if warned({"step": {"do": "make"}, "data": [bare]}) == set()
 
 test_broken if {
 	warned({"step": {"do": "make"}, "data": [bare, broken]}) == {
-		"dataset/a breaks a promise 3 times: min 0 of column age",
+		"dataset/a breaks a promise 3 times: min 0 of column age, first in a.csv, row 7",
 		"dataset/a breaks a promise 9 times: rows min 10",
 	}
 }

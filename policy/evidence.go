@@ -63,6 +63,8 @@ type Violation struct {
 	Column string `json:"column"` // "": of the table
 	Rule   string `json:"rule"`
 	Count  int64  `json:"count"`
+	File   string `json:"file,omitempty"` // where it is broken first, with Row
+	Row    int64  `json:"row,omitempty"`  // from 1; zero: the whole file
 }
 
 // Input is one thing that a run reads.

@@ -97,7 +97,7 @@ type DataChange struct {
 	BytesWas, BytesN int64
 }
 
-// DataShape is how much data there is; Rows is -1 where it is no table.
+// DataShape is how much data there is; -1 is not known, or of no table.
 type DataShape struct {
 	Rows    int64
 	Columns int

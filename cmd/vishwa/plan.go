@@ -68,6 +68,9 @@ not; the plan says which. Nothing is changed.`,
 			if err != nil {
 				return err
 			}
+			moved = slices.DeleteFunc(moved, func(d templates.DataChange) bool {
+				return !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Ref == d.Ref })
+			})
 			return templates.DataText(a.out, moved)
 		},
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -189,8 +191,11 @@ func Told(found []tables.Violation) (out []string) {
 			return append(out, fmt.Sprintf("and %d more", len(found)-i))
 		}
 		line := v.Rule
-		if v.Column != "" {
+		switch {
+		case v.Column != "":
 			line = v.Column + ": " + v.Rule
+		case strings.HasPrefix(v.Rule, "rows "):
+			line = fmt.Sprintf("%s, and there are %d", v.Rule, v.Count)
 		}
 		if len(v.Examples) > 0 {
 			e := v.Examples[0]
@@ -206,7 +211,43 @@ func Told(found []tables.Violation) (out []string) {
 				line += fmt.Sprintf(": %q", e.Value)
 			}
 		}
+		line += has(v.Has)
 		out = append(out, line)
 	}
 	return out
+}
+
+// Broken says each broken promise on a line of its own, with the place where it is declared.
+func Broken(d *schemas.Declaration, found []tables.Violation) string {
+	lines := Told(found)
+	for i := range lines {
+		at := d.Pos
+		if i < len(found) && i < mostTold && d.Fields != nil {
+			field := "spec.rows"
+			if found[i].Column != "" {
+				field = "spec.columns." + found[i].Column
+			} else if !strings.HasPrefix(found[i].Rule, "rows ") {
+				field = "spec.freshness"
+			}
+			at = d.Fields(field)
+		}
+		lines[i] = fmt.Sprintf("%s: %s", at, lines[i])
+	}
+	return strings.Join(lines, "\n    ")
+}
+
+// has tells which columns there are, where one is missing.
+func has(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = strconv.Quote(n)
+	}
+	text := "; there are " + strings.Join(quoted, ", ")
+	if len(names) == 1 && strings.ContainsAny(names[0], ";\t|") {
+		text += ": what is between them is for spec.format.delimiter to say"
+	}
+	return text
 }

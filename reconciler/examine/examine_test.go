@@ -43,7 +43,7 @@ func TestAViolationNamesItsFileAndRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{
-			"n: column is missing in data/c.csv, of 1 rows",
+			`n: column is missing in data/c.csv, of 1 rows; there are "name"`,
 			`n: max 299998 is broken 2 times, first in data/a.csv, row 300000 (line 300001): "299999"`,
 		}
 		if got := Told(found.Violations); !reflect.DeepEqual(got, want) {

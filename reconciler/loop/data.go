@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/examine"
@@ -39,7 +38,7 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 			tell("warning: " + line)
 		}
 	default:
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s: %s", n.Ref, strings.Join(examine.Told(found.Violations), "; ")), "correct the data, or what %s declares of it", n.Decl.Pos)
+		return nil, fault.Hint(fault.New(fault.Invalid, "%s breaks what is declared of it:\n    %s", n.Ref, examine.Broken(n.Decl, found.Violations)), "correct the data, or what is declared of it")
 	}
 	if found.Profile == nil {
 		return made, nil

@@ -47,7 +47,11 @@ func (d *desk) note(ref schemas.Ref, p tables.Profile) {
 func evidence(ref schemas.Ref, p *tables.Profile) policy.Data {
 	out := policy.Data{Ref: ref, Rows: p.Rows, Bytes: p.Bytes}
 	for _, v := range p.Violations {
-		out.Violations = append(out.Violations, policy.Violation{Column: v.Column, Rule: v.Rule, Count: v.Count})
+		broken := policy.Violation{Column: v.Column, Rule: v.Rule, Count: v.Count}
+		if len(v.Examples) > 0 {
+			broken.File, broken.Row = v.Examples[0].File, v.Examples[0].Row
+		}
+		out.Violations = append(out.Violations, broken)
 	}
 	return out
 }

@@ -138,6 +138,9 @@ func change(ref schemas.Ref, spec *schemas.Dataset, was, now side) templates.Dat
 		Ref: ref, WasPin: was.pin, NowPin: now.pin, BytesWas: max(was.bytes, 0), BytesN: now.bytes,
 		Was: templates.DataShape{Rows: was.rows, Columns: was.count}, Now: templates.DataShape{Rows: now.rows, Columns: now.count},
 	}
+	if now.count == 0 { // no table has none: it was not read yet
+		c.Now.Columns = -1
+	}
 	if was.columns != nil && now.columns != nil {
 		c.Added, c.Gone = beyond(now.columns, was.columns), beyond(was.columns, now.columns)
 	}

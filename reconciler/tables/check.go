@@ -27,6 +27,8 @@ type Violation struct {
 	Rule     string    `json:"rule"`
 	Count    int64     `json:"count"`
 	Examples []Example `json:"examples,omitempty"`
+	// Has are the first columns of the first file in which a column is missing.
+	Has []string `json:"has,omitempty"`
 }
 
 // Example is a place where it does. Value is empty where the column is personal.
@@ -49,7 +51,8 @@ type Checker struct {
 	newest  float64
 	maxAge  time.Duration
 	columns []*promise
-	at      []int // of the reader's columns, the promise plus one
+	at      []int    // of the reader's columns, the promise plus one
+	names   []string // the reader's columns
 	again   bool
 }
 
@@ -109,7 +112,7 @@ func NewChecker(d *schemas.Dataset, now time.Time) (*Checker, error) {
 // Begin says that the rows which follow are file's.
 func (c *Checker) Begin(file string) {
 	c.end()
-	c.file, c.before, c.at = file, c.rows, nil
+	c.file, c.before, c.at, c.names = file, c.rows, nil, nil
 }
 
 // end tells of the columns that the file which ends has not.
@@ -118,6 +121,9 @@ func (c *Checker) end() {
 		if n := c.rows - c.before; !p.met && n > 0 && !c.again {
 			v := p.violation("column is missing")
 			v.Count += n
+			if v.Has == nil {
+				v.Has = slices.Clone(c.names[:min(len(c.names), 2*examples)])
+			}
 			if len(v.Examples) < examples {
 				v.Examples = append(v.Examples, Example{File: c.file})
 			}
@@ -130,6 +136,9 @@ func (c *Checker) end() {
 // Merge adds the rows of the next part of the file that was begun last: o has seen
 // nothing but them. Columns declared unique cannot be held in parts.
 func (c *Checker) Merge(o *Checker) {
+	if c.names == nil {
+		c.names = o.names
+	}
 	for i, p := range o.columns {
 		c.columns[i].met = c.columns[i].met || p.met
 		for rule, found := range p.found {
@@ -158,6 +167,7 @@ func (p *promise) violation(rule string) *Violation {
 }
 
 func (c *Checker) add(row *Row, names []string) {
+	c.names = names
 	for i := len(c.at); i < len(names); i++ {
 		j := slices.IndexFunc(c.columns, func(p *promise) bool { return p.name == names[i] })
 		if c.at = append(c.at, j+1); j >= 0 {

@@ -113,8 +113,8 @@ func TestViolationsNameThePlace(t *testing.T) {
 		}
 	}
 	want := []Violation{
-		{"age", "min 0", 1, []Example{{"f.csv", 3, 4, ""}}}, {"age", "type integer", 1, []Example{{"f.csv", 2, 3, ""}}},
-		{"id", "unique", 1, []Example{{"f.csv", 3, 4, "2"}}}}
+		{Column: "age", Rule: "min 0", Count: 1, Examples: []Example{{"f.csv", 3, 4, ""}}}, {Column: "age", Rule: "type integer", Count: 1, Examples: []Example{{"f.csv", 2, 3, ""}}},
+		{Column: "id", Rule: "unique", Count: 1, Examples: []Example{{"f.csv", 3, 4, "2"}}}}
 	if got := c.Violations(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
