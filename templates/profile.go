@@ -49,12 +49,18 @@ var profileHead = []string{"COLUMN", "TYPE", "NULLS", "DISTINCT", "MIN", "P50", 
 
 func profileRow(c tables.ColumnProfile) []string {
 	row := []string{c.Name, c.Type, fmt.Sprint(c.Nulls), fmt.Sprint(c.Distinct), c.Min, "", c.Max, "", "", ""}
+	if c.Distinct > tables.Exact {
+		row[3] = "≈" + row[3]
+	}
 	switch n := c.Numbers; {
 	case c.Personal:
 		row[9] = "personal"
 	case n != nil:
 		for i, x := range map[int]float64{4: n.Min, 5: n.Quantiles.P50, 6: n.Max, 7: n.Mean, 8: n.Deviation} {
 			row[i] = fmt.Sprintf("%.6g", x)
+		}
+		if n.Min != n.Max {
+			row[5] = "≈" + row[5]
 		}
 		row[9] = histogram(n.Histogram)
 	default:

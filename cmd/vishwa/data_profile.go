@@ -6,10 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/examine"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/tables"
@@ -20,9 +25,11 @@ import (
 func (a *app) dataProfile() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "profile REF|FILE", Short: "Show what a dataset's rows are like: counts, ranges, quantiles, top values", Args: cobra.ExactArgs(1),
+		Use: "profile REF|FILE|FOLDER", Short: "Show what a dataset's rows are like: counts, ranges, quantiles, top values", Args: cobra.ExactArgs(1),
 		Long: `Shows what a dataset's rows are like: the profile that was recorded with its pin, or
-that of a file, which is read now.`,
+that of a file or a folder of tables, which is read now. What a dataset declares over
+it of format and personal columns holds there, too. ≈ marks estimates: within 2 % for
+distinct values, within 1 % for the median.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			raw, err := a.profiled(cmd.Context(), args[0])
 			if err != nil {
@@ -48,21 +55,26 @@ that of a file, which is read now.`,
 	return cmd
 }
 
-// profiled is the profile of a file, or of what is declared.
+// profiled is the profile of files, or of what is declared.
 func (a *app) profiled(ctx context.Context, arg string) ([]byte, error) {
-	file := a.path(arg)
+	at := a.path(arg)
 	ref, err := schemas.ParseRef(arg)
-	if st, missing := os.Stat(file); missing == nil && st.Mode().IsRegular() && (err != nil || ref.Kind != "dataset") {
-		one := examine.File{Path: arg, Size: st.Size(), Open: func(context.Context) (examine.Content, error) { return os.Open(file) }}
-		// Rows are asked for: a file that is no table is told so.
-		found, err := examine.Data(ctx, &schemas.Dataset{Rows: &schemas.Bounds{}}, []examine.File{one}, a.now())
+	if st, missing := os.Stat(at); missing == nil && (err != nil || ref.Kind != "dataset") {
+		files := []examine.File{fileAt(arg, at, st.Size())}
+		if st.IsDir() {
+			if files, err = filesBelow(arg, at); err != nil {
+				return nil, err
+			}
+		}
+		// Rows are asked for: what is no table is told so.
+		found, err := examine.Data(ctx, declaredOver(at), files, a.now())
 		if err != nil {
 			return nil, err
 		}
 		return json.Marshal(found.Profile)
 	}
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s is neither a dataset nor a file: %w", arg, err), "name one as dataset/NAME, or the path of a file")
+		return nil, fault.Hint(fault.New(fault.Invalid, "%s is neither a dataset nor a file: %w", arg, err), "name one as dataset/NAME, or the path of a file or folder")
 	}
 	s, err := a.open(ctx, reading)
 	if err != nil {
@@ -70,6 +82,82 @@ func (a *app) profiled(ctx context.Context, arg string) ([]byte, error) {
 	}
 	defer s.close()
 	return profileOf(ctx, s, ref)
+}
+
+func fileAt(name, at string, size int64) examine.File {
+	return examine.File{Path: name, Size: size, Open: func(context.Context) (examine.Content, error) { return os.Open(at) }}
+}
+
+func filesBelow(name, dir string) (files []examine.File, err error) {
+	err = filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		st, err := e.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err == nil {
+			files = append(files, fileAt(path.Join(filepath.ToSlash(name), filepath.ToSlash(rel)), p, st.Size()))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Denied, "look into %s: %w", name, err), "make it readable")
+	}
+	return files, nil
+}
+
+// declaredOver is what datasets whose data is at a path, or above or below it, declare of
+// personal columns, and those at it or above of its format. Outside of a repository, and where its declarations
+// are broken, that is nothing.
+func declaredOver(at string) *schemas.Dataset {
+	out := &schemas.Dataset{Rows: &schemas.Bounds{}, Columns: map[string]schemas.Column{}}
+	abs, err := filepath.Abs(at)
+	if err != nil {
+		return out
+	}
+	r, err := repo.Open(filepath.Dir(abs), repo.Options{})
+	if err != nil {
+		return out
+	}
+	defer r.Close()
+	rel, err := filepath.Rel(r.Dir(), abs)
+	if err != nil {
+		return out
+	}
+	rel = filepath.ToSlash(rel)
+	decls, _ := schemas.Load(os.DirFS(r.Dir()))
+	for _, d := range decls {
+		spec, ok := d.Spec.(*schemas.Dataset)
+		if !ok {
+			continue
+		}
+		src := spec.Source
+		for _, p := range []string{src.Path, strings.TrimSuffix(src.Pin, ".dvc"), own(src)} {
+			p = path.Clean(p)
+			over, below := rel == p || strings.HasPrefix(rel, p+"/"), rel == "." || strings.HasPrefix(p, rel+"/")
+			if p == "." || !over && !below {
+				continue
+			}
+			if over {
+				out.Format = spec.Format
+			}
+			for name, c := range spec.Columns {
+				out.Columns[name] = schemas.Column{Tags: append(out.Columns[name].Tags, c.Tags...)}
+			}
+		}
+	}
+	return out
+}
+
+// own is where DVC keeps a source in this repository; "" elsewhere.
+func own(src schemas.DataSource) string {
+	if src.DVC == nil || src.DVC.Repo != "" {
+		return ""
+	}
+	return src.DVC.Path
 }
 
 // profileOf is the profile under what is declared of ref, else under its newest pin.

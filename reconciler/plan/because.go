@@ -38,12 +38,28 @@ func changes(was, now port.Recipe) (out []string) {
 		out = append(out, "environment lock changed")
 	}
 	out = append(out, params(was.Params, now.Params)...)
-	out = append(out, digests("input", was.Inputs, now.Inputs)...)
+	out = append(out, inputs(was, now)...)
 	out = append(out, fields(was.Spec, now.Spec)...)
 	if was.Schema != now.Schema {
 		out = append(out, "recipe format changed")
 	}
 	return out
+}
+
+// inputs names those that differ. Data that is named otherwise, by its pointer's MD5 in
+// place of its own digest, is data that is to be looked at.
+func inputs(was, now port.Recipe) []string {
+	_, digest := was.Inputs["data"]
+	_, pointer := now.Inputs["pointer"]
+	_, pointed := was.Inputs["pointer"]
+	_, named := now.Inputs["data"]
+	switch {
+	case now.Kind == "Dataset" && digest && pointer:
+		return []string{"its pointer names other data, without a SHA-256"}
+	case now.Kind == "Dataset" && pointed && named:
+		return []string{"its pointer names the SHA-256 now"}
+	}
+	return digests("input", was.Inputs, now.Inputs)
 }
 
 func digests(what string, was, now map[string]digest.Digest) (out []string) {

@@ -162,6 +162,9 @@ func (p *Profiler) Merge(o *Profiler) error {
 	return nil
 }
 
+// Exact is up to how many distinct values they are counted, and not estimated.
+const Exact = counters
+
 // Profile is what has been seen; bytes is the size of what was read.
 func (p *Profiler) Profile(bytes int64) Profile {
 	out := Profile{Rows: p.rows, Bytes: bytes, Columns: []ColumnProfile{}}
@@ -178,6 +181,7 @@ func (c *column) profile() ColumnProfile {
 	if c.top.base == 0 {
 		out.Distinct = uint64(len(c.top.entries))
 	}
+	out.Distinct = min(out.Distinct, uint64(values))
 	if values == 0 {
 		return out
 	}
