@@ -106,6 +106,13 @@ func (p *Proposer) one(ctx context.Context, d schemas.Declaration, o RefreshOpti
 			return s.Refreshed, p.ask(ctx, &s.Refreshed)
 		}
 	}
+	if p.Checkout != nil { // until a branch points to what is taken in
+		held, err := p.Checkout.Cache().Hold()
+		if err != nil {
+			return s.Refreshed, err
+		}
+		defer held.Close()
+	}
 	r, files, err := p.take(ctx, s, parent, o)
 	if err != nil {
 		return r, err

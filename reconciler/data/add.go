@@ -70,6 +70,16 @@ func (w *Workspace) add(ctx context.Context, rel string) (Added, error) {
 		return Added{}, err
 	}
 	defer release()
+	return w.added(ctx, rel)
+}
+
+// added is add for whoever has the turn.
+func (w *Workspace) added(ctx context.Context, rel string) (Added, error) {
+	held, err := w.cache.Hold()
+	if err != nil {
+		return Added{}, err
+	}
+	defer held.Close()
 	cache.Tidy(filepath.Dir(w.abs(rel)))
 	if err := w.apart(ctx, rel); err != nil {
 		return Added{}, err
@@ -88,7 +98,7 @@ func (w *Workspace) add(ctx context.Context, rel string) (Added, error) {
 	if a.Moved, err = w.point(rel, t); err != nil {
 		return a, err
 	}
-	return a, w.hide(rel)
+	return a, w.hide(ctx, rel)
 }
 
 // apart refuses data that another output holds, or that holds one.
@@ -231,6 +241,10 @@ func (w *Workspace) relink(rel string, job *taking, files []found) error {
 		st, err := os.Stat(at)
 		if err != nil {
 			return fault.New(fault.Conflict, "%s went while it was added: %w", at, err)
+		}
+		var stands unix.Stat_t
+		if err := unix.Stat(at, &stands); err != nil || cache.StampOf(&stands) != job.sums[i].Stamp {
+			return fault.Hint(fault.New(fault.Conflict, "%s changed after it was read", at), "end what writes to it, and add it again; what was read is in the cache")
 		}
 		oid := job.sums[i].Sums().OID
 		if was, err := os.Stat(w.cache.Path(oid)); err == nil && os.SameFile(st, was) {
@@ -457,12 +471,29 @@ var escaped = regexp.MustCompile(`[\[\]!*#?]`)
 // ignoring is the line for a file or folder.
 func ignoring(rel string) string { return "/" + escaped.ReplaceAllString(path.Base(rel), `\$0`) }
 
+// inGit tells whether a folder is in a work tree of Git.
+func inGit(dir string) bool {
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
+			return true
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
+	}
+}
+
 // hide has Git ignore the data, as DVC does: by a line beside it.
-func (w *Workspace) hide(rel string) error {
-	if _, err := os.Stat(filepath.Join(w.root, ".git")); err != nil {
+func (w *Workspace) hide(ctx context.Context, rel string) error {
+	if w.kept == "" && !inGit(w.root) {
 		return nil
 	}
 	file := filepath.Join(filepath.Dir(w.abs(rel)), ".gitignore")
+	release, err := w.turn(ctx, path.Join(path.Dir(rel), ".gitignore")) // others may add beside it
+	if err != nil {
+		return err
+	}
+	defer release()
 	line := ignoring(rel)
 	was, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

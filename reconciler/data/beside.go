@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -25,6 +26,10 @@ func Beside(tree fs.FS, pin, dir string, checkout *Workspace, o Options) (*Works
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(dir, ".dvc"), 0o700); err != nil {
+		return nil, content.Disk(fmt.Errorf("make room: %w", err), dir)
+	}
+	// What an earlier try has left there is nobody's work.
+	if err := os.RemoveAll(filepath.Join(dir, filepath.FromSlash(strings.TrimSuffix(pin, ".dvc")))); err != nil {
 		return nil, content.Disk(fmt.Errorf("make room: %w", err), dir)
 	}
 	for _, f := range files {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -92,6 +91,9 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	if err := w.safe(o, have, want, force); err != nil {
 		return c, err
 	}
+	if err := w.swap(ctx, o, abs, force); err != nil {
+		return c, err
+	}
 	known, err := w.lay(ctx, laying{o, abs, want, have}, &c)
 	// Without what is known now, the next command reads the files.
 	if file := w.memoryFile(o.Path); err == nil && c.Kept == 0 && len(o.only) == 0 {
@@ -162,11 +164,21 @@ func (w *Workspace) safe(o Output, have *cache.Memory, want dvc.Tree, force bool
 	if len(lost) == 0 {
 		return nil
 	}
-	slices.Sort(lost)
-	if len(lost) > 10 {
-		lost = append(lost[:10], fmt.Sprintf("and %d more", len(lost)-10))
+	return fault.Hint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", listed(lost)), "save it with vishwa data add %s, or let it go with --force", o.Path)
+}
+
+// swap refuses to put a file where a folder is, or the reverse, and to lose what is in
+// it, whatever of it is meant or ignored.
+func (w *Workspace) swap(ctx context.Context, o Output, abs string, force bool) error {
+	st, err := os.Lstat(abs)
+	if err != nil || force || st.IsDir() == o.Out.OID.IsDir() || st.Mode()&fs.ModeSymlink != 0 {
+		return nil
 	}
-	return fault.Hint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", strings.Join(lost, ", ")), "save it with vishwa data add %s, or let it go with --force", o.Path)
+	lost, err := w.unsaved(ctx, o)
+	if err == nil && len(lost) > 0 {
+		err = fault.Hint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", listed(lost)), "move it away, or let it go with --force")
+	}
+	return err
 }
 
 // laying is an output that is brought to what is wanted.
@@ -299,7 +311,7 @@ func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc
 					at += "/" + todo[i].Path
 				}
 				var err error
-				if known[i], err = w.store(l.Output).Link(todo[i].OID, at, l.Out.Exec); err != nil {
+				if known[i], err = w.store(l.Output).Link(todo[i].OID, at, l.exec()); err != nil {
 					return err
 				}
 			}

@@ -131,7 +131,7 @@ type bringing struct {
 
 // about says which data could not be brought, and the way out.
 func (b *bringing) about(p port.Pointed, err error) error {
-	if fault.Of(err) != fault.Missing {
+	if fault.Of(err) != fault.Missing || errors.Is(err, port.ErrAbsent) {
 		return fmt.Errorf("%s: %w", p.File, err)
 	}
 	names := make([]string, len(b.from))
@@ -145,7 +145,7 @@ func (b *bringing) about(p port.Pointed, err error) error {
 func (b *bringing) open(ctx context.Context, oid dvc.OID) (io.ReadCloser, error) {
 	for _, s := range b.from {
 		r, err := s.open(ctx, oid)
-		if err == nil || fault.Of(err) != fault.Missing {
+		if err == nil || fault.Of(err) != fault.Missing || errors.Is(err, port.ErrAbsent) {
 			return r, err
 		}
 	}

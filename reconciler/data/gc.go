@@ -10,12 +10,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
@@ -47,6 +45,7 @@ type Unused struct {
 	Remotes []UnusedRemote
 
 	w    *Workspace
+	keep Kept
 	gone []cache.Object
 }
 
@@ -61,22 +60,13 @@ type UnusedRemote struct {
 	gone   []string
 }
 
-// young is how old an object must be to go: an add or fetch that is under way has
-// made objects that nothing points to yet.
-const young = time.Hour
-
 // Unused finds the objects of the cache that none of what is kept points to.
 func (w *Workspace) Unused(ctx context.Context, k Kept) (*Unused, error) {
-	n := &needing{Workspace: w, Kept: k, used: map[dvc.OID]bool{}, by: map[string]map[dvc.OID]bool{}, open: map[string]*transfer.Remote{}}
-	for t, err := range k.Trees {
-		if err == nil {
-			err = n.tree(ctx, t)
-		}
-		if err != nil {
-			return nil, err
-		}
+	n, err := w.needed(ctx, k)
+	if err != nil {
+		return nil, err
 	}
-	u := &Unused{w: w}
+	u := &Unused{w: w, keep: k}
 	if k.Cloud {
 		if err := n.collectRemotes(ctx, u); err != nil {
 			return nil, err
@@ -88,6 +78,20 @@ func (w *Workspace) Unused(ctx context.Context, k Kept) (*Unused, error) {
 		}
 	}
 	return u, n.collectCache(ctx, u)
+}
+
+// needed finds what is needed of what is kept.
+func (w *Workspace) needed(ctx context.Context, k Kept) (*needing, error) {
+	n := &needing{Workspace: w, Kept: k, used: map[dvc.OID]bool{}, by: map[string]map[dvc.OID]bool{}, open: map[string]*transfer.Remote{}}
+	for t, err := range k.Trees {
+		if err == nil {
+			err = n.tree(ctx, t)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
 }
 
 // needing is what is needed, as it is found.
@@ -229,7 +233,6 @@ func (n *needing) elsewhere(ctx context.Context) error {
 }
 
 func (n *needing) collectCache(ctx context.Context, u *Unused) error {
-	limit, busy := n.o.Env.Now().Add(-young), n.busy()
 	for o, err := range n.cache.All() {
 		if err != nil {
 			return err
@@ -247,10 +250,6 @@ func (n *needing) collectCache(ctx context.Context, u *Unused) error {
 		}
 		if err != nil {
 			return fault.New(fault.Denied, "look at the cache: %w", err)
-		}
-		if busy && st.ModTime().After(limit) {
-			u.Kept++
-			continue
 		}
 		u.Objects++
 		u.Bytes += st.Size()
@@ -303,6 +302,11 @@ func (u *Unused) Empty() bool {
 // Remove removes what was found: manifests before the files that they name, so that one
 // that is there has all of its files wherever this is cut off.
 func (u *Unused) Remove(ctx context.Context) error {
+	alone, err := u.still(ctx)
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
 	if outs, err := u.w.Outputs(ctx, nil); err == nil {
 		u.w.tidy(outs)
 	}
@@ -346,16 +350,58 @@ func manifestsFirst(a, b bool) int {
 	return 1
 }
 
-// busy tells whether some command is writing to an output of this repository.
-func (w *Workspace) busy() bool {
-	locks, err := filepath.Glob(filepath.Join(w.state, "*.lock"))
-	if err != nil {
-		return true
+// still leaves out what is needed by now, and keeps others from needing more: whoever adds
+// to the cache is waited for until what points to it is written.
+func (u *Unused) still(ctx context.Context) (io.Closer, error) {
+	k := u.keep
+	if k.Pass != nil {
+		k.Pass = func(error) {} // it was told
 	}
-	for _, l := range locks {
-		if held, err := sandbox.Held(l); held || err != nil {
-			return true
+	for range 5 {
+		mark := u.w.cache.Mark()
+		n, err := u.w.needed(ctx, k)
+		if err != nil {
+			return nil, err
 		}
+		if k.NotInRemote {
+			if err := n.elsewhere(ctx); err != nil {
+				return nil, err
+			}
+		}
+		alone, err := u.w.cache.Alone(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if u.w.cache.Mark() != mark { // somebody has added meanwhile
+			alone.Close()
+			continue
+		}
+		u.leave(n)
+		return alone, nil
 	}
-	return false
+	return nil, fault.Hint(fault.New(fault.Conflict, "others keep adding to the cache %s", u.w.cache.Root()), "run gc when they have ended")
+}
+
+// leave takes what n needs out of what goes.
+func (u *Unused) leave(n *needing) {
+	u.gone = slices.DeleteFunc(u.gone, func(o cache.Object) bool {
+		if n.used[o.OID] {
+			u.Objects, u.Kept = u.Objects-1, u.Kept+1
+		}
+		return n.used[o.OID]
+	})
+	if !u.keep.Cloud {
+		return
+	}
+	for i := range u.Remotes {
+		r := &u.Remotes[i]
+		r.gone = slices.DeleteFunc(r.gone, func(key string) bool {
+			oid, err := dvc.ParseOID(strings.ReplaceAll(strings.TrimPrefix(key, "files/md5/"), "/", ""))
+			if needed := err != nil || n.used[oid]; needed {
+				r.Objects, r.Kept = r.Objects-1, r.Kept+1
+				return true
+			}
+			return false
+		})
+	}
 }

@@ -89,7 +89,7 @@ func (w *Workspace) linkAnew(ctx context.Context, o Output, c *cache.Cache) (Che
 		if p != "" {
 			at = filepath.Join(abs, filepath.FromSlash(p))
 		}
-		if _, err := c.Link(oid, at, o.Out.Exec); err != nil {
+		if _, err := c.Link(oid, at, o.exec()); err != nil {
 			return d, err
 		}
 		d.Written++

@@ -10,8 +10,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -80,41 +83,92 @@ func (w *Workspace) Aside(ctx context.Context, rel, token string) (dir string, r
 // takes it in, and has the pin remember what is said of it: Token, From, and so on.
 // What stands there and is saved nowhere stays.
 func (w *Workspace) Pin(ctx context.Context, rel, fetched string, said map[string]string) (Added, error) {
-	target := rel[:len(rel)-len(".dvc")]
-	all, err := OutputsOf(ctx, os.DirFS(w.root))
+	target := strings.TrimSuffix(rel, ".dvc")
+	release, err := w.turn(ctx, target)
 	if err != nil {
 		return Added{}, err
 	}
-	known := false
-	for _, o := range all {
-		if o.Path != target {
-			continue
-		}
-		known = true
-		if s, err := w.stands(ctx, o); err != nil {
-			return Added{}, err
-		} else if s.State == Modified {
-			return Added{}, fault.Hint(fault.New(fault.Conflict, "%s was changed here, and what came would overwrite it", target), "undo it: vishwa data checkout -f %s", target)
-		}
+	defer release()
+	if err := w.replaceable(ctx, target); err != nil {
+		return Added{}, err
 	}
 	abs := w.abs(target)
-	if _, err := os.Lstat(abs); err == nil && !known {
-		return Added{}, fault.Hint(fault.New(fault.Conflict, "%s is there and no pin of ours", target), "move it away, or choose another pin")
-	}
 	if err := os.MkdirAll(filepath.Dir(abs), 0o777); err != nil {
 		return Added{}, content.Disk(err, abs)
 	}
-	if err := os.RemoveAll(abs); err != nil {
+	old := fetched + ".old" // on the same file system, and gone with what was fetched
+	if err := os.RemoveAll(old); err != nil {
+		return Added{}, content.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
+	}
+	if err := os.Rename(abs, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Added{}, content.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
 	}
 	if err := os.Rename(fetched, abs); err != nil {
+		_ = os.Rename(old, abs) // as it was
 		return Added{}, content.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
 	}
-	a, err := w.add(ctx, target)
+	if err := os.RemoveAll(old); err != nil {
+		return Added{}, content.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
+	}
+	a, err := w.added(ctx, target)
 	if err != nil {
 		return a, fmt.Errorf("pin %s: %w", target, err)
 	}
 	return a, w.say(rel, said)
+}
+
+// replaceable refuses to let go of what stands at target and is saved nowhere.
+func (w *Workspace) replaceable(ctx context.Context, target string) error {
+	all, err := OutputsOf(ctx, os.DirFS(w.root))
+	if err != nil {
+		return err
+	}
+	abs := w.abs(target)
+	i := slices.IndexFunc(all, func(o Output) bool { return o.Path == target })
+	if _, err := os.Lstat(abs); err == nil && i < 0 {
+		return fault.Hint(fault.New(fault.Conflict, "%s is there and no pin of ours", target), "move it away, or choose another pin")
+	}
+	if i < 0 {
+		return nil
+	}
+	lost, err := w.unsaved(ctx, all[i])
+	if err == nil && len(lost) > 0 {
+		err = fault.Hint(fault.New(fault.Conflict, "%s was changed here, and what came would overwrite what is saved nowhere: %s", target, listed(lost)),
+			"save it with vishwa data add %s, or let it go: vishwa data checkout -f %s", target, target)
+	}
+	return err
+}
+
+// unsaved lists the files that stand where an output is, also those that are ignored, and
+// that the cache does not have.
+func (w *Workspace) unsaved(ctx context.Context, o Output) (lost []string, err error) {
+	abs := w.abs(o.Path)
+	if _, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	files, err := look(ctx, abs, nil, w.hands())
+	if err != nil {
+		return nil, err
+	}
+	sums, err := w.named(ctx, abs, files, cache.LoadMemory(w.memoryFile(o.Path)), o.Out.Hash == "")
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range files {
+		if !cache.IsDraft(path.Base(f.path)) && !w.store(o).Has(sums[i].Sums().OID) {
+			lost = append(lost, path.Join(o.Path, f.path))
+		}
+	}
+	return lost, nil
+}
+
+// listed names some, and counts the rest.
+func listed(names []string) string {
+	slices.Sort(names)
+	if len(names) > 10 {
+		names = append(names[:10:10], fmt.Sprintf("and %d more", len(names)-10))
+	}
+	return strings.Join(names, ", ")
 }
 
 // Import is Pin of data of another repository: the .dvc file at rel says where from, as

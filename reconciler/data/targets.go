@@ -27,6 +27,9 @@ type Output struct {
 	only []string
 }
 
+// exec tells whether the output is a program; of the files of a folder nobody says so.
+func (o Output) exec() bool { return o.Out.Exec && !o.Out.OID.IsDir() }
+
 // Outputs lists what the repository keeps, by path: all of it, or what targets name,
 // which are .dvc files, data, files and folders inside of data, folders above it, and
 // stages of dvc.lock.

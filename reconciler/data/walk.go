@@ -49,14 +49,22 @@ func look(ctx context.Context, abs string, ignore func(rel string, dir bool) boo
 		}
 		return []found{f}, nil
 	}
-	l := &looking{ignore: ignore}
-	g, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	l := &looking{ignore: ignore, end: cancel}
+	g := &errgroup.Group{}
 	g.SetLimit(jobs)
 	l.folder(ctx, g, abs, "")
-	if err := g.Wait(); err != nil {
+	_ = g.Wait()
+	var known *fault.Error
+	switch err := context.Cause(ctx); {
+	case err == nil:
+		return slices.Concat(l.files...), nil
+	case errors.As(err, &known):
 		return nil, err
+	default:
+		return nil, fault.New(fault.Cancelled, "look at %s: %w", abs, err)
 	}
-	return slices.Concat(l.files...), nil
 }
 
 // inOrder sorts by path.
@@ -66,15 +74,16 @@ func inOrder(files []found) {
 
 type looking struct {
 	ignore func(rel string, dir bool) bool
+	end    context.CancelCauseFunc // with the first thing that goes wrong
 	mu     sync.Mutex
 	files  [][]found // of each folder
 }
 
 // folder looks into one folder. Its folders are other jobs where a job is free.
 func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string) {
-	work := func() error {
-		if err := ctx.Err(); err != nil {
-			return fault.New(fault.Cancelled, "look at %s: %w", abs, err)
+	look := func() error {
+		if ctx.Err() != nil {
+			return nil
 		}
 		dir, err := os.Open(abs)
 		if err != nil {
@@ -121,10 +130,14 @@ func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string
 		l.mu.Unlock()
 		return nil
 	}
-	if !g.TryGo(work) {
-		if err := work(); err != nil {
-			g.Go(func() error { return err })
+	work := func() error {
+		if err := look(); err != nil {
+			l.end(err)
 		}
+		return nil
+	}
+	if !g.TryGo(work) {
+		_ = work() // which waits for no job: all of them may be here
 	}
 }
 

@@ -274,6 +274,11 @@ func (p *Pointer) Place(file string, o Out) (string, error) {
 	if at == ".." || strings.HasPrefix(at, "../") {
 		return "", fault.New(fault.Invalid, "%s: path %s leads outside the repository", file, o.Path)
 	}
+	for part := range strings.SplitSeq(at, "/") {
+		if part == "." || strings.EqualFold(part, ".git") || strings.EqualFold(part, ".dvc") {
+			return "", fault.New(fault.Invalid, "%s: path %s is Git's or DVC's own", file, o.Path)
+		}
+	}
 	return at, nil
 }
 

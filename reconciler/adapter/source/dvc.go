@@ -195,7 +195,7 @@ func stat(ctx context.Context, at port.Objects, oid dvc.OID) (port.Object, error
 }
 
 func absent(oid dvc.OID, err error) error {
-	if err == nil || fault.Of(err) != fault.Missing {
+	if err == nil || fault.Of(err) != fault.Missing || errors.Is(err, port.ErrAbsent) {
 		return err
 	}
 	return fault.Hint(fault.New(fault.Missing, "the remote has no %s", oid), "push it from where it was added: vishwa data push or dvc push")

@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -48,7 +49,7 @@ func (s *shared) Has(ctx context.Context, name digest.Digest) (bool, error) {
 	case err == nil:
 		s.there.Store(name, true)
 		return true, nil
-	case fault.Of(err) == fault.Missing:
+	case fault.Of(err) == fault.Missing && !errors.Is(err, port.ErrAbsent):
 		return false, nil
 	}
 	return false, fmt.Errorf("look into store: %w", err)
@@ -92,7 +93,7 @@ func (s *shared) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, er
 		return nil, fault.New(fault.Invalid, "read store: %w", err)
 	}
 	body, _, err := s.bucket.Get(ctx, key(name), port.All)
-	if fault.Of(err) == fault.Missing && err != nil {
+	if fault.Of(err) == fault.Missing && err != nil && !errors.Is(err, port.ErrAbsent) {
 		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the store", name), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
 	}
 	if err != nil {

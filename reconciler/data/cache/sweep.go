@@ -3,15 +3,21 @@
 package cache
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
+	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // atWork is a file that everybody who writes to the cache has a shared lock on. The
@@ -32,6 +38,73 @@ func (c *Cache) begin() (*os.File, error) {
 	// A file system without locks has nobody swept, which needs them alone.
 	_ = lock(f, unix.LOCK_SH)
 	return f, nil
+}
+
+// Held says that somebody is at work, until it is closed.
+type Held struct {
+	c *Cache
+	f *os.File
+}
+
+// Hold keeps gc away until what is added is pointed to, too.
+func (c *Cache) Hold() (*Held, error) {
+	f, err := c.begin()
+	if err != nil {
+		return nil, err
+	}
+	h := &Held{c, f}
+	h.mark()
+	return h, nil
+}
+
+// Close lets gc in.
+func (h *Held) Close() error {
+	h.mark() // first: who comes in then sees that something was done
+	return h.f.Close()
+}
+
+// mark changes the Mark.
+func (h *Held) mark() {
+	_, _ = h.f.WriteAt(binary.LittleEndian.AppendUint64(nil, rand.Uint64()), 0) // where locks cannot be, neither can marks
+}
+
+// Mark is another each time that somebody begins or ends to add to the cache.
+func (c *Cache) Mark() string {
+	b, err := os.ReadFile(c.atWork())
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// patience is how long those who are at work are waited for.
+const patience = 10 * time.Minute
+
+// Alone waits until nobody is at work, and keeps everybody else from it until it is closed.
+func (c *Cache) Alone(ctx context.Context) (io.Closer, error) {
+	f, err := os.OpenFile(c.atWork(), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, content.Disk(err, c.root)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		switch err := lock(f, unix.LOCK_EX|unix.LOCK_NB); {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, unix.EWOULDBLOCK): // a file system without locks
+			return f, nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			f.Close()
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, fault.Hint(fault.New(fault.Conflict, "others have been adding to the cache %s for %s", c.root, patience), "run gc when they have ended")
+			}
+			return nil, fault.New(fault.Cancelled, "wait for the cache: %w", ctx.Err())
+		}
+	}
 }
 
 func lock(f *os.File, how int) error {

@@ -1,0 +1,217 @@
+// What must not be lost, written elsewhere or waited for without end.
+package data
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// soon fails where f does not end.
+func soon(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
+
+// TestALookEnds: whatever goes wrong, in as many folders at once as there are jobs.
+func TestALookEnds(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 40 {
+		at := filepath.Join(dir, fmt.Sprint(i), "a", "b", "c")
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("nowhere", filepath.Join(at, "link")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, jobs := range []int{1, 2, 8} {
+		soon(t, func() {
+			if _, err := look(t.Context(), dir, nil, jobs); fault.Of(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), "leads nowhere") {
+				t.Errorf("%d jobs: %v", jobs, err)
+			}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		soon(t, func() {
+			if _, err := look(ctx, dir, nil, jobs); fault.Of(err) != fault.Cancelled || err == nil {
+				t.Errorf("%d jobs: %v, want Cancelled", jobs, err)
+			}
+		})
+	}
+}
+
+// TestPointersStayOutOfGit: a pointer of somebody's repository writes no hook.
+func TestPointersStayOutOfGit(t *testing.T) {
+	for _, at := range []string{".git/hooks/post-checkout", "../.git/config", ".GIT/x", ".dvc/config", "a/.git/x", "."} {
+		w := made(t, map[string]string{"sub/x": "x"}, nil)
+		text := "outs:\n- md5: 9dd4e461268c8034f5c8564e155c67a6\n  size: 1\n  hash: md5\n  isexec: true\n  path: " + at + "\n"
+		if err := os.WriteFile(filepath.Join(w.Root(), "sub", "p.dvc"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if at == "." {
+			if err := os.Rename(filepath.Join(w.Root(), "sub", "p.dvc"), filepath.Join(w.Root(), "p.dvc")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Checkout(t.Context(), nil, true); fault.Of(err) != fault.Invalid || err == nil {
+			t.Errorf("%s: %v, want Invalid", at, err)
+		}
+	}
+}
+
+func trees(w *Workspace) Revisions {
+	return func(yield func(Tree, error) bool) { yield(Tree{"the work tree", os.DirFS(w.Root())}, nil) }
+}
+
+func write(t *testing.T, at, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestGCLooksAgain: what was unneeded when it was counted and is pointed to when it goes
+// stays, and what is being added is waited for.
+func TestGCLooksAgain(t *testing.T) {
+	w := made(t, map[string]string{"a": "one", "b": "two"}, nil)
+	ctx := t.Context()
+	if _, err := w.Add(ctx, []string{filepath.Join(w.Root(), "a"), filepath.Join(w.Root(), "b")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{"a.dvc", "b.dvc"} {
+		if err := os.Remove(filepath.Join(w.Root(), p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := w.Unused(ctx, Kept{Trees: trees(w)})
+	if err != nil || u.Objects != 2 {
+		t.Fatalf("%+v, %v", u, err)
+	}
+	held, err := w.cache.Hold() // somebody adds a, while a person is asked
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := u.Remove(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	time.Sleep(200 * time.Millisecond)
+	if !w.cache.Has(cache.SumOf([]byte("two")).OID) {
+		t.Error("it did not wait")
+	}
+	if _, err := w.Add(ctx, []string{filepath.Join(w.Root(), "a")}); err != nil {
+		t.Error(err)
+	}
+	held.Close()
+	all.Wait()
+	if !w.cache.Has(cache.SumOf([]byte("one")).OID) {
+		t.Error("what is pointed to by now is gone")
+	}
+	if w.cache.Has(cache.SumOf([]byte("two")).OID) || u.Objects != 1 {
+		t.Errorf("what is not stays: %+v", u)
+	}
+}
+
+// TestPinKeepsWhatIsSavedNowhere: changed files, files that are ignored, and files that
+// stand right but are not in the cache.
+func TestPinKeepsWhatIsSavedNowhere(t *testing.T) {
+	for name, spoil := range map[string]func(w *Workspace){
+		"changed":   func(w *Workspace) { write(t, filepath.Join(w.Root(), "data/a"), "mine") },
+		"ignored":   func(w *Workspace) { write(t, filepath.Join(w.Root(), "data/notes.tmp"), "mine") },
+		"not saved": func(w *Workspace) { _ = os.RemoveAll(w.cache.Path(cache.SumOf([]byte("one")).OID)) },
+		"":          func(*Workspace) {},
+	} {
+		w := made(t, map[string]string{"data/a": "one", "data/b": "two"}, nil)
+		write(t, filepath.Join(w.Root(), ".dvcignore"), "*.tmp\n")
+		if _, err := w.Add(t.Context(), []string{filepath.Join(w.Root(), "data")}); err != nil {
+			t.Fatal(err)
+		}
+		spoil(w)
+		fetched := filepath.Join(t.TempDir(), "new")
+		write(t, filepath.Join(fetched, "a"), "newer")
+		_, err := w.Pin(t.Context(), "data.dvc", fetched, nil)
+		if name == "" {
+			if b, _ := os.ReadFile(filepath.Join(w.Root(), "data/a")); err != nil || string(b) != "newer" {
+				t.Errorf("%q, %v", b, err)
+			}
+			continue
+		}
+		if fault.Of(err) != fault.Conflict || err == nil {
+			t.Errorf("%s: %v, want a Conflict", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(w.Root(), "data/b")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAFolderInPlaceOfAFile, and the reverse, loses nothing that is saved nowhere.
+func TestAFolderInPlaceOfAFile(t *testing.T) {
+	w := made(t, map[string]string{"data/a": "one"}, nil)
+	at := filepath.Join(w.Root(), "data")
+	if _, err := w.Add(t.Context(), []string{at}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(at); err != nil {
+		t.Fatal(err)
+	}
+	write(t, at, "a file of mine")
+	for _, target := range []string{at, filepath.Join(at, "a")} {
+		if _, err := w.Checkout(t.Context(), []string{target}, false); fault.Of(err) != fault.Conflict || err == nil {
+			t.Errorf("%s: %v, want a Conflict", target, err)
+		}
+	}
+	if _, err := w.Checkout(t.Context(), []string{at}, true); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(at, "a")); string(b) != "one" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// TestAddsBesideEachOtherAreAllHidden: one .gitignore has a line for each.
+func TestAddsBesideEachOtherAreAllHidden(t *testing.T) {
+	files := map[string]string{}
+	for i := range 12 {
+		files[fmt.Sprintf("f%d", i)] = fmt.Sprint(i)
+	}
+	w := made(t, files, nil)
+	if err := os.Mkdir(filepath.Join(filepath.Dir(w.Root()), ".git"), 0o755); err != nil { // above, as with dvc init --subdir
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for name := range files {
+		all.Go(func() {
+			if _, err := w.Add(t.Context(), []string{filepath.Join(w.Root(), name)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	b, err := os.ReadFile(filepath.Join(w.Root(), ".gitignore"))
+	for name := range files {
+		if !strings.Contains(string(b), "/"+name+"\n") {
+			t.Errorf("%s is not hidden: %v\n%s", name, err, b)
+		}
+	}
+}
