@@ -83,6 +83,21 @@ first(v) := sprintf(", first in %s, row %d", [v.file, v.row]) if v.row > 0
 
 else := ""
 
+# METADATA
+# title: Data whose profile is gone
+# description: Where rows may break promises, and the record of it is not in this store, nobody knows.
+# custom:
+#   id: data/violations
+warn contains {
+	"rule": "data/violations",
+	"message": sprintf("whether %s breaks a promise is not known: its profile is not in this store", [d.ref]),
+	"way": "use the store that it was recorded in, such as spec.store.s3, or restore it from a copy",
+} if {
+	input.step.do != "retire"
+	some d in input.data
+	d.unknown
+}
+
 promise(v) := v.rule if v.column == ""
 
 promise(v) := sprintf("%s of column %s", [v.rule, v.column]) if v.column != ""

@@ -31,11 +31,17 @@ broken := object.union(bare, {"violations": [{"column": "age", "rule": "min 0", 
 
 test_sound if warned({"step": {"do": "make"}, "data": [bare]}) == set()
 
+unknown := object.union(bare, {"violations": [], "unknown": true})
+
 test_broken if {
 	warned({"step": {"do": "make"}, "data": [bare, broken]}) == {
 		"dataset/a breaks a promise 3 times: min 0 of column age, first in a.csv, row 7",
 		"dataset/a breaks a promise 9 times: rows min 10",
 	}
+}
+
+test_profile_gone if {
+	warned({"step": {"do": "make"}, "data": [unknown]}) == {"whether dataset/a breaks a promise is not known: its profile is not in this store"}
 }
 
 test_broken_and_gone if warned({"step": {"do": "retire"}, "data": [broken]}) == set()

@@ -56,6 +56,9 @@ type Data struct {
 	Rows       int64       `json:"rows"`
 	Bytes      int64       `json:"bytes"`
 	Violations []Violation `json:"violations"`
+	// Unknown says that the profile that was recorded is not in this store: nothing is known
+	// of the rows, also not whether they break a promise.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // Violation is a promise of a dataset that its rows break, without their values.

@@ -59,8 +59,8 @@ type DVC struct {
 type HTTP struct {
 	// URL is the file's address. It holds no password: name a token instead.
 	URL string `json:"url" jsonschema:"required,pattern=^https?://"`
-	// Token names the variable whose value is sent as a bearer token, to this host alone.
-	Token string `json:"token,omitempty"`
+	// Token names the variable whose value is sent as a bearer token, to this host alone. Its name begins with VISHWA_SOURCE_: no other variable is a declaration's to send.
+	Token string `json:"token,omitempty" jsonschema:"pattern=^VISHWA_SOURCE_[A-Z0-9_]+$"`
 }
 
 // S3 is a bucket, or what is below a prefix of it. Credentials come from the usual places: variables, shared files, the machine's role.

@@ -64,7 +64,9 @@ var dvcAlone = strings.Fields(`artifacts cache check-ignore commit completion da
 	metrics move mv params plots queue repro root stage studio unfreeze update version`)
 
 // workspace opens the DVC repository, with jobs as they were asked for.
-func (a *app) workspace(jobs int) (*data.Workspace, error) {
+func (a *app) workspace(jobs int) (*data.Workspace, error) { return a.workspaceAt(a.dir, jobs) }
+
+func (a *app) workspaceAt(dir string, jobs int) (*data.Workspace, error) {
 	if jobs < 0 {
 		return nil, fault.Hint(fault.New(fault.Invalid, "--jobs is %d", jobs), "give a number from 1 on; without it, the machine says")
 	}
@@ -73,7 +75,7 @@ func (a *app) workspace(jobs int) (*data.Workspace, error) {
 		return nil, err
 	}
 	a.teller = &teller{w: a.err, now: a.now, terminal: a.terminal, verbose: a.verbose}
-	return data.Open(a.dir, data.Options{Env: env, Jobs: jobs, Tell: a.teller.tell, Foreign: adapter.RefreshOptions{Env: env}.Foreign})
+	return data.Open(dir, data.Options{Env: env, Jobs: jobs, Tell: a.teller.tell, Foreign: adapter.RefreshOptions{Env: env}.Foreign})
 }
 
 // paths are arguments as they are meant: from the folder of -C.

@@ -4,8 +4,6 @@ package main
 import (
 	"fmt"
 	"path"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,16 +31,12 @@ does: dvc update and the same command again bring what is there by then.`,
 			if out == "" {
 				out = path.Base(path.Clean(args[1]))
 			}
-			at, err := filepath.Abs(a.path(out))
+			rel, err := w.Below(a.path(out))
 			if err != nil {
-				return fault.New(fault.Invalid, "find %s: %w", out, err)
-			}
-			rel, err := filepath.Rel(w.Root(), at)
-			if err != nil || rel == "." || strings.HasPrefix(rel, "..") {
-				return fault.Hint(fault.New(fault.Invalid, "%s is outside of the repository %s", out, w.Root()), "name a path in it with -o")
+				return fault.Hint(err, "name a path in the repository with -o")
 			}
 			o := adapter.RefreshOptions{Env: env, Allow: allow}
-			added, err := o.Import(cmd.Context(), w, adapter.Import{Repo: args[0], Path: args[1], Rev: rev, Pin: filepath.ToSlash(rel) + ".dvc"})
+			added, err := o.Import(cmd.Context(), w, adapter.Import{Repo: args[0], Path: args[1], Rev: rev, Pin: rel + ".dvc"})
 			if err != nil {
 				return fmt.Errorf("import %s: %w", args[1], err)
 			}

@@ -38,7 +38,8 @@ file. What both sides changed in two ways is left between markers, and the exit 
 				}
 				*to = b
 			}
-			w, err := a.workspace(0)
+			// Git stands at the top of its work tree; the data's repository may be below.
+			w, err := a.workspaceAt(filepath.Dir(a.path(name)), 0)
 			if err != nil {
 				return err
 			}

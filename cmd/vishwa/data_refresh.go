@@ -199,7 +199,9 @@ func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[sch
 		Repo: r.s.Repo, Base: base, Head: sha, Dir: filepath.Join(r.s.Paths.State, "refresh", "here"), Checkout: r.work, Push: r.push,
 		Tip: r.tip, Move: r.move,
 	}
-	p.Name, p.Email = r.s.Repo.Person()
+	if name, email := r.s.Repo.Person(); name != "" {
+		p.For = name + " <" + email + ">"
+	}
 	out, failed := p.Propose(ctx, o)
 	for _, err := range failed[min(1, len(failed)):] {
 		fmt.Fprintf(r.app.err, "vishwa: %v\n  %s\n", err, wayOut(err))

@@ -53,6 +53,9 @@ func (a *app) dataRemote() *cobra.Command {
 					if err != nil {
 						return err
 					}
+					if real, err := filepath.EvalSymlinks(filepath.Dir(from)); err == nil { // as the root is
+						from = filepath.Join(real, filepath.Base(from))
+					}
 					w, err := a.configuration()
 					if err != nil {
 						return err

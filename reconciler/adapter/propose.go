@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -30,12 +31,11 @@ type Proposed struct {
 // Proposer makes the commits.
 type Proposer struct {
 	Repo     *repo.Repo
-	Base     string          // the tracked branch
-	Head     string          // its commit
-	Dir      string          // folder to work in, apart from any checkout
-	Checkout *data.Workspace // whose cache is used; nil: there is none
-	Name     string          // of the commits' author; with Email
-	Email    string
+	Base     string                     // the tracked branch
+	Head     string                     // its commit
+	Dir      string                     // folder to work in, apart from any checkout
+	Checkout *data.Workspace            // whose cache is used; nil: there is none
+	For      string                     // who asked for it, as Name <address>; "": a schedule
 	Sign     func() (ssh.Signer, error) // nil: commits are not signed
 	// Tip is what a branch is at; "" where it is not there.
 	Tip func(ctx context.Context, branch string) (sha string, err error)
@@ -117,8 +117,11 @@ func (p *Proposer) one(ctx context.Context, d schemas.Declaration, o RefreshOpti
 	if err != nil {
 		return r, err
 	}
-	text := PinText(r)
-	sha, err := p.Repo.Write(ctx, repo.Draft{Parent: parent, Files: files, Message: text.Message(), Name: p.Name, Email: p.Email, Time: o.Env.Now(), Sign: p.Sign})
+	message := PinText(r).Message()
+	if p.For != "" {
+		message = strings.TrimRight(message, "\n") + "\n\nRequested-by: " + p.For + "\n"
+	}
+	sha, err := p.Repo.Write(ctx, repo.Draft{Parent: parent, Files: files, Message: message, Time: o.Env.Now(), Sign: p.Sign})
 	if err != nil {
 		return r, err
 	}
@@ -143,12 +146,7 @@ func (p *Proposer) below(ctx context.Context, tip string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := p.Name
-	if name == "" {
-		name = "Vishwa <vishwa@localhost>"
-	} else {
-		name += " <" + p.Email + ">"
-	}
+	const name = "Vishwa <vishwa@localhost>" // of repo.Draft
 	if !slices.ContainsFunc(authors, func(a string) bool { return a != name }) {
 		return p.Head, nil
 	}

@@ -250,6 +250,9 @@ func (o RefreshOptions) examine(ctx context.Context, r *Refreshed, s sight, fetc
 	if err != nil {
 		return err
 	}
+	if passed := found.Passed(); passed != "" {
+		o.Tell(r.Ref.String() + ": " + passed)
+	}
 	if broken := examine.Told(found.Violations); len(broken) > 0 {
 		if spec.Violations != "warn" {
 			return fault.Hint(fault.New(fault.Invalid, "the data breaks what is declared of it:\n    %s", examine.Broken(&s.decl, found.Violations)), "have the data at %s corrected, or what is declared of it; its pin stays as it was", r.From)

@@ -168,7 +168,7 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 // has it is not read.
 func (w *Workspace) swallow(ctx context.Context, what, abs string, dir bool, files []found, before *cache.Memory) (*taken, *taking, error) {
 	inOrder(files)
-	job := &taking{w: w, what: what, abs: abs, before: before, sums: make([]cache.Known, len(files)), batch: w.cache.Batch()}
+	job := &taking{w: w, what: what, abs: abs, before: before, sums: make([]cache.Known, len(files)), began: make([]int64, len(files)), batch: w.cache.Batch()}
 	defer job.batch.Drop()
 	for _, f := range files {
 		job.total += f.stamp.Size
@@ -176,11 +176,21 @@ func (w *Workspace) swallow(ctx context.Context, what, abs string, dir bool, fil
 	if w.o.Tell != nil {
 		w.o.Tell(Progress{what, int64(len(files)), job.total, true})
 	}
-	if err := job.all(ctx, files); err != nil {
-		return nil, nil, err
-	}
-	if err := job.batch.Keep(); err != nil {
-		return nil, nil, err
+	// What has come stays, whatever comes of the rest.
+	for from := 0; from < len(files); {
+		to, bytes := from, int64(0)
+		for to < len(files) && bytes < atOnce {
+			bytes += files[to].stamp.Size
+			to++
+		}
+		err := job.some(ctx, files, from, to)
+		if kept := job.batch.Keep(); err == nil {
+			err = kept
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		from = to
 	}
 	t := &taken{dir: dir, sums: job.sums, read: job.read.Load()}
 	for _, k := range t.sums {
@@ -293,15 +303,19 @@ func (j *taking) at(i int) time.Time {
 	return time.Unix(1<<40, 0) // settled when it was remembered
 }
 
-func (j *taking) all(ctx context.Context, files []found) error {
-	j.began = make([]int64, len(files))
+// atOnce is how many bytes are made durable together.
+const atOnce = 8 << 30
+
+// some takes in the files between two places of their list.
+func (j *taking) some(ctx context.Context, files []found, from, to int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(len(files), max(2, runtime.NumCPU())) {
+	next.Store(int64(from))
+	for range min(to-from, max(2, runtime.NumCPU())) {
 		g.Go(func() error {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= len(files) {
+				if i >= to {
 					return nil
 				}
 				if err := ctx.Err(); err != nil {

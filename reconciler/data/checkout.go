@@ -135,7 +135,7 @@ func (w *Workspace) present(ctx context.Context, o Output, abs string) (*cache.M
 	if err != nil {
 		return nil, err
 	}
-	files, err := look(ctx, abs, tidied(abs, ignore), w.hands())
+	files, err := lookPast(ctx, abs, tidied(abs, ignore), w.hands())
 	if err != nil {
 		return nil, err
 	}

@@ -143,28 +143,43 @@ func (b *bringing) about(p port.Pointed, err error) error {
 
 // open finds an object in the first place that has it.
 func (b *bringing) open(ctx context.Context, oid dvc.OID) (io.ReadCloser, error) {
-	for _, s := range b.from {
+	r, _, err := b.openFrom(ctx, oid, 0)
+	return r, err
+}
+
+// openFrom is open but for the first places, and tells which it was.
+func (b *bringing) openFrom(ctx context.Context, oid dvc.OID, first int) (io.ReadCloser, int, error) {
+	for i, s := range b.from[min(first, len(b.from)):] {
 		r, err := s.open(ctx, oid)
 		if err == nil || fault.Of(err) != fault.Missing || errors.Is(err, port.ErrAbsent) {
-			return r, err
+			return r, first + i, err
 		}
 	}
-	return nil, fault.New(fault.Missing, "%s is nowhere to be had", oid)
+	return nil, len(b.from), fault.New(fault.Missing, "%s is nowhere to be had", oid)
 }
 
 // one puts an object into the store, and holds it against its name on the way.
 func (b *bringing) one(ctx context.Context, oid dvc.OID) (digest.File, error) {
-	r, err := b.open(ctx, oid)
-	if err != nil {
-		return digest.File{}, err
+	var spoilt error
+	for at := 0; ; at++ {
+		r, i, err := b.openFrom(ctx, oid, at)
+		if err != nil && spoilt != nil && fault.Of(err) == fault.Missing {
+			return digest.File{}, spoilt
+		}
+		if err != nil {
+			return digest.File{}, err
+		}
+		named := &naming{r: r, md5: md5.New(), want: oid}
+		if b.legacy {
+			named.old = cache.NewLegacySum()
+		}
+		d, n, err := b.Store.Put(ctx, named)
+		r.Close()
+		if fault.Of(err) != fault.Corrupt || err == nil {
+			return digest.File{Digest: d, Size: n}, err
+		}
+		at, spoilt = i, err // another place may have the right bytes
 	}
-	defer r.Close()
-	named := &naming{r: r, md5: md5.New(), want: oid}
-	if b.legacy {
-		named.old = cache.NewLegacySum()
-	}
-	d, n, err := b.Store.Put(ctx, named)
-	return digest.File{Digest: d, Size: n}, err
 }
 
 // naming ends with Corrupt where what was read is not what it is named.

@@ -188,7 +188,7 @@ func (w *Workspace) now(ctx context.Context, o Output) (oid dvc.OID, size int64,
 	if err != nil {
 		return "", -1, nil, err
 	}
-	files, err := look(ctx, abs, ignore, w.hands())
+	files, err := lookPast(ctx, abs, ignore, w.hands())
 	if err != nil {
 		return "", -1, nil, err
 	}

@@ -131,6 +131,11 @@ func (w *Workspace) replaceable(ctx context.Context, target string) error {
 	if i < 0 {
 		return nil
 	}
+	if all[i].From != nil { // as it was imported, it comes again
+		if oid, _, _, err := w.now(ctx, all[i]); err == nil && oid == all[i].Out.OID {
+			return nil
+		}
+	}
 	lost, err := w.unsaved(ctx, all[i])
 	if err == nil && len(lost) > 0 {
 		err = fault.Hint(fault.New(fault.Conflict, "%s was changed here, and what came would overwrite what is saved nowhere: %s", target, listed(lost)),
@@ -146,7 +151,7 @@ func (w *Workspace) unsaved(ctx context.Context, o Output) (lost []string, err e
 	if _, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	files, err := look(ctx, abs, nil, w.hands())
+	files, err := lookPast(ctx, abs, nil, w.hands())
 	if err != nil {
 		return nil, err
 	}

@@ -215,3 +215,60 @@ func TestAddsBesideEachOtherAreAllHidden(t *testing.T) {
 		}
 	}
 }
+
+// TestPinsBelowANameThatIsNoData: models.dvc may be about something else than models, and
+// a repository inside of this one has its own pins.
+func TestPinsBelowANameThatIsNoData(t *testing.T) {
+	w := made(t, map[string]string{"models/a": "one", "weights": "two", "inner/b": "three"}, nil)
+	if _, err := w.Add(t.Context(), []string{filepath.Join(w.Root(), "models", "a"), filepath.Join(w.Root(), "weights"), filepath.Join(w.Root(), "inner", "b")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(w.Root(), "weights.dvc"), filepath.Join(w.Root(), "models.dvc")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Init(filepath.Join(w.Root(), "inner")); err != nil {
+		t.Fatal(err)
+	}
+	outs, err := w.Outputs(t.Context(), nil)
+	if err != nil || len(outs) != 2 || outs[0].Path != "models/a" || outs[1].Path != "weights" {
+		t.Errorf("%+v, %v", outs, err)
+	}
+}
+
+// TestALinkToAnObjectThatWent is put right by a checkout, once the object is there again.
+func TestALinkToAnObjectThatWent(t *testing.T) {
+	w := made(t, map[string]string{"data/a": "one", "data/b": "two"}, nil)
+	write(t, filepath.Join(w.Root(), ".dvc", "config"), "[cache]\n    type = symlink\n")
+	w, err := Open(w.Root(), w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(w.Root(), "data")
+	if _, err := w.Add(t.Context(), []string{at}); err != nil {
+		t.Fatal(err)
+	}
+	object := w.cache.Path(cache.SumOf([]byte("one")).OID)
+	if err := os.Rename(object, object+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := w.Status(t.Context(), nil); err != nil || len(all) != 1 || len(all[0].Deleted) != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if err := os.Remove(object + ".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := w.cache.Insert(t.Context(), strings.NewReader("one"), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(at, "b")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Checkout(t.Context(), nil, false); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{"a": "one", "b": "two"} {
+		if b, err := os.ReadFile(filepath.Join(at, name)); string(b) != want {
+			t.Errorf("%s is %q, %v", name, b, err)
+		}
+	}
+}

@@ -67,7 +67,7 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	}
 	known := make(chan *cache.Memory, 1)
 	go func() { known <- cache.LoadMemory(w.memoryFile(o.Path)) }()
-	files, err := look(ctx, abs, ignore, w.hands())
+	files, err := lookPast(ctx, abs, ignore, w.hands())
 	memory := <-known
 	if err != nil {
 		return s, err
@@ -161,7 +161,7 @@ func (w *Workspace) named(ctx context.Context, abs string, files []found, m *cac
 		k, ok := m.Get(f.path)
 		if !ok || k.Stamp != f.stamp || legacy {
 			began := w.o.Env.Now()
-			sum, err := cache.SumFile(filepath.Join(abs, filepath.FromSlash(f.path)), legacy)
+			sum, err := cache.SumFile(ctx, filepath.Join(abs, filepath.FromSlash(f.path)), legacy)
 			if err != nil {
 				return nil, err
 			}

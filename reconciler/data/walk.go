@@ -35,6 +35,16 @@ type found struct {
 // look finds the files of the output at abs, in no order: folders side by side, links
 // followed as DVC does. What is neither a file nor a folder is Invalid.
 func look(ctx context.Context, abs string, ignore func(rel string, dir bool) bool, jobs int) ([]found, error) {
+	return looked(ctx, abs, &looking{ignore: ignore}, jobs)
+}
+
+// lookPast is look for what stands there already: a link that leads nowhere, as those to
+// objects that are gone, is no file.
+func lookPast(ctx context.Context, abs string, ignore func(rel string, dir bool) bool, jobs int) ([]found, error) {
+	return looked(ctx, abs, &looking{ignore: ignore, past: true}, jobs)
+}
+
+func looked(ctx context.Context, abs string, l *looking, jobs int) ([]found, error) {
 	st, err := os.Stat(abs)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Hint(fault.New(fault.Missing, "%s is not there", abs), "check it out: vishwa data checkout; or correct the path")
@@ -51,7 +61,7 @@ func look(ctx context.Context, abs string, ignore func(rel string, dir bool) boo
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	l := &looking{ignore: ignore, end: cancel}
+	l.end = cancel
 	g := &errgroup.Group{}
 	g.SetLimit(jobs)
 	l.folder(ctx, g, abs, "")
@@ -74,6 +84,7 @@ func inOrder(files []found) {
 
 type looking struct {
 	ignore func(rel string, dir bool) bool
+	past   bool                    // links that lead nowhere
 	end    context.CancelCauseFunc // with the first thing that goes wrong
 	mu     sync.Mutex
 	files  [][]found // of each folder
@@ -103,6 +114,9 @@ func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string
 			isDir := e.IsDir()
 			if e.Type()&fs.ModeSymlink != 0 {
 				st, err := os.Stat(filepath.Join(abs, e.Name()))
+				if errors.Is(err, fs.ErrNotExist) && l.past {
+					continue
+				}
 				if err != nil {
 					return fault.Hint(fault.New(fault.Invalid, "%s is a link that leads nowhere: %w", filepath.Join(abs, e.Name()), err), "mend it or remove it")
 				}

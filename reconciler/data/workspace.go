@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -247,8 +248,7 @@ func outputsOf(ctx context.Context, tree fs.FS, pass func(file string, err error
 			if name := e.Name(); p != "." && (name == ".git" || name == ".dvc" || name == ".hg" || name == "node_modules" || name == ".venv") {
 				return fs.SkipDir
 			}
-			// Data is not looked into: its folder comes before the file that says so.
-			if _, err := fs.Stat(tree, p+".dvc"); err == nil && p != "." {
+			if p != "." && (isData(tree, p) || isRepository(tree, p)) {
 				return fs.SkipDir
 			}
 			return nil
@@ -265,6 +265,29 @@ func outputsOf(ctx context.Context, tree fs.FS, pass func(file string, err error
 	})
 	slices.SortFunc(out, func(a, b Output) int { return strings.Compare(a.Path, b.Path) })
 	return out, err
+}
+
+// isData tells whether a folder is the data of the .dvc file beside it, which comes after
+// it: data is not looked into.
+func isData(tree fs.FS, p string) bool {
+	b, err := fs.ReadFile(tree, p+".dvc")
+	if err != nil {
+		return false
+	}
+	ptr, err := dvc.ParsePointer(p+".dvc", b)
+	if err != nil {
+		return true // it is told when its turn comes
+	}
+	return slices.ContainsFunc(ptr.Outs, func(o dvc.Out) bool {
+		at, err := ptr.Place(p+".dvc", o)
+		return err == nil && at == p
+	})
+}
+
+// isRepository tells whether a folder is a DVC repository of its own.
+func isRepository(tree fs.FS, p string) bool {
+	st, err := fs.Stat(tree, path.Join(p, ".dvc"))
+	return err == nil && st.IsDir()
 }
 
 func pointerOuts(tree fs.FS, file string, out []Output) ([]Output, error) {

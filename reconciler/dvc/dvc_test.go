@@ -289,3 +289,16 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// TestAManifestHasNoFileThatIsAFolder, also where another name sorts between the two.
+func TestAManifestHasNoFileThatIsAFolder(t *testing.T) {
+	for _, names := range [][]string{{"a", "a/b"}, {"a", "a!b", "a/b"}, {"x/a", "x/a!", "x/a/b/c"}} {
+		var files []string
+		for _, n := range names {
+			files = append(files, `{"md5": "d41d8cd98f00b204e9800998ecf8427e", "relpath": "`+n+`"}`)
+		}
+		if _, err := ParseTree([]byte("[" + strings.Join(files, ", ") + "]")); fault.Of(err) != fault.Invalid || err == nil {
+			t.Errorf("%q: %v, want Invalid", names, err)
+		}
+	}
+}

@@ -271,6 +271,9 @@ func (m *merging) folders(where []string, base, ours, theirs *yaml.Node) *yaml.N
 		if oid == "" {
 			continue
 		}
+		if hash := child([]*yaml.Node{base, ours, theirs}[i], "hash"); !m.lock && (hash == nil || hash.Value != "md5") {
+			return nil // DVC 2 named it, whose names are not put among others
+		}
 		var err error
 		if trees[i], err = m.trees(oid); err != nil {
 			m.err = fmt.Errorf("merge %s: %w", strings.Join(where, ": "), err)

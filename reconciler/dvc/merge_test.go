@@ -185,3 +185,30 @@ func FuzzMerge(f *testing.F) {
 		}
 	})
 }
+
+// TestFoldersOfDVC2AreNotPutAmongOthers: their names mean something else.
+func TestFoldersOfDVC2AreNotPutAmongOthers(t *testing.T) {
+	trees := map[OID]Tree{}
+	side := func(old bool, names ...string) []byte {
+		var tree Tree
+		for _, n := range names {
+			tree = append(tree, File{Path: n, OID: oid(1), Size: 1})
+		}
+		trees[tree.OID()] = tree
+		text := string(pointerOf(tree.OID(), ""))
+		if old {
+			text = strings.Replace(text, "  hash: md5\n", "", 1)
+		}
+		return []byte(text)
+	}
+	for _, old := range [][3]bool{{true, true, true}, {true, true, false}, {false, false, false}} {
+		s := Sides{Name: "data.dvc", Base: side(old[0], "a"), Ours: side(old[1], "a", "b"), Theirs: side(old[2], "a", "c")}
+		m, err := MergePointer(s, func(o OID) (Tree, error) { return trees[o], nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if together := len(m.Conflicts) == 0; together != !old[0] {
+			t.Errorf("%v: together %v\n%s", old, together, m.Text)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -64,12 +65,21 @@ func ParseTree(b []byte) (Tree, error) {
 		return nil, fault.New(fault.Invalid, "read directory manifest: something stands behind it")
 	}
 	t.Sort()
-	for i := 1; i < len(t); i++ {
-		if t[i].Path == t[i-1].Path {
-			return nil, fault.New(fault.Invalid, "read directory manifest: %q stands twice", t[i].Path)
+	folders, last := map[string]bool{}, ""
+	for i, f := range t {
+		if i > 0 && f.Path == t[i-1].Path {
+			return nil, fault.New(fault.Invalid, "read directory manifest: %q stands twice", f.Path)
 		}
-		if strings.HasPrefix(t[i].Path, t[i-1].Path+"/") {
-			return nil, fault.New(fault.Invalid, "read directory manifest: %q is a file and a folder", t[i-1].Path)
+		if in := path.Dir(f.Path); in != last {
+			for at := in; at != "." && !folders[at]; at = path.Dir(at) {
+				folders[at] = true
+			}
+			last = in
+		}
+	}
+	for i := range t {
+		if folders[t[i].Path] {
+			return nil, fault.New(fault.Invalid, "read directory manifest: %q is a file and a folder", t[i].Path)
 		}
 	}
 	return t, nil

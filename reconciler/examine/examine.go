@@ -38,6 +38,21 @@ type Content interface {
 type Found struct {
 	Violations []tables.Violation
 	Profile    *tables.Profile
+	// Skipped are files beside tables whose names say no format: nothing is known of them.
+	Skipped []string
+}
+
+// Passed says which files were skipped; "" where none was.
+func (f Found) Passed() string {
+	if len(f.Skipped) == 0 {
+		return ""
+	}
+	told := f.Skipped[:min(len(f.Skipped), mostTold)]
+	text := strings.Join(told, ", ")
+	if n := len(f.Skipped) - len(told); n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return "not read as tables, since their names say no format: " + text
 }
 
 // Data examines a dataset's files; now is for its freshness. Data that is no table has
@@ -62,7 +77,8 @@ func Data(ctx context.Context, spec *schemas.Dataset, files []File, now time.Tim
 	for _, f := range files {
 		format, err := tables.FormatOf(declared, f.Path)
 		if err != nil && (len(files) > 1 || !promised) {
-			continue // what lies beside tables in a folder is no part of them
+			e.skipped = append(e.skipped, f.Path) // what lies beside tables in a folder is no part of them
+			continue
 		}
 		if err != nil {
 			return Found{}, err
@@ -90,6 +106,7 @@ type examining struct {
 	parts  int // that a file is read in at once
 	tables []table
 
+	skipped []string
 	check   *tables.Checker
 	profile *tables.Profiler
 }
@@ -112,7 +129,7 @@ func (e *examining) all(ctx context.Context, size int64) (Found, error) {
 		}
 	}
 	p := e.profile.Profile(size)
-	return Found{e.check.Violations(), &p}, nil
+	return Found{Violations: e.check.Violations(), Profile: &p, Skipped: e.skipped}, nil
 }
 
 // one reads a file. Where a part cannot be read, the whole is read again from its

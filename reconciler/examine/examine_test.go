@@ -77,3 +77,42 @@ func TestWhatIsNoTableIsLeftAlone(t *testing.T) {
 		t.Error("rows were promised of pictures")
 	}
 }
+
+// TestARequiredKeyThatComesLate: rows of JSON before the first that has it have no value.
+func TestARequiredKeyThatComesLate(t *testing.T) {
+	spec := &schemas.Dataset{Columns: map[string]schemas.Column{"label": {Required: true}}}
+	found, err := Data(t.Context(), spec, []File{file("d/a.jsonl", `{"x":1}
+{"x":2}
+{"x":3,"label":"y"}
+{"x":4}
+`), file("d/b.jsonl", `{"label":"z"}
+`), file("d/c.jsonl.gz", "?")}, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Told(found.Violations); len(got) != 1 || !strings.HasPrefix(got[0], "label: required is broken 3 times, first in d/a.jsonl, row 1") {
+		t.Errorf("%q", got)
+	}
+	if got := found.Passed(); !strings.HasSuffix(got, ": d/c.jsonl.gz") {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestAPromiseIsToldWithItsPlace, and too few rows with their number.
+func TestAPromiseIsToldWithItsPlace(t *testing.T) {
+	least := int64(5)
+	spec := bounded(1)
+	spec.Rows = &schemas.Bounds{Min: &least}
+	decl := &schemas.Declaration{Pos: schemas.Position{File: "vishwa/d.yaml", Line: 1}, Spec: spec, Fields: func(path string) schemas.Position {
+		return schemas.Position{File: "vishwa/d.yaml", Line: len(path), Column: 1}
+	}}
+	found, err := Data(t.Context(), spec, []File{file("a.csv", "n;m\n1;2\n")}, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `vishwa/d.yaml:9:1: rows min 5, and there are 1
+    vishwa/d.yaml:14:1: n: column is missing in a.csv, of 1 rows; there are "n;m": what is between them is for spec.format.delimiter to say`
+	if got := Broken(decl, found.Violations); got != want {
+		t.Errorf("%s", got)
+	}
+}

@@ -31,6 +31,9 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Ref, err)
 	}
+	if passed := found.Passed(); passed != "" {
+		tell(passed)
+	}
 	switch {
 	case len(found.Violations) == 0:
 	case spec.Violations == "warn":

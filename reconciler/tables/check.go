@@ -171,7 +171,7 @@ func (c *Checker) add(row *Row, names []string) {
 	for i := len(c.at); i < len(names); i++ {
 		j := slices.IndexFunc(c.columns, func(p *promise) bool { return p.name == names[i] })
 		if c.at = append(c.at, j+1); j >= 0 {
-			c.columns[j].met = true
+			c.columns[j].meet(c)
 		}
 	}
 	if !c.again {
@@ -202,6 +202,18 @@ func (c *Checker) add(row *Row, names []string) {
 
 func (c *Checker) example(row *Row, cell []byte) Example {
 	return Example{c.file, row.Number, row.Line, cut(string(clipped(cell)))}
+}
+
+// meet is called before the first row that has the column: of JSON lines, rows before it
+// may have had nothing of that name.
+func (p *promise) meet(c *Checker) {
+	p.met = true
+	if n := c.rows - c.before; n > 0 && p.col.Required && !c.again {
+		v := p.violation("required")
+		if v.Count += n; len(v.Examples) < examples {
+			v.Examples = append(v.Examples, Example{File: c.file, Row: 1})
+		}
+	}
 }
 
 func (p *promise) count(v *Violation, e Example) {

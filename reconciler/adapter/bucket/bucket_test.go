@@ -3,6 +3,7 @@ package bucket
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -219,4 +221,17 @@ func made(t *testing.T, endpoint, name string) port.Bucket {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// TestNoBucketIsOnTheLink: a declaration's endpoint does not ask for a cloud's metadata.
+func TestNoBucketIsOnTheLink(t *testing.T) {
+	b, err := S3(S3Options{Bucket: "bucket", Endpoint: "http://169.254.169.254", AccessKey: "x", SecretKey: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := b.Stat(ctx, "latest/meta-data"); fault.Of(err) != fault.Denied || err == nil || !strings.Contains(fault.Way(err), "endpoint") {
+		t.Errorf("%v (%v), want Denied", err, fault.Of(err))
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -241,9 +242,9 @@ func (d dir) put(ctx context.Context, root *os.Root, name string, r io.Reader, s
 	if err := root.MkdirAll(folder, 0o777); err != nil {
 		return o, err
 	}
-	// Two may put one object at once, also from one process.
-	tmp := filepath.Join(folder, fmt.Sprintf("%s%d-%d-%s", partial, os.Getpid(), drafts.Add(1), filepath.Base(name)))
-	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	// Two may put one object at once, from one process or from two machines.
+	tmp := filepath.Join(folder, fmt.Sprintf("%s%d-%d-%x-%s", partial, os.Getpid(), drafts.Add(1), rand.Uint32(), filepath.Base(name)))
+	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return o, err
 	}

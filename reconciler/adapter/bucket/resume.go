@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -91,11 +93,21 @@ func (c cutOff) Read([]byte) (int, error) { return 0, c.error }
 // dial is how a server is connected to: a connection over which nothing goes for too
 // long, in either direction, is at its end.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext(ctx, network, address)
+	c, err := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: elsewhere}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	return &lively{c}, nil
+}
+
+// elsewhere refuses the addresses of a machine's own link, where clouds have their
+// metadata: an endpoint may be written by anybody who opens a pull request.
+func elsewhere(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || at.Addr().Unmap().IsLinkLocalUnicast() || at.Addr().IsMulticast() {
+		return fault.Hint(fault.New(fault.Denied, "%s is no address of a server of S3", address), "correct the endpoint")
+	}
+	return nil
 }
 
 // lively is a connection whose every byte puts its end off.

@@ -195,10 +195,14 @@ func (o S3Options) transport(secure bool) (*http.Transport, error) {
 		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: stall, ExpectContinueTimeout: 5 * time.Second,
 		DisableCompression: true, WriteBufferSize: 32 << 10, ReadBufferSize: 32 << 10,
 	}
-	if o.CAFile == "" || !secure {
+	authorities := o.CAFile
+	if authorities == "" {
+		authorities = o.lookup("AWS_CA_BUNDLE")
+	}
+	if authorities == "" || !secure {
 		return t, nil
 	}
-	pem, err := os.ReadFile(o.CAFile)
+	pem, err := os.ReadFile(authorities)
 	if err != nil {
 		return nil, fault.Hint(fault.New(fault.Missing, "read the authorities of s3://%s: %w", o.Bucket, err), "correct ssl_verify, or AWS_CA_BUNDLE")
 	}
@@ -207,7 +211,7 @@ func (o S3Options) transport(secure bool) (*http.Transport, error) {
 		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fault.New(fault.Invalid, "%s holds no certificate", o.CAFile)
+		return nil, fault.New(fault.Invalid, "%s holds no certificate", authorities)
 	}
 	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	return t, nil

@@ -19,14 +19,13 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
-// Draft is a commit that is to be made.
+// Draft is a commit that is to be made, by Vishwa <vishwa@localhost>: what people commit is told from it.
 type Draft struct {
-	Parent      string            // SHA
-	Files       map[string][]byte // path -> content, put over the parent's
-	Message     string
-	Name, Email string // of the author; without them, Vishwa <vishwa@localhost>
-	Time        time.Time
-	Sign        func() (ssh.Signer, error) // nil: not signed
+	Parent  string            // SHA
+	Files   map[string][]byte // path -> content, put over the parent's
+	Message string
+	Time    time.Time
+	Sign    func() (ssh.Signer, error) // nil: not signed
 }
 
 // Write makes the commit and tells its SHA.
@@ -46,10 +45,7 @@ func (r *Repo) Write(ctx context.Context, d Draft) (string, error) {
 			return "", fmt.Errorf("write %s in a commit: %w", path, err)
 		}
 	}
-	if d.Name == "" {
-		d.Name, d.Email = "Vishwa", "vishwa@localhost"
-	}
-	who := fmt.Sprintf("%s %d +0000", mailbox(d.Name, d.Email), d.Time.Unix())
+	who := fmt.Sprintf("%s %d +0000", mailbox("Vishwa", "vishwa@localhost"), d.Time.Unix())
 	c := ledger.Commit{Tree: root.String(), Parent: d.Parent, Author: who, Committer: who, Message: strings.TrimRight(d.Message, "\n") + "\n"}
 	if d.Sign != nil {
 		key, err := d.Sign()

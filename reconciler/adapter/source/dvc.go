@@ -226,13 +226,13 @@ func (s *tracked) Fetch(ctx context.Context, look port.Look, dir string, tell fu
 		}
 		return body, err
 	}
-	g.Check = func(_ context.Context, f port.Sighted, at string) error {
-		got, err := cache.SumFile(at, false)
+	g.Check = func(ctx context.Context, f port.Sighted, at string) error {
+		got, err := cache.SumFile(ctx, at, false)
 		if err != nil || string(got.OID) == f.ETag {
 			return err
 		}
 		if out.Hash == "" { // as DVC 2 named text
-			if got, err = cache.SumFile(at, true); err != nil || string(got.OID) == f.ETag {
+			if got, err = cache.SumFile(ctx, at, true); err != nil || string(got.OID) == f.ETag {
 				return err
 			}
 		}

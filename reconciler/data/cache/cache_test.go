@@ -277,3 +277,37 @@ func TestSettled(t *testing.T) {
 		}
 	}
 }
+
+// TestAnObjectThatWasWrittenToIsNotLinked: through a hard link, somebody wrote to the cache.
+func TestAnObjectThatWasWrittenToIsNotLinked(t *testing.T) {
+	dir := t.TempDir()
+	c, err := Open(filepath.Join(dir, "cache"), Options{Types: []string{"hardlink"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	oid, _, _, err := c.Insert(t.Context(), strings.NewReader("right"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(c.Path(oid), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Link(oid, filepath.Join(dir, "good"), false); err != nil { // nothing was written
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(c.Path(oid)); err != nil || st.Mode().Perm() != 0o444 {
+		t.Errorf("%v, %v", st.Mode(), err)
+	}
+	if err := os.Chmod(c.Path(oid), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "good"), []byte("wrong"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Link(oid, filepath.Join(dir, "bad"), false); fault.Of(err) != fault.Corrupt || err == nil {
+		t.Errorf("%v, want Corrupt", err)
+	}
+	if c.Has(oid) {
+		t.Error("it is kept")
+	}
+}

@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
@@ -103,7 +104,7 @@ func SumOf(p []byte) Sum {
 }
 
 // SumFile names a file. Legacy gives it DVC 2's name.
-func SumFile(path string, legacy bool) (Sum, error) {
+func SumFile(ctx context.Context, path string, legacy bool) (Sum, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Sum{}, fault.Hint(fault.New(fault.Denied, "read %s: %w", path, err), "make it readable")
@@ -114,7 +115,7 @@ func SumFile(path string, legacy bool) (Sum, error) {
 	if legacy {
 		w = old
 	}
-	s, err := copyHashed(w, f)
+	s, err := copyHashed(w, &ended{ctx, f})
 	if err != nil {
 		return s, content.Disk(fmt.Errorf("read %s: %w", path, err), path)
 	}

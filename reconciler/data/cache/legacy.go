@@ -4,6 +4,7 @@ package cache
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"hash"
@@ -93,7 +94,7 @@ func (c *Cache) named(oid dvc.OID, path string, s Sum) (bool, error) {
 	if s.OID == bare(oid) || !c.dos {
 		return s.OID == bare(oid), nil
 	}
-	old, err := SumFile(path, true)
+	old, err := SumFile(context.Background(), path, true) // what was read just now
 	return old.OID == bare(oid), err
 }
 

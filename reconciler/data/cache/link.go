@@ -27,6 +27,9 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err erro
 	if from == "" {
 		return known, fault.Hint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
 	}
+	if err := c.protect(oid, from); err != nil {
+		return known, err
+	}
 	tmp := c.draft(path)
 	var last error
 	for _, kind := range c.types {
@@ -70,6 +73,19 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err erro
 		return known, fault.Hint(fault.New(fault.Invalid, "%s can be put there by none of cache.type %s: the file system cannot", path, types), "allow copies: vishwa data config cache.type %s,copy", types)
 	}
 	return known, content.Disk(fmt.Errorf("link %s: %w", path, last), filepath.Dir(path))
+}
+
+// protect holds an object that somebody could have written to, through a link, against
+// its name, and lets nobody write to it from then on.
+func (c *Cache) protect(oid dvc.OID, at string) error {
+	var st unix.Stat_t
+	if c.shared || c.dos || unix.Stat(at, &st) != nil || st.Mode&0o222 == 0 {
+		return nil
+	}
+	if _, err := c.Check(oid); err != nil {
+		return err
+	}
+	return content.Disk(os.Chmod(at, 0o444), c.root)
 }
 
 // none tells that a file system has no links of a kind, or none from where the cache is.
