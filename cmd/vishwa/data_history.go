@@ -135,6 +135,11 @@ point to. Everything else is counted, and removed once you say so.`,
 			if err != nil {
 				return err
 			}
+			if h.past() {
+				if err := entire(w); err != nil {
+					return err
+				}
+			}
 			if k.Trees, err = a.keptBy(cmd.Context(), w, &h, projects); err != nil {
 				return err
 			}
@@ -176,6 +181,24 @@ func scope(workspace bool, k data.Kept, h *history) error {
 		return fault.Hint(fault.New(fault.Invalid, "--cloud and --not-in-remote contradict each other"), "choose one")
 	}
 	return h.check()
+}
+
+// past tells whether commits are meant beside the tips of branches and tags.
+func (h *history) past() bool { return h.All || h.date != "" || h.Last > 1 }
+
+// entire refuses a clone that does not have all commits: what those need that are not
+// here would go.
+func entire(w *data.Workspace) error {
+	r, _, err := inGit(w)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	shallow, err := r.Shallow()
+	if err == nil && shallow {
+		err = fault.Hint(fault.New(fault.Invalid, "the clone is shallow: commits that are not here may need what would go"), "fetch them: git fetch --unshallow")
+	}
+	return err
 }
 
 // keptBy are the trees of this repository and of projects.

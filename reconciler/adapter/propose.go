@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -98,10 +99,11 @@ func (p *Proposer) one(ctx context.Context, d schemas.Declaration, o RefreshOpti
 		if parent, err = p.below(ctx, was); err != nil {
 			return s.Refreshed, err
 		}
-		if there, err := p.same(ctx, was, s); err != nil || there {
+		if there, err := p.same(ctx, was, s); err != nil || there != nil {
 			if err != nil {
 				return s.Refreshed, err
 			}
+			s.told(there)
 			s.Proposed = &Proposed{Branch: to, SHA: was}
 			return s.Refreshed, p.ask(ctx, &s.Refreshed)
 		}
@@ -157,17 +159,29 @@ func (p *Proposer) below(ctx context.Context, tip string) (string, error) {
 	return tip, nil
 }
 
-// same tells whether the branch at tip pins what was seen already.
-func (p *Proposer) same(ctx context.Context, tip string, s sight) (bool, error) {
+// same is the pin of the branch at tip, where it is of what was seen; nil elsewhere.
+func (p *Proposer) same(ctx context.Context, tip string, s sight) (*data.Pinning, error) {
 	if tip == "" {
-		return false, nil
+		return nil, nil
 	}
 	tree, err := p.Repo.Open(ctx, tip)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	there, err := data.Pinned(tree, s.Pin)
-	return err == nil && there != nil && there.Said[data.Token] == s.seen.Token, nil // a pin that cannot be read is written anew
+	if err != nil || there == nil || there.Said[data.Token] != s.seen.Token {
+		return nil, nil // a pin that cannot be read is written anew
+	}
+	return there, nil
+}
+
+// told takes over what a pin says that was made of what was seen.
+func (s *sight) told(p *data.Pinning) {
+	s.Size, s.Files = max(p.Size, 0), int64(len(s.seen.Files))
+	s.Columns, _ = strconv.Atoi(p.Said[data.Columns])
+	if n, err := strconv.ParseInt(p.Said[data.Rows], 10, 64); err == nil {
+		s.Rows = n
+	}
 }
 
 // take has the data in the cache and at the remote, and is what the commit holds.

@@ -363,29 +363,53 @@ func cloned(env port.Env) func(ctx context.Context, url, rev string) (fs.FS, str
 			return nil, "", err
 		}
 		if rev == "" {
-			rev = strings.TrimPrefix(refs["HEAD"], "refs/heads/")
-		}
-		for _, name := range []string{"refs/heads/" + rev, "refs/tags/" + rev} {
-			if refs[name] == "" {
-				continue
+			if rev = strings.TrimPrefix(refs["HEAD"], "refs/heads/"); rev == "" {
+				return nil, "", fault.Hint(fault.New(fault.Missing, "%s has no default branch", data.RedactURL(url)), "name a branch, a tag or a commit of it")
 			}
-			if err := m.Fetch(ctx, name); err != nil {
+		}
+		named := ""
+		for _, name := range []string{"refs/heads/" + rev, "refs/tags/" + rev} {
+			if refs[name] != "" && named == "" {
+				named = name
+			}
+		}
+		if named != "" {
+			if err := m.Fetch(ctx, named); err != nil {
 				return nil, "", err
 			}
-			rev = name
-			break
+			rev = named
 		}
 		r, err := repo.Open(dir, repo.Options{})
 		if err != nil {
 			return nil, "", err
 		}
 		sha, err := r.Resolve(rev)
+		if err != nil && named == "" { // a commit that no branch was read for yet
+			if err := m.Fetch(ctx, published(refs)...); err != nil {
+				return nil, "", err
+			}
+			if r, err = repo.Open(dir, repo.Options{}); err != nil { // which sees what came
+				return nil, "", err
+			}
+			sha, err = r.Resolve(rev)
+		}
 		if err != nil {
 			return nil, "", err
 		}
 		tree, err := r.Open(ctx, sha)
 		return tree, sha, err
 	}
+}
+
+// published are the branches and tags of a remote.
+func published(refs map[string]string) (names []string) {
+	for name := range refs {
+		if (strings.HasPrefix(name, "refs/heads/") || strings.HasPrefix(name, "refs/tags/")) && !strings.HasSuffix(name, "^{}") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // bucketOf opens the bucket of a declaration, whole.

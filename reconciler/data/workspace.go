@@ -349,7 +349,7 @@ func (w *Workspace) turn(ctx context.Context, rel string) (release func(), err e
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	f, err := sandbox.Lock(limited, file)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
 		by, _ := os.ReadFile(who)
 		return nil, fault.Hint(fault.New(fault.Conflict, "%s: %s works on it and has not ended in %s", rel, strings.TrimSpace(string(by)), patience), "wait for it, or end it")
 	}

@@ -132,6 +132,10 @@ func (e *examining) all(ctx context.Context, size int64) (Found, error) {
 	return Found{Violations: e.check.Violations(), Profile: &p, Skipped: e.skipped}, nil
 }
 
+// profiled is how many columns are profiled at once, those of all parts together: each
+// takes some 40 KB.
+const profiled = 8192
+
 // one reads a file. Where a part cannot be read, the whole is read again from its
 // beginning: that alone can tell in which row it is.
 func (e *examining) one(ctx context.Context, t table, again bool) error {
@@ -143,6 +147,11 @@ func (e *examining) one(ctx context.Context, t table, again bool) error {
 	readers, err := tables.Split(in, t.Size, t.format, t.Path, e.parts)
 	if err != nil {
 		return err
+	}
+	if n := max(1, profiled/max(1, len(readers[0].Columns()))); n < len(readers) {
+		if readers, err = tables.Split(in, t.Size, t.format, t.Path, n); err != nil {
+			return err
+		}
 	}
 	if len(readers) == 1 {
 		return e.scan(ctx, readers[0], again)

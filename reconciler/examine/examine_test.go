@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -114,5 +115,31 @@ func TestAPromiseIsToldWithItsPlace(t *testing.T) {
     vishwa/d.yaml:14:1: n: column is missing in a.csv, of 1 rows; there are "n;m": what is between them is for spec.format.delimiter to say`
 	if got := Broken(decl, found.Violations); got != want {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestWideTablesAreReadInFewerParts: what is held of a column is held once for each part.
+func TestWideTablesAreReadInFewerParts(t *testing.T) {
+	const columns = 10_000
+	var text strings.Builder
+	for i := range columns {
+		fmt.Fprintf(&text, "c%d,", i)
+	}
+	text.WriteString("last\n")
+	row := strings.Repeat("1,", columns) + "2\n"
+	for range 60 {
+		text.WriteString(row)
+	}
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	e := &examining{spec: bounded(1), parts: 16, tables: []table{{file("w.csv", text.String()), schemas.Format{Type: "csv"}}}}
+	found, err := e.all(t.Context(), 1)
+	if err != nil || found.Profile.Rows != 60 {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := int64(after.TotalAlloc - before.TotalAlloc); used > 2<<30 {
+		t.Errorf("%d MB were allocated", used>>20)
 	}
 }

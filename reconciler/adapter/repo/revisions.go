@@ -24,6 +24,17 @@ type History struct {
 	Since    time.Time // whatever can be reached and was committed then or later; zero is never
 }
 
+// Shallow tells whether the clone ends before its history does.
+func (r *Repo) Shallow() (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ends, err := r.config.Storer.Shallow()
+	if err != nil {
+		return false, fault.New(fault.Corrupt, "read where the clone ends: %w", err)
+	}
+	return len(ends) > 0, nil
+}
+
 // Commits lists the commits of h, each tree once: of two commits with equal trees,
 // one is listed. A shallow clone ends where it ends.
 func (r *Repo) Commits(ctx context.Context, h History) ([]string, error) {
