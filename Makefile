@@ -36,7 +36,7 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 	$(BIN)/vishwa-devforge demo --vishwa $(BIN)/vishwa $(DEMO)
 
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
-	$(GO) test -race -timeout 40m ./...
+	$(GO) test -race -timeout 60m ./...
 
 test-real: tools build $(TOOLS)/bin/minio ## the main job with the real Python packages, Terraform and cosign; S3 with a real MinIO
 	rm -rf $(TOOLS)/demo
