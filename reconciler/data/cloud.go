@@ -75,10 +75,11 @@ func (w *Workspace) away(ctx context.Context, o Output, remote string) (Away, er
 			continue
 		}
 		seen[oid] = true
+		_, has := there[oid]
 		switch here := store.Has(oid); {
-		case here && !there[oid]:
+		case here && !has:
 			a.New++
-		case !here && there[oid]:
+		case !here && has:
 			a.Deleted++
 		case !here:
 			a.Missing++

@@ -115,6 +115,15 @@ func isFile(path string) bool {
 // Has tells whether the object is there.
 func (c *Cache) Has(oid dvc.OID) bool { return c.find(oid) != "" }
 
+// Size is how large an object is, in bytes; -1: it is not there.
+func (c *Cache) Size(oid dvc.OID) int64 {
+	var st unix.Stat_t
+	if unix.Stat(c.Path(oid), &st) != nil {
+		return -1
+	}
+	return st.Size
+}
+
 // Open opens an object for reading; it is not checked.
 func (c *Cache) Open(oid dvc.OID) (*os.File, int64, error) {
 	path := c.find(oid)

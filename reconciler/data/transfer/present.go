@@ -20,9 +20,9 @@ const (
 	prefixes = 256  // of two hexadecimal digits, by which the objects are laid out
 )
 
-// Present tells which of oids the remote has.
-func (r *Remote) Present(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, error) {
-	var there map[dvc.OID]bool
+// Present tells which of oids the remote has, and their sizes in bytes there.
+func (r *Remote) Present(ctx context.Context, oids []dvc.OID) (map[dvc.OID]int64, error) {
+	var there map[dvc.OID]int64
 	list, err := r.cheaper(ctx, len(oids))
 	switch {
 	case err != nil:
@@ -63,11 +63,11 @@ func (r *Remote) fan(digits string) string {
 	return "files/md5/" + digits + "/"
 }
 
-func (r *Remote) asked(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, error) {
-	there := make(map[dvc.OID]bool, len(oids))
+func (r *Remote) asked(ctx context.Context, oids []dvc.OID) (map[dvc.OID]int64, error) {
+	there := make(map[dvc.OID]int64, len(oids))
 	var mu sync.Mutex
 	return there, r.each(ctx, oids, func(ctx context.Context, oid dvc.OID) error {
-		_, err := r.Bucket.Stat(ctx, r.key(oid))
+		o, err := r.Bucket.Stat(ctx, r.key(oid))
 		if fault.Of(err) == fault.Missing && err != nil {
 			return nil
 		}
@@ -76,13 +76,13 @@ func (r *Remote) asked(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, e
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		there[oid] = true
+		there[oid] = o.Size
 		return nil
 	})
 }
 
 // listed goes through the folders that the objects would be in.
-func (r *Remote) listed(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, error) {
+func (r *Remote) listed(ctx context.Context, oids []dvc.OID) (map[dvc.OID]int64, error) {
 	wanted := make(map[string]map[dvc.OID]bool, prefixes)
 	for _, o := range oids {
 		if wanted[string(o[:2])] == nil {
@@ -90,7 +90,7 @@ func (r *Remote) listed(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, 
 		}
 		wanted[string(o[:2])][o] = true
 	}
-	there := make(map[dvc.OID]bool, len(oids))
+	there := make(map[dvc.OID]int64, len(oids))
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.jobs())
@@ -102,7 +102,7 @@ func (r *Remote) listed(ctx context.Context, oids []dvc.OID) (map[dvc.OID]bool, 
 				}
 				if oid := dvc.OID(prefix + path.Base(o.Key)); want[oid] {
 					mu.Lock()
-					there[oid] = true
+					there[oid] = o.Size
 					mu.Unlock()
 				}
 			}

@@ -88,7 +88,7 @@ func (s *Spoilt) Error() string {
 
 // Way is the way out.
 func (s *Spoilt) Way() string {
-	return fmt.Sprintf("remove %s there, and push it from where it was added: what is there is not sent again", s.Key)
+	return fmt.Sprintf("remove %s there, and push it from where it was added: what has the right size there is not sent again", s.Key)
 }
 
 func (r *Remote) jobs() int {
@@ -174,7 +174,7 @@ func (r *Remote) expand(ctx context.Context, from *cache.Cache, oids []dvc.OID) 
 	if err != nil {
 		return nil, nil, err
 	}
-	lacking = slices.DeleteFunc(lacking, func(o dvc.OID) bool { return there[o] })
+	lacking = slices.DeleteFunc(lacking, func(o dvc.OID) bool { _, has := there[o]; return has })
 	if len(lacking) > 0 {
 		slices.Sort(lacking)
 		return nil, nil, fault.Hint(fault.New(fault.Missing, "%w", &Lacking{Where: "the cache", OIDs: lacking}), "add the data anew, or pull it from where it is")
@@ -189,7 +189,7 @@ func (r *Remote) send(ctx context.Context, from *cache.Cache, oids []dvc.OID, m 
 	}
 	todo := make([]dvc.OID, 0, len(oids))
 	for _, o := range oids {
-		if !there[o] {
+		if size, has := there[o]; !has || size != from.Size(o) { // one of another size is half of it, or spoilt
 			todo = append(todo, o)
 		}
 	}

@@ -44,6 +44,12 @@ func (h *held) Stat(_ context.Context, key string) (port.Object, error) {
 	return port.Object{Key: key, Size: int64(len(b))}, nil
 }
 
+func (h *held) size(key string) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return int64(len(h.objects[key]))
+}
+
 func (h *held) List(_ context.Context, prefix string) iter.Seq2[port.Object, error] {
 	return func(yield func(port.Object, error) bool) {
 		h.mu.Lock()
@@ -51,7 +57,7 @@ func (h *held) List(_ context.Context, prefix string) iter.Seq2[port.Object, err
 		keys := slices.Sorted(maps.Keys(h.objects))
 		h.mu.Unlock()
 		for _, k := range keys {
-			if strings.HasPrefix(k, prefix) && !yield(port.Object{Key: k}, nil) {
+			if strings.HasPrefix(k, prefix) && !yield(port.Object{Key: k, Size: h.size(k)}, nil) {
 				return
 			}
 		}
@@ -249,5 +255,24 @@ func TestLegacyObjectsStayInTheirLayout(t *testing.T) {
 	}
 	if _, err := r.Fetch(t.Context(), into.Legacy(), []dvc.OID{oid}, nil); err != nil || !into.Legacy().Has(oid) {
 		t.Errorf("it does not come back: %v", err)
+	}
+}
+
+// TestWhatHasAnotherSizeThereIsSentAnew: half of an object, which something else left.
+func TestWhatHasAnotherSizeThereIsSentAnew(t *testing.T) {
+	for _, n := range []int{3, few + 10} { // asked one by one, and listed
+		from, dir, _ := filled(t, n)
+		there := empty()
+		r := &Remote{Name: "store", Bucket: there}
+		if _, err := r.Push(t.Context(), from, []dvc.OID{dir}, nil); err != nil {
+			t.Fatal(err)
+		}
+		key := there.puts[0]
+		whole := there.objects[key]
+		there.objects[key] = whole[:len(whole)-1]
+		m, err := r.Push(t.Context(), from, []dvc.OID{dir}, nil)
+		if err != nil || m.Objects != 1 || !bytes.Equal(there.objects[key], whole) {
+			t.Errorf("%d: %+v, %v", n, m, err)
+		}
 	}
 }
