@@ -49,7 +49,7 @@ func (s *shared) Has(ctx context.Context, name digest.Digest) (bool, error) {
 	case err == nil:
 		s.there.Store(name, true)
 		return true, nil
-	case fault.Of(err) == fault.Missing && !errors.Is(err, port.ErrAbsent):
+	case fault.Of(err) == fault.Missing:
 		return false, nil
 	}
 	return false, fmt.Errorf("look into store: %w", err)
