@@ -97,7 +97,7 @@ func (s *shared) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, er
 		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the store", name), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read store: %w", err)
+		return nil, fmt.Errorf("read store: %s: %w", name, err)
 	}
 	defer body.Close()
 	got, _, err := s.near.Put(ctx, body)
