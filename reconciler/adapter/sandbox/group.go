@@ -3,13 +3,17 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -25,17 +29,20 @@ const patience = 10 * time.Second
 
 // Group is a command with every process that it began.
 type Group struct {
-	id   string
-	pid  int
-	done chan struct{}
-	end  *os.ProcessState
-	err  error
+	id     string
+	pid    int
+	done   chan struct{}
+	inside *wall.Inside // nil where there is no wall
+	end    wall.End
+	err    error
 }
 
 // Start begins cmd as the leader of a new session, in the group called id. The
 // name is unique on this machine: Sweep finds the group by it, in whichever
-// process. The leader is killed when this process dies.
-func Start(cmd *exec.Cmd, id string) (*Group, error) {
+// process. The leader is killed when this process dies. A command that has a wall to
+// stand behind is begun without one where the machine offers none, unless the wall is
+// strict; Report tells.
+func Start(cmd *exec.Cmd, id string, behind *wall.Spec) (*Group, error) {
 	g := &Group{id: id, done: make(chan struct{})}
 	if cmd.Env == nil {
 		return nil, fault.New(fault.Internal, "start group: the command has no environment of its own")
@@ -48,22 +55,78 @@ func Start(cmd *exec.Cmd, id string) (*Group, error) {
 		// child, so that thread must live as long as the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		if err == nil {
-			g.pid = cmd.Process.Pid
-		}
+		err := g.begin(cmd, behind)
 		started <- err
-		if err != nil {
-			return
+		if err == nil {
+			g.wait(cmd)
+			close(g.done)
 		}
-		g.err = cmd.Wait()
-		g.end = cmd.ProcessState
-		close(g.done)
 	}()
 	if err := <-started; err != nil {
 		return nil, err
 	}
 	return g, nil
+}
+
+// begin begins the command on this thread.
+func (g *Group) begin(cmd *exec.Cmd, behind *wall.Spec) (err error) {
+	if behind != nil {
+		if g.inside, err = wall.Start(cmd, *behind); err == nil {
+			g.pid = g.inside.PID()
+			return nil
+		}
+		if behind.Strict || !errors.Is(err, wall.ErrUnavailable) {
+			return err
+		}
+	}
+	if err = cmd.Start(); err == nil {
+		g.pid = cmd.Process.Pid
+	}
+	return err
+}
+
+// wait notes how the command ends.
+func (g *Group) wait(cmd *exec.Cmd) {
+	if g.inside != nil {
+		g.end, g.err = g.inside.Wait()
+		return
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		g.err = err
+	}
+	if st := cmd.ProcessState; st != nil {
+		g.end.Code = st.ExitCode()
+		if w, ok := st.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+			g.end.Signal = w.Signal()
+		}
+	}
+}
+
+// Report tells which wall the command stands behind.
+func (g *Group) Report() wall.Report {
+	if g.inside == nil {
+		return wall.Report{Level: wall.None, Network: wall.Network{All: true}.String()}
+	}
+	return g.inside.Report
+}
+
+// Dial connects to a port of the command's on 127.0.0.1.
+func (g *Group) Dial(ctx context.Context, port int) (net.Conn, error) {
+	if g.inside == nil {
+		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	}
+	return g.inside.Dial(ctx, port)
+}
+
+// OutOfMemory tells how often the kernel ended a process of the command's for want of
+// memory; known is false where that is not counted for the command alone.
+func (g *Group) OutOfMemory() (n int64, known bool) {
+	if g.inside == nil {
+		return 0, false
+	}
+	return g.inside.OutOfMemory()
 }
 
 // PID is the leader's.
@@ -73,12 +136,8 @@ func (g *Group) PID() int { return g.pid }
 func (g *Group) Done() <-chan struct{} { return g.done }
 
 // End waits for the leader and tells how it ended.
-func (g *Group) End() (*os.ProcessState, error) {
+func (g *Group) End() (wall.End, error) {
 	<-g.done
-	var exit *exec.ExitError
-	if errors.As(g.err, &exit) {
-		return g.end, nil
-	}
 	return g.end, g.err
 }
 

@@ -1,0 +1,138 @@
+// The second rung: one process adopts and ends what the command leaves, and another,
+// begun by it, restricts itself by Landlock and seccomp and becomes the command. They
+// are two, so that the command's rules do not hold for the one that ends it.
+package wall
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const enter = "enter"
+
+// beginEntered begins the process that becomes the command.
+func (i *inside) beginEntered() error {
+	if i.report.Landlock == 0 {
+		return errors.New("this kernel has no Landlock, or it is not enabled")
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("adopt orphans: %w", err)
+	}
+	s := i.work.Spec
+	switch {
+	case s.Network.All:
+	case len(s.Network.Hosts) > 0, s.Port != 0 && i.report.Landlock < tcpPorts:
+		i.report.Network = unlimited
+	}
+	packed, err := pack(i.work)
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
+	errs, in, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("begin command: %w", err)
+	}
+	defer errs.Close()
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"vishwa", Verb, enter}, &syscall.ProcAttr{
+		Dir: "/", Env: basics(), Files: []uintptr{0, 1, 2, packed.Fd(), in.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	in.Close()
+	if err != nil {
+		return fmt.Errorf("begin command: %w", err)
+	}
+	i.child = pid
+	said, err := io.ReadAll(io.LimitReader(errs, 4<<10)) // ends when the descriptor is closed by exec
+	if err != nil || len(said) == 0 {
+		return err
+	}
+	_, _ = unix.Wait4(pid, nil, 0, nil)
+	if why, ok := strings.CutPrefix(string(said), "exec: "); ok {
+		return i.noExec(errors.New(why))
+	}
+	return errors.New(string(said))
+}
+
+// basics is the environment of the program's own processes inside: what the race
+// detector and coverage need in tests, and nothing else.
+func basics() []string {
+	var env []string
+	for _, name := range []string{"GORACE", "GOCOVERDIR", "LANG"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// entered restricts this process and becomes the command; it comes back where it cannot.
+func entered() int {
+	const packed, errs = 3, 4
+	unix.CloseOnExec(errs)
+	tell := func(err error) int {
+		_, _ = unix.Write(errs, []byte(err.Error()))
+		return 1
+	}
+	w, err := unpack(packed)
+	if err != nil {
+		return tell(err)
+	}
+	s, abi := w.Spec, landlockVersion()
+	r := rules{
+		read:    append(append(append(append([]string{"/proc", "/etc/passwd", "/etc/group"}, systemTrees...), systemFiles...), kernelTrees...), s.Read...),
+		write:   append([]string{s.Tmp, "/dev/shm"}, s.Write...),
+		devices: append(expand(s.Devices), plainDevices...),
+		ports:   !s.Network.All, bind: uint16(s.Port),
+	}
+	calls := sockets{}
+	switch {
+	case s.Network.All || len(s.Network.Hosts) > 0 && !s.Strict:
+		calls, r.ports = sockets{inet: true, unixAny: true, loopback: true}, false
+	case s.Port != 0:
+		calls = sockets{tcp: true, unixAny: abi >= namedSockets}
+	default:
+		calls = sockets{unixAny: abi >= namedSockets}
+	}
+	if err := unix.Chdir(w.Dir); err != nil {
+		return tell(fmt.Errorf("go to %s: %w", w.Dir, err))
+	}
+	if err := limit(s.Limits, 0, tasks(os.Getuid())); err != nil {
+		return tell(err)
+	}
+	if err := restrictFiles(r, abi); err != nil {
+		return tell(err)
+	}
+	if err := restrictCalls(calls); err != nil {
+		return tell(err)
+	}
+	if err := dropCapabilities(); err != nil {
+		return tell(err)
+	}
+	err = unix.Exec(w.Path, w.Args, w.Env)
+	_, _ = unix.Write(errs, []byte("exec: "+err.Error()))
+	return 126
+}
+
+// tasks counts the threads of a user, which is what a limit of processes counts.
+func tasks(uid int) (n int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		var st unix.Stat_t
+		if unix.Stat("/proc/"+e.Name(), &st) != nil || int(st.Uid) != uid {
+			continue
+		}
+		list, _ := os.ReadDir("/proc/" + e.Name() + "/task")
+		n += len(list)
+	}
+	return n
+}

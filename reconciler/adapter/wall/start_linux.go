@@ -1,0 +1,344 @@
+// The outer side: begins the program anew as the inner side, in namespaces where the
+// machine allows them, hands it the work, and hears how it ended.
+package wall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Inside is a command behind its wall, as seen from outside.
+type Inside struct {
+	Report Report
+	cmd    *exec.Cmd
+	socket int
+	bounds *bounds
+	proxy  *proxy
+
+	mu     sync.Mutex // of the socket's reading side, and what was read
+	asked  chan answer
+	turn   chan struct{}
+	closed sync.Once
+	end    *End
+	heard  chan struct{} // closed when nothing more is heard
+}
+
+// answer is one to a dial.
+type answer struct {
+	fd  int
+	err error
+}
+
+// Start begins cmd behind a wall. The caller's thread must live as long as the command:
+// its end is the command's. What cmd says of output and of descriptors to be held while
+// it lives is kept; its environment must be set.
+func Start(cmd *exec.Cmd, s Spec) (*Inside, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if s.Level == "" {
+		s.Level = Namespaces
+	}
+	var refusals []error
+	for _, level := range []Level{Namespaces, Landlock} {
+		if s.Level == Landlock && level == Namespaces {
+			continue
+		}
+		in, err := start(cmd, s, level)
+		if err == nil || fault.Of(err) != fault.Invalid {
+			return in, err
+		}
+		refusals = append(refusals, err)
+	}
+	return nil, fault.Hint(fault.New(fault.Denied, "%w: %w", ErrUnavailable, errors.Join(refusals...)), "%s", fault.Way(refusals[0]))
+}
+
+// start tries one level; its error is Invalid where the machine does not allow it.
+func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "isolate command: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "inner")
+	defer theirs.Close()
+	in := &Inside{socket: pair[0], asked: make(chan answer, 1), turn: make(chan struct{}, 1), heard: make(chan struct{})}
+	w := work{Spec: s, Stage: level, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}
+	if len(w.Args) == 0 {
+		w.Args = []string{cmd.Path}
+	}
+	outer := &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{"vishwa", Verb}, Dir: "/", Env: basics(),
+		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay,
+		ExtraFiles:  append([]*os.File{theirs}, cmd.ExtraFiles...),
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if level == Namespaces {
+		if err := in.namespaces(outer, &w); err != nil {
+			in.close()
+			return nil, err
+		}
+	} else if s.Tmp != "" {
+		w.Env = withVariable(w.Env, "TMPDIR", s.Tmp)
+	}
+	if level == Namespaces && !s.Network.All && len(s.Network.Hosts) > 0 {
+		w.Env = proxied(w.Env)
+	}
+	if err := outer.Start(); err != nil {
+		in.close()
+		return nil, wrong(level, err.Error())
+	}
+	in.cmd = outer
+	if err := in.begin(w); err != nil {
+		_ = outer.Process.Kill()
+		_ = outer.Wait()
+		in.close()
+		return nil, err
+	}
+	return in, nil
+}
+
+// namespaces asks for those of the first rung.
+func (in *Inside) namespaces(outer *exec.Cmd, w *work) error {
+	a := outer.SysProcAttr
+	a.Cloneflags = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+	if !w.Spec.Network.All {
+		a.Cloneflags |= syscall.CLONE_NEWNET
+	}
+	a.Pdeathsig = syscall.SIGKILL
+	if os.Geteuid() == 0 {
+		w.UID = userFor(w.Spec)
+		return give(w.UID, append([]string{w.Spec.Tmp}, w.Spec.Write...))
+	}
+	uid, gid := os.Geteuid(), os.Getegid()
+	a.Cloneflags |= syscall.CLONE_NEWUSER
+	a.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+	a.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+	a.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP}
+	return nil
+}
+
+// userFor is the user of a root's command: one of its own that nobody else has.
+func userFor(s Spec) int {
+	if s.UID != 0 {
+		return s.UID
+	}
+	h := fnv.New32a()
+	for _, p := range s.Write {
+		h.Write([]byte(p))
+	}
+	// Above what systemd and container engines hand out
+	// (https://systemd.io/UIDS-GIDS/), or at the end of what this namespace has.
+	first, size := uint64(0x70000000), uint64(1<<27)
+	if raw, err := os.ReadFile("/proc/self/uid_map"); err == nil {
+		if f := strings.Fields(string(raw)); len(f) == 3 {
+			if have, err := strconv.ParseUint(f[2], 10, 64); err == nil && have < first+size {
+				size = min(5000, have/4)
+				first = have - size
+			}
+		}
+	}
+	return int(first + uint64(h.Sum32())%size)
+}
+
+// give makes folders, and all below them, the command's own.
+func give(uid int, folders []string) error {
+	for _, dir := range folders {
+		if dir == "" {
+			continue
+		}
+		err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Lchown(p, uid, uid)
+		})
+		if err != nil {
+			return fault.New(fault.Internal, "give the run its folder: %w", err)
+		}
+	}
+	return nil
+}
+
+// begin hands over the work and hears that it has begun.
+func (in *Inside) begin(w work) error {
+	level := w.Stage
+	in.bounds = newBounds(w.Spec.Limits, in.cmd.Process.Pid)
+	packed, err := pack(w)
+	if err == nil {
+		err = send(in.socket, message{Work: true}, int(packed.Fd()))
+		packed.Close()
+	}
+	if err != nil {
+		return wrong(level, err.Error())
+	}
+	m, fd, err := receive(in.socket)
+	switch {
+	case errors.Is(err, io.EOF):
+		return wrong(level, "it ended before the command was begun")
+	case err != nil:
+		return fault.New(fault.Internal, "isolate command: %w", err)
+	case m.Failed != "":
+		return wrong(level, m.Failed)
+	case !m.Begun || m.Report == nil:
+		return fault.New(fault.Internal, "isolate command: not understood")
+	}
+	in.Report = *m.Report
+	in.Report.Limits = in.bounds.by()
+	if w.Spec.Strict && len(in.Report.Lacks()) > 0 {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return Refuse(in.Report)
+	}
+	if fd >= 0 {
+		if in.proxy, err = serveProxy(fd, w.Spec.Network); err != nil {
+			return fault.New(fault.Internal, "isolate command: %w", err)
+		}
+	}
+	go in.hear()
+	in.bounds.watch(append([]string{w.Spec.Tmp}, w.Spec.Write...))
+	return nil
+}
+
+// hear takes what the inner side says until it is gone.
+func (in *Inside) hear() {
+	defer close(in.heard)
+	for {
+		m, fd, err := receive(in.socket)
+		switch {
+		case err != nil:
+			return
+		case m.End != nil:
+			in.mu.Lock()
+			in.end = m.End
+			in.mu.Unlock()
+		case m.Dialed, m.Failed != "":
+			a := answer{fd: fd}
+			if m.Failed != "" {
+				a = answer{fd: -1, err: errors.New(m.Failed)}
+			}
+			select {
+			case in.asked <- a:
+			default: // nobody waits any more
+				if fd >= 0 {
+					unix.Close(fd)
+				}
+			}
+		case fd >= 0:
+			unix.Close(fd)
+		}
+	}
+}
+
+// PID is that of the inner side: everything inside descends from it.
+func (in *Inside) PID() int { return in.cmd.Process.Pid }
+
+// Wait returns when the command has ended, and all that it began.
+func (in *Inside) Wait() (End, error) {
+	err := in.cmd.Wait()
+	<-in.heard
+	in.close()
+	over := in.bounds.close()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+		return End{}, err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	end := End{Code: -1, Signal: syscall.SIGKILL} // it was killed before it could tell
+	if in.end != nil {
+		end = *in.end
+	}
+	if over != "" {
+		end.Over = over
+	}
+	return end, nil
+}
+
+// OutOfMemory tells how often the kernel ended a process of the command's for want of
+// memory; known is false where it has no control group of its own.
+func (in *Inside) OutOfMemory() (n int64, known bool) { return in.bounds.kills() }
+
+func (in *Inside) close() {
+	in.closed.Do(func() {
+		unix.Close(in.socket)
+		if in.proxy != nil {
+			in.proxy.close()
+		}
+	})
+}
+
+// Dial connects to a port of the command's on 127.0.0.1, in whichever network it is.
+func (in *Inside) Dial(ctx context.Context, port int) (net.Conn, error) {
+	if in.Report.Level != Namespaces || in.Report.Network == (Network{All: true}).String() {
+		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	}
+	select { // one dial at a time
+	case in.turn <- struct{}{}:
+		defer func() { <-in.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select { // of a dial that was given up
+	case a := <-in.asked:
+		if a.fd >= 0 {
+			unix.Close(a.fd)
+		}
+	default:
+	}
+	if err := send(in.socket, message{Dial: port}, -1); err != nil {
+		return nil, fmt.Errorf("dial: it has ended")
+	}
+	select {
+	case a := <-in.asked:
+		if a.err != nil {
+			return nil, a.err
+		}
+		f := os.NewFile(uintptr(a.fd), "connection")
+		defer f.Close()
+		return net.FileConn(f)
+	case <-in.heard:
+		return nil, fmt.Errorf("dial: it has ended")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// withVariable is env with one variable set.
+func withVariable(env []string, name, value string) []string {
+	kept := make([]string, 0, len(env)+1)
+	for _, v := range env {
+		if !strings.HasPrefix(v, name+"=") {
+			kept = append(kept, v)
+		}
+	}
+	return append(kept, name+"="+value)
+}
+
+// proxied is env with the egress proxy as the only one.
+func proxied(env []string) []string {
+	for _, name := range []string{"NO_PROXY", "no_proxy", "FTP_PROXY", "ftp_proxy"} {
+		env = withVariable(env, name, "")
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
+		env = withVariable(env, name, fmt.Sprintf("http://127.0.0.1:%d", ProxyPort))
+	}
+	return env
+}
