@@ -94,7 +94,7 @@ func stopServing(t *testing.T, dir string) {
 			t.Error(err)
 		}
 		for _, f := range found {
-			if _, err := server.Down(ctx, f); err != nil {
+			if _, err := server.Down(ctx, f, filepath.Join(filepath.Dir(f), "seal", "key")); err != nil {
 				t.Errorf("stop serving: %v", err)
 			}
 		}

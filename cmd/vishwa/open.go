@@ -155,13 +155,13 @@ func (a *app) superviseVerb() *cobra.Command {
 // hostVerb is the process that serves releases; vishwa begins it itself.
 func (a *app) hostVerb() *cobra.Command {
 	return &cobra.Command{
-		Use: "host DIR", Hidden: true, Args: cobra.ExactArgs(1),
+		Use: "host DIR KEY", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			env, err := a.env()
 			if err != nil {
 				return err
 			}
-			if err := server.Host(cmd.Context(), args[0], env); err != nil && !errors.Is(err, context.Canceled) {
+			if err := server.Host(cmd.Context(), args[0], args[1], env); err != nil && !errors.Is(err, context.Canceled) {
 				return err
 			}
 			return nil
@@ -181,7 +181,7 @@ func (a *app) downVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			was, err := server.Down(cmd.Context(), s.Paths.Serving())
+			was, err := server.Down(cmd.Context(), s.Paths.Serving(), s.Paths.Seal())
 			if err != nil {
 				return err
 			}

@@ -75,3 +75,7 @@ func (p Paths) keep(former digest.Digest) error {
 
 // Serving is the state folder of the serving host.
 func (p Paths) Serving() string { return filepath.Join(p.State, "serving") }
+
+// Seal is the file of the key that seals what this installation writes for itself. It
+// stands outside of everything that is run or served.
+func (p Paths) Seal() string { return filepath.Join(p.State, "seal", "key") }

@@ -159,19 +159,25 @@ func (l *Layout) Model(ctx context.Context, store port.Store, model port.Artifac
 // Params writes the parameters as one JSON object and names it by VISHWA_PARAMS.
 // Without parameters the object is empty.
 func (l *Layout) Params(params map[string]any) error {
-	if params == nil {
-		params = map[string]any{}
-	}
-	raw, err := json.MarshalIndent(params, "", "  ")
+	raw, err := ParamsFile(params)
 	p := filepath.Join(l.dir, "params.json")
 	if err == nil {
-		err = os.WriteFile(p, append(raw, '\n'), 0o400)
+		err = os.WriteFile(p, raw, 0o400)
 	}
 	if err != nil {
 		return fmt.Errorf("lay out parameters: %w", err)
 	}
 	l.vars["VISHWA_PARAMS"] = p
 	return nil
+}
+
+// ParamsFile is what the file of parameters holds.
+func ParamsFile(params map[string]any) ([]byte, error) {
+	if params == nil {
+		params = map[string]any{}
+	}
+	raw, err := json.MarshalIndent(params, "", "  ")
+	return append(raw, '\n'), err
 }
 
 // Set gives the command one more variable.

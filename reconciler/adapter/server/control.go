@@ -1,5 +1,6 @@
 // How the host is spoken to: small JSON over HTTP on a Unix socket in its state
-// folder, which nobody but its user can reach.
+// folder. Both sides look at the user of the other, and who asks tells a token that
+// only who can read the sealing key knows.
 package server
 
 import (
@@ -9,18 +10,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// protocol is spoken by both sides; a host of another one is left alone.
-const protocol = "/v1/releases/"
+// protocol is spoken by both sides. A host of the one before, which asked nobody who
+// they were, is asked to leave.
+const (
+	protocol = "/v2/releases/"
+	before   = "/v1/releases/"
+
+	controlHeader  = "X-Vishwa-Token"
+	controlPurpose = "serving control socket"
+)
 
 // demand asks for an order to be served, with the environment that is never
 // written down. Revive asks for the order of this key as it stands already.
@@ -58,6 +68,10 @@ func (c complaint) err() error {
 // errGone says that no host answers.
 var errGone = errors.New("the serving host does not answer")
 
+// errOther says that the host does not know what it is asked.
+var errOther = fault.Hint(fault.New(fault.Conflict, "the serving host is of another version of vishwa"),
+	"run vishwa apply: it puts a host of this version in its place; one of a newer version is left to that version's vishwa")
+
 const socket = "control.sock"
 
 // dialFolder connects to the socket in dir.
@@ -67,11 +81,64 @@ func dialFolder(ctx context.Context, dir string) (net.Conn, error) {
 		return nil, err
 	}
 	defer free()
-	return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := samePeer(c); err != nil {
+		c.Close()
+		return nil, fault.Hint(fault.New(fault.Denied, "ask the serving host: %w", err), "find out who listens at %s; remove it, and run the command again", filepath.Join(dir, socket))
+	}
+	return c, nil
+}
+
+// guarded lets in connections of this user alone.
+type guarded struct {
+	net.Listener
+	log *slog.Logger
+}
+
+func (g guarded) Accept() (net.Conn, error) {
+	for {
+		c, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if err := samePeer(c); err == nil {
+			return c, nil
+		} else {
+			g.log.Warn("refused a connection", "error", err)
+		}
+		c.Close()
+	}
+}
+
+// samePeer tells what is wrong with the user at the other end of c.
+func samePeer(c net.Conn) error {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return errors.New("it is no Unix socket")
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var uid int
+	var perr error
+	if err := raw.Control(func(fd uintptr) { uid, perr = peer(int(fd)) }); err != nil {
+		return err
+	}
+	if perr != nil {
+		return fmt.Errorf("its user cannot be told: %w", perr)
+	}
+	if uid != os.Geteuid() {
+		return fmt.Errorf("it is of user %d, and this is user %d", uid, os.Geteuid())
+	}
+	return nil
 }
 
 // listenFolder makes the socket in dir, in place of one that a dead host left.
-func listenFolder(dir string) (net.Listener, error) {
+func listenFolder(dir string, log *slog.Logger) (net.Listener, error) {
 	full := filepath.Join(dir, socket)
 	if err := os.Remove(full); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove stale socket: %w", err)
@@ -91,12 +158,22 @@ func listenFolder(dir string) (net.Listener, error) {
 		l.Close()
 		return nil, fmt.Errorf("protect socket: %w", err)
 	}
-	return l, nil
+	return guarded{l, log}, nil
 }
 
-// ask sends one request to the host of dir; an answer of the host's that is an
-// error comes back with its kind.
-func ask(ctx context.Context, dir, method, name string, d *demand) (port.Live, error) {
+// line leads to the host of dir, for who knows the key.
+type line struct {
+	dir string
+	key seal.Key
+}
+
+// ask sends one request to the host; an answer of the host's that is an error comes
+// back with its kind.
+func (l line) ask(ctx context.Context, method, name string, d *demand) (port.Live, error) {
+	return l.request(ctx, method, protocol+name, d)
+}
+
+func (l line) request(ctx context.Context, method, path string, d *demand) (port.Live, error) {
 	var body io.Reader
 	if d != nil {
 		raw, err := json.Marshal(d)
@@ -105,12 +182,13 @@ func ask(ctx context.Context, dir, method, name string, d *demand) (port.Live, e
 		}
 		body = bytes.NewReader(raw)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://host"+protocol+name, body)
+	r, err := http.NewRequestWithContext(ctx, method, "http://host"+path, body)
 	if err != nil {
 		return port.Live{}, fmt.Errorf("ask the serving host: %w", err)
 	}
+	r.Header.Set(controlHeader, l.key.Token(controlPurpose))
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		c, err := dialFolder(ctx, dir)
+		c, err := dialFolder(ctx, l.dir)
 		if err != nil {
 			return nil, refused{err}
 		}
@@ -118,14 +196,17 @@ func ask(ctx context.Context, dir, method, name string, d *demand) (port.Live, e
 	}}
 	answer, err := transport.RoundTrip(r)
 	no := refused{}
+	errors.As(err, &no)
 	switch {
 	case ctx.Err() != nil:
 		return port.Live{}, fault.New(fault.Cancelled, "ask the serving host: %w", context.Cause(ctx))
-	case errors.As(err, &no), err != nil && method == http.MethodGet: // a host that is killed lets go of its socket last
+	case no.error != nil && fault.Of(no.error) == fault.Denied:
+		return port.Live{}, no.error
+	case no.error != nil, err != nil && method == http.MethodGet: // a host that is killed lets go of its socket last
 		return port.Live{}, errGone
 	case err != nil:
 		return port.Live{}, fault.Hint(fault.New(fault.Transient, "ask the serving host: it ended before it answered: %w", err),
-			"run the command again; %s says why it ended", filepath.Join(dir, "host.log"))
+			"run the command again; %s says why it ended", filepath.Join(l.dir, "host.log"))
 	}
 	defer answer.Body.Close()
 	return decodeAnswer(answer.StatusCode, io.LimitReader(answer.Body, 4<<20))
@@ -143,6 +224,11 @@ func decodeAnswer(status int, body io.Reader) (port.Live, error) {
 		return l, nil
 	case http.StatusServiceUnavailable:
 		return port.Live{}, errGone // on its way out
+	case http.StatusNotFound:
+		return port.Live{}, errOther
+	case http.StatusForbidden:
+		return port.Live{}, fault.Hint(fault.New(fault.Denied, "ask the serving host: it does not know this vishwa: the sealing key is another one than when it began"),
+			"end the host's process (vishwa host) and run vishwa apply: what it served is laid out anew")
 	case http.StatusUnprocessableEntity:
 		var c complaint
 		if err := json.NewDecoder(body).Decode(&c); err == nil && strings.TrimSpace(c.Message) != "" {

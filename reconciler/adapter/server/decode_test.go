@@ -16,7 +16,7 @@ import (
 )
 
 func FuzzDecodeOrder(f *testing.F) {
-	f.Add([]byte(`{"name":"one","folder":"r-1","command":["x"],"port":1}`))
+	f.Add([]byte(`{"name":"one","folder":"r-1","command":["x"],"port":1,"laid":[{"path":"params.json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}]}`))
 	f.Add([]byte(`{"name":"../one","folder":"r-/../..","command":[""],"port":-1}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		o, err := decodeOrder(raw)

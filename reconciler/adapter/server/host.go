@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -26,6 +27,7 @@ const linger = 2 * time.Second
 // host serves all names of one state folder.
 type host struct {
 	place   folder
+	key     seal.Key
 	env     port.Env
 	log     *slog.Logger
 	touched chan struct{}
@@ -41,11 +43,16 @@ type host struct {
 // Host serves what is recorded in dir and what it is asked for, until ctx is done,
 // it is sent SIGTERM, or it has nothing left to serve. It is the body of the
 // process that Local begins; where another host already serves dir, it returns at once.
-func Host(ctx context.Context, dir string, env port.Env) error {
+// The key at keyFile seals what it records, and whoever asks it must know that key.
+func Host(ctx context.Context, dir, keyFile string, env port.Env) error {
 	signal.Ignore(syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	place := folder(dir)
+	key, err := seal.Load(keyFile)
+	if err != nil {
+		return err
+	}
 	// Whoever looks at the lock holds it for an instant; a living host holds it on.
 	patient, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -60,10 +67,10 @@ func Host(ctx context.Context, dir string, env port.Env) error {
 	out := &logfile{path: place.path("host.log"), limit: logLimit}
 	defer out.Close()
 	h := &host{
-		place: place, env: env, log: slog.New(slog.NewTextHandler(out, nil)),
+		place: place, key: key, env: env, log: slog.New(slog.NewTextHandler(out, nil)),
 		touched: make(chan struct{}, 1), services: map[string]*service{}, end: stop,
 	}
-	listen, err := listenFolder(dir)
+	listen, err := listenFolder(dir, h.log)
 	if err != nil {
 		return err
 	}
@@ -75,7 +82,7 @@ func Host(ctx context.Context, dir string, env port.Env) error {
 	asking, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
 	control := &http.Server{
-		Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second,
+		Handler: h.known(h.routes()), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return asking },
 	}
 	go control.Serve(listen)
@@ -97,11 +104,15 @@ func Host(ctx context.Context, dir string, env port.Env) error {
 func (h *host) restore() {
 	for _, name := range h.place.names() {
 		sweep(h.place, name)
-		o, ok := h.place.read(name)
-		if !ok {
+		o, err := h.place.read(h.key, name)
+		if fault.Of(err) == fault.Missing {
 			continue
 		}
-		s := newService(name, h.place, h.env.Now, h.log)
+		if err != nil {
+			h.log.Error("not brought back", "name", name, "error", err)
+			continue
+		}
+		s := newService(name, h.place, h.key, h.env.Now, h.log)
 		h.services[name] = s
 		s.restore(o, h.env.Lookup)
 		h.log.Info("bringing back", "name", name, "release", o.Key.Short())
@@ -113,6 +124,19 @@ func sweep(place folder, name string) {
 	for _, sub := range place.releases(name) {
 		_ = sandbox.Sweep(place.group(name, sub), 0) // what hangs in the kernel keeps its private port, and no more
 	}
+}
+
+// known answers only who knows the key's token: a served process that finds the
+// socket is of the same user.
+func (h *host) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !h.key.Knows(controlPurpose, r.Header.Get(controlHeader)) {
+			h.log.Warn("refused somebody who does not know the token", "method", r.Method)
+			http.Error(w, "who asks is not known", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (h *host) routes() http.Handler {
@@ -218,7 +242,7 @@ func (h *host) service(name string) (*service, error) {
 	defer h.mu.Unlock()
 	s := h.services[name]
 	if s == nil {
-		s = newService(name, h.place, h.env.Now, h.log)
+		s = newService(name, h.place, h.key, h.env.Now, h.log)
 		h.services[name] = s
 	}
 	return s, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -21,6 +22,7 @@ type Config struct {
 	Env   port.Env
 	Store port.Store
 	Dir   string // the host's state folder; one host a folder
+	Seal  string // the file of the key that seals what is recorded; it is made where it is not there
 	Envs  sandbox.Environments
 	Pace  Pace // zero fields have defaults
 }
@@ -45,17 +47,43 @@ func (s *local) Observe(ctx context.Context, name string) (port.Live, error) {
 	if err := checkName(name); err != nil {
 		return port.Live{}, err
 	}
-	live, err := ask(ctx, string(s.place), "GET", name, nil)
-	if !errors.Is(err, errGone) {
-		return live, err
-	}
-	o, ok := s.place.read(name)
-	if !ok {
+	if !s.place.used() {
 		return port.Live{}, nil
 	}
-	live = o.live()
-	live.Health, live.Message = port.Down, "its serving host is not running; run vishwa apply to bring it back"
+	l, err := s.line()
+	if err != nil {
+		return port.Live{}, err
+	}
+	o, read := s.place.read(l.key, name)
+	live, err := l.ask(ctx, "GET", name, nil)
+	switch {
+	case errors.Is(err, errOther):
+		read = nil
+		live.Health, live.Message = port.Down, "its serving host is of another version of vishwa; run vishwa apply to bring it back under this one"
+	case err != nil && !errors.Is(err, errGone):
+		return live, err
+	case err == nil && fault.Of(read) != fault.Corrupt:
+		return live, nil
+	case err == nil:
+		live.Health = port.Failing
+	case fault.Of(read) == fault.Missing:
+		return port.Live{}, nil
+	case read == nil:
+		live = o.live()
+		live.Health, live.Message = port.Down, "its serving host is not running; run vishwa apply to bring it back"
+	default:
+		live.Health = port.Down
+	}
+	if read != nil {
+		live.Message = read.Error() + "; run vishwa apply: it lays the release out anew"
+	}
 	return live, nil
+}
+
+// line leads to the host; who first needs the key makes it.
+func (s *local) line() (line, error) {
+	key, err := seal.Load(s.cfg.Seal)
+	return line{string(s.place), key}, err
 }
 
 // Apply holds the name's lock throughout: of two applies of one name, in whatever
@@ -85,20 +113,28 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 // not: what is well needs no store.
 func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	o := s.order(r)
-	if had, ok := s.place.read(r.Name); ok {
+	l, err := s.line()
+	if err != nil {
+		return port.Live{}, err
+	}
+	had, err := s.place.read(l.key, r.Name)
+	if err != nil && fault.Of(err) != fault.Missing {
+		s.cfg.Env.Log.Warn("record is not believed; laying the release out anew", "name", r.Name, "error", err)
+	}
+	if err == nil {
 		live, err := s.demand(ctx, demand{Order: o, Env: had.environ(s.cfg.Env.Lookup), Revive: true}, r.Name)
 		switch kind := fault.Of(err); {
-		case err == nil, kind == fault.Conflict, kind == fault.Cancelled:
+		case err == nil, kind == fault.Conflict, kind == fault.Cancelled, kind == fault.Denied:
 			return live, err
 		case kind != fault.Missing:
-			s.cfg.Env.Log.Info("release does not come back; laying it out anew", "name", r.Name, "kind", kind.String())
+			s.cfg.Env.Log.Info("release does not come back; laying it out anew", "name", r.Name, "kind", kind.String(), "error", err)
 		}
 		o.Port = had.Port
 	}
 	if r.Port != 0 {
 		o.Port = 0
 	}
-	o, err := s.layOut(ctx, r, o)
+	o, err = s.layOut(ctx, r, o)
 	if err != nil {
 		return port.Live{}, fault.Hint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what was served goes on"))
 	}
@@ -122,7 +158,11 @@ func (s *local) demand(ctx context.Context, d demand, name string) (port.Live, e
 		if err := s.ensure(ctx); err != nil {
 			return port.Live{}, err
 		}
-		live, err := ask(ctx, string(s.place), "PUT", name, &d)
+		l, err := s.line()
+		if err != nil {
+			return port.Live{}, err
+		}
+		live, err := l.ask(ctx, "PUT", name, &d)
 		if !errors.Is(err, errGone) { // gone: it served nothing and has just left
 			return live, err
 		}
@@ -132,8 +172,17 @@ func (s *local) demand(ctx context.Context, d demand, name string) (port.Live, e
 // retire stops what is served under name; without a host, all that there is to
 // stop is what a host that was killed may have left.
 func (s *local) retire(ctx context.Context, name string) error {
+	l, err := s.line()
+	if err != nil {
+		return err
+	}
 	for {
-		_, err := ask(ctx, string(s.place), "DELETE", name, nil)
+		_, err := l.ask(ctx, "DELETE", name, nil)
+		if errors.Is(err, errOther) {
+			if err = l.dismiss(ctx); err == nil {
+				continue
+			}
+		}
 		if !errors.Is(err, errGone) {
 			return err
 		}

@@ -314,7 +314,7 @@ func TestAChangedModelIsNotServed(t *testing.T) {
 	s := newStage(t)
 	r := s.release("one", "1")
 	l := s.apply(r)
-	o, _ := folder(s.dir).read("one")
+	o := s.recorded("one")
 	file := filepath.Join(folder(s.dir).release("one", o.Folder), "model", "model.json")
 	os.Chmod(file, 0o600)
 	if err := os.WriteFile(file, []byte("poison"), 0o600); err != nil {
@@ -323,7 +323,7 @@ func TestAChangedModelIsNotServed(t *testing.T) {
 	http.Get(l.URL + "/crash")
 	s.until("it is failing and says why", func() bool {
 		now := s.observe("one")
-		return now.Health == port.Failing && strings.Contains(now.Message, "its files are")
+		return now.Health == port.Failing && strings.Contains(now.Message, "model/model.json has mode 0600")
 	})
 	s.apply(r)
 	if got := s.get(l, "/world"); strings.Contains(got, "poison") || !strings.Contains(got, "weights of 1") {
@@ -441,7 +441,7 @@ func TestAppliesAtOnceComeOneAfterTheOther(t *testing.T) {
 	for _, r := range releases {
 		keys[r.Key] = true
 		// Each from a Server of its own, as from a process of its own.
-		server := Local(Config{Env: testEnv(), Store: s.store, Dir: s.dir, Pace: quick})
+		server := Local(Config{Env: testEnv(), Store: s.store, Dir: s.dir, Seal: sealOf(s.dir), Pace: quick})
 		all.Go(func() {
 			if _, err := server.Apply(context.Background(), r); err != nil {
 				t.Errorf("%s: %v", r.Name, err)

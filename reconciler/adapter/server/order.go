@@ -4,7 +4,9 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -24,8 +27,8 @@ type order struct {
 	Name     string          `json:"name"`
 	Key      digest.Digest   `json:"key"`
 	Model    digest.Digest   `json:"model,omitempty"`
-	Files    digest.Manifest `json:"files,omitempty"` // of the model, checked before each start
-	Folder   string          `json:"folder"`          // of code, model, inputs; below the name's own
+	Laid     digest.Manifest `json:"laid"`   // code, model, inputs and parameters as they were laid out, checked before each start
+	Folder   string          `json:"folder"` // of code, model, inputs; below the name's own
 	Command  []string        `json:"command"`
 	Bin      string          `json:"bin,omitempty"` // of the Python environment, goes before PATH
 	Set      []string        `json:"set,omitempty"` // NAME=value, paths all of them
@@ -87,6 +90,13 @@ func (f folder) release(name, sub string) string { return filepath.Join(f.served
 func (f folder) group(name, sub string) string {
 	return "serve:" + digest.Of([]byte(f.release(name, sub))).Hex()
 }
+
+// used tells whether anything was ever served from here.
+func (f folder) used() bool {
+	_, err := os.Lstat(string(f))
+	return err == nil
+}
+
 func (f folder) releases(name string) []string { return bases(filepath.Join(f.served(name), "r-*")) }
 func (f folder) names() []string               { return bases(filepath.Join(string(f), "served", "*")) }
 
@@ -98,15 +108,33 @@ func bases(pattern string) []string {
 	return found
 }
 
-// read is the order that stands under name; false where none does. A record that
-// cannot be read is none: the next Apply writes it anew.
-func (f folder) read(name string) (order, bool) {
+// purpose is what a record's seal is for: a record that is moved to another name is
+// none of this one's.
+func purpose(name string) string { return "serving release " + name }
+
+// read is the order that stands under name; Missing says that none does. A record
+// that this installation did not write is Corrupt, and so is one of a version that
+// sealed none: nothing of it is believed, and the next Apply writes it anew.
+func (f folder) read(key seal.Key, name string) (order, error) {
 	raw, err := os.ReadFile(f.record(name))
-	if err != nil {
-		return order{}, false
+	if errors.Is(err, fs.ErrNotExist) {
+		return order{}, fault.New(fault.Missing, "no release is recorded under %s", name)
 	}
-	o, err := decodeOrder(raw)
-	return o, err == nil && o.Name == name
+	if err != nil {
+		return order{}, fault.New(fault.Internal, "read release %s: %w", name, err)
+	}
+	body, err := key.Open(purpose(name), raw)
+	if err != nil && !seal.Sealed(raw) {
+		return order{}, fault.New(fault.Corrupt, "its record carries no seal: an older vishwa or somebody else wrote it")
+	}
+	if err != nil {
+		return order{}, fault.New(fault.Corrupt, "its record was tampered with: the seal does not hold")
+	}
+	o, err := decodeOrder(body)
+	if err == nil && o.Name != name {
+		err = fault.New(fault.Corrupt, "read release %s: it is for %q", name, o.Name)
+	}
+	return o, err
 }
 
 // decodeOrder reads an order and refuses one that would lead out of its folder.
@@ -127,16 +155,19 @@ func (o order) check() error {
 	if len(o.Command) == 0 || !strings.HasPrefix(o.Folder, "r-") || o.Folder != filepath.Base(o.Folder) || o.Port < 0 || o.Port > 65535 {
 		return fault.New(fault.Corrupt, "read release %s: not what vishwa writes", o.Name)
 	}
+	if err := o.Laid.Check(); err != nil || len(o.Laid) == 0 {
+		return fault.New(fault.Corrupt, "read release %s: it does not say what was laid out: %v", o.Name, err)
+	}
 	return nil
 }
 
 // write makes o what is to be served under its name, at once or not at all.
-func (f folder) write(o order) error {
+func (f folder) write(key seal.Key, o order) error {
 	raw, err := json.MarshalIndent(o, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode release: %w", err)
 	}
-	return content.Disk(replace(f.record(o.Name), raw), f.served(o.Name))
+	return content.Disk(replace(f.record(o.Name), key.Wrap(purpose(o.Name), raw)), f.served(o.Name))
 }
 
 // replace writes a small file so that a reader, or a crash, finds the old or the new one.

@@ -4,9 +4,14 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,12 +26,14 @@ import (
 const (
 	modelFolder = "model"
 	codeFolder  = "code"
+	inputFolder = "inputs"
+	paramsFile  = "params.json"
 )
 
 // order is r as the host is asked for it, but for its folder.
 func (s *local) order(r port.Release) order {
 	o := order{
-		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Files: model(r).Files, Command: r.Command, Pass: r.Pass,
+		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: r.Command, Pass: r.Pass,
 		Declared: r.Port, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(),
 	}
 	if !strings.HasPrefix(o.Ready, "/") {
@@ -60,12 +67,9 @@ func (s *local) layOut(ctx context.Context, r port.Release, o order) (order, err
 	if err != nil {
 		return o, err
 	}
-	for n := 1; ; n++ {
-		o.Folder = fmt.Sprintf("r-%s-%d", r.Key.Short(), n)
-		if _, err := os.Lstat(s.place.release(r.Name, o.Folder)); err != nil {
-			break
-		}
-	}
+	// Never a name that was used before: one that somebody removed may still be the
+	// host's to clear away.
+	o.Folder = fmt.Sprintf("r-%s-%s", r.Key.Short(), strings.ToLower(rand.Text()[:10]))
 	dir := s.place.release(r.Name, o.Folder)
 	l, err := sandbox.NewLayout(dir)
 	if err != nil {
@@ -77,6 +81,12 @@ func (s *local) layOut(ctx context.Context, r port.Release, o order) (order, err
 		}
 		return o, err
 	}
+	if o.Laid, err = laid(r); err != nil {
+		return o, err
+	}
+	// Nothing is written beside what was declared, and no bytecode is left that a later
+	// start would take for the code's.
+	l.Set("PYTHONDONTWRITEBYTECODE", "1")
 	nothing := func(string) (string, bool) { return "", false }
 	o.Bin, o.Set = python.Bin, l.Environ(nothing, nil, sandbox.Environment{})
 	return o, nil
@@ -96,7 +106,50 @@ func fill(ctx context.Context, store port.Store, r port.Release, l *sandbox.Layo
 			return err
 		}
 	}
-	return l.Params(r.Params)
+	if err := l.Params(r.Params); err != nil {
+		return err
+	}
+	return shut(l.Dir())
+}
+
+// laid is what fill lays out, by the release's own digests and not by what then
+// stands on disk.
+func laid(r port.Release) (digest.Manifest, error) {
+	var out digest.Manifest
+	for folder, files := range map[string]digest.Manifest{codeFolder: r.Code, modelFolder: model(r).Files} {
+		for _, f := range files {
+			f.Path = folder + "/" + f.Path
+			out = append(out, f)
+		}
+	}
+	for name, data := range r.Inputs {
+		out = append(out, digest.File{Path: inputFolder + "/" + sandbox.VarName(name) + "/data", Digest: digest.Of(data), Size: int64(len(data))})
+	}
+	raw, err := sandbox.ParamsFile(r.Params)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "encode the parameters of %s: %w", r.Name, err)
+	}
+	out = append(out, digest.File{Path: paramsFile, Digest: digest.Of(raw), Size: int64(len(raw))})
+	slices.SortFunc(out, func(a, b digest.File) int { return strings.Compare(a.Path, b.Path) })
+	return out, nil
+}
+
+// shut takes the right to write from the folders of what was laid out, so that a
+// served process that would write beside its code fails at once, and not at its next
+// start.
+func shut(dir string) error {
+	for _, sub := range []string{codeFolder, modelFolder, inputFolder} {
+		err := filepath.WalkDir(filepath.Join(dir, sub), func(p string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				return os.Chmod(p, 0o555)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fault.New(fault.Internal, "protect what was laid out: %w", err)
+		}
+	}
+	return nil
 }
 
 // python makes the environment that r's lock file asks for.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -29,7 +28,7 @@ type process struct {
 
 // launch begins o and returns when it answers. Where it does not, nothing of it is left.
 func launch(ctx context.Context, place folder, o order, env []string, log io.Writer) (*process, error) {
-	if err := unchanged(place, o); err != nil {
+	if err := verify(place, o); err != nil {
 		return nil, err
 	}
 	p, err := begin(place, o, env, log)
@@ -41,33 +40,6 @@ func launch(ctx context.Context, place folder, o order, env []string, log io.Wri
 		return nil, p.tail.quote(err)
 	}
 	return p, nil
-}
-
-// unchanged tells whether the model that is about to be served is still the
-// verified one; read-only files keep out accidents, not intent.
-func unchanged(place folder, o order) error {
-	if o.Model == "" {
-		return nil
-	}
-	const way = "run vishwa apply: it lays the model out anew from the store"
-	root, err := os.OpenRoot(place.release(o.Name, o.Folder))
-	if err != nil {
-		return fault.Hint(fault.New(fault.Missing, "open release %s: %w", o.Name, err), way)
-	}
-	defer root.Close()
-	sub, err := root.OpenRoot(modelFolder)
-	if err != nil {
-		return fault.Hint(fault.New(fault.Missing, "open model of %s: %w", o.Name, err), way)
-	}
-	defer sub.Close()
-	got, err := digest.Walk(sub.FS())
-	if err != nil {
-		return fault.Hint(fault.New(fault.Corrupt, "read model of %s: %w", o.Name, err), way)
-	}
-	if got.Digest() != o.Files.Digest() {
-		return fault.Hint(fault.New(fault.Corrupt, "model of %s: its files are %s, the release says %s", o.Name, got.Digest().Short(), o.Files.Digest().Short()), way)
-	}
-	return nil
 }
 
 func begin(place folder, o order, env []string, log io.Writer) (*process, error) {

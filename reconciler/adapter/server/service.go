@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -19,6 +20,7 @@ import (
 type service struct {
 	name  string
 	place folder
+	key   seal.Key
 	now   func() time.Time
 	log   *slog.Logger
 	out   *logfile
@@ -34,9 +36,9 @@ type service struct {
 	shut   string          // why there is no public port, though there should be
 }
 
-func newService(name string, place folder, now func() time.Time, log *slog.Logger) *service {
+func newService(name string, place folder, key seal.Key, now func() time.Time, log *slog.Logger) *service {
 	s := &service{
-		name: name, place: place, now: now, log: log.With("name", name), gate: newGate(),
+		name: name, place: place, key: key, now: now, log: log.With("name", name), gate: newGate(),
 		out: &logfile{path: place.log(name), limit: logLimit}, turn: make(chan struct{}, 1),
 		leave: map[string]bool{},
 	}
@@ -198,7 +200,7 @@ func (s *service) prove(ctx context.Context, p *process) error {
 				return fault.New(fault.Invalid, "try release of %s: no longer ready: %s", s.name, wrong)
 			}
 			if !p.ended() {
-				return s.place.write(p.order)
+				return s.place.write(s.key, p.order)
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -56,12 +57,29 @@ var quick = Pace{
 	Again: 20 * time.Millisecond, AgainMost: 200 * time.Millisecond,
 }
 
+// sealOf is where a stage keeps the key of the host of dir.
+func sealOf(dir string) string { return filepath.Join(filepath.Dir(dir), "seal", "key") }
+
+// recorded is the order that stands under name.
+func (s *stage) recorded(name string) order {
+	s.t.Helper()
+	key, err := seal.Load(sealOf(s.dir))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	o, err := folder(s.dir).read(key, name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return o
+}
+
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	// Longer than a Unix socket's path may be.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long-", 24), "state")
 	s := &stage{t: t, dir: dir, store: memory{}}
-	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Envs: sandbox.Environments{Dir: t.TempDir(), Env: testEnv()}, Pace: quick})
+	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Seal: sealOf(dir), Envs: sandbox.Environments{Dir: t.TempDir(), Env: testEnv()}, Pace: quick})
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, f := range []string{"host.log", "host.err"} {
@@ -73,6 +91,7 @@ func newStage(t *testing.T) *stage {
 			syscall.Kill(pid, syscall.SIGTERM)
 		}
 		s.until("the host has left", func() bool { return s.hostPID() == 0 })
+		defer sandbox.Remove(dir)
 		if raw, _ := os.ReadFile(filepath.Join(dir, "host.err")); len(raw) > 0 {
 			t.Errorf("the host fell:\n%s", raw) // a panic, or what the race detector found
 		}
@@ -179,7 +198,7 @@ func BenchmarkProxy(b *testing.B) {
 	t := &testing.T{}
 	dir := b.TempDir()
 	s := &stage{t: t, dir: dir, store: memory{}}
-	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Pace: quick})
+	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Seal: sealOf(dir), Pace: quick})
 	l, err := s.server.Apply(context.Background(), s.release("bench", "1"))
 	if err != nil {
 		b.Fatal(err)

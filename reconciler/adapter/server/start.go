@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -45,10 +46,20 @@ func (s *local) alone(ctx context.Context, do func() error) (done bool, err erro
 
 // ensure returns when a host answers.
 func (s *local) ensure(ctx context.Context) error {
-	if _, err := ask(ctx, string(s.place), "GET", "", nil); !errors.Is(err, errGone) {
+	l, err := s.line()
+	if err != nil {
 		return err
 	}
-	_, err := s.alone(ctx, func() error { return s.begin(ctx) })
+	_, err = l.ask(ctx, "GET", "", nil)
+	if errors.Is(err, errOther) {
+		if err = l.dismiss(ctx); err == nil {
+			err = errGone
+		}
+	}
+	if !errors.Is(err, errGone) {
+		return err
+	}
+	_, err = s.alone(ctx, func() error { return s.begin(ctx) })
 	return err
 }
 
@@ -60,7 +71,7 @@ func (s *local) begin(ctx context.Context) error {
 		return content.Disk(fmt.Errorf("start serving host: %w", err), string(s.place))
 	}
 	defer out.Close()
-	cmd := exec.Command(s.cfg.Env.Self, "host", string(s.place)) // outlives ctx by design
+	cmd := exec.Command(s.cfg.Env.Self, "host", string(s.place), s.cfg.Seal) // outlives ctx by design
 	cmd.Dir, cmd.Env = string(s.place), s.hostEnviron()
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -79,9 +90,11 @@ func (s *local) begin(ctx context.Context) error {
 // itself: the variables that any of them may see, and no other.
 func (s *local) hostEnviron() []string {
 	var pass []string
-	for _, name := range s.place.names() {
-		if o, ok := s.place.read(name); ok {
-			pass = append(pass, o.Pass...)
+	if l, err := s.line(); err == nil { // without a key nothing is brought back
+		for _, name := range s.place.names() {
+			if o, err := s.place.read(l.key, name); err == nil {
+				pass = append(pass, o.Pass...)
+			}
 		}
 	}
 	return sandbox.Environ(s.cfg.Env.Lookup, pass, nil)
@@ -89,10 +102,14 @@ func (s *local) hostEnviron() []string {
 
 // answering returns when the host answers, or gives up once it has ended.
 func (s *local) answering(ctx context.Context, ended <-chan struct{}) error {
+	l, err := s.line()
+	if err != nil {
+		return err
+	}
 	limit := time.NewTimer(startWithin)
 	defer limit.Stop()
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		if _, err := ask(ctx, string(s.place), "GET", "", nil); !errors.Is(err, errGone) {
+		if _, err := l.ask(ctx, "GET", "", nil); !errors.Is(err, errGone) {
 			return err
 		}
 		if ended == nil { // it is another's: it may be on its way out, and the caller looks again
@@ -117,17 +134,43 @@ func (s *local) answering(ctx context.Context, ended <-chan struct{}) error {
 
 // Down ends the host of dir, once it has answered what is under way; what it
 // served stays recorded, and the next apply brings it back. It tells whether a
-// host was running.
-func Down(ctx context.Context, dir string) (was bool, err error) {
-	if _, err := ask(ctx, dir, "DELETE", "", nil); errors.Is(err, errGone) {
+// host was running. keyFile is Config.Seal.
+func Down(ctx context.Context, dir, keyFile string) (was bool, err error) {
+	if !folder(dir).used() {
 		return false, nil
-	} else if err != nil {
+	}
+	key, err := seal.Load(keyFile)
+	if err != nil {
 		return false, err
 	}
-	// The host holds its lock until the last process of a release is gone.
-	held, err := sandbox.Lock(ctx, folder(dir).path(hostLock))
-	if err != nil {
-		return true, err
+	l := line{dir, key}
+	_, err = l.ask(ctx, "DELETE", "", nil)
+	switch {
+	case errors.Is(err, errGone):
+		return false, nil
+	case errors.Is(err, errOther):
+		return true, l.dismiss(ctx)
+	case err != nil:
+		return false, err
 	}
-	return true, held.Close()
+	return true, l.left(ctx)
+}
+
+// left returns when the host has gone: it holds its lock until the last process of a
+// release is gone.
+func (l line) left(ctx context.Context) error {
+	held, err := sandbox.Lock(ctx, folder(l.dir).path(hostLock))
+	if err != nil {
+		return err
+	}
+	return held.Close()
+}
+
+// dismiss ends a host of the version before; a newer one does not know that request
+// either, and goes on.
+func (l line) dismiss(ctx context.Context) error {
+	if _, err := l.request(ctx, "DELETE", before, nil); err != nil && !errors.Is(err, errGone) {
+		return err
+	}
+	return l.left(ctx)
 }

@@ -28,8 +28,8 @@ import (
 
 func TestMain(m *testing.M) {
 	switch {
-	case len(os.Args) == 3 && os.Args[1] == "host":
-		if err := Host(context.Background(), os.Args[2], testEnv()); err != nil {
+	case len(os.Args) == 4 && os.Args[1] == "host":
+		if err := Host(context.Background(), os.Args[2], os.Args[3], testEnv()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
