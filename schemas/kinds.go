@@ -89,6 +89,8 @@ type Limits struct {
 	Timeout Duration `json:"timeout,omitempty" jsonschema:"default=1h"`
 	// Retries is how often a failed run is tried again before it is held.
 	Retries int `json:"retries,omitempty" jsonschema:"minimum=0,maximum=10"`
+	// Network is what the command may reach: all, none, or a list of hosts with their ports, such as [mirror.example.com:443]; without it, all. For a pull request it is none, but for the hosts that the base branch lists.
+	Network Network `json:"network,omitempty"`
 }
 
 // Transform is a run that makes data out of data.
@@ -161,6 +163,10 @@ type Infrastructure struct {
 	State State `json:"state,omitempty"`
 	// Pass lists variables of the caller's environment that Terraform may see, such as a cloud's credentials.
 	Pass []string `json:"pass,omitempty"`
+	// PlanPass lists the variables that Terraform may see when it plans for a pull request: credentials that can read, and no more. Without it, no plan is made for pull requests.
+	PlanPass []string `json:"planPass,omitempty"`
+	// Network is what Terraform and its providers may reach when they plan for a pull request: none, or a list of hosts with their ports. It counts as the base branch declares it.
+	Network Network `json:"network,omitempty"`
 	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: drift is found then.
 	Schedule string `json:"schedule,omitempty"`
 }

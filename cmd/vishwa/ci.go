@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/ci"
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -224,7 +225,12 @@ func (a *app) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 	if j.event.Foreign {
 		return a.outside(ctx, j, hub)
 	}
+	apart, err := wall.FromEnvironment(a.lookup)
+	if err != nil {
+		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
+	}
 	site, err := adapter.OpenSite(ctx, adapter.SiteOptions{
+		Wall: apart,
 		Name: j.event.At.URL, URL: j.event.At.URL, Branches: j.branches, Forge: hub, Credentials: hub.Credentials,
 		Env: j.env, Version: versionText(), Full: j.event.At.Job,
 		Refresh:  adapter.Refreshing{Off: !j.event.Timed, Allow: j.allow, Consider: true},

@@ -143,9 +143,13 @@ type opener struct {
 
 func (o opener) open(ctx context.Context, r config.Repository) (controller.Site, error) {
 	name := r.Title()
+	apart, err := o.config.Isolation.Policy()
+	if err != nil {
+		return nil, err
+	}
 	s := adapter.SiteOptions{
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
-		Password: o.password, Pass: r.Pass, Refresh: adapter.Refreshing{Allow: r.Allow},
+		Password: o.password, Pass: r.Pass, Wall: apart, Refresh: adapter.Refreshing{Allow: r.Allow},
 		Lease:    &adapter.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
 		Asked:    func(operation string) { o.metrics.Git(name, operation) },

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -61,8 +62,12 @@ func (a *app) open(ctx context.Context, m mode) (*station, error) {
 			env.Log.Warn("this process is not concealed from runs", "error", err)
 		}
 	}
+	apart, err := wall.FromEnvironment(a.lookup)
+	if err != nil {
+		return nil, err
+	}
 	h, err := adapter.Open(ctx, adapter.Options{
-		Dir: a.dir, Env: env, Version: versionText(), Act: bool(m), Offline: a.offline,
+		Dir: a.dir, Env: env, Wall: apart, Version: versionText(), Act: bool(m), Offline: a.offline,
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})
 	if err != nil {
@@ -130,21 +135,17 @@ func (a *app) secret(variable, prompt string) ([]byte, error) {
 // superviseVerb is the process that stays with one run; vishwa begins it itself.
 func (a *app) superviseVerb() *cobra.Command {
 	return &cobra.Command{
-		Use: "supervise DIR STORE ENVS", Hidden: true, Args: cobra.ExactArgs(3),
+		Use: "supervise DIR RUNS", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			env, err := a.env()
 			if err != nil {
 				return err
 			}
-			place, err := adapter.ParseStorePlace(args[1])
+			cfg, err := adapter.SuperviseConfig(args[1], env)
 			if err != nil {
 				return err
 			}
-			kept, err := adapter.OpenStore(place, env)
-			if err != nil {
-				return err
-			}
-			if code := runner.Supervise(cmd.Context(), args[0], runner.Config{Env: env, Store: kept, Envs: sandbox.Environments{Dir: args[2], Env: env}}); code != 0 {
+			if code := runner.Supervise(cmd.Context(), args[0], cfg); code != 0 {
 				return exitCode(code)
 			}
 			return nil

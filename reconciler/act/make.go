@@ -54,7 +54,7 @@ func (a *acting) run(ctx context.Context, j *job) error {
 	}
 	e := a.base(action, j)
 	e.Outputs, e.Metrics = outputs, r.Metrics
-	e.Run = &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log}
+	e.Run = &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log, Isolation: r.Isolation}
 	return a.record(ctx, j, e)
 }
 
@@ -105,9 +105,9 @@ func (a *acting) work(ctx context.Context, j *job) (port.Job, error) {
 	}
 	switch spec := j.node.Decl.Spec.(type) {
 	case *schemas.Transform:
-		out.Outputs, out.Pass, out.Timeout = spec.Outputs, spec.Env.Pass, spec.Timeout.Or(time.Hour)
+		out.Outputs, out.Pass, out.Timeout, out.Network = spec.Outputs, spec.Env.Pass, spec.Timeout.Or(time.Hour), spec.Network
 	case *schemas.Training:
-		out.Model, out.Pass, out.Timeout = true, spec.Env.Pass, spec.Timeout.Or(time.Hour)
+		out.Model, out.Pass, out.Timeout, out.Network = true, spec.Env.Pass, spec.Timeout.Or(time.Hour), spec.Network
 	}
 	return out, nil
 }

@@ -15,8 +15,10 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -38,6 +40,7 @@ type Options struct {
 	Act      bool                   // something will be recorded: this machine must hold a controller's keys
 	Branch   string                 // the tracked branch; without it, whatever HEAD is on
 	Trigger  string                 // of the pass, for the ledger
+	Wall     wall.Policy            // what this machine's owner says of how runs are kept apart
 	// Credentials log in to the ledger's remote over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
@@ -152,11 +155,18 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	if err != nil {
 		return err
 	}
-	envs := sandbox.Environments{Dir: h.Paths.Envs, Env: o.Env}
+	sealed, err := seal.Load(h.Paths.Seal())
+	if err != nil {
+		return err
+	}
+	work := runs{Store: place.String(), Envs: h.Paths.Envs, Seal: h.Paths.Seal(), Wall: o.Wall}
+	work.Wall.Hidden = append(h.Paths.Hidden(o.Env.Lookup), h.Repo.Dir())
 	apart := "" // folder of what is set apart, below the state
 	if o.Apart != nil {
-		apart, envs.Dir = "pulls", filepath.Join(h.Paths.Envs, "..", "envs-pulls")
+		apart, work.For, work.Envs = "pulls", "pulls", filepath.Join(h.Paths.Envs, "..", "envs-pulls")
+		work.Wall.Strict = work.Wall.Level != wall.None
 	}
+	envs := work.environments(o.Env, sealed)
 	book := repo.LedgerOptions{
 		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
 		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: h.commitKeys(),
@@ -186,7 +196,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		Store: kept,
 		Depot: data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
 		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
-			Own: place.variables(), Args: []string{place.String(), envs.Dir}}),
+			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}}),
 		Seal: loop.Seal{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/crash"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -38,6 +39,7 @@ type SiteOptions struct {
 	Env         port.Env
 	Version     string
 	Password    func() ([]byte, error)
+	Wall        wall.Policy   // how runs are kept apart on this machine
 	Pass        []string      // variables that runs for pull requests may see
 	Glance      time.Duration // see review.Office
 	Lease       *Lease        // nil: nobody else works on the repository
@@ -137,7 +139,7 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error) {
 	o := Options{
 		Dir: s.mirror.Dir(), Branch: e.Branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password,
-		Trigger: controller.Trigger(ctx), Credentials: s.o.Credentials,
+		Trigger: controller.Trigger(ctx), Credentials: s.o.Credentials, Wall: s.o.Wall,
 	}
 	if e.Behalf != nil {
 		o.Apart = &Apart{Behalf: e.Behalf, Pass: s.o.Pass}

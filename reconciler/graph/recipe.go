@@ -11,7 +11,7 @@ import (
 
 // apart lists the fields of a spec that a key does not take from the spec: those
 // the recipe holds by digest, and limits and schedules, which change nothing that is made.
-var apart = []string{"run", "code", "params", "inputs", "candidates", "timeout", "retries", "readyTimeout", "schedule"}
+var apart = []string{"run", "code", "params", "inputs", "candidates", "timeout", "retries", "readyTimeout", "schedule", "network", "planPass"}
 
 // remainder is spec as canonical JSON without the fields of apart, at the top and
 // in a deployment's target.

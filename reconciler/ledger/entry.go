@@ -95,6 +95,8 @@ type Run struct {
 	Host     string        `json:"host,omitempty"`
 	Python   string        `json:"python,omitempty"`
 	Log      digest.Digest `json:"log,omitempty"`
+	// Isolation is what kept the run apart from its machine; nil: recorded before that was known.
+	Isolation *port.Isolation `json:"isolation,omitempty"`
 }
 
 // Model is a released model.

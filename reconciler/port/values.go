@@ -3,6 +3,7 @@ package port
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -65,7 +66,29 @@ type Job struct {
 	Params  map[string]any      `json:"params,omitempty"`
 	Model   bool                `json:"model,omitempty"`   // a model directory and a metrics file are expected
 	Pass    []string            `json:"pass,omitempty"`    // variables of the caller's that the job may see
+	Network schemas.Network     `json:"network,omitempty"` // what it may reach; none declared is all
 	Timeout time.Duration       `json:"timeout,omitempty"` // zero is an hour
+}
+
+// Isolation is what kept a command apart from the machine that it ran on.
+type Isolation struct {
+	Level    string `json:"level"`              // namespaces, landlock or none
+	Landlock int    `json:"landlock,omitempty"` // version of Landlock's interface in force
+	Network  string `json:"network"`            // none, all, the hosts, or "not limited": what was declared could not be kept
+	Limits   string `json:"limits,omitempty"`   // what held the limits: cgroup v2, cgroup v1, watching
+	User     string `json:"user,omitempty"`     // own: a user that nothing else has
+}
+
+func (i Isolation) String() string {
+	s := i.Level
+	if i.Landlock > 0 {
+		s += fmt.Sprintf(", Landlock %d", i.Landlock)
+	}
+	s += ", network " + i.Network
+	if i.Limits != "" {
+		s += ", limits by " + i.Limits
+	}
+	return s
 }
 
 // State says how a run stands.
@@ -93,6 +116,7 @@ const (
 	Signal        Cause = "signal"         // it was killed by a signal
 	OutOfMemory   Cause = "out-of-memory"  // the kernel killed it for want of memory
 	TimedOut      Cause = "timeout"        // it took longer than its time-out
+	OverLimit     Cause = "limit"          // it used more than this machine gives a run
 	Stopped       Cause = "stopped"        // it was stopped by whoever started it
 	MissingOutput Cause = "missing-output" // it ended well and left an output unwritten
 	BadMetrics    Cause = "bad-metrics"    // its metrics cannot be read or are not finite numbers
@@ -102,19 +126,20 @@ const (
 
 // Result is how a run ended.
 type Result struct {
-	Cause    Cause               `json:"cause,omitempty"`
-	ExitCode int                 `json:"exitCode"`
-	Message  string              `json:"message,omitempty"` // what happened, for people
-	Tail     string              `json:"tail,omitempty"`    // the last lines of the log
-	Log      digest.Digest       `json:"log,omitempty"`     // the whole log, in the Store
-	Kept     string              `json:"kept,omitempty"`    // its work directory, where that was left for people of its machine to see
-	Outputs  map[string]Artifact `json:"outputs,omitempty"`
-	Model    *Artifact           `json:"model,omitempty"`
-	Metrics  map[string]float64  `json:"metrics,omitempty"` // dotted names, finite
-	Started  time.Time           `json:"started"`
-	Finished time.Time           `json:"finished"`
-	Host     string              `json:"host,omitempty"`   // operating system and architecture, never a machine's name
-	Python   string              `json:"python,omitempty"` // version of the environment's interpreter, where there is one
+	Cause     Cause               `json:"cause,omitempty"`
+	ExitCode  int                 `json:"exitCode"`
+	Message   string              `json:"message,omitempty"` // what happened, for people
+	Tail      string              `json:"tail,omitempty"`    // the last lines of the log
+	Log       digest.Digest       `json:"log,omitempty"`     // the whole log, in the Store
+	Kept      string              `json:"kept,omitempty"`    // its work directory, where that was left for people of its machine to see
+	Outputs   map[string]Artifact `json:"outputs,omitempty"`
+	Model     *Artifact           `json:"model,omitempty"`
+	Metrics   map[string]float64  `json:"metrics,omitempty"` // dotted names, finite
+	Started   time.Time           `json:"started"`
+	Finished  time.Time           `json:"finished"`
+	Host      string              `json:"host,omitempty"` // operating system and architecture, never a machine's name
+	Isolation *Isolation          `json:"isolation,omitempty"`
+	Python    string              `json:"python,omitempty"` // version of the environment's interpreter, where there is one
 }
 
 // Role is what a key is used for; each role has a key of its own.

@@ -133,6 +133,14 @@ func mapper(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: schemas.RefPattern, Description: "A ref, kind/name or kind/name:output, such as dataset/students."}
 	case reflect.TypeOf(schemas.Duration("")):
 		return &jsonschema.Schema{Type: "string", Pattern: schemas.DurationPattern, Description: "A duration, such as 90s, 15m or 2h."}
+	case reflect.TypeOf(schemas.Network{}):
+		return &jsonschema.Schema{
+			OneOf: []*jsonschema.Schema{
+				{Type: "string", Enum: []any{schemas.NetworkAll, schemas.NetworkNone}},
+				{Type: "array", MinItems: &one, Items: &jsonschema.Schema{Type: "string", Pattern: schemas.HostPattern}},
+			},
+			Description: "all, none, or a list of hosts with their ports, such as [pypi.org:443].",
+		}
 	}
 	return nil
 }

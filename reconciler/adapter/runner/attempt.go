@@ -15,13 +15,19 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// attempt is the folder of one try at a run.
-type attempt struct{ dir string }
+// attempt is the folder of one try at a run. What is decided by its files is sealed:
+// nothing else can put an order, a status or a result in their place, or move one.
+type attempt struct {
+	dir  string
+	seal seal.Key
+}
 
 // order is what the starting process asks of the supervisor, in job.json.
 type order struct {
@@ -29,6 +35,7 @@ type order struct {
 	Job   port.Job      `json:"job"`
 	Grace time.Duration `json:"grace"`
 	Log   int64         `json:"log"` // bytes
+	Wall  wall.Policy   `json:"wall"`
 }
 
 // status is what the supervisor says of itself, in status.json.
@@ -40,6 +47,11 @@ type status struct {
 
 func (a attempt) file(name string) string { return filepath.Join(a.dir, name) }
 
+// purpose says which file of which attempt is sealed.
+func (a attempt) purpose(name string) string {
+	return name + " of run " + filepath.Base(filepath.Dir(a.dir)) + "/" + filepath.Base(a.dir)
+}
+
 // alive is held by the supervisor as long as it lives: the kernel lets go of it
 // at any death, a reboot included, and a process number that is used again cannot
 // be mistaken for it.
@@ -48,7 +60,7 @@ func (a attempt) alive() (bool, error) { return sandbox.Held(a.file("alive")) }
 func (a attempt) work() string { return a.file("work") }
 
 // newest is the attempt that counts, or Missing.
-func newest(keyDir string) (attempt, error) {
+func newest(keyDir string, key seal.Key) (attempt, error) {
 	n, err := latest(keyDir)
 	if err != nil {
 		return attempt{}, err
@@ -56,7 +68,7 @@ func newest(keyDir string) (attempt, error) {
 	if n == 0 {
 		return attempt{}, fault.New(fault.Missing, "find run: none was begun under this key")
 	}
-	return attempt{filepath.Join(keyDir, number(n))}, nil
+	return attempt{filepath.Join(keyDir, number(n)), key}, nil
 }
 
 func number(n int) string { return fmt.Sprintf("%06d", n) }
@@ -77,13 +89,13 @@ func latest(keyDir string) (int, error) {
 
 // next makes the folder of a new attempt, whole or not at all. Its alive file is
 // held by the file that is returned before anyone can see the attempt.
-func next(keyDir string, o order) (attempt, *os.File, error) {
+func next(keyDir string, key seal.Key, o order) (attempt, *os.File, error) {
 	n, err := latest(keyDir)
 	if err != nil {
 		return attempt{}, nil, err
 	}
-	final := attempt{filepath.Join(keyDir, number(n+1))}
-	draft := attempt{final.dir + ".new"}
+	final := attempt{filepath.Join(keyDir, number(n+1)), key}
+	draft := attempt{final.dir + ".new", key}
 	if err := sandbox.Remove(draft.dir); err != nil {
 		return attempt{}, nil, fmt.Errorf("clear draft of attempt: %w", err)
 	}
@@ -95,7 +107,7 @@ func next(keyDir string, o order) (attempt, *os.File, error) {
 	if err := os.Mkdir(draft.dir, 0o700); err != nil {
 		return attempt{}, nil, fmt.Errorf("make attempt: %w", err)
 	}
-	if err := sandbox.WriteFile(draft.file("job.json"), raw); err != nil {
+	if err := sandbox.WriteFile(draft.file(orderFile), key.Wrap(final.purpose(orderFile), raw)); err != nil {
 		return attempt{}, nil, fmt.Errorf("write job: %w", err)
 	}
 	held, err := os.OpenFile(draft.file("alive"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -135,26 +147,26 @@ func forget(keyDir string) error {
 
 func (a attempt) order() (order, error) {
 	var o order
-	err := read(a.file("job.json"), &o)
+	err := a.read(orderFile, &o)
 	return o, err
 }
 
 func (a attempt) status() (status, error) {
 	var s status
-	err := read(a.file("status.json"), &s)
+	err := a.read(statusFile, &s)
 	return s, err
 }
 
 func (a attempt) result() (port.Result, error) {
 	var r port.Result
-	err := read(a.file("result.json"), &r)
+	err := a.read(resultFile, &r)
 	return r, err
 }
 
 func (a attempt) setStatus(s status) error {
 	raw, err := json.Marshal(s)
 	if err == nil {
-		err = sandbox.WriteFile(a.file("status.json"), raw)
+		err = sandbox.WriteFile(a.file(statusFile), a.seal.Wrap(a.purpose(statusFile), raw))
 	}
 	if err != nil {
 		return fmt.Errorf("write status: %w", err)
@@ -167,10 +179,10 @@ func (a attempt) conclude(r port.Result) error {
 	raw, err := json.Marshal(r)
 	draft := a.file(fmt.Sprintf("result-%d.json", os.Getpid()))
 	if err == nil {
-		err = sandbox.WriteFile(draft, raw)
+		err = sandbox.WriteFile(draft, a.seal.Wrap(a.purpose(resultFile), raw))
 	}
 	if err == nil {
-		err = os.Link(draft, a.file("result.json"))
+		err = os.Link(draft, a.file(resultFile))
 		os.Remove(draft)
 	}
 	if err != nil && !errors.Is(err, os.ErrExist) {
@@ -179,17 +191,28 @@ func (a attempt) conclude(r port.Result) error {
 	return nil
 }
 
-func read(path string, into any) error {
-	raw, err := os.ReadFile(path)
+// The sealed files.
+const (
+	orderFile  = "job.json"
+	statusFile = "status.json"
+	resultFile = "result.json"
+)
+
+// read is one sealed file; one whose seal does not hold is Corrupt, and counts as none.
+func (a attempt) read(name string, into any) error {
+	raw, err := os.ReadFile(a.file(name))
 	if errors.Is(err, os.ErrNotExist) {
-		return fault.New(fault.Missing, "read %s: %w", filepath.Base(path), err)
+		return fault.New(fault.Missing, "read %s: %w", name, err)
+	}
+	if err == nil {
+		raw, err = a.seal.Open(a.purpose(name), raw)
 	}
 	if err == nil {
 		err = json.Unmarshal(raw, into)
 	}
 	if err != nil {
-		return fault.Hint(fault.New(fault.Corrupt, "read %s: %w", filepath.Base(path), err),
-			"Remove the folder of this run from the state directory, then apply again")
+		return fault.Hint(fault.New(fault.Corrupt, "read %s: %w", name, err),
+			"Nothing has to be done: apply begins the run anew")
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -34,6 +36,9 @@ type Config struct {
 	Args  []string             // follow `supervise DIR` on the supervisor's command line, so that it finds the same store
 	Grace time.Duration        // between SIGTERM and SIGKILL; zero is 10 seconds
 	Log   int64                // bytes of log kept a run; zero is 256 MiB
+	Seal  seal.Key             // seals what is kept of runs
+	Dial  wall.Dial            // connects runs to the hosts that are declared; nil is plainly
+	Wall  wall.Policy          // what the machine's owner says of how runs are kept apart
 }
 
 // local implements port.Runner.
@@ -107,7 +112,7 @@ func (l local) stands(ctx context.Context, run port.Run) (bool, error) {
 
 // clear ends what the last attempt may have left running: its supervisor is gone.
 func (l local) clear(dir string) error {
-	a, err := newest(dir)
+	a, err := newest(dir, l.Seal)
 	if err != nil {
 		return err
 	}
@@ -124,7 +129,7 @@ func (l local) begin(dir string, job port.Job) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make run folder: %w", err)
 	}
-	a, held, err := next(dir, order{Job: job, Grace: l.Grace, Log: l.Log})
+	a, held, err := next(dir, l.Seal, order{Job: job, Grace: l.Grace, Log: l.Log, Wall: l.Wall})
 	if err != nil {
 		return err
 	}
@@ -160,13 +165,13 @@ func (l local) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
 		if err := ctx.Err(); err != nil {
 			return port.Run{}, fault.New(fault.Cancelled, "poll run: %w", err)
 		}
-		a, err := newest(dir)
+		a, err := newest(dir, l.Seal)
 		if err != nil {
 			return port.Run{}, err
 		}
 		run, err := l.look(a)
 		run.Key = key
-		if again, _ := newest(dir); again == a {
+		if again, _ := newest(dir, l.Seal); again.dir == a.dir {
 			return run, err
 		} // else the key was begun anew while we looked
 	}
@@ -223,7 +228,7 @@ func (l local) Stop(ctx context.Context, key digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	a, err := newest(dir)
+	a, err := newest(dir, l.Seal)
 	if err != nil {
 		return err
 	}
@@ -287,7 +292,7 @@ func (l local) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	a, err := newest(dir)
+	a, err := newest(dir, l.Seal)
 	if err != nil {
 		return nil, err
 	}

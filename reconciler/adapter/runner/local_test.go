@@ -3,6 +3,7 @@
 package runner_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,13 +20,17 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
 )
+
+var sealed, _ = seal.KeyOf([]byte(strings.Repeat("k", 32)))
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 3 && os.Args[1] == "supervise" {
@@ -67,7 +72,8 @@ func config(state string) (runner.Config, error) {
 	env := port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: os.LookupEnv, Self: os.Args[0]}
 	return runner.Config{
 		Env: env, Store: s, Dir: filepath.Join(state, "runs"), Args: []string{state}, Grace: 300 * time.Millisecond, Log: 64 << 10,
-		Envs: sandbox.Environments{Dir: filepath.Join(state, "envs"), Env: env},
+		Envs: sandbox.Environments{Dir: filepath.Join(state, "envs"), Env: env, Seal: sealed},
+		Seal: sealed, Wall: wall.Policy{Level: wall.None, Write: []string{filepath.Join(state, "seen")}},
 	}, err
 }
 
@@ -78,18 +84,28 @@ type bench struct {
 	state, count string
 }
 
-func newBench(t testing.TB) *bench {
+func newBench(t testing.TB) *bench { return newBenchAt(t, wall.None) }
+
+// newBenchAt is a bench whose runs stand behind a wall of this level.
+func newBenchAt(t testing.TB, level wall.Level) *bench {
 	t.Helper()
 	state := t.TempDir()
 	cfg, err := config(state)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Wall.Level = level
 	cfg.Env.Self, err = os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{Config: cfg, Runner: runner.Local(cfg), state: state, count: filepath.Join(state, "count")}
+	b := &bench{Config: cfg, Runner: runner.Local(cfg), state: state, count: filepath.Join(state, "seen", "count")}
+	if err := os.Mkdir(filepath.Dir(b.count), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(b.count), 0o777); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { // nothing may write below state while it is removed
 		held, _ := filepath.Glob(filepath.Join(state, "runs", "*", "*", "alive"))
 		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -108,7 +124,7 @@ func newBench(t testing.TB) *bench {
 }
 
 func (b *bench) sh(script string) []string {
-	return []string{"sh", "-c", "echo begun >> '" + b.count + "'\n" + script}
+	return []string{"sh", "-c", "umask 0; echo begun >> '" + b.count + "'\n" + script}
 }
 
 func (b *bench) begun() int {
@@ -159,10 +175,14 @@ func pids(t *testing.T, file string, n int) (list []int) {
 }
 
 func TestLocalKeepsThePromises(t *testing.T) {
-	porttest.Runner(t, func(t *testing.T) porttest.RunnerBench {
-		b := newBench(t)
-		return porttest.RunnerBench{Runner: b, Well: b.sh("echo hello"), Badly: b.sh("exit 7"), Forever: b.sh("sleep 600"), Begun: b.begun}
-	})
+	for _, level := range []wall.Level{wall.None, wall.Namespaces, wall.Landlock} {
+		t.Run(string(level), func(t *testing.T) {
+			porttest.Runner(t, func(t *testing.T) porttest.RunnerBench {
+				b := newBenchAt(t, level)
+				return porttest.RunnerBench{Runner: b, Well: b.sh("echo hello"), Badly: b.sh("exit 7"), Forever: b.sh("sleep 600"), Begun: b.begun}
+			})
+		})
+	}
 }
 
 // TestARunMakesWhatItDeclares: outputs, model and metrics come back by digest, as they were written.
@@ -484,6 +504,7 @@ func TestALostRunIsBegunAnew(t *testing.T) {
 	}
 	var s struct{ PID int }
 	text, _ := os.ReadFile(raw[0])
+	_, text, _ = bytes.Cut(text, []byte("\n")) // its seal
 	if err := json.Unmarshal(text, &s); err != nil {
 		t.Fatal(err)
 	}

@@ -3,13 +3,13 @@ package runner
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -21,14 +21,15 @@ type ending struct {
 	command string     // where it could not be begun
 	code    int
 	signal  syscall.Signal
+	over    string // the limit that it was ended for
 	oom     string // whose count of out-of-memory kills went up meanwhile
 	timeout time.Duration
 }
 
-func (e *ending) read(state *os.ProcessState) {
-	e.code = state.ExitCode()
-	if w, ok := state.Sys().(syscall.WaitStatus); ok && w.Signaled() {
-		e.signal = w.Signal()
+func (e *ending) read(end wall.End, command string) {
+	e.code, e.signal, e.over = end.Code, end.Signal, end.Over
+	if end.NoExec != "" {
+		e.why, e.command = end.NoExec, command
 	}
 }
 
@@ -42,6 +43,9 @@ func verdict(e ending, tail string) port.Result {
 	case e.how == port.TimedOut:
 		r.Cause = port.TimedOut
 		r.Message = fmt.Sprintf("it took longer than its time-out of %s and was ended: raise spec.timeout, or make it faster", e.timeout)
+	case e.over != "":
+		r.Cause = port.OverLimit
+		r.Message = "it was ended, as " + e.over + ": let it use less, or raise the limit in the controller's file (spec.isolation.limits)"
 	case e.signal == syscall.SIGKILL && e.oom != "":
 		r.Cause = port.OutOfMemory
 		r.Message = fmt.Sprintf("the kernel killed it (SIGKILL) for want of memory, as the count of %s says: give it more memory, or let it use less", e.oom)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -37,7 +38,7 @@ const stragglers = time.Second
 func Supervise(ctx context.Context, dir string, cfg Config) int {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
-	a := attempt{dir}
+	a := attempt{dir, cfg.Seal}
 	held, err := inherit(a)
 	if err == nil {
 		defer held.Close()
@@ -74,11 +75,12 @@ func inherit(a attempt) (*os.File, error) {
 
 type supervisor struct {
 	Config
-	attempt attempt
-	order   order
-	log     *journal
-	layout  *sandbox.Layout
-	python  sandbox.Environment
+	attempt   attempt
+	order     order
+	log       *journal
+	layout    *sandbox.Layout
+	python    sandbox.Environment
+	isolation *port.Isolation // nil until its command was begun
 }
 
 func (s *supervisor) supervise(ctx context.Context) error {
@@ -96,7 +98,7 @@ func (s *supervisor) supervise(ctx context.Context) error {
 	if err := sandbox.SweepBelow(stragglers); err != nil {
 		fmt.Fprintln(s.log, "vishwa:", err)
 	}
-	r.Started, r.Finished, r.Host, r.Python = started, now(), host(), s.python.Python
+	r.Started, r.Finished, r.Host, r.Python, r.Isolation = started, now(), host(), s.python.Python, s.isolation
 	if r.Cause != "" {
 		r.Tail = strings.ReplaceAll(s.log.tail(), s.attempt.work()+string(filepath.Separator), "")
 	}
@@ -106,6 +108,9 @@ func (s *supervisor) supervise(ctx context.Context) error {
 	// The log is evidence, but not worth a run: without it the result stands.
 	if art, err := content.PutFile(context.WithoutCancel(ctx), s.Store, s.attempt.file("log")); err == nil {
 		r.Log = art.Digest
+	}
+	if err := sandbox.Remove(s.attempt.file("tmp")); err != nil {
+		fmt.Fprintln(os.Stderr, "supervise: remove temporary folder:", err)
 	}
 	if r.Cause == "" {
 		if err := sandbox.Remove(s.attempt.work()); err != nil {
@@ -140,6 +145,9 @@ func (s *supervisor) carry(ctx context.Context, started time.Time) port.Result {
 	e := s.execute(ctx)
 	if e.how == port.Stopped {
 		return s.interrupted()
+	}
+	if e.how == port.BadEnv {
+		return port.Result{Cause: port.BadEnv, Message: "it could not be begun: " + e.why}
 	}
 	if r := verdict(e, s.log.tail()); r.Cause != "" {
 		return r
@@ -205,12 +213,23 @@ func (s *supervisor) execute(ctx context.Context) ending {
 	cmd.Stdout, cmd.Stderr = in, in // one pipe keeps the order of both
 	machine := os.DirFS("/")
 	before, scope := oomKills(machine)
-	g, err := sandbox.Start(cmd, s.order.ID)
+	behind, err := s.behind(cmd)
+	if err != nil {
+		in.Close()
+		out.Close()
+		return ending{how: port.Lost, why: explain(err)}
+	}
+	g, err := sandbox.Start(cmd, s.order.ID, behind)
 	in.Close()
 	if err != nil {
 		out.Close()
+		if fault.Of(err) == fault.Denied {
+			return ending{how: port.BadEnv, why: explain(err)}
+		}
 		return ending{code: 126, why: explain(err), command: job.Command[0]}
 	}
+	report := g.Report()
+	s.isolation = &report
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
@@ -239,27 +258,58 @@ func (s *supervisor) execute(ctx context.Context) ending {
 	}
 	_ = out.SetReadDeadline(time.Now().Add(stragglers)) // all writers are dead; what they wrote is there
 	<-copied
-	state, err := g.End()
+	end, err := g.End()
 	if err != nil {
 		return ending{how: port.Lost, why: explain(err)}
 	}
-	e.read(state)
-	if after, _ := oomKills(machine); scope != "" && after > before {
+	e.read(end, job.Command[0])
+	if n, own := g.OutOfMemory(); own {
+		if n > 0 {
+			e.oom = "its control group"
+		}
+	} else if after, _ := oomKills(machine); scope != "" && after > before {
 		e.oom = scope
 	}
 	return e
 }
 
+// behind is the wall that the machine's owner asks for, around what this run needs: its
+// own folder, its environment and the programs of its PATH. Nil is no wall.
+func (s *supervisor) behind(cmd *exec.Cmd) (*wall.Spec, error) {
+	spec := s.order.Wall.Spec()
+	if spec == nil {
+		return nil, nil
+	}
+	spec.Tmp = s.attempt.file("tmp")
+	if err := os.Mkdir(spec.Tmp, 0o700); err != nil {
+		return nil, fmt.Errorf("make temporary folder: %w", err)
+	}
+	spec.Write = append(spec.Write, s.attempt.work())
+	if s.python.Bin != "" {
+		spec.Read = append(spec.Read, filepath.Dir(s.python.Bin))
+	}
+	path := variable(cmd.Env, "PATH")
+	for _, program := range []string{cmd.Path, filepath.Join(s.python.Bin, "python")} {
+		spec.Read = append(spec.Read, wall.Programs(path, program, append(spec.Hidden, s.attempt.dir))...)
+	}
+	spec.Network = wall.Network{All: s.order.Job.Network.All(), Hosts: s.order.Job.Network.Hosts(), Dial: s.Dial}
+	return spec, nil
+}
+
+// variable is one of an environment.
+func variable(env []string, name string) string {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 // command finds the program on the PATH of the run, not of this process.
 func (s *supervisor) command(job port.Job) (*exec.Cmd, ending) {
 	env := s.layout.Environ(s.Env.Lookup, job.Pass, s.python)
-	path := ""
-	for _, v := range env {
-		if p, ok := strings.CutPrefix(v, "PATH="); ok {
-			path = p
-		}
-	}
-	program := sandbox.LookPath(job.Command[0], path, s.layout.CodeDir())
+	program := sandbox.LookPath(job.Command[0], variable(env, "PATH"), s.layout.CodeDir())
 	if program == "" {
 		return nil, ending{code: 127, why: "no such program on the run's PATH or in its code, or it is not executable", command: job.Command[0]}
 	}

@@ -107,7 +107,7 @@ func (g *Group) wait(cmd *exec.Cmd) {
 // Report tells which wall the command stands behind.
 func (g *Group) Report() wall.Report {
 	if g.inside == nil {
-		return wall.Report{Level: wall.None, Network: wall.Network{All: true}.String()}
+		return wall.Report{Level: string(wall.None), Network: wall.Network{All: true}.String()}
 	}
 	return g.inside.Report
 }
@@ -118,6 +118,14 @@ func (g *Group) Dial(ctx context.Context, port int) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	}
 	return g.inside.Dial(ctx, port)
+}
+
+// Refused lists hosts that the command asked for and that were not declared.
+func (g *Group) Refused() []string {
+	if g.inside == nil {
+		return nil
+	}
+	return g.inside.Refused()
 }
 
 // OutOfMemory tells how often the kernel ended a process of the command's for want of

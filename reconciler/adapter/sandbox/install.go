@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
@@ -98,18 +99,40 @@ type installation struct {
 }
 
 func (i installation) run(ctx context.Context, lock []byte) error {
-	list := i.dir + ".txt"
+	list, tmp := i.dir+".txt", i.dir+".tmp"
 	if err := WriteFile(list, lock); err != nil {
 		return fmt.Errorf("write lock file: %w", err)
 	}
 	defer os.Remove(list)
+	if err := Remove(tmp); err != nil {
+		return fmt.Errorf("make temporary folder: %w", err)
+	}
+	defer Remove(tmp)
+	for _, dir := range []string{i.dir, tmp, i.cache()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make environment: %w", err)
+		}
+	}
+	behind, err := i.behind(lock, list, tmp)
+	if err != nil {
+		return err
+	}
+	if err := i.steps(ctx, list, behind); err != nil {
+		return err
+	}
+	return i.settle()
+}
+
+// steps are those of the installers.
+func (i installation) steps(ctx context.Context, list string, behind *wall.Spec) error {
+	do := func(program string, args ...string) error { return i.do(ctx, behind, program, args...) }
 	path, _ := i.Env.Lookup("PATH")
 	python := filepath.Join(i.dir, "bin", "python")
 	if uv := LookPath("uv", path, ""); uv != "" {
-		if err := i.do(ctx, uv, "venv", "--no-config", "--python", i.python.Path, i.dir); err != nil {
+		if err := do(uv, "venv", "--no-config", "--python", i.python.Path, i.dir); err != nil {
 			return err
 		}
-		return i.do(ctx, uv, "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode", "-r", list)
+		return do(uv, "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode", "-r", list)
 	}
 	venv := []string{"-I", "-m", "venv", i.dir}
 	pip := []string{"-I", "-m", "pip"}
@@ -117,25 +140,27 @@ func (i installation) run(ctx context.Context, lock []byte) error {
 	if i.python.installsElsewhere() {
 		venv, pip, by = append(venv, "--without-pip"), append(pip, "--python", python), i.python.Path
 	}
-	if err := i.do(ctx, i.python.Path, venv...); err != nil {
+	if err := do(i.python.Path, venv...); err != nil {
 		return fault.Hint(err, "Install Python's venv module (Debian: apt-get install python3-venv), or uv")
 	}
-	return i.do(ctx, by, append(pip, "install", "--no-input", "--disable-pip-version-check", "--progress-bar=off", "--require-hashes", "-r", list)...)
+	return do(by, append(pip, "install", "--no-input", "--disable-pip-version-check", "--progress-bar=off", "--require-hashes", "-r", list)...)
 }
 
 // group names the processes of whoever installs into this directory.
 func (i installation) group() string { return digest.Of([]byte(i.dir)).Hex()[:32] }
 
 // do runs one step of the installation to its end; cancelling ends all of its processes.
-func (i installation) do(ctx context.Context, program string, args ...string) error {
+func (i installation) do(ctx context.Context, behind *wall.Spec, program string, args ...string) error {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = i.Dir
-	cmd.Env = Environ(i.Env.Lookup, installerVars, map[string]string{"NO_COLOR": "1"})
+	cmd.Env = Environ(i.Env.Lookup, installerVars, map[string]string{
+		"NO_COLOR": "1", "PIP_CACHE_DIR": filepath.Join(i.cache(), "pip"), "UV_CACHE_DIR": filepath.Join(i.cache(), "uv"), "UV_LINK_MODE": "copy",
+	})
 	cmd.Stdout, cmd.Stderr = i.out, i.out
 	cmd.ExtraFiles = []*os.File{i.held}
 	cmd.WaitDelay = time.Second
 	fmt.Fprintf(i.out, "$ %s %s\n", filepath.Base(program), strings.Join(args, " "))
-	g, err := Start(cmd, i.group())
+	g, err := Start(cmd, i.group(), behind)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", filepath.Base(program), err)
 	}
@@ -144,13 +169,13 @@ func (i installation) do(ctx context.Context, program string, args ...string) er
 		return errors.Join(fault.New(fault.Cancelled, "make environment: %w", ctx.Err()), g.Stop(2*time.Second))
 	case <-g.Done():
 	}
-	state, err := g.End()
+	end, err := g.End()
 	if err != nil {
 		return fmt.Errorf("run %s: %w", filepath.Base(program), err)
 	}
-	if !state.Success() {
-		return fault.Hint(fault.New(fault.Invalid, "make environment: %s ended with %s:\n%s", filepath.Base(program), state, i.out.last()),
-			"Check the lock file against this machine's Python %s, and that the package index can be reached", i.python.Version)
+	if !end.Success() {
+		return fault.Hint(fault.New(fault.Invalid, "make environment: %s ended with %s:\n%s", filepath.Base(program), end, i.out.last()),
+			"Check the lock file against this machine's Python %s, and that the package index can be reached%s", i.python.Version, refusedHosts(g.Refused()))
 	}
 	return nil
 }

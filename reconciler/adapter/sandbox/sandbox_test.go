@@ -126,7 +126,7 @@ func TestAGroupEndsWithItsLeaderStopped(t *testing.T) {
 			cmd := exec.Command("sh", "-c", `trap "" TERM; (trap "" TERM; while :; do sleep 1; done) & echo up; while :; do sleep 1; done`)
 			cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 			cmd.Stdout = in
-			g, err := sandbox.Start(cmd, id)
+			g, err := sandbox.Start(cmd, id, nil)
 			in.Close()
 			if err != nil {
 				t.Fatal(err)

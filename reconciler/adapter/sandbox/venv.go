@@ -4,7 +4,6 @@ package sandbox
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -21,8 +22,11 @@ import (
 // Environments keeps Python virtual environments below Dir. What is kept for
 // pull requests and what is kept for the tracked branch have a Dir each.
 type Environments struct {
-	Dir string
-	Env port.Env
+	Dir  string
+	Env  port.Env
+	Seal seal.Key    // seals what is said of an environment
+	Wall wall.Policy // what the machine's owner says of how installers are kept apart
+	Dial wall.Dial   // connects them to the package index; nil is plainly
 }
 
 // Environment is one that is ready. The zero Environment is the caller's own PATH.
@@ -43,9 +47,6 @@ func (e Environment) Vars(lookup func(string) (string, bool)) map[string]string 
 		"VIRTUAL_ENV": filepath.Dir(e.Bin),
 	}
 }
-
-// marker is written last: an environment without it was never finished.
-const marker = "vishwa-environment.json"
 
 // Prepare makes the environment that lock asks for, or finds it. Processes that
 // ask at once make it once. An empty lock is the zero Environment; a lock without
@@ -72,7 +73,7 @@ func (e Environments) Prepare(ctx context.Context, lock []byte, progress io.Writ
 	if err != nil {
 		return Environment{}, fmt.Errorf("find environments: %w", err)
 	}
-	if ready, ok := finished(dir); ok {
+	if ready, err := finished(dir, e.Seal); err == nil {
 		return ready, nil
 	}
 	held, err := Lock(ctx, dir+".lock")
@@ -80,8 +81,12 @@ func (e Environments) Prepare(ctx context.Context, lock []byte, progress io.Writ
 		return Environment{}, fmt.Errorf("prepare environment: %w", err)
 	}
 	defer held.Close()
-	if ready, ok := finished(dir); ok { // another process has made it meanwhile
+	ready, err := finished(dir, e.Seal)
+	if err == nil { // another process has made it meanwhile
 		return ready, nil
+	}
+	if fault.Of(err) == fault.Corrupt {
+		fmt.Fprintf(progress, "vishwa: %v; it is made anew\n", err)
 	}
 	build := installation{Environments: e, python: python, dir: dir, held: held, out: &tail{to: progress}}
 	// What an installer that lost its parent still writes must not get into this one.
@@ -89,37 +94,18 @@ func (e Environments) Prepare(ctx context.Context, lock []byte, progress io.Writ
 		return Environment{}, fmt.Errorf("end old installer: %w", err)
 	}
 	// A virtual environment holds its own path, so it is made where it stays.
-	if err := Remove(dir); err != nil {
+	if err := errors.Join(removeFile(recordFile(dir)), Remove(dir)); err != nil {
 		return Environment{}, fmt.Errorf("clear unfinished environment: %w", err)
 	}
 	if err := build.run(ctx, lock); err != nil {
-		_ = Remove(dir) // without its marker it is cleared by whoever comes next
+		_ = Remove(dir) // without its record it is cleared by whoever comes next
 		return Environment{}, err
 	}
-	ready := Environment{Bin: filepath.Join(dir, "bin"), Python: python.Version, Digest: name}
-	if err := finish(dir, ready); err != nil {
+	ready = Environment{Bin: filepath.Join(dir, "bin"), Python: python.Version, Digest: name}
+	if err := finish(dir, ready, e.Seal); err != nil {
 		return Environment{}, fmt.Errorf("finish environment: %w", err)
 	}
 	return ready, nil
-}
-
-// finished reads the marker. An environment whose interpreter has since been
-// removed from the machine does not count.
-func finished(dir string) (Environment, bool) {
-	var ready Environment
-	raw, err := os.ReadFile(filepath.Join(dir, marker))
-	if err != nil || json.Unmarshal(raw, &ready) != nil || ready.Bin != filepath.Join(dir, "bin") {
-		return Environment{}, false
-	}
-	return ready, executable(filepath.Join(ready.Bin, "python")) != ""
-}
-
-func finish(dir string, ready Environment) error {
-	raw, err := json.Marshal(ready)
-	if err != nil {
-		return err
-	}
-	return WriteFile(filepath.Join(dir, marker), raw)
 }
 
 // WriteFile writes a file whole or not at all, also where the machine loses power.
@@ -137,6 +123,14 @@ func WriteFile(path string, data []byte) error {
 		os.Remove(f.Name())
 	}
 	return err
+}
+
+// removeFile removes a file that may not be there.
+func removeFile(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Remove removes dir and what is below it, read-only folders included.

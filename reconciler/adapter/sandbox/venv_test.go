@@ -18,15 +18,18 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
+
+var sealed, _ = seal.KeyOf([]byte(strings.Repeat("k", 32)))
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "prepare" { // DIR LOCK
 		lock, err := os.ReadFile(os.Args[3])
 		if err == nil {
-			_, err = sandbox.Environments{Dir: os.Args[2], Env: port.Env{Lookup: os.LookupEnv}}.Prepare(context.Background(), lock, os.Stdout)
+			_, err = sandbox.Environments{Dir: os.Args[2], Env: port.Env{Lookup: os.LookupEnv}, Seal: sealed}.Prepare(context.Background(), lock, os.Stdout)
 		}
 		if err != nil {
 			fmt.Println(err)
@@ -82,7 +85,7 @@ func wheel(t *testing.T, folder string) string {
 		err = z.Close()
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, "vishwa_probe-1.0-py3-none-any.whl"), buf.Bytes(), 0o600)
+		err = os.WriteFile(filepath.Join(folder, "vishwa_probe-1.0-py3-none-any.whl"), buf.Bytes(), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +102,7 @@ func offline(t *testing.T) (e sandbox.Environments, lock string) {
 	for name, v := range map[string]string{"PIP_FIND_LINKS": folder, "PIP_NO_INDEX": "1", "UV_FIND_LINKS": folder, "UV_NO_INDEX": "1"} {
 		t.Setenv(name, v)
 	}
-	return sandbox.Environments{Dir: t.TempDir(), Env: port.Env{Lookup: os.LookupEnv}}, lock
+	return sandbox.Environments{Dir: t.TempDir(), Env: port.Env{Lookup: os.LookupEnv}, Seal: sealed}, lock
 }
 
 // works asks the environment's interpreter for what was installed.
@@ -226,7 +229,7 @@ func TestPreparingCanBeCancelled(t *testing.T) {
 // TestALockFileNamesAllThatItInstalls: what its digest would not cover is refused before anything runs.
 func TestALockFileNamesAllThatItInstalls(t *testing.T) {
 	hash := " --hash=sha256:" + strings.Repeat("a", 64)
-	e := sandbox.Environments{Dir: t.TempDir(), Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}}
+	e := sandbox.Environments{Dir: t.TempDir(), Seal: sealed, Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}}
 	for lock, want := range map[string]string{
 		"six==1.16.0":                          "line 1: six==1.16.0 has no hash",
 		"a==1" + hash + "\n# c\nsix==1.16.0\n": "line 3: six==1.16.0 has no hash",

@@ -32,6 +32,9 @@ func KeyOf(secret []byte) (Key, error) {
 	return Key{bytes.Clone(secret)}, nil
 }
 
+// Derive is a key of its own for one purpose, of which the others say nothing.
+func (k Key) Derive(purpose string) Key { return Key{k.sum("derive", purpose, nil)} }
+
 // None tells whether k is the zero Key.
 func (k Key) None() bool { return len(k.secret) == 0 }
 

@@ -64,7 +64,7 @@ func begin(place folder, o order, env []string, log io.Writer) (*process, error)
 		Env:    append(env[:len(env):len(env)], fmt.Sprintf("VISHWA_PORT=%d", private)),
 		Stdout: in, Stderr: in,
 	}
-	p.group, err = sandbox.Start(cmd, place.group(o.Name, o.Folder))
+	p.group, err = sandbox.Start(cmd, place.group(o.Name, o.Folder), nil)
 	in.Close()
 	if err != nil {
 		out.Close()
@@ -156,14 +156,14 @@ func (p *process) ended() bool {
 
 // how tells how the process ended, once it has.
 func (p *process) how() string {
-	state, err := p.group.End()
-	if err != nil || state == nil {
+	end, err := p.group.End()
+	if err != nil {
 		return "ended in an unknown way"
 	}
-	if state.Success() {
+	if end.Success() {
 		return "ended by itself with exit status 0"
 	}
-	return "ended with " + state.String()
+	return "ended with " + end.String()
 }
 
 // stop ends the process and all that it began.

@@ -57,6 +57,8 @@ var quick = Pace{
 	Again: 20 * time.Millisecond, AgainMost: 200 * time.Millisecond,
 }
 
+var environmentKey, _ = seal.KeyOf(make([]byte, 32))
+
 // sealOf is where a stage keeps the key of the host of dir.
 func sealOf(dir string) string { return filepath.Join(filepath.Dir(dir), "seal", "key") }
 
@@ -79,7 +81,7 @@ func newStage(t *testing.T) *stage {
 	// Longer than a Unix socket's path may be.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long-", 24), "state")
 	s := &stage{t: t, dir: dir, store: memory{}}
-	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Seal: sealOf(dir), Envs: sandbox.Environments{Dir: t.TempDir(), Env: testEnv()}, Pace: quick})
+	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Seal: sealOf(dir), Envs: sandbox.Environments{Dir: t.TempDir(), Env: testEnv(), Seal: environmentKey}, Pace: quick})
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, f := range []string{"host.log", "host.err"} {

@@ -148,9 +148,6 @@ func (b *bounds) memory() string {
 func (b *bounds) disk(folders []string) string {
 	var used int64
 	for _, dir := range folders {
-		if dir == "" {
-			continue
-		}
 		_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return nil // it was removed meanwhile

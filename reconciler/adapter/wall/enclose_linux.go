@@ -22,9 +22,11 @@ type place struct {
 	path  string
 	write bool
 	dev   bool
-	fd    int // a detached copy of its mount
+	moved bool // it is shown at another path than its own
+	fd    int  // a detached copy of its mount
 	dir   bool
 	link  string // it is a symbolic link with this target
+	data  []byte // a copy, of a file that its command's own user could not read
 }
 
 // enclose makes the world and moves into it. It returns the proxy's listener, or -1.
@@ -42,7 +44,7 @@ func (i *inside) enclose() (int, error) {
 		return -1, fmt.Errorf("make root folder: %w", err)
 	}
 	for _, p := range places {
-		if err := p.show(base); err != nil {
+		if err := p.show(base, i.work.UID); err != nil {
 			return -1, fmt.Errorf("show %s: %w", p.path, err)
 		}
 	}
@@ -92,6 +94,9 @@ func (i *inside) take() ([]place, error) {
 			return nil
 		}
 		err := p.open()
+		if err == nil && i.work.UID != 0 {
+			err = p.copy()
+		}
 		if err == nil {
 			all = append(all, p)
 		} else if must || !(errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOTDIR)) {
@@ -105,7 +110,7 @@ func (i *inside) take() ([]place, error) {
 	}{
 		{systemTrees, false, false, false}, {systemFiles, false, false, false}, {kernelTrees, false, false, false},
 		{plainDevices, true, true, false}, {expand(s.Devices), true, true, false},
-		{s.Read, false, false, true}, {s.Write, true, false, true},
+		{s.Read, false, false, true}, {s.Shared, true, false, true}, {s.Write, true, false, true},
 	} {
 		for _, path := range group.paths {
 			if err := add(path, group.write, group.dev, group.must); err != nil {
@@ -118,12 +123,25 @@ func (i *inside) take() ([]place, error) {
 		if err := p.open(); err != nil {
 			return nil, fmt.Errorf("show /tmp: %w", err)
 		}
-		p.path = "/tmp"
+		p.path, p.moved = "/tmp", true
 		all = append(all, p)
 	}
 	// What lies in another comes after it; what may be written after what may not.
 	slices.SortStableFunc(all, func(a, b place) int { return strings.Compare(a.path, b.path) })
-	return all, nil
+	return slices.DeleteFunc(all, func(p place) bool {
+		twice := p.covered(all)
+		if twice && p.fd >= 0 {
+			unix.Close(p.fd)
+		}
+		return twice
+	}), nil
+}
+
+// covered tells whether another place shows this one already.
+func (p place) covered(all []place) bool {
+	return !p.write && slices.ContainsFunc(all, func(o place) bool {
+		return o.dir && !o.moved && o.path != p.path && Within(p.path, o.path)
+	})
 }
 
 // open takes a copy of the mount at the place, with all below it, restricted.
@@ -148,8 +166,26 @@ func (p *place) open() error {
 	return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr)
 }
 
-// show puts the place below base.
-func (p *place) show(base string) error {
+// maxCopy bounds a file that is copied: settings are small.
+const maxCopy = 256 << 10
+
+// copy reads a file that others may not read: root may, and its command, which is
+// another user, is to.
+func (p *place) copy() error {
+	var st unix.Stat_t
+	if err := unix.Fstat(p.fd, &st); err != nil || p.dir || p.dev || p.write || st.Mode&0o004 != 0 {
+		return err
+	}
+	if st.Size > maxCopy {
+		return fmt.Errorf("it may be read by its owner alone: chmod o+r it")
+	}
+	raw, err := os.ReadFile(p.path)
+	p.data = append([]byte{}, raw...)
+	return err
+}
+
+// show puts the place below base; uid is the command's, or 0.
+func (p *place) show(base string, uid int) error {
 	to := base + p.path
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
@@ -169,6 +205,12 @@ func (p *place) show(base string) error {
 		f.Close()
 	}
 	defer unix.Close(p.fd)
+	if p.data != nil {
+		if err := os.Chmod(to, 0o400); err != nil {
+			return err
+		}
+		return errors.Join(os.WriteFile(to, p.data, 0o400), os.Lchown(to, uid, uid))
+	}
 	return unix.MoveMount(p.fd, "", unix.AT_FDCWD, to, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,10 +18,12 @@ import (
 
 const enter = "enter"
 
+var errNoLandlock = errors.New("this kernel has no Landlock, or it is not enabled")
+
 // beginEntered begins the process that becomes the command.
 func (i *inside) beginEntered() error {
 	if i.report.Landlock == 0 {
-		return errors.New("this kernel has no Landlock, or it is not enabled")
+		return errNoLandlock
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("adopt orphans: %w", err)
@@ -63,7 +66,7 @@ func (i *inside) beginEntered() error {
 // basics is the environment of the program's own processes inside: what the race
 // detector and coverage need in tests, and nothing else.
 func basics() []string {
-	var env []string
+	env := []string{marker + "=1"}
 	for _, name := range []string{"GORACE", "GOCOVERDIR", "LANG"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
@@ -86,8 +89,8 @@ func entered() int {
 	}
 	s, abi := w.Spec, landlockVersion()
 	r := rules{
-		read:    append(append(append(append([]string{"/proc", "/etc/passwd", "/etc/group"}, systemTrees...), systemFiles...), kernelTrees...), s.Read...),
-		write:   append([]string{s.Tmp, "/dev/shm"}, s.Write...),
+		read:    slices.Concat([]string{"/proc", "/etc/passwd", "/etc/group"}, systemTrees, systemFiles, kernelTrees, s.Read),
+		write:   slices.Concat([]string{s.Tmp, "/dev/shm"}, s.Shared, s.Write),
 		devices: append(expand(s.Devices), plainDevices...),
 		ports:   !s.Network.All, bind: uint16(s.Port),
 	}

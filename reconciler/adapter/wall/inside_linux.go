@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,8 +22,19 @@ import (
 // Straggling is how long what a command leaves running may take to end by itself.
 const Straggling = time.Second
 
-// Main is the body of `vishwa sandbox`: its arguments are none, or enter.
-func Main(args []string) int {
+// marker is the variable by which the inner side knows that vishwa itself began it.
+const marker = "VISHWA_SANDBOX"
+
+// The program is its own inner side: whichever program has this package, a test's too,
+// becomes it before anything else of it is set up, since a run waits for that.
+func init() {
+	if len(os.Args) > 1 && os.Args[1] == Verb && os.Getenv(marker) != "" {
+		os.Exit(asInner(os.Args[2:]))
+	}
+}
+
+// asInner is the body of `vishwa sandbox`: its arguments are none, or enter.
+func asInner(args []string) int {
 	runtime.LockOSThread() // capabilities, rules and filters are a thread's own, and what it begins inherits them
 	if len(args) == 1 && args[0] == enter {
 		return entered()
@@ -36,10 +48,21 @@ func Main(args []string) int {
 		return 2
 	}
 	if err := i.build(); err != nil {
-		_ = i.say(message{Failed: err.Error()}, -1)
+		_ = i.say(message{Failed: err.Error(), Machine: refusedByMachine(err)}, -1)
 		return 1
 	}
 	return i.stay()
+}
+
+// refusedByMachine tells a machine that does not allow the wall from a wall that cannot
+// be: the next level may do on the former.
+func refusedByMachine(err error) bool {
+	for _, e := range []unix.Errno{unix.EPERM, unix.ENOSYS, unix.EINVAL, unix.ENOSPC, unix.EOPNOTSUPP, unix.EUSERS} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return errors.Is(err, errNoLandlock)
 }
 
 type inside struct {
@@ -66,7 +89,7 @@ func (i *inside) build() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil { // nobody of the same user reads or traces this process
 		return fmt.Errorf("conceal: %w", err)
 	}
-	i.report = Report{Level: i.work.Stage, Landlock: landlockVersion(), Network: i.work.Spec.Network.String()}
+	i.report = Report{Level: string(i.work.Stage), Landlock: landlockVersion(), Network: i.work.Spec.Network.String()}
 	if i.work.UID != 0 {
 		i.report.User = "own"
 	}
@@ -95,7 +118,7 @@ func (i *inside) build() error {
 func (i *inside) beginHere() error {
 	s := i.work.Spec
 	r := rules{
-		read: append(append(append([]string{"/proc", "/etc", "/dev"}, systemTrees...), kernelTrees...), s.Read...), write: append([]string{"/tmp", "/dev/shm"}, s.Write...),
+		read: slices.Concat([]string{"/proc", "/etc", "/dev"}, systemTrees, kernelTrees, s.Read), write: slices.Concat([]string{"/tmp", "/dev/shm"}, s.Shared, s.Write),
 		devices: append(expand(s.Devices), plainDevices...), sockets: false,
 	}
 	if err := limit(s.Limits, i.work.UID, 0); err != nil {

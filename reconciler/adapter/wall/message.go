@@ -19,13 +19,14 @@ const inner = 3
 
 // message is one of either side's; one field is set, but for the report beside Begun.
 type message struct {
-	Work   bool    `json:"work,omitempty"`   // out to in, with the work in a descriptor
-	Dial   int     `json:"dial,omitempty"`   // out to in: hand over a connection to this port
-	Failed string  `json:"failed,omitempty"` // in to out: the wall could not be built, or a dial failed
-	Begun  bool    `json:"begun,omitempty"`  // in to out; with the proxy's listener where there is one
-	Report *Report `json:"report,omitempty"`
-	End    *End    `json:"end,omitempty"`    // in to out, the last one
-	Dialed bool    `json:"dialed,omitempty"` // in to out, with the connection
+	Work    bool    `json:"work,omitempty"`    // out to in, with the work in a descriptor
+	Dial    int     `json:"dial,omitempty"`    // out to in: hand over a connection to this port
+	Failed  string  `json:"failed,omitempty"`  // in to out: the wall could not be built, or a dial failed
+	Machine bool    `json:"machine,omitempty"` // beside Failed: the machine does not allow it
+	Begun   bool    `json:"begun,omitempty"`   // in to out; with the proxy's listener where there is one
+	Report  *Report `json:"report,omitempty"`
+	End     *End    `json:"end,omitempty"`    // in to out, the last one
+	Dialed  bool    `json:"dialed,omitempty"` // in to out, with the connection
 }
 
 // work is what the inner side is to do.

@@ -16,7 +16,9 @@ type Policy struct {
 	Level   Level    `json:"level,omitempty"`   // the strongest level that is tried; "" is the best there is
 	Strict  bool     `json:"strict,omitempty"`  // refuse what the machine cannot keep apart: code that nobody reviewed
 	Read    []string `json:"read,omitempty"`    // folders and files that every command may read
+	Write   []string `json:"write,omitempty"`   // folders that every command may write, such as scratch disks; not those of pull requests
 	Devices []string `json:"devices,omitempty"` // device files that every command may use, as patterns
+	Index   []string `json:"index,omitempty"`   // hosts that installers may reach besides those that they are configured with, host:port
 	Hidden  []string `json:"hidden,omitempty"`  // folders that no command may see
 	Limits  Limits   `json:"limits,omitzero"`
 }
@@ -51,9 +53,13 @@ func (p Policy) Spec() *Spec {
 		return nil
 	}
 	p = p.Filled(machineMemory())
-	return &Spec{
+	s := &Spec{
 		Level: p.Level, Strict: p.Strict, Read: existing(p.Read), Devices: slices.Clone(p.Devices), Hidden: slices.Clone(p.Hidden), Limits: p.Limits,
 	}
+	if !p.Strict {
+		s.Shared = existing(p.Write)
+	}
+	return s
 }
 
 // existing are those of paths that are there.

@@ -12,7 +12,9 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -24,7 +26,12 @@ type proxy struct {
 	hosts  []string
 	dial   Dial
 	server *http.Server
+
+	mu      sync.Mutex
+	refused []string // what was asked for and not declared; at most maxRefused
 }
+
+const maxRefused = 16
 
 // maxTunnels bounds how many connections one command may have at once.
 const maxTunnels = 256
@@ -90,6 +97,11 @@ func statusOf(err error) int {
 // connect dials one of the hosts.
 func (p *proxy) connect(ctx context.Context, network, address string) (net.Conn, error) {
 	if !Reaches(p.hosts, address) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.refused) < maxRefused && !slices.Contains(p.refused, address) {
+			p.refused = append(p.refused, address)
+		}
 		return nil, errUndeclared
 	}
 	return p.dial(ctx, network, address)

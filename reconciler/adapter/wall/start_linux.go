@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type Inside struct {
 	socket int
 	bounds *bounds
 	proxy  *proxy
+	tmp    string // to be removed
 
 	mu     sync.Mutex // of the socket's reading side, and what was read
 	asked  chan answer
@@ -94,11 +96,18 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 			in.close()
 			return nil, err
 		}
-	} else if s.Tmp != "" {
-		w.Env = withVariable(w.Env, "TMPDIR", s.Tmp)
-	}
-	if level == Namespaces && !s.Network.All && len(s.Network.Hosts) > 0 {
-		w.Env = proxied(w.Env)
+		w.Env = withVariable(w.Env, "TMPDIR", "/tmp")
+		if !s.Network.All && len(s.Network.Hosts) > 0 {
+			w.Env = proxied(w.Env)
+		}
+	} else {
+		// A folder of its own with a short path: a Unix socket's may have 108 bytes.
+		if in.tmp, err = os.MkdirTemp("", "vishwa-"); err != nil {
+			in.close()
+			return nil, fault.New(fault.Internal, "make temporary folder: %w", err)
+		}
+		w.Spec.Tmp = in.tmp
+		w.Env = withVariable(w.Env, "TMPDIR", in.tmp)
 	}
 	if err := outer.Start(); err != nil {
 		in.close()
@@ -108,7 +117,11 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 	if err := in.begin(w); err != nil {
 		_ = outer.Process.Kill()
 		_ = outer.Wait()
+		in.bounds.close()
 		in.close()
+		if w.UID != 0 { // another level has another user
+			err = errors.Join(err, give(os.Geteuid(), os.Getegid(), s.folders()))
+		}
 		return nil, err
 	}
 	return in, nil
@@ -124,7 +137,7 @@ func (in *Inside) namespaces(outer *exec.Cmd, w *work) error {
 	a.Pdeathsig = syscall.SIGKILL
 	if os.Geteuid() == 0 {
 		w.UID = userFor(w.Spec)
-		return give(w.UID, append([]string{w.Spec.Tmp}, w.Spec.Write...))
+		return give(w.UID, w.UID, w.Spec.folders())
 	}
 	uid, gid := os.Geteuid(), os.Getegid()
 	a.Cloneflags |= syscall.CLONE_NEWUSER
@@ -136,12 +149,13 @@ func (in *Inside) namespaces(outer *exec.Cmd, w *work) error {
 
 // userFor is the user of a root's command: one of its own that nobody else has.
 func userFor(s Spec) int {
-	if s.UID != 0 {
-		return s.UID
-	}
 	h := fnv.New32a()
-	for _, p := range s.Write {
-		h.Write([]byte(p))
+	if s.User != "" {
+		h.Write([]byte(s.User))
+	} else {
+		for _, p := range s.Write {
+			h.Write([]byte(p))
+		}
 	}
 	// Above what systemd and container engines hand out
 	// (https://systemd.io/UIDS-GIDS/), or at the end of what this namespace has.
@@ -157,17 +171,22 @@ func userFor(s Spec) int {
 	return int(first + uint64(h.Sum32())%size)
 }
 
+// folders are those that are the command's own.
+func (s Spec) folders() []string {
+	if s.Tmp == "" {
+		return s.Write
+	}
+	return append([]string{s.Tmp}, s.Write...)
+}
+
 // give makes folders, and all below them, the command's own.
-func give(uid int, folders []string) error {
+func give(uid, gid int, folders []string) error {
 	for _, dir := range folders {
-		if dir == "" {
-			continue
-		}
 		err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
-			return os.Lchown(p, uid, uid)
+			return os.Lchown(p, uid, gid)
 		})
 		if err != nil {
 			return fault.New(fault.Internal, "give the run its folder: %w", err)
@@ -194,14 +213,16 @@ func (in *Inside) begin(w work) error {
 		return wrong(level, "it ended before the command was begun")
 	case err != nil:
 		return fault.New(fault.Internal, "isolate command: %w", err)
-	case m.Failed != "":
+	case m.Failed != "" && m.Machine:
 		return wrong(level, m.Failed)
+	case m.Failed != "":
+		return fault.Hint(fault.New(fault.Internal, "isolate command (%s): %s", level, m.Failed), "vishwa doctor tells what this machine allows")
 	case !m.Begun || m.Report == nil:
 		return fault.New(fault.Internal, "isolate command: not understood")
 	}
 	in.Report = *m.Report
 	in.Report.Limits = in.bounds.by()
-	if w.Spec.Strict && len(in.Report.Lacks()) > 0 {
+	if w.Spec.Strict && len(Lacks(in.Report)) > 0 {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
@@ -213,7 +234,7 @@ func (in *Inside) begin(w work) error {
 		}
 	}
 	go in.hear()
-	in.bounds.watch(append([]string{w.Spec.Tmp}, w.Spec.Write...))
+	in.bounds.watch(w.Spec.folders())
 	return nil
 }
 
@@ -272,6 +293,17 @@ func (in *Inside) Wait() (End, error) {
 	return end, nil
 }
 
+// Refused lists hosts that the command asked its proxy for and that were not declared,
+// the first few.
+func (in *Inside) Refused() []string {
+	if in.proxy == nil {
+		return nil
+	}
+	in.proxy.mu.Lock()
+	defer in.proxy.mu.Unlock()
+	return slices.Clone(in.proxy.refused)
+}
+
 // OutOfMemory tells how often the kernel ended a process of the command's for want of
 // memory; known is false where it has no control group of its own.
 func (in *Inside) OutOfMemory() (n int64, known bool) { return in.bounds.kills() }
@@ -282,12 +314,15 @@ func (in *Inside) close() {
 		if in.proxy != nil {
 			in.proxy.close()
 		}
+		if in.tmp != "" {
+			_ = os.RemoveAll(in.tmp)
+		}
 	})
 }
 
 // Dial connects to a port of the command's on 127.0.0.1, in whichever network it is.
 func (in *Inside) Dial(ctx context.Context, port int) (net.Conn, error) {
-	if in.Report.Level != Namespaces || in.Report.Network == (Network{All: true}).String() {
+	if in.Report.Level != string(Namespaces) || in.Report.Network == (Network{All: true}).String() {
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	}
 	select { // one dial at a time

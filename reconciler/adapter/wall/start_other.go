@@ -20,14 +20,14 @@ func Start(*exec.Cmd, Spec) (*Inside, error) {
 	return nil, fault.Hint(fault.New(fault.Denied, "isolate command: %w", ErrUnavailable), "run it on Linux")
 }
 
-// Main is the body of `vishwa sandbox`.
-func Main([]string) int { return 2 }
-
 // PID is none.
 func (in *Inside) PID() int { return 0 }
 
 // Wait is never reached.
 func (in *Inside) Wait() (End, error) { return End{}, nil }
+
+// Refused is empty.
+func (in *Inside) Refused() []string { return nil }
 
 // OutOfMemory is not known.
 func (in *Inside) OutOfMemory() (int64, bool) { return 0, false }

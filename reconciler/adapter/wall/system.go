@@ -4,6 +4,7 @@ package wall
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -30,14 +31,14 @@ var plainDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random"
 
 // check refuses a spec that would show what is to be hidden, or that nobody can mean.
 func (s Spec) check() error {
-	for _, list := range [][]string{s.Read, s.Write, s.Hidden} {
+	for _, list := range [][]string{s.Read, s.Write, s.Shared, s.Hidden} {
 		for _, p := range list {
 			if !filepath.IsAbs(p) || filepath.Clean(p) != p {
 				return fault.New(fault.Internal, "isolate command: %q is no absolute path", p)
 			}
 		}
 	}
-	for _, shown := range append(append(append([]string(nil), systemTrees...), s.Read...), s.Write...) {
+	for _, shown := range slices.Concat(systemTrees, s.Read, s.Write, s.Shared) {
 		for _, hidden := range s.Hidden {
 			if Within(hidden, shown) {
 				return fault.Hint(fault.New(fault.Invalid, "isolate command: %s would be seen by it, as it lies in %s", hidden, shown),
@@ -46,6 +47,11 @@ func (s Spec) check() error {
 		}
 	}
 	return nil
+}
+
+// System tells whether path is a part of the system, which every command may read.
+func System(path string) bool {
+	return slices.ContainsFunc(systemTrees, func(tree string) bool { return Within(path, tree) })
 }
 
 // Within tells whether path is folder, or lies below it.
@@ -113,7 +119,7 @@ func hintFor(level Level) string {
 // Refuse is the error for a wall that lacks guarantees which are asked for.
 func Refuse(r Report) error {
 	var names []string
-	for _, g := range r.Lacks() {
+	for _, g := range Lacks(r) {
 		names = append(names, string(g))
 	}
 	return fault.Hint(fault.New(fault.Denied, "isolate command: this machine cannot guarantee %s (it gives %s)", strings.Join(names, ", "), r),

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // Level is a rung, or none of them.
@@ -36,14 +38,15 @@ type Spec struct {
 	Level   Level    // the strongest level that is tried; "" is Namespaces
 	Strict  bool     // refuse to begin where one of the five guarantees would lack
 	Read    []string // folders and files that may be read, and executed
-	Write   []string // folders that may be written, too
+	Write   []string // folders that may be written, too; they become the command's own
+	Shared  []string // folders that may be written, and are others' as well
 	Hidden  []string // folders that nothing of Read may be, or hold
 	Tmp     string   // an empty folder that becomes /tmp; on the second rung TMPDIR
 	Devices []string // device files that may be used, as patterns: /dev/nvidia*
 	Network Network
 	Port    int // TCP port on 127.0.0.1 that the command may listen on though it has no network
 	Limits  Limits
-	UID     int // root begins the command as this user; 0 chooses one
+	User    string // root begins commands of the same name as one user; "" goes by Write
 }
 
 // Network is what a command may reach. The zero value is nothing.
@@ -75,13 +78,7 @@ type Limits struct {
 }
 
 // Report is the wall that stands around a command.
-type Report struct {
-	Level    Level  `json:"level"`
-	Landlock int    `json:"landlock,omitempty"` // version of Landlock's interface in force
-	Network  string `json:"network"`            // none, all, the hosts, or "not limited"
-	Limits   string `json:"limits,omitempty"`   // what holds them: cgroup v2, cgroup v1, watched
-	User     string `json:"user,omitempty"`     // own: not the user of whoever began it
-}
+type Report = port.Isolation
 
 // Guarantee is one of the five things that a pull request's run needs.
 type Guarantee string
@@ -99,8 +96,8 @@ const (
 var Guarantees = []Guarantee{Files, Reach, Signals, Processes, Bounds}
 
 // Gives tells which guarantees a wall gives.
-func (r Report) Gives() []Guarantee {
-	switch r.Level {
+func Gives(r Report) []Guarantee {
+	switch Level(r.Level) {
 	case Namespaces:
 		if r.Network == unlimited {
 			return []Guarantee{Files, Signals, Processes, Bounds}
@@ -121,29 +118,14 @@ func (r Report) Gives() []Guarantee {
 }
 
 // Lacks tells which of the five a wall does not give.
-func (r Report) Lacks() (missing []Guarantee) {
-	have := r.Gives()
+func Lacks(r Report) (missing []Guarantee) {
+	have := Gives(r)
 	for _, g := range Guarantees {
 		if !slices.Contains(have, g) {
 			missing = append(missing, g)
 		}
 	}
 	return missing
-}
-
-func (r Report) String() string {
-	s := string(r.Level)
-	if r.Level == None || r.Level == "" {
-		return string(None)
-	}
-	if r.Landlock > 0 {
-		s += fmt.Sprintf(", Landlock %d", r.Landlock)
-	}
-	s += ", network " + r.Network
-	if r.Limits != "" {
-		s += ", limits by " + r.Limits
-	}
-	return s
 }
 
 // unlimited is the network of a wall that cannot keep the command to what was declared.

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -45,6 +46,9 @@ func (d *decoder) check(doc *document) {
 	d.secret("spec.webhook.previous", c.Webhook.Previous)
 	if c.Webhook.Previous != nil && c.Webhook.Secret == nil {
 		d.problem("spec.webhook.previous", "there is no secret after it; give webhook.secret")
+	}
+	if _, err := c.Isolation.Policy(); err != nil {
+		d.problem("spec.isolation", "%s; %s", err, cmp.Or(fault.Way(err), "correct it, or remove it for what is best"))
 	}
 	d.repositories(c)
 }

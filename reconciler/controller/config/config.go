@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -43,8 +45,60 @@ type Spec struct {
 	Keys string `yaml:"keys"`
 	// KeyPassword opens the keys.
 	KeyPassword *Secret `yaml:"keyPassword"`
+	// Isolation says how what repositories run is kept apart from this machine.
+	Isolation Isolation `yaml:"isolation"`
 	// Repositories lists what is reconciled.
 	Repositories []Repository `yaml:"repositories"`
+}
+
+// Isolation says how what repositories run is kept apart from this machine.
+type Isolation struct {
+	// Level is the strongest that is tried: best, namespaces, landlock, or none. None lets code of pull requests do whatever this user may. The default is best.
+	Level string `yaml:"level"`
+	// Read lists folders and files that every run may read, besides the system's, such as large data that is not declared.
+	Read []string `yaml:"read"`
+	// Write lists folders that runs of tracked branches may write, such as scratch disks. Those of pull requests may not.
+	Write []string `yaml:"write"`
+	// Devices lists device files that every run may use, as patterns, such as /dev/nvidia*.
+	Devices []string `yaml:"devices"`
+	// Index lists hosts with their ports that installers of Python packages may reach, besides pypi.org and those of their own settings.
+	Index []string `yaml:"index"`
+	// Limits is what one run may use.
+	Limits IsolationLimits `yaml:"limits"`
+}
+
+// IsolationLimits is what one run may use.
+type IsolationLimits struct {
+	// Memory is that of all its processes, such as 16Gi. The default is nine tenths of the machine's.
+	Memory string `yaml:"memory"`
+	// Disk is what its folders may hold. The default is 256Gi.
+	Disk string `yaml:"disk"`
+	// FileSize is that of each of its files. There is no default.
+	FileSize string `yaml:"fileSize"`
+	// Processes is how many it may have, threads included. The default is 4096.
+	Processes string `yaml:"processes"`
+	// OpenFiles is how many each process may have open. The default is 65536.
+	OpenFiles string `yaml:"openFiles"`
+	// CPUs is how many cores it may use, such as 2 or 0.5; control groups alone can hold it. There is no default.
+	CPUs string `yaml:"cpus"`
+}
+
+// Policy is what the file says, as it is carried out.
+func (i Isolation) Policy() (p wall.Policy, err error) {
+	if p.Level, err = wall.ParseLevel(i.Level); err != nil {
+		return p, err
+	}
+	p.Read, p.Write, p.Devices, p.Index = slices.Clone(i.Read), slices.Clone(i.Write), slices.Clone(i.Devices), slices.Clone(i.Index)
+	l := i.Limits
+	for name, value := range map[string]string{"memory": l.Memory, "disk": l.Disk, "fileSize": l.FileSize, "processes": l.Processes, "openFiles": l.OpenFiles, "cpus": l.CPUs} {
+		if value == "" {
+			continue
+		}
+		if err := p.Limits.Set(name, value); err != nil {
+			return p, err
+		}
+	}
+	return p, p.Check()
 }
 
 // Webhook says how webhooks are known to be GitHub's.
