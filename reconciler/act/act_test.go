@@ -245,3 +245,40 @@ func TestAServerThatDoesNotTakeTheReleaseFailsTheStep(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// A failure that repeats is recorded once until something else comes of the step.
+func TestTheSameFailureIsRecordedOnce(t *testing.T) {
+	s := newShop()
+	fails := func() int64 { return int64(s.actions("deployment/a")[ledger.Fail]) }
+	try := func(err error) Outcome {
+		t.Helper()
+		s.serve = err
+		o := s.run(t)["deployment/a"]
+		if o.End != Failed || o.Error == nil {
+			t.Fatalf("%+v", o)
+		}
+		return o
+	}
+	first := try(fault.New(fault.Invalid, "exit status 3 after 1.5 s; the last of its log:\n  pid 17"))
+	for i := range 5 {
+		if o := try(fault.New(fault.Invalid, "exit status %d after %d.25 s; the last of its log:\n  pid %d", i, i, i)); o.Seq != first.Seq || fails() != 1 {
+			t.Fatalf("try %d: %+v, %d entries", i, o, fails())
+		}
+	}
+	for range 3 { // two that take turns are two
+		try(fault.New(fault.Conflict, "port 80 is taken"))
+		try(fault.New(fault.Invalid, "exit status 3 after 1.5 s; the last of its log:\n  another line"))
+	}
+	if fails() != 2 {
+		t.Fatalf("%d entries for two failures that take turns", fails())
+	}
+	s.serve = nil
+	if o := s.run(t)["deployment/a"]; o.End != Ended {
+		t.Fatalf("%+v", o)
+	}
+	s.served["a"] = port.Release{} // gone from the world
+	try(fault.New(fault.Conflict, "port 80 is taken"))
+	if fails() != 3 {
+		t.Fatalf("%d entries: a failure after a success is another one", fails())
+	}
+}

@@ -19,7 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 1\n"
+const magic = "vishwa facts 2\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -50,10 +50,12 @@ func (f *Facts) Encode() ([]byte, error) {
 	for _, t := range f.Failed {
 		note(t.Last)
 	}
-	for _, e := range f.Denied {
-		note(e)
+	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed} {
+		for _, e := range m {
+			note(e)
+		}
 	}
-	for _, e := range f.Approvals {
+	for _, e := range slices.Concat(f.Approvals, f.Stuck) {
 		note(e)
 	}
 	slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.Seq, b.Seq) })
@@ -73,7 +75,7 @@ func (f *Facts) Encode() ([]byte, error) {
 		w.string(string(k))
 		w.uint(index[f.ByKey[k]])
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed} {
 		w.uint(uint64(len(m)))
 		for _, r := range slices.SortedFunc(maps.Keys(m), schemas.Ref.Compare) {
 			w.string(refText(r))
@@ -86,9 +88,11 @@ func (f *Facts) Encode() ([]byte, error) {
 		w.int(int64(f.Failed[k].N))
 		w.uint(index[f.Failed[k].Last])
 	}
-	w.uint(uint64(len(f.Approvals)))
-	for _, e := range f.Approvals {
-		w.uint(index[e])
+	for _, list := range [][]*Entry{f.Approvals, f.Stuck} {
+		w.uint(uint64(len(list)))
+		for _, e := range list {
+			w.uint(index[e])
+		}
 	}
 	return w.bytes(), nil
 }
@@ -121,7 +125,7 @@ func Decode(b []byte) (*Facts, error) {
 		k := digest.Digest(r.string())
 		f.ByKey[k] = entry()
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed} {
 		for range r.length() {
 			ref := r.ref()
 			m[ref] = entry()
@@ -132,8 +136,10 @@ func Decode(b []byte) (*Facts, error) {
 		n := int(r.int())
 		f.Failed[k] = Tries{N: n, Last: entry()}
 	}
-	for range r.length() {
-		f.Approvals = append(f.Approvals, entry())
+	for _, list := range []*[]*Entry{&f.Approvals, &f.Stuck} {
+		for range r.length() {
+			*list = append(*list, entry())
+		}
 	}
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("%d bytes too many", len(r.rest))

@@ -29,13 +29,14 @@ const (
 	Deny      Action = "deny"
 	Fail      Action = "fail"
 	Cancel    Action = "cancel"
-	Retry     Action = "retry" // a person lets a held key be tried again
+	Retry     Action = "retry"   // a person lets a held key be tried again
+	Observe   Action = "observe" // what is deployed no longer answers, or does so again
 )
 
 // Actions lists every action, in no order that matters.
 func Actions() []string {
 	return []string{string(Genesis), string(Pin), string(Transform), string(Train), string(Select), string(Approve), string(Provision),
-		string(Deploy), string(Retire), string(Deny), string(Fail), string(Cancel), string(Retry)}
+		string(Deploy), string(Retire), string(Deny), string(Fail), string(Cancel), string(Retry), string(Observe)}
 }
 
 // Entry is one record.
@@ -67,6 +68,7 @@ type Entry struct {
 	Findings  []Finding                `json:"findings,omitempty"` // what policies said
 	Approval  *Approval                `json:"approval,omitempty"`
 	Failure   *Failure                 `json:"failure,omitempty"`
+	Observed  *Observed                `json:"observed,omitempty"`
 	Duplicate bool                     `json:"duplicate,omitempty"` // another entry under the same key came first
 	Again     bool                     `json:"again,omitempty"`     // what the first entry under the key made was gone from the store: this one takes its place
 }
@@ -146,6 +148,12 @@ type Approval struct {
 	Principal string `json:"principal"`
 	Statement []byte `json:"statement"`           // canonical JSON of what was signed
 	Signature string `json:"signature,omitempty"` // armored SSH signature (PROTOCOL.sshsig); none: as the forge asserts
+}
+
+// Observed is how a deployment was found.
+type Observed struct {
+	Up     bool        `json:"up"`               // it answers
+	Health port.Health `json:"health,omitempty"` // empty: nothing of it is there
 }
 
 // Failure is why an action did not succeed.

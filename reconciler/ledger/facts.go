@@ -15,8 +15,10 @@ type Facts struct {
 	Latest    map[schemas.Ref]*Entry   // the newest success a ref: pin, transform, train, select, provision, deploy or retire
 	Failed    map[digest.Digest]Tries  // keys whose runs failed since they last succeeded or were let go
 	Denied    map[schemas.Ref]*Entry   // the newest refusal a ref, until it succeeds
+	Observed  map[schemas.Ref]*Entry   // how a deployment was last found, until it is retired
 	Approvals []*Entry
-	Started   string // revision of the genesis entry
+	Stuck     []*Entry // failures that count against no key, until their ref succeeds or is let go; the newest few a ref
+	Started   string   // revision of the genesis entry
 }
 
 // Tries counts the failures of a key.

@@ -45,6 +45,7 @@ func (f *Facts) ready() {
 		f.Latest = map[schemas.Ref]*Entry{}
 		f.Failed = map[digest.Digest]Tries{}
 		f.Denied = map[schemas.Ref]*Entry{}
+		f.Observed = map[schemas.Ref]*Entry{}
 	}
 }
 
@@ -57,7 +58,11 @@ func (f *Facts) take(e *Entry) {
 	case Fail:
 		if e.Key != "" {
 			f.Failed[e.Key] = Tries{N: f.Failed[e.Key].N + 1, Last: e}
+		} else {
+			f.stick(e)
 		}
+	case Observe:
+		f.Observed[e.Ref] = e
 	case Retry:
 		f.letGo(e)
 	case Deny:
@@ -81,10 +86,40 @@ func (f *Facts) success(e *Entry) {
 	f.Latest[e.Ref] = newest
 	delete(f.Failed, e.Key)
 	delete(f.Denied, e.Ref)
+	f.unstick(func(ref schemas.Ref) bool { return ref == e.Ref })
+	if e.Action == Retire {
+		delete(f.Observed, e.Ref)
+	}
+}
+
+// mostStuck is how many failures of a ref are kept.
+const mostStuck = 8
+
+func (f *Facts) stick(e *Entry) {
+	n, oldest := 0, -1
+	for i, was := range f.Stuck {
+		if was.Ref == e.Ref {
+			if n++; oldest < 0 {
+				oldest = i
+			}
+		}
+	}
+	if n >= mostStuck {
+		f.Stuck = slices.Delete(f.Stuck, oldest, oldest+1)
+	}
+	f.Stuck = append(f.Stuck, e)
+}
+
+func (f *Facts) unstick(of func(schemas.Ref) bool) {
+	f.Stuck = slices.DeleteFunc(f.Stuck, func(e *Entry) bool { return of(e.Ref) })
+	if len(f.Stuck) == 0 {
+		f.Stuck = nil
+	}
 }
 
 // letGo forgets the failures of a key, or of all keys of a ref.
 func (f *Facts) letGo(e *Entry) {
+	f.unstick(func(ref schemas.Ref) bool { return ref == e.Ref || ref.Whole() == e.Ref })
 	if e.Key != "" {
 		delete(f.Failed, e.Key)
 		return
@@ -100,6 +135,7 @@ func (f *Facts) Clone() *Facts {
 	c := *f
 	c.ByKey, c.Latest = maps.Clone(f.ByKey), maps.Clone(f.Latest)
 	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
+	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
 	c.Approvals = slices.Clone(f.Approvals)
 	return &c
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -396,6 +397,29 @@ func TestFacts(t *testing.T) {
 	if f := add(deny, train); f.Denied[x] != nil {
 		t.Error("a refusal stands after the success")
 	}
+	broken := Entry{Action: Fail, Ref: x}
+	if f := add(broken, broken); len(f.Stuck) != 2 || len(f.Failed) != 0 {
+		t.Errorf("failures that count against no key: %+v", f.Stuck)
+	}
+	if f := add(slices.Repeat([]Entry{broken}, 20)...); len(f.Stuck) != mostStuck || f.Stuck[mostStuck-1].Seq != 20 {
+		t.Errorf("%d failures of a ref are kept", len(f.Stuck))
+	}
+	if f := add(broken, train); f.Stuck != nil {
+		t.Error("it is stuck after the success")
+	}
+	if f := add(broken, Entry{Action: Retry, Ref: x}); f.Stuck != nil {
+		t.Error("it is stuck after a person let it go")
+	}
+	down := Entry{Action: Observe, Ref: x, Observed: &Observed{Health: port.Down}}
+	if f := add(train, down); f.Observed[x].Seq != 2 || f.Latest[x].Seq != 1 {
+		t.Error("what was seen is no success")
+	}
+	if f := add(down, train); f.Observed[x] == nil {
+		t.Error("what was seen last is forgotten")
+	}
+	if f := add(down, Entry{Action: Retire, Ref: x}); f.Observed[x] != nil {
+		t.Error("what is retired is still seen")
+	}
 	if f := add(); f.Started != genesis.Revision {
 		t.Errorf("started at %q", f.Started)
 	}
@@ -412,7 +436,7 @@ func TestFactFiles(t *testing.T) {
 	if _, again, _ := FactFile(e); string(again) != string(text) {
 		t.Error("another text for the same entry")
 	}
-	for _, a := range []Action{Genesis, Approve, Deny, Fail, Cancel, Retry} {
+	for _, a := range []Action{Genesis, Approve, Deny, Fail, Cancel, Retry, Observe} {
 		e.Action = a
 		if path, _, _ := FactFile(e); path != "" {
 			t.Errorf("%s has %s", a, path)

@@ -14,7 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-var actions = []Action{Genesis, Pin, Transform, Train, Select, Approve, Provision, Deploy, Retire, Deny, Fail, Cancel, Retry}
+var actions = []Action{Genesis, Pin, Transform, Train, Select, Approve, Provision, Deploy, Retire, Deny, Fail, Cancel, Retry, Observe}
 
 // Folder is how many entries a folder holds.
 const Folder = 1000
@@ -24,11 +24,11 @@ func Path(seq int64) string {
 	return fmt.Sprintf("entries/%03d/%06d.sigstore.json", seq/Folder, seq)
 }
 
-// RoleOf is the role whose key signs an action: what refuses or failed is
-// signed by another key than what releases.
+// RoleOf is the role whose key signs an action: what refuses, failed or
+// was merely seen is signed by another key than what releases.
 func RoleOf(a Action) port.Role {
 	switch a {
-	case Deny, Fail, Cancel:
+	case Deny, Fail, Cancel, Observe:
 		return port.Refuse
 	case Provision, Deploy, Retire:
 		return port.Deploy
