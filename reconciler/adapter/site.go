@@ -72,11 +72,13 @@ type Site struct {
 	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
 	swept     time.Time
 	open      []int // pull requests, as of the last sweep
+	served    served
 }
 
 var (
 	_ controller.Site   = (*Site)(nil)
 	_ controller.Opener = (*Site)(nil)
+	_ controller.Server = (*Site)(nil)
 )
 
 // OpenSite wires the repository. It is cloned where it was not yet.
@@ -153,22 +155,32 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 	if err != nil {
 		return nil, err
 	}
-	if s.o.Recorded != nil {
-		h.Book = told{h.Book, s.o.Recorded}
-	}
+	s.learn(h.Server)
+	h.Book = told{h.Book, s}
 	return &review.House{House: h.House, Close: h.Close}, nil
 }
 
-// told is a ledger that tells of each entry.
+// told is a ledger that tells the site of all that is read and recorded.
 type told struct {
 	loop.Book
-	of func(ledger.Entry)
+	site *Site
+}
+
+func (t told) Facts(ctx context.Context) (*ledger.Facts, error) {
+	f, err := t.Book.Facts(ctx)
+	if err == nil {
+		t.site.known(f)
+	}
+	return f, err
 }
 
 func (t told) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
 	got, err := t.Book.Append(ctx, e)
 	if err == nil {
-		t.of(got)
+		t.site.recorded(got)
+		if t.site.o.Recorded != nil {
+			t.site.o.Recorded(got)
+		}
 	}
 	return got, err
 }
@@ -363,6 +375,7 @@ func (s *Site) Open() []int {
 
 // declared notes the schedules of a branch.
 func (s *Site) declared(branch string, in *loop.Intent) {
+	s.deploys(branch, in)
 	seen := map[string]bool{}
 	for _, d := range in.Decls {
 		switch spec := d.Spec.(type) {

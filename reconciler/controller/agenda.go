@@ -180,6 +180,19 @@ func (a *agenda) ready(t *task, now time.Time) bool {
 		(t.asked || t.owed || t.changed()) && !now.Before(t.retry)
 }
 
+// busy tells whether a pass of i is under way or about to be: one that failed is tried
+// again in its own time, and is not hurried by what it failed to mend.
+func (a *agenda) busy(i item) bool {
+	t := a.tasks[i]
+	return t != nil && (t.running || t.asked || t.owed)
+}
+
+// running tells whether a pass of i is under way.
+func (a *agenda) running(i item) bool {
+	t := a.tasks[i]
+	return t != nil && t.running
+}
+
 // next is what should be passed next: branches first, then whoever waits longest.
 // At most pulls pull requests are under way at once.
 func (a *agenda) next(now time.Time, pulls int) (best item, found bool) {

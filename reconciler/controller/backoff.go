@@ -13,7 +13,7 @@ type pace struct{ first, most time.Duration }
 // paces by kind. What a person must change is seen by a change of the refs: those
 // are only tried again because what is denied or missing may be so elsewhere.
 var paces = map[fault.Kind]pace{
-	fault.Conflict:  {500 * time.Millisecond, 15 * time.Second},
+	fault.Conflict:  {500 * time.Millisecond, 5 * time.Minute}, // a lost race is won soon, or it was none
 	fault.Transient: {2 * time.Second, 5 * time.Minute},
 	fault.Cancelled: {2 * time.Second, 5 * time.Minute}, // it took too long
 	fault.Internal:  {30 * time.Second, 30 * time.Minute},

@@ -96,7 +96,7 @@ func New(o Options) *Controller {
 func (c *Controller) add(r config.Repository, name string, s Site) {
 	c.workers = append(c.workers, &worker{
 		c: c, repo: r, name: name, site: s, log: c.log.With("repository", name),
-		agenda: newAgenda(), calendar: calendar{}, box: newMailbox(),
+		agenda: newAgenda(), calendar: calendar{}, ward: ward{}, box: newMailbox(),
 		done: make(chan func()), granted: make(chan struct{}, 1),
 	})
 }

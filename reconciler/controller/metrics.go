@@ -24,6 +24,7 @@ type Metrics struct {
 	entries  *prometheus.GaugeVec
 	git      *prometheus.CounterVec
 	webhooks *prometheus.CounterVec
+	up       *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics in registry; nil makes one with those of the process.
@@ -49,9 +50,10 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 		git:      counter("vishwa_git_requests_total", "Requests to Git remotes.", "repository", "operation"),
 		webhooks: counter("vishwa_webhooks_total", "Webhooks that came in, by what became of them.", "event", "result"),
 	}
+	m.up = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_deployment_up", Help: "1 where a deployment answers, 0 where it does not."}, []string{"repository", "deployment"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_build_info", Help: "Always 1; the label is Vishwa's version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, build)
+	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, m.up, build)
 	for _, kind := range []string{"branch", "pull"} {
 		m.passes.WithLabelValues(kind)
 	}
@@ -77,6 +79,25 @@ func (m *Metrics) Git(repository, operation string) {
 // Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}
+
+// mostDeployments of a repository are told one by one.
+const mostDeployments = 500
+
+// deployments tells of each deployment of a repository whether it answers.
+func (m *Metrics) deployments(repository string, all []Deployment, ill []Unserved) {
+	m.up.DeletePartialMatch(prometheus.Labels{"repository": repository})
+	down := map[string]bool{}
+	for _, u := range ill {
+		down[u.Deployment] = true
+	}
+	for _, d := range all[:min(len(all), mostDeployments)] {
+		up := 1.0
+		if down[d.Name] {
+			up = 0
+		}
+		m.up.WithLabelValues(repository, d.Name).Set(up)
+	}
 }
 
 func (m *Metrics) passed(kind string, took time.Duration, err error) {

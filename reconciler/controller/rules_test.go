@@ -19,7 +19,7 @@ import (
 func TestBackOffGoesByTheKindOfFault(t *testing.T) {
 	for kind, want := range map[fault.Kind][3]time.Duration{ // after the first, second and hundredth failure
 		fault.Transient: {2 * time.Second, 4 * time.Second, 5 * time.Minute},
-		fault.Conflict:  {500 * time.Millisecond, time.Second, 15 * time.Second},
+		fault.Conflict:  {500 * time.Millisecond, time.Second, 5 * time.Minute},
 		fault.Invalid:   {5 * time.Minute, 10 * time.Minute, time.Hour},
 		fault.Denied:    {2 * time.Minute, 4 * time.Minute, time.Hour},
 		fault.Internal:  {30 * time.Second, time.Minute, 30 * time.Minute},

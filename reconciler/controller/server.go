@@ -27,6 +27,9 @@ type Standing struct {
 	Looked     bool   `json:"looked"`            // its refs were seen once
 	Problem    string `json:"problem,omitempty"` // why the last look failed; it is tried again
 	Kind       string `json:"kind,omitempty"`    // of the problem
+	// Unserved are its deployments that do not answer. They do not make the controller
+	// unready: it is the one that brings them back.
+	Unserved []Unserved `json:"unserved,omitempty"`
 }
 
 // Standings tells how the repositories stand, in the order of the configuration.
@@ -40,6 +43,9 @@ func (c *Controller) Standings() (all []Standing, ready bool) {
 			if s.Problem != "" {
 				s.Kind = now.kind.String()
 			}
+		}
+		if ill := w.ill.Load(); ill != nil {
+			s.Unserved = *ill
 		}
 		ready = ready && (s.Looked || s.Problem != "")
 		all = append(all, s)

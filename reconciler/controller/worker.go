@@ -29,11 +29,16 @@ type worker struct {
 	claimed  bool // a slot is asked for
 	active   int  // what runs beside the worker
 
+	ward      ward
+	attending bool
+	attendAt  time.Time
+	ill       atomic.Pointer[[]Unserved]
+
 	opening, sweeping       bool
 	again                   bool // a sweep was asked for during the last one
 	openAt, pollAt, sweepAt time.Time
-	tries                   struct{ open, look, sweep int } // that failed in a row
-	depth                   int                             // as last told to the metrics
+	tries                   struct{ open, look, sweep, attend int } // that failed in a row
+	depth                   int                                     // as last told to the metrics
 	state                   atomic.Pointer[status]
 }
 
@@ -104,6 +109,12 @@ func (w *worker) step(ctx context.Context) time.Duration {
 		}
 		if w.agenda.ended > 0 && !w.sweeping && !now.Before(w.sweepAt) {
 			w.sweep(ctx)
+		}
+		if server, has := w.site.(Server); has {
+			if !w.attending && !now.Before(w.attendAt) {
+				w.attend(ctx, server)
+			}
+			soonest(w.attendAt)
 		}
 		soonest(w.pollAt)
 		soonest(w.sweepAt)

@@ -235,6 +235,9 @@ func (c *computing) deployment(s *Step, recipe port.Recipe) {
 		}
 	case live.Key == "" && recorded:
 		s.Why = "is not served any more"
+		if live.Message != "" {
+			s.Why += ": " + first(live.Message)
+		}
 	case deployed && (live.Key == "" || live.Key == last.Key):
 		s.Why = changed(last, recipe)
 	case live.Key == "":

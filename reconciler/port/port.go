@@ -87,6 +87,13 @@ type Server interface {
 	Apply(ctx context.Context, r Release) (Live, error)
 }
 
+// Reviver is a Server that can bring back what it served before as it stands.
+type Reviver interface {
+	// Revive makes the release of this key answer again, where it is what was served
+	// under name last; Missing says that it is not. It lays nothing out.
+	Revive(ctx context.Context, name string, key digest.Digest) (Live, error)
+}
+
 // Repo is the Git repository of declarations.
 type Repo interface {
 	// Head is the tracked revision. A repository without commits is Missing.

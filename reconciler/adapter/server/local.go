@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -143,6 +144,37 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 		return port.Live{}, fault.Hint(err, "%s", wayOr(err, "read "+s.place.log(r.Name)+", put the serving command right, then run vishwa apply; what was served before goes on"))
 	}
 	return live, nil
+}
+
+// Revive brings back what is recorded under name, where that is the release of key. Who
+// changes what is served under name is not disturbed.
+func (s *local) Revive(ctx context.Context, name string, key digest.Digest) (port.Live, error) {
+	if err := checkName(name); err != nil {
+		return port.Live{}, err
+	}
+	if !s.place.used() {
+		return port.Live{}, fault.New(fault.Missing, "nothing is served on this machine")
+	}
+	if held, err := sandbox.Held(s.place.lock(name)); err == nil && held {
+		return port.Live{}, nil
+	}
+	held, err := sandbox.Lock(ctx, s.place.lock(name))
+	if err != nil {
+		return port.Live{}, content.Disk(err, string(s.place))
+	}
+	defer held.Close()
+	l, err := s.line()
+	if err != nil {
+		return port.Live{}, err
+	}
+	o, err := s.place.read(l.key, name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	if o.Key != key {
+		return port.Live{}, fault.New(fault.Missing, "%s has %s recorded, not %s", name, o.Key.Short(), key.Short())
+	}
+	return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), Revive: true}, name)
 }
 
 func wayOr(err error, way string) string {
