@@ -26,6 +26,8 @@ type Config struct {
 	Seal  string // the file of the key that seals what is recorded; it is made where it is not there
 	Envs  sandbox.Environments
 	Pace  Pace // zero fields have defaults
+	// Limits of each public port; zero fields have defaults.
+	Limits Limits
 }
 
 type local struct {

@@ -38,6 +38,7 @@ type order struct {
 	Ready    string          `json:"ready"`
 	Timeout  time.Duration   `json:"timeout"`
 	Pace     Pace            `json:"pace"`
+	Limits   Limits          `json:"limits,omitzero"`
 	Since    time.Time       `json:"since,omitzero"`
 }
 

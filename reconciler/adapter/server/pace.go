@@ -10,6 +10,7 @@ type Pace struct {
 	Drain     time.Duration `json:"drain,omitempty"`     // what is under way may take to finish: 30s
 	Grace     time.Duration `json:"grace,omitempty"`     // between SIGTERM and SIGKILL: 10s
 	Hold      time.Duration `json:"hold,omitempty"`      // a request waits for a process that is coming back: 5s
+	Still     time.Duration `json:"still,omitempty"`     // who asks may send and take nothing, where it is theirs to: 1m
 	Again     time.Duration `json:"again,omitempty"`     // the first wait before a restart, doubled each time: 100ms
 	AgainMost time.Duration `json:"againMost,omitempty"` // the longest of them: 30s
 	Steady    time.Duration `json:"steady,omitempty"`    // after which earlier crashes are forgotten: 1m
@@ -26,6 +27,7 @@ func (p Pace) filled() Pace {
 	or(&p.Drain, 30*time.Second)
 	or(&p.Grace, 10*time.Second)
 	or(&p.Hold, 5*time.Second)
+	or(&p.Still, time.Minute)
 	or(&p.Again, 100*time.Millisecond)
 	or(&p.AgainMost, 30*time.Second)
 	or(&p.Steady, time.Minute)

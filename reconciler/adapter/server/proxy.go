@@ -4,16 +4,20 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -122,7 +126,10 @@ func (g *gate) enter(ctx context.Context, not *backend) *backend {
 }
 
 // visit is one request's stay at the gate.
-type visit struct{ at *backend }
+type visit struct {
+	at  *backend
+	cut atomic.Int32 // how its body was cut short
+}
 
 func (v *visit) move(to *backend) {
 	if v.at != nil {
@@ -137,13 +144,15 @@ var errNobody = errors.New("nobody answers")
 
 // proxy answers the public port from whoever has the traffic.
 type proxy struct {
-	gate *gate
-	hold func() time.Duration
-	back httputil.ReverseProxy
+	gate    *gate
+	hold    func() time.Duration
+	bounds  func() (still time.Duration, limits Limits)
+	clients counted
+	back    httputil.ReverseProxy
 }
 
-func newProxy(g *gate, hold func() time.Duration, log *slog.Logger) *proxy {
-	p := &proxy{gate: g, hold: hold}
+func newProxy(g *gate, hold func() time.Duration, bounds func() (time.Duration, Limits), log *slog.Logger) *proxy {
+	p := &proxy{gate: g, hold: hold, bounds: bounds}
 	p.back = httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "served"}) // RoundTrip knows the address
@@ -165,9 +174,60 @@ func newProxy(g *gate, hold func() time.Duration, log *slog.Logger) *proxy {
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	still, limits := p.bounds()
+	if who, known := client(r); known {
+		if !p.clients.enter(who, limits.PerClient, math.MaxInt) {
+			w.Header().Set("Retry-After", "1")
+			tell(w, http.StatusTooManyRequests, "too many requests of this client are under way; wait for one to be answered")
+			return
+		}
+		defer p.clients.leave(who)
+	}
+	if r.ContentLength > limits.Body {
+		refuse(w, cutLarge, limits)
+		return
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Time{}) // of the request before
+	pulse := newPulse(still, rc)
+	defer func() { _ = rc.SetWriteDeadline(time.Now().Add(still)) }() // for what is not sent yet
 	v := &visit{}
 	defer v.move(nil)
-	p.back.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+	out := r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
+	if r.Body != nil && r.Body != http.NoBody {
+		out.Body = &slow{body: r.Body, pulse: pulse, left: limits.Body, how: &v.cut}
+		if r.ContentLength > 0 && r.ContentLength <= held {
+			var whole bytes.Buffer
+			if _, err := whole.ReadFrom(out.Body); err != nil {
+				refuse(w, v.cut.Load(), limits)
+				return
+			}
+			out.Body = io.NopCloser(&whole)
+		}
+	}
+	p.back.ServeHTTP(&taking{w, pulse}, out)
+}
+
+// refuse answers a request whose body was not taken in; the connection is of no more use.
+func refuse(w http.ResponseWriter, cut int32, limits Limits) {
+	w.Header().Set("Connection", "close")
+	// net/http would wait for the rest of the body before it closes.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lastWord))
+	switch cut {
+	case cutStill:
+		tell(w, http.StatusRequestTimeout, errStill.Error()+"; send it without pauses")
+	case cutLarge:
+		tell(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("%v; at most %d bytes are taken", errLarge, limits.Body))
+	default:
+		tell(w, http.StatusBadRequest, "the request's body ended before it was all there")
+	}
+}
+
+// tell answers with an error as JSON.
+func tell(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "{\"error\":%q}\n", text)
 }
 
 // RoundTrip sends r to whoever has the traffic now; where that one cannot be
@@ -211,15 +271,18 @@ func (keptOpen) Close() error                 { return nil }
 // sorry answers for a process that did not.
 func (p *proxy) sorry(w http.ResponseWriter, r *http.Request, err error) {
 	v, _ := r.Context().Value(visitKey{}).(*visit)
+	if v != nil && v.cut.Load() != 0 {
+		_, limits := p.bounds()
+		refuse(w, v.cut.Load(), limits)
+		return
+	}
 	sign(w.Header(), v)
 	status, text := http.StatusBadGateway, "the served process ended before it answered"
 	if errors.Is(err, errNobody) {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(p.hold()/time.Second))))
 		status, text = http.StatusServiceUnavailable, "the served process is not running; it is being restarted"
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, "{\"error\":%q}\n", text)
+	tell(w, status, text)
 }
 
 func sign(h http.Header, v *visit) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -58,11 +59,14 @@ func (s *service) open(number int) (*public, error) {
 	case err != nil:
 		return nil, fault.New(fault.Internal, "serve %s: %w", s.name, err)
 	}
-	return &public{port: number, listen: l}, nil
+	return &public{port: number, listen: newCapped(l, func() Limits { _, limits := s.bounds(); return limits })}, nil
 }
 
 func (p *public) serve(h http.Handler) {
-	p.server = &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	p.server = &http.Server{
+		Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers send is no trouble of ours
+	}
 	go p.server.Serve(p.listen)
 }
 

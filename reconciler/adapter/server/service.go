@@ -42,7 +42,7 @@ func newService(name string, place folder, key seal.Key, now func() time.Time, l
 		out: &logfile{path: place.log(name), limit: logLimit}, turn: make(chan struct{}, 1),
 		leave: map[string]bool{},
 	}
-	s.proxy = newProxy(s.gate, s.hold, s.log)
+	s.proxy = newProxy(s.gate, s.hold, s.bounds, s.log)
 	return s
 }
 
@@ -51,6 +51,14 @@ func (s *service) hold() time.Duration {
 		return u.order.Pace.Hold
 	}
 	return Pace{}.filled().Hold
+}
+
+// bounds are what who asks may take.
+func (s *service) bounds() (still time.Duration, limits Limits) {
+	if u, _ := s.current(); u != nil {
+		return u.order.Pace.Still, u.order.Limits.filled()
+	}
+	return Pace{}.filled().Still, Limits{}.filled()
 }
 
 func (s *service) current() (*unit, *public) {
