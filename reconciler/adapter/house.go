@@ -190,7 +190,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		Eyes: loop.Eyes{
 			Repo: h.Repo, Book: h.Ledger,
 			Provisioner: provisioner.Terraform(provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform")}),
-			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs}),
+			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall}),
 		},
 		Worktree: worktree, Watch: h.Repo.Watch,
 		Store: kept,

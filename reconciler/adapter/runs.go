@@ -34,7 +34,7 @@ func (r runs) String() string {
 
 // environments are those that these runs are made with.
 func (r runs) environments(env port.Env, key seal.Key) sandbox.Environments {
-	return sandbox.Environments{Dir: r.Envs, Env: env, Seal: key.Derive("environments " + r.For), Wall: r.Wall}
+	return sandbox.Environments{Dir: r.Envs, Env: env, Seal: sandbox.EnvironmentKey(key, r.For), Wall: r.Wall}
 }
 
 // SuperviseConfig is what a supervisor works with; text is what the process that began

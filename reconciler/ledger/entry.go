@@ -120,9 +120,10 @@ type Stack struct {
 
 // Release is what was deployed.
 type Release struct {
-	Environment string        `json:"environment"`
-	URL         string        `json:"url,omitempty"`
-	Replaced    digest.Digest `json:"replaced,omitempty"` // the model that was served before
+	Environment string          `json:"environment"`
+	URL         string          `json:"url,omitempty"`
+	Isolation   *port.Isolation `json:"isolation,omitempty"` // of the served process, as it was begun
+	Replaced    digest.Digest   `json:"replaced,omitempty"`  // the model that was served before
 }
 
 // Level says what a finding does.

@@ -237,6 +237,8 @@ type Live struct {
 	Since    time.Time     `json:"since,omitzero"`
 	Restarts int           `json:"restarts,omitempty"`
 	Message  string        `json:"message,omitempty"`
+	// Isolation is what keeps the served process apart from its machine; nil where none runs.
+	Isolation *Isolation `json:"isolation,omitempty"`
 }
 
 // Revision is a commit and what policies ask of it.

@@ -84,6 +84,10 @@ func finished(dir string, key seal.Key) (Environment, error) {
 	return r.Environment, finish(dir, r.Environment, key) // it was copied or restored as a whole
 }
 
+// EnvironmentKey is the key for Environments.Seal, derived from the installation's; of is
+// whose they are: "" for the tracked branch, pulls for pull requests.
+func EnvironmentKey(key seal.Key, of string) seal.Key { return key.Derive("environments " + of) }
+
 // VerifyEnvironment tells whether the environment whose programs are in bin still holds
 // what it was made with; key is that of Environments.Seal.
 func VerifyEnvironment(bin string, key seal.Key) error {

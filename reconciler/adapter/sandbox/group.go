@@ -32,9 +32,11 @@ type Group struct {
 	id     string
 	pid    int
 	done   chan struct{}
-	inside *wall.Inside // nil where there is no wall
+	gone   chan struct{} // closed when nothing of it is left to be waited for
+	inside *wall.Inside  // nil where there is no wall
 	end    wall.End
 	err    error
+	warn   error // of what came after the leader's end
 }
 
 // Start begins cmd as the leader of a new session, in the group called id. The
@@ -43,7 +45,7 @@ type Group struct {
 // stand behind is begun without one where the machine offers none, unless the wall is
 // strict; Report tells.
 func Start(cmd *exec.Cmd, id string, behind *wall.Spec) (*Group, error) {
-	g := &Group{id: id, done: make(chan struct{})}
+	g := &Group{id: id, done: make(chan struct{}), gone: make(chan struct{})}
 	if cmd.Env == nil {
 		return nil, fault.New(fault.Internal, "start group: the command has no environment of its own")
 	}
@@ -59,7 +61,6 @@ func Start(cmd *exec.Cmd, id string, behind *wall.Spec) (*Group, error) {
 		started <- err
 		if err == nil {
 			g.wait(cmd)
-			close(g.done)
 		}
 	}()
 	if err := <-started; err != nil {
@@ -87,10 +88,16 @@ func (g *Group) begin(cmd *exec.Cmd, behind *wall.Spec) (err error) {
 
 // wait notes how the command ends.
 func (g *Group) wait(cmd *exec.Cmd) {
+	defer close(g.gone)
 	if g.inside != nil {
-		g.end, g.err = g.inside.Wait()
+		g.end = g.inside.Wait()
+		close(g.done)
+		if err := g.inside.Close(); err != nil {
+			g.warn = err
+		}
 		return
 	}
+	defer close(g.done)
 	err := cmd.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
@@ -154,7 +161,8 @@ func (g *Group) End() (wall.End, error) {
 func (g *Group) Stop(grace time.Duration) error {
 	err := sweep(func() []process { return members(g.id, g.pid) }, grace)
 	if err == nil {
-		<-g.done
+		<-g.gone
+		err = g.warn
 	}
 	return err
 }

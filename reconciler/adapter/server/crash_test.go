@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"net"
 	"net/http"
 	"os"
@@ -35,7 +36,7 @@ func applyElsewhere(file string) error {
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return err
 	}
-	_, err = Local(Config{Env: testEnv(), Store: e.Store, Dir: e.Dir, Seal: sealOf(e.Dir), Pace: quick}).Apply(context.Background(), e.Release)
+	_, err = Local(Config{Env: testEnv(), Store: e.Store, Dir: e.Dir, Seal: sealOf(e.Dir), Pace: quick, Wall: wall.Policy{Level: wall.None}}).Apply(context.Background(), e.Release)
 	return err
 }
 
@@ -180,7 +181,7 @@ func TestNoHostNoProgram(t *testing.T) {
 	env := testEnv()
 	env.Self = "/bin/false"
 	s := newStage(t)
-	_, err := Local(Config{Env: env, Store: s.store, Dir: s.dir, Seal: sealOf(s.dir), Pace: quick}).Apply(context.Background(), s.release("one", "1"))
+	_, err := Local(Config{Env: env, Store: s.store, Dir: s.dir, Seal: sealOf(s.dir), Pace: quick, Wall: wall.Policy{Level: wall.None}}).Apply(context.Background(), s.release("one", "1"))
 	if err == nil || fault.Way(err) == "" || !strings.Contains(err.Error(), "ended at once") {
 		t.Fatalf("with a host that cannot start: %v", err)
 	}

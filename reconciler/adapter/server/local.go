@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -25,7 +26,8 @@ type Config struct {
 	Dir   string // the host's state folder; one host a folder
 	Seal  string // the file of the key that seals what is recorded; it is made where it is not there
 	Envs  sandbox.Environments
-	Pace  Pace // zero fields have defaults
+	Wall  wall.Policy // what the machine's owner says of how served processes are kept apart
+	Pace  Pace        // zero fields have defaults
 	// Limits of each public port; zero fields have defaults.
 	Limits Limits
 }

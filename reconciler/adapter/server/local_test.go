@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"io"
 	"net"
 	"net/http"
@@ -23,8 +24,14 @@ import (
 )
 
 func TestLocalKeepsTheServersPromises(t *testing.T) {
+	for _, level := range wall.Levels {
+		t.Run(string(level), func(t *testing.T) { keepsTheServersPromises(t, level) })
+	}
+}
+
+func keepsTheServersPromises(t *testing.T, level wall.Level) {
 	porttest.Server(t, func(t *testing.T) porttest.Serving {
-		s := newStage(t)
+		s := newStageAt(t, level)
 		return porttest.Serving{
 			Server: s.server,
 			Good:   func(name, version string) port.Release { return s.release(name, version) },
@@ -441,7 +448,7 @@ func TestAppliesAtOnceComeOneAfterTheOther(t *testing.T) {
 	for _, r := range releases {
 		keys[r.Key] = true
 		// Each from a Server of its own, as from a process of its own.
-		server := Local(Config{Env: testEnv(), Store: s.store, Dir: s.dir, Seal: sealOf(s.dir), Pace: quick})
+		server := Local(Config{Env: testEnv(), Store: s.store, Dir: s.dir, Seal: sealOf(s.dir), Pace: quick, Wall: wall.Policy{Level: wall.None}})
 		all.Go(func() {
 			if _, err := server.Apply(context.Background(), r); err != nil {
 				t.Errorf("%s: %v", r.Name, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -34,7 +35,8 @@ type order struct {
 	Set      []string        `json:"set,omitempty"` // NAME=value, paths all of them
 	Pass     []string        `json:"pass,omitempty"`
 	Declared int             `json:"declared,omitempty"` // public port as declared; zero is any
-	Port     int             `json:"port"`               // public port as it is
+	Wall     wall.Policy     `json:"wall,omitzero"`
+	Port     int             `json:"port"` // public port as it is
 	Ready    string          `json:"ready"`
 	Timeout  time.Duration   `json:"timeout"`
 	Pace     Pace            `json:"pace"`
@@ -98,8 +100,9 @@ func (f folder) used() bool {
 	return err == nil
 }
 
-func (f folder) releases(name string) []string { return bases(filepath.Join(f.served(name), "r-*")) }
-func (f folder) names() []string               { return bases(filepath.Join(string(f), "served", "*")) }
+func (f folder) temporary(name, sub string) string { return f.release(name, "tmp-"+sub) }
+func (f folder) releases(name string) []string     { return bases(filepath.Join(f.served(name), "r-*")) }
+func (f folder) names() []string                   { return bases(filepath.Join(string(f), "served", "*")) }
 
 func bases(pattern string) []string {
 	found, _ := filepath.Glob(pattern) // the only error is a bad pattern

@@ -34,7 +34,7 @@ const (
 func (s *local) order(r port.Release) order {
 	o := order{
 		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: r.Command, Pass: r.Pass,
-		Declared: r.Port, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits,
+		Declared: r.Port, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits, Wall: s.cfg.Wall,
 	}
 	if !strings.HasPrefix(o.Ready, "/") {
 		o.Ready = "/v2/health/ready"

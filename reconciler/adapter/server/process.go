@@ -10,10 +10,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -21,17 +24,28 @@ import (
 type process struct {
 	order order
 	group *sandbox.Group
+	port  int // its private one
 	back  *backend
 	tail  *tail
 	read  chan struct{} // closed when its output has ended
 }
 
+// launcher begins the processes of one name.
+type launcher struct {
+	place folder
+	key   seal.Key
+	out   io.Writer // their log
+}
+
 // launch begins o and returns when it answers. Where it does not, nothing of it is left.
-func launch(ctx context.Context, place folder, o order, env []string, log io.Writer) (*process, error) {
-	if err := verify(place, o); err != nil {
+func (l launcher) launch(ctx context.Context, o order, env []string) (*process, error) {
+	if err := verify(l.place, o); err != nil {
 		return nil, err
 	}
-	p, err := begin(place, o, env, log)
+	if err := sandbox.VerifyEnvironment(o.Bin, sandbox.EnvironmentKey(l.key, "")); err != nil {
+		return nil, fault.Hint(fault.New(fault.Corrupt, "start %s: %w", o.Name, err), "run vishwa apply, or let the controller: it makes the environment anew")
+	}
+	p, err := l.begin(o, env)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +56,8 @@ func launch(ctx context.Context, place folder, o order, env []string, log io.Wri
 	return p, nil
 }
 
-func begin(place folder, o order, env []string, log io.Writer) (*process, error) {
-	dir := place.release(o.Name, o.Folder)
+func (l launcher) begin(o order, env []string) (*process, error) {
+	dir := l.place.release(o.Name, o.Folder)
 	program := sandbox.LookPath(o.Command[0], variable(env, "PATH"), dir+"/"+codeFolder)
 	if program == "" {
 		return nil, fault.Hint(fault.New(fault.Invalid, "start %s: %q is not there or not executable", o.Name, o.Command[0]),
@@ -58,13 +72,17 @@ func begin(place folder, o order, env []string, log io.Writer) (*process, error)
 		return nil, fault.New(fault.Internal, "start %s: %w", o.Name, err)
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", private)
-	p := &process{order: o, tail: &tail{}, read: make(chan struct{}), back: newBackend(addr, o.Key, o.Model)}
+	p := &process{order: o, port: private, tail: &tail{}, read: make(chan struct{})}
+	p.back = newBackend(addr, o.Key, o.Model, p.dial)
 	cmd := &exec.Cmd{
 		Path: program, Args: o.Command, Dir: dir + "/" + codeFolder,
 		Env:    append(env[:len(env):len(env)], fmt.Sprintf("VISHWA_PORT=%d", private)),
 		Stdout: in, Stderr: in,
 	}
-	p.group, err = sandbox.Start(cmd, place.group(o.Name, o.Folder), nil)
+	behind, err := l.behind(o, cmd, private)
+	if err == nil {
+		p.group, err = sandbox.Start(cmd, l.place.group(o.Name, o.Folder), behind)
+	}
 	in.Close()
 	if err != nil {
 		out.Close()
@@ -73,9 +91,42 @@ func begin(place folder, o order, env []string, log io.Writer) (*process, error)
 	go func() {
 		defer close(p.read)
 		defer out.Close()
-		io.Copy(io.MultiWriter(log, p.tail), out)
+		io.Copy(io.MultiWriter(l.out, p.tail), out)
 	}()
 	return p, nil
+}
+
+// behind is the wall around a served process: it reads its release, writes its scratch
+// folders, listens on its port and reaches nothing. Nil is no wall.
+func (l launcher) behind(o order, cmd *exec.Cmd, private int) (*wall.Spec, error) {
+	spec := o.Wall.Spec()
+	if spec == nil {
+		return nil, nil
+	}
+	dir := l.place.release(o.Name, o.Folder)
+	spec.Give, spec.Port = []string{dir}, private
+	for _, name := range scratch {
+		spec.Write = append(spec.Write, filepath.Join(dir, name))
+	}
+	spec.Tmp = l.place.temporary(o.Name, o.Folder)
+	if err := sandbox.Remove(spec.Tmp); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(spec.Tmp, 0o700); err != nil {
+		return nil, err
+	}
+	if o.Bin != "" {
+		spec.Read = append(spec.Read, filepath.Dir(o.Bin))
+	}
+	for _, program := range []string{cmd.Path, filepath.Join(o.Bin, "python")} {
+		spec.Read = append(spec.Read, wall.Programs(variable(cmd.Env, "PATH"), program, append(spec.Hidden, string(l.place)))...)
+	}
+	return spec, nil
+}
+
+// dial connects to the process, in whichever network it is.
+func (p *process) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return p.group.Dial(ctx, p.port)
 }
 
 func variable(env []string, name string) string {
@@ -120,10 +171,12 @@ func (p *process) await(ctx context.Context) error {
 
 // prober asks for readiness on a connection of its own each time: a process that
 // closes down slowly must not look well over an old one.
-var prober = &http.Client{
-	Timeout:       2 * time.Second,
-	Transport:     &http.Transport{DisableKeepAlives: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+func (p *process) prober() *http.Client {
+	return &http.Client{
+		Timeout:       2 * time.Second,
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: p.dial},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // probe asks whether the process is ready; the answer is empty where it is, and
@@ -133,7 +186,7 @@ func (p *process) probe(ctx context.Context) string {
 	if err != nil {
 		return fmt.Sprintf("%q is no path", p.order.Ready)
 	}
-	answer, err := prober.Do(ask)
+	answer, err := p.prober().Do(ask)
 	if err != nil {
 		return "nothing answers at " + p.order.Ready + " on the port in VISHWA_PORT"
 	}

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 )
 
@@ -46,11 +47,10 @@ type backend struct {
 // refused wraps an error of connecting: no byte of the request was sent.
 type refused struct{ error }
 
-func newBackend(addr string, key, model digest.Digest) *backend {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
+func newBackend(addr string, key, model digest.Digest, dial wall.Dial) *backend {
 	return &backend{addr: addr, key: key, model: model, transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, addr)
+			c, err := dial(ctx, network, addr)
 			if err != nil {
 				return nil, refused{err}
 			}

@@ -114,7 +114,7 @@ func (s *service) change(ctx context.Context, o order, env []string) (port.Live,
 	}
 	o.Port, o.Since = pub.port, s.now()
 	began := time.Now()
-	p, err := launch(ctx, s.place, o, env, s.out)
+	p, err := launcher{s.place, s.key, s.out}.launch(ctx, o, env)
 	if err != nil {
 		abandon()
 		return port.Live{}, err
@@ -158,7 +158,7 @@ func (s *service) tidy(o order) {
 }
 
 func (s *service) remove(sub string) {
-	if err := sandbox.Remove(s.place.release(s.name, sub)); err != nil {
+	if err := errors.Join(sandbox.Remove(s.place.release(s.name, sub)), sandbox.Remove(s.place.temporary(s.name, sub))); err != nil {
 		s.log.Warn("remove release", "error", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -76,12 +77,16 @@ func (s *stage) recorded(name string) order {
 	return o
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T) *stage { return newStageAt(t, wall.None) }
+
+// newStageAt is a stage whose processes stand behind a wall of this level. Without one,
+// a test can know them by their numbers.
+func newStageAt(t *testing.T, level wall.Level) *stage {
 	t.Helper()
 	// Longer than a Unix socket's path may be.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long-", 24), "state")
 	s := &stage{t: t, dir: dir, store: memory{}}
-	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Seal: sealOf(dir), Envs: sandbox.Environments{Dir: t.TempDir(), Env: testEnv(), Seal: environmentKey}, Pace: quick})
+	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Seal: sealOf(dir), Envs: sandbox.Environments{Dir: t.TempDir(), Env: testEnv(), Seal: environmentKey}, Pace: quick, Wall: wall.Policy{Level: level}})
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, f := range []string{"host.log", "host.err"} {
@@ -200,7 +205,7 @@ func BenchmarkProxy(b *testing.B) {
 	t := &testing.T{}
 	dir := b.TempDir()
 	s := &stage{t: t, dir: dir, store: memory{}}
-	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Seal: sealOf(dir), Pace: quick})
+	s.server = Local(Config{Env: testEnv(), Store: s.store, Dir: dir, Seal: sealOf(dir), Pace: quick, Wall: wall.Policy{Level: wall.None}})
 	l, err := s.server.Apply(context.Background(), s.release("bench", "1"))
 	if err != nil {
 		b.Fatal(err)

@@ -5,7 +5,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -19,12 +18,11 @@ const manyFailures = 3
 
 // unit serves one order. Its back is guarded by the gate's lock.
 type unit struct {
-	place folder
-	order order
-	gate  *gate
-	out   io.Writer // the served process's log
-	log   *slog.Logger
-	back  *backend
+	launcher launcher
+	order    order
+	gate     *gate
+	log      *slog.Logger
+	back     *backend
 
 	again chan again
 	stop  context.CancelFunc
@@ -46,7 +44,7 @@ type again struct {
 
 func (s *service) newUnit(o order, env []string) *unit {
 	return &unit{
-		place: s.place, gate: s.gate, out: s.out, log: s.log.With("release", o.Key.Short()),
+		launcher: launcher{s.place, s.key, s.out}, gate: s.gate, log: s.log.With("release", o.Key.Short()),
 		order: o, env: env, again: make(chan again), done: make(chan struct{}),
 	}
 }
@@ -88,7 +86,7 @@ func (u *unit) begin(ctx context.Context) (*process, error) {
 	u.mu.Lock()
 	env := u.env
 	u.mu.Unlock()
-	p, err := launch(ctx, u.place, u.order, env, u.out)
+	p, err := u.launcher.launch(ctx, u.order, env)
 	if err != nil {
 		if ctx.Err() == nil {
 			u.fail(err.Error())
@@ -228,6 +226,8 @@ func (u *unit) live(ctx context.Context) port.Live {
 	u.mu.Unlock()
 	wrong := ""
 	if p != nil {
+		report := p.group.Report()
+		l.Isolation = &report
 		wrong = p.probe(ctx)
 	}
 	if wrong != "" { // it may be ending just now, which is another thing than being unwell

@@ -25,8 +25,8 @@ func BenchmarkStart(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if end, err := in.Wait(); err != nil || !end.Success() {
-					b.Fatal(end, err)
+				if end := in.Wait(); !end.Success() || in.Close() != nil {
+					b.Fatal(end)
 				}
 			}
 		})

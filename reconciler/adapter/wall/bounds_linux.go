@@ -34,8 +34,9 @@ type bounds struct {
 	stop   chan struct{}
 	done   sync.WaitGroup
 
-	mu   sync.Mutex
-	over string
+	mu     sync.Mutex
+	over   string
+	killed int64 // by the kernel, for want of memory
 }
 
 // newBounds puts the process into a control group of its own, where that can be made.
@@ -88,25 +89,40 @@ func (b *bounds) every(least time.Duration, look func() string) {
 	})
 }
 
-// close ends the watching and tells which limit was gone over.
-func (b *bounds) close() string {
+// why tells which limit was gone over, or "".
+func (b *bounds) why() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.over
+}
+
+// close ends the watching, and the control groups.
+func (b *bounds) close() {
 	select {
 	case <-b.stop:
 	default:
 		close(b.stop)
 	}
 	b.done.Wait()
-	b.groups.remove()
+	n, _ := b.kills()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.over
+	b.killed = n
+	b.mu.Unlock()
+	b.groups.remove()
 }
 
-func (b *bounds) kills() (int64, bool) {
+// kills is how often the kernel ended a process for want of memory; known is false where
+// there is no control group to count it.
+func (b *bounds) kills() (n int64, known bool) {
 	if b.groups == nil {
 		return 0, false
 	}
-	return b.groups.kills()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n, ok := b.groups.kills(); ok {
+		return n, true
+	}
+	return b.killed, true
 }
 
 // memory adds up what the command's processes hold. Shared pages are counted once, but

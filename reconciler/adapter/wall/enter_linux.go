@@ -89,7 +89,7 @@ func entered() int {
 	}
 	s, abi := w.Spec, landlockVersion()
 	r := rules{
-		read:    slices.Concat([]string{"/proc", "/etc/passwd", "/etc/group"}, systemTrees, systemFiles, kernelTrees, s.Read),
+		read:    slices.Concat([]string{"/proc", "/etc/passwd", "/etc/group"}, systemTrees, systemFiles, kernelTrees, s.Read, s.Give),
 		write:   slices.Concat([]string{s.Tmp, "/dev/shm"}, s.Shared, s.Write),
 		devices: append(expand(s.Devices), plainDevices...),
 		ports:   !s.Network.All, bind: uint16(s.Port),

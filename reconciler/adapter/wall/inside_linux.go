@@ -7,6 +7,7 @@ package wall
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -118,7 +119,7 @@ func (i *inside) build() error {
 func (i *inside) beginHere() error {
 	s := i.work.Spec
 	r := rules{
-		read: slices.Concat([]string{"/proc", "/etc", "/dev"}, systemTrees, kernelTrees, s.Read), write: slices.Concat([]string{"/tmp", "/dev/shm"}, s.Shared, s.Write),
+		read: slices.Concat([]string{"/proc", "/etc", "/dev"}, systemTrees, kernelTrees, s.Read, s.Give), write: slices.Concat([]string{"/tmp", "/dev/shm"}, s.Shared, s.Write),
 		devices: append(expand(s.Devices), plainDevices...), sockets: false,
 	}
 	if err := limit(s.Limits, i.work.UID, 0); err != nil {
@@ -183,8 +184,8 @@ func (i *inside) stay() int {
 	go i.serve(gone)
 	select {
 	case end := <-ended:
-		i.sweep(Straggling)
 		_ = i.say(message{End: &end}, -1)
+		i.sweep(Straggling)
 	case <-gone:
 		i.sweep(0)
 	}
@@ -220,19 +221,17 @@ func (i *inside) serve(gone chan<- struct{}) {
 
 // dialPort connects to the command, in its own network.
 func dialPort(port int) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	c, err := net.DialTimeout("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), 5*time.Second)
 	if err != nil {
 		return -1, err
 	}
-	tv := unix.Timeval{Sec: 5}
-	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv) // bounds connect, too
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		unix.Close(fd)
+	defer c.Close()
+	f, err := c.(*net.TCPConn).File()
+	if err != nil {
 		return -1, err
 	}
-	none := unix.Timeval{}
-	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &none)
-	return fd, nil
+	defer f.Close()
+	return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 }
 
 // reap collects whatever ends, and tells how the command did.

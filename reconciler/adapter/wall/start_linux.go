@@ -34,11 +34,10 @@ type Inside struct {
 	proxy  *proxy
 	tmp    string // to be removed
 
-	mu     sync.Mutex // of the socket's reading side, and what was read
 	asked  chan answer
 	turn   chan struct{}
 	closed sync.Once
-	end    *End
+	ended  chan End
 	heard  chan struct{} // closed when nothing more is heard
 }
 
@@ -80,7 +79,7 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "inner")
 	defer theirs.Close()
-	in := &Inside{socket: pair[0], asked: make(chan answer, 1), turn: make(chan struct{}, 1), heard: make(chan struct{})}
+	in := &Inside{socket: pair[0], asked: make(chan answer, 1), ended: make(chan End, 1), turn: make(chan struct{}, 1), heard: make(chan struct{})}
 	w := work{Spec: s, Stage: level, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}
 	if len(w.Args) == 0 {
 		w.Args = []string{cmd.Path}
@@ -120,7 +119,7 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 		in.bounds.close()
 		in.close()
 		if w.UID != 0 { // another level has another user
-			err = errors.Join(err, give(os.Geteuid(), os.Getegid(), s.folders()))
+			err = errors.Join(err, give(os.Geteuid(), os.Getegid(), slices.Concat(s.Give, s.folders())))
 		}
 		return nil, err
 	}
@@ -137,7 +136,7 @@ func (in *Inside) namespaces(outer *exec.Cmd, w *work) error {
 	a.Pdeathsig = syscall.SIGKILL
 	if os.Geteuid() == 0 {
 		w.UID = userFor(w.Spec)
-		return give(w.UID, w.UID, w.Spec.folders())
+		return give(w.UID, w.UID, slices.Concat(w.Spec.Give, w.Spec.folders()))
 	}
 	uid, gid := os.Geteuid(), os.Getegid()
 	a.Cloneflags |= syscall.CLONE_NEWUSER
@@ -247,9 +246,7 @@ func (in *Inside) hear() {
 		case err != nil:
 			return
 		case m.End != nil:
-			in.mu.Lock()
-			in.end = m.End
-			in.mu.Unlock()
+			in.ended <- *m.End
 		case m.Dialed, m.Failed != "":
 			a := answer{fd: fd}
 			if m.Failed != "" {
@@ -271,26 +268,33 @@ func (in *Inside) hear() {
 // PID is that of the inner side: everything inside descends from it.
 func (in *Inside) PID() int { return in.cmd.Process.Pid }
 
-// Wait returns when the command has ended, and all that it began.
-func (in *Inside) Wait() (End, error) {
+// Wait returns when the command has ended; what it began may go on until Close.
+func (in *Inside) Wait() End {
+	end := End{Code: -1, Signal: syscall.SIGKILL} // it was killed before it could tell
+	select {
+	case end = <-in.ended:
+	case <-in.heard:
+		select {
+		case end = <-in.ended:
+		default:
+		}
+	}
+	end.Over = in.bounds.why()
+	return end
+}
+
+// Close returns when all that the command began has ended. It ends nothing itself, but
+// what is left once the command has ended is given no more than a second.
+func (in *Inside) Close() error {
 	err := in.cmd.Wait()
 	<-in.heard
 	in.close()
-	over := in.bounds.close()
+	in.bounds.close()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
-		return End{}, err
+	if errors.As(err, &exit) || errors.Is(err, exec.ErrWaitDelay) {
+		return nil
 	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	end := End{Code: -1, Signal: syscall.SIGKILL} // it was killed before it could tell
-	if in.end != nil {
-		end = *in.end
-	}
-	if over != "" {
-		end.Over = over
-	}
-	return end, nil
+	return err
 }
 
 // Refused lists hosts that the command asked its proxy for and that were not declared,

@@ -31,14 +31,14 @@ var plainDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random"
 
 // check refuses a spec that would show what is to be hidden, or that nobody can mean.
 func (s Spec) check() error {
-	for _, list := range [][]string{s.Read, s.Write, s.Shared, s.Hidden} {
+	for _, list := range [][]string{s.Read, s.Give, s.Write, s.Shared, s.Hidden} {
 		for _, p := range list {
 			if !filepath.IsAbs(p) || filepath.Clean(p) != p {
 				return fault.New(fault.Internal, "isolate command: %q is no absolute path", p)
 			}
 		}
 	}
-	for _, shown := range slices.Concat(systemTrees, s.Read, s.Write, s.Shared) {
+	for _, shown := range slices.Concat(systemTrees, s.Read, s.Give, s.Write, s.Shared) {
 		for _, hidden := range s.Hidden {
 			if Within(hidden, shown) {
 				return fault.Hint(fault.New(fault.Invalid, "isolate command: %s would be seen by it, as it lies in %s", hidden, shown),
@@ -99,7 +99,11 @@ func Programs(path, program string, hidden []string) (read []string) {
 		}
 	}
 	if real, err := filepath.EvalSymlinks(program); err == nil && program != "" {
+		before := len(read)
 		add(filepath.Dir(real), filepath.Base(filepath.Dir(real)) == "bin")
+		if len(read) == before {
+			read = append(read, real) // the program alone
+		}
 	}
 	return read
 }

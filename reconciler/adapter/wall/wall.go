@@ -39,6 +39,7 @@ type Spec struct {
 	Strict  bool     // refuse to begin where one of the five guarantees would lack
 	Read    []string // folders and files that may be read, and executed
 	Write   []string // folders that may be written, too; they become the command's own
+	Give    []string // folders that may be read, and become the command's own
 	Shared  []string // folders that may be written, and are others' as well
 	Hidden  []string // folders that nothing of Read may be, or hold
 	Tmp     string   // an empty folder that becomes /tmp; on the second rung TMPDIR

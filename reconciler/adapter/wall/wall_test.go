@@ -69,9 +69,9 @@ func (r room) run(t *testing.T, level wall.Level, program string, change ...func
 	if err != nil {
 		t.Fatalf("start: %v", err)
 	}
-	end, err := in.Wait()
-	if err != nil {
-		t.Fatalf("wait: %v", err)
+	end := in.Wait()
+	if err := in.Close(); err != nil {
+		t.Fatalf("close: %v", err)
 	}
 	return outcome{out.String(), end, in.Report}
 }
