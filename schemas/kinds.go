@@ -210,6 +210,8 @@ type LocalTarget struct {
 	ReadyTimeout Duration `json:"readyTimeout,omitempty" jsonschema:"default=60s"`
 	// Params are handed to the process as JSON, at VISHWA_PARAMS.
 	Params map[string]any `json:"params,omitempty"`
+	// MaxBody bounds a request's body in MiB; without it 64. What is larger is answered with 413.
+	MaxBody int `json:"maxBody,omitempty" jsonschema:"minimum=1,maximum=65536"`
 }
 
 // Kinds maps each kind's name to a maker of its zero spec, in no order.

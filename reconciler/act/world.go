@@ -118,7 +118,7 @@ func (a *acting) release(ctx context.Context, j *job, spec *schemas.Deployment, 
 	r := port.Release{
 		Name: j.Ref.Name, Key: j.Key, Command: t.Run, Code: j.node.Code, Lock: j.node.Lock,
 		Model: selected.Model.Artifact, Params: t.Params, Pass: t.Env.Pass, Port: t.Port,
-		Ready: ready, Timeout: t.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
+		Ready: ready, Timeout: t.ReadyTimeout.Or(time.Minute), MaxBody: int64(t.MaxBody) << 20, Inputs: map[string][]byte{},
 	}
 	for _, need := range spec.Needs {
 		a.mu.Lock()

@@ -215,7 +215,8 @@ type Release struct {
 	Pass    []string          `json:"pass,omitempty"`
 	Port    int               `json:"port,omitempty"` // zero chooses a free one and keeps it
 	Ready   string            `json:"ready"`
-	Timeout time.Duration     `json:"timeout"` // to become ready
+	Timeout time.Duration     `json:"timeout"`           // to become ready
+	MaxBody int64             `json:"maxBody,omitempty"` // bytes of a request's body; zero is the server's own bound
 }
 
 // Health says how a release stands.

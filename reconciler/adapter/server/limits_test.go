@@ -157,7 +157,7 @@ func TestAnUpgradedConnectionEndsWhenItIsStill(t *testing.T) {
 }
 
 func TestABodyHasABound(t *testing.T) {
-	_, l := strict(t, time.Second, Limits{Body: 1000})
+	s, l := strict(t, time.Second, Limits{Body: 1000})
 	for name, text := range map[string]string{
 		"declared": "POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n",
 		"absurd":   "POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000000000000\r\n\r\n",
@@ -179,6 +179,12 @@ func TestABodyHasABound(t *testing.T) {
 			t.Errorf("a %s body of just that size: %s %q (%v)", name, a.Status, b, err)
 		}
 		a.Body.Close()
+	}
+	declared := s.release("one", "2")
+	declared.MaxBody = 2000
+	l = s.apply(declared)
+	if a, err := http.Post(l.URL+"/count", "text/plain", strings.NewReader(strings.Repeat("x", 2000))); err != nil || a.StatusCode != http.StatusOK {
+		t.Errorf("a bound that is declared: %v %v", a, err)
 	}
 	r, _ := http.NewRequest("GET", l.URL+"/version", nil)
 	r.Header.Set("X-Large", strings.Repeat("x", maxHeader+8<<10))

@@ -36,6 +36,9 @@ func (s *local) order(r port.Release) order {
 		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: r.Command, Pass: r.Pass,
 		Declared: r.Port, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits, Wall: s.cfg.Wall,
 	}
+	if r.MaxBody > 0 {
+		o.Limits.Body = r.MaxBody
+	}
 	if !strings.HasPrefix(o.Ready, "/") {
 		o.Ready = "/v2/health/ready"
 	}
