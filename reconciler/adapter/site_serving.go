@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -30,6 +32,9 @@ type standing struct {
 	key  digest.Digest
 	down bool // it was seen not to answer
 }
+
+// observeWithin is how long a deployment may take to say how it stands.
+const observeWithin = 10 * time.Second
 
 func (s *Site) learn(server port.Server) {
 	s.mu.Lock()
@@ -96,11 +101,11 @@ func (s *Site) standings(ctx context.Context) (port.Server, map[schemas.Ref]stan
 		return server, s.copied(), nil
 	}
 	for _, branch := range s.tracked() {
-		h, err := s.beside(ctx, branch)
+		h, err := s.beside(ctx, branch, true)
 		if fault.Of(err) == fault.Missing { // nothing was fetched yet
 			s.asked("fetch")
 			if err = s.mirror.Fetch(ctx, "refs/heads/"+branch); err == nil {
-				h, err = s.beside(ctx, branch)
+				h, err = s.beside(ctx, branch, true)
 			}
 		}
 		if err != nil {
@@ -137,17 +142,33 @@ func (s *Site) Deployed(ctx context.Context) ([]controller.Deployment, error) {
 	if err != nil || len(deployed) == 0 {
 		return nil, err
 	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
 	var out []controller.Deployment
+	slots := make(chan struct{}, 4)
 	for ref, st := range deployed {
-		live, err := server.Observe(ctx, ref.Name)
-		if err != nil {
-			return nil, err
-		}
-		d := controller.Deployment{Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
-		if live.Key == st.key {
-			d.Health = live.Health
-		}
-		out = append(out, d)
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, observeWithin)
+			defer cancel()
+			live, err := server.Observe(ctx, ref.Name)
+			d := controller.Deployment{Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
+			switch {
+			case err != nil: // one that cannot be asked hides no other
+				d.Health = port.Failing
+				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked how it stands", "deployment", ref.Name, "error", err, "way", fault.Way(err))
+			case live.Key == st.key:
+				d.Health = live.Health
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, d)
+		})
+	}
+	all.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(out, func(a, b controller.Deployment) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
@@ -180,10 +201,11 @@ func (s *Site) Revive(ctx context.Context, name string) error {
 }
 
 // beside opens the repository beside whatever passes are under way: it acts on nothing,
-// and so it takes no turn.
-func (s *Site) beside(ctx context.Context, branch string) (*House, error) {
+// and so it takes no turn. Offline, it goes by the ledger that this machine has.
+func (s *Site) beside(ctx context.Context, branch string, offline bool) (*House, error) {
 	h, err := Open(ctx, Options{
 		Dir: s.mirror.Dir(), Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Credentials: s.o.Credentials,
+		Offline: offline,
 	})
 	if err != nil {
 		return nil, err
@@ -195,7 +217,7 @@ func (s *Site) beside(ctx context.Context, branch string) (*House, error) {
 
 // Note records that a deployment does not answer, or does so again.
 func (s *Site) Note(ctx context.Context, d controller.Deployment, up bool) error {
-	h, err := s.beside(ctx, d.Branch)
+	h, err := s.beside(ctx, d.Branch, false)
 	if err != nil {
 		return err
 	}

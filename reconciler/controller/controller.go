@@ -153,6 +153,7 @@ func (c *Controller) begin(ctx context.Context) *tally {
 			at = at.Add(time.Duration(c.fraction() * float64(apart)))
 		}
 		w.pollAt, w.openAt = at, at
+		w.attendAt = at.Add(time.Duration(c.fraction() * float64(min(c.config.Poll, attendEvery))))
 		w.load()
 		go func() {
 			defer t.done()

@@ -70,6 +70,9 @@ func (s *local) layOut(ctx context.Context, r port.Release, o order) (order, err
 	if err != nil {
 		return o, err
 	}
+	if o.Laid, err = laid(r); err != nil {
+		return o, err
+	}
 	// Never a name that was used before: one that somebody removed may still be the
 	// host's to clear away.
 	o.Folder = fmt.Sprintf("r-%s-%s", r.Key.Short(), strings.ToLower(rand.Text()[:10]))
@@ -82,9 +85,6 @@ func (s *local) layOut(ctx context.Context, r port.Release, o order) (order, err
 		if rerr := sandbox.Remove(dir); rerr != nil {
 			err = fmt.Errorf("%w (and its folder stays: %v)", err, rerr)
 		}
-		return o, err
-	}
-	if o.Laid, err = laid(r); err != nil {
 		return o, err
 	}
 	// Nothing is written beside what was declared, and no bytecode is left that a later
