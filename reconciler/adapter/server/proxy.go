@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -206,28 +205,6 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	p.back.ServeHTTP(&taking{w, pulse}, out)
-}
-
-// refuse answers a request whose body was not taken in; the connection is of no more use.
-func refuse(w http.ResponseWriter, cut int32, limits Limits) {
-	w.Header().Set("Connection", "close")
-	// net/http would wait for the rest of the body before it closes.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lastWord))
-	switch cut {
-	case cutStill:
-		tell(w, http.StatusRequestTimeout, errStill.Error()+"; send it without pauses")
-	case cutLarge:
-		tell(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("%v; at most %d bytes are taken", errLarge, limits.Body))
-	default:
-		tell(w, http.StatusBadRequest, "the request's body ended before it was all there")
-	}
-}
-
-// tell answers with an error as JSON.
-func tell(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, "{\"error\":%q}\n", text)
 }
 
 // RoundTrip sends r to whoever has the traffic now; where that one cannot be

@@ -82,3 +82,11 @@ func (p *public) close(bound time.Duration) {
 		p.server.Close()
 	}
 }
+
+// bounds are what who asks may take.
+func (s *service) bounds() (still time.Duration, limits Limits) {
+	if u, _ := s.current(); u != nil {
+		return u.order.Pace.Still, u.order.Limits.filled()
+	}
+	return Pace{}.filled().Still, Limits{}.filled()
+}

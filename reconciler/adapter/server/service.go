@@ -53,14 +53,6 @@ func (s *service) hold() time.Duration {
 	return Pace{}.filled().Hold
 }
 
-// bounds are what who asks may take.
-func (s *service) bounds() (still time.Duration, limits Limits) {
-	if u, _ := s.current(); u != nil {
-		return u.order.Pace.Still, u.order.Limits.filled()
-	}
-	return Pace{}.filled().Still, Limits{}.filled()
-}
-
 func (s *service) current() (*unit, *public) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

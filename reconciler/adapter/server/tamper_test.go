@@ -279,3 +279,29 @@ func TestAHostOfTheVersionBeforeMakesWay(t *testing.T) {
 	}
 	<-gone
 }
+
+// Revive needs neither store nor declaration, and takes no other release for this one.
+func TestReviveBringsBackWhatIsRecorded(t *testing.T) {
+	s := newStage(t)
+	reviver := s.server.(port.Reviver)
+	if _, err := reviver.Revive(t.Context(), "one", digest.Of(nil)); fault.Of(err) != fault.Missing {
+		t.Fatalf("nothing is there: %v", err)
+	}
+	r, other := s.release("one", "1"), s.release("two", "2")
+	l, m := s.apply(r), s.apply(other)
+	s.killHost()
+	clear(s.store)
+	if _, err := reviver.Revive(t.Context(), "one", other.Key); fault.Of(err) != fault.Missing {
+		t.Fatalf("another release: %v", err)
+	}
+	if s.hostPID() != 0 {
+		t.Fatal("a host was begun for nothing")
+	}
+	live, err := reviver.Revive(t.Context(), "one", r.Key)
+	if err != nil || live.Health != port.Ready || live.URL != l.URL {
+		t.Fatalf("revived: %+v %v", live, err)
+	}
+	if s.get(l, "/version") != "1" || s.get(m, "/version") != "2" { // the host brings back all of its
+		t.Fatal("they do not answer")
+	}
+}
