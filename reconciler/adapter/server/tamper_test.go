@@ -57,7 +57,7 @@ func TestWhatWasChangedOnDiskIsNotStarted(t *testing.T) {
 			return orNil(os.Chmod(d+"/code/src", 0o700), os.Rename(d+"/code/src/serve.py", d+"/home/serve.py"), os.Symlink("../../home/serve.py", d+"/code/src/serve.py"))
 		}, "code/src/serve.py is no regular file"},
 		"a link in a folder's place": {func(d string) error {
-			return orNil(os.Chmod(d+"/code", 0o700), os.Rename(d+"/code/src", d+"/home/src"), os.Symlink("../home/src", d+"/code/src"))
+			return orNil(os.Chmod(d+"/code", 0o700), os.Chmod(d+"/code/src", 0o700), os.Rename(d+"/code/src", d+"/home/src"), os.Symlink("../home/src", d+"/code/src"))
 		}, "code/src is not declared"},
 		"a file's mode":         {func(d string) error { return os.Chmod(d+"/code/src/serve.py", 0o644) }, "code/src/serve.py has mode 0644"},
 		"a file to be executed": {func(d string) error { return os.Chmod(d+"/code/src/serve.py", 0o555) }, "has mode 0555"},
@@ -124,6 +124,7 @@ func TestEachStartHasAFreshHome(t *testing.T) {
 		}
 	}
 	http.Get(l.URL + "/crash")
+	s.until("its end is seen", func() bool { return s.observe("one").Restarts > 0 })
 	if got := s.get(l, "/version"); got != "1" {
 		t.Fatalf("%s answers", got)
 	}
