@@ -19,9 +19,9 @@ const module = "github.com/vishwaops/vishwa/"
 
 // floors gives every package its floor. A package that is not listed fails the test.
 var floors = map[string]int{
-	"reconciler/digest": 0, "reconciler/fault": 0, "reconciler/crash": 0,
+	"reconciler/digest": 0, "reconciler/fault": 0, "reconciler/crash": 0, "reconciler/harmless": 0,
 
-	"schemas": 1, "examples": 1, "reconciler/dvc": 1,
+	"schemas": 1, "examples": 1, "reconciler/dvc": 1, "reconciler/terminal": 1,
 
 	"reconciler/port": 2,
 
@@ -50,7 +50,7 @@ var floors = map[string]int{
 
 // pure lists the packages that are functions of their arguments.
 var pure = []string{
-	"reconciler/digest", "reconciler/fault", "reconciler/graph", "reconciler/ledger", "reconciler/trust",
+	"reconciler/digest", "reconciler/fault", "reconciler/harmless", "reconciler/graph", "reconciler/ledger", "reconciler/trust",
 	"reconciler/attest", "reconciler/dvc", "reconciler/tables", "reconciler/plan", "reconciler/explain", "reconciler/command", "reconciler/ci", "templates",
 }
 

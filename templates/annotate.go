@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -21,7 +22,7 @@ func Annotations(r Report) []port.Annotation {
 	var out []port.Annotation
 	add := func(pos schemas.Position, level, title, message string) {
 		if pos.File != "" {
-			out = append(out, port.Annotation{Path: pos.File, Line: max(1, pos.Line), Level: level, Title: cut(plain(title), nameLimit), Message: cut(plain(message), longest)})
+			out = append(out, port.Annotation{Path: pos.File, Line: max(1, pos.Line), Level: level, Title: cut(harmless.Line(title), nameLimit), Message: cut(harmless.Line(message), longest)})
 		}
 	}
 	for _, p := range r.Problems {
@@ -75,16 +76,8 @@ func Commands(w io.Writer, all []port.Annotation) error {
 		case "notice", "warning":
 			name = a.Level
 		}
-		fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", name, property(a.Path), a.Line, property(a.Title), payload(a.Message))
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", name, harmless.Property(a.Path), a.Line, harmless.Property(a.Title), harmless.Message(a.Message))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-
-var (
-	payloadEscapes  = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	propertyEscapes = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-)
-
-func payload(s string) string  { return payloadEscapes.Replace(strings.ToValidUTF8(s, "\uFFFD")) }
-func property(s string) string { return propertyEscapes.Replace(strings.ToValidUTF8(s, "\uFFFD")) }

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -64,7 +65,13 @@ func TestAnAnnotationIsOneCommand(t *testing.T) {
 			t.Fatalf("%q", b.String())
 		}
 		for i, want := range []string{a.Path, a.Title, a.Message} {
-			if got := unescape.Replace(m[i+2]); got != strings.ToValidUTF8(want, "\uFFFD") {
+			want = strings.Map(func(r rune) rune {
+				if r == '\n' || r == '\r' {
+					return r
+				}
+				return []rune(harmless.Line(string(r)))[0]
+			}, want)
+			if got := unescape.Replace(m[i+2]); got != want {
 				t.Fatalf("%q is read as %q", want, got)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
 // DataText writes a line or two for each dataset that moves.
@@ -29,7 +31,7 @@ func DataText(w io.Writer, all []DataChange) error {
 			names []string
 		}{{"new columns", d.Added}, {"columns gone", d.Gone}} {
 			if len(group.names) > 0 {
-				fmt.Fprintf(&b, "      %s: %s\n", group.word, cut(plain(strings.Join(group.names, ", ")), 300))
+				fmt.Fprintf(&b, "      %s: %s\n", group.word, cut(harmless.Line(strings.Join(group.names, ", ")), 300))
 			}
 		}
 		for j, c := range d.Changes {
@@ -37,7 +39,7 @@ func DataText(w io.Writer, all []DataChange) error {
 				fmt.Fprintf(&b, "      and %d changes more\n", len(d.Changes)-j)
 				break
 			}
-			fmt.Fprintf(&b, "      %s\n", cut(plain(changed(c)), 300))
+			fmt.Fprintf(&b, "      %s\n", cut(harmless.Line(changed(c)), 300))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

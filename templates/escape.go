@@ -9,14 +9,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
 // prose writes s, of at most n bytes, as words: those that could be read as anything
 // else are code. It may stand anywhere in a line and in a table's cell.
 func prose(s string, n int) string {
-	s = cut(strings.TrimSpace(plain(s)), n)
+	s = cut(strings.TrimSpace(harmless.Line(s)), n)
 	if tame(s) {
 		return s
 	}
@@ -49,7 +50,7 @@ func prose(s string, n int) string {
 // code writes s, of at most n bytes, as a code span on one line, which may stand in a
 // table's cell. A bar is written as one that divides no cells.
 func code(s string, n int) string {
-	s = strings.TrimSpace(strings.ReplaceAll(cut(strings.TrimSpace(plain(s)), n), "|", "∣"))
+	s = strings.TrimSpace(strings.ReplaceAll(cut(strings.TrimSpace(harmless.Line(s)), n), "|", "∣"))
 	if s == "" {
 		return "–"
 	}
@@ -89,7 +90,7 @@ func codes(all []string, most int) string {
 func fenced(info, text string, n int) string {
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n\r"), "\n")
 	for i, l := range lines {
-		lines[i] = cut(plain(strings.ReplaceAll(l, "\t", "    ")), min(n, longest))
+		lines[i] = cut(harmless.Line(strings.ReplaceAll(l, "\t", "    ")), min(n, longest))
 	}
 	size, from := 0, len(lines)
 	for from > 0 && size+len(lines[from-1])+1 <= n {
@@ -181,34 +182,6 @@ func link(text, where string) string {
 		return "[" + text + "](" + where + ")"
 	}
 	return text + " " + code(where, nameLimit)
-}
-
-// plain makes text safe to print on one line: a control character could move a
-// terminal's cursor, one that turns the direction of writing could hide text.
-func plain(s string) string {
-	if printable(s) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case r == unicode.ReplacementChar, !unicode.IsPrint(r):
-			return '\uFFFD'
-		default:
-			return r
-		}
-	}, s)
-}
-
-// printable tells whether s is ASCII without control characters, as most text is.
-func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // ticks is the longest run of back-ticks in text.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/schemas"
@@ -68,15 +69,15 @@ func JUnit(w io.Writer, r Report) error {
 func declared(r Report) (out []junitCase) {
 	for _, p := range r.Problems {
 		out = append(out, junitCase{Class: "vishwa.declarations", Name: strings.TrimSpace(p.Pos.String() + " " + p.Field), File: p.Pos.File,
-			Failure: &junitReason{Message: plain(p.Message), Type: "invalid", Text: printed(p.Error())}})
+			Failure: &junitReason{Message: harmless.Line(p.Message), Type: "invalid", Text: printed(p.Error())}})
 	}
 	for _, path := range r.Conflict {
 		out = append(out, junitCase{Class: "vishwa.merge", Name: path, File: path,
-			Failure: &junitReason{Message: strings.TrimSpace("conflicts with " + plain(r.Base)), Type: "conflict"}})
+			Failure: &junitReason{Message: strings.TrimSpace("conflicts with " + harmless.Line(r.Base)), Type: "conflict"}})
 	}
 	if r.Error != "" {
 		out = append(out, junitCase{Class: "vishwa.plan", Name: "plan",
-			Failure: &junitReason{Message: plain(r.Error), Type: "error", Text: printed(withWay(r.Error, r.Way))}})
+			Failure: &junitReason{Message: harmless.Line(r.Error), Type: "error", Text: printed(withWay(r.Error, r.Way))}})
 	}
 	return out
 }
@@ -92,7 +93,7 @@ func stepCases(r Report) (out []junitCase) {
 				for _, f := range found {
 					text = append(text, f.Rule+": "+withWay(f.Message, f.Way))
 				}
-				c.Skipped, c.Failure = nil, &junitReason{Message: plain(text[0]), Type: "denied", Text: printed(strings.Join(text, "\n"))}
+				c.Skipped, c.Failure = nil, &junitReason{Message: harmless.Line(text[0]), Type: "denied", Text: printed(strings.Join(text, "\n"))}
 			}
 			byRef[s.Ref] = len(out)
 			out = append(out, c)
@@ -102,7 +103,7 @@ func stepCases(r Report) (out []junitCase) {
 		i, known := byRef[run.Ref]
 		if !known {
 			i = len(out)
-			out = append(out, junitCase{Class: "vishwa." + plain(run.Ref.Kind), Name: run.Ref.String()})
+			out = append(out, junitCase{Class: "vishwa." + harmless.Line(run.Ref.Kind), Name: run.Ref.String()})
 		}
 		ran(&out[i], run)
 	}
@@ -122,9 +123,9 @@ func failing(p plan.Plan) map[schemas.Ref][]ledger.Finding {
 }
 
 func stepCase(s plan.Step) junitCase {
-	c := junitCase{Class: "vishwa." + plain(s.Ref.Kind), Name: s.Ref.String(), File: s.Pos.File, Out: printed(string(s.Do) + ": " + s.Why)}
+	c := junitCase{Class: "vishwa." + harmless.Line(s.Ref.Kind), Name: s.Ref.String(), File: s.Pos.File, Out: printed(string(s.Do) + ": " + s.Why)}
 	if s.Held != "" && s.Do != plan.Keep {
-		c.Skipped = &junitReason{Message: "held: " + plain(s.Held)}
+		c.Skipped = &junitReason{Message: "held: " + harmless.Line(s.Held)}
 	}
 	return c
 }
@@ -134,7 +135,7 @@ func ran(c *junitCase, run Run) {
 	c.Out = printed(strings.TrimSpace(c.Out + "\n" + run.State + ": " + run.Text))
 	switch {
 	case run.State == "failed" && c.Failure == nil:
-		c.Skipped, c.Failure = nil, &junitReason{Message: plain(cut(run.Text, longest)), Type: "failed", Text: printed(run.Text + "\n" + run.Tail)}
+		c.Skipped, c.Failure = nil, &junitReason{Message: harmless.Line(cut(run.Text, longest)), Type: "failed", Text: printed(run.Text + "\n" + run.Tail)}
 	case run.State == "cancelled" && c.Failure == nil && c.Skipped == nil:
 		c.Skipped = &junitReason{Message: "cancelled"}
 	}
@@ -169,7 +170,7 @@ func suitesOf(cases []junitCase) junitSuites {
 func printed(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {
-		lines[i] = plain(strings.ReplaceAll(l, "\t", "    "))
+		lines[i] = harmless.Line(strings.ReplaceAll(l, "\t", "    "))
 	}
 	return strings.Join(lines, "\n")
 }

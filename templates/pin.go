@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/tables"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -31,7 +32,7 @@ func (p PinText) Subject() string { return "Refresh " + p.Ref.String() }
 
 // Message is the commit's.
 func (p PinText) Message() string {
-	return p.Subject() + "\n\n" + p.text(func(s string) string { return cut(strings.TrimSpace(plain(s)), 300) })
+	return p.Subject() + "\n\n" + p.text(func(s string) string { return cut(strings.TrimSpace(harmless.Line(s)), 300) })
 }
 
 // Body is the pull request's, as Markdown.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -60,7 +61,7 @@ func steps(p plan.Plan, want func(plan.Step) bool) (out []line) {
 		if !want(s) {
 			continue
 		}
-		text := fmt.Sprintf("%-*s  %s", width, s.Ref, plain(s.Why))
+		text := fmt.Sprintf("%-*s  %s", width, s.Ref, harmless.Line(s.Why))
 		if s.Pending && s.Do != plan.Keep {
 			text += " (may turn out to be kept)"
 		}
@@ -75,7 +76,7 @@ func steps(p plan.Plan, want func(plan.Step) bool) (out []line) {
 // under is what a step's own line has no room for.
 func under(s plan.Step) (out []line) {
 	if s.Held != "" {
-		out = append(out, line{"", fmt.Sprintf("held, would %s: %s", s.Do, plain(s.Held)), true})
+		out = append(out, line{"", fmt.Sprintf("held, would %s: %s", s.Do, harmless.Line(s.Held)), true})
 	}
 	if len(s.Needs) > 0 {
 		out = append(out, line{"", "needs " + refs(s.Needs), true})
@@ -91,7 +92,7 @@ func resource(a port.ResourceAction) line {
 	if sign == "" {
 		sign = "*"
 	}
-	return line{"", fmt.Sprintf("%s %s (%s)", sign, plain(a.Address), plain(a.Action)), true}
+	return line{"", fmt.Sprintf("%s %s (%s)", sign, harmless.Line(a.Address), harmless.Line(a.Action)), true}
 }
 
 func refs(all []schemas.Ref) string {
@@ -119,9 +120,9 @@ func weigh(l ledger.Level) (place int, symbol string) {
 func findings(p plan.Plan) (out []line) {
 	for _, f := range sorted(p) {
 		_, sign := weigh(f.Level)
-		out = append(out, line{sign, fmt.Sprintf("%s %s on %s: %s", plain(string(f.Level)), plain(f.Rule), f.Ref, plain(f.Message)), false})
+		out = append(out, line{sign, fmt.Sprintf("%s %s on %s: %s", harmless.Line(string(f.Level)), harmless.Line(f.Rule), f.Ref, harmless.Line(f.Message)), false})
 		if f.Way != "" {
-			out = append(out, line{"", "way out: " + plain(f.Way), true})
+			out = append(out, line{"", "way out: " + harmless.Line(f.Way), true})
 		}
 	}
 	return out

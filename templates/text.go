@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 )
 
@@ -21,28 +22,52 @@ var colors = map[string]string{"+": "32", "~": "33", ">": "36", "-": "31", "!": 
 
 // Text writes p, whose digest is d, for people.
 func Text(w io.Writer, p plan.Plan, d digest.Digest, style Style) error {
-	var b strings.Builder
+	b := &sheet{w: w}
 	want := busy
 	if style.Kept {
 		want = func(plan.Step) bool { return true }
 	}
-	section(&b, steps(p, want), style)
+	section(b, steps(p, want), style)
 	if found := findings(p); len(found) > 0 {
 		b.WriteString("Findings:\n")
-		section(&b, found, style)
+		section(b, found, style)
 	}
-	fmt.Fprintf(&b, "%s\nPlan digest: %s\n", summary(p), d)
-	_, err := io.WriteString(w, b.String())
-	return err
+	fmt.Fprintf(b, "%s\nPlan digest: %s\n", summary(p), d)
+	b.flush()
+	return b.err
 }
 
-func section(b *strings.Builder, lines []line, style Style) {
+// sheet collects text for w; colours go past what makes text harmless there.
+type sheet struct {
+	strings.Builder
+	w   io.Writer
+	err error
+}
+
+func (s *sheet) flush() {
+	if s.err == nil {
+		_, s.err = io.WriteString(s.w, s.String())
+	}
+	s.Reset()
+}
+
+func (s *sheet) color(parameters string) {
+	if s.flush(); s.err == nil {
+		s.err = harmless.Steer(s.w, "\x1b["+parameters+"m")
+	}
+}
+
+func section(b *sheet, lines []line, style Style) {
 	for _, l := range lines {
 		switch {
 		case l.under:
 			fmt.Fprintf(b, "      %s\n", l.text)
 		case style.Color && colors[l.symbol] != "":
-			fmt.Fprintf(b, "  \x1b[%sm%s\x1b[0m %s\n", colors[l.symbol], l.symbol, l.text)
+			b.WriteString("  ")
+			b.color(colors[l.symbol])
+			b.WriteString(l.symbol)
+			b.color("0")
+			fmt.Fprintf(b, " %s\n", l.text)
 		default:
 			fmt.Fprintf(b, "  %s %s\n", l.symbol, l.text)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/explain"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
 // Tree draws n and what it came from.
@@ -28,13 +29,13 @@ func branch(w *strings.Builder, n explain.Node, head, rest string) {
 	if n.Entry != nil {
 		line += fmt.Sprintf(" (entry %d)", *n.Entry)
 	}
-	fmt.Fprintln(w, head+plain(line))
+	fmt.Fprintln(w, head+harmless.Line(line))
 	bar := "   "
 	if len(n.From) > 0 {
 		bar = "│  "
 	}
 	for _, f := range n.Facts {
-		fmt.Fprintf(w, "%s%s%s: %s\n", rest, bar, f.Name, plain(f.Value))
+		fmt.Fprintf(w, "%s%s%s: %s\n", rest, bar, f.Name, harmless.Line(f.Value))
 	}
 	for i, from := range n.From {
 		if i == len(n.From)-1 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
@@ -43,7 +44,7 @@ func (s sentence) markdown() string {
 func (s sentence) text() string {
 	var b strings.Builder
 	for _, p := range s {
-		b.WriteString(plain(p.text))
+		b.WriteString(harmless.Line(p.text))
 	}
 	return b.String()
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/terminal"
 )
 
 func main() { os.Exit(run()) }
@@ -26,7 +27,9 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{out: os.Stdout, err: os.Stderr, now: time.Now, lookup: os.LookupEnv}
+	out, said := terminal.New(os.Stdout), terminal.New(os.Stderr)
+	defer func() { _, _ = out.End(), said.End() }()
+	a := &app{out: out, err: said, now: time.Now, lookup: os.LookupEnv}
 	root := a.root()
 	root.SetArgs(os.Args[1:])
 	if err := root.ExecuteContext(ctx); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/schemas"
@@ -137,9 +138,9 @@ func (a *app) policyCheckVerb() *cobra.Command {
 
 func (a *app) showFindings(found []ledger.Finding) {
 	for _, f := range found {
-		fmt.Fprintf(a.out, "%s %s %s: %s\n", f.Level, f.Rule, f.Ref, printable(f.Message))
+		fmt.Fprintf(a.out, "%s %s %s: %s\n", f.Level, f.Rule, f.Ref, harmless.Line(f.Message))
 		if f.Way != "" {
-			fmt.Fprintf(a.out, "    %s\n", printable(f.Way))
+			fmt.Fprintf(a.out, "    %s\n", harmless.Line(f.Way))
 		}
 	}
 }
@@ -200,7 +201,7 @@ func (a *app) policyListVerb() *cobra.Command {
 			t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 			fmt.Fprintln(t, "RULE\tLEVEL\tWHAT\tWHERE")
 			for _, r := range engine.Rules() {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.ID, r.Level, printable(r.Title), r.Source)
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.ID, r.Level, harmless.Line(r.Title), r.Source)
 			}
 			return t.Flush()
 		},
@@ -268,7 +269,7 @@ func (a *app) showTests(r policy.Report, format string) error {
 			continue
 		}
 		if format == "text" {
-			fmt.Fprintf(a.out, "%s %s.%s %s\n", t.Outcome, t.Package, t.Name, printable(t.Message))
+			fmt.Fprintf(a.out, "%s %s.%s %s\n", t.Outcome, t.Package, t.Name, harmless.Line(t.Message))
 		}
 	}
 	if format == "text" {

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/ci"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -38,20 +39,19 @@ func (a *app) announcer() (*announcer, error) {
 		return nil, fault.New(fault.Internal, "draw a token: %w", err)
 	}
 	d := &announcer{a.out, hex.EncodeToString(raw[:])}
-	fmt.Fprintf(d.out, "::stop-commands::%s\n", d.token)
+	if err := harmless.Steer(d.out, "::stop-commands::"+d.token+"\n"); err != nil {
+		return nil, fault.New(fault.Internal, "write to the job's log: %w", err)
+	}
 	return d, nil
 }
 
 // say writes commands, all of them escaped.
-func (d *announcer) say(commands string) {
+func (d *announcer) say(commands string) error {
 	if d.token != "" && commands != "" {
-		fmt.Fprintf(d.out, "::%s::\n%s::stop-commands::%[1]s\n", d.token, commands)
+		return harmless.Steer(d.out, fmt.Sprintf("::%s::\n%s::stop-commands::%[1]s\n", d.token, commands))
 	}
+	return nil
 }
-
-// oneLine escapes a workflow command's message
-// (https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions).
-var oneLine = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 
 // tell says how r stands: to people on standard output, and to the server.
 func (a *app) tell(d *announcer, j job, r templates.Report) error {
@@ -71,8 +71,10 @@ func (a *app) tell(d *announcer, j job, r templates.Report) error {
 	if r.Error != "" {
 		title = r.Error + "; " + r.Way
 	}
-	fmt.Fprintf(&commands, "::%s title=Vishwa::%s\n", level, oneLine.Replace(title))
-	d.say(commands.String())
+	fmt.Fprintf(&commands, "::%s title=Vishwa::%s\n", level, harmless.Message(title))
+	if err := d.say(commands.String()); err != nil {
+		return fault.New(fault.Internal, "write to the job's log: %w", err)
+	}
 	if err := a.appendTo("GITHUB_STEP_SUMMARY", whole.Bytes()); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/terminal"
 )
 
 func (a *app) controllerVerb() *cobra.Command {
@@ -130,7 +131,7 @@ func logHandler(a *app, l config.Log) slog.Handler {
 	if l.Format == "text" {
 		return controller.Correlated(slog.NewTextHandler(a.err, o))
 	}
-	return controller.Correlated(slog.NewJSONHandler(a.err, o))
+	return controller.Correlated(slog.NewJSONHandler(terminal.JSON(a.err), o))
 }
 
 // opener opens the repositories of a configuration.

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/examine"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/tables"
+	"github.com/vishwaops/vishwa/reconciler/terminal"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -36,7 +36,7 @@ distinct values, within 1 % for the median.`,
 				return err
 			}
 			if format == "json" {
-				_, err := fmt.Fprintf(a.out, "%s\n", raw)
+				_, err := terminal.JSON(a.out).Write(append(raw, '\n'))
 				return err
 			}
 			var p tables.Profile

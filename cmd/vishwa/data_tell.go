@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
 const (
@@ -59,7 +60,8 @@ func (t *teller) tell(p data.Progress) {
 		line += fmt.Sprintf(" of %d files, %s", t.whole.Files, bytesOf(t.whole.Bytes))
 	}
 	if t.terminal {
-		fmt.Fprintf(t.w, "\r\x1b[K%.78s", line)
+		_ = harmless.Steer(t.w, wipe)
+		fmt.Fprintf(t.w, "%.78s", line)
 		t.drawn = true
 		return
 	}
@@ -67,7 +69,7 @@ func (t *teller) tell(p data.Progress) {
 }
 
 func sofar(p data.Progress) string {
-	return fmt.Sprintf("%s: %d files, %s", printable(p.What), p.Files, bytesOf(p.Bytes))
+	return fmt.Sprintf("%s: %d files, %s", harmless.Line(p.What), p.Files, bytesOf(p.Bytes))
 }
 
 // end wipes what was drawn.
@@ -75,7 +77,7 @@ func (t *teller) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.drawn {
-		fmt.Fprint(t.w, "\r\x1b[K")
+		_ = harmless.Steer(t.w, wipe)
 		t.drawn = false
 	}
 }

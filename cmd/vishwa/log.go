@@ -15,8 +15,10 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/terminal"
 	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -115,11 +117,9 @@ func (a *app) log(cmd *cobra.Command, f filter, format string) error {
 	}
 	for _, e := range shown {
 		if format == "json" {
-			raw, err := json.Marshal(e)
-			if err != nil {
-				return fault.New(fault.Internal, "encode entry %d: %w", e.Seq, err)
+			if err := json.NewEncoder(terminal.JSON(a.out)).Encode(e); err != nil {
+				return fault.New(fault.Internal, "print entry %d: %w", e.Seq, err)
 			}
-			fmt.Fprintf(a.out, "%s\n", raw)
 			continue
 		}
 		showEntry(a.out, e)
@@ -138,7 +138,7 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	fmt.Fprintf(w, "entry %d  %s\n", e.Seq, title)
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "  %-9s %s\n", name+":", printable(value))
+			fmt.Fprintf(w, "  %-9s %s\n", name+":", harmless.Line(value))
 		}
 	}
 	line("Date", e.Time.UTC().Format(time.RFC3339))

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/terminal"
 )
 
 func main() {
@@ -33,8 +34,10 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	out, said := terminal.New(os.Stdout), terminal.New(os.Stderr)
+	defer func() { _, _ = out.End(), said.End() }()
 	a := &app{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, lookup: os.LookupEnv, now: time.Now,
+		in: os.Stdin, out: out, err: said, lookup: os.LookupEnv, now: time.Now,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if err := sandbox.Disinherit(); err != nil {
@@ -48,7 +51,7 @@ func run() int {
 // app is what every verb may use of the world.
 type app struct {
 	in       io.Reader
-	out, err io.Writer
+	out, err io.Writer // both through terminal.Writer: what others wrote is made harmless
 	lookup   func(string) (string, bool)
 	now      func() time.Time
 	terminal bool   // somebody can answer a question

@@ -17,9 +17,11 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/review"
+	"github.com/vishwaops/vishwa/reconciler/terminal"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -84,7 +86,7 @@ func about(w *loop.World) string {
 	if w.Dirty {
 		return fmt.Sprintf("Preview of the work tree, which differs from revision %.7s. ", w.Revision.SHA)
 	}
-	return fmt.Sprintf("Revision %.7s (%s). ", w.Revision.SHA, printable(w.Revision.Subject))
+	return fmt.Sprintf("Revision %.7s (%s). ", w.Revision.SHA, harmless.Line(w.Revision.Subject))
 }
 
 func (a *app) showPlan(p plan.Plan, format string, whole bool) error {
@@ -297,7 +299,7 @@ func formats(cmd *cobra.Command, format *string, allowed ...string) {
 
 // json prints v for programs.
 func (a *app) json(v any) error {
-	enc := json.NewEncoder(a.out)
+	enc := json.NewEncoder(terminal.JSON(a.out))
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
 // progress prints events as they come; safe for several goroutines.
@@ -75,12 +76,12 @@ func (p *progress) tell(e act.Event) {
 		if p.begun != nil {
 			p.begun[ref] = e.Time
 		}
-		fmt.Fprintf(p.w, "  %s: %s\n", ref, printable(e.Text))
+		fmt.Fprintf(p.w, "  %s: %s\n", ref, shownLine(e.Text))
 	case act.Output:
 		if e.Ref.Kind == "" {
-			fmt.Fprintf(p.w, "%s\n", printable(e.Text))
+			fmt.Fprintf(p.w, "%s\n", shownLine(e.Text))
 		} else if p.logs {
-			fmt.Fprintf(p.w, "  %s | %s\n", ref, printable(e.Text))
+			fmt.Fprintf(p.w, "  %s | %s\n", ref, shownLine(e.Text))
 		}
 	default:
 		took := ""
@@ -101,6 +102,9 @@ func (p *progress) tell(e act.Event) {
 var marks = map[act.EventKind]string{act.Ended: "+", act.Kept: "=", act.Held: "!", act.Failed: "x"}
 
 const barWidth = 24
+
+// wipe empties the line that a terminal's cursor is in.
+const wipe = "\r\x1b[K"
 
 func (p *progress) draw() {
 	if !p.bar || p.total == 0 || p.quit == nil {
@@ -123,26 +127,21 @@ func (p *progress) draw() {
 
 func (p *progress) wipe() {
 	if p.drawn {
-		fmt.Fprint(p.w, "\r\x1b[K")
+		_ = harmless.Steer(p.w, wipe)
 		p.drawn = false
 	}
 }
 
-// printable takes control characters out: a log must not steer the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f) {
-			return r
-		}
-		return -1
-	}, s)
+// shownLine is a line of a log as it is shown, its tabs as blanks.
+func shownLine(s string) string {
+	return harmless.Line(strings.ReplaceAll(strings.TrimRight(s, "\r\n"), "\t", "    "))
 }
 
 // indent sets the lines after the first under it.
 func indent(s string) string {
 	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
 	for i := range lines {
-		lines[i] = printable(lines[i])
+		lines[i] = shownLine(lines[i])
 	}
 	return strings.Join(lines, "\n    ")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -106,7 +107,7 @@ func (a *app) showStatus(all []standing) error {
 			next += " (" + s.Message + ")"
 		}
 		line, _, _ := strings.Cut(next, "\n")
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Ref, s.State, s.Model.Short(), s.URL, since, printable(line))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Ref, s.State, s.Model.Short(), s.URL, since, harmless.Line(line))
 	}
 	return t.Flush()
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -177,10 +178,5 @@ func shortened(s string) string {
 }
 
 func quoted(s string) string {
-	return `"` + strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == '"' {
-			return '\uFFFD'
-		}
-		return r
-	}, shortened(s)) + `"`
+	return `"` + strings.ReplaceAll(harmless.Line(shortened(s)), `"`, "\uFFFD") + `"`
 }

@@ -200,7 +200,7 @@ func TestStrangeEntriesAreRefused(t *testing.T) {
 func TestTrailersCannotBeForged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := drawEntry(t)
-		evil := rapid.SampledFrom([]string{"\nVishwa-Seq: 9", "\n\nVishwa-Action: deploy\n", "\r\nVishwa-Key: x", "\u2028Vishwa-Seq: 9", ": : ", "\x00", "# "})
+		evil := rapid.SampledFrom([]string{"\nVishwa-Seq: 9", "\n\nVishwa-Action: deploy\n", "\r\nVishwa-Key: x", "\u2028Vishwa-Seq: 9", ": : ", "\x00", "# ", "\x1b[2J", "\u009b31m", "\u202e", "\u200b", "\x7f"})
 		e.Reason += evil.Draw(t, "reason") + e.Reason
 		e.Actor += evil.Draw(t, "actor")
 		e.Approved = append(e.Approved, evil.Draw(t, "approved"))
@@ -211,6 +211,9 @@ func TestTrailersCannotBeForged(t *testing.T) {
 		got, err := Trailers(m)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if strings.ContainsAny(m, "\x1b\u009b\u202e\u200b\x7f\r\u2028") {
+			t.Fatalf("git log would steer a terminal with %q", m)
 		}
 		for _, name := range []string{"Action", "Seq", "Entry"} {
 			n := 0
@@ -229,6 +232,20 @@ func TestTrailersCannotBeForged(t *testing.T) {
 			t.Fatal("another action has the same trailers")
 		}
 	})
+}
+
+// TestEarlierTrailersHold: what was written before signs that turn the direction of
+// writing were left out is verified as it stands.
+func TestEarlierTrailersHold(t *testing.T) {
+	e := Entry{Action: Train, Seq: 3, Actor: "al\u202eice\u200b", Trigger: "a  b"}
+	m := Message(e, key(1))
+	earlier := strings.ReplaceAll(m, "al\uFFFDice\uFFFD", "al\u202eice\u200b")
+	if earlier == m || checkTrailers(earlier, e, key(1)) != nil || checkTrailers(m, e, key(1)) != nil {
+		t.Errorf("%q does not hold: %v", earlier, checkTrailers(earlier, e, key(1)))
+	}
+	if checkTrailers(strings.ReplaceAll(m, "ice", "ece"), e, key(1)) == nil || checkTrailers(strings.ReplaceAll(m, "Actor: ", "Actor:  "), e, key(1)) == nil {
+		t.Error("another actor has the same trailers")
+	}
 }
 
 // TestFoldInParts: folding a ledger in two parts, with the facts written and read
