@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -34,19 +33,21 @@ type Options struct {
 	Metrics   *Metrics                    // nil: of its own
 	Version   string                      // of Vishwa: what another one settled is looked at again
 	Listening func(address string)        // told once where it listens; may be nil
+	Observed  func(address string)        // told once where metrics are, where that is an address of their own; may be nil
 }
 
 // Controller reconciles repositories until it is told to stop.
 type Controller struct {
-	config    config.Spec
-	open      func(ctx context.Context, r config.Repository) (Site, error)
-	now       func() time.Time
-	rand      func() uint64
-	lookup    func(string) (string, bool)
-	log       *slog.Logger
-	metrics   *Metrics
-	version   string
-	listening func(string)
+	config   config.Spec
+	open     func(ctx context.Context, r config.Repository) (Site, error)
+	now      func() time.Time
+	rand     func() uint64
+	lookup   func(string) (string, bool)
+	log      *slog.Logger
+	metrics  *Metrics
+	version  string
+	told     func(string)
+	observed func(string)
 
 	workers  []*worker
 	slots    *slots
@@ -60,7 +61,7 @@ type Controller struct {
 func New(o Options) *Controller {
 	c := &Controller{
 		config: o.Config.Filled(), open: o.Open, now: o.Now, rand: o.Rand, lookup: o.Lookup,
-		log: o.Log, metrics: o.Metrics, version: o.Version, listening: o.Listening,
+		log: o.Log, metrics: o.Metrics, version: o.Version, told: o.Listening, observed: o.Observed,
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -109,9 +110,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", c.config.Listen)
+	served, err := c.listen(secrets)
 	if err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "listen: %w", err), "free the address %s, or give another one as listen", c.config.Listen)
+		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -119,15 +120,11 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer cancel(nil)
 	c.work, c.handBack = work, func() { cancel(act.ErrHandedBack) }
 	c.watch = c.startWatch(ctx)
-	served := c.serve(listener, secrets)
-	if c.listening != nil {
-		c.listening(listener.Addr().String())
-	}
-	c.log.Info("controller begins", "listen", listener.Addr().String(), "repositories", len(c.workers), "version", c.version)
+	c.log.Info("controller begins", "repositories", len(c.workers), "version", c.version)
 	ended := c.begin(ctx)
 	select {
 	case <-ctx.Done():
-	case err = <-served.failed:
+	case err = <-served.failed(ctx):
 		c.log.Error("the listener ended", "error", err)
 	}
 	c.ending.Store(true)

@@ -25,6 +25,7 @@ type Metrics struct {
 	git      *prometheus.CounterVec
 	webhooks *prometheus.CounterVec
 	up       *prometheus.GaugeVec
+	room     *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics in registry; nil makes one with those of the process.
@@ -49,11 +50,15 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 		entries:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_ledger_entries", Help: "Entries on the ledger."}, []string{"repository"}),
 		git:      counter("vishwa_git_requests_total", "Requests to Git remotes.", "repository", "operation"),
 		webhooks: counter("vishwa_webhooks_total", "Webhooks that came in, by what became of them.", "event", "result"),
+		room:     counter("vishwa_connections_ended_total", "Connections that were ended to make room for others.", "reason"),
 	}
 	m.up = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_deployment_up", Help: "1 where a deployment answers, 0 where it does not."}, []string{"repository", "deployment"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_build_info", Help: "Always 1; the label is Vishwa's version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, m.up, build)
+	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, m.up, m.room, build)
+	for _, why := range []string{forPlaces, forBytes} {
+		m.room.WithLabelValues(why)
+	}
 	for _, kind := range []string{"branch", "pull"} {
 		m.passes.WithLabelValues(kind)
 	}
@@ -116,5 +121,7 @@ func (m *Metrics) queue(delta int) {
 		m.waiting.Add(float64(delta))
 	}
 }
+
+func (m *Metrics) madeRoom(why string) { m.room.WithLabelValues(why).Inc() }
 
 func (m *Metrics) webhook(event, result string) { m.webhooks.WithLabelValues(event, result).Inc() }

@@ -1,4 +1,5 @@
-// What the controller serves: health, readiness, metrics and webhooks.
+// What the controller serves: health, readiness, metrics and webhooks. Where metrics
+// have an address of their own, the other one serves webhooks and nothing else.
 package controller
 
 import (
@@ -59,16 +60,26 @@ type served struct {
 	failed chan error
 }
 
-func (c *Controller) serve(listener net.Listener, secrets [][]byte) *served {
+// serve serves what routes says at listener.
+func (c *Controller) serve(listener net.Listener, routes func(*http.ServeMux, *crowd)) *served {
+	crowd, mux := newCrowd(c.now, c.metrics.madeRoom), http.NewServeMux()
+	routes(mux, crowd)
 	s := &served{failed: make(chan error, 1), server: &http.Server{
-		Handler:           c.handler(secrets),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second,
+		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
+		ConnState:      moved,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if g, ok := conn.(*guest); ok {
+				ctx = withGuest(ctx, g)
+			}
+			return ctx
+		},
 	}}
 	go func() {
-		if err := s.server.Serve(listener); err != http.ErrServerClosed {
+		if err := s.server.Serve(guardedListener{listener, crowd}); err != http.ErrServerClosed {
 			s.failed <- fault.New(fault.Internal, "serve: %w", err)
 		}
 	}()
@@ -83,8 +94,8 @@ func (s *served) close() {
 	}
 }
 
-func (c *Controller) handler(secrets [][]byte) http.Handler {
-	mux := http.NewServeMux()
+// health serves what tells how it goes.
+func (c *Controller) health(mux *http.ServeMux, _ *crowd) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
@@ -98,8 +109,74 @@ func (c *Controller) handler(secrets [][]byte) http.Handler {
 		_ = json.NewEncoder(w).Encode(map[string]any{"ready": ready, "repositories": all})
 	})
 	mux.Handle("GET /metrics", c.metrics.Handler())
-	if len(secrets) > 0 {
-		mux.Handle("/webhooks/github", c.hook(secrets))
+}
+
+// webhooks serves those that are signed with secrets.
+func (c *Controller) webhooks(secrets [][]byte) func(*http.ServeMux, *crowd) {
+	return func(mux *http.ServeMux, crowd *crowd) {
+		if len(secrets) > 0 {
+			mux.Handle("/webhooks/github", c.hook(secrets, crowd))
+		}
 	}
-	return mux
+}
+
+// listening is the servers at work.
+type listening []*served
+
+// listen begins to serve. Nothing is served where one address cannot be had.
+func (c *Controller) listen(secrets [][]byte) (all listening, err error) {
+	hooks := c.webhooks(secrets)
+	at := []struct {
+		field, address string
+		told           func(string)
+		routes         func(*http.ServeMux, *crowd)
+	}{{"listen", c.config.Listen, c.told, func(mux *http.ServeMux, crowd *crowd) {
+		c.health(mux, crowd)
+		hooks(mux, crowd)
+	}}}
+	if c.config.Metrics.Listen != "" {
+		at[0].routes = hooks
+		at = append(at, at[0])
+		at[1].field, at[1].address, at[1].told, at[1].routes = "metrics.listen", c.config.Metrics.Listen, c.observed, c.health
+	}
+	var open []net.Listener
+	for _, a := range at {
+		l, err := net.Listen("tcp", a.address)
+		if err != nil {
+			for _, l := range open {
+				l.Close()
+			}
+			return nil, fault.Hint(fault.New(fault.Invalid, "listen: %w", err), "free the address %s, or give another one as %s", a.address, a.field)
+		}
+		open = append(open, l)
+	}
+	for i, l := range open {
+		all = append(all, c.serve(l, at[i].routes))
+		if at[i].told != nil {
+			at[i].told(l.Addr().String())
+		}
+		c.log.Info("listening", "as", at[i].field, "address", l.Addr().String())
+	}
+	return all, nil
+}
+
+// failed tells why the first of them ended by itself.
+func (l listening) failed(ctx context.Context) <-chan error {
+	first := make(chan error, len(l))
+	for _, s := range l {
+		go func() {
+			select {
+			case err := <-s.failed:
+				first <- err
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return first
+}
+
+func (l listening) close() {
+	for _, s := range l {
+		s.close()
+	}
 }

@@ -1,5 +1,7 @@
 // The door for GitHub's webhooks. Nothing of a body is looked at before its
-// signature holds, and nothing in it is acted on: it tells where to look again
+// signature holds, and nothing in it is acted on: it tells where to look again. What is
+// not signed takes no place from what is: it counts towards no limit but those of the
+// crowd at the port, which always lets the newest in
 // (https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries).
 package controller
 
@@ -7,7 +9,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -27,31 +28,38 @@ const (
 	maxPayload    = 5 << 20
 	maxDeliveries = 10_000 // ids that are remembered
 	maxID         = 128    // bytes of one
-	maxBodies     = 8      // that are read at once
-	hooksASecond  = 50
+	hooksASecond  = 50     // that are GitHub's
 	hooksAtOnce   = 500
+	againASecond  = 5 // of them, those whose body came before: anybody who saw one can send it again
+	againAtOnce   = 50
+	maxBodies     = 10_000           // that are remembered, by signature
 	refusalsEvery = 10 * time.Second // told in the log; anybody can make one
 	refusalsFirst = 5
 )
 
 // hook is the handler.
 type hook struct {
-	secrets [][]byte
-	limit   *rate.Limiter
-	told    *rate.Limiter // refusals in the log
-	bodies  chan struct{}
-	seen    *deliveries
-	find    func(repository) []*worker
-	id      func() string
-	log     *slog.Logger
-	count   func(event, result string)
+	secrets  [][]byte
+	crowd    *crowd
+	patience patience
+	now      func() time.Time
+	limit    *rate.Limiter // of what is GitHub's
+	again    *rate.Limiter // of that, what came before under another id
+	told     *rate.Limiter // refusals in the log
+	seen     *deliveries   // by id
+	bodies   *deliveries   // by signature
+	find     func(repository) []*worker
+	id       func() string
+	log      *slog.Logger
+	count    func(event, result string)
 }
 
-func (c *Controller) hook(secrets [][]byte) *hook {
+func (c *Controller) hook(secrets [][]byte, crowd *crowd) *hook {
 	return &hook{
-		secrets: secrets, limit: rate.NewLimiter(hooksASecond, hooksAtOnce),
-		told:   rate.NewLimiter(rate.Every(refusalsEvery), refusalsFirst),
-		bodies: make(chan struct{}, maxBodies), seen: &deliveries{ids: map[string]bool{}},
+		secrets: secrets, crowd: crowd, patience: hurried, now: c.now,
+		limit: rate.NewLimiter(hooksASecond, hooksAtOnce), again: rate.NewLimiter(againASecond, againAtOnce),
+		told: rate.NewLimiter(rate.Every(refusalsEvery), refusalsFirst),
+		seen: remember(maxDeliveries), bodies: remember(maxBodies),
 		find: c.find, id: c.id, log: c.log, count: c.metrics.webhook,
 	}
 }
@@ -85,6 +93,9 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "10")
 	}
+	if status >= http.StatusBadRequest {
+		refuse(w, h.now())
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, result+"\n")
@@ -97,6 +108,8 @@ var ways = map[string]string{
 	"forged":       "give the webhook on GitHub and the controller's file the same secret",
 	"large":        "choose single events for the webhook on GitHub; polling sees what was missed",
 	"limited":      "nothing to do where it passes: polling sees what was missed",
+	"slow":         "nothing to do where it passes; a proxy that receives bodies whole before it hands them on keeps slow ones away",
+	"crowded":      "nothing to do where it passes: the room went to those who take less; let the proxy or the firewall admit GitHub's addresses alone",
 }
 
 // take tells the status, and what became of the webhook in one word.
@@ -105,9 +118,6 @@ func (h *hook) take(w http.ResponseWriter, r *http.Request, event string) (int, 
 		w.Header().Set("Allow", http.MethodPost)
 		return http.StatusMethodNotAllowed, "method"
 	}
-	if !h.limit.Allow() {
-		return http.StatusTooManyRequests, "limited"
-	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return http.StatusUnsupportedMediaType, "content-type"
 	}
@@ -115,23 +125,26 @@ func (h *hook) take(w http.ResponseWriter, r *http.Request, event string) (int, 
 	if err != nil || len(claimed) != sha256.Size || !strings.HasPrefix(r.Header.Get("X-Hub-Signature-256"), "sha256=") {
 		return http.StatusUnauthorized, "unsigned"
 	}
-	select {
-	case h.bodies <- struct{}{}:
-		defer func() { <-h.bodies }()
-	default:
-		return http.StatusTooManyRequests, "limited"
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
-	var large *http.MaxBytesError
+	g, leave := h.guestOf(r)
+	defer leave()
+	body, wrong := h.read(w, r, g)
 	switch {
-	case errors.As(err, &large):
-		return http.StatusRequestEntityTooLarge, "large"
-	case err != nil:
-		return http.StatusBadRequest, "cut"
+	case wrong != "":
+		return unread[wrong], wrong
 	case !h.signed(body, claimed):
 		return http.StatusUnauthorized, "forged"
 	}
+	g.become(false, true)
+	if again := !h.bodies.first(string(claimed)); again && !h.again.Allow() || !again && !h.limit.Allow() {
+		return http.StatusTooManyRequests, "limited"
+	}
 	return h.heard(body, event, r.Header.Get("X-GitHub-Delivery"))
+}
+
+// unread is the status of what stands in the way of a body.
+var unread = map[string]int{
+	"large": http.StatusRequestEntityTooLarge, "slow": http.StatusRequestTimeout,
+	"crowded": http.StatusServiceUnavailable, "cut": http.StatusBadRequest,
 }
 
 // signed compares with every secret, whichever holds, in the same time.
@@ -185,11 +198,14 @@ func (h *hook) heard(body []byte, event, delivery string) (int, string) {
 
 // deliveries remembers the newest ids: GitHub's redelivery has the id of the first.
 type deliveries struct {
+	most int
 	mu   sync.Mutex
 	ids  map[string]bool
 	ring []string
 	next int
 }
+
+func remember(most int) *deliveries { return &deliveries{most: most, ids: map[string]bool{}} }
 
 // first notes id, and tells whether it is new.
 func (d *deliveries) first(id string) bool {
@@ -199,12 +215,12 @@ func (d *deliveries) first(id string) bool {
 		return false
 	}
 	d.ids[id] = true
-	if len(d.ring) < maxDeliveries {
+	if len(d.ring) < d.most {
 		d.ring = append(d.ring, id)
 		return true
 	}
 	delete(d.ids, d.ring[d.next])
 	d.ring[d.next] = id
-	d.next = (d.next + 1) % maxDeliveries
+	d.next = (d.next + 1) % d.most
 	return true
 }

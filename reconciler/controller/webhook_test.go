@@ -31,7 +31,7 @@ func doorway() (*hook, *Controller) {
 		{Path: "/mirror", GitHub: &GitHub{Repository: "acme/mirrored", Token: &Secret{Env: "T"}}},
 	}
 	c := New(Options{Config: config, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	return c.hook(hookSecrets), c
+	return c.hook(hookSecrets, newCrowd(time.Now, func(string) {})), c
 }
 
 func sign(secret, body string) string {
@@ -207,7 +207,7 @@ func TestARepeatedDeliveryDoesNothing(t *testing.T) {
 	if got := send("b"); got != 202 {
 		t.Errorf("a forged delivery uses up the id of a real one: %d", got)
 	}
-	d := &deliveries{ids: map[string]bool{}}
+	d := remember(maxDeliveries)
 	for n := range 3 * maxDeliveries {
 		if !d.first(fmt.Sprint(n)) {
 			t.Fatal("a new id is known")
@@ -238,14 +238,40 @@ func TestWebhooksAreRateLimited(t *testing.T) {
 	h, _ := doorway()
 	h.limit = rate.NewLimiter(rate.Every(time.Hour), 3)
 	var got []int
-	for range 5 {
-		got = append(got, answer(h, delivery("ping", "{}")).Code)
+	for n := range 5 {
+		got = append(got, answer(h, delivery("ping", fmt.Sprint(`{"hook_id":`, n, "}"))).Code)
 	}
 	if !slices.Equal(got, []int{200, 200, 200, 429, 429}) {
 		t.Errorf("answers %v", got)
 	}
 	if w := answer(h, delivery("ping", "{}")); w.Header().Get("Retry-After") == "" {
 		t.Error("nothing says when to come again")
+	}
+}
+
+// TestWhatIsNotGitHubsTakesNoPlaceOfWhatIs: neither what is not signed, nor what
+// somebody saw and sends again, counts towards what GitHub may send.
+func TestWhatIsNotGitHubsTakesNoPlaceOfWhatIs(t *testing.T) {
+	h, c := doorway()
+	h.limit = rate.NewLimiter(rate.Every(time.Hour), 2)
+	h.again = rate.NewLimiter(rate.Every(time.Hour), 3)
+	seen := `{"ref":"refs/heads/main",` + at + `}`
+	if got := answer(h, delivery("push", seen)).Code; got != 202 || woken(c) == "" {
+		t.Fatalf("the first is answered %d", got)
+	}
+	results := map[int]int{}
+	for n := range 300 {
+		forged := delivery("push", fmt.Sprint(n))
+		forged.Header.Set("X-Hub-Signature-256", sign("guess", "x"))
+		results[answer(h, forged).Code]++
+		results[answer(h, delivery("push", seen)).Code]++ // under another id, which nobody signs
+	}
+	if results[401] != 300 || results[202] != 3 || results[429] != 297 {
+		t.Errorf("what is not GitHub's is answered %v", results)
+	}
+	woken(c)
+	if got, w := answer(h, delivery("push", `{"ref":"refs/heads/main","n":2,`+at+`}`)).Code, woken(c); got != 202 || w != "0: look" {
+		t.Errorf("GitHub's next is answered %d, and wakes %q", got, w)
 	}
 }
 
@@ -307,7 +333,7 @@ func FuzzWebhook(f *testing.F) {
 	}
 	f.Add("push", []byte(`{"ref":null}`))
 	h, c := doorway()
-	h.limit = rate.NewLimiter(rate.Inf, 1)
+	h.limit, h.again = rate.NewLimiter(rate.Inf, 1), rate.NewLimiter(rate.Inf, 1)
 	f.Fuzz(func(t *testing.T, event string, body []byte) {
 		r := delivery("push", string(body))
 		r.Header["X-Github-Event"] = []string{event}

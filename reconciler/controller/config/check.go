@@ -26,7 +26,13 @@ func (d *decoder) check(doc *document) {
 		d.problem("kind", "write kind: %s", Kind)
 	}
 	c := &doc.Spec
-	d.listen(c.Listen)
+	d.listen("spec.listen", c.Listen)
+	d.listen("spec.metrics.listen", c.Metrics.Listen)
+	if m := c.Metrics.Listen; m != "" && m == c.Filled().Listen {
+		d.problem("spec.metrics.listen", "is the address that webhooks have; give another one, or remove it to serve all there")
+	} else if m != "" && c.Webhook.Off {
+		d.problem("spec.metrics.listen", "webhooks are off, so there is nothing to keep apart; give the address as listen")
+	}
 	d.between("spec.poll", c.Poll, time.Second, 24*time.Hour)
 	d.between("spec.sweep", c.Sweep, 10*time.Second, 24*time.Hour)
 	d.between("spec.timeout", c.Timeout, time.Second, time.Hour)
@@ -54,17 +60,17 @@ func (d *decoder) check(doc *document) {
 }
 
 // listen checks an address to listen at.
-func (d *decoder) listen(address string) {
+func (d *decoder) listen(path, address string) {
 	if address == "" {
 		return
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
-		d.problem("spec.listen", "%s is no address; write host:port, such as 127.0.0.1:8700", Quoted(address))
+		d.problem(path, "%s is no address; write host:port, such as 127.0.0.1:8700", Quoted(address))
 	} else if !isPort(port) {
-		d.problem("spec.listen", "%s is no port; write a number from 1 to 65535", Quoted(port))
+		d.problem(path, "%s is no port; write a number from 1 to 65535", Quoted(port))
 	} else if host != "" && !isHost(host) {
-		d.problem("spec.listen", "%s is no host; write a name or an address, such as 127.0.0.1", Quoted(host))
+		d.problem(path, "%s is no host; write a name or an address, such as 127.0.0.1", Quoted(host))
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 type Spec struct {
 	// Listen is where health, metrics and webhooks are served: host:port. The default is 127.0.0.1:8700.
 	Listen string `yaml:"listen"`
+	// Metrics says where health and metrics are served apart from webhooks.
+	Metrics Metrics `yaml:"metrics"`
 	// Webhook says how webhooks are known to be GitHub's.
 	Webhook Webhook `yaml:"webhook"`
 	// Poll is how often each repository is looked at, with one ls-remote. The default is 60s.
@@ -99,6 +101,12 @@ func (i Isolation) Policy() (p wall.Policy, err error) {
 		}
 	}
 	return p, p.Check()
+}
+
+// Metrics says where health and metrics are served apart from webhooks.
+type Metrics struct {
+	// Listen is where health, readiness and metrics are served, and nothing else: host:port. What is at the other address then serves webhooks alone. Without it, all are served there.
+	Listen string `yaml:"listen"`
 }
 
 // Webhook says how webhooks are known to be GitHub's.

@@ -15,6 +15,7 @@ const head = "apiVersion: vishwa.dev/v1alpha1\nkind: Controller\n"
 
 const whole = head + `spec:
   listen: 127.0.0.1:9000
+  metrics: {listen: 10.0.0.7:9001}
   webhook: {secret: {env: HOOK}, previous: {file: old.txt}}
   poll: 30s
   sweep: 5m
@@ -51,6 +52,7 @@ func TestAWholeConfigurationIsRead(t *testing.T) {
 	r := c.Repositories
 	for what, is := range map[string]bool{
 		"durations": c.Poll == 30*time.Second && c.Lease.Duration == 90*time.Second && c.Shutdown.Grace == time.Hour,
+		"addresses": c.Listen == "127.0.0.1:9000" && c.Metrics.Listen == "10.0.0.7:9001",
 		"numbers":   c.Parallel == 8 && r[0].GitHub.App.Installation == 2,
 		"paths":     c.State == filepath.Join(dir, "state") && r[3].Path == filepath.Join(filepath.Dir(dir), "local") && c.Webhook.Previous.File == filepath.Join(dir, "old.txt") && r[0].GitHub.App.Key.File == filepath.Join(dir, "app.pem"),
 		"names":     r[0].Title() == "churn" && r[1].Title() == "ghe.example.org/acme/uplift",
@@ -88,10 +90,13 @@ c.yaml:10:3: spec.keys: has no value; give it one, or remove the line`},
 		"listen": {head + "spec:\n  listen: everywhere\n" + repos, `c.yaml:4:3: spec.listen: "everywhere" is no address; write host:port, such as 127.0.0.1:8700`},
 		"no time": {head + "spec:\n  poll: 0s\n  timeout: -1s\n" + repos, `c.yaml:4:3: spec.poll: "0s" is too short; give a duration above zero, or remove the line to have the default
 c.yaml:5:3: spec.timeout: "-1s" is too short; give a duration above zero, or remove the line to have the default`},
-		"port":   {head + "spec:\n  listen: 127.0.0.1:99999\n" + repos, `c.yaml:4:3: spec.listen: "99999" is no port; write a number from 1 to 65535`},
-		"port 0": {head + "spec:\n  listen: ':0'\n" + repos, `c.yaml:4:3: spec.listen: "0" is no port; write a number from 1 to 65535`},
-		"name":   {head + "spec:\n  listen: localhost:http\n" + repos, `c.yaml:4:3: spec.listen: "http" is no port; write a number from 1 to 65535`},
-		"host":   {head + "spec:\n  listen: 127.0.0.300:80\n" + repos, `c.yaml:4:3: spec.listen: "127.0.0.300" is no host; write a name or an address, such as 127.0.0.1`},
+		"port":                           {head + "spec:\n  listen: 127.0.0.1:99999\n" + repos, `c.yaml:4:3: spec.listen: "99999" is no port; write a number from 1 to 65535`},
+		"port 0":                         {head + "spec:\n  listen: ':0'\n" + repos, `c.yaml:4:3: spec.listen: "0" is no port; write a number from 1 to 65535`},
+		"metrics":                        {head + "spec:\n  metrics: {listen: inside}\n" + repos, `c.yaml:4:13: spec.metrics.listen: "inside" is no address; write host:port, such as 127.0.0.1:8700`},
+		"metrics at the webhooks' place": {head + "spec:\n  metrics: {listen: 127.0.0.1:8700}\n" + repos, `c.yaml:4:13: spec.metrics.listen: is the address that webhooks have; give another one, or remove it to serve all there`},
+		"metrics without webhooks":       {head + "spec:\n  webhook: {off: true}\n  metrics: {listen: 127.0.0.1:8701}\n" + repos, `c.yaml:5:13: spec.metrics.listen: webhooks are off, so there is nothing to keep apart; give the address as listen`},
+		"name":                           {head + "spec:\n  listen: localhost:http\n" + repos, `c.yaml:4:3: spec.listen: "http" is no port; write a number from 1 to 65535`},
+		"host":                           {head + "spec:\n  listen: 127.0.0.300:80\n" + repos, `c.yaml:4:3: spec.listen: "127.0.0.300" is no host; write a name or an address, such as 127.0.0.1`},
 		"too many": {head + "spec:\n  parallel: 100000\n  pulls: 5000\n  lease: {name: \"a\\nb\"}\n" + repos, `c.yaml:4:3: spec.parallel: 100000 is too large; give at most 1000
 c.yaml:5:3: spec.pulls: 5000 is too large; give at most 100
 c.yaml:6:11: spec.lease.name: "a\nb" is no name; write at most 200 characters on one line`},
