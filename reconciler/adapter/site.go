@@ -366,6 +366,14 @@ func (s *Site) Sweep(ctx context.Context) ([]int, error) {
 	return slices.Sorted(maps.Keys(found)), nil
 }
 
+// Account is who Vishwa is on the forge, as far as it has come up.
+func (s *Site) Account() string {
+	if f, ok := s.o.Forge.(interface{ Account() string }); ok {
+		return f.Account()
+	}
+	return ""
+}
+
 // Open lists the pull requests that were open at the last sweep.
 func (s *Site) Open() []int {
 	s.mu.Lock()

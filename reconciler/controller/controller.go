@@ -95,11 +95,13 @@ func New(o Options) *Controller {
 }
 
 func (c *Controller) add(r config.Repository, name string, s Site) {
-	c.workers = append(c.workers, &worker{
+	w := &worker{
 		c: c, repo: r, name: name, site: s, log: c.log.With("repository", name),
 		agenda: newAgenda(), calendar: calendar{}, ward: ward{}, box: newMailbox(),
 		done: make(chan func()), granted: make(chan struct{}, 1),
-	})
+	}
+	w.introduce()
+	c.workers = append(c.workers, w)
 }
 
 // Run reconciles until ctx ends. Then no pass begins any more, and those that are

@@ -41,10 +41,13 @@ type suite struct {
 }
 
 type payload struct {
-	Action      string     `json:"action"`
-	Ref         string     `json:"ref"`
-	Repository  repository `json:"repository"`
-	PullRequest numbered   `json:"pull_request"`
+	Action     string     `json:"action"`
+	Ref        string     `json:"ref"`
+	Repository repository `json:"repository"`
+	Sender     struct {
+		Login string `json:"login"`
+	} `json:"sender"`
+	PullRequest numbered `json:"pull_request"`
 	Issue       struct {
 		numbered
 		PullRequest *struct{} `json:"pull_request"`
@@ -66,6 +69,9 @@ type call struct {
 	asks  []item
 	look  bool // a look at the refs shows what it is about
 	sweep bool // the pull requests that it is about are not named
+	// echo is who did it, where it is something that Vishwa does itself: it wakes nothing
+	// where that is Vishwa's own account.
+	echo string
 }
 
 func (c call) empty() bool { return len(c.asks) == 0 && !c.look && !c.sweep }
@@ -127,9 +133,11 @@ func readPayload(event string, body []byte) (call, error) {
 	case "issue_comment":
 		if p.Issue.PullRequest != nil && p.Action != "deleted" {
 			c.pull(p.Issue.Number)
+			c.echo = p.Sender.Login
 		}
 	case "check_run", "check_suite":
 		c.checks(event, p)
+		c.echo = p.Sender.Login
 	case "merge_group":
 		c.branch(strings.TrimPrefix(p.MergeGroup.BaseRef, "refs/heads/"))
 		if m := queued.FindStringSubmatch(p.MergeGroup.HeadRef); m != nil {

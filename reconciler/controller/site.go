@@ -34,6 +34,12 @@ type Opener interface {
 	Open() []int
 }
 
+// Speaker is a Site that writes to a forge in the name of an account.
+type Speaker interface {
+	// Account is the account's login, or "" where it is not known yet. It asks nobody.
+	Account() string
+}
+
 // Refs is what can be seen of a repository without fetching it.
 type Refs struct {
 	Branches map[string]string // tracked branch -> SHA; one that is not there is left out

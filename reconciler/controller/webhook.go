@@ -180,7 +180,13 @@ func (h *hook) heard(body []byte, event, delivery string) (int, string) {
 	if call.empty() {
 		return http.StatusAccepted, "ignored"
 	}
-	for _, w := range h.find(call.repository) {
+	woken := false
+	all := h.find(call.repository)
+	for _, w := range all {
+		if w.wrote(call.echo) {
+			continue
+		}
+		woken = true
 		id := h.id()
 		w.log.Info("triggered", "by", "webhook", "event", event, "items", call.String(), "delivery", strings.ToValidUTF8(delivery, ""), "trigger", id)
 		for _, i := range call.asks {
@@ -192,6 +198,9 @@ func (h *hook) heard(body []byte, event, delivery string) (int, string) {
 		if call.sweep {
 			w.box.put(func(m *mail) { m.sweep = true })
 		}
+	}
+	if len(all) > 0 && !woken {
+		return http.StatusAccepted, "own"
 	}
 	return http.StatusAccepted, "accepted"
 }

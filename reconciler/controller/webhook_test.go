@@ -275,6 +275,42 @@ func TestWhatIsNotGitHubsTakesNoPlaceOfWhatIs(t *testing.T) {
 	}
 }
 
+type speaking struct {
+	*fake
+	as string
+}
+
+func (s speaking) Account() string { return s.as }
+
+// TestVishwaDoesNotWakeItself: its own comments, edits and marks wake nothing; those of
+// others do, whoever wrote the comment first, and so does everybody while it does not
+// know who it is.
+func TestVishwaDoesNotWakeItself(t *testing.T) {
+	const own = "vishwa-bot[bot]"
+	for name, k := range map[string]struct{ account, event, body, want string }{
+		"own comment":            {own, "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{}},"comment":{"user":{"login":"vishwa-bot[bot]"}},"sender":{"login":"Vishwa-Bot[bot]"},` + at + `}`, ""},
+		"own edit":               {own, "issue_comment", `{"action":"edited","issue":{"number":7,"pull_request":{}},"sender":{"login":"vishwa-bot[bot]"},` + at + `}`, ""},
+		"own check":              {own, "check_run", `{"action":"completed","check_run":{"pull_requests":[{"number":7}]},"sender":{"login":"vishwa-bot[bot]"},` + at + `}`, ""},
+		"own check, asked again": {own, "check_run", `{"action":"rerequested","check_run":{"pull_requests":[{"number":7}]},"sender":{"login":"vishwa-bot[bot]"},` + at + `}`, ""},
+		"own status":             {own, "status", `{"state":"success","sender":{"login":"vishwa-bot[bot]"},` + at + `}`, ""},
+		"somebody's status":      {own, "status", `{"state":"success","sender":{"login":"asha"},` + at + `}`, ""},
+		"somebody edits ours":    {own, "issue_comment", `{"action":"edited","issue":{"number":7,"pull_request":{}},"comment":{"user":{"login":"vishwa-bot[bot]"}},"sender":{"login":"asha"},` + at + `}`, "0: pull 7"},
+		"somebody's comment":     {own, "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{}},"sender":{"login":"asha"},` + at + `}`, "0: pull 7"},
+		"asked again":            {own, "check_run", `{"action":"rerequested","check_run":{"pull_requests":[{"number":7}]},"sender":{"login":"asha"},` + at + `}`, "0: pull 7"},
+		"nobody is named":        {own, "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{}},` + at + `}`, "0: pull 7"},
+		"unknown account":        {"", "issue_comment", `{"action":"created","issue":{"number":7,"pull_request":{}},"sender":{"login":""},` + at + `}`, "0: pull 7"},
+		"own pull request":       {own, "pull_request", `{"action":"opened","pull_request":{"number":7},"sender":{"login":"vishwa-bot[bot]"},` + at + `}`, "0: pull 7"},
+	} {
+		config := fast()
+		config.Repositories = []Repository{{URL: "https://github.com/Acme/churn.git", GitHub: &GitHub{Token: &Secret{Env: "T"}}}}
+		c := New(Options{Config: config, Sites: []Site{speaking{newFake("github.com/acme/churn"), k.account}}, Log: slog.New(slog.DiscardHandler)})
+		h := c.hook(hookSecrets, newCrowd(time.Now, func(string) {}))
+		if got := answer(h, delivery(k.event, k.body)); got.Code != 202 || woken(c) != k.want {
+			t.Errorf("%s: %d %s; want %q", name, got.Code, got.Body, k.want)
+		}
+	}
+}
+
 // TestALostWebhookIsMadeGood: by the poll for refs, by the sweep for remarks.
 func TestALostWebhookIsMadeGood(t *testing.T) {
 	f := newFake("example.org/a")

@@ -40,6 +40,7 @@ type worker struct {
 	tries                   struct{ open, look, sweep, attend int } // that failed in a row
 	depth                   int                                     // as last told to the metrics
 	state                   atomic.Pointer[status]
+	speaker                 atomic.Pointer[Speaker] // the site, for webhooks
 }
 
 // run works until ctx ends and what was begun has come back.
@@ -75,6 +76,22 @@ func (w *worker) run(ctx context.Context) {
 			w.log.Warn("close the repository", "error", err)
 		}
 	}
+}
+
+// introduce lets webhooks know who the site is on its forge.
+func (w *worker) introduce() {
+	if s, ok := w.site.(Speaker); ok {
+		w.speaker.Store(&s)
+	}
+}
+
+// wrote tells whether login is the account that the site itself writes with.
+func (w *worker) wrote(login string) bool {
+	s := w.speaker.Load()
+	if s == nil || login == "" {
+		return false
+	}
+	return strings.EqualFold((*s).Account(), login)
 }
 
 // step begins what is due, and tells how long nothing else is.
@@ -171,6 +188,7 @@ func (w *worker) open(ctx context.Context) {
 			w.opening = false
 			if err == nil {
 				w.site, w.tries.open = site, 0
+				w.introduce()
 				return
 			}
 			w.tries.open++

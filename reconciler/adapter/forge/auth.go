@@ -116,6 +116,13 @@ func (l *login) asApp() *github.Client {
 	return gh
 }
 
+// Account is our own login where it has come up, or "". It asks nobody.
+func (c *Client) Account() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.self
+}
+
 // me is our own login. The token of a job of Actions may not ask who it is.
 func (c *Client) me(ctx context.Context) (string, error) {
 	c.mu.Lock()
