@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/tables"
 )
 
@@ -21,7 +22,7 @@ func Profile(p tables.Profile) string {
 	for _, c := range p.Columns {
 		row := profileRow(c)
 		for i := range row {
-			row[i] = visible(row[i])
+			row[i] = harmless.Line(row[i])
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
@@ -38,7 +39,7 @@ func ProfileHTML(p tables.Profile) string {
 	for _, c := range p.Columns {
 		row := profileRow(c)
 		for i := range row {
-			row[i] = html.EscapeString(visible(row[i]))
+			row[i] = html.EscapeString(harmless.Line(row[i]))
 		}
 		fmt.Fprintf(&b, "<tr><td>%s</td></tr>\n", strings.Join(row, "</td><td>"))
 	}
@@ -87,14 +88,4 @@ func histogram(counts []int64) string {
 		b.WriteRune(bars[int(float64(n)/float64(most)*float64(len(bars)-1))])
 	}
 	return b.String()
-}
-
-// visible shows control characters, which could steer a terminal, as a space.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return ' '
-		}
-		return r
-	}, s)
 }

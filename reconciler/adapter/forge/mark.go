@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-github/v62/github"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -63,7 +64,7 @@ func (c *Client) check(ctx context.Context, m port.Mark) error {
 	}
 	output := func(notes []*github.CheckRunAnnotation) *github.CheckRunOutput {
 		return &github.CheckRunOutput{
-			Title: github.String(clip(cmp.Or(m.Title, m.Name), 255)), Summary: github.String(cut(cmp.Or(m.Summary, m.Title, m.Name))), Annotations: notes,
+			Title: github.String(clip(harmless.Line(cmp.Or(m.Title, m.Name)), 255)), Summary: github.String(cut(cmp.Or(m.Summary, m.Title, m.Name))), Annotations: notes,
 		}
 	}
 	notes := annotations(m.Annotations)
@@ -147,7 +148,7 @@ func annotations(in []port.Annotation) []*github.CheckRunAnnotation {
 			AnnotationLevel: &level, Message: github.String(clip(cmp.Or(a.Message, a.Title, "see the summary"), 15_000)),
 		}
 		if a.Title != "" {
-			note.Title = github.String(clip(a.Title, 60))
+			note.Title = github.String(clip(harmless.Line(a.Title), 60))
 		}
 		out = append(out, note)
 	}
@@ -166,7 +167,7 @@ func cut(s string) string {
 var states = map[port.Standing]string{port.Pending: "pending", port.Waits: "pending", port.Succeeded: "success", port.Failure: "failure"}
 
 func (c *Client) status(ctx context.Context, m port.Mark) error {
-	state, text := states[m.State], clip(m.Title, maxDescription)
+	state, text := states[m.State], clip(harmless.Line(m.Title), maxDescription)
 	at := c.repo + "/commits/" + url.PathEscape(m.SHA) + "/statuses"
 	var last *github.RepoStatus
 	err := list(ctx, c, at, nil, func(s *github.RepoStatus) bool { // newest first

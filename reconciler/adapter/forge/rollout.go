@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-github/v62/github"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -53,7 +54,7 @@ func (c *Client) rollout(ctx context.Context, r port.Rollout) error {
 	}
 	if id == 0 {
 		in := map[string]any{
-			"ref": r.SHA, "environment": r.Environment, "description": clip(r.Description, maxDescription), "payload": payload{r.Key},
+			"ref": r.SHA, "environment": r.Environment, "description": clip(harmless.Line(r.Description), maxDescription), "payload": payload{r.Key},
 			"required_contexts": []string{}, "auto_merge": false, "production_environment": r.Production,
 		}
 		var made github.Deployment
@@ -94,7 +95,7 @@ func (c *Client) lastState(ctx context.Context, id int64) (*github.DeploymentSta
 
 // moveOn gives a deployment a state, unless it has it.
 func (c *Client) moveOn(ctx context.Context, id int64, state string, r port.Rollout) (changed bool, err error) {
-	text := clip(r.Description, maxDescription)
+	text := clip(harmless.Line(r.Description), maxDescription)
 	last, err := c.lastState(ctx, id)
 	if err != nil || last.GetState() == state && last.GetDescription() == text && last.GetEnvironmentURL() == r.URL {
 		return false, err

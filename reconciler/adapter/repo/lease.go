@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/crash"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
 // LeaseRef is where the lease is kept.
@@ -256,12 +257,7 @@ func (l *Lease) giveBack(ctx context.Context) {
 
 // printableName keeps what another controller calls itself on one short line.
 func printableName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, s)
+	s = harmless.Line(s)
 	if len(s) > 80 {
 		s = strings.ToValidUTF8(s[:80], "")
 	}

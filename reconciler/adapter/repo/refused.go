@@ -11,6 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
 // errRefused marks a push that the remote reports as not taken.
@@ -76,12 +77,7 @@ func (h *heard) Write(p []byte) (int, error) {
 func (h *heard) said() string {
 	var out []string
 	for line := range strings.Lines(strings.ToValidUTF8(string(h.text), "?")) {
-		line = strings.TrimSpace(strings.Map(func(r rune) rune {
-			if r < ' ' || r >= 0x7f && r <= 0x9f {
-				return ' '
-			}
-			return r
-		}, line))
+		line = strings.TrimSpace(harmless.Line(line))
 		line = strings.TrimPrefix(line, "error: ")
 		if line != "" && !slices.Contains(out, line) {
 			out = append(out, line)
