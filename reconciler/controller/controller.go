@@ -112,7 +112,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	served, err := c.listen(secrets)
+	entrances, err := c.listen(secrets)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,12 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer cancel(nil)
 	c.work, c.handBack = work, func() { cancel(act.ErrHandedBack) }
 	c.watch = c.startWatch(ctx)
-	c.log.Info("controller begins", "repositories", len(c.workers), "version", c.version)
+	served := c.serveAll(entrances)
+	var at []any
+	for _, e := range entrances {
+		at = append(at, e.field, e.listener.Addr().String())
+	}
+	c.log.Info("controller begins", slog.Group("", at...), "repositories", len(c.workers), "version", c.version)
 	ended := c.begin(ctx)
 	select {
 	case <-ctx.Done():

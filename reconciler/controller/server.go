@@ -120,44 +120,50 @@ func (c *Controller) webhooks(secrets [][]byte) func(*http.ServeMux, *crowd) {
 	}
 }
 
+// entrance is an address and what is served there.
+type entrance struct {
+	field, address string // of the configuration
+	told           func(string)
+	routes         func(*http.ServeMux, *crowd)
+	listener       net.Listener
+}
+
+// listen takes the addresses, and serves nothing yet. It takes all or none.
+func (c *Controller) listen(secrets [][]byte) ([]entrance, error) {
+	hooks := c.webhooks(secrets)
+	all := []entrance{{field: "listen", address: c.config.Listen, told: c.told, routes: hooks}}
+	if inner := c.config.Metrics.Listen; inner != "" {
+		all = append(all, entrance{field: "metrics.listen", address: inner, told: c.observed, routes: c.health})
+	} else {
+		all[0].routes = func(mux *http.ServeMux, crowd *crowd) {
+			c.health(mux, crowd)
+			hooks(mux, crowd)
+		}
+	}
+	for i := range all {
+		p, err := &all[i], error(nil)
+		if p.listener, err = net.Listen("tcp", p.address); err != nil {
+			for _, p := range all[:i] {
+				p.listener.Close()
+			}
+			return nil, fault.Hint(fault.New(fault.Invalid, "listen: %w", err), "free the address %s, or give another one as %s", p.address, p.field)
+		}
+	}
+	return all, nil
+}
+
 // listening is the servers at work.
 type listening []*served
 
-// listen begins to serve. Nothing is served where one address cannot be had.
-func (c *Controller) listen(secrets [][]byte) (all listening, err error) {
-	hooks := c.webhooks(secrets)
-	at := []struct {
-		field, address string
-		told           func(string)
-		routes         func(*http.ServeMux, *crowd)
-	}{{"listen", c.config.Listen, c.told, func(mux *http.ServeMux, crowd *crowd) {
-		c.health(mux, crowd)
-		hooks(mux, crowd)
-	}}}
-	if c.config.Metrics.Listen != "" {
-		at[0].routes = hooks
-		at = append(at, at[0])
-		at[1].field, at[1].address, at[1].told, at[1].routes = "metrics.listen", c.config.Metrics.Listen, c.observed, c.health
-	}
-	var open []net.Listener
-	for _, a := range at {
-		l, err := net.Listen("tcp", a.address)
-		if err != nil {
-			for _, l := range open {
-				l.Close()
-			}
-			return nil, fault.Hint(fault.New(fault.Invalid, "listen: %w", err), "free the address %s, or give another one as %s", a.address, a.field)
+// serveAll begins to serve at all.
+func (c *Controller) serveAll(all []entrance) (out listening) {
+	for _, p := range all {
+		out = append(out, c.serve(p.listener, p.routes))
+		if p.told != nil {
+			p.told(p.listener.Addr().String())
 		}
-		open = append(open, l)
 	}
-	for i, l := range open {
-		all = append(all, c.serve(l, at[i].routes))
-		if at[i].told != nil {
-			at[i].told(l.Addr().String())
-		}
-		c.log.Info("listening", "as", at[i].field, "address", l.Addr().String())
-	}
-	return all, nil
+	return out
 }
 
 // failed tells why the first of them ended by itself.
