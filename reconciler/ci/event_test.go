@@ -52,6 +52,7 @@ func TestAnEventSaysWhatToLookAt(t *testing.T) {
 		"a comment below an issue":    {"issue_comment", nil, `{"action":"created","issue":{"number":7},"comment":{"body":"/vishwa plan"}}`, Event{Kind: Nothing}},
 		"an edited comment":           {"issue_comment", nil, `{"action":"edited","issue":{"number":7,"pull_request":{}},"comment":{"body":"/vishwa plan"}}`, Event{Kind: Nothing}},
 		"a bot's comment":             {"issue_comment", nil, `{"action":"created","issue":{"number":7,"pull_request":{}},"comment":{"body":"/vishwa plan","user":{"type":"Bot"}}}`, Event{Kind: Nothing}},
+		"Vishwa's own comment":        {"issue_comment", nil, `{"action":"created","issue":{"number":7,"pull_request":{}},"comment":{"body":"<!-- vishwa:report -->\nsay /vishwa apply","user":{"type":"User"}}}`, Event{Kind: Nothing}},
 		"talk":                        {"issue_comment", nil, `{"action":"created","issue":{"number":7,"pull_request":{}},"comment":{"body":"nice"}}`, Event{Kind: Nothing}},
 		"a merge queue's group":       {"merge_group", nil, `{"action":"checks_requested","merge_group":{"head_ref":"refs/heads/gh-readonly-queue/rel/1.x/pr-12-` + sha + `","head_sha":"` + sha + `","base_ref":"refs/heads/rel/1.x"}}`, Event{Kind: Pull, Pull: 12, Branch: "rel/1.x", SHA: sha}},
 		"a group that is gone":        {"merge_group", nil, `{"action":"destroyed"}`, Event{Kind: Nothing}},

@@ -150,6 +150,8 @@ func commented(p payload) (Event, error) {
 		nothing.Why = "a bot gives no commands"
 	case p.Comment.Body == nil:
 		return Event{}, lacking("issue_comment", "comment.body")
+	case strings.HasPrefix(*p.Comment.Body, "<!-- vishwa:"): // by a person's token; command.Marker begins it
+		nothing.Why = "the comment is Vishwa's own"
 	case !strings.Contains(*p.Comment.Body, "/vishwa"):
 		nothing.Why = "the comment gives no command"
 	case p.Issue.Number <= 0:

@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -60,7 +61,8 @@ type factRelease struct {
 
 // FactFile is the file that tells people of e: facts/model/enrollment.yaml, or
 // facts/training/enrollment/xgboost.yaml for an output. An entry that makes
-// nothing so has no path. The same entry has the same bytes.
+// nothing so has no path. The same entry has the same bytes. It is shown by git and
+// cat, so nothing in it steers a terminal; the entry holds what was there.
 func FactFile(e Entry) (path string, text []byte, err error) {
 	switch e.Action {
 	case Pin, Transform, Train, Select, Provision, Deploy, Retire:
@@ -98,11 +100,25 @@ func FactFile(e Entry) (path string, text []byte, err error) {
 	if r := e.Release; r != nil {
 		f.Release = &factRelease{r.Environment, r.URL, string(r.Replaced)}
 	}
-	text, err = yaml.Marshal(f)
+	var tree yaml.Node
+	if err = tree.Encode(f); err == nil {
+		tame(&tree)
+		text, err = yaml.Marshal(&tree)
+	}
 	if err != nil {
 		return "", nil, fmt.Errorf("write %s: %w", path, err)
 	}
 	return path + ".yaml", append([]byte("# Written by Vishwa for people; the signed entry is "+Path(e.Seq)+".\n"), text...), nil
+}
+
+// tame makes every text below n harmless, and one line.
+func tame(n *yaml.Node) {
+	if shown := harmless.Text(harmless.Line(n.Value)); shown != n.Value {
+		n.SetString(shown)
+	}
+	for _, below := range n.Content {
+		tame(below)
+	}
 }
 
 func item(a port.Artifact) factItem { return factItem{a.Name, string(a.Digest), a.Size} }

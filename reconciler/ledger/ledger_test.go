@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -230,6 +232,29 @@ func TestTrailersCannotBeForged(t *testing.T) {
 		other.Action = Genesis
 		if other.Action != e.Action && checkTrailers(m, other, key(1)) == nil {
 			t.Fatal("another action has the same trailers")
+		}
+	})
+}
+
+// TestAFactFileSteersNothing: and is YAML, whatever the entry holds.
+func TestAFactFileSteersNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		evil := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"\x1b[2J", "\u009b31m", "a\u202eb\u200b", "\n::error::x", "##[x]", "\x7f\r\u2028", "\xff"}))
+		e := Entry{Action: Train, Seq: 1, Ref: schemas.Ref{Kind: "training", Name: "a"}, Actor: evil.Draw(t, "actor"), Author: evil.Draw(t, "author"), Reason: evil.Draw(t, "reason"),
+			Metrics: map[string]float64{evil.Draw(t, "metric"): 1}, Outputs: map[string]port.Artifact{evil.Draw(t, "output"): {Name: evil.Draw(t, "name")}}}
+		_, text, err := FactFile(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsAny(string(text), "\x1b\u009b\u202e\u200b\x7f\r\u2028\x00") {
+			t.Fatalf("%q", text)
+		}
+		if got := harmless.Text(string(text)); got != string(text) {
+			t.Fatalf("%q gives an order to a job's log", text)
+		}
+		var read map[string]any
+		if err := yaml.Unmarshal(text, &read); err != nil || read["action"] != "train" {
+			t.Fatalf("%v, %v in\n%s", err, read, text)
 		}
 	})
 }
