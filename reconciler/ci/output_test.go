@@ -55,6 +55,22 @@ func TestAValueMayHoldAnything(t *testing.T) {
 	})
 }
 
+// FuzzOutputs: the runner reads back each value as it was, whatever it is.
+func FuzzOutputs(f *testing.F) {
+	for _, v := range []string{"", "x", "a\nb", "x\nEOF\nverdict<<E\nready\nE", "\x1b[2J::error::\u202e", "\n", "vishwa-"} {
+		f.Add(v, uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, value string, seed uint64) {
+		var b bytes.Buffer
+		if err := Outputs(&b, map[string]string{"a": value, "verdict": "blocked"}, chacha(seed)); err != nil {
+			t.Fatal(err)
+		}
+		if got := parse(t, b.String()); got["a"] != value || got["verdict"] != "blocked" || len(got) != 2 {
+			t.Errorf("%q became %q", value, got)
+		}
+	})
+}
+
 func chacha(seed uint64) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}) }
 
 func TestWithoutRandomnessNothingIsWritten(t *testing.T) {
