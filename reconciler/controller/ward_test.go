@@ -164,8 +164,9 @@ func TestAControllerLooksAfterWhatIsDeployed(t *testing.T) {
 	}()
 	<-passes // the first one
 	said := func() (ready bool, text string) {
-		w := httptest.NewRecorder()
-		c.handler(nil).ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		w, mux := httptest.NewRecorder(), http.NewServeMux()
+		c.health(mux, nil)
+		mux.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
 		var body struct {
 			Ready        bool
 			Repositories []Standing

@@ -221,7 +221,7 @@ func TestAServedProcessSeesWhatIsDeclaredAndNothingElse(t *testing.T) {
 func TestACrashIsRestarted(t *testing.T) {
 	s := newStage(t)
 	l := s.apply(s.release("one", "1"))
-	http.Get(l.URL + "/crash") // loses its own answer, of course
+	http.Get(l.URL + "/crash")                                                       // loses its own answer, of course
 	s.until("its end is seen", func() bool { return s.observe("one").Restarts > 0 }) // until then a request may reach what is dying
 	if got := s.get(l, "/version"); got != "1" {
 		t.Fatalf("%q answers", got)
