@@ -21,9 +21,12 @@ const (
 
 // UnmarshalJSON reads one word or a list.
 func (n *Network) UnmarshalJSON(raw []byte) error {
-	var word string
+	var word *string
 	if json.Unmarshal(raw, &word) == nil {
-		*n = Network{word}
+		if word == nil {
+			return nil
+		}
+		*n = Network{*word}
 		return nil
 	}
 	var list []string
@@ -42,7 +45,12 @@ func (n *Network) UnmarshalText(word []byte) error {
 
 // MarshalJSON writes one word or a list.
 func (n Network) MarshalJSON() ([]byte, error) {
-	if len(n) == 1 && (n[0] == NetworkAll || n[0] == NetworkNone) {
+	switch {
+	case n == nil:
+		return []byte("null"), nil
+	case len(n) == 0:
+		return json.Marshal(NetworkNone)
+	case len(n) == 1 && (n[0] == NetworkAll || n[0] == NetworkNone):
 		return json.Marshal(n[0])
 	}
 	return json.Marshal([]string(n))

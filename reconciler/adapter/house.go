@@ -214,7 +214,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		if o.Apart.Lease != nil {
 			h.House.Lease = o.Apart.Lease.Acquire
 		}
-		h.Runner = wrap.PassingRuns(h.Runner, o.Apart.Pass)
+		h.Runner = wrap.PassingRuns(h.Runner, o.Apart.Pass, reviewed(h.Repo))
 		h.Provisioner = wrap.PassingStacks(h.Provisioner, o.Apart.Pass)
 	}
 	return nil

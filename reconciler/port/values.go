@@ -66,7 +66,7 @@ type Job struct {
 	Params  map[string]any      `json:"params,omitempty"`
 	Model   bool                `json:"model,omitempty"`   // a model directory and a metrics file are expected
 	Pass    []string            `json:"pass,omitempty"`    // variables of the caller's that the job may see
-	Network schemas.Network     `json:"network,omitempty"` // what it may reach; none declared is all
+	Network schemas.Network     `json:"network"`           // what it may reach; none declared is all
 	Timeout time.Duration       `json:"timeout,omitempty"` // zero is an hour
 }
 

@@ -1,24 +1,41 @@
 // Passing bounds what code that nobody has reviewed yet may see of the caller's
-// environment, whatever it declares.
+// environment, and reach, whatever it declares.
 package wrap
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
-// PassingRuns lets the runs of r see no variable of the caller's but those allowed.
-func PassingRuns(r port.Runner, allowed []string) port.Runner { return passingRuns{r, allowed} }
+// Hosts lists what a ref may reach, host:port each, as reviewed code declares it.
+type Hosts func(ctx context.Context, ref schemas.Ref) ([]string, error)
+
+// PassingRuns lets the runs of r see no variable of the caller's but those allowed, and
+// reach nothing but what hosts says and they declare themselves, too.
+func PassingRuns(r port.Runner, allowed []string, hosts Hosts) port.Runner {
+	return passingRuns{r, allowed, hosts}
+}
 
 type passingRuns struct {
 	port.Runner
 	allowed []string
+	hosts   Hosts
 }
 
 func (p passingRuns) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	job.Pass = within(job.Pass, p.allowed)
+	reviewed, err := p.hosts(ctx, job.Ref)
+	if err != nil {
+		return port.Run{}, fmt.Errorf("find what %s may reach: %w", job.Ref, err)
+	}
+	if !job.Network.All() { // it may ask for less
+		reviewed = within(reviewed, job.Network.Hosts())
+	}
+	job.Network = append(schemas.Network{}, reviewed...)
 	return p.Runner.Start(ctx, job)
 }
 
