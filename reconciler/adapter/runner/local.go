@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
@@ -37,7 +38,7 @@ type Config struct {
 	Grace time.Duration        // between SIGTERM and SIGKILL; zero is 10 seconds
 	Log   int64                // bytes of log kept a run; zero is 256 MiB
 	Seal  seal.Key             // seals what is kept of runs
-	Dial  wall.Dial            // connects runs to the hosts that are declared; nil is plainly
+	Dial  egress.Dial          // connects runs to the hosts that are declared; nil is plainly
 	Wall  wall.Policy          // what the machine's owner says of how runs are kept apart
 }
 

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -228,7 +229,7 @@ func (s *supervisor) execute(ctx context.Context) ending {
 		}
 		return ending{code: 126, why: explain(err), command: job.Command[0]}
 	}
-	report := g.Report()
+	report := port.Isolation(g.Report())
 	s.isolation = &report
 	copied := make(chan struct{})
 	go func() {
@@ -292,7 +293,8 @@ func (s *supervisor) behind(cmd *exec.Cmd) (*wall.Spec, error) {
 	for _, program := range []string{cmd.Path, filepath.Join(s.python.Bin, "python")} {
 		spec.Read = append(spec.Read, wall.Programs(path, program, append(spec.Hidden, s.attempt.dir))...)
 	}
-	spec.Network = wall.Network{All: s.order.Job.Network.All(), Hosts: s.order.Job.Network.Hosts(), Dial: s.Dial}
+	spec.Network = wall.Network{All: s.order.Job.Network.All(), Hosts: s.order.Job.Network.Hosts()}
+	spec.Network.Proxy = egress.New(spec.Network.Hosts, s.Dial)
 	return spec, nil
 }
 

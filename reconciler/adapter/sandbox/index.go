@@ -6,12 +6,15 @@ package sandbox
 import (
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 )
 
@@ -32,7 +35,8 @@ func (i installation) behind(lock []byte, list, tmp string) (*wall.Spec, error) 
 		spec.Read = append(spec.Read, wall.Programs(path, program, append(spec.Hidden, i.Dir))...)
 	}
 	spec.Read = append(spec.Read, i.settings()...)
-	spec.Network = wall.Network{Hosts: i.hosts(lock), Dial: i.Dial}
+	spec.Network = wall.Network{Hosts: i.hosts(lock)}
+	spec.Network.Proxy = egress.New(spec.Network.Hosts, i.Dial)
 	return spec, nil
 }
 
@@ -84,7 +88,7 @@ func (i installation) hosts(lock []byte) []string {
 	found := slices.Clone(index)
 	add := func(text string) {
 		for _, a := range address.FindAllString(text, -1) {
-			if h, ok := wall.HostOf(a); ok && !slices.Contains(found, h) {
+			if h, ok := hostOf(a); ok && !slices.Contains(found, h) {
 				found = append(found, h)
 			}
 		}
@@ -107,6 +111,19 @@ func (i installation) hosts(lock []byte) []string {
 		}
 	}
 	return found
+}
+
+// hostOf is host:port of an address, with the scheme's own port where none is given.
+func hostOf(address string) (string, bool) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return "", false
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port), port != ""
 }
 
 // refusedHosts names the hosts that were asked for and not reached.

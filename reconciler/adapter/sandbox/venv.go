@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
 	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -26,7 +27,7 @@ type Environments struct {
 	Env  port.Env
 	Seal seal.Key    // seals what is said of an environment
 	Wall wall.Policy // what the machine's owner says of how installers are kept apart
-	Dial wall.Dial   // connects them to the package index; nil is plainly
+	Dial egress.Dial // connects them to the package index; nil is plainly
 }
 
 // Environment is one that is ready. The zero Environment is the caller's own PATH.

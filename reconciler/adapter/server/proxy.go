@@ -19,7 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
+	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 )
 
@@ -46,7 +46,7 @@ type backend struct {
 // refused wraps an error of connecting: no byte of the request was sent.
 type refused struct{ error }
 
-func newBackend(addr string, key, model digest.Digest, dial wall.Dial) *backend {
+func newBackend(addr string, key, model digest.Digest, dial egress.Dial) *backend {
 	return &backend{addr: addr, key: key, model: model, transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dial(ctx, network, addr)

@@ -226,7 +226,7 @@ func (u *unit) live(ctx context.Context) port.Live {
 	u.mu.Unlock()
 	wrong := ""
 	if p != nil {
-		report := p.group.Report()
+		report := port.Isolation(p.group.Report())
 		l.Isolation = &report
 		wrong = p.probe(ctx)
 	}

@@ -1,52 +1,60 @@
 // Files, ports and signals by Landlock, on this thread and what it begins
-// (https://docs.kernel.org/userspace-api/landlock.html).
+// (https://docs.kernel.org/userspace-api/landlock.html). Three system calls are made here
+// and not by go-landlock: it restricts every thread of the program, and the one that ends
+// a command is not to stand behind the command's wall.
 package wall
 
 import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"unsafe"
 
-	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
+)
+
+// These are newer than the table of x/sys.
+const (
+	resolveUnix = 1 << 16
+	ruleNetPort = 2
 )
 
 // Rights, by what a place is for.
 const (
-	readFile  = ll.AccessFSExecute | ll.AccessFSReadFile
-	readTree  = readFile | ll.AccessFSReadDir
-	writeFile = readFile | ll.AccessFSWriteFile | ll.AccessFSTruncate
-	writeTree = readTree | ll.AccessFSWriteFile | ll.AccessFSTruncate | ll.AccessFSRemoveDir | ll.AccessFSRemoveFile |
-		ll.AccessFSMakeDir | ll.AccessFSMakeReg | ll.AccessFSMakeSock | ll.AccessFSMakeFifo | ll.AccessFSMakeSym | ll.AccessFSRefer
-	device   = ll.AccessFSReadFile | ll.AccessFSWriteFile | ll.AccessFSIoctlDev
-	allFiles = writeTree | ll.AccessFSMakeChar | ll.AccessFSMakeBlock | ll.AccessFSIoctlDev | ll.AccessFSResolveUnix
+	readFile  = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE
+	readTree  = readFile | unix.LANDLOCK_ACCESS_FS_READ_DIR
+	writeFile = readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE
+	writeTree = readTree | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_SYM | unix.LANDLOCK_ACCESS_FS_REFER
+	device   = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+	allFiles = writeTree | unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV | resolveUnix
 )
 
 // handled are the rights that a version of the interface knows.
 func handled(abi int) uint64 {
 	all := uint64(allFiles)
 	if abi < filesRefer {
-		all &^= ll.AccessFSRefer
+		all &^= unix.LANDLOCK_ACCESS_FS_REFER
 	}
 	if abi < filesTruncate {
-		all &^= ll.AccessFSTruncate
+		all &^= unix.LANDLOCK_ACCESS_FS_TRUNCATE
 	}
 	if abi < deviceControls {
-		all &^= ll.AccessFSIoctlDev
+		all &^= unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 	}
 	if abi < namedSockets {
-		all &^= ll.AccessFSResolveUnix
+		all &^= resolveUnix
 	}
 	return all
 }
 
 // landlockVersion is that of the running kernel; 0 is none.
 func landlockVersion() int {
-	v, err := ll.LandlockGetABIVersion()
-	if err != nil {
+	v, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if e != 0 {
 		return 0
 	}
-	return v
+	return int(v)
 }
 
 // rules are what a domain allows.
@@ -59,44 +67,46 @@ type rules struct {
 
 // restrictFiles puts this thread into a domain with these rules.
 func restrictFiles(r rules, abi int) error {
-	attr := ll.RulesetAttr{HandledAccessFS: handled(abi)}
+	attr := unix.LandlockRulesetAttr{Handled_access_fs: handled(abi)}
 	if r.ports && abi >= tcpPorts {
-		attr.HandledAccessNet = ll.AccessNetBindTCP | ll.AccessNetConnectTCP
+		attr.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
 	}
 	if abi >= scopedSignals {
-		attr.Scoped = ll.ScopeSignal
+		attr.Scoped = unix.LANDLOCK_SCOPE_SIGNAL
 		if !r.sockets {
-			attr.Scoped |= ll.ScopeAbstractUnixSocket
+			attr.Scoped |= unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
 		}
 	}
-	set, err := ll.LandlockCreateRuleset(&attr, 0)
-	if err != nil {
-		return fmt.Errorf("Landlock: %w", err)
+	fd, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
+	if e != 0 {
+		return fmt.Errorf("Landlock: %w", e)
 	}
+	set := int(fd)
 	defer unix.Close(set)
 	for _, group := range []struct {
 		paths      []string
 		tree, file uint64
 	}{{r.read, readTree, readFile}, {r.write, writeTree, writeFile}, {r.devices, device, device}} {
 		for _, path := range group.paths {
-			if err := allow(set, path, group.tree, group.file, attr.HandledAccessFS); err != nil {
+			if err := allow(set, path, group.tree, group.file, attr.Handled_access_fs); err != nil {
 				return err
 			}
 		}
 	}
-	for port, right := range map[uint16]uint64{r.bind: ll.AccessNetBindTCP, r.connect: ll.AccessNetConnectTCP} {
-		if port == 0 || attr.HandledAccessNet == 0 {
+	for port, right := range map[uint16]uint64{r.bind: unix.LANDLOCK_ACCESS_NET_BIND_TCP, r.connect: unix.LANDLOCK_ACCESS_NET_CONNECT_TCP} {
+		if port == 0 || attr.Handled_access_net == 0 {
 			continue
 		}
-		if err := ll.LandlockAddNetPortRule(set, &ll.NetPortAttr{AllowedAccess: right, Port: uint64(port)}, 0); err != nil {
-			return fmt.Errorf("Landlock: allow port %d: %w", port, err)
+		rule := struct{ access, port uint64 }{right, uint64(port)} // struct landlock_net_port_attr
+		if e := addRule(set, ruleNetPort, unsafe.Pointer(&rule)); e != 0 {
+			return fmt.Errorf("Landlock: allow port %d: %w", port, e)
 		}
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
-	if err := ll.LandlockRestrictSelf(set, 0); err != nil {
-		return fmt.Errorf("Landlock: %w", err)
+	if _, _, e := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(set), 0, 0); e != 0 {
+		return fmt.Errorf("Landlock: %w", e)
 	}
 	return nil
 }
@@ -119,10 +129,16 @@ func allow(set int, path string, tree, file, known uint64) error {
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		rights = tree
 	}
-	if err := ll.LandlockAddPathBeneathRule(set, &ll.PathBeneathAttr{AllowedAccess: rights & known, ParentFd: fd}, 0); err != nil {
-		return fmt.Errorf("Landlock: allow %s: %w", path, err)
+	rule := unix.LandlockPathBeneathAttr{Allowed_access: rights & known, Parent_fd: int32(fd)}
+	if e := addRule(set, unix.LANDLOCK_RULE_PATH_BENEATH, unsafe.Pointer(&rule)); e != 0 {
+		return fmt.Errorf("Landlock: allow %s: %w", path, e)
 	}
 	return nil
+}
+
+func addRule(set, kind int, rule unsafe.Pointer) unix.Errno {
+	_, _, e := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(set), uintptr(kind), uintptr(rule), 0, 0, 0)
+	return e
 }
 
 // expand lists what the patterns of devices match.

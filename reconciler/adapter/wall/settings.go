@@ -5,7 +5,6 @@ package wall
 import (
 	"math"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -82,24 +81,20 @@ func (l *Limits) Set(name, value string) error {
 	return nil
 }
 
-var sizeForm = regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,3})?)([KMGT]i?B?|B)?$`)
-
 // ParseSize reads an amount of memory or disk: 512Mi, 16Gi, 16GiB, 2G, or bytes.
 func ParseSize(s string) (int64, error) {
-	m := sizeForm.FindStringSubmatch(s)
-	if m == nil {
-		return 0, fault.New(fault.Invalid, "%q is no amount, such as 512Mi or 16Gi", s)
+	number := strings.TrimRight(s, "KMGTiB")
+	n, err := strconv.ParseFloat(number, 64)
+	switch unit := strings.TrimSuffix(s[len(number):], "B"); {
+	case unit == "":
+	case len(unit) == 1 && unit != "i":
+		n *= math.Pow(1000, float64(strings.IndexByte("KMGT", unit[0])+1))
+	case len(unit) == 2 && unit[1] == 'i' && unit[0] != 'i':
+		n *= math.Pow(1024, float64(strings.IndexByte("KMGT", unit[0])+1))
+	default:
+		err = strconv.ErrSyntax
 	}
-	n, err := strconv.ParseFloat(m[1], 64)
-	unit := strings.TrimSuffix(m[2], "B")
-	base := 1000.0
-	if strings.HasSuffix(unit, "i") {
-		base = 1024
-	}
-	if unit != "" {
-		n *= math.Pow(base, float64(strings.IndexByte("KMGT", unit[0])+1))
-	}
-	if err != nil || n < 1 || n > 1<<60 {
+	if err != nil || !(n >= 1 && n <= 1<<60) {
 		return 0, fault.New(fault.Invalid, "%q is no amount, such as 512Mi or 16Gi", s)
 	}
 	return int64(n), nil

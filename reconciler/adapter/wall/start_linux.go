@@ -31,7 +31,7 @@ type Inside struct {
 	cmd    *exec.Cmd
 	socket int
 	bounds *bounds
-	proxy  *proxy
+	proxy  Proxy
 	tmp    string // to be removed
 
 	asked  chan answer
@@ -228,9 +228,14 @@ func (in *Inside) begin(w work) error {
 		return Refuse(in.Report)
 	}
 	if fd >= 0 {
-		if in.proxy, err = serveProxy(fd, w.Spec.Network); err != nil {
-			return fault.New(fault.Internal, "isolate command: %w", err)
+		f := os.NewFile(uintptr(fd), "proxy")
+		l, err := net.FileListener(f)
+		f.Close()
+		if err != nil || w.Spec.Network.Proxy == nil {
+			return fault.New(fault.Internal, "isolate command: serve its proxy: %w", err)
 		}
+		in.proxy = w.Spec.Network.Proxy
+		go in.proxy.Serve(l)
 	}
 	go in.hear()
 	in.bounds.watch(w.Spec.folders())
@@ -303,9 +308,7 @@ func (in *Inside) Refused() []string {
 	if in.proxy == nil {
 		return nil
 	}
-	in.proxy.mu.Lock()
-	defer in.proxy.mu.Unlock()
-	return slices.Clone(in.proxy.refused)
+	return in.proxy.Refused()
 }
 
 // OutOfMemory tells how often the kernel ended a process of the command's for want of
@@ -316,7 +319,7 @@ func (in *Inside) close() {
 	in.closed.Do(func() {
 		unix.Close(in.socket)
 		if in.proxy != nil {
-			in.proxy.close()
+			_ = in.proxy.Close()
 		}
 		if in.tmp != "" {
 			_ = os.RemoveAll(in.tmp)

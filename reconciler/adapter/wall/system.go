@@ -126,7 +126,7 @@ func Refuse(r Report) error {
 	for _, g := range Lacks(r) {
 		names = append(names, string(g))
 	}
-	return fault.Hint(fault.New(fault.Denied, "isolate command: this machine cannot guarantee %s (it gives %s)", strings.Join(names, ", "), r),
+	return fault.Hint(fault.New(fault.Denied, "isolate command: this machine cannot guarantee %s (it gives %s)", strings.Join(names, ", "), r.Level),
 		"%s; or set spec.isolation.level: none in the controller's file, which lets code of pull requests do whatever this user may", hintFor(Namespaces))
 }
 

@@ -12,11 +12,10 @@ package wall
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"syscall"
-
-	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // Level is a rung, or none of them.
@@ -54,7 +53,14 @@ type Spec struct {
 type Network struct {
 	All   bool     // whatever the machine reaches
 	Hosts []string // host:port, by a proxy; *.example.com:443 is every name below it
-	Dial  Dial     `json:"-"` // how they are connected to; nil is plainly
+	Proxy Proxy    `json:"-"` // connects to them
+}
+
+// Proxy is the way out to hosts; package egress has it.
+type Proxy interface {
+	Serve(net.Listener)
+	Close() error
+	Refused() []string
 }
 
 func (n Network) String() string {
@@ -78,8 +84,15 @@ type Limits struct {
 	CPUs      float64 // cores; by control groups alone
 }
 
-// Report is the wall that stands around a command.
-type Report = port.Isolation
+// Report is the wall that stands around a command. It has the fields of port.Isolation,
+// and is not that type: the inner side is to start with as few packages as can be.
+type Report struct {
+	Level    string `json:"level"`              // namespaces, landlock or none
+	Landlock int    `json:"landlock,omitempty"` // version of Landlock's interface in force
+	Network  string `json:"network"`            // none, all, the hosts, or "not limited": what was declared could not be kept
+	Limits   string `json:"limits,omitempty"`   // what holds the limits: cgroup v2, cgroup v1, watching
+	User     string `json:"user,omitempty"`     // own: a user that nothing else has
+}
 
 // Guarantee is one of the five things that a pull request's run needs.
 type Guarantee string

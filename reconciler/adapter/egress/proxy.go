@@ -1,7 +1,7 @@
-// The way out of a wall: an HTTP proxy that connects to the declared hosts and to no
-// other. It runs outside, on a listener that lies inside; names are resolved here, so
-// that a command without a network needs no name server.
-package wall
+// Package egress is the way out of a wall: an HTTP proxy that connects to the declared
+// hosts and to no other. It runs outside, on a listener that lies inside; names are
+// resolved here, so that a command without a network needs no name server.
+package egress
 
 import (
 	"context"
@@ -10,19 +10,18 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 )
 
 // Dial connects to host:port.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// proxy serves one command.
-type proxy struct {
+// Proxy serves one command.
+type Proxy struct {
 	hosts  []string
 	dial   Dial
 	server *http.Server
@@ -36,21 +35,9 @@ const maxRefused = 16
 // maxTunnels bounds how many connections one command may have at once.
 const maxTunnels = 256
 
-// serveProxy serves the hosts of n on the listener that fd is.
-func serveProxy(fd int, n Network) (*proxy, error) {
-	f := os.NewFile(uintptr(fd), "proxy")
-	defer f.Close()
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	p := newProxy(n)
-	go p.server.Serve(l)
-	return p, nil
-}
-
-func newProxy(n Network) *proxy {
-	p := &proxy{hosts: n.Hosts, dial: n.Dial}
+// New makes a proxy to hosts, host:port each; a nil dial connects plainly.
+func New(hosts []string, dial Dial) *Proxy {
+	p := &Proxy{hosts: hosts, dial: dial}
 	if p.dial == nil {
 		p.dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
@@ -82,7 +69,18 @@ func newProxy(n Network) *proxy {
 	return p
 }
 
-func (p *proxy) close() { p.server.Close() }
+// Serve serves what comes in at l until Close.
+func (p *Proxy) Serve(l net.Listener) { _ = p.server.Serve(l) }
+
+// Close ends every connection.
+func (p *Proxy) Close() error { return p.server.Close() }
+
+// Refused lists what was asked for and not declared, the first few.
+func (p *Proxy) Refused() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.refused)
+}
 
 // errUndeclared is the answer to a host that was not declared.
 var errUndeclared = errors.New("this host is not among those that the declaration's network lists")
@@ -95,8 +93,8 @@ func statusOf(err error) int {
 }
 
 // connect dials one of the hosts.
-func (p *proxy) connect(ctx context.Context, network, address string) (net.Conn, error) {
-	if !Reaches(p.hosts, address) {
+func (p *Proxy) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if !wall.Reaches(p.hosts, address) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if len(p.refused) < maxRefused && !slices.Contains(p.refused, address) {
@@ -108,7 +106,7 @@ func (p *proxy) connect(ctx context.Context, network, address string) (net.Conn,
 }
 
 // tunnel joins the two sides until both have ended.
-func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) {
+func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	far, err := p.connect(r.Context(), "tcp", r.Host)
 	if err != nil {
 		http.Error(w, "vishwa: "+r.Host+": "+err.Error(), statusOf(err))
@@ -136,38 +134,4 @@ func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		_ = c.CloseWrite()
 	}
 	<-done
-}
-
-// Reaches tells whether address, host:port, is one of hosts. A host *.example.com:443
-// is every name below example.com.
-func Reaches(hosts []string, address string) bool {
-	name, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	for _, h := range hosts {
-		declared, p, err := net.SplitHostPort(h)
-		if err != nil || p != port {
-			continue
-		}
-		declared = strings.TrimSuffix(strings.ToLower(declared), ".")
-		if below, ok := strings.CutPrefix(declared, "*."); name == declared || ok && strings.HasSuffix(name, "."+below) {
-			return true
-		}
-	}
-	return false
-}
-
-// HostOf is host:port of an address, with the scheme's own port where none is given.
-func HostOf(address string) (string, bool) {
-	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" {
-		return "", false
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port), port != ""
 }
