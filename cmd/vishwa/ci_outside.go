@@ -34,7 +34,7 @@ func (a *app) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 	office := &review.Office{
 		Forge: listening{hub}, Mirror: mirror, Now: j.env.Now, Log: j.env.Log, Full: j.event.At.Job,
 		Open: func(ctx context.Context, e review.Errand) (*review.House, error) {
-			o := adapter.Options{Dir: mirror.Dir(), Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
+			o := adapter.Options{Dir: mirror.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
 			if e.Behalf != nil {
 				o.Apart = &adapter.Apart{Behalf: e.Behalf}
 			}

@@ -33,6 +33,7 @@ import (
 // Options are what the caller chooses.
 type Options struct {
 	Dir      string // where the repository is looked for
+	URL      string // of its remote, where it is a mirror: whose own configuration is not asked
 	Env      port.Env
 	Version  string
 	Password func() ([]byte, error) // of the controller's keys; asked for when something is to be signed
@@ -41,7 +42,7 @@ type Options struct {
 	Branch   string                 // the tracked branch; without it, whatever HEAD is on
 	Trigger  string                 // of the pass, for the ledger
 	Wall     wall.Policy            // what this machine's owner says of how runs are kept apart
-	// Credentials log in to the ledger's remote over HTTP; asked for at each dial.
+	// Credentials log in to URL over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
 	Lease *repo.Lease
@@ -69,7 +70,7 @@ type House struct {
 
 // Open wires the repository that dir is in, as its vishwa.yaml says.
 func Open(ctx context.Context, o Options) (h *House, err error) {
-	r, err := repo.Open(o.Dir, repo.Options{Branch: o.Branch})
+	r, err := repo.Open(o.Dir, repo.Options{Branch: o.Branch, URL: o.URL})
 	if err != nil {
 		return nil, err
 	}

@@ -379,7 +379,7 @@ func cloned(env port.Env) func(ctx context.Context, url, rev string) (fs.FS, str
 			}
 			rev = named
 		}
-		r, err := repo.Open(dir, repo.Options{})
+		r, err := repo.Open(dir, repo.Options{URL: url})
 		if err != nil {
 			return nil, "", err
 		}
@@ -388,7 +388,7 @@ func cloned(env port.Env) func(ctx context.Context, url, rev string) (fs.FS, str
 			if err := m.Fetch(ctx, published(refs)...); err != nil {
 				return nil, "", err
 			}
-			if r, err = repo.Open(dir, repo.Options{}); err != nil { // which sees what came
+			if r, err = repo.Open(dir, repo.Options{URL: url}); err != nil { // which sees what came
 				return nil, "", err
 			}
 			sha, err = r.Resolve(rev)

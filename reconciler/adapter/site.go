@@ -140,7 +140,7 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 // house opens the repository for one errand.
 func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error) {
 	o := Options{
-		Dir: s.mirror.Dir(), Branch: e.Branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password,
+		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: e.Branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password,
 		Trigger: controller.Trigger(ctx), Credentials: s.o.Credentials, Wall: s.o.Wall,
 	}
 	if e.Behalf != nil {

@@ -26,6 +26,9 @@ func TestStrangeRefsNeverReachGit(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := mirrorOf(t, remote, func(o *MirrorOptions) { o.Git = filepath.Join(dir, "git") })
+	if err := m.Fetch(t.Context(), "refs/heads/main"); err != nil {
+		t.Fatal(err)
+	}
 	before, err := os.ReadFile(filepath.Join(dir, "runs"))
 	if err != nil {
 		t.Fatal(err)

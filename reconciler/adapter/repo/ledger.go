@@ -32,7 +32,8 @@ type LedgerOptions struct {
 	// signatures are left to git verify-commit.
 	Trusted []ssh.PublicKey
 	// Credentials log in to a remote over HTTP, asked for at each dial, as tokens
-	// expire; without them, the URL's own user and the SSH agent do.
+	// expire; without them, the URL's own user and the SSH agent do. They are for
+	// Options.URL, and need it.
 	Credentials func(ctx context.Context) (user, password string, err error)
 
 	// Fence has each push done only with a ref at a value: the lease, as its holder
@@ -40,6 +41,8 @@ type LedgerOptions struct {
 	// wait here wait on. Nil: anybody may push.
 	Fence func(push func(ref, sha string) error) error
 	Held  func() bool
+
+	Paces Paces
 
 	Name, Email string // of the commits' author; without them, Vishwa <vishwa@localhost>
 	CacheDir    string // where folded facts are kept; without it, they are folded each time

@@ -12,10 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/plumbing/transport/client"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
@@ -31,13 +32,15 @@ type MirrorOptions struct {
 	Credentials func(ctx context.Context) (user, password string, err error)
 	Env         port.Env
 	Git         string // the program; without it, git on PATH
+	Paces       Paces
 }
 
 // Mirror is a bare clone of a remote. It is safe for concurrent use, by several
 // processes too.
 type Mirror struct {
-	o  MirrorOptions
-	mu sync.Mutex
+	o      MirrorOptions
+	mu     sync.Mutex
+	sealed atomic.Bool // by this process, once
 }
 
 // OpenMirror opens the clone, or makes an empty one.
@@ -48,29 +51,16 @@ func OpenMirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
 	if _, err := exec.LookPath(o.Git); err != nil {
 		return nil, fault.Hint(fault.New(fault.Missing, "find git: %w", err), "install git 2.38 or newer")
 	}
+	if strings.ContainsFunc(o.URL, unicode.IsControl) {
+		return nil, fault.Hint(fault.New(fault.Invalid, "the address of the repository holds a character that cannot be seen"), "write it without")
+	}
 	m := &Mirror{o: o}
 	return m, m.locked(ctx, func() error {
-		if !isGitDir(o.Dir) {
-			if err := m.begin(ctx); err != nil {
-				return err
-			}
+		if info, err := os.Lstat(o.Dir); err != nil || !info.IsDir() || !isGitDir(o.Dir) {
+			return m.begin()
 		}
-		return m.point(ctx)
+		return m.seal()
 	})
-}
-
-// point sees to it that the clone knows where it comes from.
-func (m *Mirror) point(ctx context.Context) error {
-	_, err := m.git(ctx, "config", "remote.origin.url", m.o.URL)
-	if fault.Of(err) != fault.Internal || err == nil {
-		return err
-	}
-	m.o.Env.Log.Warn("the mirror cannot be read and is made anew", "error", err) // killed while it was made
-	if err := m.begin(ctx); err != nil {
-		return err
-	}
-	_, err = m.git(ctx, "config", "remote.origin.url", m.o.URL)
-	return err
 }
 
 func (m *Mirror) locked(ctx context.Context, f func() error) error {
@@ -87,15 +77,6 @@ func (m *Mirror) locked(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// begin makes an empty bare repository with its remote.
-func (m *Mirror) begin(ctx context.Context) error {
-	if err := os.RemoveAll(m.o.Dir); err != nil {
-		return fault.New(fault.Invalid, "make room for the mirror: %w", err)
-	}
-	_, err := m.git(ctx, "init", "--quiet", "--bare", "--", m.o.Dir)
-	return err
-}
-
 // Dir is the folder of the bare clone.
 func (m *Mirror) Dir() string { return m.o.Dir }
 
@@ -106,7 +87,7 @@ func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, fault.Hint(fault.New(fault.Invalid, "the address of the repository cannot be read"), "use an https, ssh or file URL")
 	}
-	c, err := client.NewClient(ep)
+	r, err := newReach(ep, m.o.Paces.orUsual().Ask)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%s", redact(err.Error()))
 	}
@@ -118,18 +99,15 @@ func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
 		}
 		auth = &githttp.BasicAuth{Username: user, Password: password}
 	}
-	s, err := c.NewUploadPackSession(ep, auth)
-	if err != nil {
-		return nil, m.failed(ctx, err)
-	}
-	defer s.Close()
-	adv, err := s.AdvertisedReferencesContext(ctx)
+	s, adv, err := r.refs(ctx, auth)
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
 		return map[string]string{}, nil
 	}
 	if err != nil {
 		return nil, m.failed(ctx, err)
 	}
+	defer r.close()
+	defer s.Close()
 	out := make(map[string]string, len(adv.References)+1)
 	for _, link := range adv.Capabilities.Get(capability.SymRef) {
 		if branch, ok := strings.CutPrefix(link, "HEAD:"); ok {
@@ -159,7 +137,7 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 
 // Fetch makes refs here what they are there, forced updates included.
 func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
-	args := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", "origin"}
+	args := []string{"fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--end-of-options", "origin"}
 	for _, r := range refs {
 		if err := checkName("ref", r); err != nil {
 			return err
@@ -180,7 +158,7 @@ func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
 			return err
 		}
 		m.o.Env.Log.Warn("the mirror is cloned anew", "error", err)
-		if err := errors.Join(m.begin(ctx), m.point(ctx)); err != nil {
+		if err := m.begin(); err != nil {
 			return err
 		}
 		_, err = m.git(ctx, args...)
@@ -257,7 +235,7 @@ func (m *Mirror) Contains(ctx context.Context, head, sha string) (bool, error) {
 
 // Merges is Repo.Merges in the mirror.
 func (m *Mirror) Merges(ctx context.Context, head, since string, n int) ([]string, error) {
-	r, err := Open(m.o.Dir, Options{})
+	r, err := Open(m.o.Dir, Options{URL: m.o.URL})
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,6 @@
-// Git's program, as the mirror runs it: with nothing of the user's configuration, with
-// credentials that are handed over once, and with errors that say who has to act.
+// Git's program, as the mirror runs it: with nothing of anybody's configuration, with
+// credentials that are handed over once, for as long as the remote answers, and with
+// errors that say who has to act.
 package repo
 
 import (
@@ -19,24 +20,22 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// git runs the program without anything of the user's configuration, and with the
+// speaking are the commands that speak to the remote.
+var speaking = []string{"fetch", "push"}
+
+// git runs the program in the mirror. Of configuration it sees what the seal left, and
+// what stands here, which has the last word; of the environment what a run sees, and the
 // credentials where no other process can read them.
 func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
+	if err := m.seal(); err != nil {
+		return "", err
+	}
+	speaks, http := slices.Contains(speaking, args[0]), strings.HasPrefix(m.o.URL, "http://") || strings.HasPrefix(m.o.URL, "https://")
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	cmd := exec.CommandContext(ctx, m.o.Git, args...)
-	set := map[string]string{
-		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "http:https:ssh:file",
-		"LC_ALL": "C", "HOME": filepath.Dir(m.o.Dir), "GIT_NO_REPLACE_OBJECTS": "1",
-		"GIT_AUTHOR_NAME": "Vishwa", "GIT_AUTHOR_EMAIL": "vishwa@localhost", "GIT_AUTHOR_DATE": "@1 +0000",
-		"GIT_COMMITTER_NAME": "Vishwa", "GIT_COMMITTER_EMAIL": "vishwa@localhost", "GIT_COMMITTER_DATE": "@1 +0000",
-	}
-	if args[0] != "init" {
-		set["GIT_DIR"] = m.o.Dir
-	}
-	config := [][2]string{{"core.hooksPath", os.DevNull}, {"gc.auto", "0"}, {"http.followRedirects", "false"}, {"fetch.recurseSubmodules", "false"}, {"fetch.fsckObjects", "true"},
-		// What old programs wrote, and does no harm.
-		{"fetch.fsck.zeroPaddedFilemode", "ignore"}, {"fetch.fsck.badTimezone", "ignore"}, {"fetch.fsck.missingSpaceBeforeDate", "ignore"}}
-	// Only what speaks to the remote can ask how to log in.
-	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") && slices.Contains([]string{"fetch", "push", "ls-remote"}, args[0]) {
+	config := settings(m.o.URL, http)
+	if m.o.Credentials != nil && speaks && http {
 		user, password, err := m.o.Credentials(ctx)
 		if err != nil {
 			return "", err
@@ -49,7 +48,42 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 		cmd.ExtraFiles = []*os.File{once} // Git's number 3
 		config = append(config, [2]string{"credential." + m.o.URL + ".helper", "!cat <&3 #"})
 	}
-	set["GIT_CONFIG_COUNT"] = fmt.Sprint(len(config))
+	cmd.Env = m.environ(config)
+	// Git has children of its own that speak to the remote: all of them end in time.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	var out bytes.Buffer
+	said := listenTo(m.o.Paces.orUsual().Work, speaks, cancel)
+	defer said.done()
+	cmd.Stdout, cmd.Stderr = &out, said
+	err := cmd.Run()
+	if err == nil {
+		return out.String(), nil
+	}
+	if late := said.why(); late != nil {
+		return out.String(), fault.Hint(fault.New(fault.Transient, "git %s: %s is given up: %w", args[0], redact(m.o.URL), late), "try again when it answers")
+	}
+	return out.String(), m.classed(ctx, args[0], said.text(), err)
+}
+
+// environ is Git's environment: nothing of the user's configuration (a proxy and
+// authorities come by HTTPS_PROXY and SSL_CERT_FILE), and none of the caller's GIT_*.
+func (m *Mirror) environ(config [][2]string) []string {
+	quiet := max(1, int((m.o.Paces.orUsual().Work.Window / 15).Seconds()))
+	set := map[string]string{
+		"GIT_DIR": m.o.Dir, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_ATTR_NOSYSTEM": "1", "GIT_ATTR_SOURCE": emptyTree,
+		"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "GIT_ALLOW_PROTOCOL": "http:https:ssh:file", "GIT_PROTOCOL_FROM_USER": "0",
+		"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.DevNull, "GIT_NO_LAZY_FETCH": "1",
+		"LC_ALL": "C", "HOME": os.DevNull, // a .netrc in it would log in
+		// It asks nobody, and notices when the other side is gone.
+		"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4", "GIT_SSH_VARIANT": "ssh",
+		// A remote that works says so every few seconds (uploadpack.keepAlive).
+		"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": fmt.Sprint(quiet),
+		"GIT_AUTHOR_NAME": "Vishwa", "GIT_AUTHOR_EMAIL": "vishwa@localhost", "GIT_AUTHOR_DATE": "@1 +0000",
+		"GIT_COMMITTER_NAME": "Vishwa", "GIT_COMMITTER_EMAIL": "vishwa@localhost", "GIT_COMMITTER_DATE": "@1 +0000",
+		"GIT_CONFIG_COUNT": fmt.Sprint(len(config)),
+	}
 	for i, c := range config {
 		set[fmt.Sprintf("GIT_CONFIG_KEY_%d", i)], set[fmt.Sprintf("GIT_CONFIG_VALUE_%d", i)] = c[0], c[1]
 	}
@@ -59,18 +93,30 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 			set[theirs] = v
 		}
 	}
-	cmd.Env = sandbox.Environ(m.o.Env.Lookup, []string{"SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"}, set)
-	// Git has children of its own that speak to the remote: all of them end in time.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	err := cmd.Run()
-	if err == nil {
-		return out.String(), nil
+	return sandbox.Environ(m.o.Env.Lookup, []string{"SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"}, set)
+}
+
+// settings are read after every file, and win. The seal leaves no file that says
+// otherwise: this is for what is written into one between the seal and Git's look.
+func settings(url string, http bool) [][2]string {
+	config := [][2]string{
+		{"credential.helper", ""}, // empties the list, that of any address too
+		{"core.hooksPath", os.DevNull}, {"core.fsmonitor", "false"}, {"core.askPass", ""}, {"core.attributesFile", os.DevNull}, {"core.excludesFile", os.DevNull},
+		{"core.alternateRefsCommand", ":"}, {"core.commitGraph", "false"}, {"core.logAllRefUpdates", "false"}, {"core.bare", "true"},
+		{"gc.auto", "0"}, {"maintenance.auto", "false"}, {"gpg.program", "false"}, {"push.gpgSign", "false"}, {"commit.gpgSign", "false"},
+		{"http.followRedirects", "false"}, {"http.sslVerify", "true"}, {"http.extraHeader", ""}, {"http.cookieFile", ""}, {"http.saveCookies", "false"}, {"http.emptyAuth", "false"},
+		{"remote.origin.uploadpack", "git-upload-pack"}, {"remote.origin.receivepack", "git-receive-pack"}, {"remote.origin.mirror", "false"}, {"remote.origin.prune", "false"},
+		{"submodule.recurse", "false"}, {"fetch.recurseSubmodules", "false"}, {"push.recurseSubmodules", "no"}, {"push.followTags", "false"},
+		{"fetch.prune", "false"}, {"fetch.writeCommitGraph", "false"}, {"transfer.fsckObjects", "true"}, {"fetch.fsckObjects", "true"},
+		// What old programs wrote, and does no harm.
+		{"fetch.fsck.zeroPaddedFilemode", "ignore"}, {"fetch.fsck.badTimezone", "ignore"}, {"fetch.fsck.missingSpaceBeforeDate", "ignore"},
 	}
-	return out.String(), m.classed(ctx, args[0], said.String(), err)
+	if http { // what is said of an address goes before what is said of all
+		for _, c := range [][2]string{{"sslVerify", "true"}, {"extraHeader", ""}, {"cookieFile", ""}, {"followRedirects", "false"}, {"emptyAuth", "false"}} {
+			config = append(config, [2]string{"http." + url + "." + c[0], c[1]})
+		}
+	}
+	return config
 }
 
 // handed is a pipe from which the credentials can be read once, as Git's helpers tell them

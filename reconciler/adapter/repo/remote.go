@@ -20,7 +20,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/plumbing/transport/client"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
@@ -33,23 +32,26 @@ const unpackLimit = 20
 
 func readerOf(s string) io.Reader { return strings.NewReader(s) }
 
-func (l *Ledger) dial(ctx context.Context) (transport.Transport, *transport.Endpoint, transport.AuthMethod, error) {
+func (l *Ledger) dial(ctx context.Context) (*reach, transport.AuthMethod, error) {
 	ep, err := transport.NewEndpoint(l.repo.remote(l.opts.Remote))
 	if err != nil { // the error may hold the URL, and the URL a password
-		return nil, nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
+		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
 	}
-	c, err := client.NewClient(ep)
+	r, err := newReach(ep, l.opts.Paces.orUsual().Ask)
 	if err != nil {
-		return nil, nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
+		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
 	}
 	if l.opts.Credentials == nil || ep.Protocol != "http" && ep.Protocol != "https" {
-		return c, ep, nil, nil
+		return r, nil, nil
+	}
+	if l.repo.opts.URL == "" { // what the clone's own configuration names is whoever's could write there
+		return nil, nil, fault.New(fault.Internal, "log in to remote %s: nobody said whose the credentials are", l.opts.Remote)
 	}
 	user, password, err := l.opts.Credentials(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	return c, ep, &githttp.BasicAuth{Username: user, Password: password}, nil
+	return r, &githttp.BasicAuth{Username: user, Password: password}, nil
 }
 
 // classed is err with what happens next, and without credentials.
@@ -77,6 +79,7 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 // upload is a session in which the remote gives.
 type upload struct {
 	ledger  *Ledger
+	reach   *reach
 	session transport.UploadPackSession
 	caps    *capability.List
 	head    plumbing.Hash // of the ledger branch there; zero where it is not
@@ -85,28 +88,23 @@ type upload struct {
 func (u *upload) close() {
 	if u.session != nil {
 		_ = u.session.Close()
+		u.reach.close()
 	}
 }
 
 func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
-	c, ep, auth, err := l.dial(ctx)
+	r, auth, err := l.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.NewUploadPackSession(ep, auth)
-	if err != nil {
-		return nil, l.classed(ctx, err)
-	}
-	adv, err := s.AdvertisedReferencesContext(ctx)
+	s, adv, err := r.refs(ctx, auth)
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
-		_ = s.Close()
 		return &upload{ledger: l}, nil
 	}
 	if err != nil {
-		_ = s.Close()
 		return nil, l.classed(ctx, err)
 	}
-	return &upload{l, s, adv.Capabilities, adv.References[l.branch.String()]}, nil
+	return &upload{l, r, s, adv.Capabilities, adv.References[l.branch.String()]}, nil
 }
 
 // fetch stores what the ledger there has beyond the commits that are here.
@@ -129,16 +127,19 @@ func (u *upload) fetch(ctx context.Context, into *filesystem.Storage, here ...pl
 			return fault.New(fault.Internal, "fetch ledger: %w", err)
 		}
 	}
-	resp, err := u.session.UploadPack(ctx, req)
-	if err != nil {
-		return u.ledger.classed(ctx, err)
-	}
-	defer resp.Close()
-	var body io.Reader = resp
-	if multiplexed {
-		body = sideband.NewDemuxer(kind, resp)
-	}
-	return u.ledger.classed(ctx, take(into, bufio.NewReader(body)))
+	_, err := during(ctx, u.reach, func(ctx context.Context) (none struct{}, err error) {
+		resp, err := u.session.UploadPack(ctx, req)
+		if err != nil {
+			return none, err
+		}
+		defer resp.Close()
+		var body io.Reader = resp
+		if multiplexed {
+			body = sideband.NewDemuxer(kind, resp)
+		}
+		return none, take(into, bufio.NewReader(body))
+	})
+	return u.ledger.classed(ctx, err)
 }
 
 // take stores the objects of a pack: few of them one by one, as Git does, for every
@@ -154,6 +155,7 @@ func take(into *filesystem.Storage, pack *bufio.Reader) error {
 // receive is a session in which the remote takes.
 type receive struct {
 	ledger  *Ledger
+	reach   *reach
 	session transport.ReceivePackSession
 	caps    *capability.List
 	refs    map[string]plumbing.Hash // as advertised
@@ -175,23 +177,21 @@ func (r *receive) fence(req *packp.ReferenceUpdateRequest, name, sha string) err
 	return req.Capabilities.Set(capability.Atomic)
 }
 
-func (r *receive) close() { _ = r.session.Close() }
+func (r *receive) close() {
+	_ = r.session.Close()
+	r.reach.close()
+}
 
 func (l *Ledger) receives(ctx context.Context) (*receive, error) {
-	c, ep, auth, err := l.dial(ctx)
+	r, auth, err := l.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.NewReceivePackSession(ep, auth)
+	s, adv, err := r.takes(ctx, auth)
 	if err != nil {
 		return nil, l.classed(ctx, err)
 	}
-	adv, err := s.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		_ = s.Close()
-		return nil, l.classed(ctx, err)
-	}
-	return &receive{l, s, adv.Capabilities, adv.References, adv.References[l.branch.String()]}, nil
+	return &receive{l, r, s, adv.Capabilities, adv.References, adv.References[l.branch.String()]}, nil
 }
 
 // push has the remote move branch from the commit that it advertised to tip.
@@ -229,7 +229,7 @@ func (r *receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) e
 			return fault.New(fault.Internal, "push: %w", err)
 		}
 	}
-	report, err := r.session.ReceivePack(ctx, req)
+	report, err := during(ctx, r.reach, func(ctx context.Context) (*packp.ReportStatus, error) { return r.session.ReceivePack(ctx, req) })
 	if report != nil {
 		// The first command is the one that counts: what stands beside it without
 		// being atomic is a courtesy to others.

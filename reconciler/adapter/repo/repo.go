@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-billy/v5/memfs"
 	"github.com/go-git/go-billy/v5/osfs"
 	gogit "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -31,6 +32,9 @@ import (
 type Options struct {
 	Branch string // the tracked branch; without it, whatever HEAD is on
 	Remote string // the remote that names the repository; without it, origin
+	// URL is where the remote is, for a clone of our own: nothing of the clone's own
+	// configuration acts then, and no objects outside of it are read.
+	URL string
 }
 
 // Repo is a Git repository. It is safe for concurrent use.
@@ -50,6 +54,7 @@ type place struct {
 	work   string // the checkout; empty for a bare repository
 	git    string // HEAD and index, a linked worktree's own
 	common string // objects, branches and configuration
+	sealed bool   // no objects are looked for elsewhere
 }
 
 // largeObject is the size, in bytes, above which a file is not held in memory.
@@ -73,6 +78,7 @@ func Open(dir string, opts Options) (*Repo, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.sealed = opts.URL != ""
 	store := p.storage(cache.NewObjectLRU(32 * cache.MiByte))
 	r, err := gogit.Open(store, nil)
 	if err != nil {
@@ -109,7 +115,11 @@ func (p place) storage(c cache.Object) *filesystem.Storage {
 	if p.common != p.git {
 		disk = dotgit.NewRepositoryFilesystem(disk, osfs.New(p.common))
 	}
-	return filesystem.NewStorageWithOptions(disk, c, filesystem.Options{LargeObjectThreshold: largeObject, AlternatesFS: osfs.New("/")})
+	elsewhere := osfs.New("/")
+	if p.sealed {
+		elsewhere = memfs.New() // where nothing is
+	}
+	return filesystem.NewStorageWithOptions(disk, c, filesystem.Options{LargeObjectThreshold: largeObject, AlternatesFS: elsewhere})
 }
 
 func find(dir string) (place, error) {
@@ -271,6 +281,12 @@ func (r *Repo) RemoteURL(name string) string { return redact(r.remote(name)) }
 func (r *Repo) remote(name string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.opts.URL != "" {
+		if name == r.opts.Remote {
+			return r.opts.URL
+		}
+		return ""
+	}
 	m, err := r.config.Remote(name)
 	if err != nil || len(m.Config().URLs) == 0 {
 		return ""

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
+	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -46,7 +47,7 @@ func openWeb(src schemas.HTTP, o Options) (port.Source, error) {
 	if err := download.CheckNames([]port.Sighted{{Path: name}}); err != nil {
 		return nil, err
 	}
-	g, err := newGuard(u.Hostname(), o.Allow)
+	g, err := dial.NewGuard(u.Hostname(), o.Allow)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func openWeb(src schemas.HTTP, o Options) (port.Source, error) {
 	s.client = &http.Client{CheckRedirect: s.redirected, Transport: legible{&http.Transport{
 		// No proxy of the environment: it would be dialled in place of the address
 		// that has to be looked at.
-		DialContext: g.dial, TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		DialContext: g.Dial, TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 		DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: download.Stall,
 		IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 1 << 20,
 	}}}

@@ -42,7 +42,7 @@ func TestOnlyPublicAddressesAreReached(t *testing.T) {
 		"::ffff:127.0.0.1": false, "::ffff:169.254.169.254": false, "64:ff9b::7f00:1": false, "64:ff9b::a9fe:a9fe": false, "::7f00:1": false,
 		"2002:7f00:1::": false, "2001::1": false, "fec0::1": false, "192.0.2.1": false, "2001:db8::1": false,
 	} {
-		if got := public(netip.MustParseAddr(address)); got != want {
+		if got := dial.Public(netip.MustParseAddr(address)); got != want {
 			t.Errorf("%s: public %v, want %v", address, got, want)
 		}
 	}
@@ -101,11 +101,11 @@ func TestARedirectReachesNothingPrivate(t *testing.T) {
 	}
 
 	// The allowance is for declarations of allowed hosts: a stranger's redirect has none.
-	g, err := newGuard("stranger.example", []string{"127.0.0.0/8"})
+	g, err := dial.NewGuard("stranger.example", []string{"127.0.0.0/8"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = g.dial(t.Context(), "tcp", strings.TrimPrefix(outer, "http://"))
+	_, err = g.Dial(t.Context(), "tcp", strings.TrimPrefix(outer, "http://"))
 	if err == nil || !strings.Contains(err.Error(), "no public address") {
 		t.Errorf("a stranger's redirect was followed inside: %v", err)
 	}

@@ -1,7 +1,10 @@
-// What a web source may reach. A declaration, a redirect or a name server must not
-// lead this process to what only this machine can see; so the address that is
-// dialled is looked at, not the one that was asked for.
-package source
+// Package dial is how others are reached: only where one may go, and only for as long as
+// they answer.
+//
+// A declaration, a redirect or a name server must not lead this process to what only
+// this machine can see; so the address that is dialled is looked at, not the one that
+// was asked for.
+package dial
 
 import (
 	"context"
@@ -34,8 +37,8 @@ func prefixes(all ...string) []netip.Prefix {
 	return out
 }
 
-// public tells whether a is an address of the public internet.
-func public(a netip.Addr) bool {
+// Public tells whether a is an address of the public internet.
+func Public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if translated.Contains(a) {
 		b := a.As16()
@@ -52,18 +55,19 @@ func public(a netip.Addr) bool {
 	return true
 }
 
-// guard lets through what is public, and what the caller's configuration allows:
+// Guard lets through what is public, and what the caller's configuration allows:
 // for a declaration whose own host is allowed, that host and the allowed ones it
 // redirects to.
-type guard struct {
+type Guard struct {
 	host  string // of the declaration, without its port
 	names map[string]bool
 	nets  []netip.Prefix
 	ours  atomic.Bool // the declaration's host was dialled as an allowed one
 }
 
-func newGuard(host string, allow []string) (*guard, error) {
-	g := &guard{host: strings.ToLower(host), names: map[string]bool{}}
+// NewGuard guards the way to a declaration's host; allow lists names, addresses and networks.
+func NewGuard(host string, allow []string) (*Guard, error) {
+	g := &Guard{host: strings.ToLower(host), names: map[string]bool{}}
 	for _, a := range allow {
 		if p, err := netip.ParsePrefix(a); err == nil {
 			g.nets = append(g.nets, p.Masked())
@@ -80,7 +84,7 @@ func newGuard(host string, allow []string) (*guard, error) {
 }
 
 // allowed tells whether the caller's configuration names host or its address.
-func (g *guard) allowed(host string, a netip.Addr) bool {
+func (g *Guard) allowed(host string, a netip.Addr) bool {
 	if g.names[host] {
 		return true
 	}
@@ -92,8 +96,8 @@ func (g *guard) allowed(host string, a netip.Addr) bool {
 	return false
 }
 
-// dial connects to addr where the guard lets it.
-func (g *guard) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+// Dial connects to addr where the guard lets it.
+func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%w", err)
@@ -110,7 +114,7 @@ func (g *guard) dial(ctx context.Context, network, addr string) (net.Conn, error
 		if host == g.host && allowed {
 			g.ours.Store(true)
 		}
-		if public(a) || allowed && g.ours.Load() {
+		if Public(a) || allowed && g.ours.Load() {
 			return nil
 		}
 		return fault.Hint(fault.New(fault.Denied, "%s is at %s, which is no public address", host, a), "if it is meant: --allow %s, or allow: in the controller's file", host)
