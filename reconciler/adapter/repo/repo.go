@@ -18,8 +18,10 @@ import (
 	"github.com/go-git/go-billy/v5/memfs"
 	"github.com/go-git/go-billy/v5/osfs"
 	gogit "github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/storage"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 
@@ -80,7 +82,11 @@ func Open(dir string, opts Options) (*Repo, error) {
 	}
 	p.sealed = opts.URL != ""
 	store := p.storage(cache.NewObjectLRU(32 * cache.MiByte))
-	r, err := gogit.Open(store, nil)
+	var opened storage.Storer = store
+	if p.sealed {
+		opened = unconfigured{store}
+	}
+	r, err := gogit.Open(opened, nil)
 	if err != nil {
 		return nil, fault.Hint(fault.New(fault.Invalid, "open Git repository %s: %w", p.common, err),
 			"use a repository with SHA-1 object names and the files ref format (git init without --object-format or --ref-format)")
@@ -109,6 +115,11 @@ func (r *Repo) Dir() string {
 	}
 	return r.place.work
 }
+
+// unconfigured is a repository whose configuration nobody reads.
+type unconfigured struct{ *filesystem.Storage }
+
+func (unconfigured) Config() (*config.Config, error) { return config.NewConfig(), nil }
 
 func (p place) storage(c cache.Object) *filesystem.Storage {
 	var disk billy.Filesystem = osfs.New(p.git)

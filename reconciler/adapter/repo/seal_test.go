@@ -1,0 +1,382 @@
+// What is planted in a mirror by code that ran on this machine does nothing: every way in
+// which a repository's own files steer Git, one row each. Git without the seal is led by
+// most of them, which shows that the rows would tell.
+package repo
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// witness is a server that notes what it is asked.
+type witness struct {
+	*httptest.Server
+	mu    sync.Mutex
+	heard []string
+}
+
+func newWitness(t testing.TB, next http.Handler) *witness {
+	t.Helper()
+	w := &witness{}
+	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		w.heard = append(w.heard, r.Method+" "+r.Host+r.URL.Path+" "+r.Header.Get("Authorization")+" "+r.Header.Get("X-Planted")+" "+r.Header.Get("Cookie"))
+		w.mu.Unlock()
+		if next == nil {
+			http.NotFound(rw, r)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(w.Close)
+	return w
+}
+
+func (w *witness) said() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := strings.Join(w.heard, "\n")
+	w.heard = nil
+	return all
+}
+
+// plant is one way to steer Git from inside a mirror. RUN is a program that leaves a mark
+// and what it hears in the folder LOOT, THIEF the address of somebody else's server,
+// URL and HOST the remote's, DIR the mirror.
+type plant struct {
+	config string            // lines after the mirror's own configuration
+	files  map[string]string // in the mirror; they may be run
+	env    map[string]string // of whoever starts Vishwa
+	on     string            // what the remote is reached by; "" is http
+	deaf   bool              // this version of Git, or a bare repository, does not heed it anyway
+}
+
+var plants = map[string]plant{
+	"credential.helper":            {config: "[credential]\n\thelper = !RUN"},
+	"credential.URL.helper":        {config: "[credential \"URL\"]\n\thelper = !RUN"},
+	"credential.HOST.helper":       {config: "[credential \"http://HOST\"]\n\thelper = !RUN"},
+	"include.path":                 {config: "[include]\n\tpath = LOOT/../more", files: map[string]string{"../more": "[credential]\n\thelper = !RUN\n"}},
+	"includeIf":                    {config: "[includeIf \"gitdir:**\"]\n\tpath = LOOT/../more", files: map[string]string{"../more": "[credential]\n\thelper = !RUN\n"}},
+	"config.worktree":              {config: "[extensions]\n\tworktreeConfig = true", files: map[string]string{"config.worktree": "[credential]\n\thelper = !RUN\n"}},
+	"commondir":                    {files: map[string]string{"commondir": "LOOT/../common\n", "../common/config": "[core]\n\tbare = true\n[remote \"origin\"]\n\turl = URL\n[credential]\n\thelper = !RUN\n", "../common/HEAD": head, "../common/refs/x": "", "../common/objects/x": ""}},
+	"core.askPass":                 {config: "[core]\n\taskPass = RUN"},
+	"core.hooksPath":               {config: "[core]\n\thooksPath = LOOT/../hooks", files: map[string]string{"../hooks/reference-transaction": "#!/bin/sh\nRUN\n", "../hooks/pre-push": "#!/bin/sh\nRUN\n"}},
+	"hooks":                        {files: map[string]string{"hooks/reference-transaction": "#!/bin/sh\nRUN\n", "hooks/pre-push": "#!/bin/sh\nRUN\n"}},
+	"core.fsmonitor":               {config: "[core]\n\tfsmonitor = RUN", deaf: true},
+	"core.sshCommand":              {config: "[core]\n\tsshCommand = RUN", on: "ssh"},
+	"core.gitProxy":                {config: "[core]\n\tgitProxy = RUN\n[url \"git://HOST/\"]\n\tinsteadOf = http://HOST/"},
+	"core.alternateRefsCommand":    {config: "[core]\n\talternateRefsCommand = RUN", files: map[string]string{"objects/info/alternates": "OTHER/objects\n"}},
+	"objects/info/alternates":      {files: map[string]string{"objects/info/alternates": "OTHER/objects\n"}, deaf: true},
+	"objects/info/http-alternates": {files: map[string]string{"objects/info/http-alternates": "THIEF/objects\n"}, deaf: true},
+	"url.insteadOf":                {config: "[url \"THIEF/\"]\n\tinsteadOf = http://HOST/"},
+	"url.insteadOf of the same":    {config: "[url \"THIEF/remote.git\"]\n\tinsteadOf = URL"},
+	"url.pushInsteadOf":            {config: "[url \"THIEF/\"]\n\tpushInsteadOf = http://HOST/"},
+	"url.insteadOf a program":      {config: "[url \"ext::RUN \"]\n\tinsteadOf = URL\n[protocol]\n\tallow = always"},
+	"remote.origin.url":            {config: "[remote \"origin\"]\n\turl = THIEF/remote.git", deaf: true}, // the first is asked
+	"remote.origin.pushurl":        {config: "[remote \"origin\"]\n\tpushurl = THIEF/remote.git"},
+	"remote.origin.proxy":          {config: "[remote \"origin\"]\n\tproxy = THIEF"},
+	"remote.origin.vcs":            {config: "[remote \"origin\"]\n\tvcs = ext\n\turl = RUN\n[protocol]\n\tallow = always", deaf: true},
+	"remote.origin.uploadpack":     {config: "[remote \"origin\"]\n\tuploadpack = RUN", on: "file"},
+	"remote.origin.receivepack":    {config: "[remote \"origin\"]\n\treceivepack = RUN", on: "file"},
+	"remotes/origin":               {config: "[remote \"origin\"]\n\turl =", files: map[string]string{"remotes/origin": "URL: THIEF/remote.git\n"}, deaf: true},
+	"branches/origin":              {files: map[string]string{"branches/origin": "THIEF/remote.git\n"}, deaf: true},
+	"http.proxy":                   {config: "[http]\n\tproxy = THIEF"},
+	"http.URL.proxy":               {config: "[http \"URL\"]\n\tproxy = THIEF"},
+	"http.extraHeader":             {config: "[http]\n\textraHeader = X-Planted: yes"},
+	"http.URL.extraHeader":         {config: "[http \"URL\"]\n\textraHeader = X-Planted: yes"},
+	"http.cookieFile":              {config: "[http]\n\tcookieFile = LOOT/../cookies", files: map[string]string{"../cookies": "Set-Cookie: planted=yes; path=/\n"}},
+	"http.sslVerify":               {config: "[http]\n\tsslVerify = false\n[http \"URL\"]\n\tsslVerify = false", deaf: true}, // see TestNobodyWithoutACertificate
+	"http.sslCAInfo":               {config: "[http]\n\tsslCAInfo = LOOT/none\n\tsslCAPath = LOOT/none", deaf: true},
+	"http.curloptResolve":          {config: "[http]\n\tcurloptResolve = HOSTNAME:1:127.0.0.9", deaf: true},
+	"filter":                       {config: "[filter \"x\"]\n\tclean = RUN\n\tsmudge = RUN\n\trequired = true", files: map[string]string{"info/attributes": "* filter=x\n"}, deaf: true},
+	"merge.driver":                 {config: "[merge \"x\"]\n\tdriver = RUN", files: map[string]string{"info/attributes": "* merge=x\n"}},
+	"core.attributesFile":          {config: "[core]\n\tattributesFile = LOOT/../attributes\n[merge \"x\"]\n\tdriver = RUN", files: map[string]string{"../attributes": "* merge=x\n"}},
+	"diff.textconv":                {config: "[diff]\n\texternal = RUN\n[diff \"x\"]\n\ttextconv = RUN\n\tcommand = RUN", files: map[string]string{"info/attributes": "* diff=x\n"}, deaf: true},
+	"gpg.program":                  {config: "[gpg]\n\tprogram = RUN\n[push]\n\tgpgSign = if-asked\n[commit]\n\tgpgSign = true", deaf: true},
+	"gc and maintenance":           {config: "[gc]\n\tauto = 1\n\tautoDetach = false\n\tpruneExpire = now\n\trecentObjectsHook = RUN\n[maintenance]\n\tauto = true", deaf: true},
+	"submodule.recurse":            {config: "[submodule]\n\trecurse = true\n[fetch]\n\trecurseSubmodules = true\n[push]\n\trecurseSubmodules = only", deaf: true},
+	"transfer.fsckObjects":         {config: "[transfer]\n\tfsckObjects = false\n[fetch]\n\tfsckObjects = false\n\tunpackLimit = 0\n[fetch \"fsck\"]\n\tskipList = LOOT/none", deaf: true},
+	"protocol.allow":               {config: "[protocol]\n\tallow = never\n[protocol \"http\"]\n\tallow = never\n[protocol \"file\"]\n\tallow = never", deaf: true},
+	"core.worktree":                {config: "[core]\n\tbare = false\n\tworktree = LOOT", deaf: true},
+	"alias":                        {config: "[alias]\n\tfetch = !RUN\n\tpush = !RUN\n\tmerge-tree = !RUN", deaf: true},
+	"core.pager":                   {config: "[core]\n\tpager = RUN\n\teditor = RUN\n[pager]\n\tfetch = RUN", deaf: true},
+	"info/grafts":                  {files: map[string]string{"info/grafts": strings.Repeat("1", 40) + "\n", "shallow": ""}, deaf: true},
+	"refs/replace":                 {files: map[string]string{"refs/replace/" + strings.Repeat("1", 40): strings.Repeat("2", 40) + "\n"}, deaf: true},
+	"commit-graph":                 {files: map[string]string{"objects/info/commit-graph": "CGPH\x01\x01\x00\x00"}, deaf: true},
+	"a configuration cut short":    {config: "[core", deaf: true},
+	".netrc of a home":             {files: map[string]string{"../.netrc": "machine HOSTNAME login eve password planted\n"}, env: map[string]string{"HOME": "LOOT/.."}, deaf: true},
+	"the user's configuration":     {files: map[string]string{"../.gitconfig": "[credential]\n\thelper = !RUN\n", "../git/config": "[credential]\n\thelper = !RUN\n"}, env: map[string]string{"HOME": "LOOT/..", "XDG_CONFIG_HOME": "LOOT/.."}},
+	"GIT_CONFIG_GLOBAL":            {files: map[string]string{"../more": "[credential]\n\thelper = !RUN\n"}, env: map[string]string{"GIT_CONFIG_GLOBAL": "LOOT/../more"}},
+	"GIT_CONFIG_COUNT":             {env: map[string]string{"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "credential.helper", "GIT_CONFIG_VALUE_0": "!RUN"}},
+	"GIT_CONFIG_PARAMETERS":        {env: map[string]string{"GIT_CONFIG_PARAMETERS": "'credential.helper'='!RUN'"}},
+	"GIT_ASKPASS":                  {env: map[string]string{"GIT_ASKPASS": "RUN"}},
+	"SSH_ASKPASS":                  {env: map[string]string{"SSH_ASKPASS": "RUN", "DISPLAY": ":9"}},
+	"GIT_SSH_COMMAND":              {env: map[string]string{"GIT_SSH_COMMAND": "RUN"}, on: "ssh"},
+	"GIT_SSH":                      {env: map[string]string{"GIT_SSH": "RUN"}, on: "ssh"},
+	"GIT_PROXY_COMMAND":            {env: map[string]string{"GIT_PROXY_COMMAND": "RUN"}, deaf: true},
+	"GIT_EXEC_PATH":                {files: map[string]string{"../exec/git-remote-http": "#!/bin/sh\nRUN\n"}, env: map[string]string{"GIT_EXEC_PATH": "LOOT/../exec"}},
+	"GIT_EXTERNAL_DIFF":            {env: map[string]string{"GIT_EXTERNAL_DIFF": "RUN"}, deaf: true},
+	"GIT_OBJECT_DIRECTORY":         {env: map[string]string{"GIT_OBJECT_DIRECTORY": "LOOT", "GIT_ALTERNATE_OBJECT_DIRECTORIES": "OTHER/objects", "GIT_WORK_TREE": "LOOT", "GIT_INDEX_FILE": "LOOT/index"}, deaf: true},
+	"GIT_TRACE":                    {env: map[string]string{"GIT_TRACE_CURL": "LOOT/trace", "GIT_TRACE": "LOOT/trace", "GIT_TRACE2_EVENT": "LOOT/trace", "GIT_TRACE_PACKET": "LOOT/trace"}},
+}
+
+// planted is one row at work.
+type planted struct {
+	plant
+	m       *Mirror
+	loot    string
+	front   *witness // the remote's own server
+	thief   *witness
+	environ []string
+	head    string // of main
+	a, b    string // two commits whose merge is in conflict
+	replace *strings.Replacer
+}
+
+func newPlanted(t *testing.T, p plant) *planted {
+	t.Helper()
+	s, dir, clones := overHTTP(t, 1)
+	s.breaks(broken{user: "ada", password: "hunter2"})
+	to, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &planted{plant: p, front: newWitness(t, httputil.NewSingleHostReverseProxy(to)), thief: newWitness(t, nil)}
+	local := clones[0]
+	git(t, local, "remote", "set-url", "origin", dir)
+	r.a = commit(t, local, "a", "f", "one\n")
+	git(t, local, "reset", "-q", "--hard", "origin/main")
+	r.b = commit(t, local, "b", "f", "two\n")
+	git(t, local, "reset", "-q", "--hard", "origin/main")
+	other, _ := newClones(t, 0)
+	home := t.TempDir()
+	r.loot = filepath.Join(home, "loot")
+	if err := os.Mkdir(r.loot, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run := filepath.Join(home, "run")
+	write(t, home, "run", "#!/bin/sh\necho ran >> "+r.loot+"/mark\n[ \"$1\" = store ] && timeout 1 cat >> "+r.loot+"/mark\nexit 1\n")
+	if err := os.Chmod(run, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]string{"": r.front.URL + "/remote.git", "ssh": "ssh://nobody@127.0.0.1:1/remote.git", "file": dir}[p.on]
+	address := strings.TrimPrefix(r.front.URL, "http://")
+	r.replace = strings.NewReplacer("RUN", run, "LOOT", r.loot, "THIEF", r.thief.URL, "OTHER", other, "URL", at, "HOSTNAME", "127.0.0.1", "HOST", address)
+	for k, v := range p.env {
+		r.environ = append(r.environ, k+"="+r.replace.Replace(v))
+	}
+	r.m = mirrorOf(t, at, as("ada", "hunter2"), func(o *MirrorOptions) {
+		o.Dir = filepath.Join(home, "m.git")
+		o.Env.Lookup = func(name string) (string, bool) {
+			if v, ok := p.env[name]; ok {
+				return r.replace.Replace(v), true
+			}
+			return os.LookupEnv(name)
+		}
+	})
+	if p.on != "ssh" {
+		mustFetch(t, r.m, "refs/heads/a", "refs/heads/b")
+	}
+	r.head = commit(t, local, "main", "g", "more\n") // something to fetch
+	r.front.said()
+	return r
+}
+
+// sow plants, as code that runs as our user may do at any moment.
+func (r *planted) sow(t testing.TB) {
+	t.Helper()
+	if r.config != "" {
+		f, err := os.OpenFile(filepath.Join(r.m.Dir(), "config"), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString(r.replace.Replace(r.config) + "\n")
+		if err != nil || f.Close() != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range r.files {
+		write(t, r.m.Dir(), name, r.replace.Replace(text))
+		if err := os.Chmod(filepath.Join(r.m.Dir(), name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// taken is what the planter has got.
+func (r *planted) taken(t testing.TB) string {
+	t.Helper()
+	got := ""
+	entries, err := os.ReadDir(r.loot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, _ := os.ReadFile(filepath.Join(r.loot, e.Name()))
+		got += e.Name() + ": " + string(b)
+		if err := os.RemoveAll(filepath.Join(r.loot, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got += r.thief.said()
+	if said := r.front.said(); strings.Contains(said, "yes") || strings.Contains(said, base64.StdEncoding.EncodeToString([]byte("eve:planted"))) {
+		got += "the remote hears " + said
+	}
+	return got
+}
+
+func TestNothingPlantedInAMirrorActs(t *testing.T) {
+	for name, p := range plants {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newPlanted(t, p)
+			for _, do := range []struct {
+				what string
+				f    func() error
+			}{
+				{"fetch", func() error { return r.m.Fetch(t.Context(), "refs/heads/main") }},
+				{"refs", func() error { _, err := r.m.Refs(t.Context()); return err }},
+				{"push", func() error { return r.m.Push(t.Context(), r.head, "refs/heads/pushed", "") }},
+				{"merge", func() error { _, _, err := r.m.Merge(t.Context(), r.a, r.b); return err }},
+				{"ledger", func() error { return r.ledger(t) }},
+				{"open again", func() error { _, err := OpenMirror(t.Context(), r.m.o); return err }},
+			} {
+				r.sow(t)
+				if err := do.f(); err != nil && p.on != "ssh" {
+					t.Errorf("%s: %v", do.what, err)
+				}
+				if got := r.taken(t); got != "" {
+					t.Errorf("%s: it is led by what was planted:\n%s", do.what, got)
+				}
+			}
+			if p.on != "ssh" && at(t, r.m, "refs/heads/main") != r.head {
+				t.Error("main was not fetched")
+			}
+		})
+	}
+}
+
+// ledger reads the ledger as a house in the mirror does.
+func (r *planted) ledger(t testing.TB) error {
+	t.Helper()
+	o, err := Open(r.m.Dir(), Options{URL: r.m.o.URL})
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	n := &notary{}
+	l, err := OpenLedger(o, LedgerOptions{Signer: n, Verifier: n, Now: r.m.o.Env.Now, Credentials: r.m.o.Credentials})
+	if err != nil {
+		return err
+	}
+	_, err = l.Facts(t.Context())
+	return err
+}
+
+// TestGitAloneIsLed: the rows above would tell. Git itself, in the same mirror, does what
+// is planted there.
+func TestGitAloneIsLed(t *testing.T) {
+	for name, p := range plants {
+		if p.deaf {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newPlanted(t, p)
+			r.sow(t)
+			in := "http.extraHeader=Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("ada:hunter2"))
+			for _, args := range [][]string{
+				{"fetch", "origin", "refs/heads/main:refs/heads/main"}, {"push", "origin", r.a + ":refs/heads/pushed"},
+				{"-c", in, "fetch", "origin", "refs/heads/main:refs/heads/main"}, {"-c", in, "push", "origin", r.a + ":refs/heads/pushed"},
+				{"merge-tree", "--write-tree", r.a, r.b},
+			} {
+				c := exec.Command("git", args...)
+				c.Env = append(os.Environ(), "GIT_DIR="+r.m.Dir(), "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1")
+				if p.env["HOME"] == "" {
+					c.Env = append(c.Env, "GIT_CONFIG_GLOBAL=/dev/null")
+				}
+				c.Env = append(c.Env, r.environ...)
+				_ = c.Run() // it may well fail of what it does
+			}
+			if r.taken(t) == "" {
+				t.Error("nothing comes of it: the row shows nothing")
+			}
+		})
+	}
+}
+
+// TestCredentialsNeedADeclaredAddress: what a clone's own configuration names is not
+// logged in to with what the caller holds.
+func TestCredentialsNeedADeclaredAddress(t *testing.T) {
+	_, _, clones := overHTTP(t, 1)
+	thief := newWitness(t, nil)
+	git(t, clones[0], "remote", "set-url", "origin", thief.URL+"/x.git")
+	l := openLedger(t, clones[0], func(o *LedgerOptions) { o.Credentials = mirrorOf(t, thief.URL, as("ada", "hunter2")).o.Credentials })
+	_, err := l.Facts(t.Context())
+	wantFault(t, err, fault.Internal)
+	if said := thief.said(); said != "" {
+		t.Errorf("it was asked %s", said)
+	}
+}
+
+// TestALinkIsNoMirror: a folder, or a part of it, that was replaced by a link leads
+// nowhere, and what it led to stays as it is.
+func TestALinkIsNoMirror(t *testing.T) {
+	for _, name := range []string{".", "objects", "objects/info", "objects/pack", "refs", "refs/heads", "config", "HEAD", "vishwa"} {
+		t.Run(name, func(t *testing.T) {
+			dir, _ := newClones(t, 0)
+			m := mirrorOf(t, dir)
+			mustFetch(t, m, "refs/heads/main")
+			outside := filepath.Join(t.TempDir(), "outside")
+			write(t, filepath.Dir(outside), "kept", "x")
+			at := filepath.Join(m.Dir(), name)
+			if err := os.RemoveAll(outside); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Lstat(at); err == nil {
+				if err := os.Rename(at, outside); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := os.Mkdir(outside, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			before := listed(t, outside)
+			if err := os.Symlink(outside, at); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Fetch(t.Context(), "refs/heads/main"); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := os.Lstat(at); err == nil && info.Mode()&os.ModeSymlink != 0 {
+				t.Error("the link is still there")
+			}
+			if after := listed(t, outside); after != before {
+				t.Errorf("outside there is\n%s, and was\n%s", after, before)
+			}
+		})
+	}
+}
+
+func listed(t testing.TB, dir string) string {
+	t.Helper()
+	out := ""
+	_ = filepath.WalkDir(dir, func(p string, e os.DirEntry, err error) error {
+		if err == nil {
+			b, _ := os.ReadFile(p)
+			out += p + " " + string(b) + "\n"
+		}
+		return nil
+	})
+	return out
+}
