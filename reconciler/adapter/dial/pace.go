@@ -13,7 +13,7 @@ import (
 
 // Pace is how fast an answer has to come. An honest transfer of any size keeps it.
 type Pace struct {
-	Window time.Duration // of waiting, in which Least bytes go over; connecting counts
+	Window time.Duration // of waiting, in which Least bytes go over; connecting counts. Zero is without end
 	Least  int64
 	Whole  time.Duration // of one exchange; zero is without end
 }
@@ -25,13 +25,16 @@ const Connect = 10 * time.Second
 type Slow struct{ Pace Pace }
 
 func (s *Slow) Error() string {
-	return fmt.Sprintf("it sends less than %d bytes in %s", s.Pace.Least, s.Pace.Window)
+	if s.Pace.Least <= 1 {
+		return fmt.Sprintf("nothing came in %s", s.Pace.Window)
+	}
+	return fmt.Sprintf("less than %d bytes came in %s", s.Pace.Least, s.Pace.Window)
 }
 
 // Late is an exchange that took too long as a whole.
 type Late struct{ Pace Pace }
 
-func (l *Late) Error() string { return fmt.Sprintf("it is not done after %s", l.Pace.Whole) }
+func (l *Late) Error() string { return fmt.Sprintf("it was not done after %s", l.Pace.Whole) }
 
 // Meter holds one exchange to its pace.
 type Meter struct {
@@ -79,6 +82,9 @@ func (m *Meter) Wait() {
 }
 
 func (m *Meter) arm() {
+	if m.pace.Window <= 0 {
+		return
+	}
 	if m.timer != nil {
 		m.timer.Stop()
 	}

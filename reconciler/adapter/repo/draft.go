@@ -140,7 +140,7 @@ func (m *Mirror) Push(ctx context.Context, sha, ref, was string) error {
 	if err := checkName("ref", ref); err != nil {
 		return err
 	}
-	_, err := m.git(ctx, "push", "--quiet", "--porcelain", "--force-with-lease="+ref+":"+was, "origin", sha+":"+ref)
+	_, err := m.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--porcelain", "--force-with-lease="+ref+":"+was, "origin", sha+":"+ref)
 	switch {
 	case err == nil:
 		return nil

@@ -181,7 +181,7 @@ func (l *Lease) move(ctx context.Context, from string, next term) error {
 	sha := strings.TrimSpace(out)
 	l.moving.Lock()
 	defer l.moving.Unlock()
-	if _, err := l.Mirror.git(ctx, "push", "--quiet", "--force-with-lease="+l.ref()+":"+from, "origin", sha+":"+l.ref()); err != nil {
+	if _, err := l.Mirror.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--force-with-lease="+l.ref()+":"+from, "origin", sha+":"+l.ref()); err != nil {
 		if ctx.Err() != nil || fault.Of(err) == fault.Denied || fault.Of(err) == fault.Transient || fault.Of(err) == fault.Missing {
 			return err
 		}
@@ -245,7 +245,7 @@ func (l *Lease) giveBack(ctx context.Context) {
 	if l.Ref == "" {
 		err = l.move(ctx, at, next)
 	} else {
-		_, err = l.Mirror.git(ctx, "push", "--quiet", "--force-with-lease="+l.Ref+":"+at, "origin", ":"+l.Ref)
+		_, err = l.Mirror.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--force-with-lease="+l.Ref+":"+at, "origin", ":"+l.Ref)
 	}
 	if err != nil {
 		l.Mirror.o.Env.Log.Warn("the lease could not be given back; the next controller waits for it", "error", err)

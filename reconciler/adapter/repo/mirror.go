@@ -125,19 +125,19 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "look at %s: %w", redact(m.o.URL), context.Cause(ctx))
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
-		return fault.Hint(fault.New(fault.Denied, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "check the credentials")
+		return fault.Hint(fault.New(fault.Denied, "look at %s: %s", redact(m.o.URL), plainly(err)), "check the credentials")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return fault.Hint(fault.New(fault.Missing, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "check the address, and that the credentials may read it")
+		return fault.Hint(fault.New(fault.Missing, "look at %s: %s", redact(m.o.URL), plainly(err)), "check the address, and that the credentials may read it")
 	}
-	if untrusted(err.Error()) {
-		return notTrusted("look at "+redact(m.o.URL), redact(err.Error()))
+	if untrusted(plainly(err)) {
+		return notTrusted("look at "+redact(m.o.URL), plainly(err))
 	}
-	return fault.Hint(fault.New(fault.Transient, "look at %s: %s", redact(m.o.URL), redact(err.Error())), "try again when it answers")
+	return fault.Hint(fault.New(fault.Transient, "look at %s: %s", redact(m.o.URL), plainly(err)), "try again when it answers")
 }
 
 // Fetch makes refs here what they are there, forced updates included.
 func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
-	args := []string{"fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--end-of-options", "origin"}
+	args := []string{"fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--upload-pack=git-upload-pack", "--end-of-options", "origin"}
 	for _, r := range refs {
 		if err := checkName("ref", r); err != nil {
 			return err

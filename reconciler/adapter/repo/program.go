@@ -5,8 +5,10 @@ package repo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/http/httpproxy"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -34,7 +38,7 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	cmd := exec.CommandContext(ctx, m.o.Git, args...)
-	config := settings(m.o.URL, http)
+	config := m.settings(http)
 	if m.o.Credentials != nil && speaks && http {
 		user, password, err := m.o.Credentials(ctx)
 		if err != nil {
@@ -98,7 +102,7 @@ func (m *Mirror) environ(config [][2]string) []string {
 
 // settings are read after every file, and win. The seal leaves no file that says
 // otherwise: this is for what is written into one between the seal and Git's look.
-func settings(url string, http bool) [][2]string {
+func (m *Mirror) settings(http bool) [][2]string {
 	config := [][2]string{
 		{"credential.helper", ""}, // empties the list, that of any address too
 		{"core.hooksPath", os.DevNull}, {"core.fsmonitor", "false"}, {"core.askPass", ""}, {"core.attributesFile", os.DevNull}, {"core.excludesFile", os.DevNull},
@@ -112,11 +116,34 @@ func settings(url string, http bool) [][2]string {
 		{"fetch.fsck.zeroPaddedFilemode", "ignore"}, {"fetch.fsck.badTimezone", "ignore"}, {"fetch.fsck.missingSpaceBeforeDate", "ignore"},
 	}
 	if http { // what is said of an address goes before what is said of all
-		for _, c := range [][2]string{{"sslVerify", "true"}, {"extraHeader", ""}, {"cookieFile", ""}, {"followRedirects", "false"}, {"emptyAuth", "false"}} {
-			config = append(config, [2]string{"http." + url + "." + c[0], c[1]})
+		for _, c := range [][2]string{{"sslVerify", "true"}, {"extraHeader", ""}, {"cookieFile", ""}, {"followRedirects", "false"}, {"emptyAuth", "false"}, {"proxy", m.proxy()}} {
+			config = append(config, [2]string{"http." + m.o.URL + "." + c[0], c[1]})
 		}
 	}
-	return config
+	return append(config, [2]string{"remote.origin.proxy", m.proxy()})
+}
+
+// proxy is the one that the environment names for the remote; "" is none.
+func (m *Mirror) proxy() string {
+	variable := func(name string) string {
+		for _, n := range []string{name, strings.ToLower(name)} {
+			if v, ok := m.o.Env.Lookup(n); ok && v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	all := variable("ALL_PROXY")
+	c := httpproxy.Config{HTTPProxy: cmp.Or(variable("HTTP_PROXY"), all), HTTPSProxy: cmp.Or(variable("HTTPS_PROXY"), all), NoProxy: variable("NO_PROXY")}
+	at, err := url.Parse(m.o.URL)
+	if err != nil {
+		return ""
+	}
+	by, err := c.ProxyFunc()(at)
+	if err != nil || by == nil {
+		return ""
+	}
+	return by.String()
 }
 
 // handed is a pipe from which the credentials can be read once, as Git's helpers tell them

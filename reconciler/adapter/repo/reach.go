@@ -174,6 +174,23 @@ func closed(v any) {
 	}
 }
 
+// plainly is what went wrong on the way, without the address, which everybody knows, and
+// without what may be secret in another.
+func plainly(err error) string {
+	var slow *dial.Slow
+	var late *dial.Late
+	var at *url.Error
+	switch {
+	case errors.As(err, &slow):
+		return slow.Error()
+	case errors.As(err, &late):
+		return late.Error()
+	case errors.As(err, &at):
+		err = at.Err
+	}
+	return redact(err.Error())
+}
+
 // wire is the connection of one session over SSH.
 type wire struct {
 	meter atomic.Pointer[dial.Meter]

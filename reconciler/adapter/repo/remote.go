@@ -60,7 +60,7 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 		return err
 	}
 	name := l.opts.Remote + " (" + l.Remote() + ")"
-	text := redact(err.Error())
+	text := plainly(err)
 	switch {
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "reach remote %s: %w", name, ctx.Err())

@@ -127,4 +127,3 @@ func (h *hearing) hear(p []byte) (moved int) {
 		}
 	}
 }
-

@@ -33,8 +33,9 @@ func newWitness(t testing.TB, next http.Handler) *witness {
 		w.mu.Lock()
 		w.heard = append(w.heard, r.Method+" "+r.Host+r.URL.Path+" "+r.Header.Get("Authorization")+" "+r.Header.Get("X-Planted")+" "+r.Header.Get("Cookie"))
 		w.mu.Unlock()
-		if next == nil {
-			http.NotFound(rw, r)
+		if next == nil { // it would like a login
+			rw.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			http.Error(rw, "", http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(rw, r)
@@ -59,6 +60,7 @@ type plant struct {
 	files  map[string]string // in the mirror; they may be run
 	env    map[string]string // of whoever starts Vishwa
 	on     string            // what the remote is reached by; "" is http
+	raced  bool              // Git heeds it where it is planted after the seal, but no credentials go there
 	deaf   bool              // this version of Git, or a bare repository, does not heed it anyway
 }
 
@@ -79,12 +81,12 @@ var plants = map[string]plant{
 	"core.alternateRefsCommand":    {config: "[core]\n\talternateRefsCommand = RUN", files: map[string]string{"objects/info/alternates": "OTHER/objects\n"}},
 	"objects/info/alternates":      {files: map[string]string{"objects/info/alternates": "OTHER/objects\n"}, deaf: true},
 	"objects/info/http-alternates": {files: map[string]string{"objects/info/http-alternates": "THIEF/objects\n"}, deaf: true},
-	"url.insteadOf":                {config: "[url \"THIEF/\"]\n\tinsteadOf = http://HOST/"},
-	"url.insteadOf of the same":    {config: "[url \"THIEF/remote.git\"]\n\tinsteadOf = URL"},
-	"url.pushInsteadOf":            {config: "[url \"THIEF/\"]\n\tpushInsteadOf = http://HOST/"},
+	"url.insteadOf":                {config: "[url \"THIEF/\"]\n\tinsteadOf = http://HOST/", raced: true},
+	"url.insteadOf of the same":    {config: "[url \"THIEF/remote.git\"]\n\tinsteadOf = URL", raced: true},
+	"url.pushInsteadOf":            {config: "[url \"THIEF/\"]\n\tpushInsteadOf = http://HOST/", raced: true},
 	"url.insteadOf a program":      {config: "[url \"ext::RUN \"]\n\tinsteadOf = URL\n[protocol]\n\tallow = always"},
 	"remote.origin.url":            {config: "[remote \"origin\"]\n\turl = THIEF/remote.git", deaf: true}, // the first is asked
-	"remote.origin.pushurl":        {config: "[remote \"origin\"]\n\tpushurl = THIEF/remote.git"},
+	"remote.origin.pushurl":        {config: "[remote \"origin\"]\n\tpushurl = THIEF/remote.git", raced: true},
 	"remote.origin.proxy":          {config: "[remote \"origin\"]\n\tproxy = THIEF"},
 	"remote.origin.vcs":            {config: "[remote \"origin\"]\n\tvcs = ext\n\turl = RUN\n[protocol]\n\tallow = always", deaf: true},
 	"remote.origin.uploadpack":     {config: "[remote \"origin\"]\n\tuploadpack = RUN", on: "file"},
@@ -100,7 +102,7 @@ var plants = map[string]plant{
 	"http.sslCAInfo":               {config: "[http]\n\tsslCAInfo = LOOT/none\n\tsslCAPath = LOOT/none", deaf: true},
 	"http.curloptResolve":          {config: "[http]\n\tcurloptResolve = HOSTNAME:1:127.0.0.9", deaf: true},
 	"filter":                       {config: "[filter \"x\"]\n\tclean = RUN\n\tsmudge = RUN\n\trequired = true", files: map[string]string{"info/attributes": "* filter=x\n"}, deaf: true},
-	"merge.driver":                 {config: "[merge \"x\"]\n\tdriver = RUN", files: map[string]string{"info/attributes": "* merge=x\n"}},
+	"merge.driver":                 {config: "[merge \"x\"]\n\tdriver = RUN", files: map[string]string{"info/attributes": "* merge=x\n"}, raced: true},
 	"core.attributesFile":          {config: "[core]\n\tattributesFile = LOOT/../attributes\n[merge \"x\"]\n\tdriver = RUN", files: map[string]string{"../attributes": "* merge=x\n"}},
 	"diff.textconv":                {config: "[diff]\n\texternal = RUN\n[diff \"x\"]\n\ttextconv = RUN\n\tcommand = RUN", files: map[string]string{"info/attributes": "* diff=x\n"}, deaf: true},
 	"gpg.program":                  {config: "[gpg]\n\tprogram = RUN\n[push]\n\tgpgSign = if-asked\n[commit]\n\tgpgSign = true", deaf: true},
@@ -139,28 +141,43 @@ type planted struct {
 	front   *witness // the remote's own server
 	thief   *witness
 	environ []string
-	head    string // of main
-	a, b    string // two commits whose merge is in conflict
+	field
+	pushed  string // a ref of the remote's that is this row's
 	replace *strings.Replacer
 }
 
-func newPlanted(t *testing.T, p plant) *planted {
+// field is where the rows are sown: one remote for all of them.
+type field struct {
+	url, dir string // by HTTP with a login, and as a folder
+	other    string // another repository
+	head     string // of main
+	a, b     string // two commits whose merge is in conflict
+}
+
+func newField(t *testing.T) field {
 	t.Helper()
 	s, dir, clones := overHTTP(t, 1)
 	s.breaks(broken{user: "ada", password: "hunter2"})
-	to, err := url.Parse(s.URL)
+	f, local := field{url: s.URL, dir: dir}, clones[0]
+	git(t, local, "remote", "set-url", "origin", dir)
+	f.a = commit(t, local, "a", "f", "one\n")
+	git(t, local, "reset", "-q", "--hard", "origin/main")
+	f.b = commit(t, local, "b", "f", "two\n")
+	git(t, local, "reset", "-q", "--hard", "origin/main")
+	f.head = commit(t, local, "main", "g", "more\n")
+	f.other, _ = newClones(t, 0)
+	return f
+}
+
+func newPlanted(t *testing.T, f field, p plant) *planted {
+	t.Helper()
+	to, err := url.Parse(f.url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &planted{plant: p, front: newWitness(t, httputil.NewSingleHostReverseProxy(to)), thief: newWitness(t, nil)}
-	local := clones[0]
-	git(t, local, "remote", "set-url", "origin", dir)
-	r.a = commit(t, local, "a", "f", "one\n")
-	git(t, local, "reset", "-q", "--hard", "origin/main")
-	r.b = commit(t, local, "b", "f", "two\n")
-	git(t, local, "reset", "-q", "--hard", "origin/main")
-	other, _ := newClones(t, 0)
+	r := &planted{plant: p, field: f, front: newWitness(t, httputil.NewSingleHostReverseProxy(to)), thief: newWitness(t, nil)}
 	home := t.TempDir()
+	r.pushed = "refs/heads/" + filepath.Base(filepath.Dir(home))
 	r.loot = filepath.Join(home, "loot")
 	if err := os.Mkdir(r.loot, 0o755); err != nil {
 		t.Fatal(err)
@@ -170,9 +187,9 @@ func newPlanted(t *testing.T, p plant) *planted {
 	if err := os.Chmod(run, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	at := map[string]string{"": r.front.URL + "/remote.git", "ssh": "ssh://nobody@127.0.0.1:1/remote.git", "file": dir}[p.on]
+	at := map[string]string{"": r.front.URL + "/remote.git", "ssh": "ssh://nobody@127.0.0.1:1/remote.git", "file": f.dir}[p.on]
 	address := strings.TrimPrefix(r.front.URL, "http://")
-	r.replace = strings.NewReplacer("RUN", run, "LOOT", r.loot, "THIEF", r.thief.URL, "OTHER", other, "URL", at, "HOSTNAME", "127.0.0.1", "HOST", address)
+	r.replace = strings.NewReplacer("RUN", run, "LOOT", r.loot, "THIEF", r.thief.URL, "OTHER", f.other, "URL", at, "HOSTNAME", "127.0.0.1", "HOST", address)
 	for k, v := range p.env {
 		r.environ = append(r.environ, k+"="+r.replace.Replace(v))
 	}
@@ -188,7 +205,6 @@ func newPlanted(t *testing.T, p plant) *planted {
 	if p.on != "ssh" {
 		mustFetch(t, r.m, "refs/heads/a", "refs/heads/b")
 	}
-	r.head = commit(t, local, "main", "g", "more\n") // something to fetch
 	r.front.said()
 	return r
 }
@@ -237,17 +253,18 @@ func (r *planted) taken(t testing.TB) string {
 }
 
 func TestNothingPlantedInAMirrorActs(t *testing.T) {
+	f := newField(t)
 	for name, p := range plants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newPlanted(t, p)
+			r := newPlanted(t, f, p)
 			for _, do := range []struct {
 				what string
 				f    func() error
 			}{
 				{"fetch", func() error { return r.m.Fetch(t.Context(), "refs/heads/main") }},
 				{"refs", func() error { _, err := r.m.Refs(t.Context()); return err }},
-				{"push", func() error { return r.m.Push(t.Context(), r.head, "refs/heads/pushed", "") }},
+				{"push", func() error { return r.m.Push(t.Context(), r.head, r.pushed, "") }},
 				{"merge", func() error { _, _, err := r.m.Merge(t.Context(), r.a, r.b); return err }},
 				{"ledger", func() error { return r.ledger(t) }},
 				{"open again", func() error { _, err := OpenMirror(t.Context(), r.m.o); return err }},
@@ -262,6 +279,48 @@ func TestNothingPlantedInAMirrorActs(t *testing.T) {
 			}
 			if p.on != "ssh" && at(t, r.m, "refs/heads/main") != r.head {
 				t.Error("main was not fetched")
+			}
+		})
+	}
+}
+
+// TestWhatIsPlantedMeanwhileGetsNoCredentials: what is written between the seal and
+// Git's own look meets settings that have the last word. A few it can still lead to
+// another place, which hears no credentials.
+func TestWhatIsPlantedMeanwhileGetsNoCredentials(t *testing.T) {
+	f := newField(t)
+	for name, p := range plants {
+		if p.deaf || len(p.env) > 0 || p.config == "" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newPlanted(t, f, p)
+			dir := t.TempDir()
+			write(t, dir, "config", r.replace.Replace(p.config)+"\n")
+			script := "#!/bin/sh\ncat " + dir + "/config >> " + r.m.Dir() + "/config\n"
+			for name, text := range p.files {
+				from, to := filepath.Join(dir, "files", name), filepath.Join(r.m.Dir(), name)
+				write(t, dir, filepath.Join("files", name), r.replace.Replace(text))
+				if err := os.Chmod(from, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				script += "mkdir -p " + filepath.Dir(to) + "; cp -p " + from + " " + to + "\n"
+			}
+			write(t, dir, "git", script+"exec git \"$@\"\n")
+			if err := os.Chmod(filepath.Join(dir, "git"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			r.m.o.Git = filepath.Join(dir, "git")
+			_ = r.m.Fetch(t.Context(), "refs/heads/main") // it may be led astray, and fail
+			_ = r.m.Push(t.Context(), r.head, r.pushed, "")
+			_, _, _ = r.m.Merge(t.Context(), r.a, r.b)
+			got := r.taken(t)
+			if strings.Contains(got, "hunter2") || strings.Contains(got, base64.StdEncoding.EncodeToString([]byte("ada:hunter2"))) {
+				t.Errorf("the credentials are with the planter:\n%s", got)
+			}
+			if got != "" && !p.raced {
+				t.Errorf("it is led by what was planted:\n%s", got)
 			}
 		})
 	}
@@ -287,18 +346,19 @@ func (r *planted) ledger(t testing.TB) error {
 // TestGitAloneIsLed: the rows above would tell. Git itself, in the same mirror, does what
 // is planted there.
 func TestGitAloneIsLed(t *testing.T) {
+	f := newField(t)
 	for name, p := range plants {
 		if p.deaf {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newPlanted(t, p)
+			r := newPlanted(t, f, p)
 			r.sow(t)
 			in := "http.extraHeader=Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("ada:hunter2"))
 			for _, args := range [][]string{
-				{"fetch", "origin", "refs/heads/main:refs/heads/main"}, {"push", "origin", r.a + ":refs/heads/pushed"},
-				{"-c", in, "fetch", "origin", "refs/heads/main:refs/heads/main"}, {"-c", in, "push", "origin", r.a + ":refs/heads/pushed"},
+				{"fetch", "origin", "refs/heads/main:refs/heads/main"}, {"push", "origin", r.a + ":" + r.pushed},
+				{"-c", in, "fetch", "origin", "refs/heads/main:refs/heads/main"}, {"-c", in, "push", "origin", r.a + ":" + r.pushed},
 				{"merge-tree", "--write-tree", r.a, r.b},
 			} {
 				c := exec.Command("git", args...)

@@ -1,0 +1,333 @@
+// Remotes that take a question and leave it without an answer, in every way that they
+// can: whoever asks is told in time. Those that answer slowly are heard out.
+package repo
+
+import (
+	"fmt"
+	"golang.org/x/crypto/ssh/agent"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"context"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// brisk has the tests end soon.
+var brisk = Paces{
+	Ask:  dial.Pace{Window: 700 * time.Millisecond, Least: 500, Whole: 20 * time.Second},
+	Work: dial.Pace{Window: 9 * time.Second, Least: 5000, Whole: 20 * time.Second},
+}
+
+// listening has each connection handled until the test ends; its address is a host and port.
+func listening(t testing.TB, handle func(context.Context, net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	ctx := t.Context()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			context.AfterFunc(ctx, func() { _ = c.Close() })
+			go handle(ctx, c)
+		}
+	}()
+	return l.Addr().String()
+}
+
+// drip writes text once, and drop again and again.
+func drip(text, drop string, every time.Duration) func(context.Context, net.Conn) {
+	return func(ctx context.Context, c net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, c) }()
+		_, err := io.WriteString(c, text)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for err == nil && drop != "" {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				_, err = io.WriteString(c, drop)
+			}
+		}
+	}
+}
+
+const answers = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+// TestARemoteThatDoesNotAnswerIsGivenUp: by the ledger, by a look at the refs and by
+// Git's program alike.
+func TestARemoteThatDoesNotAnswerIsGivenUp(t *testing.T) {
+	const often = 50 * time.Millisecond
+	agentless(t)
+	for name, c := range map[string]struct {
+		scheme string
+		handle func(context.Context, net.Conn)
+	}{
+		"silent":                       {"http", drip("", "", often)},
+		"a header by the byte":         {"http", drip("HTTP/1.1 200 OK\r\nX: ", "x", often)},
+		"a body by the byte":           {"http", drip(answers+"4\r\n00a0\r\n", "1\r\n0\r\n", often)},
+		"stops in the middle":          {"http", drip(answers+"1e\r\n001e# service=git-upload-pack\n\r\n4\r\n0000\r\n8\r\n00a01234\r\n", "", often)},
+		"interim answers without end":  {"http", drip("", "HTTP/1.1 103 Early Hints\r\n\r\n", 5*often)},
+		"never ends the TLS handshake": {"https", drip("", "", often)},
+		"TLS by the byte":              {"https", drip("\x16\x03\x03\x40\x00", "\x00", often)},
+		"silent over SSH":              {"ssh", drip("", "", often)},
+		"SSH by the byte":              {"ssh", drip("SSH-2.0-x\r\n", "\x00", often)},
+		"SSH that only greets":         {"ssh", drip("SSH-2.0-x\r\n", "", often)},
+		"a greeting without end":       {"ssh", drip("", "hello\r\n", 10*often)},
+		"silent over git":              {"git", drip("", "", often)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := c.scheme + "://" + listening(t, c.handle) + "/x.git"
+			m := mirrorOf(t, at, func(o *MirrorOptions) { o.Paces = brisk })
+			r, err := Open(m.Dir(), Options{URL: at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			n := &notary{}
+			l, err := OpenLedger(r, LedgerOptions{Signer: n, Verifier: n, Now: time.Now, Paces: brisk})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, ask := range map[string]func() error{
+				"refs":  func() error { _, err := m.Refs(t.Context()); return err },
+				"facts": func() error { _, err := l.Facts(t.Context()); return err },
+				"fetch": func() error { return m.Fetch(t.Context(), "refs/heads/main") },
+			} {
+				if c.scheme == "git" && what == "fetch" {
+					continue // not allowed
+				}
+				began := time.Now()
+				err := ask()
+				wantFault(t, err, fault.Transient)
+				if took := time.Since(began); took > 10*time.Second {
+					t.Errorf("%s: it took %s", what, took)
+				}
+				if fault.Way(err) == "" {
+					t.Errorf("%s: %v: there is no way out", what, err)
+				}
+			}
+		})
+	}
+}
+
+// agentless is a user's SSH agent without a key, and a file of known hosts without any.
+func agentless(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, "agent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _ = agent.ServeAgent(agent.NewKeyring(), c); _ = c.Close() }()
+		}
+	}()
+	write(t, dir, "known_hosts", "")
+	t.Setenv("SSH_AUTH_SOCK", filepath.Join(dir, "agent"))
+	t.Setenv("SSH_KNOWN_HOSTS", filepath.Join(dir, "known_hosts"))
+}
+
+// through is the remote's server, whose answers to what a clone asks for come by pass.
+func through(t testing.TB, to string, pass func(w http.ResponseWriter, body []byte, done <-chan struct{})) string {
+	t.Helper()
+	u, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(u)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		if pass == nil { // it does not get there
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+			return
+		}
+		kept := httptest.NewRecorder()
+		proxy.ServeHTTP(kept, r)
+		for k, v := range kept.Header() {
+			if k != "Content-Length" {
+				w.Header()[k] = v
+			}
+		}
+		w.WriteHeader(kept.Code)
+		pass(w, kept.Body.Bytes(), r.Context().Done())
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// pieces writes body so many bytes at a time, from a place on.
+func pieces(from, n int, every time.Duration) func(http.ResponseWriter, []byte, <-chan struct{}) {
+	return func(w http.ResponseWriter, body []byte, done <-chan struct{}) {
+		from := min(from, len(body))
+		_, _ = w.Write(body[:from])
+		for body = body[from:]; ; {
+			w.(http.Flusher).Flush()
+			select {
+			case <-done:
+				return
+			case <-time.After(every):
+			}
+			if n == 0 {
+				continue
+			}
+			if len(body) == 0 {
+				return
+			}
+			k := min(n, len(body))
+			_, _ = w.Write(body[:k])
+			body = body[k:]
+		}
+	}
+}
+
+// noisy is a remote over HTTP whose main has what does not get smaller, and a ledger.
+func noisy(t testing.TB) string {
+	t.Helper()
+	s, remote, clones := overHTTP(t, 1)
+	noise := make([]byte, 300<<10)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	write(t, clones[0], "noise", string(noise))
+	git(t, clones[0], "add", ".")
+	git(t, clones[0], "commit", "-q", "-m", "more")
+	git(t, clones[0], "push", "-q", remote, "HEAD:main")
+	for i := range 3 {
+		mustAppend(t, openLedger(t, clones[0]), trained(i))
+	}
+	return s.URL
+}
+
+// TestAPackThatDoesNotComeIsGivenUp: one that stops in the middle, and one that comes by
+// the byte. One that comes slowly is taken.
+func TestAPackThatDoesNotComeIsGivenUp(t *testing.T) {
+	to := noisy(t)
+	for name, c := range map[string]struct {
+		pass  func(http.ResponseWriter, []byte, <-chan struct{})
+		comes bool
+	}{
+		"stops":   {pieces(2000, 0, 20*time.Millisecond), false},
+		"drips":   {pieces(2000, 1, 20*time.Millisecond), false},
+		"silent":  {pieces(0, 0, 20*time.Millisecond), false},
+		"is slow": {pieces(0, 4000, 40*time.Millisecond), true}, // a pack of 300 KiB takes as long as a window
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := through(t, to, c.pass) + "/remote.git"
+			for what, ask := range map[string]func() error{
+				"fetch": func() error {
+					return mirrorOf(t, at, func(o *MirrorOptions) { o.Paces = brisk }).Fetch(t.Context(), "refs/heads/main")
+				},
+				"facts": func() error {
+					dir := t.TempDir()
+					git(t, dir, "init", "-q", "--bare")
+					git(t, dir, "remote", "add", "origin", at)
+					f, err := openLedger(t, dir, func(o *LedgerOptions) { o.Paces = brisk }).Facts(t.Context())
+					if err == nil && f.Count != 4 {
+						return fmt.Errorf("%d entries", f.Count)
+					}
+					return err
+				},
+			} {
+				began := time.Now()
+				err := ask()
+				if c.comes {
+					if err != nil {
+						t.Errorf("%s: %v", what, err)
+					}
+					continue
+				}
+				wantFault(t, err, fault.Transient)
+				if took := time.Since(began); took > 20*time.Second {
+					t.Errorf("%s: it took %s", what, took)
+				}
+			}
+		})
+	}
+}
+
+// TestAPushWithoutAnAnswerIsGivenUp: the remote advertises, and never says more. What it
+// took all the same is found there.
+func TestAPushWithoutAnAnswerIsGivenUp(t *testing.T) {
+	s, remote, clones := overHTTP(t, 1)
+	for i, pass := range []func(http.ResponseWriter, []byte, <-chan struct{}){nil, pieces(0, 0, 20*time.Millisecond)} {
+		at, taken := through(t, s.URL, pass)+"/remote.git", pass != nil
+		m := mirrorOf(t, s.URL+"/remote.git", func(o *MirrorOptions) { o.Paces = brisk })
+		mustFetch(t, m, "refs/heads/main")
+		m.o.URL = at
+		name := fmt.Sprintf("refs/heads/x%d", i)
+		wantFault(t, m.Push(t.Context(), git(t, clones[0], "rev-parse", "HEAD"), name, ""), fault.Transient)
+		if _, err := tryGit(remote, "rev-parse", "--verify", name); (err == nil) != taken {
+			t.Errorf("that the remote took the push is %v", err == nil)
+		}
+		git(t, clones[0], "remote", "set-url", "origin", at)
+		_, err := openLedger(t, clones[0], func(o *LedgerOptions) { o.Paces = brisk }).Append(t.Context(), trained(i))
+		if taken && err != nil {
+			t.Errorf("the entry is there, and not found: %v", err)
+		} else if !taken {
+			wantFault(t, err, fault.Transient)
+		}
+	}
+}
+
+// TestProgressIsToldFromTalk: what the remote says of itself, without end, is no byte of
+// the transfer; Git's own work is.
+func TestProgressIsToldFromTalk(t *testing.T) {
+	for name, c := range map[string]struct {
+		said  string
+		moved int
+		kept  string
+	}{
+		"talk":              {"remote: Counting objects:  12% (3/25)\rremote: Compressing objects: 100% (3/3), done.\n", 0, ""},
+		"a message":         {"remote: welcome\r\nfatal: no\n", 0, "remote: welcome\r\nfatal: no\n"},
+		"bytes":             {"Receiving objects:   1% (1/99), 100 bytes | 100 bytes/s\rReceiving objects:   2% (2/99), 1.50 KiB | 1 KiB/s\r", 1536, ""},
+		"the same again":    {"Receiving objects:   2% (2/99), 1.50 KiB | 1 KiB/s\rReceiving objects:   2% (2/99), 1.50 KiB | 1 KiB/s\r", 1536, ""},
+		"in two parts":      {"Unpacking objects: 1% (1/2), 2 by\x00tes | 1 bytes/s\r", 2, ""},
+		"objects alone":     {"Receiving objects:   1% (1/99)\rReceiving objects:   2% (2/99)\r", 0, ""},
+		"work":              {"Resolving deltas:  10% (1/10)\r", 1000, ""},
+		"talk of work":      {"remote: Resolving deltas:  10% (1/10)\r", 0, ""},
+		"no end of line":    {"fatal: it broke", 0, "fatal: it broke"},
+		"more than is kept": {strings.Repeat("x", 2*longest) + "\nfatal: no\n", 0, "fatal: no\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &hearing{pace: dial.Pace{Least: 1000}}
+			moved := 0
+			for part := range strings.SplitSeq(c.said, "\x00") {
+				moved += h.hear([]byte(part))
+			}
+			if moved != c.moved {
+				t.Errorf("%d bytes, want %d", moved, c.moved)
+			}
+			if got := h.text(); got != c.kept {
+				t.Errorf("kept %.80q, want %q", got, c.kept)
+			}
+		})
+	}
+}
