@@ -36,7 +36,7 @@ func (a *app) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 		Open: func(ctx context.Context, e review.Errand) (*review.House, error) {
 			o := adapter.Options{Dir: mirror.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
 			if e.Behalf != nil {
-				o.Apart = &adapter.Apart{Behalf: e.Behalf}
+				o.Apart = &adapter.Apart{Behalf: e.Behalf, Allow: j.allow}
 			}
 			h, err := adapter.Open(ctx, o)
 			if err != nil {

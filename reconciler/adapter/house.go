@@ -4,6 +4,7 @@ package adapter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
@@ -55,6 +57,7 @@ type Options struct {
 type Apart struct {
 	Behalf *ledger.Behalf
 	Pass   []string
+	Allow  []string    // private hosts and networks that its data may be brought from
 	Lease  *repo.Lease // of its runs; nil: nobody else makes any
 }
 
@@ -212,6 +215,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	}
 	if o.Apart != nil {
 		h.Behalf = o.Apart.Behalf
+		h.Depot = data.Depot{Store: kept, Env: o.Env, Wary: &data.Wary{Whose: "this pull request", Known: h.reviewed, Allow: o.Apart.Allow}}
 		if o.Apart.Lease != nil {
 			h.House.Lease = o.Apart.Lease.Acquire
 		}
@@ -219,6 +223,26 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		h.Provisioner = wrap.PassingStacks(h.Provisioner, o.Apart.Pass)
 	}
 	return nil
+}
+
+// reviewed is the DVC configuration of the tracked branch; nil where it has none.
+func (h *House) reviewed(ctx context.Context) (*dvc.Config, error) {
+	head, err := h.Repo.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := h.Repo.Open(ctx, head.SHA)
+	if err != nil {
+		return nil, err
+	}
+	b, err := fs.ReadFile(tree, ".dvc/config")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read .dvc/config of the tracked branch: %w", err)
+	}
+	return dvc.ParseConfig(".dvc/config", b)
 }
 
 // checkout is the folder of the work tree; "" where there is none.

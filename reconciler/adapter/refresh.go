@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -187,16 +186,9 @@ func unsettled(src schemas.DataSource, seen port.Look, now time.Time) string {
 
 func (o RefreshOptions) open(src schemas.DataSource, last string) (port.Source, error) {
 	return source.Open(src, source.Options{
-		Env: o.Env, Last: last, Allow: o.Allow, Bucket: bucketOf(o.Env), Clone: cloned(o.Env),
-		Remote: func(config *dvc.Config, name string) (port.Objects, error) {
-			if err := modest(config, name, src, o.Allow); err != nil {
-				return nil, err
-			}
-			r, err := data.OpenRemote(config, name, "", o.Env, 0)
-			if err != nil {
-				return nil, err
-			}
-			return r.Bucket, nil
+		Env: o.Env, Last: last, Allow: o.Allow, Bucket: o.bucket, Clone: cloned(o.Env),
+		Remote: func(ctx context.Context, config *dvc.Config, name string) (port.Objects, error) {
+			return o.remote(ctx, config, name, src)
 		},
 	})
 }
@@ -298,29 +290,22 @@ func (o RefreshOptions) profile(ctx context.Context, named string) *tables.Profi
 	return &p
 }
 
-// modest refuses a remote of another repository that reaches into this machine or its
-// network: what that repository's configuration names is its own people's to say, and
-// would be asked with our credentials.
-func modest(config *dvc.Config, name string, src schemas.DataSource, allow []string) error {
-	rc, err := config.Remote(name)
-	if err != nil || src.DVC == nil || src.DVC.Repo == "" || local(src.DVC.Repo) {
-		return err // of a repository on this machine, its folders are no further away
+// remote opens a remote of the repository that src is of. What another repository's
+// configuration names is its own people's to say; of one on this machine, its folders
+// are no further away.
+func (o RefreshOptions) remote(ctx context.Context, config *dvc.Config, name string, src schemas.DataSource) (port.Objects, error) {
+	if src.DVC == nil || src.DVC.Repo == "" || local(src.DVC.Repo) {
+		r, err := data.OpenRemote(config, name, "", o.Env, 0)
+		if err != nil {
+			return nil, err
+		}
+		return r.Bucket, nil
 	}
-	if !strings.HasPrefix(rc.URL, "s3://") {
-		return fault.Hint(fault.New(fault.Denied, "the remote %s of %s is a folder of this machine", rc.Name, data.RedactURL(src.DVC.Repo)), "have them use a remote that others can reach")
+	r, err := data.Wary{Whose: data.RedactURL(src.DVC.Repo), Allow: o.Allow}.Open(ctx, config, name, o.Env)
+	if err != nil {
+		return nil, err
 	}
-	at := rc.Options["endpointurl"]
-	if at == "" {
-		return nil
-	}
-	host := at
-	if u, err := url.Parse(at); err == nil && u.Host != "" {
-		host = u.Hostname()
-	}
-	if slices.Contains(allow, host) {
-		return nil
-	}
-	return fault.Hint(fault.New(fault.Denied, "the remote %s of %s is at %s, which would be asked with your credentials", rc.Name, data.RedactURL(src.DVC.Repo), host), "if that is right: --allow %s", host)
+	return r.Bucket, nil
 }
 
 // single is the name of the only file, where a file and no folder is meant.
@@ -412,11 +397,10 @@ func published(refs map[string]string) (names []string) {
 	return names
 }
 
-// bucketOf opens the bucket of a declaration, whole.
-func bucketOf(env port.Env) func(schemas.S3) (port.Objects, error) {
-	return func(s schemas.S3) (port.Objects, error) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(s.URL, "s3://"), "/")
-		return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile, PathStyle: s.PathStyle,
-			Anonymous: s.Anonymous, Lookup: env.Lookup})
-	}
+// bucket opens the bucket of a declaration, whole. An endpoint that it names is reached
+// as a web server is: where it is public, or allowed.
+func (o RefreshOptions) bucket(s schemas.S3) (port.Objects, error) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(s.URL, "s3://"), "/")
+	return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile, PathStyle: s.PathStyle,
+		Anonymous: s.Anonymous, Lookup: o.Env.Lookup, Guarded: s.Endpoint != "", Allow: o.Allow})
 }

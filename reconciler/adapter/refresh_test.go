@@ -19,16 +19,19 @@ func TestOthersRemotesStayOutside(t *testing.T) {
 	}{
 		"a folder":                  {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = /srv/secrets\n", nil, true},
 		"a folder beside":           {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = ../x\n", nil, true},
-		"their own server":          {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://b/p\nendpointurl = http://10.0.0.7:9000\n", nil, true},
-		"their own server, allowed": {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://b/p\nendpointurl = http://10.0.0.7:9000\n", []string{"10.0.0.7"}, false},
-		"Amazon's":                  {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://b/p\n", nil, false},
+		"their own server":          {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://bucket/p\nendpointurl = http://10.0.0.7:9000\n", nil, true},
+		"their own server, allowed": {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://bucket/p\nendpointurl = http://10.0.0.7:9000\n", []string{"10.0.0.7"}, false},
+		"Amazon's":                  {"https://example.org/data.git", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://bucket/p\n", nil, false},
 		"of a repository here":      {"/srv/other", "[core]\nremote = r\n['remote \"r\"']\nurl = /srv/remote\n", nil, false},
 	} {
 		config, err := dvc.ParseConfig("config", []byte(c.config))
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = modest(config, "", schemas.DataSource{DVC: &schemas.DVC{Path: "x", Repo: c.repo}}, c.allow)
+		at, err := RefreshOptions{Allow: c.allow}.remote(t.Context(), config, "", schemas.DataSource{DVC: &schemas.DVC{Path: "x", Repo: c.repo}})
+		if err == nil && c.refused { // where it leads is seen when it is asked
+			_, err = at.Stat(t.Context(), "x")
+		}
 		if refused := fault.Of(err) == fault.Denied && err != nil; refused != c.refused {
 			t.Errorf("%s: %v", name, err)
 		}

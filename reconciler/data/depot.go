@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/data/cache"
+	"github.com/vishwaops/vishwa/reconciler/data/transfer"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -31,13 +32,15 @@ type Depot struct {
 	Env   port.Env
 	// Dir is the checkout whose cache and .dvc/config.local are used; "" is none.
 	Dir string
+	// Wary opens the remotes of a tree that was not reviewed; nil: it was.
+	Wary *Wary
 }
 
 var _ port.Depot = Depot{}
 
 // Bring is port.Depot's.
 func (d Depot) Bring(ctx context.Context, tree fs.FS, p port.Pointed, tell func(string)) (port.Artifact, error) {
-	from, err := d.sources(tree, p)
+	from, err := d.sources(ctx, tree, p)
 	if err != nil {
 		return port.Artifact{}, err
 	}
@@ -71,7 +74,7 @@ type source struct {
 }
 
 // sources are where objects are looked for: the checkout's cache, then the remote.
-func (d Depot) sources(tree fs.FS, p port.Pointed) ([]source, error) {
+func (d Depot) sources(ctx context.Context, tree fs.FS, p port.Pointed) ([]source, error) {
 	var out []source
 	layers := []*dvc.Config{}
 	b, err := fs.ReadFile(tree, ".dvc/config")
@@ -108,7 +111,11 @@ func (d Depot) sources(tree fs.FS, p port.Pointed) ([]source, error) {
 		}
 		return out, nil
 	}
-	r, err := OpenRemote(config, p.Remote, base, d.Env, 0)
+	open := func() (*transfer.Remote, error) { return OpenRemote(config, p.Remote, base, d.Env, 0) }
+	if d.Wary != nil {
+		open = func() (*transfer.Remote, error) { return d.Wary.Open(ctx, config, p.Remote, d.Env) }
+	}
+	r, err := open()
 	if err != nil {
 		return nil, err
 	}

@@ -65,15 +65,23 @@ func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.
 }
 
 func openS3(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (port.Bucket, error) {
+	o, err := s3Options(rc, rest, env, jobs)
+	if err != nil {
+		return nil, err
+	}
+	return bucket.S3(o)
+}
+
+func s3Options(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (s bucket.S3Options, err error) {
 	name, prefix, _ := strings.Cut(rest, "/")
 	o := rc.Options
-	s := bucket.S3Options{
+	s = bucket.S3Options{
 		Bucket: name, Prefix: prefix, Endpoint: o["endpointurl"], Region: o["region"], Profile: o["profile"], Lookup: env.Lookup, Jobs: jobs,
 		AccessKey: o["access_key_id"], SecretKey: o["secret_access_key"], SessionToken: o["session_token"], Anonymous: o["allow_anonymous_login"] == "true",
 		Encryption: o["sse"], KMSKey: o["sse_kms_key_id"],
 	}
 	if o["sse_customer_key"] != "" {
-		return nil, fault.Hint(fault.New(fault.Invalid, "remote %s encrypts with a key of its own (sse_customer_key), which is not supported", rc.Name), "use sse = AES256, or aws:kms with sse_kms_key_id")
+		return s, fault.Hint(fault.New(fault.Invalid, "remote %s encrypts with a key of its own (sse_customer_key), which is not supported", rc.Name), "use sse = AES256, or aws:kms with sse_kms_key_id")
 	}
 	s.Credentials = o["credentialpath"]
 	for _, name := range []string{"acl", "grant_read", "grant_read_acp", "grant_write_acp", "grant_full_control"} {
@@ -87,12 +95,12 @@ func openS3(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (port.Buck
 	if v := o["ssl_verify"]; v != "" && v != "true" && v != "false" {
 		s.CAFile = v
 	} else if v == "false" {
-		return nil, fault.Hint(fault.New(fault.Invalid, "remote %s asks to trust any server (ssl_verify = false)", rc.Name), "name the file of its authority: ssl_verify = /path/to/ca.pem")
+		return s, fault.Hint(fault.New(fault.Invalid, "remote %s asks to trust any server (ssl_verify = false)", rc.Name), "name the file of its authority: ssl_verify = /path/to/ca.pem")
 	}
 	if s.Endpoint != "" && o["use_ssl"] == "false" && !strings.Contains(s.Endpoint, "://") {
 		s.Endpoint = "http://" + s.Endpoint
 	}
-	return bucket.S3(s)
+	return s, nil
 }
 
 // Remote opens a remote of the repository.

@@ -158,6 +158,7 @@ func (b *s3) upload(ctx context.Context, key, id string, there map[int]minio.Obj
 // Tidy gives up the uploads below the prefix that nobody has gone on with for a week.
 // Servers charge for their parts.
 func (b *s3) Tidy(ctx context.Context, now time.Time) error {
+	ctx = asking(ctx)
 	for key, upload := "", ""; ; {
 		list, err := b.core.ListMultipartUploads(ctx, b.bucket, b.prefix, key, upload, "", mostParts/10)
 		if err != nil {

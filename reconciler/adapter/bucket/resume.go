@@ -6,9 +6,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
+	dialling "github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -98,6 +101,32 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	return &lively{c}, nil
+}
+
+// guard is dial, where the server may be.
+func (o S3Options) guard(server string) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	host, _, err := net.SplitHostPort(server)
+	if err != nil {
+		host = server
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	allow := o.Allow
+	if o.PathStyle != nil && !*o.PathStyle { // the bucket stands before the host's name
+		if host = o.Bucket + "." + host; slices.ContainsFunc(allow, func(a string) bool { return strings.EqualFold(o.Bucket+"."+a, host) }) {
+			allow = append(slices.Clone(allow), host)
+		}
+	}
+	g, err := dialling.NewGuard(host, allow)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := g.Dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &lively{c}, nil
+	}, nil
 }
 
 // elsewhere refuses the addresses of a machine's own link, where clouds have their

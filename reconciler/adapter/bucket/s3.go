@@ -20,6 +20,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 
+	dialling "github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -43,10 +44,16 @@ type S3Options struct {
 
 	AccessKey, SecretKey, SessionToken string // where they are given; else the usual places
 
+	// Guarded has the server reached where its address is of the public internet, and
+	// where Allow names it or its address; and by no proxy.
+	Guarded bool
+	Allow   []string
+
 	Lookup func(name string) (string, bool) // the caller's variables; for AWS_*
 	Jobs   int                              // requests under way at once; zero is 32
 
-	metadata string // where the machine's role is asked for; "" is its usual place
+	metadata string        // where the machine's role is asked for; "" is its usual place
+	pace     dialling.Pace // zero is steady
 }
 
 // S3 opens a bucket. Nothing is asked of it yet.
@@ -58,7 +65,7 @@ func S3(o S3Options) (port.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := o.transport(secure)
+	transport, err := o.transport(host, secure)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +76,7 @@ func S3(o S3Options) (port.Bucket, error) {
 		style = minio.BucketLookupDNS
 	}
 	c, err := minio.New(host, &minio.Options{
-		Creds: o.credentials(), Secure: secure, Region: o.region(), BucketLookup: style, Transport: paced(transport, o.jobs()),
+		Creds: o.credentials(), Secure: secure, Region: o.region(), BucketLookup: style, Transport: held(paced(transport, o.jobs()), o.pace),
 	})
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err)
@@ -186,7 +193,7 @@ func (o S3Options) jobs() int {
 	return 32
 }
 
-func (o S3Options) transport(secure bool) (*http.Transport, error) {
+func (o S3Options) transport(host string, secure bool) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:       http.ProxyFromEnvironment,
 		DialContext: dial,
@@ -194,6 +201,13 @@ func (o S3Options) transport(secure bool) (*http.Transport, error) {
 		MaxIdleConns: 2 * o.jobs(), MaxIdleConnsPerHost: 2 * o.jobs(), IdleConnTimeout: stall,
 		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: stall, ExpectContinueTimeout: 5 * time.Second,
 		DisableCompression: true, WriteBufferSize: 32 << 10, ReadBufferSize: 32 << 10,
+	}
+	if o.Guarded {
+		to, err := o.guard(host)
+		if err != nil {
+			return nil, err
+		}
+		t.Proxy, t.DialContext = nil, to // a proxy would be dialled in place of the address that has to be looked at
 	}
 	authorities := o.CAFile
 	if authorities == "" {
@@ -232,6 +246,7 @@ func (b *s3) object(key string, o minio.ObjectInfo) port.Object {
 }
 
 func (b *s3) Stat(ctx context.Context, key string) (port.Object, error) {
+	ctx = asking(ctx)
 	if err := checkKey(key); err != nil {
 		return port.Object{}, err
 	}
@@ -244,7 +259,7 @@ func (b *s3) Stat(ctx context.Context, key string) (port.Object, error) {
 
 func (b *s3) List(ctx context.Context, prefix string) iter.Seq2[port.Object, error] {
 	return func(yield func(port.Object, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := context.WithCancel(asking(ctx))
 		defer cancel()
 		for o := range b.c.ListObjects(ctx, b.bucket, minio.ListObjectsOptions{Prefix: b.prefix + prefix, Recursive: true}) {
 			if o.Err != nil {
@@ -281,6 +296,7 @@ func (b *s3) Get(ctx context.Context, key string, r port.Range) (io.ReadCloser, 
 
 // open begins an answer, which has left bytes; r is not empty.
 func (b *s3) open(ctx context.Context, key string, r port.Range) (body io.ReadCloser, left int64, got port.Object, err error) {
+	ctx = asking(ctx)
 	var o minio.GetObjectOptions
 	if r.ETag != "" {
 		if err := o.SetMatchETag(r.ETag); err != nil {
@@ -317,6 +333,7 @@ func (b *s3) open(ctx context.Context, key string, r port.Range) (body io.ReadCl
 }
 
 func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
+	ctx = asking(ctx)
 	if err := checkKey(key); err != nil {
 		return port.Object{}, err
 	}
@@ -360,7 +377,7 @@ func (b *s3) putting() minio.PutObjectOptions {
 }
 
 func (b *s3) Delete(ctx context.Context, keys ...string) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(asking(ctx))
 	defer cancel()
 	send := make(chan minio.ObjectInfo)
 	go func() {
@@ -389,10 +406,13 @@ func (b *s3) Delete(ctx context.Context, keys ...string) error {
 // classed gives an answer its kind. Nothing of a signature or a query is told.
 func (b *s3) classed(ctx context.Context, key string, err error) error {
 	name := b.name(key)
+	if last := verdict(ctx); last != nil {
+		err = last
+	}
 	var known *fault.Error
 	switch {
 	case errors.As(err, &known):
-		return err
+		return fault.Hint(fault.New(known.Kind, "%s: %w", name, known), "%s", fault.Way(known))
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "%s: %w", name, ctx.Err())
 	}

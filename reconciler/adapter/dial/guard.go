@@ -83,9 +83,9 @@ func NewGuard(host string, allow []string) (*Guard, error) {
 	return g, nil
 }
 
-// allowed tells whether the caller's configuration names host or its address.
-func (g *Guard) allowed(host string, a netip.Addr) bool {
-	if g.names[host] {
+// Allows tells whether the caller's configuration names host or its address.
+func (g *Guard) Allows(host string, a netip.Addr) bool {
+	if g.names[strings.ToLower(host)] {
 		return true
 	}
 	for _, p := range g.nets {
@@ -110,7 +110,7 @@ func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error
 			return fault.New(fault.Denied, "%s has an address that cannot be read", host)
 		}
 		a := ap.Addr().Unmap().WithZone("")
-		allowed := g.allowed(host, a)
+		allowed := g.Allows(host, a)
 		if host == g.host && allowed {
 			g.ours.Store(true)
 		}

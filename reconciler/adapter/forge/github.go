@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-github/v62/github"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -32,6 +33,7 @@ type Config struct {
 	HTTP        http.RoundTripper                          // nil: a transport with bounded times
 	Sleep       func(context.Context, time.Duration) error // nil: real time
 	Patience    time.Duration                              // longest wait for a rate limit; zero is 15 minutes
+	Pace        dial.Pace                                  // how fast an answer has to come; zero is as usual
 }
 
 // Client is a repository on GitHub. Its methods may be called side by side.
@@ -78,7 +80,10 @@ func GitHub(cfg Config) (*Client, error) {
 	if cfg.Patience == 0 {
 		cfg.Patience = 15 * time.Minute
 	}
-	steady := &patient{next: cfg.HTTP, now: cfg.Env.Now, log: cfg.Env.Log, sleep: cfg.Sleep, limit: cfg.Patience}
+	if cfg.Pace == (dial.Pace{}) {
+		cfg.Pace = dial.Pace{Window: 30 * time.Second, Least: 500, Whole: 5 * time.Minute}
+	}
+	steady := &patient{next: dial.Paced(cfg.HTTP, cfg.Pace), now: cfg.Env.Now, log: cfg.Env.Log, sleep: cfg.Sleep, limit: cfg.Patience}
 	c := &Client{repo: "repos/" + cfg.Owner + "/" + cfg.Repo, base: base, log: cfg.Env.Log, self: cfg.Login, gh: github.NewClient(nil)}
 	c.gh.BaseURL = base
 	if c.auth, err = newLogin(cfg, base, steady); err != nil {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -220,6 +221,10 @@ func (s *web) classed(ctx context.Context, err error) error {
 		return fault.Hint(fault.New(fault.Transient, "no host has the name %s", name.Name), "correct the host's name, or try again when the name server knows it")
 	}
 	const way = "try again when the server answers"
+	var slow *dial.Slow
+	if errors.As(err, &slow) {
+		return fault.Hint(fault.New(fault.Transient, "%w", slow), way)
+	}
 	var line *net.OpError
 	if errors.As(err, &line) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return fault.Hint(fault.New(fault.Transient, "the connection failed: %w", err), way)

@@ -111,7 +111,7 @@ func (s *tracked) output(ctx context.Context) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	remote, err := s.o.Remote(parsed, found.Remote)
+	remote, err := s.o.Remote(ctx, parsed, found.Remote)
 	if err != nil {
 		return nil, err
 	}

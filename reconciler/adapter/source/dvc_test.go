@@ -22,7 +22,7 @@ func dvcSource(t *testing.T, src schemas.DVC, tree fs.FS, b port.Objects) port.S
 	s, err := Open(schemas.DataSource{DVC: &src}, Options{
 		Tree:   tree,
 		Clone:  func(_ context.Context, _, rev string) (fs.FS, string, error) { return tree, "commit-of-" + rev, nil },
-		Remote: func(*dvc.Config, string) (port.Objects, error) { return b, nil },
+		Remote: func(context.Context, *dvc.Config, string) (port.Objects, error) { return b, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -52,13 +52,13 @@ func openWeb(src schemas.HTTP, o Options) (port.Source, error) {
 		return nil, err
 	}
 	s := &web{o: o, src: src, url: u, name: name}
-	s.client = &http.Client{CheckRedirect: s.redirected, Transport: legible{&http.Transport{
+	s.client = &http.Client{CheckRedirect: s.redirected, Transport: legible{dial.Paced(&http.Transport{
 		// No proxy of the environment: it would be dialled in place of the address
 		// that has to be looked at.
 		DialContext: g.Dial, TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 		DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: download.Stall,
 		IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 1 << 20,
-	}}}
+	}, o.pace())}}
 	return s, nil
 }
 

@@ -63,7 +63,7 @@ func TestWhatDVCPushedIsRead(t *testing.T) {
 			t.Fatalf("dvc %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	open := func(c *dvc.Config, name string) (port.Objects, error) {
+	open := func(_ context.Context, c *dvc.Config, name string) (port.Objects, error) {
 		r, err := c.Remote(name)
 		if err != nil {
 			return nil, err

@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"io/fs"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
+	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -27,11 +29,14 @@ type Options struct {
 	// Roots are the authorities that HTTPS servers are checked against; nil is the system's.
 	Roots *x509.CertPool
 
+	// Pace is how fast a web server has to answer; zero is as usual.
+	Pace dial.Pace
+
 	// Clone opens another repository at a revision, "" being its default branch, and
 	// tells its commit.
 	Clone func(ctx context.Context, url, rev string) (tree fs.FS, commit string, err error)
 	// Remote opens a remote of a repository's DVC configuration; "" is its default.
-	Remote func(config *dvc.Config, name string) (port.Objects, error)
+	Remote func(ctx context.Context, config *dvc.Config, name string) (port.Objects, error)
 	// Bucket opens a bucket, whose keys are whole; nil is S3 itself.
 	Bucket func(s schemas.S3) (port.Objects, error)
 }
@@ -41,6 +46,14 @@ func (o Options) jobs() int {
 		return o.Jobs
 	}
 	return 16
+}
+
+// pace gives up who sends by the byte.
+func (o Options) pace() dial.Pace {
+	if o.Pace == (dial.Pace{}) {
+		return dial.Pace{Window: download.Stall, Least: 1000}
+	}
+	return o.Pace
 }
 
 func (o Options) look(files []port.Sighted, token string) port.Look {

@@ -93,7 +93,7 @@ func TestDVCKeepsTheLawsOfSources(t *testing.T) {
 					Clone: func(context.Context, string, string) (fs.FS, string, error) {
 						return tree, strings.Repeat("a", 40), nil
 					},
-					Remote: func(*dvc.Config, string) (port.Objects, error) { return &troubled{b, w}, nil },
+					Remote: func(context.Context, *dvc.Config, string) (port.Objects, error) { return &troubled{b, w}, nil },
 				})
 				if err != nil {
 					t.Fatal(err)
