@@ -42,7 +42,7 @@ var _ port.Depot = Depot{}
 func (d Depot) Bring(ctx context.Context, tree fs.FS, p port.Pointed, tell func(string)) (port.Artifact, error) {
 	from, err := d.sources(ctx, tree, p)
 	if err != nil {
-		return port.Artifact{}, err
+		return port.Artifact{}, fmt.Errorf("%s: %w", p.File, err)
 	}
 	b := &bringing{Depot: d, from: from, legacy: p.Legacy}
 	name := path.Base(p.Path)

@@ -178,6 +178,7 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 		}
 	}
 	r.Stage = stage(p, outcomes, run)
+	r.Notes = append(r.Notes, unmade(outcomes)...)
 	if err := v.tell(ctx, h, p, &r, outcomes); err != nil {
 		return r, err
 	}
@@ -274,6 +275,21 @@ func keysOf(p plan.Plan) map[digest.Digest]bool {
 		keys[s.Key] = true
 	}
 	return keys
+}
+
+// unmade tells why steps failed that are no runs, which tell it themselves.
+func unmade(outcomes []act.Outcome) (notes []string) {
+	for _, o := range outcomes {
+		if o.End != act.Failed || o.Error == nil || o.Ref.Kind == "training" || o.Ref.Kind == "transform" {
+			continue
+		}
+		text := o.Ref.String() + " failed: " + o.Error.Error()
+		if way := fault.Way(o.Error); way != "" {
+			text += "; " + way
+		}
+		notes = append(notes, text+".")
+	}
+	return notes
 }
 
 // stage is how far the pull request has come.

@@ -78,7 +78,7 @@ func (m *Mirror) environ(config [][2]string) []string {
 	set := map[string]string{
 		"GIT_DIR": m.o.Dir, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_ATTR_NOSYSTEM": "1", "GIT_ATTR_SOURCE": emptyTree,
 		"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "GIT_ALLOW_PROTOCOL": "http:https:ssh:file", "GIT_PROTOCOL_FROM_USER": "0",
-		"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.DevNull, "GIT_NO_LAZY_FETCH": "1",
+		"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.DevNull + "/none", "GIT_NO_LAZY_FETCH": "1",
 		"LC_ALL": "C", "HOME": os.DevNull, // a .netrc in it would log in
 		// It asks nobody, and notices when the other side is gone.
 		"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4", "GIT_SSH_VARIANT": "ssh",
