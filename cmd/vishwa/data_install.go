@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -226,10 +227,19 @@ func (i installer) git(ctx context.Context, args ...string) (string, error) {
 	return gitIn(ctx, i.root, "", args...)
 }
 
-// gitIn is the user's own Git, with all that they configured.
+// gitPatience is how long the user's own Git may take, who may have a question to answer.
+const gitPatience = 30 * time.Minute
+
+// gitIn is the user's own Git, with all that they configured: it does what it would do
+// for them by hand, and is given nothing that they have not. A remote that sends nothing
+// for a minute is given up, unless they have said otherwise.
 func gitIn(ctx context.Context, dir, in string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, gitPatience)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir, cmd.Stdin = dir, strings.NewReader(in)
+	cmd.Env = append([]string{"GIT_HTTP_LOW_SPEED_LIMIT=1", "GIT_HTTP_LOW_SPEED_TIME=60"}, cmd.Environ()...) // the last of a name counts
+	cmd.WaitDelay = time.Second
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {

@@ -2,10 +2,13 @@
 package adapter
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -33,6 +36,34 @@ func TestOthersRemotesStayOutside(t *testing.T) {
 			_, err = at.Stat(t.Context(), "x")
 		}
 		if refused := fault.Of(err) == fault.Denied && err != nil; refused != c.refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAnEndpointOfADeclarationIsReachedAsAWebServerIs: in S3 as over HTTP, and Amazon's
+// own is no declaration's to say.
+func TestAnEndpointOfADeclarationIsReachedAsAWebServerIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		endpoint string
+		allow    []string
+		refused  bool
+	}{
+		"private":               {"http://127.0.0.1:1", nil, true},
+		"the cloud's own":       {"http://169.254.169.254", []string{"127.0.0.1"}, true},
+		"allowed":               {"http://127.0.0.1:1", []string{"127.0.0.0/8"}, false},
+		"another is allowed":    {"http://127.0.0.1:1", []string{"10.0.0.0/8"}, true},
+		"by its other spelling": {"http://[::ffff:127.0.0.1]:1", nil, true},
+	} {
+		o := RefreshOptions{Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}, Allow: c.allow}
+		from, err := o.open(schemas.DataSource{S3: &schemas.S3{URL: "s3://bucket/data/", Endpoint: c.endpoint, Anonymous: true}}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // where it may be asked, nobody answers
+		_, err = from.Look(ctx)
+		cancel()
+		if refused := err != nil && fault.Of(err) == fault.Denied; refused != c.refused {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -105,18 +105,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 
 // guard is dial, where the server may be.
 func (o S3Options) guard(server string) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
-	host, _, err := net.SplitHostPort(server)
-	if err != nil {
-		host = server
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	allow := o.Allow
-	if o.PathStyle != nil && !*o.PathStyle { // the bucket stands before the host's name
-		if host = o.Bucket + "." + host; slices.ContainsFunc(allow, func(a string) bool { return strings.EqualFold(o.Bucket+"."+a, host) }) {
-			allow = append(slices.Clone(allow), host)
-		}
-	}
-	g, err := dialling.NewGuard(host, allow)
+	g, err := dialling.NewGuard(o.named(server))
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +116,24 @@ func (o S3Options) guard(server string) (func(ctx context.Context, network, addr
 		}
 		return &lively{c}, nil
 	}, nil
+}
+
+// named is the name that is dialled, and what is allowed: of a host whose name a bucket's
+// stands before, that too.
+func (o S3Options) named(server string) (host string, allow []string) {
+	host, _, err := net.SplitHostPort(server)
+	if err != nil {
+		host = server
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	if o.PathStyle == nil || *o.PathStyle {
+		return host, o.Allow
+	}
+	own := o.Bucket + "." + host
+	if slices.ContainsFunc(o.Allow, func(a string) bool { return strings.EqualFold(a, host) }) {
+		return own, append(slices.Clone(o.Allow), own)
+	}
+	return own, o.Allow
 }
 
 // elsewhere refuses the addresses of a machine's own link, where clouds have their
