@@ -57,7 +57,7 @@ Exit codes: 0 done, nothing to do, or a pull request that waits for people, 1 er
 	}
 	cmd.Flags().StringArrayVar(&j.branches, "branch", nil, "a tracked `BRANCH`; without it, the repository's default branch")
 	cmd.Flags().DurationVar(&j.lease, "lease", time.Minute, "how long a job that gives no sign of life keeps the next one from the tracked branch")
-	cmd.Flags().StringSliceVar(&j.allow, "allow", nil, "read datasets from this private `HOST` or network over HTTP")
+	cmd.Flags().StringSliceVar(&j.allow, "allow", nil, "read datasets from this private `HOST` or network, over HTTP or as S3")
 	cmd.Flags().StringVar(&j.junit, "junit", "", "write JUnit XML to `FILE`")
 	cmd.Flags().StringVar(&j.report, "report", "", "write the whole report, Markdown, to `FILE`")
 	return cmd

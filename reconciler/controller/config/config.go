@@ -163,7 +163,7 @@ type Repository struct {
 	GitHub *GitHub `yaml:"github"`
 	// Pass lists variables of the controller's environment that runs of pull requests may see. The default is none.
 	Pass []string `yaml:"pass"`
-	// Allow lists the private hosts and networks (names, addresses, CIDRs) that datasets may be read from over HTTP. Without it, there are none.
+	// Allow lists the private hosts and networks (names, addresses, CIDRs) that datasets may be read from over HTTP or by a declared S3 endpoint, and pull requests' own remotes with the controller's S3 credentials. Without it, there are none.
 	Allow []string `yaml:"allow"`
 }
 
