@@ -76,7 +76,7 @@ func newReach(ep *transport.Endpoint, pace dial.Pace) (*reach, error) {
 		r.wire = &wire{}
 		r.ep.Proxy = transport.ProxyOptions{URL: wires.add(r.wire)}
 	case "file":
-		r.pace = dial.Pace{Whole: 2 * time.Minute} // a program of this machine, which may have much to do
+		r.pace = dial.Pace{Whole: pace.Whole} // a program of this machine, which may have much to do
 	default:
 		r.pace = dial.Pace{Whole: pace.Window} // nothing tells what goes over
 	}
