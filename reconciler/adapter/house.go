@@ -169,6 +169,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	if o.Apart != nil {
 		apart, work.For, work.Envs = "pulls", "pulls", filepath.Join(h.Paths.Envs, "..", "envs-pulls")
 		work.Wall.Strict = work.Wall.Level != wall.None
+		work.Allow = o.Apart.Allow
 	}
 	envs := work.environments(o.Env, sealed)
 	book := repo.LedgerOptions{

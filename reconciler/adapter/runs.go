@@ -3,9 +3,13 @@
 package adapter
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"path/filepath"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
+	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
@@ -22,6 +26,7 @@ type runs struct {
 	Seal  string      `json:"seal"`  // file of the key that seals what is kept of runs
 	For   string      `json:"for"`   // "" for the tracked branch, else pulls: the two do not take each other's
 	Wall  wall.Policy `json:"wall"`
+	Allow []string    `json:"allow,omitempty"` // private hosts and networks that runs of pull requests may reach where they are declared
 }
 
 func (r runs) String() string {
@@ -56,7 +61,27 @@ func SuperviseConfig(text string, env port.Env) (runner.Config, error) {
 	if err != nil {
 		return runner.Config{}, err
 	}
-	return runner.Config{Env: env, Store: kept, Envs: r.environments(env, key), Seal: key.Derive("runs " + r.For)}, nil
+	return runner.Config{Env: env, Store: kept, Envs: r.environments(env, key), Seal: key.Derive("runs " + r.For), Dial: r.dial()}, nil
+}
+
+// dial connects runs to the hosts that are declared. Those of pull requests reach public
+// addresses alone, and private ones that the machine's owner allows, whatever a declared
+// name leads to at the time.
+func (r runs) dial() egress.Dial {
+	if r.For == "" {
+		return nil
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "%w", err)
+		}
+		g, err := dial.NewGuard(host, r.Allow)
+		if err != nil {
+			return nil, err
+		}
+		return g.Dial(ctx, network, address)
+	}
 }
 
 // Hidden are the folders that no run may be shown: the user's own, and Vishwa's.

@@ -1,0 +1,92 @@
+// The proxy with real clients: what is declared is reached, and nothing else.
+package egress_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
+)
+
+// start serves a proxy whose names all lead to the server at to.
+func start(t *testing.T, to string, hosts ...string) (address string, p *egress.Proxy) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = egress.New(hosts, func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, to)
+	})
+	go p.Serve(l)
+	t.Cleanup(func() { p.Close() })
+	return l.Addr().String(), p
+}
+
+func TestDeclaredHostsAreReachedAndNoOthers(t *testing.T) {
+	web := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "secure "+r.Host) }))
+	defer web.Close()
+	address, p := start(t, web.Listener.Addr().String(), "example.com:443")
+	proxied := web.Client().Transport.(*http.Transport).Clone()
+	proxied.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
+	client := &http.Client{Transport: proxied}
+	answer, err := client.Get("https://example.com/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if body, _ := io.ReadAll(answer.Body); string(body) != "secure example.com" {
+		t.Errorf("got %q", body)
+	}
+	if _, err := client.Get("https://evil.example.net/"); err == nil || !strings.Contains(err.Error(), "Forbidden") {
+		t.Errorf("an undeclared host: %v", err)
+	}
+	if got := p.Refused(); len(got) != 1 || got[0] != "evil.example.net:443" {
+		t.Errorf("refused: %v", got)
+	}
+}
+
+// TestTheHostIsThatOfTheAddress: a header of another host, a part of the address that
+// looks like one, and a proxy's own addresses lead nowhere.
+func TestTheHostIsThatOfTheAddress(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "plain "+r.Host) }))
+	defer web.Close()
+	address, _ := start(t, web.Listener.Addr().String(), "example.com:80")
+	for request, want := range map[string]string{
+		"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n":                "200 plain example.com",
+		"GET http://evil.net/ HTTP/1.1\r\nHost: example.com\r\n\r\n":                   "403",
+		"GET http://example.com@evil.net/ HTTP/1.1\r\nHost: example.com\r\n\r\n":       "403",
+		"GET http://example.com:81/ HTTP/1.1\r\nHost: example.com\r\n\r\n":             "403",
+		"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n":                                  "400",
+		"GET https://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n":               "400",
+		"GET file:///etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n":                 "400",
+		"CONNECT evil.net:443 HTTP/1.1\r\nHost: example.com:80\r\n\r\n":                "403",
+		"CONNECT " + address + " HTTP/1.1\r\nHost: " + address + "\r\n\r\n":            "403",
+		"CONNECT example.com HTTP/1.1\r\nHost: example.com\r\n\r\n":                    "403",
+		"CONNECT [::ffff:169.254.169.254]:80 HTTP/1.1\r\nHost: example.com:80\r\n\r\n": "403",
+	} {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, request)
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Errorf("%q: %v", request, err)
+			continue
+		}
+		body, _ := io.ReadAll(answer.Body)
+		if got := fmt.Sprintf("%d %s", answer.StatusCode, body); !strings.HasPrefix(got, want) {
+			t.Errorf("%q: %q, want %q", request, got, want)
+		}
+		c.Close()
+	}
+}
