@@ -143,6 +143,9 @@ func (l local) begin(dir string, job port.Job) error {
 	cmd := exec.Command(l.Env.Self, append([]string{"supervise", a.dir}, l.Args...)...)
 	cmd.Dir = a.dir
 	cmd.Env = sandbox.Environ(l.Env.Lookup, slices.Concat(job.Pass, sandbox.InstallerVars(), xdg, l.Own), nil)
+	if ahead := wall.Ahead(l.Wall, job.Network.All()); ahead != "" {
+		cmd.Env = append(cmd.Env, wall.AheadVariable+"="+ahead)
+	}
 	cmd.Stderr = errs
 	cmd.ExtraFiles = []*os.File{held}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a closed terminal does not end a training

@@ -32,6 +32,7 @@ func init() {
 	if len(os.Args) > 1 && os.Args[1] == Verb && os.Getenv(marker) != "" {
 		os.Exit(asInner(os.Args[2:]))
 	}
+	beginAhead()
 }
 
 // asInner is the body of `vishwa sandbox`: its arguments are none, or enter.
@@ -77,11 +78,17 @@ func (i *inside) say(m message, fd int) error { return send(i.socket, m, fd) }
 
 // hear takes the work.
 func (i *inside) hear() error {
-	m, fd, err := receive(i.socket)
-	if err != nil || !m.Work || fd < 0 {
+	m, fds, err := receiveAll(i.socket)
+	if err != nil || !m.Work || len(fds) == 0 {
 		return errors.Join(err, errors.New("no work"))
 	}
-	i.work, err = unpack(fd)
+	for to, fd := range fds[1:] {
+		if err := unix.Dup3(fd, to+1, 0); err != nil { // 1 and 2
+			return err
+		}
+		unix.Close(fd)
+	}
+	i.work, err = unpack(fds[0])
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ const inner = 3
 
 // message is one of either side's; one field is set, but for the report beside Begun.
 type message struct {
-	Work    bool    `json:"work,omitempty"`    // out to in, with the work in a descriptor
+	Work    bool    `json:"work,omitempty"`    // out to in, with the work in a descriptor; then output and errors, where they were not known before
 	Dial    int     `json:"dial,omitempty"`    // out to in: hand over a connection to this port
 	Failed  string  `json:"failed,omitempty"`  // in to out: the wall could not be built, or a dial failed
 	Machine bool    `json:"machine,omitempty"` // beside Failed: the machine does not allow it
@@ -42,15 +43,15 @@ type work struct {
 
 const maxMessage = 64 << 10
 
-// send writes one message; fd is handed over where it is not negative.
-func send(socket int, m message, fd int) error {
+// send writes one message, and hands over what of fds is not negative.
+func send(socket int, m message, fds ...int) error {
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
 	var rights []byte
-	if fd >= 0 {
-		rights = unix.UnixRights(fd)
+	if fds = slices.DeleteFunc(fds, func(fd int) bool { return fd < 0 }); len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
 	}
 	for {
 		err := unix.Sendmsg(socket, raw, rights, nil, unix.MSG_NOSIGNAL)
@@ -63,7 +64,22 @@ func send(socket int, m message, fd int) error {
 // receive reads one message, and the descriptor that came with it, else -1. Its
 // error is io.EOF once the other side is gone.
 func receive(socket int) (message, int, error) {
-	raw, rights := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+	m, fds, err := receiveAll(socket)
+	if len(fds) == 0 {
+		return m, -1, err
+	}
+	for _, more := range fds[1:] {
+		unix.Close(more)
+	}
+	return m, fds[0], err
+}
+
+// maxRights is how many descriptors may come with one message.
+const maxRights = 3
+
+// receiveAll reads one message with all its descriptors.
+func receiveAll(socket int) (message, []int, error) {
+	raw, rights := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*maxRights))
 	var n, oob int
 	var err error
 	for {
@@ -73,24 +89,22 @@ func receive(socket int) (message, int, error) {
 		}
 	}
 	if err != nil {
-		return message{}, -1, err
+		return message{}, nil, err
 	}
 	if n == 0 {
-		return message{}, -1, io.EOF
+		return message{}, nil, io.EOF
 	}
-	fd := -1
+	var fds []int
 	if oob > 0 {
 		if parts, err := unix.ParseSocketControlMessage(rights[:oob]); err == nil && len(parts) > 0 {
-			if fds, err := unix.ParseUnixRights(&parts[0]); err == nil && len(fds) > 0 {
-				fd = fds[0]
-			}
+			fds, _ = unix.ParseUnixRights(&parts[0])
 		}
 	}
 	var m message
 	if err := json.Unmarshal(raw[:n], &m); err != nil {
-		return message{}, fd, fmt.Errorf("decode message: %w", err)
+		return message{}, fds, fmt.Errorf("decode message: %w", err)
 	}
-	return m, fd, nil
+	return m, fds, nil
 }
 
 // pack puts the work into memory that has a descriptor.

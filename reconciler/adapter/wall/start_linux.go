@@ -33,6 +33,7 @@ type Inside struct {
 	bounds *bounds
 	proxy  Proxy
 	tmp    string // to be removed
+	ahead  bool   // it was begun before its output was known
 
 	asked  chan answer
 	turn   chan struct{}
@@ -73,27 +74,26 @@ func Start(cmd *exec.Cmd, s Spec) (*Inside, error) {
 
 // start tries one level; its error is Invalid where the machine does not allow it.
 func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	in, theirs, err := newInside()
 	if err != nil {
-		return nil, fault.New(fault.Internal, "isolate command: %w", err)
+		return nil, err
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "inner")
 	defer theirs.Close()
-	in := &Inside{socket: pair[0], asked: make(chan answer, 1), ended: make(chan End, 1), turn: make(chan struct{}, 1), heard: make(chan struct{})}
 	w := work{Spec: s, Stage: level, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}
 	if len(w.Args) == 0 {
 		w.Args = []string{cmd.Path}
 	}
-	outer := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{"vishwa", Verb}, Dir: "/", Env: basics(),
-		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay,
-		ExtraFiles:  append([]*os.File{theirs}, cmd.ExtraFiles...),
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-	}
+	outer := asInnerSide(theirs)
+	outer.Stdout, outer.Stderr, outer.WaitDelay = cmd.Stdout, cmd.Stderr, cmd.WaitDelay
+	outer.ExtraFiles = append(outer.ExtraFiles, cmd.ExtraFiles...)
 	if level == Namespaces {
-		if err := in.namespaces(outer, &w); err != nil {
-			in.close()
-			return nil, err
+		namespaces(outer.SysProcAttr, s.Network.All)
+		if os.Geteuid() == 0 {
+			w.UID = userFor(s)
+			if err := give(w.UID, w.UID, slices.Concat(s.Give, s.folders())); err != nil {
+				in.close()
+				return nil, err
+			}
 		}
 		w.Env = withVariable(w.Env, "TMPDIR", "/tmp")
 		if !s.Network.All && len(s.Network.Hosts) > 0 {
@@ -108,12 +108,15 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 		w.Spec.Tmp = in.tmp
 		w.Env = withVariable(w.Env, "TMPDIR", in.tmp)
 	}
-	if err := outer.Start(); err != nil {
+	if early := takeAhead(cmd, s, level); early != nil {
+		in.close()
+		in, outer = early, early.cmd
+	} else if err := outer.Start(); err != nil {
 		in.close()
 		return nil, wrong(level, err.Error())
 	}
 	in.cmd = outer
-	if err := in.begin(w); err != nil {
+	if err := in.begin(w, cmd); err != nil {
 		_ = outer.Process.Kill()
 		_ = outer.Wait()
 		in.bounds.close()
@@ -126,24 +129,40 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 	return in, nil
 }
 
+// newInside makes the outer side and the inner side's socket.
+func newInside() (*Inside, *os.File, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fault.New(fault.Internal, "isolate command: %w", err)
+	}
+	return &Inside{
+		socket: pair[0], asked: make(chan answer, 1), ended: make(chan End, 1), turn: make(chan struct{}, 1), heard: make(chan struct{}),
+	}, os.NewFile(uintptr(pair[1]), "inner"), nil
+}
+
+// asInnerSide is the program itself as the inner side.
+func asInnerSide(socket *os.File) *exec.Cmd {
+	return &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{"vishwa", Verb}, Dir: "/", Env: basics(),
+		ExtraFiles: []*os.File{socket}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+}
+
 // namespaces asks for those of the first rung.
-func (in *Inside) namespaces(outer *exec.Cmd, w *work) error {
-	a := outer.SysProcAttr
+func namespaces(a *syscall.SysProcAttr, network bool) {
 	a.Cloneflags = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
-	if !w.Spec.Network.All {
+	if !network {
 		a.Cloneflags |= syscall.CLONE_NEWNET
 	}
 	a.Pdeathsig = syscall.SIGKILL
 	if os.Geteuid() == 0 {
-		w.UID = userFor(w.Spec)
-		return give(w.UID, w.UID, slices.Concat(w.Spec.Give, w.Spec.folders()))
+		return
 	}
 	uid, gid := os.Geteuid(), os.Getegid()
 	a.Cloneflags |= syscall.CLONE_NEWUSER
 	a.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 	a.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
 	a.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP}
-	return nil
 }
 
 // userFor is the user of a root's command: one of its own that nobody else has.
@@ -195,12 +214,16 @@ func give(uid, gid int, folders []string) error {
 }
 
 // begin hands over the work and hears that it has begun.
-func (in *Inside) begin(w work) error {
+func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 	level := w.Stage
 	in.bounds = newBounds(w.Spec.Limits, in.cmd.Process.Pid)
 	packed, err := pack(w)
 	if err == nil {
-		err = send(in.socket, message{Work: true}, int(packed.Fd()))
+		fds := []int{int(packed.Fd())}
+		if in.ahead {
+			fds = append(fds, int(cmd.Stdout.(*os.File).Fd()), int(cmd.Stderr.(*os.File).Fd()))
+		}
+		err = send(in.socket, message{Work: true}, fds...)
 		packed.Close()
 	}
 	if err != nil {

@@ -20,6 +20,12 @@ func Start(*exec.Cmd, Spec) (*Inside, error) {
 	return nil, fault.Hint(fault.New(fault.Denied, "isolate command: %w", ErrUnavailable), "run it on Linux")
 }
 
+// AheadVariable has no meaning here.
+const AheadVariable = "VISHWA_SANDBOX_AHEAD"
+
+// Ahead is none.
+func Ahead(Policy, bool) string { return "" }
+
 // PID is none.
 func (in *Inside) PID() int { return 0 }
 
