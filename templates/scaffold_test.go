@@ -73,6 +73,24 @@ func checkSteps(t *testing.T, steps []pipelineStep) {
 	}
 }
 
+// TestTheWorkflowAllowsTheWall: GitHub's Ubuntu lets no program make a user namespace
+// unless it is told to, and it is told before Vishwa begins.
+func TestTheWorkflowAllowsTheWall(t *testing.T) {
+	w := written(t)
+	for _, name := range []string{"pull", "branch"} {
+		allowed := false
+		for _, s := range w.Jobs[name].Steps {
+			allowed = allowed || strings.Contains(s.Run, "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0")
+			if s.Uses == usedAction && !allowed {
+				t.Errorf("the job %s begins vishwa before it allows user namespaces", name)
+			}
+		}
+		if !allowed {
+			t.Errorf("the job %s does not allow user namespaces", name)
+		}
+	}
+}
+
 func TestTheWorkflowGivesNoMoreThanItLists(t *testing.T) {
 	w := written(t)
 	if len(w.Permissions) != 0 || len(w.Jobs) != 3 {
