@@ -149,7 +149,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	if s := project.Store; s != nil && s.S3 != nil {
 		place.S3 = s.S3
 	} else if s != nil {
-		place.Dir = s.Dir
+		place.Dir, place.Shared = s.Dir, true
 	}
 	kept, err := OpenStore(place, o.Env)
 	if err != nil {

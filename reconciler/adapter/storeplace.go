@@ -15,8 +15,10 @@ import (
 
 // StorePlace is a folder of this machine, before a bucket where there is one.
 type StorePlace struct {
-	Dir string      `json:"dir"`
-	S3  *schemas.S3 `json:"s3,omitempty"`
+	Dir string `json:"dir"`
+	// Shared is set where a declaration names the folder: others may use it, too.
+	Shared bool        `json:"shared,omitempty"`
+	S3     *schemas.S3 `json:"s3,omitempty"`
 }
 
 // String is what ParseStorePlace reads. It holds no secret.
@@ -43,7 +45,11 @@ func (p StorePlace) variables() []string {
 
 // OpenStore opens the store at p.
 func OpenStore(p StorePlace, env port.Env) (port.Store, error) {
-	near, err := store.Dir(p.Dir)
+	open := store.Dir
+	if p.Shared {
+		open = store.Shared
+	}
+	near, err := open(p.Dir)
 	if err != nil || p.S3 == nil {
 		return near, err
 	}

@@ -1,7 +1,7 @@
 // Package store holds the adapters that keep bytes by their digest. Dir is the
 // embedded default: a folder of read-only files, each named by its SHA-256.
 //
-//	<path>/sha256/<2 hex digits>/<62 hex digits>   content, mode 0444
+//	<path>/sha256/<2 hex digits>/<62 hex digits>   content, mode 0400; in a shared folder 0440
 //	<path>/tmp/                                    Puts under way; a Put renames, so half of one is never seen
 //	<path>/lock                                    shared by Puts; whoever gets it alone may clear tmp/
 package store
@@ -22,29 +22,61 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// Dir opens the store in the folder at path, and makes the folder where it is
-// absent. What Puts left behind that were killed is cleared away.
+// Dir opens the store in the folder at path, which is this user's alone, and makes the
+// folder where it is absent. What Puts left behind that were killed is cleared away.
 func Dir(path string) (port.Store, error) {
+	return openDir(path, func(fs.FileMode) fs.FileMode { return 0 })
+}
+
+// Shared is Dir for a folder that others use as well: what is made in it has the bits for
+// the group that the folder itself has.
+func Shared(path string) (port.Store, error) {
+	return openDir(path, func(m fs.FileMode) fs.FileMode { return m & 0o070 })
+}
+
+func openDir(path string, group func(fs.FileMode) fs.FileMode) (port.Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
+	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, content.Disk(fmt.Errorf("open store: %w", err), path)
 	}
-	d := dir(path)
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, content.Disk(fmt.Errorf("open store: %w", err), path)
+	}
+	d := dir{path, group(st.Mode().Perm())}
+	if d.group == 0 && st.Mode().Perm() != 0o700 { // an older vishwa made it for all to see
+		if err := os.Chmod(path, 0o700); err != nil {
+			return nil, content.Disk(fmt.Errorf("open store: %w", err), path)
+		}
+	}
 	d.clear()
 	return d, nil
 }
 
-type dir string
+// dir is the store in a folder; group are the bits for the group that its folders have.
+type dir struct {
+	path  string
+	group fs.FileMode
+}
 
 func (d dir) file(name digest.Digest) string {
 	h := name.Hex()
-	return filepath.Join(string(d), "sha256", h[:2], h[2:])
+	return filepath.Join(d.path, "sha256", h[:2], h[2:])
 }
 
-func (d dir) tmp() string { return filepath.Join(string(d), "tmp") }
+func (d dir) tmp() string { return filepath.Join(d.path, "tmp") }
+
+// mkdir makes a folder with the store's bits, whatever the umask is; it may be there.
+func (d dir) mkdir(path string) error {
+	err := os.Mkdir(path, 0o700)
+	if err == nil && d.group != 0 {
+		err = os.Chmod(path, 0o700|d.group|fs.ModeSetgid)
+	}
+	return err
+}
 
 // Has tells whether the store has a regular file under the name. That its bytes
 // are right is found out by reading them.
@@ -61,7 +93,7 @@ func (d dir) Has(ctx context.Context, name digest.Digest) (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
-		return false, content.Disk(fmt.Errorf("look into store: %w", err), string(d))
+		return false, content.Disk(fmt.Errorf("look into store: %w", err), d.path)
 	}
 	return st.Mode().IsRegular(), nil
 }
@@ -80,11 +112,11 @@ func (d dir) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, error)
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the store at %s", name, string(d)), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
+		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the store at %s", name, d.path), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
 	case errors.Is(err, syscall.ELOOP):
 		return nil, tampered(name, path)
 	case err != nil:
-		return nil, content.Disk(fmt.Errorf("read store: %w", err), string(d))
+		return nil, content.Disk(fmt.Errorf("read store: %w", err), d.path)
 	}
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		f.Close()
@@ -98,13 +130,13 @@ func (d dir) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, error)
 func (d dir) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error) {
 	name, n, err := d.put(ctx, r)
 	if err != nil {
-		return "", 0, content.Disk(fmt.Errorf("write store: %w", err), string(d))
+		return "", 0, content.Disk(fmt.Errorf("write store: %w", err), d.path)
 	}
 	return name, n, nil
 }
 
 func (d dir) put(ctx context.Context, r io.Reader) (name digest.Digest, n int64, err error) {
-	if err := os.MkdirAll(d.tmp(), 0o755); err != nil {
+	if err := d.mkdir(d.tmp()); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", 0, err
 	}
 	unlock, err := d.lock(syscall.LOCK_SH)
@@ -121,7 +153,7 @@ func (d dir) put(ctx context.Context, r io.Reader) (name digest.Digest, n int64,
 	if name, n, err = content.Copy(ctx, tmp, r); err != nil {
 		return "", 0, err
 	}
-	if err := tmp.Chmod(0o444); err != nil {
+	if err := tmp.Chmod(0o400 | d.group&0o040); err != nil {
 		return "", 0, err
 	}
 	if err := tmp.Sync(); err != nil {
@@ -136,9 +168,9 @@ func (d dir) put(ctx context.Context, r io.Reader) (name digest.Digest, n int64,
 // place renames and makes the new name durable, with the folders above it.
 func (d dir) place(tmp, path string) error {
 	shard := filepath.Dir(path)
-	made := os.MkdirAll(filepath.Dir(shard), 0o755)
-	if made == nil {
-		made = os.Mkdir(shard, 0o755)
+	made := d.mkdir(filepath.Dir(shard))
+	if made == nil || errors.Is(made, fs.ErrExist) {
+		made = d.mkdir(shard)
 	}
 	if made != nil && !errors.Is(made, fs.ErrExist) {
 		return made
@@ -155,7 +187,7 @@ func (d dir) place(tmp, path string) error {
 	if err := syncDir(filepath.Dir(shard)); err != nil {
 		return err
 	}
-	return syncDir(string(d))
+	return syncDir(d.path)
 }
 
 // clear removes what killed Puts have left. It needs the lock alone: while any
@@ -176,7 +208,7 @@ func (d dir) clear() {
 }
 
 func (d dir) lock(how int) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(string(d), "lock"), os.O_RDONLY|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(filepath.Join(d.path, "lock"), os.O_RDONLY|os.O_CREATE, 0o600|d.group&0o060)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,5 +163,55 @@ func TestAFullDiskIsSaid(t *testing.T) {
 	}
 	if _, _, err := s.Put(t.Context(), strings.NewReader("small")); err != nil {
 		t.Errorf("the failed Put still holds its space: %v", err)
+	}
+}
+
+// TestAStoreIsItsUsersAlone: folders and files have no bits for others, and none for the
+// group but in a folder that is shared.
+func TestAStoreIsItsUsersAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		open          func(string) (port.Store, error)
+		root          fs.FileMode
+		folder, files fs.FileMode
+	}{
+		"private, new":             {Dir, 0, 0o700, 0o400},
+		"private, as it once was":  {Dir, 0o755, 0o700, 0o400},
+		"shared by its group":      {Shared, 0o770, 0o770, 0o440},
+		"shared, for reading":      {Shared, 0o750, 0o750, 0o440},
+		"declared and not shared":  {Shared, 0o700, 0o700, 0o400},
+		"declared, open to others": {Shared, 0o777, 0o770, 0o440},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := filepath.Join(t.TempDir(), "store")
+			if c.root != 0 {
+				if err := errors.Join(os.Mkdir(root, 0o700), os.Chmod(root, c.root)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := c.open(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := s.Put(t.Context(), strings.NewReader("x")); err != nil {
+				t.Fatal(err)
+			}
+			err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+				if err != nil || p == root || d.Name() == "lock" {
+					return err
+				}
+				info, err := d.Info()
+				want := c.files
+				if d.IsDir() {
+					want = c.folder
+				}
+				if err == nil && info.Mode().Perm() != want {
+					t.Errorf("%s has mode %o, want %o", p[len(root):], info.Mode().Perm(), want)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
