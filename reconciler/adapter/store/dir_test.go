@@ -54,8 +54,8 @@ func TestWhatIsKeptIsReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, err := os.Stat(filepath.Join(path, "sha256", "ba", "7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"))
-	if err != nil || st.Mode().Perm() != 0o444 {
-		t.Errorf("%s: %v, %v; want mode 0444", d, st, err)
+	if err != nil || st.Mode().Perm() != 0o400 {
+		t.Errorf("%s: %v, %v; want mode 0400", d, st, err)
 	}
 	if left, _ := os.ReadDir(filepath.Join(path, "tmp")); len(left) > 0 {
 		t.Errorf("put leaves %v", left)
