@@ -294,7 +294,7 @@ func (s *supervisor) behind(cmd *exec.Cmd) (*wall.Spec, error) {
 		spec.Read = append(spec.Read, wall.Programs(path, program, append(spec.Hidden, s.attempt.dir))...)
 	}
 	spec.Network = wall.Network{All: s.order.Job.Network.All(), Hosts: s.order.Job.Network.Hosts()}
-	spec.Network.Proxy = egress.New(spec.Network.Hosts, s.Dial)
+	spec.Network.Proxy = func() wall.Proxy { return egress.New(spec.Network.Hosts, s.Dial) }
 	return spec, nil
 }
 

@@ -36,7 +36,7 @@ func (i installation) behind(lock []byte, list, tmp string) (*wall.Spec, error) 
 	}
 	spec.Read = append(spec.Read, i.settings()...)
 	spec.Network = wall.Network{Hosts: i.hosts(lock)}
-	spec.Network.Proxy = egress.New(spec.Network.Hosts, i.Dial)
+	spec.Network.Proxy = func() wall.Proxy { return egress.New(spec.Network.Hosts, i.Dial) }
 	return spec, nil
 }
 

@@ -257,7 +257,7 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 		if err != nil || w.Spec.Network.Proxy == nil {
 			return fault.New(fault.Internal, "isolate command: serve its proxy: %w", err)
 		}
-		in.proxy = w.Spec.Network.Proxy
+		in.proxy = w.Spec.Network.Proxy()
 		go in.proxy.Serve(l)
 	}
 	go in.hear()

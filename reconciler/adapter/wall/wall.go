@@ -53,7 +53,8 @@ type Spec struct {
 type Network struct {
 	All   bool     // whatever the machine reaches
 	Hosts []string // host:port, by a proxy; *.example.com:443 is every name below it
-	Proxy Proxy    `json:"-"` // connects to them
+	// Proxy makes what connects to them: one a command.
+	Proxy func() Proxy `json:"-"`
 }
 
 // Proxy is the way out to hosts; package egress has it.
