@@ -317,6 +317,7 @@ spec:
   sweep: 10s
   log: {format: text}
   lease: {duration: 5s}
+  isolation: {level: best}
   state: %s
   repositories:
     - {url: %s, allow: [127.0.0.1], github: {api: %s/api/v3, repository: %s, token: {env: GITHUB_TOKEN}}}
