@@ -1,0 +1,164 @@
+// What the wall costs: a run's start, the opening of many files, and the work itself.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// BenchmarkRunStart runs /bin/true as a transform, from Start to its result, by each
+// level in turn, and reports the medians and what the wall adds to the one without.
+func BenchmarkRunStart(b *testing.B) {
+	dir := b.TempDir()
+	program := filepath.Join(dir, "vishwa")
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
+		b.Fatalf("%s: %v", out, err)
+	}
+	kept, err := store.Dir(filepath.Join(dir, "store"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	sealed := filepath.Join(dir, "seal", "key")
+	key, err := seal.Load(sealed)
+	if err != nil {
+		b.Fatal(err)
+	}
+	took := map[wall.Level][]time.Duration{}
+	for i := 0; b.Loop(); i++ {
+		for _, level := range wall.Levels {
+			policy := wall.Policy{Level: level}
+			args, err := json.Marshal(map[string]any{"store": fmt.Sprintf(`{"dir":%q}`, filepath.Join(dir, "store")), "envs": filepath.Join(dir, "envs"), "seal": sealed, "wall": policy})
+			if err != nil {
+				b.Fatal(err)
+			}
+			r := runner.Local(runner.Config{
+				Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: os.LookupEnv, Self: program}, Store: kept,
+				Dir: filepath.Join(dir, "runs"), Args: []string{string(args)}, Seal: key.Derive("runs "), Wall: policy,
+			})
+			took[level] = append(took[level], ranOnce(b, r, digest.Of([]byte(fmt.Sprint(level, i)))))
+		}
+	}
+	report(b, took, "ms", func(d time.Duration) float64 { return float64(d) / 1e6 })
+}
+
+// ranOnce runs one job to its end.
+func ranOnce(b *testing.B, r port.Runner, key digest.Digest) time.Duration {
+	began := time.Now()
+	if _, err := r.Start(context.Background(), port.Job{Key: key, Ref: schemas.Ref{Kind: "transform", Name: "x"}, Command: []string{"true"}}); err != nil {
+		b.Fatal(err)
+	}
+	for {
+		run, err := r.Poll(context.Background(), key)
+		if err != nil || run.State == port.Done && run.Result.Cause != "" {
+			b.Fatal(err, run.Result)
+		}
+		if run.State == port.Done {
+			return time.Since(began)
+		}
+		time.Sleep(500 * time.Microsecond)
+	}
+}
+
+// BenchmarkOpens opens and reads a hundred thousand files, and BenchmarkCompute spends
+// processor time in Python, by each level in turn.
+func BenchmarkOpens(b *testing.B) {
+	inside(b, `
+import os
+for d in range(100):
+    os.mkdir(str(d))
+    for f in range(10): open(f"{d}/{f}", "w").write("x")
+for _ in range(100):
+    for d in range(100):
+        for f in range(10): open(f"{d}/{f}", "rb").close()
+`)
+}
+
+// BenchmarkCompute is the example's kind of work without its packages.
+func BenchmarkCompute(b *testing.B) {
+	inside(b, `
+import random
+r = random.Random(7)
+rows = [[r.random() for _ in range(20)] for _ in range(2000)]
+w = [0.0] * 20
+for _ in range(120):
+    for row in rows:
+        e = sum(a * b for a, b in zip(row, w)) - row[0]
+        w = [a - 0.01 * e * b for a, b in zip(w, row)]
+`)
+}
+
+func inside(b *testing.B, program string) {
+	python, err := exec.Command("python3", "-c", "import sys; print(sys.executable, end='')").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	took := map[wall.Level][]time.Duration{}
+	for b.Loop() {
+		for _, level := range wall.Levels {
+			dir := b.TempDir()
+			work, tmp := filepath.Join(dir, "work"), filepath.Join(dir, "tmp")
+			for _, d := range []string{work, tmp} {
+				if err := os.Mkdir(d, 0o700); err != nil {
+					b.Fatal(err)
+				}
+			}
+			cmd := &exec.Cmd{Path: string(python), Args: []string{string(python), "-I", "-c", program}, Dir: work, Env: []string{"PATH=/usr/bin:/bin"}}
+			spec := wall.Policy{Level: level}.Spec()
+			if spec != nil {
+				spec.Write, spec.Tmp, spec.Read = []string{work}, tmp, wall.Programs("", string(python), nil)
+			}
+			runtime.GC()
+			before := spent(b)
+			g, err := sandbox.Start(cmd, filepath.Base(dir), spec)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if end, err := g.End(); err != nil || !end.Success() || g.Stop(0) != nil {
+				b.Fatal(end, err)
+			}
+			took[level] = append(took[level], spent(b)-before)
+		}
+	}
+	report(b, took, "cpu-s", time.Duration.Seconds)
+}
+
+// spent is the processor time of this process's ended children, user and system.
+func spent(b *testing.B) time.Duration {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &use); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+func report(b *testing.B, took map[wall.Level][]time.Duration, unit string, in func(time.Duration) float64) {
+	median := map[wall.Level]float64{}
+	for level, all := range took {
+		slices.Sort(all)
+		median[level] = in(all[len(all)/2])
+		b.ReportMetric(median[level], string(level)+"-"+unit)
+	}
+	b.ReportMetric(0, "ns/op")
+	for _, level := range []wall.Level{wall.Namespaces, wall.Landlock} {
+		b.ReportMetric(median[level]/median[wall.None], string(level)+"-ratio")
+	}
+}
