@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -39,28 +38,36 @@ func (i *inside) beginEntered() error {
 		return err
 	}
 	defer packed.Close()
-	errs, in, err := os.Pipe()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("begin command: %w", err)
 	}
-	defer errs.Close()
+	defer unix.Close(pair[0])
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"vishwa", Verb, enter}, &syscall.ProcAttr{
-		Dir: "/", Env: basics(), Files: []uintptr{0, 1, 2, packed.Fd(), in.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: basics(), Files: []uintptr{0, 1, 2, packed.Fd(), uintptr(pair[1])}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
-	in.Close()
+	unix.Close(pair[1])
 	if err != nil {
 		return fmt.Errorf("begin command: %w", err)
 	}
 	i.child = pid
-	said, err := io.ReadAll(io.LimitReader(errs, 4<<10)) // ends when the descriptor is closed by exec
-	if err != nil || len(said) == 0 {
-		return err
+	for { // until exec closes the other end
+		m, fd, err := receive(pair[0])
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET):
+			return nil
+		case err != nil:
+			return fmt.Errorf("begin command: %w", err)
+		case fd >= 0:
+			go i.answer(fd)
+		case m.End != nil:
+			_, _ = unix.Wait4(pid, nil, 0, nil)
+			return i.noExec(errors.New(m.End.NoExec))
+		default:
+			_, _ = unix.Wait4(pid, nil, 0, nil)
+			return errors.New(m.Failed)
+		}
 	}
-	_, _ = unix.Wait4(pid, nil, 0, nil)
-	if why, ok := strings.CutPrefix(string(said), "exec: "); ok {
-		return i.noExec(errors.New(why))
-	}
-	return errors.New(string(said))
 }
 
 // basics is the environment of the program's own processes inside: what the race
@@ -80,7 +87,7 @@ func entered() int {
 	const packed, errs = 3, 4
 	unix.CloseOnExec(errs)
 	tell := func(err error) int {
-		_, _ = unix.Write(errs, []byte(err.Error()))
+		_ = send(errs, message{Failed: err.Error()}, -1)
 		return 1
 	}
 	w, err := unpack(packed)
@@ -90,19 +97,23 @@ func entered() int {
 	s, abi := w.Spec, landlockVersion()
 	r := rules{
 		read:    slices.Concat([]string{"/proc", "/etc/passwd", "/etc/group"}, systemTrees, systemFiles, kernelTrees, s.Read, s.Give),
-		write:   slices.Concat([]string{s.Tmp, "/dev/shm"}, s.Shared, s.Write),
+		write:   slices.Concat([]string{s.Tmp}, s.Shared, s.Write),
 		devices: append(expand(s.Devices), plainDevices...),
 		ports:   !s.Network.All, bind: uint16(s.Port),
+	}
+	if !s.Strict { // it is everybody's here, and what is left in it stays
+		r.write = append(r.write, "/dev/shm")
 	}
 	calls := sockets{}
 	switch {
 	case s.Network.All || len(s.Network.Hosts) > 0 && !s.Strict:
-		calls, r.ports = sockets{inet: true, unixAny: true, loopback: true}, false
+		calls, r.ports = sockets{inet: true, unixAny: !s.Strict || abi >= namedSockets, loopback: true}, false
 	case s.Port != 0:
 		calls = sockets{tcp: true, unixAny: abi >= namedSockets}
 	default:
 		calls = sockets{unixAny: abi >= namedSockets}
 	}
+	calls.bare = true
 	if err := unix.Chdir(w.Dir); err != nil {
 		return tell(fmt.Errorf("go to %s: %w", w.Dir, err))
 	}
@@ -112,14 +123,21 @@ func entered() int {
 	if err := restrictFiles(r, abi); err != nil {
 		return tell(err)
 	}
-	if err := restrictCalls(calls); err != nil {
+	listener, err := restrictCalls(calls)
+	if err != nil {
 		return tell(err)
+	}
+	if listener >= 0 {
+		if err := send(errs, message{}, listener); err != nil {
+			return tell(err)
+		}
+		unix.Close(listener)
 	}
 	if err := dropCapabilities(); err != nil {
 		return tell(err)
 	}
 	err = unix.Exec(w.Path, w.Args, w.Env)
-	_, _ = unix.Write(errs, []byte("exec: "+err.Error()))
+	_ = send(errs, message{End: &End{Code: 126, NoExec: err.Error()}}, -1)
 	return 126
 }
 

@@ -7,6 +7,7 @@ package wall
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/signal"
@@ -22,6 +23,10 @@ import (
 
 // Straggling is how long what a command leaves running may take to end by itself.
 const Straggling = time.Second
+
+// firstToEnd is how much sooner than others the kernel picks a command where memory has
+// run out (proc_pid_oom_score_adj(5)).
+const firstToEnd = "500"
 
 // marker is the variable by which the inner side knows that vishwa itself began it.
 const marker = "VISHWA_SANDBOX"
@@ -42,7 +47,10 @@ func asInner(args []string) int {
 		return entered()
 	}
 	i := &inside{socket: inner}
-	unix.CloseOnExec(inner)
+	if err := keepDescriptors(); err != nil {
+		fmt.Fprintln(os.Stderr, "vishwa sandbox:", err)
+		return 2
+	}
 	// These are meant for the command. They are taken and not ignored: what is ignored stays so in the command.
 	signal.Notify(make(chan os.Signal), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP)
 	if len(args) > 0 || i.hear() != nil {
@@ -54,6 +62,21 @@ func asInner(args []string) int {
 		return 1
 	}
 	return i.stay()
+}
+
+// keepDescriptors keeps what this process was begun with, a lock of the caller's among it,
+// from the command: held here, it is held for as long as anything of the command lives.
+func keepDescriptors() error {
+	if unix.CloseRange(inner, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return nil
+	}
+	open, err := os.ReadDir("/proc/self/fd") // before Linux 5.11
+	for _, d := range open {
+		if fd, err := strconv.Atoi(d.Name()); err == nil && fd >= inner {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return err
 }
 
 // refusedByMachine tells a machine that does not allow the wall from a wall that cannot
@@ -97,6 +120,8 @@ func (i *inside) build() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil { // nobody of the same user reads or traces this process
 		return fmt.Errorf("conceal: %w", err)
 	}
+	// Where memory runs out, the command is ended and not who looks after it; it is a hint, and Landlock keeps it.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(firstToEnd), 0)
 	i.report = Report{Level: string(i.work.Stage), Landlock: landlockVersion(), Network: i.work.Spec.Network.String()}
 	if i.work.UID != 0 {
 		i.report.User = "own"
@@ -135,7 +160,9 @@ func (i *inside) beginHere() error {
 	if err := restrictFilesWhere(r, i.report.Landlock); err != nil {
 		return err
 	}
-	if err := restrictCalls(sockets{inet: true, unixAny: true, loopback: true}); err != nil {
+	// In the machine's own network lie abstract sockets of others, which older kernels let everybody connect to.
+	apart := !s.Network.All || i.report.Landlock >= scopedSignals
+	if _, err := restrictCalls(sockets{inet: true, unixAny: apart || !s.Strict, loopback: true}); err != nil {
 		return err
 	}
 	attr := &syscall.ProcAttr{Dir: i.work.Dir, Env: i.work.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true}}
@@ -195,6 +222,9 @@ func (i *inside) stay() int {
 		i.sweep(Straggling)
 	case <-gone:
 		i.sweep(0)
+		if i.work.Stage == Landlock { // whoever would remove it is gone
+			_ = os.RemoveAll(i.work.Spec.Tmp)
+		}
 	}
 	return 0
 }
@@ -342,7 +372,13 @@ func limit(l Limits, uid, running int) error {
 		}
 		return nil
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+	// 1 is no core file, and no handing over to a program of the machine's either (core(5)).
+	var core unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_CORE, &core)
+	if one := min(1, core.Max); err == nil {
+		err = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: one, Max: one})
+	}
+	if err != nil {
 		return fmt.Errorf("limit core files: %w", err)
 	}
 	processes := uint64(0)
