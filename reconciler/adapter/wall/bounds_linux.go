@@ -3,6 +3,7 @@
 package wall
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,11 +21,17 @@ const (
 	watchMemory = 250 * time.Millisecond
 	watchDisk   = time.Second
 	watchShare  = 20 // a look may take one in so many of the time
+	watchAtMost = 10 * time.Second
 )
 
-// spareDisk is what a watched command may not take from everybody else: it is ended
-// where the disk has less left.
-const spareDisk = 256 << 20
+// What a command may not take from everybody else: it is ended where the disk has less
+// left. Files that have no name any more can be hidden from any count, so that a disk
+// that stays full while a command runs ends it, too, whatever it is known to hold.
+const (
+	spareDisk  = 256 << 20
+	spareFiles = 4096
+	fullLooks  = 3
+)
 
 // bounds hold one command's limits.
 type bounds struct {
@@ -62,6 +69,7 @@ func (b *bounds) watch(folders []string) {
 	}
 	if b.limits.Disk > 0 {
 		b.every(watchDisk, func() string { return b.disk(folders) })
+		b.every(watchDisk, roomIn(folders))
 	}
 }
 
@@ -84,7 +92,7 @@ func (b *bounds) every(least time.Duration, look func() string) {
 				b.groups.kill()
 				return
 			}
-			wait = max(least, watchShare*time.Since(began))
+			wait = max(least, min(watchAtMost, watchShare*time.Since(began)))
 		}
 	})
 }
@@ -131,58 +139,154 @@ func (b *bounds) memory() string {
 	pids := below(b.pid)
 	page := int64(os.Getpagesize())
 	var full int64
-	for _, pid := range pids {
+	own := make([]int64, len(pids))
+	for i, pid := range pids {
 		raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 		if f := strings.Fields(string(raw)); err == nil && len(f) > 1 {
 			n, _ := strconv.ParseInt(f[1], 10, 64)
-			full += n * page
+			own[i] = n * page
+			full += own[i]
 		}
 	}
-	if full <= b.limits.Memory {
+	nameless := unnamed(pids, map[uint64]bool{memoryFiles(): true})
+	if full+nameless <= b.limits.Memory {
 		return ""
 	}
-	var fair int64
-	for _, pid := range pids {
+	var private, shared int64
+	for i, pid := range pids {
 		raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
-		if err != nil {
+		if err != nil { // it hides itself, and is counted in full
+			private += own[i]
 			continue
 		}
+		held := map[string]int64{}
 		for line := range strings.Lines(string(raw)) {
-			if f := strings.Fields(line); len(f) > 1 && (f[0] == "Pss:" || f[0] == "Swap:") {
+			if f := strings.Fields(line); len(f) > 1 {
 				n, _ := strconv.ParseInt(f[1], 10, 64)
-				fair += n << 10
+				held[f[0]] += n << 10
 			}
 		}
+		shared += held["Pss_Shmem:"]
+		private += held["Pss:"] + held["Swap:"] - held["Pss_Shmem:"]
 	}
+	fair := private + max(shared, nameless) // memory files may be mapped as well
 	if fair <= b.limits.Memory {
 		return ""
 	}
 	return fmt.Sprintf("it used %s of memory, and %s is its limit", size(fair), size(b.limits.Memory))
 }
 
+// memoryFiles is the device on which memfd_create(2) makes its files.
+var memoryFiles = sync.OnceValue(func() uint64 {
+	var st unix.Stat_t
+	fd, err := unix.MemfdCreate("vishwa-device", unix.MFD_CLOEXEC)
+	if err == nil {
+		_ = unix.Fstat(fd, &st)
+		unix.Close(fd)
+	}
+	return uint64(st.Dev)
+})
+
+// disksOf are the devices that folders lie on.
+func disksOf(folders []string) map[uint64]bool {
+	disks := map[uint64]bool{}
+	for _, dir := range folders {
+		var st unix.Stat_t
+		if unix.Stat(dir, &st) == nil {
+			disks[uint64(st.Dev)] = true
+		}
+	}
+	return disks
+}
+
+// unnamed adds up files on these devices that processes hold open and that no folder
+// holds any more. It finds what the kernel lets this process look at.
+func unnamed(pids []int, disks map[uint64]bool) (total int64) {
+	type file struct{ dev, ino uint64 }
+	seen := map[file]bool{}
+	for _, pid := range pids {
+		dir := "/proc/" + strconv.Itoa(pid) + "/fd/"
+		open, _ := os.ReadDir(dir)
+		for _, d := range open {
+			var st unix.Stat_t
+			if unix.Stat(dir+d.Name(), &st) != nil || st.Nlink != 0 || st.Mode&unix.S_IFMT != unix.S_IFREG {
+				continue
+			}
+			if f := (file{uint64(st.Dev), st.Ino}); !seen[f] && disks[f.dev] {
+				seen[f] = true
+				total += st.Blocks * 512
+			}
+		}
+	}
+	return total
+}
+
 // disk adds up what the folders hold.
 func (b *bounds) disk(folders []string) string {
-	var used int64
+	used := unnamed(below(b.pid), disksOf(folders))
+	deep := false
 	for _, dir := range folders {
 		_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+			deep = deep || errors.Is(err, unix.ENAMETOOLONG)
 			if err != nil {
 				return nil // it was removed meanwhile
 			}
 			var st unix.Stat_t
-			if unix.Lstat(p, &st) == nil {
+			switch err := unix.Lstat(p, &st); {
+			case err == nil:
 				used += st.Blocks * 512
+			case errors.Is(err, unix.ENAMETOOLONG):
+				deep = true
 			}
 			return nil
 		})
-		var all unix.Statfs_t
-		if unix.Statfs(dir, &all) == nil && used > spareDisk && int64(all.Bavail)*all.Bsize < spareDisk {
-			return fmt.Sprintf("it left the disk less than %s free, with %s of its own", size(spareDisk), size(used))
+	}
+	switch {
+	case deep:
+		return fmt.Sprintf("it made folders in folders, deeper than %d bytes of a path, where nobody can tell how much they hold", unix.PathMax)
+	case used > b.limits.Disk:
+		return fmt.Sprintf("it wrote %s, and %s is its limit", size(used), size(b.limits.Disk))
+	}
+	for _, dir := range folders {
+		if why := full(dir); why != "" && used > spareDisk {
+			return fmt.Sprintf("%s, with %s of its own", why, size(used))
 		}
 	}
-	if used <= b.limits.Disk {
+	return ""
+}
+
+// full says what a folder's disk has too little of, or "".
+func full(dir string) string {
+	var all unix.Statfs_t
+	switch err := unix.Statfs(dir, &all); {
+	case err != nil:
+		return ""
+	case int64(all.Bavail)*all.Bsize < spareDisk:
+		return fmt.Sprintf("it left the disk less than %s free", size(spareDisk))
+	case all.Files > 0 && all.Ffree < spareFiles:
+		return fmt.Sprintf("it left the disk room for fewer than %d more files", spareFiles)
+	}
+	return ""
+}
+
+// roomIn looks whether disks that had room have none for a while.
+func roomIn(folders []string) func() string {
+	had, since := map[string]bool{}, map[string]int{}
+	for _, dir := range folders {
+		had[dir] = full(dir) == ""
+	}
+	return func() string {
+		for _, dir := range folders {
+			why := full(dir)
+			if since[dir]++; why == "" {
+				since[dir] = 0
+			}
+			if had[dir] && since[dir] >= fullLooks {
+				return why + ", or something else did while it ran"
+			}
+		}
 		return ""
 	}
-	return fmt.Sprintf("it wrote %s, and %s is its limit", size(used), size(b.limits.Disk))
 }
 
 func size(n int64) string {
