@@ -13,14 +13,14 @@ import (
 // systemTrees hold programs and libraries.
 var systemTrees = []string{
 	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store",
-	"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/alternatives", "/etc/ld.so.conf.d", "/etc/fonts", "/etc/python3", "/etc/python3.11", "/etc/OpenCL",
+	"/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/pki/ca-trust", "/etc/pki/java", "/etc/ca-certificates", "/etc/alternatives", "/etc/ld.so.conf.d", "/etc/fonts", "/etc/python3", "/etc/python3.11", "/etc/OpenCL",
 }
 
 // systemFiles are read by C libraries and interpreters as they start.
 var systemFiles = []string{
 	"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.preload", "/etc/localtime", "/etc/timezone", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/hosts",
 	"/etc/resolv.conf", "/etc/gai.conf", "/etc/services", "/etc/protocols", "/etc/mime.types", "/etc/os-release", "/etc/debian_version", "/etc/lsb-release",
-	"/etc/ca-certificates.conf", "/etc/magic", "/etc/inputrc", "/etc/locale.alias",
+	"/etc/ca-certificates.conf", "/etc/ssl/openssl.cnf", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem", "/etc/pki/tls/openssl.cnf", "/etc/pki/tls/cert.pem", "/etc/magic", "/etc/inputrc", "/etc/locale.alias",
 }
 
 // kernelTrees tell how many cores and how much memory there are.
@@ -40,7 +40,7 @@ func (s Spec) check() error {
 	}
 	for _, shown := range slices.Concat(systemTrees, s.Read, s.Give, s.Write, s.Shared) {
 		for _, hidden := range s.Hidden {
-			if Within(hidden, shown) {
+			if Within(hidden, shown) || Within(real(hidden), real(shown)) {
 				return fault.Hint(fault.New(fault.Invalid, "isolate command: %s would be seen by it, as it lies in %s", hidden, shown),
 					"keep vishwa's state, caches and keys outside of what runs may read: set XDG_STATE_HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME to other folders")
 			}
@@ -59,13 +59,21 @@ func Within(path, folder string) bool {
 	return path == folder || folder == "/" || strings.HasPrefix(path, folder+"/")
 }
 
+// real is path behind all symbolic links, or path itself where it is not there.
+func real(path string) string {
+	if r, err := filepath.EvalSymlinks(path); err == nil {
+		return r
+	}
+	return path
+}
+
 // Programs are the folders of a PATH, and what belongs to them, that a command may
 // read: a folder bin shows all that was installed with it. program, found there, is the
 // command's own. Where that would show what is hidden, the folder alone is shown.
 func Programs(path, program string, hidden []string) (read []string) {
 	shows := func(p string) bool {
 		for _, h := range hidden {
-			if Within(h, p) {
+			if Within(h, p) || Within(real(h), real(p)) {
 				return true
 			}
 		}
@@ -87,7 +95,7 @@ func Programs(path, program string, hidden []string) (read []string) {
 		bin = filepath.Clean(bin)
 		private := false // below somebody's home, where programs lie beside letters
 		for _, h := range hidden {
-			private = private || Within(bin, h)
+			private = private || Within(bin, h) || Within(real(bin), real(h))
 		}
 		switch base := filepath.Base(bin); {
 		case base == "shims": // of pyenv, asdf, mise: scripts that find the program beside them

@@ -119,7 +119,10 @@ func Gives(r Report) []Guarantee {
 		}
 		return slices.Clone(Guarantees)
 	case Landlock:
-		have := []Guarantee{Files, Processes, Bounds}
+		have := []Guarantee{Processes, Bounds}
+		if r.Landlock >= filesTruncate { // before, whatever its user owns could be emptied
+			have = append(have, Files)
+		}
 		if r.Network != unlimited {
 			have = append(have, Reach)
 		}
