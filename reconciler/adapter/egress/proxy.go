@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 )
 
@@ -49,7 +51,7 @@ func New(hosts []string, dial Dial) *Proxy {
 		},
 	}
 	slots := make(chan struct{}, maxTunnels)
-	p.server = &http.Server{ReadHeaderTimeout: 30 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	p.server = &http.Server{ReadHeaderTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
@@ -70,7 +72,9 @@ func New(hosts []string, dial Dial) *Proxy {
 }
 
 // Serve serves what comes in at l until Close.
-func (p *Proxy) Serve(l net.Listener) { _ = p.server.Serve(l) }
+func (p *Proxy) Serve(l net.Listener) {
+	_ = p.server.Serve(netutil.LimitListener(l, 2*maxTunnels))
+}
 
 // Close ends every connection.
 func (p *Proxy) Close() error { return p.server.Close() }

@@ -96,9 +96,6 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 			}
 		}
 		w.Env = withVariable(w.Env, "TMPDIR", "/tmp")
-		if !s.Network.All && len(s.Network.Hosts) > 0 {
-			w.Env = proxied(w.Env)
-		}
 	} else {
 		// A folder of its own with a short path: a Unix socket's may have 108 bytes.
 		if in.tmp, err = os.MkdirTemp("", "vishwa-"); err != nil {
@@ -107,6 +104,13 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 		}
 		w.Spec.Tmp = in.tmp
 		w.Env = withVariable(w.Env, "TMPDIR", in.tmp)
+	}
+	switch hosts := len(s.Network.Hosts) > 0; {
+	case s.Network.All:
+	case hosts && level == Namespaces:
+		w.Env = proxied(w.Env)
+	case !hosts || s.Strict:
+		w.Env = unproxied(w.Env)
 	}
 	if early := takeAhead(cmd, s, level); early != nil {
 		in.close()
@@ -406,4 +410,13 @@ func proxied(env []string) []string {
 		env = withVariable(env, name, fmt.Sprintf("http://127.0.0.1:%d", ProxyPort))
 	}
 	return env
+}
+
+// unproxied is env without the machine's own proxies: their addresses may hold a
+// password, and lead nowhere from within.
+func unproxied(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return strings.HasSuffix(strings.ToUpper(name), "_PROXY")
+	})
 }
