@@ -18,9 +18,51 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 )
 
-// cache is of the installers that fill e's folder, and of no others: what the code of a
-// pull request leaves in one is never taken from it for the tracked branch.
-func (i installation) cache() string { return filepath.Join(i.Dir, "cache") }
+// cache is of the installers that fill e's folder, and of no others. Those of pull
+// requests have one each, for as long as they run: what a source package's code leaves in
+// one would be in the environments of others, which nobody changed.
+func (i installation) cache() string {
+	if i.Wall.Strict {
+		return i.dir + ".cache"
+	}
+	return filepath.Join(i.Dir, "cache")
+}
+
+// entrusted tells whether the installer is given what logs in at a package index: a
+// package's own code, which runs when it is built, could read and tell it.
+func (i installation) entrusted() bool {
+	for _, name := range []string{"NETRC", "PIP_CLIENT_CERT"} {
+		if v, ok := i.Env.Lookup(name); ok && v != "" {
+			return true
+		}
+	}
+	home, _ := i.Env.Lookup("HOME")
+	if _, err := os.Stat(filepath.Join(home, ".netrc")); home != "" && err == nil {
+		return true
+	}
+	texts := make([]string, 0, len(indexVars))
+	for _, name := range indexVars {
+		v, _ := i.Env.Lookup(name)
+		texts = append(texts, v)
+	}
+	for _, p := range i.configs() {
+		if raw, err := os.ReadFile(p); err == nil && !strings.HasSuffix(p, ".netrc") {
+			texts = append(texts, string(raw))
+			if strings.Contains(string(raw), "client-cert") || strings.Contains(string(raw), "client_cert") {
+				return true
+			}
+		}
+	}
+	for _, a := range address.FindAllString(strings.Join(texts, "\n"), -1) {
+		if u, err := url.Parse(a); err != nil || u.User != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// indexVars hold addresses of package indexes.
+var indexVars = []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"}
 
 // behind is the installer's wall; nil is none.
 func (i installation) behind(lock []byte, list, tmp string) (*wall.Spec, error) {
@@ -93,7 +135,7 @@ func (i installation) hosts(lock []byte) []string {
 			}
 		}
 	}
-	for _, name := range []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"} {
+	for _, name := range indexVars {
 		v, _ := i.Env.Lookup(name)
 		add(v)
 	}
