@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -42,6 +44,9 @@ func (s *supervisor) collect(ctx context.Context) port.Result {
 		if empty, err := emptyDir(l.ModelDir()); err == nil && empty {
 			return missing("its model directory is empty: write the model's files into the folder that VISHWA_MODEL_DIR holds")
 		}
+	}
+	if msg := s.hollow(); msg != "" {
+		return port.Result{Cause: port.OverLimit, Message: msg}
 	}
 	for _, name := range names {
 		art, err := keep(ctx, s.Store, l.OutputPath(job.Outputs[name]))
@@ -79,6 +84,27 @@ func absent(root, path string) string {
 		case !info.IsDir() && !info.Mode().IsRegular():
 			return "is neither a file nor a folder"
 		}
+	}
+	return ""
+}
+
+// hollow says what is wrong with files that claim to be far larger than what was written:
+// they would be copied in full.
+func (s *supervisor) hollow() string {
+	var claimed, written int64
+	_ = filepath.WalkDir(s.layout.Dir(), func(p string, d fs.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err == nil && unix.Lstat(p, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			claimed, written = claimed+st.Size, written+st.Blocks*512
+		}
+		return nil
+	})
+	if limit := s.order.Wall.Filled(0).Limits.Disk; claimed > limit && claimed > written {
+		return fmt.Sprintf("its files claim %d MiB, and were written with %d MiB, more than its limit of %d MiB: write outputs without holes", claimed>>20, written>>20, limit>>20)
+	}
+	var disk unix.Statfs_t
+	if unix.Statfs(s.layout.Dir(), &disk) == nil && claimed-written > int64(disk.Bavail)*int64(disk.Bsize) {
+		return fmt.Sprintf("its files claim %d MiB more than was written to them, which the disk has not: write outputs without holes", (claimed-written)>>20)
 	}
 	return ""
 }

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -290,12 +291,23 @@ func (s *supervisor) behind(cmd *exec.Cmd) (*wall.Spec, error) {
 		spec.Read = append(spec.Read, filepath.Dir(s.python.Bin))
 	}
 	path := variable(cmd.Env, "PATH")
-	for _, program := range []string{cmd.Path, filepath.Join(s.python.Bin, "python")} {
+	for _, program := range []string{s.known(cmd.Path, path), filepath.Join(s.python.Bin, "python")} {
 		spec.Read = append(spec.Read, wall.Programs(path, program, append(spec.Hidden, s.attempt.dir))...)
 	}
 	spec.Network = wall.Network{All: s.order.Job.Network.All(), Hosts: s.order.Job.Network.Hosts()}
 	spec.Network.Proxy = func() wall.Proxy { return egress.New(spec.Network.Hosts, s.Dial) }
 	return spec, nil
+}
+
+// known is program where the run may name it: a program of its PATH, its environment, its
+// own folder or the system. A declaration that names another path would have the wall
+// show what lies around it.
+func (s *supervisor) known(program, path string) string {
+	folder := filepath.Dir(filepath.Clean(program))
+	if wall.System(folder) || wall.Within(folder, s.attempt.work()) || !s.order.Wall.Strict || slices.Contains(filepath.SplitList(path), folder) {
+		return program
+	}
+	return ""
 }
 
 // variable is one of an environment.
