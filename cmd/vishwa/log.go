@@ -157,8 +157,14 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	if e.Model != nil {
 		line("Model", string(e.Model.Artifact.Digest)+" from "+e.Model.Candidate.String())
 	}
+	if e.Run != nil && e.Run.Isolation != nil {
+		line("Isolated", e.Run.Isolation.String())
+	}
 	if e.Release != nil {
 		line("Serves", e.Release.Environment+" at "+e.Release.URL)
+		if e.Release.Isolation != nil {
+			line("Isolated", e.Release.Isolation.String())
+		}
 	}
 	if e.Stack != nil {
 		for _, d := range e.Stack.Done {

@@ -26,6 +26,8 @@ type standing struct {
 	Since    time.Time     `json:"since,omitzero"`
 	Restarts int           `json:"restarts,omitempty"`
 	Message  string        `json:"message,omitempty"`
+	// Isolation is what keeps the served process apart from this machine; nil: none runs.
+	Isolation *port.Isolation `json:"isolation,omitempty"`
 	Want     plan.Do       `json:"want"` // what apply would do about it
 	Why      string        `json:"why"`
 	Held     string        `json:"held,omitempty"`
@@ -67,7 +69,7 @@ func standings(w *loop.World, p plan.Plan) []standing {
 		case st.Ref.Kind == "deployment":
 			live := w.Live[st.Ref]
 			out.State, out.URL, out.Model, out.Since = string(live.Health), live.URL, live.Model, live.Since
-			out.Restarts, out.Message = live.Restarts, live.Message
+			out.Restarts, out.Message, out.Isolation = live.Restarts, live.Message, live.Isolation
 			if live.Key == "" {
 				out.State = "not served"
 			}
@@ -87,9 +89,12 @@ func standings(w *loop.World, p plan.Plan) []standing {
 
 func (a *app) showStatus(all []standing) error {
 	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "REF\tSTATE\tMODEL\tADDRESS\tSINCE\tNEXT")
+	fmt.Fprintln(t, "REF\tSTATE\tMODEL\tADDRESS\tSINCE\tISOLATED\tNEXT")
 	for _, s := range all {
-		since := ""
+		since, apart := "", ""
+		if s.Isolation != nil {
+			apart = s.Isolation.Rung()
+		}
 		if !s.Since.IsZero() {
 			since = s.Since.UTC().Format(time.RFC3339)
 		}
@@ -107,7 +112,7 @@ func (a *app) showStatus(all []standing) error {
 			next += " (" + s.Message + ")"
 		}
 		line, _, _ := strings.Cut(next, "\n")
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Ref, s.State, s.Model.Short(), s.URL, since, harmless.Line(line))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Ref, s.State, s.Model.Short(), s.URL, since, apart, harmless.Line(line))
 	}
 	return t.Flush()
 }

@@ -39,7 +39,8 @@ func full() Provenance {
 		Code:   map[string]digest.Digest{"src/train.py": d("code")},
 		Inputs: map[string]digest.Digest{"train": d("train"), "test": d("test")},
 		Lock:   d("lock"), Host: "linux/amd64", Python: "3.11.7",
-		Started: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Finished: time.Date(2026, 1, 2, 4, 4, 5, 0, time.UTC),
+		Isolation: &port.Isolation{Level: "namespaces", Landlock: 6, Network: "none", Limits: "cgroup v2", User: "own"},
+		Started:   time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Finished: time.Date(2026, 1, 2, 4, 4, 5, 0, time.UTC),
 		Metrics: map[string]float64{"test.roc_auc": 0.875, "n": 1e21}, Log: d("log"),
 	}
 }

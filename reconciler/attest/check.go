@@ -65,7 +65,7 @@ func provenanceOf(pred provenancePredicate) (Provenance, error) {
 	p := Provenance{
 		Controller: controller, Version: r.Builder.Version["vishwa"], Key: digest.Digest(r.Metadata.InvocationID),
 		Repository: x.Repository, Revision: x.Revision, Ref: x.Ref, Candidate: x.Candidate, Params: x.Params,
-		Host: b.InternalParameters.Host, Python: b.InternalParameters.Python,
+		Host: b.InternalParameters.Host, Python: b.InternalParameters.Python, Isolation: b.InternalParameters.Isolation,
 		Code: map[string]digest.Digest{}, Inputs: map[string]digest.Digest{},
 	}
 	var err error

@@ -38,12 +38,14 @@ type Provenance struct {
 	Inputs map[string]digest.Digest // name -> content
 	Lock   digest.Digest            // of the environment's lock file; none is the caller's own environment
 
-	Host     string // operating system and architecture
-	Python   string // version of the environment's interpreter
-	Started  time.Time
-	Finished time.Time
-	Metrics  map[string]float64
-	Log      digest.Digest
+	Host   string // operating system and architecture
+	Python string // version of the environment's interpreter
+	// Isolation is what kept the run apart from its machine; nil: not known.
+	Isolation *port.Isolation
+	Started   time.Time
+	Finished  time.Time
+	Metrics   map[string]float64
+	Log       digest.Digest
 }
 
 // descriptor is SLSA's ResourceDescriptor.
@@ -80,6 +82,8 @@ type external struct {
 type internal struct {
 	Host   string `json:"host,omitempty"`
 	Python string `json:"python,omitempty"`
+	// Isolation is as the ledger has it: level, landlock, network, limits, user.
+	Isolation *port.Isolation `json:"isolation,omitempty"`
 }
 
 type builder struct {
@@ -125,7 +129,7 @@ func (p Provenance) predicate() (out provenancePredicate, err error) {
 	b := &out.BuildDefinition
 	b.BuildType = BuildType
 	b.ExternalParameters = external{p.Repository, p.Revision, p.Ref, p.Candidate, p.Params}
-	b.InternalParameters = internal{p.Host, p.Python}
+	b.InternalParameters = internal{p.Host, p.Python, p.Isolation}
 	source := descriptor{Name: "repository", Digest: map[string]string{"gitCommit": p.Revision}}
 	if p.Repository != "" {
 		source.URI = "git+" + p.Repository + "@" + p.Revision

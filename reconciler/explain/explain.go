@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -189,6 +190,7 @@ func (x indexed) deployment(n *Node, e *ledger.Entry) {
 	if e.Release != nil {
 		n.say("environment", e.Release.Environment)
 		n.say("address", e.Release.URL)
+		n.isolation(e.Release.Isolation)
 		n.say("replaced model", e.Release.Replaced.Short())
 	}
 	if b := e.Behalf; b != nil {
@@ -239,6 +241,7 @@ func (x indexed) run(n *Node, e *ledger.Entry) {
 		n.say("took", e.Run.Finished.Sub(e.Run.Started).Round(time.Millisecond).String())
 		n.say("python", e.Run.Python)
 		n.say("host", e.Run.Host)
+		n.isolation(e.Run.Isolation)
 	}
 	n.metrics(e)
 	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
@@ -285,6 +288,14 @@ func (x indexed) code(e *ledger.Entry) (out []Node) {
 func (n *Node) metrics(e *ledger.Entry) {
 	for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
 		n.say(name, fmt.Sprintf("%.6g", e.Metrics[name]))
+	}
+}
+
+// isolation says what kept the run, or what is served, apart from its machine; of
+// entries that were recorded before that was known, nothing.
+func (n *Node) isolation(i *port.Isolation) {
+	if i != nil {
+		n.say("isolated", i.String())
 	}
 }
 

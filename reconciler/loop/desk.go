@@ -165,7 +165,7 @@ func (d *desk) provenance(candidate *graph.Node, trained *ledger.Entry) attest.P
 		Code: r.Code, Inputs: r.Inputs, Lock: r.Env, Metrics: trained.Metrics,
 	}
 	if run := trained.Run; run != nil {
-		p.Host, p.Python, p.Started, p.Finished, p.Log = run.Host, run.Python, run.Started, run.Finished, run.Log
+		p.Host, p.Python, p.Started, p.Finished, p.Log, p.Isolation = run.Host, run.Python, run.Started, run.Finished, run.Log, run.Isolation
 	}
 	return p
 }
