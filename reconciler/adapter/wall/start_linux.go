@@ -60,7 +60,7 @@ func Start(cmd *exec.Cmd, s Spec) (*Inside, error) {
 	}
 	var refusals []error
 	for _, level := range []Level{Namespaces, Landlock} {
-		if s.Level == Landlock && level == Namespaces {
+		if s.Level == Landlock && level == Namespaces || s.Least == Namespaces && level == Landlock {
 			continue
 		}
 		in, err := start(cmd, s, level)
@@ -68,6 +68,9 @@ func Start(cmd *exec.Cmd, s Spec) (*Inside, error) {
 			return in, err
 		}
 		refusals = append(refusals, err)
+	}
+	if len(refusals) == 0 {
+		return nil, tooWeak(s.Level, s.Least)
 	}
 	return nil, fault.Hint(fault.New(fault.Denied, "%w: %w", ErrUnavailable, errors.Join(refusals...)), "%s", fault.Way(refusals[0]))
 }

@@ -36,6 +36,7 @@ var Levels = []Level{Namespaces, Landlock, None}
 type Spec struct {
 	Level   Level    // the strongest level that is tried; "" is Namespaces
 	Strict  bool     // refuse to begin where one of the five guarantees would lack
+	Least   Level    // refuse to begin at a weaker level; "" is any, and none at all
 	Read    []string // folders and files that may be read, and executed
 	Write   []string // folders that may be written, too; they become the command's own
 	Give    []string // folders that may be read, and become the command's own
