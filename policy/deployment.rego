@@ -125,6 +125,46 @@ deny contains {
 	is_number(input.model.onBehalf)
 }
 
+# METADATA
+# title: Run that was kept apart too little
+# description: Where the environment asks for a level of isolation, every run that what is deployed was made by stood at that level or a stronger one. A run that was recorded before levels were has none.
+# custom:
+#   id: deployment/isolation
+deny contains {
+	"rule": "deployment/isolation",
+	"message": sprintf("%s asks for runs at the level of isolation %s, and %s, which the model is made from, ran at %s%s", [input.environment.name, input.environment.isolation, run.ref, run.level, recorded(run)]),
+	"way": "run vishwa apply, after the merge, where that level can be had: it runs this again by itself; vishwa doctor tells what a machine and its settings allow",
+} if {
+	changes_release
+	step.due
+	some run in input.model.runs
+	weaker(run.level)
+}
+
+# METADATA
+# title: Release that is served with too little isolation
+# description: Where the environment asks for a level of isolation, what is served stands at that level or a stronger one. A release that is begun is refused where it cannot be; this tells of one that was begun before.
+# custom:
+#   id: deployment/isolation
+deny contains {
+	"rule": "deployment/isolation",
+	"message": sprintf("%s asks for the level of isolation %s, and what is served stands at %s", [input.environment.name, input.environment.isolation, input.serving.level]),
+	"way": "run vishwa down, and then vishwa apply, where that level can be had: it is begun anew; vishwa doctor tells what a machine and its settings allow",
+} if {
+	input.step.kind == "deployment"
+	input.step.do == "keep"
+	weaker(input.serving.level)
+}
+
+# The levels of isolation, by their strength.
+strength := {"none": 0, "landlock": 1, "namespaces": 2}
+
+weaker(level) if object.get(strength, level, 0) < strength[input.environment.isolation]
+
+recorded(run) := "" if run.isolation != null
+
+recorded(run) := ", as nothing is recorded of its isolation" if run.isolation == null
+
 roles := concat(" or ", input.environment.roles)
 
 needed := max({input.environment.approvals, 1}) if input.environment.production

@@ -49,6 +49,48 @@ test_run_for_a_pull_request if {
 	denied(object.union(about(signed, staging, []), model)) == set()
 }
 
+ran(level) := {"ref": "training/e:x", "level": level, "isolation": {"level": level}, "onBehalf": null}
+
+unknown := {"ref": "training/e:x", "level": "none", "isolation": null, "onBehalf": null}
+
+made_by(least, runs) := object.union(
+	about(signed, object.union(staging, {"isolation": least}), []),
+	{"model": {"signature": signed, "runs": runs}},
+)
+
+test_runs_that_were_kept_apart_as_asked if {
+	denied(made_by("landlock", [ran("landlock"), ran("namespaces")])) == set()
+	denied(made_by("namespaces", [ran("namespaces")])) == set()
+	denied(made_by(null, [ran("none"), unknown])) == set()
+}
+
+test_runs_that_were_kept_apart_too_little if {
+	denied(made_by("landlock", [ran("namespaces"), ran("none")])) == {"deployment/isolation"}
+	denied(made_by("namespaces", [ran("landlock")])) == {"deployment/isolation"}
+	denied(made_by("landlock", [unknown])) == {"deployment/isolation"}
+}
+
+test_the_run_and_its_level_are_named if {
+	found := deployment.deny with input as made_by("namespaces", [ran("landlock"), unknown])
+	texts := concat(" ", [f.message | some f in found])
+	contains(texts, "training/e:x, which the model is made from, ran at landlock")
+	contains(texts, "ran at none, as nothing is recorded of its isolation")
+}
+
+test_nothing_is_asked_of_runs_while_they_are_pending_or_the_release_stays if {
+	denied(object.union(made_by("landlock", [ran("none")]), {"phase": "plan", "step": {"pending": true}})) == set()
+	denied(object.union(made_by("landlock", [ran("none")]), {"step": {"do": "keep"}})) == set()
+}
+
+served(level) := object.union(made_by("namespaces", []), {"step": {"do": "keep"}, "serving": {"level": level}})
+
+test_served_with_too_little_isolation if {
+	denied(served("landlock")) == {"deployment/isolation"}
+	denied(served("namespaces")) == set()
+	denied(object.union(served("landlock"), {"step": {"do": "remake"}})) == set()
+	denied(object.union(served("landlock"), {"serving": null})) == set()
+}
+
 test_one_person_counts_once if {
 	two := object.union(live, {"approvals": 2})
 	denied(about(signed, two, [asha, object.union(asha, {"roles": ["owner"]})])) == {"deployment/approval"}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -48,6 +49,8 @@ type Subject struct {
 	Was          string               // deployments: the environment of the newest recorded release
 	Approvals    []trust.Approver     // deployments: those that trust.Check let through
 	Data         []Data               // the datasets that it is, or comes from, whose rows were examined
+	Run          *Run                 // transforms and trainings: the run that stands under the step's key; none: it is not made yet
+	Serving      *port.Isolation      // deployments: of the process that serves this very release now; none: none does
 }
 
 // Data is what was found of a dataset's rows when it was pinned.
@@ -87,6 +90,14 @@ type Model struct {
 	Files     []File
 	Signature *Signature // none where it is not signed
 	OnBehalf  int        // a pull request that it, or what it is made from, was run for; 0: none
+	Runs      []Run      // all that it was made by, near or far; deployments
+}
+
+// Run is a run that was recorded.
+type Run struct {
+	Ref       schemas.Ref
+	Isolation *port.Isolation // none: recorded before that was known
+	OnBehalf  int             // the pull request that it was run for; 0: none
 }
 
 // Live is the model that is served now.

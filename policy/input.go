@@ -46,6 +46,8 @@ type document struct {
 	Terraform    json.RawMessage  `json:"terraform"`
 	AllowDestroy bool             `json:"allowDestroy"`
 	Approvals    []trust.Approver `json:"approvals"`
+	Run          *runDoc          `json:"run"`
+	Serving      *isolationDoc    `json:"serving"`
 }
 
 type stepDoc struct {
@@ -77,6 +79,8 @@ type environmentDoc struct {
 	// Reviews says that what a forge asserts counts as an approval.
 	Reviews     bool `json:"reviews"`
 	TrackedRuns bool `json:"trackedRuns"`
+	// Isolation is the least level of runs and of serving; null: none is asked for.
+	Isolation *string `json:"isolation"`
 }
 
 type datasetDoc struct {
@@ -101,6 +105,7 @@ type modelDoc struct {
 	Files     []File             `json:"files"`
 	Signature *Signature         `json:"signature"`
 	OnBehalf  *int               `json:"onBehalf"` // pull request; null: run on the tracked branch
+	Runs      []runDoc           `json:"runs"`
 }
 
 type liveDoc struct {
@@ -151,13 +156,14 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	for _, a := range sub.Approvals {
 		d.Approvals = append(d.Approvals, trust.Approver{Principal: a.Principal, Roles: orEmpty(a.Roles), Class: a.Class})
 	}
+	d.Run, d.Serving = ran(sub.Run), apart(sub.Serving)
 	if m := sub.Model; m != nil {
 		if s.Model != "" && m.Digest != s.Model {
 			return nil, fmt.Errorf("what is known is of model %s, and the step serves %s", m.Digest.Short(), s.Model.Short())
 		}
-		d.Model = &modelDoc{m.Digest, m.Candidate, orNone(m.Metrics), nil, orEmpty(m.Files), m.Signature, nil}
-		if m.OnBehalf != 0 {
-			d.Model.OnBehalf = &m.OnBehalf
+		d.Model = &modelDoc{m.Digest, m.Candidate, orNone(m.Metrics), nil, orEmpty(m.Files), m.Signature, pull(m.OnBehalf), []runDoc{}}
+		for _, r := range m.Runs {
+			d.Model.Runs = append(d.Model.Runs, *ran(&r))
 		}
 		if m.Live != nil {
 			d.Model.Live = &liveDoc{m.Live.Digest, orNone(m.Live.Metrics)}
@@ -166,7 +172,6 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	return d, nil
 }
 
-// environment is what the project says of an environment, or nil where it says nothing.
 // stricter is e, or what guards the environment that the deployment was in before
 // where that asks for more: a release does not get out of it by another label.
 func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc {
@@ -183,6 +188,7 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 		both.Name = e.Name + ", before " + was
 	}
 	both.Reviews, both.TrackedRuns = e.Reviews && old.Reviews, e.TrackedRuns || old.TrackedRuns
+	both.Isolation = level(Least(e.Name, was, p))
 	return &both
 }
 
@@ -194,13 +200,14 @@ func (e *environmentDoc) needed() int {
 	return e.Approvals
 }
 
+// environment is what the project says of an environment, or nil where it says nothing.
 func environment(name string, p *schemas.Project) *environmentDoc {
 	e, ok := p.Environments[name]
 	if !ok {
 		return nil
 	}
 	d := &environmentDoc{Name: name, Approvals: e.Approvals, Roles: e.Roles, Production: strings.EqualFold(name, production),
-		Reviews: e.Reviews, TrackedRuns: e.TrackedRuns}
+		Reviews: e.Reviews, TrackedRuns: e.TrackedRuns, Isolation: level(e.Isolation)}
 	if len(d.Roles) == 0 {
 		d.Roles = []string{"approver"}
 	}

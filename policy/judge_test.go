@@ -6,6 +6,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -248,4 +249,62 @@ func TestTerraformIsLookedInto(t *testing.T) {
 	same(t, kept.judge(t, e))
 	unknown := infraCase(`{"format_version":"1.2","resource_changes":[{"address":"aws_iam_policy.x","type":"aws_iam_policy","change":{"actions":["create"],"after":{},"after_unknown":{"policy":true}}}]}`)
 	same(t, unknown.judge(t, e), "warn terraform/iam")
+}
+
+// TestTheLevelOfIsolationIsTheStrictest of where a deployment goes and where it was, and
+// what rules of a team see of runs.
+func TestTheLevelOfIsolationIsTheStrictest(t *testing.T) {
+	project := schemas.Project{Environments: map[string]schemas.Environment{"staging": {Isolation: "namespaces"}, "canary": {Isolation: "landlock"}, "lab": {}}}
+	run := func(level string) Run {
+		return Run{Ref: schemas.Ref{Kind: "training", Name: "enrollment", Output: "xgboost"}, Isolation: &port.Isolation{Level: level, Network: "none"}}
+	}
+	for name, c := range map[string]struct {
+		to, was string
+		runs    []Run
+		want    []string
+	}{
+		"as asked":                       {"staging", "", []Run{run("namespaces")}, nil},
+		"too weak":                       {"staging", "", []Run{run("namespaces"), run("landlock")}, []string{"deny deployment/isolation"}},
+		"recorded before levels were":    {"canary", "", []Run{{Ref: run("").Ref}}, []string{"deny deployment/isolation"}},
+		"a level that nobody knows":      {"canary", "", []Run{run("perfect")}, []string{"deny deployment/isolation"}},
+		"nothing is asked":               {"lab", "", []Run{run("none")}, nil},
+		"it gets out by another label":   {"lab", "staging", []Run{run("landlock")}, []string{"deny deployment/isolation"}},
+		"the stricter of two":            {"canary", "staging", []Run{run("landlock")}, []string{"deny deployment/isolation"}},
+		"the stricter is where it goes":  {"staging", "canary", []Run{run("landlock")}, []string{"deny deployment/isolation"}},
+		"it was where nothing was asked": {"canary", "lab", []Run{run("landlock")}, nil},
+		"it was where there is no more":  {"canary", "gone", []Run{run("landlock")}, nil},
+	} {
+		m := good()
+		m.Runs = c.runs
+		o := deployCase(c.to, m)
+		o.project, o.subject.Was = project, c.was
+		t.Run(name, func(t *testing.T) { same(t, o.judge(t, engine(t, nil)), c.want...) })
+	}
+	e := engine(t, map[string]string{"policy/a.rego": `package team
+
+deny contains sprintf("%s has seen the network", [input.run.ref]) if input.run.isolation.network == "all"
+
+deny contains "some run has seen the network" if {
+	some run in input.model.runs
+	run.isolation.network != "none"
+}
+
+deny contains "it is served without limits" if input.serving.limits == ""
+`})
+	training := one{
+		step: plan.Step{Ref: schemas.Ref{Kind: "training", Name: "t", Output: "default"}, Do: plan.Keep, Key: digest.Of(nil), Why: "up to date"},
+		subject: Subject{Declaration: declare("Training", "t", &schemas.Training{}),
+			Run: &Run{Ref: schemas.Ref{Kind: "training", Name: "t", Output: "default"}, Isolation: &port.Isolation{Level: "landlock", Network: "all"}}},
+	}
+	if found := training.judge(t, e); len(found) != 1 || found[0].Message != "training/t:default has seen the network" {
+		t.Errorf("of a training: %+v", found)
+	}
+	training.subject.Run = nil
+	same(t, training.judge(t, e))
+	o := deployCase("lab", good())
+	o.project, o.subject.Model.Runs = project, []Run{run("namespaces"), {Ref: run("").Ref, Isolation: &port.Isolation{Level: "none", Network: "all"}}}
+	o.subject.Serving = &port.Isolation{Level: "namespaces", Network: "none"}
+	if found := o.judge(t, e); len(found) != 2 {
+		t.Errorf("of a deployment: %+v", found)
+	}
 }

@@ -63,6 +63,8 @@ type Environment struct {
 	Reviews bool `json:"reviews,omitempty"`
 	// TrackedRuns asks that what is deployed here was made by runs on the tracked branch: what a pull request trained is trained again.
 	TrackedRuns bool `json:"trackedRuns,omitempty"`
+	// Isolation is the least level of isolation of every run that what is deployed here was made by, and of its serving: landlock, or namespaces, which is stronger. Runs that were recorded before levels were have none.
+	Isolation string `json:"isolation,omitempty" jsonschema:"enum=namespaces,enum=landlock"`
 }
 
 // Work is a command with all that it may read: what a transform, a training's candidate and a served model share.

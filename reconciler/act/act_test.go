@@ -44,6 +44,9 @@ func TestADependantStartsWhenItsInputsAreRecorded(t *testing.T) {
 	if r := s.served["a"]; string(r.Inputs["i"]) != `{"url":"u"}` || r.Model.Digest == "" {
 		t.Errorf("served %+v", r)
 	}
+	if e := s.facts.Latest[ref("deployment/a")]; e.Release.Isolation == nil || e.Release.Isolation.Level != "landlock" {
+		t.Errorf("the level that it is served at is recorded as %v", e.Release.Isolation)
+	}
 	if again := s.run(t); len(again) != 0 {
 		t.Errorf("acting again does %v", again)
 	}

@@ -65,7 +65,7 @@ func (a *acting) end(s plan.Step, seq int64, err error) Outcome {
 
 // judge asks the policies; a denial is recorded and returned as a refusal.
 func (a *acting) judge(ctx context.Context, j *job, m Material) error {
-	m.Recipe = j.recipe
+	m.Recipe, m.Of = j.recipe, a.of
 	found, err := a.Judge(ctx, j.Step, m)
 	if err != nil {
 		return err

@@ -34,7 +34,10 @@ type Kit struct {
 	Tell     func(Event) // progress; called from several goroutines
 	Parallel int         // steps under way at once; at least 1
 	Context  Context
-	Pull     bool // what is told is read in a pull request: see plan.Seen
+	// Least is the least level of isolation that a deployment is served at, and that a run
+	// must have stood at for what is deployed of it; nil asks for none.
+	Least func(schemas.Ref) string
+	Pull  bool // what is told is read in a pull request: see plan.Seen
 }
 
 // Desk is the office work around a step: what is fetched, judged, signed and
@@ -59,7 +62,8 @@ type Desk interface {
 // Material is the evidence that act itself holds.
 type Material struct {
 	Recipe  port.Recipe
-	Model   *ledger.Model // selection: without signatures; deployment: as released
+	Of      func(schemas.Ref) *ledger.Entry // what stands under a ref by now; nil where it is not made
+	Model   *ledger.Model                   // selection: without signatures; deployment: as released
 	Metrics map[string]float64
 	Change  *port.Change
 }

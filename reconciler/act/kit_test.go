@@ -151,7 +151,7 @@ func (s server) Apply(_ context.Context, r port.Release) (port.Live, error) {
 		return port.Live{}, s.serve
 	}
 	s.served[r.Name] = r
-	return port.Live{Key: r.Key, Health: port.Ready, URL: "http://127.0.0.1:1"}, nil
+	return port.Live{Key: r.Key, Health: port.Ready, URL: "http://127.0.0.1:1", Isolation: &port.Isolation{Level: "landlock", Network: "none"}}, nil
 }
 
 // stacks is a provisioner for which every change comes true.

@@ -96,6 +96,9 @@ func (a *acting) work(ctx context.Context, j *job) (port.Job, error) {
 		Key: j.Key, Ref: j.Ref, Command: j.recipe.Command, Code: j.node.Code, Lock: j.node.Lock,
 		Params: j.recipe.Params, Inputs: map[string]port.Artifact{},
 	}
+	if a.Gone[j.Key] != "" && a.Least != nil { // what ran before will not do
+		out.Isolation = a.Least(j.Ref)
+	}
 	for name, ref := range j.node.Inputs {
 		in, err := a.input(ref)
 		if err != nil {

@@ -98,7 +98,7 @@ func (a *acting) deploy(ctx context.Context, j *job) error {
 	crash.At(crash.Deployed)
 	e := a.base(ledger.Deploy, j)
 	e.Model, e.Metrics = selected.Model, selected.Metrics
-	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL}
+	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation}
 	if last := a.Facts.Latest[j.Ref]; last != nil && last.Model != nil && last.Model.Artifact.Digest != selected.Model.Artifact.Digest {
 		e.Release.Replaced = last.Model.Artifact.Digest
 	}
@@ -119,6 +119,9 @@ func (a *acting) release(ctx context.Context, j *job, spec *schemas.Deployment, 
 		Name: j.Ref.Name, Key: j.Key, Command: t.Run, Code: j.node.Code, Lock: j.node.Lock,
 		Model: selected.Model.Artifact, Params: t.Params, Pass: t.Env.Pass, Port: t.Port,
 		Ready: ready, Timeout: t.ReadyTimeout.Or(time.Minute), MaxBody: int64(t.MaxBody) << 20, Inputs: map[string][]byte{},
+	}
+	if a.Least != nil {
+		r.Isolation = a.Least(j.Ref)
 	}
 	for _, need := range spec.Needs {
 		a.mu.Lock()

@@ -205,11 +205,12 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		Seal: loop.Seal{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}},
-		Authors: h.Repo.Authors,
-		Lock:    h.lock,
-		Remote:  h.Repo.RemoteURL(remote),
-		Version: o.Version,
-		Now:     o.Env.Now,
+		Isolation: work.isolation(),
+		Authors:   h.Repo.Authors,
+		Lock:      h.lock,
+		Remote:    h.Repo.RemoteURL(remote),
+		Version:   o.Version,
+		Now:       o.Env.Now,
 	}
 	if o.Lease != nil {
 		h.House.Lease = o.Lease.Acquire

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net"
 	"path/filepath"
+	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
@@ -35,6 +36,19 @@ func (r runs) String() string {
 		panic(err) // plain values
 	}
 	return string(raw)
+}
+
+// isolation is what would keep one of these runs apart from this machine. The machine is
+// asked once.
+func (r runs) isolation() func(context.Context) *port.Isolation {
+	tried := sync.OnceValue(func() *port.Isolation {
+		if r.Wall.Level == wall.None {
+			return nil
+		}
+		rung, _ := r.Wall.Stand(wall.Probe(r.Wall))
+		return (*port.Isolation)(rung.Report)
+	})
+	return func(context.Context) *port.Isolation { return tried() }
 }
 
 // environments are those that these runs are made with.

@@ -26,7 +26,7 @@ func (h *House) compute(ctx context.Context, w *World) (plan.Plan, error) {
 			return p, err
 		}
 		if h.Behalf == nil {
-			w.untracked(p)
+			h.unfit(ctx, w, p)
 		}
 		if len(w.Gone) == before {
 			return p, nil
@@ -59,49 +59,6 @@ func (h *House) missing(ctx context.Context, w *World, p plan.Plan) error {
 		}
 	}
 	return nil
-}
-
-// untracked notes the keys of what was made for a pull request and is to be deployed
-// where the project asks for runs on the tracked branch.
-func (w *World) untracked(p plan.Plan) {
-	keys := make(map[schemas.Ref]digest.Digest, len(p.Steps))
-	for _, s := range p.Steps {
-		keys[s.Ref] = s.Key
-	}
-	for _, s := range p.Work() {
-		n := w.Graph.Node(s.Ref)
-		if n == nil || s.Restores {
-			continue
-		}
-		if spec, ok := n.Decl.Spec.(*schemas.Deployment); ok && w.Project.Environments[spec.Environment].TrackedRuns {
-			for _, e := range w.forPulls(n, keys) {
-				w.Gone[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.Behalf.Pull, spec.Environment)
-			}
-		}
-	}
-}
-
-// forPulls lists the facts that n is made from, near or far, that were made for a
-// pull request and are not to be made again first.
-// A pin is no run: the data is what it is, whoever named it.
-func (w *World) forPulls(n *graph.Node, keys map[schemas.Ref]digest.Digest) (out []*ledger.Entry) {
-	seen := map[schemas.Ref]bool{}
-	var visit func(n *graph.Node)
-	visit = func(n *graph.Node) {
-		for _, ref := range n.Needs {
-			below := w.Graph.Node(ref)
-			if below == nil || seen[ref] {
-				continue
-			}
-			seen[ref] = true
-			if e := w.Facts.ByKey[keys[ref]]; e != nil && e.Behalf != nil && ref.Kind != "dataset" && w.Gone[e.Key] == "" {
-				out = append(out, e)
-			}
-			visit(below)
-		}
-	}
-	visit(n)
-	return out
 }
 
 // reads lists the nodes whose artifacts n reads when it is made. Of a model's

@@ -97,6 +97,16 @@ type town struct {
 	runs   map[digest.Digest]port.Result
 	ran    []string
 	served map[string]port.Release
+	least  map[string]string // that runs which are made again are to stand at
+	level  string            // of isolation that runs and what is served stand at; "": nobody says
+}
+
+// isolation is that of a run, or of what is served, in the town.
+func (w *town) isolation() *port.Isolation {
+	if w.level == "" {
+		return nil
+	}
+	return &port.Isolation{Level: w.level, Network: "none"}
 }
 
 func (w *town) Head(context.Context) (port.Revision, error) { return port.Revision{SHA: w.head}, nil }
@@ -161,7 +171,7 @@ func (r engine) Start(ctx context.Context, j port.Job) (port.Run, error) {
 			return port.Run{}, fault.New(fault.Missing, "%s: input %s is not in the store", j.Ref, name)
 		}
 	}
-	out := port.Result{Outputs: map[string]port.Artifact{}, Started: time.Unix(1, 0).UTC(), Finished: time.Unix(2, 0).UTC(), Host: "test"}
+	out := port.Result{Outputs: map[string]port.Artifact{}, Started: time.Unix(1, 0).UTC(), Finished: time.Unix(2, 0).UTC(), Host: "test", Isolation: r.isolation()}
 	text := fmt.Sprintf(`{"inputs": %q, "params": %q}`, fmt.Sprint(j.Inputs), fmt.Sprint(j.Params))
 	d, n, err := shelf(r).Put(ctx, bytes.NewReader([]byte(text)))
 	if err != nil {
@@ -177,6 +187,9 @@ func (r engine) Start(ctx context.Context, j port.Job) (port.Run, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ran = append(r.ran, j.Ref.String())
+	if j.Isolation != "" {
+		r.least[j.Ref.String()] = j.Isolation
+	}
 	r.runs[j.Key] = out
 	return port.Run{Key: j.Key, State: port.Done, Result: &out}, nil
 }
@@ -196,7 +209,7 @@ func (h host) Observe(_ context.Context, name string) (port.Live, error) {
 	if !ok {
 		return port.Live{}, nil
 	}
-	return port.Live{Key: r.Key, Model: r.Model.Digest, Health: port.Ready}, nil
+	return port.Live{Key: r.Key, Model: r.Model.Digest, Health: port.Ready, Isolation: h.isolation()}, nil
 }
 
 func (h host) Apply(_ context.Context, r port.Release) (port.Live, error) {
@@ -246,7 +259,7 @@ func (n notary) model(ctx context.Context, m port.Artifact, p attest.Provenance)
 }
 
 func newHouse(work fstest.MapFS) (*House, *town) {
-	w := &town{head: one, trees: map[string]fs.FS{one: work}, bytes: map[digest.Digest][]byte{}, runs: map[digest.Digest]port.Result{}, served: map[string]port.Release{}}
+	w := &town{head: one, trees: map[string]fs.FS{one: work}, bytes: map[digest.Digest][]byte{}, runs: map[digest.Digest]port.Result{}, served: map[string]port.Release{}, least: map[string]string{}}
 	return &House{
 		Eyes: Eyes{Repo: w, Book: w, Server: host{w}}, Worktree: work, Store: shelf{w}, Runner: engine{w},
 		Seal:    Seal{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}},

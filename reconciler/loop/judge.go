@@ -133,21 +133,17 @@ func (d *desk) subject(ctx context.Context, s plan.Step, n *graph.Node, known pl
 			}
 			out.Inputs = append(out.Inputs, in)
 		}
+		if r, ok := ran(d.world.planned(d.keys)(s.Ref)); ok {
+			out.Run = &r
+		}
 	case *schemas.Model:
 		out.Model, err = d.candidate(ctx, s, n, spec, m)
 	case *schemas.Deployment:
-		defer func() {
-			if out.Model == nil {
-				return
-			}
-			for _, e := range d.world.forPulls(n, d.keys) {
-				out.Model.OnBehalf = e.Behalf.Pull
-			}
-		}()
 		if e := d.world.Facts.Latest[s.Ref]; e != nil && e.Release != nil {
 			out.Was = e.Release.Environment
 		}
 		out.Model, err = d.released(ctx, s, spec, m)
+		d.origin(s, n, m, &out)
 	}
 	return out, err
 }

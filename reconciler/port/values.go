@@ -68,6 +68,9 @@ type Job struct {
 	Pass    []string            `json:"pass,omitempty"`    // variables of the caller's that the job may see
 	Network schemas.Network     `json:"network"`           // what it may reach; none declared is all
 	Timeout time.Duration       `json:"timeout,omitempty"` // zero is an hour
+	// Isolation is a level: a run of the same key that ended before and stood at a weaker one
+	// is none, and is run again. Empty: any will do.
+	Isolation string `json:"isolation,omitempty"`
 }
 
 // Isolation is what kept a command apart from the machine that it ran on.
@@ -217,6 +220,8 @@ type Release struct {
 	Ready   string            `json:"ready"`
 	Timeout time.Duration     `json:"timeout"`           // to become ready
 	MaxBody int64             `json:"maxBody,omitempty"` // bytes of a request's body; zero is the server's own bound
+	// Isolation is the weakest level that it may be served at; empty is any.
+	Isolation string `json:"isolation,omitempty"`
 }
 
 // Health says how a release stands.

@@ -72,7 +72,7 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	}
 	defer held.Close()
 	if run, err := l.Poll(ctx, job.Key); err == nil {
-		keep, err := l.stands(ctx, run)
+		keep, err := l.stands(ctx, run, job.Isolation)
 		if keep || err != nil {
 			return run, err
 		}
@@ -88,12 +88,13 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	return port.Run{Key: job.Key, State: port.Waiting, Started: l.Env.Now()}, nil
 }
 
-// stands tells whether a run is under way, or ended well with all that it made still in the store.
-func (l local) stands(ctx context.Context, run port.Run) (bool, error) {
+// stands tells whether a run is under way, or ended well, at the level of isolation that is
+// asked for, with all that it made still in the store.
+func (l local) stands(ctx context.Context, run port.Run, least string) (bool, error) {
 	if run.State != port.Done {
 		return true, nil
 	}
-	if run.Result.Cause != "" {
+	if run.Result.Cause != "" || !run.Result.Isolation.Reaches(least) {
 		return false, nil
 	}
 	made := make([]port.Artifact, 0, len(run.Result.Outputs)+1)

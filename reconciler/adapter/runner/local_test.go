@@ -544,6 +544,25 @@ func TestASignalFromOutsideIsNoStop(t *testing.T) {
 	}
 }
 
+// TestARunThatStoodTooWeakIsNone: where a level of isolation is asked for, what ended well
+// at a weaker one is run again, and what reached it is found.
+func TestARunThatStoodTooWeakIsNone(t *testing.T) {
+	b := newBench(t)
+	job := b.job("true")
+	b.run(t, job)
+	job.Isolation = string(wall.Landlock)
+	b.Config.Wall.Level = wall.Landlock
+	stronger := &bench{Config: b.Config, Runner: runner.Local(b.Config), state: b.state, count: b.count}
+	for range 2 {
+		if r := stronger.run(t, job); r.Cause != "" || r.Isolation == nil || r.Isolation.Level != string(wall.Landlock) {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if n := b.begun(); n != 2 {
+		t.Errorf("begun %d times, want 2", n)
+	}
+}
+
 // TestWhatIsGoneIsMadeAgain: a run that ended well counts only while what it made is in the store.
 func TestWhatIsGoneIsMadeAgain(t *testing.T) {
 	b := newBench(t)

@@ -43,7 +43,7 @@ type Group struct {
 // name is unique on this machine: Sweep finds the group by it, in whichever
 // process. The leader is killed when this process dies. A command that has a wall to
 // stand behind is begun without one where the machine offers none, unless the wall is
-// strict; Report tells.
+// strict or a least level is asked for; Report tells.
 func Start(cmd *exec.Cmd, id string, behind *wall.Spec) (*Group, error) {
 	g := &Group{id: id, done: make(chan struct{}), gone: make(chan struct{})}
 	if cmd.Env == nil {
@@ -76,7 +76,7 @@ func (g *Group) begin(cmd *exec.Cmd, behind *wall.Spec) (err error) {
 			g.pid = g.inside.PID()
 			return nil
 		}
-		if behind.Strict || !errors.Is(err, wall.ErrUnavailable) {
+		if behind.Strict || behind.Least != "" || !errors.Is(err, wall.ErrUnavailable) {
 			return err
 		}
 	}

@@ -126,7 +126,7 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	if err != nil && fault.Of(err) != fault.Missing {
 		s.cfg.Env.Log.Warn("record is not believed; laying the release out anew", "name", r.Name, "error", err)
 	}
-	if err == nil {
+	if err == nil && had.Least == o.Least && had.Wall.Level == o.Wall.Level {
 		live, err := s.demand(ctx, demand{Order: o, Env: had.environ(s.cfg.Env.Lookup), Revive: true}, r.Name)
 		switch kind := fault.Of(err); {
 		case err == nil, kind == fault.Conflict, kind == fault.Cancelled, kind == fault.Denied:
@@ -134,6 +134,8 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 		case kind != fault.Missing:
 			s.cfg.Env.Log.Info("release does not come back; laying it out anew", "name", r.Name, "kind", kind.String(), "error", err)
 		}
+	}
+	if err == nil {
 		o.Port = had.Port
 	}
 	if r.Port != 0 {

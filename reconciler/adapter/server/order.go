@@ -36,7 +36,8 @@ type order struct {
 	Pass     []string        `json:"pass,omitempty"`
 	Declared int             `json:"declared,omitempty"` // public port as declared; zero is any
 	Wall     wall.Policy     `json:"wall,omitzero"`
-	Port     int             `json:"port"` // public port as it is
+	Least    wall.Level      `json:"least,omitempty"` // the weakest level that it may be served at
+	Port     int             `json:"port"`            // public port as it is
 	Ready    string          `json:"ready"`
 	Timeout  time.Duration   `json:"timeout"`
 	Pace     Pace            `json:"pace"`

@@ -99,9 +99,9 @@ func (l launcher) begin(o order, env []string) (*process, error) {
 // behind is the wall around a served process: it reads its release, writes its scratch
 // folders, listens on its port and reaches nothing. Nil is no wall.
 func (l launcher) behind(o order, cmd *exec.Cmd, private int) (*wall.Spec, error) {
-	spec := o.Wall.Spec()
-	if spec == nil {
-		return nil, nil
+	spec, err := o.Wall.Under(o.Least)
+	if spec == nil || err != nil {
+		return nil, err
 	}
 	dir := l.place.release(o.Name, o.Folder)
 	spec.Give, spec.Port = []string{dir}, private
