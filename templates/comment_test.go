@@ -199,7 +199,7 @@ func anyReport(t *rapid.T, n int) Report {
 			Added: texts("added"), Gone: texts("gone"), Personal: texts("personal"), BytesWas: rapid.Int64().Draw(t, "bytes"), BytesN: rapid.Int64().Draw(t, "bytes")})
 	}
 	for range of("runs") {
-		r.Runs = append(r.Runs, Run{bad, rapid.SampledFrom([]string{"failed", "done", evil}).Draw(t, "state"), text("text"), strings.Join(texts("log"), "\n"), 1})
+		r.Runs = append(r.Runs, Run{bad, rapid.SampledFrom([]string{"failed", "done", evil}).Draw(t, "state"), text("text"), strings.Join(texts("log"), "\n"), 1, &port.Isolation{Level: text("level"), Network: text("network"), Limits: text("limits")}})
 		r.Problems = append(r.Problems, schemas.Problem{Pos: schemas.Position{File: text("file"), Line: 1}, Field: text("field"), Message: text("message")})
 		r.Approvals = append(r.Approvals, Approval{Ref: bad, Environment: text("environment"), Need: 1, Roles: texts("roles"), Given: texts("given"), Void: texts("void")})
 		r.Records = append(r.Records, Record{Action: ledger.Action(text("action")), Ref: bad, URL: text("URL")})

@@ -2,6 +2,7 @@
 package templates
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -196,7 +197,48 @@ func runs(r Report, z size) part {
 		}
 		p.rows = append(p.rows, "| "+code(run.Ref.String(), nameLimit)+" | "+state+" | "+text+" | "+seq+" |\n")
 	}
+	p.foot = isolated(r, z)
 	return p
+}
+
+// mostLevels bounds the ways of isolation that are told apart below the runs.
+const mostLevels = 5
+
+// isolated says below the runs what kept them apart: once, where it was the same for all.
+func isolated(r Report, z size) string {
+	var ways []string
+	of := map[string][]string{}
+	bare := map[string]bool{}
+	for _, run := range r.Runs {
+		if run.Isolation == nil {
+			continue
+		}
+		way := run.Isolation.String()
+		if of[way] == nil {
+			ways = append(ways, way)
+		}
+		of[way] = append(of[way], run.Ref.String())
+		bare[way] = run.Isolation.Rung() == "none"
+	}
+	text := ""
+	for i, way := range ways {
+		if i == mostLevels {
+			return text + fmt.Sprintf("- %d other ways of isolation\n", len(ways)-i)
+		}
+		line := "- isolated: "
+		if bare[way] {
+			line = "- ⚠️ **not isolated**: "
+		}
+		line += prose(way, z.words)
+		if len(ways) > 1 {
+			line += " (" + codes(of[way], z.names) + ")"
+		}
+		text += line + "\n"
+	}
+	if text != "" {
+		text = "\n" + text
+	}
+	return text
 }
 
 func logs(r Report, z size) part {

@@ -7,6 +7,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/tables"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -110,6 +111,8 @@ type Run struct {
 	Text  string // for people: duration, reason of a failure and its way out
 	Tail  string // last lines of the log of a failed run
 	Seq   int64  // of its entry; 0: none
+	// Isolation is what kept it apart from its machine; nil: it has not ended, or it is not known.
+	Isolation *port.Isolation
 }
 
 // Approval is what a deployment needs of people.

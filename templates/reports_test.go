@@ -146,7 +146,7 @@ func reports(t *testing.T) map[string]Report {
 
 	failed := report(Blocked, retrained(t))
 	failed.Runs = []Run{
-		{Ref: ref(t, "training/enrollment:logistic"), State: "done", Text: "12 s", Seq: 40},
+		{Ref: ref(t, "training/enrollment:logistic"), State: "done", Text: "12 s", Seq: 40, Isolation: &port.Isolation{Level: "namespaces", Landlock: 6, Network: "none", Limits: "cgroup v2"}},
 		{Ref: ref(t, "training/enrollment:xgboost"), State: "failed", Text: "ended with exit code 1 after 3 s", Seq: 41, Tail: "Traceback (most recent call last):\n  File \"src/train.py\", line 12, in <module>\n\traise ValueError(\"no column hours\")\nValueError: no column hours\n"}}
 	failed.Commands = []string{"/vishwa retry training/enrollment:xgboost"}
 	failed.Answers = []Answer{{Command: "/vishwa explain training/enrollment", By: "asha", Text: "training/enrollment:xgboost: code src/train.py changed\n  was sha256:aa\n  now sha256:bb"}}
@@ -210,7 +210,7 @@ func hostileReport(t interface{ Fatal(...any) }) Report {
 	r.Models = []ModelChange{{Ref: bad, Candidate: bad, Digest: digest.Digest(evil), Metric: evil, Now: measured, Was: &Measured{digest.Digest(evil), evil, measured}, Live: &Measured{Where: evil},
 		Gates: []GateResult{{Metric: evil, Rule: evil, Message: evil}}}}
 	r.Data = []DataChange{{Ref: bad, Added: []string{evil}, Gone: []string{evil}, Personal: []string{evil}, WasPin: digest.Digest(evil), NowPin: digest.Digest(evil + "x")}}
-	r.Runs = []Run{{Ref: bad, State: "failed", Text: evil, Tail: evil + "\n" + strings.Repeat("`", 12) + "\n" + evil}, {Ref: bad, State: evil, Text: evil}}
+	r.Runs = []Run{{Ref: bad, State: "failed", Text: evil, Tail: evil + "\n" + strings.Repeat("`", 12) + "\n" + evil}, {Ref: bad, State: evil, Text: evil, Isolation: &port.Isolation{Level: evil, Network: evil, Limits: evil}}}
 	r.Approvals = []Approval{{Ref: bad, Environment: evil, Need: 2, Roles: []string{evil}, Given: []string{evil}, Void: []string{evil}}}
 	r.Records = []Record{{Action: ledger.Action(evil), Ref: bad, Made: digest.Digest(evil), URL: "javascript:" + evil}, {URL: "https://x.test/" + evil}}
 	r.Answers = []Answer{{Command: evil, By: evil, Text: evil}}

@@ -171,7 +171,7 @@ func runs(p *loop.Proposal, outcomes []act.Outcome, pull int) (out []templates.R
 			r.Text, r.Tail = strings.TrimSpace(text+" "+fault.Way(o.Error)), tail
 		case e != nil && e.Behalf != nil && e.Behalf.Pull == pull && e.Run != nil:
 			r.State, r.Seq = "done", e.Seq
-			r.Text = took(e.Run.Started, e.Run.Finished)
+			r.Text, r.Isolation = took(e.Run.Started, e.Run.Finished), e.Run.Isolation
 		case s.Do == plan.Keep:
 			continue // nothing new
 		case s.Held != "":

@@ -563,6 +563,25 @@ func TestARunThatStoodTooWeakIsNone(t *testing.T) {
 	}
 }
 
+// TestARunThatCannotBeKeptApartSaysWhatLacks: which guarantee, and what to change. Nothing
+// of it is begun.
+func TestARunThatCannotBeKeptApartSaysWhatLacks(t *testing.T) {
+	b := newBench(t)
+	b.Config.Wall = wall.Policy{Level: wall.Landlock, Strict: true} // where declared hosts cannot be held to
+	strict := &bench{Config: b.Config, Runner: runner.Local(b.Config), state: b.state, count: b.count}
+	job := b.job("true")
+	job.Network = schemas.Network{"mirror.example.com:443"}
+	r := strict.run(t, job)
+	for _, want := range []string{"it could not be begun", "cannot guarantee network", "it gives landlock", "sysctl kernel.apparmor_restrict_unprivileged_userns=0", "vishwa doctor", "spec.isolation.level: none"} {
+		if !strings.Contains(r.Message, want) {
+			t.Errorf("%q is not said in: %s", want, r.Message)
+		}
+	}
+	if r.Cause != port.BadEnv || strings.Contains(r.Message, "\n") || b.begun() != 0 {
+		t.Errorf("%s, begun %d times: %q", r.Cause, b.begun(), r.Message)
+	}
+}
+
 // TestWhatIsGoneIsMadeAgain: a run that ended well counts only while what it made is in the store.
 func TestWhatIsGoneIsMadeAgain(t *testing.T) {
 	b := newBench(t)

@@ -94,7 +94,7 @@ func stopped(r port.Result) port.Result {
 func explain(err error) string {
 	s := err.Error()
 	if way := fault.Way(err); way != "" {
-		s += ". " + way
+		s += ": " + way
 	}
 	return s
 }

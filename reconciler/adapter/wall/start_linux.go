@@ -72,7 +72,7 @@ func Start(cmd *exec.Cmd, s Spec) (*Inside, error) {
 	if len(refusals) == 0 {
 		return nil, tooWeak(s.Level, s.Least)
 	}
-	return nil, fault.Hint(fault.New(fault.Denied, "%w: %w", ErrUnavailable, errors.Join(refusals...)), "%s", fault.Way(refusals[0]))
+	return nil, fault.Hint(fault.New(fault.Denied, "%w: %w", ErrUnavailable, inOneLine(refusals)), "%s", fault.Way(refusals[0]))
 }
 
 // start tries one level; its error is Invalid where the machine does not allow it.
