@@ -28,9 +28,9 @@ type standing struct {
 	Message  string        `json:"message,omitempty"`
 	// Isolation is what keeps the served process apart from this machine; nil: none runs.
 	Isolation *port.Isolation `json:"isolation,omitempty"`
-	Want     plan.Do       `json:"want"` // what apply would do about it
-	Why      string        `json:"why"`
-	Held     string        `json:"held,omitempty"`
+	Want      plan.Do         `json:"want"` // what apply would do about it
+	Why       string          `json:"why"`
+	Held      string          `json:"held,omitempty"`
 }
 
 func (a *app) statusVerb() *cobra.Command {

@@ -32,6 +32,9 @@ type Promise struct {
 	Way       string    `json:"way,omitempty"`
 }
 
+// LandlockVersion is that of the running kernel's interface; 0 is none.
+func LandlockVersion() int { return landlockVersion() }
+
 // Works tells whether a command can be begun on the rung.
 func (r Rung) Works() bool { return r.Report != nil }
 
@@ -113,7 +116,7 @@ func (r *Rung) fill(report *Report, err error, root fs.FS) {
 	r.Report = report
 	var missing []Guarantee
 	if report == nil {
-		r.Reason, r.Way = plainly(err, r.Level), fault.Way(err)
+		r.Reason, r.Way = plainly(err, r.Level), strings.TrimSuffix(fault.Way(err), seeDoctor)
 		if way := switches(r.Level, root); way != "" {
 			r.Way = way
 		}
@@ -141,8 +144,11 @@ func (r *Rung) short(g Guarantee) (reason, way string) {
 		return fmt.Sprintf("this kernel's Landlock is version %d, and signals are kept in from version %d on", r.Report.Landlock, scopedSignals),
 			"use Linux 6.12 or newer; or the rung namespaces"
 	}
-	return "it does not hold here", hintFor(Namespaces)
+	return "it does not hold here", strings.TrimSuffix(hintFor(Namespaces), seeDoctor)
 }
+
+// seeDoctor ends the way out of an error; the doctor, who uses this, needs not send anybody to itself.
+const seeDoctor = "; vishwa doctor tells what this machine allows"
 
 // plainly is the error of a rung without what every such error begins with.
 func plainly(err error, level Level) string {

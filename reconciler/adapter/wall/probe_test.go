@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -55,11 +56,35 @@ func TestEachRungIsTriedForItself(t *testing.T) { whole(t, Probe(Policy{})) }
 
 // TestEachRungIsTriedForItselfByAUserWithoutRights: the same program, as another user.
 func TestEachRungIsTriedForItselfByAUserWithoutRights(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user; the test before this one was by a user without rights already")
+	whole(t, probeAsAnother(t, nil, ""))
+}
+
+// TestAClosedSwitchIsFoundAndNamed: in a user namespace whose own count of namespaces is
+// set to none, which is what the machine's switch does to all.
+func TestAClosedSwitchIsFoundAndNamed(t *testing.T) {
+	all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 62000}}
+	apart := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: all, GidMappings: all, GidMappingsEnableSetgroups: true}
+	rungs := probeAsAnother(t, apart, "echo 0 > /proc/sys/user/max_user_namespaces; ")
+	first, second := rungs[0], rungs[1]
+	if first.Works() || first.Reason == "" || first.Way != "set, as root: sysctl user.max_user_namespaces=1024" {
+		t.Errorf("%+v", first)
 	}
-	setpriv, err := exec.LookPath("setpriv")
-	if err != nil {
+	if !second.Works() || second.Report.Level != string(Landlock) {
+		t.Errorf("%+v", second)
+	}
+	if stand, _ := (Policy{}).Stand(rungs); stand.Level != Landlock {
+		t.Errorf("stands on %q", stand.Level)
+	}
+}
+
+// probeAsAnother is the probe of this program as a user without rights, begun by a shell
+// that does something first.
+func probeAsAnother(t *testing.T, attr *syscall.SysProcAttr, first string) (rungs []Rung) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user; TestEachRungIsTriedForItself is by a user without rights already")
+	}
+	if _, err := exec.LookPath("setpriv"); err != nil {
 		t.Fatal("setpriv is needed: apt-get install util-linux")
 	}
 	self, err := os.ReadFile("/proc/self/exe")
@@ -74,17 +99,16 @@ func TestEachRungIsTriedForItselfByAUserWithoutRights(t *testing.T) {
 	if _, err := f.Write(self); err != nil || f.Chmod(0o755) != nil || f.Close() != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(setpriv, "--reuid=61001", "--regid=61001", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", f.Name())
-	cmd.Env, cmd.Dir = []string{asked + "=1", "PATH=/usr/bin:/bin"}, "/"
+	cmd := exec.Command("sh", "-ec", first+"exec setpriv --reuid=61001 --regid=61001 --clear-groups --inh-caps=-all --bounding-set=-all "+f.Name())
+	cmd.Env, cmd.Dir, cmd.SysProcAttr, cmd.Stderr = []string{asked + "=1", "PATH=/usr/bin:/bin"}, "/", attr, os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	var rungs []Rung
-	if err := json.Unmarshal(out, &rungs); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(out, &rungs); err != nil || len(rungs) != 2 {
+		t.Fatal(err, rungs)
 	}
-	whole(t, rungs)
+	return rungs
 }
 
 func TestARungThatFailsNamesTheSwitch(t *testing.T) {
@@ -94,14 +118,14 @@ func TestARungThatFailsNamesTheSwitch(t *testing.T) {
 		root fstest.MapFS
 		way  string
 	}{
-		"Ubuntu":    {fstest.MapFS{"proc/sys/kernel/apparmor_restrict_unprivileged_userns": file("1"), "proc/sys/user/max_user_namespaces": file("96365")}, "set, as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
-		"Debian":    {fstest.MapFS{"proc/sys/kernel/unprivileged_userns_clone": file("0")}, "set, as root: sysctl kernel.unprivileged_userns_clone=1"},
-		"two":       {fstest.MapFS{"proc/sys/kernel/unprivileged_userns_clone": file("0"), "proc/sys/user/max_user_namespaces": file("0")}, "sysctl kernel.unprivileged_userns_clone=1 and sysctl user.max_user_namespaces=1024"},
-		"container": {fstest.MapFS{"proc/sys/user/max_user_namespaces": file("96365")}, "seccomp=unconfined"},
+		"Ubuntu":                                {fstest.MapFS{"proc/sys/kernel/apparmor_restrict_unprivileged_userns": file("1"), "proc/sys/user/max_user_namespaces": file("96365")}, "set, as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
+		"Debian":                                {fstest.MapFS{"proc/sys/kernel/unprivileged_userns_clone": file("0")}, "set, as root: sysctl kernel.unprivileged_userns_clone=1"},
+		"two":                                   {fstest.MapFS{"proc/sys/kernel/unprivileged_userns_clone": file("0"), "proc/sys/user/max_user_namespaces": file("0")}, "sysctl kernel.unprivileged_userns_clone=1 and sysctl user.max_user_namespaces=1024"},
+		"a container, of which no switch tells": {fstest.MapFS{"proc/sys/user/max_user_namespaces": file("96365")}, "seccomp=unconfined"},
 	} {
 		r := Rung{Level: Namespaces}
 		r.fill(nil, refused, c.root)
-		if r.Works() || r.Whole() || r.Reason != "fork/exec /proc/self/exe: operation not permitted" || !strings.Contains(r.Way, c.way) {
+		if r.Works() || r.Whole() || r.Reason != "fork/exec /proc/self/exe: operation not permitted" || !strings.Contains(r.Way, c.way) || strings.Contains(r.Way, "doctor") {
 			t.Errorf("%s: %q, %q", name, r.Reason, r.Way)
 		}
 		for _, p := range r.Gives {

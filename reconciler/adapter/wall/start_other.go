@@ -44,5 +44,8 @@ func (in *Inside) OutOfMemory() (int64, bool) { return 0, false }
 // Dial is never reached.
 func (in *Inside) Dial(context.Context, int) (net.Conn, error) { return nil, net.ErrClosed }
 
+// landlockVersion is none.
+func landlockVersion() int { return 0 }
+
 // machineMemory is not known.
 func machineMemory() int64 { return 0 }
