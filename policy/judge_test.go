@@ -2,6 +2,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -284,10 +285,12 @@ func TestTheLevelOfIsolationIsTheStrictest(t *testing.T) {
 
 deny contains sprintf("%s has seen the network", [input.run.ref]) if input.run.isolation.network == "all"
 
-deny contains "some run has seen the network" if {
+deny contains sprintf("%s had the whole network, or nobody knows", [run.ref]) if {
 	some run in input.model.runs
-	run.isolation.network != "none"
+	not limited(run)
 }
+
+limited(run) if run.isolation.network != "all"
 
 deny contains "it is served without limits" if input.serving.limits == ""
 `})
@@ -302,9 +305,9 @@ deny contains "it is served without limits" if input.serving.limits == ""
 	training.subject.Run = nil
 	same(t, training.judge(t, e))
 	o := deployCase("lab", good())
-	o.project, o.subject.Model.Runs = project, []Run{run("namespaces"), {Ref: run("").Ref, Isolation: &port.Isolation{Level: "none", Network: "all"}}}
+	o.project, o.subject.Model.Runs = project, []Run{run("namespaces"), {Ref: schemas.Ref{Kind: "transform", Name: "old"}}, {Ref: schemas.Ref{Kind: "transform", Name: "open"}, Isolation: &port.Isolation{Level: "none", Network: "all"}}}
 	o.subject.Serving = &port.Isolation{Level: "namespaces", Network: "none"}
-	if found := o.judge(t, e); len(found) != 2 {
+	if found := o.judge(t, e); len(found) != 3 || !strings.HasPrefix(found[1].Message, "transform/old had") {
 		t.Errorf("of a deployment: %+v", found)
 	}
 }
