@@ -17,11 +17,11 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// asked is the variable by which this test's program is told to print the probe.
-const asked = "VISHWA_TEST_PROBE"
+// questioned is the variable by which this test's program is told to print the probe.
+const questioned = "VISHWA_TEST_PROBE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asked) != "" {
+	if os.Getenv(questioned) != "" {
 		if json.NewEncoder(os.Stdout).Encode(Probe(Policy{})) != nil {
 			os.Exit(1)
 		}
@@ -100,7 +100,7 @@ func probeAsAnother(t *testing.T, attr *syscall.SysProcAttr, first string) (rung
 		t.Fatal(err)
 	}
 	cmd := exec.Command("sh", "-ec", first+"exec setpriv --reuid=61001 --regid=61001 --clear-groups --inh-caps=-all --bounding-set=-all "+f.Name())
-	cmd.Env, cmd.Dir, cmd.SysProcAttr, cmd.Stderr = []string{asked + "=1", "PATH=/usr/bin:/bin"}, "/", attr, os.Stderr
+	cmd.Env, cmd.Dir, cmd.SysProcAttr, cmd.Stderr = []string{questioned + "=1", "PATH=/usr/bin:/bin"}, "/", attr, os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -159,7 +159,7 @@ func TestStandIsTheStrongestThatIsAskedForAndGiven(t *testing.T) {
 		want  Level
 	}{{"", both, Namespaces}, {Namespaces, both, Namespaces}, {Landlock, both, Landlock}, {None, both, ""}, {"", second, Landlock}, {Namespaces, second, Landlock}, {"", nil, ""}} {
 		if r, ok := (Policy{Level: c.ask}).Stand(c.rungs); r.Level != c.want || ok != (c.want != "") {
-			t.Errorf("asked for %q: stands on %q", c.ask, r.Level)
+			t.Errorf("questioned for %q: stands on %q", c.ask, r.Level)
 		}
 	}
 }
@@ -176,9 +176,9 @@ func TestALeastLevelIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Start(&exec.Cmd{Path: "/bin/true", Dir: "/", Env: []string{}}, *spec); fault.Of(err) != fault.Denied || errors.Is(err, ErrUnavailable) {
-		t.Errorf("begun, or refused as if no least were asked for: %v", err)
+		t.Errorf("begun, or refused as if no least were questioned for: %v", err)
 	}
 	if s, err := (Policy{Level: None}).Under(""); s != nil || err != nil {
-		t.Errorf("nothing is asked for: %v, %v", s, err)
+		t.Errorf("nothing is questioned for: %v, %v", s, err)
 	}
 }
