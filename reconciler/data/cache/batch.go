@@ -17,7 +17,6 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/dvc"
@@ -237,7 +236,7 @@ func (b *Batch) sync() error {
 		return err
 	}
 	defer f.Close()
-	return unix.Syncfs(int(f.Fd()))
+	return syncAll(f)
 }
 
 // place gives a file its name. One that is there stays: its bytes are the same.

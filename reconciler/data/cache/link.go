@@ -233,7 +233,7 @@ func link(kind, from, to string, exec bool) error {
 	if err != nil {
 		return err
 	}
-	err = unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
+	err = clone(dst, src)
 	if close := dst.Close(); err == nil {
 		err = close
 	}
