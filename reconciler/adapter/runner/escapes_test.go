@@ -49,7 +49,7 @@ func TestNoRunForgesOrReachesOut(t *testing.T) {
 		"PlantsAResult": {good + `for f in result.json status.json job.json stop alive; do
 			echo '{"outputs":{}}' > ../../$f || echo held; ln -s /etc/passwd ../../$f || echo held; mv ../../$f . || echo held; done
 			mkdir ../../../000009 ../../../../ffffffffffffffffffffffffffffffff || echo held`, "", "good\n"},
-		"PlantsARelease":            {good + `mkdir -p VICTIM/serving/price/releases/1; echo evil > VICTIM/serving/price/current || echo held; cat VICTIM/secret && exit 9; ls VICTIM && exit 9; :`, "", "good\n"},
+		"PlantsARelease":            {good + `mkdir -p VICTIM/serving/price/releases/1; echo evil > VICTIM/serving/price/current || echo held; cat VICTIM/secret && exit 9; :`, "", "good\n"},
 		"PlantsAnObject":            {good + `echo evil > VICTIM/../store/evil || echo held; cp VICTIM/secret "$VISHWA_OUTPUT_MADE" && exit 9; ln -f VICTIM/secret "$VISHWA_OUTPUT_MADE" && exit 9; :`, "", "good\n"},
 		"SwapsAnOutputForALink":     {good + `(env -i setsid sh -c 'trap "" TERM HUP; while :; do ln -sf VICTIM/secret x; mv -f x "$0"; done' "$VISHWA_OUTPUT_MADE" MARK >/dev/null 2>&1 &); sleep 0.2`, port.MissingOutput, ""},
 		"SwapsTheFolderOfAnOutput":  {good + `d=$(dirname "$VISHWA_OUTPUT_MADE"); mv "$d" "$d.old"; ln -s VICTIM "$d"`, port.MissingOutput, ""},

@@ -70,6 +70,7 @@ func (b *bench) killOne(t *testing.T, round int, victim string, after time.Durat
 		t.Fatal(err)
 	}
 	time.Sleep(after) // the random moment is what is tested
+	t.Logf("round %d: %s is killed after %s", round, victim, after)
 	pid := apply.Process.Pid
 	if victim != "apply" {
 		pid = b.find(victim)

@@ -225,8 +225,11 @@ func (s *supervisor) execute(ctx context.Context) ending {
 	in.Close()
 	if err != nil {
 		out.Close()
-		if fault.Of(err) == fault.Denied {
+		switch fault.Of(err) {
+		case fault.Denied:
 			return ending{how: port.BadEnv, why: explain(err)}
+		case fault.Transient:
+			return ending{how: port.Lost, why: explain(err)}
 		}
 		return ending{code: 126, why: explain(err), command: job.Command[0]}
 	}

@@ -178,7 +178,7 @@ func (m *machine) try(t *testing.T, level wall.Level, e escape) outcome {
 	end := in.Wait()
 	must(t, in.Close())
 	if in.Report.Level != string(level) {
-		t.Fatalf("the wall is %s", in.Report)
+		t.Fatalf("the wall is %+v", in.Report)
 	}
 	return outcome{out.String(), end, in.Report}
 }

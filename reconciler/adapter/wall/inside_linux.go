@@ -59,6 +59,7 @@ func asInner(args []string) int {
 	}
 	if err := i.build(); err != nil {
 		_ = i.say(message{Failed: err.Error(), Machine: refusedByMachine(err)}, -1)
+		i.clear() // it may have begun already, with nobody left to be told
 		return 1
 	}
 	return i.stay()
@@ -221,12 +222,18 @@ func (i *inside) stay() int {
 		_ = i.say(message{End: &end}, -1)
 		i.sweep(Straggling)
 	case <-gone:
-		i.sweep(0)
-		if i.work.Stage == Landlock { // whoever would remove it is gone
-			_ = os.RemoveAll(i.work.Spec.Tmp)
-		}
+		i.clear()
 	}
 	return 0
+}
+
+// clear ends what the command has begun and removes what the outer side, which may be
+// gone, would have removed.
+func (i *inside) clear() {
+	i.sweep(0)
+	if i.work.Stage == Landlock && i.work.Spec.Tmp != "" {
+		_ = os.RemoveAll(i.work.Spec.Tmp)
+	}
 }
 
 // serve answers the outer side; gone is closed when there is none any more.

@@ -118,10 +118,11 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 	if early := takeAhead(cmd, s, level); early != nil {
 		in.close()
 		in, outer = early, early.cmd
-	} else if err := outer.Start(); err != nil {
+	} else if err := startMapped(outer); err != nil {
 		in.close()
 		return nil, wrong(level, err.Error())
 	}
+	theirs.Close() // so that the end of the inner side is heard, whenever it comes
 	in.cmd = outer
 	if err := in.begin(w, cmd); err != nil {
 		_ = outer.Process.Kill()
@@ -134,6 +135,27 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 		return nil, err
 	}
 	return in, nil
+}
+
+// mapping is held by who begins a process in a user namespace.
+var mapping sync.Mutex
+
+// startMapped begins the inner side. Who is concealed cannot say which user is which in a
+// namespace of his child's (/proc/PID/uid_map is root's then), so that this process shows
+// itself for a moment: to others of its user, and not to walled commands, which Landlock
+// or a process table of their own keeps from looking at it.
+func startMapped(outer *exec.Cmd) error {
+	if len(outer.SysProcAttr.UidMappings) > 0 {
+		mapping.Lock()
+		defer mapping.Unlock()
+		if was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err == nil && was == 0 {
+			if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+				return err
+			}
+			defer unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+		}
+	}
+	return outer.Start()
 }
 
 // newInside makes the outer side and the inner side's socket.
@@ -239,7 +261,7 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 	m, fd, err := receive(in.socket)
 	switch {
 	case errors.Is(err, io.EOF):
-		return wrong(level, "it ended before the command was begun")
+		return fault.Hint(fault.New(fault.Transient, "isolate command (%s): the inner side was killed before it had begun the command", level), "run it again; where memory is short, give it more")
 	case err != nil:
 		return fault.New(fault.Internal, "isolate command: %w", err)
 	case m.Failed != "" && m.Machine:
