@@ -63,6 +63,7 @@ func TestNoRunForgesOrReachesOut(t *testing.T) {
 		"WritesOddNames":            {good + `touch "$(printf 'a\nb\033[31m')" -- -rf ' ' '..x'; :`, "", "good\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			rungs(t, func(t *testing.T, level wall.Level) {
 				b := strictBench(t, level)
 				victim := filepath.Join(b.state, "victim")
