@@ -58,6 +58,7 @@ type Apart struct {
 	Behalf *ledger.Behalf
 	Pass   []string
 	Allow  []string    // private hosts and networks that its data may be brought from
+	Merged bool        // what it looks at is the tracked branch's: infrastructure is planned as there
 	Lease  *repo.Lease // of its runs; nil: nobody else makes any
 }
 
@@ -194,7 +195,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	h.House = &loop.House{
 		Eyes: loop.Eyes{
 			Repo: h.Repo, Book: h.Ledger,
-			Provisioner: provisioner.Terraform(provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform")}),
+			Provisioner: h.stacks(o, apart, work),
 			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall}),
 		},
 		Worktree: worktree, Watch: h.Repo.Watch,
@@ -222,7 +223,6 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 			h.House.Lease = o.Apart.Lease.Acquire
 		}
 		h.Runner = wrap.PassingRuns(h.Runner, o.Apart.Pass, reviewed(h.Repo))
-		h.Provisioner = wrap.PassingStacks(h.Provisioner, o.Apart.Pass)
 	}
 	return nil
 }
@@ -245,6 +245,15 @@ func (h *House) reviewed(ctx context.Context) (*dvc.Config, error) {
 		return nil, fmt.Errorf("read .dvc/config of the tracked branch: %w", err)
 	}
 	return dvc.ParseConfig(".dvc/config", b)
+}
+
+// stacks plan infrastructure, and provision it where that is not for a pull request.
+func (h *House) stacks(o Options, apart string, work runs) port.Provisioner {
+	c := provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform"), Wall: work.Wall, Dial: work.dial()}
+	if o.Apart == nil || o.Apart.Merged {
+		return provisioner.Terraform(c)
+	}
+	return wrap.PassingStacks(provisioner.ForPulls(c), o.Apart.Pass)
 }
 
 // checkout is the folder of the work tree; "" where there is none.

@@ -144,7 +144,7 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 		Trigger: controller.Trigger(ctx), Credentials: s.o.Credentials, Wall: s.o.Wall,
 	}
 	if e.Behalf != nil {
-		o.Apart = &Apart{Behalf: e.Behalf, Pass: s.o.Pass, Allow: s.o.Refresh.Allow}
+		o.Apart = &Apart{Behalf: e.Behalf, Merged: e.Merged, Pass: s.o.Pass, Allow: s.o.Refresh.Allow}
 		if s.o.Lease != nil { // its runs have a lease of their own: a deployment does not wait for them
 			o.Apart.Lease = &repo.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration, Ref: fmt.Sprintf("refs/vishwa/pull/%d", e.Behalf.Pull)}
 		}

@@ -60,6 +60,9 @@ func (h *House) Head(ctx context.Context) (port.Revision, *Intent, error) {
 		return rev, nil, err
 	}
 	in, err := h.at(ctx, rev)
+	if err == nil {
+		in.Branch = rev.Branch
+	}
 	return rev, in, err
 }
 

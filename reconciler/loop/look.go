@@ -3,11 +3,13 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -33,6 +35,8 @@ type Intent struct {
 	Trust   *trust.Trust // nil: the tree has no trust file
 	// Base is what a pull request would change; nil: the tree is not one's.
 	Base *Intent
+	// Branch is where the tree stands; "" where that is not known.
+	Branch string
 }
 
 // Problems is an error made of everything that is wrong with the declarations.
@@ -149,7 +153,7 @@ func look(ctx context.Context, in *Intent, rev port.Revision, eyes Eyes, recall 
 		return nil, err
 	}
 	w := &World{Intent: in, Revision: rev, trees: eyes.Repo.Open}
-	w.Seen = plan.Seen{Facts: facts, Before: before(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Blind: map[schemas.Ref]string{}}
+	w.Seen = plan.Seen{Facts: facts, Before: before(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Blind: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
 	return w, w.observe(ctx, eyes)
 }
 
@@ -199,6 +203,11 @@ func (w *World) observe(ctx context.Context, eyes Eyes) error {
 				change, err := w.diff(ctx, eyes.Provisioner, ref)
 				mu.Lock()
 				defer mu.Unlock()
+				var none port.Unplanned
+				if errors.As(err, &none) {
+					w.Unplanned[ref] = none.Error()
+					return nil
+				}
 				if err != nil {
 					// One stack that cannot be looked at does not blind the pass to the rest.
 					w.Blind[ref] = err.Error()
@@ -230,10 +239,33 @@ func (w *World) watched() (refs []schemas.Ref) {
 
 func (w *World) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref) (port.Change, error) {
 	s, err := w.stack(ctx, ref)
+	if err == nil && w.Base != nil {
+		s, err = w.asBase(ref, s)
+	}
 	if err != nil {
 		return port.Change{}, err
 	}
 	return p.Diff(ctx, s)
+}
+
+// asBase is s, which a pull request declares, as far as it may be planned: whether at
+// all, with which variables and hosts, and against which state is what the base says.
+func (w *World) asBase(ref schemas.Ref, s port.Stack) (port.Stack, error) {
+	const none = "no plan in a pull request: "
+	branch := cmp.Or(w.Base.Branch, "the base branch")
+	n := w.Base.Graph.Node(ref)
+	if n == nil {
+		return s, port.Unplanned(none + fmt.Sprintf("%s is not declared on %s", ref, branch))
+	}
+	base := n.Decl.Spec.(*schemas.Infrastructure)
+	if base.PlanPass == nil {
+		return s, port.Unplanned(none + fmt.Sprintf("%s declares no planPass on %s", ref, branch))
+	}
+	if s.State.Path != base.State.Path || !maps.Equal(s.State.Backend, base.State.Backend) {
+		return s, port.Unplanned(none + fmt.Sprintf("it moves the state of %s, which is planned after the merge", ref))
+	}
+	s.Pass, s.Network = base.PlanPass, base.Network.Hosts()
+	return s, nil
 }
 
 // stack is the stack of ref: as declared, or, where it is declared no more, as it

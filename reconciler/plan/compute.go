@@ -22,7 +22,10 @@ type Seen struct {
 	Live   map[schemas.Ref]port.Live   // deployments
 	Stacks map[schemas.Ref]port.Change // infrastructure, as Diff found it
 	Blind  map[schemas.Ref]string      // infrastructure that could not be looked at, and why
-	Gone   map[digest.Digest]string    // keys that are to be made again, with the reason: what the ledger knows will not do
+	// Unplanned is infrastructure that a pull request may not plan, and why. What it does
+	// not change is taken to stand as it was recorded: the tracked branch looks at it.
+	Unplanned map[schemas.Ref]string
+	Gone      map[digest.Digest]string // keys that are to be made again, with the reason: what the ledger knows will not do
 	// Before is what the base of a pull request stands on: reasons tell what differs
 	// from it, and not from what another change tried meanwhile. Nil: there is no base.
 	Before map[schemas.Ref]*ledger.Entry
@@ -195,6 +198,10 @@ func (c *computing) stack(n *graph.Node, s *Step) {
 		}
 		return
 	}
+	if why, none := c.seen.Unplanned[s.Ref]; none {
+		c.unplanned(n, s, last, why)
+		return
+	}
 	change := c.seen.Stacks[s.Ref]
 	s.Actions, s.Change = change.Actions, change.Digest
 	made := last != nil && last.Action == ledger.Provision
@@ -210,6 +217,19 @@ func (c *computing) stack(n *graph.Node, s *Step) {
 		s.Do, s.Why = Remake, "drift: "+strings.Join(change.Drift, ", ")
 	default:
 		s.Do, s.Why = Remake, "the infrastructure is not as declared"
+	}
+}
+
+// unplanned goes by what is recorded alone.
+func (c *computing) unplanned(n *graph.Node, s *Step, last *ledger.Entry, why string) {
+	switch made := last != nil && last.Action == ledger.Provision; {
+	case made && last.Key == s.Key:
+		s.Do, s.Why = Keep, "not changed here; "+why
+		c.known.Add(n, last)
+	case made:
+		s.Do, s.Pending, s.Why = Remake, true, changed(last, n.Recipe)+"; "+why
+	default:
+		s.Do, s.Pending, s.Why = Make, true, "never made; "+why
 	}
 }
 
@@ -272,6 +292,9 @@ func (c *computing) retired() (steps []Step) {
 			s.Actions, s.Change = change.Actions, change.Digest
 		}
 		if why, blind := c.seen.Blind[ref]; blind {
+			s.Pending, s.Why = true, "declared no more; "+why
+		}
+		if why, none := c.seen.Unplanned[ref]; none {
 			s.Pending, s.Why = true, "declared no more; "+why
 		}
 		steps = append(steps, s)

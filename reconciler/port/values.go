@@ -169,7 +169,14 @@ type Stack struct {
 	State   schemas.State  `json:"state,omitzero"`
 	Pass    []string       `json:"pass,omitempty"`    // variables of the caller's that the program may see besides the built-in few
 	Destroy bool           `json:"destroy,omitempty"` // make it not be there
+	Network []string       `json:"network,omitempty"` // of a pull request's stack: hosts that may be reached; its Pass is to plan with
 }
+
+// Unplanned is the error for a stack that is not to be planned where it was asked for,
+// and says why.
+type Unplanned string
+
+func (u Unplanned) Error() string { return string(u) }
 
 // Change is what a Provisioner would do. Raw holds values and is for policies
 // alone: it is never printed, logged or recorded.

@@ -358,7 +358,7 @@ func (v *visit) merged(ctx context.Context) (templates.Report, error) {
 	r := templates.Report{Stage: templates.Merged, Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, MergedAs: cmp.Or(v.pull.MergeSHA, v.pull.HeadSHA), Full: v.Full}
 	// What is recorded here, approvals and retries, is said below the pull request
 	// and not done on the branch: it needs no lease.
-	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf("")})
+	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf(""), Merged: true})
 	if err != nil {
 		return r, err
 	}

@@ -27,6 +27,7 @@ import (
 type Errand struct {
 	Branch string         // tracked branch, whose settings count
 	Behalf *ledger.Behalf // nil: for the branch itself
+	Merged bool           // the pull request is merged: the branch itself is looked at
 }
 
 // House is a loop.House that is closed after use.

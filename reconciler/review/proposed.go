@@ -378,7 +378,7 @@ func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outc
 type unseeing struct{}
 
 func (unseeing) Diff(context.Context, port.Stack) (port.Change, error) {
-	return port.Change{}, fault.New(fault.Denied, "planning it would run code that nobody has vouched for; somebody who may write to the repository can: /vishwa train")
+	return port.Change{}, fault.New(fault.Denied, "%w", port.Unplanned("planning it would run code that nobody has vouched for; somebody who may write to the repository can: /vishwa train"))
 }
 
 func (unseeing) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {

@@ -151,12 +151,8 @@ func (w *work) initialise(ctx context.Context) error {
 		if err := os.MkdirAll(filepath.Dir(w.backend.Path), 0o700); err != nil {
 			return fault.Hint(fault.New(fault.Internal, "make folder of the state: %w", err), "choose a folder that can be written, in spec.state.path")
 		}
-		raw, err := json.Marshal(map[string]any{"terraform": map[string]any{"backend": map[string]any{"local": map[string]any{"path": w.backend.Path}}}})
-		if err == nil {
-			err = os.WriteFile(filepath.Join(w.moduleDir(), overrideFile), raw, 0o600)
-		}
-		if err != nil {
-			return fault.New(fault.Internal, "write backend of stack %s: %w", w.stack.Name, err)
+		if err := w.overrideBackend(w.backend.Path); err != nil {
+			return err
 		}
 	}
 	for name, value := range w.backend.Settings {
@@ -173,6 +169,18 @@ func (w *work) initialise(ctx context.Context) error {
 			"declare the backend in a terraform block of the module's root, or say where the state is in spec.state.path")
 	}
 	return w.validate(ctx)
+}
+
+// overrideBackend has the module keep its state in a file.
+func (w *work) overrideBackend(state string) error {
+	raw, err := json.Marshal(map[string]any{"terraform": map[string]any{"backend": map[string]any{"local": map[string]any{"path": state}}}})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(w.moduleDir(), overrideFile), raw, 0o600)
+	}
+	if err != nil {
+		return fault.New(fault.Internal, "write backend of stack %s: %w", w.stack.Name, err)
+	}
+	return nil
 }
 
 // initialised tells whether Terraform's own record agrees on the backend: where it

@@ -57,13 +57,15 @@ func clip(s string, n int) string {
 	return s
 }
 
-// rules tell a failure's kind, and the way out, by what the program says. The
-// first that matches decides; the texts are Terraform's and OpenTofu's own.
-var rules = []struct {
+type rule struct {
 	says *regexp.Regexp
 	kind fault.Kind
 	way  string
-}{
+}
+
+// rules tell a failure's kind, and the way out, by what the program says. The
+// first that matches decides; the texts are Terraform's and OpenTofu's own.
+var rules = []rule{
 	{regexp.MustCompile(`Lock Info:|already locked`), fault.Transient,
 		"wait until the other run is done; if its holder is gone for good, release the lock with terraform force-unlock"},
 	{regexp.MustCompile(`Saved plan (is stale|does not match)|plan file can no longer be applied`), fault.Conflict, "plan again"},
@@ -98,6 +100,9 @@ func (w *work) failure(what string, found []diagnostic, err error) error {
 	}
 	var text []string
 	for _, d := range bad {
+		if w.veil != nil {
+			d = w.veil(d)
+		}
 		if one := d.told(w.secrets); !slices.Contains(text, one) {
 			text = append(text, one)
 		}
@@ -111,7 +116,7 @@ func (w *work) failure(what string, found []diagnostic, err error) error {
 			break
 		}
 	}
-	if who := holder(bad); who != "" {
+	if who := holder(bad); who != "" && w.veil == nil {
 		text = append(text, "held by "+who)
 	}
 	return fault.Hint(fault.New(kind, "%s stack %s: %s", what, w.stack.Name, strings.Join(text, "; ")), "%s", way)

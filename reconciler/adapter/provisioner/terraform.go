@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
+	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -27,6 +29,11 @@ type Config struct {
 
 	LockTimeout time.Duration // how long to wait for a state that another holds; zero is 10 s
 	Grace       time.Duration // how long a cancelled run may take to save its state; zero is 20 s
+
+	// For pull requests alone.
+	Wall     wall.Policy   // how what they run is kept apart
+	Dial     egress.Dial   // connects to the hosts that their bases declare; nil is plainly
+	Patience time.Duration // how long one plan may take; zero is 15 minutes
 }
 
 // Stacks is Terraform as a Provisioner. Calls for one stack take turns, across

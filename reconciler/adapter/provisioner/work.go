@@ -45,7 +45,8 @@ type work struct {
 	now     time.Time
 	log     *slog.Logger
 	grace   time.Duration
-	wait    string // lock time-out as Terraform spells it
+	wait    string                      // lock time-out as Terraform spells it
+	veil    func(diagnostic) diagnostic // takes from a message what is not to be repeated; nil leaves it
 }
 
 var stackName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
