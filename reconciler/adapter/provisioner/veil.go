@@ -113,8 +113,11 @@ var (
 	asked    = regexp.MustCompile(`(?:https?|ssh)://[^\s"'<>]+`)
 	looked   = regexp.MustCompile(`(?:lookup|resolve host:?) ([-.A-Za-z0-9]+)`)
 	cut      = regexp.MustCompile(`(?i)dial tcp|dial udp|resolve host|operation not permitted|network is unreachable|socket`)
-	homeless = regexp.MustCompile(`provider (([-.A-Za-z0-9]+)/[-_A-Za-z0-9]+/[-_A-Za-z0-9]+) was not found in any`)
+	homeless = regexp.MustCompile(`provider (?:([-A-Za-z0-9]+\.[-.A-Za-z0-9]+)/)?[-_A-Za-z0-9]+/[-_A-Za-z0-9]+(?: was not found in any|: no available releases match)`)
 )
+
+// registries are where a provider is from whose address names none.
+var registries = map[string]string{"terraform": "registry.terraform.io", "tofu": "registry.opentofu.org"}
 
 // astray is err, with the hosts that were asked for and may not be reached.
 func (w *proposal) astray(err error, all []diagnostic, refused []string) error {
@@ -127,7 +130,7 @@ func (w *proposal) astray(err error, all []diagnostic, refused []string) error {
 	for _, d := range all {
 		text := strings.Join(strings.Fields(d.Summary+" "+d.Detail), " ")
 		if m := homeless.FindStringSubmatch(text); m != nil {
-			add(net.JoinHostPort(m[2], "443"))
+			add(net.JoinHostPort(cmp.Or(m[1], registries[w.tool.product]), "443"))
 		}
 		if len(w.stack.Network) > 0 {
 			continue // its proxy knows better
