@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -147,7 +148,7 @@ func TestAPullRequestIsPlannedLikeTheTrackedBranch(t *testing.T) {
 			}
 		}
 		if left := tree(t, filepath.Join(w.dir, "state", "pulls")); len(left) != 1 {
-			t.Errorf("left behind: %v", maps.Keys(left))
+			t.Errorf("left behind: %v", slices.Sorted(maps.Keys(left)))
 		}
 		if _, err := w.pulls(t, level).Apply(t.Context(), s, got); fault.Of(err) != fault.Denied {
 			t.Errorf("applied: %v", err)
@@ -182,7 +183,7 @@ func TestAHostileModuleShowsNothing(t *testing.T) {
 		"other state":   `file("%STATES%/other/s")`,
 		"ledger":        `file("%STATES%/../ledger")`,
 		"above":         `file("${path.module}/../../../../../keys/build.key")`,
-		"its state":     `file("${path.module}/../state/terraform.tfstate")`,
+		"its state":     `file("${path.module}/../${var.secret == "" ? "" : "state"}/terraform.tfstate")`,
 		"real state":    `file("%STATES%/db/terraform.tfstate")`,
 		"environment":   `file("/proc/self/environ")`,
 		"parent":        `file("/proc/1/environ")`,
@@ -219,12 +220,11 @@ func TestAHostileModuleShowsNothing(t *testing.T) {
 		p := w.pulls(t, level)
 		s.Pass = []string{"READER"}
 		fill := strings.NewReplacer("%KEYS%", w.keys, "%HOME%", w.home, "%STATES%", w.states)
-		one := 0
-		for what, read := range reads {
-			for how, show := range shows {
-				if one++; testing.Short() && one%7 != 0 {
-					continue
-				}
+		ways := slices.Sorted(maps.Keys(shows))
+		for i, what := range slices.Sorted(maps.Keys(reads)) {
+			read := reads[what]
+			for _, how := range []string{ways[i%len(ways)], ways[(i+1)%len(ways)], "key"} {
+				show := shows[how]
 				text := kept + "data \"terraform_remote_state\" \"own\" {\n  backend = \"local\"\n  config  = { path = \"" + w.states + "/db/terraform.tfstate\" }\n}\n"
 				if !strings.Contains(read, "remote_state") {
 					text = kept
