@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -162,7 +163,11 @@ func (w *proposal) behind(grant trust) (*wall.Spec, error) {
 		spec.Write = append(spec.Write, w.file("state"))
 	}
 	spec.Give = []string{w.varsFile(), w.file("cli.tfrc")}
-	spec.Tmp, spec.User = w.file("tmp"), w.root
+	var err error
+	if spec.Tmp, err = os.MkdirTemp(w.root, "tmp-"); err != nil { // an empty one each time
+		return nil, fault.New(fault.Internal, "make temporary folder: %w", err)
+	}
+	spec.User = w.root
 	spec.Read = append(spec.Read, w.reads...)
 	spec.Read = append(spec.Read, wall.Programs(w.plain["PATH"], w.tool.path, append(slices.Clone(spec.Hidden), w.root))...)
 	spec.Network = wall.Network{Hosts: w.stack.Network, Proxy: func() wall.Proxy { return egress.New(w.stack.Network, w.dial) }}

@@ -89,7 +89,7 @@ func (p Pulls) diff(ctx context.Context, s port.Stack) (port.Change, error) {
 //
 //	<Dir>/<stack>/<any>.lock        held while the plan is made; what nobody holds is swept
 //	<Dir>/<stack>/<any>/module/     the module and its .terraform; written behind the wall
-//	<Dir>/<stack>/<any>/home/, tmp/ written behind the wall
+//	<Dir>/<stack>/<any>/home/, tmp-*/ written behind the wall
 //	<Dir>/<stack>/<any>/state/      there once the module is found to be in order: the copy of
 //	                                the state, and the plan file; written behind the wall
 //	<Dir>/<stack>/<any>/vars.tfvars.json, cli.tfrc
@@ -194,10 +194,8 @@ func (w *proposal) file(name string) string { return filepath.Join(w.root, name)
 
 // furnish lays the module out, and says where providers and state are.
 func (w *proposal) furnish(lookup func(string) (string, bool)) error {
-	for _, dir := range []string{"home", "tmp"} {
-		if err := os.Mkdir(w.file(dir), 0o700); err != nil {
-			return fault.New(fault.Internal, "make work directory: %w", err)
-		}
+	if err := os.Mkdir(w.file("home"), 0o700); err != nil {
+		return fault.New(fault.Internal, "make work directory: %w", err)
 	}
 	if err := w.layOut(); err != nil {
 		return fault.New(fault.Internal, "lay out module of stack %s: %w", w.stack.Name, err)
