@@ -4,15 +4,20 @@
 package provisioner
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -407,5 +412,46 @@ func TestTheStateOfTheBaseIsRead(t *testing.T) {
 	put(t, s.State.Path, `{"half`)
 	if _, err := w.pulls(t, wall.Namespaces).Diff(t.Context(), s); fault.Of(err) != fault.Transient {
 		t.Errorf("half a state: %v", err)
+	}
+}
+
+// TestARemoteStateIsReadWhereTheBaseLetsIt: by the proxy, with the settings of the base.
+func TestARemoteStateIsReadWhereTheBaseLetsIt(t *testing.T) {
+	w := newTown(t)
+	local := port.Stack{Name: "db", Module: module(kept), Vars: map[string]any{"secret": stateText}}
+	w.stand(t, local)
+	raw, err := os.ReadFile(filepath.Join(w.states, "db", "terraform.tfstate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wrote atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			wrote.Add(1)
+		}
+		_, _ = out.Write(raw)
+	}))
+	defer server.Close()
+	s := local
+	s.Module = module("terraform {\n  backend \"http\" {}\n}\n" + kept)
+	s.State = schemas.State{Backend: map[string]string{"address": "http://state.example.com/db", "lock_address": "http://state.example.com/lock"}}
+	s.Network = []string{"state.example.com:80"}
+	p := w.pulls(t, wall.Namespaces)
+	p.cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address != "state.example.com:80" {
+			t.Errorf("dialled %s", address)
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, server.Listener.Addr().String())
+	}
+	c, err := p.Diff(t.Context(), s)
+	if err != nil || !c.Empty {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	s.Network = nil
+	if _, err = p.Diff(t.Context(), s); fault.Of(err) != fault.Denied {
+		t.Errorf("without its host: %v", err)
+	}
+	if n := wrote.Load(); n > 0 {
+		t.Errorf("the state was written or locked %d times", n)
 	}
 }

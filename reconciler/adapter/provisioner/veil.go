@@ -22,7 +22,8 @@ import (
 
 // fixed are messages of the program's own, which hold nothing of a module's.
 var fixed = []string{
-	"Check block assertion failed", "Cycle", "Duplicate resource", "Error acquiring the state lock", "Error in function call", "Error loading state",
+	"Check block assertion failed", "Cycle", "Error accessing remote module registry", "Failed to download module",
+	"Failed to install provider", "Failed to query available provider packages", "Invalid provider registry host", "Module not installed", "Duplicate resource", "Error acquiring the state lock", "Error in function call", "Error loading state",
 	"Error refreshing state", "Failed to decode current backend config", "Failed to get existing workspaces", "Failed to load state", "Function calls not allowed",
 	"Inconsistent conditional result types", "Incorrect attribute value type", "Instance cannot be destroyed", "Invalid count argument", "Invalid expression",
 	"Invalid for_each argument", "Invalid for_each set argument", "Invalid function argument", "Invalid index", "Invalid operand", "Invalid provider configuration",
@@ -147,7 +148,7 @@ func (w *proposal) astray(err error, all []diagnostic, refused []string) error {
 	if w.veiled {
 		hosts = slices.DeleteFunc(hosts, func(h string) bool {
 			name, _, _ := net.SplitHostPort(h)
-			return !strings.Contains(w.known, name)
+			return !w.everybodyKnows(name)
 		})
 	}
 	if len(hosts) == 0 {
@@ -169,6 +170,16 @@ func hostOf(address string) (string, bool) {
 	}
 	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443", "ssh": "22"}[u.Scheme])
 	return net.JoinHostPort(u.Hostname(), port), port != ""
+}
+
+// everybodyKnows tells whether a host's name stands in the repository, or is the registry's.
+func (w *proposal) everybodyKnows(name string) bool {
+	for _, v := range w.stack.State.Backend {
+		if strings.Contains(v, name) {
+			return true
+		}
+	}
+	return strings.Contains(w.known, name) || name == registries[w.tool.product]
 }
 
 // seems tells whether a message is of a connection that could not be made.
