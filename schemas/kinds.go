@@ -165,7 +165,7 @@ type Infrastructure struct {
 	State State `json:"state,omitempty"`
 	// Pass lists variables of the caller's environment that Terraform may see, such as a cloud's credentials.
 	Pass []string `json:"pass,omitempty"`
-	// PlanPass lists the variables that Terraform may see when it plans for a pull request: credentials that can read, and no more. Without it, no plan is made for pull requests.
+	// PlanPass lists the variables that Terraform may see when it plans for a pull request: credentials that can read, and no more. It counts as the base branch declares it. Empty is without any; without it, no plan is made for pull requests.
 	PlanPass []string `json:"planPass,omitempty"`
 	// Network is what Terraform and its providers may reach when they plan for a pull request: none, or a list of hosts with their ports. It counts as the base branch declares it.
 	Network Network `json:"network,omitempty"`

@@ -161,7 +161,7 @@ type Repository struct {
 	Branches []string `yaml:"branches"`
 	// GitHub says how its pull requests are reached; without it, branches alone are reconciled.
 	GitHub *GitHub `yaml:"github"`
-	// Pass lists variables of the controller's environment that runs of pull requests may see. The default is none.
+	// Pass lists variables of the controller's environment that runs of pull requests, and Terraform plans as far as their base lists them in planPass, may see. The default is none.
 	Pass []string `yaml:"pass"`
 	// Allow lists the private hosts and networks (names, addresses, CIDRs) that datasets may be read from over HTTP or by a declared S3 endpoint, and pull requests' own remotes with the controller's S3 credentials. Without it, there are none.
 	Allow []string `yaml:"allow"`
