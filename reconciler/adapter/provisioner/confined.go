@@ -187,7 +187,7 @@ type limited struct {
 }
 
 // mostSaid bounds what one command may print: a plan of tens of thousands of resources.
-const mostSaid = 128 << 20
+const mostSaid = 64 << 20
 
 func upTo(most int, next io.Writer) *limited {
 	return &limited{most: most, next: next, full: make(chan struct{})}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,11 +24,13 @@ type providers struct {
 	reads []string
 }
 
+// login is a user with a password in an address.
+var login = regexp.MustCompile(`://[^/@"\s]*@`)
+
 // findProviders goes by the caller's configuration of the program
 // (https://developer.hashicorp.com/terraform/cli/config/config-file).
-func findProviders(lookup func(string) (string, bool), product string, hosts []string) (providers, error) {
+func findProviders(lookup func(string) (string, bool), product string, hosts []string) (p providers, err error) {
 	get := func(name string) string { v, _ := lookup(name); return v }
-	var p providers
 	settings := block{}
 	if file := cliConfig(get, product); file != "" {
 		raw, err := os.ReadFile(file)
@@ -50,6 +53,7 @@ func findProviders(lookup func(string) (string, bool), product string, hosts []s
 		p.implied(&text, get, cached, hosts)
 	}
 	p.text = "provider_installation {\n" + text.String() + "}\n"
+	defer func() { p.text = login.ReplaceAllString(p.text, "://") }()
 	for _, b := range settings.blocks {
 		if b.kind == "host" { // where a registry's services are; tokens are elsewhere
 			p.text += "host " + b.label + " {" + b.body + "}\n"

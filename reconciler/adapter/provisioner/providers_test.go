@@ -29,7 +29,7 @@ provider_installation {
     path    = "%DIR%/mirror" # } not here
     include = ["registry.terraform.io/acme/*"]
   }
-  network_mirror { url = "https://mirror.corp/" }
+  network_mirror { url = "https://me:T0KEN-3@mirror.corp/" }
   direct { exclude = ["registry.terraform.io/acme/*"] }
 }
 `

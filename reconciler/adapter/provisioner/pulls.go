@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +77,11 @@ func (p Pulls) diff(ctx context.Context, s port.Stack) (port.Change, error) {
 		return port.Change{}, fault.New(fault.Invalid, "plan stack %s: %w", s.Name, err)
 	}
 	change := port.Change{Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String()}
+	for _, a := range change.Actions { // a provider can write what it likes in the program's name
+		if !slices.Contains([]string{"create", "update", "replace", "delete", "read", "forget", "open", "close"}, a.Action) {
+			return port.Change{}, fault.New(fault.Invalid, "plan stack %s: the plan has an action that is none of %s", s.Name, w.tool)
+		}
+	}
 	if !change.Empty {
 		if change.Digest, err = w.name(doc, position(state)); err != nil {
 			return port.Change{}, err

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -192,6 +193,7 @@ func TestAHostileModuleShowsNothing(t *testing.T) {
 		"real state":    `file("%STATES%/db/terraform.tfstate")`,
 		"environment":   `file("/proc/self/environ")`,
 		"parent":        `file("/proc/1/environ")`,
+		"controller":    `file("/proc/%PID%/environ")`,
 		"template":      `templatefile("%KEYS%/build.key", {})`,
 		"remote state":  `jsonencode(data.terraform_remote_state.own.outputs)`,
 		"listing":       `join(",", fileset("%KEYS%", "**"))`,
@@ -224,11 +226,11 @@ func TestAHostileModuleShowsNothing(t *testing.T) {
 		w.stand(t, s)
 		p := w.pulls(t, level)
 		s.Pass = []string{"READER"}
-		fill := strings.NewReplacer("%KEYS%", w.keys, "%HOME%", w.home, "%STATES%", w.states)
+		fill := strings.NewReplacer("%KEYS%", w.keys, "%HOME%", w.home, "%STATES%", w.states, "%PID%", strconv.Itoa(os.Getpid()))
 		ways := slices.Sorted(maps.Keys(shows))
 		for i, what := range slices.Sorted(maps.Keys(reads)) {
 			read := reads[what]
-			for _, how := range []string{ways[i%len(ways)], ways[(i+1)%len(ways)], "key"} {
+			for _, how := range []string{ways[i%len(ways)], "key"} {
 				show := shows[how]
 				text := kept + "data \"terraform_remote_state\" \"own\" {\n  backend = \"local\"\n  config  = { path = \"" + w.states + "/db/terraform.tfstate\" }\n}\n"
 				if !strings.Contains(read, "remote_state") {
@@ -257,6 +259,25 @@ func TestAHostileModuleShowsNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLinksOfAModuleAreRefused: before anything of it is run.
+func TestLinksOfAModuleAreRefused(t *testing.T) {
+	w := newTown(t)
+	dir := filepath.Join(w.dir, "module")
+	put(t, filepath.Join(dir, "main.tf"), `output "x" { value = file("${path.module}/key") }`)
+	for link, to := range map[string]string{"key": filepath.Join(w.keys, "build.key"), "folder": w.keys} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+		c, err := w.pulls(t, wall.Namespaces).Diff(t.Context(), port.Stack{Name: "db", Module: os.DirFS(dir)})
+		if fault.Of(err) != fault.Invalid || leaks(all(c, err)) != "" {
+			t.Errorf("%s: %v", link, err)
+		}
+		if err := os.Remove(filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestAPullRequestSeesTheVariablesOfItsBase: those alone, and not before the module is
