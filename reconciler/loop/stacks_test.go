@@ -129,9 +129,20 @@ func TestInfrastructureThatIsNotTouchedIsTakenToStand(t *testing.T) {
 	h, w := newHouse(tree(infra("")))
 	h.Provisioner = &ground{}
 	apply(t, h)
-	_, p := pulled(t, h, w, tree(infra(""), replaced("auc: 0.9", "auc: 0.95")))
+	work := tree(infra(""), replaced("auc: 0.9", "auc: 0.95"))
+	apart, p := pulled(t, h, w, work)
 	if s := step(t, p.Plan, "infrastructure/db"); s.Do != plan.Keep || s.Pending || !strings.Contains(s.Why, "not changed here; no plan in a pull request") {
 		t.Errorf("step %+v", s)
+	}
+	make7(t, apart, p)
+	was, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.commit(w, two, work)
+	apply(t, h)
+	if live := w.facts.Latest[ref("deployment/s")]; live.Plan != was.Plan.Digest() {
+		t.Errorf("the plan after the merge is %s, and %s before it: approvals would not hold", live.Plan.Short(), was.Plan.Digest().Short())
 	}
 }
 
