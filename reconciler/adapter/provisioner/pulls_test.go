@@ -57,16 +57,6 @@ func newTown(t *testing.T) town {
 	return w
 }
 
-func put(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // pulls plans for pull requests in the town. The second rung is held to all that it can
 // give here: on kernels before 6.12 it lacks signals, and would refuse.
 func (w town) pulls(t *testing.T, level wall.Level) Pulls {
