@@ -110,7 +110,8 @@ func (i *inside) take() ([]place, error) {
 	}{
 		{systemTrees, false, false, false}, {systemFiles, false, false, false}, {kernelTrees, false, false, false},
 		{plainDevices, true, true, false}, {expand(s.Devices), true, true, false},
-		{s.Read, false, false, true}, {s.Give, false, false, true}, {s.Shared, true, false, true}, {s.Write, true, false, true},
+		{s.Read, false, false, false}, // what this user may not read itself, a folder of PATH perhaps, is not there
+		{s.Give, false, false, true}, {s.Shared, true, false, true}, {s.Write, true, false, true},
 	} {
 		for _, path := range group.paths {
 			if err := add(path, group.write, group.dev, group.must); err != nil {
