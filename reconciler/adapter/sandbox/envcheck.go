@@ -27,8 +27,6 @@ type record struct {
 	Looks   string `json:"looks"`   // the same over what lstat(2) tells of them, change times included
 }
 
-func (e Environment) dir() string { return filepath.Dir(e.Bin) }
-
 // finish writes the record.
 func finish(dir string, ready Environment, key seal.Key) error {
 	r := record{Environment: ready}

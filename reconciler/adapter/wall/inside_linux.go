@@ -52,7 +52,7 @@ func asInner(args []string) int {
 		return 2
 	}
 	// These are meant for the command. They are taken and not ignored: what is ignored stays so in the command.
-	signal.Notify(make(chan os.Signal), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP)
 	if len(args) > 0 || i.hear() != nil {
 		fmt.Fprintln(os.Stderr, "vishwa sandbox is begun by vishwa itself, and by nobody else")
 		return 2

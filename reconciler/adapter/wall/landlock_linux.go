@@ -79,7 +79,7 @@ func restrictFiles(r rules, abi int) error {
 	}
 	fd, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if e != 0 {
-		return fmt.Errorf("Landlock: %w", e)
+		return fmt.Errorf("restrict by Landlock: %w", e)
 	}
 	set := int(fd)
 	defer unix.Close(set)
@@ -99,14 +99,14 @@ func restrictFiles(r rules, abi int) error {
 		}
 		rule := struct{ access, port uint64 }{right, uint64(port)} // struct landlock_net_port_attr
 		if e := addRule(set, ruleNetPort, unsafe.Pointer(&rule)); e != 0 {
-			return fmt.Errorf("Landlock: allow port %d: %w", port, e)
+			return fmt.Errorf("restrict by Landlock: allow port %d: %w", port, e)
 		}
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
 	if _, _, e := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(set), 0, 0); e != 0 {
-		return fmt.Errorf("Landlock: %w", e)
+		return fmt.Errorf("restrict by Landlock: %w", e)
 	}
 	return nil
 }
@@ -118,12 +118,12 @@ func allow(set int, path string, tree, file, known uint64) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("Landlock: open %s: %w", path, err)
+		return fmt.Errorf("restrict by Landlock: open %s: %w", path, err)
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return fmt.Errorf("Landlock: look at %s: %w", path, err)
+		return fmt.Errorf("restrict by Landlock: look at %s: %w", path, err)
 	}
 	rights := file
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
@@ -131,7 +131,7 @@ func allow(set int, path string, tree, file, known uint64) error {
 	}
 	rule := unix.LandlockPathBeneathAttr{Allowed_access: rights & known, Parent_fd: int32(fd)}
 	if e := addRule(set, unix.LANDLOCK_RULE_PATH_BENEATH, unsafe.Pointer(&rule)); e != 0 {
-		return fmt.Errorf("Landlock: allow %s: %w", path, e)
+		return fmt.Errorf("restrict by Landlock: allow %s: %w", path, e)
 	}
 	return nil
 }

@@ -36,9 +36,7 @@ func FromEnvironment(lookup func(string) (string, bool)) (p Policy, err error) {
 		to       *[]string
 		variable string
 	}{{&p.Read, ReadVariable}, {&p.Write, WriteVariable}, {&p.Devices, DevicesVariable}} {
-		for _, path := range filepath.SplitList(get(list.variable)) {
-			*list.to = append(*list.to, path)
-		}
+		*list.to = append(*list.to, filepath.SplitList(get(list.variable))...)
 	}
 	p.Index = words(get(IndexVariable))
 	for _, w := range words(get(LimitsVariable)) {
