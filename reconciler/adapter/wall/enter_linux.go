@@ -33,6 +33,9 @@ func (i *inside) beginEntered() error {
 	case len(s.Network.Hosts) > 0, s.Port != 0 && i.report.Landlock < tcpPorts:
 		i.report.Network = unlimited
 	}
+	if err := i.enough(); err != nil {
+		return err
+	}
 	packed, err := pack(i.work)
 	if err != nil {
 		return err

@@ -58,7 +58,11 @@ func asInner(args []string) int {
 		return 2
 	}
 	if err := i.build(); err != nil {
-		_ = i.say(message{Failed: err.Error(), Machine: refusedByMachine(err)}, -1)
+		m := message{Failed: err.Error(), Machine: refusedByMachine(err)}
+		if errors.Is(err, errLacks) {
+			m = message{Lacks: true, Report: &i.report}
+		}
+		_ = i.say(m, -1)
 		i.clear() // it may have begun already, with nobody left to be told
 		return 1
 	}
@@ -131,6 +135,9 @@ func (i *inside) build() error {
 	var err error
 	if i.work.Stage == Namespaces {
 		if listener, err = i.enclose(); err == nil {
+			err = i.enough()
+		}
+		if err == nil {
 			err = i.beginHere()
 		}
 	} else {
@@ -144,6 +151,18 @@ func (i *inside) build() error {
 	}
 	if listener >= 0 {
 		unix.Close(listener)
+	}
+	return nil
+}
+
+// errLacks says that the wall would not be what is asked for.
+var errLacks = errors.New("guarantees that are asked for lack")
+
+// enough refuses before anything of the command runs: a moment would do for code that
+// nobody reviewed.
+func (i *inside) enough() error {
+	if i.work.Spec.Strict && len(Lacks(i.report)) > 0 {
+		return errLacks
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type message struct {
 	Dial    int     `json:"dial,omitempty"`    // out to in: hand over a connection to this port
 	Failed  string  `json:"failed,omitempty"`  // in to out: the wall could not be built, or a dial failed
 	Machine bool    `json:"machine,omitempty"` // beside Failed: the machine does not allow it
+	Lacks   bool    `json:"lacks,omitempty"`   // in to out, beside the report: nothing was begun, as guarantees that are asked for lack
 	Begun   bool    `json:"begun,omitempty"`   // in to out; with the proxy's listener where there is one
 	Report  *Report `json:"report,omitempty"`
 	End     *End    `json:"end,omitempty"`    // in to out, the last one

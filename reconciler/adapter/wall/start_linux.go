@@ -264,6 +264,8 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 		return fault.Hint(fault.New(fault.Transient, "isolate command (%s): the inner side was killed before it had begun the command", level), "run it again; where memory is short, give it more")
 	case err != nil:
 		return fault.New(fault.Internal, "isolate command: %w", err)
+	case m.Lacks && m.Report != nil:
+		return Refuse(*m.Report)
 	case m.Failed != "" && m.Machine:
 		return wrong(level, m.Failed)
 	case m.Failed != "":
@@ -273,12 +275,6 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 	}
 	in.Report = *m.Report
 	in.Report.Limits = in.bounds.by()
-	if w.Spec.Strict && len(Lacks(in.Report)) > 0 {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
-		return Refuse(in.Report)
-	}
 	if fd >= 0 {
 		f := os.NewFile(uintptr(fd), "proxy")
 		l, err := net.FileListener(f)
