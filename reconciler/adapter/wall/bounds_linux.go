@@ -36,7 +36,8 @@ const (
 // bounds hold one command's limits.
 type bounds struct {
 	limits Limits
-	pid    int // of the inner side
+	pid    int    // of the inner side
+	end    func() // ends the command whole
 	groups *groups
 	stop   chan struct{}
 	done   sync.WaitGroup
@@ -47,8 +48,8 @@ type bounds struct {
 }
 
 // newBounds puts the process into a control group of its own, where that can be made.
-func newBounds(l Limits, pid int) *bounds {
-	return &bounds{limits: l, pid: pid, groups: newGroups(l, pid), stop: make(chan struct{})}
+func newBounds(l Limits, pid int, end func()) *bounds {
+	return &bounds{limits: l, pid: pid, end: end, groups: newGroups(l, pid), stop: make(chan struct{})}
 }
 
 // by names what holds the limits.
@@ -88,7 +89,7 @@ func (b *bounds) every(least time.Duration, look func() string) {
 				b.mu.Lock()
 				b.over = why
 				b.mu.Unlock()
-				_ = unix.Kill(b.pid, unix.SIGKILL) // process 1 of its table: all of them end with it
+				b.end()
 				b.groups.kill()
 				return
 			}

@@ -47,7 +47,7 @@ func (i *inside) beginEntered() error {
 	}
 	defer unix.Close(pair[0])
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"vishwa", Verb, enter}, &syscall.ProcAttr{
-		Dir: "/", Env: basics(), Files: []uintptr{0, 1, 2, packed.Fd(), uintptr(pair[1])}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: basics(), Files: []uintptr{0, 1, 2, packed.Fd(), uintptr(pair[1])}, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	unix.Close(pair[1])
 	if err != nil {

@@ -1,6 +1,6 @@
 //go:build linux
 
-// What is refused never runs.
+// What is refused never runs, and what is ended is ended whole.
 package wall_test
 
 import (
@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
@@ -38,4 +40,35 @@ func TestACommandWhoseWallLacksAGuaranteeIsNeverBegun(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(r.work, "ran")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it was refused, and ran: %v", err)
 	}
+}
+
+// TestWhatGoesOverALimitIsEndedWhole: where no control group holds it, too.
+func TestWhatGoesOverALimitIsEndedWhole(t *testing.T) {
+	rungs(t, func(t *testing.T, level wall.Level) {
+		r := newRoom(t)
+		in, err := startHere(r.shell("sleep 300 & echo $$ $! > pids; head -c 3000000 /dev/zero > big; sleep 300"),
+			wall.Spec{Level: level, Write: []string{r.work}, Tmp: r.tmp, Network: wall.Network{All: true}, Limits: wall.Limits{Disk: 1 << 20}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end := in.Wait(); end.Over == "" {
+			t.Errorf("it ended by itself: %+v", end)
+		}
+		if err := in.Close(); err != nil {
+			t.Error(err)
+		}
+		raw, err := os.ReadFile(filepath.Join(r.work, "pids"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if level == wall.Namespaces {
+			return // the numbers are of its own process table, which has ended with process 1
+		}
+		for _, f := range strings.Fields(string(raw)) {
+			if pid, err := strconv.Atoi(f); err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+				t.Errorf("process %s goes on", f)
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	})
 }

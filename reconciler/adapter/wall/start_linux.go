@@ -125,8 +125,10 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 	theirs.Close() // so that the end of the inner side is heard, whenever it comes
 	in.cmd = outer
 	if err := in.begin(w, cmd); err != nil {
-		_ = outer.Process.Kill()
+		in.kill(level)
+		late := time.AfterFunc(patience, func() { _ = outer.Process.Kill() })
 		_ = outer.Wait()
+		late.Stop()
 		in.bounds.close()
 		in.close()
 		if w.UID != 0 { // another level has another user
@@ -156,6 +158,20 @@ func startMapped(outer *exec.Cmd) error {
 		}
 	}
 	return outer.Start()
+}
+
+// patience is for an inner side that is to end by itself.
+const patience = 10 * time.Second
+
+// kill ends all of the command, and the inner side with it. On the first rung that one is
+// process 1 of their table, without which the kernel leaves none. On the second the inner
+// side alone can find them all: it does once it hears nobody any more.
+func (in *Inside) kill(level Level) {
+	if level == Namespaces {
+		_ = in.cmd.Process.Kill()
+		return
+	}
+	_ = unix.Shutdown(in.socket, unix.SHUT_RDWR)
 }
 
 // newInside makes the outer side and the inner side's socket.
@@ -245,7 +261,7 @@ func give(uid, gid int, folders []string) error {
 // begin hands over the work and hears that it has begun.
 func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 	level := w.Stage
-	in.bounds = newBounds(w.Spec.Limits, in.cmd.Process.Pid)
+	in.bounds = newBounds(w.Spec.Limits, in.cmd.Process.Pid, func() { in.kill(level) })
 	packed, err := pack(w)
 	if err == nil {
 		fds := []int{int(packed.Fd())}
@@ -341,8 +357,8 @@ func (in *Inside) Wait() End {
 func (in *Inside) Close() error {
 	err := in.cmd.Wait()
 	<-in.heard
+	in.bounds.close() // it ends the command by the socket
 	in.close()
-	in.bounds.close()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) || errors.Is(err, exec.ErrWaitDelay) {
 		return nil
