@@ -72,3 +72,35 @@ func TestWhatGoesOverALimitIsEndedWhole(t *testing.T) {
 		}
 	})
 }
+
+// TestADialAfterTheEndTouchesNoOtherDescriptor: the socket's number is used again.
+func TestADialAfterTheEndTouchesNoOtherDescriptor(t *testing.T) {
+	r := newRoom(t)
+	in, err := startHere(r.shell("exit 0"), wall.Spec{Level: wall.Namespaces, Write: []string{r.work}, Tmp: r.tmp})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Wait()
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var pairs [][2]int
+	for range 32 { // one of them has the number now
+		p, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs = append(pairs, p)
+	}
+	if _, err := in.Dial(t.Context(), 1); err == nil {
+		t.Error("it was reached")
+	}
+	for _, p := range pairs {
+		for _, fd := range p {
+			if n, _ := syscall.Read(fd, make([]byte, 64)); n > 0 {
+				t.Error("another connection was written to")
+			}
+			syscall.Close(fd)
+		}
+	}
+}

@@ -381,7 +381,10 @@ func (in *Inside) OutOfMemory() (n int64, known bool) { return in.bounds.kills()
 
 func (in *Inside) close() {
 	in.closed.Do(func() {
+		in.turn <- struct{}{} // a dial that is under way has heard of the end; a later one finds it
 		unix.Close(in.socket)
+		in.forget()
+		<-in.turn
 		if in.proxy != nil {
 			_ = in.proxy.Close()
 		}
@@ -402,13 +405,12 @@ func (in *Inside) Dial(ctx context.Context, port int) (net.Conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	select { // of a dial that was given up
-	case a := <-in.asked:
-		if a.fd >= 0 {
-			unix.Close(a.fd)
-		}
+	select {
+	case <-in.heard: // the socket's number may be another's by now
+		return nil, fmt.Errorf("dial: it has ended")
 	default:
 	}
+	in.forget()
 	if err := send(in.socket, message{Dial: port}, -1); err != nil {
 		return nil, fmt.Errorf("dial: it has ended")
 	}
@@ -424,6 +426,17 @@ func (in *Inside) Dial(ctx context.Context, port int) (net.Conn, error) {
 		return nil, fmt.Errorf("dial: it has ended")
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// forget closes what answered a dial that was given up.
+func (in *Inside) forget() {
+	select {
+	case a := <-in.asked:
+		if a.fd >= 0 {
+			unix.Close(a.fd)
+		}
+	default:
 	}
 }
 
