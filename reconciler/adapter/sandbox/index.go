@@ -85,7 +85,7 @@ func (i installation) behind(lock []byte, list, tmp string) (*wall.Spec, error) 
 // settings are the files that say where packages come from, as far as they are there.
 func (i installation) settings() (found []string) {
 	var all []string
-	for _, name := range []string{"PIP_CONFIG_FILE", "UV_CONFIG_FILE", "NETRC", "PIP_CERT", "PIP_CLIENT_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} {
+	for _, name := range []string{"NETRC", "PIP_CERT", "PIP_CLIENT_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} {
 		if v, ok := i.Env.Lookup(name); ok {
 			all = append(all, v)
 		}
@@ -110,6 +110,11 @@ func (i installation) settings() (found []string) {
 // (https://pip.pypa.io/en/stable/topics/configuration/, https://docs.astral.sh/uv/concepts/configuration-files/).
 func (i installation) configs() []string {
 	all := []string{"/etc/pip.conf", "/etc/xdg/pip/pip.conf", "/etc/uv/uv.toml"}
+	for _, name := range []string{"PIP_CONFIG_FILE", "UV_CONFIG_FILE"} {
+		if v, ok := i.Env.Lookup(name); ok && v != "" {
+			all = append(all, v)
+		}
+	}
 	if home, ok := i.Env.Lookup("HOME"); ok {
 		all = append(all, home+"/.pip/pip.conf", home+"/.config/pip/pip.conf", home+"/.config/uv/uv.toml", home+"/.netrc")
 	}

@@ -100,6 +100,12 @@ type installation struct {
 
 func (i installation) run(ctx context.Context, lock []byte) error {
 	list, tmp := i.dir+".txt", i.dir+".tmp"
+	if i.Wall.Strict && i.entrusted() {
+		var err error
+		if lock, err = wheelsAlone(lock); err != nil {
+			return err
+		}
+	}
 	if err := WriteFile(list, lock); err != nil {
 		return fmt.Errorf("write lock file: %w", err)
 	}

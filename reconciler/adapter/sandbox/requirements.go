@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -51,4 +52,32 @@ func logicalLines(s string) []string {
 		joining = more
 	}
 	return out
+}
+
+// pinned is a package of an index by its version, and plainOption an option that neither
+// asks for sources nor reads a variable.
+var (
+	pinned      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])? ?={2,3} ?[A-Za-z0-9.!+_-]+( ?;[A-Za-z0-9_.'"<>=!~(), ]*)?( --hash=sha(256|384|512):[0-9a-f]+)+$`)
+	plainOption = regexp.MustCompile(`^((-i|--index-url|--extra-index-url|-f|--find-links)[= ][A-Za-z0-9/.][A-Za-z0-9:/._~%?&+-]*|--no-index|--pre|--prefer-binary|--require-hashes)$`)
+)
+
+// wheelsAlone is lock as an installer may read it that is given a login and must run no
+// code of a package's. --only-binary alone does not see to that: a line of the file can
+// take it back, an archive named by its address is built in spite of it, and ${NAME} is a
+// variable's value, which an installer prints. It holds what was looked at and nothing
+// else, as installers part lines in more ways than one.
+func wheelsAlone(lock []byte) ([]byte, error) {
+	var out []byte
+	for n, line := range logicalLines(string(lock)) {
+		line = strings.Join(strings.Fields(line), " ")
+		if line == "" {
+			continue
+		}
+		if !pinned.MatchString(line) && !plainOption.MatchString(line) {
+			return nil, fault.Hint(fault.New(fault.Invalid, "read lock file: line %d is no package by its version and hashes, and this machine logs in at its package index: it installs nothing else for a pull request", n+1),
+				"write name==version with --hash=sha256:..., as uv pip compile --generate-hashes does, without addresses, variables and options that ask for sources; or give pull requests an index that needs no login")
+		}
+		out = append(append(out, line...), '\n')
+	}
+	return out, nil
 }

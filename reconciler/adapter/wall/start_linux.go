@@ -453,6 +453,7 @@ func withVariable(env []string, name, value string) []string {
 
 // proxied is env with the egress proxy as the only one.
 func proxied(env []string) []string {
+	env = unproxied(env) // PIP_PROXY and the like
 	for _, name := range []string{"NO_PROXY", "no_proxy", "FTP_PROXY", "ftp_proxy"} {
 		env = withVariable(env, name, "")
 	}

@@ -1,0 +1,58 @@
+package sandbox
+
+// Lock files of pull requests, where the installer holds a login.
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// TestAnInstallerWithALoginBuildsNothing: pip builds each of the refused ones in spite of
+// --only-binary :all:, or prints a variable.
+func TestAnInstallerWithALoginBuildsNothing(t *testing.T) {
+	hash := " --hash=sha256:" + strings.Repeat("a", 64)
+	good := "# made by uv\n--index-url https://pypi.org/simple\nsix==1.16.0 \\\n   " + hash + " \\\n   " + hash + "\n    # via b\nb[c]==2 ; python_version < \"3.13\"" + hash + "\n"
+	got, err := wheelsAlone([]byte(good))
+	if want := "--index-url https://pypi.org/simple\nsix==1.16.0" + hash + hash + "\nb[c]==2 ; python_version < \"3.13\"" + hash + "\n"; err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+	for _, line := range []string{
+		"evil @ https://files.pythonhosted.org/packages/evil-1.tar.gz" + hash, "https://files.pythonhosted.org/evil-1.tar.gz" + hash, "./evil.tar.gz" + hash,
+		"--no-binary :all:", "--no-binary=:all:", "--no-bin :all:", "--only-binary :none:", "--pre --no-binary :all:", "--pre \"--no-binary\" :all:",
+		"six==1" + hash + " --no-binary :all:", "six==1 ; python_version > '3' --no-binary :all:" + hash, "-e." + hash, "--edit . " + hash,
+		"--find-links https://x.example.com/${PIP_INDEX_URL}", "--trusted-host ${PIP_INDEX_URL}", "--index-url $PIP", "six==${HOME}" + hash,
+	} {
+		if got, err := wheelsAlone([]byte(line)); fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+			t.Errorf("%q passes as %q, %v", line, got, err)
+		}
+	}
+	for _, hidden := range []string{"# c\f--no-binary :all:", "# c\r--no-binary :all:", "# c\u2028--no-binary :all:", "# coding: utf-7\n# +AAo---no-binary :all:"} {
+		if got, err := wheelsAlone([]byte(hidden)); len(got) > 0 || err != nil {
+			t.Errorf("%q passes as %q, %v", hidden, got, err)
+		}
+	}
+}
+
+// TestALoginIsFoundWhereverItIsNamed: in a file that a variable names, too.
+func TestALoginIsFoundWhereverItIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pip.conf")
+	for text, want := range map[string]bool{"[global]\nindex-url = https://user:token@pypi.example.com/simple\n": true, "[global]\nindex-url = https://pypi.example.com/simple\n": false} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, variable := range []string{"PIP_CONFIG_FILE", "UV_CONFIG_FILE"} {
+			i := installation{Environments: Environments{Env: port.Env{Lookup: func(name string) (string, bool) { return file, name == variable }}}}
+			if got := i.entrusted(); got != want {
+				t.Errorf("%s: %v, want %v", variable, got, want)
+			}
+			if hosts := strings.Join(i.hosts(nil), " "); !strings.Contains(hosts, "pypi.example.com:443") {
+				t.Errorf("%s: its index is not reached: %s", variable, hosts)
+			}
+		}
+	}
+}
