@@ -26,7 +26,7 @@ var floors = map[string]int{
 	"reconciler/port": 2,
 
 	"reconciler/graph": 3, "reconciler/ledger": 3, "reconciler/trust": 3, "reconciler/attest": 3,
-	"reconciler/port/wrap": 3, "reconciler/adapter/content": 3, "reconciler/adapter/wall": 3, "reconciler/adapter/seal": 3,
+	"reconciler/port/wrap": 3, "reconciler/adapter/content": 3, "reconciler/adapter/wall": 3, "reconciler/adapter/wall/walltest": 3, "reconciler/adapter/seal": 3,
 	"reconciler/command": 3, "reconciler/ci": 3,
 
 	"reconciler/plan": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 5, "reconciler/adapter/egress": 4, "reconciler/adapter/wall/walltest": 4, "reconciler/adapter/dial": 4, "reconciler/adapter/download": 4, "reconciler/tables": 4,

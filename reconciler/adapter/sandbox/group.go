@@ -176,8 +176,13 @@ func Sweep(id string, grace time.Duration) error {
 // SweepBelow ends every descendant of this process; after AdoptOrphans that is
 // everything that its children ever began. No Group may be under way.
 func SweepBelow(grace time.Duration) error {
+	deadline := time.Now().Add(grace + patience)
 	err := sweep(below, grace)
-	reap()
+	// A look at /proc may miss what changes its parent meanwhile; who has no child has no descendant.
+	for !reap() && err == nil && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+		err = sweep(below, 0)
+	}
 	return err
 }
 

@@ -188,6 +188,10 @@ func (i installation) do(ctx context.Context, behind *wall.Spec, program string,
 		return errors.Join(fault.New(fault.Cancelled, "make environment: %w", ctx.Err()), g.Stop(2*time.Second))
 	case <-g.Done():
 	}
+	// Nothing of it may still write, while what it made is given its modes and looked at.
+	if err := g.Stop(2 * time.Second); err != nil {
+		return fmt.Errorf("end %s: %w", filepath.Base(program), err)
+	}
 	end, err := g.End()
 	if err != nil {
 		return fmt.Errorf("run %s: %w", filepath.Base(program), err)

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -111,11 +112,15 @@ func parseStat(s string) (process, bool) {
 	return process{pid: n[0], parent: n[1], group: n[2], session: n[3]}, true
 }
 
-// reap collects adopted children that have ended.
-func reap() {
+// reap collects adopted children that have ended, and tells whether none is left.
+func reap() bool {
 	for {
-		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
-			return
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		if errors.Is(err, unix.ECHILD) {
+			return true
+		}
+		if pid <= 0 && !errors.Is(err, unix.EINTR) {
+			return false
 		}
 	}
 }

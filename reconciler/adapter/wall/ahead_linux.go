@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"sync/atomic"
 )
 
 // AheadVariable tells a process that it will begin one command behind the first rung: all
@@ -26,7 +27,7 @@ func Ahead(p Policy, network bool) string {
 }
 
 // early is the inner side that waits, or nil.
-var early *Inside
+var early atomic.Pointer[Inside]
 
 // beginAhead begins it where this process was told to. Where that fails, it is begun when
 // it is needed, and fails with a reason then.
@@ -47,13 +48,12 @@ func beginAhead() {
 		return
 	}
 	in.cmd, in.ahead = outer, true
-	early = in
+	early.Store(in)
 }
 
 // takeAhead is the inner side that was begun ahead, where it is the one that is needed.
 func takeAhead(cmd *exec.Cmd, s Spec, level Level) *Inside {
-	in := early
-	early = nil
+	in := early.Swap(nil)
 	if in == nil {
 		return nil
 	}

@@ -320,7 +320,7 @@ func (i *inside) sweep(grace time.Duration) {
 	asked := false
 	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
 		left := descendants()
-		if len(left) == 0 {
+		if len(left) == 0 && childless() {
 			return
 		}
 		late := !time.Now().Before(deadline)
@@ -338,8 +338,21 @@ func (i *inside) sweep(grace time.Duration) {
 			return // the end of this process ends them all
 		}
 		time.Sleep(wait)
-		for pid := 1; pid > 0; { // the command's own end was collected before
-			pid, _ = unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		childless() // the command's own end was collected before
+	}
+}
+
+// childless collects what has ended and tells whether nothing is left. A look at /proc is
+// none at one moment, and may miss what changes its parent meanwhile; whoever has no
+// child, and adopts every orphan, has no descendant.
+func childless() bool {
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		if errors.Is(err, unix.ECHILD) {
+			return true
+		}
+		if pid <= 0 && !errors.Is(err, unix.EINTR) {
+			return false
 		}
 	}
 }
