@@ -87,7 +87,7 @@ attempt("scheduler", lambda: os.sched_setscheduler(A["victim"], os.SCHED_IDLE, o
 attempt("disk priority", lambda: call(30 if ARM else 251, 1, A["victim"], 3 << 13) == 0)
 p = os.fork()
 if p == 0: time.sleep(60); os._exit(0)
-resource.prlimit(p, resource.RLIMIT_NOFILE, (16, 16)); os.setpriority(os.PRIO_PROCESS, p, 5); os.sched_setaffinity(p, os.sched_getaffinity(0))  # its own may be
+resource.prlimit(p, resource.RLIMIT_NOFILE, (16, 16)); os.setpriority(os.PRIO_PROCESS, p, 19); os.sched_setaffinity(p, os.sched_getaffinity(0))  # its own may be
 os.kill(p, 9)
 `},
 	"ChangesModes": {control: true, program: `
