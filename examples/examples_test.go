@@ -120,7 +120,7 @@ func (s stage) python(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := filepath.Glob(filepath.Join(cache, "vishwa", "envs", "*", "bin", "python"))
+	found, err := filepath.Glob(filepath.Join(cache, "vishwa", "*", "envs", "*", "bin", "python"))
 	if err != nil {
 		t.Fatal(err)
 	}

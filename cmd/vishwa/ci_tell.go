@@ -136,7 +136,7 @@ func (j job) held() string {
 		return ""
 	}
 	stores, _ := filepath.Glob(filepath.Join(filepath.Dir(paths.State), "*", "store")) // the pattern is in order
-	environments, _ := filepath.Glob(paths.Envs + "*/*")
+	environments, _ := filepath.Glob(filepath.Join(filepath.Dir(paths.Cache), "*", "envs*", "*"))
 	names := environments
 	for _, store := range stores {
 		err := filepath.WalkDir(store, func(path string, e fs.DirEntry, err error) error {

@@ -168,7 +168,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	work.Wall.Hidden = append(h.Paths.Hidden(o.Env.Lookup), h.Repo.Dir())
 	apart := "" // folder of what is set apart, below the state
 	if o.Apart != nil {
-		apart, work.For, work.Envs = "pulls", "pulls", filepath.Join(h.Paths.Envs, "..", "envs-pulls")
+		apart, work.For, work.Envs = "pulls", "pulls", h.Paths.Envs+"-pulls"
 		work.Wall.Strict = work.Wall.Level != wall.None
 		work.Allow = o.Apart.Allow
 	}

@@ -16,7 +16,7 @@ import (
 type Paths struct {
 	State string // runs, releases, Terraform, the store
 	Cache string // folded ledgers
-	Envs  string // software environments, shared by all repositories
+	Envs  string // software environments: the repository's own, as its key seals them
 	Keys  string // of the controller
 }
 
@@ -47,7 +47,7 @@ func FindPaths(lookup func(string) (string, bool), id digest.Digest) (Paths, err
 	}
 	p := Paths{
 		State: filepath.Join(state, id.Short()), Cache: filepath.Join(cache, id.Short()),
-		Envs: filepath.Join(cache, "envs"), Keys: filepath.Join(config, "keys"),
+		Envs: filepath.Join(cache, id.Short(), "envs"), Keys: filepath.Join(config, "keys"),
 	}
 	if dir, ok := lookup("VISHWA_KEYS"); ok {
 		if p.Keys, err = filepath.Abs(dir); err != nil {
