@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,7 +96,7 @@ func (s *supervisor) hollow() string {
 	_ = filepath.WalkDir(s.layout.Dir(), func(p string, d fs.DirEntry, err error) error {
 		var st unix.Stat_t
 		if err == nil && unix.Lstat(p, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-			claimed, written = claimed+st.Size, written+st.Blocks*512
+			claimed, written = claimed+min(st.Size, math.MaxInt64-claimed), written+st.Blocks*512 // a few of 8 EiB each are more than a number holds
 		}
 		return nil
 	})
