@@ -148,6 +148,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Site,
 	if err != nil {
 		return nil, err
 	}
+	apart.Hidden = o.config.Secrets()
 	s := adapter.SiteOptions{
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
 		Password: o.password, Pass: r.Pass, Wall: apart, Refresh: adapter.Refreshing{Allow: r.Allow},

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/crypto/ssh"
 
@@ -165,7 +166,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 		return err
 	}
 	work := runs{Store: place.String(), Envs: h.Paths.Envs, Seal: h.Paths.Seal(), Wall: o.Wall}
-	work.Wall.Hidden = append(h.Paths.Hidden(o.Env.Lookup), h.Repo.Dir())
+	work.Wall.Hidden = slices.Concat(o.Wall.Hidden, h.Paths.Hidden(o.Env.Lookup), []string{h.Repo.Dir(), filepath.Clean(place.Dir)})
 	apart := "" // folder of what is set apart, below the state
 	if o.Apart != nil {
 		apart, work.For, work.Envs = "pulls", "pulls", h.Paths.Envs+"-pulls"

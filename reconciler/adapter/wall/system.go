@@ -42,7 +42,7 @@ func (s Spec) check() error {
 		for _, hidden := range s.Hidden {
 			if Within(hidden, shown) || Within(real(hidden), real(shown)) {
 				return fault.Hint(fault.New(fault.Invalid, "isolate command: %s would be seen by it, as it lies in %s", hidden, shown),
-					"keep vishwa's state, caches and keys outside of what runs may read: set XDG_STATE_HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME to other folders")
+					"keep vishwa's state, store, caches and keys, and the controller's secrets, outside of what runs may read: set XDG_STATE_HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME, or spec.store.dir, to other folders, or move the secret")
 			}
 		}
 	}

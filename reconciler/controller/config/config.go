@@ -246,26 +246,39 @@ func (c *Spec) rooted(dir string) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
-	secret := func(s *Secret) {
-		if s != nil {
-			root(&s.File)
-		}
-	}
 	root(&c.State)
 	root(&c.Keys)
-	secret(c.KeyPassword)
-	secret(c.Webhook.Secret)
-	secret(c.Webhook.Previous)
 	for i := range c.Repositories {
-		r := &c.Repositories[i]
-		root(&r.Path)
+		root(&c.Repositories[i].Path)
+	}
+	for _, s := range c.secrets() {
+		root(&s.File)
+	}
+}
+
+// secrets are those that the file names.
+func (c *Spec) secrets() (all []*Secret) {
+	all = []*Secret{c.KeyPassword, c.Webhook.Secret, c.Webhook.Previous}
+	for _, r := range c.Repositories {
 		if r.GitHub != nil {
-			secret(r.GitHub.Token)
+			all = append(all, r.GitHub.Token)
 			if r.GitHub.App != nil {
-				secret(&r.GitHub.App.Key)
+				all = append(all, &r.GitHub.App.Key)
 			}
 		}
 	}
+	return slices.DeleteFunc(all, func(s *Secret) bool { return s == nil })
+}
+
+// Secrets are the files that hold one: no run may be shown a folder with one of them,
+// such as the one around a bin of its PATH.
+func (c Spec) Secrets() (files []string) {
+	for _, s := range c.secrets() {
+		if s.File != "" {
+			files = append(files, s.File)
+		}
+	}
+	return files
 }
 
 // Webhooks tells whether webhooks are served.

@@ -4,6 +4,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,7 @@ func TestAWholeConfigurationIsRead(t *testing.T) {
 		"addresses": c.Listen == "127.0.0.1:9000" && c.Metrics.Listen == "10.0.0.7:9001",
 		"numbers":   c.Parallel == 8 && r[0].GitHub.App.Installation == 2,
 		"paths":     c.State == filepath.Join(dir, "state") && r[3].Path == filepath.Join(filepath.Dir(dir), "local") && c.Webhook.Previous.File == filepath.Join(dir, "old.txt") && r[0].GitHub.App.Key.File == filepath.Join(dir, "app.pem"),
+		"secrets":   slices.Contains(c.Secrets(), filepath.Join(dir, "old.txt")) && slices.Contains(c.Secrets(), filepath.Join(dir, "app.pem")),
 		"names":     r[0].Title() == "churn" && r[1].Title() == "ghe.example.org/acme/uplift",
 		"full name": r[0].FullName() == "Acme/Churn" && r[2].FullName() == "acme/other" && r[3].FullName() == "",
 		"identity":  r[0].Identity() == "github.com/acme/churn",
