@@ -27,6 +27,8 @@ type Proxy struct {
 	hosts  []string
 	dial   Dial
 	server *http.Server
+	ctx    context.Context // done once it is closed
+	cancel context.CancelFunc
 
 	mu      sync.Mutex
 	refused []string // what was asked for and not declared; at most maxRefused
@@ -40,6 +42,7 @@ const maxTunnels = 256
 // New makes a proxy to hosts, host:port each; a nil dial connects plainly.
 func New(hosts []string, dial Dial) *Proxy {
 	p := &Proxy{hosts: hosts, dial: dial}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if p.dial == nil {
 		p.dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
@@ -76,8 +79,11 @@ func (p *Proxy) Serve(l net.Listener) {
 	_ = p.server.Serve(netutil.LimitListener(l, 2*maxTunnels))
 }
 
-// Close ends every connection.
-func (p *Proxy) Close() error { return p.server.Close() }
+// Close ends every connection, tunnels among them, which the server knows no more of.
+func (p *Proxy) Close() error {
+	p.cancel()
+	return p.server.Close()
+}
 
 // Refused lists what was asked for and not declared, the first few.
 func (p *Proxy) Refused() []string {
@@ -122,6 +128,7 @@ func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer near.Close()
+	defer context.AfterFunc(p.ctx, func() { near.Close(); far.Close() })()
 	if _, err := near.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")); err != nil {
 		return
 	}

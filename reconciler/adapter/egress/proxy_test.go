@@ -90,3 +90,36 @@ func TestTheHostIsThatOfTheAddress(t *testing.T) {
 		c.Close()
 	}
 }
+
+// TestClosingEndsTunnels: also one whose far side goes on for ever.
+func TestClosingEndsTunnels(t *testing.T) {
+	far, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	address, p := start(t, far.Addr().String(), "example.com:443")
+	near, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(near, "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n")
+	if answer, err := http.ReadResponse(bufio.NewReader(near), nil); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%v, %v", answer, err)
+	}
+	c, err := far.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	near.Close()
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF { // the near side's end is passed on
+		t.Fatal(err)
+	}
+	p.Close()
+	for { // until the connection is reset: nobody is at its other end
+		if _, err := c.Write(make([]byte, 1024)); err != nil {
+			return
+		}
+	}
+}
