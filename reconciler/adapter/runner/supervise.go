@@ -225,11 +225,11 @@ func (s *supervisor) execute(ctx context.Context) ending {
 	in.Close()
 	if err != nil {
 		out.Close()
-		switch fault.Of(err) {
-		case fault.Denied:
-			return ending{how: port.BadEnv, why: explain(err)}
-		case fault.Transient:
+		switch known := (*fault.Error)(nil); {
+		case fault.Of(err) == fault.Transient:
 			return ending{how: port.Lost, why: explain(err)}
+		case errors.As(err, &known): // its wall, and not its command
+			return ending{how: port.BadEnv, why: explain(err)}
 		}
 		return ending{code: 126, why: explain(err), command: job.Command[0]}
 	}

@@ -29,10 +29,16 @@ type place struct {
 	data  []byte // a copy, of a file that its command's own user could not read
 }
 
+// errConfined is a security module's answer, such as AppArmor's in a container.
+var errConfined = errors.New("make mounts private: a security module around this program forbids mounts")
+
 // enclose makes the world and moves into it. It returns the proxy's listener, or -1.
 func (i *inside) enclose() (int, error) {
 	s := i.work.Spec
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		if errors.Is(err, unix.EACCES) {
+			return -1, errConfined
+		}
 		return -1, fmt.Errorf("make mounts private: %w", err)
 	}
 	places, err := i.take()

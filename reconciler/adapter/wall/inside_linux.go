@@ -92,7 +92,7 @@ func refusedByMachine(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, errNoLandlock)
+	return errors.Is(err, errNoLandlock) || errors.Is(err, errConfined)
 }
 
 type inside struct {

@@ -120,7 +120,10 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 		in, outer = early, early.cmd
 	} else if err := startMapped(outer); err != nil {
 		in.close()
-		return nil, wrong(level, err.Error())
+		if refusedByMachine(err) || errors.Is(err, unix.EACCES) { // as security modules answer
+			return nil, wrong(level, err.Error())
+		}
+		return nil, broken(level, err)
 	}
 	theirs.Close() // so that the end of the inner side is heard, whenever it comes
 	in.cmd = outer
@@ -271,13 +274,15 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 		err = send(in.socket, message{Work: true}, fds...)
 		packed.Close()
 	}
-	if err != nil {
-		return wrong(level, err.Error())
+	m, fd := message{}, -1
+	if err == nil {
+		m, fd, err = receive(in.socket)
 	}
-	m, fd, err := receive(in.socket)
 	switch {
-	case errors.Is(err, io.EOF):
-		return fault.Hint(fault.New(fault.Transient, "isolate command (%s): the inner side was killed before it had begun the command", level), "run it again; where memory is short, give it more")
+	case errors.Is(err, io.EOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
+		return in.vanished(level)
+	case err != nil && refusedByMachine(err):
+		return wrong(level, err.Error())
 	case err != nil:
 		return fault.New(fault.Internal, "isolate command: %w", err)
 	case m.Lacks && m.Report != nil:
@@ -285,7 +290,7 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 	case m.Failed != "" && m.Machine:
 		return wrong(level, m.Failed)
 	case m.Failed != "":
-		return fault.Hint(fault.New(fault.Internal, "isolate command (%s): %s", level, m.Failed), "vishwa doctor tells what this machine allows")
+		return broken(level, errors.New(m.Failed))
 	case !m.Begun || m.Report == nil:
 		return fault.New(fault.Internal, "isolate command: not understood")
 	}
@@ -304,6 +309,26 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 	go in.hear()
 	in.bounds.watch(w.Spec.folders())
 	return nil
+}
+
+// broken is an error that says nothing of what the machine allows, such as too many
+// processes: a weaker wall, or none, is no answer to it.
+func broken(level Level, err error) error {
+	return fault.Hint(fault.New(fault.Internal, "isolate command (%s): %w", level, err), "vishwa doctor tells what this machine allows")
+}
+
+// vanished tells why the inner side was gone before the command was begun.
+func (in *Inside) vanished(level Level) error {
+	_ = in.cmd.Wait()
+	if st := in.cmd.ProcessState; st != nil {
+		if w, ok := st.Sys().(syscall.WaitStatus); ok && w.Signaled() && w.Signal() == unix.SIGSYS {
+			return wrong(level, "a filter of system calls around this program ended it")
+		} else if ok && w.Signaled() {
+			return fault.Hint(fault.New(fault.Transient, "isolate command (%s): the inner side was killed (%s) before it had begun the command", level, w.Signal()), "run it again; where memory is short, give it more")
+		}
+		return broken(level, fmt.Errorf("it ended before the command was begun (%s)", st))
+	}
+	return broken(level, errors.New("it ended before the command was begun"))
 }
 
 // hear takes what the inner side says until it is gone.
