@@ -250,7 +250,7 @@ func (h *House) reviewed(ctx context.Context) (*dvc.Config, error) {
 
 // stacks plan infrastructure, and provision it where that is not for a pull request.
 func (h *House) stacks(o Options, apart string, work runs) port.Provisioner {
-	c := provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform"), Wall: work.Wall, Dial: work.dial()}
+	c := provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform"), Wall: work.Wall, Dial: work.dial(o.Env)}
 	if o.Apart == nil || o.Apart.Merged {
 		return provisioner.Terraform(c)
 	}

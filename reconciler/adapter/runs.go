@@ -53,7 +53,7 @@ func (r runs) isolation() func(context.Context) *port.Isolation {
 
 // environments are those that these runs are made with.
 func (r runs) environments(env port.Env, key seal.Key) sandbox.Environments {
-	return sandbox.Environments{Dir: r.Envs, Env: env, Seal: sandbox.EnvironmentKey(key, r.For), Wall: r.Wall}
+	return sandbox.Environments{Dir: r.Envs, Env: env, Seal: sandbox.EnvironmentKey(key, r.For), Wall: r.Wall, Dial: egress.Through(env.Lookup)}
 }
 
 // SuperviseConfig is what a supervisor works with; text is what the process that began
@@ -75,15 +75,16 @@ func SuperviseConfig(text string, env port.Env) (runner.Config, error) {
 	if err != nil {
 		return runner.Config{}, err
 	}
-	return runner.Config{Env: env, Store: kept, Envs: r.environments(env, key), Seal: key.Derive("runs " + r.For), Dial: r.dial()}, nil
+	return runner.Config{Env: env, Store: kept, Envs: r.environments(env, key), Seal: key.Derive("runs " + r.For), Dial: r.dial(env)}, nil
 }
 
-// dial connects runs to the hosts that are declared. Those of pull requests reach public
+// dial connects runs to the hosts that are declared, by the machine's own proxy where it
+// has one. Those of pull requests reach public
 // addresses alone, and private ones that the machine's owner allows, whatever a declared
 // name leads to at the time.
-func (r runs) dial() egress.Dial {
+func (r runs) dial(env port.Env) egress.Dial {
 	if r.For == "" {
-		return nil
+		return egress.Through(env.Lookup)
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(address)

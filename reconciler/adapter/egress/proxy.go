@@ -4,16 +4,22 @@
 package egress
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/netutil"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
@@ -72,6 +78,66 @@ func New(hosts []string, dial Dial) *Proxy {
 		}
 	})}
 	return p
+}
+
+// Through connects by the machine's own proxy where the environment names one for
+// HTTPS, and plainly where it does not or NO_PROXY lists the host
+// (https://pkg.go.dev/golang.org/x/net/http/httpproxy).
+func Through(lookup func(string) (string, bool)) Dial {
+	get := func(upper, lower string) string {
+		if v, ok := lookup(upper); ok {
+			return v
+		}
+		v, _ := lookup(lower)
+		return v
+	}
+	way := (&httpproxy.Config{HTTPSProxy: get("HTTPS_PROXY", "https_proxy"), NoProxy: get("NO_PROXY", "no_proxy")}).ProxyFunc()
+	plain := &net.Dialer{Timeout: 30 * time.Second}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		to, err := way(&url.URL{Scheme: "https", Host: address})
+		if err != nil {
+			return nil, fmt.Errorf("read the address of the machine's proxy: it is none") // it may hold a password
+		}
+		if to == nil {
+			return plain.DialContext(ctx, network, address)
+		}
+		return connectBy(ctx, plain, to, address)
+	}
+}
+
+// connectBy asks the proxy at to for a connection to address.
+func connectBy(ctx context.Context, plain *net.Dialer, to *url.URL, address string) (net.Conn, error) {
+	host := to.Host
+	if to.Port() == "" {
+		host = net.JoinHostPort(to.Hostname(), map[string]string{"http": "80", "https": "443"}[to.Scheme])
+	}
+	c, err := plain.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, fmt.Errorf("reach the machine's proxy: %w", err)
+	}
+	if to.Scheme == "https" {
+		c = tls.Client(c, &tls.Config{ServerName: to.Hostname()})
+	}
+	ask := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
+	if u := to.User; u != nil {
+		password, _ := u.Password()
+		ask.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
+	}
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	if err := ask.Write(c); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("ask the machine's proxy: %w", err)
+	}
+	read := bufio.NewReaderSize(c, 4<<10)
+	answer, err := http.ReadResponse(read, ask)
+	if err != nil || answer.StatusCode != http.StatusOK || read.Buffered() > 0 {
+		c.Close()
+		if err == nil {
+			err = fmt.Errorf("it answers %s", answer.Status)
+		}
+		return nil, fmt.Errorf("ask the machine's proxy for %s: %w", address, err)
+	}
+	return c, c.SetDeadline(time.Time{})
 }
 
 // Serve serves what comes in at l until Close.

@@ -123,3 +123,57 @@ func TestClosingEndsTunnels(t *testing.T) {
 		}
 	}
 }
+
+// TestTheMachinesOwnProxyIsUsed, with its login, for what NO_PROXY does not list.
+func TestTheMachinesOwnProxyIsUsed(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }))
+	defer web.Close()
+	var asked []string
+	corporate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.Host+" "+r.Header.Get("Proxy-Authorization"))
+		if r.Host == "refused.example.com:443" {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		far, err := net.Dial("tcp", web.Listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		near, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { io.Copy(far, near); far.Close() }()
+		go func() { io.Copy(near, far); near.Close() }()
+	}))
+	defer corporate.Close()
+	dial := egress.Through(func(name string) (string, bool) {
+		v, ok := map[string]string{"HTTPS_PROXY": "http://ann:secret@" + corporate.Listener.Addr().String(), "no_proxy": "127.0.0.1"}[name]
+		return v, ok
+	})
+	c, err := dial(t.Context(), "tcp", "index.example.com:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if raw, _ := io.ReadAll(c); !strings.HasSuffix(string(raw), "ok") {
+		t.Errorf("got %q", raw)
+	}
+	if len(asked) != 1 || asked[0] != "CONNECT index.example.com:443 Basic YW5uOnNlY3JldA==" {
+		t.Errorf("asked %q", asked)
+	}
+	if _, err := dial(t.Context(), "tcp", "refused.example.com:443"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("refused: %v", err)
+	}
+	near, err := dial(t.Context(), "tcp", web.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near.Close()
+	if len(asked) != 2 {
+		t.Errorf("what NO_PROXY lists was asked for: %q", asked)
+	}
+}

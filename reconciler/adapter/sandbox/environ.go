@@ -1,8 +1,8 @@
 // Package sandbox is where commands of a declaration run: a fresh directory, a
 // Python environment made from a lock file, an environment of declared variables
 // alone, and a process group that ends as a whole. It keeps a run from depending
-// on what was not declared; it is no wall against hostile code, which runs as the
-// caller's own user.
+// on what was not declared; what keeps hostile code in is package wall, which Start
+// begins commands behind.
 package sandbox
 
 import (

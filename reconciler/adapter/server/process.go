@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -86,7 +87,11 @@ func (l launcher) begin(o order, env []string) (*process, error) {
 	in.Close()
 	if err != nil {
 		out.Close()
-		return nil, fault.New(fault.Invalid, "start %s: %w", o.Name, err)
+		kind := fault.Invalid
+		if known := (*fault.Error)(nil); errors.As(err, &known) { // its wall, and not its command
+			kind = fault.Of(err)
+		}
+		return nil, fault.Hint(fault.New(kind, "start %s: %w", o.Name, err), "%s", wayOr(err, "correct spec.target.local.run"))
 	}
 	go func() {
 		defer close(p.read)

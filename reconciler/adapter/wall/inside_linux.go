@@ -172,7 +172,7 @@ func (i *inside) beginHere() error {
 	s := i.work.Spec
 	r := rules{
 		read: slices.Concat([]string{"/proc", "/etc", "/dev"}, systemTrees, kernelTrees, s.Read, s.Give), write: slices.Concat([]string{"/tmp", "/dev/shm"}, s.Shared, s.Write),
-		devices: append(expand(s.Devices), plainDevices...), sockets: false,
+		devices: append(expand(s.Devices), plainDevices...),
 	}
 	if err := limit(s.Limits, i.work.UID, 0); err != nil {
 		return err

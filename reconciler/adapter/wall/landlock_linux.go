@@ -60,9 +60,8 @@ func landlockVersion() int {
 // rules are what a domain allows.
 type rules struct {
 	read, write, devices []string
-	ports                bool   // TCP is limited to what follows
-	bind, connect        uint16 // one port each; 0 is none
-	sockets              bool   // abstract Unix sockets of others may be connected to
+	ports                bool   // TCP connects nowhere, and listens at bind alone
+	bind                 uint16 // 0 is none
 }
 
 // restrictFiles puts this thread into a domain with these rules.
@@ -72,10 +71,7 @@ func restrictFiles(r rules, abi int) error {
 		attr.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
 	}
 	if abi >= scopedSignals {
-		attr.Scoped = unix.LANDLOCK_SCOPE_SIGNAL
-		if !r.sockets {
-			attr.Scoped |= unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
-		}
+		attr.Scoped = unix.LANDLOCK_SCOPE_SIGNAL | unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
 	}
 	fd, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if e != 0 {
@@ -93,13 +89,10 @@ func restrictFiles(r rules, abi int) error {
 			}
 		}
 	}
-	for port, right := range map[uint16]uint64{r.bind: unix.LANDLOCK_ACCESS_NET_BIND_TCP, r.connect: unix.LANDLOCK_ACCESS_NET_CONNECT_TCP} {
-		if port == 0 || attr.Handled_access_net == 0 {
-			continue
-		}
-		rule := struct{ access, port uint64 }{right, uint64(port)} // struct landlock_net_port_attr
+	if r.bind != 0 && attr.Handled_access_net != 0 {
+		rule := struct{ access, port uint64 }{unix.LANDLOCK_ACCESS_NET_BIND_TCP, uint64(r.bind)} // struct landlock_net_port_attr
 		if e := addRule(set, ruleNetPort, unsafe.Pointer(&rule)); e != 0 {
-			return fmt.Errorf("restrict by Landlock: allow port %d: %w", port, e)
+			return fmt.Errorf("restrict by Landlock: allow port %d: %w", r.bind, e)
 		}
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
