@@ -3,19 +3,13 @@
 package wall
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,12 +34,6 @@ type Inside struct {
 	closed sync.Once
 	ended  chan End
 	heard  chan struct{} // closed when nothing more is heard
-}
-
-// answer is one to a dial.
-type answer struct {
-	fd  int
-	err error
 }
 
 // Start begins cmd behind a wall. The caller's thread must live as long as the command:
@@ -142,27 +130,6 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 	return in, nil
 }
 
-// mapping is held by who begins a process in a user namespace.
-var mapping sync.Mutex
-
-// startMapped begins the inner side. Who is concealed cannot say which user is which in a
-// namespace of his child's (/proc/PID/uid_map is root's then), so that this process shows
-// itself for a moment: to others of its user, and not to walled commands, which Landlock
-// or a process table of their own keeps from looking at it.
-func startMapped(outer *exec.Cmd) error {
-	if len(outer.SysProcAttr.UidMappings) > 0 {
-		mapping.Lock()
-		defer mapping.Unlock()
-		if was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err == nil && was == 0 {
-			if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
-				return err
-			}
-			defer unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-		}
-	}
-	return outer.Start()
-}
-
 // patience is for an inner side that is to end by itself.
 const patience = 10 * time.Second
 
@@ -211,54 +178,6 @@ func namespaces(a *syscall.SysProcAttr, network bool) {
 	a.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 	a.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
 	a.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP}
-}
-
-// userFor is the user of a root's command: one of its own that nobody else has.
-func userFor(s Spec) int {
-	h := fnv.New32a()
-	if s.User != "" {
-		h.Write([]byte(s.User))
-	} else {
-		for _, p := range s.Write {
-			h.Write([]byte(p))
-		}
-	}
-	// Above what systemd and container engines hand out
-	// (https://systemd.io/UIDS-GIDS/), or at the end of what this namespace has.
-	first, size := uint64(0x70000000), uint64(1<<27)
-	if raw, err := os.ReadFile("/proc/self/uid_map"); err == nil {
-		if f := strings.Fields(string(raw)); len(f) == 3 {
-			if have, err := strconv.ParseUint(f[2], 10, 64); err == nil && have < first+size {
-				size = min(5000, have/4)
-				first = have - size
-			}
-		}
-	}
-	return int(first + uint64(h.Sum32())%size)
-}
-
-// folders are those that are the command's own.
-func (s Spec) folders() []string {
-	if s.Tmp == "" {
-		return s.Write
-	}
-	return append([]string{s.Tmp}, s.Write...)
-}
-
-// give makes folders, and all below them, the command's own.
-func give(uid, gid int, folders []string) error {
-	for _, dir := range folders {
-		err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return os.Lchown(p, uid, gid)
-		})
-		if err != nil {
-			return fault.New(fault.Internal, "give the run its folder: %w", err)
-		}
-	}
-	return nil
 }
 
 // begin hands over the work and hears that it has begun.
@@ -416,83 +335,5 @@ func (in *Inside) close() {
 		if in.tmp != "" {
 			_ = os.RemoveAll(in.tmp)
 		}
-	})
-}
-
-// Dial connects to a port of the command's on 127.0.0.1, in whichever network it is.
-func (in *Inside) Dial(ctx context.Context, port int) (net.Conn, error) {
-	if in.Report.Level != string(Namespaces) || in.Report.Network == (Network{All: true}).String() {
-		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	}
-	select { // one dial at a time
-	case in.turn <- struct{}{}:
-		defer func() { <-in.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	select {
-	case <-in.heard: // the socket's number may be another's by now
-		return nil, fmt.Errorf("dial: it has ended")
-	default:
-	}
-	in.forget()
-	if err := send(in.socket, message{Dial: port}, -1); err != nil {
-		return nil, fmt.Errorf("dial: it has ended")
-	}
-	select {
-	case a := <-in.asked:
-		if a.err != nil {
-			return nil, a.err
-		}
-		f := os.NewFile(uintptr(a.fd), "connection")
-		defer f.Close()
-		return net.FileConn(f)
-	case <-in.heard:
-		return nil, fmt.Errorf("dial: it has ended")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// forget closes what answered a dial that was given up.
-func (in *Inside) forget() {
-	select {
-	case a := <-in.asked:
-		if a.fd >= 0 {
-			unix.Close(a.fd)
-		}
-	default:
-	}
-}
-
-// withVariable is env with one variable set.
-func withVariable(env []string, name, value string) []string {
-	kept := make([]string, 0, len(env)+1)
-	for _, v := range env {
-		if !strings.HasPrefix(v, name+"=") {
-			kept = append(kept, v)
-		}
-	}
-	return append(kept, name+"="+value)
-}
-
-// proxied is env with the egress proxy as the only one.
-func proxied(env []string) []string {
-	env = unproxied(env) // PIP_PROXY and the like
-	for _, name := range []string{"NO_PROXY", "no_proxy", "FTP_PROXY", "ftp_proxy"} {
-		env = withVariable(env, name, "")
-	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
-		env = withVariable(env, name, fmt.Sprintf("http://127.0.0.1:%d", ProxyPort))
-	}
-	return env
-}
-
-// unproxied is env without the machine's own proxies: their addresses may hold a
-// password, and lead nowhere from within.
-func unproxied(env []string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return strings.HasSuffix(strings.ToUpper(name), "_PROXY")
 	})
 }
