@@ -88,7 +88,7 @@ func TestWhateverIsDoneInsideNothingChangesOutside(t *testing.T) {
 	rungs(t, func(t *testing.T, level wall.Level) {
 		rapid.Check(t, func(r *rapid.T) {
 			m := newMachine(t)
-			defer os.RemoveAll(m.dir)
+			defer clear(m.dir)
 			outside := []string{m.Secret, m.Store, m.Store + "/object", m.Store + "/new", m.Environment, m.Environment + "/module.py", m.dir, m.dir + "/new", m.Socket, m.lock.Name()}
 			inside := []string{"a", "b", "d", "d/a", "d/b", "l", "l/object", "l/module.py", "../store/object", "l/../secret", m.work, m.work + "/d"}
 			steps := rapid.SliceOfN(rapid.Custom(step), 1, 60).Draw(r, "steps")
@@ -113,6 +113,17 @@ func TestWhateverIsDoneInsideNothingChangesOutside(t *testing.T) {
 			}
 		})
 	})
+}
+
+// clear removes a folder whose command may have taken its own rights away.
+func clear(dir string) {
+	_ = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if d != nil && d.IsDir() { // before it is read
+			_ = os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+	_ = os.RemoveAll(dir)
 }
 
 func jsonOf(t *testing.T, v any) string {
