@@ -40,6 +40,7 @@ const stragglers = time.Second
 func Supervise(ctx context.Context, dir string, cfg Config) int {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
+	defer wall.DropAhead()
 	a := attempt{dir, cfg.Seal}
 	held, err := inherit(a)
 	if err == nil {

@@ -3,27 +3,32 @@
 package wall
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
-	"slices"
 	"sync/atomic"
 )
 
-// AheadVariable tells a process that it will begin one command behind the first rung: all
-// where the command is to have the machine's network, own where it has its own.
+// AheadVariable tells a process that it will begin one command behind the first rung.
 const AheadVariable = "VISHWA_SANDBOX_AHEAD"
+
+// coming is what is known of that command.
+type coming struct {
+	All    bool   `json:"all"` // it is to have the machine's network
+	Limits Limits `json:"limits"`
+}
 
 // Ahead is the value of AheadVariable for a process that will begin a command under the
 // policy; "" is none.
 func Ahead(p Policy, network bool) string {
-	switch {
-	case p.Level != "" && p.Level != Namespaces:
+	if p.Level != "" && p.Level != Namespaces {
 		return ""
-	case network:
-		return "all"
-	default:
-		return "own"
 	}
+	raw, err := json.Marshal(coming{All: network, Limits: p.Filled(machineMemory()).Limits})
+	if err != nil {
+		return ""
+	}
+	return string(raw)
 }
 
 // early is the inner side that waits, or nil.
@@ -32,8 +37,8 @@ var early atomic.Pointer[Inside]
 // beginAhead begins it where this process was told to. Where that fails, it is begun when
 // it is needed, and fails with a reason then.
 func beginAhead() {
-	network := os.Getenv(AheadVariable)
-	if network != "all" && network != "own" {
+	var c coming
+	if text, ok := os.LookupEnv(AheadVariable); !ok || json.Unmarshal([]byte(text), &c) != nil {
 		return
 	}
 	in, theirs, err := newInside()
@@ -42,13 +47,31 @@ func beginAhead() {
 	}
 	defer theirs.Close()
 	outer := asInnerSide(theirs)
-	namespaces(outer.SysProcAttr, network == "all")
+	namespaces(outer.SysProcAttr, c.All)
 	if outer.Start() != nil { // its end is that of this thread, the first one, which lives as long as the process
 		in.close()
 		return
 	}
-	in.cmd, in.ahead = outer, true
+	in.cmd, in.ahead, in.coming, in.groups = outer, true, c, make(chan *groups, 1)
+	// The kernel takes some 10 ms to move a process into a control group.
+	go func() { in.groups <- newGroups(c.Limits, outer.Process.Pid) }()
 	early.Store(in)
+}
+
+// DropAhead ends an inner side that was begun ahead and that nothing needed.
+func DropAhead() {
+	if in := early.Swap(nil); in != nil {
+		in.drop()
+	}
+}
+
+func (in *Inside) drop() {
+	_ = in.cmd.Process.Kill()
+	_ = in.cmd.Wait()
+	if in.groups != nil {
+		(<-in.groups).remove()
+	}
+	in.close()
 }
 
 // takeAhead is the inner side that was begun ahead, where it is the one that is needed.
@@ -59,12 +82,9 @@ func takeAhead(cmd *exec.Cmd, s Spec, level Level) *Inside {
 	}
 	_, out := cmd.Stdout.(*os.File)
 	_, errs := cmd.Stderr.(*os.File)
-	fits := slices.Contains([]string{"all", "own"}, os.Getenv(AheadVariable)) && (os.Getenv(AheadVariable) == "all") == s.Network.All
-	if level == Namespaces && out && errs && fits && len(cmd.ExtraFiles) == 0 {
+	if level == Namespaces && out && errs && in.coming == (coming{All: s.Network.All, Limits: s.Limits}) && len(cmd.ExtraFiles) == 0 {
 		return in
 	}
-	_ = in.cmd.Process.Kill()
-	_ = in.cmd.Wait()
-	in.close()
+	in.drop()
 	return nil
 }

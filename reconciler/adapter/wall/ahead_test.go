@@ -17,7 +17,6 @@ import (
 // behind a weaker wall, or none.
 func TestAnInnerSideThatIsGoneSaysNothingOfTheMachine(t *testing.T) {
 	runtime.LockOSThread()
-	t.Setenv(AheadVariable, "own")
 	in, theirs, err := newInside()
 	if err != nil {
 		t.Fatal(err)

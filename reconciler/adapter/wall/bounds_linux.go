@@ -48,8 +48,15 @@ type bounds struct {
 }
 
 // newBounds puts the process into a control group of its own, where that can be made.
-func newBounds(l Limits, pid int, end func()) *bounds {
-	return &bounds{limits: l, pid: pid, end: end, groups: newGroups(l, pid), stop: make(chan struct{})}
+// ready has one that was made ahead, where it is not nil.
+func newBounds(l Limits, pid int, ready <-chan *groups, end func()) *bounds {
+	b := &bounds{limits: l, pid: pid, end: end, stop: make(chan struct{})}
+	if ready != nil {
+		b.groups = <-ready
+	} else {
+		b.groups = newGroups(l, pid)
+	}
+	return b
 }
 
 // by names what holds the limits.

@@ -23,6 +23,21 @@ type groups struct {
 
 const cgroups = "/sys/fs/cgroup"
 
+// groupPrefix begins their names; the inner side's number follows.
+const groupPrefix = "vishwa-run-"
+
+// tidy removes groups that a killed supervisor has left. The kernel removes none that
+// holds a process.
+func tidy(parent string) {
+	left, _ := filepath.Glob(filepath.Join(parent, groupPrefix+"*"))
+	for _, dir := range left {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), groupPrefix))
+		if err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			_ = os.Remove(dir)
+		}
+	}
+}
+
 // newGroups makes them and moves the process into them; nil where that is not allowed.
 func newGroups(l Limits, pid int) *groups {
 	if l.Memory == 0 && l.Processes == 0 && l.CPUs == 0 {
@@ -32,7 +47,7 @@ func newGroups(l Limits, pid int) *groups {
 	if err != nil {
 		return nil
 	}
-	name := fmt.Sprintf("vishwa-run-%d", pid)
+	name := groupPrefix + strconv.Itoa(pid)
 	if g := unified(string(own), name, l, pid); g != nil {
 		return g
 	}
@@ -60,6 +75,7 @@ func unified(own, name string, l Limits, pid int) *groups {
 			break
 		}
 		dir := filepath.Join(parent, name)
+		tidy(parent)
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
@@ -94,6 +110,7 @@ func separate(own, name string, l Limits, pid int) *groups {
 				continue
 			}
 			dir := filepath.Join(cgroups, f[1], f[2], name)
+			tidy(filepath.Dir(dir))
 			if os.Mkdir(dir, 0o755) == nil || g.has(dir) {
 				g.dirs[c] = dir
 			}

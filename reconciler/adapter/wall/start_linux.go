@@ -28,6 +28,8 @@ type Inside struct {
 	proxy  Proxy
 	tmp    string // to be removed
 	ahead  bool   // it was begun before its output was known
+	coming coming // where it was begun ahead: what for
+	groups chan *groups
 
 	asked  chan answer
 	turn   chan struct{}
@@ -183,7 +185,7 @@ func namespaces(a *syscall.SysProcAttr, network bool) {
 // begin hands over the work and hears that it has begun.
 func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 	level := w.Stage
-	in.bounds = newBounds(w.Spec.Limits, in.cmd.Process.Pid, func() { in.kill(level) })
+	in.bounds = newBounds(w.Spec.Limits, in.cmd.Process.Pid, in.groups, func() { in.kill(level) })
 	packed, err := pack(w)
 	if err == nil {
 		fds := []int{int(packed.Fd())}
