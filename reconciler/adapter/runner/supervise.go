@@ -294,7 +294,7 @@ func (s *supervisor) behind(cmd *exec.Cmd) (*wall.Spec, error) {
 	if s.python.Bin != "" {
 		spec.Read = append(spec.Read, filepath.Dir(s.python.Bin))
 	}
-	path := variable(cmd.Env, "PATH")
+	path := sandbox.Variable(cmd.Env, "PATH")
 	for _, program := range []string{s.known(cmd.Path, path), filepath.Join(s.python.Bin, "python")} {
 		spec.Read = append(spec.Read, wall.Programs(path, program, append(spec.Hidden, s.attempt.dir))...)
 	}
@@ -314,20 +314,10 @@ func (s *supervisor) known(program, path string) string {
 	return ""
 }
 
-// variable is one of an environment.
-func variable(env []string, name string) string {
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
 // command finds the program on the PATH of the run, not of this process.
 func (s *supervisor) command(job port.Job) (*exec.Cmd, ending) {
 	env := s.layout.Environ(s.Env.Lookup, job.Pass, s.python)
-	program := sandbox.LookPath(job.Command[0], variable(env, "PATH"), s.layout.CodeDir())
+	program := sandbox.LookPath(job.Command[0], sandbox.Variable(env, "PATH"), s.layout.CodeDir())
 	if program == "" {
 		return nil, ending{code: 127, why: "no such program on the run's PATH or in its code, or it is not executable", command: job.Command[0]}
 	}

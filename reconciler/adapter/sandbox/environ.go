@@ -63,3 +63,13 @@ func VarName(name string) string {
 		}
 	}, name)
 }
+
+// Variable is one of an environment, or "".
+func Variable(env []string, name string) string {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
@@ -59,7 +58,7 @@ func (l launcher) launch(ctx context.Context, o order, env []string) (*process, 
 
 func (l launcher) begin(o order, env []string) (*process, error) {
 	dir := l.place.release(o.Name, o.Folder)
-	program := sandbox.LookPath(o.Command[0], variable(env, "PATH"), dir+"/"+codeFolder)
+	program := sandbox.LookPath(o.Command[0], sandbox.Variable(env, "PATH"), dir+"/"+codeFolder)
 	if program == "" {
 		return nil, fault.Hint(fault.New(fault.Invalid, "start %s: %q is not there or not executable", o.Name, o.Command[0]),
 			"name a program on PATH or of the requirements, or list its file under spec.target.local.code")
@@ -124,7 +123,7 @@ func (l launcher) behind(o order, cmd *exec.Cmd, private int) (*wall.Spec, error
 		spec.Read = append(spec.Read, filepath.Dir(o.Bin))
 	}
 	for _, program := range []string{cmd.Path, filepath.Join(o.Bin, "python")} {
-		spec.Read = append(spec.Read, wall.Programs(variable(cmd.Env, "PATH"), program, append(spec.Hidden, string(l.place)))...)
+		spec.Read = append(spec.Read, wall.Programs(sandbox.Variable(cmd.Env, "PATH"), program, append(spec.Hidden, string(l.place)))...)
 	}
 	return spec, nil
 }
@@ -132,15 +131,6 @@ func (l launcher) behind(o order, cmd *exec.Cmd, private int) (*wall.Spec, error
 // dial connects to the process, in whichever network it is.
 func (p *process) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return p.group.Dial(ctx, p.port)
-}
-
-func variable(env []string, name string) string {
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 func freePort() (int, error) {
