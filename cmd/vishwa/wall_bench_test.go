@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -81,7 +83,7 @@ func ranOnce(b *testing.B, r port.Runner, key digest.Digest) time.Duration {
 // BenchmarkOpens opens and reads a hundred thousand files, and BenchmarkCompute spends
 // processor time in Python, by each level in turn.
 func BenchmarkOpens(b *testing.B) {
-	inside(b, `
+	inside(b, plain(b, `
 import os
 for d in range(100):
     os.mkdir(str(d))
@@ -89,12 +91,12 @@ for d in range(100):
 for _ in range(100):
     for d in range(100):
         for f in range(10): open(f"{d}/{f}", "rb").close()
-`)
+`))
 }
 
 // BenchmarkCompute is the example's kind of work without its packages.
 func BenchmarkCompute(b *testing.B) {
-	inside(b, `
+	inside(b, plain(b, `
 import random
 r = random.Random(7)
 rows = [[r.random() for _ in range(20)] for _ in range(2000)]
@@ -103,14 +105,62 @@ for _ in range(120):
     for row in rows:
         e = sum(a * b for a, b in zip(row, w)) - row[0]
         w = [a - 0.01 * e * b for a, b in zip(w, row)]
-`)
+`))
 }
 
-func inside(b *testing.B, program string) {
+// BenchmarkExample trains the example's boosted trees with its own packages, by each
+// level in turn.
+func BenchmarkExample(b *testing.B) {
+	dir := b.TempDir()
+	example, err := filepath.Abs("../../examples/student-intelligence")
+	if err != nil {
+		b.Fatal(err)
+	}
+	env := filepath.Join(dir, "env")
+	python := filepath.Join(env, "bin", "python")
+	ran(b, exec.Command("python3", "-m", "venv", env))
+	ran(b, exec.Command(python, "-m", "pip", "install", "-q", "--require-hashes", "--no-deps", "-r", filepath.Join(example, "requirements.lock")))
+	made := filepath.Join(dir, "features")
+	variables := []string{"PATH=/usr/bin:/bin", "VISHWA_INPUT_STUDENTS=" + filepath.Join(example, "data", "students.csv")}
+	for _, name := range []string{"train.csv", "test.csv", "encoding.json"} {
+		key, _, _ := strings.Cut(strings.ToUpper(name), ".")
+		variables = append(variables, "VISHWA_OUTPUT_"+key+"="+filepath.Join(made, name), "VISHWA_INPUT_"+key+"="+filepath.Join(made, name))
+	}
+	params := filepath.Join(made, "params.json")
+	if err := errors.Join(os.Mkdir(made, 0o755), os.WriteFile(params, []byte(`{"seed":7,"estimator":"xgboost","n_estimators":150,"max_depth":4,"learning_rate":0.05,"subsample":0.9}`), 0o644)); err != nil {
+		b.Fatal(err)
+	}
+	variables = append(variables, "VISHWA_PARAMS="+params, "VISHWA_MODEL_DIR=.", "VISHWA_METRICS=metrics.json")
+	features := exec.Command(python, filepath.Join(example, "src", "features.py"))
+	features.Env = variables
+	ran(b, features)
+	inside(b, command{python: python, args: []string{filepath.Join(example, "src", "train.py")}, env: variables, read: []string{env, example, made}})
+}
+
+// ran runs cmd, and ends the benchmark with what it said where it fails.
+func ran(b *testing.B, cmd *exec.Cmd) {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%s: %s: %v", cmd, out, err)
+	}
+}
+
+// plain is a program for the machine's Python.
+func plain(b *testing.B, program string) command {
 	python, err := exec.Command("python3", "-c", "import sys; print(sys.executable, end='')").Output()
 	if err != nil {
 		b.Fatal(err)
 	}
+	return command{python: string(python), args: []string{"-I", "-c", program}, env: []string{"PATH=/usr/bin:/bin"}}
+}
+
+// command is what is run in a folder of its own, and what else it may read.
+type command struct {
+	python    string
+	args, env []string
+	read      []string
+}
+
+func inside(b *testing.B, c command) {
 	took := map[wall.Level][]time.Duration{}
 	for b.Loop() {
 		for _, level := range wall.Levels {
@@ -121,10 +171,10 @@ func inside(b *testing.B, program string) {
 					b.Fatal(err)
 				}
 			}
-			cmd := &exec.Cmd{Path: string(python), Args: []string{string(python), "-I", "-c", program}, Dir: work, Env: []string{"PATH=/usr/bin:/bin"}}
+			cmd := &exec.Cmd{Path: c.python, Args: append([]string{c.python}, c.args...), Dir: work, Env: c.env, Stderr: os.Stderr}
 			spec := wall.Policy{Level: level}.Spec()
 			if spec != nil {
-				spec.Write, spec.Tmp, spec.Read = []string{work}, tmp, wall.Programs("", string(python), nil)
+				spec.Write, spec.Tmp, spec.Read = []string{work}, tmp, append(wall.Programs("", c.python, nil), c.read...)
 			}
 			runtime.GC()
 			before := spent(b)
