@@ -200,15 +200,23 @@ func spent(b *testing.B) time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
+// report tells the median of each level, and that of the pairs' ratios to the one
+// without: what else the machine does falls on both of a pair alike.
 func report(b *testing.B, took map[wall.Level][]time.Duration, unit string, in func(time.Duration) float64) {
-	median := map[wall.Level]float64{}
-	for level, all := range took {
-		slices.Sort(all)
-		median[level] = in(all[len(all)/2])
-		b.ReportMetric(median[level], string(level)+"-"+unit)
+	for _, level := range wall.Levels {
+		values, ratios := make([]float64, len(took[level])), make([]float64, len(took[level]))
+		for i, d := range took[level] {
+			values[i], ratios[i] = in(d), in(d)/in(took[wall.None][i])
+		}
+		b.ReportMetric(middle(values), string(level)+"-"+unit)
+		if level != wall.None {
+			b.ReportMetric(middle(ratios), string(level)+"-ratio")
+		}
 	}
 	b.ReportMetric(0, "ns/op")
-	for _, level := range []wall.Level{wall.Namespaces, wall.Landlock} {
-		b.ReportMetric(median[level]/median[wall.None], string(level)+"-ratio")
-	}
+}
+
+func middle(of []float64) float64 {
+	slices.Sort(of)
+	return of[len(of)/2]
 }
