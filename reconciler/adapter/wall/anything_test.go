@@ -93,7 +93,7 @@ func TestWhateverIsDoneInsideNothingChangesOutside(t *testing.T) {
 			inside := []string{"a", "b", "d", "d/a", "d/b", "l", "l/object", "l/module.py", "../store/object", "l/../secret", m.work, m.work + "/d"}
 			steps := rapid.SliceOfN(rapid.Custom(step), 1, 60).Draw(r, "steps")
 			before := m.state(t)
-			got := m.try(t, level, escape{program: fmt.Sprintf("A['steps'] = json.loads(%q); A['paths'] = json.loads(%q)\n%s", jsonOf(t, steps), jsonOf(t, append(inside, outside...)), doer)})
+			got := m.try(t, level, walltest.Program(fmt.Sprintf("A['steps'] = json.loads(%q); A['paths'] = json.loads(%q)\n%s", jsonOf(t, steps), jsonOf(t, append(inside, outside...)), doer)), escape{})
 			if strings.Contains(got.out, "Traceback") {
 				r.Fatalf("the attempt is broken:\n%s", got.out)
 			}

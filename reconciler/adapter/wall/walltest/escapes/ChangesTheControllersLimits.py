@@ -1,0 +1,10 @@
+attempt("prlimit", lambda: resource.prlimit(A["victim"], resource.RLIMIT_CPU, (1, 1)) and False or True)
+attempt("priority", lambda: os.setpriority(os.PRIO_PROCESS, A["victim"], 19) is None)
+attempt("its user's", lambda: A["victim"] and os.getuid() and os.setpriority(os.PRIO_USER, os.getuid(), 19) is None if "WALL" in A else False)
+attempt("cores", lambda: os.sched_setaffinity(A["victim"], [sorted(os.sched_getaffinity(0))[0]]) is None)
+attempt("scheduler", lambda: os.sched_setscheduler(A["victim"], os.SCHED_IDLE, os.sched_param(0)) is None)
+attempt("disk priority", lambda: call(30 if ARM else 251, 1, A["victim"], 3 << 13) == 0)
+p = os.fork()
+if p == 0: time.sleep(60); os._exit(0)
+resource.prlimit(p, resource.RLIMIT_NOFILE, (16, 16)); os.setpriority(os.PRIO_PROCESS, p, 19); os.sched_setaffinity(p, os.sched_getaffinity(0))  # its own may be
+os.kill(p, 9)

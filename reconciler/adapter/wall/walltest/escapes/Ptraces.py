@@ -1,0 +1,7 @@
+buf = ctypes.create_string_buffer(64)
+attempt("attach", lambda: c(libc.ptrace, 16, A["victim"], 0, 0) == 0)
+attempt("seize", lambda: c(libc.ptrace, 0x4206, A["victim"], 0, 0) == 0)
+if os.fork() == 0: attempt("by its parent", lambda: c(libc.ptrace, 0, 0, 0, 0) == 0); os._exit(0)
+os.wait()
+attempt("take a descriptor", lambda: call(438, os.pidfd_open(A["victim"]), 0, 0) >= 0)
+attempt("memory", lambda: open("/proc/%d/mem" % A["victim"], "rb") and os.listdir("/proc/%d/fd" % A["victim"]))

@@ -1,0 +1,7 @@
+attempt("open", lambda: has(A["secret"]))
+attempt("link", lambda: (os.symlink(A["secret"], "l"), has("l"))[1])
+attempt("hard link", lambda: (os.link(A["secret"], "h"), has("h"))[1])
+attempt("move", lambda: (os.rename(A["secret"], "m"), has("m"))[1])
+attempt("by another's root", lambda: has("/proc/%d/root%s" % (A["victim"], A["secret"])))
+attempt("by another's folder", lambda: has("/proc/%d/cwd/../secret" % A["victim"]))
+if os.path.exists("m"): os.rename("m", A["secret"])
