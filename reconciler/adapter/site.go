@@ -137,12 +137,18 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 	return filepath.Join(filepath.Dir(p.Cache), "mirrors", digest.Of([]byte(url)).Short()), nil
 }
 
+// opening is with what the repository is opened, whatever for.
+func (s *Site) opening(branch string) Options {
+	return Options{
+		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password,
+		Credentials: s.o.Credentials, Wall: s.o.Wall,
+	}
+}
+
 // house opens the repository for one errand.
 func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error) {
-	o := Options{
-		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: e.Branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password,
-		Trigger: controller.Trigger(ctx), Credentials: s.o.Credentials, Wall: s.o.Wall,
-	}
+	o := s.opening(e.Branch)
+	o.Trigger = controller.Trigger(ctx)
 	if e.Behalf != nil {
 		o.Apart = &Apart{Behalf: e.Behalf, Merged: e.Merged, Pass: s.o.Pass, Allow: s.o.Refresh.Allow}
 		if s.o.Lease != nil { // its runs have a lease of their own: a deployment does not wait for them

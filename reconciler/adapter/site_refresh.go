@@ -61,7 +61,7 @@ func (s *Site) refresh(ctx context.Context, branch string) (moved bool, notes []
 	if len(due) == 0 {
 		return false, nil, nil
 	}
-	h, err := Open(ctx, Options{Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Credentials: s.o.Credentials})
+	h, err := Open(ctx, s.opening(branch))
 	if err != nil {
 		return false, nil, err
 	}

@@ -203,10 +203,9 @@ func (s *Site) Revive(ctx context.Context, name string) error {
 // beside opens the repository beside whatever passes are under way: it acts on nothing,
 // and so it takes no turn. Offline, it goes by the ledger that this machine has.
 func (s *Site) beside(ctx context.Context, branch string, offline bool) (*House, error) {
-	h, err := Open(ctx, Options{
-		Dir: s.mirror.Dir(), Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Credentials: s.o.Credentials,
-		Offline: offline,
-	})
+	o := s.opening(branch)
+	o.Offline = offline
+	h, err := Open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
