@@ -43,8 +43,12 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata/script",
-		Setup: func(env *testscript.Env) error { return settle(t, env, keys) },
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			golden, err := filepath.Abs("testdata/golden")
+			env.Setenv("GOLDEN", golden)
+			return errors.Join(err, settle(t, env, keys))
+		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Geteuid() == 0, nil
