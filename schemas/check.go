@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/robfig/cron/v3"
 )
@@ -142,8 +141,8 @@ func (c *checker) duration(d *document, field string, s Duration) {
 	if s == "" {
 		return
 	}
-	if v, err := time.ParseDuration(string(s)); err != nil || v <= 0 {
-		d.problem(field, "%s is no time that can pass; write one such as 90s, 15m or 2h", short(string(s)))
+	if v, err := ParseDuration(string(s)); err != nil || v <= 0 {
+		d.problem(field, "%s is no time that can pass; write one such as 90s, 15m, 2h or 3d", short(string(s)))
 	}
 }
 

@@ -97,7 +97,7 @@ func unfit(k *kind.Pattern, s *jsonschema.Schema) string {
 	case RefPattern:
 		return short(k.Got) + " is no ref; write kind/name or kind/name:output in lower case, such as dataset/students"
 	case DurationPattern:
-		return short(k.Got) + " is no duration; write one such as 90s, 15m or 2h"
+		return short(k.Got) + " is no duration; write one such as 90s, 15m, 2h or 3d"
 	case "^/":
 		return short(k.Got) + " does not begin with a slash; put one there"
 	default:

@@ -5,6 +5,9 @@ package schemas
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -70,14 +73,35 @@ func (p Problem) Error() string {
 }
 
 // DurationPattern is what a duration looks like, as a regular expression that Go and JSON Schema share.
-const DurationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`
+const DurationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h|d|w))+$`
 
-// Duration is a Go duration string in YAML: "90s", "15m", "2h".
+// Duration is a length of time in YAML: "90s", "15m", "2h", "3d", "1w".
 type Duration string
+
+var longUnits = regexp.MustCompile(`([0-9]+(?:\.[0-9]+)?)([dw])`)
+
+// ParseDuration is time.ParseDuration that knows days, of 24 hours, and weeks too.
+func ParseDuration(s string) (time.Duration, error) {
+	hours := longUnits.ReplaceAllStringFunc(s, func(part string) string {
+		n, err := strconv.ParseFloat(part[:len(part)-1], 64)
+		if err != nil {
+			return part // and time.ParseDuration says why
+		}
+		if n *= 24; strings.HasSuffix(part, "w") {
+			n *= 7
+		}
+		return strconv.FormatFloat(n, 'f', -1, 64) + "h"
+	})
+	d, err := time.ParseDuration(hours)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no duration; write one such as 90s, 15m, 2h or 3d", s)
+	}
+	return d, nil
+}
 
 // Or is the duration, or d where none is declared or it cannot be read (Load reports that).
 func (s Duration) Or(d time.Duration) time.Duration {
-	if v, err := time.ParseDuration(string(s)); err == nil && v > 0 {
+	if v, err := ParseDuration(string(s)); err == nil && v > 0 {
 		return v
 	}
 	return d

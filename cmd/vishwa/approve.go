@@ -26,7 +26,7 @@ import (
 
 func (a *app) approveVerb() *cobra.Command {
 	var key, out, recorded string
-	var valid time.Duration
+	valid := span(7 * 24 * time.Hour)
 	cmd := &cobra.Command{
 		Use:   "approve PLAN",
 		Short: "Approve a plan's deployments with your own SSH key",
@@ -50,13 +50,13 @@ with --record FILE.`,
 			if err != nil {
 				return err
 			}
-			return a.approve(cmd, p, approving{key: key, out: out, valid: valid})
+			return a.approve(cmd, p, approving{key: key, out: out, valid: time.Duration(valid)})
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "sign with the private key in `FILE`; without it, with the agent's or ~/.ssh/id_ed25519")
 	cmd.Flags().StringVar(&out, "out", "", "write the approval to `FILE` and record nothing")
 	cmd.Flags().StringVar(&recorded, "record", "", "record the approval that --out wrote to `FILE`")
-	cmd.Flags().DurationVar(&valid, "valid", 7*24*time.Hour, "how long the approval holds")
+	cmd.Flags().Var(&valid, "valid", "how long the approval holds, such as 36h or 2w")
 	return cmd
 }
 

@@ -56,7 +56,8 @@ Exit codes: 0 done, nothing to do, or a pull request that waits for people, 1 er
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.ci(cmd.Context(), j) },
 	}
 	cmd.Flags().StringArrayVar(&j.branches, "branch", nil, "a tracked `BRANCH`; without it, the repository's default branch")
-	cmd.Flags().DurationVar(&j.lease, "lease", time.Minute, "how long a job that gives no sign of life keeps the next one from the tracked branch")
+	j.lease = span(time.Minute)
+	cmd.Flags().Var(&j.lease, "lease", "how long a job that gives no sign of life keeps the next one from the tracked branch")
 	cmd.Flags().StringSliceVar(&j.allow, "allow", nil, "read datasets from this private `HOST` or network, over HTTP or as S3")
 	cmd.Flags().StringVar(&j.junit, "junit", "", "write JUnit XML to `FILE`")
 	cmd.Flags().StringVar(&j.report, "report", "", "write the whole report, Markdown, to `FILE`")
@@ -68,7 +69,7 @@ type job struct {
 	branches      []string // tracked
 	junit, report string   // files
 	allow         []string // private hosts that datasets may be read from
-	lease         time.Duration
+	lease         span
 	event         ci.Event
 	env           port.Env
 }
@@ -234,7 +235,7 @@ func (a *app) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 		Name: j.event.At.URL, URL: j.event.At.URL, Branches: j.branches, Forge: hub, Credentials: hub.Credentials,
 		Env: j.env, Version: versionText(), Full: j.event.At.Job,
 		Refresh:  adapter.Refreshing{Off: !j.event.Timed, Allow: j.allow, Consider: true},
-		Lease:    &adapter.Lease{Holder: "job/" + rand.Text()[:12], Duration: j.lease},
+		Lease:    &adapter.Lease{Holder: "job/" + rand.Text()[:12], Duration: time.Duration(j.lease)},
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})
 	if err != nil {

@@ -67,7 +67,7 @@ func (a *app) logVerb() *cobra.Command {
 	}
 	formats(cmd, &format, "text", "json")
 	cmd.Flags().StringArrayVar(&f.actions, "action", nil, "only entries of this `ACTION`; may be given again")
-	cmd.Flags().StringVar(&since, "since", "", "only entries from `TIME` on: RFC 3339, a date, or a span ago such as 36h")
+	cmd.Flags().StringVar(&since, "since", "", "only entries from `TIME` on: RFC 3339, a date, or a span ago such as 36h or 2w")
 	cmd.Flags().StringVar(&until, "until", "", "only entries before `TIME`")
 	cmd.Flags().IntVarP(&f.limit, "limit", "n", 0, "at most `N` entries")
 	return cmd
@@ -78,7 +78,7 @@ func (a *app) moment(cmd *cobra.Command, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if span, err := time.ParseDuration(s); err == nil {
+	if span, err := schemas.ParseDuration(s); err == nil {
 		return a.now().Add(-span), nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
@@ -86,7 +86,7 @@ func (a *app) moment(cmd *cobra.Command, s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usage(cmd, fmt.Errorf("%q is no time: want 2006-01-02, 2006-01-02T15:04:05Z or a span such as 36h", s))
+	return time.Time{}, usage(cmd, fmt.Errorf("%q is no time: want 2006-01-02, 2006-01-02T15:04:05Z or a span such as 36h or 2w", s))
 }
 
 func (a *app) log(cmd *cobra.Command, f filter, format string) error {

@@ -168,7 +168,7 @@ func unsettled(src schemas.DataSource, seen port.Look, now time.Time) string {
 	if src.Refresh == nil || src.Refresh.Settle == "" {
 		return ""
 	}
-	settle, err := time.ParseDuration(string(src.Refresh.Settle))
+	settle, err := schemas.ParseDuration(string(src.Refresh.Settle))
 	if err != nil {
 		return ""
 	}

@@ -77,9 +77,9 @@ type promise struct {
 func NewChecker(d *schemas.Dataset, now time.Time) (*Checker, error) {
 	c := &Checker{bounds: d.Rows, fresh: d.Freshness, now: now}
 	if d.Freshness != nil {
-		age, err := time.ParseDuration(string(d.Freshness.MaxAge))
+		age, err := schemas.ParseDuration(string(d.Freshness.MaxAge))
 		if err != nil {
-			return nil, fault.Hint(fault.New(fault.Invalid, "read freshness.maxAge: %w", err), "write it as 24h")
+			return nil, fault.Hint(fault.New(fault.Invalid, "read freshness.maxAge: %w", err), "write it as 24h or 1d")
 		}
 		c.maxAge = age
 	}

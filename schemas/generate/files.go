@@ -132,7 +132,7 @@ func mapper(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeOf(schemas.Ref{}):
 		return &jsonschema.Schema{Type: "string", Pattern: schemas.RefPattern, Description: "A ref, kind/name or kind/name:output, such as dataset/students."}
 	case reflect.TypeOf(schemas.Duration("")):
-		return &jsonschema.Schema{Type: "string", Pattern: schemas.DurationPattern, Description: "A duration, such as 90s, 15m or 2h."}
+		return &jsonschema.Schema{Type: "string", Pattern: schemas.DurationPattern, Description: "A duration, such as 90s, 15m, 2h or 3d."}
 	case reflect.TypeOf(schemas.Network{}):
 		return &jsonschema.Schema{
 			OneOf: []*jsonschema.Schema{

@@ -81,7 +81,7 @@ func TestProblemsOfAConfigurationReadWell(t *testing.T) {
 		"two":     {head + "spec: {repositories: [{path: /a}]}\n---\n{}\n", "c.yaml:1:1: holds more than one document; a controller has one"},
 		"kind":    {strings.Replace(head, "Controller", "Project", 1) + "spec: {repositories: [{path: /a}]}", "c.yaml:2:1: kind: write kind: Controller"},
 		"all kinds": {head + "spec:\n  pol: 5s\n  sweep: soon\n  parallel: many\n  pulls: 0\n  log: {level: verbose}\n  lease: 5\n  keys:\n" + repos, `c.yaml:4:3: spec.pol: unknown field; did you mean poll?
-c.yaml:5:3: spec.sweep: "soon" is no duration; write one such as 90s, 15m or 2h
+c.yaml:5:3: spec.sweep: "soon" is no duration; write one such as 90s, 15m, 2h or 3d
 c.yaml:6:3: spec.parallel: is a string; give a whole number, without quotes
 c.yaml:7:3: spec.pulls: 0 is too small; give at least 1
 c.yaml:8:9: spec.log.level: "verbose" is not allowed; choose one of debug, error, info, warn
