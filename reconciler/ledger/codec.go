@@ -13,13 +13,14 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 2\n"
+const magic = "vishwa facts 3\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -62,6 +63,11 @@ func (f *Facts) Encode() ([]byte, error) {
 	w.int(f.Count)
 	w.string(string(f.Head))
 	w.string(f.Started)
+	w.string(f.Tracked)
+	w.int(f.Time.UnixMilli())
+	for _, name := range f.heads {
+		w.out = append(w.out, name[:]...)
+	}
 	w.uint(uint64(len(list)))
 	for i, e := range list {
 		index[e] = uint64(i)
@@ -108,7 +114,11 @@ func Decode(b []byte) (*Facts, error) {
 	f.ready()
 	f.Count = r.int()
 	f.Head = digest.Digest(r.string())
-	f.Started = r.string()
+	f.Started, f.Tracked = r.string(), r.string()
+	if at := r.int(); f.Count > 0 {
+		f.Time = time.UnixMilli(at).UTC()
+	}
+	f.heads = r.names(f.Count)
 	list := make([]Entry, r.length())
 	for i := range list {
 		r.value(reflect.ValueOf(&list[i]).Elem())
@@ -148,6 +158,21 @@ func Decode(b []byte) (*Facts, error) {
 		return nil, fault.New(fault.Corrupt, "read facts: %w", r.err)
 	}
 	return f, nil
+}
+
+// names are n digests, as they are.
+func (r *decoder) names(n int64) [][32]byte {
+	if n <= 0 || n > int64(len(r.rest)/32) {
+		if n != 0 {
+			r.fail("%d entries are more than they hold", n)
+		}
+		return nil
+	}
+	out := make([][32]byte, n)
+	for i := range out {
+		r.rest = r.rest[copy(out[i][:], r.rest):]
+	}
+	return out
 }
 
 // bytes puts header, table of strings and values together.

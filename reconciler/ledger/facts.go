@@ -2,6 +2,8 @@
 package ledger
 
 import (
+	"time"
+
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -10,6 +12,7 @@ import (
 type Facts struct {
 	Count int64         // entries folded; the next one's Seq
 	Head  digest.Digest // of the newest entry's bundle bytes; the next one's Prev
+	Time  time.Time     // of the newest entry, to the millisecond; the next one's is not before it
 
 	ByKey     map[digest.Digest]*Entry // the first entry that made what is under a key, or the newest that made it again; a duplicate never takes its place
 	Latest    map[schemas.Ref]*Entry   // the newest success a ref: pin, transform, train, select, provision, deploy or retire
@@ -19,6 +22,17 @@ type Facts struct {
 	Approvals []*Entry
 	Stuck     []*Entry // failures that count against no key, until their ref succeeds or is let go; the newest few a ref
 	Started   string   // revision of the genesis entry
+	Tracked   string   // revision of the newest entry that was made for the tracked branch
+
+	heads [][32]byte // what names each entry, so that a position can be looked up
+}
+
+// At is the digest of entry seq's bundle bytes; false where there is no such entry.
+func (f *Facts) At(seq int64) (digest.Digest, bool) {
+	if seq < 0 || seq >= int64(len(f.heads)) {
+		return "", false
+	}
+	return digest.FromSum(f.heads[seq][:]), true
 }
 
 // Tries counts the failures of a key.

@@ -3,8 +3,10 @@
 package ledger
 
 import (
+	"encoding/hex"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -26,8 +28,16 @@ func (f *Facts) Fold(e Entry, bundle digest.Digest) error {
 	if _, err := digest.Parse(string(bundle)); err != nil {
 		return fault.New(fault.Corrupt, "entry %d: %w", e.Seq, err)
 	}
+	var name [32]byte
+	if _, err := hex.Decode(name[:], []byte(bundle.Hex())); err != nil {
+		return fault.New(fault.Corrupt, "entry %d: %w", e.Seq, err)
+	}
 	f.ready()
-	f.Count, f.Head = f.Count+1, bundle
+	f.heads = append(f.heads, name)
+	f.Count, f.Head, f.Time = f.Count+1, bundle, time.UnixMilli(e.Time.UnixMilli()).UTC()
+	if e.Behalf == nil && gitID.MatchString(e.Revision) {
+		f.Tracked = e.Revision
+	}
 	f.take(&e)
 	return nil
 }
@@ -137,6 +147,7 @@ func (f *Facts) Clone() *Facts {
 	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
 	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
 	c.Approvals = slices.Clone(f.Approvals)
+	c.heads = slices.Clip(f.heads) // what is there stays; what is appended is apart
 	return &c
 }
 

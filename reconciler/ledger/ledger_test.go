@@ -67,8 +67,13 @@ func chain(t require, entries []Entry) []Record {
 	var out []Record
 	var prev digest.Digest
 	parent := ""
+	var at time.Time
 	for i, e := range entries {
 		e.Seq, e.Prev = int64(i), prev
+		if e.Time.Before(at) { // as the writer has it
+			e.Time = at
+		}
+		at = e.Time
 		b := seal(t, e, RoleOf(e.Action))
 		prev = digest.Of(b)
 		c := Commit{Tree: strings.Repeat("0", 40), Parent: parent, Author: "a <a> 1 +0000", Committer: "a <a> 1 +0000", Message: Message(e, prev)}

@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"iter"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -27,6 +28,9 @@ type Trust struct {
 	// Approval checks the person's signature in an approve entry; nil leaves that out.
 	Approval func(a Approval) error
 }
+
+// Skew is how far the clocks of those who write a ledger may differ.
+const Skew = 5 * time.Minute
 
 // Checkpoint is a ledger's length and its newest entry's digest, as someone noted it.
 type Checkpoint struct {
@@ -80,6 +84,10 @@ func (t Trust) Check(f *Facts, parent string, r Record) (Entry, error) {
 		if err := checkTrailers(c.Message, e, name); err != nil {
 			return Entry{}, wrong(f.Count, r, "%w", err)
 		}
+	}
+	if !e.Time.After(f.Time.Add(-Skew)) && f.Count > 0 {
+		return Entry{}, wrong(f.Count, r, "it is dated %s, and the entry before %s: time does not run backwards",
+			e.Time.UTC().Format(time.RFC3339), f.Time.Format(time.RFC3339))
 	}
 	if e.Action == Approve && t.Approval != nil {
 		if err := t.Approval(*e.Approval); err != nil {

@@ -236,6 +236,9 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 	}
 	e = changed
 	e.Seq, e.Prev, e.Time = l.facts.Count, l.facts.Head, l.opts.Now().UTC().Truncate(time.Millisecond)
+	if e.Time.Before(l.facts.Time) { // another's clock goes before ours
+		e.Time = l.facts.Time
+	}
 	stated, err := ledger.Statement(e)
 	if err != nil {
 		return nil, err
