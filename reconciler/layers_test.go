@@ -36,7 +36,7 @@ var floors = map[string]int{
 
 	"reconciler/loop": 6, "reconciler/adapter/store": 6, "reconciler/adapter/signer": 6, "reconciler/adapter/runner": 6,
 	"reconciler/adapter/server": 6, "reconciler/adapter/provisioner": 6, "reconciler/adapter/repo": 6,
-	"reconciler/data/transfer": 6, "reconciler/adapter/bucket": 6,
+	"reconciler/data/transfer": 6, "reconciler/adapter/bucket": 6, "reconciler/adapter/witness": 6,
 
 	"reconciler/adapter/forge": 6, "reconciler/adapter/forge/devforge": 6,
 	"reconciler/controller/config": 5, "reconciler/controller": 6,

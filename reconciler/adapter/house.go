@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/vishwaops/vishwa/reconciler/adapter/provisioner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
@@ -100,7 +98,7 @@ func Open(ctx context.Context, o Options) (h *House, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.wire(o, project); err != nil {
+	if err := h.wire(o, project, name); err != nil {
 		return nil, err
 	}
 	h.Actor = loop.Actor{Name: name}
@@ -146,7 +144,7 @@ func (h *House) controller(must bool) (string, error) {
 }
 
 // wire opens every port. This is the table of adapters.
-func (h *House) wire(o Options, project *schemas.Project) error {
+func (h *House) wire(o Options, project *schemas.Project, name string) error {
 	place := StorePlace{Dir: filepath.Join(h.Paths.State, "store")}
 	if s := project.Store; s != nil && s.S3 != nil {
 		place.S3 = s.S3
@@ -157,7 +155,7 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	if err != nil {
 		return err
 	}
-	verifier, err := h.verifier()
+	verifier, err := verifier(h.Trust)
 	if err != nil {
 		return err
 	}
@@ -176,13 +174,14 @@ func (h *House) wire(o Options, project *schemas.Project) error {
 	envs := work.environments(o.Env, sealed)
 	book := repo.LedgerOptions{
 		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
-		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: h.commitKeys(),
+		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: commitKeys(h.Trust),
+		Controller: name, Stands: h.Trust.ControllerStands, Then: h.then, Log: o.Env.Log,
 		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials,
 	}
 	if o.Lease != nil {
 		book.Fence, book.Held = o.Lease.Fence, o.Lease.Held
 	}
-	if h.Ledger, err = repo.OpenLedger(h.Repo, book); err != nil {
+	if h.Ledger, err = h.open(book, project, place, o); err != nil {
 		return err
 	}
 	remote := project.Ledger.Remote
@@ -263,67 +262,6 @@ func (h *House) checkout() string {
 		return ""
 	}
 	return h.Repo.Dir()
-}
-
-// verifier trusts the keys of trust.yaml. Without a trust file nothing verifies,
-// and what is there to verify says so.
-func (h *House) verifier() (port.Verifier, error) {
-	var keys []signer.Trusted
-	if h.Trust != nil {
-		for name, c := range h.Trust.Controllers {
-			for role, pem := range c.Keys {
-				keys = append(keys, signer.Trusted{Name: name, Role: role, PEM: pem})
-			}
-		}
-	}
-	if len(keys) == 0 {
-		return nobody{}, nil
-	}
-	return signer.NewVerifier(keys)
-}
-
-// commitKeys are the keys that may sign the ledger's commits.
-func (h *House) commitKeys() (keys []ssh.PublicKey) {
-	if h.Trust == nil {
-		return nil
-	}
-	for _, c := range h.Trust.Controllers {
-		keys = append(keys, c.SSH)
-	}
-	return keys
-}
-
-// LedgerTrust is whose word counts when the ledger is replayed.
-func (h *House) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
-	v, err := h.verifier()
-	if err != nil {
-		return ledger.Trust{}, err
-	}
-	keys := h.commitKeys()
-	return ledger.Trust{
-		Bundle: func(bundle []byte) ([]byte, port.Identity, error) { return v.Verify(ctx, bundle) },
-		Commit: func(c ledger.Commit) error { return repo.VerifyCommit(c, keys) },
-		Approval: func(a ledger.Approval) error {
-			signed := trust.Signed{Statement: a.Statement, Signature: a.Signature}
-			r, err := signed.Read()
-			if err != nil {
-				return err
-			}
-			// Whose word counts is what the approved revision says: people come and go.
-			// Whether it counted for the plan was decided then.
-			t := h.Trust
-			if tree, err := h.Repo.Open(ctx, r.Revision); err == nil {
-				if _, then, err := loop.Settings(tree); err == nil {
-					t = then
-				}
-			}
-			if t == nil {
-				return fault.New(fault.Denied, "no trust file says whose approval counts")
-			}
-			_, err = t.Check(signed, r.Want, nil, r.Time)
-			return err
-		},
-	}, nil
 }
 
 // nobody is the verifier of a repository that trusts no key.

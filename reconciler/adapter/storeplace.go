@@ -43,6 +43,20 @@ func (p StorePlace) variables() []string {
 	return bucket.Variables
 }
 
+// shelf is where objects with names of their own are kept beside the store's content,
+// and what to call it; nil where the store is this machine's alone.
+func (p StorePlace) shelf(env port.Env) (b port.Bucket, name string, err error) {
+	switch {
+	case p.S3 != nil:
+		b, err := p.bucket(env)
+		return b, "the store at " + p.S3.URL, err
+	case p.Shared:
+		b, err := bucket.Dir(p.Dir)
+		return b, "the store at " + p.Dir, err
+	}
+	return nil, "", nil
+}
+
 // OpenStore opens the store at p.
 func OpenStore(p StorePlace, env port.Env) (port.Store, error) {
 	open := store.Dir
@@ -53,10 +67,14 @@ func OpenStore(p StorePlace, env port.Env) (port.Store, error) {
 	if err != nil || p.S3 == nil {
 		return near, err
 	}
-	name, prefix, _ := strings.Cut(strings.TrimPrefix(p.S3.URL, "s3://"), "/")
-	b, err := bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: p.S3.Endpoint, Region: p.S3.Region, Profile: p.S3.Profile, PathStyle: p.S3.PathStyle, Lookup: env.Lookup})
+	b, err := p.bucket(env)
 	if err != nil {
 		return nil, err
 	}
 	return store.On(b, near), nil
+}
+
+func (p StorePlace) bucket(env port.Env) (port.Bucket, error) {
+	name, prefix, _ := strings.Cut(strings.TrimPrefix(p.S3.URL, "s3://"), "/")
+	return bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: p.S3.Endpoint, Region: p.S3.Region, Profile: p.S3.Profile, PathStyle: p.S3.PathStyle, Lookup: env.Lookup})
 }

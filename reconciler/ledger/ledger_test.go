@@ -54,11 +54,11 @@ var trust = Trust{
 		}
 		return s.State, port.Identity{Name: "vishwa", Role: s.Role}, nil
 	},
-	Commit: func(c Commit) error {
+	Commit: func(c Commit) (string, error) {
 		if strings.TrimSpace(c.Signature) != digest.Of([]byte(c.Signed)).Hex() {
-			return fault.New(fault.Denied, "the signature is wrong")
+			return "", fault.New(fault.Denied, "the signature is wrong")
 		}
-		return nil
+		return "vishwa", nil
 	},
 }
 
@@ -302,7 +302,7 @@ func TestFoldInParts(t *testing.T) {
 		}
 		parent := first.Commit
 		for _, r := range rs[cut:] {
-			if _, err := trust.Check(f, parent, r); err != nil {
+			if _, err := (&Replay{Trust: trust, Facts: f, Parent: parent}).Next(r); err != nil {
 				t.Fatal(err)
 			}
 			parent = r.ID

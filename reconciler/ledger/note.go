@@ -75,7 +75,7 @@ func (n Notice) Text() string {
 // Sign is the note signed by key, which belongs to the controller name.
 func (n Notice) Sign(name string, key ssh.Signer, rand io.Reader) ([]byte, error) {
 	text := n.Text()
-	if back, err := parseText(text); err != nil || back.Text() != text {
+	if back, err := ParseText(text); err != nil || back.Text() != text {
 		return nil, fault.New(fault.Internal, "sign checkpoint: %q cannot be read back: %w", text, err)
 	}
 	if !noteName(name) {
@@ -147,7 +147,7 @@ func parseNote(raw []byte) (Notice, []noteSignature, error) {
 	if !ok {
 		return bad("it has no signature")
 	}
-	n, err := parseText(text + "\n")
+	n, err := ParseText(text + "\n")
 	if err != nil {
 		return bad("%w", err)
 	}
@@ -173,8 +173,8 @@ func noteName(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == '+' || r > '~' })
 }
 
-// parseText reads what Text writes, and nothing else.
-func parseText(text string) (Notice, error) {
+// ParseText reads what Text writes, and nothing else.
+func ParseText(text string) (Notice, error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) < 3 || lines[0] == "" {
 		return Notice{}, fmt.Errorf("it is not an origin, a count and a hash")

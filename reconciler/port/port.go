@@ -94,6 +94,16 @@ type Reviver interface {
 	Revive(ctx context.Context, name string, key digest.Digest) (Live, error)
 }
 
+// Witness is a place outside of a ledger's branch where its checkpoints are kept:
+// whoever can write the branch cannot take back what stands there.
+type Witness interface {
+	// Newest lists the checkpoints that are kept there, the newest first as far as the
+	// place can tell, and no more than a few. None is no error. Nobody has checked them.
+	Newest(ctx context.Context) ([][]byte, error)
+	// Keep adds a checkpoint, which covers count entries. Keeping twice is once.
+	Keep(ctx context.Context, count int64, checkpoint []byte) error
+}
+
 // Repo is the Git repository of declarations.
 type Repo interface {
 	// Head is the tracked revision. A repository without commits is Missing.

@@ -43,7 +43,7 @@ func (r *reader) principal(k, v *yaml.Node, t *Trust) {
 		return
 	}
 	p := Principal{Forge: map[string]string{}}
-	r.fields(v, field, map[string]func(*yaml.Node){
+	r.fields(v, field, r.term(&p.Term, field, map[string]func(*yaml.Node){
 		"emails": func(n *yaml.Node) {
 			r.texts(n, field+".emails", func(at *yaml.Node, f, s string) {
 				s = strings.ToLower(s)
@@ -83,7 +83,7 @@ func (r *reader) principal(k, v *yaml.Node, t *Trust) {
 				}
 			})
 		},
-	})
+	}))
 	t.Principals[k.Value] = p
 }
 
@@ -109,7 +109,7 @@ func (r *reader) controller(k, v *yaml.Node, t *Trust) {
 			}
 		}
 	}
-	r.fields(v, field, map[string]func(*yaml.Node){
+	r.fields(v, field, r.term(&c.Term, field, map[string]func(*yaml.Node){
 		"ssh": func(n *yaml.Node) {
 			signs = true
 			s, ok := r.text(n, field+".ssh")
@@ -125,7 +125,7 @@ func (r *reader) controller(k, v *yaml.Node, t *Trust) {
 			}
 		},
 		"keys": func(n *yaml.Node) { r.fields(n, field+".keys", roles) },
-	})
+	}))
 	if !signs {
 		r.report(k, field+".ssh", "is missing; write the public key that signs the ledger's commits")
 	}

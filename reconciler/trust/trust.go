@@ -37,12 +37,14 @@ type Principal struct {
 	Keys   []ssh.PublicKey
 	Forge  map[string]string // forge -> login, lower case: {"github": "asha"}
 	Roles  []string
+	Term
 }
 
 // Controller is a running Vishwa.
 type Controller struct {
 	SSH  ssh.PublicKey        // signs the ledger's commits
 	Keys map[port.Role][]byte // PEM of an ECDSA P-256 public key a role, as it is hashed for port.Identity.Key
+	Term
 }
 
 // Load reads trust.yaml; file is its path in the repository, for positions. All

@@ -37,6 +37,9 @@ func (l *Ledger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 	if err := l.load(); err != nil {
 		return ledger.Entry{}, err
 	}
+	if err := l.recall(ctx); err != nil {
+		return ledger.Entry{}, fmt.Errorf("append to ledger: %w", err)
+	}
 	if e.Action != ledger.Genesis {
 		if err := l.begin(ctx, e); err != nil {
 			return ledger.Entry{}, fmt.Errorf("begin ledger: %w", err)
@@ -46,6 +49,7 @@ func (l *Ledger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 	if err != nil {
 		return got, fmt.Errorf("append to ledger: %w", err)
 	}
+	l.attest(ctx)
 	return got, nil
 }
 
@@ -227,6 +231,9 @@ type written struct {
 // write makes the entry that follows the facts, which are first put to Recheck:
 // others may have written since the caller last looked.
 func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
+	if err := l.hold(); err != nil {
+		return nil, err
+	}
 	if e.Action == ledger.Genesis && l.facts.Count > 0 {
 		return nil, fault.New(fault.Conflict, "the ledger has begun already")
 	}

@@ -26,11 +26,20 @@ const saveEvery = 64
 // cacheName tells this clone from any other, also from one that stood at the
 // same place before: it is drawn once and kept in the repository.
 func (l *Ledger) cacheName() string {
+	name := l.cloneName()
+	if name == "" {
+		return ""
+	}
+	return digest.Of([]byte(name + "\n" + l.branch.String())).Hex()[:32]
+}
+
+// cloneName is drawn for this clone; "" where it cannot be kept.
+func (l *Ledger) cloneName() string {
 	file := filepath.Join(l.place.common, "vishwa", "clone")
 	b, err := os.ReadFile(file)
 	name := string(bytes.TrimSpace(b))
 	if raw, bad := hex.DecodeString(name); err == nil && bad == nil && len(raw) == 16 {
-		return digest.Of([]byte(name + "\n" + l.branch.String())).Hex()[:32]
+		return name
 	}
 	raw := make([]byte, 16)
 	for i := range raw {
@@ -40,7 +49,7 @@ func (l *Ledger) cacheName() string {
 	if err := writeFile(file, []byte(name+"\n")); err != nil {
 		return ""
 	}
-	return digest.Of([]byte(name + "\n" + l.branch.String())).Hex()[:32]
+	return name
 }
 
 // load takes in the cache; one that cannot be read is as none.

@@ -154,7 +154,7 @@ func openLedger(t testing.TB, dir string, change ...func(*LedgerOptions)) *Ledge
 	t.Helper()
 	n := &notary{}
 	o := LedgerOptions{
-		Signer: n, Verifier: n, Now: time.Now, Trusted: []ssh.PublicKey{sshKey(t).PublicKey()},
+		Signer: n, Verifier: n, Now: time.Now, Trusted: map[string][]ssh.PublicKey{"vishwa": {sshKey(t).PublicKey()}},
 		SSH: func() (ssh.Signer, error) { return sshKey(t), nil },
 	}
 	for _, f := range change {

@@ -5,6 +5,7 @@ package repo
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
@@ -30,7 +31,7 @@ type LedgerOptions struct {
 	SSH      func() (ssh.Signer, error) // signs commits; asked for on the first append
 	// Trusted are the keys that may sign commits; without any, commits' own
 	// signatures are left to git verify-commit.
-	Trusted []ssh.PublicKey
+	Trusted map[string][]ssh.PublicKey // by the names of their controllers
 	// Credentials log in to a remote over HTTP, asked for at each dial, as tokens
 	// expire; without them, the URL's own user and the SSH agent do. They are for
 	// Options.URL, and need it.
@@ -45,9 +46,21 @@ type LedgerOptions struct {
 	Paces Paces
 
 	Name, Email string // of the commits' author; without them, Vishwa <vishwa@localhost>
-	CacheDir    string // where folded facts are kept; without it, they are folded each time
-	Now         func() time.Time
-	Rand        func() float64 // in [0,1), spreads out attempts; without it, math/rand's
+	// Controller is the name under which checkpoints are signed, by SSH's key; "" signs none.
+	Controller string
+	// Witnesses are asked what the ledger must hold, and told what it has come to hold.
+	Witnesses []Witness
+	// Memory is the file in which this machine notes what it has seen; without it, it
+	// goes by the clone alone.
+	Memory string
+	// Stands and Then judge controllers of other times, as in ledger.Trust.
+	Stands func(controller string, seq int64, at time.Time) error
+	Then   func(e ledger.Entry) *ledger.Trust
+	Log    *slog.Logger // nil: nothing is logged
+
+	CacheDir string // where folded facts are kept; without it, they are folded each time
+	Now      func() time.Time
+	Rand     func() float64 // in [0,1), spreads out attempts; without it, math/rand's
 
 	// Recheck is asked before each entry is written, as others may have written since
 	// the caller looked: is e still to be recorded, and as what? It leaves f as it
@@ -71,6 +84,7 @@ type Ledger struct {
 	facts   *ledger.Facts // of all entries up to at
 	at      plumbing.Hash
 	saved   int64 // entries in the cache
+	claims  claims
 }
 
 const usualBranch = "vishwa/ledger"
@@ -85,6 +99,9 @@ func OpenLedger(r *Repo, opts LedgerOptions) (*Ledger, error) {
 	}
 	if opts.Name == "" {
 		opts.Name, opts.Email = "Vishwa", "vishwa@localhost"
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	if opts.Rand == nil {
 		opts.Rand = rand.Float64
@@ -127,8 +144,14 @@ func (l *Ledger) Facts(ctx context.Context) (*ledger.Facts, error) {
 	if err := l.load(); err != nil {
 		return nil, err
 	}
+	if err := l.recall(ctx); err != nil {
+		return nil, fmt.Errorf("read ledger: %w", err)
+	}
 	if err := l.sync(ctx); err != nil {
 		return nil, fmt.Errorf("read ledger: %w", err)
+	}
+	if err := l.remember(); err != nil {
+		return nil, err
 	}
 	if err := l.save(); err != nil {
 		return nil, err
@@ -136,8 +159,16 @@ func (l *Ledger) Facts(ctx context.Context) (*ledger.Facts, error) {
 	return l.facts.Clone(), nil
 }
 
-// sync brings facts, the local branch and the remote's to one state.
+// sync brings facts, the local branch and the remote's to one state, and holds it
+// against what was noted elsewhere.
 func (l *Ledger) sync(ctx context.Context) error {
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	return l.hold()
+}
+
+func (l *Ledger) settle(ctx context.Context) error {
 	local, err := l.ref(l.branch)
 	if err != nil {
 		return err
@@ -289,15 +320,17 @@ func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
 	if !l.at.IsZero() {
 		parent = l.at.String()
 	}
-	trust := l.trust(ctx)
+	replay := ledger.Replay{Trust: l.trust(ctx), Facts: next, Parent: parent}
 	for r, err := range l.objects.records(ctx, chain, l.at, next.Count) {
 		if err != nil {
 			return err
 		}
-		if _, err := trust.Check(next, parent, r); err != nil {
+		if _, err := replay.Next(r); err != nil {
 			return err
 		}
-		parent = r.ID
+	}
+	if err := replay.End(); err != nil {
+		return err
 	}
 	l.facts, l.at = next, tip
 	return nil
@@ -306,8 +339,9 @@ func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
 func (l *Ledger) trust(ctx context.Context) ledger.Trust {
 	t := ledger.Trust{Bundle: func(b []byte) ([]byte, port.Identity, error) { return l.opts.Verifier.Verify(ctx, b) }}
 	if len(l.opts.Trusted) > 0 {
-		t.Commit = func(c ledger.Commit) error { return VerifyCommit(c, l.opts.Trusted) }
+		t.Commit = func(c ledger.Commit) (string, error) { return VerifyCommit(c, l.opts.Trusted) }
 	}
+	t.Stands, t.Then = l.opts.Stands, l.opts.Then
 	return t
 }
 

@@ -51,19 +51,22 @@ func signCommit(c ledger.Commit, with ssh.Signer) (string, error) {
 	return string(sshsig.Armor(sig)), nil
 }
 
-// VerifyCommit tells whether one of the trusted keys signed c, as Git signs with SSH.
-func VerifyCommit(c ledger.Commit, trusted []ssh.PublicKey) error {
+// VerifyCommit tells whose trusted key signed c, as Git signs with SSH.
+func VerifyCommit(c ledger.Commit, trusted map[string][]ssh.PublicKey) (string, error) {
 	sig, err := sshsig.Unarmor([]byte(c.Signature))
 	if err != nil {
-		return fault.New(fault.Denied, "read SSH signature: %w", err)
+		return "", fault.New(fault.Denied, "read SSH signature: %w", err)
 	}
-	for _, k := range trusted {
-		if string(k.Marshal()) == string(sig.PublicKey.Marshal()) {
-			if err := sshsig.Verify(readerOf(c.Signed), sig, k, sig.HashAlgorithm, namespace); err != nil {
-				return fault.New(fault.Denied, "verify SSH signature: %w", err)
+	for name, keys := range trusted {
+		for _, k := range keys {
+			if string(k.Marshal()) != string(sig.PublicKey.Marshal()) {
+				continue
 			}
-			return nil
+			if err := sshsig.Verify(readerOf(c.Signed), sig, k, sig.HashAlgorithm, namespace); err != nil {
+				return "", fault.New(fault.Denied, "verify SSH signature: %w", err)
+			}
+			return name, nil
 		}
 	}
-	return fault.New(fault.Denied, "key %s is not trusted", ssh.FingerprintSHA256(sig.PublicKey))
+	return "", fault.New(fault.Denied, "key %s is not trusted", ssh.FingerprintSHA256(sig.PublicKey))
 }

@@ -178,7 +178,7 @@ func TestStrangersCommitIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	strict := openLedger(t, dir, func(o *LedgerOptions) { o.Trusted = []ssh.PublicKey{other.PublicKey()} })
+	strict := openLedger(t, dir, func(o *LedgerOptions) { o.Trusted = map[string][]ssh.PublicKey{"vishwa": {other.PublicKey()}} })
 	_, err = strict.Facts(t.Context())
 	wantFault(t, err, fault.Corrupt, "entry 0", "not trusted")
 }
