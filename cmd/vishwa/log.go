@@ -191,15 +191,18 @@ func (a *app) ledgerVerb() *cobra.Command {
 }
 
 func (a *app) ledgerVerifyVerb() *cobra.Command {
-	var format, trustFile, expect string
+	var format, trustFile, expect, noted string
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Replay the ledger: numbers, hashes, signatures, raw bytes",
 		Long: `Replay the ledger from its first entry, over the raw bytes of its commits and entries:
 numbers without gaps, each entry's hash in the next, trailers that say what the entry
 says, and signatures by keys of the trust file in the role that the action asks for.
-The first entry that does not hold is named. A cut tail or a fork shows against a
-checkpoint that was kept elsewhere (--expect COUNT:DIGEST).`,
+The first entry that does not hold is named, and so is each that a controller signed
+after it was revoked. A cut tail, another chain or a branch that is gone shows against
+the newest checkpoint of the places that keep them: the machine's state, a shared
+store, and what spec.ledger.checkpoints names. Offline, against one that was kept
+elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint FILE).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			point, err := checkpoint(cmd, expect)
@@ -222,6 +225,11 @@ checkpoint that was kept elsewhere (--expect COUNT:DIGEST).`,
 				}
 				s.Trust = t
 			}
+			if noted != "" {
+				if point, err = a.notedPoint(s, noted); err != nil {
+					return err
+				}
+			}
 			// What Facts finds wrong with new entries is found again below, in place.
 			_, stale := s.Ledger.Facts(cmd.Context())
 			if stale != nil && fault.Of(stale) != fault.Corrupt {
@@ -236,7 +244,27 @@ checkpoint that was kept elsewhere (--expect COUNT:DIGEST).`,
 	formats(cmd, &format, "text", "json")
 	cmd.Flags().StringVar(&trustFile, "trust", "", "trust `FILE` in place of the repository's")
 	cmd.Flags().StringVar(&expect, "expect", "", "fail unless the ledger goes through `COUNT:DIGEST`")
+	cmd.Flags().StringVar(&noted, "expect-checkpoint", "", "fail unless the ledger goes through the signed checkpoint in `FILE`")
+	cmd.MarkFlagsMutuallyExclusive("expect", "expect-checkpoint")
 	return cmd
+}
+
+// notedPoint is the checkpoint in a file, signed by a controller of the trust file.
+func (a *app) notedPoint(s *station, file string) (*ledger.Checkpoint, error) {
+	f, err := os.Open(a.path(file))
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Missing, "read checkpoint: %w", err), "name a file that holds one")
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "read checkpoint: %w", err)
+	}
+	n, err := s.Notice(raw)
+	if err != nil {
+		return nil, fault.Hint(err, "have it from a place that keeps this ledger's checkpoints, as docs/provenance.md says")
+	}
+	return &n.Checkpoint, nil
 }
 
 func checkpoint(cmd *cobra.Command, s string) (*ledger.Checkpoint, error) {
@@ -264,11 +292,30 @@ func (a *app) verifyLedger(ctx context.Context, s *station, point *ledger.Checkp
 	if err != nil {
 		return err
 	}
+	held, unsaid := s.Ledger.Claims()
+	for _, c := range held {
+		if err := c.Hold(report.Facts, s.Ledger.Branch()); err != nil && !a.offline {
+			return err
+		} else if err != nil {
+			unsaid = append(unsaid, err.Error())
+		}
+	}
 	if format == "json" {
 		return a.json(report)
 	}
 	fmt.Fprintf(a.out, "The ledger holds: %d entries in order, unbroken; %d signatures of entries, %d of commits and %d approvals by trusted keys.\n",
 		report.Entries, report.Signatures, report.Commits, report.Approvals)
+	if report.Vouched > 0 {
+		fmt.Fprintf(a.out, "%d entries are by controllers that are trusted no more; ones that are trusted have taken them up since.\n", report.Vouched)
+	}
+	for _, c := range held {
+		if c.Count <= report.Entries {
+			fmt.Fprintf(a.out, "It goes through the checkpoint of %d entries in %s.\n", c.Count, c.Where)
+		}
+	}
+	for _, why := range unsaid {
+		fmt.Fprintf(a.err, "Not held against %s\n", why)
+	}
 	if report.Entries > 0 {
 		fmt.Fprintf(a.out, "Checkpoint %d:%s\n", report.Entries, report.Head)
 	}

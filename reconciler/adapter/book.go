@@ -94,6 +94,18 @@ func (h *House) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
 	return out, nil
 }
 
+// Notice is a signed checkpoint of this ledger, by a controller that is trusted.
+func (h *House) Notice(raw []byte) (ledger.Notice, error) {
+	n, by, err := ledger.OpenNotice(raw, h.Ledger.Origin(), commitKeys(h.Trust))
+	if err != nil {
+		return n, err
+	}
+	if err := h.Trust.ControllerStands(by, n.Count-1, n.Time); err != nil {
+		return n, fault.New(fault.Denied, "read checkpoint: it is signed by controller %s, which %w", by, err)
+	}
+	return n, nil
+}
+
 // signatures checks them by the keys of t.
 func signatures(ctx context.Context, t *trust.Trust) (ledger.Trust, error) {
 	v, err := verifier(t)

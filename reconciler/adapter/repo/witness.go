@@ -56,6 +56,9 @@ func (l *Ledger) Origin() string {
 	return ledger.OriginOf(where, l.opts.Branch)
 }
 
+// Branch is the ledger's branch.
+func (l *Ledger) Branch() string { return l.opts.Branch }
+
 // Claims are the checkpoints that the ledger was held against, and the places that
 // told none, with the reason. Facts or Append ask them.
 func (l *Ledger) Claims() (held []Claim, unsaid []string) {
