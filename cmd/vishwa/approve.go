@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -111,6 +112,9 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	}
 	r := trust.Request{Want: trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models},
 		Revision: p.Revision, Principal: who, Time: a.now(), Expires: a.now().Add(how.valid)}
+	if r.After, err = newest(cmd.Context(), s, w); err != nil {
+		return err
+	}
 	signed, err := trust.Sign(r, signer, rand.Reader)
 	if err != nil {
 		return err
@@ -127,6 +131,18 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 		return nil
 	}
 	return a.append(cmd, s, w, signed)
+}
+
+// newest is the place on the ledger after which somebody approves.
+func newest(ctx context.Context, s *station, w *loop.World) (*trust.Position, error) {
+	if w != nil {
+		return loop.Newest(w.Facts), nil
+	}
+	facts, err := s.Book.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return loop.Newest(facts), nil
 }
 
 // derived is the plan that the world asks for, where it is the one in the file: a
@@ -192,6 +208,9 @@ func (a *app) append(cmd *cobra.Command, s *station, w *loop.World, signed trust
 	}
 	if len(r.Models) == 0 {
 		return fault.Hint(fault.New(fault.Invalid, "the approval names no model: there is nothing that it approves"), "make one with vishwa approve PLAN")
+	}
+	if err := w.Placed(signed, w.Facts.Count, a.now()); err != nil {
+		return err
 	}
 	var by trust.Approver
 	for ref := range r.Models {

@@ -275,6 +275,9 @@ func (d *desk) approve(ctx context.Context, p plan.Plan) (notes []ledger.Finding
 // request was held against its authors then, and is bound to the same plan: whoever
 // merged it has written nothing by that.
 func (d *desk) holds(ctx context.Context, ref schemas.Ref, e *ledger.Entry, x approval) (trust.Approver, error) {
+	if err := d.world.placed(e); err != nil {
+		return trust.Approver{}, err
+	}
 	if e.Behalf == nil {
 		return d.Approver(ctx, d.world, ref, x.Signed, x.want)
 	}

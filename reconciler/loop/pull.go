@@ -106,14 +106,18 @@ func (p *Proposal) Approvers() map[schemas.Ref][]trust.Approver { return p.desk.
 // that does not hold is an error, and one that is recorded already is not recorded
 // again.
 func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) (recorded bool, err error) {
+	r.After = Newest(p.World.Facts)
 	statement, err := r.Statement()
 	if err != nil {
 		return false, err
 	}
 	for _, e := range p.World.Facts.Approvals {
-		if e.Approval != nil && string(e.Approval.Statement) == string(statement) {
+		if asserts(e, r) && p.World.placed(e) == nil {
 			return false, nil
 		}
+	}
+	if err := p.World.Placed(trust.Signed{Statement: statement}, p.World.Facts.Count, h.Now()); err != nil {
+		return false, err
 	}
 	for ref := range r.Models {
 		if _, err := h.Approver(ctx, p.World, ref, trust.Signed{Statement: statement}, r.Want); err != nil {

@@ -41,7 +41,15 @@ type Request struct {
 	Principal string
 	Time      time.Time
 	Expires   time.Time
-	Review    *Review // set: not signed, a forge asserts it
+	After     *Position // the newest entry when it was given; nil: before approvals said so
+	Review    *Review   // set: not signed, a forge asserts it
+}
+
+// Position is a place on the ledger. A ledger that does not go through it is not the
+// one that somebody approved on.
+type Position struct {
+	Seq   int64         `json:"seq"`
+	Entry digest.Digest `json:"entry"` // of the entry's bundle
 }
 
 // Review is where on a forge somebody approved.
@@ -62,11 +70,12 @@ type Signed struct {
 type statement struct {
 	Schema string `json:"schema"`
 	Want
-	Revision  string  `json:"revision"`
-	Principal string  `json:"principal"`
-	Time      string  `json:"time"`
-	Expires   string  `json:"expires"`
-	Review    *Review `json:"review,omitempty"`
+	Revision  string    `json:"revision"`
+	Principal string    `json:"principal"`
+	Time      string    `json:"time"`
+	Expires   string    `json:"expires"`
+	After     *Position `json:"after,omitempty"`
+	Review    *Review   `json:"review,omitempty"`
 }
 
 // Statement is the bytes that are signed: canonical JSON.
@@ -77,7 +86,14 @@ func (r Request) Statement() ([]byte, error) {
 	case !r.Expires.After(r.Time):
 		return nil, fault.Hint(fault.New(fault.Invalid, "state approval: it expires before it begins"), "choose a longer validity")
 	}
-	for _, d := range []digest.Digest{r.Plan, r.Policy} {
+	named := []digest.Digest{r.Plan, r.Policy}
+	if r.After != nil {
+		named = append(named, r.After.Entry)
+		if r.After.Seq < 0 {
+			return nil, fault.New(fault.Invalid, "state approval: %d is no number of an entry", r.After.Seq)
+		}
+	}
+	for _, d := range named {
 		if _, err := digest.Parse(string(d)); err != nil {
 			return nil, fault.New(fault.Invalid, "state approval: %w", err)
 		}
@@ -89,7 +105,7 @@ func (r Request) Statement() ([]byte, error) {
 	return digest.Canonical(statement{
 		Schema: statementSchema, Want: Want{r.Plan, r.Policy, models},
 		Revision: r.Revision, Principal: r.Principal,
-		Time: r.Time.UTC().Format(time.RFC3339), Expires: r.Expires.UTC().Format(time.RFC3339), Review: r.Review,
+		Time: r.Time.UTC().Format(time.RFC3339), Expires: r.Expires.UTC().Format(time.RFC3339), After: r.After, Review: r.Review,
 	})
 }
 
@@ -118,7 +134,7 @@ func (s Signed) Read() (Request, error) {
 	if st.Schema != statementSchema {
 		return Request{}, fault.New(fault.Invalid, "read approval: its schema is %q, not %s", st.Schema, statementSchema)
 	}
-	r := Request{Want: st.Want, Revision: st.Revision, Principal: st.Principal, Review: st.Review}
+	r := Request{Want: st.Want, Revision: st.Revision, Principal: st.Principal, After: st.After, Review: st.Review}
 	var err1, err2 error
 	r.Time, err1 = time.Parse(time.RFC3339, st.Time)
 	r.Expires, err2 = time.Parse(time.RFC3339, st.Expires)

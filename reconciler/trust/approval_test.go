@@ -173,6 +173,9 @@ func TestApprovalReadsBackWhatWasStated(t *testing.T) {
 			Time: time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "time"), 0).UTC(),
 		}
 		r.Expires = r.Time.Add(time.Duration(rapid.IntRange(1, 1e6).Draw(t, "valid")) * time.Second)
+		if rapid.Bool().Draw(t, "placed") {
+			r.After = &Position{rapid.Int64Range(0, 1<<40).Draw(t, "seq"), digest.Of(nil)}
+		}
 		for range rapid.IntRange(0, 3).Draw(t, "models") {
 			r.Models[schemas.Ref{Kind: "model", Name: rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "name")}] = digest.Of(nil)
 		}
