@@ -41,6 +41,39 @@ deny contains {
 }
 
 # METADATA
+# title: Model whose signer was revoked
+# description: What a controller signed before it was revoked is not released anew, by a revert or to another place, unless the environment lets people decide.
+# custom:
+#   id: deployment/revoked-signer
+deny contains {
+	"rule": "deployment/revoked-signer",
+	"message": sprintf("%s signed the model, and %s", [input.model.signature.by, input.model.signature.revoked]),
+	"way": sprintf("release a model that another controller has made and signed, or let people decide: revokedSigner: approve under spec.environments.%s of vishwa.yaml", [input.environment.name]),
+} if {
+	changes_release
+	step.due
+	is_string(input.model.signature.revoked)
+	object.get(input.environment, "revokedSigner", "refuse") != "approve"
+}
+
+# METADATA
+# title: Model whose signer was revoked, without a yes
+# description: Where the environment lets people decide, one of its approvers at least does.
+# custom:
+#   id: deployment/revoked-signer
+deny contains {
+	"rule": "deployment/revoked-signer",
+	"message": sprintf("%s signed the model, and %s: it needs an approval by %s", [input.model.signature.by, input.model.signature.revoked, roles]),
+	"way": way_to_approve,
+} if {
+	changes_release
+	step.due
+	is_string(input.model.signature.revoked)
+	object.get(input.environment, "revokedSigner", "refuse") == "approve"
+	count(approvers) == 0
+}
+
+# METADATA
 # title: Unknown environment
 # description: The project says how many people must approve a release to an environment; one that it does not name is not deployed to.
 # custom:

@@ -105,3 +105,13 @@ test_pending_says_what_will_be_needed if {
 test_kept_needs_no_approval if {
 	denied(object.union(about(signed, live, []), {"step": {"do": "keep"}})) == set()
 }
+
+test_revoked_signer if {
+	gone := object.union(signed, {"revoked": "was revoked after entry 7 (stolen)"})
+	denied(about(gone, staging, [])) == {"deployment/revoked-signer"}
+	denied(about(gone, staging, [asha])) == {"deployment/revoked-signer"}
+	lenient := object.union(staging, {"roles": ["approver"], "revokedSigner": "approve", "reviews": false})
+	denied(about(gone, lenient, [])) == {"deployment/revoked-signer"}
+	denied(about(gone, lenient, [asha])) == set()
+	denied(object.union(about(gone, staging, []), {"step": {"kind": "deployment", "do": "keep", "pending": false}})) == set()
+}

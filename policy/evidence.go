@@ -119,4 +119,6 @@ type Signature struct {
 	Verified bool   `json:"verified"`
 	By       string `json:"by"`
 	Message  string `json:"message"`
+	// Revoked is why the controller that signed it was revoked since; nil: it was not.
+	Revoked *string `json:"revoked"`
 }

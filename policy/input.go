@@ -6,6 +6,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,9 @@ const maxInput = 64 << 20
 
 // production is the environment that needs an approval whatever the project says.
 const production = "production"
+
+// refuse is what an environment does with a model whose signer was revoked, unless it says more.
+const refuse = "refuse"
 
 type document struct {
 	Phase        Phase            `json:"phase"`
@@ -79,6 +83,8 @@ type environmentDoc struct {
 	// Reviews says that what a forge asserts counts as an approval.
 	Reviews     bool `json:"reviews"`
 	TrackedRuns bool `json:"trackedRuns"`
+	// RevokedSigner says what is done with a model whose signer was revoked since.
+	RevokedSigner string `json:"revokedSigner"`
 	// Isolation is the least level of runs and of serving; null: none is asked for.
 	Isolation *string `json:"isolation"`
 }
@@ -180,7 +186,7 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 	}
 	old := environment(was, p)
 	if old == nil {
-		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: strings.EqualFold(was, production)}
+		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: strings.EqualFold(was, production), RevokedSigner: e.RevokedSigner}
 	}
 	both := *e
 	if old.needed() > e.needed() {
@@ -188,6 +194,10 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 		both.Name = e.Name + ", before " + was
 	}
 	both.Reviews, both.TrackedRuns = e.Reviews && old.Reviews, e.TrackedRuns || old.TrackedRuns
+	both.RevokedSigner = e.RevokedSigner
+	if old.RevokedSigner == refuse {
+		both.RevokedSigner = refuse
+	}
 	both.Isolation = level(Least(e.Name, was, p))
 	return &both
 }
@@ -207,7 +217,7 @@ func environment(name string, p *schemas.Project) *environmentDoc {
 		return nil
 	}
 	d := &environmentDoc{Name: name, Approvals: e.Approvals, Roles: e.Roles, Production: strings.EqualFold(name, production),
-		Reviews: e.Reviews, TrackedRuns: e.TrackedRuns, Isolation: level(e.Isolation)}
+		Reviews: e.Reviews, TrackedRuns: e.TrackedRuns, Isolation: level(e.Isolation), RevokedSigner: cmp.Or(e.RevokedSigner, refuse)}
 	if len(d.Roles) == 0 {
 		d.Roles = []string{"approver"}
 	}

@@ -43,6 +43,18 @@ type Ledger struct {
 	Remote string `json:"remote,omitempty" jsonschema:"default=origin"`
 	// Branch is the ledger's branch.
 	Branch string `json:"branch,omitempty" jsonschema:"default=vishwa/ledger"`
+	// Checkpoints says where else it is noted how far the ledger has come, and which of these places must answer.
+	Checkpoints Checkpoints `json:"checkpoints,omitempty"`
+}
+
+// Checkpoints says where, outside of the ledger's branch, it is noted how far the ledger has come. This machine's state, a store that is declared and a forge note it without being named here.
+type Checkpoints struct {
+	// Remote is another Git remote that keeps them, best one that other people administer: its URL, without credentials.
+	Remote string `json:"remote,omitempty"`
+	// Ref is the Git ref that keeps them, in that remote or, without one, in the ledger's own; where neither is given, no ref does.
+	Ref string `json:"ref,omitempty" jsonschema:"pattern=^refs/[a-z]+/.+$"`
+	// Required lists places without whose answer the ledger is neither read nor written. The others are asked, and one that does not answer is told.
+	Required []string `json:"required,omitempty" jsonschema:"enum=store,enum=forge,enum=ref"`
 }
 
 // PolicySet names the team's own rules. They add to the built-in ones and can only tighten.
@@ -63,6 +75,8 @@ type Environment struct {
 	Reviews bool `json:"reviews,omitempty"`
 	// TrackedRuns asks that what is deployed here was made by runs on the tracked branch: what a pull request trained is trained again.
 	TrackedRuns bool `json:"trackedRuns,omitempty"`
+	// RevokedSigner says what is done with a release of a model whose signer was revoked since, such as a revert to an old one: refuse, or approve, where it needs an approval by one person at least.
+	RevokedSigner string `json:"revokedSigner,omitempty" jsonschema:"enum=refuse,enum=approve,default=refuse"`
 	// Isolation is the least level of isolation of every run that what is deployed here was made by, and of its serving: landlock, or namespaces, which is stronger. Runs that were recorded before levels were have none.
 	Isolation string `json:"isolation,omitempty" jsonschema:"enum=namespaces,enum=landlock"`
 }

@@ -198,7 +198,7 @@ func (d *desk) signed(ctx context.Context, ref schemas.Ref, m *ledger.Model, met
 		out.Signature = &policy.Signature{Message: err.Error()}
 		return out, nil
 	}
-	out.Signature = &policy.Signature{Verified: err == nil, By: by}
+	out.Signature = &policy.Signature{Verified: err == nil, By: by, Revoked: d.world.revoked(by)}
 	return out, err
 }
 

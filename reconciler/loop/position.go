@@ -4,6 +4,8 @@
 package loop
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -47,6 +49,20 @@ func (w *World) Placed(s trust.Signed, seq int64, at time.Time) error {
 // placed is Placed for an approval that is on the ledger.
 func (w *World) placed(e *ledger.Entry) error {
 	return w.Placed(trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}, e.Seq, e.Time)
+}
+
+// revoked is why the controller that signed a model was revoked since; nil: it was not.
+func (w *World) revoked(by string) *string {
+	if w.Trust == nil {
+		return nil
+	}
+	name := strings.TrimPrefix(by, "controller:")
+	r := w.Trust.Controllers[name].Revoked
+	if r == nil || w.Facts.Count <= r.After {
+		return nil
+	}
+	why := fmt.Sprintf("was revoked after entry %d (%s)", r.After, r.Reason)
+	return &why
 }
 
 // asserts tells whether e records what r states, wherever on the ledger that was.
