@@ -235,10 +235,7 @@ elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint
 			if stale != nil && fault.Of(stale) != fault.Corrupt {
 				return stale
 			}
-			if err := a.verifyLedger(cmd.Context(), s, point, format); err != nil {
-				return err
-			}
-			return stale
+			return a.verifyLedger(cmd.Context(), s, point, stale, format)
 		},
 	}
 	formats(cmd, &format, "text", "json")
@@ -283,7 +280,7 @@ func checkpoint(cmd *cobra.Command, s string) (*ledger.Checkpoint, error) {
 	return &point, nil
 }
 
-func (a *app) verifyLedger(ctx context.Context, s *station, point *ledger.Checkpoint, format string) error {
+func (a *app) verifyLedger(ctx context.Context, s *station, point *ledger.Checkpoint, stale error, format string) error {
 	whose, err := s.LedgerTrust(ctx)
 	if err != nil {
 		return err
@@ -292,13 +289,14 @@ func (a *app) verifyLedger(ctx context.Context, s *station, point *ledger.Checkp
 	if err != nil {
 		return err
 	}
+	if stale != nil { // what is here holds, and what was to be taken in does not
+		return stale
+	}
 	held, unsaid := s.Ledger.Claims()
-	for _, c := range held {
-		if err := c.Hold(report.Facts, s.Ledger.Branch()); err != nil && !a.offline {
-			return err
-		} else if err != nil {
-			unsaid = append(unsaid, err.Error())
-		}
+	if err := s.Ledger.Hold(report.Facts); err != nil && !a.offline {
+		return err
+	} else if err != nil {
+		unsaid = append(unsaid, err.Error())
 	}
 	if format == "json" {
 		return a.json(report)

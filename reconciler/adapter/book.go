@@ -3,8 +3,10 @@
 package adapter
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/crypto/ssh"
 
@@ -32,10 +34,53 @@ func (h *House) open(book repo.LedgerOptions, project *schemas.Project, place St
 	if err != nil {
 		return nil, err
 	}
+	need := project.Ledger.Checkpoints.Required
 	if shelf != nil {
-		book.Witnesses = append(book.Witnesses, repo.Witness{Name: name, Near: place.S3 == nil, Place: witness.Bucket(shelf, "checkpoints", origin)})
+		book.Witnesses = append(book.Witnesses, repo.Witness{Name: name, Near: place.S3 == nil, Required: slices.Contains(need, "store"),
+			Place: witness.Bucket(shelf, "checkpoints", origin)})
+	} else if slices.Contains(need, "store") {
+		return nil, unmet("store", "name a store in spec.store")
+	}
+	if o.Board != nil {
+		book.Witnesses = append(book.Witnesses, repo.Witness{Name: "the forge (statuses of the first commit)", Required: slices.Contains(need, "forge"), Brief: true,
+			Place: witness.Forge(o.Board.Statuses, o.Board.At, origin, book.Trusted)})
+	} else if slices.Contains(need, "forge") && o.Act && !o.Offline {
+		return nil, unmet("forge", "let the controller or vishwa ci act, which log in to the forge")
+	}
+	side, err := h.side(l, project.Ledger.Checkpoints)
+	switch {
+	case err != nil:
+		return nil, err
+	case side != nil:
+		side.Required = slices.Contains(need, "ref")
+		book.Witnesses = append(book.Witnesses, *side)
+	case slices.Contains(need, "ref"):
+		return nil, unmet("ref", "name one in spec.ledger.checkpoints.ref, and give the ledger a remote")
 	}
 	return repo.OpenLedger(h.Repo, book)
+}
+
+// side is the ref that keeps checkpoints; nil where none does.
+func (h *House) side(l *repo.Ledger, c schemas.Checkpoints) (*repo.Witness, error) {
+	if c.Ref == "" && c.Remote == "" {
+		return nil, nil
+	}
+	ref := cmp.Or(c.Ref, repo.UsualCheckpoints)
+	w, err := l.Ref(c.Remote, ref)
+	if w == nil || err != nil {
+		return nil, err
+	}
+	return &repo.Witness{Name: ref + " of " + cmp.Or(c.Remote, l.Remote()), Place: w}, nil
+}
+
+func unmet(place, way string) error {
+	return fault.Hint(fault.New(fault.Invalid, "spec.ledger.checkpoints.required names %s, and there is none", place), "%s, or take %s out of the list", way, place)
+}
+
+// Board is a forge's statuses, and the commit that checkpoints stand beside.
+type Board struct {
+	witness.Statuses
+	At func(ctx context.Context) (string, error)
 }
 
 // verifier trusts the keys of a trust file. Without one nothing verifies, and what is

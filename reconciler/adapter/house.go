@@ -47,6 +47,8 @@ type Options struct {
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
 	Lease *repo.Lease
+	// Board keeps checkpoints of the ledger on the forge; nil: there is none.
+	Board *Board
 	// Apart is set for a pull request: its runs have environments and folders of their
 	// own, and see none of the caller's variables but those of Apart.Pass.
 	Apart *Apart

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
+	"github.com/vishwaops/vishwa/reconciler/adapter/witness"
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/crash"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -71,7 +72,8 @@ type Site struct {
 	sources   map[string]map[schemas.Ref]string    // branch -> dataset -> when it is looked at
 	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
 	swept     time.Time
-	open      []int // pull requests, as of the last sweep
+	firsts    map[string]string // branch -> its first commit
+	open      []int             // pull requests, as of the last sweep
 	served    served
 }
 
@@ -87,7 +89,7 @@ func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{o: o, branches: o.Branches, carried: map[string]string{}, schedules: map[string][]string{},
+	s := &Site{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
 		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{}}
 	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
@@ -139,10 +141,14 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 
 // opening is with what the repository is opened, whatever for.
 func (s *Site) opening(branch string) Options {
-	return Options{
+	o := Options{
 		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password,
 		Credentials: s.o.Credentials, Wall: s.o.Wall,
 	}
+	if board, ok := s.o.Forge.(witness.Statuses); ok {
+		o.Board = &Board{board, func(ctx context.Context) (string, error) { return s.first(ctx, branch) }}
+	}
+	return o
 }
 
 // house opens the repository for one errand.
@@ -164,6 +170,24 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 	s.learn(h.Server)
 	h.Book = told{h.Book, s}
 	return &review.House{House: h.House, Close: h.Close}, nil
+}
+
+// first is the first commit of a branch, which is looked for once.
+func (s *Site) first(ctx context.Context, branch string) (string, error) {
+	s.mu.Lock()
+	sha := s.firsts[branch]
+	s.mu.Unlock()
+	if sha != "" {
+		return sha, nil
+	}
+	sha, err := s.mirror.First(ctx, branch)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.firsts[branch] = sha
+	return sha, nil
 }
 
 // told is a ledger that tells the site of all that is read and recorded.

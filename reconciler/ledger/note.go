@@ -95,8 +95,7 @@ func (n Notice) Sign(name string, key ssh.Signer, rand io.Reader) ([]byte, error
 		}
 		sig = s.Marshal()
 	}
-	id := noteKey(name, key.PublicKey())
-	return []byte(text + "\n" + noteMark + name + " " + base64.StdEncoding.EncodeToString(append(id[:], sig...)) + "\n"), nil
+	return n.signed(name, noteKey(name, key.PublicKey()), sig), nil
 }
 
 // noteKey is the id of a key in a note.

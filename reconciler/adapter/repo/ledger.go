@@ -85,6 +85,8 @@ type Ledger struct {
 	at      plumbing.Hash
 	saved   int64 // entries in the cache
 	claims  claims
+
+	url string // of a remote that the clone has no name for; see Ref
 }
 
 const usualBranch = "vishwa/ledger"

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"unicode"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
@@ -231,6 +232,19 @@ func (m *Mirror) Contains(ctx context.Context, head, sha string) (bool, error) {
 		return false, err
 	}
 	return err == nil, nil
+}
+
+// First is the first commit of a branch, along first parents.
+func (m *Mirror) First(ctx context.Context, branch string) (string, error) {
+	out, err := m.git(ctx, "rev-list", "--first-parent", "--max-parents=0", "refs/heads/"+branch)
+	if err != nil {
+		return "", err
+	}
+	sha := strings.TrimSpace(out)
+	if !plumbing.IsHash(sha) {
+		return "", fault.New(fault.Missing, "the branch %s has no first commit", branch)
+	}
+	return sha, nil
 }
 
 // Merges is Repo.Merges in the mirror.

@@ -33,7 +33,11 @@ const unpackLimit = 20
 func readerOf(s string) io.Reader { return strings.NewReader(s) }
 
 func (l *Ledger) dial(ctx context.Context) (*reach, transport.AuthMethod, error) {
-	ep, err := transport.NewEndpoint(l.repo.remote(l.opts.Remote))
+	at := l.url
+	if at == "" {
+		at = l.repo.remote(l.opts.Remote)
+	}
+	ep, err := transport.NewEndpoint(at)
 	if err != nil { // the error may hold the URL, and the URL a password
 		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
 	}
@@ -60,6 +64,9 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 		return err
 	}
 	name := l.opts.Remote + " (" + l.Remote() + ")"
+	if l.url != "" {
+		name = l.url
+	}
 	text := plainly(err)
 	switch {
 	case ctx.Err() != nil:

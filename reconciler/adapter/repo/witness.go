@@ -26,6 +26,7 @@ type Witness struct {
 	// said, and the others have to do.
 	Required bool
 	Near     bool // on this machine: asked offline, too
+	Brief    bool // takes ledger.Brief alone
 }
 
 // Claim is a checkpoint that the ledger is held against.
@@ -55,9 +56,6 @@ func (l *Ledger) Origin() string {
 	}
 	return ledger.OriginOf(where, l.opts.Branch)
 }
-
-// Branch is the ledger's branch.
-func (l *Ledger) Branch() string { return l.opts.Branch }
 
 // Claims are the checkpoints that the ledger was held against, and the places that
 // told none, with the reason. Facts or Append ask them.
@@ -141,21 +139,26 @@ func (l *Ledger) newest(ctx context.Context, w Witness) (*Claim, error) {
 	return best, nil
 }
 
-// hold refuses facts that do not go through every checkpoint.
+// hold is Hold of the facts as they are.
 func (l *Ledger) hold() error {
 	if l.opts.Offline { // nothing was fetched, and what is here may be behind
 		return nil
 	}
+	return l.Hold(l.facts)
+}
+
+// Hold refuses facts that do not go through every checkpoint that Claims lists.
+func (l *Ledger) Hold(f *ledger.Facts) error {
 	for _, c := range l.claims.held {
-		if err := c.Hold(l.facts, l.opts.Branch); err != nil {
+		if err := c.hold(f, l.opts.Branch); err != nil {
 			return l.wayBack(c, err)
 		}
 	}
 	return nil
 }
 
-// Hold refuses a ledger that is shorter than the checkpoint, or another one.
-func (c Claim) Hold(f *ledger.Facts, branch string) error {
+// hold refuses a ledger that is shorter than the checkpoint, or another one.
+func (c Claim) hold(f *ledger.Facts, branch string) error {
 	by := "noted by this machine"
 	if c.By != "" {
 		by = "signed by controller " + c.By
@@ -254,13 +257,16 @@ func (l *Ledger) attest(ctx context.Context) {
 		return
 	}
 	n := l.point()
-	raw, err := n.Sign(l.opts.Controller, l.signer, rand.Reader)
-	if err != nil {
-		l.opts.Log.Error("the checkpoint of the ledger cannot be signed", "error", err)
-		return
-	}
 	for _, w := range l.opts.Witnesses {
-		if err := l.keepAt(ctx, w, n.Count, raw); err != nil {
+		told := n
+		if w.Brief {
+			told.Commit, told.Time = "", time.Time{}
+		}
+		raw, err := told.Sign(l.opts.Controller, l.signer, rand.Reader)
+		if err == nil {
+			err = l.keepAt(ctx, w, n.Count, raw)
+		}
+		if err != nil {
 			l.opts.Log.Warn("a place does not take the ledger's checkpoint", "place", w.Name, "error", err)
 		}
 	}
