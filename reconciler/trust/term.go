@@ -59,15 +59,21 @@ func (t *Trust) PrincipalStands(name string, seq int64, at time.Time) error {
 
 // term adds a term's fields to known.
 func (r *reader) term(t *Term, field string, known map[string]func(*yaml.Node)) map[string]func(*yaml.Node) {
-	known["validFrom"] = func(n *yaml.Node) { t.From, _ = r.day(n, field+".validFrom") }
+	ordered := func(n *yaml.Node) {
+		if !t.Until.IsZero() && !t.Until.After(t.From) {
+			r.report(n, field, "ends, by validUntil, before it begins, by validFrom; correct one of them")
+		}
+	}
+	known["validFrom"] = func(n *yaml.Node) {
+		t.From, _ = r.day(n, field+".validFrom")
+		ordered(n)
+	}
 	known["validUntil"] = func(n *yaml.Node) {
 		var whole bool
 		if t.Until, whole = r.day(n, field+".validUntil"); whole { // that day counts, too
 			t.Until = t.Until.AddDate(0, 0, 1)
 		}
-		if !t.Until.IsZero() && !t.Until.After(t.From) {
-			r.report(n, field+".validUntil", "is not after validFrom; correct one of them")
-		}
+		ordered(n)
 	}
 	known["revoked"] = func(n *yaml.Node) { t.Revoked = r.revoked(n, field+".revoked") }
 	return known
