@@ -161,16 +161,8 @@ func (l *Ledger) Facts(ctx context.Context) (*ledger.Facts, error) {
 	return l.facts.Clone(), nil
 }
 
-// sync brings facts, the local branch and the remote's to one state, and holds it
-// against what was noted elsewhere.
+// sync brings facts, the local branch and the remote's to one state.
 func (l *Ledger) sync(ctx context.Context) error {
-	if err := l.settle(ctx); err != nil {
-		return err
-	}
-	return l.hold()
-}
-
-func (l *Ledger) settle(ctx context.Context) error {
 	local, err := l.ref(l.branch)
 	if err != nil {
 		return err
@@ -200,13 +192,13 @@ func (l *Ledger) settle(ctx context.Context) error {
 // with it of the remote's.
 func (l *Ledger) here(ctx context.Context, local plumbing.Hash) error {
 	if !local.IsZero() {
-		return l.advance(ctx, local)
+		return l.follow(ctx, local)
 	}
 	known, err := l.ref(l.tracking)
 	if err != nil {
 		return err
 	}
-	if err := l.advance(ctx, known); err != nil {
+	if err := l.follow(ctx, known); err != nil {
 		return err
 	}
 	return l.setRef(ctx, l.branch, local, known)
@@ -218,7 +210,9 @@ func (l *Ledger) meet(ctx context.Context, local, remote plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	if remote != known && !known.IsZero() {
+	// What git itself has fetched into a clone that never took a ledger in was verified by
+	// nobody: checkpoints say more.
+	if fresh := local.IsZero() && l.at.IsZero() && len(l.claims.held) > 0; remote != known && !known.IsZero() && !fresh {
 		if ok, err := l.descends(ctx, remote, known); err != nil {
 			return err
 		} else if !ok {
@@ -231,7 +225,7 @@ func (l *Ledger) meet(ctx context.Context, local, remote plumbing.Hash) error {
 		return err
 	}
 	if behind { // or level
-		if err := l.advance(ctx, remote); err != nil {
+		if err := l.follow(ctx, remote); err != nil {
 			return err
 		}
 		if err := l.setRef(ctx, l.tracking, known, remote); err != nil {
@@ -247,7 +241,7 @@ func (l *Ledger) meet(ctx context.Context, local, remote plumbing.Hash) error {
 			l.opts.Branch, local, remote), "keep the local entries aside and take the remote's: git branch %s %s && git branch -f %s %s; then apply again, which records anew what is missing",
 			save, l.opts.Branch, l.opts.Branch, remote)
 	}
-	if err := l.advance(ctx, local); err != nil {
+	if err := l.follow(ctx, local); err != nil {
 		return err
 	}
 	return l.pushAhead(ctx, known, local)
@@ -298,6 +292,20 @@ func (l *Ledger) since(ctx context.Context, base, tip plumbing.Hash) (*batch, er
 		before = now
 	}
 	return b, nil
+}
+
+// follow is advance, and holds what it comes to against what was noted elsewhere: a
+// branch that does not go through it leaves no trace here.
+func (l *Ledger) follow(ctx context.Context, tip plumbing.Hash) error {
+	facts, at := l.facts, l.at
+	err := l.advance(ctx, tip)
+	if err == nil {
+		err = l.hold()
+	}
+	if err != nil {
+		l.facts, l.at = facts, at
+	}
+	return err
 }
 
 // advance verifies the entries after at up to tip, and takes them in.

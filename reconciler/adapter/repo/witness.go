@@ -179,7 +179,7 @@ func (l *Ledger) wayBack(c Claim, err error) error {
 	if c.Commit != "" {
 		back += fmt.Sprintf(", and push it from there: git push %s +%s:%s", l.opts.Remote, c.Commit, l.branch)
 	}
-	return fault.Hint(err, "do not go on with this branch: %s; if the ledger was meant to begin anew, remove the checkpoint by hand where it is kept: %s", back, c.Where)
+	return fault.Hint(err, "do not go on with this branch: %s; if the ledger was meant to be cut or to begin anew, have that on a branch of another name: spec.ledger.branch, by a reviewed change", back)
 }
 
 // memory is what this machine noted; nil where it noted nothing.
