@@ -7,6 +7,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -21,6 +22,10 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
+
+// rest is how long the forge is left alone between two checkpoints: GitHub counts what
+// an account writes.
+const rest = 15 * time.Second
 
 // open is the ledger, with the places of its checkpoints.
 func (h *House) open(book repo.LedgerOptions, project *schemas.Project, place StorePlace, o Options) (*repo.Ledger, error) {
@@ -42,7 +47,7 @@ func (h *House) open(book repo.LedgerOptions, project *schemas.Project, place St
 		return nil, unmet("store", "name a store in spec.store")
 	}
 	if o.Board != nil {
-		book.Witnesses = append(book.Witnesses, repo.Witness{Name: "the forge (statuses of the first commit)", Required: slices.Contains(need, "forge"), Brief: true,
+		book.Witnesses = append(book.Witnesses, repo.Witness{Name: "the forge (statuses of the first commit)", Required: slices.Contains(need, "forge"), Brief: true, Rest: rest,
 			Place: witness.Forge(o.Board.Statuses, o.Board.At, origin, book.Trusted)})
 	} else if slices.Contains(need, "forge") && o.Act && !o.Offline {
 		return nil, unmet("forge", "let the controller or vishwa ci act, which log in to the forge")

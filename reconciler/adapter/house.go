@@ -291,4 +291,9 @@ func (h *House) lock(ctx context.Context, tell func(string)) (context.Context, f
 }
 
 // Close lets the repository go.
-func (h *House) Close() error { return h.Repo.Close() }
+func (h *House) Close() error {
+	if h.Ledger != nil {
+		h.Ledger.Flush(context.Background()) // for as long as a place is waited for
+	}
+	return h.Repo.Close()
+}

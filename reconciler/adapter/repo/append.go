@@ -49,7 +49,7 @@ func (l *Ledger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 	if err != nil {
 		return got, fmt.Errorf("append to ledger: %w", err)
 	}
-	l.attest(ctx)
+	l.attest(ctx, got.Action)
 	return got, nil
 }
 
@@ -245,6 +245,11 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 	e.Seq, e.Prev, e.Time = l.facts.Count, l.facts.Head, l.opts.Now().UTC().Truncate(time.Millisecond)
 	if e.Time.Before(l.facts.Time) { // another's clock goes before ours
 		e.Time = l.facts.Time
+	}
+	if l.opts.Stands != nil && l.opts.Controller != "" {
+		if err := l.opts.Stands(l.opts.Controller, e.Seq, e.Time); err != nil {
+			return nil, fault.Hint(fault.New(fault.Denied, "write entry %d: controller %s %w", e.Seq, l.opts.Controller, err), "act with the keys of a controller whose term goes on")
+		}
 	}
 	stated, err := ledger.Statement(e)
 	if err != nil {

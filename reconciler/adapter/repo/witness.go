@@ -27,6 +27,9 @@ type Witness struct {
 	Required bool
 	Near     bool // on this machine: asked offline, too
 	Brief    bool // takes ledger.Brief alone
+	// Rest is how long the place is left alone after a checkpoint, unless somebody's
+	// approval or a release is on the ledger since; Flush tells it the last.
+	Rest time.Duration
 }
 
 // Claim is a checkpoint that the ledger is held against.
@@ -42,6 +45,10 @@ type claims struct {
 	held   []Claim
 	unsaid []string // places that told nothing, and why
 	noted  int64    // entries, as Memory has them
+
+	told   map[string]time.Time // place -> when it was told last
+	owed   map[string]bool      // places that are told when they have rested
+	failed map[string]bool      // places of which it was said that they take none
 }
 
 // patient is how long a place is waited for.
@@ -71,7 +78,7 @@ func (l *Ledger) recall(ctx context.Context) error {
 	if l.claims.asked {
 		return nil
 	}
-	c := claims{asked: true}
+	c := claims{asked: true, told: map[string]time.Time{}, owed: map[string]bool{}, failed: map[string]bool{}}
 	mine, err := l.memory()
 	if err != nil {
 		return err
@@ -248,32 +255,53 @@ func (l *Ledger) remember() error {
 
 // attest tells every place how far the ledger has come, once the remote has it. What a
 // place does not take is said: the entry is recorded all the same.
-func (l *Ledger) attest(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
+func (l *Ledger) attest(ctx context.Context, newest ledger.Action) {
 	if err := l.remember(); err != nil {
 		l.opts.Log.Warn("this machine cannot note how far the ledger has come", "error", err)
 	}
-	if len(l.opts.Witnesses) == 0 || l.opts.Controller == "" || l.signer == nil || !l.settled() {
+	if l.opts.Controller == "" || l.signer == nil || !l.settled() {
 		return
 	}
-	n := l.point()
+	weighty := newest == ledger.Approve || newest == ledger.Deploy || newest == ledger.Retire
 	for _, w := range l.opts.Witnesses {
-		told := n
-		if w.Brief {
-			told.Commit, told.Time = "", time.Time{}
+		if last, ok := l.claims.told[w.Name]; ok && !weighty && l.opts.Now().Sub(last) < w.Rest {
+			l.claims.owed[w.Name] = true
+			continue
 		}
-		raw, err := told.Sign(l.opts.Controller, l.signer, rand.Reader)
-		if err == nil {
-			err = l.keepAt(ctx, w, n.Count, raw)
-		}
-		if err != nil {
-			l.opts.Log.Warn("a place does not take the ledger's checkpoint", "place", w.Name, "error", err)
+		l.tellPlace(ctx, w)
+	}
+}
+
+// Flush tells the places that were left alone how far the ledger has come.
+func (l *Ledger) Flush(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.opts.Witnesses {
+		if l.claims.owed[w.Name] && l.settled() {
+			l.tellPlace(ctx, w)
 		}
 	}
 }
 
+func (l *Ledger) tellPlace(ctx context.Context, w Witness) {
+	n := l.point()
+	if w.Brief {
+		n.Commit, n.Time = "", time.Time{}
+	}
+	raw, err := n.Sign(l.opts.Controller, l.signer, rand.Reader)
+	if err == nil {
+		err = l.keepAt(ctx, w, n.Count, raw)
+	}
+	l.claims.told[w.Name] = l.opts.Now()
+	delete(l.claims.owed, w.Name)
+	if err != nil && !l.claims.failed[w.Name] {
+		l.claims.failed[w.Name] = true
+		l.opts.Log.Warn("a place does not take the ledger's checkpoint", "place", w.Name, "error", err)
+	}
+}
+
 func (l *Ledger) keepAt(ctx context.Context, w Witness, count int64, raw []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, patient)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patient) // the remote has the entry
 	defer cancel()
 	return w.Place.Keep(ctx, count, raw)
 }

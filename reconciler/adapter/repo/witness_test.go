@@ -320,3 +320,34 @@ func (t terms) stands(name string, seq int64, _ time.Time) error {
 	}
 	return nil
 }
+
+// TestPlaceIsLeftAloneForAWhile: but not by what weighs, and it learns the last in the end.
+func TestPlaceIsLeftAloneForAWhile(t *testing.T) {
+	_, clones := newClones(t, 1)
+	place, now := &places{kept: map[int64][]byte{}}, time.Unix(1700000000, 0)
+	l := openLedger(t, clones[0], witnessed(place, false), func(o *LedgerOptions) {
+		o.Witnesses[0].Rest, o.Now = time.Minute, func() time.Time { return now }
+	})
+	told := func(want ...int64) {
+		t.Helper()
+		if got := slices.Sorted(maps.Keys(place.kept)); !slices.Equal(got, want) {
+			t.Errorf("told of %v, want %v", got, want)
+		}
+	}
+	mustAppend(t, l, trained(1))
+	told(2)
+	mustAppend(t, l, trained(2))
+	told(2)
+	gone := trained(3)
+	gone.Action = ledger.Retire
+	mustAppend(t, l, gone)
+	told(2, 4)
+	mustAppend(t, l, trained(4))
+	now = now.Add(time.Minute)
+	mustAppend(t, l, trained(5))
+	told(2, 4, 6)
+	mustAppend(t, l, trained(6))
+	l.Flush(t.Context())
+	l.Flush(t.Context())
+	told(2, 4, 6, 7)
+}
