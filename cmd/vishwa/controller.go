@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -94,7 +95,7 @@ func (a *app) control(ctx context.Context, c config.Spec) error {
 		}
 	}
 	c.Lease.Name += "/" + rand.Text()[:8] // a machine may run two, and none takes the other for itself
-	o := opener{app: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText())}
+	o := opener{app: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText()), keys: &signer.Ring{}}
 	return controller.New(controller.Options{
 		Config: c, Open: o.open, Now: a.now, Lookup: a.lookup, Log: env.Log, Metrics: o.metrics, Version: versionText(),
 	}).Run(ctx)
@@ -140,6 +141,7 @@ type opener struct {
 	config  config.Spec
 	env     port.Env
 	metrics *controller.Metrics
+	keys    *signer.Ring
 }
 
 func (o opener) open(ctx context.Context, r config.Repository) (controller.Site, error) {
@@ -151,7 +153,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Site,
 	apart.Hidden = o.config.Secrets()
 	s := adapter.SiteOptions{
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
-		Password: o.password, Pass: r.Pass, Wall: apart, Refresh: adapter.Refreshing{Allow: r.Allow},
+		Password: o.password, Keys: o.keys, Pass: r.Pass, Wall: apart, Refresh: adapter.Refreshing{Allow: r.Allow},
 		Lease:    &adapter.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
 		Asked:    func(operation string) { o.metrics.Git(name, operation) },

@@ -38,6 +38,7 @@ type Options struct {
 	Env      port.Env
 	Version  string
 	Password func() ([]byte, error) // of the controller's keys; asked for when something is to be signed
+	Keys     *signer.Ring           // holds the keys open for the process; nil: for this house
 	Offline  bool                   // leave the ledger's remote alone
 	Act      bool                   // something will be recorded: this machine must hold a controller's keys
 	Branch   string                 // the tracked branch; without it, whatever HEAD is on
@@ -95,7 +96,7 @@ func Open(ctx context.Context, o Options) (h *House, err error) {
 	if err := h.Paths.keep(r.Formerly(project.Ledger.Branch)); err != nil {
 		return nil, err
 	}
-	h.Keys = signer.Open(h.Paths.Keys, o.Password)
+	h.Keys = o.Keys.Open(h.Paths.Keys, o.Password)
 	name, err := h.controller(o.Act)
 	if err != nil {
 		return nil, err

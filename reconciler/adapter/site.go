@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/adapter/witness"
 	"github.com/vishwaops/vishwa/reconciler/controller"
@@ -40,6 +41,7 @@ type SiteOptions struct {
 	Env         port.Env
 	Version     string
 	Password    func() ([]byte, error)
+	Keys        *signer.Ring  // holds the keys open for the process; nil: for each errand
 	Wall        wall.Policy   // how runs are kept apart on this machine
 	Pass        []string      // variables that runs for pull requests may see
 	Glance      time.Duration // see review.Office
@@ -142,7 +144,7 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 // opening is with what the repository is opened, whatever for.
 func (s *Site) opening(branch string) Options {
 	o := Options{
-		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password,
+		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
 		Credentials: s.o.Credentials, Wall: s.o.Wall,
 	}
 	if board, ok := s.o.Forge.(witness.Statuses); ok {

@@ -156,7 +156,7 @@ func (f *Facts) Clone() *Facts {
 // stays as a record of work done twice.
 func Recheck(f *Facts, e Entry) (keep bool, changed Entry) {
 	switch e.Action {
-	case Pin, Transform, Train:
+	case Pin, Transform, Train, Select:
 		if first := f.ByKey[e.Key]; e.Key != "" && first != nil && !e.Again {
 			e.Duplicate = true
 		}

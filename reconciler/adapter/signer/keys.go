@@ -3,6 +3,7 @@
 package signer
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -13,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -20,30 +22,36 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // Keys are a controller's private keys in a folder, as Generate makes them. It is
-// a port.Signer, and safe for use by several goroutines.
+// a port.Signer, and safe for use by several goroutines. A key is opened once, and
+// again where its file is another one by then.
 type Keys struct {
-	dir   string
-	ask   func() ([]byte, error)
-	roles map[port.Role]*slot
+	dir    string
+	ask    func() ([]byte, error)
+	roles  map[port.Role]*slot[*pair]
+	ledger slot[ssh.Signer]
 
-	password struct {
-		sync.Mutex
-		right []byte // has opened a key: asked for once
-	}
-	ledger struct {
-		sync.Mutex
-		signer ssh.Signer
-	}
+	opening *sync.Mutex // one key at a time: each takes 64 MiB while it is opened
+	right   []byte      // the password that has opened a key: asked for once
+	refused map[string]refusal
 }
 
-type slot struct {
+// slot holds a key, and which bytes of its file it was opened from.
+type slot[T any] struct {
 	sync.Mutex
-	pair *pair
+	of  digest.Digest
+	key T
+}
+
+// refusal is a password that did not open a file: it would not the next time.
+type refusal struct {
+	of       digest.Digest
+	password []byte
 }
 
 var _ port.Signer = (*Keys)(nil)
@@ -51,32 +59,20 @@ var _ port.Signer = (*Keys)(nil)
 // Open gives the keys in dir. Neither are they read nor is the password asked for
 // before something is to be signed.
 func Open(dir string, password func() ([]byte, error)) *Keys {
-	k := &Keys{dir: dir, ask: password, roles: map[port.Role]*slot{}}
+	return within(dir, password, &sync.Mutex{})
+}
+
+func within(dir string, password func() ([]byte, error), opening *sync.Mutex) *Keys {
+	k := &Keys{dir: dir, ask: password, roles: map[port.Role]*slot[*pair]{}, opening: opening, refused: map[string]refusal{}}
 	for _, r := range Roles {
-		k.roles[r] = &slot{}
+		k.roles[r] = &slot[*pair]{}
 	}
 	return k
 }
 
 // SSH is the key that signs the ledger's commits.
 func (k *Keys) SSH() (ssh.Signer, error) {
-	k.ledger.Lock()
-	defer k.ledger.Unlock()
-	if k.ledger.signer != nil {
-		return k.ledger.signer, nil
-	}
-	err := k.unlock(LedgerKey, func(text, password []byte) error {
-		raw, err := ssh.ParseRawPrivateKeyWithPassphrase(text, password)
-		if errors.Is(err, x509.IncorrectPasswordError) {
-			return errPassword
-		}
-		if err != nil {
-			return err
-		}
-		k.ledger.signer, err = ssh.NewSignerFromKey(raw)
-		return err
-	})
-	return k.ledger.signer, err
+	return held(k, &k.ledger, LedgerKey, openLedgerKey)
 }
 
 func (k *Keys) pair(ctx context.Context, role port.Role) (*pair, error) {
@@ -84,47 +80,80 @@ func (k *Keys) pair(ctx context.Context, role port.Role) (*pair, error) {
 	if !ok {
 		return nil, fault.New(fault.Invalid, "sign: there is no role %q", role)
 	}
-	s.Lock()
-	defer s.Unlock()
-	if s.pair != nil {
-		return s.pair, nil
-	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	err := k.unlock(keyFile(role), func(text, password []byte) (err error) {
-		s.pair, err = openPair(text, password)
+	return held(k, s, keyFile(role), openPair)
+}
+
+// Ready opens all keys, and tells why one cannot be. It costs next to nothing where
+// they are open already.
+func (k *Keys) Ready(ctx context.Context) error {
+	for _, r := range Roles {
+		if _, err := k.pair(ctx, r); err != nil {
+			return err
+		}
+	}
+	_, err := k.SSH()
+	return err
+}
+
+// held is the key of s, read from the file called name.
+func held[T any](k *Keys, s *slot[T], name string, open func(text, password []byte) (T, error)) (T, error) {
+	s.Lock()
+	defer s.Unlock()
+	var none T
+	text, err := k.read(name)
+	if err != nil {
+		return none, err
+	}
+	of := digest.Of(text)
+	if s.of == of {
+		return s.key, nil
+	}
+	err = k.unlock(name, of, func(password []byte) (err error) {
+		s.key, err = open(text, password)
 		return err
 	})
-	return s.pair, err
+	if err != nil {
+		s.of, s.key = "", none
+		return none, err
+	}
+	s.of = of
+	return s.key, nil
 }
 
 var errPassword = errors.New("wrong password")
 
-// unlock reads a key file and opens it with the password. What went wrong is said
-// without a word of the key or the password.
-func (k *Keys) unlock(name string, open func(text, password []byte) error) error {
+func (k *Keys) read(name string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(k.dir, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.Hint(fault.New(fault.Missing, "open key: %s is not in the folder of keys", name),
+		return nil, fault.Hint(fault.New(fault.Missing, "open key: %s is not in the folder of keys", name),
 			"bring it back from a backup, or make new keys with vishwa keys generate and name them in trust.yaml")
 	case errors.Is(err, fs.ErrPermission):
-		return fault.Hint(fault.New(fault.Denied, "open key: %s cannot be read: permission denied", name), "run as the user whose keys they are")
+		return nil, fault.Hint(fault.New(fault.Denied, "open key: %s cannot be read: permission denied", name), "run as the user whose keys they are")
 	case err != nil:
-		return fmt.Errorf("open key %s: %w", name, err)
+		return nil, fmt.Errorf("open key %s: %w", name, err)
 	}
-	k.password.Lock()
-	defer k.password.Unlock()
-	password := k.password.right
-	if password == nil {
-		if password, err = k.ask(); err != nil {
-			return fmt.Errorf("ask for the password of %s: %w", name, err)
+	return text, nil
+}
+
+// unlock opens the file called name, whose bytes are of, with the password. What went
+// wrong is said without a word of the key or the password.
+func (k *Keys) unlock(name string, of digest.Digest, open func(password []byte) error) error {
+	k.opening.Lock()
+	defer k.opening.Unlock()
+	err := errPassword
+	if k.right != nil {
+		err = k.try(name, refusal{of, k.right}, open)
+	}
+	if errors.Is(err, errPassword) { // none was right yet, or the files came with another one
+		password, asked := k.ask()
+		if asked != nil {
+			return fmt.Errorf("ask for the password of %s: %w", name, asked)
 		}
-	}
-	err = errPassword
-	if len(password) > 0 {
-		err = open(text, password)
+		err = k.try(name, refusal{of, password}, open)
 	}
 	switch {
 	case errors.Is(err, errPassword):
@@ -133,8 +162,37 @@ func (k *Keys) unlock(name string, open func(text, password []byte) error) error
 	case err != nil:
 		return fault.Hint(fault.New(fault.Corrupt, "open key: %s is no key as vishwa keys generate makes it", name), "bring it back from a backup")
 	}
-	k.password.right = password
 	return nil
+}
+
+// try opens with one password, unless it is known not to.
+func (k *Keys) try(name string, with refusal, open func(password []byte) error) error {
+	last, was := k.refused[name]
+	if len(with.password) == 0 || was && last.of == with.of && bytes.Equal(last.password, with.password) {
+		return errPassword
+	}
+	err := open(with.password)
+	debug.FreeOSMemory() // what it took to open one key is not kept until the next
+	if errors.Is(err, errPassword) {
+		k.refused[name] = refusal{with.of, bytes.Clone(with.password)}
+		return err
+	}
+	if err == nil {
+		delete(k.refused, name)
+		k.right = bytes.Clone(with.password)
+	}
+	return err
+}
+
+func openLedgerKey(text, password []byte) (ssh.Signer, error) {
+	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(text, password)
+	if errors.Is(err, x509.IncorrectPasswordError) {
+		return nil, errPassword
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ssh.NewSignerFromKey(raw)
 }
 
 // pair is an open key, and what bundles say of it.
