@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -50,6 +51,17 @@ type set struct {
 // New prepares the built-in rules and those below paths of team, the repository's
 // tree. A broken or forbidden rule anywhere is an error that names file and line.
 func New(team fs.FS, paths []string, opts Options) (*Engine, error) {
+	if len(paths) == 0 && opts == (Options{}) {
+		return builtIn()
+	}
+	return prepared(team, paths, opts)
+}
+
+// builtIn is the engine of a repository without rules of its own. It takes a tenth of a
+// second and some MiB to prepare, and is the same for all of them.
+var builtIn = sync.OnceValues(func() (*Engine, error) { return prepared(nil, nil, Options{}) })
+
+func prepared(team fs.FS, paths []string, opts Options) (*Engine, error) {
 	mods, err := load(team, paths, false)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -97,7 +98,7 @@ func (a *app) control(ctx context.Context, c config.Spec) error {
 	c.Lease.Name += "/" + rand.Text()[:8] // a machine may run two, and none takes the other for itself
 	o := opener{app: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText()), keys: &signer.Ring{}}
 	return controller.New(controller.Options{
-		Config: c, Open: o.open, Now: a.now, Lookup: a.lookup, Log: env.Log, Metrics: o.metrics, Version: versionText(),
+		Config: c, Open: o.open, Keys: o.ready, Now: a.now, Lookup: a.lookup, Log: env.Log, Metrics: o.metrics, Version: versionText(),
 	}).Run(ctx)
 }
 
@@ -173,6 +174,15 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Site,
 	return site, nil
 }
 
+// ready opens the controller's keys, the same for all repositories.
+func (o opener) ready(ctx context.Context) error {
+	p, err := adapter.FindPaths(o.env.Lookup, digest.Of(nil))
+	if err != nil {
+		return err
+	}
+	return o.keys.Open(p.Keys, o.password).Ready(ctx)
+}
+
 // password opens the controller's keys: nobody is there to be asked.
 func (o opener) password() ([]byte, error) {
 	from := config.Secret{Env: "VISHWA_KEY_PASSWORD"}
@@ -194,7 +204,9 @@ func (o opener) recorded(repository string, e ledger.Entry) {
 	} else if e.Action != ledger.Train {
 		return
 	}
+	var took time.Duration
 	if e.Run != nil {
-		o.metrics.Training(e.Ref.String(), result, e.Run.Finished.Sub(e.Run.Started))
+		took = e.Run.Finished.Sub(e.Run.Started)
 	}
+	o.metrics.Training(e.Ref.String(), result, took)
 }

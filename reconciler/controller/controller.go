@@ -26,6 +26,10 @@ type Options struct {
 	// Open opens a repository of Config. It is tried again where it fails.
 	Open func(ctx context.Context, r config.Repository) (Site, error)
 
+	// Keys opens the keys that passes sign with, and tells why it cannot. No pass begins
+	// before it could. It is asked again and again, and is cheap once they are open; nil: none are needed.
+	Keys func(ctx context.Context) error
+
 	Now       func() time.Time            // nil: time.Now
 	Rand      func() uint64               // of ids and jitter, called side by side; nil: a generator of its own
 	Lookup    func(string) (string, bool) // the environment, for secrets; nil: the process's
@@ -50,6 +54,7 @@ type Controller struct {
 	observed func(string)
 
 	workers  []*worker
+	keys     keyring
 	slots    *slots
 	watch    *watch
 	work     context.Context // of passes: it outlives Run's where they are finished
@@ -78,6 +83,7 @@ func New(o Options) *Controller {
 	if c.metrics == nil {
 		c.metrics = NewMetrics(nil, o.Version)
 	}
+	c.keys.try = o.Keys
 	c.slots = newSlots(c.config.Parallel)
 	for i, s := range o.Sites {
 		r := config.Repository{Name: s.Name(), URL: "https://" + s.Name()}
@@ -128,7 +134,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		at = append(at, e.field, e.listener.Addr().String())
 	}
 	c.log.Info("controller begins", slog.Group("", at...), "repositories", len(c.workers), "version", c.version)
+	c.openKeys(ctx) // before anything else takes memory: each takes 64 MiB for a moment
 	ended := c.begin(ctx)
+	go c.watchKeys(ctx)
 	select {
 	case <-ctx.Done():
 	case err = <-served.failed(ctx):

@@ -26,6 +26,8 @@ type Metrics struct {
 	webhooks *prometheus.CounterVec
 	up       *prometheus.GaugeVec
 	room     *prometheus.CounterVec
+	steps    *prometheus.CounterVec
+	keys     prometheus.Gauge
 }
 
 // NewMetrics registers the metrics in registry; nil makes one with those of the process.
@@ -52,10 +54,12 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 		webhooks: counter("vishwa_webhooks_total", "Webhooks that came in, by what became of them.", "event", "result"),
 		room:     counter("vishwa_connections_ended_total", "Connections that were ended to make room for others.", "reason"),
 	}
+	m.steps = counter("vishwa_step_failures_total", "Steps of passes that failed, recorded anew or not, by kind of declaration and of fault.", "repository", "kind", "reason")
+	m.keys = prometheus.NewGauge(prometheus.GaugeOpts{Name: "vishwa_keys_open", Help: "1 where the controller's keys are open, 0 where they cannot be opened."})
 	m.up = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_deployment_up", Help: "1 where a deployment answers, 0 where it does not."}, []string{"repository", "deployment"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_build_info", Help: "Always 1; the label is Vishwa's version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, m.up, m.room, build)
+	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, m.up, m.room, m.steps, m.keys, build)
 	for _, why := range []string{forPlaces, forBytes} {
 		m.room.WithLabelValues(why)
 	}
@@ -65,10 +69,22 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 	return m
 }
 
-// Training counts a run of the training config that ended: result is success or its cause.
+// Training counts a run of the training config that ended: result is success or its
+// cause. How long a run took that is not known is zero.
 func (m *Metrics) Training(config, result string, took time.Duration) {
 	m.runs.WithLabelValues(config, result).Inc()
-	m.runTime.WithLabelValues(config).Observe(took.Seconds())
+	if took > 0 {
+		m.runTime.WithLabelValues(config).Observe(took.Seconds())
+	}
+}
+
+// Step counts a step of a pass that failed: kind is its declaration's, in lower case.
+func (m *Metrics) Step(repository, kind string, err error) {
+	m.steps.WithLabelValues(repository, kind, fault.Of(err).String()).Inc()
+}
+
+func (m *Metrics) keysOpen(err error) {
+	m.keys.Set(map[bool]float64{true: 1}[err == nil])
 }
 
 // Ledger tells how long a repository's ledger is.

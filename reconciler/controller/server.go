@@ -34,7 +34,8 @@ type Standing struct {
 }
 
 // Standings tells how the repositories stand, in the order of the configuration.
-// The controller is ready when each was looked at, or is known not to answer.
+// The controller is ready when its keys are open and each was looked at, or is known
+// not to answer.
 func (c *Controller) Standings() (all []Standing, ready bool) {
 	ready = true
 	for _, w := range c.workers {
@@ -51,7 +52,7 @@ func (c *Controller) Standings() (all []Standing, ready bool) {
 		ready = ready && (s.Looked || s.Problem != "")
 		all = append(all, s)
 	}
-	return all, ready && !c.stopping()
+	return all, ready && c.keys.opens() && !c.stopping()
 }
 
 // served is the server at work.
@@ -106,7 +107,11 @@ func (c *Controller) health(mux *http.ServeMux, _ *crowd) {
 		if !ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"ready": ready, "repositories": all})
+		told := map[string]any{"ready": ready, "repositories": all}
+		if p := c.keys.problem(); p != nil {
+			told["keys"] = p
+		}
+		_ = json.NewEncoder(w).Encode(told)
 	})
 	mux.Handle("GET /metrics", c.metrics.Handler())
 }

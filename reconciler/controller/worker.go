@@ -138,7 +138,7 @@ func (w *worker) step(ctx context.Context) time.Duration {
 		depth, due := w.agenda.waits(now)
 		soonest(due)
 		w.measure(depth - w.depth)
-		if _, found := w.agenda.next(now, w.c.config.Pulls); found && !w.claimed {
+		if _, found := w.agenda.next(now, w.c.config.Pulls); found && !w.claimed && w.c.keys.opens() {
 			w.claimed = true
 			w.c.slots.claim(w)
 		}

@@ -1,0 +1,143 @@
+// How much memory a controller takes that works on many repositories with one
+// controller's keys.
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A controller of 100 local repositories, each with something to sign, stays within
+// 150 MiB: a key takes 64 MiB while it is opened, and all passes share those that are open.
+func TestAHundredRepositoriesTakeLittleMemory(t *testing.T) {
+	const repositories, most = 100, 150 << 10 // KiB
+	if runtime.GOOS != "linux" {
+		t.Skip("how much memory a process took at most is read from /proc")
+	}
+	if testing.Short() {
+		t.Skip("a hundred repositories take half a minute")
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "vishwa")
+	s := shell{t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "VISHWA_KEY_PASSWORD=pw",
+		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com"}}
+	s.run(".", "go", "build", "-o", program, ".")
+	config := s.repositories(program, repositories)
+
+	cmd := exec.CommandContext(t.Context(), program, "controller", "--config", config)
+	cmd.Dir, cmd.Env = dir, s.env
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(4*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	done := map[string]bool{}
+	for lines := bufio.NewScanner(log); len(done) < repositories && lines.Scan(); {
+		line := lines.Text()
+		if _, of, ok := strings.Cut(line, "repository="); ok && strings.Contains(line, `msg="pass done"`) {
+			done[strings.Fields(of)[0]] = true
+		}
+	}
+	peak := peakOf(t, cmd.Process.Pid)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_, _ = io.Copy(io.Discard, log)
+	_ = cmd.Wait()
+	if len(done) < repositories {
+		t.Fatalf("%d of %d repositories were passed", len(done), repositories)
+	}
+	t.Logf("%d repositories, at most %d MiB", repositories, peak>>10)
+	if peak > most {
+		t.Errorf("%d repositories took %d KiB at most, and may take %d", repositories, peak, most)
+	}
+	if out := s.run(filepath.Join(dir, "r7.git"), "git", "log", "--format=%s", "vishwa/ledger"); !strings.Contains(out, "pin dataset/d") {
+		t.Errorf("nothing was signed:\n%s", out)
+	}
+}
+
+// peakOf is the most memory that a process had, in KiB.
+func peakOf(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	n, err := strconv.Atoi(strings.Fields(rest + " x")[0])
+	if err != nil {
+		t.Fatalf("VmHWM: %v", err)
+	}
+	return n
+}
+
+type shell struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+func (s shell) run(dir string, args ...string) string {
+	s.t.Helper()
+	cmd := exec.CommandContext(s.t.Context(), args[0], args[1:]...)
+	cmd.Dir, cmd.Env = dir, s.env
+	if args[0] == "go" {
+		cmd.Env = os.Environ()
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// repositories makes n bare ones that declare a dataset, and the controller's file.
+func (s shell) repositories(program string, n int) (config string) {
+	s.t.Helper()
+	work := filepath.Join(s.dir, "work")
+	put(s.t, filepath.Join(work, "vishwa.yaml"), "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: p}\nspec: {}\n---\napiVersion: vishwa.dev/v1alpha1\nkind: Dataset\nmetadata: {name: d}\nspec: {source: {path: d.csv}}\n")
+	put(s.t, filepath.Join(work, "d.csv"), "a,b\n1,2\n")
+	s.run(work, "git", "init", "-q", "-b", "main")
+	s.run(work, program, "keys", "generate")
+	s.run(work, "git", "add", "-A")
+	s.run(work, "git", "commit", "-qm", "first")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	free.Close()
+	var c strings.Builder
+	c.WriteString("apiVersion: vishwa.dev/v1alpha1\nkind: Controller\nspec:\n  listen: " + free.Addr().String() + "\n  webhook: {off: true}\n  log: {format: text}\n  repositories:\n")
+	for i := range n {
+		at := filepath.Join(s.dir, fmt.Sprintf("r%d.git", i))
+		s.run(s.dir, "git", "clone", "-q", "--bare", work, at)
+		s.run(at, "git", "remote", "remove", "origin")
+		fmt.Fprintf(&c, "    - {path: %q, branches: [main]}\n", at)
+	}
+	config = filepath.Join(s.dir, "controller.yaml")
+	put(s.t, config, c.String())
+	return config
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
