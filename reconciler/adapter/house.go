@@ -37,13 +37,14 @@ type Options struct {
 	URL      string // of its remote, where it is a mirror: whose own configuration is not asked
 	Env      port.Env
 	Version  string
-	Password func() ([]byte, error) // of the controller's keys; asked for when something is to be signed
-	Keys     *signer.Ring           // holds the keys open for the process; nil: for this house
-	Offline  bool                   // leave the ledger's remote alone
-	Act      bool                   // something will be recorded: this machine must hold a controller's keys
-	Branch   string                 // the tracked branch; without it, whatever HEAD is on
-	Trigger  string                 // of the pass, for the ledger
-	Wall     wall.Policy            // what this machine's owner says of how runs are kept apart
+	Password func() ([]byte, error)      // of the controller's keys; asked for when something is to be signed
+	Keys     *signer.Ring                // holds the keys open for the process; nil: for this house
+	Wrote    func(before, commit string) // see repo.LedgerOptions
+	Offline  bool                        // leave the ledger's remote alone
+	Act      bool                        // something will be recorded: this machine must hold a controller's keys
+	Branch   string                      // the tracked branch; without it, whatever HEAD is on
+	Trigger  string                      // of the pass, for the ledger
+	Wall     wall.Policy                 // what this machine's owner says of how runs are kept apart
 	// Credentials log in to URL over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
@@ -179,7 +180,7 @@ func (h *House) wire(o Options, project *schemas.Project, name string) error {
 		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
 		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: commitKeys(h.Trust),
 		Controller: name, Stands: h.Trust.ControllerStands, Then: h.then, Log: o.Env.Log,
-		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials,
+		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials, Wrote: o.Wrote,
 	}
 	if o.Lease != nil {
 		book.Fence, book.Held = o.Lease.Fence, o.Lease.Held

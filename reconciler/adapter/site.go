@@ -77,6 +77,7 @@ type Site struct {
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
 	served    served
+	ledgers   ledgers
 }
 
 var (
@@ -145,7 +146,7 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 func (s *Site) opening(branch string) Options {
 	o := Options{
 		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
-		Credentials: s.o.Credentials, Wall: s.o.Wall,
+		Credentials: s.o.Credentials, Wall: s.o.Wall, Wrote: s.ledgers.wrote,
 	}
 	if board, ok := s.o.Forge.(witness.Statuses); ok {
 		o.Board = &Board{board, func(ctx context.Context) (string, error) { return s.first(ctx, branch) }}
@@ -170,6 +171,7 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 		return nil, err
 	}
 	s.learn(h.Server)
+	s.ledgers.call(e.Branch, h.Ledger.Branch())
 	h.Book = told{h.Book, s}
 	return &review.House{House: h.House, Close: h.Close}, nil
 }
@@ -237,7 +239,11 @@ func (s *Site) Refs(ctx context.Context) (controller.Refs, error) {
 		return controller.Refs{}, err
 	}
 	branches := s.tracked()
-	refs := controller.Refs{Branches: map[string]string{}, Pulls: map[int]string{}, Ledger: all["refs/heads/vishwa/ledger"], Lease: all["refs/vishwa/lease"]}
+	refs := controller.Refs{Branches: map[string]string{}, Pulls: map[int]string{}, Ledgers: map[string]controller.Ledger{}, Lease: all["refs/vishwa/lease"]}
+	for _, branch := range branches {
+		tip := all["refs/heads/"+s.ledgerOf(ctx, branch)]
+		refs.Ledgers[branch] = controller.Ledger{Tip: tip, Before: s.ledgers.before(tip)}
+	}
 	for name, sha := range all {
 		if branch, ok := strings.CutPrefix(name, "refs/heads/"); ok && slices.Contains(branches, branch) {
 			refs.Branches[branch] = sha

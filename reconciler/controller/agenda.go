@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -38,11 +39,12 @@ type view struct {
 
 // task is an item with how it stands.
 type task struct {
-	want     view // as of the last look
-	settled  view // as of the beginning of the last pass that settled it
-	begun    view // as of the beginning of the pass under way, or of the one that failed
-	gone     bool // the last look did not see it
-	open     bool // a pull request that depends on its base
+	want     view   // as of the last look
+	settled  view   // as of the beginning of the last pass that settled it
+	begun    view   // as of the beginning of the pass under way, or of the one that failed
+	others   string // a branch's ledger as others left it, as of the last look
+	gone     bool   // the last look did not see it
+	open     bool   // a pull request that depends on its base
 	running  bool
 	asked    bool   // somebody wants a pass, changed or not
 	needs    uint64 // the look that must have ended before the pass begins
@@ -141,13 +143,28 @@ func (a *agenda) see(r Refs) (lost []string) {
 	for b, sha := range r.Branches {
 		t := a.task(item{branch: b})
 		t.gone = false
-		a.observe(t, view{sha, r.Ledger})
+		t.wrote(r.Ledgers[b])
+		a.observe(t, view{sha, r.Ledgers[b].Tip})
 	}
 	a.seePulls(r.Pulls)
 	a.answers = nil
 	a.tidy()
 	slices.Sort(lost)
 	return lost
+}
+
+// wrote takes the site's own entries on top of the ledger that was seen for seen: they
+// are no change, neither for what is settled nor for what waits to be tried again.
+func (t *task) wrote(l Ledger) {
+	was := t.want.Beside
+	if l.Before != "" && (l.Before == cmp.Or(was, NoLedger) || l.Before == t.others) {
+		for _, v := range []*view{&t.want, &t.settled, &t.begun} {
+			if v.Head != "" && v.Beside == was {
+				v.Beside = l.Tip
+			}
+		}
+	}
+	t.others = cmp.Or(l.Before, l.Tip)
 }
 
 func (a *agenda) observe(t *task, now view) {

@@ -3,6 +3,7 @@
 package controller
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -34,7 +35,7 @@ const pullLimit = 3
 func (h *history) sha() string { h.stamp++; return fmt.Sprintf("%040d", h.stamp) }
 
 func (h *history) copy() Refs {
-	return Refs{Branches: maps.Clone(h.refs.Branches), Pulls: maps.Clone(h.refs.Pulls), Ledger: h.refs.Ledger}
+	return Refs{Branches: maps.Clone(h.refs.Branches), Pulls: maps.Clone(h.refs.Pulls), Ledgers: maps.Clone(h.refs.Ledgers)}
 }
 
 func (h *history) look() {
@@ -155,7 +156,7 @@ func newHistory(t *rapid.T) *history {
 		t: t, agenda: newAgenda(), now: time.Unix(1_700_000_000, 0),
 		running: map[item]Refs{}, passed: map[item]Refs{}, wanted: map[item]bool{},
 	}
-	h.refs = Refs{Branches: map[string]string{"main": h.sha(), "next": h.sha()}, Pulls: map[int]string{}}
+	h.refs = Refs{Branches: map[string]string{"main": h.sha(), "next": h.sha()}, Pulls: map[int]string{}, Ledgers: map[string]Ledger{}}
 	for n := 1; n <= rapid.IntRange(0, 6).Draw(t, "old pulls"); n++ {
 		h.refs.Pulls[n] = h.sha()
 		if n%2 == 0 {
@@ -179,7 +180,12 @@ func (h *history) change(what int) {
 	case 2:
 		delete(h.refs.Branches, "next")
 	case 3:
-		h.refs.Ledger = h.sha()
+		h.refs.Ledgers["main"] = Ledger{Tip: h.sha()}
+		h.refs.Ledgers["next"] = h.refs.Ledgers["main"]
+	case 7: // the controller itself writes to it
+		was := h.refs.Ledgers["main"]
+		h.refs.Ledgers["main"] = Ledger{Tip: h.sha(), Before: cmp.Or(was.Before, was.Tip, NoLedger)}
+		h.refs.Ledgers["next"] = h.refs.Ledgers["main"]
 	case 4: // a new pull request
 		n := len(h.refs.Pulls) + 1
 		h.refs.Pulls[n] = h.sha()
@@ -198,7 +204,7 @@ func (h *history) change(what int) {
 func (h *history) step(t *rapid.T) {
 	switch rapid.SampledFrom([]string{"change", "change", "look", "looked", "begin", "begin", "end", "end", "ask", "sweep", "wait", "restart"}).Draw(t, "step") {
 	case "change":
-		h.change(rapid.IntRange(0, 6).Draw(t, "ref"))
+		h.change(rapid.IntRange(0, 7).Draw(t, "ref"))
 	case "look":
 		h.agenda.look("poll")
 		h.look()
@@ -243,7 +249,7 @@ func TestEveryChangeIsPassedWithItsNewestState(t *testing.T) {
 		h.sweep() // what the next interval, or a start, does anyway
 		h.quiet()
 		for b, sha := range h.refs.Branches {
-			if p, ok := h.passed[item{branch: b}]; !ok || p.Branches[b] != sha || p.Ledger != h.refs.Ledger {
+			if p, ok := h.passed[item{branch: b}]; !ok || p.Branches[b] != sha || others(p.Ledgers[b]) != others(h.refs.Ledgers[b]) {
 				t.Fatalf("branch %s was not passed as it is now", b)
 			}
 		}
@@ -259,6 +265,56 @@ func TestEveryChangeIsPassedWithItsNewestState(t *testing.T) {
 			}
 		}
 	})
+}
+
+// others is a ledger as others left it: with what came from the controller itself, no
+// pass is due.
+func others(l Ledger) string { return strings.TrimPrefix(cmp.Or(l.Before, l.Tip), NoLedger) }
+
+// TestOwnEntriesWakeNothingAndHurryNothing: what the controller writes is no reason to
+// look again, and does not shorten the wait of what failed; what others write is, also
+// where it lies below the controller's own entries.
+func TestOwnEntriesWakeNothingAndHurryNothing(t *testing.T) {
+	a, now, main := newAgenda(), time.Unix(0, 0), item{branch: "main"}
+	see := func(tip, before string) {
+		a.look("poll")
+		a.beginLook()
+		a.see(Refs{Branches: map[string]string{"main": "1"}, Ledgers: map[string]Ledger{"main": {tip, before}}})
+	}
+	due := func() bool { _, found := a.next(now, 1); return found }
+	pass := func(wait time.Duration, during func()) {
+		t.Helper()
+		if !due() {
+			t.Fatal("no pass is due")
+		}
+		a.begin(main)
+		during()
+		a.end(main, wait, now)
+	}
+	see("", "")
+	pass(0, func() { see("own1", NoLedger); see("own2", NoLedger) })
+	if see("own3", NoLedger); due() {
+		t.Fatal("its own entries wake it")
+	}
+	see("theirs4", "")
+	pass(time.Hour, func() { see("own5", "theirs4") })
+	for n := range 20 {
+		if see(fmt.Sprintf("own%d", 6+n), "theirs4"); due() {
+			t.Fatal("its own entries hurry what failed")
+		}
+	}
+	if tries := a.tasks[main].tries; tries != 1 {
+		t.Fatalf("after its own entries, %d tries are known", tries)
+	}
+	now = now.Add(time.Hour)
+	pass(time.Hour, func() {})
+	if see("own31", "theirs30"); !due() {
+		t.Fatal("another's entry below its own does not wake it")
+	}
+	pass(0, func() {})
+	if see("own31", "theirs30"); due() {
+		t.Fatal("what is settled is due")
+	}
 }
 
 // TestPassAfterPassSettles: at rest, a look at unchanged refs begins nothing, and
@@ -419,7 +475,7 @@ func TestAMovedBaseIsLookedAtByItsPullRequests(t *testing.T) {
 	check("a remark, and the webhook lost", "pull 3")
 	refs.Branches["main"] = "3"
 	check("base moved again", "branch main", "pull 3")
-	refs.Ledger = "entry"
+	refs.Ledgers = map[string]Ledger{"main": {Tip: "entry"}}
 	check("somebody approved", "branch main")
 	delete(refs.Branches, "main")
 	check("the branch went")

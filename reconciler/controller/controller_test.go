@@ -67,7 +67,7 @@ func (f *fake) Refs(ctx context.Context) (Refs, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.looks++
-	return Refs{Branches: maps.Clone(f.refs.Branches), Pulls: maps.Clone(f.refs.Pulls), Ledger: f.refs.Ledger}, nil
+	return Refs{Branches: maps.Clone(f.refs.Branches), Pulls: maps.Clone(f.refs.Pulls), Ledgers: maps.Clone(f.refs.Ledgers)}, nil
 }
 
 func (f *fake) pass(ctx context.Context, i item, head func() string, do func() error) error {
@@ -94,7 +94,7 @@ func (f *fake) pass(ctx context.Context, i item, head func() string, do func() e
 }
 
 func (f *fake) Branch(ctx context.Context, b string) error {
-	return f.pass(ctx, item{branch: b}, func() string { return f.refs.Branches[b] + f.refs.Ledger }, func() error {
+	return f.pass(ctx, item{branch: b}, func() string { return f.refs.Branches[b] + f.refs.Ledgers[b].Tip }, func() error {
 		if f.onBranch == nil {
 			return nil
 		}
@@ -545,7 +545,7 @@ func TestWhoIsHeldIsNotAskedAgain(t *testing.T) {
 	if n := f.count("branch main"); n != 1 {
 		t.Errorf("%d passes", n)
 	}
-	f.set(func(r *Refs) { r.Ledger = "approved" })
+	f.set(func(r *Refs) { r.Ledgers = map[string]Ledger{"main": {Tip: "approved"}} })
 	until(t, "another pass", func() bool { return f.count("branch main") == 2 })
 }
 

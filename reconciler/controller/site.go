@@ -44,6 +44,17 @@ type Speaker interface {
 type Refs struct {
 	Branches map[string]string // tracked branch -> SHA; one that is not there is left out
 	Pulls    map[int]string    // pull request, open or not -> head SHA
-	Ledger   string            // SHA of the ledger branch; empty: none
+	Ledgers  map[string]Ledger // tracked branch -> its ledger
 	Lease    string            // SHA of the lease ref; empty: none
 }
+
+// Ledger is where the ledger of a tracked branch stands.
+type Ledger struct {
+	Tip string // SHA; empty: there is none
+	// Before is the SHA that others left, where all from there up to Tip was written by
+	// the site itself: that is no reason to look again. Empty: others wrote Tip.
+	Before string
+}
+
+// NoLedger is a Ledger's Before where the site wrote all of it.
+const NoLedger = "none"

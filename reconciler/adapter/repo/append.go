@@ -289,6 +289,13 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 		return nil, err
 	}
 	w.commit = w.batch.add(plumbing.CommitObject, raw)
+	if l.opts.Wrote != nil {
+		before := ""
+		if !l.at.IsZero() {
+			before = l.at.String()
+		}
+		l.opts.Wrote(before, w.commit.String())
+	}
 	return w, nil
 }
 

@@ -59,8 +59,11 @@ type LedgerOptions struct {
 	Log    *slog.Logger // nil: nothing is logged
 
 	CacheDir string // where folded facts are kept; without it, they are folded each time
-	Now      func() time.Time
-	Rand     func() float64 // in [0,1), spreads out attempts; without it, math/rand's
+	// Wrote is told each commit that is made here, before anybody else can see it, with
+	// the one before it, "" for the first; may be nil.
+	Wrote func(before, commit string)
+	Now   func() time.Time
+	Rand  func() float64 // in [0,1), spreads out attempts; without it, math/rand's
 
 	// Recheck is asked before each entry is written, as others may have written since
 	// the caller looked: is e still to be recorded, and as what? It leaves f as it
@@ -89,12 +92,13 @@ type Ledger struct {
 	url string // of a remote that the clone has no name for; see Ref
 }
 
-const usualBranch = "vishwa/ledger"
+// UsualBranch is the ledger's branch where a project names no other.
+const UsualBranch = "vishwa/ledger"
 
 // OpenLedger is the ledger of r. Nothing is read yet.
 func OpenLedger(r *Repo, opts LedgerOptions) (*Ledger, error) {
 	if opts.Branch == "" {
-		opts.Branch = usualBranch
+		opts.Branch = UsualBranch
 	}
 	if opts.Remote == "" {
 		opts.Remote = "origin"
@@ -130,6 +134,9 @@ func OpenLedger(r *Repo, opts LedgerOptions) (*Ledger, error) {
 // Remote is where the ledger is fetched from and pushed to, without
 // credentials; "" where it stays in this clone.
 func (l *Ledger) Remote() string { return l.repo.RemoteURL(l.opts.Remote) }
+
+// Branch is the ledger's branch, without refs/heads/.
+func (l *Ledger) Branch() string { return l.opts.Branch }
 
 // Facts is what the ledger knows. With a remote, the remote's entries are taken
 // in and entries made while it was gone are pushed first; a remote that does not

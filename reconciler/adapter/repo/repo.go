@@ -274,7 +274,7 @@ func (r *Repo) ID() digest.Digest {
 // still has it, or where this clone has no such ledger, and so did nothing.
 func (r *Repo) Formerly(branch string) digest.Digest {
 	if branch == "" {
-		branch = usualBranch
+		branch = UsualBranch
 	}
 	r.mu.Lock()
 	_, err := r.store.Reference(plumbing.NewBranchReferenceName(branch))
