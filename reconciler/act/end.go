@@ -7,9 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"unicode"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
@@ -96,52 +94,19 @@ func (a *acting) denial(ctx context.Context, s plan.Step, found []ledger.Finding
 	}
 	e := a.base(ledger.Deny, &job{Step: s})
 	e.Verdict, e.Findings, e.Approved = "deny", found, nil
+	e = a.Mark(e)
+	seq, known, _ := a.Repeats.again(e, a.Facts, a.Now())
+	if known { // the branch and a pull request that are refused in turns
+		o.Seq = seq
+		return
+	}
 	got, err := a.Append(context.WithoutCancel(ctx), e)
 	if err != nil {
 		o.Error = err
 		return
 	}
+	a.Repeats.recorded(got, a.Now())
 	o.Seq = got.Seq
-}
-
-// told is the entry that says of e, a failure that counts against no key, what e would:
-// the same step failed in the same way at the same revision, and has not succeeded
-// since. It is recorded once, however often it is tried.
-func (a *acting) told(e ledger.Entry) (seq int64, known bool) {
-	if e.Key != "" || e.Action != ledger.Fail {
-		return 0, false
-	}
-	for _, last := range a.Facts.Stuck {
-		if last.Ref == e.Ref && last.Revision == e.Revision && (last.Behalf != nil) == a.Pull && last.Failure != nil &&
-			last.Failure.Cause == e.Failure.Cause && gist(last.Failure.Message) == gist(e.Failure.Message) && keyOf(*last) == keyOf(e) {
-			return last.Seq, true
-		}
-	}
-	return 0, false
-}
-
-// keyOf is the key that e was tried for.
-func keyOf(e ledger.Entry) digest.Digest {
-	if e.Recipe == nil {
-		return ""
-	}
-	key, err := e.Recipe.Key()
-	if err != nil {
-		return ""
-	}
-	return key
-}
-
-// gist is a failure's first line without its numbers: how long it took, the number of
-// a process or of a port that was tried make no other failure.
-func gist(message string) string {
-	head, _, _ := strings.Cut(message, "\n")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsDigit(r) {
-			return -1
-		}
-		return r
-	}, head)
 }
 
 // failure records that a step failed and returns the error it failed with. A
@@ -158,13 +123,30 @@ func (a *acting) failure(ctx context.Context, j *job, f ledger.Failure, err erro
 		e.Key = ""
 	}
 	e.Verdict, e.Failure, e.Approved = "", &f, nil
-	if seq, known := a.told(e); known {
-		j.seq = seq
-		return err
+	return a.failed(ctx, j, e, err, false)
+}
+
+// failed records e, a step that failed with err, unless it is one more of what was
+// recorded within the hour. What counts against its key is told apart by the count,
+// and what changed something before it failed is always news.
+func (a *acting) failed(ctx context.Context, j *job, e ledger.Entry, err error, changed bool) error {
+	e = a.Mark(e)
+	if e.Key == "" && !changed {
+		seq, known, times := a.Repeats.again(e, a.Facts, a.Now())
+		if known {
+			j.seq = seq
+			return err
+		}
+		if times > 1 {
+			e.Failure.Times = times
+		}
 	}
 	got, appendErr := a.Append(context.WithoutCancel(ctx), e)
 	if appendErr != nil {
 		return errors.Join(err, appendErr)
+	}
+	if e.Key == "" {
+		a.Repeats.recorded(got, a.Now())
 	}
 	j.seq = got.Seq
 	return err

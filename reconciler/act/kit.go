@@ -30,6 +30,7 @@ type Kit struct {
 	Server      port.Server
 
 	Desk
+	Repeats  *Repeats // of the process, for this repository; nil: of this act
 	Now      func() time.Time
 	Tell     func(Event) // progress; called from several goroutines
 	Parallel int         // steps under way at once; at least 1
@@ -53,6 +54,8 @@ type Desk interface {
 	// Release signs a trained candidate as a model, with the provenance of its
 	// training, and verifies what it signed before it returns.
 	Release(ctx context.Context, model *graph.Node, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error)
+	// Mark says in e for whom it was done, as Append does.
+	Mark(e ledger.Entry) ledger.Entry
 	// Append records an entry.
 	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
 	// First is the entry that made what is under key first.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,6 +37,11 @@ type shop struct {
 	on      func(ref string) // called when a run starts
 	serve   error
 	pull    bool // what is done is told in a pull request
+	number  int  // of the pull request; 0: 1
+	pin     error
+	sign    error
+	passed  time.Duration // of the simulated clock
+	repeats *Repeats      // of the process; nil: each act is a process of its own
 }
 
 func newShop() *shop {
@@ -47,6 +53,9 @@ func newShop() *shop {
 
 func (s *shop) Keep(context.Context, digest.Manifest) error { return nil }
 func (s *shop) Pin(_ context.Context, n *graph.Node, _ func(string)) (map[string]port.Artifact, error) {
+	if s.pin != nil {
+		return nil, s.pin
+	}
 	return map[string]port.Artifact{"data": n.Data}, nil
 }
 func (s *shop) Judge(_ context.Context, st plan.Step, _ Material) ([]ledger.Finding, error) {
@@ -57,10 +66,21 @@ func (s *shop) Judge(_ context.Context, st plan.Step, _ Material) ([]ledger.Find
 }
 
 func (s *shop) Release(_ context.Context, _, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
+	if s.sign != nil {
+		return nil, s.sign
+	}
 	return &ledger.Model{Candidate: candidate.Ref, Artifact: trained.Outputs["model"], Signature: "s", Provenance: "p"}, nil
 }
 
+func (s *shop) Mark(e ledger.Entry) ledger.Entry {
+	if s.pull {
+		e.Behalf = &ledger.Behalf{Pull: max(1, s.number), Head: strings.Repeat("a", 40)}
+	}
+	return e
+}
+
 func (s *shop) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
+	e = s.Mark(e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o := s.other; o != nil && o.Key == e.Key {
@@ -71,8 +91,10 @@ func (s *shop) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
 	return s.fold(e), nil
 }
 
+func (s *shop) clock() time.Time { return time.Unix(1_800_000_000, 0).UTC().Add(s.passed) }
+
 func (s *shop) fold(e ledger.Entry) ledger.Entry {
-	e.Seq, e.Prev = s.facts.Count, s.facts.Head
+	e.Seq, e.Prev, e.Time = s.facts.Count, s.facts.Head, s.clock()
 	if err := s.facts.Fold(e, digest.Of(fmt.Append(nil, e.Seq))); err != nil {
 		panic(err)
 	}
@@ -229,7 +251,7 @@ func (s *shop) act(ctx context.Context, g graph.Graph, seen plan.Seen, found ...
 	out := map[string]Outcome{}
 	for _, o := range Run(ctx, p, Kit{
 		Graph: g, Facts: seen.Facts, Live: seen.Live, Gone: seen.Gone, Stack: func(context.Context, schemas.Ref) (port.Stack, error) { return port.Stack{}, nil },
-		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Desk: s, Now: time.Now, Parallel: 4,
+		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Desk: s, Repeats: s.repeats, Now: s.clock, Parallel: 4,
 		Context: Context{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks, Pull: s.pull,
 	}) {
 		out[o.Ref.String()] = o

@@ -214,7 +214,7 @@ func (a *acting) choose(ctx context.Context, j *job) error {
 	}
 	released, err := a.Release(ctx, j.node, a.Graph.Node(best), trained)
 	if err != nil {
-		return err
+		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}
 	crash.At(crash.Signed)
 	e := a.base(ledger.Select, j)

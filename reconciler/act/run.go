@@ -24,6 +24,9 @@ func Run(ctx context.Context, p plan.Plan, kit Kit) []Outcome {
 	a := &acting{Kit: kit, plan: p, known: plan.Known{}, made: map[schemas.Ref]*ledger.Entry{},
 		byKey: map[digest.Digest]*ledger.Entry{}, keys: map[digest.Digest]*sync.Mutex{},
 		outputs: map[schemas.Ref]map[string]port.Output{}, ended: map[schemas.Ref]chan struct{}{}, how: map[schemas.Ref]EventKind{}}
+	if a.Repeats == nil {
+		a.Repeats = &Repeats{}
+	}
 	a.adopt()
 	work := p.Work()
 	for _, s := range work {
@@ -201,6 +204,7 @@ func (a *acting) record(ctx context.Context, j *job, e ledger.Entry) error {
 		return fmt.Errorf("record %s: %w", j.Ref, err)
 	}
 	crash.At(crash.Recorded)
+	a.Repeats.succeeded(got)
 	j.seq = got.Seq
 	made := &got
 	if got.Duplicate {

@@ -4,7 +4,6 @@ package act
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -61,16 +60,7 @@ func (a *acting) broken(ctx context.Context, j *job, change port.Change, outcome
 	}
 	e.Key, e.Verdict, e.Approved, e.Failure = "", "", nil, &f
 	e.Stack = record(change, outcome)
-	if seq, known := a.told(e); known && len(outcome.Done) == 0 && !outcome.Partial {
-		j.seq = seq
-		return err
-	}
-	got, appendErr := a.Append(context.WithoutCancel(ctx), e)
-	if appendErr != nil {
-		return errors.Join(err, appendErr)
-	}
-	j.seq = got.Seq
-	return err
+	return a.failed(ctx, j, e, err, len(outcome.Done) > 0 || outcome.Partial)
 }
 
 func record(change port.Change, outcome port.Outcome) *ledger.Stack {

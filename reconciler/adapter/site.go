@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
@@ -78,6 +79,7 @@ type Site struct {
 	open      []int             // pull requests, as of the last sweep
 	served    served
 	ledgers   ledgers
+	repeats   act.Repeats
 }
 
 var (
@@ -172,7 +174,7 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 	}
 	s.learn(h.Server)
 	s.ledgers.call(e.Branch, h.Ledger.Branch())
-	h.Book = told{h.Book, s}
+	h.Book, h.Repeats = told{h.Book, s}, &s.repeats
 	return &review.House{House: h.House, Close: h.Close}, nil
 }
 

@@ -164,4 +164,7 @@ type Failure struct {
 	Tail    string        `json:"tail,omitempty"` // last lines of the log
 	Log     digest.Digest `json:"log,omitempty"`
 	Kept    string        `json:"kept,omitempty"` // its work directory below the state directory of whoever ran it
+	// Times is how often it failed so since the entry before that says the same, this
+	// time included; none is once. Between two entries lies an hour at least.
+	Times int `json:"times,omitempty"`
 }

@@ -102,20 +102,33 @@ func (f *Facts) success(e *Entry) {
 	}
 }
 
-// mostStuck is how many failures of a ref are kept.
-const mostStuck = 8
+// mostStuck is how many failures of a ref are kept, for one pull request or the branch;
+// mostStuckInAll, for all of them together.
+const (
+	mostStuck      = 8
+	mostStuckInAll = 256
+)
 
+// stick keeps e, in place of what said the same before.
 func (f *Facts) stick(e *Entry) {
-	n, oldest := 0, -1
-	for i, was := range f.Stuck {
-		if was.Ref == e.Ref {
-			if n++; oldest < 0 {
-				oldest = i
+	f.Stuck = slices.DeleteFunc(f.Stuck, func(was *Entry) bool { return alike(was, e) })
+	for _, bound := range []struct {
+		most int
+		same func(*Entry) bool
+	}{
+		{mostStuck, func(was *Entry) bool { return was.Ref == e.Ref && pullOf(was) == pullOf(e) }},
+		{mostStuckInAll, func(was *Entry) bool { return was.Ref == e.Ref }},
+	} {
+		n := 0
+		for _, was := range f.Stuck {
+			if bound.same(was) {
+				n++
 			}
 		}
-	}
-	if n >= mostStuck {
-		f.Stuck = slices.Delete(f.Stuck, oldest, oldest+1)
+		if n >= bound.most {
+			oldest := slices.IndexFunc(f.Stuck, bound.same)
+			f.Stuck = slices.Delete(f.Stuck, oldest, oldest+1)
+		}
 	}
 	f.Stuck = append(f.Stuck, e)
 }

@@ -96,6 +96,9 @@ func (d *desk) Release(ctx context.Context, model, candidate *graph.Node, traine
 	return out, nil
 }
 
+// Mark says in e for whom, and at what trigger, it was done.
+func (d *desk) Mark(e ledger.Entry) ledger.Entry { return d.stamp(e) }
+
 // Append records an entry.
 func (d *desk) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
 	return d.Book.Append(ctx, d.stamp(e))

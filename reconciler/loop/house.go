@@ -46,6 +46,7 @@ type House struct {
 	Now      func() time.Time
 	Tell     func(act.Event)
 	Parallel int
+	Repeats  *act.Repeats // what the process has recorded of failures; nil: nothing yet
 }
 
 // Actor is the controller that acts, by its name in the trust file.

@@ -143,6 +143,7 @@ func (h *House) Retry(ctx context.Context, w *World, p plan.Plan, ref schemas.Re
 		if err != nil {
 			return entries, err
 		}
+		h.Repeats.Forget(s.Ref)
 		entries = append(entries, e)
 	}
 	return entries, nil
