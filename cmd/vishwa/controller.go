@@ -23,6 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/terminal"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 func (a *app) controllerVerb() *cobra.Command {
@@ -157,6 +158,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Site,
 		Password: o.password, Keys: o.keys, Pass: r.Pass, Wall: apart, Refresh: adapter.Refreshing{Allow: r.Allow},
 		Lease:    &adapter.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
+		Failed:   func(ref schemas.Ref, err error) { o.metrics.Step(name, ref.Kind, err) },
 		Asked:    func(operation string) { o.metrics.Git(name, operation) },
 	}
 	s.Env.Log = o.env.Log.With("repository", name)

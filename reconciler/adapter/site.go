@@ -5,6 +5,7 @@ package adapter
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -52,7 +53,9 @@ type SiteOptions struct {
 	// Recorded is told each entry that is recorded, and Asked each question to the
 	// remote, by its name; both may be nil.
 	Recorded func(ledger.Entry)
-	Asked    func(operation string)
+	// Failed is told each step that failed, recorded anew or not; may be nil.
+	Failed func(ref schemas.Ref, err error)
+	Asked  func(operation string)
 }
 
 // Lease says how controllers of one repository take turns.
@@ -105,7 +108,7 @@ func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
 	}
 	s.office = &review.Office{
 		Forge: o.Forge, Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, Glance: o.Glance, Full: o.Full,
-		Declared: s.declared,
+		Declared: s.declared, Failed: o.Failed,
 	}
 	if len(o.Branches) == 0 {
 		_, err = s.Refs(ctx)
@@ -270,15 +273,30 @@ func pullOf(ref string) (int, bool) {
 	return n, err == nil && n > 0
 }
 
-// Branch carries out a tracked branch.
+// Branch carries out a tracked branch. An error says that its work is not done.
 func (s *Site) Branch(ctx context.Context, branch string) error {
-	_, err := s.Carry(ctx, branch)
+	_, err := s.wholly(ctx, branch)
 	return err
 }
 
-// Carry is Branch, and says what came of it. Sources whose time has come are looked at;
-// a pin that may be committed directly is carried out at once.
+// Carry is Branch, and says what came of it: where the report tells what was not done,
+// that is no error.
 func (s *Site) Carry(ctx context.Context, branch string) (templates.Report, error) {
+	r, err := s.wholly(ctx, branch)
+	return r, reported(err)
+}
+
+// reported is err, unless it is of what a report tells.
+func reported(err error) error {
+	if errors.As(err, new(review.Unfinished)) {
+		return nil
+	}
+	return err
+}
+
+// wholly carries out a branch. Sources whose time has come are looked at; a pin that may
+// be committed directly is carried out at once.
+func (s *Site) wholly(ctx context.Context, branch string) (templates.Report, error) {
 	r, err := s.carry(ctx, branch)
 	if k := fault.Of(err); err != nil && (k == fault.Transient || k == fault.Cancelled || k == fault.Conflict) {
 		return r, err
@@ -301,7 +319,7 @@ func (s *Site) carry(ctx context.Context, branch string) (templates.Report, erro
 	since := s.carried[branch]
 	s.mu.Unlock()
 	r, err := s.office.Branch(ctx, branch, since)
-	if err == nil && r.Head != "" {
+	if reported(err) == nil && r.Head != "" {
 		s.mu.Lock()
 		s.carried[branch] = r.Head
 		s.mu.Unlock()
@@ -311,12 +329,17 @@ func (s *Site) carry(ctx context.Context, branch string) (templates.Report, erro
 
 // Pull looks at a pull request. One that is not for a tracked branch is none of ours.
 func (s *Site) Pull(ctx context.Context, n int) error {
-	_, err := s.Consider(ctx, n)
+	_, err := s.look(ctx, n)
 	return err
 }
 
 // Consider is Pull, and says what the comment now says.
 func (s *Site) Consider(ctx context.Context, n int) (templates.Report, error) {
+	r, err := s.look(ctx, n)
+	return r, reported(err)
+}
+
+func (s *Site) look(ctx context.Context, n int) (templates.Report, error) {
 	none := templates.Report{Pull: n}
 	if s.o.Forge == nil {
 		return none, fault.Hint(fault.New(fault.Invalid, "%s has no forge: there are no pull requests", s.o.Name), "configure one")
@@ -344,7 +367,7 @@ func (s *Site) Consider(ctx context.Context, n int) (templates.Report, error) {
 	if err != nil || !pull.Merged || !review.Asks(r) {
 		return r, err
 	}
-	_, err = s.Carry(ctx, pull.Base)
+	_, err = s.wholly(ctx, pull.Base)
 	return r, err
 }
 

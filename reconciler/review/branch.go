@@ -5,6 +5,7 @@ package review
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,7 +56,10 @@ func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Re
 		if r, err = broken(r, applyErr); err != nil {
 			return r, err
 		}
-		return r, o.markBranch(ctx, r)
+		if err := o.markBranch(ctx, r); err != nil {
+			return r, err
+		}
+		return r, Unfinished{applyErr}
 	}
 	if err := o.settle(ctx, h, result); err != nil {
 		return r, err
@@ -69,7 +73,11 @@ func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Re
 	if err := o.lastWords(ctx, branch, rev.SHA, since); err != nil {
 		return r, err
 	}
-	return r, passing(result)
+	_, in, err := h.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	return r, o.passing(in, result)
 }
 
 // await lets the runs of merged pull requests end: what they make is wanted here, and
@@ -133,19 +141,19 @@ func (o *Office) clash(branch string, p plan.Plan) chan struct{} {
 	return nil
 }
 
-// passing is the error of a pass that is worth another one as it is: what a person
-// must mend is told, and waits for a change.
-func passing(result loop.Result) error {
-	for _, o := range result.Outcomes {
-		if o.End != act.Failed {
-			continue
-		}
-		switch fault.Of(o.Error) {
-		case fault.Transient, fault.Conflict, fault.Cancelled:
-			return fmt.Errorf("%s: %w", o.Ref, o.Error)
-		}
+// passing is the error of a pass of which steps failed. What may pass by itself is worth
+// another look right away; the rest is Unfinished.
+func (o *Office) passing(in *loop.Intent, result loop.Result) error {
+	err := o.unfinished(in, result.Outcomes, anyKind)
+	var u Unfinished
+	if !errors.As(err, &u) {
+		return err
 	}
-	return nil
+	switch fault.Of(err) {
+	case fault.Transient, fault.Conflict, fault.Cancelled:
+		return u.Err
+	}
+	return err
 }
 
 // carried is the report of a branch as it stands after a pass.
@@ -239,8 +247,12 @@ func (o *Office) announce(ctx context.Context, h *House, p plan.Plan) error {
 	if err != nil {
 		return err
 	}
+	facts, err := h.Book.Facts(ctx)
+	if err != nil {
+		return err
+	}
 	for _, s := range p.Work() {
-		if s.Held != "" || s.Pending || s.Do == plan.Retire {
+		if s.Held != "" || s.Pending || s.Do == plan.Retire || failing(facts, s.Ref, s.Key, 0) != nil {
 			continue
 		}
 		if err := o.rollout(ctx, in, s, port.Rollout{SHA: p.Revision, State: port.Pending, Description: s.Why}); err != nil {
@@ -298,7 +310,7 @@ func (o *Office) settle(ctx context.Context, h *House, result loop.Result) error
 		s := planned[oc.Ref]
 		switch {
 		case oc.End == act.Failed:
-			r.State = port.Failure
+			r.State, r.Description = port.Failure, steady(facts, oc)
 		case oc.End == act.Held || e == nil:
 			continue
 		default:

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
 
@@ -61,6 +62,8 @@ type Office struct {
 	Glance time.Duration
 	// Declared is told what a tracked branch declares, after each pass that could read it; may be nil.
 	Declared func(branch string, in *loop.Intent)
+	// Failed is told each step that failed, recorded anew or not; may be nil.
+	Failed func(ref schemas.Ref, err error)
 	// Full says where all of a report about a pull request is, for one that was cut.
 	Full string
 
@@ -152,6 +155,7 @@ type visit struct {
 	// What the comment tells while runs are under way.
 	shown    templates.Report
 	proposal *loop.Proposal
+	quiet    bool // what runs has failed before, and nothing is said before something comes of it
 }
 
 func (o *Office) visit(ctx context.Context, pull port.Pull) (*visit, error) {

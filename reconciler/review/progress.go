@@ -22,6 +22,15 @@ import (
 // forge bounds how often one may write, and hundreds of steps may begin and end.
 const restOf = 6
 
+// quietFor is how many glances a run goes on that failed before until it is told: one
+// that fails again at once is no news.
+const quietFor = 12
+
+// underWay tells whether a run runs, or has ended well.
+func underWay(runs []templates.Run) bool {
+	return slices.ContainsFunc(runs, func(r templates.Run) bool { return r.State == "running" || r.State == "done" })
+}
+
 // watched notes how the runs stand that it begins.
 type watched struct {
 	port.Runner
@@ -109,7 +118,7 @@ func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.C
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	told := v.shown.Runs
+	told, waited := v.shown.Runs, 0
 	for rest := 0; ; rest-- {
 		select {
 		case <-done:
@@ -142,6 +151,12 @@ func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.C
 		}
 		r := v.shown
 		r.Runs = seen.over(v.shown.Runs)
+		if v.quiet {
+			if waited++; waited < quietFor || !underWay(r.Runs) {
+				continue
+			}
+			v.quiet = false
+		}
 		if again.asked() || rest <= 0 && !slices.Equal(r.Runs, told) {
 			if err := again.chat(ctx, r, v.proposal); err != nil {
 				if ctx.Err() == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/command"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -21,9 +22,13 @@ import (
 
 func (v *visit) proposed(ctx context.Context) (templates.Report, error) {
 	r := templates.Report{Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, Full: v.Full}
-	r, err := v.consider(ctx, r)
-	if err != nil {
-		if r, err = broken(r, err); err != nil {
+	r, undone := v.consider(ctx, r)
+	if errors.As(undone, new(Unfinished)) {
+		return r, undone
+	}
+	if undone != nil {
+		var err error
+		if r, err = broken(r, undone); err != nil {
 			return r, fmt.Errorf("pull request %d: %w", v.pull.Number, err)
 		}
 	}
@@ -32,7 +37,10 @@ func (v *visit) proposed(ctx context.Context) (templates.Report, error) {
 		if err := v.say(ctx, &r); err != nil {
 			return r, err
 		}
-		return r, v.answer(ctx)
+		if err := v.answer(ctx); err != nil || undone == nil || fault.Of(undone) == fault.Invalid {
+			return r, err
+		}
+		return r, Unfinished{undone}
 	}
 	return r, nil
 }
@@ -156,8 +164,10 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 		if err := v.tell(ctx, h, p, &r, nil); err != nil {
 			return r, err
 		}
-		if err := v.say(ctx, &r); err != nil {
-			return r, err
+		if v.quiet = v.state.Head == r.Head && onlyAgain(p.World.Facts, p.Ahead(), v.pull.Number); !v.quiet {
+			if err := v.say(ctx, &r); err != nil {
+				return r, err
+			}
 		}
 		err := v.answer(ctx)
 		if err != nil {
@@ -178,7 +188,7 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 		}
 	}
 	r.Stage = stage(p, outcomes, run)
-	r.Notes = append(r.Notes, unmade(outcomes)...)
+	r.Notes = append(r.Notes, unmade(p.World.Facts, outcomes)...)
 	if err := v.tell(ctx, h, p, &r, outcomes); err != nil {
 		return r, err
 	}
@@ -187,7 +197,10 @@ func (v *visit) pursue(ctx context.Context, h *House, p *loop.Proposal, r templa
 	if err := v.say(ctx, &r); err != nil {
 		return r, err
 	}
-	return r, v.answer(ctx)
+	if err := v.answer(ctx); err != nil {
+		return r, err
+	}
+	return r, v.unfinished(p.World.Intent, outcomes, notTheirs)
 }
 
 // ahead makes what can be made before the merge, and plans again. What the tracked
@@ -278,12 +291,12 @@ func keysOf(p plan.Plan) map[digest.Digest]bool {
 }
 
 // unmade tells why steps failed that are no runs, which tell it themselves.
-func unmade(outcomes []act.Outcome) (notes []string) {
+func unmade(facts *ledger.Facts, outcomes []act.Outcome) (notes []string) {
 	for _, o := range outcomes {
 		if o.End != act.Failed || o.Error == nil || o.Ref.Kind == "training" || o.Ref.Kind == "transform" {
 			continue
 		}
-		text := o.Ref.String() + " failed: " + o.Error.Error()
+		text := o.Ref.String() + " failed: " + steady(facts, o)
 		if way := fault.Way(o.Error); way != "" {
 			text += "; " + way
 		}
@@ -361,15 +374,6 @@ func (v *visit) run(ctx context.Context, h *House, p *loop.Proposal) ([]act.Outc
 		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
 	case errors.Is(cause, errClosed):
 		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errClosed), "nothing to do: it is looked at again")
-	}
-	for _, o := range outcomes {
-		if o.End != act.Failed {
-			continue
-		}
-		switch fault.Of(o.Error) {
-		case fault.Transient, fault.Internal, fault.Denied:
-			v.Log.Warn("a step of a pull request failed for reasons of its own", "pull", v.pull.Number, "ref", o.Ref.String(), "error", o.Error)
-		}
 	}
 	return outcomes, nil
 }

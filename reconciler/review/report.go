@@ -167,7 +167,7 @@ func runs(p *loop.Proposal, outcomes []act.Outcome, pull int) (out []templates.R
 			if fault.Of(o.Error) == fault.Cancelled {
 				r.State = "cancelled"
 			}
-			text, tail, _ := strings.Cut(o.Text, "\n")
+			text, tail, _ := strings.Cut(steady(p.World.Facts, o), "\n")
 			r.Text, r.Tail = strings.TrimSpace(text+" "+fault.Way(o.Error)), tail
 		case e != nil && e.Behalf != nil && e.Behalf.Pull == pull && e.Run != nil:
 			r.State, r.Seq = "done", e.Seq
@@ -178,27 +178,13 @@ func runs(p *loop.Proposal, outcomes []act.Outcome, pull int) (out []templates.R
 			r.State, r.Text = "held", s.Held
 		default:
 			r.State, r.Text = "waiting", s.Why
-			if last := stuck(p.World.Facts, s, pull); last != nil {
+			if last := failing(p.World.Facts, s.Ref, s.Key, pull); last != nil {
 				r.Text, r.Seq = "it is tried again; the last time: "+last.Failure.Message, last.Seq
 			}
 		}
 		out = append(out, r)
 	}
 	return out
-}
-
-// stuck is the newest failure of a step for the pull request that counts against no key:
-// it could not be begun, and what lacks is told until that is mended.
-func stuck(facts *ledger.Facts, s plan.Step, pull int) *ledger.Entry {
-	for _, e := range slices.Backward(facts.Stuck) {
-		if e.Ref != s.Ref || e.Failure == nil || e.Recipe == nil || e.Behalf == nil || e.Behalf.Pull != pull || s.Key == "" {
-			continue
-		}
-		if key, err := e.Recipe.Key(); err == nil && key == s.Key {
-			return e
-		}
-	}
-	return nil
 }
 
 // answers says what people asked to have explained, and why a command was not followed.
