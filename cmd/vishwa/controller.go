@@ -52,6 +52,9 @@ configuration says; a second one ends it at once.`,
 				return err
 			}
 			if check {
+				if err := a.examine(cmd.Context(), c); err != nil {
+					return err
+				}
 				fmt.Fprintf(a.out, "%s is valid. Repositories: %d.\n", file, len(c.Repositories))
 				return nil
 			}
@@ -59,23 +62,17 @@ configuration says; a second one ends it at once.`,
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "the controller's `FILE`")
-	cmd.Flags().BoolVar(&check, "check", false, "check the configuration and what it names on this machine, and do nothing")
+	cmd.Flags().BoolVar(&check, "check", false, "check the configuration, open what it names (keys, remotes, stores, the forge), and do nothing")
 	return cmd
 }
 
 // control runs the controller until ctx ends.
 func (a *app) control(ctx context.Context, c config.Spec) error {
-	env, err := a.env()
+	o, err := a.opener(c, slog.New(logHandler(a, c.Log)))
 	if err != nil {
 		return err
 	}
-	env.Log = slog.New(logHandler(a, c.Log))
-	env.Lookup = func(name string) (string, bool) {
-		if name == "VISHWA_KEYS" && c.Keys != "" {
-			return c.Keys, true
-		}
-		return a.lookup(name)
-	}
+	env := o.env
 	if err := sandbox.Conceal(); err != nil {
 		env.Log.Warn("this process is not concealed from runs", "error", err)
 	}
@@ -97,7 +94,7 @@ func (a *app) control(ctx context.Context, c config.Spec) error {
 		}
 	}
 	c.Lease.Name += "/" + rand.Text()[:8] // a machine may run two, and none takes the other for itself
-	o := opener{app: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText()), keys: &signer.Ring{}}
+	o.config = c
 	return controller.New(controller.Options{
 		Config: c, Open: o.open, Keys: o.ready, Now: a.now, Lookup: a.lookup, Log: env.Log, Metrics: o.metrics, Version: versionText(),
 	}).Run(ctx)

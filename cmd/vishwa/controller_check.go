@@ -1,0 +1,112 @@
+// vishwa controller --check: what the controller will need is opened before it runs.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// atOnce is how many repositories are looked at side by side.
+const atOnce = 8
+
+// examine opens what c's controller will need, and says of each whether it can be had.
+func (a *app) examine(ctx context.Context, c config.Spec) error {
+	o, err := a.opener(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	found := o.own(ctx)
+	all := make([][]adapter.Checked, len(c.Repositories))
+	slots := make(chan struct{}, atOnce)
+	var wait sync.WaitGroup
+	for i, r := range c.Repositories {
+		wait.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			all[i] = o.repository(ctx, r)
+		})
+	}
+	wait.Wait()
+	for _, some := range all {
+		found = append(found, some...)
+	}
+	wrong, first := 0, error(nil)
+	for _, f := range found {
+		if f.Err == nil {
+			fmt.Fprintf(a.out, "ok     %s\n", f.What)
+			continue
+		}
+		wrong++
+		if first == nil {
+			first = f.Err
+		}
+		fmt.Fprintf(a.out, "wrong  %s: %s\n", f.What, f.Err)
+		if way := fault.Way(f.Err); way != "" {
+			fmt.Fprintf(a.out, "       %s\n", way)
+		}
+	}
+	if wrong > 0 {
+		return fault.Hint(fault.New(fault.Of(first), "%d of %d things that the controller will need cannot be had", wrong, len(found)), "mend each as it says above")
+	}
+	return nil
+}
+
+// own opens what is the controller's own.
+func (o opener) own(ctx context.Context) []adapter.Checked {
+	out := []adapter.Checked{{What: "keys", Err: o.ready(ctx)}}
+	for _, s := range []struct {
+		what string
+		is   *config.Secret
+	}{{"webhook.secret", o.config.Webhook.Secret}, {"webhook.previous", o.config.Webhook.Previous}} {
+		if s.is != nil && !o.config.Webhook.Off {
+			_, err := s.is.Read(o.app.lookup)
+			out = append(out, adapter.Checked{What: s.what, Err: err})
+		}
+	}
+	return out
+}
+
+// repository opens one, and what stands behind it.
+func (o opener) repository(ctx context.Context, r config.Repository) []adapter.Checked {
+	ctx, cancel := context.WithTimeout(ctx, 10*o.config.Timeout)
+	defer cancel()
+	site, err := o.open(ctx, r)
+	if err != nil {
+		return []adapter.Checked{{What: r.Title(), Err: err}}
+	}
+	defer site.Close()
+	var out []adapter.Checked
+	if s, ok := site.(interface {
+		Check(context.Context) []adapter.Checked
+	}); ok {
+		out = s.Check(ctx)
+	}
+	for i := range out {
+		out[i].What = r.Title() + ": " + out[i].What
+	}
+	return out
+}
+
+// opener is what opens the repositories of c.
+func (a *app) opener(c config.Spec, log *slog.Logger) (opener, error) {
+	env, err := a.env()
+	if err != nil {
+		return opener{}, err
+	}
+	env.Log = log
+	env.Lookup = func(name string) (string, bool) {
+		if name == "VISHWA_KEYS" && c.Keys != "" {
+			return c.Keys, true
+		}
+		return a.lookup(name)
+	}
+	return opener{app: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText()), keys: &signer.Ring{}}, nil
+}
