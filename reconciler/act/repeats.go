@@ -42,18 +42,18 @@ func (r *Repeats) again(e ledger.Entry, facts *ledger.Facts, now time.Time) (seq
 	defer r.mu.Unlock()
 	r.learn(facts)
 	last := r.known[way]
-	if last == nil {
-		if n, newest := r.ways(step, now); n >= mostWays {
-			last = newest // one that fails in ever other words
-		}
+	if last != nil && fresh(last.at, now) {
+		last.times++
+		return last.seq, true, last.times
+	}
+	if n, newest := r.ways(step, now); n >= mostWays { // it fails in ever other words
+		newest.times++
+		return newest.seq, true, newest.times
 	}
 	if last == nil {
 		return 0, false, 1
 	}
 	last.times++
-	if fresh(last.at, now) {
-		return last.seq, true, last.times
-	}
 	return 0, false, last.times
 }
 

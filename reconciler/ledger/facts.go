@@ -20,7 +20,7 @@ type Facts struct {
 	Denied    map[schemas.Ref]*Entry   // the newest refusal a ref, until it succeeds
 	Observed  map[schemas.Ref]*Entry   // how a deployment was last found, until it is retired
 	Approvals []*Entry
-	Stuck     []*Entry // failures that count against no key, until their ref succeeds or is let go; the newest few a ref
+	Stuck     []*Entry // failures that count against no key, until their ref succeeds, for the same pull request or under the same key, or is let go; the newest few
 	Started   string   // revision of the genesis entry
 	Tracked   string   // revision of the newest entry that was made for the tracked branch
 

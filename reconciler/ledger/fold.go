@@ -96,7 +96,9 @@ func (f *Facts) success(e *Entry) {
 	f.Latest[e.Ref] = newest
 	delete(f.Failed, e.Key)
 	delete(f.Denied, e.Ref)
-	f.unstick(func(ref schemas.Ref) bool { return ref == e.Ref })
+	f.unstick(func(was *Entry) bool { // of a pull request, what the branch makes under another key mends nothing
+		return was.Ref == e.Ref && (pullOf(was) == pullOf(e) || KeyOf(*was) == KeyOf(*e))
+	})
 	if e.Action == Retire {
 		delete(f.Observed, e.Ref)
 	}
@@ -133,8 +135,8 @@ func (f *Facts) stick(e *Entry) {
 	f.Stuck = append(f.Stuck, e)
 }
 
-func (f *Facts) unstick(of func(schemas.Ref) bool) {
-	f.Stuck = slices.DeleteFunc(f.Stuck, func(e *Entry) bool { return of(e.Ref) })
+func (f *Facts) unstick(of func(*Entry) bool) {
+	f.Stuck = slices.DeleteFunc(f.Stuck, of)
 	if len(f.Stuck) == 0 {
 		f.Stuck = nil
 	}
@@ -142,7 +144,7 @@ func (f *Facts) unstick(of func(schemas.Ref) bool) {
 
 // letGo forgets the failures of a key, or of all keys of a ref.
 func (f *Facts) letGo(e *Entry) {
-	f.unstick(func(ref schemas.Ref) bool { return ref == e.Ref || ref.Whole() == e.Ref })
+	f.unstick(func(was *Entry) bool { return was.Ref == e.Ref || was.Ref.Whole() == e.Ref })
 	if e.Key != "" {
 		delete(f.Failed, e.Key)
 		return

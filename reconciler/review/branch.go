@@ -311,6 +311,9 @@ func (o *Office) settle(ctx context.Context, h *House, result loop.Result) error
 		switch {
 		case oc.End == act.Failed:
 			r.State, r.Description = port.Failure, steady(facts, oc)
+			if last := newest(facts, oc); last != nil && s.Key == "" { // it was not known when it was planned
+				s.Key = ledger.KeyOf(*last)
+			}
 		case oc.End == act.Held || e == nil:
 			continue
 		default:

@@ -117,13 +117,30 @@ func onlyAgain(facts *ledger.Facts, p plan.Plan, pull int) bool {
 // steady is o's text as the ledger has it, where this failure is one that goes on: with
 // each try it would else be told in other words.
 func steady(facts *ledger.Facts, o act.Outcome) string {
-	for _, e := range slices.Backward(facts.Stuck) {
-		if e.Seq == o.Seq && e.Ref == o.Ref && e.Failure != nil {
-			return e.Failure.Message
-		}
+	if e := newest(facts, o); e != nil {
+		return e.Failure.Message
 	}
 	if o.Error != nil {
 		return o.Error.Error()
 	}
 	return o.Text
+}
+
+// newest is the last entry about the step that o's entry is about, of those that count
+// against no key; nil: there is none.
+func newest(facts *ledger.Facts, o act.Outcome) *ledger.Entry {
+	for _, e := range facts.Stuck {
+		if e.Seq != o.Seq || e.Ref != o.Ref || e.Failure == nil {
+			continue
+		}
+		pull := 0
+		if e.Behalf != nil {
+			pull = e.Behalf.Pull
+		}
+		if last := failing(facts, e.Ref, ledger.KeyOf(*e), pull); last != nil {
+			return last
+		}
+		return e
+	}
+	return nil
 }
