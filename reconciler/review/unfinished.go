@@ -45,7 +45,11 @@ func (o *Office) unfinished(in *loop.Intent, outcomes []act.Outcome, counts func
 	soonest := slices.MinFunc(failed, func(a, b act.Outcome) int { return cmp.Compare(later(a.Error), later(b.Error)) })
 	var lines []string
 	for _, oc := range failed {
-		lines = append(lines, at(in, oc.Ref)+oc.Ref.String()+": "+strings.TrimPrefix(oc.Error.Error(), oc.Ref.String()+": "))
+		text := oc.Error.Error()
+		if oc.Ref.Kind == "training" || oc.Ref.Kind == "transform" { // what a run wrote stays in its own log
+			text, _, _ = strings.Cut(text, "\n")
+		}
+		lines = append(lines, at(in, oc.Ref)+oc.Ref.String()+": "+strings.TrimPrefix(text, oc.Ref.String()+": "))
 	}
 	return Unfinished{fault.Hint(fault.New(fault.Of(soonest.Error), "%s", strings.Join(lines, "\n")), "%s", fault.Way(soonest.Error))}
 }
