@@ -173,6 +173,9 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	}
 	if e.Failure != nil {
 		line("Failure", e.Failure.Cause+": "+strings.ReplaceAll(plan.Told(*e.Failure, false), "\n", " "))
+		if e.Failure.Times > 1 {
+			line("Failed", fmt.Sprintf("%d times since the entry before that says so", e.Failure.Times))
+		}
 	}
 	for _, f := range e.Findings {
 		line(string(f.Level), f.Rule+": "+f.Message)
