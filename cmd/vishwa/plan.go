@@ -3,6 +3,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/review"
 	"github.com/vishwaops/vishwa/reconciler/terminal"
 	"github.com/vishwaops/vishwa/schemas"
@@ -205,6 +207,7 @@ func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) 
 			return err
 		}
 		bar.start(len(p.Work()))
+		a.openAhead(cmd.Context(), s, p)
 		return nil
 	}
 	result, err := s.Apply(cmd.Context(), o)
@@ -233,6 +236,19 @@ func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) 
 	}
 	fmt.Fprintf(a.out, "Applied: %d of %d steps.\n", done, len(result.Outcomes))
 	return result.Err()
+}
+
+// openAhead opens the keys that p will need while its first steps are under way: each
+// takes a third of a second. It is left where a person would be asked for the password.
+func (a *app) openAhead(ctx context.Context, s *station, p plan.Plan) {
+	if _, set := a.lookup("VISHWA_KEY_PASSWORD"); !set {
+		return
+	}
+	roles := []port.Role{port.Build}
+	if slices.ContainsFunc(p.Work(), func(s plan.Step) bool { return s.Ref.Kind == "deployment" || s.Ref.Kind == "infrastructure" }) {
+		roles = append(roles, port.Deploy)
+	}
+	go s.Keys.Ahead(ctx, roles...)
 }
 
 // confirm asks a person, where there is one.

@@ -98,6 +98,22 @@ func (k *Keys) Ready(ctx context.Context) error {
 	return err
 }
 
+// Ahead opens the ledger's key and those of roles before they are asked for. What goes
+// wrong is said when they are.
+func (k *Keys) Ahead(ctx context.Context, roles ...port.Role) {
+	for i, r := range roles {
+		if _, err := k.pair(ctx, r); err != nil {
+			return
+		}
+		if i > 0 {
+			continue
+		}
+		if _, err := k.SSH(); err != nil {
+			return
+		}
+	}
+}
+
 // held is the key of s, read from the file called name.
 func held[T any](k *Keys, s *slot[T], name string, open func(text, password []byte) (T, error)) (T, error) {
 	s.Lock()
