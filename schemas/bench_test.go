@@ -2,6 +2,7 @@
 package schemas
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -100,7 +101,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func load(tb testing.TB, fsys fs.FS, n int) []Declaration {
 	tb.Helper()
-	decls, problems := Load(fsys)
+	decls, problems := Load(context.Background(), fsys)
 	if len(problems) > 0 || len(decls) != n+1 {
 		tb.Fatalf("got %d declarations and problems %v", len(decls), problems)
 	}

@@ -16,8 +16,7 @@ import (
 // checker checks documents against the repository and against each other.
 type checker struct {
 	*loader
-	ports   map[int]Ref // of local deployments
-	guesses int
+	ports map[int]Ref // of local deployments
 }
 
 func (c *checker) check(d *document) {

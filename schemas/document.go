@@ -16,6 +16,7 @@ type document struct {
 	decl     Declaration
 	places   []place
 	problems []Problem
+	counted  int  // problems that the loader knows of
 	guessed  bool // the kind or name is not certain: it is registered, so that refs to it are not called missing
 }
 

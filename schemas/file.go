@@ -3,6 +3,7 @@ package schemas
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +16,12 @@ import (
 )
 
 // documents reads a file of declarations. Its path has been looked at before.
-func (r *repository) documents(file string) ([]*document, *Problem) {
+func (r *repository) documents(ctx context.Context, file string) ([]*document, *Problem) {
 	text, wrong := r.contents(file)
 	if wrong != "" {
 		return nil, &Problem{Pos: Position{File: file}, Message: wrong}
 	}
-	return documents(file, text)
+	return documents(ctx, file, text)
 }
 
 func (r *repository) contents(file string) ([]byte, string) {
@@ -51,13 +52,14 @@ const tooLarge = "is larger than 4 MiB; split it"
 
 // documents reads the documents of a file's text. Where the text is no YAML, those
 // before the error are returned with it.
-func documents(file string, text []byte) ([]*document, *Problem) {
+func documents(ctx context.Context, file string, text []byte) ([]*document, *Problem) {
 	if p := unreadable(file, text); p != nil {
 		return nil, p
 	}
 	var out []*document
+	told, values := 0, 0
 	dec := yaml.NewDecoder(bytes.NewReader(text))
-	for {
+	for ctx.Err() == nil {
 		root, err := next(dec)
 		switch {
 		case errors.Is(err, io.EOF) && len(out) == 0:
@@ -66,12 +68,17 @@ func documents(file string, text []byte) ([]*document, *Problem) {
 			return out, nil
 		case err != nil:
 			return out, syntax(file, err)
-		case len(out) >= maxDocuments:
-			return out, &Problem{Pos: Position{File: file, Line: root.Line, Column: root.Column}, Message: fmt.Sprintf("holds more than %d documents; split it", maxDocuments)}
+		case len(out) >= MaxDeclarations:
+			return out, &Problem{Pos: Position{File: file, Line: root.Line, Column: root.Column}, Message: fmt.Sprintf("holds more than %d documents, and a repository declares no more; declare fewer", MaxDeclarations)}
+		case told >= MaxProblems || values > maxValues:
+			return out, nil // what is told is enough, or too much is declared: both are said of the repository
 		case root.ShortTag() != "!!null": // two separators in a row are common, and harmless
-			out = append(out, read(file, root))
+			d := read(file, root)
+			told, values = told+len(d.problems), values+len(d.places)
+			out = append(out, d)
 		}
 	}
+	return nil, nil
 }
 
 // next reads one document. The parser's own panics, were there any left, are an
@@ -112,21 +119,21 @@ func unreadable(file string, text []byte) *Problem {
 	if i := bytes.IndexByte(text, 0); i >= 0 {
 		return at(i, "holds a NUL byte; save the file as UTF-8 text")
 	}
-	if i := crowded(text); i >= 0 {
+	if i := Crowded(text, 2*maxNodes); i >= 0 {
 		return at(i, "the document holds more than %d values; split it, or keep the data in a file", maxNodes)
 	}
 	return nil
 }
 
-// crowded finds a document with so many signs of YAML that parsing it would take
-// far more memory than its text: the parser has no bound of its own. It returns
+// Crowded finds a document with more than most signs of YAML: parsing it would take
+// far more memory than its text, and the parser has no bound of its own. It returns
 // the document's offset, or -1. The count is an upper bound of the values.
-func crowded(text []byte) int {
+func Crowded(text []byte, most int) int {
 	start, signs := 0, 0
 	for i, c := range text {
 		switch c {
 		case '\n':
-			if bytes.HasPrefix(text[i+1:], []byte("---")) {
+			if separates(text[i+1:]) {
 				start, signs = i+1, 0
 			}
 		case ',', ':', '[', '{', '?', '&', '*', '!', '-':
@@ -135,11 +142,18 @@ func crowded(text []byte) int {
 				signs--
 			}
 		}
-		if signs > 2*maxNodes {
+		if signs > most {
 			return start
 		}
 	}
 	return -1
+}
+
+// separates tells whether text begins with a line that ends a document. Hyphens with
+// more behind them begin no other one.
+func separates(text []byte) bool {
+	rest, is := bytes.CutPrefix(text, []byte("---"))
+	return is && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
 }
 
 var yamlLine = regexp.MustCompile(`^line (\d+): `)

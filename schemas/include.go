@@ -2,6 +2,7 @@
 package schemas
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -25,11 +26,18 @@ type includer struct {
 	files map[string]bool
 	found []finding
 	links map[string]bool
+
+	visits int // paths that were held against globs
 }
+
+var errVisits = errors.New("too many paths")
 
 // included lists the files that globs match, sorted, without Root.
 func included(repo *repository, globs []string, strict bool) ([]string, []finding) {
 	in := includer{repo: repo, files: map[string]bool{}, links: map[string]bool{}}
+	if len(globs) > maxGlobs {
+		return nil, []finding{{globs[maxGlobs], fmt.Sprintf("lists more than %d globs; write wider ones, such as vishwa/**/*.yaml", maxGlobs)}}
+	}
 	for _, g := range globs {
 		if m := misglob(g); m != "" {
 			in.found = append(in.found, finding{g, m})
@@ -94,7 +102,10 @@ func (in *includer) glob(g string) int {
 		return 0
 	}
 	n := 0
-	_ = fs.WalkDir(in.repo.fsys, start, func(p string, e fs.DirEntry, err error) error { // the callback returns no error but skips
+	err := fs.WalkDir(in.repo.fsys, start, func(p string, e fs.DirEntry, err error) error {
+		if in.visits++; in.visits > maxVisits || len(in.files) > MaxFiles || len(in.found) >= MaxProblems {
+			return errVisits
+		}
 		if err != nil {
 			in.found = append(in.found, finding{g, fmt.Sprintf("%s cannot be read: %s; make it readable", p, cause(err))})
 			return fs.SkipDir
@@ -105,6 +116,16 @@ func (in *includer) glob(g string) int {
 		}
 		return nil
 	})
+	switch {
+	case err == nil:
+	case len(in.files) > MaxFiles:
+		in.found = append(in.found, finding{g, fmt.Sprintf("%s matches, with what was matched before, more than %d files; put several declarations into a file, or narrow the glob", short(g), MaxFiles)})
+	case in.visits > maxVisits:
+		in.found = append(in.found, finding{g, fmt.Sprintf("%s makes more than %d paths to be looked at; begin the glob with the folder that holds the declarations", short(g), maxVisits)})
+	}
+	if err != nil {
+		return 1 // that nothing matches is not known
+	}
 	return n
 }
 
@@ -139,29 +160,33 @@ func (in *includer) link(g, p string) {
 	}
 }
 
-// matches tells whether the path's parts match the glob's; "**" stands for any number of parts.
+// matches tells whether the path's parts match the glob's; "**" stands for any number
+// of parts. It goes back to the last "**" alone, so that many of them cost no more.
 func matches(glob, at []string) bool {
-	for len(glob) > 0 {
-		if glob[0] == "**" {
-			for len(glob) > 0 && glob[0] == "**" {
-				glob = glob[1:]
+	g, a := 0, 0
+	star, from := -1, 0
+	for a < len(at) {
+		if g < len(glob) && glob[g] == "**" {
+			star, from = g, a
+			g++
+			continue
+		}
+		if g < len(glob) {
+			if ok, _ := path.Match(glob[g], at[a]); ok {
+				g, a = g+1, a+1
+				continue
 			}
-			for i := range len(at) + 1 {
-				if matches(glob, at[i:]) {
-					return true
-				}
-			}
+		}
+		if star < 0 {
 			return false
 		}
-		if len(at) == 0 {
-			return false
-		}
-		if ok, _ := path.Match(glob[0], at[0]); !ok {
-			return false
-		}
-		glob, at = glob[1:], at[1:]
+		from++
+		g, a = star+1, from
 	}
-	return len(at) == 0
+	for g < len(glob) && glob[g] == "**" {
+		g++
+	}
+	return g == len(glob)
 }
 
 // mayMatch tells whether a path below the folder at can match.

@@ -54,7 +54,7 @@ func indefinite(noun string) string {
 // nearestRef looks among the refs of the same kind, then for the same name in another kind.
 func (c *checker) nearestRef(ref Ref, kinds []string) string {
 	names := []string{}
-	if c.guesses++; c.guesses > maxGuesses {
+	if !c.repo.guesses.may(ref.Name, len(c.refs)) {
 		return ""
 	}
 	for r := range c.refs {
@@ -88,6 +88,10 @@ func (c *checker) inputs(d *document, inputs map[string]Ref) {
 		}
 		_, there := made.Outputs[ref.Output]
 		if d.full() || there || ref.Output == "" && len(made.Outputs) < 2 || to.has("spec.outputs."+ref.Output) {
+			continue
+		}
+		if !c.repo.guesses.may(ref.Output, len(made.Outputs)) {
+			d.problem(field, "%s has no such output; name one that it declares", ref)
 			continue
 		}
 		outputs := slices.Sorted(maps.Keys(made.Outputs))
@@ -136,7 +140,10 @@ func (c *checker) environment(d *document, name string) {
 	if !ok || c.project.has("spec.environments."+name) {
 		return
 	}
-	names := slices.Collect(maps.Keys(s.Environments))
+	var names []string
+	if c.repo.guesses.may(name, len(s.Environments)) {
+		names = slices.Collect(maps.Keys(s.Environments))
+	}
 	d.problem("spec.environment", "%s is none of the project's environments%s", short(name),
 		meantOr(name, names, "declare it in "+Root+" below spec.environments"))
 }
@@ -144,26 +151,25 @@ func (c *checker) environment(d *document, name string) {
 // cycles reports every ring of transforms that read each other's outputs, once.
 // Nothing else can be in a ring: the kinds' refs only ever point the other way.
 func (c *checker) cycles() {
-	const open, done = 1, 2
-	state := map[Ref]int{}
+	const done = -1
+	state := map[Ref]int{} // done, or the place in the trail, from 1
 	var trail []Ref
 	var visit func(ref Ref)
 	visit = func(ref Ref) {
 		d := c.refs[ref]
-		state[ref] = open
 		trail = append(trail, ref)
+		state[ref] = len(trail)
 		t := d.decl.Spec.(*Transform)
 		for _, name := range slices.Sorted(maps.Keys(t.Inputs)) {
 			to := t.Inputs[name].Whole()
 			if next := c.refs[to]; next == nil || next.decl.Kind != "Transform" {
 				continue
 			}
-			switch state[to] {
-			case 0:
+			switch at := state[to]; {
+			case at == 0:
 				visit(to)
-			case open:
-				ring := append(slices.Clone(trail[slices.Index(trail, to):]), to)
-				d.problem("spec.inputs."+name, "is part of a cycle: %s; remove one of these inputs", arrows(ring))
+			case at > 0 && !d.full():
+				d.problem("spec.inputs."+name, "is part of a cycle: %s; remove one of these inputs", arrows(trail[at-1:], to))
 			}
 		}
 		trail = trail[:len(trail)-1]
@@ -176,10 +182,17 @@ func (c *checker) cycles() {
 	}
 }
 
-func arrows(ring []Ref) string {
-	names := make([]string, len(ring))
+// arrows writes a ring that comes back to first; of a long one, its ends.
+func arrows(ring []Ref, first Ref) string {
+	const most = 20
+	var names []string
 	for i, r := range ring {
-		names[i] = r.String()
+		switch {
+		case len(ring) <= most || i < most/2 || i >= len(ring)-most/2:
+			names = append(names, r.String())
+		case i == most/2:
+			names = append(names, fmt.Sprintf("(%d more)", len(ring)-most))
+		}
 	}
-	return strings.Join(names, " -> ")
+	return strings.Join(append(names, first.String()), " -> ")
 }

@@ -3,6 +3,7 @@ package schemas
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -16,8 +17,12 @@ import (
 // includes, and checks them as a whole. It reports all problems that it finds,
 // sorted by position; only where there is none are the declarations complete.
 // They are sorted by ref. Symbolic links are not followed.
-func Load(fsys fs.FS) ([]Declaration, []Problem) {
-	l := &loader{repo: newRepository(fsys), refs: map[Ref]*document{}}
+//
+// It grows with what is read and no faster, and reads no more than the bounds of this
+// package allow: whoever may open a pull request writes declarations. Where ctx ends,
+// what it returns is not complete, and counts for nothing.
+func Load(ctx context.Context, fsys fs.FS) ([]Declaration, []Problem) {
+	l := &loader{ctx: ctx, repo: newRepository(fsys), refs: map[Ref]*document{}}
 	if e := l.repo.look(Root); e.err != nil {
 		return nil, []Problem{{Pos: Position{File: Root}, Message: "is not there; run vishwa init, or go to the folder that holds it"}}
 	}
@@ -27,24 +32,78 @@ func Load(fsys fs.FS) ([]Declaration, []Problem) {
 	l.register()
 	c := checker{loader: l, ports: map[int]Ref{}}
 	for _, d := range l.docs {
+		if ctx.Err() != nil || l.enough() {
+			break
+		}
 		c.check(d)
+		l.told += len(d.problems) - d.counted
 	}
-	c.cycles()
+	if !l.enough() {
+		c.cycles()
+	}
 	return l.result()
 }
 
 // loader collects the documents of a repository.
 type loader struct {
+	ctx      context.Context
 	repo     *repository
 	docs     []*document
 	refs     map[Ref]*document
 	project  *document // nil where there is none
 	problems []Problem
 	unread   bool // a file or document could not be read: what is not there may be in it
+
+	// What was read so far.
+	told, values, candidates, bytes int
 }
 
-// read reads files, several at once where there are processors for it; their order stays.
+// enough tells that a person has enough to correct, or that a bound is exceeded: the
+// rest is not looked at.
+func (l *loader) enough() bool { return l.told >= MaxProblems || l.exceeds() != "" }
+
+// exceeds says which bound on the repository is exceeded, and the way out; "" is none.
+func (l *loader) exceeds() string {
+	switch {
+	case l.bytes > MaxBytes:
+		return fmt.Sprintf("with this file, those of declarations hold more than %d MiB; declare less, or keep data in files of its own", MaxBytes>>20)
+	case len(l.docs) > MaxDeclarations:
+		return fmt.Sprintf("with this file, there are more than %d declarations; declare fewer, or split the repository", MaxDeclarations)
+	case l.values > maxValues:
+		return fmt.Sprintf("with this file, the declarations hold more than %d values; declare less, or keep data in files of its own", maxValues)
+	case l.candidates > MaxCandidates:
+		return fmt.Sprintf("with this file, the trainings have more than %d candidates; try fewer, or let one candidate's command search by itself", MaxCandidates)
+	}
+	return ""
+}
+
+// A wave is what is read before it is asked whether it was enough.
+const (
+	waveFiles = 64
+	waveBytes = maxBytes
+)
+
+// read reads files, until it is enough.
 func (l *loader) read(files []string) {
+	for len(files) > 0 {
+		if l.ctx.Err() != nil || l.enough() {
+			l.unread = true
+			return
+		}
+		n, size := 0, int64(0)
+		for n < min(len(files), waveFiles) {
+			if size += l.repo.look(files[n]).size; size > waveBytes && n > 0 {
+				break
+			}
+			n++
+		}
+		l.readAll(files[:n])
+		files = files[n:]
+	}
+}
+
+// readAll reads files, several at once where there are processors for it; their order stays.
+func (l *loader) readAll(files []string) {
 	type result struct {
 		docs    []*document
 		problem *Problem
@@ -57,18 +116,43 @@ func (l *loader) read(files []string) {
 	}
 	for range min(len(files), runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
-			for i := next.Add(1) - 1; int(i) < len(files); i = next.Add(1) - 1 {
-				results[i].docs, results[i].problem = l.repo.documents(files[i])
+			for i := next.Add(1) - 1; int(i) < len(files) && l.ctx.Err() == nil; i = next.Add(1) - 1 {
+				results[i].docs, results[i].problem = l.repo.documents(l.ctx, files[i])
 			}
 		})
 	}
 	workers.Wait()
-	for _, r := range results {
-		l.docs = append(l.docs, r.docs...)
+	for i, r := range results {
+		if l.enough() {
+			l.unread = true
+			return
+		}
+		l.bytes += int(min(l.repo.look(files[i]).size, maxBytes))
+		for _, d := range r.docs {
+			l.take(d)
+		}
+		if over := l.exceeds(); over != "" {
+			l.unread = true
+			l.told++
+			l.problems = append(l.problems, Problem{Pos: Position{File: files[i], Line: 1, Column: 1}, Message: over})
+			return
+		}
 		if r.problem != nil {
 			l.unread = true
+			l.told++
 			l.problems = append(l.problems, *r.problem)
 		}
+	}
+}
+
+// take adds a document.
+func (l *loader) take(d *document) {
+	l.docs = append(l.docs, d)
+	l.values += len(d.places)
+	l.told += len(d.problems)
+	d.counted = len(d.problems)
+	if t, ok := d.decl.Spec.(*Training); ok {
+		l.candidates += max(1, len(t.Candidates))
 	}
 }
 
@@ -101,6 +185,7 @@ func (l *loader) readIncluded() {
 	before := len(l.docs)
 	files, found := included(l.repo, globs, strict)
 	for _, f := range found {
+		l.told++
 		field := "spec.include"
 		if strict {
 			field = fmt.Sprintf("spec.include.%d", slices.Index(globs, f.glob))
@@ -137,6 +222,7 @@ func (l *loader) register() {
 	}
 }
 
+// result is all that was found. Of problems, the first are told, and how many more there are.
 func (l *loader) result() ([]Declaration, []Problem) {
 	decls := make([]Declaration, 0, len(l.docs))
 	problems := l.problems
@@ -151,5 +237,11 @@ func (l *loader) result() ([]Declaration, []Problem) {
 		return cmp.Or(strings.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line),
 			cmp.Compare(a.Pos.Column, b.Pos.Column), strings.Compare(a.Field, b.Field), strings.Compare(a.Message, b.Message))
 	})
-	return decls, slices.Compact(problems)
+	problems = slices.Compact(problems)
+	if len(problems) > MaxProblems || l.told >= MaxProblems {
+		more := max(0, len(problems)-MaxProblems)
+		problems = problems[:min(len(problems), MaxProblems)]
+		problems = append(problems, Problem{Pos: problems[len(problems)-1].Pos, Message: fmt.Sprintf("and %d more problems at least, which are not told; correct these first", more)})
+	}
+	return decls, problems
 }

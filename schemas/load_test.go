@@ -71,7 +71,7 @@ func TestProblemsReadWell(t *testing.T) {
 			for _, f := range archive.Files[:last] {
 				files[f.Name] = string(f.Data)
 			}
-			_, problems := Load(repo(files))
+			_, problems := Load(t.Context(), repo(files))
 			got := said(problems)
 			if *update {
 				archive.Files[last].Data = []byte(got)
@@ -89,7 +89,7 @@ func TestProblemsReadWell(t *testing.T) {
 func TestLoadReadsWhatIsGood(t *testing.T) {
 	text := good + declare("Infrastructure", "serving", "{module: infra}") +
 		declare("Deployment", "site", "{model: model/enrollment, environment: production, needs: [infrastructure/serving], target: {local: {"+work+"}}}")
-	decls, problems := Load(repo(map[string]string{"vishwa/all.yaml": text}))
+	decls, problems := Load(t.Context(), repo(map[string]string{"vishwa/all.yaml": text}))
 	if len(problems) > 0 {
 		t.Fatal(said(problems))
 	}
@@ -137,17 +137,17 @@ func TestUnreadableFilesAreProblems(t *testing.T) {
 			for p, f := range c.files {
 				fsys[p] = f
 			}
-			_, problems := Load(fsys)
+			_, problems := Load(t.Context(), fsys)
 			if got := said(problems); got != c.want {
 				t.Errorf("got  %swant %s", got, c.want)
 			}
-			_, plain := Load(onlyOpen{fsys})
+			_, plain := Load(t.Context(), onlyOpen{fsys})
 			if got := said(plain); got != c.want {
 				t.Errorf("without ReadLink: got  %swant %s", got, c.want)
 			}
 		})
 	}
-	if _, problems := Load(fstest.MapFS{}); said(problems) != "vishwa.yaml: is not there; run vishwa init, or go to the folder that holds it\n" {
+	if _, problems := Load(t.Context(), fstest.MapFS{}); said(problems) != "vishwa.yaml: is not there; run vishwa init, or go to the folder that holds it\n" {
 		t.Error(said(problems))
 	}
 }
@@ -175,7 +175,7 @@ func TestHostileFilesEndSoon(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
-			_, problems := Load(repo(map[string]string{"vishwa/a.yaml": text}))
+			_, problems := Load(t.Context(), repo(map[string]string{"vishwa/a.yaml": text}))
 			if took := time.Since(begin); len(problems) == 0 || took > 20*time.Second {
 				t.Errorf("%d problems after %v", len(problems), took)
 			}
@@ -194,7 +194,7 @@ func TestUnreadableDataIsAProblem(t *testing.T) {
 	if err := os.CopyFS(dir, repo(map[string]string{"vishwa/a.yaml": students})); err != nil {
 		t.Fatal(err)
 	}
-	if _, problems := Load(os.DirFS(dir)); len(problems) > 0 {
+	if _, problems := Load(t.Context(), os.DirFS(dir)); len(problems) > 0 {
 		t.Fatal(said(problems))
 	}
 	if err := os.Chmod(filepath.Join(dir, "data/students.csv"), 0); err != nil {
@@ -203,7 +203,7 @@ func TestUnreadableDataIsAProblem(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root reads every file; run this test as another user")
 	}
-	_, problems := Load(os.DirFS(dir))
+	_, problems := Load(t.Context(), os.DirFS(dir))
 	if want := "vishwa/a.yaml:4:17: spec.source.path: data/students.csv cannot be read: permission denied; make it readable\n"; said(problems) != want {
 		t.Errorf("got %s", said(problems))
 	}

@@ -55,7 +55,7 @@ func TestSpecsIgnoreWhatPeopleRead(t *testing.T) {
 				{key: "run", flow: "[python, src/train.py]"}, {key: "code", flow: "[src/train.py]"}, {key: "timeout", flow: "15m"}, {key: "params", below: params},
 				{key: "candidates", below: []field{{key: "a", flow: "{params: {c: 1}}"}, {key: "b", below: []field{{key: "params", flow: "{c: 2}"}}}}},
 			}}}, "")
-			decls, problems := Load(repo(map[string]string{"vishwa/t.yaml": b.String()}))
+			decls, problems := Load(t.Context(), repo(map[string]string{"vishwa/t.yaml": b.String()}))
 			if len(problems) > 0 || len(decls) != 2 {
 				t.Fatalf("%s\n%s", said(problems), b.String())
 			}
@@ -120,7 +120,7 @@ func FuzzLoad(f *testing.F) {
 		fsys := repo(nil)
 		fsys[Root] = &fstest.MapFile{Data: root}
 		fsys["vishwa/other.yaml"] = &fstest.MapFile{Data: other}
-		decls, problems := Load(fsys)
+		decls, problems := Load(t.Context(), fsys)
 		if len(decls) == 0 && len(problems) == 0 {
 			t.Fatal("neither declarations nor problems")
 		}

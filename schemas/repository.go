@@ -4,6 +4,7 @@ package schemas
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -16,7 +17,17 @@ type repository struct {
 	fsys    fs.FS
 	seen    map[string]entry
 	folders map[string]map[string]fs.DirEntry // those that were listed
-	guesses int
+	guesses guesses
+}
+
+// guesses counts what was compared in search of names that were meant: that is worth
+// something to a person with a typo, and nothing in a text of typos.
+type guesses int
+
+// may tells whether name may be looked for among so many.
+func (g *guesses) may(name string, among int) bool {
+	*g += guesses(len(name)*len(name)*among + among)
+	return *g <= maxGuesses
 }
 
 // entry is what is at a path. Where link is set, it, or a folder above it, is a symbolic link.
@@ -36,21 +47,21 @@ func (r *repository) look(p string) entry {
 	if e, ok := r.seen[p]; ok {
 		return e
 	}
-	e := r.lookBelow(p)
-	r.seen[p] = e
-	return e
-}
-
-func (r *repository) lookBelow(p string) entry {
 	if p != "." {
 		above := r.look(path.Dir(p))
 		switch {
 		case above.err != nil || above.link != "":
-			return above
+			return above // and nothing below it is remembered: there is no end to what is not there
 		case !above.mode.IsDir():
 			return entry{err: fs.ErrNotExist}
 		}
 	}
+	e := r.lookAt(p)
+	r.seen[p] = e
+	return e
+}
+
+func (r *repository) lookAt(p string) entry {
 	info, err := r.lstat(p)
 	if err != nil {
 		return entry{err: err}
@@ -100,10 +111,11 @@ func (r *repository) head(p string, n int64) ([]byte, error) {
 // nearest is the path beside p, in its folder, that was probably meant.
 func (r *repository) nearest(p string) string {
 	names := []string{}
-	if r.guesses++; r.guesses > maxGuesses {
+	beside := r.list(path.Dir(p))
+	if !r.guesses.may(path.Base(p), len(beside)) {
 		return ""
 	}
-	for name := range r.list(path.Dir(p)) {
+	for name := range beside {
 		names = append(names, name)
 	}
 	if n := Nearest(path.Base(p), names); n != "" {
@@ -118,6 +130,8 @@ func local(p string) string {
 	switch {
 	case p == "":
 		return "is empty; give a path of the repository"
+	case len(p) > maxPath:
+		return fmt.Sprintf("%s is longer than %d bytes; give a shorter path", short(p), maxPath)
 	case strings.Contains(p, `\`):
 		return short(p) + " holds a back-slash; write the path with forward slashes, from the repository's root"
 	case strings.HasPrefix(p, "/") || len(p) > 1 && p[1] == ':':

@@ -20,7 +20,7 @@ func (d *document) say(e *jsonschema.ValidationError, s *jsonschema.Schema) map[
 	case *kind.AdditionalProperties:
 		names := slices.Collect(maps.Keys(s.Properties))
 		free := d.free(s, e.InstanceLocation)
-		for _, p := range k.Properties {
+		for _, p := range k.Properties[:min(len(k.Properties), maxProblems)] { // sorted; no more are told
 			if Nearest(p, free) != "" {
 				out[child(p)] = "unknown field" + didYouMean(p, free)
 			} else {

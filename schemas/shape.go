@@ -25,9 +25,15 @@ func (d *document) shape(body map[string]any) {
 	}
 	found := leaves(invalid, nil)
 	found = append(found, misnamed(schema, body, nil)...)
+	inOrder(found)
+	looked := 0
 	for _, e := range found { // a field that was misspelt is not missing as well
 		if k, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
+			slices.Sort(k.Properties)
 			for _, p := range k.Properties {
+				if looked++; looked > maxProblems { // no more than that are told
+					break
+				}
 				if meant := Nearest(p, d.free(walk(schema, e.InstanceLocation), e.InstanceLocation)); meant != "" {
 					known[join(e.InstanceLocation, meant)] = true
 				}
@@ -49,6 +55,13 @@ func (d *document) shape(body map[string]any) {
 	for _, e := range found {
 		remove(body, e)
 	}
+}
+
+// inOrder sorts what was found by where it is, so that the same is told each time.
+func inOrder(found []*jsonschema.ValidationError) {
+	slices.SortStableFunc(found, func(a, b *jsonschema.ValidationError) int {
+		return slices.Compare(a.InstanceLocation, b.InstanceLocation)
+	})
 }
 
 func join(location []string, field string) string {

@@ -17,9 +17,23 @@ const (
 	maxDepth = 64      // of a document
 	maxNodes = 100_000 // of a document, each alias counted as all that it stands for
 
-	maxDocuments = 50_000 // of a file
-	maxProblems  = 100    // of a document
-	maxGuesses   = 200    // nearest names looked for among many
+	maxProblems = 100 // of a document
+)
+
+// Bounds on a repository. Whoever may open a pull request writes declarations, and
+// everything that is made of them later grows with these.
+const (
+	MaxDeclarations = 20_000   // documents
+	MaxCandidates   = 10_000   // of all trainings
+	MaxProblems     = 1_000    // that are told
+	MaxFiles        = 10_000   // of declarations
+	MaxBytes        = 32 << 20 // of their text
+
+	maxValues  = 1_000_000   // of all documents
+	maxGlobs   = 100         // of include
+	maxVisits  = 1_000_000   // paths that are held against those
+	maxPath    = 1024        // bytes
+	maxGuesses = 100_000_000 // letters that are compared for names that were meant
 )
 
 // place is where a field stands. Paths are kept as 64-bit hashes: a collision

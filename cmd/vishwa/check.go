@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,7 +36,7 @@ func (a *app) validateVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in, err := loop.Read(tree)
+			in, err := readFrom(cmd.Context(), tree)
 			var problems loop.Problems
 			if err != nil && !errors.As(err, &problems) {
 				return err
@@ -145,13 +146,33 @@ func (a *app) showFindings(found []ledger.Finding) {
 	}
 }
 
+// readFrom reads what a tree declares, and waits for it no longer than ctx lasts: a
+// command that only reads ends at once when it is told to, whatever it is at.
+func readFrom(ctx context.Context, tree fs.FS) (*loop.Intent, error) {
+	type result struct {
+		in  *loop.Intent
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		in, err := loop.Read(ctx, tree)
+		done <- result{in, err}
+	}()
+	select {
+	case r := <-done:
+		return r.in, r.err
+	case <-ctx.Done():
+		return nil, fault.Hint(fault.New(fault.Cancelled, "read the declarations: %w", context.Cause(ctx)), "run the command again")
+	}
+}
+
 // rules reads the project's rules from the work tree.
-func (a *app) rules() (fs.FS, []string, error) {
+func (a *app) rules(ctx context.Context) (fs.FS, []string, error) {
 	tree, err := a.tree()
 	if err != nil {
 		return nil, nil, err
 	}
-	in, err := loop.Read(tree)
+	in, err := readFrom(ctx, tree)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -165,7 +186,7 @@ func (a *app) policyTestVerb() *cobra.Command {
 		Short: "Run the tests of the built-in rules and of the team's, and show coverage",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tree, paths, err := a.rules()
+			tree, paths, err := a.rules(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -187,7 +208,7 @@ func (a *app) policyListVerb() *cobra.Command {
 		Short: "List the rules in force",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tree, paths, err := a.rules()
+			tree, paths, err := a.rules(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -199,7 +199,7 @@ func (a *app) perform(ctx context.Context, j job) (templates.Report, error) {
 	var notes []string
 	if !j.event.Foreign {
 		var problems loop.Problems
-		if notes, problems, err = a.lasting(j); err != nil {
+		if notes, problems, err = a.lasting(ctx, j); err != nil {
 			none.Problems = problems
 			return none, err
 		}
@@ -282,7 +282,7 @@ func (j job) trigger() string {
 
 // lasting refuses what would be lost with the machine, and says what ends with the
 // job. It goes by the checkout, so that the way out stands at the line.
-func (a *app) lasting(j job) ([]string, loop.Problems, error) {
+func (a *app) lasting(ctx context.Context, j job) ([]string, loop.Problems, error) {
 	r, err := repo.Open(a.dir, repo.Options{})
 	if err != nil {
 		return nil, nil, fault.Hint(err, "check the repository out before vishwa ci")
@@ -291,7 +291,7 @@ func (a *app) lasting(j job) ([]string, loop.Problems, error) {
 	if r.Bare() {
 		return nil, nil, fault.Hint(fault.New(fault.Invalid, "the job works in a bare repository"), "check the repository out before vishwa ci")
 	}
-	in, err := loop.Read(r.Worktree())
+	in, err := loop.Read(ctx, r.Worktree())
 	if err != nil {
 		return nil, nil, nil // the pass reports it
 	}

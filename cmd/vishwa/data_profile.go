@@ -67,7 +67,7 @@ func (a *app) profiled(ctx context.Context, arg string) ([]byte, error) {
 			}
 		}
 		// Rows are asked for: what is no table is told so.
-		found, err := examine.Data(ctx, declaredOver(at), files, a.now())
+		found, err := examine.Data(ctx, declaredOver(ctx, at), files, a.now())
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +112,7 @@ func filesBelow(name, dir string) (files []examine.File, err error) {
 // declaredOver is what datasets whose data is at a path, or above or below it, declare of
 // personal columns, and those at it or above of its format. Outside of a repository, and where its declarations
 // are broken, that is nothing.
-func declaredOver(at string) *schemas.Dataset {
+func declaredOver(ctx context.Context, at string) *schemas.Dataset {
 	out := &schemas.Dataset{Rows: &schemas.Bounds{}, Columns: map[string]schemas.Column{}}
 	abs, err := filepath.Abs(at)
 	if err != nil {
@@ -128,7 +128,7 @@ func declaredOver(at string) *schemas.Dataset {
 		return out
 	}
 	rel = filepath.ToSlash(rel)
-	decls, _ := schemas.Load(os.DirFS(r.Dir()))
+	decls, _ := schemas.Load(ctx, os.DirFS(r.Dir()))
 	for _, d := range decls {
 		spec, ok := d.Spec.(*schemas.Dataset)
 		if !ok {

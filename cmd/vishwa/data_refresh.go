@@ -161,7 +161,7 @@ func (r *refreshing) committed(ctx context.Context, sha string) (map[schemas.Ref
 	if err != nil {
 		return nil, err
 	}
-	decls, problems := schemas.Load(tree)
+	decls, problems := schemas.Load(ctx, tree)
 	if len(problems) > 0 {
 		return nil, nil // it is being mended here: pins are written in place
 	}

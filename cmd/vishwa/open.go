@@ -38,7 +38,7 @@ func (s *station) close() { _ = s.Close() }
 // Intent is what the work tree declares, or the revision where there is none.
 func (s *station) Intent(ctx context.Context) (*loop.Intent, error) {
 	if s.Worktree != nil {
-		return loop.Read(s.Worktree)
+		return loop.Read(ctx, s.Worktree)
 	}
 	_, in, err := s.Head(ctx)
 	return in, err

@@ -62,7 +62,7 @@ func (p *Proposer) Propose(ctx context.Context, o RefreshOptions) ([]Refreshed, 
 	if err != nil {
 		return nil, []error{err}
 	}
-	decls, err := o.refreshable(tree)
+	decls, err := o.refreshable(ctx, tree)
 	if err != nil {
 		return nil, []error{err}
 	}

@@ -60,8 +60,11 @@ type RefreshOptions struct {
 }
 
 // refreshable are the datasets that are asked for.
-func (o RefreshOptions) refreshable(tree fs.FS) ([]schemas.Declaration, error) {
-	decls, problems := schemas.Load(tree)
+func (o RefreshOptions) refreshable(ctx context.Context, tree fs.FS) ([]schemas.Declaration, error) {
+	decls, problems := schemas.Load(ctx, tree)
+	if ctx.Err() != nil {
+		return nil, fault.New(fault.Cancelled, "read the declarations: %w", context.Cause(ctx))
+	}
 	if len(problems) > 0 {
 		return nil, fault.Hint(fault.New(fault.Invalid, "%w", problems[0]), "correct the declarations; vishwa validate tells all that is wrong")
 	}
@@ -95,7 +98,7 @@ func (o RefreshOptions) refreshable(tree fs.FS) ([]schemas.Declaration, error) {
 // moved: the pins are written there.
 func Refresh(ctx context.Context, w *data.Workspace, o RefreshOptions) ([]Refreshed, error) {
 	tree := os.DirFS(w.Root())
-	decls, err := o.refreshable(tree)
+	decls, err := o.refreshable(ctx, tree)
 	if err != nil {
 		return nil, err
 	}

@@ -28,8 +28,11 @@ func reviewed(r *repo.Repo) wrap.Hosts {
 			if err != nil {
 				return nil, err
 			}
+			decls, _ := schemas.Load(ctx, tree) // what has problems declares nothing
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
 			known = map[schemas.Ref][]string{}
-			decls, _ := schemas.Load(tree) // what has problems declares nothing
 			for _, d := range decls {
 				switch spec := d.Spec.(type) {
 				case *schemas.Transform:

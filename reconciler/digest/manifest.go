@@ -99,7 +99,7 @@ func Walk(fsys fs.FS) (Manifest, error) {
 			return err
 		}
 		if !e.Type().IsRegular() {
-			return fmt.Errorf("%s is a %s, not a regular file", p, kind(e.Type()))
+			return fmt.Errorf("%s is a %s, not a regular file", p, KindOf(e.Type()))
 		}
 		f, err := fsys.Open(p)
 		if err != nil {
@@ -117,7 +117,9 @@ func Walk(fsys fs.FS) (Manifest, error) {
 	return m, err
 }
 
-func kind(m fs.FileMode) string {
+// KindOf is what a file that is no regular one is called.
+// KindOf is what a file that is no regular one is called.
+func KindOf(m fs.FileMode) string {
 	switch {
 	case m&fs.ModeSymlink != 0:
 		return "symbolic link"

@@ -11,6 +11,7 @@ type Lock struct {
 	Stages []Stage // as they stand in the file
 
 	doc *yaml.Node
+	at  map[string]Out // the first output of each path
 }
 
 // Stage is what one stage made of what.
@@ -26,7 +27,7 @@ func ParseLock(name string, b []byte) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lock{doc: doc}
+	l := &Lock{doc: doc, at: map[string]Out{}}
 	stages := root
 	if child(root, "schema") != nil {
 		if stages = child(root, "stages"); stages == nil {
@@ -40,7 +41,11 @@ func ParseLock(name string, b []byte) (*Lock, error) {
 			s.Deps = append(s.Deps, r.dep(n))
 		}
 		for _, n := range r.list(stages.Content[i+1], "outs") {
-			s.Outs = append(s.Outs, r.out(n))
+			o := r.out(n)
+			s.Outs = append(s.Outs, o)
+			if _, twice := l.at[o.Path]; !twice {
+				l.at[o.Path] = o
+			}
 		}
 		l.Stages = append(l.Stages, s)
 	}
@@ -52,12 +57,6 @@ func (l *Lock) Bytes() []byte { return encode(l.doc) }
 
 // Out finds the output at path, relative to the lock file's folder.
 func (l *Lock) Out(path string) (Out, bool) {
-	for _, s := range l.Stages {
-		for _, o := range s.Outs {
-			if o.Path == path {
-				return o, true
-			}
-		}
-	}
-	return Out{}, false
+	o, ok := l.at[path]
+	return o, ok
 }

@@ -4,6 +4,7 @@ package graph
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strconv"
@@ -24,12 +25,16 @@ func (s *survey) dataset(d *schemas.Declaration, spec *schemas.Dataset) {
 		if m != nil && len(m) == 0 {
 			s.problem(d, "spec.source.path", src.Path+" is an empty folder; put the data there")
 		} else if m != nil {
-			s.pins.Data[d.Ref()] = held(path.Clean(src.Path), m)
+			p := path.Clean(src.Path)
+			if _, ok := s.held[p]; !ok {
+				s.held[p] = held(p, m)
+			}
+			s.pins.Data[d.Ref()] = s.held[p]
 		}
 	case src.Mutable():
-		s.pointed(d, "spec.source.pin", func() (*port.Pointed, error) { return pinned(s.tree, src.Pin) })
+		s.pointed(d, "spec.source.pin", func() (*port.Pointed, error) { return s.pinned(src.Pin) })
 	case src.DVC != nil:
-		s.pointed(d, "spec.source.dvc.path", func() (*port.Pointed, error) { return tracked(s.tree, path.Clean(src.DVC.Path)) })
+		s.pointed(d, "spec.source.dvc.path", func() (*port.Pointed, error) { return s.tracked(path.Clean(src.DVC.Path)) })
 	}
 }
 
@@ -61,9 +66,9 @@ func (s *survey) pointed(d *schemas.Declaration, field string, find func() (*por
 }
 
 // pinned reads the pointer that pins a source.
-func pinned(tree fs.FS, file string) (*port.Pointed, error) {
+func (s *survey) pinned(file string) (*port.Pointed, error) {
 	file = path.Clean(file)
-	p, err := pointer(tree, file)
+	p, err := s.pointer(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the repository: the source is not pinned yet", file), "run vishwa data refresh, and commit what it writes")
 	}
@@ -75,9 +80,9 @@ func pinned(tree fs.FS, file string) (*port.Pointed, error) {
 
 // tracked finds what DVC keeps at p: by a .dvc file beside it, or as an output of a
 // stage in the dvc.lock of a folder above.
-func tracked(tree fs.FS, p string) (*port.Pointed, error) {
+func (s *survey) tracked(p string) (*port.Pointed, error) {
 	file := p + ".dvc"
-	switch ptr, err := pointer(tree, file); {
+	switch ptr, err := s.pointer(file); {
 	case err == nil:
 		for _, o := range ptr.Outs {
 			at, err := point(file, ptr, o)
@@ -90,12 +95,11 @@ func tracked(tree fs.FS, p string) (*port.Pointed, error) {
 	}
 	for dir := path.Dir(p); ; dir = path.Dir(dir) {
 		file := path.Join(dir, "dvc.lock")
-		b, err := fs.ReadFile(tree, file)
-		if err == nil {
-			lock, err := dvc.ParseLock(file, b)
-			if err != nil {
-				return nil, err
-			}
+		lock, err := s.lock(file)
+		if err != nil {
+			return nil, err
+		}
+		if lock != nil {
 			if o, ok := lock.Out(within(dir, p)); ok {
 				return point(file, &dvc.Pointer{}, o)
 			}
@@ -106,6 +110,57 @@ func tracked(tree fs.FS, p string) (*port.Pointed, error) {
 	}
 }
 
+// locked is a dvc.lock file, or why it cannot be read; neither where it is not there.
+type locked struct {
+	lock *dvc.Lock
+	err  error
+}
+
+// lock is the dvc.lock file, read once.
+func (s *survey) lock(file string) (*dvc.Lock, error) {
+	l, known := s.locks[file]
+	if !known {
+		b, err := s.small(file)
+		switch {
+		case err == nil:
+			l.lock, l.err = dvc.ParseLock(file, b)
+		case errors.Is(err, errLarge):
+			l.err = err
+		}
+		s.locks[file] = l
+	}
+	return l.lock, l.err
+}
+
+// Bounds on pointers and dvc.lock files: YAML takes fifty times the room of its text.
+const (
+	maxPointer  = 4 << 20  // bytes of one
+	maxPointers = 64 << 20 // bytes of all
+	maxSigns    = 400_000  // of YAML, in one
+)
+
+var errLarge = errors.New("is too large")
+
+// small reads a pointer or a dvc.lock.
+func (s *survey) small(file string) ([]byte, error) {
+	f, err := s.tree.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxPointer+1))
+	s.taken += len(b)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(b) > maxPointer || schemas.Crowded(b, maxSigns) >= 0:
+		return nil, fault.Hint(fault.New(fault.Invalid, "%s %w: it has more than %d MiB, or %d values", file, errLarge, maxPointer>>20, maxSigns/4), "let a pointer or a dvc.lock name less; a folder can be kept whole")
+	case s.taken > maxPointers:
+		return nil, fault.Hint(fault.New(fault.Invalid, "%s %w: with it, pointers and dvc.lock files have more than %d MiB", file, errLarge, maxPointers>>20), "keep folders whole in place of their files one by one")
+	}
+	return b, nil
+}
+
 func within(dir, p string) string {
 	if dir == "." {
 		return p
@@ -113,8 +168,8 @@ func within(dir, p string) string {
 	return strings.TrimPrefix(p, dir+"/")
 }
 
-func pointer(tree fs.FS, file string) (*dvc.Pointer, error) {
-	b, err := fs.ReadFile(tree, file)
+func (s *survey) pointer(file string) (*dvc.Pointer, error) {
+	b, err := s.small(file)
 	if err != nil {
 		return nil, err
 	}

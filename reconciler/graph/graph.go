@@ -118,13 +118,14 @@ type builder struct {
 	candidates map[schemas.Ref][]schemas.Ref
 	nodes      []Node
 	problems   []schemas.Problem
+	weight     int // of the recipes so far
 }
 
 // add makes the nodes of one declaration.
 func (b *builder) add(d *schemas.Declaration) {
 	switch spec := d.Spec.(type) {
 	case *schemas.Dataset:
-		n := b.node(d, spec)
+		n := b.node(d, spec, 1)
 		n.Data, n.Points = b.pins.Data[n.Ref], b.pins.Points[n.Ref]
 		if n.Data.Digest != "" {
 			n.Recipe.Inputs = map[string]digest.Digest{"data": n.Data.Digest}
@@ -133,36 +134,51 @@ func (b *builder) add(d *schemas.Declaration) {
 		}
 		b.nodes = append(b.nodes, n)
 	case *schemas.Transform:
-		n := b.node(d, spec)
-		b.work(&n, spec.Work)
+		n := b.node(d, spec, 1)
+		if !b.work(d, &n, spec.Work, 1) {
+			return
+		}
 		n.Recipe.Params = spec.Params
 		n.Inputs = spec.Inputs
 		b.nodes = append(b.nodes, n)
 	case *schemas.Training:
-		for name, c := range candidates(spec) {
-			n := b.node(d, spec)
+		// All but the parameters is the same for every candidate, and is made once.
+		all := candidates(spec)
+		whole := b.node(d, spec, len(all))
+		if !b.work(d, &whole, spec.Work, len(all)) || !b.weigh(d, "spec.candidates", len(all)*(weight(spec.Params)+len(spec.Inputs)*perInput)) {
+			return
+		}
+		whole.Inputs = spec.Inputs
+		for name, c := range all {
+			n := whole
 			n.Ref.Output = name
-			b.work(&n, spec.Work)
 			n.Recipe.Params = merged(spec.Params, c.Params)
-			n.Inputs = spec.Inputs
 			b.nodes = append(b.nodes, n)
 		}
 	case *schemas.Model:
-		n := b.node(d, spec)
+		n := b.node(d, spec, 1)
 		n.Inputs = map[string]schemas.Ref{}
+		if !b.weigh(d, "spec.from", len(b.candidates[spec.From])*perInput) {
+			return
+		}
 		for _, c := range b.candidates[spec.From] {
 			n.Inputs[c.Output] = c
 		}
 		b.nodes = append(b.nodes, n)
 	case *schemas.Infrastructure:
-		n := b.node(d, spec)
+		n := b.node(d, spec, 1)
 		n.Code = b.pins.Files[path.Clean(spec.Module)]
+		if !b.weigh(d, "spec.module", named(n.Code)) {
+			return
+		}
 		n.Recipe.Code = byPath(n.Code)
 		b.nodes = append(b.nodes, n)
 	case *schemas.Deployment:
-		n := b.node(d, spec)
+		n := b.node(d, spec, 1)
 		if t := spec.Target.Local; t != nil {
-			b.work(&n, t.Work)
+			if !b.work(d, &n, t.Work, 1) {
+				return
+			}
 			n.Recipe.Params = t.Params
 		}
 		n.Inputs = map[string]schemas.Ref{"model": spec.Model}
@@ -173,18 +189,33 @@ func (b *builder) add(d *schemas.Declaration) {
 	}
 }
 
-func (b *builder) node(d *schemas.Declaration, spec any) Node {
+// node is what all the nodes of d have in common; so many will be made of it.
+func (b *builder) node(d *schemas.Declaration, spec any, nodes int) Node {
 	rest, err := remainder(spec)
 	if err != nil {
 		b.problems = append(b.problems, schemas.Problem{Pos: d.Pos, Field: "spec", Message: err.Error() + "; write it as plain JSON values"})
 	}
+	b.weigh(d, "spec", nodes*(perNode+len(rest)))
 	return Node{Ref: d.Ref(), Decl: d, Recipe: port.Recipe{Schema: Schema, Kind: d.Kind, Spec: rest}}
 }
 
-func (b *builder) work(n *Node, w schemas.Work) {
+// work adds what a command reads, once for all the nodes that have it. It is false
+// where that is too much.
+func (b *builder) work(d *schemas.Declaration, n *Node, w schemas.Work, nodes int) bool {
 	n.Recipe.Command = w.Run
+	total := 0
+	for _, arg := range w.Run {
+		total += len(arg) + 3
+	}
+	paths := append(slices.Clone(w.Code), w.Env.Requirements)
+	for _, p := range paths {
+		total += named(b.pins.Files[path.Clean(p)])
+	}
+	if !b.weigh(d, "spec.code", nodes*total) {
+		return false
+	}
 	seen := map[string]bool{}
-	for _, p := range append(slices.Clone(w.Code), w.Env.Requirements) {
+	for _, p := range paths {
 		if p == "" {
 			continue
 		}
@@ -202,6 +233,7 @@ func (b *builder) work(n *Node, w schemas.Work) {
 		n.Recipe.Env = n.Recipe.Code[n.Lock]
 		delete(n.Recipe.Code, n.Lock)
 	}
+	return true
 }
 
 func byPath(m digest.Manifest) map[string]digest.Digest {
@@ -254,8 +286,8 @@ func order(nodes []Node) ([]Node, []schemas.Problem) {
 	}
 	w := walk{nodes: nodes, at: at, state: make([]uint8, len(nodes)), out: make([]Node, 0, len(nodes))}
 	for i := range nodes {
-		if path := w.visit(i); path != nil {
-			return nil, []schemas.Problem{{Pos: nodes[i].Decl.Pos, Message: "declarations need each other in a circle: " + strings.Join(path, " -> ") + "; cut one of the arrows"}}
+		if !w.visit(i) {
+			return nil, []schemas.Problem{{Pos: nodes[i].Decl.Pos, Message: "declarations need each other in a circle: " + w.circle() + "; cut one of the arrows"}}
 		}
 	}
 	return w.out, nil
@@ -265,27 +297,43 @@ type walk struct {
 	nodes []Node
 	at    map[schemas.Ref]int
 	state []uint8 // 0 unseen, 1 under way, 2 done
+	trail []int   // those under way, and last the one that was met again
 	out   []Node
 }
 
-// visit appends node i after its needs; a cycle is returned as its path.
-func (w *walk) visit(i int) []string {
-	switch w.state[i] {
-	case 1:
-		return []string{w.nodes[i].Ref.String()}
-	case 2:
-		return nil
+// visit appends node i after its needs; it is false where they come round to it.
+func (w *walk) visit(i int) bool {
+	if w.state[i] == 2 {
+		return true
+	}
+	w.trail = append(w.trail, i)
+	if w.state[i] == 1 {
+		return false
 	}
 	w.state[i] = 1
 	for _, need := range w.nodes[i].Needs {
-		if p := w.visit(w.at[need]); p != nil {
-			if len(p) > 1 && p[0] == p[len(p)-1] {
-				return p
-			}
-			return append([]string{w.nodes[i].Ref.String()}, p...)
+		if !w.visit(w.at[need]) {
+			return false
 		}
 	}
 	w.state[i] = 2
+	w.trail = w.trail[:len(w.trail)-1]
 	w.out = append(w.out, w.nodes[i])
-	return nil
+	return true
+}
+
+// circle names the nodes of the trail from where it was met again; of a long one, its ends.
+func (w *walk) circle() string {
+	const most = 20
+	ring := w.trail[slices.Index(w.trail, w.trail[len(w.trail)-1]):]
+	var names []string
+	for n, i := range ring {
+		if n == most/2 && len(ring) > most {
+			names = append(names, fmt.Sprintf("(%d more)", len(ring)-most))
+		}
+		if n < most/2 || n >= len(ring)-most/2 || len(ring) <= most {
+			names = append(names, w.nodes[i].Ref.String())
+		}
+	}
+	return strings.Join(names, " -> ")
 }

@@ -2,6 +2,7 @@
 package graph
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -81,7 +82,7 @@ func files(yaml string) fstest.MapFS {
 }
 
 func build(t interface{ Fatalf(string, ...any) }, fsys fstest.MapFS) Graph {
-	decls, problems := schemas.Load(fsys)
+	decls, problems := schemas.Load(context.Background(), fsys)
 	if len(problems) > 0 {
 		t.Fatalf("load: %v", problems)
 	}

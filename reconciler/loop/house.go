@@ -72,7 +72,7 @@ func (h *House) at(ctx context.Context, rev port.Revision) (*Intent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Read(tree)
+	return Read(ctx, tree)
 }
 
 // Preview looks at the work tree, where there is one, and says whether it is the
@@ -120,11 +120,11 @@ func (h *House) Preview(ctx context.Context) (*World, error) {
 // very bytes of rev; where it is false, the two may still mean the same.
 func (h *House) readWorktree(ctx context.Context, rev port.Revision) (in *Intent, same bool, err error) {
 	if h.Watch == nil {
-		in, err = Read(h.Worktree)
+		in, err = Read(ctx, h.Worktree)
 		return in, false, err
 	}
 	tree, asked := h.Watch()
-	if in, err = Read(tree); err != nil {
+	if in, err = Read(ctx, tree); err != nil {
 		return nil, false, err
 	}
 	same, err = asked(ctx, rev.SHA)

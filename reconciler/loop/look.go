@@ -51,13 +51,20 @@ func (p Problems) Error() string {
 }
 
 // Read loads and checks what tree declares. What is wrong with it is a Problems
-// of the kind Invalid.
-func Read(tree fs.FS) (*Intent, error) {
+// of the kind Invalid. It stops where ctx ends.
+func Read(ctx context.Context, tree fs.FS) (*Intent, error) {
 	in := &Intent{Tree: tree}
-	rules := ahead(tree)
-	decls, problems := schemas.Load(tree)
-	if len(problems) > 0 {
-		return nil, invalid(problems)
+	if err := in.read(ctx, ahead(ctx, tree)); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func (in *Intent) read(ctx context.Context, rules <-chan prepared) error {
+	tree := until(ctx, in.Tree)
+	decls, problems := schemas.Load(ctx, tree)
+	if err := stopped(ctx); err != nil || len(problems) > 0 {
+		return either(err, problems)
 	}
 	in.Decls = decls
 	for i := range decls {
@@ -66,13 +73,28 @@ func Read(tree fs.FS) (*Intent, error) {
 		}
 	}
 	pins, problems := graph.Survey(tree, decls)
-	if len(problems) > 0 {
-		return nil, invalid(problems)
+	if err := stopped(ctx); err != nil || len(problems) > 0 {
+		return either(err, problems)
 	}
 	if in.Graph, problems = graph.Build(decls, pins); len(problems) > 0 {
-		return nil, invalid(problems)
+		return invalid(problems)
 	}
-	return in, in.rules(rules)
+	return in.rules(ctx, rules)
+}
+
+func either(err error, problems []schemas.Problem) error {
+	if err != nil {
+		return err
+	}
+	return invalid(problems)
+}
+
+// stopped is the error of a reading that was told to stop.
+func stopped(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return fault.New(fault.Cancelled, "read the declarations: %w", context.Cause(ctx))
 }
 
 // prepared is rules that were made ready while the declarations were read.
@@ -84,8 +106,9 @@ type prepared struct {
 
 // ahead prepares the rules that the project asks for beside whatever else is done;
 // the project is read again, and checked, with the declarations.
-func ahead(tree fs.FS) <-chan prepared {
+func ahead(ctx context.Context, tree fs.FS) <-chan prepared {
 	done := make(chan prepared, 1)
+	tree = until(ctx, tree)
 	go func() {
 		var p prepared
 		if project, _, err := Settings(tree); err == nil {
@@ -98,8 +121,13 @@ func ahead(tree fs.FS) <-chan prepared {
 }
 
 // rules takes the policies and reads the trust file.
-func (in *Intent) rules(early <-chan prepared) error {
-	p := <-early
+func (in *Intent) rules(ctx context.Context, early <-chan prepared) error {
+	var p prepared
+	select {
+	case p = <-early:
+	case <-ctx.Done():
+		return stopped(ctx)
+	}
 	if !slices.Equal(p.paths, in.Project.Policy.Paths) {
 		p.engine, p.err = policy.New(in.Tree, in.Project.Policy.Paths, policy.Options{})
 	}

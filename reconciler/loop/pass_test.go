@@ -125,7 +125,7 @@ func (unreadable) Open(name string) (fs.File, error) {
 
 func TestDifferencesNamesWhatMeansSomethingElse(t *testing.T) {
 	read := func(change ...func(fstest.MapFS)) *Intent {
-		in, err := Read(tree(change...))
+		in, err := Read(t.Context(), tree(change...))
 		if err != nil {
 			t.Fatal(err)
 		}

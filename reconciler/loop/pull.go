@@ -21,8 +21,8 @@ import (
 // Propose reads what tree declares, under the rules, the trust and the guards of
 // base: a change does not judge itself. Alters names which of them the change
 // alters; they count from the merge on. They must be in order nevertheless.
-func Propose(tree fs.FS, base *Intent) (in *Intent, alters []string, err error) {
-	if in, err = Read(tree); err != nil {
+func Propose(ctx context.Context, tree fs.FS, base *Intent) (in *Intent, alters []string, err error) {
+	if in, err = Read(ctx, tree); err != nil {
 		return nil, nil, err
 	}
 	if in.Policy.Digest() != base.Policy.Digest() {

@@ -19,17 +19,41 @@ import (
 // trustFile is where the trust file is, unless the project says otherwise.
 const trustFile = "trust.yaml"
 
+// Bounds on what is read before anything is checked.
+const (
+	maxSettings = 4 << 20 // bytes of vishwa.yaml, as schemas.Load has it
+	maxTrust    = 1 << 20 // bytes of a trust file: thousands of people
+	maxSigns    = 200_000 // of YAML
+)
+
+// short is the file name, which may have so many bytes.
+func short(tree fs.FS, name string, most int64) ([]byte, error) {
+	f, err := tree.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(raw)) > most {
+		err = fault.New(fault.Invalid, "it is larger than %d MiB", most>>20)
+	}
+	return raw, err
+}
+
 // Settings reads the project and the trust file of a tree, and nothing else: what
 // only reads the ledger works beside declarations that are broken. A tree without
 // a readable project has the zero Project; Read reports what is wrong with it.
 func Settings(tree fs.FS) (*schemas.Project, *trust.Trust, error) {
 	project := &schemas.Project{}
-	raw, err := fs.ReadFile(tree, "vishwa.yaml")
+	raw, err := short(tree, "vishwa.yaml", maxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fault.Hint(fault.New(fault.Missing, "the repository has no vishwa.yaml"), "make one with vishwa init, or name another repository with -C")
 	}
 	if err != nil {
 		return nil, nil, fault.Hint(fault.New(fault.Invalid, "read vishwa.yaml: %w", err), "make it a plain file that you may read")
+	}
+	if schemas.Crowded(raw, maxSigns) >= 0 {
+		raw = nil // Read says where
 	}
 	docs := yaml.NewDecoder(bytes.NewReader(raw))
 	for {
@@ -61,12 +85,15 @@ func readTrust(tree fs.FS, project *schemas.Project) (*trust.Trust, error) {
 	if name == "" {
 		name = trustFile
 	}
-	raw, err := fs.ReadFile(tree, path.Clean(name))
+	raw, err := short(tree, path.Clean(name), maxTrust)
 	if errors.Is(err, fs.ErrNotExist) && project.Trust == "" {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fault.Hint(fault.New(fault.Invalid, "read %s: %w", name, err), "add the trust file, or correct spec.trust of vishwa.yaml")
+	}
+	if schemas.Crowded(raw, maxSigns) >= 0 {
+		return nil, fault.Hint(fault.New(fault.Invalid, "read %s: it holds more than %d values", name, maxSigns/2), "make it shorter: a trust file names people, their keys and roles")
 	}
 	t, problems := trust.Load(raw, name)
 	if len(problems) > 0 {

@@ -120,7 +120,7 @@ func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*loop
 	if err != nil {
 		return nil, rev, err
 	}
-	in, alters, err := loop.Propose(tree, v.base)
+	in, alters, err := loop.Propose(ctx, tree, v.base)
 	if err != nil {
 		return nil, rev, err
 	}
