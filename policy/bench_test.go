@@ -63,7 +63,7 @@ func BenchmarkDecision(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			input, err := doc.value(e.schema)
+			input, err := doc.value(e.schema, &specs{})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func BenchmarkDecision(b *testing.B) {
 		b.Run(name+"/whole", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if f := e.decide(context.Background(), s, &ev); len(f) > 0 {
+				if f := e.decide(context.Background(), s, &ev, &specs{}); len(f) > 0 {
 					b.Fatal(f)
 				}
 			}

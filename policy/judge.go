@@ -49,6 +49,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 			steps = append(steps, s)
 		}
 	}
+	specs := &specs{}
 	guarded, over, stop := e.guard(ctx)
 	defer stop()
 	found := make([][]ledger.Finding, len(steps))
@@ -57,7 +58,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	for range min(runtime.GOMAXPROCS(0), len(steps)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(steps) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				found[i] = e.decide(guarded, steps[i], &ev)
+				found[i] = e.decide(guarded, steps[i], &ev, specs)
 			}
 		})
 	}
@@ -74,7 +75,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 }
 
 // decide is one decision, kept within its time.
-func (e *Engine) decide(ctx context.Context, s plan.Step, ev *Evidence) (out []ledger.Finding) {
+func (e *Engine) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *specs) (out []ledger.Finding) {
 	defer func() {
 		if r := recover(); r != nil { // a fault in a built-in function must not let a step through
 			out = []ledger.Finding{denial(s, ruleError, "a rule made the evaluator fail: %v", r)}
@@ -84,7 +85,7 @@ func (e *Engine) decide(ctx context.Context, s plan.Step, ev *Evidence) (out []l
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "the step cannot be judged: %v", err)}
 	}
-	input, err := doc.value(e.schema)
+	input, err := doc.value(e.schema, specs)
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "what is known of the step cannot be judged: %v", err)}
 	}

@@ -56,35 +56,56 @@ func evidence(ref schemas.Ref, p *tables.Profile) policy.Data {
 	return out
 }
 
-// data is what was found of the datasets that s is, or comes from.
-func (d *desk) data(ctx context.Context, p plan.Plan, s plan.Step) ([]policy.Data, error) {
-	needs := make(map[schemas.Ref][]schemas.Ref, len(p.Steps))
-	for _, o := range p.Steps {
-		needs[o.Ref] = o.Needs
+// origins is what was found of the datasets that the steps of a plan are, or come from.
+// What is known of a step is known of all that need it: nothing is walked twice.
+type origins struct {
+	desk  *desk
+	needs map[schemas.Ref][]schemas.Ref
+	known map[schemas.Ref][]policy.Data // sorted by ref
+}
+
+func (d *desk) origins(p plan.Plan) origins {
+	o := origins{d, make(map[schemas.Ref][]schemas.Ref, len(p.Steps)), make(map[schemas.Ref][]policy.Data, len(p.Steps))}
+	for _, s := range p.Steps {
+		o.needs[s.Ref] = s.Needs
 	}
-	seen := map[schemas.Ref]bool{}
-	var out []policy.Data
-	for todo := []schemas.Ref{s.Ref}; len(todo) > 0; {
-		ref := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if seen[ref] {
-			continue
-		}
-		seen[ref] = true
-		todo = append(todo, needs[ref]...)
-		if ref.Kind != "dataset" {
-			continue
-		}
-		found, err := d.found(ctx, ref)
+	return o
+}
+
+// of is what was found of the datasets that ref is, or comes from.
+func (o origins) of(ctx context.Context, ref schemas.Ref) ([]policy.Data, error) {
+	if known, ok := o.known[ref]; ok {
+		return known, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fault.New(fault.Cancelled, "gather what is known of %s: %w", ref, context.Cause(ctx))
+	}
+	all := map[schemas.Ref]policy.Data{}
+	if ref.Kind == "dataset" {
+		found, err := o.desk.found(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
 		if found != nil {
-			out = append(out, *found)
+			all[ref] = *found
 		}
 	}
+	for _, need := range o.needs[ref] {
+		above, err := o.of(ctx, need)
+		if err != nil {
+			return nil, err
+		}
+		for _, found := range above {
+			all[found.Ref] = found
+		}
+	}
+	var out []policy.Data
+	for _, found := range all {
+		out = append(out, found)
+	}
 	slices.SortFunc(out, func(a, b policy.Data) int { return strings.Compare(a.Ref.String(), b.Ref.String()) })
-	return out, nil
+	o.known[ref] = out
+	return slices.Clone(out), nil
 }
 
 // found is what was found of a dataset: in this pass, or when it was recorded.

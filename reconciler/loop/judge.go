@@ -65,7 +65,7 @@ func (h *House) Check(ctx context.Context, w *World) (plan.Plan, error) {
 // a step, where it is acting, comes in material.
 func (d *desk) judge(ctx context.Context, p plan.Plan, phase policy.Phase, material *act.Material) ([]ledger.Finding, error) {
 	subjects := make(map[schemas.Ref]policy.Subject, len(p.Steps))
-	known := plan.Known{}
+	known, origins := plan.Known{}, d.origins(p)
 	for _, s := range p.Steps {
 		n := d.world.Graph.Node(s.Ref)
 		if n != nil && s.Do == plan.Keep && phase == policy.Planning {
@@ -83,7 +83,7 @@ func (d *desk) judge(ctx context.Context, p plan.Plan, phase policy.Phase, mater
 		if err != nil {
 			return nil, err
 		}
-		if subject.Data, err = d.data(ctx, p, s); err != nil {
+		if subject.Data, err = origins.of(ctx, s.Ref); err != nil {
 			return nil, err
 		}
 		subjects[s.Ref] = subject
