@@ -14,6 +14,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -24,7 +25,23 @@ var library embed.FS
 const (
 	maxRegoFile  = 1 << 20 // bytes
 	maxRegoFiles = 1000
+	maxRegoBytes = 8 << 20 // of all
+	maxRegoPaths = 1_000_000
 )
+
+// Name is the digest of the rules that New would have in force. They are read, and
+// neither parsed nor compiled: whose rules they are need not be known.
+func Name(team fs.FS, paths []string) (digest.Digest, error) {
+	mods, err := gather(library, []string{"."}, false)
+	if err != nil {
+		return "", err
+	}
+	theirs, err := gather(team, paths, true)
+	if err != nil {
+		return "", err
+	}
+	return nameRules(slices.DeleteFunc(append(mods, theirs...), func(m module) bool { return m.test }))
+}
 
 // module is one Rego file.
 type module struct {
@@ -79,10 +96,14 @@ func load(team fs.FS, paths []string, tests bool) ([]module, error) {
 func gather(fsys fs.FS, paths []string, team bool) ([]module, error) {
 	var mods []module
 	seen := map[string]bool{}
+	bytes, visits := 0, 0
 	for _, p := range paths {
 		before := len(mods)
 		p = path.Clean(strings.TrimSuffix(p, "/"))
 		err := fs.WalkDir(fsys, p, func(name string, e fs.DirEntry, err error) error {
+			if visits++; visits > maxRegoPaths {
+				return fmt.Errorf("there are more than %d paths to look at", maxRegoPaths)
+			}
 			if err != nil || e.IsDir() || path.Ext(name) != ".rego" || seen[name] {
 				return err
 			}
@@ -98,6 +119,9 @@ func gather(fsys fs.FS, paths []string, team bool) ([]module, error) {
 			text, err := fs.ReadFile(fsys, name)
 			if err != nil {
 				return err
+			}
+			if bytes += len(text); bytes > maxRegoBytes {
+				return fmt.Errorf("%s: with it, rules have more than %d MiB", name, maxRegoBytes>>20)
 			}
 			mods = append(mods, module{name: name, team: team, test: strings.HasSuffix(name, "_test.rego"), text: text})
 			return nil

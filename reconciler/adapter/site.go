@@ -351,17 +351,42 @@ func (s *Site) look(ctx context.Context, n int) (templates.Report, error) {
 	if !slices.Contains(s.tracked(), pull.Base) {
 		return none, nil
 	}
-	wanted := []string{"refs/heads/" + pull.Base, "refs/pull/" + strconv.Itoa(n) + "/head"}
+	if err := s.office.Admit(ctx, pull); err != nil {
+		return none, err
+	}
+	r, err := s.consider(ctx, pull)
+	if err != nil && review.IsOverdue(ctx) {
+		s.o.Env.Log.WarnContext(ctx, "a look at a stranger's pull request was ended", "pull", n, "by", pull.Author.Login, "reason", context.Cause(ctx))
+		return s.office.Overdue(ctx, pull)
+	}
+	return r, err
+}
+
+// consider fetches pull, and looks at it.
+func (s *Site) consider(ctx context.Context, pull port.Pull) (templates.Report, error) {
+	n, none := pull.Number, templates.Report{Pull: pull.Number}
+	base, head := "refs/heads/"+pull.Base, "refs/pull/"+strconv.Itoa(pull.Number)+"/head"
 	queue, group, err := s.queued(ctx, pull)
 	if err != nil {
 		return none, err
 	}
+	wanted := []string{base}
 	if queue != "" {
 		wanted = append(wanted, queue)
+	}
+	guest, _ := controller.Admission(ctx)
+	if !guest {
+		wanted = append(wanted, head)
 	}
 	s.asked("fetch")
 	if err := s.mirror.Fetch(ctx, wanted...); err != nil {
 		return none, err
+	}
+	if guest { // however long it takes, nobody else waits for it
+		s.asked("fetch")
+		if err := s.mirror.FetchBeside(ctx, head); err != nil {
+			return none, err
+		}
 	}
 	r, err := s.office.Pull(ctx, n, group)
 	if err != nil || !pull.Merged || !review.Asks(r) {

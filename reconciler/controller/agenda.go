@@ -45,6 +45,7 @@ type task struct {
 	others   string // a branch's ledger as others left it, as of the last look
 	gone     bool   // the last look did not see it
 	open     bool   // a pull request that depends on its base
+	guest    bool   // a stranger's pull request, as far as is known
 	running  bool
 	asked    bool   // somebody wants a pass, changed or not
 	needs    uint64 // the look that must have ended before the pass begins
@@ -211,9 +212,12 @@ func (a *agenda) running(i item) bool {
 }
 
 // next is what should be passed next: branches first, then whoever waits longest.
-// At most pulls pull requests are under way at once.
+// At most pulls pull requests are under way at once, strangers' aside.
 func (a *agenda) next(now time.Time, pulls int) (best item, found bool) {
 	for i, t := range a.tasks {
+		if t.guest {
+			continue
+		}
 		if i.pull != 0 && t.running {
 			pulls--
 		}
@@ -225,6 +229,25 @@ func (a *agenda) next(now time.Time, pulls int) (best item, found bool) {
 		}
 	}
 	return best, found && (best.pull == 0 || pulls > 0)
+}
+
+// nextGuest is the stranger's pull request that waits longest.
+func (a *agenda) nextGuest(now time.Time) (best item, found bool) {
+	for i, t := range a.tasks {
+		if t.guest && a.ready(t, now) && (!found || t.since < a.tasks[best].since) {
+			best, found = i, true
+		}
+	}
+	return best, found
+}
+
+// move notes that the pass of i found it to be a stranger's, or one's no longer, and did
+// nothing: it waits for its turn there.
+func (a *agenda) move(i item, guest bool) {
+	t := a.tasks[i]
+	t.running, t.guest, t.asked = false, guest, true
+	a.order++
+	t.since = a.order
 }
 
 // begin notes that a pass of i begins, and tells the triggers that it answers.

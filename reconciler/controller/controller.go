@@ -56,8 +56,10 @@ type Controller struct {
 	workers  []*worker
 	keys     keyring
 	slots    *slots
+	guests   *slots // of what strangers ask for
 	watch    *watch
 	work     context.Context // of passes: it outlives Run's where they are finished
+	visits   context.Context // of looks at what strangers ask for: they are never waited for
 	handBack context.CancelFunc
 	ending   atomic.Bool
 }
@@ -84,7 +86,7 @@ func New(o Options) *Controller {
 		c.metrics = NewMetrics(nil, o.Version)
 	}
 	c.keys.try = o.Keys
-	c.slots = newSlots(c.config.Parallel)
+	c.slots, c.guests = newSlots(c.config.Parallel), newSlots(c.config.Strangers)
 	for i, s := range o.Sites {
 		r := config.Repository{Name: s.Name(), URL: "https://" + s.Name()}
 		if i < len(c.config.Repositories) {
@@ -104,7 +106,7 @@ func (c *Controller) add(r config.Repository, name string, s Site) {
 	w := &worker{
 		c: c, repo: r, name: name, site: s, log: c.log.With("repository", name),
 		agenda: newAgenda(), calendar: calendar{}, ward: ward{}, box: newMailbox(),
-		done: make(chan func()), granted: make(chan struct{}, 1),
+		done: make(chan func()), usual: newLane(c.slots), guest: newLane(c.guests),
 	}
 	w.introduce()
 	c.workers = append(c.workers, w)
@@ -127,6 +129,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	c.work, c.handBack = work, func() { cancel(act.ErrHandedBack) }
+	visits, dismiss := context.WithCancelCause(work)
+	defer dismiss(nil)
+	c.visits = visits
 	c.watch = c.startWatch(ctx)
 	served := c.serveAll(entrances)
 	var at []any
@@ -144,6 +149,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	c.ending.Store(true)
 	stop()
+	dismiss(act.ErrHandedBack)
 	if late := c.end(ended); late > 0 && err == nil {
 		err = fault.Hint(fault.New(fault.Internal, "%d repositories did not come to an end in time", late), "give shutdown.grace more time; what they did is found again at the next start")
 	}
@@ -177,13 +183,17 @@ func (c *Controller) begin(ctx context.Context) *tally {
 
 // end waits for the workers as the configuration says, and tells how many it gave up.
 func (c *Controller) end(t *tally) int {
-	const farewell = 10 * time.Second // for what is handed back
+	// What is handed back needs a while of the grace to come to an end.
+	farewell := min(10*time.Second, c.config.Shutdown.Grace/3)
 	c.log.Info("controller ends", "runs", c.config.Shutdown.Runs, "grace", c.config.Shutdown.Grace.String())
 	if c.config.Shutdown.Runs == config.HandBack {
 		c.handBack()
 	}
-	if left := t.wait(c.config.Shutdown.Grace); left == 0 || c.config.Shutdown.Runs == config.HandBack {
-		return left
+	if c.config.Shutdown.Runs == config.HandBack {
+		return t.wait(c.config.Shutdown.Grace)
+	}
+	if left := t.wait(c.config.Shutdown.Grace - farewell); left == 0 {
+		return 0
 	}
 	c.handBack()
 	return t.wait(farewell)

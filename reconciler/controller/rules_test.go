@@ -40,7 +40,7 @@ func TestBackOffGoesByTheKindOfFault(t *testing.T) {
 func TestNoRepositoryTakesAllSlots(t *testing.T) {
 	const all = 16
 	s := newSlots(all)
-	took := func(w *worker) (n int) {
+	took := func(w *lane) (n int) {
 		for ; ; n++ {
 			s.claim(w)
 			select {
@@ -51,9 +51,9 @@ func TestNoRepositoryTakesAllSlots(t *testing.T) {
 		}
 	}
 	var got []int
-	var workers []*worker
+	var workers []*lane
 	for range 5 {
-		w := &worker{granted: make(chan struct{}, 1)}
+		w := newLane(s)
 		workers = append(workers, w)
 		got = append(got, took(w))
 	}

@@ -12,14 +12,40 @@ import (
 type slots struct {
 	mu    sync.Mutex
 	free  int
-	held  map[*worker]int
-	queue []*worker // in the order of their asking, each once
+	held  map[*lane]int
+	queue []*lane // in the order of their asking, each once
 }
 
-func newSlots(n int) *slots { return &slots{free: n, held: map[*worker]int{}} }
+func newSlots(n int) *slots { return &slots{free: n, held: map[*lane]int{}} }
+
+// lane is where one repository waits for slots of one kind. There are two kinds: what
+// strangers ask for waits in a queue of its own, and holds up nobody else.
+type lane struct {
+	slots   *slots
+	granted chan struct{}
+	claimed bool // a slot is asked for
+}
+
+func newLane(s *slots) *lane { return &lane{slots: s, granted: make(chan struct{}, 1)} }
+
+// want asks for a slot, where none is asked for yet.
+func (l *lane) want() {
+	if !l.claimed {
+		l.claimed = true
+		l.slots.claim(l)
+	}
+}
+
+// leave gives up waiting.
+func (l *lane) leave() {
+	if l.claimed && !l.slots.withdraw(l) {
+		<-l.granted
+		l.slots.release(l)
+	}
+}
 
 // claim asks for one slot; w.granted is told when w has it. There is one claim of w at a time.
-func (s *slots) claim(w *worker) {
+func (s *slots) claim(w *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, w)
@@ -27,15 +53,15 @@ func (s *slots) claim(w *worker) {
 }
 
 // withdraw takes back a claim; false: it was granted in the meantime.
-func (s *slots) withdraw(w *worker) bool {
+func (s *slots) withdraw(w *lane) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.queue)
-	s.queue = slices.DeleteFunc(s.queue, func(q *worker) bool { return q == w })
+	s.queue = slices.DeleteFunc(s.queue, func(q *lane) bool { return q == w })
 	return len(s.queue) < n
 }
 
-func (s *slots) release(w *worker) {
+func (s *slots) release(w *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free++

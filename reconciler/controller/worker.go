@@ -5,6 +5,8 @@ package controller
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -25,9 +27,9 @@ type worker struct {
 	calendar calendar
 	box      *mailbox
 	done     chan func() // what ended, to be noted by the worker
-	granted  chan struct{}
-	claimed  bool // a slot is asked for
-	active   int  // what runs beside the worker
+	usual    *lane
+	guest    *lane // of strangers' pull requests
+	active   int   // what runs beside the worker
 
 	ward      ward
 	attending bool
@@ -53,19 +55,18 @@ func (w *worker) run(ctx context.Context) {
 		case <-w.box.bell:
 		case f := <-w.done:
 			f()
-		case <-w.granted:
-			w.claimed = false
-			w.pass(ctx)
+		case <-w.usual.granted:
+			w.pass(ctx, w.usual)
+		case <-w.guest.granted:
+			w.pass(ctx, w.guest)
 		case <-timer.C:
 		}
 		if ctx.Err() == nil {
 			timer.Reset(w.step(ctx))
 		}
 	}
-	if w.claimed && !w.c.slots.withdraw(w) {
-		<-w.granted
-		w.c.slots.release(w)
-	}
+	w.usual.leave()
+	w.guest.leave()
 	for w.active > 0 {
 		(<-w.done)()
 	}
@@ -138,9 +139,13 @@ func (w *worker) step(ctx context.Context) time.Duration {
 		depth, due := w.agenda.waits(now)
 		soonest(due)
 		w.measure(depth - w.depth)
-		if _, found := w.agenda.next(now, w.c.config.Pulls); found && !w.claimed && w.c.keys.opens() {
-			w.claimed = true
-			w.c.slots.claim(w)
+		if w.c.keys.opens() {
+			if _, found := w.agenda.next(now, w.c.config.Pulls); found {
+				w.usual.want()
+			}
+			if _, found := w.agenda.nextGuest(now); found {
+				w.guest.want()
+			}
 		}
 	}
 	if w.agenda.dirty {
@@ -269,11 +274,20 @@ func (w *worker) failed(doing string, err error, tries int) time.Time {
 	return w.c.now().Add(wait)
 }
 
+// due is the item of a lane that is due most.
+func (w *worker) due(l *lane) (item, bool) {
+	if l == w.guest {
+		return w.agenda.nextGuest(w.c.now())
+	}
+	return w.agenda.next(w.c.now(), w.c.config.Pulls)
+}
+
 // pass begins the pass that is due most, in the slot that was granted.
-func (w *worker) pass(ctx context.Context) {
-	i, found := w.agenda.next(w.c.now(), w.c.config.Pulls)
+func (w *worker) pass(ctx context.Context, l *lane) {
+	l.claimed = false
+	i, found := w.due(l)
 	if !found || ctx.Err() != nil {
-		w.c.slots.release(w)
+		l.slots.release(l)
 		return
 	}
 	ids := w.agenda.begin(i)
@@ -288,13 +302,27 @@ func (w *worker) pass(ctx context.Context) {
 		schedules, err := guarded(log, func() ([]string, error) {
 			work := WithTrigger(w.c.work, trigger)
 			if i.branch == "" {
-				return nil, w.site.Pull(work, i.pull)
+				return nil, w.pull(work, i.pull, l == w.guest)
 			}
 			err := w.site.Branch(work, i.branch)
 			return w.site.Schedules(i.branch), err
 		})
-		return func() { w.passed(log, i, outcome{err: err, took: w.c.now().Sub(begin), schedules: schedules}) }
+		return func() { w.passed(log, i, outcome{err: err, took: w.c.now().Sub(begin), schedules: schedules, lane: l}) }
 	})
+}
+
+// pull looks at a pull request. A stranger's has so much time, and no more.
+func (w *worker) pull(ctx context.Context, n int, guest bool) error {
+	if !guest {
+		return w.site.Pull(Admitted(ctx, false), n)
+	}
+	limit := w.c.config.Timeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w after %s", ErrOverdue, limit))
+	defer cancel()
+	ctx, dismiss := context.WithCancelCause(ctx)
+	defer dismiss(nil)
+	defer context.AfterFunc(w.c.visits, func() { dismiss(context.Cause(w.c.visits)) })()
+	return w.site.Pull(Admitted(ctx, true), n)
 }
 
 // outcome is how a pass ended.
@@ -302,11 +330,17 @@ type outcome struct {
 	err       error
 	took      time.Duration
 	schedules []string
+	lane      *lane // where it had its slot
 }
 
 func (w *worker) passed(log *slog.Logger, i item, o outcome) {
-	w.c.slots.release(w)
+	o.lane.slots.release(o.lane)
 	now := w.c.now()
+	if errors.Is(o.err, ErrStranger) || errors.Is(o.err, ErrKnown) {
+		log.Debug("pass moves to another lane", "reason", o.err)
+		w.agenda.move(i, errors.Is(o.err, ErrStranger))
+		return
+	}
 	tries := w.agenda.tasks[i].tries + 1
 	wait := Next(o.err, tries)
 	if wait > 0 {

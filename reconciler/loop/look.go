@@ -60,6 +60,7 @@ func Read(ctx context.Context, tree fs.FS) (*Intent, error) {
 	return in, nil
 }
 
+// read reads all but the rules, which come from elsewhere; nil: they are left out.
 func (in *Intent) read(ctx context.Context, rules <-chan prepared) error {
 	tree := until(ctx, in.Tree)
 	decls, problems := schemas.Load(ctx, tree)
@@ -79,7 +80,14 @@ func (in *Intent) read(ctx context.Context, rules <-chan prepared) error {
 	if in.Graph, problems = graph.Build(decls, pins); len(problems) > 0 {
 		return invalid(problems)
 	}
-	return in.rules(ctx, rules)
+	if rules != nil {
+		if err := in.rules(ctx, rules); err != nil {
+			return err
+		}
+	}
+	var err error
+	in.Trust, err = readTrust(tree, in.Project)
+	return cmp.Or(stopped(ctx), err)
 }
 
 func either(err error, problems []schemas.Problem) error {
@@ -120,7 +128,7 @@ func ahead(ctx context.Context, tree fs.FS) <-chan prepared {
 	return done
 }
 
-// rules takes the policies and reads the trust file.
+// rules takes the policies.
 func (in *Intent) rules(ctx context.Context, early <-chan prepared) error {
 	var p prepared
 	select {
@@ -135,9 +143,7 @@ func (in *Intent) rules(ctx context.Context, early <-chan prepared) error {
 		return p.err
 	}
 	in.Policy = p.engine
-	var err error
-	in.Trust, err = readTrust(in.Tree, in.Project)
-	return err
+	return nil
 }
 
 func invalid(p []schemas.Problem) error {

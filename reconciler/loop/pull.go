@@ -3,11 +3,13 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"maps"
 	"slices"
 
+	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -21,11 +23,17 @@ import (
 // Propose reads what tree declares, under the rules, the trust and the guards of
 // base: a change does not judge itself. Alters names which of them the change
 // alters; they count from the merge on. They must be in order nevertheless.
-func Propose(ctx context.Context, tree fs.FS, base *Intent) (in *Intent, alters []string, err error) {
-	if in, err = Read(ctx, tree); err != nil {
+func Propose(ctx context.Context, tree fs.FS, base *Intent, how Reading) (in *Intent, alters []string, err error) {
+	in = &Intent{Tree: tree}
+	if how.Unvouched {
+		err = in.named(ctx, base)
+	} else {
+		err = in.read(ctx, ahead(ctx, tree))
+	}
+	if err != nil {
 		return nil, nil, err
 	}
-	if in.Policy.Digest() != base.Policy.Digest() {
+	if in.Policy == nil || in.Policy.Digest() != base.Policy.Digest() {
 		alters = append(alters, "policy")
 	}
 	if (in.Trust == nil) != (base.Trust == nil) || in.Trust != nil && in.Trust.Digest() != base.Trust.Digest() {
@@ -52,6 +60,26 @@ func Propose(ctx context.Context, tree fs.FS, base *Intent) (in *Intent, alters 
 	maps.Copy(guarded.Environments, base.Project.Environments)
 	in.Project = &guarded
 	return in, alters, nil
+}
+
+// Reading says how the tree of a pull request is read.
+type Reading struct {
+	// Unvouched is the tree of somebody whom nobody vouches for: the rules that it changes
+	// are not compiled. They count from the merge on, and their compiler, which knows
+	// neither bound nor end, is not to be had before somebody has looked at them.
+	Unvouched bool
+}
+
+// named is read, with the rules of base where the tree has the same, and none where it has others.
+func (in *Intent) named(ctx context.Context, base *Intent) error {
+	if err := in.read(ctx, nil); err != nil {
+		return err
+	}
+	name, err := policy.Name(until(ctx, in.Tree), in.Project.Policy.Paths)
+	if err == nil && name == base.Policy.Digest() {
+		in.Policy = base.Policy
+	}
+	return cmp.Or(stopped(ctx), err)
 }
 
 // Proposal is what a pull request asks for, planned and judged.

@@ -33,7 +33,7 @@ func pulled(t *testing.T, h *House, w *town, work fstest.MapFS) (*House, *Propos
 		t.Fatal(err)
 	}
 	w.trees[trials] = work
-	in, _, err := Propose(t.Context(), work, base)
+	in, _, err := Propose(t.Context(), work, base, Reading{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,10 +116,10 @@ func TestAChangeDoesNotJudgeItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, alters, err := Propose(t.Context(), tree(replaced("production: {}", "production: {approvals: 2}")), base); err != nil || !slices.Equal(alters, []string{"project"}) {
+	if _, alters, err := Propose(t.Context(), tree(replaced("production: {}", "production: {approvals: 2}")), base, Reading{}); err != nil || !slices.Equal(alters, []string{"project"}) {
 		t.Errorf("alters %v, %v", alters, err)
 	}
-	if _, _, err := Propose(t.Context(), tree(with("trust.yaml", "kind: Nothing\n")), base); fault.Of(err) != fault.Invalid {
+	if _, _, err := Propose(t.Context(), tree(with("trust.yaml", "kind: Nothing\n")), base, Reading{}); fault.Of(err) != fault.Invalid {
 		t.Errorf("a trust file that is broken is proposed: %v", err)
 	}
 }

@@ -76,6 +76,7 @@ type Pull struct {
 	Head     string    `json:"head"`    // branch, of another repository where Fork
 	HeadSHA  string    `json:"headSHA"` // its newest commit
 	Fork     bool      `json:"fork,omitempty"`
+	Owner    string    `json:"owner,omitempty"` // whose repository Head is in, where Fork and known
 	Draft    bool      `json:"draft,omitempty"`
 	Closed   bool      `json:"closed,omitempty"` // merged or not
 	Merged   bool      `json:"merged,omitempty"`

@@ -72,6 +72,7 @@ type Office struct {
 	loose map[int]map[digest.Digest]bool // runs that were handed back, by pull request
 	acts  map[string]action              // what is being made on a tracked branch
 	runs  map[int]bool                   // pull requests whose runs are under way
+	vouch map[int]string                 // strangers' pull requests -> commit that somebody else had run
 }
 
 // action is a pass that makes something on a tracked branch.
@@ -83,7 +84,7 @@ type action struct {
 func (o *Office) ready() {
 	if o.busy == nil {
 		o.busy, o.loose = map[int]*sync.Mutex{}, map[int]map[digest.Digest]bool{}
-		o.acts, o.runs = map[string]action{}, map[int]bool{}
+		o.acts, o.runs, o.vouch = map[string]action{}, map[int]bool{}, map[int]string{}
 	}
 }
 

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/command"
+	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
@@ -65,7 +67,11 @@ func (v *visit) consider(ctx context.Context, r templates.Report) (templates.Rep
 		return r, err
 	}
 	r.BaseSHA, h.Behalf.Base = v.rev.SHA, v.rev.SHA
-	if may = may || v.told(command.Train); !may {
+	told := v.told(command.Train)
+	if err := v.turn(ctx, told); err != nil {
+		return r, err
+	}
+	if may = may || told; !may {
 		h.Provisioner = unseeing{}
 	}
 	in, rev, err := v.merge(ctx, h, &r)
@@ -120,9 +126,13 @@ func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*loop
 	if err != nil {
 		return nil, rev, err
 	}
-	in, alters, err := loop.Propose(ctx, tree, v.base)
+	guest, _ := controller.Admission(ctx)
+	in, alters, err := loop.Propose(ctx, tree, v.base, loop.Reading{Unvouched: guest})
 	if err != nil {
 		return nil, rev, err
+	}
+	if guest && slices.Contains(alters, "policy") {
+		r.Notes = append(r.Notes, "The rules that it changes were not read: that is done once somebody who may write to the repository says /vishwa train.")
 	}
 	if r.Alters = alters; len(alters) > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("It changes what judges it (%s): that counts from the merge on, and approvals that are given before do not hold after it.", strings.Join(alters, ", ")))

@@ -106,6 +106,9 @@ func pull(p *github.PullRequest) port.Pull {
 	// A head whose repository was deleted is a stranger's too.
 	from, to := p.GetHead().GetRepo(), p.GetBase().GetRepo()
 	out.Fork = from == nil || from.GetID() != to.GetID() || !strings.EqualFold(from.GetFullName(), to.GetFullName())
+	if out.Fork {
+		out.Owner = from.GetOwner().GetLogin()
+	}
 	if merged {
 		out.MergeSHA = p.GetMergeCommitSHA()
 	}

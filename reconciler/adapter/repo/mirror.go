@@ -138,12 +138,9 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 
 // Fetch makes refs here what they are there, forced updates included.
 func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
-	args := []string{"fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--upload-pack=git-upload-pack", "--end-of-options", "origin"}
-	for _, r := range refs {
-		if err := checkName("ref", r); err != nil {
-			return err
-		}
-		args = append(args, "+"+r+":"+r)
+	args, err := fetching(refs)
+	if err != nil {
+		return err
 	}
 	return m.locked(ctx, func() error {
 		_, err := m.git(ctx, args...)
@@ -165,6 +162,31 @@ func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
 		_, err = m.git(ctx, args...)
 		return err
 	})
+}
+
+// FetchBeside is Fetch without waiting for other fetches, and without their waiting for
+// it. Nobody else may fetch the same refs meanwhile. A mirror that is mended under it
+// is a reason to try again.
+func (m *Mirror) FetchBeside(ctx context.Context, refs ...string) error {
+	args, err := fetching(refs)
+	if err != nil {
+		return err
+	}
+	if _, err = m.git(ctx, args...); err != nil && fault.Of(err) == fault.Internal && ctx.Err() == nil {
+		return m.Fetch(ctx, refs...) // which mends what is in the way
+	}
+	return err
+}
+
+func fetching(refs []string) ([]string, error) {
+	args := []string{"fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--upload-pack=git-upload-pack", "--end-of-options", "origin"}
+	for _, r := range refs {
+		if err := checkName("ref", r); err != nil {
+			return nil, err
+		}
+		args = append(args, "+"+r+":"+r)
+	}
+	return args, nil
 }
 
 // unlock removes the lock files of programs that were killed: whoever holds the

@@ -43,6 +43,7 @@ func (d *decoder) check(doc *document) {
 	}
 	d.atMost("spec.parallel", c.Parallel, 1000)
 	d.atMost("spec.pulls", c.Pulls, 100)
+	d.atMost("spec.strangers", c.Strangers, 100)
 	d.name("spec.lease.name", c.Lease.Name)
 	d.oneOf("spec.shutdown.runs", c.Shutdown.Runs, Finish, HandBack)
 	d.oneOf("spec.log.level", c.Log.Level, "debug", "info", "warn", "error")

@@ -29,12 +29,14 @@ type Spec struct {
 	Sweep time.Duration `yaml:"sweep"`
 	// Jitter is how far a tick may be moved, so that repositories are not looked at all at once. The default is a tenth of poll.
 	Jitter time.Duration `yaml:"jitter"`
-	// Timeout ends a look or a sweep that gets no answer; opening a repository has ten times as long. The default is 60s.
+	// Timeout ends a look or a sweep that gets no answer, and a look at a stranger's pull request; opening a repository has ten times as long. The default is 60s.
 	Timeout time.Duration `yaml:"timeout"`
 	// Parallel is how many passes may be under way at once over all repositories. No repository can take them all. The default is 32.
 	Parallel int `yaml:"parallel"`
 	// Pulls is how many pull requests of one repository are looked at at once. The default is 4.
 	Pulls int `yaml:"pulls"`
+	// Strangers is how many pull requests by people who may not write to the repository are looked at at once over all repositories. They wait for each other alone, and each look at one ends after timeout. The default is 2.
+	Strangers int `yaml:"strangers"`
 	// Lease is how controllers of the same repository take turns.
 	Lease Lease `yaml:"lease"`
 	// Shutdown says what becomes of the passes that are under way when the controller is told to stop.
@@ -231,6 +233,7 @@ func (c Spec) Filled() Spec {
 	c.Timeout = cmp.Or(c.Timeout, time.Minute)
 	c.Parallel = cmp.Or(c.Parallel, 32)
 	c.Pulls = cmp.Or(c.Pulls, 4)
+	c.Strangers = cmp.Or(c.Strangers, 2)
 	c.Lease.Duration = cmp.Or(c.Lease.Duration, time.Minute)
 	c.Shutdown.Runs = cmp.Or(c.Shutdown.Runs, HandBack)
 	c.Shutdown.Grace = cmp.Or(c.Shutdown.Grace, 30*time.Second)

@@ -1,0 +1,103 @@
+// Strangers' pull requests: whose they are, and what is said where a look at one takes
+// longer than a stranger's may.
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// Admit tells whether pull may be looked at in the turn that ctx is: nil, or what a
+// controller.Site answers. It asks the forge alone, before anything that the author
+// wrote is fetched.
+func (o *Office) Admit(ctx context.Context, pull port.Pull) error {
+	guest, turns := controller.Admission(ctx)
+	if !turns {
+		return nil
+	}
+	stranger, err := o.stranger(ctx, pull)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	o.ready()
+	vouched := o.vouch[pull.Number] == pull.HeadSHA && pull.HeadSHA != ""
+	o.mu.Unlock()
+	switch {
+	case stranger && !vouched && !guest:
+		return controller.ErrStranger
+	case guest && (!stranger || vouched):
+		return controller.ErrKnown
+	}
+	return nil
+}
+
+// stranger tells whether pull holds what somebody wrote who may not write to the
+// repository. What is merged has been taken in, and a branch of the repository itself
+// was pushed by one who may; a fork is its owner's, whoever opens the pull request.
+func (o *Office) stranger(ctx context.Context, pull port.Pull) (bool, error) {
+	switch {
+	case pull.Merged, !pull.Fork && pull.Author.Bot:
+		return false, nil
+	case pull.Fork && (pull.Author.Bot || !strings.EqualFold(pull.Owner, pull.Author.Login)):
+		return true, nil
+	}
+	may, err := o.Forge.May(ctx, pull.Author.Login)
+	if err != nil {
+		return false, fmt.Errorf("look what %s may do: %w", pull.Author.Login, err)
+	}
+	return may < port.Writing, nil
+}
+
+// turn moves v to the turn that is its own, where a command made it another's: a
+// stranger's commit that somebody had run is looked at as if it were theirs.
+func (v *visit) turn(ctx context.Context, told bool) error {
+	guest, turns := controller.Admission(ctx)
+	if !turns {
+		return nil
+	}
+	v.mu.Lock()
+	was := v.vouch[v.pull.Number]
+	delete(v.vouch, v.pull.Number)
+	if told {
+		v.vouch[v.pull.Number] = v.pull.HeadSHA
+	}
+	v.mu.Unlock()
+	switch {
+	case guest && told:
+		return controller.ErrKnown
+	case !guest && !told && was != "":
+		return v.Admit(ctx, v.pull)
+	}
+	return nil
+}
+
+// sayWithin is how long the comment about a look that was ended may take.
+const sayWithin = 15 * time.Second
+
+// Overdue says that the look at pull was ended. Nothing else is done about it until
+// there is another commit, or another base: it would take as long again.
+func (o *Office) Overdue(ctx context.Context, pull port.Pull) (templates.Report, error) {
+	why := context.Cause(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sayWithin)
+	defer cancel()
+	defer o.hold(pull.Number)()
+	r := templates.Report{Stage: templates.Broken, Pull: pull.Number, Base: pull.Base, Head: pull.HeadSHA, Full: o.Full}
+	r.Error = fmt.Sprintf("This could not be looked at in the time that a pull request gets whose author may not write to the repository: %s", why)
+	r.Way = "make smaller what it changes (fewer candidates, declarations, files or commits); or somebody who may write to the repository can have it looked at without that limit: /vishwa train"
+	v, err := o.visit(ctx, pull)
+	if err != nil || pull.Closed {
+		return r, err
+	}
+	return r, v.say(ctx, &r)
+}
+
+// IsOverdue tells whether ctx is that of a look which was ended for its time.
+func IsOverdue(ctx context.Context) bool { return errors.Is(context.Cause(ctx), controller.ErrOverdue) }
