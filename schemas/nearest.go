@@ -18,11 +18,12 @@ func Nearest(name string, among []string) string {
 	bound := max(1, (len(name)+1)/3)
 	best, found := bound+1, ""
 	low := strings.ToLower(name)
+	var rows [3][]int // of distance, for all of them
 	for _, other := range among {
 		if other == name || other == "" || len(other) > len(name)+bound || len(other) < len(name)-bound {
 			continue
 		}
-		d := distance(low, strings.ToLower(other))
+		d := distance(low, strings.ToLower(other), &rows)
 		if d < best || d == best && d <= bound && other < found {
 			best, found = d, other
 		}
@@ -31,8 +32,11 @@ func Nearest(name string, among []string) string {
 }
 
 // distance is the optimal string alignment distance of a and b, in bytes.
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+func distance(a, b string, rows *[3][]int) int {
+	for i := range rows {
+		rows[i] = slices.Grow(rows[i][:0], len(b)+1)[:len(b)+1]
+	}
+	before, last, row := rows[0], rows[1], rows[2]
 	for j := range last {
 		last[j] = j
 	}

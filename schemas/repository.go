@@ -47,17 +47,33 @@ func (r *repository) look(p string) entry {
 	if e, ok := r.seen[p]; ok {
 		return e
 	}
-	if p != "." {
-		above := r.look(path.Dir(p))
+	// From the root down to what is not there: nothing below it is looked at, and nothing
+	// remembered, for there is no end to what is not there.
+	above := r.once(".")
+	for i := 0; i < len(p) && p != "."; i++ {
 		switch {
 		case above.err != nil || above.link != "":
-			return above // and nothing below it is remembered: there is no end to what is not there
+			return above
 		case !above.mode.IsDir():
 			return entry{err: fs.ErrNotExist}
 		}
+		if n := strings.IndexByte(p[i:], '/'); n >= 0 {
+			i += n
+		} else {
+			i = len(p)
+		}
+		above = r.once(p[:i])
 	}
-	e := r.lookAt(p)
-	r.seen[p] = e
+	return above
+}
+
+// once looks at p, whose folder is there, and remembers it.
+func (r *repository) once(p string) entry {
+	e, ok := r.seen[p]
+	if !ok {
+		e = r.lookAt(p)
+		r.seen[p] = e
+	}
 	return e
 }
 

@@ -29,11 +29,11 @@ const (
 	MaxFiles        = 10_000   // of declarations
 	MaxBytes        = 32 << 20 // of their text
 
-	maxValues  = 1_000_000   // of all documents
-	maxGlobs   = 100         // of include
-	maxVisits  = 1_000_000   // paths that are held against those
-	maxPath    = 1024        // bytes
-	maxGuesses = 100_000_000 // letters that are compared for names that were meant
+	maxValues  = 1_000_000  // of all documents
+	maxGlobs   = 100        // of include
+	maxVisits  = 1_000_000  // paths that are held against those
+	maxPath    = 1024       // bytes
+	maxGuesses = 20_000_000 // letters that are compared for names that were meant
 )
 
 // place is where a field stands. Paths are kept as 64-bit hashes: a collision
