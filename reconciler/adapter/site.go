@@ -355,6 +355,9 @@ func (s *Site) look(ctx context.Context, n int) (templates.Report, error) {
 		return none, err
 	}
 	r, err := s.consider(ctx, pull)
+	if review.IsLate(err) {
+		return none, nil // the comment says so already
+	}
 	if err != nil && review.IsOverdue(ctx) {
 		s.o.Env.Log.WarnContext(ctx, "a look at a stranger's pull request was ended", "pull", n, "by", pull.Author.Login, "reason", context.Cause(ctx))
 		return s.office.Overdue(ctx, pull)

@@ -64,7 +64,7 @@ type survey struct {
 // MaxFiles bounds the files under all the paths that declarations name, each counted
 // as often as a path stands for it: a few trees in Git, each of which holds another ten
 // times over, are more files than there is room for.
-const MaxFiles = 500_000
+const MaxFiles = 200_000
 
 func (s *survey) work(d *schemas.Declaration, field string, w schemas.Work) {
 	for i, p := range w.Code {

@@ -73,6 +73,8 @@ type Office struct {
 	acts  map[string]action              // what is being made on a tracked branch
 	runs  map[int]bool                   // pull requests whose runs are under way
 	vouch map[int]string                 // strangers' pull requests -> commit that somebody else had run
+	guest map[int]string                 // strangers' pull requests -> what is looked at, or was last
+	late  map[int]string                 // strangers' pull requests -> what took too long to be looked at
 }
 
 // action is a pass that makes something on a tracked branch.
@@ -84,7 +86,8 @@ type action struct {
 func (o *Office) ready() {
 	if o.busy == nil {
 		o.busy, o.loose = map[int]*sync.Mutex{}, map[int]map[digest.Digest]bool{}
-		o.acts, o.runs, o.vouch = map[string]action{}, map[int]bool{}, map[int]string{}
+		o.acts, o.runs = map[string]action{}, map[int]bool{}
+		o.vouch, o.guest, o.late = map[int]string{}, map[int]string{}, map[int]string{}
 	}
 }
 

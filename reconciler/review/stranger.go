@@ -64,15 +64,25 @@ func (v *visit) turn(ctx context.Context, told bool) error {
 		return nil
 	}
 	v.mu.Lock()
-	was := v.vouch[v.pull.Number]
-	delete(v.vouch, v.pull.Number)
+	n, what := v.pull.Number, v.pull.HeadSHA+" on "+v.rev.SHA
+	was, late := v.vouch[n], v.late[n] == what
+	delete(v.vouch, n)
+	delete(v.late, n)
+	delete(v.guest, n)
 	if told {
-		v.vouch[v.pull.Number] = v.pull.HeadSHA
+		v.vouch[n] = v.pull.HeadSHA
+	} else if guest {
+		v.guest[n] = what
+		if late {
+			v.late[n] = what
+		}
 	}
 	v.mu.Unlock()
 	switch {
 	case guest && told:
 		return controller.ErrKnown
+	case guest && late:
+		return errLate
 	case !guest && !told && was != "":
 		return v.Admit(ctx, v.pull)
 	}
@@ -86,6 +96,11 @@ const sayWithin = 15 * time.Second
 // there is another commit, or another base: it would take as long again.
 func (o *Office) Overdue(ctx context.Context, pull port.Pull) (templates.Report, error) {
 	why := context.Cause(ctx)
+	o.mu.Lock()
+	if what := o.guest[pull.Number]; strings.HasPrefix(what, pull.HeadSHA+" ") {
+		o.late[pull.Number] = what
+	}
+	o.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sayWithin)
 	defer cancel()
 	defer o.hold(pull.Number)()
@@ -98,6 +113,12 @@ func (o *Office) Overdue(ctx context.Context, pull port.Pull) (templates.Report,
 	}
 	return r, v.say(ctx, &r)
 }
+
+// errLate says that a look would take too long once more: the same was looked at before.
+var errLate = errors.New("it took too long to look at before")
+
+// IsLate tells whether err is of a look that was not begun, for the same one took too long.
+func IsLate(err error) bool { return errors.Is(err, errLate) }
 
 // IsOverdue tells whether ctx is that of a look which was ended for its time.
 func IsOverdue(ctx context.Context) bool { return errors.Is(context.Cause(ctx), controller.ErrOverdue) }
