@@ -4,6 +4,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -100,5 +101,35 @@ func BenchmarkJudge(b *testing.B) {
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
 		engine(b, nil)
+	}
+}
+
+// TestJudgingGrowsWithTheSteps: twice the candidates of a training take about twice the
+// room, though each is shown the spec that declares them all.
+func TestJudgingGrowsWithTheSteps(t *testing.T) {
+	e := engine(t, nil)
+	room := func(n int) uint64 {
+		spec := &schemas.Training{Work: schemas.Work{Run: []string{"true"}}, Candidates: map[string]schemas.Candidate{}}
+		d := declare("Training", "", spec)
+		d.Metadata.Name = "y"
+		var p plan.Plan
+		for i := range n {
+			name := fmt.Sprintf("c%d", i)
+			spec.Candidates[name] = schemas.Candidate{Params: map[string]any{"n": i}}
+			p.Steps = append(p.Steps, plan.Step{Ref: schemas.Ref{Kind: "training", Name: "y", Output: name}, Do: plan.Make, Key: digest.Of([]byte(name))})
+		}
+		ev := Evidence{Time: noon, Phase: Planning, Project: &schemas.Project{}, Of: func(schemas.Ref) Subject { return Subject{Declaration: d} }}
+		var was, is runtime.MemStats
+		runtime.ReadMemStats(&was)
+		if _, err := e.Judge(t.Context(), p, ev); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&is)
+		return is.TotalAlloc - was.TotalAlloc
+	}
+	room(200) // warm
+	one, two := room(400), room(800)
+	if two > one*5/2 {
+		t.Errorf("400 candidates take %d KiB, and 800 take %d", one>>10, two>>10)
 	}
 }

@@ -79,7 +79,7 @@ func (g Graph) Digest() digest.Digest {
 // Build makes the graph of decls, which Load has checked. What cannot be built is
 // a problem: a ref to nothing, or a cycle, shown as a path.
 func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
-	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, nodes: make([]Node, 0, len(decls))}
+	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, code: map[string]Node{}, nodes: make([]Node, 0, len(decls))}
 	g := Graph{at: map[schemas.Ref]int{}}
 	for i := range decls {
 		if p, ok := decls[i].Spec.(*schemas.Project); ok {
@@ -118,7 +118,8 @@ type builder struct {
 	candidates map[schemas.Ref][]schemas.Ref
 	nodes      []Node
 	problems   []schemas.Problem
-	weight     int // of the recipes so far
+	weight     int             // of the recipes so far
+	code       map[string]Node // paths of code and lock -> a node with what they hold: many name the same
 }
 
 // add makes the nodes of one declaration.
@@ -214,6 +215,11 @@ func (b *builder) work(d *schemas.Declaration, n *Node, w schemas.Work, nodes in
 	if !b.weigh(d, "spec.code", nodes*total) {
 		return false
 	}
+	name := strings.Join(paths, "\x00")
+	if same, ok := b.code[name]; ok {
+		n.Code, n.Recipe.Code, n.Recipe.Env, n.Lock = same.Code, same.Recipe.Code, same.Recipe.Env, same.Lock
+		return true
+	}
 	seen := map[string]bool{}
 	for _, p := range paths {
 		if p == "" {
@@ -233,6 +239,7 @@ func (b *builder) work(d *schemas.Declaration, n *Node, w schemas.Work, nodes in
 		n.Recipe.Env = n.Recipe.Code[n.Lock]
 		delete(n.Recipe.Code, n.Lock)
 	}
+	b.code[name] = *n
 	return true
 }
 
