@@ -377,7 +377,7 @@ func (s *Site) consider(ctx context.Context, pull port.Pull) (templates.Report, 
 	if queue != "" {
 		wanted = append(wanted, queue)
 	}
-	guest, _ := controller.Admission(ctx)
+	guest, _ := port.Admission(ctx)
 	if !guest {
 		wanted = append(wanted, head)
 	}

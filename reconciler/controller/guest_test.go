@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// town is a site whose pull requests up to 100 are strangers', each of which takes until it is ended.
-type town struct {
+// lanes is a site whose pull requests up to 100 are strangers', each of which takes until it is ended.
+type lanes struct {
 	*fake
 	mu      sync.Mutex
 	inside  int // strangers' looks under way
@@ -23,14 +24,14 @@ type town struct {
 	known   map[int]int // looks at others
 }
 
-func newTown(name string) *town {
-	town := &town{fake: newFake(name), ended: map[int]error{}, vouched: map[int]bool{}, known: map[int]int{}}
-	town.onPull = town.look
-	return town
+func newLanes(name string) *lanes {
+	lanes := &lanes{fake: newFake(name), ended: map[int]error{}, vouched: map[int]bool{}, known: map[int]int{}}
+	lanes.onPull = lanes.look
+	return lanes
 }
 
-func (w *town) look(ctx context.Context, n int) error {
-	guest, turns := Admission(ctx)
+func (w *lanes) look(ctx context.Context, n int) error {
+	guest, turns := port.Admission(ctx)
 	w.mu.Lock()
 	stranger := n <= 100 && !w.vouched[n]
 	switch {
@@ -39,10 +40,10 @@ func (w *town) look(ctx context.Context, n int) error {
 		return fault.New(fault.Internal, "a pass has no turn")
 	case stranger && !guest:
 		w.mu.Unlock()
-		return fmt.Errorf("pull %d: %w", n, ErrStranger)
+		return fmt.Errorf("pull %d: %w", n, port.ErrStranger)
 	case !stranger && guest:
 		w.mu.Unlock()
-		return fmt.Errorf("pull %d: %w", n, ErrKnown)
+		return fmt.Errorf("pull %d: %w", n, port.ErrKnown)
 	case !stranger:
 		w.known[n]++
 		w.mu.Unlock()
@@ -56,20 +57,20 @@ func (w *town) look(ctx context.Context, n int) error {
 	defer w.mu.Unlock()
 	w.inside--
 	w.ended[n] = context.Cause(ctx)
-	if strings.Contains(w.ended[n].Error(), ErrOverdue.Error()) {
+	if strings.Contains(w.ended[n].Error(), port.ErrOverdue.Error()) {
 		return nil // said in the comment
 	}
 	return fault.New(fault.Cancelled, "%w", context.Cause(ctx))
 }
 
-func (w *town) count(f func(*town) int) int {
+func (w *lanes) count(f func(*lanes) int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return f(w)
 }
 
 // crowd opens so many strangers' pull requests.
-func (w *town) crowd(n int) {
+func (w *lanes) crowd(n int) {
 	w.set(func(r *Refs) {
 		for i := range n {
 			r.Pulls[i+1] = fmt.Sprintf("head%d", i)
@@ -81,20 +82,20 @@ func (w *town) crowd(n int) {
 // TestFortyStrangersStopNobody: while their looks go on and on, a branch that moves and a
 // pull request that somebody else opens are looked at at once.
 func TestFortyStrangersStopNobody(t *testing.T) {
-	w := newTown("a")
+	w := newLanes("a")
 	w.crowd(40)
 	c := fast()
 	c.Timeout, c.Parallel, c.Pulls, c.Strangers = time.Minute, 1, 1, 2
 	r := start(t, Options{Config: c, Sites: []Site{w}})
-	until(t, "strangers are looked at", func() bool { return w.count(func(w *town) int { return w.inside }) > 0 })
+	until(t, "strangers are looked at", func() bool { return w.count(func(w *lanes) int { return w.inside }) > 0 })
 	begin := time.Now()
 	w.set(func(r *Refs) { r.Branches["main"], r.Pulls[200] = "2", "new" })
 	until(t, "the branch is passed", w.is("branch main", "2"))
-	until(t, "the other pull request is passed", func() bool { return w.count(func(w *town) int { return w.known[200] }) > 0 })
+	until(t, "the other pull request is passed", func() bool { return w.count(func(w *lanes) int { return w.known[200] }) > 0 })
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	if most := w.count(func(w *town) int { return w.most }); most > 2 {
+	if most := w.count(func(w *lanes) int { return w.most }); most > 2 {
 		t.Errorf("%d strangers' looks at once", most)
 	}
 	begin = time.Now()
@@ -106,12 +107,12 @@ func TestFortyStrangersStopNobody(t *testing.T) {
 
 // TestALookAtAStrangersEndsInTime: each ends after timeout, and once: there is no loop of them.
 func TestALookAtAStrangersEndsInTime(t *testing.T) {
-	w := newTown("a")
+	w := newLanes("a")
 	w.crowd(4)
 	c := fast()
 	c.Timeout = 50 * time.Millisecond
 	r := start(t, Options{Config: c, Sites: []Site{w}})
-	until(t, "all looks were ended", func() bool { return w.count(func(w *town) int { return len(w.ended) }) == 4 })
+	until(t, "all looks were ended", func() bool { return w.count(func(w *lanes) int { return len(w.ended) }) == 4 })
 	looks := w.looked()
 	until(t, "the repository is looked at again and again", func() bool { return w.looked() > looks+20 })
 	for n := range 4 {
@@ -125,27 +126,27 @@ func TestALookAtAStrangersEndsInTime(t *testing.T) {
 
 // TestAVouchedPullRequestLeavesTheLane: what somebody vouches for is everybody's.
 func TestAVouchedPullRequestLeavesTheLane(t *testing.T) {
-	w := newTown("a")
+	w := newLanes("a")
 	w.crowd(1)
 	c := fast()
 	c.Timeout = 50 * time.Millisecond
 	r := start(t, Options{Config: c, Sites: []Site{w}})
-	until(t, "the look was ended", func() bool { return w.count(func(w *town) int { return len(w.ended) }) == 1 })
+	until(t, "the look was ended", func() bool { return w.count(func(w *lanes) int { return len(w.ended) }) == 1 })
 	w.mu.Lock()
 	w.vouched[1] = true
 	w.mu.Unlock()
 	w.set(func(r *Refs) { r.Branches["main"] = "2" })
-	until(t, "it is looked at as others are", func() bool { return w.count(func(w *town) int { return w.known[1] }) > 0 })
+	until(t, "it is looked at as others are", func() bool { return w.count(func(w *lanes) int { return w.known[1] }) > 0 })
 	r.end(t)
 }
 
 // TestStrangersAreDismissedAtTheEnd: they are not waited for, whatever becomes of runs.
 func TestStrangersAreDismissedAtTheEnd(t *testing.T) {
-	w := newTown("a")
+	w := newLanes("a")
 	w.crowd(2)
 	c := fast()
 	c.Timeout, c.Shutdown.Runs, c.Shutdown.Grace = time.Hour, "finish", time.Hour
 	r := start(t, Options{Config: c, Sites: []Site{w}})
-	until(t, "strangers are looked at", func() bool { return w.count(func(w *town) int { return w.inside }) > 0 })
+	until(t, "strangers are looked at", func() bool { return w.count(func(w *lanes) int { return w.inside }) > 0 })
 	r.end(t)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 type worker struct {
@@ -314,15 +315,15 @@ func (w *worker) pass(ctx context.Context, l *lane) {
 // pull looks at a pull request. A stranger's has so much time, and no more.
 func (w *worker) pull(ctx context.Context, n int, guest bool) error {
 	if !guest {
-		return w.site.Pull(Admitted(ctx, false), n)
+		return w.site.Pull(port.Admitted(ctx, false), n)
 	}
 	limit := w.c.config.Timeout
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w after %s", ErrOverdue, limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w after %s", port.ErrOverdue, limit))
 	defer cancel()
 	ctx, dismiss := context.WithCancelCause(ctx)
 	defer dismiss(nil)
 	defer context.AfterFunc(w.c.visits, func() { dismiss(context.Cause(w.c.visits)) })()
-	return w.site.Pull(Admitted(ctx, true), n)
+	return w.site.Pull(port.Admitted(ctx, true), n)
 }
 
 // outcome is how a pass ended.
@@ -336,9 +337,9 @@ type outcome struct {
 func (w *worker) passed(log *slog.Logger, i item, o outcome) {
 	o.lane.slots.release(o.lane)
 	now := w.c.now()
-	if errors.Is(o.err, ErrStranger) || errors.Is(o.err, ErrKnown) {
+	if errors.Is(o.err, port.ErrStranger) || errors.Is(o.err, port.ErrKnown) {
 		log.Debug("pass moves to another lane", "reason", o.err)
-		w.agenda.move(i, errors.Is(o.err, ErrStranger))
+		w.agenda.move(i, errors.Is(o.err, port.ErrStranger))
 		return
 	}
 	tries := w.agenda.tasks[i].tries + 1

@@ -12,7 +12,6 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/command"
-	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
@@ -126,7 +125,7 @@ func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*loop
 	if err != nil {
 		return nil, rev, err
 	}
-	guest, _ := controller.Admission(ctx)
+	guest, _ := port.Admission(ctx)
 	in, alters, err := loop.Propose(ctx, tree, v.base, loop.Reading{Unvouched: guest})
 	if err != nil {
 		return nil, rev, err

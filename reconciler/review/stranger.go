@@ -9,16 +9,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/templates"
 )
 
 // Admit tells whether pull may be looked at in the turn that ctx is: nil, or what a
-// controller.Site answers. It asks the forge alone, before anything that the author
+// a site answers. It asks the forge alone, before anything that the author
 // wrote is fetched.
 func (o *Office) Admit(ctx context.Context, pull port.Pull) error {
-	guest, turns := controller.Admission(ctx)
+	guest, turns := port.Admission(ctx)
 	if !turns {
 		return nil
 	}
@@ -32,9 +31,9 @@ func (o *Office) Admit(ctx context.Context, pull port.Pull) error {
 	o.mu.Unlock()
 	switch {
 	case stranger && !vouched && !guest:
-		return controller.ErrStranger
+		return port.ErrStranger
 	case guest && (!stranger || vouched):
-		return controller.ErrKnown
+		return port.ErrKnown
 	}
 	return nil
 }
@@ -59,7 +58,7 @@ func (o *Office) stranger(ctx context.Context, pull port.Pull) (bool, error) {
 // turn moves v to the turn that is its own, where a command made it another's: a
 // stranger's commit that somebody had run is looked at as if it were theirs.
 func (v *visit) turn(ctx context.Context, told bool) error {
-	guest, turns := controller.Admission(ctx)
+	guest, turns := port.Admission(ctx)
 	if !turns {
 		return nil
 	}
@@ -80,7 +79,7 @@ func (v *visit) turn(ctx context.Context, told bool) error {
 	v.mu.Unlock()
 	switch {
 	case guest && told:
-		return controller.ErrKnown
+		return port.ErrKnown
 	case guest && late:
 		return errLate
 	case !guest && !told && was != "":
@@ -121,4 +120,4 @@ var errLate = errors.New("it took too long to look at before")
 func IsLate(err error) bool { return errors.Is(err, errLate) }
 
 // IsOverdue tells whether ctx is that of a look which was ended for its time.
-func IsOverdue(ctx context.Context) bool { return errors.Is(context.Cause(ctx), controller.ErrOverdue) }
+func IsOverdue(ctx context.Context) bool { return errors.Is(context.Cause(ctx), port.ErrOverdue) }

@@ -1,6 +1,6 @@
 // Strangers: whoever may open a pull request without being able to write to the
 // repository. What they declare is looked at, in time and room that is theirs alone.
-package controller
+package port
 
 import (
 	"context"
@@ -8,10 +8,10 @@ import (
 )
 
 var (
-	// ErrStranger is a Site's answer where a pull request turns out to be a stranger's: it
+	// ErrStranger is a site's answer where a pull request turns out to be a stranger's: it
 	// did nothing, and is called again when a stranger's turn has come.
 	ErrStranger = errors.New("a stranger's pull request waits for its turn")
-	// ErrKnown is a Site's answer where one is a stranger's no longer.
+	// ErrKnown is a site's answer where one is a stranger's no longer.
 	ErrKnown = errors.New("the pull request is a stranger's no longer")
 	// ErrOverdue is the cause that ends a look at a stranger's pull request that takes too long.
 	ErrOverdue = errors.New("the look was ended")
