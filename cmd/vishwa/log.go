@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
@@ -283,6 +284,27 @@ func checkpoint(cmd *cobra.Command, s string) (*ledger.Checkpoint, error) {
 	return &point, nil
 }
 
+// verified is what ledger verify tells programs.
+type verified struct {
+	ledger.Report
+	Checkpoints []pointSeen `json:"checkpoints"`
+	Unsaid      []string    `json:"unsaid"` // places that told none, and why
+}
+
+type pointSeen struct {
+	ledger.Checkpoint
+	Where string `json:"where"`
+	By    string `json:"by,omitempty"` // the controller that signed it; none: this machine noted it
+}
+
+func seen(held []repo.Claim) []pointSeen {
+	out := []pointSeen{}
+	for _, c := range held {
+		out = append(out, pointSeen{c.Checkpoint, c.Where, c.By})
+	}
+	return out
+}
+
 func (a *app) verifyLedger(ctx context.Context, s *station, point *ledger.Checkpoint, stale error, format string) error {
 	whose, err := s.LedgerTrust(ctx)
 	if err != nil {
@@ -296,13 +318,14 @@ func (a *app) verifyLedger(ctx context.Context, s *station, point *ledger.Checkp
 		return stale
 	}
 	held, unsaid := s.Ledger.Claims()
+	unsaid = append([]string{}, unsaid...)
 	if err := s.Ledger.Hold(report.Facts); err != nil && !a.offline {
 		return err
 	} else if err != nil {
 		unsaid = append(unsaid, err.Error())
 	}
 	if format == "json" {
-		return a.json(report)
+		return a.json(verified{report, seen(held), unsaid})
 	}
 	fmt.Fprintf(a.out, "The ledger holds: %d entries in order, unbroken; %d signatures of entries, %d of commits and %d approvals by trusted keys.\n",
 		report.Entries, report.Signatures, report.Commits, report.Approvals)

@@ -133,12 +133,28 @@ func FuzzNote(f *testing.F) {
 		}
 		f.Add(raw)
 	}
+	short, err := Notice{Origin: "o", Checkpoint: pointed.Checkpoint}.Sign("ci", ed, rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	line, err := Brief(short)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(line))
 	f.Add([]byte("o\n1\n\n\n— a b\n"))
 	f.Add(bytes.Repeat([]byte("— "), 40000))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		n, sigs, err := parseNote(raw)
+		for _, b := range Unbrief(string(raw), "o", keys) {
+			if back, _, err := parseNote(b); err == nil && back.Count >= 1 {
+				if text, err := Brief(b); err == nil && text != string(raw) {
+					t.Errorf("%q is the brief of %q", raw, text)
+				}
+			}
+		}
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
 			t.Errorf("%d bytes took %d", len(raw), grown)
