@@ -100,7 +100,37 @@ deny contains {
 } if {
 	changes_release
 	step.due
+	count(object.get(input, "guards", [])) == 0
 	count(approvers) < needed
+}
+
+# METADATA
+# title: Guard that is not satisfied
+# description: What guarded an environment before a change guards it until people whom it named have approved the change. That holds for whatever goes there under whatever name, for what leaves it by its label, its name, its address or by being taken away, and for a change of what guards it.
+# custom:
+#   id: deployment/approval
+deny contains {
+	"rule": "deployment/approval",
+	"message": g.message,
+	"way": g.way,
+} if {
+	guarded
+	some g in unmet
+}
+
+unmet contains g if {
+	some g in input.guards
+	not g.met
+}
+
+guarded if {
+	changes_release
+	step.due
+}
+
+guarded if {
+	input.step.kind == "deployment"
+	input.step.do == "retire"
 }
 
 # METADATA
@@ -114,10 +144,25 @@ note contains {
 } if {
 	changes_release
 	not step.due
+	count(unmet) == 0
 	needed > 0
 }
 
-# A deployment that is kept, or taken away, releases nothing; nor does one that is
+# METADATA
+# title: Change that will need approvals
+# description: A guard from before the change waits for the model too.
+# custom:
+#   id: deployment/approval
+note contains {
+	"rule": "deployment/approval",
+	"message": sprintf("%s will need %d approval(s) by %s once the model is known", [g.environment, g.needs, concat(" or ", g.roles)]),
+} if {
+	changes_release
+	not step.due
+	some g in unmet
+}
+
+# A deployment that is kept releases nothing; nor does one that is
 # brought back as it was recorded, after a reboot or a crash.
 changes_release if {
 	input.step.kind == "deployment"

@@ -115,3 +115,25 @@ test_revoked_signer if {
 	denied(about(gone, lenient, [asha])) == set()
 	denied(object.union(about(gone, staging, []), {"step": {"kind": "deployment", "do": "keep", "pending": false}})) == set()
 }
+
+unmet := {"environment": "production", "revision": "1", "needs": 1, "roles": ["approver"], "by": [], "met": false, "message": "production needs 1", "way": "ask"}
+
+test_a_guard_that_is_not_satisfied if {
+	doc := object.union(about(signed, staging, []), {"guards": [unmet]})
+	denied(doc) == {"deployment/approval"}
+	denied(object.union(doc, {"guards": [object.union(unmet, {"met": true})]})) == set()
+	denied(object.union(doc, {"step": {"do": "keep"}})) == set()
+	denied(object.union(doc, {"step": {"restores": true}})) == set()
+}
+
+test_a_guard_stands_before_what_is_taken_away if {
+	doc := {"phase": "plan", "step": {"kind": "deployment", "do": "retire", "pending": false}, "environment": null, "model": null, "guards": [unmet]}
+	denied(doc) == {"deployment/approval"}
+	denied(object.union(doc, {"guards": []})) == set()
+}
+
+test_pending_says_what_a_guard_will_need if {
+	doc := object.union(about(null, live, []), {"phase": "plan", "step": {"pending": true}, "model": null, "guards": [unmet]})
+	denied(doc) == set()
+	count(deployment.note) == 1 with input as doc
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/guard"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
@@ -47,7 +48,8 @@ type Subject struct {
 	Terraform    json.RawMessage      // infrastructure: port.Change's Raw
 	AllowDestroy bool                 // infrastructure
 	Was          string               // deployments: the environment of the newest recorded release
-	Approvals    []trust.Approver     // deployments: those that trust.Check let through
+	Approvals    []trust.Approver     // deployments: those that hold before every guard
+	Guards       []guard.Verdict      // deployments: what guards the environments that the change has to do with, and how they stand
 	Data         []Data               // the datasets that it is, or comes from, whose rows were examined
 	Run          *Run                 // transforms and trainings: the run that stands under the step's key; none: it is not made yet
 	Serving      *port.Isolation      // deployments: of the process that serves this very release now; none: none does

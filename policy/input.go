@@ -19,6 +19,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/guard"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
@@ -29,9 +30,6 @@ var inputSchema []byte
 
 // maxInput bounds an input document, in bytes; only a Terraform plan comes near.
 const maxInput = 64 << 20
-
-// production is the environment that needs an approval whatever the project says.
-const production = "production"
 
 // refuse is what an environment does with a model whose signer was revoked, unless it says more.
 const refuse = "refuse"
@@ -51,6 +49,7 @@ type document struct {
 	Terraform    json.RawMessage  `json:"terraform"`
 	AllowDestroy bool             `json:"allowDestroy"`
 	Approvals    []trust.Approver `json:"approvals"`
+	Guards       []guardDoc       `json:"guards"`
 	Run          *runDoc          `json:"run"`
 	Serving      *isolationDoc    `json:"serving"`
 }
@@ -90,6 +89,18 @@ type environmentDoc struct {
 	Isolation *string `json:"isolation"`
 }
 
+// guardDoc is what one environment asks of people before the step, as one revision has it.
+type guardDoc struct {
+	Environment string   `json:"environment"`
+	Revision    string   `json:"revision"` // "": what the change itself declares
+	Needs       int      `json:"needs"`
+	Roles       []string `json:"roles"`
+	By          []string `json:"by"` // principals whose approval counts
+	Met         bool     `json:"met"`
+	Message     string   `json:"message"`
+	Way         string   `json:"way"`
+}
+
 type datasetDoc struct {
 	Pin *digest.Digest `json:"pin"`
 	// Pointer is the MD5 by which a .dvc file or dvc.lock names data whose digest is known
@@ -127,7 +138,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 		Step:     stepDoc{s.Ref.String(), s.Ref.Kind, s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores},
 		Metadata: metadataDoc{Name: s.Ref.Name, Labels: map[string]string{}},
 		Project:  projectDoc{ev.Project.Policy.ModelFormats},
-		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Approvals: []trust.Approver{},
+		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Approvals: []trust.Approver{}, Guards: guards(sub.Guards),
 	}
 	if len(d.Terraform) == 0 {
 		d.Terraform = nil
@@ -179,6 +190,19 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	return d, nil
 }
 
+// guards are verdicts for rules.
+func guards(all []guard.Verdict) []guardDoc {
+	out := []guardDoc{}
+	for _, v := range all {
+		d := guardDoc{Environment: v.Place, Revision: v.Revision, Needs: v.Needs, Roles: v.Roles, By: []string{}, Met: v.Met, Message: v.Message, Way: v.Way}
+		for _, w := range v.Given {
+			d.By = append(d.By, w.Principal)
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
 // stricter is e, or what guards the environment that the deployment was in before
 // where that asks for more: a release does not get out of it by another label.
 func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc {
@@ -187,7 +211,7 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 	}
 	old := environment(was, p)
 	if old == nil {
-		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: strings.EqualFold(was, production), RevokedSigner: e.RevokedSigner}
+		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: schemas.Production(was), RevokedSigner: e.RevokedSigner}
 	}
 	both := *e
 	if old.needed() > e.needed() {
@@ -217,7 +241,7 @@ func environment(name string, p *schemas.Project) *environmentDoc {
 	if !ok {
 		return nil
 	}
-	d := &environmentDoc{Name: name, Approvals: e.Approvals, Roles: e.Roles, Production: strings.EqualFold(name, production),
+	d := &environmentDoc{Name: name, Approvals: e.Approvals, Roles: e.Roles, Production: schemas.Production(name),
 		Reviews: e.Reviews, TrackedRuns: e.TrackedRuns, Isolation: level(e.Isolation), RevokedSigner: cmp.Or(e.RevokedSigner, refuse)}
 	if len(d.Roles) == 0 {
 		d.Roles = []string{"approver"}

@@ -29,7 +29,7 @@ var floors = map[string]int{
 	"reconciler/port/wrap": 3, "reconciler/adapter/content": 3, "reconciler/adapter/wall": 3, "reconciler/adapter/wall/walltest": 3, "reconciler/adapter/seal": 3,
 	"reconciler/command": 3, "reconciler/ci": 3,
 
-	"reconciler/plan": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 5, "reconciler/adapter/egress": 4, "reconciler/adapter/dial": 4, "reconciler/adapter/download": 4, "reconciler/tables": 4,
+	"reconciler/plan": 4, "reconciler/guard": 4, "reconciler/explain": 4, "reconciler/port/porttest": 4, "reconciler/adapter/sandbox": 5, "reconciler/adapter/egress": 4, "reconciler/adapter/dial": 4, "reconciler/adapter/download": 4, "reconciler/tables": 4,
 	"reconciler/examine": 5,
 
 	"policy": 5, "templates": 5, "reconciler/act": 5, "reconciler/data/cache": 5,
@@ -51,7 +51,7 @@ var floors = map[string]int{
 // pure lists the packages that are functions of their arguments.
 var pure = []string{
 	"reconciler/digest", "reconciler/fault", "reconciler/harmless", "reconciler/graph", "reconciler/ledger", "reconciler/trust",
-	"reconciler/attest", "reconciler/dvc", "reconciler/tables", "reconciler/plan", "reconciler/explain", "reconciler/command", "reconciler/ci", "templates",
+	"reconciler/attest", "reconciler/dvc", "reconciler/tables", "reconciler/plan", "reconciler/guard", "reconciler/explain", "reconciler/command", "reconciler/ci", "templates",
 }
 
 // outside is what a pure package does not import. fault may know contexts, whose

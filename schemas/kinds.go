@@ -67,10 +67,12 @@ type PolicySet struct {
 
 // Environment is somewhere that a deployment goes to.
 type Environment struct {
-	// Approvals is how many people must approve a release, by signature. An environment named production needs one unless it says more.
+	// Approvals is how many people must approve a release, by signature. An environment named production, however it is spelt, needs one unless it says more.
 	Approvals int `json:"approvals,omitempty" jsonschema:"minimum=0,maximum=16"`
 	// Roles lists the roles of trust.yaml whose approval counts; without it, approver.
 	Roles []string `json:"roles,omitempty"`
+	// UnknownAuthors is what a change asks for that is written by somebody whom trust.yaml does not know, in an environment that asks for approvals: two, one person more than approvals says; other, an approver of the pull request, who neither opened it nor pushed to it; refuse, nothing is released. Without it, two.
+	UnknownAuthors string `json:"unknownAuthors,omitempty" jsonschema:"enum=two,enum=other,enum=refuse,default=two"`
 	// Reviews lets an approving review of the pull request count as an approval; without it, only a signature does.
 	Reviews bool `json:"reviews,omitempty"`
 	// TrackedRuns asks that what is deployed here was made by runs on the tracked branch: what a pull request trained is trained again.

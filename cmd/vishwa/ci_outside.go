@@ -57,6 +57,10 @@ func (listening) May(context.Context, string) (port.Permission, error) { return 
 
 func (listening) Reviews(context.Context, int) ([]port.Review, error) { return nil, nil }
 
+func (listening) Pushers(context.Context, port.Pull) ([]string, error) {
+	return nil, fault.New(fault.Missing, "no forge tells who pushed")
+}
+
 func (listening) Remarks(context.Context, int, time.Time) ([]port.Remark, error) { return nil, nil }
 
 func (listening) Said(context.Context, int, string) (string, error) { return "", nil }

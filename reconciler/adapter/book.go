@@ -138,7 +138,7 @@ func (h *House) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
 		if t == nil {
 			return fault.New(fault.Denied, "no trust file says whose approval counts")
 		}
-		_, err = t.Check(signed, r.Want, nil, r.Time)
+		_, err = t.Check(signed, r.Want, trust.Authors{}, r.Time)
 		return err
 	}
 	return out, nil

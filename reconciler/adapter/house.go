@@ -188,17 +188,14 @@ func (h *House) wire(o Options, project *schemas.Project, name string) error {
 	if h.Ledger, err = h.open(book, project, place, o); err != nil {
 		return err
 	}
-	remote := project.Ledger.Remote
-	if remote == "" {
-		remote = "origin"
-	}
+	remote := located(project.Ledger).Remote
 	var worktree fs.FS
 	if !h.Repo.Bare() {
 		worktree = h.Repo.Worktree()
 	}
 	h.House = &loop.House{
 		Eyes: loop.Eyes{
-			Repo: h.Repo, Book: h.Ledger,
+			Repo: h.Repo, Book: &steady{Ledger: h.Ledger, house: h, options: book, now: located(project.Ledger)},
 			Provisioner: h.stacks(o, apart, work),
 			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall}),
 		},
@@ -211,11 +208,14 @@ func (h *House) wire(o Options, project *schemas.Project, name string) error {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}},
 		Isolation: work.isolation(),
-		Authors:   h.Repo.Authors,
-		Lock:      h.lock,
-		Remote:    h.Repo.RemoteURL(remote),
-		Version:   o.Version,
-		Now:       o.Env.Now,
+		Hands:     h.Repo.Hands,
+		Parents: func(ctx context.Context, head string, n int) ([]string, error) {
+			return h.Repo.Merges(ctx, head, "", n)
+		},
+		Lock:    h.lock,
+		Remote:  h.Repo.RemoteURL(remote),
+		Version: o.Version,
+		Now:     o.Env.Now,
 	}
 	if o.Lease != nil {
 		h.House.Lease = o.Lease.Acquire

@@ -87,10 +87,10 @@ func newTown() *town {
 func (w *town) house() *loop.House {
 	return &loop.House{
 		Eyes: loop.Eyes{Repo: land{w}, Book: w, Server: host{w}}, Store: shelf{w}, Runner: engine{Runner: nil, town: w},
-		Seal:    loop.Seal{Store: shelf{w}, Sign: notary{w}.model, Verifier: notary{w}},
-		Authors: func(context.Context, string, string) ([]string, error) { return nil, nil },
-		Lock:    func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
-		Actor:   loop.Actor{Name: "main"}, Now: time.Now,
+		Seal:  loop.Seal{Store: shelf{w}, Sign: notary{w}.model, Verifier: notary{w}},
+		Hands: func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
+		Lock:  func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
+		Actor: loop.Actor{Name: "main"}, Now: time.Now,
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 3\n"
+const magic = "vishwa facts 4\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -51,10 +51,13 @@ func (f *Facts) Encode() ([]byte, error) {
 	for _, t := range f.Failed {
 		note(t.Last)
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released} {
 		for _, e := range m {
 			note(e)
 		}
+	}
+	for _, e := range f.Places {
+		note(e)
 	}
 	for _, e := range slices.Concat(f.Approvals, f.Stuck) {
 		note(e)
@@ -81,12 +84,17 @@ func (f *Facts) Encode() ([]byte, error) {
 		w.string(string(k))
 		w.uint(index[f.ByKey[k]])
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released} {
 		w.uint(uint64(len(m)))
 		for _, r := range slices.SortedFunc(maps.Keys(m), schemas.Ref.Compare) {
 			w.string(refText(r))
 			w.uint(index[m[r]])
 		}
+	}
+	w.uint(uint64(len(f.Places)))
+	for _, place := range slices.Sorted(maps.Keys(f.Places)) {
+		w.string(place)
+		w.uint(index[f.Places[place]])
 	}
 	w.uint(uint64(len(f.Failed)))
 	for _, k := range slices.Sorted(maps.Keys(f.Failed)) {
@@ -135,11 +143,15 @@ func Decode(b []byte) (*Facts, error) {
 		k := digest.Digest(r.string())
 		f.ByKey[k] = entry()
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released} {
 		for range r.length() {
 			ref := r.ref()
 			m[ref] = entry()
 		}
+	}
+	for range r.length() {
+		place := r.string()
+		f.Places[place] = entry()
 	}
 	for range r.length() {
 		k := digest.Digest(r.string())

@@ -56,6 +56,8 @@ func (f *Facts) ready() {
 		f.Failed = map[digest.Digest]Tries{}
 		f.Denied = map[schemas.Ref]*Entry{}
 		f.Observed = map[schemas.Ref]*Entry{}
+		f.Released = map[schemas.Ref]*Entry{}
+		f.Places = map[string]*Entry{}
 	}
 }
 
@@ -85,6 +87,7 @@ func (f *Facts) take(e *Entry) {
 // success notes what was made. Under a key the first entry stays until it is made
 // again; a duplicate of it only makes that entry its ref's newest.
 func (f *Facts) success(e *Entry) {
+	f.release(e)
 	newest := e
 	if e.Key != "" && e.Action != Retire {
 		if first := f.ByKey[e.Key]; first == nil || e.Again {
@@ -101,6 +104,27 @@ func (f *Facts) success(e *Entry) {
 	})
 	if e.Action == Retire {
 		delete(f.Observed, e.Ref)
+	}
+}
+
+// release notes what changed for an environment: guards are in force as of there, and
+// authors count from there on. What only comes back as it was, after a crash or a
+// reboot, was approved before, and moves neither.
+func (f *Facts) release(e *Entry) {
+	if e.Action != Deploy && e.Action != Retire || e.Ref.Kind != "deployment" {
+		return
+	}
+	last := f.Latest[e.Ref]
+	was := last != nil && last.Action == Deploy
+	if e.Action == Deploy && was && last.Key == e.Key {
+		return
+	}
+	f.Released[e.Ref] = e
+	if e.Release != nil {
+		f.Places[schemas.Place(e.Release.Environment)] = e
+	}
+	if was && last.Release != nil {
+		f.Places[schemas.Place(last.Release.Environment)] = e
 	}
 }
 
@@ -161,6 +185,7 @@ func (f *Facts) Clone() *Facts {
 	c.ByKey, c.Latest = maps.Clone(f.ByKey), maps.Clone(f.Latest)
 	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
 	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
+	c.Released, c.Places = maps.Clone(f.Released), maps.Clone(f.Places)
 	c.Approvals = slices.Clone(f.Approvals)
 	c.heads = slices.Clip(f.heads) // what is there stays; what is appended is apart
 	return &c

@@ -179,11 +179,15 @@ func (h *House) tell(e act.Event) {
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // Want is what an approval of p must cover: the plan, the rules and the model of
-// every deployment that p makes.
+// every deployment that p makes; of one that it takes away, the release that goes.
 func Want(p plan.Plan) (map[schemas.Ref]digest.Digest, error) {
 	models := map[schemas.Ref]digest.Digest{}
 	for _, s := range p.Work() {
-		if s.Ref.Kind == "deployment" && s.Do != plan.Retire && s.Model != "" {
+		switch {
+		case s.Ref.Kind != "deployment":
+		case s.Do == plan.Retire && s.Key != "":
+			models[s.Ref] = s.Key
+		case s.Do != plan.Retire && s.Model != "":
 			models[s.Ref] = s.Model
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/graph"
+	"github.com/vishwaops/vishwa/reconciler/guard"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -32,7 +33,8 @@ type desk struct {
 	orders    Orders
 	all       bool
 	approvers map[schemas.Ref][]trust.Approver
-	keys      map[schemas.Ref]digest.Digest // of the plan's steps
+	verdicts  map[schemas.Ref][]guard.Verdict // of what guards each deployment that changes
+	keys      map[schemas.Ref]digest.Digest   // of the plan's steps
 
 	examined sync.Map // schemas.Ref -> policy.Data
 

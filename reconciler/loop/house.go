@@ -25,8 +25,11 @@ type House struct {
 	Seal   Seal
 	// Depot has the data that pointers name.
 	Depot port.Depot
-	// Authors lists who wrote what came after from, up to to.
-	Authors func(ctx context.Context, from, to string) ([]string, error)
+	// Hands lists who had a hand in each commit that came after from, up to to.
+	Hands func(ctx context.Context, from, to string) ([]port.Hand, error)
+	// Parents lists what was committed to a branch by itself, its first parents, from head
+	// on back, newest first, at most n.
+	Parents func(ctx context.Context, head string, n int) ([]string, error)
 	// Lock lets one pass at a time act; it waits, and says so through tell. Acting
 	// goes on under held, which ends where the lock is lost.
 	Lock func(ctx context.Context, tell func(string)) (held context.Context, unlock func(), err error)
@@ -40,7 +43,11 @@ type House struct {
 	Remote string
 	Actor  Actor
 	// Behalf says for which pull request the house works; nil: for the tracked branch.
-	Behalf   *ledger.Behalf
+	Behalf *ledger.Behalf
+	// Pushers are who pushed to that pull request, as github:LOGIN.
+	Pushers []string
+	// Blind says that the forge does not tell them.
+	Blind    bool
 	Trigger  string // of this pass, for the ledger
 	Version  string // of Vishwa
 	Now      func() time.Time

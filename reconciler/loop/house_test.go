@@ -262,10 +262,10 @@ func newHouse(work fstest.MapFS) (*House, *town) {
 	w := &town{head: one, trees: map[string]fs.FS{one: work}, bytes: map[digest.Digest][]byte{}, runs: map[digest.Digest]port.Result{}, served: map[string]port.Release{}, least: map[string]string{}}
 	return &House{
 		Eyes: Eyes{Repo: w, Book: w, Server: host{w}}, Worktree: work, Store: shelf{w}, Runner: engine{w},
-		Seal:    Seal{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}},
-		Authors: func(context.Context, string, string) ([]string, error) { return nil, nil },
-		Lock:    func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
-		Actor:   Actor{"main"}, Now: time.Now,
+		Seal:  Seal{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}},
+		Hands: func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
+		Lock:  func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
+		Actor: Actor{"main"}, Now: time.Now,
 	}, w
 }
 

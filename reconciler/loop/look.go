@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/graph"
+	"github.com/vishwaops/vishwa/reconciler/guard"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -157,6 +158,12 @@ type World struct {
 	Dirty    bool // the tree is not the revision's
 	plan.Seen
 	trees func(ctx context.Context, sha string) (fs.FS, error)
+
+	// What was asked once of revisions, by one goroutine: who had a hand in a change, what
+	// guarded there, and whether something is declared for a place.
+	hands    map[string][]port.Hand
+	stood    map[string]guard.Settings
+	declared map[string]bool
 }
 
 // Eyes are the ports that looking needs.

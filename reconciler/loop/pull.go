@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/guard"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -152,6 +153,10 @@ func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) (recor
 			return false, err
 		}
 	}
+	if h.Blind && p.asksOther() {
+		return false, fault.Hint(fault.New(fault.Denied, "trust.yaml does not know who wrote the change, and the forge does not tell who pushed it: nobody is known to be another"),
+			"approve it by signature, with one person more (unknownAuthors: two), or have it committed by people of trust.yaml")
+	}
 	who := "principal:" + r.Principal
 	_, err = h.Book.Append(ctx, h.stamp(ledger.Entry{
 		Action: ledger.Approve, Revision: r.Revision, Author: p.World.Revision.Author, Plan: r.Plan, Policy: r.Policy, Verdict: "allow",
@@ -159,6 +164,16 @@ func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) (recor
 		Approval: &ledger.Approval{Principal: r.Principal, Statement: statement},
 	}))
 	return err == nil, err
+}
+
+// asksOther tells whether a guard asks for the word of somebody who did not push.
+func (p *Proposal) asksOther() bool {
+	for _, all := range p.desk.verdicts {
+		if slices.ContainsFunc(all, func(v guard.Verdict) bool { return v.Unknown == schemas.UnknownOther && len(v.Strange) > 0 }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Retry lets the failed keys of ref, as p has them, be tried again, and tells how many there were.
@@ -187,24 +202,23 @@ type Need struct {
 	Given   []trust.Approver
 }
 
-// Needs lists the deployments of p that people must approve.
+// Needs lists the deployments of p that people must approve, once for each guard that
+// asks for something else.
 func (p *Proposal) Needs() (out []Need) {
 	for _, s := range p.Plan.Work() {
-		n := p.World.Graph.Node(s.Ref)
-		if n == nil || s.Restores {
-			continue
-		}
-		spec, ok := n.Decl.Spec.(*schemas.Deployment)
-		if !ok {
-			continue
-		}
-		env := p.World.Project.Environments[spec.Environment]
-		count := env.Approvals
-		if spec.Environment == "production" {
-			count = max(count, 1)
-		}
-		if count > 0 {
-			out = append(out, Need{s.Ref, spec.Environment, count, p.World.roles(s.Ref), env.Reviews, p.desk.approvers[s.Ref]})
+		for _, v := range p.desk.verdicts[s.Ref] {
+			n := Need{Ref: s.Ref, Where: v.Place, Count: v.Needs, Roles: v.Roles, Reviews: v.Reviews}
+			for _, w := range v.Given {
+				n.Given = append(n.Given, trust.Approver{Principal: w.Principal, Roles: v.Roles, Class: w.Class})
+			}
+			same := func(o Need) bool {
+				return o.Ref == n.Ref && o.Where == n.Where && o.Count == n.Count && o.Reviews == n.Reviews && slices.Equal(o.Roles, n.Roles)
+			}
+			if i := slices.IndexFunc(out, same); i < 0 {
+				out = append(out, n)
+			} else if len(n.Given) < len(out[i].Given) {
+				out[i].Given = n.Given
+			}
 		}
 	}
 	return out

@@ -47,6 +47,16 @@ func pulled(t *testing.T, h *House, w *town, work fstest.MapFS) (*House, *Propos
 	return &apart, p
 }
 
+// written are the hands in a change that these have written.
+func written(by ...string) func(context.Context, string, string) ([]port.Hand, error) {
+	return func(context.Context, string, string) (out []port.Hand, err error) {
+		for _, a := range by {
+			out = append(out, port.Hand{SHA: "1", Author: a, Committer: a})
+		}
+		return out, nil
+	}
+}
+
 func make7(t *testing.T, h *House, p *Proposal) {
 	t.Helper()
 	for _, o := range h.Make(t.Context(), p) {
@@ -148,12 +158,12 @@ func TestTrackedRunsAreRunAgain(t *testing.T) {
 }
 
 func TestAnApprovalIsSpentByTheRelease(t *testing.T) {
-	people := "apiVersion: vishwa.dev/v1alpha1\nkind: Trust\ncontrollers: {}\nprincipals:\n  asha: {emails: [asha@example.com], forge: {github: Asha-K}, roles: [approver]}\n"
+	people := "apiVersion: vishwa.dev/v1alpha1\nkind: Trust\ncontrollers: {}\nprincipals:\n  asha: {emails: [asha@example.com], forge: {github: Asha-K}, roles: [approver]}\n  ben: {emails: [ben@example.com]}\n"
 	guarded := func(auc string) fstest.MapFS {
 		return tree(with("trust.yaml", people), replaced("staging: {}", "staging: {approvals: 1, reviews: true}"), replaced("auc: 0.9", "auc: "+auc))
 	}
 	h, w := newHouse(guarded("0.9"))
-	h.Authors = func(context.Context, string, string) ([]string, error) { return []string{"Ben <ben@example.com>"}, nil }
+	h.Hands = written("Ben <ben@example.com>")
 	release := func(sha, auc string, yes bool) act.EventKind {
 		t.Helper()
 		h.commit(w, sha, guarded(auc))
@@ -209,7 +219,7 @@ func TestAnApprovalIsSpentByTheRelease(t *testing.T) {
 func TestOnlyThoseWhomTheTrustFileNamesApproveOnTheForge(t *testing.T) {
 	text := "apiVersion: vishwa.dev/v1alpha1\nkind: Trust\ncontrollers: {}\nprincipals:\n  asha: {emails: [asha@example.com], forge: {github: asha}, roles: [approver]}\n  ben: {emails: [ben@example.com], forge: {github: ben}, roles: [approver]}\n"
 	h, w := newHouse(tree(with("trust.yaml", text), replaced("staging: {}", "staging: {approvals: 1, reviews: true}")))
-	h.Authors = func(context.Context, string, string) ([]string, error) { return []string{"Ben <ben@example.com>"}, nil }
+	h.Hands = written("Ben <ben@example.com>")
 	apart, p := pulled(t, h, w, w.trees[one].(fstest.MapFS))
 	make7(t, apart, p)
 	p, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)

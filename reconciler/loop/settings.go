@@ -44,7 +44,6 @@ func short(tree fs.FS, name string, most int64) ([]byte, error) {
 // only reads the ledger works beside declarations that are broken. A tree without
 // a readable project has the zero Project; Read reports what is wrong with it.
 func Settings(tree fs.FS) (*schemas.Project, *trust.Trust, error) {
-	project := &schemas.Project{}
 	raw, err := short(tree, "vishwa.yaml", maxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fault.Hint(fault.New(fault.Missing, "the repository has no vishwa.yaml"), "make one with vishwa init, or name another repository with -C")
@@ -52,8 +51,16 @@ func Settings(tree fs.FS) (*schemas.Project, *trust.Trust, error) {
 	if err != nil {
 		return nil, nil, fault.Hint(fault.New(fault.Invalid, "read vishwa.yaml: %w", err), "make it a plain file that you may read")
 	}
+	project := ParseProject(raw)
+	t, err := readTrust(tree, project)
+	return project, t, err
+}
+
+// ParseProject reads the project of a vishwa.yaml; what cannot be read of it is zero.
+func ParseProject(raw []byte) *schemas.Project {
+	project := &schemas.Project{}
 	if schemas.Crowded(raw, maxSigns) >= 0 {
-		raw = nil // Read says where
+		return project // Read says where
 	}
 	docs := yaml.NewDecoder(bytes.NewReader(raw))
 	for {
@@ -75,8 +82,7 @@ func Settings(tree fs.FS) (*schemas.Project, *trust.Trust, error) {
 			break
 		}
 	}
-	t, err := readTrust(tree, project)
-	return project, t, err
+	return project
 }
 
 // readTrust reads the trust file; none, where none is named, is nil.

@@ -24,6 +24,10 @@ type Pulls interface {
 	Of(ctx context.Context, sha string) ([]Pull, error)
 	// Reviews lists all reviews of n, oldest first.
 	Reviews(ctx context.Context, n int) ([]Review, error)
+	// Pushers lists the logins of those who pushed to the branch that p comes from, sorted,
+	// each once, and perhaps more than those of p itself. A forge that does not tell all of
+	// them, as for another's repository, says Missing.
+	Pushers(ctx context.Context, p Pull) ([]string, error)
 	// Propose finds the pull request from p.Head into p.Base, or opens it. One that
 	// was closed when its newest commit was p.SHA stays closed, and is returned:
 	// people have said no to it.

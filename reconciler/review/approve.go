@@ -6,6 +6,7 @@ package review
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,11 @@ func (v *visit) assert(ctx context.Context, h *House, p *loop.Proposal) (out voi
 	if err != nil {
 		return out, err
 	}
+	if len(all) > 0 {
+		if err := v.pushed(ctx, h); err != nil {
+			return out, err
+		}
+	}
 	for _, g := range all {
 		if why := v.stale(g, p); why != "" {
 			out.why = append(out.why, v.voided(g, "%s", why))
@@ -81,6 +87,25 @@ func (v *visit) assert(ctx context.Context, h *House, p *loop.Proposal) (out voi
 		crash.At(crash.Approved)
 	}
 	return out, nil
+}
+
+// pushed has h know who pushed to the pull request: they approve nothing of it.
+func (v *visit) pushed(ctx context.Context, h *House) error {
+	who, err := v.Forge.Pushers(ctx, v.pull)
+	if err != nil {
+		switch fault.Of(err) {
+		case fault.Missing, fault.Denied, fault.Invalid:
+			v.Log.Info("the forge does not tell who pushed", "pull", v.pull.Number, "error", err)
+			h.Blind = true
+			return nil
+		}
+		return fmt.Errorf("look who pushed to pull request %d: %w", v.pull.Number, err)
+	}
+	h.Pushers = nil
+	for _, login := range who {
+		h.Pushers = append(h.Pushers, "github:"+login)
+	}
+	return nil
 }
 
 // voided says why g does not count, also of the command that gave it.
@@ -131,6 +156,10 @@ func (v *visit) stale(g given, p *loop.Proposal) string {
 	switch {
 	case strings.EqualFold(g.login, v.pull.Author.Login):
 		return fmt.Sprintf("the %s of %s does not count: nobody approves their own pull request", g.what, g.login)
+	case slices.ContainsFunc(v.orders, func(o order) bool {
+		return o.Verb == command.Apply && o.Err == nil && strings.EqualFold(o.remark.By.Login, g.login)
+	}):
+		return fmt.Sprintf("the %s of %s does not count: who asks for the apply does not approve it", g.what, g.login)
 	case g.sha != v.pull.HeadSHA:
 		return fmt.Sprintf("the %s of %s was of %.7s, and the pull request is at %.7s: review it again", g.what, g.login, g.sha, v.pull.HeadSHA)
 	case v.state.Digest != string(p.Plan.Digest()) || v.state.PlanAt == 0 || g.at.Unix() < v.state.PlanAt:

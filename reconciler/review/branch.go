@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/command"
@@ -272,7 +271,7 @@ func (o *Office) rollout(ctx context.Context, in *loop.Intent, s plan.Step, r po
 	if !ok {
 		return nil
 	}
-	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, strings.EqualFold(spec.Environment, "production")
+	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, schemas.Production(spec.Environment)
 	switch err := o.Forge.Rollout(ctx, r); {
 	case fault.Of(err) == fault.Denied && err != nil: // what is shown decides nothing
 		o.Log.Warn("deployments cannot be shown on the forge", "ref", s.Ref.String(), "error", err, "way", fault.Way(err))

@@ -19,6 +19,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -53,6 +54,15 @@ func meet(t testing.TB) people {
 	return p
 }
 
+// by are the authors of a change that these have written.
+func (p people) by(authors ...string) Authors {
+	var hands []port.Hand
+	for _, a := range authors {
+		hands = append(hands, port.Hand{SHA: "1", Author: a, Committer: a})
+	}
+	return p.trust.Authors(hands)
+}
+
 func sign(t testing.TB, r Request, s ssh.Signer) Signed {
 	t.Helper()
 	got, err := Sign(r, s, rand.Reader)
@@ -65,7 +75,7 @@ func sign(t testing.TB, r Request, s ssh.Signer) Signed {
 func TestApprovalHolds(t *testing.T) {
 	p := meet(t)
 	for _, key := range []ssh.Signer{p.asha, p.second} {
-		got, err := p.trust.Check(sign(t, request(), key), wanted(), []string{"Ben <ben@example.org>"}, noon.Add(time.Hour))
+		got, err := p.trust.Check(sign(t, request(), key), wanted(), p.by("Ben <ben@example.org>"), noon.Add(time.Hour))
 		if err != nil || got.Principal != "asha" || got.Class != Signature || !slices.Equal(got.Roles, []string{"approver"}) {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -131,7 +141,7 @@ func TestApprovalDoesNotHold(t *testing.T) {
 		"signature cut short": {armored(func(s string) string { return s[:80] + "\n-----END SSH SIGNATURE-----" }), "", fault.Invalid, "signature"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := p.trust.Check(c.signed, wanted(), []string{c.excluded}, noon.Add(time.Hour))
+			_, err := p.trust.Check(c.signed, wanted(), p.by(c.excluded), noon.Add(time.Hour))
 			if err == nil {
 				t.Fatal("it holds")
 			}
@@ -241,7 +251,7 @@ func TestRealSSHKeygenAccepts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := tr.Check(Signed{ours.Statement, string(theirs)}, wanted(), nil, noon); err != nil {
+			if _, err := tr.Check(Signed{ours.Statement, string(theirs)}, wanted(), Authors{}, noon); err != nil {
 				t.Errorf("what ssh-keygen signed is refused: %v", err)
 			}
 		})
@@ -255,7 +265,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add(good.Statement, good.Signature)
 	f.Add([]byte("{}"), "-----BEGIN SSH SIGNATURE-----\n-----END SSH SIGNATURE-----")
 	f.Fuzz(func(t *testing.T, statement []byte, signature string) {
-		_, err := p.trust.Check(Signed{statement, signature}, wanted(), nil, noon)
+		_, err := p.trust.Check(Signed{statement, signature}, wanted(), Authors{}, noon)
 		if err == nil && !bytes.Equal(statement, good.Statement) {
 			t.Errorf("holds: %q", statement)
 		}

@@ -33,10 +33,9 @@ type Approver struct {
 // skew is how far in the future an approval's time may lie: clocks differ.
 const skew = 5 * time.Minute
 
-// Check tells who approved, where the approval holds for want at now. Excluded
-// lists the authors and co-authors of the change, as Git writes them ("Name
-// <email>"): nobody approves their own. Every reason not to hold is an error.
-func (t *Trust) Check(s Signed, want Want, excluded []string, now time.Time) (Approver, error) {
+// Check tells who approved, where the approval holds for want at now. Authors had a
+// hand in the change: nobody approves their own. Every reason not to hold is an error.
+func (t *Trust) Check(s Signed, want Want, authors Authors, now time.Time) (Approver, error) {
 	r, err := s.Read()
 	if err != nil {
 		return Approver{}, err
@@ -49,11 +48,9 @@ func (t *Trust) Check(s Signed, want Want, excluded []string, now time.Time) (Ap
 		return Approver{}, fault.New(fault.Denied, "check approval: it says that %s approves, and the key is %s's", r.Principal, who)
 	}
 	p := t.Principals[who]
-	for _, author := range excluded {
-		if p.wrote(author) {
-			return Approver{}, fault.Hint(fault.New(fault.Denied, "check approval: %s is an author of the change (%s)", who, author),
-				"ask somebody else to approve")
-		}
+	if how, wrote := authors.People[who]; wrote {
+		return Approver{}, fault.Hint(fault.New(fault.Denied, "check approval: %s is an author of the change (%s)", who, how),
+			"ask somebody else to approve")
 	}
 	if r.Time.After(now.Add(skew)) {
 		return Approver{}, fault.Hint(fault.New(fault.Denied, "check approval: %s's approval is dated %s, which is in the future", who, r.Time.Format(time.RFC3339)),
@@ -145,11 +142,7 @@ func or(d digest.Digest) string {
 // wrote tells whether author is this person, by any of their addresses, or by the
 // address that GitHub gives those who hide theirs.
 func (p Principal) wrote(author string) bool {
-	email := author
-	if i := strings.LastIndexByte(author, '<'); i >= 0 {
-		email, _, _ = strings.Cut(author[i+1:], ">")
-	}
-	email = strings.ToLower(strings.TrimSpace(email))
+	email := address(author)
 	if slices.Contains(p.Emails, email) {
 		return true
 	}

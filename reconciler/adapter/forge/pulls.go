@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/go-github/v62/github"
@@ -54,6 +55,36 @@ func (c *Client) Of(ctx context.Context, sha string) ([]port.Pull, error) {
 		return nil, fmt.Errorf("list pull requests of %s: %w", sha, err)
 	}
 	return inOrder(out), nil
+}
+
+// mostActivity is how much of a branch's past one request shows.
+const mostActivity = 100
+
+// Pushers lists who pushed to p's branch, as the repository's activity has it.
+func (c *Client) Pushers(ctx context.Context, p port.Pull) ([]string, error) {
+	if p.Fork {
+		return nil, fault.New(fault.Missing, "pull request %d comes from another repository, whose pushes are not told", p.Number)
+	}
+	q := url.Values{"ref": {"refs/heads/" + p.Head}, "per_page": {strconv.Itoa(mostActivity)}}
+	var moves []struct { // go-github has none of it
+		Actor *github.User `json:"actor"`
+		Type  string       `json:"activity_type"`
+	}
+	more, err := c.call(ctx, http.MethodGet, c.repo+"/activity?"+q.Encode(), nil, &moves)
+	if err != nil {
+		return nil, fmt.Errorf("list who pushed to %s: %w", p.Head, err)
+	}
+	var out []string
+	for _, m := range moves {
+		if m.Type != "branch_deletion" {
+			out = append(out, strings.ToLower(account(m.Actor).Login))
+		}
+	}
+	if more || len(out) == 0 {
+		return nil, fault.New(fault.Missing, "list who pushed to %s: GitHub does not tell all of it", p.Head)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }
 
 // Propose finds the pull request, or opens it.

@@ -4,61 +4,124 @@ package repo
 import (
 	"container/heap"
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/hiddeco/sshsig"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
-var coAuthor = regexp.MustCompile(`(?im)^[ \t]*co-authored-by:[ \t]*([^\r\n]*[^\s])`)
-
-// Authors lists, sorted, every author, committer and co-author, "Name <email>",
-// of the commits that to has and from has not; of all that to has where from is
-// empty; of to alone where from is to. A shallow clone that ends before from does
-// cannot tell: that is Missing.
+// Authors lists, sorted, every author, committer and co-author, "Name <email>", of the
+// commits that Hands lists.
 func (r *Repo) Authors(ctx context.Context, from, to string) ([]string, error) {
+	hands, err := r.Hands(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, h := range hands {
+		out = append(append(out, h.Author, h.Committer), h.With...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// Hands lists who had a hand in the commits that to has and from has not; of all that to
+// has where from is empty; of to alone where from is to. A shallow clone that ends before
+// from does cannot tell: that is Missing. What .mailmap says is not asked: a change could
+// say it of itself.
+func (r *Repo) Hands(ctx context.Context, from, to string) ([]port.Hand, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	tip, err := r.commit(to)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]bool{}
-	note(found, tip) // also where to lies behind from: a step back is its author's too
+	found := map[plumbing.Hash]bool{tip.Hash: true}
+	out := []port.Hand{hand(tip)} // also where to lies behind from: a step back is its author's too
+	if from == to {
+		return out, nil
+	}
 	var base *object.Commit
-	if from != "" && from != to {
+	if from != "" {
 		if base, err = r.commit(from); err != nil {
 			return nil, err
 		}
 	}
-	if from != to {
-		if err := r.between(ctx, base, tip, found); err != nil {
-			return nil, err
+	err = r.between(ctx, base, tip, func(c *object.Commit) {
+		if !found[c.Hash] {
+			found[c.Hash] = true
+			out = append(out, hand(c))
 		}
-	}
-	out := make([]string, 0, len(found))
-	for a := range found {
-		out = append(out, a)
-	}
-	slices.Sort(out)
-	return out, nil
+	})
+	return out, err
 }
 
-func note(found map[string]bool, c *object.Commit) {
-	found[c.Author.Name+" <"+c.Author.Email+">"] = true
-	found[c.Committer.Name+" <"+c.Committer.Email+">"] = true
-	for _, m := range coAuthor.FindAllStringSubmatch(c.Message, -1) {
-		found[m[1]] = true
+// hand is who had a hand in c.
+func hand(c *object.Commit) port.Hand {
+	h := port.Hand{
+		SHA: c.Hash.String(), Author: c.Author.Name + " <" + c.Author.Email + ">", Committer: c.Committer.Name + " <" + c.Committer.Email + ">",
+		Key: signedBy(c),
 	}
+	for line := range strings.SplitSeq(c.Message, "\n") {
+		name, value, ok := strings.Cut(norm.NFKC.String(line), ":")
+		if value = strings.TrimSpace(value); !ok || value == "" {
+			continue
+		}
+		switch trailer(name) {
+		case "coauthoredby", "coauthoredwith", "coauthor", "coauthors":
+			h.With = append(h.With, value)
+		case "requestedby":
+			h.For = append(h.For, value)
+		}
+	}
+	return h
+}
+
+// trailer is a trailer's name without what makes one spelling of it differ from another.
+func trailer(name string) string {
+	if len(name) > 80 {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 'a' || r > 'z' {
+			return -1
+		}
+		return r
+	}, schemas.Place(name))
+}
+
+// signedBy is the SSH key whose signature over c holds, as SSH writes it; nil: there is
+// none, and OpenPGP's are not looked at.
+func signedBy(c *object.Commit) []byte {
+	sig, err := sshsig.Unarmor([]byte(c.PGPSignature))
+	if err != nil {
+		return nil
+	}
+	bare := &plumbing.MemoryObject{}
+	if err := c.EncodeWithoutSignature(bare); err != nil {
+		return nil
+	}
+	in, err := bare.Reader()
+	if err != nil {
+		return nil
+	}
+	defer in.Close()
+	if err := sshsig.Verify(in, sig, sig.PublicKey, sig.HashAlgorithm, namespace); err != nil {
+		return nil
+	}
+	return sig.PublicKey.Marshal()
 }
 
 // between walks back from both ends, newest first, until all that is left is
 // behind base; without a base, to the beginning. Where clocks were wrong it may note a commit too many, never one too few.
-func (r *Repo) between(ctx context.Context, base, tip *object.Commit, found map[string]bool) error {
+func (r *Repo) between(ctx context.Context, base, tip *object.Commit, note func(*object.Commit)) error {
 	shallow, err := r.store.Shallow()
 	if err != nil {
 		return err
@@ -78,7 +141,7 @@ func (r *Repo) between(ctx context.Context, base, tip *object.Commit, found map[
 		old := behind[c.Hash]
 		if !old {
 			ahead--
-			note(found, c)
+			note(c)
 		}
 		if slices.Contains(shallow, c.Hash) {
 			if !old {

@@ -4,6 +4,7 @@ package porttest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,19 @@ func Forge(t *testing.T, fresh func(t *testing.T) Forging) {
 					t.Fatalf("review %d is %+v", i, r)
 				}
 			}
+		},
+		"PushersOfOwnBranchesAlone": func(t *testing.T, f Forging) {
+			p, err := f.Forge.Pull(ctx, f.Pull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			who, err := f.Forge.Pushers(ctx, p)
+			if err != nil && fault.Of(err) != fault.Missing || err == nil && (len(who) == 0 || !slices.IsSorted(who)) {
+				t.Fatalf("pushed by %v, %v", who, err)
+			}
+			p.Fork = true
+			_, err = f.Forge.Pushers(ctx, p)
+			wantKind(t, err, fault.Missing)
 		},
 		"UnknownIsMissing": func(t *testing.T, f Forging) {
 			_, err := f.Forge.Pull(ctx, 9999)

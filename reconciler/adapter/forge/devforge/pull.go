@@ -160,6 +160,7 @@ func (f *Forge) pushed(r *repo, by string, moved []update) {
 		commits := f.history(r, u.old, u.new)
 		forced := u.old != zeroSHA && u.new != zeroSHA && !f.ancestor(r, u.old, u.new)
 		f.mu.Lock()
+		r.note(f, u, by, forced)
 		event := f.pushEvent(r, u, by)
 		event["commits"], event["forced"] = commits, forced
 		f.emit(r, "push", event)

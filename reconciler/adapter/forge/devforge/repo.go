@@ -38,6 +38,7 @@ type repo struct {
 	checks      []*check
 	deployments []*deployment
 	hooks       []*hook
+	activity    []activity // newest first
 }
 
 func (r *repo) full() string { return r.owner + "/" + r.name }

@@ -55,6 +55,7 @@ func (f *Forge) routes() http.Handler {
 	}
 	repo("GET ", metadata, f.getRepo)
 	repo("GET /branches/{branch...}", metadata, f.getBranch)
+	repo("GET /activity", need{"contents", "read", "read"}, f.listActivity)
 	repo("GET /pulls", readPulls, f.listPulls)
 	repo("POST /pulls", need{"pull_requests", "write", "read"}, f.postPull)
 	repo("GET /pulls/{n}", readPulls, f.getPull)
