@@ -4,111 +4,111 @@ package schemas
 // Project is the root declaration, vishwa.yaml: how the repository is reconciled.
 type Project struct {
 	// Include lists the YAML files that hold declarations, as globs from the repository's root ("**" crosses folders). vishwa.yaml itself is always read. Without it, every .yaml and .yml file below the folder vishwa is read.
-	Include []string `json:"include,omitempty"`
+	Include []string `json:"include,omitempty" part:"placement"`
 	// Parallel is how many runs may be under way at once.
-	Parallel int `json:"parallel,omitempty" jsonschema:"minimum=1,maximum=256,default=2"`
+	Parallel int `json:"parallel,omitempty" jsonschema:"minimum=1,maximum=256,default=2" part:"placement"`
 	// Store is where artifacts are kept; without it, a folder below the user's state directory.
-	Store *Store `json:"store,omitempty"`
+	Store *Store `json:"store,omitempty" part:"placement"`
 	// Ledger says where facts are recorded.
-	Ledger Ledger `json:"ledger,omitempty"`
+	Ledger Ledger `json:"ledger,omitempty" part:"placement"`
 	// Policy adds the team's own rules to the built-in ones.
-	Policy PolicySet `json:"policy,omitempty"`
+	Policy PolicySet `json:"policy,omitempty" part:"placement"`
 	// Trust is the file that maps people to keys and roles.
-	Trust string `json:"trust,omitempty" jsonschema:"default=trust.yaml"`
+	Trust string `json:"trust,omitempty" jsonschema:"default=trust.yaml" part:"placement"`
 	// Environments names the environments that deployments may go to.
-	Environments map[string]Environment `json:"environments,omitempty"`
+	Environments map[string]Environment `json:"environments,omitempty" part:"placement"`
 	// PullRequests says what is done for pull requests.
-	PullRequests PullRequests `json:"pullRequests,omitempty"`
+	PullRequests PullRequests `json:"pullRequests,omitempty" part:"placement"`
 }
 
 // PullRequests says what is done for pull requests. It counts as the tracked branch declares it.
 type PullRequests struct {
 	// Train says when what a pull request changes is trained: at each push of somebody who may write to the repository, on the command /vishwa train alone, or never.
-	Train string `json:"train,omitempty" jsonschema:"enum=push,enum=command,enum=never,default=push"`
+	Train string `json:"train,omitempty" jsonschema:"enum=push,enum=command,enum=never,default=push" part:"placement"`
 	// Commands narrows a command, such as train, to people of these roles of trust.yaml.
-	Commands map[string][]string `json:"commands,omitempty"`
+	Commands map[string][]string `json:"commands,omitempty" part:"placement"`
 }
 
 // Store is a content-addressed store of artifacts: datasets, models and logs. Exactly one of dir and s3 is set.
 type Store struct {
 	// Dir is an absolute folder outside the repository.
-	Dir string `json:"dir,omitempty"`
+	Dir string `json:"dir,omitempty" part:"placement"`
 	// S3 is a bucket that all machines share; each keeps what it uses beside it.
-	S3 *S3 `json:"s3,omitempty"`
+	S3 *S3 `json:"s3,omitempty" part:"placement"`
 }
 
 // Ledger says where facts are recorded.
 type Ledger struct {
 	// Remote is the Git remote that the ledger is fetched from and pushed to.
-	Remote string `json:"remote,omitempty" jsonschema:"default=origin"`
+	Remote string `json:"remote,omitempty" jsonschema:"default=origin" part:"placement"`
 	// Branch is the ledger's branch.
-	Branch string `json:"branch,omitempty" jsonschema:"default=vishwa/ledger"`
+	Branch string `json:"branch,omitempty" jsonschema:"default=vishwa/ledger" part:"placement"`
 	// Checkpoints says where else it is noted how far the ledger has come, and which of these places must answer.
-	Checkpoints Checkpoints `json:"checkpoints,omitempty"`
+	Checkpoints Checkpoints `json:"checkpoints,omitempty" part:"placement"`
 }
 
 // Checkpoints says where, outside of the ledger's branch, it is noted how far the ledger has come. This machine's state, a store that is declared and a forge note it without being named here.
 type Checkpoints struct {
 	// Remote is another Git remote that keeps them, best one that other people administer: its URL, without credentials.
-	Remote string `json:"remote,omitempty"`
+	Remote string `json:"remote,omitempty" part:"placement"`
 	// Ref is the Git ref that keeps them, in that remote or, without one, in the ledger's own; where neither is given, no ref does.
-	Ref string `json:"ref,omitempty" jsonschema:"pattern=^refs/[a-z]+/.+$"`
+	Ref string `json:"ref,omitempty" jsonschema:"pattern=^refs/[a-z]+/.+$" part:"placement"`
 	// Required lists places without whose answer the ledger is neither read nor written. The others are asked, and one that does not answer is told.
-	Required []string `json:"required,omitempty" jsonschema:"enum=store,enum=forge,enum=ref"`
+	Required []string `json:"required,omitempty" jsonschema:"enum=store,enum=forge,enum=ref" part:"placement"`
 }
 
 // PolicySet names the team's own rules. They add to the built-in ones and can only tighten.
 type PolicySet struct {
 	// Paths lists folders of Rego files.
-	Paths []string `json:"paths,omitempty"`
+	Paths []string `json:"paths,omitempty" part:"placement"`
 	// ModelFormats narrows the model file formats that may be released.
-	ModelFormats []string `json:"modelFormats,omitempty" jsonschema:"enum=safetensors,enum=onnx,enum=xgboost-json,enum=xgboost-ubj,enum=skops,enum=gguf,enum=json,enum=yaml,enum=text,enum=csv"`
+	ModelFormats []string `json:"modelFormats,omitempty" jsonschema:"enum=safetensors,enum=onnx,enum=xgboost-json,enum=xgboost-ubj,enum=skops,enum=gguf,enum=json,enum=yaml,enum=text,enum=csv" part:"placement"`
 }
 
 // Environment is somewhere that a deployment goes to.
 type Environment struct {
 	// Approvals is how many people must approve a release, by signature. An environment named production, however it is spelt, needs one unless it says more.
-	Approvals int `json:"approvals,omitempty" jsonschema:"minimum=0,maximum=16"`
+	Approvals int `json:"approvals,omitempty" jsonschema:"minimum=0,maximum=16" part:"placement"`
 	// Roles lists the roles of trust.yaml whose approval counts; without it, approver.
-	Roles []string `json:"roles,omitempty"`
+	Roles []string `json:"roles,omitempty" part:"placement"`
 	// UnknownAuthors is what a change asks for that is written by somebody whom trust.yaml does not know, in an environment that asks for approvals: two, one person more than approvals says; other, an approver of the pull request, who neither opened it nor pushed to it; refuse, nothing is released. Without it, two.
-	UnknownAuthors string `json:"unknownAuthors,omitempty" jsonschema:"enum=two,enum=other,enum=refuse,default=two"`
+	UnknownAuthors string `json:"unknownAuthors,omitempty" jsonschema:"enum=two,enum=other,enum=refuse,default=two" part:"placement"`
 	// Reviews lets an approving review of the pull request count as an approval; without it, only a signature does.
-	Reviews bool `json:"reviews,omitempty"`
+	Reviews bool `json:"reviews,omitempty" part:"placement"`
 	// TrackedRuns asks that what is deployed here was made by runs on the tracked branch: what a pull request trained is trained again.
-	TrackedRuns bool `json:"trackedRuns,omitempty"`
+	TrackedRuns bool `json:"trackedRuns,omitempty" part:"placement"`
 	// RevokedSigner says what is done with a release of a model whose signer was revoked since, such as a revert to an old one: refuse, or approve, where it needs an approval by one person at least.
-	RevokedSigner string `json:"revokedSigner,omitempty" jsonschema:"enum=refuse,enum=approve,default=refuse"`
+	RevokedSigner string `json:"revokedSigner,omitempty" jsonschema:"enum=refuse,enum=approve,default=refuse" part:"placement"`
 	// Isolation is the least level of isolation of every run that what is deployed here was made by, and of its serving: landlock, or namespaces, which is stronger. Runs that were recorded before levels were have none.
-	Isolation string `json:"isolation,omitempty" jsonschema:"enum=namespaces,enum=landlock"`
+	Isolation string `json:"isolation,omitempty" jsonschema:"enum=namespaces,enum=landlock" part:"placement"`
 }
 
 // Work is a command with all that it may read: what a transform, a training's candidate and a served model share.
 type Work struct {
 	// Run is the command and its arguments; no shell is involved.
-	Run []string `json:"run" jsonschema:"required,minItems=1"`
+	Run []string `json:"run" jsonschema:"required,minItems=1" part:"recipe"`
 	// Code lists the files and folders of the repository that the command reads; nothing else is there when it runs.
-	Code []string `json:"code,omitempty"`
+	Code []string `json:"code,omitempty" part:"recipe"`
 	// Env is the environment that the command runs in.
-	Env Environs `json:"env,omitempty"`
+	Env Environs `json:"env,omitempty" part:"key"`
 }
 
 // Environs is the software environment of a command.
 type Environs struct {
 	// Requirements is a pip requirements file with hashes; its digest names the environment.
-	Requirements string `json:"requirements,omitempty"`
+	Requirements string `json:"requirements,omitempty" part:"recipe"`
 	// Pass lists variables of the caller's environment that the command may see.
-	Pass []string `json:"pass,omitempty"`
+	Pass []string `json:"pass,omitempty" part:"key"`
 }
 
 // Limits bound a run; they are no part of its key.
 type Limits struct {
 	// Timeout ends a run that takes longer.
-	Timeout Duration `json:"timeout,omitempty" jsonschema:"default=1h"`
+	Timeout Duration `json:"timeout,omitempty" jsonschema:"default=1h" part:"placement"`
 	// Retries is how often a failed run is tried again before it is held.
-	Retries int `json:"retries,omitempty" jsonschema:"minimum=0,maximum=10"`
+	Retries int `json:"retries,omitempty" jsonschema:"minimum=0,maximum=10" part:"placement"`
 	// Network is what the command may reach: all, none, or a list of hosts with their ports, such as [mirror.example.com:443]; without it, all. For a pull request it is none, but for the hosts that the base branch lists.
-	Network Network `json:"network,omitempty"`
+	Network Network `json:"network,omitempty" part:"placement"`
 }
 
 // Transform is a run that makes data out of data.
@@ -116,11 +116,11 @@ type Transform struct {
 	Work
 	Limits
 	// Inputs maps a name to a ref; the run finds the data at VISHWA_INPUT_<NAME>.
-	Inputs map[string]Ref `json:"inputs,omitempty"`
+	Inputs map[string]Ref `json:"inputs,omitempty" part:"recipe"`
 	// Outputs maps a name to the file or folder that the run writes at VISHWA_OUTPUT_<NAME>.
-	Outputs map[string]string `json:"outputs" jsonschema:"required"`
+	Outputs map[string]string `json:"outputs" jsonschema:"required" part:"key"`
 	// Params are handed to the run as JSON, at VISHWA_PARAMS.
-	Params map[string]any `json:"params,omitempty"`
+	Params map[string]any `json:"params,omitempty" part:"recipe"`
 }
 
 // Training is a set of runs, one a candidate, each of which writes a model and its metrics.
@@ -128,108 +128,108 @@ type Training struct {
 	Work
 	Limits
 	// Inputs maps a name to a ref; the run finds the data at VISHWA_INPUT_<NAME>.
-	Inputs map[string]Ref `json:"inputs,omitempty"`
+	Inputs map[string]Ref `json:"inputs,omitempty" part:"recipe"`
 	// Params are handed to every candidate as JSON, at VISHWA_PARAMS.
-	Params map[string]any `json:"params,omitempty"`
+	Params map[string]any `json:"params,omitempty" part:"recipe"`
 	// Candidates maps a name to what sets it apart. Without it there is one candidate, named default.
-	Candidates map[string]Candidate `json:"candidates,omitempty"`
+	Candidates map[string]Candidate `json:"candidates,omitempty" part:"recipe"`
 }
 
 // Candidate is one run of a training.
 type Candidate struct {
 	// Params are laid over the training's own.
-	Params map[string]any `json:"params,omitempty"`
+	Params map[string]any `json:"params,omitempty" part:"recipe"`
 }
 
 // Model selects one candidate, gates it and has it signed.
 type Model struct {
 	// From is the training whose candidates are compared.
-	From Ref `json:"from" jsonschema:"required"`
+	From Ref `json:"from" jsonschema:"required" part:"key"`
 	// Select says which candidate is best.
-	Select Selection `json:"select" jsonschema:"required"`
+	Select Selection `json:"select" jsonschema:"required" part:"key"`
 	// Gates are what the selected candidate must meet to be released.
-	Gates []Gate `json:"gates,omitempty"`
+	Gates []Gate `json:"gates,omitempty" part:"key"`
 }
 
 // Selection says which candidate is best.
 type Selection struct {
 	// Metric is the dotted name of a metric, such as test.roc_auc.
-	Metric string `json:"metric" jsonschema:"required,minLength=1"`
+	Metric string `json:"metric" jsonschema:"required,minLength=1" part:"key"`
 	// Goal is the direction of better.
-	Goal string `json:"goal,omitempty" jsonschema:"enum=maximize,enum=minimize,default=maximize"`
+	Goal string `json:"goal,omitempty" jsonschema:"enum=maximize,enum=minimize,default=maximize" part:"key"`
 }
 
 // Gate is a bound on a metric.
 type Gate struct {
 	// Metric is the dotted name of a metric, such as test.roc_auc.
-	Metric string `json:"metric" jsonschema:"required,minLength=1"`
+	Metric string `json:"metric" jsonschema:"required,minLength=1" part:"key"`
 	// Min is the smallest value allowed.
-	Min *float64 `json:"min,omitempty"`
+	Min *float64 `json:"min,omitempty" part:"key"`
 	// Max is the largest value allowed.
-	Max *float64 `json:"max,omitempty"`
+	Max *float64 `json:"max,omitempty" part:"key"`
 	// MaxRegression is how much worse than the live model's value it may be. Worse is lower where select.goal of the same metric is maximize or the gate has no Max; otherwise higher.
-	MaxRegression *float64 `json:"maxRegression,omitempty" jsonschema:"minimum=0"`
+	MaxRegression *float64 `json:"maxRegression,omitempty" jsonschema:"minimum=0" part:"key"`
 }
 
 // Infrastructure is a Terraform module.
 type Infrastructure struct {
 	// Module is the folder of the Terraform module.
-	Module string `json:"module" jsonschema:"required"`
+	Module string `json:"module" jsonschema:"required" part:"key"`
 	// Vars are the module's input variables.
-	Vars map[string]any `json:"vars,omitempty"`
+	Vars map[string]any `json:"vars,omitempty" part:"key"`
 	// State says where Terraform's state is; without it, a file below the user's state directory.
-	State State `json:"state,omitempty"`
+	State State `json:"state,omitempty" part:"key"`
 	// Pass lists variables of the caller's environment that Terraform may see, such as a cloud's credentials.
-	Pass []string `json:"pass,omitempty"`
+	Pass []string `json:"pass,omitempty" part:"key"`
 	// PlanPass lists the variables that Terraform may see when it plans for a pull request: credentials that can read, and no more. It counts as the base branch declares it. Empty is without any; without it, no plan is made for pull requests.
-	PlanPass []string `json:"planPass,omitempty"`
+	PlanPass []string `json:"planPass,omitempty" part:"placement"`
 	// Network is what Terraform and its providers may reach when they plan for a pull request: none, or a list of hosts with their ports. It counts as the base branch declares it.
-	Network Network `json:"network,omitempty"`
+	Network Network `json:"network,omitempty" part:"placement"`
 	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: drift is found then.
-	Schedule string `json:"schedule,omitempty"`
+	Schedule string `json:"schedule,omitempty" part:"placement"`
 }
 
 // State says where Terraform's state is; at most one field is set.
 type State struct {
 	// Path is an absolute file outside the repository, for the local backend.
-	Path string `json:"path,omitempty"`
+	Path string `json:"path,omitempty" part:"key"`
 	// Backend configures the backend block that the module declares.
-	Backend map[string]string `json:"backend,omitempty"`
+	Backend map[string]string `json:"backend,omitempty" part:"key"`
 }
 
 // Deployment serves a model.
 type Deployment struct {
 	// Model is the model that is served.
-	Model Ref `json:"model" jsonschema:"required"`
+	Model Ref `json:"model" jsonschema:"required" part:"key"`
 	// Environment is one of the project's environments.
-	Environment string `json:"environment" jsonschema:"required"`
+	Environment string `json:"environment" jsonschema:"required" part:"key"`
 	// Needs lists infrastructure that must stand first; its outputs are handed to the served process as JSON, at VISHWA_INPUT_<NAME>.
-	Needs []Ref `json:"needs,omitempty"`
+	Needs []Ref `json:"needs,omitempty" part:"key"`
 	// Target says what serves.
-	Target Target `json:"target" jsonschema:"required"`
+	Target Target `json:"target" jsonschema:"required" part:"key"`
 	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: drift is found then.
-	Schedule string `json:"schedule,omitempty"`
+	Schedule string `json:"schedule,omitempty" part:"placement"`
 }
 
 // Target says what serves; exactly one field is set.
 type Target struct {
 	// Local serves from a process on this machine.
-	Local *LocalTarget `json:"local" jsonschema:"required"`
+	Local *LocalTarget `json:"local" jsonschema:"required" part:"key"`
 }
 
 // LocalTarget is a process on this machine. It finds the model at VISHWA_MODEL_DIR and listens on 127.0.0.1 at VISHWA_PORT.
 type LocalTarget struct {
 	Work
 	// Port is the public port on 127.0.0.1; without it a free one is chosen and kept.
-	Port int `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535"`
+	Port int `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" part:"key"`
 	// Ready is the path that answers 200 when the process can serve.
-	Ready string `json:"ready,omitempty" jsonschema:"pattern=^/,default=/v2/health/ready"`
+	Ready string `json:"ready,omitempty" jsonschema:"pattern=^/,default=/v2/health/ready" part:"key"`
 	// ReadyTimeout is how long the process may take to become ready.
-	ReadyTimeout Duration `json:"readyTimeout,omitempty" jsonschema:"default=60s"`
+	ReadyTimeout Duration `json:"readyTimeout,omitempty" jsonschema:"default=60s" part:"placement"`
 	// Params are handed to the process as JSON, at VISHWA_PARAMS.
-	Params map[string]any `json:"params,omitempty"`
+	Params map[string]any `json:"params,omitempty" part:"recipe"`
 	// MaxBody bounds a request's body in MiB; without it 64. What is larger is answered with 413.
-	MaxBody int `json:"maxBody,omitempty" jsonschema:"minimum=1,maximum=65536"`
+	MaxBody int `json:"maxBody,omitempty" jsonschema:"minimum=1,maximum=65536" part:"key"`
 }
 
 // Kinds maps each kind's name to a maker of its zero spec, in no order.

@@ -1,20 +1,17 @@
-// What of a spec is part of a key: all but what the recipe holds elsewhere and
-// what only bounds a run.
+// What of a spec is part of a key: the fields that say so, but for what the recipe holds
+// elsewhere.
 package graph
 
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
-// apart lists the fields of a spec that a key does not take from the spec: those
-// the recipe holds by digest, and limits and schedules, which change nothing that is made.
-var apart = []string{"run", "code", "params", "inputs", "candidates", "timeout", "retries", "readyTimeout", "schedule", "network", "planPass"}
-
-// remainder is spec as canonical JSON without the fields of apart, at the top and
-// in a deployment's target.
+// remainder is spec as canonical JSON with the fields alone that a key takes from there.
 func remainder(spec any) (json.RawMessage, error) {
 	raw, err := json.Marshal(spec)
 	if err != nil {
@@ -24,28 +21,41 @@ func remainder(spec any) (json.RawMessage, error) {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
-	strip(fields)
-	if source, ok := fields["source"].(map[string]any); ok {
-		delete(source, "refresh") // when it is looked at; what it holds is the pin
-	}
-	if target, ok := fields["target"].(map[string]any); ok {
-		for _, t := range target {
-			if m, ok := t.(map[string]any); ok {
-				strip(m)
-			}
-		}
-	}
+	prune(fields, schemas.Inner(reflect.TypeOf(spec)))
 	return digest.Canonical(fields)
 }
 
-func strip(fields map[string]any) {
-	for _, name := range apart {
-		delete(fields, name)
-	}
-	if env, ok := fields["env"].(map[string]any); ok {
-		delete(env, "requirements")
-		if len(env) == 0 {
-			delete(fields, "env")
+// prune leaves in fields, a struct t, what is part of a key. It tells whether t has
+// fields that are not.
+func prune(fields map[string]any, t reflect.Type) (pruned bool) {
+	schemas.Lines(t, func(name string, f reflect.StructField) {
+		if schemas.PartOf(f) != schemas.Key {
+			delete(fields, name)
+			pruned = true
+			return
 		}
-	}
+		inner := schemas.Inner(f.Type)
+		if inner == nil {
+			return
+		}
+		switch value := fields[name].(type) {
+		case []any:
+			for _, v := range value {
+				if m, ok := v.(map[string]any); ok {
+					prune(m, inner)
+				}
+			}
+		case map[string]any:
+			if f.Type.Kind() == reflect.Map {
+				for _, v := range value {
+					if m, ok := v.(map[string]any); ok {
+						prune(m, inner)
+					}
+				}
+			} else if prune(value, inner) && len(value) == 0 && f.Type.Kind() == reflect.Struct {
+				delete(fields, name) // all of it is elsewhere; that a pointer is there says something
+			}
+		}
+	})
+	return pruned
 }

@@ -1,0 +1,50 @@
+// What a field has to do with keys: each field of a kind says so in its tag.
+package schemas
+
+import (
+	"encoding"
+	"reflect"
+	"strings"
+)
+
+// Part is what a field of a kind is to the key of what is made of it.
+type Part string
+
+const (
+	Key       Part = "key"       // another value makes another thing
+	InRecipe  Part = "recipe"    // so too, and the recipe holds what it comes to: the command, digests of files, merged parameters
+	Placement Part = "placement" // where, when and by what means; what is made is the same
+	Text      Part = "text"      // words for people
+)
+
+// PartOf is the part of a field that f declares; "" where it declares none.
+func PartOf(f reflect.StructField) Part { return Part(f.Tag.Get("part")) }
+
+// Lines calls visit for each field of the struct t by its name in YAML, those of
+// embedded structs among them.
+func Lines(t reflect.Type, visit func(name string, f reflect.StructField)) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			Lines(f.Type, visit)
+		case name != "-":
+			visit(name, f)
+		}
+	}
+}
+
+// Inner is the struct with fields of its own that t holds: itself, behind a pointer, or
+// in a list or mapping; nil where it holds none.
+func Inner(t reflect.Type) reflect.Type {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return Inner(t.Elem())
+	case reflect.Struct:
+		if !t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+			return t
+		}
+	}
+	return nil
+}
