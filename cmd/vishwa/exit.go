@@ -77,6 +77,8 @@ func wayOut(err error) string {
 		return "restore it from a copy; vishwa ledger verify and vishwa verify say what else is hurt"
 	case fault.Transient:
 		return "try again in a while"
+	case fault.Newer:
+		return "upgrade vishwa to the version that wrote it, or a later one"
 	case fault.Cancelled:
 		return "run the command again: it goes on from where it was"
 	default:

@@ -21,6 +21,7 @@ var paces = map[fault.Kind]pace{
 	fault.Missing:   {2 * time.Minute, time.Hour},
 	fault.Corrupt:   {2 * time.Minute, time.Hour},
 	fault.Invalid:   {5 * time.Minute, time.Hour},
+	fault.Newer:     {5 * time.Minute, time.Hour},
 }
 
 // Next tells how long to wait before what ended with err for the tries-th time in

@@ -23,9 +23,19 @@ const (
 	Corrupt               // bytes are not what they are named
 	Transient             // may pass: try again later
 	Cancelled             // was stopped by whoever started it
+	Newer                 // a newer vishwa wrote it: this one cannot judge it
 )
 
-var names = [...]string{"internal", "invalid", "missing", "denied", "refused", "conflict", "held", "corrupt", "transient", "cancelled"}
+var names = [...]string{"internal", "invalid", "missing", "denied", "refused", "conflict", "held", "corrupt", "transient", "cancelled", "newer"}
+
+// Kinds are all of them.
+func Kinds() []Kind {
+	out := make([]Kind, len(names))
+	for i := range out {
+		out[i] = Kind(i)
+	}
+	return out
+}
 
 func (k Kind) String() string {
 	if int(k) < len(names) {

@@ -60,7 +60,7 @@ func TestHintKeepsTextAndCause(t *testing.T) {
 
 func TestEveryKindHasAName(t *testing.T) {
 	seen := map[string]bool{}
-	for k := Internal; k <= Cancelled; k++ {
+	for _, k := range Kinds() {
 		if seen[k.String()] || k.String() == "" {
 			t.Errorf("kind %d is called %q", k, k)
 		}

@@ -162,9 +162,9 @@ func TestOneSpelling(t *testing.T) {
 		"white space":     " " + s,
 		"key twice":       strings.Replace(s, `"actor":`, `"actor":"x","actor":`, 1),
 		"key in capitals": strings.Replace(s, `"actor":`, `"Actor":`, 1),
-		"unknown field":   strings.Replace(s, `"actor":`, `"aaa":1,"actor":`, 1),
 		"another subject": strings.Replace(s, `"name":"revision"`, `"name":"other"`, 1),
-		"another type":    strings.Replace(s, "ledger-entry/v1", "ledger-entry/v2", 1),
+		"another type":    strings.Replace(s, "ledger-entry/v1", "something/v1", 1),
+		"unknown, twice":  strings.Replace(s, `"actor":`, `"zzz":1,"actor":`, 1),
 		"no JSON":         "x", "empty": "", "null": "null",
 	} {
 		if bad == s {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -63,10 +64,18 @@ func Parse(b []byte) (Entry, error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return Entry{}, fault.New(fault.Invalid, "read statement: %w", err)
 	}
+	if s.Type == statementType && s.PredicateType != PredicateType && strings.HasPrefix(s.PredicateType, predicates) {
+		return Entry{}, newer("its form is %s", s.PredicateType)
+	}
 	if s.Type != statementType || s.PredicateType != PredicateType {
 		return Entry{}, fault.New(fault.Invalid, "read statement: %q with predicate %q is no ledger entry", s.Type, s.PredicateType)
 	}
 	again, err := Statement(s.Predicate)
+	if err != nil || !bytes.Equal(again, b) {
+		if later := later(s.Predicate, b); later != nil {
+			return Entry{}, later
+		}
+	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("read statement: %w", err)
 	}
@@ -74,6 +83,34 @@ func Parse(b []byte) (Entry, error) {
 		return Entry{}, fault.New(fault.Invalid, "read statement: %w", difference(b))
 	}
 	return s.Predicate, nil
+}
+
+// predicates begins the name of every form of an entry, earlier and later ones.
+const predicates = "https://vishwa.dev/ledger-entry/"
+
+// later tells of what a later program has written: an action or a field that this one
+// does not have, in the one spelling. Who has signed it is for the caller to check first:
+// before that it is bytes that anybody put there.
+func later(e Entry, b []byte) error {
+	if again, err := digest.Canonical(json.RawMessage(b)); err != nil || !bytes.Equal(again, b) || uniqueKeys(b) != nil {
+		return nil // no program of ours wrote that
+	}
+	if !slices.Contains(actions, e.Action) && plainAction.MatchString(string(e.Action)) {
+		return newer("this one does not know the action %s", e.Action)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(new(statement)); err != nil && strings.Contains(err.Error(), "unknown field") {
+		return newer("this one does not know all that it says (%w)", err)
+	}
+	return nil
+}
+
+var plainAction = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
+
+func newer(format string, args ...any) error {
+	return fault.Hint(fault.New(fault.Newer, "it was written by a newer vishwa: "+format, args...),
+		"upgrade this vishwa to the version of the controller that wrote it, or a later one; nothing is wrong with the ledger")
 }
 
 // difference says why b is not what Statement would have written.

@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -133,6 +134,9 @@ func (p *Replay) signed(c Commit, r Record) (e Entry, doubt, err error) {
 	if doubt == nil {
 		return e, nil, nil
 	}
+	if fault.Of(doubt) == fault.Newer { // signed by who is trusted, and not for this program to judge
+		return e, nil, unjudged(p.Facts.Count, r, doubt)
+	}
 	if fault.Of(doubt) == fault.Conflict { // signed by who is trusted, and not for this
 		return e, nil, wrong(p.Facts.Count, r, "%w", doubt)
 	}
@@ -167,6 +171,9 @@ func (p *Replay) believe(t Trust, c Commit, r Record) (Entry, error) {
 	}
 	signers[by.Name] = true
 	e, err := Parse(stated)
+	if fault.Of(err) == fault.Newer {
+		return Entry{}, err
+	}
 	if err != nil {
 		return Entry{}, fault.New(fault.Conflict, "%w", err)
 	}
@@ -200,7 +207,11 @@ func (p *Replay) fits(c Commit, e Entry, r Record) error {
 			e.Time.UTC().Format(time.RFC3339), f.Time.Format(time.RFC3339))
 	}
 	if e.Action == Approve && p.Approval != nil {
-		if err := p.Approval(*e.Approval); err != nil {
+		err := p.Approval(*e.Approval)
+		if fault.Of(err) == fault.Newer {
+			return unjudged(f.Count, r, err)
+		}
+		if err != nil {
 			return wrong(f.Count, r, "the approval's signature does not hold: %w", err)
 		}
 	}
@@ -268,10 +279,13 @@ func orNothing(id string) string {
 }
 
 func wrong(seq int64, r Record, format string, args ...any) error {
-	id := r.ID
-	if len(id) > 12 {
-		id = id[:12]
-	}
-	err := fault.New(fault.Corrupt, "entry %d (commit %s): "+format, append([]any{seq, id}, args...)...)
+	err := fault.New(fault.Corrupt, "entry %d (commit %s): "+format, append([]any{seq, r.short()}, args...)...)
 	return fault.Hint(err, wayBack)
 }
+
+// unjudged is err, which is that a newer program wrote r.
+func unjudged(seq int64, r Record, err error) error {
+	return fmt.Errorf("entry %d (commit %s): %w", seq, r.short(), err)
+}
+
+func (r Record) short() string { return r.ID[:min(len(r.ID), 12)] }

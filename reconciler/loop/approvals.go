@@ -89,7 +89,7 @@ func (d *desk) words(_ context.Context, x subject, words *[]guard.Word) (notes [
 			w, err = guard.Holds(yes, x.guards, x.want, x.hands, d.Now())
 		}
 		switch fault.Of(err) {
-		case fault.Denied, fault.Conflict, fault.Invalid:
+		case fault.Denied, fault.Conflict, fault.Invalid, fault.Newer:
 			if err != nil {
 				notes = append(notes, ledger.Finding{Rule: "approval/void", Level: ledger.Note, Ref: x.ref, Message: err.Error(), Way: fault.Way(err)})
 				continue

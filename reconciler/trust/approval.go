@@ -128,8 +128,13 @@ func (s Signed) Read() (Request, error) {
 	var st statement
 	dec := json.NewDecoder(bytes.NewReader(s.Statement))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&st); err != nil {
+	if err := dec.Decode(&st); err != nil && strings.Contains(err.Error(), "unknown field") {
+		return Request{}, newer("this one does not know all that it says (%w)", err)
+	} else if err != nil {
 		return Request{}, fault.New(fault.Invalid, "read approval: %w", err)
+	}
+	if st.Schema != statementSchema && strings.HasPrefix(st.Schema, "vishwa.dev/approval/v") {
+		return Request{}, newer("its schema is %s", st.Schema)
 	}
 	if st.Schema != statementSchema {
 		return Request{}, fault.New(fault.Invalid, "read approval: its schema is %q, not %s", st.Schema, statementSchema)
@@ -149,6 +154,11 @@ func (s Signed) Read() (Request, error) {
 		return Request{}, fault.New(fault.Invalid, "read approval: it is not in canonical form")
 	}
 	return r, nil
+}
+
+func newer(format string, args ...any) error {
+	return fault.Hint(fault.New(fault.Newer, "read approval: it was written by a newer vishwa: "+format, args...),
+		"upgrade this vishwa to the version that wrote it, or approve again with this one")
 }
 
 // signature reads the armored signature, and nothing around it.

@@ -53,7 +53,7 @@ func complain(err error) complaint {
 
 func (c complaint) err() error {
 	kind := fault.Internal
-	for k := fault.Internal; k <= fault.Cancelled; k++ {
+	for _, k := range fault.Kinds() {
 		if k.String() == c.Kind {
 			kind = k
 		}
