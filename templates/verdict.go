@@ -55,6 +55,12 @@ const titleLimit = 140
 // Title is the verdict on one plain line of at most 140 characters.
 func Title(r Report) string {
 	text := strings.TrimSuffix(verdict(r).text(), ".")
+	if r.Stage == Broken && r.Error != "" && len(r.Conflict)+len(r.Problems) == 0 { // a line alone: nothing stands below it
+		why, _, _ := strings.Cut(strings.TrimSpace(r.Error), "\n")
+		s := sentence{}
+		merged(r, &s)
+		text = strings.TrimSuffix(s.say("There is no plan: %s", why).text(), ".")
+	}
 	if utf8.RuneCountInString(text) <= titleLimit {
 		return text
 	}

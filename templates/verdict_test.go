@@ -19,7 +19,7 @@ func TestTheVerdictSaysWhatHappens(t *testing.T) {
 		"denied":         "Blocked: policy denies in 2 findings, 6 steps are held; each finding below says the way out",
 		"broken":         "The declarations do not hold together: 2 problems to put right. Nothing is planned or run before",
 		"conflict":       "This does not merge: 2 files conflict with main; merge it into the pull request's branch, or rebase, and push",
-		"error":          "There is no plan: what was found stands below",
+		"error":          "There is no plan: pin dataset/students: GET /students.csv: 503 Service Unavailable",
 		"destroy":        "Waits for people: 1 approval from operators is needed for infrastructure/serving; 1 to remake, 6 to keep",
 		"waiting":        "Waits for people: 1 approval from owners or risk is needed for deployment/enrollment-production; 4 to remake, 2 to keep",
 		"merged-waiting": "Merged as 5d6e7f8091. Waits for people: 1 approval from owners or risk is needed for deployment/enrollment-production; 4 to remake, 2 to ke…",
@@ -36,6 +36,9 @@ func TestTheVerdictSaysWhatHappens(t *testing.T) {
 	}
 	if got := Title(Report{Stage: Awaiting, Commands: []string{"/vishwa train"}}); got != "Waits for a command, such as /vishwa train" {
 		t.Error(got)
+	}
+	if got := Title(Report{Stage: Broken, MergedAs: headSHA, Error: "read ledger: the ledger was rolled back\x1b[2J: it ends\nafter 3"}); strings.ContainsAny(got, "\x1b\n") || !strings.Contains(got, "Merged as") || !strings.Contains(got, "There is no plan: read ledger: the ledger was rolled back") {
+		t.Errorf("a refused ledger: %q", got)
 	}
 	long := Title(Report{Stage: Merged, Base: strings.Repeat("é", 300)})
 	if n := utf8.RuneCountInString(long); n != titleLimit || !strings.HasSuffix(long, "…") {

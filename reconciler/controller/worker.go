@@ -270,7 +270,7 @@ func (w *worker) failed(doing string, err error, tries int) time.Time {
 	}
 	before := w.state.Load()
 	w.state.Store(&status{looked: before != nil && before.looked, problem: doing + ": " + err.Error(), kind: fault.Of(err)})
-	w.log.Warn(doing, "error", err, "kind", fault.Of(err).String(), "way", fault.Way(err), "tries", tries, "again", wait.String())
+	w.log.Log(context.Background(), severity(fault.Of(err), tries), doing, "error", err, "kind", fault.Of(err).String(), "way", fault.Way(err), "tries", tries, "again", wait.String())
 	w.c.metrics.failed("look", err)
 	return w.c.now().Add(wait)
 }
@@ -358,7 +358,7 @@ func (w *worker) passed(log *slog.Logger, i item, o outcome) {
 	case kind == fault.Cancelled && w.c.stopping():
 		log.Info("pass handed back", "took", o.took.String())
 	default:
-		log.Log(context.Background(), severity(kind), "pass failed", "took", o.took.String(), "kind", kind.String(), "error", o.err, "way", fault.Way(o.err), "tries", tries, "again", wait.String())
+		log.Log(context.Background(), severity(kind, tries), "pass failed", "took", o.took.String(), "kind", kind.String(), "error", o.err, "way", fault.Way(o.err), "tries", tries, "again", wait.String())
 	}
 	if i.branch != "" && wait == 0 {
 		for _, err := range w.calendar.set(i.branch, o.schedules, now) {
@@ -367,8 +367,18 @@ func (w *worker) passed(log *slog.Logger, i item, o outcome) {
 	}
 }
 
-// severity of a pass that failed: what passes by itself needs nobody's eyes.
-func severity(kind fault.Kind) slog.Level {
+// lasting is after how many tries in a row nobody believes any more that it passes by itself.
+const lasting = 8
+
+// severity of what failed for the tries-th time in a row: what passes by itself needs
+// nobody's eyes, as long as it does.
+func severity(kind fault.Kind, tries int) slog.Level {
+	switch kind {
+	case fault.Conflict, fault.Transient, fault.Cancelled:
+		if tries >= lasting {
+			return slog.LevelError
+		}
+	}
 	switch kind {
 	case fault.Conflict:
 		return slog.LevelInfo
