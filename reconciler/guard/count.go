@@ -67,6 +67,21 @@ func Holds(y Yes, guards []Guard, want trust.Want, hands []port.Hand, now time.T
 	return w, nil
 }
 
+// Still refuses a word of which the trust file of s, a revision since those of the guards,
+// says that it did not count: whoever was taken out of it then, or revoked, is not brought
+// back by the change that they approve.
+func Still(y Yes, w Word, s Settings, want trust.Want, now time.Time) error {
+	_, err := s.Trust.Check(y.Signed, want, trust.Authors{}, now)
+	if err == nil {
+		err = s.Trust.PrincipalStands(w.Principal, y.Seq, y.At)
+	}
+	if err == nil {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Denied, "%s does not count: by the trust file of revision %.7s, since the newest release and before the change: %w", w.Principal, s.Revision, err),
+		"have somebody approve whom every trust file since the newest release named, this one too")
+}
+
 func revision(g Guard) string {
 	if g.Revision == "" {
 		return "the repository"

@@ -71,7 +71,7 @@ type subject struct {
 }
 
 // words adds the recorded approvals that hold for x, and notes those that do not.
-func (d *desk) words(_ context.Context, x subject, words *[]guard.Word) (notes []ledger.Finding, err error) {
+func (d *desk) words(ctx context.Context, x subject, words *[]guard.Word) (notes []ledger.Finding, err error) {
 	if _, asked := x.want.Models[x.ref]; !asked {
 		return nil, nil // what would be served is not known yet
 	}
@@ -87,6 +87,9 @@ func (d *desk) words(_ context.Context, x subject, words *[]guard.Word) (notes [
 		err := d.world.placed(e)
 		if err == nil {
 			w, err = guard.Holds(yes, x.guards, x.want, x.hands, d.Now())
+		}
+		if err == nil {
+			err = d.stood(ctx, d.world, yes, w, x)
 		}
 		switch fault.Of(err) {
 		case fault.Denied, fault.Conflict, fault.Invalid, fault.Newer:
@@ -118,7 +121,11 @@ func (h *House) Approver(ctx context.Context, w *World, ref schemas.Ref, signed 
 	if err != nil {
 		return trust.Approver{}, err
 	}
-	word, err := guard.Holds(guard.Yes{Signed: signed, Seq: w.Facts.Count, At: h.Now()}, guards, want, hands, h.Now())
+	yes := guard.Yes{Signed: signed, Seq: w.Facts.Count, At: h.Now()}
+	word, err := guard.Holds(yes, guards, want, hands, h.Now())
+	if err == nil {
+		err = h.stood(ctx, w, yes, word, subject{ref, guards, hands, want})
+	}
 	if err != nil {
 		return trust.Approver{}, err
 	}

@@ -164,6 +164,7 @@ type World struct {
 	hands    map[string][]port.Hand
 	stood    map[string]guard.Settings
 	declared map[string]bool
+	between  map[string][]guard.Settings // what guarded since a revision
 }
 
 // Eyes are the ports that looking needs.

@@ -40,7 +40,7 @@ func (d *desk) candidate(ctx context.Context, s plan.Step, n *graph.Node, spec *
 // released is the evidence about a model that is to be deployed.
 func (d *desk) released(ctx context.Context, s plan.Step, spec *schemas.Deployment, m *act.Material) (*policy.Model, error) {
 	if m != nil && m.Model != nil {
-		return d.signed(ctx, spec.Model, m.Model, m.Metrics)
+		return d.signed(ctx, spec, m.Model, m.Metrics)
 	}
 	if s.Pending {
 		return nil, nil
@@ -49,13 +49,13 @@ func (d *desk) released(ctx context.Context, s plan.Step, spec *schemas.Deployme
 	if e == nil || e.Model == nil {
 		return nil, nil
 	}
-	return d.signed(ctx, spec.Model, e.Model, e.Metrics)
+	return d.signed(ctx, spec, e.Model, e.Metrics)
 }
 
 // signed is the evidence about a released model. Bytes or bundles that are gone
 // or tampered with are evidence too: against it.
-func (d *desk) signed(ctx context.Context, ref schemas.Ref, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
-	out, err := d.model(ctx, ref, m, metrics)
+func (d *desk) signed(ctx context.Context, spec *schemas.Deployment, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
+	out, err := d.model(ctx, spec.Model, m, metrics)
 	by := ""
 	if err == nil {
 		by, err = d.Seal.Verify(ctx, m)
@@ -65,7 +65,11 @@ func (d *desk) signed(ctx context.Context, ref schemas.Ref, m *ledger.Model, met
 		out.Signature = &policy.Signature{Message: err.Error()}
 		return out, nil
 	}
-	out.Signature = &policy.Signature{Verified: err == nil, By: by, Revoked: d.world.revoked(by)}
+	if err != nil {
+		return out, err
+	}
+	why, err := d.revoked(ctx, d.world, by, spec.Environment)
+	out.Signature = &policy.Signature{Verified: true, By: by, Revoked: why}
 	return out, err
 }
 

@@ -51,13 +51,13 @@ func (w *World) placed(e *ledger.Entry) error {
 	return w.Placed(trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}, e.Seq, e.Time)
 }
 
-// revoked is why the controller that signed a model was revoked since; nil: it was not.
-func (w *World) revoked(by string) *string {
-	if w.Trust == nil {
+// revokedBy is why the controller that signed a model was revoked since, as t says; nil: it was not.
+func (w *World) revokedBy(t *trust.Trust, by string) *string {
+	if t == nil {
 		return nil
 	}
 	name := strings.TrimPrefix(by, "controller:")
-	r := w.Trust.Controllers[name].Revoked
+	r := t.Controllers[name].Revoked
 	if r == nil || w.Facts.Count <= r.After {
 		return nil
 	}
