@@ -45,7 +45,7 @@ var floors = map[string]int{
 
 	"reconciler/adapter": 8,
 
-	"cmd/vishwa": 9, "cmd/vishwa-devforge": 9, "schemas/generate": 9,
+	"cmd/vishwa": 9, "cmd/vishwa-devforge": 9, "cmd/vishwa-release": 9, "schemas/generate": 9,
 }
 
 // pure lists the packages that are functions of their arguments.

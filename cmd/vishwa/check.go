@@ -231,8 +231,11 @@ func (a *app) policyListVerb() *cobra.Command {
 	return cmd
 }
 
-// version is set by the linker for a release.
-var version = ""
+// Set by the linker: make build and make release do.
+var (
+	version   = ""
+	builtFrom = "" // a release's commit
+)
 
 func (a *app) versionVerb() *cobra.Command {
 	var format string
@@ -244,13 +247,15 @@ func (a *app) versionVerb() *cobra.Command {
 			if format == "json" {
 				return a.json(map[string]string{"version": versionText(), "go": runtime.Version()})
 			}
-			_, err := fmt.Fprintf(a.out, "vishwa %s %s\n", versionText(), runtime.Version())
+			_, err := fmt.Fprint(a.out, versionLine())
 			return err
 		},
 	}
 	formats(cmd, &format, "text", "json")
 	return cmd
 }
+
+func versionLine() string { return fmt.Sprintf("vishwa %s %s\n", versionText(), runtime.Version()) }
 
 // versionText is the release's, or what Go knows of the build.
 func versionText() string {

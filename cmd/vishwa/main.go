@@ -103,6 +103,9 @@ world has moved on), 5 held (waits for a person), 130 interrupted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.Version = versionText()
+	root.SetVersionTemplate(versionLine())
+	root.Flags().Bool("version", false, "print the version")
 	root.PersistentFlags().StringVarP(&a.dir, "directory", "C", ".", "run as if started in `DIR`")
 	root.PersistentFlags().BoolVar(&a.offline, "offline", false, "leave the ledger's remote alone; what is recorded is pushed the next time")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on standard error")

@@ -125,6 +125,9 @@ func actionCommit(given string) (string, error) {
 		}
 		return given, nil
 	}
+	if wholeCommit.MatchString(builtFrom) {
+		return builtFrom, nil
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		revision, changed := "", false
 		for _, s := range info.Settings {
