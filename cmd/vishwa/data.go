@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +25,6 @@ func (a *app) dataVerb() *cobra.Command {
 		Long: `Data too large for Git is kept in a cache and in remotes, and stands in the
 repository as .dvc files. Everything is as DVC 3 has it, so that either program can be
 used at any time.`,
-		Args: noSuch, SuggestionsMinimumDistance: 2,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			// A million files are held at once, and little of that is garbage: it is looked for
 			// more often, so that there is half as much of it.
@@ -43,25 +41,6 @@ used at any time.`,
 	cmd.PersistentFlags().BoolVarP(&quiet, "quiet", "q", false, "say nothing but what goes wrong")
 	return cmd
 }
-
-// noSuch refuses what is no command, and names the one that is meant, or DVC's.
-func noSuch(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return fault.Hint(err, "%s %s is meant, perhaps", cmd.CommandPath(), near[0])
-	}
-	if slices.Contains(dvcAlone, args[0]) {
-		return fault.Hint(err, "dvc %s does it, in the same repository", args[0])
-	}
-	return err
-}
-
-// dvcAlone are DVC's commands that have no like here.
-var dvcAlone = strings.Fields(`artifacts cache check-ignore commit completion dag destroy du exp experiments freeze get get-url import-db import-url
-	metrics move mv params plots queue repro root stage studio unfreeze update version`)
 
 // workspace opens the DVC repository, with jobs as they were asked for.
 func (a *app) workspace(jobs int) (*data.Workspace, error) { return a.workspaceAt(a.dir, jobs) }

@@ -109,7 +109,7 @@ world has moved on), 5 held (waits for a person), 130 interrupted.`,
 	root.PersistentFlags().StringVarP(&a.dir, "directory", "C", ".", "run as if started in `DIR`")
 	root.PersistentFlags().BoolVar(&a.offline, "offline", false, "leave the ledger's remote alone; what is recorded is pushed the next time")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on standard error")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.initVerb(), a.validateVerb(), a.planVerb(), a.applyVerb(), a.approveVerb(), a.retryVerb(),
 		a.statusVerb(), a.downVerb(), a.metricsVerb(), a.logVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
@@ -118,20 +118,4 @@ world has moved on), 5 held (waits for a person), 130 interrupted.`,
 	)
 	strict(root)
 	return root
-}
-
-// strict makes every wrong number of arguments a usage error, and every verb that
-// groups others refuse a name that is none of them.
-func strict(cmd *cobra.Command) {
-	if args := cmd.Args; args != nil {
-		cmd.Args = func(c *cobra.Command, given []string) error {
-			if err := args(c, given); err != nil {
-				return usage(c, err)
-			}
-			return nil
-		}
-	}
-	for _, c := range cmd.Commands() {
-		strict(c)
-	}
 }
