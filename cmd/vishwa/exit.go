@@ -5,10 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plan"
 )
 
 // The exit codes are a contract with scripts: see docs/guide.md.
@@ -18,6 +20,8 @@ const (
 	exitRefused  = 3
 	exitConflict = 4
 	exitHeld     = 5
+
+	exitChanges = 2 // of vishwa plan --detailed-exitcode alone, where exitError tells wrong usage
 
 	exitInterrupted = 130 // as shells have it: 128 and SIGINT
 )
@@ -37,6 +41,34 @@ func usage(cmd *cobra.Command, err error) error {
 		return fault.Hint(usageError{err}, "%s", way)
 	}
 	return fault.Hint(usageError{err}, "see %s --help", cmd.CommandPath())
+}
+
+const detailedFlag = "detailed-exitcode"
+
+// detailed tells whether args ask for the exit codes of --detailed-exitcode: also where
+// the command line could not be read to its end.
+func detailed(args []string) bool {
+	for _, a := range args {
+		switch a {
+		case "--":
+			return false
+		case "--" + detailedFlag, "--" + detailedFlag + "=true":
+			return true
+		}
+	}
+	return false
+}
+
+// holds tells by the exit code what there is to do in p.
+func holds(p plan.Plan) error {
+	work := p.Work()
+	switch {
+	case len(work) == 0:
+		return nil
+	case slices.ContainsFunc(work, func(s plan.Step) bool { return s.Held != "" }):
+		return exitCode(exitHeld)
+	}
+	return exitCode(exitChanges)
 }
 
 func codeOf(err error) int {

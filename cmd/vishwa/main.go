@@ -86,6 +86,9 @@ func (a *app) main(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintf(a.err, "vishwa: %s\n", strings.TrimRight(err.Error(), "\n"))
 	fmt.Fprintf(a.err, "  %s\n", wayOut(err))
+	if isUsage(err) && detailed(args) {
+		return exitError // exitUsage tells of changes
+	}
 	return codeOf(err)
 }
 
@@ -98,7 +101,8 @@ what changed, gates and signs the model, provisions with Terraform, deploys, and
 records every step on the branch vishwa/ledger, signed.
 
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by policy, 4 conflict (the
-world has moved on), 5 held (waits for a person), 130 interrupted.`,
+world has moved on), 5 held (waits for a person), 130 interrupted; vishwa plan
+--detailed-exitcode has codes of its own.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

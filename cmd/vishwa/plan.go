@@ -1,13 +1,11 @@
-// vishwa plan and vishwa apply: what will happen, and making it happen.
+// vishwa plan: what apply would do.
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,13 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/plan"
-	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/review"
 	"github.com/vishwaops/vishwa/reconciler/terminal"
 	"github.com/vishwaops/vishwa/schemas"
@@ -37,11 +33,15 @@ type planFile struct {
 func (a *app) planVerb() *cobra.Command {
 	var format, out string
 	var targets []string
+	var detailed bool
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what apply would do, and why",
 		Long: `Show what apply would do, and why. The work tree is previewed as it is, committed or
-not; the plan says which. Nothing is changed.`,
+not; the plan says which. Nothing is changed.
+
+With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to do,
+2 something to do, 5 something to do of which a part is held. Wrong usage is 1 then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			refs, err := parseRefs(cmd, targets)
@@ -65,23 +65,37 @@ not; the plan says which. Nothing is changed.`,
 			if format == "text" {
 				fmt.Fprintln(a.out, about(w)+s.where())
 			}
-			if err := a.showPlan(p, format, false); err != nil || format != "text" {
+			if err := a.showPlan(p, format, false); err != nil {
 				return err
 			}
-			moved, err := review.Data(cmd.Context(), s.Store, w, nil)
-			if err != nil {
-				return err
+			if format == "text" {
+				if err := a.showMoved(cmd.Context(), s, w, p); err != nil {
+					return err
+				}
 			}
-			moved = slices.DeleteFunc(moved, func(d templates.DataChange) bool {
-				return !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Ref == d.Ref })
-			})
-			return templates.DataText(a.out, moved)
+			if detailed {
+				return holds(p)
+			}
+			return nil
 		},
 	}
 	formats(cmd, &format, "text", "json", "markdown")
 	cmd.Flags().StringVar(&out, "out", "", "also write the plan to `FILE`, for vishwa approve and vishwa apply")
 	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
+	cmd.Flags().BoolVar(&detailed, detailedFlag, false, "tell by the exit code whether there is something to do: 0 no, 2 yes, 5 yes and some of it is held")
 	return cmd
+}
+
+// showMoved tells what of the rows changed in the data of p.
+func (a *app) showMoved(ctx context.Context, s *station, w *loop.World, p plan.Plan) error {
+	moved, err := review.Data(ctx, s.Store, w, nil)
+	if err != nil {
+		return err
+	}
+	moved = slices.DeleteFunc(moved, func(d templates.DataChange) bool {
+		return !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Ref == d.Ref })
+	})
+	return templates.DataText(a.out, moved)
 }
 
 func about(w *loop.World) string {
@@ -137,143 +151,6 @@ func readPlan(path string) (plan.Plan, error) {
 		return plan.Plan{}, fault.Hint(fault.New(fault.Corrupt, "%s was changed after it was made: its digest does not hold", path), "make it again with vishwa plan --out %s", path)
 	}
 	return f.Plan, nil
-}
-
-func (a *app) applyVerb() *cobra.Command {
-	var format string
-	var targets, destroy []string
-	var yes bool
-	cmd := &cobra.Command{
-		Use:   "apply [PLAN]",
-		Short: "Make the world match the tracked revision",
-		Long: `Make the world match the tracked revision. Without PLAN, plan, show and ask; with a
-PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved.`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			refs, err := parseRefs(cmd, targets)
-			if err != nil {
-				return err
-			}
-			o := loop.Orders{Targets: refs}
-			if o.AllowDestroy, err = destroyable(cmd, destroy); err != nil {
-				return err
-			}
-			if len(args) == 1 {
-				p, err := readPlan(args[0])
-				if err != nil {
-					return err
-				}
-				o.Agreed = &p
-			}
-			return a.apply(cmd, o, format, yes)
-		},
-	}
-	formats(cmd, &format, "text", "json")
-	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringArrayVar(&destroy, "allow-destroy", nil, "let infrastructure that is declared no more, or that Terraform would replace, be destroyed; may name one `REF` (--allow-destroy=infrastructure/x)")
-	cmd.Flags().Lookup("allow-destroy").NoOptDefVal = everything
-	return cmd
-}
-
-const everything = "*"
-
-// destroyable is the leave to destroy: everything, or what is named.
-func destroyable(cmd *cobra.Command, named []string) (func(schemas.Ref) bool, error) {
-	if slices.Contains(named, everything) {
-		return func(schemas.Ref) bool { return true }, nil
-	}
-	refs, err := parseRefs(cmd, named)
-	return func(ref schemas.Ref) bool { return slices.Contains(refs, ref) }, err
-}
-
-func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) error {
-	s, err := a.open(cmd.Context(), acting)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	bar := &progress{w: a.err, now: a.now, bar: a.terminal, logs: true}
-	s.Tell = bar.tell
-	defer bar.stop()
-	o.Confirm = func(p plan.Plan) error {
-		if format == "text" {
-			fmt.Fprintln(a.out, "Revision "+short7(p.Revision)+". "+s.where())
-			if err := a.showPlan(p, format, false); err != nil {
-				return err
-			}
-		}
-		if err := a.confirm(p, yes || o.Agreed != nil); err != nil {
-			return err
-		}
-		bar.start(len(p.Work()))
-		a.openAhead(cmd.Context(), s, p)
-		return nil
-	}
-	result, err := s.Apply(cmd.Context(), o)
-	bar.stop()
-	if err != nil {
-		return err
-	}
-	if format == "json" {
-		if result.Outcomes == nil {
-			result.Outcomes = []act.Outcome{} // a list for programs, even where nothing was to do
-		}
-		if err := a.json(result); err != nil {
-			return err
-		}
-		return result.Err()
-	}
-	if len(result.Plan.Work()) == 0 {
-		fmt.Fprintln(a.out, "Nothing to do: everything is up to date.")
-		return nil
-	}
-	done := 0
-	for _, out := range result.Outcomes {
-		if out.Error == nil && (out.End == "done" || out.End == "kept") {
-			done++
-		}
-	}
-	fmt.Fprintf(a.out, "Applied: %d of %d steps.\n", done, len(result.Outcomes))
-	return result.Err()
-}
-
-// openAhead opens the keys that p will need while its first steps are under way: each
-// takes a third of a second. It is left where a person would be asked for the password.
-func (a *app) openAhead(ctx context.Context, s *station, p plan.Plan) {
-	if _, set := a.lookup("VISHWA_KEY_PASSWORD"); !set {
-		return
-	}
-	roles := []port.Role{port.Build}
-	if slices.ContainsFunc(p.Work(), func(s plan.Step) bool { return s.Ref.Kind == "deployment" || s.Ref.Kind == "infrastructure" }) {
-		roles = append(roles, port.Deploy)
-	}
-	go s.Keys.Ahead(ctx, roles...)
-}
-
-// confirm asks a person, where there is one.
-func (a *app) confirm(p plan.Plan, yes bool) error {
-	open := 0
-	for _, s := range p.Work() {
-		if s.Held == "" {
-			open++
-		}
-	}
-	if yes || open == 0 {
-		return nil
-	}
-	if !a.terminal {
-		return fault.Hint(fault.New(fault.Held, "apply needs a yes, and nobody is at a terminal to give it"), "give --yes, or apply a plan file")
-	}
-	fmt.Fprintf(a.err, "Do this? Only \"yes\" is yes: ")
-	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fault.New(fault.Cancelled, "read the answer: %w", err)
-	}
-	if strings.TrimSpace(line) != "yes" {
-		return fault.Hint(fault.New(fault.Cancelled, "not confirmed: nothing was done"), "run it again when you are sure")
-	}
-	return nil
 }
 
 func short7(sha string) string { return sha[:min(7, len(sha))] }

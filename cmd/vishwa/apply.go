@@ -1,0 +1,158 @@
+// vishwa apply: making it happen.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *app) applyVerb() *cobra.Command {
+	var format string
+	var targets, destroy []string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "apply [PLAN]",
+		Short: "Make the world match the tracked revision",
+		Long: `Make the world match the tracked revision. Without PLAN, plan, show and ask; with a
+PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			refs, err := parseRefs(cmd, targets)
+			if err != nil {
+				return err
+			}
+			o := loop.Orders{Targets: refs}
+			if o.AllowDestroy, err = destroyable(cmd, destroy); err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				p, err := readPlan(args[0])
+				if err != nil {
+					return err
+				}
+				o.Agreed = &p
+			}
+			return a.apply(cmd, o, format, yes)
+		},
+	}
+	formats(cmd, &format, "text", "json")
+	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringArrayVar(&destroy, "allow-destroy", nil, "let infrastructure that is declared no more, or that Terraform would replace, be destroyed; may name one `REF` (--allow-destroy=infrastructure/x)")
+	cmd.Flags().Lookup("allow-destroy").NoOptDefVal = everything
+	return cmd
+}
+
+const everything = "*"
+
+// destroyable is the leave to destroy: everything, or what is named.
+func destroyable(cmd *cobra.Command, named []string) (func(schemas.Ref) bool, error) {
+	if slices.Contains(named, everything) {
+		return func(schemas.Ref) bool { return true }, nil
+	}
+	refs, err := parseRefs(cmd, named)
+	return func(ref schemas.Ref) bool { return slices.Contains(refs, ref) }, err
+}
+
+func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) error {
+	s, err := a.open(cmd.Context(), acting)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	bar := &progress{w: a.err, now: a.now, bar: a.terminal, logs: true}
+	s.Tell = bar.tell
+	defer bar.stop()
+	o.Confirm = func(p plan.Plan) error {
+		if format == "text" {
+			fmt.Fprintln(a.out, "Revision "+short7(p.Revision)+". "+s.where())
+			if err := a.showPlan(p, format, false); err != nil {
+				return err
+			}
+		}
+		if err := a.confirm(p, yes || o.Agreed != nil); err != nil {
+			return err
+		}
+		bar.start(len(p.Work()))
+		a.openAhead(cmd.Context(), s, p)
+		return nil
+	}
+	result, err := s.Apply(cmd.Context(), o)
+	bar.stop()
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		if result.Outcomes == nil {
+			result.Outcomes = []act.Outcome{} // a list for programs, even where nothing was to do
+		}
+		if err := a.json(result); err != nil {
+			return err
+		}
+		return result.Err()
+	}
+	if len(result.Plan.Work()) == 0 {
+		fmt.Fprintln(a.out, "Nothing to do: everything is up to date.")
+		return nil
+	}
+	done := 0
+	for _, out := range result.Outcomes {
+		if out.Error == nil && (out.End == "done" || out.End == "kept") {
+			done++
+		}
+	}
+	fmt.Fprintf(a.out, "Applied: %d of %d steps.\n", done, len(result.Outcomes))
+	return result.Err()
+}
+
+// openAhead opens the keys that p will need while its first steps are under way: each
+// takes a third of a second. It is left where a person would be asked for the password.
+func (a *app) openAhead(ctx context.Context, s *station, p plan.Plan) {
+	if _, set := a.lookup("VISHWA_KEY_PASSWORD"); !set {
+		return
+	}
+	roles := []port.Role{port.Build}
+	if slices.ContainsFunc(p.Work(), func(s plan.Step) bool { return s.Ref.Kind == "deployment" || s.Ref.Kind == "infrastructure" }) {
+		roles = append(roles, port.Deploy)
+	}
+	go s.Keys.Ahead(ctx, roles...)
+}
+
+// confirm asks a person, where there is one.
+func (a *app) confirm(p plan.Plan, yes bool) error {
+	open := 0
+	for _, s := range p.Work() {
+		if s.Held == "" {
+			open++
+		}
+	}
+	if yes || open == 0 {
+		return nil
+	}
+	if !a.terminal {
+		return fault.Hint(fault.New(fault.Held, "apply needs a yes, and nobody is at a terminal to give it"), "give --yes, or apply a plan file")
+	}
+	fmt.Fprintf(a.err, "Do this? Only \"yes\" is yes: ")
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fault.New(fault.Cancelled, "read the answer: %w", err)
+	}
+	if strings.TrimSpace(line) != "yes" {
+		return fault.Hint(fault.New(fault.Cancelled, "not confirmed: nothing was done"), "run it again when you are sure")
+	}
+	return nil
+}
