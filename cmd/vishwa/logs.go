@@ -1,0 +1,209 @@
+// vishwa logs: what a run or a served process printed.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *app) logsVerb() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "logs REF",
+		Short: "Show what a run or a served process printed",
+		Long: `Show what the newest run of a transform or a training printed, or what is served
+under a deployment. A run that is under way on this machine is shown as far as it has
+come; one that ended is shown from the store. A training with several candidates may
+name one: training/x:candidate.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			refs, err := parseRefs(cmd, args)
+			if err != nil {
+				return err
+			}
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			if err := a.logs(cmd.Context(), s, refs[0], follow); err != nil {
+				return err
+			}
+			if cmd.Context().Err() != nil { // all was said: who follows a log ends it so
+				return exitCode(exitInterrupted)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes: until the run ends, or, for what is served, until you interrupt")
+	return cmd
+}
+
+func (a *app) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool) error {
+	switch ref.Kind {
+	case "deployment":
+		return server.Output(ctx, a.out, s.Paths.Serving(), ref.Name, follow)
+	case "transform", "training":
+	default:
+		return fault.Hint(fault.New(fault.Invalid, "%s prints nothing: a log is of a transform, a training or a deployment", ref), "vishwa log %s shows what is recorded of it", ref)
+	}
+	facts, err := s.Book.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	all := append(recordedLogs(facts, ref), s.ranHere(ctx, facts, ref)...)
+	if len(all) == 0 {
+		return fault.Hint(fault.New(fault.Missing, "no run of %s is known", ref), "vishwa plan says whether it is to run; vishwa apply runs it")
+	}
+	newest := slices.MaxFunc(all, func(a, b output) int { return a.at.Compare(b.at) })
+	fmt.Fprintf(a.err, "%s\n", newest)
+	if newest.log != "" {
+		return a.storedLog(ctx, s, newest)
+	}
+	return a.runLog(ctx, s, newest, follow)
+}
+
+// output is what one run printed.
+type output struct {
+	ref  schemas.Ref
+	key  digest.Digest
+	at   time.Time     // when it was recorded or ended; of one that goes on, a time that is still to come
+	log  digest.Digest // in the store; none: with the runner
+	what string
+}
+
+func (o output) String() string { return fmt.Sprintf("%s, run %s: %s", o.ref, o.key.Short(), o.what) }
+
+// recordedLogs are the logs of the newest runs of ref that the ledger tells of.
+func recordedLogs(facts *ledger.Facts, ref schemas.Ref) (all []output) {
+	take := func(e *ledger.Entry) {
+		if e == nil || e.Ref != ref && e.Ref.Whole() != ref {
+			return
+		}
+		o := output{ref: e.Ref, key: ledger.KeyOf(*e), at: e.Time, what: fmt.Sprintf("entry %d, %s", e.Seq, e.Action)}
+		if e.Behalf != nil {
+			o.what += fmt.Sprintf(", for pull request %d", e.Behalf.Pull)
+		}
+		switch {
+		case e.Failure != nil:
+			o.log = e.Failure.Log
+		case e.Run != nil:
+			o.log = e.Run.Log
+		}
+		if o.log != "" {
+			all = append(all, o)
+		}
+	}
+	for _, e := range facts.Latest {
+		take(e)
+	}
+	for _, t := range facts.Failed {
+		take(t.Last)
+	}
+	for _, e := range facts.Stuck {
+		take(e)
+	}
+	return all
+}
+
+// ranHere are the runs of ref that this machine has of what is declared: at the tracked
+// revision, and in the work tree.
+func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.Ref) (all []output) {
+	var declared []*loop.Intent
+	if _, in, err := s.Head(ctx); err == nil {
+		declared = append(declared, in)
+	}
+	if in, err := s.Intent(ctx); err == nil { // what is broken is no reason to hide a log
+		declared = append(declared, in)
+	}
+	seen := map[digest.Digest]bool{}
+	for _, in := range declared {
+		for _, st := range plan.Compute(in.Graph, plan.Seen{Facts: facts}).Steps {
+			if st.Key == "" || seen[st.Key] || st.Ref != ref && st.Ref.Whole() != ref {
+				continue
+			}
+			seen[st.Key] = true
+			run, err := s.Runner.Poll(ctx, st.Key)
+			if err != nil {
+				continue // this machine has no such run
+			}
+			o := output{ref: st.Ref, key: st.Key}
+			if run.State == port.Done {
+				o.at, o.what = run.Result.Finished, "it ended at "+run.Result.Finished.UTC().Format(time.RFC3339)
+			} else {
+				o.at, o.what = s.Now().Add(time.Hour), "under way since "+run.Started.UTC().Format(time.RFC3339)
+			}
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// storedLog prints a log of the store.
+func (a *app) storedLog(ctx context.Context, s *station, o output) error {
+	r, err := s.Store.Get(ctx, o.log)
+	if fault.Of(err) == fault.Missing {
+		return fault.Hint(fault.New(fault.Missing, "the log of this run is not in this machine's store: it ran on another machine"),
+			"look on the machine that ran it, or share the store: set spec.store in vishwa.yaml")
+	}
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = io.Copy(a.out, r)
+	return err
+}
+
+// runLog prints a log that the runner has, with follow until the run ends.
+func (a *app) runLog(ctx context.Context, s *station, o output, follow bool) error {
+	var offset int64
+	for {
+		run, err := s.Runner.Poll(ctx, o.key) // before its log is read: nothing comes once it is done
+		if err != nil {
+			return unlessEnded(ctx, err)
+		}
+		for {
+			piece, err := s.Runner.Logs(ctx, o.key, offset)
+			if err != nil {
+				return unlessEnded(ctx, err)
+			}
+			if len(piece) == 0 {
+				break
+			}
+			if _, err := a.out.Write(piece); err != nil {
+				return err
+			}
+			offset += int64(len(piece))
+		}
+		if !follow || run.State == port.Done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// unlessEnded is err, but where the person who looks on has ended it.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
