@@ -315,9 +315,11 @@ func (a *app) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 	return err
 }
 
-func notDeclared(ref schemas.Ref, w *loop.World) error {
+func notDeclared(ref schemas.Ref, w *loop.World) error { return undeclared(ref, w.Intent) }
+
+func undeclared(ref schemas.Ref, in *loop.Intent) error {
 	var names []string
-	for _, n := range w.Graph.Nodes {
+	for _, n := range in.Graph.Nodes {
 		names = append(names, n.Ref.Whole().String())
 	}
 	err := fault.New(fault.Missing, "%s is not declared", ref)

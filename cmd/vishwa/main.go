@@ -69,9 +69,12 @@ func (a *app) main(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
+	}
+	if !isUsage(err) && (cmd.ValidateRequiredFlags() != nil || cmd.ValidateFlagGroups() != nil) { // it never ran
+		err = usage(cmd, err)
 	}
 	var code exitCode
 	if errors.As(err, &code) {
@@ -116,7 +119,7 @@ world has moved on), 5 held (waits for a person), 130 interrupted; vishwa plan
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.initVerb(), a.validateVerb(), a.planVerb(), a.applyVerb(), a.approveVerb(), a.retryVerb(),
-		a.statusVerb(), a.downVerb(), a.metricsVerb(), a.logVerb(), a.logsVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
+		a.statusVerb(), a.suspendVerb(), a.resumeVerb(), a.downVerb(), a.metricsVerb(), a.logVerb(), a.logsVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
 		a.dataVerb(), a.mergeDriver(), a.policyVerb(), a.keysVerb(), a.schemaVerb(), a.demoVerb(), a.versionVerb(),
 		a.controllerVerb(), a.ciVerb(), a.doctorVerb(), a.superviseVerb(), a.hostVerb(),
 	)

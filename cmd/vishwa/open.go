@@ -169,29 +169,3 @@ func (a *app) hostVerb() *cobra.Command {
 		},
 	}
 }
-
-// downVerb stops this machine's serving, for maintenance; nothing is retired.
-func (a *app) downVerb() *cobra.Command {
-	return &cobra.Command{
-		Use:   "down",
-		Short: "Stop serving on this machine until the next apply",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(cmd.Context(), reading)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			was, err := server.Down(cmd.Context(), s.Paths.Serving(), s.Paths.Seal())
-			if err != nil {
-				return err
-			}
-			if was {
-				fmt.Fprintln(a.out, "Stopped serving; vishwa apply brings it back.")
-			} else {
-				fmt.Fprintln(a.out, "Nothing was served.")
-			}
-			return nil
-		},
-	}
-}

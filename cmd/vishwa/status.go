@@ -31,6 +31,7 @@ type standing struct {
 	Want      plan.Do         `json:"want"` // what apply would do about it
 	Why       string          `json:"why"`
 	Held      string          `json:"held,omitempty"`
+	Suspended string          `json:"suspended,omitempty"` // by whom and why
 }
 
 func (a *app) statusVerb() *cobra.Command {
@@ -82,6 +83,12 @@ func standings(w *loop.World, p plan.Plan) []standing {
 		if st.Held != "" && st.Ref.Kind != "deployment" {
 			out.State = "held"
 		}
+		if e := w.Facts.Suspension(st.Ref); e != nil {
+			out.Suspended = plan.Suspended(e)
+			if st.Ref.Kind != "deployment" {
+				out.State = "suspended"
+			}
+		}
 		all = append(all, out)
 	}
 	return all
@@ -104,6 +111,8 @@ func (a *app) showStatus(all []standing) error {
 		}
 		if s.Held != "" {
 			next = "held: " + s.Held
+		} else if s.Suspended != "" {
+			next += "; " + s.Suspended
 		}
 		if s.Restarts > 0 {
 			next += fmt.Sprintf(" (%d restarts)", s.Restarts)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
@@ -75,6 +76,32 @@ func (p Paths) keep(former digest.Digest) error {
 
 // Serving is the state folder of the serving host.
 func (p Paths) Serving() string { return filepath.Join(p.State, "serving") }
+
+// controllerLock is held by a controller that looks after what is served here.
+func (p Paths) controllerLock() string { return filepath.Join(p.State, "controller.lock") }
+
+// Controlled tells whether a controller looks after what is served here.
+func (p Paths) Controlled() (bool, error) { return sandbox.Held(p.controllerLock()) }
+
+// control says that a controller looks after what is served here, for as long as the
+// file is open; nil where another process says so already.
+func (p Paths) control() (*os.File, error) {
+	if err := os.MkdirAll(p.State, 0o700); err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
+	}
+	f, err := os.OpenFile(p.controllerLock(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "open the controller's lock: %w", err), "make %s writable, or set XDG_STATE_HOME", p.State)
+	}
+	if err := sandbox.Hold(f); err != nil {
+		f.Close()
+		if fault.Of(err) == fault.Conflict {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return f, nil
+}
 
 // Seal is the file of the key that seals what this installation writes for itself. It
 // stands outside of everything that is run or served.

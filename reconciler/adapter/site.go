@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -81,6 +82,7 @@ type Site struct {
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
 	served    served
+	control   *os.File // held: this process looks after what is served here
 	ledgers   ledgers
 	repeats   act.Repeats
 }
@@ -176,6 +178,10 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 		return nil, err
 	}
 	s.learn(h.Server)
+	if err := s.serving(h.Paths); err != nil {
+		h.Close()
+		return nil, err
+	}
 	s.ledgers.call(e.Branch, h.Ledger.Branch())
 	h.Book, h.Repeats = told{h.Book, s}, &s.repeats
 	return &review.House{House: h.House, Close: h.Close}, nil
@@ -503,4 +509,13 @@ func (s *Site) Schedules(branch string) []string {
 }
 
 // Close lets everything go.
-func (s *Site) Close() error { return nil }
+func (s *Site) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control == nil {
+		return nil
+	}
+	err := s.control.Close()
+	s.control = nil
+	return err
+}

@@ -29,8 +29,9 @@ type served struct {
 
 // standing is what the ledger says of a deployment.
 type standing struct {
-	key  digest.Digest
-	down bool // it was seen not to answer
+	key       digest.Digest
+	down      bool // it was seen not to answer
+	suspended bool // nothing is to be done about it
 }
 
 // observeWithin is how long a deployment may take to say how it stands.
@@ -40,6 +41,18 @@ func (s *Site) learn(server port.Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.served.server = server
+}
+
+// serving says on this machine that this process looks after what is served.
+func (s *Site) serving(p Paths) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control != nil {
+		return nil
+	}
+	var err error
+	s.control, err = p.control()
+	return err
 }
 
 // known takes in a folded ledger, where it is not older than what is known.
@@ -53,7 +66,7 @@ func (s *Site) known(f *ledger.Facts) {
 	for ref, e := range f.Latest {
 		if e.Action == ledger.Deploy {
 			seen := f.Observed[ref]
-			s.served.deployed[ref] = standing{e.Key, seen != nil && seen.Observed != nil && !seen.Observed.Up}
+			s.served.deployed[ref] = standing{e.Key, seen != nil && seen.Observed != nil && !seen.Observed.Up, f.Suspension(ref) != nil}
 		}
 	}
 }
@@ -68,11 +81,11 @@ func (s *Site) recorded(e ledger.Entry) {
 	was := s.served.deployed[e.Ref]
 	switch {
 	case e.Action == ledger.Deploy:
-		s.served.deployed[e.Ref] = standing{e.Key, was.down}
+		s.served.deployed[e.Ref] = standing{e.Key, was.down, was.suspended}
 	case e.Action == ledger.Retire:
 		delete(s.served.deployed, e.Ref)
 	case e.Action == ledger.Observe && e.Observed != nil && was.key != "":
-		s.served.deployed[e.Ref] = standing{was.key, !e.Observed.Up}
+		s.served.deployed[e.Ref] = standing{was.key, !e.Observed.Up, was.suspended}
 	}
 	s.served.count = max(s.served.count, e.Seq+1)
 }
@@ -196,6 +209,9 @@ func (s *Site) Revive(ctx context.Context, name string) error {
 	if !there || !can {
 		return fault.New(fault.Missing, "%s is not deployed by what could bring it back", name)
 	}
+	if st.suspended {
+		return fault.New(fault.Held, "%s is suspended", name)
+	}
 	_, err = reviver.Revive(ctx, name, st.key)
 	return err
 }
@@ -210,6 +226,10 @@ func (s *Site) beside(ctx context.Context, branch string, offline bool) (*House,
 		return nil, err
 	}
 	s.learn(h.Server)
+	if err := s.serving(h.Paths); err != nil {
+		h.Close()
+		return nil, err
+	}
 	h.Book = told{h.Book, s}
 	return h, nil
 }

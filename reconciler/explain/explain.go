@@ -151,6 +151,9 @@ func (x indexed) entry(e *ledger.Entry) Node {
 	x.shown[seq] = true
 	n.say("recorded", e.Time.UTC().Format(time.RFC3339)+" by "+e.Actor)
 	n.say("why", e.Reason)
+	if s := x.facts.Suspension(e.Ref); s != nil && x.facts.Latest[e.Ref] == e {
+		n.say("suspended", fmt.Sprintf("by %s at %s (entry %d): %s", s.Actor, s.Time.UTC().Format(time.RFC3339), s.Seq, s.Reason))
+	}
 	switch e.Action {
 	case ledger.Deploy:
 		x.deployment(&n, e)

@@ -20,7 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 4\n"
+const magic = "vishwa facts 5\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -51,7 +51,7 @@ func (f *Facts) Encode() ([]byte, error) {
 	for _, t := range f.Failed {
 		note(t.Last)
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released, f.Suspended} {
 		for _, e := range m {
 			note(e)
 		}
@@ -84,7 +84,7 @@ func (f *Facts) Encode() ([]byte, error) {
 		w.string(string(k))
 		w.uint(index[f.ByKey[k]])
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended} {
 		w.uint(uint64(len(m)))
 		for _, r := range slices.SortedFunc(maps.Keys(m), schemas.Ref.Compare) {
 			w.string(refText(r))
@@ -143,7 +143,7 @@ func Decode(b []byte) (*Facts, error) {
 		k := digest.Digest(r.string())
 		f.ByKey[k] = entry()
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended} {
 		for range r.length() {
 			ref := r.ref()
 			m[ref] = entry()

@@ -31,12 +31,14 @@ const (
 	Cancel    Action = "cancel"
 	Retry     Action = "retry"   // a person lets a held key be tried again
 	Observe   Action = "observe" // what is deployed no longer answers, or does so again
+	Suspend   Action = "suspend" // a person holds what would be done about a ref
+	Resume    Action = "resume"  // and lets it go on
 )
 
 // Actions lists every action, in no order that matters.
 func Actions() []string {
 	return []string{string(Genesis), string(Pin), string(Transform), string(Train), string(Select), string(Approve), string(Provision),
-		string(Deploy), string(Retire), string(Deny), string(Fail), string(Cancel), string(Retry), string(Observe)}
+		string(Deploy), string(Retire), string(Deny), string(Fail), string(Cancel), string(Retry), string(Observe), string(Suspend), string(Resume)}
 }
 
 // Entry is one record.

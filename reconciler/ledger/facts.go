@@ -21,6 +21,7 @@ type Facts struct {
 	Observed  map[schemas.Ref]*Entry   // how a deployment was last found, until it is retired
 	Released  map[schemas.Ref]*Entry   // the deploy or retire that a deployment's newest change came with: bringing back the same release is none
 	Places    map[string]*Entry        // the newest of these an environment, by schemas.Place: one that is left is among them
+	Suspended map[schemas.Ref]*Entry   // refs about which nothing is to be done, until they are resumed: see Suspension
 	Approvals []*Entry
 	Stuck     []*Entry // failures that count against no key, until their ref succeeds, for the same pull request or under the same key, or is let go; the newest few
 	Started   string   // revision of the genesis entry

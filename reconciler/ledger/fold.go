@@ -58,6 +58,7 @@ func (f *Facts) ready() {
 		f.Observed = map[schemas.Ref]*Entry{}
 		f.Released = map[schemas.Ref]*Entry{}
 		f.Places = map[string]*Entry{}
+		f.Suspended = map[schemas.Ref]*Entry{}
 	}
 }
 
@@ -75,6 +76,10 @@ func (f *Facts) take(e *Entry) {
 		}
 	case Observe:
 		f.Observed[e.Ref] = e
+	case Suspend:
+		f.Suspended[e.Ref] = e
+	case Resume:
+		f.resume(e.Ref)
 	case Retry:
 		f.letGo(e)
 	case Deny:
@@ -186,6 +191,7 @@ func (f *Facts) Clone() *Facts {
 	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
 	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
 	c.Released, c.Places = maps.Clone(f.Released), maps.Clone(f.Places)
+	c.Suspended = maps.Clone(f.Suspended)
 	c.Approvals = slices.Clone(f.Approvals)
 	c.heads = slices.Clip(f.heads) // what is there stays; what is appended is apart
 	return &c

@@ -15,7 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-var actions = []Action{Genesis, Pin, Transform, Train, Select, Approve, Provision, Deploy, Retire, Deny, Fail, Cancel, Retry, Observe}
+var actions = []Action{Genesis, Pin, Transform, Train, Select, Approve, Provision, Deploy, Retire, Deny, Fail, Cancel, Retry, Observe, Suspend, Resume}
 
 // Folder is how many entries a folder holds.
 const Folder = 1000

@@ -43,6 +43,9 @@ func Compute(want graph.Graph, seen Seen) Plan {
 		p.Steps = append(p.Steps, c.step(&want.Nodes[i]))
 	}
 	p.Steps = append(p.Steps, c.retired()...)
+	for i := range p.Steps {
+		c.suspend(&p.Steps[i])
+	}
 	return p
 }
 

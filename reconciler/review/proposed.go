@@ -342,7 +342,9 @@ func stage(p *loop.Proposal, outcomes []act.Outcome, ran bool) templates.Stage {
 }
 
 // waitsForPeople tells whether a step is held for want of an approval alone.
-func waitsForPeople(held string) bool { return strings.HasPrefix(held, "deployment/approval: ") }
+func waitsForPeople(held string) bool {
+	return strings.HasPrefix(held, "deployment/approval: ") || strings.HasPrefix(held, plan.SuspendedBy)
+}
 
 // Reasons to end the runs of a pull request.
 var (

@@ -1,0 +1,146 @@
+// vishwa suspend and vishwa resume: to hold what would be done about something, for
+// everybody, and to let it go on. vishwa down is about this machine alone.
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/graph"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *app) suspendVerb() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "suspend REF --reason TEXT",
+		Short: "Hold what would be done about something, until it is resumed",
+		Long: `Record on the ledger that nothing is to be done about REF until vishwa resume REF. Every
+apply, controller and pipeline of the repository holds its steps, and what needs them.
+What is served goes on being served, and a run that is under way ends.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.order(cmd, args, func(s *station, in *loop.Intent, o ordered) error {
+				if !o.known(in) {
+					return undeclared(o.ref, in)
+				}
+				e, err := s.Suspend(cmd.Context(), o.rev, o.ref, reason)
+				if err == nil {
+					fmt.Fprintf(a.out, "%s is suspended (entry %d); vishwa resume %s lets it go on.\n", o.ref, e.Seq, o.ref)
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for everybody who meets it: `TEXT`")
+	if err := cmd.MarkFlagRequired("reason"); err != nil {
+		panic(err) // it was defined just now
+	}
+	return cmd
+}
+
+// ordered is an order about one ref at the tracked revision.
+type ordered struct {
+	ref   schemas.Ref
+	rev   port.Revision
+	facts *ledger.Facts
+}
+
+// known tells whether the ref is declared, or stands although it is declared no more.
+func (o ordered) known(in *loop.Intent) bool {
+	same := func(ref schemas.Ref) bool { return ref == o.ref || ref.Whole() == o.ref }
+	if slices.ContainsFunc(in.Graph.Nodes, func(n graph.Node) bool { return same(n.Ref) }) {
+		return true
+	}
+	for ref, e := range o.facts.Latest {
+		if same(ref) && e.Action != ledger.Retire {
+			return true
+		}
+	}
+	return false
+}
+
+// order opens the repository to record an order about the one ref in args.
+func (a *app) order(cmd *cobra.Command, args []string, do func(*station, *loop.Intent, ordered) error) error {
+	refs, err := parseRefs(cmd, args)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	s, err := a.open(ctx, acting)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	o := ordered{ref: refs[0]}
+	var in *loop.Intent
+	if o.rev, in, err = s.Head(ctx); err != nil {
+		return err
+	}
+	if o.facts, err = s.Book.Facts(ctx); err != nil {
+		return err
+	}
+	return do(s, in, o)
+}
+
+func (a *app) resumeVerb() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "resume REF",
+		Short: "Let go on what was suspended",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.order(cmd, args, func(s *station, _ *loop.Intent, o ordered) error {
+				e, err := s.Resume(cmd.Context(), o.rev, o.ref, reason)
+				if err == nil {
+					fmt.Fprintf(a.out, "%s goes on (entry %d); run vishwa apply, where no controller does.\n", o.ref, e.Seq)
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the ledger: `TEXT`")
+	return cmd
+}
+
+// downVerb stops this machine's serving, for maintenance; nothing is retired.
+func (a *app) downVerb() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "Stop serving on this machine until the next apply",
+		Long: `Stop serving on this machine until the next apply, for maintenance. Nothing is recorded,
+and nothing changes elsewhere. It is refused where a controller looks after what is
+served here. To hold a deployment everywhere, see vishwa suspend.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			if served, err := s.Paths.Controlled(); err != nil {
+				return err
+			} else if served {
+				return fault.Hint(fault.New(fault.Conflict, "a controller looks after what is served here: it would bring it back at once"),
+					"end the controller first; or, to have nothing changed about a deployment for now, vishwa suspend deployment/NAME --reason TEXT")
+			}
+			was, err := server.Down(cmd.Context(), s.Paths.Serving(), s.Paths.Seal())
+			if err != nil {
+				return err
+			}
+			if was {
+				fmt.Fprintln(a.out, "Stopped serving; vishwa apply brings it back.")
+			} else {
+				fmt.Fprintln(a.out, "Nothing was served.")
+			}
+			return nil
+		},
+	}
+}
