@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -116,7 +117,40 @@ func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) 
 		}
 	}
 	fmt.Fprintf(a.out, "Applied: %d of %d steps.\n", done, len(result.Outcomes))
+	if err := a.showServed(cmd.Context(), s, result); err != nil {
+		return errors.Join(result.Err(), err)
+	}
 	return result.Err()
+}
+
+// showServed tells where what was deployed answers, and what of it only came back.
+func (a *app) showServed(ctx context.Context, s *station, r loop.Result) error {
+	restored := map[schemas.Ref]bool{}
+	for _, st := range r.Plan.Steps {
+		restored[st.Ref] = st.Restores
+	}
+	var facts *ledger.Facts
+	for _, o := range r.Outcomes {
+		if o.Ref.Kind != "deployment" || o.End != act.Ended {
+			continue
+		}
+		if facts == nil {
+			var err error
+			if facts, err = s.Book.Facts(ctx); err != nil {
+				return err
+			}
+		}
+		e := facts.Latest[o.Ref]
+		if e == nil || e.Action != ledger.Deploy || e.Release == nil || e.Release.URL == "" {
+			continue
+		}
+		what := "Serves"
+		if restored[o.Ref] {
+			what = "Brought back"
+		}
+		fmt.Fprintf(a.out, "%s %s at %s\n", what, o.Ref, e.Release.URL)
+	}
+	return nil
 }
 
 // openAhead opens the keys that p will need while its first steps are under way: each
