@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plan"
 )
 
 // piece is a part of a sentence: words of ours, or of the repository.
@@ -286,6 +287,9 @@ func awaiting(r Report, s *sentence) {
 		}
 		s.say(" %s needed for ", be).quote(first.Ref.String())
 		effect(r, s, "; ")
+	case suspended(r) != nil:
+		s.quote(suspended(r).Ref.String()).say(" is suspended")
+		effect(r, s, "; ")
 	case len(r.Commands) > 0:
 		s.say("Waits for a command, such as ").quote(r.Commands[0])
 		effect(r, s, "; ")
@@ -293,6 +297,19 @@ func awaiting(r Report, s *sentence) {
 		s.say("Waits for a person")
 		effect(r, s, "; ")
 	}
+}
+
+// suspended is the first step that is held because its ref is suspended; nil: none.
+func suspended(r Report) *plan.Step {
+	if r.Plan == nil {
+		return nil
+	}
+	for i, s := range r.Plan.Steps {
+		if strings.HasPrefix(s.Held, plan.SuspendedBy) {
+			return &r.Plan.Steps[i]
+		}
+	}
+	return nil
 }
 
 // from names the roles whose approval counts.
