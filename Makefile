@@ -14,6 +14,8 @@ DVC           := dvc==3.67.1 dvc-s3==3.3.0
 MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 PANDAS        := pandas==3.1.1
 S5CMD         := v2.3.0
+TOFU          := v1.12.6
+TOFU_SUM      := h1:0VT4P8pMmGcCUnQ9JDrJ+Qg2d35Vzm4FFd/9+H7oF98=
 MODEL_SIGNING := model-signing==1.1.1 sigstore==4.5.1 pyOpenSSL==26.4.0
 CYCLONEDX     := v1.9.0
 
@@ -23,6 +25,11 @@ COMMIT  := $(shell git rev-parse --verify HEAD 2>/dev/null)
 DIST    := $(CURDIR)/dist
 
 export VISHWA_TOOLS := $(TOOLS)/bin
+# A machine without Terraform and OpenTofu gets an OpenTofu of the project's own, at the end of PATH.
+ifeq ($(shell command -v terraform || command -v tofu),)
+PROVISIONER := $(TOOLS)/bin/tofu
+export PATH := $(PATH):$(TOOLS)/bin
+endif
 # A program under the race detector waits a second before it ends, and the stories run thousands.
 export GORACE := atexit_sleep_ms=0
 
@@ -38,7 +45,7 @@ build: ## build bin/vishwa and bin/vishwa-devforge
 release: $(TOOLS)/bin/cyclonedx-gomod ## build for linux and darwin into dist/, with sums, SBOMs and a signature (VISHWA_KEYS, VISHWA_KEY_PASSWORD)
 	$(GO) run ./cmd/vishwa-release build --version $(VERSION) --commit '$(COMMIT)' --sbom $(TOOLS)/bin/cyclonedx-gomod --out $(DIST)
 
-demo: build ## set up and run the main job, in vishwa-demo/
+demo: build $(PROVISIONER) ## set up and run the main job, in vishwa-demo/
 	$(BIN)/vishwa demo $(DEMO)
 
 demo-pr: build ## show the pull-request loop against a GitHub in one process, in vishwa-demo-pr/
@@ -47,11 +54,11 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test -race -timeout 60m ./...
 
-test-real: tools build $(TOOLS)/bin/minio ## the main job with the real Python packages, Terraform and cosign; S3 with a real MinIO
+test-real: tools build $(TOOLS)/bin/minio $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; S3 with a real MinIO
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./reconciler/adapter/...
-	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run Real ./cmd/vishwa
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu' ./cmd/vishwa
 
 bench: build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
@@ -80,10 +87,9 @@ vuln: ## known vulnerabilities in what is called (needs vuln.go.dev)
 generate: ## write the JSON Schemas anew from the Go types
 	$(GO) generate ./schemas
 
-tools: $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint $(TOOLS)/bin/dvc ## install cosign, model_signing, act, actionlint and dvc into .tools/
+tools: $(PROVISIONER) $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint $(TOOLS)/bin/dvc ## install cosign, model_signing, act, actionlint and dvc into .tools/
 	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }
 	@command -v ssh-keygen >/dev/null || { echo "ssh-keygen is missing: apt-get install openssh-client"; exit 1; }
-	@command -v terraform >/dev/null || command -v tofu >/dev/null || { echo "terraform is missing: see https://developer.hashicorp.com/terraform/install"; exit 1; }
 
 $(TOOLS)/bin/cosign:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN)
@@ -92,6 +98,17 @@ $(TOOLS)/bin/cosign:
 $(TOOLS)/bin/s5cmd:
 	mkdir -p $(TOOLS)/s5cmd && cd $(TOOLS)/s5cmd && { test -f go.mod || $(GO) mod init s5cmd; } && $(GO) get github.com/peak/s5cmd/v2@$(S5CMD) && \
 	  GOBIN=$(TOOLS)/bin $(GO) install -mod=mod -trimpath github.com/peak/s5cmd/v2
+
+# Its module replaces one of those it needs, which go install pkg@version refuses: so it is built in a copy of its folder.
+# That takes many minutes, once.
+$(TOOLS)/bin/tofu:
+	@echo "neither terraform nor tofu is on PATH: building OpenTofu $(TOFU), once, which takes minutes"
+	rm -rf $(TOOLS)/src/opentofu && mkdir -p $(TOOLS)/src $(TOOLS)/bin
+	$(GO) mod download -json github.com/opentofu/opentofu@$(TOFU) > $(TOOLS)/src/opentofu.json
+	@grep -qF '"Sum": "$(TOFU_SUM)"' $(TOOLS)/src/opentofu.json || { echo "what was downloaded as OpenTofu $(TOFU) has another sum than the Makefile names"; exit 1; }
+	cp -r "$$(sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p' $(TOOLS)/src/opentofu.json)" $(TOOLS)/src/opentofu && chmod -R u+w $(TOOLS)/src
+	cd $(TOOLS)/src/opentofu && GOFLAGS=-mod=readonly GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X github.com/opentofu/opentofu/version.dev=no' -o $(TOOLS)/src/tofu ./cmd/tofu
+	mv $(TOOLS)/src/tofu $@ && rm -rf $(TOOLS)/src
 
 $(TOOLS)/bin/act:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/nektos/act@$(ACT)

@@ -24,7 +24,7 @@ func (a *app) demoVerb() *cobra.Command {
 		Short: "Go through the main job on the running example, in a new folder",
 		Long: `Go through the main job on the running example, in a new folder (vishwa-demo unless DIR
 names another): train, sign, provision, deploy, ask, change, revert, refuse, approve,
-tamper, explain and verify. Needs git, python3, terraform (or tofu) and, the first
+tamper, explain and verify. Needs git, python3, terraform or tofu and, the first
 time, a Python package index. The folder stays for you to look at; env.sh in it sets
 what you need to go on by hand.`,
 		Args: cobra.MaximumNArgs(1),

@@ -87,7 +87,13 @@ func (d *demonstration) environment() error {
 		{"VISHWA_KEY_PASSWORD", rand.Text()},
 	}
 	var sh bytes.Buffer
-	fmt.Fprintf(&sh, "# What the demo's commands ran with. The password guards the demo's keys alone.\nexport PATH=%q:\"$PATH\"\n", filepath.Dir(d.self))
+	bin := filepath.Dir(d.self)
+	if _, err := exec.LookPath("terraform"); err != nil {
+		if tofu, err := exec.LookPath("tofu"); err == nil { // of make's own PATH, perhaps
+			bin += string(os.PathListSeparator) + filepath.Dir(tofu)
+		}
+	}
+	fmt.Fprintf(&sh, "# What the demo's commands ran with. The password guards the demo's keys alone.\nexport PATH=%q:\"$PATH\"\n", bin)
 	d.env = os.Environ()
 	for _, kv := range set {
 		d.env = append(d.env, kv[0]+"="+kv[1])

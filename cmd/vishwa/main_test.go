@@ -33,10 +33,14 @@ func TestMain(m *testing.M) {
 const password = "correct horse"
 
 func TestScripts(t *testing.T) {
-	for _, program := range []string{"git", "python3", "ssh-keygen", "terraform"} {
+	for _, program := range []string{"git", "python3", "ssh-keygen"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("the scripts need %s on PATH: make tools says how to install it", program)
 		}
+	}
+	_, terraform := exec.LookPath("terraform")
+	if _, tofu := exec.LookPath("tofu"); terraform != nil && tofu != nil {
+		t.Fatal("the scripts need terraform or tofu on PATH: make test builds tofu")
 	}
 	keys := filepath.Join(t.TempDir(), "keys")
 	if err := signer.Generate(keys, []byte(password)); err != nil {

@@ -165,7 +165,7 @@ func (w *work) initialise(ctx context.Context) error {
 		return w.failure("initialise", fromText(err.Error()+"\n"+said.String()), err)
 	}
 	if !w.initialised() {
-		return fault.Hint(fault.New(fault.Invalid, "stack %s: Terraform did not take the backend of the module", w.stack.Name),
+		return fault.Hint(fault.New(fault.Invalid, "stack %s: %s did not take the backend of the module", w.stack.Name, w.tool.product),
 			"declare the backend in a terraform block of the module's root, or say where the state is in spec.state.path")
 	}
 	return w.validate(ctx)

@@ -60,14 +60,14 @@ func clip(s string, n int) string {
 type rule struct {
 	says *regexp.Regexp
 	kind fault.Kind
-	way  string
+	way  string // TOOL stands for the program's name
 }
 
 // rules tell a failure's kind, and the way out, by what the program says. The
 // first that matches decides; the texts are Terraform's and OpenTofu's own.
 var rules = []rule{
 	{regexp.MustCompile(`Lock Info:|already locked`), fault.Transient,
-		"wait until the other run is done; if its holder is gone for good, release the lock with terraform force-unlock"},
+		"wait until the other run is done; if its holder is gone for good, release the lock with TOOL force-unlock"},
 	{regexp.MustCompile(`Saved plan (is stale|does not match)|plan file can no longer be applied`), fault.Conflict, "plan again"},
 	{regexp.MustCompile(`(?i)no such host|connection (refused|reset|timed out)|i/o timeout|TLS handshake|Client\.Timeout|could not connect to|temporary failure|too many requests|status code: (429|5\d\d)|\b50[234]\b`), fault.Transient,
 		"see that the network, the registry and the cloud can be reached, and try again"},
@@ -112,7 +112,7 @@ func (w *work) failure(what string, found []diagnostic, err error) error {
 	}
 	for _, rule := range rules {
 		if slices.ContainsFunc(bad, func(d diagnostic) bool { return rule.says.MatchString(d.Summary + "\n" + d.Detail) }) {
-			kind, way = rule.kind, rule.way
+			kind, way = rule.kind, strings.ReplaceAll(rule.way, "TOOL", w.tool.product)
 			break
 		}
 	}

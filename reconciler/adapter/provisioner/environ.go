@@ -4,6 +4,9 @@
 package provisioner
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -27,9 +30,13 @@ func environ(lookup func(string) (string, bool), pass []string) (env map[string]
 			env[name] = v
 		}
 	}
+	// Both programs go on without a file that is not there; tofu warns of it amid its JSON.
+	if _, err := os.Stat(env["TF_CLI_CONFIG_FILE"]); errors.Is(err, fs.ErrNotExist) {
+		delete(env, "TF_CLI_CONFIG_FILE")
+	}
 	for _, name := range pass {
 		if steers(name) {
-			return nil, nil, fault.Hint(fault.New(fault.Invalid, "%s may not be passed to terraform: it changes what a declaration means", name),
+			return nil, nil, fault.Hint(fault.New(fault.Invalid, "%s may not be passed to a module: it changes what a declaration means", name),
 				"remove it, and say what it said in the declaration")
 		}
 		if v, ok := lookup(name); ok {

@@ -5,7 +5,9 @@
 package provisioner
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -34,11 +36,11 @@ func findProviders(lookup func(string) (string, bool), product string, hosts []s
 	settings := block{}
 	if file := cliConfig(get, product); file != "" {
 		raw, err := os.ReadFile(file)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return p, fault.Hint(fault.New(fault.Invalid, "read the configuration of %s: %w", product, err), "make it readable, or unset TF_CLI_CONFIG_FILE")
 		}
 		if settings, err = readBlock(string(raw)); err != nil {
-			return p, fault.Hint(fault.New(fault.Invalid, "read the configuration of %s, %s: %w", product, file, err), "write it in HCL, as terraform's documentation has it")
+			return p, fault.Hint(fault.New(fault.Invalid, "read the configuration of %s, %s: %w", product, file, err), "write it in HCL, as the documentation of %s has it", product)
 		}
 	}
 	var text strings.Builder
@@ -50,7 +52,7 @@ func findProviders(lookup func(string) (string, bool), product string, hosts []s
 	if own := settings.inner("provider_installation"); own != nil {
 		p.declared(&text, *own, hosts)
 	} else {
-		p.implied(&text, get, cached, hosts)
+		p.implied(&text, folders(get, product), cached, hosts)
 	}
 	p.text = "provider_installation {\n" + text.String() + "}\n"
 	defer func() { p.text = login.ReplaceAllString(p.text, "://") }()
@@ -69,12 +71,14 @@ func cliConfig(get func(string) string, product string) string {
 			return file
 		}
 	}
-	all := []string{".terraformrc"}
+	all := []string{filepath.Join(get("HOME"), ".terraformrc")}
 	if product == "tofu" {
-		all = []string{".tofurc", ".terraformrc"}
+		all = []string{filepath.Join(get("HOME"), ".tofurc"), all[0]}
+		if dir := get("XDG_CONFIG_HOME"); dir != "" {
+			all = append(all, filepath.Join(dir, "opentofu", "tofurc"))
+		}
 	}
-	for _, name := range all {
-		file := filepath.Join(get("HOME"), name)
+	for _, file := range all {
 		if _, err := os.Stat(file); err == nil && filepath.IsAbs(file) {
 			return file
 		}
@@ -113,16 +117,25 @@ func (p *providers) declared(text *strings.Builder, own block, hosts []string) {
 	}
 }
 
-// implied is what the program does by itself: providers that lie in certain folders are
-// taken from there, and others from their registry.
-func (p *providers) implied(text *strings.Builder, get func(string) string, found, hosts []string) {
+// folders are those that the program looks for providers in by itself. OpenTofu looks in
+// Terraform's, too (implicitProviderSource of both).
+func folders(get func(string) string, product string) []string {
 	dirs := []string{"/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"}
 	if home := get("HOME"); home != "" {
 		dirs = append(dirs, home+"/.terraform.d/plugins", home+"/.local/share/terraform/plugins")
 	}
 	if data := get("XDG_DATA_HOME"); data != "" {
 		dirs = append(dirs, data+"/terraform/plugins")
+		if product == "tofu" {
+			dirs = append(dirs, data+"/opentofu/plugins")
+		}
 	}
+	return dirs
+}
+
+// implied is what the program does by itself: providers that lie in certain folders are
+// taken from there, and others from their registry.
+func (p *providers) implied(text *strings.Builder, dirs, found, hosts []string) {
 	for _, dir := range dirs {
 		found = append(found, p.mirror(text, dir)...)
 	}

@@ -301,7 +301,7 @@ func TestAPullRequestSeesTheVariablesOfItsBase(t *testing.T) {
 func (w town) provider(t *testing.T, script string) {
 	t.Helper()
 	dir := filepath.Join(w.dir, "mirror")
-	at := filepath.Join(dir, "registry.terraform.io", "acme", "evil", "1.0.0", "linux_amd64", "terraform-provider-evil_v1.0.0")
+	at := filepath.Join(dir, registries[product(t)], "acme", "evil", "1.0.0", "linux_amd64", "terraform-provider-evil_v1.0.0")
 	put(t, at, "#!/bin/sh\n"+script)
 	if err := os.Chmod(at, 0o755); err != nil {
 		t.Fatal(err)
@@ -372,8 +372,8 @@ func TestWhatAPullRequestMayNotReachIsNamed(t *testing.T) {
 		hosts  []string
 		want   string
 	}{
-		"a provider":            {evil, nil, "asked for registry.terraform.io:443"},
-		"a provider, by proxy":  {evil, []string{"example.invalid:443"}, "asked for registry.terraform.io:443"},
+		"a provider":            {evil, nil, "asked for " + registries[product(t)] + ":443"},
+		"a provider, by proxy":  {evil, []string{"example.invalid:443"}, "asked for " + registries[product(t)] + ":443"},
 		"a module":              {`module "far" { source = "git::https://git.example.invalid/x.git" }`, nil, "asked for git.example.invalid:443"},
 		"a module, by proxy":    {`module "far" { source = "git::https://git.example.invalid/x.git" }`, []string{"example.invalid:443"}, "asked for git.example.invalid:443"},
 		"an archive, by proxy":  {`module "far" { source = "https://git.example.invalid/x.zip" }`, []string{"example.invalid:443"}, "asked for git.example.invalid:443"},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,18 +20,24 @@ import (
 
 const secret = "correct-horse-battery"
 
-// real is the terraform program of this machine.
+// real is the program of this machine: terraform, or tofu where that is not there.
 func real(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath("terraform")
+	path, err := find("", os.Getenv("PATH"))
 	if err != nil {
-		const way = "terraform is not on PATH: make tools installs it"
+		const way = "neither terraform nor tofu is on PATH: make tools installs tofu"
 		if os.Getenv("CI") != "" {
 			t.Fatal(way)
 		}
 		t.Skip(way)
 	}
 	return path
+}
+
+// product is what real's program calls itself in messages.
+func product(t *testing.T) string {
+	t.Helper()
+	return filepath.Base(real(t))
 }
 
 func module(hcl string) fs.FS { return fstest.MapFS{"main.tf": {Data: []byte(hcl), Mode: 0o644}} }

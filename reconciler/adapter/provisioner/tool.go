@@ -3,12 +3,14 @@
 package provisioner
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/hashicorp/go-version"
 
@@ -32,7 +34,7 @@ var oldest = map[string]*version.Version{
 	"tofu":      version.Must(version.NewVersion("1.6.0")),
 }
 
-const install = "install Terraform 1.4 or newer (https://developer.hashicorp.com/terraform/install) or OpenTofu 1.6 or newer (https://opentofu.org/docs/intro/install), and see that its folder is on PATH; in a checkout of Vishwa, make tools does it"
+const install = "install Terraform 1.4 or newer (https://developer.hashicorp.com/terraform/install) or OpenTofu 1.6 or newer (https://opentofu.org/docs/intro/install), and see that its folder is on PATH; in a checkout of Vishwa, make demo and make test build and use an OpenTofu of their own"
 
 // tool finds the program once for all stacks.
 func (t *Stacks) tool(ctx context.Context, env map[string]string) (tool, error) {
@@ -58,7 +60,7 @@ func (t *Stacks) tool(ctx context.Context, env map[string]string) (tool, error) 
 func find(override, path string) (string, error) {
 	if override != "" {
 		if !executable(override) {
-			return "", fault.Hint(fault.New(fault.Missing, "find terraform: %s is no program that can be run", override), "%s", install)
+			return "", fault.Hint(fault.New(fault.Missing, "find terraform or tofu: %s is no program that can be run", override), "%s", install)
 		}
 		return filepath.Abs(override)
 	}
@@ -70,7 +72,7 @@ func find(override, path string) (string, error) {
 			}
 		}
 	}
-	return "", fault.Hint(fault.New(fault.Missing, "find terraform: neither terraform nor tofu is on PATH"), "%s", install)
+	return "", fault.Hint(fault.New(fault.Missing, "neither terraform nor tofu is on PATH"), "%s", install)
 }
 
 func executable(path string) bool {
@@ -87,6 +89,8 @@ func probe(ctx context.Context, path string, env map[string]string) (tool, error
 	for k, v := range env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
 		return tool{}, fault.New(fault.Cancelled, "ask %s for its version: %w", path, ctx.Err())
@@ -101,6 +105,10 @@ func probe(ctx context.Context, path string, env map[string]string) (tool, error
 	found := tool{path: path, product: "terraform", version: string(m[2])}
 	if string(m[1]) == "OpenTofu" {
 		found.product = "tofu"
+	}
+	// Problems with its configuration stand before the JSON of every command of tofu's. They may quote what is in the file.
+	if found.product == "tofu" && strings.Contains(said.String(), "problems with the CLI configuration") {
+		return tool{}, fault.Hint(fault.New(fault.Invalid, "the configuration of %s has problems", found), "run tofu version to see them, and correct the file that it names")
 	}
 	have, err := version.NewVersion(found.version)
 	if err != nil {

@@ -64,26 +64,10 @@ func TestTheToolIsFoundAndNamed(t *testing.T) {
 	}
 }
 
-func TestTofuServesAsTerraform(t *testing.T) {
-	path := real(t)
-	dir := t.TempDir()
-	if raw, err := os.ReadFile(path); err != nil {
-		t.Fatal(err)
-	} else if err := os.WriteFile(filepath.Join(dir, "tofu"), raw, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	p := Terraform(at(t.TempDir(), world(map[string]string{"PATH": dir})))
-	s := stack("a", good)
-	mustApply(t, p, s)
-	if c := mustDiff(t, p, s); !c.Empty || !strings.HasPrefix(c.Tool, "terraform 1.") {
-		t.Errorf("got %+v", c)
-	}
-}
-
 func TestMissingTerraformSaysHowToGetIt(t *testing.T) {
 	p := Terraform(at(t.TempDir(), world(map[string]string{"PATH": t.TempDir()})))
 	_, err := p.Diff(t.Context(), stack("a", good))
-	if fault.Of(err) != fault.Missing || !strings.Contains(fault.Way(err), "make tools") {
+	if fault.Of(err) != fault.Missing || !strings.Contains(fault.Way(err), "make demo") {
 		t.Errorf("got %v; %s", err, fault.Way(err))
 	}
 	if _, err := p.Apply(t.Context(), stack("a", good), port.Change{File: "x"}); fault.Of(err) != fault.Missing {

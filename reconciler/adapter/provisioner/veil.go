@@ -23,7 +23,7 @@ import (
 // fixed are messages of the program's own, which hold nothing of a module's.
 var fixed = []string{
 	"Check block assertion failed", "Cycle", "Error accessing remote module registry", "Failed to download module",
-	"Failed to install provider", "Failed to query available provider packages", "Invalid provider registry host", "Module not installed", "Duplicate resource", "Error acquiring the state lock", "Error in function call", "Error loading state",
+	"Failed to install provider", "Failed to query available provider packages", "Failed to resolve provider packages", "Invalid provider registry host", "Module not installed", "Duplicate resource", "Error acquiring the state lock", "Error in function call", "Error loading state",
 	"Error refreshing state", "Failed to decode current backend config", "Failed to get existing workspaces", "Failed to load state", "Function calls not allowed",
 	"Inconsistent conditional result types", "Incorrect attribute value type", "Instance cannot be destroyed", "Invalid count argument", "Invalid expression",
 	"Invalid for_each argument", "Invalid for_each set argument", "Invalid function argument", "Invalid index", "Invalid operand", "Invalid provider configuration",

@@ -1,0 +1,91 @@
+// A machine that has no Terraform: all that the project does goes by OpenTofu, under its
+// own name.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+)
+
+// hideTerraform leaves tofu alone on PATH, for this test and what it starts. Where there
+// is no tofu, VISHWA_REAL says that this is a failure.
+func hideTerraform(t *testing.T) {
+	t.Helper()
+	tools := os.Getenv("VISHWA_TOOLS")
+	path := os.Getenv("PATH") + string(os.PathListSeparator) + tools
+	path, err := porttest.Hide(t.TempDir(), path, "terraform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", path)
+	if found, err := exec.LookPath("terraform"); !errors.Is(err, exec.ErrNotFound) {
+		t.Fatalf("terraform is still found: %s, %v", found, err)
+	}
+	if _, err := exec.LookPath("tofu"); err != nil {
+		const way = "tofu is missing: make test-real builds it"
+		if os.Getenv("VISHWA_REAL") != "" {
+			t.Fatal(way)
+		}
+		t.Skip(way)
+	}
+}
+
+// TestStoriesOfInfrastructureGoByOpenTofu: those that are told with Terraform.
+func TestStoriesOfInfrastructureGoByOpenTofu(t *testing.T) {
+	hideTerraform(t)
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := signer.Generate(keys, []byte(password)); err != nil {
+		t.Fatal(err)
+	}
+	for _, params := range []testscript.Params{
+		{Files: []string{"testdata/script/infra.txtar", "testdata/tofu/tofu.txtar"},
+			Setup: func(env *testscript.Env) error { return settle(t, env, keys) }},
+		{Files: []string{"testdata/forge/stacks.txtar"},
+			Setup: func(env *testscript.Env) error {
+				return errors.Join(settle(t, env, keys), web(env), begin(t, env))
+			}},
+	} {
+		params.Cmds = forgeCommands()
+		t.Run(filepath.Base(filepath.Dir(params.Files[0])), func(t *testing.T) { testscript.Run(t, params) })
+	}
+}
+
+// TestRealDemoGoesByOpenTofu: the whole main job, as a newcomer without Terraform sees it.
+func TestRealDemoGoesByOpenTofu(t *testing.T) {
+	if os.Getenv("VISHWA_REAL") == "" {
+		t.Skip("it installs the example's Python packages: make test-real runs it")
+	}
+	hideTerraform(t)
+	dir := t.TempDir()
+	program := filepath.Join(dir, "bin", "vishwa")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	demo := exec.CommandContext(t.Context(), program, "demo", filepath.Join(dir, "demo"))
+	var seen bytes.Buffer
+	demo.Stdout, demo.Stderr = &seen, &seen
+	if err := demo.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, seen.String())
+	}
+	env, err := os.ReadFile(filepath.Join(dir, "demo", "env.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := exec.CommandContext(t.Context(), "sh", "-ec", `. ../env.sh; vishwa explain infrastructure/serving; vishwa plan`)
+	again.Dir = filepath.Join(dir, "demo", "students")
+	again.Env = append(os.Environ(), "PATH=/usr/bin:/bin") // env.sh brings tofu, as make's PATH is gone by then
+	out, err := again.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "tofu 1.") {
+		t.Errorf("%v\n%s\n%s", err, out, env)
+	}
+}
