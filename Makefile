@@ -4,6 +4,7 @@ GO     ?= go
 PYTHON ?= python3
 TOOLS  := $(CURDIR)/.tools
 BIN    := $(CURDIR)/bin
+DIST   := $(CURDIR)/dist
 
 COSIGN        := v2.6.5
 STATICCHECK   := v0.8.2
@@ -34,7 +35,7 @@ endif
 export GORACE := atexit_sleep_ms=0
 
 .DEFAULT_GOAL := help
-.PHONY: help build release demo demo-pr test test-real bench bench-data fuzz lint generate tools clean
+.PHONY: help build release man completions demo demo-pr test test-real bench bench-data fuzz lint generate tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,8 +85,16 @@ lint: ## gofmt, vet, staticcheck, and freshness of what is generated
 vuln: ## known vulnerabilities in what is called (needs vuln.go.dev)
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) ./...
 
-generate: ## write the JSON Schemas anew from the Go types
+generate: ## write the JSON Schemas and docs/reference anew from the Go types and the commands
 	$(GO) generate ./schemas
+	$(GO) run ./cmd/vishwa reference markdown docs/reference/commands
+
+man: build ## manual pages, in dist/man (copy them to a man1 folder of MANPATH)
+	$(BIN)/vishwa reference man $(DIST)/man
+
+completions: build ## completions for bash, zsh and fish, in dist/completions
+	mkdir -p $(DIST)/completions
+	set -e; for shell in bash zsh fish; do $(BIN)/vishwa completion $$shell > $(DIST)/completions/vishwa.$$shell; done
 
 tools: $(PROVISIONER) $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint $(TOOLS)/bin/dvc ## install cosign, model_signing, act, actionlint and dvc into .tools/
 	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }

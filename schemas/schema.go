@@ -21,16 +21,30 @@ import (
 //go:embed json/*.schema.json
 var embedded embed.FS
 
-// Any names the schema of files that hold several kinds.
-const Any = "vishwa"
+// Names of schemas that are no kind's.
+const (
+	Any        = "vishwa"     // files that hold several kinds
+	Trust      = "trust"      // trust.yaml
+	Controller = "controller" // the controller's file
+)
+
+// Names are those that Schema knows, kinds in lower case.
+func Names() []string {
+	names := []string{Any, Trust, Controller}
+	for kind := range Kinds {
+		names = append(names, kindName(kind))
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Schema is the JSON Schema of a kind's document, self-contained, or with Any the
-// schema of a document of whatever kind. Letter case does not matter.
+// schema of a document of whatever kind, or that of a file that is no declaration. Letter case does not matter.
 func Schema(kind string) ([]byte, error) {
 	b, err := embedded.ReadFile("json/" + kindName(kind) + ".schema.json")
 	if err != nil || strings.ContainsAny(kind, "./\\") {
-		names := append(kindNames(), Any)
-		err := fault.New(fault.Missing, "there is no kind %q%s", kind, didYouMean(kind, names))
+		names := Names()
+		err := fault.New(fault.Missing, "there is no schema %q%s", kind, didYouMean(kind, names))
 		return nil, fault.Hint(err, "name one of %s", strings.Join(names, ", "))
 	}
 	return b, nil

@@ -86,10 +86,10 @@ func TestOneSchemaServesMixedFiles(t *testing.T) {
 
 func TestSchemaOffersTheNearestKind(t *testing.T) {
 	_, err := Schema("datset")
-	if fault.Of(err) != fault.Missing || err.Error() != `there is no kind "datset"; did you mean Dataset?` {
+	if fault.Of(err) != fault.Missing || err.Error() != `there is no schema "datset"; did you mean dataset?` {
 		t.Error(err)
 	}
-	if got, want := fault.Way(err), "name one of Dataset, Deployment, Infrastructure, Model, Project, Training, Transform, vishwa"; got != want {
+	if got, want := fault.Way(err), "name one of controller, dataset, deployment, infrastructure, model, project, training, transform, trust, vishwa"; got != want {
 		t.Error(got)
 	}
 	for _, name := range []string{"", "../types", ".", "Model.schema.json"} {

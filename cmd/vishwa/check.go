@@ -64,9 +64,12 @@ func (a *app) validateVerb() *cobra.Command {
 func (a *app) schemaVerb() *cobra.Command {
 	return &cobra.Command{
 		Use:       "schema KIND",
-		Short:     "Print the JSON Schema of a kind (vishwa: of any kind, for editors)",
+		Short:     "Print the JSON Schema of a kind, of trust.yaml or of a controller's file",
+		Long: `Print the JSON Schema of a kind (project, dataset, ...), of a file that holds any
+kinds (vishwa), of trust.yaml (trust), or of a controller's file (controller). Editors
+complete and check files by it.`,
 		Args:      cobra.ExactArgs(1),
-		ValidArgs: append(sortedKinds(), "vishwa"),
+		ValidArgs: schemas.Names(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			raw, err := schemas.Schema(args[0])
 			if err != nil {
@@ -76,15 +79,6 @@ func (a *app) schemaVerb() *cobra.Command {
 			return err
 		},
 	}
-}
-
-func sortedKinds() []string {
-	var out []string
-	for k := range schemas.Kinds {
-		out = append(out, strings.ToLower(k))
-	}
-	slices.Sort(out)
-	return out
 }
 
 func (a *app) policyVerb() *cobra.Command {

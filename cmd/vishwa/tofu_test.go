@@ -81,7 +81,7 @@ func TestRealDemoGoesByOpenTofu(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := exec.CommandContext(t.Context(), "sh", "-ec", `. ../env.sh; vishwa explain infrastructure/serving; vishwa plan`)
+	again := exec.CommandContext(t.Context(), "sh", "-ec", `. ../env.sh; vishwa explain infrastructure/staging; vishwa plan`)
 	again.Dir = filepath.Join(dir, "demo", "students")
 	again.Env = append(os.Environ(), "PATH=/usr/bin:/bin") // env.sh brings tofu, as make's PATH is gone by then
 	out, err := again.CombinedOutput()

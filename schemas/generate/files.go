@@ -29,7 +29,7 @@ var one uint64 = 1
 
 var unescaped = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
 
-// Files renders every schema of the package whose source is in folder src; the
+// Files renders every schema: of the kinds of the package whose source is in folder src, and of the files that are no declarations. The
 // descriptions are the source's comments.
 func Files(src string) (map[string][]byte, error) {
 	back, err := os.Getwd()
@@ -81,7 +81,36 @@ func Files(src string) (map[string][]byte, error) {
 		"allOf":    choose,
 		"$defs":    defs,
 	})
-	return files, err
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{schemas.Trust, schemas.Controller} {
+		s, err := outer(name, "..") // seen from package schemas
+		if err != nil {
+			return nil, err
+		}
+		if files[name+".schema.json"], err = render(s); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// Pages renders docs/reference: a page a kind, and one of trust.yaml and of the
+// controller's file each, from their schemas.
+func Pages(files map[string][]byte, examples string) (map[string][]byte, error) {
+	pages := map[string][]byte{}
+	for _, name := range schemas.Names() {
+		if name == schemas.Any {
+			continue
+		}
+		text, err := page(name, files[name+".schema.json"], examples)
+		if err != nil {
+			return nil, fmt.Errorf("page of %s: %w", name, err)
+		}
+		pages[name+".md"] = text
+	}
+	return pages, nil
 }
 
 type object = map[string]any

@@ -22,6 +22,16 @@ func TestSchemasAreFresh(t *testing.T) {
 			t.Errorf("%s is stale; run go generate ./schemas", name)
 		}
 	}
+	pages, err := Pages(files, "../../docs/reference/examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range pages {
+		got, err := os.ReadFile(filepath.Join("../../docs/reference", name))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("docs/reference/%s is stale (%v); run go generate ./schemas", name, err)
+		}
+	}
 	if have, err := filepath.Glob("../json/*"); err != nil || len(have) != len(files) {
 		t.Errorf("%d files stand where %d are made (%v); remove the others", len(have), len(files), err)
 	}

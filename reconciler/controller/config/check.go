@@ -18,7 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (d *decoder) check(doc *document) {
+func (d *decoder) check(doc *Document) {
 	if doc.APIVersion != schemas.APIVersion {
 		d.problem("apiVersion", "write apiVersion: %s", schemas.APIVersion)
 	}

@@ -21,11 +21,14 @@ import (
 // Kind is the kind that a controller's file declares.
 const Kind = "Controller"
 
-// document is a controller's file.
-type document struct {
+// Document configures a controller, the process that reconciles many repositories: vishwa controller --config FILE.
+type Document struct {
+	// APIVersion is the version of the file's format.
 	APIVersion string `yaml:"apiVersion"`
-	Kind       string `yaml:"kind"`
-	Spec       Spec   `yaml:"spec"`
+	// Kind says what the file is.
+	Kind string `yaml:"kind"`
+	// Spec is what the controller does. A field that is not there has its default.
+	Spec Spec `yaml:"spec"`
 }
 
 // Read reads the file that configures a controller. Paths in it are as seen
@@ -83,7 +86,7 @@ func Parse(file string, text []byte) (Spec, error) {
 // parse reads text; where there are problems, the configuration is none.
 func parse(file string, text []byte) (Spec, *decoder) {
 	d := &decoder{file: file, places: map[string]schemas.Position{}}
-	var doc document
+	var doc Document
 	if root := d.root(text); root != nil {
 		d.value(root, reflect.ValueOf(&doc).Elem(), "", 0)
 		d.check(&doc)
