@@ -63,8 +63,8 @@ func (a *app) validateVerb() *cobra.Command {
 
 func (a *app) schemaVerb() *cobra.Command {
 	return &cobra.Command{
-		Use:       "schema KIND",
-		Short:     "Print the JSON Schema of a kind, of trust.yaml or of a controller's file",
+		Use:   "schema KIND",
+		Short: "Print the JSON Schema of a kind, of trust.yaml or of a controller's file",
 		Long: `Print the JSON Schema of a kind (project, dataset, ...), of a file that holds any
 kinds (vishwa), of trust.yaml (trust), or of a controller's file (controller). Editors
 complete and check files by it.`,
