@@ -23,7 +23,6 @@ CYCLONEDX     := v1.9.0
 # What a program says that it is: a tag, or the commit since it; "-dirty" where the work tree differs.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse --verify HEAD 2>/dev/null)
-DIST    := $(CURDIR)/dist
 
 export VISHWA_TOOLS := $(TOOLS)/bin
 # A machine without Terraform and OpenTofu gets an OpenTofu of the project's own, at the end of PATH.
