@@ -7,7 +7,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,11 +16,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"go.yaml.in/yaml/v3"
-
 	"github.com/vishwaops/vishwa/policy"
-	"github.com/vishwaops/vishwa/schemas"
 )
 
 // block is one fenced block of a page.
@@ -69,17 +64,23 @@ var elsewhere = map[string]string{
 	"export": "of the shell", "tar": "of a secret", "git": "of a repository that is not here", "go": "builds what make build does",
 }
 
-func TestEveryBlockOfTheDocsHolds(t *testing.T) {
+// pagesOfTheDocs are all that people read.
+func pagesOfTheDocs(t *testing.T) []string {
+	t.Helper()
 	pages := []string{"../../README.md", "../../CONTRIBUTING.md", "../../SECURITY.md"}
-	for _, pattern := range []string{"../../docs/*.md", "../../docs/*/*.md"} {
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/*/*.md", "../../docs/*/*/*.md"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
 		pages = append(pages, found...)
 	}
+	return pages
+}
+
+func TestEveryBlockOfTheDocsHolds(t *testing.T) {
 	count := map[string]int{}
-	for _, page := range pages {
+	for _, page := range pagesOfTheDocs(t) {
 		for _, b := range blocksOf(t, page) {
 			count[b.language]++
 			if err := b.hold(t); err != nil {
@@ -112,126 +113,6 @@ func (b block) hold(t *testing.T) error {
 		return nil
 	}
 	return errors.New("what is in it? call it yaml, rego, sh, hcl, ini or text")
-}
-
-// holdYAML reads whole documents as in real use, and parts of them by the schemas, of
-// which nothing needs to be there.
-func holdYAML(t *testing.T, text string) error {
-	if regexp.MustCompile(`(?m)^apiVersion:`).MatchString(text) && strings.Contains(text, "metadata:") {
-		for _, p := range declared(t, text) {
-			return errors.New(p.Error())
-		}
-		return nil
-	}
-	d := yaml.NewDecoder(strings.NewReader(text))
-	for {
-		var n yaml.Node
-		err := d.Decode(&n)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := n.Decode(new(any)); err != nil { // a key that stands twice
-			return err
-		}
-		v := asJSON(&n)
-		if v == nil {
-			continue // comments
-		}
-		if err := part(t, v); err != nil {
-			return err
-		}
-	}
-}
-
-// asJSON is a YAML node as JSON has it; a date is text.
-func asJSON(n *yaml.Node) any {
-	switch n.Kind {
-	case yaml.DocumentNode:
-		return asJSON(n.Content[0])
-	case yaml.MappingNode:
-		out := map[string]any{}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			out[n.Content[i].Value] = asJSON(n.Content[i+1])
-		}
-		return out
-	case yaml.SequenceNode:
-		out := []any{}
-		for _, c := range n.Content {
-			out = append(out, asJSON(c))
-		}
-		return out
-	}
-	var v any
-	if n.Tag == "!!timestamp" || n.Decode(&v) != nil {
-		return n.Value
-	}
-	return v
-}
-
-// part holds a part of a declaration, of trust.yaml or of the controller's file against
-// their schemas: the one that it names, or any where it names none.
-func part(t *testing.T, v any) error {
-	var all error
-	doc, _ := v.(map[string]any)
-	for _, name := range schemas.Names() {
-		if kind, said := doc["kind"].(string); name == schemas.Any || said && !strings.EqualFold(kind, name) {
-			continue
-		}
-		whole := lenient(t, name)
-		forms := []any{v}
-		if _, has := doc["spec"]; !has {
-			forms = append(forms, map[string]any{"spec": v})
-		}
-		for _, form := range forms {
-			err := whole.Validate(form)
-			if err == nil {
-				return nil
-			}
-			all = errors.Join(all, err)
-		}
-	}
-	return errors.Join(errors.New("it is a part of no kind"), all)
-}
-
-// lenient is a schema in which nothing is required.
-func lenient(t *testing.T, name string) *jsonschema.Schema {
-	t.Helper()
-	raw, err := schemas.Schema(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var loosen func(any)
-	loosen = func(v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			if _, list := v["required"].([]any); list {
-				delete(v, "required")
-			}
-			if one, _ := v["oneOf"].([]any); slices.ContainsFunc(one, func(v any) bool { m, _ := v.(map[string]any); return m["required"] != nil }) {
-				delete(v, "oneOf") // of alternatives that must be there
-			}
-			for _, below := range v {
-				loosen(below)
-			}
-		case []any:
-			for _, below := range v {
-				loosen(below)
-			}
-		}
-	}
-	loosen(doc)
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("part:"+name, doc); err != nil {
-		t.Fatal(err)
-	}
-	return c.MustCompile("part:" + name)
 }
 
 // holdRego loads rules as a team's, which holds them against the schema of the input.
@@ -328,41 +209,4 @@ func parses(words []string) error {
 		return cmd.Args(cmd, cmd.Flags().Args())
 	}
 	return nil
-}
-
-// TestCommandPagesAreFresh: docs/reference/commands is what --help says.
-func TestCommandPagesAreFresh(t *testing.T) {
-	const folder = "../../docs/reference/commands"
-	want := pagesOf((&app{}).root(), markdown)
-	for name, text := range want {
-		if got, err := os.ReadFile(filepath.Join(folder, name)); err != nil || !bytes.Equal(got, text) {
-			t.Errorf("%s is stale (%v): make generate", name, err)
-		}
-	}
-	have, err := filepath.Glob(filepath.Join(folder, "*"))
-	if err != nil || len(have) != len(want) {
-		t.Errorf("%d pages stand where %d are made (%v): make generate", len(have), len(want), err)
-	}
-}
-
-// TestManualsAreTakenByMan: every page is one that groff formats without a warning.
-func TestManualsAreTakenByMan(t *testing.T) {
-	pages := pagesOf((&app{}).root(), manual)
-	if len(pages) < 40 || pages["vishwa-data-remote-add.1"] == nil {
-		t.Fatalf("%d pages", len(pages))
-	}
-	groff, err := exec.LookPath("groff")
-	for name, text := range pages {
-		if !bytes.HasPrefix(text, []byte(".TH ")) || !bytes.Contains(text, []byte("\n.SH OPTIONS\n")) {
-			t.Errorf("%s is no manual page:\n%s", name, text)
-		}
-		if err != nil {
-			continue // the shape is held above
-		}
-		cmd := exec.CommandContext(t.Context(), groff, "-Kutf8", "-man", "-Tutf8", "-ww", "-z")
-		cmd.Stdin = bytes.NewReader(text)
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			t.Errorf("%s: %v\n%s", name, err, out)
-		}
-	}
 }

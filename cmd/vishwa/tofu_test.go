@@ -89,3 +89,33 @@ func TestRealDemoGoesByOpenTofu(t *testing.T) {
 		t.Errorf("%v\n%s\n%s", err, out, env)
 	}
 }
+
+// TestMakeBuildsOpenTofuWhereNothingProvisions: make's own plan of what it would do, with
+// neither program, and with Terraform.
+func TestMakeBuildsOpenTofuWhereNothingProvisions(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("make is missing")
+	}
+	whole, tools := os.Getenv("PATH"), t.TempDir()
+	neither, err := porttest.Hide(t.TempDir(), whole, "terraform", "tofu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	terraform := t.TempDir()
+	if err := os.WriteFile(filepath.Join(terraform, "terraform"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{neither: true, neither + string(os.PathListSeparator) + terraform: false} {
+		for _, target := range []string{"tools", "demo", "test", "test-real"} {
+			cmd := exec.CommandContext(t.Context(), "make", "-n", "-C", "../..", "TOOLS="+tools, target)
+			cmd.Env = append(os.Environ(), "PATH="+path, "MAKEFLAGS=", "MFLAGS=") // of a make around this test
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("make -n %s: %v\n%s", target, err, out)
+			}
+			if builds := strings.Contains(string(out), "./cmd/tofu"); builds != (want || target == "test-real") {
+				t.Errorf("make %s, nothing provisions: %v; builds OpenTofu: %v", target, want, builds)
+			}
+		}
+	}
+}
