@@ -166,7 +166,7 @@ func (b block) holdCommands() error {
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(b.text) {
+	for line := range strings.Lines(strings.ReplaceAll(b.text, "\\\n", " ")) {
 		line, _, _ = strings.Cut(line, "  #")
 		for _, command := range regexp.MustCompile(`&&|\||;`).Split(line, -1) {
 			words := strings.Fields(command)
