@@ -1,4 +1,4 @@
-// vishwa validate, schema, policy and version: what needs no ledger.
+// vishwa validate, schema and policy: what needs no ledger.
 package main
 
 import (
@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/loop"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 func (a *app) validateVerb() *cobra.Command {
@@ -48,6 +47,11 @@ func (a *app) validateVerb() *cobra.Command {
 					return err
 				}
 			}
+			if format == "sarif" {
+				if err := a.json(templates.ProblemsSARIF(versionText(), problems)); err != nil {
+					return err
+				}
+			}
 			if err != nil {
 				return err
 			}
@@ -57,7 +61,7 @@ func (a *app) validateVerb() *cobra.Command {
 			return nil
 		},
 	}
-	formats(cmd, &format, "text", "json")
+	formats(cmd, &format, "text", "json", "sarif")
 	return cmd
 }
 
@@ -110,14 +114,23 @@ func (a *app) policyCheckVerb() *cobra.Command {
 					denied++
 				}
 			}
-			if format == "json" {
+			switch format {
+			case "sarif":
+				titles := map[string]string{}
+				for _, r := range w.Policy.Rules() {
+					titles[r.ID] = r.Title
+				}
+				if err := a.json(templates.FindingsSARIF(versionText(), p, titles)); err != nil {
+					return err
+				}
+			case "json":
 				if err := a.json(struct {
 					Policy   any              `json:"policy"`
 					Findings []ledger.Finding `json:"findings"`
 				}{p.Policy, slices.Concat([]ledger.Finding{}, p.Findings)}); err != nil {
 					return err
 				}
-			} else {
+			default:
 				a.showFindings(p.Findings)
 				fmt.Fprintf(a.out, "%d steps judged, %d findings, %d of them deny. Rules %s.\n", len(p.Steps), len(p.Findings), denied, p.Policy.Short())
 			}
@@ -127,7 +140,7 @@ func (a *app) policyCheckVerb() *cobra.Command {
 			return nil
 		},
 	}
-	formats(cmd, &format, "text", "json")
+	formats(cmd, &format, "text", "json", "sarif")
 	return cmd
 }
 
@@ -223,43 +236,6 @@ func (a *app) policyListVerb() *cobra.Command {
 	}
 	formats(cmd, &format, "text", "json")
 	return cmd
-}
-
-// Set by the linker: make build and make release do.
-var (
-	version   = ""
-	builtFrom = "" // a release's commit
-)
-
-func (a *app) versionVerb() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if format == "json" {
-				return a.json(map[string]string{"version": versionText(), "go": runtime.Version()})
-			}
-			_, err := fmt.Fprint(a.out, versionLine())
-			return err
-		},
-	}
-	formats(cmd, &format, "text", "json")
-	return cmd
-}
-
-func versionLine() string { return fmt.Sprintf("vishwa %s %s\n", versionText(), runtime.Version()) }
-
-// versionText is the release's, or what Go knows of the build.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
 
 func lines(ranges []policy.Lines) string {
