@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
 
@@ -28,7 +30,8 @@ func (a *app) initVerb() *cobra.Command {
 		Use:   "init [DIR]",
 		Short: "Write a small project that applies as it is, or a pipeline for one that is there",
 		Long: `Write a small project that applies as it is, with the Python standard library alone.
-DIR becomes a Git repository where it is none. Nothing that is there is overwritten.
+DIR becomes a Git repository where it is none. Nothing that is there is overwritten: in
+a folder with files, init says which it left alone.
 
 With --github or --jenkins, write a pipeline to a repository that is there instead:
 the workflow .github/workflows/vishwa.yml, or a Jenkinsfile. They do in continuous
@@ -71,32 +74,77 @@ func (a *app) scaffold(dir, name string) error {
 	if err != nil {
 		return fault.New(fault.Internal, "read scaffold: %w", err)
 	}
-	paths := slices.Sorted(maps.Keys(files))
-	for _, p := range paths {
-		if _, err := os.Lstat(filepath.Join(abs, filepath.FromSlash(p))); err == nil {
-			return fault.Hint(fault.New(fault.Conflict, "%s is there already, and init overwrites nothing", p), "give an empty folder: vishwa init NEW-FOLDER")
-		}
-	}
-	for _, p := range paths {
-		at := filepath.Join(abs, filepath.FromSlash(p))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			return fault.New(fault.Invalid, "make folder: %w", err)
-		}
-		if err := os.WriteFile(at, files[p], 0o644); err != nil {
-			return fault.New(fault.Invalid, "write scaffold: %w", err)
-		}
+	left, err := lay(abs, files)
+	if err != nil {
+		return err
 	}
 	if err := initRepository(abs); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, `Wrote %d files to %s. Next:
+	fmt.Fprintf(a.out, "Wrote %s to %s. ", countedFiles(len(files)-len(left)), dir)
+	if len(left) > 0 {
+		fmt.Fprintf(a.out, `Left alone, as they were there:
+
+  %s
+
+See that they fit what vishwa/model.yaml declares; vishwa init NEW-FOLDER shows what init writes.
+`, strings.Join(left, "\n  "))
+		if slices.Contains(left, ".gitignore") {
+			fmt.Fprintf(a.out, "Let .gitignore hold these lines as well:\n\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(string(files[".gitignore"])), "\n", "\n  "))
+		}
+	}
+	fmt.Fprintf(a.out, `Next:
 
   cd %s
   vishwa keys generate          # asks for a password; adds the keys to trust.yaml
   git add -A && git commit -m "Declare the first model"
   vishwa apply
-`, len(paths), dir, dir)
+`, dir)
 	return nil
+}
+
+// lay writes files to dir and tells which of them were there: these stay as they are.
+// A folder that is a project already is refused, and so is one in which something stands
+// in the way; nothing is written then.
+func lay(dir string, files map[string][]byte) (left []string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "make the folder: %w", err), "name a folder that you may write to")
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "open the folder: %w", err), "name a folder that you may write to")
+	}
+	defer root.Close()
+	paths := slices.Sorted(maps.Keys(files))
+	for _, p := range paths {
+		if _, err := root.Lstat(p); err == nil {
+			left = append(left, p)
+		}
+		for at := path.Dir(p); at != "."; at = path.Dir(at) {
+			if info, err := root.Lstat(at); err == nil && !info.IsDir() {
+				return nil, fault.Hint(fault.New(fault.Conflict, "%s is there and is no folder, and init overwrites nothing", at), "move it away, or give another folder: vishwa init NEW-FOLDER")
+			}
+		}
+	}
+	if slices.Contains(left, schemas.Root) {
+		return nil, fault.Hint(fault.New(fault.Conflict, "%s is there already, and init overwrites nothing", schemas.Root), "it is a project already: vishwa plan; or give another folder: vishwa init NEW-FOLDER")
+	}
+	for _, p := range paths {
+		if slices.Contains(left, p) {
+			continue
+		}
+		if err := writeNew(dir, p, files[p]); err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
+func countedFiles(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return fmt.Sprintf("%d files", n)
 }
 
 // initRepository makes dir a Git repository, unless it is in one.
