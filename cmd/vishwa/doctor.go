@@ -1,4 +1,5 @@
-// vishwa doctor: what this machine can keep runs apart with, tried and not guessed.
+// vishwa doctor: what this machine can keep runs apart with, tried and not guessed, and
+// what else Vishwa needs of it.
 package main
 
 import (
@@ -27,6 +28,7 @@ type diagnosis struct {
 	Asked    wall.Level  `json:"asked"`    // best, or a level
 	Runs     wall.Level  `json:"runs"`     // what runs of tracked branches get
 	Pulls    pulls       `json:"pullRequests"`
+	Checks   []check     `json:"checks"`
 }
 
 // pulls is what runs of pull requests get.
@@ -42,13 +44,18 @@ func (a *app) doctorVerb() *cobra.Command {
 	var format, file string
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Tell how runs can be kept apart on this machine, and what stands against it",
-		Long: `Begin a command that does nothing on each rung of isolation, as this user, and tell
+		Short: "Look at what Vishwa needs of this machine and repository, and say what to do",
+		Long: `Look at the programs that Vishwa calls (git, python3 with venv, terraform or tofu, ssh)
+and, in a repository, at its declarations, the controller's keys, the store, the clock,
+the remote and the ledger. Each is tried; what is wrong comes with a way out. Looking
+leaves a few bytes in the store, the same each time.
+
+Before that, begin a command that does nothing on each rung of isolation, as this user, and tell
 which of the five guarantees hold around it; where one does not, why, and which
 switch of the kernel to set. It tells, too, what runs and runs of pull requests get
 by the settings: the variables VISHWA_ISOLATION*, or a controller's file.
 
-Exit codes: 0 runs of pull requests are possible, 1 they are refused.`,
+Exit codes: 0 nothing is wrong and runs of pull requests are possible, 1 otherwise.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := diagnosis{User: os.Geteuid(), Landlock: wall.LandlockVersion(), Settings: "the variables " + wall.LevelVariable + "*"}
@@ -64,12 +71,14 @@ Exit codes: 0 runs of pull requests are possible, 1 they are refused.`,
 				return err
 			}
 			d.examine(p)
+			d.Checks = a.checks(cmd.Context())
 			if format == "json" {
 				err = a.json(d)
 			} else {
 				err = d.show(a.out)
+				showChecks(a.out, d.Checks)
 			}
-			if err == nil && !d.Pulls.Possible {
+			if err == nil && (!d.Pulls.Possible || !sound(d.Checks)) {
 				err = exitCode(exitError)
 			}
 			return err

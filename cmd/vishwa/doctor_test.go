@@ -3,8 +3,11 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 )
@@ -55,6 +58,43 @@ func TestTheDoctorsVerdict(t *testing.T) {
 		}
 		if (c.first < 0 || c.second < 0) && !strings.Contains(out.String(), "nothing works: a reason\n  a way") {
 			t.Errorf("%s: the reason is not told\n%s", name, out.String())
+		}
+	}
+}
+
+func TestTheDoctorComparesClocks(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, c := range map[string]struct {
+		told  any // the remote's clock, or what it says instead
+		state string
+		says  string
+	}{
+		"together": {now.Add(2 * time.Second), fine, "agrees"},
+		"behind":   {now.Add(10 * time.Minute), wrong, "off by -10m"},
+		"ahead":    {now.Add(-10 * time.Minute), wrong, "off by 10m"},
+		"silent":   {"yesterday", note, "does not tell the time"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				t.Error("it was told who asks")
+			}
+			text, ok := c.told.(string)
+			if !ok {
+				text = c.told.(time.Time).Format(http.TimeFormat)
+			}
+			w.Header().Set("Date", text)
+		}))
+		a := &app{now: func() time.Time { return now }}
+		got := a.clockCheck(t.Context(), server.URL+"/x.git")
+		if got.State != c.state || !strings.Contains(got.Text, c.says) || got.State == wrong && got.Way == "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+		server.Close()
+	}
+	a := &app{now: func() time.Time { return now }}
+	for _, remote := range []string{"", "/srv/x.git", "git@example.com:x.git", "ssh://git@example.com/x.git"} {
+		if got := a.clockCheck(t.Context(), remote); got.State != note {
+			t.Errorf("%q: %+v", remote, got)
 		}
 	}
 }

@@ -119,3 +119,18 @@ func probe(ctx context.Context, path string, env map[string]string) (tool, error
 	}
 	return found, nil
 }
+
+// Look tells which program would do the work: terraform or tofu of this PATH, with its
+// version. One that is not there, or too old, is an error with the way out.
+func Look(ctx context.Context, lookup func(string) (string, bool)) (string, error) {
+	env, _, err := environ(lookup, nil)
+	if err != nil {
+		return "", err
+	}
+	path, err := find("", env["PATH"])
+	if err != nil {
+		return "", err
+	}
+	found, err := probe(ctx, path, env)
+	return found.String(), err
+}

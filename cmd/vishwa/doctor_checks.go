@@ -1,0 +1,254 @@
+// What else the doctor looks at: the programs that Vishwa calls, and, in a repository,
+// what a pass needs of it. Each is tried, and what cannot be had comes with a way out.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/provisioner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/loop"
+)
+
+// check is one thing that was looked at.
+type check struct {
+	What  string `json:"what"`
+	State string `json:"state"` // ok, wrong, or note: it is not needed here, or was not looked at
+	Text  string `json:"text"`
+	Way   string `json:"way,omitempty"`
+}
+
+const (
+	fine  = "ok"
+	wrong = "wrong"
+	note  = "note"
+)
+
+// checked is what err, or its absence, says of something.
+func checked(what, text string, err error) check {
+	if err == nil {
+		return check{what, fine, text, ""}
+	}
+	return check{what, wrong, strings.TrimSpace(err.Error()), wayOut(err)}
+}
+
+// unless makes of what is wrong a note, where it is not needed.
+func (c check) unless(needed bool, why string) check {
+	if c.State == wrong && !needed {
+		c.State, c.Text = note, c.Text+"; "+why
+	}
+	return c
+}
+
+// lookTime bounds each question to a program or a remote.
+const lookTime = 20 * time.Second
+
+// checks looks at the programs and at the repository that a.dir is in, if any.
+func (a *app) checks(ctx context.Context) []check {
+	r, err := repo.Open(a.dir, repo.Options{})
+	if err != nil {
+		out := a.programs(ctx, nil, "")
+		if fault.Of(err) == fault.Missing {
+			return append(out, check{"repository", note, "this is no Git repository: its keys, store, remote and ledger were not looked at", "run it in a clone, or name one with -C"})
+		}
+		return append(out, checked("repository", "", err))
+	}
+	r.Close()
+	s, err := a.open(ctx, reading)
+	if err != nil {
+		return append(a.programs(ctx, nil, ""), checked("repository", "", err))
+	}
+	defer s.close()
+	in, read := s.Intent(ctx)
+	out := a.programs(ctx, in, s.Ledger.Remote())
+	declared := "they are valid"
+	if in != nil {
+		declared = fmt.Sprintf("%d are valid", len(in.Decls))
+	}
+	return append(out, checked("declarations", declared, read), a.keysCheck(ctx, s), storeCheck(ctx, s), a.clockCheck(ctx, s.Ledger.Remote()), remoteCheck(ctx, s), ledgerCheck(ctx, s))
+}
+
+// programs are those that Vishwa calls, as far as what is declared needs them.
+func (a *app) programs(ctx context.Context, in *loop.Intent, remote string) []check {
+	python, stacks := false, false
+	if in != nil {
+		for _, d := range in.Decls {
+			stacks = stacks || strings.EqualFold(d.Kind, "Infrastructure")
+			python = python || slices.ContainsFunc([]string{"Transform", "Training", "Deployment"}, func(k string) bool { return strings.EqualFold(d.Kind, k) })
+		}
+	}
+	overSSH := strings.HasPrefix(remote, "ssh://") || !strings.Contains(remote, "://") && strings.Contains(remote, "@")
+	asking, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	which, err := provisioner.Look(asking, a.lookup)
+	return []check{
+		a.program(ctx, "git", "install Git: apt-get install git, or https://git-scm.com/downloads", "git", "--version"),
+		a.program(ctx, "python", "install Python 3 with venv: apt-get install python3 python3-venv", "python3", "-c",
+			"import sys, venv, ensurepip; print('Python', sys.version.split()[0], 'with venv')").unless(python, "nothing that is declared here runs it"),
+		checked("terraform", which, err).unless(stacks, "no infrastructure is declared here"),
+		a.program(ctx, "ssh", "install an SSH client: apt-get install openssh-client", "ssh", "-V").unless(overSSH, "the remote is not reached by it"),
+	}
+}
+
+// program asks a program for its version.
+func (a *app) program(ctx context.Context, what, way, name string, args ...string) check {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	at, err := exec.LookPath(name)
+	if err != nil {
+		return checked(what, "", fault.Hint(fault.New(fault.Missing, "%s is not on PATH", name), "%s", way))
+	}
+	cmd := exec.CommandContext(ctx, at, args...)
+	for _, name := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"} { // and no password
+		if v, ok := a.lookup(name); ok {
+			cmd.Env = append(cmd.Env, name+"="+v)
+		}
+	}
+	said, err := cmd.CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
+	if err != nil {
+		return checked(what, "", fault.Hint(fault.New(fault.Missing, "%s does not work: %s", at, lines[len(lines)-1]), "%s", way))
+	}
+	return checked(what, lines[0]+", "+at, nil)
+}
+
+// keysCheck looks at the controller's keys: all there, for this user's eyes alone, known
+// to trust.yaml, and opened by the password where that is given.
+func (a *app) keysCheck(ctx context.Context, s *station) check {
+	dir := s.Paths.Keys
+	secret := []string{signer.LedgerKey}
+	for _, r := range signer.Roles {
+		secret = append(secret, string(r)+".key")
+	}
+	for _, name := range secret {
+		info, err := os.Stat(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return checked("keys", "", fault.Hint(fault.New(fault.Missing, "%s is not in %s: this machine can look and not apply", name, dir), "make keys with vishwa keys generate, or set VISHWA_KEYS to their folder"))
+		case err != nil:
+			return checked("keys", "", fault.New(fault.Denied, "look at the keys: %w", err))
+		case info.Mode().Perm()&0o077 != 0:
+			at := filepath.Join(dir, name)
+			return checked("keys", "", fault.Hint(fault.New(fault.Denied, "%s is readable for others", at), "chmod 600 %s", at))
+		}
+	}
+	if s.Actor.Name == "" {
+		return checked("keys", "", fault.Hint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", dir), "add them with vishwa keys trust, and commit trust.yaml"))
+	}
+	text := fmt.Sprintf("in %s, known to trust.yaml as %s", dir, s.Actor.Name)
+	if _, given := a.lookup("VISHWA_KEY_PASSWORD"); !given {
+		return checked("keys", text+"; the password was not tried: VISHWA_KEY_PASSWORD is not set", nil)
+	}
+	return checked("keys", text+"; the password opens them", s.Keys.Ready(ctx))
+}
+
+// storeCheck writes some bytes to the store, the same each time, and reads them.
+func storeCheck(ctx context.Context, s *station) check {
+	const text = "vishwa doctor was here\n"
+	d, _, err := s.Store.Put(ctx, strings.NewReader(text))
+	if err == nil {
+		var r io.ReadCloser
+		if r, err = s.Store.Get(ctx, d); err == nil {
+			_, err = io.Copy(io.Discard, r)
+			err = errors.Join(err, r.Close())
+		}
+	}
+	return checked("store", "can be written to and read", err)
+}
+
+// skew is how far a clock may be off before approvals and terms are judged wrongly.
+const skew = time.Minute
+
+// clockCheck holds the clock against that of the remote, without credentials.
+func (a *app) clockCheck(ctx context.Context, remote string) check {
+	const way = "set the clock, or have it set: timedatectl set-ntp true"
+	at, err := url.Parse(remote)
+	if err != nil || at.Scheme != "http" && at.Scheme != "https" || a.offline {
+		return check{"clock", note, a.now().UTC().Format(time.RFC3339) + "; there is no remote over HTTP to compare it with", ""}
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodHead, at.String(), nil)
+	if err != nil {
+		return checked("clock", "", fault.New(fault.Invalid, "ask the remote for the time: %w", err))
+	}
+	before := a.now()
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return check{"clock", note, "the remote does not tell the time", ""}
+	}
+	answer.Body.Close()
+	told, err := http.ParseTime(answer.Header.Get("Date"))
+	if err != nil {
+		return check{"clock", note, "the remote does not tell the time", ""}
+	}
+	mine := before.Add(a.now().Sub(before) / 2)
+	if off := mine.Sub(told); off.Abs() > skew {
+		return checked("clock", "", fault.Hint(fault.New(fault.Invalid, "it is off by %s, by the clock of %s", off.Round(time.Second), at.Host), way))
+	}
+	return checked("clock", "agrees with that of "+at.Host, nil)
+}
+
+// remoteCheck asks the remote for the ledger.
+func remoteCheck(ctx context.Context, s *station) check {
+	at := s.Ledger.Remote()
+	if at == "" {
+		return check{"remote", note, "there is none: the ledger is in this clone alone", "add one: git remote add origin URL"}
+	}
+	_, err := s.Ledger.Facts(ctx)
+	if fault.Of(err) == fault.Corrupt || fault.Of(err) == fault.Conflict {
+		err = nil // it answers; what it says is the ledger's matter
+	}
+	return checked("remote", "the ledger can be read from "+at, err)
+}
+
+// ledgerCheck replays the ledger.
+func ledgerCheck(ctx context.Context, s *station) check {
+	facts, stale := s.Ledger.Facts(ctx)
+	if fault.Of(stale) == fault.Transient { // the remote's matter: what is here is verified
+		stale = nil
+	}
+	if stale != nil {
+		return checked("ledger", "", stale)
+	}
+	if facts != nil && facts.Count == 0 {
+		return check{"ledger", note, "it is empty: vishwa apply begins it", ""}
+	}
+	whose, err := s.LedgerTrust(ctx)
+	if err != nil {
+		return checked("ledger", "", err)
+	}
+	report, err := ledger.Verify(s.Ledger.Entries(ctx, 0), whose, nil)
+	return checked("ledger", fmt.Sprintf("%d entries hold", report.Entries), err)
+}
+
+func showChecks(out io.Writer, all []check) {
+	fmt.Fprintln(out)
+	for _, c := range all {
+		fmt.Fprintf(out, "%-6s %s: %s\n", c.State, c.What, harmless.Line(c.Text))
+		if c.Way != "" {
+			fmt.Fprintf(out, "       %s\n", harmless.Line(c.Way))
+		}
+	}
+}
+
+// sound tells whether nothing is wrong.
+func sound(all []check) bool {
+	return !slices.ContainsFunc(all, func(c check) bool { return c.State == wrong })
+}
