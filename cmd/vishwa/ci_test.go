@@ -16,6 +16,8 @@ func TestJobScripts(t *testing.T) {
 	if err := signer.Generate(keys, []byte(password)); err != nil {
 		t.Fatal(err)
 	}
+	cmds := forgeCommands()
+	cmds["jenkins"] = jenkins
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/job",
 		Setup: func(env *testscript.Env) error {
@@ -24,6 +26,6 @@ func TestJobScripts(t *testing.T) {
 			}
 			return begin(t, env)
 		},
-		Cmds: forgeCommands(),
+		Cmds: cmds,
 	})
 }
