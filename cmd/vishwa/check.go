@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/policy"
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
@@ -280,21 +278,4 @@ func (a *app) showTests(r policy.Report, format string) error {
 		return fault.Hint(fault.New(fault.Invalid, "not all tests of rules pass"), "correct the rules or their tests")
 	}
 	return nil
-}
-
-// tree is the work tree of the repository, or the folder itself where there is no
-// repository: validate needs none.
-func (a *app) tree() (fs.FS, error) {
-	r, err := repo.Open(a.dir, repo.Options{})
-	if err == nil && !r.Bare() {
-		return r.Worktree(), nil
-	}
-	if err != nil && fault.Of(err) != fault.Missing {
-		return nil, err
-	}
-	root, err := os.OpenRoot(a.dir)
-	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "open %s: %w", a.dir, err), "name an existing folder with -C")
-	}
-	return root.FS(), nil
 }

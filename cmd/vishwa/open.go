@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
@@ -168,4 +170,21 @@ func (a *app) hostVerb() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// tree is the work tree of the repository, or the folder itself where there is no
+// repository: validate needs none.
+func (a *app) tree() (fs.FS, error) {
+	r, err := repo.Open(a.dir, repo.Options{})
+	if err == nil && !r.Bare() {
+		return r.Worktree(), nil
+	}
+	if err != nil && fault.Of(err) != fault.Missing {
+		return nil, err
+	}
+	root, err := os.OpenRoot(a.dir)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Missing, "open %s: %w", a.dir, err), "name an existing folder with -C")
+	}
+	return root.FS(), nil
 }

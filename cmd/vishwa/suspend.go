@@ -27,7 +27,7 @@ apply, controller and pipeline of the repository holds its steps, and what needs
 What is served goes on being served, and a run that is under way ends.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.order(cmd, args, func(s *station, in *loop.Intent, o ordered) error {
+			return a.ask(cmd, args, func(s *station, in *loop.Intent, o asked) error {
 				if !o.known(in) {
 					return undeclared(o.ref, in)
 				}
@@ -46,15 +46,15 @@ What is served goes on being served, and a run that is under way ends.`,
 	return cmd
 }
 
-// ordered is an order about one ref at the tracked revision.
-type ordered struct {
+// asked is what a person asks for: about one ref, at the tracked revision.
+type asked struct {
 	ref   schemas.Ref
 	rev   port.Revision
 	facts *ledger.Facts
 }
 
 // known tells whether the ref is declared, or stands although it is declared no more.
-func (o ordered) known(in *loop.Intent) bool {
+func (o asked) known(in *loop.Intent) bool {
 	same := func(ref schemas.Ref) bool { return ref == o.ref || ref.Whole() == o.ref }
 	if slices.ContainsFunc(in.Graph.Nodes, func(n graph.Node) bool { return same(n.Ref) }) {
 		return true
@@ -67,8 +67,8 @@ func (o ordered) known(in *loop.Intent) bool {
 	return false
 }
 
-// order opens the repository to record an order about the one ref in args.
-func (a *app) order(cmd *cobra.Command, args []string, do func(*station, *loop.Intent, ordered) error) error {
+// ask opens the repository to record something about the one ref in args.
+func (a *app) ask(cmd *cobra.Command, args []string, do func(*station, *loop.Intent, asked) error) error {
 	refs, err := parseRefs(cmd, args)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (a *app) order(cmd *cobra.Command, args []string, do func(*station, *loop.I
 		return err
 	}
 	defer s.close()
-	o := ordered{ref: refs[0]}
+	o := asked{ref: refs[0]}
 	var in *loop.Intent
 	if o.rev, in, err = s.Head(ctx); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (a *app) resumeVerb() *cobra.Command {
 		Short: "Let go on what was suspended",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.order(cmd, args, func(s *station, _ *loop.Intent, o ordered) error {
+			return a.ask(cmd, args, func(s *station, _ *loop.Intent, o asked) error {
 				e, err := s.Resume(cmd.Context(), o.rev, o.ref, reason)
 				if err == nil {
 					fmt.Fprintf(a.out, "%s goes on (entry %d); run vishwa apply, where no controller does.\n", o.ref, e.Seq)

@@ -28,7 +28,7 @@ func (h *House) Suspend(ctx context.Context, rev port.Revision, ref schemas.Ref,
 	if e := facts.Suspension(ref); e != nil {
 		return ledger.Entry{}, fault.Hint(fault.New(fault.Conflict, "%s is %s (entry %d)", ref, plan.Suspended(e), e.Seq), "to give another reason, resume it first: vishwa resume %s", e.Ref)
 	}
-	return h.order(ctx, ledger.Suspend, rev, ref, reason)
+	return h.enter(ctx, ledger.Suspend, rev, ref, reason)
 }
 
 // Resume records that ref goes on.
@@ -46,15 +46,16 @@ func (h *House) Resume(ctx context.Context, rev port.Revision, ref schemas.Ref, 
 		}
 		for was := range facts.Suspended {
 			if was.Whole() == ref {
-				return h.order(ctx, ledger.Resume, rev, ref, reason)
+				return h.enter(ctx, ledger.Resume, rev, ref, reason)
 			}
 		}
 		return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "%s is not suspended", ref), "vishwa status shows what is")
 	}
-	return h.order(ctx, ledger.Resume, rev, ref, reason)
+	return h.enter(ctx, ledger.Resume, rev, ref, reason)
 }
 
-func (h *House) order(ctx context.Context, action ledger.Action, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
+// enter records what a person asks for about ref.
+func (h *House) enter(ctx context.Context, action ledger.Action, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
 	return h.Book.Append(ctx, h.stamp(ledger.Entry{
 		Action: action, Ref: ref, Revision: h.recorded(rev.SHA), Author: rev.Author, Actor: h.Actor.String(), Reason: reason,
 	}))
