@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -100,25 +101,49 @@ func FactFile(e Entry) (path string, text []byte, err error) {
 	if r := e.Release; r != nil {
 		f.Release = &factRelease{r.Environment, r.URL, string(r.Replaced)}
 	}
-	var tree yaml.Node
-	if err = tree.Encode(f); err == nil {
-		tame(&tree)
-		text, err = yaml.Marshal(&tree)
-	}
+	tame(reflect.ValueOf(&f).Elem())
+	text, err = yaml.Marshal(f)
 	if err != nil {
 		return "", nil, fmt.Errorf("write %s: %w", path, err)
 	}
 	return path + ".yaml", append([]byte("# Written by Vishwa for people; the signed entry is "+Path(e.Seq)+".\n"), text...), nil
 }
 
-// tame makes every text below n harmless, and one line.
-func tame(n *yaml.Node) {
-	if shown := harmless.Text(harmless.Line(n.Value)); shown != n.Value {
-		n.SetString(shown)
-	}
-	for _, below := range n.Content {
-		tame(below)
+// tame makes every text in v harmless, and one line: before it is written, as YAML for
+// some texts of several lines cannot be read back.
+func tame(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(shown(v.String()))
+	case reflect.Pointer:
+		if !v.IsNil() {
+			tame(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			tame(v.Field(i))
+		}
+	case reflect.Slice:
+		v.Set(reflect.AppendSlice(reflect.Zero(v.Type()), v)) // what is the entry's own stays as it is
+		for i := range v.Len() {
+			tame(v.Index(i))
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			return
+		}
+		out := reflect.MakeMap(v.Type())
+		for it := v.MapRange(); it.Next(); {
+			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			key.SetString(shown(it.Key().String()))
+			value.Set(it.Value())
+			tame(value)
+			out.SetMapIndex(key, value)
+		}
+		v.Set(out)
 	}
 }
+
+func shown(text string) string { return harmless.Text(harmless.Line(text)) }
 
 func item(a port.Artifact) factItem { return factItem{a.Name, string(a.Digest), a.Size} }

@@ -244,7 +244,7 @@ func TestTrailersCannotBeForged(t *testing.T) {
 // TestAFactFileSteersNothing: and is YAML, whatever the entry holds.
 func TestAFactFileSteersNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		evil := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"\x1b[2J", "\u009b31m", "a\u202eb\u200b", "\n::error::x", "##[x]", "\x7f\r\u2028", "\xff"}))
+		evil := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"\x1b[2J", "\u009b31m", "a\u202eb\u200b", "\n::error::x", "##[x]", "\x7f\r\u2028", "\xff", "\t\n", "|\n\t"}))
 		e := Entry{Action: Train, Seq: 1, Ref: schemas.Ref{Kind: "training", Name: "a"}, Actor: evil.Draw(t, "actor"), Author: evil.Draw(t, "author"), Reason: evil.Draw(t, "reason"),
 			Metrics: map[string]float64{evil.Draw(t, "metric"): 1}, Outputs: map[string]port.Artifact{evil.Draw(t, "output"): {Name: evil.Draw(t, "name")}}}
 		_, text, err := FactFile(e)
