@@ -4,6 +4,8 @@ package ledger
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +92,26 @@ func TestWhatNoProgramWroteIsStillRefused(t *testing.T) {
 	} {
 		if _, err := Parse([]byte(bad)); fault.Of(err) != fault.Invalid {
 			t.Errorf("%s: %v (%s)", name, err, fault.Of(err))
+		}
+	}
+}
+
+// TestOneByteLessAnywhereShows: of each entry and of each commit, the newest ones too.
+func TestOneByteLessAnywhereShows(t *testing.T) {
+	rs := chain(t, work(3))
+	for i, r := range rs {
+		for what, whole := range map[string][]byte{"bundle": r.Bundle, "commit": r.Commit} {
+			for at := range whole {
+				bad := slices.Clone(rs)
+				if less := slices.Concat(whole[:at], whole[at+1:]); what == "bundle" {
+					bad[i].Bundle = less
+				} else {
+					bad[i].Commit = less
+				}
+				if _, err := Verify(each(bad), trust, nil); fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), fmt.Sprintf("entry %d", i)) {
+					t.Fatalf("%s of entry %d without byte %d: %v", what, i, at, err)
+				}
+			}
 		}
 	}
 }

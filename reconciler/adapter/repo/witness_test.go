@@ -97,6 +97,7 @@ func TestCheckpointsHoldTheBranch(t *testing.T) {
 		}, "entry 2", "rewritten"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits for programs
 			remote, clones := newClones(t, 3)
 			place := &places{kept: map[int64][]byte{}}
 			memory := func(o *LedgerOptions) { witnessed(place, false)(o); o.Memory = filepath.Join(remote, "..", "memory") }
@@ -165,7 +166,11 @@ func TestOneByteLessAnywhereShows(t *testing.T) {
 	mustAppend(t, l, trained(1))
 	f := forge(t, dir)
 	k, whole := f.link("vishwa/ledger"), f.file("vishwa/ledger", ledger.Path(1))
-	for i := 0; i < len(whole); i += 13 {
+	step := 101 // each costs programs; package ledger asks the same of every byte
+	if os.Getenv("VISHWA_REAL") != "" {
+		step = 13
+	}
+	for i := 0; i < len(whole); i += step {
 		c := k.commit
 		c.Tree = f.put(k.commit.Tree, ledger.Path(1), slices.Concat(whole[:i], whole[i+1:]))
 		f.commit(c, nil)
