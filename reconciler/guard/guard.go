@@ -30,7 +30,6 @@ type Change struct {
 	Ref     schemas.Ref
 	To      string // environment; "": it is taken away
 	Address string // where it will answer; "": wherever there is room
-	Asked   bool   // one person at least is asked, whatever the environments ask for
 }
 
 // Guard is what an environment asks before a change of it, as one revision has it.
@@ -85,26 +84,23 @@ func On(c Change, now Settings, past Past) ([]Guard, error) {
 }
 
 // touch is an environment that a change has to do with.
-type touch struct {
-	name, why string
-	asked     bool // of at least one person
-}
+type touch struct{ name, why string }
 
 // entered lists the environments of c: where it goes, where it comes from, and whose
 // address it takes.
 func entered(c Change, facts *ledger.Facts) (out []touch) {
 	if c.To != "" {
-		out = append(out, touch{c.To, goes, c.Asked})
+		out = append(out, touch{c.To, goes})
 	}
 	if last := facts.Latest[c.Ref]; deployed(last) {
-		out = append(out, touch{last.Release.Environment, "leaves it", false})
+		out = append(out, touch{last.Release.Environment, "leaves it"})
 	}
 	if c.Address == "" {
 		return out
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(facts.Latest), schemas.Ref.Compare) {
 		if e := facts.Latest[ref]; ref != c.Ref && deployed(e) && Recorded(e) == c.Address {
-			out = append(out, touch{e.Release.Environment, "takes the address of " + ref.String(), false})
+			out = append(out, touch{e.Release.Environment, "takes the address of " + ref.String()})
 		}
 	}
 	return out
@@ -186,9 +182,6 @@ func (s Settings) guard(t touch) (g Guard, asks bool) {
 	}
 	if !named {
 		g.Need, g.Reviews, roles = schemas.Environment{}.Needs(t.name), false, map[string]bool{"approver": true}
-	}
-	if t.asked {
-		g.Need = max(g.Need, 1)
 	}
 	g.Roles = slices.Sorted(maps.Keys(roles))
 	g.Unknown = cmp.Or(g.Unknown, schemas.UnknownTwo)

@@ -35,9 +35,9 @@ func (d *desk) approve(ctx context.Context, p *plan.Plan) (notes []ledger.Findin
 		if err != nil {
 			return nil, err
 		}
-		guarded := len(guards) > 0
-		if !guarded {
-			if guards, err = d.decides(ctx, d.world, s.Ref); err != nil {
+		unguarded := len(guards) == 0
+		if unguarded {
+			if guards, err = d.deciders(ctx, d.world, s.Ref); err != nil {
 				return nil, err
 			}
 		}
@@ -59,7 +59,7 @@ func (d *desk) approve(ctx context.Context, p *plan.Plan) (notes []ledger.Findin
 			}
 			notes = append(notes, found...)
 		}
-		if guarded {
+		if !unguarded {
 			d.verdicts[s.Ref] = guard.Count(guards, words, hands)
 		}
 		for _, w := range words {
@@ -121,6 +121,11 @@ func (h *House) Approver(ctx context.Context, w *World, ref schemas.Ref, signed 
 	guards, err := h.guards(ctx, w, ref)
 	if err != nil {
 		return trust.Approver{}, err
+	}
+	if len(guards) == 0 {
+		if guards, err = h.deciders(ctx, w, ref); err != nil {
+			return trust.Approver{}, err
+		}
 	}
 	if len(guards) == 0 { // it needs nobody; a word that counts nowhere is not taken
 		guards = []guard.Guard{{Trust: w.Trust}}

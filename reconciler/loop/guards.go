@@ -20,22 +20,7 @@ import (
 
 // guards are what the deployment ref must satisfy before it changes as w declares it.
 func (h *House) guards(ctx context.Context, w *World, ref schemas.Ref) ([]guard.Guard, error) {
-	return h.guardsOf(ctx, w, guard.Change{Ref: ref})
-}
-
-// decides lists what guards ref where its environment asks for nobody's approval, and
-// lets people decide about a model whose signer was revoked: so is known whose yes counts.
-func (h *House) decides(ctx context.Context, w *World, ref schemas.Ref) ([]guard.Guard, error) {
-	if n := w.Graph.Node(ref); n != nil {
-		if spec, ok := n.Decl.Spec.(*schemas.Deployment); ok && w.Project.Environments[spec.Environment].RevokedSigner == "approve" {
-			return h.guardsOf(ctx, w, guard.Change{Ref: ref, Asked: true})
-		}
-	}
-	return nil, nil
-}
-
-func (h *House) guardsOf(ctx context.Context, w *World, c guard.Change) ([]guard.Guard, error) {
-	ref := c.Ref
+	c := guard.Change{Ref: ref}
 	if n := w.Graph.Node(ref); n != nil {
 		spec, ok := n.Decl.Spec.(*schemas.Deployment)
 		if !ok {

@@ -31,10 +31,8 @@ func (h *House) since(ctx context.Context, w *World, from string) (out []guard.S
 			all = nil
 		}
 	}
-	for _, sha := range carriedOut(w.Facts) {
-		if sha == from {
-			break
-		}
+	carried := carriedOut(w.Facts)
+	for _, sha := range carried[:max(0, slices.Index(carried, from))] { // none, where from was merely committed
 		if !slices.Contains(all, sha) {
 			all = append(all, sha)
 		}
@@ -108,3 +106,33 @@ func (h *House) revoked(ctx context.Context, w *World, by, environment string) (
 	}
 	return nil, nil
 }
+
+// deciders are by whose word something may be released that nobody guards, where its
+// environment has people decide on a model whose signer was revoked: by the trust file of
+// the change, and by that of the newest release there.
+func (h *House) deciders(ctx context.Context, w *World, ref schemas.Ref) (out []guard.Guard, err error) {
+	n := w.Graph.Node(ref)
+	if n == nil {
+		return nil, nil
+	}
+	spec, ok := n.Decl.Spec.(*schemas.Deployment)
+	if !ok || w.Project.Environments[spec.Environment].RevokedSigner != letDecide {
+		return nil, nil
+	}
+	out = []guard.Guard{{Place: spec.Environment, Trust: w.Trust}}
+	last := w.Facts.Places[schemas.Place(spec.Environment)]
+	if last == nil {
+		return out, nil
+	}
+	s, err := w.settings(ctx, last.Revision)
+	if err != nil && fault.Of(err) != fault.Missing {
+		return nil, err
+	}
+	if err == nil && s.Trust != nil && len(s.Trust.Principals) > 0 {
+		out = append(out, guard.Guard{Place: spec.Environment, Revision: s.Revision, Trust: s.Trust})
+	}
+	return out, nil
+}
+
+// letDecide is what an environment says of revoked signers to have people decide.
+const letDecide = "approve"

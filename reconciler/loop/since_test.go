@@ -79,3 +79,27 @@ func TestARevokedSignerIsNotBroughtBackByTheRelease(t *testing.T) {
 		}
 	}
 }
+
+// TestTheWordOfPeopleCountsWhereNobodyGuards: an environment without approvals may have people
+// decide on a model whose signer was revoked, and then their word must be heard.
+func TestTheWordOfPeopleCountsWhereNobodyGuards(t *testing.T) {
+	for _, asks := range []bool{true, false} {
+		lets := replaced("live: {}", "live: {}")
+		if asks {
+			lets = replaced("live: {}", "live: {revokedSigner: approve}")
+		}
+		h, _ := newHouse(guardedTree(lets, replaced("environment: production", "environment: live")))
+		rev, in, err := h.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		world, err := Look(t.Context(), in, rev, h.Eyes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := h.deciders(t.Context(), world, ref("deployment/live"))
+		if err != nil || len(got) > 0 != asks {
+			t.Errorf("asks people: %v; %v, %v", asks, got, err)
+		}
+	}
+}
