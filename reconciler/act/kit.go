@@ -38,7 +38,10 @@ type Kit struct {
 	// Least is the least level of isolation that a deployment is served at, and that a run
 	// must have stood at for what is deployed of it; nil asks for none.
 	Least func(schemas.Ref) string
-	Pull  bool // what is told is read in a pull request: see plan.Seen
+	// Over is the deployment whose address another takes, and which is declared no more:
+	// it ends when the other answers there; nil, and "", is none.
+	Over func(schemas.Ref) string
+	Pull bool // what is told is read in a pull request: see plan.Seen
 }
 
 // Desk is the office work around a step: what is fetched, judged, signed and

@@ -113,6 +113,9 @@ func (a *acting) release(ctx context.Context, j *job, spec *schemas.Deployment, 
 	if a.Least != nil {
 		r.Isolation = a.Least(j.Ref)
 	}
+	if a.Over != nil {
+		r.Over = a.Over(j.Ref)
+	}
 	for _, need := range spec.Needs {
 		a.mu.Lock()
 		outputs := a.outputs[need]

@@ -155,7 +155,7 @@ func (h *House) kit(w *World, p plan.Plan, d *desk) act.Kit {
 	return act.Kit{
 		Graph: w.Graph, Facts: w.Facts, Live: w.Live, Gone: w.Gone, Changes: w.Stacks, Stack: w.stack,
 		Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server,
-		Least: w.least, Desk: d, Repeats: h.Repeats, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel, Pull: h.Behalf != nil,
+		Least: w.least, Over: func(ref schemas.Ref) string { return d.over[ref].Name }, Desk: d, Repeats: h.Repeats, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel, Pull: h.Behalf != nil,
 		Context: act.Context{Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(),
 			Plan: p.Digest(), Policy: p.Policy, Approved: d.approved()},
 	}

@@ -67,6 +67,7 @@ func (d *desk) approve(ctx context.Context, p *plan.Plan) (notes []ledger.Findin
 		}
 	}
 	d.outlive(p)
+	d.queue(p)
 	return notes, nil
 }
 

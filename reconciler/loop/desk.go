@@ -35,6 +35,7 @@ type desk struct {
 	approvers map[schemas.Ref][]trust.Approver
 	verdicts  map[schemas.Ref][]guard.Verdict // of what guards each deployment that changes
 	keys      map[schemas.Ref]digest.Digest   // of the plan's steps
+	over      map[schemas.Ref]schemas.Ref     // whose address a deployment takes, which is declared no more
 
 	examined sync.Map // schemas.Ref -> policy.Data
 

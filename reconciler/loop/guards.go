@@ -14,7 +14,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/guard"
 	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -185,63 +184,4 @@ func carriedOut(f *ledger.Facts) (out []string) {
 		out = append(out, f.Started)
 	}
 	return out[:min(len(out), mostBefore)]
-}
-
-// outlive keeps what a guard stands before serving until what takes its place may: a
-// release that is declared no more goes when those that stay in its environment answer,
-// or, where one of them wants its address, when nothing holds that one any more.
-func (d *desk) outlive(p *plan.Plan) {
-	for i := range p.Steps {
-		old := &p.Steps[i]
-		last := d.world.Facts.Latest[old.Ref]
-		if old.Do != plan.Retire || old.Ref.Kind != "deployment" || len(d.verdicts[old.Ref]) == 0 || last == nil || last.Release == nil {
-			continue
-		}
-		var beside []schemas.Ref
-		taken := false
-		for j := range p.Steps {
-			next := &p.Steps[j]
-			n := d.world.Graph.Node(next.Ref)
-			if n == nil || next.Do == plan.Keep {
-				continue
-			}
-			spec, ok := n.Decl.Spec.(*schemas.Deployment)
-			if !ok {
-				continue
-			}
-			switch address := guard.Address(spec); {
-			case address != "" && address == guard.Recorded(last):
-				next.Needs, taken = append(slices.Clone(next.Needs), old.Ref), true
-			case schemas.Place(spec.Environment) == schemas.Place(last.Release.Environment):
-				beside = append(beside, next.Ref)
-			}
-		}
-		if !taken { // else it waits for nobody: whoever takes its address waits for it
-			old.Needs = append(slices.Clone(old.Needs), beside...)
-		}
-	}
-}
-
-// linger holds what would go first, to make room for a successor that may not go yet.
-func (d *desk) linger(p plan.Plan) plan.Plan {
-	at := map[schemas.Ref]*plan.Step{}
-	for i := range p.Steps {
-		at[p.Steps[i].Ref] = &p.Steps[i]
-	}
-	for i := range p.Steps {
-		next := &p.Steps[i]
-		for _, need := range next.Needs {
-			old := at[need]
-			if next.Ref.Kind != "deployment" || old == nil || need.Kind != "deployment" || old.Do != plan.Retire {
-				continue
-			}
-			if old.Held == "" && (next.Held != "" || next.Pending) {
-				old.Held = fmt.Sprintf("goes on serving: %s, which takes its address, may not go yet", next.Ref)
-			}
-			if old.Held != "" && next.Held == "" {
-				next.Held = "needs " + old.Ref.String() + ", which is held"
-			}
-		}
-	}
-	return plan.Gate(p, p.Findings)
 }

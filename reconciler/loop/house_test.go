@@ -98,6 +98,7 @@ type town struct {
 	ran    []string
 	served map[string]port.Release
 	least  map[string]string // that runs which are made again are to stand at
+	fails  bool              // what takes over from another does not prove itself
 	level  string            // of isolation that runs and what is served stand at; "": nobody says
 }
 
@@ -215,6 +216,18 @@ func (h host) Observe(_ context.Context, name string) (port.Live, error) {
 func (h host) Apply(_ context.Context, r port.Release) (port.Live, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for name, other := range h.served {
+		if r.Command == nil || name == r.Name || r.Port == 0 || other.Port != r.Port {
+			continue
+		}
+		if name != r.Over {
+			return port.Live{}, fault.New(fault.Conflict, "port %d is %s's", r.Port, name)
+		}
+		if h.fails {
+			return port.Live{}, fault.New(fault.Invalid, "it ended just after it became ready")
+		}
+		delete(h.served, name)
+	}
 	if delete(h.served, r.Name); r.Command != nil {
 		h.served[r.Name] = r
 	}

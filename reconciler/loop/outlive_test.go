@@ -4,6 +4,8 @@ package loop
 import (
 	"testing"
 	"testing/fstest"
+
+	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 // TestTwoThatAreRenamedAtOnceTakeTheirOwnAddresses: nobody waits for each other in a circle.
@@ -70,5 +72,46 @@ func TestWhatComesBackMovesNoGuard(t *testing.T) {
 	yes(t, h, []string{"eve"})
 	if held := pass(t, h); len(held) != 1 {
 		t.Errorf("what came back at a revision took over its trust file: held are %q", held)
+	}
+}
+
+// TestARenameWhoseSuccessorFailsStopsNothing: it takes the address over when it has proved
+// itself, and where it does not, what was there goes on; guarded or not.
+func TestARenameWhoseSuccessorFailsStopsNothing(t *testing.T) {
+	for name, base := range map[string]func(...func(fstest.MapFS)) fstest.MapFS{
+		"guarded": guardedTree,
+		"by nobody": func(change ...func(fstest.MapFS)) fstest.MapFS {
+			return guardedTree(append([]func(fstest.MapFS){replaced("environment: production", "environment: live")}, change...)...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, w := newHouse(base())
+			h.Hands = written(alice)
+			pass(t, h)
+			yes(t, h, []string{"bob"})
+			if held := pass(t, h); len(held) > 0 || w.served["live"].Port != 8080 {
+				t.Fatalf("held are %q, served %v", held, w.served)
+			}
+			h.commit(w, two, base(replaced("metadata: {name: live}", "metadata: {name: live2}")))
+			yes(t, h, []string{"bob"})
+			w.fails = true
+			if held := pass(t, h); len(held) != 2 || w.served["live"].Port != 8080 || len(w.served) != 1 {
+				t.Errorf("held are %q, served %v", held, w.served)
+			}
+			if e := w.facts.Latest[ref("deployment/live")]; e.Action != ledger.Deploy {
+				t.Errorf("the ledger says %s", e.Action)
+			}
+			w.fails = false
+			yes(t, h, []string{"bob"})
+			if held := pass(t, h); len(held) > 0 {
+				t.Errorf("held are %q", held)
+			}
+			if got := w.served["live2"]; got.Port != 8080 || got.Over != "live" || len(w.served) != 1 {
+				t.Errorf("served %v", w.served)
+			}
+			if held := pass(t, h); len(held) > 0 || w.facts.Latest[ref("deployment/live")].Action != ledger.Retire {
+				t.Errorf("held are %q, and the ledger says %s", held, w.facts.Latest[ref("deployment/live")].Action)
+			}
+		})
 	}
 }

@@ -229,6 +229,9 @@ type Release struct {
 	MaxBody int64             `json:"maxBody,omitempty"` // bytes of a request's body; zero is the server's own bound
 	// Isolation is the weakest level that it may be served at; empty is any.
 	Isolation string `json:"isolation,omitempty"`
+	// Over is the name of what is served at Port by now: it ends when this release has
+	// proved itself in its place, and goes on where it does not. Empty: of nothing.
+	Over string `json:"over,omitempty"`
 }
 
 // Health says how a release stands.

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -102,6 +104,7 @@ func Host(ctx context.Context, dir, keyFile string, env port.Env) error {
 // restore brings back what a host before this one served, after ending what it
 // may have left running.
 func (h *host) restore() {
+	all := map[string]order{}
 	for _, name := range h.place.names() {
 		sweep(h.place, name)
 		o, err := h.place.read(h.key, name)
@@ -112,10 +115,14 @@ func (h *host) restore() {
 			h.log.Error("not brought back", "name", name, "error", err)
 			continue
 		}
+		all[name] = o
+	}
+	h.place.ceded(all)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		s := newService(name, h.place, h.key, h.env.Now, h.log)
 		h.services[name] = s
-		s.restore(o, h.env.Lookup)
-		h.log.Info("bringing back", "name", name, "release", o.Key.Short())
+		s.restore(all[name], h.env.Lookup)
+		h.log.Info("bringing back", "name", name, "release", all[name].Key.Short())
 	}
 }
 
@@ -170,9 +177,11 @@ func (h *host) routes() http.Handler {
 			return port.Live{}, err
 		case d.Revive:
 			return s.revive(r.Context(), d.Order, d.Env)
-		default:
-			return s.apply(r.Context(), d.Order, d.Env)
 		}
+		if from := h.find(d.Order.Over); from != nil && from != s {
+			return s.succeed(r.Context(), d.Order, d.Env, from)
+		}
+		return s.apply(r.Context(), d.Order, d.Env)
 	}))
 	return mux
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
@@ -103,11 +104,21 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	if err := os.MkdirAll(string(s.place), 0o700); err != nil {
 		return port.Live{}, content.Disk(fault.New(fault.Internal, "make state folder: %w", err), string(s.place))
 	}
-	held, err := sandbox.Lock(ctx, s.place.lock(r.Name))
-	if err != nil {
-		return port.Live{}, content.Disk(err, string(s.place))
+	names := []string{r.Name}
+	if r.Over != "" {
+		if err := checkName(r.Over); err != nil {
+			return port.Live{}, err
+		}
+		names = append(names, r.Over)
+		slices.Sort(names) // whoever takes both takes them in one order
 	}
-	defer held.Close()
+	for _, name := range slices.Compact(names) {
+		held, err := sandbox.Lock(ctx, s.place.lock(name))
+		if err != nil {
+			return port.Live{}, content.Disk(err, string(s.place))
+		}
+		defer held.Close()
+	}
 	if len(r.Command) == 0 {
 		return port.Live{}, s.retire(ctx, r.Name)
 	}

@@ -42,6 +42,7 @@ type order struct {
 	Timeout  time.Duration   `json:"timeout"`
 	Pace     Pace            `json:"pace"`
 	Limits   Limits          `json:"limits,omitzero"`
+	Over     string          `json:"over,omitempty"` // the name whose place it takes, port and all
 	Since    time.Time       `json:"since,omitzero"`
 }
 

@@ -35,7 +35,7 @@ const (
 func (s *local) order(r port.Release) order {
 	o := order{
 		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: r.Command, Pass: r.Pass,
-		Declared: r.Port, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits, Wall: s.cfg.Wall, Least: wall.Level(r.Isolation),
+		Declared: r.Port, Over: r.Over, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits, Wall: s.cfg.Wall, Least: wall.Level(r.Isolation),
 	}
 	if r.MaxBody > 0 {
 		o.Limits.Body = r.MaxBody

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ type public struct {
 	port   int
 	listen net.Listener
 	server *http.Server
+	owner  atomic.Pointer[service] // who answers
 }
 
 // listen finds o its public port: the one it has, the declared one, or a free one.
@@ -59,12 +61,15 @@ func (s *service) open(number int) (*public, error) {
 	case err != nil:
 		return nil, fault.New(fault.Internal, "serve %s: %w", s.name, err)
 	}
-	return &public{port: number, listen: newCapped(l, func() Limits { _, limits := s.bounds(); return limits })}, nil
+	p := &public{port: number}
+	p.hand(s)
+	p.listen = newCapped(l, func() Limits { _, limits := p.owner.Load().bounds(); return limits })
+	return p, nil
 }
 
-func (p *public) serve(h http.Handler) {
+func (p *public) serve() {
 	p.server = &http.Server{
-		Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.owner.Load().proxy.ServeHTTP(w, r) }), ReadHeaderTimeout: headerWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers send is no trouble of ours
 	}
 	go p.server.Serve(p.listen)

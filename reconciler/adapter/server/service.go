@@ -83,24 +83,35 @@ func (s *service) apply(ctx context.Context, o order, env []string) (port.Live, 
 		return port.Live{}, err
 	}
 	defer s.give()
+	return s.renew(ctx, o, env, nil)
+}
+
+// renew is apply in the caller's turn; from hands its port over, nil: nobody does.
+func (s *service) renew(ctx context.Context, o order, env []string, from *service) (port.Live, error) {
 	s.tidy(o)
-	live, err := s.change(ctx, o, env)
+	live, err := s.change(ctx, o, env, from)
 	if err != nil {
 		s.remove(o.Folder)
 	}
 	return live, err
 }
 
-// change goes from what is served to o.
-func (s *service) change(ctx context.Context, o order, env []string) (port.Live, error) {
+// change goes from what is served to o, at the port of from where that hands it over.
+func (s *service) change(ctx context.Context, o order, env []string, from *service) (port.Live, error) {
 	old, before := s.current()
-	pub, err := s.listen(o, before)
-	if err != nil {
+	var pub *public
+	var err error
+	if from != nil {
+		_, pub = from.current()
+	} else if pub, err = s.listen(o, before); err != nil {
 		return port.Live{}, err
 	}
 	fresh := pub != before
 	abandon := func() {
-		if fresh {
+		switch {
+		case from != nil:
+			pub.hand(from)
+		case fresh:
 			pub.close(0)
 		}
 	}
@@ -114,11 +125,17 @@ func (s *service) change(ctx context.Context, o order, env []string) (port.Live,
 	u := s.newUnit(o, env)
 	u.seat(p)
 	s.gate.point(u)
-	if fresh {
-		pub.serve(s.proxy)
+	switch {
+	case from != nil:
+		pub.hand(s)
+	case fresh:
+		pub.serve()
 	}
 	s.log.Info("switched", "release", o.Key.Short(), "port", o.Port, "pid", p.group.PID(), "ready", time.Since(began))
 	if err := s.prove(ctx, p); err != nil {
+		if from != nil {
+			pub.hand(from)
+		}
 		s.gate.point(old)
 		abandon()
 		stopped := p.stop()
@@ -219,7 +236,7 @@ func (s *service) restore(o order, lookup func(string) (string, bool)) {
 		s.log.Warn("no public port", "error", err)
 		return
 	}
-	pub.serve(s.proxy)
+	pub.serve()
 }
 
 // revive makes sure that the release of this key answers, where it is what is
@@ -238,7 +255,7 @@ func (s *service) revive(ctx context.Context, o order, env []string) (port.Live,
 		if err != nil {
 			return port.Live{}, err
 		}
-		pub.serve(s.proxy)
+		pub.serve()
 		s.become(u, pub)
 	}
 	if err := u.revive(ctx, env); err != nil {
