@@ -37,7 +37,8 @@ type desk struct {
 	keys      map[schemas.Ref]digest.Digest   // of the plan's steps
 	over      map[schemas.Ref]schemas.Ref     // whose address a deployment takes, which is declared no more
 
-	examined sync.Map // schemas.Ref -> policy.Data
+	past     sync.Mutex // held by whoever asks the world of revisions while steps are done
+	examined sync.Map   // schemas.Ref -> policy.Data
 
 	mu      sync.Mutex
 	formats map[digest.Digest][]policy.File // model -> what its files are

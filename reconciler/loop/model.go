@@ -68,6 +68,8 @@ func (d *desk) signed(ctx context.Context, spec *schemas.Deployment, m *ledger.M
 	if err != nil {
 		return out, err
 	}
+	d.past.Lock()
+	defer d.past.Unlock()
 	why, err := d.revoked(ctx, d.world, by, spec.Environment)
 	out.Signature = &policy.Signature{Verified: true, By: by, Revoked: why}
 	return out, err
