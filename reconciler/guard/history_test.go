@@ -127,14 +127,6 @@ func (h *history) past() Past {
 	return Past{Facts: &h.facts, At: at, First: func(string) (Settings, bool, error) { return Settings{}, false, nil }}
 }
 
-func (h *history) want(refs []schemas.Ref) trust.Want {
-	w := trust.Want{Plan: h.plan(), Policy: digest.Of(nil), Models: map[schemas.Ref]digest.Digest{}}
-	for _, r := range refs {
-		w.Models[r] = digest.Of(nil)
-	}
-	return w
-}
-
 // pass changes what is declared otherwise, where the guards let it, and holds each
 // change against the books.
 func (h *history) pass(t *rapid.T) {
