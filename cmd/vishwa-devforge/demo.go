@@ -108,8 +108,8 @@ func demo(ctx context.Context, out io.Writer, dir, program string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer stop()
-	defer func() {
+	defer func() { // a controller would bring back what is taken down
+		stop()
 		if downErr := s.run(context.WithoutCancel(ctx), s.work, s.vishwa, "down"); err == nil {
 			err = downErr
 		}

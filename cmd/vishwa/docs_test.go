@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/vishwaops/vishwa/policy"
 )
 
@@ -97,6 +99,9 @@ func TestEveryBlockOfTheDocsHolds(t *testing.T) {
 func (b block) hold(t *testing.T) error {
 	switch b.language {
 	case "yaml":
+		if strings.HasPrefix(b.text, "repos:") {
+			return holdHooks(b.text)
+		}
 		return holdYAML(t, b.text)
 	case "rego":
 		return holdRego(b.text)
@@ -113,6 +118,29 @@ func (b block) hold(t *testing.T) error {
 		return nil
 	}
 	return errors.New("what is in it? call it yaml, rego, sh, hcl, ini or text")
+}
+
+// holdHooks holds what a team writes for pre-commit against the hooks that are offered.
+func holdHooks(text string) error {
+	offered, err := os.ReadFile("../../.pre-commit-hooks.yaml")
+	if err != nil {
+		return err
+	}
+	var have []struct{ ID string }
+	var want struct {
+		Repos []struct{ Hooks []struct{ ID string } }
+	}
+	if err := errors.Join(yaml.Unmarshal(offered, &have), yaml.Unmarshal([]byte(text), &want)); err != nil {
+		return err
+	}
+	for _, repo := range want.Repos {
+		for _, hook := range repo.Hooks {
+			if !slices.ContainsFunc(have, func(h struct{ ID string }) bool { return h.ID == hook.ID }) {
+				return errors.New("there is no hook " + hook.ID)
+			}
+		}
+	}
+	return nil
 }
 
 // holdRego loads rules as a team's, which holds them against the schema of the input.

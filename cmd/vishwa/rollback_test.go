@@ -102,7 +102,7 @@ func beginPast(t *testing.T) *past {
 	p.ok("vishwa", "init", ".")
 	p.ok("vishwa", "keys", "trust")
 	p.sh(`ssh-keygen -q -t ed25519 -N '' -C bob -f ../bob
-sed -i "s|^principals: {}|principals:\n  bob: {emails: [bob@example.com], ssh: [\"$(cat ../bob.pub)\"], roles: [approver]}|" trust.yaml
+sed -i "s|^principals: {}|principals:\n  alice: {emails: [alice@example.com]}\n  bob: {emails: [bob@example.com], ssh: [\"$(cat ../bob.pub)\"], roles: [approver]}|" trust.yaml
 sed -i "s|^spec:|spec:\n  store: {dir: ` + p.store + `}|" vishwa.yaml
 git add -A; git commit -qm Begin; git remote add origin ` + p.remote + `; git push -q origin main`)
 	p.ok("vishwa", "apply", "--yes")
