@@ -24,7 +24,7 @@ type Facts struct {
 	Suspended map[schemas.Ref]*Entry   // refs about which nothing is to be done, until they are resumed: see Suspension
 	Approvals []*Entry
 	Stuck     []*Entry // failures that count against no key, until their ref succeeds, for the same pull request or under the same key, or is let go; the newest few
-	Started   string   // revision of the genesis entry
+	Started   string   // revision of the first entry that is no pull request's; "": there is none yet
 	Tracked   string   // revision of the newest entry that was made for the tracked branch
 
 	heads [][32]byte // what names each entry, so that a position can be looked up

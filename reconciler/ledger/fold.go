@@ -63,9 +63,10 @@ func (f *Facts) ready() {
 }
 
 func (f *Facts) take(e *Entry) {
-	switch e.Action {
-	case Genesis:
+	if f.Started == "" && e.Behalf == nil && e.Action != Approve { // what a pull request proposes was carried out nowhere
 		f.Started = e.Revision
+	}
+	switch e.Action {
 	case Pin, Transform, Train, Select, Provision, Deploy, Retire:
 		f.success(e)
 	case Fail:

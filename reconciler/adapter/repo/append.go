@@ -66,7 +66,7 @@ func (l *Ledger) begin(ctx context.Context, e ledger.Entry) error {
 	if l.opts.Offline && l.repo.remote(l.opts.Remote) != "" {
 		return fault.Hint(fault.New(fault.Transient, "this clone has never seen the ledger of remote %s", l.opts.Remote), "ask the remote once: run the command without --offline")
 	}
-	first := ledger.Entry{Action: ledger.Genesis, Revision: e.Revision, Author: e.Author, Actor: e.Actor, Reason: "the ledger begins"}
+	first := ledger.Entry{Action: ledger.Genesis, Revision: e.Revision, Author: e.Author, Actor: e.Actor, Behalf: e.Behalf, Reason: "the ledger begins"}
 	_, err = l.append(ctx, first)
 	if l.facts.Count > 0 { // here alone, to be pushed with what follows; or begun by another at the same time
 		return nil
