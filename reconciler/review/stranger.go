@@ -14,8 +14,7 @@ import (
 )
 
 // Admit tells whether pull may be looked at in the turn that ctx is: nil, or what a
-// a site answers. It asks the forge alone, before anything that the author
-// wrote is fetched.
+// site answers. It asks the forge alone, before anything that the author wrote is fetched.
 func (o *Office) Admit(ctx context.Context, pull port.Pull) error {
 	guest, turns := port.Admission(ctx)
 	if !turns {
