@@ -57,7 +57,7 @@ test: tools ## set up and pass the tests, race detector on, with the real progra
 test-real: tools build $(TOOLS)/bin/minio $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; S3 with a real MinIO
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
-	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/adapter/...
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
 
 bench: build ## the figures of docs/benchmarks.md

@@ -1,5 +1,6 @@
 // The example, run as a reader would: the demo with the built program, then the
 // checks that others' programs make of what it left.
+
 package examples_test
 
 import (

@@ -1,4 +1,5 @@
 // Many decisions side by side: that they stay the same, and what they cost.
+
 package policy
 
 import (
@@ -9,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

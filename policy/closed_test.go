@@ -1,5 +1,6 @@
 // Failing closed: whatever cannot be judged is denied, whatever cannot be loaded is
 // an error with its place, and a team's rules can only add.
+
 package policy
 
 import (
@@ -13,9 +14,9 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

@@ -1,5 +1,6 @@
 // Evidence is what a decision is made from besides the plan. Whoever calls Judge
 // gathers it; nothing here is looked up, so that a decision can be made again.
+
 package policy
 
 import (
@@ -7,9 +8,9 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

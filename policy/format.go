@@ -1,6 +1,7 @@
 // Sniff tells a model file's format by its content. Extensions are never looked
 // at: a pickle renamed to model.json is a pickle. What is not surely one of the
 // safe formats is "unknown", which no policy allows.
+
 package policy
 
 import (

@@ -1,5 +1,6 @@
 // Binary formats without a magic number: they are walked through to their last
 // byte, so that nothing else can hide in or behind them.
+
 package policy
 
 import (

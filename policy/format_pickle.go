@@ -1,6 +1,7 @@
 // Pickles, by their opcodes. From protocol 2 on a pickle names its protocol first;
 // protocols 0 and 1 have no mark, and a file may be a pickle and something else at
 // once. So the opcodes are stepped through as an unpickler does, without doing them.
+
 package policy
 
 import (

@@ -1,5 +1,6 @@
 // Formats, told by content: on files that the real libraries wrote, on the same
 // files under other names, and on files made to deceive.
+
 package policy
 
 import (

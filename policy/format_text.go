@@ -1,5 +1,6 @@
 // Text, and what it is written in. All of it is read: binary content behind a
 // page of text is not text.
+
 package policy
 
 import (

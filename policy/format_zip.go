@@ -1,5 +1,6 @@
 // Archives: what a zip is depends on what it holds, and it holds what its worst
 // member is.
+
 package policy
 
 import (

@@ -1,5 +1,6 @@
 // Rego has no bound on memory of its own. While a plan is judged, the heap is
 // watched, and every decision is stopped where it grows too much.
+
 package policy
 
 import (

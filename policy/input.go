@@ -2,6 +2,7 @@
 // rules that teams write, kept by input.schema.json: every document is validated
 // against it before a rule sees it, and a rule that names a field which is not in
 // it does not load.
+
 package policy
 
 import (
@@ -19,9 +20,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/guard"
-	"github.com/vishwaops/vishwa/reconciler/plan"
-	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

@@ -1,5 +1,6 @@
 // What rules see of isolation: of each run that a model was made by, of what is served,
 // and the least level that an environment asks for.
+
 package policy
 
 import (

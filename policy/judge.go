@@ -1,5 +1,6 @@
 // Judging: each step of a plan is one decision, made on its own, side by side with
 // the others. Whatever goes wrong in one is a denial of that step.
+
 package policy
 
 import (
@@ -18,9 +19,9 @@ import (
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
 )
 
 // Rules of findings that come from judging itself.

@@ -1,6 +1,7 @@
 // Reading rules: the built-in ones, and those of the team's repository. A team's
 // rules stand beside the built-in ones and cannot reach into them, so that they
 // add denials and never take one away.
+
 package policy
 
 import (

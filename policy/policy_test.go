@@ -1,4 +1,5 @@
 // Shared by the tests: declarations, evidence and engines to judge them with.
+
 package policy
 
 import (
@@ -13,9 +14,9 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
-	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

@@ -1,4 +1,5 @@
 // The list of rules, for people: what is in force, and where each rule stands.
+
 package policy
 
 import (
@@ -9,7 +10,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 )
 
 // Rule describes one rule, from its METADATA.

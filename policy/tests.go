@@ -1,5 +1,6 @@
 // Running the rules' own tests, the built-in ones and the team's, with the lines
 // that no test reached.
+
 package policy
 
 import (

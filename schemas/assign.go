@@ -1,6 +1,7 @@
 // A JSON value becomes a typed spec, by the json tags of the types. It does what
 // encoding/json would do with the value's text, at a fifth of the time, for the
 // text is never made.
+
 package schemas
 
 import (

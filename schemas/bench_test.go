@@ -1,4 +1,5 @@
 // How long loading takes, and that it grows with what is declared and no faster.
+
 package schemas
 
 import (

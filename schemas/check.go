@@ -1,5 +1,6 @@
 // What a schema cannot say of one declaration: paths that exist, bounds that can
 // be met, names that stay apart.
+
 package schemas
 
 import (

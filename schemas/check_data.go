@@ -1,5 +1,6 @@
 // What a schema cannot say of a dataset: that its source is one place, that its
 // pin can move, that its promises can be kept.
+
 package schemas
 
 import (

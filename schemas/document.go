@@ -1,4 +1,5 @@
 // One document: its identity, its positions, and its problems.
+
 package schemas
 
 import (

@@ -1,4 +1,5 @@
 // One file: its bounds, and its YAML documents one after another.
+
 package schemas
 
 import (

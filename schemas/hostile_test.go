@@ -1,5 +1,6 @@
 // Declarations of strangers: whatever they write, loading it takes time and room that
 // grow with the text and no faster, and ends at a bound that is told with file and line.
+
 package schemas
 
 import (

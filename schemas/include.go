@@ -1,4 +1,5 @@
 // Which files hold declarations: vishwa.yaml, and what its include globs match.
+
 package schemas
 
 import (

@@ -1,4 +1,5 @@
 // The kinds. Every field does something.
+
 package schemas
 
 // Project is the root declaration, vishwa.yaml: how the repository is reconciled.

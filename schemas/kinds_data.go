@@ -1,4 +1,5 @@
 // The kind Dataset: where data is, how its pin moves, and what is promised of it.
+
 package schemas
 
 // Dataset is data that training depends on.

@@ -1,5 +1,6 @@
 // What declarations say of each other: refs that are declared, outputs that are
 // made, no cycle.
+
 package schemas
 
 import (

@@ -1,4 +1,5 @@
 // Load turns a repository's YAML into checked declarations.
+
 package schemas
 
 import (

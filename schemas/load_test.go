@@ -1,5 +1,6 @@
 // Each class of bad input has its whole message in testdata/problems, as a person
 // would read it; what a text archive cannot hold is in tables here.
+
 package schemas
 
 import (

@@ -1,4 +1,5 @@
 // Typos are met with the name that was probably meant.
+
 package schemas
 
 import (

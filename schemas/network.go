@@ -1,4 +1,5 @@
 // What a command may reach over the network, as people write it.
+
 package schemas
 
 import (

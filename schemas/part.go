@@ -1,4 +1,5 @@
 // What a field has to do with keys: each field of a kind says so in its tag.
+
 package schemas
 
 import (

@@ -1,5 +1,6 @@
 // Places: how environments are told apart. A guard that stood on the spelling of a name
 // would fall with it, so there is one way to compare them, for rules, ledger and forge.
+
 package schemas
 
 import (

@@ -1,4 +1,5 @@
 // There is one production, however its name is written.
+
 package schemas
 
 import "testing"

@@ -1,4 +1,5 @@
 // Laws that hold whatever is declared.
+
 package schemas
 
 import (

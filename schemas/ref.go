@@ -1,4 +1,5 @@
 // Refs are how declarations name each other.
+
 package schemas
 
 import (

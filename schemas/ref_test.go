@@ -1,4 +1,5 @@
 // The order of refs is that of their text, however it is found.
+
 package schemas
 
 import (

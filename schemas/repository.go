@@ -1,5 +1,6 @@
 // What the repository holds under a path: no symbolic link is followed, and each
 // path is asked for once.
+
 package schemas
 
 import (

@@ -1,4 +1,5 @@
 // The validator's findings as sentences for people, each with the way out.
+
 package schemas
 
 import (

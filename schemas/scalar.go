@@ -1,5 +1,6 @@
 // YAML scalars as JSON values: what JSON cannot hold exactly is refused here, so
 // that no number changes on its way to a run.
+
 package schemas
 
 import (

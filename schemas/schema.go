@@ -1,5 +1,6 @@
 // The JSON Schemas of the kinds, generated from the Go types by ./generate,
 // embedded, and compiled when first needed.
+
 package schemas
 
 import (
@@ -16,7 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-//go:generate go run ./generate
+//go:generate go run ../cmd/internal/generate
 
 //go:embed json/*.schema.json
 var embedded embed.FS

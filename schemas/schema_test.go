@@ -1,5 +1,6 @@
 // The schemas serve editors as well as Load: they are good JSON Schema, and say
 // the same of a file with several kinds.
+
 package schemas
 
 import (

@@ -1,4 +1,5 @@
 // The structure of a document is checked by its kind's JSON Schema.
+
 package schemas
 
 import (

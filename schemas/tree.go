@@ -1,5 +1,6 @@
 // From a YAML tree to a plain JSON value and a compact index of positions: the
 // tree itself is dropped, for it takes fifty times the room of its text.
+
 package schemas
 
 import (

@@ -1,5 +1,6 @@
 // A report at the lines that it is about: annotations of a check run, and the same
 // as workflow commands in the log of a GitHub job.
+
 package templates
 
 import (
@@ -7,8 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )

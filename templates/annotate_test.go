@@ -1,4 +1,5 @@
 // What is said at a line is said there alone: no text ends its command.
+
 package templates
 
 import (

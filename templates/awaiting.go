@@ -1,10 +1,11 @@
 // What a report that waits says of whom or what it waits for.
+
 package templates
 
 import (
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 )
 
 // missing is how many approvals are still needed, and the first deployment that needs one.

@@ -1,5 +1,6 @@
 // The last parts of a report: who approved, what is recorded, what was shown before,
 // and what can be said to it.
+
 package templates
 
 import (

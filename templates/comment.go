@@ -1,6 +1,7 @@
 // A report as Markdown: the one comment of a pull request, and a job's step summary.
 // A report that is too long is cut where its parts end, and it is said what is
 // missing and where all of it is.
+
 package templates
 
 import (
@@ -10,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 )
 
 const (

@@ -1,10 +1,11 @@
 // A comment reads the same for the same report, fits, and lets nobody else speak.
+
 package templates
 
 import (
 	"bytes"
 	"fmt"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"pgregory.net/rapid"
 	"regexp"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )

@@ -1,4 +1,5 @@
 // How data changes, on a terminal.
+
 package templates
 
 import (

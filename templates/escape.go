@@ -3,6 +3,7 @@
 // and addresses, and it does so after entities and backslashes are resolved. Only
 // code is left alone. So text stands in a code span or a fence that it cannot end,
 // but for words that are plain beyond doubt.
+
 package templates
 
 import (

@@ -1,4 +1,5 @@
 // Text that is put into Markdown stays text.
+
 package templates
 
 import (
@@ -7,7 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/vishwaops/vishwa/reconciler/command"
+	"github.com/vishwaops/vishwa/reconciler/app/chatops"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
@@ -76,8 +77,8 @@ func FuzzMarkdown(f *testing.F) {
 			t.Errorf("a fence of %q does not end: %q", s, block)
 		}
 		// What a comment says of others is never taken for what it hides for Vishwa.
-		want := command.State{Head: "ours"}
-		if got, ok := command.Reveal(block + prose(s, n) + "\n" + command.Hide(want)); !ok || got.Head != want.Head {
+		want := chatops.State{Head: "ours"}
+		if got, ok := chatops.Reveal(block + prose(s, n) + "\n" + chatops.Hide(want)); !ok || got.Head != want.Head {
 			t.Errorf("the state of a comment with %q is %+v", s, got)
 		}
 	})

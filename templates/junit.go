@@ -1,5 +1,6 @@
 // A report as JUnit XML, which Jenkins and most other servers show as test results:
 // a suite a kind, a case a step.
+
 package templates
 
 import (
@@ -9,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

@@ -1,4 +1,5 @@
 // JUnit results are well-formed, count right, and fail for what stands in the way.
+
 package templates
 
 import (

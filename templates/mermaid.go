@@ -1,12 +1,13 @@
 // A plan as a picture: a Mermaid flowchart, which GitHub and GitLab draw. Names of
 // nodes are made up and labels hold nothing that Mermaid reads.
+
 package templates
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

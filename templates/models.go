@@ -1,4 +1,5 @@
 // How models and data would change.
+
 package templates
 
 import (

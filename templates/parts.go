@@ -1,4 +1,5 @@
 // The parts of a report, in the order in which they are read.
+
 package templates
 
 import (
@@ -7,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

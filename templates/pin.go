@@ -1,13 +1,14 @@
 // A pin that moves, as it is told where it is proposed: in the message of its commit,
 // and in the first words of its pull request.
+
 package templates
 
 import (
 	"fmt"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/tables"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -20,7 +21,7 @@ type PinText struct {
 	WasBytes, Bytes  int64 // -1: not known
 	WasRows, Rows    int64 // -1: not known, or of no table
 	WasColumns, Cols int   // 0: likewise
-	Changes          []tables.Change
+	Changes          []table.Change
 	Warnings         []string
 }
 
@@ -85,7 +86,7 @@ func (p PinText) text(foreign func(string) string) string {
 }
 
 // changed is one difference of two profiles.
-func changed(c tables.Change) string {
+func changed(c table.Change) string {
 	switch {
 	case c.Old == "" && c.New == "":
 		return fmt.Sprintf("%s: %s", c.Column, c.What)

@@ -1,5 +1,6 @@
 // Actions of others run with the pipeline's secrets: each is pinned by its commit, and one
 // action is the same everywhere.
+
 package templates
 
 import (

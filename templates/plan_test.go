@@ -1,4 +1,5 @@
 // A plan reads the same for the same value, and nothing in it can speak for itself.
+
 package templates
 
 import (
@@ -13,8 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )

@@ -1,4 +1,5 @@
 // The profile of a table for people: in a terminal and as a page.
+
 package templates
 
 import (
@@ -7,14 +8,14 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/tables"
 )
 
 var bars = []rune("▁▂▃▄▅▆▇█")
 
 // Profile is the table for a terminal, a small histogram in each numeric row.
-func Profile(p tables.Profile) string {
+func Profile(p table.Profile) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d rows, %d columns, %d bytes\n\n", p.Rows, len(p.Columns), p.Bytes)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -32,7 +33,7 @@ func Profile(p tables.Profile) string {
 }
 
 // ProfileHTML is the same as a page that needs nothing else.
-func ProfileHTML(p tables.Profile) string {
+func ProfileHTML(p table.Profile) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>Profile</title>\n<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left}</style>\n<p>%d rows, %d columns, %d bytes</p>\n<table>\n<tr><th>%s</th></tr>\n",
 		p.Rows, len(p.Columns), p.Bytes, strings.Join(profileHead, "</th><th>"))
@@ -48,9 +49,9 @@ func ProfileHTML(p tables.Profile) string {
 
 var profileHead = []string{"COLUMN", "TYPE", "NULLS", "DISTINCT", "MIN", "P50", "MAX", "MEAN", "DEVIATION", "VALUES"}
 
-func profileRow(c tables.ColumnProfile) []string {
+func profileRow(c table.ColumnProfile) []string {
 	row := []string{c.Name, c.Type, fmt.Sprint(c.Nulls), fmt.Sprint(c.Distinct), c.Min, "", c.Max, "", "", ""}
-	if c.Distinct > tables.Exact {
+	if c.Distinct > table.Exact {
 		row[3] = "≈" + row[3]
 	}
 	switch n := c.Numbers; {

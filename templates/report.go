@@ -1,14 +1,15 @@
 // What is told about a pull request, in its comment, its check run, a step summary
 // or a file of test results. A Report is inert: the same report is always the same
 // text.
+
 package templates
 
 import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/tables"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -92,9 +93,9 @@ type DataChange struct {
 	Was, Now         DataShape
 	Added, Gone      []string // columns
 	WasPin, NowPin   digest.Digest
-	Personal         []string        // columns tagged personal
-	Changes          []tables.Change // of what the rows are like, by column
-	Broken           []string        // promises that the rows break, which only warn
+	Personal         []string       // columns tagged personal
+	Changes          []table.Change // of what the rows are like, by column
+	Broken           []string       // promises that the rows break, which only warn
 	BytesWas, BytesN int64
 }
 

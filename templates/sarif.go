@@ -1,5 +1,6 @@
 // Findings as SARIF 2.1.0 (docs.oasis-open.org/sarif/sarif/v2.1.0), which editors and code
 // forges show at the lines that they are about.
+
 package templates
 
 import (
@@ -7,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

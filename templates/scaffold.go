@@ -1,5 +1,6 @@
 // What vishwa init writes: a whole small project that applies as it is, and the
 // pipelines in which continuous-integration servers call Vishwa.
+
 package templates
 
 import (

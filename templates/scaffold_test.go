@@ -1,6 +1,7 @@
 // The laws of the pipelines: no expression stands in a shell's text, every action is
 // pinned by its commit, no job has more rights than it lists, and what comes from
 // outside gets no secret.
+
 package templates
 
 import (

@@ -1,4 +1,5 @@
 // A plan on a terminal.
+
 package templates
 
 import (
@@ -7,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/plan"
 )
 
 // Style is how a plan is shown on a terminal.

@@ -1,4 +1,5 @@
 // Where something comes from, drawn as a tree.
+
 package templates
 
 import (
@@ -6,19 +7,19 @@ import (
 	"io"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/explain"
+	"github.com/vishwaops/vishwa/reconciler/engine/lineage"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
 
 // Tree draws n and what it came from.
-func Tree(w io.Writer, n explain.Node) error {
+func Tree(w io.Writer, n lineage.Node) error {
 	var b strings.Builder
 	branch(&b, n, "", "")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func branch(w *strings.Builder, n explain.Node, head, rest string) {
+func branch(w *strings.Builder, n lineage.Node, head, rest string) {
 	line := n.What
 	if n.Name != "" && n.Name != n.What {
 		line += " " + n.Name

@@ -1,4 +1,5 @@
 // The first line of a report: what happens, or what stands in the way and the way out.
+
 package templates
 
 import (
@@ -6,8 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 // piece is a part of a sentence: words of ours, or of the repository.

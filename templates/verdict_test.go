@@ -1,4 +1,5 @@
 // The verdict says in one line what happens, or what stands in the way.
+
 package templates
 
 import (
@@ -6,7 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/vishwaops/vishwa/reconciler/command"
+	"github.com/vishwaops/vishwa/reconciler/app/chatops"
 )
 
 func TestTheVerdictSaysWhatHappens(t *testing.T) {
@@ -48,15 +49,15 @@ func TestTheVerdictSaysWhatHappens(t *testing.T) {
 
 // TestAroundACommentThereIsRoom: marker, comment and hidden state make one body that GitHub takes.
 func TestAroundACommentThereIsRoom(t *testing.T) {
-	state := command.State{Checkpoint: strings.Repeat("<", 400)}
+	state := chatops.State{Checkpoint: strings.Repeat("<", 400)}
 	for range 20 {
-		state.Earlier = append(state.Earlier, command.Past{Head: headSHA, Digest: string(someDigest), Verdict: strings.Repeat("@", 200)})
+		state.Earlier = append(state.Earlier, chatops.Past{Head: headSHA, Digest: string(someDigest), Verdict: strings.Repeat("@", 200)})
 	}
-	body := command.Marker("report-"+strings.Repeat("a", 100)) + "\n" + comment(t, many(t, 5_000)) + "\n" + command.Hide(state) + "\n"
+	body := chatops.Marker("report-"+strings.Repeat("a", 100)) + "\n" + comment(t, many(t, 5_000)) + "\n" + chatops.Hide(state) + "\n"
 	if len(body) > 65_536 {
 		t.Errorf("%d bytes", len(body))
 	}
-	if got, ok := command.Reveal(body); !ok || len(got.Earlier) == 0 {
+	if got, ok := chatops.Reveal(body); !ok || len(got.Earlier) == 0 {
 		t.Error("its state is not found again")
 	}
 }

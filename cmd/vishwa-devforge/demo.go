@@ -1,5 +1,6 @@
 // vishwa-devforge demo: the loop in one sitting. A real controller, a real Git
 // server, and a GitHub in this process; the comment is shown as it is written.
+
 package main
 
 import (
@@ -19,7 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 )
 
 const (

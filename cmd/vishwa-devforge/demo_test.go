@@ -1,4 +1,5 @@
 // The demo is a test: it runs where a newcomer runs it, inside of another clone.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The program as a person runs it: testscript stories against a forge that serves.
+
 package main
 
 import (
@@ -8,7 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 )
 
 func TestMain(m *testing.M) {

@@ -1,4 +1,5 @@
 // The serving program: it says where it is, answers there, and ends when told to.
+
 package main
 
 import (

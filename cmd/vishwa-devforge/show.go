@@ -1,4 +1,5 @@
 // A pull request on a terminal: what GitHub's page shows, as Markdown.
+
 package main
 
 import (
@@ -8,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 )
 
 func show(w io.Writer, l devforge.Look) error {

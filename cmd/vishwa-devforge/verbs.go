@@ -1,4 +1,5 @@
 // The verbs against a running forge: each is one order below /_dev/.
+
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 

@@ -1,6 +1,7 @@
 // Building: the same commit gives the same bytes, whoever builds it and in whichever
 // folder. So nothing of the machine goes into a program: no path, no C compiler's work,
 // no state of the version control but what is given here.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // A release is the same wherever it is built, and its signature covers all of it.
+
 package main
 
 import (
@@ -13,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
-	"github.com/vishwaops/vishwa/reconciler/attest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 

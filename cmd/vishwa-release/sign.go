@@ -1,5 +1,6 @@
 // The sums of a release's files, and one signature over them: a DSSE envelope in a
 // Sigstore bundle, made by a build key, so that cosign verifies it as well.
+
 package main
 
 import (
@@ -11,8 +12,8 @@ import (
 	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
-	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )

@@ -2,6 +2,7 @@
 // (https://github.com/nektos/act) in host mode, against a GitHub in this process. The
 // actions of others are stood in for; Vishwa's own is run as it is, but for the program,
 // which is the one under test.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // vishwa apply: making it happen.
+
 package main
 
 import (
@@ -12,16 +13,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/loop"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *app) applyVerb() *cobra.Command {
+func (a *cli) applyVerb() *cobra.Command {
 	var format string
 	var targets, destroy []string
 	var yes bool
@@ -36,7 +37,7 @@ PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved
 			if err != nil {
 				return err
 			}
-			o := loop.Orders{Targets: refs}
+			o := pass.Orders{Targets: refs}
 			if o.AllowDestroy, err = destroyable(cmd, destroy); err != nil {
 				return err
 			}
@@ -69,7 +70,7 @@ func destroyable(cmd *cobra.Command, named []string) (func(schemas.Ref) bool, er
 	return func(ref schemas.Ref) bool { return slices.Contains(refs, ref) }, err
 }
 
-func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) error {
+func (a *cli) apply(cmd *cobra.Command, o pass.Orders, format string, yes bool) error {
 	s, err := a.open(cmd.Context(), acting)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) 
 	}
 	if format == "json" {
 		if result.Outcomes == nil {
-			result.Outcomes = []act.Outcome{} // a list for programs, even where nothing was to do
+			result.Outcomes = []execute.Outcome{} // a list for programs, even where nothing was to do
 		}
 		if err := a.json(result); err != nil {
 			return err
@@ -124,14 +125,14 @@ func (a *app) apply(cmd *cobra.Command, o loop.Orders, format string, yes bool) 
 }
 
 // showServed tells where what was deployed answers, and what of it only came back.
-func (a *app) showServed(ctx context.Context, s *station, r loop.Result) error {
+func (a *cli) showServed(ctx context.Context, s *station, r pass.Result) error {
 	restored := map[schemas.Ref]bool{}
 	for _, st := range r.Plan.Steps {
 		restored[st.Ref] = st.Restores
 	}
 	var facts *ledger.Facts
 	for _, o := range r.Outcomes {
-		if o.Ref.Kind != "deployment" || o.End != act.Ended {
+		if o.Ref.Kind != "deployment" || o.End != execute.Ended {
 			continue
 		}
 		if facts == nil {
@@ -155,7 +156,7 @@ func (a *app) showServed(ctx context.Context, s *station, r loop.Result) error {
 
 // openAhead opens the keys that p will need while its first steps are under way: each
 // takes a third of a second. It is left where a person would be asked for the password.
-func (a *app) openAhead(ctx context.Context, s *station, p plan.Plan) {
+func (a *cli) openAhead(ctx context.Context, s *station, p plan.Plan) {
 	if _, set := a.lookup("VISHWA_KEY_PASSWORD"); !set {
 		return
 	}
@@ -167,7 +168,7 @@ func (a *app) openAhead(ctx context.Context, s *station, p plan.Plan) {
 }
 
 // confirm asks a person, where there is one.
-func (a *app) confirm(p plan.Plan, yes bool) error {
+func (a *cli) confirm(p plan.Plan, yes bool) error {
 	open := 0
 	for _, s := range p.Work() {
 		if s.Held == "" {

@@ -1,4 +1,5 @@
 // vishwa approve and vishwa retry: what a person says to the controller.
+
 package main
 
 import (
@@ -17,15 +18,15 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/loop"
-	"github.com/vishwaops/vishwa/reconciler/plan"
-	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *app) approveVerb() *cobra.Command {
+func (a *cli) approveVerb() *cobra.Command {
 	var key, out, recorded string
 	valid := span(7 * 24 * time.Hour)
 	cmd := &cobra.Command{
@@ -66,11 +67,11 @@ type approving struct {
 	valid    time.Duration
 }
 
-func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
+func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	if p.Revision == "" {
 		return fault.Hint(fault.New(fault.Invalid, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
 	}
-	models, err := loop.Want(p)
+	models, err := pass.Want(p)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	if in.Trust == nil {
 		return fault.Hint(fault.New(fault.Missing, "the repository has no trust.yaml: nobody's approval can count"), "add one that names the principals and their keys")
 	}
-	var w *loop.World
+	var w *pass.World
 	if how.out == "" {
 		if p, w, err = a.derived(cmd, s, p); err != nil {
 			return err
@@ -134,29 +135,29 @@ func (a *app) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 }
 
 // newest is the place on the ledger after which somebody approves.
-func newest(ctx context.Context, s *station, w *loop.World) (*trust.Position, error) {
+func newest(ctx context.Context, s *station, w *pass.World) (*trust.Position, error) {
 	if w != nil {
-		return loop.Newest(w.Facts), nil
+		return pass.Newest(w.Facts), nil
 	}
 	facts, err := s.Book.Facts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return loop.Newest(facts), nil
+	return pass.Newest(facts), nil
 }
 
 // derived is the plan that the world asks for, where it is the one in the file: a
 // person signs what is so, not what a file says of itself.
-func (a *app) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan, *loop.World, error) {
+func (a *cli) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan, *pass.World, error) {
 	rev, in, err := s.Head(cmd.Context())
 	if err != nil {
 		return file, nil, err
 	}
-	w, err := loop.Look(cmd.Context(), in, rev, s.Eyes)
+	w, err := pass.Look(cmd.Context(), in, rev, s.Eyes)
 	if err != nil {
 		return file, nil, err
 	}
-	now, _, err := s.Plan(cmd.Context(), w, loop.Orders{Targets: file.Targets})
+	now, _, err := s.Plan(cmd.Context(), w, pass.Orders{Targets: file.Targets})
 	if err != nil {
 		return file, nil, err
 	}
@@ -167,7 +168,7 @@ func (a *app) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan
 	return now, w, nil
 }
 
-func (a *app) recordApproval(cmd *cobra.Command, path string) error {
+func (a *cli) recordApproval(cmd *cobra.Command, path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return fault.Hint(fault.New(fault.Missing, "read approval: %w", err), "make one with vishwa approve PLAN --out %s", path)
@@ -185,7 +186,7 @@ func (a *app) recordApproval(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	w, err := loop.Look(cmd.Context(), in, rev, s.Eyes)
+	w, err := pass.Look(cmd.Context(), in, rev, s.Eyes)
 	if err != nil {
 		return err
 	}
@@ -193,7 +194,7 @@ func (a *app) recordApproval(cmd *cobra.Command, path string) error {
 }
 
 // append records an approval that holds now, and refuses one that does not.
-func (a *app) append(cmd *cobra.Command, s *station, w *loop.World, signed trust.Signed) error {
+func (a *cli) append(cmd *cobra.Command, s *station, w *pass.World, signed trust.Signed) error {
 	ctx := cmd.Context()
 	r, err := signed.Read()
 	if err != nil {
@@ -231,7 +232,7 @@ func (a *app) append(cmd *cobra.Command, s *station, w *loop.World, signed trust
 }
 
 // signer is the person's key: a file, or the agent's key that trust.yaml knows.
-func (a *app) signer(path string, t *trust.Trust) (ssh.Signer, func(), error) {
+func (a *cli) signer(path string, t *trust.Trust) (ssh.Signer, func(), error) {
 	none := func() {}
 	if path == "" {
 		if sock, ok := a.lookup("SSH_AUTH_SOCK"); ok {
@@ -268,7 +269,7 @@ func (a *app) signer(path string, t *trust.Trust) (ssh.Signer, func(), error) {
 	return signer, none, nil
 }
 
-func (a *app) retryVerb() *cobra.Command {
+func (a *cli) retryVerb() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "retry REF",
@@ -286,7 +287,7 @@ func (a *app) retryVerb() *cobra.Command {
 	return cmd
 }
 
-func (a *app) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
+func (a *cli) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 	ctx := cmd.Context()
 	s, err := a.open(ctx, acting)
 	if err != nil {
@@ -297,7 +298,7 @@ func (a *app) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 	if err != nil {
 		return err
 	}
-	w, err := loop.Look(ctx, in, rev, s.Eyes)
+	w, err := pass.Look(ctx, in, rev, s.Eyes)
 	if err != nil {
 		return err
 	}
@@ -315,9 +316,9 @@ func (a *app) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 	return err
 }
 
-func notDeclared(ref schemas.Ref, w *loop.World) error { return undeclared(ref, w.Intent) }
+func notDeclared(ref schemas.Ref, w *pass.World) error { return undeclared(ref, w.Intent) }
 
-func undeclared(ref schemas.Ref, in *loop.Intent) error {
+func undeclared(ref schemas.Ref, in *pass.Intent) error {
 	var names []string
 	for _, n := range in.Graph.Nodes {
 		names = append(names, n.Ref.Whole().String())

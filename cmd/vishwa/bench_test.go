@@ -1,5 +1,6 @@
 // What people wait for when nothing is to be done: the real program, over
 // generated repositories whose ledger holds every fact.
+
 package main
 
 import (
@@ -18,11 +19,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/graph"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -177,7 +178,7 @@ func follow(pid int, wait func()) (peak int64) {
 func (s estate) record(b *testing.B) {
 	ctx := context.Background()
 	lookup := func(name string) (string, bool) { v, ok := s.env[name]; return v, ok }
-	h, err := adapter.Open(ctx, adapter.Options{
+	h, err := app.Open(ctx, app.Options{
 		Dir: s.dir, Act: true, Version: "benchmark", Password: func() ([]byte, error) { return []byte(s.env["VISHWA_KEY_PASSWORD"]), nil },
 		Env: port.Env{Now: time.Now, Lookup: lookup, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Self: s.program},
 	})

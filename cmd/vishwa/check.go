@@ -1,4 +1,5 @@
 // vishwa validate, schema and policy: what needs no ledger.
+
 package main
 
 import (
@@ -14,15 +15,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/policy"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
 
-func (a *app) validateVerb() *cobra.Command {
+func (a *cli) validateVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "validate",
@@ -34,14 +35,14 @@ func (a *app) validateVerb() *cobra.Command {
 				return err
 			}
 			in, err := readFrom(cmd.Context(), tree)
-			var problems loop.Problems
+			var problems pass.Problems
 			if err != nil && !errors.As(err, &problems) {
 				return err
 			}
 			if format == "json" {
 				if err := a.json(struct {
-					Problems loop.Problems `json:"problems"`
-				}{slices.Concat(loop.Problems{}, problems)}); err != nil {
+					Problems pass.Problems `json:"problems"`
+				}{slices.Concat(pass.Problems{}, problems)}); err != nil {
 					return err
 				}
 			}
@@ -63,7 +64,7 @@ func (a *app) validateVerb() *cobra.Command {
 	return cmd
 }
 
-func (a *app) schemaVerb() *cobra.Command {
+func (a *cli) schemaVerb() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema KIND",
 		Short: "Print the JSON Schema of a kind, of trust.yaml or of a controller's file",
@@ -83,14 +84,14 @@ complete and check files by it.`,
 	}
 }
 
-func (a *app) policyVerb() *cobra.Command {
+func (a *cli) policyVerb() *cobra.Command {
 	cmd := &cobra.Command{Use: "policy", Short: "Check, test and list the rules", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(a.policyCheckVerb(), a.policyTestVerb(), a.policyListVerb())
 	return cmd
 }
 
-func (a *app) policyCheckVerb() *cobra.Command {
+func (a *cli) policyCheckVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -142,7 +143,7 @@ func (a *app) policyCheckVerb() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showFindings(found []ledger.Finding) {
+func (a *cli) showFindings(found []ledger.Finding) {
 	for _, f := range found {
 		fmt.Fprintf(a.out, "%s %s %s: %s\n", f.Level, f.Rule, f.Ref, harmless.Line(f.Message))
 		if f.Way != "" {
@@ -153,14 +154,14 @@ func (a *app) showFindings(found []ledger.Finding) {
 
 // readFrom reads what a tree declares, and waits for it no longer than ctx lasts: a
 // command that only reads ends at once when it is told to, whatever it is at.
-func readFrom(ctx context.Context, tree fs.FS) (*loop.Intent, error) {
+func readFrom(ctx context.Context, tree fs.FS) (*pass.Intent, error) {
 	type result struct {
-		in  *loop.Intent
+		in  *pass.Intent
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
-		in, err := loop.Read(ctx, tree)
+		in, err := pass.Read(ctx, tree)
 		done <- result{in, err}
 	}()
 	select {
@@ -172,7 +173,7 @@ func readFrom(ctx context.Context, tree fs.FS) (*loop.Intent, error) {
 }
 
 // rules reads the project's rules from the work tree.
-func (a *app) rules(ctx context.Context) (fs.FS, []string, error) {
+func (a *cli) rules(ctx context.Context) (fs.FS, []string, error) {
 	tree, err := a.tree()
 	if err != nil {
 		return nil, nil, err
@@ -184,7 +185,7 @@ func (a *app) rules(ctx context.Context) (fs.FS, []string, error) {
 	return tree, in.Project.Policy.Paths, nil
 }
 
-func (a *app) policyTestVerb() *cobra.Command {
+func (a *cli) policyTestVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "test",
@@ -206,7 +207,7 @@ func (a *app) policyTestVerb() *cobra.Command {
 	return cmd
 }
 
-func (a *app) policyListVerb() *cobra.Command {
+func (a *cli) policyListVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -250,7 +251,7 @@ func lines(ranges []policy.Lines) string {
 
 // showTests prints the tests that did not pass, how many did, and what of the
 // rules no test reached.
-func (a *app) showTests(r policy.Report, format string) error {
+func (a *cli) showTests(r policy.Report, format string) error {
 	if format == "json" {
 		if err := a.json(r); err != nil {
 			return err

@@ -1,4 +1,5 @@
 // What only reads ends at once.
+
 package main
 
 import (

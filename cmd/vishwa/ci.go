@@ -1,5 +1,6 @@
 // vishwa ci: one job of GitHub Actions or Jenkins does what the controller would do
 // for the event that began it.
+
 package main
 
 import (
@@ -17,15 +18,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
-	"github.com/vishwaops/vishwa/reconciler/ci"
+	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/app/ci"
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -37,7 +38,7 @@ var secrets = []string{"GITHUB_TOKEN", "VISHWA_KEYS_ARCHIVE", "VISHWA_KEY_PASSWO
 // mostTries is how often a job looks before it gives up on what may pass.
 const mostTries = 4
 
-func (a *app) ciVerb() *cobra.Command {
+func (a *cli) ciVerb() *cobra.Command {
 	var j job
 	cmd := &cobra.Command{
 		Use:   "ci",
@@ -74,7 +75,7 @@ type job struct {
 	env           port.Env
 }
 
-func (a *app) ci(ctx context.Context, j job) error {
+func (a *cli) ci(ctx context.Context, j job) error {
 	desk, err := a.announcer()
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func (a *app) ci(ctx context.Context, j job) error {
 }
 
 // eventBytes is GitHub's file about the event; elsewhere there is none.
-func (a *app) eventBytes() ([]byte, error) {
+func (a *cli) eventBytes() ([]byte, error) {
 	path, _ := a.lookup("GITHUB_EVENT_PATH")
 	if path == "" {
 		return nil, nil
@@ -147,7 +148,7 @@ func (j *job) nothing() string {
 
 // takeSecrets moves the secrets out of the environment, and the keys into a folder of
 // their own for as long as the job lasts.
-func (a *app) takeSecrets() (forget func(), err error) {
+func (a *cli) takeSecrets() (forget func(), err error) {
 	if err := sandbox.Conceal(); err != nil {
 		fmt.Fprintf(a.err, "vishwa: this process is not concealed from runs: %s\n", err)
 	}
@@ -190,7 +191,7 @@ func (a *app) takeSecrets() (forget func(), err error) {
 }
 
 // perform looks at what the event is about; what may pass is tried again.
-func (a *app) perform(ctx context.Context, j job) (templates.Report, error) {
+func (a *cli) perform(ctx context.Context, j job) (templates.Report, error) {
 	none := templates.Report{Pull: j.event.Pull, Base: j.event.Branch}
 	hub, err := j.hub()
 	if err != nil {
@@ -198,7 +199,7 @@ func (a *app) perform(ctx context.Context, j job) (templates.Report, error) {
 	}
 	var notes []string
 	if !j.event.Foreign {
-		var problems loop.Problems
+		var problems pass.Problems
 		if notes, problems, err = a.lasting(ctx, j); err != nil {
 			none.Problems = problems
 			return none, err
@@ -222,7 +223,7 @@ func (a *app) perform(ctx context.Context, j job) (templates.Report, error) {
 	}
 }
 
-func (a *app) once(ctx context.Context, j job, hub hosted) (templates.Report, error) {
+func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, error) {
 	if j.event.Foreign {
 		return a.outside(ctx, j, hub)
 	}
@@ -230,12 +231,12 @@ func (a *app) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 	if err != nil {
 		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
 	}
-	site, err := adapter.OpenSite(ctx, adapter.SiteOptions{
+	site, err := app.OpenSite(ctx, app.SiteOptions{
 		Wall: apart,
 		Name: j.event.At.URL, URL: j.event.At.URL, Branches: j.branches, Forge: hub, Credentials: hub.Credentials,
 		Env: j.env, Version: versionText(), Full: j.event.At.Job,
-		Refresh:  adapter.Refreshing{Off: !j.event.Timed, Allow: j.allow, Consider: true},
-		Lease:    &adapter.Lease{Holder: "job/" + rand.Text()[:12], Duration: time.Duration(j.lease)},
+		Refresh:  app.Refreshing{Off: !j.event.Timed, Allow: j.allow, Consider: true},
+		Lease:    &app.Lease{Holder: "job/" + rand.Text()[:12], Duration: time.Duration(j.lease)},
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})
 	if err != nil {
@@ -282,7 +283,7 @@ func (j job) trigger() string {
 
 // lasting refuses what would be lost with the machine, and says what ends with the
 // job. It goes by the checkout, so that the way out stands at the line.
-func (a *app) lasting(ctx context.Context, j job) ([]string, loop.Problems, error) {
+func (a *cli) lasting(ctx context.Context, j job) ([]string, pass.Problems, error) {
 	r, err := repo.Open(a.dir, repo.Options{})
 	if err != nil {
 		return nil, nil, fault.Hint(err, "check the repository out before vishwa ci")
@@ -291,12 +292,12 @@ func (a *app) lasting(ctx context.Context, j job) ([]string, loop.Problems, erro
 	if r.Bare() {
 		return nil, nil, fault.Hint(fault.New(fault.Invalid, "the job works in a bare repository"), "check the repository out before vishwa ci")
 	}
-	in, err := loop.Read(ctx, r.Worktree())
+	in, err := pass.Read(ctx, r.Worktree())
 	if err != nil {
 		return nil, nil, nil // the pass reports it
 	}
 	if lost := ci.Stateless(in.Decls, r.Worktree(), j.event.At.Hosted); len(lost) > 0 {
-		return nil, lost, fault.Hint(fault.New(fault.Refused, "%w", loop.Problems(lost)), "keep the state where every job finds it: see docs/github.md, Terraform state")
+		return nil, lost, fault.Hint(fault.New(fault.Refused, "%w", pass.Problems(lost)), "keep the state where every job finds it: see docs/github.md, Terraform state")
 	}
 	return ci.Fleeting(in.Decls, j.event.At.Hosted), nil, nil
 }

@@ -1,6 +1,7 @@
 // vishwa ci for what comes from outside: there are no keys, and no right to write.
 // The pull request is planned as ever, by the rules of the tracked branch; nothing of
 // it is run, nothing is recorded, and the forge is only listened to.
+
 package main
 
 import (
@@ -9,18 +10,18 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/app/review"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/review"
 	"github.com/vishwaops/vishwa/templates"
 )
 
-func (a *app) outside(ctx context.Context, j job, hub hosted) (templates.Report, error) {
+func (a *cli) outside(ctx context.Context, j job, hub hosted) (templates.Report, error) {
 	none := templates.Report{Pull: j.event.Pull, Base: j.event.Branch}
-	paths, err := adapter.FindPaths(j.env.Lookup, digest.Of([]byte(j.event.At.URL)))
+	paths, err := app.FindPaths(j.env.Lookup, digest.Of([]byte(j.event.At.URL)))
 	if err != nil {
 		return none, err
 	}
@@ -34,11 +35,11 @@ func (a *app) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 	office := &review.Office{
 		Forge: listening{hub}, Mirror: mirror, Now: j.env.Now, Log: j.env.Log, Full: j.event.At.Job,
 		Open: func(ctx context.Context, e review.Errand) (*review.House, error) {
-			o := adapter.Options{Dir: mirror.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
+			o := app.Options{Dir: mirror.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
 			if e.Behalf != nil {
-				o.Apart = &adapter.Apart{Behalf: e.Behalf, Allow: j.allow}
+				o.Apart = &app.Apart{Behalf: e.Behalf, Allow: j.allow}
 			}
-			h, err := adapter.Open(ctx, o)
+			h, err := app.Open(ctx, o)
 			if err != nil {
 				return nil, err
 			}

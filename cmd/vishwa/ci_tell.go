@@ -1,4 +1,5 @@
 // What vishwa ci says: a job's summary, annotations, outputs and files.
+
 package main
 
 import (
@@ -14,12 +15,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
-	"github.com/vishwaops/vishwa/reconciler/ci"
+	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/app/ci"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/templates"
 )
 
@@ -30,7 +31,7 @@ type announcer struct {
 	token string // empty: nobody reads workflow commands
 }
 
-func (a *app) announcer() (*announcer, error) {
+func (a *cli) announcer() (*announcer, error) {
 	if on, _ := a.lookup("GITHUB_ACTIONS"); on != "true" {
 		return &announcer{}, nil
 	}
@@ -54,7 +55,7 @@ func (d *announcer) say(commands string) error {
 }
 
 // tell says how r stands: to people on standard output, and to the server.
-func (a *app) tell(d *announcer, j job, r templates.Report) error {
+func (a *cli) tell(d *announcer, j job, r templates.Report) error {
 	title := templates.Title(r)
 	level := "error"
 	if verdict(r) == nil {
@@ -131,7 +132,7 @@ func outputsOf(r templates.Report) map[string]string {
 // stores, which are digests themselves, and of those of the environments. A store that
 // cannot be read is not worth to be kept.
 func (j job) held() string {
-	paths, err := adapter.FindPaths(j.env.Lookup, digest.Of(nil))
+	paths, err := app.FindPaths(j.env.Lookup, digest.Of(nil))
 	if err != nil {
 		return ""
 	}
@@ -157,7 +158,7 @@ func (j job) held() string {
 }
 
 // outputs hands values to later steps, where there are any to read them.
-func (a *app) outputs(values map[string]string) error {
+func (a *cli) outputs(values map[string]string) error {
 	var b bytes.Buffer
 	if err := ci.Outputs(&b, values, rand.Reader); err != nil {
 		return err
@@ -166,7 +167,7 @@ func (a *app) outputs(values map[string]string) error {
 }
 
 // appendTo adds to the file that a variable names; without one, to none.
-func (a *app) appendTo(variable string, text []byte) error {
+func (a *cli) appendTo(variable string, text []byte) error {
 	path, _ := a.lookup(variable)
 	if path == "" {
 		return nil

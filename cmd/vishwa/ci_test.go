@@ -1,5 +1,6 @@
 // Jobs of continuous integration as they stand alone: the real program with a server's
 // environment, and a GitHub in this process.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // vishwa controller: the reconciler as a service, for many repositories.
+
 package main
 
 import (
@@ -13,20 +14,20 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/cmd/internal/terminal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/terminal"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *app) controllerVerb() *cobra.Command {
+func (a *cli) controllerVerb() *cobra.Command {
 	var file string
 	var check bool
 	cmd := &cobra.Command{
@@ -67,7 +68,7 @@ configuration says; a second one ends it at once.`,
 }
 
 // control runs the controller until ctx ends.
-func (a *app) control(ctx context.Context, c config.Spec) error {
+func (a *cli) control(ctx context.Context, c config.Spec) error {
 	o, err := a.opener(c, slog.New(logHandler(a, c.Log)))
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (a *app) control(ctx context.Context, c config.Spec) error {
 		env.Log.Warn("this process is not concealed from runs", "error", err)
 	}
 	if c.State == "" {
-		p, err := adapter.FindPaths(env.Lookup, digest.Of(nil))
+		p, err := app.FindPaths(env.Lookup, digest.Of(nil))
 		if err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func alone(dir string) (*os.File, error) {
 }
 
 // logHandler logs as the configuration says, each line of a pass with its trigger.
-func logHandler(a *app, l config.Log) slog.Handler {
+func logHandler(a *cli, l config.Log) slog.Handler {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
 		level = slog.LevelInfo
@@ -136,7 +137,7 @@ func logHandler(a *app, l config.Log) slog.Handler {
 
 // opener opens the repositories of a configuration.
 type opener struct {
-	app     *app
+	cli     *cli
 	config  config.Spec
 	env     port.Env
 	metrics *controller.Metrics
@@ -150,10 +151,10 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Site,
 		return nil, err
 	}
 	apart.Hidden = o.config.Secrets()
-	s := adapter.SiteOptions{
+	s := app.SiteOptions{
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
-		Password: o.password, Keys: o.keys, Pass: r.Pass, Wall: apart, Refresh: adapter.Refreshing{Allow: r.Allow},
-		Lease:    &adapter.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
+		Password: o.password, Keys: o.keys, Pass: r.Pass, Wall: apart, Refresh: app.Refreshing{Allow: r.Allow},
+		Lease:    &app.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
 		Failed:   func(ref schemas.Ref, err error) { o.metrics.Step(name, ref.Kind, err) },
 		Asked:    func(operation string) { o.metrics.Git(name, operation) },
@@ -166,7 +167,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Site,
 		}
 		s.Forge, s.Credentials = client, client.Credentials
 	}
-	site, err := adapter.OpenSite(ctx, s)
+	site, err := app.OpenSite(ctx, s)
 	if err != nil {
 		return nil, err // no Site, rather than one that is nil inside
 	}
@@ -175,7 +176,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Site,
 
 // ready opens the controller's keys, the same for all repositories.
 func (o opener) ready(ctx context.Context) error {
-	p, err := adapter.FindPaths(o.env.Lookup, digest.Of(nil))
+	p, err := app.FindPaths(o.env.Lookup, digest.Of(nil))
 	if err != nil {
 		return err
 	}
@@ -188,7 +189,7 @@ func (o opener) password() ([]byte, error) {
 	if o.config.KeyPassword != nil {
 		from = *o.config.KeyPassword
 	}
-	return from.Read(o.app.lookup)
+	return from.Read(o.cli.lookup)
 }
 
 // recorded counts what is on the ledger.

@@ -1,4 +1,5 @@
 // vishwa controller --check: what the controller will need is opened before it runs.
+
 package main
 
 import (
@@ -7,8 +8,8 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -18,13 +19,13 @@ import (
 const atOnce = 8
 
 // examine opens what c's controller will need, and says of each whether it can be had.
-func (a *app) examine(ctx context.Context, c config.Spec) error {
+func (a *cli) examine(ctx context.Context, c config.Spec) error {
 	o, err := a.opener(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	found := o.own(ctx)
-	all := make([][]adapter.Checked, len(c.Repositories))
+	all := make([][]app.Checked, len(c.Repositories))
 	slots := make(chan struct{}, atOnce)
 	var wait sync.WaitGroup
 	for i, r := range c.Repositories {
@@ -60,32 +61,32 @@ func (a *app) examine(ctx context.Context, c config.Spec) error {
 }
 
 // own opens what is the controller's own.
-func (o opener) own(ctx context.Context) []adapter.Checked {
-	out := []adapter.Checked{{What: "keys", Err: o.ready(ctx)}}
+func (o opener) own(ctx context.Context) []app.Checked {
+	out := []app.Checked{{What: "keys", Err: o.ready(ctx)}}
 	for _, s := range []struct {
 		what string
 		is   *config.Secret
 	}{{"webhook.secret", o.config.Webhook.Secret}, {"webhook.previous", o.config.Webhook.Previous}} {
 		if s.is != nil && !o.config.Webhook.Off {
-			_, err := s.is.Read(o.app.lookup)
-			out = append(out, adapter.Checked{What: s.what, Err: err})
+			_, err := s.is.Read(o.cli.lookup)
+			out = append(out, app.Checked{What: s.what, Err: err})
 		}
 	}
 	return out
 }
 
 // repository opens one, and what stands behind it.
-func (o opener) repository(ctx context.Context, r config.Repository) []adapter.Checked {
+func (o opener) repository(ctx context.Context, r config.Repository) []app.Checked {
 	ctx, cancel := context.WithTimeout(ctx, 10*o.config.Timeout)
 	defer cancel()
 	site, err := o.open(ctx, r)
 	if err != nil {
-		return []adapter.Checked{{What: r.Title(), Err: err}}
+		return []app.Checked{{What: r.Title(), Err: err}}
 	}
 	defer site.Close()
-	var out []adapter.Checked
+	var out []app.Checked
 	if s, ok := site.(interface {
-		Check(context.Context) []adapter.Checked
+		Check(context.Context) []app.Checked
 	}); ok {
 		out = s.Check(ctx)
 	}
@@ -96,7 +97,7 @@ func (o opener) repository(ctx context.Context, r config.Repository) []adapter.C
 }
 
 // opener is what opens the repositories of c.
-func (a *app) opener(c config.Spec, log *slog.Logger) (opener, error) {
+func (a *cli) opener(c config.Spec, log *slog.Logger) (opener, error) {
 	env, err := a.env()
 	if err != nil {
 		return opener{}, err
@@ -108,5 +109,5 @@ func (a *app) opener(c config.Spec, log *slog.Logger) (opener, error) {
 		}
 		return a.lookup(name)
 	}
-	return opener{app: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText()), keys: &signer.Ring{}}, nil
+	return opener{cli: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText()), keys: &signer.Ring{}}, nil
 }

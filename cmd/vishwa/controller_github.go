@@ -1,4 +1,5 @@
 // GitHub for the controller: how the configuration logs in to it.
+
 package main
 
 import (
@@ -14,13 +15,13 @@ func (o opener) gitHub(_ context.Context, r config.Repository) (*forge.Client, e
 	owner, name, _ := strings.Cut(r.FullName(), "/")
 	c := forge.Config{Owner: owner, Repo: name, API: r.GitHub.API, Env: o.env}
 	if app := r.GitHub.App; app != nil {
-		key, err := app.Key.Read(o.app.lookup)
+		key, err := app.Key.Read(o.cli.lookup)
 		if err != nil {
 			return nil, err
 		}
 		c.Auth = forge.Auth{App: &forge.App{ID: app.ID, Installation: app.Installation, PrivateKey: key}}
 	} else {
-		token, err := r.GitHub.Token.Read(o.app.lookup)
+		token, err := r.GitHub.Token.Read(o.cli.lookup)
 		if err != nil {
 			return nil, err
 		}

@@ -1,5 +1,6 @@
 // How much memory a controller takes that works on many repositories with one
 // controller's keys.
+
 package main
 
 import (

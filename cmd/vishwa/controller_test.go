@@ -1,4 +1,5 @@
 // The controller's state folder.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // Killed at every named moment: afterwards nothing is lost, nothing is half written
 // and nothing was done twice.
+
 package main
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
-	"github.com/vishwaops/vishwa/reconciler/crash"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
 )
 
 // dieAtPoint kills this process where CRASH_AT says, once a script.
@@ -21,7 +22,7 @@ func dieAtPoint() {
 	if at == "" {
 		return
 	}
-	crash.Hook = func(p crash.Point) {
+	failpoint.Hook = func(p failpoint.Point) {
 		if string(p) != at {
 			return
 		}
@@ -45,8 +46,8 @@ func TestKilledAtAnyPointNothingIsLostOrDoneTwice(t *testing.T) {
 		story[local] = string(text)
 	}
 	dir := t.TempDir()
-	for _, p := range crash.Points() {
-		local := p == crash.Provisioned
+	for _, p := range failpoint.Points() {
+		local := p == failpoint.Provisioned
 		name := strings.ReplaceAll(string(p), " ", "_") + ".txtar"
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("env CRASH_AT='"+string(p)+"'\n"+story[local]), 0o600); err != nil {
 			t.Fatal(err)

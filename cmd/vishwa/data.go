@@ -1,4 +1,5 @@
 // vishwa data: DVC's repositories, remotes and files, without DVC.
+
 package main
 
 import (
@@ -12,12 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-func (a *app) dataVerb() *cobra.Command {
+func (a *cli) dataVerb() *cobra.Command {
 	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "data",
@@ -43,9 +44,9 @@ used at any time.`,
 }
 
 // workspace opens the DVC repository, with jobs as they were asked for.
-func (a *app) workspace(jobs int) (*data.Workspace, error) { return a.workspaceAt(a.dir, jobs) }
+func (a *cli) workspace(jobs int) (*data.Workspace, error) { return a.workspaceAt(a.dir, jobs) }
 
-func (a *app) workspaceAt(dir string, jobs int) (*data.Workspace, error) {
+func (a *cli) workspaceAt(dir string, jobs int) (*data.Workspace, error) {
 	if jobs < 0 {
 		return nil, fault.Hint(fault.New(fault.Invalid, "--jobs is %d", jobs), "give a number from 1 on; without it, the machine says")
 	}
@@ -54,11 +55,11 @@ func (a *app) workspaceAt(dir string, jobs int) (*data.Workspace, error) {
 		return nil, err
 	}
 	a.teller = &teller{w: a.err, now: a.now, terminal: a.terminal, verbose: a.verbose}
-	return data.Open(dir, data.Options{Env: env, Jobs: jobs, Tell: a.teller.tell, Foreign: adapter.RefreshOptions{Env: env}.Foreign})
+	return data.Open(dir, data.Options{Env: env, Jobs: jobs, Tell: a.teller.tell, Foreign: app.RefreshOptions{Env: env}.Foreign})
 }
 
 // paths are arguments as they are meant: from the folder of -C.
-func (a *app) paths(args []string) []string {
+func (a *cli) paths(args []string) []string {
 	out := make([]string, len(args))
 	for i, p := range args {
 		out[i] = p
@@ -85,7 +86,7 @@ func jobsFlag(cmd *cobra.Command, jobs *int) {
 	cmd.Flags().IntVarP(jobs, "jobs", "j", 0, "work on `N` files at once; 0 is for the machine to say")
 }
 
-func (a *app) dataInit() *cobra.Command {
+func (a *cli) dataInit() *cobra.Command {
 	return &cobra.Command{
 		Use: "init", Short: "Make this folder a DVC repository", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -98,7 +99,7 @@ func (a *app) dataInit() *cobra.Command {
 	}
 }
 
-func (a *app) dataAdd() *cobra.Command {
+func (a *cli) dataAdd() *cobra.Command {
 	var jobs int
 	var format, remote string
 	var toRemote bool
@@ -152,7 +153,7 @@ func (a *app) dataAdd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) dataStatus() *cobra.Command {
+func (a *cli) dataStatus() *cobra.Command {
 	var jobs int
 	var format, remote string
 	var cloud bool
@@ -196,7 +197,7 @@ func (a *app) dataStatus() *cobra.Command {
 }
 
 // cloud tells how the cache stands against a remote.
-func (a *app) cloud(ctx context.Context, w *data.Workspace, remote string, targets []string, format string) error {
+func (a *cli) cloud(ctx context.Context, w *data.Workspace, remote string, targets []string, format string) error {
 	all, err := w.Cloud(ctx, remote, a.paths(targets))
 	if err != nil {
 		return err
@@ -224,7 +225,7 @@ func (a *app) cloud(ctx context.Context, w *data.Workspace, remote string, targe
 }
 
 // files lists what became of some, at most twenty of each kind.
-func (a *app) files(added, modified, deleted []string) {
+func (a *cli) files(added, modified, deleted []string) {
 	for _, c := range []struct {
 		sign  string
 		names []string
@@ -238,7 +239,7 @@ func (a *app) files(added, modified, deleted []string) {
 	}
 }
 
-func (a *app) dataCheckout() *cobra.Command {
+func (a *cli) dataCheckout() *cobra.Command {
 	var jobs int
 	var force, relink bool
 	cmd := &cobra.Command{
@@ -261,7 +262,7 @@ func (a *app) dataCheckout() *cobra.Command {
 	return cmd
 }
 
-func (a *app) checkOut(ctx context.Context, w *data.Workspace, args []string, force bool) error {
+func (a *cli) checkOut(ctx context.Context, w *data.Workspace, args []string, force bool) error {
 	done, err := w.Checkout(ctx, a.paths(args), force)
 	a.teller.end()
 	for _, d := range done {
@@ -272,7 +273,7 @@ func (a *app) checkOut(ctx context.Context, w *data.Workspace, args []string, fo
 	return err
 }
 
-func (a *app) dataDiff() *cobra.Command {
+func (a *cli) dataDiff() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use: "diff [REVISION [REVISION]]", Short: "Tell how data differs between two revisions, or one (HEAD) and the work tree", Args: cobra.MaximumNArgs(2),
@@ -330,7 +331,7 @@ func or(s, otherwise string) string {
 	return s
 }
 
-func (a *app) dataList() *cobra.Command {
+func (a *cli) dataList() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use: "list [TARGET...]", Aliases: []string{"ls"}, Short: "List what the repository keeps",
@@ -367,7 +368,7 @@ func (a *app) dataList() *cobra.Command {
 }
 
 // sure asks, where somebody can answer.
-func (a *app) sure(question string) bool {
+func (a *cli) sure(question string) bool {
 	if !a.terminal {
 		return false
 	}

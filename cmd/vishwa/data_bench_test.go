@@ -1,5 +1,6 @@
 // The data plane beside those who do the same work: DVC, s5cmd, the sum programs and
 // pandas, one after the other on the same files. make bench-data runs it.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // vishwa data add while others are at work on the same data: no pointer is ever wrong.
+
 package main
 
 import (

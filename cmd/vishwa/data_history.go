@@ -1,5 +1,6 @@
 // Data of revisions: which trees a command of vishwa data is about, beside the work
 // tree.
+
 package main
 
 import (
@@ -68,7 +69,7 @@ func inGit(w *data.Workspace) (*repo.Repo, string, error) {
 }
 
 // treeAt is the tree of a revision of the Git repository that the data is in.
-func (a *app) treeAt(ctx context.Context, w *data.Workspace, revision string) (fs.FS, error) {
+func (a *cli) treeAt(ctx context.Context, w *data.Workspace, revision string) (fs.FS, error) {
 	r, below, err := inGit(w)
 	if err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func trees(ctx context.Context, w *data.Workspace, h *history) data.Revisions {
 	}
 }
 
-func (a *app) dataGC() *cobra.Command {
+func (a *cli) dataGC() *cobra.Command {
 	var workspace, dry, force bool
 	var k data.Kept
 	var h history
@@ -202,7 +203,7 @@ func entire(w *data.Workspace) error {
 }
 
 // keptBy are the trees of this repository and of projects.
-func (a *app) keptBy(ctx context.Context, w *data.Workspace, h *history, projects []string) (data.Revisions, error) {
+func (a *cli) keptBy(ctx context.Context, w *data.Workspace, h *history, projects []string) (data.Revisions, error) {
 	all := []*data.Workspace{w}
 	for _, p := range a.paths(projects) {
 		env, err := a.env()
@@ -230,7 +231,7 @@ func (a *app) keptBy(ctx context.Context, w *data.Workspace, h *history, project
 }
 
 // collect tells what goes, asks, and removes it.
-func (a *app) collect(ctx context.Context, u *data.Unused, dry, force bool) error {
+func (a *cli) collect(ctx context.Context, u *data.Unused, dry, force bool) error {
 	did := "would go"
 	tell := func() {
 		fmt.Fprintf(a.out, "%d objects %s, %s; %d kept\n", u.Objects, did, bytesOf(u.Bytes), u.Kept)

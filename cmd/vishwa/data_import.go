@@ -1,4 +1,5 @@
 // vishwa data import: data that another repository keeps.
+
 package main
 
 import (
@@ -7,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-func (a *app) dataImport() *cobra.Command {
+func (a *cli) dataImport() *cobra.Command {
 	var out, rev string
 	var allow []string
 	cmd := &cobra.Command{
@@ -35,8 +36,8 @@ does: dvc update and the same command again bring what is there by then.`,
 			if err != nil {
 				return fault.Hint(err, "name a path in the repository with -o")
 			}
-			o := adapter.RefreshOptions{Env: env, Allow: allow}
-			added, err := o.Import(cmd.Context(), w, adapter.Import{Repo: args[0], Path: args[1], Rev: rev, Pin: rel + ".dvc"})
+			o := app.RefreshOptions{Env: env, Allow: allow}
+			added, err := o.Import(cmd.Context(), w, app.Import{Repo: args[0], Path: args[1], Rev: rev, Pin: rel + ".dvc"})
 			if err != nil {
 				return fmt.Errorf("import %s: %w", args[1], err)
 			}

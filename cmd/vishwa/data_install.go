@@ -1,4 +1,5 @@
 // vishwa data install and vishwa merge-driver: Git merges pointers by asking us.
+
 package main
 
 import (
@@ -15,11 +16,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 )
 
-func (a *app) mergeDriver() *cobra.Command {
+func (a *cli) mergeDriver() *cobra.Command {
 	return &cobra.Command{
 		Use: "merge-driver BASE OURS THEIRS [PATH]", Short: "Merge .dvc files and dvc.lock, for Git", Args: cobra.RangeArgs(3, 4),
 		Long: `Merges three versions of a .dvc file or a dvc.lock, as Git asks its merge drivers to:
@@ -76,7 +77,7 @@ func overwrite(file string, b []byte) error {
 	return nil
 }
 
-func (a *app) dataInstall() *cobra.Command {
+func (a *cli) dataInstall() *cobra.Command {
 	var hooks bool
 	cmd := &cobra.Command{
 		Use: "install", Short: "Have Git merge .dvc files and dvc.lock with vishwa merge-driver", Args: cobra.NoArgs,
@@ -89,7 +90,7 @@ and pushes data before it pushes. It is safe to run twice; hooks that are there 
 			if err != nil {
 				return err
 			}
-			i := installer{app: a, root: w.Root()}
+			i := installer{cli: a, root: w.Root()}
 			if err := i.attributes(); err != nil {
 				return err
 			}
@@ -107,7 +108,7 @@ and pushes data before it pushes. It is safe to run twice; hooks that are there 
 }
 
 type installer struct {
-	app  *app
+	cli  *cli
 	root string // of the repository
 }
 
@@ -133,7 +134,7 @@ func (i installer) attributes() error {
 		switch {
 		case set == "vishwa":
 		case set != "":
-			fmt.Fprintf(i.app.err, ".gitattributes has %s merged by %s, and is left so; to change that: %s merge=vishwa\n", pattern, set, pattern)
+			fmt.Fprintf(i.cli.err, ".gitattributes has %s merged by %s, and is left so; to change that: %s merge=vishwa\n", pattern, set, pattern)
 		default:
 			if len(now) > 0 && now[len(now)-1] != '\n' {
 				now = append(now, '\n')
@@ -150,7 +151,7 @@ func (i installer) attributes() error {
 	if err := os.Chmod(file, 0o644); err != nil {
 		return fault.New(fault.Denied, "write .gitattributes: %w", err)
 	}
-	fmt.Fprintln(i.app.out, "Wrote .gitattributes: commit it.")
+	fmt.Fprintln(i.cli.out, "Wrote .gitattributes: commit it.")
 	return nil
 }
 
@@ -159,7 +160,7 @@ func (i installer) program() (string, error) {
 	if _, err := exec.LookPath("vishwa"); err == nil {
 		return "vishwa", nil
 	}
-	env, err := i.app.env()
+	env, err := i.cli.env()
 	if err != nil {
 		return "", err
 	}
@@ -176,7 +177,7 @@ func (i installer) driver(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Fprintln(i.app.out, "This clone merges .dvc files and dvc.lock with vishwa merge-driver.")
+	fmt.Fprintln(i.cli.out, "This clone merges .dvc files and dvc.lock with vishwa merge-driver.")
 	return nil
 }
 
@@ -215,7 +216,7 @@ func (i installer) hooks(ctx context.Context) error {
 		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
 			return fault.New(fault.Denied, "write hook: %w", err)
 		}
-		fmt.Fprintf(i.app.out, "Wrote the hook %s.\n", h[0])
+		fmt.Fprintf(i.cli.out, "Wrote the hook %s.\n", h[0])
 	}
 	if len(there) > 0 {
 		return fault.Hint(fault.New(fault.Conflict, "%d hooks are there already, and stay", len(there)), "add to them:\n  %s", strings.Join(there, "\n  "))

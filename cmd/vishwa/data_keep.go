@@ -1,4 +1,5 @@
 // vishwa data remove and unprotect, and what keeps Git and DVC apart.
+
 package main
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-func (a *app) dataRemove() *cobra.Command {
+func (a *cli) dataRemove() *cobra.Command {
 	var outs bool
 	cmd := &cobra.Command{
 		Use: "remove TARGET...", Aliases: []string{"rm"}, Short: "Let go of data: take its .dvc file away, and its line of .gitignore", Args: cobra.MinimumNArgs(1),
@@ -34,7 +35,7 @@ gc. A commit without the .dvc file lets go of it for everybody.`,
 	return cmd
 }
 
-func (a *app) dataUnprotect() *cobra.Command {
+func (a *cli) dataUnprotect() *cobra.Command {
 	return &cobra.Command{
 		Use: "unprotect TARGET...", Short: "Put copies in place of links to the cache, to write to", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,7 +49,7 @@ func (a *app) dataUnprotect() *cobra.Command {
 }
 
 // each tells what was done to each output.
-func (a *app) each(done []data.CheckedOut, err error) error {
+func (a *cli) each(done []data.CheckedOut, err error) error {
 	a.teller.end()
 	for _, d := range done {
 		fmt.Fprintf(a.out, "%s: %d written, %d kept\n", d.Path, d.Written, d.Kept)
@@ -57,7 +58,7 @@ func (a *app) each(done []data.CheckedOut, err error) error {
 }
 
 // notGits refuses to take in what Git keeps: it would go on keeping the bytes.
-func (a *app) notGits(ctx context.Context, w *data.Workspace, args []string) error {
+func (a *cli) notGits(ctx context.Context, w *data.Workspace, args []string) error {
 	r, below, err := inGit(w)
 	if fault.Of(err) == fault.Missing && err != nil {
 		return nil // a folder without Git

@@ -1,5 +1,6 @@
 // vishwa data, killed or interrupted at any moment: the same command again makes it
 // whole, and nothing half-made is left or taken for whole.
+
 package main
 
 import (

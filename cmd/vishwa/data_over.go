@@ -1,4 +1,5 @@
 // vishwa data push, fetch and pull: what goes over to a remote, and comes from it.
+
 package main
 
 import (
@@ -38,7 +39,7 @@ func (c *crossing) revisions(ctx context.Context, w *data.Workspace) (out []data
 	return out
 }
 
-func (a *app) moved(did string, m transfer.Moved) {
+func (a *cli) moved(did string, m transfer.Moved) {
 	a.teller.end()
 	if m.Objects == 0 {
 		fmt.Fprintln(a.out, "Everything is up to date.")
@@ -47,7 +48,7 @@ func (a *app) moved(did string, m transfer.Moved) {
 	fmt.Fprintf(a.out, "%d objects %s, %s; %d were there\n", m.Objects, did, bytesOf(m.Bytes), m.Present)
 }
 
-func (a *app) dataPush() *cobra.Command {
+func (a *cli) dataPush() *cobra.Command {
 	var c crossing
 	cmd := &cobra.Command{
 		Use: "push [TARGET...]", Short: "Send what a remote lacks",
@@ -67,7 +68,7 @@ func (a *app) dataPush() *cobra.Command {
 	return cmd
 }
 
-func (a *app) dataFetch() *cobra.Command {
+func (a *cli) dataFetch() *cobra.Command {
 	var c crossing
 	cmd := &cobra.Command{
 		Use: "fetch [TARGET...]", Short: "Bring from a remote what the cache lacks",
@@ -87,7 +88,7 @@ func (a *app) dataFetch() *cobra.Command {
 	return cmd
 }
 
-func (a *app) dataPull() *cobra.Command {
+func (a *cli) dataPull() *cobra.Command {
 	var c crossing
 	var force bool
 	cmd := &cobra.Command{

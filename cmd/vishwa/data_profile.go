@@ -1,4 +1,5 @@
 // vishwa data profile: what a dataset's rows are like, as it was recorded with the pin.
+
 package main
 
 import (
@@ -13,16 +14,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/cmd/internal/terminal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
-	"github.com/vishwaops/vishwa/reconciler/examine"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/tables"
-	"github.com/vishwaops/vishwa/reconciler/terminal"
+	"github.com/vishwaops/vishwa/reconciler/format/quality"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
 
-func (a *app) dataProfile() *cobra.Command {
+func (a *cli) dataProfile() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use: "profile REF|FILE|FOLDER", Short: "Show what a dataset's rows are like: counts, ranges, quantiles, top values", Args: cobra.ExactArgs(1),
@@ -39,7 +40,7 @@ distinct values, within 1 % for the median.`,
 				_, err := terminal.JSON(a.out).Write(append(raw, '\n'))
 				return err
 			}
-			var p tables.Profile
+			var p table.Profile
 			if err := json.Unmarshal(raw, &p); err != nil {
 				return fault.New(fault.Corrupt, "read the profile of %s: %w", args[0], err)
 			}
@@ -56,18 +57,18 @@ distinct values, within 1 % for the median.`,
 }
 
 // profiled is the profile of files, or of what is declared.
-func (a *app) profiled(ctx context.Context, arg string) ([]byte, error) {
+func (a *cli) profiled(ctx context.Context, arg string) ([]byte, error) {
 	at := a.path(arg)
 	ref, err := schemas.ParseRef(arg)
 	if st, missing := os.Stat(at); missing == nil && (err != nil || ref.Kind != "dataset") {
-		files := []examine.File{fileAt(arg, at, st.Size())}
+		files := []quality.File{fileAt(arg, at, st.Size())}
 		if st.IsDir() {
 			if files, err = filesBelow(arg, at); err != nil {
 				return nil, err
 			}
 		}
 		// Rows are asked for: what is no table is told so.
-		found, err := examine.Data(ctx, declaredOver(ctx, at), files, a.now())
+		found, err := quality.Data(ctx, declaredOver(ctx, at), files, a.now())
 		if err != nil {
 			return nil, err
 		}
@@ -84,11 +85,11 @@ func (a *app) profiled(ctx context.Context, arg string) ([]byte, error) {
 	return profileOf(ctx, s, ref)
 }
 
-func fileAt(name, at string, size int64) examine.File {
-	return examine.File{Path: name, Size: size, Open: func(context.Context) (examine.Content, error) { return os.Open(at) }}
+func fileAt(name, at string, size int64) quality.File {
+	return quality.File{Path: name, Size: size, Open: func(context.Context) (quality.Content, error) { return os.Open(at) }}
 }
 
-func filesBelow(name, dir string) (files []examine.File, err error) {
+func filesBelow(name, dir string) (files []quality.File, err error) {
 	err = filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err

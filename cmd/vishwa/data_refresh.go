@@ -1,5 +1,6 @@
 // vishwa data refresh: what changed at its source becomes a changed pin, proposed as its
 // declaration says.
+
 package main
 
 import (
@@ -12,13 +13,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *app) dataRefresh() *cobra.Command {
+func (a *cli) dataRefresh() *cobra.Command {
 	var format string
 	var r refreshing
 	cmd := &cobra.Command{
@@ -44,7 +45,7 @@ Private addresses are not read, over HTTP or as an S3 endpoint, but where --allo
 			a.teller.end()
 			if format == "json" { // also of those beside one that failed
 				if all == nil {
-					all = []adapter.Refreshed{}
+					all = []app.Refreshed{}
 				}
 				return errors.Join(err, a.json(all))
 			}
@@ -62,7 +63,7 @@ Private addresses are not read, over HTTP or as an S3 endpoint, but where --allo
 }
 
 // refreshed says what became of one dataset.
-func (a *app) refreshed(r adapter.Refreshed, pushed bool) {
+func (a *cli) refreshed(r app.Refreshed, pushed bool) {
 	switch {
 	case r.Waits != "":
 		fmt.Fprintf(a.out, "%s: has moved, and is left for now: %s\n", r.Ref, r.Waits)
@@ -87,7 +88,7 @@ func (a *app) refreshed(r adapter.Refreshed, pushed bool) {
 		fmt.Fprintln(a.out, "  Next: vishwa data push, and commit the pin.")
 	case pushed:
 		fmt.Fprintf(a.out, "  Pushed to %s as %.7s, with its data.\n", r.Proposed.Branch, r.Proposed.SHA)
-	case strings.HasPrefix(r.Proposed.Branch, adapter.Proposals): // the data of another branch is no push's of this one
+	case strings.HasPrefix(r.Proposed.Branch, app.Proposals): // the data of another branch is no push's of this one
 		fmt.Fprintf(a.out, "  Committed to %s as %.7s. Next: vishwa data refresh --push %s, which pushes it with its data.\n", r.Proposed.Branch, r.Proposed.SHA, r.Ref)
 	default:
 		fmt.Fprintf(a.out, "  Committed to %s as %.7s. Next: vishwa data push, and git push origin %s.\n", r.Proposed.Branch, r.Proposed.SHA, r.Proposed.Branch)
@@ -96,16 +97,16 @@ func (a *app) refreshed(r adapter.Refreshed, pushed bool) {
 
 // refreshing is one call of the verb.
 type refreshing struct {
-	options       adapter.RefreshOptions
+	options       app.RefreshOptions
 	inPlace, push bool
 
-	app  *app
+	cli  *cli
 	work *data.Workspace
 	s    *station
 }
 
-func (r *refreshing) all(ctx context.Context, a *app) (out []adapter.Refreshed, err error) {
-	if r.app = a; r.inPlace && r.push {
+func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err error) {
+	if r.cli = a; r.inPlace && r.push {
 		return nil, fault.Hint(fault.New(fault.Invalid, "what is written in place is not pushed"), "leave out --push or --in-place")
 	}
 	if r.work, err = a.workspace(0); err != nil {
@@ -136,7 +137,7 @@ func (r *refreshing) all(ctx context.Context, a *app) (out []adapter.Refreshed, 
 	}
 	here := r.options
 	here.Due = func(d schemas.Declaration) bool { return r.inPlace || !kept[d.Ref()] || direct(d) }
-	if out, err = adapter.Refresh(ctx, r.work, here); err != nil {
+	if out, err = app.Refresh(ctx, r.work, here); err != nil {
 		return out, err
 	}
 	if r.inPlace {
@@ -181,7 +182,7 @@ func (r *refreshing) committed(ctx context.Context, sha string) (map[schemas.Ref
 }
 
 // propose puts pins on branches of their own.
-func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[schemas.Ref]bool) ([]adapter.Refreshed, error) {
+func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[schemas.Ref]bool) ([]app.Refreshed, error) {
 	o := r.options
 	o.Due = func(d schemas.Declaration) bool { return kept[d.Ref()] && !direct(d) }
 	if len(o.Refs) > 0 {
@@ -195,7 +196,7 @@ func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[sch
 			return nil, nil
 		}
 	}
-	p := &adapter.Proposer{
+	p := &app.Proposer{
 		Repo: r.s.Repo, Base: base, Head: sha, Dir: filepath.Join(r.s.Paths.State, "refresh", "here"), Checkout: r.work, Push: r.push,
 		Tip: r.tip, Move: r.move,
 	}
@@ -204,7 +205,7 @@ func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[sch
 	}
 	out, failed := p.Propose(ctx, o)
 	for _, err := range failed[min(1, len(failed)):] {
-		fmt.Fprintf(r.app.err, "vishwa: %v\n  %s\n", err, wayOut(err))
+		fmt.Fprintf(r.cli.err, "vishwa: %v\n  %s\n", err, wayOut(err))
 	}
 	if len(failed) > 0 {
 		return out, failed[0]
@@ -238,7 +239,7 @@ func (r *refreshing) move(ctx context.Context, branch, was, sha string) error {
 }
 
 // commit records a pin that was written in place, and nothing else of the work tree.
-func (r *refreshing) commit(ctx context.Context, one *adapter.Refreshed, branch string) error {
+func (r *refreshing) commit(ctx context.Context, one *app.Refreshed, branch string) error {
 	files := []string{one.Pin}
 	if beside := filepath.Join(filepath.Dir(one.Pin), ".gitignore"); exists(filepath.Join(r.work.Root(), beside)) {
 		files = append(files, beside)
@@ -246,14 +247,14 @@ func (r *refreshing) commit(ctx context.Context, one *adapter.Refreshed, branch 
 	if _, err := r.git(ctx, append([]string{"add", "--"}, files...)...); err != nil {
 		return err
 	}
-	if _, err := gitIn(ctx, r.work.Root(), adapter.PinText(*one).Message(), append([]string{"commit", "--quiet", "--only", "--file=-", "--"}, files...)...); err != nil {
+	if _, err := gitIn(ctx, r.work.Root(), app.PinText(*one).Message(), append([]string{"commit", "--quiet", "--only", "--file=-", "--"}, files...)...); err != nil {
 		return err
 	}
 	sha, err := r.git(ctx, "rev-parse", "HEAD")
 	if err != nil {
 		return err
 	}
-	one.Proposed = &adapter.Proposed{Branch: branch, SHA: strings.TrimSpace(sha)}
+	one.Proposed = &app.Proposed{Branch: branch, SHA: strings.TrimSpace(sha)}
 	if !r.push {
 		return nil
 	}

@@ -1,4 +1,5 @@
 // vishwa data remote and config: where data is kept for others.
+
 package main
 
 import (
@@ -12,11 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/data"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 )
 
-func (a *app) dataRemote() *cobra.Command {
+func (a *cli) dataRemote() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "remote", Short: "Add, change and list remotes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -184,7 +185,7 @@ func (a *app) dataRemote() *cobra.Command {
 	return cmd
 }
 
-func (a *app) dataConfig() *cobra.Command {
+func (a *cli) dataConfig() *cobra.Command {
 	var local, unset, list bool
 	cmd := &cobra.Command{
 		Use: "config SECTION.OPTION [VALUE]", Short: "Read or change an option of .dvc/config", Args: cobra.MaximumNArgs(2),
@@ -245,7 +246,7 @@ func (a *app) dataConfig() *cobra.Command {
 }
 
 // options lists what is set, and of secrets only that they are.
-func (a *app) options(c *dvc.Config) {
+func (a *cli) options(c *dvc.Config) {
 	for _, section := range c.Sections() {
 		name := section
 		if remote, ok := strings.CutPrefix(section, `remote "`); ok {
@@ -266,7 +267,7 @@ func (a *app) options(c *dvc.Config) {
 }
 
 // configuration opens the DVC repository for its configuration alone.
-func (a *app) configuration() (*data.Workspace, error) {
+func (a *cli) configuration() (*data.Workspace, error) {
 	env, err := a.env()
 	if err != nil {
 		return nil, err

@@ -1,5 +1,6 @@
 // How far a command of vishwa data has come: a line that is written over on a terminal,
 // lines now and then with -v, nothing elsewhere.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // vishwa demo: the main job, end to end, on the running example. Every line that
 // begins with a dollar is a command that the reader could have typed.
+
 package main
 
 import (
@@ -17,7 +18,7 @@ import (
 
 const example = "student-intelligence"
 
-func (a *app) demoVerb() *cobra.Command {
+func (a *cli) demoVerb() *cobra.Command {
 	var keep bool
 	cmd := &cobra.Command{
 		Use:   "demo [DIR]",
@@ -45,7 +46,7 @@ type person struct{ name, email, key, public string }
 
 // demonstration is the story under way.
 type demonstration struct {
-	a          *app
+	a          *cli
 	ctx        context.Context // of one command line, from beginning to end
 	self       string
 	dir        string // of everything
@@ -56,7 +57,7 @@ type demonstration struct {
 	began      time.Time
 }
 
-func (a *app) demo(ctx context.Context, dir string, keep bool) (err error) {
+func (a *cli) demo(ctx context.Context, dir string, keep bool) (err error) {
 	d, err := a.stage(ctx, dir)
 	if err != nil {
 		return err

@@ -1,4 +1,5 @@
 // The question that the demo puts to a deployed model.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The demo's stage: folders, people, keys, and running what is shown.
+
 package main
 
 import (
@@ -25,7 +26,7 @@ import (
 )
 
 // stage makes the folder: a bare remote, a clone with the example, keys and people.
-func (a *app) stage(ctx context.Context, dir string) (*demonstration, error) {
+func (a *cli) stage(ctx context.Context, dir string) (*demonstration, error) {
 	for _, program := range []string{"git", "python3"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return nil, fault.Hint(fault.New(fault.Missing, "the demo needs %s, which is not on PATH", program), "install %s", program)

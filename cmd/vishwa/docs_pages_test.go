@@ -1,5 +1,6 @@
 // Pages that are made from the commands are fresh, manuals are what man takes, and links
 // lead somewhere.
+
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 // TestCommandPagesAreFresh: docs/reference/commands is what --help says.
 func TestCommandPagesAreFresh(t *testing.T) {
 	const folder = "../../docs/reference/commands"
-	want := pagesOf((&app{}).root(), markdown)
+	want := pagesOf((&cli{}).root(), markdown)
 	for name, text := range want {
 		if got, err := os.ReadFile(filepath.Join(folder, name)); err != nil || !bytes.Equal(got, text) {
 			t.Errorf("%s is stale (%v): make generate", name, err)
@@ -30,7 +31,7 @@ func TestCommandPagesAreFresh(t *testing.T) {
 
 // TestManualsAreTakenByMan: every page is one that groff formats without a warning.
 func TestManualsAreTakenByMan(t *testing.T) {
-	pages := pagesOf((&app{}).root(), manual)
+	pages := pagesOf((&cli{}).root(), manual)
 	if len(pages) < 40 || pages["vishwa-data-remote-add.1"] == nil {
 		t.Fatalf("%d pages", len(pages))
 	}

@@ -2,6 +2,7 @@
 // there. Pages that take a reader through a task are run from top to bottom; declarations
 // and rules are read by the same readers as in real use; other commands are held against
 // the program's own flags and make's targets.
+
 package main
 
 import (
@@ -225,7 +226,7 @@ func (b block) holdCommands() error {
 
 // parses tells whether the program takes such a command line.
 func parses(words []string) error {
-	root := (&app{}).root()
+	root := (&cli{}).root()
 	cmd, rest, err := root.Find(words)
 	if err != nil {
 		return err

@@ -1,5 +1,6 @@
 // YAML of the documentation: whole documents are read as in real use, and parts of them
 // held against the schemas.
+
 package main
 
 import (

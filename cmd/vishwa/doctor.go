@@ -1,5 +1,6 @@
 // vishwa doctor: what this machine can keep runs apart with, tried and not guessed, and
 // what else Vishwa needs of it.
+
 package main
 
 import (
@@ -12,9 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
 // diagnosis is what the doctor found.
@@ -40,7 +41,7 @@ type pulls struct {
 	Way      string           `json:"way,omitempty"`
 }
 
-func (a *app) doctorVerb() *cobra.Command {
+func (a *cli) doctorVerb() *cobra.Command {
 	var format, file string
 	cmd := &cobra.Command{
 		Use:   "doctor",

@@ -1,5 +1,6 @@
 // What else the doctor looks at: the programs that Vishwa calls, and, in a repository,
 // what a pass needs of it. Each is tried, and what cannot be had comes with a way out.
+
 package main
 
 import (
@@ -20,10 +21,10 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/provisioner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 )
 
 // check is one thing that was looked at.
@@ -60,7 +61,7 @@ func (c check) unless(needed bool, why string) check {
 const lookTime = 20 * time.Second
 
 // checks looks at the programs and at the repository that a.dir is in, if any.
-func (a *app) checks(ctx context.Context) []check {
+func (a *cli) checks(ctx context.Context) []check {
 	r, err := repo.Open(a.dir, repo.Options{})
 	if err != nil {
 		out := a.programs(ctx, nil, "")
@@ -85,7 +86,7 @@ func (a *app) checks(ctx context.Context) []check {
 }
 
 // programs are those that Vishwa calls, as far as what is declared needs them.
-func (a *app) programs(ctx context.Context, in *loop.Intent, remote string) []check {
+func (a *cli) programs(ctx context.Context, in *pass.Intent, remote string) []check {
 	python, stacks := false, false
 	if in != nil {
 		for _, d := range in.Decls {
@@ -107,7 +108,7 @@ func (a *app) programs(ctx context.Context, in *loop.Intent, remote string) []ch
 }
 
 // program asks a program for its version.
-func (a *app) program(ctx context.Context, what, way, name string, args ...string) check {
+func (a *cli) program(ctx context.Context, what, way, name string, args ...string) check {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	at, err := exec.LookPath(name)
@@ -130,7 +131,7 @@ func (a *app) program(ctx context.Context, what, way, name string, args ...strin
 
 // keysCheck looks at the controller's keys: all there, for this user's eyes alone, known
 // to trust.yaml, and opened by the password where that is given.
-func (a *app) keysCheck(ctx context.Context, s *station) check {
+func (a *cli) keysCheck(ctx context.Context, s *station) check {
 	dir := s.Paths.Keys
 	secret := []string{signer.LedgerKey}
 	for _, r := range signer.Roles {
@@ -176,7 +177,7 @@ func storeCheck(ctx context.Context, s *station) check {
 const skew = time.Minute
 
 // clockCheck holds the clock against that of the remote, without credentials.
-func (a *app) clockCheck(ctx context.Context, remote string) check {
+func (a *cli) clockCheck(ctx context.Context, remote string) check {
 	const way = "set the clock, or have it set: timedatectl set-ntp true"
 	at, err := url.Parse(remote)
 	if err != nil || at.Scheme != "http" && at.Scheme != "https" || a.offline {

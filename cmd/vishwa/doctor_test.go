@@ -1,4 +1,5 @@
 // What the doctor concludes from what was found: a refusal is never told as possible.
+
 package main
 
 import (
@@ -9,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
 func TestTheDoctorsVerdict(t *testing.T) {
@@ -84,14 +85,14 @@ func TestTheDoctorComparesClocks(t *testing.T) {
 			}
 			w.Header().Set("Date", text)
 		}))
-		a := &app{now: func() time.Time { return now }}
+		a := &cli{now: func() time.Time { return now }}
 		got := a.clockCheck(t.Context(), server.URL+"/x.git")
 		if got.State != c.state || !strings.Contains(got.Text, c.says) || got.State == wrong && got.Way == "" {
 			t.Errorf("%s: %+v", name, got)
 		}
 		server.Close()
 	}
-	a := &app{now: func() time.Time { return now }}
+	a := &cli{now: func() time.Time { return now }}
 	for _, remote := range []string{"", "/srv/x.git", "git@example.com:x.git", "ssh://git@example.com/x.git"} {
 		if got := a.clockCheck(t.Context(), remote); got.State != note {
 			t.Errorf("%q: %+v", remote, got)

@@ -1,5 +1,6 @@
 // vishwa data beside the real DVC, in one repository: what either does, the other
 // finds right.
+
 package main
 
 import (

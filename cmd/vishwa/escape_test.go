@@ -2,6 +2,7 @@
 
 // Every escape there is, tried by a pull request's run against the controller that runs
 // it, as a user without rights, on both rungs.
+
 package main
 
 import (
@@ -19,8 +20,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall/walltest"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall/walltest"
 )
 
 //go:embed testdata/escape/controller.txtar

@@ -1,5 +1,6 @@
 // Exit codes and the way out: beside the loop's back-off, the only reader of
 // fault kinds.
+
 package main
 
 import (
@@ -9,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/plan"
 )
 
 // The exit codes are a contract with scripts: see docs/guide.md.

@@ -1,4 +1,5 @@
 // vishwa explain: where something comes from, as a tree.
+
 package main
 
 import (
@@ -6,14 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/explain"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/lineage"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
 
-func (a *app) explainVerb() *cobra.Command {
+func (a *cli) explainVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "explain REF|DIGEST",
@@ -42,19 +43,19 @@ func (a *app) explainVerb() *cobra.Command {
 // explained is the tree under a ref or a digest. A ref means what is in force for
 // what is declared now; where that was not made, or cannot be told because the
 // declarations are broken, its newest entry.
-func explained(ctx context.Context, s *station, name string) (explain.Node, error) {
+func explained(ctx context.Context, s *station, name string) (lineage.Node, error) {
 	ref, notRef := schemas.ParseRef(name)
 	facts, err := s.Book.Facts(ctx)
 	if err != nil {
-		return explain.Node{}, err
+		return lineage.Node{}, err
 	}
 	if notRef != nil {
-		return explain.Digest(facts, name)
+		return lineage.Digest(facts, name)
 	}
 	if e := inForce(ctx, s, facts, ref); e != nil {
-		return explain.Entry(facts, e), nil
+		return lineage.Entry(facts, e), nil
 	}
-	return explain.Ref(facts, ref)
+	return lineage.Ref(facts, ref)
 }
 
 // inForce is the entry that stands under ref for what the work tree declares; nil

@@ -1,5 +1,6 @@
 // Stories of pull requests, told with the real program, real Git over HTTP and a
 // GitHub in this process.
+
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 

@@ -1,4 +1,5 @@
 // The hooks that are offered to pre-commit are commands of this program.
+
 package main
 
 import (
@@ -29,7 +30,7 @@ func TestPreCommitHooksAreCommands(t *testing.T) {
 			t.Errorf("%+v lacks something", h)
 			continue
 		}
-		cmd, rest, err := (&app{}).root().Find(words[1:])
+		cmd, rest, err := (&cli{}).root().Find(words[1:])
 		if err != nil || !cmd.Runnable() || cmd.HasSubCommands() {
 			t.Errorf("%s: %q is no command: %v", h.ID, h.Entry, err)
 			continue

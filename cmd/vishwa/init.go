@@ -1,5 +1,6 @@
 // vishwa init: a small project that validates and applies as it is, and the
 // pipelines in which continuous-integration servers call Vishwa.
+
 package main
 
 import (
@@ -23,7 +24,7 @@ import (
 	"github.com/vishwaops/vishwa/templates"
 )
 
-func (a *app) initVerb() *cobra.Command {
+func (a *cli) initVerb() *cobra.Command {
 	var name string
 	var p pipelines
 	cmd := &cobra.Command{
@@ -58,7 +59,7 @@ integration what vishwa controller does. A file that is there stays as it is.`,
 
 var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
-func (a *app) scaffold(dir, name string) error {
+func (a *cli) scaffold(dir, name string) error {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return fault.New(fault.Invalid, "find %s: %w", dir, err)

@@ -1,5 +1,6 @@
 // The Jenkinsfile that is written, as Jenkins runs it: every one of its shell steps, in a
 // shell that traces and ends at the first error.
+
 package main
 
 import (

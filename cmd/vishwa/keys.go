@@ -1,4 +1,5 @@
 // vishwa keys: a controller's keys, and their place in trust.yaml.
+
 package main
 
 import (
@@ -12,23 +13,23 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/loop"
-	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *app) keysVerb() *cobra.Command {
+func (a *cli) keysVerb() *cobra.Command {
 	cmd := &cobra.Command{Use: "keys", Short: "Make a controller's keys and have the repository trust them", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(a.keysGenerateVerb(), a.keysTrustVerb())
 	return cmd
 }
 
-func (a *app) keysGenerateVerb() *cobra.Command {
+func (a *cli) keysGenerateVerb() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "generate",
@@ -59,7 +60,7 @@ comes from VISHWA_KEY_PASSWORD or is asked for. Nothing is ever overwritten.`,
 	return cmd
 }
 
-func (a *app) keysTrustVerb() *cobra.Command {
+func (a *cli) keysTrustVerb() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "trust",
@@ -78,23 +79,23 @@ func (a *app) keysTrustVerb() *cobra.Command {
 	return cmd
 }
 
-func (a *app) keyPlace() (*repo.Repo, adapter.Paths, error) {
+func (a *cli) keyPlace() (*repo.Repo, app.Paths, error) {
 	r, err := repo.Open(a.dir, repo.Options{})
 	if err != nil {
-		return nil, adapter.Paths{}, err
+		return nil, app.Paths{}, err
 	}
 	if r.Bare() {
 		r.Close()
-		return nil, adapter.Paths{}, fault.Hint(fault.New(fault.Invalid, "a bare repository has no trust.yaml to write to"), "run this in a clone")
+		return nil, app.Paths{}, fault.Hint(fault.New(fault.Invalid, "a bare repository has no trust.yaml to write to"), "run this in a clone")
 	}
-	paths, err := adapter.FindPaths(a.lookup, r.ID())
+	paths, err := app.FindPaths(a.lookup, r.ID())
 	return r, paths, err
 }
 
 // trustKeys adds the keys of dir to the work tree's trust file, and leaves it to a
 // person to commit that: whom to trust is reviewed.
-func (a *app) trustKeys(r *repo.Repo, dir, name string) error {
-	project, _, err := loop.Settings(r.Worktree())
+func (a *cli) trustKeys(r *repo.Repo, dir, name string) error {
+	project, _, err := pass.Settings(r.Worktree())
 	if err != nil && fault.Of(err) != fault.Missing {
 		return err
 	}
@@ -112,7 +113,7 @@ func (a *app) trustKeys(r *repo.Repo, dir, name string) error {
 		return err
 	}
 	if _, problems := trust.Load(raw, file); len(problems) > 0 {
-		return fault.Hint(fault.New(fault.Invalid, "%w", loop.Problems(problems)), "choose another --name, or correct %s", file)
+		return fault.Hint(fault.New(fault.Invalid, "%w", pass.Problems(problems)), "choose another --name, or correct %s", file)
 	}
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		return fault.New(fault.Invalid, "write %s: %w", file, err)

@@ -1,5 +1,6 @@
 // Nothing secret is left anywhere: not in files, Git objects, comments, logs, nor in
 // the list of processes.
+
 package main
 
 import (

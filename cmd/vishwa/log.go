@@ -1,4 +1,5 @@
 // vishwa log and vishwa ledger: the record, read and verified.
+
 package main
 
 import (
@@ -13,14 +14,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/cmd/internal/terminal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plan"
-	"github.com/vishwaops/vishwa/reconciler/terminal"
-	"github.com/vishwaops/vishwa/reconciler/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -42,7 +43,7 @@ func (f filter) shows(e ledger.Entry) bool {
 	return (f.since.IsZero() || !e.Time.Before(f.since)) && (f.until.IsZero() || e.Time.Before(f.until))
 }
 
-func (a *app) logVerb() *cobra.Command {
+func (a *cli) logVerb() *cobra.Command {
 	var format, since, until string
 	var f filter
 	cmd := &cobra.Command{
@@ -75,7 +76,7 @@ func (a *app) logVerb() *cobra.Command {
 }
 
 // moment reads a time or a span before now.
-func (a *app) moment(cmd *cobra.Command, s string) (time.Time, error) {
+func (a *cli) moment(cmd *cobra.Command, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -90,7 +91,7 @@ func (a *app) moment(cmd *cobra.Command, s string) (time.Time, error) {
 	return time.Time{}, usage(cmd, fmt.Errorf("%q is no time: want 2006-01-02, 2006-01-02T15:04:05Z or a span such as 36h or 2w", s))
 }
 
-func (a *app) log(cmd *cobra.Command, f filter, format string) error {
+func (a *cli) log(cmd *cobra.Command, f filter, format string) error {
 	s, err := a.open(cmd.Context(), reading)
 	if err != nil {
 		return err
@@ -187,14 +188,14 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	fmt.Fprintln(w)
 }
 
-func (a *app) ledgerVerb() *cobra.Command {
+func (a *cli) ledgerVerb() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "Verify the ledger", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(a.ledgerVerifyVerb())
 	return cmd
 }
 
-func (a *app) ledgerVerifyVerb() *cobra.Command {
+func (a *cli) ledgerVerifyVerb() *cobra.Command {
 	var format, trustFile, expect, noted string
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -251,7 +252,7 @@ elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint
 }
 
 // notedPoint is the checkpoint in a file, signed by a controller of the trust file.
-func (a *app) notedPoint(s *station, file string) (*ledger.Checkpoint, error) {
+func (a *cli) notedPoint(s *station, file string) (*ledger.Checkpoint, error) {
 	f, err := os.Open(a.path(file))
 	if err != nil {
 		return nil, fault.Hint(fault.New(fault.Missing, "read checkpoint: %w", err), "name a file that holds one")
@@ -305,7 +306,7 @@ func seen(held []repo.Claim) []pointSeen {
 	return out
 }
 
-func (a *app) verifyLedger(ctx context.Context, s *station, point *ledger.Checkpoint, stale error, format string) error {
+func (a *cli) verifyLedger(ctx context.Context, s *station, point *ledger.Checkpoint, stale error, format string) error {
 	whose, err := s.LedgerTrust(ctx)
 	if err != nil {
 		return err

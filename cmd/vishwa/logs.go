@@ -1,4 +1,5 @@
 // vishwa logs: what a run or a served process printed.
+
 package main
 
 import (
@@ -12,15 +13,15 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/loop"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *app) logsVerb() *cobra.Command {
+func (a *cli) logsVerb() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use:   "logs REF",
@@ -53,7 +54,7 @@ name one: training/x:candidate.`,
 	return cmd
 }
 
-func (a *app) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool) error {
+func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool) error {
 	switch ref.Kind {
 	case "deployment":
 		return server.Output(ctx, a.out, s.Paths.Serving(), ref.Name, follow)
@@ -123,7 +124,7 @@ func recordedLogs(facts *ledger.Facts, ref schemas.Ref) (all []output) {
 // ranHere are the runs of ref that this machine has of what is declared: at the tracked
 // revision, and in the work tree.
 func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.Ref) (all []output) {
-	var declared []*loop.Intent
+	var declared []*pass.Intent
 	if _, in, err := s.Head(ctx); err == nil {
 		declared = append(declared, in)
 	}
@@ -154,7 +155,7 @@ func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.
 }
 
 // storedLog prints a log of the store.
-func (a *app) storedLog(ctx context.Context, s *station, o output) error {
+func (a *cli) storedLog(ctx context.Context, s *station, o output) error {
 	r, err := s.Store.Get(ctx, o.log)
 	if fault.Of(err) == fault.Missing {
 		return fault.Hint(fault.New(fault.Missing, "the log of this run is not in this machine's store: it ran on another machine"),
@@ -169,7 +170,7 @@ func (a *app) storedLog(ctx context.Context, s *station, o output) error {
 }
 
 // runLog prints a log that the runner has, with follow until the run ends.
-func (a *app) runLog(ctx context.Context, s *station, o output, follow bool) error {
+func (a *cli) runLog(ctx context.Context, s *station, o output, follow bool) error {
 	var offset int64
 	for {
 		run, err := s.Runner.Poll(ctx, o.key) // before its log is read: nothing comes once it is done

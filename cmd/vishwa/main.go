@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/cmd/internal/terminal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/terminal"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
 func main() {
@@ -36,7 +36,7 @@ func run() int {
 	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	out, said := terminal.New(os.Stdout), terminal.New(os.Stderr)
 	defer func() { _, _ = out.End(), said.End() }()
-	a := &app{
+	a := &cli{
 		in: os.Stdin, out: out, err: said, lookup: os.LookupEnv, now: time.Now,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 	}
@@ -48,8 +48,8 @@ func run() int {
 	return a.main(ctx, os.Args[1:])
 }
 
-// app is what every verb may use of the world.
-type app struct {
+// cli is what every verb may use of the world.
+type cli struct {
 	in       io.Reader
 	out, err io.Writer // both through terminal.Writer: what others wrote is made harmless
 	lookup   func(string) (string, bool)
@@ -63,7 +63,7 @@ type app struct {
 }
 
 // main runs one command line and tells its exit code.
-func (a *app) main(ctx context.Context, args []string) int {
+func (a *cli) main(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -95,7 +95,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 	return codeOf(err)
 }
 
-func (a *app) root() *cobra.Command {
+func (a *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "vishwa",
 		Short: "Reconcile a Git repository of machine-learning declarations",

@@ -1,5 +1,6 @@
 // The command line, driven by scripts: each file of testdata/script is a story of
 // one law, told with the real program, real Git, real processes and real keys.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // What was probably meant: a command or a flag that is not there is met with the
 // nearest one that is.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // vishwa metrics: candidates against each other and against the live model.
+
 package main
 
 import (
@@ -10,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 )
 
-func (a *app) metricsVerb() *cobra.Command {
+func (a *cli) metricsVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "metrics [model/NAME]",
@@ -29,9 +30,9 @@ func (a *app) metricsVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			boards := loop.Boards(w)
+			boards := pass.Boards(w)
 			if len(refs) == 1 {
-				boards = slices.DeleteFunc(boards, func(b loop.Board) bool { return b.Model != refs[0] })
+				boards = slices.DeleteFunc(boards, func(b pass.Board) bool { return b.Model != refs[0] })
 				if len(boards) == 0 {
 					return notDeclared(refs[0], w)
 				}
@@ -52,7 +53,7 @@ func (a *app) metricsVerb() *cobra.Command {
 }
 
 // showBoard prints a table with the selecting metric first.
-func (a *app) showBoard(b loop.Board) error {
+func (a *cli) showBoard(b pass.Board) error {
 	fmt.Fprintf(a.out, "%s: %s %s", b.Model, b.Goal, b.Metric)
 	if b.Live != "" {
 		fmt.Fprintf(a.out, "; live is %s, differences in brackets", b.Live.Short())
@@ -95,7 +96,7 @@ func turned(table [][]string) [][]string {
 	return out
 }
 
-func cell(r loop.Row, metric string) string {
+func cell(r pass.Row, metric string) string {
 	v, ok := r.Metrics[metric]
 	if !ok {
 		return "-"
@@ -110,7 +111,7 @@ func cell(r loop.Row, metric string) string {
 	return text
 }
 
-func notes(r loop.Row) (out []string) {
+func notes(r pass.Row) (out []string) {
 	if r.Selected {
 		out = append(out, "selected")
 	}

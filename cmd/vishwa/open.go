@@ -1,4 +1,5 @@
 // Opening the repository with its ports, and asking for secrets.
+
 package main
 
 import (
@@ -13,14 +14,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -33,14 +34,14 @@ const (
 )
 
 // station is the repository that a verb works at.
-type station struct{ *adapter.House }
+type station struct{ *app.House }
 
 func (s *station) close() { _ = s.Close() }
 
 // Intent is what the work tree declares, or the revision where there is none.
-func (s *station) Intent(ctx context.Context) (*loop.Intent, error) {
+func (s *station) Intent(ctx context.Context) (*pass.Intent, error) {
 	if s.Worktree != nil {
-		return loop.Read(ctx, s.Worktree)
+		return pass.Read(ctx, s.Worktree)
 	}
 	_, in, err := s.Head(ctx)
 	return in, err
@@ -54,7 +55,7 @@ func (s *station) where() string {
 	return "Ledger: this clone alone; there is no remote to keep it on."
 }
 
-func (a *app) open(ctx context.Context, m mode) (*station, error) {
+func (a *cli) open(ctx context.Context, m mode) (*station, error) {
 	env, err := a.env()
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func (a *app) open(ctx context.Context, m mode) (*station, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := adapter.Open(ctx, adapter.Options{
+	h, err := app.Open(ctx, app.Options{
 		Dir: a.dir, Env: env, Wall: apart, Version: versionText(), Act: bool(m), Offline: a.offline,
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})
@@ -79,7 +80,7 @@ func (a *app) open(ctx context.Context, m mode) (*station, error) {
 }
 
 // look opens the repository and looks at its work tree; the caller closes the station.
-func (a *app) look(ctx context.Context) (*station, *loop.World, error) {
+func (a *cli) look(ctx context.Context) (*station, *pass.World, error) {
 	s, err := a.open(ctx, reading)
 	if err != nil {
 		return nil, nil, err
@@ -93,7 +94,7 @@ func (a *app) look(ctx context.Context) (*station, *loop.World, error) {
 }
 
 // env is the adapters' door to the world.
-func (a *app) env() (port.Env, error) {
+func (a *cli) env() (port.Env, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return port.Env{}, fault.New(fault.Internal, "find the running program: %w", err)
@@ -109,7 +110,7 @@ func (a *app) env() (port.Env, error) {
 }
 
 // path is p as seen from the folder that -C names.
-func (a *app) path(p string) string {
+func (a *cli) path(p string) string {
 	if filepath.IsAbs(p) {
 		return p
 	}
@@ -117,7 +118,7 @@ func (a *app) path(p string) string {
 }
 
 // secret comes from the environment or from a person.
-func (a *app) secret(variable, prompt string) ([]byte, error) {
+func (a *cli) secret(variable, prompt string) ([]byte, error) {
 	if v, ok := a.lookup(variable); ok {
 		return []byte(v), nil
 	}
@@ -135,7 +136,7 @@ func (a *app) secret(variable, prompt string) ([]byte, error) {
 }
 
 // superviseVerb is the process that stays with one run; vishwa begins it itself.
-func (a *app) superviseVerb() *cobra.Command {
+func (a *cli) superviseVerb() *cobra.Command {
 	return &cobra.Command{
 		Use: "supervise DIR RUNS", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -143,7 +144,7 @@ func (a *app) superviseVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := adapter.SuperviseConfig(args[1], env)
+			cfg, err := app.SuperviseConfig(args[1], env)
 			if err != nil {
 				return err
 			}
@@ -156,7 +157,7 @@ func (a *app) superviseVerb() *cobra.Command {
 }
 
 // hostVerb is the process that serves releases; vishwa begins it itself.
-func (a *app) hostVerb() *cobra.Command {
+func (a *cli) hostVerb() *cobra.Command {
 	return &cobra.Command{
 		Use: "host DIR KEY", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -174,7 +175,7 @@ func (a *app) hostVerb() *cobra.Command {
 
 // tree is the work tree of the repository, or the folder itself where there is no
 // repository: validate needs none.
-func (a *app) tree() (fs.FS, error) {
+func (a *cli) tree() (fs.FS, error) {
 	r, err := repo.Open(a.dir, repo.Options{})
 	if err == nil && !r.Bare() {
 		return r.Worktree(), nil

@@ -1,4 +1,5 @@
 // vishwa init --github and --jenkins: the pipelines, written beside what is there.
+
 package main
 
 import (
@@ -30,7 +31,7 @@ var (
 	wholeCommit    = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
-func (a *app) pipelines(dir string, p pipelines) error {
+func (a *cli) pipelines(dir string, p pipelines) error {
 	r, err := repo.Open(dir, repo.Options{})
 	if err != nil {
 		return err

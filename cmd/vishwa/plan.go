@@ -1,4 +1,5 @@
 // vishwa plan: what apply would do.
+
 package main
 
 import (
@@ -13,13 +14,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/cmd/internal/terminal"
+	"github.com/vishwaops/vishwa/reconciler/app/review"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/loop"
-	"github.com/vishwaops/vishwa/reconciler/plan"
-	"github.com/vishwaops/vishwa/reconciler/review"
-	"github.com/vishwaops/vishwa/reconciler/terminal"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -30,7 +31,7 @@ type planFile struct {
 	plan.Plan
 }
 
-func (a *app) planVerb() *cobra.Command {
+func (a *cli) planVerb() *cobra.Command {
 	var format, out string
 	var targets []string
 	var detailed bool
@@ -53,7 +54,7 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 				return err
 			}
 			defer s.close()
-			p, _, err := s.Plan(cmd.Context(), w, loop.Orders{Targets: refs})
+			p, _, err := s.Plan(cmd.Context(), w, pass.Orders{Targets: refs})
 			if err != nil {
 				return err
 			}
@@ -87,7 +88,7 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 }
 
 // showMoved tells what of the rows changed in the data of p.
-func (a *app) showMoved(ctx context.Context, s *station, w *loop.World, p plan.Plan) error {
+func (a *cli) showMoved(ctx context.Context, s *station, w *pass.World, p plan.Plan) error {
 	moved, err := review.Data(ctx, s.Store, w, nil)
 	if err != nil {
 		return err
@@ -98,14 +99,14 @@ func (a *app) showMoved(ctx context.Context, s *station, w *loop.World, p plan.P
 	return templates.DataText(a.out, moved)
 }
 
-func about(w *loop.World) string {
+func about(w *pass.World) string {
 	if w.Dirty {
 		return fmt.Sprintf("Preview of the work tree, which differs from revision %.7s. ", w.Revision.SHA)
 	}
 	return fmt.Sprintf("Revision %.7s (%s). ", w.Revision.SHA, harmless.Line(w.Revision.Subject))
 }
 
-func (a *app) showPlan(p plan.Plan, format string, whole bool) error {
+func (a *cli) showPlan(p plan.Plan, format string, whole bool) error {
 	switch format {
 	case "json":
 		return a.json(planFile{p.Digest(), p})
@@ -191,7 +192,7 @@ func formats(cmd *cobra.Command, format *string, allowed ...string) {
 }
 
 // json prints v for programs.
-func (a *app) json(v any) error {
+func (a *cli) json(v any) error {
 	enc := json.NewEncoder(terminal.JSON(a.out))
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)

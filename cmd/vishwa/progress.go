@@ -1,4 +1,5 @@
 // Progress: plain lines anywhere, and on a terminal a bar below them.
+
 package main
 
 import (
@@ -9,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 )
 
 // progress prints events as they come; safe for several goroutines.
@@ -66,18 +67,18 @@ func (p *progress) stop() {
 }
 
 // tell shows one event.
-func (p *progress) tell(e act.Event) {
+func (p *progress) tell(e execute.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wipe()
 	ref := e.Ref.String()
 	switch e.Kind {
-	case act.Began:
+	case execute.Began:
 		if p.begun != nil {
 			p.begun[ref] = e.Time
 		}
 		fmt.Fprintf(p.w, "  %s: %s\n", ref, shownLine(e.Text))
-	case act.Output:
+	case execute.Output:
 		if e.Ref.Kind == "" {
 			fmt.Fprintf(p.w, "%s\n", shownLine(e.Text))
 		} else if p.logs {
@@ -91,7 +92,7 @@ func (p *progress) tell(e act.Event) {
 		}
 		p.ended++
 		text := ""
-		if e.Kind != act.Ended {
+		if e.Kind != execute.Ended {
 			text = ": " + indent(e.Text)
 		}
 		fmt.Fprintf(p.w, "%s %s: %s%s%s\n", marks[e.Kind], ref, e.Kind, took, text)
@@ -99,7 +100,7 @@ func (p *progress) tell(e act.Event) {
 	p.draw()
 }
 
-var marks = map[act.EventKind]string{act.Ended: "+", act.Kept: "=", act.Held: "!", act.Failed: "x"}
+var marks = map[execute.EventKind]string{execute.Ended: "+", execute.Kept: "=", execute.Held: "!", execute.Failed: "x"}
 
 const barWidth = 24
 

@@ -1,4 +1,5 @@
 // How long a push takes to become a finished comment.
+
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 

@@ -1,4 +1,5 @@
 // Stories with the real servers that make test-real installs.
+
 package main
 
 import (

@@ -1,6 +1,7 @@
 // vishwa reference: the help of every command as Markdown, for docs/reference/commands,
 // and as manual pages. Both are made from the commands themselves, so that they and
 // --help say the same.
+
 package main
 
 import (
@@ -17,7 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-func (a *app) referenceVerb() *cobra.Command {
+func (a *cli) referenceVerb() *cobra.Command {
 	return &cobra.Command{
 		Use: "reference markdown|man DIR", Short: "Write the help of every command to a folder", Hidden: true,
 		Args: cobra.ExactArgs(2), ValidArgs: []string{"markdown", "man"},

@@ -1,5 +1,6 @@
 // The pages of docs/reference: the examples of the kinds are one project, which applies;
 // what else they show is read by the same readers as in real use.
+
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
-	"github.com/vishwaops/vishwa/reconciler/trust"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

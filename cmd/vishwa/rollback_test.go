@@ -1,6 +1,7 @@
 // The ledger against whoever may write its branch: each row does something to the
 // remote's ledger, and says what the program answers in a clone that has just been
 // made on a new machine, and in one that has seen it all.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // A flag that takes a length of time as declarations do: with days and weeks.
+
 package main
 
 import (

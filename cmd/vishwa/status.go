@@ -1,4 +1,5 @@
 // vishwa status: what is served, what stands, and what is due.
+
 package main
 
 import (
@@ -10,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/loop"
-	"github.com/vishwaops/vishwa/reconciler/plan"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -34,7 +35,7 @@ type standing struct {
 	Suspended string          `json:"suspended,omitempty"` // by whom and why
 }
 
-func (a *app) statusVerb() *cobra.Command {
+func (a *cli) statusVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -46,7 +47,7 @@ func (a *app) statusVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			p, _, err := s.Plan(cmd.Context(), w, loop.Orders{})
+			p, _, err := s.Plan(cmd.Context(), w, pass.Orders{})
 			if err != nil {
 				return err
 			}
@@ -62,7 +63,7 @@ func (a *app) statusVerb() *cobra.Command {
 	return cmd
 }
 
-func standings(w *loop.World, p plan.Plan) []standing {
+func standings(w *pass.World, p plan.Plan) []standing {
 	all := []standing{}
 	for _, st := range p.Steps {
 		out := standing{Ref: st.Ref, Want: st.Do, Why: st.Why, Held: st.Held, State: "made"}
@@ -94,7 +95,7 @@ func standings(w *loop.World, p plan.Plan) []standing {
 	return all
 }
 
-func (a *app) showStatus(all []standing) error {
+func (a *cli) showStatus(all []standing) error {
 	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "REF\tSTATE\tMODEL\tADDRESS\tSINCE\tISOLATED\tNEXT")
 	for _, s := range all {

@@ -1,5 +1,6 @@
 // vishwa suspend and vishwa resume: to hold what would be done about something, for
 // everybody, and to let it go on. vishwa down is about this machine alone.
+
 package main
 
 import (
@@ -9,15 +10,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/graph"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *app) suspendVerb() *cobra.Command {
+func (a *cli) suspendVerb() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "suspend REF --reason TEXT",
@@ -27,7 +28,7 @@ apply, controller and pipeline of the repository holds its steps, and what needs
 What is served goes on being served, and a run that is under way ends.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.ask(cmd, args, func(s *station, in *loop.Intent, o asked) error {
+			return a.ask(cmd, args, func(s *station, in *pass.Intent, o asked) error {
 				if !o.known(in) {
 					return undeclared(o.ref, in)
 				}
@@ -54,7 +55,7 @@ type asked struct {
 }
 
 // known tells whether the ref is declared, or stands although it is declared no more.
-func (o asked) known(in *loop.Intent) bool {
+func (o asked) known(in *pass.Intent) bool {
 	same := func(ref schemas.Ref) bool { return ref == o.ref || ref.Whole() == o.ref }
 	if slices.ContainsFunc(in.Graph.Nodes, func(n graph.Node) bool { return same(n.Ref) }) {
 		return true
@@ -68,7 +69,7 @@ func (o asked) known(in *loop.Intent) bool {
 }
 
 // ask opens the repository to record something about the one ref in args.
-func (a *app) ask(cmd *cobra.Command, args []string, do func(*station, *loop.Intent, asked) error) error {
+func (a *cli) ask(cmd *cobra.Command, args []string, do func(*station, *pass.Intent, asked) error) error {
 	refs, err := parseRefs(cmd, args)
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func (a *app) ask(cmd *cobra.Command, args []string, do func(*station, *loop.Int
 	}
 	defer s.close()
 	o := asked{ref: refs[0]}
-	var in *loop.Intent
+	var in *pass.Intent
 	if o.rev, in, err = s.Head(ctx); err != nil {
 		return err
 	}
@@ -90,14 +91,14 @@ func (a *app) ask(cmd *cobra.Command, args []string, do func(*station, *loop.Int
 	return do(s, in, o)
 }
 
-func (a *app) resumeVerb() *cobra.Command {
+func (a *cli) resumeVerb() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "resume REF",
 		Short: "Let go on what was suspended",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.ask(cmd, args, func(s *station, _ *loop.Intent, o asked) error {
+			return a.ask(cmd, args, func(s *station, _ *pass.Intent, o asked) error {
 				e, err := s.Resume(cmd.Context(), o.rev, o.ref, reason)
 				if err == nil {
 					fmt.Fprintf(a.out, "%s goes on (entry %d); run vishwa apply, where no controller does.\n", o.ref, e.Seq)
@@ -111,7 +112,7 @@ func (a *app) resumeVerb() *cobra.Command {
 }
 
 // downVerb stops this machine's serving, for maintenance; nothing is retired.
-func (a *app) downVerb() *cobra.Command {
+func (a *cli) downVerb() *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
 		Short: "Stop serving on this machine until the next apply",

@@ -1,5 +1,6 @@
 // A machine that has no Terraform: all that the project does goes by OpenTofu, under its
 // own name.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // Pages that take a reader through a task are run from top to bottom, as they stand.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // vishwa verify: a model against its signature and its provenance, with what was
 // checked and how others can check it.
+
 package main
 
 import (
@@ -12,15 +13,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *app) verifyVerb() *cobra.Command {
+func (a *cli) verifyVerb() *cobra.Command {
 	var format, out string
 	cmd := &cobra.Command{
 		Use:   "verify PATH|REF",
@@ -59,7 +60,7 @@ type laid struct {
 
 // released finds the release that name means: a folder, or what a ref's newest
 // entry released, laid out at out or for the time of the command.
-func (a *app) released(ctx context.Context, s *station, name, out string) (laid, func(), error) {
+func (a *cli) released(ctx context.Context, s *station, name, out string) (laid, func(), error) {
 	nothing := func() {}
 	ref, notRef := schemas.ParseRef(name)
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
@@ -85,7 +86,7 @@ func (a *app) released(ctx context.Context, s *station, name, out string) (laid,
 	done := nothing
 	if out == "" {
 		if at.beside, err = os.MkdirTemp("", "vishwa-verify-"); err != nil {
-			return laid{}, nothing, content.Disk(err, os.TempDir())
+			return laid{}, nothing, artifact.Disk(err, os.TempDir())
 		}
 		at.passing = true
 		done = func() { os.RemoveAll(at.beside) }
@@ -100,14 +101,14 @@ func (a *app) released(ctx context.Context, s *station, name, out string) (laid,
 
 func layOut(ctx context.Context, s *station, m *ledger.Model, at laid) error {
 	if err := os.MkdirAll(at.beside, 0o755); err != nil {
-		return content.Disk(err, filepath.Dir(at.beside))
+		return artifact.Disk(err, filepath.Dir(at.beside))
 	}
 	r := signer.Released{Model: m.Artifact}
 	var err error
-	if r.Signature, err = content.ReadAll(ctx, s.Store, m.Signature); err != nil {
+	if r.Signature, err = artifact.ReadAll(ctx, s.Store, m.Signature); err != nil {
 		return err
 	}
-	if r.Provenance, err = content.ReadAll(ctx, s.Store, m.Provenance); err != nil {
+	if r.Provenance, err = artifact.ReadAll(ctx, s.Store, m.Provenance); err != nil {
 		return err
 	}
 	return signer.WriteModel(ctx, s.Store, r, at.dir)
@@ -128,17 +129,17 @@ func offer(s *station, at laid, by port.Identity) error {
 			continue
 		}
 		if err != nil {
-			return content.Disk(err, at.beside)
+			return artifact.Disk(err, at.beside)
 		}
 		_, err = f.Write(raw)
 		if err := errors.Join(err, f.Close()); err != nil {
-			return content.Disk(err, at.beside)
+			return artifact.Disk(err, at.beside)
 		}
 	}
 	return nil
 }
 
-func (a *app) verify(ctx context.Context, s *station, at laid, format string) error {
+func (a *cli) verify(ctx context.Context, s *station, at laid, format string) error {
 	signature, provenance, err := signer.ReadModel(at.dir)
 	if err != nil {
 		return err
@@ -169,7 +170,7 @@ func (a *app) verify(ctx context.Context, s *station, at laid, format string) er
 		return err
 	}
 	var files []string
-	found, err := content.Walk(ctx, at.dir)
+	found, err := artifact.Walk(ctx, at.dir)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,5 @@
 // vishwa version: what this program is.
+
 package main
 
 import (
@@ -15,7 +16,7 @@ var (
 	builtFrom = "" // a release's commit
 )
 
-func (a *app) versionVerb() *cobra.Command {
+func (a *cli) versionVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "version",

@@ -1,4 +1,5 @@
 // The way to a terminal: one, so that no verb prints what others wrote as it is.
+
 package main
 
 import (

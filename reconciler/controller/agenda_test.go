@@ -1,5 +1,6 @@
 // The laws of the agenda, over random histories of a repository: nothing that
 // changed is left out, nothing runs twice at once, and what is settled stays so.
+
 package controller
 
 import (

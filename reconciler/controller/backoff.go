@@ -1,4 +1,5 @@
 // When to try again: beside the exit code, the only reader of fault kinds.
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // What a controller does not begin without; and the names of its configuration, as the
 // tests here write them.
+
 package controller
 
 import (

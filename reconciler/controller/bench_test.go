@@ -1,5 +1,6 @@
 // What a thousand idle repositories cost one controller: its own part, with sites
 // in memory, and all of it, with real ls-remotes of a server in another process.
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // Reading a body before anybody knows whose it is: in pieces that grow, within what the
 // crowd has bytes for, and not slower than any network is today.
+
 package controller
 
 import (

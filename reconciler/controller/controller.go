@@ -1,4 +1,5 @@
 // The controller itself: it is put together here, runs, and comes to an end.
+
 package controller
 
 import (
@@ -13,9 +14,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/act"
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 )
 
 // Options are what a controller is made of. Config and one of Sites and Open are needed.
@@ -128,7 +129,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer stop()
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	c.work, c.handBack = work, func() { cancel(act.ErrHandedBack) }
+	c.work, c.handBack = work, func() { cancel(execute.ErrHandedBack) }
 	visits, dismiss := context.WithCancelCause(work)
 	defer dismiss(nil)
 	c.visits = visits
@@ -149,7 +150,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	c.ending.Store(true)
 	stop()
-	dismiss(act.ErrHandedBack)
+	dismiss(execute.ErrHandedBack)
 	if late := c.end(ended); late > 0 && err == nil {
 		err = fault.Hint(fault.New(fault.Internal, "%d repositories did not come to an end in time", late), "give shutdown.grace more time; what they did is found again at the next start")
 	}

@@ -1,4 +1,5 @@
 // The laws of a running controller, with sites that are maps.
+
 package controller
 
 import (

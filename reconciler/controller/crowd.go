@@ -4,6 +4,7 @@
 // network that takes the most gives one up, and of its connections the one that has been
 // at it longest. A webhook that is GitHub's takes some milliseconds and is never that
 // one; behind a reverse proxy, where all come from one address, age alone decides.
+
 package controller
 
 import (

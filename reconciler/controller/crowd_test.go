@@ -1,4 +1,5 @@
 // The port under attack: whoever is not GitHub takes no room from who is.
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // Floods, counted over simulated hours: the controller at work with the real pass and
 // the real conversation, while something fails all the time and webhooks arrive.
+
 package controller
 
 import (
@@ -13,11 +14,11 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/policy"
-	"github.com/vishwaops/vishwa/reconciler/act"
+	"github.com/vishwaops/vishwa/reconciler/app/review"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/review"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -25,7 +26,7 @@ import (
 type village struct {
 	*town
 	office  *review.Office
-	repeats act.Repeats
+	repeats execute.Repeats
 	passes  map[string]int
 	failed  map[string]int // steps that failed, by ref
 }

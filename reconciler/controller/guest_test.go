@@ -1,4 +1,5 @@
 // Strangers' pull requests, however many and however slow, stop nobody else's.
+
 package controller
 
 import (

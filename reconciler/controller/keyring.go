@@ -1,5 +1,6 @@
 // The controller's keys, which all repositories share: while they cannot be opened
 // nothing that a pass did could be recorded, and so none begins.
+
 package controller
 
 import (

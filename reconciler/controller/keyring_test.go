@@ -1,5 +1,6 @@
 // The laws of keys that do not open: no pass, a controller that is not ready and says
 // why, one line in the log, and everything as soon as they do.
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // A mailbox takes triggers from anywhere, at once: bursts collapse in it until the
 // worker comes to look.
+
 package controller
 
 import "sync"

@@ -1,6 +1,7 @@
 // What a restart need not look at again: the refs that were settled, in one small
 // file a repository. It only saves work. What is not in it is passed once more, and
 // a file that cannot be read is as good as none.
+
 package controller
 
 import (

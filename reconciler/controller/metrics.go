@@ -1,5 +1,6 @@
 // What Prometheus reads. Adapters tell their part by the methods, handed to them as
 // functions: there is no global registry.
+
 package controller
 
 import (

@@ -1,6 +1,7 @@
 // What a webhook's payload says about where to look. Only names and numbers are
 // read; every part may be missing
 // (https://docs.github.com/en/webhooks/webhook-events-and-payloads).
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // The agenda's pull requests: which are at rest, which are new, and which are open
 // and so depend on their base.
+
 package controller
 
 import (

@@ -1,4 +1,5 @@
 // The small laws: back-off, slots, mailboxes, metrics.
+
 package controller
 
 import (

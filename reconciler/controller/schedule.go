@@ -1,4 +1,5 @@
 // Schedules of declarations: when a branch is passed though nothing was pushed.
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // Schedules are in UTC, are never more often than a poll can carry, and what was
 // missed while the controller was down is made good once.
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // What the controller serves: health, readiness, metrics and webhooks. Where metrics
 // have an address of their own, the other one serves webhooks and nothing else.
+
 package controller
 
 import (

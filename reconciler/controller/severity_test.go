@@ -1,5 +1,6 @@
 // What a log calls an error: what needs somebody's eyes at once, and what was to pass by
 // itself and did not.
+
 package controller
 
 import (

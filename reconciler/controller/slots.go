@@ -2,6 +2,7 @@
 // repository gets another slot only while more are free than it holds already, so
 // that the first of a new repository is there however much others ask for
 // (the dynamic threshold of Choudhury and Hahne, 1998).
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // A storm over a running controller: refs move, webhooks are lost, looks and passes
 // fail, all at once. Afterwards everything has been passed as it is.
+
 package controller
 
 import (

@@ -1,4 +1,5 @@
 // The town that the floods come to: every port of a house a map, and a forge on a square.
+
 package controller
 
 import (
@@ -13,11 +14,11 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
-	"github.com/vishwaops/vishwa/reconciler/loop"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -84,13 +85,13 @@ func newTown() *town {
 	return &town{bytes: map[digest.Digest][]byte{}, served: map[string]port.Release{}, shown: map[string]string{}, texts: map[string]string{}}
 }
 
-func (w *town) house() *loop.House {
-	return &loop.House{
-		Eyes: loop.Eyes{Repo: land{w}, Book: w, Server: host{w}}, Store: shelf{w}, Runner: engine{Runner: nil, town: w},
-		Seal:  loop.Seal{Store: shelf{w}, Sign: notary{w}.model, Verifier: notary{w}},
+func (w *town) house() *pass.House {
+	return &pass.House{
+		Eyes: pass.Eyes{Repo: land{w}, Book: w, Server: host{w}}, Store: shelf{w}, Runner: engine{Runner: nil, town: w},
+		Seal:  pass.Seal{Store: shelf{w}, Sign: notary{w}.model, Verifier: notary{w}},
 		Hands: func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
 		Lock:  func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
-		Actor: loop.Actor{Name: "main"}, Now: time.Now,
+		Actor: pass.Actor{Name: "main"}, Now: time.Now,
 	}
 }
 

@@ -1,4 +1,5 @@
 // A trigger has an id, by which one finds in the logs and on the ledger what it led to.
+
 package controller
 
 import (

@@ -1,6 +1,7 @@
 // The ward: what a tracked branch has deployed is looked after between passes, though
 // nothing in Git moves. It is a plain value that one worker owns; time comes as an
 // argument.
+
 package controller
 
 import (

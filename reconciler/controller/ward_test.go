@@ -1,5 +1,6 @@
 // What is deployed is looked after: brought back soon, told once, and never so often
 // that it floods anything.
+
 package controller
 
 import (

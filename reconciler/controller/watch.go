@@ -1,5 +1,6 @@
 // Watching the refs of local repositories. What is seen only says "look again":
 // where it is lost, or cannot be had, the poll makes it good.
+
 package controller
 
 import (

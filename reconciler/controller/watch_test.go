@@ -1,4 +1,5 @@
 // The refs of local repositories are watched, whatever Git does with its files.
+
 package controller
 
 import (

@@ -3,6 +3,7 @@
 // not signed takes no place from what is: it counts towards no limit but those of the
 // crowd at the port, which always lets the newest in
 // (https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries).
+
 package controller
 
 import (

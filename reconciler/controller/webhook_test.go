@@ -1,4 +1,5 @@
 // The door for webhooks: what is not GitHub's changes nothing, what is only wakes.
+
 package controller
 
 import (

@@ -1,5 +1,6 @@
 // Taking data in: named in one pass, kept in the cache, linked back, and pointed to
 // by a .dvc file that Git keeps.
+
 package data
 
 import (
@@ -22,11 +23,11 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // Added is what an add came to.
@@ -80,7 +81,7 @@ func (w *Workspace) added(ctx context.Context, rel string) (Added, error) {
 		return Added{}, err
 	}
 	defer held.Close()
-	cache.Tidy(filepath.Dir(w.abs(rel)))
+	dvccache.Tidy(filepath.Dir(w.abs(rel)))
 	if err := w.apart(ctx, rel); err != nil {
 		return Added{}, err
 	}
@@ -127,7 +128,7 @@ type taken struct {
 	size   int64
 	dir    bool
 	exec   bool
-	sums   []cache.Known // of its files, by path
+	sums   []dvccache.Known // of its files, by path
 	read   int64
 }
 
@@ -157,7 +158,7 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 			}
 		}
 	}
-	t, job, err := w.swallow(ctx, "adding "+rel, abs, st.IsDir(), files, cache.LoadMemory(w.memoryFile(rel)))
+	t, job, err := w.swallow(ctx, "adding "+rel, abs, st.IsDir(), files, dvccache.LoadMemory(w.memoryFile(rel)))
 	if err != nil {
 		return nil, err
 	}
@@ -166,9 +167,9 @@ func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
 
 // swallow has the cache keep files, which are below abs or at it. What stands as before
 // has it is not read.
-func (w *Workspace) swallow(ctx context.Context, what, abs string, dir bool, files []found, before *cache.Memory) (*taken, *taking, error) {
+func (w *Workspace) swallow(ctx context.Context, what, abs string, dir bool, files []found, before *dvccache.Memory) (*taken, *taking, error) {
 	inOrder(files)
-	job := &taking{w: w, what: what, abs: abs, before: before, sums: make([]cache.Known, len(files)), began: make([]int64, len(files)), batch: w.cache.Batch()}
+	job := &taking{w: w, what: what, abs: abs, before: before, sums: make([]dvccache.Known, len(files)), began: make([]int64, len(files)), batch: w.cache.Batch()}
 	defer job.batch.Drop()
 	for _, f := range files {
 		job.total += f.stamp.Size
@@ -216,7 +217,7 @@ func (w *Workspace) name(ctx context.Context, t *taken, files []found) error {
 }
 
 // manifest is the .dir object of files, sorted by path, with their sums.
-func manifest(files []found, sums []cache.Known) []byte {
+func manifest(files []found, sums []dvccache.Known) []byte {
 	var digits [32]byte
 	return dvc.TreeBytes(len(files), func(i int) (string, []byte) {
 		hex.Encode(digits[:], sums[i].Sum[:16])
@@ -232,10 +233,10 @@ func (w *Workspace) remember(rel string, t *taken, files []found, job *taking) e
 			return err
 		}
 	}
-	err := cache.Remember(w.memoryFile(rel), t.oid, len(files), func(i int) (string, cache.Known) {
+	err := dvccache.Remember(w.memoryFile(rel), t.oid, len(files), func(i int) (string, dvccache.Known) {
 		k := job.sums[i]
 		if !k.Stamp.Settled(job.at(i)) {
-			k.Stamp = cache.Stamp{}
+			k.Stamp = dvccache.Stamp{}
 		}
 		return files[i].path, k
 	})
@@ -254,7 +255,7 @@ func (w *Workspace) relink(rel string, job *taking, files []found) error {
 			return fault.New(fault.Conflict, "%s went while it was added: %w", at, err)
 		}
 		var stands unix.Stat_t
-		if err := unix.Stat(at, &stands); err != nil || cache.StampOf(&stands) != job.sums[i].Stamp {
+		if err := unix.Stat(at, &stands); err != nil || dvccache.StampOf(&stands) != job.sums[i].Stamp {
 			return fault.Hint(fault.New(fault.Conflict, "%s changed after it was read", at), "end what writes to it, and add it again; what was read is in the cache")
 		}
 		oid := job.sums[i].Sums().OID
@@ -287,9 +288,9 @@ type taking struct {
 	w      *Workspace
 	what   string // is done, for people
 	abs    string
-	before *cache.Memory
-	sums   []cache.Known
-	batch  *cache.Batch
+	before *dvccache.Memory
+	sums   []dvccache.Known
+	batch  *dvccache.Batch
 	total  int64
 	read   atomic.Int64
 	done   atomic.Int64 // files that were read, and their bytes
@@ -357,7 +358,7 @@ func (j *taking) file(ctx context.Context, i int, f found) error {
 		}
 		j.began[i] = began.UnixNano()
 		j.w.tell(j.what, j.done.Add(1), j.bytes.Add(size))
-		k, ok := cache.Know(*stamp, sum)
+		k, ok := dvccache.Know(*stamp, sum)
 		if !ok {
 			return fault.New(fault.Internal, "%s: its name cannot be remembered", at)
 		}
@@ -369,21 +370,21 @@ func (j *taking) file(ctx context.Context, i int, f found) error {
 }
 
 // once reads a file. A nil stamp says that it changed meanwhile.
-func (j *taking) once(ctx context.Context, at string, size int64) (*cache.Stamp, cache.Sum, error) {
-	if size <= cache.InMemory {
+func (j *taking) once(ctx context.Context, at string, size int64) (*dvccache.Stamp, dvccache.Sum, error) {
+	if size <= dvccache.InMemory {
 		stamp, sum, err := j.small(at, size)
 		return stamp, sum, gone(at, err)
 	}
 	f, err := os.Open(at)
 	if err != nil {
-		return nil, cache.Sum{}, gone(at, err)
+		return nil, dvccache.Sum{}, gone(at, err)
 	}
 	defer f.Close()
 	before, err := stamped(f)
 	if err != nil {
-		return nil, cache.Sum{}, err
+		return nil, dvccache.Sum{}, err
 	}
-	var sum cache.Sum
+	var sum dvccache.Sum
 	if sum, err = j.batch.Take(ctx, f, ""); err != nil {
 		return nil, sum, err
 	}
@@ -395,18 +396,18 @@ func (j *taking) once(ctx context.Context, at string, size int64) (*cache.Stamp,
 }
 
 // pieces are what small files are read into.
-var pieces = sync.Pool{New: func() any { b := make([]byte, cache.InMemory+1); return &b }}
+var pieces = sync.Pool{New: func() any { b := make([]byte, dvccache.InMemory+1); return &b }}
 
 // small reads a file as one piece: its bytes are written to the cache only where it does
 // not have them.
-func (j *taking) small(at string, size int64) (*cache.Stamp, cache.Sum, error) {
+func (j *taking) small(at string, size int64) (*dvccache.Stamp, dvccache.Sum, error) {
 	buf := pieces.Get().(*[]byte)
 	defer pieces.Put(buf)
-	n, before, after, err := cache.ReadSmall(at, size, *buf)
+	n, before, after, err := dvccache.ReadSmall(at, size, *buf)
 	if err != nil || before != after || int64(n) != before.Size {
-		return nil, cache.Sum{}, err
+		return nil, dvccache.Sum{}, err
 	}
-	sum := cache.SumOf((*buf)[:n])
+	sum := dvccache.SumOf((*buf)[:n])
 	return &before, sum, j.batch.TakeBytes((*buf)[:n], sum)
 }
 
@@ -420,15 +421,15 @@ func gone(at string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Hint(fault.New(fault.Denied, "read %s: %w", at, err), "make it readable")
 	}
-	return content.Disk(fmt.Errorf("read %s: %w", at, err), at)
+	return artifact.Disk(fmt.Errorf("read %s: %w", at, err), at)
 }
 
-func stamped(f *os.File) (cache.Stamp, error) {
+func stamped(f *os.File) (dvccache.Stamp, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return cache.Stamp{}, fmt.Errorf("look at %s: %w", f.Name(), err)
+		return dvccache.Stamp{}, fmt.Errorf("look at %s: %w", f.Name(), err)
 	}
-	return cache.StampOf(&st), nil
+	return dvccache.StampOf(&st), nil
 }
 
 // point writes the .dvc file, and tells whether it had to be.
@@ -467,9 +468,9 @@ func (w *Workspace) point(rel string, t *taken) (bool, error) {
 func replace(file string, b []byte) error { return replaceAs(file, b, 0o644) }
 
 func replaceAs(file string, b []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(file), cache.Draft())
+	f, err := os.CreateTemp(filepath.Dir(file), dvccache.Draft())
 	if err != nil {
-		return content.Disk(fmt.Errorf("write %s: %w", file, err), filepath.Dir(file))
+		return artifact.Disk(fmt.Errorf("write %s: %w", file, err), filepath.Dir(file))
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(b)
@@ -477,7 +478,7 @@ func replaceAs(file string, b []byte, mode fs.FileMode) error {
 	if err == nil {
 		err = os.Rename(f.Name(), file)
 	}
-	return content.Disk(err, filepath.Dir(file))
+	return artifact.Disk(err, filepath.Dir(file))
 }
 
 // escaped is what means something in a .gitignore (gitignore(5)); DVC escapes the same.

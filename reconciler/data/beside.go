@@ -1,5 +1,6 @@
 // A workspace beside any checkout: for the data of one pin, whose new pointer is to be
 // proposed and not written into somebody's work tree.
+
 package data
 
 import (
@@ -11,8 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 )
 
 // Beside lays out in dir what tree says of the data that pin names, and opens it. It
@@ -26,11 +27,11 @@ func Beside(tree fs.FS, pin, dir string, checkout *Workspace, o Options) (*Works
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(dir, ".dvc"), 0o700); err != nil {
-		return nil, content.Disk(fmt.Errorf("make room: %w", err), dir)
+		return nil, artifact.Disk(fmt.Errorf("make room: %w", err), dir)
 	}
 	// What an earlier try has left there is nobody's work.
 	if err := os.RemoveAll(filepath.Join(dir, filepath.FromSlash(strings.TrimSuffix(pin, ".dvc")))); err != nil {
-		return nil, content.Disk(fmt.Errorf("make room: %w", err), dir)
+		return nil, artifact.Disk(fmt.Errorf("make room: %w", err), dir)
 	}
 	for _, f := range files {
 		if err := lay(tree, f, filepath.Join(dir, filepath.FromSlash(f))); err != nil {
@@ -57,7 +58,7 @@ func lay(tree fs.FS, name, to string) error {
 	b, err := fs.ReadFile(tree, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return content.Disk(err, to)
+			return artifact.Disk(err, to)
 		}
 		return nil
 	}
@@ -65,9 +66,9 @@ func lay(tree fs.FS, name, to string) error {
 		return fault.New(fault.Denied, "read %s: %w", name, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return content.Disk(err, to)
+		return artifact.Disk(err, to)
 	}
-	return content.Disk(os.WriteFile(to, b, 0o600), to)
+	return artifact.Disk(os.WriteFile(to, b, 0o600), to)
 }
 
 // Written is what became of the pin, and of the .gitignore beside it, by path.

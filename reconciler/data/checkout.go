@@ -1,5 +1,6 @@
 // The work tree brought to what the repository points to. What is there and is in
 // no cache is a person's work: it stays, unless it is said that it may go.
+
 package data
 
 import (
@@ -15,10 +16,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // CheckedOut is what a checkout did to one output.
@@ -60,7 +61,7 @@ func (w *Workspace) tidy(outs []Output) {
 		dirs[filepath.Dir(w.abs(o.Path))], dirs[filepath.Dir(w.abs(o.File))] = true, true
 	}
 	for dir := range dirs {
-		cache.Tidy(dir)
+		dvccache.Tidy(dir)
 	}
 }
 
@@ -97,7 +98,7 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	known, err := w.lay(ctx, laying{o, abs, want, have}, &c)
 	// Without what is known now, the next command reads the files.
 	if file := w.memoryFile(o.Path); err == nil && c.Kept == 0 && len(o.only) == 0 {
-		_ = cache.Remember(file, o.Out.OID, len(want), func(i int) (string, cache.Known) { return want[i].Path, known[i] })
+		_ = dvccache.Remember(file, o.Out.OID, len(want), func(i int) (string, dvccache.Known) { return want[i].Path, known[i] })
 	} else {
 		if err == nil && len(o.only) == 0 { // what is laid by half is no whole, and has no name
 			have.Tree = o.Out.OID
@@ -118,17 +119,17 @@ func (w *Workspace) lacking(o Output, want dvc.Tree) (out []string) {
 }
 
 // present is what the work tree has of an output, by path; nil where it has nothing.
-func (w *Workspace) present(ctx context.Context, o Output, abs string) (*cache.Memory, error) {
+func (w *Workspace) present(ctx context.Context, o Output, abs string) (*dvccache.Memory, error) {
 	st, err := os.Lstat(abs)
 	if errors.Is(err, fs.ErrNotExist) {
-		return cache.NewMemory(0), nil
+		return dvccache.NewMemory(0), nil
 	}
 	if err != nil {
 		return nil, fault.New(fault.Denied, "look at %s: %w", o.Path, err)
 	}
 	if st.Mode()&fs.ModeSymlink != 0 {
 		if _, err := os.Stat(abs); err != nil { // to an object that is gone
-			return cache.NewMemory(0), nil
+			return dvccache.NewMemory(0), nil
 		}
 	}
 	ignore, err := w.ignored(o.Path)
@@ -139,7 +140,7 @@ func (w *Workspace) present(ctx context.Context, o Output, abs string) (*cache.M
 	if err != nil {
 		return nil, err
 	}
-	sums, err := w.named(ctx, abs, files, cache.LoadMemory(w.memoryFile(o.Path)), o.Out.Hash == "")
+	sums, err := w.named(ctx, abs, files, dvccache.LoadMemory(w.memoryFile(o.Path)), o.Out.Hash == "")
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func (w *Workspace) present(ctx context.Context, o Output, abs string) (*cache.M
 }
 
 // safe refuses to overwrite or remove bytes that are nowhere else.
-func (w *Workspace) safe(o Output, have *cache.Memory, want dvc.Tree, force bool) error {
+func (w *Workspace) safe(o Output, have *dvccache.Memory, want dvc.Tree, force bool) error {
 	if force || have.Len() == 0 {
 		return nil
 	}
@@ -186,16 +187,16 @@ type laying struct {
 	Output
 	abs  string
 	want dvc.Tree
-	have *cache.Memory // what is there
+	have *dvccache.Memory // what is there
 }
 
 // lay writes what differs and removes what is not wanted. It tells what is known of each
 // file that was written, in order.
-func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]cache.Known, error) {
+func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]dvccache.Known, error) {
 	o, abs, want := l.Output, l.abs, l.want
 	root, err := os.OpenRoot(w.root) // which no link leads out of
 	if err != nil {
-		return nil, content.Disk(fmt.Errorf("open %s: %w", w.root, err), w.root)
+		return nil, artifact.Disk(fmt.Errorf("open %s: %w", w.root, err), w.root)
 	}
 	defer root.Close()
 	dir := o.Out.OID.IsDir()
@@ -204,9 +205,9 @@ func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]cache.K
 	}
 	if st, err := os.Lstat(abs); err == nil && st.IsDir() != dir {
 		if err := os.RemoveAll(abs); err != nil { // safe has looked at what is in it
-			return nil, content.Disk(fmt.Errorf("remove %s: %w", o.Path, err), abs)
+			return nil, artifact.Disk(fmt.Errorf("remove %s: %w", o.Path, err), abs)
 		}
-		*l.have = *cache.NewMemory(0)
+		*l.have = *dvccache.NewMemory(0)
 	}
 	if dir {
 		if err := folder(root, o.Path); err != nil {
@@ -255,7 +256,7 @@ func contained(err error, rel string, root *os.Root) error {
 	if lost == nil && real != root.Name() && !strings.HasPrefix(real, root.Name()+string(filepath.Separator)) {
 		return fault.Hint(fault.New(fault.Invalid, "a symbolic link leads %s out of the repository, to %s", rel, real), "remove the link, then check out again")
 	}
-	return content.Disk(err, root.Name())
+	return artifact.Disk(err, root.Name())
 }
 
 // remove takes away what is not wanted, and the folders that it leaves empty.
@@ -283,8 +284,8 @@ func (l laying) remove(root *os.Root, wanted map[string]struct{}, c *CheckedOut)
 }
 
 // write links the files of todo, several side by side; folders are made once.
-func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc.Tree) ([]cache.Known, error) {
-	abs, known := l.abs, make([]cache.Known, len(todo))
+func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc.Tree) ([]dvccache.Known, error) {
+	abs, known := l.abs, make([]dvccache.Known, len(todo))
 	last := ""
 	for _, f := range todo {
 		if d := path.Join(l.Path, path.Dir(f.Path)); f.Path != "" && d != last {

@@ -1,11 +1,12 @@
 // How the cache stands against a remote.
+
 package data
 
 import (
 	"context"
 
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 )
 
 // Away is an output of which the cache or a remote lacks objects.

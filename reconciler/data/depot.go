@@ -1,5 +1,6 @@
 // The depot: data that pointers name, brought from a cache or a remote into the
 // store of artifacts. What comes is what its names say, or it does not come.
+
 package data
 
 import (
@@ -18,11 +19,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -123,7 +124,7 @@ func (d Depot) sources(ctx context.Context, tree fs.FS, p port.Pointed) ([]sourc
 	return append(out, source{"remote " + r.Name, r.Object}), nil
 }
 
-func cached(c *cache.Cache) func(context.Context, dvc.OID) (io.ReadCloser, error) {
+func cached(c *dvccache.Cache) func(context.Context, dvc.OID) (io.ReadCloser, error) {
 	return func(_ context.Context, oid dvc.OID) (io.ReadCloser, error) {
 		f, _, err := c.Open(oid)
 		return f, err
@@ -178,7 +179,7 @@ func (b *bringing) one(ctx context.Context, oid dvc.OID) (digest.File, error) {
 		}
 		named := &naming{r: r, md5: md5.New(), want: oid}
 		if b.legacy {
-			named.old = cache.NewLegacySum()
+			named.old = dvccache.NewLegacySum()
 		}
 		d, n, err := b.Store.Put(ctx, named)
 		r.Close()
@@ -193,7 +194,7 @@ func (b *bringing) one(ctx context.Context, oid dvc.OID) (digest.File, error) {
 type naming struct {
 	r    io.Reader
 	md5  hash.Hash
-	old  *cache.LegacySum // where it may have DVC 2's name
+	old  *dvccache.LegacySum // where it may have DVC 2's name
 	want dvc.OID
 }
 

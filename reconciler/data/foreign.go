@@ -1,4 +1,5 @@
 // Data that was imported: the other repository has it, and this one's remotes need not.
+
 package data
 
 import (
@@ -6,9 +7,9 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // bring has the cache keep what was imported, as it was then.
@@ -35,7 +36,7 @@ func (w *Workspace) bring(ctx context.Context, o Output) (m transfer.Moved, err 
 	if err != nil {
 		return m, err
 	}
-	t, _, err := w.swallow(ctx, "fetching "+o.Path, fetched, st.IsDir(), files, cache.NewMemory(0))
+	t, _, err := w.swallow(ctx, "fetching "+o.Path, fetched, st.IsDir(), files, dvccache.NewMemory(0))
 	if err != nil {
 		return m, err
 	}

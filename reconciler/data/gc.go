@@ -1,5 +1,6 @@
 // Letting go of what nothing points to any more: what is kept is found first, then
 // what would go is counted, and only then does anything go.
+
 package data
 
 import (
@@ -14,10 +15,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // Tree is a tree whose data is meant: the work tree's, or a revision's.
@@ -46,7 +47,7 @@ type Unused struct {
 
 	w    *Workspace
 	keep Kept
-	gone []cache.Object
+	gone []dvccache.Object
 }
 
 // UnusedRemote is what would be removed from one remote.
@@ -328,7 +329,7 @@ func (u *Unused) Remove(ctx context.Context) error {
 			}
 		}
 	}
-	slices.SortStableFunc(u.gone, func(a, b cache.Object) int { return manifestsFirst(a.OID.IsDir(), b.OID.IsDir()) })
+	slices.SortStableFunc(u.gone, func(a, b dvccache.Object) int { return manifestsFirst(a.OID.IsDir(), b.OID.IsDir()) })
 	for _, o := range u.gone {
 		if err := ctx.Err(); err != nil {
 			return fault.New(fault.Cancelled, "collect: %w", err)
@@ -384,7 +385,7 @@ func (u *Unused) still(ctx context.Context) (io.Closer, error) {
 
 // leave takes what n needs out of what goes.
 func (u *Unused) leave(n *needing) {
-	u.gone = slices.DeleteFunc(u.gone, func(o cache.Object) bool {
+	u.gone = slices.DeleteFunc(u.gone, func(o dvccache.Object) bool {
 		if n.used[o.OID] {
 			u.Objects, u.Kept = u.Objects-1, u.Kept+1
 		}

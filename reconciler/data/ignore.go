@@ -1,5 +1,6 @@
 // .dvcignore: which files no command sees, by Git's rules, from the root of the
 // repository down to the output.
+
 package data
 
 import (
@@ -13,8 +14,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // never tells of what DVC never takes for data, and of what is not whole.
@@ -25,7 +26,7 @@ func never(below string, dir bool) bool {
 	case ".hg", ".dvc":
 		return dir
 	default:
-		return !dir && cache.IsDraft(base)
+		return !dir && dvccache.IsDraft(base)
 	}
 }
 
@@ -33,7 +34,7 @@ func never(below string, dir bool) bool {
 // works on any more.
 func tidied(abs string, ignore func(below string, dir bool) bool) func(below string, dir bool) bool {
 	return func(below string, dir bool) bool {
-		if !dir && cache.Left(path.Base(below)) {
+		if !dir && dvccache.Left(path.Base(below)) {
 			_ = os.Remove(filepath.Join(abs, filepath.FromSlash(below))) // the next one tries again
 		}
 		return ignore(below, dir)

@@ -1,5 +1,6 @@
 // Letting go of data, and changing how it is linked: what DVC calls remove, unprotect
 // and checkout --relink.
+
 package data
 
 import (
@@ -13,10 +14,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // Relink puts links of the configured kind in place of the files of targets, or all. What
@@ -27,14 +28,14 @@ func (w *Workspace) Relink(ctx context.Context, targets []string) ([]CheckedOut,
 
 // Unprotect makes the files of targets copies, which may be written to.
 func (w *Workspace) Unprotect(ctx context.Context, targets []string) ([]CheckedOut, error) {
-	copies, err := cache.Open(w.cache.Root(), cache.Options{Types: []string{"copy"}})
+	copies, err := dvccache.Open(w.cache.Root(), dvccache.Options{Types: []string{"copy"}})
 	if err != nil {
 		return nil, err
 	}
 	return w.relinked(ctx, targets, copies)
 }
 
-func (w *Workspace) relinked(ctx context.Context, targets []string, c *cache.Cache) ([]CheckedOut, error) {
+func (w *Workspace) relinked(ctx context.Context, targets []string, c *dvccache.Cache) ([]CheckedOut, error) {
 	outs, err := w.Outputs(ctx, targets)
 	if err != nil {
 		return nil, err
@@ -53,7 +54,7 @@ func (w *Workspace) relinked(ctx context.Context, targets []string, c *cache.Cac
 	return done, nil
 }
 
-func (w *Workspace) linkAnew(ctx context.Context, o Output, c *cache.Cache) (CheckedOut, error) {
+func (w *Workspace) linkAnew(ctx context.Context, o Output, c *dvccache.Cache) (CheckedOut, error) {
 	d := CheckedOut{Path: o.Path}
 	release, err := w.turn(ctx, o.Path)
 	if err != nil {
@@ -70,7 +71,7 @@ func (w *Workspace) linkAnew(ctx context.Context, o Output, c *cache.Cache) (Che
 	}
 	root, err := os.OpenRoot(w.root)
 	if err != nil {
-		return d, content.Disk(fmt.Errorf("open %s: %w", w.root, err), w.root)
+		return d, artifact.Disk(fmt.Errorf("open %s: %w", w.root, err), w.root)
 	}
 	defer root.Close()
 	for p, k := range have.All() {
@@ -96,7 +97,7 @@ func (w *Workspace) linkAnew(ctx context.Context, o Output, c *cache.Cache) (Che
 	}
 	// How they stood is known no more: the next look reads them.
 	if err := os.Remove(w.memoryFile(o.Path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return d, content.Disk(err, w.state)
+		return d, artifact.Disk(err, w.state)
 	}
 	return d, nil
 }
@@ -135,7 +136,7 @@ func (w *Workspace) Remove(ctx context.Context, targets []string, outs bool) ([]
 func (w *Workspace) remove(o Output, outs bool) error {
 	root, err := os.OpenRoot(w.root)
 	if err != nil {
-		return content.Disk(fmt.Errorf("open %s: %w", w.root, err), w.root)
+		return artifact.Disk(fmt.Errorf("open %s: %w", w.root, err), w.root)
 	}
 	defer root.Close()
 	if outs {
@@ -173,7 +174,7 @@ func (w *Workspace) show(rel string) error {
 	case string(was):
 		return nil
 	case "":
-		return content.Disk(os.Remove(file), file)
+		return artifact.Disk(os.Remove(file), file)
 	}
 	return replace(file, []byte(now.String()))
 }
@@ -193,7 +194,7 @@ func (w *Workspace) now(ctx context.Context, o Output) (oid dvc.OID, size int64,
 		return "", -1, nil, err
 	}
 	inOrder(files)
-	sums, err := w.named(ctx, abs, files, cache.LoadMemory(w.memoryFile(o.Path)), o.Out.Hash == "")
+	sums, err := w.named(ctx, abs, files, dvccache.LoadMemory(w.memoryFile(o.Path)), o.Out.Hash == "")
 	if err != nil {
 		return "", -1, nil, err
 	}

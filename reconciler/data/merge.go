@@ -1,5 +1,6 @@
 // Merging what Git cannot: pointers and locks of two branches, with the manifests that
 // they name.
+
 package data
 
 import (
@@ -10,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 )
 
 // Merge merges three versions of a .dvc file or a dvc.lock. Manifests come from the

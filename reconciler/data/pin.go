@@ -1,5 +1,6 @@
 // Pins: data of elsewhere, taken in under a .dvc file that remembers what the place
 // called it.
+
 package data
 
 import (
@@ -13,11 +14,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // Names below meta.vishwa of a pin.
@@ -69,7 +70,7 @@ func (w *Workspace) Aside(ctx context.Context, rel, token string) (dir string, r
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		free()
-		return "", nil, content.Disk(fmt.Errorf("make room: %w", err), above)
+		return "", nil, artifact.Disk(fmt.Errorf("make room: %w", err), above)
 	}
 	return dir, func(done bool) {
 		if done {
@@ -94,21 +95,21 @@ func (w *Workspace) Pin(ctx context.Context, rel, fetched string, said map[strin
 	}
 	abs := w.abs(target)
 	if err := os.MkdirAll(filepath.Dir(abs), 0o777); err != nil {
-		return Added{}, content.Disk(err, abs)
+		return Added{}, artifact.Disk(err, abs)
 	}
 	old := fetched + ".old" // on the same file system, and gone with what was fetched
 	if err := os.RemoveAll(old); err != nil {
-		return Added{}, content.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
+		return Added{}, artifact.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
 	}
 	if err := os.Rename(abs, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Added{}, content.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
+		return Added{}, artifact.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
 	}
 	if err := os.Rename(fetched, abs); err != nil {
 		_ = os.Rename(old, abs) // as it was
-		return Added{}, content.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
+		return Added{}, artifact.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
 	}
 	if err := os.RemoveAll(old); err != nil {
-		return Added{}, content.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
+		return Added{}, artifact.Disk(fmt.Errorf("replace %s: %w", target, err), abs)
 	}
 	a, err := w.added(ctx, target)
 	if err != nil {
@@ -155,12 +156,12 @@ func (w *Workspace) unsaved(ctx context.Context, o Output) (lost []string, err e
 	if err != nil {
 		return nil, err
 	}
-	sums, err := w.named(ctx, abs, files, cache.LoadMemory(w.memoryFile(o.Path)), o.Out.Hash == "")
+	sums, err := w.named(ctx, abs, files, dvccache.LoadMemory(w.memoryFile(o.Path)), o.Out.Hash == "")
 	if err != nil {
 		return nil, err
 	}
 	for i, f := range files {
-		if !cache.IsDraft(path.Base(f.path)) && !w.store(o).Has(sums[i].Sums().OID) {
+		if !dvccache.IsDraft(path.Base(f.path)) && !w.store(o).Has(sums[i].Sums().OID) {
 			lost = append(lost, path.Join(o.Path, f.path))
 		}
 	}

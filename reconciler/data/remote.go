@@ -1,4 +1,5 @@
 // Remotes: where a repository's objects are kept for others.
+
 package data
 
 import (
@@ -13,10 +14,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,4 +1,5 @@
 // What must not be lost, written elsewhere or waited for without end.
+
 package data
 
 import (
@@ -11,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // soon fails where f does not end.
@@ -116,7 +117,7 @@ func TestGCLooksAgain(t *testing.T) {
 		}
 	})
 	time.Sleep(200 * time.Millisecond)
-	if !w.cache.Has(cache.SumOf([]byte("two")).OID) {
+	if !w.cache.Has(dvccache.SumOf([]byte("two")).OID) {
 		t.Error("it did not wait")
 	}
 	if _, err := w.Add(ctx, []string{filepath.Join(w.Root(), "a")}); err != nil {
@@ -124,10 +125,10 @@ func TestGCLooksAgain(t *testing.T) {
 	}
 	held.Close()
 	all.Wait()
-	if !w.cache.Has(cache.SumOf([]byte("one")).OID) {
+	if !w.cache.Has(dvccache.SumOf([]byte("one")).OID) {
 		t.Error("what is pointed to by now is gone")
 	}
-	if w.cache.Has(cache.SumOf([]byte("two")).OID) || u.Objects != 1 {
+	if w.cache.Has(dvccache.SumOf([]byte("two")).OID) || u.Objects != 1 {
 		t.Errorf("what is not stays: %+v", u)
 	}
 }
@@ -138,7 +139,7 @@ func TestPinKeepsWhatIsSavedNowhere(t *testing.T) {
 	for name, spoil := range map[string]func(w *Workspace){
 		"changed":   func(w *Workspace) { write(t, filepath.Join(w.Root(), "data/a"), "mine") },
 		"ignored":   func(w *Workspace) { write(t, filepath.Join(w.Root(), "data/notes.tmp"), "mine") },
-		"not saved": func(w *Workspace) { _ = os.RemoveAll(w.cache.Path(cache.SumOf([]byte("one")).OID)) },
+		"not saved": func(w *Workspace) { _ = os.RemoveAll(w.cache.Path(dvccache.SumOf([]byte("one")).OID)) },
 		"":          func(*Workspace) {},
 	} {
 		w := made(t, map[string]string{"data/a": "one", "data/b": "two"}, nil)
@@ -247,7 +248,7 @@ func TestALinkToAnObjectThatWent(t *testing.T) {
 	if _, err := w.Add(t.Context(), []string{at}); err != nil {
 		t.Fatal(err)
 	}
-	object := w.cache.Path(cache.SumOf([]byte("one")).OID)
+	object := w.cache.Path(dvccache.SumOf([]byte("one")).OID)
 	if err := os.Rename(object, object+".away"); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
 // How the work tree stands against what the repository points to.
+
 package data
 
 import (
@@ -10,9 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // Standing is how one output stands.
@@ -65,8 +66,8 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	if err != nil {
 		return s, err
 	}
-	known := make(chan *cache.Memory, 1)
-	go func() { known <- cache.LoadMemory(w.memoryFile(o.Path)) }()
+	known := make(chan *dvccache.Memory, 1)
+	go func() { known <- dvccache.LoadMemory(w.memoryFile(o.Path)) }()
 	files, err := lookPast(ctx, abs, ignore, w.hands())
 	memory := <-known
 	if err != nil {
@@ -85,7 +86,7 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	}
 	if is(files, sums, o.Out.OID) {
 		// The next look is quicker; without this, it is as slow as this one.
-		_ = cache.Remember(w.memoryFile(o.Path), o.Out.OID, len(files), func(i int) (string, cache.Known) { return files[i].path, sums[i] })
+		_ = dvccache.Remember(w.memoryFile(o.Path), o.Out.OID, len(files), func(i int) (string, dvccache.Known) { return files[i].path, sums[i] })
 		return s, nil
 	}
 	s.State = Modified
@@ -112,14 +113,14 @@ func (s *Standing) limit() {
 }
 
 // is tells whether files, sorted by path, are what DVC calls oid.
-func is(files []found, sums []cache.Known, oid dvc.OID) bool {
+func is(files []found, sums []dvccache.Known, oid dvc.OID) bool {
 	if !oid.IsDir() {
 		return len(files) == 1 && files[0].path == "" && sums[0].Is(oid)
 	}
 	return (len(files) != 1 || files[0].path != "") && dvc.TreeOID(manifest(files, sums)) == oid
 }
 
-func treeOf(files []found, sums []cache.Known) dvc.Tree {
+func treeOf(files []found, sums []dvccache.Known) dvc.Tree {
 	t := make(dvc.Tree, len(files))
 	for i, f := range files {
 		s := sums[i].Sums()
@@ -129,8 +130,8 @@ func treeOf(files []found, sums []cache.Known) dvc.Tree {
 }
 
 // byPath is what files are, by path.
-func byPath(files []found, sums []cache.Known) *cache.Memory {
-	m := cache.NewMemory(len(files))
+func byPath(files []found, sums []dvccache.Known) *dvccache.Memory {
+	m := dvccache.NewMemory(len(files))
 	for i, f := range files {
 		m.Put(f.path, sums[i])
 	}
@@ -138,7 +139,7 @@ func byPath(files []found, sums []cache.Known) *cache.Memory {
 }
 
 // unchanged tells whether files stand as they were remembered, all of them.
-func unchanged(files []found, m *cache.Memory) bool {
+func unchanged(files []found, m *dvccache.Memory) bool {
 	if len(files) != m.Len() || len(files) == 0 {
 		return false
 	}
@@ -152,8 +153,8 @@ func unchanged(files []found, m *cache.Memory) bool {
 
 // named names files, and reads those only that do not stand as they were remembered.
 // Legacy names are those of DVC 2. Sums that cannot be relied on later have no stamp.
-func (w *Workspace) named(ctx context.Context, abs string, files []found, m *cache.Memory, legacy bool) ([]cache.Known, error) {
-	sums := make([]cache.Known, len(files))
+func (w *Workspace) named(ctx context.Context, abs string, files []found, m *dvccache.Memory, legacy bool) ([]dvccache.Known, error) {
+	sums := make([]dvccache.Known, len(files))
 	for i, f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, fault.New(fault.Cancelled, "read %s: %w", abs, err)
@@ -161,15 +162,15 @@ func (w *Workspace) named(ctx context.Context, abs string, files []found, m *cac
 		k, ok := m.Get(f.path)
 		if !ok || k.Stamp != f.stamp || legacy {
 			began := w.o.Env.Now()
-			sum, err := cache.SumFile(ctx, filepath.Join(abs, filepath.FromSlash(f.path)), legacy)
+			sum, err := dvccache.SumFile(ctx, filepath.Join(abs, filepath.FromSlash(f.path)), legacy)
 			if err != nil {
 				return nil, err
 			}
-			if k, ok = cache.Know(f.stamp, sum); !ok {
+			if k, ok = dvccache.Know(f.stamp, sum); !ok {
 				return nil, fault.New(fault.Internal, "%s: its name cannot be remembered", f.path)
 			}
 			if !f.stamp.Settled(began) || legacy {
-				k.Stamp = cache.Stamp{Size: sum.Size}
+				k.Stamp = dvccache.Stamp{Size: sum.Size}
 			}
 		}
 		sums[i] = k

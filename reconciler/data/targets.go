@@ -1,4 +1,5 @@
 // Targets: which outputs a command is about, and which files of them.
+
 package data
 
 import (
@@ -11,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 )
 
 // Output is one thing that the repository keeps in its cache.

@@ -1,5 +1,6 @@
 // The files of an output in the work tree, with how they stand: one look at each
 // file and nothing read.
+
 package data
 
 import (
@@ -17,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 // patience is how long a writer of an output waits for another.
@@ -29,7 +30,7 @@ type found struct {
 	path  string // below the output; "" where the output is a file
 	exec  bool
 	link  bool // a symbolic link to a file
-	stamp cache.Stamp
+	stamp dvccache.Stamp
 }
 
 // look finds the files of the output at abs, in no order: folders side by side, links
@@ -163,5 +164,5 @@ func one(dir int, name, rel string) (found, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return found{}, fault.Hint(fault.New(fault.Invalid, "%s is neither a file nor a folder", name), "remove it, or list it in .dvcignore")
 	}
-	return found{path: rel, exec: st.Mode&0o100 != 0, stamp: cache.StampOf(&st)}, nil
+	return found{path: rel, exec: st.Mode&0o100 != 0, stamp: dvccache.StampOf(&st)}, nil
 }

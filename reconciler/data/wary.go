@@ -1,6 +1,7 @@
 // Remotes that nobody here vouched for: those that a pull request, or another repository,
 // names in its .dvc/config. They lead neither into this machine or its network, nor to
 // what its credentials open.
+
 package data
 
 import (
@@ -11,11 +12,11 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,5 +1,6 @@
 // Where a remote of somebody who was not reviewed leads: not into this machine, not into
 // its network, not to its credentials, however it is written.
+
 package data
 
 import (
@@ -19,8 +20,8 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

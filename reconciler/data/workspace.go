@@ -16,11 +16,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -50,7 +50,7 @@ type Workspace struct {
 	kept   string // folder of the cache; "" is for the configuration to say
 	o      Options
 	config *dvc.Config
-	cache  *cache.Cache
+	cache  *dvccache.Cache
 }
 
 // Open finds the DVC repository that dir is in.
@@ -81,7 +81,7 @@ func (w *Workspace) open() (err error) {
 	}
 	types, _ := w.config.Get("cache", "type")
 	shared, _ := w.config.Get("cache", "shared")
-	w.cache, err = cache.Open(w.cacheDir(), cache.Options{
+	w.cache, err = dvccache.Open(w.cacheDir(), dvccache.Options{
 		Types:  dvc.LinkTypes(types),
 		Shared: shared == "group",
 	})
@@ -133,10 +133,10 @@ func stateDir(lookup func(string) (string, bool), root string) (string, error) {
 func (w *Workspace) Root() string { return w.root }
 
 // Cache is the repository's cache.
-func (w *Workspace) Cache() *cache.Cache { return w.cache }
+func (w *Workspace) Cache() *dvccache.Cache { return w.cache }
 
 // store is the cache in the layout that an output is named by.
-func (w *Workspace) store(o Output) *cache.Cache {
+func (w *Workspace) store(o Output) *dvccache.Cache {
 	if o.Out.Hash == "" {
 		return w.cache.Legacy()
 	}

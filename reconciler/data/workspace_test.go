@@ -1,4 +1,5 @@
 // A workspace: what it remembers, what its targets name, and who waits for whom.
+
 package data
 
 import (
@@ -10,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -78,7 +79,7 @@ func TestCheckoutRemembersWhatItWrote(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				m := cache.LoadMemory(w.memoryFile(o.Path))
+				m := dvccache.LoadMemory(w.memoryFile(o.Path))
 				if m.Tree != o.Out.OID || !unchanged(files, m) {
 					t.Errorf("%s would be read anew: %d of %d files are known", o.Path, m.Len(), len(files))
 				}

@@ -1,6 +1,7 @@
 // Canonical JSON (RFC 8785) gives structured values bytes to be named by. The
 // plain cases, which are nearly all, are put in order here; whatever holds an
 // escape, a fraction or a key beyond ASCII is left to the reference library.
+
 package digest
 
 import (

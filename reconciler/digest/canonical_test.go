@@ -1,4 +1,5 @@
 // The fast way to canonical JSON has one law: it says what the reference says.
+
 package digest
 
 import (

@@ -1,4 +1,5 @@
 // The laws of names: same content, same name; anything else, another.
+
 package digest
 
 import (

@@ -1,4 +1,5 @@
 // Manifests name directories: the sorted list of their files.
+
 package digest
 
 import (

@@ -1,4 +1,5 @@
 // The laws of kinds: what is known of an error survives whatever is put around it.
+
 package fault
 
 import (

@@ -1,5 +1,6 @@
 // What is printed comes in pieces, which may end in the middle of a character. The
 // filter is a small machine that remembers as much as it needs.
+
 package harmless
 
 import "unicode/utf8"

@@ -1,4 +1,5 @@
 // What is shown steers nothing, whatever it was and however it was cut into pieces.
+
 package harmless
 
 import (

@@ -1,5 +1,6 @@
 // Workflow commands of GitHub Actions: lines of a job's log that are orders to it
 // (https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions).
+
 package harmless
 
 import "strings"

@@ -1,5 +1,6 @@
 // Objects by name: what a DVC remote, a store of artifacts and a source's prefix
 // have in common.
+
 package port
 
 import (

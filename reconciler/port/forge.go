@@ -1,5 +1,6 @@
 // The forge: where pull requests are talked about. Its values say what Vishwa
 // reads and writes there, in no forge's own words.
+
 package port
 
 import (

@@ -1,4 +1,5 @@
 // Hands: who a commit says that it is by, and whose key says so too.
+
 package port
 
 // Hand is who had a hand in a commit. What it claims proves nothing; a signature does.

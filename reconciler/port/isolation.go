@@ -1,5 +1,6 @@
 // How levels of isolation compare: what policies, plans and servers ask for is a least
 // level, and what is recorded is held against it.
+
 package port
 
 import "slices"

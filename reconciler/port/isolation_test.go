@@ -1,4 +1,5 @@
 // A level that is asked for is never taken for reached where it is not.
+
 package port
 
 import "testing"

@@ -1,4 +1,5 @@
 // Where data comes from.
+
 package port
 
 import (

@@ -1,4 +1,5 @@
 // The values that pass through the ports. All of them are inert data.
+
 package port
 
 import (
@@ -8,7 +9,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

@@ -1,4 +1,5 @@
 // Who Vishwa is on GitHub: a token's user, an App's bot, or a job of Actions.
+
 package forge
 
 import (

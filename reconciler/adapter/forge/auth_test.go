@@ -1,4 +1,5 @@
 // The ways to sign in, and what each may show.
+
 package forge_test
 
 import (
@@ -15,8 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
-	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )

@@ -1,5 +1,6 @@
 // One request to the API, and what its answer means: the fault's kind is given
 // here, with the way out. Neither a token nor a query is ever in an error.
+
 package forge
 
 import (

@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/go-github/v62/github"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,4 +1,5 @@
 // The adapter before the double of GitHub.
+
 package forge_test
 
 import (
@@ -17,8 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
-	"github.com/vishwaops/vishwa/reconciler/adapter/forge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"

@@ -1,4 +1,5 @@
 // Results beside commits: a check run where that is allowed, else a commit status.
+
 package forge
 
 import (

@@ -1,4 +1,5 @@
 // Which repository a Git remote's address names.
+
 package forge
 
 import (

@@ -1,4 +1,5 @@
 // Waiting: rate limits are waited out, and what may be asked again is asked again.
+
 package forge
 
 import (

@@ -1,4 +1,5 @@
 // Pull requests, their reviews, and who may do what.
+
 package forge
 
 import (

@@ -1,4 +1,5 @@
 // Pull requests on their way to the base branch, and who may do what.
+
 package forge_test
 
 import (

@@ -1,4 +1,5 @@
 // Conditional requests: what has not changed costs nothing of the rate limit.
+
 package forge
 
 import (

@@ -1,4 +1,5 @@
 // Deployments as GitHub shows them, found again by the key in their payload.
+
 package forge
 
 import (

@@ -1,4 +1,5 @@
 // A forge that takes a question and leaves it without an answer is given up.
+
 package forge_test
 
 import (
@@ -9,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 )
 
 func TestAForgeThatHoldsTheLineIsGivenUp(t *testing.T) {

@@ -1,4 +1,5 @@
 // Statuses that stand beside a commit for programs to read: checkpoints of a ledger.
+
 package forge
 
 import (

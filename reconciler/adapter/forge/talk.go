@@ -1,4 +1,5 @@
 // The conversation: one comment of our own, and answers to what others write.
+
 package forge
 
 import (

@@ -1,6 +1,7 @@
 // Where a stack's state is. A declared backend wins; a module's own backend is
 // respected; otherwise the state is a file that Vishwa names, never one in a
 // work directory, which may be wiped.
+
 package provisioner
 
 import (

@@ -1,6 +1,7 @@
 // Reading a plan as `terraform show -json` prints it
 // (https://developer.hashicorp.com/terraform/internals/json-format): names and
 // actions go out, values stay in.
+
 package provisioner
 
 import (

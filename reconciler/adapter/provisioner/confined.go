@@ -1,5 +1,6 @@
 // The program behind its wall, as a pull request's plan needs it: which commands are
 // run, what each of them may see, and what becomes of its output.
+
 package provisioner
 
 import (
@@ -15,11 +16,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/egress"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
 // trust is how much of what the base branch gives a command sees.

@@ -1,6 +1,7 @@
 // What the program says went wrong, reduced to what may be repeated: summary,
 // address, file and line. Details and snippets quote values and are only read to
 // tell what kind of failure it is.
+
 package provisioner
 
 import (

@@ -1,6 +1,7 @@
 // The environment that the program gets: named variables and nothing else, so
 // that TF_CLI_ARGS or TF_VAR_* in the caller's shell cannot change what a
 // declaration means, and no credential goes where it is not wanted.
+
 package provisioner
 
 import (

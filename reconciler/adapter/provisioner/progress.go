@@ -1,6 +1,7 @@
 // Listening to plan -json and apply -json
 // (https://developer.hashicorp.com/terraform/internals/machine-readable-ui):
 // one message a line; what began, what was completed, what went wrong.
+
 package provisioner
 
 import (

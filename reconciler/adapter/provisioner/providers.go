@@ -2,6 +2,7 @@
 // machine, read only, and a registry where the base branch lets it be reached. The
 // owner's own configuration of the program holds tokens, so it is not shown: of it, what
 // says where providers are is written anew.
+
 package provisioner
 
 import (
@@ -15,8 +16,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
 // providers are the configuration that says where they are, and what of this machine it

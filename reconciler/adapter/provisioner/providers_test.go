@@ -1,5 +1,6 @@
 // Laws of where a pull request's plan takes providers from: what the machine's owner
 // says of mirrors counts, and of tokens nothing is shown.
+
 package provisioner
 
 import (

@@ -1,6 +1,7 @@
 // Planning for a pull request: nobody has reviewed the module yet, and to plan it is to
 // run it. Each plan has a folder of its own that is gone afterwards, a copy of the
 // state, and a wall around every program. What was planned here is never applied.
+
 package provisioner
 
 import (
@@ -15,10 +16,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/egress"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,6 +1,7 @@
 //go:build linux
 
 // Nobody has reviewed a pull request's module: these play hostile ones, on both rungs.
+
 package provisioner
 
 import (
@@ -23,8 +24,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )

@@ -1,4 +1,5 @@
 // Reading what the program prints: plans, text, backends. No program is needed.
+
 package provisioner
 
 import (

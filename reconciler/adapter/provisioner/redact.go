@@ -1,5 +1,6 @@
 // Keeping values out of messages: whatever was declared, passed or planned is
 // replaced where a summary repeats it.
+
 package provisioner
 
 import (

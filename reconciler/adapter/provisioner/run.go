@@ -1,6 +1,7 @@
 // Running the program so that a cancelled caller gets an answer soon and no
 // process stays behind: interrupt, wait for the state to be saved, then kill all
 // that the run began.
+
 package provisioner
 
 import (

@@ -1,4 +1,5 @@
 // Cancelled runs and runs that get in each other's way.
+
 package provisioner
 
 import (

@@ -1,6 +1,7 @@
 // Planning, and the plan files between Diff and Apply. They hold every value of
 // the stack, so they are readable by this user alone, named by their digest, and
 // removed as soon as they are of no more use.
+
 package provisioner
 
 import (

@@ -1,4 +1,5 @@
 // Plan files between Diff and Apply.
+
 package provisioner
 
 import (

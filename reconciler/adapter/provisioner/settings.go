@@ -1,5 +1,6 @@
 // Just enough of HCL to find blocks in the program's own configuration, which people
 // write by hand: names, strings, comments and braces.
+
 package provisioner
 
 import (

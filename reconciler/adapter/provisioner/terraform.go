@@ -11,10 +11,10 @@ import (
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/egress"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

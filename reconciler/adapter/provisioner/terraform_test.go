@@ -1,4 +1,5 @@
 // Terraform keeps the port's promises, and its own, on the real program.
+
 package provisioner
 
 import (

@@ -1,5 +1,6 @@
 // OpenTofu does all that Terraform does, under its own name, and each goes on from the
 // state of the other.
+
 package provisioner
 
 import (

@@ -1,5 +1,6 @@
 // Which program does the work: terraform or tofu, found once, asked for its
 // product and version, and refused where it is too old.
+
 package provisioner
 
 import (

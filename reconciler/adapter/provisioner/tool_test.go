@@ -1,4 +1,5 @@
 // Finding the program, and the environment that it gets.
+
 package provisioner
 
 import (

@@ -1,4 +1,5 @@
 // Finding the processes of a run on Linux: their environment is in /proc.
+
 package provisioner
 
 import (

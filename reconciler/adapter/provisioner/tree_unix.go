@@ -2,6 +2,7 @@
 
 // Finding the processes of a run where there is no /proc: ps shows the
 // environment of the user's own processes.
+
 package provisioner
 
 import (

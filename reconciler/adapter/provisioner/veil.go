@@ -1,6 +1,7 @@
 // What may be said of a pull request's plan. A module can put whatever it reads into a
 // message or an address, in any guise; so once the state and the base's variables are in
 // reach, nothing of its text is repeated but what everybody can read in the repository.
+
 package provisioner
 
 import (
@@ -14,9 +15,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,5 +1,6 @@
 // The work directory of a stack: one writer at a time, the module laid out as the
 // repository has it, initialised once for a module, a tool and a backend.
+
 package provisioner
 
 import (

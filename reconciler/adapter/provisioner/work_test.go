@@ -1,4 +1,5 @@
 // Modules, good and bad, and their work directories.
+
 package provisioner
 
 import (

@@ -1,6 +1,7 @@
 // Append signs an entry, commits it and has the remote take it in, or starts
 // over on top of what others wrote meanwhile. The remote goes first and this
 // clone's branch follows: whoever is killed in between finds the entry there.
+
 package repo
 
 import (
@@ -11,10 +12,10 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
-	"github.com/vishwaops/vishwa/reconciler/crash"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 const (
@@ -155,7 +156,7 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *line, local boo
 	}
 	// Objects are written here while the remote takes them in: until a ref points
 	// at them nobody sees them. Adopt asks again, and reports what went wrong.
-	crash.At(crash.Written)
+	failpoint.At(failpoint.Written)
 	stored := make(chan error, 1)
 	go func() { stored <- next.batch.store() }()
 	err = down.push(ctx, l.branch, next.commit, next.batch, q.served()...)
@@ -167,7 +168,7 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *line, local boo
 		return l.after(ctx, e, next, here, err)
 	}
 	q.mine = ""
-	crash.At(crash.Pushed)
+	failpoint.At(failpoint.Pushed)
 	return next.entry, nil, l.adopt(ctx, next, here, true)
 }
 

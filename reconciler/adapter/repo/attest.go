@@ -1,5 +1,6 @@
 // Telling how far the ledger has come: this machine's own memory, and the places that
 // are told once the remote has an entry.
+
 package repo
 
 import (
@@ -10,8 +11,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 // memory is what this machine noted; nil where it noted nothing.

@@ -1,4 +1,5 @@
 // Authors of a change: whoever had a hand in it cannot approve it.
+
 package repo
 
 import (

@@ -1,6 +1,7 @@
 // The cache of folded facts: a file a clone, keyed by the head commit that the
 // facts were folded at. It also remembers which head was last believed, so that
 // a ledger rewritten since then shows.
+
 package repo
 
 import (
@@ -15,8 +16,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 // saveEvery is how many entries the cache may lag behind: writing it costs as

@@ -1,5 +1,6 @@
 // Commits of Vishwa's own to branches that people work on: a few files put on top of
 // a commit. Nothing points at one until a branch is moved.
+
 package repo
 
 import (
@@ -15,8 +16,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 // Draft is a commit that is to be made, by Vishwa <vishwa@localhost>: what people commit is told from it.

@@ -1,5 +1,6 @@
 // Entries are read along the first-parent line, each from its commit's own tree:
 // a commit that holds another entry than the branch does, or one entry more, shows.
+
 package repo
 
 import (
@@ -11,8 +12,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 // link is one commit of the chain.

@@ -1,5 +1,6 @@
 // The tests' world: repositories made by the real git, and signers that sign
 // with keys made for the test.
+
 package repo
 
 import (
@@ -19,8 +20,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )

@@ -1,4 +1,5 @@
 // Hands in commits: how people write trailers, and whose key a signature is by.
+
 package repo
 
 import (

@@ -1,5 +1,6 @@
 // Remotes that take a question and leave it without an answer, in every way that they
 // can: whoever asks is told in time. Those that answer slowly are heard out.
+
 package repo
 
 import (
@@ -19,8 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 )
 
 // brisk has the tests end soon.

@@ -1,5 +1,6 @@
 // Names, addresses and trees that are made to harm: they are refused or read, and
 // nothing is run or written because of them.
+
 package repo
 
 import (

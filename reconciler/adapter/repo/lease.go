@@ -1,6 +1,7 @@
 // The lease: of several controllers of one repository one acts, and another takes
 // over where it is gone. It is a ref of the repository itself, moved by
 // compare-and-swap; no clock is compared with another machine's.
+
 package repo
 
 import (
@@ -11,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/crash"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
@@ -64,7 +65,7 @@ func (l *Lease) Acquire(ctx context.Context, tell func(string)) (held context.Co
 		l.turn.Unlock()
 		return ctx, nil, fmt.Errorf("take the lease: %w", err)
 	}
-	crash.At(crash.Leased)
+	failpoint.At(failpoint.Leased)
 	held, lose := context.WithCancelCause(ctx)
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {

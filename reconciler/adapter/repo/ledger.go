@@ -1,5 +1,6 @@
 // The ledger on its branch: what is there is checked before it becomes a fact,
 // and the remote's word goes before this clone's.
+
 package repo
 
 import (
@@ -14,8 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

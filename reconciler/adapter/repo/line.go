@@ -3,6 +3,7 @@
 // has the oldest ticket pushes; the others wait as long as those before them need.
 // The line saves work and is fair; that nothing is lost or doubled rests on the
 // ledger's own compare-and-swap alone, with or without it.
+
 package repo
 
 import (

@@ -1,4 +1,5 @@
 // The line of writers is a courtesy: it must never be why an entry does not land.
+
 package repo
 
 import (

@@ -1,5 +1,6 @@
 // The mirror: a bare clone of a remote, kept between passes. Git's own program
 // fetches, as it knows the newer protocol; objects are read by go-git.
+
 package repo
 
 import (
@@ -20,8 +21,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,4 +1,5 @@
 // What a mirror costs beside what git itself costs, on a repository of a large company.
+
 package repo
 
 import (

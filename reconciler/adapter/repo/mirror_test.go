@@ -1,5 +1,6 @@
 // The mirror and the lease against what happens to them: refs that move and vanish,
 // crashes, junk on the disk, servers that ask for passwords or send elsewhere.
+
 package repo
 
 import (

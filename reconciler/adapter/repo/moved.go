@@ -1,5 +1,6 @@
 // A ledger that is moved to another branch goes on there. What a branch of another name
 // holds is asked here, and what a file of the tree said in the past.
+
 package repo
 
 import (

@@ -1,5 +1,6 @@
 // Objects of the ledger branch, read and written one by one. What is read is
 // checked against its name: go-git takes a loose object's word for it.
+
 package repo
 
 import (

@@ -1,4 +1,5 @@
 // What was committed to a branch by itself, merge by merge.
+
 package repo
 
 import (

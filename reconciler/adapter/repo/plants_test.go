@@ -1,4 +1,5 @@
 // The ways in which files of a repository, and variables of whoever runs it, steer Git.
+
 package repo
 
 import "strings"

@@ -1,6 +1,7 @@
 // Git's program, as the mirror runs it: with nothing of anybody's configuration, with
 // credentials that are handed over once, for as long as the remote answers, and with
 // errors that say who has to act.
+
 package repo
 
 import (
@@ -20,8 +21,8 @@ import (
 
 	"golang.org/x/net/http/httpproxy"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
 // speaking are the commands that speak to the remote.

@@ -1,6 +1,7 @@
 // The way to a remote, as go-git goes it: each question is given up when the remote
 // leaves it without an answer, and nothing but the address that was given says where it
 // is asked.
+
 package repo
 
 import (
@@ -21,7 +22,7 @@ import (
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"golang.org/x/net/proxy"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 )
 
 // Paces are how fast a remote has to answer; what is zero is as usual.

@@ -1,5 +1,6 @@
 // Refs and the lock between processes. A ref changes by a rename, so that a
 // process killed at any moment leaves the old value or the new one.
+
 package repo
 
 import (

@@ -1,5 +1,6 @@
 // Pushes that the remote does not take: why, in the remote's own words, who has to
 // allow what, and when it is no use to try again.
+
 package repo
 
 import (

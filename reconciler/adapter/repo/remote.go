@@ -1,6 +1,7 @@
 // Remotes are spoken to in Git's own protocol, one session a question: which
 // commit the ledger is at, the entries after those that are here, and a pack of
 // just the new objects with the commit that they must follow.
+
 package repo
 
 import (

@@ -1,5 +1,6 @@
 // Which commits a command over history is about: tips, tags, the last few of a
 // branch, or all that can be reached.
+
 package repo
 
 import (

@@ -1,4 +1,5 @@
 // Which commits a choice of history is.
+
 package repo
 
 import (

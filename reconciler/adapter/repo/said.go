@@ -1,5 +1,6 @@
 // What Git says while it works: how far it is, by which it is held to its pace, and what
 // went wrong, which is kept.
+
 package repo
 
 import (
@@ -9,7 +10,7 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 )
 
 // longest is how many bytes of what Git says are kept: a remote may write without end.

@@ -1,6 +1,7 @@
 // The seal: a mirror holds its objects, its refs and the configuration that stands here,
 // byte for byte. Whatever else lies in its folder may have been put there by somebody
 // whose code was run on this machine; it is gone before a program looks.
+
 package repo
 
 import (

@@ -1,6 +1,7 @@
 // What is planted in a mirror by code that ran on this machine does nothing: every way in
 // which a repository's own files steer Git, one row each. Git without the seal is led by
 // most of them, which shows that the rows would tell.
+
 package repo
 
 import (

@@ -1,5 +1,6 @@
 // Commits of the ledger are signed with SSH, as git does it itself: git
 // verify-commit is the second opinion.
+
 package repo
 
 import (
@@ -10,8 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 // sign is the raw commit that carries e.

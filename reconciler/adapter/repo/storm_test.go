@@ -1,5 +1,6 @@
 // Writers against a remote that misbehaves: many at once, refused, cut off, slow,
 // gone, rolled back. Whatever happens, each entry lands once or its writer is told.
+
 package repo
 
 import (
@@ -20,8 +21,8 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 )
 
 // web serves the repositories of a folder over HTTP, and breaks as it is told to.

@@ -1,5 +1,6 @@
 // Certificates that do not hold: nobody is spoken to who cannot prove who they are, and
 // it is no use to try again before a person has looked.
+
 package repo
 
 import (

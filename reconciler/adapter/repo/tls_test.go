@@ -1,6 +1,7 @@
 // The mirror and the ledger over TLS: cut in the middle, of an authority that nobody
 // knows, and of one that SSL_CERT_FILE names. The last, and two mirrors at once, take a
 // process of their own: this test's program, called again.
+
 package repo
 
 import (

@@ -1,5 +1,6 @@
 // A revision's tree as a file system, read from Git's objects: no checkout, no
 // filters, no line-end conversion, no symbolic link followed.
+
 package repo
 
 import (

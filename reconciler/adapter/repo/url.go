@@ -1,5 +1,6 @@
 // URLs of remotes: without their credentials for people, and in one spelling as
 // a name.
+
 package repo
 
 import (

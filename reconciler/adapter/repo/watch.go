@@ -1,5 +1,6 @@
 // Watching a checkout being read: whoever has read all that a tree declares can
 // ask, for the price of some look-ups, whether a revision holds the same bytes.
+
 package repo
 
 import (

@@ -2,6 +2,7 @@
 // branch, and whoever opens it, a fresh clone too, holds what the branch says against
 // the newest that they tell. Who can write the branch can then no longer cut it, put
 // another in its place, or have it forgotten.
+
 package repo
 
 import (
@@ -9,8 +10,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

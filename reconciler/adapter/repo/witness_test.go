@@ -1,5 +1,6 @@
 // The ledger against its checkpoints: whoever can force-push, delete or replace the
 // branch, and even has the key that signs its commits, is found out in a fresh clone.
+
 package repo
 
 import (
@@ -15,8 +16,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

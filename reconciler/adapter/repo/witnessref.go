@@ -1,6 +1,7 @@
 // Checkpoints under a Git ref, best of another remote: a commit a checkpoint, each
 // after the one before, whose message is the signed note. Whoever may force that ref
 // can take them back, and so a remote that others administer is worth more.
+
 package repo
 
 import (

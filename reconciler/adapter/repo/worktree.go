@@ -1,5 +1,6 @@
 // The checkout as a file system, with the same view of the world as a revision:
 // no symbolic link is followed and Git's own files are not there.
+
 package repo
 
 import (

@@ -1,6 +1,7 @@
 // Runs on disk. A key has a folder, in it a folder an attempt, numbered; the
 // newest is the run. What is decided by a file is decided once: the file appears
 // whole, and its first writer wins.
+
 package runner
 
 import (
@@ -13,12 +14,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -76,7 +77,7 @@ func number(n int) string { return fmt.Sprintf("%06d", n) }
 func latest(keyDir string) (int, error) {
 	entries, err := os.ReadDir(keyDir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, content.Disk(fmt.Errorf("list attempts: %w", err), keyDir)
+		return 0, artifact.Disk(fmt.Errorf("list attempts: %w", err), keyDir)
 	}
 	last := 0
 	for _, e := range entries {
@@ -186,7 +187,7 @@ func (a attempt) conclude(r port.Result) error {
 		os.Remove(draft)
 	}
 	if err != nil && !errors.Is(err, os.ErrExist) {
-		return content.Disk(fmt.Errorf("write result: %w", err), a.dir)
+		return artifact.Disk(fmt.Errorf("write result: %w", err), a.dir)
 	}
 	return nil
 }

@@ -1,5 +1,6 @@
 // What a run made: declared outputs, model and metrics, from its directory into
 // the Store. All of its processes are dead by now, so nothing changes underneath.
+
 package runner
 
 import (
@@ -16,9 +17,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -57,7 +58,7 @@ func (s *supervisor) collect(ctx context.Context) port.Result {
 		r.Outputs[name] = art
 	}
 	if job.Model {
-		art, err := content.PutTree(ctx, s.Store, l.ModelDir())
+		art, err := artifact.PutTree(ctx, s.Store, l.ModelDir())
 		if err != nil {
 			return unkept("its model", err)
 		}
@@ -125,9 +126,9 @@ func keep(ctx context.Context, store port.Store, path string) (port.Artifact, er
 	if err != nil {
 		return port.Artifact{}, err
 	}
-	put := content.PutFile
+	put := artifact.PutFile
 	if info.IsDir() {
-		put = content.PutTree
+		put = artifact.PutTree
 	}
 	art, err := put(ctx, store, path)
 	art.Name = filepath.Base(path)

@@ -2,6 +2,7 @@
 
 // What a run of a pull request would try against the runner itself: real supervisors and
 // real programs, on both rungs, as root and as a user without rights.
+
 package runner_test
 
 import (
@@ -13,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall/walltest"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall/walltest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 )
@@ -85,7 +86,7 @@ func TestNoRunForgesOrReachesOut(t *testing.T) {
 					t.Errorf("the wall is %v", r.Isolation)
 				}
 				if art, ok := r.Outputs["made"]; ok || c.made != "" {
-					raw, err := content.ReadAll(t.Context(), b.Store, art.Digest)
+					raw, err := artifact.ReadAll(t.Context(), b.Store, art.Digest)
 					if err != nil || string(raw) != c.made {
 						t.Errorf("kept %q, %v", raw, err)
 					}

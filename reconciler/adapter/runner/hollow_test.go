@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
 // TestHollowFilesAreCountedBeyondAnyNumber: sizes that add up to less than nothing.

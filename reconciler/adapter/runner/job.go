@@ -1,4 +1,5 @@
 // What a job must be before anything of it is begun.
+
 package runner
 
 import (
@@ -7,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -2,6 +2,7 @@
 
 // Death at any moment: whichever process of a run is killed, whenever, the next pass ends
 // well, with one result, and nothing that ran is left.
+
 package runner_test
 
 import (
@@ -17,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall/walltest"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall/walltest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 )
@@ -90,7 +91,7 @@ func (b *bench) killOne(t *testing.T, round int, victim string, after time.Durat
 		}
 		r = porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
 	}
-	made, err := content.ReadAll(t.Context(), b.Store, r.Outputs["made"].Digest)
+	made, err := artifact.ReadAll(t.Context(), b.Store, r.Outputs["made"].Digest)
 	if err != nil || string(made) != fmt.Sprintf("made in %d\n", round) {
 		t.Errorf("round %d, %s killed after %s: made %q, %v", round, victim, after, made, err)
 	}

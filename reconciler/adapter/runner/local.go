@@ -16,13 +16,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/egress"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -68,7 +68,7 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	}
 	held, err := sandbox.Lock(ctx, dir+".lock")
 	if err != nil {
-		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, content.Disk(err, l.Dir))
+		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, artifact.Disk(err, l.Dir))
 	}
 	defer held.Close()
 	if run, err := l.Poll(ctx, job.Key); err == nil {
@@ -83,7 +83,7 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 		return port.Run{}, err
 	}
 	if err := l.begin(dir, job); err != nil {
-		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, content.Disk(err, l.Dir))
+		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, artifact.Disk(err, l.Dir))
 	}
 	return port.Run{Key: job.Key, State: port.Waiting, Started: l.Env.Now()}, nil
 }
@@ -105,7 +105,7 @@ func (l local) stands(ctx context.Context, run port.Run, least string) (bool, er
 		made = append(made, *run.Result.Model)
 	}
 	for _, art := range made {
-		if has, err := content.Has(ctx, l.Store, art); err != nil || !has {
+		if has, err := artifact.Has(ctx, l.Store, art); err != nil || !has {
 			return false, err
 		}
 	}
@@ -248,7 +248,7 @@ func (l local) Stop(ctx context.Context, key digest.Digest) error {
 		return nil
 	}
 	if err := sandbox.WriteFile(a.file("stop"), nil); err != nil {
-		return content.Disk(fmt.Errorf("stop %s: %w", o.Job.Ref, err), l.Dir)
+		return artifact.Disk(fmt.Errorf("stop %s: %w", o.Job.Ref, err), l.Dir)
 	}
 	if err := awaitEnd(ctx, a, l.Env.Now().Add(o.Grace+20*time.Second), l.Env.Now); err != nil {
 		return fmt.Errorf("stop %s: %w", o.Job.Ref, err)
@@ -306,7 +306,7 @@ func (l local) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byt
 		return nil, nil // its supervisor has not come that far
 	}
 	if err != nil {
-		return nil, content.Disk(fmt.Errorf("read log: %w", err), l.Dir)
+		return nil, artifact.Disk(fmt.Errorf("read log: %w", err), l.Dir)
 	}
 	defer f.Close()
 	return io.ReadAll(io.NewSectionReader(f, offset, 1<<20))

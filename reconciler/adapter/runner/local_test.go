@@ -1,5 +1,6 @@
 // The local runner against real processes: the test program takes the part of
 // vishwa, as supervisor and as the apply that is killed.
+
 package runner_test
 
 import (
@@ -18,14 +19,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
@@ -196,7 +197,7 @@ func TestARunMakesWhatItDeclares(t *testing.T) {
 	if err := os.WriteFile(data, []byte("a,b\n1,2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in, err := content.PutFile(t.Context(), b.Store, data)
+	in, err := artifact.PutFile(t.Context(), b.Store, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func TestARunMakesWhatItDeclares(t *testing.T) {
 	if r.Metrics["test.roc_auc"] != 0.91 || r.Metrics["test.n.1"] != 2 || len(r.Metrics) != 3 {
 		t.Errorf("metrics are %v", r.Metrics)
 	}
-	log, err := content.ReadAll(t.Context(), b.Store, r.Log)
+	log, err := artifact.ReadAll(t.Context(), b.Store, r.Log)
 	if err != nil || !strings.HasPrefix(string(log), "out\nerr\n") || !strings.HasSuffix(string(log), "students.csv\n") {
 		t.Errorf("log %q, %v", log, err)
 	}
@@ -319,7 +320,7 @@ func TestARunCannotChangeWhatOthersRead(t *testing.T) {
 	if err := os.WriteFile(file, []byte("echo original\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	art, err := content.PutFile(t.Context(), b.Store, file)
+	art, err := artifact.PutFile(t.Context(), b.Store, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +332,7 @@ func TestARunCannotChangeWhatOthersRead(t *testing.T) {
 			t.Errorf("tail %q, %s", r.Tail, r.Message)
 		}
 	}
-	if _, err := content.ReadAll(t.Context(), b.Store, art.Digest); err != nil {
+	if _, err := artifact.ReadAll(t.Context(), b.Store, art.Digest); err != nil {
 		t.Errorf("the store is changed: %v", err)
 	}
 	if tries, _ := filepath.Glob(filepath.Join(b.Dir, "*", "*", "work")); len(tries) != 1 {
@@ -612,7 +613,7 @@ func TestALogHasABound(t *testing.T) {
 	if !strings.HasSuffix(r.Tail, "the end") {
 		t.Errorf("tail %q", r.Tail)
 	}
-	log, err := content.ReadAll(t.Context(), b.Store, r.Log)
+	log, err := artifact.ReadAll(t.Context(), b.Store, r.Log)
 	if err != nil || len(log) > int(b.Config.Log)+10<<10 || !strings.Contains(string(log), "the log is full at 65536 bytes") || !strings.HasSuffix(string(log), "the end\n") {
 		t.Errorf("log of %d bytes, %v", len(log), err)
 	}

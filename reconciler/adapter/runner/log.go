@@ -1,5 +1,6 @@
 // The log of a run: what it prints on both streams, in the order in which it
 // comes, up to a bound, with its end kept whatever the bound.
+
 package runner
 
 import (

@@ -1,5 +1,6 @@
 // Telling a process that the kernel killed for want of memory from one that
 // somebody killed: both end by SIGKILL, and only the kernel's counters differ.
+
 package runner
 
 import (

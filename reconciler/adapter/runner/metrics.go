@@ -1,6 +1,7 @@
 // Metrics are what a training says of its model: numbers by dotted name. They
 // decide what is deployed, so what cannot be compared is refused by its name
 // instead of passed over.
+
 package runner
 
 import (

@@ -1,5 +1,6 @@
 // Metrics decide what is deployed: what is read is what was written, and what
 // cannot be compared is refused by its name.
+
 package runner
 
 import (

@@ -1,4 +1,5 @@
 // How a run ended, in words: one cause, what happened, and what to do.
+
 package runner
 
 import (
@@ -9,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

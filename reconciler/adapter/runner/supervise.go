@@ -1,6 +1,7 @@
 // The supervisor of a run: lays out its directory, makes its environment, begins
 // its command, waits, ends all of its processes, keeps what it made, and writes
 // the result as the very last.
+
 package runner
 
 import (
@@ -20,11 +21,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/egress"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -109,7 +110,7 @@ func (s *supervisor) supervise(ctx context.Context) error {
 		r = port.Result{Cause: port.Lost, Message: "its log could not be kept: " + explain(err), Started: r.Started, Finished: r.Finished, Host: r.Host}
 	}
 	// The log is evidence, but not worth a run: without it the result stands.
-	if art, err := content.PutFile(context.WithoutCancel(ctx), s.Store, s.attempt.file("log")); err == nil {
+	if art, err := artifact.PutFile(context.WithoutCancel(ctx), s.Store, s.attempt.file("log")); err == nil {
 		r.Log = art.Digest
 	}
 	if err := sandbox.Remove(s.attempt.file("tmp")); err != nil {

@@ -1,6 +1,7 @@
 // How the host is spoken to: small JSON over HTTP on a Unix socket in its state
 // folder. Both sides look at the user of the other, and who asks tells a token that
 // only who can read the sealing key knows.
+
 package server
 
 import (
@@ -17,8 +18,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

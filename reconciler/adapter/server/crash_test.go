@@ -1,4 +1,5 @@
 // Applies that are killed, pipes that must end, ports that were taken meanwhile.
+
 package server
 
 import (
@@ -6,7 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"net"
 	"net/http"
 	"os"

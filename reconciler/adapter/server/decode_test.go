@@ -1,5 +1,6 @@
 // What is read back from disk and socket may be anything; what is kept in memory
 // of a log is its end.
+
 package server
 
 import (

@@ -1,12 +1,13 @@
 // The hand-over of a public port from one name to another: what was renamed goes on
 // serving until its successor has proved itself, and no request finds the port empty.
+
 package server
 
 import (
 	"context"
 	"os"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

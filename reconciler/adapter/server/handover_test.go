@@ -1,5 +1,6 @@
 // A renamed deployment hands its port over: no request finds it empty, and where the
 // successor does not prove itself, what was there goes on.
+
 package server
 
 import (

@@ -1,5 +1,6 @@
 // The serving host: a process of Vishwa's own that outlives apply, brings back
 // what was served, and leaves by itself when it serves nothing.
+
 package server
 
 import (
@@ -17,9 +18,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,5 +1,6 @@
 // A release that asks for a level of isolation is served at it or not at all, and what was
 // served before goes on.
+
 package server
 
 import (
@@ -7,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
 func TestAReleaseIsServedAtItsLevelOrNotAtAll(t *testing.T) {

@@ -1,5 +1,6 @@
 // What one who asks may take: so that who sends slowly, much or often takes nothing
 // from the others.
+
 package server
 
 import (

@@ -1,4 +1,5 @@
 // Who asks slowly, much or often is let go; whoever asks honestly is answered meanwhile.
+
 package server
 
 import (
@@ -14,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

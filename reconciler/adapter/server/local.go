@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -102,7 +102,7 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 		return port.Live{}, fault.New(fault.Cancelled, "serve %s: %w", r.Name, err)
 	}
 	if err := os.MkdirAll(string(s.place), 0o700); err != nil {
-		return port.Live{}, content.Disk(fault.New(fault.Internal, "make state folder: %w", err), string(s.place))
+		return port.Live{}, artifact.Disk(fault.New(fault.Internal, "make state folder: %w", err), string(s.place))
 	}
 	names := []string{r.Name}
 	if r.Over != "" {
@@ -115,7 +115,7 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	for _, name := range slices.Compact(names) {
 		held, err := sandbox.Lock(ctx, s.place.lock(name))
 		if err != nil {
-			return port.Live{}, content.Disk(err, string(s.place))
+			return port.Live{}, artifact.Disk(err, string(s.place))
 		}
 		defer held.Close()
 	}
@@ -177,7 +177,7 @@ func (s *local) Revive(ctx context.Context, name string, key digest.Digest) (por
 	}
 	held, err := sandbox.Lock(ctx, s.place.lock(name))
 	if err != nil {
-		return port.Live{}, content.Disk(err, string(s.place))
+		return port.Live{}, artifact.Disk(err, string(s.place))
 	}
 	defer held.Close()
 	l, err := s.line()

@@ -1,11 +1,12 @@
 // What people rely on when they deploy to this machine.
+
 package server
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"io"
 	"net"
 	"net/http"

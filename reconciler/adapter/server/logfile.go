@@ -1,5 +1,6 @@
 // Logs that do not fill the disk: a file that makes way for itself once it is
 // large, and the last lines of it in memory, to be quoted in errors.
+
 package server
 
 import (

@@ -1,5 +1,6 @@
 // What the host is asked to serve, and where it stands on disk, so that a host
 // that was killed knows what to bring back.
+
 package server
 
 import (
@@ -13,12 +14,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -173,7 +174,7 @@ func (f folder) write(key seal.Key, o order) error {
 	if err != nil {
 		return fmt.Errorf("encode release: %w", err)
 	}
-	return content.Disk(replace(f.record(o.Name), key.Wrap(purpose(o.Name), raw)), f.served(o.Name))
+	return artifact.Disk(replace(f.record(o.Name), key.Wrap(purpose(o.Name), raw)), f.served(o.Name))
 }
 
 // replace writes a small file so that a reader, or a crash, finds the old or the new one.

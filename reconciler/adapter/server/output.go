@@ -1,5 +1,6 @@
 // What a served process has written, for people: its log and the one before it, and
 // what comes after while somebody looks on.
+
 package server
 
 import (

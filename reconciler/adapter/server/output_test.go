@@ -1,4 +1,5 @@
 // Who looks at a log sees all of it, whenever it makes way for a new one.
+
 package server
 
 import (

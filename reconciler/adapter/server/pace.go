@@ -1,5 +1,6 @@
 // How long the host waits for what. Every duration can be shortened, so that a
 // test of patience need not be patient.
+
 package server
 
 import "time"

@@ -1,6 +1,7 @@
 //go:build darwin || freebsd
 
 // Who is at the other end of a Unix socket, as the kernel says (unix(4), LOCAL_PEERCRED).
+
 package server
 
 import "golang.org/x/sys/unix"

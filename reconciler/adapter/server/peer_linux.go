@@ -1,4 +1,5 @@
 // Who is at the other end of a Unix socket, as the kernel says (unix(7), SO_PEERCRED).
+
 package server
 
 import "golang.org/x/sys/unix"

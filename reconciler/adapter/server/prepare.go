@@ -1,5 +1,6 @@
 // A release on its way from the store to disk: verified model, code, inputs and
 // Python environment, all there before the host hears of it.
+
 package server
 
 import (
@@ -15,11 +16,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -165,7 +166,7 @@ func (s *local) python(ctx context.Context, r port.Release) (sandbox.Environment
 		if f.Path != r.Lock {
 			continue
 		}
-		lock, err := content.ReadAll(ctx, s.cfg.Store, f.Digest)
+		lock, err := artifact.ReadAll(ctx, s.cfg.Store, f.Digest)
 		if err != nil {
 			return sandbox.Environment{}, fmt.Errorf("read %s: %w", r.Lock, err)
 		}

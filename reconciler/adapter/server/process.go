@@ -1,5 +1,6 @@
 // One served process: begun on a private port, awaited until it answers, ended
 // with all that it began.
+
 package server
 
 import (
@@ -14,10 +15,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
-	"github.com/vishwaops/vishwa/reconciler/adapter/wall"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
 // process is one run of an order's command.

@@ -1,6 +1,7 @@
 // The public port's side: requests go to whichever process serves now, and none
 // is lost while that changes. A gate says who serves; a request enters it, holds
 // on to one backend until it is answered, and leaves.
+
 package server
 
 import (
@@ -19,8 +20,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/egress"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/machine/egress"
 )
 
 // Headers on every answer, so that it can be explained and verified.

@@ -1,4 +1,5 @@
 // The public port: declared, or chosen once and kept; taken is a Conflict.
+
 package server
 
 import (

@@ -1,5 +1,6 @@
 // A service is what is served under one name: a public port, the unit that has
 // its traffic, and the change from one unit to the next.
+
 package server
 
 import (
@@ -10,9 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

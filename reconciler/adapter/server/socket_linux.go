@@ -1,5 +1,6 @@
 // A Unix socket's path may have 108 bytes, a state folder any number. On Linux an
 // open folder has a short path of its own, which no other user can put anything at.
+
 package server
 
 import (

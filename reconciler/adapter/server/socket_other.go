@@ -2,6 +2,7 @@
 
 // A Unix socket's path may have about 104 bytes, a state folder any number. Where
 // an open folder has no path of its own, a short link to it stands in.
+
 package server
 
 import (

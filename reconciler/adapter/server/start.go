@@ -1,6 +1,7 @@
 // Beginning the host: exactly one a state folder, detached from whoever applies.
 // The lock that the living host holds is the truth; a socket or a number of a
 // process may be stale.
+
 package server
 
 import (
@@ -13,10 +14,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 )
 
 const (
@@ -33,11 +34,11 @@ const (
 func (s *local) alone(ctx context.Context, do func() error) (done bool, err error) {
 	held, err := sandbox.Lock(ctx, s.place.path(startLock))
 	if err != nil {
-		return false, content.Disk(err, string(s.place))
+		return false, artifact.Disk(err, string(s.place))
 	}
 	defer held.Close()
 	if runs, err := sandbox.Held(s.place.path(hostLock)); err != nil {
-		return false, content.Disk(err, string(s.place))
+		return false, artifact.Disk(err, string(s.place))
 	} else if runs {
 		return false, s.answering(ctx, nil)
 	}
@@ -68,7 +69,7 @@ func (s *local) ensure(ctx context.Context) error {
 func (s *local) begin(ctx context.Context) error {
 	out, err := os.OpenFile(s.place.path("host.err"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return content.Disk(fmt.Errorf("start serving host: %w", err), string(s.place))
+		return artifact.Disk(fmt.Errorf("start serving host: %w", err), string(s.place))
 	}
 	defer out.Close()
 	cmd := exec.Command(s.cfg.Env.Self, "host", string(s.place), s.cfg.Seal) // outlives ctx by design

@@ -1,5 +1,6 @@
 // Who neither sends nor takes a byte for a while is let go. What is waited for from the
 // served process is not the client's stillness: an inference may take as long as it does.
+
 package server
 
 import (

@@ -1,5 +1,6 @@
 // What somebody with the same user changes on disk, or asks at the socket, is neither
 // served nor believed; the next apply brings back what was declared.
+
 package server
 
 import (
@@ -13,9 +14,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/seal"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

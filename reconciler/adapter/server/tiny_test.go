@@ -1,5 +1,6 @@
 // The test binary is three programs: the tests, the serving host that they begin,
 // and a tiny Open Inference Protocol server for the host to serve.
+
 package server
 
 import (

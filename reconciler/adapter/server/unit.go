@@ -1,5 +1,6 @@
 // A unit is one release under the host's care: it runs one process at a time and
 // begins it again when it ends.
+
 package server
 
 import (

@@ -1,5 +1,6 @@
 // Before each start, the first and every later one, what is about to be served is
 // held against what was declared: read-only files keep out accidents, not intent.
+
 package server
 
 import (
@@ -9,9 +10,9 @@ import (
 	"path"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
 // scratch are the folders of a release that the served process may write to. They

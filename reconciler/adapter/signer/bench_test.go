@@ -1,4 +1,5 @@
 // How fast a large model is signed and verified, beside the hash alone.
+
 package signer
 
 import (
@@ -9,8 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -25,7 +26,7 @@ func BenchmarkLargeModel(b *testing.B) {
 	fill(b, weights)
 	k, v := open(b)
 	name := func() port.Artifact {
-		m, err := content.Walk(b.Context(), dir)
+		m, err := artifact.Walk(b.Context(), dir)
 		if err != nil {
 			b.Fatal(err)
 		}

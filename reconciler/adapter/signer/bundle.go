@@ -2,6 +2,7 @@
 // payload, signature and hint. So no byte of it can be changed unseen, be it white
 // space, a key twice, a field that nobody checks or base64 in another form, and
 // reading the ten thousand bundles of a ledger costs little beside their signatures.
+
 package signer
 
 import (
@@ -19,7 +20,7 @@ import (
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 
-	"github.com/vishwaops/vishwa/reconciler/attest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 )
 
 const mediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"

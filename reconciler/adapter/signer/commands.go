@@ -1,12 +1,13 @@
 // The same checks with others' programs: what a reader types who does not take
 // Vishwa's word for it.
+
 package signer
 
 import (
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 )
 
 // Offered says where the files lie that others' programs are given.

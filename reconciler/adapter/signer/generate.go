@@ -17,8 +17,8 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -48,7 +48,7 @@ func Generate(dir string, password []byte) (err error) {
 		return fault.Hint(fault.New(fault.Invalid, "generate keys: the password is empty"), "set VISHWA_KEY_PASSWORD, or type a password when asked")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return content.Disk(fmt.Errorf("generate keys: %w", err), dir)
+		return artifact.Disk(fmt.Errorf("generate keys: %w", err), dir)
 	}
 	names := []string{LedgerKey, LedgerKey + ".pub", TrustedRootFile}
 	for _, r := range Roles {
@@ -79,7 +79,7 @@ func Generate(dir string, password []byte) (err error) {
 		}
 		made = append(made, path)
 		if err != nil {
-			return content.Disk(fmt.Errorf("generate keys: %w", err), dir)
+			return artifact.Disk(fmt.Errorf("generate keys: %w", err), dir)
 		}
 	}
 	return nil

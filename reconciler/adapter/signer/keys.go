@@ -1,5 +1,6 @@
 // Keys are opened when they are first needed, because each costs a third of a
 // second of scrypt, and most commands sign nothing.
+
 package signer
 
 import (

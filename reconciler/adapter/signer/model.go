@@ -1,6 +1,7 @@
 // A released model: its folder, with the model signature inside where others'
 // programs look for it, and its provenance beside the folder, where it is no file
 // of the model.
+
 package signer
 
 import (
@@ -11,10 +12,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -49,7 +50,7 @@ func SignModel(ctx context.Context, s port.Signer, model port.Artifact, from att
 // WriteModel lays a released model out at dst: the verified files and their
 // signature, and the provenance beside them. dst is absent or an empty folder.
 func WriteModel(ctx context.Context, store port.Store, r Released, dst string) error {
-	if err := content.Materialise(ctx, store, r.Model, dst); err != nil {
+	if err := artifact.Materialise(ctx, store, r.Model, dst); err != nil {
 		return err
 	}
 	err := errors.Join(
@@ -62,7 +63,7 @@ func WriteModel(ctx context.Context, store port.Store, r Released, dst string) e
 	if errors.Is(err, fs.ErrExist) {
 		return fault.Hint(fault.New(fault.Conflict, "write model: %s is there already", filepath.Base(ProvenancePath(dst))), "remove it, or choose another place")
 	}
-	return content.Disk(fmt.Errorf("write model: %w", err), filepath.Dir(dst))
+	return artifact.Disk(fmt.Errorf("write model: %w", err), filepath.Dir(dst))
 }
 
 // Released is a model with its bundles.
@@ -80,7 +81,7 @@ func ReadModel(dir string) (signature, provenance []byte, err error) {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, nil, fault.Hint(fault.New(fault.Missing, "read model: %s is not there", filepath.Base(path)), "name the folder of a released model; its provenance lies beside the folder")
 		case err != nil:
-			return nil, nil, content.Disk(fmt.Errorf("read model: %w", err), dir)
+			return nil, nil, artifact.Disk(fmt.Errorf("read model: %w", err), dir)
 		}
 	}
 	return signature, provenance, nil
@@ -176,7 +177,7 @@ func VerifyModel(ctx context.Context, v port.Verifier, dir string, signature, pr
 
 // released is what lies in a model's folder, without the signature itself.
 func released(ctx context.Context, dir string) (digest.Manifest, error) {
-	all, err := content.Walk(ctx, dir)
+	all, err := artifact.Walk(ctx, dir)
 	if err != nil {
 		return nil, fmt.Errorf("verify model: %w", err)
 	}

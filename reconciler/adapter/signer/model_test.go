@@ -1,4 +1,5 @@
 // A released model is what was signed, by Vishwa's word and by others' programs.
+
 package signer
 
 import (
@@ -12,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
-	"github.com/vishwaops/vishwa/reconciler/attest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -45,7 +46,7 @@ func release(t testing.TB, files map[string]string) (dir string, model port.Arti
 	if err != nil {
 		t.Fatal(err)
 	}
-	if model, err = content.PutTree(t.Context(), kept, src); err != nil {
+	if model, err = artifact.PutTree(t.Context(), kept, src); err != nil {
 		t.Fatal(err)
 	}
 	k, _ := open(t)

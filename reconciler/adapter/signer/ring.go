@@ -1,5 +1,6 @@
 // A process that works on many repositories with one controller's keys opens them once:
 // each opening takes a third of a second and 64 MiB.
+
 package signer
 
 import "sync"

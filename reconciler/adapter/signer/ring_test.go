@@ -1,5 +1,6 @@
 // The laws of open keys: opened once a process, again when their files change, and a
 // password that does not open them is not tried twice.
+
 package signer
 
 import (

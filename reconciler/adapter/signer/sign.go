@@ -1,5 +1,6 @@
 // Signing: an in-toto statement goes into a DSSE envelope, and that into a
 // Sigstore bundle v0.3, by sigstore-go.
+
 package signer
 
 import (
@@ -12,7 +13,7 @@ import (
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 
-	"github.com/vishwaops/vishwa/reconciler/attest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )

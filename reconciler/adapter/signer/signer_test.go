@@ -1,4 +1,5 @@
 // Keys are made, kept and used as promised.
+
 package signer
 
 import (

@@ -1,5 +1,6 @@
 // Verifying: by sigstore-go, against a list of keys that is closed. Nothing here
 // takes a key that is not on the list, and no list is empty.
+
 package signer
 
 import (
@@ -18,7 +19,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 
-	"github.com/vishwaops/vishwa/reconciler/attest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )

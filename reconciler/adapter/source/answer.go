@@ -1,5 +1,6 @@
 // What a server's answer says of a file, and what is to be made of answers that
 // are none.
+
 package source
 
 import (
@@ -14,10 +15,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
-	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/download"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,4 +1,5 @@
 // Places that can be made to fail, for the laws of sources.
+
 package source
 
 import (
@@ -19,9 +20,9 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"

@@ -1,5 +1,6 @@
 // Data that DVC keeps, for this repository or another: found by its pointer in the
 // tree, read from the repository's remote, and held against its MD5 name.
+
 package source
 
 import (
@@ -12,10 +13,10 @@ import (
 	"path"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/download"
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/download"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -165,7 +166,7 @@ func manifest(ctx context.Context, out *output) (dvc.Tree, error) {
 	if len(b) > largest {
 		return nil, fault.New(fault.Invalid, "the directory's manifest has more than %d bytes", largest)
 	}
-	if got := cache.SumOf(b).OID + ".dir"; got != out.OID {
+	if got := dvccache.SumOf(b).OID + ".dir"; got != out.OID {
 		return nil, corrupt("the directory's manifest", got, out.OID)
 	}
 	return dvc.ParseTree(bytes.TrimSpace(b))
@@ -227,12 +228,12 @@ func (s *tracked) Fetch(ctx context.Context, look port.Look, dir string, tell fu
 		return body, err
 	}
 	g.Check = func(ctx context.Context, f port.Sighted, at string) error {
-		got, err := cache.SumFile(ctx, at, false)
+		got, err := dvccache.SumFile(ctx, at, false)
 		if err != nil || string(got.OID) == f.ETag {
 			return err
 		}
 		if out.Hash == "" { // as DVC 2 named text
-			if got, err = cache.SumFile(ctx, at, true); err != nil || string(got.OID) == f.ETag {
+			if got, err = dvccache.SumFile(ctx, at, true); err != nil || string(got.OID) == f.ETag {
 				return err
 			}
 		}

@@ -1,4 +1,5 @@
 // What DVC keeps is found as DVC finds it, and believed no further than its names.
+
 package source
 
 import (
@@ -11,8 +12,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )

@@ -1,5 +1,6 @@
 // A file on a web server: pinned by its ETag, or its date and length; read in as
 // many answers as it takes (RFC 9110).
+
 package source
 
 import (
@@ -13,10 +14,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
-	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/download"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -212,7 +213,7 @@ func (s *web) hashed(ctx context.Context) (token string, size int64, err error) 
 	defer res.Body.Close()
 	quiet := time.AfterFunc(download.Stall, cancel)
 	defer quiet.Stop()
-	d, n, err := content.Copy(ctx, io.Discard, &lively{&webBody{s, ctx, res.Body}, quiet})
+	d, n, err := artifact.Copy(ctx, io.Discard, &lively{&webBody{s, ctx, res.Body}, quiet})
 	if err != nil {
 		return "", 0, download.Stalled(ctx, quiet, port.Sighted{Path: s.name}, err)
 	}

@@ -1,4 +1,5 @@
 // What a web server, or somebody between, must not be able to do.
+
 package source
 
 import (
@@ -11,8 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

@@ -1,5 +1,6 @@
 // Listings are written by strangers: what they name, how much of it there is, and
 // what becomes of it while it is read.
+
 package source
 
 import (
@@ -17,8 +18,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/download"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )

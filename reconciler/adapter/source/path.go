@@ -1,5 +1,6 @@
 // Data in the repository itself. A revision has no dates and a folder's are easily
 // set: what a file is called is the digest of its bytes, which are near.
+
 package source
 
 import (
@@ -16,10 +17,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
-	"github.com/vishwaops/vishwa/reconciler/adapter/download"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/download"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -107,7 +108,7 @@ func (s *inTree) name(ctx context.Context, files []port.Sighted, folder bool) er
 				return s.classed(err, p)
 			}
 			defer f.Close()
-			d, n, err := content.Copy(inner, io.Discard, f)
+			d, n, err := artifact.Copy(inner, io.Discard, f)
 			if err != nil {
 				return s.classed(err, p)
 			}

@@ -1,4 +1,5 @@
 // Where the pointer of some data stands in a tree.
+
 package source
 
 import (
@@ -8,9 +9,9 @@ import (
 	"path"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/download"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/download"
 )
 
 // find looks for the pointer of at: a .dvc file beside it or beside a folder above,

@@ -1,4 +1,5 @@
 // Bodies that are cut, changed, shifted or packed on their way.
+
 package source
 
 import (

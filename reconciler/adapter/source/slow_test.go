@@ -1,4 +1,5 @@
 // Web servers that hold the line: they are given up, and honest slow ones are not.
+
 package source
 
 import (
@@ -9,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/schemas"
 )
 

@@ -8,10 +8,10 @@ import (
 	"crypto/x509"
 	"io/fs"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/dial"
-	"github.com/vishwaops/vishwa/reconciler/adapter/download"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/download"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )

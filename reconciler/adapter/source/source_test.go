@@ -1,4 +1,5 @@
 // The laws of sources, held on each kind against a double of its place.
+
 package source
 
 import (
@@ -12,7 +13,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/dvc"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"

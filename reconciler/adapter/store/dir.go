@@ -16,9 +16,9 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -40,16 +40,16 @@ func openDir(path string, group func(fs.FileMode) fs.FileMode) (port.Store, erro
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, content.Disk(fmt.Errorf("open store: %w", err), path)
+		return nil, artifact.Disk(fmt.Errorf("open store: %w", err), path)
 	}
 	st, err := os.Stat(path)
 	if err != nil {
-		return nil, content.Disk(fmt.Errorf("open store: %w", err), path)
+		return nil, artifact.Disk(fmt.Errorf("open store: %w", err), path)
 	}
 	d := dir{path, group(st.Mode().Perm())}
 	if d.group == 0 && st.Mode().Perm() != 0o700 { // an older vishwa made it for all to see
 		if err := os.Chmod(path, 0o700); err != nil {
-			return nil, content.Disk(fmt.Errorf("open store: %w", err), path)
+			return nil, artifact.Disk(fmt.Errorf("open store: %w", err), path)
 		}
 	}
 	d.clear()
@@ -93,7 +93,7 @@ func (d dir) Has(ctx context.Context, name digest.Digest) (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
-		return false, content.Disk(fmt.Errorf("look into store: %w", err), d.path)
+		return false, artifact.Disk(fmt.Errorf("look into store: %w", err), d.path)
 	}
 	return st.Mode().IsRegular(), nil
 }
@@ -116,7 +116,7 @@ func (d dir) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, error)
 	case errors.Is(err, syscall.ELOOP):
 		return nil, tampered(name, path)
 	case err != nil:
-		return nil, content.Disk(fmt.Errorf("read store: %w", err), d.path)
+		return nil, artifact.Disk(fmt.Errorf("read store: %w", err), d.path)
 	}
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		f.Close()
@@ -130,7 +130,7 @@ func (d dir) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, error)
 func (d dir) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error) {
 	name, n, err := d.put(ctx, r)
 	if err != nil {
-		return "", 0, content.Disk(fmt.Errorf("write store: %w", err), d.path)
+		return "", 0, artifact.Disk(fmt.Errorf("write store: %w", err), d.path)
 	}
 	return name, n, nil
 }
@@ -150,7 +150,7 @@ func (d dir) put(ctx context.Context, r io.Reader) (name digest.Digest, n int64,
 	}
 	defer os.Remove(tmp.Name()) // gone already where all went well
 	defer tmp.Close()
-	if name, n, err = content.Copy(ctx, tmp, r); err != nil {
+	if name, n, err = artifact.Copy(ctx, tmp, r); err != nil {
 		return "", 0, err
 	}
 	if err := tmp.Chmod(0o400 | d.group&0o040); err != nil {

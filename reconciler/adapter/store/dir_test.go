@@ -1,4 +1,5 @@
 // The folder store keeps the port's promises, and the disk's trouble in check.
+
 package store
 
 import (

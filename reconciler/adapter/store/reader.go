@@ -1,5 +1,6 @@
 // Reading is where tampering shows: bytes are hashed on the way and held against
 // their name before the end is reported.
+
 package store
 
 import (
@@ -9,9 +10,9 @@ import (
 	"io"
 	"os"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/content"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 )
 
 type reader struct {
@@ -27,7 +28,7 @@ type reader struct {
 func newReader(ctx context.Context, f *os.File, name digest.Digest) *reader {
 	return &reader{
 		f: f, name: name, h: sha256.New(), end: ctx.Err,
-		copy: func(w io.Writer) (digest.Digest, int64, error) { return content.Copy(ctx, w, f) },
+		copy: func(w io.Writer) (digest.Digest, int64, error) { return artifact.Copy(ctx, w, f) },
 	}
 }
 

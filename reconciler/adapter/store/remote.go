@@ -1,5 +1,6 @@
 // A store that machines share: a bucket has everything, and a folder of this machine has
 // what was put or read here, so that it crosses the network once.
+
 package store
 
 import (

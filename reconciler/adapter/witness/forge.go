@@ -2,6 +2,7 @@
 // repository. GitHub adds statuses and takes none away, whoever asks; the author of a
 // pull request cannot make one. Somebody who may write to the repository can add to
 // them, and so each is signed, and all that are looked at are held against each other.
+
 package witness
 
 import (
@@ -10,8 +11,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 

@@ -1,5 +1,6 @@
 // Places of checkpoints: the newest comes first, others' are not mistaken for ours, and
 // what somebody adds takes nothing away.
+
 package witness
 
 import (
@@ -14,10 +15,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	place "github.com/vishwaops/vishwa/reconciler/adapter/bucket"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/ledger"
+	place "github.com/vishwaops/vishwa/reconciler/machine/bucket"
 )
 
 const origin = "example.org/acme/homes#vishwa/ledger"

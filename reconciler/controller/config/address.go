@@ -1,5 +1,6 @@
 // One repository has many spellings. Identity gives them one, so that no
 // repository is reconciled twice and a webhook finds the one that it is about.
+
 package config
 
 import (

@@ -1,5 +1,6 @@
 // What must hold of a controller's file beyond the types of its fields: each value for
 // itself, and all of them together. Nothing outside of the file is looked at here.
+
 package config
 
 import (

@@ -1,4 +1,5 @@
 // What is wrong in a configuration is told as a person would read it.
+
 package config
 
 import (

@@ -1,6 +1,7 @@
 // Strict reading of YAML into a Go value: a field that is unknown or of another
 // type is a problem with its place and the name that was probably meant, and all
 // problems are told at once.
+
 package config
 
 import (

@@ -1,5 +1,6 @@
 // The table of the controller's file in docs/github.md, which is made from what the
 // fields say of themselves.
+
 package config
 
 import (

@@ -1,5 +1,6 @@
 // What a controller's file names on this machine, looked at before the controller
 // runs: it would say the same, later and one by one.
+
 package config
 
 import (

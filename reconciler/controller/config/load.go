@@ -1,4 +1,5 @@
 // Reading a controller's file: all that is wrong with it is told at once.
+
 package config
 
 import (

@@ -1,4 +1,5 @@
 // Large objects come in pieces side by side, and stay where they were cut off.
+
 package transfer
 
 import (
@@ -7,10 +8,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/download"
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/download"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -20,7 +21,7 @@ const (
 )
 
 // gather fetches object o as oid, going on with what half has of it.
-func (r *Remote) gather(ctx context.Context, into *cache.Batch, half *cache.Half, oid dvc.OID, o port.Object) (cache.Sum, error) {
+func (r *Remote) gather(ctx context.Context, into *dvccache.Batch, half *dvccache.Half, oid dvc.OID, o port.Object) (dvccache.Sum, error) {
 	const name = "object"
 	from := &download.Place{Absent: fault.Missing, Jobs: abreast, Pieces: true}
 	from.Open = func(ctx context.Context, f port.Sighted, at, n int64) (io.ReadCloser, error) {
@@ -32,7 +33,7 @@ func (r *Remote) gather(ctx context.Context, into *cache.Batch, half *cache.Half
 	if st, err := os.Stat(path); err != nil || st.Size() != o.Size { // it has its name when all of it has come
 		if err := from.Fetch(ctx, look, half.Dir, nil); err != nil {
 			half.Close()
-			return cache.Sum{}, err
+			return dvccache.Sum{}, err
 		}
 	}
 	sum, err := into.Adopt(ctx, path, oid)

@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/bucket"
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 )
 
@@ -39,7 +39,7 @@ func distant(t *testing.T, data []byte) (*porttest.Between, *Remote, dvc.OID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	oid := cache.SumOf(data).OID
+	oid := dvccache.SumOf(data).OID
 	r := &Remote{Name: "far", Bucket: b, Pieces: true}
 	if _, err := b.Put(t.Context(), r.key(oid), bytes.NewReader(data), int64(len(data))); err != nil {
 		t.Fatal(err)
@@ -47,9 +47,9 @@ func distant(t *testing.T, data []byte) (*porttest.Between, *Remote, dvc.OID) {
 	return between, r, oid
 }
 
-func opened(t *testing.T, root string) *cache.Cache {
+func opened(t *testing.T, root string) *dvccache.Cache {
 	t.Helper()
-	c, err := cache.Open(root, cache.Options{})
+	c, err := dvccache.Open(root, dvccache.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func someBytes(n int) []byte {
 }
 
 // halfway fetches until some of it is safe, and then no more.
-func halfway(t *testing.T, between *porttest.Between, r *Remote, into *cache.Cache, oid dvc.OID, come int64) {
+func halfway(t *testing.T, between *porttest.Between, r *Remote, into *dvccache.Cache, oid dvc.OID, come int64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

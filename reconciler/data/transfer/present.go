@@ -1,5 +1,6 @@
 // What a remote has: asked object by object, or listed, whichever takes fewer
 // requests.
+
 package transfer
 
 import (
@@ -10,8 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 )
 
 const (

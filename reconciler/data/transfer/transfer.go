@@ -15,9 +15,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -123,7 +123,7 @@ func (r *Remote) each(ctx context.Context, oids []dvc.OID, f func(ctx context.Co
 
 // Push sends the objects of the cache that the remote lacks, and those of the
 // directories among them. tell hears of each object that has gone over.
-func (r *Remote) Push(ctx context.Context, from *cache.Cache, oids []dvc.OID, tell func(Moved)) (Moved, error) {
+func (r *Remote) Push(ctx context.Context, from *dvccache.Cache, oids []dvc.OID, tell func(Moved)) (Moved, error) {
 	files, dirs, err := r.expand(ctx, from, oids)
 	if err != nil {
 		return Moved{}, err
@@ -138,7 +138,7 @@ func (r *Remote) Push(ctx context.Context, from *cache.Cache, oids []dvc.OID, te
 
 // expand lists the files of the directories that the remote does not have, and the
 // directories. What the cache lacks of them is named at once.
-func (r *Remote) expand(ctx context.Context, from *cache.Cache, oids []dvc.OID) (files, dirs []dvc.OID, err error) {
+func (r *Remote) expand(ctx context.Context, from *dvccache.Cache, oids []dvc.OID) (files, dirs []dvc.OID, err error) {
 	var lacking []dvc.OID
 	seen := make(map[dvc.OID]bool, len(oids))
 	add := func(oid dvc.OID) {
@@ -182,7 +182,7 @@ func (r *Remote) expand(ctx context.Context, from *cache.Cache, oids []dvc.OID) 
 	return files, dirs, nil
 }
 
-func (r *Remote) send(ctx context.Context, from *cache.Cache, oids []dvc.OID, m *moving) error {
+func (r *Remote) send(ctx context.Context, from *dvccache.Cache, oids []dvc.OID, m *moving) error {
 	there, err := r.Present(ctx, oids)
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ func (r *Remote) send(ctx context.Context, from *cache.Cache, oids []dvc.OID, m 
 }
 
 // Manifests brings those of directories alone, where the cache lacks them.
-func (r *Remote) Manifests(ctx context.Context, into *cache.Cache, dirs []dvc.OID) (Moved, error) {
+func (r *Remote) Manifests(ctx context.Context, into *dvccache.Cache, dirs []dvc.OID) (Moved, error) {
 	m, l := &moving{}, &lacking{}
 	if err := r.receive(ctx, into, dirs, m, l); err != nil {
 		return m.sum(), err
@@ -219,7 +219,7 @@ func (r *Remote) Manifests(ctx context.Context, into *cache.Cache, dirs []dvc.OI
 
 // Fetch brings what the cache lacks of oids, and of the directories among them.
 // What the remote lacks is named at once, after all the rest has come.
-func (r *Remote) Fetch(ctx context.Context, into *cache.Cache, oids []dvc.OID, tell func(Moved)) (Moved, error) {
+func (r *Remote) Fetch(ctx context.Context, into *dvccache.Cache, oids []dvc.OID, tell func(Moved)) (Moved, error) {
 	m := &moving{tell: tell}
 	l := &lacking{}
 	var dirs, files []dvc.OID
@@ -251,7 +251,7 @@ func (r *Remote) Fetch(ctx context.Context, into *cache.Cache, oids []dvc.OID, t
 	return m.sum(), l.told(r.Name)
 }
 
-func (r *Remote) receive(ctx context.Context, into *cache.Cache, oids []dvc.OID, m *moving, l *lacking) error {
+func (r *Remote) receive(ctx context.Context, into *dvccache.Cache, oids []dvc.OID, m *moving, l *lacking) error {
 	todo := make([]dvc.OID, 0, len(oids))
 	for _, o := range oids {
 		if !into.Has(o) {
@@ -269,7 +269,7 @@ func (r *Remote) receive(ctx context.Context, into *cache.Cache, oids []dvc.OID,
 
 // together fetches objects and makes them durable at once. What has come whole stays,
 // whatever went wrong beside it.
-func (r *Remote) together(ctx context.Context, into *cache.Cache, some []dvc.OID, m *moving, l *lacking) error {
+func (r *Remote) together(ctx context.Context, into *dvccache.Cache, some []dvc.OID, m *moving, l *lacking) error {
 	batch := into.Batch()
 	defer batch.Drop()
 	err := r.each(ctx, some, func(ctx context.Context, oid dvc.OID) error { return r.one(ctx, batch, oid, m, l) })
@@ -280,7 +280,7 @@ func (r *Remote) together(ctx context.Context, into *cache.Cache, some []dvc.OID
 }
 
 // one fetches an object.
-func (r *Remote) one(ctx context.Context, into *cache.Batch, oid dvc.OID, m *moving, l *lacking) error {
+func (r *Remote) one(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *moving, l *lacking) error {
 	sum, err := r.take(ctx, into, oid)
 	switch {
 	case err == nil:
@@ -290,7 +290,7 @@ func (r *Remote) one(ctx context.Context, into *cache.Batch, oid dvc.OID, m *mov
 		l.add(oid)
 		return nil
 	}
-	var other *cache.Other
+	var other *dvccache.Other
 	if errors.As(err, &other) {
 		s := &Spoilt{Remote: r.Name, Key: r.key(oid), OID: oid, Got: other.Got}
 		return fault.Hint(fault.New(fault.Corrupt, "%w", s), "%s", s.Way())
@@ -298,16 +298,16 @@ func (r *Remote) one(ctx context.Context, into *cache.Batch, oid dvc.OID, m *mov
 	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
 }
 
-func (r *Remote) take(ctx context.Context, into *cache.Batch, oid dvc.OID) (cache.Sum, error) {
+func (r *Remote) take(ctx context.Context, into *dvccache.Batch, oid dvc.OID) (dvccache.Sum, error) {
 	body, o, err := r.open(ctx, oid)
 	if err != nil {
-		return cache.Sum{}, err
+		return dvccache.Sum{}, err
 	}
 	defer body.Close()
 	if r.Pieces && o.Size > large && o.ETag != "" {
 		half, err := into.Half(oid)
 		if err != nil {
-			return cache.Sum{}, err
+			return dvccache.Sum{}, err
 		}
 		if half != nil {
 			body.Close()

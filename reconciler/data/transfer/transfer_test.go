@@ -1,5 +1,6 @@
 // Transfers against a bucket that is a map: what goes in which order, what is sent
 // anew, and how a remote is asked.
+
 package transfer
 
 import (
@@ -16,9 +17,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/data/cache"
-	"github.com/vishwaops/vishwa/reconciler/dvc"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -99,9 +100,9 @@ func (h *held) Delete(_ context.Context, keys ...string) error {
 func empty() *held { return &held{objects: map[string][]byte{}, room: -1} }
 
 // filled is a cache with a folder of n files.
-func filled(t *testing.T, n int) (*cache.Cache, dvc.OID, dvc.Tree) {
+func filled(t *testing.T, n int) (*dvccache.Cache, dvc.OID, dvc.Tree) {
 	t.Helper()
-	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"), cache.Options{})
+	c, err := dvccache.Open(filepath.Join(t.TempDir(), "cache"), dvccache.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func filled(t *testing.T, n int) (*cache.Cache, dvc.OID, dvc.Tree) {
 	var tree dvc.Tree
 	for i := range n {
 		p := fmt.Appendf(nil, "file %d", i)
-		sum := cache.SumOf(p)
+		sum := dvccache.SumOf(p)
 		if err := b.TakeBytes(p, sum); err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +212,7 @@ func TestAllThatIsLackingIsTold(t *testing.T) {
 	}
 	delete(there.objects, tree[3].OID.Key())
 	delete(there.objects, tree[7].OID.Key())
-	into, err := cache.Open(filepath.Join(t.TempDir(), "cache"), cache.Options{})
+	into, err := dvccache.Open(filepath.Join(t.TempDir(), "cache"), dvccache.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +232,7 @@ func TestAllThatIsLackingIsTold(t *testing.T) {
 func TestLegacyObjectsStayInTheirLayout(t *testing.T) {
 	c, _, _ := filled(t, 1)
 	old := c.Legacy()
-	named := cache.NewLegacySum()
+	named := dvccache.NewLegacySum()
 	text := []byte("a\r\n")
 	_, _ = named.Write(text)
 	oid := named.OID()
@@ -246,7 +247,7 @@ func TestLegacyObjectsStayInTheirLayout(t *testing.T) {
 	if !slices.Equal(there.puts, []string{oid.LegacyKey()}) {
 		t.Errorf("it went to %v", there.puts)
 	}
-	into, err := cache.Open(filepath.Join(t.TempDir(), "cache"), cache.Options{})
+	into, err := dvccache.Open(filepath.Join(t.TempDir(), "cache"), dvccache.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
 // An S3 in this process, and somebody between a client and its server.
+
 package porttest
 
 import (

@@ -1,4 +1,5 @@
 // What every place for objects keeps.
+
 package porttest
 
 import (

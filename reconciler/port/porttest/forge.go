@@ -1,4 +1,5 @@
 // What every Forge must keep, whichever forge it is.
+
 package porttest
 
 import (

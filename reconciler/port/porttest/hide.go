@@ -1,4 +1,5 @@
 // Tests of machines that lack a program which this one has.
+
 package porttest
 
 import (

@@ -1,4 +1,5 @@
 // A real MinIO for tests, where it is installed.
+
 package porttest
 
 import (

@@ -1,4 +1,5 @@
 // The suite of port.Provisioner.
+
 package porttest
 
 import (

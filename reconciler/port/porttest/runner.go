@@ -1,4 +1,5 @@
 // The suite of Runner: a key is one run, whoever asks and however often.
+
 package porttest
 
 import (

@@ -1,4 +1,5 @@
 // What every Server must keep, whichever tool serves.
+
 package porttest
 
 import (

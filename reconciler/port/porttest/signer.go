@@ -1,4 +1,5 @@
 // What port.Signer and port.Verifier promise together.
+
 package porttest
 
 import (

@@ -1,4 +1,5 @@
 // What every source of data keeps to, wherever the data is.
+
 package porttest
 
 import (

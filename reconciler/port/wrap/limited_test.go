@@ -1,4 +1,5 @@
 // Limited keeps the promises of the runner that it wraps, and its own bound.
+
 package wrap_test
 
 import (

@@ -1,5 +1,6 @@
 // Passing bounds what code that nobody has reviewed yet may see of the caller's
 // environment, and reach, whatever it declares.
+
 package wrap
 
 import (

@@ -1,0 +1,301 @@
+// Package app wires the tools to their ports: one explicit table, no
+// registration by side effect.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/provisioner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Options are what the caller chooses.
+type Options struct {
+	Dir      string // where the repository is looked for
+	URL      string // of its remote, where it is a mirror: whose own configuration is not asked
+	Env      port.Env
+	Version  string
+	Password func() ([]byte, error)      // of the controller's keys; asked for when something is to be signed
+	Keys     *signer.Ring                // holds the keys open for the process; nil: for this house
+	Wrote    func(before, commit string) // see repo.LedgerOptions
+	Offline  bool                        // leave the ledger's remote alone
+	Act      bool                        // something will be recorded: this machine must hold a controller's keys
+	Branch   string                      // the tracked branch; without it, whatever HEAD is on
+	Trigger  string                      // of the pass, for the ledger
+	Wall     wall.Policy                 // what this machine's owner says of how runs are kept apart
+	// Credentials log in to URL over HTTP; asked for at each dial.
+	Credentials func(ctx context.Context) (user, password string, err error)
+	// Lease is how controllers take turns; nil: nobody else works on the repository.
+	Lease *repo.Lease
+	// Board keeps checkpoints of the ledger on the forge; nil: there is none.
+	Board *Board
+	// Apart is set for a pull request: its runs have environments and folders of their
+	// own, and see none of the caller's variables but those of Apart.Pass.
+	Apart *Apart
+}
+
+// Apart is for whom a house works that is set apart from the tracked branch's.
+type Apart struct {
+	Behalf *ledger.Behalf
+	Pass   []string
+	Allow  []string    // private hosts and networks that its data may be brought from
+	Merged bool        // what it looks at is the tracked branch's: infrastructure is planned as there
+	Lease  *repo.Lease // of its runs; nil: nobody else makes any
+}
+
+// House is a wired loop.House with what stands behind it.
+type House struct {
+	*pass.House
+	Repo   *repo.Repo
+	Ledger *repo.Ledger
+	Paths  Paths
+	Trust  *trust.Trust
+	Keys   *signer.Keys
+}
+
+// Open wires the repository that dir is in, as its vishwa.yaml says.
+func Open(ctx context.Context, o Options) (h *House, err error) {
+	r, err := repo.Open(o.Dir, repo.Options{Branch: o.Branch, URL: o.URL})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	project, t, err := settings(ctx, r, o.Act)
+	if err != nil {
+		return nil, err
+	}
+	h = &House{Repo: r, Trust: t}
+	if h.Paths, err = FindPaths(o.Env.Lookup, r.ID()); err != nil {
+		return nil, err
+	}
+	if err := h.Paths.keep(r.Formerly(project.Ledger.Branch)); err != nil {
+		return nil, err
+	}
+	h.Keys = o.Keys.Open(h.Paths.Keys, o.Password)
+	name, err := h.controller(o.Act)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.wire(o, project, name); err != nil {
+		return nil, err
+	}
+	h.Actor = pass.Actor{Name: name}
+	h.Trigger = o.Trigger
+	return h, nil
+}
+
+// settings are what must be known before the ports can be opened: the project and
+// who is trusted. Who acts goes by the revision alone; who only looks, by the work
+// tree where there is one.
+func settings(ctx context.Context, r *repo.Repo, act bool) (*schemas.Project, *trust.Trust, error) {
+	tree := r.Worktree()
+	if act || r.Bare() {
+		head, err := r.Head(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if tree, err = r.Open(ctx, head.SHA); err != nil {
+			return nil, nil, err
+		}
+	}
+	return pass.Settings(tree)
+}
+
+// controller is the name under which trust.yaml knows this machine's keys.
+func (h *House) controller(must bool) (string, error) {
+	pub, err := os.ReadFile(filepath.Join(h.Paths.Keys, string(port.Build)+".pub"))
+	if err != nil && must {
+		return "", fault.Hint(fault.New(fault.Missing, "no controller's keys in %s", h.Paths.Keys), "make them with vishwa keys generate, or set VISHWA_KEYS to their folder")
+	}
+	if h.Trust != nil && err == nil {
+		hint := signer.Hint(pub)
+		for name, c := range h.Trust.Controllers {
+			if signer.Hint(c.Keys[port.Build]) == hint {
+				return name, nil
+			}
+		}
+	}
+	if !must {
+		return "", nil
+	}
+	return "", fault.Hint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", h.Paths.Keys), "add them with vishwa keys trust, and commit trust.yaml")
+}
+
+// wire opens every port. This is the table of adapters.
+func (h *House) wire(o Options, project *schemas.Project, name string) error {
+	place := StorePlace{Dir: filepath.Join(h.Paths.State, "store")}
+	if s := project.Store; s != nil && s.S3 != nil {
+		place.S3 = s.S3
+	} else if s != nil {
+		place.Dir, place.Shared = s.Dir, true
+	}
+	kept, err := OpenStore(place, o.Env)
+	if err != nil {
+		return err
+	}
+	verifier, err := verifier(h.Trust)
+	if err != nil {
+		return err
+	}
+	sealed, err := seal.Load(h.Paths.Seal())
+	if err != nil {
+		return err
+	}
+	work := runs{Store: place.String(), Envs: h.Paths.Envs, Seal: h.Paths.Seal(), Wall: o.Wall}
+	work.Wall.Hidden = slices.Concat(o.Wall.Hidden, h.Paths.Hidden(o.Env.Lookup), []string{h.Repo.Dir(), filepath.Clean(place.Dir)})
+	apart := "" // folder of what is set apart, below the state
+	if o.Apart != nil {
+		apart, work.For, work.Envs = "pulls", "pulls", h.Paths.Envs+"-pulls"
+		work.Wall.Strict = work.Wall.Level != wall.None
+		work.Allow = o.Apart.Allow
+	}
+	envs := work.environments(o.Env, sealed)
+	book := repo.LedgerOptions{
+		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
+		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: commitKeys(h.Trust),
+		Controller: name, Stands: h.Trust.ControllerStands, Then: h.then, Log: o.Env.Log,
+		CacheDir: h.Paths.Cache, Now: o.Env.Now, Credentials: o.Credentials, Wrote: o.Wrote,
+	}
+	if o.Lease != nil {
+		book.Fence, book.Held = o.Lease.Fence, o.Lease.Held
+	}
+	if h.Ledger, err = h.open(book, project, place, o); err != nil {
+		return err
+	}
+	remote := located(project.Ledger).Remote
+	var worktree fs.FS
+	if !h.Repo.Bare() {
+		worktree = h.Repo.Worktree()
+	}
+	h.House = &pass.House{
+		Eyes: pass.Eyes{
+			Repo: h.Repo, Book: &steady{Ledger: h.Ledger, house: h, options: book, now: located(project.Ledger)},
+			Provisioner: h.stacks(o, apart, work),
+			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall}),
+		},
+		Worktree: worktree, Watch: h.Repo.Watch,
+		Store: kept,
+		Depot: data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
+		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
+			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}}),
+		Seal: pass.Seal{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
+			return signer.SignModel(ctx, h.Keys, m, p)
+		}},
+		Isolation: work.isolation(),
+		Hands:     h.Repo.Hands,
+		Parents: func(ctx context.Context, head string, n int) ([]string, error) {
+			return h.Repo.Merges(ctx, head, "", n)
+		},
+		Lock:    h.lock,
+		Remote:  h.Repo.RemoteURL(remote),
+		Version: o.Version,
+		Now:     o.Env.Now,
+	}
+	if o.Lease != nil {
+		h.House.Lease = o.Lease.Acquire
+	}
+	if o.Apart != nil {
+		h.Behalf = o.Apart.Behalf
+		h.Depot = data.Depot{Store: kept, Env: o.Env, Wary: &data.Wary{Whose: "this pull request", Known: h.reviewed, Allow: o.Apart.Allow}}
+		if o.Apart.Lease != nil {
+			h.House.Lease = o.Apart.Lease.Acquire
+		}
+		h.Runner = wrap.PassingRuns(h.Runner, o.Apart.Pass, reviewed(h.Repo))
+	}
+	return nil
+}
+
+// reviewed is the DVC configuration of the tracked branch; nil where it has none.
+func (h *House) reviewed(ctx context.Context) (*dvc.Config, error) {
+	head, err := h.Repo.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := h.Repo.Open(ctx, head.SHA)
+	if err != nil {
+		return nil, err
+	}
+	b, err := fs.ReadFile(tree, ".dvc/config")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read .dvc/config of the tracked branch: %w", err)
+	}
+	return dvc.ParseConfig(".dvc/config", b)
+}
+
+// stacks plan infrastructure, and provision it where that is not for a pull request.
+func (h *House) stacks(o Options, apart string, work runs) port.Provisioner {
+	c := provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform"), Wall: work.Wall, Dial: work.dial(o.Env)}
+	if o.Apart == nil || o.Apart.Merged {
+		return provisioner.Terraform(c)
+	}
+	return wrap.PassingStacks(provisioner.ForPulls(c), o.Apart.Pass)
+}
+
+// checkout is the folder of the work tree; "" where there is none.
+func (h *House) checkout() string {
+	if h.Repo.Bare() {
+		return ""
+	}
+	return h.Repo.Dir()
+}
+
+// nobody is the verifier of a repository that trusts no key.
+type nobody struct{}
+
+func (nobody) Verify(context.Context, []byte) ([]byte, port.Identity, error) {
+	return nil, port.Identity{}, fault.Hint(fault.New(fault.Denied, "trust.yaml names no controller: no signature can be trusted"),
+		"make a controller's keys with vishwa keys generate, and commit trust.yaml")
+}
+
+// lock lets one pass at a time act on the repository's state on this machine.
+func (h *House) lock(ctx context.Context, tell func(string)) (context.Context, func(), error) {
+	if err := os.MkdirAll(h.Paths.State, 0o700); err != nil {
+		return ctx, nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(h.Paths.State))
+	}
+	path := filepath.Join(h.Paths.State, "apply.lock")
+	if held, err := sandbox.Held(path); err == nil && held {
+		tell("Another vishwa is acting on this repository; waiting for it to end.")
+	}
+	f, err := sandbox.Lock(ctx, path)
+	if err != nil {
+		return ctx, nil, fmt.Errorf("wait for the other vishwa: %w", err)
+	}
+	return ctx, func() { f.Close() }, nil
+}
+
+// Close lets the repository go.
+func (h *House) Close() error {
+	if h.Ledger != nil {
+		h.Ledger.Flush(context.Background()) // for as long as a place is waited for
+	}
+	return h.Repo.Close()
+}

@@ -1,0 +1,109 @@
+// Where things are kept: below the user's XDG directories, never in the work tree
+// (https://specifications.freedesktop.org/basedir-spec/latest/).
+
+package app
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+)
+
+// Paths are the folders of one repository.
+type Paths struct {
+	State string // runs, releases, Terraform, the store
+	Cache string // folded ledgers
+	Envs  string // software environments: the repository's own, as its key seals them
+	Keys  string // of the controller
+}
+
+// FindPaths places the folders of the repository with identity id. VISHWA_KEYS
+// names another folder of keys.
+func FindPaths(lookup func(string) (string, bool), id digest.Digest) (Paths, error) {
+	base := func(variable string, below ...string) (string, error) {
+		if dir, ok := lookup(variable); ok && filepath.IsAbs(dir) {
+			return filepath.Join(dir, "vishwa"), nil
+		}
+		home, ok := lookup("HOME")
+		if !ok || !filepath.IsAbs(home) {
+			return "", fault.Hint(fault.New(fault.Invalid, "neither %s nor HOME says where to keep things", variable), "set one of them to an absolute folder")
+		}
+		return filepath.Join(append(append([]string{home}, below...), "vishwa")...), nil
+	}
+	state, err := base("XDG_STATE_HOME", ".local", "state")
+	if err != nil {
+		return Paths{}, err
+	}
+	cache, err := base("XDG_CACHE_HOME", ".cache")
+	if err != nil {
+		return Paths{}, err
+	}
+	config, err := base("XDG_CONFIG_HOME", ".config")
+	if err != nil {
+		return Paths{}, err
+	}
+	p := Paths{
+		State: filepath.Join(state, id.Short()), Cache: filepath.Join(cache, id.Short()),
+		Envs: filepath.Join(cache, id.Short(), "envs"), Keys: filepath.Join(config, "keys"),
+	}
+	if dir, ok := lookup("VISHWA_KEYS"); ok {
+		if p.Keys, err = filepath.Abs(dir); err != nil {
+			return Paths{}, fault.New(fault.Invalid, "VISHWA_KEYS: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// keep makes the state that was kept under a former name of the repository, before
+// it had a remote, its state under this one: nothing is made again for the remote,
+// and what is served stays in hand. A link does, as a host may be at work in there.
+func (p Paths) keep(former digest.Digest) error {
+	if former == "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(p.State), former.Short())); err != nil {
+		return nil // nothing was kept
+	}
+	if err := os.Symlink(former.Short(), p.State); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fault.Hint(fault.New(fault.Invalid, "keep the state under the remote's name: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
+	}
+	return nil
+}
+
+// Serving is the state folder of the serving host.
+func (p Paths) Serving() string { return filepath.Join(p.State, "serving") }
+
+// controllerLock is held by a controller that looks after what is served here.
+func (p Paths) controllerLock() string { return filepath.Join(p.State, "controller.lock") }
+
+// Controlled tells whether a controller looks after what is served here.
+func (p Paths) Controlled() (bool, error) { return sandbox.Held(p.controllerLock()) }
+
+// control says that a controller looks after what is served here, for as long as the
+// file is open; nil where another process says so already.
+func (p Paths) control() (*os.File, error) {
+	if err := os.MkdirAll(p.State, 0o700); err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
+	}
+	f, err := os.OpenFile(p.controllerLock(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "open the controller's lock: %w", err), "make %s writable, or set XDG_STATE_HOME", p.State)
+	}
+	if err := sandbox.Hold(f); err != nil {
+		f.Close()
+		if fault.Of(err) == fault.Conflict {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+// Seal is the file of the key that seals what this installation writes for itself. It
+// stands outside of everything that is run or served.
+func (p Paths) Seal() string { return filepath.Join(p.State, "seal", "key") }

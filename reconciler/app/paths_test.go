@@ -1,0 +1,26 @@
+package app
+
+// Folders of several repositories on one machine.
+
+import (
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+)
+
+// TestRepositoriesShareNoEnvironment: each seals what it says of them by its own key, so
+// that in a shared folder one would clear away what the other has in use.
+func TestRepositoriesShareNoEnvironment(t *testing.T) {
+	lookup := func(name string) (string, bool) { return "/home/v", name == "HOME" }
+	one, err := FindPaths(lookup, digest.Of([]byte("one")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := FindPaths(lookup, digest.Of([]byte("other")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.Envs == other.Envs || one.Seal() == other.Seal() {
+		t.Errorf("%+v and %+v meet", one, other)
+	}
+}

@@ -1,0 +1,443 @@
+// The tracked branch: what is carried out there is shown beside its commit, as
+// deployments, and in the pull requests that were merged into it.
+
+package review
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/app/chatops"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// mostMerges is how many commits back merged pull requests are looked for.
+const mostMerges = 50
+
+// Branch carries out a tracked branch as it is now. Since is the revision that was
+// carried out before, as far as the caller knows; the pull requests that were merged
+// after it get their last word. A step that is held or fails is told in the report;
+// an error is a reason to look again.
+func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Report, error) {
+	r := templates.Report{Base: branch, Full: o.Full}
+	if err := o.await(ctx); err != nil {
+		return r, err
+	}
+	h, err := o.Open(ctx, Errand{Branch: branch})
+	if err != nil {
+		return r, err
+	}
+	defer h.Close()
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Head, r.BaseSHA = rev.SHA, rev.SHA
+	var mine chan struct{}
+	result, applyErr := h.Apply(ctx, pass.Orders{Confirm: func(p plan.Plan) error {
+		mine = o.begin(branch, p)
+		return o.announce(ctx, h, p)
+	}})
+	o.end(branch, mine)
+	if applyErr != nil {
+		if r, err = broken(r, applyErr); err != nil {
+			return r, err
+		}
+		if err := o.markBranch(ctx, r); err != nil {
+			return r, err
+		}
+		return r, Unfinished{applyErr}
+	}
+	if err := o.settle(ctx, h, result); err != nil {
+		return r, err
+	}
+	if r, err = o.carried(ctx, h, r, result.Outcomes); err != nil {
+		return r, err
+	}
+	if err := o.markBranch(ctx, r); err != nil {
+		return r, err
+	}
+	if err := o.lastWords(ctx, branch, rev.SHA, since); err != nil {
+		return r, err
+	}
+	_, in, err := h.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	return r, o.passing(in, result)
+}
+
+// await lets the runs of merged pull requests end: what they make is wanted here, and
+// is not made a second time.
+func (o *Office) await(ctx context.Context) error {
+	o.mu.Lock()
+	var under []int
+	for n := range o.runs {
+		under = append(under, n)
+	}
+	o.mu.Unlock()
+	for _, n := range under {
+		p, err := o.Forge.Pull(ctx, n)
+		if err != nil {
+			return fmt.Errorf("look at pull request %d, whose runs are under way: %w", n, err)
+		}
+		if p.Merged {
+			o.hold(n)()
+		}
+	}
+	return ctx.Err()
+}
+
+// begin notes what is being made on a branch, until end. Who begins holds the
+// repository's lock, so that whoever began before has made all of theirs.
+func (o *Office) begin(branch string, p plan.Plan) (done chan struct{}) {
+	keys := map[digest.Digest]bool{}
+	for _, s := range p.Work() {
+		keys[s.Key] = s.Key != ""
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ready()
+	if before, ok := o.acts[branch]; ok {
+		close(before.done)
+	}
+	done = make(chan struct{})
+	o.acts[branch] = action{keys, done}
+	return done
+}
+
+func (o *Office) end(branch string, done chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a, ok := o.acts[branch]; ok && a.done == done {
+		close(a.done)
+		delete(o.acts, branch)
+	}
+}
+
+// clash is closed when what the tracked branch makes of p is made; nil: nothing of it
+// is being made there.
+func (o *Office) clash(branch string, p plan.Plan) chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, s := range p.Work() {
+		if a, ok := o.acts[branch]; ok && a.keys[s.Key] {
+			return a.done
+		}
+	}
+	return nil
+}
+
+// passing is the error of a pass of which steps failed. What may pass by itself is worth
+// another look right away; the rest is Unfinished.
+func (o *Office) passing(in *pass.Intent, result pass.Result) error {
+	err := o.unfinished(in, result.Outcomes, anyKind)
+	var u Unfinished
+	if !errors.As(err, &u) {
+		return err
+	}
+	switch fault.Of(err) {
+	case fault.Transient, fault.Conflict, fault.Cancelled:
+		return u.Err
+	}
+	return err
+}
+
+// carried is the report of a branch as it stands after a pass.
+func (o *Office) carried(ctx context.Context, h *House, r templates.Report, outcomes []execute.Outcome) (templates.Report, error) {
+	_, in, err := h.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	p, err := h.Consider(ctx, in, rev)
+	if err != nil {
+		return r, err
+	}
+	if o.Declared != nil {
+		o.Declared(r.Base, in)
+	}
+	shown := p.Plan
+	r.Plan, r.Digest = &shown, shown.Digest()
+	r.Approvals = approvals(p, nil)
+	r.Records = records(p.World, func(e *ledger.Entry) bool { return e.Revision == rev.SHA })
+	r.Runs = runs(p, outcomes, 0)
+	r.Stage = templates.Deployed
+	if len(p.Plan.Work()) > 0 {
+		switch r.Stage = stage(p, outcomes, true); r.Stage {
+		case templates.Settled:
+			r.Stage = templates.Merged
+		}
+	}
+	return r, nil
+}
+
+// records are the entries that of accepts, of what stands and of what was made, in
+// the ledger's order.
+func records(w *pass.World, of func(*ledger.Entry) bool) (out []templates.Record) {
+	found := map[int64]*ledger.Entry{}
+	for _, e := range w.Facts.Latest {
+		found[e.Seq] = e
+	}
+	for _, e := range w.Facts.ByKey { // a newer one of the same ref may be another's
+		found[e.Seq] = e
+	}
+	maps.DeleteFunc(found, func(_ int64, e *ledger.Entry) bool { return !of(e) })
+	for _, seq := range slices.Sorted(maps.Keys(found)) {
+		e := found[seq]
+		rec := templates.Record{Seq: e.Seq, Action: e.Action, Ref: e.Ref, Made: made(e)}
+		if e.Release != nil {
+			rec.URL = e.Release.URL
+		}
+		out = append(out, rec)
+	}
+	return out
+}
+
+// made names what an entry is about: a model, the only output, or what was made
+// under its key.
+func made(e *ledger.Entry) digest.Digest {
+	switch {
+	case e.Model != nil:
+		return e.Model.Artifact.Digest
+	case len(e.Outputs) == 1:
+		for _, a := range e.Outputs {
+			return a.Digest
+		}
+	}
+	return e.Key
+}
+
+func (o *Office) markBranch(ctx context.Context, r templates.Report) error {
+	if o.Forge == nil {
+		return nil
+	}
+	m, err := markOf(applyMark, r)
+	if err != nil {
+		return err
+	}
+	if err := o.Forge.Mark(ctx, m); err != nil {
+		return fmt.Errorf("mark %.7s: %w", r.Head, err)
+	}
+	return nil
+}
+
+// announce shows the deployments that are about to change.
+func (o *Office) announce(ctx context.Context, h *House, p plan.Plan) error {
+	if o.Forge == nil {
+		return nil
+	}
+	_, in, err := h.Head(ctx)
+	if err != nil {
+		return err
+	}
+	facts, err := h.Book.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range p.Work() {
+		if s.Held != "" || s.Pending || s.Do == plan.Retire || failing(facts, s.Ref, s.Key, 0) != nil {
+			continue
+		}
+		if err := o.rollout(ctx, in, s, port.Rollout{SHA: p.Revision, State: port.Pending, Description: s.Why}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollout shows a deployment's step; other steps are none.
+func (o *Office) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r port.Rollout) error {
+	n := in.Graph.Node(s.Ref)
+	if n == nil {
+		return nil
+	}
+	spec, ok := n.Decl.Spec.(*schemas.Deployment)
+	if !ok {
+		return nil
+	}
+	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, schemas.Production(spec.Environment)
+	switch err := o.Forge.Rollout(ctx, r); {
+	case fault.Of(err) == fault.Denied && err != nil: // what is shown decides nothing
+		o.Log.Warn("deployments cannot be shown on the forge", "ref", s.Ref.String(), "error", err, "way", fault.Way(err))
+		return nil
+	case err != nil:
+		return fmt.Errorf("show deployment %s: %w", s.Ref, err)
+	}
+	failpoint.At(failpoint.Shown)
+	return nil
+}
+
+// settle shows how the deployments ended.
+func (o *Office) settle(ctx context.Context, h *House, result pass.Result) error {
+	if o.Forge == nil || len(result.Outcomes) == 0 {
+		return nil
+	}
+	planned := map[schemas.Ref]plan.Step{}
+	for _, s := range result.Plan.Steps {
+		planned[s.Ref] = s
+	}
+	rev, in, err := h.Head(ctx)
+	if err != nil {
+		return err
+	}
+	facts, err := h.Book.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, oc := range result.Outcomes {
+		e := facts.Latest[oc.Ref]
+		if oc.Ref.Kind != "deployment" || oc.Do == plan.Retire {
+			continue
+		}
+		r := port.Rollout{SHA: rev.SHA, State: port.Succeeded, Description: oc.Text}
+		s := planned[oc.Ref]
+		switch {
+		case oc.End == execute.Failed:
+			r.State, r.Description = port.Failure, steady(facts, oc)
+			if last := newest(facts, oc); last != nil && s.Key == "" { // it was not known when it was planned
+				s.Key = ledger.KeyOf(*last)
+			}
+		case oc.End == execute.Held || e == nil:
+			continue
+		default:
+			s.Key = e.Key
+			if e.Release != nil {
+				r.URL = e.Release.URL
+			}
+		}
+		if err := o.rollout(ctx, in, s, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastWords brings the comments of merged pull requests up to what came of them.
+func (o *Office) lastWords(ctx context.Context, branch, head, since string) error {
+	if o.Forge == nil {
+		return nil
+	}
+	commits, err := o.Mirror.Merges(ctx, head, since, mostMerges)
+	if err != nil {
+		return err
+	}
+	told := map[int]bool{} // a rebased pull request is many commits
+	for _, sha := range slices.Backward(commits) {
+		pulls, err := o.Forge.Of(ctx, sha)
+		if err != nil {
+			return fmt.Errorf("look for the pull requests merged as %.7s: %w", sha, err)
+		}
+		for _, p := range pulls {
+			if p.Base != branch || !p.Merged || told[p.Number] {
+				continue
+			}
+			told[p.Number] = true
+			if err := o.lastWord(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *Office) lastWord(ctx context.Context, p port.Pull) error {
+	defer o.hold(p.Number)()
+	v, err := o.visit(ctx, p)
+	if err != nil {
+		return err
+	}
+	_, err = v.merged(ctx)
+	return err
+}
+
+// merged tells what came of a merged pull request so far, and takes the approvals
+// that are given below it.
+func (v *visit) merged(ctx context.Context) (templates.Report, error) {
+	r := templates.Report{Stage: templates.Merged, Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, MergedAs: cmp.Or(v.pull.MergeSHA, v.pull.HeadSHA), Full: v.Full}
+	// What is recorded here, approvals and retries, is said below the pull request
+	// and not done on the branch: it needs no lease.
+	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf(""), Merged: true})
+	if err != nil {
+		return r, err
+	}
+	defer h.Close()
+	if v.rev, v.base, err = h.Head(ctx); err != nil {
+		if r, err = broken(r, err); err != nil {
+			return r, err
+		}
+		return r, v.say(ctx, &r)
+	}
+	if v.pull.MergeSHA != "" {
+		if in, err := v.Mirror.Contains(ctx, v.rev.SHA, v.pull.MergeSHA); err != nil || !in {
+			return r, err // the branch was read before the merge: its next pass says what came of it
+		}
+	}
+	if err := v.listen(ctx, v.base); err != nil {
+		return r, err
+	}
+	if v.state.Stage == string(templates.Deployed) && !slices.ContainsFunc(v.orders, func(o order) bool { return o.fresh }) {
+		r.Stage = templates.Deployed
+		return r, nil // all was said
+	}
+	p, err := h.Consider(ctx, v.base, v.rev)
+	if err != nil {
+		return r, err
+	}
+	if p, err = v.retry(ctx, h, p); err != nil {
+		return r, err
+	}
+	taken, err := v.assert(ctx, h, p)
+	if err != nil {
+		return r, err
+	}
+	if taken.recorded {
+		if p, err = h.Consider(ctx, v.base, v.rev); err != nil {
+			return r, err
+		}
+	}
+	shown := p.Plan
+	r.Plan, r.Digest, r.BaseSHA = &shown, shown.Digest(), v.rev.SHA
+	r.Approvals = approvals(p, taken.why)
+	r.Records = records(p.World, func(e *ledger.Entry) bool {
+		return e.Revision == v.rev.SHA || e.Revision == v.pull.MergeSHA || e.Behalf != nil && e.Behalf.Pull == v.pull.Number
+	})
+	switch r.Stage = stage(p, nil, true); {
+	case len(p.Plan.Work()) == 0:
+		r.Stage = templates.Deployed
+	case r.Stage == templates.Settled:
+		r.Stage = templates.Merged
+		fallthrough
+	default:
+		r.Commands = commands(p, r.Stage, chatops.Retry, chatops.Explain, chatops.Approve, chatops.Help)
+	}
+	v.answers(&r, p)
+	if err := v.say(ctx, &r); err != nil {
+		return r, err
+	}
+	return r, v.answer(ctx)
+}
+
+// Asks tells whether something below a merged pull request asks for another pass
+// on its branch: an approval or /vishwa apply.
+func Asks(r templates.Report) bool {
+	return r.Stage == templates.Merged || slices.ContainsFunc(r.Answers, func(a templates.Answer) bool {
+		return a.Command == "/vishwa "+string(chatops.Apply)
+	})
+}

@@ -1,0 +1,402 @@
+// An open pull request: what it would do, what may run ahead of the merge, and what
+// it waits for.
+
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/vishwaops/vishwa/reconciler/app/chatops"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+func (v *visit) proposed(ctx context.Context) (templates.Report, error) {
+	r := templates.Report{Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, Full: v.Full}
+	r, undone := v.consider(ctx, r)
+	if errors.As(undone, new(Unfinished)) {
+		return r, undone
+	}
+	if undone != nil {
+		var err error
+		if r, err = broken(r, undone); err != nil {
+			return r, fmt.Errorf("pull request %d: %w", v.pull.Number, err)
+		}
+	}
+	if r.Stage == templates.Broken {
+		v.answers(&r, nil)
+		if err := v.say(ctx, &r); err != nil {
+			return r, err
+		}
+		if err := v.answer(ctx); err != nil || undone == nil || fault.Of(undone) == fault.Invalid {
+			return r, err
+		}
+		return r, Unfinished{undone}
+	}
+	return r, nil
+}
+
+// consider plans the pull request and, where that is allowed, makes what can be
+// made before the merge. Where it returns a broken report, that is still to be said.
+func (v *visit) consider(ctx context.Context, r templates.Report) (templates.Report, error) {
+	may, err := v.trusted(ctx)
+	if err != nil {
+		return r, err
+	}
+	v.careful = !may
+	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf("")})
+	if err != nil {
+		return r, err
+	}
+	defer h.Close()
+	if v.rev, v.base, err = h.Head(ctx); err != nil {
+		return r, fault.Hint(fmt.Errorf("the branch %s cannot be read: %w", v.pull.Base, err), "mend it first: nothing is judged without its rules")
+	}
+	if err := v.listen(ctx, v.base); err != nil {
+		return r, err
+	}
+	r.BaseSHA, h.Behalf.Base = v.rev.SHA, v.rev.SHA
+	told := v.told(chatops.Train)
+	if err := v.turn(ctx, told); err != nil {
+		return r, err
+	}
+	if may = may || told; !may {
+		h.Provisioner = unseeing{}
+	}
+	in, rev, err := v.merge(ctx, h, &r)
+	if err != nil || r.Stage == templates.Broken {
+		return r, err
+	}
+	p, err := h.Consider(ctx, in, rev)
+	if err != nil {
+		return r, err
+	}
+	if p, err = v.retry(ctx, h, p); err != nil {
+		return r, err
+	}
+	return v.pursue(ctx, h, p, r, may)
+}
+
+// told tells whether a command was given that counts, and not taken back.
+func (v *visit) told(verb chatops.Verb) bool {
+	last := v.newest(verb, chatops.Cancel)
+	return last != nil && last.Verb == verb
+}
+
+// trusted tells whether the author's code may run unasked: they may push to the
+// repository itself, and are a person.
+func (v *visit) trusted(ctx context.Context) (bool, error) {
+	if v.pull.Fork || v.pull.Author.Bot {
+		return false, nil
+	}
+	may, err := v.Forge.May(ctx, v.pull.Author.Login)
+	if err != nil {
+		return false, fmt.Errorf("look what %s may do: %w", v.pull.Author.Login, err)
+	}
+	return may >= port.Writing, nil
+}
+
+// merge reads what the pull request would make of its base.
+func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*pass.Intent, port.Revision, error) {
+	rev := port.Revision{Branch: v.pull.Head, Subject: v.pull.Title, Author: "github:" + v.pull.Author.Login}
+	sha, conflicts := v.group, []string(nil)
+	if sha == "" {
+		var err error
+		if sha, conflicts, err = v.Mirror.Merge(ctx, v.rev.SHA, v.pull.HeadSHA); err != nil {
+			return nil, rev, err
+		}
+	}
+	if len(conflicts) > 0 {
+		r.Stage, r.Conflict = templates.Broken, conflicts
+		return nil, rev, nil
+	}
+	rev.SHA = sha
+	tree, err := h.Repo.Open(ctx, sha)
+	if err != nil {
+		return nil, rev, err
+	}
+	guest, _ := port.Admission(ctx)
+	in, alters, err := pass.Propose(ctx, tree, v.base, pass.Reading{Unvouched: guest})
+	if err != nil {
+		return nil, rev, err
+	}
+	if guest && slices.Contains(alters, "policy") {
+		r.Notes = append(r.Notes, "The rules that it changes were not read: that is done once somebody who may write to the repository says /vishwa train.")
+	}
+	if r.Alters = alters; len(alters) > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("It changes what judges it (%s): that counts from the merge on, and approvals that are given before do not hold after it.", strings.Join(alters, ", ")))
+	}
+	return in, rev, nil
+}
+
+// retry lets be tried again what people asked for.
+func (v *visit) retry(ctx context.Context, h *House, p *pass.Proposal) (*pass.Proposal, error) {
+	again := false
+	for _, o := range v.orders {
+		if o.Verb != chatops.Retry || !o.fresh || !o.counts(v.careful) {
+			continue
+		}
+		entries, err := h.Retry(ctx, p.World, p.Plan, o.Ref, "asked for by github:"+o.remark.By.Login)
+		if err != nil {
+			return nil, err
+		}
+		again = again || len(entries) > 0
+	}
+	if !again {
+		return p, nil
+	}
+	return h.Consider(ctx, p.World.Intent, p.World.Revision)
+}
+
+// pursue says what is planned, runs what may run, takes approvals, and says again.
+func (v *visit) pursue(ctx context.Context, h *House, p *pass.Proposal, r templates.Report, may bool) (templates.Report, error) {
+	if err := v.stopLoose(ctx, keysOf(p.Plan)); err != nil {
+		return r, err
+	}
+	run, why := v.goes(p, may)
+	if why != "" {
+		r.Notes = append(r.Notes, why)
+	}
+	var outcomes []execute.Outcome
+	if run && p.Runs() {
+		r.Stage = templates.Running
+		if err := v.tell(ctx, h, p, &r, nil); err != nil {
+			return r, err
+		}
+		if v.quiet = v.state.Head == r.Head && onlyAgain(p.World.Facts, p.Ahead(), v.pull.Number); !v.quiet {
+			if err := v.say(ctx, &r); err != nil {
+				return r, err
+			}
+		}
+		err := v.answer(ctx)
+		if err != nil {
+			return r, err
+		}
+		v.shown, v.proposal = r, p
+		if p, outcomes, err = v.ahead(ctx, h, p); err != nil {
+			return r, err
+		}
+	}
+	voids, err := v.assert(ctx, h, p)
+	if err != nil {
+		return r, err
+	}
+	if voids.recorded {
+		if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil {
+			return r, err
+		}
+	}
+	r.Stage = stage(p, outcomes, run)
+	r.Notes = append(r.Notes, unmade(p.World.Facts, outcomes)...)
+	if err := v.tell(ctx, h, p, &r, outcomes); err != nil {
+		return r, err
+	}
+	r.Approvals = approvals(p, voids.why)
+	v.answers(&r, p)
+	if err := v.say(ctx, &r); err != nil {
+		return r, err
+	}
+	if err := v.answer(ctx); err != nil {
+		return r, err
+	}
+	return r, v.unfinished(p.World.Intent, outcomes, notTheirs)
+}
+
+// ahead makes what can be made before the merge, and plans again. What the tracked
+// branch is making meanwhile is waited for, and not made twice.
+func (v *visit) ahead(ctx context.Context, h *House, p *pass.Proposal) (*pass.Proposal, []execute.Outcome, error) {
+	for done := v.clash(v.pull.Base, p.Ahead()); done != nil; done = v.clash(v.pull.Base, p.Ahead()) {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return p, nil, fault.New(fault.Cancelled, "pull request %d: %w", v.pull.Number, context.Cause(ctx))
+		}
+		var err error
+		if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil {
+			return p, nil, err
+		}
+	}
+	running, release, err := v.lease(ctx, h)
+	if err != nil {
+		return p, nil, err
+	}
+	defer release()
+	if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil || !p.Runs() {
+		return p, nil, err // another controller has made it meanwhile
+	}
+	outcomes, err := v.run(running, h, p)
+	if err != nil {
+		return p, outcomes, err
+	}
+	p, err = h.Consider(ctx, p.World.Intent, p.World.Revision)
+	return p, outcomes, err
+}
+
+// lease lets one controller at a time make what the pull request changes. Who had to
+// wait looks whether it is still the pull request that they began with.
+func (v *visit) lease(ctx context.Context, h *House) (held context.Context, release func(), err error) {
+	if h.Lease == nil {
+		return ctx, func() {}, nil
+	}
+	waited := false
+	held, release, err = h.Lease(ctx, func(who string) {
+		waited = true
+		v.Log.Info("another controller runs this pull request's trainings", "pull", v.pull.Number, "lease", who)
+	})
+	if err != nil || !waited {
+		return held, release, err
+	}
+	now, err := v.Forge.Pull(ctx, v.pull.Number)
+	if err == nil && (now.HeadSHA != v.pull.HeadSHA || now.Closed != v.pull.Closed) {
+		err = fault.Hint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
+	}
+	if err != nil {
+		release()
+	}
+	return held, release, err
+}
+
+// goes tells whether what the pull request changes is run ahead of the merge, and
+// where not, why, if that is worth a sentence.
+func (v *visit) goes(p *pass.Proposal, may bool) (run bool, why string) {
+	if !p.Runs() {
+		return false, ""
+	}
+	train := v.base.Project.PullRequests.Train
+	last := v.newest(chatops.Train, chatops.Cancel)
+	switch {
+	case train == "never":
+		return false, "Nothing is run before the merge: the project says never (spec.pullRequests.train)."
+	case last != nil && last.Verb == chatops.Cancel:
+		return false, "The runs were cancelled by a command; /vishwa train starts them again."
+	case last != nil:
+		return true, ""
+	case !may && v.pull.Fork:
+		return false, "It comes from a fork: its declarations are planned, and none of its code runs until somebody who may write to the repository has looked at this commit and says /vishwa train."
+	case !may:
+		return false, "Its author may not run code here; somebody who may write to the repository can say /vishwa train."
+	case train == "command":
+		return false, "Runs wait for the command /vishwa train: the project asks for it (spec.pullRequests.train)."
+	}
+	return true, ""
+}
+
+func keysOf(p plan.Plan) map[digest.Digest]bool {
+	keys := map[digest.Digest]bool{}
+	for _, s := range p.Steps {
+		keys[s.Key] = true
+	}
+	return keys
+}
+
+// unmade tells why steps failed that are no runs, which tell it themselves.
+func unmade(facts *ledger.Facts, outcomes []execute.Outcome) (notes []string) {
+	for _, o := range outcomes {
+		if o.End != execute.Failed || o.Error == nil || o.Ref.Kind == "training" || o.Ref.Kind == "transform" {
+			continue
+		}
+		text := o.Ref.String() + " failed: " + steady(facts, o)
+		if way := fault.Way(o.Error); way != "" {
+			text += "; " + way
+		}
+		notes = append(notes, text+".")
+	}
+	return notes
+}
+
+// stage is how far the pull request has come.
+func stage(p *pass.Proposal, outcomes []execute.Outcome, ran bool) templates.Stage {
+	for _, o := range outcomes {
+		if o.End == execute.Failed {
+			return templates.Blocked
+		}
+	}
+	waits := false
+	for _, s := range p.Plan.Work() {
+		switch {
+		case s.Held == "":
+		case waitsForPeople(s.Held):
+			waits = true
+		case strings.HasPrefix(s.Held, "needs "):
+		default:
+			return templates.Blocked
+		}
+	}
+	switch {
+	case p.Runs() && !ran:
+		return templates.Planned
+	case waits:
+		return templates.Awaiting
+	}
+	return templates.Settled
+}
+
+// waitsForPeople tells whether a step is held for want of an approval alone.
+func waitsForPeople(held string) bool {
+	return strings.HasPrefix(held, "deployment/approval: ") || strings.HasPrefix(held, plan.SuspendedBy)
+}
+
+// Reasons to end the runs of a pull request.
+var (
+	errMoved     = errors.New("the pull request has a newer commit")
+	errClosed    = errors.New("the pull request was closed")
+	errCancelled = errors.New("cancelled by a command")
+)
+
+// run makes what can be made ahead, and looks now and then whether it is still
+// wanted. After a new commit the runs go on by themselves: it may want them too.
+func (v *visit) run(ctx context.Context, h *House, p *pass.Proposal) ([]execute.Outcome, error) {
+	v.mu.Lock()
+	v.Office.runs[v.pull.Number] = true
+	v.mu.Unlock()
+	defer func() {
+		v.mu.Lock()
+		delete(v.Office.runs, v.pull.Number)
+		v.mu.Unlock()
+	}()
+	seen := watch(h.Runner)
+	h.Runner = seen
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var glances sync.WaitGroup
+	done := make(chan struct{})
+	glances.Go(func() { v.glance(running, done, stop, seen) })
+	outcomes := h.Make(running, p)
+	close(done)
+	glances.Wait()
+	cause := context.Cause(running)
+	switch {
+	case ctx.Err() != nil:
+		return outcomes, fault.New(fault.Cancelled, "pull request %d: %w", v.pull.Number, context.Cause(ctx))
+	case errors.Is(cause, execute.ErrHandedBack):
+		v.mu.Lock()
+		v.loose[v.pull.Number] = seen.keys()
+		v.mu.Unlock()
+		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
+	case errors.Is(cause, errClosed):
+		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errClosed), "nothing to do: it is looked at again")
+	}
+	return outcomes, nil
+}
+
+// unseeing leaves infrastructure alone: to plan it is to run its code.
+type unseeing struct{}
+
+func (unseeing) Diff(context.Context, port.Stack) (port.Change, error) {
+	return port.Change{}, fault.New(fault.Denied, "%w", port.Unplanned("planning it would run code that nobody has vouched for; somebody who may write to the repository can: /vishwa train"))
+}
+
+func (unseeing) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {
+	return port.Outcome{}, fault.New(fault.Denied, "nothing is provisioned for a pull request")
+}

@@ -1,0 +1,392 @@
+// A site: one repository with its mirror, its forge and its houses, as the controller
+// and CI work on it.
+
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/adapter/witness"
+	"github.com/vishwaops/vishwa/reconciler/app/review"
+	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// SiteOptions say which repository, and how it is worked on.
+type SiteOptions struct {
+	Name     string   // without secrets
+	URL      string   // of the remote: https, ssh or a folder of this machine; without credentials
+	Branches []string // tracked; none: the default branch, whatever it is called at the time
+	Forge    port.Forge
+	// Credentials log in to URL over HTTP; nil where none are needed.
+	Credentials func(ctx context.Context) (user, password string, err error)
+	Env         port.Env
+	Version     string
+	Password    func() ([]byte, error)
+	Keys        *signer.Ring  // holds the keys open for the process; nil: for each errand
+	Wall        wall.Policy   // how runs are kept apart on this machine
+	Pass        []string      // variables that runs for pull requests may see
+	Glance      time.Duration // see review.Office
+	Lease       *Lease        // nil: nobody else works on the repository
+	Refresh     Refreshing
+	Full        string // where a report that was cut is to be had
+	// Recorded is told each entry that is recorded, and Asked each question to the
+	// remote, by its name; both may be nil.
+	Recorded func(ledger.Entry)
+	// Failed is told each step that failed, recorded anew or not; may be nil.
+	Failed func(ref schemas.Ref, err error)
+	Asked  func(operation string)
+}
+
+// Lease says how controllers of one repository take turns.
+type Lease struct {
+	Holder   string // this controller
+	Duration time.Duration
+}
+
+// Site is a wired repository. It is safe for concurrent use.
+type Site struct {
+	o      SiteOptions
+	mirror *repo.Mirror
+	lease  *repo.Lease // nil: nobody else works on the repository
+	office *review.Office
+
+	mu        sync.Mutex
+	branches  []string
+	carried   map[string]string // branch -> revision that was carried out last
+	schedules map[string][]string
+	sources   map[string]map[schemas.Ref]string    // branch -> dataset -> when it is looked at
+	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
+	swept     time.Time
+	firsts    map[string]string // branch -> its first commit
+	open      []int             // pull requests, as of the last sweep
+	served    served
+	control   *os.File // held: this process looks after what is served here
+	ledgers   ledgers
+	repeats   execute.Repeats
+}
+
+var (
+	_ controller.Site   = (*Site)(nil)
+	_ controller.Opener = (*Site)(nil)
+	_ controller.Server = (*Site)(nil)
+)
+
+// OpenSite wires the repository. It is cloned where it was not yet.
+func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
+	dir, err := mirrorDir(o.Env.Lookup, o.URL)
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
+		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{}}
+	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
+	if err != nil {
+		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
+	}
+	if o.Lease != nil {
+		s.lease = &repo.Lease{Mirror: s.mirror, Holder: o.Lease.Holder, Duration: o.Lease.Duration}
+	}
+	s.office = &review.Office{
+		Forge: o.Forge, Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, Glance: o.Glance, Full: o.Full,
+		Declared: s.declared, Failed: o.Failed,
+	}
+	if len(o.Branches) == 0 {
+		_, err = s.Refs(ctx)
+	}
+	return s, err
+}
+
+// track follows the default branch where no other is named: it may be renamed.
+func (s *Site) track(head string) error {
+	if len(s.o.Branches) > 0 {
+		return nil
+	}
+	branch, ok := strings.CutPrefix(head, "refs/heads/")
+	if !ok {
+		return fault.Hint(fault.New(fault.Missing, "%s has no default branch", s.o.Name), "push a first commit, or list its branches in the configuration")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.branches = []string{branch}
+	return nil
+}
+
+// tracked are the branches that are carried out.
+func (s *Site) tracked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.branches
+}
+
+// mirrorDir is where the clone of url is kept.
+func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
+	p, err := FindPaths(lookup, digest.Of([]byte(url)))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(filepath.Dir(p.Cache), "mirrors", digest.Of([]byte(url)).Short()), nil
+}
+
+// opening is with what the repository is opened, whatever for.
+func (s *Site) opening(branch string) Options {
+	o := Options{
+		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
+		Credentials: s.o.Credentials, Wall: s.o.Wall, Wrote: s.ledgers.wrote,
+	}
+	if board, ok := s.o.Forge.(witness.Statuses); ok {
+		o.Board = &Board{board, func(ctx context.Context) (string, error) { return s.first(ctx, branch) }}
+	}
+	return o
+}
+
+// house opens the repository for one errand.
+func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error) {
+	o := s.opening(e.Branch)
+	o.Trigger = controller.Trigger(ctx)
+	if e.Behalf != nil {
+		o.Apart = &Apart{Behalf: e.Behalf, Merged: e.Merged, Pass: s.o.Pass, Allow: s.o.Refresh.Allow}
+		if s.o.Lease != nil { // its runs have a lease of their own: a deployment does not wait for them
+			o.Apart.Lease = &repo.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration, Ref: fmt.Sprintf("refs/vishwa/pull/%d", e.Behalf.Pull)}
+		}
+	} else {
+		o.Lease = s.lease
+	}
+	h, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s.learn(h.Server)
+	if err := s.serving(h.Paths); err != nil {
+		h.Close()
+		return nil, err
+	}
+	s.ledgers.call(e.Branch, h.Ledger.Branch())
+	h.Book, h.Repeats = told{h.Book, s}, &s.repeats
+	return &review.House{House: h.House, Close: h.Close}, nil
+}
+
+// first is the first commit of a branch, which is looked for once.
+func (s *Site) first(ctx context.Context, branch string) (string, error) {
+	s.mu.Lock()
+	sha := s.firsts[branch]
+	s.mu.Unlock()
+	if sha != "" {
+		return sha, nil
+	}
+	sha, err := s.mirror.First(ctx, branch)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.firsts[branch] = sha
+	return sha, nil
+}
+
+// told is a ledger that tells the site of all that is read and recorded.
+type told struct {
+	pass.Book
+	site *Site
+}
+
+func (t told) Facts(ctx context.Context) (*ledger.Facts, error) {
+	f, err := t.Book.Facts(ctx)
+	if err == nil {
+		t.site.known(f)
+	}
+	return f, err
+}
+
+func (t told) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	got, err := t.Book.Append(ctx, e)
+	if err == nil {
+		t.site.recorded(got)
+		if t.site.o.Recorded != nil {
+			t.site.o.Recorded(got)
+		}
+	}
+	return got, err
+}
+
+func (s *Site) asked(operation string) {
+	if s.o.Asked != nil {
+		s.o.Asked(operation)
+	}
+}
+
+// Name tells repositories apart.
+func (s *Site) Name() string { return s.o.Name }
+
+// Refs is one ls-remote.
+func (s *Site) Refs(ctx context.Context) (controller.Refs, error) {
+	s.asked("ls-remote")
+	all, err := s.mirror.Refs(ctx)
+	if err != nil {
+		return controller.Refs{}, err
+	}
+	if err := s.track(all["HEAD"]); err != nil {
+		return controller.Refs{}, err
+	}
+	branches := s.tracked()
+	refs := controller.Refs{Branches: map[string]string{}, Pulls: map[int]string{}, Ledgers: map[string]controller.Ledger{}, Lease: all["refs/vishwa/lease"]}
+	for _, branch := range branches {
+		tip := all["refs/heads/"+s.ledgerOf(ctx, branch)]
+		refs.Ledgers[branch] = controller.Ledger{Tip: tip, Before: s.ledgers.before(tip)}
+	}
+	for name, sha := range all {
+		if branch, ok := strings.CutPrefix(name, "refs/heads/"); ok && slices.Contains(branches, branch) {
+			refs.Branches[branch] = sha
+		}
+		if n, ok := pullOf(name); ok && s.o.Forge != nil {
+			refs.Pulls[n] = sha
+		}
+	}
+	return refs, nil
+}
+
+// pullOf is N of refs/pull/N/head.
+func pullOf(ref string) (int, bool) {
+	rest, ok := strings.CutPrefix(ref, "refs/pull/")
+	if !ok {
+		return 0, false
+	}
+	if rest, ok = strings.CutSuffix(rest, "/head"); !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(rest)
+	return n, err == nil && n > 0
+}
+
+// Branch carries out a tracked branch. An error says that its work is not done.
+func (s *Site) Branch(ctx context.Context, branch string) error {
+	_, err := s.wholly(ctx, branch)
+	return err
+}
+
+// Carry is Branch, and says what came of it: where the report tells what was not done,
+// that is no error.
+func (s *Site) Carry(ctx context.Context, branch string) (templates.Report, error) {
+	r, err := s.wholly(ctx, branch)
+	return r, reported(err)
+}
+
+// reported is err, unless it is of what a report tells.
+func reported(err error) error {
+	if errors.As(err, new(review.Unfinished)) {
+		return nil
+	}
+	return err
+}
+
+// wholly carries out a branch. Sources whose time has come are looked at; a pin that may
+// be committed directly is carried out at once.
+func (s *Site) wholly(ctx context.Context, branch string) (templates.Report, error) {
+	r, err := s.carry(ctx, branch)
+	if k := fault.Of(err); err != nil && (k == fault.Transient || k == fault.Cancelled || k == fault.Conflict) {
+		return r, err
+	}
+	moved, notes, refused := s.refresh(ctx, branch)
+	if moved {
+		r, err = s.carry(ctx, branch)
+	}
+	r.Notes = append(r.Notes, notes...)
+	return r, cmp.Or(err, refused)
+}
+
+func (s *Site) carry(ctx context.Context, branch string) (templates.Report, error) {
+	s.asked("fetch")
+	if err := s.mirror.Fetch(ctx, "refs/heads/"+branch); err != nil {
+		return templates.Report{Base: branch}, err
+	}
+	failpoint.At(failpoint.Fetched)
+	s.mu.Lock()
+	since := s.carried[branch]
+	s.mu.Unlock()
+	r, err := s.office.Branch(ctx, branch, since)
+	if reported(err) == nil && r.Head != "" {
+		s.mu.Lock()
+		s.carried[branch] = r.Head
+		s.mu.Unlock()
+	}
+	return r, err
+}
+
+// Account is who Vishwa is on the forge, as far as it has come up.
+func (s *Site) Account() string {
+	if f, ok := s.o.Forge.(interface{ Account() string }); ok {
+		return f.Account()
+	}
+	return ""
+}
+
+// Open lists the pull requests that were open at the last sweep.
+func (s *Site) Open() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
+// declared notes the schedules of a branch.
+func (s *Site) declared(branch string, in *pass.Intent) {
+	s.deploys(branch, in)
+	seen := map[string]bool{}
+	for _, d := range in.Decls {
+		switch spec := d.Spec.(type) {
+		case *schemas.Infrastructure:
+			seen[spec.Schedule] = true
+		case *schemas.Deployment:
+			seen[spec.Schedule] = true
+		}
+	}
+	sources := refreshing(in)
+	for _, expr := range sources {
+		seen[expr] = true
+	}
+	delete(seen, "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sources[branch] = sources
+	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
+}
+
+// Schedules lists the cron expressions of a branch.
+func (s *Site) Schedules(branch string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.schedules[branch]
+}
+
+// Close lets everything go.
+func (s *Site) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control == nil {
+		return nil
+	}
+	err := s.control.Close()
+	s.control = nil
+	return err
+}

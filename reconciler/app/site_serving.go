@@ -1,0 +1,246 @@
+// What a site has deployed on this machine, looked after without a question to the
+// remote: who is told of every ledger that is folded, and of every entry that is
+// written, knows what should be served.
+
+package app
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// served is guarded by the site's lock.
+type served struct {
+	server   port.Server
+	count    int64 // of the ledger's entries; zero: it was never folded
+	deployed map[schemas.Ref]standing
+	by       map[schemas.Ref]string // the tracked branch that declares it
+}
+
+// standing is what the ledger says of a deployment.
+type standing struct {
+	key       digest.Digest
+	down      bool // it was seen not to answer
+	suspended bool // nothing is to be done about it
+}
+
+// observeWithin is how long a deployment may take to say how it stands.
+const observeWithin = 10 * time.Second
+
+func (s *Site) learn(server port.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.served.server = server
+}
+
+// serving says on this machine that this process looks after what is served.
+func (s *Site) serving(p Paths) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control != nil {
+		return nil
+	}
+	var err error
+	s.control, err = p.control()
+	return err
+}
+
+// known takes in a folded ledger, where it is not older than what is known.
+func (s *Site) known(f *ledger.Facts) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.Count < s.served.count {
+		return
+	}
+	s.served.count, s.served.deployed = f.Count, map[schemas.Ref]standing{}
+	for ref, e := range f.Latest {
+		if e.Action == ledger.Deploy {
+			seen := f.Observed[ref]
+			s.served.deployed[ref] = standing{e.Key, seen != nil && seen.Observed != nil && !seen.Observed.Up, f.Suspension(ref) != nil}
+		}
+	}
+}
+
+// recorded takes in an entry that was written just now.
+func (s *Site) recorded(e ledger.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.served.deployed == nil || e.Ref.Kind != "deployment" {
+		return
+	}
+	was := s.served.deployed[e.Ref]
+	switch {
+	case e.Action == ledger.Deploy:
+		s.served.deployed[e.Ref] = standing{e.Key, was.down, was.suspended}
+	case e.Action == ledger.Retire:
+		delete(s.served.deployed, e.Ref)
+	case e.Action == ledger.Observe && e.Observed != nil && was.key != "":
+		s.served.deployed[e.Ref] = standing{was.key, !e.Observed.Up, was.suspended}
+	}
+	s.served.count = max(s.served.count, e.Seq+1)
+}
+
+// deploys notes what a branch declares.
+func (s *Site) deploys(branch string, in *pass.Intent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.served.by == nil {
+		s.served.by = map[schemas.Ref]string{}
+	}
+	for i := range in.Graph.Nodes {
+		if ref := in.Graph.Nodes[i].Ref; ref.Kind == "deployment" {
+			s.served.by[ref] = branch
+		}
+	}
+}
+
+// standings are what should be served, and who serves it. The ledger is folded once,
+// where no pass has done so yet.
+func (s *Site) standings(ctx context.Context) (port.Server, map[schemas.Ref]standing, error) {
+	s.mu.Lock()
+	server, deployed := s.served.server, s.served.deployed
+	s.mu.Unlock()
+	if deployed != nil {
+		return server, s.copied(), nil
+	}
+	for _, branch := range s.tracked() {
+		h, err := s.beside(ctx, branch, true)
+		if fault.Of(err) == fault.Missing { // nothing was fetched yet
+			s.asked("fetch")
+			if err = s.mirror.Fetch(ctx, "refs/heads/"+branch); err == nil {
+				h, err = s.beside(ctx, branch, true)
+			}
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		_, err = h.Book.Facts(ctx)
+		if _, in, broken := h.Head(ctx); err == nil && broken == nil {
+			s.deploys(branch, in)
+		}
+		h.Close()
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	s.mu.Lock()
+	server = s.served.server
+	s.mu.Unlock()
+	return server, s.copied(), nil
+}
+
+func (s *Site) copied() map[schemas.Ref]standing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[schemas.Ref]standing, len(s.served.deployed))
+	for ref, st := range s.served.deployed {
+		out[ref] = st
+	}
+	return out
+}
+
+// Deployed tells how each deployment stands that the ledger says is there.
+func (s *Site) Deployed(ctx context.Context) ([]controller.Deployment, error) {
+	server, deployed, err := s.standings(ctx)
+	if err != nil || len(deployed) == 0 {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var out []controller.Deployment
+	slots := make(chan struct{}, 4)
+	for ref, st := range deployed {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, observeWithin)
+			defer cancel()
+			live, err := server.Observe(ctx, ref.Name)
+			d := controller.Deployment{Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
+			switch {
+			case err != nil: // one that cannot be asked hides no other
+				d.Health = port.Failing
+				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked how it stands", "deployment", ref.Name, "error", err, "way", fault.Way(err))
+			case live.Key == st.key:
+				d.Health = live.Health
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, d)
+		})
+	}
+	all.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b controller.Deployment) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// declares is the tracked branch that declares ref, or the first where none is known to.
+func (s *Site) declares(ref schemas.Ref) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.served.by[ref]; b != "" || len(s.branches) == 0 {
+		return b
+	}
+	return s.branches[0]
+}
+
+// Revive brings back what the ledger says is deployed under name, as it stands on this
+// machine: no declaration is read and nothing is decided anew.
+func (s *Site) Revive(ctx context.Context, name string) error {
+	server, deployed, err := s.standings(ctx)
+	if err != nil {
+		return err
+	}
+	st, there := deployed[schemas.Ref{Kind: "deployment", Name: name}]
+	reviver, can := server.(port.Reviver)
+	if !there || !can {
+		return fault.New(fault.Missing, "%s is not deployed by what could bring it back", name)
+	}
+	if st.suspended {
+		return fault.New(fault.Held, "%s is suspended", name)
+	}
+	_, err = reviver.Revive(ctx, name, st.key)
+	return err
+}
+
+// beside opens the repository beside whatever passes are under way: it acts on nothing,
+// and so it takes no turn. Offline, it goes by the ledger that this machine has.
+func (s *Site) beside(ctx context.Context, branch string, offline bool) (*House, error) {
+	o := s.opening(branch)
+	o.Offline = offline
+	h, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s.learn(h.Server)
+	if err := s.serving(h.Paths); err != nil {
+		h.Close()
+		return nil, err
+	}
+	h.Book = told{h.Book, s}
+	return h, nil
+}
+
+// Note records that a deployment does not answer, or does so again.
+func (s *Site) Note(ctx context.Context, d controller.Deployment, up bool) error {
+	h, err := s.beside(ctx, d.Branch, false)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	return h.Observed(ctx, schemas.Ref{Kind: "deployment", Name: d.Name}, ledger.Observed{Up: up, Health: d.Health})
+}

@@ -1,0 +1,146 @@
+// The ledger holds its place: a change of spec.ledger that names another branch or
+// remote would forget all that is recorded, and with it who guards what and which
+// approvals are spent. It is moved with its history, or not at all.
+
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// ledgerPlace is where a ledger is.
+type ledgerPlace struct{ Remote, Branch string }
+
+// located is where l is, with what is usual filled in.
+func located(l schemas.Ledger) ledgerPlace {
+	return ledgerPlace{Remote: cmp.Or(l.Remote, "origin"), Branch: cmp.Or(l.Branch, "vishwa/ledger")}
+}
+
+// steady is the ledger that a revision names, once it is known to hold what those hold
+// that were named before.
+type steady struct {
+	*repo.Ledger
+	house   *House
+	options repo.LedgerOptions
+	now     ledgerPlace
+
+	mu   sync.Mutex
+	held bool
+}
+
+var _ pass.Book = (*steady)(nil)
+
+func (s *steady) Facts(ctx context.Context) (*ledger.Facts, error) {
+	f, err := s.Ledger.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return f, s.hold(ctx, f)
+}
+
+func (s *steady) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	s.mu.Lock()
+	held := s.held
+	s.mu.Unlock()
+	if !held {
+		if _, err := s.Facts(ctx); err != nil {
+			return e, err
+		}
+	}
+	return s.Ledger.Append(ctx, e)
+}
+
+// hold looks, once, whether what was recorded elsewhere is in f too.
+func (s *steady) hold(ctx context.Context, f *ledger.Facts) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held {
+		return nil
+	}
+	settled, err := s.settled(ctx, f)
+	if err == nil && !settled {
+		err = s.compare(ctx)
+	}
+	s.held = err == nil
+	return err
+}
+
+// settled tells whether the revision at which this ledger began named it: what came
+// before that was compared then.
+func (s *steady) settled(ctx context.Context, f *ledger.Facts) (bool, error) {
+	if f.Count == 0 || f.Started == "" {
+		return false, nil
+	}
+	tree, err := s.house.Repo.Open(ctx, f.Started)
+	if err != nil {
+		return false, ctx.Err() // another repository's, or a clone that ends before: compared
+	}
+	project, _, err := pass.Settings(tree)
+	return err == nil && project != nil && located(project.Ledger) == s.now, nil
+}
+
+// compare holds the ledger against all that were named before.
+func (s *steady) compare(ctx context.Context) error {
+	head, err := s.house.Repo.Head(ctx)
+	if err != nil {
+		return err
+	}
+	versions, err := s.house.Repo.Versions(ctx, head.SHA, schemas.Root)
+	if err != nil {
+		return fmt.Errorf("look where the ledger was: %w", err)
+	}
+	seen := map[ledgerPlace]bool{s.now: true}
+	for _, text := range versions {
+		was := located(pass.ParseProject(text).Ledger)
+		if seen[was] {
+			continue
+		}
+		seen[was] = true
+		if err := s.continues(ctx, was); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// continues refuses a ledger that lacks what was recorded where it was before.
+func (s *steady) continues(ctx context.Context, was ledgerPlace) error {
+	o := s.options
+	o.Branch, o.Remote, o.Fence, o.CacheDir = was.Branch, was.Remote, nil, ""
+	o.Held = func() bool { return false } // it is only looked at
+	before, err := repo.OpenLedger(s.house.Repo, o)
+	if err != nil {
+		return nil // no name that a ledger can have
+	}
+	if _, err := before.Facts(ctx); err != nil {
+		return fmt.Errorf("read the ledger %s of %s, which %s named before: %w", was.Branch, was.Remote, schemas.Root, err)
+	}
+	ok, entries, err := s.Continues(ctx, before)
+	if err == nil && entries > 0 && before.Remote() != "" && s.Remote() == "" {
+		return fault.Hint(fault.New(fault.Denied, "%s: spec.ledger names the remote %s, which this clone does not have: what is recorded would stay here, and the %d entries at %s would be the last that others see",
+			schemas.Root, s.now.Remote, entries, was.Remote), "name a remote that every clone has, and move the ledger there with its history, or take the change of spec.ledger back")
+	}
+	if err != nil || ok {
+		return err
+	}
+	from := was.Branch
+	if before.Remote() != "" {
+		from = "refs/remotes/" + was.Remote + "/" + was.Branch
+	}
+	to := "git branch -f " + s.now.Branch + " " + from
+	if s.Remote() != "" {
+		to = "git push " + s.now.Remote + " " + from + ":refs/heads/" + s.now.Branch
+	}
+	return fault.Hint(fault.New(fault.Denied, "%s: spec.ledger names %s of %s, which lacks the %d entries of %s of %s: another ledger would forget what guards the environments and which approvals are spent",
+		schemas.Root, s.now.Branch, s.now.Remote, entries, was.Branch, was.Remote),
+		"move the ledger with its history (%s), or take the change of spec.ledger back", to)
+}

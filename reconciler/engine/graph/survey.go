@@ -1,0 +1,162 @@
+// Survey reads what declarations name, so that Build can stay a function of values.
+
+package graph
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Pins is what the declared paths hold at one moment.
+type Pins struct {
+	Files map[string]digest.Manifest    // declared path -> the files at or below it, by path from the root
+	Data  map[schemas.Ref]port.Artifact // dataset -> its data
+
+	Points map[schemas.Ref]*port.Pointed // dataset -> the pointer that names its data
+}
+
+// Survey reads every file and folder that decls name from the repository's tree.
+// Each file is read once however often it, or a folder above it, is named.
+func Survey(tree fs.FS, decls []schemas.Declaration) (Pins, []schemas.Problem) {
+	s := survey{tree: tree, files: map[string]digest.File{}, held: map[string]port.Artifact{}, locks: map[string]locked{}, pins: Pins{Files: map[string]digest.Manifest{}, Data: map[schemas.Ref]port.Artifact{}, Points: map[schemas.Ref]*port.Pointed{}}}
+	for i := range decls {
+		d := &decls[i]
+		if len(s.problems) >= schemas.MaxProblems {
+			break
+		}
+		switch spec := d.Spec.(type) {
+		case *schemas.Dataset:
+			s.dataset(d, spec)
+		case *schemas.Transform:
+			s.work(d, "spec", spec.Work)
+		case *schemas.Training:
+			s.work(d, "spec", spec.Work)
+		case *schemas.Infrastructure:
+			s.read(d, "spec.module", spec.Module)
+		case *schemas.Deployment:
+			if spec.Target.Local != nil {
+				s.work(d, "spec.target.local", spec.Target.Local.Work)
+			}
+		}
+	}
+	return s.pins, s.problems
+}
+
+type survey struct {
+	tree     fs.FS
+	pins     Pins
+	problems []schemas.Problem
+
+	files map[string]digest.File   // by path, as they were read
+	named int                      // how many there are under all the paths that are named
+	held  map[string]port.Artifact // what datasets name, by path
+	locks map[string]locked        // dvc.lock files, by path
+	taken int                      // bytes of pointers and dvc.lock files so far
+}
+
+// MaxFiles bounds the files under all the paths that declarations name, each counted
+// as often as a path stands for it: a few trees in Git, each of which holds another ten
+// times over, are more files than there is room for.
+const MaxFiles = 200_000
+
+func (s *survey) work(d *schemas.Declaration, field string, w schemas.Work) {
+	for i, p := range w.Code {
+		s.read(d, fmt.Sprintf("%s.code.%d", field, i), p)
+	}
+	if w.Env.Requirements != "" {
+		s.read(d, field+".env.requirements", w.Env.Requirements)
+	}
+}
+
+func (s *survey) read(d *schemas.Declaration, field, p string) digest.Manifest {
+	p = path.Clean(p)
+	if m, ok := s.pins.Files[p]; ok {
+		return m
+	}
+	m, err := s.below(p)
+	if err != nil {
+		s.problem(d, field, describe(p, err))
+		return nil
+	}
+	s.pins.Files[p] = m
+	return m
+}
+
+func (s *survey) problem(d *schemas.Declaration, field, message string) {
+	at := d.Pos
+	if d.Fields != nil {
+		at = d.Fields(field)
+	}
+	s.problems = append(s.problems, schemas.Problem{Pos: at, Field: field, Message: message})
+}
+
+// below lists the files at or below p with their paths from the root.
+func (s *survey) below(p string) (digest.Manifest, error) {
+	info, err := fs.Stat(s.tree, p)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		f, err := s.file(p)
+		return digest.Manifest{f}, err
+	}
+	m := digest.Manifest{}
+	err = fs.WalkDir(s.tree, p, func(at string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		if !e.Type().IsRegular() {
+			return fmt.Errorf("%s is a %s, not a regular file", at, digest.KindOf(e.Type()))
+		}
+		f, err := s.file(at)
+		m = append(m, f)
+		return err
+	})
+	slices.SortFunc(m, func(a, b digest.File) int { return strings.Compare(a.Path, b.Path) })
+	return m, err
+}
+
+// file is the file at p, read where it was not yet.
+func (s *survey) file(p string) (digest.File, error) {
+	if s.named++; s.named > MaxFiles {
+		return digest.File{}, errCrowded
+	}
+	if f, ok := s.files[p]; ok {
+		return f, nil
+	}
+	in, err := s.tree.Open(p)
+	if err != nil {
+		return digest.File{}, err
+	}
+	defer in.Close()
+	d, n, err := digest.Reader(in)
+	if err != nil {
+		return digest.File{}, fmt.Errorf("read %s: %w", p, err)
+	}
+	f := digest.File{Path: p, Digest: d, Size: n}
+	s.files[p] = f
+	return f, nil
+}
+
+var errCrowded = errors.New("too many files")
+
+func describe(p string, err error) string {
+	switch {
+	case errors.Is(err, errCrowded):
+		return fmt.Sprintf("with %s, the paths that declarations name hold more than %d files; name narrower paths, or keep the data outside of Git with vishwa data add", p, MaxFiles)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("%s is not in the repository; add it, or correct the path", p)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("%s cannot be read; give yourself permission to read it", p)
+	default:
+		return fmt.Sprintf("%s cannot be read: %v; make it a plain file or folder of the repository", p, err)
+	}
+}

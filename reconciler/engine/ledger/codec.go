@@ -1,0 +1,244 @@
+// Encode and Decode keep folded facts in a file, so that a ledger need not be
+// replayed each time. The form is private to one layout of Entry: its header
+// names the layout, and what another program version wrote is not read but folded anew.
+
+package ledger
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"hash/fnv"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+const magic = "vishwa facts 5\n"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// layout names how values are laid out in a file: it follows from the types.
+var layout = func() uint64 {
+	h := fnv.New64a()
+	describe(h, reflect.TypeFor[Entry]())
+	return h.Sum64()
+}()
+
+// Encode writes f. Equal facts have equal bytes.
+func (f *Facts) Encode() ([]byte, error) {
+	w := &encoder{seen: map[string]uint64{}}
+	index := map[*Entry]uint64{}
+	var list []*Entry
+	note := func(e *Entry) {
+		if _, ok := index[e]; !ok {
+			index[e] = 0
+			list = append(list, e)
+		}
+	}
+	for _, e := range f.ByKey {
+		note(e)
+	}
+	for _, e := range f.Latest {
+		note(e)
+	}
+	for _, t := range f.Failed {
+		note(t.Last)
+	}
+	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released, f.Suspended} {
+		for _, e := range m {
+			note(e)
+		}
+	}
+	for _, e := range f.Places {
+		note(e)
+	}
+	for _, e := range slices.Concat(f.Approvals, f.Stuck) {
+		note(e)
+	}
+	slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	w.int(f.Count)
+	w.string(string(f.Head))
+	w.string(f.Started)
+	w.string(f.Tracked)
+	w.int(f.Time.UnixMilli())
+	for _, name := range f.heads {
+		w.out = append(w.out, name[:]...)
+	}
+	w.uint(uint64(len(list)))
+	for i, e := range list {
+		index[e] = uint64(i)
+		if err := w.value(reflect.ValueOf(e).Elem()); err != nil {
+			return nil, fmt.Errorf("encode entry %d: %w", e.Seq, err)
+		}
+	}
+	byKey := func(a, b digest.Digest) int { return cmp.Compare(index[f.ByKey[a]], index[f.ByKey[b]]) }
+	w.uint(uint64(len(f.ByKey)))
+	for _, k := range slices.SortedFunc(maps.Keys(f.ByKey), byKey) {
+		w.string(string(k))
+		w.uint(index[f.ByKey[k]])
+	}
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended} {
+		w.uint(uint64(len(m)))
+		for _, r := range slices.SortedFunc(maps.Keys(m), schemas.Ref.Compare) {
+			w.string(refText(r))
+			w.uint(index[m[r]])
+		}
+	}
+	w.uint(uint64(len(f.Places)))
+	for _, place := range slices.Sorted(maps.Keys(f.Places)) {
+		w.string(place)
+		w.uint(index[f.Places[place]])
+	}
+	w.uint(uint64(len(f.Failed)))
+	for _, k := range slices.Sorted(maps.Keys(f.Failed)) {
+		w.string(string(k))
+		w.int(int64(f.Failed[k].N))
+		w.uint(index[f.Failed[k].Last])
+	}
+	for _, list := range [][]*Entry{f.Approvals, f.Stuck} {
+		w.uint(uint64(len(list)))
+		for _, e := range list {
+			w.uint(index[e])
+		}
+	}
+	return w.bytes(), nil
+}
+
+// Decode reads what Encode wrote. Bytes of another layout, and damaged ones, are
+// Corrupt: fold the ledger anew.
+func Decode(b []byte) (*Facts, error) {
+	r, err := open(b)
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "read facts: %w", err)
+	}
+	f := &Facts{}
+	f.ready()
+	f.Count = r.int()
+	f.Head = digest.Digest(r.string())
+	f.Started, f.Tracked = r.string(), r.string()
+	if at := r.int(); f.Count > 0 {
+		f.Time = time.UnixMilli(at).UTC()
+	}
+	f.heads = r.names(f.Count)
+	list := make([]Entry, r.length())
+	for i := range list {
+		r.value(reflect.ValueOf(&list[i]).Elem())
+	}
+	entry := func() *Entry {
+		i := r.uint()
+		if i >= uint64(len(list)) {
+			r.fail("entry %d of %d", i, len(list))
+			return nil
+		}
+		return &list[i]
+	}
+	for range r.length() {
+		k := digest.Digest(r.string())
+		f.ByKey[k] = entry()
+	}
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended} {
+		for range r.length() {
+			ref := r.ref()
+			m[ref] = entry()
+		}
+	}
+	for range r.length() {
+		place := r.string()
+		f.Places[place] = entry()
+	}
+	for range r.length() {
+		k := digest.Digest(r.string())
+		n := int(r.int())
+		f.Failed[k] = Tries{N: n, Last: entry()}
+	}
+	for _, list := range []*[]*Entry{&f.Approvals, &f.Stuck} {
+		for range r.length() {
+			*list = append(*list, entry())
+		}
+	}
+	if r.err == nil && len(r.rest) > 0 {
+		r.fail("%d bytes too many", len(r.rest))
+	}
+	if r.err != nil {
+		return nil, fault.New(fault.Corrupt, "read facts: %w", r.err)
+	}
+	return f, nil
+}
+
+// names are n digests, as they are.
+func (r *decoder) names(n int64) [][32]byte {
+	if n <= 0 || n > int64(len(r.rest)/32) {
+		if n != 0 {
+			r.fail("%d entries are more than they hold", n)
+		}
+		return nil
+	}
+	out := make([][32]byte, n)
+	for i := range out {
+		r.rest = r.rest[copy(out[i][:], r.rest):]
+	}
+	return out
+}
+
+// bytes puts header, table of strings and values together.
+func (w *encoder) bytes() []byte {
+	var body []byte
+	body = binary.AppendUvarint(body, uint64(len(w.table)))
+	for _, s := range w.table {
+		body = binary.AppendUvarint(body, uint64(len(s)))
+	}
+	for _, s := range w.table {
+		body = append(body, s...)
+	}
+	body = append(body, w.out...)
+	out := append([]byte(magic), make([]byte, 12)...)
+	binary.BigEndian.PutUint64(out[len(magic):], layout)
+	binary.BigEndian.PutUint32(out[len(magic)+8:], crc32.Checksum(body, castagnoli))
+	return append(out, body...)
+}
+
+// open checks the header and reads the table of strings.
+func open(b []byte) (*decoder, error) {
+	if len(b) < len(magic)+12 || !bytes.HasPrefix(b, []byte(magic)) {
+		return nil, fmt.Errorf("they are no facts")
+	}
+	if binary.BigEndian.Uint64(b[len(magic):]) != layout {
+		return nil, fmt.Errorf("another version wrote them")
+	}
+	body := b[len(magic)+12:]
+	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(b[len(magic)+8:]) {
+		return nil, fmt.Errorf("their checksum is wrong")
+	}
+	r := &decoder{rest: body}
+	sizes := make([]uint64, r.length())
+	var total uint64
+	for i := range sizes {
+		sizes[i] = r.uint()
+		if sizes[i] > uint64(len(body)) {
+			r.fail("a string is too long")
+			break
+		}
+		total += sizes[i]
+	}
+	if r.err == nil && total > uint64(len(r.rest)) {
+		r.fail("they are cut short")
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	all := string(r.rest[:total])
+	r.rest = r.rest[total:]
+	r.table = make([]string, len(sizes))
+	for i, n := range sizes {
+		r.table[i], all = all[:n], all[n:]
+	}
+	return r, nil
+}

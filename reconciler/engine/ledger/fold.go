@@ -1,0 +1,213 @@
+// Fold takes in one entry after another. Everything that is known comes from it,
+// so that replaying the ledger anywhere gives the same facts.
+
+package ledger
+
+import (
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Fold takes in e, the next entry, whose bundle bytes are named by bundle. An
+// entry that does not follow the one before is Corrupt and changes nothing.
+func (f *Facts) Fold(e Entry, bundle digest.Digest) error {
+	if e.Seq != f.Count {
+		return fault.New(fault.Corrupt, "entry %d: it says that it is number %d", f.Count, e.Seq)
+	}
+	if e.Prev != f.Head {
+		return fault.New(fault.Corrupt, "entry %d: it follows %s, and the entry before is %s", e.Seq, or(e.Prev), or(f.Head))
+	}
+	if (e.Action == Genesis) != (e.Seq == 0) {
+		return fault.New(fault.Corrupt, "entry %d: it is a %s; a ledger has one genesis, its first entry", e.Seq, e.Action)
+	}
+	if _, err := digest.Parse(string(bundle)); err != nil {
+		return fault.New(fault.Corrupt, "entry %d: %w", e.Seq, err)
+	}
+	var name [32]byte
+	if _, err := hex.Decode(name[:], []byte(bundle.Hex())); err != nil {
+		return fault.New(fault.Corrupt, "entry %d: %w", e.Seq, err)
+	}
+	f.ready()
+	f.heads = append(f.heads, name)
+	f.Count, f.Head, f.Time = f.Count+1, bundle, time.UnixMilli(e.Time.UnixMilli()).UTC()
+	if e.Behalf == nil && gitID.MatchString(e.Revision) {
+		f.Tracked = e.Revision
+	}
+	f.take(&e)
+	return nil
+}
+
+func or(d digest.Digest) string {
+	if d == "" {
+		return "nothing"
+	}
+	return string(d)
+}
+
+func (f *Facts) ready() {
+	if f.ByKey == nil {
+		f.ByKey = map[digest.Digest]*Entry{}
+		f.Latest = map[schemas.Ref]*Entry{}
+		f.Failed = map[digest.Digest]Tries{}
+		f.Denied = map[schemas.Ref]*Entry{}
+		f.Observed = map[schemas.Ref]*Entry{}
+		f.Released = map[schemas.Ref]*Entry{}
+		f.Places = map[string]*Entry{}
+		f.Suspended = map[schemas.Ref]*Entry{}
+	}
+}
+
+func (f *Facts) take(e *Entry) {
+	if f.Started == "" && e.Behalf == nil && e.Action != Approve { // what a pull request proposes was carried out nowhere
+		f.Started = e.Revision
+	}
+	switch e.Action {
+	case Pin, Transform, Train, Select, Provision, Deploy, Retire:
+		f.success(e)
+	case Fail:
+		if e.Key != "" {
+			f.Failed[e.Key] = Tries{N: f.Failed[e.Key].N + 1, Last: e}
+		} else {
+			f.stick(e)
+		}
+	case Observe:
+		f.Observed[e.Ref] = e
+	case Suspend:
+		f.Suspended[e.Ref] = e
+	case Resume:
+		f.resume(e.Ref)
+	case Retry:
+		f.letGo(e)
+	case Deny:
+		f.Denied[e.Ref] = e
+	case Approve:
+		f.Approvals = append(f.Approvals, e)
+	}
+}
+
+// success notes what was made. Under a key the first entry stays until it is made
+// again; a duplicate of it only makes that entry its ref's newest.
+func (f *Facts) success(e *Entry) {
+	f.release(e)
+	newest := e
+	if e.Key != "" && e.Action != Retire {
+		if first := f.ByKey[e.Key]; first == nil || e.Again {
+			f.ByKey[e.Key] = e
+		} else if e.Duplicate && first.Ref == e.Ref {
+			newest = first
+		}
+	}
+	f.Latest[e.Ref] = newest
+	delete(f.Failed, e.Key)
+	delete(f.Denied, e.Ref)
+	f.unstick(func(was *Entry) bool { // of a pull request, what the branch makes under another key mends nothing
+		return was.Ref == e.Ref && (pullOf(was) == pullOf(e) || KeyOf(*was) == KeyOf(*e))
+	})
+	if e.Action == Retire {
+		delete(f.Observed, e.Ref)
+	}
+}
+
+// release notes what changed for an environment: guards are in force as of there, and
+// authors count from there on. What only comes back as it was, after a crash or a
+// reboot, was approved before, and moves neither.
+func (f *Facts) release(e *Entry) {
+	if e.Action != Deploy && e.Action != Retire || e.Ref.Kind != "deployment" {
+		return
+	}
+	last := f.Latest[e.Ref]
+	was := last != nil && last.Action == Deploy
+	if e.Action == Deploy && was && last.Key == e.Key {
+		return
+	}
+	f.Released[e.Ref] = e
+	if e.Release != nil {
+		f.Places[schemas.Place(e.Release.Environment)] = e
+	}
+	if was && last.Release != nil {
+		f.Places[schemas.Place(last.Release.Environment)] = e
+	}
+}
+
+// mostStuck is how many failures of a ref are kept, for one pull request or the branch;
+// mostStuckInAll, for all of them together.
+const (
+	mostStuck      = 8
+	mostStuckInAll = 256
+)
+
+// stick keeps e, in place of what said the same before.
+func (f *Facts) stick(e *Entry) {
+	f.Stuck = slices.DeleteFunc(f.Stuck, func(was *Entry) bool { return alike(was, e) })
+	for _, bound := range []struct {
+		most int
+		same func(*Entry) bool
+	}{
+		{mostStuck, func(was *Entry) bool { return was.Ref == e.Ref && pullOf(was) == pullOf(e) }},
+		{mostStuckInAll, func(was *Entry) bool { return was.Ref == e.Ref }},
+	} {
+		n := 0
+		for _, was := range f.Stuck {
+			if bound.same(was) {
+				n++
+			}
+		}
+		if n >= bound.most {
+			oldest := slices.IndexFunc(f.Stuck, bound.same)
+			f.Stuck = slices.Delete(f.Stuck, oldest, oldest+1)
+		}
+	}
+	f.Stuck = append(f.Stuck, e)
+}
+
+func (f *Facts) unstick(of func(*Entry) bool) {
+	f.Stuck = slices.DeleteFunc(f.Stuck, of)
+	if len(f.Stuck) == 0 {
+		f.Stuck = nil
+	}
+}
+
+// letGo forgets the failures of a key, or of all keys of a ref.
+func (f *Facts) letGo(e *Entry) {
+	f.unstick(func(was *Entry) bool { return was.Ref == e.Ref || was.Ref.Whole() == e.Ref })
+	if e.Key != "" {
+		delete(f.Failed, e.Key)
+		return
+	}
+	maps.DeleteFunc(f.Failed, func(_ digest.Digest, t Tries) bool {
+		return t.Last.Ref == e.Ref || t.Last.Ref.Whole() == e.Ref
+	})
+}
+
+// Clone is a copy that goes on apart from f; both share their entries, which
+// nobody changes.
+func (f *Facts) Clone() *Facts {
+	c := *f
+	c.ByKey, c.Latest = maps.Clone(f.ByKey), maps.Clone(f.Latest)
+	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
+	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
+	c.Released, c.Places = maps.Clone(f.Released), maps.Clone(f.Places)
+	c.Suspended = maps.Clone(f.Suspended)
+	c.Approvals = slices.Clone(f.Approvals)
+	c.heads = slices.Clip(f.heads) // what is there stays; what is appended is apart
+	return &c
+}
+
+// Recheck is what becomes of e, which was made while others wrote to the ledger,
+// now that f holds their entries: where one of them made the same first, e
+// stays as a record of work done twice.
+func Recheck(f *Facts, e Entry) (keep bool, changed Entry) {
+	switch e.Action {
+	case Pin, Transform, Train, Select:
+		if first := f.ByKey[e.Key]; e.Key != "" && first != nil && !e.Again {
+			e.Duplicate = true
+		}
+	}
+	return true, e
+}

@@ -1,0 +1,354 @@
+// Compute: what is wanted against what is seen.
+
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Schema names the format of a plan's JSON.
+const Schema = "vishwa.dev/plan/v1"
+
+// Seen is what was found of the world.
+type Seen struct {
+	Facts  *ledger.Facts
+	Live   map[schemas.Ref]port.Live   // deployments
+	Stacks map[schemas.Ref]port.Change // infrastructure, as Diff found it
+	Blind  map[schemas.Ref]string      // infrastructure that could not be looked at, and why
+	// Unplanned is infrastructure that a pull request may not plan, and why. What it does
+	// not change is taken to stand as it was recorded: the tracked branch looks at it.
+	Unplanned map[schemas.Ref]string
+	Gone      map[digest.Digest]string // keys that are to be made again, with the reason: what the ledger knows will not do
+	// Before is what the base of a pull request stands on: reasons tell what differs
+	// from it, and not from what another change tried meanwhile. Nil: there is no base.
+	Before map[schemas.Ref]*ledger.Entry
+	// Pull says that the plan is read in a pull request: what people can do is a command
+	// there, and folders of the machine that ran are none of theirs.
+	Pull bool
+}
+
+// Compute decides what to do for want, given what was seen. Revision, Policy and
+// Trust are the caller's to fill in.
+func Compute(want graph.Graph, seen Seen) Plan {
+	c := computing{want: want, seen: seen, known: Known{}}
+	p := Plan{Schema: Schema, Tree: want.Digest(), Steps: make([]Step, 0, len(want.Nodes))}
+	for i := range want.Nodes {
+		p.Steps = append(p.Steps, c.step(&want.Nodes[i]))
+	}
+	p.Steps = append(p.Steps, c.retired()...)
+	for i := range p.Steps {
+		c.suspend(&p.Steps[i])
+	}
+	return p
+}
+
+type computing struct {
+	want    graph.Graph
+	seen    Seen
+	known   Known
+	history map[schemas.Ref][]*ledger.Entry // what was made for each ref; made when it is asked for
+}
+
+func (c *computing) step(n *graph.Node) Step {
+	s := Step{Ref: n.Ref, Needs: n.Needs, Pos: n.Decl.Pos}
+	recipe, waits := c.known.Recipe(n)
+	last := c.seen.Facts.Latest[n.Ref]
+	if len(waits) > 0 {
+		s.Pending = true
+		s.Do, s.Why = Make, "never made; waits for "+names(waits)
+		if last != nil && last.Action != ledger.Retire {
+			s.Do, s.Why = Remake, "waits for "+names(waits)
+		}
+		if n.Ref.Kind == "infrastructure" {
+			c.stack(n, &s)
+		}
+		return s
+	}
+	key, err := recipe.Key()
+	if err != nil {
+		panic(err) // Build encoded it already
+	}
+	s.Key = key
+	switch n.Ref.Kind {
+	case "infrastructure":
+		c.stack(n, &s)
+	case "deployment":
+		s.Model = recipe.Inputs["model"]
+		c.deployment(&s, recipe)
+	default:
+		c.made(n, &s, recipe)
+	}
+	return s
+}
+
+// made decides on what is looked up by key: pins, runs and selections.
+func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
+	last := c.seen.Facts.Latest[s.Ref]
+	before := c.seen.Before[s.Ref]
+	if before != nil && before.Recipe != nil {
+		last = before
+	}
+	e := c.seen.Facts.ByKey[s.Key]
+	gone := e != nil && c.seen.Gone[s.Key] != ""
+	switch {
+	case gone && n.Ref.Kind == "dataset":
+		s.Do, s.Why = Pin, c.seen.Gone[s.Key]
+		c.known.Add(n, nil)
+	case gone:
+		s.Do, s.Why = Remake, c.seen.Gone[s.Key]
+	case e != nil:
+		s.Do, s.Why = Keep, "up to date"
+		if last == nil || last.Key != s.Key {
+			s.Why = "made before, at revision " + shortSHA(e.Revision)
+		}
+		c.known.Add(n, e)
+	case n.Ref.Kind == "dataset":
+		s.Do, s.Why = Pin, "never pinned"
+		if last != nil {
+			s.Why = changed(last, recipe)
+		}
+		c.known.Add(n, nil)
+	case last == nil:
+		s.Do, s.Why = Make, "never made"
+	case last == before:
+		s.Do, s.Why = Remake, changed(last, recipe)
+	default:
+		s.Do, s.Why = Remake, changed(c.nearest(s.Ref, last, recipe), recipe)
+	}
+	if e == nil || gone {
+		s.Held = c.spent(n, s.Key)
+	}
+}
+
+// nearest is, of all that was ever made for ref, what differs least from now; among
+// equals the newest. After a revert, that is not what was made last.
+func (c *computing) nearest(ref schemas.Ref, last *ledger.Entry, now port.Recipe) *ledger.Entry {
+	if c.history == nil {
+		c.history = map[schemas.Ref][]*ledger.Entry{}
+		for _, e := range c.seen.Facts.ByKey {
+			if e.Recipe != nil {
+				c.history[e.Ref] = append(c.history[e.Ref], e)
+			}
+		}
+	}
+	best, least := last, 1<<30
+	for _, e := range c.history[ref] {
+		if n := len(changes(*e.Recipe, now)); n < least || n == least && e.Seq > best.Seq {
+			best, least = e, n
+		}
+	}
+	return best
+}
+
+// spent says why a key that failed is not tried again, or "".
+func (c *computing) spent(n *graph.Node, key digest.Digest) string {
+	tries := c.seen.Facts.Failed[key]
+	if tries.N <= Retries(n.Decl) {
+		return ""
+	}
+	what := "it"
+	if tries.Last != nil && tries.Last.Failure != nil {
+		what = Told(*tries.Last.Failure, c.seen.Pull)
+	}
+	times := "once"
+	if tries.N > 1 {
+		times = fmt.Sprintf("%d times", tries.N)
+	}
+	return fmt.Sprintf("failed %s: %s; %s", times, first(what), Again(n.Ref, c.seen.Pull))
+}
+
+// Again is the way out of a run that failed for good, in a pull request or elsewhere.
+func Again(ref schemas.Ref, pull bool) string {
+	if pull {
+		return "change it, or say /vishwa retry " + ref.Whole().String()
+	}
+	return "change it, or run vishwa retry " + ref.Whole().String()
+}
+
+// Told is why a run failed, and where its directory is for those who can look there.
+func Told(f ledger.Failure, pull bool) string {
+	if f.Kept == "" || pull {
+		return f.Message
+	}
+	return f.Message + "; its directory is kept as " + f.Kept
+}
+
+// Retries is how often a failed run of d is tried again.
+func Retries(d *schemas.Declaration) int {
+	switch spec := d.Spec.(type) {
+	case *schemas.Transform:
+		return spec.Retries
+	case *schemas.Training:
+		return spec.Retries
+	default:
+		return 1 << 30 // what is no run fails for reasons outside its key
+	}
+}
+
+func (c *computing) stack(n *graph.Node, s *Step) {
+	last := c.seen.Facts.Latest[s.Ref]
+	if why, blind := c.seen.Blind[s.Ref]; blind {
+		s.Do, s.Pending, s.Why = Make, true, why
+		if last != nil {
+			s.Do = Remake
+		}
+		return
+	}
+	if why, none := c.seen.Unplanned[s.Ref]; none {
+		c.unplanned(n, s, last, why)
+		return
+	}
+	change := c.seen.Stacks[s.Ref]
+	s.Actions, s.Change = change.Actions, change.Digest
+	made := last != nil && last.Action == ledger.Provision
+	switch {
+	case change.Empty && made && last.Key == s.Key:
+		s.Do, s.Why, s.Actions, s.Change = Keep, "up to date", nil, ""
+		c.known.Add(n, last)
+	case !made:
+		s.Do, s.Why = Make, "never made"
+	case last.Key != s.Key:
+		s.Do, s.Why = Remake, changed(last, n.Recipe)
+	case len(change.Drift) > 0:
+		s.Do, s.Why = Remake, "drift: "+strings.Join(change.Drift, ", ")
+	default:
+		s.Do, s.Why = Remake, "the infrastructure is not as declared"
+	}
+}
+
+// unplanned goes by what is recorded alone.
+func (c *computing) unplanned(n *graph.Node, s *Step, last *ledger.Entry, why string) {
+	switch made := last != nil && last.Action == ledger.Provision; {
+	case made && last.Key == s.Key:
+		s.Do, s.Why = Keep, "not changed here; "+why
+		c.known.Add(n, last)
+	case made:
+		s.Do, s.Pending, s.Why = Remake, true, changed(last, n.Recipe)+"; "+why
+	default:
+		s.Do, s.Pending, s.Why = Make, true, "never made; "+why
+	}
+}
+
+func (c *computing) deployment(s *Step, recipe port.Recipe) {
+	last := c.seen.Facts.Latest[s.Ref]
+	live := c.seen.Live[s.Ref]
+	deployed := last != nil && last.Action == ledger.Deploy
+	recorded := deployed && last.Key == s.Key
+	s.Do = Remake
+	if !deployed {
+		s.Do = Make // whatever stands there was never recorded
+	}
+	s.Restores = recorded
+	switch {
+	case live.Key == s.Key && live.Health == port.Ready && recorded:
+		s.Do, s.Why, s.Restores = Keep, "up to date", false
+	case live.Key == s.Key && live.Health == port.Ready:
+		s.Why = "is served, but not recorded"
+	case live.Key == s.Key:
+		s.Why = "is " + string(live.Health)
+		if live.Message != "" {
+			s.Why += ": " + first(live.Message)
+		}
+	case live.Key == "" && recorded:
+		s.Why = "is not served any more"
+		if live.Message != "" {
+			s.Why += ": " + first(live.Message)
+		}
+	case deployed && (live.Key == "" || live.Key == last.Key):
+		s.Why = changed(last, recipe)
+	case live.Key == "":
+		s.Why = "never deployed"
+	default:
+		s.Why = "serves something else"
+	}
+}
+
+// changed is because, with the model named by its digest where that is what moved.
+func changed(last *ledger.Entry, now port.Recipe) string {
+	if last.Recipe == nil {
+		return "declared anew"
+	}
+	was := *last.Recipe
+	why := because(was, now)
+	if a, b := was.Inputs["model"], now.Inputs["model"]; a != b && now.Kind == "Deployment" && a != "" && b != "" {
+		why = strings.Replace(why, "input model changed", fmt.Sprintf("model %s -> %s", a.Short(), b.Short()), 1)
+	}
+	return why
+}
+
+// retired are steps for what is declared no more: deployments before the
+// infrastructure that they may stand on.
+func (c *computing) retired() (steps []Step) {
+	for ref, e := range c.seen.Facts.Latest {
+		if c.want.Node(ref) != nil || e.Action != ledger.Deploy && e.Action != ledger.Provision {
+			continue
+		}
+		s := Step{Ref: ref, Do: Retire, Key: e.Key, Why: "declared no more"}
+		if change, ok := c.seen.Stacks[ref]; ok {
+			s.Actions, s.Change = change.Actions, change.Digest
+		}
+		if why, blind := c.seen.Blind[ref]; blind {
+			s.Pending, s.Why = true, "declared no more; "+why
+		}
+		if why, none := c.seen.Unplanned[ref]; none {
+			s.Pending, s.Why = true, "declared no more; "+why
+		}
+		steps = append(steps, s)
+	}
+	slices.SortFunc(steps, func(a, b Step) int { return a.Ref.Compare(b.Ref) }) // deployment sorts before infrastructure
+	for i := range steps {
+		if steps[i].Ref.Kind == "infrastructure" {
+			for _, d := range steps[:i] {
+				if d.Ref.Kind == "deployment" {
+					steps[i].Needs = append(steps[i].Needs, d.Ref)
+				}
+			}
+			steps[i].Needs = append(steps[i].Needs, c.standingOn(steps[i].Ref)...)
+		}
+	}
+	return steps
+}
+
+// standingOn lists the declared deployments whose newest release was made with
+// infra: it must not go before they have gone on without it.
+func (c *computing) standingOn(infra schemas.Ref) (out []schemas.Ref) {
+	for i := range c.want.Nodes {
+		ref := c.want.Nodes[i].Ref
+		if ref.Kind != "deployment" {
+			continue
+		}
+		if e := c.seen.Facts.Latest[ref]; e != nil && e.Action == ledger.Deploy && e.Recipe != nil {
+			if _, on := e.Recipe.Inputs[infra.String()]; on {
+				out = append(out, ref)
+			}
+		}
+	}
+	return out
+}
+
+func names(refs []schemas.Ref) string {
+	var out []string
+	for _, r := range refs {
+		out = append(out, r.String())
+	}
+	if len(out) > most {
+		out = append(out[:most], fmt.Sprintf("and %d more", len(out)-most))
+	}
+	return strings.Join(out, ", ")
+}
+
+func shortSHA(s string) string { return s[:min(len(s), 7)] }
+
+// first is the first line of s.
+func first(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

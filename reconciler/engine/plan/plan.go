@@ -1,0 +1,91 @@
+// Package plan decides what to do. It is a pure function of what is declared,
+// what is known and what time it is.
+package plan
+
+import (
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Do is what a step does.
+type Do string
+
+const (
+	Pin    Do = "pin"    // name the data
+	Make   Do = "make"   // never made
+	Remake Do = "remake" // made from something else
+	Keep   Do = "keep"   // up to date
+	Retire Do = "retire" // declared no more
+)
+
+// Step is one action on one ref.
+type Step struct {
+	Ref     schemas.Ref           `json:"ref"`
+	Do      Do                    `json:"do"`
+	Key     digest.Digest         `json:"key,omitempty"`     // none while Pending
+	Pending bool                  `json:"pending,omitempty"` // an input is not made yet: the step may turn out to be a keep
+	Why     string                `json:"why"`
+	Needs   []schemas.Ref         `json:"needs,omitempty"` // steps that come first
+	Model   digest.Digest         `json:"model,omitempty"` // deployments: the model that will be served, where known
+	Actions []port.ResourceAction `json:"actions,omitempty"`
+	Change  digest.Digest         `json:"change,omitempty"` // infrastructure: names the Terraform change
+	Held    string                `json:"held,omitempty"`   // why the step may not go on; set by Gate
+	// Restores says that the very release that was deployed and recorded before is
+	// brought back: nothing new is released.
+	Restores bool             `json:"restores,omitempty"`
+	Pos      schemas.Position `json:"pos,omitzero"`
+}
+
+// Plan is what to do, in an order that respects Needs.
+type Plan struct {
+	Schema   string           `json:"schema"`
+	Revision string           `json:"revision,omitempty"` // commit; none for a work tree that differs from it
+	Tree     digest.Digest    `json:"tree"`               // of everything declared and all that it names
+	Policy   digest.Digest    `json:"policy"`
+	Trust    digest.Digest    `json:"trust,omitempty"`
+	Targets  []schemas.Ref    `json:"targets,omitempty"` // limited to these and what they need
+	Steps    []Step           `json:"steps"`
+	Findings []ledger.Finding `json:"findings,omitempty"` // set by Gate
+}
+
+// Digest names what the plan does: what an approval is bound to. What only people
+// read (reasons, positions) and what judging adds (held steps, findings) is no
+// part of it, so that an approval does not change what it approves. Nor is the
+// revision: a pull request that is merged, squashed or rebased asks for the same.
+func (p Plan) Digest() digest.Digest {
+	type row struct {
+		Ref     schemas.Ref   `json:"ref"`
+		Do      Do            `json:"do"`
+		Key     digest.Digest `json:"key,omitempty"`
+		Pending bool          `json:"pending,omitempty"`
+		Model   digest.Digest `json:"model,omitempty"`
+		Change  digest.Digest `json:"change,omitempty"`
+	}
+	rows := []row{}
+	for _, s := range p.Steps {
+		if s.Do != Keep {
+			rows = append(rows, row{s.Ref, s.Do, s.Key, s.Pending, s.Model, s.Change})
+		}
+	}
+	d, err := digest.JSON(map[string]any{
+		"schema": p.Schema, "tree": p.Tree,
+		"policy": p.Policy, "trust": p.Trust, "targets": p.Targets, "steps": rows,
+	})
+	if err != nil {
+		panic(err) // strings and booleans always encode
+	}
+	return d
+}
+
+// Work is the steps that do something.
+func (p Plan) Work() []Step {
+	var out []Step
+	for _, s := range p.Steps {
+		if s.Do != Keep {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,197 @@
+// The laws of tables: the same records as encoding/csv, and parts make the whole.
+
+package table
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func records(text string) (out [][]string, err error) {
+	s := newScanner(strings.NewReader(text), dialect{delimiter: ',', quote: '"'}, "f")
+	for {
+		if err := s.record(); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return nil, err
+		}
+		var r []string
+		for _, c := range s.cells {
+			r = append(r, string(c))
+		}
+		out = append(out, r)
+	}
+}
+
+func FuzzRecordsAreThoseOfEncodingCSV(f *testing.F) {
+	for _, s := range []string{"a,b\n1,2\n", "a\r\n\"x\r\ny\"\"z\"\r", "\"a\"b\n", "a\"b\n", "\"", "\n\n,\n", "\r", "a\r", "\"a\"\r"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if !plain([]byte(s)) {
+			return
+		}
+		r := csv.NewReader(strings.NewReader(s))
+		r.FieldsPerRecord = -1
+		want, wrong := r.ReadAll()
+		got, err := records(s)
+		if (wrong != nil) != (err != nil) || err == nil && len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q: %q %v, want %q %v", s, got, err, want, wrong)
+		}
+	})
+}
+
+func sample() string {
+	var b strings.Builder
+	b.WriteString("id,x,note\n")
+	for i := range 120000 {
+		fmt.Fprintf(&b, "%d,%g,\"line %d\n, with a \"\"quote\"\"\"\n", i, float64(i*7919%10007)/8, i%50)
+	}
+	return b.String()
+}
+
+func TestPartsMakeTheWhole(t *testing.T) {
+	in := sample()
+	var got [2]Profile
+	for i, n := range []int{1, 4} {
+		readers, err := Split(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv", n)
+		if err != nil || len(readers) != n {
+			t.Fatal(len(readers), err)
+		}
+		all := NewProfiler(nil)
+		for _, r := range readers {
+			p := NewProfiler(nil)
+			if err := Scan(r, p, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := all.Merge(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got[i] = all.Profile(int64(len(in)))
+	}
+	for i, a := range got[0].Columns {
+		b := got[1].Columns[i]
+		if a.Type != b.Type || a.Nulls != b.Nulls || a.Distinct != b.Distinct || a.Min != b.Min || a.Max != b.Max {
+			t.Errorf("%+v, want %+v", b, a)
+		}
+		if a.Numbers != nil && (math.Abs(a.Numbers.Mean/b.Numbers.Mean-1) > 1e-9 || math.Abs(a.Numbers.Deviation/b.Numbers.Deviation-1) > 1e-9 || a.Numbers.Quantiles != b.Numbers.Quantiles) {
+			t.Errorf("%+v, want %+v", b.Numbers, a.Numbers)
+		}
+	}
+	if got[0].Rows != 120000 || got[1].Rows != 120000 {
+		t.Error(got[0].Rows, got[1].Rows)
+	}
+}
+
+func TestViolationsNameThePlace(t *testing.T) {
+	in := "id,age\n1,20\n2,old\n2,-1\n"
+	zero := 0.0
+	d := &schemas.Dataset{Columns: map[string]schemas.Column{
+		"id": {Unique: true}, "age": {Type: "integer", Min: &zero, Tags: []string{"personal"}}}}
+	c, err := NewChecker(d, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for again := true; again; again = c.Again() {
+		c.Begin("f.csv")
+		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Scan(r, nil, c, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []Violation{
+		{Column: "age", Rule: "min 0", Count: 1, Examples: []Example{{"f.csv", 3, 4, ""}}}, {Column: "age", Rule: "type integer", Count: 1, Examples: []Example{{"f.csv", 2, 3, ""}}},
+		{Column: "id", Rule: "unique", Count: 1, Examples: []Example{{"f.csv", 3, 4, "2"}}}}
+	if got := c.Violations(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestUniqueIsExactBeyondWhatIsHeld(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("id\n")
+	for i := range held*5/2 + 7 {
+		fmt.Fprintln(&b, i)
+	}
+	b.WriteString("0\n5\n9\n")
+	in := b.String()
+	c, _ := NewChecker(&schemas.Dataset{Columns: map[string]schemas.Column{"id": {Unique: true}}}, time.Time{})
+	for again := true; again; again = c.Again() {
+		c.Begin("f.csv")
+		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Scan(r, nil, c, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := c.Violations(); len(v) != 1 || v[0].Count != 3 {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestBrokenFilesAreRefusedWithTheirPlace(t *testing.T) {
+	for in, want := range map[string]string{
+		"a,b\n1,2\n3\n": "f.csv:3: row 2: 1 fields, the header has 2", "a\n\"x\n": "row 1: column \"a\" opens a quote",
+		"a\n\x00\n": "NUL", "a\nb\xff\n": "not of the file's encoding", "a,a\n": "twice", "": "empty",
+	} {
+		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
+		if err == nil {
+			err = Scan(r, NewProfiler(nil), nil, nil)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", in, err, want)
+		}
+	}
+}
+
+// BenchmarkProfile reads about 100 MB, columns of every kind and one without a value twice.
+func BenchmarkProfile(b *testing.B) {
+	var text strings.Builder
+	text.WriteString("id,price,rooms,city,sold,day,note\n")
+	for i := range 1_500_000 {
+		fmt.Fprintf(&text, "%d,%d.%02d,%d,city %d,%t,2024-%02d-%02d,\"note %d, of %d\"\n",
+			i, i*7919%100_003, i%100, i%9, i*31%400, i%3 == 0, 1+i%12, 1+i%28, i*7919%1_000_003, i%7)
+	}
+	in := text.String()
+	b.SetBytes(int64(len(in)))
+	for b.Loop() {
+		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := Scan(r, NewProfiler(nil), nil, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestPlainIsASCIIWithoutNUL wherever the byte stands that is not.
+func TestPlainIsASCIIWithoutNUL(t *testing.T) {
+	for n := range 20 {
+		for at := range n {
+			for c := range 256 {
+				b := bytes.Repeat([]byte{1}, n)
+				b[at] = byte(c)
+				if got, want := plain(b), c > 0 && c < 128; got != want {
+					t.Fatalf("% x: %t", b, got)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,179 @@
+// What a value's text is: a number, a date, a truth. It is decided for every
+// cell of every row, so the usual spellings are read without the library.
+
+package table
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+type kind uint8
+
+const (
+	text kind = iota
+	integer
+	number
+	boolean
+	date
+	timestamp
+	kinds
+)
+
+var kindNames = [kinds]string{"string", "integer", "number", "boolean", "date", "timestamp"}
+
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
+
+// classify says what the text b is; x is its value, for dates and timestamps in
+// seconds since 1970 (UTC).
+func classify(b []byte) (k kind, x float64) {
+	if len(b) == 0 {
+		return text, 0
+	}
+	c := b[0]
+	switch {
+	case c >= '0' && c <= '9':
+		if len(b) >= 10 && b[4] == '-' {
+			if k, t := moment(b); k != text {
+				return k, float64(t.Unix()) + float64(t.Nanosecond())/1e9
+			}
+			return text, 0
+		}
+	case c == '-' || c == '+' || c == '.':
+	case c == 't' || c == 'T' || c == 'f' || c == 'F':
+		if s := string(b[:min(len(b), 6)]); strings.EqualFold(s, "true") {
+			return boolean, 1
+		} else if strings.EqualFold(s, "false") {
+			return boolean, 0
+		}
+		return text, 0
+	default:
+		return text, 0
+	}
+	return numeric(b)
+}
+
+// numeric reads a decimal number. Up to 15 digits and 22 places a float64
+// division is exact to the last bit (Clinger 1990); the rest goes to strconv.
+func numeric(b []byte) (kind, float64) {
+	i, places, point := 0, 0, false
+	if b[0] == '-' || b[0] == '+' {
+		i++
+	}
+	var m uint64
+	digits := 0
+	for ; i < len(b); i++ {
+		c := b[i] - '0'
+		if c <= 9 {
+			if digits++; digits > 15 {
+				return slow(b)
+			}
+			m = m*10 + uint64(c)
+			if point {
+				places++
+			}
+			continue
+		}
+		if b[i] == '.' && !point {
+			point = true
+			continue
+		}
+		return slow(b)
+	}
+	if digits == 0 {
+		return text, 0
+	}
+	x := float64(m) / powers[places]
+	if b[0] == '-' {
+		x = -x
+	}
+	if point {
+		return number, x
+	}
+	return integer, x
+}
+
+func slow(b []byte) (kind, float64) {
+	if len(b) > 400 {
+		return text, 0
+	}
+	for _, c := range b {
+		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
+			return text, 0
+		}
+	}
+	s := string(b)
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsInf(x, 0) {
+		return text, 0
+	}
+	if _, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return integer, x
+	}
+	return number, x
+}
+
+// moment reads 2006-01-02, alone or with a time behind T or a space.
+func moment(b []byte) (kind, time.Time) {
+	y, ok1 := digits(b[0:4])
+	m, ok2 := digits(b[5:7])
+	d, ok3 := digits(b[8:10])
+	if !ok1 || !ok2 || !ok3 || b[7] != '-' || m < 1 || m > 12 || d < 1 || d > time.Date(y, time.Month(m)+1, 0, 0, 0, 0, 0, time.UTC).Day() {
+		return text, time.Time{}
+	}
+	if len(b) == 10 {
+		return date, time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
+	}
+	if len(b) > 40 || b[10] != 'T' && b[10] != ' ' {
+		return text, time.Time{}
+	}
+	s := "T" + strings.Replace(string(b[11:]), " ", "", 1)
+	for _, layout := range []string{"T15:04:05Z07:00", "T15:04:05", "T15:04", "T15:04Z07:00"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			_, off := t.Zone()
+			at := time.Date(y, time.Month(m), d, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+			return timestamp, at.Add(-time.Duration(off) * time.Second)
+		}
+	}
+	return text, time.Time{}
+}
+
+func digits(b []byte) (n int, ok bool) {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
+
+// cut shortens what is shown to 80 runes.
+func cut(s string) string {
+	if len(s) <= 80 {
+		return s
+	}
+	n := 0
+	for i := range s {
+		if n++; n > 80 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// clipped is the bytes of b that cut needs, without a rune in halves.
+func clipped(b []byte) []byte {
+	const enough = 81 * utf8.UTFMax
+	if len(b) <= enough {
+		return b
+	}
+	n := enough
+	for n > 0 && !utf8.RuneStart(b[n]) {
+		n--
+	}
+	return b[:n]
+}

@@ -1,0 +1,84 @@
+// What a lock file must be before an environment is made from it: every package
+// by hash, and nothing that its own bytes do not name.
+
+package sandbox
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+const wayLock = "Make the lock file with hashes: uv pip compile --generate-hashes requirements.in -o requirements.lock, or pip-compile --generate-hashes"
+
+// checkRequirements refuses a requirements file whose digest would not name the
+// packages that it installs.
+func checkRequirements(lock []byte) error {
+	if len(lock) > 16<<20 || bytes.IndexByte(lock, 0) >= 0 {
+		return fault.Hint(fault.New(fault.Invalid, "read lock file: it is no requirements file in text"), wayLock)
+	}
+	for n, line := range logicalLines(string(lock)) {
+		if line == "" {
+			continue
+		}
+		word, _, _ := strings.Cut(strings.Fields(line)[0], "=")
+		switch {
+		case word == "-e" || word == "--editable" || word == "-r" || word == "--requirement" || word == "-c" || word == "--constraint":
+			return fault.Hint(fault.New(fault.Invalid, "read lock file: line %d: %s names something outside the file, which its digest does not cover", n+1, word), wayLock)
+		case strings.HasPrefix(word, "-"): // an option, such as --index-url
+		case !strings.Contains(line, "--hash=") && !strings.Contains(line, "--hash "):
+			return fault.Hint(fault.New(fault.Invalid, "read lock file: line %d: %s has no hash", n+1, strings.Fields(line)[0]), wayLock)
+		}
+	}
+	return nil
+}
+
+// logicalLines joins lines that end in a back-slash, as pip does, and drops
+// comments. A logical line stands at the index of its first line; the others are empty.
+func logicalLines(s string) []string {
+	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
+	out := make([]string, len(lines))
+	start, joining := 0, false
+	for i, line := range lines {
+		if !joining {
+			start = i
+		}
+		if at := strings.Index(" "+line, " #"); at >= 0 {
+			line = line[:at]
+		}
+		text, more := strings.CutSuffix(line, "\\")
+		out[start] = strings.TrimSpace(out[start] + " " + strings.TrimSpace(text))
+		joining = more
+	}
+	return out
+}
+
+// pinned is a package of an index by its version, and plainOption an option that neither
+// asks for sources nor reads a variable.
+var (
+	pinned      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])? ?={2,3} ?[A-Za-z0-9.!+_-]+( ?;[A-Za-z0-9_.'"<>=!~(), ]*)?( --hash=sha(256|384|512):[0-9a-f]+)+$`)
+	plainOption = regexp.MustCompile(`^((-i|--index-url|--extra-index-url|-f|--find-links)[= ][A-Za-z0-9/.][A-Za-z0-9:/._~%?&+-]*|--no-index|--pre|--prefer-binary|--require-hashes)$`)
+)
+
+// wheelsAlone is lock as an installer may read it that is given a login and must run no
+// code of a package's. --only-binary alone does not see to that: a line of the file can
+// take it back, an archive named by its address is built in spite of it, and ${NAME} is a
+// variable's value, which an installer prints. It holds what was looked at and nothing
+// else, as installers part lines in more ways than one.
+func wheelsAlone(lock []byte) ([]byte, error) {
+	var out []byte
+	for n, line := range logicalLines(string(lock)) {
+		line = strings.Join(strings.Fields(line), " ")
+		if line == "" {
+			continue
+		}
+		if !pinned.MatchString(line) && !plainOption.MatchString(line) {
+			return nil, fault.Hint(fault.New(fault.Invalid, "read lock file: line %d is no package by its version and hashes, and this machine logs in at its package index: it installs nothing else for a pull request", n+1),
+				"write name==version with --hash=sha256:..., as uv pip compile --generate-hashes does, without addresses, variables and options that ask for sources; or give pull requests an index that needs no login")
+		}
+		out = append(append(out, line...), '\n')
+	}
+	return out, nil
+}

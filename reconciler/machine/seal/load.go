@@ -1,0 +1,120 @@
+// The key's file: made once, by whoever comes first, and refused where another user
+// could have read or written it.
+
+package seal
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// size of a key in bytes.
+const size = 32
+
+// Load reads the key at path. Where there is none it makes one, and the folder for
+// it; of several processes that do so at once, all get the same. The file has mode
+// 0600 and its folder 0700, both of this user, or the error is Denied.
+func Load(path string) (Key, error) {
+	k, err := read(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
+	}
+	if err := create(path); err != nil {
+		return Key{}, fault.Hint(fault.New(fault.Internal, "make the sealing key: %w", err), "make %s writable for this user, and see that its disk is not full", filepath.Dir(path))
+	}
+	return read(path)
+}
+
+// read is the key at path; an error that is fs.ErrNotExist says that there is none.
+func read(path string) (Key, error) {
+	const fresh = "if nobody else can have read or written it, mend that with chmod and chown; otherwise remove it: vishwa makes another, and lays out anew what it sealed"
+	dir, err := os.Lstat(filepath.Dir(path))
+	if err != nil {
+		return Key{}, fmt.Errorf("read the sealing key: %w", err)
+	}
+	if !dir.IsDir() {
+		return Key{}, fault.Hint(fault.New(fault.Denied, "the sealing key's folder %s is not a folder", filepath.Dir(path)), "remove it")
+	}
+	if err := own(filepath.Dir(path), dir, 0o700); err != nil {
+		return Key{}, fault.Hint(err, fresh)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, syscall.ELOOP):
+		return Key{}, fault.Hint(fault.New(fault.Denied, "the sealing key %s is a symbolic link", path), "remove it: vishwa makes a key of its own")
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return Key{}, fault.Hint(fault.New(fault.Denied, "read the sealing key: %w", err), fresh)
+	case err != nil:
+		return Key{}, fmt.Errorf("read the sealing key: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return Key{}, fault.New(fault.Internal, "read the sealing key: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return Key{}, fault.Hint(fault.New(fault.Denied, "the sealing key %s is not a regular file", path), "remove it: vishwa makes a key of its own")
+	}
+	if err := own(path, st, 0o600); err != nil {
+		return Key{}, fault.Hint(err, fresh)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, size+1))
+	if err != nil {
+		return Key{}, fault.New(fault.Internal, "read the sealing key: %w", err)
+	}
+	if len(raw) != size {
+		return Key{}, fault.Hint(fault.New(fault.Corrupt, "the sealing key %s has %d bytes, not %d", path, st.Size(), size), "remove it: vishwa makes another, and lays out anew what it sealed")
+	}
+	return KeyOf(raw)
+}
+
+// own refuses what is not this user's, or has another mode.
+func own(path string, st fs.FileInfo, mode fs.FileMode) error {
+	if at, ok := st.Sys().(*syscall.Stat_t); ok && int64(at.Uid) != int64(os.Geteuid()) {
+		return fault.New(fault.Denied, "%s belongs to user %d, and this is user %d", path, at.Uid, os.Geteuid())
+	}
+	if got := st.Mode().Perm(); got != mode {
+		return fault.New(fault.Denied, "%s has mode %04o, not %04o", path, got, mode)
+	}
+	return nil
+}
+
+// create makes a key at path, where nobody else has just done so.
+func create(path string) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, ".partial-") // of mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	secret := make([]byte, size)
+	_, _ = rand.Read(secret) // never fails
+	_, err = tmp.Write(secret)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Link(tmp.Name(), path) // whole or not at all, and never in place of another's
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,200 @@
+// Apply: the pass that acts on a revision.
+
+package pass
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Orders are what a pass may do.
+type Orders struct {
+	Targets      []schemas.Ref          // empty: everything
+	Agreed       *plan.Plan             // the plan that was agreed on; nil: the one that is found
+	AllowDestroy func(schemas.Ref) bool // infrastructure that may be destroyed; nil: none
+	Confirm      func(plan.Plan) error  // asked before anything is done; an error stops
+}
+
+// Result is what a pass did.
+type Result struct {
+	Plan     plan.Plan         `json:"plan"`
+	Outcomes []execute.Outcome `json:"outcomes"`
+}
+
+// Err is the worst of the outcomes: failed before refused before held.
+func (r Result) Err() error {
+	var held, refused []string
+	for _, o := range r.Outcomes {
+		switch {
+		case o.End == execute.Failed:
+			return o.Error
+		case o.End == execute.Held && fault.Of(o.Error) == fault.Refused && o.Error != nil:
+			refused = append(refused, o.Ref.String())
+		case o.End == execute.Held:
+			held = append(held, o.Ref.String())
+		}
+	}
+	if len(refused) > 0 {
+		return fault.Hint(fault.New(fault.Refused, "policy refuses %s", strings.Join(refused, ", ")), "see the findings above; vishwa policy list explains the rules")
+	}
+	if len(held) > 0 {
+		return fault.Hint(fault.New(fault.Held, "%s held", strings.Join(held, ", ")), "see above what each waits for")
+	}
+	return nil
+}
+
+// Apply carries out one pass on the tracked revision.
+func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
+	ctx, unlock, err := h.Lock(ctx, func(text string) { h.tell(execute.Event{Kind: execute.Output, Text: text}) })
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	rev, in, err := h.clean(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	w, p, desk, err := h.look(ctx, in, rev, o)
+	if err != nil || len(p.Work()) == 0 {
+		return Result{Plan: p}, err
+	}
+	if h.Lease != nil {
+		held, release, err := h.Lease(ctx, func(text string) { h.tell(execute.Event{Kind: execute.Output, Text: text}) })
+		if err != nil {
+			return Result{Plan: p}, err
+		}
+		defer release()
+		ctx = held
+		// Whoever held it before may have done it all.
+		if w, p, desk, err = h.look(ctx, in, rev, o); err != nil || len(p.Work()) == 0 {
+			return Result{Plan: p}, err
+		}
+	}
+	if o.Confirm != nil {
+		if err := o.Confirm(p); err != nil {
+			return Result{Plan: p}, err
+		}
+	}
+	return Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(w, p, desk))}, nil
+}
+
+func (h *House) look(ctx context.Context, in *Intent, rev port.Revision, o Orders) (*World, plan.Plan, *desk, error) {
+	w, err := Look(ctx, in, rev, h.Eyes)
+	if err != nil {
+		return nil, plan.Plan{}, nil, err
+	}
+	p, desk, err := h.decide(ctx, w, o)
+	return w, p, desk, err
+}
+
+// decide is the judged plan of w, held against what was agreed on.
+func (h *House) decide(ctx context.Context, w *World, o Orders) (plan.Plan, *desk, error) {
+	if o.Agreed != nil && len(o.Targets) == 0 {
+		o.Targets = o.Agreed.Targets
+	}
+	p, desk, err := h.Plan(ctx, w, o)
+	if err != nil {
+		return p, nil, err
+	}
+	if o.Agreed != nil && (o.Agreed.Digest() != p.Digest() || o.Agreed.Revision != p.Revision) {
+		moved := plan.Moved(*o.Agreed, p)
+		err := fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(moved, "\n  "))
+		if o.Agreed.Revision == "" {
+			return p, nil, fault.Hint(fault.New(fault.Conflict, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
+		}
+		return p, nil, fault.Hint(err, "run vishwa plan --out again, and look at what it says now")
+	}
+	return p, desk, nil
+}
+
+// clean is what the tracked revision declares. A work tree that declares something
+// else is refused.
+func (h *House) clean(ctx context.Context) (port.Revision, *Intent, error) {
+	if h.Worktree == nil {
+		return h.Head(ctx)
+	}
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return rev, nil, err
+	}
+	tree, same, treeErr := h.readWorktree(ctx, rev)
+	if treeErr == nil && same {
+		if tree.Tree, err = h.Repo.Open(ctx, rev.SHA); err != nil {
+			return rev, nil, err
+		}
+		return rev, tree, nil
+	}
+	in, err := h.at(ctx, rev)
+	if err != nil {
+		return rev, nil, err
+	}
+	way := "commit it or put it aside (git stash); vishwa plan previews it as it is"
+	if treeErr != nil {
+		return rev, nil, fault.Hint(fault.New(fault.Invalid, "apply acts on a commit, and the work tree differs from it: %w", treeErr), "%s", way)
+	}
+	if d := Differences(in, tree); len(d) > 0 {
+		return rev, nil, fault.Hint(fault.New(fault.Conflict, "apply acts on a commit, and the work tree differs from it in %s", strings.Join(d, ", ")), "%s", way)
+	}
+	return rev, in, nil
+}
+
+func (h *House) kit(w *World, p plan.Plan, d *desk) execute.Kit {
+	parallel := max(1, w.Project.Parallel)
+	if w.Project.Parallel == 0 {
+		parallel = 2
+	}
+	return execute.Kit{
+		Graph: w.Graph, Facts: w.Facts, Live: w.Live, Gone: w.Gone, Changes: w.Stacks, Stack: w.stack,
+		Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server,
+		Least: w.least, Over: func(ref schemas.Ref) string { return d.over[ref].Name }, Desk: d, Repeats: h.Repeats, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel, Pull: h.Behalf != nil,
+		Context: execute.Context{Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(),
+			Plan: p.Digest(), Policy: p.Policy, Approved: d.approved()},
+	}
+}
+
+// recorded is the revision that an entry names: of a pull request its own newest
+// commit, as the merge that was tried is nobody's but this machine's.
+func (h *House) recorded(sha string) string {
+	if h.Behalf != nil {
+		return h.Behalf.Head
+	}
+	return sha
+}
+
+func (h *House) tell(e execute.Event) {
+	if h.Tell != nil {
+		h.Tell(e)
+	}
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Want is what an approval of p must cover: the plan, the rules and the model of
+// every deployment that p makes; of one that it takes away, the release that goes.
+func Want(p plan.Plan) (map[schemas.Ref]digest.Digest, error) {
+	models := map[schemas.Ref]digest.Digest{}
+	for _, s := range p.Work() {
+		switch {
+		case s.Ref.Kind != "deployment":
+		case s.Do == plan.Retire && s.Key != "":
+			models[s.Ref] = s.Key
+		case s.Do != plan.Retire && s.Model != "":
+			models[s.Ref] = s.Model
+		}
+	}
+	if len(models) == 0 {
+		return nil, fault.Hint(fault.New(fault.Held, "the plan deploys no model that is known yet: there is nothing to approve"),
+			"run vishwa apply first: it makes the model and holds the deployment; then plan and approve")
+	}
+	return models, nil
+}

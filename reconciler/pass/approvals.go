@@ -1,0 +1,203 @@
+// Approvals: which of those that were given hold for a plan, and against whose hands in
+// the change they are held.
+
+package pass
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// approve finds what guards each deployment that p changes, and the approvals that hold
+// before it; it notes those that do not count, with the reason.
+func (d *desk) approve(ctx context.Context, p *plan.Plan) (notes []ledger.Finding, err error) {
+	d.approvers = map[schemas.Ref][]trust.Approver{}
+	d.verdicts = map[schemas.Ref][]guard.Verdict{}
+	d.keys = map[schemas.Ref]digest.Digest{}
+	for _, s := range p.Steps {
+		d.keys[s.Ref] = s.Key
+	}
+	models, wantErr := Want(*p)
+	want := trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models}
+	for _, s := range p.Work() {
+		if s.Ref.Kind != "deployment" || s.Restores {
+			continue
+		}
+		guards, err := d.guards(ctx, d.world, s.Ref)
+		if err != nil {
+			return nil, err
+		}
+		unguarded := len(guards) == 0
+		if unguarded {
+			if guards, err = d.deciders(ctx, d.world, s.Ref); err != nil {
+				return nil, err
+			}
+		}
+		if len(guards) == 0 {
+			continue
+		}
+		hands, err := d.hands(ctx, d.world, s.Ref)
+		if err != nil && fault.Of(err) == fault.Missing { // this clone ends before the change begins
+			guards, err = append(guards, guard.Lost(guards[0].Place, err)), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var words []guard.Word
+		if wantErr == nil {
+			found, err := d.words(ctx, subject{s.Ref, guards, hands, want}, &words)
+			if err != nil {
+				return nil, err
+			}
+			notes = append(notes, found...)
+		}
+		if !unguarded {
+			d.verdicts[s.Ref] = guard.Count(guards, words, hands)
+		}
+		for _, w := range words {
+			d.approvers[s.Ref] = append(d.approvers[s.Ref], trust.Approver{Principal: w.Principal, Roles: w.Roles[0], Class: w.Class})
+		}
+	}
+	d.outlive(p)
+	d.queue(p)
+	return notes, nil
+}
+
+// subject is a deployment that is to be approved.
+type subject struct {
+	ref    schemas.Ref
+	guards []guard.Guard
+	hands  []port.Hand
+	want   trust.Want
+}
+
+// words adds the recorded approvals that hold for x, and notes those that do not.
+func (d *desk) words(ctx context.Context, x subject, words *[]guard.Word) (notes []ledger.Finding, err error) {
+	if _, asked := x.want.Models[x.ref]; !asked {
+		return nil, nil // what would be served is not known yet
+	}
+	for _, e := range d.world.Facts.Approvals {
+		if e.Plan != x.want.Plan || e.Approval == nil {
+			continue // of another plan: void, and no news
+		}
+		if guard.Spent(d.world.Facts, x.ref, x.guards, e.Seq) {
+			continue // something was released since, and the way back to it is a release of its own
+		}
+		yes := guard.Yes{Signed: trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}, Judged: e.Behalf != nil, Seq: e.Seq, At: e.Time}
+		var w guard.Word
+		err := d.world.placed(e)
+		if err == nil {
+			w, err = guard.Holds(yes, x.guards, x.want, x.hands, d.Now())
+		}
+		if err == nil {
+			err = d.stood(ctx, d.world, yes, w, x)
+		}
+		switch fault.Of(err) {
+		case fault.Denied, fault.Conflict, fault.Invalid, fault.Newer:
+			if err != nil {
+				notes = append(notes, ledger.Finding{Rule: "approval/void", Level: ledger.Note, Ref: x.ref, Message: err.Error(), Way: fault.Way(err)})
+				continue
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		*words = append(*words, w)
+	}
+	return notes, nil
+}
+
+// Approver tells who signed, where the signature counts for the deployment ref: before
+// each guard it is a principal's by its trust file, and none of the authors'. Whoever
+// writes a change cannot name its approvers.
+func (h *House) Approver(ctx context.Context, w *World, ref schemas.Ref, signed trust.Signed, want trust.Want) (trust.Approver, error) {
+	guards, err := h.guards(ctx, w, ref)
+	if err != nil {
+		return trust.Approver{}, err
+	}
+	if len(guards) == 0 {
+		if guards, err = h.deciders(ctx, w, ref); err != nil {
+			return trust.Approver{}, err
+		}
+	}
+	if len(guards) == 0 { // it needs nobody; a word that counts nowhere is not taken
+		guards = []guard.Guard{{Trust: w.Trust}}
+	}
+	hands, err := h.hands(ctx, w, ref)
+	if err != nil {
+		return trust.Approver{}, err
+	}
+	yes := guard.Yes{Signed: signed, Seq: w.Facts.Count, At: h.Now()}
+	word, err := guard.Holds(yes, guards, want, hands, h.Now())
+	if err == nil {
+		err = h.stood(ctx, w, yes, word, subject{ref, guards, hands, want})
+	}
+	if err != nil {
+		return trust.Approver{}, err
+	}
+	return trust.Approver{Principal: word.Principal, Roles: word.Roles[0], Class: word.Class}, nil
+}
+
+// hands are those in the change of ref: in every commit since what is released of it.
+func (h *House) hands(ctx context.Context, w *World, ref schemas.Ref) ([]port.Hand, error) {
+	from := w.begins(ref)
+	all, known := w.hands[from]
+	if !known {
+		var err error
+		if all, err = h.Hands(ctx, from, w.Revision.SHA); err != nil {
+			return nil, fmt.Errorf("list the authors of the change: %w", err)
+		}
+		if w.hands == nil {
+			w.hands = map[string][]port.Hand{}
+		}
+		w.hands[from] = all
+	}
+	if h.Behalf == nil {
+		return all, nil
+	}
+	out := []port.Hand{{For: append([]string{h.Behalf.By}, h.Pushers...)}}
+	for _, one := range all {
+		if w.Base != nil && one.SHA == w.Revision.SHA && one.SHA != h.Behalf.Head && one.SHA != h.Behalf.Base {
+			continue // the merge that is tried is nobody's
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// begins is the revision that a change of ref begins at: what it was released at last.
+func (w *World) begins(ref schemas.Ref) string {
+	if e := w.Facts.Released[ref]; e != nil && e.Action == ledger.Deploy {
+		return e.Revision
+	}
+	if w.Facts.Started != w.Revision.SHA {
+		return w.Facts.Started
+	}
+	return ""
+}
+
+// asserted follows an approver whose word a forge gives, in the ledger.
+const asserted = " (as the forge asserts)"
+
+func (d *desk) approved() map[schemas.Ref][]string {
+	out := map[schemas.Ref][]string{}
+	for ref, all := range d.approvers {
+		for _, a := range all {
+			by := "principal:" + a.Principal
+			if a.Class == trust.Forge {
+				by += asserted
+			}
+			out[ref] = append(out[ref], by)
+		}
+	}
+	return out
+}

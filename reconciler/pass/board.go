@@ -1,0 +1,118 @@
+// The board: how candidates compare with each other and with what is live.
+
+package pass
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Board is the candidates of one model, best first.
+type Board struct {
+	Model  schemas.Ref        `json:"model"`
+	Metric string             `json:"metric"` // what selects
+	Goal   string             `json:"goal"`
+	Live   digest.Digest      `json:"live,omitempty"` // the model that is served now
+	Was    map[string]float64 `json:"liveMetrics,omitempty"`
+	Rows   []Row              `json:"candidates"`
+	Gates  []schemas.Gate     `json:"gates,omitempty"`
+}
+
+// Row is one candidate. Delta is its metrics minus the live model's, where both
+// report them.
+type Row struct {
+	Ref      schemas.Ref        `json:"ref"`
+	Model    digest.Digest      `json:"model,omitempty"`
+	Made     bool               `json:"made"` // for what is declared now
+	Selected bool               `json:"selected,omitempty"`
+	Live     bool               `json:"live,omitempty"`
+	Metrics  map[string]float64 `json:"metrics,omitempty"`
+	Delta    map[string]float64 `json:"delta,omitempty"`
+	Params   map[string]any     `json:"params,omitempty"`
+}
+
+// Boards compares the candidates of every declared model. A candidate that is not
+// made for what is declared now shows its newest result, if any, and says so.
+func Boards(w *World) (out []Board) {
+	steps := map[schemas.Ref]plan.Step{}
+	for _, s := range plan.Compute(w.Graph, w.Seen).Steps {
+		steps[s.Ref] = s
+	}
+	for i := range w.Graph.Nodes {
+		n := &w.Graph.Nodes[i]
+		spec, ok := n.Decl.Spec.(*schemas.Model)
+		if !ok {
+			continue
+		}
+		b := Board{Model: n.Ref, Metric: spec.Select.Metric, Goal: spec.Select.Goal, Gates: spec.Gates}
+		if b.Goal == "" {
+			b.Goal = "maximize"
+		}
+		if live := w.live(n.Ref); live != nil {
+			b.Live, b.Was = live.Digest, live.Metrics
+		}
+		selected := w.Facts.Latest[n.Ref]
+		if e := w.Facts.ByKey[steps[n.Ref].Key]; e != nil {
+			selected = e
+		}
+		for _, ref := range n.Inputs {
+			b.Rows = append(b.Rows, w.row(ref, steps[ref], b))
+		}
+		for i := range b.Rows {
+			b.Rows[i].Selected = selected != nil && selected.Model != nil && selected.Model.Candidate == b.Rows[i].Ref && selected.Model.Artifact.Digest == b.Rows[i].Model
+		}
+		slices.SortFunc(b.Rows, b.compare)
+		out = append(out, b)
+	}
+	return out
+}
+
+func (w *World) row(ref schemas.Ref, s plan.Step, b Board) Row {
+	r := Row{Ref: ref}
+	e := w.Facts.ByKey[s.Key]
+	r.Made = e != nil
+	if e == nil {
+		e = w.Facts.Latest[ref]
+	}
+	if e == nil {
+		return r
+	}
+	r.Model, r.Metrics = e.Outputs["model"].Digest, e.Metrics
+	r.Live = b.Live != "" && r.Model == b.Live
+	if e.Recipe != nil {
+		r.Params = e.Recipe.Params
+	}
+	if b.Was != nil {
+		r.Delta = map[string]float64{}
+		for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
+			if was, ok := b.Was[name]; ok {
+				r.Delta[name] = e.Metrics[name] - was
+			}
+		}
+	}
+	return r
+}
+
+// compare puts the better candidate first, those without the metric last.
+func (b Board) compare(x, y Row) int {
+	vx, okx := x.Metrics[b.Metric]
+	vy, oky := y.Metrics[b.Metric]
+	switch {
+	case okx != oky:
+		if okx {
+			return -1
+		}
+		return 1
+	case okx && vx != vy:
+		if (vx > vy) == (b.Goal == "maximize") {
+			return -1
+		}
+		return 1
+	default:
+		return x.Ref.Compare(y.Ref)
+	}
+}

@@ -1,0 +1,184 @@
+// The desk does the office work around a step: fetching, judging, signing and
+// writing down.
+
+package pass
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/vishwaops/vishwa/policy"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+type desk struct {
+	*House
+	world     *World
+	orders    Orders
+	all       bool
+	approvers map[schemas.Ref][]trust.Approver
+	verdicts  map[schemas.Ref][]guard.Verdict // of what guards each deployment that changes
+	keys      map[schemas.Ref]digest.Digest   // of the plan's steps
+	over      map[schemas.Ref]schemas.Ref     // whose address a deployment takes, which is declared no more
+
+	past     sync.Mutex // held by whoever asks the world of revisions while steps are done
+	examined sync.Map   // schemas.Ref -> policy.Data
+
+	mu      sync.Mutex
+	formats map[digest.Digest][]policy.File // model -> what its files are
+}
+
+// Keep puts files of the tree into the store. A file that is not what the graph
+// saw is a Conflict: somebody changed it meanwhile.
+func (d *desk) Keep(ctx context.Context, m digest.Manifest) error {
+	for _, f := range m {
+		if err := d.keep(ctx, f); err != nil {
+			return fmt.Errorf("keep %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+func (d *desk) keep(ctx context.Context, f digest.File) error {
+	if has, err := d.Store.Has(ctx, f.Digest); err != nil || has {
+		return err
+	}
+	in, err := d.world.Tree.Open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	got, _, err := d.Store.Put(ctx, in)
+	if err == nil && got != f.Digest {
+		return fault.Hint(fault.New(fault.Conflict, "it changed while it was read"), "run the command again")
+	}
+	return err
+}
+
+// Judge asks the policies about one step that is about to act.
+func (d *desk) Judge(ctx context.Context, s plan.Step, m execute.Material) ([]ledger.Finding, error) {
+	s.Pending = false
+	return d.judge(ctx, plan.Plan{Steps: []plan.Step{s}}, policy.Acting, &m)
+}
+
+// Release signs the model that a training made and keeps both bundles.
+func (d *desk) Release(ctx context.Context, model, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
+	art := trained.Outputs["model"]
+	art.Name = model.Ref.Name
+	oms, slsa, err := d.Seal.Sign(ctx, art, d.provenance(candidate, trained))
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", model.Ref, err)
+	}
+	out := &ledger.Model{Candidate: candidate.Ref, Artifact: art}
+	for _, b := range []struct {
+		bytes []byte
+		to    *digest.Digest
+	}{{oms, &out.Signature}, {slsa, &out.Provenance}} {
+		if *b.to, err = d.put(ctx, b.bytes); err != nil {
+			return nil, fmt.Errorf("keep the bundle of %s: %w", model.Ref, err)
+		}
+	}
+	if _, err := d.Seal.Verify(ctx, out); err != nil {
+		return nil, fmt.Errorf("verify %s after signing: %w", model.Ref, err)
+	}
+	return out, nil
+}
+
+// Mark says in e for whom, and at what trigger, it was done.
+func (d *desk) Mark(e ledger.Entry) ledger.Entry { return d.stamp(e) }
+
+// Append records an entry.
+func (d *desk) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	return d.Book.Append(ctx, d.stamp(e))
+}
+
+// stamp says in e on whose behalf, and at what trigger, it was done.
+func (h *House) stamp(e ledger.Entry) ledger.Entry {
+	e.Behalf, e.Trigger = h.Behalf, h.Trigger
+	return e
+}
+
+// First is the entry that made what is under key first.
+func (d *desk) First(ctx context.Context, key digest.Digest) (*ledger.Entry, error) {
+	facts, err := d.Book.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e := facts.ByKey[key]; e != nil {
+		return e, nil
+	}
+	return nil, fault.New(fault.Corrupt, "the ledger calls %s a duplicate and has no first", key.Short())
+}
+
+// sniff tells the format of each of a model's files, by content.
+func (d *desk) sniff(ctx context.Context, art port.Artifact) ([]policy.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if files, ok := d.formats[art.Digest]; ok {
+		return files, nil
+	}
+	dir, err := os.MkdirTemp("", "vishwa-model-")
+	if err != nil {
+		return nil, fault.New(fault.Internal, "make a temporary folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	at := filepath.Join(dir, "model")
+	if err := artifact.Materialise(ctx, d.Store, art, at); err != nil {
+		return nil, err
+	}
+	var out []policy.File
+	for _, f := range art.Files {
+		format, err := sniffFile(filepath.Join(at, filepath.FromSlash(f.Path)), f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, policy.File{Path: f.Path, Format: format, Digest: f.Digest, Size: f.Size})
+	}
+	d.formats[art.Digest] = out
+	return out, nil
+}
+
+func sniffFile(at string, f digest.File) (string, error) {
+	in, err := os.Open(at)
+	if err != nil {
+		return "", fault.New(fault.Internal, "open a copy of %s: %w", f.Path, errors.Unwrap(err))
+	}
+	defer in.Close()
+	return policy.Sniff(f.Path, io.ReaderAt(in), f.Size), nil
+}
+
+// provenance says how the candidate came to be, for the model's attestation.
+func (d *desk) provenance(candidate *graph.Node, trained *ledger.Entry) attest.Provenance {
+	r := trained.Recipe
+	p := attest.Provenance{
+		Controller: d.Actor.Name, Version: d.Version, Key: trained.Key, Repository: d.Remote, Revision: trained.Revision,
+		Ref: candidate.Ref.Whole().String(), Candidate: candidate.Ref.Output, Params: r.Params,
+		Code: r.Code, Inputs: r.Inputs, Lock: r.Env, Metrics: trained.Metrics,
+	}
+	if run := trained.Run; run != nil {
+		p.Host, p.Python, p.Started, p.Finished, p.Log, p.Isolation = run.Host, run.Python, run.Started, run.Finished, run.Log, run.Isolation
+	}
+	return p
+}
+
+func (d *desk) put(ctx context.Context, raw []byte) (digest.Digest, error) {
+	name, _, err := d.Store.Put(ctx, bytes.NewReader(raw))
+	return name, err
+}

@@ -1,0 +1,154 @@
+// How steps end: done, held or failed, each told and, where it matters to an
+// auditor, recorded.
+
+package execute
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// refusal is a policy's no, with its findings.
+type refusal struct{ found []ledger.Finding }
+
+func (r refusal) Error() string {
+	var out []string
+	for _, f := range r.found {
+		text := f.Rule + ": " + f.Message
+		if f.Way != "" {
+			text += " (" + f.Way + ")"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
+
+func (a *acting) note(s plan.Step, end EventKind, text string, err error) Outcome {
+	a.mu.Lock()
+	a.how[s.Ref] = end
+	a.mu.Unlock()
+	a.tell(s.Ref, end, text)
+	return Outcome{Ref: s.Ref, Do: s.Do, End: end, Text: text, Error: err}
+}
+
+func (a *acting) hold(s plan.Step, why string) Outcome { return a.note(s, Held, why, nil) }
+
+func (a *acting) fail(s plan.Step, err error) Outcome { return a.note(s, Failed, err.Error(), err) }
+
+// end is the outcome of a step that acted.
+func (a *acting) end(s plan.Step, seq int64, err error) Outcome {
+	var no refusal
+	switch {
+	case err == nil:
+		o := a.note(s, Ended, s.Why, nil)
+		o.Seq = seq
+		return o
+	case errors.As(err, &no):
+		o := a.hold(s, no.Error())
+		o.Seq = seq
+		o.Error = fault.New(fault.Refused, "%s: %w", s.Ref, err)
+		return o
+	default:
+		o := a.fail(s, err)
+		o.Seq = seq
+		return o
+	}
+}
+
+// judge asks the policies; a denial is recorded and returned as a refusal.
+func (a *acting) judge(ctx context.Context, j *job, m Material) error {
+	m.Recipe, m.Of = j.recipe, a.of
+	found, err := a.Judge(ctx, j.Step, m)
+	if err != nil {
+		return err
+	}
+	denied := slices.DeleteFunc(slices.Clone(found), func(f ledger.Finding) bool { return f.Level != ledger.Denied })
+	if len(denied) == 0 {
+		return nil
+	}
+	var o Outcome
+	a.denial(ctx, j.Step, denied, &o)
+	j.seq = o.Seq
+	if o.Error != nil && fault.Of(o.Error) != fault.Refused {
+		return o.Error
+	}
+	return refusal{denied}
+}
+
+// denial records a refusal, once for the same key under the same findings.
+func (a *acting) denial(ctx context.Context, s plan.Step, found []ledger.Finding, o *Outcome) {
+	found = slices.DeleteFunc(slices.Clone(found), func(f ledger.Finding) bool { return f.Level != ledger.Denied })
+	if len(found) == 0 {
+		return
+	}
+	o.Error = fault.New(fault.Refused, "%s: %w", s.Ref, refusal{found})
+	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Context.Policy && slices.Equal(last.Findings, found) {
+		o.Seq = last.Seq
+		return
+	}
+	e := a.base(ledger.Deny, &job{Step: s})
+	e.Verdict, e.Findings, e.Approved = "deny", found, nil
+	e = a.Mark(e)
+	seq, known, _ := a.Repeats.again(e, a.Facts, a.Now())
+	if known { // the branch and a pull request that are refused in turns
+		o.Seq = seq
+		return
+	}
+	got, err := a.Append(context.WithoutCancel(ctx), e)
+	if err != nil {
+		o.Error = err
+		return
+	}
+	a.Repeats.recorded(got, a.Now())
+	o.Seq = got.Seq
+}
+
+// failure records that a step failed and returns the error it failed with. A
+// cause that lies outside the key does not count against it.
+func (a *acting) failure(ctx context.Context, j *job, f ledger.Failure, err error) error {
+	action := ledger.Fail
+	e := a.base(action, j)
+	if fault.Of(err) == fault.Cancelled {
+		e.Action = ledger.Cancel
+	}
+	switch port.Cause(f.Cause) {
+	case port.Exit, port.Signal, port.OutOfMemory, port.TimedOut, port.MissingOutput, port.BadMetrics:
+	default:
+		e.Key = ""
+	}
+	e.Verdict, e.Failure, e.Approved = "", &f, nil
+	return a.failed(ctx, j, e, err, false)
+}
+
+// failed records e, a step that failed with err, unless it is one more of what was
+// recorded within the hour. What counts against its key is told apart by the count,
+// and what changed something before it failed is always news.
+func (a *acting) failed(ctx context.Context, j *job, e ledger.Entry, err error, changed bool) error {
+	e = a.Mark(e)
+	if e.Key == "" && !changed {
+		seq, known, times := a.Repeats.again(e, a.Facts, a.Now())
+		if known {
+			j.seq = seq
+			return err
+		}
+		if times > 1 {
+			e.Failure.Times = times
+		}
+	}
+	got, appendErr := a.Append(context.WithoutCancel(ctx), e)
+	if appendErr != nil {
+		return errors.Join(err, appendErr)
+	}
+	if e.Key == "" {
+		a.Repeats.recorded(got, a.Now())
+	}
+	j.seq = got.Seq
+	return err
+}

@@ -1,0 +1,115 @@
+// Package execute carries out a plan with a kit of ports. What it did goes to the
+// ledger, step by step; where it was stopped half-way, the same plan finds each
+// port's work by its key and goes on from there.
+package execute
+
+import (
+	"context"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Kit is what acting needs of the world.
+type Kit struct {
+	Graph   graph.Graph
+	Facts   *ledger.Facts // as the plan saw them
+	Live    map[schemas.Ref]port.Live
+	Gone    map[digest.Digest]string // keys that are made again, though the ledger knows them, and why
+	Changes map[schemas.Ref]port.Change
+	Stack   func(ctx context.Context, ref schemas.Ref) (port.Stack, error)
+
+	Store       port.Store
+	Runner      port.Runner
+	Provisioner port.Provisioner
+	Server      port.Server
+
+	Desk
+	Repeats  *Repeats // of the process, for this repository; nil: of this act
+	Now      func() time.Time
+	Tell     func(Event) // progress; called from several goroutines
+	Parallel int         // steps under way at once; at least 1
+	Context  Context
+	// Least is the least level of isolation that a deployment is served at, and that a run
+	// must have stood at for what is deployed of it; nil asks for none.
+	Least func(schemas.Ref) string
+	// Over is the deployment whose address another takes, and which is declared no more:
+	// it ends when the other answers there; nil, and "", is none.
+	Over func(schemas.Ref) string
+	Pull bool // what is told is read in a pull request: see plan.Seen
+}
+
+// Desk is the office work around a step: what is fetched, judged, signed and
+// written down. The loop does it; act says when.
+type Desk interface {
+	// Keep puts the files of m from the revision's tree into the store.
+	Keep(ctx context.Context, m digest.Manifest) error
+	// Pin brings a dataset's data into the store, holds it against what is declared
+	// of it, and tells what there is: the data, and its profile where it is a table.
+	Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[string]port.Artifact, error)
+	// Judge asks the policies about a step with what is known just before it acts.
+	Judge(ctx context.Context, s plan.Step, m Material) ([]ledger.Finding, error)
+	// Release signs a trained candidate as a model, with the provenance of its
+	// training, and verifies what it signed before it returns.
+	Release(ctx context.Context, model *graph.Node, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error)
+	// Mark says in e for whom it was done, as Append does.
+	Mark(e ledger.Entry) ledger.Entry
+	// Append records an entry.
+	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
+	// First is the entry that made what is under key first.
+	First(ctx context.Context, key digest.Digest) (*ledger.Entry, error)
+}
+
+// Material is the evidence that act itself holds.
+type Material struct {
+	Recipe  port.Recipe
+	Of      func(schemas.Ref) *ledger.Entry // what stands under a ref by now; nil where it is not made
+	Model   *ledger.Model                   // selection: without signatures; deployment: as released
+	Metrics map[string]float64
+	Change  *port.Change
+}
+
+// Context is what every entry of one act repeats.
+type Context struct {
+	Revision string
+	Author   string
+	Actor    string // controller:NAME
+	Plan     digest.Digest
+	Policy   digest.Digest
+	Approved map[schemas.Ref][]string // principals whose approval counts, a deployment
+}
+
+// Event is one line of progress.
+type Event struct {
+	Time time.Time
+	Ref  schemas.Ref
+	Kind EventKind
+	Text string
+}
+
+// EventKind says what an event tells, and how a step ended.
+type EventKind string
+
+const (
+	Began  EventKind = "began"
+	Output EventKind = "output" // a piece of a run's log
+	Ended  EventKind = "done"
+	Kept   EventKind = "kept" // came out the same
+	Held   EventKind = "held"
+	Failed EventKind = "failed"
+)
+
+// Outcome is how a step of a plan ended.
+type Outcome struct {
+	Ref   schemas.Ref `json:"ref"`
+	Do    plan.Do     `json:"do"`
+	End   EventKind   `json:"end"`
+	Text  string      `json:"text,omitempty"`
+	Error error       `json:"-"`
+	Seq   int64       `json:"seq,omitempty"` // of its entry, where it has one
+}

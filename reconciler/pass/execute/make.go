@@ -1,0 +1,237 @@
+// Making what is looked up by key: pins, runs and selections.
+
+package execute
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// pollEvery is how often a run is asked how it stands.
+const pollEvery = 50 * time.Millisecond
+
+func (a *acting) pin(ctx context.Context, j *job) error {
+	if err := a.judge(ctx, j, Material{}); err != nil {
+		return err
+	}
+	made, err := a.Pin(ctx, j.node, func(line string) { a.tell(j.Ref, Output, line) })
+	if err != nil {
+		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	e := a.base(ledger.Pin, j)
+	e.Outputs = made
+	return a.record(ctx, j, e)
+}
+
+func (a *acting) run(ctx context.Context, j *job) error {
+	if err := a.judge(ctx, j, Material{}); err != nil {
+		return err
+	}
+	work, err := a.work(ctx, j)
+	if err != nil {
+		return err
+	}
+	r, err := a.tried(ctx, j, work)
+	if err != nil {
+		return err
+	}
+	action := ledger.Transform
+	outputs := r.Outputs
+	if work.Model {
+		action = ledger.Train
+		outputs = map[string]port.Artifact{"model": *r.Model}
+	}
+	e := a.base(action, j)
+	e.Outputs, e.Metrics = outputs, r.Metrics
+	e.Run = &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log, Isolation: r.Isolation}
+	return a.record(ctx, j, e)
+}
+
+// tried runs work until it succeeds or its declared retries are used up. Every
+// failure is recorded; one that lies outside the key is not tried again here.
+func (a *acting) tried(ctx context.Context, j *job, work port.Job) (*port.Result, error) {
+	retries := plan.Retries(j.node.Decl)
+	for tries := a.Facts.Failed[j.Key].N; ; {
+		r, err := a.follow(ctx, work)
+		if err != nil || r.Cause == "" {
+			return r, err
+		}
+		kind := fault.Invalid
+		switch r.Cause {
+		case port.Stopped:
+			kind = fault.Cancelled
+		case port.BadEnv, port.Lost:
+			kind = fault.Transient
+		}
+		f := ledger.Failure{Cause: string(r.Cause), Message: r.Message, Tail: r.Tail, Log: r.Log, Kept: r.Kept}
+		text := plan.Told(f, a.Pull)
+		if r.Tail != "" {
+			text += "\n" + r.Tail
+		}
+		err = a.failure(ctx, j, f, fault.New(kind, "%s: %s", j.Ref, text))
+		if tries++; kind != fault.Invalid || tries > retries {
+			return nil, err
+		}
+		a.tell(j.Ref, Output, fmt.Sprintf("%s; trying again (%d of %d)", r.Message, tries, retries))
+	}
+}
+
+// work is the job of a transform or a candidate.
+func (a *acting) work(ctx context.Context, j *job) (port.Job, error) {
+	if err := a.Keep(ctx, j.node.Code); err != nil {
+		return port.Job{}, err
+	}
+	out := port.Job{
+		Key: j.Key, Ref: j.Ref, Command: j.recipe.Command, Code: j.node.Code, Lock: j.node.Lock,
+		Params: j.recipe.Params, Inputs: map[string]port.Artifact{},
+	}
+	if a.Gone[j.Key] != "" && a.Least != nil { // what ran before will not do
+		out.Isolation = a.Least(j.Ref)
+	}
+	for name, ref := range j.node.Inputs {
+		in, err := a.input(ref)
+		if err != nil {
+			return port.Job{}, err
+		}
+		out.Inputs[name] = in
+	}
+	switch spec := j.node.Decl.Spec.(type) {
+	case *schemas.Transform:
+		out.Outputs, out.Pass, out.Timeout, out.Network = spec.Outputs, spec.Env.Pass, spec.Timeout.Or(time.Hour), spec.Network
+	case *schemas.Training:
+		out.Model, out.Pass, out.Timeout, out.Network = true, spec.Env.Pass, spec.Timeout.Or(time.Hour), spec.Network
+	}
+	return out, nil
+}
+
+// input is what ref, as an input names it, was made as.
+func (a *acting) input(ref schemas.Ref) (port.Artifact, error) {
+	e := a.of(ref)
+	if e == nil {
+		e = a.of(ref.Whole())
+	}
+	if e == nil {
+		return port.Artifact{}, fault.New(fault.Internal, "input %s is not made", ref)
+	}
+	switch {
+	case ref.Kind == "dataset":
+		return e.Outputs["data"], nil
+	case ref.Output == "" && len(e.Outputs) == 1:
+		for _, only := range e.Outputs {
+			return only, nil
+		}
+	}
+	art, ok := e.Outputs[ref.Output]
+	if !ok {
+		return art, fault.New(fault.Missing, "%s has no output %q", ref.Whole(), ref.Output)
+	}
+	return art, nil
+}
+
+// ErrHandedBack is the cause to cancel acting with where runs are to go on by
+// themselves: the next pass finds them under their keys.
+var ErrHandedBack = errors.New("handed back: the run goes on, and the next pass finds it")
+
+// follow starts a run and stays with it until it is done, passing on its log. A
+// caller who gives up stops it, or hands it back.
+func (a *acting) follow(ctx context.Context, work port.Job) (*port.Result, error) {
+	r, err := a.Runner.Start(ctx, work)
+	if err != nil {
+		return nil, err
+	}
+	failpoint.At(failpoint.RunBegun)
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	var offset int64
+	var rest []byte
+	show := func() {
+		piece, err := a.Runner.Logs(context.WithoutCancel(ctx), work.Key, offset)
+		if err != nil || len(piece) == 0 {
+			return // the log is shown where it can be; the result tells its tail
+		}
+		offset += int64(len(piece))
+		rest = append(rest, piece...)
+		for {
+			line, after, ok := bytes.Cut(rest, []byte("\n"))
+			if !ok {
+				return
+			}
+			a.tell(work.Ref, Output, string(line))
+			rest = after
+		}
+	}
+	for r.State != port.Done {
+		select {
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), ErrHandedBack) {
+				return nil, fault.New(fault.Cancelled, "%s: %w", work.Ref, ErrHandedBack)
+			}
+			if err := a.Runner.Stop(context.WithoutCancel(ctx), work.Key); err != nil {
+				return nil, err
+			}
+			return &port.Result{Cause: port.Stopped, Message: "stopped: " + context.Cause(ctx).Error()}, nil
+		case <-tick.C:
+		}
+		if r, err = a.Runner.Poll(context.WithoutCancel(ctx), work.Key); err != nil {
+			return nil, err
+		}
+		show()
+	}
+	show()
+	if len(rest) > 0 {
+		a.tell(work.Ref, Output, string(rest))
+	}
+	failpoint.At(failpoint.RunEnded)
+	return r.Result, nil
+}
+
+// choose selects the best candidate, has it judged, signed and recorded.
+func (a *acting) choose(ctx context.Context, j *job) error {
+	spec := j.node.Decl.Spec.(*schemas.Model)
+	best, trained, without := plan.Best(j.node.Inputs, spec.Select, a.of)
+	for _, ref := range without {
+		a.tell(j.Ref, Output, ref.String()+" reports no "+spec.Select.Metric+" and is left out")
+	}
+	if trained == nil {
+		err := fault.New(fault.Invalid, "%s: no candidate of %s reports the metric %s", j.Ref, spec.From, spec.Select.Metric)
+		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
+			fault.Hint(err, "name a metric that the training writes to VISHWA_METRICS: %v", a.reported(j)))
+	}
+	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}
+	if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics}); err != nil {
+		return err
+	}
+	released, err := a.Release(ctx, j.node, a.Graph.Node(best), trained)
+	if err != nil {
+		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	failpoint.At(failpoint.Signed)
+	e := a.base(ledger.Select, j)
+	e.Model, e.Metrics = released, trained.Metrics
+	e.Outputs = map[string]port.Artifact{"model": released.Artifact}
+	return a.record(ctx, j, e)
+}
+
+func (a *acting) reported(j *job) []string {
+	names := map[string]bool{}
+	for _, ref := range j.node.Inputs {
+		if e := a.of(ref); e != nil {
+			for m := range e.Metrics {
+				names[m] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}

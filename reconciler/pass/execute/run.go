@@ -1,0 +1,298 @@
+// The order of acting: each step begins when all that it needs has ended well.
+
+package execute
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Run carries out p. Steps that do not need each other go on side by side; one
+// that fails or is held holds what needs it and nothing else. The outcomes are
+// in the plan's order, one for each step that is no keep.
+func Run(ctx context.Context, p plan.Plan, kit Kit) []Outcome {
+	a := &acting{Kit: kit, plan: p, known: plan.Known{}, made: map[schemas.Ref]*ledger.Entry{},
+		byKey: map[digest.Digest]*ledger.Entry{}, keys: map[digest.Digest]*sync.Mutex{},
+		outputs: map[schemas.Ref]map[string]port.Output{}, ended: map[schemas.Ref]chan struct{}{}, how: map[schemas.Ref]EventKind{}}
+	if a.Repeats == nil {
+		a.Repeats = &Repeats{}
+	}
+	a.adopt()
+	work := p.Work()
+	for _, s := range work {
+		a.ended[s.Ref] = make(chan struct{})
+	}
+	out := make([]Outcome, len(work))
+	slots := make(chan struct{}, max(1, kit.Parallel))
+	var all sync.WaitGroup
+	for i, s := range work {
+		all.Go(func() {
+			defer close(a.ended[s.Ref])
+			if why := a.await(s); why != "" && s.Held == "" {
+				out[i] = a.hold(s, why)
+				return
+			}
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			out[i] = a.step(ctx, s)
+		})
+	}
+	all.Wait()
+	return out
+}
+
+type acting struct {
+	Kit
+	plan  plan.Plan
+	ended map[schemas.Ref]chan struct{}
+
+	mu      sync.Mutex
+	known   plan.Known
+	made    map[schemas.Ref]*ledger.Entry // what stands under each ref now
+	byKey   map[digest.Digest]*ledger.Entry
+	keys    map[digest.Digest]*sync.Mutex
+	outputs map[schemas.Ref]map[string]port.Output
+	how     map[schemas.Ref]EventKind
+}
+
+// adopt takes in what the plan keeps.
+func (a *acting) adopt() {
+	for _, s := range a.plan.Steps {
+		n := a.Graph.Node(s.Ref)
+		if s.Do != plan.Keep || n == nil {
+			continue
+		}
+		e := a.Facts.ByKey[s.Key]
+		if s.Ref.Kind == "infrastructure" || s.Ref.Kind == "deployment" {
+			e = a.Facts.Latest[s.Ref]
+		}
+		if e != nil {
+			a.known.Add(n, e)
+			a.made[s.Ref] = e
+			a.outputs[s.Ref] = a.Changes[s.Ref].Outputs
+		}
+	}
+}
+
+// await waits for what s needs and says why s cannot go on, or "".
+func (a *acting) await(s plan.Step) string {
+	for _, need := range s.Needs {
+		if c, ok := a.ended[need]; ok {
+			<-c
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, need := range s.Needs {
+		switch a.how[need] {
+		case Failed:
+			return "needs " + need.String() + ", which failed"
+		case Held:
+			return "needs " + need.String() + ", which is held"
+		}
+	}
+	return ""
+}
+
+// step does one step and notes how it ended.
+func (a *acting) step(ctx context.Context, s plan.Step) Outcome {
+	if s.Held != "" {
+		o := a.hold(s, s.Held)
+		a.denial(ctx, s, ofRef(a.plan.Findings, s.Ref), &o)
+		return o
+	}
+	if err := ctx.Err(); err != nil {
+		return a.fail(s, fault.New(fault.Cancelled, "%s: not begun: %w", s.Ref, err))
+	}
+	if s.Do == plan.Retire {
+		j := &job{Step: s}
+		a.tell(s.Ref, Began, s.Why)
+		err := a.retire(ctx, j)
+		return a.end(s, j.seq, err)
+	}
+	n := a.Graph.Node(s.Ref)
+	if n == nil {
+		return a.fail(s, fault.New(fault.Internal, "%s is in the plan and not in the graph", s.Ref))
+	}
+	a.mu.Lock()
+	recipe, waits := a.known.Recipe(n)
+	a.mu.Unlock()
+	if len(waits) > 0 {
+		return a.fail(s, fault.New(fault.Internal, "%s: still waits for %v", s.Ref, waits))
+	}
+	key, err := recipe.Key()
+	if err != nil {
+		return a.fail(s, fault.New(fault.Internal, "%s: name recipe: %w", s.Ref, err))
+	}
+	s.Key = key
+	defer a.lock(key)()
+	if e := a.stands(s); e != nil {
+		a.adoptMade(n, e)
+		return a.note(s, Kept, "came out the same", nil)
+	}
+	if why := a.spent(s, n); why != "" {
+		return a.hold(s, why)
+	}
+	j := &job{Step: s, node: n, recipe: recipe}
+	err = a.make(ctx, j)
+	return a.end(s, j.seq, err)
+}
+
+// stands is the entry under s's key, where nothing is left to do for it: it is made,
+// or what was planned for want of a key is served as it is. Nil is none.
+func (a *acting) stands(s plan.Step) *ledger.Entry {
+	switch {
+	case looksUp(s.Ref):
+		return a.entry(s.Key)
+	case s.Ref.Kind == "deployment" && s.Pending:
+		live, last := a.Live[s.Ref], a.Facts.Latest[s.Ref]
+		if last != nil && last.Action == ledger.Deploy && last.Key == s.Key && live.Key == s.Key && live.Health == port.Ready {
+			return last
+		}
+	}
+	return nil
+}
+
+// looksUp tells whether a ref of this kind is looked up by its key: the others
+// are things in the world, which are observed.
+func looksUp(ref schemas.Ref) bool {
+	return ref.Kind != "deployment" && ref.Kind != "infrastructure"
+}
+
+// job is one step under way.
+type job struct {
+	plan.Step
+	node   *graph.Node
+	recipe port.Recipe
+	seq    int64
+}
+
+func (a *acting) make(ctx context.Context, j *job) error {
+	a.tell(j.Ref, Began, j.Why)
+	switch j.Ref.Kind {
+	case "dataset":
+		return a.pin(ctx, j)
+	case "transform", "training":
+		return a.run(ctx, j)
+	case "model":
+		return a.choose(ctx, j)
+	case "infrastructure":
+		return a.provision(ctx, j)
+	case "deployment":
+		return a.deploy(ctx, j)
+	default:
+		return fault.New(fault.Internal, "%s: no way to make a %s", j.Ref, j.Ref.Kind)
+	}
+}
+
+// record appends what j made and lets what needs it see it.
+func (a *acting) record(ctx context.Context, j *job, e ledger.Entry) error {
+	e.Again = looksUp(j.Ref) && a.Gone[e.Key] != ""
+	// What was done is recorded even where the caller has given up meanwhile.
+	got, err := a.Append(context.WithoutCancel(ctx), e)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", j.Ref, err)
+	}
+	failpoint.At(failpoint.Recorded)
+	a.Repeats.succeeded(got)
+	j.seq = got.Seq
+	made := &got
+	if got.Duplicate {
+		// Somebody else made it meanwhile, and theirs came first: theirs is the fact.
+		if made, err = a.First(context.WithoutCancel(ctx), got.Key); err != nil {
+			return fmt.Errorf("read the entry that came first: %w", err)
+		}
+	}
+	a.adoptMade(j.node, made)
+	return nil
+}
+
+func (a *acting) adoptMade(n *graph.Node, e *ledger.Entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known.Add(n, e)
+	a.made[n.Ref] = e
+	if a.byKey[e.Key] == nil {
+		a.byKey[e.Key] = e
+	}
+}
+
+func (a *acting) entry(key digest.Digest) *ledger.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e := a.byKey[key]; e != nil {
+		return e
+	}
+	if a.Gone[key] != "" {
+		return nil
+	}
+	return a.Facts.ByKey[key]
+}
+
+func (a *acting) of(ref schemas.Ref) *ledger.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.made[ref]
+}
+
+// lock lets one step at a time work under a key.
+func (a *acting) lock(key digest.Digest) (unlock func()) {
+	a.mu.Lock()
+	m := a.keys[key]
+	if m == nil {
+		m = &sync.Mutex{}
+		a.keys[key] = m
+	}
+	a.mu.Unlock()
+	m.Lock()
+	return m.Unlock
+}
+
+// spent says why a key that the plan could not know yet is not tried again.
+func (a *acting) spent(s plan.Step, n *graph.Node) string {
+	if t := a.Facts.Failed[s.Key]; t.N > plan.Retries(n.Decl) {
+		return "failed before with the same inputs; " + plan.Again(s.Ref, a.Pull)
+	}
+	return ""
+}
+
+// base is what every entry about a step says.
+func (a *acting) base(action ledger.Action, j *job) ledger.Entry {
+	e := ledger.Entry{
+		Action: action, Ref: j.Ref, Key: j.Key, Revision: a.Context.Revision, Author: a.Context.Author,
+		Plan: a.Context.Plan, Policy: a.Context.Policy, Verdict: "allow", Actor: a.Context.Actor,
+		Reason: j.Why, Approved: a.Context.Approved[j.Ref],
+	}
+	if j.node != nil {
+		r := j.recipe
+		r.Params = maps.Clone(r.Params)
+		e.Recipe = &r
+	}
+	return e
+}
+
+func (a *acting) tell(ref schemas.Ref, kind EventKind, text string) {
+	if a.Tell != nil {
+		a.Tell(Event{Time: a.Now(), Ref: ref, Kind: kind, Text: text})
+	}
+}
+
+func ofRef(all []ledger.Finding, ref schemas.Ref) (out []ledger.Finding) {
+	for _, f := range all {
+		if f.Ref == ref {
+			out = append(out, f)
+		}
+	}
+	return out
+}

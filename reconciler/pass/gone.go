@@ -1,0 +1,97 @@
+// What is gone: the ledger remembers what was made, and a store may not hold it any
+// more, being pruned, or another machine's. What is needed is made again.
+
+package pass
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// compute is the plan for w. Where a step that acts needs what a kept one made, and
+// the store has it no more, that one is to be made again, and so on down to data.
+func (h *House) compute(ctx context.Context, w *World) (plan.Plan, error) {
+	w.Gone = map[digest.Digest]string{}
+	for {
+		p := plan.Compute(w.Graph, w.Seen)
+		before := len(w.Gone)
+		if err := h.missing(ctx, w, p); err != nil {
+			return p, err
+		}
+		if h.Behalf == nil {
+			h.unfit(ctx, w, p)
+		}
+		if len(w.Gone) == before {
+			return p, nil
+		}
+	}
+}
+
+// missing notes the keys of kept steps whose artifacts a step of p needs in vain.
+func (h *House) missing(ctx context.Context, w *World, p plan.Plan) error {
+	steps := make(map[schemas.Ref]plan.Step, len(p.Steps))
+	for _, s := range p.Steps {
+		steps[s.Ref] = s
+	}
+	for _, s := range p.Work() {
+		n := w.Graph.Node(s.Ref)
+		if n == nil {
+			continue // what is retired needs nothing of the store
+		}
+		for _, ref := range reads(n, func(ref schemas.Ref) *ledger.Entry { return w.Facts.ByKey[steps[ref].Key] }) {
+			if steps[ref].Do != plan.Keep {
+				continue // it is to be made
+			}
+			has, err := h.has(ctx, w.Facts.ByKey[steps[ref].Key])
+			if err != nil {
+				return fmt.Errorf("look for what %s needs of %s: %w", s.Ref, ref, err)
+			}
+			if !has {
+				w.Gone[steps[ref].Key] = "what it made is gone from the store"
+			}
+		}
+	}
+	return nil
+}
+
+// reads lists the nodes whose artifacts n reads when it is made. Of a model's
+// candidates that is the best one, as far as it is known.
+func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
+	switch spec := n.Decl.Spec.(type) {
+	case *schemas.Transform, *schemas.Training:
+		return n.Needs
+	case *schemas.Model:
+		if best, e, _ := plan.Best(n.Inputs, spec.Select, made); e != nil {
+			return []schemas.Ref{best}
+		}
+	case *schemas.Deployment:
+		return []schemas.Ref{spec.Model}
+	}
+	return nil
+}
+
+// has tells whether the store holds all that e made.
+func (h *House) has(ctx context.Context, e *ledger.Entry) (bool, error) {
+	for _, name := range sorted(e.Outputs) {
+		if has, err := artifact.Has(ctx, h.Store, e.Outputs[name]); err != nil || !has {
+			return false, err
+		}
+	}
+	if e.Model == nil {
+		return true, nil
+	}
+	for _, d := range []digest.Digest{e.Model.Signature, e.Model.Provenance} {
+		if has, err := artifact.Has(ctx, h.Store, port.Artifact{Digest: d}); err != nil || !has {
+			return false, err
+		}
+	}
+	return artifact.Has(ctx, h.Store, e.Model.Artifact)
+}

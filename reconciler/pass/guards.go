@@ -1,0 +1,188 @@
+// What guards a deployment: the settings of the change, and those that stood before it,
+// read from the revisions that the ledger says were carried out.
+
+package pass
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// guards are what the deployment ref must satisfy before it changes as w declares it.
+func (h *House) guards(ctx context.Context, w *World, ref schemas.Ref) ([]guard.Guard, error) {
+	c := guard.Change{Ref: ref}
+	if n := w.Graph.Node(ref); n != nil {
+		spec, ok := n.Decl.Spec.(*schemas.Deployment)
+		if !ok {
+			return nil, nil
+		}
+		c.To, c.Address = spec.Environment, guard.Address(spec)
+	}
+	now := guard.Settings{Project: w.Project, Trust: w.Trust}
+	now.Where = principalsAt(w.Tree, w.Project)
+	return guard.On(c, now, guard.Past{
+		Facts: w.Facts,
+		At:    func(sha string) (guard.Settings, error) { return w.settings(ctx, sha) },
+		First: func(place string) (guard.Settings, bool, error) { return h.beforeFirst(ctx, w, place) },
+	})
+}
+
+// settings are what guarded at a revision. One that was carried out was read before:
+// where it cannot be read now, nobody knows what guarded, and nothing is let through.
+func (w *World) settings(ctx context.Context, sha string) (guard.Settings, error) {
+	if known, ok := w.stood[sha]; ok {
+		return known, nil
+	}
+	s := guard.Settings{Revision: sha}
+	tree, err := w.trees(ctx, sha)
+	if err != nil {
+		return s, fault.Hint(fmt.Errorf("open revision %.7s, whose guards are in force: %w", sha, err), "fetch the full history of the tracked branch")
+	}
+	if s.Project, s.Trust, err = Settings(tree); err != nil {
+		return s, err
+	}
+	s.Where = principalsAt(tree, s.Project)
+	if w.stood == nil {
+		w.stood = map[string]guard.Settings{}
+	}
+	w.stood[sha] = s
+	return s, nil
+}
+
+// principalsAt is where a trust file names people, file:line; "" where there is none.
+func principalsAt(tree fs.FS, project *schemas.Project) string {
+	name := cmp.Or(project.Trust, trustFile)
+	raw, err := fs.ReadFile(tree, path.Clean(name))
+	if err != nil {
+		return ""
+	}
+	line := 1
+	for i, text := range bytes.Split(raw, []byte("\n")) {
+		if bytes.HasPrefix(text, []byte("principals")) {
+			line = i + 1
+		}
+	}
+	return fmt.Sprintf("%s:%d", name, line)
+}
+
+// mostBefore bounds how many revisions are looked at for who guarded first.
+const mostBefore = 200
+
+// beforeFirst is what guarded before anything was declared for a place: as of the newest
+// revision that was carried out before that, if it names somebody; else, as nobody could
+// approve anything then, as of the newest commit before that. Where nothing was carried
+// out before, there is none.
+func (h *House) beforeFirst(ctx context.Context, w *World, place string) (guard.Settings, bool, error) {
+	found := false
+	for _, sha := range carriedOut(w.Facts) {
+		if sha == w.Revision.SHA {
+			continue
+		}
+		declares, err := w.declares(ctx, sha, place)
+		if err != nil {
+			return guard.Settings{}, false, err
+		}
+		if declares {
+			continue
+		}
+		s, err := w.settings(ctx, sha)
+		if err != nil {
+			return s, false, err
+		}
+		if s.Trust != nil && len(s.Trust.Principals) > 0 {
+			return s, true, nil
+		}
+		found = true
+		break
+	}
+	if !found {
+		return guard.Settings{}, false, nil
+	}
+	return h.committedBefore(ctx, w, place)
+}
+
+// committedBefore is what guarded at the newest commit of the branch that declares nothing
+// for place. Where there is none, nobody guards: nothing of it holds.
+func (h *House) committedBefore(ctx context.Context, w *World, place string) (guard.Settings, bool, error) {
+	none := guard.Settings{Revision: w.Revision.SHA}
+	if h.Parents == nil {
+		return none, true, nil
+	}
+	commits, err := h.Parents(ctx, w.Revision.SHA, mostBefore)
+	if err != nil {
+		return none, false, fmt.Errorf("list what was committed before: %w", err)
+	}
+	for _, sha := range commits {
+		declares, err := w.declares(ctx, sha, place)
+		if err != nil {
+			return none, false, err
+		}
+		if !declares {
+			s, err := w.settings(ctx, sha)
+			return s, true, err
+		}
+	}
+	return none, true, nil
+}
+
+// declares tells whether a revision declares a deployment for a place. One whose
+// declarations cannot be read may.
+func (w *World) declares(ctx context.Context, sha, place string) (bool, error) {
+	if known, ok := w.declared[sha+" "+place]; ok {
+		return known, nil
+	}
+	tree, err := w.trees(ctx, sha)
+	if fault.Of(err) == fault.Missing {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	decls, problems := schemas.Load(ctx, tree)
+	found := len(problems) > 0
+	for i := range decls {
+		if spec, ok := decls[i].Spec.(*schemas.Deployment); ok && schemas.Place(spec.Environment) == place {
+			found = true
+		}
+	}
+	if w.declared == nil {
+		w.declared = map[string]bool{}
+	}
+	w.declared[sha+" "+place] = found
+	return found, nil
+}
+
+// carriedOut lists the revisions of the tracked branch that something was made at, the
+// newest first.
+func carriedOut(f *ledger.Facts) (out []string) {
+	newest := map[string]int64{}
+	note := func(e *ledger.Entry) {
+		if e.Behalf == nil && e.Revision != "" {
+			newest[e.Revision] = max(newest[e.Revision], e.Seq)
+		}
+	}
+	for _, e := range f.ByKey {
+		note(e)
+	}
+	for _, e := range f.Latest {
+		note(e)
+	}
+	for sha := range newest {
+		out = append(out, sha)
+	}
+	slices.SortFunc(out, func(a, b string) int { return cmp.Compare(newest[b], newest[a]) })
+	if f.Started != "" && !slices.Contains(out, f.Started) {
+		out = append(out, f.Started)
+	}
+	return out[:min(len(out), mostBefore)]
+}

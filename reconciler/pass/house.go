@@ -1,0 +1,188 @@
+// The house: every port that a pass uses, wired by the caller.
+
+package pass
+
+import (
+	"context"
+	"io/fs"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// House is a repository with the ports that reconcile it.
+type House struct {
+	Eyes
+	Worktree fs.FS // nil: a bare repository
+	// Watch is Worktree again, and a question about all that was read of it: does a
+	// revision hold the same bytes? Without it, both are read whole.
+	Watch  func() (tree fs.FS, same func(ctx context.Context, sha string) (bool, error))
+	Store  port.Store
+	Runner port.Runner
+	Seal   Seal
+	// Depot has the data that pointers name.
+	Depot port.Depot
+	// Hands lists who had a hand in each commit that came after from, up to to.
+	Hands func(ctx context.Context, from, to string) ([]port.Hand, error)
+	// Parents lists what was committed to a branch by itself, its first parents, from head
+	// on back, newest first, at most n.
+	Parents func(ctx context.Context, head string, n int) ([]string, error)
+	// Lock lets one pass at a time act; it waits, and says so through tell. Acting
+	// goes on under held, which ends where the lock is lost.
+	Lock func(ctx context.Context, tell func(string)) (held context.Context, unlock func(), err error)
+	// Lease lets one controller at a time act on the repository, wherever it runs; nil:
+	// there is but one. It waits as Lock does.
+	Lease func(ctx context.Context, tell func(string)) (held context.Context, release func(), err error)
+	// Isolation is what would keep a run of this house apart from this machine; nil: not
+	// known. It may be asked of the machine, and is asked where an environment wants it.
+	Isolation func(ctx context.Context) *port.Isolation
+	// Remote is where the repository comes from, without credentials; for provenance.
+	Remote string
+	Actor  Actor
+	// Behalf says for which pull request the house works; nil: for the tracked branch.
+	Behalf *ledger.Behalf
+	// Pushers are who pushed to that pull request, as github:LOGIN.
+	Pushers []string
+	// Blind says that the forge does not tell them.
+	Blind    bool
+	Trigger  string // of this pass, for the ledger
+	Version  string // of Vishwa
+	Now      func() time.Time
+	Tell     func(execute.Event)
+	Parallel int
+	Repeats  *execute.Repeats // what the process has recorded of failures; nil: nothing yet
+}
+
+// Actor is the controller that acts, by its name in the trust file.
+type Actor struct{ Name string }
+
+func (a Actor) String() string { return "controller:" + a.Name }
+
+// Head opens the tracked revision.
+func (h *House) Head(ctx context.Context) (port.Revision, *Intent, error) {
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return rev, nil, err
+	}
+	in, err := h.at(ctx, rev)
+	if err == nil {
+		in.Branch = rev.Branch
+	}
+	return rev, in, err
+}
+
+func (h *House) at(ctx context.Context, rev port.Revision) (*Intent, error) {
+	tree, err := h.Repo.Open(ctx, rev.SHA)
+	if err != nil {
+		return nil, err
+	}
+	return Read(ctx, tree)
+}
+
+// Preview looks at the work tree, where there is one, and says whether it is the
+// revision's.
+func (h *House) Preview(ctx context.Context) (*World, error) {
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if h.Worktree == nil {
+		in, err := h.at(ctx, rev)
+		if err != nil {
+			return nil, err
+		}
+		return Look(ctx, in, rev, h.Eyes)
+	}
+	// The ledger is folded while the declarations are read.
+	type folded struct {
+		facts *ledger.Facts
+		err   error
+	}
+	book := make(chan folded, 1)
+	go func() {
+		facts, err := h.Book.Facts(ctx)
+		book <- folded{facts, err}
+	}()
+	in, same, err := h.readWorktree(ctx, rev)
+	f := <-book
+	if err != nil {
+		return nil, err
+	}
+	w, err := look(ctx, in, rev, h.Eyes, func() (*ledger.Facts, error) { return f.facts, f.err })
+	if err != nil {
+		return nil, err
+	}
+	if !same {
+		// The revision may be broken where the work tree mends it.
+		head, err := h.at(ctx, rev)
+		w.Dirty = err != nil || len(Differences(head, in)) > 0
+	}
+	return w, nil
+}
+
+// readWorktree is what the work tree declares. Same is that it was read from the
+// very bytes of rev; where it is false, the two may still mean the same.
+func (h *House) readWorktree(ctx context.Context, rev port.Revision) (in *Intent, same bool, err error) {
+	if h.Watch == nil {
+		in, err = Read(ctx, h.Worktree)
+		return in, false, err
+	}
+	tree, asked := h.Watch()
+	if in, err = Read(ctx, tree); err != nil {
+		return nil, false, err
+	}
+	same, err = asked(ctx, rev.SHA)
+	in.Tree = h.Worktree // what is read from here on is nobody's question
+	return in, same, err
+}
+
+// Differences names the declarations, rules and trust that are not the same in
+// two trees, by what they mean: a comment makes none.
+func Differences(a, b *Intent) (out []string) {
+	if a.Policy.Digest() != b.Policy.Digest() {
+		out = append(out, "policy")
+	}
+	switch {
+	case (a.Trust == nil) != (b.Trust == nil), a.Trust != nil && a.Trust.Digest() != b.Trust.Digest():
+		out = append(out, "trust")
+	}
+	if a.Graph.Digest() == b.Graph.Digest() {
+		return out
+	}
+	was, errA := digest.JSON(a.Project)
+	now, errB := digest.JSON(b.Project)
+	if errA != nil || errB != nil || was != now {
+		out = append(out, "project")
+	}
+	keys := func(in *Intent) map[schemas.Ref]string {
+		m := map[schemas.Ref]string{}
+		for _, n := range in.Graph.Nodes {
+			key, err := n.Recipe.Key()
+			if err != nil {
+				continue
+			}
+			m[n.Ref] = string(key)
+			for _, name := range sorted(n.Inputs) {
+				m[n.Ref] += " " + name + "=" + n.Inputs[name].String()
+			}
+		}
+		return m
+	}
+	old, fresh := keys(a), keys(b)
+	for _, n := range b.Graph.Nodes {
+		if old[n.Ref] != fresh[n.Ref] {
+			out = append(out, n.Ref.String())
+		}
+		delete(old, n.Ref)
+	}
+	for _, n := range a.Graph.Nodes {
+		if _, gone := old[n.Ref]; gone {
+			out = append(out, n.Ref.String())
+		}
+	}
+	return out
+}

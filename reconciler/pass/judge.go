@@ -1,0 +1,147 @@
+// Planning and judging: what the policies are told about each step.
+
+package pass
+
+import (
+	"context"
+
+	"github.com/vishwaops/vishwa/policy"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Plan computes what to do for w and has it judged.
+func (h *House) Plan(ctx context.Context, w *World, o Orders) (plan.Plan, *desk, error) {
+	w.Pull = h.Behalf != nil
+	p, err := h.compute(ctx, w)
+	if err != nil {
+		return p, nil, err
+	}
+	p.Policy = w.Policy.Digest()
+	if w.Trust != nil {
+		p.Trust = w.Trust.Digest()
+	}
+	if !w.Dirty {
+		p.Revision = h.recorded(w.Revision.SHA)
+	}
+	p, err = plan.Only(holdDestroy(p, o.AllowDestroy), o.Targets)
+	if err != nil {
+		return p, nil, fault.Hint(fault.New(fault.Invalid, "%w", err), "vishwa plan lists the refs")
+	}
+	d := &desk{House: h, world: w, orders: o, formats: map[digest.Digest][]policy.File{}}
+	notes, err := d.approve(ctx, &p)
+	if err != nil {
+		return p, nil, err
+	}
+	found, err := d.judge(ctx, p, policy.Planning, nil)
+	if err != nil {
+		return p, nil, err
+	}
+	return d.linger(plan.Gate(p, append(found, notes...))), d, nil
+}
+
+// Check judges every step, kept ones too: what vishwa policy check shows.
+func (h *House) Check(ctx context.Context, w *World) (plan.Plan, error) {
+	p, d, err := h.Plan(ctx, w, Orders{})
+	if err != nil {
+		return p, err
+	}
+	d.all = true
+	found, err := d.judge(ctx, p, policy.Planning, nil)
+	if err != nil {
+		return p, err
+	}
+	return plan.Gate(p, found), nil
+}
+
+// judge gathers the evidence for p's steps and asks the engine. What act knows of
+// a step, where it is acting, comes in material.
+func (d *desk) judge(ctx context.Context, p plan.Plan, phase policy.Phase, material *execute.Material) ([]ledger.Finding, error) {
+	subjects := make(map[schemas.Ref]policy.Subject, len(p.Steps))
+	known, origins := plan.Known{}, d.origins(p)
+	for _, s := range p.Steps {
+		n := d.world.Graph.Node(s.Ref)
+		if n != nil && s.Do == plan.Keep && phase == policy.Planning {
+			if e := d.world.entry(s); e != nil {
+				known.Add(n, e)
+			}
+		}
+		if s.Do == plan.Keep && !d.all {
+			continue
+		}
+		if n != nil && s.Ref.Kind == "dataset" {
+			known.Add(n, nil) // its pin is known before it is recorded
+		}
+		subject, err := d.subject(ctx, s, n, known, material)
+		if err != nil {
+			return nil, err
+		}
+		if subject.Data, err = origins.of(ctx, s.Ref); err != nil {
+			return nil, err
+		}
+		subjects[s.Ref] = subject
+	}
+	return d.world.Policy.Judge(ctx, p, policy.Evidence{
+		Time: d.Now(), Phase: phase, Project: d.world.Project, All: d.all,
+		Of: func(ref schemas.Ref) policy.Subject { return subjects[ref] },
+	})
+}
+
+// entry is what stands under a kept step.
+func (w *World) entry(s plan.Step) *ledger.Entry {
+	if s.Ref.Kind == "deployment" || s.Ref.Kind == "infrastructure" {
+		return w.Facts.Latest[s.Ref]
+	}
+	return w.Facts.ByKey[s.Key]
+}
+
+// subject is what is known of one step.
+func (d *desk) subject(ctx context.Context, s plan.Step, n *graph.Node, known plan.Known, m *execute.Material) (policy.Subject, error) {
+	out := policy.Subject{AllowDestroy: d.orders.AllowDestroy != nil && d.orders.AllowDestroy(s.Ref)}
+	if change, ok := d.world.Stacks[s.Ref]; ok {
+		out.Terraform = change.Raw
+	}
+	if m != nil && m.Change != nil {
+		out.Terraform = m.Change.Raw
+	}
+	out.Approvals, out.Guards = d.approvers[s.Ref], d.verdicts[s.Ref]
+	if n == nil {
+		return out, nil
+	}
+	out.Declaration = n.Decl
+	var err error
+	switch spec := n.Decl.Spec.(type) {
+	case *schemas.Dataset:
+		out.Pin = n.Data.Digest
+		if n.Points != nil {
+			out.Pointer = string(n.Points.MD5)
+		}
+	case *schemas.Transform, *schemas.Training:
+		for _, name := range sorted(n.Inputs) {
+			in := policy.Input{Name: name, Ref: n.Inputs[name], Declared: true}
+			if m != nil {
+				in.Digest = m.Recipe.Inputs[name]
+			} else {
+				in.Digest, _ = known.Input(n.Inputs[name])
+			}
+			out.Inputs = append(out.Inputs, in)
+		}
+		if r, ok := ran(d.world.planned(d.keys)(s.Ref)); ok {
+			out.Run = &r
+		}
+	case *schemas.Model:
+		out.Model, err = d.candidate(ctx, s, n, spec, m)
+	case *schemas.Deployment:
+		if e := d.world.Facts.Latest[s.Ref]; e != nil && e.Release != nil {
+			out.Was = e.Release.Environment
+		}
+		out.Model, err = d.released(ctx, s, spec, m)
+		d.origin(s, n, m, &out)
+	}
+	return out, err
+}

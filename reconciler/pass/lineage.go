@@ -1,0 +1,188 @@
+// What a deployment is made by: its runs, near and far, and those of them that will not
+// do where it is deployed, as an environment asks for more than they have.
+
+package pass
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/policy"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// stands tells the fact that stands under a ref; nil where there is none yet.
+type stands func(schemas.Ref) *ledger.Entry
+
+// planned are the facts under the keys of a plan, but for those that are made again first.
+func (w *World) planned(keys map[schemas.Ref]digest.Digest) stands {
+	return func(ref schemas.Ref) *ledger.Entry {
+		if e := w.Facts.ByKey[keys[ref]]; e != nil && w.Gone[e.Key] == "" {
+			return e
+		}
+		return nil
+	}
+}
+
+// standing are the facts as they are now: while acting, what was made in this pass counts.
+func (d *desk) standing(m *execute.Material) stands {
+	before := d.world.planned(d.keys)
+	return func(ref schemas.Ref) *ledger.Entry {
+		if m != nil && m.Of != nil {
+			if e := m.Of(ref); e != nil {
+				return e
+			}
+		}
+		return before(ref)
+	}
+}
+
+// lineage lists the facts that n is made from, near or far, by their refs. A pin is no
+// run: the data is what it is, whoever named it.
+func (w *World) lineage(n *graph.Node, of stands) (out []*ledger.Entry) {
+	seen := map[schemas.Ref]bool{}
+	var visit func(n *graph.Node)
+	visit = func(n *graph.Node) {
+		for _, ref := range n.Needs {
+			below := w.Graph.Node(ref)
+			if below == nil || seen[ref] {
+				continue
+			}
+			seen[ref] = true
+			if e := of(ref); e != nil && ref.Kind != "dataset" {
+				out = append(out, e)
+			}
+			visit(below)
+		}
+	}
+	visit(n)
+	slices.SortFunc(out, func(a, b *ledger.Entry) int {
+		return cmp.Or(strings.Compare(a.Ref.String(), b.Ref.String()), cmp.Compare(a.Seq, b.Seq))
+	})
+	return out
+}
+
+// ran tells whether e records a run, and what rules are told of it.
+func ran(e *ledger.Entry) (policy.Run, bool) {
+	if e == nil || e.Action != ledger.Transform && e.Action != ledger.Train {
+		return policy.Run{}, false
+	}
+	r := policy.Run{Ref: e.Ref}
+	if e.Run != nil {
+		r.Isolation = e.Run.Isolation
+	}
+	if e.Behalf != nil {
+		r.OnBehalf = e.Behalf.Pull
+	}
+	return r, true
+}
+
+// origin tells rules what the model of the deployment n was made by, and what serves it.
+func (d *desk) origin(s plan.Step, n *graph.Node, m *execute.Material, out *policy.Subject) {
+	if live := d.world.Live[s.Ref]; live.Key != "" && live.Key == s.Key {
+		out.Serving = live.Isolation
+	}
+	if out.Model == nil {
+		return
+	}
+	for _, e := range d.world.lineage(n, d.standing(m)) {
+		if e.Behalf != nil {
+			out.Model.OnBehalf = e.Behalf.Pull
+		}
+		if r, ok := ran(e); ok {
+			out.Model.Runs = append(out.Model.Runs, r)
+		}
+	}
+}
+
+// least is the least level of isolation where ref, or what is made from it, is deployed, or
+// was: the strictest, where there are several.
+func (w *World) least(ref schemas.Ref) (least string) {
+	for i := range w.Graph.Nodes {
+		n := &w.Graph.Nodes[i]
+		spec, ok := n.Decl.Spec.(*schemas.Deployment)
+		if !ok || n.Ref != ref && !w.below(n, ref) {
+			continue
+		}
+		least = port.Stricter(least, w.asks(n.Ref, spec))
+	}
+	return least
+}
+
+// below tells whether n needs ref, near or far.
+func (w *World) below(n *graph.Node, ref schemas.Ref) bool {
+	found := false
+	w.lineage(n, func(r schemas.Ref) *ledger.Entry {
+		found = found || r == ref
+		return nil
+	})
+	return found
+}
+
+// asks is the least level of isolation that a deployment asks for.
+func (w *World) asks(ref schemas.Ref, spec *schemas.Deployment) string {
+	was := ""
+	if e := w.Facts.Latest[ref]; e != nil && e.Release != nil {
+		was = e.Release.Environment
+	}
+	return policy.Least(spec.Environment, was, w.Project)
+}
+
+// unfit notes the keys of runs that are to be made again before what they made is
+// deployed, as the project asks for runs on the tracked branch, or for a level of
+// isolation that they did not stand at and this machine gives.
+func (h *House) unfit(ctx context.Context, w *World, p plan.Plan) {
+	keys := make(map[schemas.Ref]digest.Digest, len(p.Steps))
+	for _, s := range p.Steps {
+		keys[s.Ref] = s.Key
+	}
+	for _, s := range p.Work() {
+		n := w.Graph.Node(s.Ref)
+		if n == nil || s.Restores {
+			continue
+		}
+		spec, ok := n.Decl.Spec.(*schemas.Deployment)
+		if !ok {
+			continue
+		}
+		least := w.asks(s.Ref, spec)
+		for _, e := range w.lineage(n, w.planned(keys)) {
+			if e.Behalf != nil && w.Project.Environments[spec.Environment].TrackedRuns {
+				w.Gone[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.Behalf.Pull, spec.Environment)
+				continue
+			}
+			if why := weak(e, least, spec.Environment); why != "" && h.gives(ctx, least) {
+				w.Gone[e.Key] = why
+			}
+		}
+	}
+}
+
+// weak says why the run that e records does not reach least; "" where it does, is no run,
+// or was made again for that very reason: then the machine does not keep what it promises,
+// and running it each time would only burn it.
+func weak(e *ledger.Entry, least, environment string) string {
+	r, ok := ran(e)
+	if !ok || r.Isolation.Reaches(least) {
+		return ""
+	}
+	why := fmt.Sprintf("it ran at the level of isolation %s, and %s asks for %s", r.Isolation.Rung(), environment, least)
+	if e.Reason == why {
+		return ""
+	}
+	return why
+}
+
+// gives tells whether runs of this house stand at least at that level.
+func (h *House) gives(ctx context.Context, least string) bool {
+	return h.Isolation != nil && h.Isolation(ctx).Reaches(least)
+}

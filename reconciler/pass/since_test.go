@@ -1,0 +1,106 @@
+// Between the newest release and a change: who was revoked or taken out then does not come
+// back by the change that needs their word.
+
+package pass
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+var three = strings.Repeat("3", 40)
+
+func TestNobodyIsBroughtBackByTheChangeThatTheyApprove(t *testing.T) {
+	bob := "bob: {emails: [bob@example.com], forge: {github: bob}, roles: [approver]}"
+	trusts := func(line string) func(fstest.MapFS) {
+		return with("trust.yaml", strings.Replace(guardian, bob, line, 1))
+	}
+	revoked := "bob: {emails: [bob@example.com], forge: {github: bob}, roles: [approver], revoked: {after: 0, reason: laptop stolen}}"
+	for name, c := range map[string]struct {
+		between func(fstest.MapFS) // what is committed after the release, and carried out by nothing
+		change  func(fstest.MapFS) // what then is to be released
+		yes     string
+		held    bool
+	}{
+		"revoked, and brought back":            {trusts(revoked), newModel, "bob", true},
+		"revoked, and another says yes":        {trusts(revoked), newModel, "carol", false},
+		"revoked, and still":                   {trusts(revoked), all(newModel, trusts(revoked)), "bob", true},
+		"taken out, and brought back":          {with("trust.yaml", strings.Replace(guardian, "  "+bob+"\n", "", 1)), newModel, "bob", true},
+		"their login another's, and back":      {trusts(strings.Replace(bob, "github: bob", "github: robert", 1)), newModel, "bob", true},
+		"a term that ended, and goes on again": {trusts(strings.Replace(bob, "roles:", "validUntil: 2020-01-01, roles:", 1)), newModel, "bob", true},
+		"a trust file that nobody can read":    {with("trust.yaml", "nonsense: ["), newModel, "bob", false},
+		"nothing":                              {func(fstest.MapFS) {}, newModel, "bob", false},
+		"somebody else was revoked":            {trusts(bob + "\n  dan: {emails: [dan@example.com], revoked: {after: 0, reason: left}}"), newModel, "bob", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, w := settledHouse(t)
+			h.commit(w, two, guardedTree(c.between))
+			h.commit(w, three, guardedTree(c.change))
+			h.Parents = func(_ context.Context, head string, _ int) ([]string, error) {
+				line := []string{three, two, one}
+				return line[max(slices.Index(line, head), 0):], nil
+			}
+			h.Hands = func(context.Context, string, string) ([]port.Hand, error) { return []port.Hand{written1(alice)}, nil }
+			pass(t, h) // makes what can be made
+			yes(t, h, []string{c.yes})
+			if held := pass(t, h); (len(held) > 0) != c.held {
+				t.Errorf("held: %q", held)
+			}
+		})
+	}
+}
+
+func TestARevokedSignerIsNotBroughtBackByTheRelease(t *testing.T) {
+	main := "controllers: {main: {ssh: " + robotKey + "}}"
+	revoked := with("trust.yaml", strings.Replace(guardian, main, "controllers: {main: {ssh: "+robotKey+", revoked: {after: 1, reason: stolen}}}", 1))
+	for name, between := range map[string]func(fstest.MapFS){"revoked": revoked, "": func(fstest.MapFS) {}} {
+		h, w := settledHouse(t)
+		h.commit(w, two, guardedTree(between))
+		h.commit(w, three, guardedTree(newModel))
+		h.Parents = func(context.Context, string, int) ([]string, error) { return []string{three, two, one}, nil }
+		rev, in, err := h.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		world, err := Look(t.Context(), in, rev, h.Eyes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		why, err := h.revoked(t.Context(), world, "controller:main", "Production")
+		if err != nil || (why != nil) != (name == "revoked") {
+			t.Errorf("%q: %v %v", name, why, err)
+		}
+		if why != nil && (!strings.Contains(*why, "stolen") || !strings.Contains(*why, two[:7])) {
+			t.Error(*why)
+		}
+	}
+}
+
+// TestTheWordOfPeopleCountsWhereNobodyGuards: an environment without approvals may have people
+// decide on a model whose signer was revoked, and then their word must be heard.
+func TestTheWordOfPeopleCountsWhereNobodyGuards(t *testing.T) {
+	for _, asks := range []bool{true, false} {
+		lets := replaced("live: {}", "live: {}")
+		if asks {
+			lets = replaced("live: {}", "live: {revokedSigner: approve}")
+		}
+		h, _ := newHouse(guardedTree(lets, replaced("environment: production", "environment: live")))
+		rev, in, err := h.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		world, err := Look(t.Context(), in, rev, h.Eyes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := h.deciders(t.Context(), world, ref("deployment/live"))
+		if err != nil || len(got) > 0 != asks {
+			t.Errorf("asks people: %v; %v, %v", asks, got, err)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+// Laws of infrastructure in pull requests: the base branch says whether it is planned,
+// with what, and against which state.
+
+package pass
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// ground is a Provisioner that notes what it is asked to plan.
+type ground struct {
+	mu     sync.Mutex
+	asked  map[string]port.Stack
+	stands map[string]bool
+}
+
+func (g *ground) Diff(_ context.Context, s port.Stack) (port.Change, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.asked == nil {
+		g.asked = map[string]port.Stack{}
+	}
+	g.asked[s.Name] = s
+	return port.Change{Raw: []byte(`{"format_version":"1.2","terraform_version":"1.11.4","resource_changes":[]}`), Empty: g.stands[s.Name], Digest: digest.Of([]byte(s.Name)), Actions: []port.ResourceAction{{Address: "x.y", Action: "create"}}}, nil
+}
+
+func (g *ground) Apply(_ context.Context, s port.Stack, _ port.Change) (port.Outcome, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stands == nil {
+		g.stands = map[string]bool{}
+	}
+	g.stands[s.Name] = true
+	return port.Outcome{}, nil
+}
+
+// infra declares infrastructure/db with more of its spec.
+func infra(more string) func(fstest.MapFS) {
+	return func(t fstest.MapFS) {
+		with("vishwa/infra.yaml", "apiVersion: vishwa.dev/v1alpha1\nkind: Infrastructure\nmetadata: {name: db}\nspec:\n  module: infra\n  pass: [WRITER]\n"+more)(t)
+		with("infra/main.tf", "# none\n")(t)
+	}
+}
+
+func step(t *testing.T, p plan.Plan, name string) plan.Step {
+	t.Helper()
+	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref == ref(name) })
+	if i < 0 {
+		t.Fatalf("no step for %s", name)
+	}
+	return p.Steps[i]
+}
+
+func TestTheBaseSaysHowAPullRequestIsPlanned(t *testing.T) {
+	type grant struct {
+		planned bool
+		pass    []string
+		network []string
+	}
+	for name, one := range map[string]struct {
+		base, pull string
+		want       grant
+		why        string
+	}{
+		"nothing declared":         {"", "  vars: {a: 1}\n", grant{}, "infrastructure/db declares no planPass on main"},
+		"only the pull request":    {"", "  planPass: [WRITER]\n  vars: {a: 1}\n", grant{}, "declares no planPass"},
+		"without any":              {"  planPass: []\n", "  planPass: []\n  vars: {a: 1}\n", grant{true, []string{}, nil}, ""},
+		"the base's":               {"  planPass: [READER]\n", "  planPass: [READER, WRITER]\n  vars: {a: 1}\n", grant{true, []string{"READER"}, nil}, ""},
+		"the base's hosts":         {"  planPass: []\n  network: [\"a.example:443\"]\n", "  planPass: []\n  network: [\"evil.example:443\"]\n  vars: {a: 1}\n", grant{true, []string{}, []string{"a.example:443"}}, ""},
+		"no hosts":                 {"  planPass: []\n", "  planPass: []\n  network: [\"evil.example:443\"]\n  vars: {a: 1}\n", grant{true, []string{}, nil}, ""},
+		"the state of another":     {"  planPass: []\n", "  planPass: []\n  state: {path: /srv/other.tfstate}\n", grant{}, "it moves the state"},
+		"the bucket of another":    {"  planPass: []\n  state: {backend: {key: a}}\n", "  planPass: []\n  state: {backend: {key: b}}\n", grant{}, "it moves the state"},
+		"state that stays":         {"  planPass: []\n  state: {path: /srv/a.tfstate}\n", "  planPass: []\n  state: {path: /srv/a.tfstate}\n  vars: {a: 1}\n", grant{true, []string{}, nil}, ""},
+		"removed from the project": {"  planPass: [READER]\n", "gone", grant{true, []string{"READER"}, nil}, ""},
+		"removed, and no plan":     {"", "gone", grant{}, "declared no more; no plan in a pull request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &ground{}
+			h, w := newHouse(tree(infra(one.base)))
+			h.Provisioner = g
+			apply(t, h)
+			g.asked = nil
+			work := tree(infra(one.pull))
+			if one.pull == "gone" {
+				work = tree()
+			}
+			_, p := pulled(t, h, w, work)
+			asked, planned := g.asked["db"]
+			if planned != one.want.planned {
+				t.Fatalf("planned is %v", planned)
+			}
+			s := step(t, p.Plan, "infrastructure/db")
+			if !planned {
+				if !s.Pending || s.Held != "" && !strings.Contains(s.Held, "allow-destroy") || !strings.Contains(strings.ReplaceAll(s.Why, "the base branch", "main"), one.why) {
+					t.Errorf("step %+v", s)
+				}
+				return
+			}
+			if !slices.Equal(asked.Pass, one.want.pass) || !slices.Equal(asked.Network, one.want.network) {
+				t.Errorf("planned with %v, %v", asked.Pass, asked.Network)
+			}
+		})
+	}
+}
+
+func TestInfrastructureThatIsNewHasNoPlan(t *testing.T) {
+	g := &ground{}
+	h, w := newHouse(tree())
+	h.Provisioner = g
+	apply(t, h)
+	_, p := pulled(t, h, w, tree(infra("  planPass: [WRITER]\n  network: [\"evil.example:443\"]\n")))
+	if s := step(t, p.Plan, "infrastructure/db"); len(g.asked) != 0 || !s.Pending || !strings.Contains(s.Why, "infrastructure/db is not declared on") {
+		t.Errorf("asked %v, step %+v", maps.Keys(g.asked), s)
+	}
+}
+
+// What stands on infrastructure that is not touched can be judged and approved before
+// the merge, plan or none.
+func TestInfrastructureThatIsNotTouchedIsTakenToStand(t *testing.T) {
+	h, w := newHouse(tree(infra("")))
+	h.Provisioner = &ground{}
+	apply(t, h)
+	work := tree(infra(""), replaced("auc: 0.9", "auc: 0.95"))
+	apart, p := pulled(t, h, w, work)
+	if s := step(t, p.Plan, "infrastructure/db"); s.Do != plan.Keep || s.Pending || !strings.Contains(s.Why, "not changed here; no plan in a pull request") {
+		t.Errorf("step %+v", s)
+	}
+	make7(t, apart, p)
+	was, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.commit(w, two, work)
+	apply(t, h)
+	if live := w.facts.Latest[ref("deployment/s")]; live.Plan != was.Plan.Digest() {
+		t.Errorf("the plan after the merge is %s, and %s before it: approvals would not hold", live.Plan.Short(), was.Plan.Digest().Short())
+	}
+}
+
+// A stranger's module is not even asked for.
+func TestWhatIsNotToBePlannedDoesNotBlindThePass(t *testing.T) {
+	h, w := newHouse(tree(infra("  planPass: []\n")))
+	h.Provisioner = &ground{}
+	apply(t, h)
+	h.Provisioner = refusing{}
+	_, p := pulled(t, h, w, tree(infra("  planPass: []\n  vars: {a: 1}\n")))
+	if s := step(t, p.Plan, "infrastructure/db"); s.Do != plan.Remake || !s.Pending || !strings.Contains(s.Why, "spec.vars changed; nobody vouched") {
+		t.Errorf("step %+v", s)
+	}
+}
+
+type refusing struct{}
+
+func (refusing) Diff(context.Context, port.Stack) (port.Change, error) {
+	return port.Change{}, port.Unplanned("nobody vouched")
+}
+
+func (refusing) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {
+	return port.Outcome{}, nil
+}

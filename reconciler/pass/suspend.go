@@ -1,0 +1,63 @@
+// Suspending: a person holds what would be done about a ref, for everybody who acts on
+// the repository, until the ref is resumed.
+
+package pass
+
+import (
+	"context"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// mostReason bounds a reason, in bytes: it is shown in a line of every plan.
+const mostReason = 500
+
+// Suspend records that nothing is to be done about ref until Resume.
+func (h *House) Suspend(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
+	if strings.TrimSpace(reason) == "" || len(reason) > mostReason {
+		return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "a suspension needs a reason of 1 to %d bytes: everybody who meets it reads it", mostReason), "give one: --reason TEXT")
+	}
+	facts, err := h.Book.Facts(ctx)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	if e := facts.Suspension(ref); e != nil {
+		return ledger.Entry{}, fault.Hint(fault.New(fault.Conflict, "%s is %s (entry %d)", ref, plan.Suspended(e), e.Seq), "to give another reason, resume it first: vishwa resume %s", e.Ref)
+	}
+	return h.enter(ctx, ledger.Suspend, rev, ref, reason)
+}
+
+// Resume records that ref goes on.
+func (h *House) Resume(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
+	if len(reason) > mostReason {
+		return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "the reason is longer than %d bytes", mostReason), "give a shorter one: --reason TEXT")
+	}
+	facts, err := h.Book.Facts(ctx)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	if facts.Suspended[ref] == nil {
+		if e := facts.Suspension(ref); e != nil {
+			return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "%s is suspended with all of %s", ref, e.Ref), "vishwa resume %s", e.Ref)
+		}
+		for was := range facts.Suspended {
+			if was.Whole() == ref {
+				return h.enter(ctx, ledger.Resume, rev, ref, reason)
+			}
+		}
+		return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "%s is not suspended", ref), "vishwa status shows what is")
+	}
+	return h.enter(ctx, ledger.Resume, rev, ref, reason)
+}
+
+// enter records what a person asks for about ref.
+func (h *House) enter(ctx context.Context, action ledger.Action, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
+	return h.Book.Append(ctx, h.stamp(ledger.Entry{
+		Action: action, Ref: ref, Revision: h.recorded(rev.SHA), Author: rev.Author, Actor: h.Actor.String(), Reason: reason,
+	}))
+}
