@@ -51,8 +51,8 @@ func TestBrokenRulesAreNamedWithTheirLine(t *testing.T) {
 			if err == nil {
 				t.Fatal("it loads")
 			}
-			if fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
-				t.Errorf("kind %s, way out %q", fault.Of(err), fault.Way(err))
+			if fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+				t.Errorf("kind %s, way out %q", fault.Of(err), fault.HintOf(err))
 			}
 			for _, want := range c.want {
 				if !strings.Contains(err.Error(), want) {

@@ -88,7 +88,7 @@ func load(team fs.FS, paths []string, tests bool) ([]module, error) {
 		}
 	}
 	if err := errors.Join(broken...); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "load policy: %w", err), "correct the rules; nothing is judged by half of them")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "load policy: %w", err), "correct the rules; nothing is judged by half of them")
 	}
 	return mods, nil
 }
@@ -128,10 +128,10 @@ func gather(fsys fs.FS, paths []string, team bool) ([]module, error) {
 			return nil
 		})
 		if err != nil {
-			return nil, fault.Hint(fault.New(fault.Invalid, "load policy from %s: %w", p, err), "correct spec.policy.paths in vishwa.yaml, or the folder")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "load policy from %s: %w", p, err), "correct spec.policy.paths in vishwa.yaml, or the folder")
 		}
 		if len(mods) == before && !seen[p] {
-			return nil, fault.Hint(fault.New(fault.Invalid, "load policy from %s: it holds no .rego file", p), "correct spec.policy.paths in vishwa.yaml, or add rules")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "load policy from %s: it holds no .rego file", p), "correct spec.policy.paths in vishwa.yaml, or add rules")
 		}
 	}
 	slices.SortFunc(mods, func(a, b module) int { return strings.Compare(a.name, b.name) })

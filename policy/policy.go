@@ -151,7 +151,7 @@ func parsed(mods []module) map[string]*ast.Module {
 // broken is a compiler's errors, with the ways out that people need.
 func broken(errs ast.Errors) error {
 	err := fault.New(fault.Invalid, "load policy: %w", errs)
-	return fault.Hint(err, "correct the rules; they see only the documented input, and reach neither network, machine, chance nor clock (%v are refused)", refused)
+	return fault.WithHint(err, "correct the rules; they see only the documented input, and reach neither network, machine, chance nor clock (%v are refused)", refused)
 }
 
 // setsOf lists the sets of findings that mods declare. A team's rules that declare
@@ -170,7 +170,7 @@ func setsOf(mods []module, team bool) ([]set, error) {
 		}
 	}
 	if team && theirs == 0 {
-		return nil, fault.Hint(fault.New(fault.Invalid, "load policy: the team's rules declare none of the sets %v", levels),
+		return nil, fault.WithHint(fault.New(fault.Invalid, "load policy: the team's rules declare none of the sets %v", levels),
 			"write: deny contains message if { ... }")
 	}
 	var out []set

@@ -46,7 +46,7 @@ func Schema(kind string) ([]byte, error) {
 	if err != nil || strings.ContainsAny(kind, "./\\") {
 		names := Names()
 		err := fault.New(fault.Missing, "there is no schema %q%s", kind, didYouMean(kind, names))
-		return nil, fault.Hint(err, "name one of %s", strings.Join(names, ", "))
+		return nil, fault.WithHint(err, "name one of %s", strings.Join(names, ", "))
 	}
 	return b, nil
 }

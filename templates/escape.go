@@ -19,7 +19,7 @@ import (
 // else are code. It may stand anywhere in a line and in a table's cell.
 func prose(s string, n int) string {
 	s = cut(strings.TrimSpace(harmless.Line(s)), n)
-	if tame(s) {
+	if escapeMarkdown(s) {
 		return s
 	}
 	var out, wild []string
@@ -33,7 +33,7 @@ func prose(s string, n int) string {
 	}
 	words := strings.Fields(s)
 	for i, word := range words {
-		if tame(strings.TrimLeft(word, `("'`)) && (i > 0 || tame(word)) {
+		if escapeMarkdown(strings.TrimLeft(word, `("'`)) && (i > 0 || escapeMarkdown(word)) {
 			if len(wild) > 0 {
 				flush()
 			}
@@ -106,9 +106,9 @@ func fenced(info, text string, n int) string {
 	return fence + info + "\n" + body + "\n" + fence + "\n"
 }
 
-// tame tells whether s can only be read as words: ASCII, a letter or digit first, no
+// escapeMarkdown tells whether s can only be read as words: ASCII, a letter or digit first, no
 // sign that Markdown, HTML or a forge gives a meaning to where it stands.
-func tame(s string) bool {
+func escapeMarkdown(s string) bool {
 	if s == "" || !wordAt(s, 0) || s[0] <= '9' && item.MatchString(s) {
 		return false
 	}

@@ -78,7 +78,7 @@ func FuzzMarkdown(f *testing.F) {
 		}
 		// What a comment says of others is never taken for what it hides for Vishwa.
 		want := chatops.State{Head: "ours"}
-		if got, ok := chatops.Reveal(block + prose(s, n) + "\n" + chatops.Hide(want)); !ok || got.Head != want.Head {
+		if got, ok := chatops.DecodeState(block + prose(s, n) + "\n" + chatops.EncodeState(want)); !ok || got.Head != want.Head {
 			t.Errorf("the state of a comment with %q is %+v", s, got)
 		}
 	})

@@ -53,11 +53,11 @@ func TestAroundACommentThereIsRoom(t *testing.T) {
 	for range 20 {
 		state.Earlier = append(state.Earlier, chatops.Past{Head: headSHA, Digest: string(someDigest), Verdict: strings.Repeat("@", 200)})
 	}
-	body := chatops.Marker("report-"+strings.Repeat("a", 100)) + "\n" + comment(t, many(t, 5_000)) + "\n" + chatops.Hide(state) + "\n"
+	body := chatops.Marker("report-"+strings.Repeat("a", 100)) + "\n" + comment(t, many(t, 5_000)) + "\n" + chatops.EncodeState(state) + "\n"
 	if len(body) > 65_536 {
 		t.Errorf("%d bytes", len(body))
 	}
-	if got, ok := chatops.Reveal(body); !ok || len(got.Earlier) == 0 {
+	if got, ok := chatops.DecodeState(body); !ok || len(got.Earlier) == 0 {
 		t.Error("its state is not found again")
 	}
 }

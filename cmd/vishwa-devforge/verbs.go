@@ -32,12 +32,12 @@ func (a *app) order(ctx context.Context, verb string, o devforge.Order) (done de
 func (a *app) ask(ctx context.Context, method, path string, body []byte, v any) error {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.url, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "%q is no address", a.url), "give --url http://%s", defaultAddress)
+		return fault.WithHint(fault.New(fault.Invalid, "%q is no address", a.url), "give --url http://%s", defaultAddress)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := a.client.Do(req)
 	if err != nil {
-		return fault.Hint(fault.New(fault.Transient, "nothing answers at %s", a.url), "start it: vishwa-devforge serve --dir forge")
+		return fault.WithHint(fault.New(fault.Transient, "nothing answers at %s", a.url), "start it: vishwa-devforge serve --dir forge")
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
@@ -48,7 +48,7 @@ func (a *app) ask(ctx context.Context, method, path string, body []byte, v any) 
 		return refusal(resp.StatusCode, raw)
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "what answers at %s is no forge", a.url), "give --url as vishwa-devforge serve prints it")
+		return fault.WithHint(fault.New(fault.Invalid, "what answers at %s is no forge", a.url), "give --url as vishwa-devforge serve prints it")
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func refusal(status int, raw []byte) error {
 func number(s string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(s, "#"))
 	if err != nil || n < 1 {
-		return 0, fault.Hint(fault.New(fault.Invalid, "%q is no number of a pull request", s), "give one such as 1")
+		return 0, fault.WithHint(fault.New(fault.Invalid, "%q is no number of a pull request", s), "give one such as 1")
 	}
 	return n, nil
 }
@@ -239,7 +239,7 @@ func (a *app) hook() *cobra.Command {
 			if variable != "" {
 				secret, set := a.lookup(variable)
 				if !set || secret == "" {
-					return fault.Hint(fault.New(fault.Missing, "the environment has no %s", variable), "export %s=... first", variable)
+					return fault.WithHint(fault.New(fault.Missing, "the environment has no %s", variable), "export %s=... first", variable)
 				}
 				o.Secret = secret
 			}

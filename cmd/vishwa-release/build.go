@@ -37,7 +37,7 @@ func (b build) program(ctx context.Context, p platform, path string) error {
 	// Settings of the machine that would change what is built.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOWORK=off")
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "build for %s/%s: %w\n%s", p.os, p.arch, err, said), "make it build: go build ./cmd/vishwa")
+		return fault.WithHint(fault.New(fault.Invalid, "build for %s/%s: %w\n%s", p.os, p.arch, err, said), "make it build: go build ./cmd/vishwa")
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func materials(ctx context.Context, tool, path, version string) error {
 	at := path + ".cdx.json"
 	cmd := exec.CommandContext(ctx, tool, "bin", "-json", "-std", "-noserial", "-version", version, "-output", at, path)
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "list what is in %s: %w\n%s", path, err, said), "name the program cyclonedx-gomod with --sbom; make release installs it")
+		return fault.WithHint(fault.New(fault.Invalid, "list what is in %s: %w\n%s", path, err, said), "name the program cyclonedx-gomod with --sbom; make release installs it")
 	}
 	raw, err := os.ReadFile(at)
 	if err != nil {

@@ -28,7 +28,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "vishwa-release: %s\n", err)
-		if way := fault.Way(err); way != "" {
+		if way := fault.HintOf(err); way != "" {
 			fmt.Fprintf(os.Stderr, "  %s\n", way)
 		}
 		os.Exit(1)
@@ -37,7 +37,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return fault.Hint(fault.New(fault.Invalid, "no command is given"), "%s", use)
+		return fault.WithHint(fault.New(fault.Invalid, "no command is given"), "%s", use)
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	flags.SetOutput(os.Stderr)
@@ -47,10 +47,10 @@ func run(ctx context.Context, args []string) error {
 	out := flags.String("out", "", "a folder that is not there or is empty")
 	key := flags.String("key", "", "the public key that the release has to be signed with")
 	if err := flags.Parse(args[1:]); err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "%w", err), "%s", use)
+		return fault.WithHint(fault.New(fault.Invalid, "%w", err), "%s", use)
 	}
 	if *version == "" || strings.ContainsAny(*version, " \t\n@?#'\"") {
-		return fault.Hint(fault.New(fault.Invalid, "%q is no version", *version), "give --version, as git describe --tags prints it")
+		return fault.WithHint(fault.New(fault.Invalid, "%q is no version", *version), "give --version, as git describe --tags prints it")
 	}
 	switch {
 	case args[0] == "build" && *out != "" && *sbom != "" && flags.NArg() == 0:
@@ -62,20 +62,20 @@ func run(ctx context.Context, args []string) error {
 		fmt.Printf("Release %s in %s: every file is the one that was signed.\n", *version, flags.Arg(0))
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Invalid, "%s: arguments are missing", args[0]), "%s", use)
+	return fault.WithHint(fault.New(fault.Invalid, "%s: arguments are missing", args[0]), "%s", use)
 }
 
 // release makes the whole release in out, which has to be a new or an empty folder.
 func release(ctx context.Context, out, sbom string, b build) error {
 	if strings.HasSuffix(b.version, "-dirty") {
-		return fault.Hint(fault.New(fault.Invalid, "the work tree differs from the commit: nobody could build the same again"), "commit first, or put the changes aside with git stash")
+		return fault.WithHint(fault.New(fault.Invalid, "the work tree differs from the commit: nobody could build the same again"), "commit first, or put the changes aside with git stash")
 	}
 	keys, err := openKeys(os.LookupEnv) // before minutes of building
 	if err != nil {
 		return err
 	}
 	if left, err := os.ReadDir(out); err == nil && len(left) > 0 {
-		return fault.Hint(fault.New(fault.Conflict, "%s is not empty", out), "remove it: rm -r %s", out)
+		return fault.WithHint(fault.New(fault.Conflict, "%s is not empty", out), "remove it: rm -r %s", out)
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return fault.New(fault.Invalid, "make the folder: %w", err)

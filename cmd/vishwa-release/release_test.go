@@ -158,7 +158,7 @@ func TestASignedReleaseHoldsNoOtherFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		hurt(copied)
-		if err := verify(t.Context(), copied, key, "v1.2.3"); err == nil || fault.Way(err) == "" {
+		if err := verify(t.Context(), copied, key, "v1.2.3"); err == nil || fault.HintOf(err) == "" {
 			t.Errorf("%s: verified, or no way out is given: %v", name, err)
 		}
 	}

@@ -36,11 +36,11 @@ func openKeys(lookup func(string) (string, bool)) (*keys, error) {
 	dir, named := lookup("VISHWA_KEYS")
 	password, given := lookup("VISHWA_KEY_PASSWORD")
 	if !named || !given {
-		return nil, fault.Hint(fault.New(fault.Denied, "a release is signed, and no keys are given to sign it with"), way)
+		return nil, fault.WithHint(fault.New(fault.Denied, "a release is signed, and no keys are given to sign it with"), way)
 	}
 	public, err := os.ReadFile(filepath.Join(dir, string(port.Build)+".pub"))
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "read the public key: %w", err), way)
+		return nil, fault.WithHint(fault.New(fault.Missing, "read the public key: %w", err), way)
 	}
 	k := &keys{signer.Open(dir, func() ([]byte, error) { return []byte(password), nil }), public}
 	return k, k.Ready(context.Background())
@@ -74,7 +74,7 @@ func verify(ctx context.Context, dir, path, version string) error {
 	const way = "do not use these files; download them again from the release's page"
 	public, err := os.ReadFile(path)
 	if err != nil {
-		return fault.Hint(fault.New(fault.Missing, "read the public key: %w", err), "name it with --key")
+		return fault.WithHint(fault.New(fault.Missing, "read the public key: %w", err), "name it with --key")
 	}
 	v, err := signer.NewVerifier([]signer.Trusted{{Name: "release", Role: port.Build, PEM: public}})
 	if err != nil {
@@ -82,25 +82,25 @@ func verify(ctx context.Context, dir, path, version string) error {
 	}
 	bundle, err := os.ReadFile(filepath.Join(dir, bundleFile))
 	if err != nil {
-		return fault.Hint(fault.New(fault.Missing, "read the signature: %w", err), way)
+		return fault.WithHint(fault.New(fault.Missing, "read the signature: %w", err), way)
 	}
 	statement, _, err := v.Verify(ctx, bundle)
 	if err != nil {
-		return fault.Hint(err, way)
+		return fault.WithHint(err, way)
 	}
 	sums, err := os.ReadFile(filepath.Join(dir, sumsFile))
 	if err != nil {
-		return fault.Hint(fault.New(fault.Missing, "read the sums: %w", err), way)
+		return fault.WithHint(fault.New(fault.Missing, "read the sums: %w", err), way)
 	}
 	files, err := digests(dir)
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(sums, sumsOf(files)) {
-		return fault.Hint(fault.New(fault.Denied, "%s names other files, or other bytes, than are in %s", sumsFile, dir), way)
+		return fault.WithHint(fault.New(fault.Denied, "%s names other files, or other bytes, than are in %s", sumsFile, dir), way)
 	}
 	if err := attest.CheckRelease(statement, version, signed(sums, files)); err != nil {
-		return fault.Hint(fault.New(fault.Denied, "%w", err), way)
+		return fault.WithHint(fault.New(fault.Denied, "%w", err), way)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func digests(dir string) (files []attest.File, err error) {
 			continue
 		}
 		if !e.Type().IsRegular() {
-			return nil, fault.Hint(fault.New(fault.Denied, "%s in %s is no file", e.Name(), dir), "a release holds files alone: remove it")
+			return nil, fault.WithHint(fault.New(fault.Denied, "%s in %s is no file", e.Name(), dir), "a release holds files alone: remove it")
 		}
 		f, err := os.Open(filepath.Join(dir, e.Name()))
 		if err != nil {

@@ -37,7 +37,7 @@ PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved
 			if err != nil {
 				return err
 			}
-			o := pass.Orders{Targets: refs}
+			o := pass.ApplyOptions{Targets: refs}
 			if o.AllowDestroy, err = destroyable(cmd, destroy); err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func destroyable(cmd *cobra.Command, named []string) (func(schemas.Ref) bool, er
 	return func(ref schemas.Ref) bool { return slices.Contains(refs, ref) }, err
 }
 
-func (a *cli) apply(cmd *cobra.Command, o pass.Orders, format string, yes bool) error {
+func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, yes bool) error {
 	s, err := a.open(cmd.Context(), acting)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (a *cli) showServed(ctx context.Context, s *station, r pass.Result) error {
 		}
 		if facts == nil {
 			var err error
-			if facts, err = s.Book.Facts(ctx); err != nil {
+			if facts, err = s.Ledger.Facts(ctx); err != nil {
 				return err
 			}
 		}
@@ -179,7 +179,7 @@ func (a *cli) confirm(p plan.Plan, yes bool) error {
 		return nil
 	}
 	if !a.terminal {
-		return fault.Hint(fault.New(fault.Held, "apply needs a yes, and nobody is at a terminal to give it"), "give --yes, or apply a plan file")
+		return fault.WithHint(fault.New(fault.Held, "apply needs a yes, and nobody is at a terminal to give it"), "give --yes, or apply a plan file")
 	}
 	fmt.Fprintf(a.err, "Do this? Only \"yes\" is yes: ")
 	line, err := bufio.NewReader(a.in).ReadString('\n')
@@ -187,7 +187,7 @@ func (a *cli) confirm(p plan.Plan, yes bool) error {
 		return fault.New(fault.Cancelled, "read the answer: %w", err)
 	}
 	if strings.TrimSpace(line) != "yes" {
-		return fault.Hint(fault.New(fault.Cancelled, "not confirmed: nothing was done"), "run it again when you are sure")
+		return fault.WithHint(fault.New(fault.Cancelled, "not confirmed: nothing was done"), "run it again when you are sure")
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ type approving struct {
 
 func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	if p.Revision == "" {
-		return fault.Hint(fault.New(fault.Invalid, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
+		return fault.WithHint(fault.New(fault.Invalid, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
 	}
 	models, err := pass.Want(p)
 	if err != nil {
@@ -89,9 +89,9 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 		return err
 	}
 	if in.Trust == nil {
-		return fault.Hint(fault.New(fault.Missing, "the repository has no trust.yaml: nobody's approval can count"), "add one that names the principals and their keys")
+		return fault.WithHint(fault.New(fault.Missing, "the repository has no trust.yaml: nobody's approval can count"), "add one that names the principals and their keys")
 	}
-	var w *pass.World
+	var w *pass.Snapshot
 	if how.out == "" {
 		if p, w, err = a.derived(cmd, s, p); err != nil {
 			return err
@@ -109,7 +109,7 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	defer closeAgent()
 	who, ok := in.Trust.PrincipalOf(signer.PublicKey())
 	if !ok {
-		return fault.Hint(fault.New(fault.Denied, "the key %s is no principal's in trust.yaml", ssh.FingerprintSHA256(signer.PublicKey())), "have it added to trust.yaml in a reviewed commit, or give another --key")
+		return fault.WithHint(fault.New(fault.Denied, "the key %s is no principal's in trust.yaml", ssh.FingerprintSHA256(signer.PublicKey())), "have it added to trust.yaml in a reviewed commit, or give another --key")
 	}
 	r := trust.Request{Want: trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models},
 		Revision: p.Revision, Principal: who, Time: a.now(), Expires: a.now().Add(how.valid)}
@@ -135,11 +135,11 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 }
 
 // newest is the place on the ledger after which somebody approves.
-func newest(ctx context.Context, s *station, w *pass.World) (*trust.Position, error) {
+func newest(ctx context.Context, s *station, w *pass.Snapshot) (*trust.Position, error) {
 	if w != nil {
 		return pass.Newest(w.Facts), nil
 	}
-	facts, err := s.Book.Facts(ctx)
+	facts, err := s.Ledger.Facts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -148,21 +148,21 @@ func newest(ctx context.Context, s *station, w *pass.World) (*trust.Position, er
 
 // derived is the plan that the world asks for, where it is the one in the file: a
 // person signs what is so, not what a file says of itself.
-func (a *cli) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan, *pass.World, error) {
+func (a *cli) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan, *pass.Snapshot, error) {
 	rev, in, err := s.Head(cmd.Context())
 	if err != nil {
 		return file, nil, err
 	}
-	w, err := pass.Look(cmd.Context(), in, rev, s.Eyes)
+	w, err := pass.Observe(cmd.Context(), in, rev, s.Observers)
 	if err != nil {
 		return file, nil, err
 	}
-	now, _, err := s.Plan(cmd.Context(), w, pass.Orders{Targets: file.Targets})
+	now, _, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: file.Targets})
 	if err != nil {
 		return file, nil, err
 	}
 	if now.Digest() != file.Digest() {
-		return file, nil, fault.Hint(fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(plan.Moved(file, now), "\n  ")),
+		return file, nil, fault.WithHint(fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(plan.Diff(file, now), "\n  ")),
 			"run vishwa plan --out again, and look at what it says now")
 	}
 	return now, w, nil
@@ -171,11 +171,11 @@ func (a *cli) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan
 func (a *cli) recordApproval(cmd *cobra.Command, path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return fault.Hint(fault.New(fault.Missing, "read approval: %w", err), "make one with vishwa approve PLAN --out %s", path)
+		return fault.WithHint(fault.New(fault.Missing, "read approval: %w", err), "make one with vishwa approve PLAN --out %s", path)
 	}
 	var signed trust.Signed
 	if err := json.Unmarshal(raw, &signed); err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "%s is no approval: %w", path, err), "make one with vishwa approve PLAN --out %s", path)
+		return fault.WithHint(fault.New(fault.Invalid, "%s is no approval: %w", path, err), "make one with vishwa approve PLAN --out %s", path)
 	}
 	s, err := a.open(cmd.Context(), acting)
 	if err != nil {
@@ -186,7 +186,7 @@ func (a *cli) recordApproval(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	w, err := pass.Look(cmd.Context(), in, rev, s.Eyes)
+	w, err := pass.Observe(cmd.Context(), in, rev, s.Observers)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (a *cli) recordApproval(cmd *cobra.Command, path string) error {
 }
 
 // append records an approval that holds now, and refuses one that does not.
-func (a *cli) append(cmd *cobra.Command, s *station, w *pass.World, signed trust.Signed) error {
+func (a *cli) append(cmd *cobra.Command, s *station, w *pass.Snapshot, signed trust.Signed) error {
 	ctx := cmd.Context()
 	r, err := signed.Read()
 	if err != nil {
@@ -202,13 +202,13 @@ func (a *cli) append(cmd *cobra.Command, s *station, w *pass.World, signed trust
 	}
 	rev := w.Revision
 	if rev.SHA != r.Revision {
-		return fault.Hint(fault.New(fault.Conflict, "the approval is of revision %s, and the branch is at %s", short7(r.Revision), short7(rev.SHA)), "run vishwa plan --out again, and approve that")
+		return fault.WithHint(fault.New(fault.Conflict, "the approval is of revision %s, and the branch is at %s", short7(r.Revision), short7(rev.SHA)), "run vishwa plan --out again, and approve that")
 	}
 	if r.Review != nil {
-		return fault.Hint(fault.New(fault.Denied, "the approval is not signed: only the controller records what a forge asserts"), "sign one with vishwa approve PLAN")
+		return fault.WithHint(fault.New(fault.Denied, "the approval is not signed: only the controller records what a forge asserts"), "sign one with vishwa approve PLAN")
 	}
 	if len(r.Models) == 0 {
-		return fault.Hint(fault.New(fault.Invalid, "the approval names no model: there is nothing that it approves"), "make one with vishwa approve PLAN")
+		return fault.WithHint(fault.New(fault.Invalid, "the approval names no model: there is nothing that it approves"), "make one with vishwa approve PLAN")
 	}
 	if err := w.Placed(signed, w.Facts.Count, a.now()); err != nil {
 		return err
@@ -219,7 +219,7 @@ func (a *cli) append(cmd *cobra.Command, s *station, w *pass.World, signed trust
 			return err
 		}
 	}
-	e, err := s.Book.Append(ctx, ledger.Entry{
+	e, err := s.Ledger.Append(ctx, ledger.Entry{
 		Action: ledger.Approve, Revision: r.Revision, Author: rev.Author, Plan: r.Plan, Policy: r.Policy, Verdict: "allow",
 		Actor: "principal:" + by.Principal, Approved: []string{"principal:" + by.Principal},
 		Approval: &ledger.Approval{Principal: by.Principal, Statement: signed.Statement, Signature: signed.Signature},
@@ -253,7 +253,7 @@ func (a *cli) signer(path string, t *trust.Trust) (ssh.Signer, func(), error) {
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, none, fault.Hint(fault.New(fault.Missing, "read your SSH key: %w", err), "give its file with --key")
+		return nil, none, fault.WithHint(fault.New(fault.Missing, "read your SSH key: %w", err), "give its file with --key")
 	}
 	signer, err := ssh.ParsePrivateKey(raw)
 	if _, locked := err.(*ssh.PassphraseMissingError); locked {
@@ -264,7 +264,7 @@ func (a *cli) signer(path string, t *trust.Trust) (ssh.Signer, func(), error) {
 		signer, err = ssh.ParsePrivateKeyWithPassphrase(raw, pass)
 	}
 	if err != nil {
-		return nil, none, fault.Hint(fault.New(fault.Denied, "open the SSH key %s: %s", filepath.Base(path), strings.TrimPrefix(err.Error(), "ssh: ")), "check the passphrase, and that the file is a private key")
+		return nil, none, fault.WithHint(fault.New(fault.Denied, "open the SSH key %s: %s", filepath.Base(path), strings.TrimPrefix(err.Error(), "ssh: ")), "check the passphrase, and that the file is a private key")
 	}
 	return signer, none, nil
 }
@@ -298,11 +298,11 @@ func (a *cli) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 	if err != nil {
 		return err
 	}
-	w, err := pass.Look(ctx, in, rev, s.Eyes)
+	w, err := pass.Observe(ctx, in, rev, s.Observers)
 	if err != nil {
 		return err
 	}
-	p := plan.Compute(w.Graph, w.Seen)
+	p := plan.Compute(w.Graph, w.Observed)
 	if !slices.ContainsFunc(p.Steps, func(st plan.Step) bool { return st.Ref == ref || st.Ref.Whole() == ref }) {
 		return notDeclared(ref, w)
 	}
@@ -311,12 +311,12 @@ func (a *cli) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 		fmt.Fprintf(a.out, "%s may be tried again (entry %d); run vishwa apply.\n", e.Ref, e.Seq)
 	}
 	if err == nil && len(done) == 0 {
-		err = fault.Hint(fault.New(fault.Invalid, "%s has not failed: there is nothing to try again", ref), "vishwa plan says how it stands")
+		err = fault.WithHint(fault.New(fault.Invalid, "%s has not failed: there is nothing to try again", ref), "vishwa plan says how it stands")
 	}
 	return err
 }
 
-func notDeclared(ref schemas.Ref, w *pass.World) error { return undeclared(ref, w.Intent) }
+func notDeclared(ref schemas.Ref, w *pass.Snapshot) error { return undeclared(ref, w.Intent) }
 
 func undeclared(ref schemas.Ref, in *pass.Intent) error {
 	var names []string
@@ -325,7 +325,7 @@ func undeclared(ref schemas.Ref, in *pass.Intent) error {
 	}
 	err := fault.New(fault.Missing, "%s is not declared", ref)
 	if near := schemas.Nearest(ref.String(), names); near != "" {
-		return fault.Hint(err, "did you mean %s?", near)
+		return fault.WithHint(err, "did you mean %s?", near)
 	}
-	return fault.Hint(err, "vishwa plan -v lists what is")
+	return fault.WithHint(err, "vishwa plan -v lists what is")
 }

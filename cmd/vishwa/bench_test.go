@@ -200,7 +200,7 @@ func (s estate) record(b *testing.B) {
 		}
 		e.Revision, e.Author, e.Actor = rev.SHA, rev.Author, h.Actor.String()
 		e.Policy = in.Policy.Digest()
-		got, err := h.Book.Append(ctx, e)
+		got, err := h.Ledger.Append(ctx, e)
 		if err != nil {
 			b.Fatal(err)
 		}

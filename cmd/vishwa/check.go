@@ -134,7 +134,7 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 				fmt.Fprintf(a.out, "%d steps judged, %d findings, %d of them deny. Rules %s.\n", len(p.Steps), len(p.Findings), denied, p.Policy.Short())
 			}
 			if denied > 0 {
-				return fault.Hint(fault.New(fault.Refused, "policy denies %d times", denied), "each finding says what to do")
+				return fault.WithHint(fault.New(fault.Refused, "policy denies %d times", denied), "each finding says what to do")
 			}
 			return nil
 		},
@@ -168,7 +168,7 @@ func readFrom(ctx context.Context, tree fs.FS) (*pass.Intent, error) {
 	case r := <-done:
 		return r.in, r.err
 	case <-ctx.Done():
-		return nil, fault.Hint(fault.New(fault.Cancelled, "read the declarations: %w", context.Cause(ctx)), "run the command again")
+		return nil, fault.WithHint(fault.New(fault.Cancelled, "read the declarations: %w", context.Cause(ctx)), "run the command again")
 	}
 }
 
@@ -276,7 +276,7 @@ func (a *cli) showTests(r policy.Report, format string) error {
 		fmt.Fprintf(a.out, "%d of %d tests pass, coverage %.1f%%.\n", passed, len(r.Tests), r.Coverage)
 	}
 	if !r.OK() {
-		return fault.Hint(fault.New(fault.Invalid, "not all tests of rules pass"), "correct the rules or their tests")
+		return fault.WithHint(fault.New(fault.Invalid, "not all tests of rules pass"), "correct the rules or their tests")
 	}
 	return nil
 }

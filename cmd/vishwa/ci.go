@@ -120,7 +120,7 @@ func (a *cli) eventBytes() ([]byte, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "read the event: %w", err), "run vishwa ci in a job of GitHub Actions, which sets GITHUB_EVENT_PATH")
+		return nil, fault.WithHint(fault.New(fault.Missing, "read the event: %w", err), "run vishwa ci in a job of GitHub Actions, which sets GITHUB_EVENT_PATH")
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, 26<<20)) // a little more than the largest, so that a larger one shows
@@ -149,7 +149,7 @@ func (j *job) nothing() string {
 // takeSecrets moves the secrets out of the environment, and the keys into a folder of
 // their own for as long as the job lasts.
 func (a *cli) takeSecrets() (forget func(), err error) {
-	if err := sandbox.Conceal(); err != nil {
+	if err := sandbox.SetNonDumpable(); err != nil {
 		fmt.Fprintf(a.err, "vishwa: this process is not concealed from runs: %s\n", err)
 	}
 	taken := map[string]string{}
@@ -231,7 +231,7 @@ func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 	if err != nil {
 		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
 	}
-	site, err := app.OpenSite(ctx, app.SiteOptions{
+	site, err := app.OpenManaged(ctx, app.ManagedOptions{
 		Wall: apart,
 		Name: j.event.At.URL, URL: j.event.At.URL, Branches: j.branches, Forge: hub, Credentials: hub.Credentials,
 		Env: j.env, Version: versionText(), Full: j.event.At.Job,
@@ -244,9 +244,9 @@ func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 	}
 	defer site.Close()
 	if j.event.Kind == ci.Branch {
-		return site.Carry(ctx, j.event.Branch)
+		return site.ReconcileBranch(ctx, j.event.Branch)
 	}
-	return site.Consider(ctx, j.event.Pull)
+	return site.ReconcilePull(ctx, j.event.Pull)
 }
 
 // hosted is a forge with what logs in to its repositories.
@@ -267,7 +267,7 @@ func (j job) hub() (hosted, error) {
 	}
 	token, ok := j.env.Lookup("GITHUB_TOKEN")
 	if !ok {
-		return nil, fault.Hint(fault.New(fault.Denied, "GITHUB_TOKEN is not set: there is nothing to speak to GitHub with"),
+		return nil, fault.WithHint(fault.New(fault.Denied, "GITHUB_TOKEN is not set: there is nothing to speak to GitHub with"),
 			"hand the job's token to the step: env: {GITHUB_TOKEN: ${{ github.token }}}")
 	}
 	return forge.GitHub(forge.Config{Owner: owner, Repo: name, API: api, Auth: forge.Auth{Token: token}, Env: j.env})
@@ -286,18 +286,18 @@ func (j job) trigger() string {
 func (a *cli) lasting(ctx context.Context, j job) ([]string, pass.Problems, error) {
 	r, err := repo.Open(a.dir, repo.Options{})
 	if err != nil {
-		return nil, nil, fault.Hint(err, "check the repository out before vishwa ci")
+		return nil, nil, fault.WithHint(err, "check the repository out before vishwa ci")
 	}
 	defer r.Close()
 	if r.Bare() {
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "the job works in a bare repository"), "check the repository out before vishwa ci")
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "the job works in a bare repository"), "check the repository out before vishwa ci")
 	}
 	in, err := pass.Read(ctx, r.Worktree())
 	if err != nil {
 		return nil, nil, nil // the pass reports it
 	}
-	if lost := ci.Stateless(in.Decls, r.Worktree(), j.event.At.Hosted); len(lost) > 0 {
-		return nil, lost, fault.Hint(fault.New(fault.Refused, "%w", pass.Problems(lost)), "keep the state where every job finds it: see docs/github.md, Terraform state")
+	if lost := ci.LocalStateProblems(in.Decls, r.Worktree(), j.event.At.Hosted); len(lost) > 0 {
+		return nil, lost, fault.WithHint(fault.New(fault.Refused, "%w", pass.Problems(lost)), "keep the state where every job finds it: see docs/github.md, Terraform state")
 	}
-	return ci.Fleeting(in.Decls, j.event.At.Hosted), nil, nil
+	return ci.EphemeralWarnings(in.Decls, j.event.At.Hosted), nil, nil
 }

@@ -32,18 +32,18 @@ func (a *cli) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 	if err := mirror.Fetch(ctx, "refs/heads/"+j.event.Branch, "refs/pull/"+strconv.Itoa(j.event.Pull)+"/head"); err != nil {
 		return none, err
 	}
-	office := &review.Office{
+	office := &review.Service{
 		Forge: listening{hub}, Mirror: mirror, Now: j.env.Now, Log: j.env.Log, Full: j.event.At.Job,
-		Open: func(ctx context.Context, e review.Errand) (*review.House, error) {
+		Open: func(ctx context.Context, e review.Scope) (*review.Session, error) {
 			o := app.Options{Dir: mirror.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
-			if e.Behalf != nil {
-				o.Apart = &app.Apart{Behalf: e.Behalf, Allow: j.allow}
+			if e.PullRequest != nil {
+				o.Isolation = &app.Isolation{PullRequest: e.PullRequest, Allow: j.allow}
 			}
 			h, err := app.Open(ctx, o)
 			if err != nil {
 				return nil, err
 			}
-			return &review.House{House: h.House, Close: h.Close}, nil
+			return &review.Session{Reconciler: h.Reconciler, Close: h.Close}, nil
 		},
 	}
 	return office.Pull(ctx, j.event.Pull, "")
@@ -54,24 +54,26 @@ func (a *cli) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 // job that may act on them.
 type listening struct{ port.Forge }
 
-func (listening) May(context.Context, string) (port.Permission, error) { return port.Nothing, nil }
+func (listening) Permission(context.Context, string) (port.Permission, error) {
+	return port.Nothing, nil
+}
 
 func (listening) Reviews(context.Context, int) ([]port.Review, error) { return nil, nil }
 
-func (listening) Pushers(context.Context, port.Pull) ([]string, error) {
+func (listening) Pushers(context.Context, port.PullRequest) ([]string, error) {
 	return nil, fault.New(fault.Missing, "no forge tells who pushed")
 }
 
-func (listening) Remarks(context.Context, int, time.Time) ([]port.Remark, error) { return nil, nil }
+func (listening) Comments(context.Context, int, time.Time) ([]port.Comment, error) { return nil, nil }
 
-func (listening) Said(context.Context, int, string) (string, error) { return "", nil }
+func (listening) OwnComment(context.Context, int, string) (string, error) { return "", nil }
 
-func (listening) Say(context.Context, int, string, string) (string, error) { return "", nil }
+func (listening) UpsertComment(context.Context, int, string, string) (string, error) { return "", nil }
 
 func (listening) React(context.Context, int64, port.Reaction) error { return nil }
 
-func (listening) Mark(context.Context, port.Mark) error { return nil }
+func (listening) ReportStatus(context.Context, port.CommitStatus) error { return nil }
 
-func (listening) Rollout(context.Context, port.Rollout) error {
+func (listening) ReportDeployment(context.Context, port.Deployment) error {
 	return fault.New(fault.Denied, "nothing is deployed for a pull request from outside")
 }

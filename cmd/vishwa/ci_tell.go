@@ -87,7 +87,7 @@ func (a *cli) tell(d *announcer, j job, r templates.Report) error {
 			return fault.New(fault.Invalid, "write the report: %w", err)
 		}
 		if err := os.WriteFile(at, whole.Bytes(), 0o644); err != nil {
-			return fault.Hint(fault.New(fault.Invalid, "write the report: %w", err), "give --report a file in a folder that is there")
+			return fault.WithHint(fault.New(fault.Invalid, "write the report: %w", err), "give --report a file in a folder that is there")
 		}
 		values["report"] = at
 	}
@@ -97,7 +97,7 @@ func (a *cli) tell(d *announcer, j job, r templates.Report) error {
 			return err
 		}
 		if err := os.WriteFile(a.path(j.junit), b.Bytes(), 0o644); err != nil {
-			return fault.Hint(fault.New(fault.Invalid, "write JUnit XML: %w", err), "give --junit a file in a folder that is there")
+			return fault.WithHint(fault.New(fault.Invalid, "write JUnit XML: %w", err), "give --junit a file in a folder that is there")
 		}
 	}
 	return a.outputs(values)
@@ -212,5 +212,5 @@ func verdict(r templates.Report) error {
 	default:
 		return nil
 	}
-	return fault.Hint(fault.New(kind, "%s", templates.Title(r)), "%s", way)
+	return fault.WithHint(fault.New(kind, "%s", templates.Title(r)), "%s", way)
 }

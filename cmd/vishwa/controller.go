@@ -74,7 +74,7 @@ func (a *cli) control(ctx context.Context, c config.Spec) error {
 		return err
 	}
 	env := o.env
-	if err := sandbox.Conceal(); err != nil {
+	if err := sandbox.SetNonDumpable(); err != nil {
 		env.Log.Warn("this process is not concealed from runs", "error", err)
 	}
 	if c.State == "" {
@@ -91,7 +91,7 @@ func (a *cli) control(ctx context.Context, c config.Spec) error {
 	defer lock.Close()
 	if c.Lease.Name == "" {
 		if c.Lease.Name, err = os.Hostname(); err != nil {
-			return fault.Hint(fault.New(fault.Internal, "find the machine's name: %w", err), "give the controller a name: lease: {name: NAME}")
+			return fault.WithHint(fault.New(fault.Internal, "find the machine's name: %w", err), "give the controller a name: lease: {name: NAME}")
 		}
 	}
 	c.Lease.Name += "/" + rand.Text()[:8] // a machine may run two, and none takes the other for itself
@@ -105,16 +105,16 @@ func (a *cli) control(ctx context.Context, c config.Spec) error {
 func alone(dir string) (*os.File, error) {
 	const way = "make %s writable, or name another with state: in the controller's file"
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), way, dir)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "make the state folder: %w", err), way, dir)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "controller.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "open the state folder's lock: %w", err), way, dir)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open the state folder's lock: %w", err), way, dir)
 	}
 	if err := sandbox.Hold(f); err != nil {
 		f.Close()
 		if fault.Of(err) == fault.Conflict {
-			return nil, fault.Hint(fault.New(fault.Conflict, "another controller works with the state folder %s", dir),
+			return nil, fault.WithHint(fault.New(fault.Conflict, "another controller works with the state folder %s", dir),
 				"end it first, or give this one a folder of its own: state: DIR")
 		}
 		return nil, fmt.Errorf("lock the state folder: %w", err)
@@ -144,14 +144,14 @@ type opener struct {
 	keys    *signer.Ring
 }
 
-func (o opener) open(ctx context.Context, r config.Repository) (controller.Site, error) {
+func (o opener) open(ctx context.Context, r config.Repository) (controller.Repository, error) {
 	name := r.Title()
 	apart, err := o.config.Isolation.Policy()
 	if err != nil {
 		return nil, err
 	}
 	apart.Hidden = o.config.Secrets()
-	s := app.SiteOptions{
+	s := app.ManagedOptions{
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
 		Password: o.password, Keys: o.keys, Pass: r.Pass, Wall: apart, Refresh: app.Refreshing{Allow: r.Allow},
 		Lease:    &app.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
@@ -167,7 +167,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Site,
 		}
 		s.Forge, s.Credentials = client, client.Credentials
 	}
-	site, err := app.OpenSite(ctx, s)
+	site, err := app.OpenManaged(ctx, s)
 	if err != nil {
 		return nil, err // no Site, rather than one that is nil inside
 	}

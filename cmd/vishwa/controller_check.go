@@ -50,12 +50,12 @@ func (a *cli) examine(ctx context.Context, c config.Spec) error {
 			first = f.Err
 		}
 		fmt.Fprintf(a.out, "wrong  %s: %s\n", f.What, f.Err)
-		if way := fault.Way(f.Err); way != "" {
+		if way := fault.HintOf(f.Err); way != "" {
 			fmt.Fprintf(a.out, "       %s\n", way)
 		}
 	}
 	if wrong > 0 {
-		return fault.Hint(fault.New(fault.Of(first), "%d of %d things that the controller will need cannot be had", wrong, len(found)), "mend each as it says above")
+		return fault.WithHint(fault.New(fault.Of(first), "%d of %d things that the controller will need cannot be had", wrong, len(found)), "mend each as it says above")
 	}
 	return nil
 }

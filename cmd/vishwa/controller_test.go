@@ -19,8 +19,8 @@ func TestAStateFolderIsOneControllers(t *testing.T) {
 	if f, err := alone(dir); err == nil {
 		f.Close()
 		t.Error("a second controller took the folder")
-	} else if fault.Of(err) != fault.Conflict || !strings.Contains(fault.Way(err), "state: DIR") {
-		t.Errorf("a second controller is told %v; %s", err, fault.Way(err))
+	} else if fault.Of(err) != fault.Conflict || !strings.Contains(fault.HintOf(err), "state: DIR") {
+		t.Errorf("a second controller is told %v; %s", err, fault.HintOf(err))
 	}
 	first.Close()
 	second, err := alone(dir)

@@ -48,7 +48,7 @@ func (a *cli) workspace(jobs int) (*data.Workspace, error) { return a.workspaceA
 
 func (a *cli) workspaceAt(dir string, jobs int) (*data.Workspace, error) {
 	if jobs < 0 {
-		return nil, fault.Hint(fault.New(fault.Invalid, "--jobs is %d", jobs), "give a number from 1 on; without it, the machine says")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "--jobs is %d", jobs), "give a number from 1 on; without it, the machine says")
 	}
 	env, err := a.env()
 	if err != nil {
@@ -174,7 +174,7 @@ func (a *cli) dataStatus() *cobra.Command {
 			}
 			if format == "json" {
 				if all == nil {
-					all = []data.Standing{}
+					all = []data.Status{}
 				}
 				return a.json(all)
 			}
@@ -204,7 +204,7 @@ func (a *cli) cloud(ctx context.Context, w *data.Workspace, remote string, targe
 	}
 	if format == "json" {
 		if all == nil {
-			all = []data.Away{}
+			all = []data.RemoteStatus{}
 		}
 		return a.json(all)
 	}

@@ -38,14 +38,14 @@ func (h *history) some() bool {
 
 func (h *history) check() error {
 	if h.Last != 0 && h.Revision == "" && !h.Branches {
-		return fault.Hint(fault.New(fault.Invalid, "--num counts the commits of a branch or a revision, and none is named"), "add -a or --rev")
+		return fault.WithHint(fault.New(fault.Invalid, "--num counts the commits of a branch or a revision, and none is named"), "add -a or --rev")
 	}
 	if h.date == "" {
 		return nil
 	}
 	at, err := time.ParseInLocation("2006-01-02", h.date, time.Local)
 	if err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "%q is no date", h.date), "write it as 2026-01-31")
+		return fault.WithHint(fault.New(fault.Invalid, "%q is no date", h.date), "write it as 2026-01-31")
 	}
 	h.Since = at
 	return nil
@@ -175,11 +175,11 @@ point to. Everything else is counted, and removed once you say so.`,
 func scope(workspace bool, k data.Kept, h *history) error {
 	switch {
 	case !workspace && !h.some():
-		return fault.Hint(fault.New(fault.Invalid, "gc needs to know what is kept"), "say so: -w for the work tree, -a branches, -T tags, -A all commits, --rev or --date")
+		return fault.WithHint(fault.New(fault.Invalid, "gc needs to know what is kept"), "say so: -w for the work tree, -a branches, -T tags, -A all commits, --rev or --date")
 	case k.Remote != "" && !k.Cloud && !k.NotInRemote:
-		return fault.Hint(fault.New(fault.Invalid, "--remote is for --cloud and --not-in-remote"), "add -c to collect in the remote")
+		return fault.WithHint(fault.New(fault.Invalid, "--remote is for --cloud and --not-in-remote"), "add -c to collect in the remote")
 	case k.Cloud && k.NotInRemote:
-		return fault.Hint(fault.New(fault.Invalid, "--cloud and --not-in-remote contradict each other"), "choose one")
+		return fault.WithHint(fault.New(fault.Invalid, "--cloud and --not-in-remote contradict each other"), "choose one")
 	}
 	return h.check()
 }
@@ -197,7 +197,7 @@ func entire(w *data.Workspace) error {
 	defer r.Close()
 	shallow, err := r.Shallow()
 	if err == nil && shallow {
-		err = fault.Hint(fault.New(fault.Invalid, "the clone is shallow: commits that are not here may need what would go"), "fetch them: git fetch --unshallow")
+		err = fault.WithHint(fault.New(fault.Invalid, "the clone is shallow: commits that are not here may need what would go"), "fetch them: git fetch --unshallow")
 	}
 	return err
 }
@@ -246,7 +246,7 @@ func (a *cli) collect(ctx context.Context, u *data.Unused, dry, force bool) erro
 	case u.Empty(): // nothing but what was left half-written goes
 	case !force && !a.terminal:
 		tell()
-		return fault.Hint(fault.New(fault.Held, "nobody can be asked whether they may go"), "remove them without asking: -f")
+		return fault.WithHint(fault.New(fault.Held, "nobody can be asked whether they may go"), "remove them without asking: -f")
 	case !force:
 		tell()
 		if !a.sure("Remove them?") {

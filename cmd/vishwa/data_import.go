@@ -34,7 +34,7 @@ does: dvc update and the same command again bring what is there by then.`,
 			}
 			rel, err := w.Below(a.path(out))
 			if err != nil {
-				return fault.Hint(err, "name a path in the repository with -o")
+				return fault.WithHint(err, "name a path in the repository with -o")
 			}
 			o := app.RefreshOptions{Env: env, Allow: allow}
 			added, err := o.Import(cmd.Context(), w, app.Import{Repo: args[0], Path: args[1], Rev: rev, Pin: rel + ".dvc"})

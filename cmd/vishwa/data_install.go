@@ -36,7 +36,7 @@ file. What both sides changed in two ways is left between markers, and the exit 
 			for i, to := range []*[]byte{&s.Base, &s.Ours, &s.Theirs} {
 				b, err := os.ReadFile(a.path(args[i]))
 				if err != nil {
-					return fault.Hint(fault.New(fault.Missing, "read what is to be merged: %w", err), "Git names the three files: set the driver with vishwa data install")
+					return fault.WithHint(fault.New(fault.Missing, "read what is to be merged: %w", err), "Git names the three files: set the driver with vishwa data install")
 				}
 				*to = b
 			}
@@ -53,7 +53,7 @@ file. What both sides changed in two ways is left between markers, and the exit 
 				return err
 			}
 			if len(m.Conflicts) > 0 {
-				return fault.Hint(fault.New(fault.Invalid, "%s: both sides changed %s", name, strings.Join(m.Conflicts, "; ")), "choose between the markers, and git add %s", name)
+				return fault.WithHint(fault.New(fault.Invalid, "%s: both sides changed %s", name, strings.Join(m.Conflicts, "; ")), "choose between the markers, and git add %s", name)
 			}
 			return nil
 		},
@@ -219,7 +219,7 @@ func (i installer) hooks(ctx context.Context) error {
 		fmt.Fprintf(i.cli.out, "Wrote the hook %s.\n", h[0])
 	}
 	if len(there) > 0 {
-		return fault.Hint(fault.New(fault.Conflict, "%d hooks are there already, and stay", len(there)), "add to them:\n  %s", strings.Join(there, "\n  "))
+		return fault.WithHint(fault.New(fault.Conflict, "%d hooks are there already, and stay", len(there)), "add to them:\n  %s", strings.Join(there, "\n  "))
 	}
 	return nil
 }
@@ -244,7 +244,7 @@ func gitIn(ctx context.Context, dir, in string, args ...string) (string, error) 
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
-		return "", fault.Hint(fault.New(fault.Conflict, "git %s: %w: %s", args[0], err, strings.TrimSpace(said.String())), "run it by hand to see more")
+		return "", fault.WithHint(fault.New(fault.Conflict, "git %s: %w: %s", args[0], err, strings.TrimSpace(said.String())), "run it by hand to see more")
 	}
 	return out.String(), nil
 }

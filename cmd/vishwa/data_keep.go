@@ -77,7 +77,7 @@ func (a *cli) notGits(ctx context.Context, w *data.Workspace, args []string) err
 			return err
 		}
 		if tracked != "" {
-			return fault.Hint(fault.New(fault.Invalid, "add %s: Git keeps %s itself", rel, tracked), "let Git go of it, it stays where it is: git rm -r --cached %s", rel)
+			return fault.WithHint(fault.New(fault.Invalid, "add %s: Git keeps %s itself", rel, tracked), "let Git go of it, it stays where it is: git rm -r --cached %s", rel)
 		}
 	}
 	return nil

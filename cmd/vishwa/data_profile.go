@@ -75,7 +75,7 @@ func (a *cli) profiled(ctx context.Context, arg string) ([]byte, error) {
 		return json.Marshal(found.Profile)
 	}
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s is neither a dataset nor a file: %w", arg, err), "name one as dataset/NAME, or the path of a file or folder")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s is neither a dataset nor a file: %w", arg, err), "name one as dataset/NAME, or the path of a file or folder")
 	}
 	s, err := a.open(ctx, reading)
 	if err != nil {
@@ -105,7 +105,7 @@ func filesBelow(name, dir string) (files []quality.File, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Denied, "look into %s: %w", name, err), "make it readable")
+		return nil, fault.WithHint(fault.New(fault.Denied, "look into %s: %w", name, err), "make it readable")
 	}
 	return files, nil
 }
@@ -163,7 +163,7 @@ func own(src schemas.DataSource) string {
 
 // profileOf is the profile under what is declared of ref, else under its newest pin.
 func profileOf(ctx context.Context, s *station, ref schemas.Ref) ([]byte, error) {
-	facts, err := s.Book.Facts(ctx)
+	facts, err := s.Ledger.Facts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +172,11 @@ func profileOf(ctx context.Context, s *station, ref schemas.Ref) ([]byte, error)
 		e = facts.Latest[ref]
 	}
 	if ref.Kind != "dataset" || e == nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "%s is no dataset that was pinned", ref), "name a dataset, and pin it: vishwa apply")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is no dataset that was pinned", ref), "name a dataset, and pin it: vishwa apply")
 	}
 	kept, ok := e.Outputs["profile"]
 	if !ok {
-		return nil, fault.Hint(fault.New(fault.Missing, "%s was pinned without a profile", ref), "a profile is made of tables: declare spec.format, and apply again")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s was pinned without a profile", ref), "a profile is made of tables: declare spec.format, and apply again")
 	}
 	in, err := s.Store.Get(ctx, kept.Digest)
 	if err != nil {

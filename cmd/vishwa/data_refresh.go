@@ -107,14 +107,14 @@ type refreshing struct {
 
 func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err error) {
 	if r.cli = a; r.inPlace && r.push {
-		return nil, fault.Hint(fault.New(fault.Invalid, "what is written in place is not pushed"), "leave out --push or --in-place")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "what is written in place is not pushed"), "leave out --push or --in-place")
 	}
 	if r.work, err = a.workspace(0); err != nil {
 		return nil, err
 	}
 	if r.push {
 		if _, err := r.git(ctx, "remote", "get-url", "origin"); err != nil {
-			return nil, fault.Hint(fault.New(fault.Missing, "there is no remote origin to push to"), "name it: git remote add origin URL; or leave out --push")
+			return nil, fault.WithHint(fault.New(fault.Missing, "there is no remote origin to push to"), "name it: git remote add origin URL; or leave out --push")
 		}
 	}
 	if r.s, err = a.open(ctx, reading); err != nil {

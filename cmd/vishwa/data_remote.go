@@ -43,7 +43,7 @@ func (a *cli) dataRemote() *cobra.Command {
 			return edit(func(c *dvc.Config) error {
 				section := dvc.RemoteSection(args[0])
 				if _, there := c.Get(section, "url"); there {
-					return fault.Hint(fault.New(fault.Conflict, "remote %s is there already", args[0]), "change it: vishwa data remote modify %s url URL", args[0])
+					return fault.WithHint(fault.New(fault.Conflict, "remote %s is there already", args[0]), "change it: vishwa data remote modify %s url URL", args[0])
 				}
 				where := args[1]
 				if err := public(where); err != nil {
@@ -89,13 +89,13 @@ func (a *cli) dataRemote() *cobra.Command {
 				switch {
 				case unset:
 					if !c.Unset(section, args[1]) {
-						return fault.Hint(fault.New(fault.Missing, "remote %s has no %s here", args[0], args[1]), "look at vishwa data remote list; --local changes .dvc/config.local")
+						return fault.WithHint(fault.New(fault.Missing, "remote %s has no %s here", args[0], args[1]), "look at vishwa data remote list; --local changes .dvc/config.local")
 					}
 					return nil
 				case len(args) < 3:
-					return fault.Hint(fault.New(fault.Invalid, "no value is given"), "give one, or take the option away with -u")
+					return fault.WithHint(fault.New(fault.Invalid, "no value is given"), "give one, or take the option away with -u")
 				case data.Secret(args[1]) && !local:
-					return fault.Hint(fault.New(fault.Denied, "%s is a secret, and .dvc/config is kept in Git", args[1]), "add --local, which keeps it on this machine")
+					return fault.WithHint(fault.New(fault.Denied, "%s is a secret, and .dvc/config is kept in Git", args[1]), "add --local, which keeps it on this machine")
 				}
 				if err := allowed(w, section, args[1], args[2]); err != nil {
 					return err
@@ -114,7 +114,7 @@ func (a *cli) dataRemote() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			return edit(func(c *dvc.Config) error {
 				if !c.Unset(dvc.RemoteSection(args[0]), "") {
-					return fault.Hint(fault.New(fault.Missing, "there is no remote %s here", args[0]), "look at vishwa data remote list")
+					return fault.WithHint(fault.New(fault.Missing, "there is no remote %s here", args[0]), "look at vishwa data remote list")
 				}
 				if name, _ := c.Get("core", "remote"); name == args[0] {
 					c.Unset("core", "remote")
@@ -165,11 +165,11 @@ func (a *cli) dataRemote() *cobra.Command {
 		Use: "rename OLD NEW", Short: "Give a remote another name", Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if known(args[1]) == nil {
-				return fault.Hint(fault.New(fault.Conflict, "remote %s is there already", args[1]), "choose another name")
+				return fault.WithHint(fault.New(fault.Conflict, "remote %s is there already", args[1]), "choose another name")
 			}
 			return edit(func(c *dvc.Config) error {
 				if !c.Rename(dvc.RemoteSection(args[0]), dvc.RemoteSection(args[1])) {
-					return fault.Hint(fault.New(fault.Missing, "there is no remote %s here", args[0]), "look at vishwa data remote list; --local changes .dvc/config.local")
+					return fault.WithHint(fault.New(fault.Missing, "there is no remote %s here", args[0]), "look at vishwa data remote list; --local changes .dvc/config.local")
 				}
 				if name, _ := c.Get("core", "remote"); name == args[0] {
 					c.Set("core", "remote", args[1])
@@ -203,7 +203,7 @@ func (a *cli) dataConfig() *cobra.Command {
 			}
 			i := strings.LastIndexByte(args[0], '.')
 			if i < 0 {
-				return fault.Hint(fault.New(fault.Invalid, "%q is no option", args[0]), "write section.option, such as core.remote or cache.type")
+				return fault.WithHint(fault.New(fault.Invalid, "%q is no option", args[0]), "write section.option, such as core.remote or cache.type")
 			}
 			section, key := args[0][:i], args[0][i+1:]
 			if name, ok := strings.CutPrefix(section, "remote."); ok {
@@ -213,12 +213,12 @@ func (a *cli) dataConfig() *cobra.Command {
 			case unset:
 				return w.Edit(local, func(c *dvc.Config) error {
 					if !c.Unset(section, key) {
-						return fault.Hint(fault.New(fault.Missing, "%s is not set here", args[0]), "--local changes .dvc/config.local")
+						return fault.WithHint(fault.New(fault.Missing, "%s is not set here", args[0]), "--local changes .dvc/config.local")
 					}
 					return nil
 				})
 			case len(args) == 2 && data.Secret(key) && !local:
-				return fault.Hint(fault.New(fault.Denied, "%s is a secret, and .dvc/config is kept in Git", key), "add --local, which keeps it on this machine")
+				return fault.WithHint(fault.New(fault.Denied, "%s is a secret, and .dvc/config is kept in Git", key), "add --local, which keeps it on this machine")
 			case len(args) == 2:
 				if err := allowed(w, section, key, args[1]); err != nil {
 					return err
@@ -230,7 +230,7 @@ func (a *cli) dataConfig() *cobra.Command {
 			}
 			v, ok := w.Config().Get(section, key)
 			if !ok {
-				return fault.Hint(fault.New(fault.Missing, "%s is not set", args[0]), "set it: vishwa data config %s VALUE", args[0])
+				return fault.WithHint(fault.New(fault.Missing, "%s is not set", args[0]), "set it: vishwa data config %s VALUE", args[0])
 			}
 			if data.Secret(key) {
 				v = "(secret)"
@@ -294,5 +294,5 @@ func public(address string) error {
 	if _, secret := u.User.Password(); !secret && u.Scheme != "s3" {
 		return nil // who signs in over ssh is no secret
 	}
-	return fault.Hint(fault.New(fault.Denied, "the address %s holds credentials", data.RedactURL(address)), "give it without them; vishwa data remote modify --local NAME access_key_id …, and secret_access_key, keep them on this machine")
+	return fault.WithHint(fault.New(fault.Denied, "the address %s holds credentials", data.RedactURL(address)), "give it without them; vishwa data remote modify --local NAME access_key_id …, and secret_access_key, keep them on this machine")
 }

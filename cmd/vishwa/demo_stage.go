@@ -29,7 +29,7 @@ import (
 func (a *cli) stage(ctx context.Context, dir string) (*demonstration, error) {
 	for _, program := range []string{"git", "python3"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return nil, fault.Hint(fault.New(fault.Missing, "the demo needs %s, which is not on PATH", program), "install %s", program)
+			return nil, fault.WithHint(fault.New(fault.Missing, "the demo needs %s, which is not on PATH", program), "install %s", program)
 		}
 	}
 	abs, err := filepath.Abs(dir)
@@ -37,7 +37,7 @@ func (a *cli) stage(ctx context.Context, dir string) (*demonstration, error) {
 		return nil, fault.New(fault.Invalid, "find %s: %w", dir, err)
 	}
 	if err := os.Mkdir(abs, 0o755); err != nil {
-		return nil, fault.Hint(fault.New(fault.Conflict, "make the demo's folder: %w", err), "name a folder that is not there yet: vishwa demo NEW-FOLDER")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "make the demo's folder: %w", err), "name a folder that is not there yet: vishwa demo NEW-FOLDER")
 	}
 	self, err := os.Executable()
 	if err != nil {

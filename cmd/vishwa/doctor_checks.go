@@ -77,12 +77,12 @@ func (a *cli) checks(ctx context.Context) []check {
 	}
 	defer s.close()
 	in, read := s.Intent(ctx)
-	out := a.programs(ctx, in, s.Ledger.Remote())
+	out := a.programs(ctx, in, s.GitLedger.Remote())
 	declared := "they are valid"
 	if in != nil {
 		declared = fmt.Sprintf("%d are valid", len(in.Decls))
 	}
-	return append(out, checked("declarations", declared, read), a.keysCheck(ctx, s), storeCheck(ctx, s), a.clockCheck(ctx, s.Ledger.Remote()), remoteCheck(ctx, s), ledgerCheck(ctx, s))
+	return append(out, checked("declarations", declared, read), a.keysCheck(ctx, s), storeCheck(ctx, s), a.clockCheck(ctx, s.GitLedger.Remote()), remoteCheck(ctx, s), ledgerCheck(ctx, s))
 }
 
 // programs are those that Vishwa calls, as far as what is declared needs them.
@@ -113,7 +113,7 @@ func (a *cli) program(ctx context.Context, what, way, name string, args ...strin
 	defer cancel()
 	at, err := exec.LookPath(name)
 	if err != nil {
-		return checked(what, "", fault.Hint(fault.New(fault.Missing, "%s is not on PATH", name), "%s", way))
+		return checked(what, "", fault.WithHint(fault.New(fault.Missing, "%s is not on PATH", name), "%s", way))
 	}
 	cmd := exec.CommandContext(ctx, at, args...)
 	for _, name := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"} { // and no password
@@ -124,7 +124,7 @@ func (a *cli) program(ctx context.Context, what, way, name string, args ...strin
 	said, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
 	if err != nil {
-		return checked(what, "", fault.Hint(fault.New(fault.Missing, "%s does not work: %s", at, lines[len(lines)-1]), "%s", way))
+		return checked(what, "", fault.WithHint(fault.New(fault.Missing, "%s does not work: %s", at, lines[len(lines)-1]), "%s", way))
 	}
 	return checked(what, lines[0]+", "+at, nil)
 }
@@ -141,16 +141,16 @@ func (a *cli) keysCheck(ctx context.Context, s *station) check {
 		info, err := os.Stat(filepath.Join(dir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return checked("keys", "", fault.Hint(fault.New(fault.Missing, "%s is not in %s: this machine can look and not apply", name, dir), "make keys with vishwa keys generate, or set VISHWA_KEYS to their folder"))
+			return checked("keys", "", fault.WithHint(fault.New(fault.Missing, "%s is not in %s: this machine can look and not apply", name, dir), "make keys with vishwa keys generate, or set VISHWA_KEYS to their folder"))
 		case err != nil:
 			return checked("keys", "", fault.New(fault.Denied, "look at the keys: %w", err))
 		case info.Mode().Perm()&0o077 != 0:
 			at := filepath.Join(dir, name)
-			return checked("keys", "", fault.Hint(fault.New(fault.Denied, "%s is readable for others", at), "chmod 600 %s", at))
+			return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "%s is readable for others", at), "chmod 600 %s", at))
 		}
 	}
 	if s.Actor.Name == "" {
-		return checked("keys", "", fault.Hint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", dir), "add them with vishwa keys trust, and commit trust.yaml"))
+		return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", dir), "add them with vishwa keys trust, and commit trust.yaml"))
 	}
 	text := fmt.Sprintf("in %s, known to trust.yaml as %s", dir, s.Actor.Name)
 	if _, given := a.lookup("VISHWA_KEY_PASSWORD"); !given {
@@ -201,18 +201,18 @@ func (a *cli) clockCheck(ctx context.Context, remote string) check {
 	}
 	mine := before.Add(a.now().Sub(before) / 2)
 	if off := mine.Sub(told); off.Abs() > skew {
-		return checked("clock", "", fault.Hint(fault.New(fault.Invalid, "it is off by %s, by the clock of %s", off.Round(time.Second), at.Host), way))
+		return checked("clock", "", fault.WithHint(fault.New(fault.Invalid, "it is off by %s, by the clock of %s", off.Round(time.Second), at.Host), way))
 	}
 	return checked("clock", "agrees with that of "+at.Host, nil)
 }
 
 // remoteCheck asks the remote for the ledger.
 func remoteCheck(ctx context.Context, s *station) check {
-	at := s.Ledger.Remote()
+	at := s.GitLedger.Remote()
 	if at == "" {
 		return check{"remote", note, "there is none: the ledger is in this clone alone", "add one: git remote add origin URL"}
 	}
-	_, err := s.Ledger.Facts(ctx)
+	_, err := s.GitLedger.Facts(ctx)
 	if fault.Of(err) == fault.Corrupt || fault.Of(err) == fault.Conflict {
 		err = nil // it answers; what it says is the ledger's matter
 	}
@@ -221,7 +221,7 @@ func remoteCheck(ctx context.Context, s *station) check {
 
 // ledgerCheck replays the ledger.
 func ledgerCheck(ctx context.Context, s *station) check {
-	facts, stale := s.Ledger.Facts(ctx)
+	facts, stale := s.GitLedger.Facts(ctx)
 	if fault.Of(stale) == fault.Transient { // the remote's matter: what is here is verified
 		stale = nil
 	}
@@ -235,7 +235,7 @@ func ledgerCheck(ctx context.Context, s *station) check {
 	if err != nil {
 		return checked("ledger", "", err)
 	}
-	report, err := ledger.Verify(s.Ledger.Entries(ctx, 0), whose, nil)
+	report, err := ledger.Verify(s.GitLedger.Entries(ctx, 0), whose, nil)
 	return checked("ledger", fmt.Sprintf("%d entries hold", report.Entries), err)
 }
 

@@ -38,10 +38,10 @@ type usageError struct{ err error }
 func (u usageError) Error() string { return u.err.Error() }
 
 func usage(cmd *cobra.Command, err error) error {
-	if way := fault.Way(err); way != "" {
-		return fault.Hint(usageError{err}, "%s", way)
+	if way := fault.HintOf(err); way != "" {
+		return fault.WithHint(usageError{err}, "%s", way)
 	}
-	return fault.Hint(usageError{err}, "see %s --help", cmd.CommandPath())
+	return fault.WithHint(usageError{err}, "see %s --help", cmd.CommandPath())
 }
 
 const detailedFlag = "detailed-exitcode"
@@ -90,7 +90,7 @@ func codeOf(err error) int {
 
 // wayOut is what to do about err; where nobody said, its kind does.
 func wayOut(err error) string {
-	if way := fault.Way(err); way != "" {
+	if way := fault.HintOf(err); way != "" {
 		return way
 	}
 	switch fault.Of(err) {

@@ -45,7 +45,7 @@ func (a *cli) explainVerb() *cobra.Command {
 // declarations are broken, its newest entry.
 func explained(ctx context.Context, s *station, name string) (lineage.Node, error) {
 	ref, notRef := schemas.ParseRef(name)
-	facts, err := s.Book.Facts(ctx)
+	facts, err := s.Ledger.Facts(ctx)
 	if err != nil {
 		return lineage.Node{}, err
 	}
@@ -68,7 +68,7 @@ func inForce(ctx context.Context, s *station, facts *ledger.Facts, ref schemas.R
 	if err != nil {
 		return nil
 	}
-	for _, st := range plan.Compute(in.Graph, plan.Seen{Facts: facts}).Steps {
+	for _, st := range plan.Compute(in.Graph, plan.Observed{Facts: facts}).Steps {
 		if st.Ref == ref && st.Do == plan.Keep {
 			return facts.ByKey[st.Key]
 		}

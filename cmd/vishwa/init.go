@@ -109,11 +109,11 @@ See that they fit what vishwa/model.yaml declares; vishwa init NEW-FOLDER shows 
 // in the way; nothing is written then.
 func lay(dir string, files map[string][]byte) (left []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "make the folder: %w", err), "name a folder that you may write to")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "make the folder: %w", err), "name a folder that you may write to")
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "open the folder: %w", err), "name a folder that you may write to")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open the folder: %w", err), "name a folder that you may write to")
 	}
 	defer root.Close()
 	paths := slices.Sorted(maps.Keys(files))
@@ -123,12 +123,12 @@ func lay(dir string, files map[string][]byte) (left []string, err error) {
 		}
 		for at := path.Dir(p); at != "."; at = path.Dir(at) {
 			if info, err := root.Lstat(at); err == nil && !info.IsDir() {
-				return nil, fault.Hint(fault.New(fault.Conflict, "%s is there and is no folder, and init overwrites nothing", at), "move it away, or give another folder: vishwa init NEW-FOLDER")
+				return nil, fault.WithHint(fault.New(fault.Conflict, "%s is there and is no folder, and init overwrites nothing", at), "move it away, or give another folder: vishwa init NEW-FOLDER")
 			}
 		}
 	}
 	if slices.Contains(left, schemas.Root) {
-		return nil, fault.Hint(fault.New(fault.Conflict, "%s is there already, and init overwrites nothing", schemas.Root), "it is a project already: vishwa plan; or give another folder: vishwa init NEW-FOLDER")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "%s is there already, and init overwrites nothing", schemas.Root), "it is a project already: vishwa plan; or give another folder: vishwa init NEW-FOLDER")
 	}
 	for _, p := range paths {
 		if slices.Contains(left, p) {

@@ -86,7 +86,7 @@ func (a *cli) keyPlace() (*repo.Repo, app.Paths, error) {
 	}
 	if r.Bare() {
 		r.Close()
-		return nil, app.Paths{}, fault.Hint(fault.New(fault.Invalid, "a bare repository has no trust.yaml to write to"), "run this in a clone")
+		return nil, app.Paths{}, fault.WithHint(fault.New(fault.Invalid, "a bare repository has no trust.yaml to write to"), "run this in a clone")
 	}
 	paths, err := app.FindPaths(a.lookup, r.ID())
 	return r, paths, err
@@ -113,7 +113,7 @@ func (a *cli) trustKeys(r *repo.Repo, dir, name string) error {
 		return err
 	}
 	if _, problems := trust.Load(raw, file); len(problems) > 0 {
-		return fault.Hint(fault.New(fault.Invalid, "%w", pass.Problems(problems)), "choose another --name, or correct %s", file)
+		return fault.WithHint(fault.New(fault.Invalid, "%w", pass.Problems(problems)), "choose another --name, or correct %s", file)
 	}
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		return fault.New(fault.Invalid, "write %s: %w", file, err)
@@ -129,7 +129,7 @@ func withController(old []byte, name, dir string) ([]byte, error) {
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(old, &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, fault.Hint(fault.New(fault.Invalid, "the trust file is no YAML mapping"), "correct it, or move it away")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the trust file is no YAML mapping"), "correct it, or move it away")
 	}
 	top := doc.Content[0]
 	controllers := child(top, "controllers")
@@ -139,7 +139,7 @@ func withController(old []byte, name, dir string) ([]byte, error) {
 	controllers.Style = 0
 	for i := 0; i < len(controllers.Content); i += 2 {
 		if controllers.Content[i].Value == name {
-			return nil, fault.Hint(fault.New(fault.Conflict, "the trust file has a controller %q already", name), "choose another --name")
+			return nil, fault.WithHint(fault.New(fault.Conflict, "the trust file has a controller %q already", name), "choose another --name")
 		}
 	}
 	entry := struct {
@@ -149,7 +149,7 @@ func withController(old []byte, name, dir string) ([]byte, error) {
 	read := func(file string) (string, error) {
 		b, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
-			return "", fault.Hint(fault.New(fault.Missing, "read the public key %s: %w", file, err), "make keys with vishwa keys generate")
+			return "", fault.WithHint(fault.New(fault.Missing, "read the public key %s: %w", file, err), "make keys with vishwa keys generate")
 		}
 		return string(b), nil
 	}

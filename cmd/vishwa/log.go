@@ -97,11 +97,11 @@ func (a *cli) log(cmd *cobra.Command, f filter, format string) error {
 		return err
 	}
 	defer s.close()
-	if _, err := s.Ledger.Facts(cmd.Context()); err != nil { // fetched, and verified as far as it is new
+	if _, err := s.GitLedger.Facts(cmd.Context()); err != nil { // fetched, and verified as far as it is new
 		return err
 	}
 	var shown []ledger.Entry
-	for r, err := range s.Ledger.Entries(cmd.Context(), 0) {
+	for r, err := range s.GitLedger.Entries(cmd.Context(), 0) {
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	if e.Revision != "" {
 		line("Revision", short7(e.Revision)+" by "+e.Author)
 	}
-	if b := e.Behalf; b != nil {
+	if b := e.PullRequest; b != nil {
 		line("For", fmt.Sprintf("pull request %d at %.7s, asked by %s", b.Pull, b.Head, b.By))
 	}
 	line("Trigger", e.Trigger)
@@ -174,7 +174,7 @@ func showEntry(w io.Writer, e ledger.Entry) {
 		}
 	}
 	if e.Failure != nil {
-		line("Failure", e.Failure.Cause+": "+strings.ReplaceAll(plan.Told(*e.Failure, false), "\n", " "))
+		line("Failure", e.Failure.Cause+": "+strings.ReplaceAll(plan.FailureText(*e.Failure, false), "\n", " "))
 		if e.Failure.Times > 1 {
 			line("Failed", fmt.Sprintf("%d times since the entry before that says so", e.Failure.Times))
 		}
@@ -236,7 +236,7 @@ elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint
 				}
 			}
 			// What Facts finds wrong with new entries is found again below, in place.
-			_, stale := s.Ledger.Facts(cmd.Context())
+			_, stale := s.GitLedger.Facts(cmd.Context())
 			if stale != nil && fault.Of(stale) != fault.Corrupt {
 				return stale
 			}
@@ -255,7 +255,7 @@ elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint
 func (a *cli) notedPoint(s *station, file string) (*ledger.Checkpoint, error) {
 	f, err := os.Open(a.path(file))
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "read checkpoint: %w", err), "name a file that holds one")
+		return nil, fault.WithHint(fault.New(fault.Missing, "read checkpoint: %w", err), "name a file that holds one")
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, 1<<20))
@@ -264,7 +264,7 @@ func (a *cli) notedPoint(s *station, file string) (*ledger.Checkpoint, error) {
 	}
 	n, err := s.Notice(raw)
 	if err != nil {
-		return nil, fault.Hint(err, "have it from a place that keeps this ledger's checkpoints, as docs/provenance.md says")
+		return nil, fault.WithHint(err, "have it from a place that keeps this ledger's checkpoints, as docs/provenance.md says")
 	}
 	return &n.Checkpoint, nil
 }
@@ -311,16 +311,16 @@ func (a *cli) verifyLedger(ctx context.Context, s *station, point *ledger.Checkp
 	if err != nil {
 		return err
 	}
-	report, err := ledger.Verify(s.Ledger.Entries(ctx, 0), whose, point)
+	report, err := ledger.Verify(s.GitLedger.Entries(ctx, 0), whose, point)
 	if err != nil {
 		return err
 	}
 	if stale != nil { // what is here holds, and what was to be taken in does not
 		return stale
 	}
-	held, unsaid := s.Ledger.Claims()
+	held, unsaid := s.GitLedger.Claims()
 	unsaid = append([]string{}, unsaid...)
-	if err := s.Ledger.Hold(report.Facts); err != nil && !a.offline {
+	if err := s.GitLedger.Hold(report.Facts); err != nil && !a.offline {
 		return err
 	} else if err != nil {
 		unsaid = append(unsaid, err.Error())

@@ -60,15 +60,15 @@ func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool
 		return server.Output(ctx, a.out, s.Paths.Serving(), ref.Name, follow)
 	case "transform", "training":
 	default:
-		return fault.Hint(fault.New(fault.Invalid, "%s prints nothing: a log is of a transform, a training or a deployment", ref), "vishwa log %s shows what is recorded of it", ref)
+		return fault.WithHint(fault.New(fault.Invalid, "%s prints nothing: a log is of a transform, a training or a deployment", ref), "vishwa log %s shows what is recorded of it", ref)
 	}
-	facts, err := s.Book.Facts(ctx)
+	facts, err := s.Ledger.Facts(ctx)
 	if err != nil {
 		return err
 	}
 	all := append(recordedLogs(facts, ref), s.ranHere(ctx, facts, ref)...)
 	if len(all) == 0 {
-		return fault.Hint(fault.New(fault.Missing, "no run of %s is known", ref), "vishwa plan says whether it is to run; vishwa apply runs it")
+		return fault.WithHint(fault.New(fault.Missing, "no run of %s is known", ref), "vishwa plan says whether it is to run; vishwa apply runs it")
 	}
 	newest := slices.MaxFunc(all, func(a, b output) int { return a.at.Compare(b.at) })
 	fmt.Fprintf(a.err, "%s\n", newest)
@@ -96,8 +96,8 @@ func recordedLogs(facts *ledger.Facts, ref schemas.Ref) (all []output) {
 			return
 		}
 		o := output{ref: e.Ref, key: ledger.KeyOf(*e), at: e.Time, what: fmt.Sprintf("entry %d, %s", e.Seq, e.Action)}
-		if e.Behalf != nil {
-			o.what += fmt.Sprintf(", for pull request %d", e.Behalf.Pull)
+		if e.PullRequest != nil {
+			o.what += fmt.Sprintf(", for pull request %d", e.PullRequest.Pull)
 		}
 		switch {
 		case e.Failure != nil:
@@ -133,7 +133,7 @@ func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.
 	}
 	seen := map[digest.Digest]bool{}
 	for _, in := range declared {
-		for _, st := range plan.Compute(in.Graph, plan.Seen{Facts: facts}).Steps {
+		for _, st := range plan.Compute(in.Graph, plan.Observed{Facts: facts}).Steps {
 			if st.Key == "" || seen[st.Key] || st.Ref != ref && st.Ref.Whole() != ref {
 				continue
 			}
@@ -158,7 +158,7 @@ func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.
 func (a *cli) storedLog(ctx context.Context, s *station, o output) error {
 	r, err := s.Store.Get(ctx, o.log)
 	if fault.Of(err) == fault.Missing {
-		return fault.Hint(fault.New(fault.Missing, "the log of this run is not in this machine's store: it ran on another machine"),
+		return fault.WithHint(fault.New(fault.Missing, "the log of this run is not in this machine's store: it ran on another machine"),
 			"look on the machine that ran it, or share the store: set spec.store in vishwa.yaml")
 	}
 	if err != nil {

@@ -40,7 +40,7 @@ func run() int {
 		in: os.Stdin, out: out, err: said, lookup: os.LookupEnv, now: time.Now,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 	}
-	if err := sandbox.Disinherit(); err != nil {
+	if err := sandbox.SetCloseOnExec(); err != nil {
 		fmt.Fprintf(a.err, "vishwa: %s\n", err)
 	}
 	_, plain := os.LookupEnv("NO_COLOR")

@@ -42,10 +42,10 @@ func noSuch(cmd *cobra.Command, args []string) error {
 	}
 	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 	if near := nearCommand(cmd, args[0]); near != "" {
-		return fault.Hint(err, "did you mean %s %s?", cmd.CommandPath(), near)
+		return fault.WithHint(err, "did you mean %s %s?", cmd.CommandPath(), near)
 	}
 	if cmd.Name() == "data" && slices.Contains(dvcAlone, args[0]) {
-		return fault.Hint(err, "dvc %s does it, in the same repository", args[0])
+		return fault.WithHint(err, "dvc %s does it, in the same repository", args[0])
 	}
 	return err
 }
@@ -86,7 +86,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		})
 	}
 	if near := schemas.Nearest(unknown.GetSpecifiedName(), names); near != "" {
-		err = fault.Hint(err, "did you mean --%s? See %s --help", near, cmd.CommandPath())
+		err = fault.WithHint(err, "did you mean --%s? See %s --help", near, cmd.CommandPath())
 	}
 	return usage(cmd, err)
 }

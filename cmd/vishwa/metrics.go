@@ -30,9 +30,9 @@ func (a *cli) metricsVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			boards := pass.Boards(w)
+			boards := pass.Leaderboards(w)
 			if len(refs) == 1 {
-				boards = slices.DeleteFunc(boards, func(b pass.Board) bool { return b.Model != refs[0] })
+				boards = slices.DeleteFunc(boards, func(b pass.Leaderboard) bool { return b.Model != refs[0] })
 				if len(boards) == 0 {
 					return notDeclared(refs[0], w)
 				}
@@ -53,7 +53,7 @@ func (a *cli) metricsVerb() *cobra.Command {
 }
 
 // showBoard prints a table with the selecting metric first.
-func (a *cli) showBoard(b pass.Board) error {
+func (a *cli) showBoard(b pass.Leaderboard) error {
 	fmt.Fprintf(a.out, "%s: %s %s", b.Model, b.Goal, b.Metric)
 	if b.Live != "" {
 		fmt.Fprintf(a.out, "; live is %s, differences in brackets", b.Live.Short())

@@ -34,7 +34,7 @@ const (
 )
 
 // station is the repository that a verb works at.
-type station struct{ *app.House }
+type station struct{ *app.Repository }
 
 func (s *station) close() { _ = s.Close() }
 
@@ -49,7 +49,7 @@ func (s *station) Intent(ctx context.Context) (*pass.Intent, error) {
 
 // where says where the ledger is kept.
 func (s *station) where() string {
-	if at := s.Ledger.Remote(); at != "" {
+	if at := s.GitLedger.Remote(); at != "" {
 		return "Ledger: " + at + "."
 	}
 	return "Ledger: this clone alone; there is no remote to keep it on."
@@ -61,7 +61,7 @@ func (a *cli) open(ctx context.Context, m mode) (*station, error) {
 		return nil, err
 	}
 	if m == acting { // a run of the same user must not read the password from this process
-		if err := sandbox.Conceal(); err != nil {
+		if err := sandbox.SetNonDumpable(); err != nil {
 			env.Log.Warn("this process is not concealed from runs", "error", err)
 		}
 	}
@@ -80,7 +80,7 @@ func (a *cli) open(ctx context.Context, m mode) (*station, error) {
 }
 
 // look opens the repository and looks at its work tree; the caller closes the station.
-func (a *cli) look(ctx context.Context) (*station, *pass.World, error) {
+func (a *cli) look(ctx context.Context) (*station, *pass.Snapshot, error) {
 	s, err := a.open(ctx, reading)
 	if err != nil {
 		return nil, nil, err
@@ -124,7 +124,7 @@ func (a *cli) secret(variable, prompt string) ([]byte, error) {
 	}
 	f, ok := a.in.(*os.File)
 	if !a.terminal || !ok {
-		return nil, fault.Hint(fault.New(fault.Denied, "%s is not set, and nobody is at a terminal to ask", variable), "set %s", variable)
+		return nil, fault.WithHint(fault.New(fault.Denied, "%s is not set, and nobody is at a terminal to ask", variable), "set %s", variable)
 	}
 	fmt.Fprintf(a.err, "%s: ", prompt)
 	pass, err := term.ReadPassword(int(f.Fd()))
@@ -185,7 +185,7 @@ func (a *cli) tree() (fs.FS, error) {
 	}
 	root, err := os.OpenRoot(a.dir)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "open %s: %w", a.dir, err), "name an existing folder with -C")
+		return nil, fault.WithHint(fault.New(fault.Missing, "open %s: %w", a.dir, err), "name an existing folder with -C")
 	}
 	return root.FS(), nil
 }

@@ -38,7 +38,7 @@ func (a *cli) pipelines(dir string, p pipelines) error {
 	}
 	defer r.Close()
 	if r.Bare() {
-		return fault.Hint(fault.New(fault.Invalid, "a bare repository has no folder to write to"), "run this in a clone")
+		return fault.WithHint(fault.New(fault.Invalid, "a bare repository has no folder to write to"), "run this in a clone")
 	}
 	if p.branch, err = trackedBranch(r.Dir(), p.branch); err != nil {
 		return err
@@ -107,12 +107,12 @@ func trackedBranch(dir, given string) (string, error) {
 		}
 		head, err := r.Storer.Reference(plumbing.HEAD)
 		if err != nil || !head.Target().IsBranch() {
-			return "", fault.Hint(fault.New(fault.Invalid, "no branch is checked out"), "name the tracked branch: --branch main")
+			return "", fault.WithHint(fault.New(fault.Invalid, "no branch is checked out"), "name the tracked branch: --branch main")
 		}
 		given = head.Target().Short()
 	}
 	if !pipelineBranch.MatchString(given) || plumbing.NewBranchReferenceName(given).Validate() != nil {
-		return "", fault.Hint(fault.New(fault.Invalid, "%q is no branch that a pipeline can name", given), "give one of letters, digits, hyphens, dots and slashes: --branch main")
+		return "", fault.WithHint(fault.New(fault.Invalid, "%q is no branch that a pipeline can name", given), "give one of letters, digits, hyphens, dots and slashes: --branch main")
 	}
 	return given, nil
 }
@@ -122,7 +122,7 @@ func trackedBranch(dir, given string) (string, error) {
 func actionCommit(given string) (string, error) {
 	if given != "" {
 		if !wholeCommit.MatchString(given) {
-			return "", fault.Hint(fault.New(fault.Invalid, "%q is no whole commit", given), "give all 40 hexadecimal digits: what is pinned by less can be moved")
+			return "", fault.WithHint(fault.New(fault.Invalid, "%q is no whole commit", given), "give all 40 hexadecimal digits: what is pinned by less can be moved")
 		}
 		return given, nil
 	}
@@ -158,7 +158,7 @@ func writeNew(dir, path string, raw []byte) error {
 	}
 	f, err := root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fault.Hint(fault.New(fault.Conflict, "%s has just been written by somebody else", path), "look at it, and run the command again")
+		return fault.WithHint(fault.New(fault.Conflict, "%s has just been written by somebody else", path), "look at it, and run the command again")
 	}
 	if err != nil {
 		return fault.New(fault.Invalid, "write %s: %w", path, err)

@@ -54,7 +54,7 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 				return err
 			}
 			defer s.close()
-			p, _, err := s.Plan(cmd.Context(), w, pass.Orders{Targets: refs})
+			p, _, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: refs})
 			if err != nil {
 				return err
 			}
@@ -88,7 +88,7 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 }
 
 // showMoved tells what of the rows changed in the data of p.
-func (a *cli) showMoved(ctx context.Context, s *station, w *pass.World, p plan.Plan) error {
+func (a *cli) showMoved(ctx context.Context, s *station, w *pass.Snapshot, p plan.Plan) error {
 	moved, err := review.Data(ctx, s.Store, w, nil)
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (a *cli) showMoved(ctx context.Context, s *station, w *pass.World, p plan.P
 	return templates.DataText(a.out, moved)
 }
 
-func about(w *pass.World) string {
+func about(w *pass.Snapshot) string {
 	if w.Dirty {
 		return fmt.Sprintf("Preview of the work tree, which differs from revision %.7s. ", w.Revision.SHA)
 	}
@@ -124,7 +124,7 @@ func writePlan(path string, p plan.Plan) error {
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".plan-*")
 	if err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "write plan: %w", err), "name a file in a folder that you may write to")
+		return fault.WithHint(fault.New(fault.Invalid, "write plan: %w", err), "name a file in a folder that you may write to")
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(append(raw, '\n'))
@@ -133,7 +133,7 @@ func writePlan(path string, p plan.Plan) error {
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "write plan: %w", err), "name a file, in a folder with room for it")
+		return fault.WithHint(fault.New(fault.Invalid, "write plan: %w", err), "name a file, in a folder with room for it")
 	}
 	return nil
 }
@@ -142,14 +142,14 @@ func writePlan(path string, p plan.Plan) error {
 func readPlan(path string) (plan.Plan, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return plan.Plan{}, fault.Hint(fault.New(fault.Missing, "read plan: %w", err), "make one with vishwa plan --out %s", path)
+		return plan.Plan{}, fault.WithHint(fault.New(fault.Missing, "read plan: %w", err), "make one with vishwa plan --out %s", path)
 	}
 	var f planFile
 	if err := json.Unmarshal(raw, &f); err != nil || f.Schema != plan.Schema {
-		return plan.Plan{}, fault.Hint(fault.New(fault.Invalid, "%s is no plan of this version of vishwa", path), "make one with vishwa plan --out %s", path)
+		return plan.Plan{}, fault.WithHint(fault.New(fault.Invalid, "%s is no plan of this version of vishwa", path), "make one with vishwa plan --out %s", path)
 	}
 	if f.Digest != f.Plan.Digest() {
-		return plan.Plan{}, fault.Hint(fault.New(fault.Corrupt, "%s was changed after it was made: its digest does not hold", path), "make it again with vishwa plan --out %s", path)
+		return plan.Plan{}, fault.WithHint(fault.New(fault.Corrupt, "%s was changed after it was made: its digest does not hold", path), "make it again with vishwa plan --out %s", path)
 	}
 	return f.Plan, nil
 }

@@ -47,7 +47,7 @@ func (a *cli) statusVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			p, _, err := s.Plan(cmd.Context(), w, pass.Orders{})
+			p, _, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{})
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func (a *cli) statusVerb() *cobra.Command {
 	return cmd
 }
 
-func standings(w *pass.World, p plan.Plan) []standing {
+func standings(w *pass.Snapshot, p plan.Plan) []standing {
 	all := []standing{}
 	for _, st := range p.Steps {
 		out := standing{Ref: st.Ref, Want: st.Do, Why: st.Why, Held: st.Held, State: "made"}

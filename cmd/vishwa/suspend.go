@@ -85,7 +85,7 @@ func (a *cli) ask(cmd *cobra.Command, args []string, do func(*station, *pass.Int
 	if o.rev, in, err = s.Head(ctx); err != nil {
 		return err
 	}
-	if o.facts, err = s.Book.Facts(ctx); err != nil {
+	if o.facts, err = s.Ledger.Facts(ctx); err != nil {
 		return err
 	}
 	return do(s, in, o)
@@ -129,7 +129,7 @@ served here. To hold a deployment everywhere, see vishwa suspend.`,
 			if served, err := s.Paths.Controlled(); err != nil {
 				return err
 			} else if served {
-				return fault.Hint(fault.New(fault.Conflict, "a controller looks after what is served here: it would bring it back at once"),
+				return fault.WithHint(fault.New(fault.Conflict, "a controller looks after what is served here: it would bring it back at once"),
 					"end the controller first; or, to have nothing changed about a deployment for now, vishwa suspend deployment/NAME --reason TEXT")
 			}
 			was, err := server.Down(cmd.Context(), s.Paths.Serving(), s.Paths.Seal())

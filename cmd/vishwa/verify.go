@@ -69,9 +69,9 @@ func (a *cli) released(ctx context.Context, s *station, name, out string) (laid,
 		}
 	}
 	if notRef != nil {
-		return laid{}, nothing, fault.Hint(fault.New(fault.Missing, "%s is neither a folder nor a ref", name), "name a released model's folder, model/NAME or deployment/NAME")
+		return laid{}, nothing, fault.WithHint(fault.New(fault.Missing, "%s is neither a folder nor a ref", name), "name a released model's folder, model/NAME or deployment/NAME")
 	}
-	facts, err := s.Book.Facts(ctx)
+	facts, err := s.Ledger.Facts(ctx)
 	if err != nil {
 		return laid{}, nothing, err
 	}
@@ -80,7 +80,7 @@ func (a *cli) released(ctx context.Context, s *station, name, out string) (laid,
 		e = facts.Latest[ref]
 	}
 	if e == nil || e.Model == nil {
-		return laid{}, nothing, fault.Hint(fault.New(fault.Missing, "%s has released no model", ref), "vishwa status lists the models and deployments")
+		return laid{}, nothing, fault.WithHint(fault.New(fault.Missing, "%s has released no model", ref), "vishwa status lists the models and deployments")
 	}
 	at := laid{beside: out}
 	done := nothing
@@ -144,7 +144,7 @@ func (a *cli) verify(ctx context.Context, s *station, at laid, format string) er
 	if err != nil {
 		return err
 	}
-	report, failed := signer.VerifyModel(ctx, s.Seal.Verifier, at.dir, signature, provenance)
+	report, failed := signer.VerifyModel(ctx, s.Signer.Verifier, at.dir, signature, provenance)
 	if format == "json" {
 		if err := a.json(report); err != nil {
 			return err

@@ -29,7 +29,7 @@ import (
 const rest = 15 * time.Second
 
 // open is the ledger, with the places of its checkpoints.
-func (h *House) open(book repo.LedgerOptions, project *schemas.Project, place StorePlace, o Options) (*repo.Ledger, error) {
+func (h *Repository) open(book repo.LedgerOptions, project *schemas.Project, place StoreRef, o Options) (*repo.Ledger, error) {
 	l, err := repo.OpenLedger(h.Repo, book)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (h *House) open(book repo.LedgerOptions, project *schemas.Project, place St
 }
 
 // side is the ref that keeps checkpoints; nil where none does.
-func (h *House) side(l *repo.Ledger, c schemas.Checkpoints) (*repo.Witness, error) {
+func (h *Repository) side(l *repo.Ledger, c schemas.Checkpoints) (*repo.Witness, error) {
 	if c.Ref == "" && c.Remote == "" {
 		return nil, nil
 	}
@@ -80,11 +80,11 @@ func (h *House) side(l *repo.Ledger, c schemas.Checkpoints) (*repo.Witness, erro
 }
 
 func unmet(place, way string) error {
-	return fault.Hint(fault.New(fault.Invalid, "spec.ledger.checkpoints.required names %s, and there is none", place), "%s, or take %s out of the list", way, place)
+	return fault.WithHint(fault.New(fault.Invalid, "spec.ledger.checkpoints.required names %s, and there is none", place), "%s, or take %s out of the list", way, place)
 }
 
-// Board is a forge's statuses, and the commit that checkpoints stand beside.
-type Board struct {
+// StatusBoard is a forge's statuses, and the commit that checkpoints stand beside.
+type StatusBoard struct {
 	witness.Statuses
 	At func(ctx context.Context) (string, error)
 }
@@ -101,7 +101,7 @@ func verifier(t *trust.Trust) (port.Verifier, error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nobody{}, nil
+		return noVerifier{}, nil
 	}
 	return signer.NewVerifier(keys)
 }
@@ -118,7 +118,7 @@ func commitKeys(t *trust.Trust) map[string][]ssh.PublicKey {
 }
 
 // LedgerTrust is whose word counts when the ledger is replayed.
-func (h *House) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
+func (h *Repository) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
 	out, err := signatures(ctx, h.Trust)
 	if err != nil {
 		return out, err
@@ -146,8 +146,8 @@ func (h *House) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
 }
 
 // Notice is a signed checkpoint of this ledger, by a controller that is trusted.
-func (h *House) Notice(raw []byte) (ledger.Notice, error) {
-	n, by, err := ledger.OpenNotice(raw, h.Ledger.Origin(), commitKeys(h.Trust))
+func (h *Repository) Notice(raw []byte) (ledger.Notice, error) {
+	n, by, err := ledger.OpenNotice(raw, h.GitLedger.Origin(), commitKeys(h.Trust))
 	if err != nil {
 		return n, err
 	}
@@ -171,7 +171,7 @@ func signatures(ctx context.Context, t *trust.Trust) (ledger.Trust, error) {
 }
 
 // trustAt is the trust file of a revision; nil where it cannot be had.
-func (h *House) trustAt(ctx context.Context, revision string) *trust.Trust {
+func (h *Repository) trustAt(ctx context.Context, revision string) *trust.Trust {
 	tree, err := h.Repo.Open(ctx, revision)
 	if err != nil {
 		return nil
@@ -186,7 +186,7 @@ func (h *House) trustAt(ctx context.Context, revision string) *trust.Trust {
 // then is the trust as of an entry's revision, for entries of controllers that the
 // trust file names no more. That revision is what the entry says of itself: by this
 // alone it does not count, see ledger.Replay.
-func (h *House) then(e ledger.Entry) *ledger.Trust {
+func (h *Repository) then(e ledger.Entry) *ledger.Trust {
 	ctx := context.Background() // reads objects of this clone
 	t := h.trustAt(ctx, e.Revision)
 	if t == nil {

@@ -50,33 +50,33 @@ type Options struct {
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
 	Lease *repo.Lease
 	// Board keeps checkpoints of the ledger on the forge; nil: there is none.
-	Board *Board
-	// Apart is set for a pull request: its runs have environments and folders of their
+	Board *StatusBoard
+	// Isolation is set for a pull request: its runs have environments and folders of their
 	// own, and see none of the caller's variables but those of Apart.Pass.
-	Apart *Apart
+	Isolation *Isolation
 }
 
-// Apart is for whom a house works that is set apart from the tracked branch's.
-type Apart struct {
-	Behalf *ledger.Behalf
-	Pass   []string
-	Allow  []string    // private hosts and networks that its data may be brought from
-	Merged bool        // what it looks at is the tracked branch's: infrastructure is planned as there
-	Lease  *repo.Lease // of its runs; nil: nobody else makes any
+// Isolation is for whom a house works that is set apart from the tracked branch's.
+type Isolation struct {
+	PullRequest *ledger.PullRequest
+	Pass        []string
+	Allow       []string    // private hosts and networks that its data may be brought from
+	Merged      bool        // what it looks at is the tracked branch's: infrastructure is planned as there
+	Lease       *repo.Lease // of its runs; nil: nobody else makes any
 }
 
-// House is a wired loop.House with what stands behind it.
-type House struct {
-	*pass.House
-	Repo   *repo.Repo
-	Ledger *repo.Ledger
-	Paths  Paths
-	Trust  *trust.Trust
-	Keys   *signer.Keys
+// Repository is a wired loop.House with what stands behind it.
+type Repository struct {
+	*pass.Reconciler
+	Repo      *repo.Repo
+	GitLedger *repo.Ledger
+	Paths     Paths
+	Trust     *trust.Trust
+	Keys      *signer.Keys
 }
 
 // Open wires the repository that dir is in, as its vishwa.yaml says.
-func Open(ctx context.Context, o Options) (h *House, err error) {
+func Open(ctx context.Context, o Options) (h *Repository, err error) {
 	r, err := repo.Open(o.Dir, repo.Options{Branch: o.Branch, URL: o.URL})
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func Open(ctx context.Context, o Options) (h *House, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h = &House{Repo: r, Trust: t}
+	h = &Repository{Repo: r, Trust: t}
 	if h.Paths, err = FindPaths(o.Env.Lookup, r.ID()); err != nil {
 		return nil, err
 	}
@@ -128,10 +128,10 @@ func settings(ctx context.Context, r *repo.Repo, act bool) (*schemas.Project, *t
 }
 
 // controller is the name under which trust.yaml knows this machine's keys.
-func (h *House) controller(must bool) (string, error) {
+func (h *Repository) controller(must bool) (string, error) {
 	pub, err := os.ReadFile(filepath.Join(h.Paths.Keys, string(port.Build)+".pub"))
 	if err != nil && must {
-		return "", fault.Hint(fault.New(fault.Missing, "no controller's keys in %s", h.Paths.Keys), "make them with vishwa keys generate, or set VISHWA_KEYS to their folder")
+		return "", fault.WithHint(fault.New(fault.Missing, "no controller's keys in %s", h.Paths.Keys), "make them with vishwa keys generate, or set VISHWA_KEYS to their folder")
 	}
 	if h.Trust != nil && err == nil {
 		hint := signer.Hint(pub)
@@ -144,12 +144,12 @@ func (h *House) controller(must bool) (string, error) {
 	if !must {
 		return "", nil
 	}
-	return "", fault.Hint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", h.Paths.Keys), "add them with vishwa keys trust, and commit trust.yaml")
+	return "", fault.WithHint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", h.Paths.Keys), "add them with vishwa keys trust, and commit trust.yaml")
 }
 
 // wire opens every port. This is the table of adapters.
-func (h *House) wire(o Options, project *schemas.Project, name string) error {
-	place := StorePlace{Dir: filepath.Join(h.Paths.State, "store")}
+func (h *Repository) wire(o Options, project *schemas.Project, name string) error {
+	place := StoreRef{Dir: filepath.Join(h.Paths.State, "store")}
 	if s := project.Store; s != nil && s.S3 != nil {
 		place.S3 = s.S3
 	} else if s != nil {
@@ -170,10 +170,10 @@ func (h *House) wire(o Options, project *schemas.Project, name string) error {
 	work := runs{Store: place.String(), Envs: h.Paths.Envs, Seal: h.Paths.Seal(), Wall: o.Wall}
 	work.Wall.Hidden = slices.Concat(o.Wall.Hidden, h.Paths.Hidden(o.Env.Lookup), []string{h.Repo.Dir(), filepath.Clean(place.Dir)})
 	apart := "" // folder of what is set apart, below the state
-	if o.Apart != nil {
+	if o.Isolation != nil {
 		apart, work.For, work.Envs = "pulls", "pulls", h.Paths.Envs+"-pulls"
 		work.Wall.Strict = work.Wall.Level != wall.None
-		work.Allow = o.Apart.Allow
+		work.Allow = o.Isolation.Allow
 	}
 	envs := work.environments(o.Env, sealed)
 	book := repo.LedgerOptions{
@@ -185,7 +185,7 @@ func (h *House) wire(o Options, project *schemas.Project, name string) error {
 	if o.Lease != nil {
 		book.Fence, book.Held = o.Lease.Fence, o.Lease.Held
 	}
-	if h.Ledger, err = h.open(book, project, place, o); err != nil {
+	if h.GitLedger, err = h.open(book, project, place, o); err != nil {
 		return err
 	}
 	remote := located(project.Ledger).Remote
@@ -193,18 +193,18 @@ func (h *House) wire(o Options, project *schemas.Project, name string) error {
 	if !h.Repo.Bare() {
 		worktree = h.Repo.Worktree()
 	}
-	h.House = &pass.House{
-		Eyes: pass.Eyes{
-			Repo: h.Repo, Book: &steady{Ledger: h.Ledger, house: h, options: book, now: located(project.Ledger)},
+	h.Reconciler = &pass.Reconciler{
+		Observers: pass.Observers{
+			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, house: h, options: book, now: located(project.Ledger)},
 			Provisioner: h.stacks(o, apart, work),
 			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall}),
 		},
 		Worktree: worktree, Watch: h.Repo.Watch,
 		Store: kept,
-		Depot: data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
+		Data:  data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
 		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
 			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}}),
-		Seal: pass.Seal{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
+		Signer: pass.ModelSigner{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}},
 		Isolation: work.isolation(),
@@ -218,21 +218,21 @@ func (h *House) wire(o Options, project *schemas.Project, name string) error {
 		Now:     o.Env.Now,
 	}
 	if o.Lease != nil {
-		h.House.Lease = o.Lease.Acquire
+		h.Reconciler.Lease = o.Lease.Acquire
 	}
-	if o.Apart != nil {
-		h.Behalf = o.Apart.Behalf
-		h.Depot = data.Depot{Store: kept, Env: o.Env, Wary: &data.Wary{Whose: "this pull request", Known: h.reviewed, Allow: o.Apart.Allow}}
-		if o.Apart.Lease != nil {
-			h.House.Lease = o.Apart.Lease.Acquire
+	if o.Isolation != nil {
+		h.PullRequest = o.Isolation.PullRequest
+		h.Data = data.Depot{Store: kept, Env: o.Env, Wary: &data.Wary{Whose: "this pull request", Known: h.reviewed, Allow: o.Isolation.Allow}}
+		if o.Isolation.Lease != nil {
+			h.Reconciler.Lease = o.Isolation.Lease.Acquire
 		}
-		h.Runner = wrap.PassingRuns(h.Runner, o.Apart.Pass, reviewed(h.Repo))
+		h.Runner = wrap.PassingRuns(h.Runner, o.Isolation.Pass, reviewed(h.Repo))
 	}
 	return nil
 }
 
 // reviewed is the DVC configuration of the tracked branch; nil where it has none.
-func (h *House) reviewed(ctx context.Context) (*dvc.Config, error) {
+func (h *Repository) reviewed(ctx context.Context) (*dvc.Config, error) {
 	head, err := h.Repo.Head(ctx)
 	if err != nil {
 		return nil, err
@@ -252,34 +252,34 @@ func (h *House) reviewed(ctx context.Context) (*dvc.Config, error) {
 }
 
 // stacks plan infrastructure, and provision it where that is not for a pull request.
-func (h *House) stacks(o Options, apart string, work runs) port.Provisioner {
+func (h *Repository) stacks(o Options, apart string, work runs) port.Provisioner {
 	c := provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform"), Wall: work.Wall, Dial: work.dial(o.Env)}
-	if o.Apart == nil || o.Apart.Merged {
+	if o.Isolation == nil || o.Isolation.Merged {
 		return provisioner.Terraform(c)
 	}
-	return wrap.PassingStacks(provisioner.ForPulls(c), o.Apart.Pass)
+	return wrap.PassingStacks(provisioner.ForPulls(c), o.Isolation.Pass)
 }
 
 // checkout is the folder of the work tree; "" where there is none.
-func (h *House) checkout() string {
+func (h *Repository) checkout() string {
 	if h.Repo.Bare() {
 		return ""
 	}
 	return h.Repo.Dir()
 }
 
-// nobody is the verifier of a repository that trusts no key.
-type nobody struct{}
+// noVerifier is the verifier of a repository that trusts no key.
+type noVerifier struct{}
 
-func (nobody) Verify(context.Context, []byte) ([]byte, port.Identity, error) {
-	return nil, port.Identity{}, fault.Hint(fault.New(fault.Denied, "trust.yaml names no controller: no signature can be trusted"),
+func (noVerifier) Verify(context.Context, []byte) ([]byte, port.Identity, error) {
+	return nil, port.Identity{}, fault.WithHint(fault.New(fault.Denied, "trust.yaml names no controller: no signature can be trusted"),
 		"make a controller's keys with vishwa keys generate, and commit trust.yaml")
 }
 
 // lock lets one pass at a time act on the repository's state on this machine.
-func (h *House) lock(ctx context.Context, tell func(string)) (context.Context, func(), error) {
+func (h *Repository) lock(ctx context.Context, tell func(string)) (context.Context, func(), error) {
 	if err := os.MkdirAll(h.Paths.State, 0o700); err != nil {
-		return ctx, nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(h.Paths.State))
+		return ctx, nil, fault.WithHint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(h.Paths.State))
 	}
 	path := filepath.Join(h.Paths.State, "apply.lock")
 	if held, err := sandbox.Held(path); err == nil && held {
@@ -293,9 +293,9 @@ func (h *House) lock(ctx context.Context, tell func(string)) (context.Context, f
 }
 
 // Close lets the repository go.
-func (h *House) Close() error {
-	if h.Ledger != nil {
-		h.Ledger.Flush(context.Background()) // for as long as a place is waited for
+func (h *Repository) Close() error {
+	if h.GitLedger != nil {
+		h.GitLedger.Flush(context.Background()) // for as long as a place is waited for
 	}
 	return h.Repo.Close()
 }

@@ -28,7 +28,7 @@ type Import struct {
 // foreign is data of another repository that was looked at.
 type foreign struct {
 	from   port.Source
-	seen   port.Look
+	seen   port.Snapshot
 	commit string
 	path   string
 }
@@ -52,7 +52,7 @@ func (o RefreshOptions) abroad(ctx context.Context, at, name, rev string) (f for
 	if f.from, err = o.open(src, ""); err != nil {
 		return f, err
 	}
-	f.seen, err = f.from.Look(ctx)
+	f.seen, err = f.from.Inspect(ctx)
 	if fault.Of(err) == fault.Missing && err != nil {
 		if _, there := fs.Stat(tree, f.path); there != nil {
 			return f, err
@@ -61,7 +61,7 @@ func (o RefreshOptions) abroad(ctx context.Context, at, name, rev string) (f for
 		if f.from, err = source.Open(src, source.Options{Env: o.Env, Tree: tree}); err != nil {
 			return f, err
 		}
-		f.seen, err = f.from.Look(ctx)
+		f.seen, err = f.from.Inspect(ctx)
 	}
 	return f, err
 }
@@ -83,7 +83,7 @@ func (o RefreshOptions) Import(ctx context.Context, w *data.Workspace, i Import)
 	if err != nil {
 		return data.Added{}, err
 	}
-	dir, release, err := w.Aside(ctx, i.Pin, f.seen.Token)
+	dir, release, err := w.Staging(ctx, i.Pin, f.seen.Token)
 	if err != nil {
 		return data.Added{}, err
 	}

@@ -31,7 +31,7 @@ func FindPaths(lookup func(string) (string, bool), id digest.Digest) (Paths, err
 		}
 		home, ok := lookup("HOME")
 		if !ok || !filepath.IsAbs(home) {
-			return "", fault.Hint(fault.New(fault.Invalid, "neither %s nor HOME says where to keep things", variable), "set one of them to an absolute folder")
+			return "", fault.WithHint(fault.New(fault.Invalid, "neither %s nor HOME says where to keep things", variable), "set one of them to an absolute folder")
 		}
 		return filepath.Join(append(append([]string{home}, below...), "vishwa")...), nil
 	}
@@ -70,7 +70,7 @@ func (p Paths) keep(former digest.Digest) error {
 		return nil // nothing was kept
 	}
 	if err := os.Symlink(former.Short(), p.State); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fault.Hint(fault.New(fault.Invalid, "keep the state under the remote's name: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
+		return fault.WithHint(fault.New(fault.Invalid, "keep the state under the remote's name: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
 	}
 	return nil
 }
@@ -88,11 +88,11 @@ func (p Paths) Controlled() (bool, error) { return sandbox.Held(p.controllerLock
 // file is open; nil where another process says so already.
 func (p Paths) control() (*os.File, error) {
 	if err := os.MkdirAll(p.State, 0o700); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
+		return nil, fault.WithHint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
 	}
 	f, err := os.OpenFile(p.controllerLock(), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "open the controller's lock: %w", err), "make %s writable, or set XDG_STATE_HOME", p.State)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open the controller's lock: %w", err), "make %s writable, or set XDG_STATE_HOME", p.State)
 	}
 	if err := sandbox.Hold(f); err != nil {
 		f.Close()

@@ -124,7 +124,7 @@ func (p *Proposer) one(ctx context.Context, d schemas.Declaration, o RefreshOpti
 	if p.For != "" {
 		message = strings.TrimRight(message, "\n") + "\n\nRequested-by: " + p.For + "\n"
 	}
-	sha, err := p.Repo.Write(ctx, repo.Draft{Parent: parent, Files: files, Message: message, Time: o.Env.Now(), Sign: p.Sign})
+	sha, err := p.Repo.Write(ctx, repo.CommitDraft{Parent: parent, Files: files, Message: message, Time: o.Env.Now(), Sign: p.Sign})
 	if err != nil {
 		return r, err
 	}
@@ -193,19 +193,19 @@ func (p *Proposer) take(ctx context.Context, s sight, parent string, o RefreshOp
 	}
 	dir := filepath.Join(p.Dir, s.Ref.Name)
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
-		return s.Refreshed, nil, fault.Hint(fault.New(fault.Invalid, "make room: %w", err), "make %s writable", p.Dir)
+		return s.Refreshed, nil, fault.WithHint(fault.New(fault.Invalid, "make room: %w", err), "make %s writable", p.Dir)
 	}
 	held, err := sandbox.Lock(ctx, dir+".lock")
 	if err != nil {
 		return s.Refreshed, nil, err
 	}
 	defer held.Close()
-	w, err := data.Beside(tree, s.Pin, dir, p.Checkout, data.Options{Env: o.Env})
+	w, err := data.NewDetached(tree, s.Pin, dir, p.Checkout, data.Options{Env: o.Env})
 	if err != nil {
 		return s.Refreshed, nil, err
 	}
 	if p.Push && !w.Configured() {
-		return s.Refreshed, nil, fault.Hint(fault.New(fault.Missing, "the repository names no DVC remote, and nobody else could have the data"), "set one: vishwa data remote add -d NAME URL")
+		return s.Refreshed, nil, fault.WithHint(fault.New(fault.Missing, "the repository names no DVC remote, and nobody else could have the data"), "set one: vishwa data remote add -d NAME URL")
 	}
 	r, err := o.take(ctx, w, s)
 	if err != nil {

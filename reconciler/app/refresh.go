@@ -67,7 +67,7 @@ func (o RefreshOptions) refreshable(ctx context.Context, tree fs.FS) ([]schemas.
 		return nil, fault.New(fault.Cancelled, "read the declarations: %w", context.Cause(ctx))
 	}
 	if len(problems) > 0 {
-		return nil, fault.Hint(fault.New(fault.Invalid, "%w", problems[0]), "correct the declarations; vishwa validate tells all that is wrong")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%w", problems[0]), "correct the declarations; vishwa validate tells all that is wrong")
 	}
 	wanted := map[schemas.Ref]bool{}
 	for _, r := range o.Refs {
@@ -86,11 +86,11 @@ func (o RefreshOptions) refreshable(ctx context.Context, tree fs.FS) ([]schemas.
 				out = append(out, d)
 			}
 		case len(o.Refs) > 0:
-			return nil, fault.Hint(fault.New(fault.Invalid, "%s changes with commits alone", d.Ref()), "there is nothing to refresh")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "%s changes with commits alone", d.Ref()), "there is nothing to refresh")
 		}
 	}
 	for r := range wanted {
-		return nil, fault.Hint(fault.New(fault.Missing, "%s is not declared", r), "name a dataset of the repository")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", r), "name a dataset of the repository")
 	}
 	return out, nil
 }
@@ -115,7 +115,7 @@ func Refresh(ctx context.Context, w *data.Workspace, o RefreshOptions) ([]Refres
 }
 
 func about(d schemas.Declaration, err error) error {
-	return fault.Hint(fault.New(fault.Of(err), "refresh %s: %w", d.Ref(), err), "%s", fault.Way(err))
+	return fault.WithHint(fault.New(fault.Of(err), "refresh %s: %w", d.Ref(), err), "%s", fault.HintOf(err))
 }
 
 func (o RefreshOptions) refresh(ctx context.Context, w *data.Workspace, tree fs.FS, d schemas.Declaration) (Refreshed, error) {
@@ -132,7 +132,7 @@ type sight struct {
 	decl  schemas.Declaration
 	was   data.Pinning
 	from  port.Source
-	seen  port.Look
+	seen  port.Snapshot
 	moved bool
 }
 
@@ -155,10 +155,10 @@ func (o RefreshOptions) look(ctx context.Context, tree fs.FS, d schemas.Declarat
 	if s.from, err = o.open(src, s.was.Said[data.Token]); err != nil {
 		return s, err
 	}
-	if s.seen, err = s.from.Look(ctx); err != nil {
+	if s.seen, err = s.from.Inspect(ctx); err != nil {
 		return s, err
 	}
-	if !s.seen.Moved && s.was.Said[data.Token] != "" {
+	if !s.seen.Changed && s.was.Said[data.Token] != "" {
 		return s, nil
 	}
 	s.Waits = unsettled(src, s.seen, o.Env.Now())
@@ -168,7 +168,7 @@ func (o RefreshOptions) look(ctx context.Context, tree fs.FS, d schemas.Declarat
 
 // unsettled says that what was seen is younger than the declaration lets it be. A place
 // that tells no times is taken at its word.
-func unsettled(src schemas.DataSource, seen port.Look, now time.Time) string {
+func unsettled(src schemas.DataSource, seen port.Snapshot, now time.Time) string {
 	if src.Refresh == nil || src.Refresh.Settle == "" {
 		return ""
 	}
@@ -203,7 +203,7 @@ func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r
 	spec := s.decl.Spec.(*schemas.Dataset)
 	r = s.Refreshed
 	o.Tell("taking in " + r.Ref.String())
-	dir, release, err := w.Aside(ctx, r.Pin, s.seen.Token)
+	dir, release, err := w.Staging(ctx, r.Pin, s.seen.Token)
 	if err != nil {
 		return r, err
 	}
@@ -249,9 +249,9 @@ func (o RefreshOptions) examine(ctx context.Context, r *Refreshed, s sight, fetc
 	if passed := found.Passed(); passed != "" {
 		o.Tell(r.Ref.String() + ": " + passed)
 	}
-	if broken := quality.Told(found.Violations); len(broken) > 0 {
+	if broken := quality.Sentence(found.Violations); len(broken) > 0 {
 		if spec.Violations != "warn" {
-			return fault.Hint(fault.New(fault.Invalid, "the data breaks what is declared of it:\n    %s", quality.Broken(&s.decl, found.Violations)), "have the data at %s corrected, or what is declared of it; its pin stays as it was", r.From)
+			return fault.WithHint(fault.New(fault.Invalid, "the data breaks what is declared of it:\n    %s", quality.Broken(&s.decl, found.Violations)), "have the data at %s corrected, or what is declared of it; its pin stays as it was", r.From)
 		}
 		r.Warnings = broken
 	}
@@ -313,7 +313,7 @@ func (o RefreshOptions) remote(ctx context.Context, config *dvc.Config, name str
 }
 
 // single is the name of the only file, where a file and no folder is meant.
-func single(src schemas.DataSource, seen port.Look) string {
+func single(src schemas.DataSource, seen port.Snapshot) string {
 	if len(seen.Files) != 1 {
 		return ""
 	}
@@ -353,7 +353,7 @@ func cloned(env port.Env) func(ctx context.Context, url, rev string) (fs.FS, str
 		}
 		if rev == "" {
 			if rev = strings.TrimPrefix(refs["HEAD"], "refs/heads/"); rev == "" {
-				return nil, "", fault.Hint(fault.New(fault.Missing, "%s has no default branch", data.RedactURL(url)), "name a branch, a tag or a commit of it")
+				return nil, "", fault.WithHint(fault.New(fault.Missing, "%s has no default branch", data.RedactURL(url)), "name a branch, a tag or a commit of it")
 			}
 		}
 		named := ""

@@ -62,7 +62,7 @@ func TestAnEndpointOfADeclarationIsReachedAsAWebServerIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // where it may be asked, nobody answers
-		_, err = from.Look(ctx)
+		_, err = from.Inspect(ctx)
 		cancel()
 		if refused := err != nil && fault.Of(err) == fault.Denied; refused != c.refused {
 			t.Errorf("%s: %v", name, err)

@@ -64,7 +64,7 @@ func SuperviseConfig(text string, env port.Env) (runner.Config, error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return runner.Config{}, fault.New(fault.Invalid, "read the configuration of runs: %w", err)
 	}
-	place, err := ParseStorePlace(r.Store)
+	place, err := ParseStoreRef(r.Store)
 	if err != nil {
 		return runner.Config{}, err
 	}

@@ -34,8 +34,8 @@ import (
 	"github.com/vishwaops/vishwa/templates"
 )
 
-// SiteOptions say which repository, and how it is worked on.
-type SiteOptions struct {
+// ManagedOptions say which repository, and how it is worked on.
+type ManagedOptions struct {
 	Name     string   // without secrets
 	URL      string   // of the remote: https, ssh or a folder of this machine; without credentials
 	Branches []string // tracked; none: the default branch, whatever it is called at the time
@@ -66,12 +66,12 @@ type Lease struct {
 	Duration time.Duration
 }
 
-// Site is a wired repository. It is safe for concurrent use.
-type Site struct {
-	o      SiteOptions
+// ManagedRepository is a wired repository. It is safe for concurrent use.
+type ManagedRepository struct {
+	o      ManagedOptions
 	mirror *repo.Mirror
 	lease  *repo.Lease // nil: nobody else works on the repository
-	office *review.Office
+	office *review.Service
 
 	mu        sync.Mutex
 	branches  []string
@@ -89,18 +89,18 @@ type Site struct {
 }
 
 var (
-	_ controller.Site   = (*Site)(nil)
-	_ controller.Opener = (*Site)(nil)
-	_ controller.Server = (*Site)(nil)
+	_ controller.Repository = (*ManagedRepository)(nil)
+	_ controller.Opener     = (*ManagedRepository)(nil)
+	_ controller.Server     = (*ManagedRepository)(nil)
 )
 
-// OpenSite wires the repository. It is cloned where it was not yet.
-func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
+// OpenManaged wires the repository. It is cloned where it was not yet.
+func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, error) {
 	dir, err := mirrorDir(o.Env.Lookup, o.URL)
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
+	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
 		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{}}
 	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
@@ -109,8 +109,8 @@ func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
 	if o.Lease != nil {
 		s.lease = &repo.Lease{Mirror: s.mirror, Holder: o.Lease.Holder, Duration: o.Lease.Duration}
 	}
-	s.office = &review.Office{
-		Forge: o.Forge, Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, Glance: o.Glance, Full: o.Full,
+	s.office = &review.Service{
+		Forge: o.Forge, Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, PollInterval: o.Glance, Full: o.Full,
 		Declared: s.declared, Failed: o.Failed,
 	}
 	if len(o.Branches) == 0 {
@@ -120,13 +120,13 @@ func OpenSite(ctx context.Context, o SiteOptions) (*Site, error) {
 }
 
 // track follows the default branch where no other is named: it may be renamed.
-func (s *Site) track(head string) error {
+func (s *ManagedRepository) track(head string) error {
 	if len(s.o.Branches) > 0 {
 		return nil
 	}
 	branch, ok := strings.CutPrefix(head, "refs/heads/")
 	if !ok {
-		return fault.Hint(fault.New(fault.Missing, "%s has no default branch", s.o.Name), "push a first commit, or list its branches in the configuration")
+		return fault.WithHint(fault.New(fault.Missing, "%s has no default branch", s.o.Name), "push a first commit, or list its branches in the configuration")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *Site) track(head string) error {
 }
 
 // tracked are the branches that are carried out.
-func (s *Site) tracked() []string {
+func (s *ManagedRepository) tracked() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.branches
@@ -151,25 +151,25 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 }
 
 // opening is with what the repository is opened, whatever for.
-func (s *Site) opening(branch string) Options {
+func (s *ManagedRepository) opening(branch string) Options {
 	o := Options{
 		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
 		Credentials: s.o.Credentials, Wall: s.o.Wall, Wrote: s.ledgers.wrote,
 	}
 	if board, ok := s.o.Forge.(witness.Statuses); ok {
-		o.Board = &Board{board, func(ctx context.Context) (string, error) { return s.first(ctx, branch) }}
+		o.Board = &StatusBoard{board, func(ctx context.Context) (string, error) { return s.first(ctx, branch) }}
 	}
 	return o
 }
 
 // house opens the repository for one errand.
-func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error) {
+func (s *ManagedRepository) house(ctx context.Context, e review.Scope) (*review.Session, error) {
 	o := s.opening(e.Branch)
 	o.Trigger = controller.Trigger(ctx)
-	if e.Behalf != nil {
-		o.Apart = &Apart{Behalf: e.Behalf, Merged: e.Merged, Pass: s.o.Pass, Allow: s.o.Refresh.Allow}
+	if e.PullRequest != nil {
+		o.Isolation = &Isolation{PullRequest: e.PullRequest, Merged: e.Merged, Pass: s.o.Pass, Allow: s.o.Refresh.Allow}
 		if s.o.Lease != nil { // its runs have a lease of their own: a deployment does not wait for them
-			o.Apart.Lease = &repo.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration, Ref: fmt.Sprintf("refs/vishwa/pull/%d", e.Behalf.Pull)}
+			o.Isolation.Lease = &repo.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration, Ref: fmt.Sprintf("refs/vishwa/pull/%d", e.PullRequest.Pull)}
 		}
 	} else {
 		o.Lease = s.lease
@@ -183,13 +183,13 @@ func (s *Site) house(ctx context.Context, e review.Errand) (*review.House, error
 		h.Close()
 		return nil, err
 	}
-	s.ledgers.call(e.Branch, h.Ledger.Branch())
-	h.Book, h.Repeats = told{h.Book, s}, &s.repeats
-	return &review.House{House: h.House, Close: h.Close}, nil
+	s.ledgers.call(e.Branch, h.GitLedger.Branch())
+	h.Ledger, h.Repeats = notifyingLedger{h.Ledger, s}, &s.repeats
+	return &review.Session{Reconciler: h.Reconciler, Close: h.Close}, nil
 }
 
 // first is the first commit of a branch, which is looked for once.
-func (s *Site) first(ctx context.Context, branch string) (string, error) {
+func (s *ManagedRepository) first(ctx context.Context, branch string) (string, error) {
 	s.mu.Lock()
 	sha := s.firsts[branch]
 	s.mu.Unlock()
@@ -206,22 +206,22 @@ func (s *Site) first(ctx context.Context, branch string) (string, error) {
 	return sha, nil
 }
 
-// told is a ledger that tells the site of all that is read and recorded.
-type told struct {
-	pass.Book
-	site *Site
+// notifyingLedger is a ledger that tells the site of all that is read and recorded.
+type notifyingLedger struct {
+	pass.Ledger
+	site *ManagedRepository
 }
 
-func (t told) Facts(ctx context.Context) (*ledger.Facts, error) {
-	f, err := t.Book.Facts(ctx)
+func (t notifyingLedger) Facts(ctx context.Context) (*ledger.Facts, error) {
+	f, err := t.Ledger.Facts(ctx)
 	if err == nil {
 		t.site.known(f)
 	}
 	return f, err
 }
 
-func (t told) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
-	got, err := t.Book.Append(ctx, e)
+func (t notifyingLedger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	got, err := t.Ledger.Append(ctx, e)
 	if err == nil {
 		t.site.recorded(got)
 		if t.site.o.Recorded != nil {
@@ -231,17 +231,17 @@ func (t told) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) 
 	return got, err
 }
 
-func (s *Site) asked(operation string) {
+func (s *ManagedRepository) asked(operation string) {
 	if s.o.Asked != nil {
 		s.o.Asked(operation)
 	}
 }
 
 // Name tells repositories apart.
-func (s *Site) Name() string { return s.o.Name }
+func (s *ManagedRepository) Name() string { return s.o.Name }
 
 // Refs is one ls-remote.
-func (s *Site) Refs(ctx context.Context) (controller.Refs, error) {
+func (s *ManagedRepository) Refs(ctx context.Context) (controller.Refs, error) {
 	s.asked("ls-remote")
 	all, err := s.mirror.Refs(ctx)
 	if err != nil {
@@ -281,15 +281,15 @@ func pullOf(ref string) (int, bool) {
 }
 
 // Branch carries out a tracked branch. An error says that its work is not done.
-func (s *Site) Branch(ctx context.Context, branch string) error {
-	_, err := s.wholly(ctx, branch)
+func (s *ManagedRepository) Branch(ctx context.Context, branch string) error {
+	_, err := s.untilSettled(ctx, branch)
 	return err
 }
 
-// Carry is Branch, and says what came of it: where the report tells what was not done,
+// ReconcileBranch is Branch, and says what came of it: where the report tells what was not done,
 // that is no error.
-func (s *Site) Carry(ctx context.Context, branch string) (templates.Report, error) {
-	r, err := s.wholly(ctx, branch)
+func (s *ManagedRepository) ReconcileBranch(ctx context.Context, branch string) (templates.Report, error) {
+	r, err := s.untilSettled(ctx, branch)
 	return r, reported(err)
 }
 
@@ -301,22 +301,22 @@ func reported(err error) error {
 	return err
 }
 
-// wholly carries out a branch. Sources whose time has come are looked at; a pin that may
+// untilSettled carries out a branch. Sources whose time has come are looked at; a pin that may
 // be committed directly is carried out at once.
-func (s *Site) wholly(ctx context.Context, branch string) (templates.Report, error) {
-	r, err := s.carry(ctx, branch)
+func (s *ManagedRepository) untilSettled(ctx context.Context, branch string) (templates.Report, error) {
+	r, err := s.reconcileBranch(ctx, branch)
 	if k := fault.Of(err); err != nil && (k == fault.Transient || k == fault.Cancelled || k == fault.Conflict) {
 		return r, err
 	}
 	moved, notes, refused := s.refresh(ctx, branch)
 	if moved {
-		r, err = s.carry(ctx, branch)
+		r, err = s.reconcileBranch(ctx, branch)
 	}
 	r.Notes = append(r.Notes, notes...)
 	return r, cmp.Or(err, refused)
 }
 
-func (s *Site) carry(ctx context.Context, branch string) (templates.Report, error) {
+func (s *ManagedRepository) reconcileBranch(ctx context.Context, branch string) (templates.Report, error) {
 	s.asked("fetch")
 	if err := s.mirror.Fetch(ctx, "refs/heads/"+branch); err != nil {
 		return templates.Report{Base: branch}, err
@@ -335,7 +335,7 @@ func (s *Site) carry(ctx context.Context, branch string) (templates.Report, erro
 }
 
 // Account is who Vishwa is on the forge, as far as it has come up.
-func (s *Site) Account() string {
+func (s *ManagedRepository) Account() string {
 	if f, ok := s.o.Forge.(interface{ Account() string }); ok {
 		return f.Account()
 	}
@@ -343,14 +343,14 @@ func (s *Site) Account() string {
 }
 
 // Open lists the pull requests that were open at the last sweep.
-func (s *Site) Open() []int {
+func (s *ManagedRepository) Open() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open
 }
 
 // declared notes the schedules of a branch.
-func (s *Site) declared(branch string, in *pass.Intent) {
+func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 	s.deploys(branch, in)
 	seen := map[string]bool{}
 	for _, d := range in.Decls {
@@ -373,14 +373,14 @@ func (s *Site) declared(branch string, in *pass.Intent) {
 }
 
 // Schedules lists the cron expressions of a branch.
-func (s *Site) Schedules(branch string) []string {
+func (s *ManagedRepository) Schedules(branch string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.schedules[branch]
 }
 
 // Close lets everything go.
-func (s *Site) Close() error {
+func (s *ManagedRepository) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.control == nil {

@@ -20,7 +20,7 @@ type Checked struct {
 // Check opens what the site will need: the forge, the remote, and for each tracked
 // branch its declarations, the store and the keys in its trust file. It writes to
 // nothing but the mirror.
-func (s *Site) Check(ctx context.Context) (out []Checked) {
+func (s *ManagedRepository) Check(ctx context.Context) (out []Checked) {
 	refs, err := s.Refs(ctx)
 	out = append(out, Checked{"remote", err})
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Site) Check(ctx context.Context) (out []Checked) {
 	out = append(out, s.checkForge(ctx)...)
 	for _, branch := range s.tracked() {
 		if refs.Branches[branch] == "" {
-			out = append(out, Checked{"branch " + branch, fault.Hint(fault.New(fault.Missing, "the remote has no such branch"), "push it, or correct branches in the configuration")})
+			out = append(out, Checked{"branch " + branch, fault.WithHint(fault.New(fault.Missing, "the remote has no such branch"), "push it, or correct branches in the configuration")})
 			continue
 		}
 		out = append(out, s.checkBranch(ctx, branch)...)
@@ -37,7 +37,7 @@ func (s *Site) Check(ctx context.Context) (out []Checked) {
 	return out
 }
 
-func (s *Site) checkForge(ctx context.Context) []Checked {
+func (s *ManagedRepository) checkForge(ctx context.Context) []Checked {
 	if s.o.Forge == nil {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (s *Site) checkForge(ctx context.Context) []Checked {
 	return nil
 }
 
-func (s *Site) checkBranch(ctx context.Context, branch string) []Checked {
+func (s *ManagedRepository) checkBranch(ctx context.Context, branch string) []Checked {
 	what := "branch " + branch
 	s.asked("fetch")
 	if err := s.mirror.Fetch(ctx, "refs/heads/"+branch); err != nil {

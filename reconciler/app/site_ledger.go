@@ -68,7 +68,7 @@ func (l *ledgers) call(branch, name string) {
 
 // ledgerOf is the branch of the ledger that a tracked branch asks for, as of its last
 // pass. After a start it is read from what was fetched before.
-func (s *Site) ledgerOf(ctx context.Context, branch string) string {
+func (s *ManagedRepository) ledgerOf(ctx context.Context, branch string) string {
 	s.ledgers.mu.Lock()
 	name, known := s.ledgers.names[branch]
 	s.ledgers.mu.Unlock()

@@ -19,21 +19,21 @@ import (
 )
 
 // Pull looks at a pull request. One that is not for a tracked branch is none of ours.
-func (s *Site) Pull(ctx context.Context, n int) error {
+func (s *ManagedRepository) Pull(ctx context.Context, n int) error {
 	_, err := s.look(ctx, n)
 	return err
 }
 
-// Consider is Pull, and says what the comment now says.
-func (s *Site) Consider(ctx context.Context, n int) (templates.Report, error) {
+// ReconcilePull is Pull, and says what the comment now says.
+func (s *ManagedRepository) ReconcilePull(ctx context.Context, n int) (templates.Report, error) {
 	r, err := s.look(ctx, n)
 	return r, reported(err)
 }
 
-func (s *Site) look(ctx context.Context, n int) (templates.Report, error) {
+func (s *ManagedRepository) look(ctx context.Context, n int) (templates.Report, error) {
 	none := templates.Report{Pull: n}
 	if s.o.Forge == nil {
-		return none, fault.Hint(fault.New(fault.Invalid, "%s has no forge: there are no pull requests", s.o.Name), "configure one")
+		return none, fault.WithHint(fault.New(fault.Invalid, "%s has no forge: there are no pull requests", s.o.Name), "configure one")
 	}
 	pull, err := s.o.Forge.Pull(ctx, n)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Site) look(ctx context.Context, n int) (templates.Report, error) {
 	if err := s.office.Admit(ctx, pull); err != nil {
 		return none, err
 	}
-	r, err := s.consider(ctx, pull)
+	r, err := s.reconcilePull(ctx, pull)
 	if review.IsLate(err) {
 		return none, nil // the comment says so already
 	}
@@ -56,8 +56,8 @@ func (s *Site) look(ctx context.Context, n int) (templates.Report, error) {
 	return r, err
 }
 
-// consider fetches pull, and looks at it.
-func (s *Site) consider(ctx context.Context, pull port.Pull) (templates.Report, error) {
+// reconcilePull fetches pull, and looks at it.
+func (s *ManagedRepository) reconcilePull(ctx context.Context, pull port.PullRequest) (templates.Report, error) {
 	n, none := pull.Number, templates.Report{Pull: pull.Number}
 	base, head := "refs/heads/"+pull.Base, "refs/pull/"+strconv.Itoa(pull.Number)+"/head"
 	queue, group, err := s.queued(ctx, pull)
@@ -86,13 +86,13 @@ func (s *Site) consider(ctx context.Context, pull port.Pull) (templates.Report, 
 	if err != nil || !pull.Merged || !review.Asks(r) {
 		return r, err
 	}
-	_, err = s.wholly(ctx, pull.Base)
+	_, err = s.untilSettled(ctx, pull.Base)
 	return r, err
 }
 
 // queued is the ref of a merge queue that ends with pull, and its commit: GitHub asks
 // for marks there, and not at the pull request's own commit.
-func (s *Site) queued(ctx context.Context, pull port.Pull) (ref, sha string, err error) {
+func (s *ManagedRepository) queued(ctx context.Context, pull port.PullRequest) (ref, sha string, err error) {
 	if pull.Closed {
 		return "", "", nil
 	}
@@ -111,7 +111,7 @@ func (s *Site) queued(ctx context.Context, pull port.Pull) (ref, sha string, err
 }
 
 // Sweep lists what has moved on the forge since the last sweep.
-func (s *Site) Sweep(ctx context.Context) ([]int, error) {
+func (s *ManagedRepository) Sweep(ctx context.Context) ([]int, error) {
 	if s.o.Forge == nil {
 		return nil, nil
 	}
@@ -134,7 +134,7 @@ func (s *Site) Sweep(ctx context.Context) ([]int, error) {
 		}
 	}
 	if !since.IsZero() { // what was said below a pull request that is closed by now
-		remarks, err := s.o.Forge.Remarks(ctx, 0, since.Add(-time.Minute))
+		remarks, err := s.o.Forge.Comments(ctx, 0, since.Add(-time.Minute))
 		if err != nil {
 			return nil, err
 		}

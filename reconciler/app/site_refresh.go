@@ -40,7 +40,7 @@ func refreshing(in *pass.Intent) map[schemas.Ref]string {
 
 // due are the datasets of a branch whose time has come since they were looked at last;
 // what this process has not looked at yet is due.
-func (s *Site) due(branch string) map[schemas.Ref]bool {
+func (s *ManagedRepository) due(branch string) map[schemas.Ref]bool {
 	if s.o.Refresh.Off {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (s *Site) due(branch string) map[schemas.Ref]bool {
 
 // refresh looks at what is due, and tells whether the branch itself was moved, and what
 // there is to say of it. Data that cannot be taken in is told, and keeps nothing else.
-func (s *Site) refresh(ctx context.Context, branch string) (moved bool, notes []string, err error) {
+func (s *ManagedRepository) refresh(ctx context.Context, branch string) (moved bool, notes []string, err error) {
 	due := s.due(branch)
 	if len(due) == 0 {
 		return false, nil, nil
@@ -100,7 +100,7 @@ func (s *Site) refresh(ctx context.Context, branch string) (moved bool, notes []
 	s.note(branch, due, all, failed)
 	for _, r := range all {
 		if s.o.Refresh.Consider && r.Proposed != nil && r.Proposed.Pull > 0 {
-			if _, err := s.Consider(ctx, r.Proposed.Pull); err != nil {
+			if _, err := s.ReconcilePull(ctx, r.Proposed.Pull); err != nil {
 				failed = append(failed, err)
 			}
 		}
@@ -125,7 +125,7 @@ func said(r Refreshed) string {
 
 // note remembers when the sources were looked at. What waits to settle, and what may
 // pass, is looked at again with the next pass.
-func (s *Site) note(branch string, due map[schemas.Ref]bool, all []Refreshed, failed []error) {
+func (s *ManagedRepository) note(branch string, due map[schemas.Ref]bool, all []Refreshed, failed []error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := s.looked[branch]
@@ -168,11 +168,11 @@ func worst(failed []error) error {
 	if len(rest) == 0 {
 		return first
 	}
-	return fault.Hint(fault.New(fault.Of(first), "%w", errors.Join(append([]error{first}, rest...)...)), "%s", fault.Way(first))
+	return fault.WithHint(fault.New(fault.Of(first), "%w", errors.Join(append([]error{first}, rest...)...)), "%s", fault.HintOf(first))
 }
 
 // tip is what a branch of the remote is at, fetched.
-func (s *Site) tip(ctx context.Context, branch string) (string, error) {
+func (s *ManagedRepository) tip(ctx context.Context, branch string) (string, error) {
 	s.asked("ls-remote")
 	refs, err := s.mirror.Refs(ctx)
 	if err != nil {
@@ -186,7 +186,7 @@ func (s *Site) tip(ctx context.Context, branch string) (string, error) {
 	return refs[ref], s.mirror.Fetch(ctx, ref)
 }
 
-func (s *Site) move(ctx context.Context, branch, was, sha string) error {
+func (s *ManagedRepository) move(ctx context.Context, branch, was, sha string) error {
 	s.asked("push")
 	return s.mirror.Push(ctx, sha, "refs/heads/"+branch, was)
 }

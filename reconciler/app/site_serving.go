@@ -38,14 +38,14 @@ type standing struct {
 // observeWithin is how long a deployment may take to say how it stands.
 const observeWithin = 10 * time.Second
 
-func (s *Site) learn(server port.Server) {
+func (s *ManagedRepository) learn(server port.Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.served.server = server
 }
 
 // serving says on this machine that this process looks after what is served.
-func (s *Site) serving(p Paths) error {
+func (s *ManagedRepository) serving(p Paths) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.control != nil {
@@ -57,7 +57,7 @@ func (s *Site) serving(p Paths) error {
 }
 
 // known takes in a folded ledger, where it is not older than what is known.
-func (s *Site) known(f *ledger.Facts) {
+func (s *ManagedRepository) known(f *ledger.Facts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.Count < s.served.count {
@@ -73,7 +73,7 @@ func (s *Site) known(f *ledger.Facts) {
 }
 
 // recorded takes in an entry that was written just now.
-func (s *Site) recorded(e ledger.Entry) {
+func (s *ManagedRepository) recorded(e ledger.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.served.deployed == nil || e.Ref.Kind != "deployment" {
@@ -92,7 +92,7 @@ func (s *Site) recorded(e ledger.Entry) {
 }
 
 // deploys notes what a branch declares.
-func (s *Site) deploys(branch string, in *pass.Intent) {
+func (s *ManagedRepository) deploys(branch string, in *pass.Intent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.served.by == nil {
@@ -107,7 +107,7 @@ func (s *Site) deploys(branch string, in *pass.Intent) {
 
 // standings are what should be served, and who serves it. The ledger is folded once,
 // where no pass has done so yet.
-func (s *Site) standings(ctx context.Context) (port.Server, map[schemas.Ref]standing, error) {
+func (s *ManagedRepository) standings(ctx context.Context) (port.Server, map[schemas.Ref]standing, error) {
 	s.mu.Lock()
 	server, deployed := s.served.server, s.served.deployed
 	s.mu.Unlock()
@@ -125,7 +125,7 @@ func (s *Site) standings(ctx context.Context) (port.Server, map[schemas.Ref]stan
 		if err != nil {
 			return nil, nil, err
 		}
-		_, err = h.Book.Facts(ctx)
+		_, err = h.Ledger.Facts(ctx)
 		if _, in, broken := h.Head(ctx); err == nil && broken == nil {
 			s.deploys(branch, in)
 		}
@@ -140,7 +140,7 @@ func (s *Site) standings(ctx context.Context) (port.Server, map[schemas.Ref]stan
 	return server, s.copied(), nil
 }
 
-func (s *Site) copied() map[schemas.Ref]standing {
+func (s *ManagedRepository) copied() map[schemas.Ref]standing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make(map[schemas.Ref]standing, len(s.served.deployed))
@@ -151,7 +151,7 @@ func (s *Site) copied() map[schemas.Ref]standing {
 }
 
 // Deployed tells how each deployment stands that the ledger says is there.
-func (s *Site) Deployed(ctx context.Context) ([]controller.Deployment, error) {
+func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployment, error) {
 	server, deployed, err := s.standings(ctx)
 	if err != nil || len(deployed) == 0 {
 		return nil, err
@@ -171,7 +171,7 @@ func (s *Site) Deployed(ctx context.Context) ([]controller.Deployment, error) {
 			switch {
 			case err != nil: // one that cannot be asked hides no other
 				d.Health = port.Failing
-				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked how it stands", "deployment", ref.Name, "error", err, "way", fault.Way(err))
+				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked how it stands", "deployment", ref.Name, "error", err, "way", fault.HintOf(err))
 			case live.Key == st.key:
 				d.Health = live.Health
 			}
@@ -189,7 +189,7 @@ func (s *Site) Deployed(ctx context.Context) ([]controller.Deployment, error) {
 }
 
 // declares is the tracked branch that declares ref, or the first where none is known to.
-func (s *Site) declares(ref schemas.Ref) string {
+func (s *ManagedRepository) declares(ref schemas.Ref) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b := s.served.by[ref]; b != "" || len(s.branches) == 0 {
@@ -200,7 +200,7 @@ func (s *Site) declares(ref schemas.Ref) string {
 
 // Revive brings back what the ledger says is deployed under name, as it stands on this
 // machine: no declaration is read and nothing is decided anew.
-func (s *Site) Revive(ctx context.Context, name string) error {
+func (s *ManagedRepository) Revive(ctx context.Context, name string) error {
 	server, deployed, err := s.standings(ctx)
 	if err != nil {
 		return err
@@ -219,7 +219,7 @@ func (s *Site) Revive(ctx context.Context, name string) error {
 
 // beside opens the repository beside whatever passes are under way: it acts on nothing,
 // and so it takes no turn. Offline, it goes by the ledger that this machine has.
-func (s *Site) beside(ctx context.Context, branch string, offline bool) (*House, error) {
+func (s *ManagedRepository) beside(ctx context.Context, branch string, offline bool) (*Repository, error) {
 	o := s.opening(branch)
 	o.Offline = offline
 	h, err := Open(ctx, o)
@@ -231,12 +231,12 @@ func (s *Site) beside(ctx context.Context, branch string, offline bool) (*House,
 		h.Close()
 		return nil, err
 	}
-	h.Book = told{h.Book, s}
+	h.Ledger = notifyingLedger{h.Ledger, s}
 	return h, nil
 }
 
 // Note records that a deployment does not answer, or does so again.
-func (s *Site) Note(ctx context.Context, d controller.Deployment, up bool) error {
+func (s *ManagedRepository) Note(ctx context.Context, d controller.Deployment, up bool) error {
 	h, err := s.beside(ctx, d.Branch, false)
 	if err != nil {
 		return err

@@ -25,11 +25,11 @@ func located(l schemas.Ledger) ledgerPlace {
 	return ledgerPlace{Remote: cmp.Or(l.Remote, "origin"), Branch: cmp.Or(l.Branch, "vishwa/ledger")}
 }
 
-// steady is the ledger that a revision names, once it is known to hold what those hold
+// steadyLedger is the ledger that a revision names, once it is known to hold what those hold
 // that were named before.
-type steady struct {
+type steadyLedger struct {
 	*repo.Ledger
-	house   *House
+	house   *Repository
 	options repo.LedgerOptions
 	now     ledgerPlace
 
@@ -37,9 +37,9 @@ type steady struct {
 	held bool
 }
 
-var _ pass.Book = (*steady)(nil)
+var _ pass.Ledger = (*steadyLedger)(nil)
 
-func (s *steady) Facts(ctx context.Context) (*ledger.Facts, error) {
+func (s *steadyLedger) Facts(ctx context.Context) (*ledger.Facts, error) {
 	f, err := s.Ledger.Facts(ctx)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (s *steady) Facts(ctx context.Context) (*ledger.Facts, error) {
 	return f, s.hold(ctx, f)
 }
 
-func (s *steady) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+func (s *steadyLedger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
 	s.mu.Lock()
 	held := s.held
 	s.mu.Unlock()
@@ -60,7 +60,7 @@ func (s *steady) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 }
 
 // hold looks, once, whether what was recorded elsewhere is in f too.
-func (s *steady) hold(ctx context.Context, f *ledger.Facts) error {
+func (s *steadyLedger) hold(ctx context.Context, f *ledger.Facts) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held {
@@ -76,7 +76,7 @@ func (s *steady) hold(ctx context.Context, f *ledger.Facts) error {
 
 // settled tells whether the revision at which this ledger began named it: what came
 // before that was compared then.
-func (s *steady) settled(ctx context.Context, f *ledger.Facts) (bool, error) {
+func (s *steadyLedger) settled(ctx context.Context, f *ledger.Facts) (bool, error) {
 	if f.Count == 0 || f.Started == "" {
 		return false, nil
 	}
@@ -89,7 +89,7 @@ func (s *steady) settled(ctx context.Context, f *ledger.Facts) (bool, error) {
 }
 
 // compare holds the ledger against all that were named before.
-func (s *steady) compare(ctx context.Context) error {
+func (s *steadyLedger) compare(ctx context.Context) error {
 	head, err := s.house.Repo.Head(ctx)
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (s *steady) compare(ctx context.Context) error {
 }
 
 // continues refuses a ledger that lacks what was recorded where it was before.
-func (s *steady) continues(ctx context.Context, was ledgerPlace) error {
+func (s *steadyLedger) continues(ctx context.Context, was ledgerPlace) error {
 	o := s.options
 	o.Branch, o.Remote, o.Fence, o.CacheDir = was.Branch, was.Remote, nil, ""
 	o.Held = func() bool { return false } // it is only looked at
@@ -126,7 +126,7 @@ func (s *steady) continues(ctx context.Context, was ledgerPlace) error {
 	}
 	ok, entries, err := s.Continues(ctx, before)
 	if err == nil && entries > 0 && before.Remote() != "" && s.Remote() == "" {
-		return fault.Hint(fault.New(fault.Denied, "%s: spec.ledger names the remote %s, which this clone does not have: what is recorded would stay here, and the %d entries at %s would be the last that others see",
+		return fault.WithHint(fault.New(fault.Denied, "%s: spec.ledger names the remote %s, which this clone does not have: what is recorded would stay here, and the %d entries at %s would be the last that others see",
 			schemas.Root, s.now.Remote, entries, was.Remote), "name a remote that every clone has, and move the ledger there with its history, or take the change of spec.ledger back")
 	}
 	if err != nil || ok {
@@ -140,7 +140,7 @@ func (s *steady) continues(ctx context.Context, was ledgerPlace) error {
 	if s.Remote() != "" {
 		to = "git push " + s.now.Remote + " " + from + ":refs/heads/" + s.now.Branch
 	}
-	return fault.Hint(fault.New(fault.Denied, "%s: spec.ledger names %s of %s, which lacks the %d entries of %s of %s: another ledger would forget what guards the environments and which approvals are spent",
+	return fault.WithHint(fault.New(fault.Denied, "%s: spec.ledger names %s of %s, which lacks the %d entries of %s of %s: another ledger would forget what guards the environments and which approvals are spent",
 		schemas.Root, s.now.Branch, s.now.Remote, entries, was.Branch, was.Remote),
 		"move the ledger with its history (%s), or take the change of spec.ledger back", to)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// StorePlace is a folder of this machine, before a bucket where there is one.
-type StorePlace struct {
+// StoreRef is a folder of this machine, before a bucket where there is one.
+type StoreRef struct {
 	Dir string `json:"dir"`
 	// Shared is set where a declaration names the folder: others may use it, too.
 	Shared bool        `json:"shared,omitempty"`
@@ -23,13 +23,13 @@ type StorePlace struct {
 }
 
 // String is what ParseStorePlace reads. It holds no secret.
-func (p StorePlace) String() string {
+func (p StoreRef) String() string {
 	b, _ := json.Marshal(p) // of strings: never fails
 	return string(b)
 }
 
-// ParseStorePlace reads a place.
-func ParseStorePlace(text string) (p StorePlace, err error) {
+// ParseStoreRef reads a place.
+func ParseStoreRef(text string) (p StoreRef, err error) {
 	if err := json.Unmarshal([]byte(text), &p); err != nil || p.Dir == "" {
 		return p, fault.New(fault.Invalid, "%q is no place of a store", text)
 	}
@@ -37,7 +37,7 @@ func ParseStorePlace(text string) (p StorePlace, err error) {
 }
 
 // variables are those that hold the bucket's credentials.
-func (p StorePlace) variables() []string {
+func (p StoreRef) variables() []string {
 	if p.S3 == nil {
 		return nil
 	}
@@ -46,7 +46,7 @@ func (p StorePlace) variables() []string {
 
 // shelf is where objects with names of their own are kept beside the store's content,
 // and what to call it; nil where the store is this machine's alone.
-func (p StorePlace) shelf(env port.Env) (b port.Bucket, name string, err error) {
+func (p StoreRef) shelf(env port.Env) (b port.Bucket, name string, err error) {
 	switch {
 	case p.S3 != nil:
 		b, err := p.bucket(env)
@@ -59,7 +59,7 @@ func (p StorePlace) shelf(env port.Env) (b port.Bucket, name string, err error) 
 }
 
 // OpenStore opens the store at p.
-func OpenStore(p StorePlace, env port.Env) (port.Store, error) {
+func OpenStore(p StoreRef, env port.Env) (port.Store, error) {
 	open := store.Dir
 	if p.Shared {
 		open = store.Shared
@@ -75,7 +75,7 @@ func OpenStore(p StorePlace, env port.Env) (port.Store, error) {
 	return store.On(b, near), nil
 }
 
-func (p StorePlace) bucket(env port.Env) (port.Bucket, error) {
+func (p StoreRef) bucket(env port.Env) (port.Bucket, error) {
 	name, prefix, _ := strings.Cut(strings.TrimPrefix(p.S3.URL, "s3://"), "/")
 	return bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: p.S3.Endpoint, Region: p.S3.Region, Profile: p.S3.Profile, PathStyle: p.S3.PathStyle, Lookup: env.Lookup})
 }

@@ -57,8 +57,8 @@ type task struct {
 	triggers []string
 }
 
-// agenda is not safe for use side by side.
-type agenda struct {
+// workQueue is not safe for use side by side.
+type workQueue struct {
 	tasks map[item]*task
 	quiet map[int]string // pull requests at rest, most of them closed -> settled head
 	based bool           // quiet is filled: a pull request that is not in it is new
@@ -73,16 +73,16 @@ type agenda struct {
 	dirty        bool // there is something new to remember
 }
 
-func newAgenda() *agenda { return &agenda{tasks: map[item]*task{}, quiet: map[int]string{}} }
+func newWorkQueue() *workQueue { return &workQueue{tasks: map[item]*task{}, quiet: map[int]string{}} }
 
 // look asks for a look, which shows whether there is anything to do.
-func (a *agenda) look(ids ...string) {
+func (a *workQueue) look(ids ...string) {
 	a.wanted = true
 	a.lookFor = joined(a.lookFor, ids...)
 }
 
 // ask wants a pass of i, after a look that begins from now on.
-func (a *agenda) ask(i item, ids ...string) {
+func (a *workQueue) ask(i item, ids ...string) {
 	t := a.task(i)
 	if !t.asked {
 		t.asked = true
@@ -96,7 +96,7 @@ func (a *agenda) ask(i item, ids ...string) {
 }
 
 // task is that of i; a pull request that was at rest comes back as it was left.
-func (a *agenda) task(i item) *task {
+func (a *workQueue) task(i item) *task {
 	t := a.tasks[i]
 	if t == nil {
 		t = &task{gone: i.branch != ""}
@@ -110,9 +110,9 @@ func (a *agenda) task(i item) *task {
 }
 
 // lookDue tells whether a look should begin.
-func (a *agenda) lookDue() bool { return a.wanted && !a.looking }
+func (a *workQueue) lookDue() bool { return a.wanted && !a.looking }
 
-func (a *agenda) beginLook() []string {
+func (a *workQueue) beginLook() []string {
 	a.answers, a.lookFor = a.lookFor, nil
 	a.wanted, a.looking = false, true
 	a.begun++
@@ -120,14 +120,14 @@ func (a *agenda) beginLook() []string {
 }
 
 // failLook puts the triggers of a look that failed back: the next one answers them.
-func (a *agenda) failLook() {
+func (a *workQueue) failLook() {
 	a.looking = false
 	a.lookFor = joined(a.answers, a.lookFor...)
 	a.answers = nil
 }
 
 // see ends a look with what it saw, and tells which tracked branches are no longer there.
-func (a *agenda) see(r Refs) (lost []string) {
+func (a *workQueue) see(r Refs) (lost []string) {
 	a.looking, a.ended = false, a.begun
 	a.bases = ""
 	for _, b := range slices.Sorted(maps.Keys(r.Branches)) {
@@ -169,7 +169,7 @@ func (t *task) wrote(l Ledger) {
 	t.others = cmp.Or(l.Before, l.Tip)
 }
 
-func (a *agenda) observe(t *task, now view) {
+func (a *workQueue) observe(t *task, now view) {
 	if t.open && now.Beside == "" && t.want.Beside != "" {
 		now.Beside = t.want.Beside
 	}
@@ -194,27 +194,27 @@ func (t *task) changed() bool {
 }
 
 // ready tells whether a pass of i may begin.
-func (a *agenda) ready(t *task, now time.Time) bool {
+func (a *workQueue) ready(t *task, now time.Time) bool {
 	return !t.running && !t.gone && a.ended >= t.needs && a.ended > 0 &&
 		(t.asked || t.owed || t.changed()) && !now.Before(t.retry)
 }
 
 // busy tells whether a pass of i is under way or about to be: one that failed is tried
 // again in its own time, and is not hurried by what it failed to mend.
-func (a *agenda) busy(i item) bool {
+func (a *workQueue) busy(i item) bool {
 	t := a.tasks[i]
 	return t != nil && (t.running || t.asked || t.owed)
 }
 
 // running tells whether a pass of i is under way.
-func (a *agenda) running(i item) bool {
+func (a *workQueue) running(i item) bool {
 	t := a.tasks[i]
 	return t != nil && t.running
 }
 
 // next is what should be passed next: branches first, then whoever waits longest.
 // At most pulls pull requests are under way at once, strangers' aside.
-func (a *agenda) next(now time.Time, pulls int) (best item, found bool) {
+func (a *workQueue) next(now time.Time, pulls int) (best item, found bool) {
 	for i, t := range a.tasks {
 		if t.guest {
 			continue
@@ -233,7 +233,7 @@ func (a *agenda) next(now time.Time, pulls int) (best item, found bool) {
 }
 
 // nextGuest is the stranger's pull request that waits longest.
-func (a *agenda) nextGuest(now time.Time) (best item, found bool) {
+func (a *workQueue) nextGuest(now time.Time) (best item, found bool) {
 	for i, t := range a.tasks {
 		if t.guest && a.ready(t, now) && (!found || t.since < a.tasks[best].since) {
 			best, found = i, true
@@ -244,7 +244,7 @@ func (a *agenda) nextGuest(now time.Time) (best item, found bool) {
 
 // move notes that the pass of i found it to be a stranger's, or one's no longer, and did
 // nothing: it waits for its turn there.
-func (a *agenda) move(i item, guest bool) {
+func (a *workQueue) move(i item, guest bool) {
 	t := a.tasks[i]
 	t.running, t.guest, t.asked = false, guest, true
 	a.order++
@@ -252,7 +252,7 @@ func (a *agenda) move(i item, guest bool) {
 }
 
 // begin notes that a pass of i begins, and tells the triggers that it answers.
-func (a *agenda) begin(i item) []string {
+func (a *workQueue) begin(i item) []string {
 	t := a.tasks[i]
 	ids := t.triggers
 	t.running, t.asked, t.owed, t.triggers, t.begun = true, false, true, nil, t.want
@@ -260,7 +260,7 @@ func (a *agenda) begin(i item) []string {
 }
 
 // end notes how a pass of i ended: wait is Next's.
-func (a *agenda) end(i item, wait time.Duration, now time.Time) {
+func (a *workQueue) end(i item, wait time.Duration, now time.Time) {
 	t := a.tasks[i]
 	t.running = false
 	if wait == 0 {
@@ -278,7 +278,7 @@ func (a *agenda) end(i item, wait time.Duration, now time.Time) {
 }
 
 // tidy lets go of what is at rest.
-func (a *agenda) tidy() {
+func (a *workQueue) tidy() {
 	for i, t := range a.tasks {
 		if t.running || t.asked && !t.gone || t.owed && !t.gone || t.open || i.branch != "" && !t.gone {
 			continue
@@ -298,7 +298,7 @@ func (a *agenda) tidy() {
 
 // waits is how many items wait for a pass, and due is when the first of those that
 // failed is tried again; zero: none is.
-func (a *agenda) waits(now time.Time) (depth int, due time.Time) {
+func (a *workQueue) waits(now time.Time) (depth int, due time.Time) {
 	for _, t := range a.tasks {
 		switch {
 		case a.ready(t, now):

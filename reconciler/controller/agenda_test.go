@@ -19,7 +19,7 @@ import (
 // history is a repository, and the passes that an agenda had begun on it.
 type history struct {
 	t       *rapid.T
-	agenda  *agenda
+	agenda  *workQueue
 	now     time.Time
 	refs    Refs
 	open    []int
@@ -120,11 +120,11 @@ func (h *history) restart() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	var m memory
+	var m checkpoint
 	if err := json.Unmarshal(text, &m); err != nil {
 		h.t.Fatal(err)
 	}
-	h.agenda = newAgenda()
+	h.agenda = newWorkQueue()
 	h.agenda.recall(m)
 	h.running = map[item]Refs{}
 }
@@ -154,7 +154,7 @@ func (h *history) quiet() (passes int) {
 
 func newHistory(t *rapid.T) *history {
 	h := &history{
-		t: t, agenda: newAgenda(), now: time.Unix(1_700_000_000, 0),
+		t: t, agenda: newWorkQueue(), now: time.Unix(1_700_000_000, 0),
 		running: map[item]Refs{}, passed: map[item]Refs{}, wanted: map[item]bool{},
 	}
 	h.refs = Refs{Branches: map[string]string{"main": h.sha(), "next": h.sha()}, Pulls: map[int]string{}, Ledgers: map[string]Ledger{}}
@@ -276,7 +276,7 @@ func others(l Ledger) string { return strings.TrimPrefix(cmp.Or(l.Before, l.Tip)
 // look again, and does not shorten the wait of what failed; what others write is, also
 // where it lies below the controller's own entries.
 func TestOwnEntriesWakeNothingAndHurryNothing(t *testing.T) {
-	a, now, main := newAgenda(), time.Unix(0, 0), item{branch: "main"}
+	a, now, main := newWorkQueue(), time.Unix(0, 0), item{branch: "main"}
 	see := func(tip, before string) {
 		a.look("poll")
 		a.beginLook()
@@ -344,7 +344,7 @@ func TestPassAfterPassSettles(t *testing.T) {
 
 // TestABurstIsOnePass: triggers before a pass, and those during it, collapse.
 func TestABurstIsOnePass(t *testing.T) {
-	a := newAgenda()
+	a := newWorkQueue()
 	i := item{branch: "main"}
 	refs := Refs{Branches: map[string]string{"main": "1"}}
 	now := time.Unix(0, 0)
@@ -380,7 +380,7 @@ func TestABurstIsOnePass(t *testing.T) {
 // TestWhatFailedIsTriedAgainWithoutAChange: after its back-off, and at once where
 // something changed meanwhile.
 func TestWhatFailedIsTriedAgainWithoutAChange(t *testing.T) {
-	a := newAgenda()
+	a := newWorkQueue()
 	i, now := item{branch: "main"}, time.Unix(0, 0)
 	see := func(sha string) {
 		a.look()
@@ -408,7 +408,7 @@ func TestWhatFailedIsTriedAgainWithoutAChange(t *testing.T) {
 
 // TestAPassBeginsAfterALookThatBeganAfterItsTrigger: so that it is noted which refs it settled.
 func TestAPassBeginsAfterALookThatBeganAfterItsTrigger(t *testing.T) {
-	a := newAgenda()
+	a := newWorkQueue()
 	now := time.Unix(0, 0)
 	refs := Refs{Pulls: map[int]string{1: "a"}}
 	a.look()
@@ -438,7 +438,7 @@ func TestAPassBeginsAfterALookThatBeganAfterItsTrigger(t *testing.T) {
 
 // TestAMovedBaseIsLookedAtByItsPullRequests: those that are open, once.
 func TestAMovedBaseIsLookedAtByItsPullRequests(t *testing.T) {
-	a := newAgenda()
+	a := newWorkQueue()
 	now := time.Unix(0, 0)
 	refs := Refs{Branches: map[string]string{"main": "1"}, Pulls: map[int]string{1: "closed", 2: "open"}}
 	settle := func() (passed []string) {
@@ -487,7 +487,7 @@ func TestAMovedBaseIsLookedAtByItsPullRequests(t *testing.T) {
 // TestOldPullRequestsAreNotPassed: a repository with thousands of closed pull
 // requests is not gone through at the first look.
 func TestOldPullRequestsAreNotPassed(t *testing.T) {
-	a := newAgenda()
+	a := newWorkQueue()
 	refs := Refs{Pulls: map[int]string{}}
 	for n := range 5000 {
 		refs.Pulls[n+1] = fmt.Sprint(n)

@@ -8,12 +8,12 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// pace is how soon a fault may have passed, and how rarely it is worth to ask.
-type pace struct{ first, most time.Duration }
+// backoff is how soon a fault may have passed, and how rarely it is worth to ask.
+type backoff struct{ first, most time.Duration }
 
 // paces by kind. What a person must change is seen by a change of the refs: those
 // are only tried again because what is denied or missing may be so elsewhere.
-var paces = map[fault.Kind]pace{
+var paces = map[fault.Kind]backoff{
 	fault.Conflict:  {500 * time.Millisecond, 5 * time.Minute}, // a lost race is won soon, or it was none
 	fault.Transient: {2 * time.Second, 5 * time.Minute},
 	fault.Cancelled: {2 * time.Second, 5 * time.Minute}, // it took too long

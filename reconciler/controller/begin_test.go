@@ -12,12 +12,12 @@ import (
 )
 
 type (
-	Config     = config.Spec
-	Repository = config.Repository
-	Webhook    = config.Webhook
-	Secret     = config.Secret
-	GitHub     = config.GitHub
-	Shutdown   = config.Shutdown
+	Config           = config.Spec
+	ConfigRepository = config.Repository
+	Webhook          = config.Webhook
+	Secret           = config.Secret
+	GitHub           = config.GitHub
+	Shutdown         = config.Shutdown
 )
 
 const (

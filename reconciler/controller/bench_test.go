@@ -96,7 +96,7 @@ func (r remote) Refs(ctx context.Context) (Refs, error) {
 
 // idle measures a controller of repositories at rest: the tick is made shorter by a
 // factor, and the processor's time is told as that of a tick of 60 s.
-func idle(b *testing.B, tick time.Duration, sites []Site, looks func() int) {
+func idle(b *testing.B, tick time.Duration, sites []Repository, looks func() int) {
 	for b.Loop() {
 		c := New(Options{Config: Config{Listen: "127.0.0.1:0", Poll: tick, Sweep: 10 * tick, Webhook: Webhook{Off: true}, State: b.TempDir()}, Sites: sites})
 		ctx, stop := context.WithCancel(context.Background())
@@ -140,7 +140,7 @@ func resident(b *testing.B) float64 {
 
 // BenchmarkIdleOwn is the controller's own part.
 func BenchmarkIdleOwn(b *testing.B) {
-	var sites []Site
+	var sites []Repository
 	var fakes []*fake
 	for n := range idleRepositories {
 		f := newFake(fmt.Sprint("example.org/", n))
@@ -177,7 +177,7 @@ func BenchmarkIdleRemote(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var sites []Site
+	var sites []Repository
 	var fakes []*fake
 	for n := range idleRepositories {
 		f := newFake(fmt.Sprint("example.org/", n))

@@ -23,9 +23,9 @@ import (
 type Options struct {
 	Config config.Spec
 	// Sites are repositories that are open already, in the order of Config's where it lists them.
-	Sites []Site
+	Sites []Repository
 	// Open opens a repository of Config. It is tried again where it fails.
-	Open func(ctx context.Context, r config.Repository) (Site, error)
+	Open func(ctx context.Context, r config.Repository) (Repository, error)
 
 	// Keys opens the keys that passes sign with, and tells why it cannot. No pass begins
 	// before it could. It is asked again and again, and is cheap once they are open; nil: none are needed.
@@ -44,7 +44,7 @@ type Options struct {
 // Controller reconciles repositories until it is told to stop.
 type Controller struct {
 	config   config.Spec
-	open     func(ctx context.Context, r config.Repository) (Site, error)
+	open     func(ctx context.Context, r config.Repository) (Repository, error)
 	now      func() time.Time
 	rand     func() uint64
 	lookup   func(string) (string, bool)
@@ -56,8 +56,8 @@ type Controller struct {
 
 	workers  []*worker
 	keys     keyring
-	slots    *slots
-	guests   *slots // of what strangers ask for
+	slots    *passLimiter
+	guests   *passLimiter // of what strangers ask for
 	watch    *watch
 	work     context.Context // of passes: it outlives Run's where they are finished
 	visits   context.Context // of looks at what strangers ask for: they are never waited for
@@ -87,7 +87,7 @@ func New(o Options) *Controller {
 		c.metrics = NewMetrics(nil, o.Version)
 	}
 	c.keys.try = o.Keys
-	c.slots, c.guests = newSlots(c.config.Parallel), newSlots(c.config.Strangers)
+	c.slots, c.guests = newPassLimiter(c.config.Parallel), newPassLimiter(c.config.Strangers)
 	for i, s := range o.Sites {
 		r := config.Repository{Name: s.Name(), URL: "https://" + s.Name()}
 		if i < len(c.config.Repositories) {
@@ -103,10 +103,10 @@ func New(o Options) *Controller {
 	return c
 }
 
-func (c *Controller) add(r config.Repository, name string, s Site) {
+func (c *Controller) add(r config.Repository, name string, s Repository) {
 	w := &worker{
 		c: c, repo: r, name: name, site: s, log: c.log.With("repository", name),
-		agenda: newAgenda(), calendar: calendar{}, ward: ward{}, box: newMailbox(),
+		agenda: newWorkQueue(), calendar: scheduler{}, ward: healthWatch{}, box: newTriggerQueue(),
 		done: make(chan func()), usual: newLane(c.slots), guest: newLane(c.guests),
 	}
 	w.introduce()
@@ -152,7 +152,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	stop()
 	dismiss(execute.ErrHandedBack)
 	if late := c.end(ended); late > 0 && err == nil {
-		err = fault.Hint(fault.New(fault.Internal, "%d repositories did not come to an end in time", late), "give shutdown.grace more time; what they did is found again at the next start")
+		err = fault.WithHint(fault.New(fault.Internal, "%d repositories did not come to an end in time", late), "give shutdown.grace more time; what they did is found again at the next start")
 	}
 	served.close()
 	c.log.Info("controller ended")
@@ -235,7 +235,7 @@ func (c *Controller) secrets() (out [][]byte, err error) {
 	if !c.config.Webhooks() {
 		for _, r := range c.config.Repositories {
 			if r.GitHub != nil && !c.config.Webhook.Off {
-				return nil, fault.Hint(fault.New(fault.Invalid, "there is no secret to know GitHub's webhooks by"), "give webhook.secret, or write webhook: {off: true} to poll alone")
+				return nil, fault.WithHint(fault.New(fault.Invalid, "there is no secret to know GitHub's webhooks by"), "give webhook.secret, or write webhook: {off: true} to poll alone")
 			}
 		}
 		return nil, nil
@@ -267,7 +267,7 @@ func guarded[T any](log *slog.Logger, f func() (T, error)) (v T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("panic", "panic", p, "stack", strings.TrimSpace(string(debug.Stack())))
-			err = fault.Hint(fault.New(fault.Internal, "panic: %v", p), "report it with the log")
+			err = fault.WithHint(fault.New(fault.Internal, "panic: %v", p), "report it with the log")
 		}
 	}()
 	return f()

@@ -240,7 +240,7 @@ func until(t *testing.T, what string, is func() bool) {
 // TestUnchangedRepositoriesAreOnlyLookedAt: after the first pass, poll after poll is one look each.
 func TestUnchangedRepositoriesAreOnlyLookedAt(t *testing.T) {
 	f := newFake("example.org/a/b")
-	start(t, Options{Config: fast(), Sites: []Site{f}})
+	start(t, Options{Config: fast(), Sites: []Repository{f}})
 	until(t, "many looks", func() bool { return f.looked() > 20 })
 	if n := f.count("branch main"); n != 1 {
 		t.Errorf("%d passes", n)
@@ -277,7 +277,7 @@ func TestABadRepositoryStallsNoOther(t *testing.T) {
 		"branch panics": func(f *fake) { f.onBranch = func(context.Context, string) error { panic("branch") } },
 		"branch fails":  func(f *fake) { f.onBranch = func(context.Context, string) error { return errors.New("broken") } },
 	}
-	var sites []Site
+	var sites []Repository
 	good := newFake("example.org/good")
 	config := fast()
 	config.Parallel = 8
@@ -292,7 +292,7 @@ func TestABadRepositoryStallsNoOther(t *testing.T) {
 		good.set(func(r *Refs) { r.Branches["main"] = head })
 		until(t, "the good one is passed", good.is("branch main", head))
 	}
-	until(t, "all are looked at, or known not to answer", func() bool { _, ready := r.Standings(); return ready })
+	until(t, "all are looked at, or known not to answer", func() bool { _, ready := r.Statuses(); return ready })
 	metrics := get(t, "http://"+r.address+"/metrics")
 	for _, want := range []string{`vishwa_reconcile_errors_total{kind="branch",reason="internal"}`, `vishwa_reconcile_errors_total{kind="look",reason="denied"} 1`} {
 		if !strings.Contains(metrics, want) {
@@ -307,15 +307,15 @@ func TestABadRepositoryStallsNoOther(t *testing.T) {
 // TestARepositoryThatCannotBeOpenedIsTriedAgain: and the others are there meanwhile.
 func TestARepositoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	config := fast()
-	config.Repositories = []Repository{{URL: "https://example.org/a/bad"}, {URL: "https://example.org/a/good"}}
+	config.Repositories = []ConfigRepository{{URL: "https://example.org/a/bad"}, {URL: "https://example.org/a/good"}}
 	f := newFake("good")
 	tries := 0
-	r := start(t, Options{Config: config, Open: func(_ context.Context, repo Repository) (Site, error) {
+	r := start(t, Options{Config: config, Open: func(_ context.Context, repo ConfigRepository) (Repository, error) {
 		if repo.Identity() == "example.org/a/good" {
 			return f, nil
 		}
 		if tries++; tries == 1 {
-			return nil, fault.Hint(fault.New(fault.Conflict, "clone: not yet"), "wait")
+			return nil, fault.WithHint(fault.New(fault.Conflict, "clone: not yet"), "wait")
 		}
 		panic("bad")
 	}})
@@ -323,7 +323,7 @@ func TestARepositoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	until(t, "the bad one was tried again", func() bool { return strings.Contains(r.log.String(), "panic: bad") })
 	var ready struct {
 		Ready        bool
-		Repositories []Standing
+		Repositories []Status
 	}
 	if err := json.Unmarshal([]byte(get(t, "http://"+r.address+"/readyz")), &ready); err != nil {
 		t.Fatal(err)
@@ -353,7 +353,7 @@ func TestPassesAreBounded(t *testing.T) {
 	}
 	config := fast()
 	config.Parallel, config.Pulls = 6, 2
-	var sites []Site
+	var sites []Repository
 	var fakes []*fake
 	for n := range 10 {
 		f := newFake(fmt.Sprint("example.org/", n))
@@ -406,7 +406,7 @@ func TestShutdownFinishesOrHandsBack(t *testing.T) {
 			config := fast()
 			config.Shutdown = c.shutdown
 			config.State = t.TempDir()
-			r := start(t, Options{Config: config, Sites: []Site{f}})
+			r := start(t, Options{Config: config, Sites: []Repository{f}})
 			<-began
 			f.set(func(r *Refs) { r.Branches["next"] = "1" })
 			r.stop()
@@ -420,7 +420,7 @@ func TestShutdownFinishesOrHandsBack(t *testing.T) {
 			}
 			// What was handed back is passed again at the next start; what was finished is not.
 			again := newFake("example.org/a")
-			start(t, Options{Config: config, Sites: []Site{again}})
+			start(t, Options{Config: config, Sites: []Repository{again}})
 			until(t, "looks", func() bool { return again.looked() > 5 })
 			if got := again.count("branch main") == 0; got != c.finished {
 				t.Errorf("after a restart: %d passes", again.count("branch main"))
@@ -439,11 +439,11 @@ func TestASiteThatIgnoresTheEndIsLeft(t *testing.T) {
 	config.Shutdown = Shutdown{Runs: HandBack, Grace: 20 * time.Millisecond}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	c := New(Options{Config: config, Sites: []Site{f}})
+	c := New(Options{Config: config, Sites: []Repository{f}})
 	go func() { ended <- c.Run(ctx) }()
 	<-began
 	stop()
-	if err := <-ended; fault.Of(err) != fault.Internal || !strings.Contains(fault.Way(err), "shutdown.grace") {
+	if err := <-ended; fault.Of(err) != fault.Internal || !strings.Contains(fault.HintOf(err), "shutdown.grace") {
 		t.Errorf("ended with %v", err)
 	}
 }
@@ -463,7 +463,7 @@ func TestRestartPassesOnlyWhatIsNotSettled(t *testing.T) {
 			return nil
 		}
 		f.refs.Branches["broken"] = "1"
-		r := start(t, Options{Config: config, Sites: []Site{f}, Version: version})
+		r := start(t, Options{Config: config, Sites: []Repository{f}, Version: version})
 		until(t, "looks", func() bool { return f.looked() > 5 && f.count("branch broken") > 0 })
 		if f.count("branch main") > 0 {
 			until(t, "a pass", f.is("branch main", head))
@@ -503,7 +503,7 @@ func TestEveryPassHasItsTrigger(t *testing.T) {
 		log.Load().InfoContext(ctx, "at work")
 		return nil
 	}
-	r := start(t, Options{Config: fast(), Sites: []Site{f}, Rand: func() uint64 { return 0xabcd1234 }})
+	r := start(t, Options{Config: fast(), Sites: []Repository{f}, Rand: func() uint64 { return 0xabcd1234 }})
 	log.Store(r.Controller.log)
 	until(t, "a pass", f.is("branch main", "1"))
 	f.set(func(r *Refs) { r.Branches["main"] = "2" })
@@ -533,7 +533,7 @@ func TestTransientFaultsArePassedAgain(t *testing.T) {
 		}
 		return nil
 	}
-	start(t, Options{Config: fast(), Sites: []Site{f}})
+	start(t, Options{Config: fast(), Sites: []Repository{f}})
 	until(t, "a pass that goes well", f.is("branch main", "1"))
 }
 
@@ -541,7 +541,7 @@ func TestTransientFaultsArePassedAgain(t *testing.T) {
 func TestWhoIsHeldIsNotAskedAgain(t *testing.T) {
 	f := newFake("example.org/a")
 	f.onBranch = func(context.Context, string) error { return fault.New(fault.Held, "approval") }
-	start(t, Options{Config: fast(), Sites: []Site{f}})
+	start(t, Options{Config: fast(), Sites: []Repository{f}})
 	until(t, "looks", func() bool { return f.looked() > 20 })
 	if n := f.count("branch main"); n != 1 {
 		t.Errorf("%d passes", n)

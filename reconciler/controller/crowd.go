@@ -28,8 +28,8 @@ const (
 	forBytes  = "memory"
 )
 
-// crowd is all connections of a port.
-type crowd struct {
+// connectionLimiter is all connections of a port.
+type connectionLimiter struct {
 	most  int   // connections
 	bytes int64 // of bodies that are being read, in all
 	now   func() time.Time
@@ -40,14 +40,14 @@ type crowd struct {
 	held   int64
 }
 
-func newCrowd(now func() time.Time, ended func(why string)) *crowd {
-	return &crowd{most: maxConnections, bytes: maxReading, now: now, ended: ended, guests: map[*guest]struct{}{}}
+func newConnectionLimiter(now func() time.Time, ended func(why string)) *connectionLimiter {
+	return &connectionLimiter{most: maxConnections, bytes: maxReading, now: now, ended: ended, guests: map[*guest]struct{}{}}
 }
 
 // guest is one connection. Its fields below the first three are the crowd's to touch.
 type guest struct {
 	net.Conn // nil: a request that came without one, in tests
-	crowd    *crowd
+	crowd    *connectionLimiter
 	from     string // the network that it comes from
 
 	since time.Time // of what it does now
@@ -78,7 +78,7 @@ func network(address string) string {
 }
 
 // enter lets a connection in, if need be in the place of another.
-func (c *crowd) enter(conn net.Conn, address string) *guest {
+func (c *connectionLimiter) enter(conn net.Conn, address string) *guest {
 	g := &guest{Conn: conn, crowd: c, from: network(address), since: c.now()}
 	c.mu.Lock()
 	c.guests[g] = struct{}{}
@@ -93,7 +93,7 @@ func (c *crowd) enter(conn net.Conn, address string) *guest {
 }
 
 // choose finds who has to go, by what each takes; nil where nobody can. c.mu is held.
-func (c *crowd) choose(takes func(*guest) int64) (out *guest) {
+func (c *connectionLimiter) choose(takes func(*guest) int64) (out *guest) {
 	sums := map[string]int64{}
 	for g := range c.guests {
 		sums[g.from] += takes(g)
@@ -119,7 +119,7 @@ func before(a, b *guest, sums map[string]int64) bool {
 }
 
 // remove forgets g and what it holds; c.mu is held.
-func (c *crowd) remove(g *guest) {
+func (c *connectionLimiter) remove(g *guest) {
 	if g == nil || g.gone {
 		return
 	}
@@ -130,7 +130,7 @@ func (c *crowd) remove(g *guest) {
 }
 
 // end closes the connection of one that was removed.
-func (c *crowd) end(g *guest, why string) {
+func (c *connectionLimiter) end(g *guest, why string) {
 	if g == nil {
 		return
 	}
@@ -184,7 +184,7 @@ func (g *guest) become(idle, known bool) {
 }
 
 // leave forgets g.
-func (c *crowd) leave(g *guest) {
+func (c *connectionLimiter) leave(g *guest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(g)
@@ -199,7 +199,7 @@ func (g *guest) Close() error {
 // guardedListener is a listener whose connections are a crowd.
 type guardedListener struct {
 	net.Listener
-	crowd *crowd
+	crowd *connectionLimiter
 }
 
 func (l guardedListener) Accept() (net.Conn, error) {

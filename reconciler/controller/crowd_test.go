@@ -21,8 +21,8 @@ func hooked(t *testing.T, change func(*Options)) *running {
 	t.Helper()
 	config := fast()
 	config.Webhook = Webhook{Secret: &Secret{Env: "HOOK"}}
-	config.Repositories = []Repository{{URL: "https://github.com/acme/churn", GitHub: &GitHub{Token: &Secret{Env: "T"}}}}
-	o := Options{Config: config, Sites: []Site{newFake("github.com/acme/churn")}, Lookup: func(string) (string, bool) { return "present", true }}
+	config.Repositories = []ConfigRepository{{URL: "https://github.com/acme/churn", GitHub: &GitHub{Token: &Secret{Env: "T"}}}}
+	o := Options{Config: config, Sites: []Repository{newFake("github.com/acme/churn")}, Lookup: func(string) (string, bool) { return "present", true }}
 	if change != nil {
 		change(&o)
 	}
@@ -125,7 +125,7 @@ func TestForgedWebhooksAreNotCountedAgainstGitHub(t *testing.T) {
 // TestABodyIsNotWaitedForForLong: one that does not come is given up, and what was not
 // read of one that is refused is not waited for.
 func TestABodyIsNotWaitedForForLong(t *testing.T) {
-	crowd := newCrowd(time.Now, func(string) {})
+	crowd := newConnectionLimiter(time.Now, func(string) {})
 	h, _ := doorway()
 	h.crowd, h.patience = crowd, patience{grace: 20 * time.Millisecond, longest: time.Second, rate: 1 << 20}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -185,7 +185,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestTheCrowdHoldsItsBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clock := time.Unix(0, 0)
-		c := newCrowd(func() time.Time { clock = clock.Add(time.Second); return clock }, func(string) {})
+		c := newConnectionLimiter(func() time.Time { clock = clock.Add(time.Second); return clock }, func(string) {})
 		c.most, c.bytes = rapid.IntRange(1, 6).Draw(t, "most"), 100
 		var all []*guest
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -226,7 +226,7 @@ func TestTheCrowdHoldsItsBounds(t *testing.T) {
 	})
 }
 
-func sumOf(c *crowd, from string) (n int) {
+func sumOf(c *connectionLimiter, from string) (n int) {
 	for g := range c.guests {
 		if g.from == from {
 			n++
@@ -238,7 +238,7 @@ func sumOf(c *crowd, from string) (n int) {
 // TestWhoTakesMostGivesWay: first by network, then who idles, then by age.
 func TestWhoTakesMostGivesWay(t *testing.T) {
 	clock := time.Unix(0, 0)
-	c := newCrowd(func() time.Time { clock = clock.Add(time.Second); return clock }, func(string) {})
+	c := newConnectionLimiter(func() time.Time { clock = clock.Add(time.Second); return clock }, func(string) {})
 	c.most = 3
 	github := c.enter(nil, "140.82.115.1:1")
 	first, second := c.enter(nil, "[2001:db8::1]:1"), c.enter(nil, "[2001:db8::ffff:1]:2")

@@ -25,7 +25,7 @@ import (
 // village is a site of maps: a repository with one pull request, its ledger and forge.
 type village struct {
 	*town
-	office  *review.Office
+	office  *review.Service
 	repeats execute.Repeats
 	passes  map[string]int
 	failed  map[string]int // steps that failed, by ref
@@ -33,17 +33,17 @@ type village struct {
 
 func newVillage(t *testing.T) *village {
 	v := &village{town: newTown(), passes: map[string]int{}, failed: map[string]int{}}
-	v.office = &review.Office{
+	v.office = &review.Service{
 		Forge: &square{town: v.town}, Mirror: meadow{}, Open: v.house, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Failed: func(ref schemas.Ref, _ error) { v.mu.Lock(); v.failed[ref.String()]++; v.mu.Unlock() },
 	}
 	return v
 }
 
-func (v *village) house(_ context.Context, e review.Errand) (*review.House, error) {
+func (v *village) house(_ context.Context, e review.Scope) (*review.Session, error) {
 	h := v.town.house()
-	h.Behalf, h.Repeats = e.Behalf, &v.repeats
-	return &review.House{House: h, Close: func() error { return nil }}, nil
+	h.PullRequest, h.Repeats = e.PullRequest, &v.repeats
+	return &review.Session{Reconciler: h, Close: func() error { return nil }}, nil
 }
 
 func (v *village) Name() string { return "example.org/village" }
@@ -91,10 +91,10 @@ func (v *village) Account() string           { return "bot" }
 // comment, and somebody says something below the pull request now and then.
 func (v *village) run(t *testing.T, hours int, chatter time.Duration) {
 	ctx, stop := context.WithCancel(t.Context())
-	c := New(Options{Config: Config{Webhook: Webhook{Off: true}}, Sites: []Site{v}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	c := New(Options{Config: Config{Webhook: Webhook{Off: true}}, Sites: []Repository{v}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	c.work, c.watch = ctx, c.startWatch(ctx)
 	hook := c.hook(nil, nil)
-	hook.find = func(repository) []*worker { return c.workers }
+	hook.find = func(payloadRepository) []*worker { return c.workers }
 	ended := c.begin(ctx)
 	say := func(n int, by string) {
 		body := fmt.Sprintf(`{"action":"edited","repository":{"full_name":"a/b"},"sender":{"login":%q},"issue":{"number":1,"pull_request":{}}}`, by)
@@ -153,7 +153,7 @@ func TestNothingFloodsForHours(t *testing.T) {
 				defer v.mu.Unlock()
 				entries := map[string]int{}
 				for _, e := range v.entries {
-					if e.Action == ledger.Fail && (e.Behalf != nil) == c.pull {
+					if e.Action == ledger.Fail && (e.PullRequest != nil) == c.pull {
 						entries[e.Ref.String()]++
 					}
 				}

@@ -87,7 +87,7 @@ func TestFortyStrangersStopNobody(t *testing.T) {
 	w.crowd(40)
 	c := fast()
 	c.Timeout, c.Parallel, c.Pulls, c.Strangers = time.Minute, 1, 1, 2
-	r := start(t, Options{Config: c, Sites: []Site{w}})
+	r := start(t, Options{Config: c, Sites: []Repository{w}})
 	until(t, "strangers are looked at", func() bool { return w.count(func(w *lanes) int { return w.inside }) > 0 })
 	begin := time.Now()
 	w.set(func(r *Refs) { r.Branches["main"], r.Pulls[200] = "2", "new" })
@@ -112,7 +112,7 @@ func TestALookAtAStrangersEndsInTime(t *testing.T) {
 	w.crowd(4)
 	c := fast()
 	c.Timeout = 50 * time.Millisecond
-	r := start(t, Options{Config: c, Sites: []Site{w}})
+	r := start(t, Options{Config: c, Sites: []Repository{w}})
 	until(t, "all looks were ended", func() bool { return w.count(func(w *lanes) int { return len(w.ended) }) == 4 })
 	looks := w.looked()
 	until(t, "the repository is looked at again and again", func() bool { return w.looked() > looks+20 })
@@ -131,7 +131,7 @@ func TestAVouchedPullRequestLeavesTheLane(t *testing.T) {
 	w.crowd(1)
 	c := fast()
 	c.Timeout = 50 * time.Millisecond
-	r := start(t, Options{Config: c, Sites: []Site{w}})
+	r := start(t, Options{Config: c, Sites: []Repository{w}})
 	until(t, "the look was ended", func() bool { return w.count(func(w *lanes) int { return len(w.ended) }) == 1 })
 	w.mu.Lock()
 	w.vouched[1] = true
@@ -147,7 +147,7 @@ func TestStrangersAreDismissedAtTheEnd(t *testing.T) {
 	w.crowd(2)
 	c := fast()
 	c.Timeout, c.Shutdown.Runs, c.Shutdown.Grace = time.Hour, "finish", time.Hour
-	r := start(t, Options{Config: c, Sites: []Site{w}})
+	r := start(t, Options{Config: c, Sites: []Repository{w}})
 	until(t, "strangers are looked at", func() bool { return w.count(func(w *lanes) int { return w.inside }) > 0 })
 	r.end(t)
 }

@@ -51,7 +51,7 @@ func (k *keyring) problem() *Problem {
 	case last == nil:
 		return &Problem{Problem: "the keys are not opened yet"}
 	default:
-		return &Problem{last.err.Error(), fault.Of(last.err).String(), fault.Way(last.err)}
+		return &Problem{last.err.Error(), fault.Of(last.err).String(), fault.HintOf(last.err)}
 	}
 }
 
@@ -87,7 +87,7 @@ func (c *Controller) openKeys(ctx context.Context) {
 	k, now := &c.keys, c.now()
 	switch {
 	case err != nil && (err.Error() != k.said || now.Sub(k.told) >= keysTold):
-		c.log.Error("the controller's keys cannot be opened: no pass begins", "error", err, "kind", fault.Of(err).String(), "way", fault.Way(err))
+		c.log.Error("the controller's keys cannot be opened: no pass begins", "error", err, "kind", fault.Of(err).String(), "way", fault.HintOf(err))
 		k.said, k.told = err.Error(), now
 	case err == nil && k.said != "":
 		c.log.Info("the controller's keys are open")
@@ -95,7 +95,7 @@ func (c *Controller) openKeys(ctx context.Context) {
 	}
 	if err == nil && (was == nil || was.err != nil) {
 		for _, w := range c.workers {
-			w.box.put(func(*mail) {})
+			w.box.put(func(*triggers) {})
 		}
 	}
 }

@@ -19,10 +19,10 @@ func TestWithoutItsKeysAControllerIsNotReadyAndPassesNothing(t *testing.T) {
 	f := newFake("a")
 	var open atomic.Bool
 	var tries atomic.Int32
-	c := start(t, Options{Config: fast(), Sites: []Site{f}, Keys: func(context.Context) error {
+	c := start(t, Options{Config: fast(), Sites: []Repository{f}, Keys: func(context.Context) error {
 		tries.Add(1)
 		if !open.Load() {
-			return fault.Hint(fault.New(fault.Denied, "open key: the password does not open build.key"), "give the right one")
+			return fault.WithHint(fault.New(fault.Denied, "open key: the password does not open build.key"), "give the right one")
 		}
 		return nil
 	}})

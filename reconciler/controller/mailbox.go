@@ -8,25 +8,25 @@ import "sync"
 // maxAsks bounds what a mailbox holds; beyond it, the sweep that is then asked for finds the rest.
 const maxAsks = 1000
 
-// mail is what was asked for since the worker looked last.
-type mail struct {
+// triggers is what was asked for since the worker looked last.
+type triggers struct {
 	asks  map[item][]string // passes, by these triggers
 	looks []string          // looks, by these triggers
 	look  bool
 	sweep bool
 }
 
-type mailbox struct {
+type triggerQueue struct {
 	mu   sync.Mutex
-	in   mail
+	in   triggers
 	bell chan struct{}
 }
 
-func newMailbox() *mailbox { return &mailbox{bell: make(chan struct{}, 1)} }
+func newTriggerQueue() *triggerQueue { return &triggerQueue{bell: make(chan struct{}, 1)} }
 
 // ask wants a pass of i.
-func (b *mailbox) ask(i item, id string) {
-	b.put(func(m *mail) {
+func (b *triggerQueue) ask(i item, id string) {
+	b.put(func(m *triggers) {
 		_, known := m.asks[i]
 		if !known && len(m.asks) >= maxAsks {
 			m.sweep = true
@@ -40,14 +40,14 @@ func (b *mailbox) ask(i item, id string) {
 }
 
 // look wants a look at the refs.
-func (b *mailbox) look(id string) {
-	b.put(func(m *mail) {
+func (b *triggerQueue) look(id string) {
+	b.put(func(m *triggers) {
 		m.look = true
 		m.looks = joined(m.looks, id)
 	})
 }
 
-func (b *mailbox) put(f func(*mail)) {
+func (b *triggerQueue) put(f func(*triggers)) {
 	b.mu.Lock()
 	f(&b.in)
 	b.mu.Unlock()
@@ -57,10 +57,10 @@ func (b *mailbox) put(f func(*mail)) {
 	}
 }
 
-func (b *mailbox) take() mail {
+func (b *triggerQueue) take() triggers {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m := b.in
-	b.in = mail{}
+	b.in = triggers{}
 	return m
 }

@@ -16,19 +16,19 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 )
 
-// memory is the file.
-type memory struct {
+// checkpoint is the file.
+type checkpoint struct {
 	Of       digest.Digest   `json:"of"` // what settled it: the program's version and the repository's configuration
 	Name     string          `json:"name"`
 	Branches map[string]view `json:"branches,omitempty"`
 	Open     map[int]view    `json:"open,omitempty"`
 	Pulls    map[int]string  `json:"pulls,omitempty"` // at rest
-	Calendar calendar        `json:"calendar,omitempty"`
+	Calendar scheduler       `json:"calendar,omitempty"`
 }
 
 // remember is what of a is settled.
-func (a *agenda) remember() memory {
-	m := memory{Branches: map[string]view{}, Open: map[int]view{}, Pulls: map[int]string{}}
+func (a *workQueue) remember() checkpoint {
+	m := checkpoint{Branches: map[string]view{}, Open: map[int]view{}, Pulls: map[int]string{}}
 	for n, head := range a.quiet {
 		m.Pulls[n] = head
 	}
@@ -47,7 +47,7 @@ func (a *agenda) remember() memory {
 }
 
 // recall takes up what is remembered.
-func (a *agenda) recall(m memory) {
+func (a *workQueue) recall(m checkpoint) {
 	for b, v := range m.Branches {
 		a.tasks[item{branch: b}] = &task{settled: v, want: v, gone: true}
 	}
@@ -60,24 +60,24 @@ func (a *agenda) recall(m memory) {
 	a.based = true
 }
 
-// load reads the file at path, which must be of the given maker.
-func load(path string, of digest.Digest, now time.Time) (memory, bool, error) {
+// loadCheckpoint reads the file at path, which must be of the given maker.
+func loadCheckpoint(path string, of digest.Digest, now time.Time) (checkpoint, bool, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return memory{}, false, nil
+		return checkpoint{}, false, nil
 	}
 	if err != nil {
-		return memory{}, false, err
+		return checkpoint{}, false, err
 	}
-	var m memory
+	var m checkpoint
 	if err := json.Unmarshal(text, &m); err != nil {
-		return memory{}, false, err
+		return checkpoint{}, false, err
 	}
 	if m.Of != of {
-		return memory{}, false, nil
+		return checkpoint{}, false, nil
 	}
 	known := m.Calendar
-	m.Calendar = calendar{}
+	m.Calendar = scheduler{}
 	for b, t := range known {
 		if t == nil {
 			continue
@@ -91,7 +91,7 @@ func load(path string, of digest.Digest, now time.Time) (memory, bool, error) {
 }
 
 // save replaces the file at path at once.
-func (m memory) save(path string) error {
+func (m checkpoint) save(path string) error {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (w *worker) load() {
 	if path == "" {
 		return
 	}
-	m, found, err := load(path, w.maker(), w.c.now())
+	m, found, err := loadCheckpoint(path, w.maker(), w.c.now())
 	if err != nil {
 		w.log.Warn("what was settled cannot be read: all is looked at again", "error", err)
 	}

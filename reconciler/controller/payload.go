@@ -27,7 +27,7 @@ func known(event string) string {
 	return other
 }
 
-type repository struct {
+type payloadRepository struct {
 	FullName string `json:"full_name"`
 	CloneURL string `json:"clone_url"`
 }
@@ -42,9 +42,9 @@ type suite struct {
 }
 
 type payload struct {
-	Action     string     `json:"action"`
-	Ref        string     `json:"ref"`
-	Repository repository `json:"repository"`
+	Action     string            `json:"action"`
+	Ref        string            `json:"ref"`
+	Repository payloadRepository `json:"repository"`
 	Sender     struct {
 		Login string `json:"login"`
 	} `json:"sender"`
@@ -66,7 +66,7 @@ type payload struct {
 
 // call is what a webhook wakes, of which repository.
 type call struct {
-	repository
+	payloadRepository
 	asks  []item
 	look  bool // a look at the refs shows what it is about
 	sweep bool // the pull requests that it is about are not named
@@ -119,7 +119,7 @@ func readPayload(event string, body []byte) (call, error) {
 	if err := json.Unmarshal(body, &p); err != nil {
 		return call{}, fault.New(fault.Invalid, "read the payload: it is no JSON of the event's form")
 	}
-	c := call{repository: p.Repository}
+	c := call{payloadRepository: p.Repository}
 	switch event {
 	case "ping":
 		return c, nil

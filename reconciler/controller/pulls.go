@@ -11,7 +11,7 @@ import (
 // seePulls compares the pull requests. The first look that nothing is remembered of
 // takes those that it sees for settled: a repository has thousands that are closed,
 // and a sweep tells the open ones.
-func (a *agenda) seePulls(pulls map[int]string) {
+func (a *workQueue) seePulls(pulls map[int]string) {
 	for n, head := range pulls {
 		if t := a.tasks[item{pull: n}]; t != nil {
 			t.open = t.open || t.want.Head == "" // asked for before it was ever seen: it is new
@@ -46,7 +46,7 @@ func (a *agenda) seePulls(pulls map[int]string) {
 
 // swept takes up a sweep: listed is to be passed. Where it is known which pull
 // requests are open, those that no longer are get a last pass.
-func (a *agenda) swept(listed, open []int, known bool, id string) {
+func (a *workQueue) swept(listed, open []int, known bool, id string) {
 	if !known {
 		open = listed
 	}

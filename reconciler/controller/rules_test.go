@@ -40,7 +40,7 @@ func TestBackOffGoesByTheKindOfFault(t *testing.T) {
 // some to who comes later.
 func TestNoRepositoryTakesAllSlots(t *testing.T) {
 	const all = 16
-	s := newSlots(all)
+	s := newPassLimiter(all)
 	took := func(w *lane) (n int) {
 		for ; ; n++ {
 			s.claim(w)
@@ -73,7 +73,7 @@ func TestNoRepositoryTakesAllSlots(t *testing.T) {
 }
 
 func TestAMailboxIsBounded(t *testing.T) {
-	b := newMailbox()
+	b := newTriggerQueue()
 	for n := range 3 * maxAsks {
 		b.ask(item{pull: n + 1}, fmt.Sprint(n))
 		b.look(fmt.Sprint(n))
@@ -132,10 +132,10 @@ vishwa_webhooks_total{event="push",result="accepted"} 1
 
 // TestWhatWasAskedForSurvivesACrash: a pass that was under way begins anew.
 func TestWhatWasAskedForSurvivesACrash(t *testing.T) {
-	a := newAgenda()
+	a := newWorkQueue()
 	now, refs := time.Unix(0, 0), Refs{Branches: map[string]string{"main": "1"}}
 	main := item{branch: "main"}
-	look := func(a *agenda) bool {
+	look := func(a *workQueue) bool {
 		a.look()
 		a.beginLook()
 		a.see(refs)
@@ -156,7 +156,7 @@ func TestWhatWasAskedForSurvivesACrash(t *testing.T) {
 		{"done", func() { a.end(main, 0, now) }, false},
 	} {
 		step.do()
-		b := newAgenda()
+		b := newWorkQueue()
 		b.recall(a.remember())
 		if got := look(b); got != step.want {
 			t.Errorf("%s: passed after a crash: %v, want %v", step.name, got, step.want)

@@ -23,17 +23,17 @@ var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month 
 // something runs would depend on the machine's time zone data.
 func parseSchedule(expr string) (cron.Schedule, error) {
 	if strings.Contains(expr, "TZ=") {
-		return nil, fault.Hint(fault.New(fault.Invalid, "schedule %s: names a time zone", quoted(expr)), "write it in UTC, without CRON_TZ=")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "schedule %s: names a time zone", quoted(expr)), "write it in UTC, without CRON_TZ=")
 	}
 	if len(expr) > maxExpression {
-		return nil, fault.Hint(fault.New(fault.Invalid, "schedule %s: is too long", quoted(expr)), "write five fields, such as 0 6 * * 1")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "schedule %s: is too long", quoted(expr)), "write five fields, such as 0 6 * * 1")
 	}
 	s, err := cronParser.Parse(expr)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "schedule %s: %w", quoted(expr), err), "write five fields, such as 0 6 * * 1, or @hourly, @daily, @weekly or @monthly")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "schedule %s: %w", quoted(expr), err), "write five fields, such as 0 6 * * 1, or @hourly, @daily, @weekly or @monthly")
 	}
 	if every, is := s.(cron.ConstantDelaySchedule); is && every.Delay < time.Minute {
-		return nil, fault.Hint(fault.New(fault.Invalid, "schedule %s: is more often than once a minute", quoted(expr)), "give at least @every 1m")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "schedule %s: is more often than once a minute", quoted(expr)), "give at least @every 1m")
 	}
 	return s, nil
 }
@@ -58,12 +58,12 @@ type times struct {
 	parsed      []cron.Schedule
 }
 
-// calendar holds the schedules of a repository by branch.
-type calendar map[string]*times
+// scheduler holds the schedules of a repository by branch.
+type scheduler map[string]*times
 
 // set takes over the expressions of a branch. Those that cannot be read are left
 // out, and told.
-func (c calendar) set(branch string, exprs []string, now time.Time) (problems []error) {
+func (c scheduler) set(branch string, exprs []string, now time.Time) (problems []error) {
 	if len(exprs) > maxSchedules {
 		exprs = exprs[:maxSchedules]
 	}
@@ -102,7 +102,7 @@ func (t *times) next(now time.Time) (first time.Time) {
 }
 
 // due lists the branches whose time has come, and tells when the next one comes.
-func (c calendar) due(now time.Time) (branches []string, first time.Time) {
+func (c scheduler) due(now time.Time) (branches []string, first time.Time) {
 	for b, t := range c {
 		at := t.next(now)
 		if !at.IsZero() && !at.After(now) {

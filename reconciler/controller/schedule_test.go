@@ -18,7 +18,7 @@ func TestSchedulesThatMeanTrouble(t *testing.T) {
 		"@every 1s": false, "@every -1h": false, "@never": false, "* * * * * *": false, "61 * * * *": false, "": false, "0 6 * *": false,
 	} {
 		_, err := parseSchedule(expr)
-		if (err == nil) != good || err != nil && (fault.Of(err) != fault.Invalid || fault.Way(err) == "") {
+		if (err == nil) != good || err != nil && (fault.Of(err) != fault.Invalid || fault.HintOf(err) == "") {
 			t.Errorf("%q: %v", expr, err)
 		}
 	}
@@ -27,7 +27,7 @@ func TestSchedulesThatMeanTrouble(t *testing.T) {
 func TestTheCalendarTellsWhatIsDue(t *testing.T) {
 	berlin := time.FixedZone("CET", 3600)
 	now := time.Date(2026, 3, 2, 5, 30, 0, 0, berlin) // 04:30 UTC, a Monday
-	c := calendar{}
+	c := scheduler{}
 	if problems := c.set("main", []string{"0 6 * * *", "0 5 * * *", "no"}, now); len(problems) != 1 {
 		t.Errorf("problems: %v", problems)
 	}
@@ -64,13 +64,13 @@ func TestASchedulePassesItsBranch(t *testing.T) {
 	clock := time.Now()
 	f := newFake("example.org/a")
 	f.crons = []string{"@hourly"}
-	r := start(t, Options{Config: config, Sites: []Site{f}, Now: func() time.Time { return clock }})
+	r := start(t, Options{Config: config, Sites: []Repository{f}, Now: func() time.Time { return clock }})
 	until(t, "the first pass", f.is("branch main", "1"))
 	r.end(t)
 
 	again := newFake("example.org/a")
 	begin := time.Now()
-	start(t, Options{Config: config, Sites: []Site{again}, Now: func() time.Time { return clock.Add(time.Hour + time.Since(begin)) }})
+	start(t, Options{Config: config, Sites: []Repository{again}, Now: func() time.Time { return clock.Add(time.Hour + time.Since(begin)) }})
 	until(t, "the pass that was missed", func() bool { return again.count("branch main") == 1 })
 	looks := again.looked()
 	until(t, "looks", func() bool { return again.looked() > looks+5 })

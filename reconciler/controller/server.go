@@ -23,8 +23,8 @@ type status struct {
 
 var sound = status{looked: true}
 
-// Standing is how a repository stands, for readers of /readyz.
-type Standing struct {
+// Status is how a repository stands, for readers of /readyz.
+type Status struct {
 	Repository string `json:"repository"`
 	Looked     bool   `json:"looked"`            // its refs were seen once
 	Problem    string `json:"problem,omitempty"` // why the last look failed; it is tried again
@@ -34,13 +34,13 @@ type Standing struct {
 	Unserved []Unserved `json:"unserved,omitempty"`
 }
 
-// Standings tells how the repositories stand, in the order of the configuration.
+// Statuses tells how the repositories stand, in the order of the configuration.
 // The controller is ready when its keys are open and each was looked at, or is known
 // not to answer.
-func (c *Controller) Standings() (all []Standing, ready bool) {
+func (c *Controller) Statuses() (all []Status, ready bool) {
 	ready = true
 	for _, w := range c.workers {
-		s := Standing{Repository: w.name}
+		s := Status{Repository: w.name}
 		if now := w.state.Load(); now != nil {
 			s.Looked, s.Problem = now.looked, now.problem
 			if s.Problem != "" {
@@ -63,8 +63,8 @@ type served struct {
 }
 
 // serve serves what routes says at listener.
-func (c *Controller) serve(listener net.Listener, routes func(*http.ServeMux, *crowd)) *served {
-	crowd, mux := newCrowd(c.now, c.metrics.madeRoom), http.NewServeMux()
+func (c *Controller) serve(listener net.Listener, routes func(*http.ServeMux, *connectionLimiter)) *served {
+	crowd, mux := newConnectionLimiter(c.now, c.metrics.madeRoom), http.NewServeMux()
 	routes(mux, crowd)
 	s := &served{failed: make(chan error, 1), server: &http.Server{
 		Handler:           mux,
@@ -97,13 +97,13 @@ func (s *served) close() {
 }
 
 // health serves what tells how it goes.
-func (c *Controller) health(mux *http.ServeMux, _ *crowd) {
+func (c *Controller) health(mux *http.ServeMux, _ *connectionLimiter) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		all, ready := c.Standings()
+		all, ready := c.Statuses()
 		w.Header().Set("Content-Type", "application/json")
 		if !ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -118,8 +118,8 @@ func (c *Controller) health(mux *http.ServeMux, _ *crowd) {
 }
 
 // webhooks serves those that are signed with secrets.
-func (c *Controller) webhooks(secrets [][]byte) func(*http.ServeMux, *crowd) {
-	return func(mux *http.ServeMux, crowd *crowd) {
+func (c *Controller) webhooks(secrets [][]byte) func(*http.ServeMux, *connectionLimiter) {
+	return func(mux *http.ServeMux, crowd *connectionLimiter) {
 		if len(secrets) > 0 {
 			mux.Handle("/webhooks/github", c.hook(secrets, crowd))
 		}
@@ -130,7 +130,7 @@ func (c *Controller) webhooks(secrets [][]byte) func(*http.ServeMux, *crowd) {
 type entrance struct {
 	field, address string // of the configuration
 	told           func(string)
-	routes         func(*http.ServeMux, *crowd)
+	routes         func(*http.ServeMux, *connectionLimiter)
 	listener       net.Listener
 }
 
@@ -141,7 +141,7 @@ func (c *Controller) listen(secrets [][]byte) ([]entrance, error) {
 	if inner := c.config.Metrics.Listen; inner != "" {
 		all = append(all, entrance{field: "metrics.listen", address: inner, told: c.observed, routes: c.health})
 	} else {
-		all[0].routes = func(mux *http.ServeMux, crowd *crowd) {
+		all[0].routes = func(mux *http.ServeMux, crowd *connectionLimiter) {
 			c.health(mux, crowd)
 			hooks(mux, crowd)
 		}
@@ -152,7 +152,7 @@ func (c *Controller) listen(secrets [][]byte) ([]entrance, error) {
 			for _, p := range all[:i] {
 				p.listener.Close()
 			}
-			return nil, fault.Hint(fault.New(fault.Invalid, "listen: %w", err), "free the address %s, or give another one as %s", p.address, p.field)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "listen: %w", err), "free the address %s, or give another one as %s", p.address, p.field)
 		}
 	}
 	return all, nil

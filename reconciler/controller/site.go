@@ -5,10 +5,10 @@ package controller
 
 import "context"
 
-// Site is one repository with everything that a pass needs. Its methods may be
+// Repository is one repository with everything that a pass needs. Its methods may be
 // called side by side for different branches and pull requests, never for the
 // same one. Each may be called again at any time: what is done already is found.
-type Site interface {
+type Repository interface {
 	// Name tells repositories apart in logs and metrics: "github.com/owner/name". It holds no secret.
 	Name() string
 	// Refs is what the repository holds now; it costs one ls-remote and nothing else.

@@ -10,24 +10,24 @@ import (
 	"sync"
 )
 
-type slots struct {
+type passLimiter struct {
 	mu    sync.Mutex
 	free  int
 	held  map[*lane]int
 	queue []*lane // in the order of their asking, each once
 }
 
-func newSlots(n int) *slots { return &slots{free: n, held: map[*lane]int{}} }
+func newPassLimiter(n int) *passLimiter { return &passLimiter{free: n, held: map[*lane]int{}} }
 
 // lane is where one repository waits for slots of one kind. There are two kinds: what
 // strangers ask for waits in a queue of its own, and holds up nobody else.
 type lane struct {
-	slots   *slots
+	slots   *passLimiter
 	granted chan struct{}
 	claimed bool // a slot is asked for
 }
 
-func newLane(s *slots) *lane { return &lane{slots: s, granted: make(chan struct{}, 1)} }
+func newLane(s *passLimiter) *lane { return &lane{slots: s, granted: make(chan struct{}, 1)} }
 
 // want asks for a slot, where none is asked for yet.
 func (l *lane) want() {
@@ -46,7 +46,7 @@ func (l *lane) leave() {
 }
 
 // claim asks for one slot; w.granted is told when w has it. There is one claim of w at a time.
-func (s *slots) claim(w *lane) {
+func (s *passLimiter) claim(w *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, w)
@@ -54,7 +54,7 @@ func (s *slots) claim(w *lane) {
 }
 
 // withdraw takes back a claim; false: it was granted in the meantime.
-func (s *slots) withdraw(w *lane) bool {
+func (s *passLimiter) withdraw(w *lane) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.queue)
@@ -62,7 +62,7 @@ func (s *slots) withdraw(w *lane) bool {
 	return len(s.queue) < n
 }
 
-func (s *slots) release(w *lane) {
+func (s *passLimiter) release(w *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free++
@@ -72,7 +72,7 @@ func (s *slots) release(w *lane) {
 	s.grant()
 }
 
-func (s *slots) grant() {
+func (s *passLimiter) grant() {
 	for n := 0; n < len(s.queue) && s.free > 0; {
 		w := s.queue[n]
 		if s.held[w] > 0 && s.free <= s.held[w] {

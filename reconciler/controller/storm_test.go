@@ -22,7 +22,7 @@ func TestAStormEndsWithEverythingPassedAsItIs(t *testing.T) {
 		}
 		return fault.New(fault.Conflict, "storm")
 	}
-	var sites []Site
+	var sites []Repository
 	var fakes []*fake
 	for n := range 6 {
 		f := newFake(fmt.Sprint("example.org/", n))

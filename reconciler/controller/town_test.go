@@ -85,13 +85,13 @@ func newTown() *town {
 	return &town{bytes: map[digest.Digest][]byte{}, served: map[string]port.Release{}, shown: map[string]string{}, texts: map[string]string{}}
 }
 
-func (w *town) house() *pass.House {
-	return &pass.House{
-		Eyes: pass.Eyes{Repo: land{w}, Book: w, Server: host{w}}, Store: shelf{w}, Runner: engine{Runner: nil, town: w},
-		Seal:  pass.Seal{Store: shelf{w}, Sign: notary{w}.model, Verifier: notary{w}},
-		Hands: func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
-		Lock:  func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
-		Actor: pass.Actor{Name: "main"}, Now: time.Now,
+func (w *town) house() *pass.Reconciler {
+	return &pass.Reconciler{
+		Observers: pass.Observers{Repo: land{w}, Ledger: w, Server: host{w}}, Store: shelf{w}, Runner: engine{Runner: nil, town: w},
+		Signer: pass.ModelSigner{Store: shelf{w}, Sign: notary{w}.model, Verifier: notary{w}},
+		Hands:  func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
+		Lock:   func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
+		Actor:  pass.Actor{Name: "main"}, Now: time.Now,
 	}
 }
 
@@ -250,22 +250,24 @@ type square struct {
 	*town
 }
 
-func (s *square) Pull(_ context.Context, n int) (port.Pull, error) {
-	return port.Pull{Number: n, Author: port.Account{Login: "asha"}, Base: "main", Head: "topic", HeadSHA: change}, nil
+func (s *square) Pull(_ context.Context, n int) (port.PullRequest, error) {
+	return port.PullRequest{Number: n, Author: port.Account{Login: "asha"}, Base: "main", Head: "topic", HeadSHA: change}, nil
 }
-func (s *square) May(context.Context, string) (port.Permission, error) { return port.Writing, nil }
-func (s *square) Remarks(context.Context, int, time.Time) ([]port.Remark, error) {
+func (s *square) Permission(context.Context, string) (port.Permission, error) {
+	return port.Writing, nil
+}
+func (s *square) Comments(context.Context, int, time.Time) ([]port.Comment, error) {
 	return nil, nil
 }
 func (s *square) Reviews(context.Context, int) ([]port.Review, error) { return nil, nil }
 
-func (s *square) Said(context.Context, int, string) (string, error) {
+func (s *square) OwnComment(context.Context, int, string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.comment, nil
 }
 
-func (s *square) Say(_ context.Context, _ int, _, body string) (string, error) {
+func (s *square) UpsertComment(_ context.Context, _ int, _, body string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.comment != body {
@@ -275,13 +277,13 @@ func (s *square) Say(_ context.Context, _ int, _, body string) (string, error) {
 	return "", nil
 }
 
-func (s *square) Mark(_ context.Context, m port.Mark) error {
+func (s *square) ReportStatus(_ context.Context, m port.CommitStatus) error {
 	raw, err := json.Marshal(m)
 	s.show(&s.marks, m.Name+"@"+m.SHA, fmt.Sprint(m.State), string(raw))
 	return err
 }
 
-func (s *square) Rollout(_ context.Context, r port.Rollout) error {
+func (s *square) ReportDeployment(_ context.Context, r port.Deployment) error {
 	s.show(&s.rolls, r.Key, fmt.Sprint(r.State), fmt.Sprint(r.State, r.Description, r.URL))
 	return nil
 }

@@ -42,10 +42,10 @@ const (
 	hushMost    = time.Hour        // what goes up and down is recorded no more often than this
 )
 
-// ward holds what is known of each deployment.
-type ward map[string]*vigil
+// healthWatch holds what is known of each deployment.
+type healthWatch map[string]*serviceHealth
 
-type vigil struct {
+type serviceHealth struct {
 	ill   bool
 	since time.Time // it is so
 	tries int       // to bring it back, since it was last steady
@@ -55,8 +55,8 @@ type vigil struct {
 	told  bool      // what was, up or not
 }
 
-// care is what is to be done for a deployment.
-type care struct {
+// healthAction is what is to be done for a deployment.
+type healthAction struct {
 	Deployment
 	revive, note bool
 	up           bool // as it is to be noted
@@ -64,13 +64,13 @@ type care struct {
 
 // see takes in how all stand, and tells what is to be done and what has changed. What
 // a pass that is under way may be stopping just now is not called down at once.
-func (w ward) see(now time.Time, all []Deployment, passing func(branch string) bool) (todo []care, changed []Deployment) {
+func (w healthWatch) see(now time.Time, all []Deployment, passing func(branch string) bool) (todo []healthAction, changed []Deployment) {
 	there := map[string]bool{}
 	for _, d := range all {
 		there[d.Name] = true
 		v := w[d.Name]
 		if v == nil {
-			v = &vigil{since: now}
+			v = &serviceHealth{since: now}
 			w[d.Name] = v
 		}
 		ill := d.Health != port.Ready && (d.Health != port.Starting || v.ill)
@@ -78,7 +78,7 @@ func (w ward) see(now time.Time, all []Deployment, passing func(branch string) b
 			v.ill, v.since = ill, now
 			changed = append(changed, d)
 		}
-		c := care{Deployment: d, up: !ill}
+		c := healthAction{Deployment: d, up: !ill}
 		c.revive = ill && !now.Before(v.next)
 		if c.revive {
 			v.tries++
@@ -107,7 +107,7 @@ func (w ward) see(now time.Time, all []Deployment, passing func(branch string) b
 
 // patience is how long something must have been so before it is worth an entry: what
 // goes up and down all the time does not fill the ledger.
-func (v *vigil) patience(changing bool) time.Duration {
+func (v *serviceHealth) patience(changing bool) time.Duration {
 	if v.falls == 0 && !changing {
 		return 0
 	}
@@ -128,7 +128,7 @@ type Unserved struct {
 }
 
 // ill lists those that do not answer.
-func (w ward) ill(all []Deployment) (out []Unserved) {
+func (w healthWatch) ill(all []Deployment) (out []Unserved) {
 	for _, d := range all {
 		if v := w[d.Name]; v != nil && v.ill {
 			out = append(out, Unserved{d.Name, cmp.Or(string(d.Health), "absent"), v.since.UTC()})
@@ -164,7 +164,7 @@ func (w *worker) attended(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		w.tries.attend++
 		wait = max(wait, min(Next(err, w.tries.attend), attendMost))
-		w.log.Log(ctx, severity(fault.Of(err), w.tries.attend), "look after the deployments", "error", err, "kind", fault.Of(err).String(), "way", fault.Way(err), "again", wait.String())
+		w.log.Log(ctx, severity(fault.Of(err), w.tries.attend), "look after the deployments", "error", err, "kind", fault.Of(err).String(), "way", fault.HintOf(err), "again", wait.String())
 	}
 	w.attendAt = w.c.now().Add(wait)
 }
@@ -205,7 +205,7 @@ func (w *worker) tend(ctx context.Context, server Server, all []Deployment) {
 
 // revive brings back what it can, side by side, and tells whose branches it takes a
 // pass of. What only takes longer goes on by itself.
-func (w *worker) revive(ctx context.Context, server Server, todo []care) (asks map[string]bool, any bool) {
+func (w *worker) revive(ctx context.Context, server Server, todo []healthAction) (asks map[string]bool, any bool) {
 	ctx, cancel := context.WithTimeout(ctx, w.c.config.Timeout)
 	defer cancel()
 	asks = map[string]bool{}
@@ -234,7 +234,7 @@ func (w *worker) revive(ctx context.Context, server Server, todo []care) (asks m
 }
 
 // note records what is to be recorded.
-func (w *worker) note(ctx context.Context, server Server, todo []care) {
+func (w *worker) note(ctx context.Context, server Server, todo []healthAction) {
 	ctx, cancel := context.WithTimeout(ctx, w.c.config.Timeout)
 	defer cancel()
 	for _, c := range todo {
@@ -243,7 +243,7 @@ func (w *worker) note(ctx context.Context, server Server, todo []care) {
 		}
 		_, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, server.Note(ctx, c.Deployment, c.up) })
 		if err != nil && ctx.Err() == nil {
-			w.log.Log(ctx, severity(fault.Of(err), 1), "record how a deployment stands", "deployment", c.Name, "error", err, "kind", fault.Of(err).String(), "way", fault.Way(err))
+			w.log.Log(ctx, severity(fault.Of(err), 1), "record how a deployment stands", "deployment", c.Name, "error", err, "kind", fault.Of(err).String(), "way", fault.HintOf(err))
 		}
 	}
 }

@@ -25,11 +25,11 @@ import (
 func atRest(string) bool { return false }
 
 // round is one look of a ward, a minute after the last one, at one deployment.
-func (w ward) round(now *time.Time, h port.Health, noted *bool) (c care) {
+func (w healthWatch) round(now *time.Time, h port.Health, noted *bool) (c healthAction) {
 	*now = now.Add(time.Minute)
 	todo, _ := w.see(*now, []Deployment{{Branch: "main", Name: "d", Health: h, Noted: *noted}}, atRest)
 	if len(todo) == 0 {
-		return care{}
+		return healthAction{}
 	}
 	if todo[0].note {
 		*noted = !todo[0].up
@@ -38,7 +38,7 @@ func (w ward) round(now *time.Time, h port.Health, noted *bool) (c care) {
 }
 
 func TestWhatGoesDownIsBroughtBackAndToldOnce(t *testing.T) {
-	w, now, noted := ward{}, time.Unix(1000, 0), false
+	w, now, noted := healthWatch{}, time.Unix(1000, 0), false
 	if c := w.round(&now, port.Ready, &noted); c.revive || c.note {
 		t.Fatalf("while all is well: %+v", c)
 	}
@@ -61,13 +61,13 @@ func TestWhatGoesDownIsBroughtBackAndToldOnce(t *testing.T) {
 	}
 	// A controller that is started anew finds what the ledger says.
 	noted = true
-	if c := (ward{}).round(&now, port.Down, &noted); c.note || !c.revive {
+	if c := (healthWatch{}).round(&now, port.Down, &noted); c.note || !c.revive {
 		t.Fatalf("after a restart, still down: %+v", c)
 	}
 }
 
 func TestWhatAPassIsStoppingIsNotCalledDown(t *testing.T) {
-	w, now := ward{}, time.Unix(1000, 0)
+	w, now := healthWatch{}, time.Unix(1000, 0)
 	busy := func(string) bool { return true }
 	all := []Deployment{{Branch: "main", Name: "d"}}
 	if todo, _ := w.see(now, all, busy); len(todo) != 1 || todo[0].note {
@@ -84,7 +84,7 @@ func TestWhatAPassIsStoppingIsNotCalledDown(t *testing.T) {
 // However a deployment behaves for a day, it costs few entries and few tries.
 func TestAFlappingDeploymentFloodsNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, now, noted := ward{}, time.Unix(1000, 0), false
+		w, now, noted := healthWatch{}, time.Unix(1000, 0), false
 		notes, tries := 0, 0
 		up := rapid.IntRange(1, 9).Draw(t, "minutes up")
 		down := rapid.IntRange(1, 9).Draw(t, "minutes down")
@@ -153,7 +153,7 @@ func TestAControllerLooksAfterWhatIsDeployed(t *testing.T) {
 	g := &guard{fake: newFake("homes"), health: port.Ready, mends: true}
 	passes := make(chan struct{}, 100)
 	g.onBranch = func(context.Context, string) error { passes <- struct{}{}; return nil }
-	c := New(Options{Config: config.Spec{Listen: "127.0.0.1:0", Poll: 20 * time.Millisecond, Webhook: config.Webhook{Off: true}}, Sites: []Site{g}})
+	c := New(Options{Config: config.Spec{Listen: "127.0.0.1:0", Poll: 20 * time.Millisecond, Webhook: config.Webhook{Off: true}}, Sites: []Repository{g}})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
@@ -170,7 +170,7 @@ func TestAControllerLooksAfterWhatIsDeployed(t *testing.T) {
 		mux.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
 		var body struct {
 			Ready        bool
-			Repositories []Standing
+			Repositories []Status
 		}
 		raw, _ := io.ReadAll(w.Body)
 		if err := json.Unmarshal(raw, &body); err != nil {

@@ -37,8 +37,8 @@ func TestLocalRefsAreSeenAtOnce(t *testing.T) {
 	f := newFake("repo")
 	config := fast()
 	config.Poll = time.Hour
-	config.Repositories = []Repository{{Path: dir}}
-	start(t, Options{Config: config, Sites: []Site{f}})
+	config.Repositories = []ConfigRepository{{Path: dir}}
+	start(t, Options{Config: config, Sites: []Repository{f}})
 	until(t, "the look after watching began", func() bool { return f.looked() == 2 })
 	looks := 2
 	change := func(what string, do func()) {
@@ -82,8 +82,8 @@ func TestARepositoryThatIsMadeAnewIsWatchedAgain(t *testing.T) {
 	f := newFake("repo")
 	config := fast()
 	config.Poll = 300 * time.Millisecond
-	config.Repositories = []Repository{{Path: dir}}
-	r := start(t, Options{Config: config, Sites: []Site{f}})
+	config.Repositories = []ConfigRepository{{Path: dir}}
+	r := start(t, Options{Config: config, Sites: []Repository{f}})
 	watched := func() bool {
 		w := r.Controller.watch
 		w.mu.Lock()

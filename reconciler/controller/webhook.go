@@ -41,7 +41,7 @@ const (
 // hook is the handler.
 type hook struct {
 	secrets  [][]byte
-	crowd    *crowd
+	crowd    *connectionLimiter
 	patience patience
 	now      func() time.Time
 	limit    *rate.Limiter // of what is GitHub's
@@ -49,13 +49,13 @@ type hook struct {
 	told     *rate.Limiter // refusals in the log
 	seen     *deliveries   // by id
 	bodies   *deliveries   // by signature
-	find     func(repository) []*worker
+	find     func(payloadRepository) []*worker
 	id       func() string
 	log      *slog.Logger
 	count    func(event, result string)
 }
 
-func (c *Controller) hook(secrets [][]byte, crowd *crowd) *hook {
+func (c *Controller) hook(secrets [][]byte, crowd *connectionLimiter) *hook {
 	return &hook{
 		secrets: secrets, crowd: crowd, patience: hurried, now: c.now,
 		limit: rate.NewLimiter(hooksASecond, hooksAtOnce), again: rate.NewLimiter(againASecond, againAtOnce),
@@ -66,7 +66,7 @@ func (c *Controller) hook(secrets [][]byte, crowd *crowd) *hook {
 }
 
 // find is the workers of the repository that a payload is about.
-func (c *Controller) find(r repository) (found []*worker) {
+func (c *Controller) find(r payloadRepository) (found []*worker) {
 	identity, err := config.Canonical(r.CloneURL)
 	for _, w := range c.workers {
 		if err == nil && w.repo.URL != "" && w.repo.Identity() == identity {
@@ -182,7 +182,7 @@ func (h *hook) heard(body []byte, event, delivery string) (int, string) {
 		return http.StatusAccepted, "ignored"
 	}
 	woken := false
-	all := h.find(call.repository)
+	all := h.find(call.payloadRepository)
 	for _, w := range all {
 		if w.wrote(call.echo) {
 			continue
@@ -197,7 +197,7 @@ func (h *hook) heard(body []byte, event, delivery string) (int, string) {
 			w.box.look(id)
 		}
 		if call.sweep {
-			w.box.put(func(m *mail) { m.sweep = true })
+			w.box.put(func(m *triggers) { m.sweep = true })
 		}
 	}
 	if len(all) > 0 && !woken {

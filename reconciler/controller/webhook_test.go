@@ -26,13 +26,13 @@ var hookSecrets = [][]byte{[]byte("present"), []byte("previous")}
 // doorway is a hook before two repositories that nobody works at.
 func doorway() (*hook, *Controller) {
 	config := fast()
-	config.Repositories = []Repository{
+	config.Repositories = []ConfigRepository{
 		{URL: "https://github.com/Acme/churn.git", GitHub: &GitHub{Token: &Secret{Env: "T"}}},
 		{URL: "git@ghe.example.org:acme/churn.git", GitHub: &GitHub{Token: &Secret{Env: "T"}}},
 		{Path: "/mirror", GitHub: &GitHub{Repository: "acme/mirrored", Token: &Secret{Env: "T"}}},
 	}
 	c := New(Options{Config: config, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	return c.hook(hookSecrets, newCrowd(time.Now, func(string) {})), c
+	return c.hook(hookSecrets, newConnectionLimiter(time.Now, func(string) {})), c
 }
 
 func sign(secret, body string) string {
@@ -303,9 +303,9 @@ func TestVishwaDoesNotWakeItself(t *testing.T) {
 		"own pull request":       {own, "pull_request", `{"action":"opened","pull_request":{"number":7},"sender":{"login":"vishwa-bot[bot]"},` + at + `}`, "0: pull 7"},
 	} {
 		config := fast()
-		config.Repositories = []Repository{{URL: "https://github.com/Acme/churn.git", GitHub: &GitHub{Token: &Secret{Env: "T"}}}}
-		c := New(Options{Config: config, Sites: []Site{speaking{newFake("github.com/acme/churn"), k.account}}, Log: slog.New(slog.DiscardHandler)})
-		h := c.hook(hookSecrets, newCrowd(time.Now, func(string) {}))
+		config.Repositories = []ConfigRepository{{URL: "https://github.com/Acme/churn.git", GitHub: &GitHub{Token: &Secret{Env: "T"}}}}
+		c := New(Options{Config: config, Sites: []Repository{speaking{newFake("github.com/acme/churn"), k.account}}, Log: slog.New(slog.DiscardHandler)})
+		h := c.hook(hookSecrets, newConnectionLimiter(time.Now, func(string) {}))
 		if got := answer(h, delivery(k.event, k.body)); got.Code != 202 || woken(c) != k.want {
 			t.Errorf("%s: %d %s; want %q", name, got.Code, got.Body, k.want)
 		}
@@ -317,7 +317,7 @@ func TestALostWebhookIsMadeGood(t *testing.T) {
 	f := newFake("example.org/a")
 	config := fast()
 	config.Sweep = 20 * time.Millisecond
-	start(t, Options{Config: config, Sites: []Site{f}})
+	start(t, Options{Config: config, Sites: []Repository{f}})
 	until(t, "the first pass", f.is("branch main", "1"))
 	f.set(func(r *Refs) { r.Pulls[1] = "h1" })
 	until(t, "a pass of the new pull request", f.is("pull 1", "h1"))
@@ -334,8 +334,8 @@ func TestAWebhookIsActedOnAtOnce(t *testing.T) {
 	config := fast()
 	config.Poll = time.Hour
 	config.Webhook = Webhook{Secret: &Secret{Env: "HOOK"}}
-	config.Repositories = []Repository{{URL: "https://github.com/acme/churn", GitHub: &GitHub{Token: &Secret{Env: "T"}}}}
-	r := start(t, Options{Config: config, Sites: []Site{f}, Lookup: func(string) (string, bool) { return "present", true }})
+	config.Repositories = []ConfigRepository{{URL: "https://github.com/acme/churn", GitHub: &GitHub{Token: &Secret{Env: "T"}}}}
+	r := start(t, Options{Config: config, Sites: []Repository{f}, Lookup: func(string) (string, bool) { return "present", true }})
 	until(t, "the first pass", f.is("branch main", "1"))
 	f.set(func(r *Refs) { r.Branches["main"] = "2" })
 	post := func(event, body string) {

@@ -22,18 +22,18 @@ type worker struct {
 	c    *Controller
 	repo config.Repository
 	name string
-	site Site
+	site Repository
 	log  *slog.Logger
 
-	agenda   *agenda
-	calendar calendar
-	box      *mailbox
+	agenda   *workQueue
+	calendar scheduler
+	box      *triggerQueue
 	done     chan func() // what ended, to be noted by the worker
 	usual    *lane
 	guest    *lane // of strangers' pull requests
 	active   int   // what runs beside the worker
 
-	ward      ward
+	ward      healthWatch
 	attending bool
 	attendAt  time.Time
 	ill       atomic.Pointer[[]Unserved]
@@ -157,7 +157,7 @@ func (w *worker) step(ctx context.Context) time.Duration {
 }
 
 // read takes up the triggers that came in.
-func (w *worker) read(m mail) {
+func (w *worker) read(m triggers) {
 	for i, ids := range m.asks {
 		w.agenda.ask(i, ids...)
 	}
@@ -190,7 +190,7 @@ func (w *worker) open(ctx context.Context) {
 	w.beside(func() func() {
 		ctx, cancel := context.WithTimeout(ctx, 10*w.c.config.Timeout)
 		defer cancel()
-		site, err := guarded(w.log, func() (Site, error) { return w.c.open(ctx, w.repo) })
+		site, err := guarded(w.log, func() (Repository, error) { return w.c.open(ctx, w.repo) })
 		return func() {
 			w.opening = false
 			if err == nil {
@@ -271,7 +271,7 @@ func (w *worker) failed(doing string, err error, tries int) time.Time {
 	}
 	before := w.state.Load()
 	w.state.Store(&status{looked: before != nil && before.looked, problem: doing + ": " + err.Error(), kind: fault.Of(err)})
-	w.log.Log(context.Background(), severity(fault.Of(err), tries), doing, "error", err, "kind", fault.Of(err).String(), "way", fault.Way(err), "tries", tries, "again", wait.String())
+	w.log.Log(context.Background(), severity(fault.Of(err), tries), doing, "error", err, "kind", fault.Of(err).String(), "way", fault.HintOf(err), "tries", tries, "again", wait.String())
 	w.c.metrics.failed("look", err)
 	return w.c.now().Add(wait)
 }
@@ -355,15 +355,15 @@ func (w *worker) passed(log *slog.Logger, i item, o outcome) {
 	case o.err == nil:
 		log.Info("pass done", "took", o.took.String())
 	case wait == 0:
-		log.Info("pass done, waits for a person", "took", o.took.String(), "kind", kind.String(), "reason", o.err, "way", fault.Way(o.err))
+		log.Info("pass done, waits for a person", "took", o.took.String(), "kind", kind.String(), "reason", o.err, "way", fault.HintOf(o.err))
 	case kind == fault.Cancelled && w.c.stopping():
 		log.Info("pass handed back", "took", o.took.String())
 	default:
-		log.Log(context.Background(), severity(kind, tries), "pass failed", "took", o.took.String(), "kind", kind.String(), "error", o.err, "way", fault.Way(o.err), "tries", tries, "again", wait.String())
+		log.Log(context.Background(), severity(kind, tries), "pass failed", "took", o.took.String(), "kind", kind.String(), "error", o.err, "way", fault.HintOf(o.err), "tries", tries, "again", wait.String())
 	}
 	if i.branch != "" && wait == 0 {
 		for _, err := range w.calendar.set(i.branch, o.schedules, now) {
-			log.Warn("a schedule is left out", "error", err, "way", fault.Way(err))
+			log.Warn("a schedule is left out", "error", err, "way", fault.HintOf(err))
 		}
 	}
 }

@@ -61,12 +61,12 @@ func (w *Workspace) Add(ctx context.Context, paths []string) ([]Added, error) {
 
 func (w *Workspace) add(ctx context.Context, rel string) (Added, error) {
 	if rel == "." || rel == ".dvc" || strings.HasPrefix(rel, ".dvc/") || rel == ".git" || strings.HasPrefix(rel, ".git/") {
-		return Added{}, fault.Hint(fault.New(fault.Invalid, "it is the repository's own"), "name a file or folder of data")
+		return Added{}, fault.WithHint(fault.New(fault.Invalid, "it is the repository's own"), "name a file or folder of data")
 	}
 	if err := dvc.CheckPath(rel); err != nil {
-		return Added{}, fault.Hint(fault.New(fault.Invalid, "%w", err), "rename it")
+		return Added{}, fault.WithHint(fault.New(fault.Invalid, "%w", err), "rename it")
 	}
-	release, err := w.turn(ctx, rel)
+	release, err := w.lockOutput(ctx, rel)
 	if err != nil {
 		return Added{}, err
 	}
@@ -82,28 +82,28 @@ func (w *Workspace) added(ctx context.Context, rel string) (Added, error) {
 	}
 	defer held.Close()
 	dvccache.Tidy(filepath.Dir(w.abs(rel)))
-	if err := w.apart(ctx, rel); err != nil {
+	if err := w.checkOverlap(ctx, rel); err != nil {
 		return Added{}, err
 	}
-	if by, err := w.unseen(rel); err != nil || by != "" {
+	if by, err := w.ignoredBy(rel); err != nil || by != "" {
 		if err == nil {
-			err = fault.Hint(fault.New(fault.Invalid, "%s leaves it out", by), "change the pattern there, or keep the data elsewhere: DVC would refuse the repository")
+			err = fault.WithHint(fault.New(fault.Invalid, "%s leaves it out", by), "change the pattern there, or keep the data elsewhere: DVC would refuse the repository")
 		}
 		return Added{}, err
 	}
-	t, err := w.take(ctx, rel)
+	t, err := w.ingest(ctx, rel)
 	if err != nil {
 		return Added{}, err
 	}
 	a := Added{Path: rel, File: rel + ".dvc", OID: t.oid, SHA256: t.sha256, Size: t.size, Files: int64(len(t.sums)), Read: t.read}
-	if a.Moved, err = w.point(rel, t); err != nil {
+	if a.Moved, err = w.writePointer(rel, t); err != nil {
 		return a, err
 	}
-	return a, w.hide(ctx, rel)
+	return a, w.gitignore(ctx, rel)
 }
 
-// apart refuses data that another output holds, or that holds one.
-func (w *Workspace) apart(ctx context.Context, rel string) error {
+// checkOverlap refuses data that another output holds, or that holds one.
+func (w *Workspace) checkOverlap(ctx context.Context, rel string) error {
 	all, err := OutputsOf(ctx, os.DirFS(w.root))
 	if err != nil {
 		return err
@@ -111,11 +111,11 @@ func (w *Workspace) apart(ctx context.Context, rel string) error {
 	for _, o := range all {
 		switch {
 		case o.Path == rel && o.Stage != "":
-			return fault.Hint(fault.New(fault.Invalid, "it is made by the stage %s of %s", o.Stage, o.File), "run the stage; its output needs no add")
+			return fault.WithHint(fault.New(fault.Invalid, "it is made by the stage %s of %s", o.Stage, o.File), "run the stage; its output needs no add")
 		case strings.HasPrefix(rel, o.Path+"/"):
-			return fault.Hint(fault.New(fault.Invalid, "it is part of %s, which %s keeps", o.Path, o.File), "add that as a whole: vishwa data add %s", o.Path)
+			return fault.WithHint(fault.New(fault.Invalid, "it is part of %s, which %s keeps", o.Path, o.File), "add that as a whole: vishwa data add %s", o.Path)
 		case strings.HasPrefix(o.Path, rel+"/"):
-			return fault.Hint(fault.New(fault.Invalid, "%s in it is kept by %s already", o.Path, o.File), "remove %s first, or add its other parts one by one", o.File)
+			return fault.WithHint(fault.New(fault.Invalid, "%s in it is kept by %s already", o.Path, o.File), "remove %s first, or add its other parts one by one", o.File)
 		}
 	}
 	return nil
@@ -128,48 +128,48 @@ type taken struct {
 	size   int64
 	dir    bool
 	exec   bool
-	sums   []dvccache.Known // of its files, by path
+	sums   []dvccache.FileState // of its files, by path
 	read   int64
 }
 
-// take names what is at rel and has the cache keep it. Files that stand as they
+// ingest names what is at rel and has the cache keep it. Files that stand as they
 // stood are not read.
-func (w *Workspace) take(ctx context.Context, rel string) (*taken, error) {
+func (w *Workspace) ingest(ctx context.Context, rel string) (*taken, error) {
 	abs := w.abs(rel)
 	st, err := os.Stat(abs)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "%s is not there", rel), "correct the path; or check it out: vishwa data checkout")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not there", rel), "correct the path; or check it out: vishwa data checkout")
 	}
 	ignore, err := w.ignored(rel)
 	if err != nil {
 		return nil, err
 	}
-	files, err := look(ctx, abs, tidied(abs, ignore), w.hands())
+	files, err := look(ctx, abs, tidied(abs, ignore), w.workers())
 	if err != nil {
 		return nil, err
 	}
 	if st.IsDir() {
 		for _, f := range files {
 			if path.Base(f.path) == ".dvcignore" {
-				return nil, fault.Hint(fault.New(fault.Invalid, "%s is inside of the data", path.Join(rel, f.path)), "move it beside or above the data, as DVC asks")
+				return nil, fault.WithHint(fault.New(fault.Invalid, "%s is inside of the data", path.Join(rel, f.path)), "move it beside or above the data, as DVC asks")
 			}
 			if err := dvc.CheckPath(f.path); err != nil {
-				return nil, fault.Hint(fault.New(fault.Invalid, "%w", err), "rename it")
+				return nil, fault.WithHint(fault.New(fault.Invalid, "%w", err), "rename it")
 			}
 		}
 	}
-	t, job, err := w.swallow(ctx, "adding "+rel, abs, st.IsDir(), files, dvccache.LoadMemory(w.memoryFile(rel)))
+	t, job, err := w.hashAndCache(ctx, "adding "+rel, abs, st.IsDir(), files, dvccache.LoadMemory(w.memoryFile(rel)))
 	if err != nil {
 		return nil, err
 	}
 	return t, w.remember(rel, t, files, job)
 }
 
-// swallow has the cache keep files, which are below abs or at it. What stands as before
+// hashAndCache has the cache keep files, which are below abs or at it. What stands as before
 // has it is not read.
-func (w *Workspace) swallow(ctx context.Context, what, abs string, dir bool, files []found, before *dvccache.Memory) (*taken, *taking, error) {
+func (w *Workspace) hashAndCache(ctx context.Context, what, abs string, dir bool, files []found, before *dvccache.Memory) (*taken, *taking, error) {
 	inOrder(files)
-	job := &taking{w: w, what: what, abs: abs, before: before, sums: make([]dvccache.Known, len(files)), began: make([]int64, len(files)), batch: w.cache.Batch()}
+	job := &taking{w: w, what: what, abs: abs, before: before, sums: make([]dvccache.FileState, len(files)), began: make([]int64, len(files)), batch: w.cache.Batch()}
 	defer job.batch.Drop()
 	for _, f := range files {
 		job.total += f.stamp.Size
@@ -217,7 +217,7 @@ func (w *Workspace) name(ctx context.Context, t *taken, files []found) error {
 }
 
 // manifest is the .dir object of files, sorted by path, with their sums.
-func manifest(files []found, sums []dvccache.Known) []byte {
+func manifest(files []found, sums []dvccache.FileState) []byte {
 	var digits [32]byte
 	return dvc.TreeBytes(len(files), func(i int) (string, []byte) {
 		hex.Encode(digits[:], sums[i].Sum[:16])
@@ -233,7 +233,7 @@ func (w *Workspace) remember(rel string, t *taken, files []found, job *taking) e
 			return err
 		}
 	}
-	err := dvccache.Remember(w.memoryFile(rel), t.oid, len(files), func(i int) (string, dvccache.Known) {
+	err := dvccache.Remember(w.memoryFile(rel), t.oid, len(files), func(i int) (string, dvccache.FileState) {
 		k := job.sums[i]
 		if !k.Stamp.Settled(job.at(i)) {
 			k.Stamp = dvccache.Stamp{}
@@ -256,7 +256,7 @@ func (w *Workspace) relink(rel string, job *taking, files []found) error {
 		}
 		var stands unix.Stat_t
 		if err := unix.Stat(at, &stands); err != nil || dvccache.StampOf(&stands) != job.sums[i].Stamp {
-			return fault.Hint(fault.New(fault.Conflict, "%s changed after it was read", at), "end what writes to it, and add it again; what was read is in the cache")
+			return fault.WithHint(fault.New(fault.Conflict, "%s changed after it was read", at), "end what writes to it, and add it again; what was read is in the cache")
 		}
 		oid := job.sums[i].Sums().OID
 		if was, err := os.Stat(w.cache.Path(oid)); err == nil && os.SameFile(st, was) {
@@ -289,7 +289,7 @@ type taking struct {
 	what   string // is done, for people
 	abs    string
 	before *dvccache.Memory
-	sums   []dvccache.Known
+	sums   []dvccache.FileState
 	batch  *dvccache.Batch
 	total  int64
 	read   atomic.Int64
@@ -366,7 +366,7 @@ func (j *taking) file(ctx context.Context, i int, f found) error {
 		j.read.Add(1)
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Conflict, "%s keeps changing while it is read", at), "end what writes to it, and add it again")
+	return fault.WithHint(fault.New(fault.Conflict, "%s keeps changing while it is read", at), "end what writes to it, and add it again")
 }
 
 // once reads a file. A nil stamp says that it changed meanwhile.
@@ -417,9 +417,9 @@ func gone(at string, err error) error {
 	case err == nil, fault.Of(err) != fault.Internal:
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.Hint(fault.New(fault.Conflict, "%s went while it was added", at), "add it again")
+		return fault.WithHint(fault.New(fault.Conflict, "%s went while it was added", at), "add it again")
 	case errors.Is(err, fs.ErrPermission):
-		return fault.Hint(fault.New(fault.Denied, "read %s: %w", at, err), "make it readable")
+		return fault.WithHint(fault.New(fault.Denied, "read %s: %w", at, err), "make it readable")
 	}
 	return artifact.Disk(fmt.Errorf("read %s: %w", at, err), at)
 }
@@ -432,8 +432,8 @@ func stamped(f *os.File) (dvccache.Stamp, error) {
 	return dvccache.StampOf(&st), nil
 }
 
-// point writes the .dvc file, and tells whether it had to be.
-func (w *Workspace) point(rel string, t *taken) (bool, error) {
+// writePointer writes the .dvc file, and tells whether it had to be.
+func (w *Workspace) writePointer(rel string, t *taken) (bool, error) {
 	file := w.abs(rel) + ".dvc"
 	p := &dvc.Pointer{Outs: []dvc.Out{{Path: path.Base(rel)}}}
 	was, err := os.ReadFile(file)
@@ -450,7 +450,7 @@ func (w *Workspace) point(rel string, t *taken) (bool, error) {
 		return err == nil && at == rel
 	})
 	if i < 0 {
-		return false, fault.Hint(fault.New(fault.Conflict, "%s.dvc is about something else", rel), "rename it, or add the data under another name")
+		return false, fault.WithHint(fault.New(fault.Conflict, "%s.dvc is about something else", rel), "rename it, or add the data under another name")
 	}
 	o := &p.Outs[i]
 	o.OID, o.Size, o.NFiles, o.Hash, o.Exec, o.SHA256 = t.oid, t.size, -1, "md5", !t.dir && t.exec, t.sha256
@@ -499,13 +499,13 @@ func inGit(dir string) bool {
 	}
 }
 
-// hide has Git ignore the data, as DVC does: by a line beside it.
-func (w *Workspace) hide(ctx context.Context, rel string) error {
+// gitignore has Git ignore the data, as DVC does: by a line beside it.
+func (w *Workspace) gitignore(ctx context.Context, rel string) error {
 	if w.kept == "" && !inGit(w.root) {
 		return nil
 	}
 	file := filepath.Join(filepath.Dir(w.abs(rel)), ".gitignore")
-	release, err := w.turn(ctx, path.Join(path.Dir(rel), ".gitignore")) // others may add beside it
+	release, err := w.lockOutput(ctx, path.Join(path.Dir(rel), ".gitignore")) // others may add beside it
 	if err != nil {
 		return err
 	}

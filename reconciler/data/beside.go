@@ -16,9 +16,9 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 )
 
-// Beside lays out in dir what tree says of the data that pin names, and opens it. It
+// NewDetached lays out in dir what tree says of the data that pin names, and opens it. It
 // shares the cache and the configuration of the checkout's workspace, where there is one.
-func Beside(tree fs.FS, pin, dir string, checkout *Workspace, o Options) (*Workspace, error) {
+func NewDetached(tree fs.FS, pin, dir string, checkout *Workspace, o Options) (*Workspace, error) {
 	files := []string{".dvc/config", pin, path.Join(path.Dir(pin), ".gitignore")}
 	for at := path.Dir(pin); ; at = path.Dir(at) {
 		files = append(files, path.Join(at, ".dvcignore"))

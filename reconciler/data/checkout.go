@@ -67,7 +67,7 @@ func (w *Workspace) tidy(outs []Output) {
 
 func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (CheckedOut, error) {
 	c := CheckedOut{Path: o.Path}
-	release, err := w.turn(ctx, o.Path)
+	release, err := w.lockOutput(ctx, o.Path)
 	if err != nil {
 		return c, err
 	}
@@ -82,7 +82,7 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 		}
 	}
 	if lacking := w.lacking(o, want); len(lacking) > 0 {
-		return c, fault.Hint(fault.New(fault.Missing, "%d of its objects are not in the cache: %s", len(lacking), strings.Join(lacking, ", ")), "fetch them: vishwa data pull")
+		return c, fault.WithHint(fault.New(fault.Missing, "%d of its objects are not in the cache: %s", len(lacking), strings.Join(lacking, ", ")), "fetch them: vishwa data pull")
 	}
 	abs := w.abs(o.Path)
 	have, err := w.present(ctx, o, abs)
@@ -98,7 +98,7 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	known, err := w.lay(ctx, laying{o, abs, want, have}, &c)
 	// Without what is known now, the next command reads the files.
 	if file := w.memoryFile(o.Path); err == nil && c.Kept == 0 && len(o.only) == 0 {
-		_ = dvccache.Remember(file, o.Out.OID, len(want), func(i int) (string, dvccache.Known) { return want[i].Path, known[i] })
+		_ = dvccache.Remember(file, o.Out.OID, len(want), func(i int) (string, dvccache.FileState) { return want[i].Path, known[i] })
 	} else {
 		if err == nil && len(o.only) == 0 { // what is laid by half is no whole, and has no name
 			have.Tree = o.Out.OID
@@ -136,7 +136,7 @@ func (w *Workspace) present(ctx context.Context, o Output, abs string) (*dvccach
 	if err != nil {
 		return nil, err
 	}
-	files, err := lookPast(ctx, abs, tidied(abs, ignore), w.hands())
+	files, err := lookPast(ctx, abs, tidied(abs, ignore), w.workers())
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (w *Workspace) safe(o Output, have *dvccache.Memory, want dvc.Tree, force b
 	if len(lost) == 0 {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", listed(lost)), "save it with vishwa data add %s, or let it go with --force", o.Path)
+	return fault.WithHint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", listed(lost)), "save it with vishwa data add %s, or let it go with --force", o.Path)
 }
 
 // swap refuses to put a file where a folder is, or the reverse, and to lose what is in
@@ -177,7 +177,7 @@ func (w *Workspace) swap(ctx context.Context, o Output, abs string, force bool) 
 	}
 	lost, err := w.unsaved(ctx, o)
 	if err == nil && len(lost) > 0 {
-		err = fault.Hint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", listed(lost)), "move it away, or let it go with --force")
+		err = fault.WithHint(fault.New(fault.Conflict, "it would overwrite what is saved nowhere: %s", listed(lost)), "move it away, or let it go with --force")
 	}
 	return err
 }
@@ -192,7 +192,7 @@ type laying struct {
 
 // lay writes what differs and removes what is not wanted. It tells what is known of each
 // file that was written, in order.
-func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]dvccache.Known, error) {
+func (w *Workspace) lay(ctx context.Context, l laying, c *CheckedOut) ([]dvccache.FileState, error) {
 	o, abs, want := l.Output, l.abs, l.want
 	root, err := os.OpenRoot(w.root) // which no link leads out of
 	if err != nil {
@@ -254,7 +254,7 @@ func contained(err error, rel string, root *os.Root) error {
 		real, lost = whole, nil
 	}
 	if lost == nil && real != root.Name() && !strings.HasPrefix(real, root.Name()+string(filepath.Separator)) {
-		return fault.Hint(fault.New(fault.Invalid, "a symbolic link leads %s out of the repository, to %s", rel, real), "remove the link, then check out again")
+		return fault.WithHint(fault.New(fault.Invalid, "a symbolic link leads %s out of the repository, to %s", rel, real), "remove the link, then check out again")
 	}
 	return artifact.Disk(err, root.Name())
 }
@@ -284,8 +284,8 @@ func (l laying) remove(root *os.Root, wanted map[string]struct{}, c *CheckedOut)
 }
 
 // write links the files of todo, several side by side; folders are made once.
-func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc.Tree) ([]dvccache.Known, error) {
-	abs, known := l.abs, make([]dvccache.Known, len(todo))
+func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc.Tree) ([]dvccache.FileState, error) {
+	abs, known := l.abs, make([]dvccache.FileState, len(todo))
 	last := ""
 	for _, f := range todo {
 		if d := path.Join(l.Path, path.Dir(f.Path)); f.Path != "" && d != last {
@@ -297,7 +297,7 @@ func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(len(todo), w.hands()) {
+	for range min(len(todo), w.workers()) {
 		g.Go(func() error {
 			for {
 				i := int(next.Add(1)) - 1

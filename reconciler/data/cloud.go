@@ -9,8 +9,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 )
 
-// Away is an output of which the cache or a remote lacks objects.
-type Away struct {
+// RemoteStatus is an output of which the cache or a remote lacks objects.
+type RemoteStatus struct {
 	Output
 	New     int `json:"new"`     // objects that the remote lacks: push sends them
 	Deleted int `json:"deleted"` // that the cache lacks: fetch brings them
@@ -19,12 +19,12 @@ type Away struct {
 
 // Cloud compares the outputs of targets, or all, with their remote, or the one that is
 // named. Those that both have are left out.
-func (w *Workspace) Cloud(ctx context.Context, remote string, targets []string) ([]Away, error) {
+func (w *Workspace) Cloud(ctx context.Context, remote string, targets []string) ([]RemoteStatus, error) {
 	outs, err := w.Outputs(ctx, targets)
 	if err != nil {
 		return nil, err
 	}
-	var all []Away
+	var all []RemoteStatus
 	for _, o := range outs {
 		if o.Out.NoCache || o.Out.OID == "" || o.Out.NoPush || o.From != nil {
 			continue
@@ -44,8 +44,8 @@ func (w *Workspace) Cloud(ctx context.Context, remote string, targets []string) 
 	return all, nil
 }
 
-func (w *Workspace) away(ctx context.Context, o Output, remote string) (Away, error) {
-	a := Away{Output: o}
+func (w *Workspace) away(ctx context.Context, o Output, remote string) (RemoteStatus, error) {
+	a := RemoteStatus{Output: o}
 	r, err := w.Remote(remote)
 	if err != nil {
 		return a, err

@@ -37,10 +37,10 @@ type Depot struct {
 	Wary *Wary
 }
 
-var _ port.Depot = Depot{}
+var _ port.DataFetcher = Depot{}
 
-// Bring is port.Depot's.
-func (d Depot) Bring(ctx context.Context, tree fs.FS, p port.Pointed, tell func(string)) (port.Artifact, error) {
+// FetchData is port.Depot's.
+func (d Depot) FetchData(ctx context.Context, tree fs.FS, p port.DataPointer, tell func(string)) (port.Artifact, error) {
 	from, err := d.sources(ctx, tree, p)
 	if err != nil {
 		return port.Artifact{}, fmt.Errorf("%s: %w", p.File, err)
@@ -75,7 +75,7 @@ type source struct {
 }
 
 // sources are where objects are looked for: the checkout's cache, then the remote.
-func (d Depot) sources(ctx context.Context, tree fs.FS, p port.Pointed) ([]source, error) {
+func (d Depot) sources(ctx context.Context, tree fs.FS, p port.DataPointer) ([]source, error) {
 	var out []source
 	layers := []*dvc.Config{}
 	b, err := fs.ReadFile(tree, ".dvc/config")
@@ -108,7 +108,7 @@ func (d Depot) sources(ctx context.Context, tree fs.FS, p port.Pointed) ([]sourc
 	config := dvc.Merge(layers...)
 	if name, _ := config.Get("core", "remote"); name == "" && p.Remote == "" {
 		if len(out) == 0 {
-			return nil, fault.Hint(fault.New(fault.Missing, "the repository names no DVC remote, and this machine has no cache of it"), "set one, and push the data there: vishwa data remote add -d NAME URL")
+			return nil, fault.WithHint(fault.New(fault.Missing, "the repository names no DVC remote, and this machine has no cache of it"), "set one, and push the data there: vishwa data remote add -d NAME URL")
 		}
 		return out, nil
 	}
@@ -138,7 +138,7 @@ type bringing struct {
 }
 
 // about says which data could not be brought, and the way out.
-func (b *bringing) about(p port.Pointed, err error) error {
+func (b *bringing) about(p port.DataPointer, err error) error {
 	if fault.Of(err) != fault.Missing || errors.Is(err, port.ErrAbsent) {
 		return fmt.Errorf("%s: %w", p.File, err)
 	}
@@ -146,7 +146,7 @@ func (b *bringing) about(p port.Pointed, err error) error {
 	for i, s := range b.from {
 		names[i] = s.name
 	}
-	return fault.Hint(fmt.Errorf("%s: %w (looked in %s)", p.File, err, strings.Join(names, ", ")), "push it from where it was added: vishwa data push %s", p.Path)
+	return fault.WithHint(fmt.Errorf("%s: %w (looked in %s)", p.File, err, strings.Join(names, ", ")), "push it from where it was added: vishwa data push %s", p.Path)
 }
 
 // open finds an object in the first place that has it.
@@ -207,7 +207,7 @@ func (n *naming) Read(p []byte) (int, error) {
 	if err == io.EOF {
 		got := dvc.OID(hex.EncodeToString(n.md5.Sum(nil)))
 		if got != n.want && (n.old == nil || n.old.OID() != n.want) {
-			return k, fault.Hint(fault.New(fault.Corrupt, "%s holds other bytes: %s", n.want, got), "push it anew from where it was added")
+			return k, fault.WithHint(fault.New(fault.Corrupt, "%s holds other bytes: %s", n.want, got), "push it anew from where it was added")
 		}
 	}
 	return k, err
@@ -224,7 +224,7 @@ func (b *bringing) manifest(ctx context.Context, oid dvc.OID) (dvc.Tree, error) 
 		return nil, err
 	}
 	if sum := md5.Sum(raw); hex.EncodeToString(sum[:])+".dir" != string(oid) {
-		return nil, fault.Hint(fault.New(fault.Corrupt, "%s holds other bytes", oid), "push it anew from where it was added")
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "%s holds other bytes", oid), "push it anew from where it was added")
 	}
 	return dvc.ParseTree(raw)
 }

@@ -19,7 +19,7 @@ func (w *Workspace) bring(ctx context.Context, o Output) (m transfer.Moved, err 
 		return m, err
 	}
 	token := o.From.Repo.RevLock + " " + o.From.Path
-	dir, release, err := w.Aside(ctx, o.File, token)
+	dir, release, err := w.Staging(ctx, o.File, token)
 	if err != nil {
 		return m, err
 	}
@@ -32,16 +32,16 @@ func (w *Workspace) bring(ctx context.Context, o Output) (m transfer.Moved, err 
 	if err != nil {
 		return m, fault.New(fault.Internal, "read what was fetched: %w", err)
 	}
-	files, err := look(ctx, fetched, never, w.hands())
+	files, err := look(ctx, fetched, never, w.workers())
 	if err != nil {
 		return m, err
 	}
-	t, _, err := w.swallow(ctx, "fetching "+o.Path, fetched, st.IsDir(), files, dvccache.NewMemory(0))
+	t, _, err := w.hashAndCache(ctx, "fetching "+o.Path, fetched, st.IsDir(), files, dvccache.NewMemory(0))
 	if err != nil {
 		return m, err
 	}
 	if t.oid != o.Out.OID {
-		return m, fault.Hint(fault.New(fault.Corrupt, "%s has other data at %s than %s says: %s", RedactURL(o.From.Repo.URL), o.From.Path, o.File, t.oid),
+		return m, fault.WithHint(fault.New(fault.Corrupt, "%s has other data at %s than %s says: %s", RedactURL(o.From.Repo.URL), o.From.Path, o.File, t.oid),
 			"have it pushed there as it was at %s, or import it anew", o.From.Repo.RevLock)
 	}
 	return transfer.Moved{Objects: int64(len(t.sums)), Bytes: t.size}, nil

@@ -148,7 +148,7 @@ func (n *needing) output(ctx context.Context, o Output) error {
 		t, err = n.fetched(ctx, o)
 	}
 	if err != nil {
-		return fault.Hint(fault.New(fault.Of(err), "%s: what its manifest %s names is not known: %w", o.Path, oid, err), "fetch it first: vishwa data fetch, with -A for all commits; or let go of what cannot be known: --skip-failed")
+		return fault.WithHint(fault.New(fault.Of(err), "%s: what its manifest %s names is not known: %w", o.Path, oid, err), "fetch it first: vishwa data fetch, with -A for all commits; or let go of what cannot be known: --skip-failed")
 	}
 	note(oid)
 	for _, f := range t {
@@ -380,7 +380,7 @@ func (u *Unused) still(ctx context.Context) (io.Closer, error) {
 		u.leave(n)
 		return alone, nil
 	}
-	return nil, fault.Hint(fault.New(fault.Conflict, "others keep adding to the cache %s", u.w.cache.Root()), "run gc when they have ended")
+	return nil, fault.WithHint(fault.New(fault.Conflict, "others keep adding to the cache %s", u.w.cache.Root()), "run gc when they have ended")
 }
 
 // leave takes what n needs out of what goes.

@@ -41,8 +41,8 @@ func tidied(abs string, ignore func(below string, dir bool) bool) func(below str
 	}
 }
 
-// unseen is the .dvcignore that leaves the output at rel out itself; "" is none.
-func (w *Workspace) unseen(rel string) (string, error) {
+// ignoredBy is the .dvcignore that leaves the output at rel out itself; "" is none.
+func (w *Workspace) ignoredBy(rel string) (string, error) {
 	st, err := os.Stat(w.abs(rel))
 	if err != nil {
 		return "", nil // that it is not there is told where it is looked at
@@ -102,7 +102,7 @@ func readIgnore(file string, domain []string) (out []gitignore.Pattern, err erro
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Denied, "read %s: %w", file, err), "make it readable")
+		return nil, fault.WithHint(fault.New(fault.Denied, "read %s: %w", file, err), "make it readable")
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {

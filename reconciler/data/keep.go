@@ -56,7 +56,7 @@ func (w *Workspace) relinked(ctx context.Context, targets []string, c *dvccache.
 
 func (w *Workspace) linkAnew(ctx context.Context, o Output, c *dvccache.Cache) (CheckedOut, error) {
 	d := CheckedOut{Path: o.Path}
-	release, err := w.turn(ctx, o.Path)
+	release, err := w.lockOutput(ctx, o.Path)
 	if err != nil {
 		return d, err
 	}
@@ -113,11 +113,11 @@ func (w *Workspace) Remove(ctx context.Context, targets []string, outs bool) ([]
 	for _, o := range all {
 		switch {
 		case o.Stage != "":
-			return gone, fault.Hint(fault.New(fault.Invalid, "%s is made by the stage %s of %s", o.Path, o.Stage, o.File), "take the stage out of dvc.yaml")
+			return gone, fault.WithHint(fault.New(fault.Invalid, "%s is made by the stage %s of %s", o.Path, o.Stage, o.File), "take the stage out of dvc.yaml")
 		case len(o.only) > 0:
-			return gone, fault.Hint(fault.New(fault.Invalid, "%s is kept as a whole", o.Path), "delete the file and add it again: vishwa data add %s", o.Path)
+			return gone, fault.WithHint(fault.New(fault.Invalid, "%s is kept as a whole", o.Path), "delete the file and add it again: vishwa data add %s", o.Path)
 		}
-		release, err := w.turn(ctx, o.Path)
+		release, err := w.lockOutput(ctx, o.Path)
 		if err != nil {
 			return gone, err
 		}
@@ -189,7 +189,7 @@ func (w *Workspace) now(ctx context.Context, o Output) (oid dvc.OID, size int64,
 	if err != nil {
 		return "", -1, nil, err
 	}
-	files, err := lookPast(ctx, abs, ignore, w.hands())
+	files, err := lookPast(ctx, abs, ignore, w.workers())
 	if err != nil {
 		return "", -1, nil, err
 	}

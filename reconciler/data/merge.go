@@ -39,7 +39,7 @@ func (w *Workspace) sized(ctx context.Context, oid dvc.OID) (dvc.Tree, error) {
 	t, err := w.cache.Tree(ctx, oid)
 	if fault.Of(err) == fault.Missing && err != nil {
 		if t, err = w.remoteTree(ctx, oid); err != nil {
-			return nil, fault.Hint(fmt.Errorf("%s is not in the cache: %w", oid, err), "fetch it on the branch that has it: vishwa data fetch; then merge again")
+			return nil, fault.WithHint(fmt.Errorf("%s is not in the cache: %w", oid, err), "fetch it on the branch that has it: vishwa data fetch; then merge again")
 		}
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func (w *Workspace) remoteTree(ctx context.Context, oid dvc.OID) (dvc.Tree, erro
 		return nil, err
 	}
 	if dvc.TreeOID(raw) != oid {
-		return nil, fault.Hint(fault.New(fault.Corrupt, "%s holds other bytes at the remote %s", oid, r.Name), "push it anew from where it was added")
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "%s holds other bytes at the remote %s", oid, r.Name), "push it anew from where it was added")
 	}
 	return dvc.ParseTree(raw)
 }

@@ -52,11 +52,11 @@ func Pinned(tree fs.FS, rel string) (*Pinning, error) {
 	return &Pinning{p.Outs[0].Size, p.Outs[0].Stats}, nil
 }
 
-// Aside is the folder that the data of the pin at rel is fetched into, on the work
+// Staging is the folder that the data of the pin at rel is fetched into, on the work
 // tree's file system: what had come for the same token is in it still. One command at
 // a time has it. done says whether it is needed no more.
-func (w *Workspace) Aside(ctx context.Context, rel, token string) (dir string, release func(done bool), err error) {
-	free, err := w.turn(ctx, rel)
+func (w *Workspace) Staging(ctx context.Context, rel, token string) (dir string, release func(done bool), err error) {
+	free, err := w.lockOutput(ctx, rel)
 	if err != nil {
 		return "", nil, err
 	}
@@ -85,7 +85,7 @@ func (w *Workspace) Aside(ctx context.Context, rel, token string) (dir string, r
 // What stands there and is saved nowhere stays.
 func (w *Workspace) Pin(ctx context.Context, rel, fetched string, said map[string]string) (Added, error) {
 	target := strings.TrimSuffix(rel, ".dvc")
-	release, err := w.turn(ctx, target)
+	release, err := w.lockOutput(ctx, target)
 	if err != nil {
 		return Added{}, err
 	}
@@ -127,7 +127,7 @@ func (w *Workspace) replaceable(ctx context.Context, target string) error {
 	abs := w.abs(target)
 	i := slices.IndexFunc(all, func(o Output) bool { return o.Path == target })
 	if _, err := os.Lstat(abs); err == nil && i < 0 {
-		return fault.Hint(fault.New(fault.Conflict, "%s is there and no pin of ours", target), "move it away, or choose another pin")
+		return fault.WithHint(fault.New(fault.Conflict, "%s is there and no pin of ours", target), "move it away, or choose another pin")
 	}
 	if i < 0 {
 		return nil
@@ -139,7 +139,7 @@ func (w *Workspace) replaceable(ctx context.Context, target string) error {
 	}
 	lost, err := w.unsaved(ctx, all[i])
 	if err == nil && len(lost) > 0 {
-		err = fault.Hint(fault.New(fault.Conflict, "%s was changed here, and what came would overwrite what is saved nowhere: %s", target, listed(lost)),
+		err = fault.WithHint(fault.New(fault.Conflict, "%s was changed here, and what came would overwrite what is saved nowhere: %s", target, listed(lost)),
 			"save it with vishwa data add %s, or let it go: vishwa data checkout -f %s", target, target)
 	}
 	return err
@@ -152,7 +152,7 @@ func (w *Workspace) unsaved(ctx context.Context, o Output) (lost []string, err e
 	if _, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	files, err := lookPast(ctx, abs, nil, w.hands())
+	files, err := lookPast(ctx, abs, nil, w.workers())
 	if err != nil {
 		return nil, err
 	}

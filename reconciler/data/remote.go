@@ -44,16 +44,16 @@ func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.
 	scheme, rest, ok := strings.Cut(rc.URL, "://")
 	switch {
 	case rc.URL == "":
-		return nil, fault.Hint(fault.New(fault.Invalid, "remote %s has no url", rc.Name), "set it: vishwa data remote modify %s url URL", rc.Name)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s has no url", rc.Name), "set it: vishwa data remote modify %s url URL", rc.Name)
 	case rc.Options["version_aware"] == "true", rc.Options["worktree"] == "true":
-		return nil, fault.Hint(fault.New(fault.Invalid, "remote %s keeps files under their own names (version_aware), which is not supported", rc.Name), "use a remote without version_aware")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s keeps files under their own names (version_aware), which is not supported", rc.Name), "use a remote without version_aware")
 	case !ok || scheme == "file":
 		path := rc.URL
 		if ok {
 			path = rest
 		}
 		if !filepath.IsAbs(path) && base == "" {
-			return nil, fault.Hint(fault.New(fault.Invalid, "remote %s is the folder %s of a checkout, and there is none here", rc.Name, path), "name it by its whole path, or use one that other machines reach, such as s3")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s is the folder %s of a checkout, and there is none here", rc.Name, path), "name it by its whole path, or use one that other machines reach, such as s3")
 		}
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(base, path)
@@ -62,7 +62,7 @@ func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.
 	case scheme == "s3":
 		return openS3(rc, rest, env, jobs)
 	}
-	return nil, fault.Hint(fault.New(fault.Invalid, "remote %s is of the kind %s, which is not supported", rc.Name, scheme), "use a folder or s3")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s is of the kind %s, which is not supported", rc.Name, scheme), "use a folder or s3")
 }
 
 func openS3(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (port.Bucket, error) {
@@ -82,7 +82,7 @@ func s3Options(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (s buck
 		Encryption: o["sse"], KMSKey: o["sse_kms_key_id"],
 	}
 	if o["sse_customer_key"] != "" {
-		return s, fault.Hint(fault.New(fault.Invalid, "remote %s encrypts with a key of its own (sse_customer_key), which is not supported", rc.Name), "use sse = AES256, or aws:kms with sse_kms_key_id")
+		return s, fault.WithHint(fault.New(fault.Invalid, "remote %s encrypts with a key of its own (sse_customer_key), which is not supported", rc.Name), "use sse = AES256, or aws:kms with sse_kms_key_id")
 	}
 	s.Credentials = o["credentialpath"]
 	for _, name := range []string{"acl", "grant_read", "grant_read_acp", "grant_write_acp", "grant_full_control"} {
@@ -96,7 +96,7 @@ func s3Options(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (s buck
 	if v := o["ssl_verify"]; v != "" && v != "true" && v != "false" {
 		s.CAFile = v
 	} else if v == "false" {
-		return s, fault.Hint(fault.New(fault.Invalid, "remote %s asks to trust any server (ssl_verify = false)", rc.Name), "name the file of its authority: ssl_verify = /path/to/ca.pem")
+		return s, fault.WithHint(fault.New(fault.Invalid, "remote %s asks to trust any server (ssl_verify = false)", rc.Name), "name the file of its authority: ssl_verify = /path/to/ca.pem")
 	}
 	if s.Endpoint != "" && o["use_ssl"] == "false" && !strings.Contains(s.Endpoint, "://") {
 		s.Endpoint = "http://" + s.Endpoint
@@ -271,8 +271,8 @@ func (w *Workspace) transfer(ctx context.Context, l load, outs []Output, what st
 
 // placed has an error that names objects name the data, too, that they are of.
 func (w *Workspace) placed(ctx context.Context, err error, outs []Output) error {
-	var lacking *transfer.Lacking
-	var spoilt *transfer.Spoilt
+	var lacking *transfer.MissingError
+	var spoilt *transfer.CorruptError
 	if !errors.As(err, &lacking) && !errors.As(err, &spoilt) {
 		return err
 	}
@@ -290,10 +290,10 @@ func (w *Workspace) placed(ctx context.Context, err error, outs []Output) error 
 	}
 	if spoilt != nil {
 		spoilt.Path = paths[spoilt.OID]
-		return fault.Hint(fault.New(fault.Corrupt, "%w", spoilt), "%s", spoilt.Way())
+		return fault.WithHint(fault.New(fault.Corrupt, "%w", spoilt), "%s", spoilt.Way())
 	}
 	lacking.Paths = paths
-	return fault.Hint(fault.New(fault.Missing, "%w", lacking), "%s", fault.Way(err))
+	return fault.WithHint(fault.New(fault.Missing, "%w", lacking), "%s", fault.HintOf(err))
 }
 
 // Edit changes a file of the configuration: .dvc/config, or with local .dvc/config.local,
@@ -345,7 +345,7 @@ func RedactURL(s string) string {
 func Init(dir string) error {
 	root := filepath.Join(dir, ".dvc")
 	if _, err := os.Stat(root); err == nil {
-		return fault.Hint(fault.New(fault.Conflict, "%s is there already", root), "go on with vishwa data add")
+		return fault.WithHint(fault.New(fault.Conflict, "%s is there already", root), "go on with vishwa data add")
 	}
 	if err := os.MkdirAll(filepath.Join(root, "tmp"), 0o777); err != nil {
 		return fault.New(fault.Denied, "make %s: %w", root, err)

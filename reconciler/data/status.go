@@ -16,8 +16,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
-// Standing is how one output stands.
-type Standing struct {
+// Status is how one output stands.
+type Status struct {
 	Output
 	State    string   `json:"state"` // "", modified, deleted, or not in cache
 	Added    []string `json:"added,omitempty"`
@@ -34,12 +34,12 @@ const (
 
 // Status compares the outputs of targets, or all, with the work tree. Those that
 // stand as they should are left out.
-func (w *Workspace) Status(ctx context.Context, targets []string) ([]Standing, error) {
+func (w *Workspace) Status(ctx context.Context, targets []string) ([]Status, error) {
 	outs, err := w.Outputs(ctx, targets)
 	if err != nil {
 		return nil, err
 	}
-	var all []Standing
+	var all []Status
 	for _, o := range outs {
 		s, err := w.stands(ctx, o)
 		if err != nil {
@@ -52,8 +52,8 @@ func (w *Workspace) Status(ctx context.Context, targets []string) ([]Standing, e
 	return all, nil
 }
 
-func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
-	s := Standing{Output: o}
+func (w *Workspace) stands(ctx context.Context, o Output) (Status, error) {
+	s := Status{Output: o}
 	abs := w.abs(o.Path)
 	switch _, err := os.Lstat(abs); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -68,7 +68,7 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	}
 	known := make(chan *dvccache.Memory, 1)
 	go func() { known <- dvccache.LoadMemory(w.memoryFile(o.Path)) }()
-	files, err := lookPast(ctx, abs, ignore, w.hands())
+	files, err := lookPast(ctx, abs, ignore, w.workers())
 	memory := <-known
 	if err != nil {
 		return s, err
@@ -86,7 +86,7 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 	}
 	if is(files, sums, o.Out.OID) {
 		// The next look is quicker; without this, it is as slow as this one.
-		_ = dvccache.Remember(w.memoryFile(o.Path), o.Out.OID, len(files), func(i int) (string, dvccache.Known) { return files[i].path, sums[i] })
+		_ = dvccache.Remember(w.memoryFile(o.Path), o.Out.OID, len(files), func(i int) (string, dvccache.FileState) { return files[i].path, sums[i] })
 		return s, nil
 	}
 	s.State = Modified
@@ -100,7 +100,7 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Standing, error) {
 }
 
 // limit leaves out what is not meant.
-func (s *Standing) limit() {
+func (s *Status) limit() {
 	if len(s.only) == 0 {
 		return
 	}
@@ -113,14 +113,14 @@ func (s *Standing) limit() {
 }
 
 // is tells whether files, sorted by path, are what DVC calls oid.
-func is(files []found, sums []dvccache.Known, oid dvc.OID) bool {
+func is(files []found, sums []dvccache.FileState, oid dvc.OID) bool {
 	if !oid.IsDir() {
 		return len(files) == 1 && files[0].path == "" && sums[0].Is(oid)
 	}
 	return (len(files) != 1 || files[0].path != "") && dvc.TreeOID(manifest(files, sums)) == oid
 }
 
-func treeOf(files []found, sums []dvccache.Known) dvc.Tree {
+func treeOf(files []found, sums []dvccache.FileState) dvc.Tree {
 	t := make(dvc.Tree, len(files))
 	for i, f := range files {
 		s := sums[i].Sums()
@@ -130,7 +130,7 @@ func treeOf(files []found, sums []dvccache.Known) dvc.Tree {
 }
 
 // byPath is what files are, by path.
-func byPath(files []found, sums []dvccache.Known) *dvccache.Memory {
+func byPath(files []found, sums []dvccache.FileState) *dvccache.Memory {
 	m := dvccache.NewMemory(len(files))
 	for i, f := range files {
 		m.Put(f.path, sums[i])
@@ -153,8 +153,8 @@ func unchanged(files []found, m *dvccache.Memory) bool {
 
 // named names files, and reads those only that do not stand as they were remembered.
 // Legacy names are those of DVC 2. Sums that cannot be relied on later have no stamp.
-func (w *Workspace) named(ctx context.Context, abs string, files []found, m *dvccache.Memory, legacy bool) ([]dvccache.Known, error) {
-	sums := make([]dvccache.Known, len(files))
+func (w *Workspace) named(ctx context.Context, abs string, files []found, m *dvccache.Memory, legacy bool) ([]dvccache.FileState, error) {
+	sums := make([]dvccache.FileState, len(files))
 	for i, f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, fault.New(fault.Cancelled, "read %s: %w", abs, err)

@@ -129,9 +129,9 @@ func (w *Workspace) unknown(target string, all []Output) error {
 	}
 	err := fault.New(fault.Missing, "%s%s is no data of this repository", target, from)
 	if len(names) == 0 {
-		return fault.Hint(err, "add it: vishwa data add %s", target)
+		return fault.WithHint(err, "add it: vishwa data add %s", target)
 	}
-	return fault.Hint(err, "name one of: %s", strings.Join(names, ", "))
+	return fault.WithHint(err, "name one of: %s", strings.Join(names, ", "))
 }
 
 // means tells whether the file at path below o is meant.
@@ -160,7 +160,7 @@ func (o Output) meant(t dvc.Tree) (dvc.Tree, error) {
 	}
 	for _, p := range o.only {
 		if !slices.ContainsFunc(out, func(f dvc.File) bool { return f.Path == p || above(p, f.Path) }) {
-			return nil, fault.Hint(fault.New(fault.Missing, "%s/%s is in no version of %s that %s names", o.Path, p, o.Path, o.File), "correct the path, or name %s as a whole", o.Path)
+			return nil, fault.WithHint(fault.New(fault.Missing, "%s/%s is in no version of %s that %s names", o.Path, p, o.Path, o.File), "correct the path, or name %s as a whole", o.Path)
 		}
 	}
 	return out, nil

@@ -48,7 +48,7 @@ func lookPast(ctx context.Context, abs string, ignore func(rel string, dir bool)
 func looked(ctx context.Context, abs string, l *looking, jobs int) ([]found, error) {
 	st, err := os.Stat(abs)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Hint(fault.New(fault.Missing, "%s is not there", abs), "check it out: vishwa data checkout; or correct the path")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not there", abs), "check it out: vishwa data checkout; or correct the path")
 	}
 	if err != nil {
 		return nil, fault.New(fault.Denied, "look at %s: %w", abs, err)
@@ -99,7 +99,7 @@ func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string
 		}
 		dir, err := os.Open(abs)
 		if err != nil {
-			return fault.Hint(fault.New(fault.Denied, "look at %s: %w", abs, err), "make it readable")
+			return fault.WithHint(fault.New(fault.Denied, "look at %s: %w", abs, err), "make it readable")
 		}
 		defer dir.Close()
 		names, err := dir.ReadDir(-1)
@@ -119,7 +119,7 @@ func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string
 					continue
 				}
 				if err != nil {
-					return fault.Hint(fault.New(fault.Invalid, "%s is a link that leads nowhere: %w", filepath.Join(abs, e.Name()), err), "mend it or remove it")
+					return fault.WithHint(fault.New(fault.Invalid, "%s is a link that leads nowhere: %w", filepath.Join(abs, e.Name()), err), "mend it or remove it")
 				}
 				isDir = st.IsDir()
 			}
@@ -162,7 +162,7 @@ func one(dir int, name, rel string) (found, error) {
 		return found{}, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return found{}, fault.Hint(fault.New(fault.Invalid, "%s is neither a file nor a folder", name), "remove it, or list it in .dvcignore")
+		return found{}, fault.WithHint(fault.New(fault.Invalid, "%s is neither a file nor a folder", name), "remove it, or list it in .dvcignore")
 	}
 	return found{path: rel, exec: st.Mode&0o100 != 0, stamp: dvccache.StampOf(&st)}, nil
 }

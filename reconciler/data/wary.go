@@ -75,7 +75,7 @@ var ours = []string{"credentialpath", "profile", "configpath", "keyfile", "gdriv
 // options are those of a bucket that is opened with care.
 func (w Wary) options(rc dvc.RemoteConfig, env port.Env) (bucket.S3Options, error) {
 	denied := func(what, way string, args ...any) error {
-		return fault.Hint(fault.New(fault.Denied, "the remote %s of %s %s", rc.Name, w.Whose, what), way, args...)
+		return fault.WithHint(fault.New(fault.Denied, "the remote %s of %s %s", rc.Name, w.Whose, what), way, args...)
 	}
 	rest, ok := strings.CutPrefix(rc.URL, "s3://")
 	if !ok {

@@ -147,7 +147,7 @@ func TestAStrangersRemoteIsNoPlaceOfThisMachine(t *testing.T) {
 		{"url = s3://bucket/p", "endpointurl = https://s3.example.org", "ssl_verify = /etc/ca.pem"}, {"url = s3://bucket/p", "configpath = /etc/x"},
 	} {
 		_, err := Wary{Whose: "this pull request"}.Open(t.Context(), remoteOf(t, lines...), "", port.Env{Lookup: bold})
-		if err == nil || fault.Of(err) != fault.Denied || fault.Way(err) == "" || !strings.Contains(err.Error(), "this pull request") {
+		if err == nil || fault.Of(err) != fault.Denied || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "this pull request") {
 			t.Errorf("%s: %v", lines, err)
 		}
 	}
@@ -223,7 +223,7 @@ func TestWhatWasReviewedIsOpenedAsEver(t *testing.T) {
 	} {
 		tree := fstest.MapFS{".dvc/config": {Data: []byte("[core]\nremote = r\n['remote \"r\"']\nurl = " + c.url + "\n")}}
 		d := Depot{Wary: &Wary{Whose: "this pull request", Known: c.known}}
-		from, err := d.sources(t.Context(), tree, port.Pointed{MD5: oid, Path: "x", File: "x.dvc"})
+		from, err := d.sources(t.Context(), tree, port.DataPointer{MD5: oid, Path: "x", File: "x.dvc"})
 		if (err != nil && fault.Of(err) == fault.Denied) != c.denied {
 			t.Errorf("%s: %v", name, err)
 		}

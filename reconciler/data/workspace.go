@@ -88,8 +88,8 @@ func (w *Workspace) open() (err error) {
 	return err
 }
 
-// hands is how many files are worked on at once: reading and writing them is the machine's.
-func (w *Workspace) hands() int {
+// workers is how many files are worked on at once: reading and writing them is the machine's.
+func (w *Workspace) workers() int {
 	if w.o.Jobs > 0 {
 		return w.o.Jobs
 	}
@@ -110,7 +110,7 @@ func find(dir string) (string, error) {
 			return at, nil
 		}
 		if at == filepath.Dir(at) {
-			return "", fault.Hint(fault.New(fault.Missing, "%s is not in a DVC repository: there is no folder .dvc in it or above", dir), "make one: vishwa data init")
+			return "", fault.WithHint(fault.New(fault.Missing, "%s is not in a DVC repository: there is no folder .dvc in it or above", dir), "make one: vishwa data init")
 		}
 	}
 }
@@ -122,7 +122,7 @@ func stateDir(lookup func(string) (string, bool), root string) (string, error) {
 	if !ok || !filepath.IsAbs(base) {
 		home, ok := lookup("HOME")
 		if !ok || home == "" {
-			return "", fault.Hint(fault.New(fault.Invalid, "there is no home directory"), "set HOME or XDG_CACHE_HOME")
+			return "", fault.WithHint(fault.New(fault.Invalid, "there is no home directory"), "set HOME or XDG_CACHE_HOME")
 		}
 		base = filepath.Join(home, ".cache")
 	}
@@ -180,7 +180,7 @@ func readConfig(file string) (*dvc.Config, error) {
 		return &dvc.Config{}, nil
 	}
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Denied, "read configuration: %w", err), "make it readable")
+		return nil, fault.WithHint(fault.New(fault.Denied, "read configuration: %w", err), "make it readable")
 	}
 	return dvc.ParseConfig(file, b)
 }
@@ -210,7 +210,7 @@ func (w *Workspace) rel(path string) (string, error) {
 	}
 	rel, err := filepath.Rel(w.root, abs)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-		return "", fault.Hint(fault.New(fault.Invalid, "%s is outside of the repository %s", path, w.root), "name a path in it, or import it")
+		return "", fault.WithHint(fault.New(fault.Invalid, "%s is outside of the repository %s", path, w.root), "name a path in it, or import it")
 	}
 	return filepath.ToSlash(rel), nil
 }
@@ -334,9 +334,9 @@ func lockOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
 	return out, nil
 }
 
-// turn lets one writer at a time work on an output. Another that works on it is
+// lockOutput lets one writer at a time work on an output. Another that works on it is
 // waited for, and named.
-func (w *Workspace) turn(ctx context.Context, rel string) (release func(), err error) {
+func (w *Workspace) lockOutput(ctx context.Context, rel string) (release func(), err error) {
 	file := filepath.Join(w.state, digest.Of([]byte(rel)).Short()+".lock")
 	if err := os.MkdirAll(w.state, 0o700); err != nil {
 		return nil, fault.New(fault.Denied, "take a turn at %s: %w", rel, err)
@@ -351,7 +351,7 @@ func (w *Workspace) turn(ctx context.Context, rel string) (release func(), err e
 	f, err := sandbox.Lock(limited, file)
 	if err != nil && ctx.Err() == nil && limited.Err() != nil {
 		by, _ := os.ReadFile(who)
-		return nil, fault.Hint(fault.New(fault.Conflict, "%s: %s works on it and has not ended in %s", rel, strings.TrimSpace(string(by)), patience), "wait for it, or end it")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "%s: %s works on it and has not ended in %s", rel, strings.TrimSpace(string(by)), patience), "wait for it, or end it")
 	}
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func TestCheckoutRemembersWhatItWrote(t *testing.T) {
 func TestSecondWriterNamesTheHolder(t *testing.T) {
 	var log bytes.Buffer
 	w := made(t, map[string]string{"data/a": "a"}, &log)
-	release, err := w.turn(t.Context(), "data")
+	release, err := w.lockOutput(t.Context(), "data")
 	if err != nil {
 		t.Fatal(err)
 	}

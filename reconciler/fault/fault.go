@@ -59,8 +59,8 @@ func New(kind Kind, format string, args ...any) error {
 	return &Error{Kind: kind, err: fmt.Errorf(format, args...)}
 }
 
-// Hint adds the way out to err, keeping its kind and its text.
-func Hint(err error, format string, args ...any) error {
+// WithHint adds the way out to err, keeping its kind and its text.
+func WithHint(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}
@@ -81,8 +81,8 @@ func Of(err error) Kind {
 	}
 }
 
-// Way is the way out nearest to the surface of err, or "".
-func Way(err error) string {
+// HintOf is the way out nearest to the surface of err, or "".
+func HintOf(err error) string {
 	for err != nil {
 		var e *Error
 		if !errors.As(err, &e) {

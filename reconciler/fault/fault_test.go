@@ -18,14 +18,14 @@ func TestTheKindNearestToTheSurfaceCounts(t *testing.T) {
 	}{
 		"itself":              {inner, Missing},
 		"wrapped":             {fmt.Errorf("read: %w", inner), Missing},
-		"hinted":              {Hint(fmt.Errorf("read: %w", inner), "add it"), Missing},
+		"hinted":              {WithHint(fmt.Errorf("read: %w", inner), "add it"), Missing},
 		"named anew":          {New(Corrupt, "store: %w", inner), Corrupt},
 		"joined":              {errors.Join(io.EOF, inner), Missing},
 		"cancelled":           {fmt.Errorf("wait: %w", context.Canceled), Cancelled},
 		"expired":             {context.DeadlineExceeded, Cancelled},
 		"cancelled and named": {New(Transient, "ask: %w", context.Canceled), Transient},
 		"plain":               {io.EOF, Internal},
-		"hinted plain":        {Hint(io.EOF, "go on"), Internal},
+		"hinted plain":        {WithHint(io.EOF, "go on"), Internal},
 	} {
 		if got := Of(c.err); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -34,7 +34,7 @@ func TestTheKindNearestToTheSurfaceCounts(t *testing.T) {
 }
 
 func TestTheWayOutNearestToTheSurfaceCounts(t *testing.T) {
-	inner := Hint(New(Missing, "no file"), "add %s", "it")
+	inner := WithHint(New(Missing, "no file"), "add %s", "it")
 	for name, c := range map[string]struct {
 		err  error
 		want string
@@ -44,17 +44,17 @@ func TestTheWayOutNearestToTheSurfaceCounts(t *testing.T) {
 		"without":     {New(Missing, "x"), ""},
 		"itself":      {inner, "add it"},
 		"named anew":  {New(Corrupt, "store: %w", fmt.Errorf("read: %w", inner)), "add it"},
-		"hinted anew": {Hint(inner, "look elsewhere"), "look elsewhere"},
+		"hinted anew": {WithHint(inner, "look elsewhere"), "look elsewhere"},
 	} {
-		if got := Way(c.err); got != c.want {
+		if got := HintOf(c.err); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }
 
 func TestHintKeepsTextAndCause(t *testing.T) {
-	err := Hint(New(Denied, "open: %w", io.EOF), "ask for it")
-	if err.Error() != "open: EOF" || !errors.Is(err, io.EOF) || Hint(nil, "x") != nil {
+	err := WithHint(New(Denied, "open: %w", io.EOF), "ask for it")
+	if err.Error() != "open: EOF" || !errors.Is(err, io.EOF) || WithHint(nil, "x") != nil {
 		t.Error(err)
 	}
 }

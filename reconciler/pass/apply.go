@@ -17,8 +17,8 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Orders are what a pass may do.
-type Orders struct {
+// ApplyOptions are what a pass may do.
+type ApplyOptions struct {
 	Targets      []schemas.Ref          // empty: everything
 	Agreed       *plan.Plan             // the plan that was agreed on; nil: the one that is found
 	AllowDestroy func(schemas.Ref) bool // infrastructure that may be destroyed; nil: none
@@ -45,16 +45,16 @@ func (r Result) Err() error {
 		}
 	}
 	if len(refused) > 0 {
-		return fault.Hint(fault.New(fault.Refused, "policy refuses %s", strings.Join(refused, ", ")), "see the findings above; vishwa policy list explains the rules")
+		return fault.WithHint(fault.New(fault.Refused, "policy refuses %s", strings.Join(refused, ", ")), "see the findings above; vishwa policy list explains the rules")
 	}
 	if len(held) > 0 {
-		return fault.Hint(fault.New(fault.Held, "%s held", strings.Join(held, ", ")), "see above what each waits for")
+		return fault.WithHint(fault.New(fault.Held, "%s held", strings.Join(held, ", ")), "see above what each waits for")
 	}
 	return nil
 }
 
 // Apply carries out one pass on the tracked revision.
-func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
+func (h *Reconciler) Apply(ctx context.Context, o ApplyOptions) (Result, error) {
 	ctx, unlock, err := h.Lock(ctx, func(text string) { h.tell(execute.Event{Kind: execute.Output, Text: text}) })
 	if err != nil {
 		return Result{}, err
@@ -88,8 +88,8 @@ func (h *House) Apply(ctx context.Context, o Orders) (Result, error) {
 	return Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(w, p, desk))}, nil
 }
 
-func (h *House) look(ctx context.Context, in *Intent, rev port.Revision, o Orders) (*World, plan.Plan, *desk, error) {
-	w, err := Look(ctx, in, rev, h.Eyes)
+func (h *Reconciler) look(ctx context.Context, in *Intent, rev port.Revision, o ApplyOptions) (*Snapshot, plan.Plan, *stepServices, error) {
+	w, err := Observe(ctx, in, rev, h.Observers)
 	if err != nil {
 		return nil, plan.Plan{}, nil, err
 	}
@@ -98,7 +98,7 @@ func (h *House) look(ctx context.Context, in *Intent, rev port.Revision, o Order
 }
 
 // decide is the judged plan of w, held against what was agreed on.
-func (h *House) decide(ctx context.Context, w *World, o Orders) (plan.Plan, *desk, error) {
+func (h *Reconciler) decide(ctx context.Context, w *Snapshot, o ApplyOptions) (plan.Plan, *stepServices, error) {
 	if o.Agreed != nil && len(o.Targets) == 0 {
 		o.Targets = o.Agreed.Targets
 	}
@@ -107,19 +107,19 @@ func (h *House) decide(ctx context.Context, w *World, o Orders) (plan.Plan, *des
 		return p, nil, err
 	}
 	if o.Agreed != nil && (o.Agreed.Digest() != p.Digest() || o.Agreed.Revision != p.Revision) {
-		moved := plan.Moved(*o.Agreed, p)
+		moved := plan.Diff(*o.Agreed, p)
 		err := fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(moved, "\n  "))
 		if o.Agreed.Revision == "" {
-			return p, nil, fault.Hint(fault.New(fault.Conflict, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
+			return p, nil, fault.WithHint(fault.New(fault.Conflict, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
 		}
-		return p, nil, fault.Hint(err, "run vishwa plan --out again, and look at what it says now")
+		return p, nil, fault.WithHint(err, "run vishwa plan --out again, and look at what it says now")
 	}
 	return p, desk, nil
 }
 
 // clean is what the tracked revision declares. A work tree that declares something
 // else is refused.
-func (h *House) clean(ctx context.Context) (port.Revision, *Intent, error) {
+func (h *Reconciler) clean(ctx context.Context) (port.Revision, *Intent, error) {
 	if h.Worktree == nil {
 		return h.Head(ctx)
 	}
@@ -140,38 +140,38 @@ func (h *House) clean(ctx context.Context) (port.Revision, *Intent, error) {
 	}
 	way := "commit it or put it aside (git stash); vishwa plan previews it as it is"
 	if treeErr != nil {
-		return rev, nil, fault.Hint(fault.New(fault.Invalid, "apply acts on a commit, and the work tree differs from it: %w", treeErr), "%s", way)
+		return rev, nil, fault.WithHint(fault.New(fault.Invalid, "apply acts on a commit, and the work tree differs from it: %w", treeErr), "%s", way)
 	}
 	if d := Differences(in, tree); len(d) > 0 {
-		return rev, nil, fault.Hint(fault.New(fault.Conflict, "apply acts on a commit, and the work tree differs from it in %s", strings.Join(d, ", ")), "%s", way)
+		return rev, nil, fault.WithHint(fault.New(fault.Conflict, "apply acts on a commit, and the work tree differs from it in %s", strings.Join(d, ", ")), "%s", way)
 	}
 	return rev, in, nil
 }
 
-func (h *House) kit(w *World, p plan.Plan, d *desk) execute.Kit {
+func (h *Reconciler) kit(w *Snapshot, p plan.Plan, d *stepServices) execute.Config {
 	parallel := max(1, w.Project.Parallel)
 	if w.Project.Parallel == 0 {
 		parallel = 2
 	}
-	return execute.Kit{
-		Graph: w.Graph, Facts: w.Facts, Live: w.Live, Gone: w.Gone, Changes: w.Stacks, Stack: w.stack,
+	return execute.Config{
+		Graph: w.Graph, Facts: w.Facts, Live: w.Live, MissingArtifacts: w.MissingArtifacts, Changes: w.Stacks, Stack: w.stack,
 		Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server,
-		Least: w.least, Over: func(ref schemas.Ref) string { return d.over[ref].Name }, Desk: d, Repeats: h.Repeats, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel, Pull: h.Behalf != nil,
-		Context: execute.Context{Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(),
+		Least: w.least, Replaces: func(ref schemas.Ref) string { return d.over[ref].Name }, Services: d, Repeats: h.Repeats, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel, Pull: h.PullRequest != nil,
+		Common: execute.EntryContext{Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(),
 			Plan: p.Digest(), Policy: p.Policy, Approved: d.approved()},
 	}
 }
 
 // recorded is the revision that an entry names: of a pull request its own newest
 // commit, as the merge that was tried is nobody's but this machine's.
-func (h *House) recorded(sha string) string {
-	if h.Behalf != nil {
-		return h.Behalf.Head
+func (h *Reconciler) recorded(sha string) string {
+	if h.PullRequest != nil {
+		return h.PullRequest.Head
 	}
 	return sha
 }
 
-func (h *House) tell(e execute.Event) {
+func (h *Reconciler) tell(e execute.Event) {
 	if h.Tell != nil {
 		h.Tell(e)
 	}
@@ -193,7 +193,7 @@ func Want(p plan.Plan) (map[schemas.Ref]digest.Digest, error) {
 		}
 	}
 	if len(models) == 0 {
-		return nil, fault.Hint(fault.New(fault.Held, "the plan deploys no model that is known yet: there is nothing to approve"),
+		return nil, fault.WithHint(fault.New(fault.Held, "the plan deploys no model that is known yet: there is nothing to approve"),
 			"run vishwa apply first: it makes the model and holds the deployment; then plan and approve")
 	}
 	return models, nil

@@ -19,7 +19,7 @@ import (
 
 // approve finds what guards each deployment that p changes, and the approvals that hold
 // before it; it notes those that do not count, with the reason.
-func (d *desk) approve(ctx context.Context, p *plan.Plan) (notes []ledger.Finding, err error) {
+func (d *stepServices) approve(ctx context.Context, p *plan.Plan) (notes []ledger.Finding, err error) {
 	d.approvers = map[schemas.Ref][]trust.Approver{}
 	d.verdicts = map[schemas.Ref][]guard.Verdict{}
 	d.keys = map[schemas.Ref]digest.Digest{}
@@ -81,7 +81,7 @@ type subject struct {
 }
 
 // words adds the recorded approvals that hold for x, and notes those that do not.
-func (d *desk) words(ctx context.Context, x subject, words *[]guard.Word) (notes []ledger.Finding, err error) {
+func (d *stepServices) words(ctx context.Context, x subject, words *[]guard.Word) (notes []ledger.Finding, err error) {
 	if _, asked := x.want.Models[x.ref]; !asked {
 		return nil, nil // what would be served is not known yet
 	}
@@ -92,7 +92,7 @@ func (d *desk) words(ctx context.Context, x subject, words *[]guard.Word) (notes
 		if guard.Spent(d.world.Facts, x.ref, x.guards, e.Seq) {
 			continue // something was released since, and the way back to it is a release of its own
 		}
-		yes := guard.Yes{Signed: trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}, Judged: e.Behalf != nil, Seq: e.Seq, At: e.Time}
+		yes := guard.Yes{Signed: trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}, Judged: e.PullRequest != nil, Seq: e.Seq, At: e.Time}
 		var w guard.Word
 		err := d.world.placed(e)
 		if err == nil {
@@ -104,7 +104,7 @@ func (d *desk) words(ctx context.Context, x subject, words *[]guard.Word) (notes
 		switch fault.Of(err) {
 		case fault.Denied, fault.Conflict, fault.Invalid, fault.Newer:
 			if err != nil {
-				notes = append(notes, ledger.Finding{Rule: "approval/void", Level: ledger.Note, Ref: x.ref, Message: err.Error(), Way: fault.Way(err)})
+				notes = append(notes, ledger.Finding{Rule: "approval/void", Level: ledger.Note, Ref: x.ref, Message: err.Error(), Way: fault.HintOf(err)})
 				continue
 			}
 		}
@@ -119,7 +119,7 @@ func (d *desk) words(ctx context.Context, x subject, words *[]guard.Word) (notes
 // Approver tells who signed, where the signature counts for the deployment ref: before
 // each guard it is a principal's by its trust file, and none of the authors'. Whoever
 // writes a change cannot name its approvers.
-func (h *House) Approver(ctx context.Context, w *World, ref schemas.Ref, signed trust.Signed, want trust.Want) (trust.Approver, error) {
+func (h *Reconciler) Approver(ctx context.Context, w *Snapshot, ref schemas.Ref, signed trust.Signed, want trust.Want) (trust.Approver, error) {
 	guards, err := h.guards(ctx, w, ref)
 	if err != nil {
 		return trust.Approver{}, err
@@ -148,7 +148,7 @@ func (h *House) Approver(ctx context.Context, w *World, ref schemas.Ref, signed 
 }
 
 // hands are those in the change of ref: in every commit since what is released of it.
-func (h *House) hands(ctx context.Context, w *World, ref schemas.Ref) ([]port.Hand, error) {
+func (h *Reconciler) hands(ctx context.Context, w *Snapshot, ref schemas.Ref) ([]port.Hand, error) {
 	from := w.begins(ref)
 	all, known := w.hands[from]
 	if !known {
@@ -161,12 +161,12 @@ func (h *House) hands(ctx context.Context, w *World, ref schemas.Ref) ([]port.Ha
 		}
 		w.hands[from] = all
 	}
-	if h.Behalf == nil {
+	if h.PullRequest == nil {
 		return all, nil
 	}
-	out := []port.Hand{{For: append([]string{h.Behalf.By}, h.Pushers...)}}
+	out := []port.Hand{{For: append([]string{h.PullRequest.By}, h.Pushers...)}}
 	for _, one := range all {
-		if w.Base != nil && one.SHA == w.Revision.SHA && one.SHA != h.Behalf.Head && one.SHA != h.Behalf.Base {
+		if w.Base != nil && one.SHA == w.Revision.SHA && one.SHA != h.PullRequest.Head && one.SHA != h.PullRequest.Base {
 			continue // the merge that is tried is nobody's
 		}
 		out = append(out, one)
@@ -175,7 +175,7 @@ func (h *House) hands(ctx context.Context, w *World, ref schemas.Ref) ([]port.Ha
 }
 
 // begins is the revision that a change of ref begins at: what it was released at last.
-func (w *World) begins(ref schemas.Ref) string {
+func (w *Snapshot) begins(ref schemas.Ref) string {
 	if e := w.Facts.Released[ref]; e != nil && e.Action == ledger.Deploy {
 		return e.Revision
 	}
@@ -188,7 +188,7 @@ func (w *World) begins(ref schemas.Ref) string {
 // asserted follows an approver whose word a forge gives, in the ledger.
 const asserted = " (as the forge asserts)"
 
-func (d *desk) approved() map[schemas.Ref][]string {
+func (d *stepServices) approved() map[schemas.Ref][]string {
 	out := map[schemas.Ref][]string{}
 	for ref, all := range d.approvers {
 		for _, a := range all {

@@ -11,8 +11,8 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Board is the candidates of one model, best first.
-type Board struct {
+// Leaderboard is the candidates of one model, best first.
+type Leaderboard struct {
 	Model  schemas.Ref        `json:"model"`
 	Metric string             `json:"metric"` // what selects
 	Goal   string             `json:"goal"`
@@ -35,11 +35,11 @@ type Row struct {
 	Params   map[string]any     `json:"params,omitempty"`
 }
 
-// Boards compares the candidates of every declared model. A candidate that is not
+// Leaderboards compares the candidates of every declared model. A candidate that is not
 // made for what is declared now shows its newest result, if any, and says so.
-func Boards(w *World) (out []Board) {
+func Leaderboards(w *Snapshot) (out []Leaderboard) {
 	steps := map[schemas.Ref]plan.Step{}
-	for _, s := range plan.Compute(w.Graph, w.Seen).Steps {
+	for _, s := range plan.Compute(w.Graph, w.Observed).Steps {
 		steps[s.Ref] = s
 	}
 	for i := range w.Graph.Nodes {
@@ -48,7 +48,7 @@ func Boards(w *World) (out []Board) {
 		if !ok {
 			continue
 		}
-		b := Board{Model: n.Ref, Metric: spec.Select.Metric, Goal: spec.Select.Goal, Gates: spec.Gates}
+		b := Leaderboard{Model: n.Ref, Metric: spec.Select.Metric, Goal: spec.Select.Goal, Gates: spec.Gates}
 		if b.Goal == "" {
 			b.Goal = "maximize"
 		}
@@ -71,7 +71,7 @@ func Boards(w *World) (out []Board) {
 	return out
 }
 
-func (w *World) row(ref schemas.Ref, s plan.Step, b Board) Row {
+func (w *Snapshot) row(ref schemas.Ref, s plan.Step, b Leaderboard) Row {
 	r := Row{Ref: ref}
 	e := w.Facts.ByKey[s.Key]
 	r.Made = e != nil
@@ -98,7 +98,7 @@ func (w *World) row(ref schemas.Ref, s plan.Step, b Board) Row {
 }
 
 // compare puts the better candidate first, those without the metric last.
-func (b Board) compare(x, y Row) int {
+func (b Leaderboard) compare(x, y Row) int {
 	vx, okx := x.Metrics[b.Metric]
 	vy, oky := y.Metrics[b.Metric]
 	switch {

@@ -21,7 +21,7 @@ import (
 
 // Pin brings a dataset's data into the store and holds it against what is declared
 // of it. Tables come with their profile.
-func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[string]port.Artifact, error) {
+func (d *stepServices) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[string]port.Artifact, error) {
 	spec := n.Decl.Spec.(*schemas.Dataset)
 	data, err := d.bring(ctx, n, spec, tell)
 	if err != nil {
@@ -38,11 +38,11 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 	switch {
 	case len(found.Violations) == 0:
 	case spec.Violations == "warn":
-		for _, line := range quality.Told(found.Violations) {
+		for _, line := range quality.Sentence(found.Violations) {
 			tell("warning: " + line)
 		}
 	default:
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s breaks what is declared of it:\n    %s", n.Ref, quality.Broken(n.Decl, found.Violations)), "correct the data, or what is declared of it")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s breaks what is declared of it:\n    %s", n.Ref, quality.Broken(n.Decl, found.Violations)), "correct the data, or what is declared of it")
 	}
 	if found.Profile == nil {
 		return made, nil
@@ -62,7 +62,7 @@ func (d *desk) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[s
 }
 
 // examine reads all rows once, for the checks and the profile together.
-func (d *desk) examine(ctx context.Context, n *graph.Node, spec *schemas.Dataset, data port.Artifact) (quality.Found, error) {
+func (d *stepServices) examine(ctx context.Context, n *graph.Node, spec *schemas.Dataset, data port.Artifact) (quality.Report, error) {
 	var files []quality.File
 	for _, f := range inTree(lies(n, spec), data) {
 		files = append(files, quality.File{Path: f.Path, Size: f.Size, Open: func(ctx context.Context) (quality.Content, error) { return d.place(ctx, f) }})
@@ -73,7 +73,7 @@ func (d *desk) examine(ctx context.Context, n *graph.Node, spec *schemas.Dataset
 // place is a file of the store that can be read at any place, once it was read whole
 // and is what it is named. One that a store cannot give so lies beside, unnamed, for as
 // long as that takes.
-func (d *desk) place(ctx context.Context, f digest.File) (quality.Content, error) {
+func (d *stepServices) place(ctx context.Context, f digest.File) (quality.Content, error) {
 	in, err := d.Store.Get(ctx, f.Digest)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (d *desk) place(ctx context.Context, f digest.File) (quality.Content, error
 	defer in.Close()
 	aside, err := os.CreateTemp("", "vishwa-rows-")
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Transient, "%w", err), "make room in the folder for temporary files, or set TMPDIR")
+		return nil, fault.WithHint(fault.New(fault.Transient, "%w", err), "make room in the folder for temporary files, or set TMPDIR")
 	}
 	if err := os.Remove(aside.Name()); err != nil {
 		aside.Close()
@@ -103,16 +103,16 @@ func (d *desk) place(ctx context.Context, f digest.File) (quality.Content, error
 
 // bring puts the data into the store: from the revision's own tree, or from where
 // its pointer says.
-func (d *desk) bring(ctx context.Context, n *graph.Node, spec *schemas.Dataset, tell func(string)) (port.Artifact, error) {
+func (d *stepServices) bring(ctx context.Context, n *graph.Node, spec *schemas.Dataset, tell func(string)) (port.Artifact, error) {
 	if n.Points == nil {
 		return n.Data, d.Keep(ctx, inTree(lies(n, spec), n.Data))
 	}
-	data, err := d.Depot.Bring(ctx, d.world.Tree, *n.Points, tell)
+	data, err := d.Data.FetchData(ctx, d.world.Tree, *n.Points, tell)
 	if err != nil {
 		return data, err
 	}
 	if said := n.Points.SHA256; said != "" && said != data.Digest {
-		return data, fault.Hint(fault.New(fault.Corrupt, "%s says that %s is %s, and it is %s", n.Points.File, n.Points.Path, said.Short(), data.Digest.Short()),
+		return data, fault.WithHint(fault.New(fault.Corrupt, "%s says that %s is %s, and it is %s", n.Points.File, n.Points.Path, said.Short(), data.Digest.Short()),
 			"find out who wrote the pointer; vishwa data add or vishwa data refresh writes it anew")
 	}
 	return data, nil

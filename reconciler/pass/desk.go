@@ -28,10 +28,10 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-type desk struct {
-	*House
-	world     *World
-	orders    Orders
+type stepServices struct {
+	*Reconciler
+	world     *Snapshot
+	orders    ApplyOptions
 	all       bool
 	approvers map[schemas.Ref][]trust.Approver
 	verdicts  map[schemas.Ref][]guard.Verdict // of what guards each deployment that changes
@@ -47,7 +47,7 @@ type desk struct {
 
 // Keep puts files of the tree into the store. A file that is not what the graph
 // saw is a Conflict: somebody changed it meanwhile.
-func (d *desk) Keep(ctx context.Context, m digest.Manifest) error {
+func (d *stepServices) Keep(ctx context.Context, m digest.Manifest) error {
 	for _, f := range m {
 		if err := d.keep(ctx, f); err != nil {
 			return fmt.Errorf("keep %s: %w", f.Path, err)
@@ -56,7 +56,7 @@ func (d *desk) Keep(ctx context.Context, m digest.Manifest) error {
 	return nil
 }
 
-func (d *desk) keep(ctx context.Context, f digest.File) error {
+func (d *stepServices) keep(ctx context.Context, f digest.File) error {
 	if has, err := d.Store.Has(ctx, f.Digest); err != nil || has {
 		return err
 	}
@@ -67,22 +67,22 @@ func (d *desk) keep(ctx context.Context, f digest.File) error {
 	defer in.Close()
 	got, _, err := d.Store.Put(ctx, in)
 	if err == nil && got != f.Digest {
-		return fault.Hint(fault.New(fault.Conflict, "it changed while it was read"), "run the command again")
+		return fault.WithHint(fault.New(fault.Conflict, "it changed while it was read"), "run the command again")
 	}
 	return err
 }
 
 // Judge asks the policies about one step that is about to act.
-func (d *desk) Judge(ctx context.Context, s plan.Step, m execute.Material) ([]ledger.Finding, error) {
+func (d *stepServices) Judge(ctx context.Context, s plan.Step, m execute.Material) ([]ledger.Finding, error) {
 	s.Pending = false
 	return d.judge(ctx, plan.Plan{Steps: []plan.Step{s}}, policy.Acting, &m)
 }
 
 // Release signs the model that a training made and keeps both bundles.
-func (d *desk) Release(ctx context.Context, model, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
+func (d *stepServices) Release(ctx context.Context, model, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
 	art := trained.Outputs["model"]
 	art.Name = model.Ref.Name
-	oms, slsa, err := d.Seal.Sign(ctx, art, d.provenance(candidate, trained))
+	oms, slsa, err := d.Signer.Sign(ctx, art, d.provenance(candidate, trained))
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", model.Ref, err)
 	}
@@ -95,29 +95,29 @@ func (d *desk) Release(ctx context.Context, model, candidate *graph.Node, traine
 			return nil, fmt.Errorf("keep the bundle of %s: %w", model.Ref, err)
 		}
 	}
-	if _, err := d.Seal.Verify(ctx, out); err != nil {
+	if _, err := d.Signer.Verify(ctx, out); err != nil {
 		return nil, fmt.Errorf("verify %s after signing: %w", model.Ref, err)
 	}
 	return out, nil
 }
 
-// Mark says in e for whom, and at what trigger, it was done.
-func (d *desk) Mark(e ledger.Entry) ledger.Entry { return d.stamp(e) }
+// Stamp says in e for whom, and at what trigger, it was done.
+func (d *stepServices) Stamp(e ledger.Entry) ledger.Entry { return d.stamp(e) }
 
 // Append records an entry.
-func (d *desk) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
-	return d.Book.Append(ctx, d.stamp(e))
+func (d *stepServices) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	return d.Ledger.Append(ctx, d.stamp(e))
 }
 
 // stamp says in e on whose behalf, and at what trigger, it was done.
-func (h *House) stamp(e ledger.Entry) ledger.Entry {
-	e.Behalf, e.Trigger = h.Behalf, h.Trigger
+func (h *Reconciler) stamp(e ledger.Entry) ledger.Entry {
+	e.PullRequest, e.Trigger = h.PullRequest, h.Trigger
 	return e
 }
 
 // First is the entry that made what is under key first.
-func (d *desk) First(ctx context.Context, key digest.Digest) (*ledger.Entry, error) {
-	facts, err := d.Book.Facts(ctx)
+func (d *stepServices) First(ctx context.Context, key digest.Digest) (*ledger.Entry, error) {
+	facts, err := d.Ledger.Facts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (d *desk) First(ctx context.Context, key digest.Digest) (*ledger.Entry, err
 }
 
 // sniff tells the format of each of a model's files, by content.
-func (d *desk) sniff(ctx context.Context, art port.Artifact) ([]policy.File, error) {
+func (d *stepServices) sniff(ctx context.Context, art port.Artifact) ([]policy.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if files, ok := d.formats[art.Digest]; ok {
@@ -140,7 +140,7 @@ func (d *desk) sniff(ctx context.Context, art port.Artifact) ([]policy.File, err
 	}
 	defer os.RemoveAll(dir)
 	at := filepath.Join(dir, "model")
-	if err := artifact.Materialise(ctx, d.Store, art, at); err != nil {
+	if err := artifact.Checkout(ctx, d.Store, art, at); err != nil {
 		return nil, err
 	}
 	var out []policy.File
@@ -165,7 +165,7 @@ func sniffFile(at string, f digest.File) (string, error) {
 }
 
 // provenance says how the candidate came to be, for the model's attestation.
-func (d *desk) provenance(candidate *graph.Node, trained *ledger.Entry) attest.Provenance {
+func (d *stepServices) provenance(candidate *graph.Node, trained *ledger.Entry) attest.Provenance {
 	r := trained.Recipe
 	p := attest.Provenance{
 		Controller: d.Actor.Name, Version: d.Version, Key: trained.Key, Repository: d.Remote, Revision: trained.Revision,
@@ -178,7 +178,7 @@ func (d *desk) provenance(candidate *graph.Node, trained *ledger.Entry) attest.P
 	return p
 }
 
-func (d *desk) put(ctx context.Context, raw []byte) (digest.Digest, error) {
+func (d *stepServices) put(ctx context.Context, raw []byte) (digest.Digest, error) {
 	name, _, err := d.Store.Put(ctx, bytes.NewReader(raw))
 	return name, err
 }

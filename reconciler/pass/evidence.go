@@ -41,7 +41,7 @@ func Profile(ctx context.Context, store port.Store, name digest.Digest) (*table.
 }
 
 // note remembers what was found of a dataset in this pass.
-func (d *desk) note(ref schemas.Ref, p table.Profile) {
+func (d *stepServices) note(ref schemas.Ref, p table.Profile) {
 	d.examined.Store(ref, evidence(ref, &p))
 }
 
@@ -60,12 +60,12 @@ func evidence(ref schemas.Ref, p *table.Profile) policy.Data {
 // origins is what was found of the datasets that the steps of a plan are, or come from.
 // What is known of a step is known of all that need it: nothing is walked twice.
 type origins struct {
-	desk  *desk
+	desk  *stepServices
 	needs map[schemas.Ref][]schemas.Ref
 	known map[schemas.Ref][]policy.Data // sorted by ref
 }
 
-func (d *desk) origins(p plan.Plan) origins {
+func (d *stepServices) origins(p plan.Plan) origins {
 	o := origins{d, make(map[schemas.Ref][]schemas.Ref, len(p.Steps)), make(map[schemas.Ref][]policy.Data, len(p.Steps))}
 	for _, s := range p.Steps {
 		o.needs[s.Ref] = s.Needs
@@ -110,7 +110,7 @@ func (o origins) of(ctx context.Context, ref schemas.Ref) ([]policy.Data, error)
 }
 
 // found is what was found of a dataset: in this pass, or when it was recorded.
-func (d *desk) found(ctx context.Context, ref schemas.Ref) (*policy.Data, error) {
+func (d *stepServices) found(ctx context.Context, ref schemas.Ref) (*policy.Data, error) {
 	if now, ok := d.examined.Load(ref); ok {
 		v := now.(policy.Data)
 		return &v, nil

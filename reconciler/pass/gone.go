@@ -18,25 +18,25 @@ import (
 
 // compute is the plan for w. Where a step that acts needs what a kept one made, and
 // the store has it no more, that one is to be made again, and so on down to data.
-func (h *House) compute(ctx context.Context, w *World) (plan.Plan, error) {
-	w.Gone = map[digest.Digest]string{}
+func (h *Reconciler) compute(ctx context.Context, w *Snapshot) (plan.Plan, error) {
+	w.MissingArtifacts = map[digest.Digest]string{}
 	for {
-		p := plan.Compute(w.Graph, w.Seen)
-		before := len(w.Gone)
+		p := plan.Compute(w.Graph, w.Observed)
+		before := len(w.MissingArtifacts)
 		if err := h.missing(ctx, w, p); err != nil {
 			return p, err
 		}
-		if h.Behalf == nil {
+		if h.PullRequest == nil {
 			h.unfit(ctx, w, p)
 		}
-		if len(w.Gone) == before {
+		if len(w.MissingArtifacts) == before {
 			return p, nil
 		}
 	}
 }
 
 // missing notes the keys of kept steps whose artifacts a step of p needs in vain.
-func (h *House) missing(ctx context.Context, w *World, p plan.Plan) error {
+func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) error {
 	steps := make(map[schemas.Ref]plan.Step, len(p.Steps))
 	for _, s := range p.Steps {
 		steps[s.Ref] = s
@@ -55,7 +55,7 @@ func (h *House) missing(ctx context.Context, w *World, p plan.Plan) error {
 				return fmt.Errorf("look for what %s needs of %s: %w", s.Ref, ref, err)
 			}
 			if !has {
-				w.Gone[steps[ref].Key] = "what it made is gone from the store"
+				w.MissingArtifacts[steps[ref].Key] = "what it made is gone from the store"
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
 }
 
 // has tells whether the store holds all that e made.
-func (h *House) has(ctx context.Context, e *ledger.Entry) (bool, error) {
+func (h *Reconciler) has(ctx context.Context, e *ledger.Entry) (bool, error) {
 	for _, name := range sorted(e.Outputs) {
 		if has, err := artifact.Has(ctx, h.Store, e.Outputs[name]); err != nil || !has {
 			return false, err

@@ -19,7 +19,7 @@ import (
 )
 
 // guards are what the deployment ref must satisfy before it changes as w declares it.
-func (h *House) guards(ctx context.Context, w *World, ref schemas.Ref) ([]guard.Guard, error) {
+func (h *Reconciler) guards(ctx context.Context, w *Snapshot, ref schemas.Ref) ([]guard.Guard, error) {
 	c := guard.Change{Ref: ref}
 	if n := w.Graph.Node(ref); n != nil {
 		spec, ok := n.Decl.Spec.(*schemas.Deployment)
@@ -39,14 +39,14 @@ func (h *House) guards(ctx context.Context, w *World, ref schemas.Ref) ([]guard.
 
 // settings are what guarded at a revision. One that was carried out was read before:
 // where it cannot be read now, nobody knows what guarded, and nothing is let through.
-func (w *World) settings(ctx context.Context, sha string) (guard.Settings, error) {
+func (w *Snapshot) settings(ctx context.Context, sha string) (guard.Settings, error) {
 	if known, ok := w.stood[sha]; ok {
 		return known, nil
 	}
 	s := guard.Settings{Revision: sha}
 	tree, err := w.trees(ctx, sha)
 	if err != nil {
-		return s, fault.Hint(fmt.Errorf("open revision %.7s, whose guards are in force: %w", sha, err), "fetch the full history of the tracked branch")
+		return s, fault.WithHint(fmt.Errorf("open revision %.7s, whose guards are in force: %w", sha, err), "fetch the full history of the tracked branch")
 	}
 	if s.Project, s.Trust, err = Settings(tree); err != nil {
 		return s, err
@@ -82,7 +82,7 @@ const mostBefore = 200
 // revision that was carried out before that, if it names somebody; else, as nobody could
 // approve anything then, as of the newest commit before that. Where nothing was carried
 // out before, there is none.
-func (h *House) beforeFirst(ctx context.Context, w *World, place string) (guard.Settings, bool, error) {
+func (h *Reconciler) beforeFirst(ctx context.Context, w *Snapshot, place string) (guard.Settings, bool, error) {
 	found := false
 	for _, sha := range carriedOut(w.Facts) {
 		if sha == w.Revision.SHA {
@@ -113,7 +113,7 @@ func (h *House) beforeFirst(ctx context.Context, w *World, place string) (guard.
 
 // committedBefore is what guarded at the newest commit of the branch that declares nothing
 // for place. Where there is none, nobody guards: nothing of it holds.
-func (h *House) committedBefore(ctx context.Context, w *World, place string) (guard.Settings, bool, error) {
+func (h *Reconciler) committedBefore(ctx context.Context, w *Snapshot, place string) (guard.Settings, bool, error) {
 	none := guard.Settings{Revision: w.Revision.SHA}
 	if h.Parents == nil {
 		return none, true, nil
@@ -137,7 +137,7 @@ func (h *House) committedBefore(ctx context.Context, w *World, place string) (gu
 
 // declares tells whether a revision declares a deployment for a place. One whose
 // declarations cannot be read may.
-func (w *World) declares(ctx context.Context, sha, place string) (bool, error) {
+func (w *Snapshot) declares(ctx context.Context, sha, place string) (bool, error) {
 	if known, ok := w.declared[sha+" "+place]; ok {
 		return known, nil
 	}
@@ -167,7 +167,7 @@ func (w *World) declares(ctx context.Context, sha, place string) (bool, error) {
 func carriedOut(f *ledger.Facts) (out []string) {
 	newest := map[string]int64{}
 	note := func(e *ledger.Entry) {
-		if e.Behalf == nil && e.Revision != "" {
+		if e.PullRequest == nil && e.Revision != "" {
 			newest[e.Revision] = max(newest[e.Revision], e.Seq)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // outlive keeps what is served, and declared no more, until what takes its place may: where
 // one takes its address, that one takes over from it, port and all; else, where a guard
 // stands before it, it goes when those that stay in its environment answer.
-func (d *desk) outlive(p *plan.Plan) {
+func (d *stepServices) outlive(p *plan.Plan) {
 	d.over = map[schemas.Ref]schemas.Ref{}
 	for i := range p.Steps {
 		old := &p.Steps[i]
@@ -37,7 +37,7 @@ func (d *desk) outlive(p *plan.Plan) {
 
 // queue has whoever wants the address of a deployment that moves to another wait until it
 // has moved. Two that want each other's wait for nobody: there is no order in which to.
-func (d *desk) queue(p *plan.Plan) {
+func (d *stepServices) queue(p *plan.Plan) {
 	for i := range p.Steps {
 		next := &p.Steps[i]
 		for _, other := range p.Steps {
@@ -50,7 +50,7 @@ func (d *desk) queue(p *plan.Plan) {
 }
 
 // moves tells which address a deployment leaves for another.
-func (d *desk) moves(s plan.Step) (was string, leaves bool) {
+func (d *stepServices) moves(s plan.Step) (was string, leaves bool) {
 	last := d.world.Facts.Latest[s.Ref]
 	to, there := d.goes(s.Ref)
 	if last == nil || last.Action != ledger.Deploy || !there || s.Do == plan.Keep {
@@ -61,7 +61,7 @@ func (d *desk) moves(s plan.Step) (was string, leaves bool) {
 }
 
 // goes is the address that a deployment is declared at.
-func (d *desk) goes(ref schemas.Ref) (to string, there bool) {
+func (d *stepServices) goes(ref schemas.Ref) (to string, there bool) {
 	n := d.world.Graph.Node(ref)
 	if n == nil {
 		return "", false
@@ -93,7 +93,7 @@ func needs(p plan.Plan, step, other schemas.Ref) bool {
 
 // heirs are the deployments that want the address of a release which goes, and those that
 // are in its environment.
-func (d *desk) heirs(p plan.Plan, last *ledger.Entry) (heirs, beside []schemas.Ref) {
+func (d *stepServices) heirs(p plan.Plan, last *ledger.Entry) (heirs, beside []schemas.Ref) {
 	for _, next := range p.Steps {
 		n := d.world.Graph.Node(next.Ref)
 		if n == nil || next.Do == plan.Keep {
@@ -114,7 +114,7 @@ func (d *desk) heirs(p plan.Plan, last *ledger.Entry) (heirs, beside []schemas.R
 }
 
 // linger holds what would go for a successor that may not come yet, and the other way round.
-func (d *desk) linger(p plan.Plan) plan.Plan {
+func (d *stepServices) linger(p plan.Plan) plan.Plan {
 	at := map[schemas.Ref]*plan.Step{}
 	for i := range p.Steps {
 		at[p.Steps[i].Ref] = &p.Steps[i]

@@ -14,18 +14,18 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// House is a repository with the ports that reconcile it.
-type House struct {
-	Eyes
+// Reconciler is a repository with the ports that reconcile it.
+type Reconciler struct {
+	Observers
 	Worktree fs.FS // nil: a bare repository
 	// Watch is Worktree again, and a question about all that was read of it: does a
 	// revision hold the same bytes? Without it, both are read whole.
 	Watch  func() (tree fs.FS, same func(ctx context.Context, sha string) (bool, error))
 	Store  port.Store
 	Runner port.Runner
-	Seal   Seal
-	// Depot has the data that pointers name.
-	Depot port.Depot
+	Signer ModelSigner
+	// Data has the data that pointers name.
+	Data port.DataFetcher
 	// Hands lists who had a hand in each commit that came after from, up to to.
 	Hands func(ctx context.Context, from, to string) ([]port.Hand, error)
 	// Parents lists what was committed to a branch by itself, its first parents, from head
@@ -43,18 +43,18 @@ type House struct {
 	// Remote is where the repository comes from, without credentials; for provenance.
 	Remote string
 	Actor  Actor
-	// Behalf says for which pull request the house works; nil: for the tracked branch.
-	Behalf *ledger.Behalf
+	// PullRequest says for which pull request the house works; nil: for the tracked branch.
+	PullRequest *ledger.PullRequest
 	// Pushers are who pushed to that pull request, as github:LOGIN.
 	Pushers []string
-	// Blind says that the forge does not tell them.
-	Blind    bool
-	Trigger  string // of this pass, for the ledger
-	Version  string // of Vishwa
-	Now      func() time.Time
-	Tell     func(execute.Event)
-	Parallel int
-	Repeats  *execute.Repeats // what the process has recorded of failures; nil: nothing yet
+	// PushersUnknown says that the forge does not tell them.
+	PushersUnknown bool
+	Trigger        string // of this pass, for the ledger
+	Version        string // of Vishwa
+	Now            func() time.Time
+	Tell           func(execute.Event)
+	Parallel       int
+	Repeats        *execute.Repeats // what the process has recorded of failures; nil: nothing yet
 }
 
 // Actor is the controller that acts, by its name in the trust file.
@@ -63,7 +63,7 @@ type Actor struct{ Name string }
 func (a Actor) String() string { return "controller:" + a.Name }
 
 // Head opens the tracked revision.
-func (h *House) Head(ctx context.Context) (port.Revision, *Intent, error) {
+func (h *Reconciler) Head(ctx context.Context) (port.Revision, *Intent, error) {
 	rev, err := h.Repo.Head(ctx)
 	if err != nil {
 		return rev, nil, err
@@ -75,7 +75,7 @@ func (h *House) Head(ctx context.Context) (port.Revision, *Intent, error) {
 	return rev, in, err
 }
 
-func (h *House) at(ctx context.Context, rev port.Revision) (*Intent, error) {
+func (h *Reconciler) at(ctx context.Context, rev port.Revision) (*Intent, error) {
 	tree, err := h.Repo.Open(ctx, rev.SHA)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (h *House) at(ctx context.Context, rev port.Revision) (*Intent, error) {
 
 // Preview looks at the work tree, where there is one, and says whether it is the
 // revision's.
-func (h *House) Preview(ctx context.Context) (*World, error) {
+func (h *Reconciler) Preview(ctx context.Context) (*Snapshot, error) {
 	rev, err := h.Repo.Head(ctx)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (h *House) Preview(ctx context.Context) (*World, error) {
 		if err != nil {
 			return nil, err
 		}
-		return Look(ctx, in, rev, h.Eyes)
+		return Observe(ctx, in, rev, h.Observers)
 	}
 	// The ledger is folded while the declarations are read.
 	type folded struct {
@@ -104,7 +104,7 @@ func (h *House) Preview(ctx context.Context) (*World, error) {
 	}
 	book := make(chan folded, 1)
 	go func() {
-		facts, err := h.Book.Facts(ctx)
+		facts, err := h.Ledger.Facts(ctx)
 		book <- folded{facts, err}
 	}()
 	in, same, err := h.readWorktree(ctx, rev)
@@ -112,7 +112,7 @@ func (h *House) Preview(ctx context.Context) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := look(ctx, in, rev, h.Eyes, func() (*ledger.Facts, error) { return f.facts, f.err })
+	w, err := observe(ctx, in, rev, h.Observers, func() (*ledger.Facts, error) { return f.facts, f.err })
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (h *House) Preview(ctx context.Context) (*World, error) {
 
 // readWorktree is what the work tree declares. Same is that it was read from the
 // very bytes of rev; where it is false, the two may still mean the same.
-func (h *House) readWorktree(ctx context.Context, rev port.Revision) (in *Intent, same bool, err error) {
+func (h *Reconciler) readWorktree(ctx context.Context, rev port.Revision) (in *Intent, same bool, err error) {
 	if h.Watch == nil {
 		in, err = Read(ctx, h.Worktree)
 		return in, false, err

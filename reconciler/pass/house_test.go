@@ -272,25 +272,25 @@ func (n notary) model(ctx context.Context, m port.Artifact, p attest.Provenance)
 	return signature, provenance, nil
 }
 
-func newHouse(work fstest.MapFS) (*House, *town) {
+func newHouse(work fstest.MapFS) (*Reconciler, *town) {
 	w := &town{head: one, trees: map[string]fs.FS{one: work}, bytes: map[digest.Digest][]byte{}, runs: map[digest.Digest]port.Result{}, served: map[string]port.Release{}, least: map[string]string{}}
-	return &House{
-		Eyes: Eyes{Repo: w, Book: w, Server: host{w}}, Worktree: work, Store: shelf{w}, Runner: engine{w},
-		Seal:  Seal{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}},
-		Hands: func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
-		Lock:  func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
-		Actor: Actor{"main"}, Now: time.Now,
+	return &Reconciler{
+		Observers: Observers{Repo: w, Ledger: w, Server: host{w}}, Worktree: work, Store: shelf{w}, Runner: engine{w},
+		Signer: ModelSigner{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}},
+		Hands:  func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
+		Lock:   func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },
+		Actor:  Actor{"main"}, Now: time.Now,
 	}, w
 }
 
 // commit makes work the tracked revision and the work tree.
-func (h *House) commit(w *town, sha string, work fstest.MapFS) {
+func (h *Reconciler) commit(w *town, sha string, work fstest.MapFS) {
 	w.head, w.trees[sha], h.Worktree = sha, work, work
 }
 
-func apply(t *testing.T, h *House) map[string]execute.Outcome {
+func apply(t *testing.T, h *Reconciler) map[string]execute.Outcome {
 	t.Helper()
-	r, err := h.Apply(t.Context(), Orders{})
+	r, err := h.Apply(t.Context(), ApplyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 // Plan computes what to do for w and has it judged.
-func (h *House) Plan(ctx context.Context, w *World, o Orders) (plan.Plan, *desk, error) {
-	w.Pull = h.Behalf != nil
+func (h *Reconciler) Plan(ctx context.Context, w *Snapshot, o ApplyOptions) (plan.Plan, *stepServices, error) {
+	w.Pull = h.PullRequest != nil
 	p, err := h.compute(ctx, w)
 	if err != nil {
 		return p, nil, err
@@ -29,11 +29,11 @@ func (h *House) Plan(ctx context.Context, w *World, o Orders) (plan.Plan, *desk,
 	if !w.Dirty {
 		p.Revision = h.recorded(w.Revision.SHA)
 	}
-	p, err = plan.Only(holdDestroy(p, o.AllowDestroy), o.Targets)
+	p, err = plan.Subset(holdDestroy(p, o.AllowDestroy), o.Targets)
 	if err != nil {
-		return p, nil, fault.Hint(fault.New(fault.Invalid, "%w", err), "vishwa plan lists the refs")
+		return p, nil, fault.WithHint(fault.New(fault.Invalid, "%w", err), "vishwa plan lists the refs")
 	}
-	d := &desk{House: h, world: w, orders: o, formats: map[digest.Digest][]policy.File{}}
+	d := &stepServices{Reconciler: h, world: w, orders: o, formats: map[digest.Digest][]policy.File{}}
 	notes, err := d.approve(ctx, &p)
 	if err != nil {
 		return p, nil, err
@@ -46,8 +46,8 @@ func (h *House) Plan(ctx context.Context, w *World, o Orders) (plan.Plan, *desk,
 }
 
 // Check judges every step, kept ones too: what vishwa policy check shows.
-func (h *House) Check(ctx context.Context, w *World) (plan.Plan, error) {
-	p, d, err := h.Plan(ctx, w, Orders{})
+func (h *Reconciler) Check(ctx context.Context, w *Snapshot) (plan.Plan, error) {
+	p, d, err := h.Plan(ctx, w, ApplyOptions{})
 	if err != nil {
 		return p, err
 	}
@@ -61,7 +61,7 @@ func (h *House) Check(ctx context.Context, w *World) (plan.Plan, error) {
 
 // judge gathers the evidence for p's steps and asks the engine. What act knows of
 // a step, where it is acting, comes in material.
-func (d *desk) judge(ctx context.Context, p plan.Plan, phase policy.Phase, material *execute.Material) ([]ledger.Finding, error) {
+func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phase, material *execute.Material) ([]ledger.Finding, error) {
 	subjects := make(map[schemas.Ref]policy.Subject, len(p.Steps))
 	known, origins := plan.Known{}, d.origins(p)
 	for _, s := range p.Steps {
@@ -93,7 +93,7 @@ func (d *desk) judge(ctx context.Context, p plan.Plan, phase policy.Phase, mater
 }
 
 // entry is what stands under a kept step.
-func (w *World) entry(s plan.Step) *ledger.Entry {
+func (w *Snapshot) entry(s plan.Step) *ledger.Entry {
 	if s.Ref.Kind == "deployment" || s.Ref.Kind == "infrastructure" {
 		return w.Facts.Latest[s.Ref]
 	}
@@ -101,7 +101,7 @@ func (w *World) entry(s plan.Step) *ledger.Entry {
 }
 
 // subject is what is known of one step.
-func (d *desk) subject(ctx context.Context, s plan.Step, n *graph.Node, known plan.Known, m *execute.Material) (policy.Subject, error) {
+func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, known plan.Known, m *execute.Material) (policy.Subject, error) {
 	out := policy.Subject{AllowDestroy: d.orders.AllowDestroy != nil && d.orders.AllowDestroy(s.Ref)}
 	if change, ok := d.world.Stacks[s.Ref]; ok {
 		out.Terraform = change.Raw

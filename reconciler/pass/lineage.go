@@ -20,13 +20,13 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// stands tells the fact that stands under a ref; nil where there is none yet.
-type stands func(schemas.Ref) *ledger.Entry
+// entryOf tells the fact that stands under a ref; nil where there is none yet.
+type entryOf func(schemas.Ref) *ledger.Entry
 
 // planned are the facts under the keys of a plan, but for those that are made again first.
-func (w *World) planned(keys map[schemas.Ref]digest.Digest) stands {
+func (w *Snapshot) planned(keys map[schemas.Ref]digest.Digest) entryOf {
 	return func(ref schemas.Ref) *ledger.Entry {
-		if e := w.Facts.ByKey[keys[ref]]; e != nil && w.Gone[e.Key] == "" {
+		if e := w.Facts.ByKey[keys[ref]]; e != nil && w.MissingArtifacts[e.Key] == "" {
 			return e
 		}
 		return nil
@@ -34,7 +34,7 @@ func (w *World) planned(keys map[schemas.Ref]digest.Digest) stands {
 }
 
 // standing are the facts as they are now: while acting, what was made in this pass counts.
-func (d *desk) standing(m *execute.Material) stands {
+func (d *stepServices) standing(m *execute.Material) entryOf {
 	before := d.world.planned(d.keys)
 	return func(ref schemas.Ref) *ledger.Entry {
 		if m != nil && m.Of != nil {
@@ -48,7 +48,7 @@ func (d *desk) standing(m *execute.Material) stands {
 
 // lineage lists the facts that n is made from, near or far, by their refs. A pin is no
 // run: the data is what it is, whoever named it.
-func (w *World) lineage(n *graph.Node, of stands) (out []*ledger.Entry) {
+func (w *Snapshot) lineage(n *graph.Node, of entryOf) (out []*ledger.Entry) {
 	seen := map[schemas.Ref]bool{}
 	var visit func(n *graph.Node)
 	visit = func(n *graph.Node) {
@@ -80,14 +80,14 @@ func ran(e *ledger.Entry) (policy.Run, bool) {
 	if e.Run != nil {
 		r.Isolation = e.Run.Isolation
 	}
-	if e.Behalf != nil {
-		r.OnBehalf = e.Behalf.Pull
+	if e.PullRequest != nil {
+		r.OnBehalf = e.PullRequest.Pull
 	}
 	return r, true
 }
 
 // origin tells rules what the model of the deployment n was made by, and what serves it.
-func (d *desk) origin(s plan.Step, n *graph.Node, m *execute.Material, out *policy.Subject) {
+func (d *stepServices) origin(s plan.Step, n *graph.Node, m *execute.Material, out *policy.Subject) {
 	if live := d.world.Live[s.Ref]; live.Key != "" && live.Key == s.Key {
 		out.Serving = live.Isolation
 	}
@@ -95,8 +95,8 @@ func (d *desk) origin(s plan.Step, n *graph.Node, m *execute.Material, out *poli
 		return
 	}
 	for _, e := range d.world.lineage(n, d.standing(m)) {
-		if e.Behalf != nil {
-			out.Model.OnBehalf = e.Behalf.Pull
+		if e.PullRequest != nil {
+			out.Model.OnBehalf = e.PullRequest.Pull
 		}
 		if r, ok := ran(e); ok {
 			out.Model.Runs = append(out.Model.Runs, r)
@@ -106,7 +106,7 @@ func (d *desk) origin(s plan.Step, n *graph.Node, m *execute.Material, out *poli
 
 // least is the least level of isolation where ref, or what is made from it, is deployed, or
 // was: the strictest, where there are several.
-func (w *World) least(ref schemas.Ref) (least string) {
+func (w *Snapshot) least(ref schemas.Ref) (least string) {
 	for i := range w.Graph.Nodes {
 		n := &w.Graph.Nodes[i]
 		spec, ok := n.Decl.Spec.(*schemas.Deployment)
@@ -119,7 +119,7 @@ func (w *World) least(ref schemas.Ref) (least string) {
 }
 
 // below tells whether n needs ref, near or far.
-func (w *World) below(n *graph.Node, ref schemas.Ref) bool {
+func (w *Snapshot) below(n *graph.Node, ref schemas.Ref) bool {
 	found := false
 	w.lineage(n, func(r schemas.Ref) *ledger.Entry {
 		found = found || r == ref
@@ -129,7 +129,7 @@ func (w *World) below(n *graph.Node, ref schemas.Ref) bool {
 }
 
 // asks is the least level of isolation that a deployment asks for.
-func (w *World) asks(ref schemas.Ref, spec *schemas.Deployment) string {
+func (w *Snapshot) asks(ref schemas.Ref, spec *schemas.Deployment) string {
 	was := ""
 	if e := w.Facts.Latest[ref]; e != nil && e.Release != nil {
 		was = e.Release.Environment
@@ -140,7 +140,7 @@ func (w *World) asks(ref schemas.Ref, spec *schemas.Deployment) string {
 // unfit notes the keys of runs that are to be made again before what they made is
 // deployed, as the project asks for runs on the tracked branch, or for a level of
 // isolation that they did not stand at and this machine gives.
-func (h *House) unfit(ctx context.Context, w *World, p plan.Plan) {
+func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 	keys := make(map[schemas.Ref]digest.Digest, len(p.Steps))
 	for _, s := range p.Steps {
 		keys[s.Ref] = s.Key
@@ -156,21 +156,21 @@ func (h *House) unfit(ctx context.Context, w *World, p plan.Plan) {
 		}
 		least := w.asks(s.Ref, spec)
 		for _, e := range w.lineage(n, w.planned(keys)) {
-			if e.Behalf != nil && w.Project.Environments[spec.Environment].TrackedRuns {
-				w.Gone[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.Behalf.Pull, spec.Environment)
+			if e.PullRequest != nil && w.Project.Environments[spec.Environment].TrackedRuns {
+				w.MissingArtifacts[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.PullRequest.Pull, spec.Environment)
 				continue
 			}
-			if why := weak(e, least, spec.Environment); why != "" && h.gives(ctx, least) {
-				w.Gone[e.Key] = why
+			if why := tooWeak(e, least, spec.Environment); why != "" && h.gives(ctx, least) {
+				w.MissingArtifacts[e.Key] = why
 			}
 		}
 	}
 }
 
-// weak says why the run that e records does not reach least; "" where it does, is no run,
+// tooWeak says why the run that e records does not reach least; "" where it does, is no run,
 // or was made again for that very reason: then the machine does not keep what it promises,
 // and running it each time would only burn it.
-func weak(e *ledger.Entry, least, environment string) string {
+func tooWeak(e *ledger.Entry, least, environment string) string {
 	r, ok := ran(e)
 	if !ok || r.Isolation.Reaches(least) {
 		return ""
@@ -183,6 +183,6 @@ func weak(e *ledger.Entry, least, environment string) string {
 }
 
 // gives tells whether runs of this house stand at least at that level.
-func (h *House) gives(ctx context.Context, least string) bool {
+func (h *Reconciler) gives(ctx context.Context, least string) bool {
 	return h.Isolation != nil && h.Isolation(ctx).Reaches(least)
 }

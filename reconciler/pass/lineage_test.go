@@ -23,14 +23,14 @@ func asking(least string, change ...func(fstest.MapFS)) fstest.MapFS {
 }
 
 // gives says what the machine of h would keep runs apart with.
-func gives(h *House, level string) {
+func gives(h *Reconciler, level string) {
 	h.Isolation = func(context.Context) *port.Isolation { return &port.Isolation{Level: level} }
 }
 
 // release applies, and tells how the deployment ended.
-func release(t *testing.T, h *House) execute.Outcome {
+func release(t *testing.T, h *Reconciler) execute.Outcome {
 	t.Helper()
-	r, err := h.Apply(t.Context(), Orders{})
+	r, err := h.Apply(t.Context(), ApplyOptions{})
 	if err != nil && fault.Of(err) != fault.Refused && fault.Of(err) != fault.Held {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestAChangeCannotDoWithLess(t *testing.T) {
 	work := tree() // it asks for nothing
 	apart, p := pulled(t, h, w, work)
 	make7(t, apart, p)
-	p, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)
+	p, err := apart.Review(t.Context(), p.World.Intent, p.World.Revision)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func (p Problems) Error() string {
 // of the kind Invalid. It stops where ctx ends.
 func Read(ctx context.Context, tree fs.FS) (*Intent, error) {
 	in := &Intent{Tree: tree}
-	if err := in.read(ctx, ahead(ctx, tree)); err != nil {
+	if err := in.read(ctx, readAhead(ctx, tree)); err != nil {
 		return nil, err
 	}
 	return in, nil
@@ -63,7 +63,7 @@ func Read(ctx context.Context, tree fs.FS) (*Intent, error) {
 
 // read reads all but the rules, which come from elsewhere; nil: they are left out.
 func (in *Intent) read(ctx context.Context, rules <-chan prepared) error {
-	tree := until(ctx, in.Tree)
+	tree := endingTree(ctx, in.Tree)
 	decls, problems := schemas.Load(ctx, tree)
 	if err := stopped(ctx); err != nil || len(problems) > 0 {
 		return either(err, problems)
@@ -113,11 +113,11 @@ type prepared struct {
 	err    error
 }
 
-// ahead prepares the rules that the project asks for beside whatever else is done;
+// readAhead prepares the rules that the project asks for beside whatever else is done;
 // the project is read again, and checked, with the declarations.
-func ahead(ctx context.Context, tree fs.FS) <-chan prepared {
+func readAhead(ctx context.Context, tree fs.FS) <-chan prepared {
 	done := make(chan prepared, 1)
-	tree = until(ctx, tree)
+	tree = endingTree(ctx, tree)
 	go func() {
 		var p prepared
 		if project, _, err := Settings(tree); err == nil {
@@ -148,15 +148,15 @@ func (in *Intent) rules(ctx context.Context, early <-chan prepared) error {
 }
 
 func invalid(p []schemas.Problem) error {
-	return fault.Hint(fault.New(fault.Invalid, "%w", Problems(p)), "correct the declarations; vishwa validate checks them")
+	return fault.WithHint(fault.New(fault.Invalid, "%w", Problems(p)), "correct the declarations; vishwa validate checks them")
 }
 
-// World is what the pass sees: what is wanted and what there is.
-type World struct {
+// Snapshot is what the pass sees: what is wanted and what there is.
+type Snapshot struct {
 	*Intent
 	Revision port.Revision
 	Dirty    bool // the tree is not the revision's
-	plan.Seen
+	plan.Observed
 	trees func(ctx context.Context, sha string) (fs.FS, error)
 
 	// What was asked once of revisions, by one goroutine: who had a hand in a change, what
@@ -167,16 +167,16 @@ type World struct {
 	between  map[string][]guard.Settings // what guarded since a revision
 }
 
-// Eyes are the ports that looking needs.
-type Eyes struct {
+// Observers are the ports that looking needs.
+type Observers struct {
 	Repo        port.Repo
-	Book        Book
+	Ledger      Ledger
 	Provisioner port.Provisioner
 	Server      port.Server
 }
 
-// Book is the ledger on its branch.
-type Book interface {
+// Ledger is the ledger on its branch.
+type Ledger interface {
 	// Facts is the ledger as it is now, folded.
 	Facts(ctx context.Context) (*ledger.Facts, error)
 	// Append records an entry; its number, chain and time are filled in. Where an
@@ -184,28 +184,28 @@ type Book interface {
 	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
 }
 
-// Look folds the ledger, observes deployments and diffs infrastructure.
-func Look(ctx context.Context, in *Intent, rev port.Revision, eyes Eyes) (*World, error) {
-	return look(ctx, in, rev, eyes, func() (*ledger.Facts, error) { return eyes.Book.Facts(ctx) })
+// Observe folds the ledger, observes deployments and diffs infrastructure.
+func Observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers) (*Snapshot, error) {
+	return observe(ctx, in, rev, eyes, func() (*ledger.Facts, error) { return eyes.Ledger.Facts(ctx) })
 }
 
-func look(ctx context.Context, in *Intent, rev port.Revision, eyes Eyes, recall func() (*ledger.Facts, error)) (*World, error) {
+func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers, recall func() (*ledger.Facts, error)) (*Snapshot, error) {
 	facts, err := recall()
 	if err != nil {
 		return nil, err
 	}
-	w := &World{Intent: in, Revision: rev, trees: eyes.Repo.Open}
-	w.Seen = plan.Seen{Facts: facts, Before: before(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Blind: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
+	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open}
+	w.Observed = plan.Observed{Facts: facts, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
 	return w, w.observe(ctx, eyes)
 }
 
-// before is what stands under the keys that base asks for.
-func before(base *Intent, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
+// entriesBefore is what stands under the keys that base asks for.
+func entriesBefore(base *Intent, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
 	if base == nil {
 		return nil
 	}
 	out := map[schemas.Ref]*ledger.Entry{}
-	for _, s := range plan.Compute(base.Graph, plan.Seen{Facts: facts}).Steps {
+	for _, s := range plan.Compute(base.Graph, plan.Observed{Facts: facts}).Steps {
 		if e := facts.ByKey[s.Key]; e != nil {
 			out[s.Ref] = e
 		}
@@ -214,7 +214,7 @@ func before(base *Intent, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
 }
 
 // observe asks every server and every stack, side by side.
-func (w *World) observe(ctx context.Context, eyes Eyes) error {
+func (w *Snapshot) observe(ctx context.Context, eyes Observers) error {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var errs []error
@@ -252,7 +252,7 @@ func (w *World) observe(ctx context.Context, eyes Eyes) error {
 				}
 				if err != nil {
 					// One stack that cannot be looked at does not blind the pass to the rest.
-					w.Blind[ref] = err.Error()
+					w.Unobservable[ref] = err.Error()
 					return ctx.Err()
 				}
 				w.Stacks[ref] = change
@@ -265,7 +265,7 @@ func (w *World) observe(ctx context.Context, eyes Eyes) error {
 }
 
 // watched is what lives in the world: declared now, or recorded and not retired.
-func (w *World) watched() (refs []schemas.Ref) {
+func (w *Snapshot) watched() (refs []schemas.Ref) {
 	for i := range w.Graph.Nodes {
 		if k := w.Graph.Nodes[i].Ref.Kind; k == "deployment" || k == "infrastructure" {
 			refs = append(refs, w.Graph.Nodes[i].Ref)
@@ -279,7 +279,7 @@ func (w *World) watched() (refs []schemas.Ref) {
 	return refs
 }
 
-func (w *World) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref) (port.Change, error) {
+func (w *Snapshot) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref) (port.Change, error) {
 	s, err := w.stack(ctx, ref)
 	if err == nil && w.Base != nil {
 		s, err = w.asBase(ref, s)
@@ -292,7 +292,7 @@ func (w *World) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref) (
 
 // asBase is s, which a pull request declares, as far as it may be planned: whether at
 // all, with which variables and hosts, and against which state is what the base says.
-func (w *World) asBase(ref schemas.Ref, s port.Stack) (port.Stack, error) {
+func (w *Snapshot) asBase(ref schemas.Ref, s port.Stack) (port.Stack, error) {
 	const none = "no plan in a pull request: "
 	branch := cmp.Or(w.Base.Branch, "the base branch")
 	n := w.Base.Graph.Node(ref)
@@ -312,7 +312,7 @@ func (w *World) asBase(ref schemas.Ref, s port.Stack) (port.Stack, error) {
 
 // stack is the stack of ref: as declared, or, where it is declared no more, as it
 // was when it was last provisioned, to be destroyed.
-func (w *World) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) {
+func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) {
 	if n := w.Graph.Node(ref); n != nil {
 		spec := n.Decl.Spec.(*schemas.Infrastructure)
 		module, err := fs.Sub(w.Tree, path.Clean(spec.Module))
@@ -328,7 +328,7 @@ func (w *World) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) 
 	}
 	tree, err := w.trees(ctx, last.Revision)
 	if err != nil {
-		return port.Stack{}, fault.Hint(fmt.Errorf("%s: open revision %s, which provisioned it: %w", ref, last.Revision, err), "fetch the full history of the tracked branch")
+		return port.Stack{}, fault.WithHint(fmt.Errorf("%s: open revision %s, which provisioned it: %w", ref, last.Revision, err), "fetch the full history of the tracked branch")
 	}
 	module, err := fs.Sub(tree, path.Clean(spec.Module))
 	return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass, Destroy: true}, err

@@ -133,10 +133,10 @@ func wire(text string) []byte {
 // clones are where the change is carried out.
 var clones = []struct {
 	name string
-	of   func(t *testing.T, h *House, w *town) *House
+	of   func(t *testing.T, h *Reconciler, w *town) *Reconciler
 }{
-	{"the clone that released before", func(_ *testing.T, h *House, _ *town) *House { return h }},
-	{"a fresh clone", func(t *testing.T, h *House, w *town) *House {
+	{"the clone that released before", func(_ *testing.T, h *Reconciler, _ *town) *Reconciler { return h }},
+	{"a fresh clone", func(t *testing.T, h *Reconciler, w *town) *Reconciler {
 		t.Helper()
 		raw, err := w.facts.Encode()
 		if err != nil {
@@ -155,17 +155,17 @@ var clones = []struct {
 
 // yes has people approve, below the pull request that alice opened, what h would do now;
 // what does not count is turned down.
-func yes(t *testing.T, h *House, who []string) {
+func yes(t *testing.T, h *Reconciler, who []string) {
 	t.Helper()
 	below := *h
 	h = &below
-	h.Behalf = &ledger.Behalf{Pull: 7, Head: two, Base: one, By: "github:alice"}
+	h.PullRequest = &ledger.PullRequest{Pull: 7, Head: two, Base: one, By: "github:alice"}
 	rev, in, err := h.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range who {
-		p, err := h.Consider(t.Context(), in, rev)
+		p, err := h.Review(t.Context(), in, rev)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,9 +186,9 @@ func yes(t *testing.T, h *House, who []string) {
 }
 
 // pass carries out what is tracked, and tells whether a deployment is held.
-func pass(t *testing.T, h *House) (held []string) {
+func pass(t *testing.T, h *Reconciler) (held []string) {
 	t.Helper()
-	got, err := h.Apply(t.Context(), Orders{})
+	got, err := h.Apply(t.Context(), ApplyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func pass(t *testing.T, h *House) (held []string) {
 }
 
 // settledHouse has production released, with bob's approval of what alice wrote.
-func settledHouse(t *testing.T) (*House, *town) {
+func settledHouse(t *testing.T) (*Reconciler, *town) {
 	t.Helper()
 	h, w := newHouse(guardedTree())
 	h.Hands = written(alice)
@@ -250,10 +250,10 @@ func (w *town) copy() *town {
 }
 
 // house is h in the town w.
-func (w *town) house(h *House) *House {
+func (w *town) house(h *Reconciler) *Reconciler {
 	c := *h
-	c.Eyes, c.Store, c.Runner = Eyes{Repo: w, Book: w, Server: host{w}}, shelf{w}, engine{w}
-	c.Seal = Seal{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}}
+	c.Observers, c.Store, c.Runner = Observers{Repo: w, Ledger: w, Server: host{w}}, shelf{w}, engine{w}
+	c.Signer = ModelSigner{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}}
 	return &c
 }
 
@@ -304,9 +304,9 @@ func TestAPullRequestIsHeldByTheSameMatrix(t *testing.T) {
 				h := w.house(house)
 				h.Hands = func(_ context.Context, _, _ string) ([]port.Hand, error) { return []port.Hand{row.hand}, nil }
 				apart, p := pulled(t, h, w, guardedTree(row.change))
-				apart.Behalf.By = "github:alice"
+				apart.PullRequest.By = "github:alice"
 				make7(t, apart, p)
-				p, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)
+				p, err := apart.Review(t.Context(), p.World.Intent, p.World.Revision)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -317,7 +317,7 @@ func TestAPullRequestIsHeldByTheSameMatrix(t *testing.T) {
 					}
 					_, _ = apart.Assert(t.Context(), p, trust.Request{Want: trust.Want{Plan: p.Plan.Digest(), Policy: p.Plan.Policy, Models: models}, Revision: head, Principal: name,
 						Time: time.Now(), Expires: time.Now().Add(time.Hour), Review: &trust.Review{Forge: "github", Login: name, What: "review", ID: int64(j), Pull: 7}})
-					if p, err = apart.Consider(t.Context(), p.World.Intent, p.World.Revision); err != nil {
+					if p, err = apart.Review(t.Context(), p.World.Intent, p.World.Revision); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -18,7 +18,7 @@ import (
 
 // candidate is the evidence about a model that is to be selected: what act has
 // chosen, or, while planning, what it would choose.
-func (d *desk) candidate(ctx context.Context, s plan.Step, n *graph.Node, spec *schemas.Model, m *execute.Material) (*policy.Model, error) {
+func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node, spec *schemas.Model, m *execute.Material) (*policy.Model, error) {
 	if m != nil && m.Model != nil {
 		return d.model(ctx, s.Ref, m.Model, m.Metrics)
 	}
@@ -39,7 +39,7 @@ func (d *desk) candidate(ctx context.Context, s plan.Step, n *graph.Node, spec *
 }
 
 // released is the evidence about a model that is to be deployed.
-func (d *desk) released(ctx context.Context, s plan.Step, spec *schemas.Deployment, m *execute.Material) (*policy.Model, error) {
+func (d *stepServices) released(ctx context.Context, s plan.Step, spec *schemas.Deployment, m *execute.Material) (*policy.Model, error) {
 	if m != nil && m.Model != nil {
 		return d.signed(ctx, spec, m.Model, m.Metrics)
 	}
@@ -55,11 +55,11 @@ func (d *desk) released(ctx context.Context, s plan.Step, spec *schemas.Deployme
 
 // signed is the evidence about a released model. Bytes or bundles that are gone
 // or tampered with are evidence too: against it.
-func (d *desk) signed(ctx context.Context, spec *schemas.Deployment, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
+func (d *stepServices) signed(ctx context.Context, spec *schemas.Deployment, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
 	out, err := d.model(ctx, spec.Model, m, metrics)
 	by := ""
 	if err == nil {
-		by, err = d.Seal.Verify(ctx, m)
+		by, err = d.Signer.Verify(ctx, m)
 	}
 	switch fault.Of(err) {
 	case fault.Missing, fault.Corrupt, fault.Denied:
@@ -76,7 +76,7 @@ func (d *desk) signed(ctx context.Context, spec *schemas.Deployment, m *ledger.M
 	return out, err
 }
 
-func (d *desk) model(ctx context.Context, ref schemas.Ref, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
+func (d *stepServices) model(ctx context.Context, ref schemas.Ref, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
 	out := &policy.Model{Digest: m.Artifact.Digest, Candidate: m.Candidate, Metrics: metrics, Live: d.world.live(ref)}
 	var err error
 	if out.Files, err = d.sniff(ctx, m.Artifact); err != nil {
@@ -87,7 +87,7 @@ func (d *desk) model(ctx context.Context, ref schemas.Ref, m *ledger.Model, metr
 
 // live is the model that is served of ref: in production where it is, else by the
 // newest deployment.
-func (w *World) live(model schemas.Ref) *policy.Live {
+func (w *Snapshot) live(model schemas.Ref) *policy.Live {
 	var newest *ledger.Entry
 	guarded := func(e *ledger.Entry) bool {
 		return e.Release != nil && w.Project.Environments[e.Release.Environment].Needs(e.Release.Environment) > 0

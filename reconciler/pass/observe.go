@@ -12,8 +12,8 @@ import (
 
 // Observed records how ref was found, where the ledger does not say so already, and
 // where it is deployed at all.
-func (h *House) Observed(ctx context.Context, ref schemas.Ref, o ledger.Observed) error {
-	facts, err := h.Book.Facts(ctx)
+func (h *Reconciler) Observed(ctx context.Context, ref schemas.Ref, o ledger.Observed) error {
+	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (h *House) Observed(ctx context.Context, ref schemas.Ref, o ledger.Observed
 			why += ": it is " + string(o.Health)
 		}
 	}
-	_, err = h.Book.Append(ctx, h.stamp(ledger.Entry{
+	_, err = h.Ledger.Append(ctx, h.stamp(ledger.Entry{
 		Action: ledger.Observe, Ref: ref, Key: last.Key, Revision: last.Revision, Actor: h.Actor.String(), Reason: why, Observed: &o,
 	}))
 	return err

@@ -87,8 +87,8 @@ func TestApplyRefusesAWorkTreeThatMeansSomethingElse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, _ := newHouse(tree())
 			h.Worktree = tree(c.work)
-			_, err := h.Apply(t.Context(), Orders{})
-			if c.says == "" && err != nil || c.says != "" && (fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.says) || !strings.Contains(fault.Way(err), "git stash")) {
+			_, err := h.Apply(t.Context(), ApplyOptions{})
+			if c.says == "" && err != nil || c.says != "" && (fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.says) || !strings.Contains(fault.HintOf(err), "git stash")) {
 				t.Errorf("%v", err)
 			}
 			dirty, err := h.Preview(t.Context())
@@ -110,7 +110,7 @@ func TestTheRevisionIsNotReadWhereTheBytesAreTheSame(t *testing.T) {
 		if got, err := h.Preview(t.Context()); err != nil || got.Dirty == same {
 			t.Errorf("same %v: dirty %v, %v", same, got.Dirty, err)
 		}
-		if _, err := h.Apply(t.Context(), Orders{Confirm: func(plan.Plan) error { return errStop }}); errors.Is(err, errStop) != same {
+		if _, err := h.Apply(t.Context(), ApplyOptions{Confirm: func(plan.Plan) error { return errStop }}); errors.Is(err, errStop) != same {
 			t.Errorf("same %v: %v", same, err)
 		}
 	}
@@ -162,23 +162,23 @@ func TestApplyDoesWhatWasAgreedOrSaysWhatMoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agreed, _, err := h.Plan(t.Context(), seen, Orders{})
+	agreed, _, err := h.Plan(t.Context(), seen, ApplyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.commit(w, two, tree(with("e.py", "other")))
-	if _, err := h.Apply(t.Context(), Orders{Agreed: &agreed}); fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "revision: 1111111 -> 2222222") {
+	if _, err := h.Apply(t.Context(), ApplyOptions{Agreed: &agreed}); fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "revision: 1111111 -> 2222222") {
 		t.Errorf("%v", err)
 	}
 	h.commit(w, one, tree())
-	if r, err := h.Apply(t.Context(), Orders{Agreed: &agreed}); err != nil || r.Err() != nil || len(r.Outcomes) != 6 {
+	if r, err := h.Apply(t.Context(), ApplyOptions{Agreed: &agreed}); err != nil || r.Err() != nil || len(r.Outcomes) != 6 {
 		t.Errorf("%v, %v", err, r.Err())
 	}
 }
 
 func TestAGateHoldsTheModelAndWhatServesIt(t *testing.T) {
 	h, w := newHouse(tree(replaced("min: 0.8", "min: 0.95")))
-	r, err := h.Apply(t.Context(), Orders{})
+	r, err := h.Apply(t.Context(), ApplyOptions{})
 	if err != nil || fault.Of(r.Err()) != fault.Refused || !strings.Contains(r.Err().Error(), "model/m") {
 		t.Fatalf("%v, %v", err, r.Err())
 	}
@@ -195,7 +195,7 @@ func TestTheNewestDeploymentTellsTheLiveModel(t *testing.T) {
 	if err != nil || seen.live(ref("model/m")).Digest != first || seen.live(ref("model/other")) != nil {
 		t.Fatalf("%v", err)
 	}
-	b := Boards(seen)
+	b := Leaderboards(seen)
 	if len(b) != 1 || b[0].Rows[0].Ref != ref("training/e:high") || !b[0].Rows[0].Live || !b[0].Rows[0].Selected || b[0].Rows[1].Delta["auc"] > -0.19 {
 		t.Errorf("%+v", b)
 	}
@@ -227,7 +227,7 @@ func TestSettingsAreReadBesideBrokenDeclarations(t *testing.T) {
 	if err != nil || p.Parallel != 7 || tr != nil {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, _, err := Settings(fstest.MapFS{}); fault.Of(err) != fault.Missing || !strings.Contains(fault.Way(err), "vishwa init") {
+	if _, _, err := Settings(fstest.MapFS{}); fault.Of(err) != fault.Missing || !strings.Contains(fault.HintOf(err), "vishwa init") {
 		t.Errorf("%v", err)
 	}
 	if p, _, err := Settings(fstest.MapFS{"vishwa.yaml": {Data: []byte("{")}}); err != nil || p == nil {

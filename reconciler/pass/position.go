@@ -25,7 +25,7 @@ func Newest(f *ledger.Facts) *trust.Position {
 // Placed refuses an approval that is recorded in entry seq of that time, or would be:
 // the ledger must go through the place that it names, and the principal's term must
 // cover seq.
-func (w *World) Placed(s trust.Signed, seq int64, at time.Time) error {
+func (w *Snapshot) Placed(s trust.Signed, seq int64, at time.Time) error {
 	r, err := s.Read()
 	if err != nil {
 		return err
@@ -44,16 +44,16 @@ func (w *World) Placed(s trust.Signed, seq int64, at time.Time) error {
 	default:
 		return nil
 	}
-	return fault.Hint(err, "see with vishwa ledger verify that the ledger was not rolled back, and approve again")
+	return fault.WithHint(err, "see with vishwa ledger verify that the ledger was not rolled back, and approve again")
 }
 
 // placed is Placed for an approval that is on the ledger.
-func (w *World) placed(e *ledger.Entry) error {
+func (w *Snapshot) placed(e *ledger.Entry) error {
 	return w.Placed(trust.Signed{Statement: e.Approval.Statement, Signature: e.Approval.Signature}, e.Seq, e.Time)
 }
 
 // revokedBy is why the controller that signed a model was revoked since, as t says; nil: it was not.
-func (w *World) revokedBy(t *trust.Trust, by string) *string {
+func (w *Snapshot) revokedBy(t *trust.Trust, by string) *string {
 	if t == nil {
 		return nil
 	}

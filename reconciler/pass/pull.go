@@ -30,7 +30,7 @@ func Propose(ctx context.Context, tree fs.FS, base *Intent, how Reading) (in *In
 	if how.Unvouched {
 		err = in.named(ctx, base)
 	} else {
-		err = in.read(ctx, ahead(ctx, tree))
+		err = in.read(ctx, readAhead(ctx, tree))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -77,7 +77,7 @@ func (in *Intent) named(ctx context.Context, base *Intent) error {
 	if err := in.read(ctx, nil); err != nil {
 		return err
 	}
-	name, err := policy.Name(until(ctx, in.Tree), in.Project.Policy.Paths)
+	name, err := policy.Name(endingTree(ctx, in.Tree), in.Project.Policy.Paths)
 	if err == nil && name == base.Policy.Digest() {
 		in.Policy = base.Policy
 	}
@@ -86,56 +86,56 @@ func (in *Intent) named(ctx context.Context, base *Intent) error {
 
 // Proposal is what a pull request asks for, planned and judged.
 type Proposal struct {
-	World *World
-	Plan  plan.Plan
-	desk  *desk
+	World    *Snapshot
+	Plan     plan.Plan
+	services *stepServices
 }
 
-// Consider plans and judges in, as it would be at rev.
-func (h *House) Consider(ctx context.Context, in *Intent, rev port.Revision) (*Proposal, error) {
-	w, err := Look(ctx, in, rev, h.Eyes)
+// Review plans and judges in, as it would be at rev.
+func (h *Reconciler) Review(ctx context.Context, in *Intent, rev port.Revision) (*Proposal, error) {
+	w, err := Observe(ctx, in, rev, h.Observers)
 	if err != nil {
 		return nil, err
 	}
-	p, d, err := h.Plan(ctx, w, Orders{})
+	p, d, err := h.Plan(ctx, w, ApplyOptions{})
 	if err != nil {
 		return nil, err
 	}
 	return &Proposal{w, p, d}, nil
 }
 
-// harmless are the kinds that can be made before a merge: they touch nothing but
+// preMergeKinds are the kinds that can be made before a merge: they touch nothing but
 // the store and the ledger.
-var harmless = []string{"dataset", "transform", "training", "model"}
+var preMergeKinds = []string{"dataset", "transform", "training", "model"}
 
-// Ahead is the part of the plan that can be done before the merge.
-func (p *Proposal) Ahead() plan.Plan {
+// PreMerge is the part of the plan that can be done before the merge.
+func (p *Proposal) PreMerge() plan.Plan {
 	out := p.Plan
 	out.Steps = slices.DeleteFunc(slices.Clone(p.Plan.Steps), func(s plan.Step) bool {
-		return s.Do == plan.Retire || !slices.Contains(harmless, s.Ref.Kind)
+		return s.Do == plan.Retire || !slices.Contains(preMergeKinds, s.Ref.Kind)
 	})
 	return out
 }
 
 // Runs tells whether something can be made before the merge: a step that is not held.
 func (p *Proposal) Runs() bool {
-	return slices.ContainsFunc(p.Ahead().Work(), func(s plan.Step) bool { return s.Held == "" })
+	return slices.ContainsFunc(p.PreMerge().Work(), func(s plan.Step) bool { return s.Held == "" })
 }
 
 // Make makes what can be made before the merge. It records for whom.
-func (h *House) Make(ctx context.Context, p *Proposal) []execute.Outcome {
-	kit := h.kit(p.World, p.Plan, p.desk)
+func (h *Reconciler) Make(ctx context.Context, p *Proposal) []execute.Outcome {
+	kit := h.kit(p.World, p.Plan, p.services)
 	kit.Provisioner, kit.Server = nil, nil // nothing of Ahead asks for them
-	return execute.Run(ctx, p.Ahead(), kit)
+	return execute.Run(ctx, p.PreMerge(), kit)
 }
 
 // Approvers are the people whose approval of the plan counts, by deployment.
-func (p *Proposal) Approvers() map[schemas.Ref][]trust.Approver { return p.desk.approvers }
+func (p *Proposal) Approvers() map[schemas.Ref][]trust.Approver { return p.services.approvers }
 
 // Assert records that a forge says that a principal approved the plan. An approval
 // that does not hold is an error, and one that is recorded already is not recorded
 // again.
-func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) (recorded bool, err error) {
+func (h *Reconciler) Assert(ctx context.Context, p *Proposal, r trust.Request) (recorded bool, err error) {
 	r.After = Newest(p.World.Facts)
 	statement, err := r.Statement()
 	if err != nil {
@@ -154,12 +154,12 @@ func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) (recor
 			return false, err
 		}
 	}
-	if h.Blind && p.asksOther() {
-		return false, fault.Hint(fault.New(fault.Denied, "trust.yaml does not know who wrote the change, and the forge does not tell who pushed it: nobody is known to be another"),
+	if h.PushersUnknown && p.asksOther() {
+		return false, fault.WithHint(fault.New(fault.Denied, "trust.yaml does not know who wrote the change, and the forge does not tell who pushed it: nobody is known to be another"),
 			"approve it by signature, with one person more (unknownAuthors: two), or have it committed by people of trust.yaml")
 	}
 	who := "principal:" + r.Principal
-	_, err = h.Book.Append(ctx, h.stamp(ledger.Entry{
+	_, err = h.Ledger.Append(ctx, h.stamp(ledger.Entry{
 		Action: ledger.Approve, Revision: r.Revision, Author: p.World.Revision.Author, Plan: r.Plan, Policy: r.Policy, Verdict: "allow",
 		Actor: h.Actor.String(), Approved: []string{who + asserted},
 		Approval: &ledger.Approval{Principal: r.Principal, Statement: statement},
@@ -169,7 +169,7 @@ func (h *House) Assert(ctx context.Context, p *Proposal, r trust.Request) (recor
 
 // asksOther tells whether a guard asks for the word of somebody who did not push.
 func (p *Proposal) asksOther() bool {
-	for _, all := range p.desk.verdicts {
+	for _, all := range p.services.verdicts {
 		if slices.ContainsFunc(all, func(v guard.Verdict) bool { return v.Unknown == schemas.UnknownOther && len(v.Strange) > 0 }) {
 			return true
 		}
@@ -178,12 +178,12 @@ func (p *Proposal) asksOther() bool {
 }
 
 // Retry lets the failed keys of ref, as p has them, be tried again, and tells how many there were.
-func (h *House) Retry(ctx context.Context, w *World, p plan.Plan, ref schemas.Ref, reason string) (entries []ledger.Entry, err error) {
+func (h *Reconciler) Retry(ctx context.Context, w *Snapshot, p plan.Plan, ref schemas.Ref, reason string) (entries []ledger.Entry, err error) {
 	for _, s := range p.Steps {
 		if s.Ref != ref && s.Ref.Whole() != ref && ref != (schemas.Ref{}) || s.Key == "" || w.Facts.Failed[s.Key].N == 0 {
 			continue
 		}
-		e, err := h.Book.Append(ctx, h.stamp(ledger.Entry{Action: ledger.Retry, Ref: s.Ref, Key: s.Key, Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(), Reason: reason}))
+		e, err := h.Ledger.Append(ctx, h.stamp(ledger.Entry{Action: ledger.Retry, Ref: s.Ref, Key: s.Key, Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(), Reason: reason}))
 		if err != nil {
 			return entries, err
 		}
@@ -207,7 +207,7 @@ type Need struct {
 // asks for something else.
 func (p *Proposal) Needs() (out []Need) {
 	for _, s := range p.Plan.Work() {
-		for _, v := range p.desk.verdicts[s.Ref] {
+		for _, v := range p.services.verdicts[s.Ref] {
 			n := Need{Ref: s.Ref, Where: v.Place, Count: v.Needs, Roles: v.Roles, Reviews: v.Reviews}
 			for _, w := range v.Given {
 				n.Given = append(n.Given, trust.Approver{Principal: w.Principal, Roles: v.Roles, Class: w.Class})

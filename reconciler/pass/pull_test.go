@@ -27,7 +27,7 @@ const (
 )
 
 // pulled considers work as a pull request onto what h tracks.
-func pulled(t *testing.T, h *House, w *town, work fstest.MapFS) (*House, *Proposal) {
+func pulled(t *testing.T, h *Reconciler, w *town, work fstest.MapFS) (*Reconciler, *Proposal) {
 	t.Helper()
 	_, base, err := h.Head(t.Context())
 	if err != nil {
@@ -40,8 +40,8 @@ func pulled(t *testing.T, h *House, w *town, work fstest.MapFS) (*House, *Propos
 	}
 	apart := *h
 	apart.Worktree = nil
-	apart.Behalf = &ledger.Behalf{Pull: 7, Head: head, Base: one, By: "github:ben"}
-	p, err := apart.Consider(t.Context(), in, port.Revision{SHA: trials})
+	apart.PullRequest = &ledger.PullRequest{Pull: 7, Head: head, Base: one, By: "github:ben"}
+	p, err := apart.Review(t.Context(), in, port.Revision{SHA: trials})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func written(by ...string) func(context.Context, string, string) ([]port.Hand, e
 	}
 }
 
-func make7(t *testing.T, h *House, p *Proposal) {
+func make7(t *testing.T, h *Reconciler, p *Proposal) {
 	t.Helper()
 	for _, o := range h.Make(t.Context(), p) {
 		if o.Error != nil {
@@ -78,13 +78,13 @@ func TestWhatAPullRequestMadeIsFoundAfterTheMerge(t *testing.T) {
 		t.Errorf("ran %v", w.ran)
 	}
 	e := w.facts.Latest[ref("training/e:high")]
-	if e.Behalf == nil || e.Behalf.Pull != 7 || e.Revision != head {
-		t.Errorf("recorded for %v at %s", e.Behalf, e.Revision)
+	if e.PullRequest == nil || e.PullRequest.Pull != 7 || e.Revision != head {
+		t.Errorf("recorded for %v at %s", e.PullRequest, e.Revision)
 	}
 	if live := w.facts.Latest[ref("deployment/s")]; live.Model.Artifact.Digest == w.facts.Latest[ref("model/m")].Model.Artifact.Digest {
 		t.Error("the pull request was deployed before the merge")
 	}
-	was, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)
+	was, err := apart.Review(t.Context(), p.World.Intent, p.World.Revision)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestAChangeDoesNotJudgeItself(t *testing.T) {
 		work := tree(change, replaced("environment: staging", "environment: production"))
 		apart, p := pulled(t, h, w, work)
 		make7(t, apart, p)
-		p, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)
+		p, err := apart.Review(t.Context(), p.World.Intent, p.World.Revision)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestTrackedRunsAreRunAgain(t *testing.T) {
 		t.Errorf("ended as %v", ends(got))
 	}
 	for r, e := range w.facts.Latest {
-		if r.Kind != "dataset" && e.Behalf != nil {
+		if r.Kind != "dataset" && e.PullRequest != nil {
 			t.Errorf("%s is still what the pull request made", r)
 		}
 	}
@@ -168,14 +168,14 @@ func TestAnApprovalIsSpentByTheRelease(t *testing.T) {
 	release := func(sha, auc string, yes bool) execute.EventKind {
 		t.Helper()
 		h.commit(w, sha, guarded(auc))
-		if _, err := h.Apply(t.Context(), Orders{}); err != nil && fault.Of(err) != fault.Held && fault.Of(err) != fault.Refused {
+		if _, err := h.Apply(t.Context(), ApplyOptions{}); err != nil && fault.Of(err) != fault.Held && fault.Of(err) != fault.Refused {
 			t.Fatal(err)
 		}
 		rev, in, err := h.Head(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := h.Consider(t.Context(), in, rev)
+		p, err := h.Review(t.Context(), in, rev)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,12 +190,12 @@ func TestAnApprovalIsSpentByTheRelease(t *testing.T) {
 				if recorded, err := h.Assert(t.Context(), p, r); err != nil || recorded != first {
 					t.Fatalf("recorded %v, %v", recorded, err)
 				}
-				if p, err = h.Consider(t.Context(), in, rev); err != nil {
+				if p, err = h.Review(t.Context(), in, rev); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		got, err := h.Apply(t.Context(), Orders{})
+		got, err := h.Apply(t.Context(), ApplyOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func TestOnlyThoseWhomTheTrustFileNamesApproveOnTheForge(t *testing.T) {
 	h.Hands = written("Ben <ben@example.com>")
 	apart, p := pulled(t, h, w, w.trees[one].(fstest.MapFS))
 	make7(t, apart, p)
-	p, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)
+	p, err := apart.Review(t.Context(), p.World.Intent, p.World.Revision)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// Seal signs and checks models with the keys of a controller.
-type Seal struct {
+// ModelSigner signs and checks models with the keys of a controller.
+type ModelSigner struct {
 	Store    port.Store
 	Verifier port.Verifier
 	// Sign returns an OMS bundle over the model's files and a SLSA provenance bundle.
@@ -26,7 +26,7 @@ type Seal struct {
 
 // Verify holds a released model against both of its bundles and says who signed
 // it. The bytes of its files are held against their digests where they are read.
-func (s Seal) Verify(ctx context.Context, m *ledger.Model) (by string, err error) {
+func (s ModelSigner) Verify(ctx context.Context, m *ledger.Model) (by string, err error) {
 	statement, by, err := s.read(ctx, m.Signature)
 	if err != nil {
 		return "", fmt.Errorf("model signature: %w", err)
@@ -48,7 +48,7 @@ func (s Seal) Verify(ctx context.Context, m *ledger.Model) (by string, err error
 }
 
 // read is the statement of a stored bundle that a build key has signed.
-func (s Seal) read(ctx context.Context, name digest.Digest) (statement []byte, by string, err error) {
+func (s ModelSigner) read(ctx context.Context, name digest.Digest) (statement []byte, by string, err error) {
 	raw, err := artifact.ReadAll(ctx, s.Store, name)
 	if err != nil {
 		return nil, "", err

@@ -27,8 +27,8 @@ const (
 	maxSigns    = 200_000 // of YAML
 )
 
-// short is the file name, which may have so many bytes.
-func short(tree fs.FS, name string, most int64) ([]byte, error) {
+// readBounded is the file name, which may have so many bytes.
+func readBounded(tree fs.FS, name string, most int64) ([]byte, error) {
 	f, err := tree.Open(name)
 	if err != nil {
 		return nil, err
@@ -45,12 +45,12 @@ func short(tree fs.FS, name string, most int64) ([]byte, error) {
 // only reads the ledger works beside declarations that are broken. A tree without
 // a readable project has the zero Project; Read reports what is wrong with it.
 func Settings(tree fs.FS) (*schemas.Project, *trust.Trust, error) {
-	raw, err := short(tree, "vishwa.yaml", maxSettings)
+	raw, err := readBounded(tree, "vishwa.yaml", maxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fault.Hint(fault.New(fault.Missing, "the repository has no vishwa.yaml"), "make one with vishwa init, or name another repository with -C")
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "the repository has no vishwa.yaml"), "make one with vishwa init, or name another repository with -C")
 	}
 	if err != nil {
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "read vishwa.yaml: %w", err), "make it a plain file that you may read")
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "read vishwa.yaml: %w", err), "make it a plain file that you may read")
 	}
 	project := ParseProject(raw)
 	t, err := readTrust(tree, project)
@@ -92,15 +92,15 @@ func readTrust(tree fs.FS, project *schemas.Project) (*trust.Trust, error) {
 	if name == "" {
 		name = trustFile
 	}
-	raw, err := short(tree, path.Clean(name), maxTrust)
+	raw, err := readBounded(tree, path.Clean(name), maxTrust)
 	if errors.Is(err, fs.ErrNotExist) && project.Trust == "" {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "read %s: %w", name, err), "add the trust file, or correct spec.trust of vishwa.yaml")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", name, err), "add the trust file, or correct spec.trust of vishwa.yaml")
 	}
 	if schemas.Crowded(raw, maxSigns) >= 0 {
-		return nil, fault.Hint(fault.New(fault.Invalid, "read %s: it holds more than %d values", name, maxSigns/2), "make it shorter: a trust file names people, their keys and roles")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: it holds more than %d values", name, maxSigns/2), "make it shorter: a trust file names people, their keys and roles")
 	}
 	t, problems := trust.Load(raw, name)
 	if len(problems) > 0 {

@@ -17,7 +17,7 @@ import (
 // since is what guarded at the revisions between from and the change, both left out, the
 // newest first: those of the branch itself, merge by merge, and those that the ledger says
 // were carried out. One whose trust file cannot be read changed nobody's standing.
-func (h *House) since(ctx context.Context, w *World, from string) (out []guard.Settings, err error) {
+func (h *Reconciler) since(ctx context.Context, w *Snapshot, from string) (out []guard.Settings, err error) {
 	if known, ok := w.between[from]; ok {
 		return known, nil
 	}
@@ -64,7 +64,7 @@ func (h *House) since(ctx context.Context, w *World, from string) (out []guard.S
 }
 
 // stood refuses a word whose owner did not count all the time since each of guards was in force.
-func (h *House) stood(ctx context.Context, w *World, y guard.Yes, word guard.Word, x subject) error {
+func (h *Reconciler) stood(ctx context.Context, w *Snapshot, y guard.Yes, word guard.Word, x subject) error {
 	for _, g := range x.guards {
 		if g.Revision == "" {
 			continue
@@ -84,7 +84,7 @@ func (h *House) stood(ctx context.Context, w *World, y guard.Yes, word guard.Wor
 
 // revoked is why the controller that signed a model which is to go to that environment was
 // revoked: as the change says, or as was said since the newest release there. Nil: it was not.
-func (h *House) revoked(ctx context.Context, w *World, by, environment string) (*string, error) {
+func (h *Reconciler) revoked(ctx context.Context, w *Snapshot, by, environment string) (*string, error) {
 	if why := w.revokedBy(w.Trust, by); why != nil {
 		return why, nil
 	}
@@ -111,7 +111,7 @@ func (h *House) revoked(ctx context.Context, w *World, by, environment string) (
 // deciders are by whose word something may be released that nobody guards, where its
 // environment has people decide on a model whose signer was revoked: by the trust file of
 // the change, and by that of the newest release there.
-func (h *House) deciders(ctx context.Context, w *World, ref schemas.Ref) (out []guard.Guard, err error) {
+func (h *Reconciler) deciders(ctx context.Context, w *Snapshot, ref schemas.Ref) (out []guard.Guard, err error) {
 	n := w.Graph.Node(ref)
 	if n == nil {
 		return nil, nil

@@ -67,7 +67,7 @@ func TestARevokedSignerIsNotBroughtBackByTheRelease(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		world, err := Look(t.Context(), in, rev, h.Eyes)
+		world, err := Observe(t.Context(), in, rev, h.Observers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestTheWordOfPeopleCountsWhereNobodyGuards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		world, err := Look(t.Context(), in, rev, h.Eyes)
+		world, err := Observe(t.Context(), in, rev, h.Observers)
 		if err != nil {
 			t.Fatal(err)
 		}

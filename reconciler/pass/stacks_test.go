@@ -136,7 +136,7 @@ func TestInfrastructureThatIsNotTouchedIsTakenToStand(t *testing.T) {
 		t.Errorf("step %+v", s)
 	}
 	make7(t, apart, p)
-	was, err := apart.Consider(t.Context(), p.World.Intent, p.World.Revision)
+	was, err := apart.Review(t.Context(), p.World.Intent, p.World.Revision)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,46 +18,46 @@ import (
 const mostReason = 500
 
 // Suspend records that nothing is to be done about ref until Resume.
-func (h *House) Suspend(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
+func (h *Reconciler) Suspend(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
 	if strings.TrimSpace(reason) == "" || len(reason) > mostReason {
-		return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "a suspension needs a reason of 1 to %d bytes: everybody who meets it reads it", mostReason), "give one: --reason TEXT")
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "a suspension needs a reason of 1 to %d bytes: everybody who meets it reads it", mostReason), "give one: --reason TEXT")
 	}
-	facts, err := h.Book.Facts(ctx)
+	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return ledger.Entry{}, err
 	}
 	if e := facts.Suspension(ref); e != nil {
-		return ledger.Entry{}, fault.Hint(fault.New(fault.Conflict, "%s is %s (entry %d)", ref, plan.Suspended(e), e.Seq), "to give another reason, resume it first: vishwa resume %s", e.Ref)
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Conflict, "%s is %s (entry %d)", ref, plan.Suspended(e), e.Seq), "to give another reason, resume it first: vishwa resume %s", e.Ref)
 	}
 	return h.enter(ctx, ledger.Suspend, rev, ref, reason)
 }
 
 // Resume records that ref goes on.
-func (h *House) Resume(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
+func (h *Reconciler) Resume(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
 	if len(reason) > mostReason {
-		return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "the reason is longer than %d bytes", mostReason), "give a shorter one: --reason TEXT")
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "the reason is longer than %d bytes", mostReason), "give a shorter one: --reason TEXT")
 	}
-	facts, err := h.Book.Facts(ctx)
+	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return ledger.Entry{}, err
 	}
 	if facts.Suspended[ref] == nil {
 		if e := facts.Suspension(ref); e != nil {
-			return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "%s is suspended with all of %s", ref, e.Ref), "vishwa resume %s", e.Ref)
+			return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "%s is suspended with all of %s", ref, e.Ref), "vishwa resume %s", e.Ref)
 		}
 		for was := range facts.Suspended {
 			if was.Whole() == ref {
 				return h.enter(ctx, ledger.Resume, rev, ref, reason)
 			}
 		}
-		return ledger.Entry{}, fault.Hint(fault.New(fault.Invalid, "%s is not suspended", ref), "vishwa status shows what is")
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "%s is not suspended", ref), "vishwa status shows what is")
 	}
 	return h.enter(ctx, ledger.Resume, rev, ref, reason)
 }
 
 // enter records what a person asks for about ref.
-func (h *House) enter(ctx context.Context, action ledger.Action, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
-	return h.Book.Append(ctx, h.stamp(ledger.Entry{
+func (h *Reconciler) enter(ctx context.Context, action ledger.Action, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
+	return h.Ledger.Append(ctx, h.stamp(ledger.Entry{
 		Action: action, Ref: ref, Revision: h.recorded(rev.SHA), Author: rev.Author, Actor: h.Actor.String(), Reason: reason,
 	}))
 }

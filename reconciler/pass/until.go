@@ -10,8 +10,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// until is tree for as long as ctx lasts.
-func until(ctx context.Context, tree fs.FS) fs.FS {
+// endingTree is tree for as long as ctx lasts.
+func endingTree(ctx context.Context, tree fs.FS) fs.FS {
 	u := ending{ctx: func() error {
 		if ctx.Err() == nil {
 			return nil

@@ -10,60 +10,60 @@ import (
 
 // Forge is where pull requests are.
 type Forge interface {
-	Pulls
-	Talk
-	Marker
+	PullRequests
+	Comments
+	StatusReporter
 }
 
-// Pulls reads pull requests and who may do what. What is not there is Missing.
-type Pulls interface {
+// PullRequests reads pull requests and who may do what. What is not there is Missing.
+type PullRequests interface {
 	// Pull is pull request n as it is now.
-	Pull(ctx context.Context, n int) (Pull, error)
+	Pull(ctx context.Context, n int) (PullRequest, error)
 	// Open lists the open pull requests into the branch base, oldest first.
-	Open(ctx context.Context, base string) ([]Pull, error)
-	// Of lists the pull requests that were merged as the commit sha, oldest first.
-	Of(ctx context.Context, sha string) ([]Pull, error)
+	Open(ctx context.Context, base string) ([]PullRequest, error)
+	// MergedAs lists the pull requests that were merged as the commit sha, oldest first.
+	MergedAs(ctx context.Context, sha string) ([]PullRequest, error)
 	// Reviews lists all reviews of n, oldest first.
 	Reviews(ctx context.Context, n int) ([]Review, error)
 	// Pushers lists the logins of those who pushed to the branch that p comes from, sorted,
 	// each once, and perhaps more than those of p itself. A forge that does not tell all of
 	// them, as for another's repository, says Missing.
-	Pushers(ctx context.Context, p Pull) ([]string, error)
+	Pushers(ctx context.Context, p PullRequest) ([]string, error)
 	// Propose finds the pull request from p.Head into p.Base, or opens it. One that
 	// was closed when its newest commit was p.SHA stays closed, and is returned:
 	// people have said no to it.
-	Propose(ctx context.Context, p Proposal) (Pull, error)
-	// May tells what login may do in the repository; nobody known may do nothing.
-	May(ctx context.Context, login string) (Permission, error)
+	Propose(ctx context.Context, p Proposal) (PullRequest, error)
+	// Permission tells what login may do in the repository; nobody known may do nothing.
+	Permission(ctx context.Context, login string) (Permission, error)
 }
 
-// Talk is the conversation.
-type Talk interface {
-	// Remarks lists what was written below pull request n, or below any where n is
+// Comments is the conversation.
+type Comments interface {
+	// Comments lists what was written below pull request n, or below any where n is
 	// 0, and touched at or after since; oldest first. Vishwa's own is not among it.
-	Remarks(ctx context.Context, n int, since time.Time) ([]Remark, error)
-	// Said is the body of Vishwa's own comment of pull request n that begins with
+	Comments(ctx context.Context, n int, since time.Time) ([]Comment, error)
+	// OwnComment is the body of Vishwa's own comment of pull request n that begins with
 	// marker, or "".
-	Said(ctx context.Context, n int, marker string) (string, error)
-	// Say makes body, which begins with marker, the body of Vishwa's one comment of
+	OwnComment(ctx context.Context, n int, marker string) (string, error)
+	// UpsertComment makes body, which begins with marker, the body of Vishwa's one comment of
 	// pull request n: it is written where there is none, edited where it differs, and
 	// left alone where it is the same. Where there are several, the oldest stays. A
 	// comment of somebody else that copies the marker is not Vishwa's.
-	Say(ctx context.Context, n int, marker, body string) (url string, err error)
+	UpsertComment(ctx context.Context, n int, marker, body string) (url string, err error)
 	// React answers a remark; answering twice is once.
 	React(ctx context.Context, remark int64, with Reaction) error
 	// Reacted tells whether Vishwa has answered a remark.
 	Reacted(ctx context.Context, remark int64) (bool, error)
 }
 
-// Marker shows results beside commits.
-type Marker interface {
-	// Mark shows m at m.SHA, as a check run with annotations where that is allowed,
+// StatusReporter shows results beside commits.
+type StatusReporter interface {
+	// ReportStatus shows m at m.SHA, as a check run with annotations where that is allowed,
 	// else as a commit status. What shows it already is left alone.
-	Mark(ctx context.Context, m Mark) error
-	// Rollout shows that a deployment is under way, or how it ended. The same
+	ReportStatus(ctx context.Context, m CommitStatus) error
+	// ReportDeployment shows that a deployment is under way, or how it ended. The same
 	// rollout, by its Key, is shown once and its state is moved on.
-	Rollout(ctx context.Context, r Rollout) error
+	ReportDeployment(ctx context.Context, r Deployment) error
 }
 
 // Account is somebody on the forge.
@@ -72,8 +72,8 @@ type Account struct {
 	Bot   bool   `json:"bot,omitempty"`
 }
 
-// Pull is a pull request.
-type Pull struct {
+// PullRequest is a pull request.
+type PullRequest struct {
 	Number   int       `json:"number"`
 	Title    string    `json:"title"`
 	Author   Account   `json:"author"`
@@ -97,27 +97,27 @@ type Proposal struct {
 	Title, Body string // of a pull request that is opened; one that is open keeps its own
 }
 
-// Verdict is what a review says.
-type Verdict string
+// ReviewState is what a review says.
+type ReviewState string
 
 const (
-	Approved  Verdict = "approved"
-	Rejected  Verdict = "changes-requested"
-	Commented Verdict = "commented"
-	Dismissed Verdict = "dismissed"
+	Approved  ReviewState = "approved"
+	Rejected  ReviewState = "changes-requested"
+	Commented ReviewState = "commented"
+	Dismissed ReviewState = "dismissed"
 )
 
 // Review is a review of a pull request at a commit.
 type Review struct {
-	ID      int64     `json:"id"`
-	By      Account   `json:"by"`
-	Verdict Verdict   `json:"verdict"`
-	SHA     string    `json:"sha"` // what was reviewed
-	Time    time.Time `json:"time"`
+	ID    int64       `json:"id"`
+	By    Account     `json:"by"`
+	State ReviewState `json:"verdict"`
+	SHA   string      `json:"sha"` // what was reviewed
+	Time  time.Time   `json:"time"`
 }
 
-// Remark is a comment that somebody wrote below a pull request.
-type Remark struct {
+// Comment is a comment that somebody wrote below a pull request.
+type Comment struct {
 	ID   int64     `json:"id"`
 	Pull int       `json:"pull"`
 	By   Account   `json:"by"`
@@ -150,21 +150,21 @@ const (
 	Puzzled  Reaction = "confused" // not understood
 )
 
-// Standing says how a mark stands.
-type Standing string
+// State says how a mark stands.
+type State string
 
 const (
-	Pending   Standing = "pending" // under way
-	Succeeded Standing = "success"
-	Failure   Standing = "failure"
-	Waits     Standing = "waiting" // for a person: an approval, a command
+	Pending   State = "pending" // under way
+	Succeeded State = "success"
+	Failure   State = "failure"
+	Waits     State = "waiting" // for a person: an approval, a command
 )
 
-// Mark is a result beside a commit.
-type Mark struct {
+// CommitStatus is a result beside a commit.
+type CommitStatus struct {
 	SHA         string
 	Name        string // such as vishwa/plan: one mark a name and commit
-	State       Standing
+	State       State
 	Title       string // one line
 	Summary     string // Markdown: the whole report, where the forge has room for it
 	URL         string // of more
@@ -180,12 +180,12 @@ type Annotation struct {
 	Message string
 }
 
-// Rollout is a deployment as a forge shows it.
-type Rollout struct {
+// Deployment is a deployment as a forge shows it.
+type Deployment struct {
 	Key         string // names the rollout: deployment and its content key
 	SHA         string
 	Environment string
-	State       Standing
+	State       State
 	Description string
 	URL         string // where it is served
 	Production  bool

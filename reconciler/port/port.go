@@ -21,12 +21,12 @@ type Env struct {
 	Self   string                           // the path of the running vishwa program, for processes that outlive it
 }
 
-// Depot has the data that pointers name.
-type Depot interface {
-	// Bring puts data into the store, file by file, and tells what it is by SHA-256.
+// DataFetcher has the data that pointers name.
+type DataFetcher interface {
+	// FetchData puts data into the store, file by file, and tells what it is by SHA-256.
 	// tree is the repository's at the revision, for the configuration of its remotes.
 	// Data that no remote has is Missing, data that is not what its pointer says Corrupt.
-	Bring(ctx context.Context, tree fs.FS, p Pointed, tell func(line string)) (Artifact, error)
+	FetchData(ctx context.Context, tree fs.FS, p DataPointer, tell func(line string)) (Artifact, error)
 }
 
 // Store keeps bytes by their digest.

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// Look is what a place says of its data.
-type Look struct {
-	// Moved tells whether Token is another than the one that was last taken in.
-	Moved bool
-	Files []Sighted // sorted by Path
+// Snapshot is what a place says of its data.
+type Snapshot struct {
+	// Changed tells whether Token is another than the one that was last taken in.
+	Changed bool
+	Files   []SourceFile // sorted by Path
 	// Token is what the place calls the data as it is now: the same token, the same data.
 	Token string
 }
 
-// Sighted is a file as its place describes it.
-type Sighted struct {
+// SourceFile is a file as its place describes it.
+type SourceFile struct {
 	Path     string // relative, with forward slashes; safe to lay out below a folder
 	Size     int64  // bytes; -1: not stated
 	ETag     string // opaque; moves when the bytes do; "" where the place has none
@@ -27,14 +27,14 @@ type Sighted struct {
 
 // Source is where data comes from: a file or folder, a web server, a bucket, what DVC keeps.
 type Source interface {
-	// Look asks the place what there is. It reads the data itself only where the
+	// Inspect asks the place what there is. It reads the data itself only where the
 	// place has no name for it that moves with it. Absent data is Missing, names
 	// that cannot be laid out are Invalid.
-	Look(ctx context.Context) (Look, error)
+	Inspect(ctx context.Context) (Snapshot, error)
 	// Fetch reads all of what look saw into dir, by path. Data that is no longer what
 	// look saw is Conflict. Nothing stands under its name until everything has come;
 	// what had come of a Fetch that failed is not read twice by the next into the
 	// same dir. dir is the caller's own; what is in it has not been synced to disk.
 	// tell may be nil; it hears of bytes so far and in all, -1 where that is unknown.
-	Fetch(ctx context.Context, look Look, dir string, tell func(done, total int64)) error
+	Fetch(ctx context.Context, look Snapshot, dir string, tell func(done, total int64)) error
 }

@@ -22,8 +22,8 @@ type Artifact struct {
 	Files  digest.Manifest `json:"files,omitempty"`
 }
 
-// Pointed is data that a .dvc file or dvc.lock names: DVC's cache and remotes have it.
-type Pointed struct {
+// DataPointer is data that a .dvc file or dvc.lock names: DVC's cache and remotes have it.
+type DataPointer struct {
 	File   string        `json:"file"`             // the .dvc file or dvc.lock, by path from the repository's root
 	Path   string        `json:"path"`             // of the data, from there
 	MD5    dvc.OID       `json:"md5"`              // DVC's name of it
@@ -95,19 +95,19 @@ func (i Isolation) String() string {
 	return s
 }
 
-// State says how a run stands.
-type State string
+// RunState says how a run stands.
+type RunState string
 
 const (
-	Waiting State = "waiting" // begun, its environment not ready
-	Running State = "running"
-	Done    State = "done" // final: Result is set
+	Waiting RunState = "waiting" // begun, its environment not ready
+	Running RunState = "running"
+	Done    RunState = "done" // final: Result is set
 )
 
 // Run is one run as seen by Poll.
 type Run struct {
 	Key     digest.Digest `json:"key"`
-	State   State         `json:"state"`
+	State   RunState      `json:"state"`
 	Started time.Time     `json:"started,omitzero"`
 	Result  *Result       `json:"result,omitempty"`
 }

@@ -119,10 +119,10 @@ func (f *Forge) PublicKey() ssh.PublicKey { return f.key.PublicKey() }
 func (f *Forge) Listen(addr string) (string, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", fault.Hint(fault.New(fault.Invalid, "listen at %s: %w", addr, err), "give an address such as 127.0.0.1:8090")
+		return "", fault.WithHint(fault.New(fault.Invalid, "listen at %s: %w", addr, err), "give an address such as 127.0.0.1:8090")
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", fault.Hint(fault.New(fault.Denied, "listen at %s: anybody could merge there", addr), "give an address of the loopback, such as 127.0.0.1:8090")
+		return "", fault.WithHint(fault.New(fault.Denied, "listen at %s: anybody could merge there", addr), "give an address of the loopback, such as 127.0.0.1:8090")
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

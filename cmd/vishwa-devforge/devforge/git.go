@@ -24,7 +24,7 @@ const zeroSHA = "0000000000000000000000000000000000000000"
 func gitProgram() (string, error) {
 	p, err := exec.LookPath("git")
 	if err != nil {
-		return "", fault.Hint(fault.New(fault.Missing, "find git: %w", err), "install git, 2.38 or later")
+		return "", fault.WithHint(fault.New(fault.Missing, "find git: %w", err), "install git, 2.38 or later")
 	}
 	return p, nil
 }

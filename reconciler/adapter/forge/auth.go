@@ -52,7 +52,7 @@ func newLogin(cfg Config, base *url.URL, next http.RoundTripper) (*login, error)
 		}
 	}
 	if given != 1 {
-		return nil, fault.Hint(fault.New(fault.Invalid, "sign in to GitHub: %d ways are given", given), "give one of a token, and an App with its private key")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "sign in to GitHub: %d ways are given", given), "give one of a token, and an App with its private key")
 	}
 	l := &login{base: base, repo: cfg.Owner + "/" + cfg.Repo}
 	switch {
@@ -64,7 +64,7 @@ func newLogin(cfg Config, base *url.URL, next http.RoundTripper) (*login, error)
 	default:
 		app, err := ghinstallation.NewAppsTransport(next, a.App.ID, a.App.PrivateKey)
 		if err != nil { // the error may quote the key
-			return nil, fault.Hint(fault.New(fault.Invalid, "read the private key of GitHub App %d: it is no RSA key in PEM", a.App.ID), "download a new private key from the App's settings")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "read the private key of GitHub App %d: it is no RSA key in PEM", a.App.ID), "download a new private key from the App's settings")
 		}
 		app.BaseURL = strings.TrimSuffix(base.String(), "/")
 		l.app, l.number = app, a.App.Installation

@@ -48,10 +48,10 @@ func TestAnAppFindsItsInstallationAndRefreshesItsToken(t *testing.T) {
 	}}})
 	ok(t, err)
 	for _, text := range []string{"one", "two"} {
-		_, err = c.Say(t.Context(), 1, "<!-- m -->", "<!-- m -->"+text)
+		_, err = c.UpsertComment(t.Context(), 1, "<!-- m -->", "<!-- m -->"+text)
 		ok(t, err)
 	}
-	ok(t, c.Mark(t.Context(), port.Mark{SHA: sha, Name: "vishwa/plan", State: port.Waits, Title: "waits"}))
+	ok(t, c.ReportStatus(t.Context(), port.CommitStatus{SHA: sha, Name: "vishwa/plan", State: port.Waits, Title: "waits"}))
 	user, password, err := c.Credentials(t.Context())
 	if err != nil || user != "x-access-token" || password == "" {
 		t.Fatalf("credentials: %q, %v", user, err)
@@ -82,7 +82,7 @@ func TestATokenThatCannotTellItsUserKeepsOneComment(t *testing.T) {
 	_, token, err := app.Credentials(t.Context())
 	ok(t, err)
 	for _, text := range []string{"one", "two", "three"} { // each by a process of its own
-		_, err := open(t, f, token).Say(t.Context(), 1, "<!-- m -->", "<!-- m -->"+text)
+		_, err := open(t, f, token).UpsertComment(t.Context(), 1, "<!-- m -->", "<!-- m -->"+text)
 		ok(t, err)
 	}
 	shown, err := f.Shown(repoName)
@@ -96,9 +96,9 @@ func TestATokenThatCannotTellItsUserKeepsOneComment(t *testing.T) {
 func TestWithoutChecksAStatusIsShown(t *testing.T) {
 	f, sha := start(t)
 	c := open(t, f, f.ActionsToken(repoName, map[string]string{"statuses": "write", "contents": "read"}))
-	m := port.Mark{SHA: sha, Name: "vishwa/plan", State: port.Succeeded, Title: "nothing to do"}
-	ok(t, c.Mark(t.Context(), m))
-	ok(t, c.Mark(t.Context(), m))
+	m := port.CommitStatus{SHA: sha, Name: "vishwa/plan", State: port.Succeeded, Title: "nothing to do"}
+	ok(t, c.ReportStatus(t.Context(), m))
+	ok(t, c.ReportStatus(t.Context(), m))
 	shown, err := f.Shown(repoName)
 	ok(t, err)
 	if len(shown.Checks) != 0 || len(shown.Statuses) != 1 || shown.Statuses[0].State != "success" {
@@ -145,7 +145,7 @@ func TestRateLimitsOfEveryKindAreWaitedOut(t *testing.T) {
 			c, err = forge.GitHub(config)
 			ok(t, err)
 			f.Break(x)
-			if _, err := c.Pull(t.Context(), 1); fault.Of(err) != fault.Transient || fault.Way(err) == "" {
+			if _, err := c.Pull(t.Context(), 1); fault.Of(err) != fault.Transient || fault.HintOf(err) == "" {
 				t.Fatalf("a limit beyond patience: %v", err)
 			}
 		})
@@ -161,7 +161,7 @@ func TestOneWayToSignIn(t *testing.T) {
 		"in the clear": {API: "http://git.example.com", Auth: forge.Auth{Token: "x"}},
 	} {
 		config.Owner, config.Repo = "acme", "models"
-		if _, err := forge.GitHub(config); fault.Of(err) != fault.Invalid || err == nil || fault.Way(err) == "" {
+		if _, err := forge.GitHub(config); fault.Of(err) != fault.Invalid || err == nil || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -114,17 +114,17 @@ func lineFault(ctx context.Context, what string, err error) error {
 	}
 	var known *fault.Error
 	if errors.As(err, &known) {
-		return fault.Hint(fault.New(known.Kind, "%s: %w", what, known), "%s", fault.Way(known))
+		return fault.WithHint(fault.New(known.Kind, "%s: %w", what, known), "%s", fault.HintOf(known))
 	}
 	var u *url.Error // names the URL with its query
 	if errors.As(err, &u) {
 		err = u.Err
 	}
 	if untrusted(err) {
-		return fault.Hint(fault.New(fault.Denied, "%s: its certificate is not trusted: %w", what, err),
+		return fault.WithHint(fault.New(fault.Denied, "%s: its certificate is not trusted: %w", what, err),
 			"where the certificate is GitHub's own and of an authority of yours, name the authority's PEM file in SSL_CERT_FILE; else find out who answers there")
 	}
-	return fault.Hint(fault.New(fault.Transient, "%s: %w", what, err), "see whether GitHub can be reached from here")
+	return fault.WithHint(fault.New(fault.Transient, "%s: %w", what, err), "see whether GitHub can be reached from here")
 }
 
 // refused says what a status means.
@@ -166,7 +166,7 @@ func refused(what string, resp *http.Response, raw []byte) error {
 	if way == "" {
 		return err
 	}
-	return fault.Hint(err, "%s", way)
+	return fault.WithHint(err, "%s", way)
 }
 
 // permission is what a refused request needs, as GitHub says or as documented.
@@ -208,7 +208,7 @@ func appFault(ctx context.Context, what string, err error) error {
 	}
 	err = refused(what, resp, nil)
 	if k := fault.Of(err); k == fault.Denied || k == fault.Missing {
-		return fault.Hint(fault.New(fault.Denied, "%w", err), "see whether the App's number and private key are right and whether it is installed at the repository")
+		return fault.WithHint(fault.New(fault.Denied, "%w", err), "see whether the App's number and private key are right and whether it is installed at the repository")
 	}
 	return err
 }

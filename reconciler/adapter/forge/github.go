@@ -55,7 +55,7 @@ type Client struct {
 // GitHub makes a Client. It asks nothing of the network.
 func GitHub(cfg Config) (*Client, error) {
 	if !plainName(cfg.Owner) || !plainName(cfg.Repo) {
-		return nil, fault.Hint(fault.New(fault.Invalid, "open GitHub repository %q/%q: that is no name", cfg.Owner, cfg.Repo), "give the repository as owner/name")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open GitHub repository %q/%q: that is no name", cfg.Owner, cfg.Repo), "give the repository as owner/name")
 	}
 	base, err := baseURL(cfg.API)
 	if err != nil {
@@ -83,13 +83,13 @@ func GitHub(cfg Config) (*Client, error) {
 	if cfg.Pace == (dial.Pace{}) {
 		cfg.Pace = dial.Pace{Window: 30 * time.Second, Least: 500, Whole: 5 * time.Minute}
 	}
-	steady := &patient{next: dial.Paced(cfg.HTTP, cfg.Pace), now: cfg.Env.Now, log: cfg.Env.Log, sleep: cfg.Sleep, limit: cfg.Patience}
+	steady := &retryTransport{next: dial.Paced(cfg.HTTP, cfg.Pace), now: cfg.Env.Now, log: cfg.Env.Log, sleep: cfg.Sleep, limit: cfg.Patience}
 	c := &Client{repo: "repos/" + cfg.Owner + "/" + cfg.Repo, base: base, log: cfg.Env.Log, self: cfg.Login, gh: github.NewClient(nil)}
 	c.gh.BaseURL = base
 	if c.auth, err = newLogin(cfg, base, steady); err != nil {
 		return nil, err
 	}
-	signed := &signing{next: &remembering{next: steady, kept: map[string]*answer{}}, base: base, auth: c.auth}
+	signed := &signing{next: &etagCache{next: steady, kept: map[string]*answer{}}, base: base, auth: c.auth}
 	c.http = &http.Client{Transport: signed, CheckRedirect: c.sameHost}
 	return c, nil
 }
@@ -105,12 +105,12 @@ func baseURL(api string) (*url.URL, error) {
 	}
 	u, err := url.Parse(api)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, fault.Hint(fault.New(fault.Invalid, "read the address of GitHub's API: it is no plain URL"), "give it as https://HOST/api/v3/, without credentials")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read the address of GitHub's API: it is no plain URL"), "give it as https://HOST/api/v3/, without credentials")
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 	if u.Scheme != "https" && !(u.Scheme == "http" && loopback) {
-		return nil, fault.Hint(fault.New(fault.Invalid, "use GitHub's API at %s: a token would go there in the clear", u.Host), "give an https:// address")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "use GitHub's API at %s: a token would go there in the clear", u.Host), "give an https:// address")
 	}
 	if strings.Trim(u.Path, "/") == "" && !strings.HasPrefix(u.Host, "api.") {
 		u.Path = "/api/v3/" // where an Enterprise Server has it

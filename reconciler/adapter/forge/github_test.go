@@ -150,12 +150,12 @@ func TestGitHubKeepsTheForgesLaws(t *testing.T) {
 func TestEveryAnnotationIsShown(t *testing.T) {
 	f, sha := start(t)
 	c := open(t, f, f.ActionsToken(repoName, map[string]string{"checks": "write"}))
-	m := port.Mark{SHA: sha, Name: "vishwa/plan", State: port.Failure, Title: "broken", Summary: strings.Repeat("é", 40_000)}
+	m := port.CommitStatus{SHA: sha, Name: "vishwa/plan", State: port.Failure, Title: "broken", Summary: strings.Repeat("é", 40_000)}
 	for i := range 120 {
 		m.Annotations = append(m.Annotations, port.Annotation{Path: "main", Line: i + 1, Level: "failure", Message: "wrong"})
 	}
-	ok(t, c.Mark(t.Context(), m))
-	ok(t, c.Mark(t.Context(), m))
+	ok(t, c.ReportStatus(t.Context(), m))
+	ok(t, c.ReportStatus(t.Context(), m))
 	shown, err := f.Shown(repoName)
 	ok(t, err)
 	if len(shown.Checks) != 1 || len(shown.Checks[0].Annotations) != 120 || shown.Checks[0].Conclusion != "failure" {
@@ -233,8 +233,8 @@ func TestACertificateThatDoesNotHoldIsNotAskedAgain(t *testing.T) {
 	})
 	ok(t, err)
 	_, err = c.Pull(t.Context(), 1)
-	if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "certificate is not trusted") || !strings.Contains(fault.Way(err), "SSL_CERT_FILE") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("the error is %v; %s", err, fault.Way(err))
+	if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "certificate is not trusted") || !strings.Contains(fault.HintOf(err), "SSL_CERT_FILE") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the error is %v; %s", err, fault.HintOf(err))
 	}
 	if calls.Load() != 1 || asked.Load() != 0 {
 		t.Errorf("%d calls, %d questions; want one call that ends before a question", calls.Load(), asked.Load())

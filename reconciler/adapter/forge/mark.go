@@ -26,8 +26,8 @@ const (
 	annotationsAt  = 50     // a request
 )
 
-// Mark shows m at its commit.
-func (c *Client) Mark(ctx context.Context, m port.Mark) error {
+// ReportStatus shows m at its commit.
+func (c *Client) ReportStatus(ctx context.Context, m port.CommitStatus) error {
 	c.marking.Lock()
 	defer c.marking.Unlock()
 	c.mu.Lock()
@@ -38,7 +38,7 @@ func (c *Client) Mark(ctx context.Context, m port.Mark) error {
 		if statusOf(err) != http.StatusForbidden || fault.Of(err) != fault.Denied {
 			return wrapMark(m, err)
 		}
-		c.log.Info("check runs are not allowed: showing commit statuses", "way", fault.Way(err))
+		c.log.Info("check runs are not allowed: showing commit statuses", "way", fault.HintOf(err))
 		c.mu.Lock()
 		c.noChecks = true
 		c.mu.Unlock()
@@ -46,14 +46,14 @@ func (c *Client) Mark(ctx context.Context, m port.Mark) error {
 	return wrapMark(m, c.status(ctx, m))
 }
 
-func wrapMark(m port.Mark, err error) error {
+func wrapMark(m port.CommitStatus, err error) error {
 	if err != nil {
 		return fmt.Errorf("mark %s at %s: %w", m.Name, m.SHA, err)
 	}
 	return nil
 }
 
-func (c *Client) check(ctx context.Context, m port.Mark) error {
+func (c *Client) check(ctx context.Context, m port.CommitStatus) error {
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return fault.New(fault.Internal, "encode mark: %w", err)
@@ -110,7 +110,7 @@ func (c *Client) check(ctx context.Context, m port.Mark) error {
 }
 
 // lastCheck is our newest check run of m's name at its commit, or nil.
-func (c *Client) lastCheck(ctx context.Context, m port.Mark) (*github.CheckRun, error) {
+func (c *Client) lastCheck(ctx context.Context, m port.CommitStatus) (*github.CheckRun, error) {
 	me, err := c.me(ctx)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (c *Client) lastCheck(ctx context.Context, m port.Mark) (*github.CheckRun, 
 }
 
 // conclusions: a run that waits for a person asks for action.
-var conclusions = map[port.Standing]string{port.Succeeded: "success", port.Failure: "failure", port.Waits: "action_required"}
+var conclusions = map[port.State]string{port.Succeeded: "success", port.Failure: "failure", port.Waits: "action_required"}
 
 func annotations(in []port.Annotation) []*github.CheckRunAnnotation {
 	var out []*github.CheckRunAnnotation
@@ -165,9 +165,9 @@ func cut(s string) string {
 	return strings.ToValidUTF8(s[:maxSummary-len(word)], "") + word
 }
 
-var states = map[port.Standing]string{port.Pending: "pending", port.Waits: "pending", port.Succeeded: "success", port.Failure: "failure"}
+var states = map[port.State]string{port.Pending: "pending", port.Waits: "pending", port.Succeeded: "success", port.Failure: "failure"}
 
-func (c *Client) status(ctx context.Context, m port.Mark) error {
+func (c *Client) status(ctx context.Context, m port.CommitStatus) error {
 	state, text := states[m.State], clip(harmless.Line(m.Title), maxDescription)
 	at := c.repo + "/commits/" + url.PathEscape(m.SHA) + "/statuses"
 	var last *github.RepoStatus

@@ -12,7 +12,7 @@ import (
 // Parse reads https://HOST/OWNER/NAME.git, ssh://git@HOST/OWNER/NAME.git and
 // git@HOST:OWNER/NAME.git. Credentials in it are ignored and never repeated.
 func Parse(remote string) (host, owner, repo string, err error) {
-	bad := fault.Hint(fault.New(fault.Invalid, "read the address of a Git remote: it names no repository of a forge"), "give it as https://HOST/OWNER/NAME or git@HOST:OWNER/NAME")
+	bad := fault.WithHint(fault.New(fault.Invalid, "read the address of a Git remote: it names no repository of a forge"), "give it as https://HOST/OWNER/NAME or git@HOST:OWNER/NAME")
 	path := ""
 	if strings.Contains(remote, "://") {
 		u, err := url.Parse(remote)

@@ -20,7 +20,7 @@ const (
 	mostWaits = 5 // rate limits that one request sits out
 )
 
-type patient struct {
+type retryTransport struct {
 	next  http.RoundTripper
 	now   func() time.Time
 	log   *slog.Logger
@@ -28,7 +28,7 @@ type patient struct {
 	limit time.Duration
 }
 
-func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
+func (p *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	again := req.Method == http.MethodGet || req.Method == http.MethodHead || req.Method == http.MethodDelete
 	for failed, waits := 0, 0; ; {
@@ -44,7 +44,7 @@ func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		case err == nil && (limited(resp) || secondarily(resp)):
 			if wait = p.over(resp, waits); wait > p.limit {
 				drain(resp)
-				return nil, fault.Hint(fault.New(fault.Transient, "GitHub's rate limit is over only in %s", wait.Round(time.Second)), "use an App's or another token, or look less often")
+				return nil, fault.WithHint(fault.New(fault.Transient, "GitHub's rate limit is over only in %s", wait.Round(time.Second)), "use an App's or another token, or look less often")
 			}
 			if waits++; waits > mostWaits {
 				return resp, nil
@@ -115,7 +115,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // over is how long a rate limit lasts, as GitHub documents it: Retry-After, else
 // until the reset, else a minute that doubles.
-func (p *patient) over(resp *http.Response, waits int) time.Duration {
+func (p *retryTransport) over(resp *http.Response, waits int) time.Duration {
 	const longest = 365 * 24 * 3600 // seconds: what is beyond is nonsense and would overflow
 	if s, err := strconv.ParseInt(resp.Header.Get("Retry-After"), 10, 64); err == nil && s >= 0 {
 		return time.Duration(min(s, longest)) * time.Second

@@ -19,18 +19,18 @@ import (
 )
 
 // Pull is pull request n.
-func (c *Client) Pull(ctx context.Context, n int) (port.Pull, error) {
+func (c *Client) Pull(ctx context.Context, n int) (port.PullRequest, error) {
 	var p github.PullRequest
 	if _, err := c.call(ctx, http.MethodGet, fmt.Sprintf("%s/pulls/%d", c.repo, n), nil, &p); err != nil {
-		return port.Pull{}, fmt.Errorf("read pull request %d: %w", n, err)
+		return port.PullRequest{}, fmt.Errorf("read pull request %d: %w", n, err)
 	}
 	return pull(&p), nil
 }
 
 // Open lists the open pull requests into base.
-func (c *Client) Open(ctx context.Context, base string) ([]port.Pull, error) {
+func (c *Client) Open(ctx context.Context, base string) ([]port.PullRequest, error) {
 	q := url.Values{"state": {"open"}, "base": {base}, "sort": {"created"}, "direction": {"asc"}}
-	var out []port.Pull
+	var out []port.PullRequest
 	err := list(ctx, c, c.repo+"/pulls", q, func(p *github.PullRequest) bool {
 		if p.GetBase().GetRef() == base { // GitHub takes a base that it cannot read for none
 			out = append(out, pull(p))
@@ -43,9 +43,9 @@ func (c *Client) Open(ctx context.Context, base string) ([]port.Pull, error) {
 	return inOrder(out), nil
 }
 
-// Of lists the pull requests that were merged as sha.
-func (c *Client) Of(ctx context.Context, sha string) ([]port.Pull, error) {
-	var out []port.Pull
+// MergedAs lists the pull requests that were merged as sha.
+func (c *Client) MergedAs(ctx context.Context, sha string) ([]port.PullRequest, error) {
+	var out []port.PullRequest
 	err := list(ctx, c, c.repo+"/commits/"+url.PathEscape(sha)+"/pulls", nil, func(p *github.PullRequest) bool {
 		if got := pull(p); got.Merged && got.MergeSHA == sha {
 			out = append(out, got)
@@ -62,7 +62,7 @@ func (c *Client) Of(ctx context.Context, sha string) ([]port.Pull, error) {
 const mostActivity = 100
 
 // Pushers lists who pushed to p's branch, as the repository's activity has it.
-func (c *Client) Pushers(ctx context.Context, p port.Pull) ([]string, error) {
+func (c *Client) Pushers(ctx context.Context, p port.PullRequest) ([]string, error) {
 	if p.Fork {
 		return nil, fault.New(fault.Missing, "pull request %d comes from another repository, whose pushes are not told", p.Number)
 	}
@@ -89,9 +89,9 @@ func (c *Client) Pushers(ctx context.Context, p port.Pull) ([]string, error) {
 }
 
 // Propose finds the pull request, or opens it.
-func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.Pull, error) {
+func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.PullRequest, error) {
 	q := url.Values{"state": {"all"}, "base": {p.Base}, "head": {c.owner() + ":" + p.Head}, "sort": {"created"}, "direction": {"desc"}}
-	var found *port.Pull
+	var found *port.PullRequest
 	err := list(ctx, c, c.repo+"/pulls", q, func(got *github.PullRequest) bool {
 		one := pull(got)
 		if one.Fork || one.Head != p.Head || one.Base != p.Base { // GitHub takes a filter that it cannot read for none
@@ -103,7 +103,7 @@ func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.Pull, error
 		return one.Closed
 	})
 	if err != nil {
-		return port.Pull{}, fmt.Errorf("list pull requests from %s: %w", p.Head, err)
+		return port.PullRequest{}, fmt.Errorf("list pull requests from %s: %w", p.Head, err)
 	}
 	if found != nil {
 		return *found, nil
@@ -112,10 +112,10 @@ func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.Pull, error
 	ask := github.NewPullRequest{Title: &p.Title, Head: &p.Head, Base: &p.Base, Body: &p.Body}
 	if _, err := c.call(ctx, http.MethodPost, c.repo+"/pulls", ask, &made); err != nil {
 		if fault.Of(err) == fault.Denied {
-			return port.Pull{}, fault.Hint(fmt.Errorf("open a pull request from %s: %w", p.Head, err),
+			return port.PullRequest{}, fault.WithHint(fmt.Errorf("open a pull request from %s: %w", p.Head, err),
 				"give the token pull-requests: write; in GitHub Actions, also allow Actions to create pull requests in the repository's settings. The branch %s is pushed: a person can open it", p.Head)
 		}
-		return port.Pull{}, fmt.Errorf("open a pull request from %s: %w", p.Head, err)
+		return port.PullRequest{}, fmt.Errorf("open a pull request from %s: %w", p.Head, err)
 	}
 	return pull(&made), nil
 }
@@ -123,14 +123,14 @@ func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.Pull, error
 func (c *Client) owner() string { return strings.Split(c.repo, "/")[1] }
 
 // inOrder sorts by number, and drops what a list that moved between two pages shows twice.
-func inOrder(pulls []port.Pull) []port.Pull {
-	slices.SortStableFunc(pulls, func(a, b port.Pull) int { return cmp.Compare(a.Number, b.Number) })
-	return slices.CompactFunc(pulls, func(a, b port.Pull) bool { return a.Number == b.Number })
+func inOrder(pulls []port.PullRequest) []port.PullRequest {
+	slices.SortStableFunc(pulls, func(a, b port.PullRequest) int { return cmp.Compare(a.Number, b.Number) })
+	return slices.CompactFunc(pulls, func(a, b port.PullRequest) bool { return a.Number == b.Number })
 }
 
-func pull(p *github.PullRequest) port.Pull {
+func pull(p *github.PullRequest) port.PullRequest {
 	merged := p.GetMerged() || p.MergedAt != nil
-	out := port.Pull{
+	out := port.PullRequest{
 		Number: p.GetNumber(), Title: p.GetTitle(), Author: account(p.User), Base: p.GetBase().GetRef(),
 		Head: p.GetHead().GetRef(), HeadSHA: p.GetHead().GetSHA(), Draft: p.GetDraft(),
 		Closed: p.GetState() == "closed", Merged: merged, URL: p.GetHTMLURL(), Updated: p.GetUpdatedAt().Time,
@@ -155,7 +155,7 @@ func account(u *github.User) port.Account {
 	return port.Account{Login: u.GetLogin(), Bot: u.GetType() == "Bot"}
 }
 
-var verdicts = map[string]port.Verdict{
+var verdicts = map[string]port.ReviewState{
 	"APPROVED": port.Approved, "CHANGES_REQUESTED": port.Rejected, "COMMENTED": port.Commented, "DISMISSED": port.Dismissed,
 }
 
@@ -167,7 +167,7 @@ func (c *Client) Reviews(ctx context.Context, n int) ([]port.Review, error) {
 		verdict, known := verdicts[strings.ToUpper(r.GetState())]
 		if known && !seen[r.GetID()] { // others are not submitted yet
 			seen[r.GetID()] = true
-			out = append(out, port.Review{ID: r.GetID(), By: account(r.User), Verdict: verdict, SHA: r.GetCommitID(), Time: r.GetSubmittedAt().Time})
+			out = append(out, port.Review{ID: r.GetID(), By: account(r.User), State: verdict, SHA: r.GetCommitID(), Time: r.GetSubmittedAt().Time})
 		}
 		return true
 	})
@@ -182,8 +182,8 @@ var roles = map[string]port.Permission{
 	"none": port.Nothing, "read": port.Reading, "triage": port.Triaging, "write": port.Writing, "maintain": port.Maintaining, "admin": port.Administering,
 }
 
-// May tells what login may do.
-func (c *Client) May(ctx context.Context, login string) (port.Permission, error) {
+// Permission tells what login may do.
+func (c *Client) Permission(ctx context.Context, login string) (port.Permission, error) {
 	if login == "" || login == "." || login == ".." {
 		return port.Nothing, nil
 	}

@@ -20,7 +20,7 @@ func TestAMergedPullIsFoundByItsCommit(t *testing.T) {
 			}
 			sha, err := f.Merge(repoName, 1, "vishwa", method)
 			ok(t, err)
-			of, err := c.Of(t.Context(), sha)
+			of, err := c.MergedAs(t.Context(), sha)
 			if err != nil || len(of) != 1 || !of[0].Merged || of[0].MergeSHA != sha {
 				t.Fatalf("of %s: %+v, %v", sha, of, err)
 			}
@@ -39,7 +39,7 @@ func TestEveryRoleIsTold(t *testing.T) {
 		"read": port.Reading, "triage": port.Triaging, "write": port.Writing, "maintain": port.Maintaining, "admin": port.Administering,
 	} {
 		ok(t, f.Grant(repoName, "asha", role))
-		if got, err := c.May(t.Context(), "asha"); got != want || err != nil {
+		if got, err := c.Permission(t.Context(), "asha"); got != want || err != nil {
 			t.Errorf("%s: %v, %v", role, got, err)
 		}
 	}

@@ -22,8 +22,8 @@ type answer struct {
 	used   int
 }
 
-// remembering keeps answers to GETs by URL and credential.
-type remembering struct {
+// etagCache keeps answers to GETs by URL and credential.
+type etagCache struct {
 	next http.RoundTripper
 
 	mu    sync.Mutex
@@ -32,7 +32,7 @@ type remembering struct {
 	clock int
 }
 
-func (r *remembering) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r *etagCache) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodGet {
 		return r.next.RoundTrip(req)
 	}
@@ -66,7 +66,7 @@ func (r *remembering) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // keep remembers resp where it is short, and leaves its body to be read.
-func (r *remembering) keep(key, etag string, resp *http.Response) error {
+func (r *etagCache) keep(key, etag string, resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, longKept+1))
 	if err != nil {
 		resp.Body.Close()
@@ -100,7 +100,7 @@ func (r *remembering) keep(key, etag string, resp *http.Response) error {
 }
 
 // forget drops what is kept under key; r.mu is held.
-func (r *remembering) forget(key string) {
+func (r *etagCache) forget(key string) {
 	if a := r.kept[key]; a != nil {
 		r.size -= len(a.body)
 		delete(r.kept, key)

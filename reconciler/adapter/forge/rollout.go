@@ -16,7 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-var rolloutStates = map[port.Standing]string{
+var rolloutStates = map[port.State]string{
 	port.Pending: "in_progress", port.Waits: "pending", port.Succeeded: "success", port.Failure: "failure",
 }
 
@@ -24,8 +24,8 @@ type payload struct {
 	Key string `json:"vishwa"`
 }
 
-// Rollout shows r.
-func (c *Client) Rollout(ctx context.Context, r port.Rollout) error {
+// ReportDeployment shows r.
+func (c *Client) ReportDeployment(ctx context.Context, r port.Deployment) error {
 	if r.Key == "" || rolloutStates[r.State] == "" {
 		return fault.New(fault.Internal, "show rollout: it has no key or no state")
 	}
@@ -37,7 +37,7 @@ func (c *Client) Rollout(ctx context.Context, r port.Rollout) error {
 	return nil
 }
 
-func (c *Client) rollout(ctx context.Context, r port.Rollout) error {
+func (c *Client) rollout(ctx context.Context, r port.Deployment) error {
 	var id int64
 	var others []int64 // of Vishwa's, newest first
 	q := url.Values{"environment": {r.Environment}, "task": {"deploy"}}
@@ -76,7 +76,7 @@ func (c *Client) rollout(ctx context.Context, r port.Rollout) error {
 		if last.GetState() != "success" {
 			continue
 		}
-		if _, err := c.moveOn(ctx, other, "inactive", port.Rollout{}); err != nil {
+		if _, err := c.moveOn(ctx, other, "inactive", port.Deployment{}); err != nil {
 			return err
 		}
 	}
@@ -95,7 +95,7 @@ func (c *Client) lastState(ctx context.Context, id int64) (*github.DeploymentSta
 }
 
 // moveOn gives a deployment a state, unless it has it.
-func (c *Client) moveOn(ctx context.Context, id int64, state string, r port.Rollout) (changed bool, err error) {
+func (c *Client) moveOn(ctx context.Context, id int64, state string, r port.Deployment) (changed bool, err error) {
 	text := clip(harmless.Line(r.Description), maxDescription)
 	last, err := c.lastState(ctx, id)
 	if err != nil || last.GetState() == state && last.GetDescription() == text && last.GetEnvironmentURL() == r.URL {

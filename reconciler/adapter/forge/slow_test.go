@@ -47,7 +47,7 @@ func TestAForgeThatHoldsTheLineIsGivenUp(t *testing.T) {
 			ok(t, err)
 			began := time.Now()
 			_, err = f.Pull(t.Context(), 1)
-			if err == nil || fault.Of(err) != fault.Transient || fault.Way(err) == "" {
+			if err == nil || fault.Of(err) != fault.Transient || fault.HintOf(err) == "" {
 				t.Errorf("it ends with %v", err)
 			}
 			if took := time.Since(began); took > 15*time.Second {

@@ -23,8 +23,8 @@ import (
 // maxComment is how many characters GitHub takes.
 const maxComment = 65_536
 
-// Remarks lists what others wrote.
-func (c *Client) Remarks(ctx context.Context, n int, since time.Time) ([]port.Remark, error) {
+// Comments lists what others wrote.
+func (c *Client) Comments(ctx context.Context, n int, since time.Time) ([]port.Comment, error) {
 	me, err := c.me(ctx)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (c *Client) Remarks(ctx context.Context, n int, since time.Time) ([]port.Re
 		q.Set("sort", "created")
 		q.Set("direction", "asc")
 	}
-	var out []port.Remark
+	var out []port.Comment
 	seen := map[int64]bool{}
 	err = list(ctx, c, path, q, func(r *github.IssueComment) bool {
 		number := pullOf(r)
@@ -48,7 +48,7 @@ func (c *Client) Remarks(ctx context.Context, n int, since time.Time) ([]port.Re
 		}
 		seen[r.GetID()] = true
 		if by := account(r.User); !strings.EqualFold(by.Login, me) {
-			out = append(out, port.Remark{ID: r.GetID(), Pull: number, By: by, Body: r.GetBody(), Time: r.GetCreatedAt().Time,
+			out = append(out, port.Comment{ID: r.GetID(), Pull: number, By: by, Body: r.GetBody(), Time: r.GetCreatedAt().Time,
 				Edited: r.GetUpdatedAt().After(r.GetCreatedAt().Time)})
 		}
 		return true
@@ -56,7 +56,7 @@ func (c *Client) Remarks(ctx context.Context, n int, since time.Time) ([]port.Re
 	if err != nil {
 		return nil, fmt.Errorf("list comments: %w", err)
 	}
-	slices.SortStableFunc(out, func(a, b port.Remark) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID)) })
+	slices.SortStableFunc(out, func(a, b port.Comment) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID)) })
 	return out, nil
 }
 
@@ -97,8 +97,8 @@ func (c *Client) own(ctx context.Context, n int, marker string) ([]*github.Issue
 	return slices.CompactFunc(out, func(a, b *github.IssueComment) bool { return a.GetID() == b.GetID() }), nil
 }
 
-// Said is what our comment says.
-func (c *Client) Said(ctx context.Context, n int, marker string) (string, error) {
+// OwnComment is what our comment says.
+func (c *Client) OwnComment(ctx context.Context, n int, marker string) (string, error) {
 	own, err := c.own(ctx, n, marker)
 	if err != nil || len(own) == 0 {
 		return "", err
@@ -106,8 +106,8 @@ func (c *Client) Said(ctx context.Context, n int, marker string) (string, error)
 	return own[0].GetBody(), nil
 }
 
-// Say makes body the body of our one comment.
-func (c *Client) Say(ctx context.Context, n int, marker, body string) (string, error) {
+// UpsertComment makes body the body of our one comment.
+func (c *Client) UpsertComment(ctx context.Context, n int, marker, body string) (string, error) {
 	switch {
 	case !strings.HasPrefix(body, marker):
 		return "", fault.New(fault.Internal, "comment on pull request %d: the text does not begin with its marker", n)

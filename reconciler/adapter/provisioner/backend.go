@@ -53,7 +53,7 @@ func chooseBackend(s port.Stack, root string) (backend, error) {
 		}
 		return backend{Path: filepath.Clean(s.State.Path)}, nil
 	case len(s.State.Backend) > 0 && kind == "":
-		return backend{}, fault.Hint(fault.New(fault.Invalid, "stack %s: spec.state.backend configures a backend, and the module declares none", s.Name),
+		return backend{}, fault.WithHint(fault.New(fault.Invalid, "stack %s: spec.state.backend configures a backend, and the module declares none", s.Name),
 			"declare the backend in the module, as in terraform { backend \"s3\" {} }, or remove spec.state.backend")
 	case len(s.State.Backend) > 0:
 		return backend{Settings: s.State.Backend, Kind: kind}, nil
@@ -150,7 +150,7 @@ func (w *work) initialise(ctx context.Context) error {
 	options := []tfexec.InitOption{tfexec.Reconfigure(true)}
 	if w.backend.Path != "" {
 		if err := os.MkdirAll(filepath.Dir(w.backend.Path), 0o700); err != nil {
-			return fault.Hint(fault.New(fault.Internal, "make folder of the state: %w", err), "choose a folder that can be written, in spec.state.path")
+			return fault.WithHint(fault.New(fault.Internal, "make folder of the state: %w", err), "choose a folder that can be written, in spec.state.path")
 		}
 		if err := w.overrideBackend(w.backend.Path); err != nil {
 			return err
@@ -166,7 +166,7 @@ func (w *work) initialise(ctx context.Context) error {
 		return w.failure("initialise", fromText(err.Error()+"\n"+said.String()), err)
 	}
 	if !w.initialised() {
-		return fault.Hint(fault.New(fault.Invalid, "stack %s: %s did not take the backend of the module", w.stack.Name, w.tool.product),
+		return fault.WithHint(fault.New(fault.Invalid, "stack %s: %s did not take the backend of the module", w.stack.Name, w.tool.product),
 			"declare the backend in a terraform block of the module's root, or say where the state is in spec.state.path")
 	}
 	return w.validate(ctx)
@@ -244,7 +244,7 @@ func (w *work) state(ctx context.Context) ([]byte, error) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fault.Hint(fault.New(fault.Internal, "read state of stack %s: %w", w.stack.Name, err), "make the state readable")
+			return nil, fault.WithHint(fault.New(fault.Internal, "read state of stack %s: %w", w.stack.Name, err), "make the state readable")
 		}
 		return raw, nil
 	}

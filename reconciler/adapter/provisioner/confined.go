@@ -112,7 +112,7 @@ func (w *proposal) do(ctx context.Context, grant trust, what string, out *limite
 		if fault.Of(err) == fault.Cancelled {
 			return err
 		}
-		return fault.Hint(fault.New(fault.Of(err), "%s stack %s for a pull request: %w", what, w.stack.Name, err), "%s", fault.Way(err))
+		return fault.WithHint(fault.New(fault.Of(err), "%s stack %s for a pull request: %w", what, w.stack.Name, err), "%s", fault.HintOf(err))
 	}
 	select {
 	case <-ctx.Done():

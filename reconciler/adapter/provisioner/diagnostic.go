@@ -92,7 +92,7 @@ func (w *work) failure(what string, found []diagnostic, err error) error {
 		bad = real
 	}
 	if len(bad) == 0 {
-		return fault.Hint(fault.New(fault.Internal, "%s stack %s: %s ended badly and said nothing", what, w.stack.Name, w.tool),
+		return fault.WithHint(fault.New(fault.Internal, "%s stack %s: %s ended badly and said nothing", what, w.stack.Name, w.tool),
 			"run %s by hand on the module to see why", w.tool.product)
 	}
 	kind, way := fault.Invalid, "correct the module or its variables"
@@ -120,7 +120,7 @@ func (w *work) failure(what string, found []diagnostic, err error) error {
 	if who := holder(bad); who != "" && w.veil == nil {
 		text = append(text, "held by "+who)
 	}
-	return fault.Hint(fault.New(kind, "%s stack %s: %s", what, w.stack.Name, strings.Join(text, "; ")), "%s", way)
+	return fault.WithHint(fault.New(kind, "%s stack %s: %s", what, w.stack.Name, strings.Join(text, "; ")), "%s", way)
 }
 
 var (

@@ -37,7 +37,7 @@ func environ(lookup func(string) (string, bool), pass []string) (env map[string]
 	}
 	for _, name := range pass {
 		if steers(name) {
-			return nil, nil, fault.Hint(fault.New(fault.Invalid, "%s may not be passed to a module: it changes what a declaration means", name),
+			return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s may not be passed to a module: it changes what a declaration means", name),
 				"remove it, and say what it said in the declaration")
 		}
 		if v, ok := lookup(name); ok {

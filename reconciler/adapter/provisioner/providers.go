@@ -38,10 +38,10 @@ func findProviders(lookup func(string) (string, bool), product string, hosts []s
 	if file := cliConfig(get, product); file != "" {
 		raw, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return p, fault.Hint(fault.New(fault.Invalid, "read the configuration of %s: %w", product, err), "make it readable, or unset TF_CLI_CONFIG_FILE")
+			return p, fault.WithHint(fault.New(fault.Invalid, "read the configuration of %s: %w", product, err), "make it readable, or unset TF_CLI_CONFIG_FILE")
 		}
 		if settings, err = readBlock(string(raw)); err != nil {
-			return p, fault.Hint(fault.New(fault.Invalid, "read the configuration of %s, %s: %w", product, file, err), "write it in HCL, as the documentation of %s has it", product)
+			return p, fault.WithHint(fault.New(fault.Invalid, "read the configuration of %s, %s: %w", product, file, err), "write it in HCL, as the documentation of %s has it", product)
 		}
 	}
 	var text strings.Builder

@@ -51,7 +51,7 @@ func (p Pulls) Diff(ctx context.Context, s port.Stack) (port.Change, error) {
 	defer cancel()
 	change, err := p.diff(inner, s)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errSlow) {
-		return port.Change{}, fault.Hint(fault.New(fault.Invalid, "plan stack %s: it was ended after %s", s.Name, p.cfg.Patience), "see what the module and its providers wait for")
+		return port.Change{}, fault.WithHint(fault.New(fault.Invalid, "plan stack %s: it was ended after %s", s.Name, p.cfg.Patience), "see what the module and its providers wait for")
 	}
 	return change, err
 }
@@ -140,7 +140,7 @@ func (p Pulls) open(ctx context.Context, s port.Stack) (*proposal, error) {
 		w.secrets.addStrings([]string{v})
 	}
 	if w.module, err = survey(s.Module); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "read module of stack %s: %w", s.Name, err), "keep only plain files in the module's folder")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read module of stack %s: %w", s.Name, err), "keep only plain files in the module's folder")
 	}
 	if w.backend, err = chooseBackend(s, filepath.Join(cmp.Or(p.cfg.States, p.cfg.Dir), s.Name)); err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func (p Pulls) open(ctx context.Context, s port.Stack) (*proposal, error) {
 // take makes the plan's own folder, and sweeps what ended processes left.
 func (w *proposal) take(ctx context.Context, stack string) error {
 	if err := os.MkdirAll(stack, 0o700); err != nil {
-		return fault.Hint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
+		return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
 	}
 	turn, err := sandbox.Lock(ctx, filepath.Join(stack, "turn"))
 	if err != nil {
@@ -180,7 +180,7 @@ func (w *proposal) take(ctx context.Context, stack string) error {
 		}
 	}
 	if w.root, err = os.MkdirTemp(stack, "plan-"); err != nil {
-		return fault.Hint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
+		return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
 	}
 	w.lock, err = sandbox.Lock(ctx, w.root+".lock")
 	return err
@@ -282,11 +282,11 @@ func (w *proposal) entrust(ctx context.Context) (state []byte, err error) {
 		return nil, err
 	}
 	if !json.Valid(state) {
-		return nil, fault.Hint(fault.New(fault.Transient, "plan stack %s: its state is being written", w.stack.Name), "wait until the other run is done")
+		return nil, fault.WithHint(fault.New(fault.Transient, "plan stack %s: its state is being written", w.stack.Name), "wait until the other run is done")
 	}
 	w.veiled = true
 	if err := os.WriteFile(w.copied(), state, 0o600); err != nil {
-		return nil, fault.Hint(fault.New(fault.Internal, "copy state of stack %s: %w", w.stack.Name, err), "free space")
+		return nil, fault.WithHint(fault.New(fault.Internal, "copy state of stack %s: %w", w.stack.Name, err), "free space")
 	}
 	return state, nil
 }

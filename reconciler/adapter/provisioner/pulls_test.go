@@ -95,7 +95,7 @@ func all(c port.Change, err error) string {
 	raw, _ := json.Marshal(c)
 	out := string(raw)
 	if err != nil {
-		out += "\n" + err.Error() + "\n" + fault.Way(err)
+		out += "\n" + err.Error() + "\n" + fault.HintOf(err)
 	}
 	return out
 }
@@ -382,8 +382,8 @@ func TestWhatAPullRequestMayNotReachIsNamed(t *testing.T) {
 		"a remote state, proxy": {"terraform {\n  backend \"http\" { address = \"http://state.example.invalid/x\" }\n}\n", []string{"example.invalid:443"}, "asked for state.example.invalid:80"},
 	} {
 		_, err := w.pulls(t, wall.Namespaces).Diff(t.Context(), port.Stack{Name: "db", Module: module(one.module), Network: one.hosts})
-		if err == nil || fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), one.want) || !strings.Contains(fault.Way(err), "spec.network") {
-			t.Errorf("%s: %v (%s)", name, err, fault.Way(err))
+		if err == nil || fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), one.want) || !strings.Contains(fault.HintOf(err), "spec.network") {
+			t.Errorf("%s: %v (%s)", name, err, fault.HintOf(err))
 		}
 	}
 }

@@ -90,7 +90,7 @@ func TestAFailureSaysItsKindAndNoValue(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := w.failure("plan", fromText(c.text), errors.New("exit status 1"))
-			if fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.want) || fault.Way(err) == "" {
+			if fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.want) || fault.HintOf(err) == "" {
 				t.Errorf("got %q (%v)", err, fault.Of(err))
 			}
 			if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "computed-secret") {

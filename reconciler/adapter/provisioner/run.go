@@ -61,6 +61,6 @@ func (w *work) run(ctx context.Context, do func(context.Context) error) error {
 }
 
 func (w *work) cancelled(ctx context.Context) error {
-	return fault.Hint(fault.New(fault.Cancelled, "stack %s was cancelled: %w", w.stack.Name, context.Cause(ctx)),
+	return fault.WithHint(fault.New(fault.Cancelled, "stack %s was cancelled: %w", w.stack.Name, context.Cause(ctx)),
 		"plan again: what was done before the cancellation is in the state")
 }

@@ -28,7 +28,7 @@ const newPlan = "new-"
 func (w *work) plan(ctx context.Context, mode tfexec.PlanOption) (file string, raw json.RawMessage, err error) {
 	f, err := os.CreateTemp(filepath.Join(w.root, "plans"), newPlan+"*.tfplan")
 	if err != nil {
-		return "", nil, fault.Hint(fault.New(fault.Internal, "make plan file: %w", err), "free space, or allow writing there")
+		return "", nil, fault.WithHint(fault.New(fault.Internal, "make plan file: %w", err), "free space, or allow writing there")
 	}
 	f.Close()
 	defer func() {
@@ -68,7 +68,7 @@ func (w *work) undeclared(all []diagnostic) error {
 		}
 		for name := range w.stack.Vars {
 			if strings.Contains(d.Detail, "named \""+name+"\"") {
-				return fault.Hint(fault.New(fault.Invalid, "stack %s: spec.vars.%s is no variable of the module", w.stack.Name, name),
+				return fault.WithHint(fault.New(fault.Invalid, "stack %s: spec.vars.%s is no variable of the module", w.stack.Name, name),
 					"correct the name, or declare it in the module: variable %q {}", name)
 			}
 		}
@@ -101,7 +101,7 @@ func (w *work) save(file string, change digest.Digest, position string) (string,
 		err = os.Rename(file, to)
 	}
 	if err != nil {
-		return "", fault.Hint(fault.New(fault.Internal, "keep plan file: %w", err), "free space, or allow writing there")
+		return "", fault.WithHint(fault.New(fault.Internal, "keep plan file: %w", err), "free space, or allow writing there")
 	}
 	return to, nil
 }
@@ -112,7 +112,7 @@ func noteOf(file string) string { return strings.TrimSuffix(file, ".tfplan") + "
 // module and of the state as it still is.
 func (w *work) checkSaved(ctx context.Context, c port.Change) error {
 	stale := func(why string) error {
-		return fault.Hint(fault.New(fault.Conflict, "Saved plan is stale: stack %s: %s", w.stack.Name, why), "plan again")
+		return fault.WithHint(fault.New(fault.Conflict, "Saved plan is stale: stack %s: %s", w.stack.Name, why), "plan again")
 	}
 	if c.File == "" || filepath.Dir(c.File) != filepath.Join(w.root, "plans") {
 		return stale("its plan file is not one of this stack")

@@ -141,7 +141,7 @@ func mustDiff(t *testing.T, p port.Provisioner, s port.Stack) port.Change {
 	t.Helper()
 	c, err := p.Diff(t.Context(), s)
 	if err != nil {
-		t.Fatalf("diff: %v; %s", err, fault.Way(err))
+		t.Fatalf("diff: %v; %s", err, fault.HintOf(err))
 	}
 	return c
 }
@@ -150,7 +150,7 @@ func mustApply(t *testing.T, p port.Provisioner, s port.Stack) port.Outcome {
 	t.Helper()
 	out, err := p.Apply(t.Context(), s, mustDiff(t, p, s))
 	if err != nil {
-		t.Fatalf("apply: %v; %s", err, fault.Way(err))
+		t.Fatalf("apply: %v; %s", err, fault.HintOf(err))
 	}
 	return out
 }

@@ -147,8 +147,8 @@ func TestProblemsWithTheConfigurationOfOpenTofuAreTold(t *testing.T) {
 	put(t, file, "credentials \""+secret+"\" {\n")
 	c := configured(with(t, t.TempDir(), named(t, "tofu")), file)
 	_, err := Terraform(c).Diff(t.Context(), stack("a", good))
-	if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "configuration") || strings.Contains(err.Error(), secret) || !strings.Contains(fault.Way(err), "tofu version") {
-		t.Errorf("got %v; %s", err, fault.Way(err))
+	if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "configuration") || strings.Contains(err.Error(), secret) || !strings.Contains(fault.HintOf(err), "tofu version") {
+		t.Errorf("got %v; %s", err, fault.HintOf(err))
 	}
 }
 
@@ -157,8 +157,8 @@ func TestALockSaysWhichProgramReleasesIt(t *testing.T) {
 	for _, name := range []string{"terraform", "tofu"} {
 		w := &work{stack: port.Stack{Name: "a"}, tool: tool{product: name}, secrets: new(redactor)}
 		err := w.failure("plan", []diagnostic{{Severity: "error", Summary: "Error acquiring the state lock", Detail: "Lock Info:"}}, exec.ErrNotFound)
-		if !strings.Contains(fault.Way(err), name+" force-unlock") {
-			t.Errorf("%s: %s", name, fault.Way(err))
+		if !strings.Contains(fault.HintOf(err), name+" force-unlock") {
+			t.Errorf("%s: %s", name, fault.HintOf(err))
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (t *Stacks) tool(ctx context.Context, env map[string]string) (tool, error) 
 func find(override, path string) (string, error) {
 	if override != "" {
 		if !executable(override) {
-			return "", fault.Hint(fault.New(fault.Missing, "find terraform or tofu: %s is no program that can be run", override), "%s", install)
+			return "", fault.WithHint(fault.New(fault.Missing, "find terraform or tofu: %s is no program that can be run", override), "%s", install)
 		}
 		return filepath.Abs(override)
 	}
@@ -73,7 +73,7 @@ func find(override, path string) (string, error) {
 			}
 		}
 	}
-	return "", fault.Hint(fault.New(fault.Missing, "neither terraform nor tofu is on PATH"), "%s", install)
+	return "", fault.WithHint(fault.New(fault.Missing, "neither terraform nor tofu is on PATH"), "%s", install)
 }
 
 func executable(path string) bool {
@@ -101,7 +101,7 @@ func probe(ctx context.Context, path string, env map[string]string) (tool, error
 		if err == nil {
 			err = fmt.Errorf("it does not answer like Terraform or OpenTofu")
 		}
-		return tool{}, fault.Hint(fault.New(fault.Missing, "ask %s for its version: %w", path, err), "%s", install)
+		return tool{}, fault.WithHint(fault.New(fault.Missing, "ask %s for its version: %w", path, err), "%s", install)
 	}
 	found := tool{path: path, product: "terraform", version: string(m[2])}
 	if string(m[1]) == "OpenTofu" {
@@ -109,14 +109,14 @@ func probe(ctx context.Context, path string, env map[string]string) (tool, error
 	}
 	// Problems with its configuration stand before the JSON of every command of tofu's. They may quote what is in the file.
 	if found.product == "tofu" && strings.Contains(said.String(), "problems with the CLI configuration") {
-		return tool{}, fault.Hint(fault.New(fault.Invalid, "the configuration of %s has problems", found), "run tofu version to see them, and correct the file that it names")
+		return tool{}, fault.WithHint(fault.New(fault.Invalid, "the configuration of %s has problems", found), "run tofu version to see them, and correct the file that it names")
 	}
 	have, err := version.NewVersion(found.version)
 	if err != nil {
 		return tool{}, fault.New(fault.Invalid, "read version of %s: %w", path, err)
 	}
 	if need := oldest[found.product]; have.Core().LessThan(need) {
-		return tool{}, fault.Hint(fault.New(fault.Invalid, "%s at %s is too old: %s or newer is needed", found, path, need), "%s", install)
+		return tool{}, fault.WithHint(fault.New(fault.Invalid, "%s at %s is too old: %s or newer is needed", found, path, need), "%s", install)
 	}
 	return found, nil
 }

@@ -58,8 +58,8 @@ func TestTheToolIsFoundAndNamed(t *testing.T) {
 			if c.want != "" && (err != nil || got.String() != c.want) {
 				t.Fatalf("got %s, %v, want %s", got, err, c.want)
 			}
-			if c.want == "" && (fault.Of(err) != c.kind || !strings.Contains(fault.Way(err), "install")) {
-				t.Fatalf("got %v (%v), way %q", err, fault.Of(err), fault.Way(err))
+			if c.want == "" && (fault.Of(err) != c.kind || !strings.Contains(fault.HintOf(err), "install")) {
+				t.Fatalf("got %v (%v), way %q", err, fault.Of(err), fault.HintOf(err))
 			}
 		})
 	}
@@ -68,8 +68,8 @@ func TestTheToolIsFoundAndNamed(t *testing.T) {
 func TestMissingTerraformSaysHowToGetIt(t *testing.T) {
 	p := Terraform(at(t.TempDir(), world(map[string]string{"PATH": t.TempDir()})))
 	_, err := p.Diff(t.Context(), stack("a", good))
-	if fault.Of(err) != fault.Missing || !strings.Contains(fault.Way(err), "make demo") {
-		t.Errorf("got %v; %s", err, fault.Way(err))
+	if fault.Of(err) != fault.Missing || !strings.Contains(fault.HintOf(err), "make demo") {
+		t.Errorf("got %v; %s", err, fault.HintOf(err))
 	}
 	if _, err := p.Apply(t.Context(), stack("a", good), port.Change{File: "x"}); fault.Of(err) != fault.Missing {
 		t.Errorf("apply: %v", err)

@@ -83,7 +83,7 @@ func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
 		w.secrets.addStrings([]string{v})
 	}
 	if w.module, err = survey(s.Module); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "read module of stack %s: %w", s.Name, err), "keep only plain files in the module's folder")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read module of stack %s: %w", s.Name, err), "keep only plain files in the module's folder")
 	}
 	if w.backend, err = chooseBackend(s, filepath.Join(cmp.Or(t.cfg.States, t.cfg.Dir), s.Name)); err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
 func (w *work) take(ctx context.Context, patience time.Duration) error {
 	for _, dir := range []string{w.root, filepath.Join(w.root, "plans")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fault.Hint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
+			return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
 		}
 	}
 	f, err := os.OpenFile(filepath.Join(w.root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -129,7 +129,7 @@ func (w *work) take(ctx context.Context, patience time.Duration) error {
 			return w.cancelled(ctx)
 		case <-end.C:
 			f.Close()
-			return fault.Hint(fault.New(fault.Transient, "stack %s is being planned or applied by another vishwa on this machine", w.stack.Name),
+			return fault.WithHint(fault.New(fault.Transient, "stack %s is being planned or applied by another vishwa on this machine", w.stack.Name),
 				"wait until it is done and try again")
 		case <-again.C:
 		}

@@ -65,9 +65,9 @@ func (l *Ledger) begin(ctx context.Context, e ledger.Entry) error {
 		return err
 	}
 	if l.opts.Offline && l.repo.remote(l.opts.Remote) != "" {
-		return fault.Hint(fault.New(fault.Transient, "this clone has never seen the ledger of remote %s", l.opts.Remote), "ask the remote once: run the command without --offline")
+		return fault.WithHint(fault.New(fault.Transient, "this clone has never seen the ledger of remote %s", l.opts.Remote), "ask the remote once: run the command without --offline")
 	}
-	first := ledger.Entry{Action: ledger.Genesis, Revision: e.Revision, Author: e.Author, Actor: e.Actor, Behalf: e.Behalf, Reason: "the ledger begins"}
+	first := ledger.Entry{Action: ledger.Genesis, Revision: e.Revision, Author: e.Author, Actor: e.Actor, PullRequest: e.PullRequest, Reason: "the ledger begins"}
 	_, err = l.append(ctx, first)
 	if l.facts.Count > 0 { // here alone, to be pushed with what follows; or begun by another at the same time
 		return nil
@@ -80,7 +80,7 @@ func (l *Ledger) append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 	deadline := l.opts.Now().Add(patience)
 	still := 0
 	var at plumbing.Hash // where the branch was when a push was refused
-	q := &line{ledger: l}
+	q := &pushQueue{ledger: l}
 	defer func() { q.leave(ctx) }()
 	for try := 0; ; try++ {
 		got, lost, err := l.attempt(ctx, e, q, local)
@@ -106,7 +106,7 @@ func (l *Ledger) append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 
 // attempt tries once. A push that the remote did not take is lost: e is not
 // recorded anywhere.
-func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *line, local bool) (ledger.Entry, *lost, error) {
+func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *pushQueue, local bool) (ledger.Entry, *lost, error) {
 	here, err := l.ref(l.branch)
 	if err != nil {
 		return e, nil, err
@@ -119,7 +119,7 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *line, local boo
 		if err != nil {
 			return e, nil, err
 		}
-		return next.entry, nil, l.adopt(ctx, next, here, false)
+		return next.entry, nil, l.setHead(ctx, next, here, false)
 	}
 	down, err := l.receives(ctx)
 	if err != nil {
@@ -169,7 +169,7 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *line, local boo
 	}
 	q.mine = ""
 	failpoint.At(failpoint.Pushed)
-	return next.entry, nil, l.adopt(ctx, next, here, true)
+	return next.entry, nil, l.setHead(ctx, next, here, true)
 }
 
 // after looks at what a failed push came to: where the branch is tells more than
@@ -180,12 +180,12 @@ func (l *Ledger) after(ctx context.Context, e ledger.Entry, next *written, here 
 	}
 	up, err := l.uploads(ctx)
 	if err != nil { // the remote may have taken the entry; the same commit is kept here
-		return next.entry, nil, l.kept(l.adopt(ctx, next, here, false), err)
+		return next.entry, nil, l.recheck(l.setHead(ctx, next, here, false), err)
 	}
 	defer up.close()
 	switch up.head {
 	case next.commit:
-		return next.entry, nil, l.adopt(ctx, next, here, true)
+		return next.entry, nil, l.setHead(ctx, next, here, true)
 	case here:
 		return e, &lost{pushed: true, at: here, wait: shortWait, cause: cause}, nil
 	}
@@ -210,14 +210,14 @@ func (l *Ledger) keep(ctx context.Context, e ledger.Entry, here plumbing.Hash, e
 	if bad != nil {
 		return e, nil, bad
 	}
-	return next.entry, nil, l.kept(l.adopt(ctx, next, here, false), err)
+	return next.entry, nil, l.recheck(l.setHead(ctx, next, here, false), err)
 }
 
-func (l *Ledger) kept(bad, remote error) error {
+func (l *Ledger) recheck(bad, remote error) error {
 	if bad != nil {
 		return bad
 	}
-	return fault.Hint(fault.New(fault.Transient, "entry %d is recorded in this clone and not pushed: %w", l.facts.Count-1, remote),
+	return fault.WithHint(fault.New(fault.Transient, "entry %d is recorded in this clone and not pushed: %w", l.facts.Count-1, remote),
 		"run the same command again when the remote answers: nothing is done twice")
 }
 
@@ -240,7 +240,7 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 	}
 	keep, changed := l.opts.Recheck(l.facts, e)
 	if !keep {
-		return nil, fault.Hint(fault.New(fault.Conflict, "the ledger has moved on, and what was to be recorded no longer holds"), "plan again")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "the ledger has moved on, and what was to be recorded no longer holds"), "plan again")
 	}
 	e = changed
 	e.Seq, e.Prev, e.Time = l.facts.Count, l.facts.Head, l.opts.Now().UTC().Truncate(time.Millisecond)
@@ -249,7 +249,7 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 	}
 	if l.opts.Stands != nil && l.opts.Controller != "" {
 		if err := l.opts.Stands(l.opts.Controller, e.Seq, e.Time); err != nil {
-			return nil, fault.Hint(fault.New(fault.Denied, "write entry %d: controller %s %w", e.Seq, l.opts.Controller, err), "act with the keys of a controller whose term goes on")
+			return nil, fault.WithHint(fault.New(fault.Denied, "write entry %d: controller %s %w", e.Seq, l.opts.Controller, err), "act with the keys of a controller whose term goes on")
 		}
 	}
 	stated, err := ledger.Statement(e)
@@ -300,8 +300,8 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 	return w, nil
 }
 
-// adopt makes w visible: its objects, then the branch, then the facts.
-func (l *Ledger) adopt(ctx context.Context, w *written, here plumbing.Hash, pushed bool) error {
+// setHead makes w visible: its objects, then the branch, then the facts.
+func (l *Ledger) setHead(ctx context.Context, w *written, here plumbing.Hash, pushed bool) error {
 	if err := w.batch.store(); err != nil {
 		return err
 	}

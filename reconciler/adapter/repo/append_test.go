@@ -148,7 +148,7 @@ func TestRemoteGone(t *testing.T) {
 	}
 	_, err := l.Facts(t.Context())
 	wantFault(t, err, fault.Transient, "origin")
-	if fault.Way(err) == "" {
+	if fault.HintOf(err) == "" {
 		t.Error("no way out")
 	}
 	offline := func(o *LedgerOptions) { o.Offline = true }
@@ -278,7 +278,7 @@ func TestCredentialsStayOut(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%s: no error", url)
 		}
-		if all := err.Error() + fault.Way(err) + l.Remote(); strings.Contains(all, "hunter2") {
+		if all := err.Error() + fault.HintOf(err) + l.Remote(); strings.Contains(all, "hunter2") {
 			t.Errorf("the password is in %q", all)
 		}
 	}

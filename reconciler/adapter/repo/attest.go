@@ -25,7 +25,7 @@ func (l *Ledger) memory() (*Claim, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Denied, "read what this machine noted of the ledger: %w", err), "make the file readable for this user")
+		return nil, fault.WithHint(fault.New(fault.Denied, "read what this machine noted of the ledger: %w", err), "make the file readable for this user")
 	}
 	if len(raw) == 0 { // the machine went down before the disk had it
 		l.opts.Log.Warn("what this machine noted of the ledger is lost: it is noted anew", "file", l.opts.Memory)
@@ -33,7 +33,7 @@ func (l *Ledger) memory() (*Claim, error) {
 	}
 	n, err := ledger.ParseText(string(raw))
 	if err != nil || n.Origin != l.Origin() {
-		return nil, fault.Hint(fault.New(fault.Corrupt, "%s is not what this machine notes of the ledger %s", l.opts.Memory, l.Origin()),
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "%s is not what this machine notes of the ledger %s", l.opts.Memory, l.Origin()),
 			"find out who wrote it; then remove it: it is written anew")
 	}
 	return &Claim{Notice: n, Where: l.opts.Memory}, nil
@@ -69,7 +69,7 @@ func (l *Ledger) remember() error {
 	}
 	n := l.point()
 	if err := writeFile(l.opts.Memory, []byte(n.Text())); err != nil {
-		return fault.Hint(fault.New(fault.Invalid, "note how far the ledger has come: %w", err), "free some space, or make the state folder writable")
+		return fault.WithHint(fault.New(fault.Invalid, "note how far the ledger has come: %w", err), "free some space, or make the state folder writable")
 	}
 	l.claims.noted = l.facts.Count
 	l.claims.held = append(l.claims.held[:0:0], l.claims.held...)

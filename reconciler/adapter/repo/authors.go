@@ -146,7 +146,7 @@ func (r *Repo) between(ctx context.Context, base, tip *object.Commit, note func(
 		}
 		if slices.Contains(shallow, c.Hash) {
 			if !old {
-				return fault.Hint(fault.New(fault.Missing, "list authors: this clone is shallow and ends at %s", c.Hash.String()[:7]), "fetch the history: git fetch --unshallow")
+				return fault.WithHint(fault.New(fault.Missing, "list authors: this clone is shallow and ends at %s", c.Hash.String()[:7]), "fetch the history: git fetch --unshallow")
 			}
 			continue
 		}

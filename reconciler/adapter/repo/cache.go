@@ -64,7 +64,7 @@ func (l *Ledger) load() error {
 		return nil
 	}
 	if err != nil {
-		return fault.Hint(fault.New(fault.Internal, "read ledger cache: %w", err), "remove the file")
+		return fault.WithHint(fault.New(fault.Internal, "read ledger cache: %w", err), "remove the file")
 	}
 	head, body, ok := bytes.Cut(b, []byte("\n"))
 	if !ok || !plumbing.IsHash(string(head)) {
@@ -88,7 +88,7 @@ func (l *Ledger) save() error {
 		return fault.New(fault.Internal, "write ledger cache: %w", err)
 	}
 	if err := writeFile(l.cacheFile(), append([]byte(l.at.String()+"\n"), b...)); err != nil {
-		return fault.Hint(fault.New(fault.Internal, "write ledger cache: %w", err), "free some space, or make the cache folder writable")
+		return fault.WithHint(fault.New(fault.Internal, "write ledger cache: %w", err), "free some space, or make the cache folder writable")
 	}
 	l.saved = l.facts.Count
 	return nil

@@ -20,8 +20,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// Draft is a commit that is to be made, by Vishwa <vishwa@localhost>: what people commit is told from it.
-type Draft struct {
+// CommitDraft is a commit that is to be made, by Vishwa <vishwa@localhost>: what people commit is told from it.
+type CommitDraft struct {
 	Parent  string            // SHA
 	Files   map[string][]byte // path -> content, put over the parent's
 	Message string
@@ -30,7 +30,7 @@ type Draft struct {
 }
 
 // Write makes the commit and tells its SHA.
-func (r *Repo) Write(ctx context.Context, d Draft) (string, error) {
+func (r *Repo) Write(ctx context.Context, d CommitDraft) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fault.New(fault.Cancelled, "write a commit: %w", err)
 	}
@@ -89,7 +89,7 @@ func (r *Repo) SetBranch(ctx context.Context, name, was, sha string) error {
 		return err
 	}
 	if now != was {
-		return fault.Hint(fault.New(fault.Conflict, "branch %s has moved meanwhile", name), "run the command again")
+		return fault.WithHint(fault.New(fault.Conflict, "branch %s has moved meanwhile", name), "run the command again")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,7 +99,7 @@ func (r *Repo) SetBranch(ctx context.Context, name, was, sha string) error {
 		old = plumbing.NewHashReference(ref, plumbing.NewHash(was))
 	}
 	if err := r.store.CheckAndSetReference(plumbing.NewHashReference(ref, plumbing.NewHash(sha)), old); err != nil {
-		return fault.Hint(fault.New(fault.Conflict, "move branch %s: %w", name, err), "a branch may be in its way, such as vishwa for vishwa/refresh: rename that branch; or run the command again")
+		return fault.WithHint(fault.New(fault.Conflict, "move branch %s: %w", name, err), "a branch may be in its way, such as vishwa for vishwa/refresh: rename that branch; or run the command again")
 	}
 	return nil
 }
@@ -146,9 +146,9 @@ func (m *Mirror) Push(ctx context.Context, sha, ref, was string) error {
 	case err == nil:
 		return nil
 	case strings.Contains(err.Error(), "stale info"):
-		return fault.Hint(fault.New(fault.Conflict, "push %s: it has moved meanwhile", ref), "look again")
+		return fault.WithHint(fault.New(fault.Conflict, "push %s: it has moved meanwhile", ref), "look again")
 	case fault.Of(err) == fault.Internal: // the remote's own word, such as a rule of the branch
-		return fault.Hint(fault.New(fault.Denied, "push %s: %w", ref, err), "let Vishwa's account push there, or propose as a pull request")
+		return fault.WithHint(fault.New(fault.Denied, "push %s: %w", ref, err), "let Vishwa's account push there, or propose as a pull request")
 	}
 	return fmt.Errorf("push %s: %w", ref, err)
 }

@@ -30,7 +30,7 @@ func (o objects) link(h plumbing.Hash) (link, error) {
 	}
 	c, err := ledger.ParseCommit(raw)
 	if err != nil {
-		return link{}, fault.Hint(fault.New(fault.Corrupt, "%s (commit %s): %w", numbered(raw), h.String()[:12], err),
+		return link{}, fault.WithHint(fault.New(fault.Corrupt, "%s (commit %s): %w", numbered(raw), h.String()[:12], err),
 			"compare this ledger branch with another clone's")
 	}
 	return link{h, raw, c}, nil
@@ -212,7 +212,7 @@ func (c catalogue) find(seq int64) (plumbing.Hash, error) {
 
 func (c catalogue) record(s *shelf, k link, seq int64) (ledger.Record, error) {
 	bad := func(format string, args ...any) (ledger.Record, error) {
-		return ledger.Record{}, fault.Hint(fault.New(fault.Corrupt, "entry %d (commit %s): "+format, append([]any{seq, k.id.String()[:12]}, args...)...),
+		return ledger.Record{}, fault.WithHint(fault.New(fault.Corrupt, "entry %d (commit %s): "+format, append([]any{seq, k.id.String()[:12]}, args...)...),
 			"compare this ledger branch with another clone's")
 	}
 	blob, err := c.find(seq)

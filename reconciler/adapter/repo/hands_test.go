@@ -57,7 +57,7 @@ func TestASignatureIsItsKeysAlone(t *testing.T) {
 	dir := newRepo(t)
 	r := openRepo(t, dir)
 	key := sshKey(t)
-	sha, err := r.Write(t.Context(), Draft{Parent: git(t, dir, "rev-parse", "HEAD"), Files: map[string][]byte{"a": []byte("1")}, Message: "Pin", Time: time.Unix(9, 0),
+	sha, err := r.Write(t.Context(), CommitDraft{Parent: git(t, dir, "rev-parse", "HEAD"), Files: map[string][]byte{"a": []byte("1")}, Message: "Pin", Time: time.Unix(9, 0),
 		Sign: func() (ssh.Signer, error) { return key, nil }})
 	if err != nil {
 		t.Fatal(err)

@@ -122,7 +122,7 @@ func TestARemoteThatDoesNotAnswerIsGivenUp(t *testing.T) {
 				if took := time.Since(began); took > 10*time.Second {
 					t.Errorf("%s: it took %s", what, took)
 				}
-				if fault.Way(err) == "" {
+				if fault.HintOf(err) == "" {
 					t.Errorf("%s: %v: there is no way out", what, err)
 				}
 			}

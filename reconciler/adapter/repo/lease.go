@@ -103,7 +103,7 @@ func (l *Lease) Held() bool {
 }
 
 func lostLease() error {
-	return fault.Hint(fault.New(fault.Conflict, "the lease is another controller's"), "nothing is lost: what was recorded is found by whoever acts now")
+	return fault.WithHint(fault.New(fault.Conflict, "the lease is another controller's"), "nothing is lost: what was recorded is found by whoever acts now")
 }
 
 func (l *Lease) take(ctx context.Context, tell func(string)) error {
@@ -161,7 +161,7 @@ func (l *Lease) read(ctx context.Context, sha string) (term, error) {
 	}
 	_, message, _ := strings.Cut(text, "\n\n")
 	if err := json.Unmarshal([]byte(message), &t); err != nil {
-		return t, fault.Hint(fault.New(fault.Corrupt, "%s is no lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
+		return t, fault.WithHint(fault.New(fault.Corrupt, "%s is no lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
 	}
 	return t, nil
 }

@@ -176,7 +176,7 @@ func (l *Ledger) sync(ctx context.Context) error {
 		return err
 	}
 	if l.opts.Offline || l.repo.remote(l.opts.Remote) == "" {
-		return l.here(ctx, local)
+		return l.localHead(ctx, local)
 	}
 	up, err := l.uploads(ctx)
 	if err != nil {
@@ -196,9 +196,9 @@ func (l *Ledger) sync(ctx context.Context) error {
 	return l.meet(ctx, local, up.head)
 }
 
-// here takes in what this clone holds: its branch or, in a fresh clone, what came
+// localHead takes in what this clone holds: its branch or, in a fresh clone, what came
 // with it of the remote's.
-func (l *Ledger) here(ctx context.Context, local plumbing.Hash) error {
+func (l *Ledger) localHead(ctx context.Context, local plumbing.Hash) error {
 	if !local.IsZero() {
 		return l.follow(ctx, local)
 	}
@@ -245,7 +245,7 @@ func (l *Ledger) meet(ctx context.Context, local, remote plumbing.Hash) error {
 		return err
 	} else if !ahead {
 		save := l.opts.Branch + "-apart"
-		return fault.Hint(fault.New(fault.Conflict, "this clone's %s is at %s and the remote's is at %s: both went on by themselves since they last met",
+		return fault.WithHint(fault.New(fault.Conflict, "this clone's %s is at %s and the remote's is at %s: both went on by themselves since they last met",
 			l.opts.Branch, local, remote), "keep the local entries aside and take the remote's: git branch %s %s && git branch -f %s %s; then apply again, which records anew what is missing",
 			save, l.opts.Branch, l.opts.Branch, remote)
 	}
@@ -283,7 +283,7 @@ func (l *Ledger) since(ctx context.Context, base, tip plumbing.Hash) (*batch, er
 		return nil, err
 	}
 	if !ok {
-		return nil, fault.Hint(fault.New(fault.Conflict, "the remote's %s has moved on to %s meanwhile", l.opts.Branch, base), "try again")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "the remote's %s has moved on to %s meanwhile", l.opts.Branch, base), "try again")
 	}
 	var before plumbing.Hash
 	if !base.IsZero() {
@@ -364,7 +364,7 @@ func (l *Ledger) trust(ctx context.Context) ledger.Trust {
 }
 
 func (l *Ledger) rewritten(how, back string) error {
-	return fault.Hint(fault.New(fault.Corrupt, "the ledger was rewritten: %s", how),
+	return fault.WithHint(fault.New(fault.Corrupt, "the ledger was rewritten: %s", how),
 		"find out who did it: %s; if it was meant, forget what was seen: git update-ref -d %s and remove %s",
 		back, l.tracking, l.cacheFile())
 }

@@ -35,8 +35,8 @@ const (
 // objects, SHA-1 of the header (gitformat-pack(5)).
 const emptyPack = "PACK\x00\x00\x00\x02\x00\x00\x00\x00\x02\x9d\x08\x82\x3b\xd8\xa8\xea\xb5\x10\xad\x6a\xc7\x5c\x82\x3c\xfd\x3e\xd3\x1e"
 
-// line is one writer's view of the line, for one entry.
-type line struct {
+// pushQueue is one writer's view of the line, for one entry.
+type pushQueue struct {
 	ledger *Ledger
 	mine   string        // our ticket; "" while there is none
 	at     plumbing.Hash // what it points to
@@ -50,7 +50,7 @@ type line struct {
 
 // turn tells whether it is this writer's turn, given what the remote advertised.
 // Where it is not, the session is used up, and wait is how long to stay away.
-func (q *line) turn(ctx context.Context, down *receive) (mine bool, wait time.Duration, err error) {
+func (q *pushQueue) turn(ctx context.Context, down *receive) (mine bool, wait time.Duration, err error) {
 	if q.none || down.head.IsZero() { // else a ticket has nothing to point to
 		return true, 0, nil
 	}
@@ -93,13 +93,13 @@ func waiting(refs map[string]plumbing.Hash) []string {
 }
 
 // pause is how long those ahead will take at the least.
-func (q *line) pause(ahead int) time.Duration {
+func (q *pushQueue) pause(ahead int) time.Duration {
 	return min(longWait, time.Duration(ahead)*oneTurn-oneTurn/2)
 }
 
 // take has the remote make a ticket. One that takes no such ref is not asked
 // again: its writers try as they come.
-func (q *line) take(ctx context.Context, down *receive) error {
+func (q *pushQueue) take(ctx context.Context, down *receive) error {
 	name := fmt.Sprintf("%s%013d-%08x", ticketsAt, q.ledger.opts.Now().UnixMilli(), uint32(q.ledger.opts.Rand()*(1<<32)))
 	taken, err := down.order(ctx, &packp.Command{Name: plumbing.ReferenceName(name), New: down.head}, emptyPack)
 	if taken {
@@ -110,7 +110,7 @@ func (q *line) take(ctx context.Context, down *receive) error {
 }
 
 // leave gives the ticket back, where it was not given back with the entry.
-func (q *line) leave(ctx context.Context) {
+func (q *pushQueue) leave(ctx context.Context) {
 	if q.mine == "" {
 		return
 	}
@@ -125,7 +125,7 @@ func (q *line) leave(ctx context.Context) {
 }
 
 // served is the command that takes our ticket away, where there is one.
-func (q *line) served() []*packp.Command {
+func (q *pushQueue) served() []*packp.Command {
 	if q.mine == "" {
 		return nil
 	}

@@ -51,10 +51,10 @@ func OpenMirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
 		o.Git = "git"
 	}
 	if _, err := exec.LookPath(o.Git); err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "find git: %w", err), "install git 2.38 or newer")
+		return nil, fault.WithHint(fault.New(fault.Missing, "find git: %w", err), "install git 2.38 or newer")
 	}
 	if strings.ContainsFunc(o.URL, unicode.IsControl) {
-		return nil, fault.Hint(fault.New(fault.Invalid, "the address of the repository holds a character that cannot be seen"), "write it without")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the address of the repository holds a character that cannot be seen"), "write it without")
 	}
 	m := &Mirror{o: o}
 	return m, m.locked(ctx, func() error {
@@ -87,7 +87,7 @@ func (m *Mirror) Dir() string { return m.o.Dir }
 func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
 	ep, err := transport.NewEndpoint(m.o.URL)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "the address of the repository cannot be read"), "use an https, ssh or file URL")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the address of the repository cannot be read"), "use an https, ssh or file URL")
 	}
 	r, err := newReach(ep, m.o.Paces.orUsual().Ask)
 	if err != nil {
@@ -127,14 +127,14 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "look at %s: %w", redact(m.o.URL), context.Cause(ctx))
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
-		return fault.Hint(fault.New(fault.Denied, "look at %s: %s", redact(m.o.URL), plainly(err)), "check the credentials")
+		return fault.WithHint(fault.New(fault.Denied, "look at %s: %s", redact(m.o.URL), plainly(err)), "check the credentials")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return fault.Hint(fault.New(fault.Missing, "look at %s: %s", redact(m.o.URL), plainly(err)), "check the address, and that the credentials may read it")
+		return fault.WithHint(fault.New(fault.Missing, "look at %s: %s", redact(m.o.URL), plainly(err)), "check the address, and that the credentials may read it")
 	}
 	if untrusted(plainly(err)) {
 		return notTrusted("look at "+redact(m.o.URL), plainly(err))
 	}
-	return fault.Hint(fault.New(fault.Transient, "look at %s: %s", redact(m.o.URL), plainly(err)), "try again when it answers")
+	return fault.WithHint(fault.New(fault.Transient, "look at %s: %s", redact(m.o.URL), plainly(err)), "try again when it answers")
 }
 
 // Fetch makes refs here what they are there, forced updates included.

@@ -190,7 +190,7 @@ func TestErrorsSayWhoActs(t *testing.T) {
 		_, err := m.Refs(t.Context())
 		for _, err := range []error{m.Fetch(t.Context(), "refs/heads/main"), err} {
 			wantFault(t, err, c.want)
-			if all := err.Error() + fault.Way(err); fault.Way(err) == "" || strings.Contains(all, c.pass+"@") || strings.Contains(all, "hunter2") {
+			if all := err.Error() + fault.HintOf(err); fault.HintOf(err) == "" || strings.Contains(all, c.pass+"@") || strings.Contains(all, "hunter2") {
 				t.Errorf("%s: %q", c.url, all)
 			}
 		}

@@ -208,7 +208,7 @@ func (b *batch) store() error {
 			continue
 		}
 		if _, err := b.from.store.SetEncodedObject(b.fresh.Objects[h]); err != nil {
-			return fault.Hint(fault.New(fault.Internal, "write Git object: %w", err), "free some space, or make the repository writable, and try again")
+			return fault.WithHint(fault.New(fault.Internal, "write Git object: %w", err), "free some space, or make the repository writable, and try again")
 		}
 	}
 	return nil

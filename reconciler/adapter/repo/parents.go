@@ -44,7 +44,7 @@ func (r *Repo) Resolve(revision string) (string, error) {
 	defer r.mu.Unlock()
 	h, err := r.config.ResolveRevision(plumbing.Revision(revision))
 	if err != nil {
-		return "", fault.Hint(fault.New(fault.Missing, "%q names no commit", revision), "name a branch, a tag or a commit; git log lists them")
+		return "", fault.WithHint(fault.New(fault.Missing, "%q names no commit", revision), "name a branch, a tag or a commit; git log lists them")
 	}
 	return h.String(), nil
 }
@@ -58,7 +58,7 @@ func (r *Repo) Tracked(ctx context.Context, at string) (string, error) {
 	}
 	index, err := r.config.Storer.Index()
 	if err != nil {
-		return "", fault.Hint(fault.New(fault.Corrupt, "read Git's index: %w", err), "git status mends it, or says what is wrong")
+		return "", fault.WithHint(fault.New(fault.Corrupt, "read Git's index: %w", err), "git status mends it, or says what is wrong")
 	}
 	for _, e := range index.Entries {
 		if e.Name == at || strings.HasPrefix(e.Name, at+"/") {

@@ -67,7 +67,7 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 		return out.String(), nil
 	}
 	if late := said.why(); late != nil {
-		return out.String(), fault.Hint(fault.New(fault.Transient, "git %s: %s is given up: %w", args[0], redact(m.o.URL), late), "try again when it answers")
+		return out.String(), fault.WithHint(fault.New(fault.Transient, "git %s: %s is given up: %w", args[0], redact(m.o.URL), late), "try again when it answers")
 	}
 	return out.String(), m.classed(ctx, args[0], said.text(), err)
 }
@@ -152,7 +152,7 @@ func (m *Mirror) proxy() string {
 // by every process of our user for as long as Git runs.
 func handed(user, password string) (*os.File, error) {
 	if strings.ContainsAny(user+password, "\n\x00") {
-		return nil, fault.Hint(fault.New(fault.Invalid, "the credentials hold a line break"), "give user and password, or a token, as one line each")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the credentials hold a line break"), "give user and password, or a token, as one line each")
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -181,19 +181,19 @@ func (m *Mirror) classed(ctx context.Context, what, said string, err error) erro
 	}
 	switch {
 	case says("' not allowed", "strange hostname", "strange pathname", "unable to find remote helper"):
-		return fault.Hint(fault.New(fault.Invalid, "git %s: %s", what, text), "correct the address %s: https, ssh, or a folder of this machine", redact(m.o.URL))
+		return fault.WithHint(fault.New(fault.Invalid, "git %s: %s", what, text), "correct the address %s: https, ssh, or a folder of this machine", redact(m.o.URL))
 	case untrusted(low):
 		return notTrusted("git "+what, text)
 	case status == "401", status == "403", says("authentication failed", "could not read username", "permission denied (", "access denied"):
-		return fault.Hint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", redact(m.o.URL))
+		return fault.WithHint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", redact(m.o.URL))
 	case status == "404", says("' not found", "couldn't find remote ref", "does not appear to be a git repository"):
-		return fault.Hint(fault.New(fault.Missing, "git %s: %s", what, text), "check the address %s, and that the branch is there", redact(m.o.URL))
+		return fault.WithHint(fault.New(fault.Missing, "git %s: %s", what, text), "check the address %s, and that the branch is there", redact(m.o.URL))
 	case says("fsck error", "error in packed object", "error in object"):
-		return fault.Hint(fault.New(fault.Invalid, "git %s: %s", what, text), "the remote has objects that no Git should take in: find out who pushed them; git fsck names them")
+		return fault.WithHint(fault.New(fault.Invalid, "git %s: %s", what, text), "the remote has objects that no Git should take in: find out who pushed them; git fsck names them")
 	case says("no space left on device", "disk quota exceeded"):
-		return fault.Hint(fault.New(fault.Transient, "git %s: %s", what, text), "free space below %s", filepath.Dir(m.o.Dir))
+		return fault.WithHint(fault.New(fault.Transient, "git %s: %s", what, text), "free space below %s", filepath.Dir(m.o.Dir))
 	case says("unable to access", "could not read from remote", "early eof", "hung up", "timed out", "rpc failed", "unexpected disconnect"):
-		return fault.Hint(fault.New(fault.Transient, "git %s: %s", what, text), "try again when %s answers", redact(m.o.URL))
+		return fault.WithHint(fault.New(fault.Transient, "git %s: %s", what, text), "try again when %s answers", redact(m.o.URL))
 	}
 	return fault.New(fault.Internal, "git %s: %w: %s", what, err, text)
 }

@@ -24,10 +24,10 @@ func (l *Ledger) ref(name plumbing.ReferenceName) (plumbing.Hash, error) {
 		return plumbing.ZeroHash, nil
 	}
 	if err != nil {
-		return plumbing.ZeroHash, fault.Hint(fault.New(fault.Corrupt, "read %s: %w", name, err), "look at the file of that name in the .git folder")
+		return plumbing.ZeroHash, fault.WithHint(fault.New(fault.Corrupt, "read %s: %w", name, err), "look at the file of that name in the .git folder")
 	}
 	if r.Type() != plumbing.HashReference {
-		return plumbing.ZeroHash, fault.Hint(fault.New(fault.Invalid, "%s points to another ref", name), "remove it: git symbolic-ref -d %s", name)
+		return plumbing.ZeroHash, fault.WithHint(fault.New(fault.Invalid, "%s points to another ref", name), "remove it: git symbolic-ref -d %s", name)
 	}
 	return r.Hash(), nil
 }
@@ -44,7 +44,7 @@ func (l *Ledger) setRef(ctx context.Context, name plumbing.ReferenceName, old, t
 	}
 	file := filepath.Join(l.place.common, filepath.FromSlash(name.String()))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return fault.Hint(fault.New(fault.Conflict, "make room for %s: %w", name, err),
+		return fault.WithHint(fault.New(fault.Conflict, "make room for %s: %w", name, err),
 			"a branch may be in its way, such as vishwa for vishwa/ledger: rename that branch")
 	}
 	lock := file + ".lock"
@@ -76,7 +76,7 @@ func (l *Ledger) setRef(ctx context.Context, name plumbing.ReferenceName, old, t
 		if err != nil {
 			return err
 		}
-		return fault.Hint(fault.New(fault.Conflict, "%s has moved from %s to %s", name, old, now), "try again")
+		return fault.WithHint(fault.New(fault.Conflict, "%s has moved from %s to %s", name, old, now), "try again")
 	}
 	if err := os.Rename(lock, file); err != nil {
 		_ = os.Remove(lock)
@@ -86,7 +86,7 @@ func (l *Ledger) setRef(ctx context.Context, name plumbing.ReferenceName, old, t
 }
 
 func cannotWrite(name plumbing.ReferenceName, err error) error {
-	return fault.Hint(fault.New(fault.Internal, "write %s: %w", name, err), "free some space, or make the repository writable, and try again")
+	return fault.WithHint(fault.New(fault.Internal, "write %s: %w", name, err), "free some space, or make the repository writable, and try again")
 }
 
 // lock keeps other processes from the ledger of this clone. The kernel lets go

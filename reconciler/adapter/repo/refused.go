@@ -31,18 +31,18 @@ type lost struct {
 // entry as long as the branch keeps moving.
 func (p *lost) refusal(branch string, still bool) error {
 	if !still {
-		return fault.Hint(fault.New(fault.Conflict, "others kept writing to %s for %s", branch, patience), "try again")
+		return fault.WithHint(fault.New(fault.Conflict, "others kept writing to %s for %s", branch, patience), "try again")
 	}
 	kind := fault.Of(p.cause)
 	switch {
 	case kind == fault.Transient:
-		return fault.Hint(fault.New(kind, "the remote broke off each push to %s: %w", branch, p.cause), "try again when it answers: nothing was recorded, and nothing is done twice")
-	case kind == fault.Conflict && fault.Way(p.cause) != "":
+		return fault.WithHint(fault.New(kind, "the remote broke off each push to %s: %w", branch, p.cause), "try again when it answers: nothing was recorded, and nothing is done twice")
+	case kind == fault.Conflict && fault.HintOf(p.cause) != "":
 		return fault.New(kind, "push to %s: %w", branch, p.cause)
 	case kind == fault.Internal:
 		kind = fault.Denied
 	}
-	return fault.Hint(fault.New(kind, "the remote does not take new entries on %s: %w", branch, p.cause), "%s", allow(branch, p.cause.Error()))
+	return fault.WithHint(fault.New(kind, "the remote does not take new entries on %s: %w", branch, p.cause), "%s", allow(branch, p.cause.Error()))
 }
 
 // allow says who has to allow what. GitHub numbers what refuses: GH006 is the

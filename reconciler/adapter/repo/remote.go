@@ -40,11 +40,11 @@ func (l *Ledger) dial(ctx context.Context) (*reach, transport.AuthMethod, error)
 	}
 	ep, err := transport.NewEndpoint(at)
 	if err != nil { // the error may hold the URL, and the URL a password
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
 	}
 	r, err := newReach(ep, l.opts.Paces.orUsual().Ask)
 	if err != nil {
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
 	}
 	if l.opts.Credentials == nil || ep.Protocol != "http" && ep.Protocol != "https" {
 		return r, nil, nil
@@ -73,13 +73,13 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "reach remote %s: %w", name, ctx.Err())
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed), errors.Is(err, transport.ErrInvalidAuthMethod):
-		return fault.Hint(fault.New(fault.Denied, "remote %s does not let us in: %s", name, text), "check the credentials of the remote")
+		return fault.WithHint(fault.New(fault.Denied, "remote %s does not let us in: %s", name, text), "check the credentials of the remote")
 	case untrusted(text):
 		return notTrusted("reach remote "+name, text)
 	case errors.Is(err, exec.ErrNotFound):
-		return fault.Hint(fault.New(fault.Missing, "reach remote %s: %s", name, text), "install git, which a remote on this machine is served by")
+		return fault.WithHint(fault.New(fault.Missing, "reach remote %s: %s", name, text), "install git, which a remote on this machine is served by")
 	default:
-		return fault.Hint(fault.New(fault.Transient, "remote %s does not answer: %s", name, text),
+		return fault.WithHint(fault.New(fault.Transient, "remote %s does not answer: %s", name, text),
 			"try again when it does, or go on with what is here: --offline")
 	}
 }

@@ -88,7 +88,7 @@ func Open(dir string, opts Options) (*Repo, error) {
 	}
 	r, err := gogit.Open(opened, nil)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "open Git repository %s: %w", p.common, err),
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open Git repository %s: %w", p.common, err),
 			"use a repository with SHA-1 object names and the files ref format (git init without --object-format or --ref-format)")
 	}
 	repo := &Repo{opts: opts, place: p, store: store, config: r}
@@ -139,7 +139,7 @@ func find(dir string) (place, error) {
 		return place{}, fmt.Errorf("find Git repository: %w", err)
 	}
 	if start, err = filepath.EvalSymlinks(start); errors.Is(err, fs.ErrNotExist) {
-		return place{}, fault.Hint(fault.New(fault.Missing, "%s does not exist", dir), "give the folder of a Git repository")
+		return place{}, fault.WithHint(fault.New(fault.Missing, "%s does not exist", dir), "give the folder of a Git repository")
 	} else if err != nil {
 		return place{}, fault.New(fault.Invalid, "find Git repository: %w", err)
 	}
@@ -154,7 +154,7 @@ func find(dir string) (place, error) {
 			return common(place{git: at})
 		}
 		if filepath.Dir(at) == at {
-			return place{}, fault.Hint(fault.New(fault.Missing, "%s is not in a Git repository", start),
+			return place{}, fault.WithHint(fault.New(fault.Missing, "%s is not in a Git repository", start),
 				"run git init, commit your declarations, and try again")
 		}
 	}
@@ -189,7 +189,7 @@ func linked(work, file string) (place, error) {
 		to = filepath.Join(work, to)
 	}
 	if !isGitDir(to) {
-		return place{}, fault.Hint(fault.New(fault.Missing, "%s names %s, which is no Git repository", file, to), "run git worktree repair")
+		return place{}, fault.WithHint(fault.New(fault.Missing, "%s names %s, which is no Git repository", file, to), "run git worktree repair")
 	}
 	return common(place{work: work, git: filepath.Clean(to)})
 }
@@ -209,7 +209,7 @@ func common(p place) (place, error) {
 	}
 	p.common = filepath.Clean(to)
 	if !isGitDir(p.common) {
-		return place{}, fault.Hint(fault.New(fault.Missing, "%s names %s, which is no Git repository", p.git, to), "run git worktree repair")
+		return place{}, fault.WithHint(fault.New(fault.Missing, "%s names %s, which is no Git repository", p.git, to), "run git worktree repair")
 	}
 	return p, nil
 }
@@ -220,7 +220,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_./]*$`)
 func checkName(what, name string) error {
 	if !plainName.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, "//") ||
 		strings.HasSuffix(name, "/") || plumbing.ReferenceName("refs/heads/"+name).Validate() != nil {
-		return fault.Hint(fault.New(fault.Invalid, "%q is no name for a %s", name, what),
+		return fault.WithHint(fault.New(fault.Invalid, "%q is no name for a %s", name, what),
 			"use letters, digits, hyphens and single slashes, and begin with a letter")
 	}
 	return nil
@@ -245,7 +245,7 @@ func (r *Repo) Head(ctx context.Context) (port.Revision, error) {
 		ref, err = r.store.Reference(name)
 	}
 	if errors.Is(err, plumbing.ErrReferenceNotFound) {
-		return port.Revision{}, fault.Hint(fault.New(fault.Missing, "%s has no commit on %s", r.Dir(), name.Short()), "commit your declarations first")
+		return port.Revision{}, fault.WithHint(fault.New(fault.Missing, "%s has no commit on %s", r.Dir(), name.Short()), "commit your declarations first")
 	}
 	if err != nil {
 		return port.Revision{}, fault.New(fault.Corrupt, "read %s: %w", name, err)

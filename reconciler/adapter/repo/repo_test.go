@@ -66,8 +66,8 @@ func TestWhereThereIsNothing(t *testing.T) {
 		"a blob": func() error { _, err := openRepo(t, dir).Open(t.Context(), sha); return err },
 	} {
 		err := get()
-		if fault.Of(err) != fault.Missing || fault.Way(err) == "" {
-			t.Errorf("%s: %s %v, way out %q", name, fault.Of(err), err, fault.Way(err))
+		if fault.Of(err) != fault.Missing || fault.HintOf(err) == "" {
+			t.Errorf("%s: %s %v, way out %q", name, fault.Of(err), err, fault.HintOf(err))
 		}
 	}
 	for _, bad := range []string{"", "HEAD", "main", "-x", "--output=x", "0123"} {

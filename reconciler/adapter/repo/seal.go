@@ -56,11 +56,11 @@ func (m *Mirror) seal() error {
 	}
 	odd, err := m.foreign()
 	if err != nil {
-		return fault.Hint(fault.New(fault.Denied, "look through the mirror %s: %w", m.o.Dir, err), "make the folder this user's own, or remove it: it is made anew")
+		return fault.WithHint(fault.New(fault.Denied, "look through the mirror %s: %w", m.o.Dir, err), "make the folder this user's own, or remove it: it is made anew")
 	}
 	for _, name := range odd {
 		if err := os.RemoveAll(filepath.Join(m.o.Dir, name)); err != nil {
-			return fault.Hint(fault.New(fault.Denied, "clear the mirror %s: %w", m.o.Dir, err), "remove the folder: it is made anew")
+			return fault.WithHint(fault.New(fault.Denied, "clear the mirror %s: %w", m.o.Dir, err), "remove the folder: it is made anew")
 		}
 	}
 	for _, name := range folders {
@@ -73,7 +73,7 @@ func (m *Mirror) seal() error {
 			continue
 		}
 		if err := m.put(name, text); err != nil {
-			return fault.Hint(fault.New(fault.Invalid, "write %s of the mirror: %w", name, err), "free some space, or make %s writable", m.o.Dir)
+			return fault.WithHint(fault.New(fault.Invalid, "write %s of the mirror: %w", name, err), "free some space, or make %s writable", m.o.Dir)
 		}
 		odd = append(odd, name)
 	}

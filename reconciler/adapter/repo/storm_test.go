@@ -179,8 +179,8 @@ func TestHookHasTheLastWord(t *testing.T) {
 	was := git(t, remote, "rev-parse", "vishwa/ledger")
 	_, err := l.Append(t.Context(), trained(2))
 	wantFault(t, err, fault.Denied, "hook declined", "not today")
-	if !strings.Contains(fault.Way(err), "push to vishwa/ledger") {
-		t.Errorf("the way out is %q", fault.Way(err))
+	if !strings.Contains(fault.HintOf(err), "push to vishwa/ledger") {
+		t.Errorf("the way out is %q", fault.HintOf(err))
 	}
 	for _, dir := range []string{remote, clones[0]} {
 		if is := git(t, dir, "rev-parse", "refs/heads/vishwa/ledger"); is != was {
@@ -213,8 +213,8 @@ func TestARefusalNamesTheRule(t *testing.T) {
 			}
 			_, err := l.Append(t.Context(), trained(2))
 			wantFault(t, err, fault.Denied, "hook declined", c.says)
-			if !strings.Contains(fault.Way(err), c.way) || !strings.Contains(fault.Way(err), "push to vishwa/ledger") {
-				t.Errorf("the way out is %q", fault.Way(err))
+			if !strings.Contains(fault.HintOf(err), c.way) || !strings.Contains(fault.HintOf(err), "push to vishwa/ledger") {
+				t.Errorf("the way out is %q", fault.HintOf(err))
 			}
 			if text := err.Error(); strings.Contains(text, "hunter2") || strings.ContainsAny(text, "\x1b\n") || len(text) > 4<<10 {
 				t.Errorf("it says too much: %q", text)
@@ -230,14 +230,14 @@ func TestABrokenPushIsNotARefusal(t *testing.T) {
 		kind  fault.Kind
 		way   string
 	}{
-		"broken off": {fault.Hint(fault.New(fault.Transient, "unexpected EOF"), "x"), fault.Transient, "try again when it answers"},
+		"broken off": {fault.WithHint(fault.New(fault.Transient, "unexpected EOF"), "x"), fault.Transient, "try again when it answers"},
 		"the lease":  {lostLease(), fault.Conflict, "nothing is lost"},
 		"refused":    {fault.New(fault.Denied, "%w: no", errRefused), fault.Denied, "let the controller's account push to b"},
 		"unknown":    {errors.New("odd"), fault.Denied, "let the controller's account push to b"},
 	} {
 		err := (&lost{cause: c.cause}).refusal("b", true)
-		if fault.Of(err) != c.kind || !strings.Contains(fault.Way(err), c.way) || !errors.Is(err, c.cause) {
-			t.Errorf("%s: %v; %s", name, err, fault.Way(err))
+		if fault.Of(err) != c.kind || !strings.Contains(fault.HintOf(err), c.way) || !errors.Is(err, c.cause) {
+			t.Errorf("%s: %v; %s", name, err, fault.HintOf(err))
 		}
 	}
 }

@@ -156,7 +156,7 @@ func TestTamperingIsNamed(t *testing.T) {
 			wantFault(t, err, fault.Corrupt, c.words...)
 			_, err = openLedger(t, dir).Facts(t.Context())
 			wantFault(t, err, fault.Corrupt, c.words...)
-			if fault.Way(err) == "" {
+			if fault.HintOf(err) == "" {
 				t.Error("no way out")
 			}
 			_, err = l.Facts(t.Context()) // it has believed the head before

@@ -22,6 +22,6 @@ func untrusted(said string) bool {
 }
 
 func notTrusted(what, said string) error {
-	return fault.Hint(fault.New(fault.Denied, "%s: its certificate is not trusted: %s", what, said),
+	return fault.WithHint(fault.New(fault.Denied, "%s: its certificate is not trusted: %s", what, said),
 		"where the certificate is its own and of an authority of yours, name the authority's PEM file in SSL_CERT_FILE; else find out who answers there")
 }

@@ -50,8 +50,8 @@ func TestAnUnknownAuthorityIsNotTrusted(t *testing.T) {
 	_, kept := openLedger(t, clones[0]).Append(t.Context(), trained(1))
 	for what, err := range map[string]error{"refs": seen, "fetch": m.Fetch(t.Context(), "refs/heads/main"), "append": kept} {
 		wantFault(t, err, fault.Denied, "certificate is not trusted")
-		if !strings.Contains(fault.Way(err), "SSL_CERT_FILE") {
-			t.Errorf("%s: the way out is %q", what, fault.Way(err))
+		if !strings.Contains(fault.HintOf(err), "SSL_CERT_FILE") {
+			t.Errorf("%s: the way out is %q", what, fault.HintOf(err))
 		}
 	}
 	if len(s.asked) > 0 {

@@ -38,7 +38,7 @@ func (r *Repo) Open(ctx context.Context, sha string) (fs.FS, error) {
 // commit reads a commit; the caller holds the lock.
 func (r *Repo) commit(sha string) (*object.Commit, error) {
 	if !plumbing.IsHash(sha) {
-		return nil, fault.Hint(fault.New(fault.Invalid, "%q is no revision", sha), "give the 40 hex digits that git rev-parse prints")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is no revision", sha), "give the 40 hex digits that git rev-parse prints")
 	}
 	c, err := object.GetCommit(r.store, plumbing.NewHash(sha))
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
@@ -46,7 +46,7 @@ func (r *Repo) commit(sha string) (*object.Commit, error) {
 		c, err = object.GetCommit(r.store, plumbing.NewHash(sha))
 	}
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return nil, fault.Hint(fault.New(fault.Missing, "revision %s is not in %s", sha, r.Dir()), "fetch it: git fetch --unshallow, or git fetch origin %s", sha)
+		return nil, fault.WithHint(fault.New(fault.Missing, "revision %s is not in %s", sha, r.Dir()), "fetch it: git fetch --unshallow, or git fetch origin %s", sha)
 	}
 	if err != nil {
 		return nil, fault.New(fault.Corrupt, "read revision %s: %w", sha, err)

@@ -97,7 +97,7 @@ func (l *Ledger) recall(ctx context.Context) error {
 			if kind == fault.Internal || kind == fault.Missing || kind == fault.Cancelled {
 				kind = fault.Transient
 			}
-			return fault.Hint(fault.New(kind, "%s, whose checkpoint the project requires, does not tell it: %w", w.Name, err),
+			return fault.WithHint(fault.New(kind, "%s, whose checkpoint the project requires, does not tell it: %w", w.Name, err),
 				"see that the place answers; to go on without it, take it out of spec.ledger.checkpoints.required by a reviewed change")
 		case err != nil:
 			c.unsaid = append(c.unsaid, fmt.Sprintf("%s: %v", w.Name, err))
@@ -183,5 +183,5 @@ func (l *Ledger) wayBack(c Claim, err error) error {
 	if c.Commit != "" {
 		back += fmt.Sprintf(", and push it from there: git push %s +%s:%s", l.opts.Remote, c.Commit, l.branch)
 	}
-	return fault.Hint(err, "do not go on with this branch: %s; if the ledger was meant to be cut or to begin anew, have that on a branch of another name: spec.ledger.branch, by a reviewed change", back)
+	return fault.WithHint(err, "do not go on with this branch: %s; if the ledger was meant to be cut or to begin anew, have that on a branch of another name: spec.ledger.branch, by a reviewed change", back)
 }

@@ -122,8 +122,8 @@ func TestCheckpointsHoldTheBranch(t *testing.T) {
 					if want == "" && err != nil {
 						t.Errorf("%s, %s: %v", who, what, err)
 					}
-					if want != "" && (fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), want) || fault.Way(err) == "") {
-						t.Errorf("%s, %s: %v (%s); want %q", who, what, err, fault.Way(err), want)
+					if want != "" && (fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "") {
+						t.Errorf("%s, %s: %v (%s); want %q", who, what, err, fault.HintOf(err), want)
 					}
 				}
 				if after := git(t, remote, "for-each-ref"); want != "" && after != before {
@@ -193,7 +193,7 @@ func TestPlacesThatDoNotAnswer(t *testing.T) {
 	must := openLedger(t, clones[1], witnessed(broken, true))
 	for _, err := range []error{factsOf(t, must), appendTo(t, must)} {
 		wantFault(t, err, fault.Transient, "the shelf", "no route")
-		if fault.Way(err) == "" {
+		if fault.HintOf(err) == "" {
 			t.Error("no way out")
 		}
 	}
@@ -290,7 +290,7 @@ func TestRefKeepsCheckpoints(t *testing.T) {
 	for url, ref := range map[string]string{"https://user:secret@example.org/x": UsualCheckpoints, "https://example.org/x": "main", "/tmp/x": "refs/heads/vishwa/ledger", "/tmp/y": "refs/../x"} {
 		_, err := l.Ref(url, ref)
 		wantFault(t, err, fault.Invalid)
-		if strings.Contains(err.Error()+fault.Way(err), "secret") {
+		if strings.Contains(err.Error()+fault.HintOf(err), "secret") {
 			t.Error("the password is told")
 		}
 	}

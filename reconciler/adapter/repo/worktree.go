@@ -28,7 +28,7 @@ func (r *Repo) Bare() bool { return r.root == nil }
 type noWorktree struct{}
 
 func (noWorktree) Open(name string) (fs.File, error) {
-	return nil, &fs.PathError{Op: "open", Path: name, Err: fault.Hint(
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fault.WithHint(
 		fault.New(fault.Missing, "a bare repository has no work tree: %w", fs.ErrNotExist), "run Vishwa in a clone")}
 }
 

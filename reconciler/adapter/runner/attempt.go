@@ -41,9 +41,9 @@ type order struct {
 
 // status is what the supervisor says of itself, in status.json.
 type status struct {
-	PID     int        `json:"pid"`
-	State   port.State `json:"state"`
-	Started time.Time  `json:"started"`
+	PID     int           `json:"pid"`
+	State   port.RunState `json:"state"`
+	Started time.Time     `json:"started"`
 }
 
 func (a attempt) file(name string) string { return filepath.Join(a.dir, name) }
@@ -212,7 +212,7 @@ func (a attempt) read(name string, into any) error {
 		err = json.Unmarshal(raw, into)
 	}
 	if err != nil {
-		return fault.Hint(fault.New(fault.Corrupt, "read %s: %w", name, err),
+		return fault.WithHint(fault.New(fault.Corrupt, "read %s: %w", name, err),
 			"Nothing has to be done: apply begins the run anew")
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 // checkJob refuses what would fail later with a worse message.
 func checkJob(job port.Job) error {
 	wrong := func(way, format string, args ...any) error {
-		return fault.Hint(fault.New(fault.Invalid, "check job %s: "+format, append([]any{job.Ref}, args...)...), "%s", way)
+		return fault.WithHint(fault.New(fault.Invalid, "check job %s: "+format, append([]any{job.Ref}, args...)...), "%s", way)
 	}
 	if len(job.Command) == 0 || job.Command[0] == "" {
 		return wrong("Declare spec.run, such as [python, src/train.py]", "it has no command")

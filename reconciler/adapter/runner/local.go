@@ -151,7 +151,7 @@ func (l local) begin(dir string, job port.Job) error {
 	cmd.ExtraFiles = []*os.File{held}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a closed terminal does not end a training
 	if err := cmd.Start(); err != nil {
-		return fault.Hint(fmt.Errorf("start supervisor: %w", err), "Check that the vishwa program is still where it was when this command began")
+		return fault.WithHint(fmt.Errorf("start supervisor: %w", err), "Check that the vishwa program is still where it was when this command began")
 	}
 	go func() { _ = cmd.Wait() }() // leaves no zombie; how it ended is read from the attempt
 	return forget(dir)

@@ -371,7 +371,7 @@ func TestOnlyDeclaredVariablesAreSeen(t *testing.T) {
 	}
 	job = b.job("true")
 	job.Pass = []string{"VISHWA_KEY_PASSWORD"}
-	if _, err := b.Start(t.Context(), job); fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+	if _, err := b.Start(t.Context(), job); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 		t.Errorf("a declaration passes Vishwa's password on: %v", err)
 	}
 }
@@ -634,7 +634,7 @@ func TestAJobThatCannotWorkIsRefused(t *testing.T) {
 	} {
 		job := b.job(name)
 		change(&job)
-		if _, err := b.Start(t.Context(), job); fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		if _, err := b.Start(t.Context(), job); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -33,7 +33,7 @@ const (
 func ParseMetrics(raw []byte) (map[string]float64, error) {
 	m := metrics{}
 	if err := m.parse(raw); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "read metrics: %w", err),
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read metrics: %w", err),
 			`Write one JSON object of finite numbers to the file that VISHWA_METRICS names, such as {"test": {"roc_auc": 0.91}}`)
 	}
 	return m, nil

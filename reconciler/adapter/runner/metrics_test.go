@@ -72,7 +72,7 @@ func TestMetricsThatCannotBeComparedAreRefusedByName(t *testing.T) {
 		`{"a": [` + strings.Repeat("1,", 5000) + `1]}`: "more than 4096",
 	} {
 		_, err := ParseMetrics([]byte(raw))
-		if err == nil || !strings.Contains(err.Error(), says) || fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		if err == nil || !strings.Contains(err.Error(), says) || fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%.40q: got %v, want %q", raw, err, says)
 		}
 	}

@@ -94,7 +94,7 @@ func stopped(r port.Result) port.Result {
 // explain is an error and its way out in one line for a message.
 func explain(err error) string {
 	s := err.Error()
-	if way := fault.Way(err); way != "" {
+	if way := fault.HintOf(err); way != "" {
 		s += ": " + way
 	}
 	return s

@@ -46,7 +46,7 @@ func Supervise(ctx context.Context, dir string, cfg Config) int {
 	held, err := inherit(a)
 	if err == nil {
 		defer held.Close()
-		err = errors.Join(sandbox.Conceal(), sandbox.AdoptOrphans())
+		err = errors.Join(sandbox.SetNonDumpable(), sandbox.SetSubreaper())
 	}
 	var o order
 	if err == nil {
@@ -70,7 +70,7 @@ func inherit(a attempt) (*os.File, error) {
 	var got, want unix.Stat_t
 	err := errors.Join(unix.Fstat(inherited, &got), unix.Stat(a.file("alive"), &want))
 	if err != nil || got.Ino != want.Ino || got.Dev != want.Dev {
-		return nil, fault.Hint(fault.New(fault.Invalid, "inherit lock: this process was not begun by vishwa for this run"), "Use vishwa apply, which begins supervisors itself")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "inherit lock: this process was not begun by vishwa for this run"), "Use vishwa apply, which begins supervisors itself")
 	}
 	unix.CloseOnExec(inherited) // the run must not keep the lock of a dead supervisor
 	f := os.NewFile(inherited, "alive")
@@ -99,7 +99,7 @@ func (s *supervisor) supervise(ctx context.Context) error {
 	}
 	s.log = &journal{file: file, limit: s.order.Log}
 	r := s.carry(ctx, started)
-	if err := sandbox.SweepBelow(stragglers); err != nil {
+	if err := sandbox.KillDescendants(stragglers); err != nil {
 		fmt.Fprintln(s.log, "vishwa:", err)
 	}
 	r.Started, r.Finished, r.Host, r.Python, r.Isolation = started, now(), host(), s.python.Python, s.isolation
@@ -197,7 +197,7 @@ func (s *supervisor) prepare(ctx context.Context) error {
 	defer cancel()
 	s.python, err = s.Envs.Prepare(bounded, lock, s.log)
 	if bounded.Err() != nil && ctx.Err() == nil {
-		err = fault.Hint(fault.New(fault.Transient, "make environment: it took longer than %s", preparing), "Check that the package index can be reached")
+		err = fault.WithHint(fault.New(fault.Transient, "make environment: it took longer than %s", preparing), "Check that the package index can be reached")
 	}
 	return err
 }
@@ -260,7 +260,7 @@ func (s *supervisor) execute(ctx context.Context) ending {
 		e.how = port.Stopped
 	}
 	// First the group, then whatever has left it: by now this process is its parent.
-	if err := errors.Join(g.Stop(grace), sandbox.SweepBelow(0)); err != nil {
+	if err := errors.Join(g.Stop(grace), sandbox.KillDescendants(0)); err != nil {
 		return ending{how: port.Lost, why: explain(err)}
 	}
 	_ = out.SetReadDeadline(time.Now().Add(stragglers)) // all writers are dead; what they wrote is there

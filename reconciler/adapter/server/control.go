@@ -49,7 +49,7 @@ type complaint struct {
 }
 
 func complain(err error) complaint {
-	return complaint{Kind: fault.Of(err).String(), Message: err.Error(), Way: fault.Way(err)}
+	return complaint{Kind: fault.Of(err).String(), Message: err.Error(), Way: fault.HintOf(err)}
 }
 
 func (c complaint) err() error {
@@ -61,7 +61,7 @@ func (c complaint) err() error {
 	}
 	err := fault.New(kind, "%s", c.Message)
 	if c.Way != "" {
-		err = fault.Hint(err, "%s", c.Way)
+		err = fault.WithHint(err, "%s", c.Way)
 	}
 	return err
 }
@@ -70,7 +70,7 @@ func (c complaint) err() error {
 var errGone = errors.New("the serving host does not answer")
 
 // errOther says that the host does not know what it is asked.
-var errOther = fault.Hint(fault.New(fault.Conflict, "the serving host is of another version of vishwa"),
+var errOther = fault.WithHint(fault.New(fault.Conflict, "the serving host is of another version of vishwa"),
 	"run vishwa apply: it puts a host of this version in its place; one of a newer version is left to that version's vishwa")
 
 const socket = "control.sock"
@@ -88,7 +88,7 @@ func dialFolder(ctx context.Context, dir string) (net.Conn, error) {
 	}
 	if err := samePeer(c); err != nil {
 		c.Close()
-		return nil, fault.Hint(fault.New(fault.Denied, "ask the serving host: %w", err), "find out who listens at %s; remove it, and run the command again", filepath.Join(dir, socket))
+		return nil, fault.WithHint(fault.New(fault.Denied, "ask the serving host: %w", err), "find out who listens at %s; remove it, and run the command again", filepath.Join(dir, socket))
 	}
 	return c, nil
 }
@@ -206,7 +206,7 @@ func (l line) request(ctx context.Context, method, path string, d *demand) (port
 	case no.error != nil, err != nil && method == http.MethodGet: // a host that is killed lets go of its socket last
 		return port.Live{}, errGone
 	case err != nil:
-		return port.Live{}, fault.Hint(fault.New(fault.Transient, "ask the serving host: it ended before it answered: %w", err),
+		return port.Live{}, fault.WithHint(fault.New(fault.Transient, "ask the serving host: it ended before it answered: %w", err),
 			"run the command again; %s says why it ended", filepath.Join(l.dir, "host.log"))
 	}
 	defer answer.Body.Close()
@@ -220,7 +220,7 @@ func decodeAnswer(status int, body io.Reader) (port.Live, error) {
 	case http.StatusOK:
 		var l port.Live
 		if err := json.NewDecoder(body).Decode(&l); err != nil {
-			return port.Live{}, fault.Hint(fault.New(fault.Conflict, "read the serving host's answer: %w", err), way)
+			return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "read the serving host's answer: %w", err), way)
 		}
 		return l, nil
 	case http.StatusServiceUnavailable:
@@ -228,7 +228,7 @@ func decodeAnswer(status int, body io.Reader) (port.Live, error) {
 	case http.StatusNotFound:
 		return port.Live{}, errOther
 	case http.StatusForbidden:
-		return port.Live{}, fault.Hint(fault.New(fault.Denied, "ask the serving host: it does not know this vishwa: the sealing key is another one than when it began"),
+		return port.Live{}, fault.WithHint(fault.New(fault.Denied, "ask the serving host: it does not know this vishwa: the sealing key is another one than when it began"),
 			"end the host's process (vishwa host) and run vishwa apply: what it served is laid out anew")
 	case http.StatusUnprocessableEntity:
 		var c complaint
@@ -236,5 +236,5 @@ func decodeAnswer(status int, body io.Reader) (port.Live, error) {
 			return port.Live{}, c.err()
 		}
 	}
-	return port.Live{}, fault.Hint(fault.New(fault.Conflict, "ask the serving host: it answers %d", status), way)
+	return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "ask the serving host: it answers %d", status), way)
 }

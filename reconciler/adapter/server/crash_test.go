@@ -97,7 +97,7 @@ func TestAPortTakenWhileDownIsToldAndComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.server.Apply(context.Background(), r)
-	if fault.Of(err) != fault.Conflict || fault.Way(err) == "" {
+	if fault.Of(err) != fault.Conflict || fault.HintOf(err) == "" {
 		t.Fatalf("with its port taken: %v", err)
 	}
 	if now := s.observe("one"); now.Health != port.Failing || now.Message == "" {
@@ -164,8 +164,8 @@ func TestAMissingProgramIsInvalid(t *testing.T) {
 	r := s.release("one", "1")
 	r.Command = []string{"no-such-program-here"}
 	_, err := s.server.Apply(context.Background(), r)
-	if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "no-such-program-here") || !strings.Contains(fault.Way(err), "PATH") {
-		t.Fatalf("%v (%s)", err, fault.Way(err))
+	if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "no-such-program-here") || !strings.Contains(fault.HintOf(err), "PATH") {
+		t.Fatalf("%v (%s)", err, fault.HintOf(err))
 	}
 	for _, name := range []string{"../up", "", "A"} {
 		r.Name = name
@@ -183,7 +183,7 @@ func TestNoHostNoProgram(t *testing.T) {
 	env.Self = "/bin/false"
 	s := newStage(t)
 	_, err := Local(Config{Env: env, Store: s.store, Dir: s.dir, Seal: sealOf(s.dir), Pace: quick, Wall: wall.Policy{Level: wall.None}}).Apply(context.Background(), s.release("one", "1"))
-	if err == nil || fault.Way(err) == "" || !strings.Contains(err.Error(), "ended at once") {
+	if err == nil || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "ended at once") {
 		t.Fatalf("with a host that cannot start: %v", err)
 	}
 }

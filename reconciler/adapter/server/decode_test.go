@@ -52,16 +52,16 @@ func FuzzDecodeAnswer(f *testing.F) {
 func TestAComplaintArrivesAsItWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kind := rapid.SampledFrom(fault.Kinds()).Draw(t, "kind")
-		was := fault.Hint(fault.New(kind, "%s", rapid.StringN(1, 40, -1).Draw(t, "text")), "%s", rapid.StringN(1, 40, -1).Draw(t, "way"))
+		was := fault.WithHint(fault.New(kind, "%s", rapid.StringN(1, 40, -1).Draw(t, "text")), "%s", rapid.StringN(1, 40, -1).Draw(t, "way"))
 		got := complain(was).err()
-		if fault.Of(got) != kind || got.Error() != was.Error() || fault.Way(got) != fault.Way(was) {
+		if fault.Of(got) != kind || got.Error() != was.Error() || fault.HintOf(got) != fault.HintOf(was) {
 			t.Fatalf("%v arrives as %v", was, got)
 		}
 	})
 }
 
 func TestBackoffDoublesUpToItsMost(t *testing.T) {
-	p := Pace{}.filled()
+	p := Timeouts{}.filled()
 	var got []time.Duration
 	for n := 1; n <= 11; n++ {
 		got = append(got, p.backoff(n))

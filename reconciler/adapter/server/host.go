@@ -78,7 +78,7 @@ func Host(ctx context.Context, dir, keyFile string, env port.Env) error {
 		return err
 	}
 	// Releases run as the same user: what one was given is none of the others' business.
-	if err := sandbox.Conceal(); err != nil {
+	if err := sandbox.SetNonDumpable(); err != nil {
 		h.log.Warn("not concealed", "error", err)
 	}
 	h.restore()

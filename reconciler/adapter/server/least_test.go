@@ -18,7 +18,7 @@ func TestAReleaseIsServedAtItsLevelOrNotAtAll(t *testing.T) {
 	s.apply(s.release("one", "1"))
 	r := s.release("one", "2")
 	r.Isolation = string(wall.Namespaces)
-	if _, err := s.server.Apply(context.Background(), r); err == nil || !strings.Contains(err.Error(), "namespaces is asked for") || fault.Way(err) == "" {
+	if _, err := s.server.Apply(context.Background(), r); err == nil || !strings.Contains(err.Error(), "namespaces is asked for") || fault.HintOf(err) == "" {
 		t.Errorf("applied below its level: %v", err)
 	}
 	if got := s.get(s.observe("one"), "/version"); got != "1" {

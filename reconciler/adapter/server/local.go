@@ -28,7 +28,7 @@ type Config struct {
 	Seal  string // the file of the key that seals what is recorded; it is made where it is not there
 	Envs  sandbox.Environments
 	Wall  wall.Policy // what the machine's owner says of how served processes are kept apart
-	Pace  Pace        // zero fields have defaults
+	Pace  Timeouts    // zero fields have defaults
 	// Limits of each public port; zero fields have defaults.
 	Limits Limits
 }
@@ -154,11 +154,11 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	}
 	o, err = s.layOut(ctx, r, o)
 	if err != nil {
-		return port.Live{}, fault.Hint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what was served goes on"))
+		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what was served goes on"))
 	}
 	live, err := s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup)}, r.Name)
 	if err != nil {
-		return port.Live{}, fault.Hint(err, "%s", wayOr(err, "read "+s.place.log(r.Name)+", put the serving command right, then run vishwa apply; what was served before goes on"))
+		return port.Live{}, fault.WithHint(err, "%s", wayOr(err, "read "+s.place.log(r.Name)+", put the serving command right, then run vishwa apply; what was served before goes on"))
 	}
 	return live, nil
 }
@@ -195,7 +195,7 @@ func (s *local) Revive(ctx context.Context, name string, key digest.Digest) (por
 }
 
 func wayOr(err error, way string) string {
-	if w := fault.Way(err); w != "" {
+	if w := fault.HintOf(err); w != "" {
 		return w
 	}
 	return way

@@ -276,8 +276,8 @@ func TestAReleaseThatNeverWorksLeavesTheOldOneAndNoProcess(t *testing.T) {
 			bad := s.release("one", "2", append([]string{"child=" + child, "deaf"}, c.how...)...)
 			bad.Timeout = time.Second
 			_, err := s.server.Apply(context.Background(), bad)
-			if err == nil || fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
-				t.Fatalf("error %v, kind %s, way out %q", err, fault.Of(err), fault.Way(err))
+			if err == nil || fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+				t.Fatalf("error %v, kind %s, way out %q", err, fault.Of(err), fault.HintOf(err))
 			}
 			for _, want := range c.says {
 				if !strings.Contains(err.Error(), want) {
@@ -351,8 +351,8 @@ func TestATakenPortIsAConflictAndNothingChanges(t *testing.T) {
 	r := s.release("one", "2")
 	r.Port = taken
 	_, err = s.server.Apply(context.Background(), r)
-	if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), fmt.Sprint(taken)) || fault.Way(err) == "" {
-		t.Fatalf("a taken port: %v (%s)", err, fault.Way(err))
+	if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), fmt.Sprint(taken)) || fault.HintOf(err) == "" {
+		t.Fatalf("a taken port: %v (%s)", err, fault.HintOf(err))
 	}
 	if got := s.get(l, "/version"); got != "1" {
 		t.Fatalf("%s answers", got)

@@ -41,7 +41,7 @@ type order struct {
 	Port     int             `json:"port"`            // public port as it is
 	Ready    string          `json:"ready"`
 	Timeout  time.Duration   `json:"timeout"`
-	Pace     Pace            `json:"pace"`
+	Pace     Timeouts        `json:"pace"`
 	Limits   Limits          `json:"limits,omitzero"`
 	Over     string          `json:"over,omitempty"` // the name whose place it takes, port and all
 	Since    time.Time       `json:"since,omitzero"`
@@ -74,7 +74,7 @@ func checkName(name string) error {
 	if nameForm.MatchString(name) {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Invalid, "release %q: not a name", name), "use up to 63 of a-z, 0-9 and -, as in enrollment-staging")
+	return fault.WithHint(fault.New(fault.Invalid, "release %q: not a name", name), "use up to 63 of a-z, 0-9 and -, as in enrollment-staging")
 }
 
 // folder is the host's state folder.

@@ -28,7 +28,7 @@ func Output(ctx context.Context, w io.Writer, dir, name string, follow bool) err
 	}
 	root, err := os.OpenRoot(filepath.Dir(folder(dir).log(name)))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fault.Hint(fault.New(fault.Missing, "nothing was ever served as %s on this machine", name), "vishwa status lists what is served; ask on the machine that serves it")
+		return fault.WithHint(fault.New(fault.Missing, "nothing was ever served as %s on this machine", name), "vishwa status lists what is served; ask on the machine that serves it")
 	}
 	if err != nil {
 		return fault.New(fault.Denied, "open the log of %s: %w", name, err)

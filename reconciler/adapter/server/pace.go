@@ -5,8 +5,8 @@ package server
 
 import "time"
 
-// Pace holds the host's durations; a zero field has its default.
-type Pace struct {
+// Timeouts holds the host's durations; a zero field has its default.
+type Timeouts struct {
 	Probation time.Duration `json:"probation,omitempty"` // a new release's first time with traffic, before the old one goes: 2s
 	Drain     time.Duration `json:"drain,omitempty"`     // what is under way may take to finish: 30s
 	Grace     time.Duration `json:"grace,omitempty"`     // between SIGTERM and SIGKILL: 10s
@@ -18,7 +18,7 @@ type Pace struct {
 }
 
 // filled is p with defaults in place of zeros.
-func (p Pace) filled() Pace {
+func (p Timeouts) filled() Timeouts {
 	or := func(d *time.Duration, v time.Duration) {
 		if *d <= 0 {
 			*d = v
@@ -36,7 +36,7 @@ func (p Pace) filled() Pace {
 }
 
 // backoff is the wait before the restart that follows n failures in a row.
-func (p Pace) backoff(n int) time.Duration {
+func (p Timeouts) backoff(n int) time.Duration {
 	d := p.Again
 	for ; n > 1 && d < p.AgainMost; n-- {
 		d *= 2

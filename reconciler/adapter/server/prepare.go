@@ -172,6 +172,6 @@ func (s *local) python(ctx context.Context, r port.Release) (sandbox.Environment
 		}
 		return s.cfg.Envs.Prepare(ctx, lock, io.Discard)
 	}
-	return sandbox.Environment{}, fault.Hint(fault.New(fault.Invalid, "release %s: its lock file %s is not among its code", r.Name, r.Lock),
+	return sandbox.Environment{}, fault.WithHint(fault.New(fault.Invalid, "release %s: its lock file %s is not among its code", r.Name, r.Lock),
 		"list %s under spec.target.local.code", r.Lock)
 }

@@ -44,7 +44,7 @@ func (l launcher) launch(ctx context.Context, o order, env []string) (*process, 
 		return nil, err
 	}
 	if err := sandbox.VerifyEnvironment(o.Bin, sandbox.EnvironmentKey(l.key, "")); err != nil {
-		return nil, fault.Hint(fault.New(fault.Corrupt, "start %s: %w", o.Name, err), "run vishwa apply, or let the controller: it makes the environment anew")
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "start %s: %w", o.Name, err), "run vishwa apply, or let the controller: it makes the environment anew")
 	}
 	p, err := l.begin(o, env)
 	if err != nil {
@@ -61,7 +61,7 @@ func (l launcher) begin(o order, env []string) (*process, error) {
 	dir := l.place.release(o.Name, o.Folder)
 	program := sandbox.LookPath(o.Command[0], sandbox.Variable(env, "PATH"), dir+"/"+codeFolder)
 	if program == "" {
-		return nil, fault.Hint(fault.New(fault.Invalid, "start %s: %q is not there or not executable", o.Name, o.Command[0]),
+		return nil, fault.WithHint(fault.New(fault.Invalid, "start %s: %q is not there or not executable", o.Name, o.Command[0]),
 			"name a program on PATH or of the requirements, or list its file under spec.target.local.code")
 	}
 	private, err := freePort()
@@ -91,7 +91,7 @@ func (l launcher) begin(o order, env []string) (*process, error) {
 		if known := (*fault.Error)(nil); errors.As(err, &known) { // its wall, and not its command
 			kind = fault.Of(err)
 		}
-		return nil, fault.Hint(fault.New(kind, "start %s: %w", o.Name, err), "%s", wayOr(err, "correct spec.target.local.run"))
+		return nil, fault.WithHint(fault.New(kind, "start %s: %w", o.Name, err), "%s", wayOr(err, "correct spec.target.local.run"))
 	}
 	go func() {
 		defer close(p.read)

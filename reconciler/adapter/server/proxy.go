@@ -72,22 +72,22 @@ func (b *backend) drain(bound time.Duration) {
 	}
 }
 
-// gate says which unit has the traffic, and each unit which of its processes.
-type gate struct {
+// trafficSwitch says which unit has the traffic, and each unit which of its processes.
+type trafficSwitch struct {
 	mu      sync.Mutex
-	unit    *unit
+	unit    *instance
 	changed chan struct{} // closed at each change, and made anew
 }
 
-func newGate() *gate { return &gate{changed: make(chan struct{})} }
+func newGate() *trafficSwitch { return &trafficSwitch{changed: make(chan struct{})} }
 
 // point gives the traffic to u; nil is nobody.
-func (g *gate) point(u *unit) { g.change(func() { g.unit = u }) }
+func (g *trafficSwitch) point(u *instance) { g.change(func() { g.unit = u }) }
 
 // seat makes b the process that answers for u; nil is none for now.
-func (g *gate) seat(u *unit, b *backend) { g.change(func() { u.back = b }) }
+func (g *trafficSwitch) seat(u *instance, b *backend) { g.change(func() { u.back = b }) }
 
-func (g *gate) change(do func()) {
+func (g *trafficSwitch) change(do func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	do()
@@ -97,7 +97,7 @@ func (g *gate) change(do func()) {
 
 // enter finds who answers and counts the request as under way there. Where nobody
 // does, or only the one that has just refused, it waits until ctx is done.
-func (g *gate) enter(ctx context.Context, not *backend) *backend {
+func (g *trafficSwitch) enter(ctx context.Context, not *backend) *backend {
 	for {
 		g.mu.Lock()
 		var b *backend
@@ -144,14 +144,14 @@ var errNobody = errors.New("nobody answers")
 
 // proxy answers the public port from whoever has the traffic.
 type proxy struct {
-	gate    *gate
+	gate    *trafficSwitch
 	hold    func() time.Duration
 	bounds  func() (still time.Duration, limits Limits)
 	clients counted
 	back    httputil.ReverseProxy
 }
 
-func newProxy(g *gate, hold func() time.Duration, bounds func() (time.Duration, Limits), log *slog.Logger) *proxy {
+func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.Duration, Limits), log *slog.Logger) *proxy {
 	p := &proxy{gate: g, hold: hold, bounds: bounds}
 	p.back = httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {

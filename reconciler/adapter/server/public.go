@@ -54,10 +54,10 @@ func (s *service) open(number int) (*public, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(number)))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fault.Hint(fault.New(fault.Conflict, "serve %s: port %d is taken by another program", s.name, number),
+		return nil, fault.WithHint(fault.New(fault.Conflict, "serve %s: port %d is taken by another program", s.name, number),
 			"stop that program (ss -ltnp 'sport = :%d' shows it), or set another spec.target.local.port", number)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fault.Hint(fault.New(fault.Denied, "serve %s: this user may not listen on port %d", s.name, number),
+		return nil, fault.WithHint(fault.New(fault.Denied, "serve %s: this user may not listen on port %d", s.name, number),
 			"set spec.target.local.port to 1024 or more")
 	case err != nil:
 		return nil, fault.New(fault.Internal, "serve %s: %w", s.name, err)
@@ -94,5 +94,5 @@ func (s *service) bounds() (still time.Duration, limits Limits) {
 	if u, _ := s.current(); u != nil {
 		return u.order.Pace.Still, u.order.Limits.filled()
 	}
-	return Pace{}.filled().Still, Limits{}.filled()
+	return Timeouts{}.filled().Still, Limits{}.filled()
 }

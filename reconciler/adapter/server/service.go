@@ -25,13 +25,13 @@ type service struct {
 	now   func() time.Time
 	log   *slog.Logger
 	out   *logfile
-	gate  *gate
+	gate  *trafficSwitch
 	proxy *proxy
 	turn  chan struct{}
 	ends  sync.WaitGroup // units that are on their way out
 
 	mu     sync.Mutex
-	unit   *unit
+	unit   *instance
 	public *public
 	leave  map[string]bool // folders of units that are on their way out
 	shut   string          // why there is no public port, though there should be
@@ -51,16 +51,16 @@ func (s *service) hold() time.Duration {
 	if u, _ := s.current(); u != nil {
 		return u.order.Pace.Hold
 	}
-	return Pace{}.filled().Hold
+	return Timeouts{}.filled().Hold
 }
 
-func (s *service) current() (*unit, *public) {
+func (s *service) current() (*instance, *public) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unit, s.public
 }
 
-func (s *service) become(u *unit, p *public) {
+func (s *service) become(u *instance, p *public) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unit, s.public, s.shut = u, p, ""
@@ -123,7 +123,7 @@ func (s *service) change(ctx context.Context, o order, env []string, from *servi
 		abandon()
 		return port.Live{}, err
 	}
-	u := s.newUnit(o, env)
+	u := s.newInstance(o, env)
 	u.seat(p)
 	s.gate.point(u)
 	switch {
@@ -174,7 +174,7 @@ func (s *service) remove(sub string) {
 }
 
 // adopt puts u under care, from now on what is served.
-func (s *service) adopt(u *unit, first *process, pub *public) {
+func (s *service) adopt(u *instance, first *process, pub *public) {
 	ctx, stop := context.WithCancel(context.Background()) // ends by finish, not with the request that began it
 	u.stop = stop
 	s.become(u, pub)
@@ -182,7 +182,7 @@ func (s *service) adopt(u *unit, first *process, pub *public) {
 }
 
 // bury ends a unit that has lost the traffic, and its port where that changed.
-func (s *service) bury(old *unit, drain time.Duration, before *public, moved bool) {
+func (s *service) bury(old *instance, drain time.Duration, before *public, moved bool) {
 	defer s.ends.Done()
 	if moved && before != nil {
 		before.close(drain)
@@ -226,7 +226,7 @@ func (s *service) prove(ctx context.Context, p *process) error {
 
 // restore brings back what was served before the host ended.
 func (s *service) restore(o order, lookup func(string) (string, bool)) {
-	u := s.newUnit(o, o.environ(lookup))
+	u := s.newInstance(o, o.environ(lookup))
 	pub, err := s.listen(o, nil)
 	s.adopt(u, nil, pub)
 	s.gate.point(u)
@@ -286,9 +286,9 @@ func (s *service) retire(ctx context.Context) error {
 }
 
 // halt lets what is under way finish, and ends it all.
-func (s *service) halt(u *unit, pub *public) {
+func (s *service) halt(u *instance, pub *public) {
 	if pub != nil {
-		bound := Pace{}.filled().Drain
+		bound := Timeouts{}.filled().Drain
 		if u != nil {
 			bound = u.order.Pace.Drain
 		}

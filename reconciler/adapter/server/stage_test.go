@@ -54,7 +54,7 @@ type stage struct {
 }
 
 // quick is a pace that tests can wait for.
-var quick = Pace{
+var quick = Timeouts{
 	Probation: 150 * time.Millisecond, Drain: 3 * time.Second, Grace: 300 * time.Millisecond, Hold: 2 * time.Second,
 	Again: 20 * time.Millisecond, AgainMost: 200 * time.Millisecond,
 }
@@ -126,7 +126,7 @@ func (s *stage) apply(r port.Release) port.Live {
 	s.t.Helper()
 	l, err := s.server.Apply(context.Background(), r)
 	if err != nil {
-		s.t.Fatalf("Apply: %v (%s)", err, fault.Way(err))
+		s.t.Fatalf("Apply: %v (%s)", err, fault.HintOf(err))
 	}
 	return l
 }

@@ -77,7 +77,7 @@ func (s *local) begin(ctx context.Context) error {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return fault.Hint(fault.New(fault.Internal, "start serving host: %w", err), "check that %s is the vishwa program and executable", s.cfg.Env.Self)
+		return fault.WithHint(fault.New(fault.Internal, "start serving host: %w", err), "check that %s is the vishwa program and executable", s.cfg.Env.Self)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -123,10 +123,10 @@ func (s *local) answering(ctx context.Context, ended <-chan struct{}) error {
 			return fault.New(fault.Cancelled, "start serving host: %w", ctx.Err())
 		case <-ended:
 			said, _ := os.ReadFile(s.place.path("host.err"))
-			return fault.Hint(fault.New(fault.Internal, "start serving host: it ended at once: %s", strings.TrimSpace(string(said[max(0, len(said)-2000):]))),
+			return fault.WithHint(fault.New(fault.Internal, "start serving host: it ended at once: %s", strings.TrimSpace(string(said[max(0, len(said)-2000):]))),
 				"read %s, then run the command again", s.place.path("host.log"))
 		case <-limit.C:
-			return fault.Hint(fault.New(fault.Transient, "start serving host: it does not answer after %s", startWithin),
+			return fault.WithHint(fault.New(fault.Transient, "start serving host: it does not answer after %s", startWithin),
 				"read %s; end the process that holds %s if it hangs, then run the command again", s.place.path("host.log"), s.place.path(hostLock))
 		case <-time.After(wait):
 		}

@@ -244,8 +244,8 @@ func TestTheSocketAnswersWhoKnowsTheTokenAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.server.Apply(context.Background(), s.release("one", "2"))
-	if fault.Of(err) != fault.Denied || !strings.Contains(fault.Way(err), "end the host") {
-		t.Fatalf("without the key: %v (%s)", err, fault.Way(err))
+	if fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "end the host") {
+		t.Fatalf("without the key: %v (%s)", err, fault.HintOf(err))
 	}
 	s.killHost()
 	if now := s.apply(s.release("one", "2")); s.get(now, "/version") != "2" {

@@ -17,11 +17,11 @@ import (
 // manyFailures in a row make a release that is starting one that is failing.
 const manyFailures = 3
 
-// unit serves one order. Its back is guarded by the gate's lock.
-type unit struct {
+// instance serves one order. Its back is guarded by the gate's lock.
+type instance struct {
 	launcher launcher
 	order    order
-	gate     *gate
+	gate     *trafficSwitch
 	log      *slog.Logger
 	back     *backend
 
@@ -43,8 +43,8 @@ type again struct {
 	answer chan error
 }
 
-func (s *service) newUnit(o order, env []string) *unit {
-	return &unit{
+func (s *service) newInstance(o order, env []string) *instance {
+	return &instance{
 		launcher: launcher{s.place, s.key, s.out}, gate: s.gate, log: s.log.With("release", o.Key.Short()),
 		order: o, env: env, again: make(chan again), done: make(chan struct{}),
 	}
@@ -52,7 +52,7 @@ func (s *service) newUnit(o order, env []string) *unit {
 
 // keep serves until ctx is done, then lets what is under way finish. first is the
 // process that already answers, nil where there is none yet.
-func (u *unit) keep(ctx context.Context, first *process) {
+func (u *instance) keep(ctx context.Context, first *process) {
 	defer close(u.done)
 	p := first
 	for ctx.Err() == nil {
@@ -83,7 +83,7 @@ func (u *unit) keep(ctx context.Context, first *process) {
 }
 
 // begin starts the process and gives it the unit's traffic.
-func (u *unit) begin(ctx context.Context) (*process, error) {
+func (u *instance) begin(ctx context.Context) (*process, error) {
 	u.mu.Lock()
 	env := u.env
 	u.mu.Unlock()
@@ -99,14 +99,14 @@ func (u *unit) begin(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-func (u *unit) seat(p *process) {
+func (u *instance) seat(p *process) {
 	u.mu.Lock()
 	u.now = p
 	u.mu.Unlock()
 	u.gate.seat(u, p.back)
 }
 
-func (u *unit) unseat() {
+func (u *instance) unseat() {
 	u.gate.seat(u, nil)
 	u.mu.Lock()
 	u.now = nil
@@ -114,7 +114,7 @@ func (u *unit) unseat() {
 }
 
 // watch returns when p no longer serves; with whoever asked for it, if anyone did.
-func (u *unit) watch(ctx context.Context, p *process) *again {
+func (u *instance) watch(ctx context.Context, p *process) *again {
 	began := time.Now()
 	for {
 		select {
@@ -147,14 +147,14 @@ func (u *unit) watch(ctx context.Context, p *process) *again {
 }
 
 // end lets p finish what is under way, then ends it.
-func (u *unit) end(p *process) {
+func (u *instance) end(p *process) {
 	p.back.drain(p.order.Pace.Drain)
 	u.unseat()
 	u.warn("stop process", p.stop())
 }
 
 // pause waits before the next try, unless it is asked for at once.
-func (u *unit) pause(ctx context.Context) *again {
+func (u *instance) pause(ctx context.Context) *again {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -165,7 +165,7 @@ func (u *unit) pause(ctx context.Context) *again {
 	}
 }
 
-func (u *unit) fail(message string) {
+func (u *instance) fail(message string) {
 	u.mu.Lock()
 	u.failures++
 	u.message = message
@@ -174,26 +174,26 @@ func (u *unit) fail(message string) {
 	u.log.Warn("not serving", "failures", n)
 }
 
-func (u *unit) failed() int {
+func (u *instance) failed() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.failures
 }
 
-func (u *unit) restarted() {
+func (u *instance) restarted() {
 	u.mu.Lock()
 	u.restarts++
 	u.mu.Unlock()
 }
 
-func (u *unit) warn(what string, err error) {
+func (u *instance) warn(what string, err error) {
 	if err != nil {
 		u.log.Warn(what, "error", err)
 	}
 }
 
 // revive returns when the unit answers, having begun its process anew if it must.
-func (u *unit) revive(ctx context.Context, env []string) error {
+func (u *instance) revive(ctx context.Context, env []string) error {
 	ask := again{env: env, answer: make(chan error, 1)}
 	select {
 	case u.again <- ask:
@@ -213,13 +213,13 @@ func (u *unit) revive(ctx context.Context, env []string) error {
 }
 
 // finish ends the unit and waits until nothing of it is left.
-func (u *unit) finish() {
+func (u *instance) finish() {
 	u.stop()
 	<-u.done
 }
 
 // live is how the unit stands.
-func (u *unit) live(ctx context.Context) port.Live {
+func (u *instance) live(ctx context.Context) port.Live {
 	l := u.order.live()
 	u.mu.Lock()
 	p, failures, message := u.now, u.failures, u.message

@@ -27,7 +27,7 @@ func verify(place folder, o order) error {
 	const way = "run vishwa apply, or let the controller: it lays the release out anew from the store"
 	root, err := os.OpenRoot(place.release(o.Name, o.Folder))
 	if err != nil {
-		return fault.Hint(fault.New(fault.Corrupt, "open release %s: %w", o.Name, err), way)
+		return fault.WithHint(fault.New(fault.Corrupt, "open release %s: %w", o.Name, err), way)
 	}
 	defer root.Close()
 	for _, name := range scratch {
@@ -40,14 +40,14 @@ func verify(place folder, o order) error {
 	}
 	found, err := differences(root.FS(), o.Laid)
 	if err != nil {
-		return fault.Hint(fault.New(fault.Corrupt, "read what was laid out for %s: %w", o.Name, err), way)
+		return fault.WithHint(fault.New(fault.Corrupt, "read what was laid out for %s: %w", o.Name, err), way)
 	}
 	if n := len(found); n > 0 {
 		text := strings.Join(found[:min(n, 3)], "; ")
 		if n > 3 {
 			text += fmt.Sprintf("; and %d more", n-3)
 		}
-		return fault.Hint(fault.New(fault.Corrupt, "start %s: it is not what was laid out: %s", o.Name, text), way)
+		return fault.WithHint(fault.New(fault.Corrupt, "start %s: it is not what was laid out: %s", o.Name, text), way)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func publicFile(r port.Role) string { return string(r) + ".pub" }
 // ledger. It overwrites nothing, and leaves nothing where it fails.
 func Generate(dir string, password []byte) (err error) {
 	if len(password) == 0 {
-		return fault.Hint(fault.New(fault.Invalid, "generate keys: the password is empty"), "set VISHWA_KEY_PASSWORD, or type a password when asked")
+		return fault.WithHint(fault.New(fault.Invalid, "generate keys: the password is empty"), "set VISHWA_KEY_PASSWORD, or type a password when asked")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return artifact.Disk(fmt.Errorf("generate keys: %w", err), dir)
@@ -86,7 +86,7 @@ func Generate(dir string, password []byte) (err error) {
 }
 
 func taken(name string) error {
-	return fault.Hint(fault.New(fault.Conflict, "generate keys: %s is there already", name), "choose an empty folder; a key that is overwritten is lost")
+	return fault.WithHint(fault.New(fault.Conflict, "generate keys: %s is there already", name), "choose an empty folder; a key that is overwritten is lost")
 }
 
 // file is a file to be made.

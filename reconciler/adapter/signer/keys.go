@@ -146,10 +146,10 @@ func (k *Keys) read(name string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(k.dir, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.Hint(fault.New(fault.Missing, "open key: %s is not in the folder of keys", name),
+		return nil, fault.WithHint(fault.New(fault.Missing, "open key: %s is not in the folder of keys", name),
 			"bring it back from a backup, or make new keys with vishwa keys generate and name them in trust.yaml")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fault.Hint(fault.New(fault.Denied, "open key: %s cannot be read: permission denied", name), "run as the user whose keys they are")
+		return nil, fault.WithHint(fault.New(fault.Denied, "open key: %s cannot be read: permission denied", name), "run as the user whose keys they are")
 	case err != nil:
 		return nil, fmt.Errorf("open key %s: %w", name, err)
 	}
@@ -174,10 +174,10 @@ func (k *Keys) unlock(name string, of digest.Digest, open func(password []byte) 
 	}
 	switch {
 	case errors.Is(err, errPassword):
-		return fault.Hint(fault.New(fault.Denied, "open key: the password does not open %s", name),
+		return fault.WithHint(fault.New(fault.Denied, "open key: the password does not open %s", name),
 			"give the password that the keys were generated with, in VISHWA_KEY_PASSWORD or when asked; where it is right, the file is damaged: bring it back from a backup")
 	case err != nil:
-		return fault.Hint(fault.New(fault.Corrupt, "open key: %s is no key as vishwa keys generate makes it", name), "bring it back from a backup")
+		return fault.WithHint(fault.New(fault.Corrupt, "open key: %s is no key as vishwa keys generate makes it", name), "bring it back from a backup")
 	}
 	return nil
 }

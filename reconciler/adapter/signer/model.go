@@ -32,7 +32,7 @@ func SignModel(ctx context.Context, s port.Signer, model port.Artifact, from att
 	}
 	said, err := attest.StateModel(model.Name, model.Files)
 	if err != nil {
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "sign model %s: %w", model.Name, err), "let the training write only the model's own files into its model directory")
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "sign model %s: %w", model.Name, err), "let the training write only the model's own files into its model directory")
 	}
 	came, err := attest.StateProvenance(from, model)
 	if err != nil {
@@ -50,7 +50,7 @@ func SignModel(ctx context.Context, s port.Signer, model port.Artifact, from att
 // WriteModel lays a released model out at dst: the verified files and their
 // signature, and the provenance beside them. dst is absent or an empty folder.
 func WriteModel(ctx context.Context, store port.Store, r Released, dst string) error {
-	if err := artifact.Materialise(ctx, store, r.Model, dst); err != nil {
+	if err := artifact.Checkout(ctx, store, r.Model, dst); err != nil {
 		return err
 	}
 	err := errors.Join(
@@ -61,7 +61,7 @@ func WriteModel(ctx context.Context, store port.Store, r Released, dst string) e
 	}
 	os.RemoveAll(dst) // half a release must not be taken for one
 	if errors.Is(err, fs.ErrExist) {
-		return fault.Hint(fault.New(fault.Conflict, "write model: %s is there already", filepath.Base(ProvenancePath(dst))), "remove it, or choose another place")
+		return fault.WithHint(fault.New(fault.Conflict, "write model: %s is there already", filepath.Base(ProvenancePath(dst))), "remove it, or choose another place")
 	}
 	return artifact.Disk(fmt.Errorf("write model: %w", err), filepath.Dir(dst))
 }
@@ -79,7 +79,7 @@ func ReadModel(dir string) (signature, provenance []byte, err error) {
 		*into, err = os.ReadFile(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil, nil, fault.Hint(fault.New(fault.Missing, "read model: %s is not there", filepath.Base(path)), "name the folder of a released model; its provenance lies beside the folder")
+			return nil, nil, fault.WithHint(fault.New(fault.Missing, "read model: %s is not there", filepath.Base(path)), "name the folder of a released model; its provenance lies beside the folder")
 		case err != nil:
 			return nil, nil, artifact.Disk(fmt.Errorf("read model: %w", err), dir)
 		}
@@ -169,7 +169,7 @@ func VerifyModel(ctx context.Context, v port.Verifier, dir string, signature, pr
 	}
 	for _, c := range r.Checks {
 		if !c.OK {
-			return r, fault.Hint(fault.New(fault.Denied, "verify model: %s: %s", c.Name, c.Detail), "do not use this model; vishwa apply lays out the one that was signed")
+			return r, fault.WithHint(fault.New(fault.Denied, "verify model: %s: %s", c.Name, c.Detail), "do not use this model; vishwa apply lays out the one that was signed")
 		}
 	}
 	return r, fault.New(fault.Denied, "verify model: nothing could be checked")

@@ -122,7 +122,7 @@ func TestADamagedModelIsDenied(t *testing.T) {
 				t.Fatal(err)
 			}
 			r, err := verifyDir(t, dir)
-			if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), d.says) || r.OK() || fault.Way(err) == "" {
+			if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), d.says) || r.OK() || fault.HintOf(err) == "" {
 				t.Errorf("got %v of kind %v, want Denied that says %q; %+v", err, fault.Of(err), d.says, r)
 			}
 		})
@@ -197,7 +197,7 @@ func TestAModelThatOthersWouldNotCoverIsNotSigned(t *testing.T) {
 	for _, p := range []string{".github/workflow.yaml", ".gitignore", attest.SignatureFile} {
 		m := digest.Manifest{{Path: p, Digest: digest.Of(nil)}}
 		_, _, err := SignModel(t.Context(), k, port.Artifact{Name: "m", Digest: m.Digest(), Files: m}, born)
-		if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), p) || fault.Way(err) == "" {
+		if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), p) || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", p, err)
 		}
 	}

@@ -144,7 +144,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := Generate(dir, []byte(secret))
-		if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), name) || fault.Way(err) == "" {
+		if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), name) || fault.HintOf(err) == "" {
 			t.Errorf("%s: got %v", name, err)
 		}
 		left, _ := os.ReadDir(dir)
@@ -184,10 +184,10 @@ func TestAKeyThatDoesNotOpenIsSaid(t *testing.T) {
 			if fault.Of(err) != c.want || !strings.Contains(err.Error(), file) {
 				t.Errorf("%s: %v of kind %v, want %v that names %s", name, err, fault.Of(err), c.want, file)
 			}
-			if c.want != fault.Internal && fault.Way(err) == "" {
+			if c.want != fault.Internal && fault.HintOf(err) == "" {
 				t.Errorf("%s: no way out", name)
 			}
-			if text := err.Error() + fault.Way(err); strings.Contains(text, wrong) || strings.Contains(text, "/") {
+			if text := err.Error() + fault.HintOf(err); strings.Contains(text, wrong) || strings.Contains(text, "/") {
 				t.Errorf("%s: the error says too much: %s", name, text)
 			}
 		}
@@ -246,7 +246,7 @@ func TestOnlyListedKeysAreTrusted(t *testing.T) {
 		"two in one file": {{"main", port.Build, append(bytes.Clone(good[0].PEM), good[1].PEM...)}},
 	} {
 		v, err := NewVerifier(list)
-		if v != nil || fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		if v != nil || fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v, %v of kind %v", name, v, err, fault.Of(err))
 		}
 	}

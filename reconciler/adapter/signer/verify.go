@@ -41,25 +41,25 @@ type verifier struct {
 func NewVerifier(keys []Trusted) (port.Verifier, error) {
 	const way = "name the controller's keys in trust.yaml; vishwa keys generate makes them"
 	if len(keys) == 0 {
-		return nil, fault.Hint(fault.New(fault.Invalid, "verify: no key is trusted"), way)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "verify: no key is trusted"), way)
 	}
 	v := verifier{who: map[string]port.Identity{}}
 	known := map[string]*root.ExpiringKey{}
 	for _, t := range keys {
 		if t.Name == "" || !slices.Contains(Roles, t.Role) {
-			return nil, fault.Hint(fault.New(fault.Invalid, "verify: a trusted key has the name %q and the role %q", t.Name, t.Role), way)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "verify: a trusted key has the name %q and the role %q", t.Name, t.Role), way)
 		}
 		public, encoded, err := parsePublic(t.PEM)
 		if err != nil {
-			return nil, fault.Hint(fault.New(fault.Invalid, "verify: key %s of %s: %w", t.Role, t.Name, err), way)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "verify: key %s of %s: %w", t.Role, t.Name, err), way)
 		}
 		hint := Hint(encoded)
 		if other, ok := v.who[hint]; ok {
-			return nil, fault.Hint(fault.New(fault.Invalid, "verify: one key is both %s of %s and %s of %s", other.Role, other.Name, t.Role, t.Name), way)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "verify: one key is both %s of %s and %s of %s", other.Role, other.Name, t.Role, t.Name), way)
 		}
 		load, err := signature.LoadVerifier(public, crypto.SHA256)
 		if err != nil {
-			return nil, fault.Hint(fault.New(fault.Invalid, "verify: key %s of %s: %w", t.Role, t.Name, err), way)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "verify: key %s of %s: %w", t.Role, t.Name, err), way)
 		}
 		v.who[hint] = port.Identity{Name: t.Name, Role: t.Role, Key: hint}
 		known[hint] = root.NewExpiringKey(load, time.Time{}, time.Time{})
@@ -87,7 +87,7 @@ func (v verifier) Verify(ctx context.Context, raw []byte) ([]byte, port.Identity
 	}
 	statement, by, err := v.verify(raw)
 	if err != nil {
-		return nil, port.Identity{}, fault.Hint(err, "do not use what it covers; vishwa ledger verify and vishwa explain tell where it came from")
+		return nil, port.Identity{}, fault.WithHint(err, "do not use what it covers; vishwa ledger verify and vishwa explain tell where it came from")
 	}
 	return statement, by, nil
 }

@@ -70,7 +70,7 @@ func stamp(t time.Time) string {
 }
 
 // ifRange is what a request for the rest binds itself to; "" where nothing is strong enough.
-func ifRange(f port.Sighted) string {
+func ifRange(f port.SourceFile) string {
 	switch {
 	case f.ETag != "" && !strings.HasPrefix(f.ETag, "W/"):
 		return f.ETag
@@ -80,15 +80,15 @@ func ifRange(f port.Sighted) string {
 	return ""
 }
 
-func (s *web) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
+func (s *web) Fetch(ctx context.Context, look port.Snapshot, dir string, tell func(done, total int64)) error {
 	_, err := digest.Parse(look.Token)
 	hashed := err == nil
 	g := &download.Place{Absent: fault.Conflict, Jobs: 1}
-	g.Open = func(ctx context.Context, f port.Sighted, from, _ int64) (io.ReadCloser, error) {
+	g.Open = func(ctx context.Context, f port.SourceFile, from, _ int64) (io.ReadCloser, error) {
 		return s.from(ctx, f, from, look.Token, hashed)
 	}
 	if hashed {
-		g.Check = func(ctx context.Context, f port.Sighted, at string) error {
+		g.Check = func(ctx context.Context, f port.SourceFile, at string) error {
 			d, err := download.Sum(ctx, at)
 			if err == nil && string(d) != look.Token {
 				err = moved(f)
@@ -102,13 +102,13 @@ func (s *web) Fetch(ctx context.Context, look port.Look, dir string, tell func(d
 	return nil
 }
 
-func moved(f port.Sighted) error {
-	return fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
+func moved(f port.SourceFile) error {
+	return fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
 }
 
 // from opens the file from a place in it: by range where the server has them, else
 // from its beginning.
-func (s *web) from(ctx context.Context, f port.Sighted, from int64, token string, hashed bool) (io.ReadCloser, error) {
+func (s *web) from(ctx context.Context, f port.SourceFile, from int64, token string, hashed bool) (io.ReadCloser, error) {
 	header := map[string]string{}
 	if tag := ifRange(f); from > 0 && tag != "" && !hashed {
 		header["Range"], header["If-Range"] = fmt.Sprintf("bytes=%d-", from), tag
@@ -136,7 +136,7 @@ func (s *web) from(ctx context.Context, f port.Sighted, from int64, token string
 }
 
 // same tells whether an answer is of the file that was sighted.
-func (s *web) same(res *http.Response, f port.Sighted, from int64, token string, hashed bool) error {
+func (s *web) same(res *http.Response, f port.SourceFile, from int64, token string, hashed bool) error {
 	a := read200(res)
 	if res.StatusCode == http.StatusPartialContent {
 		var first, last int64
@@ -186,7 +186,7 @@ func (b *webBody) Read(p []byte) (int, error) {
 // refusal is the kind of a status. What the server wrote with it is not repeated.
 func (s *web) refusal(res *http.Response) error {
 	err := func(k fault.Kind, way string) error {
-		return fault.Hint(fault.New(k, "%s answers %d %s", res.Request.URL.Host, res.StatusCode, http.StatusText(res.StatusCode)), "%s", way)
+		return fault.WithHint(fault.New(k, "%s answers %d %s", res.Request.URL.Host, res.StatusCode, http.StatusText(res.StatusCode)), "%s", way)
 	}
 	switch c := res.StatusCode; {
 	case c == http.StatusNotFound, c == http.StatusGone:
@@ -213,22 +213,22 @@ func (s *web) classed(ctx context.Context, err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &untrusted):
-		return fault.Hint(fault.New(fault.Denied, "the server's certificate does not hold: %w", untrusted.Err), "correct the host's name, or trust its authority")
+		return fault.WithHint(fault.New(fault.Denied, "the server's certificate does not hold: %w", untrusted.Err), "correct the host's name, or trust its authority")
 	case errors.As(err, &at):
 		err = at.Err
 	}
 	var name *net.DNSError
 	if errors.As(err, &name) && name.IsNotFound {
-		return fault.Hint(fault.New(fault.Transient, "no host has the name %s", name.Name), "correct the host's name, or try again when the name server knows it")
+		return fault.WithHint(fault.New(fault.Transient, "no host has the name %s", name.Name), "correct the host's name, or try again when the name server knows it")
 	}
 	const way = "try again when the server answers"
 	var slow *dial.Slow
 	if errors.As(err, &slow) {
-		return fault.Hint(fault.New(fault.Transient, "%w", slow), way)
+		return fault.WithHint(fault.New(fault.Transient, "%w", slow), way)
 	}
 	var line *net.OpError
 	if errors.As(err, &line) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fault.Hint(fault.New(fault.Transient, "the connection failed: %w", err), way)
+		return fault.WithHint(fault.New(fault.Transient, "the connection failed: %w", err), way)
 	}
-	return fault.Hint(fault.New(fault.Transient, "the server's answer could not be read"), way) // others quote what it sent
+	return fault.WithHint(fault.New(fault.Transient, "the server's answer could not be read"), way) // others quote what it sent
 }

@@ -35,7 +35,7 @@ func openTracked(src schemas.DVC, o Options) (port.Source, error) {
 	at := path.Clean(src.Path)
 	switch {
 	case !fs.ValidPath(at) || at == ".":
-		return nil, fault.Hint(fault.New(fault.Invalid, "path %s is no path of an output", download.Quoted(src.Path)), "give it relative to the repository's root, such as data/raw for data/raw.dvc")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "path %s is no path of an output", download.Quoted(src.Path)), "give it relative to the repository's root, such as data/raw for data/raw.dvc")
 	case src.Repo == "" && o.Tree == nil, src.Repo != "" && o.Clone == nil, o.Remote == nil:
 		return nil, fault.New(fault.Internal, "dvc source %s: no repository or no remote can be opened", download.Quoted(src.Path))
 	}
@@ -51,17 +51,17 @@ type output struct {
 	remote port.Objects
 }
 
-func (s *tracked) Look(ctx context.Context) (port.Look, error) {
+func (s *tracked) Inspect(ctx context.Context) (port.Snapshot, error) {
 	out, err := s.output(ctx)
 	if err != nil {
-		return port.Look{}, s.wrapped("look at", err)
+		return port.Snapshot{}, s.wrapped("look at", err)
 	}
 	files, err := s.files(ctx, out)
 	if err != nil {
-		return port.Look{}, s.wrapped("look at", err)
+		return port.Snapshot{}, s.wrapped("look at", err)
 	}
 	if err := download.CheckNames(files); err != nil {
-		return port.Look{}, s.wrapped("look at", err)
+		return port.Snapshot{}, s.wrapped("look at", err)
 	}
 	return s.o.look(files, out.token()), nil
 }
@@ -99,10 +99,10 @@ func (s *tracked) output(ctx context.Context) (*output, error) {
 		return nil, err
 	}
 	if found.OID == "" {
-		return nil, fault.Hint(fault.New(fault.Missing, "its pointer does not say what the content is"), "run dvc commit or vishwa data add there, and commit the file")
+		return nil, fault.WithHint(fault.New(fault.Missing, "its pointer does not say what the content is"), "run dvc commit or vishwa data add there, and commit the file")
 	}
 	if found.NoCache {
-		return nil, fault.Hint(fault.New(fault.Invalid, "it is kept in Git and not by DVC (cache: false)"), "name it as a path of the repository")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "it is kept in Git and not by DVC (cache: false)"), "name it as a path of the repository")
 	}
 	config, err := fs.ReadFile(tree, ".dvc/config")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -120,19 +120,19 @@ func (s *tracked) output(ctx context.Context) (*output, error) {
 }
 
 // files lists the output. What a file is called is its MD5.
-func (s *tracked) files(ctx context.Context, out *output) ([]port.Sighted, error) {
+func (s *tracked) files(ctx context.Context, out *output) ([]port.SourceFile, error) {
 	if !out.OID.IsDir() {
 		o, err := stat(ctx, out.remote, out.OID)
 		if err == nil && out.Size >= 0 && o.Size != out.Size {
 			err = wrongSize(out.OID, o.Size, out.Size)
 		}
-		return []port.Sighted{{Path: out.name, Size: o.Size, ETag: string(out.OID), Version: out.commit, Modified: o.Modified}}, err
+		return []port.SourceFile{{Path: out.name, Size: o.Size, ETag: string(out.OID), Version: out.commit, Modified: o.Modified}}, err
 	}
 	tree, err := manifest(ctx, out)
 	if err != nil {
 		return nil, err
 	}
-	var files []port.Sighted
+	var files []port.SourceFile
 	for _, f := range tree {
 		name := f.Path
 		switch {
@@ -144,10 +144,10 @@ func (s *tracked) files(ctx context.Context, out *output) ([]port.Sighted, error
 		default:
 			continue
 		}
-		files = append(files, port.Sighted{Path: name, Size: -1, ETag: string(f.OID), Version: out.commit})
+		files = append(files, port.SourceFile{Path: name, Size: -1, ETag: string(f.OID), Version: out.commit})
 	}
 	if len(files) == 0 && out.sub != "" {
-		return nil, fault.Hint(fault.New(fault.Missing, "the directory has no %s", download.Quoted(out.sub)), "correct the path")
+		return nil, fault.WithHint(fault.New(fault.Missing, "the directory has no %s", download.Quoted(out.sub)), "correct the path")
 	}
 	return files, nil
 }
@@ -173,7 +173,7 @@ func manifest(ctx context.Context, out *output) (dvc.Tree, error) {
 }
 
 func corrupt(what string, got, want dvc.OID) error {
-	return fault.Hint(fault.New(fault.Corrupt, "%s in the remote is %s, and its name is %s", what, got, want), "delete it there and push it again from where it was added")
+	return fault.WithHint(fault.New(fault.Corrupt, "%s in the remote is %s, and its name is %s", what, got, want), "delete it there and push it again from where it was added")
 }
 
 // object reads by DVC 3's name, else by DVC 2's.
@@ -199,23 +199,23 @@ func absent(oid dvc.OID, err error) error {
 	if err == nil || fault.Of(err) != fault.Missing || errors.Is(err, port.ErrAbsent) {
 		return err
 	}
-	return fault.Hint(fault.New(fault.Missing, "the remote has no %s", oid), "push it from where it was added: vishwa data push or dvc push")
+	return fault.WithHint(fault.New(fault.Missing, "the remote has no %s", oid), "push it from where it was added: vishwa data push or dvc push")
 }
 
 func wrongSize(oid dvc.OID, got, want int64) error {
-	return fault.Hint(fault.New(fault.Corrupt, "the remote has %d bytes under %s, and there should be %d", got, oid, want), "delete it there and push it again from where it was added")
+	return fault.WithHint(fault.New(fault.Corrupt, "the remote has %d bytes under %s, and there should be %d", got, oid, want), "delete it there and push it again from where it was added")
 }
 
-func (s *tracked) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
+func (s *tracked) Fetch(ctx context.Context, look port.Snapshot, dir string, tell func(done, total int64)) error {
 	out, err := s.output(ctx)
 	if err != nil {
 		return s.wrapped("fetch", err)
 	}
 	if out.token() != look.Token {
-		return s.wrapped("fetch", fault.Hint(fault.New(fault.Conflict, "the pointer has moved since it was looked at"), "look again"))
+		return s.wrapped("fetch", fault.WithHint(fault.New(fault.Conflict, "the pointer has moved since it was looked at"), "look again"))
 	}
 	g := &download.Place{Absent: fault.Missing, Jobs: s.o.jobs(), Pieces: true}
-	g.Open = func(ctx context.Context, f port.Sighted, from, n int64) (io.ReadCloser, error) {
+	g.Open = func(ctx context.Context, f port.SourceFile, from, n int64) (io.ReadCloser, error) {
 		oid, err := dvc.ParseOID(f.ETag)
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "%s: %w", download.Quoted(f.Path), err)
@@ -227,7 +227,7 @@ func (s *tracked) Fetch(ctx context.Context, look port.Look, dir string, tell fu
 		}
 		return body, err
 	}
-	g.Check = func(ctx context.Context, f port.Sighted, at string) error {
+	g.Check = func(ctx context.Context, f port.SourceFile, at string) error {
 		got, err := dvccache.SumFile(ctx, at, false)
 		if err != nil || string(got.OID) == f.ETag {
 			return err

@@ -50,9 +50,9 @@ func pointerTo(oid dvc.OID, p string) *fstest.MapFile {
 }
 
 // got fetches what src has.
-func got(t *testing.T, src port.Source) (map[string]string, port.Look) {
+func got(t *testing.T, src port.Source) (map[string]string, port.Snapshot) {
 	t.Helper()
-	look, err := src.Look(t.Context())
+	look, err := src.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestWhatDVCTracksIsFound(t *testing.T) {
 			for path, want := range map[string]fault.Kind{
 				"data/none": fault.Missing, "data/raw/none": fault.Missing, "one.csv/x": fault.Missing, "flow/none": fault.Missing, "data/raw/b/c.csv/x": fault.Missing,
 			} {
-				_, err := dvcSource(t, schemas.DVC{Path: path}, tree, b).Look(t.Context())
+				_, err := dvcSource(t, schemas.DVC{Path: path}, tree, b).Inspect(t.Context())
 				if fault.Of(err) != want || err == nil {
 					t.Errorf("%s: got %v of kind %v, want %v", path, err, fault.Of(err), want)
 				}
@@ -147,14 +147,14 @@ func TestAllThatTheRemoteLacksIsNamed(t *testing.T) {
 	put(t, b, dir, dvc.OID(tag([]byte("1"))).Key(), nil)
 	put(t, b, dir, dvc.OID(tag([]byte("3"))).Key(), nil)
 	src := dvcSource(t, schemas.DVC{Path: "raw"}, fstest.MapFS{"raw.dvc": pointerTo(oid, "raw")}, b)
-	look, err := src.Look(t.Context())
+	look, err := src.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	into := t.TempDir()
 	err = src.Fetch(t.Context(), look, into, nil)
 	wantKind(t, err, fault.Missing)
-	if err != nil && (!strings.Contains(err.Error(), `"a", "c"`) || strings.Contains(err.Error(), `"b"`) || fault.Way(err) == "") {
+	if err != nil && (!strings.Contains(err.Error(), `"a", "c"`) || strings.Contains(err.Error(), `"b"`) || fault.HintOf(err) == "") {
 		t.Errorf("not just what is missing is named: %v", err)
 	}
 	if _, err := os.Lstat(filepath.Join(into, "b")); err == nil {
@@ -177,7 +177,7 @@ func TestARemoteThatLiesIsCorrupt(t *testing.T) {
 		key, data := c.spoil(oid)
 		put(t, b, "", key, []byte(data))
 		src := dvcSource(t, schemas.DVC{Path: "raw"}, fstest.MapFS{"raw.dvc": pointerTo(oid, "raw")}, b)
-		look, err := src.Look(t.Context())
+		look, err := src.Inspect(t.Context())
 		into := t.TempDir()
 		if !c.look && err == nil {
 			err = src.Fetch(t.Context(), look, into, nil)
@@ -196,7 +196,7 @@ func TestAManifestThatClimbsIsRefusedByItsRightName(t *testing.T) {
 	bad := []byte(`[{"md5": "` + tag([]byte("x")) + `", "relpath": "../../x"}]`)
 	oid := dvc.OID(tag(bad) + ".dir")
 	put(t, b, "", oid.Key(), bad)
-	_, err := dvcSource(t, schemas.DVC{Path: "raw"}, fstest.MapFS{"raw.dvc": pointerTo(oid, "raw")}, b).Look(t.Context())
+	_, err := dvcSource(t, schemas.DVC{Path: "raw"}, fstest.MapFS{"raw.dvc": pointerTo(oid, "raw")}, b).Inspect(t.Context())
 	wantKind(t, err, fault.Invalid)
 	if err != nil && !strings.Contains(err.Error(), "../../x") {
 		t.Errorf("the name is not told: %v", err)
@@ -215,7 +215,7 @@ func TestPointersThatSayNothingUsefulAreRefused(t *testing.T) {
 		"outs:\n- path: raw\n  hash: md5\n  md5: " + tag([]byte("x")) + "\n": fault.Missing,
 		"": fault.Invalid,
 	} {
-		_, err := dvcSource(t, schemas.DVC{Path: "raw"}, fstest.MapFS{"raw.dvc": {Data: []byte(text)}}, b).Look(t.Context())
+		_, err := dvcSource(t, schemas.DVC{Path: "raw"}, fstest.MapFS{"raw.dvc": {Data: []byte(text)}}, b).Inspect(t.Context())
 		if fault.Of(err) != want || err == nil {
 			t.Errorf("%q: got %v of kind %v, want %v", text, err, fault.Of(err), want)
 		}
@@ -232,7 +232,7 @@ func TestTextThatDVC2NamedIsTaken(t *testing.T) {
 	}{"DVC 2": {"", fault.Internal}, "DVC 3": {"  hash: md5\n", fault.Corrupt}} {
 		text := fmt.Appendf(nil, "outs:\n- md5: %s\n%s  path: raw.csv\n", oid, c.hash)
 		src := dvcSource(t, schemas.DVC{Path: "raw.csv"}, fstest.MapFS{"raw.csv.dvc": {Data: text}}, b)
-		look, err := src.Look(t.Context())
+		look, err := src.Inspect(t.Context())
 		if err == nil {
 			err = src.Fetch(t.Context(), look, t.TempDir(), nil)
 		}

@@ -36,16 +36,16 @@ type web struct {
 func openWeb(src schemas.HTTP, o Options) (port.Source, error) {
 	u, err := url.Parse(src.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fault.Hint(fault.New(fault.Invalid, "the source's web address cannot be read"), "write it as https://host/path")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the source's web address cannot be read"), "write it as https://host/path")
 	}
 	if u.User != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "the address of %s holds a user or password", where(src.URL)), "take it out, and name the variable that holds a token")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the address of %s holds a user or password", where(src.URL)), "take it out, and name the variable that holds a token")
 	}
 	name := path.Base(u.Path)
 	if name == "." || name == "/" {
 		name = "data"
 	}
-	if err := download.CheckNames([]port.Sighted{{Path: name}}); err != nil {
+	if err := download.CheckNames([]port.SourceFile{{Path: name}}); err != nil {
 		return nil, err
 	}
 	g, err := dial.NewGuard(u.Hostname(), o.Allow)
@@ -98,7 +98,7 @@ func where(address string) string {
 // declaration's host alone.
 func (s *web) redirected(req *http.Request, via []*http.Request) error {
 	if len(via) > redirects {
-		return fault.Hint(fault.New(fault.Invalid, "it redirects more than %d times", redirects), "give the address where it ends")
+		return fault.WithHint(fault.New(fault.Invalid, "it redirects more than %d times", redirects), "give the address where it ends")
 	}
 	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		return fault.New(fault.Denied, "it redirects to an address that is not of the web")
@@ -129,7 +129,7 @@ func (s *web) ask(ctx context.Context, method string, header map[string]string) 
 	if s.src.Token != "" {
 		token := s.o.variable(s.src.Token)
 		if token == "" || strings.ContainsAny(token, "\r\n\x00") {
-			return nil, fault.Hint(fault.New(fault.Denied, "the variable %s holds no token for %s", s.src.Token, where(s.src.URL)), "set it")
+			return nil, fault.WithHint(fault.New(fault.Denied, "the variable %s holds no token for %s", s.src.Token, where(s.src.URL)), "set it")
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -147,18 +147,18 @@ func (s *web) ask(ctx context.Context, method string, header map[string]string) 
 	return res, s.refusal(res)
 }
 
-func (s *web) Look(ctx context.Context) (port.Look, error) {
+func (s *web) Inspect(ctx context.Context) (port.Snapshot, error) {
 	look, err := s.look(ctx)
 	if err != nil {
-		return port.Look{}, fmt.Errorf("look at %s: %w", where(s.src.URL), err)
+		return port.Snapshot{}, fmt.Errorf("look at %s: %w", where(s.src.URL), err)
 	}
 	return look, nil
 }
 
-func (s *web) look(ctx context.Context) (port.Look, error) {
+func (s *web) look(ctx context.Context) (port.Snapshot, error) {
 	a, err := s.head(ctx)
 	if err != nil {
-		return port.Look{}, err
+		return port.Snapshot{}, err
 	}
 	if a.settling() {
 		// Another change in the same second would have the same date: it is asked again
@@ -166,21 +166,21 @@ func (s *web) look(ctx context.Context) (port.Look, error) {
 		select {
 		case <-time.After(1100 * time.Millisecond):
 		case <-ctx.Done():
-			return port.Look{}, fault.New(fault.Cancelled, "wait: %w", ctx.Err())
+			return port.Snapshot{}, fault.New(fault.Cancelled, "wait: %w", ctx.Err())
 		}
 		if a, err = s.head(ctx); err != nil {
-			return port.Look{}, err
+			return port.Snapshot{}, err
 		}
 	}
-	f := port.Sighted{Path: s.name, Size: a.size, ETag: a.etag, Modified: a.modified}
+	f := port.SourceFile{Path: s.name, Size: a.size, ETag: a.etag, Modified: a.modified}
 	token := a.token()
 	if token == "" {
 		if token, f.Size, err = s.hashed(ctx); err != nil {
-			return port.Look{}, err
+			return port.Snapshot{}, err
 		}
 		f.ETag = ""
 	}
-	return s.o.look([]port.Sighted{f}, token), nil
+	return s.o.look([]port.SourceFile{f}, token), nil
 }
 
 // head asks for an answer without its body. A server that does not do so is asked
@@ -215,7 +215,7 @@ func (s *web) hashed(ctx context.Context) (token string, size int64, err error) 
 	defer quiet.Stop()
 	d, n, err := artifact.Copy(ctx, io.Discard, &lively{&webBody{s, ctx, res.Body}, quiet})
 	if err != nil {
-		return "", 0, download.Stalled(ctx, quiet, port.Sighted{Path: s.name}, err)
+		return "", 0, download.Stalled(ctx, quiet, port.SourceFile{Path: s.name}, err)
 	}
 	return string(d), n, nil
 }

@@ -49,7 +49,7 @@ func TestWhatIsDialledCountsAndNotTheName(t *testing.T) {
 		"another name is allowed":  {"127.0.0.1", []string{"localhost", "10.0.0.0/8"}, fault.Denied},
 		"no authority in a prefix": {"127.0.0.1", []string{"127.0.0.2/32"}, fault.Denied},
 	} {
-		_, err := webSource(t, "http://"+c.host+port+"/x", Options{Allow: c.allow}).Look(t.Context())
+		_, err := webSource(t, "http://"+c.host+port+"/x", Options{Allow: c.allow}).Inspect(t.Context())
 		if k := fault.Of(err); err == nil || k != c.want && (c.host != "2130706433" || k != fault.Transient) { // no resolver need take it for an address
 			t.Errorf("%s: got %v of kind %v, want %v", name, err, k, c.want)
 		}
@@ -74,12 +74,12 @@ func TestARedirectReachesNothingPrivate(t *testing.T) {
 	}))
 	listener.Start()
 	t.Cleanup(listener.Close)
-	_, err := webSource(t, listener.URL, Options{Allow: loopback}).Look(t.Context())
+	_, err := webSource(t, listener.URL, Options{Allow: loopback}).Inspect(t.Context())
 	if fault.Of(err) == fault.Denied || err == nil { // localhost is at an allowed address
 		t.Errorf("an allowed address was refused: %v", err)
 	}
 	outer := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, inner, http.StatusFound) })
-	_, err = webSource(t, outer, Options{Allow: loopback}).Look(t.Context())
+	_, err = webSource(t, outer, Options{Allow: loopback}).Inspect(t.Context())
 	wantKind(t, err, fault.Denied)
 	if asked.Load() != 0 {
 		t.Error("what is not allowed was asked")
@@ -107,7 +107,7 @@ func TestTenRedirectsAreFollowedAndNotEleven(t *testing.T) {
 			}
 			w.Header().Set("ETag", `"x"`)
 		})
-		_, err := webSource(t, url+"/0", Options{Allow: loopback}).Look(t.Context())
+		_, err := webSource(t, url+"/0", Options{Allow: loopback}).Inspect(t.Context())
 		if want != (err == nil) || err != nil && fault.Of(err) != fault.Invalid {
 			t.Errorf("%d redirects: %v", n, err)
 		}
@@ -149,7 +149,7 @@ func TestTheTokenIsForItsHostAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Look(t.Context()); err != nil {
+		if _, err := s.Inspect(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestATokenThatIsNotSetIsDenied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Look(t.Context())
+	_, err = s.Inspect(t.Context())
 	wantKind(t, err, fault.Denied)
 	if err != nil && !strings.Contains(err.Error(), "NOT_SET") {
 		t.Errorf("the error does not name the variable: %v", err)
@@ -189,8 +189,8 @@ func TestNoErrorTellsAnAddressWhole(t *testing.T) {
 		},
 		"a status": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "s3cr3t", http.StatusTeapot) },
 	} {
-		_, err := webSource(t, serve(t, h)+"/x?sig=s3cr3t#s3cr3t", Options{Allow: loopback}).Look(t.Context())
-		if err == nil || strings.Contains(err.Error()+fault.Way(err), "s3cr3t") {
+		_, err := webSource(t, serve(t, h)+"/x?sig=s3cr3t#s3cr3t", Options{Allow: loopback}).Inspect(t.Context())
+		if err == nil || strings.Contains(err.Error()+fault.HintOf(err), "s3cr3t") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -85,7 +85,7 @@ func TestHostileNamesAreRefusedByName(t *testing.T) {
 			outer := t.TempDir()
 			dir := filepath.Join(outer, "in")
 			src := s3Source(t, "s3://bucket/p/", append(named{"fine"}, names...))
-			_, err := src.Look(t.Context())
+			_, err := src.Inspect(t.Context())
 			wantKind(t, err, fault.Invalid)
 			if said := fmt.Sprint(err); !slices.ContainsFunc(names, func(n string) bool {
 				return strings.Contains(said, strings.TrimSuffix(download.Quoted(n), "…"))
@@ -93,9 +93,9 @@ func TestHostileNamesAreRefusedByName(t *testing.T) {
 				t.Errorf("the error does not name it: %.300s", said)
 			}
 			// Nor is a look believed that comes from elsewhere.
-			look := port.Look{Token: "t"}
+			look := port.Snapshot{Token: "t"}
 			for _, n := range names {
-				look.Files = append(look.Files, port.Sighted{Path: n, Size: 1, ETag: "x"})
+				look.Files = append(look.Files, port.SourceFile{Path: n, Size: 1, ETag: "x"})
 			}
 			wantKind(t, src.Fetch(t.Context(), look, dir, nil), fault.Invalid)
 			if left, _ := os.ReadDir(outer); len(left) > 0 {
@@ -109,7 +109,7 @@ func TestOddNamesAreTaken(t *testing.T) {
 	names := []string{"a b.csv", "naïve/日本/😀.txt", "a&b<c>.txt", "q\"'.txt", "tab\t.txt", "\x7f.txt", ".gitignore", ".github/x", "a.git/x", "...", "..a", "a..", "-rf", "~", "console.txt",
 		"com10", "community/x", "year=2024/month=01/part-0.parquet", "2024-01-01T00:00:00.json", strings.Repeat("a", 255)}
 	src := s3Source(t, "s3://bucket/p", named(names))
-	look, err := src.Look(t.Context())
+	look, err := src.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestNoLinkLeadsOut(t *testing.T) {
 		t.Skip(err)
 	}
 	src := s3Source(t, "s3://bucket/p", named{"a/x"})
-	look, err := src.Look(t.Context())
+	look, err := src.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,17 +143,17 @@ func TestNoLinkLeadsOut(t *testing.T) {
 }
 
 func TestATokenIsOfTheWholeListing(t *testing.T) {
-	files := []port.Sighted{{Path: "a", Size: 1, ETag: "x"}, {Path: "b", Size: 2, ETag: "y"}}
+	files := []port.SourceFile{{Path: "a", Size: 1, ETag: "x"}, {Path: "b", Size: 2, ETag: "y"}}
 	tokens := map[string]string{"as it is": listing(files)}
-	for name, change := range map[string]func([]port.Sighted) []port.Sighted{
-		"a name":    func(f []port.Sighted) []port.Sighted { f[0].Path = "a1"; return f },
-		"a tag":     func(f []port.Sighted) []port.Sighted { f[1].ETag = "x"; return f },
-		"a size":    func(f []port.Sighted) []port.Sighted { f[1].Size = 3; return f },
-		"one less":  func(f []port.Sighted) []port.Sighted { return f[:1] },
-		"one more":  func(f []port.Sighted) []port.Sighted { return append(f, port.Sighted{Path: "c"}) },
-		"run into":  func(f []port.Sighted) []port.Sighted { f[0].Path, f[0].ETag = `a" 1 "x`, ""; return f },
-		"no tag":    func(f []port.Sighted) []port.Sighted { f[0].ETag = ""; return f },
-		"a version": func(f []port.Sighted) []port.Sighted { f[0].ETag, f[0].Version = "", "v2"; return f },
+	for name, change := range map[string]func([]port.SourceFile) []port.SourceFile{
+		"a name":    func(f []port.SourceFile) []port.SourceFile { f[0].Path = "a1"; return f },
+		"a tag":     func(f []port.SourceFile) []port.SourceFile { f[1].ETag = "x"; return f },
+		"a size":    func(f []port.SourceFile) []port.SourceFile { f[1].Size = 3; return f },
+		"one less":  func(f []port.SourceFile) []port.SourceFile { return f[:1] },
+		"one more":  func(f []port.SourceFile) []port.SourceFile { return append(f, port.SourceFile{Path: "c"}) },
+		"run into":  func(f []port.SourceFile) []port.SourceFile { f[0].Path, f[0].ETag = `a" 1 "x`, ""; return f },
+		"no tag":    func(f []port.SourceFile) []port.SourceFile { f[0].ETag = ""; return f },
+		"a version": func(f []port.SourceFile) []port.SourceFile { f[0].ETag, f[0].Version = "", "v2"; return f },
 	} {
 		tokens[name] = listing(change(slices.Clone(files)))
 	}
@@ -175,7 +175,7 @@ func TestAPrefixIsFetchedWithItsFolders(t *testing.T) {
 	put(t, b, dir, "raw-too/not.csv", []byte("beside it"))
 	for _, url := range []string{"s3://bucket/raw", "s3://bucket/raw/"} {
 		src, into := s3Source(t, url, b), t.TempDir()
-		look, err := src.Look(t.Context())
+		look, err := src.Inspect(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +208,7 @@ func TestALargeObjectComesInPiecesAndBounds(t *testing.T) {
 	put(t, b, dir, "big", data)
 	w := &trouble{cut: download.Piece/2 + 1}
 	src, into := s3Source(t, "s3://bucket/big", &troubled{b, w}), t.TempDir()
-	look, err := src.Look(t.Context())
+	look, err := src.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestAStoppedLargeObjectGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	look, err := src.Look(t.Context())
+	look, err := src.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ type inTree struct {
 func openPath(p string, o Options) (port.Source, error) {
 	clean := path.Clean(p)
 	if !fs.ValidPath(clean) {
-		return nil, fault.Hint(fault.New(fault.Invalid, "path %s leads out of the repository", download.Quoted(p)), "give a path relative to the repository's root")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "path %s leads out of the repository", download.Quoted(p)), "give a path relative to the repository's root")
 	}
 	if o.Tree == nil {
 		return nil, fault.New(fault.Internal, "path %s: no repository is open", download.Quoted(p))
@@ -41,14 +41,14 @@ func openPath(p string, o Options) (port.Source, error) {
 	return &inTree{o, clean}, nil
 }
 
-func (s *inTree) Look(ctx context.Context) (port.Look, error) {
+func (s *inTree) Inspect(ctx context.Context) (port.Snapshot, error) {
 	st, err := fs.Lstat(s.o.Tree, s.path)
 	if err != nil {
-		return port.Look{}, s.classed(err, s.path)
+		return port.Snapshot{}, s.classed(err, s.path)
 	}
-	var files []port.Sighted
+	var files []port.SourceFile
 	if !st.IsDir() {
-		files = []port.Sighted{{Path: path.Base(s.path)}}
+		files = []port.SourceFile{{Path: path.Base(s.path)}}
 		err = regular(s.path, st.Mode())
 	} else {
 		files, err = s.below(ctx)
@@ -60,7 +60,7 @@ func (s *inTree) Look(ctx context.Context) (port.Look, error) {
 		err = s.name(ctx, files, st.IsDir())
 	}
 	if err != nil {
-		return port.Look{}, err
+		return port.Snapshot{}, err
 	}
 	m := make(digest.Manifest, len(files))
 	for i, f := range files {
@@ -72,8 +72,8 @@ func (s *inTree) Look(ctx context.Context) (port.Look, error) {
 	return s.o.look(files, string(m.Digest())), nil
 }
 
-func (s *inTree) below(ctx context.Context) ([]port.Sighted, error) {
-	var files []port.Sighted
+func (s *inTree) below(ctx context.Context) ([]port.SourceFile, error) {
+	var files []port.SourceFile
 	err := fs.WalkDir(s.o.Tree, s.path, func(p string, e fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
@@ -83,18 +83,18 @@ func (s *inTree) below(ctx context.Context) ([]port.Sighted, error) {
 		case e.IsDir():
 			return nil
 		}
-		files = append(files, port.Sighted{Path: within(s.path, p)})
+		files = append(files, port.SourceFile{Path: within(s.path, p)})
 		return regular(p, e.Type())
 	})
 	if err == nil && len(files) == 0 {
-		err = fault.Hint(fault.New(fault.Missing, "folder %s holds no file", download.Quoted(s.path)), "put at least one file into it")
+		err = fault.WithHint(fault.New(fault.Missing, "folder %s holds no file", download.Quoted(s.path)), "put at least one file into it")
 	}
-	slices.SortFunc(files, func(a, b port.Sighted) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(files, func(a, b port.SourceFile) int { return strings.Compare(a.Path, b.Path) })
 	return files, err
 }
 
 // name takes the size and the digest of each file.
-func (s *inTree) name(ctx context.Context, files []port.Sighted, folder bool) error {
+func (s *inTree) name(ctx context.Context, files []port.SourceFile, folder bool) error {
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range files {
@@ -132,13 +132,13 @@ func (s *inTree) at(name string, folder bool) string {
 	return s.path
 }
 
-func (s *inTree) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
+func (s *inTree) Fetch(ctx context.Context, look port.Snapshot, dir string, tell func(done, total int64)) error {
 	st, err := fs.Lstat(s.o.Tree, s.path)
 	if err != nil {
 		return s.moved(err)
 	}
 	g := &download.Place{Absent: fault.Conflict, Jobs: s.o.jobs(), Check: matches}
-	g.Open = func(ctx context.Context, f port.Sighted, from, _ int64) (io.ReadCloser, error) {
+	g.Open = func(ctx context.Context, f port.SourceFile, from, _ int64) (io.ReadCloser, error) {
 		p := s.at(f.Path, st.IsDir())
 		in, err := s.o.Tree.Open(p)
 		if err != nil {
@@ -146,7 +146,7 @@ func (s *inTree) Fetch(ctx context.Context, look port.Look, dir string, tell fun
 		}
 		if now, err := in.Stat(); err != nil || now.Size() != f.Size {
 			in.Close()
-			return nil, fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(p)), "look again")
+			return nil, fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(p)), "look again")
 		}
 		if err := skip(in, from); err != nil {
 			in.Close()
@@ -160,7 +160,7 @@ func (s *inTree) Fetch(ctx context.Context, look port.Look, dir string, tell fun
 func (s *inTree) moved(err error) error {
 	err = s.classed(err, s.path)
 	if fault.Of(err) == fault.Missing {
-		return fault.Hint(fault.New(fault.Conflict, "%w", err), "look again")
+		return fault.WithHint(fault.New(fault.Conflict, "%w", err), "look again")
 	}
 	return err
 }
@@ -206,9 +206,9 @@ func (s *inTree) classed(err error, p string) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.Cancelled, "read %s: %w", download.Quoted(p), err)
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.Hint(fault.New(fault.Missing, "%s is not in the repository", download.Quoted(p)), "commit it, or correct the path")
+		return fault.WithHint(fault.New(fault.Missing, "%s is not in the repository", download.Quoted(p)), "commit it, or correct the path")
 	case errors.Is(err, fs.ErrPermission):
-		return fault.Hint(fault.New(fault.Denied, "read %s: permission denied", download.Quoted(p)), "let this user read it")
+		return fault.WithHint(fault.New(fault.Denied, "read %s: permission denied", download.Quoted(p)), "let this user read it")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.New(fault.Transient, "read %s: %w", download.Quoted(p), err)
 	}
@@ -219,15 +219,15 @@ func regular(p string, m fs.FileMode) error {
 	if m.IsRegular() {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Invalid, "%s is no regular file", download.Quoted(p)), "replace it with a copy of the file that is meant")
+	return fault.WithHint(fault.New(fault.Invalid, "%s is no regular file", download.Quoted(p)), "replace it with a copy of the file that is meant")
 }
 
 // matches holds a file against the digest that it was sighted with.
-func matches(ctx context.Context, f port.Sighted, at string) error {
+func matches(ctx context.Context, f port.SourceFile, at string) error {
 	if d, err := download.Sum(ctx, at); err != nil || string(d) == f.ETag {
 		return err
 	}
-	return fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
+	return fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
 }
 
 // within is p as seen from the folder dir.

@@ -43,7 +43,7 @@ func find(tree fs.FS, at string) (out dvc.Out, sub string, err error) {
 			return out, sub, err
 		}
 		if dir == "." {
-			return out, "", fault.Hint(fault.New(fault.Missing, "no .dvc file and no dvc.lock has %s", download.Quoted(at)), "correct the path, or add the data with vishwa data add")
+			return out, "", fault.WithHint(fault.New(fault.Missing, "no .dvc file and no dvc.lock has %s", download.Quoted(at)), "correct the path, or add the data with vishwa data add")
 		}
 	}
 }

@@ -53,7 +53,7 @@ func TestACutBodyGoesOnWhereItWas(t *testing.T) {
 	server := httptest.NewServer(m)
 	defer server.Close()
 	s := webSource(t, server.URL+"/data", Options{Allow: loopback})
-	look, err := s.Look(t.Context())
+	look, err := s.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestTheNextFetchGoesOnWhereTheLastWasStopped(t *testing.T) {
 	server := httptest.NewServer(m)
 	defer server.Close()
 	s := webSource(t, server.URL+"/data", Options{Allow: loopback})
-	look, err := s.Look(t.Context())
+	look, err := s.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestTwoContentsAreNeverMixed(t *testing.T) {
 		w.cut = -1
 		server := httptest.NewServer(w)
 		s := webSource(t, server.URL+"/data", Options{Allow: loopback})
-		look, err := s.Look(t.Context())
+		look, err := s.Inspect(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestARangeThatIsAnotherIsRefused(t *testing.T) {
 	} {
 		lie.Store(span)
 		s := webSource(t, url, Options{Allow: loopback})
-		look, err := s.Look(t.Context())
+		look, err := s.Inspect(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +179,7 @@ func TestGzipStaysAsItIs(t *testing.T) {
 		}
 	})
 	s := webSource(t, url+"/data.csv.gz", Options{Allow: loopback})
-	look, err := s.Look(t.Context())
+	look, err := s.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,12 +203,12 @@ func TestAServerWithoutHEADIsLookedAt(t *testing.T) {
 			fmt.Fprint(w, "abc")
 		})
 		s := webSource(t, url, Options{Allow: loopback})
-		look, err := s.Look(t.Context())
+		look, err := s.Inspect(t.Context())
 		if err != nil || len(look.Files) != 1 || look.Files[0].Size != 3 || look.Files[0].Path != "data" {
 			t.Errorf("HEAD answers %d: %+v %v", status, look, err)
 		}
 		if s := webSource(t, url, Options{Allow: loopback, Last: look.Token}); err == nil {
-			if look, _ = s.Look(t.Context()); look.Moved {
+			if look, _ = s.Inspect(t.Context()); look.Changed {
 				t.Errorf("HEAD answers %d: the same data has moved", status)
 			}
 		}

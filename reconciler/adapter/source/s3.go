@@ -33,7 +33,7 @@ func openObjects(s schemas.S3, o Options) (port.Source, error) {
 	rest, ok := strings.CutPrefix(s.URL, "s3://")
 	name, prefix, _ := strings.Cut(rest, "/")
 	if !ok || name == "" || strings.ContainsAny(name, "@?#") {
-		return nil, fault.Hint(fault.New(fault.Invalid, "the source's S3 address cannot be read"), "write it as s3://bucket/prefix")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the source's S3 address cannot be read"), "write it as s3://bucket/prefix")
 	}
 	open := o.Bucket
 	if open == nil {
@@ -53,29 +53,29 @@ func openObjects(s schemas.S3, o Options) (port.Source, error) {
 
 func (s *stored) String() string { return "s3://" + s.bucket + "/" + s.prefix }
 
-func (s *stored) Look(ctx context.Context) (port.Look, error) {
+func (s *stored) Inspect(ctx context.Context) (port.Snapshot, error) {
 	files, err := s.list(ctx)
 	if err != nil {
-		return port.Look{}, fmt.Errorf("look at %s: %w", s, err)
+		return port.Snapshot{}, fmt.Errorf("look at %s: %w", s, err)
 	}
-	slices.SortFunc(files, func(a, b port.Sighted) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(files, func(a, b port.SourceFile) int { return strings.Compare(a.Path, b.Path) })
 	if err := download.CheckNames(files); err != nil {
-		return port.Look{}, fmt.Errorf("look at %s: %w", s, err)
+		return port.Snapshot{}, fmt.Errorf("look at %s: %w", s, err)
 	}
 	return s.o.look(files, listing(files)), nil
 }
 
-func (s *stored) list(ctx context.Context) ([]port.Sighted, error) {
+func (s *stored) list(ctx context.Context) ([]port.SourceFile, error) {
 	if s.prefix != "" && !s.folder() {
 		o, err := s.at.Stat(ctx, s.prefix)
 		if err == nil {
-			return []port.Sighted{sighted(path.Base(s.prefix), o)}, nil
+			return []port.SourceFile{sighted(path.Base(s.prefix), o)}, nil
 		}
 		if fault.Of(err) != fault.Missing {
 			return nil, err
 		}
 	}
-	var files []port.Sighted
+	var files []port.SourceFile
 	below := s.below()
 	for o, err := range s.at.List(ctx, below) {
 		if err != nil {
@@ -87,7 +87,7 @@ func (s *stored) list(ctx context.Context) ([]port.Sighted, error) {
 		return nil, fault.New(fault.Cancelled, "list: %w", err)
 	}
 	if len(files) == 0 {
-		return nil, fault.Hint(fault.New(fault.Missing, "there is no object"), "correct the prefix, or put the data there")
+		return nil, fault.WithHint(fault.New(fault.Missing, "there is no object"), "correct the prefix, or put the data there")
 	}
 	return files, nil
 }
@@ -102,13 +102,13 @@ func (s *stored) below() string {
 	return s.prefix + "/"
 }
 
-func sighted(name string, o port.Object) port.Sighted {
-	return port.Sighted{Path: name, Size: o.Size, ETag: o.ETag, Version: o.Version, Modified: o.Modified}
+func sighted(name string, o port.Object) port.SourceFile {
+	return port.SourceFile{Path: name, Size: o.Size, ETag: o.ETag, Version: o.Version, Modified: o.Modified}
 }
 
 // listing names files by what their place calls them. Where it has tags, dates and
 // versions are left out: writing the same bytes again moves only those.
-func listing(files []port.Sighted) string {
+func listing(files []port.SourceFile) string {
 	h := sha256.New()
 	for _, f := range files {
 		tag := f.ETag
@@ -120,7 +120,7 @@ func listing(files []port.Sighted) string {
 	return "listing:" + string(digest.FromSum(h.Sum(nil)))
 }
 
-func (s *stored) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
+func (s *stored) Fetch(ctx context.Context, look port.Snapshot, dir string, tell func(done, total int64)) error {
 	// A look does not say whether it saw one object or a folder; its file's name may be either's.
 	single := false
 	if len(look.Files) == 1 && s.prefix != "" && !s.folder() && look.Files[0].Path == path.Base(s.prefix) {
@@ -131,7 +131,7 @@ func (s *stored) Fetch(ctx context.Context, look port.Look, dir string, tell fun
 		single = err == nil
 	}
 	g := &download.Place{Absent: fault.Conflict, Jobs: s.o.jobs(), Pieces: true}
-	g.Open = func(ctx context.Context, f port.Sighted, from, n int64) (io.ReadCloser, error) {
+	g.Open = func(ctx context.Context, f port.SourceFile, from, n int64) (io.ReadCloser, error) {
 		key := s.below() + f.Path
 		if single {
 			key = s.prefix
@@ -145,7 +145,7 @@ func (s *stored) Fetch(ctx context.Context, look port.Look, dir string, tell fun
 }
 
 // read opens a piece of an object that must be the one that was sighted.
-func read(ctx context.Context, at port.Objects, key string, f port.Sighted, r port.Range) (io.ReadCloser, error) {
+func read(ctx context.Context, at port.Objects, key string, f port.SourceFile, r port.Range) (io.ReadCloser, error) {
 	body, now, err := at.Get(ctx, key, r)
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func read(ctx context.Context, at port.Objects, key string, f port.Sighted, r po
 	}
 	if other || now.Size != f.Size {
 		body.Close()
-		return nil, fault.Hint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
 	}
 	return body, nil
 }

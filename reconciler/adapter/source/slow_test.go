@@ -61,7 +61,7 @@ func TestAServerThatHoldsTheLineIsGivenUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			look, err := s.Look(t.Context())
+			look, err := s.Inspect(t.Context())
 			if c.comes {
 				if err != nil || strconv.FormatInt(look.Files[0].Size, 10) != c.head["Content-Length"] {
 					t.Errorf("it is seen as %v, %v", look.Files, err)
@@ -69,7 +69,7 @@ func TestAServerThatHoldsTheLineIsGivenUp(t *testing.T) {
 				return
 			}
 			wantKind(t, err, fault.Transient)
-			if took := time.Since(began); took > 10*time.Second || fault.Way(err) == "" {
+			if took := time.Since(began); took > 10*time.Second || fault.HintOf(err) == "" {
 				t.Errorf("it took %s: %v", took, err)
 			}
 		})

@@ -56,8 +56,8 @@ func (o Options) pace() dial.Pace {
 	return o.Pace
 }
 
-func (o Options) look(files []port.Sighted, token string) port.Look {
-	return port.Look{Moved: token != o.Last, Files: files, Token: token}
+func (o Options) look(files []port.SourceFile, token string) port.Snapshot {
+	return port.Snapshot{Changed: token != o.Last, Files: files, Token: token}
 }
 
 func (o Options) variable(name string) string {
@@ -80,5 +80,5 @@ func Open(src schemas.DataSource, o Options) (port.Source, error) {
 	case src.DVC != nil:
 		return openTracked(*src.DVC, o)
 	}
-	return nil, fault.Hint(fault.New(fault.Invalid, "the source says nowhere that data is"), "give it one of path, dvc, http and s3")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "the source says nowhere that data is"), "give it one of path, dvc, http and s3")
 }

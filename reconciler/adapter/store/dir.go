@@ -112,7 +112,7 @@ func (d dir) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, error)
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the store at %s", name, d.path), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not in the store at %s", name, d.path), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
 	case errors.Is(err, syscall.ELOOP):
 		return nil, tampered(name, path)
 	case err != nil:

@@ -114,8 +114,8 @@ func TestLinksAreNotFollowed(t *testing.T) {
 			if err := errors.Join(os.Remove(path), put(path)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Get(t.Context(), d); fault.Of(err) != fault.Corrupt || fault.Way(err) == "" {
-				t.Errorf("got %v, way %q", err, fault.Way(err))
+			if _, err := s.Get(t.Context(), d); fault.Of(err) != fault.Corrupt || fault.HintOf(err) == "" {
+				t.Errorf("got %v, way %q", err, fault.HintOf(err))
 			}
 			if ok, err := s.Has(t.Context(), d); ok || err != nil {
 				t.Errorf("has = %v, %v", ok, err)
@@ -130,8 +130,8 @@ func TestAFolderThatCannotBeWrittenIsSaid(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Dir(filepath.Join(file, "store")); fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
-		t.Errorf("below a file: %v, way %q", err, fault.Way(err))
+	if _, err := Dir(filepath.Join(file, "store")); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+		t.Errorf("below a file: %v, way %q", err, fault.HintOf(err))
 	}
 	if os.Geteuid() == 0 {
 		t.Skip("root may write everywhere")
@@ -141,8 +141,8 @@ func TestAFolderThatCannotBeWrittenIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := open(t, path).Put(t.Context(), strings.NewReader("abc"))
-	if fault.Of(err) != fault.Denied || !strings.Contains(fault.Way(err), path) {
-		t.Errorf("got %v, way %q", err, fault.Way(err))
+	if fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), path) {
+		t.Errorf("got %v, way %q", err, fault.HintOf(err))
 	}
 }
 
@@ -156,8 +156,8 @@ func TestAFullDiskIsSaid(t *testing.T) {
 	s := open(t, path)
 	big := bytes.Repeat([]byte("full"), 1<<20)
 	_, _, err := s.Put(t.Context(), bytes.NewReader(big))
-	if fault.Of(err) != fault.Transient || !strings.Contains(fault.Way(err), "free some space") {
-		t.Errorf("got %v, way %q", err, fault.Way(err))
+	if fault.Of(err) != fault.Transient || !strings.Contains(fault.HintOf(err), "free some space") {
+		t.Errorf("got %v, way %q", err, fault.HintOf(err))
 	}
 	if ok, _ := s.Has(t.Context(), digest.Of(big)); ok {
 		t.Error("half a Put can be seen")

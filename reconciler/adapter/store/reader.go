@@ -74,6 +74,6 @@ func (r *reader) ReadAt(p []byte, off int64) (int, error) { return r.f.ReadAt(p,
 func (r *reader) Close() error { return r.f.Close() }
 
 func tampered(name digest.Digest, path string) error {
-	return fault.Hint(fault.New(fault.Corrupt, "%s: its bytes in the store are not what they are named", name),
+	return fault.WithHint(fault.New(fault.Corrupt, "%s: its bytes in the store are not what they are named", name),
 		"remove %s; then restore it from a copy, or run vishwa apply, which makes it again where a step needs it", path)
 }

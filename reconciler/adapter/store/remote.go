@@ -95,7 +95,7 @@ func (s *shared) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, er
 	}
 	body, _, err := s.bucket.Get(ctx, key(name), port.All)
 	if fault.Of(err) == fault.Missing && err != nil && !errors.Is(err, port.ErrAbsent) {
-		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the store", name), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not in the store", name), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read store: %s: %w", name, err)
@@ -106,7 +106,7 @@ func (s *shared) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, er
 		return nil, fmt.Errorf("read store: %w", err)
 	}
 	if got != name {
-		return nil, fault.Hint(fault.New(fault.Corrupt, "%s: its bytes in the store are %s", name, got.Short()),
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: its bytes in the store are %s", name, got.Short()),
 			"remove the object %s; then restore it from a copy, or run vishwa apply, which makes it again where a step needs it", key(name))
 	}
 	s.there.Store(name, true)

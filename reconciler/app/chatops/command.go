@@ -87,7 +87,7 @@ func Parse(body string) (out []Command) {
 		}
 		c := Command{Line: l.number, Text: shortened(strings.Join(append([]string{word}, strings.Fields(rest)...), " "))}
 		if l.quoted {
-			c.Err = fault.Hint(fault.New(fault.Invalid, "the command belongs to the quotation above it"),
+			c.Err = fault.WithHint(fault.New(fault.Invalid, "the command belongs to the quotation above it"),
 				"leave an empty line between the quotation and the command")
 		} else {
 			c.Verb, c.Ref, c.Err = understand(strings.Fields(rest))
@@ -147,7 +147,7 @@ func understand(words []string) (Verb, schemas.Ref, error) {
 }
 
 func invalid(text, way string) error {
-	return fault.Hint(fault.New(fault.Invalid, "%s", text), "%s", way)
+	return fault.WithHint(fault.New(fault.Invalid, "%s", text), "%s", way)
 }
 
 func known() []string {

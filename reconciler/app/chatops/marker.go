@@ -57,9 +57,9 @@ const (
 	stateClose = " -->"
 )
 
-// Hide writes state on one line that is not shown, for the end of the comment. The oldest plans are left out
+// EncodeState writes state on one line that is not shown, for the end of the comment. The oldest plans are left out
 // where there are many of them; a checkpoint that is too long is left out whole.
-func Hide(state State) string {
+func EncodeState(state State) string {
 	state.Head, state.Digest = clip(state.Head, nameLimit), clip(state.Digest, nameLimit)
 	state.Stage, state.Verdict = clip(state.Stage, nameLimit), clip(state.Verdict, verdictLimit)
 	if len(state.Checkpoint) > checkpointLimit || !utf8.ValidString(state.Checkpoint) {
@@ -94,9 +94,9 @@ func hiddenJSON(v State) string {
 	return strings.NewReplacer("--", `-\u002d`, "@", `\u0040`, "`", `\u0060`).Replace(string(raw))
 }
 
-// Reveal reads what Hide hid in a comment's body. The last one counts: Hide's line
+// DecodeState reads what Hide hid in a comment's body. The last one counts: Hide's line
 // stands behind all that the comment repeats of the repository and its logs.
-func Reveal(body string) (State, bool) {
+func DecodeState(body string) (State, bool) {
 	at := strings.LastIndex(body, stateOpen)
 	if at < 0 || at > 0 && body[at-1] != '\n' {
 		return State{}, false

@@ -29,7 +29,7 @@ func TestWhatIsHiddenIsRevealed(t *testing.T) {
 	for i := range 25 {
 		state.Earlier = append(state.Earlier, Past{fmt.Sprintf("%040d", i), "sha256:" + hex, "1 to make"})
 	}
-	got, ok := Reveal("<!-- vishwa:report -->\n" + Hide(state) + "\n\n**Ready**\n")
+	got, ok := DecodeState("<!-- vishwa:report -->\n" + EncodeState(state) + "\n\n**Ready**\n")
 	if !ok || len(got.Earlier) < 15 || len(got.Earlier) > mostPasts || !reflect.DeepEqual(got.Earlier, state.Earlier[:len(got.Earlier)]) {
 		t.Fatalf("%d earlier plans, %t", len(got.Earlier), ok)
 	}
@@ -47,16 +47,16 @@ func TestStateIsOneBoundedCommentOfItsOwn(t *testing.T) {
 		for range rapid.IntRange(0, 30).Draw(t, "pasts") {
 			state.Earlier = append(state.Earlier, Past{texts.Draw(t, "h"), texts.Draw(t, "d"), texts.Draw(t, "v")})
 		}
-		text := Hide(state)
+		text := EncodeState(state)
 		inner := strings.TrimSuffix(strings.TrimPrefix(text, "<!--"), "-->")
 		if len(text) > HideLimit || len(inner) != len(text)-7 || strings.ContainsAny(inner, "<>\n\r@`\u2028") || strings.Contains(inner, "--") {
 			t.Fatalf("%d bytes: %q", len(text), text)
 		}
-		got, ok := Reveal("x\n" + text)
+		got, ok := DecodeState("x\n" + text)
 		if !ok {
 			t.Fatalf("%q is not revealed", text)
 		}
-		if again := Hide(got); again != text {
+		if again := EncodeState(got); again != text {
 			t.Fatalf("hidden again it is\n%q, was\n%q", again, text)
 		}
 	})
@@ -65,32 +65,32 @@ func TestStateIsOneBoundedCommentOfItsOwn(t *testing.T) {
 func TestForeignBytesAreNoState(t *testing.T) {
 	for _, body := range []string{"", "<!-- vishwa:state -->", "<!-- vishwa:state {} ", "<!-- vishwa:state [] -->", "<!-- vishwa:state {\"head\":1} -->",
 		"a <!-- vishwa:state {} -->", "> <!-- vishwa:state {} -->", "<!-- vishwa:state {\"head\":\"" + strings.Repeat("a", HideLimit) + "\"} -->"} {
-		if got, ok := Reveal(body); ok {
+		if got, ok := DecodeState(body); ok {
 			t.Errorf("%q is taken for %+v", body, got)
 		}
 	}
 }
 
 func TestALogCannotSpeakForVishwa(t *testing.T) {
-	forged := "```\n" + Hide(State{Head: "forged"}) + "\n```\n"
-	if got, ok := Reveal(forged + Hide(State{Head: "real"}) + "\n"); !ok || got.Head != "real" {
+	forged := "```\n" + EncodeState(State{Head: "forged"}) + "\n```\n"
+	if got, ok := DecodeState(forged + EncodeState(State{Head: "real"}) + "\n"); !ok || got.Head != "real" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func FuzzReveal(f *testing.F) {
-	f.Add("<!-- vishwa:report -->\n" + Hide(State{Head: "a", Earlier: []Past{{"b", "c", "d"}}}))
+	f.Add("<!-- vishwa:report -->\n" + EncodeState(State{Head: "a", Earlier: []Past{{"b", "c", "d"}}}))
 	f.Add("<!-- vishwa:state {} -->")
 	f.Fuzz(func(t *testing.T, body string) {
-		got, ok := Reveal(body)
+		got, ok := DecodeState(body)
 		if !ok {
 			return
 		}
-		text := Hide(got)
+		text := EncodeState(got)
 		if len(text) > HideLimit {
 			t.Fatalf("%d bytes", len(text))
 		}
-		if again, ok := Reveal(text); !ok || Hide(again) != text {
+		if again, ok := DecodeState(text); !ok || EncodeState(again) != text {
 			t.Fatalf("%q is not revealed", text)
 		}
 	})

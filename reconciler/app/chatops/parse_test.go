@@ -109,8 +109,8 @@ func TestWhatIsNotUnderstoodSaysTheWayOut(t *testing.T) {
 		"> a\n/vishwa apply":         "empty line",
 	} {
 		got := Parse(body)
-		if len(got) != 1 || got[0].Verb != "" || fault.Of(got[0].Err) != fault.Invalid || !strings.Contains(fault.Way(got[0].Err), want) {
-			t.Errorf("%q: %+v, way %q, want %q", body, got, fault.Way(got[0].Err), want)
+		if len(got) != 1 || got[0].Verb != "" || fault.Of(got[0].Err) != fault.Invalid || !strings.Contains(fault.HintOf(got[0].Err), want) {
+			t.Errorf("%q: %+v, way %q, want %q", body, got, fault.HintOf(got[0].Err), want)
 		}
 	}
 	long := Parse("/vishwa " + strings.Repeat("é\u202e\x1b", 5_000))
@@ -177,7 +177,7 @@ func checkCommand(t interface{ Fatalf(string, ...any) }, body string, c Command)
 	if (c.Err == nil) == (c.Verb == "") || c.Line < 1 {
 		t.Fatalf("%+v", c)
 	}
-	if c.Err != nil && (fault.Of(c.Err) != fault.Invalid || fault.Way(c.Err) == "") {
+	if c.Err != nil && (fault.Of(c.Err) != fault.Invalid || fault.HintOf(c.Err) == "") {
 		t.Fatalf("%v has no way out", c.Err)
 	}
 	lines := strings.Split(bounded(body), "\n")

@@ -72,7 +72,7 @@ func Read(lookup func(string) (string, bool), event []byte) (Event, error) {
 	case env.get("JENKINS_URL") != "" || env.get("BUILD_URL") != "":
 		return env.jenkins()
 	}
-	return Event{}, fault.Hint(fault.New(fault.Invalid, "this is no job of GitHub Actions or Jenkins"),
+	return Event{}, fault.WithHint(fault.New(fault.Invalid, "this is no job of GitHub Actions or Jenkins"),
 		"elsewhere use vishwa plan and vishwa apply, or vishwa controller")
 }
 
@@ -93,7 +93,7 @@ func (e environment) matching(name string, want *regexp.Regexp) (string, error) 
 }
 
 func malformed(what string) error {
-	return fault.Hint(fault.New(fault.Invalid, "%s is missing or not what the server documents", what),
+	return fault.WithHint(fault.New(fault.Invalid, "%s is missing or not what the server documents", what),
 		"run vishwa ci in a job of GitHub Actions or Jenkins, as vishwa init --github or --jenkins sets it up")
 }
 

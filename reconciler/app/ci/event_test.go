@@ -86,8 +86,8 @@ func TestAnEventSaysWhatToLookAt(t *testing.T) {
 
 func TestWhatRunsWithTheBasesSecretsIsRefused(t *testing.T) {
 	_, err := Read(github(map[string]string{"GITHUB_EVENT_NAME": "pull_request_target"}), []byte(pull(fork)))
-	if fault.Of(err) != fault.Refused || !strings.Contains(fault.Way(err), "pull_request") {
-		t.Error(err, fault.Way(err))
+	if fault.Of(err) != fault.Refused || !strings.Contains(fault.HintOf(err), "pull_request") {
+		t.Error(err, fault.HintOf(err))
 	}
 }
 
@@ -111,11 +111,11 @@ func TestMalformedEventsAreInvalid(t *testing.T) {
 		if name == "a commit" {
 			c.env = map[string]string{"GITHUB_SHA": "HEAD"}
 		}
-		if _, err := Read(github(c.env), []byte(c.payload)); fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		if _, err := Read(github(c.env), []byte(c.payload)); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Read(lookup(nil), nil); fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+	if _, err := Read(lookup(nil), nil); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 		t.Errorf("outside of a job: %v", err)
 	}
 }
@@ -140,8 +140,8 @@ func TestAPayloadThatLacksAFieldSaysWhich(t *testing.T) {
 		"no group's base":   {"merge_group", strings.Replace(group, "base_ref", "other", 1), "merge_group.base_ref"},
 	} {
 		_, err := Read(github(map[string]string{"GITHUB_EVENT_NAME": c.event}), []byte(c.payload))
-		if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "the event "+c.event+" has no "+c.field+",") || !strings.Contains(fault.Way(err), c.event) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v; %s", name, err, fault.Way(err))
+		if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "the event "+c.event+" has no "+c.field+",") || !strings.Contains(fault.HintOf(err), c.event) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v; %s", name, err, fault.HintOf(err))
 		}
 	}
 	if _, err := Read(github(map[string]string{"GITHUB_EVENT_NAME": "push"}), nil); err == nil || !strings.Contains(err.Error(), "the event push") {
@@ -169,7 +169,7 @@ func TestJenkinsSaysTheSame(t *testing.T) {
 			broken[k] = v
 		}
 		broken[name] = value
-		if _, err := Read(lookup(broken), nil); fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		if _, err := Read(lookup(broken), nil); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
 	}
@@ -183,7 +183,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, ref string, payload []byte) {
 		e, err := Read(github(map[string]string{"GITHUB_EVENT_NAME": name, "GITHUB_REF": ref}), payload)
 		if err != nil {
-			if fault.Way(err) == "" || strings.ContainsAny(err.Error(), "\n\r\x1b") {
+			if fault.HintOf(err) == "" || strings.ContainsAny(err.Error(), "\n\r\x1b") {
 				t.Errorf("%q has no way out", err)
 			}
 			return

@@ -21,7 +21,7 @@ var (
 // lacking is the error of an event whose payload does not hold a field as GitHub
 // documents it. The payload itself is not repeated: anybody may have written it.
 func lacking(event, field string) error {
-	return fault.Hint(fault.New(fault.Invalid, "the payload of the event %s has no %s, or not one that GitHub documents", event, field),
+	return fault.WithHint(fault.New(fault.Invalid, "the payload of the event %s has no %s, or not one that GitHub documents", event, field),
 		"see that GITHUB_EVENT_PATH names the payload as GitHub wrote it, and GITHUB_EVENT_NAME its event; https://docs.github.com/en/webhooks/webhook-events-and-payloads#%s lists its fields", event)
 }
 
@@ -69,7 +69,7 @@ func (e environment) github(event []byte) (Event, error) {
 	}
 	name := e.get("GITHUB_EVENT_NAME")
 	if name == "pull_request_target" {
-		return Event{}, fault.Hint(fault.New(fault.Refused, "pull_request_target runs with the tracked branch's secrets for anybody's pull request"),
+		return Event{}, fault.WithHint(fault.New(fault.Refused, "pull_request_target runs with the tracked branch's secrets for anybody's pull request"),
 			"use on: pull_request, as vishwa init --github writes it; what comes from a fork is planned there, and run when a maintainer says /vishwa train")
 	}
 	var p payload

@@ -29,7 +29,7 @@ var keyFile = regexp.MustCompile(`^[a-z][a-z0-9-]{0,40}(?:\.(?:key|pub|json))?$`
 // archive is repeated in an error.
 func Keys(archive string) (map[string][]byte, error) {
 	bad := func(what string) error {
-		return fault.Hint(fault.New(fault.Invalid, "read the keys: the secret %s", what),
+		return fault.WithHint(fault.New(fault.Invalid, "read the keys: the secret %s", what),
 			"make it of the keys' folder: tar -C KEYS -cz . | base64")
 	}
 	if len(archive) > mostArchive {

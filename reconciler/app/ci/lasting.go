@@ -13,10 +13,10 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Stateless lists the infrastructure whose Terraform state the job would leave on
+// LocalStateProblems lists the infrastructure whose Terraform state the job would leave on
 // its machine's disk: the next job would not find it, and would make everything
 // again. Hosted machines keep nothing; on others a declared path is taken at its word.
-func Stateless(decls []schemas.Declaration, tree fs.FS, hosted bool) (out []schemas.Problem) {
+func LocalStateProblems(decls []schemas.Declaration, tree fs.FS, hosted bool) (out []schemas.Problem) {
 	for _, d := range decls {
 		spec, ok := d.Spec.(*schemas.Infrastructure)
 		if !ok || spec.State.Path != "" && !hosted {
@@ -36,8 +36,8 @@ func Stateless(decls []schemas.Declaration, tree fs.FS, hosted bool) (out []sche
 	return out
 }
 
-// Fleeting says what of the declarations ends with the job, in whole sentences.
-func Fleeting(decls []schemas.Declaration, hosted bool) (out []string) {
+// EphemeralWarnings says what of the declarations ends with the job, in whole sentences.
+func EphemeralWarnings(decls []schemas.Declaration, hosted bool) (out []string) {
 	if !hosted {
 		return nil
 	}

@@ -45,7 +45,7 @@ func TestAStateOnTheRunnersDiskIsRefused(t *testing.T) {
 		"a backend's settings alone":     {s3, "main.tf", "", true, true},
 	} {
 		tree := fstest.MapFS{"infra/" + c.file: {Data: []byte(c.text)}}
-		got := Stateless([]schemas.Declaration{infra(c.state)}, tree, c.hosted)
+		got := LocalStateProblems([]schemas.Declaration{infra(c.state)}, tree, c.hosted)
 		if (len(got) == 1) != c.refused {
 			t.Errorf("%s: %v", name, got)
 		}
@@ -59,7 +59,7 @@ func TestAStateOnTheRunnersDiskIsRefused(t *testing.T) {
 
 func TestABackendBehindALinkIsNotRead(t *testing.T) {
 	tree := fstest.MapFS{"infra/main.tf": {Data: []byte("../secret.tf"), Mode: fs.ModeSymlink}, "secret.tf": {Data: []byte("terraform {\n  backend \"s3\" {}\n}")}}
-	if got := Stateless([]schemas.Declaration{infra(schemas.State{})}, tree, true); len(got) != 1 {
+	if got := LocalStateProblems([]schemas.Declaration{infra(schemas.State{})}, tree, true); len(got) != 1 {
 		t.Error(got)
 	}
 }
@@ -70,11 +70,11 @@ func TestWhatEndsWithTheJobIsSaid(t *testing.T) {
 		{Kind: "Deployment", Metadata: schemas.Metadata{Name: "a"}, Spec: &schemas.Deployment{Target: schemas.Target{Local: &schemas.LocalTarget{}}}},
 		{Kind: "Project", Metadata: schemas.Metadata{Name: "p"}, Spec: &schemas.Project{Store: &schemas.Store{Dir: "/srv/store"}}},
 	}
-	got := strings.Join(Fleeting(decls, true), "\n")
+	got := strings.Join(EphemeralWarnings(decls, true), "\n")
 	if !strings.Contains(got, "deployment/a, deployment/b") || !strings.Contains(got, "spec.store.dir") {
 		t.Error(got)
 	}
-	if got := Fleeting(decls, false); got != nil {
+	if got := EphemeralWarnings(decls, false); got != nil {
 		t.Errorf("a machine of one's own keeps what it has: %v", got)
 	}
 }

@@ -149,7 +149,7 @@ func TestASecretUnpacksToNothingElse(t *testing.T) {
 		"a large thing": strings.Repeat("A", mostArchive+1),
 	} {
 		got, err := Keys(archive)
-		if fault.Of(err) != fault.Invalid || fault.Way(err) == "" || got != nil {
+		if fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" || got != nil {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret material") {

@@ -39,7 +39,7 @@ type voids struct {
 }
 
 // assert records the approvals on the forge that hold for p.
-func (v *visit) assert(ctx context.Context, h *House, p *pass.Proposal) (out voids, err error) {
+func (v *pullRequest) assert(ctx context.Context, h *Session, p *pass.Proposal) (out voids, err error) {
 	asked := false
 	for _, need := range p.Needs() {
 		asked = asked || need.Reviews
@@ -91,13 +91,13 @@ func (v *visit) assert(ctx context.Context, h *House, p *pass.Proposal) (out voi
 }
 
 // pushed has h know who pushed to the pull request: they approve nothing of it.
-func (v *visit) pushed(ctx context.Context, h *House) error {
+func (v *pullRequest) pushed(ctx context.Context, h *Session) error {
 	who, err := v.Forge.Pushers(ctx, v.pull)
 	if err != nil {
 		switch fault.Of(err) {
 		case fault.Missing, fault.Denied, fault.Invalid:
 			v.Log.Info("the forge does not tell who pushed", "pull", v.pull.Number, "error", err)
-			h.Blind = true
+			h.PushersUnknown = true
 			return nil
 		}
 		return fmt.Errorf("look who pushed to pull request %d: %w", v.pull.Number, err)
@@ -110,7 +110,7 @@ func (v *visit) pushed(ctx context.Context, h *House) error {
 }
 
 // voided says why g does not count, also of the command that gave it.
-func (v *visit) voided(g given, format string, args ...any) string {
+func (v *pullRequest) voided(g given, format string, args ...any) string {
 	why := fmt.Sprintf(format, args...)
 	for i := range v.orders {
 		if o := &v.orders[i]; g.what == "comment" && o.Verb == chatops.Approve && o.remark.ID == g.id {
@@ -121,7 +121,7 @@ func (v *visit) voided(g given, format string, args ...any) string {
 }
 
 // yeses are the newest verdicts that approve, one a person, and the commands.
-func (v *visit) yeses(ctx context.Context) (out []given, err error) {
+func (v *pullRequest) yeses(ctx context.Context) (out []given, err error) {
 	reviews, err := v.Forge.Reviews(ctx, v.pull.Number)
 	if err != nil {
 		return nil, fmt.Errorf("read the reviews of pull request %d: %w", v.pull.Number, err)
@@ -129,7 +129,7 @@ func (v *visit) yeses(ctx context.Context) (out []given, err error) {
 	last := map[string]port.Review{}
 	var order []string
 	for _, r := range reviews {
-		if r.Verdict == port.Commented || r.By.Bot || r.By.Login == "" {
+		if r.State == port.Commented || r.By.Bot || r.By.Login == "" {
 			continue // a remark takes nothing back
 		}
 		if _, seen := last[r.By.Login]; !seen {
@@ -138,7 +138,7 @@ func (v *visit) yeses(ctx context.Context) (out []given, err error) {
 		last[r.By.Login] = r
 	}
 	for _, login := range order {
-		if r := last[login]; r.Verdict == port.Approved {
+		if r := last[login]; r.State == port.Approved {
 			out = append(out, given{login, r.SHA, r.Time, "review", r.ID})
 		}
 	}
@@ -153,7 +153,7 @@ func (v *visit) yeses(ctx context.Context) (out []given, err error) {
 }
 
 // stale says why g is not about the plan as it is, or "".
-func (v *visit) stale(g given, p *pass.Proposal) string {
+func (v *pullRequest) stale(g given, p *pass.Proposal) string {
 	switch {
 	case strings.EqualFold(g.login, v.pull.Author.Login):
 		return fmt.Sprintf("the %s of %s does not count: nobody approves their own pull request", g.what, g.login)

@@ -31,12 +31,12 @@ const mostMerges = 50
 // carried out before, as far as the caller knows; the pull requests that were merged
 // after it get their last word. A step that is held or fails is told in the report;
 // an error is a reason to look again.
-func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Report, error) {
+func (o *Service) Branch(ctx context.Context, branch, since string) (templates.Report, error) {
 	r := templates.Report{Base: branch, Full: o.Full}
 	if err := o.await(ctx); err != nil {
 		return r, err
 	}
-	h, err := o.Open(ctx, Errand{Branch: branch})
+	h, err := o.Open(ctx, Scope{Branch: branch})
 	if err != nil {
 		return r, err
 	}
@@ -47,7 +47,7 @@ func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Re
 	}
 	r.Head, r.BaseSHA = rev.SHA, rev.SHA
 	var mine chan struct{}
-	result, applyErr := h.Apply(ctx, pass.Orders{Confirm: func(p plan.Plan) error {
+	result, applyErr := h.Apply(ctx, pass.ApplyOptions{Confirm: func(p plan.Plan) error {
 		mine = o.begin(branch, p)
 		return o.announce(ctx, h, p)
 	}})
@@ -70,7 +70,7 @@ func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Re
 	if err := o.markBranch(ctx, r); err != nil {
 		return r, err
 	}
-	if err := o.lastWords(ctx, branch, rev.SHA, since); err != nil {
+	if err := o.reportAllMerged(ctx, branch, rev.SHA, since); err != nil {
 		return r, err
 	}
 	_, in, err := h.Head(ctx)
@@ -82,7 +82,7 @@ func (o *Office) Branch(ctx context.Context, branch, since string) (templates.Re
 
 // await lets the runs of merged pull requests end: what they make is wanted here, and
 // is not made a second time.
-func (o *Office) await(ctx context.Context) error {
+func (o *Service) await(ctx context.Context) error {
 	o.mu.Lock()
 	var under []int
 	for n := range o.runs {
@@ -103,7 +103,7 @@ func (o *Office) await(ctx context.Context) error {
 
 // begin notes what is being made on a branch, until end. Who begins holds the
 // repository's lock, so that whoever began before has made all of theirs.
-func (o *Office) begin(branch string, p plan.Plan) (done chan struct{}) {
+func (o *Service) begin(branch string, p plan.Plan) (done chan struct{}) {
 	keys := map[digest.Digest]bool{}
 	for _, s := range p.Work() {
 		keys[s.Key] = s.Key != ""
@@ -119,7 +119,7 @@ func (o *Office) begin(branch string, p plan.Plan) (done chan struct{}) {
 	return done
 }
 
-func (o *Office) end(branch string, done chan struct{}) {
+func (o *Service) end(branch string, done chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if a, ok := o.acts[branch]; ok && a.done == done {
@@ -130,7 +130,7 @@ func (o *Office) end(branch string, done chan struct{}) {
 
 // clash is closed when what the tracked branch makes of p is made; nil: nothing of it
 // is being made there.
-func (o *Office) clash(branch string, p plan.Plan) chan struct{} {
+func (o *Service) clash(branch string, p plan.Plan) chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, s := range p.Work() {
@@ -143,7 +143,7 @@ func (o *Office) clash(branch string, p plan.Plan) chan struct{} {
 
 // passing is the error of a pass of which steps failed. What may pass by itself is worth
 // another look right away; the rest is Unfinished.
-func (o *Office) passing(in *pass.Intent, result pass.Result) error {
+func (o *Service) passing(in *pass.Intent, result pass.Result) error {
 	err := o.unfinished(in, result.Outcomes, anyKind)
 	var u Unfinished
 	if !errors.As(err, &u) {
@@ -157,7 +157,7 @@ func (o *Office) passing(in *pass.Intent, result pass.Result) error {
 }
 
 // carried is the report of a branch as it stands after a pass.
-func (o *Office) carried(ctx context.Context, h *House, r templates.Report, outcomes []execute.Outcome) (templates.Report, error) {
+func (o *Service) carried(ctx context.Context, h *Session, r templates.Report, outcomes []execute.Outcome) (templates.Report, error) {
 	_, in, err := h.Head(ctx)
 	if err != nil {
 		return r, err
@@ -166,7 +166,7 @@ func (o *Office) carried(ctx context.Context, h *House, r templates.Report, outc
 	if err != nil {
 		return r, err
 	}
-	p, err := h.Consider(ctx, in, rev)
+	p, err := h.Review(ctx, in, rev)
 	if err != nil {
 		return r, err
 	}
@@ -190,7 +190,7 @@ func (o *Office) carried(ctx context.Context, h *House, r templates.Report, outc
 
 // records are the entries that of accepts, of what stands and of what was made, in
 // the ledger's order.
-func records(w *pass.World, of func(*ledger.Entry) bool) (out []templates.Record) {
+func records(w *pass.Snapshot, of func(*ledger.Entry) bool) (out []templates.Record) {
 	found := map[int64]*ledger.Entry{}
 	for _, e := range w.Facts.Latest {
 		found[e.Seq] = e
@@ -224,7 +224,7 @@ func made(e *ledger.Entry) digest.Digest {
 	return e.Key
 }
 
-func (o *Office) markBranch(ctx context.Context, r templates.Report) error {
+func (o *Service) markBranch(ctx context.Context, r templates.Report) error {
 	if o.Forge == nil {
 		return nil
 	}
@@ -232,14 +232,14 @@ func (o *Office) markBranch(ctx context.Context, r templates.Report) error {
 	if err != nil {
 		return err
 	}
-	if err := o.Forge.Mark(ctx, m); err != nil {
+	if err := o.Forge.ReportStatus(ctx, m); err != nil {
 		return fmt.Errorf("mark %.7s: %w", r.Head, err)
 	}
 	return nil
 }
 
 // announce shows the deployments that are about to change.
-func (o *Office) announce(ctx context.Context, h *House, p plan.Plan) error {
+func (o *Service) announce(ctx context.Context, h *Session, p plan.Plan) error {
 	if o.Forge == nil {
 		return nil
 	}
@@ -247,7 +247,7 @@ func (o *Office) announce(ctx context.Context, h *House, p plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	facts, err := h.Book.Facts(ctx)
+	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (o *Office) announce(ctx context.Context, h *House, p plan.Plan) error {
 		if s.Held != "" || s.Pending || s.Do == plan.Retire || failing(facts, s.Ref, s.Key, 0) != nil {
 			continue
 		}
-		if err := o.rollout(ctx, in, s, port.Rollout{SHA: p.Revision, State: port.Pending, Description: s.Why}); err != nil {
+		if err := o.rollout(ctx, in, s, port.Deployment{SHA: p.Revision, State: port.Pending, Description: s.Why}); err != nil {
 			return err
 		}
 	}
@@ -263,7 +263,7 @@ func (o *Office) announce(ctx context.Context, h *House, p plan.Plan) error {
 }
 
 // rollout shows a deployment's step; other steps are none.
-func (o *Office) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r port.Rollout) error {
+func (o *Service) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r port.Deployment) error {
 	n := in.Graph.Node(s.Ref)
 	if n == nil {
 		return nil
@@ -273,9 +273,9 @@ func (o *Office) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r po
 		return nil
 	}
 	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, schemas.Production(spec.Environment)
-	switch err := o.Forge.Rollout(ctx, r); {
+	switch err := o.Forge.ReportDeployment(ctx, r); {
 	case fault.Of(err) == fault.Denied && err != nil: // what is shown decides nothing
-		o.Log.Warn("deployments cannot be shown on the forge", "ref", s.Ref.String(), "error", err, "way", fault.Way(err))
+		o.Log.Warn("deployments cannot be shown on the forge", "ref", s.Ref.String(), "error", err, "way", fault.HintOf(err))
 		return nil
 	case err != nil:
 		return fmt.Errorf("show deployment %s: %w", s.Ref, err)
@@ -285,7 +285,7 @@ func (o *Office) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r po
 }
 
 // settle shows how the deployments ended.
-func (o *Office) settle(ctx context.Context, h *House, result pass.Result) error {
+func (o *Service) settle(ctx context.Context, h *Session, result pass.Result) error {
 	if o.Forge == nil || len(result.Outcomes) == 0 {
 		return nil
 	}
@@ -297,7 +297,7 @@ func (o *Office) settle(ctx context.Context, h *House, result pass.Result) error
 	if err != nil {
 		return err
 	}
-	facts, err := h.Book.Facts(ctx)
+	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return err
 	}
@@ -306,7 +306,7 @@ func (o *Office) settle(ctx context.Context, h *House, result pass.Result) error
 		if oc.Ref.Kind != "deployment" || oc.Do == plan.Retire {
 			continue
 		}
-		r := port.Rollout{SHA: rev.SHA, State: port.Succeeded, Description: oc.Text}
+		r := port.Deployment{SHA: rev.SHA, State: port.Succeeded, Description: oc.Text}
 		s := planned[oc.Ref]
 		switch {
 		case oc.End == execute.Failed:
@@ -329,8 +329,8 @@ func (o *Office) settle(ctx context.Context, h *House, result pass.Result) error
 	return nil
 }
 
-// lastWords brings the comments of merged pull requests up to what came of them.
-func (o *Office) lastWords(ctx context.Context, branch, head, since string) error {
+// reportAllMerged brings the comments of merged pull requests up to what came of them.
+func (o *Service) reportAllMerged(ctx context.Context, branch, head, since string) error {
 	if o.Forge == nil {
 		return nil
 	}
@@ -340,7 +340,7 @@ func (o *Office) lastWords(ctx context.Context, branch, head, since string) erro
 	}
 	told := map[int]bool{} // a rebased pull request is many commits
 	for _, sha := range slices.Backward(commits) {
-		pulls, err := o.Forge.Of(ctx, sha)
+		pulls, err := o.Forge.MergedAs(ctx, sha)
 		if err != nil {
 			return fmt.Errorf("look for the pull requests merged as %.7s: %w", sha, err)
 		}
@@ -349,7 +349,7 @@ func (o *Office) lastWords(ctx context.Context, branch, head, since string) erro
 				continue
 			}
 			told[p.Number] = true
-			if err := o.lastWord(ctx, p); err != nil {
+			if err := o.reportMerged(ctx, p); err != nil {
 				return err
 			}
 		}
@@ -357,7 +357,7 @@ func (o *Office) lastWords(ctx context.Context, branch, head, since string) erro
 	return nil
 }
 
-func (o *Office) lastWord(ctx context.Context, p port.Pull) error {
+func (o *Service) reportMerged(ctx context.Context, p port.PullRequest) error {
 	defer o.hold(p.Number)()
 	v, err := o.visit(ctx, p)
 	if err != nil {
@@ -369,11 +369,11 @@ func (o *Office) lastWord(ctx context.Context, p port.Pull) error {
 
 // merged tells what came of a merged pull request so far, and takes the approvals
 // that are given below it.
-func (v *visit) merged(ctx context.Context) (templates.Report, error) {
+func (v *pullRequest) merged(ctx context.Context) (templates.Report, error) {
 	r := templates.Report{Stage: templates.Merged, Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, MergedAs: cmp.Or(v.pull.MergeSHA, v.pull.HeadSHA), Full: v.Full}
 	// What is recorded here, approvals and retries, is said below the pull request
 	// and not done on the branch: it needs no lease.
-	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf(""), Merged: true})
+	h, err := v.Open(ctx, Scope{Branch: v.pull.Base, PullRequest: v.behalf(""), Merged: true})
 	if err != nil {
 		return r, err
 	}
@@ -396,7 +396,7 @@ func (v *visit) merged(ctx context.Context) (templates.Report, error) {
 		r.Stage = templates.Deployed
 		return r, nil // all was said
 	}
-	p, err := h.Consider(ctx, v.base, v.rev)
+	p, err := h.Review(ctx, v.base, v.rev)
 	if err != nil {
 		return r, err
 	}
@@ -408,7 +408,7 @@ func (v *visit) merged(ctx context.Context) (templates.Report, error) {
 		return r, err
 	}
 	if taken.recorded {
-		if p, err = h.Consider(ctx, v.base, v.rev); err != nil {
+		if p, err = h.Review(ctx, v.base, v.rev); err != nil {
 			return r, err
 		}
 	}
@@ -416,7 +416,7 @@ func (v *visit) merged(ctx context.Context) (templates.Report, error) {
 	r.Plan, r.Digest, r.BaseSHA = &shown, shown.Digest(), v.rev.SHA
 	r.Approvals = approvals(p, taken.why)
 	r.Records = records(p.World, func(e *ledger.Entry) bool {
-		return e.Revision == v.rev.SHA || e.Revision == v.pull.MergeSHA || e.Behalf != nil && e.Behalf.Pull == v.pull.Number
+		return e.Revision == v.rev.SHA || e.Revision == v.pull.MergeSHA || e.PullRequest != nil && e.PullRequest.Pull == v.pull.Number
 	})
 	switch r.Stage = stage(p, nil, true); {
 	case len(p.Plan.Work()) == 0:

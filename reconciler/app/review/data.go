@@ -28,7 +28,7 @@ import (
 
 // Data compares each dataset whose content w moves with base's; without a base, with
 // what was pinned last. What the rows are like is told from the profiles that store has.
-func Data(ctx context.Context, store port.Store, w *pass.World, base *pass.Intent) (out []templates.DataChange, err error) {
+func Data(ctx context.Context, store port.Store, w *pass.Snapshot, base *pass.Intent) (out []templates.DataChange, err error) {
 	now := keysIn(w.Graph, w.Facts)
 	var then map[schemas.Ref]*ledger.Entry
 	if base != nil {
@@ -71,7 +71,7 @@ func Data(ctx context.Context, store port.Store, w *pass.World, base *pass.Inten
 // keysIn are the entries of what g wants that is made already.
 func keysIn(g graph.Graph, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
 	out := map[schemas.Ref]*ledger.Entry{}
-	for _, s := range plan.Compute(g, plan.Seen{Facts: facts}).Steps {
+	for _, s := range plan.Compute(g, plan.Observed{Facts: facts}).Steps {
 		if e := facts.ByKey[s.Key]; e != nil && s.Ref.Kind == "dataset" {
 			out[s.Ref] = e
 		}
@@ -153,7 +153,7 @@ func change(ref schemas.Ref, spec *schemas.Dataset, was, now side) templates.Dat
 		}
 	}
 	if now.profile != nil {
-		c.Broken = quality.Told(now.profile.Violations)
+		c.Broken = quality.Sentence(now.profile.Violations)
 	}
 	for name, col := range spec.Columns {
 		if slices.Contains(col.Tags, "personal") {

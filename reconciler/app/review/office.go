@@ -24,16 +24,16 @@ import (
 	"github.com/vishwaops/vishwa/templates"
 )
 
-// Errand is what a house is opened for.
-type Errand struct {
-	Branch string         // tracked branch, whose settings count
-	Behalf *ledger.Behalf // nil: for the branch itself
-	Merged bool           // the pull request is merged: the branch itself is looked at
+// Scope is what a house is opened for.
+type Scope struct {
+	Branch      string              // tracked branch, whose settings count
+	PullRequest *ledger.PullRequest // nil: for the branch itself
+	Merged      bool                // the pull request is merged: the branch itself is looked at
 }
 
-// House is a loop.House that is closed after use.
-type House struct {
-	*pass.House
+// Session is a loop.House that is closed after use.
+type Session struct {
+	*pass.Reconciler
 	Close func() error
 }
 
@@ -48,18 +48,18 @@ type Mirror interface {
 	Contains(ctx context.Context, head, sha string) (bool, error)
 }
 
-// Office is the conversation of one repository. It is safe for concurrent use for
+// Service is the conversation of one repository. It is safe for concurrent use for
 // different pull requests.
-type Office struct {
+type Service struct {
 	Forge  port.Forge
 	Mirror Mirror
-	Open   func(ctx context.Context, e Errand) (*House, error)
+	Open   func(ctx context.Context, e Scope) (*Session, error)
 	Now    func() time.Time
 	Log    *slog.Logger
 	// Name tells the comments of several controllers of one repository apart; usually empty.
 	Name string
-	// Glance is how often, while runs are under way, it is asked whether they are still wanted.
-	Glance time.Duration
+	// PollInterval is how often, while runs are under way, it is asked whether they are still wanted.
+	PollInterval time.Duration
 	// Declared is told what a tracked branch declares, after each pass that could read it; may be nil.
 	Declared func(branch string, in *pass.Intent)
 	// Failed is told each step that failed, recorded anew or not; may be nil.
@@ -83,7 +83,7 @@ type action struct {
 	done chan struct{}
 }
 
-func (o *Office) ready() {
+func (o *Service) ready() {
 	if o.busy == nil {
 		o.busy, o.loose = map[int]*sync.Mutex{}, map[int]map[digest.Digest]bool{}
 		o.acts, o.runs = map[string]action{}, map[int]bool{}
@@ -97,7 +97,7 @@ const (
 	applyMark = "vishwa/apply"
 )
 
-func (o *Office) marker() string {
+func (o *Service) marker() string {
 	if o.Name == "" {
 		return chatops.Marker("report")
 	}
@@ -105,7 +105,7 @@ func (o *Office) marker() string {
 }
 
 // hold lets one pass at a time speak in pull request n.
-func (o *Office) hold(n int) (release func()) {
+func (o *Service) hold(n int) (release func()) {
 	o.mu.Lock()
 	o.ready()
 	m := o.busy[n]
@@ -122,7 +122,7 @@ func (o *Office) hold(n int) (release func()) {
 // comment now tells. An error is a reason to look again: nothing is told of it
 // that may pass. Group is the commit of a merge queue that would become the base
 // with n in it; where there is one, it is what is planned, and is marked too.
-func (o *Office) Pull(ctx context.Context, n int, group string) (templates.Report, error) {
+func (o *Service) Pull(ctx context.Context, n int, group string) (templates.Report, error) {
 	defer o.hold(n)()
 	pull, err := o.Forge.Pull(ctx, n)
 	if err != nil {
@@ -143,10 +143,10 @@ func (o *Office) Pull(ctx context.Context, n int, group string) (templates.Repor
 	}
 }
 
-// visit is one look at one pull request.
-type visit struct {
-	*Office
-	pull   port.Pull
+// pullRequest is one look at one pull request.
+type pullRequest struct {
+	*Service
+	pull   port.PullRequest
 	group  string        // a merge queue's commit of it; "": none
 	said   string        // the comment, as it is
 	state  chatops.State // what it carries
@@ -162,18 +162,18 @@ type visit struct {
 	quiet    bool // what runs has failed before, and nothing is said before something comes of it
 }
 
-func (o *Office) visit(ctx context.Context, pull port.Pull) (*visit, error) {
-	said, err := o.Forge.Said(ctx, pull.Number, o.marker())
+func (o *Service) visit(ctx context.Context, pull port.PullRequest) (*pullRequest, error) {
+	said, err := o.Forge.OwnComment(ctx, pull.Number, o.marker())
 	if err != nil {
 		return nil, fmt.Errorf("read the comment of pull request %d: %w", pull.Number, err)
 	}
-	state, _ := chatops.Reveal(said)
-	return &visit{Office: o, pull: pull, said: said, state: state}, nil
+	state, _ := chatops.DecodeState(said)
+	return &pullRequest{Service: o, pull: pull, said: said, state: state}, nil
 }
 
 // abandoned tells that pull was closed; a pull request that was never talked about
 // stays so.
-func (v *visit) abandoned(ctx context.Context) (templates.Report, error) {
+func (v *pullRequest) abandoned(ctx context.Context) (templates.Report, error) {
 	r := templates.Report{Stage: templates.Abandoned, Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA}
 	if v.said == "" {
 		return r, nil
@@ -185,7 +185,7 @@ func (v *visit) abandoned(ctx context.Context) (templates.Report, error) {
 }
 
 // stopLoose ends the runs that were handed back and that nobody wants any more.
-func (v *visit) stopLoose(ctx context.Context, wanted map[digest.Digest]bool) error {
+func (v *pullRequest) stopLoose(ctx context.Context, wanted map[digest.Digest]bool) error {
 	v.mu.Lock()
 	loose := v.loose[v.pull.Number]
 	delete(v.loose, v.pull.Number)
@@ -193,7 +193,7 @@ func (v *visit) stopLoose(ctx context.Context, wanted map[digest.Digest]bool) er
 	if len(loose) == 0 {
 		return nil
 	}
-	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf("")})
+	h, err := v.Open(ctx, Scope{Branch: v.pull.Base, PullRequest: v.behalf("")})
 	if err != nil {
 		return err
 	}
@@ -210,20 +210,20 @@ func (v *visit) stopLoose(ctx context.Context, wanted map[digest.Digest]bool) er
 	return nil
 }
 
-func (v *visit) behalf(base string) *ledger.Behalf {
-	return &ledger.Behalf{Pull: v.pull.Number, Head: v.pull.HeadSHA, Base: base, By: "github:" + strings.ToLower(v.pull.Author.Login)}
+func (v *pullRequest) behalf(base string) *ledger.PullRequest {
+	return &ledger.PullRequest{Pull: v.pull.Number, Head: v.pull.HeadSHA, Base: base, By: "github:" + strings.ToLower(v.pull.Author.Login)}
 }
 
 // say brings comment and marks up to r, and remembers what was shown when.
-func (v *visit) say(ctx context.Context, r *templates.Report) error {
+func (v *pullRequest) say(ctx context.Context, r *templates.Report) error {
 	v.remember(r)
 	var b strings.Builder
 	b.WriteString(v.marker() + "\n")
 	if err := templates.Comment(&b, *r); err != nil {
 		return err
 	}
-	body := b.String() + "\n" + chatops.Hide(v.state) + "\n"
-	if _, err := v.Forge.Say(ctx, v.pull.Number, v.marker(), body); err != nil {
+	body := b.String() + "\n" + chatops.EncodeState(v.state) + "\n"
+	if _, err := v.Forge.UpsertComment(ctx, v.pull.Number, v.marker(), body); err != nil {
 		return fmt.Errorf("comment on pull request %d: %w", v.pull.Number, err)
 	}
 	v.said = body
@@ -235,7 +235,7 @@ func (v *visit) say(ctx context.Context, r *templates.Report) error {
 }
 
 // remember moves what was shown before to the earlier plans.
-func (v *visit) remember(r *templates.Report) {
+func (v *pullRequest) remember(r *templates.Report) {
 	now, s := v.Now().Unix(), &v.state
 	if s.Head != r.Head || s.Digest != string(r.Digest) {
 		if s.Digest != "" {
@@ -254,7 +254,7 @@ func (v *visit) remember(r *templates.Report) {
 	}
 }
 
-func (v *visit) mark(ctx context.Context, r templates.Report) error {
+func (v *pullRequest) mark(ctx context.Context, r templates.Report) error {
 	m, err := markOf(planMark, r)
 	if err != nil {
 		return err
@@ -263,7 +263,7 @@ func (v *visit) mark(ctx context.Context, r templates.Report) error {
 		if m.SHA = sha; sha == "" {
 			continue
 		}
-		if err := v.Forge.Mark(ctx, m); err != nil {
+		if err := v.Forge.ReportStatus(ctx, m); err != nil {
 			return fmt.Errorf("mark %.7s: %w", sha, err)
 		}
 	}
@@ -272,12 +272,12 @@ func (v *visit) mark(ctx context.Context, r templates.Report) error {
 }
 
 // markOf shows r beside the commit that it is about.
-func markOf(name string, r templates.Report) (port.Mark, error) {
+func markOf(name string, r templates.Report) (port.CommitStatus, error) {
 	var summary strings.Builder
 	if err := templates.Comment(&summary, r); err != nil {
-		return port.Mark{}, err
+		return port.CommitStatus{}, err
 	}
-	m := port.Mark{SHA: r.Head, Name: name, Title: templates.Title(r), Summary: summary.String(), Annotations: templates.Annotations(r)}
+	m := port.CommitStatus{SHA: r.Head, Name: name, Title: templates.Title(r), Summary: summary.String(), Annotations: templates.Annotations(r)}
 	switch r.Stage {
 	case templates.Broken, templates.Blocked:
 		m.State = port.Failure
@@ -303,6 +303,6 @@ func broken(r templates.Report, err error) (templates.Report, error) {
 		r.Problems = problems
 		return r, nil
 	}
-	r.Error, r.Way = err.Error(), fault.Way(err)
+	r.Error, r.Way = err.Error(), fault.HintOf(err)
 	return r, nil
 }

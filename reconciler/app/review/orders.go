@@ -18,7 +18,7 @@ import (
 // order is a command with what is known of who gave it.
 type order struct {
 	chatops.Command
-	remark port.Remark
+	remark port.Comment
 	fresh  bool   // not answered yet
 	shown  bool   // given after the comment showed the head as it is now
 	refuse string // why it does not count
@@ -34,8 +34,8 @@ func (o order) counts(careful bool) bool {
 }
 
 // listen reads the commands of the pull request, in the order in which they were given.
-func (v *visit) listen(ctx context.Context, base *pass.Intent) error {
-	remarks, err := v.Forge.Remarks(ctx, v.pull.Number, time.Time{})
+func (v *pullRequest) listen(ctx context.Context, base *pass.Intent) error {
+	remarks, err := v.Forge.Comments(ctx, v.pull.Number, time.Time{})
 	if err != nil {
 		return fmt.Errorf("read the comments of pull request %d: %w", v.pull.Number, err)
 	}
@@ -66,7 +66,7 @@ func (v *visit) listen(ctx context.Context, base *pass.Intent) error {
 var weighty = []chatops.Verb{chatops.Train, chatops.Apply, chatops.Approve, chatops.Retry}
 
 // refusal says why who gave o may not, or "".
-func (v *visit) refusal(ctx context.Context, base *pass.Intent, o order) (string, error) {
+func (v *pullRequest) refusal(ctx context.Context, base *pass.Intent, o order) (string, error) {
 	by := o.remark.By
 	switch {
 	case by.Bot || by.Login == "":
@@ -82,7 +82,7 @@ func (v *visit) refusal(ctx context.Context, base *pass.Intent, o order) (string
 	if o.Verb == chatops.Approve {
 		return "", nil // whose approval counts is told where it is taken
 	}
-	may, err := v.Forge.May(ctx, by.Login)
+	may, err := v.Forge.Permission(ctx, by.Login)
 	if err != nil {
 		return "", fmt.Errorf("look what %s may do: %w", by.Login, err)
 	}
@@ -112,7 +112,7 @@ func roleOf(base *pass.Intent, login string) []string {
 }
 
 // newest is the newest order of one of verbs that counts.
-func (v *visit) newest(verbs ...chatops.Verb) (last *order) {
+func (v *pullRequest) newest(verbs ...chatops.Verb) (last *order) {
 	for i := range v.orders {
 		if o := &v.orders[i]; slices.Contains(verbs, o.Verb) && o.counts(v.careful) {
 			last = o
@@ -122,7 +122,7 @@ func (v *visit) newest(verbs ...chatops.Verb) (last *order) {
 }
 
 // answer reacts to every remark whose commands were dealt with.
-func (v *visit) answer(ctx context.Context) error {
+func (v *pullRequest) answer(ctx context.Context) error {
 	with := map[int64]port.Reaction{}
 	var ids []int64
 	for _, o := range v.orders {

@@ -110,10 +110,10 @@ func took(from, to time.Time) string {
 	return "took " + to.Sub(from).Round(100*time.Millisecond).String()
 }
 
-// glance ends the runs where the pull request does not want them any more, and tells
+// poll ends the runs where the pull request does not want them any more, and tells
 // how they stand meanwhile.
-func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.CancelCauseFunc, seen *watched) {
-	every := v.Glance
+func (v *pullRequest) poll(ctx context.Context, done <-chan struct{}, stop context.CancelCauseFunc, seen *watched) {
+	every := v.PollInterval
 	if every <= 0 {
 		every = 5 * time.Second
 	}
@@ -142,7 +142,7 @@ func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.C
 			stop(execute.ErrHandedBack)
 			return
 		}
-		again := &visit{Office: v.Office, pull: v.pull, state: v.state, careful: v.careful}
+		again := &pullRequest{Service: v.Service, pull: v.pull, state: v.state, careful: v.careful}
 		if err := again.listen(ctx, v.base); err != nil {
 			continue
 		}
@@ -171,7 +171,7 @@ func (v *visit) glance(ctx context.Context, done <-chan struct{}, stop context.C
 }
 
 // wantMore are the remarks that ask for more than words.
-func (v *visit) wantMore() map[int64]bool {
+func (v *pullRequest) wantMore() map[int64]bool {
 	more := map[int64]bool{}
 	for _, o := range v.orders {
 		if o.Err == nil && o.Verb != chatops.Help && o.Verb != chatops.Explain {
@@ -182,7 +182,7 @@ func (v *visit) wantMore() map[int64]bool {
 }
 
 // asked tells whether somebody waits for words alone.
-func (v *visit) asked() bool {
+func (v *pullRequest) asked() bool {
 	more := v.wantMore()
 	return slices.ContainsFunc(v.orders, func(o order) bool { return o.fresh && !more[o.remark.ID] })
 }
@@ -190,7 +190,7 @@ func (v *visit) asked() bool {
 // chat says r, and answers the remarks that ask for words alone, while runs are under
 // way. Any reaction counts as the answer: a remark that asks for more is left until
 // they ended.
-func (v *visit) chat(ctx context.Context, r templates.Report, p *pass.Proposal) error {
+func (v *pullRequest) chat(ctx context.Context, r templates.Report, p *pass.Proposal) error {
 	more := v.wantMore()
 	v.answers(&r, p)
 	if err := v.say(ctx, &r); err != nil {

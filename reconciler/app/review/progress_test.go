@@ -26,19 +26,19 @@ type wall struct {
 	glanced    func(n int)
 }
 
-func (w *wall) Pull(context.Context, int) (port.Pull, error) {
+func (w *wall) Pull(context.Context, int) (port.PullRequest, error) {
 	w.mu.Lock()
 	w.glances++
 	n := w.glances
 	w.mu.Unlock()
 	w.glanced(n)
-	return port.Pull{Number: 7, HeadSHA: "head"}, nil
+	return port.PullRequest{Number: 7, HeadSHA: "head"}, nil
 }
 
-func (w *wall) Remarks(context.Context, int, time.Time) ([]port.Remark, error) { return nil, nil }
-func (w *wall) Mark(context.Context, port.Mark) error                          { return nil }
+func (w *wall) Comments(context.Context, int, time.Time) ([]port.Comment, error) { return nil, nil }
+func (w *wall) ReportStatus(context.Context, port.CommitStatus) error            { return nil }
 
-func (w *wall) Say(_ context.Context, _ int, _, body string) (string, error) {
+func (w *wall) UpsertComment(_ context.Context, _ int, _, body string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.comments = append(w.comments, body)
@@ -78,7 +78,7 @@ func TestTheCommentTellsHowRunsStandWhileTheyAreUnderWay(t *testing.T) {
 			if _, err := seen.Start(t.Context(), port.Job{Key: "sha256:1", Ref: ref}); err != nil {
 				t.Fatal(err)
 			}
-			visiting(w, ref).glance(t.Context(), done, func(error) { t.Error("the runs were ended") }, seen)
+			visiting(w, ref).poll(t.Context(), done, func(error) { t.Error("the runs were ended") }, seen)
 			if len(w.comments) != 1 || !strings.Contains(w.comments[0], c.want) {
 				t.Errorf("want %q told once, and not again:\n%s", c.want, strings.Join(w.comments, "\n---\n"))
 			}
@@ -103,14 +103,14 @@ func TestRunsThatBeginAndEndAllTheTimeAreToldNowAndThen(t *testing.T) {
 			close(done)
 		}
 	}
-	visiting(w, ref).glance(t.Context(), done, func(error) {}, seen)
+	visiting(w, ref).poll(t.Context(), done, func(error) {}, seen)
 	if n := len(w.comments); n < 2 || n > w.glances/restOf+1 {
 		t.Errorf("%d edits in %d glances", n, w.glances)
 	}
 }
 
-func visiting(w *wall, ref schemas.Ref) *visit {
-	o := &Office{Forge: w, Now: time.Now, Log: slog.New(slog.DiscardHandler), Glance: time.Millisecond}
-	return &visit{Office: o, pull: port.Pull{Number: 7, HeadSHA: "head"}, base: &pass.Intent{Project: &schemas.Project{}}, proposal: &pass.Proposal{},
+func visiting(w *wall, ref schemas.Ref) *pullRequest {
+	o := &Service{Forge: w, Now: time.Now, Log: slog.New(slog.DiscardHandler), PollInterval: time.Millisecond}
+	return &pullRequest{Service: o, pull: port.PullRequest{Number: 7, HeadSHA: "head"}, base: &pass.Intent{Project: &schemas.Project{}}, proposal: &pass.Proposal{},
 		shown: templates.Report{Stage: templates.Running, Pull: 7, Head: "head", Runs: []templates.Run{{Ref: ref, State: "waiting"}}}}
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/templates"
 )
 
-func (v *visit) proposed(ctx context.Context) (templates.Report, error) {
+func (v *pullRequest) proposed(ctx context.Context) (templates.Report, error) {
 	r := templates.Report{Pull: v.pull.Number, Base: v.pull.Base, Head: v.pull.HeadSHA, Full: v.Full}
 	r, undone := v.consider(ctx, r)
 	if errors.As(undone, new(Unfinished)) {
@@ -49,24 +49,24 @@ func (v *visit) proposed(ctx context.Context) (templates.Report, error) {
 
 // consider plans the pull request and, where that is allowed, makes what can be
 // made before the merge. Where it returns a broken report, that is still to be said.
-func (v *visit) consider(ctx context.Context, r templates.Report) (templates.Report, error) {
+func (v *pullRequest) consider(ctx context.Context, r templates.Report) (templates.Report, error) {
 	may, err := v.trusted(ctx)
 	if err != nil {
 		return r, err
 	}
 	v.careful = !may
-	h, err := v.Open(ctx, Errand{Branch: v.pull.Base, Behalf: v.behalf("")})
+	h, err := v.Open(ctx, Scope{Branch: v.pull.Base, PullRequest: v.behalf("")})
 	if err != nil {
 		return r, err
 	}
 	defer h.Close()
 	if v.rev, v.base, err = h.Head(ctx); err != nil {
-		return r, fault.Hint(fmt.Errorf("the branch %s cannot be read: %w", v.pull.Base, err), "mend it first: nothing is judged without its rules")
+		return r, fault.WithHint(fmt.Errorf("the branch %s cannot be read: %w", v.pull.Base, err), "mend it first: nothing is judged without its rules")
 	}
 	if err := v.listen(ctx, v.base); err != nil {
 		return r, err
 	}
-	r.BaseSHA, h.Behalf.Base = v.rev.SHA, v.rev.SHA
+	r.BaseSHA, h.PullRequest.Base = v.rev.SHA, v.rev.SHA
 	told := v.told(chatops.Train)
 	if err := v.turn(ctx, told); err != nil {
 		return r, err
@@ -78,7 +78,7 @@ func (v *visit) consider(ctx context.Context, r templates.Report) (templates.Rep
 	if err != nil || r.Stage == templates.Broken {
 		return r, err
 	}
-	p, err := h.Consider(ctx, in, rev)
+	p, err := h.Review(ctx, in, rev)
 	if err != nil {
 		return r, err
 	}
@@ -89,18 +89,18 @@ func (v *visit) consider(ctx context.Context, r templates.Report) (templates.Rep
 }
 
 // told tells whether a command was given that counts, and not taken back.
-func (v *visit) told(verb chatops.Verb) bool {
+func (v *pullRequest) told(verb chatops.Verb) bool {
 	last := v.newest(verb, chatops.Cancel)
 	return last != nil && last.Verb == verb
 }
 
 // trusted tells whether the author's code may run unasked: they may push to the
 // repository itself, and are a person.
-func (v *visit) trusted(ctx context.Context) (bool, error) {
+func (v *pullRequest) trusted(ctx context.Context) (bool, error) {
 	if v.pull.Fork || v.pull.Author.Bot {
 		return false, nil
 	}
-	may, err := v.Forge.May(ctx, v.pull.Author.Login)
+	may, err := v.Forge.Permission(ctx, v.pull.Author.Login)
 	if err != nil {
 		return false, fmt.Errorf("look what %s may do: %w", v.pull.Author.Login, err)
 	}
@@ -108,7 +108,7 @@ func (v *visit) trusted(ctx context.Context) (bool, error) {
 }
 
 // merge reads what the pull request would make of its base.
-func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*pass.Intent, port.Revision, error) {
+func (v *pullRequest) merge(ctx context.Context, h *Session, r *templates.Report) (*pass.Intent, port.Revision, error) {
 	rev := port.Revision{Branch: v.pull.Head, Subject: v.pull.Title, Author: "github:" + v.pull.Author.Login}
 	sha, conflicts := v.group, []string(nil)
 	if sha == "" {
@@ -141,7 +141,7 @@ func (v *visit) merge(ctx context.Context, h *House, r *templates.Report) (*pass
 }
 
 // retry lets be tried again what people asked for.
-func (v *visit) retry(ctx context.Context, h *House, p *pass.Proposal) (*pass.Proposal, error) {
+func (v *pullRequest) retry(ctx context.Context, h *Session, p *pass.Proposal) (*pass.Proposal, error) {
 	again := false
 	for _, o := range v.orders {
 		if o.Verb != chatops.Retry || !o.fresh || !o.counts(v.careful) {
@@ -156,11 +156,11 @@ func (v *visit) retry(ctx context.Context, h *House, p *pass.Proposal) (*pass.Pr
 	if !again {
 		return p, nil
 	}
-	return h.Consider(ctx, p.World.Intent, p.World.Revision)
+	return h.Review(ctx, p.World.Intent, p.World.Revision)
 }
 
 // pursue says what is planned, runs what may run, takes approvals, and says again.
-func (v *visit) pursue(ctx context.Context, h *House, p *pass.Proposal, r templates.Report, may bool) (templates.Report, error) {
+func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, r templates.Report, may bool) (templates.Report, error) {
 	if err := v.stopLoose(ctx, keysOf(p.Plan)); err != nil {
 		return r, err
 	}
@@ -174,7 +174,7 @@ func (v *visit) pursue(ctx context.Context, h *House, p *pass.Proposal, r templa
 		if err := v.tell(ctx, h, p, &r, nil); err != nil {
 			return r, err
 		}
-		if v.quiet = v.state.Head == r.Head && onlyAgain(p.World.Facts, p.Ahead(), v.pull.Number); !v.quiet {
+		if v.quiet = v.state.Head == r.Head && onlyAgain(p.World.Facts, p.PreMerge(), v.pull.Number); !v.quiet {
 			if err := v.say(ctx, &r); err != nil {
 				return r, err
 			}
@@ -193,7 +193,7 @@ func (v *visit) pursue(ctx context.Context, h *House, p *pass.Proposal, r templa
 		return r, err
 	}
 	if voids.recorded {
-		if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil {
+		if p, err = h.Review(ctx, p.World.Intent, p.World.Revision); err != nil {
 			return r, err
 		}
 	}
@@ -215,15 +215,15 @@ func (v *visit) pursue(ctx context.Context, h *House, p *pass.Proposal, r templa
 
 // ahead makes what can be made before the merge, and plans again. What the tracked
 // branch is making meanwhile is waited for, and not made twice.
-func (v *visit) ahead(ctx context.Context, h *House, p *pass.Proposal) (*pass.Proposal, []execute.Outcome, error) {
-	for done := v.clash(v.pull.Base, p.Ahead()); done != nil; done = v.clash(v.pull.Base, p.Ahead()) {
+func (v *pullRequest) ahead(ctx context.Context, h *Session, p *pass.Proposal) (*pass.Proposal, []execute.Outcome, error) {
+	for done := v.clash(v.pull.Base, p.PreMerge()); done != nil; done = v.clash(v.pull.Base, p.PreMerge()) {
 		select {
 		case <-done:
 		case <-ctx.Done():
 			return p, nil, fault.New(fault.Cancelled, "pull request %d: %w", v.pull.Number, context.Cause(ctx))
 		}
 		var err error
-		if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil {
+		if p, err = h.Review(ctx, p.World.Intent, p.World.Revision); err != nil {
 			return p, nil, err
 		}
 	}
@@ -232,20 +232,20 @@ func (v *visit) ahead(ctx context.Context, h *House, p *pass.Proposal) (*pass.Pr
 		return p, nil, err
 	}
 	defer release()
-	if p, err = h.Consider(ctx, p.World.Intent, p.World.Revision); err != nil || !p.Runs() {
+	if p, err = h.Review(ctx, p.World.Intent, p.World.Revision); err != nil || !p.Runs() {
 		return p, nil, err // another controller has made it meanwhile
 	}
 	outcomes, err := v.run(running, h, p)
 	if err != nil {
 		return p, outcomes, err
 	}
-	p, err = h.Consider(ctx, p.World.Intent, p.World.Revision)
+	p, err = h.Review(ctx, p.World.Intent, p.World.Revision)
 	return p, outcomes, err
 }
 
 // lease lets one controller at a time make what the pull request changes. Who had to
 // wait looks whether it is still the pull request that they began with.
-func (v *visit) lease(ctx context.Context, h *House) (held context.Context, release func(), err error) {
+func (v *pullRequest) lease(ctx context.Context, h *Session) (held context.Context, release func(), err error) {
 	if h.Lease == nil {
 		return ctx, func() {}, nil
 	}
@@ -259,7 +259,7 @@ func (v *visit) lease(ctx context.Context, h *House) (held context.Context, rele
 	}
 	now, err := v.Forge.Pull(ctx, v.pull.Number)
 	if err == nil && (now.HeadSHA != v.pull.HeadSHA || now.Closed != v.pull.Closed) {
-		err = fault.Hint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
+		err = fault.WithHint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
 	}
 	if err != nil {
 		release()
@@ -269,7 +269,7 @@ func (v *visit) lease(ctx context.Context, h *House) (held context.Context, rele
 
 // goes tells whether what the pull request changes is run ahead of the merge, and
 // where not, why, if that is worth a sentence.
-func (v *visit) goes(p *pass.Proposal, may bool) (run bool, why string) {
+func (v *pullRequest) goes(p *pass.Proposal, may bool) (run bool, why string) {
 	if !p.Runs() {
 		return false, ""
 	}
@@ -307,7 +307,7 @@ func unmade(facts *ledger.Facts, outcomes []execute.Outcome) (notes []string) {
 			continue
 		}
 		text := o.Ref.String() + " failed: " + steady(facts, o)
-		if way := fault.Way(o.Error); way != "" {
+		if way := fault.HintOf(o.Error); way != "" {
 			text += "; " + way
 		}
 		notes = append(notes, text+".")
@@ -356,13 +356,13 @@ var (
 
 // run makes what can be made ahead, and looks now and then whether it is still
 // wanted. After a new commit the runs go on by themselves: it may want them too.
-func (v *visit) run(ctx context.Context, h *House, p *pass.Proposal) ([]execute.Outcome, error) {
+func (v *pullRequest) run(ctx context.Context, h *Session, p *pass.Proposal) ([]execute.Outcome, error) {
 	v.mu.Lock()
-	v.Office.runs[v.pull.Number] = true
+	v.Service.runs[v.pull.Number] = true
 	v.mu.Unlock()
 	defer func() {
 		v.mu.Lock()
-		delete(v.Office.runs, v.pull.Number)
+		delete(v.Service.runs, v.pull.Number)
 		v.mu.Unlock()
 	}()
 	seen := watch(h.Runner)
@@ -371,7 +371,7 @@ func (v *visit) run(ctx context.Context, h *House, p *pass.Proposal) ([]execute.
 	defer stop(nil)
 	var glances sync.WaitGroup
 	done := make(chan struct{})
-	glances.Go(func() { v.glance(running, done, stop, seen) })
+	glances.Go(func() { v.poll(running, done, stop, seen) })
 	outcomes := h.Make(running, p)
 	close(done)
 	glances.Wait()
@@ -383,9 +383,9 @@ func (v *visit) run(ctx context.Context, h *House, p *pass.Proposal) ([]execute.
 		v.mu.Lock()
 		v.loose[v.pull.Number] = seen.keys()
 		v.mu.Unlock()
-		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
+		return outcomes, fault.WithHint(fault.New(fault.Conflict, "%w", errMoved), "nothing to do: it is looked at again")
 	case errors.Is(cause, errClosed):
-		return outcomes, fault.Hint(fault.New(fault.Conflict, "%w", errClosed), "nothing to do: it is looked at again")
+		return outcomes, fault.WithHint(fault.New(fault.Conflict, "%w", errClosed), "nothing to do: it is looked at again")
 	}
 	return outcomes, nil
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // tell fills in what p says.
-func (v *visit) tell(ctx context.Context, h *House, p *pass.Proposal, r *templates.Report, outcomes []execute.Outcome) (err error) {
+func (v *pullRequest) tell(ctx context.Context, h *Session, p *pass.Proposal, r *templates.Report, outcomes []execute.Outcome) (err error) {
 	shown := p.Plan
 	r.Plan, r.Digest = &shown, shown.Digest()
 	r.Models = models(p, v.base, v.pull.Base)
@@ -67,14 +67,14 @@ func commands(p *pass.Proposal, stage templates.Stage, verbs ...chatops.Verb) (o
 func models(p *pass.Proposal, base *pass.Intent, branch string) (out []templates.ModelChange) {
 	w := p.World
 	was := map[schemas.Ref]*ledger.Entry{}
-	for _, s := range plan.Compute(base.Graph, plan.Seen{Facts: w.Facts}).Steps {
+	for _, s := range plan.Compute(base.Graph, plan.Observed{Facts: w.Facts}).Steps {
 		was[s.Ref] = w.Facts.ByKey[s.Key]
 	}
 	steps := map[schemas.Ref]plan.Step{}
 	for _, s := range p.Plan.Steps {
 		steps[s.Ref] = s
 	}
-	for _, b := range pass.Boards(w) {
+	for _, b := range pass.Leaderboards(w) {
 		c := templates.ModelChange{Ref: b.Model, Metric: b.Metric, Maximize: b.Goal == "maximize"}
 		if e := was[b.Model]; e != nil && e.Model != nil {
 			c.Was = &templates.Measured{Digest: e.Model.Artifact.Digest, Where: branch, Metrics: e.Metrics}
@@ -103,7 +103,7 @@ func models(p *pass.Proposal, base *pass.Intent, branch string) (out []templates
 }
 
 // gates holds a candidate against one declared gate, bound by bound.
-func gates(g schemas.Gate, now map[string]float64, b pass.Board) (out []templates.GateResult) {
+func gates(g schemas.Gate, now map[string]float64, b pass.Leaderboard) (out []templates.GateResult) {
 	value, known := now[g.Metric]
 	add := func(rule string, known, passed bool, format string, args ...any) {
 		result := templates.GateResult{Metric: g.Metric, Rule: rule, Known: known, Passed: known && passed}
@@ -169,8 +169,8 @@ func runs(p *pass.Proposal, outcomes []execute.Outcome, pull int) (out []templat
 				r.State = "cancelled"
 			}
 			text, tail, _ := strings.Cut(steady(p.World.Facts, o), "\n")
-			r.Text, r.Tail = strings.TrimSpace(text+" "+fault.Way(o.Error)), tail
-		case e != nil && e.Behalf != nil && e.Behalf.Pull == pull && e.Run != nil:
+			r.Text, r.Tail = strings.TrimSpace(text+" "+fault.HintOf(o.Error)), tail
+		case e != nil && e.PullRequest != nil && e.PullRequest.Pull == pull && e.Run != nil:
 			r.State, r.Seq = "done", e.Seq
 			r.Text, r.Isolation = took(e.Run.Started, e.Run.Finished), e.Run.Isolation
 		case s.Do == plan.Keep:
@@ -189,7 +189,7 @@ func runs(p *pass.Proposal, outcomes []execute.Outcome, pull int) (out []templat
 }
 
 // answers says what people asked to have explained, and why a command was not followed.
-func (v *visit) answers(r *templates.Report, p *pass.Proposal) {
+func (v *pullRequest) answers(r *templates.Report, p *pass.Proposal) {
 	r.Answers = nil
 	for i, o := range v.orders {
 		if !o.fresh && !o.shown {
@@ -199,7 +199,7 @@ func (v *visit) answers(r *templates.Report, p *pass.Proposal) {
 		switch {
 		case o.Err != nil:
 			a.Command = o.Text
-			a.Text = o.Err.Error() + ": " + fault.Way(o.Err)
+			a.Text = o.Err.Error() + ": " + fault.HintOf(o.Err)
 		case o.void:
 			continue // told with the approvals
 		case o.refuse != "":

@@ -35,22 +35,22 @@ func TestRunsTellWhatKeptThemApartOrWhyTheyWereNotBegun(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		p := &pass.Proposal{World: &pass.World{Seen: plan.Seen{Facts: facts}}, Plan: plan.Plan{Steps: []plan.Step{{Ref: ref, Do: plan.Make, Key: key, Why: "never made"}}}}
+		p := &pass.Proposal{World: &pass.Snapshot{Observed: plan.Observed{Facts: facts}}, Plan: plan.Plan{Steps: []plan.Step{{Ref: ref, Do: plan.Make, Key: key, Why: "never made"}}}}
 		all := runs(p, nil, 7)
 		if len(all) != 1 {
 			t.Fatalf("%d runs", len(all))
 		}
 		return all[0].State, all[0].Text, all[0].Isolation
 	}
-	refused := ledger.Entry{Action: ledger.Fail, Behalf: &ledger.Behalf{Pull: 7}, Failure: &ledger.Failure{Cause: string(port.BadEnv), Message: "it could not be begun: this machine cannot guarantee signals"}}
+	refused := ledger.Entry{Action: ledger.Fail, PullRequest: &ledger.PullRequest{Pull: 7}, Failure: &ledger.Failure{Cause: string(port.BadEnv), Message: "it could not be begun: this machine cannot guarantee signals"}}
 	if state, text, _ := report(refused); state != "waiting" || !strings.Contains(text, "the last time: it could not be begun: this machine cannot guarantee signals") {
 		t.Errorf("%s: %s", state, text)
 	}
-	refused.Behalf = &ledger.Behalf{Pull: 8}
+	refused.PullRequest = &ledger.PullRequest{Pull: 8}
 	if _, text, _ := report(refused); text != "never made" {
 		t.Errorf("of another pull request: %s", text)
 	}
-	ran := ledger.Entry{Action: ledger.Train, Key: key, Behalf: &ledger.Behalf{Pull: 7}, Run: &ledger.Run{Started: time.Unix(1, 0), Finished: time.Unix(3, 0), Isolation: &port.Isolation{Level: "namespaces", Network: "none"}}}
+	ran := ledger.Entry{Action: ledger.Train, Key: key, PullRequest: &ledger.PullRequest{Pull: 7}, Run: &ledger.Run{Started: time.Unix(1, 0), Finished: time.Unix(3, 0), Isolation: &port.Isolation{Level: "namespaces", Network: "none"}}}
 	if state, _, apart := report(ran); state != "done" || apart == nil || apart.Level != "namespaces" {
 		t.Errorf("%s: %v", state, apart)
 	}

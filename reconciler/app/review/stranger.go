@@ -16,7 +16,7 @@ import (
 
 // Admit tells whether pull may be looked at in the turn that ctx is: nil, or what a
 // site answers. It asks the forge alone, before anything that the author wrote is fetched.
-func (o *Office) Admit(ctx context.Context, pull port.Pull) error {
+func (o *Service) Admit(ctx context.Context, pull port.PullRequest) error {
 	guest, turns := port.Admission(ctx)
 	if !turns {
 		return nil
@@ -41,14 +41,14 @@ func (o *Office) Admit(ctx context.Context, pull port.Pull) error {
 // stranger tells whether pull holds what somebody wrote who may not write to the
 // repository. What is merged has been taken in, and a branch of the repository itself
 // was pushed by one who may; a fork is its owner's, whoever opens the pull request.
-func (o *Office) stranger(ctx context.Context, pull port.Pull) (bool, error) {
+func (o *Service) stranger(ctx context.Context, pull port.PullRequest) (bool, error) {
 	switch {
 	case pull.Merged, !pull.Fork && pull.Author.Bot:
 		return false, nil
 	case pull.Fork && (pull.Author.Bot || !strings.EqualFold(pull.Owner, pull.Author.Login)):
 		return true, nil
 	}
-	may, err := o.Forge.May(ctx, pull.Author.Login)
+	may, err := o.Forge.Permission(ctx, pull.Author.Login)
 	if err != nil {
 		return false, fmt.Errorf("look what %s may do: %w", pull.Author.Login, err)
 	}
@@ -57,7 +57,7 @@ func (o *Office) stranger(ctx context.Context, pull port.Pull) (bool, error) {
 
 // turn moves v to the turn that is its own, where a command made it another's: a
 // stranger's commit that somebody had run is looked at as if it were theirs.
-func (v *visit) turn(ctx context.Context, told bool) error {
+func (v *pullRequest) turn(ctx context.Context, told bool) error {
 	guest, turns := port.Admission(ctx)
 	if !turns {
 		return nil
@@ -93,7 +93,7 @@ const sayWithin = 15 * time.Second
 
 // Overdue says that the look at pull was ended. Nothing else is done about it until
 // there is another commit, or another base: it would take as long again.
-func (o *Office) Overdue(ctx context.Context, pull port.Pull) (templates.Report, error) {
+func (o *Service) Overdue(ctx context.Context, pull port.PullRequest) (templates.Report, error) {
 	why := context.Cause(ctx)
 	o.mu.Lock()
 	if what := o.guest[pull.Number]; strings.HasPrefix(what, pull.HeadSHA+" ") {

@@ -27,7 +27,7 @@ func (u Unfinished) Unwrap() error { return u.Err }
 
 // unfinished is the error of the steps that failed, each with where it is declared; nil:
 // there is none that counts.
-func (o *Office) unfinished(in *pass.Intent, outcomes []execute.Outcome, counts func(fault.Kind) bool) error {
+func (o *Service) unfinished(in *pass.Intent, outcomes []execute.Outcome, counts func(fault.Kind) bool) error {
 	var failed []execute.Outcome
 	for _, oc := range outcomes {
 		if oc.End != execute.Failed || oc.Error == nil {
@@ -52,7 +52,7 @@ func (o *Office) unfinished(in *pass.Intent, outcomes []execute.Outcome, counts 
 		}
 		lines = append(lines, at(in, oc.Ref)+oc.Ref.String()+": "+strings.TrimPrefix(text, oc.Ref.String()+": "))
 	}
-	return Unfinished{fault.Hint(fault.New(fault.Of(soonest.Error), "%s", strings.Join(lines, "\n")), "%s", fault.Way(soonest.Error))}
+	return Unfinished{fault.WithHint(fault.New(fault.Of(soonest.Error), "%s", strings.Join(lines, "\n")), "%s", fault.HintOf(soonest.Error))}
 }
 
 // later orders what failed by how soon it is worth another try.
@@ -88,8 +88,8 @@ func notTheirs(k fault.Kind) bool { return k != fault.Invalid && k != fault.Canc
 func failing(facts *ledger.Facts, ref schemas.Ref, key digest.Digest, pull int) *ledger.Entry {
 	for _, e := range slices.Backward(facts.Stuck) {
 		of := 0
-		if e.Behalf != nil {
-			of = e.Behalf.Pull
+		if e.PullRequest != nil {
+			of = e.PullRequest.Pull
 		}
 		if e.Ref == ref && of == pull && e.Failure != nil && key != "" && ledger.KeyOf(*e) == key {
 			return e
@@ -139,8 +139,8 @@ func newest(facts *ledger.Facts, o execute.Outcome) *ledger.Entry {
 			continue
 		}
 		pull := 0
-		if e.Behalf != nil {
-			pull = e.Behalf.Pull
+		if e.PullRequest != nil {
+			pull = e.PullRequest.Pull
 		}
 		if last := failing(facts, e.Ref, ledger.KeyOf(*e), pull); last != nil {
 			return last

@@ -56,7 +56,7 @@ func (d *decoder) check(doc *Document) {
 		d.problem("spec.webhook.previous", "there is no secret after it; give webhook.secret")
 	}
 	if _, err := c.Isolation.Policy(); err != nil {
-		d.problem("spec.isolation", "%s; %s", err, cmp.Or(fault.Way(err), "correct it, or remove it for what is best"))
+		d.problem("spec.isolation", "%s; %s", err, cmp.Or(fault.HintOf(err), "correct it, or remove it for what is best"))
 	}
 	d.repositories(c)
 }

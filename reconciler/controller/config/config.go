@@ -207,19 +207,19 @@ func (s Secret) Read(lookup func(string) (string, bool)) ([]byte, error) {
 	if s.File != "" {
 		f, err := os.Open(s.File)
 		if err != nil {
-			return nil, fault.Hint(fault.New(fault.Missing, "read the secret: %w", err), "put it there, or correct the configuration")
+			return nil, fault.WithHint(fault.New(fault.Missing, "read the secret: %w", err), "put it there, or correct the configuration")
 		}
 		defer f.Close()
 		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 		if err != nil || len(b) > maxSecret {
-			return nil, fault.Hint(fault.New(fault.Invalid, "read the secret %s: it cannot be read, or is larger than 64 KiB", s.File), "put nothing but the secret there")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "read the secret %s: it cannot be read, or is larger than 64 KiB", s.File), "put nothing but the secret there")
 		}
 		text = string(b)
 	} else {
 		text, _ = lookup(s.Env)
 	}
 	if text = strings.TrimRight(text, "\r\n"); text == "" {
-		return nil, fault.Hint(fault.New(fault.Missing, "the secret in %s is empty or not there", cmp.Or(s.File, s.Env)), "set it")
+		return nil, fault.WithHint(fault.New(fault.Missing, "the secret in %s is empty or not there", cmp.Or(s.File, s.Env)), "set it")
 	}
 	return []byte(text), nil
 }

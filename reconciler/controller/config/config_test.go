@@ -141,7 +141,7 @@ c.yaml:8:7: spec.repositories.1: give either url or path`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("c.yaml", []byte(c.text))
-			if err == nil || fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+			if err == nil || fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 				t.Fatalf("the error is %v", err)
 			}
 			if err.Error() != c.want {
@@ -185,7 +185,7 @@ func TestACheckLooksAtWhatTheFileNames(t *testing.T) {
 		t.Fatalf("the file itself is in order: %v", err)
 	}
 	_, err := Check(at)
-	if fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+	if fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 		t.Fatalf("the error is %v", err)
 	}
 	want := `c.yaml:4:22: spec.webhook.secret.file: "none.txt" is not there; put the secret there, or correct the path
@@ -241,7 +241,7 @@ func TestSecretsAreReadWhereTheConfigurationSays(t *testing.T) {
 		"large file":     {from: Secret{File: filepath.Join(dir, "large")}, kind: fault.Invalid},
 	} {
 		got, err := c.from.Read(lookup)
-		if c.good && (err != nil || string(got) != "s3cret") || !c.good && (fault.Of(err) != c.kind || fault.Way(err) == "") {
+		if c.good && (err != nil || string(got) != "s3cret") || !c.good && (fault.Of(err) != c.kind || fault.HintOf(err) == "") {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}

@@ -58,7 +58,7 @@ func read(file string) (Spec, *decoder, error) {
 		if errors.Is(err, os.ErrNotExist) {
 			kind = fault.Missing
 		}
-		return Spec{}, nil, fault.Hint(fault.New(kind, "read the configuration: %w", err), "name the controller's file with --config")
+		return Spec{}, nil, fault.WithHint(fault.New(kind, "read the configuration: %w", err), "name the controller's file with --config")
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
@@ -110,7 +110,7 @@ func (d *decoder) err() error {
 	for i, p := range d.problems {
 		lines[i] = p.Error()
 	}
-	return fault.Hint(fault.New(fault.Invalid, "%s", strings.Join(lines, "\n")), "correct the configuration; vishwa controller --check --config FILE checks it")
+	return fault.WithHint(fault.New(fault.Invalid, "%s", strings.Join(lines, "\n")), "correct the configuration; vishwa controller --check --config FILE checks it")
 }
 
 // root is the one document of the text.

@@ -21,14 +21,14 @@ const (
 )
 
 // gather fetches object o as oid, going on with what half has of it.
-func (r *Remote) gather(ctx context.Context, into *dvccache.Batch, half *dvccache.Half, oid dvc.OID, o port.Object) (dvccache.Sum, error) {
+func (r *Remote) gather(ctx context.Context, into *dvccache.Batch, half *dvccache.PartialObject, oid dvc.OID, o port.Object) (dvccache.Sum, error) {
 	const name = "object"
 	from := &download.Place{Absent: fault.Missing, Jobs: abreast, Pieces: true}
-	from.Open = func(ctx context.Context, f port.Sighted, at, n int64) (io.ReadCloser, error) {
+	from.Open = func(ctx context.Context, f port.SourceFile, at, n int64) (io.ReadCloser, error) {
 		body, _, err := r.Bucket.Get(ctx, o.Key, port.Range{Offset: at, Length: n, ETag: f.ETag})
 		return body, err
 	}
-	look := port.Look{Token: o.Key, Files: []port.Sighted{{Path: name, Size: o.Size, ETag: o.ETag, Version: o.Version, Modified: o.Modified}}}
+	look := port.Snapshot{Token: o.Key, Files: []port.SourceFile{{Path: name, Size: o.Size, ETag: o.ETag, Version: o.Version, Modified: o.Modified}}}
 	path := filepath.Join(half.Dir, name)
 	if st, err := os.Stat(path); err != nil || st.Size() != o.Size { // it has its name when all of it has come
 		if err := from.Fetch(ctx, look, half.Dir, nil); err != nil {

@@ -52,14 +52,14 @@ type Moved struct {
 	Present int64 `json:"present"` // that were there already
 }
 
-// Lacking says which objects are nowhere to be had. Its kind is Missing.
-type Lacking struct {
+// MissingError says which objects are nowhere to be had. Its kind is Missing.
+type MissingError struct {
 	Where string
 	OIDs  []dvc.OID
 	Paths map[dvc.OID]string // of data that they are of; may be nil
 }
 
-func (l *Lacking) Error() string {
+func (l *MissingError) Error() string {
 	names := make([]string, 0, len(l.OIDs))
 	for _, o := range l.OIDs {
 		if p := l.Paths[o]; p != "" {
@@ -71,14 +71,14 @@ func (l *Lacking) Error() string {
 	return fmt.Sprintf("%d objects are not in %s: %s", len(names), l.Where, strings.Join(names, ", "))
 }
 
-// Spoilt says that a remote has other bytes under an object's name. Its kind is Corrupt.
-type Spoilt struct {
+// CorruptError says that a remote has other bytes under an object's name. Its kind is Corrupt.
+type CorruptError struct {
 	Remote, Key string
 	OID, Got    dvc.OID
 	Path        string // of data that it is of; may be ""
 }
 
-func (s *Spoilt) Error() string {
+func (s *CorruptError) Error() string {
 	of := ""
 	if s.Path != "" {
 		of = " (" + s.Path + ")"
@@ -87,7 +87,7 @@ func (s *Spoilt) Error() string {
 }
 
 // Way is the way out.
-func (s *Spoilt) Way() string {
+func (s *CorruptError) Way() string {
 	return fmt.Sprintf("remove %s there, and push it from where it was added: what has the right size there is not sent again", s.Key)
 }
 
@@ -177,7 +177,7 @@ func (r *Remote) expand(ctx context.Context, from *dvccache.Cache, oids []dvc.OI
 	lacking = slices.DeleteFunc(lacking, func(o dvc.OID) bool { _, has := there[o]; return has })
 	if len(lacking) > 0 {
 		slices.Sort(lacking)
-		return nil, nil, fault.Hint(fault.New(fault.Missing, "%w", &Lacking{Where: "the cache", OIDs: lacking}), "add the data anew, or pull it from where it is")
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%w", &MissingError{Where: "the cache", OIDs: lacking}), "add the data anew, or pull it from where it is")
 	}
 	return files, dirs, nil
 }
@@ -292,8 +292,8 @@ func (r *Remote) one(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *
 	}
 	var other *dvccache.Other
 	if errors.As(err, &other) {
-		s := &Spoilt{Remote: r.Name, Key: r.key(oid), OID: oid, Got: other.Got}
-		return fault.Hint(fault.New(fault.Corrupt, "%w", s), "%s", s.Way())
+		s := &CorruptError{Remote: r.Name, Key: r.key(oid), OID: oid, Got: other.Got}
+		return fault.WithHint(fault.New(fault.Corrupt, "%w", s), "%s", s.Way())
 	}
 	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
 }
@@ -363,7 +363,7 @@ func (l *lacking) told(remote string) error {
 		return nil
 	}
 	slices.Sort(l.oids)
-	return fault.Hint(fault.New(fault.Missing, "%w", &Lacking{Where: "remote " + remote, OIDs: l.oids}), "push them from where they were added, or name another remote with -r")
+	return fault.WithHint(fault.New(fault.Missing, "%w", &MissingError{Where: "remote " + remote, OIDs: l.oids}), "push them from where they were added, or name another remote with -r")
 }
 
 func unique(oids []dvc.OID) []dvc.OID {

@@ -217,7 +217,7 @@ func TestAllThatIsLackingIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := r.Fetch(t.Context(), into, []dvc.OID{oid}, nil)
-	var l *Lacking
+	var l *MissingError
 	if fault.Of(err) != fault.Missing || !errors.As(err, &l) || len(l.OIDs) != 2 || m.Objects != 9 {
 		t.Fatalf("%+v, %v", m, err)
 	}

@@ -33,9 +33,9 @@ func (s *survey) dataset(d *schemas.Declaration, spec *schemas.Dataset) {
 			s.pins.Data[d.Ref()] = s.held[p]
 		}
 	case src.Mutable():
-		s.pointed(d, "spec.source.pin", func() (*port.Pointed, error) { return s.pinned(src.Pin) })
+		s.pointed(d, "spec.source.pin", func() (*port.DataPointer, error) { return s.pinned(src.Pin) })
 	case src.DVC != nil:
-		s.pointed(d, "spec.source.dvc.path", func() (*port.Pointed, error) { return s.tracked(path.Clean(src.DVC.Path)) })
+		s.pointed(d, "spec.source.dvc.path", func() (*port.DataPointer, error) { return s.tracked(path.Clean(src.DVC.Path)) })
 	}
 }
 
@@ -52,11 +52,11 @@ func held(p string, m digest.Manifest) port.Artifact {
 	return port.Artifact{Name: path.Base(p), Digest: below.Digest(), Size: below.Size(), Files: below}
 }
 
-func (s *survey) pointed(d *schemas.Declaration, field string, find func() (*port.Pointed, error)) {
+func (s *survey) pointed(d *schemas.Declaration, field string, find func() (*port.DataPointer, error)) {
 	at, err := find()
 	if err != nil {
 		message := err.Error()
-		if way := fault.Way(err); way != "" {
+		if way := fault.HintOf(err); way != "" {
 			message += "; " + way
 		}
 		s.problem(d, field, message)
@@ -67,11 +67,11 @@ func (s *survey) pointed(d *schemas.Declaration, field string, find func() (*por
 }
 
 // pinned reads the pointer that pins a source.
-func (s *survey) pinned(file string) (*port.Pointed, error) {
+func (s *survey) pinned(file string) (*port.DataPointer, error) {
 	file = path.Clean(file)
 	p, err := s.pointer(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Hint(fault.New(fault.Missing, "%s is not in the repository: the source is not pinned yet", file), "run vishwa data refresh, and commit what it writes")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not in the repository: the source is not pinned yet", file), "run vishwa data refresh, and commit what it writes")
 	}
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (s *survey) pinned(file string) (*port.Pointed, error) {
 
 // tracked finds what DVC keeps at p: by a .dvc file beside it, or as an output of a
 // stage in the dvc.lock of a folder above.
-func (s *survey) tracked(p string) (*port.Pointed, error) {
+func (s *survey) tracked(p string) (*port.DataPointer, error) {
 	file := p + ".dvc"
 	switch ptr, err := s.pointer(file); {
 	case err == nil:
@@ -106,7 +106,7 @@ func (s *survey) tracked(p string) (*port.Pointed, error) {
 			}
 		}
 		if dir == "." {
-			return nil, fault.Hint(fault.New(fault.Missing, "no %s.dvc and no dvc.lock has %s", p, p), "add the data with vishwa data add %s, or correct the path", p)
+			return nil, fault.WithHint(fault.New(fault.Missing, "no %s.dvc and no dvc.lock has %s", p, p), "add the data with vishwa data add %s, or correct the path", p)
 		}
 	}
 }
@@ -155,9 +155,9 @@ func (s *survey) small(file string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case len(b) > maxPointer || schemas.Crowded(b, maxSigns) >= 0:
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s %w: it has more than %d MiB, or %d values", file, errLarge, maxPointer>>20, maxSigns/4), "let a pointer or a dvc.lock name less; a folder can be kept whole")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s %w: it has more than %d MiB, or %d values", file, errLarge, maxPointer>>20, maxSigns/4), "let a pointer or a dvc.lock name less; a folder can be kept whole")
 	case s.taken > maxPointers:
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s %w: with it, pointers and dvc.lock files have more than %d MiB", file, errLarge, maxPointers>>20), "keep folders whole in place of their files one by one")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s %w: with it, pointers and dvc.lock files have more than %d MiB", file, errLarge, maxPointers>>20), "keep folders whole in place of their files one by one")
 	}
 	return b, nil
 }
@@ -177,15 +177,15 @@ func (s *survey) pointer(file string) (*dvc.Pointer, error) {
 	return dvc.ParsePointer(file, b)
 }
 
-func point(file string, p *dvc.Pointer, o dvc.Out) (*port.Pointed, error) {
+func point(file string, p *dvc.Pointer, o dvc.Out) (*port.DataPointer, error) {
 	at, err := p.Place(file, o)
 	if err != nil {
 		return nil, err
 	}
 	if o.OID == "" {
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s says nothing of the content of %s", file, o.Path), "run dvc commit or vishwa data add, and commit the file")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s says nothing of the content of %s", file, o.Path), "run dvc commit or vishwa data add, and commit the file")
 	}
-	to := &port.Pointed{File: file, Path: at, MD5: o.OID, Legacy: o.Hash == "", Size: o.Size, Files: o.NFiles, SHA256: o.SHA256, Remote: o.Remote, Rows: -1}
+	to := &port.DataPointer{File: file, Path: at, MD5: o.OID, Legacy: o.Hash == "", Size: o.Size, Files: o.NFiles, SHA256: o.SHA256, Remote: o.Remote, Rows: -1}
 	// What people wrote there themselves says nothing.
 	if n, err := strconv.ParseInt(o.Stats["rows"], 10, 64); err == nil && n >= 0 {
 		to.Rows = n

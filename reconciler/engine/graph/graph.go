@@ -30,7 +30,7 @@ type Node struct {
 	Code   digest.Manifest        // the files that the command sees, by path from the root
 	Lock   string                 // path in Code of the requirements file, if any
 	Data   port.Artifact          // datasets: what the pin names; without a digest, where that is known only when the data is fetched
-	Points *port.Pointed          // datasets: the pointer that is the pin, where there is one
+	Points *port.DataPointer      // datasets: the pointer that is the pin, where there is one
 }
 
 // Graph is the nodes in an order in which each comes after what it needs.

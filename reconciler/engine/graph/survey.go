@@ -20,13 +20,13 @@ type Pins struct {
 	Files map[string]digest.Manifest    // declared path -> the files at or below it, by path from the root
 	Data  map[schemas.Ref]port.Artifact // dataset -> its data
 
-	Points map[schemas.Ref]*port.Pointed // dataset -> the pointer that names its data
+	Points map[schemas.Ref]*port.DataPointer // dataset -> the pointer that names its data
 }
 
 // Survey reads every file and folder that decls name from the repository's tree.
 // Each file is read once however often it, or a folder above it, is named.
 func Survey(tree fs.FS, decls []schemas.Declaration) (Pins, []schemas.Problem) {
-	s := survey{tree: tree, files: map[string]digest.File{}, held: map[string]port.Artifact{}, locks: map[string]locked{}, pins: Pins{Files: map[string]digest.Manifest{}, Data: map[schemas.Ref]port.Artifact{}, Points: map[schemas.Ref]*port.Pointed{}}}
+	s := survey{tree: tree, files: map[string]digest.File{}, held: map[string]port.Artifact{}, locks: map[string]locked{}, pins: Pins{Files: map[string]digest.Manifest{}, Data: map[schemas.Ref]port.Artifact{}, Points: map[schemas.Ref]*port.DataPointer{}}}
 	for i := range decls {
 		d := &decls[i]
 		if len(s.problems) >= schemas.MaxProblems {

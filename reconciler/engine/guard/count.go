@@ -42,10 +42,10 @@ func Holds(y Yes, guards []Guard, want trust.Want, hands []port.Hand, now time.T
 	w := Word{Judged: y.Judged}
 	for _, g := range guards {
 		if g.Lost != nil {
-			return w, fault.Hint(fault.New(fault.Denied, "what guards %s is not known here: %w", g.Place, g.Lost), "%s", fault.Way(g.Lost))
+			return w, fault.WithHint(fault.New(fault.Denied, "what guards %s is not known here: %w", g.Place, g.Lost), "%s", fault.HintOf(g.Lost))
 		}
 		if g.Trust == nil {
-			return w, fault.Hint(fault.New(fault.Denied, "%s has no trust.yaml: nobody's approval can count", revision(g)), "add one that names the principals and their keys")
+			return w, fault.WithHint(fault.New(fault.Denied, "%s has no trust.yaml: nobody's approval can count", revision(g)), "add one that names the principals and their keys")
 		}
 		var authors trust.Authors
 		if !y.Judged {
@@ -53,7 +53,7 @@ func Holds(y Yes, guards []Guard, want trust.Want, hands []port.Hand, now time.T
 		}
 		a, err := g.Trust.Check(y.Signed, want, authors, now)
 		if err != nil && g.Revision != "" && w.Principal != "" {
-			return w, fault.Hint(fault.New(fault.Denied, "%s does not count: by the trust file of revision %.7s, before the change: %w", w.Principal, g.Revision, err),
+			return w, fault.WithHint(fault.New(fault.Denied, "%s does not count: by the trust file of revision %.7s, before the change: %w", w.Principal, g.Revision, err),
 				"have somebody approve whom the trust file named before this change")
 		}
 		if err == nil {
@@ -79,7 +79,7 @@ func Still(y Yes, w Word, s Settings, want trust.Want, now time.Time) error {
 	if err == nil {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Denied, "%s does not count: by the trust file of revision %.7s, since the newest release and before the change: %w", w.Principal, s.Revision, err),
+	return fault.WithHint(fault.New(fault.Denied, "%s does not count: by the trust file of revision %.7s, since the newest release and before the change: %w", w.Principal, s.Revision, err),
 		"have somebody approve whom every trust file since the newest release named, this one too")
 }
 
@@ -154,7 +154,7 @@ func (g Guard) count(i int, words []Word, hands []port.Hand) Verdict {
 	v.strangers(strange, outside)
 	switch {
 	case g.Lost != nil:
-		v.Met, v.Message, v.Way = false, fmt.Sprintf("what guards %s is not known here: %v", g.Place, g.Lost), fault.Way(g.Lost)
+		v.Met, v.Message, v.Way = false, fmt.Sprintf("what guards %s is not known here: %v", g.Place, g.Lost), fault.HintOf(g.Lost)
 	case !g.mannable():
 		v.unmanned()
 	}

@@ -31,7 +31,7 @@ func Brief(raw []byte) (string, error) {
 	sum, _ := hex.DecodeString(n.Head.Hex())
 	text := fmt.Sprintf("%d %s %s", n.Count, base64.RawStdEncoding.EncodeToString(sum), base64.RawStdEncoding.EncodeToString(sigs[0].sig))
 	if n.Commit != "" || !n.Time.IsZero() || len(sigs[0].sig) != ed25519.SignatureSize || len(text) > maxBrief {
-		return "", fault.Hint(fault.New(fault.Invalid, "a checkpoint by a key that is not Ed25519 does not fit there"), "use the key that vishwa keys generate makes for the ledger's commits")
+		return "", fault.WithHint(fault.New(fault.Invalid, "a checkpoint by a key that is not Ed25519 does not fit there"), "use the key that vishwa keys generate makes for the ledger's commits")
 	}
 	return text, nil
 }

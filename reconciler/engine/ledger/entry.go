@@ -43,22 +43,22 @@ func Actions() []string {
 
 // Entry is one record.
 type Entry struct {
-	Seq      int64         `json:"seq"`            // from 0, no gaps
-	Prev     digest.Digest `json:"prev,omitempty"` // of the bundle bytes of the entry before; none for genesis
-	Time     time.Time     `json:"time"`           // the controller's clock, UTC
-	Action   Action        `json:"action"`
-	Ref      schemas.Ref   `json:"ref,omitzero"`
-	Key      digest.Digest `json:"key,omitempty"`
-	Revision string        `json:"revision,omitempty"` // commit of the tracked branch
-	Author   string        `json:"author,omitempty"`   // of the revision, as Git claims
-	Plan     digest.Digest `json:"plan,omitempty"`
-	Policy   digest.Digest `json:"policy,omitempty"`  // of all rules in force
-	Verdict  string        `json:"verdict,omitempty"` // allow or deny
-	Actor    string        `json:"actor"`             // controller:NAME or principal:NAME
-	Approved []string      `json:"approvedBy,omitempty"`
-	Reason   string        `json:"reason,omitempty"` // the step's why
-	Behalf   *Behalf       `json:"onBehalf,omitempty"`
-	Trigger  string        `json:"trigger,omitempty"` // what made the controller look: its id in the logs
+	Seq         int64         `json:"seq"`            // from 0, no gaps
+	Prev        digest.Digest `json:"prev,omitempty"` // of the bundle bytes of the entry before; none for genesis
+	Time        time.Time     `json:"time"`           // the controller's clock, UTC
+	Action      Action        `json:"action"`
+	Ref         schemas.Ref   `json:"ref,omitzero"`
+	Key         digest.Digest `json:"key,omitempty"`
+	Revision    string        `json:"revision,omitempty"` // commit of the tracked branch
+	Author      string        `json:"author,omitempty"`   // of the revision, as Git claims
+	Plan        digest.Digest `json:"plan,omitempty"`
+	Policy      digest.Digest `json:"policy,omitempty"`  // of all rules in force
+	Verdict     string        `json:"verdict,omitempty"` // allow or deny
+	Actor       string        `json:"actor"`             // controller:NAME or principal:NAME
+	Approved    []string      `json:"approvedBy,omitempty"`
+	Reason      string        `json:"reason,omitempty"` // the step's why
+	PullRequest *PullRequest  `json:"onBehalf,omitempty"`
+	Trigger     string        `json:"trigger,omitempty"` // what made the controller look: its id in the logs
 
 	Recipe    *port.Recipe             `json:"recipe,omitempty"`
 	Outputs   map[string]port.Artifact `json:"outputs,omitempty"` // what was made; a dataset's, a run's
@@ -75,9 +75,9 @@ type Entry struct {
 	Again     bool                     `json:"again,omitempty"`     // what the first entry under the key made was gone from the store: this one takes its place
 }
 
-// Behalf says for which pull request something was done: its code was not reviewed
+// PullRequest says for which pull request something was done: its code was not reviewed
 // then. What was done on the tracked branch has none.
-type Behalf struct {
+type PullRequest struct {
 	Pull int    `json:"pull"`
 	Head string `json:"head"` // the pull request's newest commit then
 	Base string `json:"base"` // the commit of the tracked branch that it was merged onto, to be tried
@@ -85,7 +85,7 @@ type Behalf struct {
 }
 
 // String is pull-request:NUMBER@COMMIT; for the tracked branch it is empty.
-func (b *Behalf) String() string {
+func (b *PullRequest) String() string {
 	if b == nil {
 		return ""
 	}

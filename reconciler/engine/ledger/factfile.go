@@ -82,7 +82,7 @@ func FactFile(e Entry) (path string, text []byte, err error) {
 		Ref: e.Ref.String(), Action: e.Action, Entry: Path(e.Seq), Time: e.Time.UTC().Format(time.RFC3339),
 		Key: string(e.Key), Revision: e.Revision, Author: e.Author, Plan: string(e.Plan), Policy: string(e.Policy),
 		Actor: e.Actor, Approved: e.Approved, Reason: e.Reason, Metrics: e.Metrics,
-		Behalf: e.Behalf.String(),
+		Behalf: e.PullRequest.String(),
 	}
 	if len(e.Outputs) > 0 {
 		f.Outputs = map[string]factItem{}

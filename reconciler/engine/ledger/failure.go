@@ -42,8 +42,8 @@ func alike(a, b *Entry) bool {
 }
 
 func pullOf(e *Entry) int {
-	if e.Behalf == nil {
+	if e.PullRequest == nil {
 		return 0
 	}
-	return e.Behalf.Pull
+	return e.PullRequest.Pull
 }

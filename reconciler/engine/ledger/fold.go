@@ -36,7 +36,7 @@ func (f *Facts) Fold(e Entry, bundle digest.Digest) error {
 	f.ready()
 	f.heads = append(f.heads, name)
 	f.Count, f.Head, f.Time = f.Count+1, bundle, time.UnixMilli(e.Time.UnixMilli()).UTC()
-	if e.Behalf == nil && gitID.MatchString(e.Revision) {
+	if e.PullRequest == nil && gitID.MatchString(e.Revision) {
 		f.Tracked = e.Revision
 	}
 	f.take(&e)
@@ -64,7 +64,7 @@ func (f *Facts) ready() {
 }
 
 func (f *Facts) take(e *Entry) {
-	if f.Started == "" && e.Behalf == nil && e.Action != Approve { // what a pull request proposes was carried out nowhere
+	if f.Started == "" && e.PullRequest == nil && e.Action != Approve { // what a pull request proposes was carried out nowhere
 		f.Started = e.Revision
 	}
 	switch e.Action {

@@ -78,7 +78,7 @@ func trailers(e Entry, d digest.Digest) []string {
 	add("Policy", string(e.Policy))
 	add("Verdict", e.Verdict)
 	add("Actor", e.Actor)
-	add("On-Behalf-Of", e.Behalf.String())
+	add("On-Behalf-Of", e.PullRequest.String())
 	add("Trigger", e.Trigger)
 	for _, by := range e.Approved {
 		add("Approved-By", by)

@@ -51,7 +51,7 @@ func TestWhatANewerVishwaWroteIsNoTampering(t *testing.T) {
 	e.Seq, e.Prev = 1, digest.Of(first.Bundle)
 	for name, change := range laterEntries {
 		stated := stateAgain(t, e, change)
-		if _, err := Parse(stated); fault.Of(err) != fault.Newer || !strings.Contains(fault.Way(err), "upgrade") {
+		if _, err := Parse(stated); fault.Of(err) != fault.Newer || !strings.Contains(fault.HintOf(err), "upgrade") {
 			t.Errorf("%s: read: %v (%s)", name, err, fault.Of(err))
 		}
 		for signer, want := range map[string]fault.Kind{string(digest.Of(stated)): fault.Newer, "nobody": fault.Corrupt} {
@@ -74,8 +74,8 @@ func TestWhatANewerVishwaWroteIsNoTampering(t *testing.T) {
 			if fault.Of(err) != want || !strings.Contains(err.Error(), "entry 1 (commit "+r.ID[:12]) {
 				t.Errorf("%s, signed by %.9s: %v (%s), want %s", name, signer, err, fault.Of(err), want)
 			}
-			if want == fault.Newer && (strings.Contains(fault.Way(err), "compare") || f.Count != 1) {
-				t.Errorf("%s: %d entries, and the way out is %q", name, f.Count, fault.Way(err))
+			if want == fault.Newer && (strings.Contains(fault.HintOf(err), "compare") || f.Count != 1) {
+				t.Errorf("%s: %d entries, and the way out is %q", name, f.Count, fault.HintOf(err))
 			}
 		}
 	}

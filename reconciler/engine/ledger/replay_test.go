@@ -110,10 +110,10 @@ func TestHistoryOutlivesItsControllers(t *testing.T) {
 				}
 				return
 			}
-			if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), c.want) || fault.Way(err) == "" {
-				t.Errorf("verify: %v (%s); want %q", err, fault.Way(err), c.want)
+			if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), c.want) || fault.HintOf(err) == "" {
+				t.Errorf("verify: %v (%s); want %q", err, fault.HintOf(err), c.want)
 			}
-			if fault.Of(replayed) != fault.Corrupt || fault.Way(replayed) == "" {
+			if fault.Of(replayed) != fault.Corrupt || fault.HintOf(replayed) == "" {
 				t.Errorf("replay: %v", replayed)
 			}
 		})

@@ -18,9 +18,9 @@ func TestWhatAPullRequestProposesWasCarriedOutNowhere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	theirs := &Behalf{Pull: 1, Head: "theirs"}
-	fold(Entry{Action: Genesis, Revision: "theirs", Behalf: theirs})
-	fold(Entry{Action: Train, Revision: "theirs", Behalf: theirs, Key: digest.Of([]byte("k"))})
+	theirs := &PullRequest{Pull: 1, Head: "theirs"}
+	fold(Entry{Action: Genesis, Revision: "theirs", PullRequest: theirs})
+	fold(Entry{Action: Train, Revision: "theirs", PullRequest: theirs, Key: digest.Of([]byte("k"))})
 	if f.Started != "" {
 		t.Errorf("it started at %q, which is a pull request's", f.Started)
 	}

@@ -110,7 +110,7 @@ func later(e Entry, b []byte) error {
 var plainAction = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
 
 func newer(format string, args ...any) error {
-	return fault.Hint(fault.New(fault.Newer, "it was written by a newer vishwa: "+format, args...),
+	return fault.WithHint(fault.New(fault.Newer, "it was written by a newer vishwa: "+format, args...),
 		"upgrade this vishwa to the version of the controller that wrote it, or a later one; nothing is wrong with the ledger")
 }
 
@@ -220,7 +220,7 @@ func check(e Entry) error {
 	if e.Action == Approve && (e.Approval == nil || len(e.Approval.Statement) == 0) {
 		return bad("an approval holds what was approved, and this one does not")
 	}
-	if e.Behalf != nil && (e.Behalf.Pull <= 0 || !gitID.MatchString(e.Behalf.Head)) {
+	if e.PullRequest != nil && (e.PullRequest.Pull <= 0 || !gitID.MatchString(e.PullRequest.Head)) {
 		return bad("it was done for a pull request that it does not name")
 	}
 	if e.Ref != (schemas.Ref{}) {

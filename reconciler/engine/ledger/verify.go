@@ -97,7 +97,7 @@ func (p *Replay) Next(r Record) (Entry, error) {
 		return Entry{}, p.first(err)
 	}
 	if err := f.Fold(e, digest.Of(r.Bundle)); err != nil {
-		return Entry{}, p.first(fault.Hint(err, wayBack))
+		return Entry{}, p.first(fault.WithHint(err, wayBack))
 	}
 	p.Parent = r.ID
 	switch {
@@ -117,7 +117,7 @@ func (p *Replay) End() error {
 	if p.doubt == nil {
 		return nil
 	}
-	return fault.Hint(p.doubt, "compare this ledger branch with another clone's; if a controller was taken out of the trust file, put it back with revoked: {after: %d, reason: ...} until another controller has written an entry", p.Facts.Count-1)
+	return fault.WithHint(p.doubt, "compare this ledger branch with another clone's; if a controller was taken out of the trust file, put it back with revoked: {after: %d, reason: ...} until another controller has written an entry", p.Facts.Count-1)
 }
 
 // first is the error that came first: a doubt goes before what it led to.
@@ -247,7 +247,7 @@ func Verify(records iter.Seq2[Record, error], trust Trust, expect *Checkpoint) (
 		if expect != nil && rep.Entries == expect.Count {
 			met = true
 			if rep.Head != expect.Head {
-				return rep, fault.Hint(fault.New(fault.Corrupt, "entry %d: it is %s, and the checkpoint noted %s: the ledger was rewritten or forked",
+				return rep, fault.WithHint(fault.New(fault.Corrupt, "entry %d: it is %s, and the checkpoint noted %s: the ledger was rewritten or forked",
 					e.Seq, rep.Head, expect.Head), "compare this clone's ledger branch with another clone's, and keep the one that holds the checkpoint")
 			}
 		}
@@ -256,11 +256,11 @@ func Verify(records iter.Seq2[Record, error], trust Trust, expect *Checkpoint) (
 		return rep, err
 	}
 	if len(late) > 0 {
-		return rep, fault.Hint(fault.New(fault.Corrupt, "%w", errors.Join(late[:min(len(late), mostLate)]...)),
+		return rep, fault.WithHint(fault.New(fault.Corrupt, "%w", errors.Join(late[:min(len(late), mostLate)]...)),
 			"look at what each did, and undo it; then put the branch back to the entry before the first of them, or move revoked.after behind those that are right")
 	}
 	if !met {
-		return rep, fault.Hint(fault.New(fault.Corrupt, "entry %d: it is missing: the ledger ends after %d entries, and the checkpoint noted %d: its tail was cut",
+		return rep, fault.WithHint(fault.New(fault.Corrupt, "entry %d: it is missing: the ledger ends after %d entries, and the checkpoint noted %d: its tail was cut",
 			rep.Entries, rep.Entries, expect.Count), "fetch the ledger branch from a clone that still holds the later entries")
 	}
 	return rep, nil
@@ -281,7 +281,7 @@ func orNothing(id string) string {
 
 func wrong(seq int64, r Record, format string, args ...any) error {
 	err := fault.New(fault.Corrupt, "entry %d (commit %s): "+format, append([]any{seq, r.short()}, args...)...)
-	return fault.Hint(err, wayBack)
+	return fault.WithHint(err, wayBack)
 }
 
 // unjudged is err, which is that a newer program wrote r.

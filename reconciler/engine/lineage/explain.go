@@ -55,9 +55,9 @@ func Ref(f *ledger.Facts, ref schemas.Ref) (Node, error) {
 		names := slices.Sorted(maps.Keys(texts(f.Latest)))
 		err := fault.New(fault.Missing, "explain %s: the ledger has no entry about it", ref)
 		if near := schemas.Nearest(ref.String(), names); near != "" {
-			return Node{}, fault.Hint(err, "did you mean %s?", near)
+			return Node{}, fault.WithHint(err, "did you mean %s?", near)
 		}
-		return Node{}, fault.Hint(err, "vishwa log lists what it has")
+		return Node{}, fault.WithHint(err, "vishwa log lists what it has")
 	}
 	return x.entry(e), nil
 }
@@ -70,7 +70,7 @@ func Entry(f *ledger.Facts, e *ledger.Entry) Node { return index(f).entry(e) }
 func Digest(f *ledger.Facts, name string) (Node, error) {
 	name = strings.TrimPrefix(name, "sha256:")
 	if len(name) < 6 || strings.Trim(name, "0123456789abcdef") != "" {
-		return Node{}, fault.Hint(fault.New(fault.Invalid, "explain %q: neither a ref nor a digest", name), "give kind/name, or at least six hex digits of a digest")
+		return Node{}, fault.WithHint(fault.New(fault.Invalid, "explain %q: neither a ref nor a digest", name), "give kind/name, or at least six hex digits of a digest")
 	}
 	x := index(f)
 	found := map[digest.Digest]*ledger.Entry{}
@@ -81,7 +81,7 @@ func Digest(f *ledger.Facts, name string) (Node, error) {
 	}
 	switch len(found) {
 	case 0:
-		return Node{}, fault.Hint(fault.New(fault.Missing, "explain %s: the ledger names nothing so", name), "vishwa log --format json lists every digest")
+		return Node{}, fault.WithHint(fault.New(fault.Missing, "explain %s: the ledger names nothing so", name), "vishwa log --format json lists every digest")
 	case 1:
 		for _, e := range found {
 			return x.entry(e), nil
@@ -92,7 +92,7 @@ func Digest(f *ledger.Facts, name string) (Node, error) {
 		all = append(all, d.Short())
 	}
 	slices.Sort(all)
-	return Node{}, fault.Hint(fault.New(fault.Invalid, "explain %s: %d digests begin so: %s", name, len(all), strings.Join(all, ", ")), "give more digits")
+	return Node{}, fault.WithHint(fault.New(fault.Invalid, "explain %s: %d digests begin so: %s", name, len(all), strings.Join(all, ", ")), "give more digits")
 }
 
 func texts(m map[schemas.Ref]*ledger.Entry) map[string]bool {
@@ -196,7 +196,7 @@ func (x indexed) deployment(n *Node, e *ledger.Entry) {
 		n.isolation(e.Release.Isolation)
 		n.say("replaced model", e.Release.Replaced.Short())
 	}
-	if b := e.Behalf; b != nil {
+	if b := e.PullRequest; b != nil {
 		n.say("made for", fmt.Sprintf("pull request %d at %.7s", b.Pull, b.Head))
 	}
 	n.say("approved by", strings.Join(e.Approved, ", "))

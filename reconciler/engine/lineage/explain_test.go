@@ -129,17 +129,17 @@ func TestADigestThatNamesNothingOrMuch(t *testing.T) {
 		"aaa":                   {fault.Invalid, "neither a ref nor a digest"},
 		"Not a digest":          {fault.Invalid, "neither a ref nor a digest"},
 	} {
-		if _, err := Digest(f, name); fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.says) || fault.Way(err) == "" {
+		if _, err := Digest(f, name); fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.says) || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
 func TestAnUnknownRefOffersTheNearest(t *testing.T) {
-	if _, err := Ref(chain(t), ref("model/n")); fault.Of(err) != fault.Missing || fault.Way(err) != "did you mean model/m?" {
-		t.Errorf("%v; %s", err, fault.Way(err))
+	if _, err := Ref(chain(t), ref("model/n")); fault.Of(err) != fault.Missing || fault.HintOf(err) != "did you mean model/m?" {
+		t.Errorf("%v; %s", err, fault.HintOf(err))
 	}
-	if _, err := Ref(&ledger.Facts{}, ref("model/n")); fault.Way(err) != "vishwa log lists what it has" {
+	if _, err := Ref(&ledger.Facts{}, ref("model/n")); fault.HintOf(err) != "vishwa log lists what it has" {
 		t.Errorf("%v", err)
 	}
 }

@@ -17,9 +17,9 @@ import (
 // most is how many changes a reason names before it counts the rest.
 const most = 3
 
-// because names what differs between the recipe that was made and the one that is
+// explainChange names what differs between the recipe that was made and the one that is
 // wanted: "code src/train.py changed", "param C 1 -> 2".
-func because(was, now port.Recipe) string {
+func explainChange(was, now port.Recipe) string {
 	out := changes(was, now)
 	if len(out) == 0 {
 		return "declared anew"

@@ -17,16 +17,16 @@ import (
 // Schema names the format of a plan's JSON.
 const Schema = "vishwa.dev/plan/v1"
 
-// Seen is what was found of the world.
-type Seen struct {
-	Facts  *ledger.Facts
-	Live   map[schemas.Ref]port.Live   // deployments
-	Stacks map[schemas.Ref]port.Change // infrastructure, as Diff found it
-	Blind  map[schemas.Ref]string      // infrastructure that could not be looked at, and why
+// Observed is what was found of the world.
+type Observed struct {
+	Facts        *ledger.Facts
+	Live         map[schemas.Ref]port.Live   // deployments
+	Stacks       map[schemas.Ref]port.Change // infrastructure, as Diff found it
+	Unobservable map[schemas.Ref]string      // infrastructure that could not be looked at, and why
 	// Unplanned is infrastructure that a pull request may not plan, and why. What it does
 	// not change is taken to stand as it was recorded: the tracked branch looks at it.
-	Unplanned map[schemas.Ref]string
-	Gone      map[digest.Digest]string // keys that are to be made again, with the reason: what the ledger knows will not do
+	Unplanned        map[schemas.Ref]string
+	MissingArtifacts map[digest.Digest]string // keys that are to be made again, with the reason: what the ledger knows will not do
 	// Before is what the base of a pull request stands on: reasons tell what differs
 	// from it, and not from what another change tried meanwhile. Nil: there is no base.
 	Before map[schemas.Ref]*ledger.Entry
@@ -37,7 +37,7 @@ type Seen struct {
 
 // Compute decides what to do for want, given what was seen. Revision, Policy and
 // Trust are the caller's to fill in.
-func Compute(want graph.Graph, seen Seen) Plan {
+func Compute(want graph.Graph, seen Observed) Plan {
 	c := computing{want: want, seen: seen, known: Known{}}
 	p := Plan{Schema: Schema, Tree: want.Digest(), Steps: make([]Step, 0, len(want.Nodes))}
 	for i := range want.Nodes {
@@ -52,7 +52,7 @@ func Compute(want graph.Graph, seen Seen) Plan {
 
 type computing struct {
 	want    graph.Graph
-	seen    Seen
+	seen    Observed
 	known   Known
 	history map[schemas.Ref][]*ledger.Entry // what was made for each ref; made when it is asked for
 }
@@ -97,13 +97,13 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 		last = before
 	}
 	e := c.seen.Facts.ByKey[s.Key]
-	gone := e != nil && c.seen.Gone[s.Key] != ""
+	gone := e != nil && c.seen.MissingArtifacts[s.Key] != ""
 	switch {
 	case gone && n.Ref.Kind == "dataset":
-		s.Do, s.Why = Pin, c.seen.Gone[s.Key]
+		s.Do, s.Why = Pin, c.seen.MissingArtifacts[s.Key]
 		c.known.Add(n, nil)
 	case gone:
-		s.Do, s.Why = Remake, c.seen.Gone[s.Key]
+		s.Do, s.Why = Remake, c.seen.MissingArtifacts[s.Key]
 	case e != nil:
 		s.Do, s.Why = Keep, "up to date"
 		if last == nil || last.Key != s.Key {
@@ -156,25 +156,25 @@ func (c *computing) spent(n *graph.Node, key digest.Digest) string {
 	}
 	what := "it"
 	if tries.Last != nil && tries.Last.Failure != nil {
-		what = Told(*tries.Last.Failure, c.seen.Pull)
+		what = FailureText(*tries.Last.Failure, c.seen.Pull)
 	}
 	times := "once"
 	if tries.N > 1 {
 		times = fmt.Sprintf("%d times", tries.N)
 	}
-	return fmt.Sprintf("failed %s: %s; %s", times, first(what), Again(n.Ref, c.seen.Pull))
+	return fmt.Sprintf("failed %s: %s; %s", times, first(what), RetryHint(n.Ref, c.seen.Pull))
 }
 
-// Again is the way out of a run that failed for good, in a pull request or elsewhere.
-func Again(ref schemas.Ref, pull bool) string {
+// RetryHint is the way out of a run that failed for good, in a pull request or elsewhere.
+func RetryHint(ref schemas.Ref, pull bool) string {
 	if pull {
 		return "change it, or say /vishwa retry " + ref.Whole().String()
 	}
 	return "change it, or run vishwa retry " + ref.Whole().String()
 }
 
-// Told is why a run failed, and where its directory is for those who can look there.
-func Told(f ledger.Failure, pull bool) string {
+// FailureText is why a run failed, and where its directory is for those who can look there.
+func FailureText(f ledger.Failure, pull bool) string {
 	if f.Kept == "" || pull {
 		return f.Message
 	}
@@ -195,7 +195,7 @@ func Retries(d *schemas.Declaration) int {
 
 func (c *computing) stack(n *graph.Node, s *Step) {
 	last := c.seen.Facts.Latest[s.Ref]
-	if why, blind := c.seen.Blind[s.Ref]; blind {
+	if why, blind := c.seen.Unobservable[s.Ref]; blind {
 		s.Do, s.Pending, s.Why = Make, true, why
 		if last != nil {
 			s.Do = Remake
@@ -277,7 +277,7 @@ func changed(last *ledger.Entry, now port.Recipe) string {
 		return "declared anew"
 	}
 	was := *last.Recipe
-	why := because(was, now)
+	why := explainChange(was, now)
 	if a, b := was.Inputs["model"], now.Inputs["model"]; a != b && now.Kind == "Deployment" && a != "" && b != "" {
 		why = strings.Replace(why, "input model changed", fmt.Sprintf("model %s -> %s", a.Short(), b.Short()), 1)
 	}
@@ -295,7 +295,7 @@ func (c *computing) retired() (steps []Step) {
 		if change, ok := c.seen.Stacks[ref]; ok {
 			s.Actions, s.Change = change.Actions, change.Digest
 		}
-		if why, blind := c.seen.Blind[ref]; blind {
+		if why, blind := c.seen.Unobservable[ref]; blind {
 			s.Pending, s.Why = true, "declared no more; "+why
 		}
 		if why, none := c.seen.Unplanned[ref]; none {

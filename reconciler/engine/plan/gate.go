@@ -41,9 +41,9 @@ func Gate(p Plan, found []ledger.Finding) Plan {
 	return out
 }
 
-// Only keeps of p the steps for refs and what they need; the others are as if
+// Subset keeps of p the steps for refs and what they need; the others are as if
 // they were not declared to change. An unknown ref is an error.
-func Only(p Plan, refs []schemas.Ref) (Plan, error) {
+func Subset(p Plan, refs []schemas.Ref) (Plan, error) {
 	if len(refs) == 0 {
 		return p, nil
 	}
@@ -76,9 +76,9 @@ func Only(p Plan, refs []schemas.Ref) (Plan, error) {
 	return out, nil
 }
 
-// Moved says what differs between the plan that was agreed on and the one that
+// Diff says what differs between the plan that was agreed on and the one that
 // the world asks for now; nothing is the same plan.
-func Moved(agreed, now Plan) (out []string) {
+func Diff(agreed, now Plan) (out []string) {
 	say := func(what, a, b string) {
 		if a != b {
 			out = append(out, fmt.Sprintf("%s: %s -> %s", what, or(a), or(b)))

@@ -159,7 +159,7 @@ func TestMovedSaysSomethingWheneverTheDigestDiffers(t *testing.T) {
 		if rapid.Bool().Draw(t, "other policy") {
 			b.Policy = digest.Of([]byte("other"))
 		}
-		if moved := Moved(a, b); (len(moved) > 0) != (a.Digest() != b.Digest()) {
+		if moved := Diff(a, b); (len(moved) > 0) != (a.Digest() != b.Digest()) {
 			t.Fatalf("digests %s and %s, moved %q", a.Digest().Short(), b.Digest().Short(), moved)
 		}
 	})
@@ -172,7 +172,7 @@ func TestOnlyKeepsWhatItNeeds(t *testing.T) {
 		in := drawIntent(t)
 		p := newWorld().plan(in.graph(t))
 		target := rapid.SampledFrom(p.Steps).Draw(t, "target").Ref
-		part, err := Only(p, []schemas.Ref{target})
+		part, err := Subset(p, []schemas.Ref{target})
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
@@ -193,7 +193,7 @@ func TestOnlyKeepsWhatItNeeds(t *testing.T) {
 }
 
 func TestOnlyRefusesWhatIsNotThere(t *testing.T) {
-	if _, err := Only(Plan{}, []schemas.Ref{ref("model/x")}); err == nil || err.Error() != "model/x is not in the plan" {
+	if _, err := Subset(Plan{}, []schemas.Ref{ref("model/x")}); err == nil || err.Error() != "model/x is not in the plan" {
 		t.Fatal(err)
 	}
 }
@@ -240,7 +240,7 @@ func TestRetiredGoesInOrder(t *testing.T) {
 	} {
 		w.record(e)
 	}
-	p := Compute(intent{}.graph(t), Seen{Facts: w.facts, Blind: map[schemas.Ref]string{ref("infrastructure/a"): "no terraform"}})
+	p := Compute(intent{}.graph(t), Observed{Facts: w.facts, Unobservable: map[schemas.Ref]string{ref("infrastructure/a"): "no terraform"}})
 	if len(p.Steps) != 2 || p.Steps[0].Ref != ref("deployment/z") || p.Steps[1].Ref != ref("infrastructure/a") {
 		t.Fatalf("%+v", p.Steps)
 	}
@@ -258,20 +258,20 @@ func TestWhatLivesIsObserved(t *testing.T) {
 	}}
 	g := in.graph(t)
 	for name, c := range map[string]struct {
-		change func(w *world, s *Seen)
+		change func(w *world, s *Observed)
 		ref    string
 		do     Do
 		why    string
 	}{
-		"healthy":  {func(*world, *Seen) {}, "deployment/m", Keep, "up to date"},
-		"crashes":  {func(_ *world, s *Seen) { live(s, port.Failing, "exit 1\nmore") }, "deployment/m", Remake, "is failing: exit 1"},
-		"rebooted": {func(_ *world, s *Seen) { s.Live = nil }, "deployment/m", Remake, "is not served any more"},
-		"someone else": {func(_ *world, s *Seen) {
+		"healthy":  {func(*world, *Observed) {}, "deployment/m", Keep, "up to date"},
+		"crashes":  {func(_ *world, s *Observed) { live(s, port.Failing, "exit 1\nmore") }, "deployment/m", Remake, "is failing: exit 1"},
+		"rebooted": {func(_ *world, s *Observed) { s.Live = nil }, "deployment/m", Remake, "is not served any more"},
+		"someone else": {func(_ *world, s *Observed) {
 			s.Live = map[schemas.Ref]port.Live{ref("deployment/m"): {Key: "x", Health: port.Ready}}
 		}, "deployment/m", Remake, "serves something else"},
-		"drift":         {func(_ *world, s *Seen) { s.Stacks[ref("infrastructure/i")] = port.Change{Drift: []string{"a.b"}} }, "infrastructure/i", Remake, "drift: a.b"},
-		"blind":         {func(_ *world, s *Seen) { s.Blind[ref("infrastructure/i")] = "no terraform" }, "infrastructure/i", Remake, "no terraform"},
-		"stack as made": {func(*world, *Seen) {}, "infrastructure/i", Keep, "up to date"},
+		"drift":         {func(_ *world, s *Observed) { s.Stacks[ref("infrastructure/i")] = port.Change{Drift: []string{"a.b"}} }, "infrastructure/i", Remake, "drift: a.b"},
+		"blind":         {func(_ *world, s *Observed) { s.Unobservable[ref("infrastructure/i")] = "no terraform" }, "infrastructure/i", Remake, "no terraform"},
+		"stack as made": {func(*world, *Observed) {}, "infrastructure/i", Keep, "up to date"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -285,7 +285,7 @@ func TestWhatLivesIsObserved(t *testing.T) {
 	}
 }
 
-func live(s *Seen, h port.Health, message string) {
+func live(s *Observed, h port.Health, message string) {
 	l := s.Live[ref("deployment/m")]
 	l.Health, l.Message = h, message
 	s.Live[ref("deployment/m")] = l
@@ -302,7 +302,7 @@ func TestAFailedKeyIsTriedAgainAsOftenAsDeclared(t *testing.T) {
 		}
 		w.record(ledger.Entry{Action: ledger.Fail, Ref: ref("transform/t"), Key: key, Failure: &ledger.Failure{Message: "exit 1\ntail"}})
 	}
-	seen := Seen{Facts: w.facts, Pull: true}
+	seen := Observed{Facts: w.facts, Pull: true}
 	if s := find(t, Compute(g, seen), "transform/t"); s.Held != "failed 3 times: exit 1; change it, or say /vishwa retry transform/t" {
 		t.Fatalf("in a pull request: %q", s.Held)
 	}

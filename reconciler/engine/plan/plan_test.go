@@ -30,7 +30,7 @@ func TestBecauseNamesWhatChanged(t *testing.T) {
 		"recipe format changed":           {port.Recipe{Schema: "a"}, port.Recipe{Schema: "b"}},
 		"param a = 1 added, param b = 1 added, param c = 1 added, and 2 more": {port.Recipe{}, port.Recipe{Params: map[string]any{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}}},
 	} {
-		if got := because(c.was, c.now); got != want {
+		if got := explainChange(c.was, c.now); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

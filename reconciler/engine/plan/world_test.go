@@ -131,8 +131,8 @@ func (w *world) record(e ledger.Entry) *ledger.Entry {
 }
 
 // see looks at the world for g.
-func (w *world) see(g graph.Graph) Seen {
-	s := Seen{Facts: w.facts, Live: maps.Clone(w.live), Stacks: map[schemas.Ref]port.Change{}, Blind: map[schemas.Ref]string{}, Gone: w.gone}
+func (w *world) see(g graph.Graph) Observed {
+	s := Observed{Facts: w.facts, Live: maps.Clone(w.live), Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, MissingArtifacts: w.gone}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		if n.Ref.Kind == "infrastructure" {

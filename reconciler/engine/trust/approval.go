@@ -85,7 +85,7 @@ func (r Request) Statement() ([]byte, error) {
 	case r.Principal == "":
 		return nil, fault.New(fault.Invalid, "state approval: no principal")
 	case !r.Expires.After(r.Time):
-		return nil, fault.Hint(fault.New(fault.Invalid, "state approval: it expires before it begins"), "choose a longer validity")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "state approval: it expires before it begins"), "choose a longer validity")
 	}
 	named := []digest.Digest{r.Plan, r.Policy}
 	if r.After != nil {
@@ -158,7 +158,7 @@ func (s Signed) Read() (Request, error) {
 }
 
 func newer(format string, args ...any) error {
-	return fault.Hint(fault.New(fault.Newer, "read approval: it was written by a newer vishwa: "+format, args...),
+	return fault.WithHint(fault.New(fault.Newer, "read approval: it was written by a newer vishwa: "+format, args...),
 		"upgrade this vishwa to the version that wrote it, or approve again with this one")
 }
 

@@ -50,19 +50,19 @@ func (t *Trust) Check(s Signed, want Want, authors Authors, now time.Time) (Appr
 	}
 	p := t.Principals[who]
 	if how, wrote := authors.People[who]; wrote {
-		return Approver{}, fault.Hint(fault.New(fault.Denied, "check approval: %s is an author of the change (%s)", who, how),
+		return Approver{}, fault.WithHint(fault.New(fault.Denied, "check approval: %s is an author of the change (%s)", who, how),
 			"ask somebody else to approve")
 	}
 	if r.Time.After(now.Add(skew)) {
-		return Approver{}, fault.Hint(fault.New(fault.Denied, "check approval: %s's approval is dated %s, which is in the future", who, r.Time.Format(time.RFC3339)),
+		return Approver{}, fault.WithHint(fault.New(fault.Denied, "check approval: %s's approval is dated %s, which is in the future", who, r.Time.Format(time.RFC3339)),
 			"correct the clock and approve again")
 	}
 	if !r.Expires.After(now) {
-		return Approver{}, fault.Hint(fault.New(fault.Denied, "check approval: %s's approval expired at %s", who, r.Expires.Format(time.RFC3339)),
+		return Approver{}, fault.WithHint(fault.New(fault.Denied, "check approval: %s's approval expired at %s", who, r.Expires.Format(time.RFC3339)),
 			"approve again")
 	}
 	if err := r.covers(want, who); err != nil {
-		return Approver{}, fault.Hint(err, "look at the new plan, and approve it if it is right")
+		return Approver{}, fault.WithHint(err, "look at the new plan, and approve it if it is right")
 	}
 	return Approver{Principal: who, Roles: slices.Clone(p.Roles), Class: class}, nil
 }
@@ -79,7 +79,7 @@ func (t *Trust) who(s Signed, r Request) (string, Class, error) {
 	}
 	who, ok := t.ByLogin(r.Review.Forge, r.Review.Login)
 	if !ok {
-		return "", "", fault.Hint(fault.New(fault.Denied, "check approval: %s login %s is no principal's", r.Review.Forge, r.Review.Login),
+		return "", "", fault.WithHint(fault.New(fault.Denied, "check approval: %s login %s is no principal's", r.Review.Forge, r.Review.Login),
 			"add the login to trust.yaml, by a reviewed change")
 	}
 	return who, Forge, nil
@@ -92,12 +92,12 @@ func (t *Trust) signer(s Signed) (string, error) {
 		return "", err
 	}
 	if name, is := t.robots[string(sig.PublicKey.Marshal())]; is {
-		return "", fault.Hint(fault.New(fault.Denied, "check approval: the key is controller %s's; a controller never approves", name),
+		return "", fault.WithHint(fault.New(fault.Denied, "check approval: the key is controller %s's; a controller never approves", name),
 			"approve with a person's own key")
 	}
 	name, known := t.PrincipalOf(sig.PublicKey)
 	if !known {
-		return "", fault.Hint(fault.New(fault.Denied, "check approval: the key %s is no principal's", ssh.FingerprintSHA256(sig.PublicKey)),
+		return "", fault.WithHint(fault.New(fault.Denied, "check approval: the key %s is no principal's", ssh.FingerprintSHA256(sig.PublicKey)),
 			"add the public key to trust.yaml, by a reviewed change")
 	}
 	if sig.Namespace != Namespace {

@@ -29,11 +29,11 @@ type Revocation struct {
 func (t Term) Holds(seq int64, at time.Time) error {
 	switch {
 	case t.Revoked != nil && seq > t.Revoked.After:
-		return fault.Hint(fault.New(fault.Denied, "was revoked after entry %d (%s)", t.Revoked.After, t.Revoked.Reason), "have somebody sign whose term goes on")
+		return fault.WithHint(fault.New(fault.Denied, "was revoked after entry %d (%s)", t.Revoked.After, t.Revoked.Reason), "have somebody sign whose term goes on")
 	case !t.From.IsZero() && at.Before(t.From):
-		return fault.Hint(fault.New(fault.Denied, "counts from %s on, and this is dated %s", t.From.Format(time.RFC3339), at.UTC().Format(time.RFC3339)), "correct validFrom in the trust file, by a reviewed change")
+		return fault.WithHint(fault.New(fault.Denied, "counts from %s on, and this is dated %s", t.From.Format(time.RFC3339), at.UTC().Format(time.RFC3339)), "correct validFrom in the trust file, by a reviewed change")
 	case !t.Until.IsZero() && !at.Before(t.Until):
-		return fault.Hint(fault.New(fault.Denied, "counted until %s, and this is dated %s", t.Until.Format(time.RFC3339), at.UTC().Format(time.RFC3339)), "have somebody sign whose term goes on")
+		return fault.WithHint(fault.New(fault.Denied, "counted until %s, and this is dated %s", t.Until.Format(time.RFC3339), at.UTC().Format(time.RFC3339)), "have somebody sign whose term goes on")
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func (t *Trust) PrincipalStands(name string, seq int64, at time.Time) error {
 	if err == nil {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Denied, "%s does not count at entry %d: by the trust file, %s %w", name, seq, name, err), "%s", fault.Way(err))
+	return fault.WithHint(fault.New(fault.Denied, "%s does not count at entry %d: by the trust file, %s %w", name, seq, name, err), "%s", fault.HintOf(err))
 }
 
 // term adds a term's fields to known.

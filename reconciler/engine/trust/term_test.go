@@ -47,7 +47,7 @@ func TestTermsAreJudgedByTheLedger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tr := load(c.term)
 			for who, err := range map[string]error{"controller": tr.ControllerStands("ci", c.seq, day(c.at)), "principal": tr.PrincipalStands("asha", c.seq, day(c.at))} {
-				if (err == nil) != (c.want == "") || err != nil && (fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), c.want) || fault.Way(err) == "") {
+				if (err == nil) != (c.want == "") || err != nil && (fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), c.want) || fault.HintOf(err) == "") {
 					t.Errorf("%s: %v", who, err)
 				}
 			}

@@ -212,7 +212,7 @@ func (c *Config) Remote(name string) (RemoteConfig, error) {
 	all := c.Remotes()
 	if name == "" {
 		if name, _ = c.Get("core", "remote"); name == "" {
-			return RemoteConfig{}, fault.Hint(fault.New(fault.Missing, "no remote is named and there is no default"), "name one with -r, or set the default: vishwa data remote default NAME")
+			return RemoteConfig{}, fault.WithHint(fault.New(fault.Missing, "no remote is named and there is no default"), "name one with -r, or set the default: vishwa data remote default NAME")
 		}
 	}
 	for _, r := range all {
@@ -224,5 +224,5 @@ func (c *Config) Remote(name string) (RemoteConfig, error) {
 	for i, r := range all {
 		names[i] = r.Name
 	}
-	return RemoteConfig{}, fault.Hint(fault.New(fault.Missing, "there is no remote %q", name), "name one of: %s; or add it: vishwa data remote add %s URL", strings.Join(names, ", "), name)
+	return RemoteConfig{}, fault.WithHint(fault.New(fault.Missing, "there is no remote %q", name), "name one of: %s; or add it: vishwa data remote add %s URL", strings.Join(names, ", "), name)
 }

@@ -73,7 +73,7 @@ func merge(s Sides, m *merging) (Merged, error) {
 		}
 	}
 	if ours == nil || roots[2] == nil {
-		return Merged{}, fault.Hint(fault.New(fault.Conflict, "merge %s: one side has emptied it", s.Name), "choose one: git checkout --ours or --theirs")
+		return Merged{}, fault.WithHint(fault.New(fault.Conflict, "merge %s: one side has emptied it", s.Name), "choose one: git checkout --ours or --theirs")
 	}
 	ours.Content[0] = m.mapping(nil, roots[0], roots[1], roots[2])
 	if m.err != nil {

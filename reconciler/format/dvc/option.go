@@ -65,29 +65,29 @@ func CheckOption(section, key, value, remote string) error {
 		if kind == "machine" || kind == "feature" || kind == "db" {
 			return nil
 		}
-		return fault.Hint(fault.New(fault.Invalid, "there is no section %s", kind), "choose of %s", strings.Join(names, ", "))
+		return fault.WithHint(fault.New(fault.Invalid, "there is no section %s", kind), "choose of %s", strings.Join(names, ", "))
 	}
 	key = strings.ToLower(key)
 	if !slices.Contains(known, key) {
-		return fault.Hint(fault.New(fault.Invalid, "%s has no option %s", kind, key), "choose of %s", strings.Join(known, ", "))
+		return fault.WithHint(fault.New(fault.Invalid, "%s has no option %s", kind, key), "choose of %s", strings.Join(known, ", "))
 	}
 	switch {
 	case key == "type" && kind == "cache":
 		for _, t := range LinkTypes(value) {
 			if !slices.Contains(links, t) {
-				return fault.Hint(fault.New(fault.Invalid, "cache.type %q is unknown", t), "choose of %s", strings.Join(links, ", "))
+				return fault.WithHint(fault.New(fault.Invalid, "cache.type %q is unknown", t), "choose of %s", strings.Join(links, ", "))
 			}
 		}
 	case slices.Contains(counted, key):
 		if n, err := strconv.Atoi(value); err != nil || n < 1 {
-			return fault.Hint(fault.New(fault.Invalid, "%s is %q", key, value), "give a number from 1 on")
+			return fault.WithHint(fault.New(fault.Invalid, "%s is %q", key, value), "give a number from 1 on")
 		}
 	case slices.Contains(switched, key):
 		if v := strings.ToLower(value); v != "true" && v != "false" {
-			return fault.Hint(fault.New(fault.Invalid, "%s is %q", key, value), "write true or false")
+			return fault.WithHint(fault.New(fault.Invalid, "%s is %q", key, value), "write true or false")
 		}
 	case key == "shared" && strings.ToLower(value) != "group":
-		return fault.Hint(fault.New(fault.Invalid, "shared is %q", value), "write group, or take it away with -u")
+		return fault.WithHint(fault.New(fault.Invalid, "shared is %q", value), "write group, or take it away with -u")
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func ParsePointer(name string, b []byte) (*Pointer, error) {
 
 func document(name string, b []byte) (doc, root *yaml.Node, err error) {
 	if at := conflicted(b); at > 0 {
-		return nil, nil, fault.Hint(fault.New(fault.Invalid, "%s:%d: Git's conflict markers are in it", name, at), "keep one side of each, or put both together, and git add it")
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s:%d: Git's conflict markers are in it", name, at), "keep one side of each, or put both together, and git add it")
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	doc = &yaml.Node{}
@@ -136,7 +136,7 @@ type reading struct {
 
 func (r *reading) fail(n *yaml.Node, format string, args ...any) {
 	if r.err == nil {
-		r.err = fault.Hint(fault.New(fault.Invalid, "%s:%d: %s", r.name, max(1, n.Line), fmt.Sprintf(format, args...)), "restore the file from Git, or correct it")
+		r.err = fault.WithHint(fault.New(fault.Invalid, "%s:%d: %s", r.name, max(1, n.Line), fmt.Sprintf(format, args...)), "restore the file from Git, or correct it")
 	}
 }
 

@@ -34,8 +34,8 @@ type Content interface {
 	io.Closer
 }
 
-// Found is what came of it. Profile is nil of data that is no table.
-type Found struct {
+// Report is what came of it. Profile is nil of data that is no table.
+type Report struct {
 	Violations []table.Violation
 	Profile    *table.Profile
 	// Skipped are files beside tables whose names say no format: nothing is known of them.
@@ -43,7 +43,7 @@ type Found struct {
 }
 
 // Passed says which files were skipped; "" where none was.
-func (f Found) Passed() string {
+func (f Report) Passed() string {
 	if len(f.Skipped) == 0 {
 		return ""
 	}
@@ -58,16 +58,16 @@ func (f Found) Passed() string {
 // Data examines a dataset's files; now is for its freshness. Data that is no table has
 // neither checks nor a profile, unless something is declared of its rows: then it is
 // Invalid, as is a file that cannot be read as what it is declared to be.
-func Data(ctx context.Context, spec *schemas.Dataset, files []File, now time.Time) (Found, error) {
+func Data(ctx context.Context, spec *schemas.Dataset, files []File, now time.Time) (Report, error) {
 	promised := len(spec.Columns) > 0 || spec.Rows != nil || spec.Freshness != nil
 	var declared schemas.Format
 	if spec.Format != nil {
 		declared = *spec.Format
 	}
 	if declared.Type == "folder" {
-		return Found{}, nil
+		return Report{}, nil
 	}
-	e := &examining{spec: spec, now: now, parts: runtime.GOMAXPROCS(0)}
+	e := &examination{spec: spec, now: now, parts: runtime.GOMAXPROCS(0)}
 	for _, c := range spec.Columns {
 		if c.Unique { // values met before are held by one reader
 			e.parts = 1
@@ -81,16 +81,16 @@ func Data(ctx context.Context, spec *schemas.Dataset, files []File, now time.Tim
 			continue
 		}
 		if err != nil {
-			return Found{}, err
+			return Report{}, err
 		}
 		e.tables = append(e.tables, tableFile{f, format})
 		size += f.Size
 	}
 	switch {
 	case len(e.tables) == 0 && promised:
-		return Found{}, fault.Hint(fault.New(fault.Invalid, "the data holds no table, and rows are declared"), "declare spec.format, or remove columns, rows and freshness")
+		return Report{}, fault.WithHint(fault.New(fault.Invalid, "the data holds no table, and rows are declared"), "declare spec.format, or remove columns, rows and freshness")
 	case len(e.tables) == 0:
-		return Found{}, nil
+		return Report{}, nil
 	}
 	return e.all(ctx, size)
 }
@@ -100,7 +100,7 @@ type tableFile struct {
 	format schemas.Format
 }
 
-type examining struct {
+type examination struct {
 	spec   *schemas.Dataset
 	now    time.Time
 	parts  int // that a file is read in at once
@@ -111,17 +111,17 @@ type examining struct {
 	profile *table.Profiler
 }
 
-func (e *examining) all(ctx context.Context, size int64) (Found, error) {
+func (e *examination) all(ctx context.Context, size int64) (Report, error) {
 	var err error
 	if e.check, err = table.NewChecker(e.spec, e.now); err != nil {
-		return Found{}, err
+		return Report{}, err
 	}
 	e.profile = table.NewProfiler(e.spec.Columns)
 	for again := false; ; again = true {
 		for _, t := range e.tables {
 			e.check.Begin(t.Path)
 			if err := e.one(ctx, t, again); err != nil {
-				return Found{}, err
+				return Report{}, err
 			}
 		}
 		if !e.check.Again() {
@@ -129,7 +129,7 @@ func (e *examining) all(ctx context.Context, size int64) (Found, error) {
 		}
 	}
 	p := e.profile.Profile(size)
-	return Found{Violations: e.check.Violations(), Profile: &p, Skipped: e.skipped}, nil
+	return Report{Violations: e.check.Violations(), Profile: &p, Skipped: e.skipped}, nil
 }
 
 // profiled is how many columns are profiled at once, those of all parts together: each
@@ -138,7 +138,7 @@ const profiled = 8192
 
 // one reads a file. Where a part cannot be read, the whole is read again from its
 // beginning: that alone can tell in which row it is.
-func (e *examining) one(ctx context.Context, t tableFile, again bool) error {
+func (e *examination) one(ctx context.Context, t tableFile, again bool) error {
 	in, err := t.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", t.Path, err)
@@ -171,7 +171,7 @@ func (e *examining) one(ctx context.Context, t tableFile, again bool) error {
 }
 
 // scan reads a whole file by one reader.
-func (e *examining) scan(ctx context.Context, r table.Reader, again bool) error {
+func (e *examination) scan(ctx context.Context, r table.Reader, again bool) error {
 	if again {
 		return table.Scan(r, nil, e.check, ctx.Err)
 	}
@@ -183,7 +183,7 @@ func (e *examining) scan(ctx context.Context, r table.Reader, again bool) error 
 }
 
 // side reads the parts of a file side by side.
-func (e *examining) side(ctx context.Context, readers []table.Reader) error {
+func (e *examination) side(ctx context.Context, readers []table.Reader) error {
 	checks, profiles := make([]*table.Checker, len(readers)), make([]*table.Profiler, len(readers))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, r := range readers {
@@ -210,8 +210,8 @@ func (e *examining) side(ctx context.Context, readers []table.Reader) error {
 // mostTold is how many broken promises are told before the rest is counted.
 const mostTold = 10
 
-// Told says each broken promise, with the first place where it is.
-func Told(found []table.Violation) (out []string) {
+// Sentence says each broken promise, with the first place where it is.
+func Sentence(found []table.Violation) (out []string) {
 	for i, v := range found {
 		if i == mostTold {
 			return append(out, fmt.Sprintf("and %d more", len(found)-i))
@@ -245,7 +245,7 @@ func Told(found []table.Violation) (out []string) {
 
 // Broken says each broken promise on a line of its own, with the place where it is declared.
 func Broken(d *schemas.Declaration, found []table.Violation) string {
-	lines := Told(found)
+	lines := Sentence(found)
 	for i := range lines {
 		at := d.Pos
 		if i < len(found) && i < mostTold && d.Fields != nil {

@@ -36,7 +36,7 @@ func TestAViolationNamesItsFileAndRow(t *testing.T) {
 	}
 	files := []File{file("data/a.csv", long.String()), file("data/b.csv", "name,n\nx,5\ny,999999\n"), file("data/c.csv", "name\nz\n"), file("data/README", "?")}
 	for _, parts := range []int{1, 3} {
-		e := &examining{spec: bounded(299_998), parts: parts}
+		e := &examination{spec: bounded(299_998), parts: parts}
 		for _, f := range files[:3] {
 			e.tables = append(e.tables, tableFile{f, schemas.Format{Type: "csv"}})
 		}
@@ -48,7 +48,7 @@ func TestAViolationNamesItsFileAndRow(t *testing.T) {
 			`n: column is missing in data/c.csv, of 1 rows; there are "name"`,
 			`n: max 299998 is broken 2 times, first in data/a.csv, row 300000 (line 300001): "299999"`,
 		}
-		if got := Told(found.Violations); !reflect.DeepEqual(got, want) {
+		if got := Sentence(found.Violations); !reflect.DeepEqual(got, want) {
 			t.Errorf("%d parts: %q", parts, got)
 		}
 		if second := found.Violations[1].Examples[1]; second.File != "data/b.csv" || second.Row != 2 || second.Line != 3 {
@@ -92,7 +92,7 @@ func TestARequiredKeyThatComesLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := Told(found.Violations); len(got) != 1 || !strings.HasPrefix(got[0], "label: required is broken 3 times, first in d/a.jsonl, row 1") {
+	if got := Sentence(found.Violations); len(got) != 1 || !strings.HasPrefix(got[0], "label: required is broken 3 times, first in d/a.jsonl, row 1") {
 		t.Errorf("%q", got)
 	}
 	if got := found.Passed(); !strings.HasSuffix(got, ": d/c.jsonl.gz") {
@@ -134,7 +134,7 @@ func TestWideTablesAreReadInFewerParts(t *testing.T) {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	e := &examining{spec: bounded(1), parts: 16, tables: []tableFile{{file("w.csv", text.String()), schemas.Format{Type: "csv"}}}}
+	e := &examination{spec: bounded(1), parts: 16, tables: []tableFile{{file("w.csv", text.String()), schemas.Format{Type: "csv"}}}}
 	found, err := e.all(t.Context(), 1)
 	if err != nil || found.Profile.Rows != 60 {
 		t.Fatal(err)

@@ -80,7 +80,7 @@ func NewChecker(d *schemas.Dataset, now time.Time) (*Checker, error) {
 	if d.Freshness != nil {
 		age, err := schemas.ParseDuration(string(d.Freshness.MaxAge))
 		if err != nil {
-			return nil, fault.Hint(fault.New(fault.Invalid, "read freshness.maxAge: %w", err), "write it as 24h or 1d")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "read freshness.maxAge: %w", err), "write it as 24h or 1d")
 		}
 		c.maxAge = age
 	}
@@ -98,7 +98,7 @@ func NewChecker(d *schemas.Dataset, now time.Time) (*Checker, error) {
 		if p.col.Pattern != "" {
 			re, err := regexp.Compile(`^(?:` + p.col.Pattern + `)$`)
 			if err != nil {
-				return nil, fault.Hint(fault.New(fault.Invalid, "column %q: read pattern: %w", name, err), "write it as RE2 has it")
+				return nil, fault.WithHint(fault.New(fault.Invalid, "column %q: read pattern: %w", name, err), "write it as RE2 has it")
 			}
 			p.pattern = re
 		}

@@ -32,12 +32,12 @@ func dialectOf(f schemas.Format, name string) (dialect, error) {
 			continue
 		}
 		if len(c.text) > 1 || c.text[0] >= utf8.RuneSelf || c.text == "\n" || c.text == "\r" || c.text == "\x00" {
-			return d, fault.Hint(fault.New(fault.Invalid, "%s: %s %q cannot be used", name, c.key, c.text), "declare one ASCII character")
+			return d, fault.WithHint(fault.New(fault.Invalid, "%s: %s %q cannot be used", name, c.key, c.text), "declare one ASCII character")
 		}
 		*c.to = c.text[0]
 	}
 	if d.delimiter == d.quote || d.delimiter == d.comment || d.quote == d.comment {
-		return d, fault.Hint(fault.New(fault.Invalid, "%s: delimiter, quote and comment are not three characters", name), "declare three different ones")
+		return d, fault.WithHint(fault.New(fault.Invalid, "%s: delimiter, quote and comment are not three characters", name), "declare three different ones")
 	}
 	for _, n := range f.Nulls {
 		d.nulls = append(d.nulls, []byte(n))
@@ -79,7 +79,7 @@ func (s *scanner) Columns() []string { return s.columns }
 func (s *scanner) header(no bool) error {
 	err := s.record()
 	if errors.Is(err, io.EOF) {
-		return fault.Hint(fault.New(fault.Invalid, "%s: the file is empty", s.name), "write a header row")
+		return fault.WithHint(fault.New(fault.Invalid, "%s: the file is empty", s.name), "write a header row")
 	}
 	if err != nil {
 		return err

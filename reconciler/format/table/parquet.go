@@ -41,7 +41,7 @@ func splitParquet(r io.ReaderAt, size int64, name string, n int) (out []Reader, 
 	}
 	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Corrupt, "%s: read Parquet: %w", name, err), "write the file again")
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: read Parquet: %w", name, err), "write the file again")
 	}
 	if n := len(f.Schema().Columns()); n > mostColumns {
 		return nil, crowded(name, 0, 0)
@@ -51,12 +51,12 @@ func splitParquet(r io.ReaderAt, size int64, name string, n int) (out []Reader, 
 	for _, p := range f.Schema().Columns() {
 		leaf, _ := f.Schema().Lookup(p...)
 		if leaf.MaxRepetitionLevel > 0 {
-			return nil, fault.Hint(fault.New(fault.Invalid, "%s: column %q is a list or map", name, strings.Join(p, ".")),
+			return nil, fault.WithHint(fault.New(fault.Invalid, "%s: column %q is a list or map", name, strings.Join(p, ".")),
 				"keep lists in a file of their own, or declare spec.format.type: folder")
 		}
 		if t := leaf.Node.Type().LogicalType(); t != nil {
 			if d, ok := t.Value.(*format.DecimalType); ok && (d.Scale < 0 || d.Scale > mostPlaces) {
-				return nil, fault.Hint(fault.New(fault.Corrupt, "%s: column %q has %d decimal places", name, strings.Join(p, "."), d.Scale), "write the file again")
+				return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: column %q has %d decimal places", name, strings.Join(p, "."), d.Scale), "write the file again")
 			}
 		}
 		columns, leaves = append(columns, strings.Join(p, ".")), append(leaves, leaf.Node)
@@ -88,12 +88,12 @@ func footed(r io.ReaderAt, size int64, name string) error {
 	if string(end[4:]) == "PAR1" && length <= min(longestFooter, size-12) {
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Corrupt, "%s: is no whole Parquet file: its %d bytes do not end with a footer", name, size), "write the file again")
+	return fault.WithHint(fault.New(fault.Corrupt, "%s: is no whole Parquet file: its %d bytes do not end with a footer", name, size), "write the file again")
 }
 
 func corrupt(where string, panicked any, err *error) {
 	if panicked != nil {
-		*err = fault.Hint(fault.New(fault.Corrupt, "%s: read Parquet: %v", where, panicked), "write the file again")
+		*err = fault.WithHint(fault.New(fault.Corrupt, "%s: read Parquet: %v", where, panicked), "write the file again")
 	}
 }
 
@@ -111,7 +111,7 @@ func (g *groups) Next() (row *Row, err error) {
 		n, err := g.rows.ReadRows(g.buf)
 		g.at, g.n = 0, n
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fault.Hint(fault.New(fault.Corrupt, "%s: row %d: read Parquet: %w", g.name, g.before+g.row.Number+int64(n)+1, err), "write the file again")
+			return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: row %d: read Parquet: %w", g.name, g.before+g.row.Number+int64(n)+1, err), "write the file again")
 		}
 		if n == 0 {
 			err := g.rows.Close()

@@ -56,7 +56,7 @@ func FormatOf(f schemas.Format, name string) (schemas.Format, error) {
 	case ".parquet":
 		f.Type = "parquet"
 	default:
-		return f, fault.Hint(fault.New(fault.Invalid, "%s: the name does not say its format", name),
+		return f, fault.WithHint(fault.New(fault.Invalid, "%s: the name does not say its format", name),
 			"declare spec.format.type: csv, jsonl, parquet or folder")
 	}
 	return f, nil
@@ -94,7 +94,7 @@ func Split(r io.ReaderAt, size int64, f schemas.Format, name string, n int) ([]R
 	case "parquet":
 		return splitParquet(r, size, name, n)
 	}
-	return nil, fault.Hint(fault.New(fault.Invalid, "%s: format %s has no rows", name, f.Type), "declare spec.format.type: csv, jsonl or parquet")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "%s: format %s has no rows", name, f.Type), "declare spec.format.type: csv, jsonl or parquet")
 }
 
 // legible refuses compressed files under the name of a text: their first bytes cannot
@@ -110,7 +110,7 @@ func legible(r io.ReaderAt, f schemas.Format, name string) error {
 	}
 	for by, mark := range map[string]string{"gzip": "\x1f\x8b\x08", "zip": "PK\x03\x04", "zstd": "\x28\xb5\x2f\xfd"} {
 		if bytes.HasPrefix(begin[:n], []byte(mark)) {
-			return fault.Hint(fault.New(fault.Invalid, "%s: is compressed by %s", name, by),
+			return fault.WithHint(fault.New(fault.Invalid, "%s: is compressed by %s", name, by),
 				"keep the table uncompressed, keep it as Parquet, or declare spec.format.type: folder")
 		}
 	}
@@ -128,6 +128,6 @@ func invalid(name string, row, line int64, format string, args ...any) error {
 	if line > 0 {
 		where = fmt.Sprintf("%s:%d", name, line)
 	}
-	return fault.Hint(fault.New(fault.Invalid, "%s: row %d: %s", where, row, fmt.Sprintf(format, args...)),
+	return fault.WithHint(fault.New(fault.Invalid, "%s: row %d: %s", where, row, fmt.Sprintf(format, args...)),
 		"mend the file, or declare how it is written in spec.format")
 }

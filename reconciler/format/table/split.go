@@ -41,7 +41,7 @@ func decoded(in *io.SectionReader, name, file string) (r io.Reader, decodes bool
 	}
 	e, err := htmlindex.Get(name)
 	if err != nil {
-		return nil, false, fault.Hint(fault.New(fault.Invalid, "%s: encoding %q is not known", file, name),
+		return nil, false, fault.WithHint(fault.New(fault.Invalid, "%s: encoding %q is not known", file, name),
 			"declare one by its web name, such as utf-8, utf-16le, iso-8859-1 or windows-1252")
 	}
 	return e.NewDecoder().Reader(rest(0)), true, nil

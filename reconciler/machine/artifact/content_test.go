@@ -67,7 +67,7 @@ func TestATreeComesOutAsItWentIn(t *testing.T) {
 		t.Errorf("has = %v, %v", ok, err)
 	}
 	for name, dst := range map[string]string{"absent": filepath.Join(t.TempDir(), "out"), "empty": t.TempDir()} {
-		if err := artifact.Materialise(t.Context(), s, art, dst); err != nil {
+		if err := artifact.Checkout(t.Context(), s, art, dst); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		got, err := digest.Walk(os.DirFS(dst))
@@ -91,13 +91,13 @@ func TestAFileComesOutAsItWentIn(t *testing.T) {
 		t.Fatalf("%+v, %v", art, err)
 	}
 	dst := filepath.Join(t.TempDir(), "in.csv")
-	if err := artifact.Materialise(t.Context(), s, art, dst); err != nil {
+	if err := artifact.Checkout(t.Context(), s, art, dst); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(dst); string(b) != "a,b\n1,2\n" {
 		t.Errorf("%q, %v", b, err)
 	}
-	if err := artifact.Materialise(t.Context(), s, art, dst); fault.Of(err) != fault.Conflict {
+	if err := artifact.Checkout(t.Context(), s, art, dst); fault.Of(err) != fault.Conflict {
 		t.Errorf("over a file: %v", err)
 	}
 }
@@ -121,8 +121,8 @@ func TestOnlyRegularFilesGoIn(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := artifact.PutTree(t.Context(), s, dir)
-			if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), c.says) || fault.Way(err) == "" {
-				t.Errorf("got %v (%v), way %q", err, fault.Of(err), fault.Way(err))
+			if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), c.says) || fault.HintOf(err) == "" {
+				t.Errorf("got %v (%v), way %q", err, fault.Of(err), fault.HintOf(err))
 			}
 		})
 	}
@@ -142,8 +142,8 @@ func TestOnlyRegularFilesGoIn(t *testing.T) {
 			return err
 		}, fault.Invalid},
 	} {
-		if err := c.put(); fault.Of(err) != c.want || fault.Way(err) == "" {
-			t.Errorf("%s: got %v (%v), way %q", name, err, fault.Of(err), fault.Way(err))
+		if err := c.put(); fault.Of(err) != c.want || fault.HintOf(err) == "" {
+			t.Errorf("%s: got %v (%v), way %q", name, err, fault.Of(err), fault.HintOf(err))
 		}
 	}
 }
@@ -199,9 +199,9 @@ func TestNothingIsLaidOutHalf(t *testing.T) {
 			s, path := open(t)
 			art := c.art(t, s, path)
 			parent := t.TempDir()
-			err := artifact.Materialise(t.Context(), s, art, filepath.Join(parent, "dst"))
-			if fault.Of(err) != c.want || fault.Way(err) == "" {
-				t.Errorf("got %v (%v), way %q", err, fault.Of(err), fault.Way(err))
+			err := artifact.Checkout(t.Context(), s, art, filepath.Join(parent, "dst"))
+			if fault.Of(err) != c.want || fault.HintOf(err) == "" {
+				t.Errorf("got %v (%v), way %q", err, fault.Of(err), fault.HintOf(err))
 			}
 			if left, _ := os.ReadDir(parent); len(left) > 0 {
 				t.Errorf("left %v", left)
@@ -223,7 +223,7 @@ func TestNothingIsWrittenThroughALink(t *testing.T) {
 		if err := os.Symlink(to, link); err != nil {
 			t.Fatal(err)
 		}
-		if err := artifact.Materialise(t.Context(), s, art, link); fault.Of(err) != fault.Conflict {
+		if err := artifact.Checkout(t.Context(), s, art, link); fault.Of(err) != fault.Conflict {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -18,13 +18,13 @@ func Disk(err error, dir string) error {
 	case err == nil, errors.As(err, &known):
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fault.Hint(fault.New(fault.Transient, "%w", err), "free some space for %s, then run the command again; nothing half-written was kept", dir)
+		return fault.WithHint(fault.New(fault.Transient, "%w", err), "free some space for %s, then run the command again; nothing half-written was kept", dir)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return fault.Hint(fault.New(fault.Denied, "%w", err), "let this user read and write %s, or choose another folder", dir)
+		return fault.WithHint(fault.New(fault.Denied, "%w", err), "let this user read and write %s, or choose another folder", dir)
 	case errors.Is(err, syscall.ENOTDIR):
-		return fault.Hint(fault.New(fault.Invalid, "%w", err), "a file stands where a folder is needed: move it away from %s", dir)
+		return fault.WithHint(fault.New(fault.Invalid, "%w", err), "a file stands where a folder is needed: move it away from %s", dir)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return fault.Hint(fault.New(fault.Transient, "%w", err), "raise the limit of open files (ulimit -n), then run the command again")
+		return fault.WithHint(fault.New(fault.Transient, "%w", err), "raise the limit of open files (ulimit -n), then run the command again")
 	default:
 		return err
 	}

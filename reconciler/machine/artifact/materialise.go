@@ -17,11 +17,11 @@ import (
 // readOnly is the mode of what is laid out: nobody changes verified bytes in passing.
 const readOnly = 0o444
 
-// Materialise lays art out at dst, whose parent folder exists: a file becomes a
+// Checkout lays art out at dst, whose parent folder exists: a file becomes a
 // file, a folder one with exactly the files of its manifest. Bytes are verified
 // while they are copied; dst is complete or not there. What is there already is a
 // Conflict, but for an empty folder, whose place is taken.
-func Materialise(ctx context.Context, store port.Store, art port.Artifact, dst string) error {
+func Checkout(ctx context.Context, store port.Store, art port.Artifact, dst string) error {
 	if err := check(art); err != nil {
 		return err
 	}
@@ -64,15 +64,15 @@ func check(art port.Artifact) error {
 	const way = "the record that names it is damaged: run vishwa ledger verify"
 	if art.Files == nil {
 		if _, err := digest.Parse(string(art.Digest)); err != nil {
-			return fault.Hint(fault.New(fault.Corrupt, "artifact %s: %w", art.Name, err), way)
+			return fault.WithHint(fault.New(fault.Corrupt, "artifact %s: %w", art.Name, err), way)
 		}
 		return nil
 	}
 	if err := art.Files.Check(); err != nil {
-		return fault.Hint(fault.New(fault.Corrupt, "artifact %s: %w", art.Name, err), way)
+		return fault.WithHint(fault.New(fault.Corrupt, "artifact %s: %w", art.Name, err), way)
 	}
 	if got := art.Files.Digest(); got != art.Digest {
-		return fault.Hint(fault.New(fault.Corrupt, "artifact %s: its manifest is %s, its digest says %s", art.Name, got.Short(), art.Digest.Short()), way)
+		return fault.WithHint(fault.New(fault.Corrupt, "artifact %s: its manifest is %s, its digest says %s", art.Name, got.Short(), art.Digest.Short()), way)
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func vacant(dst string, folder bool) error {
 	if folder && st.IsDir() && os.Remove(dst) == nil { // only an empty folder can be removed so
 		return nil
 	}
-	return fault.Hint(fault.New(fault.Conflict, "lay out %s: %s is there already", filepath.Base(dst), what(st.Mode())), "remove %s, or choose another place", dst)
+	return fault.WithHint(fault.New(fault.Conflict, "lay out %s: %s is there already", filepath.Base(dst), what(st.Mode())), "remove %s, or choose another place", dst)
 }
 
 // write copies one file's verified bytes. That they are verified is the store's
@@ -111,7 +111,7 @@ func write(ctx context.Context, store port.Store, root *os.Root, p string, f dig
 	}
 	n, err := io.CopyBuffer(w, r, make([]byte, chunk))
 	if err == nil && n != f.Size {
-		err = fault.Hint(fault.New(fault.Corrupt, "%s has %d bytes, the manifest says %d", f.Digest, n, f.Size), "the record that names it is damaged: run vishwa ledger verify")
+		err = fault.WithHint(fault.New(fault.Corrupt, "%s has %d bytes, the manifest says %d", f.Digest, n, f.Size), "the record that names it is damaged: run vishwa ledger verify")
 	}
 	if cerr := w.Close(); err == nil {
 		err = cerr

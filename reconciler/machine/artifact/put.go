@@ -39,7 +39,7 @@ func PutTree(ctx context.Context, store port.Store, dir string) (port.Artifact, 
 	if st, err := os.Lstat(dir); err != nil {
 		return port.Artifact{}, opening(err, name)
 	} else if !st.IsDir() {
-		return port.Artifact{}, fault.Hint(fault.New(fault.Invalid, "%s is %s, not a folder", name, what(st.Mode())), "make it a folder of regular files")
+		return port.Artifact{}, fault.WithHint(fault.New(fault.Invalid, "%s is %s, not a folder", name, what(st.Mode())), "make it a folder of regular files")
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -63,11 +63,11 @@ func PutTree(ctx context.Context, store port.Store, dir string) (port.Artifact, 
 		return port.Artifact{}, fmt.Errorf("keep folder %s: %w", name, err)
 	}
 	if len(m) == 0 {
-		return port.Artifact{}, fault.Hint(fault.New(fault.Invalid, "folder %s holds no file", name), "write at least one file into it")
+		return port.Artifact{}, fault.WithHint(fault.New(fault.Invalid, "folder %s holds no file", name), "write at least one file into it")
 	}
 	slices.SortFunc(m, func(a, b digest.File) int { return strings.Compare(a.Path, b.Path) })
 	if err := m.Check(); err != nil {
-		return port.Artifact{}, fault.Hint(fault.New(fault.Invalid, "keep folder %s: %w", name, err), "rename the file")
+		return port.Artifact{}, fault.WithHint(fault.New(fault.Invalid, "keep folder %s: %w", name, err), "rename the file")
 	}
 	if err := putManifest(ctx, store, m); err != nil {
 		return port.Artifact{}, fmt.Errorf("keep folder %s: %w", name, err)
@@ -133,7 +133,7 @@ func regular(root *os.Root, p string) (*os.File, error) {
 		return nil, opening(err, p)
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fault.Hint(fault.New(fault.Invalid, "%s is %s, not a regular file", p, what(st.Mode())), "replace it with a copy of the file that is meant")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s is %s, not a regular file", p, what(st.Mode())), "replace it with a copy of the file that is meant")
 	}
 	f, err := root.OpenFile(p, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -141,7 +141,7 @@ func regular(root *os.Root, p string) (*os.File, error) {
 	}
 	if now, err := f.Stat(); err != nil || !os.SameFile(st, now) {
 		f.Close()
-		return nil, fault.Hint(fault.New(fault.Conflict, "%s was replaced while it was read", p), "let nothing else write there, then run the command again")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "%s was replaced while it was read", p), "let nothing else write there, then run the command again")
 	}
 	return f, nil
 }
@@ -149,9 +149,9 @@ func regular(root *os.Root, p string) (*os.File, error) {
 func opening(err error, name string) error {
 	switch {
 	case os.IsNotExist(err):
-		return fault.Hint(fault.New(fault.Missing, "%s is not there", name), "write it first")
+		return fault.WithHint(fault.New(fault.Missing, "%s is not there", name), "write it first")
 	case os.IsPermission(err):
-		return fault.Hint(fault.New(fault.Denied, "%s cannot be read: permission denied", name), "let this user read it")
+		return fault.WithHint(fault.New(fault.Denied, "%s cannot be read: permission denied", name), "let this user read it")
 	default:
 		return fmt.Errorf("open %s: %w", name, err)
 	}

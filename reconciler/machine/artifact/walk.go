@@ -62,7 +62,7 @@ func Walk(ctx context.Context, dir string) (digest.Manifest, error) {
 		}
 	}
 	if err := m.Check(); err != nil {
-		return nil, fault.Hint(fault.New(fault.Invalid, "read folder %s: %w", name, err), "rename the file")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read folder %s: %w", name, err), "rename the file")
 	}
 	return m, nil
 }

@@ -81,8 +81,8 @@ func TestAnswersHaveTheirKind(t *testing.T) {
 		}
 		_, _, err = b.Get(t.Context(), "k", port.All)
 		srv.Close()
-		if fault.Of(err) != c.want || err == nil || !strings.Contains(fault.Way(err), c.way) {
-			t.Errorf("%s: %v (%v; %s), want %v", code, err, fault.Of(err), fault.Way(err), c.want)
+		if fault.Of(err) != c.want || err == nil || !strings.Contains(fault.HintOf(err), c.way) {
+			t.Errorf("%s: %v (%v; %s), want %v", code, err, fault.Of(err), fault.HintOf(err), c.want)
 		}
 		for _, secret := range []string{"hunter2", "Signature", "AKIDEXAMPLE"} {
 			if err != nil && strings.Contains(err.Error(), secret) {
@@ -105,8 +105,8 @@ func TestWithoutCredentialsNothingIsAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Stat(t.Context(), "k"); fault.Of(err) != fault.Denied || err == nil || !strings.Contains(fault.Way(err), "AWS_ACCESS_KEY_ID") {
-		t.Errorf("%v (%s), want Denied", err, fault.Way(err))
+	if _, err := b.Stat(t.Context(), "k"); fault.Of(err) != fault.Denied || err == nil || !strings.Contains(fault.HintOf(err), "AWS_ACCESS_KEY_ID") {
+		t.Errorf("%v (%s), want Denied", err, fault.HintOf(err))
 	}
 }
 
@@ -232,7 +232,7 @@ func TestNoBucketIsOnTheLink(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if _, err := b.Stat(ctx, "latest/meta-data"); fault.Of(err) != fault.Denied || err == nil || !strings.Contains(fault.Way(err), "endpoint") {
+	if _, err := b.Stat(ctx, "latest/meta-data"); fault.Of(err) != fault.Denied || err == nil || !strings.Contains(fault.HintOf(err), "endpoint") {
 		t.Errorf("%v (%v), want Denied", err, fault.Of(err))
 	}
 }

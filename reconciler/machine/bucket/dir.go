@@ -49,7 +49,7 @@ func (d dir) inside(key string) (*os.Root, error) {
 	}
 	root, err := os.OpenRoot(string(d))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Hint(fault.New(fault.Missing, "the folder %s: %w", string(d), port.ErrAbsent), "mount it, or correct its path")
+		return nil, fault.WithHint(fault.New(fault.Missing, "the folder %s: %w", string(d), port.ErrAbsent), "mount it, or correct its path")
 	}
 	if err != nil {
 		return nil, d.classed(key, err)

@@ -19,11 +19,11 @@ const (
 	longestHold = 30 * time.Second
 )
 
-// pace is a transport that asks less where the server says that it is too much (503,
+// aimdLimiter is a transport that asks less where the server says that it is too much (503,
 // 429, or no answer in time): half as many requests at once, none of them for a while.
 // From there on, each round of answers lets one more request go beside the others, up
 // to most. This is the control of TCP's congestion window (RFC 5681, section 3.1).
-type pace struct {
+type aimdLimiter struct {
 	next http.RoundTripper
 	most float64
 
@@ -36,13 +36,13 @@ type pace struct {
 	until   time.Time       // nothing is asked before
 }
 
-func paced(next http.RoundTripper, most int) *pace {
-	return &pace{next: next, most: float64(most), limit: float64(most), hold: firstHold}
+func paced(next http.RoundTripper, most int) *aimdLimiter {
+	return &aimdLimiter{next: next, most: float64(most), limit: float64(most), hold: firstHold}
 }
 
 // RoundTrip asks when it is its turn. A request counts until its answer has begun: a
 // body that is being read holds nobody up who reads another beside it.
-func (p *pace) RoundTrip(req *http.Request) (*http.Response, error) {
+func (p *aimdLimiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := p.enter(req.Context()); err != nil {
 		if req.Body != nil {
 			req.Body.Close()
@@ -56,7 +56,7 @@ func (p *pace) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // enter waits for the end of the server's wish for silence, and for a place.
-func (p *pace) enter(ctx context.Context) error {
+func (p *aimdLimiter) enter(ctx context.Context) error {
 	for {
 		p.mu.Lock()
 		if left := time.Until(p.until); left > 0 {
@@ -86,7 +86,7 @@ func (p *pace) enter(ctx context.Context) error {
 }
 
 // giveUp takes a turn back; one that came in the same moment is the next one's.
-func (p *pace) giveUp(turn chan struct{}) {
+func (p *aimdLimiter) giveUp(turn chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := slices.Index(p.waiting, turn); i >= 0 {
@@ -97,14 +97,14 @@ func (p *pace) giveUp(turn chan struct{}) {
 }
 
 // call wakes n of those who wait, who then look for a place.
-func (p *pace) call(n int) {
+func (p *aimdLimiter) call(n int) {
 	for ; n > 0 && len(p.waiting) > 0; n-- {
 		close(p.waiting[0])
 		p.waiting = p.waiting[1:]
 	}
 }
 
-func (p *pace) leave(began time.Time, resp *http.Response, err error) {
+func (p *aimdLimiter) leave(began time.Time, resp *http.Response, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -127,7 +127,7 @@ func (p *pace) leave(began time.Time, resp *http.Response, err error) {
 }
 
 // silence is what the server asks for, else a random part of what it comes to.
-func (p *pace) silence(resp *http.Response) time.Duration {
+func (p *aimdLimiter) silence(resp *http.Response) time.Duration {
 	if resp != nil {
 		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s >= 0 {
 			return min(time.Duration(s)*time.Second, longestHold)

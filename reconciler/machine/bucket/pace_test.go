@@ -40,7 +40,7 @@ func (b *bearing) RoundTrip(*http.Request) (*http.Response, error) {
 	return r, nil
 }
 
-func ask(t *testing.T, p *pace, n int) {
+func ask(t *testing.T, p *aimdLimiter, n int) {
 	t.Helper()
 	var all sync.WaitGroup
 	for range n {

@@ -60,7 +60,7 @@ type S3Options struct {
 // S3 opens a bucket. Nothing is asked of it yet.
 func S3(o S3Options) (port.Bucket, error) {
 	if o.Bucket == "" {
-		return nil, fault.Hint(fault.New(fault.Invalid, "no bucket is named"), "give its address as s3://bucket/prefix")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "no bucket is named"), "give its address as s3://bucket/prefix")
 	}
 	host, secure, err := o.endpoint()
 	if err != nil {
@@ -101,7 +101,7 @@ func S3(o S3Options) (port.Bucket, error) {
 			return nil, fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err)
 		}
 	default:
-		return nil, fault.Hint(fault.New(fault.Invalid, "open s3://%s: encryption %q is unknown", o.Bucket, o.Encryption), "choose AES256 or aws:kms")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open s3://%s: encryption %q is unknown", o.Bucket, o.Encryption), "choose AES256 or aws:kms")
 	}
 	return b, nil
 }
@@ -115,7 +115,7 @@ func (o S3Options) endpoint() (host string, secure bool, err error) {
 	}
 	u, err := url.Parse(o.Endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path != "/" {
-		return "", false, fault.Hint(fault.New(fault.Invalid, "the endpoint of s3://%s cannot be read", o.Bucket), "write it as https://host:port")
+		return "", false, fault.WithHint(fault.New(fault.Invalid, "the endpoint of s3://%s cannot be read", o.Bucket), "write it as https://host:port")
 	}
 	return u.Host, u.Scheme == "https", nil
 }
@@ -179,7 +179,7 @@ type found struct{ credentials.Chain }
 func (f *found) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
 	v, err := f.Chain.RetrieveWithCredContext(cc)
 	if err == nil && v.AccessKeyID == "" {
-		err = fault.Hint(fault.New(fault.Denied, "there are no credentials for S3"),
+		err = fault.WithHint(fault.New(fault.Denied, "there are no credentials for S3"),
 			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials; what is public is read where anonymous access is declared")
 	}
 	return v, err
@@ -219,7 +219,7 @@ func (o S3Options) transport(host string, secure bool) (*http.Transport, error) 
 	}
 	pem, err := os.ReadFile(authorities)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "read the authorities of s3://%s: %w", o.Bucket, err), "correct ssl_verify, or AWS_CA_BUNDLE")
+		return nil, fault.WithHint(fault.New(fault.Missing, "read the authorities of s3://%s: %w", o.Bucket, err), "correct ssl_verify, or AWS_CA_BUNDLE")
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
@@ -413,7 +413,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	var known *fault.Error
 	switch {
 	case errors.As(err, &known):
-		return fault.Hint(fault.New(known.Kind, "%s: %w", name, known), "%s", fault.Way(known))
+		return fault.WithHint(fault.New(known.Kind, "%s: %w", name, known), "%s", fault.HintOf(known))
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "%s: %w", name, ctx.Err())
 	}
@@ -423,17 +423,17 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	case "NoSuchKey", "NotFound", "NoSuchVersion":
 		return fault.New(fault.Missing, "%s", text)
 	case "NoSuchBucket":
-		return fault.Hint(fault.New(fault.Missing, "the bucket %s (NoSuchBucket): %w", b.bucket, port.ErrAbsent), "make the bucket, or correct its name")
+		return fault.WithHint(fault.New(fault.Missing, "the bucket %s (NoSuchBucket): %w", b.bucket, port.ErrAbsent), "make the bucket, or correct its name")
 	case "PreconditionFailed":
 		return fault.New(fault.Conflict, "%s has changed", name)
 	case "RequestTimeTooSkewed":
-		return fault.Hint(fault.New(fault.Denied, "%s", text), "set this machine's clock: the server's differs by more than it allows")
+		return fault.WithHint(fault.New(fault.Denied, "%s", text), "set this machine's clock: the server's differs by more than it allows")
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		return fault.Hint(fault.New(fault.Denied, "%s", text), "the credentials have expired: renew them")
+		return fault.WithHint(fault.New(fault.Denied, "%s", text), "the credentials have expired: renew them")
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "InvalidToken":
-		return fault.Hint(fault.New(fault.Denied, "%s", text), "let these credentials at the bucket, or give others: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the remote's own")
+		return fault.WithHint(fault.New(fault.Denied, "%s", text), "let these credentials at the bucket, or give others: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the remote's own")
 	case "XMinioStorageFull", "QuotaExceeded", "InsufficientStorage":
-		return fault.Hint(fault.New(fault.Transient, "%s: the server has no room left", text), "make room there, then run the command again")
+		return fault.WithHint(fault.New(fault.Transient, "%s: the server has no room left", text), "make room there, then run the command again")
 	case "XAmzContentSHA256Mismatch", "BadDigest":
 		return fault.New(fault.Transient, "%s: what arrived was not what was sent", text)
 	}
@@ -441,7 +441,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	case r.StatusCode == http.StatusNotFound:
 		return fault.New(fault.Missing, "%s", name)
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
-		return fault.Hint(fault.New(fault.Denied, "%s", text), "let these credentials at the bucket")
+		return fault.WithHint(fault.New(fault.Denied, "%s", text), "let these credentials at the bucket")
 	case r.StatusCode >= 500, r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout:
 		return fault.New(fault.Transient, "%s", text)
 	case r.StatusCode >= 400:
@@ -451,7 +451,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	if errors.As(err, &unreached) {
 		err = unreached.Err // its address holds the query
 	}
-	return fault.Hint(fault.New(fault.Transient, "%s: %w", name, err), "try again when the server answers")
+	return fault.WithHint(fault.New(fault.Transient, "%s: %w", name, err), "try again when the server answers")
 }
 
 // Variables are those of the environment that say how to sign in to S3.

@@ -90,7 +90,7 @@ func TestAServerThatSendsNothingIsGivenUp(t *testing.T) {
 				}
 				began := time.Now()
 				err := ask()
-				if err == nil || fault.Of(err) != fault.Transient || fault.Way(err) == "" {
+				if err == nil || fault.Of(err) != fault.Transient || fault.HintOf(err) == "" {
 					t.Errorf("%s: it ends with %v", what, err)
 				}
 				if took := time.Since(began); took > 15*time.Second {

@@ -75,7 +75,7 @@ func NewGuard(host string, allow []string) (*Guard, error) {
 			ip = ip.Unmap().WithZone("")
 			g.nets = append(g.nets, netip.PrefixFrom(ip, ip.BitLen()))
 		} else if a == "" || strings.ContainsAny(a, "/:@* ") {
-			return nil, fault.Hint(fault.New(fault.Invalid, "%q names no host and no network", a), "write a host's name, an address, or a network such as 10.0.0.0/8")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "%q names no host and no network", a), "write a host's name, an address, or a network such as 10.0.0.0/8")
 		} else {
 			g.names[strings.ToLower(a)] = true
 		}
@@ -117,7 +117,7 @@ func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error
 		if Public(a) || allowed && g.ours.Load() {
 			return nil
 		}
-		return fault.Hint(fault.New(fault.Denied, "%s is at %s, which is no public address", host, a), "if it is meant: --allow %s, or allow: in the controller's file", host)
+		return fault.WithHint(fault.New(fault.Denied, "%s is at %s, which is no public address", host, a), "if it is meant: --allow %s, or allow: in the controller's file", host)
 	}
 	return d.DialContext(ctx, network, addr)
 }

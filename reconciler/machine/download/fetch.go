@@ -34,16 +34,16 @@ const (
 type Place struct {
 	// Open reads n bytes of f from a place in it, n below zero being to the end. What
 	// is not the file that was sighted is Conflict.
-	Open func(ctx context.Context, f port.Sighted, from, n int64) (io.ReadCloser, error)
+	Open func(ctx context.Context, f port.SourceFile, from, n int64) (io.ReadCloser, error)
 	// Check says whether the file, now complete at path, is what it should be; nil is always.
-	Check  func(ctx context.Context, f port.Sighted, path string) error
+	Check  func(ctx context.Context, f port.SourceFile, path string) error
 	Absent fault.Kind // what it means that a file is not there
 	Jobs   int        // files or pieces that are read at once
 	Pieces bool       // the place gives pieces of a file side by side
 }
 
 // Fetch reads what look saw into dir, as port.Source promises.
-func (g *Place) Fetch(ctx context.Context, look port.Look, dir string, tell func(done, total int64)) error {
+func (g *Place) Fetch(ctx context.Context, look port.Snapshot, dir string, tell func(done, total int64)) error {
 	if err := ctx.Err(); err != nil {
 		return fault.New(fault.Cancelled, "read the source: %w", err)
 	}
@@ -106,10 +106,10 @@ func (r *run) missing() error {
 	}
 	slices.Sort(r.gone)
 	err := fault.New(r.Absent, "%d of the source's files are not there: %s", len(r.gone), strings.Join(r.gone, ", "))
-	return fault.Hint(err, "%s", r.way)
+	return fault.WithHint(err, "%s", r.way)
 }
 
-func (r *run) one(ctx context.Context, i int, f port.Sighted) error {
+func (r *run) one(ctx context.Context, i int, f port.SourceFile) error {
 	p, err := r.s.begin(i)
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (r *run) one(ctx context.Context, i int, f port.Sighted) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.gone = append(r.gone, Quoted(f.Path))
-		if r.way = fault.Way(err); r.way == "" {
+		if r.way = fault.HintOf(err); r.way == "" {
 			r.way = "look again"
 		}
 		return nil
@@ -145,7 +145,7 @@ func (r *run) one(ctx context.Context, i int, f port.Sighted) error {
 }
 
 // body reads what is still to come of a file.
-func (r *run) body(ctx context.Context, p *part, f port.Sighted) error {
+func (r *run) body(ctx context.Context, p *part, f port.SourceFile) error {
 	if !r.Pieces || f.Size-p.safe <= Piece {
 		to := &span{part: p, at: p.safe, end: f.Size, size: f.Size, first: true}
 		err := r.stream(ctx, f, to)
@@ -166,7 +166,7 @@ func kept(err error) bool {
 }
 
 // stream reads a span, and goes on where a body was cut off.
-func (r *run) stream(ctx context.Context, f port.Sighted, to *span) error {
+func (r *run) stream(ctx context.Context, f port.SourceFile, to *span) error {
 	select {
 	case r.gate <- struct{}{}:
 		defer func() { <-r.gate }()
@@ -197,7 +197,7 @@ func (r *run) stream(ctx context.Context, f port.Sighted, to *span) error {
 }
 
 // pour reads one body into its span.
-func (r *run) pour(ctx context.Context, f port.Sighted, to *span) error {
+func (r *run) pour(ctx context.Context, f port.SourceFile, to *span) error {
 	if to.end >= 0 && to.at >= to.end && to.end > 0 {
 		return nil
 	}
@@ -239,7 +239,7 @@ func (r *run) pour(ctx context.Context, f port.Sighted, to *span) error {
 var buffers = sync.Pool{New: func() any { b := make([]byte, buffer); return &b }}
 
 // stalled tells a body that stood still from one that was ended by the caller.
-func Stalled(ctx context.Context, quiet *time.Timer, f port.Sighted, err error) error {
+func Stalled(ctx context.Context, quiet *time.Timer, f port.SourceFile, err error) error {
 	if ctx.Err() != nil && !quiet.Stop() {
 		return fault.New(fault.Transient, "read %s: nothing came for %v", Quoted(f.Path), Stall)
 	}

@@ -23,7 +23,7 @@ const (
 
 // checkNames refuses files that cannot stand side by side below one folder.
 // files are sorted by path.
-func CheckNames(files []port.Sighted) error {
+func CheckNames(files []port.SourceFile) error {
 	folders := map[string]string{} // as a file system without case sees them
 	seen := make(map[string]string, len(files))
 	for _, f := range files {
@@ -50,7 +50,7 @@ func CheckNames(files []port.Sighted) error {
 }
 
 func refused(name, why string) error {
-	return fault.Hint(fault.New(fault.Invalid, "the name %s %s", Quoted(name), why), "rename it where it is kept")
+	return fault.WithHint(fault.New(fault.Invalid, "the name %s %s", Quoted(name), why), "rename it where it is kept")
 }
 
 // quoted is a name on one line and of bearable length.

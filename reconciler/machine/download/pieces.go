@@ -13,7 +13,7 @@ import (
 )
 
 // abreast reads the pieces of a large file side by side.
-func (r *run) abreast(ctx context.Context, p *part, f port.Sighted) error {
+func (r *run) abreast(ctx context.Context, p *part, f port.SourceFile) error {
 	var spans []*span
 	for at := p.safe; at < f.Size; at += Piece {
 		spans = append(spans, &span{part: p, at: at, end: min(at+Piece, f.Size), size: f.Size})

@@ -24,9 +24,9 @@ type span struct {
 }
 
 // write puts b where the span stands. More than was sighted is Conflict.
-func (s *span) write(b []byte, f port.Sighted) error {
+func (s *span) write(b []byte, f port.SourceFile) error {
 	if s.end >= 0 && s.at+int64(len(b)) > s.end {
-		return fault.Hint(fault.New(fault.Conflict, "%s is longer than the %d bytes that were seen", Quoted(f.Path), f.Size), "look again")
+		return fault.WithHint(fault.New(fault.Conflict, "%s is longer than the %d bytes that were seen", Quoted(f.Path), f.Size), "look again")
 	}
 	if _, err := s.part.f.WriteAt(b, s.at); err != nil {
 		return artifact.Disk(err, s.part.s.dir)
@@ -45,7 +45,7 @@ type told struct {
 	tell        func(done, total int64)
 }
 
-func newTold(files []port.Sighted, tell func(done, total int64)) *told {
+func newTold(files []port.SourceFile, tell func(done, total int64)) *told {
 	t := &told{tell: tell}
 	for _, f := range files {
 		if f.Size < 0 {

@@ -40,7 +40,7 @@ type stage struct {
 
 // openStage makes the folder, or finds what an earlier Fetch of the same look left
 // there. What belongs to another look is removed.
-func openStage(dir string, look port.Look) (*stage, error) {
+func openStage(dir string, look port.Snapshot) (*stage, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, artifact.Disk(err, dir)
 	}
@@ -164,7 +164,7 @@ func (p *part) drop() {
 func (p *part) file() string { return filepath.Join(p.s.dir, filepath.FromSlash(p.path())) }
 
 // publish puts everything under its own name.
-func (s *stage) publish(files []port.Sighted) error {
+func (s *stage) publish(files []port.SourceFile) error {
 	made := map[string]bool{".": true}
 	for i, f := range files {
 		if dir := path.Dir(f.Path); !made[dir] {

@@ -80,7 +80,7 @@ func (b *Batch) admit(n temporary, sum Sum, want dvc.OID) (Sum, error) {
 		right, err = b.c.named(want, b.name(n), sum)
 	}
 	if err == nil && !right {
-		err = fault.Hint(fault.New(fault.Corrupt, "%w", &Other{want, sum.OID}), "the place that it came from holds other bytes under that name: remove it there, and push it anew from where it was added")
+		err = fault.WithHint(fault.New(fault.Corrupt, "%w", &Other{want, sum.OID}), "the place that it came from holds other bytes under that name: remove it there, and push it anew from where it was added")
 	}
 	if err != nil || !b.note(oid, n) {
 		_ = os.Remove(b.name(n))

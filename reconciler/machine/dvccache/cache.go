@@ -67,7 +67,7 @@ func Open(root string, o Options) (*Cache, error) {
 		switch t {
 		case "reflink", "hardlink", "symlink", "copy":
 		default:
-			return nil, fault.Hint(fault.New(fault.Invalid, "cache.type %q is unknown", t), "choose of reflink, hardlink, symlink, copy")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "cache.type %q is unknown", t), "choose of reflink, hardlink, symlink, copy")
 		}
 	}
 	for i := range desks {
@@ -128,7 +128,7 @@ func (c *Cache) Size(oid dvc.OID) int64 {
 func (c *Cache) Open(oid dvc.OID) (*os.File, int64, error) {
 	path := c.find(oid)
 	if path == "" {
-		return nil, 0, fault.Hint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
+		return nil, 0, fault.WithHint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -160,7 +160,7 @@ func (c *Cache) Check(oid dvc.OID) (Sum, error) {
 	}
 	if !right {
 		c.spoiled(oid)
-		return sum, fault.Hint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
+		return sum, fault.WithHint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
 	}
 	return sum, nil
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 )
 
-// Half is a folder of one object's bytes, and nobody else's until Close.
-type Half struct {
+// PartialObject is a folder of one object's bytes, and nobody else's until Close.
+type PartialObject struct {
 	Dir  string
 	lock *os.File
 }
@@ -27,7 +27,7 @@ func (c *Cache) halves() string { return filepath.Join(c.root, "files", "md5", u
 
 // Half opens the folder for an object, as an earlier try left it. It is nil where
 // another program is at the same object.
-func (c *Cache) Half(oid dvc.OID) (*Half, error) {
+func (c *Cache) Half(oid dvc.OID) (*PartialObject, error) {
 	h, err := c.half(string(oid))
 	if err != nil {
 		return nil, artifact.Disk(fmt.Errorf("write cache: %w", err), c.root)
@@ -35,7 +35,7 @@ func (c *Cache) Half(oid dvc.OID) (*Half, error) {
 	return h, nil
 }
 
-func (c *Cache) half(name string) (*Half, error) {
+func (c *Cache) half(name string) (*PartialObject, error) {
 	for {
 		dir := filepath.Join(c.halves(), name)
 		if err := c.mkdir(c.halves()); err != nil {
@@ -61,17 +61,17 @@ func (c *Cache) half(name string) (*Half, error) {
 			return nil, err
 		}
 		if now, err := os.Stat(dir); err == nil && os.SameFile(now, held) {
-			return &Half{dir, f}, nil
+			return &PartialObject{dir, f}, nil
 		}
 		f.Close()
 	}
 }
 
 // Close lets others have it.
-func (h *Half) Close() { h.lock.Close() }
+func (h *PartialObject) Close() { h.lock.Close() }
 
 // Remove forgets what has come, and closes it.
-func (h *Half) Remove() {
+func (h *PartialObject) Remove() {
 	_ = os.RemoveAll(h.Dir) // what stays is the next one's to go on with
 	h.Close()
 }
@@ -124,4 +124,4 @@ func (b *Batch) adopt(ctx context.Context, path string) (temporary, Sum, error) 
 }
 
 // Half opens the folder for an object of the batch's cache.
-func (b *Batch) Half(oid dvc.OID) (*Half, error) { return b.c.Half(oid) }
+func (b *Batch) Half(oid dvc.OID) (*PartialObject, error) { return b.c.Half(oid) }

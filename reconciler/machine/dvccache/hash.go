@@ -108,7 +108,7 @@ func SumOf(p []byte) Sum {
 func SumFile(ctx context.Context, path string, legacy bool) (Sum, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return Sum{}, fault.Hint(fault.New(fault.Denied, "read %s: %w", path, err), "make it readable")
+		return Sum{}, fault.WithHint(fault.New(fault.Denied, "read %s: %w", path, err), "make it readable")
 	}
 	defer f.Close()
 	var w io.Writer

@@ -23,10 +23,10 @@ import (
 // of what was at path. Exec makes it executable, which a hard or symbolic link cannot be.
 // What is copied is held against its name on the way, and comes back as known; what is
 // linked is known by its MD5 alone, where the object is protected: DVC trusts it too.
-func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err error) {
+func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known FileState, err error) {
 	from := c.find(oid)
 	if from == "" {
-		return known, fault.Hint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
+		return known, fault.WithHint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
 	}
 	if err := c.protect(oid, from); err != nil {
 		return known, err
@@ -71,7 +71,7 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known Known, err erro
 	}
 	if last == nil || none(last) { // this file system has no such links
 		types := strings.Join(c.types, ",")
-		return known, fault.Hint(fault.New(fault.Invalid, "%s can be put there by none of cache.type %s: the file system cannot", path, types), "allow copies: vishwa data config cache.type %s,copy", types)
+		return known, fault.WithHint(fault.New(fault.Invalid, "%s can be put there by none of cache.type %s: the file system cannot", path, types), "allow copies: vishwa data config cache.type %s,copy", types)
 	}
 	return known, artifact.Disk(fmt.Errorf("link %s: %w", path, last), filepath.Dir(path))
 }
@@ -107,28 +107,28 @@ func backdate(path string, s *Stamp) error {
 }
 
 // landed is k as the file stands under its name, where nobody has written to it since.
-func landed(path string, k Known) (Known, error) {
+func landed(path string, k FileState) (FileState, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
-		return Known{}, artifact.Disk(fmt.Errorf("look at %s: %w", path, err), filepath.Dir(path))
+		return FileState{}, artifact.Disk(fmt.Errorf("look at %s: %w", path, err), filepath.Dir(path))
 	}
 	now := StampOf(&st)
 	if now.Inode != k.Inode || now.MTime != k.MTime || now.Size != k.Size {
-		return Known{}, nil
+		return FileState{}, nil
 	}
 	k.Stamp = now // the name is new, and the time of change with it
 	return k, nil
 }
 
 // trusted is what is known of a link at path.
-func (c *Cache) trusted(oid dvc.OID, from, path string) (k Known, err error) {
+func (c *Cache) trusted(oid dvc.OID, from, path string) (k FileState, err error) {
 	var object, st unix.Stat_t
 	if err := errors.Join(unix.Stat(from, &object), unix.Stat(path, &st)); err != nil {
-		return Known{}, artifact.Disk(fmt.Errorf("look at %s: %w", path, err), filepath.Dir(path))
+		return FileState{}, artifact.Disk(fmt.Errorf("look at %s: %w", path, err), filepath.Dir(path))
 	}
 	named, ok := key(oid)
 	if !ok || c.dos || object.Mode&0o222 != 0 {
-		return Known{}, nil
+		return FileState{}, nil
 	}
 	k.Stamp = StampOf(&st)
 	copy(k.Sum[:], named[:])
@@ -137,14 +137,14 @@ func (c *Cache) trusted(oid dvc.OID, from, path string) (k Known, err error) {
 
 // copy writes the bytes of an object to a new file. Where they are not what they are
 // named, nothing is kept, of the object neither.
-func (c *Cache) copy(oid dvc.OID, from, to string, exec bool) (Known, error) {
+func (c *Cache) copy(oid dvc.OID, from, to string, exec bool) (FileState, error) {
 	mode := fs.FileMode(0o666)
 	if exec {
 		mode = 0o777
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(from, &st); err != nil {
-		return Known{}, &fs.PathError{Op: "stat", Path: from, Err: err}
+		return FileState{}, &fs.PathError{Op: "stat", Path: from, Err: err}
 	}
 	var sum Sum
 	var stamp Stamp
@@ -162,12 +162,12 @@ func (c *Cache) copy(oid dvc.OID, from, to string, exec bool) (Known, error) {
 		right, err = c.named(oid, to, sum)
 	}
 	if err != nil {
-		return Known{}, err
+		return FileState{}, err
 	}
 	if !right {
 		_ = os.Remove(to)
 		c.spoiled(oid)
-		return Known{}, fault.Hint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
+		return FileState{}, fault.WithHint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
 	}
 	k, _ := Know(stamp, sum)
 	return k, nil

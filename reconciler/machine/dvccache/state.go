@@ -31,29 +31,29 @@ type Stamp struct {
 	Inode        uint64
 }
 
-// Known is what a file was when it stood as Stamp says. Without a stamp it holds for now,
+// FileState is what a file was when it stood as Stamp says. Without a stamp it holds for now,
 // and is not remembered.
-type Known struct {
+type FileState struct {
 	Stamp
 	Sum [48]byte // MD5, SHA-256
 }
 
 // Sums are the names in k.
-func (k Known) Sums() Sum {
+func (k FileState) Sums() Sum {
 	return Sum{dvc.OID(hex.EncodeToString(k.Sum[:16])), digest.FromSum(k.Sum[16:]), k.Size}
 }
 
 // Whole tells whether both sums are known: of what is linked to the cache, it is the MD5.
-func (k Known) Whole() bool { return [32]byte(k.Sum[16:]) != [32]byte{} }
+func (k FileState) Whole() bool { return [32]byte(k.Sum[16:]) != [32]byte{} }
 
 // Is tells whether k is the content that DVC calls oid.
-func (k Known) Is(oid dvc.OID) bool {
+func (k FileState) Is(oid dvc.OID) bool {
 	named, ok := key(oid)
 	return ok && [16]byte(k.Sum[:16]) == named
 }
 
 // Know is the memory of a file.
-func Know(at Stamp, s Sum) (k Known, ok bool) {
+func Know(at Stamp, s Sum) (k FileState, ok bool) {
 	k.Stamp = at
 	if n, err := hex.Decode(k.Sum[:16], []byte(s.OID)); err != nil || n != 16 {
 		return k, false
@@ -68,28 +68,28 @@ type Memory struct {
 	Tree  dvc.OID // of all of them together; "" is unknown
 	at    map[uint64]int32
 	paths []string
-	known []Known
+	known []FileState
 }
 
 // NewMemory has room for n files.
 func NewMemory(n int) *Memory {
-	return &Memory{at: make(map[uint64]int32, n), paths: make([]string, 0, n), known: make([]Known, 0, n)}
+	return &Memory{at: make(map[uint64]int32, n), paths: make([]string, 0, n), known: make([]FileState, 0, n)}
 }
 
 // Len is how many files are known.
 func (m *Memory) Len() int { return len(m.at) }
 
 // Get is what is known of the file at path.
-func (m *Memory) Get(path string) (Known, bool) {
+func (m *Memory) Get(path string) (FileState, bool) {
 	i, ok := m.at[xxh3.HashString(path)]
 	if !ok || m.paths[i] != path { // two paths may have one hash, though nobody will see it
-		return Known{}, false
+		return FileState{}, false
 	}
 	return m.known[i], true
 }
 
 // Put remembers k of the file at path, in place of what was known.
-func (m *Memory) Put(path string, k Known) {
+func (m *Memory) Put(path string, k FileState) {
 	h := xxh3.HashString(path)
 	if i, ok := m.at[h]; ok {
 		m.paths[i], m.known[i] = path, k
@@ -100,8 +100,8 @@ func (m *Memory) Put(path string, k Known) {
 }
 
 // All yields what is known, in no order.
-func (m *Memory) All() iter.Seq2[string, Known] {
-	return func(yield func(string, Known) bool) {
+func (m *Memory) All() iter.Seq2[string, FileState] {
+	return func(yield func(string, FileState) bool) {
 		for _, i := range m.at {
 			if !yield(m.paths[i], m.known[i]) {
 				return
@@ -173,7 +173,7 @@ func (m *Memory) read(f *os.File) error {
 		if _, err := io.ReadFull(in, fixed[:]); err != nil {
 			return err
 		}
-		var k Known
+		var k FileState
 		k.Size, k.MTime = int64(binary.LittleEndian.Uint64(fixed[2:])), int64(binary.LittleEndian.Uint64(fixed[10:]))
 		k.CTime, k.Inode = int64(binary.LittleEndian.Uint64(fixed[18:])), binary.LittleEndian.Uint64(fixed[26:])
 		copy(k.Sum[:], fixed[34:])
@@ -202,12 +202,12 @@ func (m *Memory) Save(path string) error {
 	for _, i := range m.at {
 		kept = append(kept, i)
 	}
-	return Remember(path, m.Tree, len(kept), func(i int) (string, Known) { return m.paths[kept[i]], m.known[kept[i]] })
+	return Remember(path, m.Tree, len(kept), func(i int) (string, FileState) { return m.paths[kept[i]], m.known[kept[i]] })
 }
 
 // Remember writes what is known of n files, which are tree together, to path: whole or
 // not at all. It holds nothing that cannot be had again, and need not be on the disk.
-func Remember(path string, tree dvc.OID, n int, file func(i int) (string, Known)) (err error) {
+func Remember(path string, tree dvc.OID, n int, file func(i int) (string, FileState)) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
@@ -262,7 +262,7 @@ func Remember(path string, tree dvc.OID, n int, file func(i int) (string, Known)
 }
 
 // row appends what is known of the file name.
-func (k Known) row(b []byte, name string) []byte {
+func (k FileState) row(b []byte, name string) []byte {
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(name)))
 	b = binary.LittleEndian.AppendUint64(b, uint64(k.Size))
 	b = binary.LittleEndian.AppendUint64(b, uint64(k.MTime))

@@ -41,31 +41,31 @@ func (c *Cache) begin() (*os.File, error) {
 	return f, nil
 }
 
-// Held says that somebody is at work, until it is closed.
-type Held struct {
+// CacheLock says that somebody is at work, until it is closed.
+type CacheLock struct {
 	c *Cache
 	f *os.File
 }
 
 // Hold keeps gc away until what is added is pointed to, too.
-func (c *Cache) Hold() (*Held, error) {
+func (c *Cache) Hold() (*CacheLock, error) {
 	f, err := c.begin()
 	if err != nil {
 		return nil, err
 	}
-	h := &Held{c, f}
+	h := &CacheLock{c, f}
 	h.mark()
 	return h, nil
 }
 
 // Close lets gc in.
-func (h *Held) Close() error {
+func (h *CacheLock) Close() error {
 	h.mark() // first: who comes in then sees that something was done
 	return h.f.Close()
 }
 
 // mark changes the Mark.
-func (h *Held) mark() {
+func (h *CacheLock) mark() {
 	_, _ = h.f.WriteAt(binary.LittleEndian.AppendUint64(nil, rand.Uint64()), 0) // where locks cannot be, neither can marks
 }
 
@@ -101,7 +101,7 @@ func (c *Cache) Alone(ctx context.Context) (io.Closer, error) {
 		case <-ctx.Done():
 			f.Close()
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, fault.Hint(fault.New(fault.Conflict, "others have been adding to the cache %s for %s", c.root, patience), "run gc when they have ended")
+				return nil, fault.WithHint(fault.New(fault.Conflict, "others have been adding to the cache %s for %s", c.root, patience), "run gc when they have ended")
 			}
 			return nil, fault.New(fault.Cancelled, "wait for the cache: %w", ctx.Err())
 		}

@@ -174,9 +174,9 @@ func Sweep(id string, grace time.Duration) error {
 	return sweep(func() []process { return members(id, 0) }, grace)
 }
 
-// SweepBelow ends every descendant of this process; after AdoptOrphans that is
+// KillDescendants ends every descendant of this process; after AdoptOrphans that is
 // everything that its children ever began. No Group may be under way.
-func SweepBelow(grace time.Duration) error {
+func KillDescendants(grace time.Duration) error {
 	deadline := time.Now().Add(grace + patience)
 	err := sweep(below, grace)
 	// A look at /proc may miss what changes its parent meanwhile; who has no child has no descendant.
@@ -199,7 +199,7 @@ func sweep(find func() []process, grace time.Duration) error {
 	}
 	left = settle(find, left, patience, func(p process) { p.signal(syscall.SIGKILL) })
 	if len(left) > 0 {
-		return fault.Hint(fault.New(fault.Internal, "kill process %d: it is still there after %s", left[0].pid, patience),
+		return fault.WithHint(fault.New(fault.Internal, "kill process %d: it is still there after %s", left[0].pid, patience),
 			"It hangs in the kernel, often on a dead network file system: look at it with ps -o stat,wchan -p %d", left[0].pid)
 	}
 	return nil

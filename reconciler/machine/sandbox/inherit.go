@@ -12,9 +12,9 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// Disinherit keeps every descriptor that this process was begun with, beyond the
+// SetCloseOnExec keeps every descriptor that this process was begun with, beyond the
 // three standard streams, from the processes that it begins.
-func Disinherit() error {
+func SetCloseOnExec() error {
 	open, err := os.ReadDir("/dev/fd")
 	if err != nil {
 		return fault.New(fault.Internal, "list open descriptors: %w", err)

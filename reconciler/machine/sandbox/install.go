@@ -84,7 +84,7 @@ func (e Environments) findPython(ctx context.Context) (interpreter, error) {
 	}
 	p.interpreter.Pip = p.Pip
 	if err != nil || p.Path == "" {
-		return interpreter{}, fault.Hint(fault.New(fault.Invalid, "ask python3 for its version: %w", errors.Join(err, errors.New("no usable answer"))),
+		return interpreter{}, fault.WithHint(fault.New(fault.Invalid, "ask python3 for its version: %w", errors.Join(err, errors.New("no usable answer"))),
 			"Check that `python3 --version` works in this shell")
 	}
 	return p.interpreter, nil
@@ -160,7 +160,7 @@ func (i installation) steps(ctx context.Context, list string, behind *wall.Spec)
 		venv, pip, by = append(venv, "--without-pip"), append(pip, "--python", python), i.python.Path
 	}
 	if err := do(i.python.Path, venv...); err != nil {
-		return fault.Hint(err, "Install Python's venv module (Debian: apt-get install python3-venv), or uv")
+		return fault.WithHint(err, "Install Python's venv module (Debian: apt-get install python3-venv), or uv")
 	}
 	pip = append(append(pip, "install", "--no-input", "--disable-pip-version-check", "--progress-bar=off", "--require-hashes"), built...)
 	return do(by, append(pip, "-r", list)...)
@@ -198,7 +198,7 @@ func (i installation) do(ctx context.Context, behind *wall.Spec, program string,
 		return fmt.Errorf("run %s: %w", filepath.Base(program), err)
 	}
 	if !end.Success() {
-		return fault.Hint(fault.New(fault.Invalid, "make environment: %s ended with %s:\n%s", filepath.Base(program), end, i.out.last()),
+		return fault.WithHint(fault.New(fault.Invalid, "make environment: %s ended with %s:\n%s", filepath.Base(program), end, i.out.last()),
 			"Check the lock file against this machine's Python %s, and that the package index can be reached%s", i.python.Version, refusedHosts(g.Refused()))
 	}
 	return nil

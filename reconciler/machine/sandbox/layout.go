@@ -65,7 +65,7 @@ func (l *Layout) Code(ctx context.Context, store port.Store, code digest.Manifes
 		return os.Mkdir(l.CodeDir(), 0o700)
 	}
 	art := port.Artifact{Digest: code.Digest(), Size: code.Size(), Files: code}
-	if err := artifact.Materialise(ctx, store, art, l.CodeDir()); err != nil {
+	if err := artifact.Checkout(ctx, store, art, l.CodeDir()); err != nil {
 		return fmt.Errorf("lay out code: %w", err)
 	}
 	return filepath.WalkDir(l.CodeDir(), func(p string, d os.DirEntry, err error) error {
@@ -85,7 +85,7 @@ func (l *Layout) Input(ctx context.Context, store port.Store, name string, art p
 	}
 	p, err := l.place(name, base)
 	if err == nil {
-		err = artifact.Materialise(ctx, store, art, p)
+		err = artifact.Checkout(ctx, store, art, p)
 	}
 	if err != nil {
 		return fmt.Errorf("lay out input %s: %w", name, err)
@@ -118,7 +118,7 @@ func (l *Layout) place(name, base string) (string, error) {
 // and names it by VISHWA_OUTPUT_<NAME>. The folder around it is there, the output is not.
 func (l *Layout) Output(name, rel string) error {
 	if !filepath.IsLocal(rel) || filepath.Clean(rel) == "." {
-		return fault.Hint(fault.New(fault.Invalid, "lay out output %s: %q leads out of the run's directory", name, rel), "Declare a relative path, such as %s.csv", name)
+		return fault.WithHint(fault.New(fault.Invalid, "lay out output %s: %q leads out of the run's directory", name, rel), "Declare a relative path, such as %s.csv", name)
 	}
 	p := l.OutputPath(rel)
 	if err := l.set("VISHWA_OUTPUT_"+VarName(name), p); err != nil {
@@ -151,7 +151,7 @@ func (l *Layout) Training() error {
 // Model lays out the model that is served, verified and read-only.
 func (l *Layout) Model(ctx context.Context, store port.Store, model port.Artifact) error {
 	l.vars["VISHWA_MODEL_DIR"] = l.ModelDir()
-	if err := artifact.Materialise(ctx, store, model, l.ModelDir()); err != nil {
+	if err := artifact.Checkout(ctx, store, model, l.ModelDir()); err != nil {
 		return fmt.Errorf("lay out model: %w", err)
 	}
 	return nil
@@ -188,7 +188,7 @@ func (l *Layout) Set(name, value string) { l.vars[name] = value }
 // same as variables would hide one another.
 func (l *Layout) set(name, value string) error {
 	if _, twice := l.vars[name]; twice {
-		return fault.Hint(fault.New(fault.Invalid, "%s would stand for two of them", name), "Rename one: names may not differ in case and punctuation alone")
+		return fault.WithHint(fault.New(fault.Invalid, "%s would stand for two of them", name), "Rename one: names may not differ in case and punctuation alone")
 	}
 	l.vars[name] = value
 	return nil

@@ -19,18 +19,18 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// AdoptOrphans makes this process the parent of every descendant whose own parent
+// SetSubreaper makes this process the parent of every descendant whose own parent
 // dies, so that a daemon cannot get away from SweepBelow.
-func AdoptOrphans() error {
+func SetSubreaper() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("adopt orphans: %w", err)
 	}
 	return nil
 }
 
-// Conceal keeps other processes of the same user from reading this one's
+// SetNonDumpable keeps other processes of the same user from reading this one's
 // environment and memory, where passwords and registry tokens are.
-func Conceal() error {
+func SetNonDumpable() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("conceal process: %w", err)
 	}

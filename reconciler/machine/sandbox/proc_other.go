@@ -12,12 +12,12 @@ import (
 
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// AdoptOrphans does nothing here: only Linux lets a process adopt.
-func AdoptOrphans() error { return nil }
+// SetSubreaper does nothing here: only Linux lets a process adopt.
+func SetSubreaper() error { return nil }
 
-// Conceal does nothing here: other users cannot read a process's environment, and
+// SetNonDumpable does nothing here: other users cannot read a process's environment, and
 // there is no way to keep the same user from it.
-func Conceal() error { return nil }
+func SetNonDumpable() error { return nil }
 
 // members is the leader's process group as one process with a negative number,
 // which is how kill(2) names a group.

@@ -17,7 +17,7 @@ const wayLock = "Make the lock file with hashes: uv pip compile --generate-hashe
 // packages that it installs.
 func checkRequirements(lock []byte) error {
 	if len(lock) > 16<<20 || bytes.IndexByte(lock, 0) >= 0 {
-		return fault.Hint(fault.New(fault.Invalid, "read lock file: it is no requirements file in text"), wayLock)
+		return fault.WithHint(fault.New(fault.Invalid, "read lock file: it is no requirements file in text"), wayLock)
 	}
 	for n, line := range logicalLines(string(lock)) {
 		if line == "" {
@@ -26,10 +26,10 @@ func checkRequirements(lock []byte) error {
 		word, _, _ := strings.Cut(strings.Fields(line)[0], "=")
 		switch {
 		case word == "-e" || word == "--editable" || word == "-r" || word == "--requirement" || word == "-c" || word == "--constraint":
-			return fault.Hint(fault.New(fault.Invalid, "read lock file: line %d: %s names something outside the file, which its digest does not cover", n+1, word), wayLock)
+			return fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d: %s names something outside the file, which its digest does not cover", n+1, word), wayLock)
 		case strings.HasPrefix(word, "-"): // an option, such as --index-url
 		case !strings.Contains(line, "--hash=") && !strings.Contains(line, "--hash "):
-			return fault.Hint(fault.New(fault.Invalid, "read lock file: line %d: %s has no hash", n+1, strings.Fields(line)[0]), wayLock)
+			return fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d: %s has no hash", n+1, strings.Fields(line)[0]), wayLock)
 		}
 	}
 	return nil
@@ -75,7 +75,7 @@ func wheelsAlone(lock []byte) ([]byte, error) {
 			continue
 		}
 		if !pinned.MatchString(line) && !plainOption.MatchString(line) {
-			return nil, fault.Hint(fault.New(fault.Invalid, "read lock file: line %d is no package by its version and hashes, and this machine logs in at its package index: it installs nothing else for a pull request", n+1),
+			return nil, fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d is no package by its version and hashes, and this machine logs in at its package index: it installs nothing else for a pull request", n+1),
 				"write name==version with --hash=sha256:..., as uv pip compile --generate-hashes does, without addresses, variables and options that ask for sources; or give pull requests an index that needs no login")
 		}
 		out = append(append(out, line...), '\n')

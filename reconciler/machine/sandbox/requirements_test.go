@@ -27,7 +27,7 @@ func TestAnInstallerWithALoginBuildsNothing(t *testing.T) {
 		"six==1" + hash + " --no-binary :all:", "six==1 ; python_version > '3' --no-binary :all:" + hash, "-e." + hash, "--edit . " + hash,
 		"--find-links https://x.example.com/${PIP_INDEX_URL}", "--trusted-host ${PIP_INDEX_URL}", "--index-url $PIP", "six==${HOME}" + hash,
 	} {
-		if got, err := wheelsAlone([]byte(line)); fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		if got, err := wheelsAlone([]byte(line)); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%q passes as %q, %v", line, got, err)
 		}
 	}

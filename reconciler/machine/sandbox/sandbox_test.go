@@ -173,7 +173,7 @@ func TestALayoutIsFreshAndApart(t *testing.T) {
 		}
 	}
 	for name, err := range map[string]error{"twice": l.Output("a_b", "z.csv"), "out": l.Output("c", "../c"), "root": l.Output("d", "."), "absolute": l.Output("e", "/e")} {
-		if fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		if fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

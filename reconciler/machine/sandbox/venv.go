@@ -152,5 +152,5 @@ func Remove(dir string) error {
 
 // missingPython is the one thing that Prepare cannot make.
 func missingPython() error {
-	return fault.Hint(fault.New(fault.Missing, "find python3: it is not on PATH"), "Install Python 3 with its venv module (Debian: apt-get install python3 python3-venv) and put it on PATH")
+	return fault.WithHint(fault.New(fault.Missing, "find python3: it is not on PATH"), "Install Python 3 with its venv module (Debian: apt-get install python3 python3-venv) and put it on PATH")
 }

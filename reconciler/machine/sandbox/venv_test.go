@@ -204,7 +204,7 @@ func TestAWrongHashIsRefused(t *testing.T) {
 	at := strings.Index(lock, "sha256:") + len("sha256:")
 	wrong := lock[:at] + strings.Repeat("0", 64) + "\n"
 	_, err := e.Prepare(t.Context(), []byte(wrong), nil)
-	if fault.Of(err) != fault.Invalid || fault.Way(err) == "" || !strings.Contains(strings.ToLower(err.Error()), "hash") {
+	if fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" || !strings.Contains(strings.ToLower(err.Error()), "hash") {
 		t.Errorf("got %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(e.Dir, "*", "bin")); len(left) > 0 {
@@ -242,7 +242,7 @@ func TestALockFileNamesAllThatItInstalls(t *testing.T) {
 		"--index-url http://127.0.0.1:1/\na==1 \\\n" + hash: "python3",
 		"a==1 \\\r\n  " + hash + "\r\n":                     "python3",
 	} {
-		if _, err := e.Prepare(t.Context(), []byte(lock), nil); err == nil || !strings.Contains(err.Error(), want) || fault.Way(err) == "" {
+		if _, err := e.Prepare(t.Context(), []byte(lock), nil); err == nil || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
 			t.Errorf("%q: got %v, want %q", lock, err, want)
 		}
 	}

@@ -28,7 +28,7 @@ func Load(path string) (Key, error) {
 		return k, err
 	}
 	if err := create(path); err != nil {
-		return Key{}, fault.Hint(fault.New(fault.Internal, "make the sealing key: %w", err), "make %s writable for this user, and see that its disk is not full", filepath.Dir(path))
+		return Key{}, fault.WithHint(fault.New(fault.Internal, "make the sealing key: %w", err), "make %s writable for this user, and see that its disk is not full", filepath.Dir(path))
 	}
 	return read(path)
 }
@@ -41,17 +41,17 @@ func read(path string) (Key, error) {
 		return Key{}, fmt.Errorf("read the sealing key: %w", err)
 	}
 	if !dir.IsDir() {
-		return Key{}, fault.Hint(fault.New(fault.Denied, "the sealing key's folder %s is not a folder", filepath.Dir(path)), "remove it")
+		return Key{}, fault.WithHint(fault.New(fault.Denied, "the sealing key's folder %s is not a folder", filepath.Dir(path)), "remove it")
 	}
 	if err := own(filepath.Dir(path), dir, 0o700); err != nil {
-		return Key{}, fault.Hint(err, fresh)
+		return Key{}, fault.WithHint(err, fresh)
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, syscall.ELOOP):
-		return Key{}, fault.Hint(fault.New(fault.Denied, "the sealing key %s is a symbolic link", path), "remove it: vishwa makes a key of its own")
+		return Key{}, fault.WithHint(fault.New(fault.Denied, "the sealing key %s is a symbolic link", path), "remove it: vishwa makes a key of its own")
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return Key{}, fault.Hint(fault.New(fault.Denied, "read the sealing key: %w", err), fresh)
+		return Key{}, fault.WithHint(fault.New(fault.Denied, "read the sealing key: %w", err), fresh)
 	case err != nil:
 		return Key{}, fmt.Errorf("read the sealing key: %w", err)
 	}
@@ -61,17 +61,17 @@ func read(path string) (Key, error) {
 		return Key{}, fault.New(fault.Internal, "read the sealing key: %w", err)
 	}
 	if !st.Mode().IsRegular() {
-		return Key{}, fault.Hint(fault.New(fault.Denied, "the sealing key %s is not a regular file", path), "remove it: vishwa makes a key of its own")
+		return Key{}, fault.WithHint(fault.New(fault.Denied, "the sealing key %s is not a regular file", path), "remove it: vishwa makes a key of its own")
 	}
 	if err := own(path, st, 0o600); err != nil {
-		return Key{}, fault.Hint(err, fresh)
+		return Key{}, fault.WithHint(err, fresh)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, size+1))
 	if err != nil {
 		return Key{}, fault.New(fault.Internal, "read the sealing key: %w", err)
 	}
 	if len(raw) != size {
-		return Key{}, fault.Hint(fault.New(fault.Corrupt, "the sealing key %s has %d bytes, not %d", path, st.Size(), size), "remove it: vishwa makes another, and lays out anew what it sealed")
+		return Key{}, fault.WithHint(fault.New(fault.Corrupt, "the sealing key %s has %d bytes, not %d", path, st.Size(), size), "remove it: vishwa makes another, and lays out anew what it sealed")
 	}
 	return KeyOf(raw)
 }

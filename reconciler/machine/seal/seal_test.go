@@ -175,8 +175,8 @@ func TestAKeyThatOthersCouldReachIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			k, err := Load(path)
-			if fault.Of(err) != c.kind || !k.None() || fault.Way(err) == "" {
-				t.Fatalf("%v (%s, %q)", err, fault.Of(err), fault.Way(err))
+			if fault.Of(err) != c.kind || !k.None() || fault.HintOf(err) == "" {
+				t.Fatalf("%v (%s, %q)", err, fault.Of(err), fault.HintOf(err))
 			}
 		})
 	}

@@ -35,7 +35,7 @@ func TestAnInnerSideThatIsGoneSaysNothingOfTheMachine(t *testing.T) {
 	defer out.Close()
 	work := t.TempDir()
 	_, err = Start(&exec.Cmd{Path: "/bin/true", Args: []string{"true"}, Dir: work, Env: []string{"PATH=/bin"}, Stdout: out, Stderr: out}, Spec{Write: []string{work}})
-	if err == nil || errors.Is(err, ErrUnavailable) || fault.Of(err) != fault.Internal || fault.Way(err) == "" {
+	if err == nil || errors.Is(err, ErrUnavailable) || fault.Of(err) != fault.Internal || fault.HintOf(err) == "" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -26,7 +26,7 @@ func (p Policy) Under(least Level) (*Spec, error) {
 
 // tooWeak is the error where the owner's level is weaker than the least that is asked for.
 func tooWeak(level, least Level) error {
-	return fault.Hint(fault.New(fault.Denied, "isolate command: the level of isolation %s is asked for, and the settings of this machine allow %s at most", least, level),
+	return fault.WithHint(fault.New(fault.Denied, "isolate command: the level of isolation %s is asked for, and the settings of this machine allow %s at most", least, level),
 		"raise %s, or spec.isolation.level in the controller's file; or lower spec.environments.<name>.isolation in vishwa.yaml", LevelVariable)
 }
 

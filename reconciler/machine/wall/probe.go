@@ -69,7 +69,7 @@ func (p Policy) Stand(rungs []Rung) (Rung, bool) {
 func try(p Policy, level Level) (*Report, error) {
 	program, err := exec.LookPath("true")
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "there is no program true to try it with"), "put one on PATH")
+		return nil, fault.WithHint(fault.New(fault.Missing, "there is no program true to try it with"), "put one on PATH")
 	}
 	dir, err := os.MkdirTemp("", "vishwa-probe-")
 	if err != nil {
@@ -117,7 +117,7 @@ func (r *Rung) fill(report *Report, err error, root fs.FS) {
 	r.Report = report
 	var missing []Guarantee
 	if report == nil {
-		r.Reason, r.Way = plainly(err, r.Level), strings.TrimSuffix(fault.Way(err), seeDoctor)
+		r.Reason, r.Way = plainly(err, r.Level), strings.TrimSuffix(fault.HintOf(err), seeDoctor)
 		if way := switches(r.Level, root); way != "" {
 			r.Way = way
 		}

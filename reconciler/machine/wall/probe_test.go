@@ -113,7 +113,7 @@ func probeAsAnother(t *testing.T, attr *syscall.SysProcAttr, first string) (rung
 }
 
 func TestARungThatFailsNamesTheSwitch(t *testing.T) {
-	refused := fault.Hint(fault.New(fault.Denied, "%w: %w", ErrUnavailable, wrong(Namespaces, "fork/exec /proc/self/exe: operation not permitted")), "%s", hintFor(Namespaces))
+	refused := fault.WithHint(fault.New(fault.Denied, "%w: %w", ErrUnavailable, wrong(Namespaces, "fork/exec /proc/self/exe: operation not permitted")), "%s", hintFor(Namespaces))
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text + "\n")} }
 	for name, c := range map[string]struct {
 		root fstest.MapFS
@@ -168,7 +168,7 @@ func TestStandIsTheStrongestThatIsAskedForAndGiven(t *testing.T) {
 // TestALeastLevelIsKept: where the machine's owner asks for less, nothing is begun.
 func TestALeastLevelIsKept(t *testing.T) {
 	for _, c := range []struct{ level, least Level }{{None, Landlock}, {None, Namespaces}} {
-		if _, err := (Policy{Level: c.level}).Under(c.least); fault.Of(err) != fault.Denied || fault.Way(err) == "" {
+		if _, err := (Policy{Level: c.level}).Under(c.least); fault.Of(err) != fault.Denied || fault.HintOf(err) == "" {
 			t.Errorf("%s under %s: %v", c.level, c.least, err)
 		}
 	}

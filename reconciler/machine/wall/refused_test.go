@@ -34,7 +34,7 @@ func TestACommandWhoseWallLacksAGuaranteeIsNeverBegun(t *testing.T) {
 		if err == nil {
 			_ = in.Close()
 		}
-		if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "network") || fault.Way(err) == "" {
+		if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "network") || fault.HintOf(err) == "" {
 			t.Fatalf("got %v", err)
 		}
 	}

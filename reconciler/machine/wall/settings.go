@@ -27,7 +27,7 @@ func FromEnvironment(lookup func(string) (string, bool)) (p Policy, err error) {
 	get := func(name string) string { v, _ := lookup(name); return v }
 	defer func() {
 		if err != nil {
-			err = fault.Hint(fault.New(fault.Invalid, "read %s*: %w", LevelVariable, err), "correct the variable, or unset it")
+			err = fault.WithHint(fault.New(fault.Invalid, "read %s*: %w", LevelVariable, err), "correct the variable, or unset it")
 		}
 	}()
 	if p.Level, err = ParseLevel(get(LevelVariable)); err != nil {

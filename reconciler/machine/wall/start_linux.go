@@ -63,7 +63,7 @@ func Start(cmd *exec.Cmd, s Spec) (*Inside, error) {
 	if len(refusals) == 0 {
 		return nil, tooWeak(s.Level, s.Least)
 	}
-	return nil, fault.Hint(fault.New(fault.Denied, "%w: %w", ErrUnavailable, inOneLine(refusals)), "%s", fault.Way(refusals[0]))
+	return nil, fault.WithHint(fault.New(fault.Denied, "%w: %w", ErrUnavailable, inOneLine(refusals)), "%s", fault.HintOf(refusals[0]))
 }
 
 // start tries one level; its error is Invalid where the machine does not allow it.
@@ -236,7 +236,7 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 // broken is an error that says nothing of what the machine allows, such as too many
 // processes: a weaker wall, or none, is no answer to it.
 func broken(level Level, err error) error {
-	return fault.Hint(fault.New(fault.Internal, "isolate command (%s): %w", level, err), "vishwa doctor tells what this machine allows")
+	return fault.WithHint(fault.New(fault.Internal, "isolate command (%s): %w", level, err), "vishwa doctor tells what this machine allows")
 }
 
 // vanished tells why the inner side was gone before the command was begun.
@@ -246,7 +246,7 @@ func (in *Inside) vanished(level Level) error {
 		if w, ok := st.Sys().(syscall.WaitStatus); ok && w.Signaled() && w.Signal() == unix.SIGSYS {
 			return wrong(level, "a filter of system calls around this program ended it")
 		} else if ok && w.Signaled() {
-			return fault.Hint(fault.New(fault.Transient, "isolate command (%s): the inner side was killed (%s) before it had begun the command", level, w.Signal()), "run it again; where memory is short, give it more")
+			return fault.WithHint(fault.New(fault.Transient, "isolate command (%s): the inner side was killed (%s) before it had begun the command", level, w.Signal()), "run it again; where memory is short, give it more")
 		}
 		return broken(level, fmt.Errorf("it ended before the command was begun (%s)", st))
 	}

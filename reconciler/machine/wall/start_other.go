@@ -18,7 +18,7 @@ type Inside struct{ Report Report }
 
 // Start refuses.
 func Start(*exec.Cmd, Spec) (*Inside, error) {
-	return nil, fault.Hint(fault.New(fault.Denied, "isolate command: %w", ErrUnavailable), "run it on Linux")
+	return nil, fault.WithHint(fault.New(fault.Denied, "isolate command: %w", ErrUnavailable), "run it on Linux")
 }
 
 // AheadVariable has no meaning here.

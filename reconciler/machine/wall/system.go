@@ -42,7 +42,7 @@ func (s Spec) check() error {
 	for _, shown := range slices.Concat(systemTrees, s.Read, s.Give, s.Write, s.Shared) {
 		for _, hidden := range s.Hidden {
 			if Within(hidden, shown) || Within(real(hidden), real(shown)) {
-				return fault.Hint(fault.New(fault.Invalid, "isolate command: %s would be seen by it, as it lies in %s", hidden, shown),
+				return fault.WithHint(fault.New(fault.Invalid, "isolate command: %s would be seen by it, as it lies in %s", hidden, shown),
 					"keep vishwa's state, store, caches and keys, and the controller's secrets, outside of what runs may read: set XDG_STATE_HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME, or spec.store.dir, to other folders, or move the secret")
 			}
 		}
@@ -119,7 +119,7 @@ func Programs(path, program string, hidden []string) (read []string) {
 
 // wrong is an error of building the wall, with what to do about it.
 func wrong(level Level, what string) error {
-	return fault.Hint(fault.New(fault.Invalid, "isolate command (%s): %s", level, what), "%s", hintFor(level))
+	return fault.WithHint(fault.New(fault.Invalid, "isolate command (%s): %s", level, what), "%s", hintFor(level))
 }
 
 func hintFor(level Level) string {
@@ -135,7 +135,7 @@ func Refuse(r Report) error {
 	for _, g := range Lacks(r) {
 		names = append(names, string(g))
 	}
-	return fault.Hint(fault.New(fault.Denied, "isolate command: this machine cannot guarantee %s (it gives %s)", strings.Join(names, ", "), r.Level),
+	return fault.WithHint(fault.New(fault.Denied, "isolate command: this machine cannot guarantee %s (it gives %s)", strings.Join(names, ", "), r.Level),
 		"%s; or set spec.isolation.level: none in the controller's file, which lets code of pull requests do whatever this user may", hintFor(Namespaces))
 }
 

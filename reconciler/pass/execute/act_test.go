@@ -211,7 +211,7 @@ func TestGoneIsMadeAgainAndTakesItsPlace(t *testing.T) {
 	s.run(t)
 	was := s.facts.Latest[ref("transform/a")]
 	seen := s.see(g)
-	seen.Gone = map[digest.Digest]string{was.Key: "its output is gone from the store"}
+	seen.MissingArtifacts = map[digest.Digest]string{was.Key: "its output is gone from the store"}
 	served := s.actions("deployment/a")[ledger.Deploy]
 	s.started = nil
 	got := s.act(t.Context(), g, seen)
@@ -232,7 +232,7 @@ func TestRetiringStopsServing(t *testing.T) {
 	s := newShop()
 	s.run(t)
 	p := plan.Plan{Steps: []plan.Step{{Ref: ref("deployment/a"), Do: plan.Retire, Key: s.facts.Latest[ref("deployment/a")].Key, Why: "declared no more"}}}
-	Run(t.Context(), p, Kit{Facts: s.facts.Clone(), Server: server{s}, Desk: s, Context: Context{Actor: "controller:test"}})
+	Run(t.Context(), p, Config{Facts: s.facts.Clone(), Server: server{s}, Services: s, Common: EntryContext{Actor: "controller:test"}})
 	if r := s.served["a"]; r.Command != nil || s.facts.Latest[ref("deployment/a")].Action != ledger.Retire {
 		t.Errorf("served %+v", r)
 	}

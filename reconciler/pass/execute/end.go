@@ -30,7 +30,7 @@ func (r refusal) Error() string {
 	return strings.Join(out, "; ")
 }
 
-func (a *acting) note(s plan.Step, end EventKind, text string, err error) Outcome {
+func (a *execution) note(s plan.Step, end EventKind, text string, err error) Outcome {
 	a.mu.Lock()
 	a.how[s.Ref] = end
 	a.mu.Unlock()
@@ -38,12 +38,12 @@ func (a *acting) note(s plan.Step, end EventKind, text string, err error) Outcom
 	return Outcome{Ref: s.Ref, Do: s.Do, End: end, Text: text, Error: err}
 }
 
-func (a *acting) hold(s plan.Step, why string) Outcome { return a.note(s, Held, why, nil) }
+func (a *execution) hold(s plan.Step, why string) Outcome { return a.note(s, Held, why, nil) }
 
-func (a *acting) fail(s plan.Step, err error) Outcome { return a.note(s, Failed, err.Error(), err) }
+func (a *execution) fail(s plan.Step, err error) Outcome { return a.note(s, Failed, err.Error(), err) }
 
 // end is the outcome of a step that acted.
-func (a *acting) end(s plan.Step, seq int64, err error) Outcome {
+func (a *execution) end(s plan.Step, seq int64, err error) Outcome {
 	var no refusal
 	switch {
 	case err == nil:
@@ -63,7 +63,7 @@ func (a *acting) end(s plan.Step, seq int64, err error) Outcome {
 }
 
 // judge asks the policies; a denial is recorded and returned as a refusal.
-func (a *acting) judge(ctx context.Context, j *job, m Material) error {
+func (a *execution) judge(ctx context.Context, j *job, m Material) error {
 	m.Recipe, m.Of = j.recipe, a.of
 	found, err := a.Judge(ctx, j.Step, m)
 	if err != nil {
@@ -83,19 +83,19 @@ func (a *acting) judge(ctx context.Context, j *job, m Material) error {
 }
 
 // denial records a refusal, once for the same key under the same findings.
-func (a *acting) denial(ctx context.Context, s plan.Step, found []ledger.Finding, o *Outcome) {
+func (a *execution) denial(ctx context.Context, s plan.Step, found []ledger.Finding, o *Outcome) {
 	found = slices.DeleteFunc(slices.Clone(found), func(f ledger.Finding) bool { return f.Level != ledger.Denied })
 	if len(found) == 0 {
 		return
 	}
 	o.Error = fault.New(fault.Refused, "%s: %w", s.Ref, refusal{found})
-	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Context.Policy && slices.Equal(last.Findings, found) {
+	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Common.Policy && slices.Equal(last.Findings, found) {
 		o.Seq = last.Seq
 		return
 	}
 	e := a.base(ledger.Deny, &job{Step: s})
 	e.Verdict, e.Findings, e.Approved = "deny", found, nil
-	e = a.Mark(e)
+	e = a.Stamp(e)
 	seq, known, _ := a.Repeats.again(e, a.Facts, a.Now())
 	if known { // the branch and a pull request that are refused in turns
 		o.Seq = seq
@@ -112,7 +112,7 @@ func (a *acting) denial(ctx context.Context, s plan.Step, found []ledger.Finding
 
 // failure records that a step failed and returns the error it failed with. A
 // cause that lies outside the key does not count against it.
-func (a *acting) failure(ctx context.Context, j *job, f ledger.Failure, err error) error {
+func (a *execution) failure(ctx context.Context, j *job, f ledger.Failure, err error) error {
 	action := ledger.Fail
 	e := a.base(action, j)
 	if fault.Of(err) == fault.Cancelled {
@@ -130,8 +130,8 @@ func (a *acting) failure(ctx context.Context, j *job, f ledger.Failure, err erro
 // failed records e, a step that failed with err, unless it is one more of what was
 // recorded within the hour. What counts against its key is told apart by the count,
 // and what changed something before it failed is always news.
-func (a *acting) failed(ctx context.Context, j *job, e ledger.Entry, err error, changed bool) error {
-	e = a.Mark(e)
+func (a *execution) failed(ctx context.Context, j *job, e ledger.Entry, err error, changed bool) error {
+	e = a.Stamp(e)
 	if e.Key == "" && !changed {
 		seq, known, times := a.Repeats.again(e, a.Facts, a.Now())
 		if known {

@@ -15,38 +15,38 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Kit is what acting needs of the world.
-type Kit struct {
-	Graph   graph.Graph
-	Facts   *ledger.Facts // as the plan saw them
-	Live    map[schemas.Ref]port.Live
-	Gone    map[digest.Digest]string // keys that are made again, though the ledger knows them, and why
-	Changes map[schemas.Ref]port.Change
-	Stack   func(ctx context.Context, ref schemas.Ref) (port.Stack, error)
+// Config is what acting needs of the world.
+type Config struct {
+	Graph            graph.Graph
+	Facts            *ledger.Facts // as the plan saw them
+	Live             map[schemas.Ref]port.Live
+	MissingArtifacts map[digest.Digest]string // keys that are made again, though the ledger knows them, and why
+	Changes          map[schemas.Ref]port.Change
+	Stack            func(ctx context.Context, ref schemas.Ref) (port.Stack, error)
 
 	Store       port.Store
 	Runner      port.Runner
 	Provisioner port.Provisioner
 	Server      port.Server
 
-	Desk
+	Services
 	Repeats  *Repeats // of the process, for this repository; nil: of this act
 	Now      func() time.Time
 	Tell     func(Event) // progress; called from several goroutines
 	Parallel int         // steps under way at once; at least 1
-	Context  Context
+	Common   EntryContext
 	// Least is the least level of isolation that a deployment is served at, and that a run
 	// must have stood at for what is deployed of it; nil asks for none.
 	Least func(schemas.Ref) string
-	// Over is the deployment whose address another takes, and which is declared no more:
+	// Replaces is the deployment whose address another takes, and which is declared no more:
 	// it ends when the other answers there; nil, and "", is none.
-	Over func(schemas.Ref) string
-	Pull bool // what is told is read in a pull request: see plan.Seen
+	Replaces func(schemas.Ref) string
+	Pull     bool // what is told is read in a pull request: see plan.Seen
 }
 
-// Desk is the office work around a step: what is fetched, judged, signed and
+// Services is the office work around a step: what is fetched, judged, signed and
 // written down. The loop does it; act says when.
-type Desk interface {
+type Services interface {
 	// Keep puts the files of m from the revision's tree into the store.
 	Keep(ctx context.Context, m digest.Manifest) error
 	// Pin brings a dataset's data into the store, holds it against what is declared
@@ -57,8 +57,8 @@ type Desk interface {
 	// Release signs a trained candidate as a model, with the provenance of its
 	// training, and verifies what it signed before it returns.
 	Release(ctx context.Context, model *graph.Node, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error)
-	// Mark says in e for whom it was done, as Append does.
-	Mark(e ledger.Entry) ledger.Entry
+	// Stamp says in e for whom it was done, as Append does.
+	Stamp(e ledger.Entry) ledger.Entry
 	// Append records an entry.
 	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
 	// First is the entry that made what is under key first.
@@ -74,8 +74,8 @@ type Material struct {
 	Change  *port.Change
 }
 
-// Context is what every entry of one act repeats.
-type Context struct {
+// EntryContext is what every entry of one act repeats.
+type EntryContext struct {
 	Revision string
 	Author   string
 	Actor    string // controller:NAME

@@ -73,15 +73,15 @@ func (s *shop) Release(_ context.Context, _, candidate *graph.Node, trained *led
 	return &ledger.Model{Candidate: candidate.Ref, Artifact: trained.Outputs["model"], Signature: "s", Provenance: "p"}, nil
 }
 
-func (s *shop) Mark(e ledger.Entry) ledger.Entry {
+func (s *shop) Stamp(e ledger.Entry) ledger.Entry {
 	if s.pull {
-		e.Behalf = &ledger.Behalf{Pull: max(1, s.number), Head: strings.Repeat("a", 40)}
+		e.PullRequest = &ledger.PullRequest{Pull: max(1, s.number), Head: strings.Repeat("a", 40)}
 	}
 	return e
 }
 
 func (s *shop) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
-	e = s.Mark(e)
+	e = s.Stamp(e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o := s.other; o != nil && o.Key == e.Key {
@@ -232,8 +232,8 @@ func project(t testing.TB) graph.Graph {
 	return g
 }
 
-func (s *shop) see(g graph.Graph) plan.Seen {
-	seen := plan.Seen{Facts: s.facts.Clone(), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}}
+func (s *shop) see(g graph.Graph) plan.Observed {
+	seen := plan.Observed{Facts: s.facts.Clone(), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}}
 	for name, r := range s.served {
 		seen.Live[ref("deployment/"+name)] = port.Live{Key: r.Key, Health: port.Ready}
 	}
@@ -246,14 +246,14 @@ func (s *shop) see(g graph.Graph) plan.Seen {
 }
 
 // act plans and acts, with findings judged beforehand.
-func (s *shop) act(ctx context.Context, g graph.Graph, seen plan.Seen, found ...ledger.Finding) map[string]Outcome {
+func (s *shop) act(ctx context.Context, g graph.Graph, seen plan.Observed, found ...ledger.Finding) map[string]Outcome {
 	seen.Pull = s.pull
 	p := plan.Gate(plan.Compute(g, seen), found)
 	out := map[string]Outcome{}
-	for _, o := range Run(ctx, p, Kit{
-		Graph: g, Facts: seen.Facts, Live: seen.Live, Gone: seen.Gone, Stack: func(context.Context, schemas.Ref) (port.Stack, error) { return port.Stack{}, nil },
-		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Desk: s, Repeats: s.repeats, Now: s.clock, Parallel: 4,
-		Context: Context{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks, Pull: s.pull,
+	for _, o := range Run(ctx, p, Config{
+		Graph: g, Facts: seen.Facts, Live: seen.Live, MissingArtifacts: seen.MissingArtifacts, Stack: func(context.Context, schemas.Ref) (port.Stack, error) { return port.Stack{}, nil },
+		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Services: s, Repeats: s.repeats, Now: s.clock, Parallel: 4,
+		Common: EntryContext{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks, Pull: s.pull,
 	}) {
 		out[o.Ref.String()] = o
 	}

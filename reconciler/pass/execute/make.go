@@ -22,7 +22,7 @@ import (
 // pollEvery is how often a run is asked how it stands.
 const pollEvery = 50 * time.Millisecond
 
-func (a *acting) pin(ctx context.Context, j *job) error {
+func (a *execution) pin(ctx context.Context, j *job) error {
 	if err := a.judge(ctx, j, Material{}); err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (a *acting) pin(ctx context.Context, j *job) error {
 	return a.record(ctx, j, e)
 }
 
-func (a *acting) run(ctx context.Context, j *job) error {
+func (a *execution) run(ctx context.Context, j *job) error {
 	if err := a.judge(ctx, j, Material{}); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (a *acting) run(ctx context.Context, j *job) error {
 
 // tried runs work until it succeeds or its declared retries are used up. Every
 // failure is recorded; one that lies outside the key is not tried again here.
-func (a *acting) tried(ctx context.Context, j *job, work port.Job) (*port.Result, error) {
+func (a *execution) tried(ctx context.Context, j *job, work port.Job) (*port.Result, error) {
 	retries := plan.Retries(j.node.Decl)
 	for tries := a.Facts.Failed[j.Key].N; ; {
 		r, err := a.follow(ctx, work)
@@ -76,7 +76,7 @@ func (a *acting) tried(ctx context.Context, j *job, work port.Job) (*port.Result
 			kind = fault.Transient
 		}
 		f := ledger.Failure{Cause: string(r.Cause), Message: r.Message, Tail: r.Tail, Log: r.Log, Kept: r.Kept}
-		text := plan.Told(f, a.Pull)
+		text := plan.FailureText(f, a.Pull)
 		if r.Tail != "" {
 			text += "\n" + r.Tail
 		}
@@ -89,7 +89,7 @@ func (a *acting) tried(ctx context.Context, j *job, work port.Job) (*port.Result
 }
 
 // work is the job of a transform or a candidate.
-func (a *acting) work(ctx context.Context, j *job) (port.Job, error) {
+func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 	if err := a.Keep(ctx, j.node.Code); err != nil {
 		return port.Job{}, err
 	}
@@ -97,7 +97,7 @@ func (a *acting) work(ctx context.Context, j *job) (port.Job, error) {
 		Key: j.Key, Ref: j.Ref, Command: j.recipe.Command, Code: j.node.Code, Lock: j.node.Lock,
 		Params: j.recipe.Params, Inputs: map[string]port.Artifact{},
 	}
-	if a.Gone[j.Key] != "" && a.Least != nil { // what ran before will not do
+	if a.MissingArtifacts[j.Key] != "" && a.Least != nil { // what ran before will not do
 		out.Isolation = a.Least(j.Ref)
 	}
 	for name, ref := range j.node.Inputs {
@@ -117,7 +117,7 @@ func (a *acting) work(ctx context.Context, j *job) (port.Job, error) {
 }
 
 // input is what ref, as an input names it, was made as.
-func (a *acting) input(ref schemas.Ref) (port.Artifact, error) {
+func (a *execution) input(ref schemas.Ref) (port.Artifact, error) {
 	e := a.of(ref)
 	if e == nil {
 		e = a.of(ref.Whole())
@@ -146,7 +146,7 @@ var ErrHandedBack = errors.New("handed back: the run goes on, and the next pass 
 
 // follow starts a run and stays with it until it is done, passing on its log. A
 // caller who gives up stops it, or hands it back.
-func (a *acting) follow(ctx context.Context, work port.Job) (*port.Result, error) {
+func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, error) {
 	r, err := a.Runner.Start(ctx, work)
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func (a *acting) follow(ctx context.Context, work port.Job) (*port.Result, error
 }
 
 // choose selects the best candidate, has it judged, signed and recorded.
-func (a *acting) choose(ctx context.Context, j *job) error {
+func (a *execution) choose(ctx context.Context, j *job) error {
 	spec := j.node.Decl.Spec.(*schemas.Model)
 	best, trained, without := plan.Best(j.node.Inputs, spec.Select, a.of)
 	for _, ref := range without {
@@ -207,7 +207,7 @@ func (a *acting) choose(ctx context.Context, j *job) error {
 	if trained == nil {
 		err := fault.New(fault.Invalid, "%s: no candidate of %s reports the metric %s", j.Ref, spec.From, spec.Select.Metric)
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
-			fault.Hint(err, "name a metric that the training writes to VISHWA_METRICS: %v", a.reported(j)))
+			fault.WithHint(err, "name a metric that the training writes to VISHWA_METRICS: %v", a.reported(j)))
 	}
 	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}
 	if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics}); err != nil {
@@ -224,7 +224,7 @@ func (a *acting) choose(ctx context.Context, j *job) error {
 	return a.record(ctx, j, e)
 }
 
-func (a *acting) reported(j *job) []string {
+func (a *execution) reported(j *job) []string {
 	names := map[string]bool{}
 	for _, ref := range j.node.Inputs {
 		if e := a.of(ref); e != nil {

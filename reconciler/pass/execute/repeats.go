@@ -135,8 +135,8 @@ func (r *Repeats) Forget(ref schemas.Ref) {
 // pull request.
 func stepOf(e ledger.Entry) string {
 	pull := 0
-	if e.Behalf != nil {
-		pull = e.Behalf.Pull
+	if e.PullRequest != nil {
+		pull = e.PullRequest.Pull
 	}
 	return fmt.Sprintf("%s %s %d", e.Ref, ledger.KeyOf(e), pull)
 }

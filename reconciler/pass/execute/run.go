@@ -21,8 +21,8 @@ import (
 // Run carries out p. Steps that do not need each other go on side by side; one
 // that fails or is held holds what needs it and nothing else. The outcomes are
 // in the plan's order, one for each step that is no keep.
-func Run(ctx context.Context, p plan.Plan, kit Kit) []Outcome {
-	a := &acting{Kit: kit, plan: p, known: plan.Known{}, made: map[schemas.Ref]*ledger.Entry{},
+func Run(ctx context.Context, p plan.Plan, kit Config) []Outcome {
+	a := &execution{Config: kit, plan: p, known: plan.Known{}, made: map[schemas.Ref]*ledger.Entry{},
 		byKey: map[digest.Digest]*ledger.Entry{}, keys: map[digest.Digest]*sync.Mutex{},
 		outputs: map[schemas.Ref]map[string]port.Output{}, ended: map[schemas.Ref]chan struct{}{}, how: map[schemas.Ref]EventKind{}}
 	if a.Repeats == nil {
@@ -52,8 +52,8 @@ func Run(ctx context.Context, p plan.Plan, kit Kit) []Outcome {
 	return out
 }
 
-type acting struct {
-	Kit
+type execution struct {
+	Config
 	plan  plan.Plan
 	ended map[schemas.Ref]chan struct{}
 
@@ -67,7 +67,7 @@ type acting struct {
 }
 
 // adopt takes in what the plan keeps.
-func (a *acting) adopt() {
+func (a *execution) adopt() {
 	for _, s := range a.plan.Steps {
 		n := a.Graph.Node(s.Ref)
 		if s.Do != plan.Keep || n == nil {
@@ -86,7 +86,7 @@ func (a *acting) adopt() {
 }
 
 // await waits for what s needs and says why s cannot go on, or "".
-func (a *acting) await(s plan.Step) string {
+func (a *execution) await(s plan.Step) string {
 	for _, need := range s.Needs {
 		if c, ok := a.ended[need]; ok {
 			<-c
@@ -106,7 +106,7 @@ func (a *acting) await(s plan.Step) string {
 }
 
 // step does one step and notes how it ended.
-func (a *acting) step(ctx context.Context, s plan.Step) Outcome {
+func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	if s.Held != "" {
 		o := a.hold(s, s.Held)
 		a.denial(ctx, s, ofRef(a.plan.Findings, s.Ref), &o)
@@ -151,7 +151,7 @@ func (a *acting) step(ctx context.Context, s plan.Step) Outcome {
 
 // stands is the entry under s's key, where nothing is left to do for it: it is made,
 // or what was planned for want of a key is served as it is. Nil is none.
-func (a *acting) stands(s plan.Step) *ledger.Entry {
+func (a *execution) stands(s plan.Step) *ledger.Entry {
 	switch {
 	case looksUp(s.Ref):
 		return a.entry(s.Key)
@@ -178,7 +178,7 @@ type job struct {
 	seq    int64
 }
 
-func (a *acting) make(ctx context.Context, j *job) error {
+func (a *execution) make(ctx context.Context, j *job) error {
 	a.tell(j.Ref, Began, j.Why)
 	switch j.Ref.Kind {
 	case "dataset":
@@ -197,8 +197,8 @@ func (a *acting) make(ctx context.Context, j *job) error {
 }
 
 // record appends what j made and lets what needs it see it.
-func (a *acting) record(ctx context.Context, j *job, e ledger.Entry) error {
-	e.Again = looksUp(j.Ref) && a.Gone[e.Key] != ""
+func (a *execution) record(ctx context.Context, j *job, e ledger.Entry) error {
+	e.Again = looksUp(j.Ref) && a.MissingArtifacts[e.Key] != ""
 	// What was done is recorded even where the caller has given up meanwhile.
 	got, err := a.Append(context.WithoutCancel(ctx), e)
 	if err != nil {
@@ -218,7 +218,7 @@ func (a *acting) record(ctx context.Context, j *job, e ledger.Entry) error {
 	return nil
 }
 
-func (a *acting) adoptMade(n *graph.Node, e *ledger.Entry) {
+func (a *execution) adoptMade(n *graph.Node, e *ledger.Entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.known.Add(n, e)
@@ -228,26 +228,26 @@ func (a *acting) adoptMade(n *graph.Node, e *ledger.Entry) {
 	}
 }
 
-func (a *acting) entry(key digest.Digest) *ledger.Entry {
+func (a *execution) entry(key digest.Digest) *ledger.Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if e := a.byKey[key]; e != nil {
 		return e
 	}
-	if a.Gone[key] != "" {
+	if a.MissingArtifacts[key] != "" {
 		return nil
 	}
 	return a.Facts.ByKey[key]
 }
 
-func (a *acting) of(ref schemas.Ref) *ledger.Entry {
+func (a *execution) of(ref schemas.Ref) *ledger.Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.made[ref]
 }
 
 // lock lets one step at a time work under a key.
-func (a *acting) lock(key digest.Digest) (unlock func()) {
+func (a *execution) lock(key digest.Digest) (unlock func()) {
 	a.mu.Lock()
 	m := a.keys[key]
 	if m == nil {
@@ -260,19 +260,19 @@ func (a *acting) lock(key digest.Digest) (unlock func()) {
 }
 
 // spent says why a key that the plan could not know yet is not tried again.
-func (a *acting) spent(s plan.Step, n *graph.Node) string {
+func (a *execution) spent(s plan.Step, n *graph.Node) string {
 	if t := a.Facts.Failed[s.Key]; t.N > plan.Retries(n.Decl) {
-		return "failed before with the same inputs; " + plan.Again(s.Ref, a.Pull)
+		return "failed before with the same inputs; " + plan.RetryHint(s.Ref, a.Pull)
 	}
 	return ""
 }
 
 // base is what every entry about a step says.
-func (a *acting) base(action ledger.Action, j *job) ledger.Entry {
+func (a *execution) base(action ledger.Action, j *job) ledger.Entry {
 	e := ledger.Entry{
-		Action: action, Ref: j.Ref, Key: j.Key, Revision: a.Context.Revision, Author: a.Context.Author,
-		Plan: a.Context.Plan, Policy: a.Context.Policy, Verdict: "allow", Actor: a.Context.Actor,
-		Reason: j.Why, Approved: a.Context.Approved[j.Ref],
+		Action: action, Ref: j.Ref, Key: j.Key, Revision: a.Common.Revision, Author: a.Common.Author,
+		Plan: a.Common.Plan, Policy: a.Common.Policy, Verdict: "allow", Actor: a.Common.Actor,
+		Reason: j.Why, Approved: a.Common.Approved[j.Ref],
 	}
 	if j.node != nil {
 		r := j.recipe
@@ -282,7 +282,7 @@ func (a *acting) base(action ledger.Action, j *job) ledger.Entry {
 	return e
 }
 
-func (a *acting) tell(ref schemas.Ref, kind EventKind, text string) {
+func (a *execution) tell(ref schemas.Ref, kind EventKind, text string) {
 	if a.Tell != nil {
 		a.Tell(Event{Time: a.Now(), Ref: ref, Kind: kind, Text: text})
 	}

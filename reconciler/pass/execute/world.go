@@ -16,7 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *acting) provision(ctx context.Context, j *job) error {
+func (a *execution) provision(ctx context.Context, j *job) error {
 	stack, err := a.Stack(ctx, j.Ref)
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (a *acting) provision(ctx context.Context, j *job) error {
 			return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 		}
 		if !change.Empty {
-			return fault.Hint(fault.New(fault.Conflict, "%s: could not be looked at for the plan, and has a change now that nobody has seen", j.Ref), "run vishwa plan, and apply that")
+			return fault.WithHint(fault.New(fault.Conflict, "%s: could not be looked at for the plan, and has a change now that nobody has seen", j.Ref), "run vishwa plan, and apply that")
 		}
 	}
 	if err := a.judge(ctx, j, Material{Change: &change}); err != nil {
@@ -39,7 +39,7 @@ func (a *acting) provision(ctx context.Context, j *job) error {
 			return a.broken(ctx, j, change, outcome, err)
 		}
 		if outcome.Unread {
-			err := fault.Hint(fault.New(fault.Transient, "%s: provisioned, and its outputs cannot be read", j.Ref), "run vishwa apply again")
+			err := fault.WithHint(fault.New(fault.Transient, "%s: provisioned, and its outputs cannot be read", j.Ref), "run vishwa apply again")
 			return a.broken(ctx, j, change, outcome, err)
 		}
 	}
@@ -53,7 +53,7 @@ func (a *acting) provision(ctx context.Context, j *job) error {
 }
 
 // broken records a change that ended before all of it was done.
-func (a *acting) broken(ctx context.Context, j *job, change port.Change, outcome port.Outcome, err error) error {
+func (a *execution) broken(ctx context.Context, j *job, change port.Change, outcome port.Outcome, err error) error {
 	f := ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}
 	e := a.base(ledger.Fail, j)
 	if fault.Of(err) == fault.Cancelled {
@@ -69,7 +69,7 @@ func record(change port.Change, outcome port.Outcome) *ledger.Stack {
 		Outputs: slices.Sorted(maps.Keys(outcome.Outputs)), Partial: outcome.Partial}
 }
 
-func (a *acting) deploy(ctx context.Context, j *job) error {
+func (a *execution) deploy(ctx context.Context, j *job) error {
 	spec := j.node.Decl.Spec.(*schemas.Deployment)
 	selected := a.of(spec.Model)
 	if selected == nil || selected.Model == nil {
@@ -97,7 +97,7 @@ func (a *acting) deploy(ctx context.Context, j *job) error {
 }
 
 // release is what the server is asked to serve.
-func (a *acting) release(ctx context.Context, j *job, spec *schemas.Deployment, selected *ledger.Entry) (port.Release, error) {
+func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deployment, selected *ledger.Entry) (port.Release, error) {
 	t := spec.Target.Local
 	if err := a.Keep(ctx, j.node.Code); err != nil {
 		return port.Release{}, err
@@ -114,8 +114,8 @@ func (a *acting) release(ctx context.Context, j *job, spec *schemas.Deployment, 
 	if a.Least != nil {
 		r.Isolation = a.Least(j.Ref)
 	}
-	if a.Over != nil {
-		r.Over = a.Over(j.Ref)
+	if a.Replaces != nil {
+		r.Over = a.Replaces(j.Ref)
 	}
 	for _, need := range spec.Needs {
 		a.mu.Lock()
@@ -135,7 +135,7 @@ func (a *acting) release(ctx context.Context, j *job, spec *schemas.Deployment, 
 }
 
 // retire stops a deployment or destroys a stack that is declared no more.
-func (a *acting) retire(ctx context.Context, j *job) error {
+func (a *execution) retire(ctx context.Context, j *job) error {
 	var m Material
 	if change, ok := a.Changes[j.Ref]; ok {
 		m.Change = &change
@@ -157,7 +157,7 @@ func (a *acting) retire(ctx context.Context, j *job) error {
 			return err
 		}
 		if m.Change == nil {
-			return fault.Hint(fault.New(fault.Conflict, "%s: could not be looked at for the plan", j.Ref), "run vishwa plan, and apply that")
+			return fault.WithHint(fault.New(fault.Conflict, "%s: could not be looked at for the plan", j.Ref), "run vishwa plan, and apply that")
 		}
 		change := *m.Change
 		outcome, err := a.Provisioner.Apply(ctx, stack, change)

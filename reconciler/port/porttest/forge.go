@@ -38,8 +38,8 @@ func Forge(t *testing.T, fresh func(t *testing.T) Forging) {
 	ctx := context.Background()
 	say := func(t *testing.T, f Forging, text string) {
 		t.Helper()
-		if _, err := f.Forge.Say(ctx, f.Pull, marker, marker+"\n"+text); err != nil {
-			t.Fatalf("Say: %v (%s)", err, fault.Way(err))
+		if _, err := f.Forge.UpsertComment(ctx, f.Pull, marker, marker+"\n"+text); err != nil {
+			t.Fatalf("Say: %v (%s)", err, fault.HintOf(err))
 		}
 	}
 	only := func(t *testing.T, f Forging, text string) {
@@ -53,7 +53,7 @@ func Forge(t *testing.T, fresh func(t *testing.T) Forging) {
 			say(t, f, "one")
 			say(t, f, "two")
 			only(t, f, "two")
-			if said, err := f.Forge.Said(ctx, f.Pull, marker); err != nil || said != marker+"\ntwo" {
+			if said, err := f.Forge.OwnComment(ctx, f.Pull, marker); err != nil || said != marker+"\ntwo" {
 				t.Fatalf("Said is %q, %v", said, err)
 			}
 		},
@@ -67,12 +67,12 @@ func Forge(t *testing.T, fresh func(t *testing.T) Forging) {
 		},
 		"SomebodyElsesMarkerIsNotOurs": func(t *testing.T, f Forging) {
 			f.Comment(t, "mallory", marker+"\nmine")
-			if said, err := f.Forge.Said(ctx, f.Pull, marker); err != nil || said != "" {
+			if said, err := f.Forge.OwnComment(ctx, f.Pull, marker); err != nil || said != "" {
 				t.Fatalf("Said is %q, %v", said, err)
 			}
 			say(t, f, "ours")
 			only(t, f, "ours")
-			if r, err := f.Forge.Remarks(ctx, f.Pull, time.Time{}); err != nil || len(r) != 1 || r[0].By.Login != "mallory" {
+			if r, err := f.Forge.Comments(ctx, f.Pull, time.Time{}); err != nil || len(r) != 1 || r[0].By.Login != "mallory" {
 				t.Fatalf("Remarks are %+v, %v", r, err)
 			}
 		},
@@ -83,7 +83,7 @@ func Forge(t *testing.T, fresh func(t *testing.T) Forging) {
 			only(t, f, "older")
 		},
 		"TooLongIsInvalid": func(t *testing.T, f Forging) {
-			_, err := f.Forge.Say(ctx, f.Pull, marker, marker+strings.Repeat("x", 65_537))
+			_, err := f.Forge.UpsertComment(ctx, f.Pull, marker, marker+strings.Repeat("x", 65_537))
 			wantKind(t, err, fault.Invalid)
 		},
 		"ReactingTwiceIsOnce": func(t *testing.T, f Forging) {
@@ -106,7 +106,7 @@ func Forge(t *testing.T, fresh func(t *testing.T) Forging) {
 				t.Fatalf("%d reviews, %v", len(got), err)
 			}
 			for i, r := range got {
-				if r.By.Login != fmt.Sprintf("reviewer-%03d", i) || r.Verdict != port.Approved || r.SHA != f.SHA {
+				if r.By.Login != fmt.Sprintf("reviewer-%03d", i) || r.State != port.Approved || r.SHA != f.SHA {
 					t.Fatalf("review %d is %+v", i, r)
 				}
 			}
@@ -127,15 +127,15 @@ func Forge(t *testing.T, fresh func(t *testing.T) Forging) {
 		"UnknownIsMissing": func(t *testing.T, f Forging) {
 			_, err := f.Forge.Pull(ctx, 9999)
 			wantKind(t, err, fault.Missing)
-			if may, err := f.Forge.May(ctx, "nobody-known"); may != port.Nothing || err != nil {
+			if may, err := f.Forge.Permission(ctx, "nobody-known"); may != port.Nothing || err != nil {
 				t.Fatalf("somebody unknown may %v, %v", may, err)
 			}
 		},
 		"DeniedTellsNoSecret": func(t *testing.T, f Forging) {
 			_, err := f.Denied.Pull(ctx, f.Pull)
 			wantKind(t, err, fault.Denied)
-			if strings.Contains(fmt.Sprint(err, fault.Way(err)), f.Secret) || fault.Way(err) == "" {
-				t.Fatalf("%v (%s)", err, fault.Way(err))
+			if strings.Contains(fmt.Sprint(err, fault.HintOf(err)), f.Secret) || fault.HintOf(err) == "" {
+				t.Fatalf("%v (%s)", err, fault.HintOf(err))
 			}
 		},
 		"RateLimitsAreWaitedOut": func(t *testing.T, f Forging) {
@@ -161,13 +161,13 @@ func Forge(t *testing.T, fresh func(t *testing.T) Forging) {
 			wantKind(t, err, fault.Cancelled)
 		},
 		"AMarkAndARolloutAreShownOnce": func(t *testing.T, f Forging) {
-			m := port.Mark{SHA: f.SHA, Name: "vishwa/plan", State: port.Succeeded, Title: "nothing to do", Summary: "all kept"}
-			r := port.Rollout{Key: "deployment/a@1", SHA: f.SHA, Environment: "live", State: port.Succeeded, Description: "served", Production: true}
+			m := port.CommitStatus{SHA: f.SHA, Name: "vishwa/plan", State: port.Succeeded, Title: "nothing to do", Summary: "all kept"}
+			r := port.Deployment{Key: "deployment/a@1", SHA: f.SHA, Environment: "live", State: port.Succeeded, Description: "served", Production: true}
 			show := func() int {
-				if err := f.Forge.Mark(ctx, m); err != nil {
+				if err := f.Forge.ReportStatus(ctx, m); err != nil {
 					t.Fatal(err)
 				}
-				if err := f.Forge.Rollout(ctx, r); err != nil {
+				if err := f.Forge.ReportDeployment(ctx, r); err != nil {
 					t.Fatal(err)
 				}
 				return f.Writes()

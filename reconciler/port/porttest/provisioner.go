@@ -64,7 +64,7 @@ func provision(t *testing.T, p port.Provisioner, s port.Stack) port.Outcome {
 func hushed(t *testing.T, s Stacks, err error) {
 	t.Helper()
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		if strings.Contains(e.Error(), s.Secret) || strings.Contains(fault.Way(e), s.Secret) {
+		if strings.Contains(e.Error(), s.Secret) || strings.Contains(fault.HintOf(e), s.Secret) {
 			t.Fatalf("the error tells the secret: %v", e)
 		}
 	}
@@ -117,7 +117,7 @@ func provisionerStale(t *testing.T, s Stacks, open func(*testing.T) port.Provisi
 		next = s.Other(next)
 		provision(t, p, next)
 		out, err := p.Apply(t.Context(), stack, stale)
-		if fault.Of(err) != fault.Conflict || fault.Way(err) == "" {
+		if fault.Of(err) != fault.Conflict || fault.HintOf(err) == "" {
 			t.Fatalf("%s: applying a stale plan: %v (%v), want a conflict with a way out", when, err, fault.Of(err))
 		}
 		if len(out.Done) != 0 || out.Partial {
@@ -203,7 +203,7 @@ func provisionerCancelled(t *testing.T, s Stacks, open func(*testing.T) port.Pro
 
 func provisionerWrong(t *testing.T, s Stacks, open func(*testing.T) port.Provisioner) {
 	_, err := open(t).Diff(t.Context(), s.Wrong(t))
-	if fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+	if fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 		t.Errorf("a wrong declaration: %v (%v), want invalid with a way out", err, fault.Of(err))
 	}
 	hushed(t, s, err)

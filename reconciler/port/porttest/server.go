@@ -33,7 +33,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 		t.Helper()
 		l, err := s.Server.Apply(ctx, r)
 		if err != nil {
-			t.Fatalf("Apply: %v (%s)", err, fault.Way(err))
+			t.Fatalf("Apply: %v (%s)", err, fault.HintOf(err))
 		}
 		return l
 	}
@@ -89,8 +89,8 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 			r := s.Good("one", "1")
 			old := apply(t, s, r)
 			_, err := s.Server.Apply(ctx, s.Broken("one", "2"))
-			if err == nil || fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
-				t.Fatalf("a release that ends at once: %v, kind %s, way out %q", err, fault.Of(err), fault.Way(err))
+			if err == nil || fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+				t.Fatalf("a release that ends at once: %v, kind %s, way out %q", err, fault.Of(err), fault.HintOf(err))
 			}
 			if l := observe(t, s, "one"); l.Key != old.Key || l.Health != port.Ready || l.Restarts != 0 {
 				t.Fatalf("after a failed release: %+v", l)
@@ -148,7 +148,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 			r := s.Broken("one", "1")
 			r.Inputs = map[string][]byte{"serving": []byte(`{"password":"tell-nobody-4711"}`)}
 			_, err := s.Server.Apply(ctx, r)
-			if err == nil || strings.Contains(err.Error()+fault.Way(err), "tell-nobody-4711") {
+			if err == nil || strings.Contains(err.Error()+fault.HintOf(err), "tell-nobody-4711") {
 				t.Fatalf("error: %v", err)
 			}
 		},

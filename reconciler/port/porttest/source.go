@@ -58,9 +58,9 @@ func Source(t *testing.T, open func(t *testing.T) Sourced) {
 	}
 }
 
-func (s Sourced) look(t *testing.T) port.Look {
+func (s Sourced) look(t *testing.T) port.Snapshot {
 	t.Helper()
-	l, err := s.Source.Look(t.Context())
+	l, err := s.Source.Inspect(t.Context())
 	if err != nil {
 		t.Fatalf("look: %v", err)
 	}
@@ -71,7 +71,7 @@ func (s Sourced) look(t *testing.T) port.Look {
 func (s Sourced) secret(t *testing.T, err error) {
 	t.Helper()
 	for _, secret := range s.Secrets {
-		if err != nil && (strings.Contains(err.Error(), secret) || strings.Contains(fault.Way(err), secret)) {
+		if err != nil && (strings.Contains(err.Error(), secret) || strings.Contains(fault.HintOf(err), secret)) {
 			t.Errorf("the error tells a secret: %v", err)
 		}
 	}
@@ -170,7 +170,7 @@ func flipped(b []byte) []byte {
 
 func sourceAbsent(t *testing.T, s Sourced) {
 	s.Write(t, nil)
-	_, err := s.Source.Look(t.Context())
+	_, err := s.Source.Inspect(t.Context())
 	wantKind(t, err, fault.Missing)
 	s.secret(t, err)
 }
@@ -185,7 +185,7 @@ func sourceStatus(t *testing.T, s Sourced) {
 		401: fault.Denied, 403: fault.Denied, 429: fault.Transient, 500: fault.Transient, 502: fault.Transient, 503: fault.Transient, 504: fault.Transient,
 	} {
 		s.Answer(status)
-		_, err := s.Source.Look(t.Context())
+		_, err := s.Source.Inspect(t.Context())
 		wantKind(t, err, want)
 		s.secret(t, err)
 	}
@@ -201,7 +201,7 @@ func sourceCancelled(t *testing.T, s Sourced) {
 	s.Write(t, bytesOf(1<<20, 5))
 	look := s.look(t)
 	for name, do := range map[string]func(context.Context) error{
-		"look":  func(ctx context.Context) error { _, err := s.Source.Look(ctx); return err },
+		"look":  func(ctx context.Context) error { _, err := s.Source.Inspect(ctx); return err },
 		"fetch": func(ctx context.Context) error { return s.Source.Fetch(ctx, look, t.TempDir(), nil) },
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
