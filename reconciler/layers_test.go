@@ -1,4 +1,4 @@
-// The floors of the house, held: a package imports only lower floors, and the
+// The layers, held: a package imports only lower floors, and the
 // pure ones import nothing of the outside world.
 
 package reconciler

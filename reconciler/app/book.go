@@ -1,4 +1,4 @@
-// The ledger of a house: whose word counts on it, now and then, and which places
+// The ledger of a repository: whose word counts on it, now and then, and which places
 // outside of its branch know how far it has come.
 
 package app

@@ -1,4 +1,4 @@
-// The agenda's pull requests: which are at rest, which are new, and which are open
+// The work queue's pull requests: which are at rest, which are new, and which are open
 // and so depend on their base.
 
 package controller

@@ -1,4 +1,4 @@
-// The town that the floods come to: every port of a house a map, and a forge on a square.
+// The town that the floods come to: every port of a reconciler a map, and a forge on a square.
 
 package controller
 

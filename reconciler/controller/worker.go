@@ -1,4 +1,4 @@
-// One worker a repository: it alone owns the repository's agenda, and begins what
+// One worker a repository: it alone owns the repository's work queue, and begins what
 // is due there. What may take long runs beside it and comes back through done.
 
 package controller

@@ -246,7 +246,7 @@ func TestWhatIsPlantedMeanwhileGetsNoCredentials(t *testing.T) {
 	}
 }
 
-// ledger reads the ledger as a house in the mirror does.
+// ledger reads the ledger as a reconciler in the mirror does.
 func (r *planted) ledger(t testing.TB) error {
 	t.Helper()
 	o, err := Open(r.m.Dir(), Options{URL: r.m.o.URL})

@@ -1,4 +1,4 @@
-// The agenda of one repository: what was seen, what was settled, and so what is to
+// The work queue of one repository: what was seen, what was settled, and so what is to
 // be passed. It is a plain value that one worker owns; time comes as an argument.
 // It goes by looks: a ref that moves and moves back between two looks did not move.
 

@@ -1,4 +1,4 @@
-// The desk does the office work around a step: fetching, judging, signing and
+// The services do the work around a step: fetching, judging, signing and
 // writing down.
 
 package pass

@@ -56,7 +56,7 @@ type Options struct {
 	Isolation *Isolation
 }
 
-// Isolation is for whom a house works that is set apart from the tracked branch's.
+// Isolation is for whom a repository is opened that is set apart from the tracked branch's.
 type Isolation struct {
 	PullRequest *ledger.PullRequest
 	Pass        []string
@@ -65,7 +65,7 @@ type Isolation struct {
 	Lease       *repo.Lease // of its runs; nil: nobody else makes any
 }
 
-// Repository is a wired loop.House with what stands behind it.
+// Repository is a wired reconciler with what stands behind it.
 type Repository struct {
 	*pass.Reconciler
 	Repo      *repo.Repo

@@ -24,14 +24,14 @@ import (
 	"github.com/vishwaops/vishwa/templates"
 )
 
-// Scope is what a house is opened for.
+// Scope is what a session is opened for.
 type Scope struct {
 	Branch      string              // tracked branch, whose settings count
 	PullRequest *ledger.PullRequest // nil: for the branch itself
 	Merged      bool                // the pull request is merged: the branch itself is looked at
 }
 
-// Session is a loop.House that is closed after use.
+// Session is a reconciler that is closed after use.
 type Session struct {
 	*pass.Reconciler
 	Close func() error

@@ -1,4 +1,4 @@
-// A site: one repository with its mirror, its forge and its houses, as the controller
+// A managed repository: its mirror, its forge and its sessions, as the controller
 // and CI work on it.
 
 package app
@@ -48,7 +48,7 @@ type ManagedOptions struct {
 	Keys        *signer.Ring  // holds the keys open for the process; nil: for each errand
 	Wall        wall.Policy   // how runs are kept apart on this machine
 	Pass        []string      // variables that runs for pull requests may see
-	Glance      time.Duration // see review.Office
+	Glance      time.Duration // see review.Service
 	Lease       *Lease        // nil: nobody else works on the repository
 	Refresh     Refreshing
 	Full        string // where a report that was cut is to be had

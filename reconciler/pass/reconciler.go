@@ -1,4 +1,4 @@
-// The house: every port that a pass uses, wired by the caller.
+// The reconciler: every port that a pass uses, wired by the caller.
 
 package pass
 
@@ -43,7 +43,7 @@ type Reconciler struct {
 	// Remote is where the repository comes from, without credentials; for provenance.
 	Remote string
 	Actor  Actor
-	// PullRequest says for which pull request the house works; nil: for the tracked branch.
+	// PullRequest says for which pull request the reconciler works; nil: for the tracked branch.
 	PullRequest *ledger.PullRequest
 	// Pushers are who pushed to that pull request, as github:LOGIN.
 	Pushers []string

@@ -1,4 +1,4 @@
-// The laws of the agenda, over random histories of a repository: nothing that
+// The laws of the work queue, over random histories of a repository: nothing that
 // changed is left out, nothing runs twice at once, and what is settled stays so.
 
 package controller
@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// history is a repository, and the passes that an agenda had begun on it.
+// history is a repository, and the passes that a work queue had begun on it.
 type history struct {
 	t       *rapid.T
 	agenda  *workQueue

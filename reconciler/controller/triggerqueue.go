@@ -1,11 +1,11 @@
-// A mailbox takes triggers from anywhere, at once: bursts collapse in it until the
+// A trigger queue takes triggers from anywhere, at once: bursts collapse in it until the
 // worker comes to look.
 
 package controller
 
 import "sync"
 
-// maxAsks bounds what a mailbox holds; beyond it, the sweep that is then asked for finds the rest.
+// maxAsks bounds what a queue holds; beyond it, the sweep that is then asked for finds the rest.
 const maxAsks = 1000
 
 // triggers is what was asked for since the worker looked last.
