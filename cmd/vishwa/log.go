@@ -164,6 +164,9 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	}
 	if e.Release != nil {
 		line("Serves", e.Release.Environment+" at "+e.Release.URL)
+		if e.Rollback() {
+			line("Again", fmt.Sprintf("the release of entry %d", e.Release.Restores))
+		}
 		if e.Release.Isolation != nil {
 			line("Isolated", e.Release.Isolation.String())
 		}

@@ -32,7 +32,7 @@ type served struct {
 type standing struct {
 	key       digest.Digest
 	down      bool // it was seen not to answer
-	suspended bool // nothing is to be done about it
+	suspended bool // nothing is to be done about it; what it was rolled back to is brought back all the same
 }
 
 // observeWithin is how long a deployment may take to say how it stands.
@@ -67,7 +67,7 @@ func (s *ManagedRepository) known(f *ledger.Facts) {
 	for ref, e := range f.Latest {
 		if e.Action == ledger.Deploy {
 			seen := f.Observed[ref]
-			s.served.deployed[ref] = standing{e.Key, seen != nil && seen.Observed != nil && !seen.Observed.Up, f.Suspension(ref) != nil}
+			s.served.deployed[ref] = standing{e.Key, seen != nil && seen.Observed != nil && !seen.Observed.Up, f.Suspension(ref) != nil && !e.Rollback()}
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (h *Reconciler) hands(ctx context.Context, w *Snapshot, ref schemas.Ref) ([
 	}
 	out := []port.Hand{{For: append([]string{h.PullRequest.By}, h.Pushers...)}}
 	for _, one := range all {
-		if w.Base != nil && one.SHA == w.Revision.SHA && one.SHA != h.PullRequest.Head && one.SHA != h.PullRequest.Base {
+		if h.PullRequest != nil && one.SHA == w.Revision.SHA && one.SHA != h.PullRequest.Head && one.SHA != h.PullRequest.Base {
 			continue // the merge that is tried is nobody's
 		}
 		out = append(out, one)

@@ -167,7 +167,7 @@ func (w *Snapshot) declares(ctx context.Context, sha, place string) (bool, error
 func carriedOut(f *ledger.Facts) (out []string) {
 	newest := map[string]int64{}
 	note := func(e *ledger.Entry) {
-		if e.PullRequest == nil && e.Revision != "" {
+		if e.PullRequest == nil && e.Revision != "" && !e.Rollback() { // a rollback carries out no revision
 			newest[e.Revision] = max(newest[e.Revision], e.Seq)
 		}
 	}

@@ -36,6 +36,7 @@ type stepServices struct {
 	approvers map[schemas.Ref][]trust.Approver
 	verdicts  map[schemas.Ref][]guard.Verdict // of what guards each deployment that changes
 	keys      map[schemas.Ref]digest.Digest   // of the plan's steps
+	rollback  *Rollback                       // what is to serve again; nil: what is declared
 	over      map[schemas.Ref]schemas.Ref     // whose address a deployment takes, which is declared no more
 
 	past     sync.Mutex // held by whoever asks the world of revisions while steps are done
@@ -106,6 +107,11 @@ func (d *stepServices) Stamp(e ledger.Entry) ledger.Entry { return d.stamp(e) }
 
 // Append records an entry.
 func (d *stepServices) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	if d.rollback != nil && e.Action == ledger.Deploy {
+		if err := d.restored(ctx, &e); err != nil {
+			return e, err
+		}
+	}
 	return d.Ledger.Append(ctx, d.stamp(e))
 }
 

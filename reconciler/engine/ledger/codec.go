@@ -21,7 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 5\n"
+const magic = "vishwa facts 6\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

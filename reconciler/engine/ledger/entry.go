@@ -126,7 +126,11 @@ type Release struct {
 	URL         string          `json:"url,omitempty"`
 	Isolation   *port.Isolation `json:"isolation,omitempty"` // of the served process, as it was begun
 	Replaced    digest.Digest   `json:"replaced,omitempty"`  // the model that was served before
+	Restores    int64           `json:"restores,omitempty"`  // a rollback: the number of the entry whose release serves again
 }
+
+// Rollback tells whether e serves an earlier release again.
+func (e *Entry) Rollback() bool { return e.Release != nil && e.Release.Restores != 0 }
 
 // Level says what a finding does.
 type Level string

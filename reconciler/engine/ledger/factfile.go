@@ -59,6 +59,7 @@ type factRelease struct {
 	Environment string `yaml:"environment"`
 	URL         string `yaml:"url,omitempty"`
 	Replaced    string `yaml:"replaced,omitempty"`
+	Restores    int64  `yaml:"restores,omitempty"`
 }
 
 // FactFile is the file that tells people of e: facts/model/enrollment.yaml, or
@@ -100,7 +101,7 @@ func FactFile(e Entry) (path string, text []byte, err error) {
 		}
 	}
 	if r := e.Release; r != nil {
-		f.Release = &factRelease{r.Environment, r.URL, string(r.Replaced)}
+		f.Release = &factRelease{r.Environment, r.URL, string(r.Replaced), r.Restores}
 	}
 	tame(reflect.ValueOf(&f).Elem())
 	text, err = yaml.Marshal(f)

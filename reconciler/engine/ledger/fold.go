@@ -116,14 +116,14 @@ func (f *Facts) success(e *Entry) {
 
 // release notes what changed for an environment: guards are in force as of there, and
 // authors count from there on. What only comes back as it was, after a crash or a
-// reboot, was approved before, and moves neither.
+// reboot or by a rollback, was approved before, and moves neither.
 func (f *Facts) release(e *Entry) {
 	if e.Action != Deploy && e.Action != Retire || e.Ref.Kind != "deployment" {
 		return
 	}
 	last := f.Latest[e.Ref]
 	was := last != nil && last.Action == Deploy
-	if e.Action == Deploy && was && last.Key == e.Key {
+	if e.Action == Deploy && (was && last.Key == e.Key || e.Rollback()) {
 		return
 	}
 	f.Released[e.Ref] = e

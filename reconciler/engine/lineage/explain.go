@@ -195,6 +195,9 @@ func (x indexed) deployment(n *Node, e *ledger.Entry) {
 		n.say("address", e.Release.URL)
 		n.isolation(e.Release.Isolation)
 		n.say("replaced model", e.Release.Replaced.Short())
+		if e.Rollback() {
+			n.say("serves again", fmt.Sprintf("the release of entry %d", e.Release.Restores))
+		}
 	}
 	if b := e.PullRequest; b != nil {
 		n.say("made for", fmt.Sprintf("pull request %d at %.7s", b.Pull, b.Head))

@@ -1,0 +1,115 @@
+// vishwa rollback: to serve an earlier release again, at once, as the ledger recorded it.
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *cli) rollbackVerb() *cobra.Command {
+	var o pass.Rollback
+	var to int64
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "rollback REF --reason TEXT",
+		Short: "Serve an earlier release of a deployment again",
+		Long: `Serve the release that was there before, or the one of --to ENTRY, exactly as the ledger
+recorded it: its code, its settings and its signed model. Nothing is trained, and no new
+approval is needed; today's rules judge it. The deployment is suspended, so that no apply
+undoes the rollback. Then correct the branch, and let it go on: vishwa resume REF.
+
+It needs the model in the store, the history of the branch, and an environment that is
+still the same.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.rollback(cmd, args, o, to, yes)
+		},
+	}
+	cmd.Flags().StringVar(&o.Reason, "reason", "", "why, for everybody who meets it: `TEXT`")
+	cmd.Flags().Int64Var(&to, "to", 0, "serve the release of this `ENTRY` of the ledger: vishwa log --action deploy lists them")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	if err := cmd.MarkFlagRequired("reason"); err != nil {
+		panic(err) // it was defined just now
+	}
+	return cmd
+}
+
+func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to int64, yes bool) error {
+	refs, err := parseRefs(cmd, args)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	s, err := a.open(ctx, acting)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if o.To, err = s.release(ctx, refs[0], to); err != nil {
+		return err
+	}
+	bar := &progress{w: a.err, now: a.now, bar: a.terminal, logs: true}
+	s.Tell = bar.tell
+	defer bar.stop()
+	o.Confirm = func(p plan.Plan) error {
+		fmt.Fprintf(a.out, "Roll back %s to the release of entry %d, of %s. %s\n", o.To.Ref, o.To.Seq, o.To.Time.UTC().Format("2006-01-02 15:04 UTC"), s.where())
+		return a.confirm(p, yes)
+	}
+	result, err := s.Rollback(ctx, o)
+	bar.stop()
+	if err != nil {
+		return err
+	}
+	if len(result.Outcomes) == 0 {
+		fmt.Fprintf(a.out, "Nothing to do: the release of entry %d is what is served.\n", o.To.Seq)
+		return nil
+	}
+	if err := result.Err(); err != nil {
+		return err
+	}
+	if err := a.showServed(ctx, s, result); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s is suspended, so that no apply undoes this. Correct the branch, then: vishwa resume %[1]s\n", o.To.Ref)
+	return nil
+}
+
+// release is the deploy entry of ref that to names; 0: of the release before the one that is served.
+func (s *station) release(ctx context.Context, ref schemas.Ref, to int64) (*ledger.Entry, error) {
+	if _, err := s.GitLedger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
+		return nil, err
+	}
+	var all []ledger.Entry
+	for r, err := range s.GitLedger.Entries(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := ledger.Read(r.Bundle)
+		if err != nil {
+			return nil, err
+		}
+		if e.Action == ledger.Deploy && e.Ref == ref && e.PullRequest == nil {
+			all = append(all, e)
+		}
+	}
+	way := fmt.Sprintf("vishwa log %s --action deploy lists its releases", ref)
+	if to == 0 {
+		if e := ledger.ReleaseBefore(all); e != nil {
+			return e, nil
+		}
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has no release before the one that is served", ref), "%s", way)
+	}
+	if e := ledger.ReleaseOf(all, to); e != nil {
+		return e, nil
+	}
+	return nil, fault.WithHint(fault.New(fault.Invalid, "entry %d is not a release of %s", to, ref), "%s", way)
+}

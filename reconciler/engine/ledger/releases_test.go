@@ -1,0 +1,42 @@
+// What a rollback goes back to.
+
+package ledger
+
+import (
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+)
+
+func TestARollbackGoesToTheReleaseBeforeTheServedOne(t *testing.T) {
+	release := func(seq int64, key string) Entry {
+		return Entry{Seq: seq, Key: digest.Digest(key), Action: Deploy, Release: &Release{}}
+	}
+	back := func(seq int64, key string, to int64) Entry {
+		e := release(seq, key)
+		e.Release.Restores = to
+		return e
+	}
+	for name, c := range map[string]struct {
+		releases []Entry
+		want     int64 // -1: none
+	}{
+		"none":                             {nil, -1},
+		"the first":                        {[]Entry{release(3, "a")}, -1},
+		"the second":                       {[]Entry{release(3, "a"), release(5, "b")}, 3},
+		"one that came back after a crash": {[]Entry{release(3, "a"), release(5, "b"), release(6, "b")}, 3},
+		"one that is declared again":       {[]Entry{release(3, "a"), release(5, "b"), release(7, "a")}, 5},
+		"a second rollback":                {[]Entry{release(1, "a"), release(3, "b"), release(5, "c"), back(7, "b", 3)}, 1},
+		"a third":                          {[]Entry{release(1, "a"), release(3, "b"), back(5, "a", 1)}, -1},
+		"what came after a rollback":       {[]Entry{release(1, "a"), release(3, "b"), back(5, "a", 1), release(8, "c")}, 1},
+		"one that names itself":            {[]Entry{release(1, "a"), back(3, "b", 3)}, 1},
+	} {
+		got := int64(-1)
+		if e := ReleaseBefore(c.releases); e != nil {
+			got = e.Seq
+		}
+		if got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}

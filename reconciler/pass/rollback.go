@@ -1,0 +1,142 @@
+// Rolling back: what served before serves again, as it was recorded, until somebody
+// resumes what the branch declares. Nothing is trained or released for it, and nobody is
+// asked again: it is what was approved and carried out then.
+
+package pass
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Rollback is what is to serve again.
+type Rollback struct {
+	To      *ledger.Entry         // the deploy entry of the release
+	Reason  string                // for everybody who meets the deployment, 1 to 500 bytes
+	Confirm func(plan.Plan) error // asked before anything is done; an error stops
+}
+
+// Rollback serves the release of an earlier entry again and suspends its deployment, so
+// that no apply undoes it. Today's rules judge it; a release that its revision no longer
+// makes, or whose model is not in the store, is a Conflict and nothing is done.
+func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
+	if strings.TrimSpace(o.Reason) == "" || len(o.Reason) > mostReason {
+		return Result{}, fault.WithHint(fault.New(fault.Invalid, "a rollback needs a reason of 1 to %d bytes: everybody who meets the deployment reads it", mostReason), "give one: --reason TEXT")
+	}
+	note := func(text string) { h.tell(execute.Event{Kind: execute.Output, Text: text}) }
+	ctx, unlock, err := h.Lock(ctx, note)
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	if h.Lease != nil {
+		held, release, err := h.Lease(ctx, note)
+		if err != nil {
+			return Result{}, err
+		}
+		defer release()
+		ctx = held
+	}
+	rev, head, err := h.Head(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	w, err := h.asOf(ctx, head, rev, o.To)
+	if err != nil {
+		return Result{}, err
+	}
+	p, services, err := h.Plan(ctx, w, ApplyOptions{Targets: []schemas.Ref{o.To.Ref}})
+	if err != nil {
+		return Result{Plan: p}, err
+	}
+	work := p.Work()
+	if len(work) == 0 {
+		return Result{Plan: p}, nil
+	}
+	if s := work[0]; len(work) > 1 || s.Ref != o.To.Ref || !s.Restores {
+		return Result{Plan: p}, fault.WithHint(fault.New(fault.Conflict, "the release of entry %d cannot be served as it was: %s", o.To.Seq, unlike(work, o.To)),
+			"revert the commit that changed it, and apply that")
+	}
+	if o.Confirm != nil {
+		if err := o.Confirm(p); err != nil {
+			return Result{Plan: p}, err
+		}
+	}
+	services.rollback = &o
+	out := Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(w, p, services))}
+	if out.Err() != nil {
+		return out, nil
+	}
+	if _, err := h.enter(ctx, ledger.Suspend, rev, o.To.Ref, fmt.Sprintf("rolled back to entry %d: %s", o.To.Seq, o.Reason)); err != nil {
+		return out, fault.WithHint(fmt.Errorf("%s is rolled back, and its suspension cannot be recorded: %w", o.To.Ref, err), "before the next apply: vishwa suspend %s --reason TEXT", o.To.Ref)
+	}
+	return out, nil
+}
+
+// asOf is what e's revision declared, under the rules and the trust of the tracked
+// branch, and as if its deployment had been left as e recorded it.
+func (h *Reconciler) asOf(ctx context.Context, head *Intent, rev port.Revision, e *ledger.Entry) (*Snapshot, error) {
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	last := facts.Latest[e.Ref]
+	if last == nil || last.Action != ledger.Deploy || last.Release == nil || e.Release == nil {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s is not deployed: there is nothing to roll back", e.Ref), "vishwa log --ref %s --action deploy lists its releases", e.Ref)
+	}
+	if was, is := e.Release.Environment, last.Release.Environment; schemas.Place(was) != schemas.Place(is) {
+		return nil, fault.WithHint(fault.New(fault.Denied, "entry %d released %s to %s, and it is in %s now: nobody approved that release there", e.Seq, e.Ref, was, is), "choose a release of %s, or declare the change and have it approved", is)
+	}
+	tree, err := h.Repo.Open(ctx, e.Revision)
+	if err != nil {
+		return nil, fault.WithHint(fmt.Errorf("open revision %.7s of entry %d: %w", e.Revision, e.Seq, err), "fetch the full history of the tracked branch")
+	}
+	in, _, err := Propose(ctx, tree, head, Reading{})
+	if err != nil {
+		return nil, fmt.Errorf("read revision %.7s of entry %d: %w", e.Revision, e.Seq, err)
+	}
+	in.Project = head.Project
+	then := facts.Clone()
+	then.Latest[e.Ref] = e
+	maps.DeleteFunc(then.Suspended, func(ref schemas.Ref, _ *ledger.Entry) bool { return ref == e.Ref || e.Ref.Whole() == ref })
+	return observe(ctx, in, rev, h.Observers, func() (*ledger.Facts, error) { return then, nil })
+}
+
+// unlike says why the work that serves e again is not only that.
+func unlike(work []plan.Step, e *ledger.Entry) string {
+	for _, s := range work {
+		switch {
+		case s.Ref != e.Ref:
+			return fmt.Sprintf("%s would have to be made again (%s)", s.Ref, s.Why)
+		case s.Do == plan.Retire:
+			return fmt.Sprintf("revision %.7s does not declare it", e.Revision)
+		}
+	}
+	return fmt.Sprintf("revision %.7s makes another release of it (%s)", e.Revision, work[0].Why)
+}
+
+// restored says in e, the entry of a release that serves again, what it was rolled back
+// to and what it replaces.
+func (d *stepServices) restored(ctx context.Context, e *ledger.Entry) error {
+	facts, err := d.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	r := *e.Release
+	r.Restores, r.Replaced = d.rollback.To.Seq, ""
+	if last := facts.Latest[e.Ref]; last != nil && last.Model != nil && last.Model.Artifact.Digest != e.Model.Artifact.Digest {
+		r.Replaced = last.Model.Artifact.Digest
+	}
+	e.Release, e.Approved = &r, d.rollback.To.Approved
+	e.Reason = fmt.Sprintf("rolled back to entry %d: %s", d.rollback.To.Seq, d.rollback.Reason)
+	return nil
+}
