@@ -20,8 +20,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.yaml.in/yaml/v3"
-
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 
 // pinnedAt is the commit that the workflow names Vishwa's action by.
@@ -29,10 +27,7 @@ const pinnedAt = "0123456789abcdef0123456789abcdef01234567"
 
 func TestActScripts(t *testing.T) {
 	act := actProgram(t)
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	cmds := forgeCommands()
 	maps.Copy(cmds, map[string]func(*testscript.TestScript, bool, []string){
 		"act": func(ts *testscript.TestScript, neg bool, args []string) {

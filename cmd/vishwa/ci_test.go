@@ -4,19 +4,13 @@
 package main
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 
 func TestJobScripts(t *testing.T) {
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	cmds := forgeCommands()
 	cmds["jenkins"] = jenkins
 	testscript.Run(t, testscript.Params{

@@ -12,7 +12,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 )
 
@@ -53,10 +52,7 @@ func TestKilledAtAnyPointNothingIsLostOrDoneTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {

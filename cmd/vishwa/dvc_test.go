@@ -13,8 +13,6 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 
 func TestBesideDVC(t *testing.T) {
@@ -37,10 +35,7 @@ func TestBesideDVC(t *testing.T) {
 
 // TestDataScripts are stories of data that comes from elsewhere: $WEB serves the folder web.
 func TestDataScripts(t *testing.T) {
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	dvc := toolOr(t, "dvc", "make tools, or pip install dvc")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/data",

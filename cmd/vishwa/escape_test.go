@@ -19,7 +19,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall/walltest"
 )
@@ -43,10 +42,7 @@ func TestNothingEscapesAController(t *testing.T) {
 	if os.Getuid() == 0 {
 		return
 	}
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	for _, level := range []wall.Level{wall.Namespaces, wall.Landlock} {
 		t.Run(string(level), func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "controller.txtar")

@@ -23,7 +23,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 
 // theirs is the repository that every story is about.
@@ -36,10 +35,7 @@ type github struct {
 }
 
 func TestForgeScripts(t *testing.T) {
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/forge",
 		Setup: func(env *testscript.Env) error {

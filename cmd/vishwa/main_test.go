@@ -21,10 +21,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 
 func TestMain(m *testing.M) {
+	if _, set := os.LookupEnv("GORACE"); !set { // as make sets it: else each of thousands of programs waits a second before it ends
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	testscript.Main(m, map[string]func(){"vishwa": func() {
 		dieAtPoint()
 		os.Exit(run())
@@ -43,10 +45,7 @@ func TestScripts(t *testing.T) {
 	if _, tofu := exec.LookPath("tofu"); terraform != nil && tofu != nil {
 		t.Fatal("the scripts need terraform or tofu on PATH: make test builds tofu")
 	}
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {

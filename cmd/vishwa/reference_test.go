@@ -13,7 +13,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/schemas"
@@ -33,10 +32,7 @@ func yamlOf(t *testing.T, page string) (all []string) {
 // TestExamplesOfTheReferenceApply: the first block of each kind's page, together.
 func TestExamplesOfTheReferenceApply(t *testing.T) {
 	const reference = "../../docs/reference"
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/docs/reference.txtar"},
 		Setup: func(env *testscript.Env) error {

@@ -13,8 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 
 // machine is a user's folders, with a clone.
@@ -90,10 +88,7 @@ func beginPast(t *testing.T) *past {
 		}
 	}
 	dir := t.TempDir()
-	p := &past{remote: filepath.Join(dir, "remote.git"), store: filepath.Join(dir, "store"), keys: filepath.Join(dir, "keys")}
-	if err := signer.Generate(p.keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	p := &past{remote: filepath.Join(dir, "remote.git"), store: filepath.Join(dir, "store"), keys: quickKeys(t)}
 	p.machine = newMachine(t, "", p.keys)
 	p.clone = filepath.Join(dir, "homes")
 	if err := os.Mkdir(p.clone, 0o755); err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 )
 
@@ -44,10 +43,7 @@ func hideTerraform(t *testing.T) {
 // TestStoriesOfInfrastructureGoByOpenTofu: those that are told with Terraform.
 func TestStoriesOfInfrastructureGoByOpenTofu(t *testing.T) {
 	hideTerraform(t)
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	for _, params := range []testscript.Params{
 		{Files: []string{"testdata/script/infra.txtar", "testdata/tofu/tofu.txtar"},
 			Setup: func(env *testscript.Env) error { return settle(t, env, keys) }},

@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 )
 
 // TestPagesAreToldAsTheyStand: testdata/docs/PAGE.txtar sets the scene and has the page's
@@ -26,10 +24,7 @@ func TestPagesAreToldAsTheyStand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			keys := filepath.Join(t.TempDir(), "keys")
-			if err := signer.Generate(keys, []byte(password)); err != nil {
-				t.Fatal(err)
-			}
+			keys := quickKeys(t)
 			testscript.Run(t, testscript.Params{
 				Files: []string{"testdata/docs/" + name + ".txtar"},
 				Setup: func(env *testscript.Env) error {
