@@ -100,6 +100,7 @@ func TestKilledCommandIsDoneAnew(t *testing.T) {
 		{"checkout", func(y yard) { y.gone("repo/data", "repo/one.csv") }, []string{"checkout"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			y := newYard(t)
 			y.run("add", "data", "one.csv")
 			y.run("push")

@@ -20,6 +20,7 @@ func TestPagesAreToldAsTheyStand(t *testing.T) {
 		name := strings.TrimSuffix(page, ".md")
 		blocks := blocksOf(t, filepath.Join("../../docs", page))
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			story, err := os.ReadFile("testdata/docs/" + name + ".txtar")
 			if err != nil {
 				t.Fatal(err)
