@@ -5,7 +5,6 @@ package forge
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/google/go-github/v62/github"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
 
 const (
@@ -100,31 +100,14 @@ func list[T any](ctx context.Context, c *Client, path string, query url.Values, 
 	return fault.New(fault.Invalid, "GET /%s: more than %d pages", path, maxPages)
 }
 
-// untrusted tells that whoever answered could not prove who they are: they are not
-// asked again.
-func untrusted(err error) bool {
-	var unproven *tls.CertificateVerificationError
-	return errors.As(err, &unproven)
-}
-
 // lineFault is an error of the line itself.
 func lineFault(ctx context.Context, what string, err error) error {
-	if ctx.Err() != nil {
-		return fault.New(fault.Cancelled, "%s: %w", what, ctx.Err())
+	failed := httpx.Failed(ctx, err)
+	way := fault.HintOf(failed)
+	if httpx.Untrusted(err) {
+		way = "where the certificate is GitHub's own and of an authority of yours, name the authority's PEM file in SSL_CERT_FILE; else find out who answers there"
 	}
-	var known *fault.Error
-	if errors.As(err, &known) {
-		return fault.WithHint(fault.New(known.Kind, "%s: %w", what, known), "%s", fault.HintOf(known))
-	}
-	var u *url.Error // names the URL with its query
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	if untrusted(err) {
-		return fault.WithHint(fault.New(fault.Denied, "%s: its certificate is not trusted: %w", what, err),
-			"where the certificate is GitHub's own and of an authority of yours, name the authority's PEM file in SSL_CERT_FILE; else find out who answers there")
-	}
-	return fault.WithHint(fault.New(fault.Transient, "%s: %w", what, err), "see whether GitHub can be reached from here")
+	return fault.WithHint(fault.New(fault.Of(failed), "%s: %w", what, failed), "%s", way)
 }
 
 // refused says what a status means.
@@ -145,22 +128,24 @@ func refused(what string, resp *http.Response, raw []byte) error {
 		text += fmt.Sprintf("; %v", e)
 	}
 	r := &refusal{resp.StatusCode, clip(strings.Join(strings.Fields(resp.Status+" "+text), " "), 300)}
-	kind, way := fault.Internal, ""
-	switch code := resp.StatusCode; {
-	case limited(resp) || code == http.StatusForbidden && secondary(raw):
-		kind, way = fault.Transient, "wait until GitHub's rate limit is over"
+	code := resp.StatusCode
+	kind, way := httpx.KindOf(code), ""
+	if limited(resp) || code == http.StatusForbidden && secondary(raw) {
+		kind = fault.Transient
+	} else if code == http.StatusUnprocessableEntity && strings.Contains(text, "No commit found") {
+		kind = fault.Missing
+	}
+	switch {
+	case kind == fault.Transient && code < 500 && code != http.StatusRequestTimeout:
+		way = "wait until GitHub's rate limit is over"
+	case kind == fault.Transient:
+		way = "try again later"
 	case code == http.StatusUnauthorized:
-		kind, way = fault.Denied, "give a token that GitHub knows and that has not expired"
-	case code == http.StatusForbidden:
-		kind, way = fault.Denied, "grant the permission "+permission(what, resp)
-	case code == http.StatusNotFound, code == http.StatusGone, code == 422 && strings.Contains(text, "No commit found"):
-		kind, way = fault.Missing, "see whether it is there and whether the token may see the repository"
-	case code == http.StatusConflict:
-		kind = fault.Conflict
-	case code == http.StatusBadRequest, code == http.StatusUnprocessableEntity:
-		kind = fault.Invalid
-	case code >= 500, code == http.StatusRequestTimeout:
-		kind, way = fault.Transient, "try again later"
+		way = "give a token that GitHub knows and that has not expired"
+	case kind == fault.Denied:
+		way = "grant the permission " + permission(what, resp)
+	case kind == fault.Missing:
+		way = "see whether it is there and whether the token may see the repository"
 	}
 	err := fault.New(kind, "%s: %w", what, r)
 	if way == "" {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -62,11 +63,7 @@ func GitHub(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	if cfg.HTTP == nil {
-		cfg.HTTP = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second,
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 30 * time.Second,
-		}
+		cfg.HTTP = httpx.Transport(httpx.Options{})
 	}
 	if cfg.Env.Now == nil {
 		cfg.Env.Now = time.Now
@@ -75,7 +72,7 @@ func GitHub(cfg Config) (*Client, error) {
 		cfg.Env.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Sleep == nil {
-		cfg.Sleep = sleep
+		cfg.Sleep = httpx.Sleep
 	}
 	if cfg.Patience == 0 {
 		cfg.Patience = 15 * time.Minute
@@ -83,13 +80,14 @@ func GitHub(cfg Config) (*Client, error) {
 	if cfg.Pace == (dial.Pace{}) {
 		cfg.Pace = dial.Pace{Window: 30 * time.Second, Least: 500, Whole: 5 * time.Minute}
 	}
-	steady := &retryTransport{next: dial.Paced(cfg.HTTP, cfg.Pace), now: cfg.Env.Now, log: cfg.Env.Log, sleep: cfg.Sleep, limit: cfg.Patience}
+	steady := &httpx.Retry{Next: dial.Paced(cfg.HTTP, cfg.Pace), Who: "GitHub", Now: cfg.Env.Now, Log: cfg.Env.Log, Sleep: cfg.Sleep, Limit: cfg.Patience,
+		Limited: rateLimit, Hint: "use an App's or another token, or look less often"}
 	c := &Client{repo: "repos/" + cfg.Owner + "/" + cfg.Repo, base: base, log: cfg.Env.Log, self: cfg.Login, gh: github.NewClient(nil)}
 	c.gh.BaseURL = base
 	if c.auth, err = newLogin(cfg, base, steady); err != nil {
 		return nil, err
 	}
-	signed := &signing{next: &etagCache{next: steady, kept: map[string]*answer{}}, base: base, auth: c.auth}
+	signed := &signing{next: &httpx.Cache{Next: steady}, base: base, auth: c.auth}
 	c.http = &http.Client{Transport: signed, CheckRedirect: c.sameHost}
 	return c, nil
 }
@@ -157,15 +155,4 @@ func (s *signing) RoundTrip(req *http.Request) (*http.Response, error) {
 func fingerprint(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

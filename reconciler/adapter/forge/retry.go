@@ -1,83 +1,30 @@
-// Waiting: rate limits are waited out, and what may be asked again is asked again.
+// GitHub's rate limits, as it documents them.
 
 package forge
 
 import (
 	"bytes"
-	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
 
-const (
-	tries     = 4 // of a request that may be repeated
-	firstWait = 250 * time.Millisecond
-	mostWaits = 5 // rate limits that one request sits out
-)
-
-type retryTransport struct {
-	next  http.RoundTripper
-	now   func() time.Time
-	log   *slog.Logger
-	sleep func(context.Context, time.Duration) error
-	limit time.Duration
-}
-
-func (p *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
-	again := req.Method == http.MethodGet || req.Method == http.MethodHead || req.Method == http.MethodDelete
-	for failed, waits := 0, 0; ; {
-		if err := rewind(req); err != nil {
-			return nil, err
-		}
-		resp, err := p.next.RoundTrip(req)
-		if ctx.Err() != nil || req.Body != nil && req.GetBody == nil {
-			return resp, err
-		}
-		var wait time.Duration
-		switch {
-		case err == nil && (limited(resp) || secondarily(resp)):
-			if wait = p.over(resp, waits); wait > p.limit {
-				drain(resp)
-				return nil, fault.WithHint(fault.New(fault.Transient, "GitHub's rate limit is over only in %s", wait.Round(time.Second)), "use an App's or another token, or look less often")
-			}
-			if waits++; waits > mostWaits {
-				return resp, nil
-			}
-			p.log.Warn("waiting for GitHub's rate limit", "path", req.URL.Path, "wait", wait)
-		case again && failed+1 < tries && (err != nil && !untrusted(err) || err == nil && resp.StatusCode >= 500):
-			wait = firstWait << failed
-			failed++
-			p.log.Info("asking GitHub again", "path", req.URL.Path, "try", failed+1)
-		default:
-			return resp, err
-		}
-		if resp != nil {
-			drain(resp)
-		}
-		if err := p.sleep(ctx, wait); err != nil {
-			return nil, err
-		}
+// rateLimit tells a rate limit, and how long it lasts: Retry-After, else until the reset,
+// else a minute that doubles.
+func rateLimit(resp *http.Response, now time.Time, waits int) (time.Duration, bool) {
+	if !limited(resp) && !secondarily(resp) {
+		return 0, false
 	}
-}
-
-func rewind(req *http.Request) error {
-	if req.GetBody == nil {
-		return nil
+	if wait, said := httpx.RetryAfter(resp, now); said {
+		return wait, true
 	}
-	body, err := req.GetBody()
-	req.Body = body
-	return err
-}
-
-func drain(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection is used again; what is left is cut
-	resp.Body.Close()
+	if s, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil && resp.Header.Get("X-RateLimit-Remaining") == "0" {
+		return max(time.Second, time.Unix(s, 0).Sub(now)+time.Second), true
+	}
+	return time.Minute << waits, true
 }
 
 // limited tells a rate limit from a missing permission: both are 403.
@@ -112,16 +59,3 @@ func secondary(body []byte) bool {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
-// over is how long a rate limit lasts, as GitHub documents it: Retry-After, else
-// until the reset, else a minute that doubles.
-func (p *retryTransport) over(resp *http.Response, waits int) time.Duration {
-	const longest = 365 * 24 * 3600 // seconds: what is beyond is nonsense and would overflow
-	if s, err := strconv.ParseInt(resp.Header.Get("Retry-After"), 10, 64); err == nil && s >= 0 {
-		return time.Duration(min(s, longest)) * time.Second
-	}
-	if s, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil && resp.Header.Get("X-RateLimit-Remaining") == "0" {
-		return max(time.Second, time.Unix(s, 0).Sub(p.now())+time.Second)
-	}
-	return time.Minute << waits
-}

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/net/proxy"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
 
 // Paces are how fast a remote has to answer; what is zero is as usual.
@@ -49,11 +50,7 @@ func (p Paces) orUsual() Paces {
 }
 
 // roads are the connections over HTTP, which are kept for the next question.
-var roads = &http.Transport{
-	Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConns: 100, MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second,
-	DialContext:         (&net.Dialer{Timeout: dial.Connect, KeepAlive: 30 * time.Second}).DialContext,
-	TLSHandshakeTimeout: dial.Connect, MaxResponseHeaderBytes: 1 << 20,
-}
+var roads = httpx.Transport(httpx.Options{Header: -1})
 
 // reach is a remote that is about to be asked.
 type reach struct {

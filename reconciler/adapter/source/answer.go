@@ -5,20 +5,16 @@ package source
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/download"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -178,57 +174,20 @@ type webBody struct {
 func (b *webBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = b.s.classed(b.ctx, err)
+		err = httpx.Failed(b.ctx, err)
 	}
 	return n, err
 }
 
 // refusal is the kind of a status. What the server wrote with it is not repeated.
 func (s *web) refusal(res *http.Response) error {
-	err := func(k fault.Kind, way string) error {
-		return fault.WithHint(fault.New(k, "%s answers %d %s", res.Request.URL.Host, res.StatusCode, http.StatusText(res.StatusCode)), "%s", way)
-	}
-	switch c := res.StatusCode; {
-	case c == http.StatusNotFound, c == http.StatusGone:
-		return err(fault.Missing, "correct the address, or put the file there")
-	case c == http.StatusUnauthorized, c == http.StatusForbidden, c == http.StatusProxyAuthRequired:
-		return err(fault.Denied, "let this token read the file, or name the variable that holds one that may")
-	case c == http.StatusPreconditionFailed, c == http.StatusRequestedRangeNotSatisfiable:
-		return err(fault.Conflict, "look again")
-	case c >= 500, c == http.StatusTooManyRequests, c == http.StatusRequestTimeout, c == http.StatusTooEarly:
-		return err(fault.Transient, "try again later")
-	}
-	return err(fault.Invalid, "see that the address is that of a file")
-}
-
-// classed gives what went wrong on the way its kind, without the address, which may
-// hold secrets in its query.
-func (s *web) classed(ctx context.Context, err error) error {
-	var known *fault.Error
-	var at *url.Error
-	var untrusted *tls.CertificateVerificationError
-	switch {
-	case ctx.Err() != nil:
-		return fault.New(fault.Cancelled, "%w", ctx.Err())
-	case errors.As(err, &known):
-		return known
-	case errors.As(err, &untrusted):
-		return fault.WithHint(fault.New(fault.Denied, "the server's certificate does not hold: %w", untrusted.Err), "correct the host's name, or trust its authority")
-	case errors.As(err, &at):
-		err = at.Err
-	}
-	var name *net.DNSError
-	if errors.As(err, &name) && name.IsNotFound {
-		return fault.WithHint(fault.New(fault.Transient, "no host has the name %s", name.Name), "correct the host's name, or try again when the name server knows it")
-	}
-	const way = "try again when the server answers"
-	var slow *dial.Slow
-	if errors.As(err, &slow) {
-		return fault.WithHint(fault.New(fault.Transient, "%w", slow), way)
-	}
-	var line *net.OpError
-	if errors.As(err, &line) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fault.WithHint(fault.New(fault.Transient, "the connection failed: %w", err), way)
-	}
-	return fault.WithHint(fault.New(fault.Transient, "the server's answer could not be read"), way) // others quote what it sent
+	kind := httpx.KindOf(res.StatusCode)
+	way := map[fault.Kind]string{
+		fault.Missing:   "correct the address, or put the file there",
+		fault.Denied:    "let this token read the file, or name the variable that holds one that may",
+		fault.Conflict:  "look again",
+		fault.Transient: "try again later",
+		fault.Invalid:   "see that the address is that of a file",
+	}[kind]
+	return fault.WithHint(fault.New(kind, "%s answers %d %s", res.Request.URL.Host, res.StatusCode, http.StatusText(res.StatusCode)), "%s", way)
 }

@@ -5,7 +5,6 @@ package source
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/download"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -53,13 +53,9 @@ func openWeb(src schemas.HTTP, o Options) (port.Source, error) {
 		return nil, err
 	}
 	s := &web{o: o, src: src, url: u, name: name}
-	s.client = &http.Client{CheckRedirect: s.redirected, Transport: legible{dial.Paced(&http.Transport{
-		// No proxy of the environment: it would be dialled in place of the address
-		// that has to be looked at.
-		DialContext: g.Dial, TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
-		DisableCompression: true, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: download.Stall,
-		IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 1 << 20,
-	}, o.pace())}}
+	s.client = &http.Client{CheckRedirect: s.redirected, Transport: legible{dial.Paced(httpx.Transport(httpx.Options{
+		Dial: g.Dial, Roots: o.Roots, Header: download.Stall, Verbatim: true,
+	}), o.pace())}}
 	return s, nil
 }
 
@@ -138,7 +134,7 @@ func (s *web) ask(ctx context.Context, method string, header map[string]string) 
 	}
 	res, err := s.client.Do(req)
 	if err != nil {
-		return nil, s.classed(ctx, err)
+		return nil, httpx.Failed(ctx, err)
 	}
 	if res.StatusCode == http.StatusOK || res.StatusCode == http.StatusPartialContent {
 		return res, nil

@@ -4,7 +4,6 @@ package bucket
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	dialling "github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -195,14 +195,10 @@ func (o S3Options) jobs() int {
 }
 
 func (o S3Options) transport(host string, secure bool) (*http.Transport, error) {
-	t := &http.Transport{
-		Proxy:       http.ProxyFromEnvironment,
-		DialContext: dial,
-		// Small objects are many: a connection is worth keeping.
-		MaxIdleConns: 2 * o.jobs(), MaxIdleConnsPerHost: 2 * o.jobs(), IdleConnTimeout: stall,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: stall, ExpectContinueTimeout: 5 * time.Second,
-		DisableCompression: true, WriteBufferSize: 32 << 10, ReadBufferSize: 32 << 10,
-	}
+	t := httpx.Transport(httpx.Options{Dial: dial, Header: stall, PerHost: 2 * o.jobs(), Verbatim: true})
+	// Small objects are many: a connection is worth keeping.
+	t.Proxy, t.MaxIdleConns, t.IdleConnTimeout = http.ProxyFromEnvironment, 2*o.jobs(), stall
+	t.ExpectContinueTimeout, t.WriteBufferSize, t.ReadBufferSize, t.ForceAttemptHTTP2 = 5*time.Second, 32<<10, 32<<10, false
 	if o.Guarded {
 		to, err := o.guard(host)
 		if err != nil {
@@ -228,7 +224,7 @@ func (o S3Options) transport(host string, secure bool) (*http.Transport, error) 
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, fault.New(fault.Invalid, "%s holds no certificate", authorities)
 	}
-	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	t.TLSClientConfig.RootCAs = roots
 	return t, nil
 }
 

@@ -1,9 +1,11 @@
-// Conditional requests: what has not changed costs nothing of the rate limit.
+// Conditional requests: what has not changed is not sent again, and costs nothing of most
+// rate limits.
 
-package forge
+package httpx
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"io"
 	"net/http"
 	"sync"
@@ -15,28 +17,31 @@ const (
 	totalKept = 16 << 20 // bytes of all
 )
 
-type answer struct {
+type kept struct {
 	etag   string
 	header http.Header
 	body   []byte
 	used   int
 }
 
-// etagCache keeps answers to GETs by URL and credential.
-type etagCache struct {
-	next http.RoundTripper
+// Cache keeps short answers of Next to GETs that have an ETag, by URL and credential, at
+// most 16 MiB of them.
+type Cache struct {
+	Next http.RoundTripper
 
 	mu    sync.Mutex
-	kept  map[string]*answer
+	kept  map[string]*kept
 	size  int
 	clock int
 }
 
-func (r *etagCache) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip implements http.RoundTripper.
+func (r *Cache) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodGet {
-		return r.next.RoundTrip(req)
+		return r.Next.RoundTrip(req)
 	}
-	key := fingerprint(req.Header.Get("Authorization")) + " " + req.URL.String()
+	who := sha256.Sum256([]byte(req.Header.Get("Authorization")))
+	key := string(who[:]) + " " + req.URL.String()
 	r.mu.Lock()
 	old := r.kept[key]
 	if old != nil {
@@ -48,12 +53,12 @@ func (r *etagCache) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Header.Set("If-None-Match", old.etag)
 	}
-	resp, err := r.next.RoundTrip(req)
+	resp, err := r.Next.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
 	if old != nil && resp.StatusCode == http.StatusNotModified {
-		drain(resp)
+		Drain(resp)
 		resp.StatusCode, resp.Status = http.StatusOK, "200 OK"
 		resp.Header = old.header.Clone()
 		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(old.body)), int64(len(old.body))
@@ -66,7 +71,7 @@ func (r *etagCache) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // keep remembers resp where it is short, and leaves its body to be read.
-func (r *etagCache) keep(key, etag string, resp *http.Response) error {
+func (r *Cache) keep(key, etag string, resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, longKept+1))
 	if err != nil {
 		resp.Body.Close()
@@ -85,7 +90,10 @@ func (r *etagCache) keep(key, etag string, resp *http.Response) error {
 	defer r.mu.Unlock()
 	r.forget(key)
 	r.clock++
-	r.kept[key] = &answer{etag: etag, header: resp.Header.Clone(), body: body, used: r.clock}
+	if r.kept == nil {
+		r.kept = map[string]*kept{}
+	}
+	r.kept[key] = &kept{etag: etag, header: resp.Header.Clone(), body: body, used: r.clock}
 	r.size += len(body)
 	for len(r.kept) > mostKept || r.size > totalKept {
 		oldest := key
@@ -100,7 +108,7 @@ func (r *etagCache) keep(key, etag string, resp *http.Response) error {
 }
 
 // forget drops what is kept under key; r.mu is held.
-func (r *etagCache) forget(key string) {
+func (r *Cache) forget(key string) {
 	if a := r.kept[key]; a != nil {
 		r.size -= len(a.body)
 		delete(r.kept, key)

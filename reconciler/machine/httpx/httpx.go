@@ -1,0 +1,57 @@
+// Package httpx is how an adapter asks a server over HTTP: connections that are kept and
+// bounded, answers that have to come, what may be asked again asked again, rate limits
+// waited out, what did not change not sent twice, and errors that have a fault's kind and
+// no secret. machine/dial holds the lines themselves.
+package httpx
+
+import (
+	"context"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"crypto/tls"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+)
+
+// Options are what differs between those who ask.
+type Options struct {
+	// Dial connects; nil is any address, by the proxies of the environment. One that
+	// looks at addresses is never led around by a proxy.
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	Roots    *x509.CertPool // nil: the machine's
+	Header   time.Duration  // until an answer begins; zero: 30 seconds; negative: its pace says
+	PerHost  int            // connections that are kept for a host; zero: 8
+	Verbatim bool           // bodies come as they are kept, and are not packed on the way
+}
+
+// Transport are connections that are kept for the next question.
+func Transport(o Options) *http.Transport {
+	t := &http.Transport{
+		DialContext: o.Dial, ForceAttemptHTTP2: true, DisableCompression: o.Verbatim,
+		MaxIdleConns: 100, MaxIdleConnsPerHost: o.PerHost, IdleConnTimeout: 90 * time.Second,
+		TLSHandshakeTimeout: dial.Connect, ResponseHeaderTimeout: o.Header, MaxResponseHeaderBytes: 1 << 20,
+		TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
+	}
+	if o.Dial == nil {
+		t.Proxy = http.ProxyFromEnvironment
+		t.DialContext = (&net.Dialer{Timeout: dial.Connect, KeepAlive: 30 * time.Second}).DialContext
+	}
+	if o.Header == 0 {
+		t.ResponseHeaderTimeout = 30 * time.Second
+	}
+	if o.PerHost == 0 {
+		t.MaxIdleConnsPerHost = 8
+	}
+	return t
+}
+
+// Drain reads what is left of a short answer, so that its connection is used again; what
+// is left of a long one is cut.
+func Drain(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	resp.Body.Close()
+}
