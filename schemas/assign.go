@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -115,6 +116,16 @@ func assignSlice(dst reflect.Value, v any) error {
 }
 
 func assignScalar(dst reflect.Value, v any) error {
+	if _, cell := dst.Interface().(Value); cell {
+		switch v := v.(type) {
+		case bool:
+			dst.SetString(strconv.FormatBool(v))
+			return nil
+		case float64:
+			dst.SetString(strconv.FormatFloat(v, 'g', -1, 64))
+			return nil
+		}
+	}
 	switch v := v.(type) {
 	case string:
 		if dst.Kind() == reflect.String {

@@ -106,8 +106,8 @@ type Column struct {
 	Min *float64 `json:"min,omitempty" part:"key"`
 	// Max is the largest value allowed.
 	Max *float64 `json:"max,omitempty" part:"key"`
-	// Values lists the only values allowed.
-	Values []string `json:"values,omitempty" part:"key"`
+	// Values lists the only values allowed: texts, numbers or booleans.
+	Values []Value `json:"values,omitempty" part:"key"`
 	// Pattern is a regular expression (RE2) that the whole of every value matches.
 	Pattern string `json:"pattern,omitempty" part:"key"`
 	// Unique allows no value twice.

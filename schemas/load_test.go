@@ -209,3 +209,17 @@ func TestUnreadableDataIsAProblem(t *testing.T) {
 		t.Errorf("got %s", said(problems))
 	}
 }
+
+func TestValuesOfAColumnMayBeNumbers(t *testing.T) {
+	decls, problems := Load(t.Context(), repo(map[string]string{"vishwa/d.yaml": declare("Dataset", "d", `{source: {path: data/students.csv}, columns: {a: {type: integer, values: [0, 1, -2.5, true, "07"]}}}`)}))
+	if len(problems) > 0 {
+		t.Fatal(said(problems))
+	}
+	for i := range decls {
+		if d, ok := decls[i].Spec.(*Dataset); ok {
+			if got := fmt.Sprint(d.Columns["a"].Values); got != "[0 1 -2.5 true 07]" {
+				t.Error(got)
+			}
+		}
+	}
+}

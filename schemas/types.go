@@ -40,6 +40,10 @@ type Metadata struct {
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
+// Value is a value that a cell of a table may have, as text; it may be written as a number
+// or a boolean.
+type Value string
+
 // Position is a place in a file of the repository; line and column count from 1.
 type Position struct {
 	File   string `json:"file"`

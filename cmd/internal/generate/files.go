@@ -163,6 +163,8 @@ func mapper(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: schemas.RefPattern, Description: "A ref, kind/name or kind/name:output, such as dataset/students."}
 	case reflect.TypeOf(schemas.Duration("")):
 		return &jsonschema.Schema{Type: "string", Pattern: schemas.DurationPattern, Description: "A duration, such as 90s, 15m, 2h or 3d."}
+	case reflect.TypeOf(schemas.Value("")):
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}
 	case reflect.TypeOf(schemas.Network{}):
 		return &jsonschema.Schema{
 			OneOf: []*jsonschema.Schema{

@@ -319,12 +319,27 @@ func (p *promise) broken(cell []byte, isText bool) string {
 		return "min " + strconv.FormatFloat(*p.col.Min, 'g', -1, 64)
 	case p.col.Max != nil && x > *p.col.Max:
 		return "max " + strconv.FormatFloat(*p.col.Max, 'g', -1, 64)
-	case len(p.col.Values) > 0 && !slices.Contains(p.col.Values, string(cell)):
+	case len(p.col.Values) > 0 && !p.lists(cell, numeric, x):
 		return "values"
 	case p.pattern != nil && !p.pattern.Match(cell):
 		return "pattern " + p.col.Pattern
 	}
 	return ""
+}
+
+// lists tells whether a cell is one of the values allowed: the same text, or, where the
+// column is of numbers, the same number.
+func (p *promise) lists(cell []byte, numeric bool, x float64) bool {
+	return slices.ContainsFunc(p.col.Values, func(v schemas.Value) bool {
+		if string(v) == string(cell) {
+			return true
+		}
+		if !numeric || p.col.Type != "integer" && p.col.Type != "number" {
+			return false
+		}
+		f, err := strconv.ParseFloat(string(v), 64)
+		return err == nil && f == x
+	})
 }
 
 // Violations are all that was found, by column and rule, once Again says no.

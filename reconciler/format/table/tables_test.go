@@ -121,6 +121,33 @@ func TestViolationsNameThePlace(t *testing.T) {
 	}
 }
 
+func TestValuesAreNumbersWhereTheColumnIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		column schemas.Column
+		cells  string
+		broken int64
+	}{
+		"integers":                {schemas.Column{Type: "integer", Values: []schemas.Value{"0", "1"}}, "0\n1\n2\n", 1},
+		"numbers however written": {schemas.Column{Type: "number", Values: []schemas.Value{"0.5", "1"}}, "1.0\n0.50\n.5\n1e0\n2\n", 1},
+		"texts as they are":       {schemas.Column{Type: "string", Values: []schemas.Value{"1", "a"}}, "1\na\n1.0\n", 1},
+		"booleans":                {schemas.Column{Type: "boolean", Values: []schemas.Value{"true"}}, "true\nfalse\n", 1},
+	} {
+		checker, err := NewChecker(&schemas.Dataset{Columns: map[string]schemas.Column{"x": c.column}}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checker.Begin("f.csv")
+		in := "x\n" + c.cells
+		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
+		if err == nil {
+			err = Scan(r, nil, checker, nil)
+		}
+		if got := checker.Violations(); err != nil || len(got) != 1 || got[0].Rule != "values" || got[0].Count != c.broken {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+	}
+}
+
 func TestUniqueIsExactBeyondWhatIsHeld(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("id\n")
