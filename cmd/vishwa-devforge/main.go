@@ -87,7 +87,7 @@ func (a *app) serve() *cobra.Command {
 	c := &cobra.Command{
 		Use: "serve", Short: "Serve until interrupted",
 		Long: `Serve until interrupted. Accounts, pull requests and comments end with it; the Git
-repositories stay in --dir, and vishwa-devforge repo takes one up again.`,
+repositories stay in --dir, and are served again.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f, err := devforge.New(devforge.Options{Dir: dir, Now: a.now, Log: slog.New(slog.NewTextHandler(a.err, nil))})
@@ -95,6 +95,9 @@ repositories stay in --dir, and vishwa-devforge repo takes one up again.`,
 				return err
 			}
 			defer f.Close()
+			if err := f.Reopen(); err != nil {
+				return err
+			}
 			url, err := f.Listen(listen)
 			if err != nil {
 				return err

@@ -66,7 +66,7 @@ type Forge struct {
 }
 
 // New makes an empty forge below o.Dir. A bare repository that is there already is
-// taken up again by CreateRepo.
+// served again by Reopen or CreateRepo.
 func New(o Options) (*Forge, error) {
 	if o.Dir == "" {
 		return nil, fault.New(fault.Internal, "start the double of GitHub: no directory is given for its repositories")

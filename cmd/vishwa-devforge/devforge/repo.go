@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode"
 )
 
@@ -24,8 +25,11 @@ type repo struct {
 	owner  string
 	name   string
 	dir    string
-	parent *repo      // forked from
-	turn   sync.Mutex // one merge or one follow-up of a push at a time; taken before Forge.mu
+	parent *repo // forked from
+	// reopened says that it was there before the forge began.
+	reopened atomic.Bool
+
+	turn sync.Mutex // one merge or one follow-up of a push at a time; taken before Forge.mu
 
 	// Guarded by Forge.mu.
 	public      bool
@@ -67,8 +71,11 @@ func (f *Forge) createRepo(owner, name string, parent *repo) (*repo, error) {
 		return nil, refuse(http.StatusUnprocessableEntity, "%s/%s is no name of a repository", owner, name)
 	}
 	f.mu.Lock()
-	if f.repos[strings.ToLower(owner+"/"+name)] != nil {
+	if r := f.repos[strings.ToLower(owner+"/"+name)]; r != nil {
 		f.mu.Unlock()
+		if r.reopened.CompareAndSwap(true, false) {
+			return r, nil
+		}
 		return nil, invalid("Repository", "name", "custom", "name already exists on this account")
 	}
 	r := &repo{
@@ -87,6 +94,24 @@ func (f *Forge) createRepo(owner, name string, parent *repo) (*repo, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Reopen serves every repository that is below the forge's folder, as it was left there.
+// CreateRepo takes one of them for new, once.
+func (f *Forge) Reopen() error {
+	found, err := filepath.Glob(filepath.Join(f.dir, "*", "*.git", "HEAD"))
+	if err != nil {
+		return fmt.Errorf("list the repositories in %s: %w", f.dir, err)
+	}
+	for _, head := range found {
+		dir := filepath.Dir(head)
+		r, err := f.createRepo(filepath.Base(filepath.Dir(dir)), strings.TrimSuffix(filepath.Base(dir), ".git"), nil)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", dir, err)
+		}
+		r.reopened.Store(true)
+	}
+	return nil
 }
 
 // initialise makes the bare repository, or takes up the one that is there.
