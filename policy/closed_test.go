@@ -59,7 +59,7 @@ func TestBrokenRulesAreNamedWithTheirLine(t *testing.T) {
 					t.Errorf("%q does not name %q", err, want)
 				}
 			}
-			if _, err := Test(context.Background(), mapFS(c.files), []string{"policy"}); err == nil && name != "no set at all" {
+			if _, err := Test(context.Background(), mapFS(c.files), []string{"policy"}, true); err == nil && name != "no set at all" {
 				t.Error("its tests run")
 			}
 		})
@@ -222,7 +222,7 @@ func TestEveryBuiltInRuleIsDescribed(t *testing.T) {
 }
 
 func TestBuiltInRulesAreTested(t *testing.T) {
-	r, err := Test(context.Background(), nil, nil)
+	r, err := Test(context.Background(), nil, nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,17 +240,15 @@ func TestTeamTestsAreReported(t *testing.T) {
 	r, err := Test(context.Background(), mapFS(map[string]string{
 		"policy/a.rego":      "package team\n\ndeny contains \"x\" if input.step.kind == \"model\"\n\ndeny contains \"y\" if input.step.kind == \"dataset\"\n",
 		"policy/a_test.rego": "package team_test\n\ntest_good if \"x\" in data.team.deny with input as {\"step\": {\"kind\": \"model\"}}\n\ntest_bad if 1 == 2\n\ntodo_test_later if true\n",
-	}), []string{"policy"})
+	}), []string{"policy"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]Outcome{}
 	for _, x := range r.Tests {
-		if x.File == "policy/a_test.rego" {
-			got[x.Name] = x.Outcome
-		}
+		got[x.Name] = x.Outcome
 	}
-	if r.OK() || got["test_good"] != Pass || got["test_bad"] != Fail || got["todo_test_later"] != Skipped {
+	if len(got) != 3 || len(r.Files) != 1 || r.OK() || got["test_good"] != Pass || got["test_bad"] != Fail || got["todo_test_later"] != Skipped {
 		t.Errorf("%v", got)
 	}
 	i := slices.IndexFunc(r.Files, func(f FileCoverage) bool { return f.File == "policy/a.rego" })

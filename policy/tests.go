@@ -1,5 +1,4 @@
-// Running the rules' own tests, the built-in ones and the team's, with the lines
-// that no test reached.
+// Running rules' own tests, the team's or all, with the lines that no test reached.
 
 package policy
 
@@ -24,7 +23,7 @@ import (
 type Report struct {
 	Tests    []TestResult   `json:"tests"`
 	Files    []FileCoverage `json:"files"`    // of rules, not of tests
-	Coverage float64        `json:"coverage"` // percent of all lines of rules
+	Coverage float64        `json:"coverage"` // percent of all lines of the rules in Files
 }
 
 // Outcome is how one test ended.
@@ -67,13 +66,14 @@ func (r Report) OK() bool {
 	return !slices.ContainsFunc(r.Tests, func(t TestResult) bool { return t.Outcome == Fail || t.Outcome == Error })
 }
 
-// Test runs the *_test.rego files among the built-in rules and below paths of team.
-// Failing tests are part of the report; an error is rules that do not load.
-func Test(ctx context.Context, team fs.FS, paths []string) (Report, error) {
+// Test runs the *_test.rego files below paths of team and, where all is set, those of the
+// built-in rules. Failing tests are part of the report; an error is rules that do not load.
+func Test(ctx context.Context, team fs.FS, paths []string, all bool) (Report, error) {
 	mods, err := load(team, paths, true)
 	if err != nil {
 		return Report{}, err
 	}
+	mods = slices.DeleteFunc(mods, func(m module) bool { return m.test && !m.team && !all })
 	_, types, err := compileSchema()
 	if err != nil {
 		return Report{}, err
@@ -99,7 +99,7 @@ func Test(ctx context.Context, team fs.FS, paths []string) (Report, error) {
 		return Report{}, fault.New(fault.Cancelled, "test policy: %w", err)
 	}
 	slices.SortFunc(r.Tests, func(a, b TestResult) int { return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line) })
-	r.cover(mods, reached)
+	r.cover(mods, reached, all)
 	return r, nil
 }
 
@@ -123,7 +123,7 @@ func result(t *tester.Result) TestResult {
 }
 
 // cover sums up what was reached of the rules.
-func (r *Report) cover(mods []module, reached *cover.Cover) {
+func (r *Report) cover(mods []module, reached *cover.Cover, all bool) {
 	byName := map[string]*ast.Module{}
 	for _, m := range mods {
 		if !m.test {
@@ -134,7 +134,7 @@ func (r *Report) cover(mods []module, reached *cover.Cover) {
 	hit, missed := 0, 0
 	for _, m := range mods {
 		f := report.Files[m.key()]
-		if m.test || f == nil {
+		if m.test || f == nil || !m.team && !all {
 			continue
 		}
 		fc := FileCoverage{File: m.key(), BuiltIn: !m.team, Coverage: f.Coverage}

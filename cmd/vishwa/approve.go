@@ -80,6 +80,9 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 		mode = reading
 	}
 	s, err := a.open(cmd.Context(), mode)
+	if mode == acting && fault.Of(err) == fault.Missing {
+		return fault.WithHint(err, "write the approval to a file: --out FILE. Whoever has the keys records it with vishwa approve --record FILE")
+	}
 	if err != nil {
 		return err
 	}

@@ -187,16 +187,17 @@ func (a *cli) rules(ctx context.Context) (fs.FS, []string, error) {
 
 func (a *cli) policyTestVerb() *cobra.Command {
 	var format string
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "test",
-		Short: "Run the tests of the built-in rules and of the team's, and show coverage",
+		Short: "Run the tests of your rules, and show what they do not reach",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tree, paths, err := a.rules(cmd.Context())
 			if err != nil {
 				return err
 			}
-			report, err := policy.Test(cmd.Context(), tree, paths)
+			report, err := policy.Test(cmd.Context(), tree, paths, all)
 			if err != nil {
 				return err
 			}
@@ -204,6 +205,7 @@ func (a *cli) policyTestVerb() *cobra.Command {
 		},
 	}
 	formats(cmd, &format, "text", "json")
+	cmd.Flags().BoolVar(&all, "built-in", false, "run the tests of the built-in rules as well")
 	return cmd
 }
 
@@ -272,6 +274,10 @@ func (a *cli) showTests(r policy.Report, format string) error {
 			if len(f.NotCovered) > 0 {
 				fmt.Fprintf(a.out, "not reached: %s lines %s\n", f.File, lines(f.NotCovered))
 			}
+		}
+		if len(r.Tests) == 0 {
+			fmt.Fprintln(a.out, "There are no tests. Write them as rules named test_... in files named *_test.rego, beside your rules.")
+			return nil
 		}
 		fmt.Fprintf(a.out, "%d of %d tests pass, coverage %.1f%%.\n", passed, len(r.Tests), r.Coverage)
 	}
