@@ -143,7 +143,7 @@ func (l local) begin(dir string, job port.Job) error {
 	defer errs.Close()
 	cmd := exec.Command(l.Env.Self, append([]string{"supervise", a.dir}, l.Args...)...)
 	cmd.Dir = a.dir
-	cmd.Env = sandbox.Environ(l.Env.Lookup, slices.Concat(job.Pass, sandbox.InstallerVars(), xdg, l.Own), nil)
+	cmd.Env = sandbox.Environ(l.Env.Lookup, slices.Concat(job.Pass, sandbox.InstallerVars(), xdg, l.Own), l.secrets())
 	if ahead := wall.Ahead(l.Wall, job.Network.All()); ahead != "" {
 		cmd.Env = append(cmd.Env, wall.AheadVariable+"="+ahead)
 	}
@@ -155,6 +155,18 @@ func (l local) begin(dir string, job port.Job) error {
 	}
 	go func() { _ = cmd.Wait() }() // leaves no zombie; how it ended is read from the attempt
 	return forget(dir)
+}
+
+// secrets are those of the store's variables that are Vishwa's own, which the supervisor
+// gets and hands on to no run, whatever a declaration names.
+func (l local) secrets() map[string]string {
+	set := map[string]string{}
+	for _, name := range l.Own {
+		if v, ok := l.Env.Lookup(name); ok && sandbox.Own(name) {
+			set[name] = v
+		}
+	}
+	return set
 }
 
 // xdg are the variables by which a supervisor finds the same state and caches.
