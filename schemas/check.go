@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -54,15 +55,33 @@ func (c *checker) check(d *document) {
 	}
 }
 
+// storePlaces are the fields of a store, each a place: one of them is given.
+var storePlaces = namesOf(reflect.TypeFor[Store]())
+
+// namesOf lists the JSON names of a type's fields, as they are declared.
+func namesOf(t reflect.Type) (names []string) {
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
 func (c *checker) checkProject(d *document, s *Project) {
 	if s.Store != nil {
 		c.outside(d, "spec.store.dir", s.Store.Dir)
-		switch has := d.has("spec.store.s3"); {
-		case has && d.has("spec.store.dir"):
-			d.problem("spec.store.s3", "stands beside dir, but the store is in one place; remove one of them")
-		case !has && !d.has("spec.store.dir") && !d.wrong("spec.store"):
-			d.problem("spec.store", "says nowhere; give dir or s3")
-		case has && s.Store.S3 != nil && s.Store.S3.Anonymous:
+		var places []string
+		for _, place := range storePlaces {
+			if d.has("spec.store." + place) {
+				places = append(places, place)
+			}
+		}
+		switch {
+		case len(places) > 1:
+			d.problem("spec.store."+places[1], "stands beside %s, but the store is in one place; remove one of them", places[0])
+		case len(places) == 0 && !d.wrong("spec.store"):
+			d.problem("spec.store", "says nowhere; give one of %s", strings.Join(storePlaces, ", "))
+		case s.Store.S3 != nil && s.Store.S3.Anonymous:
 			d.problem("spec.store.s3.anonymous", "cannot be: the store is written to; remove it")
 		}
 	}

@@ -30,7 +30,7 @@ type PullRequests struct {
 	Commands map[string][]string `json:"commands,omitempty" part:"placement"`
 }
 
-// Store is a content-addressed store of artifacts: datasets, models and logs. Exactly one of dir and s3 is set.
+// Store is a content-addressed store of artifacts: datasets, models and logs. Exactly one place is given.
 type Store struct {
 	// Dir is an absolute folder outside the repository.
 	Dir string `json:"dir,omitempty" part:"placement"`

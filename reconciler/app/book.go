@@ -42,7 +42,7 @@ func (h *Repository) open(book repo.LedgerOptions, project *schemas.Project, pla
 	}
 	need := project.Ledger.Checkpoints.Required
 	if shelf != nil {
-		book.Witnesses = append(book.Witnesses, repo.Witness{Name: name, Near: place.S3 == nil, Required: slices.Contains(need, "store"),
+		book.Witnesses = append(book.Witnesses, repo.Witness{Name: name, Near: place.Away == nil, Required: slices.Contains(need, "store"),
 			Place: witness.Bucket(shelf, "checkpoints", origin)})
 	} else if slices.Contains(need, "store") {
 		return nil, unmet("store", "name a store in spec.store")

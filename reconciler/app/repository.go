@@ -150,10 +150,10 @@ func (h *Repository) controller(must bool) (string, error) {
 // wire opens every port. This is the table of adapters.
 func (h *Repository) wire(o Options, project *schemas.Project, name string) error {
 	place := StoreRef{Dir: filepath.Join(h.Paths.State, "store")}
-	if s := project.Store; s != nil && s.S3 != nil {
-		place.S3 = s.S3
-	} else if s != nil {
+	if s := project.Store; s != nil && s.Dir != "" {
 		place.Dir, place.Shared = s.Dir, true
+	} else if s != nil {
+		place.Away = s
 	}
 	kept, err := OpenStore(place, o.Env)
 	if err != nil {

@@ -5,7 +5,6 @@ package app
 
 import (
 	"encoding/json"
-	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -14,15 +13,28 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// StoreRef is a folder of this machine, before a bucket where there is one.
+// StoreRef is a folder of this machine, before a place that all machines reach where
+// there is one.
 type StoreRef struct {
 	Dir string `json:"dir"`
 	// Shared is set where a declaration names the folder: others may use it, too.
-	Shared bool        `json:"shared,omitempty"`
-	S3     *schemas.S3 `json:"s3,omitempty"`
+	Shared bool           `json:"shared,omitempty"`
+	Away   *schemas.Store `json:"away,omitempty"` // one of those in the table below
 }
 
-// String is what ParseStorePlace reads. It holds no secret.
+// away is a place of a store that all machines reach.
+type away struct {
+	at        string // its address, for people
+	variables []string
+	open      func(env port.Env) (port.Bucket, error)
+}
+
+// aways is the table of such places, one row each; a row is nil where s is another's.
+var aways = []func(s schemas.Store) *away{
+	inS3,
+}
+
+// String is what ParseStoreRef reads. It holds no secret.
 func (p StoreRef) String() string {
 	b, _ := json.Marshal(p) // of strings: never fails
 	return string(b)
@@ -36,21 +48,38 @@ func ParseStoreRef(text string) (p StoreRef, err error) {
 	return p, nil
 }
 
-// variables are those that hold the bucket's credentials.
+// away is the row of p; nil where the store is a folder alone.
+func (p StoreRef) away() (*away, error) {
+	if p.Away == nil {
+		return nil, nil
+	}
+	for _, row := range aways {
+		if a := row(*p.Away); a != nil {
+			return a, nil
+		}
+	}
+	return nil, fault.WithHint(fault.New(fault.Invalid, "spec.store names no place"), "give dir, or a place that other machines reach, in spec.store")
+}
+
+// variables are those that hold the credentials of the place.
 func (p StoreRef) variables() []string {
-	if p.S3 == nil {
+	a, err := p.away()
+	if a == nil || err != nil {
 		return nil
 	}
-	return bucket.Variables
+	return a.variables
 }
 
 // shelf is where objects with names of their own are kept beside the store's content,
 // and what to call it; nil where the store is this machine's alone.
 func (p StoreRef) shelf(env port.Env) (b port.Bucket, name string, err error) {
+	a, err := p.away()
 	switch {
-	case p.S3 != nil:
-		b, err := p.bucket(env)
-		return b, "the store at " + p.S3.URL, err
+	case err != nil:
+		return nil, "", err
+	case a != nil:
+		b, err := a.open(env)
+		return b, "the store at " + a.at, err
 	case p.Shared:
 		b, err := bucket.Dir(p.Dir)
 		return b, "the store at " + p.Dir, err
@@ -64,18 +93,17 @@ func OpenStore(p StoreRef, env port.Env) (port.Store, error) {
 	if p.Shared {
 		open = store.Shared
 	}
+	a, err := p.away()
+	if err != nil {
+		return nil, err
+	}
 	near, err := open(p.Dir)
-	if err != nil || p.S3 == nil {
+	if err != nil || a == nil {
 		return near, err
 	}
-	b, err := p.bucket(env)
+	b, err := a.open(env)
 	if err != nil {
 		return nil, err
 	}
 	return store.On(b, near), nil
-}
-
-func (p StoreRef) bucket(env port.Env) (port.Bucket, error) {
-	name, prefix, _ := strings.Cut(strings.TrimPrefix(p.S3.URL, "s3://"), "/")
-	return bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: p.S3.Endpoint, Region: p.S3.Region, Profile: p.S3.Profile, PathStyle: p.S3.PathStyle, Lookup: env.Lookup})
 }

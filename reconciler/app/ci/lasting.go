@@ -49,7 +49,7 @@ func EphemeralWarnings(decls []schemas.Declaration, hosted bool) (out []string) 
 				local = append(local, d.Ref().String())
 			}
 		case *schemas.Project:
-			if spec.Store != nil && spec.Store.S3 == nil {
+			if spec.Store != nil && spec.Store.Dir != "" {
 				out = append(out, "The store (spec.store.dir) is a folder of the runner, which is thrown away: keep it between jobs with the cache of GitHub Actions, or run on machines of your own.")
 			}
 		}
