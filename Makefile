@@ -13,6 +13,7 @@ ACTIONLINT    := v1.7.7
 GOVULNCHECK   := v1.9.0
 DVC           := dvc==3.67.1 dvc-s3==3.3.0
 MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
+REGISTRY      := v3.1.2
 PANDAS        := pandas==3.1.1
 S5CMD         := v2.3.0
 TOFU          := v1.12.6
@@ -58,7 +59,7 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test $(RACE) -timeout 60m ./...
 
-test-real: tools build $(TOOLS)/bin/minio $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; S3 with a real MinIO
+test-real: tools build $(TOOLS)/bin/minio $(TOOLS)/bin/registry $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
@@ -145,6 +146,9 @@ $(TOOLS)/bin/dvc:
 
 $(TOOLS)/bin/minio:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/minio/minio@$(MINIO)
+
+$(TOOLS)/bin/registry:
+	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/distribution/distribution/v3/cmd/registry@$(REGISTRY)
 
 clean: ## remove what make built, and the tools
 	rm -rf $(BIN) $(DIST) $(TOOLS)

@@ -36,6 +36,16 @@ type Store struct {
 	Dir string `json:"dir,omitempty" part:"placement"`
 	// S3 is a bucket that all machines share; each keeps what it uses beside it.
 	S3 *S3 `json:"s3,omitempty" part:"placement"`
+	// OCI is a repository of a container registry that all machines share; each keeps what it uses beside it.
+	OCI *OCI `json:"oci,omitempty" part:"placement"`
+}
+
+// OCI is a repository of an OCI registry. Credentials come from Docker's configuration and its credential helpers, or from VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD, and go to this registry alone.
+type OCI struct {
+	// URL is the registry's host and the repository, as oci://registry.example.com/team/vishwa, without a tag.
+	URL string `json:"url" jsonschema:"required,pattern=^oci://([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:]+\\])(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$" part:"placement"`
+	// PlainHTTP asks without TLS; credentials then go to no other machine. A registry on this machine's own address is asked so unless this is false.
+	PlainHTTP *bool `json:"plainHTTP,omitempty" part:"placement"`
 }
 
 // Ledger says where facts are recorded.

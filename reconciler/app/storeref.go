@@ -32,6 +32,7 @@ type away struct {
 // aways is the table of such places, one row each; a row is nil where s is another's.
 var aways = []func(s schemas.Store) *away{
 	inS3,
+	inRegistry,
 }
 
 // String is what ParseStoreRef reads. It holds no secret.

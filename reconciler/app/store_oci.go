@@ -1,0 +1,19 @@
+// A store in a repository of a container registry.
+
+package app
+
+import (
+	"github.com/vishwaops/vishwa/reconciler/machine/registry"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func inRegistry(s schemas.Store) *away {
+	at := s.OCI
+	if at == nil {
+		return nil
+	}
+	return &away{at.URL, registry.Variables, func(env port.Env) (port.Bucket, error) {
+		return registry.Open(registry.Options{URL: at.URL, PlainHTTP: at.PlainHTTP, Lookup: env.Lookup})
+	}}
+}

@@ -1,0 +1,113 @@
+// What a registry's answers mean.
+
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// status is that of an answer; 0 where there is none.
+func status(err error) int {
+	var e *errcode.ErrorResponse
+	if errors.As(err, &e) {
+		return e.StatusCode
+	}
+	return 0
+}
+
+// coded tells whether a registry gives one of these codes as its reason.
+func coded(err error, codes ...string) bool {
+	var e *errcode.ErrorResponse
+	return errors.As(err, &e) && slices.ContainsFunc(e.Errors, func(e errcode.Error) bool { return slices.Contains(codes, e.Code) })
+}
+
+// codeShape is what a code looks like: what else a registry says is not told on.
+var codeShape = regexp.MustCompile(`^[A-Z_]{1,40}$`)
+
+// classed gives what went wrong its kind. Nothing of a query or a token is told.
+func (b *repository) classed(ctx context.Context, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	name := b.name(key)
+	var known *fault.Error
+	var answer *errcode.ErrorResponse
+	var unreached *url.Error
+	var network net.Error
+	var stranger *tls.CertificateVerificationError
+	switch {
+	case ctx.Err() != nil:
+		return fault.New(fault.Cancelled, "%s: %w", name, ctx.Err())
+	case errors.As(err, &known):
+		if strings.HasPrefix(known.Error(), name) || strings.HasPrefix(known.Error(), "read "+name) {
+			return known
+		}
+		return fault.Hint(fault.New(known.Kind, "%s: %w", name, known), "%s", fault.Way(known))
+	case errors.As(err, &answer):
+		return b.refused(name, answer)
+	case errors.Is(err, errdef.ErrNotFound):
+		return fault.New(fault.Missing, "%s: it is not there", name)
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return b.denied(name + ": there are no credentials for the registry")
+	case strings.Contains(err.Error(), "bearer realm"), strings.Contains(err.Error(), "blob upload Location"): // oras-go has no type for them
+		return fault.Hint(fault.New(fault.Denied, "%s: the registry leads to an address that is not safe", name), "have the registry name itself, or addresses that begin with https")
+	case errors.As(err, &stranger):
+		return fault.Hint(fault.New(fault.Denied, "%s: the registry's certificate is not trusted", name), "name the file of its authority in VISHWA_OCI_CA_FILE")
+	case errors.As(err, &unreached): // its address holds the query
+		return fault.Hint(fault.New(fault.Transient, "%s: %w", name, unreached.Err), "try again when the registry answers")
+	case !errors.As(err, &network) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
+		return fault.Hint(fault.New(fault.Invalid, "%s: the answer is no registry's", name), "correct the address, or ask who runs %s", b.at.name)
+	}
+	return fault.Hint(fault.New(fault.Transient, "%s: %w (%v)", name, errCut, err), "try again when the registry answers")
+}
+
+func (b *repository) denied(text string) error {
+	return fault.Hint(fault.New(fault.Denied, "%s", text),
+		"sign in with docker login %s, or set VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD, and let these credentials pull and push", b.at.name)
+}
+
+func (b *repository) refused(name string, e *errcode.ErrorResponse) error {
+	text := fmt.Sprintf("%s: the registry answers %d", name, e.StatusCode)
+	for _, one := range e.Errors {
+		if codeShape.MatchString(one.Code) {
+			text += " " + one.Code
+		}
+	}
+	switch code := e.StatusCode; {
+	case coded(e, "DIGEST_INVALID", "SIZE_INVALID"):
+		return fault.New(fault.Transient, "%s: what arrived was not what was sent", text)
+	case coded(e, "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"), code == http.StatusRequestedRangeNotSatisfiable && e.Method != http.MethodGet:
+		return fault.New(fault.Transient, "%s: the upload was lost", text)
+	case e.Method == http.MethodPut && code == http.StatusUnauthorized:
+		return fault.Hint(fault.New(fault.Transient, "%s: its token ended while bytes were sent", text), "try again")
+	case coded(e, "NAME_UNKNOWN") && e.Method != http.MethodGet && e.Method != http.MethodHead:
+		return fault.Hint(fault.New(fault.Missing, "%s", text), "make the repository in the registry, or correct its name")
+	case code == http.StatusNotFound && (e.Method == http.MethodGet || e.Method == http.MethodHead):
+		return fault.New(fault.Missing, "%s", text)
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return b.denied(text)
+	case code == http.StatusInsufficientStorage:
+		return fault.Hint(fault.New(fault.Transient, "%s: it has no room left", text), "make room there, then run the command again")
+	case code == http.StatusRequestEntityTooLarge:
+		return fault.Hint(fault.New(fault.Invalid, "%s", text), "allow the registry, and what stands before it, parts of %d MiB", leastPart>>20)
+	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
+		return fault.Hint(fault.New(fault.Transient, "%s", text), "try again when the registry answers")
+	}
+	return fault.Hint(fault.New(fault.Invalid, "%s", text), "correct the address, or ask who runs %s", b.at.name)
+}
