@@ -136,7 +136,7 @@ type liveDoc struct {
 func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	d := &document{
 		Phase: ev.Phase, Time: ev.Time.UTC().Format(time.RFC3339Nano),
-		Step:     stepDoc{s.Ref.String(), s.Ref.Kind, s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores},
+		Step:     stepDoc{s.Ref.String(), string(s.Ref.Kind), s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores},
 		Metadata: metadataDoc{Name: s.Ref.Name, Labels: map[string]string{}},
 		Project:  projectDoc{ev.Project.Policy.ModelFormats},
 		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Approvals: []trust.Approver{}, Guards: guards(sub.Guards),

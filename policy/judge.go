@@ -97,7 +97,7 @@ func (e *Engine) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *s
 func (e *Engine) evaluate(ctx context.Context, s plan.Step, input ast.Value, now time.Time) []ledger.Finding {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
-	q, ok := e.asks[s.Ref.Kind]
+	q, ok := e.asks[string(s.Ref.Kind)]
 	if !ok {
 		q = e.asks[""]
 	}

@@ -21,38 +21,33 @@ type checker struct {
 	ports map[int]Ref // of local deployments
 }
 
-func (c *checker) check(d *document) {
-	switch s := d.decl.Spec.(type) {
-	case *Project:
-		c.checkProject(d, s)
-	case *Dataset:
-		c.checkDataset(d, s)
-	case *Transform:
-		c.work(d, "spec", s.Work)
-		c.duration(d, "spec.timeout", s.Timeout)
-		c.inputs(d, s.Inputs)
-		c.outputs(d, s.Outputs)
-	case *Training:
-		c.work(d, "spec", s.Work)
-		c.duration(d, "spec.timeout", s.Timeout)
-		c.inputs(d, s.Inputs)
-		if d.has("spec.candidates") && len(s.Candidates) == 0 && len(d.problems) == 0 { // else the schema may have taken some out
-			d.problem("spec.candidates", "is empty; name a candidate, or remove it for the one named default")
-		}
-		apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
-	case *Model:
-		c.checkModel(d, s)
-	case *Infrastructure:
-		c.path(d, "spec.module", s.Module, folder)
-		if s.State.Path != "" && s.State.Backend != nil {
-			d.problem("spec.state.backend", "stands beside path, but state is in one place; remove one of them")
-		}
-		c.outside(d, "spec.state.path", s.State.Path)
-		schedule(d, "spec.schedule", s.Schedule)
-	case *Deployment:
-		c.checkDeployment(d, s)
-		schedule(d, "spec.schedule", s.Schedule)
+func (s *Transform) check(c *checker, d *document) {
+	c.run(d, s)
+	c.outputs(d, s.Outputs)
+}
+
+func (s *Training) check(c *checker, d *document) {
+	c.run(d, s)
+	if d.has("spec.candidates") && len(s.Candidates) == 0 && len(d.problems) == 0 { // else the schema may have taken some out
+		d.problem("spec.candidates", "is empty; name a candidate, or remove it for the one named default")
 	}
+	apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
+}
+
+func (c *checker) run(d *document, s Runnable) {
+	w, field := s.Command()
+	c.work(d, field, *w)
+	c.duration(d, "spec.timeout", s.Bounds().Timeout)
+	c.inputs(d, s.Reads())
+}
+
+func (s *Infrastructure) check(c *checker, d *document) {
+	c.path(d, "spec.module", s.Module, folder)
+	if s.State.Path != "" && s.State.Backend != nil {
+		d.problem("spec.state.backend", "stands beside path, but state is in one place; remove one of them")
+	}
+	c.outside(d, "spec.state.path", s.State.Path)
+	schedule(d, "spec.schedule", s.Schedule)
 }
 
 // storePlaces are the fields of a store, each a place: one of them is given.
@@ -67,7 +62,7 @@ func namesOf(t reflect.Type) (names []string) {
 	return names
 }
 
-func (c *checker) checkProject(d *document, s *Project) {
+func (s *Project) check(c *checker, d *document) {
 	if s.Store != nil {
 		c.outside(d, "spec.store.dir", s.Store.Dir)
 		var places []string
@@ -107,7 +102,7 @@ func schedule(d *document, field, expr string) {
 	}
 }
 
-func (c *checker) checkModel(d *document, s *Model) {
+func (s *Model) check(c *checker, d *document) {
 	for i, g := range s.Gates {
 		at := fmt.Sprintf("spec.gates.%d", i)
 		if !d.has(at+".min") && !d.has(at+".max") && !d.has(at+".maxRegression") && d.has(at+".metric") {
@@ -115,7 +110,7 @@ func (c *checker) checkModel(d *document, s *Model) {
 		}
 		ordered(d, at, g.Min, g.Max)
 	}
-	c.ref(d, "spec.from", s.From, "training")
+	c.ref(d, "spec.from", s.From, func(t Traits) bool { return t.Outputs == CandidateOutputs })
 }
 
 func ordered(d *document, field string, low, high *float64) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-func (c *checker) checkDataset(d *document, s *Dataset) {
+func (s *Dataset) check(c *checker, d *document) {
 	c.source(d, s)
 	for _, name := range slices.Sorted(maps.Keys(s.Columns)) {
 		column(d, "spec.columns."+name, s.Columns[name])

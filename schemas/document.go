@@ -99,7 +99,7 @@ func (d *document) identify(body map[string]any) {
 	}
 	body["apiVersion"] = APIVersion
 	kind, _ := body["kind"].(string)
-	if _, known := Kinds[kind]; !known {
+	if Declared(kind).New == nil {
 		d.guessed = true
 		if kind == "" {
 			d.problem("kind", "is missing; choose one of %s", strings.Join(kindNames(), ", "))
@@ -118,7 +118,7 @@ func (d *document) identify(body map[string]any) {
 
 // decode fills the typed spec from what shape has left of the document.
 func (d *document) decode(body map[string]any) {
-	spec := Kinds[d.decl.Kind]()
+	spec := d.decl.Traits().New()
 	err := assign(reflect.ValueOf(&d.decl.Metadata).Elem(), body["metadata"])
 	if err == nil {
 		err = assign(reflect.ValueOf(spec).Elem(), body["spec"])

@@ -242,14 +242,3 @@ type LocalTarget struct {
 	// MaxBody bounds a request's body in MiB; without it 64. What is larger is answered with 413.
 	MaxBody int `json:"maxBody,omitempty" jsonschema:"minimum=1,maximum=65536" part:"key"`
 }
-
-// Kinds maps each kind's name to a maker of its zero spec, in no order.
-var Kinds = map[string]func() any{
-	"Project":        func() any { return new(Project) },
-	"Dataset":        func() any { return new(Dataset) },
-	"Transform":      func() any { return new(Transform) },
-	"Training":       func() any { return new(Training) },
-	"Model":          func() any { return new(Model) },
-	"Infrastructure": func() any { return new(Infrastructure) },
-	"Deployment":     func() any { return new(Deployment) },
-}

@@ -10,15 +10,16 @@ import (
 	"strings"
 )
 
-// ref reports a ref that is not of one of the kinds, or to nothing. It returns
+// ref reports a ref that is not of a kind that fits, or to nothing. It returns
 // the document that ref names, or nil.
-func (c *checker) ref(d *document, field string, ref Ref, kinds ...string) *document {
+func (c *checker) ref(d *document, field string, ref Ref, fits func(Traits) bool) *document {
 	if ref == (Ref{}) {
 		return nil // the schema has reported it
 	}
+	kinds, is := KindsThat(fits), ref.Kind.Traits()
 	if !slices.Contains(kinds, ref.Kind) {
-		if _, known := kindOf(ref.Kind); !known {
-			d.problem(field, "%s: there is no kind %s%s", ref, ref.Kind, meantOr(ref.Kind, kinds, ""))
+		if is.New == nil {
+			d.problem(field, "%s: there is no kind %s%s", ref, ref.Kind, meantOr(string(ref.Kind), kindTexts(kinds), ""))
 		} else {
 			d.problem(field, "%s is %s; name %s", ref, indefinite(ref.Kind), oneOf(kinds))
 		}
@@ -29,15 +30,15 @@ func (c *checker) ref(d *document, field string, ref Ref, kinds ...string) *docu
 	case to == nil && !c.unread:
 		d.problem(field, "%s is not declared%s", ref.Whole(), otherwise(c.nearestRef(ref, kinds), "; declare it"))
 	case to == nil:
-	case ref.Output != "" && ref.Kind != "transform" && ref.Kind != "training":
+	case ref.Output != "" && is.Outputs == NoOutputs:
 		d.problem(field, "%s has no outputs; write %s", indefinite(ref.Kind), ref.Whole())
-	case ref.Output != "" && ref.Kind == "training":
+	case ref.Output != "" && is.Outputs == CandidateOutputs:
 		d.problem(field, "names one candidate, but the best is selected from all; write %s", ref.Whole())
 	}
 	return to
 }
 
-func oneOf(kinds []string) string {
+func oneOf(kinds []Kind) string {
 	out := make([]string, len(kinds))
 	for i, k := range kinds {
 		out[i] = indefinite(k)
@@ -45,15 +46,23 @@ func oneOf(kinds []string) string {
 	return strings.Join(out, " or ")
 }
 
-func indefinite(noun string) string {
-	if strings.ContainsRune("aeiou", rune(noun[0])) {
-		return "an " + noun
+func kindTexts(kinds []Kind) []string {
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = string(k)
 	}
-	return "a " + noun
+	return out
+}
+
+func indefinite(noun Kind) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + string(noun)
+	}
+	return "a " + string(noun)
 }
 
 // nearestRef looks among the refs of the same kind, then for the same name in another kind.
-func (c *checker) nearestRef(ref Ref, kinds []string) string {
+func (c *checker) nearestRef(ref Ref, kinds []Kind) string {
 	names := []string{}
 	if !c.repo.guesses.may(ref.Name, len(c.refs)) {
 		return ""
@@ -79,23 +88,24 @@ func (c *checker) inputs(d *document, inputs map[string]Ref) {
 	apart(d, "spec.inputs", inputs, envName, "as variables are named")
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		ref, field := inputs[name], "spec.inputs."+name
-		to := c.ref(d, field, ref, "dataset", "transform")
-		if to == nil || to.decl.Kind != "Transform" {
+		to := c.ref(d, field, ref, func(t Traits) bool { return t.Input })
+		if to == nil || to.decl.Traits().Outputs != NamedOutputs {
 			continue
 		}
-		made, ok := to.decl.Spec.(*Transform)
+		run, ok := to.decl.Spec.(Runnable)
 		if !ok {
 			continue
 		}
-		_, there := made.Outputs[ref.Output]
-		if d.full() || there || ref.Output == "" && len(made.Outputs) < 2 || to.has("spec.outputs."+ref.Output) {
+		made, _ := run.Writes()
+		_, there := made[ref.Output]
+		if d.full() || there || ref.Output == "" && len(made) < 2 || to.has("spec.outputs."+ref.Output) {
 			continue
 		}
-		if !c.repo.guesses.may(ref.Output, len(made.Outputs)) {
+		if !c.repo.guesses.may(ref.Output, len(made)) {
 			d.problem(field, "%s has no such output; name one that it declares", ref)
 			continue
 		}
-		outputs := slices.Sorted(maps.Keys(made.Outputs))
+		outputs := slices.Sorted(maps.Keys(made))
 		if ref.Output == "" {
 			d.problem(field, "%s has %d outputs; name one, such as %s:%s", ref, len(outputs), ref, outputs[0])
 		} else {
@@ -104,8 +114,9 @@ func (c *checker) inputs(d *document, inputs map[string]Ref) {
 	}
 }
 
-func (c *checker) checkDeployment(d *document, s *Deployment) {
-	c.ref(d, "spec.model", s.Model, "model")
+func (s *Deployment) check(c *checker, d *document) {
+	defer schedule(d, "spec.schedule", s.Schedule)
+	c.ref(d, "spec.model", s.Model, func(t Traits) bool { return t.Releases })
 	c.environment(d, s.Environment)
 	seen := map[Ref]bool{}
 	for i, ref := range s.Needs {
@@ -115,7 +126,7 @@ func (c *checker) checkDeployment(d *document, s *Deployment) {
 			continue
 		}
 		seen[ref] = true
-		c.ref(d, field, ref, "infrastructure")
+		c.ref(d, field, ref, func(t Traits) bool { return t.Provisioned })
 	}
 	t := s.Target.Local
 	if t == nil {
@@ -137,8 +148,8 @@ func (c *checker) environment(d *document, name string) {
 	if c.project == nil || name == "" {
 		return
 	}
-	s, ok := c.project.decl.Spec.(*Project)
-	if !ok || c.project.has("spec.environments."+name) {
+	s := ProjectOf([]Declaration{c.project.decl})
+	if s == nil || c.project.has("spec.environments."+name) {
 		return
 	}
 	var names []string
@@ -149,8 +160,8 @@ func (c *checker) environment(d *document, name string) {
 		meantOr(name, names, "declare it in "+Root+" below spec.environments"))
 }
 
-// cycles reports every ring of transforms that read each other's outputs, once.
-// Nothing else can be in a ring: the kinds' refs only ever point the other way.
+// cycles reports every ring of runs that read each other's outputs, once. Nothing else can
+// be in a ring: the kinds' refs only ever point the other way.
 func (c *checker) cycles() {
 	const done = -1
 	state := map[Ref]int{} // done, or the place in the trail, from 1
@@ -160,10 +171,10 @@ func (c *checker) cycles() {
 		d := c.refs[ref]
 		trail = append(trail, ref)
 		state[ref] = len(trail)
-		t := d.decl.Spec.(*Transform)
-		for _, name := range slices.Sorted(maps.Keys(t.Inputs)) {
-			to := t.Inputs[name].Whole()
-			if next := c.refs[to]; next == nil || next.decl.Kind != "Transform" {
+		reads := chained(d)
+		for _, name := range slices.Sorted(maps.Keys(reads)) {
+			to := reads[name].Whole()
+			if next := c.refs[to]; next == nil || chained(next) == nil {
 				continue
 			}
 			switch at := state[to]; {
@@ -177,10 +188,18 @@ func (c *checker) cycles() {
 		state[ref] = done
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(c.refs), Ref.Compare) {
-		if c.refs[ref].decl.Kind == "Transform" && state[ref] == 0 {
+		if chained(c.refs[ref]) != nil && state[ref] == 0 {
 			visit(ref)
 		}
 	}
+}
+
+// chained is what a run reads that others can read in turn; nil is of another kind.
+func chained(d *document) map[string]Ref {
+	if run, ok := d.decl.Spec.(Runnable); ok && d.decl.Traits().Input {
+		return run.Reads()
+	}
+	return nil
 }
 
 // arrows writes a ring that comes back to first; of a long one, its ends.

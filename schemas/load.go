@@ -36,7 +36,9 @@ func Load(ctx context.Context, fsys fs.FS) ([]Declaration, []Problem) {
 		if ctx.Err() != nil || l.enough() {
 			break
 		}
-		c.check(d)
+		if d.decl.Spec != nil {
+			d.decl.Spec.(Spec).check(&c, d)
+		}
 		l.told += len(d.problems) - d.counted
 	}
 	if !l.enough() {
@@ -152,8 +154,8 @@ func (l *loader) take(d *document) {
 	l.values += len(d.places)
 	l.told += len(d.problems)
 	d.counted = len(d.problems)
-	if t, ok := d.decl.Spec.(*Training); ok {
-		l.candidates += max(1, len(t.Candidates))
+	if t, ok := d.decl.Spec.(Varied); ok {
+		l.candidates += max(1, len(t.Variants()))
 	}
 }
 
@@ -162,7 +164,7 @@ func (l *loader) findProject() {
 	unknown := l.unread
 	for _, d := range l.docs {
 		unknown = unknown || d.decl.Kind == ""
-		if d.decl.Kind != "Project" {
+		if !d.decl.Traits().Settings {
 			continue
 		}
 		if l.project != nil {
@@ -179,7 +181,7 @@ func (l *loader) findProject() {
 func (l *loader) readIncluded() {
 	globs, strict := defaultInclude, false
 	if l.project != nil {
-		if p, ok := l.project.decl.Spec.(*Project); ok && len(p.Include) > 0 {
+		if p := ProjectOf([]Declaration{l.project.decl}); p != nil && len(p.Include) > 0 {
 			globs, strict = p.Include, true
 		}
 	}
@@ -199,7 +201,7 @@ func (l *loader) readIncluded() {
 	}
 	l.read(files)
 	for _, d := range l.docs[before:] {
-		if d.decl.Kind == "Project" {
+		if d.decl.Traits().Settings {
 			d.problem("kind", "a Project belongs in %s; move it there", Root)
 		}
 	}
@@ -217,7 +219,7 @@ func (l *loader) register() {
 		switch {
 		case !twice:
 			l.refs[ref] = d
-		case d.decl.Kind != "Project":
+		case !d.decl.Traits().Settings:
 			d.problem("metadata.name", "%s is declared already, at %s; rename or remove one", ref, other.decl.Pos)
 		}
 	}

@@ -23,8 +23,8 @@ func TestEachFieldSaysWhatItIsToKeys(t *testing.T) {
 			look(Inner(f.Type))
 		})
 	}
-	for _, spec := range Kinds {
-		look(Inner(reflect.TypeOf(spec())))
+	for _, k := range Kinds() {
+		look(Inner(reflect.TypeOf(k.New())))
 	}
 	if len(seen) < 20 {
 		t.Errorf("only %d structs were looked at", len(seen))

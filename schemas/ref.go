@@ -11,7 +11,7 @@ import (
 // Ref names a declaration, "kind/name" in lower case, or one output of it,
 // "kind/name:output". A candidate is an output of its training.
 type Ref struct {
-	Kind   string
+	Kind   Kind
 	Name   string
 	Output string
 }
@@ -27,12 +27,12 @@ func ParseRef(s string) (Ref, error) {
 	if m == nil {
 		return Ref{}, fmt.Errorf("%q is no ref: want kind/name or kind/name:output in lower case, such as dataset/students", s)
 	}
-	return Ref{m[1], m[2], m[3]}, nil
+	return Ref{Kind(m[1]), m[2], m[3]}, nil
 }
 
 // String is the inverse of ParseRef.
 func (r Ref) String() string {
-	s := r.Kind + "/" + r.Name
+	s := string(r.Kind) + "/" + r.Name
 	if r.Output != "" {
 		s += ":" + r.Output
 	}
@@ -44,7 +44,7 @@ func (r Ref) Whole() Ref { return Ref{Kind: r.Kind, Name: r.Name} }
 
 // Compare orders refs by their text, and makes no text where it need not.
 func (r Ref) Compare(o Ref) int {
-	for _, part := range [...][2]string{{r.Kind, o.Kind}, {r.Name, o.Name}} {
+	for _, part := range [...][2]string{{string(r.Kind), string(o.Kind)}, {r.Name, o.Name}} {
 		a, b := part[0], part[1]
 		if a == b {
 			continue

@@ -12,7 +12,7 @@ import (
 func TestRefsAreOrderedAsTheirText(t *testing.T) {
 	ref := rapid.Custom(func(t *rapid.T) Ref {
 		return Ref{
-			Kind:   rapid.StringMatching(`[ab]{1,3}`).Draw(t, "kind"),
+			Kind:   Kind(rapid.StringMatching(`[ab]{1,3}`).Draw(t, "kind")),
 			Name:   rapid.StringMatching(`[a0]([-a0]{0,3}[a0])?`).Draw(t, "name"),
 			Output: rapid.StringMatching(`([a0][-_.a0]{0,2})?`).Draw(t, "output"),
 		}

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -32,8 +31,8 @@ const (
 // Names are those that Schema knows, kinds in lower case.
 func Names() []string {
 	names := []string{Any, Trust, Controller}
-	for kind := range Kinds {
-		names = append(names, kindName(kind))
+	for _, k := range table {
+		names = append(names, string(k.Kind))
 	}
 	slices.Sort(names)
 	return names
@@ -55,32 +54,20 @@ func Schema(kind string) ([]byte, error) {
 var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
 	out := map[string]*jsonschema.Schema{}
 	c := jsonschema.NewCompiler()
-	for kind := range Kinds {
-		raw, err := Schema(kind)
+	for _, k := range table {
+		raw, err := Schema(k.Name)
 		if err != nil {
 			panic(err) // a kind without its schema: go generate was not run, and a test says so
 		}
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 		if err != nil {
-			panic(fmt.Errorf("read schema of %s: %w", kind, err))
+			panic(fmt.Errorf("read schema of %s: %w", k.Name, err))
 		}
-		url := "vishwa:" + kindName(kind)
+		url := "vishwa:" + string(k.Kind)
 		if err := c.AddResource(url, doc); err != nil {
-			panic(fmt.Errorf("add schema of %s: %w", kind, err))
+			panic(fmt.Errorf("add schema of %s: %w", k.Name, err))
 		}
-		out[kind] = c.MustCompile(url)
+		out[k.Name] = c.MustCompile(url)
 	}
 	return out
 })
-
-func kindNames() []string { return slices.Sorted(maps.Keys(Kinds)) }
-
-// kindOf finds the kind that a ref names in lower case.
-func kindOf(name string) (string, bool) {
-	for kind := range Kinds {
-		if kindName(kind) == name {
-			return kind, true
-		}
-	}
-	return "", false
-}

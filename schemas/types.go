@@ -28,7 +28,10 @@ type Declaration struct {
 }
 
 // Ref names the declaration.
-func (d Declaration) Ref() Ref { return Ref{Kind: kindName(d.Kind), Name: d.Metadata.Name} }
+func (d Declaration) Ref() Ref { return Ref{Kind: Kind(kindName(d.Kind)), Name: d.Metadata.Name} }
+
+// Traits are what its kind is.
+func (d Declaration) Traits() Traits { return Declared(d.Kind) }
 
 // Metadata names and describes a declaration. Labels and description are for people: they never change a key.
 type Metadata struct {

@@ -174,7 +174,7 @@ func anyReport(t *rapid.T, n int) Report {
 	r := Report{Stage: rapid.SampledFrom([]Stage{Broken, Planned, Running, Blocked, Awaiting, Settled, Merged, Deployed, Abandoned, "else"}).Draw(t, "stage"),
 		Pull: rapid.IntRange(0, 9).Draw(t, "pull"), Base: text("base"), Head: text("head"), BaseSHA: text("base SHA"), Error: text("error"), Way: text("way"),
 		Notes: texts("notes"), Conflict: texts("conflicts"), Commands: texts("commands"), Full: rapid.SampledFrom([]string{"", "https://a.test/x?y=z", "vishwa plan", evil}).Draw(t, "full")}
-	bad := schemas.Ref{Kind: text("kind"), Name: text("name"), Output: text("output")}
+	bad := schemas.Ref{Kind: schemas.Kind(text("kind")), Name: text("name"), Output: text("output")}
 	if rapid.Bool().Draw(t, "has a plan") {
 		r.Plan = &plan.Plan{}
 		for i := range of("steps") {

@@ -104,7 +104,7 @@ func stepCases(r Report) (out []junitCase) {
 		i, known := byRef[run.Ref]
 		if !known {
 			i = len(out)
-			out = append(out, junitCase{Class: "vishwa." + harmless.Line(run.Ref.Kind), Name: run.Ref.String()})
+			out = append(out, junitCase{Class: "vishwa." + harmless.Line(string(run.Ref.Kind)), Name: run.Ref.String()})
 		}
 		ran(&out[i], run)
 	}
@@ -124,7 +124,7 @@ func failing(p plan.Plan) map[schemas.Ref][]ledger.Finding {
 }
 
 func stepCase(s plan.Step) junitCase {
-	c := junitCase{Class: "vishwa." + harmless.Line(s.Ref.Kind), Name: s.Ref.String(), File: s.Pos.File, Out: printed(string(s.Do) + ": " + s.Why)}
+	c := junitCase{Class: "vishwa." + harmless.Line(string(s.Ref.Kind)), Name: s.Ref.String(), File: s.Pos.File, Out: printed(string(s.Do) + ": " + s.Why)}
 	if s.Held != "" && s.Do != plan.Keep {
 		c.Skipped = &junitReason{Message: "held: " + harmless.Line(s.Held)}
 	}

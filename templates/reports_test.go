@@ -198,7 +198,7 @@ const evil = "@octocat @acme/team #1 GH-1 acme/x#2 <img src=x onerror=alert(1)> 
 
 // hostileReport is a report whose every text tries to break out.
 func hostileReport(t interface{ Fatal(...any) }) Report {
-	bad := schemas.Ref{Kind: evil, Name: evil, Output: evil}
+	bad := schemas.Ref{Kind: schemas.Kind(evil), Name: evil, Output: evil}
 	r := report(Blocked, []plan.Step{
 		{Ref: ref(t, "model/a"), Do: plan.Make, Why: evil, Held: evil, Actions: []port.ResourceAction{{Address: evil, Action: evil}}, Pos: schemas.Position{File: evil, Line: 1}},
 		{Ref: bad, Do: plan.Do(evil), Why: evil, Needs: []schemas.Ref{ref(t, "model/a")}, Pending: true},

@@ -156,7 +156,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 		Password: o.password, Keys: o.keys, Pass: r.Pass, Wall: apart, Refresh: app.Refreshing{Allow: r.Allow},
 		Lease:    &app.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
-		Failed:   func(ref schemas.Ref, err error) { o.metrics.Step(name, ref.Kind, err) },
+		Failed:   func(ref schemas.Ref, err error) { o.metrics.Step(name, string(ref.Kind), err) },
 		Asked:    func(operation string) { o.metrics.Git(name, operation) },
 	}
 	s.Env.Log = o.env.Log.With("repository", name)

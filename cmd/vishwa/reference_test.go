@@ -36,9 +36,10 @@ func TestExamplesOfTheReferenceApply(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/docs/reference.txtar"},
 		Setup: func(env *testscript.Env) error {
-			for kind := range schemas.Kinds {
+			for _, k := range schemas.Kinds() {
+				kind := k.Name
 				at := filepath.Join(env.WorkDir, "examples", strings.ToLower(kind)+".yaml")
-				if kind == "Project" {
+				if k.Settings {
 					at = filepath.Join(env.WorkDir, "examples", "vishwa.yaml")
 				}
 				if err := write(at, []byte(yamlOf(t, filepath.Join(reference, strings.ToLower(kind)+".md"))[0]), 0o644); err != nil {
@@ -60,7 +61,7 @@ func TestExamplesOfTheReferenceApply(t *testing.T) {
 // with them but what they name and is not there.
 func TestMoreOfTheReferenceIsRead(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/reference/*.md")
-	if err != nil || len(pages) < len(schemas.Kinds)+2 {
+	if err != nil || len(pages) < len(schemas.Kinds())+2 {
 		t.Fatal(pages, err)
 	}
 	for _, page := range pages {

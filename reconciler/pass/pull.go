@@ -104,15 +104,11 @@ func (h *Reconciler) Review(ctx context.Context, in *Intent, rev port.Revision) 
 	return &Proposal{w, p, d}, nil
 }
 
-// preMergeKinds are the kinds that can be made before a merge: they touch nothing but
-// the store and the ledger.
-var preMergeKinds = []string{"dataset", "transform", "training", "model"}
-
 // PreMerge is the part of the plan that can be done before the merge.
 func (p *Proposal) PreMerge() plan.Plan {
 	out := p.Plan
 	out.Steps = slices.DeleteFunc(slices.Clone(p.Plan.Steps), func(s plan.Step) bool {
-		return s.Do == plan.Retire || !slices.Contains(preMergeKinds, s.Ref.Kind)
+		return s.Do == plan.Retire || !s.Ref.Kind.Traits().PreMerge
 	})
 	return out
 }

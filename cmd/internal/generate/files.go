@@ -46,8 +46,8 @@ func Files(src string) (map[string][]byte, error) {
 		return nil, fmt.Errorf("read comments: %w", err)
 	}
 	names := []string{}
-	for kind := range schemas.Kinds {
-		names = append(names, kind)
+	for _, k := range schemas.Kinds() {
+		names = append(names, k.Name)
 	}
 	slices.Sort(names)
 	files, defs := map[string][]byte{}, map[string]any{}
@@ -117,7 +117,7 @@ func Pages(files map[string][]byte, examples string) (map[string][]byte, error) 
 type object = map[string]any
 
 func document(r *jsonschema.Reflector, kind string) object {
-	spec := r.ReflectFromType(reflect.TypeOf(schemas.Kinds[kind]()))
+	spec := r.ReflectFromType(reflect.TypeOf(schemas.Declared(kind).New()))
 	meta := r.ReflectFromType(reflect.TypeOf(schemas.Metadata{}))
 	for _, s := range []*jsonschema.Schema{spec, meta} {
 		s.Version = ""

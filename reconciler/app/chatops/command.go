@@ -3,7 +3,6 @@
 package chatops
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -135,10 +134,10 @@ func understand(words []string) (Verb, schemas.Ref, error) {
 	if err != nil {
 		return "", none, invalid(quoted(words[0])+" is no ref", "write kind/name or kind/name:output in lower case, such as training/enrollment:xgboost")
 	}
-	if kinds := kinds(); !slices.Contains(kinds, ref.Kind) {
+	if kinds := kinds(); !slices.Contains(kinds, string(ref.Kind)) {
 		way := "the kinds are " + strings.Join(kinds, ", ")
-		if near := schemas.Nearest(ref.Kind, kinds); near != "" {
-			ref.Kind = near
+		if near := schemas.Nearest(string(ref.Kind), kinds); near != "" {
+			ref.Kind = schemas.Kind(near)
 			way = "did you mean " + ref.String() + "?"
 		}
 		return "", none, invalid("there is no kind of declaration such as in "+quoted(words[0]), way)
@@ -161,10 +160,11 @@ func known() []string {
 func listed() string { return strings.Join(known(), ", ") }
 
 func kinds() []string {
-	out := slices.Sorted(maps.Keys(schemas.Kinds))
-	for i := range out {
-		out[i] = strings.ToLower(out[i])
+	var out []string
+	for _, k := range schemas.Kinds() {
+		out = append(out, string(k.Kind))
 	}
+	slices.Sort(out)
 	return out
 }
 

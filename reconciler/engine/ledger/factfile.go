@@ -75,7 +75,7 @@ func FactFile(e Entry) (path string, text []byte, err error) {
 	if e.Ref == (schemas.Ref{}) || e.Duplicate {
 		return "", nil, nil
 	}
-	path = "facts/" + e.Ref.Kind + "/" + e.Ref.Name
+	path = "facts/" + string(e.Ref.Kind) + "/" + e.Ref.Name
 	if e.Ref.Output != "" {
 		path += "/" + e.Ref.Output
 	}

@@ -13,7 +13,7 @@ import (
 func TestWhatIsMadeTwiceIsMarked(t *testing.T) {
 	key := digest.Of([]byte("key"))
 	for action, kind := range map[Action]string{Pin: "dataset", Transform: "transform", Train: "training", Select: "model"} {
-		ref := schemas.Ref{Kind: kind, Name: "x"}
+		ref := schemas.Ref{Kind: schemas.Kind(kind), Name: "x"}
 		f := &Facts{}
 		bundle := 0
 		fold := func(e Entry) *Entry {

@@ -185,7 +185,7 @@ func what(e *ledger.Entry) string {
 	case ledger.Pin:
 		return "data"
 	default:
-		return e.Ref.Kind
+		return string(e.Ref.Kind)
 	}
 }
 

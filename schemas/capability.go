@@ -1,0 +1,125 @@
+// What of a spec others need, without knowing its kind: small interfaces, each of which a
+// new kind takes on by having the method.
+
+package schemas
+
+import "strconv"
+
+// Spec is what a kind declares.
+type Spec interface {
+	// check reports what a schema cannot say.
+	check(c *checker, d *document)
+}
+
+// Commanded is what runs a command.
+type Commanded interface {
+	// Command is the command and its field in the declaration; nil where none is declared.
+	Command() (w *Work, field string)
+}
+
+// Runnable is a command that runs to its end and makes something.
+type Runnable interface {
+	Commanded
+	Bounds() Limits
+	// Reads maps a name to what the run reads by it.
+	Reads() map[string]Ref
+	// Writes maps a name to where the run writes it; a model has a place of its own.
+	Writes() (outputs map[string]string, model bool)
+}
+
+// Varied is made once for each of its candidates.
+type Varied interface {
+	// Variants maps a name to a candidate; none is one that has no name of its own.
+	Variants() map[string]Candidate
+}
+
+// Data is brought in, and held against what is promised of it.
+type Data interface {
+	Data() *Dataset
+}
+
+// Selects releases the best of several candidates.
+type Selects interface {
+	Selects() Contest
+}
+
+// Contest is how candidates are compared.
+type Contest struct {
+	From  Ref
+	By    Selection
+	Gates []Gate
+}
+
+// Serves takes a model to an environment.
+type Serves interface {
+	Serves() Service
+}
+
+// Service is what is served, and where.
+type Service struct {
+	Model       Ref
+	Environment string
+	Local       bool   // on the machine that serves it
+	Address     string // of all that may stand in its way; "" takes what is free
+}
+
+// Provisioned is made by a provisioner.
+type Provisioned interface {
+	Stack() *Infrastructure
+}
+
+// Scheduled is looked at again when its time has come, though nothing was pushed.
+type Scheduled interface {
+	Times() string // a cron expression; "" is none
+}
+
+// ProjectOf finds the project among declarations; nil is none.
+func ProjectOf(decls []Declaration) *Project {
+	for i := range decls {
+		if s, ok := decls[i].Spec.(settings); ok {
+			return s.project()
+		}
+	}
+	return nil
+}
+
+// settings is the spec of the project.
+type settings interface{ project() *Project }
+
+func (s *Project) project() *Project { return s }
+
+func (s *Dataset) Data() *Dataset { return s }
+
+func (s *Transform) Command() (*Work, string)          { return &s.Work, "spec" }
+func (s *Transform) Bounds() Limits                    { return s.Limits }
+func (s *Transform) Reads() map[string]Ref             { return s.Inputs }
+func (s *Transform) Writes() (map[string]string, bool) { return s.Outputs, false }
+
+func (s *Training) Command() (*Work, string)          { return &s.Work, "spec" }
+func (s *Training) Bounds() Limits                    { return s.Limits }
+func (s *Training) Reads() map[string]Ref             { return s.Inputs }
+func (s *Training) Writes() (map[string]string, bool) { return nil, true }
+func (s *Training) Variants() map[string]Candidate    { return s.Candidates }
+
+func (s *Model) Selects() Contest { return Contest{s.From, s.Select, s.Gates} }
+
+func (s *Infrastructure) Stack() *Infrastructure { return s }
+func (s *Infrastructure) Times() string          { return s.Schedule }
+
+func (s *Deployment) Times() string { return s.Schedule }
+
+func (s *Deployment) Command() (*Work, string) {
+	const field = "spec.target.local"
+	if s.Target.Local == nil {
+		return nil, field
+	}
+	return &s.Target.Local.Work, field
+}
+
+func (s *Deployment) Serves() Service {
+	out := Service{Model: s.Model, Environment: s.Environment, Local: s.Target.Local != nil}
+	if out.Local && s.Target.Local.Port != 0 {
+		out.Address = "local:" + strconv.Itoa(s.Target.Local.Port)
+	}
+	return out
+}
