@@ -134,7 +134,7 @@ func (w *town) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
 	if err := w.began(); err != nil {
 		return e, err
 	}
-	_, e = ledger.Recheck(&w.facts, e)
+	e = ledger.Recheck(&w.facts, e)
 	e.Seq, e.Prev, e.Time = w.facts.Count, w.facts.Head, time.Now().UTC()
 	w.entries = append(w.entries, e)
 	return e, w.facts.Fold(e, digest.Of(fmt.Append(nil, e.Seq)))

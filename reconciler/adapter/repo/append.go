@@ -238,11 +238,7 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 	if e.Action == ledger.Genesis && l.facts.Count > 0 {
 		return nil, fault.New(fault.Conflict, "the ledger has begun already")
 	}
-	keep, changed := l.opts.Recheck(l.facts, e)
-	if !keep {
-		return nil, fault.WithHint(fault.New(fault.Conflict, "the ledger has moved on, and what was to be recorded no longer holds"), "plan again")
-	}
-	e = changed
+	e = ledger.Recheck(l.facts, e)
 	e.Seq, e.Prev, e.Time = l.facts.Count, l.facts.Head, l.opts.Now().UTC().Truncate(time.Millisecond)
 	if e.Time.Before(l.facts.Time) { // another's clock goes before ours
 		e.Time = l.facts.Time

@@ -65,11 +65,6 @@ type LedgerOptions struct {
 	Wrote func(before, commit string)
 	Now   func() time.Time
 	Rand  func() float64 // in [0,1), spreads out attempts; without it, math/rand's
-
-	// Recheck is asked before each entry is written, as others may have written since
-	// the caller looked: is e still to be recorded, and as what? It leaves f as it
-	// is. Without it, ledger.Recheck.
-	Recheck func(f *ledger.Facts, e ledger.Entry) (keep bool, changed ledger.Entry)
 }
 
 // Ledger is the ledger of one clone. It is safe for concurrent use, and any
@@ -112,9 +107,6 @@ func OpenLedger(r *Repo, opts LedgerOptions) (*Ledger, error) {
 	}
 	if opts.Rand == nil {
 		opts.Rand = rand.Float64
-	}
-	if opts.Recheck == nil {
-		opts.Recheck = ledger.Recheck
 	}
 	if opts.Verifier == nil || opts.Now == nil {
 		return nil, fault.New(fault.Internal, "open ledger: it needs a verifier and a clock")

@@ -6,6 +6,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -35,11 +36,39 @@ const (
 	Resume    Action = "resume"  // and lets it go on
 )
 
+// byKey are the actions of what is looked up by its key, and standing those of what is
+// observed in the world, as the rows of the kinds have them.
+var (
+	byKey    = actionsOf(func(t schemas.Traits) bool { return !t.Observed })
+	standing = actionsOf(func(t schemas.Traits) bool { return t.Observed })
+	actions  = slices.Concat([]Action{Genesis}, byKey, []Action{Approve}, standing, []Action{Retire, Deny, Fail, Cancel, Retry, Observe, Suspend, Resume})
+)
+
+func actionsOf(has func(schemas.Traits) bool) (out []Action) {
+	for _, t := range schemas.Kinds() {
+		if has(t) && t.Action != "" {
+			out = append(out, Action(t.Action))
+		}
+	}
+	return out
+}
+
 // Actions lists every action, in no order that matters.
 func Actions() []string {
-	return []string{string(Genesis), string(Pin), string(Transform), string(Train), string(Select), string(Approve), string(Provision),
-		string(Deploy), string(Retire), string(Deny), string(Fail), string(Cancel), string(Retry), string(Observe), string(Suspend), string(Resume)}
+	out := make([]string, len(actions))
+	for i, a := range actions {
+		out[i] = string(a)
+	}
+	return out
 }
+
+// makes tells whether a records that something was made, or is gone.
+func (a Action) makes() bool {
+	return a == Retire || slices.Contains(byKey, a) || slices.Contains(standing, a)
+}
+
+// Stands tells whether e records something that is observed in the world since.
+func (e *Entry) Stands() bool { return slices.Contains(standing, e.Action) }
 
 // Entry is one record.
 type Entry struct {

@@ -67,12 +67,7 @@ type factRelease struct {
 // nothing so has no path. The same entry has the same bytes. It is shown by git and
 // cat, so nothing in it steers a terminal; the entry holds what was there.
 func FactFile(e Entry) (path string, text []byte, err error) {
-	switch e.Action {
-	case Pin, Transform, Train, Select, Provision, Deploy, Retire:
-	default:
-		return "", nil, nil
-	}
-	if e.Ref == (schemas.Ref{}) || e.Duplicate {
+	if !e.Action.makes() || e.Ref == (schemas.Ref{}) || e.Duplicate {
 		return "", nil, nil
 	}
 	path = "facts/" + string(e.Ref.Kind) + "/" + e.Ref.Name

@@ -68,8 +68,6 @@ func (f *Facts) take(e *Entry) {
 		f.Started = e.Revision
 	}
 	switch e.Action {
-	case Pin, Transform, Train, Select, Provision, Deploy, Retire:
-		f.success(e)
 	case Fail:
 		if e.Key != "" {
 			f.Failed[e.Key] = Tries{N: f.Failed[e.Key].N + 1, Last: e}
@@ -88,6 +86,10 @@ func (f *Facts) take(e *Entry) {
 		f.Denied[e.Ref] = e
 	case Approve:
 		f.Approvals = append(f.Approvals, e)
+	default:
+		if e.Action.makes() {
+			f.success(e)
+		}
 	}
 }
 
@@ -118,7 +120,7 @@ func (f *Facts) success(e *Entry) {
 // authors count from there on. What only comes back as it was, after a crash or a
 // reboot or by a rollback, was approved before, and moves neither.
 func (f *Facts) release(e *Entry) {
-	if e.Action != Deploy && e.Action != Retire || e.Ref.Kind != "deployment" {
+	if e.Action != Deploy && e.Action != Retire || !e.Ref.Kind.Traits().Serves {
 		return
 	}
 	last := f.Latest[e.Ref]
@@ -202,12 +204,9 @@ func (f *Facts) Clone() *Facts {
 // Recheck is what becomes of e, which was made while others wrote to the ledger,
 // now that f holds their entries: where one of them made the same first, e
 // stays as a record of work done twice.
-func Recheck(f *Facts, e Entry) (keep bool, changed Entry) {
-	switch e.Action {
-	case Pin, Transform, Train, Select:
-		if first := f.ByKey[e.Key]; e.Key != "" && first != nil && !e.Again {
-			e.Duplicate = true
-		}
+func Recheck(f *Facts, e Entry) Entry {
+	if first := f.ByKey[e.Key]; slices.Contains(byKey, e.Action) && e.Key != "" && first != nil && !e.Again {
+		e.Duplicate = true
 	}
-	return true, e
+	return e
 }

@@ -16,8 +16,6 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-var actions = []Action{Genesis, Pin, Transform, Train, Select, Approve, Provision, Deploy, Retire, Deny, Fail, Cancel, Retry, Observe, Suspend, Resume}
-
 // Folder is how many entries a folder holds.
 const Folder = 1000
 
@@ -29,10 +27,10 @@ func Path(seq int64) string {
 // RoleOf is the role whose key signs an action: what refuses, failed or
 // was merely seen is signed by another key than what releases.
 func RoleOf(a Action) port.Role {
-	switch a {
-	case Deny, Fail, Cancel, Observe:
+	switch {
+	case a == Deny, a == Fail, a == Cancel, a == Observe:
 		return port.Refuse
-	case Provision, Deploy, Retire:
+	case a == Retire, slices.Contains(standing, a):
 		return port.Deploy
 	default:
 		return port.Build
