@@ -149,3 +149,6 @@ func kindNames() []string {
 	slices.Sort(out)
 	return out
 }
+
+// ProjectRef names the project, which has no name of its own.
+var ProjectRef = Ref{Kind: KindProject}

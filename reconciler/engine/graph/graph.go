@@ -60,7 +60,7 @@ func (g Graph) Digest() digest.Digest {
 	if err != nil {
 		panic(err)
 	}
-	rows = append(rows, row{Ref: schemas.Ref{Kind: "project"}, Recipe: project})
+	rows = append(rows, row{Ref: schemas.ProjectRef, Recipe: project})
 	for _, n := range g.Nodes {
 		key, err := n.Recipe.Key()
 		if err != nil {
@@ -81,11 +81,9 @@ func (g Graph) Digest() digest.Digest {
 func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, code: map[string]Node{}, nodes: make([]Node, 0, len(decls))}
 	g := Graph{at: map[schemas.Ref]int{}}
+	g.Project = schemas.ProjectOf(decls)
 	for i := range decls {
-		if p, ok := decls[i].Spec.(*schemas.Project); ok {
-			g.Project = p
-		}
-		if t, ok := decls[i].Spec.(*schemas.Training); ok {
+		if t, ok := decls[i].Spec.(schemas.Varied); ok {
 			for name := range candidates(t) {
 				ref := decls[i].Ref()
 				b.candidates[ref] = append(b.candidates[ref], schemas.Ref{Kind: ref.Kind, Name: ref.Name, Output: name})
@@ -106,11 +104,11 @@ func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 	return g, problems
 }
 
-func candidates(t *schemas.Training) map[string]schemas.Candidate {
-	if len(t.Candidates) == 0 {
-		return map[string]schemas.Candidate{Default: {}}
+func candidates(t schemas.Varied) map[string]schemas.Candidate {
+	if all := t.Variants(); len(all) > 0 {
+		return all
 	}
-	return t.Candidates
+	return map[string]schemas.Candidate{Default: {}}
 }
 
 type builder struct {
@@ -124,69 +122,8 @@ type builder struct {
 
 // add makes the nodes of one declaration.
 func (b *builder) add(d *schemas.Declaration) {
-	switch spec := d.Spec.(type) {
-	case *schemas.Dataset:
-		n := b.node(d, spec, 1)
-		n.Data, n.Points = b.pins.Data[n.Ref], b.pins.Points[n.Ref]
-		if n.Data.Digest != "" {
-			n.Recipe.Inputs = map[string]digest.Digest{"data": n.Data.Digest}
-		} else if n.Points != nil {
-			n.Recipe.Inputs = map[string]digest.Digest{"pointer": digest.Of([]byte(n.Points.MD5))}
-		}
-		b.nodes = append(b.nodes, n)
-	case *schemas.Transform:
-		n := b.node(d, spec, 1)
-		if !b.work(d, &n, spec.Work, 1) {
-			return
-		}
-		n.Recipe.Params = spec.Params
-		n.Inputs = spec.Inputs
-		b.nodes = append(b.nodes, n)
-	case *schemas.Training:
-		// All but the parameters is the same for every candidate, and is made once.
-		all := candidates(spec)
-		whole := b.node(d, spec, len(all))
-		if !b.work(d, &whole, spec.Work, len(all)) || !b.weigh(d, "spec.candidates", len(all)*(weight(spec.Params)+len(spec.Inputs)*perInput)) {
-			return
-		}
-		whole.Inputs = spec.Inputs
-		for name, c := range all {
-			n := whole
-			n.Ref.Output = name
-			n.Recipe.Params = merged(spec.Params, c.Params)
-			b.nodes = append(b.nodes, n)
-		}
-	case *schemas.Model:
-		n := b.node(d, spec, 1)
-		n.Inputs = map[string]schemas.Ref{}
-		if !b.weigh(d, "spec.from", len(b.candidates[spec.From])*perInput) {
-			return
-		}
-		for _, c := range b.candidates[spec.From] {
-			n.Inputs[c.Output] = c
-		}
-		b.nodes = append(b.nodes, n)
-	case *schemas.Infrastructure:
-		n := b.node(d, spec, 1)
-		n.Code = b.pins.Files[path.Clean(spec.Module)]
-		if !b.weigh(d, "spec.module", named(n.Code)) {
-			return
-		}
-		n.Recipe.Code = byPath(n.Code)
-		b.nodes = append(b.nodes, n)
-	case *schemas.Deployment:
-		n := b.node(d, spec, 1)
-		if t := spec.Target.Local; t != nil {
-			if !b.work(d, &n, t.Work, 1) {
-				return
-			}
-			n.Recipe.Params = t.Params
-		}
-		n.Inputs = map[string]schemas.Ref{"model": spec.Model}
-		for _, need := range spec.Needs {
-			n.Inputs[need.String()] = need
-		}
-		b.nodes = append(b.nodes, n)
+	if make := recipes[d.Traits().Kind]; make != nil {
+		make(b, d)
 	}
 }
 

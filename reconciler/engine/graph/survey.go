@@ -33,17 +33,13 @@ func Survey(tree fs.FS, decls []schemas.Declaration) (Pins, []schemas.Problem) {
 			break
 		}
 		switch spec := d.Spec.(type) {
-		case *schemas.Dataset:
-			s.dataset(d, spec)
-		case *schemas.Transform:
-			s.work(d, "spec", spec.Work)
-		case *schemas.Training:
-			s.work(d, "spec", spec.Work)
-		case *schemas.Infrastructure:
-			s.read(d, "spec.module", spec.Module)
-		case *schemas.Deployment:
-			if spec.Target.Local != nil {
-				s.work(d, "spec.target.local", spec.Target.Local.Work)
+		case schemas.Data:
+			s.dataset(d, spec.Data())
+		case schemas.Provisioned:
+			s.read(d, "spec.module", spec.Stack().Module)
+		case schemas.Commanded:
+			if w, field := spec.Command(); w != nil {
+				s.work(d, field, *w)
 			}
 		}
 	}

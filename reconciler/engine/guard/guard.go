@@ -213,18 +213,17 @@ func (g Guard) mannable() bool {
 
 // Address is where a deployment answers, for all that may stand in the way of another;
 // "" where it takes what is free.
-func Address(d *schemas.Deployment) string {
-	if d.Target.Local == nil || d.Target.Local.Port == 0 {
-		return ""
-	}
-	return fmt.Sprintf("local:%d", d.Target.Local.Port)
-}
+func Address(d schemas.Serves) string { return d.Serves().Address }
 
 // Recorded is the Address of a release on the ledger.
 func Recorded(e *ledger.Entry) string {
-	var d schemas.Deployment
-	if e.Recipe == nil || json.Unmarshal(e.Recipe.Spec, &d) != nil {
+	is := e.Ref.Kind.Traits()
+	if e.Recipe == nil || !is.Serves {
 		return ""
 	}
-	return Address(&d)
+	spec := is.New()
+	if d, ok := spec.(schemas.Serves); ok && json.Unmarshal(e.Recipe.Spec, spec) == nil {
+		return Address(d)
+	}
+	return ""
 }

@@ -35,8 +35,8 @@ type Fact struct {
 // Ref explains the newest state of ref.
 func Ref(f *ledger.Facts, ref schemas.Ref) (Node, error) {
 	x := index(f)
-	if ref.Kind == "training" && ref.Output == "" {
-		n := Node{What: "training", Name: ref.String()}
+	if ref.Kind.Traits().Outputs == schemas.CandidateOutputs && ref.Output == "" {
+		n := Node{What: string(ref.Kind), Name: ref.String()}
 		for r, e := range f.Latest {
 			if r.Whole() == ref {
 				n.From = append(n.From, x.entry(e))

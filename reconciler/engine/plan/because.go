@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // most is how many changes a reason names before it counts the rest.
@@ -54,10 +55,11 @@ func inputs(was, now port.Recipe) []string {
 	_, pointer := now.Inputs["pointer"]
 	_, pointed := was.Inputs["pointer"]
 	_, named := now.Inputs["data"]
+	data := schemas.Declared(now.Kind).Pinned
 	switch {
-	case now.Kind == "Dataset" && digest && pointer:
+	case data && digest && pointer:
 		return []string{"its pointer names other data, without a SHA-256"}
-	case now.Kind == "Dataset" && pointed && named:
+	case data && pointed && named:
 		return []string{"its pointer names the SHA-256 now"}
 	}
 	return digests("input", was.Inputs, now.Inputs)

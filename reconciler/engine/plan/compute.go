@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func (c *computing) step(n *graph.Node) Step {
 		if last != nil && last.Action != ledger.Retire {
 			s.Do, s.Why = Remake, "waits for "+names(waits)
 		}
-		if n.Ref.Kind == "infrastructure" {
+		if n.Ref.Kind.Traits().Provisioned {
 			c.stack(n, &s)
 		}
 		return s
@@ -77,10 +78,10 @@ func (c *computing) step(n *graph.Node) Step {
 		panic(err) // Build encoded it already
 	}
 	s.Key = key
-	switch n.Ref.Kind {
-	case "infrastructure":
+	switch is := n.Ref.Kind.Traits(); {
+	case is.Provisioned:
 		c.stack(n, &s)
-	case "deployment":
+	case is.Serves:
 		s.Model = recipe.Inputs["model"]
 		c.deployment(&s, recipe)
 	default:
@@ -98,8 +99,9 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 	}
 	e := c.seen.Facts.ByKey[s.Key]
 	gone := e != nil && c.seen.MissingArtifacts[s.Key] != ""
+	pinned := n.Ref.Kind.Traits().Pinned
 	switch {
-	case gone && n.Ref.Kind == "dataset":
+	case gone && pinned:
 		s.Do, s.Why = Pin, c.seen.MissingArtifacts[s.Key]
 		c.known.Add(n, nil)
 	case gone:
@@ -110,7 +112,7 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 			s.Why = "made before, at revision " + shortSHA(e.Revision)
 		}
 		c.known.Add(n, e)
-	case n.Ref.Kind == "dataset":
+	case pinned:
 		s.Do, s.Why = Pin, "never pinned"
 		if last != nil {
 			s.Why = changed(last, recipe)
@@ -183,14 +185,10 @@ func FailureText(f ledger.Failure, pull bool) string {
 
 // Retries is how often a failed run of d is tried again.
 func Retries(d *schemas.Declaration) int {
-	switch spec := d.Spec.(type) {
-	case *schemas.Transform:
-		return spec.Retries
-	case *schemas.Training:
-		return spec.Retries
-	default:
-		return 1 << 30 // what is no run fails for reasons outside its key
+	if run, ok := d.Spec.(schemas.Runnable); ok {
+		return run.Bounds().Retries
 	}
+	return 1 << 30 // what is no run fails for reasons outside its key
 }
 
 func (c *computing) stack(n *graph.Node, s *Step) {
@@ -278,17 +276,16 @@ func changed(last *ledger.Entry, now port.Recipe) string {
 	}
 	was := *last.Recipe
 	why := explainChange(was, now)
-	if a, b := was.Inputs["model"], now.Inputs["model"]; a != b && now.Kind == "Deployment" && a != "" && b != "" {
+	if a, b := was.Inputs["model"], now.Inputs["model"]; a != b && schemas.Declared(now.Kind).Serves && a != "" && b != "" {
 		why = strings.Replace(why, "input model changed", fmt.Sprintf("model %s -> %s", a.Short(), b.Short()), 1)
 	}
 	return why
 }
 
-// retired are steps for what is declared no more: deployments before the
-// infrastructure that they may stand on.
+// retired are steps for what is declared no more: what serves before what it may stand on.
 func (c *computing) retired() (steps []Step) {
 	for ref, e := range c.seen.Facts.Latest {
-		if c.want.Node(ref) != nil || e.Action != ledger.Deploy && e.Action != ledger.Provision {
+		if c.want.Node(ref) != nil || !e.Stands() {
 			continue
 		}
 		s := Step{Ref: ref, Do: Retire, Key: e.Key, Why: "declared no more"}
@@ -303,11 +300,13 @@ func (c *computing) retired() (steps []Step) {
 		}
 		steps = append(steps, s)
 	}
-	slices.SortFunc(steps, func(a, b Step) int { return a.Ref.Compare(b.Ref) }) // deployment sorts before infrastructure
+	slices.SortFunc(steps, func(a, b Step) int {
+		return cmp.Or(rank(a.Ref)-rank(b.Ref), a.Ref.Compare(b.Ref))
+	})
 	for i := range steps {
-		if steps[i].Ref.Kind == "infrastructure" {
+		if steps[i].Ref.Kind.Traits().Provisioned {
 			for _, d := range steps[:i] {
-				if d.Ref.Kind == "deployment" {
+				if d.Ref.Kind.Traits().Serves {
 					steps[i].Needs = append(steps[i].Needs, d.Ref)
 				}
 			}
@@ -317,12 +316,20 @@ func (c *computing) retired() (steps []Step) {
 	return steps
 }
 
+// rank is 1 for what others may stand on.
+func rank(ref schemas.Ref) int {
+	if ref.Kind.Traits().Provisioned {
+		return 1
+	}
+	return 0
+}
+
 // standingOn lists the declared deployments whose newest release was made with
 // infra: it must not go before they have gone on without it.
 func (c *computing) standingOn(infra schemas.Ref) (out []schemas.Ref) {
 	for i := range c.want.Nodes {
 		ref := c.want.Nodes[i].Ref
-		if ref.Kind != "deployment" {
+		if !ref.Kind.Traits().Serves {
 			continue
 		}
 		if e := c.seen.Facts.Latest[ref]; e != nil && e.Action == ledger.Deploy && e.Recipe != nil {

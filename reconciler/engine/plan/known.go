@@ -20,8 +20,8 @@ type Known map[schemas.Ref]map[string]digest.Digest // node -> output ("" for th
 // Add takes in what e, the entry under a node's key, made.
 func (k Known) Add(n *graph.Node, e *ledger.Entry) {
 	out := map[string]digest.Digest{}
-	switch n.Ref.Kind {
-	case "dataset":
+	switch n.Ref.Kind.Traits().Names {
+	case schemas.NamedByData:
 		d := n.Data.Digest
 		if e != nil && e.Outputs["data"].Digest != "" {
 			d = e.Outputs["data"].Digest
@@ -30,22 +30,22 @@ func (k Known) Add(n *graph.Node, e *ledger.Entry) {
 			return // it is known when the data has been fetched
 		}
 		out[""] = d
-	case "transform":
+	case schemas.NamedByOutputs:
 		for name, a := range e.Outputs {
 			out[name] = a.Digest
 			if len(e.Outputs) == 1 {
 				out[""] = a.Digest
 			}
 		}
-	case "training":
+	case schemas.NamedByResult:
 		out[""] = candidate(e)
-	case "model":
+	case schemas.NamedByModel:
 		if e.Model != nil {
 			out[""] = e.Model.Artifact.Digest
 		}
-	case "infrastructure":
+	case schemas.NamedByChange:
 		out[""] = stack(e)
-	case "deployment":
+	case schemas.NamedByKey:
 		out[""] = e.Key
 	}
 	k[n.Ref] = out

@@ -1,0 +1,100 @@
+// What the nodes of each kind are made of: one recipe a kind.
+
+package graph
+
+import (
+	"path"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// recipes make the nodes of a declaration of each kind; the project has none.
+var recipes = map[schemas.Kind]func(*builder, *schemas.Declaration){
+	schemas.KindDataset:        of((*builder).dataset),
+	schemas.KindTransform:      of((*builder).transform),
+	schemas.KindTraining:       of((*builder).training),
+	schemas.KindModel:          of((*builder).model),
+	schemas.KindInfrastructure: of((*builder).infrastructure),
+	schemas.KindDeployment:     of((*builder).deployment),
+}
+
+// of is a recipe for specs of one type.
+func of[S schemas.Spec](make func(*builder, *schemas.Declaration, S)) func(*builder, *schemas.Declaration) {
+	return func(b *builder, d *schemas.Declaration) { make(b, d, d.Spec.(S)) }
+}
+
+func (b *builder) dataset(d *schemas.Declaration, spec *schemas.Dataset) {
+	n := b.node(d, spec, 1)
+	n.Data, n.Points = b.pins.Data[n.Ref], b.pins.Points[n.Ref]
+	if n.Data.Digest != "" {
+		n.Recipe.Inputs = map[string]digest.Digest{"data": n.Data.Digest}
+	} else if n.Points != nil {
+		n.Recipe.Inputs = map[string]digest.Digest{"pointer": digest.Of([]byte(n.Points.MD5))}
+	}
+	b.nodes = append(b.nodes, n)
+}
+
+func (b *builder) transform(d *schemas.Declaration, spec *schemas.Transform) {
+	n := b.node(d, spec, 1)
+	if !b.work(d, &n, spec.Work, 1) {
+		return
+	}
+	n.Recipe.Params = spec.Params
+	n.Inputs = spec.Inputs
+	b.nodes = append(b.nodes, n)
+}
+
+// training makes a node a candidate. All but the parameters is the same for every one, and
+// is made once.
+func (b *builder) training(d *schemas.Declaration, spec *schemas.Training) {
+	all := candidates(spec)
+	whole := b.node(d, spec, len(all))
+	if !b.work(d, &whole, spec.Work, len(all)) || !b.weigh(d, "spec.candidates", len(all)*(weight(spec.Params)+len(spec.Inputs)*perInput)) {
+		return
+	}
+	whole.Inputs = spec.Inputs
+	for name, c := range all {
+		n := whole
+		n.Ref.Output = name
+		n.Recipe.Params = merged(spec.Params, c.Params)
+		b.nodes = append(b.nodes, n)
+	}
+}
+
+func (b *builder) model(d *schemas.Declaration, spec *schemas.Model) {
+	n := b.node(d, spec, 1)
+	n.Inputs = map[string]schemas.Ref{}
+	if !b.weigh(d, "spec.from", len(b.candidates[spec.From])*perInput) {
+		return
+	}
+	for _, c := range b.candidates[spec.From] {
+		n.Inputs[c.Output] = c
+	}
+	b.nodes = append(b.nodes, n)
+}
+
+func (b *builder) infrastructure(d *schemas.Declaration, spec *schemas.Infrastructure) {
+	n := b.node(d, spec, 1)
+	n.Code = b.pins.Files[path.Clean(spec.Module)]
+	if !b.weigh(d, "spec.module", named(n.Code)) {
+		return
+	}
+	n.Recipe.Code = byPath(n.Code)
+	b.nodes = append(b.nodes, n)
+}
+
+func (b *builder) deployment(d *schemas.Declaration, spec *schemas.Deployment) {
+	n := b.node(d, spec, 1)
+	if t := spec.Target.Local; t != nil {
+		if !b.work(d, &n, t.Work, 1) {
+			return
+		}
+		n.Recipe.Params = t.Params
+	}
+	n.Inputs = map[string]schemas.Ref{"model": spec.Model}
+	for _, need := range spec.Needs {
+		n.Inputs[need.String()] = need
+	}
+	b.nodes = append(b.nodes, n)
+}
