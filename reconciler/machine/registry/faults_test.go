@@ -222,8 +222,8 @@ func TestWhatNoRegistryAnswersEnds(t *testing.T) {
 			}))
 			b := atRegistry(t, between.URL, "team/vishwa")
 			_, err := b.Put(t.Context(), "k", strings.NewReader("x"), 1)
-			if fault.Of(err) != c.want || err == nil || !strings.Contains(fault.Way(err), c.way) || strings.ContainsAny(err.Error(), "\x1b<") || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("%v (%v; %s), want %v", err, fault.Of(err), fault.Way(err), c.want)
+			if fault.Of(err) != c.want || err == nil || !strings.Contains(fault.HintOf(err), c.way) || strings.ContainsAny(err.Error(), "\x1b<") || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v (%v; %s), want %v", err, fault.Of(err), fault.HintOf(err), c.want)
 			}
 			if n.Load() > 80 {
 				t.Errorf("%d requests", n.Load())
@@ -392,7 +392,7 @@ func TestARegistryThatDeletesNothingIsSaid(t *testing.T) {
 		}
 		next.ServeHTTP(w, r)
 	})
-	if err := b.Delete(t.Context(), "k"); fault.Of(err) != fault.Denied || !strings.Contains(fault.Way(err), "allow it") {
-		t.Errorf("%v (%s)", err, fault.Way(err))
+	if err := b.Delete(t.Context(), "k"); fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "allow it") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 }

@@ -152,7 +152,7 @@ func TestCredentialsAreNotLedAway(t *testing.T) {
 			at := listen(t, c.secure, c.lead(c.to, registrytest.Memory()))
 			_, err := atRegistry(t, at.URL, "x", trusting(t, at)).Put(t.Context(), "k", strings.NewReader("x"), 1)
 			if fault.Of(err) != c.want || err == nil || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("%v (%v; %s), want %v", err, fault.Of(err), fault.Way(err), c.want)
+				t.Errorf("%v (%v; %s), want %v", err, fault.Of(err), fault.HintOf(err), c.want)
 			}
 			if heard := there.all(); heard != "" {
 				t.Errorf("it was led to %s", heard)
@@ -290,7 +290,7 @@ func TestAddresses(t *testing.T) {
 			if got = b.(*repository).at.host; b.(*repository).at.plain {
 				got += " plain"
 			}
-		} else if fault.Of(err) != fault.Invalid || fault.Way(err) == "" {
+		} else if fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", address, err)
 		}
 		if got != want {
@@ -304,8 +304,8 @@ func TestAStrangersCertificateIsSaid(t *testing.T) {
 	at := listen(t, true, registrytest.Memory())
 	secure := false
 	b := atRegistry(t, at.URL, "x", func(o *Options) { o.PlainHTTP = &secure })
-	if _, err := b.Stat(t.Context(), "k"); fault.Of(err) != fault.Denied || !strings.Contains(fault.Way(err), "VISHWA_OCI_CA_FILE") {
-		t.Errorf("%v (%s)", err, fault.Way(err))
+	if _, err := b.Stat(t.Context(), "k"); fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "VISHWA_OCI_CA_FILE") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 	if _, err := atRegistry(t, "169.254.169.254", "x").Stat(t.Context(), "k"); fault.Of(err) != fault.Denied {
 		t.Errorf("%v", err)

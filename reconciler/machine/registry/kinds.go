@@ -58,7 +58,7 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 		if strings.HasPrefix(known.Error(), name) || strings.HasPrefix(known.Error(), "read "+name) {
 			return known
 		}
-		return fault.Hint(fault.New(known.Kind, "%s: %w", name, known), "%s", fault.Way(known))
+		return fault.WithHint(fault.New(known.Kind, "%s: %w", name, known), "%s", fault.HintOf(known))
 	case errors.As(err, &answer):
 		return b.refused(name, answer)
 	case errors.Is(err, errdef.ErrNotFound):
@@ -66,19 +66,19 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return b.denied(name + ": there are no credentials for the registry")
 	case strings.Contains(err.Error(), "bearer realm"), strings.Contains(err.Error(), "blob upload Location"): // oras-go has no type for them
-		return fault.Hint(fault.New(fault.Denied, "%s: the registry leads to an address that is not safe", name), "have the registry name itself, or addresses that begin with https")
+		return fault.WithHint(fault.New(fault.Denied, "%s: the registry leads to an address that is not safe", name), "have the registry name itself, or addresses that begin with https")
 	case errors.As(err, &stranger):
-		return fault.Hint(fault.New(fault.Denied, "%s: the registry's certificate is not trusted", name), "name the file of its authority in VISHWA_OCI_CA_FILE")
+		return fault.WithHint(fault.New(fault.Denied, "%s: the registry's certificate is not trusted", name), "name the file of its authority in VISHWA_OCI_CA_FILE")
 	case errors.As(err, &unreached): // its address holds the query
-		return fault.Hint(fault.New(fault.Transient, "%s: %w", name, unreached.Err), "try again when the registry answers")
+		return fault.WithHint(fault.New(fault.Transient, "%s: %w", name, unreached.Err), "try again when the registry answers")
 	case !errors.As(err, &network) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
-		return fault.Hint(fault.New(fault.Invalid, "%s: the answer is no registry's", name), "correct the address, or ask who runs %s", b.at.name)
+		return fault.WithHint(fault.New(fault.Invalid, "%s: the answer is no registry's", name), "correct the address, or ask who runs %s", b.at.name)
 	}
-	return fault.Hint(fault.New(fault.Transient, "%s: %w (%v)", name, errCut, err), "try again when the registry answers")
+	return fault.WithHint(fault.New(fault.Transient, "%s: %w (%v)", name, errCut, err), "try again when the registry answers")
 }
 
 func (b *repository) denied(text string) error {
-	return fault.Hint(fault.New(fault.Denied, "%s", text),
+	return fault.WithHint(fault.New(fault.Denied, "%s", text),
 		"sign in with docker login %s, or set VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD, and let these credentials pull and push", b.at.name)
 }
 
@@ -95,19 +95,19 @@ func (b *repository) refused(name string, e *errcode.ErrorResponse) error {
 	case coded(e, "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"), code == http.StatusRequestedRangeNotSatisfiable && e.Method != http.MethodGet:
 		return fault.New(fault.Transient, "%s: the upload was lost", text)
 	case e.Method == http.MethodPut && code == http.StatusUnauthorized:
-		return fault.Hint(fault.New(fault.Transient, "%s: its token ended while bytes were sent", text), "try again")
+		return fault.WithHint(fault.New(fault.Transient, "%s: its token ended while bytes were sent", text), "try again")
 	case coded(e, "NAME_UNKNOWN") && e.Method != http.MethodGet && e.Method != http.MethodHead:
-		return fault.Hint(fault.New(fault.Missing, "%s", text), "make the repository in the registry, or correct its name")
+		return fault.WithHint(fault.New(fault.Missing, "%s", text), "make the repository in the registry, or correct its name")
 	case code == http.StatusNotFound && (e.Method == http.MethodGet || e.Method == http.MethodHead):
 		return fault.New(fault.Missing, "%s", text)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return b.denied(text)
 	case code == http.StatusInsufficientStorage:
-		return fault.Hint(fault.New(fault.Transient, "%s: it has no room left", text), "make room there, then run the command again")
+		return fault.WithHint(fault.New(fault.Transient, "%s: it has no room left", text), "make room there, then run the command again")
 	case code == http.StatusRequestEntityTooLarge:
-		return fault.Hint(fault.New(fault.Invalid, "%s", text), "allow the registry, and what stands before it, parts of %d MiB", leastPart>>20)
+		return fault.WithHint(fault.New(fault.Invalid, "%s", text), "allow the registry, and what stands before it, parts of %d MiB", leastPart>>20)
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
-		return fault.Hint(fault.New(fault.Transient, "%s", text), "try again when the registry answers")
+		return fault.WithHint(fault.New(fault.Transient, "%s", text), "try again when the registry answers")
 	}
-	return fault.Hint(fault.New(fault.Invalid, "%s", text), "correct the address, or ask who runs %s", b.at.name)
+	return fault.WithHint(fault.New(fault.Invalid, "%s", text), "correct the address, or ask who runs %s", b.at.name)
 }

@@ -51,7 +51,7 @@ func Open(o Options) (port.Bucket, error) {
 	address, ok := strings.CutPrefix(o.URL, "oci://")
 	ref, err := oci.ParseReference(address)
 	if !ok || err != nil || ref.Reference != "" {
-		return nil, fault.Hint(fault.New(fault.Invalid, "%q is no address of a registry's repository", o.URL), "write it as oci://registry.example.com/team/vishwa, without a tag")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is no address of a registry's repository", o.URL), "write it as oci://registry.example.com/team/vishwa, without a tag")
 	}
 	host, err := url.Parse("//" + ref.Host())
 	if err != nil {
@@ -96,7 +96,7 @@ func (b *repository) manifest(ctx context.Context, key string) (o object, tag go
 		}
 		defer body.Close()
 		if desc.MediaType != ocispec.MediaTypeImageManifest {
-			return fault.Hint(fault.New(fault.Invalid, "what answers is no registry, or keeps no OCI manifests"), "correct the address, or ask who runs it")
+			return fault.WithHint(fault.New(fault.Invalid, "what answers is no registry, or keeps no OCI manifests"), "correct the address, or ask who runs it")
 		}
 		if raw, err = io.ReadAll(io.LimitReader(body, mostManifest+1)); err != nil {
 			return err
@@ -110,7 +110,7 @@ func (b *repository) manifest(ctx context.Context, key string) (o object, tag go
 		return o, "", err
 	}
 	if o, err = readObject(key, raw); err != nil {
-		return o, "", fault.Hint(b.classed(ctx, key, err), "remove the tag %s; then restore it from a copy, or run vishwa apply, which makes it again where a step needs it", name)
+		return o, "", fault.WithHint(b.classed(ctx, key, err), "remove the tag %s; then restore it from a copy, or run vishwa apply, which makes it again where a step needs it", name)
 	}
 	return o, tag, nil
 }
@@ -239,7 +239,7 @@ func (l *listing) page(tags []string) error {
 	if !l.whole && !sorted {
 		l.b.unsorted.Store(true)
 		if l.any {
-			return fault.Hint(fault.New(fault.Transient, "the registry lists tags in no order"), "try again: from now on they are sorted here")
+			return fault.WithHint(fault.New(fault.Transient, "the registry lists tags in no order"), "try again: from now on they are sorted here")
 		}
 		return errUnsorted
 	}
@@ -321,7 +321,7 @@ func (b *repository) Delete(ctx context.Context, keys ...string) error {
 			continue
 		}
 		if status(err) == http.StatusMethodNotAllowed || status(err) == http.StatusNotImplemented {
-			return fault.Hint(fault.New(fault.Denied, "delete %s: the registry deletes nothing", b.name(key)), "allow it in the registry's configuration (of distribution: REGISTRY_STORAGE_DELETE_ENABLED=true)")
+			return fault.WithHint(fault.New(fault.Denied, "delete %s: the registry deletes nothing", b.name(key)), "allow it in the registry's configuration (of distribution: REGISTRY_STORAGE_DELETE_ENABLED=true)")
 		}
 		return b.classed(ctx, key, err)
 	}

@@ -59,7 +59,7 @@ func TestARealRegistryIsABucket(t *testing.T) {
 func put(t testing.TB, b port.Bucket, key string, p []byte) {
 	t.Helper()
 	if _, err := b.Put(t.Context(), key, bytes.NewReader(p), int64(len(p))); err != nil {
-		t.Fatalf("put %s: %v (%s)", key, err, fault.Way(err))
+		t.Fatalf("put %s: %v (%s)", key, err, fault.HintOf(err))
 	}
 }
 
@@ -278,8 +278,8 @@ func TestARealRegistryAsksWhoItIs(t *testing.T) {
 				}
 				return
 			}
-			if k := fault.Of(err); err == nil || k != fault.Denied && k != fault.Invalid || fault.Way(err) == "" || strings.Contains(err.Error()+fault.Way(err), "hunter") {
-				t.Errorf("%v (%v; %s)", err, k, fault.Way(err))
+			if k := fault.Of(err); err == nil || k != fault.Denied && k != fault.Invalid || fault.HintOf(err) == "" || strings.Contains(err.Error()+fault.HintOf(err), "hunter") {
+				t.Errorf("%v (%v; %s)", err, k, fault.HintOf(err))
 			}
 		})
 	}

@@ -130,7 +130,7 @@ func (o Options) transport(at server) (*http.Transport, error) {
 	}
 	pem, err := os.ReadFile(authorities)
 	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Missing, "read the authorities of %s: %w", at.name, err), "correct VISHWA_OCI_CA_FILE")
+		return nil, fault.WithHint(fault.New(fault.Missing, "read the authorities of %s: %w", at.name, err), "correct VISHWA_OCI_CA_FILE")
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
@@ -154,7 +154,7 @@ func (at server) dial(ctx context.Context, network, address string) (net.Conn, e
 		to, err := netip.ParseAddrPort(resolved)
 		switch {
 		case err != nil || to.Addr().Unmap().IsLinkLocalUnicast() || to.Addr().IsMulticast():
-			return fault.Hint(fault.New(fault.Denied, "%s is no address of a registry", resolved), "correct the store's address, or ask who runs the registry that leads there")
+			return fault.WithHint(fault.New(fault.Denied, "%s is no address of a registry", resolved), "correct the store's address, or ask who runs the registry that leads there")
 		case at.plain && loopback(host) && !to.Addr().Unmap().IsLoopback():
 			return fault.New(fault.Denied, "%s is at %s, which is not this machine", host, resolved)
 		}
@@ -186,7 +186,7 @@ func (w within) RoundTrip(req *http.Request) (*http.Response, error) {
 		if req.Body != nil {
 			req.Body.Close()
 		}
-		return nil, fault.Hint(fault.New(fault.Denied, "the registry %s leads to %s://%s, which is not safe", w.at.name, u.Scheme, u.Host), "have the registry name addresses that begin with https")
+		return nil, fault.WithHint(fault.New(fault.Denied, "the registry %s leads to %s://%s, which is not safe", w.at.name, u.Scheme, u.Host), "have the registry name addresses that begin with https")
 	}
 	return w.next.RoundTrip(req)
 }
@@ -240,7 +240,7 @@ func (o Options) credential(at server) auth.CredentialFunc {
 		if user := o.lookup("VISHWA_OCI_USERNAME"); user != "" {
 			of := o.lookup("VISHWA_OCI_REGISTRY")
 			if of == "" {
-				return auth.EmptyCredential, fault.Hint(fault.New(fault.Denied, "VISHWA_OCI_USERNAME is set, and not which registry it is of"), "set VISHWA_OCI_REGISTRY to %s, if it is this one", at.name)
+				return auth.EmptyCredential, fault.WithHint(fault.New(fault.Denied, "VISHWA_OCI_USERNAME is set, and not which registry it is of"), "set VISHWA_OCI_REGISTRY to %s, if it is this one", at.name)
 			}
 			if strings.EqualFold(of, at.name) || strings.EqualFold(of, at.host) {
 				return auth.Credential{Username: user, Password: o.lookup("VISHWA_OCI_PASSWORD")}, nil
@@ -256,11 +256,11 @@ func (o Options) credential(at server) auth.CredentialFunc {
 		file = filepath.Join(file, "config.json")
 		kept, err := credentials.NewStore(file, credentials.StoreOptions{})
 		if err != nil {
-			return auth.EmptyCredential, fault.Hint(fault.New(fault.Invalid, "%s cannot be read", file), "correct it, or set DOCKER_CONFIG to the folder of another")
+			return auth.EmptyCredential, fault.WithHint(fault.New(fault.Invalid, "%s cannot be read", file), "correct it, or set DOCKER_CONFIG to the folder of another")
 		}
 		c, err := credentials.Credential(kept)(ctx, host)
 		if err != nil {
-			return auth.EmptyCredential, fault.Hint(fault.New(fault.Denied, "%s has no credentials for %s that can be read, or its credential helper failed", file, at.name),
+			return auth.EmptyCredential, fault.WithHint(fault.New(fault.Denied, "%s has no credentials for %s that can be read, or its credential helper failed", file, at.name),
 				"try docker login %s, or set VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD", at.name)
 		}
 		return c, nil
