@@ -109,12 +109,13 @@ type Live struct {
 	Metrics map[string]float64
 }
 
-// File is one file of a model; Format is what Sniff says of its content.
+// File is one file of a model; Format and Carries are what format/model says of its content.
 type File struct {
-	Path   string        `json:"path"`
-	Format string        `json:"format"`
-	Digest digest.Digest `json:"digest"`
-	Size   int64         `json:"size"`
+	Path    string        `json:"path"`
+	Format  string        `json:"format"`
+	Digest  digest.Digest `json:"digest"`
+	Size    int64         `json:"size"`
+	Carries []string      `json:"carries,omitempty"`
 }
 
 // Signature is what verifying the model's signature said.

@@ -50,7 +50,7 @@ func TestModelIsHeldToItsGates(t *testing.T) {
 func TestModelFilesAreInAnAllowedFormat(t *testing.T) {
 	e := engine(t, nil)
 	pickled := good()
-	pickled.Files = append(pickled.Files, File{"weights.json", "pickle", digest.Of(nil), 1})
+	pickled.Files = append(pickled.Files, File{Path: "weights.json", Format: "pickle", Digest: digest.Of(nil), Size: 1})
 	empty := good()
 	empty.Files = nil
 	same(t, modelCase(pickled).judge(t, e), "deny model/format")

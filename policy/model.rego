@@ -171,3 +171,24 @@ deny contains {
 	step.due
 	count(input.model.files) == 0
 }
+
+# METADATA
+# title: Model file that carries a program of its own kind
+# description: A chat template is a program that a chat server runs; a name of remote code is fetched and imported by loaders that are told to trust it.
+# custom:
+#   id: model/carries
+warn contains {
+	"rule": "model/carries",
+	"message": sprintf("model file %s carries %s", [file.path, carried[what]]),
+	"way": "read it before you approve, and render templates in a sandbox (Jinja2's ImmutableSandboxedEnvironment); load with trust_remote_code off",
+} if {
+	step.releases
+	step.due
+	some file in input.model.files
+	some what in file.carries
+}
+
+carried := {
+	"chat-template": "a chat template, which is a program",
+	"remote-code": "the name of code that is kept elsewhere (auto_map)",
+}

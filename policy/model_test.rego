@@ -79,3 +79,11 @@ test_pending_waits if {
 	doc := about({"metric": "auc", "min": 0.9}, null)
 	denied(object.union(doc, {"phase": "plan", "step": {"pending": true}})) == set()
 }
+
+test_carries if {
+	known := json.patch(candidate, [{"op": "add", "path": "/files/0/carries", "value": ["chat-template"]}])
+	doc := about({"metric": "auc"}, known)
+	denied(doc) == set()
+	some w in model.warn with input as doc
+	w.message == "model file m.json carries a chat template, which is a program"
+}

@@ -100,9 +100,12 @@ func same(t *testing.T, found []ledger.Finding, want ...string) {
 func good() *Model {
 	return &Model{
 		Digest: digest.Of([]byte("model")), Candidate: schemas.Ref{Kind: "training", Name: "enrollment", Output: "xgboost"},
-		Metrics:   map[string]float64{"test.roc_auc": 0.845, "test.rmse": 2},
-		Live:      &Live{digest.Of([]byte("live")), map[string]float64{"test.roc_auc": 0.85, "test.rmse": 2}},
-		Files:     []File{{"model.json", "xgboost-json", digest.Of([]byte("{}")), 2}, {"pre/scaler.skops", "skops", digest.Of([]byte("s")), 1}},
+		Metrics: map[string]float64{"test.roc_auc": 0.845, "test.rmse": 2},
+		Live:    &Live{digest.Of([]byte("live")), map[string]float64{"test.roc_auc": 0.85, "test.rmse": 2}},
+		Files: []File{
+			{Path: "model.json", Format: "xgboost-json", Digest: digest.Of([]byte("{}")), Size: 2},
+			{Path: "pre/scaler.skops", Format: "skops", Digest: digest.Of([]byte("s")), Size: 1},
+		},
 		Signature: &Signature{Verified: true, By: "ci"},
 	}
 }

@@ -51,7 +51,6 @@ var pure = []string{
 var large = map[string]string{
 	"cmd/vishwa":                     "one command a file, and a command is flags, one call and what is printed",
 	"cmd/vishwa-devforge/devforge":   "one server: its handlers share one lock and one state",
-	"policy":                         "the built-in rules, their evidence and the one evaluator behind both",
 	"reconciler/adapter/provisioner": "one tool, most of it what a plan of it may say and must not show",
 	"reconciler/adapter/repo":        "one peer, Git: the mirror, the tree and the ledger's branch are one set of objects and one set of rules about them",
 	"reconciler/adapter/server":      "one host process: its parts hand each other open sockets and sealed orders",
@@ -60,6 +59,7 @@ var large = map[string]string{
 	"reconciler/controller":          "one process: its queues, triggers and limits are one set of promises",
 	"reconciler/data":                "the commands over one DVC workspace, which share how its files are found and locked",
 	"reconciler/engine/ledger":       "one format and its fold",
+	"reconciler/format/model":        "one scan: each format is held against the readers of all the others",
 	"reconciler/format/table":        "one reader of tables, whose formats share its cells, checks and profile",
 	"reconciler/machine/wall":        "one wall: its parts hold only together, and are reviewed together",
 	"reconciler/pass":                "one pass; what a kind needs is in execute",

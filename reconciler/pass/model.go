@@ -79,7 +79,7 @@ func (d *stepServices) signed(ctx context.Context, spec *schemas.Deployment, m *
 func (d *stepServices) model(ctx context.Context, ref schemas.Ref, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
 	out := &policy.Model{Digest: m.Artifact.Digest, Candidate: m.Candidate, Metrics: metrics, Live: d.world.live(ref)}
 	var err error
-	if out.Files, err = d.sniff(ctx, m.Artifact); err != nil {
+	if out.Files, err = d.scan(ctx, m.Artifact); err != nil {
 		err = fmt.Errorf("read model %s: %w", m.Artifact.Digest.Short(), err)
 	}
 	return out, err

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/model"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -80,24 +80,31 @@ func (d *stepServices) Judge(ctx context.Context, s plan.Step, m execute.Materia
 }
 
 // Release signs the model that a training made and keeps both bundles.
-func (d *stepServices) Release(ctx context.Context, model, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
+func (d *stepServices) Release(ctx context.Context, declared, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
 	art := trained.Outputs["model"]
-	art.Name = model.Ref.Name
+	art.Name = declared.Ref.Name
 	oms, slsa, err := d.Signer.Sign(ctx, art, d.provenance(candidate, trained))
 	if err != nil {
-		return nil, fmt.Errorf("sign %s: %w", model.Ref, err)
+		return nil, fmt.Errorf("sign %s: %w", declared.Ref, err)
 	}
-	out := &ledger.Model{Candidate: candidate.Ref, Artifact: art}
+	found, err := d.scan(ctx, art)
+	if err != nil {
+		return nil, fmt.Errorf("read model %s: %w", art.Digest.Short(), err)
+	}
+	out := &ledger.Model{Candidate: candidate.Ref, Artifact: art, Scan: &ledger.Scan{Version: model.Version}}
+	for _, f := range found {
+		out.Scan.Files = append(out.Scan.Files, ledger.Scanned{Path: f.Path, Format: f.Format, Carries: f.Carries})
+	}
 	for _, b := range []struct {
 		bytes []byte
 		to    *digest.Digest
 	}{{oms, &out.Signature}, {slsa, &out.Provenance}} {
 		if *b.to, err = d.put(ctx, b.bytes); err != nil {
-			return nil, fmt.Errorf("keep the bundle of %s: %w", model.Ref, err)
+			return nil, fmt.Errorf("keep the bundle of %s: %w", declared.Ref, err)
 		}
 	}
 	if _, err := d.Signer.Verify(ctx, out); err != nil {
-		return nil, fmt.Errorf("verify %s after signing: %w", model.Ref, err)
+		return nil, fmt.Errorf("verify %s after signing: %w", declared.Ref, err)
 	}
 	return out, nil
 }
@@ -133,8 +140,8 @@ func (d *stepServices) First(ctx context.Context, key digest.Digest) (*ledger.En
 	return nil, fault.New(fault.Corrupt, "the ledger calls %s a duplicate and has no first", key.Short())
 }
 
-// sniff tells the format of each of a model's files, by content.
-func (d *stepServices) sniff(ctx context.Context, art port.Artifact) ([]policy.File, error) {
+// scan tells what each of a model's files is, by content.
+func (d *stepServices) scan(ctx context.Context, art port.Artifact) ([]policy.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if files, ok := d.formats[art.Digest]; ok {
@@ -151,23 +158,23 @@ func (d *stepServices) sniff(ctx context.Context, art port.Artifact) ([]policy.F
 	}
 	var out []policy.File
 	for _, f := range art.Files {
-		format, err := sniffFile(filepath.Join(at, filepath.FromSlash(f.Path)), f)
+		report, err := inspect(filepath.Join(at, filepath.FromSlash(f.Path)), f)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, policy.File{Path: f.Path, Format: format, Digest: f.Digest, Size: f.Size})
+		out = append(out, policy.File{Path: f.Path, Format: report.Format, Digest: f.Digest, Size: f.Size, Carries: report.Carries})
 	}
 	d.formats[art.Digest] = out
 	return out, nil
 }
 
-func sniffFile(at string, f digest.File) (string, error) {
+func inspect(at string, f digest.File) (model.Report, error) {
 	in, err := os.Open(at)
 	if err != nil {
-		return "", fault.New(fault.Internal, "open a copy of %s: %w", f.Path, errors.Unwrap(err))
+		return model.Report{}, fault.New(fault.Internal, "open a copy of %s: %w", f.Path, errors.Unwrap(err))
 	}
 	defer in.Close()
-	return policy.Sniff(f.Path, io.ReaderAt(in), f.Size), nil
+	return model.Inspect(f.Path, in, f.Size), nil
 }
 
 // provenance says how the candidate came to be, for the model's attestation.

@@ -136,8 +136,22 @@ type Run struct {
 type Model struct {
 	Candidate  schemas.Ref   `json:"candidate"`
 	Artifact   port.Artifact `json:"artifact"`
-	Signature  digest.Digest `json:"signature"`  // of the OMS bundle, in the store
-	Provenance digest.Digest `json:"provenance"` // of the SLSA bundle, in the store
+	Signature  digest.Digest `json:"signature"`      // of the OMS bundle, in the store
+	Provenance digest.Digest `json:"provenance"`     // of the SLSA bundle, in the store
+	Scan       *Scan         `json:"scan,omitempty"` // none: recorded before that was kept
+}
+
+// Scan is what was found in a model's files before it was signed.
+type Scan struct {
+	Version string    `json:"version"` // of what looked: another one may find something else
+	Files   []Scanned `json:"files"`   // in the order of the artifact's
+}
+
+// Scanned is one file's format, by content, and what in it a reader may run.
+type Scanned struct {
+	Path    string   `json:"path"`
+	Format  string   `json:"format"`
+	Carries []string `json:"carries,omitempty"`
 }
 
 // Stack is what was provisioned: names and actions, never values.

@@ -1,8 +1,11 @@
 // Pickles, by their opcodes. From protocol 2 on a pickle names its protocol first;
 // protocols 0 and 1 have no mark, and a file may be a pickle and something else at
-// once. So the opcodes are stepped through as an unpickler does, without doing them.
+// once. So the opcodes are stepped through as CPython's unpicklers do (its C and its
+// Python one), without doing them. Where the two differ, or where a step depends on
+// what an object is, the step is taken: a file that one of them would follow as far
+// as a call is followed here.
 
-package policy
+package model
 
 import (
 	"bufio"
@@ -27,8 +30,11 @@ type argument uint8
 
 const (
 	none     argument = iota
-	line              // to the end of the line
-	lines             // two lines
+	integer           // a line that holds a whole number
+	float             // a line that holds a number
+	quoted            // a line in quotes
+	line              // any line
+	lines             // two lines: a module and a name
 	fixed1            // n bytes
 	fixed2            //
 	fixed4            //
@@ -38,10 +44,10 @@ const (
 	counted8          //
 )
 
-var opcodes = map[byte]opcode{
-	'(': {}, '.': {need: 1}, '0': {need: 1, pops: 1}, '1': {mark: true}, '2': {need: 1, push: 1},
-	'F': {arg: line, push: 1}, 'I': {arg: line, push: 1}, 'L': {arg: line, push: 1}, 'S': {arg: line, push: 1},
-	'V': {arg: line, push: 1}, 'P': {arg: line, push: 1}, 'g': {arg: line, push: 1}, 'p': {arg: line, need: 1},
+var opcodes = [256]*opcode{
+	'(': {}, '.': {need: 1}, '0': {}, '1': {mark: true}, '2': {need: 1, push: 1},
+	'F': {arg: float, push: 1}, 'I': {arg: integer, push: 1}, 'L': {arg: integer, push: 1}, 'S': {arg: quoted, push: 1},
+	'V': {arg: line, push: 1}, 'P': {arg: line, push: 1}, 'g': {arg: line, push: 1}, 'p': {arg: integer, need: 1},
 	'J': {arg: fixed4, push: 1}, 'K': {arg: fixed1, push: 1}, 'M': {arg: fixed2, push: 1}, 'G': {arg: fixed8, push: 1},
 	'N': {push: 1}, 'Q': {need: 1}, 'R': {need: 2, pops: 2, push: 1}, 'c': {arg: lines, push: 1},
 	'T': {arg: counted4, push: 1}, 'U': {arg: counted1, push: 1}, 'X': {arg: counted4, push: 1},
@@ -62,24 +68,22 @@ var opcodes = map[byte]opcode{
 
 // maxOpcodes is how many opcodes are stepped through before a file that goes on
 // being valid is taken for what it looks like.
-const maxOpcodes = 4 << 20
+const maxOpcodes = 1 << 20
 
 // unpickler is the state of stepping through opcodes.
 type unpickler struct {
-	at    io.ReaderAt
+	at    file
 	src   *bufio.Reader
 	off   int64
-	size  int64
 	depth int
 	marks []int
 }
 
-// isPickle tells whether an unpickler would take what r holds: as far as STOP, or
-// as far as building something that it imported. An unpickler reads no further, so
-// that what follows is not looked at.
-func isPickle(r io.ReaderAt, size int64) bool {
-	u := &unpickler{at: r, size: size}
-	u.seek(0)
+// isPickle tells whether an unpickler would take what f holds: as far as STOP, or as
+// far as doing something with what it imported. It reads no further, so that what
+// follows is not looked at.
+func isPickle(f file) bool {
+	u := &unpickler{at: f, src: bufio.NewReaderSize(f.part(0, f.size), 4096)}
 	imports := false
 	for range maxOpcodes {
 		op, err := u.src.ReadByte()
@@ -87,8 +91,8 @@ func isPickle(r io.ReaderAt, size int64) bool {
 			return false
 		}
 		u.off++
-		effect, known := opcodes[op]
-		if !known || !u.argument(op, effect.arg) || !u.move(op, effect) {
+		effect := opcodes[op]
+		if effect == nil || !u.argument(effect.arg) || !u.move(op, effect) {
 			return false
 		}
 		switch op {
@@ -98,7 +102,8 @@ func isPickle(r io.ReaderAt, size int64) bool {
 			imports = true
 		}
 		switch op {
-		case 'R', 'b', 'o', 'i', 0x81, 0x92:
+		case 'R', 'b', 'o', 'i', 0x81, 0x92, // calls
+			'a', 's', 'e', 'u', 0x90: // calls of a method of what was imported
 			if imports {
 				return true
 			}
@@ -108,17 +113,25 @@ func isPickle(r io.ReaderAt, size int64) bool {
 }
 
 // move does what an opcode does to the depth of the stack; false is an underflow.
-func (u *unpickler) move(op byte, e opcode) bool {
-	if op == '(' {
+func (u *unpickler) move(op byte, e *opcode) bool {
+	last := len(u.marks) - 1
+	switch {
+	case op == '(':
 		u.marks = append(u.marks, u.depth)
 		return true
-	}
-	if e.mark {
-		if len(u.marks) == 0 {
+	case op == '0': // takes a mark where that is on top
+		if last >= 0 && u.marks[last] == u.depth {
+			u.marks = u.marks[:last]
+			return true
+		}
+		u.depth--
+		return u.depth >= 0
+	case e.mark:
+		if last < 0 {
 			return false
 		}
-		u.depth = u.marks[len(u.marks)-1]
-		u.marks = u.marks[:len(u.marks)-1]
+		u.depth = u.marks[last]
+		u.marks = u.marks[:last]
 	}
 	if u.depth < e.need {
 		return false
@@ -128,18 +141,12 @@ func (u *unpickler) move(op byte, e opcode) bool {
 }
 
 // argument passes over an opcode's argument; false is one that no unpickler takes.
-func (u *unpickler) argument(op byte, a argument) bool {
+func (u *unpickler) argument(a argument) bool {
 	switch a {
-	case line:
-		text, ok := u.line()
-		return ok && plausible(op, text)
+	case integer, float, quoted, line:
+		return u.line(a)
 	case lines:
-		module, ok := u.line()
-		if !ok || !isName(module) {
-			return false
-		}
-		name, ok := u.line()
-		return ok && isName(name)
+		return u.line(line) && u.line(line)
 	case fixed1, fixed2, fixed4, fixed8:
 		return u.skip(1 << (a - fixed1))
 	case counted1:
@@ -160,60 +167,89 @@ func (u *unpickler) counted(width int) bool {
 	}
 	u.off += int64(width)
 	n := binary.LittleEndian.Uint64(b[:])
-	return n <= uint64(u.size) && u.skip(int64(n))
+	return n <= uint64(u.at.size) && u.skip(int64(n))
 }
 
-// line reads to the end of the line; one that is longer than maxSniff is passed
-// over as far as its end, and only its beginning is returned.
-func (u *unpickler) line() ([]byte, bool) {
-	var text []byte
+// line passes over a line that ends, of any length, and says whether it can be
+// what is asked for. No line that CPython takes is refused.
+func (u *unpickler) line(a argument) bool {
+	check := lineCheck{kind: a}
 	for {
 		part, err := u.src.ReadSlice('\n')
 		u.off += int64(len(part))
-		if len(text) < maxSniff {
-			text = append(text, part...)
+		ended := err == nil
+		if ended {
+			part = part[:len(part)-1]
+		} else if err != bufio.ErrBufferFull {
+			return false
 		}
-		if err == nil {
-			return bytes.TrimRight(text, "\r\n"), true
+		if !check.take(part) {
+			return false
 		}
-		if err != bufio.ErrBufferFull {
-			return nil, false
+		if ended {
+			return check.holds()
 		}
+	}
+}
+
+// lineCheck holds a line, which comes in parts, to the syntax of its opcode.
+type lineCheck struct {
+	kind        argument
+	digit, cut  bool // cut: C reads a number as far as a zero byte
+	first, last byte // that are no white space
+	many        bool // there are two such at least
+}
+
+const white = " \t\n\v\f\r"
+
+func (c *lineCheck) take(part []byte) bool {
+	if c.kind == line || c.cut {
+		return true
+	}
+	if i := bytes.IndexByte(part, 0); i >= 0 && c.kind != quoted {
+		part, c.cut = part[:i], true
+	}
+	allowed := "0123456789abcdefABCDEFxXoOlL_+-" + white // in any base, and a long's L
+	if c.kind == float {
+		allowed = "0123456789eE._+-infatyINFATY" + white
+	}
+	for _, b := range part {
+		if c.kind != quoted && bytes.IndexByte([]byte(allowed), b) < 0 {
+			return false
+		}
+		if bytes.IndexByte([]byte(white), b) >= 0 {
+			continue
+		}
+		c.digit = c.digit || b >= '0' && b <= '9' || c.kind == float && bytes.IndexByte([]byte("nN"), b) >= 0
+		c.many = c.first != 0
+		if c.first == 0 {
+			c.first = b
+		}
+		c.last = b
+	}
+	return true
+}
+
+func (c *lineCheck) holds() bool {
+	switch c.kind {
+	case line:
+		return true
+	case quoted:
+		return c.many && c.first == c.last && (c.first == '\'' || c.first == '"')
+	default:
+		return c.digit || c.cut
 	}
 }
 
 func (u *unpickler) skip(n int64) bool {
-	if n > u.size-u.off {
+	if n > u.at.size-u.off {
 		return false
 	}
+	u.off += n
 	if n <= int64(u.src.Buffered()) {
-		u.off += n
 		_, err := u.src.Discard(int(n))
 		return err == nil
 	}
-	u.seek(u.off + n)
+	u.src.Reset(u.at.part(u.off, u.at.size-u.off))
 	return true
-}
-
-func (u *unpickler) seek(off int64) {
-	u.off = off
-	u.src = bufio.NewReaderSize(io.NewSectionReader(u.at, off, u.size-off), 4096)
-}
-
-// plausible holds text arguments to their syntax, so that prose is not taken for opcodes.
-func plausible(op byte, text []byte) bool {
-	switch op {
-	case 'I', 'L', 'p', 'g', 'F':
-		return len(text) > 0 && len(bytes.Trim(text, "0123456789+-.eELinfa_ ")) == 0
-	case 'S':
-		text = bytes.TrimSpace(text)
-		return len(text) >= 2 && (text[0] == '\'' || text[0] == '"') && text[len(text)-1] == text[0]
-	default:
-		return true
-	}
-}
-
-// isName tells whether b can be a module's or an attribute's name.
-func isName(b []byte) bool {
-	return len(b) > 0 && len(b) <= 1024 && !bytes.ContainsAny(b, " \t\"'()[]{},;=:/\\")
 }

@@ -1,7 +1,7 @@
-// Binary formats without a magic number: they are walked through to their last
-// byte, so that nothing else can hide in or behind them.
+// UBJ, which XGBoost writes, has no magic number: it is walked through to its last byte,
+// so that nothing else can hide in or behind it.
 
-package policy
+package model
 
 import (
 	"bufio"
@@ -9,58 +9,10 @@ import (
 	"io"
 )
 
-// isONNX walks the fields of an ONNX ModelProto (onnx.proto3): all known, filling
-// the file, with a graph and the operator sets that it uses.
-func isONNX(r io.ReaderAt, size int64) bool {
-	const (
-		varint    = 0
-		delimited = 2
-	)
-	types := map[uint64]uint64{
-		1: varint, 2: delimited, 3: delimited, 4: delimited, 5: varint, 6: delimited, 7: delimited, 8: delimited,
-		14: delimited, 20: delimited, 25: delimited, 26: delimited,
-	}
-	seen := map[uint64]bool{}
-	for off, fields := int64(0), 0; off < size; fields++ {
-		tag, n := uvarint(r, off, size)
-		if n == 0 || fields > 1_000_000 {
-			return false
-		}
-		off += n
-		field, wire := tag>>3, tag&7
-		if want, known := types[field]; !known || want != wire {
-			return false
-		}
-		value, n := uvarint(r, off, size)
-		if n == 0 {
-			return false
-		}
-		off += n
-		if field == 1 && (value == 0 || value > 64) {
-			return false
-		}
-		if wire == delimited {
-			if value > uint64(size-off) {
-				return false
-			}
-			off += int64(value)
-		}
-		seen[field] = true
-	}
-	return seen[1] && seen[7] && seen[8]
-}
-
-// uvarint reads a protobuf varint at off and its length; length 0 is none.
-func uvarint(r io.ReaderAt, off, size int64) (uint64, int64) {
-	b := section(r, off, min(binary.MaxVarintLen64, max(0, size-off)))
-	v, n := binary.Uvarint(b)
-	return v, int64(max(0, n))
-}
-
 // isUBJ walks a Universal Binary JSON object, as XGBoost writes it: it fills the
 // file and has a learner.
-func isUBJ(r io.ReaderAt, size int64) bool {
-	u := &ubj{src: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 64<<10), left: size}
+func isUBJ(f file) bool {
+	u := &ubj{src: bufio.NewReaderSize(f.part(0, f.size), 64<<10), left: f.size}
 	kind, ok := u.kind()
 	if !ok || kind != '{' || !u.object(0) {
 		return false

@@ -1,7 +1,7 @@
 // Formats, told by content: on files that the real libraries wrote, on the same
 // files under other names, and on files made to deceive.
 
-package policy
+package model
 
 import (
 	"archive/zip"
@@ -16,7 +16,7 @@ import (
 )
 
 func sniffBytes(name string, b []byte) string {
-	return Sniff(name, bytes.NewReader(b), int64(len(b)))
+	return Inspect(name, bytes.NewReader(b), int64(len(b))).Format
 }
 
 // TestFormatIsToldByContent: testdata/formats was written by pickle, joblib, NumPy,
@@ -35,7 +35,7 @@ func TestFormatIsToldByContent(t *testing.T) {
 	for _, c := range []string{"zlib", "gzip", "bz2", "xz", "lzma", "lz4"} {
 		want["joblib-"+c+".json"] = Compressed
 	}
-	files, err := filepath.Glob("testdata/formats/*")
+	files, err := filepath.Glob("testdata/*")
 	if err != nil || len(files) != len(want) {
 		t.Fatalf("%d files, %d expectations, %v", len(files), len(want), err)
 	}
@@ -82,7 +82,7 @@ func TestFormatCannotBeDisguised(t *testing.T) {
 		"pickle, then JSON":              {[]byte(evil + `{"learner":{},"version":[1]}`), Pickle},
 		"pickle behind a long string":    {append(append([]byte("X\x00\x00\x20\x00"), make([]byte, 2<<20)...), "0"+evil...), Pickle},
 		"pickle that begins as GGUF":     {[]byte("GGUF\x03\x00\x00\x00\x00" + evil), Pickle},
-		"zip behind GGUF":                {polyglot, Unknown},
+		"zip behind GGUF":                {polyglot, TorchZip},
 		"zip in a zip":                   {zipOf("schema.json", "{}", "inner", string(zipOf("a", evil))), TorchZip},
 		"object array in skops":          {zipOf("schema.json", "{}", "a.npy", "\x93NUMPY\x01\x00\x10\x00{'descr': '|O'  }"), NumPyObject},
 		"program in skops":               {zipOf("schema.json", "{}", "a", "\x7fELF\x00\x00"), Zip},
@@ -100,7 +100,7 @@ func TestFormatCannotBeDisguised(t *testing.T) {
 		"ONNX cut short":                 {real(t, "relu.onnx")[:40], Unknown},
 		"JSON":                           {[]byte(`{"a":[1,2,{"learner":1}]}`), JSON},
 		"JSON list with a byte mark":     {[]byte("\xef\xbb\xbf[1,2]\n"), JSON},
-		"two JSON values":                {[]byte(`{"a":1}{"b":2}`), YAML},
+		"two JSON values":                {[]byte(`{"a":1}{"b":2}`), Text},
 		"JSON, then binary":              {[]byte("{\"a\":1}\x00\x01"), Unknown},
 		"text":                           {[]byte("A model card.\nTrained on students.\n"), Text},
 		"text that begins with opcodes":  {[]byte("city\nparis\nrome\nNote.\n"), Text},
@@ -128,7 +128,7 @@ func TestFormatCannotBeDisguised(t *testing.T) {
 
 func real(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile("testdata/formats/" + name)
+	b, err := os.ReadFile("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func real(t testing.TB, name string) []byte {
 // FuzzSniff: whatever the bytes, Sniff ends, names a format that it knows, and
 // never calls safe what begins with a pickle's mark and runs to its end.
 func FuzzSniff(f *testing.F) {
-	files, _ := filepath.Glob("testdata/formats/*")
+	files, _ := filepath.Glob("testdata/*")
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil {
