@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/crypto/ssh"
 
@@ -128,11 +127,14 @@ func (r *Repo) Contains(ctx context.Context, head, sha string) (bool, error) {
 
 // Person is who Git's configuration says that the user is; "" where it does not.
 func (r *Repo) Person() (name, email string) {
-	c, err := r.config.ConfigScoped(config.GlobalScope)
+	if r.place.own == nil {
+		return "", ""
+	}
+	set, err := r.place.own.settings(context.Background())
 	if err != nil {
 		return "", ""
 	}
-	return c.User.Name, c.User.Email
+	return set.last("user.name"), set.last("user.email")
 }
 
 // Push makes ref of the remote sha, where it is still at was; "" is one that is not

@@ -5,6 +5,8 @@ package repo
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"path"
 	"strconv"
@@ -212,6 +214,9 @@ func (c catalogue) find(seq int64) (plumbing.Hash, error) {
 
 func (c catalogue) record(s *shelf, k link, seq int64) (ledger.Record, error) {
 	bad := func(format string, args ...any) (ledger.Record, error) {
+		if err := errors.Join(causes(args)...); fault.Of(err) == fault.Missing && c.store.partial() {
+			return ledger.Record{}, fmt.Errorf("entry %d (commit %s): %w", seq, k.id.String()[:12], err) // the clone was made without it
+		}
 		return ledger.Record{}, fault.WithHint(fault.New(fault.Corrupt, "entry %d (commit %s): "+format, append([]any{seq, k.id.String()[:12]}, args...)...),
 			"compare this ledger branch with another clone's")
 	}

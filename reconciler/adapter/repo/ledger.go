@@ -126,7 +126,13 @@ func OpenLedger(r *Repo, opts LedgerOptions) (*Ledger, error) {
 
 // Remote is where the ledger is fetched from and pushed to, without
 // credentials; "" where it stays in this clone.
-func (l *Ledger) Remote() string { return l.repo.RemoteURL(l.opts.Remote) }
+func (l *Ledger) Remote() string {
+	if l.place.own == nil {
+		return l.repo.RemoteURL(l.opts.Remote)
+	}
+	at, _ := l.place.own.remote(l.opts.Remote)
+	return redact(at.push)
+}
 
 // Branch is the ledger's branch, without refs/heads/.
 func (l *Ledger) Branch() string { return l.opts.Branch }
@@ -175,12 +181,14 @@ func (l *Ledger) sync(ctx context.Context) error {
 		return err
 	}
 	defer up.close()
-	if up.head != local && !up.head.IsZero() && !l.objects.has(up.head) {
-		known, err := l.ref(l.tracking)
-		if err != nil {
-			return err
-		}
-		if err := up.fetch(ctx, l.objects.store, local, known); err != nil {
+	known, err := l.ref(l.tracking)
+	if err != nil {
+		return err
+	}
+	if here, err := l.haves(ctx, up.head, local, known); err != nil {
+		return err
+	} else if here != nil {
+		if err := up.fetch(ctx, l.objects.store, here...); err != nil {
 			return err
 		}
 		l.objects.store.Reindex()

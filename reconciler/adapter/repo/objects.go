@@ -14,7 +14,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/memory"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -24,7 +23,7 @@ import (
 const maxObject = 64 << 20
 
 // objects reads from one repository; it is not for several goroutines at once.
-type objects struct{ store *filesystem.Storage }
+type objects struct{ store *store }
 
 func (p place) objects() objects {
 	return objects{p.storage(cache.NewObjectLRU(8 * cache.MiByte))}
@@ -38,7 +37,7 @@ func (o objects) read(t plumbing.ObjectType, h plumbing.Hash) ([]byte, error) {
 		obj, err = o.store.EncodedObject(t, h)
 	}
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return nil, fault.New(fault.Missing, "%s %s is not in the repository", t, h)
+		return nil, o.store.missing(t.String(), h)
 	}
 	if err != nil {
 		return nil, fault.New(fault.Corrupt, "read %s %s: %w", t, h, err)

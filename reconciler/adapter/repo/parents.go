@@ -5,6 +5,7 @@ package repo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -56,14 +57,13 @@ func (r *Repo) Tracked(ctx context.Context, at string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fault.New(fault.Cancelled, "read Git's index: %w", err)
 	}
-	index, err := r.config.Storer.Index()
+	if r.place.own == nil {
+		return "", nil
+	}
+	out, err := r.place.own.ask(ctx, nil, "ls-files", "-z", "--", ":(top,literal)"+at)
 	if err != nil {
-		return "", fault.WithHint(fault.New(fault.Corrupt, "read Git's index: %w", err), "git status mends it, or says what is wrong")
+		return "", fmt.Errorf("read Git's index: %w", err)
 	}
-	for _, e := range index.Entries {
-		if e.Name == at || strings.HasPrefix(e.Name, at+"/") {
-			return e.Name, nil
-		}
-	}
-	return "", nil
+	first, _, _ := strings.Cut(string(out), "\x00")
+	return first, nil
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
@@ -33,10 +32,25 @@ const unpackLimit = 20
 
 func readerOf(s string) io.Reader { return strings.NewReader(s) }
 
-func (l *Ledger) dial(ctx context.Context) (*reach, transport.AuthMethod, error) {
-	at := l.url
-	if at == "" {
-		at = l.repo.remote(l.opts.Remote)
+// address is where the ledger is asked for, or given to.
+func (l *Ledger) address(push bool) (string, error) {
+	if l.url != "" {
+		return l.url, nil
+	}
+	if l.place.own == nil {
+		return l.repo.remote(l.opts.Remote), nil
+	}
+	at, err := l.place.own.remote(l.opts.Remote)
+	if push || canonical(at.push) != canonical(at.fetch) { // the ledger is where it is pushed to
+		return at.push, err
+	}
+	return at.fetch, err
+}
+
+func (l *Ledger) dial(ctx context.Context, push bool) (*reach, transport.AuthMethod, error) {
+	at, err := l.address(push)
+	if err != nil {
+		return nil, nil, err
 	}
 	ep, err := transport.NewEndpoint(at)
 	if err != nil { // the error may hold the URL, and the URL a password
@@ -101,7 +115,7 @@ func (u *upload) close() {
 }
 
 func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
-	r, auth, err := l.dial(ctx)
+	r, auth, err := l.dial(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +130,7 @@ func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
 }
 
 // fetch stores what the ledger there has beyond the commits that are here.
-func (u *upload) fetch(ctx context.Context, into *filesystem.Storage, here ...plumbing.Hash) error {
+func (u *upload) fetch(ctx context.Context, into *store, here ...plumbing.Hash) error {
 	req := packp.NewUploadPackRequestFromCapabilities(u.caps)
 	req.Wants = append(req.Wants, u.head)
 	for _, h := range here {
@@ -152,7 +166,7 @@ func (u *upload) fetch(ctx context.Context, into *filesystem.Storage, here ...pl
 
 // take stores the objects of a pack: few of them one by one, as Git does, for every
 // pack makes every look-up after it slower.
-func take(into *filesystem.Storage, pack *bufio.Reader) error {
+func take(into *store, pack *bufio.Reader) error {
 	var s storer.Storer = into
 	if head, err := pack.Peek(12); err == nil && binary.BigEndian.Uint32(head[8:]) < unpackLimit {
 		s = struct{ storer.Storer }{into} // without its own way to keep a pack whole
@@ -191,7 +205,7 @@ func (r *receive) close() {
 }
 
 func (l *Ledger) receives(ctx context.Context) (*receive, error) {
-	r, auth, err := l.dial(ctx)
+	r, auth, err := l.dial(ctx, true)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@
 package repo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,16 +15,10 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/go-git/go-billy/v5"
-	"github.com/go-git/go-billy/v5/memfs"
-	"github.com/go-git/go-billy/v5/osfs"
 	gogit "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/storage"
-	"github.com/go-git/go-git/v5/storage/filesystem"
-	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -45,8 +40,8 @@ type Repo struct {
 	place  place
 	root   *os.Root   // of the work tree; nil where the repository is bare
 	mu     sync.Mutex // go-git's storage is not for several goroutines at once
-	store  *filesystem.Storage
-	config *gogit.Repository
+	store  *store
+	config *gogit.Repository // refs and revisions; it knows no configuration
 }
 
 var _ port.Repo = (*Repo)(nil)
@@ -56,7 +51,7 @@ type place struct {
 	work   string // the checkout; empty for a bare repository
 	git    string // HEAD and index, a linked worktree's own
 	common string // objects, branches and configuration
-	sealed bool   // no objects are looked for elsewhere
+	own    *own   // the user's clone, as Git sees it; nil: ours, whose configuration nobody reads
 }
 
 // largeObject is the size, in bytes, above which a file is not held in memory.
@@ -80,16 +75,16 @@ func Open(dir string, opts Options) (*Repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.sealed = opts.URL != ""
-	store := p.storage(cache.NewObjectLRU(32 * cache.MiByte))
-	var opened storage.Storer = store
-	if p.sealed {
-		opened = unconfigured{store}
+	if opts.URL == "" {
+		p.own = &own{dir: cmp.Or(p.work, p.git), git: p.common}
+		if err := p.own.check(context.Background()); err != nil {
+			return nil, err
+		}
 	}
-	r, err := gogit.Open(opened, nil)
+	store := p.storage(cache.NewObjectLRU(32 * cache.MiByte))
+	r, err := gogit.Open(unconfigured{store}, nil)
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "open Git repository %s: %w", p.common, err),
-			"use a repository with SHA-1 object names and the files ref format (git init without --object-format or --ref-format)")
+		return nil, fault.New(fault.Invalid, "open Git repository %s: %w", p.common, err)
 	}
 	repo := &Repo{opts: opts, place: p, store: store, config: r}
 	if p.work != "" {
@@ -117,21 +112,9 @@ func (r *Repo) Dir() string {
 }
 
 // unconfigured is a repository whose configuration nobody reads.
-type unconfigured struct{ *filesystem.Storage }
+type unconfigured struct{ *store }
 
 func (unconfigured) Config() (*config.Config, error) { return config.NewConfig(), nil }
-
-func (p place) storage(c cache.Object) *filesystem.Storage {
-	var disk billy.Filesystem = osfs.New(p.git)
-	if p.common != p.git {
-		disk = dotgit.NewRepositoryFilesystem(disk, osfs.New(p.common))
-	}
-	elsewhere := osfs.New("/")
-	if p.sealed {
-		elsewhere = memfs.New() // where nothing is
-	}
-	return filesystem.NewStorageWithOptions(disk, c, filesystem.Options{LargeObjectThreshold: largeObject, AlternatesFS: elsewhere})
-}
 
 func find(dir string) (place, error) {
 	start, err := filepath.Abs(dir)
@@ -298,13 +281,6 @@ func (r *Repo) remote(name string) string {
 		}
 		return ""
 	}
-	m, err := r.config.Remote(name)
-	if err != nil || len(m.Config().URLs) == 0 {
-		return ""
-	}
-	url := m.Config().URLs[0]
-	if base := r.Dir(); !strings.Contains(url, ":") && !filepath.IsAbs(url) {
-		return filepath.Join(base, url)
-	}
-	return url
+	u, _ := r.place.own.remote(name)
+	return u.fetch
 }

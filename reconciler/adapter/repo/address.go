@@ -1,0 +1,73 @@
+// Where a remote is, by the user's configuration: with what it includes, with the
+// addresses that it has stand for others, and with one of their own for pushes.
+
+package repo
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// addresses of a remote; both are empty where there is no such remote.
+type addresses struct{ fetch, push string }
+
+// remote is where the remote is, with credentials where the configuration holds them.
+func (o *own) remote(name string) (addresses, error) {
+	set, err := o.settings(context.Background())
+	if err != nil {
+		return addresses{}, err
+	}
+	urls := set["remote."+name+".url"]
+	if len(urls) == 0 {
+		return addresses{}, nil
+	}
+	at := addresses{fetch: o.absolute(set.rewritten(urls[0], "insteadof"))}
+	switch given := set["remote."+name+".pushurl"]; {
+	case len(given) > 1:
+		return at, fault.WithHint(fault.New(fault.Invalid, "remote %s has %d addresses to push to: the ledger is kept in one place", name, len(given)),
+			"name the one in which the ledger is as a remote of its own, and write it in spec.ledger.remote")
+	case len(given) == 1:
+		at.push = o.absolute(set.rewritten(given[0], "insteadof"))
+	default:
+		if at.push = set.rewritten(urls[0], "pushinsteadof"); at.push == urls[0] {
+			at.push = set.rewritten(urls[0], "insteadof")
+		}
+		at.push = o.absolute(at.push)
+	}
+	return at, nil
+}
+
+// rewritten has the longest beginning that an address stands for replaced by it.
+func (s settings) rewritten(at, how string) string {
+	longest, by := "", ""
+	for name, starts := range s {
+		base, ok := strings.CutPrefix(name, "url.")
+		if base, ok = cutSuffix(base, "."+how, ok); !ok {
+			continue
+		}
+		for _, start := range starts {
+			if strings.HasPrefix(at, start) && len(start) > len(longest) {
+				longest, by = start, base
+			}
+		}
+	}
+	return by + strings.TrimPrefix(at, longest)
+}
+
+func cutSuffix(s, end string, ok bool) (string, bool) {
+	if !ok {
+		return s, false
+	}
+	return strings.CutSuffix(s, end)
+}
+
+// absolute is a folder's address from wherever it is read.
+func (o *own) absolute(at string) string {
+	if at != "" && !strings.Contains(at, ":") && !filepath.IsAbs(at) {
+		return filepath.Join(o.dir, at)
+	}
+	return at
+}
