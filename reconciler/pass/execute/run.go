@@ -74,7 +74,7 @@ func (a *execution) adopt() {
 			continue
 		}
 		e := a.Facts.ByKey[s.Key]
-		if s.Ref.Kind == "infrastructure" || s.Ref.Kind == "deployment" {
+		if !looksUp(s.Ref) {
 			e = a.Facts.Latest[s.Ref]
 		}
 		if e != nil {
@@ -137,7 +137,7 @@ func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	}
 	s.Key = key
 	defer a.lock(key)()
-	if e := a.stands(s); e != nil {
+	if e := a.standing(s); e != nil {
 		a.adoptMade(n, e)
 		return a.note(s, Kept, "came out the same", nil)
 	}
@@ -149,51 +149,12 @@ func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	return a.end(s, j.seq, err)
 }
 
-// stands is the entry under s's key, where nothing is left to do for it: it is made,
-// or what was planned for want of a key is served as it is. Nil is none.
-func (a *execution) stands(s plan.Step) *ledger.Entry {
-	switch {
-	case looksUp(s.Ref):
-		return a.entry(s.Key)
-	case s.Ref.Kind == "deployment" && s.Pending:
-		live, last := a.Live[s.Ref], a.Facts.Latest[s.Ref]
-		if last != nil && last.Action == ledger.Deploy && last.Key == s.Key && live.Key == s.Key && live.Health == port.Ready {
-			return last
-		}
-	}
-	return nil
-}
-
-// looksUp tells whether a ref of this kind is looked up by its key: the others
-// are things in the world, which are observed.
-func looksUp(ref schemas.Ref) bool {
-	return ref.Kind != "deployment" && ref.Kind != "infrastructure"
-}
-
 // job is one step under way.
 type job struct {
 	plan.Step
 	node   *graph.Node
 	recipe port.Recipe
 	seq    int64
-}
-
-func (a *execution) make(ctx context.Context, j *job) error {
-	a.tell(j.Ref, Began, j.Why)
-	switch j.Ref.Kind {
-	case "dataset":
-		return a.pin(ctx, j)
-	case "transform", "training":
-		return a.run(ctx, j)
-	case "model":
-		return a.choose(ctx, j)
-	case "infrastructure":
-		return a.provision(ctx, j)
-	case "deployment":
-		return a.deploy(ctx, j)
-	default:
-		return fault.New(fault.Internal, "%s: no way to make a %s", j.Ref, j.Ref.Kind)
-	}
 }
 
 // record appends what j made and lets what needs it see it.

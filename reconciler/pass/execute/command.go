@@ -1,4 +1,4 @@
-// Making what is looked up by key: pins, runs and selections.
+// Commands that run to their end: transforms, and the candidates of trainings.
 
 package execute
 
@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -22,19 +20,6 @@ import (
 // pollEvery is how often a run is asked how it stands.
 const pollEvery = 50 * time.Millisecond
 
-func (a *execution) pin(ctx context.Context, j *job) error {
-	if err := a.judge(ctx, j, Material{}); err != nil {
-		return err
-	}
-	made, err := a.Pin(ctx, j.node, func(line string) { a.tell(j.Ref, Output, line) })
-	if err != nil {
-		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
-	}
-	e := a.base(ledger.Pin, j)
-	e.Outputs = made
-	return a.record(ctx, j, e)
-}
-
 func (a *execution) run(ctx context.Context, j *job) error {
 	if err := a.judge(ctx, j, Material{}); err != nil {
 		return err
@@ -47,13 +32,11 @@ func (a *execution) run(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	action := ledger.Transform
 	outputs := r.Outputs
 	if work.Model {
-		action = ledger.Train
 		outputs = map[string]port.Artifact{"model": *r.Model}
 	}
-	e := a.base(action, j)
+	e := a.base(done(j), j)
 	e.Outputs, e.Metrics = outputs, r.Metrics
 	e.Run = &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log, Isolation: r.Isolation}
 	return a.record(ctx, j, e)
@@ -107,12 +90,14 @@ func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 		}
 		out.Inputs[name] = in
 	}
-	switch spec := j.node.Decl.Spec.(type) {
-	case *schemas.Transform:
-		out.Outputs, out.Pass, out.Timeout, out.Network = spec.Outputs, spec.Env.Pass, spec.Timeout.Or(time.Hour), spec.Network
-	case *schemas.Training:
-		out.Model, out.Pass, out.Timeout, out.Network = true, spec.Env.Pass, spec.Timeout.Or(time.Hour), spec.Network
+	spec, ok := j.node.Decl.Spec.(schemas.Runnable)
+	if !ok {
+		return port.Job{}, fault.New(fault.Internal, "%s declares no run", j.Ref)
 	}
+	command, _ := spec.Command()
+	bounds := spec.Bounds()
+	out.Outputs, out.Model = spec.Writes()
+	out.Pass, out.Timeout, out.Network = command.Env.Pass, bounds.Timeout.Or(time.Hour), bounds.Network
 	return out, nil
 }
 
@@ -126,7 +111,7 @@ func (a *execution) input(ref schemas.Ref) (port.Artifact, error) {
 		return port.Artifact{}, fault.New(fault.Internal, "input %s is not made", ref)
 	}
 	switch {
-	case ref.Kind == "dataset":
+	case ref.Kind.Traits().Pinned:
 		return e.Outputs["data"], nil
 	case ref.Output == "" && len(e.Outputs) == 1:
 		for _, only := range e.Outputs {
@@ -195,43 +180,4 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 	}
 	failpoint.At(failpoint.RunEnded)
 	return r.Result, nil
-}
-
-// choose selects the best candidate, has it judged, signed and recorded.
-func (a *execution) choose(ctx context.Context, j *job) error {
-	spec := j.node.Decl.Spec.(*schemas.Model)
-	best, trained, without := plan.Best(j.node.Inputs, spec.Select, a.of)
-	for _, ref := range without {
-		a.tell(j.Ref, Output, ref.String()+" reports no "+spec.Select.Metric+" and is left out")
-	}
-	if trained == nil {
-		err := fault.New(fault.Invalid, "%s: no candidate of %s reports the metric %s", j.Ref, spec.From, spec.Select.Metric)
-		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
-			fault.WithHint(err, "name a metric that the training writes to VISHWA_METRICS: %v", a.reported(j)))
-	}
-	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}
-	if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics}); err != nil {
-		return err
-	}
-	released, err := a.Release(ctx, j.node, a.Graph.Node(best), trained)
-	if err != nil {
-		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
-	}
-	failpoint.At(failpoint.Signed)
-	e := a.base(ledger.Select, j)
-	e.Model, e.Metrics = released, trained.Metrics
-	e.Outputs = map[string]port.Artifact{"model": released.Artifact}
-	return a.record(ctx, j, e)
-}
-
-func (a *execution) reported(j *job) []string {
-	names := map[string]bool{}
-	for _, ref := range j.node.Inputs {
-		if e := a.of(ref); e != nil {
-			for m := range e.Metrics {
-				names[m] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
 }

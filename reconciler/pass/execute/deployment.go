@@ -1,0 +1,98 @@
+// A deployment: a released model is served.
+
+package execute
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (a *execution) deploy(ctx context.Context, j *job) error {
+	spec := j.node.Decl.Spec.(*schemas.Deployment)
+	selected := a.of(spec.Model)
+	if selected == nil || selected.Model == nil {
+		return fault.New(fault.Internal, "%s: %s is not released", j.Ref, spec.Model)
+	}
+	if err := a.judge(ctx, j, Material{Model: selected.Model, Metrics: selected.Metrics}); err != nil {
+		return err
+	}
+	r, err := a.release(ctx, j, spec, selected)
+	if err != nil {
+		return err
+	}
+	live, err := a.Server.Apply(ctx, r)
+	if err != nil {
+		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	failpoint.At(failpoint.Deployed)
+	e := a.base(done(j), j)
+	e.Model, e.Metrics = selected.Model, selected.Metrics
+	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation}
+	if last := a.Facts.Latest[j.Ref]; last != nil && last.Model != nil && last.Model.Artifact.Digest != selected.Model.Artifact.Digest {
+		e.Release.Replaced = last.Model.Artifact.Digest
+	}
+	return a.record(ctx, j, e)
+}
+
+// release is what the server is asked to serve.
+func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deployment, selected *ledger.Entry) (port.Release, error) {
+	t := spec.Target.Local
+	if err := a.Keep(ctx, j.node.Code); err != nil {
+		return port.Release{}, err
+	}
+	ready := t.Ready
+	if ready == "" {
+		ready = "/v2/health/ready"
+	}
+	r := port.Release{
+		Name: j.Ref.Name, Key: j.Key, Command: t.Run, Code: j.node.Code, Lock: j.node.Lock,
+		Model: selected.Model.Artifact, Params: t.Params, Pass: t.Env.Pass, Port: t.Port,
+		Ready: ready, Timeout: t.ReadyTimeout.Or(time.Minute), MaxBody: int64(t.MaxBody) << 20, Inputs: map[string][]byte{},
+	}
+	if a.Least != nil {
+		r.Isolation = a.Least(j.Ref)
+	}
+	if a.Replaces != nil {
+		r.Over = a.Replaces(j.Ref)
+	}
+	for _, need := range spec.Needs {
+		a.mu.Lock()
+		outputs := a.outputs[need]
+		a.mu.Unlock()
+		values := map[string]json.RawMessage{}
+		for name, o := range outputs {
+			values[name] = o.Value
+		}
+		raw, err := json.Marshal(values)
+		if err != nil {
+			return r, fault.New(fault.Internal, "%s: encode the outputs of %s: %w", j.Ref, need, err)
+		}
+		r.Inputs[need.Name] = raw
+	}
+	return r, nil
+}
+
+// served is the entry of what was planned for want of a key, and is served as it is.
+func (a *execution) served(s plan.Step) *ledger.Entry {
+	live, last := a.Live[s.Ref], a.Facts.Latest[s.Ref]
+	if s.Pending && last != nil && last.Action == ledger.Deploy && last.Key == s.Key && live.Key == s.Key && live.Health == port.Ready {
+		return last
+	}
+	return nil
+}
+
+// stop ends what is served.
+func (a *execution) stop(ctx context.Context, j *job, _ *port.Change, _ *ledger.Entry) error {
+	if _, err := a.Server.Apply(ctx, port.Release{Name: j.Ref.Name}); err != nil {
+		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	return nil
+}

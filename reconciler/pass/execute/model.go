@@ -1,0 +1,55 @@
+// A model: the best candidate is selected, judged, signed and released.
+
+package execute
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// choose selects the best candidate, has it judged, signed and recorded.
+func (a *execution) choose(ctx context.Context, j *job) error {
+	spec := j.node.Decl.Spec.(*schemas.Model)
+	best, trained, without := plan.Best(j.node.Inputs, spec.Select, a.of)
+	for _, ref := range without {
+		a.tell(j.Ref, Output, ref.String()+" reports no "+spec.Select.Metric+" and is left out")
+	}
+	if trained == nil {
+		err := fault.New(fault.Invalid, "%s: no candidate of %s reports the metric %s", j.Ref, spec.From, spec.Select.Metric)
+		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
+			fault.WithHint(err, "name a metric that the training writes to VISHWA_METRICS: %v", a.reported(j)))
+	}
+	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}
+	if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics}); err != nil {
+		return err
+	}
+	released, err := a.Release(ctx, j.node, a.Graph.Node(best), trained)
+	if err != nil {
+		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	failpoint.At(failpoint.Signed)
+	e := a.base(done(j), j)
+	e.Model, e.Metrics = released, trained.Metrics
+	e.Outputs = map[string]port.Artifact{"model": released.Artifact}
+	return a.record(ctx, j, e)
+}
+
+func (a *execution) reported(j *job) []string {
+	names := map[string]bool{}
+	for _, ref := range j.node.Inputs {
+		if e := a.of(ref); e != nil {
+			for m := range e.Metrics {
+				names[m] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
