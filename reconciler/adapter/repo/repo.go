@@ -36,12 +36,13 @@ type Options struct {
 
 // Repo is a Git repository. It is safe for concurrent use.
 type Repo struct {
-	opts   Options
-	place  place
-	root   *os.Root   // of the work tree; nil where the repository is bare
-	mu     sync.Mutex // go-git's storage is not for several goroutines at once
-	store  *store
-	config *gogit.Repository // refs and revisions; it knows no configuration
+	opts    Options
+	place   place
+	root    *os.Root   // of the work tree; nil where the repository is bare
+	mu      sync.Mutex // go-git's storage is not for several goroutines at once
+	store   *store
+	counted sync.Map          // content of Git LFS that is what it is named: OID -> fs.FileInfo
+	config  *gogit.Repository // refs and revisions; it knows no configuration
 }
 
 var _ port.Repo = (*Repo)(nil)

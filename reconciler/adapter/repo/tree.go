@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -21,7 +22,8 @@ import (
 )
 
 // Open is the revision's tree, read-only. Symbolic links are listed as such and
-// cannot be opened; submodules are empty folders. An unknown revision is Missing.
+// cannot be opened; submodules are empty folders whose mode is irregular. In the user's
+// own clone a file holds what a checkout of it would, line ends aside. An unknown revision is Missing.
 func (r *Repo) Open(ctx context.Context, sha string) (fs.FS, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -32,7 +34,7 @@ func (r *Repo) Open(ctx context.Context, sha string) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tree{repo: r, at: c.Committer.When, root: c.TreeHash, dirs: map[plumbing.Hash][]fs.DirEntry{}}, nil
+	return &tree{repo: r, sha: sha, at: c.Committer.When, root: c.TreeHash, dirs: map[plumbing.Hash][]fs.DirEntry{}}, nil
 }
 
 // commit reads a commit; the caller holds the lock.
@@ -56,9 +58,14 @@ func (r *Repo) commit(sha string) (*object.Commit, error) {
 
 type tree struct {
 	repo *Repo
+	sha  string
 	root plumbing.Hash
 	at   time.Time
 	dirs map[plumbing.Hash][]fs.DirEntry // guarded by repo.mu
+
+	asked      sync.Once
+	filters    map[string]bool // see filtered
+	filtersErr error
 }
 
 var (
@@ -130,7 +137,7 @@ func (t *tree) list(h plumbing.Hash) ([]fs.DirEntry, error) {
 		case filemode.Dir:
 			n.mode = fs.ModeDir | 0o555
 		case filemode.Submodule:
-			n.mode, n.sub = fs.ModeDir|0o555, true
+			n.mode, n.sub = fs.ModeDir|fs.ModeIrregular|0o555, true
 		case filemode.Symlink:
 			n.mode = fs.ModeSymlink | 0o777
 		case filemode.Executable:
@@ -196,6 +203,11 @@ func (t *tree) Open(name string) (fs.File, error) {
 	if n.mode&fs.ModeSymlink != 0 {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errLink}
 	}
+	if c, err := t.elsewhere(name, n); err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	} else if c != nil {
+		return c, nil
+	}
 	info, err := n.info()
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
@@ -214,6 +226,12 @@ func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	n, err := t.find("stat", name)
 	if err != nil {
 		return nil, err
+	}
+	if c, err := t.elsewhere(name, n); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	} else if c != nil {
+		defer c.Close()
+		return c.Stat()
 	}
 	return n.info()
 }
@@ -257,6 +275,7 @@ type file struct {
 }
 
 func (f *file) Stat() (fs.FileInfo, error) { return f.stat, nil }
+func (f *file) gitName() plumbing.Hash     { return f.node.hash }
 
 func (f *file) Read(p []byte) (int, error) {
 	if f.shut {

@@ -22,7 +22,7 @@ func (r *Repo) Watch() (tree fs.FS, same func(ctx context.Context, sha string) (
 	if r.root == nil {
 		return noWorktree{}, func(context.Context, string) (bool, error) { return false, nil }
 	}
-	w := &watched{worktree: worktree{r}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{}}
+	w := &watched{worktree: worktree{r, &clean{repo: r}}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{}}
 	return w, w.same
 }
 
@@ -55,6 +55,10 @@ func (w *watched) Open(name string) (fs.File, error) {
 	defer w.mu.Unlock()
 	if d, ok := f.(*folder); ok {
 		w.folders[name] = d.rest
+		return f, nil
+	}
+	if g, ok := f.(interface{ gitName() plumbing.Hash }); ok { // Git's own word
+		w.noted(name, g.gitName())
 		return f, nil
 	}
 	if _, ok := w.files[name]; !ok {
@@ -127,7 +131,7 @@ func (t *tree) hasWithin(name string, l []fs.DirEntry) bool {
 		for i < len(l) && strings.Compare(l[i].Name(), e.Name()) < 0 {
 			i++
 		}
-		if i == len(l) || l[i].Name() != e.Name() || l[i].Type() != e.Type() {
+		if i == len(l) || l[i].Name() != e.Name() || l[i].Type()&^fs.ModeIrregular != e.Type()&^fs.ModeIrregular {
 			return false
 		}
 	}
@@ -167,6 +171,10 @@ func (f *watchedFile) Close() error {
 func (w *watched) note(name string, is plumbing.Hash) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.noted(name, is)
+}
+
+func (w *watched) noted(name string, is plumbing.Hash) {
 	if was := w.files[name]; !was.IsZero() && was != is {
 		is = plumbing.NewHash(strings.Repeat("f", 2*len(is)))
 	}

@@ -4,6 +4,7 @@
 package repo
 
 import (
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
@@ -12,14 +13,15 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// Worktree is the checkout as it is now, committed or not. Symbolic links are
-// listed and cannot be opened, whatever they point to; .git is not listed. A
-// bare repository has none: everything in it is Missing.
+// Worktree is the checkout as it is now, committed or not: what Git calls unchanged reads
+// as the commit has it. Symbolic links are listed and cannot be opened, whatever they
+// point to; .git is not listed, and a folder that holds one is empty, with an irregular
+// mode. A bare repository has none: everything in it is Missing.
 func (r *Repo) Worktree() fs.FS {
 	if r.root == nil {
 		return noWorktree{}
 	}
-	return worktree{r}
+	return worktree{r, &clean{repo: r}}
 }
 
 // Bare tells whether the repository has no work tree.
@@ -32,7 +34,10 @@ func (noWorktree) Open(name string) (fs.File, error) {
 		fault.New(fault.Missing, "a bare repository has no work tree: %w", fs.ErrNotExist), "run Vishwa in a clone")}
 }
 
-type worktree struct{ repo *Repo }
+type worktree struct {
+	repo *Repo
+	git  *clean
+}
 
 var (
 	_ fs.ReadDirFS = worktree{}
@@ -63,9 +68,18 @@ func (w worktree) check(op, name string) error {
 		if info.Mode()&fs.ModeSymlink != 0 && (i < len(name) || op != "stat") {
 			return &fs.PathError{Op: op, Path: name, Err: errLink}
 		}
+		if i < len(name) && info.IsDir() && w.nested(name[:i]) {
+			return &fs.PathError{Op: op, Path: name, Err: fault.New(fault.Invalid, "%s %w", name[:i], errNested)}
+		}
 		i++
 	}
 	return nil
+}
+
+// nested tells whether a folder is a repository of its own.
+func (w worktree) nested(name string) bool {
+	_, err := w.repo.root.Lstat(name + "/.git")
+	return name != "." && err == nil
 }
 
 func hidden(name string) bool { return strings.EqualFold(name, ".git") }
@@ -78,8 +92,19 @@ func cause(err error) error {
 	return err
 }
 
+// left is the commit's tree where name is not in the checkout because it is sparse.
+func (w worktree) left(name string, err error) *tree {
+	if !errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
+		return nil
+	}
+	return w.git.left(name)
+}
+
 func (w worktree) Open(name string) (fs.File, error) {
 	if err := w.check("open", name); err != nil {
+		if at := w.left(name, err); at != nil {
+			return at.Open(name)
+		}
 		return nil, err
 	}
 	info, err := w.repo.root.Lstat(name)
@@ -91,7 +116,12 @@ func (w worktree) Open(name string) (fs.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &folder{stat: renamed{info, path.Base(name)}, rest: l}, nil
+		return &folder{stat: renamed{info, path.Base(name), w.nested(name)}, rest: l}, nil
+	}
+	if at, err := w.git.as(name); err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	} else if at != nil {
+		return at.Open(name)
 	}
 	if !info.Mode().IsRegular() { // a pipe would wait for a writer
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fault.New(fault.Invalid, "is not a regular file")}
@@ -105,18 +135,38 @@ func (w worktree) Open(name string) (fs.File, error) {
 
 func (w worktree) Stat(name string) (fs.FileInfo, error) {
 	if err := w.check("stat", name); err != nil {
+		if at := w.left(name, err); at != nil {
+			return at.Stat(name)
+		}
 		return nil, err
 	}
 	info, err := w.repo.root.Lstat(name)
 	if err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: cause(err)}
 	}
-	return renamed{info, path.Base(name)}, nil
+	if info.IsDir() {
+		return renamed{info, path.Base(name), w.nested(name)}, nil
+	}
+	if at, err := w.git.as(name); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	} else if at != nil {
+		return at.Stat(name)
+	}
+	return renamed{info, path.Base(name), false}, nil
 }
 
 func (w worktree) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err := w.check("readdir", name); err != nil {
+		if at := w.left(name, err); at != nil {
+			return at.ReadDir(name)
+		}
 		return nil, err
+	}
+	if w.nested(name) {
+		return nil, nil
+	}
+	if err := w.git.load(); err != nil {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
 	}
 	f, err := w.repo.root.Open(name)
 	if err != nil {
@@ -128,14 +178,67 @@ func (w worktree) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: cause(err)}
 	}
 	l = slices.DeleteFunc(l, func(e fs.DirEntry) bool { return hidden(e.Name()) || strings.Contains(e.Name(), `\`) })
+	for i, e := range l {
+		if e.Type().IsRegular() && w.git.head != nil {
+			l[i] = keptEntry{e, w, path.Join(name, e.Name())}
+		}
+		if e.IsDir() && w.nested(path.Join(name, e.Name())) {
+			l[i] = nestedEntry{e}
+		}
+	}
+	l = append(l, w.leftIn(name, l)...)
 	slices.SortFunc(l, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return l, nil
+}
+
+// leftIn lists what a sparse checkout leaves out of a folder.
+func (w worktree) leftIn(name string, there []fs.DirEntry) (out []fs.DirEntry) {
+	if len(w.git.absent) == 0 {
+		return nil
+	}
+	kept, err := w.git.head.ReadDir(name)
+	if err != nil {
+		return nil
+	}
+	for _, e := range kept {
+		if w.git.absent[path.Join(name, e.Name())] && !slices.ContainsFunc(there, func(t fs.DirEntry) bool { return t.Name() == e.Name() }) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // renamed is a file's info under the name that it was asked for by.
 type renamed struct {
 	fs.FileInfo
-	name string
+	name   string
+	nested bool
 }
 
 func (r renamed) Name() string { return r.name }
+
+func (r renamed) Mode() fs.FileMode {
+	if r.nested {
+		return r.FileInfo.Mode() | fs.ModeIrregular
+	}
+	return r.FileInfo.Mode()
+}
+
+// keptEntry is a file that Git may keep as another content than is on disk.
+type keptEntry struct {
+	fs.DirEntry
+	tree worktree
+	path string
+}
+
+func (k keptEntry) Info() (fs.FileInfo, error) { return k.tree.Stat(k.path) }
+
+// nestedEntry is a folder that is a repository of its own.
+type nestedEntry struct{ fs.DirEntry }
+
+func (n nestedEntry) Type() fs.FileMode { return n.DirEntry.Type() | fs.ModeIrregular }
+
+func (n nestedEntry) Info() (fs.FileInfo, error) {
+	info, err := n.DirEntry.Info()
+	return renamed{info, n.Name(), true}, err
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/format/lfs"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -125,7 +126,7 @@ func (s *survey) lock(file string) (*dvc.Lock, error) {
 		switch {
 		case err == nil:
 			l.lock, l.err = dvc.ParseLock(file, b)
-		case errors.Is(err, errLarge):
+		case errors.Is(err, errLarge), errors.As(err, &standIn{}):
 			l.err = err
 		}
 		s.locks[file] = l
@@ -151,6 +152,9 @@ func (s *survey) small(file string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxPointer+1))
 	s.taken += len(b)
+	if _, is := lfs.Parse(b); err == nil && is {
+		return nil, pointer(file)
+	}
 	switch {
 	case err != nil:
 		return nil, err

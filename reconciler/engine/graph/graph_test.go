@@ -5,6 +5,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -230,4 +231,51 @@ func TestACycleIsShownAsAPath(t *testing.T) {
 	if len(problems) != 1 || !strings.Contains(problems[0].Message, "transform/b -> transform/c -> transform/b") {
 		t.Fatalf("got %v", problems)
 	}
+}
+
+// TestWhatStandsForSomethingElseIsRefused: of a pointer, of what is locked and of a
+// repository within the repository, no digest is a digest of what a run would need.
+func TestWhatStandsForSomethingElseIsRefused(t *testing.T) {
+	pointer := &fstest.MapFile{Data: []byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n")}
+	locked := &fstest.MapFile{Data: []byte("\x00GITCRYPT\x00\x01\x02")}
+	within := &fstest.MapFile{Mode: fs.ModeDir | fs.ModeIrregular | 0o555}
+	plain := &fstest.MapFile{Data: []byte("x")}
+	for name, c := range map[string]struct {
+		at   string
+		file *fstest.MapFile
+		spec schemas.Declaration
+		says string
+	}{
+		"dataset":           {"d.csv", pointer, dataset("d.csv"), "d.csv is a Git LFS pointer and not the file itself; fetch what it names: git lfs pull"},
+		"in a dataset":      {"d/deep/a.csv", pointer, dataset("d"), "d/deep/a.csv is a Git LFS pointer"},
+		"code":              {"src/a.py", pointer, training(schemas.Work{Code: []string{"src"}}), "src/a.py is a Git LFS pointer"},
+		"lock":              {"lock.txt", pointer, training(schemas.Work{Env: schemas.Environs{Requirements: "lock.txt"}}), "lock.txt is a Git LFS pointer"},
+		"module":            {"infra/a.tf", pointer, module("infra"), "infra/a.tf is a Git LFS pointer"},
+		"pointer of DVC's":  {"d.dvc", pointer, tracked("d"), "d.dvc is a Git LFS pointer"},
+		"locked data":       {"d.csv", locked, dataset("d.csv"), "git-crypt unlock"},
+		"submodule":         {"lib", within, training(schemas.Work{Code: []string{"lib"}}), "lib is a submodule"},
+		"above a submodule": {"src/lib", within, training(schemas.Work{Code: []string{"src"}}), "src/lib is a submodule"},
+	} {
+		tree := fstest.MapFS{c.at: c.file, "src/plain": plain, "d/plain": plain}
+		_, problems := Survey(tree, []schemas.Declaration{c.spec})
+		if len(problems) != 1 || !strings.Contains(problems[0].Message, c.says) {
+			t.Errorf("%s: %v", name, problems)
+		}
+	}
+}
+
+func dataset(p string) schemas.Declaration {
+	return schemas.Declaration{Kind: "Dataset", Spec: &schemas.Dataset{Source: schemas.DataSource{Path: p}}}
+}
+
+func tracked(p string) schemas.Declaration {
+	return schemas.Declaration{Kind: "Dataset", Spec: &schemas.Dataset{Source: schemas.DataSource{DVC: &schemas.DVC{Path: p}}}}
+}
+
+func training(w schemas.Work) schemas.Declaration {
+	return schemas.Declaration{Kind: "Training", Spec: &schemas.Training{Work: w}}
+}
+
+func module(p string) schemas.Declaration {
+	return schemas.Declaration{Kind: "Infrastructure", Spec: &schemas.Infrastructure{Module: p}}
 }

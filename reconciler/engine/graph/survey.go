@@ -3,14 +3,17 @@
 package graph
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/format/lfs"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -100,12 +103,18 @@ func (s *survey) below(p string) (digest.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := whole(p, info.Mode()); err != nil {
+		return nil, err
+	}
 	if !info.IsDir() {
 		f, err := s.file(p)
 		return digest.Manifest{f}, err
 	}
 	m := digest.Manifest{}
 	err = fs.WalkDir(s.tree, p, func(at string, e fs.DirEntry, err error) error {
+		if err == nil {
+			err = whole(at, e.Type())
+		}
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -133,19 +142,55 @@ func (s *survey) file(p string) (digest.File, error) {
 		return digest.File{}, err
 	}
 	defer in.Close()
-	d, n, err := digest.Reader(in)
+	var head beginning
+	d, n, err := digest.Reader(io.TeeReader(in, &head))
 	if err != nil {
 		return digest.File{}, fmt.Errorf("read %s: %w", p, err)
+	}
+	if _, is := lfs.Parse(head); is {
+		return digest.File{}, pointer(p)
+	}
+	if bytes.HasPrefix(head, []byte("\x00GITCRYPT\x00")) {
+		return digest.File{}, standIn{p, "encrypted by git-crypt", "unlock the clone: git-crypt unlock (a controller cannot; keep the file outside of git-crypt for one)"}
 	}
 	f := digest.File{Path: p, Digest: d, Size: n}
 	s.files[p] = f
 	return f, nil
 }
 
+// beginning is the first bytes of what is written to it: enough to tell a pointer of Git LFS.
+type beginning []byte
+
+func (h *beginning) Write(p []byte) (int, error) {
+	*h = append(*h, p[:min(len(p), lfs.MaxPointer-len(*h))]...)
+	return len(p), nil
+}
+
+// standIn is a file or folder in whose place the repository holds something else.
+type standIn struct{ path, is, way string }
+
+func (e standIn) Error() string { return e.path + " is " + e.is + "; " + e.way }
+
+func pointer(p string) error {
+	return standIn{p, "a Git LFS pointer and not the file itself", "fetch what it names: git lfs pull --include " + p}
+}
+
+// whole refuses a repository within the repository (a folder of irregular mode).
+func whole(p string, mode fs.FileMode) error {
+	if mode.IsDir() && mode&fs.ModeIrregular != 0 {
+		return standIn{p, "a submodule, or another Git repository of its own, whose files no commit of this one holds",
+			"copy what is needed into this repository, or have data come by source.dvc.repo"}
+	}
+	return nil
+}
+
 var errCrowded = errors.New("too many files")
 
 func describe(p string, err error) string {
+	var other standIn
 	switch {
+	case errors.As(err, &other):
+		return other.Error()
 	case errors.Is(err, errCrowded):
 		return fmt.Sprintf("with %s, the paths that declarations name hold more than %d files; name narrower paths, or keep the data outside of Git with vishwa data add", p, MaxFiles)
 	case errors.Is(err, fs.ErrNotExist):

@@ -1,0 +1,173 @@
+// What Git calls clean: a file of the checkout that git status does not name reads as the
+// file of the commit, whatever its bytes are on disk. Line ends, encodings, $Id$ and
+// filters make them others, and no change; a sparse checkout leaves them out.
+
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// clean is what Git says of a checkout at one moment: that of the first question.
+type clean struct {
+	repo *Repo
+	once sync.Once
+	err  error
+
+	head    *tree           // nil: the checkout's bytes are the commit's, where it has not changed
+	changed map[string]bool // files that are not as in the commit
+	absent  map[string]bool // files that a sparse checkout leaves out, and the folders above them
+}
+
+// as is the commit's tree where the file of it stands for the checkout's; nil where what
+// is on disk counts.
+func (c *clean) as(name string) (*tree, error) {
+	if err := c.load(); err != nil || c.head == nil || c.changed[name] {
+		return nil, err
+	}
+	if n, err := c.head.find("stat", name); err != nil || n.IsDir() {
+		return nil, nil //nolint:nilerr // Git does not keep it
+	}
+	return c.head, nil
+}
+
+// left is the commit's tree where a sparse checkout left the file or folder out.
+func (c *clean) left(name string) *tree {
+	if err := c.load(); err != nil || !c.absent[name] {
+		return nil
+	}
+	return c.head
+}
+
+func (c *clean) load() error {
+	c.once.Do(func() {
+		ctx := context.Background()
+		sparse, err := c.repo.sparse(ctx)
+		if err == nil && !sparse {
+			var may bool
+			if may, err = c.repo.converts(ctx); err == nil && !may {
+				return
+			}
+		}
+		if err == nil {
+			err = c.ask(ctx, sparse)
+		}
+		if c.err = err; err != nil {
+			c.head = nil
+		}
+	})
+	return c.err
+}
+
+// ask has Git compare the checkout with its newest commit.
+func (c *clean) ask(ctx context.Context, sparse bool) error {
+	c.repo.mu.Lock()
+	sha, err := c.repo.config.ResolveRevision(plumbing.Revision("HEAD"))
+	c.repo.mu.Unlock()
+	if errors.Is(err, plumbing.ErrReferenceNotFound) {
+		return nil // there is no commit yet
+	}
+	if err != nil {
+		return fault.New(fault.Corrupt, "read HEAD: %w", err)
+	}
+	at, err := c.repo.Open(ctx, sha.String())
+	if err != nil {
+		return err
+	}
+	out, err := c.repo.place.own.ask(ctx, nil, "status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all")
+	if err != nil {
+		return err
+	}
+	if c.changed, err = changes(out); err != nil {
+		return err
+	}
+	if sparse {
+		if out, err = c.repo.place.own.ask(ctx, nil, "ls-files", "-t", "-z"); err != nil {
+			return err
+		}
+		c.absent = skipped(out)
+	}
+	c.head = at.(*tree)
+	return nil
+}
+
+// changes are the files that git status names (git-status(1), porcelain format 2).
+func changes(out []byte) (map[string]bool, error) {
+	before := map[byte]int{'1': 8, 'u': 10} // fields that stand before the name
+	names := map[string]bool{}
+	for _, line := range nulled(out) {
+		n := before[line[0]]
+		fields := strings.SplitN(line, " ", n+1)
+		if n == 0 || len(fields) != n+1 {
+			return nil, fault.New(fault.Internal, "read git status: %q is not known", line)
+		}
+		names[fields[n]] = true
+	}
+	return names, nil
+}
+
+// skipped are the files that are not to be in the checkout (git-ls-files(1), tag S), and
+// the folders above them.
+func skipped(out []byte) map[string]bool {
+	names := map[string]bool{}
+	for _, line := range nulled(out) {
+		if name, ok := strings.CutPrefix(line, "S "); ok {
+			for p := name; p != "." && !names[p]; p = path.Dir(p) {
+				names[p] = true
+			}
+		}
+	}
+	return names
+}
+
+func nulled(out []byte) []string {
+	return slices.DeleteFunc(strings.Split(string(out), "\x00"), func(s string) bool { return s == "" })
+}
+
+func (r *Repo) sparse(ctx context.Context) (bool, error) {
+	set, err := r.place.own.settings(ctx)
+	return set.on("core.sparsecheckout"), err
+}
+
+// converts tells whether a file of the checkout may hold other bytes than Git keeps:
+// without line ends to convert and without attributes (gitattributes(5)), none does.
+func (r *Repo) converts(ctx context.Context) (bool, error) {
+	set, err := r.place.own.settings(ctx)
+	if err != nil {
+		return false, err
+	}
+	if set.on("core.autocrlf") {
+		return true, nil
+	}
+	user := home(set.last("core.attributesfile"))
+	if user == "" {
+		base := os.Getenv("XDG_CONFIG_HOME")
+		if base == "" {
+			base = home("~/.config")
+		}
+		user = filepath.Join(base, "git", "attributes")
+	}
+	for _, file := range []string{filepath.Join(r.place.work, ".gitattributes"), filepath.Join(r.place.common, "info", "attributes"), user, "/etc/gitattributes"} {
+		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+			return true, nil
+		}
+	}
+	out, err := r.place.own.ask(ctx, nil, "ls-files", "-z", "--", ":(top,glob)**/.gitattributes")
+	if err != nil {
+		return false, fmt.Errorf("look for .gitattributes: %w", err)
+	}
+	return len(out) > 0, nil
+}

@@ -1,0 +1,44 @@
+// Package lfs reads the pointers that Git LFS keeps in Git in place of large files
+// (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md).
+package lfs
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// MaxPointer is the size, in bytes, from which on a file is no pointer.
+const MaxPointer = 1024
+
+// Pointer names a file's content.
+type Pointer struct {
+	OID  string // SHA-256, 64 hex digits
+	Size int64
+}
+
+var (
+	versions = []string{"version https://git-lfs.github.com/spec/v1", "version https://hawser.github.com/spec/v1", "version http://git-media.io/v/2"}
+	oid      = regexp.MustCompile(`(?m)^oid sha256:([0-9a-f]{64})\r?$`)
+	size     = regexp.MustCompile(`(?m)^size ([0-9]{1,18})\r?$`)
+)
+
+// Parse is the pointer that b is; false where it is none. It takes what Git LFS takes,
+// which is more than it writes: other orders, and line ends of other systems.
+func Parse(b []byte) (Pointer, bool) {
+	if len(b) >= MaxPointer {
+		return Pointer{}, false
+	}
+	text := strings.TrimSpace(string(b))
+	first, rest, _ := strings.Cut(text, "\n")
+	known := false
+	for _, v := range versions {
+		known = known || strings.TrimSpace(first) == v
+	}
+	o, s := oid.FindStringSubmatch(rest), size.FindStringSubmatch(rest)
+	if !known || o == nil || s == nil {
+		return Pointer{}, false
+	}
+	n, err := strconv.ParseInt(s[1], 10, 64)
+	return Pointer{OID: o[1], Size: n}, err == nil
+}
