@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -133,32 +132,4 @@ func real(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return b
-}
-
-// FuzzSniff: whatever the bytes, Sniff ends, names a format that it knows, and
-// never calls safe what begins with a pickle's mark and runs to its end.
-func FuzzSniff(f *testing.F) {
-	files, _ := filepath.Glob("testdata/*")
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Add([]byte("a: 1\nb: &x [1]\n"))
-	f.Add([]byte("a,b\n1,2\n"))
-	known := []string{
-		Safetensors, ONNX, GGUF, Skops, XGBoostJSON, XGBoostUBJ, JSON, YAML, Text, CSV, Pickle, TorchZip, NumPy, NumPyObject,
-		Keras, KerasLambda, HDF5, Zip, Compressed, YAMLObject, Python, Executable, Empty, Unknown,
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got := sniffBytes("model", b)
-		if !slices.Contains(known, got) {
-			t.Errorf("unknown format %q", got)
-		}
-		if got := sniffBytes("model", append([]byte("cos\nsystem\n(S'true'\ntR."), b...)); got != Pickle {
-			t.Errorf("a pickle with something behind it is %q", got)
-		}
-	})
 }

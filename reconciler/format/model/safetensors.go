@@ -14,8 +14,9 @@ import (
 	"slices"
 )
 
-// maxTensorHeader is below the format's own bound of 100 MB, which no model comes near.
-const maxTensorHeader = 16 << 20
+// maxTensorHeader is below the format's own bound of 100 MB, which no model comes near:
+// it is room for 80,000 tensors.
+const maxTensorHeader = 8 << 20
 
 // elementBits are the sizes of elements.
 var elementBits = map[string]uint64{

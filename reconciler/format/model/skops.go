@@ -29,7 +29,7 @@ var (
 	special     = regexp.MustCompile(`^scipy\.special\._(special_)?ufuncs\.\w+$`)
 	estimators  = regexp.MustCompile(`^sklearn(\.\w+)+\.\w*[A-Z]\w*$|^(xgboost\.sklearn|lightgbm\.sklearn|quantile_forest\._quantile_forest)\.[A-Z]\w*$`)
 	foreignPart = regexp.MustCompile(`\.(tests?|_?testing|externals|datasets|conftest|fixes)\.`)
-	trees       = regexp.MustCompile(`^sklearn\.(tree|neighbors|_loss|linear_model|ensemble|metrics)(\.\w+)+$|^quantile_forest\._quantile_forest_fast\.\w+$`)
+	trees       = regexp.MustCompile(`^sklearn\.(tree\._tree|neighbors\._(kd|ball)_tree|_loss\.\w+|linear_model\._sgd_fast|metrics\._dist_metrics|ensemble\._gb_losses|ensemble\._hist_gradient_boosting\.\w+)\.\w*[A-Z]\w*$|^quantile_forest\._quantile_forest_fast\.[A-Z]\w*$`)
 	sparse      = regexp.MustCompile(`^scipy\.sparse(\._\w+)?\.\w+$`)
 	randoms     = regexp.MustCompile(`^numpy\.random\.(mtrand\.RandomState|_generator\.Generator|RandomState|Generator|PCG64|PCG64DXSM|MT19937|Philox|SFC64)$`)
 	plainNames  = regexp.MustCompile(`^[A-Za-z_][\w.]*$`)
@@ -43,7 +43,7 @@ func loads(loader, name string) bool {
 	}
 	switch loader {
 	case "JsonNode", "DictNode", "_DictWithDeprecatedKeysNode", "ListNode", "SetNode", "TupleNode", "SliceNode", "BytesNode", "BytearrayNode", "DefaultDictNode":
-		return data || loader == "TupleNode" && name == "sklearn.utils._bunch.Bunch"
+		return data || loader == "DictNode" && name == "sklearn.utils._bunch.Bunch"
 	case "NdArrayNode", "DTypeNode", "MaskedArrayNode":
 		return dtypes.MatchString(name)
 	case "TypeNode":

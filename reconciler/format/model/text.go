@@ -158,8 +158,12 @@ func isPython(name string, b []byte) bool {
 	return false
 }
 
-// isCSV tells a table of at least two rows and two columns.
+// isCSV tells a table of at least two rows and two columns, by its beginning.
 func isCSV(b []byte, cut bool) bool {
+	const most = 128 << 10 // a row of it may have a cell a byte
+	if len(b) > most {
+		b, cut = b[:most], true
+	}
 	if cut {
 		if i := bytes.LastIndexByte(b, '\n'); i > 0 {
 			b = b[:i+1]

@@ -26,9 +26,22 @@ type ubj struct {
 	learner bool
 }
 
-// widths are the sizes of values of fixed size, in bytes.
-var widths = map[byte]int64{
-	'Z': 0, 'N': 0, 'T': 0, 'F': 0, 'i': 1, 'U': 1, 'C': 1, 'I': 2, 'l': 4, 'd': 4, 'L': 8, 'D': 8,
+// widthOf is the size of a value of fixed size, in bytes.
+func widthOf(kind byte) (n int64, fixed bool) {
+	switch kind {
+	case 'Z', 'N', 'T', 'F':
+		return 0, true
+	case 'i', 'U', 'C':
+		return 1, true
+	case 'I':
+		return 2, true
+	case 'l', 'd':
+		return 4, true
+	case 'L', 'D':
+		return 8, true
+	default:
+		return 0, false
+	}
 }
 
 func (u *ubj) kind() (byte, bool) {
@@ -42,6 +55,10 @@ func (u *ubj) skip(n int64) bool {
 		return false
 	}
 	u.left -= n
+	if n <= int64(u.src.Buffered()) {
+		_, err := u.src.Discard(int(n))
+		return err == nil
+	}
 	_, err := io.CopyN(io.Discard, u.src, n)
 	return err == nil
 }
@@ -56,7 +73,7 @@ func (u *ubj) length() (int64, bool) {
 }
 
 func (u *ubj) integer(kind byte) (int64, bool) {
-	width := widths[kind]
+	width, _ := widthOf(kind)
 	switch kind {
 	case 'i', 'U', 'I', 'l', 'L':
 	default:
@@ -104,7 +121,7 @@ func (u *ubj) object(depth int) bool {
 }
 
 func (u *ubj) value(kind byte, depth int) bool {
-	if w, fixed := widths[kind]; fixed {
+	if w, fixed := widthOf(kind); fixed {
 		return u.skip(w)
 	}
 	switch kind {
@@ -135,7 +152,7 @@ func (u *ubj) array(depth int) bool {
 		element, ok1 := u.kind()
 		hash, ok2 := u.kind()
 		n, ok3 := u.length()
-		width, fixed := widths[element]
+		width, fixed := widthOf(element)
 		return ok1 && ok2 && ok3 && hash == '#' && fixed && (width == 0 || n <= u.left/width) && u.skip(n*width)
 	case '#':
 		n, ok := u.length()
