@@ -16,7 +16,7 @@ import data.vishwa.terraform
 deny contains {
 	"rule": "terraform/iam",
 	"message": sprintf("%s %s", [r.address, why]),
-	"way": "name the actions, the resources and the members that are needed",
+	"hint": "name the actions, the resources and the members that are needed",
 } if {
 	some r in terraform.made
 	some why in wide(r.type, r.change.after)
@@ -30,7 +30,7 @@ deny contains {
 warn contains {
 	"rule": "terraform/iam",
 	"message": sprintf("%s: the policy's text is known only after apply, and was not judged", [r.address]),
-	"way": "build it from values that are known, or look at it after apply",
+	"hint": "build it from values that are known, or look at it after apply",
 } if {
 	some r in terraform.made
 	some field in aws_fields

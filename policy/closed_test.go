@@ -180,7 +180,7 @@ note contains time.format(time.now_ns()) if input.step.kind == "model"
 	if !slices.ContainsFunc(found, func(f ledger.Finding) bool { return f.Message == "2026-03-03T12:00:00Z" }) {
 		t.Errorf("the clock is not the decision's: %+v", found)
 	}
-	if !slices.ContainsFunc(found, func(f ledger.Finding) bool { return f.Way == "add the label owner" }) {
+	if !slices.ContainsFunc(found, func(f ledger.Finding) bool { return f.Hint == "add the label owner" }) {
 		t.Errorf("the way out is lost: %+v", found)
 	}
 	listed := slices.IndexFunc(e.Rules(), func(r Rule) bool { return r.ID == "team/owner" })
@@ -254,5 +254,24 @@ func TestTeamTestsAreReported(t *testing.T) {
 	i := slices.IndexFunc(r.Files, func(f FileCoverage) bool { return f.File == "policy/a.rego" })
 	if i < 0 || r.Files[i].Coverage >= 100 || len(r.Files[i].NotCovered) == 0 || r.Files[i].NotCovered[0].From != 5 {
 		t.Errorf("coverage %+v", r.Files)
+	}
+}
+
+// TestBothSpellingsOfAHintAreRead: rules that say way, as before the first release, go on
+// working; what says both is refused, as nobody could tell which is meant.
+func TestBothSpellingsOfAHintAreRead(t *testing.T) {
+	for rule, want := range map[string]ledger.Finding{
+		`"hint": "new"`:               {Rule: "team/x", Level: ledger.Denied, Message: "m", Hint: "new"},
+		`"way": "old"`:                {Rule: "team/x", Level: ledger.Denied, Message: "m", Hint: "old"},
+		`"hint": "new", "way": "old"`: {Rule: ruleShape, Level: ledger.Denied},
+	} {
+		e := engine(t, map[string]string{"policy/team.rego": `package team
+deny contains {"rule": "team/x", "message": "m", ` + rule + `} if input.step.kind == "model"
+`})
+		found := modelCase(good(), schemas.Gate{Metric: "test.roc_auc"}).judge(t, e)
+		i := slices.IndexFunc(found, func(f ledger.Finding) bool { return f.Rule == want.Rule })
+		if i < 0 || found[i].Level != want.Level || want.Hint != "" && found[i].Hint != want.Hint || found[i].Way != "" {
+			t.Errorf("%s: %+v, want %+v", rule, found, want)
+		}
 	}
 }

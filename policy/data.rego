@@ -20,7 +20,7 @@ runs if input.step.kind == "training"
 deny contains {
 	"rule": "input/unpinned",
 	"message": "the data is not pinned to a digest",
-	"way": "see that the source can be read, and plan again",
+	"hint": "see that the source can be read, and plan again",
 } if {
 	input.step.kind == "dataset"
 	step.due
@@ -36,7 +36,7 @@ deny contains {
 deny contains {
 	"rule": "input/unpinned",
 	"message": sprintf("input %s (%s) is not pinned to a digest", [name, ref]),
-	"way": "make what it comes from first, and plan again",
+	"hint": "make what it comes from first, and plan again",
 } if {
 	runs
 	step.due
@@ -57,7 +57,7 @@ pinned contains i.name if {
 deny contains {
 	"rule": "input/undeclared",
 	"message": sprintf("input %s (%s) is not declared", [i.name, i.ref]),
-	"way": "name it under spec.inputs",
+	"hint": "name it under spec.inputs",
 } if {
 	runs
 	some i in input.inputs
@@ -72,7 +72,7 @@ deny contains {
 warn contains {
 	"rule": "data/violations",
 	"message": sprintf("%s breaks a promise %d times: %s%s", [d.ref, v.count, promise(v), first(v)]),
-	"way": "correct the data or what is declared of it; violations: deny refuses such data",
+	"hint": "correct the data or what is declared of it; violations: deny refuses such data",
 } if {
 	input.step.do != "retire"
 	some d in input.data
@@ -91,7 +91,7 @@ else := ""
 warn contains {
 	"rule": "data/violations",
 	"message": sprintf("whether %s breaks a promise is not known: its profile is not in this store", [d.ref]),
-	"way": "use the store that it was recorded in, such as spec.store.s3, or restore it from a copy",
+	"hint": "use the store that it was recorded in, such as spec.store.s3, or restore it from a copy",
 } if {
 	input.step.do != "retire"
 	some d in input.data
@@ -110,7 +110,7 @@ promise(v) := sprintf("%s of column %s", [v.rule, v.column]) if v.column != ""
 deny contains {
 	"rule": "data/purpose",
 	"message": sprintf("column %s is tagged personal, and the dataset declares no purpose", [name]),
-	"way": "say under spec.purpose why it is used, or leave the column out",
+	"hint": "say under spec.purpose why it is used, or leave the column out",
 } if {
 	input.step.kind == "dataset"
 	input.step.do != "retire"

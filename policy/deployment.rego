@@ -16,7 +16,7 @@ import data.vishwa.step
 deny contains {
 	"rule": "model/signature",
 	"message": "the model is not signed",
-	"way": "let vishwa apply sign it; a model from elsewhere is not served",
+	"hint": "let vishwa apply sign it; a model from elsewhere is not served",
 } if {
 	input.step.kind == "deployment"
 	step.due
@@ -32,7 +32,7 @@ deny contains {
 deny contains {
 	"rule": "model/signature",
 	"message": sprintf("the model's signature does not hold: %s", [input.model.signature.message]),
-	"way": "restore the store from a good copy, or have the model made and signed again",
+	"hint": "restore the store from a good copy, or have the model made and signed again",
 } if {
 	input.step.kind == "deployment"
 	step.due
@@ -48,7 +48,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/revoked-signer",
 	"message": sprintf("%s signed the model, and %s", [input.model.signature.by, input.model.signature.revoked]),
-	"way": sprintf("release a model that another controller has made and signed, or let people decide: revokedSigner: approve under spec.environments.%s of vishwa.yaml", [input.environment.name]),
+	"hint": sprintf("release a model that another controller has made and signed, or let people decide: revokedSigner: approve under spec.environments.%s of vishwa.yaml", [input.environment.name]),
 } if {
 	changes_release
 	step.due
@@ -64,7 +64,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/revoked-signer",
 	"message": sprintf("%s signed the model, and %s: it needs an approval by %s", [input.model.signature.by, input.model.signature.revoked, roles]),
-	"way": way_to_approve,
+	"hint": hint_to_approve,
 } if {
 	changes_release
 	step.due
@@ -81,7 +81,7 @@ deny contains {
 deny contains {
 	"rule": "policy/evidence",
 	"message": "the deployment's environment is none of the project's environments",
-	"way": "declare it under spec.environments of vishwa.yaml",
+	"hint": "declare it under spec.environments of vishwa.yaml",
 } if {
 	input.step.kind == "deployment"
 	input.step.do != "retire"
@@ -96,7 +96,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/approval",
 	"message": sprintf("%s needs %d approval(s) by %s, and has %d", [input.environment.name, needed, roles, count(approvers)]),
-	"way": way_to_approve,
+	"hint": hint_to_approve,
 } if {
 	changes_release
 	step.due
@@ -112,7 +112,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/approval",
 	"message": g.message,
-	"way": g.way,
+	"hint": g.hint,
 } if {
 	guarded
 	some g in unmet
@@ -179,9 +179,9 @@ approvers contains a.principal if {
 	role in input.environment.roles
 }
 
-way_to_approve := "have it approved: an approving review of the pull request, or vishwa approve PLAN" if input.environment.reviews
+hint_to_approve := "have it approved: an approving review of the pull request, or vishwa approve PLAN" if input.environment.reviews
 
-way_to_approve := "have it approved: vishwa approve PLAN" if not input.environment.reviews
+hint_to_approve := "have it approved: vishwa approve PLAN" if not input.environment.reviews
 
 counts("signature")
 
@@ -195,7 +195,7 @@ counts("forge") if input.environment.reviews
 deny contains {
 	"rule": "deployment/tracked-run",
 	"message": sprintf("%s asks for runs on the tracked branch, and what the model is made from was run for pull request %d", [input.environment.name, input.model.onBehalf]),
-	"way": "let vishwa apply run it again on the tracked branch, after the merge",
+	"hint": "let vishwa apply run it again on the tracked branch, after the merge",
 } if {
 	changes_release
 	step.due
@@ -211,7 +211,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/isolation",
 	"message": sprintf("%s asks for runs at the level of isolation %s, and %s, which the model is made from, ran at %s%s", [input.environment.name, input.environment.isolation, run.ref, run.level, recorded(run)]),
-	"way": "run vishwa apply, after the merge, where that level can be had: it runs this again by itself; vishwa doctor tells what a machine and its settings allow",
+	"hint": "run vishwa apply, after the merge, where that level can be had: it runs this again by itself; vishwa doctor tells what a machine and its settings allow",
 } if {
 	changes_release
 	step.due
@@ -227,7 +227,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/isolation",
 	"message": sprintf("%s asks for the level of isolation %s, and what is served stands at %s", [input.environment.name, input.environment.isolation, input.serving.level]),
-	"way": "run vishwa down, and then vishwa apply, where that level can be had: it is begun anew; vishwa doctor tells what a machine and its settings allow",
+	"hint": "run vishwa down, and then vishwa apply, where that level can be had: it is begun anew; vishwa doctor tells what a machine and its settings allow",
 } if {
 	input.step.kind == "deployment"
 	input.step.do == "keep"

@@ -116,7 +116,7 @@ test_revoked_signer if {
 	denied(object.union(about(gone, staging, []), {"step": {"kind": "deployment", "do": "keep", "pending": false}})) == set()
 }
 
-unmet := {"environment": "production", "revision": "1", "needs": 1, "roles": ["approver"], "by": [], "met": false, "message": "production needs 1", "way": "ask"}
+unmet := {"environment": "production", "revision": "1", "needs": 1, "roles": ["approver"], "by": [], "met": false, "message": "production needs 1", "hint": "ask"}
 
 test_a_guard_that_is_not_satisfied if {
 	doc := object.union(about(signed, staging, []), {"guards": [unmet]})

@@ -99,7 +99,7 @@ type guardDoc struct {
 	By          []string `json:"by"` // principals whose approval counts
 	Met         bool     `json:"met"`
 	Message     string   `json:"message"`
-	Way         string   `json:"way"`
+	Hint        string   `json:"hint"`
 }
 
 type datasetDoc struct {
@@ -195,7 +195,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 func guards(all []guard.Verdict) []guardDoc {
 	out := []guardDoc{}
 	for _, v := range all {
-		d := guardDoc{Environment: v.Place, Revision: v.Revision, Needs: v.Needs, Roles: v.Roles, By: []string{}, Met: v.Met, Message: v.Message, Way: v.Way}
+		d := guardDoc{Environment: v.Place, Revision: v.Revision, Needs: v.Needs, Roles: v.Roles, By: []string{}, Met: v.Met, Message: v.Message, Hint: v.Hint}
 		for _, w := range v.Given {
 			d.By = append(d.By, w.Principal)
 		}

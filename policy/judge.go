@@ -31,7 +31,7 @@ const (
 	ruleTimeout   = "policy/timeout"   // the answer took too long
 	ruleMemory    = "policy/memory"    // the answer took too much memory
 	ruleError     = "policy/error"     // a rule ended in an error
-	ruleShape     = "policy/shape"     // an answer is neither text nor {rule, message, way}
+	ruleShape     = "policy/shape"     // an answer is neither text nor {rule, message, hint}
 )
 
 // Judge says what the rules find in p: findings in the order of its steps, the
@@ -142,10 +142,10 @@ func (s set) String() string { return strings.TrimPrefix(s.pkg, "data.") + "/" +
 // maxText bounds what a rule may say, in bytes.
 const maxText = 4096
 
-// finding reads one member: text, or an object of rule, message and way.
+// finding reads one member: text, or an object of rule, message and hint.
 func (s set) finding(step plan.Step, member any) ledger.Finding {
 	f := ledger.Finding{Rule: s.String(), Level: ledger.Level(s.level), Ref: step.Ref}
-	wrong := denial(step, ruleShape, "%s holds something that is neither text nor an object of rule, message and way", s)
+	wrong := denial(step, ruleShape, "%s holds something that is neither text nor an object of rule, message and hint", s)
 	switch m := member.(type) {
 	case string:
 		f.Message = m
@@ -159,14 +159,14 @@ func (s set) finding(step plan.Step, member any) ledger.Finding {
 				f.Rule = text
 			case key == "message":
 				f.Message = text
-			case key == "way":
-				f.Way = text
+			case key == "hint", key == "way" && m["hint"] == nil: // way: how rules spelt it before the first release
+				f.Hint = text
 			default:
 				return wrong
 			}
 		}
 	}
-	if f.Message == "" || len(f.Message)+len(f.Way)+len(f.Rule) > maxText {
+	if f.Message == "" || len(f.Message)+len(f.Hint)+len(f.Rule) > maxText {
 		return wrong
 	}
 	return f
@@ -181,7 +181,7 @@ func denial(s plan.Step, rule, format string, args ...any) ledger.Finding {
 		ruleError:     "correct the rule, and try it with vishwa policy test",
 		ruleShape:     "write: deny contains message if { ... }",
 	}
-	return ledger.Finding{Rule: rule, Level: ledger.Denied, Ref: s.Ref, Message: fmt.Sprintf(format, args...), Way: ways[rule]}
+	return ledger.Finding{Rule: rule, Level: ledger.Denied, Ref: s.Ref, Message: fmt.Sprintf(format, args...), Hint: ways[rule]}
 }
 
 // inOneLine is err for a finding. OPA's errors carry file and line, never the input.

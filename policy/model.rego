@@ -29,7 +29,7 @@ allowed_formats := safe_formats & {f | some f in input.project.modelFormats} if 
 deny contains {
 	"rule": "policy/evidence",
 	"message": "nothing is known of the model: its files and metrics are missing",
-	"way": "train it again, or restore the store that held it",
+	"hint": "train it again, or restore the store that held it",
 } if {
 	step.releases
 	step.due
@@ -44,7 +44,7 @@ deny contains {
 deny contains {
 	"rule": "model/gate",
 	"message": sprintf("metric %s was not measured, and a gate asks for it", [gate.metric]),
-	"way": "write the metric to the file at VISHWA_METRICS, or correct the gate's name",
+	"hint": "write the metric to the file at VISHWA_METRICS, or correct the gate's name",
 } if {
 	input.step.kind == "model"
 	step.due
@@ -61,7 +61,7 @@ deny contains {
 deny contains {
 	"rule": "model/gate",
 	"message": sprintf("%s is %v, below its gate of %v", [gate.metric, value, gate.min]),
-	"way": "improve the model, or change spec.gates by a reviewed commit",
+	"hint": "improve the model, or change spec.gates by a reviewed commit",
 } if {
 	input.step.kind == "model"
 	step.due
@@ -78,7 +78,7 @@ deny contains {
 deny contains {
 	"rule": "model/gate",
 	"message": sprintf("%s is %v, above its gate of %v", [gate.metric, value, gate.max]),
-	"way": "improve the model, or change spec.gates by a reviewed commit",
+	"hint": "improve the model, or change spec.gates by a reviewed commit",
 } if {
 	input.step.kind == "model"
 	step.due
@@ -95,7 +95,7 @@ deny contains {
 deny contains {
 	"rule": "model/regression",
 	"message": sprintf("%s is %v and the live model's is %v: worse by more than %v", [gate.metric, value, live, gate.maxRegression]),
-	"way": "improve the model, or change maxRegression by a reviewed commit",
+	"hint": "improve the model, or change maxRegression by a reviewed commit",
 } if {
 	input.step.kind == "model"
 	step.due
@@ -113,7 +113,7 @@ deny contains {
 warn contains {
 	"rule": "model/regression",
 	"message": sprintf("the live model has no %s, so that a regression cannot be seen", [gate.metric]),
-	"way": "look at both models before they are exchanged",
+	"hint": "look at both models before they are exchanged",
 } if {
 	input.step.kind == "model"
 	step.due
@@ -149,7 +149,7 @@ higher_is_better(gate) if {
 deny contains {
 	"rule": "model/format",
 	"message": sprintf("model file %s is %s, which is not an allowed format", [file.path, file.format]),
-	"way": sprintf("save the model as one of: %s", [concat(", ", sort(allowed_formats))]),
+	"hint": sprintf("save the model as one of: %s", [concat(", ", sort(allowed_formats))]),
 } if {
 	step.releases
 	step.due
@@ -165,7 +165,7 @@ deny contains {
 deny contains {
 	"rule": "model/format",
 	"message": "the model holds no files",
-	"way": "write the model to the folder at VISHWA_MODEL_DIR",
+	"hint": "write the model to the folder at VISHWA_MODEL_DIR",
 } if {
 	step.releases
 	step.due

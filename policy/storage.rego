@@ -16,7 +16,7 @@ import data.vishwa.terraform
 deny contains {
 	"rule": "terraform/public-storage",
 	"message": sprintf("%s %s", [r.address, why]),
-	"way": "keep it private, and give access to named members",
+	"hint": "keep it private, and give access to named members",
 } if {
 	some r in terraform.made
 	some why in open_to_all(r.type, r.change.after)

@@ -26,7 +26,7 @@ due if input.step.do == "retire"
 deny contains {
 	"rule": "policy/evidence",
 	"message": "there is no Terraform plan to judge",
-	"way": "see why terraform plan fails, and plan again",
+	"hint": "see why terraform plan fails, and plan again",
 } if {
 	changes
 	due
@@ -41,7 +41,7 @@ deny contains {
 deny contains {
 	"rule": "terraform/plan",
 	"message": sprintf("the Terraform plan %s", [flaw]),
-	"way": "correct the module so that it plans completely, with Terraform 1.x",
+	"hint": "correct the module so that it plans completely, with Terraform 1.x",
 } if {
 	changes
 	due
@@ -74,7 +74,7 @@ flaws contains "lists a change without actions" if {
 deny contains {
 	"rule": "terraform/destroy",
 	"message": sprintf("Terraform would destroy %s", [r.address]),
-	"way": "if that is meant, apply with --allow-destroy",
+	"hint": "if that is meant, apply with --allow-destroy",
 } if {
 	changes
 	input.allowDestroy == false

@@ -41,7 +41,7 @@ func Annotations(r Report) []port.Annotation {
 	}
 	at := positions(*r.Plan)
 	for _, f := range sorted(*r.Plan) {
-		add(at[f.Ref], annotated(f), f.Rule+" on "+f.Ref.String(), withWay(f.Message, f.Way))
+		add(at[f.Ref], annotated(f), f.Rule+" on "+f.Ref.String(), withHint(f.Message, f.Hint))
 	}
 	for _, run := range r.Runs {
 		if run.State == "failed" {
@@ -61,7 +61,7 @@ func annotated(f ledger.Finding) string {
 	return [...]string{"failure", "warning", "notice"}[place]
 }
 
-func withWay(message, way string) string {
+func withHint(message, way string) string {
 	if way == "" {
 		return message
 	}

@@ -172,7 +172,7 @@ func anyReport(t *rapid.T, n int) Report {
 		return out
 	}
 	r := Report{Stage: rapid.SampledFrom([]Stage{Broken, Planned, Running, Blocked, Awaiting, Settled, Merged, Deployed, Abandoned, "else"}).Draw(t, "stage"),
-		Pull: rapid.IntRange(0, 9).Draw(t, "pull"), Base: text("base"), Head: text("head"), BaseSHA: text("base SHA"), Error: text("error"), Way: text("way"),
+		Pull: rapid.IntRange(0, 9).Draw(t, "pull"), Base: text("base"), Head: text("head"), BaseSHA: text("base SHA"), Error: text("error"), Hint: text("way"),
 		Notes: texts("notes"), Conflict: texts("conflicts"), Commands: texts("commands"), Full: rapid.SampledFrom([]string{"", "https://a.test/x?y=z", "vishwa plan", evil}).Draw(t, "full")}
 	bad := schemas.Ref{Kind: schemas.Kind(text("kind")), Name: text("name"), Output: text("output")}
 	if rapid.Bool().Draw(t, "has a plan") {
@@ -183,7 +183,7 @@ func anyReport(t *rapid.T, n int) Report {
 				Actions: []port.ResourceAction{{Address: text("address"), Action: rapid.SampledFrom([]string{"create", "delete", evil}).Draw(t, "action")}}, Pos: schemas.Position{File: text("file"), Line: i}})
 		}
 		for range of("findings") {
-			r.Plan.Findings = append(r.Plan.Findings, ledger.Finding{Rule: text("rule"), Level: rapid.SampledFrom([]ledger.Level{ledger.Denied, ledger.Warn, ledger.Note}).Draw(t, "level"), Ref: schemas.Ref{Kind: "model", Name: "m1"}, Message: text("message"), Way: text("way")})
+			r.Plan.Findings = append(r.Plan.Findings, ledger.Finding{Rule: text("rule"), Level: rapid.SampledFrom([]ledger.Level{ledger.Denied, ledger.Warn, ledger.Note}).Draw(t, "level"), Ref: schemas.Ref{Kind: "model", Name: "m1"}, Message: text("message"), Hint: text("way")})
 		}
 	}
 	for range of("models") {

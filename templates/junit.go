@@ -78,7 +78,7 @@ func declared(r Report) (out []junitCase) {
 	}
 	if r.Error != "" {
 		out = append(out, junitCase{Class: "vishwa.plan", Name: "plan",
-			Failure: &junitReason{Message: harmless.Line(r.Error), Type: "error", Text: printed(withWay(r.Error, r.Way))}})
+			Failure: &junitReason{Message: harmless.Line(r.Error), Type: "error", Text: printed(withHint(r.Error, r.Hint))}})
 	}
 	return out
 }
@@ -92,7 +92,7 @@ func stepCases(r Report) (out []junitCase) {
 			if found := denied[s.Ref]; len(found) > 0 {
 				var text []string
 				for _, f := range found {
-					text = append(text, f.Rule+": "+withWay(f.Message, f.Way))
+					text = append(text, f.Rule+": "+withHint(f.Message, f.Hint))
 				}
 				c.Skipped, c.Failure = nil, &junitReason{Message: harmless.Line(text[0]), Type: "denied", Text: printed(strings.Join(text, "\n"))}
 			}

@@ -39,7 +39,7 @@ func sections(r Report, z size) []part {
 func notes(r Report, z size) part {
 	p := part{noun: "notes are"}
 	if r.Error != "" {
-		p.rows = append(p.rows, "- "+prose(strings.TrimSuffix(r.Error, "."), z.words)+wayOut(r.Way, z.words)+"\n")
+		p.rows = append(p.rows, "- "+prose(strings.TrimSuffix(r.Error, "."), z.words)+wayOut(r.Hint, z.words)+"\n")
 	}
 	for _, n := range r.Notes {
 		p.rows = append(p.rows, "- "+prose(n, z.words)+"\n")
@@ -177,7 +177,7 @@ func judged(r Report, z size) part {
 		if pos, known := at[f.Ref]; known {
 			text += " (" + code(pos.String(), nameLimit) + ")"
 		}
-		p.rows = append(p.rows, text+": "+prose(strings.TrimSuffix(f.Message, "."), z.words)+wayOut(f.Way, z.words)+"\n")
+		p.rows = append(p.rows, text+": "+prose(strings.TrimSuffix(f.Message, "."), z.words)+wayOut(f.Hint, z.words)+"\n")
 	}
 	return p
 }

@@ -121,8 +121,8 @@ func findings(p plan.Plan) (out []line) {
 	for _, f := range sorted(p) {
 		_, sign := weigh(f.Level)
 		out = append(out, line{sign, fmt.Sprintf("%s %s on %s: %s", harmless.Line(string(f.Level)), harmless.Line(f.Rule), f.Ref, harmless.Line(f.Message)), false})
-		if f.Way != "" {
-			out = append(out, line{"", "way out: " + harmless.Line(f.Way), true})
+		if f.Hint != "" {
+			out = append(out, line{"", "way out: " + harmless.Line(f.Hint), true})
 		}
 	}
 	return out

@@ -50,7 +50,7 @@ func sample(t *testing.T) plan.Plan {
 		Findings: []ledger.Finding{
 			{Rule: "team/hours", Level: ledger.Note, Ref: ref(t, "dataset/students"), Message: "nobody works on Sundays"},
 			{Rule: "terraform/destroy", Level: ledger.Warn, Ref: ref(t, "infrastructure/serving"), Message: "terraform_data.old is destroyed"},
-			{Rule: "model/gate", Level: ledger.Denied, Ref: ref(t, "model/enrollment"), Message: "test.roc_auc 0.78 is below 0.80", Way: "train better, or lower the gate"},
+			{Rule: "model/gate", Level: ledger.Denied, Ref: ref(t, "model/enrollment"), Message: "test.roc_auc 0.78 is below 0.80", Hint: "train better, or lower the gate"},
 		},
 	}
 }
@@ -62,7 +62,7 @@ func hostile(t *testing.T) plan.Plan {
 		Revision: "`@octocat`\n<b>",
 		Steps: []plan.Step{{Ref: ref(t, "model/a"), Do: plan.Make, Why: evil, Held: evil,
 			Actions: []port.ResourceAction{{Address: evil, Action: evil}}}},
-		Findings: []ledger.Finding{{Rule: evil, Level: ledger.Denied, Ref: ref(t, "model/a"), Message: evil, Way: evil}},
+		Findings: []ledger.Finding{{Rule: evil, Level: ledger.Denied, Ref: ref(t, "model/a"), Message: evil, Hint: evil}},
 	}
 }
 
@@ -115,7 +115,7 @@ func TestNothingInAPlanMovesTheCursor(t *testing.T) {
 				Ref: ref(t, fmt.Sprintf("model/m%d", i)), Do: rapid.SampledFrom([]plan.Do{plan.Make, plan.Keep, plan.Remake}).Draw(t, "do"),
 				Why: texts.Draw(t, "why"), Held: texts.Draw(t, "held"), Actions: []port.ResourceAction{{Address: texts.Draw(t, "address"), Action: "create"}},
 			})
-			p.Findings = append(p.Findings, ledger.Finding{Rule: texts.Draw(t, "rule"), Level: ledger.Warn, Ref: ref(t, "model/a"), Message: texts.Draw(t, "message"), Way: texts.Draw(t, "way")})
+			p.Findings = append(p.Findings, ledger.Finding{Rule: texts.Draw(t, "rule"), Level: ledger.Warn, Ref: ref(t, "model/a"), Message: texts.Draw(t, "message"), Hint: texts.Draw(t, "way")})
 		}
 		var b bytes.Buffer
 		if err := Text(&b, p, someDigest, Style{Kept: true}); err != nil {

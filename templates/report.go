@@ -36,8 +36,8 @@ type Report struct {
 	BaseSHA  string
 	Head     string // revision that was looked at
 	MergedAs string // the commit on Base that the pull request became; "": it is not merged
-	Error    string // why there is no plan, for people; with Way
-	Way      string
+	Error    string // why there is no plan, for people; with Hint
+	Hint     string
 	Problems []schemas.Problem // of broken declarations; without Plan
 	Conflict []string          // paths in which head and base conflict; without Plan
 

@@ -87,7 +87,7 @@ func reports(t *testing.T) map[string]Report {
 
 	all["improved"] = improved(t)
 
-	worse := report(Blocked, retrained(t), ledger.Finding{Rule: "model/gate", Level: ledger.Denied, Ref: ref(t, "model/enrollment"), Message: "test.roc_auc 0.79 is below 0.8", Way: "train better, or lower the gate"})
+	worse := report(Blocked, retrained(t), ledger.Finding{Rule: "model/gate", Level: ledger.Denied, Ref: ref(t, "model/enrollment"), Message: "test.roc_auc 0.79 is below 0.8", Hint: "train better, or lower the gate"})
 	worse.Plan.Steps[4].Held, worse.Plan.Steps[5].Held = "model/gate: test.roc_auc 0.79 is below 0.8", "needs model/enrollment"
 	worse.Models = []ModelChange{enrollment(t, 0.79)}
 	worse.Runs = improved(t).Runs
@@ -96,9 +96,9 @@ func reports(t *testing.T) map[string]Report {
 
 	denied := report(Blocked, project(t, plan.Make, "never made"),
 		ledger.Finding{Rule: "team/hours", Level: ledger.Note, Ref: ref(t, "dataset/students"), Message: "nobody works on Sundays"},
-		ledger.Finding{Rule: "data/personal", Level: ledger.Denied, Ref: ref(t, "dataset/students"), Message: "column e_mail looks personal and is not tagged", Way: "tag it with personal: true, or drop it"},
-		ledger.Finding{Rule: "deployment/resources", Level: ledger.Warn, Ref: ref(t, "deployment/enrollment-staging"), Message: "no limit of memory", Way: "declare resources.memory"},
-		ledger.Finding{Rule: "model/licence", Level: ledger.Denied, Ref: ref(t, "model/enrollment"), Message: "no licence is declared", Way: "declare spec.licence"})
+		ledger.Finding{Rule: "data/personal", Level: ledger.Denied, Ref: ref(t, "dataset/students"), Message: "column e_mail looks personal and is not tagged", Hint: "tag it with personal: true, or drop it"},
+		ledger.Finding{Rule: "deployment/resources", Level: ledger.Warn, Ref: ref(t, "deployment/enrollment-staging"), Message: "no limit of memory", Hint: "declare resources.memory"},
+		ledger.Finding{Rule: "model/licence", Level: ledger.Denied, Ref: ref(t, "model/enrollment"), Message: "no licence is declared", Hint: "declare spec.licence"})
 	for i := range denied.Plan.Steps {
 		denied.Plan.Steps[i].Held = "data/personal: column e_mail looks personal and is not tagged"
 	}
@@ -108,9 +108,9 @@ func reports(t *testing.T) map[string]Report {
 		{Pos: schemas.Position{File: "vishwa/training.yaml", Line: 14, Column: 7}, Field: "spec.inputs.train", Message: "needs dataset/student, which is not declared; did you mean dataset/students?"},
 		{Pos: schemas.Position{File: "vishwa.yaml", Line: 2}, Message: "unknown kind Projekt; did you mean Project?"}}}
 	all["conflict"] = Report{Stage: Broken, Pull: 7, Base: "main", Head: headSHA, Conflict: []string{"src/train.py", "vishwa/model.yaml"}}
-	all["error"] = Report{Stage: Broken, Pull: 7, Base: "main", Head: headSHA, Error: "pin dataset/students: GET /students.csv: 503 Service Unavailable", Way: "wait: it is tried again"}
+	all["error"] = Report{Stage: Broken, Pull: 7, Base: "main", Head: headSHA, Error: "pin dataset/students: GET /students.csv: 503 Service Unavailable", Hint: "wait: it is tried again"}
 
-	destroy := report(Awaiting, project(t, plan.Keep, "up to date"), ledger.Finding{Rule: "terraform/destroy", Level: ledger.Warn, Ref: ref(t, "infrastructure/serving"), Message: "terraform_data.disk is destroyed, and its data with it", Way: "set prevent_destroy, or take a copy"})
+	destroy := report(Awaiting, project(t, plan.Keep, "up to date"), ledger.Finding{Rule: "terraform/destroy", Level: ledger.Warn, Ref: ref(t, "infrastructure/serving"), Message: "terraform_data.disk is destroyed, and its data with it", Hint: "set prevent_destroy, or take a copy"})
 	destroy.Plan.Steps = append(destroy.Plan.Steps, at(plan.Step{Ref: ref(t, "infrastructure/serving"), Do: plan.Remake, Why: "the stack differs", Actions: []port.ResourceAction{
 		{Address: "terraform_data.disk", Action: "delete"}, {Address: `terraform_data.each["a b"]`, Action: "update"}, {Address: "terraform_data.login", Action: "replace"},
 		{Address: "module.net.terraform_data.new", Action: "create"}, {Address: "data.x.y", Action: "read"}}}, 3))
@@ -188,7 +188,7 @@ func many(t interface{ Fatal(...any) }, n int) Report {
 	}
 	r := report(Planned, steps)
 	for i := range n / 3 {
-		r.Plan.Findings = append(r.Plan.Findings, ledger.Finding{Rule: "training/resources", Level: ledger.Warn, Ref: steps[i].Ref, Message: "no limit of memory is declared", Way: "declare spec.resources.memory"})
+		r.Plan.Findings = append(r.Plan.Findings, ledger.Finding{Rule: "training/resources", Level: ledger.Warn, Ref: steps[i].Ref, Message: "no limit of memory is declared", Hint: "declare spec.resources.memory"})
 	}
 	r.Full = "https://github.example/acme/students/actions/runs/12"
 	return r
@@ -203,9 +203,9 @@ func hostileReport(t interface{ Fatal(...any) }) Report {
 		{Ref: ref(t, "model/a"), Do: plan.Make, Why: evil, Held: evil, Actions: []port.ResourceAction{{Address: evil, Action: evil}}, Pos: schemas.Position{File: evil, Line: 1}},
 		{Ref: bad, Do: plan.Do(evil), Why: evil, Needs: []schemas.Ref{ref(t, "model/a")}, Pending: true},
 		{Ref: ref(t, "model/b"), Do: plan.Keep, Why: evil}},
-		ledger.Finding{Rule: evil, Level: ledger.Level(evil), Ref: ref(t, "model/a"), Message: evil, Way: evil})
+		ledger.Finding{Rule: evil, Level: ledger.Level(evil), Ref: ref(t, "model/a"), Message: evil, Hint: evil})
 	r.Base, r.BaseSHA, r.Head, r.Digest = evil, evil, evil, digest.Digest(evil)
-	r.Error, r.Way, r.Notes, r.Conflict, r.Commands, r.Full = evil, evil, []string{evil}, []string{evil}, []string{evil}, "https://evil.test/)@octocat"
+	r.Error, r.Hint, r.Notes, r.Conflict, r.Commands, r.Full = evil, evil, []string{evil}, []string{evil}, []string{evil}, "https://evil.test/)@octocat"
 	r.Problems = []schemas.Problem{{Pos: schemas.Position{File: evil, Line: 1}, Field: evil, Message: evil}}
 	measured := map[string]float64{evil: 1, "nan": math.NaN()}
 	r.Models = []ModelChange{{Ref: bad, Candidate: bad, Digest: digest.Digest(evil), Metric: evil, Now: measured, Was: &Measured{digest.Digest(evil), evil, measured}, Live: &Measured{Where: evil},

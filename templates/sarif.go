@@ -110,7 +110,7 @@ func FindingsSARIF(version string, p plan.Plan, titles map[string]string) SARIF 
 		if title == "" {
 			title = f.Rule
 		}
-		s.add(f.Rule, title, level, withWay(f.Message, f.Way), at[f.Ref], f.Ref)
+		s.add(f.Rule, title, level, withHint(f.Message, f.Hint), at[f.Ref], f.Ref)
 	}
 	return s
 }

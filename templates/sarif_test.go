@@ -67,7 +67,7 @@ func TestFindingsAreSARIF(t *testing.T) {
 		for range rapid.IntRange(0, 4).Draw(t, "findings") {
 			p.Findings = append(p.Findings, ledger.Finding{Rule: rapid.SampledFrom([]string{"model/gate", "team/x"}).Draw(t, "rule"),
 				Level: rapid.SampledFrom([]ledger.Level{ledger.Denied, ledger.Warn, ledger.Note}).Draw(t, "level"),
-				Ref:   rapid.SampledFrom([]schemas.Ref{a, {Kind: "model", Name: "gone"}}).Draw(t, "ref"), Message: rapid.String().Draw(t, "message"), Way: rapid.String().Draw(t, "way")})
+				Ref:   rapid.SampledFrom([]schemas.Ref{a, {Kind: "model", Name: "gone"}}).Draw(t, "ref"), Message: rapid.String().Draw(t, "message"), Hint: rapid.String().Draw(t, "way")})
 		}
 		if err := check(FindingsSARIF("v1", p, map[string]string{"model/gate": "A gate"})); err != nil {
 			t.Fatal(err)

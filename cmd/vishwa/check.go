@@ -146,8 +146,8 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 func (a *cli) showFindings(found []ledger.Finding) {
 	for _, f := range found {
 		fmt.Fprintf(a.out, "%s %s %s: %s\n", f.Level, f.Rule, f.Ref, harmless.Line(f.Message))
-		if f.Way != "" {
-			fmt.Fprintf(a.out, "    %s\n", harmless.Line(f.Way))
+		if f.Hint != "" {
+			fmt.Fprintf(a.out, "    %s\n", harmless.Line(f.Hint))
 		}
 	}
 }

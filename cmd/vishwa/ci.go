@@ -101,7 +101,7 @@ func (a *cli) ci(ctx context.Context, j job) error {
 	}
 	r, err := a.perform(ctx, j)
 	if err != nil {
-		r = templates.Report{Stage: templates.Broken, Pull: r.Pull, Base: r.Base, Head: cmp.Or(r.Head, j.event.SHA), Problems: r.Problems, Error: err.Error(), Way: wayOut(err)}
+		r = templates.Report{Stage: templates.Broken, Pull: r.Pull, Base: r.Base, Head: cmp.Or(r.Head, j.event.SHA), Problems: r.Problems, Error: err.Error(), Hint: wayOut(err)}
 	}
 	if told := a.tell(desk, j, r); told != nil && err == nil {
 		err = told

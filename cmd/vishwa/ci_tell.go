@@ -70,7 +70,7 @@ func (a *cli) tell(d *announcer, j job, r templates.Report) error {
 		return err
 	}
 	if r.Error != "" {
-		title = r.Error + "; " + r.Way
+		title = r.Error + "; " + r.Hint
 	}
 	fmt.Fprintf(&commands, "::%s title=Vishwa::%s\n", level, harmless.Message(title))
 	if err := d.say(commands.String()); err != nil {
@@ -192,7 +192,7 @@ func verdict(r templates.Report) error {
 	kind, way := fault.Invalid, "see the report: each part says the way out"
 	switch r.Stage {
 	case templates.Broken:
-		way = cmp.Or(r.Way, way)
+		way = cmp.Or(r.Hint, way)
 	case templates.Blocked:
 		denied := r.Plan != nil && slices.ContainsFunc(r.Plan.Findings, func(f ledger.Finding) bool { return f.Level == ledger.Denied })
 		failed := slices.ContainsFunc(r.Runs, func(run templates.Run) bool { return run.State == "failed" })

@@ -23,7 +23,7 @@ type diagnosis struct {
 	User     int         `json:"user"`     // that it holds for
 	Landlock int         `json:"landlock"` // version of the kernel's interface; 0: none
 	Groups   string      `json:"controlGroups,omitempty"`
-	Way      string      `json:"controlGroupsWay,omitempty"` // where this user can use none: what to do
+	Hint     string      `json:"controlGroupsHint,omitempty"` // where this user can use none: what to do
 	Rungs    []wall.Rung `json:"rungs"`
 	Settings string      `json:"settings"` // where the level that is asked for was read
 	Asked    wall.Level  `json:"asked"`    // best, or a level
@@ -38,7 +38,7 @@ type pulls struct {
 	Level    wall.Level       `json:"level"`
 	Lacks    []wall.Guarantee `json:"lacks,omitempty"`
 	Reason   string           `json:"reason,omitempty"`
-	Way      string           `json:"way,omitempty"`
+	Hint     string           `json:"hint,omitempty"`
 }
 
 func (a *cli) doctorVerb() *cobra.Command {
@@ -93,7 +93,7 @@ Exit codes: 0 nothing is wrong and runs of pull requests are possible, 1 otherwi
 // examine tries the rungs and judges what comes of them under the policy.
 func (d *diagnosis) examine(p wall.Policy) {
 	d.Rungs = wall.Probe(p)
-	d.Groups, d.Way = wall.Groups(d.Rungs)
+	d.Groups, d.Hint = wall.Groups(d.Rungs)
 	d.judge(p)
 }
 
@@ -105,16 +105,16 @@ func (d *diagnosis) judge(p wall.Policy) {
 	case p.Level == wall.None:
 		d.Pulls.Possible = true
 		d.Pulls.Reason = "the settings ask for no isolation: code that nobody reviewed does whatever this user may"
-		d.Pulls.Way = "remove the level none from the settings"
+		d.Pulls.Hint = "remove the level none from the settings"
 	case !ok:
 		d.Pulls.Lacks, d.Pulls.Reason = wall.Guarantees, "no rung that the settings allow works here"
-		d.Pulls.Way = "see above what stands against each rung"
+		d.Pulls.Hint = "see above what stands against each rung"
 	default:
 		d.Runs, d.Pulls.Level = stand.Level, stand.Level
 		d.Pulls.Lacks = wall.Lacks(*stand.Report)
 		if d.Pulls.Possible = len(d.Pulls.Lacks) == 0; !d.Pulls.Possible {
 			d.Pulls.Reason = fmt.Sprintf("the rung %s lacks %s", stand.Level, list(d.Pulls.Lacks))
-			d.Pulls.Way = "see above what stands against it"
+			d.Pulls.Hint = "see above what stands against it"
 		}
 	}
 }
@@ -160,7 +160,7 @@ func (d *diagnosis) show(out io.Writer) error {
 	if d.Groups != "" {
 		fmt.Fprintf(out, "Control groups: %s, usable by user %d.\n", d.Groups, d.User)
 	} else {
-		fmt.Fprintf(out, "Control groups: not usable by user %d: memory is watched instead, and cores are not limited.\n  %s\n", d.User, d.Way)
+		fmt.Fprintf(out, "Control groups: not usable by user %d: memory is watched instead, and cores are not limited.\n  %s\n", d.User, d.Hint)
 	}
 	fmt.Fprintf(out, "Settings: %s; level asked for: %s.\n\n", harmless.Line(d.Settings), d.Asked)
 	return d.verdict(out)
@@ -178,7 +178,7 @@ func (d *diagnosis) why(out io.Writer, r wall.Rung) {
 		if !r.Works() {
 			what = "nothing works"
 		}
-		fmt.Fprintf(out, "%s, %s: %s\n  %s\n", r.Level, what, harmless.Line(p.Reason), p.Way)
+		fmt.Fprintf(out, "%s, %s: %s\n  %s\n", r.Level, what, harmless.Line(p.Reason), p.Hint)
 	}
 	if r.Level == wall.Landlock && r.Works() {
 		fmt.Fprintln(out, "landlock, network: holds where a run declares none; it cannot be kept to declared hosts there, so that a pull request's run which declares some is refused.")
@@ -195,7 +195,7 @@ func (d *diagnosis) verdict(out io.Writer) error {
 		pulls = "refused"
 	}
 	if d.Pulls.Reason != "" {
-		pulls += ": " + d.Pulls.Reason + "\n  " + d.Pulls.Way
+		pulls += ": " + d.Pulls.Reason + "\n  " + d.Pulls.Hint
 	}
 	_, err := fmt.Fprintf(out, "Runs of tracked branches, and what is served: %s\nRuns of pull requests: %s\n", runs, pulls)
 	return err

@@ -32,7 +32,7 @@ type check struct {
 	What  string `json:"what"`
 	State string `json:"state"` // ok, wrong, or note: it is not needed here, or was not looked at
 	Text  string `json:"text"`
-	Way   string `json:"way,omitempty"`
+	Hint  string `json:"hint,omitempty"`
 }
 
 const (
@@ -243,8 +243,8 @@ func showChecks(out io.Writer, all []check) {
 	fmt.Fprintln(out)
 	for _, c := range all {
 		fmt.Fprintf(out, "%-6s %s: %s\n", c.State, c.What, harmless.Line(c.Text))
-		if c.Way != "" {
-			fmt.Fprintf(out, "       %s\n", harmless.Line(c.Way))
+		if c.Hint != "" {
+			fmt.Fprintf(out, "       %s\n", harmless.Line(c.Hint))
 		}
 	}
 }

@@ -18,7 +18,7 @@ func TestTheDoctorsVerdict(t *testing.T) {
 		r := wall.Rung{Level: level}
 		var missing []wall.Guarantee
 		if landlock < 0 {
-			r.Reason, r.Way, missing = "operation not permitted", "open the switch", wall.Guarantees
+			r.Reason, r.Hint, missing = "operation not permitted", "open the switch", wall.Guarantees
 		} else {
 			r.Report = &wall.Report{Level: string(level), Landlock: landlock, Network: "none"}
 			missing = wall.Lacks(*r.Report)
@@ -26,7 +26,7 @@ func TestTheDoctorsVerdict(t *testing.T) {
 		for _, g := range wall.Guarantees {
 			p := wall.Promise{Guarantee: g, Held: !strings.Contains(list(missing), string(g))}
 			if !p.Held {
-				p.Reason, p.Way = "a reason", "a way"
+				p.Reason, p.Hint = "a reason", "a way"
 			}
 			r.Gives = append(r.Gives, p)
 		}
@@ -87,7 +87,7 @@ func TestTheDoctorComparesClocks(t *testing.T) {
 		}))
 		a := &cli{now: func() time.Time { return now }}
 		got := a.clockCheck(t.Context(), server.URL+"/x.git")
-		if got.State != c.state || !strings.Contains(got.Text, c.says) || got.State == wrong && got.Way == "" {
+		if got.State != c.state || !strings.Contains(got.Text, c.says) || got.State == wrong && got.Hint == "" {
 			t.Errorf("%s: %+v", name, got)
 		}
 		server.Close()

@@ -182,8 +182,9 @@ func showEntry(w io.Writer, e ledger.Entry) {
 			line("Failed", fmt.Sprintf("%d times since the entry before that says so", e.Failure.Times))
 		}
 	}
-	for _, f := range e.Findings {
+	for _, f := range e.PlainFindings() {
 		line(string(f.Level), f.Rule+": "+f.Message)
+		line("Hint", f.Hint)
 	}
 	if e.Duplicate {
 		line("Note", "work done twice; an earlier entry is the fact")

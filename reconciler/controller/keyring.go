@@ -40,7 +40,7 @@ func (k *keyring) opens() bool {
 type Problem struct {
 	Problem string `json:"problem"`
 	Kind    string `json:"kind,omitempty"`
-	Way     string `json:"way,omitempty"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 // problem is why passes do not begin; nil: they do.
@@ -87,7 +87,7 @@ func (c *Controller) openKeys(ctx context.Context) {
 	k, now := &c.keys, c.now()
 	switch {
 	case err != nil && (err.Error() != k.said || now.Sub(k.told) >= keysTold):
-		c.log.Error("the controller's keys cannot be opened: no pass begins", "error", err, "kind", fault.Of(err).String(), "way", fault.HintOf(err))
+		c.log.Error("the controller's keys cannot be opened: no pass begins", "error", err, "kind", fault.Of(err).String(), "hint", fault.HintOf(err))
 		k.said, k.told = err.Error(), now
 	case err == nil && k.said != "":
 		c.log.Info("the controller's keys are open")

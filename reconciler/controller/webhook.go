@@ -89,7 +89,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, result := h.take(w, r, event)
 	h.count(event, result)
 	if way := ways[result]; status >= http.StatusBadRequest && way != "" && h.told.Allow() {
-		h.log.Warn("a webhook was refused", "event", event, "why", result, "way", way)
+		h.log.Warn("a webhook was refused", "event", event, "why", result, "hint", way)
 	}
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "10")

@@ -290,7 +290,7 @@ func (w *Workspace) placed(ctx context.Context, err error, outs []Output) error 
 	}
 	if spoilt != nil {
 		spoilt.Path = paths[spoilt.OID]
-		return fault.WithHint(fault.New(fault.Corrupt, "%w", spoilt), "%s", spoilt.Way())
+		return fault.WithHint(fault.New(fault.Corrupt, "%w", spoilt), "%s", spoilt.Hint())
 	}
 	lacking.Paths = paths
 	return fault.WithHint(fault.New(fault.Missing, "%w", lacking), "%s", fault.HintOf(err))

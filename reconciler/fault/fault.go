@@ -47,7 +47,7 @@ func (k Kind) String() string {
 // Error is an error with its kind and the way out.
 type Error struct {
 	Kind Kind
-	Way  string // what to do about it, an imperative sentence; may be empty
+	Hint string // what to do about it, an imperative sentence; may be empty
 	err  error
 }
 
@@ -64,7 +64,7 @@ func WithHint(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Kind: Of(err), Way: fmt.Sprintf(format, args...), err: fmt.Errorf("%w", err)}
+	return &Error{Kind: Of(err), Hint: fmt.Sprintf(format, args...), err: fmt.Errorf("%w", err)}
 }
 
 // Of is the kind nearest to the surface of err. A cancelled or expired context
@@ -88,8 +88,8 @@ func HintOf(err error) string {
 		if !errors.As(err, &e) {
 			return ""
 		}
-		if e.Way != "" {
-			return e.Way
+		if e.Hint != "" {
+			return e.Hint
 		}
 		err = errors.Unwrap(e)
 	}

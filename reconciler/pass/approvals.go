@@ -104,7 +104,7 @@ func (d *stepServices) words(ctx context.Context, x subject, words *[]guard.Word
 		switch fault.Of(err) {
 		case fault.Denied, fault.Conflict, fault.Invalid, fault.Newer:
 			if err != nil {
-				notes = append(notes, ledger.Finding{Rule: "approval/void", Level: ledger.Note, Ref: x.ref, Message: err.Error(), Way: fault.HintOf(err)})
+				notes = append(notes, ledger.Finding{Rule: "approval/void", Level: ledger.Note, Ref: x.ref, Message: err.Error(), Hint: fault.HintOf(err)})
 				continue
 			}
 		}

@@ -9,7 +9,7 @@ package team.student
 deny contains {
 	"rule": "student/brier",
 	"message": sprintf("test.brier is %v; production needs at most 0.19", [object.get(input.model.metrics, "test.brier", "not reported")]),
-	"way": "train a model whose probabilities are closer, or agree on another bound",
+	"hint": "train a model whose probabilities are closer, or agree on another bound",
 } if {
 	input.step.kind == "deployment"
 	input.environment.production
@@ -26,7 +26,7 @@ well_calibrated if input.model.metrics["test.brier"] <= 0.19
 deny contains {
 	"rule": "student/owner",
 	"message": sprintf("%s names no owner", [input.step.ref]),
-	"way": "add the label owner to its metadata",
+	"hint": "add the label owner to its metadata",
 } if {
 	input.step.kind == "deployment"
 	input.step.do != "retire"
@@ -42,7 +42,7 @@ deny contains {
 warn contains {
 	"rule": "student/seed",
 	"message": sprintf("%s declares no seed", [input.step.ref]),
-	"way": "add seed to its params",
+	"hint": "add seed to its params",
 } if {
 	input.step.kind == "training"
 	not input.spec.params.seed

@@ -38,7 +38,7 @@ func (c *Client) ReportStatus(ctx context.Context, m port.CommitStatus) error {
 		if statusOf(err) != http.StatusForbidden || fault.Of(err) != fault.Denied {
 			return wrapMark(m, err)
 		}
-		c.log.Info("check runs are not allowed: showing commit statuses", "way", fault.HintOf(err))
+		c.log.Info("check runs are not allowed: showing commit statuses", "hint", fault.HintOf(err))
 		c.mu.Lock()
 		c.noChecks = true
 		c.mu.Unlock()

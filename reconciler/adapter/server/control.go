@@ -45,11 +45,11 @@ type demand struct {
 type complaint struct {
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
-	Way     string `json:"way,omitempty"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 func complain(err error) complaint {
-	return complaint{Kind: fault.Of(err).String(), Message: err.Error(), Way: fault.HintOf(err)}
+	return complaint{Kind: fault.Of(err).String(), Message: err.Error(), Hint: fault.HintOf(err)}
 }
 
 func (c complaint) err() error {
@@ -60,8 +60,8 @@ func (c complaint) err() error {
 		}
 	}
 	err := fault.New(kind, "%s", c.Message)
-	if c.Way != "" {
-		err = fault.WithHint(err, "%s", c.Way)
+	if c.Hint != "" {
+		err = fault.WithHint(err, "%s", c.Hint)
 	}
 	return err
 }

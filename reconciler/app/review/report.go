@@ -254,7 +254,7 @@ func explained(p *pass.Proposal, ref schemas.Ref) (text string, unknown bool) {
 		}
 		for _, f := range p.Plan.Findings {
 			if f.Ref == s.Ref {
-				fmt.Fprintf(&b, "  %s %s: %s; %s\n", f.Level, f.Rule, f.Message, f.Way)
+				fmt.Fprintf(&b, "  %s %s: %s; %s\n", f.Level, f.Rule, f.Message, f.Hint)
 			}
 		}
 	}

@@ -303,6 +303,6 @@ func broken(r templates.Report, err error) (templates.Report, error) {
 		r.Problems = problems
 		return r, nil
 	}
-	r.Error, r.Way = err.Error(), fault.HintOf(err)
+	r.Error, r.Hint = err.Error(), fault.HintOf(err)
 	return r, nil
 }

@@ -105,7 +105,7 @@ func (o *Service) Overdue(ctx context.Context, pull port.PullRequest) (templates
 	defer o.hold(pull.Number)()
 	r := templates.Report{Stage: templates.Broken, Pull: pull.Number, Base: pull.Base, Head: pull.HeadSHA, Full: o.Full}
 	r.Error = fmt.Sprintf("This could not be looked at in the time that a pull request gets whose author may not write to the repository: %s", why)
-	r.Way = "make smaller what it changes (fewer candidates, declarations, files or commits); or somebody who may write to the repository can have it looked at without that limit: /vishwa train"
+	r.Hint = "make smaller what it changes (fewer candidates, declarations, files or commits); or somebody who may write to the repository can have it looked at without that limit: /vishwa train"
 	v, err := o.visit(ctx, pull)
 	if err != nil || pull.Closed {
 		return r, err

@@ -87,7 +87,7 @@ func (s *CorruptError) Error() string {
 }
 
 // Way is the way out.
-func (s *CorruptError) Way() string {
+func (s *CorruptError) Hint() string {
 	return fmt.Sprintf("remove %s there, and push it from where it was added: what has the right size there is not sent again", s.Key)
 }
 
@@ -293,7 +293,7 @@ func (r *Remote) one(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *
 	var other *dvccache.Other
 	if errors.As(err, &other) {
 		s := &CorruptError{Remote: r.Name, Key: r.key(oid), OID: oid, Got: other.Got}
-		return fault.WithHint(fault.New(fault.Corrupt, "%w", s), "%s", s.Way())
+		return fault.WithHint(fault.New(fault.Corrupt, "%w", s), "%s", s.Hint())
 	}
 	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
 }

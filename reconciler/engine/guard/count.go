@@ -110,7 +110,7 @@ type Verdict struct {
 	Strange []string // unknown authors
 	Met     bool
 	Message string
-	Way     string
+	Hint    string
 }
 
 // Count holds the words that hold against each guard.
@@ -120,7 +120,7 @@ func Count(guards []Guard, words []Word, hands []port.Hand) []Verdict {
 		out[i] = g.count(i, words, hands)
 		same := strings.Replace(out[i].Message, g.asOf(), "", 1)
 		for _, before := range out[:i] {
-			if before.Message == same && before.Way == out[i].Way {
+			if before.Message == same && before.Hint == out[i].Hint {
 				out[i].Message = same // what was asked before is asked still
 			}
 		}
@@ -147,14 +147,14 @@ func (g Guard) count(i int, words []Word, hands []port.Hand) Verdict {
 	}
 	v.Met = len(people) >= v.Needs
 	v.Message = fmt.Sprintf("%s needs %d approval(s) by %s, and has %d", g.named(), v.Needs, strings.Join(g.Roles, " or "), len(people))
-	v.Way = "have it approved: vishwa approve PLAN"
+	v.Hint = "have it approved: vishwa approve PLAN"
 	if g.Reviews {
-		v.Way = "have it approved: an approving review of the pull request, or vishwa approve PLAN"
+		v.Hint = "have it approved: an approving review of the pull request, or vishwa approve PLAN"
 	}
 	v.strangers(strange, outside)
 	switch {
 	case g.Lost != nil:
-		v.Met, v.Message, v.Way = false, fmt.Sprintf("what guards %s is not known here: %v", g.Place, g.Lost), fault.HintOf(g.Lost)
+		v.Met, v.Message, v.Hint = false, fmt.Sprintf("what guards %s is not known here: %v", g.Place, g.Lost), fault.HintOf(g.Lost)
 	case !g.mannable():
 		v.unmanned()
 	}
@@ -175,14 +175,14 @@ func (v *Verdict) strangers(strange, outside bool) {
 	case v.Unknown == schemas.UnknownRefuse:
 		v.Met = false
 		v.Message = fmt.Sprintf("%s takes no change by authors whom trust.yaml does not know: %s", v.named(), who)
-		v.Way = "have the change committed by people of trust.yaml, under their addresses there or signed by their keys"
+		v.Hint = "have the change committed by people of trust.yaml, under their addresses there or signed by their keys"
 	case v.Unknown == schemas.UnknownTwo:
 		v.Message += fmt.Sprintf("; one more than usual, as trust.yaml does not know who wrote the change: %s", who)
-		v.Way += known
+		v.Hint += known
 	case !outside:
 		v.Met = false
 		v.Message += fmt.Sprintf("; one of them below the pull request, by somebody who neither opened it nor pushed to it, as trust.yaml does not know who wrote the change: %s", who)
-		v.Way = "have it approved by a review of the pull request" + known
+		v.Hint = "have it approved by a review of the pull request" + known
 	}
 }
 
@@ -194,7 +194,7 @@ func (v *Verdict) unmanned() {
 		at += fmt.Sprintf(" as of revision %.7s, before the change,", v.Revision)
 	}
 	v.Message = fmt.Sprintf("%s needs %d approval(s) by %s, and %s names nobody in that role", v.named(), v.Needs, strings.Join(v.Roles, " or "), at)
-	v.Way = "name who may approve below principals of trust.yaml, and the authors too, in a commit of its own, and have it carried out; declare the deployment after that: a change does not name its own approvers"
+	v.Hint = "name who may approve below principals of trust.yaml, and the authors too, in a commit of its own, and have it carried out; declare the deployment after that: a change does not name its own approvers"
 }
 
 // asOf tells whose settings these are; "": the change's own.

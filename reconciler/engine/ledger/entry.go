@@ -5,6 +5,7 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -190,7 +191,25 @@ type Finding struct {
 	Level   Level       `json:"level"`
 	Ref     schemas.Ref `json:"ref"`
 	Message string      `json:"message"`
-	Way     string      `json:"way,omitempty"` // what to do about it
+	Hint    string      `json:"hint,omitempty"` // what to do about it
+	// Way is how entries from before the first release spell Hint. It is read, since a
+	// signed entry keeps its bytes, and never written anew: Plain tells them as one.
+	Way string `json:"way,omitempty"`
+}
+
+// Plain is f in today's spelling.
+func (f Finding) Plain() Finding {
+	f.Hint, f.Way = cmp.Or(f.Hint, f.Way), ""
+	return f
+}
+
+// PlainFindings is what e's policies said, in today's spelling.
+func (e *Entry) PlainFindings() []Finding {
+	out := make([]Finding, len(e.Findings))
+	for i, f := range e.Findings {
+		out[i] = f.Plain()
+	}
+	return out
 }
 
 // Approval is a person's signature over what is approved.

@@ -21,7 +21,7 @@ type Rung struct {
 	Level  Level     `json:"level"`
 	Report *Report   `json:"report,omitempty"` // of the command that was begun; nil: none could be
 	Reason string    `json:"reason,omitempty"` // why none could be
-	Way    string    `json:"way,omitempty"`    // what to do about it, with the kernel's switch
+	Hint   string    `json:"hint,omitempty"`   // what to do about it, with the kernel's switch
 	Gives  []Promise `json:"gives"`
 }
 
@@ -30,7 +30,7 @@ type Promise struct {
 	Guarantee Guarantee `json:"guarantee"`
 	Held      bool      `json:"held"`
 	Reason    string    `json:"reason,omitempty"` // why it is not
-	Way       string    `json:"way,omitempty"`
+	Hint      string    `json:"hint,omitempty"`
 }
 
 // LandlockVersion is that of the running kernel's interface; 0 is none.
@@ -117,9 +117,9 @@ func (r *Rung) fill(report *Report, err error, root fs.FS) {
 	r.Report = report
 	var missing []Guarantee
 	if report == nil {
-		r.Reason, r.Way = plainly(err, r.Level), strings.TrimSuffix(fault.HintOf(err), seeDoctor)
+		r.Reason, r.Hint = plainly(err, r.Level), strings.TrimSuffix(fault.HintOf(err), seeDoctor)
 		if way := switches(r.Level, root); way != "" {
-			r.Way = way
+			r.Hint = way
 		}
 		missing = Guarantees
 	} else {
@@ -129,11 +129,11 @@ func (r *Rung) fill(report *Report, err error, root fs.FS) {
 		promise := Promise{Guarantee: g, Held: true}
 		for _, m := range missing {
 			if m == g {
-				promise.Held, promise.Reason, promise.Way = false, r.Reason, r.Way
+				promise.Held, promise.Reason, promise.Hint = false, r.Reason, r.Hint
 			}
 		}
 		if report != nil && !promise.Held {
-			promise.Reason, promise.Way = r.short(g)
+			promise.Reason, promise.Hint = r.short(g)
 		}
 		r.Gives = append(r.Gives, promise)
 	}

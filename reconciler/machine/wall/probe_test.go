@@ -39,14 +39,14 @@ func whole(t *testing.T, rungs []Rung) {
 	}
 	for _, r := range rungs {
 		if !r.Works() {
-			t.Errorf("%s does not work: %s (%s)", r.Level, r.Reason, r.Way)
+			t.Errorf("%s does not work: %s (%s)", r.Level, r.Reason, r.Hint)
 			continue
 		}
 		if Level(r.Report.Level) != r.Level {
 			t.Errorf("%s: the command stood at %s", r.Level, r.Report.Level)
 		}
 		for _, p := range r.Gives {
-			if p.Held == slices.Contains(Lacks(*r.Report), p.Guarantee) || !p.Held && (p.Reason == "" || p.Way == "") {
+			if p.Held == slices.Contains(Lacks(*r.Report), p.Guarantee) || !p.Held && (p.Reason == "" || p.Hint == "") {
 				t.Errorf("%s: %+v, and it lacks %v", r.Level, p, Lacks(*r.Report))
 			}
 		}
@@ -67,7 +67,7 @@ func TestAClosedSwitchIsFoundAndNamed(t *testing.T) {
 	apart := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: all, GidMappings: all, GidMappingsEnableSetgroups: true}
 	rungs := probeAsAnother(t, apart, "echo 0 > /proc/sys/user/max_user_namespaces; ")
 	first, second := rungs[0], rungs[1]
-	if first.Works() || first.Reason == "" || first.Way != "set, as root: sysctl user.max_user_namespaces=1024" {
+	if first.Works() || first.Reason == "" || first.Hint != "set, as root: sysctl user.max_user_namespaces=1024" {
 		t.Errorf("%+v", first)
 	}
 	if !second.Works() || second.Report.Level != string(Landlock) {
@@ -126,11 +126,11 @@ func TestARungThatFailsNamesTheSwitch(t *testing.T) {
 	} {
 		r := Rung{Level: Namespaces}
 		r.fill(nil, refused, c.root)
-		if r.Works() || r.Whole() || r.Reason != "fork/exec /proc/self/exe: operation not permitted" || !strings.Contains(r.Way, c.way) || strings.Contains(r.Way, "doctor") {
-			t.Errorf("%s: %q, %q", name, r.Reason, r.Way)
+		if r.Works() || r.Whole() || r.Reason != "fork/exec /proc/self/exe: operation not permitted" || !strings.Contains(r.Hint, c.way) || strings.Contains(r.Hint, "doctor") {
+			t.Errorf("%s: %q, %q", name, r.Reason, r.Hint)
 		}
 		for _, p := range r.Gives {
-			if p.Held || p.Reason != r.Reason || p.Way != r.Way {
+			if p.Held || p.Reason != r.Reason || p.Hint != r.Hint {
 				t.Errorf("%s: %+v", name, p)
 			}
 		}
@@ -141,7 +141,7 @@ func TestAnOldLandlockLacksSignals(t *testing.T) {
 	r := Rung{Level: Landlock}
 	r.fill(&Report{Level: "landlock", Landlock: 5, Network: "none"}, nil, fstest.MapFS{})
 	for _, p := range r.Gives {
-		if p.Held == (p.Guarantee == Signals) || !p.Held && !strings.Contains(p.Way, "6.12") {
+		if p.Held == (p.Guarantee == Signals) || !p.Held && !strings.Contains(p.Hint, "6.12") {
 			t.Errorf("%+v", p)
 		}
 	}

@@ -130,7 +130,7 @@ func TestWhatLiesOutsideTheKeyDoesNotCountAgainstIt(t *testing.T) {
 
 func TestARefusalIsRecordedOnce(t *testing.T) {
 	s := newShop()
-	no := ledger.Finding{Rule: "deployment/approval", Level: ledger.Denied, Ref: ref("deployment/a"), Message: "nobody approved", Way: "vishwa approve"}
+	no := ledger.Finding{Rule: "deployment/approval", Level: ledger.Denied, Ref: ref("deployment/a"), Message: "nobody approved", Hint: "vishwa approve"}
 	for range 2 {
 		o := s.run(t, no)["deployment/a"]
 		if o.End != Held || fault.Of(o.Error) != fault.Refused {

@@ -22,8 +22,8 @@ func (r refusal) Error() string {
 	var out []string
 	for _, f := range r.found {
 		text := f.Rule + ": " + f.Message
-		if f.Way != "" {
-			text += " (" + f.Way + ")"
+		if f.Hint != "" {
+			text += " (" + f.Hint + ")"
 		}
 		out = append(out, text)
 	}
@@ -89,7 +89,7 @@ func (a *execution) denial(ctx context.Context, s plan.Step, found []ledger.Find
 		return
 	}
 	o.Error = fault.New(fault.Refused, "%s: %w", s.Ref, refusal{found})
-	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Common.Policy && slices.Equal(last.Findings, found) {
+	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Common.Policy && slices.Equal(last.PlainFindings(), found) {
 		o.Seq = last.Seq
 		return
 	}

@@ -148,7 +148,7 @@ func wayOf(e ledger.Entry) string {
 		way += " " + e.Failure.Cause + " " + ledger.Gist(e.Failure.Message)
 	}
 	if e.Action == ledger.Deny {
-		found, err := digest.JSON(e.Findings)
+		found, err := digest.JSON(e.PlainFindings())
 		if err != nil {
 			found = ""
 		}
