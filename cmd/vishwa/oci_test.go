@@ -15,7 +15,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
@@ -48,10 +47,7 @@ func TestRealStoreInARegistry(t *testing.T) {
 }
 
 func sharedInRegistry(t *testing.T, address string) {
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/oci/store.txtar"},
 		Setup: func(env *testscript.Env) error {
@@ -69,10 +65,7 @@ func sharedInRegistry(t *testing.T, address string) {
 // TestAPullRequestDoesNotChooseTheStore: the registry that it names hears nothing of
 // anybody, although there are credentials for it.
 func TestAPullRequestDoesNotChooseTheStore(t *testing.T) {
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := signer.Generate(keys, []byte(password)); err != nil {
-		t.Fatal(err)
-	}
+	keys := quickKeys(t)
 	ours := porttest.NewBetween(t, locked(registrytest.Memory()))
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/oci/pull.txtar"},

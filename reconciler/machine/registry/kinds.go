@@ -4,7 +4,6 @@ package registry
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +19,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
 
 // status is that of an answer; 0 where there is none.
@@ -50,7 +50,6 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 	var answer *errcode.ErrorResponse
 	var unreached *url.Error
 	var network net.Error
-	var stranger *tls.CertificateVerificationError
 	switch {
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "%s: %w", name, ctx.Err())
@@ -67,7 +66,7 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 		return b.denied(name + ": there are no credentials for the registry")
 	case strings.Contains(err.Error(), "bearer realm"), strings.Contains(err.Error(), "blob upload Location"): // oras-go has no type for them
 		return fault.WithHint(fault.New(fault.Denied, "%s: the registry leads to an address that is not safe", name), "have the registry name itself, or addresses that begin with https")
-	case errors.As(err, &stranger):
+	case httpx.Untrusted(err):
 		return fault.WithHint(fault.New(fault.Denied, "%s: the registry's certificate is not trusted", name), "name the file of its authority in VISHWA_OCI_CA_FILE")
 	case errors.As(err, &unreached): // its address holds the query
 		return fault.WithHint(fault.New(fault.Transient, "%s: %w", name, unreached.Err), "try again when the registry answers")

@@ -4,7 +4,6 @@ package registry
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"math/rand/v2"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +24,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	dialling "github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
 
 // Variables are those of the environment that say how to sign in to a registry:
@@ -39,7 +38,7 @@ const (
 	redirects = 5
 	slowTries = 2
 	longest   = 30 * time.Second // between two tries
-	idle      = time.Minute      // that a connection is kept unused
+	unused    = time.Minute      // that a connection is kept
 	patient   = 8                // windows, for what is put together before it is answered
 )
 
@@ -115,12 +114,9 @@ func (o Options) lookup(name string) string {
 }
 
 func (o Options) transport(at server) (*http.Transport, error) {
-	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: at.dial, ForceAttemptHTTP2: true,
-		MaxIdleConns: 2 * o.jobs(), MaxIdleConnsPerHost: 2 * o.jobs(), IdleConnTimeout: idle,
-		TLSHandshakeTimeout: 10 * time.Second, ExpectContinueTimeout: 5 * time.Second,
-		DisableCompression: true, WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10,
-	}
+	t := httpx.Transport(httpx.Options{Dial: at.dial, Header: -1, PerHost: 2 * o.jobs(), Verbatim: true})
+	t.Proxy, t.MaxIdleConns, t.IdleConnTimeout = http.ProxyFromEnvironment, 2*o.jobs(), unused
+	t.ExpectContinueTimeout, t.WriteBufferSize, t.ReadBufferSize = 5*time.Second, 64<<10, 64<<10
 	if at.plain {
 		t.Proxy = nil // it would see everything
 	}
@@ -139,7 +135,7 @@ func (o Options) transport(at server) (*http.Transport, error) {
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, fault.New(fault.Invalid, "%s holds no certificate", authorities)
 	}
-	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	t.TLSClientConfig.RootCAs = roots
 	return t, nil
 }
 
@@ -209,8 +205,8 @@ func (a again) Retry(attempt int, resp *http.Response, err error) (time.Duration
 		return -1, nil
 	}
 	if resp != nil {
-		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s >= 0 {
-			return min(time.Duration(s)*time.Second, longest), nil
+		if wait, said := httpx.RetryAfter(resp, time.Now()); said {
+			return min(wait, longest), nil
 		}
 	}
 	wait := min(a.wait<<attempt, longest)
@@ -224,8 +220,7 @@ func passing(resp *http.Response, err error) bool {
 	}
 	var refused *fault.Error
 	var nobody *net.DNSError
-	var stranger *tls.CertificateVerificationError
-	return !errors.As(err, &refused) && !errors.As(err, &stranger) && !(errors.As(err, &nobody) && nobody.IsNotFound) &&
+	return !errors.As(err, &refused) && !httpx.Untrusted(err) && !(errors.As(err, &nobody) && nobody.IsNotFound) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
