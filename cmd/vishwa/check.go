@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
@@ -38,6 +39,11 @@ func (a *cli) validateVerb() *cobra.Command {
 			var problems pass.Problems
 			if err != nil && !errors.As(err, &problems) {
 				return err
+			}
+			if err == nil {
+				if problems = lockProblems(tree, in); len(problems) > 0 {
+					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "make the lock files with hashes: uv pip compile --generate-hashes")
+				}
 			}
 			if format == "json" {
 				if err := a.json(struct {
@@ -62,6 +68,27 @@ func (a *cli) validateVerb() *cobra.Command {
 	}
 	formats(cmd, &format, "text", "json", "sarif")
 	return cmd
+}
+
+// lockProblems are the lock files that runs of in would refuse.
+func lockProblems(tree fs.FS, in *pass.Intent) (out pass.Problems) {
+	seen := map[string]bool{}
+	for i := range in.Graph.Nodes {
+		name := in.Graph.Nodes[i].Lock
+		if name == "" || seen[name] {
+			continue
+		}
+		seen[name] = true
+		raw, err := fs.ReadFile(tree, name)
+		line := 0
+		if err == nil {
+			line, err = sandbox.CheckLock(raw)
+		}
+		if err != nil {
+			out = append(out, schemas.Problem{Pos: schemas.Position{File: name, Line: line}, Message: err.Error()})
+		}
+	}
+	return out
 }
 
 func (a *cli) schemaVerb() *cobra.Command {

@@ -34,6 +34,6 @@ func FuzzRequirements(f *testing.F) {
 	f.Add("a==1 \\\n --hash=sha256:00 # c\n-r x")
 	f.Add("\\\n\\")
 	f.Fuzz(func(t *testing.T, s string) {
-		_ = checkRequirements([]byte(s))
+		_, _ = CheckLock([]byte(s))
 	})
 }

@@ -13,11 +13,11 @@ import (
 
 const wayLock = "Make the lock file with hashes: uv pip compile --generate-hashes requirements.in -o requirements.lock, or pip-compile --generate-hashes"
 
-// checkRequirements refuses a requirements file whose digest would not name the
-// packages that it installs.
-func checkRequirements(lock []byte) error {
+// CheckLock refuses a requirements file whose digest would not name the packages that it
+// installs, and says at which of its lines, from 1.
+func CheckLock(lock []byte) (line int, err error) {
 	if len(lock) > 16<<20 || bytes.IndexByte(lock, 0) >= 0 {
-		return fault.WithHint(fault.New(fault.Invalid, "read lock file: it is no requirements file in text"), wayLock)
+		return 1, fault.WithHint(fault.New(fault.Invalid, "read lock file: it is no requirements file in text"), wayLock)
 	}
 	for n, line := range logicalLines(string(lock)) {
 		if line == "" {
@@ -26,13 +26,13 @@ func checkRequirements(lock []byte) error {
 		word, _, _ := strings.Cut(strings.Fields(line)[0], "=")
 		switch {
 		case word == "-e" || word == "--editable" || word == "-r" || word == "--requirement" || word == "-c" || word == "--constraint":
-			return fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d: %s names something outside the file, which its digest does not cover", n+1, word), wayLock)
+			return n + 1, fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d: %s names something outside the file, which its digest does not cover", n+1, word), wayLock)
 		case strings.HasPrefix(word, "-"): // an option, such as --index-url
 		case !strings.Contains(line, "--hash=") && !strings.Contains(line, "--hash "):
-			return fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d: %s has no hash", n+1, strings.Fields(line)[0]), wayLock)
+			return n + 1, fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d: %s has no hash", n+1, strings.Fields(line)[0]), wayLock)
 		}
 	}
-	return nil
+	return 0, nil
 }
 
 // logicalLines joins lines that end in a back-slash, as pip does, and drops

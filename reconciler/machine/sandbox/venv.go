@@ -57,7 +57,7 @@ func (e Environments) Prepare(ctx context.Context, lock []byte, progress io.Writ
 	if len(bytes.TrimSpace(lock)) == 0 {
 		return Environment{}, nil
 	}
-	if err := checkRequirements(lock); err != nil {
+	if _, err := CheckLock(lock); err != nil {
 		return Environment{}, err
 	}
 	python, err := e.findPython(ctx)
