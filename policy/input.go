@@ -155,11 +155,11 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 		if l := sub.Declaration.Metadata.Labels; l != nil {
 			d.Metadata.Labels = l
 		}
-		if spec, ok := d.Spec.(*schemas.Deployment); ok {
-			d.Environment = stricter(environment(spec.Environment, ev.Project), sub.Was, ev.Project)
+		if spec, ok := d.Spec.(schemas.Serves); ok {
+			d.Environment = stricter(environment(spec.Serves().Environment, ev.Project), sub.Was, ev.Project)
 		}
 	}
-	if s.Ref.Kind == "dataset" {
+	if s.Ref.Kind.Traits().Pinned {
 		d.Dataset = &datasetDoc{Pin: known(sub.Pin)}
 		if sub.Pointer != "" {
 			d.Dataset.Pointer = &sub.Pointer

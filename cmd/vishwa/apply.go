@@ -132,7 +132,7 @@ func (a *cli) showServed(ctx context.Context, s *station, r pass.Result) error {
 	}
 	var facts *ledger.Facts
 	for _, o := range r.Outcomes {
-		if o.Ref.Kind != "deployment" || o.End != execute.Ended {
+		if !o.Ref.Kind.Traits().Serves || o.End != execute.Ended {
 			continue
 		}
 		if facts == nil {
@@ -161,7 +161,7 @@ func (a *cli) openAhead(ctx context.Context, s *station, p plan.Plan) {
 		return
 	}
 	roles := []port.Role{port.Build}
-	if slices.ContainsFunc(p.Work(), func(s plan.Step) bool { return s.Ref.Kind == "deployment" || s.Ref.Kind == "infrastructure" }) {
+	if slices.ContainsFunc(p.Work(), func(s plan.Step) bool { return s.Ref.Kind.Traits().Observed }) {
 		roles = append(roles, port.Deploy)
 	}
 	go s.Keys.Ahead(ctx, roles...)

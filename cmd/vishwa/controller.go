@@ -195,7 +195,7 @@ func (o opener) password() ([]byte, error) {
 // recorded counts what is on the ledger.
 func (o opener) recorded(repository string, e ledger.Entry) {
 	o.metrics.Ledger(repository, int(e.Seq)+1)
-	if e.Ref.Kind != "training" {
+	if e.Ref.Kind.Traits().Outputs != schemas.CandidateOutputs {
 		return
 	}
 	result := "success"

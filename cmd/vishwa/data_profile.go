@@ -60,7 +60,7 @@ distinct values, within 1 % for the median.`,
 func (a *cli) profiled(ctx context.Context, arg string) ([]byte, error) {
 	at := a.path(arg)
 	ref, err := schemas.ParseRef(arg)
-	if st, missing := os.Stat(at); missing == nil && (err != nil || ref.Kind != "dataset") {
+	if st, missing := os.Stat(at); missing == nil && (err != nil || !ref.Kind.Traits().Pinned) {
 		files := []quality.File{fileAt(arg, at, st.Size())}
 		if st.IsDir() {
 			if files, err = filesBelow(arg, at); err != nil {
@@ -131,10 +131,11 @@ func declaredOver(ctx context.Context, at string) *schemas.Dataset {
 	rel = filepath.ToSlash(rel)
 	decls, _ := schemas.Load(ctx, os.DirFS(r.Dir()))
 	for _, d := range decls {
-		spec, ok := d.Spec.(*schemas.Dataset)
+		given, ok := d.Spec.(schemas.Data)
 		if !ok {
 			continue
 		}
+		spec := given.Data()
 		src := spec.Source
 		for _, p := range []string{src.Path, strings.TrimSuffix(src.Pin, ".dvc"), own(src)} {
 			p = path.Clean(p)
@@ -171,7 +172,7 @@ func profileOf(ctx context.Context, s *station, ref schemas.Ref) ([]byte, error)
 	if e == nil {
 		e = facts.Latest[ref]
 	}
-	if ref.Kind != "dataset" || e == nil {
+	if !ref.Kind.Traits().Pinned || e == nil {
 		return nil, fault.WithHint(fault.New(fault.Missing, "%s is no dataset that was pinned", ref), "name a dataset, and pin it: vishwa apply")
 	}
 	kept, ok := e.Outputs["profile"]

@@ -154,7 +154,7 @@ func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err 
 	return append(out, more...), err
 }
 
-func direct(d schemas.Declaration) bool { return d.Spec.(*schemas.Dataset).Source.Refresh.Direct() }
+func direct(d schemas.Declaration) bool { return d.Spec.(schemas.Data).Data().Source.Refresh.Direct() }
 
 // committed are the datasets whose pins a commit has.
 func (r *refreshing) committed(ctx context.Context, sha string) (map[schemas.Ref]bool, error) {
@@ -168,10 +168,11 @@ func (r *refreshing) committed(ctx context.Context, sha string) (map[schemas.Ref
 	}
 	out := map[schemas.Ref]bool{}
 	for _, d := range decls {
-		spec, ok := d.Spec.(*schemas.Dataset)
-		if !ok || !spec.Source.Mutable() {
+		given, ok := d.Spec.(schemas.Data)
+		if !ok || !given.Data().Source.Mutable() {
 			continue
 		}
+		spec := given.Data()
 		pinned, err := data.Pinned(tree, filepath.ToSlash(filepath.Clean(spec.Source.Pin)))
 		if err != nil {
 			return nil, err

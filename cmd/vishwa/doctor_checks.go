@@ -90,8 +90,9 @@ func (a *cli) programs(ctx context.Context, in *pass.Intent, remote string) []ch
 	python, stacks := false, false
 	if in != nil {
 		for _, d := range in.Decls {
-			stacks = stacks || strings.EqualFold(d.Kind, "Infrastructure")
-			python = python || slices.ContainsFunc([]string{"Transform", "Training", "Deployment"}, func(k string) bool { return strings.EqualFold(d.Kind, k) })
+			is := d.Traits()
+			stacks = stacks || is.Provisioned
+			python = python || is.Runs || is.Serves
 		}
 	}
 	overSSH := strings.HasPrefix(remote, "ssh://") || !strings.Contains(remote, "://") && strings.Contains(remote, "@")

@@ -61,7 +61,7 @@ func explained(ctx context.Context, s *station, name string) (lineage.Node, erro
 // inForce is the entry that stands under ref for what the work tree declares; nil
 // where there is none. After a revert it is not the newest one.
 func inForce(ctx context.Context, s *station, facts *ledger.Facts, ref schemas.Ref) *ledger.Entry {
-	if ref.Kind == "deployment" || ref.Kind == "infrastructure" {
+	if ref.Kind.Traits().Observed {
 		return facts.Latest[ref]
 	}
 	in, err := s.Intent(ctx)

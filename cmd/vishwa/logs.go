@@ -55,10 +55,10 @@ name one: training/x:candidate.`,
 }
 
 func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool) error {
-	switch ref.Kind {
-	case "deployment":
+	switch is := ref.Kind.Traits(); {
+	case is.Serves:
 		return server.Output(ctx, a.out, s.Paths.Serving(), ref.Name, follow)
-	case "transform", "training":
+	case is.Runs:
 	default:
 		return fault.WithHint(fault.New(fault.Invalid, "%s prints nothing: a log is of a transform, a training or a deployment", ref), "vishwa log %s shows what is recorded of it", ref)
 	}

@@ -67,8 +67,9 @@ func standings(w *pass.Snapshot, p plan.Plan) []standing {
 	all := []standing{}
 	for _, st := range p.Steps {
 		out := standing{Ref: st.Ref, Want: st.Do, Why: st.Why, Held: st.Held, State: "made"}
+		serves := st.Ref.Kind.Traits().Serves
 		switch {
-		case st.Ref.Kind == "deployment":
+		case serves:
 			live := w.Live[st.Ref]
 			out.State, out.URL, out.Model, out.Since = string(live.Health), live.URL, live.Model, live.Since
 			out.Restarts, out.Message, out.Isolation = live.Restarts, live.Message, live.Isolation
@@ -81,12 +82,12 @@ func standings(w *pass.Snapshot, p plan.Plan) []standing {
 		default:
 			out.State = "due"
 		}
-		if st.Held != "" && st.Ref.Kind != "deployment" {
+		if st.Held != "" && !serves {
 			out.State = "held"
 		}
 		if e := w.Facts.Suspension(st.Ref); e != nil {
 			out.Suspended = plan.Suspended(e)
-			if st.Ref.Kind != "deployment" {
+			if !serves {
 				out.State = "suspended"
 			}
 		}

@@ -354,11 +354,8 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 	s.deploys(branch, in)
 	seen := map[string]bool{}
 	for _, d := range in.Decls {
-		switch spec := d.Spec.(type) {
-		case *schemas.Infrastructure:
-			seen[spec.Schedule] = true
-		case *schemas.Deployment:
-			seen[spec.Schedule] = true
+		if spec, ok := d.Spec.(schemas.Scheduled); ok {
+			seen[spec.Times()] = true
 		}
 	}
 	sources := refreshing(in)

@@ -31,8 +31,10 @@ type Refreshing struct {
 func refreshing(in *pass.Intent) map[schemas.Ref]string {
 	out := map[schemas.Ref]string{}
 	for _, d := range in.Decls {
-		if spec, ok := d.Spec.(*schemas.Dataset); ok && spec.Source.Mutable() && spec.Source.Refresh != nil && spec.Source.Refresh.Schedule != "" {
-			out[d.Ref()] = spec.Source.Refresh.Schedule
+		if spec, ok := d.Spec.(schemas.Data); ok {
+			if src := spec.Data().Source; src.Mutable() && src.Refresh != nil && src.Refresh.Schedule != "" {
+				out[d.Ref()] = src.Refresh.Schedule
+			}
 		}
 	}
 	return out

@@ -76,7 +76,7 @@ func (s *ManagedRepository) known(f *ledger.Facts) {
 func (s *ManagedRepository) recorded(e ledger.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.served.deployed == nil || e.Ref.Kind != "deployment" {
+	if s.served.deployed == nil || !e.Ref.Kind.Traits().Serves {
 		return
 	}
 	was := s.served.deployed[e.Ref]
@@ -99,7 +99,7 @@ func (s *ManagedRepository) deploys(branch string, in *pass.Intent) {
 		s.served.by = map[schemas.Ref]string{}
 	}
 	for i := range in.Graph.Nodes {
-		if ref := in.Graph.Nodes[i].Ref; ref.Kind == "deployment" {
+		if ref := in.Graph.Nodes[i].Ref; ref.Kind.Traits().Serves {
 			s.served.by[ref] = branch
 		}
 	}
@@ -167,7 +167,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 			ctx, cancel := context.WithTimeout(ctx, observeWithin)
 			defer cancel()
 			live, err := server.Observe(ctx, ref.Name)
-			d := controller.Deployment{Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
+			d := controller.Deployment{Ref: ref, Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
 			switch {
 			case err != nil: // one that cannot be asked hides no other
 				d.Health = port.Failing
@@ -198,22 +198,22 @@ func (s *ManagedRepository) declares(ref schemas.Ref) string {
 	return s.branches[0]
 }
 
-// Revive brings back what the ledger says is deployed under name, as it stands on this
+// Revive brings back what the ledger says is deployed under ref, as it stands on this
 // machine: no declaration is read and nothing is decided anew.
-func (s *ManagedRepository) Revive(ctx context.Context, name string) error {
+func (s *ManagedRepository) Revive(ctx context.Context, ref schemas.Ref) error {
 	server, deployed, err := s.standings(ctx)
 	if err != nil {
 		return err
 	}
-	st, there := deployed[schemas.Ref{Kind: "deployment", Name: name}]
+	st, there := deployed[ref]
 	reviver, can := server.(port.Reviver)
 	if !there || !can {
-		return fault.New(fault.Missing, "%s is not deployed by what could bring it back", name)
+		return fault.New(fault.Missing, "%s is not deployed by what could bring it back", ref.Name)
 	}
 	if st.suspended {
-		return fault.New(fault.Held, "%s is suspended", name)
+		return fault.New(fault.Held, "%s is suspended", ref.Name)
 	}
-	_, err = reviver.Revive(ctx, name, st.key)
+	_, err = reviver.Revive(ctx, ref.Name, st.key)
 	return err
 }
 
@@ -242,5 +242,5 @@ func (s *ManagedRepository) Note(ctx context.Context, d controller.Deployment, u
 		return err
 	}
 	defer h.Close()
-	return h.Observed(ctx, schemas.Ref{Kind: "deployment", Name: d.Name}, ledger.Observed{Up: up, Health: d.Health})
+	return h.Observed(ctx, d.Ref, ledger.Observed{Up: up, Health: d.Health})
 }

@@ -91,7 +91,7 @@ func (p *Proposer) one(ctx context.Context, d schemas.Declaration, o RefreshOpti
 	}
 	to, parent := p.Base, p.Head
 	was := p.Head
-	direct := d.Spec.(*schemas.Dataset).Source.Refresh.Direct()
+	direct := d.Spec.(schemas.Data).Data().Source.Refresh.Direct()
 	if !direct {
 		to = PinBranch(p.Base, d.Ref())
 		if was, err = p.Tip(ctx, to); err != nil {

@@ -75,10 +75,11 @@ func (o RefreshOptions) refreshable(ctx context.Context, tree fs.FS) ([]schemas.
 	}
 	var out []schemas.Declaration
 	for _, d := range decls {
-		spec, ok := d.Spec.(*schemas.Dataset)
+		given, ok := d.Spec.(schemas.Data)
 		if !ok || len(o.Refs) > 0 && !wanted[d.Ref()] {
 			continue
 		}
+		spec := given.Data()
 		delete(wanted, d.Ref())
 		switch {
 		case spec.Source.Mutable():
@@ -138,7 +139,7 @@ type sight struct {
 
 // look asks the source whether its data is another than the one that tree pins.
 func (o RefreshOptions) look(ctx context.Context, tree fs.FS, d schemas.Declaration) (sight, error) {
-	src := d.Spec.(*schemas.Dataset).Source
+	src := d.Spec.(schemas.Data).Data().Source
 	pin := path.Clean(src.Pin)
 	s := sight{Refreshed: Refreshed{Ref: d.Ref(), Pin: pin, Rows: -1, WasBytes: -1, WasRows: -1, From: data.RedactURL(address(src))}, decl: d}
 	was, err := data.Pinned(tree, pin)
@@ -200,7 +201,7 @@ func (o RefreshOptions) open(src schemas.DataSource, last string) (port.Source, 
 // take fetches what was seen, holds it against what is declared of it, and pins it in
 // w. Data that breaks a promise is not pinned, but where that only warns.
 func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r Refreshed, err error) {
-	spec := s.decl.Spec.(*schemas.Dataset)
+	spec := s.decl.Spec.(schemas.Data).Data()
 	r = s.Refreshed
 	o.Tell("taking in " + r.Ref.String())
 	dir, release, err := w.Staging(ctx, r.Pin, s.seen.Token)
@@ -228,7 +229,7 @@ func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r
 
 // examine holds what was fetched against what is declared of it, and profiles it.
 func (o RefreshOptions) examine(ctx context.Context, r *Refreshed, s sight, fetched string, said map[string]string) error {
-	spec := s.decl.Spec.(*schemas.Dataset)
+	spec := s.decl.Spec.(schemas.Data).Data()
 	at := strings.TrimSuffix(r.Pin, ".dvc") // where the data stands once it is pinned
 	files := make([]quality.File, len(s.seen.Files))
 	for i, f := range s.seen.Files {

@@ -35,11 +35,8 @@ func reviewed(r *repo.Repo) wrap.Hosts {
 			}
 			known = map[schemas.Ref][]string{}
 			for _, d := range decls {
-				switch spec := d.Spec.(type) {
-				case *schemas.Transform:
-					known[d.Ref()] = spec.Network.Hosts()
-				case *schemas.Training:
-					known[d.Ref()] = spec.Network.Hosts()
+				if spec, ok := d.Spec.(schemas.Runnable); ok {
+					known[d.Ref()] = spec.Bounds().Network.Hosts()
 				}
 			}
 		}

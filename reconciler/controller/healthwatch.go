@@ -13,12 +13,14 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Deployment is how something stands that the ledger says is deployed.
 type Deployment struct {
 	Branch string // that declares it
-	Name   string
+	Ref    schemas.Ref
+	Name   string      // of the ref, as people know it
 	Health port.Health // empty: it is not there, or something else is in its place
 	Noted  bool        // the ledger says that it does not answer
 }
@@ -27,9 +29,9 @@ type Deployment struct {
 type Server interface {
 	// Deployed tells how each of them stands. It asks this machine alone.
 	Deployed(ctx context.Context) ([]Deployment, error)
-	// Revive brings back what the ledger says is deployed under name, from what stands
+	// Revive brings back what the ledger says is deployed under ref, from what stands
 	// on this machine. An error says that it takes a pass.
-	Revive(ctx context.Context, name string) error
+	Revive(ctx context.Context, ref schemas.Ref) error
 	// Note records that a deployment does not answer, or does so again.
 	Note(ctx context.Context, d Deployment, up bool) error
 }
@@ -219,7 +221,7 @@ func (w *worker) revive(ctx context.Context, server Server, todo []healthAction)
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			_, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, server.Revive(ctx, c.Name) })
+			_, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, server.Revive(ctx, c.Ref) })
 			mu.Lock()
 			defer mu.Unlock()
 			any = any || err == nil

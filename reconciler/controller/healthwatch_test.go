@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 func atRest(string) bool { return false }
@@ -124,7 +125,7 @@ func (g *guard) Deployed(context.Context) ([]Deployment, error) {
 	return []Deployment{{Branch: "main", Name: "d", Health: g.health, Noted: g.noted}}, nil
 }
 
-func (g *guard) Revive(context.Context, string) error {
+func (g *guard) Revive(context.Context, schemas.Ref) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.revived++

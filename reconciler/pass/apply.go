@@ -185,7 +185,7 @@ func Want(p plan.Plan) (map[schemas.Ref]digest.Digest, error) {
 	models := map[schemas.Ref]digest.Digest{}
 	for _, s := range p.Work() {
 		switch {
-		case s.Ref.Kind != "deployment":
+		case !s.Ref.Kind.Traits().Serves:
 		case s.Do == plan.Retire && s.Key != "":
 			models[s.Ref] = s.Key
 		case s.Do != plan.Retire && s.Model != "":

@@ -22,7 +22,7 @@ import (
 // Pin brings a dataset's data into the store and holds it against what is declared
 // of it. Tables come with their profile.
 func (d *stepServices) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[string]port.Artifact, error) {
-	spec := n.Decl.Spec.(*schemas.Dataset)
+	spec := n.Decl.Spec.(schemas.Data).Data()
 	data, err := d.bring(ctx, n, spec, tell)
 	if err != nil {
 		return nil, err

@@ -82,7 +82,7 @@ func (o origins) of(ctx context.Context, ref schemas.Ref) ([]policy.Data, error)
 		return nil, fault.New(fault.Cancelled, "gather what is known of %s: %w", ref, context.Cause(ctx))
 	}
 	all := map[schemas.Ref]policy.Data{}
-	if ref.Kind == "dataset" {
+	if ref.Kind.Traits().Pinned {
 		found, err := o.desk.found(ctx, ref)
 		if err != nil {
 			return nil, err
@@ -128,7 +128,7 @@ func (d *stepServices) found(ctx context.Context, ref schemas.Ref) (*policy.Data
 		if n == nil {
 			return nil, nil
 		}
-		if spec, ok := n.Decl.Spec.(*schemas.Dataset); !ok || spec.Violations != "warn" {
+		if spec, ok := n.Decl.Spec.(schemas.Data); !ok || spec.Data().Violations != "warn" {
 			return nil, nil // what breaks a promise is not recorded at all
 		}
 		return &policy.Data{Ref: ref, Unknown: true}, nil

@@ -22,11 +22,11 @@ import (
 func (h *Reconciler) guards(ctx context.Context, w *Snapshot, ref schemas.Ref) ([]guard.Guard, error) {
 	c := guard.Change{Ref: ref}
 	if n := w.Graph.Node(ref); n != nil {
-		spec, ok := n.Decl.Spec.(*schemas.Deployment)
+		spec, ok := n.Decl.Spec.(schemas.Serves)
 		if !ok {
 			return nil, nil
 		}
-		c.To, c.Address = spec.Environment, guard.Address(spec)
+		c.To, c.Address = spec.Serves().Environment, guard.Address(spec)
 	}
 	now := guard.Settings{Project: w.Project, Trust: w.Trust}
 	now.Where = principalsAt(w.Tree, w.Project)
@@ -151,7 +151,7 @@ func (w *Snapshot) declares(ctx context.Context, sha, place string) (bool, error
 	decls, problems := schemas.Load(ctx, tree)
 	found := len(problems) > 0
 	for i := range decls {
-		if spec, ok := decls[i].Spec.(*schemas.Deployment); ok && schemas.Place(spec.Environment) == place {
+		if spec, ok := decls[i].Spec.(schemas.Serves); ok && schemas.Place(spec.Serves().Environment) == place {
 			found = true
 		}
 	}

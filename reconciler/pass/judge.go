@@ -74,7 +74,7 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 		if s.Do == plan.Keep && !d.all {
 			continue
 		}
-		if n != nil && s.Ref.Kind == "dataset" {
+		if n != nil && s.Ref.Kind.Traits().Pinned {
 			known.Add(n, nil) // its pin is known before it is recorded
 		}
 		subject, err := d.subject(ctx, s, n, known, material)
@@ -94,7 +94,7 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 
 // entry is what stands under a kept step.
 func (w *Snapshot) entry(s plan.Step) *ledger.Entry {
-	if s.Ref.Kind == "deployment" || s.Ref.Kind == "infrastructure" {
+	if s.Ref.Kind.Traits().Observed {
 		return w.Facts.Latest[s.Ref]
 	}
 	return w.Facts.ByKey[s.Key]
@@ -116,12 +116,12 @@ func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, 
 	out.Declaration = n.Decl
 	var err error
 	switch spec := n.Decl.Spec.(type) {
-	case *schemas.Dataset:
+	case schemas.Data:
 		out.Pin = n.Data.Digest
 		if n.Points != nil {
 			out.Pointer = string(n.Points.MD5)
 		}
-	case *schemas.Transform, *schemas.Training:
+	case schemas.Runnable:
 		for _, name := range sorted(n.Inputs) {
 			in := policy.Input{Name: name, Ref: n.Inputs[name], Declared: true}
 			if m != nil {
@@ -134,13 +134,13 @@ func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, 
 		if r, ok := ran(d.world.planned(d.keys)(s.Ref)); ok {
 			out.Run = &r
 		}
-	case *schemas.Model:
-		out.Model, err = d.candidate(ctx, s, n, spec, m)
-	case *schemas.Deployment:
+	case schemas.Selects:
+		out.Model, err = d.candidate(ctx, s, n, spec.Selects().By, m)
+	case schemas.Serves:
 		if e := d.world.Facts.Latest[s.Ref]; e != nil && e.Release != nil {
 			out.Was = e.Release.Environment
 		}
-		out.Model, err = d.released(ctx, s, spec, m)
+		out.Model, err = d.released(ctx, s, spec.Serves(), m)
 		d.origin(s, n, m, &out)
 	}
 	return out, err

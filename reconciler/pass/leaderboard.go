@@ -44,11 +44,12 @@ func Leaderboards(w *Snapshot) (out []Leaderboard) {
 	}
 	for i := range w.Graph.Nodes {
 		n := &w.Graph.Nodes[i]
-		spec, ok := n.Decl.Spec.(*schemas.Model)
+		spec, ok := n.Decl.Spec.(schemas.Selects)
 		if !ok {
 			continue
 		}
-		b := Leaderboard{Model: n.Ref, Metric: spec.Select.Metric, Goal: spec.Select.Goal, Gates: spec.Gates}
+		contest := spec.Selects()
+		b := Leaderboard{Model: n.Ref, Metric: contest.By.Metric, Goal: contest.By.Goal, Gates: contest.Gates}
 		if b.Goal == "" {
 			b.Goal = "maximize"
 		}

@@ -58,7 +58,7 @@ func (w *Snapshot) lineage(n *graph.Node, of entryOf) (out []*ledger.Entry) {
 				continue
 			}
 			seen[ref] = true
-			if e := of(ref); e != nil && ref.Kind != "dataset" {
+			if e := of(ref); e != nil && !ref.Kind.Traits().Pinned {
 				out = append(out, e)
 			}
 			visit(below)
@@ -109,11 +109,11 @@ func (d *stepServices) origin(s plan.Step, n *graph.Node, m *execute.Material, o
 func (w *Snapshot) least(ref schemas.Ref) (least string) {
 	for i := range w.Graph.Nodes {
 		n := &w.Graph.Nodes[i]
-		spec, ok := n.Decl.Spec.(*schemas.Deployment)
+		spec, ok := n.Decl.Spec.(schemas.Serves)
 		if !ok || n.Ref != ref && !w.below(n, ref) {
 			continue
 		}
-		least = port.Stricter(least, w.asks(n.Ref, spec))
+		least = port.Stricter(least, w.asks(n.Ref, spec.Serves()))
 	}
 	return least
 }
@@ -129,7 +129,7 @@ func (w *Snapshot) below(n *graph.Node, ref schemas.Ref) bool {
 }
 
 // asks is the least level of isolation that a deployment asks for.
-func (w *Snapshot) asks(ref schemas.Ref, spec *schemas.Deployment) string {
+func (w *Snapshot) asks(ref schemas.Ref, spec schemas.Service) string {
 	was := ""
 	if e := w.Facts.Latest[ref]; e != nil && e.Release != nil {
 		was = e.Release.Environment
@@ -150,10 +150,11 @@ func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 		if n == nil || s.Restores {
 			continue
 		}
-		spec, ok := n.Decl.Spec.(*schemas.Deployment)
+		serves, ok := n.Decl.Spec.(schemas.Serves)
 		if !ok {
 			continue
 		}
+		spec := serves.Serves()
 		least := w.asks(s.Ref, spec)
 		for _, e := range w.lineage(n, w.planned(keys)) {
 			if e.PullRequest != nil && w.Project.Environments[spec.Environment].TrackedRuns {

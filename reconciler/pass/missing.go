@@ -66,14 +66,14 @@ func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) erro
 // candidates that is the best one, as far as it is known.
 func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
 	switch spec := n.Decl.Spec.(type) {
-	case *schemas.Transform, *schemas.Training:
+	case schemas.Runnable:
 		return n.Needs
-	case *schemas.Model:
-		if best, e, _ := plan.Best(n.Inputs, spec.Select, made); e != nil {
+	case schemas.Selects:
+		if best, e, _ := plan.Best(n.Inputs, spec.Selects().By, made); e != nil {
 			return []schemas.Ref{best}
 		}
-	case *schemas.Deployment:
-		return []schemas.Ref{spec.Model}
+	case schemas.Serves:
+		return []schemas.Ref{spec.Serves().Model}
 	}
 	return nil
 }

@@ -18,14 +18,14 @@ import (
 
 // candidate is the evidence about a model that is to be selected: what act has
 // chosen, or, while planning, what it would choose.
-func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node, spec *schemas.Model, m *execute.Material) (*policy.Model, error) {
+func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node, by schemas.Selection, m *execute.Material) (*policy.Model, error) {
 	if m != nil && m.Model != nil {
 		return d.model(ctx, s.Ref, m.Model, m.Metrics)
 	}
 	if s.Pending {
 		return nil, nil
 	}
-	best, trained, _ := plan.Best(n.Inputs, spec.Select, func(ref schemas.Ref) *ledger.Entry {
+	best, trained, _ := plan.Best(n.Inputs, by, func(ref schemas.Ref) *ledger.Entry {
 		node := d.world.Graph.Node(ref)
 		if node == nil {
 			return nil
@@ -39,7 +39,7 @@ func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node
 }
 
 // released is the evidence about a model that is to be deployed.
-func (d *stepServices) released(ctx context.Context, s plan.Step, spec *schemas.Deployment, m *execute.Material) (*policy.Model, error) {
+func (d *stepServices) released(ctx context.Context, s plan.Step, spec schemas.Service, m *execute.Material) (*policy.Model, error) {
 	if m != nil && m.Model != nil {
 		return d.signed(ctx, spec, m.Model, m.Metrics)
 	}
@@ -55,7 +55,7 @@ func (d *stepServices) released(ctx context.Context, s plan.Step, spec *schemas.
 
 // signed is the evidence about a released model. Bytes or bundles that are gone
 // or tampered with are evidence too: against it.
-func (d *stepServices) signed(ctx context.Context, spec *schemas.Deployment, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
+func (d *stepServices) signed(ctx context.Context, spec schemas.Service, m *ledger.Model, metrics map[string]float64) (*policy.Model, error) {
 	out, err := d.model(ctx, spec.Model, m, metrics)
 	by := ""
 	if err == nil {
@@ -97,7 +97,7 @@ func (w *Snapshot) live(model schemas.Ref) *policy.Live {
 		if n == nil || e.Action != ledger.Deploy || e.Model == nil {
 			continue
 		}
-		if spec, ok := n.Decl.Spec.(*schemas.Deployment); ok && spec.Model == model &&
+		if spec, ok := n.Decl.Spec.(schemas.Serves); ok && spec.Serves().Model == model &&
 			(newest == nil || guarded(e) && !guarded(newest) || guarded(e) == guarded(newest) && e.Seq > newest.Seq) {
 			newest = e
 		}

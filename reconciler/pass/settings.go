@@ -76,7 +76,7 @@ func ParseProject(raw []byte) *schemas.Project {
 		if err != nil {
 			break // Read says where
 		}
-		if doc.Kind == "Project" {
+		if schemas.Declared(doc.Kind).Settings {
 			if b, err := json.Marshal(doc.Spec); err == nil {
 				_ = json.Unmarshal(b, project) // what does not fit stays zero; Read says where
 			}

@@ -116,8 +116,12 @@ func (h *Reconciler) deciders(ctx context.Context, w *Snapshot, ref schemas.Ref)
 	if n == nil {
 		return nil, nil
 	}
-	spec, ok := n.Decl.Spec.(*schemas.Deployment)
-	if !ok || w.Project.Environments[spec.Environment].RevokedSigner != letDecide {
+	serves, ok := n.Decl.Spec.(schemas.Serves)
+	if !ok {
+		return nil, nil
+	}
+	spec := serves.Serves()
+	if w.Project.Environments[spec.Environment].RevokedSigner != letDecide {
 		return nil, nil
 	}
 	out = []guard.Guard{{Place: spec.Environment, Trust: w.Trust}}

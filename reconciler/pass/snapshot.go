@@ -5,15 +5,9 @@ package pass
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io/fs"
-	"maps"
-	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
@@ -69,11 +63,7 @@ func (in *Intent) read(ctx context.Context, rules <-chan prepared) error {
 		return either(err, problems)
 	}
 	in.Decls = decls
-	for i := range decls {
-		if p, ok := decls[i].Spec.(*schemas.Project); ok {
-			in.Project = p
-		}
-	}
+	in.Project = schemas.ProjectOf(decls)
 	pins, problems := graph.Survey(tree, decls)
 	if err := stopped(ctx); err != nil || len(problems) > 0 {
 		return either(err, problems)
@@ -196,7 +186,7 @@ func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers,
 	}
 	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open}
 	w.Observed = plan.Observed{Facts: facts, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
-	return w, w.observe(ctx, eyes)
+	return w, w.look(ctx, eyes)
 }
 
 // entriesBefore is what stands under the keys that base asks for.
@@ -211,137 +201,4 @@ func entriesBefore(base *Intent, facts *ledger.Facts) map[schemas.Ref]*ledger.En
 		}
 	}
 	return out
-}
-
-// observe asks every server and every stack, side by side.
-func (w *Snapshot) observe(ctx context.Context, eyes Observers) error {
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	var errs []error
-	slots := make(chan struct{}, 4)
-	look := func(ref schemas.Ref, at func() error) {
-		all.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			if err := at(); err != nil {
-				mu.Lock()
-				errs = append(errs, fmt.Errorf("observe %s: %w", ref, err))
-				mu.Unlock()
-			}
-		})
-	}
-	for _, ref := range w.watched() {
-		switch ref.Kind {
-		case "deployment":
-			look(ref, func() error {
-				live, err := eyes.Server.Observe(ctx, ref.Name)
-				mu.Lock()
-				defer mu.Unlock()
-				w.Live[ref] = live
-				return err
-			})
-		case "infrastructure":
-			look(ref, func() error {
-				change, err := w.diff(ctx, eyes.Provisioner, ref)
-				mu.Lock()
-				defer mu.Unlock()
-				var none port.Unplanned
-				if errors.As(err, &none) {
-					w.Unplanned[ref] = none.Error()
-					return nil
-				}
-				if err != nil {
-					// One stack that cannot be looked at does not blind the pass to the rest.
-					w.Unobservable[ref] = err.Error()
-					return ctx.Err()
-				}
-				w.Stacks[ref] = change
-				return nil
-			})
-		}
-	}
-	all.Wait()
-	return errors.Join(errs...)
-}
-
-// watched is what lives in the world: declared now, or recorded and not retired.
-func (w *Snapshot) watched() (refs []schemas.Ref) {
-	for i := range w.Graph.Nodes {
-		if k := w.Graph.Nodes[i].Ref.Kind; k == "deployment" || k == "infrastructure" {
-			refs = append(refs, w.Graph.Nodes[i].Ref)
-		}
-	}
-	for ref, e := range w.Facts.Latest {
-		if w.Graph.Node(ref) == nil && (e.Action == ledger.Deploy || e.Action == ledger.Provision) {
-			refs = append(refs, ref)
-		}
-	}
-	return refs
-}
-
-func (w *Snapshot) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref) (port.Change, error) {
-	s, err := w.stack(ctx, ref)
-	if err == nil && w.Base != nil {
-		s, err = w.asBase(ref, s)
-	}
-	if err != nil {
-		return port.Change{}, err
-	}
-	return p.Diff(ctx, s)
-}
-
-// asBase is s, which a pull request declares, as far as it may be planned: whether at
-// all, with which variables and hosts, and against which state is what the base says.
-func (w *Snapshot) asBase(ref schemas.Ref, s port.Stack) (port.Stack, error) {
-	const none = "no plan in a pull request: "
-	branch := cmp.Or(w.Base.Branch, "the base branch")
-	n := w.Base.Graph.Node(ref)
-	if n == nil {
-		return s, port.Unplanned(none + fmt.Sprintf("%s is not declared on %s", ref, branch))
-	}
-	base := n.Decl.Spec.(*schemas.Infrastructure)
-	if base.PlanPass == nil {
-		return s, port.Unplanned(none + fmt.Sprintf("%s declares no planPass on %s", ref, branch))
-	}
-	if s.State.Path != base.State.Path || !maps.Equal(s.State.Backend, base.State.Backend) {
-		return s, port.Unplanned(none + fmt.Sprintf("it moves the state of %s, which is planned after the merge", ref))
-	}
-	s.Pass, s.Network = base.PlanPass, base.Network.Hosts()
-	return s, nil
-}
-
-// stack is the stack of ref: as declared, or, where it is declared no more, as it
-// was when it was last provisioned, to be destroyed.
-func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) {
-	if n := w.Graph.Node(ref); n != nil {
-		spec := n.Decl.Spec.(*schemas.Infrastructure)
-		module, err := fs.Sub(w.Tree, path.Clean(spec.Module))
-		return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass}, err
-	}
-	last := w.Facts.Latest[ref]
-	if last == nil || last.Recipe == nil {
-		return port.Stack{}, fault.New(fault.Missing, "%s: the ledger does not say how it was provisioned", ref)
-	}
-	var spec schemas.Infrastructure
-	if err := json.Unmarshal(last.Recipe.Spec, &spec); err != nil {
-		return port.Stack{}, fault.New(fault.Corrupt, "%s: read its recorded spec: %w", ref, err)
-	}
-	tree, err := w.trees(ctx, last.Revision)
-	if err != nil {
-		return port.Stack{}, fault.WithHint(fmt.Errorf("%s: open revision %s, which provisioned it: %w", ref, last.Revision, err), "fetch the full history of the tracked branch")
-	}
-	module, err := fs.Sub(tree, path.Clean(spec.Module))
-	return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass, Destroy: true}, err
-}
-
-// holdDestroy holds the retirement of infrastructure that nobody allowed by name
-// or altogether.
-func holdDestroy(p plan.Plan, allow func(schemas.Ref) bool) plan.Plan {
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if s.Do == plan.Retire && s.Ref.Kind == "infrastructure" && (allow == nil || !allow(s.Ref)) {
-			s.Held = "destroys what stands; run vishwa apply with --allow-destroy to let it"
-		}
-	}
-	return p
 }

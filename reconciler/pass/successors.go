@@ -21,7 +21,7 @@ func (d *stepServices) outlive(p *plan.Plan) {
 	for i := range p.Steps {
 		old := &p.Steps[i]
 		last := d.world.Facts.Latest[old.Ref]
-		if old.Do != plan.Retire || old.Ref.Kind != "deployment" || last == nil || last.Release == nil {
+		if old.Do != plan.Retire || !old.Ref.Kind.Traits().Serves || last == nil || last.Release == nil {
 			continue
 		}
 		heirs, beside := d.heirs(*p, last)
@@ -66,7 +66,7 @@ func (d *stepServices) goes(ref schemas.Ref) (to string, there bool) {
 	if n == nil {
 		return "", false
 	}
-	spec, ok := n.Decl.Spec.(*schemas.Deployment)
+	spec, ok := n.Decl.Spec.(schemas.Serves)
 	if !ok {
 		return "", false
 	}
@@ -99,14 +99,14 @@ func (d *stepServices) heirs(p plan.Plan, last *ledger.Entry) (heirs, beside []s
 		if n == nil || next.Do == plan.Keep {
 			continue
 		}
-		spec, ok := n.Decl.Spec.(*schemas.Deployment)
+		spec, ok := n.Decl.Spec.(schemas.Serves)
 		if !ok {
 			continue
 		}
 		switch address := guard.Address(spec); {
 		case address != "" && address == guard.Recorded(last):
 			heirs = append(heirs, next.Ref)
-		case schemas.Place(spec.Environment) == schemas.Place(last.Release.Environment):
+		case schemas.Place(spec.Serves().Environment) == schemas.Place(last.Release.Environment):
 			beside = append(beside, next.Ref)
 		}
 	}

@@ -18,8 +18,12 @@ import (
 // again. Hosted machines keep nothing; on others a declared path is taken at its word.
 func LocalStateProblems(decls []schemas.Declaration, tree fs.FS, hosted bool) (out []schemas.Problem) {
 	for _, d := range decls {
-		spec, ok := d.Spec.(*schemas.Infrastructure)
-		if !ok || spec.State.Path != "" && !hosted {
+		stack, ok := d.Spec.(schemas.Provisioned)
+		if !ok {
+			continue
+		}
+		spec := stack.Stack()
+		if spec.State.Path != "" && !hosted {
 			continue
 		}
 		module, err := fs.Sub(tree, spec.Module)
@@ -43,16 +47,12 @@ func EphemeralWarnings(decls []schemas.Declaration, hosted bool) (out []string) 
 	}
 	var local []string
 	for _, d := range decls {
-		switch spec := d.Spec.(type) {
-		case *schemas.Deployment:
-			if spec.Target.Local != nil {
-				local = append(local, d.Ref().String())
-			}
-		case *schemas.Project:
-			if spec.Store != nil && spec.Store.Dir != "" {
-				out = append(out, "The store (spec.store.dir) is a folder of the runner, which is thrown away: keep it between jobs with the cache of GitHub Actions, or run on machines of your own.")
-			}
+		if spec, ok := d.Spec.(schemas.Serves); ok && spec.Serves().Local {
+			local = append(local, d.Ref().String())
 		}
+	}
+	if project := schemas.ProjectOf(decls); project != nil && project.Store != nil && project.Store.Dir != "" {
+		out = append(out, "The store (spec.store.dir) is a folder of the runner, which is thrown away: keep it between jobs with the cache of GitHub Actions, or run on machines of your own.")
 	}
 	if len(local) > 0 {
 		slices.Sort(local)

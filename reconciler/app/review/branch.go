@@ -268,10 +268,11 @@ func (o *Service) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r p
 	if n == nil {
 		return nil
 	}
-	spec, ok := n.Decl.Spec.(*schemas.Deployment)
+	serves, ok := n.Decl.Spec.(schemas.Serves)
 	if !ok {
 		return nil
 	}
+	spec := serves.Serves()
 	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, schemas.Production(spec.Environment)
 	switch err := o.Forge.ReportDeployment(ctx, r); {
 	case fault.Of(err) == fault.Denied && err != nil: // what is shown decides nothing
@@ -303,7 +304,7 @@ func (o *Service) settle(ctx context.Context, h *Session, result pass.Result) er
 	}
 	for _, oc := range result.Outcomes {
 		e := facts.Latest[oc.Ref]
-		if oc.Ref.Kind != "deployment" || oc.Do == plan.Retire {
+		if !oc.Ref.Kind.Traits().Serves || oc.Do == plan.Retire {
 			continue
 		}
 		r := port.Deployment{SHA: rev.SHA, State: port.Succeeded, Description: oc.Text}

@@ -36,10 +36,11 @@ func Data(ctx context.Context, store port.Store, w *pass.Snapshot, base *pass.In
 	}
 	for i := range w.Graph.Nodes {
 		n := &w.Graph.Nodes[i]
-		spec, ok := n.Decl.Spec.(*schemas.Dataset)
+		given, ok := n.Decl.Spec.(schemas.Data)
 		if !ok {
 			continue
 		}
+		spec := given.Data()
 		was, before := (*graph.Node)(nil), side{rows: -1, bytes: -1}
 		switch e := w.Facts.Latest[n.Ref]; {
 		case base == nil && now[n.Ref] != nil:
@@ -72,7 +73,7 @@ func Data(ctx context.Context, store port.Store, w *pass.Snapshot, base *pass.In
 func keysIn(g graph.Graph, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
 	out := map[schemas.Ref]*ledger.Entry{}
 	for _, s := range plan.Compute(g, plan.Observed{Facts: facts}).Steps {
-		if e := facts.ByKey[s.Key]; e != nil && s.Ref.Kind == "dataset" {
+		if e := facts.ByKey[s.Key]; e != nil && s.Ref.Kind.Traits().Pinned {
 			out[s.Ref] = e
 		}
 	}
@@ -111,8 +112,8 @@ func sideOf(ctx context.Context, store port.Store, n *graph.Node, e *ledger.Entr
 	if err := s.profiled(ctx, store, named); err != nil || s.profile != nil {
 		return s, err
 	}
-	if spec, ok := n.Decl.Spec.(*schemas.Dataset); ok && spec.Source.Path != "" {
-		s.rows, s.columns = shape(tree, spec.Source.Path)
+	if spec, ok := n.Decl.Spec.(schemas.Data); ok && spec.Data().Source.Path != "" {
+		s.rows, s.columns = shape(tree, spec.Data().Source.Path)
 		s.count = len(s.columns)
 	}
 	return s, nil

@@ -303,7 +303,7 @@ func keysOf(p plan.Plan) map[digest.Digest]bool {
 // unmade tells why steps failed that are no runs, which tell it themselves.
 func unmade(facts *ledger.Facts, outcomes []execute.Outcome) (notes []string) {
 	for _, o := range outcomes {
-		if o.End != execute.Failed || o.Error == nil || o.Ref.Kind == "training" || o.Ref.Kind == "transform" {
+		if o.End != execute.Failed || o.Error == nil || o.Ref.Kind.Traits().Runs {
 			continue
 		}
 		text := o.Ref.String() + " failed: " + steady(facts, o)

@@ -150,7 +150,7 @@ func runs(p *pass.Proposal, outcomes []execute.Outcome, pull int) (out []templat
 		ended[o.Ref] = o
 	}
 	for _, s := range p.Plan.Steps {
-		if s.Ref.Kind != "training" && s.Ref.Kind != "transform" {
+		if !s.Ref.Kind.Traits().Runs {
 			continue
 		}
 		r := templates.Run{Ref: s.Ref}

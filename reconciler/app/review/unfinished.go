@@ -47,7 +47,7 @@ func (o *Service) unfinished(in *pass.Intent, outcomes []execute.Outcome, counts
 	var lines []string
 	for _, oc := range failed {
 		text := oc.Error.Error()
-		if oc.Ref.Kind == "training" || oc.Ref.Kind == "transform" { // what a run wrote stays in its own log
+		if oc.Ref.Kind.Traits().Runs { // what a run wrote stays in its own log
 			text, _, _ = strings.Cut(text, "\n")
 		}
 		lines = append(lines, at(in, oc.Ref)+oc.Ref.String()+": "+strings.TrimPrefix(text, oc.Ref.String()+": "))

@@ -15,8 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func (a *execution) deploy(ctx context.Context, j *job) error {
-	spec := j.node.Decl.Spec.(*schemas.Deployment)
+func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment) error {
 	selected := a.of(spec.Model)
 	if selected == nil || selected.Model == nil {
 		return fault.New(fault.Internal, "%s: %s is not released", j.Ref, spec.Model)

@@ -31,7 +31,12 @@ var executors = map[schemas.Kind]executor{
 	schemas.KindTraining:       {make: (*execution).run},
 	schemas.KindModel:          {make: (*execution).choose},
 	schemas.KindInfrastructure: {make: (*execution).provision, retire: (*execution).destroy},
-	schemas.KindDeployment:     {make: (*execution).deploy, retire: (*execution).stop, stands: (*execution).served},
+	schemas.KindDeployment:     {make: of((*execution).deploy), retire: (*execution).stop, stands: (*execution).served},
+}
+
+// of is a maker that needs the spec of its kind.
+func of[S schemas.Spec](make func(*execution, context.Context, *job, S) error) func(*execution, context.Context, *job) error {
+	return func(a *execution, ctx context.Context, j *job) error { return make(a, ctx, j, j.node.Decl.Spec.(S)) }
 }
 
 // done is the action of the entry that says that j was done.

@@ -17,13 +17,13 @@ import (
 
 // choose selects the best candidate, has it judged, signed and recorded.
 func (a *execution) choose(ctx context.Context, j *job) error {
-	spec := j.node.Decl.Spec.(*schemas.Model)
-	best, trained, without := plan.Best(j.node.Inputs, spec.Select, a.of)
+	spec := j.node.Decl.Spec.(schemas.Selects).Selects()
+	best, trained, without := plan.Best(j.node.Inputs, spec.By, a.of)
 	for _, ref := range without {
-		a.tell(j.Ref, Output, ref.String()+" reports no "+spec.Select.Metric+" and is left out")
+		a.tell(j.Ref, Output, ref.String()+" reports no "+spec.By.Metric+" and is left out")
 	}
 	if trained == nil {
-		err := fault.New(fault.Invalid, "%s: no candidate of %s reports the metric %s", j.Ref, spec.From, spec.Select.Metric)
+		err := fault.New(fault.Invalid, "%s: no candidate of %s reports the metric %s", j.Ref, spec.From, spec.By.Metric)
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
 			fault.WithHint(err, "name a metric that the training writes to VISHWA_METRICS: %v", a.reported(j)))
 	}

@@ -47,7 +47,8 @@ func Runner(t *testing.T, open func(t *testing.T) RunnerBench) {
 }
 
 func runnerJob(name string, command []string) port.Job {
-	return port.Job{Key: digest.Of([]byte(name)), Ref: schemas.Ref{Kind: "transform", Name: "suite"}, Command: command}
+	kind := schemas.KindsThat(func(t schemas.Traits) bool { return t.Runs })[0]
+	return port.Job{Key: digest.Of([]byte(name)), Ref: schemas.Ref{Kind: kind, Name: "suite"}, Command: command}
 }
 
 // AwaitRun polls until want holds, and fails the test after a minute.

@@ -1,0 +1,68 @@
+// Looking at the world: what stands there is observed by its kind, side by side.
+
+package pass
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// observers look at what stands in the world, one a kind of it; each gives what was found
+// back to be noted, one after another.
+var observers = map[schemas.Kind]func(context.Context, *Snapshot, Observers, schemas.Ref) (note func(), err error){
+	schemas.KindInfrastructure: observeStack,
+	schemas.KindDeployment:     observeServer,
+}
+
+// look asks every server and every stack, side by side.
+func (w *Snapshot) look(ctx context.Context, eyes Observers) error {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var errs []error
+	slots := make(chan struct{}, 4)
+	for _, ref := range w.watched() {
+		observe := observers[ref.Kind]
+		if observe == nil {
+			continue
+		}
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			note, err := observe(ctx, w, eyes, ref)
+			mu.Lock()
+			defer mu.Unlock()
+			if note != nil {
+				note()
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("observe %s: %w", ref, err))
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// watched is what lives in the world: declared now, or recorded and not retired.
+func (w *Snapshot) watched() (refs []schemas.Ref) {
+	for i := range w.Graph.Nodes {
+		if ref := w.Graph.Nodes[i].Ref; ref.Kind.Traits().Observed {
+			refs = append(refs, ref)
+		}
+	}
+	for ref, e := range w.Facts.Latest {
+		if w.Graph.Node(ref) == nil && e.Stands() {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
+	live, err := eyes.Server.Observe(ctx, ref.Name)
+	return func() { w.Live[ref] = live }, err
+}

@@ -1,0 +1,105 @@
+// Infrastructure, as it is looked at: a change of its own against the world, of which a pull
+// request may plan what the base lets it.
+
+package pass
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
+	change, err := w.diff(ctx, eyes.Provisioner, ref)
+	var none port.Unplanned
+	if errors.As(err, &none) {
+		return func() { w.Unplanned[ref] = none.Error() }, nil
+	}
+	if err != nil {
+		// One stack that cannot be looked at does not blind the pass to the rest.
+		return func() { w.Unobservable[ref] = err.Error() }, ctx.Err()
+	}
+	return func() { w.Stacks[ref] = change }, nil
+}
+
+func (w *Snapshot) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref) (port.Change, error) {
+	s, err := w.stack(ctx, ref)
+	if err == nil && w.Base != nil {
+		s, err = w.asBase(ref, s)
+	}
+	if err != nil {
+		return port.Change{}, err
+	}
+	return p.Diff(ctx, s)
+}
+
+// asBase is s, which a pull request declares, as far as it may be planned: whether at
+// all, with which variables and hosts, and against which state is what the base says.
+func (w *Snapshot) asBase(ref schemas.Ref, s port.Stack) (port.Stack, error) {
+	const none = "no plan in a pull request: "
+	branch := cmp.Or(w.Base.Branch, "the base branch")
+	n := w.Base.Graph.Node(ref)
+	if n == nil {
+		return s, port.Unplanned(none + fmt.Sprintf("%s is not declared on %s", ref, branch))
+	}
+	base := n.Decl.Spec.(schemas.Provisioned).Stack()
+	if base.PlanPass == nil {
+		return s, port.Unplanned(none + fmt.Sprintf("%s declares no planPass on %s", ref, branch))
+	}
+	if s.State.Path != base.State.Path || !maps.Equal(s.State.Backend, base.State.Backend) {
+		return s, port.Unplanned(none + fmt.Sprintf("it moves the state of %s, which is planned after the merge", ref))
+	}
+	s.Pass, s.Network = base.PlanPass, base.Network.Hosts()
+	return s, nil
+}
+
+// stack is the stack of ref: as declared, or, where it is declared no more, as it
+// was when it was last provisioned, to be destroyed.
+func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) {
+	if n := w.Graph.Node(ref); n != nil {
+		spec := n.Decl.Spec.(schemas.Provisioned).Stack()
+		module, err := fs.Sub(w.Tree, path.Clean(spec.Module))
+		return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass}, err
+	}
+	last := w.Facts.Latest[ref]
+	if last == nil || last.Recipe == nil {
+		return port.Stack{}, fault.New(fault.Missing, "%s: the ledger does not say how it was provisioned", ref)
+	}
+	is := ref.Kind.Traits()
+	if !is.Provisioned {
+		return port.Stack{}, fault.New(fault.Internal, "%s is nothing that is provisioned", ref)
+	}
+	spec := is.New()
+	if err := json.Unmarshal(last.Recipe.Spec, spec); err != nil {
+		return port.Stack{}, fault.New(fault.Corrupt, "%s: read its recorded spec: %w", ref, err)
+	}
+	tree, err := w.trees(ctx, last.Revision)
+	if err != nil {
+		return port.Stack{}, fault.WithHint(fmt.Errorf("%s: open revision %s, which provisioned it: %w", ref, last.Revision, err), "fetch the full history of the tracked branch")
+	}
+	was := spec.(schemas.Provisioned).Stack()
+	module, err := fs.Sub(tree, path.Clean(was.Module))
+	return port.Stack{Name: ref.Name, Module: module, Vars: was.Vars, State: was.State, Pass: was.Pass, Destroy: true}, err
+}
+
+// holdDestroy holds the retirement of infrastructure that nobody allowed by name
+// or altogether.
+func holdDestroy(p plan.Plan, allow func(schemas.Ref) bool) plan.Plan {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Do == plan.Retire && s.Ref.Kind.Traits().Provisioned && (allow == nil || !allow(s.Ref)) {
+			s.Held = "destroys what stands; run vishwa apply with --allow-destroy to let it"
+		}
+	}
+	return p
+}
