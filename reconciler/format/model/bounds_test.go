@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const ceiling = 64 << 20
@@ -141,6 +142,8 @@ func FuzzInspect(f *testing.F) {
 	known := append(slices.Clone(safe), Pickle, TorchZip, NumPy, NumPyObject, SkopsForeign, ONNXCustom, ONNXOutside, SavedModel, SavedModelOps, Keras,
 		KerasLambda, HDF5, Zip, Tar, RDS, Compressed, YAMLObject, Python, Executable, LFSPointer, Empty, Unknown)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		late := time.AfterFunc(20*time.Second, func() { panic("it does not end") })
+		defer late.Stop()
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		got := sniffBytes("model", b)

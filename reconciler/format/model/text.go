@@ -25,11 +25,8 @@ func (s *scan) text(f file, head []byte) string {
 		mark = 3
 	}
 	body := head[mark:]
-	start := bytes.TrimLeft(body, " \t\r\n")
-	if len(start) > 0 && bytes.IndexByte([]byte(`{["`), start[0]) >= 0 {
-		if found := s.json(file{ReaderAt: f.part(mark, f.size-mark), size: f.size - mark}); found != "" {
-			return found
-		}
+	if found := s.json(file{ReaderAt: f.part(mark, f.size-mark), size: f.size - mark}); found != "" {
+		return found
 	}
 	if isPython(f.path, body) {
 		return Python
@@ -122,7 +119,7 @@ func (s *scan) json(f file) string {
 		return j.keras
 	case j.lost:
 		return Unknown
-	case !whole || j.values != 1 || j.root == '"':
+	case !whole || j.values != 1 || j.root != '{' && j.root != '[':
 		return ""
 	case booster:
 		return XGBoostJSON

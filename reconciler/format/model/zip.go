@@ -82,7 +82,7 @@ func (f file) directory() (members []member, clear bool) {
 			packed: int64(le.Uint32(raw[20:])), size: int64(le.Uint32(raw[24:])), at: int64(le.Uint32(raw[42:])),
 		}
 		_, known := extras(raw[46+name:46+name+extra], m.packed, m.size)
-		clear = clear && known && comment == 0 && le.Uint16(raw[34:]) == 0
+		clear = clear && known && comment == 0 && le.Uint16(raw[34:]) == 0 && raw[6] <= 45 // made for no later version of zip
 		members, raw = append(members, m), raw[46+name+extra+comment:]
 	}
 	return members, clear && len(raw) == 0 && count == 0
