@@ -202,6 +202,7 @@ func TestYAMLTagsAreResolved(t *testing.T) {
 		"w: !<%74ag:yaml.org,2002:python/object/apply:os.system> ['true']\n":           YAMLObject,
 		"w: !<tag:yaml.org,2002:python/name:os.system>\n":                              YAMLObject,
 		"!!javax.script.ScriptEngineManager [!!java.net.URLClassLoader [[]]]\n":        YAMLObject,
+		"!<%74ag:yaml.org,2002:python/name:os.system> x\n]\n":                          YAMLObject,
 		"w: !ruby/object:Gem::Installer\n":                                             YAMLObject,
 		"a: 1\n---\nw: !!python/name:os.system\n":                                      YAMLObject,
 		"w: !!python/name:os.system\n---\n]\n":                                         YAMLObject,

@@ -127,7 +127,10 @@ var escaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 // isTag tells whether what follows an exclamation mark makes it a tag to be feared.
 func isTag(next []byte) bool {
 	end := bytes.IndexAny(next, " \t\r\n,[]{}")
-	if end < 0 {
+	if bytes.HasPrefix(next, []byte("<")) { // a whole tag, which has commas
+		end = bytes.IndexAny(next, " \t\r\n>") + 1
+	}
+	if end <= 0 {
 		end = len(next)
 	}
 	word := escaped.ReplaceAllStringFunc(string(next[:end]), func(s string) string {
@@ -135,7 +138,7 @@ func isTag(next []byte) bool {
 		return string([]byte{byte(c)})
 	})
 	if strings.HasPrefix(word, "<") {
-		return strings.Contains(word, ">") && !strings.HasPrefix(word, "<tag:yaml.org,2002:s")
+		return strings.HasPrefix(word, "<tag:yaml.org,2002:") && !slices.Contains(plainTags, "!!"+strings.TrimSuffix(word[len("<tag:yaml.org,2002:"):], ">"))
 	}
 	suffix, short := strings.CutPrefix(word, "!")
 	letter := suffix != "" && (suffix[0]|0x20 >= 'a' && suffix[0]|0x20 <= 'z')
