@@ -85,7 +85,8 @@ type Ledger struct {
 	saved   int64 // entries in the cache
 	claims  claims
 
-	url string // of a remote that the clone has no name for; see Ref
+	url    string   // of a remote that the clone has no name for; see Ref
+	logins sync.Map // which Git's helpers gave, and the remote took: address -> *githttp.BasicAuth
 }
 
 // UsualBranch is the ledger's branch where a project names no other.

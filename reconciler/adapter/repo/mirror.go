@@ -89,7 +89,7 @@ func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the address of the repository cannot be read"), "use an https, ssh or file URL")
 	}
-	r, err := newReach(ep, m.o.Paces.orUsual().Ask)
+	r, err := newReach(ep, m.o.Paces.orUsual().Ask, roads)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%s", redact(err.Error()))
 	}

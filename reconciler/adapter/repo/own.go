@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -28,6 +27,8 @@ type own struct {
 	mu    sync.Mutex
 	set   settings
 	stamp string // of the configuration's own file, when it was read
+
+	roads sync.Map // remote and address -> http.RoundTripper
 }
 
 // settings are what git config lists, by name in lower case where Git folds it; the last
@@ -53,8 +54,6 @@ func (o *own) ask(ctx context.Context, in []byte, args ...string) ([]byte, error
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "git", append(append([]string{"-C", o.dir}, quietly...), args...)...)
 	cmd.Env = environ()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	var out, said bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &said
@@ -142,6 +141,12 @@ func (o *own) settings(ctx context.Context) (settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.set, o.stamp = parsed(out), stamp
+	return o.set, nil
+}
+
+// parsed are the settings of a list that git config -z writes.
+func parsed(out []byte) settings {
 	set := settings{}
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		name, value, given := strings.Cut(line, "\n")
@@ -150,8 +155,7 @@ func (o *own) settings(ctx context.Context) (settings, error) {
 		}
 		set[name] = append(set[name], value)
 	}
-	o.set, o.stamp = set, stamp
-	return set, nil
+	return set
 }
 
 func (s settings) last(name string) string {

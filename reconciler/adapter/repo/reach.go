@@ -60,14 +60,14 @@ type reach struct {
 	wire *wire // over SSH; nil: what goes over is not counted here
 }
 
-// newReach makes ready to ask ep.
-func newReach(ep *transport.Endpoint, pace dial.Pace) (*reach, error) {
+// newReach makes ready to ask ep; what goes over HTTP goes by road.
+func newReach(ep *transport.Endpoint, pace dial.Pace, road http.RoundTripper) (*reach, error) {
 	r := &reach{ep: ep, pace: pace}
 	switch ep.Protocol {
 	case "http", "https":
 		// A redirect to elsewhere is followed without credentials, and by the first
 		// question alone.
-		r.to = githttp.NewClient(&http.Client{Transport: dial.Paced(roads, pace)})
+		r.to = githttp.NewClient(&http.Client{Transport: dial.Paced(road, pace)})
 		r.pace = dial.Pace{Whole: pace.Whole}
 		return r, nil
 	case "ssh":

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net/http"
 	"os/exec"
 	"strings"
 
@@ -56,11 +57,20 @@ func (l *Ledger) dial(ctx context.Context, push bool) (*reach, transport.AuthMet
 	if err != nil { // the error may hold the URL, and the URL a password
 		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
 	}
-	r, err := newReach(ep, l.opts.Paces.orUsual().Ask)
+	var road http.RoundTripper = roads
+	if web := ep.Protocol == "http" || ep.Protocol == "https"; web && l.place.own != nil {
+		if road, err = l.place.own.road(ctx, l.opts.Remote, at); err != nil {
+			return nil, nil, err
+		}
+	}
+	r, err := newReach(ep, l.opts.Paces.orUsual().Ask, road)
 	if err != nil {
 		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
 	}
 	if l.opts.Credentials == nil || ep.Protocol != "http" && ep.Protocol != "https" {
+		if known, ok := l.logins.Load(at); ok {
+			return r, known.(*githttp.BasicAuth), nil
+		}
 		return r, nil, nil
 	}
 	if l.repo.opts.URL == "" { // what the clone's own configuration names is whoever's could write there
@@ -115,18 +125,24 @@ func (u *upload) close() {
 }
 
 func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
-	r, auth, err := l.dial(ctx, false)
-	if err != nil {
-		return nil, err
+	type given struct {
+		transport.UploadPackSession
+		*packp.AdvRefs
 	}
-	s, adv, err := r.refs(ctx, auth)
+	s, r, err := letIn(ctx, l, false, func(r *reach, auth transport.AuthMethod) (given, error) {
+		s, adv, err := r.refs(ctx, auth)
+		return given{s, adv}, err
+	})
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
 		return &upload{ledger: l}, nil
+	}
+	if r == nil {
+		return nil, err // it was not asked
 	}
 	if err != nil {
 		return nil, l.classed(ctx, err)
 	}
-	return &upload{l, r, s, adv.Capabilities, adv.References[l.branch.String()]}, nil
+	return &upload{l, r, s.UploadPackSession, s.Capabilities, s.References[l.branch.String()]}, nil
 }
 
 // fetch stores what the ledger there has beyond the commits that are here.
@@ -205,15 +221,21 @@ func (r *receive) close() {
 }
 
 func (l *Ledger) receives(ctx context.Context) (*receive, error) {
-	r, auth, err := l.dial(ctx, true)
-	if err != nil {
+	type taken struct {
+		transport.ReceivePackSession
+		*packp.AdvRefs
+	}
+	s, r, err := letIn(ctx, l, true, func(r *reach, auth transport.AuthMethod) (taken, error) {
+		s, adv, err := r.takes(ctx, auth)
+		return taken{s, adv}, err
+	})
+	if r == nil {
 		return nil, err
 	}
-	s, adv, err := r.takes(ctx, auth)
 	if err != nil {
 		return nil, l.classed(ctx, err)
 	}
-	return &receive{l, r, s, adv.Capabilities, adv.References, adv.References[l.branch.String()]}, nil
+	return &receive{l, r, s.ReceivePackSession, s.Capabilities, s.References, s.References[l.branch.String()]}, nil
 }
 
 // push has the remote move branch from the commit that it advertised to tip.
