@@ -59,7 +59,7 @@ func documents(ctx context.Context, file string, text []byte) ([]*document, *Pro
 	}
 	var out []*document
 	told, values := 0, 0
-	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec := yaml.NewDecoder(bytes.NewReader(versioned(text)))
 	for ctx.Err() == nil {
 		root, err := next(dec)
 		switch {
@@ -74,6 +74,9 @@ func documents(ctx context.Context, file string, text []byte) ([]*document, *Pro
 		case told >= MaxProblems || values > maxValues:
 			return out, nil // what is told is enough, or too much is declared: both are said of the repository
 		case root.ShortTag() != "!!null": // two separators in a row are common, and harmless
+			if a := stray(root); a != nil {
+				return out, &Problem{Pos: Position{File: file, Line: a.Line, Column: a.Column}, Message: fmt.Sprintf("alias *%s stands for nothing: an anchor holds in its own document alone; write &%s in this one", a.Value, a.Value)}
+			}
 			d := read(file, root)
 			told, values = told+len(d.problems), values+len(d.places)
 			out = append(out, d)
@@ -98,6 +101,61 @@ func next(dec *yaml.Decoder) (root *yaml.Node, err error) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}, nil
 	}
 	return n.Content[0], nil
+}
+
+// stray is an alias of another document's anchor, which the parser would follow: YAML has
+// an anchor end with its document. Nil: there is none.
+func stray(root *yaml.Node) *yaml.Node {
+	own := map[*yaml.Node]bool{}
+	var aliases []*yaml.Node
+	var walk func(*yaml.Node)
+	walk = func(n *yaml.Node) {
+		if n.Kind == yaml.AliasNode {
+			aliases = append(aliases, n)
+			return
+		}
+		if n.Anchor != "" {
+			own[n] = true
+		}
+		for _, c := range n.Content {
+			walk(c)
+		}
+	}
+	walk(root)
+	for _, a := range aliases {
+		if a.Alias != nil && !own[a.Alias] {
+			return a
+		}
+	}
+	return nil
+}
+
+var directive = regexp.MustCompile(`^%YAML[ \t]+1\.(2)(\s|$)`)
+
+// versioned is text whose documents of YAML 1.2 say 1.1, which is all that the parser
+// takes. What differs between the two is refused (numbers with a leading zero), or read as
+// 1.2 has it (yes and no are text). A directive stands before a document's beginning.
+func versioned(text []byte) []byte {
+	before, out := true, text
+	for at := 0; at < len(text); {
+		end := len(text)
+		if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+			end = at + i + 1
+		}
+		line := bytes.TrimPrefix(text[at:end], []byte("\ufeff"))
+		switch m := directive.FindSubmatchIndex(line); {
+		case before && m != nil:
+			if &out[0] == &text[0] {
+				out = bytes.Clone(text)
+			}
+			out[end-len(line)+m[2]] = '1'
+		case before && (len(bytes.TrimSpace(line)) == 0 || line[0] == '%' || line[0] == '#'):
+		default:
+			before = bytes.HasPrefix(line, []byte("...")) // which ends a document
+		}
+		at = end
+	}
+	return out
 }
 
 func unreadable(file string, text []byte) *Problem {

@@ -6,6 +6,7 @@ package schemas
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -14,6 +15,13 @@ import (
 // maxExact is the largest integer that a JSON number holds without doubt (RFC 8259, section 6).
 const maxExact = 1<<53 - 1
 
+// leadingZero is a number whose first digit says nothing: YAML 1.1 has it mean octal.
+// integer is one without point and exponent.
+var (
+	leadingZero = regexp.MustCompile(`^[-+]?0[0-9_]`)
+	integer     = regexp.MustCompile(`^[-+]?([0-9][0-9_]*|0[xob][0-9a-fA-F_]+)$`)
+)
+
 func (t *tree) scalar(n *yaml.Node) any {
 	switch tag := n.ShortTag(); tag {
 	case "!!str", "!!timestamp":
@@ -21,6 +29,10 @@ func (t *tree) scalar(n *yaml.Node) any {
 	case "!!null":
 		return nil
 	case "!!bool", "!!int", "!!float":
+		if tag != "!!bool" && leadingZero.MatchString(n.Value) {
+			t.problem(n, "%s begins with a zero, which some readers take for octal and none keeps; put it in quotes, or leave the zero out", quoteNode(n))
+			return nil
+		}
 		var v any
 		if err := n.Decode(&v); err != nil {
 			t.problem(n, "%s is no %s; write it plainly", quoteNode(n), tag[2:])
@@ -49,7 +61,10 @@ func (t *tree) number(n *yaml.Node, v any) any {
 			t.problem(n, "%s is no number that JSON can hold; give a finite one", n.Value)
 			return nil
 		}
-		return v
+		if !integer.MatchString(n.Value) {
+			return v
+		}
+		f = v // too large an integer for YAML's own
 	}
 	if math.Abs(f) > maxExact {
 		t.problem(n, "%s is beyond what a JSON number holds exactly; put it in quotes", quoteNode(n))
