@@ -46,6 +46,7 @@ type Subject struct {
 	Pointer      string               // datasets: the MD5 of a .dvc file or dvc.lock
 	Inputs       []Input              // transforms and trainings
 	Model        *Model               // models and deployments
+	Reported     []string             // models of which no candidate is selected: the metrics that the candidates report
 	Terraform    json.RawMessage      // infrastructure: port.Change's Raw
 	AllowDestroy bool                 // infrastructure
 	Was          string               // deployments: the environment of the newest recorded release

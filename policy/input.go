@@ -47,6 +47,7 @@ type document struct {
 	Inputs       []inputDoc       `json:"inputs"`
 	Data         []Data           `json:"data"`
 	Model        *modelDoc        `json:"model"`
+	Reported     []string         `json:"reported,omitempty"`
 	Terraform    json.RawMessage  `json:"terraform"`
 	AllowDestroy bool             `json:"allowDestroy"`
 	Approvals    []trust.Approver `json:"approvals"`
@@ -139,7 +140,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 		Step:     stepDoc{s.Ref.String(), string(s.Ref.Kind), s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores},
 		Metadata: metadataDoc{Name: s.Ref.Name, Labels: map[string]string{}},
 		Project:  projectDoc{ev.Project.Policy.ModelFormats},
-		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Approvals: []trust.Approver{}, Guards: guards(sub.Guards),
+		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Reported: sub.Reported, Approvals: []trust.Approver{}, Guards: guards(sub.Guards),
 	}
 	if len(d.Terraform) == 0 {
 		d.Terraform = nil

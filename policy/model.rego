@@ -28,13 +28,21 @@ allowed_formats := safe_formats & {f | some f in input.project.modelFormats} if 
 #   id: policy/evidence
 deny contains {
 	"rule": "policy/evidence",
-	"message": "nothing is known of the model: its files and metrics are missing",
-	"hint": "train it again, or restore the store that held it",
+	"message": unknown_model,
+	"hint": unknown_hint,
 } if {
 	step.releases
 	step.due
 	input.model == null
 }
+
+unknown_model := sprintf("no candidate reports %s (spec.select.metric); they report %s", [input.spec.select.metric, concat(", ", input.reported)]) if {
+	count(input.reported) > 0
+} else := "the files and metrics of this model are not known"
+
+unknown_hint := "correct spec.select.metric, or have the training write it to the file at VISHWA_METRICS" if {
+	count(input.reported) > 0
+} else := "train it again, or restore the store that held it"
 
 # METADATA
 # title: Gate metric absent

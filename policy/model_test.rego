@@ -87,3 +87,8 @@ test_carries if {
 	some w in model.warn with input as doc
 	w.message == "model file m.json carries a chat template, which is a program"
 }
+
+test_nothing_known_tells_the_metrics if {
+	doc := object.union(about({"metric": "auc"}, null), {"reported": ["test.rmse", "train.rmse"]})
+	{f.message | some f in model.deny} == {"no candidate reports auc (spec.select.metric); they report test.rmse, train.rmse"} with input as doc
+}

@@ -100,7 +100,7 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 			return err
 		}
 	} else {
-		fmt.Fprintln(a.err, "The plan as the file tells it; the signature covers what is made from what, and no reason that is shown.")
+		fmt.Fprintln(a.err, "This is the plan in the file. You sign its steps, inputs and models, not the explanations.")
 	}
 	if err := a.showPlan(p, "text", false); err != nil {
 		return err

@@ -24,9 +24,9 @@ func (a *cli) dataRefresh() *cobra.Command {
 	var r refreshing
 	cmd := &cobra.Command{
 		Use: "refresh [REF...]", Short: "Look at sources that can change, and propose the pins of what has moved",
-		Long: `Looks at the sources of datasets that can change, or of those that are named. Data that
-is another than its pin says is taken in, held against what is declared of it and
-profiled. Its new pin is proposed: as a commit on the branch vishwa/refresh/BRANCH/NAME, ready
+		Long: `Looks at the sources of datasets that can change, or of those that are named. If a
+source differs from its pin, Vishwa downloads, checks and profiles it. Its new pin is
+proposed: as a commit on the branch vishwa/refresh/BRANCH/NAME, ready
 for a pull request, or, where the declaration says refresh: {propose: commit}, as a
 commit on this branch. The work tree stays as it is in the first case. The same data is
 proposed once.

@@ -216,6 +216,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string) erro
 		Remote:  h.Repo.RemoteURL(remote),
 		Version: o.Version,
 		Now:     o.Env.Now,
+		State:   filepath.Join(h.Paths.State, apart),
 	}
 	if o.Lease != nil {
 		h.Reconciler.Lease = o.Lease.Acquire

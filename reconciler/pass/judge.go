@@ -4,6 +4,8 @@ package pass
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -100,6 +102,19 @@ func (w *Snapshot) entry(s plan.Step) *ledger.Entry {
 	return w.Facts.ByKey[s.Key]
 }
 
+// reported lists the metrics that the candidates of n report.
+func reported(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []string {
+	names := map[string]bool{}
+	for _, ref := range n.Inputs {
+		if e := made(ref); e != nil {
+			for name := range e.Metrics {
+				names[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
 // subject is what is known of one step.
 func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, known plan.Known, m *execute.Material) (policy.Subject, error) {
 	out := policy.Subject{AllowDestroy: d.orders.AllowDestroy != nil && d.orders.AllowDestroy(s.Ref)}
@@ -135,7 +150,9 @@ func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, 
 			out.Run = &r
 		}
 	case schemas.Selects:
-		out.Model, err = d.candidate(ctx, s, n, spec.Selects().By, m)
+		if out.Model, err = d.candidate(ctx, s, n, spec.Selects().By, m); out.Model == nil {
+			out.Reported = reported(n, d.world.planned(d.keys))
+		}
 	case schemas.Serves:
 		if e := d.world.Facts.Latest[s.Ref]; e != nil && e.Release != nil {
 			out.Was = e.Release.Environment

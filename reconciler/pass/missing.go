@@ -55,11 +55,21 @@ func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) erro
 				return fmt.Errorf("look for what %s needs of %s: %w", s.Ref, ref, err)
 			}
 			if !has {
-				w.MissingArtifacts[steps[ref].Key] = "what it made is gone from the store"
+				w.MissingArtifacts[steps[ref].Key] = h.elsewhere(w, w.Facts.ByKey[steps[ref].Key])
 			}
 		}
 	}
 	return nil
+}
+
+// elsewhere says, for the plan, that the store does not have what e made. The ledger
+// records what this means once it is made again: see plan.Recorded.
+func (h *Reconciler) elsewhere(w *Snapshot, e *ledger.Entry) string {
+	text := fmt.Sprintf("made in entry %d by %s; %s", e.Seq, e.Actor, plan.NotInStore)
+	if w.Project.Store == nil {
+		text += " (share it with spec.store)"
+	}
+	return text
 }
 
 // reads lists the nodes whose artifacts n reads when it is made. Of a model's

@@ -54,6 +54,7 @@ type Reconciler struct {
 	Now            func() time.Time
 	Tell           func(execute.Event)
 	Parallel       int
+	State          string           // the folder that runs are kept below; see execute.Config
 	Repeats        *execute.Repeats // what the process has recorded of failures; nil: nothing yet
 }
 

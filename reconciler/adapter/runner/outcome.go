@@ -40,25 +40,25 @@ func verdict(e ending, tail string) port.Result {
 	r := port.Result{ExitCode: e.code}
 	switch {
 	case e.how == port.Lost:
-		r.Cause, r.Message = port.Lost, "its end could not be observed: "+e.why
+		r.Cause, r.Message = port.Lost, "How it ended is not known: "+e.why
 	case e.how == port.TimedOut:
 		r.Cause = port.TimedOut
-		r.Message = fmt.Sprintf("it took longer than its time-out of %s and was ended: raise spec.timeout, or make it faster", e.timeout)
+		r.Message = fmt.Sprintf("Ended after its time-out of %s. Raise spec.timeout, or make it faster.", e.timeout)
 	case e.over != "":
 		r.Cause = port.OverLimit
-		r.Message = "it was ended, as " + e.over + ": let it use less, or raise the limit in the controller's file (spec.isolation.limits)"
+		r.Message = "Ended, because " + e.over + ". Let it use less, or raise the limit in the controller's file (spec.isolation.limits)."
 	case e.signal == syscall.SIGKILL && e.oom != "":
 		r.Cause = port.OutOfMemory
-		r.Message = fmt.Sprintf("the kernel killed it (SIGKILL) for want of memory, as the count of %s says: give it more memory, or let it use less", e.oom)
+		r.Message = fmt.Sprintf("The kernel killed it (SIGKILL), because memory ran out (by the count of %s). Give it more memory, or let it use less.", e.oom)
 	case e.signal == syscall.SIGKILL:
 		r.Cause = port.Signal
-		r.Message = "it was killed by SIGKILL, which Vishwa did not send, and no out-of-memory kill was counted: see who ended it, as the system's log may tell"
+		r.Message = "Killed by SIGKILL. Vishwa did not send it, and the kernel counted no out-of-memory kill. The system's log may say who ended it."
 	case e.signal != 0:
 		r.Cause = port.Signal
-		r.Message = fmt.Sprintf("it was killed by %s (%s): read the end of its log, and look at native libraries first", unix.SignalName(e.signal), e.signal)
+		r.Message = fmt.Sprintf("Killed by %s (%s). Read the end of its log, and check native libraries first.", unix.SignalName(e.signal), e.signal)
 	case e.command != "":
 		r.Cause = port.Exit
-		r.Message = fmt.Sprintf("its command %q could not be begun: %s: correct spec.run or spec.env", e.command, e.why)
+		r.Message = fmt.Sprintf("Its command %q did not start: %s. Correct spec.run or spec.env.", e.command, e.why)
 	case e.code != 0:
 		r.Cause, r.Message = port.Exit, failed(e, tail)
 	}
@@ -68,26 +68,26 @@ func verdict(e ending, tail string) port.Result {
 // failed explains an exit code as far as that is honest: a Python MemoryError is
 // an exit like any other, and a shell reports its child's signal as 128 and more.
 func failed(e ending, tail string) string {
-	msg := fmt.Sprintf("it ended with exit code %d", e.code)
+	msg := fmt.Sprintf("Exit code %d", e.code)
 	switch last := lastLine(tail); {
 	case strings.HasPrefix(last, "MemoryError") || strings.HasPrefix(last, "numpy.") && strings.Contains(last, "MemoryError"):
-		return msg + ", on a MemoryError of its own: give it more memory, or let it use less"
+		return msg + " after a MemoryError. Give it more memory, or let it use less."
 	case e.code == 128+int(syscall.SIGKILL) && e.oom != "":
-		return msg + ", as shells report a SIGKILL, while an out-of-memory kill was counted on " + e.oom + ": give it more memory, or let it use less"
+		return msg + ": a shell's sign of SIGKILL, and the kernel counted an out-of-memory kill on " + e.oom + ". Give it more memory, or let it use less."
 	case e.code > 128 && unix.SignalName(syscall.Signal(e.code-128)) != "":
-		return msg + ", as shells report " + unix.SignalName(syscall.Signal(e.code-128)) + ": read the end of its log"
+		return msg + ": a shell's sign of " + unix.SignalName(syscall.Signal(e.code-128)) + "."
 	case strings.HasPrefix(last, "ModuleNotFoundError"):
-		return msg + ", on a module that is not there: add it to the lock file, or its file to spec.code"
+		return msg + ": a Python module is missing. Add it to the lock file, or its file to spec.code."
 	case strings.HasPrefix(last, "FileNotFoundError"):
-		return msg + ", on a file that is not there: a run sees only what spec.code and spec.inputs declare"
+		return msg + ": a file is missing. A run sees only what spec.code and spec.inputs declare."
 	default:
-		return msg + ": read the end of its log and correct it"
+		return msg + "."
 	}
 }
 
 func stopped(r port.Result) port.Result {
 	r.Cause, r.ExitCode = port.Stopped, -1
-	r.Message = "it was stopped on request: the next pass begins it anew"
+	r.Message = "Stopped on request. The next pass starts it again."
 	return r
 }
 

@@ -56,7 +56,7 @@ func Generate(dir string, password []byte) (err error) {
 	}
 	for _, name := range names { // before the seconds that encrypting takes
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return taken(name)
+			return taken(dir)
 		}
 	}
 	files, err := makeKeys(password)
@@ -75,7 +75,7 @@ func Generate(dir string, password []byte) (err error) {
 		path := filepath.Join(dir, name)
 		err := create(path, files[name])
 		if errors.Is(err, fs.ErrExist) {
-			return taken(name)
+			return taken(dir)
 		}
 		made = append(made, path)
 		if err != nil {
@@ -85,8 +85,12 @@ func Generate(dir string, password []byte) (err error) {
 	return nil
 }
 
-func taken(name string) error {
-	return fault.WithHint(fault.New(fault.Conflict, "generate keys: %s is there already", name), "choose an empty folder; a key that is overwritten is lost")
+// taken: a key that is overwritten is lost, with all that it signed.
+func taken(dir string) error {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return fault.WithHint(fault.New(fault.Conflict, "this machine already has keys in %s", dir), "to trust them in this repository: vishwa keys trust; for others, set VISHWA_KEYS to an empty folder")
 }
 
 // file is a file to be made.

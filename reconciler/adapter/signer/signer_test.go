@@ -144,7 +144,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := Generate(dir, []byte(secret))
-		if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), name) || fault.HintOf(err) == "" {
+		if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), dir) || !strings.Contains(fault.HintOf(err), "vishwa keys trust") || fault.HintOf(err) == "" {
 			t.Errorf("%s: got %v", name, err)
 		}
 		left, _ := os.ReadDir(dir)

@@ -102,7 +102,7 @@ type Entry struct {
 	Failure   *Failure                 `json:"failure,omitempty"`
 	Observed  *Observed                `json:"observed,omitempty"`
 	Duplicate bool                     `json:"duplicate,omitempty"` // another entry under the same key came first
-	Again     bool                     `json:"again,omitempty"`     // what the first entry under the key made was gone from the store: this one takes its place
+	Again     bool                     `json:"again,omitempty"`     // this machine's store did not have what the first entry under the key made: this one takes its place
 }
 
 // PullRequest says for which pull request something was done: its code was not reviewed

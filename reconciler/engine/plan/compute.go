@@ -175,12 +175,12 @@ func RetryHint(ref schemas.Ref, pull bool) string {
 	return "change it, or run vishwa retry " + ref.Whole().String()
 }
 
-// FailureText is why a run failed, and where its directory is for those who can look there.
+// FailureText is why a run failed, and where its work folder is, for those who can look there.
 func FailureText(f ledger.Failure, pull bool) string {
 	if f.Kept == "" || pull {
 		return f.Message
 	}
-	return f.Message + "; its directory is kept as " + f.Kept
+	return strings.TrimSuffix(f.Message, ".") + ". Work folder: " + f.Kept + ", in the state folder of the machine that ran it"
 }
 
 // Retries is how often a failed run of d is tried again.

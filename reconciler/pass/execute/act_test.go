@@ -211,7 +211,7 @@ func TestGoneIsMadeAgainAndTakesItsPlace(t *testing.T) {
 	s.run(t)
 	was := s.facts.Latest[ref("transform/a")]
 	seen := s.see(g)
-	seen.MissingArtifacts = map[digest.Digest]string{was.Key: "its output is gone from the store"}
+	seen.MissingArtifacts = map[digest.Digest]string{was.Key: "made in entry 1 by controller:a; " + plan.NotInStore}
 	served := s.actions("deployment/a")[ledger.Deploy]
 	s.started = nil
 	got := s.act(t.Context(), g, seen)
@@ -220,7 +220,7 @@ func TestGoneIsMadeAgainAndTakesItsPlace(t *testing.T) {
 		t.Errorf("started %v", s.started)
 	}
 	now := s.facts.ByKey[was.Key]
-	if now.Seq == was.Seq || !now.Again || now.Duplicate || now.Reason != "its output is gone from the store" {
+	if now.Seq == was.Seq || !now.Again || now.Duplicate || now.Reason != "made again: this machine's store did not have it" {
 		t.Errorf("the fact is entry %d: %+v", now.Seq, now)
 	}
 	if again := s.run(t); len(again) != 0 {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -59,7 +61,7 @@ func (a *execution) tried(ctx context.Context, j *job, work port.Job) (*port.Res
 			kind = fault.Transient
 		}
 		f := ledger.Failure{Cause: string(r.Cause), Message: r.Message, Tail: r.Tail, Log: r.Log, Kept: r.Kept}
-		text := plan.FailureText(f, a.Pull)
+		text := a.told(f)
 		if r.Tail != "" {
 			text += "\n" + r.Tail
 		}
@@ -69,6 +71,16 @@ func (a *execution) tried(ctx context.Context, j *job, work port.Job) (*port.Res
 		}
 		a.tell(j.Ref, Output, fmt.Sprintf("%s; trying again (%d of %d)", r.Message, tries, retries))
 	}
+}
+
+// told is why a run failed, with the full paths of its log and its work folder: it ran
+// on this machine just now. In a pull request nobody can look there.
+func (a *execution) told(f ledger.Failure) string {
+	if f.Kept == "" || a.Pull || a.State == "" {
+		return plan.FailureText(f, a.Pull)
+	}
+	work := filepath.Join(a.State, f.Kept)
+	return fmt.Sprintf("%s. Log: %s. Work folder: %s.", strings.TrimSuffix(f.Message, "."), filepath.Join(filepath.Dir(work), "log"), work)
 }
 
 // work is the job of a transform or a candidate.

@@ -41,7 +41,9 @@ type Config struct {
 	// Replaces is the deployment whose address another takes, and which is declared no more:
 	// it ends when the other answers there; nil, and "", is none.
 	Replaces func(schemas.Ref) string
-	Pull     bool // what is told is read in a pull request: see plan.Seen
+	// State is the folder that ledger.Failure.Kept is relative to; empty: not known.
+	State string
+	Pull  bool // what is told is read in a pull request: see plan.Seen
 }
 
 // Services is the office work around a step: what is fetched, judged, signed and

@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -20,12 +21,12 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	spec := j.node.Decl.Spec.(schemas.Selects).Selects()
 	best, trained, without := plan.Best(j.node.Inputs, spec.By, a.of)
 	for _, ref := range without {
-		a.tell(j.Ref, Output, ref.String()+" reports no "+spec.By.Metric+" and is left out")
+		a.tell(j.Ref, Output, ref.String()+" does not report "+spec.By.Metric+" (spec.select.metric): it is not compared")
 	}
 	if trained == nil {
-		err := fault.New(fault.Invalid, "%s: no candidate of %s reports the metric %s", j.Ref, spec.From, spec.By.Metric)
+		err := fault.New(fault.Invalid, "%s: no candidate of %s reports %s (spec.select.metric); %s", j.Ref, spec.From, spec.By.Metric, a.reported(j))
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
-			fault.WithHint(err, "name a metric that the training writes to VISHWA_METRICS: %v", a.reported(j)))
+			fault.WithHint(err, "correct spec.select.metric, or have the training write it to the file at VISHWA_METRICS"))
 	}
 	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}
 	if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics}); err != nil {
@@ -42,7 +43,8 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	return a.record(ctx, j, e)
 }
 
-func (a *execution) reported(j *job) []string {
+// reported says which metrics the candidates do report.
+func (a *execution) reported(j *job) string {
 	names := map[string]bool{}
 	for _, ref := range j.node.Inputs {
 		if e := a.of(ref); e != nil {
@@ -51,5 +53,8 @@ func (a *execution) reported(j *job) []string {
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	if len(names) == 0 {
+		return "they report no metrics"
+	}
+	return "they report " + strings.Join(slices.Sorted(maps.Keys(names)), ", ")
 }

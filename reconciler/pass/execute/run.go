@@ -118,6 +118,7 @@ func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	if s.Do == plan.Retire {
 		j := &job{Step: s}
 		a.tell(s.Ref, Began, s.Why)
+		j.Why = plan.Recorded(s, port.Recipe{}, nil)
 		err := a.retire(ctx, j)
 		return a.end(s, j.seq, err)
 	}
@@ -144,6 +145,7 @@ func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	if why := a.spent(s, n); why != "" {
 		return a.hold(s, why)
 	}
+	s.Why = plan.Recorded(s, recipe, a.latest(s.Ref))
 	j := &job{Step: s, node: n, recipe: recipe}
 	err = a.make(ctx, j)
 	return a.end(s, j.seq, err)
@@ -218,6 +220,13 @@ func (a *execution) lock(key digest.Digest) (unlock func()) {
 	a.mu.Unlock()
 	m.Lock()
 	return m.Unlock
+}
+
+// latest is the newest entry about ref before this pass acts on it.
+func (a *execution) latest(ref schemas.Ref) *ledger.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.Facts.Latest[ref]
 }
 
 // spent says why a key that the plan could not know yet is not tried again.

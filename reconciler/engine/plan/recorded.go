@@ -1,0 +1,51 @@
+// A plan says why something is to be done; an entry says why it was done. What is true on
+// the screen today is not true of an entry that is read in a year: Recorded tells the fact.
+
+package plan
+
+import (
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// NotInStore is what a plan says of something that was made, and is to be made again.
+const NotInStore = "this machine's store does not have it"
+
+// facts are a plan's words and, for the ledger, what was the case when it was done.
+var facts = []struct{ plan, fact string }{
+	{"is served, but not recorded", "was served, but not recorded"},
+	{"is not served any more", "was no longer served"},
+	{"is not served", "was not served"},
+	{"serves something else", "something else was served"},
+	{"the infrastructure is not as declared", "the infrastructure was not as declared"},
+	{"is ", "was "},
+}
+
+// Recorded is the reason of s for the ledger: of what was the case when it was done, and
+// of no wait. The recipe is what it was made by, last its newest entry before, or nil.
+func Recorded(s Step, recipe port.Recipe, last *ledger.Entry) string {
+	made := last != nil && last.Action != ledger.Retire
+	switch {
+	case s.Do == Retire:
+		why, _, _ := strings.Cut(s.Why, "; ")
+		return why
+	case strings.Contains(s.Why, NotInStore):
+		return "made again: this machine's store did not have it"
+	case s.Pending && !made && s.Ref.Kind == "deployment":
+		return "never deployed before"
+	case s.Pending && !made:
+		return "never made before"
+	case s.Pending && last.Recipe != nil && len(changes(*last.Recipe, recipe)) == 0:
+		return "made again with the same inputs"
+	case s.Pending:
+		return changed(last, recipe)
+	}
+	for _, f := range facts {
+		if rest, is := strings.CutPrefix(s.Why, f.plan); is {
+			return f.fact + rest
+		}
+	}
+	return s.Why
+}

@@ -1,0 +1,38 @@
+// The law of recorded reasons: what an entry says is true when it is read later. It waits
+// for nothing, and says nothing of a store or a server as it is now.
+
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func TestWhatIsRecordedIsTrueLater(t *testing.T) {
+	training, deployment := schemas.Ref{Kind: "training", Name: "t"}, schemas.Ref{Kind: "deployment", Name: "d"}
+	was := &ledger.Entry{Action: ledger.Train, Recipe: &port.Recipe{Kind: "Training", Inputs: nil, Params: nil, Command: []string{"a"}}}
+	now := port.Recipe{Kind: "Training", Command: []string{"b"}}
+	for name, c := range map[string]struct {
+		step Step
+		last *ledger.Entry
+		want string
+	}{
+		"absent":          {Step{Ref: training, Do: Remake, Why: "made in entry 3 by controller:a; " + NotInStore + " (share it with spec.store)"}, was, "made again: this machine's store did not have it"},
+		"first, waited":   {Step{Ref: training, Do: Make, Pending: true, Why: "never made; waits for dataset/d"}, nil, "never made before"},
+		"waited":          {Step{Ref: training, Do: Remake, Pending: true, Why: "waits for dataset/d"}, was, explainChange(*was.Recipe, now)},
+		"first served":    {Step{Ref: deployment, Do: Make, Pending: true, Why: "never made; waits for model/m"}, nil, "never deployed before"},
+		"down":            {Step{Ref: deployment, Do: Remake, Why: "is not served any more: killed"}, was, "was no longer served: killed"},
+		"unhealthy":       {Step{Ref: deployment, Do: Remake, Why: "is starting: slow"}, was, "was starting: slow"},
+		"retired":         {Step{Ref: deployment, Do: Retire, Why: "declared no more; cannot be looked at"}, was, "declared no more"},
+		"a fact as it is": {Step{Ref: training, Do: Remake, Why: "code src/train.py changed"}, was, "code src/train.py changed"},
+	} {
+		got := Recorded(c.step, now, c.last)
+		if got != c.want || got == "" || strings.Contains(got, "waits for") || strings.Contains(got, NotInStore) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
