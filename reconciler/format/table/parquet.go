@@ -3,207 +3,225 @@
 package table
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/parquet"
 )
 
+// mostHeld is the most bytes of pages that reading one file holds, in all its parts.
+const mostHeld = 1 << 30
+
 type groups struct {
-	left    []parquet.RowGroup
-	rows    parquet.Rows
+	file    *parquet.File
+	rows    *parquet.Rows
 	name    string
 	columns []string
-	leaves  []parquet.Node
 	before  int64 // rows of other parts
-	buf     []parquet.Row
-	at, n   int
+	bufs    [][]byte
 	row     Row
 }
 
-// mostPlaces is the most decimal places of a number; other programs end at 76.
-const mostPlaces = 1000
-
-func splitParquet(r io.ReaderAt, size int64, name string, n int) (out []Reader, err error) {
-	// The library panics on some broken files.
-	defer func() { corrupt(name, recover(), &err) }()
-	if err := footed(r, size, name); err != nil {
-		return nil, err
-	}
-	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+func splitParquet(r io.ReaderAt, size int64, name string, n int) ([]Reader, error) {
+	f, err := parquet.Open(r, size)
 	if err != nil {
 		return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: read Parquet: %w", name, err), "write the file again")
 	}
-	if n := len(f.Schema().Columns()); n > mostColumns {
-		return nil, crowded(name, 0, 0)
+	columns, err := flat(f, name)
+	if err != nil {
+		return nil, err
 	}
-	var columns []string
-	var leaves []parquet.Node
-	for _, p := range f.Schema().Columns() {
-		leaf, _ := f.Schema().Lookup(p...)
-		if leaf.MaxRepetitionLevel > 0 {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "%s: column %q is a list or map", name, strings.Join(p, ".")),
-				"keep lists in a file of their own, or declare spec.format.type: folder")
-		}
-		if t := leaf.Node.Type().LogicalType(); t != nil {
-			if d, ok := t.Value.(*format.DecimalType); ok && (d.Scale < 0 || d.Scale > mostPlaces) {
-				return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: column %q has %d decimal places", name, strings.Join(p, "."), d.Scale), "write the file again")
-			}
-		}
-		columns, leaves = append(columns, strings.Join(p, ".")), append(leaves, leaf.Node)
-	}
-	all := f.RowGroups()
-	n = max(1, min(n, len(all)))
+	n = max(1, min(n, len(f.Groups), int(mostHeld/max(1, f.Weight()))))
+	var out []Reader
 	var before int64
 	for i := range n {
-		part := all[i*len(all)/n : (i+1)*len(all)/n]
-		out = append(out, &groups{left: part, name: name, columns: columns, leaves: leaves, before: before, buf: make([]parquet.Row, 64)})
-		for _, g := range part {
-			before += g.NumRows()
+		from, to := i*len(f.Groups)/n, (i+1)*len(f.Groups)/n
+		out = append(out, &groups{file: f, rows: f.Rows(from, to, mostHeld/int64(n)), name: name, columns: columns, before: before})
+		for _, g := range f.Groups[from:to] {
+			before += g.Rows
 		}
 	}
 	return out, nil
 }
 
-// longestFooter is the most bytes that what a file says of itself may take.
-const longestFooter = 256 << 20
-
-// footed refuses a file whose end does not tell of a footer within it: the library makes
-// room for up to 4 GiB on the word of a marred one.
-func footed(r io.ReaderAt, size int64, name string) error {
-	var end [8]byte
-	if _, err := r.ReadAt(end[:], max(0, size-8)); err != nil && !errors.Is(err, io.EOF) {
-		return err
+// flat names the columns, and refuses lists and columns that would have one name.
+func flat(f *parquet.File, name string) ([]string, error) {
+	if len(f.Columns) > mostColumns {
+		return nil, crowded(name, 0, 0)
 	}
-	length := int64(binary.LittleEndian.Uint32(end[:]))
-	if string(end[4:]) == "PAR1" && length <= min(longestFooter, size-12) {
-		return nil
+	columns, seen := make([]string, 0, len(f.Columns)), map[string]bool{}
+	for _, c := range f.Columns {
+		column := strings.Join(c.Path, ".")
+		if c.Repeats {
+			return nil, fault.WithHint(fault.New(fault.Invalid, "%s: column %q is a list or map", name, cut(column)),
+				"keep lists in a file of their own, or declare spec.format.type: folder")
+		}
+		if seen[column] {
+			return nil, fault.WithHint(fault.New(fault.Invalid, "%s: two columns have the name %q", name, cut(column)),
+				"rename one of them; a column of a structure is named with a dot")
+		}
+		seen[column] = true
+		columns = append(columns, column)
 	}
-	return fault.WithHint(fault.New(fault.Corrupt, "%s: is no whole Parquet file: its %d bytes do not end with a footer", name, size), "write the file again")
-}
-
-func corrupt(where string, panicked any, err *error) {
-	if panicked != nil {
-		*err = fault.WithHint(fault.New(fault.Corrupt, "%s: read Parquet: %v", where, panicked), "write the file again")
-	}
+	return columns, nil
 }
 
 func (g *groups) Columns() []string { return g.columns }
 
-func (g *groups) Next() (row *Row, err error) {
-	defer func() { corrupt(fmt.Sprintf("%s: row %d", g.name, g.before+g.row.Number+1), recover(), &err) }()
-	for g.at == g.n {
-		if g.rows == nil {
-			if len(g.left) == 0 {
-				return nil, io.EOF
-			}
-			g.rows, g.left = g.left[0].Rows(), g.left[1:]
-		}
-		n, err := g.rows.ReadRows(g.buf)
-		g.at, g.n = 0, n
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: row %d: read Parquet: %w", g.name, g.before+g.row.Number+int64(n)+1, err), "write the file again")
-		}
-		if n == 0 {
-			err := g.rows.Close()
-			if g.rows = nil; err != nil {
-				return nil, err
-			}
-		}
+func (g *groups) Next() (*Row, error) {
+	if g.row.Cells == nil {
+		g.row.Cells, g.row.Text, g.bufs = make([][]byte, len(g.columns)), make([]bool, len(g.columns)), make([][]byte, len(g.columns))
+	}
+	err := g.rows.Next(g.row.Cells)
+	if errors.Is(err, io.EOF) {
+		return nil, io.EOF
 	}
 	g.row.Number++
-	g.row.Cells = make([][]byte, len(g.columns))
-	g.row.Text = make([]bool, len(g.columns))
-	for _, v := range g.buf[g.at] {
-		i := v.Column()
-		g.row.Cells[i], g.row.Text[i] = cell(v, g.leaves[i])
+	if err != nil {
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: row %d: read Parquet: %w", g.name, g.before+g.row.Number, err), "write the file again")
 	}
-	g.at++
+	size := 0
+	for i, v := range g.row.Cells {
+		if v == nil {
+			g.row.Text[i] = false
+			continue
+		}
+		size += len(v)
+		if g.bufs[i], g.row.Text[i] = cell(g.bufs[i][:0], v, &g.file.Columns[i]); g.bufs[i] == nil {
+			continue // it is as it stands
+		}
+		if g.row.Cells[i] = g.bufs[i]; len(g.bufs[i]) == 0 {
+			g.row.Cells[i] = nil
+		}
+	}
+	if size > LongestRow {
+		return nil, invalid(g.name, g.before+g.row.Number, 0, "is longer than %d MiB", LongestRow>>20)
+	}
 	return &g.row, nil
 }
 
-// cell is a value as text, and whether it is text whatever it looks like.
-func cell(v parquet.Value, leaf parquet.Node) ([]byte, bool) {
-	if v.IsNull() {
-		return nil, false
+// cell appends a value as text to b, nothing for no value, and says whether it is text
+// whatever it looks like. It is nil where the value is its own text.
+func cell(b, v []byte, c *parquet.Column) ([]byte, bool) {
+	if b == nil {
+		b = []byte{}
 	}
-	if t := leaf.Type().LogicalType(); t != nil {
-		switch l := t.Value.(type) {
-		case *format.DateType:
-			return time.Unix(int64(v.Int32())*86400, 0).UTC().AppendFormat(nil, time.DateOnly), false
-		case *format.TimestampType:
-			return since(v.Int64(), l.Unit).AppendFormat(nil, time.RFC3339Nano), false
-		case *format.DecimalType:
-			return decimal(v, int(l.Scale)), false
-		case *format.IntType:
-			if !l.IsSigned && v.Kind() == parquet.Int32 {
-				return strconv.AppendUint(nil, uint64(v.Uint32()), 10), false
-			}
-			if !l.IsSigned {
-				return strconv.AppendUint(nil, v.Uint64(), 10), false
-			}
-		}
-	}
-	switch v.Kind() {
-	case parquet.Boolean:
-		return strconv.AppendBool(nil, v.Boolean()), false
+	var x int64
+	switch c.Type {
 	case parquet.Int32:
-		return strconv.AppendInt(nil, int64(v.Int32()), 10), false
+		x = int64(int32(binary.LittleEndian.Uint32(v)))
 	case parquet.Int64:
-		return strconv.AppendInt(nil, v.Int64(), 10), false
-	case parquet.Float:
-		return float(float64(v.Float()), 32)
-	case parquet.Double:
-		return float(v.Double(), 64)
-	case parquet.ByteArray, parquet.FixedLenByteArray:
-		return append([]byte{}, v.ByteArray()...), true
+		x = int64(binary.LittleEndian.Uint64(v))
 	}
-	return []byte(v.String()), true
+	switch c.Means {
+	case parquet.Date:
+		return time.Unix(x*86400, 0).UTC().AppendFormat(b, time.DateOnly), false
+	case parquet.Timestamp:
+		layout := "2006-01-02T15:04:05.999999999"
+		if c.UTC {
+			layout = time.RFC3339Nano
+		}
+		return since(x, c.Second).AppendFormat(b, layout), false
+	case parquet.Time:
+		return since(x, c.Second).AppendFormat(b, "15:04:05.999999999"), false
+	case parquet.Decimal:
+		return decimal(b, v, c, x), false
+	case parquet.Unsigned:
+		if c.Type == parquet.Int32 {
+			x = int64(uint32(x))
+		}
+		return strconv.AppendUint(b, uint64(x), 10), false
+	case parquet.Half:
+		return float(b, half(binary.LittleEndian.Uint16(v)), 32)
+	case parquet.UUID:
+		b = hex.AppendEncode(b, v)
+		return fmt.Appendf(nil, "%s-%s-%s-%s-%s", b[:8], b[8:12], b[12:16], b[16:20], b[20:]), true
+	}
+	switch c.Type {
+	case parquet.Boolean:
+		return strconv.AppendBool(b, v[0] == 1), false
+	case parquet.Int32, parquet.Int64:
+		return strconv.AppendInt(b, x, 10), false
+	case parquet.Int96:
+		// Nanoseconds of a day, and the day as astronomers count: as Impala and old Spark write.
+		const epoch = 2_440_588
+		day := int64(int32(binary.LittleEndian.Uint32(v[8:])))
+		t := time.Unix((day-epoch)*86400, 0).Add(time.Duration(binary.LittleEndian.Uint64(v)))
+		return t.UTC().AppendFormat(b, time.RFC3339Nano), false
+	case parquet.Float:
+		return float(b, float64(math.Float32frombits(binary.LittleEndian.Uint32(v))), 32)
+	case parquet.Double:
+		return float(b, math.Float64frombits(binary.LittleEndian.Uint64(v)), 64)
+	}
+	return nil, true
 }
 
 // float takes NaN for no value, as pandas does.
-func float(x float64, size int) ([]byte, bool) {
+func float(b []byte, x float64, size int) ([]byte, bool) {
 	if x != x {
-		return nil, false
+		return b, false
 	}
-	b := strconv.AppendFloat(nil, x, 'g', -1, size)
-	if x == float64(int64(x)) && !strings.ContainsAny(string(b), ".e") {
+	from := len(b)
+	b = strconv.AppendFloat(b, x, 'g', -1, size)
+	if math.Abs(x) < 1<<53 && x == math.Trunc(x) && !strings.ContainsAny(string(b[from:]), ".e") {
 		b = append(b, '.', '0')
 	}
 	return b, false
 }
 
-func since(x int64, unit format.TimeUnit) time.Time {
-	switch unit.Value.(type) {
-	case *format.NanoSeconds:
-		return time.Unix(0, x).UTC()
-	case *format.MicroSeconds:
-		return time.UnixMicro(x).UTC()
+// half is a number of 16 bits (IEEE 754).
+func half(x uint16) float64 {
+	sign, exponent, fraction := 1.0, int(x>>10&31), float64(x&1023)
+	if x>>15 == 1 {
+		sign = -1
 	}
-	return time.UnixMilli(x).UTC()
+	switch {
+	case exponent == 0:
+		return sign * math.Ldexp(fraction, -24)
+	case exponent < 31:
+		return sign * math.Ldexp(1024+fraction, exponent-25)
+	case fraction == 0:
+		return math.Inf(int(sign))
+	}
+	return math.NaN()
 }
 
-func decimal(v parquet.Value, scale int) []byte {
-	n := new(big.Int)
-	switch v.Kind() {
-	case parquet.Int32:
-		n.SetInt64(int64(v.Int32()))
-	case parquet.Int64:
-		n.SetInt64(v.Int64())
-	default:
-		b := v.ByteArray()
-		if n.SetBytes(b); len(b) > 0 && b[0]&0x80 != 0 {
-			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+// since is the time x parts of a second after 1970 began.
+func since(x, second int64) time.Time {
+	return time.Unix(x/second, x%second*(1e9/second)).UTC()
+}
+
+// decimal writes a whole number with its point: x, or v where it is bytes.
+func decimal(b, v []byte, c *parquet.Column, x int64) []byte {
+	var digits []byte
+	if c.Type == parquet.Int32 || c.Type == parquet.Int64 {
+		digits = strconv.AppendInt(nil, x, 10)
+	} else {
+		n := new(big.Int).SetBytes(v)
+		if len(v) > 0 && v[0]&0x80 != 0 {
+			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(v))))
 		}
+		digits = n.Append(nil, 10)
 	}
-	return []byte(new(big.Rat).SetFrac(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil)).FloatString(scale))
+	if digits[0] == '-' {
+		b, digits = append(b, '-'), digits[1:]
+	}
+	if short := c.Scale + 1 - len(digits); short > 0 {
+		digits = append(bytes.Repeat([]byte{'0'}, short), digits...)
+	}
+	b = append(b, digits[:len(digits)-c.Scale]...)
+	if c.Scale > 0 {
+		b = append(append(b, '.'), digits[len(digits)-c.Scale:]...)
+	}
+	return b
 }

@@ -1,0 +1,382 @@
+// Package parquet reads the rows of Parquet files that have no lists, in bounded memory
+// whatever the file claims: no length is believed before it is held against what is there
+// and against a ceiling. It is our own because the libraries at hand decode LZ4 wrongly
+// or make room for what a few bytes claim.
+package parquet
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+)
+
+// The physical types.
+const (
+	Boolean Type = iota
+	Int32
+	Int64
+	Int96
+	Float
+	Double
+	ByteArray
+	Fixed
+)
+
+// Type is how a value lies in the file.
+type Type int
+
+// Meaning is what a value stands for.
+type Meaning int
+
+// The meanings that change how a value is written; Plain is that of its physical type.
+const (
+	Plain Meaning = iota
+	Decimal
+	Date
+	Time
+	Timestamp
+	Unsigned
+	UUID
+	Half
+)
+
+// Column is one that holds values; those within structures have a longer path.
+type Column struct {
+	Path    []string
+	Type    Type
+	Length  int // of a Fixed value
+	Means   Meaning
+	Scale   int   // places of a Decimal
+	Second  int64 // parts of a second that a Time or Timestamp counts
+	UTC     bool  // a Timestamp is a moment, and not what a clock showed somewhere
+	Repeats bool  // it lies in a list or a map
+	defined int   // levels of structures and the column itself that may be null
+}
+
+// File is what the footer says.
+type File struct {
+	Columns []Column
+	Groups  []Group
+	in      io.ReaderAt
+	size    int64
+}
+
+// Group is some rows of all columns.
+type Group struct {
+	Rows   int64
+	chunks []chunk
+}
+
+// chunk is one column of a group; 16 bytes, because a file may have millions.
+type chunk struct {
+	at    int64
+	codec uint8
+}
+
+const (
+	// longestFooter is the most bytes that what a file says of itself may take.
+	longestFooter = 256 << 20
+	// mostElements is the most columns and structures of them.
+	mostElements = 1 << 16
+	// mostPlaces is the most decimal places of a number; other programs end at 76.
+	mostPlaces = 1000
+	// mostDigits is the most bytes of a decimal number: to write it down takes the square of them.
+	mostDigits = 512
+)
+
+// Open reads the footer of r, which has size bytes.
+func Open(r io.ReaderAt, size int64) (*File, error) {
+	var end [8]byte
+	if _, err := r.ReadAt(end[:], max(0, size-8)); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	length := int64(binary.LittleEndian.Uint32(end[:]))
+	switch {
+	case string(end[4:]) == "PARE":
+		return nil, errors.New("it is encrypted, which is not supported")
+	case string(end[4:]) != "PAR1" || length > min(longestFooter, size-12):
+		return nil, fmt.Errorf("it is no whole Parquet file: its %d bytes do not end with a footer", size)
+	}
+	b := make([]byte, length)
+	if _, err := r.ReadAt(b, size-8-length); err != nil {
+		return nil, err
+	}
+	f := &File{in: r, size: size}
+	return f, f.read(&thrift{b: b})
+}
+
+func (f *File) read(t *thrift) error {
+	var elements []element
+	t.fields(func(id int, kind byte) {
+		switch id {
+		case 2:
+			t.list(kind, func(kind byte) {
+				if len(elements) == mostElements {
+					t.fail(fmt.Errorf("it has more than %d columns", mostElements))
+				}
+				elements = append(elements, readElement(t, kind))
+			})
+			if t.err == nil {
+				t.fail(f.schema(elements))
+			}
+		case 4:
+			t.list(kind, func(kind byte) { f.group(t, kind) })
+		case 8:
+			t.fail(errors.New("it is encrypted, which is not supported"))
+		default:
+			t.skip(kind)
+		}
+	})
+	if t.err == nil && len(elements) == 0 {
+		return errBroken
+	}
+	return t.err
+}
+
+func (f *File) group(t *thrift, kind byte) {
+	g := Group{Rows: -1, chunks: make([]chunk, 0, len(f.Columns))}
+	var values int64 = -1
+	t.structure(kind, func(id int, kind byte) {
+		switch id {
+		case 1:
+			t.list(kind, func(kind byte) {
+				if len(g.chunks) == len(f.Columns) {
+					t.fail(errors.New("a group of rows has more columns than the file"))
+					return
+				}
+				c, n := f.chunk(t, kind, f.Columns[len(g.chunks)])
+				if repeats := f.Columns[len(g.chunks)].Repeats; !repeats && values >= 0 && n != values {
+					t.fail(errors.New("the columns of a group differ in their number of rows"))
+				} else if !repeats {
+					values = n
+				}
+				g.chunks = append(g.chunks, c)
+			})
+		case 3:
+			g.Rows = t.number(kind)
+		default:
+			t.skip(kind)
+		}
+	})
+	switch {
+	case t.err != nil:
+	case g.Rows < 0, len(g.chunks) != len(f.Columns), values >= 0 && values != g.Rows:
+		t.fail(errors.New("a group of rows differs from its columns"))
+	default:
+		f.Groups = append(f.Groups, g)
+	}
+}
+
+// chunk reads where a column lies, and how many values it has.
+func (f *File) chunk(t *thrift, kind byte, of Column) (c chunk, values int64) {
+	var data, dictionary int64
+	typ, values := int64(-1), int64(-1)
+	t.structure(kind, func(id int, kind byte) {
+		switch id {
+		case 1:
+			if t.text(kind) != "" {
+				t.fail(errors.New("its columns lie in other files, which is not supported"))
+			}
+		case 3:
+			t.structure(kind, func(id int, kind byte) {
+				switch id {
+				case 1:
+					typ = t.number(kind)
+				case 4:
+					c.codec = uint8(min(t.number(kind)&0xff, 0xff))
+				case 5:
+					values = t.number(kind)
+				case 9:
+					data = t.number(kind)
+				case 11:
+					dictionary = t.number(kind)
+				default:
+					t.skip(kind)
+				}
+			})
+		case 8:
+			t.fail(errors.New("it is encrypted, which is not supported"))
+		default:
+			t.skip(kind)
+		}
+	})
+	if c.at = data; dictionary > 0 && dictionary < data {
+		c.at = dictionary
+	}
+	if t.err == nil && (Type(typ) != of.Type || values < 0 || c.at < 0 || c.at > f.size) {
+		t.fail(fmt.Errorf("column %q is not where the file says", of.Path))
+	}
+	return c, values
+}
+
+// element is a column or a structure of columns.
+type element struct {
+	name     string
+	column   Column
+	typed    bool
+	repeat   int64 // 0 required, 1 optional, 2 repeated
+	children int64
+}
+
+func readElement(t *thrift, kind byte) (e element) {
+	converted, logical := int64(-1), false
+	t.structure(kind, func(id int, kind byte) {
+		switch id {
+		case 1:
+			e.column.Type, e.typed = Type(t.number(kind)), true
+		case 2:
+			e.column.Length = int(t.number(kind))
+		case 3:
+			e.repeat = t.number(kind)
+		case 4:
+			e.name = t.text(kind)
+		case 5:
+			e.children = t.number(kind)
+		case 6:
+			converted = t.number(kind)
+		case 7:
+			e.column.Scale = int(t.number(kind))
+		case 10:
+			logical = true
+			t.structure(kind, func(id int, kind byte) { e.column.logical(t, id, kind) })
+		default:
+			t.skip(kind)
+		}
+	})
+	if !logical {
+		e.column.converted(converted)
+	}
+	return e
+}
+
+func (c *Column) logical(t *thrift, id int, kind byte) {
+	switch id {
+	case 5:
+		c.Means = Decimal
+	case 6:
+		c.Means = Date
+	case 7:
+		c.Means = Time
+	case 8:
+		c.Means = Timestamp
+	case 14:
+		c.Means = UUID
+	case 15:
+		c.Means = Half
+	}
+	t.structure(kind, func(field int, kind byte) {
+		switch {
+		case id == 5 && field == 1:
+			c.Scale = int(t.number(kind))
+		case (id == 7 || id == 8) && field == 1:
+			c.UTC = t.truth(kind)
+		case (id == 7 || id == 8) && field == 2:
+			t.structure(kind, func(unit int, kind byte) {
+				if unit >= 1 && unit <= 3 {
+					c.Second = [...]int64{0, 1e3, 1e6, 1e9}[unit]
+				}
+				t.skip(kind)
+			})
+		case id == 10 && field == 2:
+			if !t.truth(kind) {
+				c.Means = Unsigned
+			}
+		default:
+			t.skip(kind)
+		}
+	})
+}
+
+// converted is what files of before 2018 say in place of a logical type.
+func (c *Column) converted(kind int64) {
+	switch kind {
+	case 5:
+		c.Means = Decimal
+	case 6:
+		c.Means = Date
+	case 7:
+		c.Means, c.Second = Time, 1e3
+	case 8:
+		c.Means, c.Second = Time, 1e6
+	case 9:
+		c.Means, c.Second, c.UTC = Timestamp, 1e3, true
+	case 10:
+		c.Means, c.Second, c.UTC = Timestamp, 1e6, true
+	case 11, 12, 13, 14:
+		c.Means = Unsigned
+	}
+}
+
+// schema makes the columns of what the elements say: a tree, told from above.
+func (f *File) schema(elements []element) error {
+	at := 0
+	var walk func(path []string, defined int, repeats bool) error
+	walk = func(path []string, defined int, repeats bool) error {
+		if at == len(elements) || len(path) > mostNested {
+			return errBroken
+		}
+		e := elements[at]
+		at++
+		if len(path) > 0 || at > 1 {
+			path = append(path[:len(path):len(path)], e.name)
+			switch e.repeat {
+			case 0:
+			case 1:
+				defined++
+			case 2:
+				defined, repeats = defined+1, true
+			default:
+				return errBroken
+			}
+		}
+		if e.typed {
+			c := e.column
+			c.Path, c.defined, c.Repeats = path, defined, repeats
+			f.Columns = append(f.Columns, c)
+			return c.sound()
+		}
+		for range e.children {
+			if err := walk(path, defined, repeats); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := walk(nil, 0, false); err != nil {
+		return err
+	}
+	if at != len(elements) {
+		return errBroken
+	}
+	return nil
+}
+
+// width is the bytes of each value, 0 where they differ.
+func (c *Column) width() int {
+	return [...]int{Boolean: 1, Int32: 4, Int64: 8, Int96: 12, Float: 4, Double: 8, ByteArray: 0, Fixed: c.Length}[c.Type]
+}
+
+// sound refuses what no value can mean.
+func (c *Column) sound() error {
+	digits := c.Type == Int32 || c.Type == Int64 || c.Type == ByteArray || c.Type == Fixed && c.Length <= mostDigits
+	switch {
+	case c.Type < Boolean || c.Type > Fixed || c.Type == Fixed && (c.Length <= 0 || c.Length > 1<<30):
+		return fmt.Errorf("column %q has an unknown type", c.Path)
+	case c.Means == Decimal && (c.Scale < 0 || c.Scale > mostPlaces):
+		return fmt.Errorf("column %q has %d decimal places", c.Path, c.Scale)
+	case c.Means == Decimal && !digits,
+		c.Means == Date && c.Type != Int32,
+		(c.Means == Time || c.Means == Timestamp) && (c.Second == 0 || c.Type != Int32 && c.Type != Int64),
+		c.Means == Timestamp && c.Type != Int64,
+		c.Means == Unsigned && c.Type != Int32 && c.Type != Int64,
+		c.Means == UUID && (c.Type != Fixed || c.Length != 16),
+		c.Means == Half && (c.Type != Fixed || c.Length != 2):
+		return fmt.Errorf("column %q has a type that does not hold what it means", c.Path)
+	}
+	return nil
+}
+
+// levelWidth is the bits of a level up to most.
+func levelWidth(most int) uint { return uint(bits.Len(uint(most))) }
