@@ -33,7 +33,7 @@ func Recorded(s Step, recipe port.Recipe, last *ledger.Entry) string {
 		return why
 	case strings.Contains(s.Why, NotInStore):
 		return "made again: this machine's store did not have it"
-	case s.Pending && !made && s.Ref.Kind == "deployment":
+	case s.Pending && !made && s.Ref.Kind.Traits().Serves:
 		return "never deployed before"
 	case s.Pending && !made:
 		return "never made before"
