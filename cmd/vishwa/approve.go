@@ -160,7 +160,7 @@ func (a *cli) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan
 	if err != nil {
 		return file, nil, err
 	}
-	now, _, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: file.Targets})
+	now, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: file.Targets})
 	if err != nil {
 		return file, nil, err
 	}

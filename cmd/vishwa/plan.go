@@ -54,7 +54,7 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 				return err
 			}
 			defer s.close()
-			p, _, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: refs})
+			p, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: refs})
 			if err != nil {
 				return err
 			}

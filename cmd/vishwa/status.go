@@ -47,7 +47,7 @@ func (a *cli) statusVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			p, _, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{})
+			p, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{})
 			if err != nil {
 				return err
 			}

@@ -64,7 +64,7 @@ func (h *Reconciler) Apply(ctx context.Context, o ApplyOptions) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	w, p, desk, err := h.look(ctx, in, rev, o)
+	p, services, err := h.look(ctx, in, rev, o)
 	if err != nil || len(p.Work()) == 0 {
 		return Result{Plan: p}, err
 	}
@@ -76,7 +76,7 @@ func (h *Reconciler) Apply(ctx context.Context, o ApplyOptions) (Result, error) 
 		defer release()
 		ctx = held
 		// Whoever held it before may have done it all.
-		if w, p, desk, err = h.look(ctx, in, rev, o); err != nil || len(p.Work()) == 0 {
+		if p, services, err = h.look(ctx, in, rev, o); err != nil || len(p.Work()) == 0 {
 			return Result{Plan: p}, err
 		}
 	}
@@ -85,16 +85,15 @@ func (h *Reconciler) Apply(ctx context.Context, o ApplyOptions) (Result, error) 
 			return Result{Plan: p}, err
 		}
 	}
-	return Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(w, p, desk))}, nil
+	return Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}, nil
 }
 
-func (h *Reconciler) look(ctx context.Context, in *Intent, rev port.Revision, o ApplyOptions) (*Snapshot, plan.Plan, *stepServices, error) {
+func (h *Reconciler) look(ctx context.Context, in *Intent, rev port.Revision, o ApplyOptions) (plan.Plan, *stepServices, error) {
 	w, err := Observe(ctx, in, rev, h.Observers)
 	if err != nil {
-		return nil, plan.Plan{}, nil, err
+		return plan.Plan{}, nil, err
 	}
-	p, desk, err := h.decide(ctx, w, o)
-	return w, p, desk, err
+	return h.decide(ctx, w, o)
 }
 
 // decide is the judged plan of w, held against what was agreed on.
@@ -102,7 +101,7 @@ func (h *Reconciler) decide(ctx context.Context, w *Snapshot, o ApplyOptions) (p
 	if o.Agreed != nil && len(o.Targets) == 0 {
 		o.Targets = o.Agreed.Targets
 	}
-	p, desk, err := h.Plan(ctx, w, o)
+	p, services, err := h.prepare(ctx, w, o)
 	if err != nil {
 		return p, nil, err
 	}
@@ -114,7 +113,7 @@ func (h *Reconciler) decide(ctx context.Context, w *Snapshot, o ApplyOptions) (p
 		}
 		return p, nil, fault.WithHint(err, "run vishwa plan --out again, and look at what it says now")
 	}
-	return p, desk, nil
+	return p, services, nil
 }
 
 // clean is what the tracked revision declares. A work tree that declares something
@@ -148,7 +147,8 @@ func (h *Reconciler) clean(ctx context.Context) (port.Revision, *Intent, error) 
 	return rev, in, nil
 }
 
-func (h *Reconciler) kit(w *Snapshot, p plan.Plan, d *stepServices) execute.Config {
+func (h *Reconciler) kit(p plan.Plan, d *stepServices) execute.Config {
+	w := d.world
 	parallel := max(1, w.Project.Parallel)
 	if w.Project.Parallel == 0 {
 		parallel = 2

@@ -60,9 +60,9 @@ func evidence(ref schemas.Ref, p *table.Profile) policy.Data {
 // origins is what was found of the datasets that the steps of a plan are, or come from.
 // What is known of a step is known of all that need it: nothing is walked twice.
 type origins struct {
-	desk  *stepServices
-	needs map[schemas.Ref][]schemas.Ref
-	known map[schemas.Ref][]policy.Data // sorted by ref
+	services *stepServices
+	needs    map[schemas.Ref][]schemas.Ref
+	known    map[schemas.Ref][]policy.Data // sorted by ref
 }
 
 func (d *stepServices) origins(p plan.Plan) origins {
@@ -83,7 +83,7 @@ func (o origins) of(ctx context.Context, ref schemas.Ref) ([]policy.Data, error)
 	}
 	all := map[schemas.Ref]policy.Data{}
 	if ref.Kind.Traits().Pinned {
-		found, err := o.desk.found(ctx, ref)
+		found, err := o.services.found(ctx, ref)
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,15 @@ import (
 )
 
 // Plan computes what to do for w and has it judged.
-func (h *Reconciler) Plan(ctx context.Context, w *Snapshot, o ApplyOptions) (plan.Plan, *stepServices, error) {
+func (h *Reconciler) Plan(ctx context.Context, w *Snapshot, o ApplyOptions) (plan.Plan, error) {
+	p, _, err := h.prepare(ctx, w, o)
+	return p, err
+}
+
+// prepare is Plan with what it takes to carry the plan out: services, whose world is w with
+// what was found missing.
+func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions) (plan.Plan, *stepServices, error) {
+	w := seen.clone()
 	w.Pull = h.PullRequest != nil
 	p, err := h.compute(ctx, w)
 	if err != nil {
@@ -49,7 +57,7 @@ func (h *Reconciler) Plan(ctx context.Context, w *Snapshot, o ApplyOptions) (pla
 
 // Check judges every step, kept ones too: what vishwa policy check shows.
 func (h *Reconciler) Check(ctx context.Context, w *Snapshot) (plan.Plan, error) {
-	p, d, err := h.Plan(ctx, w, ApplyOptions{})
+	p, d, err := h.prepare(ctx, w, ApplyOptions{})
 	if err != nil {
 		return p, err
 	}

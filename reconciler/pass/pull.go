@@ -97,11 +97,11 @@ func (h *Reconciler) Review(ctx context.Context, in *Intent, rev port.Revision) 
 	if err != nil {
 		return nil, err
 	}
-	p, d, err := h.Plan(ctx, w, ApplyOptions{})
+	p, d, err := h.prepare(ctx, w, ApplyOptions{})
 	if err != nil {
 		return nil, err
 	}
-	return &Proposal{w, p, d}, nil
+	return &Proposal{d.world, p, d}, nil
 }
 
 // PreMerge is the part of the plan that can be done before the merge.
@@ -120,7 +120,7 @@ func (p *Proposal) Runs() bool {
 
 // Make makes what can be made before the merge. It records for whom.
 func (h *Reconciler) Make(ctx context.Context, p *Proposal) []execute.Outcome {
-	kit := h.kit(p.World, p.Plan, p.services)
+	kit := h.kit(p.Plan, p.services)
 	kit.Provisioner, kit.Server = nil, nil // nothing of Ahead asks for them
 	return execute.Run(ctx, p.PreMerge(), kit)
 }

@@ -54,7 +54,7 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	p, services, err := h.Plan(ctx, w, ApplyOptions{Targets: []schemas.Ref{o.To.Ref}})
+	p, services, err := h.prepare(ctx, w, ApplyOptions{Targets: []schemas.Ref{o.To.Ref}})
 	if err != nil {
 		return Result{Plan: p}, err
 	}
@@ -72,7 +72,7 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 		}
 	}
 	services.rollback = &o
-	out := Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(w, p, services))}
+	out := Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}
 	if out.Err() != nil {
 		return out, nil
 	}

@@ -157,6 +157,13 @@ type Snapshot struct {
 	between  map[string][]guard.Settings // what guarded since a revision
 }
 
+// clone is a snapshot that can be completed apart from w. What was asked of revisions once
+// is known to both.
+func (w *Snapshot) clone() *Snapshot {
+	out := *w
+	return &out
+}
+
 // Observers are the ports that looking needs.
 type Observers struct {
 	Repo        port.Repo
@@ -184,7 +191,8 @@ func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers,
 	if err != nil {
 		return nil, err
 	}
-	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open}
+	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open, hands: map[string][]port.Hand{},
+		stood: map[string]guard.Settings{}, declared: map[string]bool{}, between: map[string][]guard.Settings{}}
 	w.Observed = plan.Observed{Facts: facts, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
 	return w, w.look(ctx, eyes)
 }
