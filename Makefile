@@ -15,6 +15,7 @@ DVC           := dvc==3.67.1 dvc-s3==3.3.0
 MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 REGISTRY      := v3.1.2
 PANDAS        := pandas==3.1.1
+PYARROW       := pyarrow==26.0.1
 S5CMD         := v2.3.0
 TOFU          := v1.12.6
 TOFU_SUM      := h1:0VT4P8pMmGcCUnQ9JDrJ+Qg2d35Vzm4FFd/9+H7oF98=
@@ -100,7 +101,7 @@ completions: build ## completions for bash, zsh and fish, in dist/completions
 	mkdir -p $(DIST)/completions
 	set -e; for shell in bash zsh fish; do $(BIN)/vishwa completion $$shell > $(DIST)/completions/vishwa.$$shell; done
 
-tools: $(PROVISIONER) $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint $(TOOLS)/bin/dvc ## install cosign, model_signing, act, actionlint and dvc into .tools/
+tools: $(PROVISIONER) $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint $(TOOLS)/bin/dvc $(TOOLS)/bin/pyarrow ## install cosign, model_signing, act, actionlint, dvc and pyarrow into .tools/
 	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }
 	@command -v ssh-keygen >/dev/null || { echo "ssh-keygen is missing: apt-get install openssh-client"; exit 1; }
 
@@ -143,6 +144,13 @@ $(TOOLS)/bin/dvc:
 	$(PYTHON) -m venv $(TOOLS)/dvc
 	$(TOOLS)/dvc/bin/pip install --quiet $(DVC)
 	ln -sf ../dvc/bin/dvc $@
+
+# A Python that has pyarrow, which tests of tables are held against.
+$(TOOLS)/bin/pyarrow:
+	mkdir -p $(TOOLS)/bin
+	$(PYTHON) -m venv $(TOOLS)/pyarrow
+	$(TOOLS)/pyarrow/bin/pip install --quiet $(PYARROW)
+	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../pyarrow/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
 
 $(TOOLS)/bin/minio:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/minio/minio@$(MINIO)
