@@ -119,7 +119,8 @@ func (c *Checker) Begin(file string) {
 // end tells of the columns that the file which ends has not.
 func (c *Checker) end() {
 	for _, p := range c.columns {
-		if n := c.rows - c.before; !p.met && n > 0 && !c.again {
+		// A file without rows still says which columns it has, unless its format does not.
+		if n := c.rows - c.before; !p.met && (n > 0 || len(c.names) > 0) && !c.again {
 			v := p.violation("column is missing")
 			v.Count += n
 			if v.Has == nil {
@@ -167,7 +168,8 @@ func (p *promise) violation(rule string) *Violation {
 	return v
 }
 
-func (c *Checker) add(row *Row, names []string) {
+// header says which columns there are, before the first row and with each.
+func (c *Checker) header(names []string) {
 	c.names = names
 	for i := len(c.at); i < len(names); i++ {
 		j := slices.IndexFunc(c.columns, func(p *promise) bool { return p.name == names[i] })
@@ -175,6 +177,10 @@ func (c *Checker) add(row *Row, names []string) {
 			c.columns[j].meet(c)
 		}
 	}
+}
+
+func (c *Checker) add(row *Row, names []string) {
+	c.header(names)
 	if !c.again {
 		c.rows++
 	}

@@ -69,7 +69,7 @@ var errMore = errors.New("the record goes on")
 
 func newScanner(in io.Reader, d dialect, name string) *scanner {
 	s := &scanner{dialect: d, in: in, name: name, buf: make([]byte, block)}
-	s.stops[d.delimiter], s.stops[d.quote], s.stops['\n'] = true, true, true
+	s.stops[d.delimiter], s.stops[d.quote], s.stops['\n'], s.stops['\r'] = true, true, true, true
 	return s
 }
 
@@ -286,14 +286,18 @@ func (s *scanner) bare(b []byte, i int, lines int64) ([]byte, int, error) {
 	if i < len(b) && b[i] == s.quote {
 		return nil, 0, s.broken(lines, "holds a quote in a field that does not begin with one")
 	}
-	cell := b[from:i]
+	cell := b[from:i:i]
+	if i < len(b) && b[i] == '\r' {
+		switch i++; {
+		case i == len(b) && s.eof, i < len(b) && b[i] == '\n':
+		case i < len(b):
+			return nil, 0, s.broken(lines, "holds a carriage return that ends no line: if it is to end one, write line ends as LF or CR LF; if it is part of a value, quote the value")
+		}
+	}
 	if i == len(b) && !s.eof {
 		return nil, 0, errMore
 	}
-	if (i == len(b) || b[i] == '\n') && len(cell) > 0 && cell[len(cell)-1] == '\r' {
-		cell = cell[:len(cell)-1]
-	}
-	return cell[:len(cell):len(cell)], i, nil
+	return cell, i, nil
 }
 
 // quoted reads a field whose opening quote stands before i.

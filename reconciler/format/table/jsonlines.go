@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/vishwaops/vishwa/schemas"
@@ -22,14 +23,21 @@ type lines struct {
 	name    string
 	nulls   []string
 	columns []string
-	at      map[string]int
+	at      map[string]place
 	row     Row
+}
+
+// place is where a column stands, and how it is written: with how many of its name's dots
+// between objects, and which.
+type place struct {
+	column int
+	levels string
 }
 
 func newLines(in io.Reader, decodes bool, f schemas.Format, name string) *lines {
 	s := bufio.NewScanner(in)
 	s.Buffer(make([]byte, block), LongestRow)
-	return &lines{in: s, decoded: decodes, name: name, nulls: f.Nulls, at: map[string]int{}}
+	return &lines{in: s, decoded: decodes, name: name, nulls: f.Nulls, at: map[string]place{}}
 }
 
 func (l *lines) Columns() []string { return l.columns }
@@ -46,7 +54,7 @@ func (l *lines) Next() (*Row, error) {
 			return nil, invalid(l.name, l.row.Number, l.row.Line, "holds bytes that are not of the file's encoding")
 		}
 		l.row.Cells, l.row.Text = make([][]byte, len(l.columns)), make([]bool, len(l.columns))
-		if err := l.object("", b, 0); err != nil {
+		if err := l.object("", "", b, 0); err != nil {
 			return nil, invalid(l.name, l.row.Number, l.row.Line, "is no JSON object: %v", err)
 		}
 		if len(l.columns) > mostColumns {
@@ -67,7 +75,7 @@ func (l *lines) Next() (*Row, error) {
 // the one below it.
 const deepest = 64
 
-func (l *lines) object(prefix string, b []byte, depth int) error {
+func (l *lines) object(prefix, levels string, b []byte, depth int) error {
 	if depth > deepest {
 		return fmt.Errorf("objects lie more than %d deep in each other", deepest)
 	}
@@ -78,15 +86,22 @@ func (l *lines) object(prefix string, b []byte, depth int) error {
 	if o == nil {
 		return errors.New("it is null")
 	}
+	if keys(b) != len(o) {
+		return errors.New("a key stands in an object twice")
+	}
 	for _, key := range slices.Sorted(maps.Keys(o)) {
 		v := o[key]
 		if v[0] == '{' {
-			if err := l.object(prefix+key+".", v, depth+1); err != nil {
+			inner := prefix + key + "."
+			if err := l.object(inner, levels+strconv.Itoa(len(inner))+".", v, depth+1); err != nil {
 				return err
 			}
 			continue
 		}
-		i := l.column(prefix + key)
+		i, err := l.column(prefix+key, levels)
+		if err != nil {
+			return err
+		}
 		switch {
 		case v[0] == '"':
 			var s string
@@ -105,13 +120,41 @@ func (l *lines) object(prefix string, b []byte, depth int) error {
 	return nil
 }
 
-func (l *lines) column(name string) int {
-	i, ok := l.at[name]
+// column finds or makes the column of a name. A key with a dot and an object's key are two,
+// which one name would merge.
+func (l *lines) column(name, levels string) (int, error) {
+	p, ok := l.at[name]
 	if !ok {
-		i = len(l.columns)
-		l.at[name] = i
+		p = place{len(l.columns), levels}
+		l.at[name] = p
 		l.columns = append(l.columns, name)
 		l.row.Cells, l.row.Text = append(l.row.Cells, nil), append(l.row.Text, false)
 	}
-	return i
+	if p.levels != levels {
+		return 0, fmt.Errorf("%q is once a key with a dot and once a key within an object: rename one", cut(name))
+	}
+	return p.column, nil
+}
+
+// keys counts the keys of an object that is sound JSON, those that stand twice too.
+func keys(b []byte) (n int) {
+	for i, depth := 0, 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			for i++; b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case ':':
+			if depth == 1 {
+				n++
+			}
+		}
+	}
+	return n
 }

@@ -90,6 +90,14 @@ func NewProfiler(declared map[string]schemas.Column) *Profiler {
 // Scan reads all rows into the profile and past the checks, either of which may
 // be nil. stop is asked every few thousand rows and ends the scan with its error.
 func Scan(r Reader, p *Profiler, c *Checker, stop func() error) error {
+	if p != nil {
+		if err := p.widen(r.Columns()); err != nil {
+			return err
+		}
+	}
+	if c != nil {
+		c.header(r.Columns())
+	}
 	for n := 0; ; n++ {
 		if n%4096 == 0 && stop != nil {
 			if err := stop(); err != nil {

@@ -45,6 +45,9 @@ func FuzzRecordsAreThoseOfEncodingCSV(f *testing.F) {
 		r.FieldsPerRecord = -1
 		want, wrong := r.ReadAll()
 		got, err := records(s)
+		if err != nil && strings.Contains(err.Error(), "carriage return that ends no line") && strings.Contains(strings.ReplaceAll(s, "\r\n", ""), "\r") {
+			return // which encoding/csv takes for part of a value, and others for a line's end
+		}
 		if (wrong != nil) != (err != nil) || err == nil && len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q: %q %v, want %q %v", s, got, err, want, wrong)
 		}
@@ -176,6 +179,7 @@ func TestBrokenFilesAreRefusedWithTheirPlace(t *testing.T) {
 	for in, want := range map[string]string{
 		"a,b\n1,2\n3\n": "f.csv:3: row 2: 1 fields, the header has 2", "a\n\"x\n": "row 1: column \"a\" opens a quote",
 		"a\n\x00\n": "NUL", "a\nb\xff\n": "not of the file's encoding", "a,a\n": "twice", "": "empty",
+		"a,b\r1,2\r": "f.csv:1: row 1: column 2 holds a carriage return that ends no line", "a\nx\ry\n": "f.csv:2: row 1: column \"a\" holds a carriage return",
 	} {
 		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
 		if err == nil {
@@ -219,6 +223,79 @@ func TestPlainIsASCIIWithoutNUL(t *testing.T) {
 					t.Fatalf("% x: %t", b, got)
 				}
 			}
+		}
+	}
+}
+
+// TestDatabasesTimesAreTimes: as PostgreSQL, pandas, Spark, BigQuery and others print them.
+func TestDatabasesTimesAreTimes(t *testing.T) {
+	at := time.Date(2024, 1, 2, 10, 30, 5, 0, time.UTC)
+	for in, want := range map[string]time.Time{
+		"2024-01-02 10:30:05+00": at, "2024-01-02 16:00:05+05:30": at, "2024-01-02 16:00:05+0530": at, "2024-01-02 05:30:05-05": at,
+		"2024-01-02 10:30:05": at, "2024-01-02 10:30:05+00:00": at, "2024-01-02T10:30:05Z": at, "2024-01-02T10:30:05.000Z": at,
+		"2024-01-02T10:30:05.000+0000": at, "2024-01-02 10:30:05 UTC": at, "2024-01-02 10:30:05.000000 UTC": at, "2024-01-02 10:30:05 +0000": at,
+		"2024-01-02 10:30:05.123456+00": at.Add(123456 * time.Microsecond), "2024-01-02 10:30:05.123456789": at.Add(123456789),
+		"2024-01-02 10:30:05,123": at.Add(123 * time.Millisecond), "2024-01-02 10:30": at.Add(-5 * time.Second), "2024-01-02T10:30Z": at.Add(-5 * time.Second),
+		"1890-01-02 00:53:28+00:53:28": time.Date(1890, 1, 2, 0, 0, 0, 0, time.UTC),
+	} {
+		if k, got := moment([]byte(in)); k != timestamp || !got.Equal(want) {
+			t.Errorf("%s is %s %v", in, kindNames[k], got)
+		}
+	}
+	for _, in := range []string{"2024-01-02 10", "2024-01-02 24:00:00", "2024-01-02 10:60", "2024-01-02 10:30:05.", "2024-01-02 10:30:05+", "2024-01-02 10:30:05+5",
+		"2024-01-02 10:30:05+24", "2024-01-02 10:30:05+05:", "2024-01-02 10:30:05+05:3", "2024-01-02 10:30:05+05:30:00:00", "2024-01-02 10:30:05 ", "2024-01-02 ", "2024-01-02 1:30:05", "2024-01-02 10:30:05 CET"} {
+		if k, got := moment([]byte(in)); k != text {
+			t.Errorf("%s is %s %v", in, kindNames[k], got)
+		}
+	}
+}
+
+// TestWholeNumbersHaveAnyNumberOfDigits: those beyond 64 bits are no less whole.
+func TestWholeNumbersHaveAnyNumberOfDigits(t *testing.T) {
+	for in, want := range map[string]kind{"18446744073709551615": integer, "-9223372036854775809": integer, "+123456789012345678901234567890": integer,
+		"18446744073709551615.0": number, "1e30": number, "1-2": text, "--1": text} {
+		if k, _ := classify([]byte(in)); k != want {
+			t.Errorf("%s is %s", in, kindNames[k])
+		}
+	}
+}
+
+// TestAFileWithoutRowsHasItsColumnsChecked where it says which it has.
+func TestAFileWithoutRowsHasItsColumnsChecked(t *testing.T) {
+	for in, broken := range map[string]int{"a,b\n": 0, "b\n": 1} {
+		c, err := NewChecker(&schemas.Dataset{Columns: map[string]schemas.Column{"a": {Required: true}}}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Begin("f.csv")
+		r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewProfiler(nil)
+		if err := Scan(r, p, c, nil); err != nil {
+			t.Fatal(err)
+		}
+		if v := c.Violations(); len(v) != broken || broken == 1 && (v[0].Rule != "column is missing" || v[0].Count != 0 || v[0].Has[0] != "b") {
+			t.Errorf("%q: %+v", in, v)
+		}
+		if got := p.Profile(0); len(got.Columns) != len(r.Columns()) {
+			t.Errorf("%q: %+v", in, got)
+		}
+	}
+}
+
+// TestNoTwoKeysAreOneColumn of JSON: not those that stand twice, nor one with a dot and one
+// within an object, in one row or in two.
+func TestNoTwoKeysAreOneColumn(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":1,"a":2}`: "a key stands in an object twice", `{"a":1,"\u0061":2}`: "twice", `{"o":{"x":1,"y":[{"x":":"}],"x":1}}`: "twice",
+		`{"a":{"b":1},"a.b":2}`: "rename one", "{\"a\":{\"b\":1}}\n{\"a.b\":2}": "f.jsonl:2: row 2", `{"a.b":{"c":1},"a":{"b.c":2}}`: "rename one",
+		`{"a":{"b":":\"}{"},"c":["{","]"],"d.e":{"f":1}}`: "",
+	} {
+		_, err := read([]byte(in), schemas.Format{}, "f.jsonl", 1)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %s", in, err, want)
 		}
 	}
 }

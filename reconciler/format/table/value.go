@@ -110,10 +110,10 @@ func slow(b []byte) (kind, float64) {
 	if err != nil || math.IsInf(x, 0) {
 		return text, 0
 	}
-	if _, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return integer, x
+	if strings.ContainsAny(s, ".eE") {
+		return number, x
 	}
-	return number, x
+	return integer, x // however many digits it has
 }
 
 // moment reads 2006-01-02, alone or with a time behind T or a space.
@@ -127,18 +127,85 @@ func moment(b []byte) (kind, time.Time) {
 	if len(b) == 10 {
 		return date, time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
 	}
-	if len(b) > 40 || b[10] != 'T' && b[10] != ' ' {
+	if len(b) > 48 || b[10] != 'T' && b[10] != ' ' {
 		return text, time.Time{}
 	}
-	s := "T" + strings.Replace(string(b[11:]), " ", "", 1)
-	for _, layout := range []string{"T15:04:05Z07:00", "T15:04:05", "T15:04", "T15:04Z07:00"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			_, off := t.Zone()
-			at := time.Date(y, time.Month(m), d, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-			return timestamp, at.Add(-time.Duration(off) * time.Second)
-		}
+	of, rest, ok := clock(b[11:])
+	if !ok {
+		return text, time.Time{}
 	}
-	return text, time.Time{}
+	east, ok := offset(rest)
+	if !ok {
+		return text, time.Time{}
+	}
+	return timestamp, time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC).Add(of - east)
+}
+
+// clock reads 15:04, 15:04:05 or 15:04:05.999999999, and what stands behind it.
+func clock(b []byte) (of time.Duration, rest []byte, ok bool) {
+	hour, ok1 := two(b, 0)
+	minute, ok2 := two(b, 3)
+	if !ok1 || !ok2 || b[2] != ':' || hour > 23 || minute > 59 {
+		return 0, nil, false
+	}
+	of, rest = time.Duration(hour)*time.Hour+time.Duration(minute)*time.Minute, b[5:]
+	if len(rest) == 0 || rest[0] != ':' {
+		return of, rest, true
+	}
+	second, ok := two(rest, 1)
+	if !ok || second > 59 {
+		return 0, nil, false
+	}
+	of, rest = of+time.Duration(second)*time.Second, rest[3:]
+	if len(rest) == 0 || rest[0] != '.' && rest[0] != ',' {
+		return of, rest, true
+	}
+	n, part := 1, time.Second
+	for ; n < len(rest) && rest[n]-'0' <= 9; n++ {
+		part /= 10
+		of += time.Duration(rest[n]-'0') * part
+	}
+	return of, rest[n:], n > 1
+}
+
+// offset reads how far east a clock was: nothing, Z, UTC, +05, +0530, +05:30 or +05:53:28 as
+// PostgreSQL has it of times before there were zones; a space may stand before it.
+func offset(b []byte) (east time.Duration, ok bool) {
+	if len(b) > 1 && b[0] == ' ' {
+		b = b[1:]
+	}
+	switch string(b) {
+	case "", "Z", "z", "UTC", "GMT":
+		return 0, true
+	}
+	if b[0] != '+' && b[0] != '-' {
+		return 0, false
+	}
+	sign, b := b[0], b[1:]
+	for i, unit := range []time.Duration{time.Hour, time.Minute, time.Second} {
+		if i > 0 && len(b) > 0 && b[0] == ':' {
+			b = b[1:]
+		} else if i > 0 && len(b) == 0 {
+			break
+		}
+		n, ok := two(b, 0)
+		if !ok || n > 59 || i == 0 && n > 23 {
+			return 0, false
+		}
+		east, b = east+time.Duration(n)*unit, b[2:]
+	}
+	if sign == '-' {
+		east = -east
+	}
+	return east, len(b) == 0
+}
+
+// two reads the two digits at i.
+func two(b []byte, i int) (int, bool) {
+	if len(b) < i+2 {
+		return 0, false
+	}
+	return digits(b[i : i+2])
 }
 
 func digits(b []byte) (n int, ok bool) {
