@@ -110,6 +110,8 @@ func work(r Report, z size) part {
 		switch {
 		case s.Held != "":
 			do, why = "**held** ("+do+")", why+"; held: "+prose(s.Held, z.words)
+		case s.Failed:
+			do = "**cannot be planned**"
 		case s.Pending:
 			why += " *(may turn out to be kept)*"
 		}

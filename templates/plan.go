@@ -26,7 +26,7 @@ func symbol(s plan.Step) string {
 	switch {
 	case s.Do == plan.Keep:
 		return "="
-	case s.Held != "":
+	case s.Held != "", s.Failed:
 		return "!"
 	case s.Pending:
 		return "?"
@@ -62,7 +62,7 @@ func steps(p plan.Plan, want func(plan.Step) bool) (out []line) {
 			continue
 		}
 		text := fmt.Sprintf("%-*s  %s", width, s.Ref, harmless.Line(s.Why))
-		if s.Pending && s.Do != plan.Keep {
+		if s.Pending && !s.Failed && s.Do != plan.Keep {
 			text += " (may turn out to be kept)"
 		}
 		out = append(out, line{symbol(s), strings.TrimRight(text, " "), false})
@@ -143,7 +143,7 @@ func count(p plan.Plan) tally {
 		case s.Do != plan.Keep && s.Held != "":
 			t.held++
 			continue
-		case s.Do != plan.Keep && s.Pending:
+		case s.Do != plan.Keep && s.Pending && !s.Failed:
 			t.pending++
 		}
 		t.do[s.Do]++

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // piece is a part of a sentence: words of ours, or of the repository.
@@ -185,6 +186,7 @@ func running(r Report, s *sentence) {
 // hindrances are what stands in the way of a report's plan.
 type hindrances struct {
 	denied               []ledger.Finding
+	unplannable          []schemas.Ref
 	failed, gates, held  int
 	firstRun, firstModel string
 }
@@ -196,7 +198,7 @@ func hindering(r Report) (h hindrances) {
 				h.denied = append(h.denied, f)
 			}
 		}
-		h.held = count(*r.Plan).held
+		h.held, h.unplannable = count(*r.Plan).held, r.Plan.Failed()
 	}
 	for _, run := range r.Runs {
 		if run.State == "failed" {
@@ -247,13 +249,19 @@ func blocked(r Report, s *sentence) {
 	case n > 1:
 		next().say("policy denies in %d findings", n)
 	}
+	switch n := len(h.unplannable); {
+	case n == 1:
+		next().quote(h.unplannable[0].String()).say(" cannot be planned")
+	case n > 1:
+		next().say("%d stacks cannot be planned", n)
+	}
 	if h.held > 0 {
 		next().say("%s held", counted(h.held, "step is", "steps are"))
 	}
 	switch {
 	case len(h.denied) > 0:
 		s.say("; each finding below says the way out.")
-	case h.failed > 0:
+	case h.failed > 0, len(h.unplannable) > 0:
 		s.say("; the reason stands below.")
 	case parts == 0:
 		s.say(": what was found stands below.")

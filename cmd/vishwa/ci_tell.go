@@ -195,7 +195,8 @@ func verdict(r templates.Report) error {
 		way = cmp.Or(r.Hint, way)
 	case templates.Blocked:
 		denied := r.Plan != nil && slices.ContainsFunc(r.Plan.Findings, func(f ledger.Finding) bool { return f.Level == ledger.Denied })
-		failed := slices.ContainsFunc(r.Runs, func(run templates.Run) bool { return run.State == "failed" })
+		failed := slices.ContainsFunc(r.Runs, func(run templates.Run) bool { return run.State == "failed" }) ||
+			r.Plan != nil && len(r.Plan.Failed()) > 0
 		switch {
 		case denied && !failed:
 			kind = fault.Refused

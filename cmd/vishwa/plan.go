@@ -74,6 +74,9 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 					return err
 				}
 			}
+			if failed := p.Failed(); len(failed) > 0 {
+				return unplannable(failed)
+			}
 			if detailed {
 				return holds(p)
 			}
@@ -85,6 +88,15 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
 	cmd.Flags().BoolVar(&detailed, detailedFlag, false, "tell by the exit code whether there is something to do: 0 no, 2 yes, 5 yes and some of it is held")
 	return cmd
+}
+
+// unplannable is the error of stacks whose own plan failed, which the plan shows.
+func unplannable(refs []schemas.Ref) error {
+	names := make([]string, len(refs))
+	for i, ref := range refs {
+		names[i] = ref.String()
+	}
+	return fault.WithHint(fault.New(fault.Invalid, "%s cannot be planned", strings.Join(names, ", ")), "correct what the plan says of it, and plan again")
 }
 
 // showMoved tells what of the rows changed in the data of p.

@@ -27,7 +27,10 @@ func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.
 	}
 	if err != nil {
 		// One stack that cannot be looked at does not blind the pass to the rest.
-		return func() { w.Unobservable[ref] = err.Error() }, ctx.Err()
+		return func() {
+			w.Unobservable[ref] = err.Error()
+			w.Failed[ref] = fault.Of(err) != fault.Missing // without the program, nothing was tried
+		}, ctx.Err()
 	}
 	return func() { w.Stacks[ref] = change }, nil
 }

@@ -322,6 +322,9 @@ func stage(p *pass.Proposal, outcomes []execute.Outcome, ran bool) templates.Sta
 			return templates.Blocked
 		}
 	}
+	if len(p.Plan.Failed()) > 0 {
+		return templates.Blocked
+	}
 	waits := false
 	for _, s := range p.Plan.Work() {
 		switch {

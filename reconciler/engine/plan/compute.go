@@ -24,6 +24,8 @@ type Observed struct {
 	Live         map[schemas.Ref]port.Live   // deployments
 	Stacks       map[schemas.Ref]port.Change // infrastructure, as Diff found it
 	Unobservable map[schemas.Ref]string      // infrastructure that could not be looked at, and why
+	// Failed is that of it which was looked at in earnest: its module does not plan.
+	Failed map[schemas.Ref]bool
 	// Unplanned is infrastructure that a pull request may not plan, and why. What it does
 	// not change is taken to stand as it was recorded: the tracked branch looks at it.
 	Unplanned        map[schemas.Ref]string
@@ -194,7 +196,7 @@ func Retries(d *schemas.Declaration) int {
 func (c *computing) stack(n *graph.Node, s *Step) {
 	last := c.seen.Facts.Latest[s.Ref]
 	if why, blind := c.seen.Unobservable[s.Ref]; blind {
-		s.Do, s.Pending, s.Why = Make, true, why
+		s.Do, s.Pending, s.Why, s.Failed = Make, true, why, c.seen.Failed[s.Ref]
 		if last != nil {
 			s.Do = Remake
 		}
@@ -293,7 +295,7 @@ func (c *computing) retired() (steps []Step) {
 			s.Actions, s.Change = change.Actions, change.Digest
 		}
 		if why, blind := c.seen.Unobservable[ref]; blind {
-			s.Pending, s.Why = true, "declared no more; "+why
+			s.Pending, s.Why, s.Failed = true, "declared no more; "+why, c.seen.Failed[ref]
 		}
 		if why, none := c.seen.Unplanned[ref]; none {
 			s.Pending, s.Why = true, "declared no more; "+why

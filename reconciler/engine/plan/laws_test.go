@@ -249,6 +249,19 @@ func TestRetiredGoesInOrder(t *testing.T) {
 	}
 }
 
+// TestAPlanThatFailedIsNoPlanThatWaits: what was tried and failed is told apart from what
+// was not tried.
+func TestAPlanThatFailedIsNoPlanThatWaits(t *testing.T) {
+	w := newWorld()
+	w.record(ledger.Entry{Action: ledger.Provision, Ref: ref("infrastructure/a"), Key: digest.Of([]byte("a"))})
+	for _, tried := range []bool{false, true} {
+		p := Compute(intent{}.graph(t), Observed{Facts: w.facts, Unobservable: map[schemas.Ref]string{ref("infrastructure/a"): "main.tf:1: no"}, Failed: map[schemas.Ref]bool{ref("infrastructure/a"): tried}})
+		if got := len(p.Failed()) == 1; got != tried {
+			t.Errorf("tried %v: %+v", tried, p.Steps)
+		}
+	}
+}
+
 func TestWhatLivesIsObserved(t *testing.T) {
 	in := intent{versions: map[string]int{"s.py": 0, "e.py": 0, "i": 0}, decls: []schemas.Declaration{
 		declare("Training", "m", &schemas.Training{Work: work("e.py")}),

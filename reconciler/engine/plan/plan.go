@@ -22,11 +22,14 @@ const (
 
 // Step is one action on one ref.
 type Step struct {
-	Ref     schemas.Ref           `json:"ref"`
-	Do      Do                    `json:"do"`
-	Key     digest.Digest         `json:"key,omitempty"`     // none while Pending
-	Pending bool                  `json:"pending,omitempty"` // an input is not made yet: the step may turn out to be a keep
-	Why     string                `json:"why"`
+	Ref     schemas.Ref   `json:"ref"`
+	Do      Do            `json:"do"`
+	Key     digest.Digest `json:"key,omitempty"`     // none while Pending
+	Pending bool          `json:"pending,omitempty"` // an input is not made yet: the step may turn out to be a keep
+	Why     string        `json:"why"`
+	// Failed says that the step's own plan was tried and failed: Why tells of what. A step
+	// that is Pending without it waits for something.
+	Failed  bool                  `json:"failed,omitempty"`
 	Needs   []schemas.Ref         `json:"needs,omitempty"` // steps that come first
 	Model   digest.Digest         `json:"model,omitempty"` // deployments: the model that will be served, where known
 	Actions []port.ResourceAction `json:"actions,omitempty"`
@@ -77,6 +80,16 @@ func (p Plan) Digest() digest.Digest {
 		panic(err) // strings and booleans always encode
 	}
 	return d
+}
+
+// Failed is the steps whose own plan failed.
+func (p Plan) Failed() (refs []schemas.Ref) {
+	for _, s := range p.Work() {
+		if s.Failed {
+			refs = append(refs, s.Ref)
+		}
+	}
+	return refs
 }
 
 // Work is the steps that do something.
