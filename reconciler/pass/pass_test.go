@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
@@ -217,6 +218,24 @@ func TestTheNewestDeploymentTellsTheLiveModel(t *testing.T) {
 	b := Leaderboards(seen)
 	if len(b) != 1 || b[0].Rows[0].Ref != ref("training/e:high") || !b[0].Rows[0].Live || !b[0].Rows[0].Selected || b[0].Rows[1].Delta["auc"] > -0.19 {
 		t.Errorf("%+v", b)
+	}
+}
+
+func TestWhatTheScanOfAModelFoundIsRecorded(t *testing.T) {
+	h, w := newHouse(tree())
+	apply(t, h)
+	found := map[ledger.Action]bool{}
+	for ref, e := range w.facts.Latest {
+		if e.Model == nil {
+			continue
+		}
+		found[e.Action] = true
+		if s := e.Model.Scan; s == nil || s.Version == "" || len(s.Files) != 1 || s.Files[0].Path != "model.json" || s.Files[0].Format != "json" {
+			t.Errorf("%s: %+v", ref, s)
+		}
+	}
+	if !found[ledger.Select] || !found[ledger.Deploy] {
+		t.Errorf("a selection and a release are recorded, found %v", found)
 	}
 }
 
