@@ -90,12 +90,9 @@ func isPure(pkg string) bool {
 }
 
 // outside is what a pure package does not import. fault may know contexts, whose
-// errors it classes, and quality hands one to who opens its files; parquet keeps decompressors in a pool.
+// errors it classes, and quality hands one to who opens its files.
 func outside(pkg, imported string) bool {
 	if imported == "context" && slices.Contains([]string{"reconciler/fault", "reconciler/format/quality"}, pkg) {
-		return false
-	}
-	if imported == "sync" && pkg == "reconciler/format/parquet" {
 		return false
 	}
 	root, _, _ := strings.Cut(imported, "/")

@@ -8,13 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // Codecs, as the format numbers them.
@@ -31,14 +29,10 @@ const (
 
 var errSize = errors.New("a page does not unpack to the size that it says")
 
-// unzstd holds decoders: one takes long to make.
-var unzstd = sync.Pool{New: func() any {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxWindow(1<<29))
-	if err != nil {
-		panic(err) // of options that are wrong
-	}
-	return d
-}}
+// newZstd takes long, so there is one for all pages.
+func newZstd() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxWindow(1<<29))
+}
 
 // plausible says whether n bytes can unpack to want: nobody makes room for what cannot come.
 func plausible(codec uint8, in []byte, want int64) bool {
@@ -53,12 +47,19 @@ func plausible(codec uint8, in []byte, want int64) bool {
 		return want <= 1040*n
 	case byFramedLZ4, byLZ4:
 		return want <= 256*n
+	case byZstd:
+		return want <= 32768*n // a run of 128 KiB takes four bytes
 	}
 	return true
 }
 
-// unpack fills out from in.
-func unpack(codec uint8, out, in []byte) error {
+// unpack fills out from in. What a library panics of is an error of the file.
+func (r *Rows) unpack(codec uint8, out, in []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("unpack a page: %v", p)
+		}
+	}()
 	switch codec {
 	case none:
 		copy(out, in)
@@ -75,9 +76,12 @@ func unpack(codec uint8, out, in []byte) error {
 	case byBrotli:
 		return filled(brotli.NewReader(bytes.NewReader(in)), out)
 	case byZstd:
-		d := unzstd.Get().(*zstd.Decoder)
-		defer unzstd.Put(d)
-		got, err := d.DecodeAll(in, out[:0:len(out)])
+		if r.zstd == nil {
+			if r.zstd, err = newZstd(); err != nil {
+				return err
+			}
+		}
+		got, err := r.zstd.DecodeAll(in, out[:0:len(out)])
 		if err == nil && len(got) != len(out) {
 			err = errSize
 		}
@@ -106,12 +110,50 @@ func filled(r io.Reader, out []byte) error {
 	return nil
 }
 
+// unblock is LZ4's block format (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md).
+// The library's assembly faults on blocks that others made to make it fault.
 func unblock(out, in []byte) error {
-	n, err := lz4.UncompressBlock(in, out)
-	if err == nil && n != len(out) {
-		err = errSize
+	at := 0
+	for len(in) > 0 {
+		token := in[0]
+		var n int
+		var ok bool
+		if n, in, ok = lz4Length(int(token>>4), in[1:]); !ok || n > len(in) || n > len(out)-at {
+			return errSize
+		}
+		copy(out[at:], in[:n])
+		if at, in = at+n, in[n:]; len(in) == 0 {
+			break // the last sequence has nothing to repeat
+		}
+		if len(in) < 2 {
+			return errSize
+		}
+		back := int(binary.LittleEndian.Uint16(in))
+		if n, in, ok = lz4Length(int(token&15), in[2:]); !ok || back == 0 || back > at || n+4 > len(out)-at {
+			return errSize
+		}
+		// What is repeated may run into what it makes: then it doubles with each copy.
+		for end := at + n + 4; at < end; {
+			at += copy(out[at:end], out[at-back:at])
+		}
 	}
-	return err
+	if at != len(out) {
+		return errSize
+	}
+	return nil
+}
+
+// lz4Length adds bytes to a length of four bits, as long as they are full.
+func lz4Length(n int, in []byte) (int, []byte, bool) {
+	if n < 15 {
+		return n, in, true
+	}
+	for i, b := range in {
+		if n += int(b); b < 255 {
+			return n, in[i+1:], true
+		}
+	}
+	return 0, nil, false
 }
 
 // unframe reads blocks with both their lengths before them, as Hadoop writes LZ4.

@@ -1,7 +1,7 @@
 // Package parquet reads the rows of Parquet files that have no lists, in bounded memory
 // whatever the file claims: no length is believed before it is held against what is there
 // and against a ceiling. It is our own because the libraries at hand decode LZ4 wrongly
-// or make room for what a few bytes claim.
+// or make room for what a few bytes claim: see docs/decisions/013-parquet-by-our-own-reader.md.
 package parquet
 
 import (
@@ -162,7 +162,7 @@ func (f *File) group(t *thrift, kind byte) {
 	})
 	switch {
 	case t.err != nil:
-	case g.Rows < 0, len(g.chunks) != len(f.Columns), values >= 0 && values != g.Rows:
+	case g.Rows < 0, len(g.chunks) != len(f.Columns), values >= 0 && values != g.Rows, len(f.Columns) == 0 && g.Rows > 0:
 		t.fail(errors.New("a group of rows differs from its columns"))
 	default:
 		f.Groups = append(f.Groups, g)
@@ -314,7 +314,7 @@ func (f *File) schema(elements []element) error {
 	at := 0
 	var walk func(path []string, defined int, repeats bool) error
 	walk = func(path []string, defined int, repeats bool) error {
-		if at == len(elements) || len(path) > mostNested {
+		if at == len(elements) || len(path) > mostNested || elements[at].children < 0 {
 			return errBroken
 		}
 		e := elements[at]

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 const (
@@ -259,7 +261,7 @@ func (c *column) unpack(old, in []byte, size int64, codec uint8) ([]byte, error)
 		old = make([]byte, size)
 	}
 	out := old[:size:cap(old)]
-	return out, unpack(codec, out, in)
+	return out, c.rows.unpack(codec, out, in)
 }
 
 // Rows reads groups of rows.
@@ -271,6 +273,7 @@ type Rows struct {
 	most   int64 // bytes that may be held
 	held   int64
 	buf    []byte
+	zstd   *zstd.Decoder
 }
 
 // Rows reads the groups from the one to another, and holds at most so many bytes of them.

@@ -6,6 +6,7 @@ package table
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -57,14 +58,58 @@ func told(t *testing.T, err error, name string) {
 	}
 }
 
+// within fails where reading in took more memory than files of its size and width may.
+func within(t *testing.T, in []byte, f schemas.Format, name string) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	p, err := read(in, f, name, 2)
+	runtime.ReadMemStats(&after)
+	told(t, err, name)
+	columns := uint64(bytes.Count(in, []byte(","))+bytes.Count(in, []byte(":"))) + 1
+	if p != nil {
+		columns = max(columns, uint64(len(p.columns)))
+	}
+	most := 64<<20 + 256<<10*min(columns, mostColumns) + 1<<10*uint64(len(in))
+	if took := after.TotalAlloc - before.TotalAlloc; took > most {
+		t.Fatalf("%d bytes took %d MiB, want at most %d", len(in), took>>20, most>>20)
+	}
+}
+
+// FuzzMembersAreThoseOfEncodingJSON of every object in which no key stands twice.
+func FuzzMembersAreThoseOfEncodingJSON(f *testing.F) {
+	for _, s := range []string{`{"a":1}`, `{}`, `{ "a" : [ 1 , {"b":"}"} ] , "\u0062\"" : "\\" }`, `{"a":{"a":{}},"b":[],"c":[[]],"d":{"x":[{}]}}`, `{"a":1,"a":2}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var want map[string]json.RawMessage
+		if in = bytes.TrimSpace(in); json.Unmarshal(in, &want) != nil || want == nil {
+			return
+		}
+		got, err := members(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for _, m := range got {
+			if !seen[m.key] && !bytes.Equal(m.value, want[m.key]) && strings.Count(string(in), ":") == len(want) {
+				t.Fatalf("%q: %q is %q, want %q", in, m.key, m.value, want[m.key])
+			}
+			seen[m.key] = true
+		}
+		if len(seen) != len(want) {
+			t.Fatalf("%q: %d keys, want %d", in, len(seen), len(want))
+		}
+	})
+}
+
 func FuzzJSONLinesAreReadOrRefused(f *testing.F) {
 	for _, s := range []string{"{\"a\":1}\n{\"a\":{\"b\":[1,2]}}", "null", "[]", "{}\n\n{}", `{"a":"2024-01-02"}`, "\xff\xfe{\x00}\x00", `{"a":1`, `{"a":{"a":{"a":1e999}}}`, `{"":""}`} {
 		f.Add([]byte(s), "")
 	}
 	f.Add([]byte(`{"a":"`+"\x81"+`"}`), "shift_jis")
 	f.Fuzz(func(t *testing.T, in []byte, encoding string) {
-		_, err := read(in, schemas.Format{Encoding: encoding}, "f.jsonl", 2)
-		told(t, err, "f.jsonl")
+		within(t, in, schemas.Format{Encoding: encoding}, "f.jsonl")
 	})
 }
 
@@ -74,8 +119,7 @@ func FuzzEncodingsAreReadOrRefused(f *testing.F) {
 	}
 	f.Add([]byte("\xff\xfea\x00\n\x00\xd8\x00"), "")
 	f.Fuzz(func(t *testing.T, in []byte, encoding string) {
-		_, err := read(in, schemas.Format{Encoding: encoding}, "f.csv", 2)
-		told(t, err, "f.csv")
+		within(t, in, schemas.Format{Encoding: encoding}, "f.csv")
 	})
 }
 
@@ -134,8 +178,7 @@ func FuzzParquetIsReadOrRefused(f *testing.F) {
 	f.Add(whole[:len(whole)/2])
 	f.Add([]byte("PAR1\x00\x00\x00\x00PAR1"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		_, err := read(in, schemas.Format{}, "f.parquet", 2)
-		told(t, err, "f.parquet")
+		within(t, in, schemas.Format{}, "f.parquet")
 	})
 }
 

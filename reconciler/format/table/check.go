@@ -132,7 +132,7 @@ func (c *Checker) end() {
 		}
 		p.met = false
 	}
-	c.before = c.rows
+	c.before, c.names = c.rows, nil
 }
 
 // Merge adds the rows of the next part of the file that was begun last: o has seen

@@ -9,9 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/vishwaops/vishwa/schemas"
@@ -54,7 +54,7 @@ func (l *lines) Next() (*Row, error) {
 			return nil, invalid(l.name, l.row.Number, l.row.Line, "holds bytes that are not of the file's encoding")
 		}
 		l.row.Cells, l.row.Text = make([][]byte, len(l.columns)), make([]bool, len(l.columns))
-		if err := l.object("", "", b, 0); err != nil {
+		if err := l.line(b); err != nil {
 			return nil, invalid(l.name, l.row.Number, l.row.Line, "is no JSON object: %v", err)
 		}
 		if len(l.columns) > mostColumns {
@@ -75,47 +75,64 @@ func (l *lines) Next() (*Row, error) {
 // the one below it.
 const deepest = 64
 
+func (l *lines) line(b []byte) error {
+	b = bytes.TrimSpace(b)
+	if !json.Valid(b) || b[0] != '{' {
+		var o map[string]json.RawMessage
+		if err := json.Unmarshal(b, &o); err != nil {
+			return err
+		}
+		return errors.New("it is null")
+	}
+	return l.object("", "", b, 0)
+}
+
 func (l *lines) object(prefix, levels string, b []byte, depth int) error {
 	if depth > deepest {
 		return fmt.Errorf("objects lie more than %d deep in each other", deepest)
 	}
-	var o map[string]json.RawMessage
-	if err := json.Unmarshal(b, &o); err != nil {
+	of, err := members(b)
+	if err != nil {
 		return err
 	}
-	if o == nil {
-		return errors.New("it is null")
-	}
-	if keys(b) != len(o) {
-		return errors.New("a key stands in an object twice")
-	}
-	for _, key := range slices.Sorted(maps.Keys(o)) {
-		v := o[key]
-		if v[0] == '{' {
-			inner := prefix + key + "."
-			if err := l.object(inner, levels+strconv.Itoa(len(inner))+".", v, depth+1); err != nil {
+	slices.SortFunc(of, func(a, b member) int { return strings.Compare(a.key, b.key) })
+	for i, m := range of {
+		if i > 0 && of[i-1].key == m.key {
+			return fmt.Errorf("key %q stands in an object twice", cut(m.key))
+		}
+		if m.value[0] == '{' {
+			inner := prefix + m.key + "."
+			if err := l.object(inner, levels+strconv.Itoa(len(inner))+".", m.value, depth+1); err != nil {
 				return err
 			}
 			continue
 		}
-		i, err := l.column(prefix+key, levels)
-		if err != nil {
+		if err := l.set(prefix+m.key, levels, m.value); err != nil {
 			return err
 		}
-		switch {
-		case v[0] == '"':
-			var s string
-			if err := json.Unmarshal(v, &s); err != nil {
-				return err
-			}
-			// As with CSV, an empty string is no value.
-			if s != "" && !slices.Contains(l.nulls, s) {
-				k, _ := classify([]byte(s))
-				l.row.Cells[i], l.row.Text[i] = []byte(s), k != date && k != timestamp
-			}
-		case !bytes.Equal(v, []byte("null")):
-			l.row.Cells[i], l.row.Text[i] = v, v[0] == '['
+	}
+	return nil
+}
+
+// set puts a value that is no object into its cell.
+func (l *lines) set(name, levels string, v []byte) error {
+	i, err := l.column(name, levels)
+	if err != nil {
+		return err
+	}
+	switch {
+	case v[0] == '"':
+		var s string
+		if err := json.Unmarshal(v, &s); err != nil {
+			return err
 		}
+		// As with CSV, an empty string is no value.
+		if s != "" && !slices.Contains(l.nulls, s) {
+			k, _ := classify([]byte(s))
+			l.row.Cells[i], l.row.Text[i] = []byte(s), k != date && k != timestamp
+		}
+	case !bytes.Equal(v, []byte("null")):
+		l.row.Cells[i], l.row.Text[i] = v, v[0] == '['
 	}
 	return nil
 }
@@ -136,25 +153,46 @@ func (l *lines) column(name, levels string) (int, error) {
 	return p.column, nil
 }
 
-// keys counts the keys of an object that is sound JSON, those that stand twice too.
-func keys(b []byte) (n int) {
+type member struct {
+	key   string
+	value []byte
+}
+
+// members are those of an object that is sound JSON. Values are parts of b: copies of what
+// lies in each other would take the memory of all levels.
+func members(b []byte) (of []member, err error) {
+	var m member
+	from := 1 // where the key or value begins
 	for i, depth := 0, 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
+		switch c := b[i]; {
+		case c == '"':
 			for i++; b[i] != '"'; i++ {
 				if b[i] == '\\' {
 					i++
 				}
 			}
-		case '{', '[':
+		case c == ':' && depth == 1:
+			if err := json.Unmarshal(b[from:i], &m.key); err != nil {
+				return nil, err
+			}
+			from = i + 1
+		case c == '{' || c == '[':
 			depth++
-		case '}', ']':
-			depth--
-		case ':':
-			if depth == 1 {
-				n++
+		case c == '}' || c == ']' || c == ',':
+			if c != ',' {
+				depth--
+			}
+			if depth > 1 || depth == 1 && c != ',' {
+				continue
+			}
+			m.value = bytes.TrimSpace(b[from:i])
+			if from = i + 1; len(m.value) == 0 {
+				return nil, nil // it is empty
+			}
+			if of = append(of, m); len(of) > mostColumns {
+				return nil, fmt.Errorf("it has more than %d keys", mostColumns)
 			}
 		}
 	}
-	return n
+	return of, nil
 }

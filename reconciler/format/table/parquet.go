@@ -22,6 +22,9 @@ import (
 // mostHeld is the most bytes of pages that reading one file holds, in all its parts.
 const mostHeld = 1 << 30
 
+// somewhere is a time that a clock showed: the file does not say where.
+const somewhere = "2006-01-02T15:04:05.999999999"
+
 type groups struct {
 	file    *parquet.File
 	rows    *parquet.Rows
@@ -127,7 +130,7 @@ func cell(b, v []byte, c *parquet.Column) ([]byte, bool) {
 	case parquet.Date:
 		return time.Unix(x*86400, 0).UTC().AppendFormat(b, time.DateOnly), false
 	case parquet.Timestamp:
-		layout := "2006-01-02T15:04:05.999999999"
+		layout := somewhere
 		if c.UTC {
 			layout = time.RFC3339Nano
 		}
@@ -153,11 +156,12 @@ func cell(b, v []byte, c *parquet.Column) ([]byte, bool) {
 	case parquet.Int32, parquet.Int64:
 		return strconv.AppendInt(b, x, 10), false
 	case parquet.Int96:
-		// Nanoseconds of a day, and the day as astronomers count: as Impala and old Spark write.
+		// Nanoseconds of a day, and the day as astronomers count: as Impala and old Spark write,
+		// the one what a clock showed, the other a moment.
 		const epoch = 2_440_588
 		day := int64(int32(binary.LittleEndian.Uint32(v[8:])))
 		t := time.Unix((day-epoch)*86400, 0).Add(time.Duration(binary.LittleEndian.Uint64(v)))
-		return t.UTC().AppendFormat(b, time.RFC3339Nano), false
+		return t.UTC().AppendFormat(b, somewhere), false
 	case parquet.Float:
 		return float(b, float64(math.Float32frombits(binary.LittleEndian.Uint32(v))), 32)
 	case parquet.Double:
