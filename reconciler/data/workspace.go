@@ -314,11 +314,13 @@ func pointerOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
 }
 
 func lockOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
-	b, err := fs.ReadFile(tree, file)
-	if err != nil {
-		return out, fault.New(fault.Denied, "read %s: %w", file, err)
-	}
-	l, err := dvc.ParseLock(file, b)
+	l, err := dvc.LoadLock(file, func(name string) ([]byte, error) {
+		b, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return nil, fault.New(fault.Denied, "read %s: %w", name, err)
+		}
+		return b, nil
+	})
 	if err != nil {
 		return out, err
 	}

@@ -50,14 +50,16 @@ func find(tree fs.FS, at string) (out dvc.Out, sub string, err error) {
 
 func locked(tree fs.FS, dir, at string) (out dvc.Out, sub string, ok bool, err error) {
 	file := path.Join(dir, "dvc.lock")
-	b, err := fs.ReadFile(tree, file)
+	lock, err := dvc.LoadLock(file, func(name string) ([]byte, error) {
+		b, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		return b, nil
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, "", false, nil
 	}
-	if err != nil {
-		return out, "", false, fmt.Errorf("read %s: %w", file, err)
-	}
-	lock, err := dvc.ParseLock(file, b)
 	if err != nil {
 		return out, "", false, err
 	}

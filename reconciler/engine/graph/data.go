@@ -122,12 +122,9 @@ type locked struct {
 func (s *survey) lock(file string) (*dvc.Lock, error) {
 	l, known := s.locks[file]
 	if !known {
-		b, err := s.small(file)
-		switch {
-		case err == nil:
-			l.lock, l.err = dvc.ParseLock(file, b)
-		case errors.Is(err, errLarge), errors.As(err, &standIn{}):
-			l.err = err
+		l.lock, l.err = dvc.LoadLock(file, s.small)
+		if errors.Is(l.err, fs.ErrNotExist) {
+			l.err = nil
 		}
 		s.locks[file] = l
 	}

@@ -1,0 +1,441 @@
+// dvc.yaml as far as dvc.lock needs it: where a stage works, and how each of its outputs
+// is kept. dvc.lock names what was made and does not repeat either.
+
+package dvc
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// LoadLock reads the dvc.lock at file with the dvc.yaml beside it: paths are from the
+// file's folder, whatever a stage's wdir, and outputs are kept as dvc.yaml says. What it
+// names no longer is left out, as in DVC. Without a dvc.yaml the lock stands alone.
+func LoadLock(file string, read func(file string) ([]byte, error)) (*Lock, error) {
+	b, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	l, err := ParseLock(file, b)
+	if err != nil {
+		return nil, err
+	}
+	name := path.Join(path.Dir(file), "dvc.yaml")
+	b, err = read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, root, err := document(name, b)
+	if err != nil {
+		return nil, err
+	}
+	p := &pipeline{reading: reading{name: name}, root: root, read: read, files: map[string]*yaml.Node{}}
+	p.arrange(l)
+	return l, p.err
+}
+
+// pipeline is a dvc.yaml.
+type pipeline struct {
+	reading
+	root *yaml.Node
+	read func(file string) ([]byte, error)
+
+	files map[string]*yaml.Node // of parameters, each read once
+}
+
+// arrange has l say what dvc.yaml says of its stages.
+func (p *pipeline) arrange(l *Lock) {
+	declared := plain(child(p.root, "stages"))
+	l.at = map[string]Out{}
+	stages := l.Stages[:0]
+	for _, s := range l.Stages {
+		body, scope := p.stage(declared, s.Name)
+		if body == nil {
+			continue
+		}
+		wdir := scope.filled(plain(child(body, "wdir")))
+		keeps := p.keeps(body, scope)
+		outs := s.Outs[:0]
+		for _, o := range s.Outs {
+			at := path.Clean(o.Path)
+			k, ok := keeps.of(at)
+			if !ok {
+				continue
+			}
+			o.NoCache, o.NoPush, o.Persist = k.NoCache, k.NoPush, k.Persist
+			if k.Remote != "" {
+				o.Remote = k.Remote
+			}
+			if !path.IsAbs(at) && !strings.Contains(o.Path, "://") {
+				o.Path = path.Join(wdir, at)
+			}
+			outs = append(outs, o)
+			if _, twice := l.at[o.Path]; !twice {
+				l.at[o.Path] = o
+			}
+		}
+		s.Outs = outs
+		stages = append(stages, s)
+	}
+	l.Stages = stages
+}
+
+// stage finds the declaration of a stage of dvc.lock; one of foreach or matrix is named
+// NAME@ITEM.
+func (p *pipeline) stage(declared *yaml.Node, name string) (*yaml.Node, *scope) {
+	s := &scope{pipeline: p}
+	if body := plain(child(declared, name)); body != nil {
+		return body, s.of(body)
+	}
+	base, item, ok := strings.Cut(name, "@")
+	body := plain(child(declared, base))
+	if !ok || body == nil {
+		return nil, nil
+	}
+	s.of(body)
+	s.item, s.each = item, body
+	if do := plain(child(body, "do")); do != nil {
+		return do, s.of(do)
+	}
+	return body, s
+}
+
+// kept is how the outputs that dvc.yaml declares of a stage are kept.
+type kept struct {
+	by       map[string]Out // by path
+	patterns []pattern      // of paths that are filled in with what dvc.yaml alone does not say
+}
+
+type pattern struct {
+	matches *regexp.Regexp
+	Out
+}
+
+// maxPatterns bounds how often each output is compared.
+const maxPatterns = 1000
+
+func (k *kept) of(at string) (Out, bool) {
+	if o, ok := k.by[at]; ok {
+		return o, true
+	}
+	for _, p := range k.patterns {
+		if p.matches.MatchString(at) {
+			return p.Out, true
+		}
+	}
+	return Out{}, false
+}
+
+var filling = regexp.MustCompile(`\\?\$\{[^}]*\}`)
+
+// keeps reads the outputs of a stage: names, or names with how they are kept.
+func (p *pipeline) keeps(body *yaml.Node, s *scope) *kept {
+	all := &kept{by: map[string]Out{}}
+	for _, key := range []string{"outs", "metrics", "plots"} {
+		list := plain(child(body, key))
+		if list == nil {
+			continue
+		}
+		entries := list.Content
+		if list.Kind == yaml.MappingNode {
+			entries = []*yaml.Node{list}
+		}
+		for _, n := range entries {
+			n = plain(n)
+			switch n.Kind {
+			case yaml.ScalarNode:
+				s.keep(all, n, nil)
+			case yaml.MappingNode:
+				for i := 0; i+1 < len(n.Content); i += 2 {
+					s.keep(all, n.Content[i], plain(n.Content[i+1]))
+				}
+			default:
+				p.fail(n, "an output of a stage is neither a name nor a mapping")
+			}
+		}
+	}
+	return all
+}
+
+func (s *scope) keep(all *kept, n, how *yaml.Node) {
+	name := n.Value
+	o := Out{NoCache: !s.yes(how, "cache", true), NoPush: !s.yes(how, "push", true), Persist: s.yes(how, "persist", false),
+		Remote: s.filled(plain(child(how, "remote")))}
+	if at, ok := s.fill(name); ok {
+		all.by[path.Clean(at)] = o
+		return
+	}
+	var b strings.Builder // any value: which one is in dvc.lock
+	last := 0
+	for _, m := range filling.FindAllStringIndex(name, -1) {
+		b.WriteString(regexp.QuoteMeta(name[last:m[0]]) + ".*")
+		last = m[1]
+	}
+	re, err := regexp.Compile("^" + b.String() + regexp.QuoteMeta(strings.TrimSuffix(name[last:], "/")) + "$")
+	if err != nil || len(all.patterns) == maxPatterns {
+		s.fail(n, "an output is too long, or more than %d of a stage hold values that are not known here", maxPatterns)
+		return
+	}
+	all.patterns = append(all.patterns, pattern{re, o})
+}
+
+// yes is a switch that may be filled in.
+func (s *scope) yes(n *yaml.Node, key string, otherwise bool) bool {
+	c := plain(child(n, key))
+	if c == nil {
+		return otherwise
+	}
+	switch v := s.filled(c); strings.ToLower(v) {
+	case "true", "yes", "on":
+		return true
+	case "false", "no", "off":
+		return false
+	default:
+		s.fail(c, "%s is neither true nor false", key)
+		return otherwise
+	}
+}
+
+// scope is what ${…} means in a stage.
+type scope struct {
+	*pipeline
+	item   string     // after the @ of the stage's name
+	each   *yaml.Node // the stage that has foreach or matrix
+	values []*yaml.Node
+	full   bool // values have what the whole file says
+}
+
+// of adds what a stage says of its own.
+func (s *scope) of(body *yaml.Node) *scope {
+	s.vars(plain(child(body, "vars")))
+	return s
+}
+
+// vars adds a list of vars: mappings, and files that hold one.
+func (s *scope) vars(list *yaml.Node) {
+	if list == nil {
+		return
+	}
+	for _, n := range list.Content {
+		if n = plain(n); n.Kind == yaml.MappingNode {
+			s.values = append(s.values, n)
+			continue
+		}
+		file, _, _ := strings.Cut(n.Value, ":")
+		s.values = append(s.values, s.file(file))
+	}
+}
+
+// file is a file of parameters in YAML or JSON; nil where there is none.
+func (s *scope) file(name string) *yaml.Node {
+	name = path.Join(path.Dir(s.name), name)
+	if name == ".." || strings.HasPrefix(name, "../") {
+		return nil
+	}
+	root, known := s.files[name]
+	if !known { // what cannot be read is missed where it is asked for
+		if b, err := s.read(name); err == nil {
+			_, root, _ = document(name, b)
+		}
+		s.files[name] = root
+	}
+	return root
+}
+
+// filled is a text with each ${…} in it filled in. One whose value is not known is Invalid.
+func (s *scope) filled(n *yaml.Node) string {
+	if n == nil || n.Tag == "!!null" {
+		return ""
+	}
+	if n.Kind != yaml.ScalarNode {
+		s.fail(n, "want a text")
+		return ""
+	}
+	v, ok := s.fill(n.Value)
+	if !ok && s.err == nil {
+		s.err = fault.WithHint(fault.New(fault.Invalid, "%s:%d: the value of %q is not known", s.name, n.Line, n.Value),
+			"set it in vars or params.yaml beside the file, or write it out")
+	}
+	return v
+}
+
+func (s *scope) fill(text string) (string, bool) {
+	ok := true
+	out := filling.ReplaceAllStringFunc(text, func(m string) string {
+		if strings.HasPrefix(m, `\`) {
+			return m[1:] // escaped
+		}
+		v, found := s.value(strings.TrimSpace(m[2 : len(m)-1]))
+		ok = ok && found
+		return v
+	})
+	return out, ok
+}
+
+var index = regexp.MustCompile(`\[([^\]]*)\]`)
+
+func (s *scope) value(name string) (string, bool) {
+	keys := strings.Split(index.ReplaceAllString(name, ".$1"), ".")
+	if s.each != nil && (keys[0] == "item" || keys[0] == "key") {
+		return s.ofItem(keys)
+	}
+	if !s.full {
+		s.full = true
+		s.vars(plain(child(s.root, "vars")))
+		s.values = append(s.values, s.file("params.yaml"))
+	}
+	for _, n := range s.values {
+		if v, ok := at(n, keys); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// ofItem is what ${item…} and ${key} mean.
+func (s *scope) ofItem(keys []string) (string, bool) {
+	list := plain(child(s.each, "foreach"))
+	if list != nil && list.Kind == yaml.ScalarNode { // ${list}, which is elsewhere
+		list = s.outside().node(list.Value)
+	}
+	switch {
+	case len(keys) == 1 && (keys[0] == "key" || list == nil || list.Kind == yaml.SequenceNode):
+		if m := plain(child(s.each, "matrix")); m != nil {
+			return s.item, keys[0] == "key"
+		}
+		return s.item, true
+	case list == nil:
+		return s.ofMatrix(keys[1:])
+	case list.Kind == yaml.MappingNode:
+		return at(child(list, s.item), keys[1:])
+	}
+	for i, n := range list.Content { // of a list of mappings the item is its number
+		if strconv.Itoa(i) == s.item {
+			return at(plain(n), keys[1:])
+		}
+	}
+	return "", false
+}
+
+// ofMatrix finds the combination whose name the stage has: its values joined by "-".
+func (s *scope) ofMatrix(keys []string) (string, bool) {
+	m := plain(child(s.each, "matrix"))
+	if m == nil || m.Kind != yaml.MappingNode || len(keys) == 0 {
+		return "", false
+	}
+	whole := s.outside()
+	type step struct {
+		i    int
+		rest string
+	}
+	no := map[step]bool{} // that lead nowhere
+	var pick func(i int, rest string) map[string]*yaml.Node
+	pick = func(i int, rest string) map[string]*yaml.Node {
+		if i >= len(m.Content) {
+			if rest == "" {
+				return map[string]*yaml.Node{}
+			}
+			return nil
+		}
+		if no[step{i, rest}] {
+			return nil
+		}
+		key, list := m.Content[i].Value, plain(m.Content[i+1])
+		if list.Kind == yaml.ScalarNode {
+			if list = whole.node(list.Value); list == nil {
+				return nil
+			}
+		}
+		for n, v := range list.Content {
+			name := plain(v).Value
+			if plain(v).Kind != yaml.ScalarNode {
+				name = key + strconv.Itoa(n)
+			} else if f, ok := whole.fill(name); ok {
+				name = f
+			}
+			after, ok := strings.CutPrefix(rest, name)
+			if last := i+2 >= len(m.Content); ok && !last {
+				after, ok = strings.CutPrefix(after, "-")
+			}
+			if !ok {
+				continue
+			}
+			if found := pick(i+2, after); found != nil {
+				found[key] = plain(v)
+				return found
+			}
+		}
+		no[step{i, rest}] = true
+		return nil
+	}
+	return at(pick(0, s.item)[keys[0]], keys[1:])
+}
+
+// outside is the scope in which a foreach or a matrix itself stands.
+func (s *scope) outside() *scope {
+	out := *s
+	out.each = nil
+	return &out
+}
+
+// node is the list or mapping that ${name} means; nil where none.
+func (s *scope) node(text string) *yaml.Node {
+	text = strings.TrimSpace(text)
+	if !strings.HasPrefix(text, "${") || !strings.HasSuffix(text, "}") {
+		return nil
+	}
+	keys := strings.Split(strings.TrimSpace(text[2:len(text)-1]), ".")
+	_, _ = s.value(keys[0]) // which has all values read
+	for _, n := range s.values {
+		if n = below(n, keys); n != nil && n.Kind != yaml.ScalarNode {
+			return n
+		}
+	}
+	return nil
+}
+
+// at is the scalar below n, key by key.
+func at(n *yaml.Node, keys []string) (string, bool) {
+	n = below(n, keys)
+	if n == nil || n.Kind != yaml.ScalarNode {
+		return "", false
+	}
+	return n.Value, !strings.Contains(n.Value, "${")
+}
+
+func below(n *yaml.Node, keys []string) *yaml.Node {
+	n = plain(n)
+	for _, k := range keys {
+		if n != nil && n.Kind == yaml.SequenceNode {
+			var found *yaml.Node
+			for i, c := range n.Content {
+				if strconv.Itoa(i) == k {
+					found = plain(c)
+				}
+			}
+			n = found
+			continue
+		}
+		n = plain(child(n, k))
+	}
+	return n
+}
+
+// plain is the node that an alias stands for.
+func plain(n *yaml.Node) *yaml.Node {
+	if n != nil && n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
