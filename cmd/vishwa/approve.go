@@ -222,12 +222,13 @@ func (a *cli) append(cmd *cobra.Command, s *station, w *pass.Snapshot, signed tr
 			return err
 		}
 	}
-	e, err := s.Ledger.Append(ctx, ledger.Entry{
+	e := ledger.Entry{
 		Action: ledger.Approve, Revision: r.Revision, Author: rev.Author, Plan: r.Plan, Policy: r.Policy, Verdict: "allow",
-		Actor: "principal:" + by.Principal, Approved: []string{"principal:" + by.Principal},
+		Actor:    "principal:" + by.Principal,
 		Approval: &ledger.Approval{Principal: by.Principal, Statement: signed.Statement, Signature: signed.Signature},
-	})
-	if err != nil {
+	}
+	e.ApprovedBy([]ledger.Approver{{Principal: by.Principal, Class: by.Class}})
+	if e, err = s.Ledger.Append(ctx, e); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s approves plan %s until %s (entry %d).\n", by.Principal, r.Plan.Short(), r.Expires.UTC().Format(time.RFC3339), e.Seq)

@@ -185,18 +185,11 @@ func (w *Snapshot) begins(ref schemas.Ref) string {
 	return ""
 }
 
-// asserted follows an approver whose word a forge gives, in the ledger.
-const asserted = " (as the forge asserts)"
-
-func (d *stepServices) approved() map[schemas.Ref][]string {
-	out := map[schemas.Ref][]string{}
+func (d *stepServices) approved() map[schemas.Ref][]ledger.Approver {
+	out := map[schemas.Ref][]ledger.Approver{}
 	for ref, all := range d.approvers {
 		for _, a := range all {
-			by := "principal:" + a.Principal
-			if a.Class == trust.Forge {
-				by += asserted
-			}
-			out[ref] = append(out[ref], by)
+			out[ref] = append(out[ref], ledger.Approver{Principal: a.Principal, Class: a.Class})
 		}
 	}
 	return out

@@ -154,12 +154,13 @@ func (h *Reconciler) Assert(ctx context.Context, p *Proposal, r trust.Request) (
 		return false, fault.WithHint(fault.New(fault.Denied, "trust.yaml does not know who wrote the change, and the forge does not tell who pushed it: nobody is known to be another"),
 			"approve it by signature, with one person more (unknownAuthors: two), or have it committed by people of trust.yaml")
 	}
-	who := "principal:" + r.Principal
-	_, err = h.Ledger.Append(ctx, h.stamp(ledger.Entry{
+	e := ledger.Entry{
 		Action: ledger.Approve, Revision: r.Revision, Author: p.World.Revision.Author, Plan: r.Plan, Policy: r.Policy, Verdict: "allow",
-		Actor: h.Actor.String(), Approved: []string{who + asserted},
+		Actor:    h.Actor.String(),
 		Approval: &ledger.Approval{Principal: r.Principal, Statement: statement},
-	}))
+	}
+	e.ApprovedBy([]ledger.Approver{{Principal: r.Principal, Class: trust.Forge}})
+	_, err = h.Ledger.Append(ctx, h.stamp(e))
 	return err == nil, err
 }
 

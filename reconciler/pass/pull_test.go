@@ -251,7 +251,8 @@ func TestOnlyThoseWhomTheTrustFileNamesApproveOnTheForge(t *testing.T) {
 		t.Errorf("asha does not approve: %v", err)
 	}
 	for _, e := range w.facts.Approvals {
-		if e.Approval.Signature != "" || !slices.Equal(e.Approved, []string{"principal:asha (as the forge asserts)"}) {
+		if e.Approval.Signature != "" || !slices.Equal(e.Approved, []string{"principal:asha (as the forge asserts)"}) ||
+			!slices.Equal(e.Approvers, []ledger.Approver{{Principal: "asha", Class: trust.Forge}}) {
 			t.Errorf("recorded as %+v", e)
 		}
 	}

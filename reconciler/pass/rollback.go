@@ -136,7 +136,7 @@ func (d *stepServices) restored(ctx context.Context, e *ledger.Entry) error {
 	if last := facts.Latest[e.Ref]; last != nil && last.Model != nil && last.Model.Artifact.Digest != e.Model.Artifact.Digest {
 		r.Replaced = last.Model.Artifact.Digest
 	}
-	e.Release, e.Approved = &r, d.rollback.To.Approved
+	e.Release, e.Approved, e.Approvers = &r, d.rollback.To.Approved, d.rollback.To.Approvers
 	e.Reason = fmt.Sprintf("rolled back to entry %d: %s", d.rollback.To.Seq, d.rollback.Reason)
 	return nil
 }

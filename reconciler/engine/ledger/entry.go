@@ -82,11 +82,12 @@ type Entry struct {
 	Revision    string        `json:"revision,omitempty"` // commit of the tracked branch
 	Author      string        `json:"author,omitempty"`   // of the revision, as Git claims
 	Plan        digest.Digest `json:"plan,omitempty"`
-	Policy      digest.Digest `json:"policy,omitempty"`  // of all rules in force
-	Verdict     string        `json:"verdict,omitempty"` // allow or deny
-	Actor       string        `json:"actor"`             // controller:NAME or principal:NAME
-	Approved    []string      `json:"approvedBy,omitempty"`
-	Reason      string        `json:"reason,omitempty"` // the step's why
+	Policy      digest.Digest `json:"policy,omitempty"`     // of all rules in force
+	Verdict     string        `json:"verdict,omitempty"`    // allow or deny
+	Actor       string        `json:"actor"`                // controller:NAME or principal:NAME
+	Approved    []string      `json:"approvedBy,omitempty"` // as text; ApprovedBy sets both
+	Approvers   []Approver    `json:"approvers,omitempty"`  // who, and by what; entries of before have the text alone
+	Reason      string        `json:"reason,omitempty"`     // the step's why
 	PullRequest *PullRequest  `json:"onBehalf,omitempty"`
 	Trigger     string        `json:"trigger,omitempty"` // what made the controller look: its id in the logs
 

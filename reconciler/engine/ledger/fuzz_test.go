@@ -54,7 +54,7 @@ func FuzzTrailers(f *testing.F) {
 
 // FuzzDecode: facts with a right checksum and wrong content are an error, never a panic.
 func FuzzDecode(f *testing.F) {
-	rep, err := Verify(each(chain(f, []Entry{genesis, {Action: Train, Actor: "x", Key: key(1)}, {Action: Fail, Actor: "x", Key: key(2)}})), trust, nil)
+	rep, err := Verify(each(chain(f, []Entry{genesis, {Action: Train, Actor: "x", Key: key(1)}, {Action: Fail, Actor: "x", Key: key(2)}})), signers, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

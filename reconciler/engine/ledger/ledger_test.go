@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -46,7 +47,7 @@ type require interface {
 	Fatalf(format string, args ...any)
 }
 
-var trust = Trust{
+var signers = Trust{
 	Bundle: func(b []byte) ([]byte, port.Identity, error) {
 		var s bundle
 		if err := json.Unmarshal(b, &s); err != nil || s.By != string(digest.Of(s.State)) {
@@ -107,6 +108,9 @@ func drawEntry(t *rapid.T) Entry {
 		Revision: rapid.String().Draw(t, "revision"), Actor: "controller:" + rapid.String().Draw(t, "actor"), Reason: rapid.String().Draw(t, "reason"),
 		Approved:  rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "approved"),
 		Duplicate: rapid.Bool().Draw(t, "duplicate"),
+	}
+	if rapid.Bool().Draw(t, "fields") { // else as entries of before have it
+		e.ApprovedBy([]Approver{{rapid.String().Draw(t, "principal"), rapid.SampledFrom([]trust.Class{trust.Signature, trust.Forge}).Draw(t, "class")}})
 	}
 	if e.Action == Approve {
 		e.Approval = &Approval{Principal: "ada", Statement: []byte("{}"), Signature: "sig"}
@@ -284,11 +288,11 @@ func TestFoldInParts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rs := drawChain(t)
 		cut := rapid.IntRange(0, len(rs)).Draw(t, "cut")
-		whole, err := Verify(each(rs), trust, nil)
+		whole, err := Verify(each(rs), signers, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		first, err := Verify(each(rs[:cut]), trust, nil)
+		first, err := Verify(each(rs[:cut]), signers, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +306,7 @@ func TestFoldInParts(t *testing.T) {
 		}
 		parent := first.Commit
 		for _, r := range rs[cut:] {
-			if _, err := (&Replay{Trust: trust, Facts: f, Parent: parent}).Next(r); err != nil {
+			if _, err := (&Replay{Trust: signers, Facts: f, Parent: parent}).Next(r); err != nil {
 				t.Fatal(err)
 			}
 			parent = r.ID
@@ -342,7 +346,7 @@ func TestChainShowsEveryChange(t *testing.T) {
 			i = rapid.IntRange(0, len(rs)-1).Draw(t, "cut")
 			bad = bad[:i]
 		}
-		rep, err := Verify(each(bad), trust, &noted)
+		rep, err := Verify(each(bad), signers, &noted)
 		if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), fmt.Sprintf("entry %d", i)) {
 			t.Fatalf("entry %d is the first bad one: %v", i, err)
 		}
@@ -359,10 +363,10 @@ func TestForkShows(t *testing.T) {
 	e.Reason = "other"
 	b := chain(t, []Entry{genesis, e, e})
 	point := Checkpoint{2, digest.Of(a[1].Bundle)}
-	if rep, err := Verify(each(a), trust, &point); err != nil || rep.Entries != 3 {
+	if rep, err := Verify(each(a), signers, &point); err != nil || rep.Entries != 3 {
 		t.Fatal(rep, err)
 	}
-	_, err := Verify(each(b), trust, &point)
+	_, err := Verify(each(b), signers, &point)
 	if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), "entry 1") || !strings.Contains(err.Error(), "forked") {
 		t.Fatal(err)
 	}
@@ -384,7 +388,7 @@ func TestRoleMatchesAction(t *testing.T) {
 			c.Signature = ""
 			c.Signature = digest.Of([]byte(c.String())).Hex() + "\n"
 			rs[1] = Record{CommitID([]byte(c.String())), []byte(c.String()), b}
-			_, err = Verify(each(rs), trust, nil)
+			_, err = Verify(each(rs), signers, nil)
 			if right := r == RoleOf(a); right != (err == nil) {
 				t.Errorf("%s signed as %s: %v", a, r, err)
 			}
@@ -401,7 +405,7 @@ func TestFacts(t *testing.T) {
 			e.Actor = "controller:x"
 			all = append(all, e)
 		}
-		rep, err := Verify(each(chain(t, all)), trust, nil)
+		rep, err := Verify(each(chain(t, all)), signers, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -493,7 +497,7 @@ func TestFactFiles(t *testing.T) {
 
 // TestDamagedFactsAreNotRead: any flipped bit or cut of the cache is Corrupt.
 func TestDamagedFactsAreNotRead(t *testing.T) {
-	rep, err := Verify(each(chain(t, []Entry{genesis})), trust, nil)
+	rep, err := Verify(each(chain(t, []Entry{genesis})), signers, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,9 +34,12 @@ func stateAgain(t *testing.T, e Entry, change func(whole, entry map[string]any))
 }
 
 var laterEntries = map[string]func(whole, entry map[string]any){
-	"a field":                    func(_, e map[string]any) { e["weather"] = "fair" },
-	"a field of what it holds":   func(_, e map[string]any) { e["run"].(map[string]any)["carbon"] = 3.5 },
-	"a field of the statement":   func(w, _ map[string]any) { w["zone"] = "eu" },
+	"a field":                  func(_, e map[string]any) { e["weather"] = "fair" },
+	"a field of what it holds": func(_, e map[string]any) { e["run"].(map[string]any)["carbon"] = 3.5 },
+	"a field of the statement": func(w, _ map[string]any) { w["zone"] = "eu" },
+	"a class of approvals": func(_, e map[string]any) {
+		e["approvedBy"], e["approvers"] = []any{"principal:a (by token)"}, []any{map[string]any{"principal": "a", "class": "token"}}
+	},
 	"an action":                  func(_, e map[string]any) { e["action"] = "quarantine" },
 	"an action, and its subject": func(w, e map[string]any) { e["action"], w["subject"] = "quarantine", []any{} },
 	"a form":                     func(w, _ map[string]any) { w["predicateType"] = "https://vishwa.dev/ledger-entry/v2" },
@@ -63,7 +66,7 @@ func TestWhatANewerVishwaWroteIsNoTampering(t *testing.T) {
 			c.Signature = digest.Of([]byte(c.String())).Hex() + "\n"
 			r := Record{CommitID([]byte(c.String())), []byte(c.String()), b}
 			f := &Facts{}
-			p := Replay{Trust: trust, Facts: f}
+			p := Replay{Trust: signers, Facts: f}
 			if _, err := p.Next(first); err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +112,7 @@ func TestOneByteLessAnywhereShows(t *testing.T) {
 				} else {
 					bad[i].Commit = less
 				}
-				if _, err := Verify(each(bad), trust, nil); fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), fmt.Sprintf("entry %d", i)) {
+				if _, err := Verify(each(bad), signers, nil); fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), fmt.Sprintf("entry %d", i)) {
 					t.Fatalf("%s of entry %d without byte %d: %v", what, i, at, err)
 				}
 			}

@@ -89,12 +89,12 @@ func TestHistoryOutlivesItsControllers(t *testing.T) {
 		"revoked in the middle, by a trusted tail": {"aaab", "ab", revoked("a", 0), "entry 2 ", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			trust := trusting(c.trusts)
-			trust.Stands = c.stands
+			signers := trusting(c.trusts)
+			signers.Stands = c.stands
 			records := by(t, c.signers, work(4))
-			rep, err := Verify(each(records), trust, nil)
+			rep, err := Verify(each(records), signers, nil)
 			facts := &Facts{}
-			p := Replay{Trust: trust, Facts: facts}
+			p := Replay{Trust: signers, Facts: facts}
 			var replayed error
 			for _, r := range records {
 				if _, replayed = p.Next(r); replayed != nil {

@@ -99,6 +99,9 @@ func later(e Entry, b []byte) error {
 	if !slices.Contains(actions, e.Action) && plainAction.MatchString(string(e.Action)) {
 		return newer("this one does not know the action %s", e.Action)
 	}
+	if class := e.strange(); class != "" && plainAction.MatchString(string(class)) {
+		return newer("this one does not know approvals by %s", class)
+	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(new(statement)); err != nil && strings.Contains(err.Error(), "unknown field") {
@@ -219,6 +222,9 @@ func check(e Entry) error {
 	}
 	if e.Action == Approve && (e.Approval == nil || len(e.Approval.Statement) == 0) {
 		return bad("an approval holds what was approved, and this one does not")
+	}
+	if !e.told() || e.strange() != "" {
+		return bad("its approvers are not those of its text")
 	}
 	if e.PullRequest != nil && (e.PullRequest.Pull <= 0 || !gitID.MatchString(e.PullRequest.Head)) {
 		return bad("it was done for a pull request that it does not name")

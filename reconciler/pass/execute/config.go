@@ -83,7 +83,7 @@ type EntryContext struct {
 	Actor    string // controller:NAME
 	Plan     digest.Digest
 	Policy   digest.Digest
-	Approved map[schemas.Ref][]string // principals whose approval counts, a deployment
+	Approved map[schemas.Ref][]ledger.Approver // whose approval counts, a deployment
 }
 
 // Event is one line of progress.

@@ -94,7 +94,8 @@ func (a *execution) denial(ctx context.Context, s plan.Step, found []ledger.Find
 		return
 	}
 	e := a.base(ledger.Deny, &job{Step: s})
-	e.Verdict, e.Findings, e.Approved = "deny", found, nil
+	e.Verdict, e.Findings = "deny", found
+	e.ApprovedBy(nil)
 	e = a.Stamp(e)
 	seq, known, _ := a.Repeats.again(e, a.Facts, a.Now())
 	if known { // the branch and a pull request that are refused in turns
@@ -123,7 +124,8 @@ func (a *execution) failure(ctx context.Context, j *job, f ledger.Failure, err e
 	default:
 		e.Key = ""
 	}
-	e.Verdict, e.Failure, e.Approved = "", &f, nil
+	e.Verdict, e.Failure = "", &f
+	e.ApprovedBy(nil)
 	return a.failed(ctx, j, e, err, false)
 }
 

@@ -56,7 +56,8 @@ func (a *execution) broken(ctx context.Context, j *job, change port.Change, outc
 	if fault.Of(err) == fault.Cancelled {
 		e.Action = ledger.Cancel
 	}
-	e.Key, e.Verdict, e.Approved, e.Failure = "", "", nil, &f
+	e.Key, e.Verdict, e.Failure = "", "", &f
+	e.ApprovedBy(nil)
 	e.Stack = record(change, outcome)
 	return a.failed(ctx, j, e, err, len(outcome.Done) > 0 || outcome.Partial)
 }

@@ -242,8 +242,9 @@ func (a *execution) base(action ledger.Action, j *job) ledger.Entry {
 	e := ledger.Entry{
 		Action: action, Ref: j.Ref, Key: j.Key, Revision: a.Common.Revision, Author: a.Common.Author,
 		Plan: a.Common.Plan, Policy: a.Common.Policy, Verdict: "allow", Actor: a.Common.Actor,
-		Reason: j.Why, Approved: a.Common.Approved[j.Ref],
+		Reason: j.Why,
 	}
+	e.ApprovedBy(a.Common.Approved[j.Ref])
 	if j.node != nil {
 		r := j.recipe
 		r.Params = maps.Clone(r.Params)
