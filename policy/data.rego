@@ -65,13 +65,13 @@ deny contains {
 }
 
 # METADATA
-# title: Data that breaks its promises
-# description: What is made from rows that break what is declared of them is told so; a rule of your own over input.data can refuse it.
+# title: Data that violates its constraints
+# description: What is made from rows that break what is declared of them is reported so; a rule of your own over input.data can refuse it.
 # custom:
 #   id: data/violations
 warn contains {
 	"rule": "data/violations",
-	"message": sprintf("%s breaks a promise %d times: %s%s", [d.ref, v.count, promise(v), first(v)]),
+	"message": sprintf("%s violates a constraint %d times: %s%s", [d.ref, v.count, constraint(v), first(v)]),
 	"hint": "correct the data or what is declared of it; violations: deny refuses such data",
 } if {
 	input.step.do != "retire"
@@ -84,13 +84,13 @@ first(v) := sprintf(", first in %s, row %d", [v.file, v.row]) if v.row > 0
 else := ""
 
 # METADATA
-# title: Data whose profile is gone
-# description: Where rows may break promises, and the record of it is not in this store, nobody knows.
+# title: Data whose profile is missing
+# description: Where rows may violate constraints, and the record of it is not in this store, nobody knows.
 # custom:
 #   id: data/violations
 warn contains {
 	"rule": "data/violations",
-	"message": sprintf("whether %s breaks a promise is not known: its profile is not in this store", [d.ref]),
+	"message": sprintf("whether %s violates a constraint is not known: its profile is not in this store", [d.ref]),
 	"hint": "use the store that it was recorded in, such as spec.store.s3, or restore it from a copy",
 } if {
 	input.step.do != "retire"
@@ -98,9 +98,9 @@ warn contains {
 	d.unknown
 }
 
-promise(v) := v.rule if v.column == ""
+constraint(v) := v.rule if v.column == ""
 
-promise(v) := sprintf("%s of column %s", [v.rule, v.column]) if v.column != ""
+constraint(v) := sprintf("%s of column %s", [v.rule, v.column]) if v.column != ""
 
 # METADATA
 # title: Personal data without a purpose

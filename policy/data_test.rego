@@ -35,13 +35,13 @@ unknown := object.union(bare, {"violations": [], "unknown": true})
 
 test_broken if {
 	warned({"step": {"do": "make"}, "data": [bare, broken]}) == {
-		"dataset/a breaks a promise 3 times: min 0 of column age, first in a.csv, row 7",
-		"dataset/a breaks a promise 9 times: rows min 10",
+		"dataset/a violates a constraint 3 times: min 0 of column age, first in a.csv, row 7",
+		"dataset/a violates a constraint 9 times: rows min 10",
 	}
 }
 
 test_profile_gone if {
-	warned({"step": {"do": "make"}, "data": [unknown]}) == {"whether dataset/a breaks a promise is not known: its profile is not in this store"}
+	warned({"step": {"do": "make"}, "data": [unknown]}) == {"whether dataset/a violates a constraint is not known: its profile is not in this store"}
 }
 
 test_broken_and_gone if warned({"step": {"do": "retire"}, "data": [broken]}) == set()

@@ -205,7 +205,7 @@ deny contains {
 
 # METADATA
 # title: Run that was kept apart too little
-# description: Where the environment asks for a level of isolation, every run that what is deployed was made by stood at that level or a stronger one. A run that was recorded before levels were has none.
+# description: Where the environment asks for a level of isolation, every run that what is deployed was made by had that level or a stronger one. A run that was recorded before levels were has none.
 # custom:
 #   id: deployment/isolation
 deny contains {
@@ -221,12 +221,12 @@ deny contains {
 
 # METADATA
 # title: Release that is served with too little isolation
-# description: Where the environment asks for a level of isolation, what is served stands at that level or a stronger one. A release that is begun is refused where it cannot be; this tells of one that was begun before.
+# description: Where the environment asks for a level of isolation, what is served has that level or a stronger one. A release that is begun is refused where it cannot be; this tells of one that was begun before.
 # custom:
 #   id: deployment/isolation
 deny contains {
 	"rule": "deployment/isolation",
-	"message": sprintf("%s asks for the level of isolation %s, and what is served stands at %s", [input.environment.name, input.environment.isolation, input.serving.level]),
+	"message": sprintf("%s asks for the level of isolation %s, and what is served has %s", [input.environment.name, input.environment.isolation, input.serving.level]),
 	"hint": "run vishwa down, and then vishwa apply, where that level can be had: it is begun anew; vishwa doctor tells what a machine and its settings allow",
 } if {
 	input.step.kind == "deployment"

@@ -182,7 +182,7 @@ deny contains {
 
 # METADATA
 # title: Model file that carries a program of its own kind
-# description: A chat template is a program that a chat server runs; a name of remote code is fetched and imported by loaders that are told to trust it.
+# description: A chat template is a program that a chat server runs; a name of remote code is fetched and imported by loaders that are set to trust it.
 # custom:
 #   id: model/carries
 warn contains {

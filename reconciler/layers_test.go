@@ -118,7 +118,7 @@ func TestPackagesImportOnlyLowerFloors(t *testing.T) {
 				}
 				to, other := floor(below)
 				if to > at || to == at && (other != folder || slices.Contains(apart, folder)) {
-					t.Errorf("%s: %s imports %s, which is no lower", name, folder, below)
+					t.Errorf("%s: %s imports %s, which is not lower", name, folder, below)
 				}
 			}
 		}

@@ -44,7 +44,7 @@ func (c *checker) run(d *document, s Runnable) {
 func (s *Infrastructure) check(c *checker, d *document) {
 	c.path(d, "spec.module", s.Module, folder)
 	if s.State.Path != "" && s.State.Backend != nil {
-		d.problem("spec.state.backend", "stands beside path, but state is in one place; remove one of them")
+		d.problem("spec.state.backend", "and path are both given, but state is in one place; remove one of them")
 	}
 	c.outside(d, "spec.state.path", s.State.Path)
 	schedule(d, "spec.schedule", s.Schedule)
@@ -73,7 +73,7 @@ func (s *Project) check(c *checker, d *document) {
 		}
 		switch {
 		case len(places) > 1:
-			d.problem("spec.store."+places[1], "stands beside %s, but the store is in one place; remove one of them", places[0])
+			d.problem("spec.store."+places[1], "and %s are both given, but the store is in one place; remove one of them", places[0])
 		case len(places) == 0 && !d.wrong("spec.store"):
 			d.problem("spec.store", "says nowhere; give one of %s", strings.Join(storePlaces, ", "))
 		case s.Store.S3 != nil && s.Store.S3.Anonymous:
@@ -98,7 +98,7 @@ func schedule(d *document, field, expr string) {
 		return
 	}
 	if _, err := cron.ParseStandard(expr); err != nil {
-		d.problem(field, "is no cron expression (%v); write minute hour day month weekday, such as \"0 6 * * 1\", or @daily", err)
+		d.problem(field, "is not a cron expression (%v); write minute hour day month weekday, such as \"0 6 * * 1\", or @daily", err)
 	}
 }
 
@@ -156,7 +156,7 @@ func (c *checker) duration(d *document, field string, s Duration) {
 		return
 	}
 	if v, err := ParseDuration(string(s)); err != nil || v <= 0 {
-		d.problem(field, "%s is no time that can pass; write one such as 90s, 15m, 2h or 3d", short(string(s)))
+		d.problem(field, "%s is not a time that can pass; write one such as 90s, 15m, 2h or 3d", short(string(s)))
 	}
 }
 
@@ -192,13 +192,13 @@ func (c *checker) there(p string, as want) string {
 	case e.err != nil:
 		return fmt.Sprintf("%s is not in the repository%s", p, otherwise(c.repo.nearest(p), "; add it or correct the path"))
 	case e.link != "":
-		return fmt.Sprintf("%s is a symbolic link, which is not followed; name what it stands for", e.link)
+		return fmt.Sprintf("%s is a symbolic link, which is not followed; name what it points to", e.link)
 	case e.mode.IsDir() && as == file:
 		return p + " is a folder; name a file"
 	case !e.mode.IsDir() && as == folder:
 		return p + " is a file; name a folder"
 	case !e.mode.IsDir() && !e.mode.IsRegular():
-		return p + " is no regular file; name one"
+		return p + " is not a regular file; name one"
 	default:
 		return ""
 	}

@@ -23,7 +23,7 @@ func (s *Dataset) check(c *checker, d *document) {
 	if f := s.Freshness; f != nil {
 		c.duration(d, "spec.freshness.maxAge", f.MaxAge)
 		if col, ok := s.Columns[f.Column]; ok && col.Type != "date" && col.Type != "timestamp" {
-			d.problem("spec.freshness.column", "%s is no column of type date or timestamp; declare its type, or name another", f.Column)
+			d.problem("spec.freshness.column", "%s is not a column of type date or timestamp; declare its type, or name another", f.Column)
 		}
 	}
 	if f := s.Format; f != nil && f.Quote != "" && (f.Quote == f.Delimiter || f.Quote == f.Comment) {
@@ -44,7 +44,7 @@ func (c *checker) source(d *document, s *Dataset) {
 	case len(places) == 0 && d.has(field) && !d.wrong(field):
 		d.problem(field, "says nowhere; give path, dvc, http or s3")
 	case len(places) > 1:
-		d.problem(field+"."+places[1], "stands beside %s, but the data is in one place; remove one of them", places[0])
+		d.problem(field+"."+places[1], "cannot be set together with %s: the data is in one place; remove one of them", places[0])
 	}
 	if p := s.Source.Path; c.path(d, field+".path", p, fileOrFolder) && !c.repo.look(p).mode.IsDir() {
 		c.data(d, field+".path", p)
@@ -122,7 +122,7 @@ func column(d *document, at string, col Column) {
 		}
 	}
 	if _, err := regexp.Compile(col.Pattern); err != nil {
-		d.problem(at+".pattern", "is no regular expression (%s); write it as RE2 has it", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		d.problem(at+".pattern", "is not a regular expression (%s); write it as RE2 has it", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 }
 

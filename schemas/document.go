@@ -35,7 +35,7 @@ func read(file string, root *yaml.Node) *document {
 		return d
 	}
 	if !ok {
-		d.problem("", "is no declaration; write apiVersion, kind, metadata and spec")
+		d.problem("", "is not a declaration; write apiVersion, kind, metadata and spec")
 		return d
 	}
 	d.identify(body)

@@ -35,7 +35,7 @@ func (r *repository) contents(file string) ([]byte, string) {
 	case e.mode.IsDir():
 		return nil, "is a folder; put a file there"
 	case !e.mode.IsRegular():
-		return nil, "is no regular file; put one there"
+		return nil, "is not a regular file; put one there"
 	case e.size > maxBytes:
 		return nil, tooLarge
 	}
@@ -75,7 +75,7 @@ func documents(ctx context.Context, file string, text []byte) ([]*document, *Pro
 			return out, nil // what is told is enough, or too much is declared: both are said of the repository
 		case root.ShortTag() != "!!null": // two separators in a row are common, and harmless
 			if a := stray(root); a != nil {
-				return out, &Problem{Pos: Position{File: file, Line: a.Line, Column: a.Column}, Message: fmt.Sprintf("alias *%s stands for nothing: an anchor holds in its own document alone; write &%s in this one", a.Value, a.Value)}
+				return out, &Problem{Pos: Position{File: file, Line: a.Line, Column: a.Column}, Message: fmt.Sprintf("alias *%s has no anchor: an anchor holds in its own document alone; write &%s in this one", a.Value, a.Value)}
 			}
 			d := read(file, root)
 			told, values = told+len(d.problems), values+len(d.places)
@@ -225,6 +225,6 @@ func syntax(file string, err error) *Problem {
 		p.Pos.Line = max(p.Pos.Line, 1)
 		text = text[len(m[0]):]
 	}
-	p.Message = fmt.Sprintf("is no YAML: %s; correct this line or the one before it", text)
+	p.Message = fmt.Sprintf("is not YAML: %s; correct this line or the one before it", text)
 	return p
 }

@@ -74,10 +74,10 @@ func misglob(g string) string {
 	}
 	for _, part := range strings.Split(g, "/") {
 		if _, err := path.Match(part, ""); err != nil {
-			return short(g) + " is no glob; close its [ ]"
+			return short(g) + " is not a glob; close its [ ]"
 		}
 		if strings.Contains(part, "**") && part != "**" {
-			return short(g) + ` has "**" beside other text; let it stand alone between slashes`
+			return short(g) + ` has "**" next to other text; put it alone between slashes`
 		}
 	}
 	return ""

@@ -34,9 +34,9 @@ type PullRequests struct {
 type Store struct {
 	// Dir is an absolute folder outside the repository.
 	Dir string `json:"dir,omitempty" part:"placement"`
-	// S3 is a bucket that all machines share; each keeps what it uses beside it.
+	// S3 is a bucket that all machines share; each keeps a local copy of what it uses.
 	S3 *S3 `json:"s3,omitempty" part:"placement"`
-	// OCI is a repository of a container registry that all machines share; each keeps what it uses beside it.
+	// OCI is a repository of a container registry that all machines share; each also keeps what it uses itself.
 	OCI *OCI `json:"oci,omitempty" part:"placement"`
 }
 
@@ -64,7 +64,7 @@ type Checkpoints struct {
 	Remote string `json:"remote,omitempty" part:"placement"`
 	// Ref is the Git ref that keeps them, in that remote or, without one, in the ledger's own; where neither is given, no ref does.
 	Ref string `json:"ref,omitempty" jsonschema:"pattern=^refs/[a-z]+/.+$" part:"placement"`
-	// Required lists places without whose answer the ledger is neither read nor written. The others are asked, and one that does not answer is told.
+	// Required lists places without whose answer the ledger is neither read nor written. The others are asked, and one that does not answer is reported.
 	Required []string `json:"required,omitempty" jsonschema:"enum=store,enum=forge,enum=ref" part:"placement"`
 }
 

@@ -14,7 +14,7 @@ type Dataset struct {
 	Rows *Bounds `json:"rows,omitempty" part:"key"`
 	// Freshness bounds how old the newest row is.
 	Freshness *Freshness `json:"freshness,omitempty" part:"key"`
-	// Violations says what data that breaks its promises comes to: deny holds everything that needs it, warn is reported.
+	// Violations says what is done about data that violates its constraints: deny holds everything that needs it, warn is reported.
 	Violations string `json:"violations,omitempty" jsonschema:"enum=deny,enum=warn,default=deny" part:"key"`
 	// Purpose says why personal data is used; required where a column is tagged personal.
 	Purpose string `json:"purpose,omitempty" part:"key"`
@@ -30,7 +30,7 @@ type DataSource struct {
 	HTTP *HTTP `json:"http,omitempty" part:"key"`
 	// S3 is an object, or all objects below a prefix.
 	S3 *S3 `json:"s3,omitempty" part:"key"`
-	// Pin is the .dvc file that names the data of an http or s3 source, or of another repository, as it was last taken in; vishwa data refresh writes it.
+	// Pin is the .dvc file that names the data of an http or s3 source, or of another repository, as it was last downloaded; vishwa data refresh writes it.
 	Pin string `json:"pin,omitempty" jsonschema:"pattern=\\.dvc$" part:"key"`
 	// Refresh says when the source is looked at for data that has moved, and how the new pin is proposed.
 	Refresh *Refresh `json:"refresh,omitempty" part:"placement"`
@@ -42,7 +42,7 @@ type Refresh struct {
 	Schedule string `json:"schedule,omitempty" part:"placement"`
 	// Propose says how the new pin comes into the tracked branch: as a pull request, or as a commit directly on it.
 	Propose string `json:"propose,omitempty" jsonschema:"enum=pull-request,enum=commit,default=pull-request" part:"placement"`
-	// Settle is how long the data must have stood still before it is taken in, so that what is still being written is not.
+	// Settle is how long the data must not have changed before it is downloaded, so that what is still being written is not.
 	Settle Duration `json:"settle,omitempty" part:"placement"`
 }
 

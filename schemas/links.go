@@ -122,7 +122,7 @@ func (s *Deployment) check(c *checker, d *document) {
 	for i, ref := range s.Needs {
 		field := fmt.Sprintf("spec.needs.%d", i)
 		if seen[ref] && ref != (Ref{}) {
-			d.problem(field, "%s stands twice; remove one", ref)
+			d.problem(field, "%s is listed twice; remove one", ref)
 			continue
 		}
 		seen[ref] = true

@@ -244,7 +244,7 @@ func (l *loader) result() ([]Declaration, []Problem) {
 	if len(problems) > MaxProblems || l.told >= MaxProblems {
 		more := max(0, len(problems)-MaxProblems)
 		problems = problems[:min(len(problems), MaxProblems)]
-		problems = append(problems, Problem{Pos: problems[len(problems)-1].Pos, Message: fmt.Sprintf("and %d more problems at least, which are not told; correct these first", more)})
+		problems = append(problems, Problem{Pos: problems[len(problems)-1].Pos, Message: fmt.Sprintf("and %d more problems at least, which are not listed; correct these first", more)})
 	}
 	return decls, problems
 }

@@ -124,14 +124,14 @@ func TestUnreadableFilesAreProblems(t *testing.T) {
 		"utf16":    {fstest.MapFS{"vishwa/a.yaml": text("\xff\xfea\x00")}, "vishwa/a.yaml:1:1: is not UTF-8 text; save the file as UTF-8\n"},
 		"nul":      {fstest.MapFS{"vishwa/a.yaml": text("a: \x00")}, "vishwa/a.yaml:1:4: holds a NUL byte; save the file as UTF-8 text\n"},
 		"large":    {fstest.MapFS{"vishwa/a.yaml": text("# " + strings.Repeat("x", maxBytes))}, "vishwa/a.yaml: is larger than 4 MiB; split it\n"},
-		"crowded":  {fstest.MapFS{"vishwa/a.yaml": text("a: [" + strings.Repeat("1,", 150_000) + "]")}, "vishwa/a.yaml:1:200001: a.99998: the document holds more than 100000 values, its aliases counted as what they stand for; split it, or keep the data in a file\n"},
+		"crowded":  {fstest.MapFS{"vishwa/a.yaml": text("a: [" + strings.Repeat("1,", 150_000) + "]")}, "vishwa/a.yaml:1:200001: a.99998: the document holds more than 100000 values, its aliases counted in full; split it, or keep the data in a file\n"},
 		"packed":   {fstest.MapFS{"vishwa/a.yaml": text("---\na: [" + strings.Repeat("1,", 2_000_000) + "]")}, "vishwa/a.yaml:1:1: the document holds more than 100000 values; split it, or keep the data in a file\n"},
 		"root":     {fstest.MapFS{Root: link}, "vishwa.yaml: vishwa.yaml is a symbolic link, which is not followed; put the file there itself\n"},
 		"included": {fstest.MapFS{"vishwa/a.yaml": link}, "vishwa.yaml:4:1: spec.include: vishwa/a.yaml is a symbolic link, which is not followed; put the file there itself\n"},
 		"folder":   {fstest.MapFS{"vishwa": &fstest.MapFile{Mode: fs.ModeSymlink | 0o777, Data: []byte("src")}}, "vishwa.yaml:4:1: spec.include: vishwa is a symbolic link, which is not followed; put the file there itself\n"},
-		"dataset":  {fstest.MapFS{"vishwa/a.yaml": text(students), "data/students.csv": link}, "vishwa/a.yaml:4:17: spec.source.path: data/students.csv is a symbolic link, which is not followed; name what it stands for\n"},
-		"above":    {fstest.MapFS{"vishwa/a.yaml": text(strings.Replace(students, "data/", "link/", 1)), "link": &fstest.MapFile{Mode: fs.ModeSymlink | 0o777, Data: []byte("data")}}, "vishwa/a.yaml:4:17: spec.source.path: link is a symbolic link, which is not followed; name what it stands for\n"},
-		"pipe":     {fstest.MapFS{"vishwa/a.yaml": text(students), "data/students.csv": &fstest.MapFile{Mode: fs.ModeNamedPipe}}, "vishwa/a.yaml:4:17: spec.source.path: data/students.csv is no regular file; name one\n"},
+		"dataset":  {fstest.MapFS{"vishwa/a.yaml": text(students), "data/students.csv": link}, "vishwa/a.yaml:4:17: spec.source.path: data/students.csv is a symbolic link, which is not followed; name what it points to\n"},
+		"above":    {fstest.MapFS{"vishwa/a.yaml": text(strings.Replace(students, "data/", "link/", 1)), "link": &fstest.MapFile{Mode: fs.ModeSymlink | 0o777, Data: []byte("data")}}, "vishwa/a.yaml:4:17: spec.source.path: link is a symbolic link, which is not followed; name what it points to\n"},
+		"pipe":     {fstest.MapFS{"vishwa/a.yaml": text(students), "data/students.csv": &fstest.MapFile{Mode: fs.ModeNamedPipe}}, "vishwa/a.yaml:4:17: spec.source.path: data/students.csv is not a regular file; name one\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fsys := repo(nil)

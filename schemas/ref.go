@@ -25,7 +25,7 @@ var refPattern = regexp.MustCompile(RefPattern)
 func ParseRef(s string) (Ref, error) {
 	m := refPattern.FindStringSubmatch(s)
 	if m == nil {
-		return Ref{}, fmt.Errorf("%q is no ref: want kind/name or kind/name:output in lower case, such as dataset/students", s)
+		return Ref{}, fmt.Errorf("%q is not a ref: want kind/name or kind/name:output in lower case, such as dataset/students", s)
 	}
 	return Ref{Kind(m[1]), m[2], m[3]}, nil
 }

@@ -96,9 +96,9 @@ func article(jsonType string) string {
 func unfit(k *kind.Pattern, s *jsonschema.Schema) string {
 	switch k.Want {
 	case RefPattern:
-		return short(k.Got) + " is no ref; write kind/name or kind/name:output in lower case, such as dataset/students"
+		return short(k.Got) + " is not a ref; write kind/name or kind/name:output in lower case, such as dataset/students"
 	case DurationPattern:
-		return short(k.Got) + " is no duration; write one such as 90s, 15m, 2h or 3d"
+		return short(k.Got) + " is not a duration; write one such as 90s, 15m, 2h or 3d"
 	case "^/":
 		return short(k.Got) + " does not begin with a slash; put one there"
 	default:

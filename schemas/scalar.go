@@ -58,7 +58,7 @@ func (t *tree) number(n *yaml.Node, v any) any {
 		f = float64(v)
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			t.problem(n, "%s is no number that JSON can hold; give a finite one", n.Value)
+			t.problem(n, "%s is not a number that JSON can hold; give a finite one", n.Value)
 			return nil
 		}
 		if !integer.MatchString(n.Value) {

@@ -96,7 +96,7 @@ func (t *tree) value(n *yaml.Node, h uint64, depth int) any {
 	case t.stopped:
 		return nil
 	case t.nodes > maxNodes:
-		t.stop(n, "the document holds more than %d values, its aliases counted as what they stand for; split it, or keep the data in a file", maxNodes)
+		t.stop(n, "the document holds more than %d values, its aliases counted in full; split it, or keep the data in a file", maxNodes)
 		return nil
 	case depth > maxDepth:
 		t.stop(n, "is nested more than %d deep; flatten it", maxDepth)
@@ -131,7 +131,7 @@ func (t *tree) note(path uint64, n *yaml.Node) {
 
 func (t *tree) alias(n *yaml.Node, h uint64, depth int) any {
 	if n.Alias == nil || slices.Contains(t.open, n.Alias) {
-		t.stop(n, "alias *%s stands for a value that holds the alias itself; write the value out", n.Value)
+		t.stop(n, "alias *%s is of a value that holds the alias itself; write the value out", n.Value)
 		return nil
 	}
 	t.open = append(t.open, n.Alias)
@@ -171,7 +171,7 @@ func (t *tree) mapping(n *yaml.Node, h uint64, depth int) any {
 		t.path = append(t.path, k.Value)
 		if _, twice := out[k.Value]; twice {
 			if len(t.problems) < maxProblems {
-				t.problem(n.Content[i], "the key stands twice, here and in line %d; remove one", lineOf(n, k.Value))
+				t.problem(n.Content[i], "the key is given twice, here and in line %d; remove one", lineOf(n, k.Value))
 			}
 		} else {
 			at := below(h, k.Value)

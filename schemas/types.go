@@ -101,7 +101,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	})
 	d, err := time.ParseDuration(hours)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no duration; write one such as 90s, 15m, 2h or 3d", s)
+		return 0, fmt.Errorf("%q is not a duration; write one such as 90s, 15m, 2h or 3d", s)
 	}
 	return d, nil
 }

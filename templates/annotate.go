@@ -65,7 +65,7 @@ func withHint(message, way string) string {
 	if way == "" {
 		return message
 	}
-	return message + ". Way out: " + way
+	return message + ". Hint: " + way
 }
 
 // Commands writes annotations as workflow commands, which GitHub shows at their lines.

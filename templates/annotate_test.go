@@ -25,9 +25,9 @@ func TestAnnotationsStandAtTheirLines(t *testing.T) {
 			{Path: "src/train.py", Line: 1, Level: "failure", Title: "Conflict", Message: "this file conflicts with main"},
 			{Path: "vishwa/model.yaml", Line: 1, Level: "failure", Title: "Conflict", Message: "this file conflicts with main"}},
 		"denied": {
-			{Path: "vishwa/students.yaml", Line: 3, Level: "failure", Title: "data/personal on dataset/students", Message: "column e_mail looks personal and is not tagged. Way out: tag it with personal: true, or drop it"},
-			{Path: "vishwa/enrollment.yaml", Line: 20, Level: "failure", Title: "model/licence on model/enrollment", Message: "no licence is declared. Way out: declare spec.licence"},
-			{Path: "vishwa/enrollment-staging.yaml", Line: 3, Level: "warning", Title: "deployment/resources on deployment/enrollment-staging", Message: "no limit of memory. Way out: declare resources.memory"},
+			{Path: "vishwa/students.yaml", Line: 3, Level: "failure", Title: "data/personal on dataset/students", Message: "column e_mail looks personal and is not tagged. Hint: tag it with personal: true, or drop it"},
+			{Path: "vishwa/enrollment.yaml", Line: 20, Level: "failure", Title: "model/licence on model/enrollment", Message: "no licence is declared. Hint: declare spec.licence"},
+			{Path: "vishwa/enrollment-staging.yaml", Line: 3, Level: "warning", Title: "deployment/resources on deployment/enrollment-staging", Message: "no limit of memory. Hint: declare resources.memory"},
 			{Path: "vishwa/students.yaml", Line: 3, Level: "notice", Title: "team/hours on dataset/students", Message: "nobody works on Sundays"}},
 		"failed": {
 			{Path: "vishwa/enrollment.yaml", Line: 3, Level: "failure", Title: "training/enrollment:xgboost failed", Message: "ended with exit code 1 after 3 s"}},

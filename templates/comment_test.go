@@ -59,7 +59,7 @@ var (
 // code could be read as more than words.
 func sound(t interface{ Fatalf(string, ...any) }, body string) {
 	if !utf8.ValidString(body) || !strings.HasPrefix(body, "**") {
-		t.Fatalf("it is no text, or has no verdict: %.100q", body)
+		t.Fatalf("it is not text, or has no verdict: %.100q", body)
 	}
 	fence, columns, folds, before := "", 0, 0, ""
 	for _, l := range strings.Split(body, "\n") {

@@ -87,7 +87,7 @@ func FuzzMarkdown(f *testing.F) {
 func shownAll(t *testing.T, what, from, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) {
-		t.Errorf("%s of %q is no text: %q", what, from, text)
+		t.Errorf("%s of %q is not text: %q", what, from, text)
 	}
 	for _, r := range text {
 		if !harmless.Shown(r) {

@@ -52,7 +52,7 @@ func wayOut(way string, n int) string {
 	if way == "" {
 		return ""
 	}
-	return ". **Way out:** " + prose(way, n)
+	return ". **Hint:** " + prose(way, n)
 }
 
 // apart is an empty line between the rows of p that are several lines long.

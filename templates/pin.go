@@ -81,7 +81,7 @@ func (p PinText) text(foreign func(string) string) string {
 		}
 	}
 	list("What else changed", changes)
-	list("Promises that it breaks, which only warn", p.Warnings)
+	list("Constraints that it violates, which only warn", p.Warnings)
 	return b.String()
 }
 

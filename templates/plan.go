@@ -122,7 +122,7 @@ func findings(p plan.Plan) (out []line) {
 		_, sign := weigh(f.Level)
 		out = append(out, line{sign, fmt.Sprintf("%s %s on %s: %s", harmless.Line(string(f.Level)), harmless.Line(f.Rule), f.Ref, harmless.Line(f.Message)), false})
 		if f.Hint != "" {
-			out = append(out, line{"", "way out: " + harmless.Line(f.Hint), true})
+			out = append(out, line{"", "hint: " + harmless.Line(f.Hint), true})
 		}
 	}
 	return out

@@ -53,7 +53,7 @@ func sarifChecker(t *testing.T) func(v any) error {
 func TestFindingsAreSARIF(t *testing.T) {
 	check := sarifChecker(t)
 	if err := check(map[string]any{"version": "2.1.0", "runs": []any{map[string]any{}}}); err == nil {
-		t.Fatal("the checker takes what is no SARIF")
+		t.Fatal("the checker takes what is not SARIF")
 	}
 	if err := check(ProblemsSARIF("v1", nil)); err != nil {
 		t.Errorf("nothing found: %v", err)

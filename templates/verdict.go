@@ -158,7 +158,7 @@ func broken(r Report, s *sentence) {
 	case m > 0:
 		s.say("The declarations do not hold together: %s to put right. Nothing is planned or run before.", counted(m, "problem", "problems"))
 	default:
-		s.say("There is no plan: what was found stands below.")
+		s.say("There is no plan: see below what was found.")
 	}
 }
 
@@ -260,11 +260,11 @@ func blocked(r Report, s *sentence) {
 	}
 	switch {
 	case len(h.denied) > 0:
-		s.say("; each finding below says the way out.")
+		s.say("; each finding below says what to do.")
 	case h.failed > 0, len(h.unplannable) > 0:
-		s.say("; the reason stands below.")
+		s.say("; the reason is below.")
 	case parts == 0:
-		s.say(": what was found stands below.")
+		s.say(": see below what was found.")
 	default:
 		s.say(".")
 	}

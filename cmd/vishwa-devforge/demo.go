@@ -32,8 +32,8 @@ func demoVerb() *cobra.Command {
 	var program string
 	cmd := &cobra.Command{
 		Use:   "demo [DIR]",
-		Short: "Show the loop: pull request, comment, regression blocked, mended, approved, merged, deployed",
-		Long: `Show the loop: pull request, comment, regression blocked, mended, approved, merged, deployed.
+		Short: "Show the loop: pull request, comment, regression blocked, fixed, approved, merged, deployed",
+		Long: `Show the loop: pull request, comment, regression blocked, fixed, approved, merged, deployed.
 Everything is in DIR, which must not be there yet; without it, in vishwa-demo-pr, or
 vishwa-demo-pr-2 and so on where earlier demos are there.`,
 		Args: cobra.MaximumNArgs(1),
@@ -64,9 +64,9 @@ func place(usual string, named []string) (string, error) {
 		case !errors.Is(err, os.ErrExist):
 			return "", fmt.Errorf("make a folder for the demo: %w; name one that can be made: make demo-pr DEMO=FOLDER", err)
 		case len(named) > 0:
-			return "", fmt.Errorf("%s is there already, perhaps from an earlier demo; remove it, or name another: make demo-pr DEMO=FOLDER", dir)
+			return "", fmt.Errorf("%s already exists, perhaps from an earlier demo; remove it, or name another: make demo-pr DEMO=FOLDER", dir)
 		case n > 99:
-			return "", fmt.Errorf("%s to %s are there already, from earlier demos; remove them", usual, dir)
+			return "", fmt.Errorf("%s to %s already exist, from earlier demos; remove them", usual, dir)
 		}
 		dir = fmt.Sprintf("%s-%d", usual, n)
 	}
@@ -246,7 +246,7 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.step(ctx, "simpler", "Keep the straight line alone", "Blocked", [][3]string{{"vishwa/model.yaml", "    curve: {params: {degree: 2}}\n", ""}}); err != nil {
 		return err
 	}
-	s.say("She mends it with another candidate, and pushes again: the same comment is edited.")
+	s.say("She repairs it with another candidate, and pushes again: the same comment is edited.")
 	if err := s.edit("vishwa/model.yaml", "    line: {params: {degree: 1}}\n", "    line: {params: {degree: 1}}\n    curve: {params: {degree: 4}}\n"); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func TestADemoCanBeShownAgain(t *testing.T) {
 	if dir, err := place("demo", []string{"mine"}); err != nil || dir != "mine" {
 		t.Errorf("%q, %v", dir, err)
 	}
-	if _, err := place("demo", []string{"mine"}); err == nil || !strings.Contains(err.Error(), "is there already") || !strings.Contains(err.Error(), "DEMO=") {
+	if _, err := place("demo", []string{"mine"}); err == nil || !strings.Contains(err.Error(), "already exists") || !strings.Contains(err.Error(), "DEMO=") {
 		t.Errorf("the way out is not told: %v", err)
 	}
 	if _, err := place("demo", []string{"none/inner"}); err == nil || !strings.Contains(err.Error(), "DEMO=") {

@@ -32,7 +32,7 @@ func (a *app) order(ctx context.Context, verb string, o devforge.Order) (done de
 func (a *app) ask(ctx context.Context, method, path string, body []byte, v any) error {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.url, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "%q is no address", a.url), "give --url http://%s", defaultAddress)
+		return fault.WithHint(fault.New(fault.Invalid, "%q is not an address", a.url), "give --url http://%s", defaultAddress)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := a.client.Do(req)
@@ -48,7 +48,7 @@ func (a *app) ask(ctx context.Context, method, path string, body []byte, v any) 
 		return refusal(resp.StatusCode, raw)
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "what answers at %s is no forge", a.url), "give --url as vishwa-devforge serve prints it")
+		return fault.WithHint(fault.New(fault.Invalid, "what answers at %s is not a forge", a.url), "give --url as vishwa-devforge serve prints it")
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func refusal(status int, raw []byte) error {
 func number(s string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(s, "#"))
 	if err != nil || n < 1 {
-		return 0, fault.WithHint(fault.New(fault.Invalid, "%q is no number of a pull request", s), "give one such as 1")
+		return 0, fault.WithHint(fault.New(fault.Invalid, "%q is not a number of a pull request", s), "give one such as 1")
 	}
 	return n, nil
 }

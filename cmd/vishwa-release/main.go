@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string) error {
 		return fault.WithHint(fault.New(fault.Invalid, "%w", err), "%s", use)
 	}
 	if *version == "" || strings.ContainsAny(*version, " \t\n@?#'\"") {
-		return fault.WithHint(fault.New(fault.Invalid, "%q is no version", *version), "give --version, as git describe --tags prints it")
+		return fault.WithHint(fault.New(fault.Invalid, "%q is not a version", *version), "give --version, as git describe --tags prints it")
 	}
 	switch {
 	case args[0] == "build" && *out != "" && *sbom != "" && flags.NArg() == 0:

@@ -121,7 +121,7 @@ func digests(dir string) (files []attest.File, err error) {
 			continue
 		}
 		if !e.Type().IsRegular() {
-			return nil, fault.WithHint(fault.New(fault.Denied, "%s in %s is no file", e.Name(), dir), "a release holds files alone: remove it")
+			return nil, fault.WithHint(fault.New(fault.Denied, "%s in %s is not a file", e.Name(), dir), "a release holds files alone: remove it")
 		}
 		f, err := os.Open(filepath.Join(dir, e.Name()))
 		if err != nil {

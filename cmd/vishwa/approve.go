@@ -112,7 +112,7 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	defer closeAgent()
 	who, ok := in.Trust.PrincipalOf(signer.PublicKey())
 	if !ok {
-		return fault.WithHint(fault.New(fault.Denied, "the key %s is no principal's in trust.yaml", ssh.FingerprintSHA256(signer.PublicKey())), "have it added to trust.yaml in a reviewed commit, or give another --key")
+		return fault.WithHint(fault.New(fault.Denied, "the key %s is not a principal's in trust.yaml", ssh.FingerprintSHA256(signer.PublicKey())), "have it added to trust.yaml in a reviewed commit, or give another --key")
 	}
 	r := trust.Request{Want: trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models},
 		Revision: p.Revision, Principal: who, Time: a.now(), Expires: a.now().Add(how.valid)}
@@ -178,7 +178,7 @@ func (a *cli) recordApproval(cmd *cobra.Command, path string) error {
 	}
 	var signed trust.Signed
 	if err := json.Unmarshal(raw, &signed); err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "%s is no approval: %w", path, err), "make one with vishwa approve PLAN --out %s", path)
+		return fault.WithHint(fault.New(fault.Invalid, "%s is not an approval: %w", path, err), "make one with vishwa approve PLAN --out %s", path)
 	}
 	s, err := a.open(cmd.Context(), acting)
 	if err != nil {
@@ -315,7 +315,7 @@ func (a *cli) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 		fmt.Fprintf(a.out, "%s may be tried again (entry %d); run vishwa apply.\n", e.Ref, e.Seq)
 	}
 	if err == nil && len(done) == 0 {
-		err = fault.WithHint(fault.New(fault.Invalid, "%s has not failed: there is nothing to try again", ref), "vishwa plan says how it stands")
+		err = fault.WithHint(fault.New(fault.Invalid, "%s has not failed: there is nothing to try again", ref), "vishwa plan says what its state is")
 	}
 	return err
 }

@@ -303,7 +303,7 @@ func (a *cli) showTests(r policy.Report, format string) error {
 			}
 		}
 		if len(r.Tests) == 0 {
-			fmt.Fprintln(a.out, "There are no tests. Write them as rules named test_... in files named *_test.rego, beside your rules.")
+			fmt.Fprintln(a.out, "There are no tests. Write them as rules named test_... in files named *_test.rego, next to your rules.")
 			return nil
 		}
 		fmt.Fprintf(a.out, "%d of %d tests pass, coverage %.1f%%.\n", passed, len(r.Tests), r.Coverage)

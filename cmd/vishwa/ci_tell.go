@@ -189,7 +189,7 @@ func (a *cli) appendTo(variable string, text []byte) error {
 // verdict is the error that r amounts to. A pull request that waits for people has
 // passed: what waits is its deployment, or a command.
 func verdict(r templates.Report) error {
-	kind, way := fault.Invalid, "see the report: each part says the way out"
+	kind, way := fault.Invalid, "see the report: each part says what to do"
 	switch r.Stage {
 	case templates.Broken:
 		way = cmp.Or(r.Hint, way)

@@ -55,7 +55,7 @@ func (a *cli) examine(ctx context.Context, c config.Spec) error {
 		}
 	}
 	if wrong > 0 {
-		return fault.WithHint(fault.New(fault.Of(first), "%d of %d things that the controller will need cannot be had", wrong, len(found)), "mend each as it says above")
+		return fault.WithHint(fault.New(fault.Of(first), "%d of %d things that the controller will need cannot be had", wrong, len(found)), "fix each as it says above")
 	}
 	return nil
 }

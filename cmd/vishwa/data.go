@@ -23,7 +23,7 @@ func (a *cli) dataVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
 		Short: "Keep data as DVC does: .dvc files, cache and remotes, bit for bit",
-		Long: `Data too large for Git is kept in a cache and in remotes, and stands in the
+		Long: `Data too large for Git is kept in a cache and in remotes, and is named in the
 repository as .dvc files. Everything is as DVC 3 has it, so that either program can be
 used at any time.`,
 		PersistentPreRun: func(*cobra.Command, []string) {
@@ -104,7 +104,7 @@ func (a *cli) dataAdd() *cobra.Command {
 	var format, remote string
 	var toRemote bool
 	cmd := &cobra.Command{
-		Use: "add PATH...", Short: "Take files and folders in: into the cache, with a .dvc file for Git", Args: cobra.MinimumNArgs(1),
+		Use: "add PATH...", Short: "Add files and folders to the cache, with a .dvc file for Git", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(jobs)
 			if err != nil {

@@ -45,7 +45,7 @@ func (h *history) check() error {
 	}
 	at, err := time.ParseInLocation("2006-01-02", h.date, time.Local)
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "%q is no date", h.date), "write it as 2026-01-31")
+		return fault.WithHint(fault.New(fault.Invalid, "%q is not a date", h.date), "write it as 2026-01-31")
 	}
 	h.Since = at
 	return nil

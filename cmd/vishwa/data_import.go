@@ -16,7 +16,7 @@ func (a *cli) dataImport() *cobra.Command {
 	var out, rev string
 	var allow []string
 	cmd := &cobra.Command{
-		Use: "import REPO PATH", Short: "Take in data that another repository keeps", Args: cobra.ExactArgs(2),
+		Use: "import REPO PATH", Short: "Import data that another repository keeps", Args: cobra.ExactArgs(2),
 		Long: `Brings a file or folder that the Git repository REPO keeps at PATH, with DVC or in Git
 itself, and writes a .dvc file that says where it is from and at which commit, as DVC
 does: dvc update and the same command again bring what is there by then.`,

@@ -219,7 +219,7 @@ func (i installer) hooks(ctx context.Context) error {
 		fmt.Fprintf(i.cli.out, "Wrote the hook %s.\n", h[0])
 	}
 	if len(there) > 0 {
-		return fault.WithHint(fault.New(fault.Conflict, "%d hooks are there already, and stay", len(there)), "add to them:\n  %s", strings.Join(there, "\n  "))
+		return fault.WithHint(fault.New(fault.Conflict, "%d hooks exist already, and stay", len(there)), "add to them:\n  %s", strings.Join(there, "\n  "))
 	}
 	return nil
 }

@@ -16,9 +16,9 @@ import (
 func (a *cli) dataRemove() *cobra.Command {
 	var outs bool
 	cmd := &cobra.Command{
-		Use: "remove TARGET...", Aliases: []string{"rm"}, Short: "Let go of data: take its .dvc file away, and its line of .gitignore", Args: cobra.MinimumNArgs(1),
+		Use: "remove TARGET...", Aliases: []string{"rm"}, Short: "Stop tracking data: remove its .dvc file, and its line of .gitignore", Args: cobra.MinimumNArgs(1),
 		Long: `The data itself stays in the work tree, unless --outs is given, and in the cache until
-gc. A commit without the .dvc file lets go of it for everybody.`,
+gc. A commit without the .dvc file stops tracking it for everybody.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(0)
 			if err != nil {
@@ -77,7 +77,7 @@ func (a *cli) notGits(ctx context.Context, w *data.Workspace, args []string) err
 			return err
 		}
 		if tracked != "" {
-			return fault.WithHint(fault.New(fault.Invalid, "add %s: Git keeps %s itself", rel, tracked), "let Git go of it, it stays where it is: git rm -r --cached %s", rel)
+			return fault.WithHint(fault.New(fault.Invalid, "add %s: Git keeps %s itself", rel, tracked), "have Git stop tracking it (the files stay): git rm -r --cached %s", rel)
 		}
 	}
 	return nil

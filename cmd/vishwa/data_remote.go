@@ -43,7 +43,7 @@ func (a *cli) dataRemote() *cobra.Command {
 			return edit(func(c *dvc.Config) error {
 				section := dvc.RemoteSection(args[0])
 				if _, there := c.Get(section, "url"); there {
-					return fault.WithHint(fault.New(fault.Conflict, "remote %s is there already", args[0]), "change it: vishwa data remote modify %s url URL", args[0])
+					return fault.WithHint(fault.New(fault.Conflict, "remote %s already exists", args[0]), "change it: vishwa data remote modify %s url URL", args[0])
 				}
 				where := args[1]
 				if err := public(where); err != nil {
@@ -165,7 +165,7 @@ func (a *cli) dataRemote() *cobra.Command {
 		Use: "rename OLD NEW", Short: "Give a remote another name", Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if known(args[1]) == nil {
-				return fault.WithHint(fault.New(fault.Conflict, "remote %s is there already", args[1]), "choose another name")
+				return fault.WithHint(fault.New(fault.Conflict, "remote %s already exists", args[1]), "choose another name")
 			}
 			return edit(func(c *dvc.Config) error {
 				if !c.Rename(dvc.RemoteSection(args[0]), dvc.RemoteSection(args[1])) {
@@ -203,7 +203,7 @@ func (a *cli) dataConfig() *cobra.Command {
 			}
 			i := strings.LastIndexByte(args[0], '.')
 			if i < 0 {
-				return fault.WithHint(fault.New(fault.Invalid, "%q is no option", args[0]), "write section.option, such as core.remote or cache.type")
+				return fault.WithHint(fault.New(fault.Invalid, "%q is not an option", args[0]), "write section.option, such as core.remote or cache.type")
 			}
 			section, key := args[0][:i], args[0][i+1:]
 			if name, ok := strings.CutPrefix(section, "remote."); ok {

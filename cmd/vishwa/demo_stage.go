@@ -112,7 +112,7 @@ func (d *demonstration) repository() error {
 	if err := d.overlay(files, "."); err != nil {
 		return err
 	}
-	trust := fmt.Sprintf(`# Whose word counts. Alice develops; Bob may approve what goes to production.
+	trust := fmt.Sprintf(`# Whose approval counts. Alice develops; Bob may approve what goes to production.
 apiVersion: vishwa.dev/v1alpha1
 kind: Trust
 principals:

@@ -38,7 +38,7 @@ func TestManualsAreTakenByMan(t *testing.T) {
 	groff, err := exec.LookPath("groff")
 	for name, text := range pages {
 		if !bytes.HasPrefix(text, []byte(".TH ")) || !bytes.Contains(text, []byte("\n.SH OPTIONS\n")) {
-			t.Errorf("%s is no manual page:\n%s", name, text)
+			t.Errorf("%s is not a manual page:\n%s", name, text)
 		}
 		if err != nil {
 			continue // the shape is held above

@@ -48,10 +48,10 @@ func (a *cli) doctorVerb() *cobra.Command {
 		Short: "Look at what Vishwa needs of this machine and repository, and say what to do",
 		Long: `Look at the programs that Vishwa calls (git, python3 with venv, terraform or tofu, ssh)
 and, in a repository, at its declarations, the controller's keys, the store, the clock,
-the remote and the ledger. Each is tried; what is wrong comes with a way out. Looking
+the remote and the ledger. Each is tried; what is wrong comes with a hint. Looking
 leaves a few bytes in the store, the same each time.
 
-Before that, begin a command that does nothing on each rung of isolation, as this user, and tell
+Before that, begin a command that does nothing at each level of isolation, as this user, and tell
 which of the five guarantees hold around it; where one does not, why, and which
 switch of the kernel to set. It tells, too, what runs and runs of pull requests get
 by the settings: the variables VISHWA_ISOLATION*, or a controller's file.
@@ -107,14 +107,14 @@ func (d *diagnosis) judge(p wall.Policy) {
 		d.Pulls.Reason = "the settings ask for no isolation: code that nobody reviewed does whatever this user may"
 		d.Pulls.Hint = "remove the level none from the settings"
 	case !ok:
-		d.Pulls.Lacks, d.Pulls.Reason = wall.Guarantees, "no rung that the settings allow works here"
-		d.Pulls.Hint = "see above what stands against each rung"
+		d.Pulls.Lacks, d.Pulls.Reason = wall.Guarantees, "no level of isolation that the settings allow works here"
+		d.Pulls.Hint = "see above what prevents each level"
 	default:
 		d.Runs, d.Pulls.Level = stand.Level, stand.Level
 		d.Pulls.Lacks = wall.Lacks(*stand.Report)
 		if d.Pulls.Possible = len(d.Pulls.Lacks) == 0; !d.Pulls.Possible {
-			d.Pulls.Reason = fmt.Sprintf("the rung %s lacks %s", stand.Level, list(d.Pulls.Lacks))
-			d.Pulls.Hint = "see above what stands against it"
+			d.Pulls.Reason = fmt.Sprintf("the level %s lacks %s", stand.Level, list(d.Pulls.Lacks))
+			d.Pulls.Hint = "see above what prevents it"
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (a *cli) checks(ctx context.Context) []check {
 	if err != nil {
 		out := a.programs(ctx, nil, "")
 		if fault.Of(err) == fault.Missing {
-			return append(out, check{"repository", note, "this is no Git repository: its keys, store, remote and ledger were not looked at", "run it in a clone, or name one with -C"})
+			return append(out, check{"repository", note, "this is not a Git repository: its keys, store, remote and ledger were not looked at", "run it in a clone, or name one with -C"})
 		}
 		return append(out, checked("repository", "", err))
 	}
@@ -151,7 +151,7 @@ func (a *cli) keysCheck(ctx context.Context, s *station) check {
 		}
 	}
 	if s.Actor.Name == "" {
-		return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", dir), "add them with vishwa keys trust, and commit trust.yaml"))
+		return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "the keys in %s are not a controller's in trust.yaml", dir), "add them with vishwa keys trust, and commit trust.yaml"))
 	}
 	text := fmt.Sprintf("in %s, known to trust.yaml as %s", dir, s.Actor.Name)
 	if _, given := a.lookup("VISHWA_KEY_PASSWORD"); !given {

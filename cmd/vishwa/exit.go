@@ -103,7 +103,7 @@ func wayOut(err error) string {
 	case fault.Refused:
 		return "vishwa policy list explains the rules"
 	case fault.Conflict:
-		return "run vishwa plan to see how things stand now"
+		return "run vishwa plan to see the present state"
 	case fault.Held:
 		return "run vishwa plan to see what it waits for"
 	case fault.Corrupt:

@@ -32,7 +32,7 @@ func TestPreCommitHooksAreCommands(t *testing.T) {
 		}
 		cmd, rest, err := (&cli{}).root().Find(words[1:])
 		if err != nil || !cmd.Runnable() || cmd.HasSubCommands() {
-			t.Errorf("%s: %q is no command: %v", h.ID, h.Entry, err)
+			t.Errorf("%s: %q is not a command: %v", h.ID, h.Entry, err)
 			continue
 		}
 		if err := cmd.ParseFlags(rest); err != nil {

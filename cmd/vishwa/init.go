@@ -84,7 +84,7 @@ func (a *cli) scaffold(dir, name string) error {
 	}
 	fmt.Fprintf(a.out, "Wrote %s to %s. ", countedFiles(len(files)-len(left)), dir)
 	if len(left) > 0 {
-		fmt.Fprintf(a.out, `Left alone, as they were there:
+		fmt.Fprintf(a.out, `Not changed, as they already existed:
 
   %s
 
@@ -123,12 +123,12 @@ func lay(dir string, files map[string][]byte) (left []string, err error) {
 		}
 		for at := path.Dir(p); at != "."; at = path.Dir(at) {
 			if info, err := root.Lstat(at); err == nil && !info.IsDir() {
-				return nil, fault.WithHint(fault.New(fault.Conflict, "%s is there and is no folder, and init overwrites nothing", at), "move it away, or give another folder: vishwa init NEW-FOLDER")
+				return nil, fault.WithHint(fault.New(fault.Conflict, "%s is there and is not a folder, and init overwrites nothing", at), "move it away, or give another folder: vishwa init NEW-FOLDER")
 			}
 		}
 	}
 	if slices.Contains(left, schemas.Root) {
-		return nil, fault.WithHint(fault.New(fault.Conflict, "%s is there already, and init overwrites nothing", schemas.Root), "it is a project already: vishwa plan; or give another folder: vishwa init NEW-FOLDER")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "%s already exists, and init overwrites nothing", schemas.Root), "it is a project already: vishwa plan; or give another folder: vishwa init NEW-FOLDER")
 	}
 	for _, p := range paths {
 		if slices.Contains(left, p) {

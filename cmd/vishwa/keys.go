@@ -64,7 +64,7 @@ func (a *cli) keysTrustVerb() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "trust",
-		Short: "Add the public halves of keys that are there already to trust.yaml",
+		Short: "Add the public halves of keys that already exist to trust.yaml",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, paths, err := a.keyPlace()
@@ -125,16 +125,16 @@ func (a *cli) trustKeys(r *repo.Repo, dir, name string) error {
 // withController is a trust file with one more controller; comments stay.
 func withController(old []byte, name, dir string) ([]byte, error) {
 	if len(bytes.TrimSpace(old)) == 0 {
-		old = fmt.Appendf(nil, "# Whose word counts: people by their SSH keys, controllers by theirs.\napiVersion: %s\nkind: %s\nprincipals: {}\n", schemas.APIVersion, trust.Kind)
+		old = fmt.Appendf(nil, "# Whose approval counts: people by their SSH keys, controllers by theirs.\napiVersion: %s\nkind: %s\nprincipals: {}\n", schemas.APIVersion, trust.Kind)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(old, &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the trust file is no YAML mapping"), "correct it, or move it away")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the trust file is not YAML mapping"), "correct it, or move it away")
 	}
 	top := doc.Content[0]
 	controllers := child(top, "controllers")
 	if controllers.Kind != yaml.MappingNode {
-		return nil, fault.New(fault.Invalid, "the trust file's controllers are no mapping")
+		return nil, fault.New(fault.Invalid, "the trust file's controllers are not a mapping")
 	}
 	controllers.Style = 0
 	for i := 0; i < len(controllers.Content); i += 2 {

@@ -88,7 +88,7 @@ func (a *cli) moment(cmd *cobra.Command, s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usage(cmd, fmt.Errorf("%q is no time: want 2006-01-02, 2006-01-02T15:04:05Z or a span such as 36h or 2w", s))
+	return time.Time{}, usage(cmd, fmt.Errorf("%q is not a time: want 2006-01-02, 2006-01-02T15:04:05Z or a span such as 36h or 2w", s))
 }
 
 func (a *cli) log(cmd *cobra.Command, f filter, format string) error {
@@ -208,7 +208,7 @@ func (a *cli) ledgerVerifyVerb() *cobra.Command {
 numbers without gaps, each entry's hash in the next, trailers that say what the entry
 says, and signatures by keys of the trust file in the role that the action asks for.
 The first entry that does not hold is named, and so is each that a controller signed
-after it was revoked. A cut tail, another chain or a branch that is gone shows against
+after it was revoked. A cut tail, another chain or a branch that is missing shows against
 the newest checkpoint of the places that keep them: the machine's state, a shared
 store, and what spec.ledger.checkpoints names. Offline, against one that was kept
 elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint FILE).`,
@@ -280,7 +280,7 @@ func checkpoint(cmd *cobra.Command, s string) (*ledger.Checkpoint, error) {
 	var point ledger.Checkpoint
 	count, name, ok := strings.Cut(s, ":")
 	if _, err := fmt.Sscanf(count, "%d", &point.Count); err != nil || !ok {
-		return nil, usage(cmd, fmt.Errorf("%q is no checkpoint: want COUNT:DIGEST, as ledger verify prints it", s))
+		return nil, usage(cmd, fmt.Errorf("%q is not a checkpoint: want COUNT:DIGEST, as ledger verify prints it", s))
 	}
 	var err error
 	if point.Head, err = digest.Parse(name); err != nil {
@@ -343,7 +343,7 @@ func (a *cli) verifyLedger(ctx context.Context, s *station, point *ledger.Checkp
 		}
 	}
 	for _, why := range unsaid {
-		fmt.Fprintf(a.err, "Not held against %s\n", why)
+		fmt.Fprintf(a.err, "Not checked against %s\n", why)
 	}
 	if report.Entries > 0 {
 		fmt.Fprintf(a.out, "Checkpoint %d:%s\n", report.Entries, report.Head)

@@ -64,7 +64,7 @@ func (a *cli) pipelines(dir string, p pipelines) error {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(r.Dir(), f.path)); err == nil {
-			fmt.Fprintf(a.out, "%s is there already, and stays as it is.\n", f.path)
+			fmt.Fprintf(a.out, "%s already exists, and stays as it is.\n", f.path)
 			continue
 		}
 		raw, err := f.make()
@@ -79,7 +79,7 @@ func (a *cli) pipelines(dir string, p pipelines) error {
 	if unpinned {
 		fmt.Fprintf(a.out, `
 The workflow lacks the commit of Vishwa's action, as this program does not know the
-commit that it was built from. Put it where %.7s... stands, in three places:
+commit that it was built from. Put it in place of %.7s..., in three places:
 
   git ls-remote https://github.com/vishwaops/vishwa HEAD
 
@@ -112,7 +112,7 @@ func trackedBranch(dir, given string) (string, error) {
 		given = head.Target().Short()
 	}
 	if !pipelineBranch.MatchString(given) || plumbing.NewBranchReferenceName(given).Validate() != nil {
-		return "", fault.WithHint(fault.New(fault.Invalid, "%q is no branch that a pipeline can name", given), "give one of letters, digits, hyphens, dots and slashes: --branch main")
+		return "", fault.WithHint(fault.New(fault.Invalid, "%q is not a branch that a pipeline can name", given), "give one of letters, digits, hyphens, dots and slashes: --branch main")
 	}
 	return given, nil
 }
@@ -122,7 +122,7 @@ func trackedBranch(dir, given string) (string, error) {
 func actionCommit(given string) (string, error) {
 	if given != "" {
 		if !wholeCommit.MatchString(given) {
-			return "", fault.WithHint(fault.New(fault.Invalid, "%q is no whole commit", given), "give all 40 hexadecimal digits: what is pinned by less can be moved")
+			return "", fault.WithHint(fault.New(fault.Invalid, "%q is not a whole commit", given), "give all 40 hexadecimal digits: what is pinned by less can be moved")
 		}
 		return given, nil
 	}

@@ -70,7 +70,7 @@ func (m *machine) ends(want int, words string, args ...string) {
 		m.t.Errorf("vishwa %s: exit code %d, want %d with %q:\n%s", strings.Join(args, " "), code, want, words, out)
 	}
 	if last := out[strings.LastIndex(out, "\n")+1:]; want != 0 && !strings.HasPrefix(last, "  ") {
-		m.t.Errorf("no way out: %s", out)
+		m.t.Errorf("no hint: %s", out)
 	}
 }
 

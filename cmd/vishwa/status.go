@@ -39,7 +39,7 @@ func (a *cli) statusVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is served, what stands, and what is due",
+		Short: "Show what is served, what is made, and what is due",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, w, err := a.look(cmd.Context())

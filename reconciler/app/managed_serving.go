@@ -171,7 +171,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 			switch {
 			case err != nil: // one that cannot be asked hides no other
 				d.Health = port.Failing
-				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked how it stands", "deployment", ref.Name, "error", err, "hint", fault.HintOf(err))
+				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked what its state is", "deployment", ref.Name, "error", err, "hint", fault.HintOf(err))
 			case live.Key == st.key:
 				d.Health = live.Health
 			}

@@ -184,7 +184,7 @@ func unsettled(src schemas.DataSource, seen port.Snapshot, now time.Time) string
 		}
 	}
 	if age := now.Sub(newest); !newest.IsZero() && age < settle {
-		return fmt.Sprintf("it changed %s ago, and is to stand still for %s", max(age, 0).Round(time.Second), settle)
+		return fmt.Sprintf("it changed %s ago, and must not change for %s", max(age, 0).Round(time.Second), settle)
 	}
 	return ""
 }
@@ -252,7 +252,7 @@ func (o RefreshOptions) examine(ctx context.Context, r *Refreshed, s sight, fetc
 	}
 	if broken := quality.Sentence(found.Violations); len(broken) > 0 {
 		if spec.Violations != "warn" {
-			return fault.WithHint(fault.New(fault.Invalid, "the data breaks what is declared of it:\n    %s", quality.Broken(&s.decl, found.Violations)), "have the data at %s corrected, or what is declared of it; its pin stays as it was", r.From)
+			return fault.WithHint(fault.New(fault.Invalid, "the data violates what is declared of it:\n    %s", quality.Broken(&s.decl, found.Violations)), "have the data at %s corrected, or what is declared of it; its pin stays as it was", r.From)
 		}
 		r.Warnings = broken
 	}

@@ -144,7 +144,7 @@ func (h *Repository) controller(must bool) (string, error) {
 	if !must {
 		return "", nil
 	}
-	return "", fault.WithHint(fault.New(fault.Denied, "the keys in %s are no controller's in trust.yaml", h.Paths.Keys), "add them with vishwa keys trust, and commit trust.yaml")
+	return "", fault.WithHint(fault.New(fault.Denied, "the keys in %s are not a controller's in trust.yaml", h.Paths.Keys), "add them with vishwa keys trust, and commit trust.yaml")
 }
 
 // wire opens every port. This is the table of adapters.

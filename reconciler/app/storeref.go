@@ -44,7 +44,7 @@ func (p StoreRef) String() string {
 // ParseStoreRef reads a place.
 func ParseStoreRef(text string) (p StoreRef, err error) {
 	if err := json.Unmarshal([]byte(text), &p); err != nil || p.Dir == "" {
-		return p, fault.New(fault.Invalid, "%q is no place of a store", text)
+		return p, fault.New(fault.Invalid, "%q is not a place of a store", text)
 	}
 	return p, nil
 }

@@ -245,7 +245,7 @@ func (w *worker) note(ctx context.Context, server Server, todo []healthAction) {
 		}
 		_, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, server.Note(ctx, c.Deployment, c.up) })
 		if err != nil && ctx.Err() == nil {
-			w.log.Log(ctx, severity(fault.Of(err), 1), "record how a deployment stands", "deployment", c.Name, "error", err, "kind", fault.Of(err).String(), "hint", fault.HintOf(err))
+			w.log.Log(ctx, severity(fault.Of(err), 1), "record the state of a deployment", "deployment", c.Name, "error", err, "kind", fault.Of(err).String(), "hint", fault.HintOf(err))
 		}
 	}
 }

@@ -117,7 +117,7 @@ var decoration = []string{"assigned", "unassigned", "labeled", "unlabeled", "mil
 func readPayload(event string, body []byte) (call, error) {
 	var p payload
 	if err := json.Unmarshal(body, &p); err != nil {
-		return call{}, fault.New(fault.Invalid, "read the payload: it is no JSON of the event's form")
+		return call{}, fault.New(fault.Invalid, "read the payload: it is not JSON of the event's form")
 	}
 	c := call{payloadRepository: p.Repository}
 	switch event {

@@ -151,7 +151,7 @@ func (w *Workspace) ingest(ctx context.Context, rel string) (*taken, error) {
 	if st.IsDir() {
 		for _, f := range files {
 			if path.Base(f.path) == ".dvcignore" {
-				return nil, fault.WithHint(fault.New(fault.Invalid, "%s is inside of the data", path.Join(rel, f.path)), "move it beside or above the data, as DVC asks")
+				return nil, fault.WithHint(fault.New(fault.Invalid, "%s is inside of the data", path.Join(rel, f.path)), "move it next to or above the data, as DVC asks")
 			}
 			if err := dvc.CheckPath(f.path); err != nil {
 				return nil, fault.WithHint(fault.New(fault.Invalid, "%w", err), "rename it")

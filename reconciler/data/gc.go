@@ -148,7 +148,7 @@ func (n *needing) output(ctx context.Context, o Output) error {
 		t, err = n.fetched(ctx, o)
 	}
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Of(err), "%s: what its manifest %s names is not known: %w", o.Path, oid, err), "fetch it first: vishwa data fetch, with -A for all commits; or let go of what cannot be known: --skip-failed")
+		return fault.WithHint(fault.New(fault.Of(err), "%s: what its manifest %s names is not known: %w", o.Path, oid, err), "fetch it first: vishwa data fetch, with -A for all commits; or remove what cannot be known: --skip-failed")
 	}
 	note(oid)
 	for _, f := range t {

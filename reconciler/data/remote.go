@@ -345,7 +345,7 @@ func RedactURL(s string) string {
 func Init(dir string) error {
 	root := filepath.Join(dir, ".dvc")
 	if _, err := os.Stat(root); err == nil {
-		return fault.WithHint(fault.New(fault.Conflict, "%s is there already", root), "go on with vishwa data add")
+		return fault.WithHint(fault.New(fault.Conflict, "%s already exists", root), "go on with vishwa data add")
 	}
 	if err := os.MkdirAll(filepath.Join(root, "tmp"), 0o777); err != nil {
 		return fault.New(fault.Denied, "make %s: %w", root, err)

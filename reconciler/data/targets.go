@@ -127,7 +127,7 @@ func (w *Workspace) unknown(target string, all []Output) error {
 	if rel, err := w.rel(target); err == nil && rel != path.Clean(filepath.ToSlash(target)) {
 		from = fmt.Sprintf(" (%s, from its root)", rel)
 	}
-	err := fault.New(fault.Missing, "%s%s is no data of this repository", target, from)
+	err := fault.New(fault.Missing, "%s%s is not data of this repository", target, from)
 	if len(names) == 0 {
 		return fault.WithHint(err, "add it: vishwa data add %s", target)
 	}

@@ -119,7 +119,7 @@ func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string
 					continue
 				}
 				if err != nil {
-					return fault.WithHint(fault.New(fault.Invalid, "%s is a link that leads nowhere: %w", filepath.Join(abs, e.Name()), err), "mend it or remove it")
+					return fault.WithHint(fault.New(fault.Invalid, "%s is a link that leads nowhere: %w", filepath.Join(abs, e.Name()), err), "fix it or remove it")
 				}
 				isDir = st.IsDir()
 			}

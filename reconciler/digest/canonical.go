@@ -121,7 +121,7 @@ func (c *canonical) order(members []member, from int) error {
 	for i, m := range members {
 		if i > 0 {
 			if bytes.Equal(members[i-1].name, m.name) {
-				return fmt.Errorf("key %q stands twice in one object", m.name)
+				return fmt.Errorf("key %q is given twice in one object", m.name)
 			}
 			c.out = append(c.out, ',')
 		}

@@ -29,7 +29,7 @@ func Parse(s string) (Digest, error) {
 	h := strings.TrimPrefix(s, prefix)
 	raw, err := hex.DecodeString(h)
 	if err != nil || len(raw) != sha256.Size || strings.ToLower(h) != h {
-		return "", fmt.Errorf("%q is no SHA-256 digest: want sha256: and 64 lower-case hex digits", s)
+		return "", fmt.Errorf("%q is not a SHA-256 digest: want sha256: and 64 lower-case hex digits", s)
 	}
 	return Digest(prefix + h), nil
 }

@@ -33,10 +33,10 @@ func check(t interface{ Errorf(string, ...any) }, what, in, out string, lines bo
 		t.Errorf("%s of %q lets %q through: %q", what, in, m, out)
 	}
 	if !utf8.ValidString(out) {
-		t.Errorf("%s of %q is no text: %q", what, in, out)
+		t.Errorf("%s of %q is not text: %q", what, in, out)
 	}
 	if !lines && strings.ContainsAny(out, "\n\t") {
-		t.Errorf("%s of %q is no line: %q", what, in, out)
+		t.Errorf("%s of %q is not a line: %q", what, in, out)
 	}
 }
 

@@ -42,7 +42,7 @@ func (d *stepServices) Pin(ctx context.Context, n *graph.Node, tell func(string)
 			tell("warning: " + line)
 		}
 	default:
-		return nil, fault.WithHint(fault.New(fault.Invalid, "%s breaks what is declared of it:\n    %s", n.Ref, quality.Broken(n.Decl, found.Violations)), "correct the data, or what is declared of it")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s violates what is declared of it:\n    %s", n.Ref, quality.Broken(n.Decl, found.Violations)), "correct the data, or what is declared of it")
 	}
 	if found.Profile == nil {
 		return made, nil

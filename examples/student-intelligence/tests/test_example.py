@@ -319,8 +319,8 @@ class Serving(unittest.TestCase):
             "not a number": '{"inputs": [{"name": "age", "datatype": "FP64", "shape": [1], "data": [NaN]}]}',
             "number for a text": json.dumps({"inputs": [tensor("course", "BYTES", [1, 2])]}),
             "nobody": json.dumps({"inputs": [tensor("age", "FP64", [])]}),
-            "name is no text": json.dumps({"inputs": [age | {"name": ["age"]}]}),
-            "datatype is no text": json.dumps({"inputs": [age | {"datatype": ["FP64"]}]}),
+            "name is not text": json.dumps({"inputs": [age | {"name": ["age"]}]}),
+            "datatype is not text": json.dumps({"inputs": [age | {"datatype": ["FP64"]}]}),
             "too large a number": json.dumps({"inputs": [tensor("age", "INT64", [10**400])]}),
             "too deep": "[" * 100_000 + "]" * 100_000,
         }.items():

@@ -64,7 +64,7 @@ func newLogin(cfg Config, base *url.URL, next http.RoundTripper) (*login, error)
 	default:
 		app, err := ghinstallation.NewAppsTransport(next, a.App.ID, a.App.PrivateKey)
 		if err != nil { // the error may quote the key
-			return nil, fault.WithHint(fault.New(fault.Invalid, "read the private key of GitHub App %d: it is no RSA key in PEM", a.App.ID), "download a new private key from the App's settings")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "read the private key of GitHub App %d: it is not an RSA key in PEM", a.App.ID), "download a new private key from the App's settings")
 		}
 		app.BaseURL = strings.TrimSuffix(base.String(), "/")
 		l.app, l.number = app, a.App.Installation

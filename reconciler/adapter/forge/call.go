@@ -69,7 +69,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) (mo
 		return false, refused(what, resp, raw)
 	case out != nil:
 		if err := json.Unmarshal(raw, out); err != nil {
-			return false, fault.New(fault.Transient, "%s: the answer is no JSON of the documented shape", what)
+			return false, fault.New(fault.Transient, "%s: the answer is not JSON of the documented shape", what)
 		}
 	}
 	return strings.Contains(resp.Header.Get("Link"), `rel="next"`), nil

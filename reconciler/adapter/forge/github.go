@@ -56,7 +56,7 @@ type Client struct {
 // GitHub makes a Client. It asks nothing of the network.
 func GitHub(cfg Config) (*Client, error) {
 	if !plainName(cfg.Owner) || !plainName(cfg.Repo) {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "open GitHub repository %q/%q: that is no name", cfg.Owner, cfg.Repo), "give the repository as owner/name")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open GitHub repository %q/%q: that is not a name", cfg.Owner, cfg.Repo), "give the repository as owner/name")
 	}
 	base, err := baseURL(cfg.API)
 	if err != nil {
@@ -103,7 +103,7 @@ func baseURL(api string) (*url.URL, error) {
 	}
 	u, err := url.Parse(api)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "read the address of GitHub's API: it is no plain URL"), "give it as https://HOST/api/v3/, without credentials")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read the address of GitHub's API: it is not a plain URL"), "give it as https://HOST/api/v3/, without credentials")
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()

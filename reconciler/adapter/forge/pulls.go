@@ -64,7 +64,7 @@ const mostActivity = 100
 // Pushers lists who pushed to p's branch, as the repository's activity has it.
 func (c *Client) Pushers(ctx context.Context, p port.PullRequest) ([]string, error) {
 	if p.Fork {
-		return nil, fault.New(fault.Missing, "pull request %d comes from another repository, whose pushes are not told", p.Number)
+		return nil, fault.New(fault.Missing, "pull request %d comes from another repository, whose pushes are not listed", p.Number)
 	}
 	q := url.Values{"ref": {"refs/heads/" + p.Head}, "per_page": {strconv.Itoa(mostActivity)}}
 	var moves []struct { // go-github has none of it

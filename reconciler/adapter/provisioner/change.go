@@ -57,7 +57,7 @@ type delta struct {
 func readPlan(raw []byte) (planDoc, error) {
 	var doc planDoc
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return planDoc{}, errors.New("the plan is no JSON that can be read") // the decoder's message may quote a value
+		return planDoc{}, errors.New("the plan is not JSON that can be read") // the decoder's message may quote a value
 	}
 	if doc.FormatVersion == "" {
 		return planDoc{}, errors.New("the plan names no format version")

@@ -68,7 +68,7 @@ type rule struct {
 // first that matches decides; the texts are Terraform's and OpenTofu's own.
 var rules = []rule{
 	{regexp.MustCompile(`Lock Info:|already locked`), fault.Transient,
-		"wait until the other run is done; if its holder is gone for good, release the lock with TOOL force-unlock"},
+		"wait until the other run is done; if its holder will not come back, release the lock with TOOL force-unlock"},
 	{regexp.MustCompile(`Saved plan (is stale|does not match)|plan file can no longer be applied`), fault.Conflict, "plan again"},
 	{regexp.MustCompile(`(?i)no such host|connection (refused|reset|timed out)|i/o timeout|TLS handshake|Client\.Timeout|could not connect to|temporary failure|too many requests|status code: (429|5\d\d)|\b50[234]\b`), fault.Transient,
 		"see that the network, the registry and the cloud can be reached, and try again"},

@@ -114,7 +114,7 @@ type proposal struct {
 // open makes a folder ready for one plan.
 func (p Pulls) open(ctx context.Context, s port.Stack) (*proposal, error) {
 	if !stackName.MatchString(s.Name) || s.Module == nil {
-		return nil, fault.New(fault.Invalid, "open stack: %q is no stack's name, or has no module", s.Name)
+		return nil, fault.New(fault.Invalid, "open stack: %q is not a stack's name, or has no module", s.Name)
 	}
 	full, passed, err := environ(p.cfg.Env.Lookup, s.Pass)
 	if err != nil {

@@ -68,11 +68,11 @@ func (w *work) undeclared(all []diagnostic) error {
 		}
 		for name := range w.stack.Vars {
 			if strings.Contains(d.Detail, "named \""+name+"\"") {
-				return fault.WithHint(fault.New(fault.Invalid, "stack %s: spec.vars.%s is no variable of the module", w.stack.Name, name),
+				return fault.WithHint(fault.New(fault.Invalid, "stack %s: spec.vars.%s is not a variable of the module", w.stack.Name, name),
 					"correct the name, or declare it in the module: variable %q {}", name)
 			}
 		}
-		return fault.New(fault.Invalid, "stack %s: spec.vars has names that are no variables of the module: declare or remove them", w.stack.Name)
+		return fault.New(fault.Invalid, "stack %s: spec.vars has names that are not variables of the module: declare or remove them", w.stack.Name)
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (w *work) checkSaved(ctx context.Context, c port.Change) error {
 	}
 	sum, err := sumFile(c.File)
 	if errors.Is(err, fs.ErrNotExist) {
-		return stale("its plan file is gone")
+		return stale("its plan file is missing")
 	}
 	if err != nil {
 		return fault.New(fault.Internal, "read plan file: %w", err)

@@ -61,7 +61,7 @@ func (t *Stacks) tool(ctx context.Context, env map[string]string) (tool, error) 
 func find(override, path string) (string, error) {
 	if override != "" {
 		if !executable(override) {
-			return "", fault.WithHint(fault.New(fault.Missing, "find terraform or tofu: %s is no program that can be run", override), "%s", install)
+			return "", fault.WithHint(fault.New(fault.Missing, "find terraform or tofu: %s is not a program that can be run", override), "%s", install)
 		}
 		return filepath.Abs(override)
 	}

@@ -58,7 +58,7 @@ const planLife = 24 * time.Hour
 // open takes the stack and makes its work directory ready.
 func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
 	if !stackName.MatchString(s.Name) {
-		return nil, fault.New(fault.Invalid, "open stack: %q is no stack's name: want lower-case letters, digits and hyphens", s.Name)
+		return nil, fault.New(fault.Invalid, "open stack: %q is not a stack's name: want lower-case letters, digits and hyphens", s.Name)
 	}
 	if s.Module == nil {
 		return nil, fault.New(fault.Invalid, "open stack %s: it has no module", s.Name)

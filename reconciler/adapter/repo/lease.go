@@ -161,7 +161,7 @@ func (l *Lease) read(ctx context.Context, sha string) (term, error) {
 	}
 	_, message, _ := strings.Cut(text, "\n\n")
 	if err := json.Unmarshal([]byte(message), &t); err != nil {
-		return t, fault.WithHint(fault.New(fault.Corrupt, "%s is no lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
+		return t, fault.WithHint(fault.New(fault.Corrupt, "%s is not a lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
 	}
 	return t, nil
 }

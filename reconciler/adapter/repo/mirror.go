@@ -149,9 +149,9 @@ func (m *Mirror) Fetch(ctx context.Context, refs ...string) error {
 			return err
 		}
 		// What a crash left, or what is deleted there, may be in the way.
-		m.o.Env.Log.Warn("the mirror is mended", "error", err)
+		m.o.Env.Log.Warn("the mirror is fixed", "error", err)
 		if err := errors.Join(m.unlock(), m.prune(ctx)); err != nil {
-			m.o.Env.Log.Warn("the mirror cannot be mended", "error", err)
+			m.o.Env.Log.Warn("the mirror cannot be fixed", "error", err)
 		}
 		if _, err = m.git(ctx, args...); err == nil || fault.Of(err) != fault.Internal || ctx.Err() != nil {
 			return err

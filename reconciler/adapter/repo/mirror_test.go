@@ -241,7 +241,7 @@ func TestCredentialsGoNowhereElse(t *testing.T) {
 	away := mirrorOf(t, sends.URL+"/remote.git", as("ada", "hunter2"))
 	_, err := away.Refs(t.Context())
 	if err == nil || away.Fetch(t.Context(), "refs/heads/main") == nil {
-		t.Error("a redirect to something that is no repository is no error")
+		t.Error("a redirect to something that is not a repository is no error")
 	}
 	if got.Load() != "" {
 		t.Errorf("the other host was given %q", got.Load())

@@ -101,7 +101,7 @@ func refusedBy(what, said string, err error) error {
 	case strings.Contains(said, "unknown repository extension"), strings.Contains(said, "repo version"):
 		return fault.WithHint(fault.New(fault.Invalid, "git %s: %s", what, said), formats)
 	}
-	return fault.WithHint(fault.New(fault.Invalid, "git %s: %w: %s", what, err, said), "see what git status says there, and mend it")
+	return fault.WithHint(fault.New(fault.Invalid, "git %s: %w: %s", what, err, said), "see what git status says there, and fix it")
 }
 
 const formats = "use a repository with SHA-1 object names and the files ref format (git init without --object-format or --ref-format)"

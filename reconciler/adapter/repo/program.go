@@ -189,7 +189,7 @@ func (m *Mirror) classed(ctx context.Context, what, said string, err error) erro
 	case status == "404", says("' not found", "couldn't find remote ref", "does not appear to be a git repository"):
 		return fault.WithHint(fault.New(fault.Missing, "git %s: %s", what, text), "check the address %s, and that the branch is there", redact(m.o.URL))
 	case says("fsck error", "error in packed object", "error in object"):
-		return fault.WithHint(fault.New(fault.Invalid, "git %s: %s", what, text), "the remote has objects that no Git should take in: find out who pushed them; git fsck names them")
+		return fault.WithHint(fault.New(fault.Invalid, "git %s: %s", what, text), "the remote has objects that no Git should accept: find out who pushed them; git fsck names them")
 	case says("no space left on device", "disk quota exceeded"):
 		return fault.WithHint(fault.New(fault.Transient, "git %s: %s", what, text), "free space below %s", filepath.Dir(m.o.Dir))
 	case says("unable to access", "could not read from remote", "early eof", "hung up", "timed out", "rpc failed", "unexpected disconnect"):

@@ -167,13 +167,13 @@ func linked(work, file string) (place, error) {
 	}
 	to, ok := strings.CutPrefix(strings.TrimSpace(string(b)), "gitdir: ")
 	if !ok {
-		return place{}, fault.New(fault.Invalid, "%s is no Git repository: it does not say gitdir", file)
+		return place{}, fault.New(fault.Invalid, "%s is not a Git repository: it does not say gitdir", file)
 	}
 	if !filepath.IsAbs(to) {
 		to = filepath.Join(work, to)
 	}
 	if !isGitDir(to) {
-		return place{}, fault.WithHint(fault.New(fault.Missing, "%s names %s, which is no Git repository", file, to), "run git worktree repair")
+		return place{}, fault.WithHint(fault.New(fault.Missing, "%s names %s, which is not a Git repository", file, to), "run git worktree repair")
 	}
 	return common(place{work: work, git: filepath.Clean(to)})
 }
@@ -193,7 +193,7 @@ func common(p place) (place, error) {
 	}
 	p.common = filepath.Clean(to)
 	if !isGitDir(p.common) {
-		return place{}, fault.WithHint(fault.New(fault.Missing, "%s names %s, which is no Git repository", p.git, to), "run git worktree repair")
+		return place{}, fault.WithHint(fault.New(fault.Missing, "%s names %s, which is not a Git repository", p.git, to), "run git worktree repair")
 	}
 	return p, nil
 }
@@ -204,7 +204,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_./]*$`)
 func checkName(what, name string) error {
 	if !plainName.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, "//") ||
 		strings.HasSuffix(name, "/") || plumbing.ReferenceName("refs/heads/"+name).Validate() != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "%q is no name for a %s", name, what),
+		return fault.WithHint(fault.New(fault.Invalid, "%q is not a name for a %s", name, what),
 			"use letters, digits, hyphens and single slashes, and begin with a letter")
 	}
 	return nil

@@ -40,7 +40,7 @@ func (r *Repo) Open(ctx context.Context, sha string) (fs.FS, error) {
 // commit reads a commit; the caller holds the lock.
 func (r *Repo) commit(sha string) (*object.Commit, error) {
 	if !plumbing.IsHash(sha) {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is no revision", sha), "give the 40 hex digits that git rev-parse prints")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is not a revision", sha), "give the 40 hex digits that git rev-parse prints")
 	}
 	c, err := object.GetCommit(r.store, plumbing.NewHash(sha))
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
@@ -130,7 +130,7 @@ func (t *tree) list(h plumbing.Hash) ([]fs.DirEntry, error) {
 	l := make([]fs.DirEntry, 0, len(g.Entries))
 	for _, e := range g.Entries {
 		if !fs.ValidPath(e.Name) || e.Name == "." || strings.ContainsAny(e.Name, `/\`) || strings.EqualFold(e.Name, ".git") {
-			return nil, fault.New(fault.Invalid, "tree %s holds %q, which is no file name", h, e.Name)
+			return nil, fault.New(fault.Invalid, "tree %s holds %q, which is not a file name", h, e.Name)
 		}
 		n := &node{tree: t, name: e.Name, hash: e.Hash}
 		switch e.Mode {

@@ -101,7 +101,7 @@ func (l *Ledger) recall(ctx context.Context) error {
 				"see that the place answers; to go on without it, take it out of spec.ledger.checkpoints.required by a reviewed change")
 		case err != nil:
 			c.unsaid = append(c.unsaid, fmt.Sprintf("%s: %v", w.Name, err))
-			l.opts.Log.Warn("a place of checkpoints does not answer: the ledger is held against the others alone", "place", w.Name, "error", err)
+			l.opts.Log.Warn("a place of checkpoints does not answer: the ledger is checked against the others alone", "place", w.Name, "error", err)
 		case got == nil:
 			c.unsaid = append(c.unsaid, w.Name+": it has none yet")
 		default:
@@ -169,7 +169,7 @@ func (c Claim) hold(f *ledger.Facts, branch string) error {
 	}
 	switch head, ok := f.At(c.Count - 1); {
 	case f.Count == 0:
-		return fault.New(fault.Corrupt, "the ledger branch %s is gone: %s has a checkpoint of %d entries, %s", branch, c.Where, c.Count, by)
+		return fault.New(fault.Corrupt, "the ledger branch %s is missing: %s has a checkpoint of %d entries, %s", branch, c.Where, c.Count, by)
 	case !ok:
 		return fault.New(fault.Corrupt, "the ledger was rolled back: %s ends after %d entries, and %s has a checkpoint of %d, %s", branch, f.Count, c.Where, c.Count, by)
 	case head != c.Head:

@@ -282,7 +282,7 @@ func TestRefKeepsCheckpoints(t *testing.T) {
 		git(t, there, "hash-object", "-w", "x")
 		git(t, there, "update-ref", UsualCheckpoints, blob.String())
 		if err := factsOf(t, with(clone(t, remote))); err == nil {
-			t.Error("a ref that is no commit is read as none")
+			t.Error("a ref that is not a commit is read as none")
 		}
 	}
 	dir := newRepo(t)

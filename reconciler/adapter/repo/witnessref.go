@@ -31,14 +31,14 @@ const (
 func (l *Ledger) Ref(url, ref string) (port.Witness, error) {
 	if url != "" {
 		if _, err := transport.NewEndpoint(url); err != nil || redact(url) != url {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "spec.ledger.checkpoints.remote is no URL without credentials"), "write an https, ssh or file URL, without user and password")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "spec.ledger.checkpoints.remote is not a URL without credentials"), "write an https, ssh or file URL, without user and password")
 		}
 	} else if l.repo.remote(l.opts.Remote) == "" {
 		return nil, nil // the ledger stays in this clone
 	}
 	name := plumbing.ReferenceName(ref)
 	if err := name.Validate(); err != nil || !strings.HasPrefix(ref, "refs/") || name == l.branch {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is no ref for checkpoints", ref), "write one such as %s in spec.ledger.checkpoints.ref", UsualCheckpoints)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is not a ref for checkpoints", ref), "write one such as %s in spec.ledger.checkpoints.ref", UsualCheckpoints)
 	}
 	side := &Ledger{
 		opts: LedgerOptions{Remote: l.opts.Remote, Branch: ref, Paces: l.opts.Paces, Now: l.opts.Now},
@@ -74,7 +74,7 @@ func (w refWitness) Newest(ctx context.Context) (out [][]byte, err error) {
 		}
 		head, note, ok := strings.Cut(string(raw), "\n\n")
 		if !ok || len(note) > mostNote {
-			return nil, fault.New(fault.Corrupt, "commit %s of %s is no checkpoint", at, w.branch)
+			return nil, fault.New(fault.Corrupt, "commit %s of %s is not a checkpoint", at, w.branch)
 		}
 		out = append(out, []byte(note))
 		_, parent, _ := strings.Cut(head, "\nparent ")

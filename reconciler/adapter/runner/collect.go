@@ -161,7 +161,7 @@ func readMetrics(l *sandbox.Layout) (map[string]float64, port.Result) {
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, metricsSize+1))
 	if err != nil {
-		return bad("its metrics cannot be read: the path that VISHWA_METRICS holds is no file")
+		return bad("its metrics cannot be read: the path that VISHWA_METRICS holds is not a file")
 	}
 	m, err := ParseMetrics(raw)
 	if err != nil {

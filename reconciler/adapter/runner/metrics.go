@@ -67,7 +67,7 @@ func (m metrics) parse(raw []byte) error {
 func (m metrics) put(name string, v float64) error {
 	switch _, twice := m[name]; {
 	case math.IsNaN(v):
-		return fmt.Errorf("%s is NaN, which is no number", name)
+		return fmt.Errorf("%s is NaN, which is not a number", name)
 	case math.IsInf(v, 0):
 		return fmt.Errorf("%s is infinite, or too large for a number of 64 bits", name)
 	case twice:
@@ -83,7 +83,7 @@ func (m metrics) put(name string, v float64) error {
 func text(name, s string) error {
 	switch strings.ToLower(strings.TrimLeft(strings.TrimSpace(s), "+-.")) {
 	case "nan":
-		return fmt.Errorf("%s is NaN, which is no number", name)
+		return fmt.Errorf("%s is NaN, which is not a number", name)
 	case "inf", "infinity":
 		return fmt.Errorf("%s is infinite", name)
 	}
@@ -152,7 +152,7 @@ func (m metrics) jsonValue(d *json.Decoder, raw []byte, path string, depth int) 
 	case string:
 		return text(path, t)
 	case nil:
-		return fmt.Errorf("%s is null, which is no number", path)
+		return fmt.Errorf("%s is null, which is not a number", path)
 	default:
 		return nil
 	}
@@ -194,7 +194,7 @@ func (m metrics) yaml(raw []byte) error {
 		return errors.New("the file holds more than one document")
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return errors.New("the file is no object of names and numbers")
+		return errors.New("the file is not an object of names and numbers")
 	}
 	return m.yamlValue(doc.Content[0], "", 0)
 }
@@ -205,7 +205,7 @@ func (m metrics) yamlValue(n *yaml.Node, path string, depth int) error {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if n.Content[i].Kind != yaml.ScalarNode || n.Content[i].Tag == "!!merge" {
-				return fmt.Errorf("a name below %q is no text", path)
+				return fmt.Errorf("a name below %q is not text", path)
 			}
 			full, err := child(path, n.Content[i].Value, seen, depth)
 			if err == nil {
@@ -238,11 +238,11 @@ func (m metrics) yamlScalar(n *yaml.Node, path string) error {
 	case "!!int", "!!float":
 		var v float64
 		if err := n.Decode(&v); err != nil {
-			return fmt.Errorf("%s is no number: %q", path, n.Value)
+			return fmt.Errorf("%s is not a number: %q", path, n.Value)
 		}
 		return m.put(path, v)
 	case "!!null":
-		return fmt.Errorf("%s is null, which is no number", path)
+		return fmt.Errorf("%s is null, which is not a number", path)
 	case "!!bool":
 		return nil
 	default:

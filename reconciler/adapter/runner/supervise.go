@@ -335,7 +335,7 @@ func (s *supervisor) interrupted() port.Result {
 	if s.asked() {
 		return stopped(port.Result{})
 	}
-	return port.Result{Cause: port.Lost, Message: "its supervisor was told to end by a signal, as when the machine shuts down: the next pass begins it anew"}
+	return port.Result{Cause: port.Lost, Message: "its supervisor was ended by a signal, as when the machine shuts down: the next pass begins it anew"}
 }
 
 func host() string { return runtime.GOOS + "/" + runtime.GOARCH }

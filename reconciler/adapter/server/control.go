@@ -118,7 +118,7 @@ func (g guarded) Accept() (net.Conn, error) {
 func samePeer(c net.Conn) error {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
-		return errors.New("it is no Unix socket")
+		return errors.New("it is not a Unix socket")
 	}
 	raw, err := u.SyscallConn()
 	if err != nil {
@@ -130,7 +130,7 @@ func samePeer(c net.Conn) error {
 		return err
 	}
 	if perr != nil {
-		return fmt.Errorf("its user cannot be told: %w", perr)
+		return fmt.Errorf("its user is not known: %w", perr)
 	}
 	if uid != os.Geteuid() {
 		return fmt.Errorf("it is of user %d, and this is user %d", uid, os.Geteuid())

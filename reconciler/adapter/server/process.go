@@ -180,7 +180,7 @@ func (p *process) prober() *http.Client {
 func (p *process) probe(ctx context.Context) string {
 	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.back.addr+p.order.Ready, nil)
 	if err != nil {
-		return fmt.Sprintf("%q is no path", p.order.Ready)
+		return fmt.Sprintf("%q is not a path", p.order.Ready)
 	}
 	answer, err := p.prober().Do(ask)
 	if err != nil {

@@ -56,7 +56,7 @@ func TestWhatWasChangedOnDiskIsNotStarted(t *testing.T) {
 		"a file that is gone":     {func(d string) error { return orNil(os.Chmod(d+"/code/src", 0o700), os.Remove(d+"/code/src/serve.py")) }, "code/src/serve.py is gone"},
 		"a link in its place": {func(d string) error {
 			return orNil(os.Chmod(d+"/code/src", 0o700), os.Rename(d+"/code/src/serve.py", d+"/home/serve.py"), os.Symlink("../../home/serve.py", d+"/code/src/serve.py"))
-		}, "code/src/serve.py is no regular file"},
+		}, "code/src/serve.py is not a regular file"},
 		"a link in a folder's place": {func(d string) error {
 			return orNil(os.Chmod(d+"/code", 0o700), os.Chmod(d+"/code/src", 0o700), os.Rename(d+"/code/src", d+"/home/src"), os.Symlink("../home/src", d+"/code/src"))
 		}, "code/src is not declared"},

@@ -81,7 +81,7 @@ func differences(at fs.FS, laid digest.Manifest) (found []string, err error) {
 			}
 			return nil
 		case !e.IsDir() && !e.Type().IsRegular():
-			say(p, "is no regular file")
+			say(p, "is not a regular file")
 			return nil
 		}
 		info, err := e.Info()
@@ -109,7 +109,7 @@ func differences(at fs.FS, laid digest.Manifest) (found []string, err error) {
 	})
 	for _, f := range laid {
 		if _, left := files[f.Path]; left {
-			say(f.Path, "is gone")
+			say(f.Path, "is missing")
 		}
 	}
 	return found, err

@@ -58,16 +58,16 @@ func decode(raw []byte) (s sealed, err error) {
 	sig, rest, ok3 := bytes.Cut(rest, []byte(beforeHint))
 	hint, ok4 := bytes.CutSuffix(rest, []byte(afterHint))
 	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return s, errors.New("is no Sigstore bundle v0.3 in the one spelling that Vishwa writes")
+		return s, errors.New("is not a Sigstore bundle v0.3 in the one spelling that Vishwa writes")
 	}
 	if bytes.ContainsAny(raw, "\r\n") { // base64 decoders skip them
 		return s, errors.New("is broken into lines")
 	}
 	if s.payload, err = base64Strict.AppendDecode(nil, payload); err != nil {
-		return s, fmt.Errorf("has a payload that is no base64: %w", err)
+		return s, fmt.Errorf("has a payload that is not base64: %w", err)
 	}
 	if s.sig, err = base64Strict.AppendDecode(nil, sig); err != nil {
-		return s, fmt.Errorf("has a signature that is no base64: %w", err)
+		return s, fmt.Errorf("has a signature that is not base64: %w", err)
 	}
 	s.hint = string(hint)
 	return s, nil

@@ -177,7 +177,7 @@ func (k *Keys) unlock(name string, of digest.Digest, open func(password []byte) 
 		return fault.WithHint(fault.New(fault.Denied, "open key: the password does not open %s", name),
 			"give the password that the keys were generated with, in VISHWA_KEY_PASSWORD or when asked; where it is right, the file is damaged: bring it back from a backup")
 	case err != nil:
-		return fault.WithHint(fault.New(fault.Corrupt, "open key: %s is no key as vishwa keys generate makes it", name), "bring it back from a backup")
+		return fault.WithHint(fault.New(fault.Corrupt, "open key: %s is not a key as vishwa keys generate makes it", name), "bring it back from a backup")
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func ProvenancePath(dir string) string { return filepath.Clean(dir) + ".provenan
 // are bundles. No file is read: a model is signed by the digests it is stored under.
 func SignModel(ctx context.Context, s port.Signer, model port.Artifact, from attest.Provenance) (signature, provenance []byte, err error) {
 	if model.Files == nil || model.Files.Digest() != model.Digest {
-		return nil, nil, fault.New(fault.Invalid, "sign model %s: it is no folder, or not the one that its digest names", model.Name)
+		return nil, nil, fault.New(fault.Invalid, "sign model %s: it is not a folder, or not the one that its digest names", model.Name)
 	}
 	said, err := attest.StateModel(model.Name, model.Files)
 	if err != nil {
@@ -61,7 +61,7 @@ func WriteModel(ctx context.Context, store port.Store, r Released, dst string) e
 	}
 	os.RemoveAll(dst) // half a release must not be taken for one
 	if errors.Is(err, fs.ErrExist) {
-		return fault.WithHint(fault.New(fault.Conflict, "write model: %s is there already", filepath.Base(ProvenancePath(dst))), "remove it, or choose another place")
+		return fault.WithHint(fault.New(fault.Conflict, "write model: %s already exists", filepath.Base(ProvenancePath(dst))), "remove it, or choose another place")
 	}
 	return artifact.Disk(fmt.Errorf("write model: %w", err), filepath.Dir(dst))
 }
@@ -79,7 +79,7 @@ func ReadModel(dir string) (signature, provenance []byte, err error) {
 		*into, err = os.ReadFile(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil, nil, fault.WithHint(fault.New(fault.Missing, "read model: %s is not there", filepath.Base(path)), "name the folder of a released model; its provenance lies beside the folder")
+			return nil, nil, fault.WithHint(fault.New(fault.Missing, "read model: %s is not there", filepath.Base(path)), "name the folder of a released model; its provenance file is next to the folder")
 		case err != nil:
 			return nil, nil, artifact.Disk(fmt.Errorf("read model: %w", err), dir)
 		}

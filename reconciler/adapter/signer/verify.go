@@ -75,7 +75,7 @@ func parsePublic(text []byte) (*ecdsa.PublicKey, []byte, error) {
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
 	if err != nil {
-		return nil, nil, errors.New("is no public key in PEM")
+		return nil, nil, errors.New("is not a public key in PEM")
 	}
 	return strong(public)
 }

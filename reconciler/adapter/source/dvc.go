@@ -35,7 +35,7 @@ func openTracked(src schemas.DVC, o Options) (port.Source, error) {
 	at := path.Clean(src.Path)
 	switch {
 	case !fs.ValidPath(at) || at == ".":
-		return nil, fault.WithHint(fault.New(fault.Invalid, "path %s is no path of an output", download.Quoted(src.Path)), "give it relative to the repository's root, such as data/raw for data/raw.dvc")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "path %s is not a path of an output", download.Quoted(src.Path)), "give it relative to the repository's root, such as data/raw for data/raw.dvc")
 	case src.Repo == "" && o.Tree == nil, src.Repo != "" && o.Clone == nil, o.Remote == nil:
 		return nil, fault.New(fault.Internal, "dvc source %s: no repository or no remote can be opened", download.Quoted(src.Path))
 	}

@@ -219,7 +219,7 @@ func regular(p string, m fs.FileMode) error {
 	if m.IsRegular() {
 		return nil
 	}
-	return fault.WithHint(fault.New(fault.Invalid, "%s is no regular file", download.Quoted(p)), "replace it with a copy of the file that is meant")
+	return fault.WithHint(fault.New(fault.Invalid, "%s is not a regular file", download.Quoted(p)), "replace it with a copy of the file that is meant")
 }
 
 // matches holds a file against the digest that it was sighted with.

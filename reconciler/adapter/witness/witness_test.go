@@ -153,7 +153,7 @@ func TestForgeTakesNothingAway(t *testing.T) {
 		t.Errorf("junk alone: %v", err)
 	}
 	if err := w.Keep(t.Context(), 1, []byte("x")); err == nil {
-		t.Error("what is no checkpoint is kept")
+		t.Error("what is not a checkpoint is kept")
 	}
 	biggest, err := ledger.Brief(noticed(t, 9999999, s))
 	if err != nil || len(biggest) > 140 {

@@ -132,7 +132,7 @@ func understand(words []string) (Verb, schemas.Ref, error) {
 	}
 	ref, err := schemas.ParseRef(words[0])
 	if err != nil {
-		return "", none, invalid(quoted(words[0])+" is no ref", "write kind/name or kind/name:output in lower case, such as training/enrollment:xgboost")
+		return "", none, invalid(quoted(words[0])+" is not a ref", "write kind/name or kind/name:output in lower case, such as training/enrollment:xgboost")
 	}
 	if kinds := kinds(); !slices.Contains(kinds, string(ref.Kind)) {
 		way := "the kinds are " + strings.Join(kinds, ", ")

@@ -182,7 +182,7 @@ func checkCommand(t interface{ Fatalf(string, ...any) }, body string, c Command)
 	}
 	lines := strings.Split(bounded(body), "\n")
 	if c.Line > len(lines) || !strings.HasPrefix(lines[c.Line-1], word) {
-		t.Fatalf("line %d of %q is no command", c.Line, body)
+		t.Fatalf("line %d of %q is not a command", c.Line, body)
 	}
 	if again := Parse(c.String()); c.Err == nil && (len(again) != 1 || again[0].Verb != c.Verb || again[0].Ref != c.Ref) {
 		t.Fatalf("%q is read as %+v", c.String(), again)

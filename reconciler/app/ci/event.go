@@ -72,7 +72,7 @@ func Read(lookup func(string) (string, bool), event []byte) (Event, error) {
 	case env.get("JENKINS_URL") != "" || env.get("BUILD_URL") != "":
 		return env.jenkins()
 	}
-	return Event{}, fault.WithHint(fault.New(fault.Invalid, "this is no job of GitHub Actions or Jenkins"),
+	return Event{}, fault.WithHint(fault.New(fault.Invalid, "this is not a job of GitHub Actions or Jenkins"),
 		"elsewhere use vishwa plan and vishwa apply, or vishwa controller")
 }
 
@@ -125,7 +125,7 @@ func (e environment) branch(name string, p payload) (Event, error) {
 	branch, ok := strings.CutPrefix(e.get("GITHUB_REF"), "refs/heads/")
 	switch {
 	case !ok:
-		return Event{Kind: Nothing, Why: name + " of what is no branch"}, nil
+		return Event{Kind: Nothing, Why: name + " of what is not a branch"}, nil
 	case p.Deleted:
 		return Event{Kind: Nothing, Why: "the branch was deleted"}, nil
 	case strings.HasPrefix(branch, "vishwa/") || strings.HasPrefix(branch, "gh-readonly-queue/"):

@@ -99,7 +99,7 @@ func decode(name string, event []byte, p *payload) error {
 	case errors.As(err, &other) && fieldName.MatchString(other.Field):
 		return lacking(word(name), other.Field)
 	case err != nil:
-		return malformed("the payload of the event " + word(name) + ", which is no JSON object,")
+		return malformed("the payload of the event " + word(name) + ", which is not JSON object,")
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func commented(p payload) (Event, error) {
 	case p.Action != "created":
 		nothing.Why = "a comment that was " + word(p.Action) + " gives no command"
 	case p.Issue.Pull == nil:
-		nothing.Why = "the comment stands below an issue, not a pull request"
+		nothing.Why = "the comment is on an issue, not a pull request"
 	case p.Comment.User.Type == "Bot":
 		nothing.Why = "a bot gives no commands"
 	case p.Comment.Body == nil:

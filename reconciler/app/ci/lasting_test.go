@@ -41,7 +41,7 @@ func TestAStateOnTheRunnersDiskIsRefused(t *testing.T) {
 		"JSON":                           {schemas.State{}, "main.tf.json", `{"terraform":{"backend":{"s3":{}}}}`, true, false},
 		"a list in JSON":                 {schemas.State{}, "main.tf.json", `{"terraform":[{"required_version":"1"},{"cloud":{}}]}`, true, false},
 		"broken JSON":                    {schemas.State{}, "main.tf.json", `{"terraform":`, true, true},
-		"a file that is no Terraform":    {schemas.State{}, "notes.txt", "terraform {\n  backend \"s3\" {}\n}", true, true},
+		"a file that is not Terraform's": {schemas.State{}, "notes.txt", "terraform {\n  backend \"s3\" {}\n}", true, true},
 		"a backend's settings alone":     {s3, "main.tf", "", true, true},
 	} {
 		tree := fstest.MapFS{"infra/" + c.file: {Data: []byte(c.text)}}

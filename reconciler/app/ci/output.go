@@ -24,7 +24,7 @@ func Outputs(w io.Writer, values map[string]string, random io.Reader) error {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !outputName.MatchString(name) {
-			return fault.New(fault.Internal, "write outputs: %q is no name of an output", name)
+			return fault.New(fault.Internal, "write outputs: %q is not a name of an output", name)
 		}
 		end, err := delimiter(values[name], random)
 		if err != nil {

@@ -161,7 +161,7 @@ func (v *pullRequest) poll(ctx context.Context, done <-chan struct{}, stop conte
 		if again.asked() || rest <= 0 && !slices.Equal(r.Runs, told) {
 			if err := again.chat(ctx, r, v.proposal); err != nil {
 				if ctx.Err() == nil {
-					v.Log.Warn("how the runs stand is told when they have ended", "pull", v.pull.Number, "error", err)
+					v.Log.Warn("how the runs ended is shown when they have ended", "pull", v.pull.Number, "error", err)
 				}
 				continue
 			}

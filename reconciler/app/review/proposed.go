@@ -61,7 +61,7 @@ func (v *pullRequest) consider(ctx context.Context, r templates.Report) (templat
 	}
 	defer h.Close()
 	if v.rev, v.base, err = h.Head(ctx); err != nil {
-		return r, fault.WithHint(fmt.Errorf("the branch %s cannot be read: %w", v.pull.Base, err), "mend it first: nothing is judged without its rules")
+		return r, fault.WithHint(fmt.Errorf("the branch %s cannot be read: %w", v.pull.Base, err), "fix it first: nothing is judged without its rules")
 	}
 	if err := v.listen(ctx, v.base); err != nil {
 		return r, err

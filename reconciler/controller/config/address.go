@@ -71,14 +71,14 @@ func address(raw string) (*url.URL, error) {
 	if !strings.Contains(raw, "://") {
 		host, p, short := strings.Cut(raw, ":")
 		if !short || host == "" || p == "" || strings.ContainsAny(host, "/\\") || strings.HasPrefix(p, ":") || strings.HasPrefix(raw, "-") {
-			return nil, fmt.Errorf("is no URL; write https://HOST/OWNER/NAME.git, or give path for a repository on this machine")
+			return nil, fmt.Errorf("is not a URL; write https://HOST/OWNER/NAME.git, or give path for a repository on this machine")
 		}
 		raw = "ssh://" + host + "/" + strings.TrimLeft(p, "/")
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil: // its text holds the URL, and that perhaps a password
-		return nil, fmt.Errorf("is no URL; write https://HOST/OWNER/NAME.git")
+		return nil, fmt.Errorf("is not a URL; write https://HOST/OWNER/NAME.git")
 	case ports[u.Scheme] == "":
 		return nil, fmt.Errorf("has a scheme that is not used; write an https or ssh URL, or give path for a repository on this machine")
 	case u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-"):

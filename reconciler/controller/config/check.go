@@ -68,11 +68,11 @@ func (d *decoder) listen(path, address string) {
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
-		d.problem(path, "%s is no address; write host:port, such as 127.0.0.1:8700", Quoted(address))
+		d.problem(path, "%s is not an address; write host:port, such as 127.0.0.1:8700", Quoted(address))
 	} else if !isPort(port) {
-		d.problem(path, "%s is no port; write a number from 1 to 65535", Quoted(port))
+		d.problem(path, "%s is not a port; write a number from 1 to 65535", Quoted(port))
 	} else if host != "" && !isHost(host) {
-		d.problem(path, "%s is no host; write a name or an address, such as 127.0.0.1", Quoted(host))
+		d.problem(path, "%s is not a host; write a name or an address, such as 127.0.0.1", Quoted(host))
 	}
 }
 
@@ -97,7 +97,7 @@ func isHost(s string) bool {
 // name checks what people, logs and metrics are shown.
 func (d *decoder) name(path, name string) {
 	if len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(name) != name {
-		d.problem(path, "%s is no name; write at most 200 characters on one line", Quoted(name))
+		d.problem(path, "%s is not a name; write at most 200 characters on one line", Quoted(name))
 	}
 }
 
@@ -160,18 +160,18 @@ func (d *decoder) repository(r *Repository, path string) (sound bool) {
 		if branches[b] {
 			d.problem(at, "the branch is listed twice; remove one")
 		} else if !IsBranch(b) {
-			d.problem(at, "%s is no name of a branch; write it without refs/heads/", Quoted(b))
+			d.problem(at, "%s is not a name of a branch; write it without refs/heads/", Quoted(b))
 		}
 		branches[b] = true
 	}
 	for i, v := range r.Pass {
 		if !variable.MatchString(v) {
-			d.problem(join(path+".pass", strconv.Itoa(i)), "%s is no name of a variable; write letters, digits and underscores", Quoted(v))
+			d.problem(join(path+".pass", strconv.Itoa(i)), "%s is not a name of a variable; write letters, digits and underscores", Quoted(v))
 		}
 	}
 	for i, a := range r.Allow {
 		if _, err := netip.ParsePrefix(a); err != nil && !isHost(a) {
-			d.problem(join(path+".allow", strconv.Itoa(i)), "%s is no host and no network; write a name, an address, or a network such as 10.0.0.0/8", Quoted(a))
+			d.problem(join(path+".allow", strconv.Itoa(i)), "%s is neither a host nor a network; write a name, an address, or a network such as 10.0.0.0/8", Quoted(a))
 		}
 	}
 	d.name(path+".name", r.Name)
@@ -218,13 +218,13 @@ func (d *decoder) gitHub(r *Repository, path string) {
 	if g.API != "" {
 		u, err := url.Parse(g.API)
 		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u)) || u.Port() != "" && !isPort(u.Port()) {
-			d.problem(path+".api", "is no address of a GitHub server; write https://HOST/api/v3")
+			d.problem(path+".api", "is not an address of a GitHub server; write https://HOST/api/v3")
 		}
 	}
 	if g.Repository != "" && !fullName.MatchString(g.Repository) {
-		d.problem(path+".repository", "%s is no repository; write owner/name", Quoted(g.Repository))
+		d.problem(path+".repository", "%s is not a repository; write owner/name", Quoted(g.Repository))
 	} else if r.FullName() == "" {
-		d.problem(path, "owner and name cannot be told from the address; give repository: owner/name")
+		d.problem(path, "the address does not give owner and name; give repository: owner/name")
 	}
 }
 
@@ -234,7 +234,7 @@ func (d *decoder) secret(path string, s *Secret) {
 	case (s.Env == "") == (s.File == ""):
 		d.problem(path, "give either env, a variable's name, or file; the secret itself is never written here")
 	case s.Env != "" && !variable.MatchString(s.Env):
-		d.problem(path+".env", "is no name of a variable; name the variable that holds the secret, never the secret itself")
+		d.problem(path+".env", "is not a name of a variable; name the variable that holds the secret, never the secret itself")
 	}
 }
 

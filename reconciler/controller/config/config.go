@@ -39,7 +39,7 @@ type Spec struct {
 	Strangers int `yaml:"strangers"`
 	// Lease is how controllers of the same repository take turns.
 	Lease Lease `yaml:"lease"`
-	// Shutdown says what becomes of the passes that are under way when the controller is told to stop.
+	// Shutdown says what becomes of the passes that are under way when the controller is asked to stop.
 	Shutdown Shutdown `yaml:"shutdown"`
 	// Log says what is logged, and how.
 	Log Log `yaml:"log"`
@@ -123,7 +123,7 @@ type Webhook struct {
 
 // Lease is how controllers of the same repository take turns.
 type Lease struct {
-	// Duration is after how long the lease of a controller that is gone is taken over. The default is 60s.
+	// Duration is after how long the lease of a controller that has ended is taken over. The default is 60s.
 	Duration time.Duration `yaml:"duration"`
 	// Name tells this controller from the others. The default is the machine's name.
 	Name string `yaml:"name"`
@@ -135,7 +135,7 @@ const (
 	HandBack = "hand-back" // they are left to whoever comes next
 )
 
-// Shutdown says what becomes of the passes that are under way when the controller is told to stop.
+// Shutdown says what becomes of the passes that are under way when the controller is asked to stop.
 type Shutdown struct {
 	// Runs is finish, to wait for them, or hand-back, to leave them to whoever comes next. The default is hand-back.
 	Runs string `yaml:"runs"`

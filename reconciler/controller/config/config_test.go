@@ -82,7 +82,7 @@ func TestProblemsOfAConfigurationReadWell(t *testing.T) {
 		"two":     {head + "spec: {repositories: [{path: /a}]}\n---\n{}\n", "c.yaml:1:1: holds more than one document; a controller has one"},
 		"kind":    {strings.Replace(head, "Controller", "Project", 1) + "spec: {repositories: [{path: /a}]}", "c.yaml:2:1: kind: write kind: Controller"},
 		"all kinds": {head + "spec:\n  pol: 5s\n  sweep: soon\n  parallel: many\n  pulls: 0\n  log: {level: verbose}\n  lease: 5\n  keys:\n" + repos, `c.yaml:4:3: spec.pol: unknown field; did you mean poll?
-c.yaml:5:3: spec.sweep: "soon" is no duration; write one such as 90s, 15m, 2h or 3d
+c.yaml:5:3: spec.sweep: "soon" is not a duration; write one such as 90s, 15m, 2h or 3d
 c.yaml:6:3: spec.parallel: is a string; give a whole number, without quotes
 c.yaml:7:3: spec.pulls: 0 is too small; give at least 1
 c.yaml:8:9: spec.log.level: "verbose" is not allowed; choose one of debug, error, info, warn
@@ -90,53 +90,53 @@ c.yaml:9:3: spec.lease: is a number; give a mapping
 c.yaml:10:3: spec.keys: has no value; give it one, or remove the line`},
 		"twice":  {head + "spec:\n  poll: 5s\n  poll: 6s\n" + repos, "c.yaml:4:3: spec.poll: is given twice; remove one"},
 		"ranges": {head + "spec:\n  poll: 5ms\n  jitter: 1h\n  lease: {duration: 1s}\n" + repos, "c.yaml:4:3: spec.poll: 5ms is out of range; give between 1s and 24h0m0s\nc.yaml:5:3: spec.jitter: 1h0m0s is longer than poll; give at most 5ms\nc.yaml:6:11: spec.lease.duration: 1s is out of range; give between 5s and 1h0m0s"},
-		"listen": {head + "spec:\n  listen: everywhere\n" + repos, `c.yaml:4:3: spec.listen: "everywhere" is no address; write host:port, such as 127.0.0.1:8700`},
+		"listen": {head + "spec:\n  listen: everywhere\n" + repos, `c.yaml:4:3: spec.listen: "everywhere" is not an address; write host:port, such as 127.0.0.1:8700`},
 		"no time": {head + "spec:\n  poll: 0s\n  timeout: -1s\n" + repos, `c.yaml:4:3: spec.poll: "0s" is too short; give a duration above zero, or remove the line to have the default
 c.yaml:5:3: spec.timeout: "-1s" is too short; give a duration above zero, or remove the line to have the default`},
-		"port":                           {head + "spec:\n  listen: 127.0.0.1:99999\n" + repos, `c.yaml:4:3: spec.listen: "99999" is no port; write a number from 1 to 65535`},
-		"port 0":                         {head + "spec:\n  listen: ':0'\n" + repos, `c.yaml:4:3: spec.listen: "0" is no port; write a number from 1 to 65535`},
-		"metrics":                        {head + "spec:\n  metrics: {listen: inside}\n" + repos, `c.yaml:4:13: spec.metrics.listen: "inside" is no address; write host:port, such as 127.0.0.1:8700`},
+		"port":                           {head + "spec:\n  listen: 127.0.0.1:99999\n" + repos, `c.yaml:4:3: spec.listen: "99999" is not a port; write a number from 1 to 65535`},
+		"port 0":                         {head + "spec:\n  listen: ':0'\n" + repos, `c.yaml:4:3: spec.listen: "0" is not a port; write a number from 1 to 65535`},
+		"metrics":                        {head + "spec:\n  metrics: {listen: inside}\n" + repos, `c.yaml:4:13: spec.metrics.listen: "inside" is not an address; write host:port, such as 127.0.0.1:8700`},
 		"metrics at the webhooks' place": {head + "spec:\n  metrics: {listen: 127.0.0.1:8700}\n" + repos, `c.yaml:4:13: spec.metrics.listen: is the address that webhooks have; give another one, or remove it to serve all there`},
 		"metrics without webhooks":       {head + "spec:\n  webhook: {off: true}\n  metrics: {listen: 127.0.0.1:8701}\n" + repos, `c.yaml:5:13: spec.metrics.listen: webhooks are off, so there is nothing to keep apart; give the address as listen`},
-		"name":                           {head + "spec:\n  listen: localhost:http\n" + repos, `c.yaml:4:3: spec.listen: "http" is no port; write a number from 1 to 65535`},
-		"host":                           {head + "spec:\n  listen: 127.0.0.300:80\n" + repos, `c.yaml:4:3: spec.listen: "127.0.0.300" is no host; write a name or an address, such as 127.0.0.1`},
+		"name":                           {head + "spec:\n  listen: localhost:http\n" + repos, `c.yaml:4:3: spec.listen: "http" is not a port; write a number from 1 to 65535`},
+		"host":                           {head + "spec:\n  listen: 127.0.0.300:80\n" + repos, `c.yaml:4:3: spec.listen: "127.0.0.300" is not a host; write a name or an address, such as 127.0.0.1`},
 		"too many": {head + "spec:\n  parallel: 100000\n  pulls: 5000\n  lease: {name: \"a\\nb\"}\n" + repos, `c.yaml:4:3: spec.parallel: 100000 is too large; give at most 1000
 c.yaml:5:3: spec.pulls: 5000 is too large; give at most 100
-c.yaml:6:11: spec.lease.name: "a\nb" is no name; write at most 200 characters on one line`},
+c.yaml:6:11: spec.lease.name: "a\nb" is not a name; write at most 200 characters on one line`},
 		"of a repository": {head + "spec:\n  webhook: {off: true}\n  repositories:\n    - url: https://github.com:99999/a/b\n      name: ' x'\n      allow: [data.example.org, 10.0.0.0/8, '::1', 'a b', 10.0.0.0/99, 300.1.1.1, 'https://x', '*']\n      github: {token: {env: T}, api: 'https://ghe.example.org:0/api/v3'}\n", `c.yaml:6:7: spec.repositories.0.url: has a port that there is not; write a number from 1 to 65535, or none
-c.yaml:7:7: spec.repositories.0.name: " x" is no name; write at most 200 characters on one line
-c.yaml:8:52: spec.repositories.0.allow.3: "a b" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
-c.yaml:8:59: spec.repositories.0.allow.4: "10.0.0.0/99" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
-c.yaml:8:72: spec.repositories.0.allow.5: "300.1.1.1" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
-c.yaml:8:83: spec.repositories.0.allow.6: "https://x" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
-c.yaml:8:96: spec.repositories.0.allow.7: "*" is no host and no network; write a name, an address, or a network such as 10.0.0.0/8
-c.yaml:9:33: spec.repositories.0.github.api: is no address of a GitHub server; write https://HOST/api/v3`},
+c.yaml:7:7: spec.repositories.0.name: " x" is not a name; write at most 200 characters on one line
+c.yaml:8:52: spec.repositories.0.allow.3: "a b" is neither a host nor a network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:8:59: spec.repositories.0.allow.4: "10.0.0.0/99" is neither a host nor a network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:8:72: spec.repositories.0.allow.5: "300.1.1.1" is neither a host nor a network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:8:83: spec.repositories.0.allow.6: "https://x" is neither a host nor a network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:8:96: spec.repositories.0.allow.7: "*" is neither a host nor a network; write a name, an address, or a network such as 10.0.0.0/8
+c.yaml:9:33: spec.repositories.0.github.api: is not an address of a GitHub server; write https://HOST/api/v3`},
 		"nothing": {head + "spec: {}\n", "c.yaml:3:1: spec.repositories: lists nothing to reconcile; give a repository's url or path"},
 		"same":    {head + "spec:\n  webhook: {off: true}\n  repositories:\n    - url: https://GitHub.com/Acme/churn.git\n    - url: git@github.com:acme/churn\n", "c.yaml:7:7: spec.repositories.1: the same repository is listed already, at line 6; list its branches there, and remove this one"},
-		"inline":  {head + "spec:\n  webhook: {secret: hunter2}\n  keyPassword: {env: 'hunter2!'}\n" + repos, "c.yaml:4:13: spec.webhook.secret: is a string; give a mapping\nc.yaml:5:17: spec.keyPassword.env: is no name of a variable; name the variable that holds the secret, never the secret itself"},
+		"inline":  {head + "spec:\n  webhook: {secret: hunter2}\n  keyPassword: {env: 'hunter2!'}\n" + repos, "c.yaml:4:13: spec.webhook.secret: is a string; give a mapping\nc.yaml:5:17: spec.keyPassword.env: is not a name of a variable; name the variable that holds the secret, never the secret itself"},
 		"both":    {head + "spec:\n  webhook: {secret: {env: A, file: b}}\n" + repos, "c.yaml:4:13: spec.webhook.secret: give either env, a variable's name, or file; the secret itself is never written here"},
 		"in a URL": {head + "spec:\n  webhook: {off: true}\n  repositories:\n    - url: https://me:hunter2@github.com/a/b\n    - url: https://github.com/a/c?token=hunter2\n    - url: ext::sh -c hunter2\n    - url: file:///srv/hunter2\n    - url: ssh://-oProxyCommand=hunter2/a\n", `c.yaml:6:7: spec.repositories.0.url: holds more than an address; take user, password and query out, and give github.token or github.app
 c.yaml:7:7: spec.repositories.1.url: holds more than an address; take user, password and query out, and give github.token or github.app
-c.yaml:8:7: spec.repositories.2.url: is no URL; write https://HOST/OWNER/NAME.git, or give path for a repository on this machine
+c.yaml:8:7: spec.repositories.2.url: is not a URL; write https://HOST/OWNER/NAME.git, or give path for a repository on this machine
 c.yaml:9:7: spec.repositories.3.url: has a scheme that is not used; write an https or ssh URL, or give path for a repository on this machine
 c.yaml:10:7: spec.repositories.4.url: names no host; write https://HOST/OWNER/NAME.git`},
 		"github": {head + "spec:\n  repositories:\n    - url: https://github.com/a/b\n      github: {}\n    - url: http://github.com/a/c\n      github: {token: {env: T}, api: http://api.github.com}\n    - path: /repo\n      github: {app: {id: 1}}\n", `c.yaml:3:1: spec.webhook: there is no secret to know GitHub's webhooks by; give webhook.secret, or write webhook: {off: true} to poll alone
 c.yaml:6:7: spec.repositories.0.github: give either token or app
 c.yaml:7:7: spec.repositories.1.url: would send a token in the clear; write https
-c.yaml:8:33: spec.repositories.1.github.api: is no address of a GitHub server; write https://HOST/api/v3
-c.yaml:10:7: spec.repositories.2.github: owner and name cannot be told from the address; give repository: owner/name
+c.yaml:8:33: spec.repositories.1.github.api: is not an address of a GitHub server; write https://HOST/api/v3
+c.yaml:10:7: spec.repositories.2.github: the address does not give owner and name; give repository: owner/name
 c.yaml:10:16: spec.repositories.2.github.app: give its id and its installation
 c.yaml:10:16: spec.repositories.2.github.app.key: give either env, a variable's name, or file; the secret itself is never written here`},
 		"branches": {head + "spec:\n  repositories:\n    - path: /repo\n      branches: [main, main, refs/heads/x, -x, a..b, 'a b', x.lock, '@{u}', a/.b, a//b]\n      pass: [A=b]\n    - {path: /repo, url: https://x.y/z}\n", `c.yaml:6:24: spec.repositories.0.branches.1: the branch is listed twice; remove one
-c.yaml:6:30: spec.repositories.0.branches.2: "refs/heads/x" is no name of a branch; write it without refs/heads/
-c.yaml:6:44: spec.repositories.0.branches.3: "-x" is no name of a branch; write it without refs/heads/
-c.yaml:6:48: spec.repositories.0.branches.4: "a..b" is no name of a branch; write it without refs/heads/
-c.yaml:6:54: spec.repositories.0.branches.5: "a b" is no name of a branch; write it without refs/heads/
-c.yaml:6:61: spec.repositories.0.branches.6: "x.lock" is no name of a branch; write it without refs/heads/
-c.yaml:6:69: spec.repositories.0.branches.7: "@{u}" is no name of a branch; write it without refs/heads/
-c.yaml:6:77: spec.repositories.0.branches.8: "a/.b" is no name of a branch; write it without refs/heads/
-c.yaml:6:83: spec.repositories.0.branches.9: "a//b" is no name of a branch; write it without refs/heads/
-c.yaml:7:14: spec.repositories.0.pass.0: "A=b" is no name of a variable; write letters, digits and underscores
+c.yaml:6:30: spec.repositories.0.branches.2: "refs/heads/x" is not a name of a branch; write it without refs/heads/
+c.yaml:6:44: spec.repositories.0.branches.3: "-x" is not a name of a branch; write it without refs/heads/
+c.yaml:6:48: spec.repositories.0.branches.4: "a..b" is not a name of a branch; write it without refs/heads/
+c.yaml:6:54: spec.repositories.0.branches.5: "a b" is not a name of a branch; write it without refs/heads/
+c.yaml:6:61: spec.repositories.0.branches.6: "x.lock" is not a name of a branch; write it without refs/heads/
+c.yaml:6:69: spec.repositories.0.branches.7: "@{u}" is not a name of a branch; write it without refs/heads/
+c.yaml:6:77: spec.repositories.0.branches.8: "a/.b" is not a name of a branch; write it without refs/heads/
+c.yaml:6:83: spec.repositories.0.branches.9: "a//b" is not a name of a branch; write it without refs/heads/
+c.yaml:7:14: spec.repositories.0.pass.0: "A=b" is not a name of a variable; write letters, digits and underscores
 c.yaml:8:7: spec.repositories.1: give either url or path`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,11 +190,11 @@ func TestACheckLooksAtWhatTheFileNames(t *testing.T) {
 	}
 	want := `c.yaml:4:22: spec.webhook.secret.file: "none.txt" is not there; put the secret there, or correct the path
 c.yaml:4:50: spec.webhook.previous.file: "empty" cannot be read, is empty, or is larger than 64 KiB; put nothing but the secret there
-c.yaml:5:3: spec.state: "file" is no folder that can be written; name one, which is made where it is missing
-c.yaml:6:3: spec.keys: "nowhere" is no folder of keys; name the one that vishwa keys generate made
+c.yaml:5:3: spec.state: "file" is not a folder that can be written; name one, which is made where it is missing
+c.yaml:6:3: spec.keys: "nowhere" is not a folder of keys; name the one that vishwa keys generate made
 c.yaml:7:17: spec.keyPassword.file: "plain" cannot be read, is empty, or is larger than 64 KiB; put nothing but the secret there
 c.yaml:9:7: spec.repositories.0.path: "nowhere" is not there; clone it there, or correct the path
-c.yaml:10:7: spec.repositories.1.path: "file" is no folder; name the repository's folder
+c.yaml:10:7: spec.repositories.1.path: "file" is not a folder; name the repository's folder
 c.yaml:11:7: spec.repositories.2.path: "plain" holds no Git repository; run git init there, or correct the path
 c.yaml:14:52: spec.repositories.4.github.app.key.file: "app.pem" is not there; put the secret there, or correct the path`
 	if got := strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""); got != want {

@@ -151,7 +151,7 @@ func (d *decoder) scalar(n *yaml.Node, dst reflect.Value, path string) {
 	case dst.Type() == reflect.TypeFor[time.Duration]():
 		v, err := schemas.ParseDuration(n.Value)
 		if err != nil {
-			d.problem(path, "%s is no duration; write one such as 90s, 15m, 2h or 3d", Quoted(n.Value))
+			d.problem(path, "%s is not a duration; write one such as 90s, 15m, 2h or 3d", Quoted(n.Value))
 			return
 		}
 		if v <= 0 {

@@ -13,10 +13,10 @@ import (
 // found tells of what c names and is not there, or is something else.
 func (d *decoder) found(c Spec) {
 	if info, err := os.Stat(c.State); c.State != "" && (err == nil && !info.IsDir() || err != nil && !errors.Is(err, fs.ErrNotExist)) {
-		d.problem("spec.state", "%s is no folder that can be written; name one, which is made where it is missing", strconv.Quote(c.State))
+		d.problem("spec.state", "%s is not a folder that can be written; name one, which is made where it is missing", strconv.Quote(c.State))
 	}
 	if info, err := os.Stat(c.Keys); c.Keys != "" && (err != nil || !info.IsDir()) {
-		d.problem("spec.keys", "%s is no folder of keys; name the one that vishwa keys generate made", strconv.Quote(c.Keys))
+		d.problem("spec.keys", "%s is not a folder of keys; name the one that vishwa keys generate made", strconv.Quote(c.Keys))
 	}
 	d.secretFile("spec.keyPassword", c.KeyPassword)
 	d.secretFile("spec.webhook.secret", c.Webhook.Secret)
@@ -41,7 +41,7 @@ func (d *decoder) local(path, dir string) {
 	if info, err := os.Stat(dir); err != nil {
 		d.problem(path, "%s %s; clone it there, or correct the path", strconv.Quote(dir), reason(err))
 	} else if !info.IsDir() {
-		d.problem(path, "%s is no folder; name the repository's folder", strconv.Quote(dir))
+		d.problem(path, "%s is not a folder; name the repository's folder", strconv.Quote(dir))
 	} else if _, err := GitFolder(dir); err != nil {
 		d.problem(path, "%s holds no Git repository; run git init there, or correct the path", strconv.Quote(dir))
 	}

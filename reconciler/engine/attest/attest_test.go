@@ -199,10 +199,10 @@ func TestProvenanceThatIsNotTheModels(t *testing.T) {
 		"unread field":       {`"externalParameters":{`, `"externalParameters":{"vishwa_more":1,`, "unknown field"},
 		"unread dependency":  {`"name":"code:`, `"name":"other:`, "says it otherwise"},
 		"metrics not theirs": {`"mediaType":"application/json"`, `"mediaType":"text/plain"`, "says it otherwise"},
-		"no digest":          {d("train").Hex(), "", "is no digest"},
+		"no digest":          {d("train").Hex(), "", "is not a digest"},
 		"no time":            {"2026-01-02T03:04:05.000000006Z", "yesterday", "startedOn"},
 		"ends before":        {"2026-01-02T04:04:05Z", "2025-01-02T04:04:05Z", "ends before it begins"},
-		"no commit":          {strings.Repeat("0f", 20), "main", "is no commit"},
+		"no commit":          {strings.Repeat("0f", 20), "main", "is not a commit"},
 	} {
 		bad := strings.Replace(string(good), c.old, c.new, 1)
 		if bad == string(good) {
@@ -331,7 +331,7 @@ func FuzzCheckFrame(f *testing.F) {
 				if tok == json.Delim('{') {
 					k, _ := dec.Token()
 					if seen[k.(string)] {
-						t.Fatalf("%q: %q stands twice", raw, k)
+						t.Fatalf("%q: %q is listed twice", raw, k)
 					}
 					seen[k.(string)] = true
 				}

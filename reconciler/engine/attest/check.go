@@ -60,7 +60,7 @@ func provenanceOf(pred provenancePredicate) (Provenance, error) {
 	}
 	controller, ok := strings.CutPrefix(r.Builder.ID, BuilderPrefix)
 	if !ok {
-		return Provenance{}, fmt.Errorf("its builder %q is no controller of Vishwa", r.Builder.ID)
+		return Provenance{}, fmt.Errorf("its builder %q is not a controller of Vishwa", r.Builder.ID)
 	}
 	x := b.ExternalParameters
 	p := Provenance{

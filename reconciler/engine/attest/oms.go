@@ -118,7 +118,7 @@ func modelOf(s statement[modelPredicate]) (Model, error) {
 		}
 		d, err := digest.Parse(r.Digest)
 		if err != nil || d.Hex() != r.Digest {
-			return Model{}, fmt.Errorf("%s: %q is no SHA-256 in hex", r.Name, r.Digest)
+			return Model{}, fmt.Errorf("%s: %q is not a SHA-256 in hex", r.Name, r.Digest)
 		}
 		listed = append(listed, digest.File{Path: r.Name, Digest: d})
 		out.Files = append(out.Files, File{r.Name, d})

@@ -182,10 +182,10 @@ func named(name string, d digest.Digest) descriptor {
 // check refuses what would make the statement say nothing, or too much.
 func (p Provenance) check() error {
 	if p.Controller == "" || strings.ContainsAny(p.Controller, "/ \t\r\n") {
-		return fmt.Errorf("%q is no controller's name", p.Controller)
+		return fmt.Errorf("%q is not a controller's name", p.Controller)
 	}
 	if n := len(p.Revision); n != 40 && n != 64 || strings.Trim(p.Revision, "0123456789abcdef") != "" {
-		return fmt.Errorf("revision %q is no commit", p.Revision)
+		return fmt.Errorf("revision %q is not a commit", p.Revision)
 	}
 	if p.Ref == "" {
 		return fmt.Errorf("it names no training")
@@ -212,7 +212,7 @@ func (p Provenance) check() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if d, err := digest.Parse(string(all[name])); err != nil || d != all[name] {
-			return fmt.Errorf("%s: %q is no digest", name, all[name])
+			return fmt.Errorf("%s: %q is not a digest", name, all[name])
 		}
 	}
 	return nil

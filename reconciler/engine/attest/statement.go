@@ -159,7 +159,7 @@ func frame(raw []byte) (predicateType string, err error) {
 		Subject       []json.RawMessage `json:"subject"`
 	}
 	if err := json.Unmarshal(raw, &head); err != nil {
-		return "", fmt.Errorf("is no in-toto statement: %w", err)
+		return "", fmt.Errorf("is not an in-toto statement: %w", err)
 	}
 	if err := unique(raw); err != nil {
 		return "", err

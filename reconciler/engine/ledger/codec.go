@@ -208,7 +208,7 @@ func (w *encoder) bytes() []byte {
 // open checks the header and reads the table of strings.
 func open(b []byte) (*decoder, error) {
 	if len(b) < len(magic)+12 || !bytes.HasPrefix(b, []byte(magic)) {
-		return nil, fmt.Errorf("they are no facts")
+		return nil, fmt.Errorf("they are not facts")
 	}
 	if binary.BigEndian.Uint64(b[len(magic):]) != layout {
 		return nil, fmt.Errorf("another version wrote them")

@@ -89,7 +89,7 @@ func ParseCommit(raw []byte) (Commit, error) {
 	}
 	if len(lines) > 0 {
 		name, _, _ := strings.Cut(lines[0], " ")
-		return Commit{}, fmt.Errorf("its commit has a header %q that does not belong there, or stands twice", name)
+		return Commit{}, fmt.Errorf("its commit has a header %q that does not belong there, or is given twice", name)
 	}
 	c.Signed = c.headers() + "\n" + c.Message
 	if c.String() != string(raw) {

@@ -443,7 +443,7 @@ func TestFacts(t *testing.T) {
 		t.Error("another ref was let go")
 	}
 	if f := add(deny); f.Denied[x] == nil || f.Latest[x] != nil {
-		t.Error("a refusal is no success")
+		t.Error("a refusal is not a success")
 	}
 	if f := add(deny, train); f.Denied[x] != nil {
 		t.Error("a refusal stands after the success")
@@ -463,7 +463,7 @@ func TestFacts(t *testing.T) {
 	}
 	down := Entry{Action: Observe, Ref: x, Observed: &Observed{Health: port.Down}}
 	if f := add(train, down); f.Observed[x].Seq != 2 || f.Latest[x].Seq != 1 {
-		t.Error("what was seen is no success")
+		t.Error("what was seen is not a success")
 	}
 	if f := add(down, train); f.Observed[x] == nil {
 		t.Error("what was seen last is forgotten")

@@ -113,7 +113,7 @@ func Trailers(message string) ([]string, error) {
 	for _, l := range lines {
 		name, value, ok := strings.Cut(l, ": ")
 		if !ok || !strings.HasPrefix(name, trailer) || value == "" {
-			return nil, fmt.Errorf("its message holds %q, which is no trailer", l)
+			return nil, fmt.Errorf("its message holds %q, which is not a trailer", l)
 		}
 	}
 	return lines, nil

@@ -80,7 +80,7 @@ func (n Notice) Sign(name string, key ssh.Signer, rand io.Reader) ([]byte, error
 		return nil, fault.New(fault.Internal, "sign checkpoint: %q cannot be read back: %w", text, err)
 	}
 	if !noteName(name) {
-		return nil, fault.New(fault.Invalid, "sign checkpoint: %q is no name of a key", name)
+		return nil, fault.New(fault.Invalid, "sign checkpoint: %q is not a name of a key", name)
 	}
 	var sig []byte
 	if key.PublicKey().Type() == ssh.KeyAlgoED25519 {
@@ -141,7 +141,7 @@ func parseNote(raw []byte) (Notice, []noteSignature, error) {
 		return bad("%d bytes are more than %d", len(raw), maxNote)
 	}
 	if !utf8.Valid(raw) {
-		return bad("it is no text")
+		return bad("it is not text")
 	}
 	text, signed, ok := strings.Cut(string(raw), "\n\n")
 	if !ok {
@@ -182,11 +182,11 @@ func ParseText(text string) (Notice, error) {
 	n := Notice{Origin: lines[0]}
 	var err error
 	if n.Count, err = strconv.ParseInt(lines[1], 10, 64); err != nil || n.Count < 1 {
-		return Notice{}, fmt.Errorf("%.20q is no count of entries", lines[1])
+		return Notice{}, fmt.Errorf("%.20q is not a count of entries", lines[1])
 	}
 	sum, err := base64.StdEncoding.Strict().DecodeString(lines[2])
 	if err != nil || len(sum) != sha256.Size {
-		return Notice{}, fmt.Errorf("%.60q is no SHA-256", lines[2])
+		return Notice{}, fmt.Errorf("%.60q is not a SHA-256", lines[2])
 	}
 	n.Head = digest.FromSum(sum)
 	for _, line := range lines[3:] {
@@ -195,7 +195,7 @@ func ParseText(text string) (Notice, error) {
 		}
 		if at, ok := strings.CutPrefix(line, "time "); ok {
 			if n.Time, err = time.Parse(time.RFC3339, at); err != nil {
-				return Notice{}, fmt.Errorf("%.40q is no time", at)
+				return Notice{}, fmt.Errorf("%.40q is not a time", at)
 			}
 		}
 	}

@@ -69,7 +69,7 @@ func Parse(b []byte) (Entry, error) {
 		return Entry{}, newer("its form is %s", s.PredicateType)
 	}
 	if s.Type != statementType || s.PredicateType != PredicateType {
-		return Entry{}, fault.New(fault.Invalid, "read statement: %q with predicate %q is no ledger entry", s.Type, s.PredicateType)
+		return Entry{}, fault.New(fault.Invalid, "read statement: %q with predicate %q is not a ledger entry", s.Type, s.PredicateType)
 	}
 	again, err := Statement(s.Predicate)
 	if err != nil || !bytes.Equal(again, b) {
@@ -149,7 +149,7 @@ func uniqueKeys(b []byte) error {
 		in := len(open) - 1
 		if k, ok := t.(string); ok && in >= 0 && open[in].keys != nil && !open[in].value {
 			if open[in].keys[k] {
-				return fmt.Errorf("key %q stands twice in one object", k)
+				return fmt.Errorf("key %q is given twice in one object", k)
 			}
 			open[in].keys[k], open[in].value = true, true
 			continue
@@ -212,7 +212,7 @@ func check(e Entry) error {
 		return fault.New(fault.Invalid, "entry %d: "+format, append([]any{e.Seq}, args...)...)
 	}
 	if !slices.Contains(actions, e.Action) {
-		return bad("%q is no action", e.Action)
+		return bad("%q is not an action", e.Action)
 	}
 	if e.Seq < 0 || (e.Seq == 0) != (e.Action == Genesis) || (e.Seq == 0) != (e.Prev == "") {
 		return bad("only the first entry, number 0, is a genesis and has none before it")
@@ -231,7 +231,7 @@ func check(e Entry) error {
 	}
 	if e.Ref != (schemas.Ref{}) {
 		if again, err := schemas.ParseRef(e.Ref.String()); err != nil || again != e.Ref {
-			return bad("%q is no ref", e.Ref.String())
+			return bad("%q is not a ref", e.Ref.String())
 		}
 	}
 	named := []digest.Digest{e.Prev, e.Key, e.Plan, e.Policy}
@@ -252,7 +252,7 @@ func check(e Entry) error {
 			continue
 		}
 		if again, err := digest.Parse(string(d)); err != nil || again != d {
-			return bad("%q is no digest", d)
+			return bad("%q is not a digest", d)
 		}
 	}
 	return nil

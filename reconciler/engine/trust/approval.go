@@ -91,7 +91,7 @@ func (r Request) Statement() ([]byte, error) {
 	if r.After != nil {
 		named = append(named, r.After.Entry)
 		if r.After.Seq < 0 {
-			return nil, fault.New(fault.Invalid, "state approval: %d is no number of an entry", r.After.Seq)
+			return nil, fault.New(fault.Invalid, "state approval: %d is not a number of an entry", r.After.Seq)
 		}
 	}
 	for _, d := range named {

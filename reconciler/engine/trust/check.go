@@ -79,7 +79,7 @@ func (t *Trust) who(s Signed, r Request) (string, Class, error) {
 	}
 	who, ok := t.ByLogin(r.Review.Forge, r.Review.Login)
 	if !ok {
-		return "", "", fault.WithHint(fault.New(fault.Denied, "check approval: %s login %s is no principal's", r.Review.Forge, r.Review.Login),
+		return "", "", fault.WithHint(fault.New(fault.Denied, "check approval: %s login %s is not a principal's", r.Review.Forge, r.Review.Login),
 			"add the login to trust.yaml, by a reviewed change")
 	}
 	return who, Forge, nil
@@ -97,7 +97,7 @@ func (t *Trust) signer(s Signed) (string, error) {
 	}
 	name, known := t.PrincipalOf(sig.PublicKey)
 	if !known {
-		return "", fault.WithHint(fault.New(fault.Denied, "check approval: the key %s is no principal's", ssh.FingerprintSHA256(sig.PublicKey)),
+		return "", fault.WithHint(fault.New(fault.Denied, "check approval: the key %s is not a principal's", ssh.FingerprintSHA256(sig.PublicKey)),
 			"add the public key to trust.yaml, by a reviewed change")
 	}
 	if sig.Namespace != Namespace {

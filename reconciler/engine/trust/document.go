@@ -45,7 +45,7 @@ func (r *reader) once(n *yaml.Node, field, kind, value, owner string) bool {
 		r.seen = map[string]string{}
 	}
 	if first, dup := r.seen[kind+value]; dup {
-		r.report(n, field, "this %s already stands under %s; a %s belongs to one owner, once: remove one of the two", kind, first, kind)
+		r.report(n, field, "this %s is already listed under %s; a %s belongs to one owner, once: remove one of the two", kind, first, kind)
 		return false
 	}
 	r.seen[kind+value] = owner
@@ -101,7 +101,7 @@ func (r *reader) mapping(n *yaml.Node, field string, visit func(key, value *yaml
 		case k.Kind != yaml.ScalarNode || k.Tag == "!!merge" || v.Kind == yaml.AliasNode:
 			r.report(k, field, "uses a YAML alias or merge; write it out")
 		case keys[k.Value]:
-			r.report(k, join(field, k.Value), "stands twice; remove one")
+			r.report(k, join(field, k.Value), "is given twice; remove one")
 		default:
 			keys[k.Value] = true
 			visit(k, v)
@@ -116,7 +116,7 @@ func (r *reader) fields(n *yaml.Node, field string, known map[string]func(*yaml.
 			read(v)
 			return
 		}
-		r.report(k, join(field, k.Value), "is no field here; the fields are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		r.report(k, join(field, k.Value), "is not a field here; the fields are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 	})
 }
 
@@ -148,7 +148,7 @@ func (r *reader) name(k *yaml.Node, field string) bool {
 	if namePattern.MatchString(k.Value) {
 		return true
 	}
-	r.report(k, field, "%q is no name: want lower-case letters, digits, hyphens, dots and underscores, at most 63", k.Value)
+	r.report(k, field, "%q is not a name: want lower-case letters, digits, hyphens, dots and underscores, at most 63", k.Value)
 	return false
 }
 

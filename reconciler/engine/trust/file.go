@@ -4,7 +4,7 @@
 
 package trust
 
-// File says whose word counts in this repository. It lies at the repository's root, or where spec.trust of the project says. The file of the tracked branch counts, so a change of it takes a reviewed commit.
+// File says whose approvals and signatures count in this repository. It lies at the repository's root, or where spec.trust of the project says. The file of the tracked branch counts, so a change of it takes a reviewed commit.
 type File struct {
 	// APIVersion is the version of the file's format.
 	APIVersion string `json:"apiVersion" jsonschema:"required"`

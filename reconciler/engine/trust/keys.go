@@ -34,7 +34,7 @@ func sshKey(line string) (ssh.PublicKey, error) {
 	key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 	switch {
 	case err != nil:
-		return nil, errors.New("is no SSH public key; copy the one line of your .pub file")
+		return nil, errors.New("is not an SSH public key; copy the one line of your .pub file")
 	case len(options) > 0:
 		return nil, fmt.Errorf("carries the option %q; keep only the key's type, the key and a comment", options[0])
 	case len(bytes.TrimSpace(rest)) > 0:
@@ -56,7 +56,7 @@ func pemKey(s string) (canonical []byte, id string, err error) {
 	block, rest := pem.Decode([]byte(s))
 	switch {
 	case block == nil:
-		return nil, "", errors.New("is no PEM; copy the whole of the .pub file, from BEGIN PUBLIC KEY to END PUBLIC KEY")
+		return nil, "", errors.New("is not PEM; copy the whole of the .pub file, from BEGIN PUBLIC KEY to END PUBLIC KEY")
 	case strings.Contains(block.Type, "PRIVATE"):
 		return nil, "", errors.New("is a private key; put the public key here, and treat the private one as lost")
 	case block.Type != "PUBLIC KEY" || len(block.Headers) > 0:
@@ -66,7 +66,7 @@ func pemKey(s string) (canonical []byte, id string, err error) {
 	}
 	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return nil, "", errors.New("is no public key; make one with vishwa keys generate")
+		return nil, "", errors.New("is not a public key; make one with vishwa keys generate")
 	}
 	k, ok := pub.(*ecdsa.PublicKey)
 	if !ok || k.Curve != elliptic.P256() {

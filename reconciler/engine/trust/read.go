@@ -49,7 +49,7 @@ func (r *reader) principal(k, v *yaml.Node, t *Trust) {
 			r.texts(n, field+".emails", func(at *yaml.Node, f, s string) {
 				s = strings.ToLower(s)
 				if user, host, ok := strings.Cut(s, "@"); !ok || user == "" || host == "" || strings.ContainsAny(s, " \t<>,;") || strings.Contains(host, "@") {
-					r.report(at, f, "%q is no address; write name@host", s)
+					r.report(at, f, "%q is not an address; write name@host", s)
 				} else if r.once(at, f, "address", s, owner) {
 					p.Emails = append(p.Emails, s)
 				}
@@ -78,7 +78,7 @@ func (r *reader) principal(k, v *yaml.Node, t *Trust) {
 		"roles": func(n *yaml.Node) {
 			r.texts(n, field+".roles", func(at *yaml.Node, f, s string) {
 				if !namePattern.MatchString(s) {
-					r.report(at, f, "%q is no role: want lower-case letters, digits, hyphens, dots and underscores", s)
+					r.report(at, f, "%q is not a role: want lower-case letters, digits, hyphens, dots and underscores", s)
 				} else if !slices.Contains(p.Roles, s) {
 					p.Roles = append(p.Roles, s)
 				}

@@ -90,7 +90,7 @@ func (r *reader) day(n *yaml.Node, field string) (at time.Time, whole bool) {
 			return at.UTC(), false
 		}
 	}
-	r.report(n, field, "is no time; write 2026-01-31 or 2026-01-31T12:00:00Z")
+	r.report(n, field, "is not a time; write 2026-01-31 or 2026-01-31T12:00:00Z")
 	return time.Time{}, false
 }
 
@@ -99,7 +99,7 @@ func (r *reader) revoked(n *yaml.Node, field string) *Revocation {
 	r.fields(n, field, map[string]func(*yaml.Node){
 		"after": func(n *yaml.Node) {
 			if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || n.Decode(&out.After) != nil || out.After < 0 {
-				r.report(n, field+".after", "is no number of an entry; write the last entry that counts, as vishwa log shows it")
+				r.report(n, field+".after", "is not a number of an entry; write the last entry that counts, as vishwa log shows it")
 				out.After = 0
 			}
 		},

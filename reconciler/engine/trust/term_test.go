@@ -61,17 +61,17 @@ func TestTermsAreJudgedByTheLedger(t *testing.T) {
 
 func TestTermsThatSayNothingAreReported(t *testing.T) {
 	for term, want := range map[string]string{
-		"validFrom: soon": "principals.asha.validFrom: is no time",
-		"validUntil: 7":   "is no time",
+		"validFrom: soon": "principals.asha.validFrom: is not a time",
+		"validUntil: 7":   "is not a time",
 		"validFrom: 2026-02-01, validUntil: 2026-01-01": "before it begins",
 		"validUntil: 2026-01-01, validFrom: 2026-02-01": "before it begins",
 		"revoked: true":                                     "is not a mapping",
 		"revoked: {after: 3}":                               "revoked.reason: is missing",
 		"revoked: {reason: x}":                              "revoked.after: is missing",
-		"revoked: {after: -1, reason: x}":                   "is no number of an entry",
-		"revoked: {after: x, reason: x}":                    "is no number of an entry",
-		"revoked: {after: 1, reason: x, on: 2}":             "revoked.on: is no field",
-		"revoked: {after: 99999999999999999999, reason: x}": "is no number of an entry",
+		"revoked: {after: -1, reason: x}":                   "is not a number of an entry",
+		"revoked: {after: x, reason: x}":                    "is not a number of an entry",
+		"revoked: {after: 1, reason: x, on: 2}":             "revoked.on: is not a field",
+		"revoked: {after: 99999999999999999999, reason: x}": "is not a number of an entry",
 	} {
 		tr, problems := Load([]byte(top+"principals:\n  asha: {"+term+"}\n"), "trust.yaml")
 		text := fmt.Sprint(problems)

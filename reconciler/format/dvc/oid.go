@@ -19,7 +19,7 @@ const dirSuffix = ".dir"
 func ParseOID(s string) (OID, error) {
 	h := strings.TrimSuffix(s, dirSuffix)
 	if len(h) != 32 || strings.Trim(h, "0123456789abcdef") != "" {
-		return "", fmt.Errorf("%q is no MD5 name: want 32 lower-case hex digits, and .dir behind those of a directory", s)
+		return "", fmt.Errorf("%q is not an MD5 name: want 32 lower-case hex digits, and .dir behind those of a directory", s)
 	}
 	return OID(s), nil
 }

@@ -112,7 +112,7 @@ func document(name string, b []byte) (doc, root *yaml.Node, err error) {
 		return nil, nil, fault.New(fault.Invalid, "%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, nil, fault.New(fault.Invalid, "%s:1: is no mapping", name)
+		return nil, nil, fault.New(fault.Invalid, "%s:1: is not a mapping", name)
 	}
 	return doc, doc.Content[0], nil
 }
@@ -160,7 +160,7 @@ func (r *reading) known(n *yaml.Node, keys []string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		if !slices.Contains(keys, k.Value) {
-			r.fail(k, "%q is no key that DVC knows here; your own go below meta", k.Value)
+			r.fail(k, "%q is not a key that DVC knows here; your own go below meta", k.Value)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func (r *reading) text(n *yaml.Node, key string) string {
 		return ""
 	}
 	if c.Kind != yaml.ScalarNode {
-		r.fail(c, "%s is no text", key)
+		r.fail(c, "%s is not text", key)
 		return ""
 	}
 	return c.Value
@@ -196,7 +196,7 @@ func (r *reading) number(n *yaml.Node, key string) int64 {
 	}
 	v, err := strconv.ParseInt(c.Value, 10, 64)
 	if err != nil || v < 0 {
-		r.fail(c, "%s is no count", key)
+		r.fail(c, "%s is not a count", key)
 	}
 	return v
 }
@@ -207,7 +207,7 @@ func (r *reading) list(n *yaml.Node, key string) []*yaml.Node {
 		return nil
 	}
 	if c.Kind != yaml.SequenceNode {
-		r.fail(c, "%s is no list", key)
+		r.fail(c, "%s is not a list", key)
 		return nil
 	}
 	return c.Content

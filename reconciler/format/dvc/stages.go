@@ -265,7 +265,7 @@ func (s *scope) filled(n *yaml.Node) string {
 	v, ok := s.fill(n.Value)
 	if !ok && s.err == nil {
 		s.err = fault.WithHint(fault.New(fault.Invalid, "%s:%d: the value of %q is not known", s.name, n.Line, n.Value),
-			"set it in vars or params.yaml beside the file, or write it out")
+			"set it in vars or params.yaml next to the file, or write it out")
 	}
 	return v
 }

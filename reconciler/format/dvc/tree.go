@@ -43,7 +43,7 @@ func ParseTree(b []byte) (Tree, error) {
 	t := make(Tree, 0, bytes.Count(b, []byte{'{'}))
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if first, err := dec.Token(); err != nil || first != json.Delim('[') {
-		return nil, fault.New(fault.Invalid, "read directory manifest: it is no list")
+		return nil, fault.New(fault.Invalid, "read directory manifest: it is not a list")
 	}
 	for dec.More() {
 		var r row
@@ -52,7 +52,7 @@ func ParseTree(b []byte) (Tree, error) {
 		}
 		oid, err := ParseOID(r.MD5)
 		if err != nil || oid.IsDir() {
-			return nil, fault.New(fault.Invalid, "read directory manifest: %q: %q is no file's MD5", r.Relpath, r.MD5)
+			return nil, fault.New(fault.Invalid, "read directory manifest: %q: %q is not a file's MD5", r.Relpath, r.MD5)
 		}
 		if err := CheckPath(r.Relpath); err != nil {
 			return nil, fault.New(fault.Invalid, "read directory manifest: %w", err)
@@ -63,13 +63,13 @@ func ParseTree(b []byte) (Tree, error) {
 		return nil, fault.New(fault.Invalid, "read directory manifest: %w", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, fault.New(fault.Invalid, "read directory manifest: something stands behind it")
+		return nil, fault.New(fault.Invalid, "read directory manifest: something follows it")
 	}
 	t.Sort()
 	folders, last := map[string]bool{}, ""
 	for i, f := range t {
 		if i > 0 && f.Path == t[i-1].Path {
-			return nil, fault.New(fault.Invalid, "read directory manifest: %q stands twice", f.Path)
+			return nil, fault.New(fault.Invalid, "read directory manifest: %q is listed twice", f.Path)
 		}
 		if in := path.Dir(f.Path); in != last {
 			for at := in; at != "." && !folders[at]; at = path.Dir(at) {
@@ -90,7 +90,7 @@ func ParseTree(b []byte) (Tree, error) {
 // touching a repository's own folders.
 func CheckPath(p string) error {
 	if !fs.ValidPath(p) || p == "." || strings.ContainsAny(p, "\x00") {
-		return fmt.Errorf("path %q is no plain relative path", p)
+		return fmt.Errorf("path %q is not a plain relative path", p)
 	}
 	for part := range strings.SplitSeq(p, "/") {
 		if strings.EqualFold(part, ".git") {

@@ -94,7 +94,7 @@ func (s *scanner) header(no bool) error {
 			name = strconv.Itoa(i + 1)
 		}
 		if seen[name] {
-			return invalid(s.name, 0, s.row.Line, "column %q stands in the header twice", cut(name))
+			return invalid(s.name, 0, s.row.Line, "column %q is in the header twice", cut(name))
 		}
 		seen[name] = true
 		s.columns = append(s.columns, name)

@@ -55,7 +55,7 @@ func (l *lines) Next() (*Row, error) {
 		}
 		l.row.Cells, l.row.Text = make([][]byte, len(l.columns)), make([]bool, len(l.columns))
 		if err := l.line(b); err != nil {
-			return nil, invalid(l.name, l.row.Number, l.row.Line, "is no JSON object: %v", err)
+			return nil, invalid(l.name, l.row.Number, l.row.Line, "is not a JSON object: %v", err)
 		}
 		if len(l.columns) > mostColumns {
 			return nil, crowded(l.name, l.row.Number, l.row.Line)
@@ -98,7 +98,7 @@ func (l *lines) object(prefix, levels string, b []byte, depth int) error {
 	slices.SortFunc(of, func(a, b member) int { return strings.Compare(a.key, b.key) })
 	for i, m := range of {
 		if i > 0 && of[i-1].key == m.key {
-			return fmt.Errorf("key %q stands in an object twice", cut(m.key))
+			return fmt.Errorf("an object has the key %q twice", cut(m.key))
 		}
 		if m.value[0] == '{' {
 			inner := prefix + m.key + "."

@@ -129,5 +129,5 @@ func invalid(name string, row, line int64, format string, args ...any) error {
 		where = fmt.Sprintf("%s:%d", name, line)
 	}
 	return fault.WithHint(fault.New(fault.Invalid, "%s: row %d: %s", where, row, fmt.Sprintf(format, args...)),
-		"mend the file, or declare how it is written in spec.format")
+		"fix the file, or declare how it is written in spec.format")
 }

@@ -22,7 +22,7 @@ func Disk(err error, dir string) error {
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		return fault.WithHint(fault.New(fault.Denied, "%w", err), "let this user read and write %s, or choose another folder", dir)
 	case errors.Is(err, syscall.ENOTDIR):
-		return fault.WithHint(fault.New(fault.Invalid, "%w", err), "a file stands where a folder is needed: move it away from %s", dir)
+		return fault.WithHint(fault.New(fault.Invalid, "%w", err), "a file is where a folder is needed: move it away from %s", dir)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return fault.WithHint(fault.New(fault.Transient, "%w", err), "raise the limit of open files (ulimit -n), then run the command again")
 	default:

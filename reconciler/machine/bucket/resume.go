@@ -142,7 +142,7 @@ func (o S3Options) named(server string) (host string, allow []string) {
 func elsewhere(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || at.Addr().Unmap().IsLinkLocalUnicast() || at.Addr().IsMulticast() {
-		return fault.WithHint(fault.New(fault.Denied, "%s is no address of a server of S3", address), "correct the endpoint")
+		return fault.WithHint(fault.New(fault.Denied, "%s is not an address of a server of S3", address), "correct the endpoint")
 	}
 	return nil
 }

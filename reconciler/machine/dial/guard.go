@@ -117,7 +117,7 @@ func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error
 		if Public(a) || allowed && g.ours.Load() {
 			return nil
 		}
-		return fault.WithHint(fault.New(fault.Denied, "%s is at %s, which is no public address", host, a), "if it is meant: --allow %s, or allow: in the controller's file", host)
+		return fault.WithHint(fault.New(fault.Denied, "%s is at %s, which is not a public address", host, a), "if it is meant: --allow %s, or allow: in the controller's file", host)
 	}
 	return d.DialContext(ctx, network, addr)
 }

@@ -72,7 +72,7 @@ func unfit(name string) string {
 	case len(name) > longestPath:
 		return "is too long"
 	case !fs.ValidPath(name) || name == ".":
-		return "is no plain relative path"
+		return "is not a plain relative path"
 	}
 	for part := range strings.SplitSeq(name, "/") {
 		switch {

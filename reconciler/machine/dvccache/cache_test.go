@@ -153,7 +153,7 @@ func TestLegacySumIsDVCs(t *testing.T) {
 		"three in ten are odd":    {"\x80\x80\x80aaaaa\r\n", "\x80\x80\x80aaaaa\n"},
 		"four in ten are odd":     {"\x80\x80\x80\x80aaaa\r\n", "\x80\x80\x80\x80aaaa\r\n"},
 		"a line end of two parts": {long + "\r\ny\r\n", long + "\r\ny\n"},
-		"a part that is no text":  {long + "x" + "\x00\r\n", long + "x" + "\x00\r\n"},
+		"a part that is not text": {long + "x" + "\x00\r\n", long + "x" + "\x00\r\n"},
 	} {
 		want := md5.Sum([]byte(c.as))
 		for _, step := range []int{1 << 21, 4093} {

@@ -51,7 +51,7 @@ func Open(o Options) (port.Bucket, error) {
 	address, ok := strings.CutPrefix(o.URL, "oci://")
 	ref, err := oci.ParseReference(address)
 	if !ok || err != nil || ref.Reference != "" {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is no address of a registry's repository", o.URL), "write it as oci://registry.example.com/team/vishwa, without a tag")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is not the address of a repository in a registry", o.URL), "write it as oci://registry.example.com/team/vishwa, without a tag")
 	}
 	host, err := url.Parse("//" + ref.Host())
 	if err != nil {
@@ -151,7 +151,7 @@ func (b *repository) Stat(ctx context.Context, key string) (port.Object, error) 
 		g.Go(func() error {
 			there, err := b.has(within, key, l)
 			if err == nil && !there {
-				err = fault.New(fault.Missing, "%s: a part of it is gone", b.name(key))
+				err = fault.New(fault.Missing, "%s: a part of it is missing", b.name(key))
 			}
 			return err
 		})

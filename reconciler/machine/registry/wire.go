@@ -150,7 +150,7 @@ func (at server) dial(ctx context.Context, network, address string) (net.Conn, e
 		to, err := netip.ParseAddrPort(resolved)
 		switch {
 		case err != nil || to.Addr().Unmap().IsLinkLocalUnicast() || to.Addr().IsMulticast():
-			return fault.WithHint(fault.New(fault.Denied, "%s is no address of a registry", resolved), "correct the store's address, or ask who runs the registry that leads there")
+			return fault.WithHint(fault.New(fault.Denied, "%s is not the address of a registry", resolved), "correct the store's address, or ask who runs the registry that leads there")
 		case at.plain && loopback(host) && !to.Addr().Unmap().IsLoopback():
 			return fault.New(fault.Denied, "%s is at %s, which is not this machine", host, resolved)
 		}

@@ -67,7 +67,7 @@ func finished(dir string, key seal.Key) (Environment, error) {
 		return Environment{}, fault.New(fault.Corrupt, "read environment: %w", err)
 	}
 	if r.Bin != filepath.Join(dir, "bin") || executable(filepath.Join(r.Bin, "python")) == "" {
-		return Environment{}, fault.New(fault.Missing, "find environment: its interpreter is gone")
+		return Environment{}, fault.New(fault.Missing, "find environment: its interpreter is missing")
 	}
 	// The kernel alone sets a change time, so files that look the same were not written.
 	seen, err := summary(dir, looks)

@@ -179,7 +179,7 @@ func refusedHosts(hosts []string) string {
 	if len(hosts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; it asked for %s, which is no package index that this machine knows: where it is meant, name it under spec.isolation.index in the controller's file, or in VISHWA_ISOLATION_INDEX", strings.Join(hosts, ", "))
+	return fmt.Sprintf("; it asked for %s, which is not a package index that this machine knows: where it is meant, name it under spec.isolation.index in the controller's file, or in VISHWA_ISOLATION_INDEX", strings.Join(hosts, ", "))
 }
 
 // settle makes the environment this user's again where another one filled it, and

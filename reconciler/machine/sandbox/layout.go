@@ -39,7 +39,7 @@ func NewLayout(dir string) (*Layout, error) {
 		}
 	}
 	if errors.Is(err, os.ErrExist) {
-		return nil, fault.New(fault.Conflict, "lay out run: %s is there already", filepath.Base(dir))
+		return nil, fault.New(fault.Conflict, "lay out run: %s already exists", filepath.Base(dir))
 	}
 	if err != nil {
 		return nil, artifact.Disk(fmt.Errorf("lay out run: %w", err), filepath.Dir(dir))
@@ -188,7 +188,7 @@ func (l *Layout) Set(name, value string) { l.vars[name] = value }
 // same as variables would hide one another.
 func (l *Layout) set(name, value string) error {
 	if _, twice := l.vars[name]; twice {
-		return fault.WithHint(fault.New(fault.Invalid, "%s would stand for two of them", name), "Rename one: names may not differ in case and punctuation alone")
+		return fault.WithHint(fault.New(fault.Invalid, "%s would be the name of two of them", name), "Rename one: names may not differ in case and punctuation alone")
 	}
 	l.vars[name] = value
 	return nil

@@ -75,7 +75,7 @@ func wheelsAlone(lock []byte) ([]byte, error) {
 			continue
 		}
 		if !pinned.MatchString(line) && !plainOption.MatchString(line) {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d is no package by its version and hashes, and this machine logs in at its package index: it installs nothing else for a pull request", n+1),
+			return nil, fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d is not a package by its version and hashes, and this machine logs in at its package index: it installs nothing else for a pull request", n+1),
 				"write name==version with --hash=sha256:..., as uv pip compile --generate-hashes does, without addresses, variables and options that ask for sources; or give pull requests an index that needs no login")
 		}
 		out = append(append(out, line...), '\n')

@@ -35,7 +35,7 @@ func Load(path string) (Key, error) {
 
 // read is the key at path; an error that is fs.ErrNotExist says that there is none.
 func read(path string) (Key, error) {
-	const fresh = "if nobody else can have read or written it, mend that with chmod and chown; otherwise remove it: vishwa makes another, and lays out anew what it sealed"
+	const fresh = "if nobody else can have read or written it, fix that with chmod and chown; otherwise remove it: vishwa makes another, and lays out anew what it sealed"
 	dir, err := os.Lstat(filepath.Dir(path))
 	if err != nil {
 		return Key{}, fmt.Errorf("read the sealing key: %w", err)

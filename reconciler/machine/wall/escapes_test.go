@@ -217,7 +217,7 @@ func TestNothingEscapes(t *testing.T) {
 		})
 	}
 	if known != len(escapes) {
-		t.Errorf("%d of the %d special ones are no attempt's name", len(escapes)-known, len(escapes))
+		t.Errorf("%d of the %d special ones are not an attempt's name", len(escapes)-known, len(escapes))
 	}
 }
 

@@ -84,5 +84,5 @@ func ParseLevel(s string) (Level, error) {
 	if l := Level(s); slices.Contains(Levels, l) {
 		return l, nil
 	}
-	return "", fault.WithHint(fault.New(fault.Invalid, "%q is no level of isolation", s), "write best, namespaces, landlock or none")
+	return "", fault.WithHint(fault.New(fault.Invalid, "%q is not a level of isolation", s), "write best, namespaces, landlock or none")
 }

@@ -143,7 +143,7 @@ func (r *Rung) fill(report *Report, err error, root fs.FS) {
 func (r *Rung) short(g Guarantee) (reason, way string) {
 	if g == Signals {
 		return fmt.Sprintf("this kernel's Landlock is version %d, and signals are kept in from version %d on", r.Report.Landlock, scopedSignals),
-			"use Linux 6.12 or newer; or the rung namespaces"
+			"use Linux 6.12 or newer; or the level namespaces"
 	}
 	return "it does not hold here", strings.TrimSuffix(hintFor(Namespaces), seeDoctor)
 }

@@ -65,17 +65,17 @@ func (l *Limits) Set(name, value string) error {
 	case "processes", "openFiles":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 16 {
-			return fault.New(fault.Invalid, "%s: %q is no number from 16", name, value)
+			return fault.New(fault.Invalid, "%s: %q is not a number from 16", name, value)
 		}
 		*map[string]*int{"processes": &l.Processes, "openFiles": &l.OpenFiles}[name] = n
 	case "cpus":
 		n, err := strconv.ParseFloat(value, 64)
 		if err != nil || n < 0.01 || n > 4096 {
-			return fault.New(fault.Invalid, "cpus: %q is no number of cores, such as 2 or 0.5", value)
+			return fault.New(fault.Invalid, "cpus: %q is not a number of cores, such as 2 or 0.5", value)
 		}
 		l.CPUs = n
 	default:
-		return fault.New(fault.Invalid, "%q is no limit: memory, disk, fileSize, processes, openFiles and cpus are", name)
+		return fault.New(fault.Invalid, "%q is not a limit: memory, disk, fileSize, processes, openFiles and cpus are", name)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func ParseSize(s string) (int64, error) {
 		err = strconv.ErrSyntax
 	}
 	if err != nil || !(n >= 1 && n <= 1<<60) {
-		return 0, fault.New(fault.Invalid, "%q is no amount, such as 512Mi or 16Gi", s)
+		return 0, fault.New(fault.Invalid, "%q is not an amount, such as 512Mi or 16Gi", s)
 	}
 	return int64(n), nil
 }
@@ -104,19 +104,19 @@ func (p *Policy) Check() error {
 	for _, list := range [][]string{p.Read, p.Write, p.Devices} {
 		for i, path := range list {
 			if !filepath.IsAbs(path) {
-				return fault.New(fault.Invalid, "%q is no absolute path", path)
+				return fault.New(fault.Invalid, "%q is not an absolute path", path)
 			}
 			list[i] = filepath.Clean(path)
 		}
 	}
 	for _, d := range p.Devices {
 		if !Within(d, "/dev") || d == "/dev" {
-			return fault.New(fault.Invalid, "%q is no device below /dev", d)
+			return fault.New(fault.Invalid, "%q is not a device below /dev", d)
 		}
 	}
 	for _, h := range p.Index {
 		if !Reaches([]string{h}, h) {
-			return fault.New(fault.Invalid, "%q is no host with its port, such as pypi.example.com:443", h)
+			return fault.New(fault.Invalid, "%q is not a host with its port, such as pypi.example.com:443", h)
 		}
 	}
 	return nil

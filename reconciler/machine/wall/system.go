@@ -35,7 +35,7 @@ func (s Spec) check() error {
 	for _, list := range [][]string{s.Read, s.Give, s.Write, s.Shared, s.Hidden} {
 		for _, p := range list {
 			if !filepath.IsAbs(p) || filepath.Clean(p) != p {
-				return fault.New(fault.Internal, "isolate command: %q is no absolute path", p)
+				return fault.New(fault.Internal, "isolate command: %q is not an absolute path", p)
 			}
 		}
 	}

@@ -1,0 +1,160 @@
+// The law of words: what Vishwa says is plain English, in the terms of the field. A word
+// that first readers stumbled over does not come back.
+
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// banned words and what to write instead.
+var banned = []struct{ word, instead string }{
+	{`\bspoil\w*`, "corrupt"},
+	{`near folder`, "local cache"},
+	{`behind \w+'s back`, "out of band; of infrastructure: drift"},
+	{`\btold\b`, "reported, listed, shown"},
+	{`\bmend(s|ed|ing)?\b`, "fix, repair"},
+	{`\blet(s|ting)? (go of|\w+ go of)\b`, "stop tracking, remove"},
+	{`\bbears\b`, "adaptive concurrency, can take"},
+	{`\b(breaks?|broken) (a |the |its )?promises?\b`, "violates a constraint"},
+	{`\bpromises?\b`, "constraint; of Vishwa: guarantee"},
+	{`\b(taken?|takes|taking) (\w+ )?in(:|,|\.|;|$| from| what)`, "add, download, import, read"},
+	{`\bways? out\b`, "hint, what to do"},
+	{`\bhand in\b`, "part in, author of"},
+	{`\brungs?\b`, "level of isolation"},
+	{`\bhouses?\b`, "repository, program"},
+	{`\bbeside\b`, "next to, together with, in addition to"},
+	{`\b(is|are) gone\b|\bgone from\b`, "is missing, was removed"},
+	{`\b(appears|stands?|standing) (twice|beside|behind|below|above|under|in|at|for)\b`, "is, is listed, is given"},
+	{`\bhow (it|things|the runs|a deployment) stands?\b`, "the state of"},
+	{`\b(is|are) there already\b`, "already exists"},
+	{`\bother than its pin|another than\b`, "differs from"},
+	{`\bwhose word\b|\bwords? counts?\b|\bsomebody's word\b`, "approval, signature, command"},
+	{`\bheld against\b`, "checked against"},
+	{`\bas far as the server\b`, "adaptive concurrency"},
+	{`\bfence\b`, "reduces the risk"},
+	{`[^e] is no (?:number|name|ref|duration|address|list|mapping|folder|file|revision|digest|time|URL|option|date)\b`, "is not a ..."},
+}
+
+// spared are places where a word is a term or another meaning, each with its reason.
+var spared = []struct{ file, line, why string }{
+	{"docs/approvals.md", "as you were told", "none"},
+}
+
+func TestBannedWordsStayOut(t *testing.T) {
+	rules := make([]*regexp.Regexp, len(banned))
+	for i, b := range banned {
+		rules[i] = regexp.MustCompile("(?i)" + b.word)
+	}
+	n := 0
+	check := func(file string, line int, text string) {
+		n++
+		for _, s := range spared {
+			if s.file == file && strings.Contains(text, s.line) {
+				return
+			}
+		}
+		for i, re := range rules {
+			if found := re.FindString(text); found != "" {
+				t.Errorf("%s:%d: %q: write instead: %s\n    %s", file, line, found, banned[i].instead, strings.TrimSpace(text))
+			}
+		}
+	}
+	root := "../.."
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(strings.TrimPrefix(path, root+"/"))
+		if d.IsDir() {
+			switch {
+			case path != root && strings.HasPrefix(d.Name(), "."), d.Name() == "testdata", d.Name() == "porttest", d.Name() == "walltest", d.Name() == "devforge", d.Name() == "dist",
+				name == "docs/decisions": // a decision is kept as it was written
+				return fs.SkipDir
+			}
+			return nil
+		}
+		switch ext := filepath.Ext(name); {
+		case ext == ".go" && !strings.HasSuffix(name, "_test.go"):
+			return literals(path, func(line int, text string) { check(name, line, text) })
+		case ext == ".rego" && !strings.HasSuffix(name, "_test.rego"), ext == ".md" && name != "CONTRIBUTING.md", ext == ".tmpl",
+			strings.HasPrefix(name, "templates/scaffold/"), strings.HasPrefix(name, "schemas/v1alpha1/"):
+			b, err := os.ReadFile(path)
+			for i, line := range strings.Split(string(b), "\n") {
+				check(name, i+1, line)
+			}
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < 10000 {
+		t.Errorf("only %d texts were read: the walk no longer finds them", n)
+	}
+}
+
+// literals gives each string of a Go file that is more than a word.
+func literals(path string, each func(line int, text string)) error {
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, path, nil, 0)
+	if err != nil {
+		return err
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ImportSpec:
+			return false
+		case *ast.BasicLit:
+			if n.Kind != token.STRING {
+				break
+			}
+			text, err := strconv.Unquote(n.Value)
+			if err == nil && strings.Contains(strings.TrimSpace(text), " ") {
+				for i, line := range strings.Split(text, "\n") {
+					each(set.Position(n.Pos()).Line+i, line)
+				}
+			}
+		}
+		return true
+	})
+	return nil
+}
+
+// TestWordsOfFirstReaders: sentences that a first reader did not take in do not come back,
+// and the better ones stay where they are.
+func TestWordsOfFirstReaders(t *testing.T) {
+	for _, c := range []struct{ file, old, now string }{
+		{"reconciler/engine/plan/recorded.go", "gone from the store", "this machine's store does not have it"},
+		{"reconciler/pass/missing.go", "gone from the store", "(share it with spec.store)"},
+		{"reconciler/adapter/signer/generate.go", "is there already", "this machine already has keys in %s"},
+		{"reconciler/adapter/runner/outcome.go", "read the end of its log and correct it", "Exit code %d"},
+		{"reconciler/pass/execute/command.go", "its directory is kept as", "Log: %s. Work folder: %s."},
+		{"policy/model.rego", "nothing is known of the model:", "no candidate reports %s (spec.select.metric); they report %s"},
+		{"cmd/vishwa/approve.go", "as the file tells it", "This is the plan in the file. You sign its steps, inputs and models, not the explanations."},
+		{"docs/guide.md", "What guards production guards", "Moving a deployment out of production also needs approval"},
+		{"docs/guide.md", "doing another step of the same plan first", "Apply the other steps first, then plan and approve the rest"},
+		{"docs/guide.md", "may both do the work of one key", "If two machines make the same thing, the first entry counts"},
+		{"cmd/vishwa/data_refresh.go", "is another than its pin", "source differs from its pin, Vishwa downloads, checks and profiles it"},
+		{"docs/github.md", "a fence and not a wall", "This reduces the risk. Anyone whose code runs in a job with secrets can still read them."},
+	} {
+		b, err := os.ReadFile("../../" + c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(b)
+		if strings.Contains(text, c.old) || !strings.Contains(text, c.now) {
+			t.Errorf("%s says %q, or no longer %q", c.file, c.old, c.now)
+		}
+	}
+}
