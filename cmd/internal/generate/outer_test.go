@@ -34,7 +34,7 @@ var readers = map[string]func([]byte) error{
 // deeper are words of messages about what a schema cannot say: how values stand to each
 // other, and what only a parser of the value knows.
 var deeper = []string{
-	"already", "listed twice", "no SSH public key", "carries the option", "more than one key", "RSA key", "PEM", "P-256", "ends, by validUntil", "is not a time",
+	"already", "listed twice", "not an SSH public key", "carries the option", "more than one key", "RSA key", "PEM", "P-256", "ends, by validUntil", "is not a time",
 	"stands twice", "is given twice", "alias", "more than one document",
 	"is out of range", "longer than poll", "is not an address", "is not a host", "is not a port", "no secret after it", "no secret to know", "is the address that webhooks have", "nothing to keep apart",
 	"is not a name", "is not a URL", "has a scheme", "names no host", "holds more than an address", "would send a token", "owner and name cannot be told", "is not a repository", "spec.isolation:",

@@ -249,7 +249,7 @@ func TestNothingUnsignedNothingStrange(t *testing.T) {
 	e.Ref = schemas.Ref{Kind: "training", Name: "../../x"}
 	l := openLedger(t, dir)
 	_, err := l.Append(t.Context(), e)
-	wantFault(t, err, fault.Invalid, "no ref")
+	wantFault(t, err, fault.Invalid, "not a ref")
 	unsigned := openLedger(t, dir, func(o *LedgerOptions) { o.Signer = nil })
 	_, err = unsigned.Append(t.Context(), trained(1))
 	wantFault(t, err, fault.Denied)

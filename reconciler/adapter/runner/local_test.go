@@ -260,8 +260,8 @@ func TestEachCauseHasItsOwnMessage(t *testing.T) {
 		"model is a link":     {metrics + `rmdir "$VISHWA_MODEL_DIR"; ln -s /etc "$VISHWA_MODEL_DIR"`, true, port.MissingOutput, 0, "symbolic link"},
 		"link in model":       {metrics + `ln -s /etc/passwd "$VISHWA_MODEL_DIR/m"`, true, port.MissingOutput, 0, "symbolic link"},
 		"NaN":                 {model + `echo '{"test": {"auc": NaN}}' > "$VISHWA_METRICS"`, true, port.BadMetrics, 0, "test.auc is NaN"},
-		"no numbers":          {model + `echo 'hello' > "$VISHWA_METRICS"`, true, port.BadMetrics, 0, "no object"},
-		"metrics is a folder": {model + `mkdir "$VISHWA_METRICS"`, true, port.BadMetrics, 0, "no file"},
+		"no numbers":          {model + `echo 'hello' > "$VISHWA_METRICS"`, true, port.BadMetrics, 0, "not an object"},
+		"metrics is a folder": {model + `mkdir "$VISHWA_METRICS"`, true, port.BadMetrics, 0, "not a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)

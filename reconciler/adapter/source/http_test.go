@@ -91,7 +91,7 @@ func TestARedirectReachesNothingPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = g.Dial(t.Context(), "tcp", strings.TrimPrefix(outer, "http://"))
-	if err == nil || !strings.Contains(err.Error(), "no public address") {
+	if err == nil || !strings.Contains(err.Error(), "not a public address") {
 		t.Errorf("a stranger's redirect was followed inside: %v", err)
 	}
 }

@@ -95,7 +95,7 @@ func TestAModelStatementThatCouldMislead(t *testing.T) {
 		"links":               {`"allow_symlinks":false`, `"allow_symlinks":true`, "symbolic links"},
 		"shards":              {`"method":"files"`, `"method":"shards"`, "want files by sha256"},
 		"other hash":          {`"algorithm":"sha256"`, `"algorithm":"md5"`, "hashed by md5"},
-		"digest with prefix":  {d("m").Hex(), "sha256:" + d("m").Hex(), "no SHA-256 in hex"},
+		"digest with prefix":  {d("m").Hex(), "sha256:" + d("m").Hex(), "not a SHA-256 in hex"},
 		"other file":          {d("m").Hex(), d("x").Hex(), "not that of the files listed"},
 		"unread field":        {`"serialization"`, `"note":"x","serialization"`, "unknown field"},
 		"field in other case": {`"method"`, `"Method"`, "says it otherwise"},
@@ -192,7 +192,7 @@ func TestProvenanceThatIsNotTheModels(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, says string }{
 		"other predicate":    {"slsa.dev/provenance/v1", "slsa.dev/provenance/v0.2", "its predicate is"},
 		"other build type":   {"training-run/v1", "training-run/v2", "its build type is"},
-		"other builder":      {"vishwa.dev/controller/main", "example.com/main", "no controller"},
+		"other builder":      {"vishwa.dev/controller/main", "example.com/main", "not a controller"},
 		"other file":         {d("m").Hex(), d("x").Hex(), "about other files"},
 		"other manifest":     {manifest.Digest().Hex(), d("x").Hex(), "about other files"},
 		"file renamed":       {"enrollment/sub.txt", "enrollment/sub2.txt", "about other files"},

@@ -112,7 +112,7 @@ func TestApprovalDoesNotHold(t *testing.T) {
 		kind     fault.Kind
 		want     string
 	}{
-		"key of nobody":         {sign(t, request(), p.unknown), "", fault.Denied, "no principal's"},
+		"key of nobody":         {sign(t, request(), p.unknown), "", fault.Denied, "not a principal's"},
 		"key of a controller":   {sign(t, request(), p.ci), "", fault.Denied, "controller"},
 		"key of somebody else":  {sign(t, request(), p.ben), "", fault.Denied, "the key is ben's"},
 		"the author":            {sign(t, request(), p.asha), "Asha R <asha@example.org>", fault.Denied, "is an author"},

@@ -154,7 +154,7 @@ func TestPointersSayWhatIsWrong(t *testing.T) {
 		"":                              "data.dvc: is empty",
 		"outs: []\n":                    "outs is missing",
 		"outs:\n- path: x\n  md6: a\n":  `data.dvc:3: "md6" is not a key that DVC knows here`,
-		"outs:\n- path: x\n  md5: zz\n": "data.dvc:3: \"zz\" is no MD5 name",
+		"outs:\n- path: x\n  md5: zz\n": "data.dvc:3: \"zz\" is not an MD5 name",
 		"outs:\n- md5: 5ea40360f5b4ec688df672a4db9c17d1\n": "has no path",
 		"outs:\n- path: x\n  size: -4\n":                   "size is not a count",
 		"outs: 3\n":                                        "outs is not a list",

@@ -225,7 +225,7 @@ func TestBadTablesAreRefusedWithTheirPlace(t *testing.T) {
 		"two encodings in JSON lines":   {"f.jsonl", "{\"a\":\"K\xc3\xb6ln\"}\n{\"a\":\"K\xf6ln\"}\n", "f.jsonl:2: row 2: holds bytes that are not of the file's encoding"},
 		"a NUL byte":                    {"f.csv", "a\n1\n\x00\n", `f.csv:3: row 2: column "a" holds a NUL byte`},
 		"a NUL byte in JSON":            {"f.jsonl", "{\"a\":1}\n{\"a\":\"\x00\"}\n", "f.jsonl:2: row 2: is not JSON object"},
-		"a name twice in the header":    {"f.csv", "a,b,a\n1,2,3\n", `f.csv:1: row 0: column "a" stands in the header twice`},
+		"a name twice in the header":    {"f.csv", "a,b,a\n1,2,3\n", `f.csv:1: row 0: column "a" is in the header twice`},
 		"an empty file":                 {"f.csv", "", "f.csv: the file is empty"},
 		"a short row":                   {"f.csv", "a,b\n1,2\n3\n", "f.csv:3: row 2: 1 fields, the header has 2"},
 		"a gzip file":                   {"f.csv", packed.String(), "f.csv: is compressed by gzip"},

@@ -135,7 +135,7 @@ func TestWhatIsRefusedIsAskedOnce(t *testing.T) {
 	b := quick(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) }, func(o *S3Options) { o.Guarded = true })
 	began := time.Now()
 	_, err := b.Stat(t.Context(), "k")
-	if err == nil || fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "no public address") || !strings.Contains(err.Error(), "s3://bucket/k") {
+	if err == nil || fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "not a public address") || !strings.Contains(err.Error(), "s3://bucket/k") {
 		t.Errorf("it ends with %v", err)
 	}
 	if took := time.Since(began); took > 2*time.Second || asked.Load() > 0 {
