@@ -37,7 +37,7 @@ var deeper = []string{
 	"already", "listed twice", "not an SSH public key", "carries the option", "more than one key", "RSA key", "PEM", "P-256", "ends, by validUntil", "is not a time",
 	"stands twice", "is given twice", "alias", "more than one document",
 	"is out of range", "longer than poll", "is not an address", "is not a host", "is not a port", "no secret after it", "no secret to know", "is the address that webhooks have", "nothing to keep apart",
-	"is not a name", "is not a URL", "has a scheme", "names no host", "holds more than an address", "would send a token", "owner and name cannot be told", "is not a repository", "spec.isolation:",
+	"is not a name", "is not a URL", "has a scheme", "names no host", "holds more than an address", "would send a token", "the address does not give owner and name", "is not a repository", "spec.isolation:",
 }
 
 func compile(t *testing.T, name string) *jsonschema.Schema {
