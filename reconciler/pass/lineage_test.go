@@ -167,7 +167,7 @@ func TestWhatIsServedTooWeakIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		return slices.ContainsFunc(p.Findings, func(f ledger.Finding) bool {
-			return f.Rule == "deployment/isolation" && strings.Contains(f.Message, "what is served stands at landlock")
+			return f.Rule == "deployment/isolation" && strings.Contains(f.Message, "what is served has landlock")
 		})
 	}
 	if !told() {
