@@ -52,7 +52,19 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 	if err != nil {
 		return p, nil, err
 	}
+	found = append(found, w.warnings(p)...)
 	return d.linger(plan.Gate(p, append(found, notes...))), d, nil
+}
+
+// warnings are what the programs that plan p's infrastructure warned of. A rule that
+// wants more of them than to be seen finds them in its input.
+func (w *Snapshot) warnings(p plan.Plan) (out []ledger.Finding) {
+	for _, s := range p.Steps {
+		for _, text := range w.Stacks[s.Ref].Warnings {
+			out = append(out, ledger.Finding{Rule: "terraform/warning", Level: ledger.Warn, Ref: s.Ref, Message: text, Way: "see what the module says there, or terraform plan in it"})
+		}
+	}
+	return out
 }
 
 // Check judges every step, kept ones too: what vishwa policy check shows.
@@ -127,10 +139,10 @@ func reported(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []string {
 func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, known plan.Known, m *execute.Material) (policy.Subject, error) {
 	out := policy.Subject{AllowDestroy: d.orders.AllowDestroy != nil && d.orders.AllowDestroy(s.Ref)}
 	if change, ok := d.world.Stacks[s.Ref]; ok {
-		out.Terraform = change.Raw
+		out.Terraform, out.Warnings = change.Raw, change.Warnings
 	}
 	if m != nil && m.Change != nil {
-		out.Terraform = m.Change.Raw
+		out.Terraform, out.Warnings = m.Change.Raw, m.Change.Warnings
 	}
 	out.Approvals, out.Guards = d.approvers[s.Ref], d.verdicts[s.Ref]
 	if n == nil {

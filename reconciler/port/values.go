@@ -182,14 +182,17 @@ func (u Unplanned) Error() string { return string(u) }
 // Change is what a Provisioner would do. Raw holds values and is for policies
 // alone: it is never printed, logged or recorded.
 type Change struct {
-	Empty   bool              `json:"empty"`
-	Actions []ResourceAction  `json:"actions,omitempty"`
-	Drift   []string          `json:"drift,omitempty"`  // addresses changed behind Terraform's back
-	Raw     json.RawMessage   `json:"-"`                // the plan as `terraform show -json` prints it
-	File    string            `json:"-"`                // the plan file that Apply carries out
-	Digest  digest.Digest     `json:"digest,omitempty"` // of the actions and their shape, the same for the same change
-	Outputs map[string]Output `json:"-"`                // as they stand now; set where Empty
-	Tool    string            `json:"tool"`             // "terraform 1.11.4"
+	Empty   bool             `json:"empty"`
+	Actions []ResourceAction `json:"actions,omitempty"`
+	Drift   []string         `json:"drift,omitempty"` // addresses changed behind Terraform's back
+	// Warnings are what the program warned of, failed check blocks with it: file, line and
+	// address with the message, without values.
+	Warnings []string          `json:"warnings,omitempty"`
+	Raw      json.RawMessage   `json:"-"`                // the plan as `terraform show -json` prints it
+	File     string            `json:"-"`                // the plan file that Apply carries out
+	Digest   digest.Digest     `json:"digest,omitempty"` // of the actions and their shape, the same for the same change
+	Outputs  map[string]Output `json:"-"`                // as they stand now; set where Empty
+	Tool     string            `json:"tool"`             // "terraform 1.11.4"
 }
 
 // ResourceAction is one resource's part of a change, without values.

@@ -88,6 +88,7 @@ func (w *proposal) plan(ctx context.Context) (json.RawMessage, error) {
 	if err := w.undeclared(seen.diagnostics); err != nil {
 		return nil, err
 	}
+	w.warned = w.warnings(seen.diagnostics)
 	raw, err := w.output(ctx, whole, "show the plan of", "show", "-json", "-no-color", file)
 	return bytes.TrimSpace(raw), err
 }

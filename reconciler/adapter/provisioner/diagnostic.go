@@ -123,6 +123,33 @@ func (w *work) failure(what string, found []diagnostic, err error) error {
 	return fault.WithHint(fault.New(kind, "%s stack %s: %s", what, w.stack.Name, strings.Join(text, "; ")), "%s", way)
 }
 
+// mostWarnings is how many warnings of one plan are repeated.
+const mostWarnings = 20
+
+// warnings are what the program warned of, each once.
+func (w *work) warnings(all []diagnostic) (out []string) {
+	more := 0
+	for _, d := range all {
+		if d.Severity != "warning" {
+			continue
+		}
+		if w.veil != nil {
+			d = w.veil(d)
+		}
+		switch one := d.told(w.secrets); {
+		case slices.Contains(out, one):
+		case len(out) == mostWarnings:
+			more++
+		default:
+			out = append(out, one)
+		}
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("and %d more warnings", more))
+	}
+	return out
+}
+
 var (
 	lockWho  = regexp.MustCompile(`(?m)^\W*Who:[ \t]+(\S+)`)
 	lockWhen = regexp.MustCompile(`(?m)^\W*Created:[ \t]+(\S+ \S+?)(?:\.\d+)?(?: .*)?$`)

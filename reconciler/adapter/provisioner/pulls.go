@@ -77,7 +77,7 @@ func (p Pulls) diff(ctx context.Context, s port.Stack) (port.Change, error) {
 	if err != nil {
 		return port.Change{}, fault.New(fault.Invalid, "plan stack %s: %w", s.Name, err)
 	}
-	change := port.Change{Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String()}
+	change := port.Change{Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String(), Warnings: w.warned}
 	for _, a := range change.Actions { // a provider can write what it likes in the program's name
 		if !slices.Contains([]string{"create", "update", "replace", "delete", "read", "forget", "open", "close"}, a.Action) {
 			return port.Change{}, fault.New(fault.Invalid, "plan stack %s: the plan has an action that is none of %s", s.Name, w.tool)

@@ -47,6 +47,7 @@ func (w *work) plan(ctx context.Context, mode tfexec.PlanOption) (file string, r
 	if err := w.undeclared(seen.diagnostics); err != nil {
 		return "", nil, err
 	}
+	w.warned = w.warnings(seen.diagnostics)
 	var out text
 	w.cli.SetStdout(&out)
 	err = w.run(ctx, func(ctx context.Context) error {

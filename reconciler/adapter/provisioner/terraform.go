@@ -80,7 +80,7 @@ func (t *Stacks) Diff(ctx context.Context, s port.Stack) (port.Change, error) {
 		return port.Change{}, fault.New(fault.Internal, "plan stack %s: %w", s.Name, err)
 	}
 	change := port.Change{
-		Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String(),
+		Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String(), Warnings: w.warned,
 	}
 	if change.Empty {
 		change.Outputs = doc.outputs()

@@ -27,7 +27,7 @@ var fixed = []string{
 	"Failed to install provider", "Failed to query available provider packages", "Failed to resolve provider packages", "Invalid provider registry host", "Module not installed", "Duplicate resource", "Error acquiring the state lock", "Error in function call", "Error loading state",
 	"Error refreshing state", "Failed to decode current backend config", "Failed to get existing workspaces", "Failed to load state", "Function calls not allowed",
 	"Inconsistent conditional result types", "Incorrect attribute value type", "Instance cannot be destroyed", "Invalid count argument", "Invalid expression",
-	"Invalid for_each argument", "Invalid for_each set argument", "Invalid function argument", "Invalid index", "Invalid operand", "Invalid provider configuration",
+	"Check block assertion failed", "Invalid for_each argument", "Invalid for_each set argument", "Invalid function argument", "Invalid index", "Invalid operand", "Invalid provider configuration",
 	"Invalid template interpolation value", "Invalid value for input variable", "Invalid value for variable", "Iteration over null value", "Missing required argument",
 	"Module output value precondition failed", "No value for required variable", "Output refers to sensitive values", "Plugin did not respond", "Plugin error",
 	"Provider configuration not present", "Provider produced inconsistent final plan", "Provider produced invalid object", "Provider produced invalid plan",

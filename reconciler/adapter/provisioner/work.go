@@ -47,6 +47,7 @@ type work struct {
 	log     *slog.Logger
 	grace   time.Duration
 	wait    string                      // lock time-out as Terraform spells it
+	warned  []string                    // what the last plan warned of
 	veil    func(diagnostic) diagnostic // takes from a message what is not to be repeated; nil leaves it
 }
 
