@@ -169,6 +169,9 @@ func setsOf(mods []module, team bool) ([]set, error) {
 			}
 		}
 	}
+	if err := misspelt(mods); err != nil {
+		return nil, err
+	}
 	if team && theirs == 0 {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "load policy: the team's rules declare none of the sets %v", levels),
 			"write: deny contains message if { ... }")

@@ -1,0 +1,34 @@
+// A set that is meant for findings and is none is named, also beside a right one.
+
+package policy
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+func TestASetThatJudgesNothingIsNamed(t *testing.T) {
+	const right = "package team\n\ndeny contains \"no\" if input.step.do == \"never\"\n"
+	for text, meant := range map[string]string{
+		"denies contains \"no\" if true\n":                                              "deny contains",
+		"dney contains \"no\" if true\n":                                                "deny contains",
+		"violation contains \"no\" if true\n":                                           "deny contains",
+		"warnings contains \"no\" if true\n":                                            "warn contains",
+		"violation contains \"no\" if true\n\nwarn contains v if some v in violation\n": "",
+		"weights contains 1 if true\n":                                                  "",
+		"denied if true\n":                                                              "",
+	} {
+		for _, beside := range []string{right, "package team\n\n"} {
+			_, err := New(fstest.MapFS{"policy/a.rego": {Data: []byte(beside + text)}}, []string{"policy"}, Options{})
+			if meant == "" && beside == right && err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+			if meant != "" && (fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "policy/a.rego:") || !strings.Contains(fault.HintOf(err), meant)) {
+				t.Errorf("%s: %v; %s", text, err, fault.HintOf(err))
+			}
+		}
+	}
+}
