@@ -169,3 +169,41 @@ func TestAPageOf900MBIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestLZ4IsUnpackedToItsSizeAlone: blocks of another's making, raw and as Hadoop frames them,
+// and none of them cut short or with a byte changed beyond its room.
+func TestLZ4IsUnpackedToItsSizeAlone(t *testing.T) {
+	text := []byte(strings.Repeat("abcabcabd", 300) + strings.Repeat("z", 5000) + "the end of it")
+	block, err := upstream.Lz4Raw.Encode(nil, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var framed []byte
+	for range 2 {
+		framed = binary.BigEndian.AppendUint32(framed, uint32(len(text)))
+		framed = binary.BigEndian.AppendUint32(framed, uint32(len(block)))
+		framed = append(framed, block...)
+	}
+	r, out, twice := &Rows{}, make([]byte, len(text)), make([]byte, 2*len(text))
+	for codec, err := range map[string]error{"raw": r.unpack(byLZ4, out, block), "framed": r.unpack(byFramedLZ4, twice, framed)} {
+		if err != nil {
+			t.Error(codec, err)
+		}
+	}
+	if !bytes.Equal(out, text) || !bytes.Equal(twice, append(bytes.Clone(text), text...)) {
+		t.Error("the text is another")
+	}
+	for _, size := range []int{0, 1, len(text) - 1, len(text) + 1} {
+		if r.unpack(byLZ4, make([]byte, size), block) == nil {
+			t.Errorf("unpacked into %d bytes", size)
+		}
+	}
+	for at := range block {
+		if r.unpack(byLZ4, out, block[:at]) == nil {
+			t.Errorf("unpacked the first %d bytes", at)
+		}
+		marred := bytes.Clone(block)
+		marred[at] ^= 0xff
+		_ = r.unpack(byLZ4, out, marred)
+	}
+}

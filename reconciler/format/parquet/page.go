@@ -108,6 +108,9 @@ func (f *File) headerAt(at int64) (header, int64, error) {
 		if errors.Is(t.err, errShort) && int64(len(b)) == size && size < longestHeader {
 			continue
 		}
+		if errors.Is(t.err, errShort) && int64(len(b)) == size {
+			return h, 0, fmt.Errorf("a page's header is longer than %d MiB", longestHeader>>20)
+		}
 		if t.err != nil {
 			return h, 0, t.err
 		}

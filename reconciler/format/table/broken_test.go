@@ -304,3 +304,40 @@ func TestAColumnThatChangesItsTypeInTheLastRow(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestNoTwoColumnsOfParquetAreOne: not one of a structure and one whose name has a dot.
+func TestNoTwoColumnsOfParquetAreOne(t *testing.T) {
+	type inner struct {
+		B int64 `parquet:"b"`
+	}
+	type dotted struct {
+		A  inner `parquet:"a"`
+		AB int64 `parquet:"a.b"`
+	}
+	var out bytes.Buffer
+	if err := parquet.Write(&out, []dotted{{inner{1}, 2}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := read(out.Bytes(), schemas.Format{}, "f.parquet", 1)
+	if err == nil || !strings.Contains(err.Error(), `two columns have the name "a.b"`) {
+		t.Error(err)
+	}
+	told(t, err, "f.parquet")
+}
+
+// TestALongRowOfParquetIsRefused as one of CSV is.
+func TestALongRowOfParquetIsRefused(t *testing.T) {
+	type long struct {
+		A, B, C, D, E, F, G, H, I, J string // each with its least and most value in its page's header
+	}
+	part := strings.Repeat("x", LongestRow/10+1)
+	var out bytes.Buffer
+	if err := parquet.Write(&out, []long{{A: "short"}, {part, part, part, part, part, part, part, part, part, part}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := read(out.Bytes(), schemas.Format{}, "f.parquet", 1)
+	if err == nil || !strings.Contains(err.Error(), "f.parquet: row 2: is longer than 64 MiB") {
+		t.Error(err)
+	}
+	told(t, err, "f.parquet")
+}
