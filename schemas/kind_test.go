@@ -45,7 +45,7 @@ func TestARowSaysWhatItsSpecCan(t *testing.T) {
 }
 
 func TestAKindThatNobodyDeclaresHasNoTraits(t *testing.T) {
-	for _, name := range []string{"", "Dataset", "datasets", "monitor"} {
+	for _, name := range []string{"", "Dataset", "datasets", "nothing"} {
 		if got := Kind(name).Traits(); !reflect.DeepEqual(got, Traits{}) {
 			t.Errorf("%q has %+v", name, got)
 		}

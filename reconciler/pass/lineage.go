@@ -73,7 +73,7 @@ func (w *Snapshot) lineage(n *graph.Node, of entryOf) (out []*ledger.Entry) {
 
 // ran tells whether e records a run, and what rules are told of it.
 func ran(e *ledger.Entry) (policy.Run, bool) {
-	if e == nil || e.Action != ledger.Transform && e.Action != ledger.Train {
+	if e == nil || !e.Ran() {
 		return policy.Run{}, false
 	}
 	r := policy.Run{Ref: e.Ref}

@@ -122,8 +122,8 @@ type builder struct {
 
 // add makes the nodes of one declaration.
 func (b *builder) add(d *schemas.Declaration) {
-	if make := recipes[d.Traits().Kind]; make != nil {
-		make(b, d)
+	if build := recipes[d.Traits().Kind]; build != nil {
+		build(b, d)
 	}
 }
 

@@ -20,8 +20,8 @@ var recipes = map[schemas.Kind]func(*builder, *schemas.Declaration){
 }
 
 // of is a recipe for specs of one type.
-func of[S schemas.Spec](make func(*builder, *schemas.Declaration, S)) func(*builder, *schemas.Declaration) {
-	return func(b *builder, d *schemas.Declaration) { make(b, d, d.Spec.(S)) }
+func of[S schemas.Spec](build func(*builder, *schemas.Declaration, S)) func(*builder, *schemas.Declaration) {
+	return func(b *builder, d *schemas.Declaration) { build(b, d, d.Spec.(S)) }
 }
 
 func (b *builder) dataset(d *schemas.Declaration, spec *schemas.Dataset) {

@@ -68,6 +68,12 @@ func (a Action) makes() bool {
 	return a == Retire || slices.Contains(byKey, a) || slices.Contains(standing, a)
 }
 
+// Ran tells whether e records a run that made something.
+func (e *Entry) Ran() bool {
+	is := e.Ref.Kind.Traits()
+	return is.Runs && string(e.Action) == is.Action
+}
+
 // Stands tells whether e records something that is observed in the world since.
 func (e *Entry) Stands() bool { return slices.Contains(standing, e.Action) }
 

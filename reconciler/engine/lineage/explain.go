@@ -179,10 +179,10 @@ func (x indexed) entry(e *ledger.Entry) Node {
 }
 
 func what(e *ledger.Entry) string {
-	switch e.Action {
-	case ledger.Transform, ledger.Train:
+	switch {
+	case e.Ran():
 		return "run"
-	case ledger.Pin:
+	case e.Action == ledger.Pin:
 		return "data"
 	default:
 		return string(e.Ref.Kind)

@@ -35,8 +35,8 @@ var executors = map[schemas.Kind]executor{
 }
 
 // of is a maker that needs the spec of its kind.
-func of[S schemas.Spec](make func(*execution, context.Context, *job, S) error) func(*execution, context.Context, *job) error {
-	return func(a *execution, ctx context.Context, j *job) error { return make(a, ctx, j, j.node.Decl.Spec.(S)) }
+func of[S schemas.Spec](do func(*execution, context.Context, *job, S) error) func(*execution, context.Context, *job) error {
+	return func(a *execution, ctx context.Context, j *job) error { return do(a, ctx, j, j.node.Decl.Spec.(S)) }
 }
 
 // done is the action of the entry that says that j was done.
