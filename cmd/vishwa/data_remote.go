@@ -49,7 +49,11 @@ func (a *cli) dataRemote() *cobra.Command {
 				if err := public(where); err != nil {
 					return err
 				}
-				if !strings.Contains(where, "://") && !filepath.IsAbs(where) { // as DVC has it: from the file's folder
+				env, err := a.env()
+				if err != nil {
+					return err
+				}
+				if !strings.Contains(where, "://") && !filepath.IsAbs(data.InHome(where, env.Lookup)) { // as DVC has it: from the file's folder
 					from, err := filepath.Abs(filepath.Join(a.dir, where))
 					if err != nil {
 						return err

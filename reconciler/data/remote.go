@@ -48,7 +48,7 @@ func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.
 	case rc.Options["version_aware"] == "true", rc.Options["worktree"] == "true":
 		return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s keeps files under their own names (version_aware), which is not supported", rc.Name), "use a remote without version_aware")
 	case !ok || scheme == "file":
-		path := rc.URL
+		path := InHome(rc.URL, env.Lookup)
 		if ok {
 			path = rest
 		}
@@ -60,6 +60,9 @@ func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.
 		}
 		return bucket.Dir(path)
 	case scheme == "s3":
+		if p := rc.Options["credentialpath"]; p != "" {
+			rc.Options["credentialpath"] = configured(p, base, env.Lookup)
+		}
 		return openS3(rc, rest, env, jobs)
 	}
 	return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s is of the kind %s, which is not supported", rc.Name, scheme), "use a folder or s3")

@@ -187,16 +187,13 @@ func readConfig(file string) (*dvc.Config, error) {
 
 func (w *Workspace) cacheDir() string {
 	dir, _ := w.config.Get("cache", "dir")
-	switch {
-	case w.kept != "":
+	if w.kept != "" {
 		return w.kept
-	case dir == "":
-		return filepath.Join(w.root, ".dvc", "cache")
-	case filepath.IsAbs(dir):
-		return dir
-	default:
-		return filepath.Join(w.root, ".dvc", dir) // relative to the configuration file
 	}
+	if dir == "" {
+		dir = "cache"
+	}
+	return configured(dir, filepath.Join(w.root, ".dvc"), w.o.Env.Lookup)
 }
 
 // rel is path, as the caller's working directory sees it, from the root.
