@@ -1,20 +1,17 @@
-// .dvcignore: which files no command sees, by Git's rules, from the root of the
+// .dvcignore: which files no command sees, by DVC's rules, from the root of the
 // repository down to the output.
 
 package data
 
 import (
-	"bufio"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
-
-	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
@@ -47,68 +44,65 @@ func (w *Workspace) ignoredBy(rel string) (string, error) {
 	if err != nil {
 		return "", nil // that it is not there is told where it is looked at
 	}
-	patterns, err := w.patterns(rel)
-	if err != nil || !gitignore.NewMatcher(patterns).Match(strings.Split(rel, "/"), st.IsDir()) {
+	g, err := w.patterns(rel)
+	if err != nil || !g.Match(rel, st.IsDir()) {
 		return "", err
 	}
 	for at := path.Dir(rel); ; at = path.Dir(at) {
-		own, err := readIgnore(w.abs(path.Join(at, ".dvcignore")), splitPath(at))
-		if err != nil || at == "." || gitignore.NewMatcher(own).Match(strings.Split(rel, "/"), st.IsDir()) {
+		own := &dvc.Ignore{}
+		if err := w.readIgnore(own, at); err != nil || at == "." || own.Match(rel, st.IsDir()) {
 			return path.Join(at, ".dvcignore"), err
 		}
 	}
 }
 
-func splitPath(p string) []string {
-	if p == "." {
-		return nil
-	}
-	return strings.Split(p, "/")
-}
-
 // ignored tells what below the output at rel is ignored.
 func (w *Workspace) ignored(rel string) (func(below string, dir bool) bool, error) {
-	patterns, err := w.patterns(rel)
+	g, err := w.patterns(rel)
 	if err != nil {
 		return nil, err
 	}
-	if len(patterns) == 0 {
+	if g.Empty() {
 		return never, nil
 	}
-	m := gitignore.NewMatcher(patterns)
-	base := strings.Split(rel, "/")
-	return func(below string, dir bool) bool {
-		return never(below, dir) || m.Match(append(base[:len(base):len(base)], strings.Split(below, "/")...), dir)
+	if g.Match(rel, true) {
+		return func(string, bool) bool { return true }, nil
+	}
+	return func(below string, dir bool) bool { // of a folder that is not ignored: nobody looks into others
+		return never(below, dir) || g.One(rel+"/"+below, dir)
 	}, nil
 }
 
 // patterns are those of every .dvcignore from the root to the folder of rel.
-func (w *Workspace) patterns(rel string) (patterns []gitignore.Pattern, err error) {
-	parts := splitPath(path.Dir(rel))
-	for i := range len(parts) + 1 {
-		folder := parts[:i:i]
-		more, err := readIgnore(filepath.Join(append([]string{w.root}, append(folder, ".dvcignore")...)...), folder)
-		if err != nil {
+func (w *Workspace) patterns(rel string) (*dvc.Ignore, error) {
+	g := &dvc.Ignore{}
+	for i, c := range rel {
+		if i > 0 && c != '/' {
+			continue
+		}
+		folder := "."
+		if i > 0 {
+			folder = rel[:i]
+		}
+		if i > 0 && g.Match(folder+"/.dvcignore", false) {
+			continue // one that is ignored says nothing
+		}
+		if err := w.readIgnore(g, folder); err != nil {
 			return nil, err
 		}
-		patterns = append(patterns, more...)
 	}
-	return patterns, nil
+	return g, nil
 }
 
-func readIgnore(file string, domain []string) (out []gitignore.Pattern, err error) {
-	f, err := os.Open(file)
+// readIgnore adds the .dvcignore of a folder.
+func (w *Workspace) readIgnore(g *dvc.Ignore, folder string) error {
+	file := w.abs(path.Join(folder, ".dvcignore"))
+	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Denied, "read %s: %w", file, err), "make it readable")
+		return fault.WithHint(fault.New(fault.Denied, "read %s: %w", file, err), "make it readable")
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if s := lines.Text(); strings.TrimSpace(s) != "" && !strings.HasPrefix(s, "#") {
-			out = append(out, gitignore.ParsePattern(s, domain))
-		}
-	}
-	return out, nil
+	return g.Add(folder, b)
 }
