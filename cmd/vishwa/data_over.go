@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ func (a *cli) dataPush() *cobra.Command {
 				return err
 			}
 			m, err := w.Push(cmd.Context(), c.remote, a.paths(args), c.revisions(cmd.Context(), w)...)
-			if err == nil {
+			if err == nil || m.Objects > 0 {
 				a.moved("pushed", m)
 			}
 			return err
@@ -78,7 +79,7 @@ func (a *cli) dataFetch() *cobra.Command {
 				return err
 			}
 			m, err := w.Fetch(cmd.Context(), c.remote, a.paths(args), c.revisions(cmd.Context(), w)...)
-			if err == nil {
+			if err == nil || m.Objects > 0 {
 				a.moved("fetched", m)
 			}
 			return err
@@ -99,11 +100,13 @@ func (a *cli) dataPull() *cobra.Command {
 				return err
 			}
 			m, err := w.Fetch(cmd.Context(), c.remote, a.paths(args), c.revisions(cmd.Context(), w)...)
-			if err != nil {
+			var lacking *transfer.MissingError
+			if err != nil && !errors.As(err, &lacking) {
 				return err
 			}
 			a.moved("fetched", m)
-			return a.checkOut(cmd.Context(), w, args, force)
+			out := a.checkOut(cmd.Context(), w, args, force) // what has come, whatever did not
+			return errors.Join(err, out)
 		},
 	}
 	c.flags(cmd, "from")

@@ -177,14 +177,21 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 		}
 		by[l] = append(by[l], o)
 	}
+	var lacking error // which stops nothing else
 	for _, l := range order {
 		m, err := w.transfer(ctx, l, by[l], what)
 		all.Objects, all.Bytes, all.Present = all.Objects+m.Objects, all.Bytes+m.Bytes, all.Present+m.Present
-		if err != nil {
+		var some *transfer.MissingError
+		switch {
+		case errors.As(err, &some) && lacking == nil:
+			lacking = err
+		case errors.As(err, &some):
+			lacking = fault.WithHint(fault.New(fault.Missing, "%w; %w", lacking, err), "%s", fault.HintOf(err))
+		case err != nil:
 			return all, err
 		}
 	}
-	return all, nil
+	return all, lacking
 }
 
 // meant lists the outputs of the work tree, and of the revisions that are meant.

@@ -124,7 +124,7 @@ func (r *Remote) each(ctx context.Context, oids []dvc.OID, f func(ctx context.Co
 // Push sends the objects of the cache that the remote lacks, and those of the
 // directories among them. tell hears of each object that has gone over.
 func (r *Remote) Push(ctx context.Context, from *dvccache.Cache, oids []dvc.OID, tell func(Moved)) (Moved, error) {
-	files, dirs, err := r.expand(ctx, from, oids)
+	files, dirs, lacking, err := r.expand(ctx, from, oids)
 	if err != nil {
 		return Moved{}, err
 	}
@@ -133,13 +133,16 @@ func (r *Remote) Push(ctx context.Context, from *dvccache.Cache, oids []dvc.OID,
 	if err == nil {
 		err = r.send(ctx, from, dirs, m)
 	}
+	if err == nil && len(lacking) > 0 {
+		err = fault.WithHint(fault.New(fault.Missing, "%w", &MissingError{Where: "the cache", OIDs: lacking}), "add the data anew, or pull it from where it is")
+	}
 	return m.sum(), err
 }
 
 // expand lists the files of the directories that the remote does not have, and the
-// directories. What the cache lacks of them is named at once.
-func (r *Remote) expand(ctx context.Context, from *dvccache.Cache, oids []dvc.OID) (files, dirs []dvc.OID, err error) {
-	var lacking []dvc.OID
+// directories. What neither side has is lacking; a directory of which something is lacking
+// is left out, since one that is there has all of its files there.
+func (r *Remote) expand(ctx context.Context, from *dvccache.Cache, oids []dvc.OID) (files, dirs, lacking []dvc.OID, err error) {
 	seen := make(map[dvc.OID]bool, len(oids))
 	add := func(oid dvc.OID) {
 		if seen[oid] {
@@ -157,29 +160,36 @@ func (r *Remote) expand(ctx context.Context, from *dvccache.Cache, oids []dvc.OI
 	for _, oid := range oids {
 		add(oid)
 	}
+	of := map[dvc.OID][]dvc.OID{} // the directories of what the cache lacks
 	for _, d := range slices.Clone(dirs) {
 		t, err := from.Tree(ctx, d)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		for _, f := range t {
-			add(f.OID)
+			if add(f.OID); !from.Has(f.OID) {
+				of[f.OID] = append(of[f.OID], d)
+			}
 		}
 	}
 	if len(lacking) == 0 {
-		return files, dirs, nil
+		return files, dirs, nil, nil
 	}
 	// What the remote has need not be here.
 	there, err := r.Present(ctx, lacking)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	lacking = slices.DeleteFunc(lacking, func(o dvc.OID) bool { _, has := there[o]; return has })
-	if len(lacking) > 0 {
-		slices.Sort(lacking)
-		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%w", &MissingError{Where: "the cache", OIDs: lacking}), "add the data anew, or pull it from where it is")
+	slices.Sort(lacking)
+	half := map[dvc.OID]bool{}
+	for _, o := range lacking {
+		for _, d := range of[o] {
+			half[d] = true
+		}
 	}
-	return files, dirs, nil
+	dirs = slices.DeleteFunc(dirs, func(d dvc.OID) bool { return half[d] })
+	return files, dirs, lacking, nil
 }
 
 func (r *Remote) send(ctx context.Context, from *dvccache.Cache, oids []dvc.OID, m *moving) error {

@@ -1,0 +1,67 @@
+// One object that is missing does not keep the others.
+
+package data
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/data/transfer"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+func TestWhatIsMissingStopsNothingElse(t *testing.T) {
+	root, rem, home := t.TempDir(), t.TempDir(), t.TempDir()
+	if err := Init(root); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"a": "1", "b": "2", "d/x": "3", "d/y": "4"} {
+		_ = os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755)
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := Options{Env: port.Env{Now: time.Now, Lookup: func(n string) (string, bool) { return home, n == "HOME" }}}
+	w, err := Open(root, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.Edit(false, func(c *dvc.Config) error {
+		c.Set(dvc.RemoteSection("s"), "url", rem)
+		c.Set("core", "remote", "s")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Add(t.Context(), []string{filepath.Join(root, "a"), filepath.Join(root, "b"), filepath.Join(root, "d")}); err != nil {
+		t.Fatal(err)
+	}
+	const a, x = "c4/ca4238a0b923820dcc509a6f75849b", "ec/cbc87e4b5ce2fe28308fd9f2a7baf3" // of 1 and of 3
+	for _, o := range []string{a, x} {
+		if err := os.Remove(filepath.Join(root, ".dvc/cache/files/md5", o)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lacking *transfer.MissingError
+	m, err := w.Push(t.Context(), "", nil)
+	if !errors.As(err, &lacking) || len(lacking.OIDs) != 2 || m.Objects != 2 {
+		t.Errorf("push: %d objects, %v; want b and d/y sent, and two told", m.Objects, err)
+	}
+	if half, _ := filepath.Glob(filepath.Join(rem, "files/md5/*/*.dir")); len(half) != 0 {
+		t.Errorf("the remote has %v, whose files it lacks", half)
+	}
+	if err := os.RemoveAll(filepath.Join(root, ".dvc/cache")); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = Open(root, o); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = w.Fetch(t.Context(), "", nil); !errors.As(err, &lacking) || m.Objects != 1 {
+		t.Errorf("fetch: %d objects, %v; want b", m.Objects, err)
+	}
+}
