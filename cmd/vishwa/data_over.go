@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -101,7 +102,7 @@ func (a *cli) dataPull() *cobra.Command {
 			}
 			m, err := w.Fetch(cmd.Context(), c.remote, a.paths(args), c.revisions(cmd.Context(), w)...)
 			var lacking *transfer.MissingError
-			if err != nil && !errors.As(err, &lacking) {
+			if err != nil && !errors.As(err, &lacking) && !strings.Contains(err.Error(), data.DVCsAlone) {
 				return err
 			}
 			a.moved("fetched", m)

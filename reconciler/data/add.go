@@ -482,7 +482,7 @@ func replaceAs(file string, b []byte, mode fs.FileMode) error {
 }
 
 // escaped is what means something in a .gitignore (gitignore(5)); DVC escapes the same.
-var escaped = regexp.MustCompile(`[\[\]!*#?]`)
+var escaped = regexp.MustCompile(`[\\\[\]!*#?]`)
 
 // ignoring is the line for a file or folder.
 func ignoring(rel string) string { return "/" + escaped.ReplaceAllString(path.Base(rel), `\$0`) }

@@ -156,7 +156,11 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 	}
 	by := map[load][]Output{}
 	var order []load
+	var alone error // of what DVC alone can move, which stops nothing else
 	for _, o := range outs {
+		if o.Out.Versioned && alone == nil {
+			alone = fault.WithHint(fault.New(fault.Invalid, "%s: %s is %s", o.File, o.Path, DVCsAlone), "use dvc push and dvc pull for it, or add it anew to a remote without version_aware")
+		}
 		if o.Out.NoCache || o.Out.OID == "" || what == pushing && (o.Out.NoPush || o.From != nil) {
 			continue // what was imported is the other repository's to keep
 		}
@@ -191,7 +195,10 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 			return all, err
 		}
 	}
-	return all, lacking
+	if alone != nil && lacking == nil {
+		return all, alone
+	}
+	return all, errors.Join(lacking, alone)
 }
 
 // meant lists the outputs of the work tree, and of the revisions that are meant.

@@ -30,6 +30,7 @@ const (
 	Modified   = "modified"
 	Deleted    = "deleted"
 	NotInCache = "not in cache"
+	DVCsAlone  = "kept by version_aware, which DVC alone reads"
 )
 
 // Status compares the outputs of targets, or all, with the work tree. Those that
@@ -54,6 +55,10 @@ func (w *Workspace) Status(ctx context.Context, targets []string) ([]Status, err
 
 func (w *Workspace) stands(ctx context.Context, o Output) (Status, error) {
 	s := Status{Output: o}
+	if o.Out.Versioned {
+		s.State = DVCsAlone
+		return s, nil
+	}
 	abs := w.abs(o.Path)
 	switch _, err := os.Lstat(abs); {
 	case errors.Is(err, fs.ErrNotExist):

@@ -32,6 +32,9 @@ type Out struct {
 
 	NoCache, NoPush, Persist bool
 
+	// Versioned says that a remote with version_aware has it, file by file, and no object does.
+	Versioned bool
+
 	// SHA256 names the content beside DVC's MD5: of a directory, its digest.Manifest's.
 	// It stands below meta.vishwa, where DVC keeps what others write, with the MD5 that it
 	// is said of: what stands there of other data is passed over.
@@ -242,6 +245,7 @@ func (r *reading) out(n *yaml.Node) Out {
 	if o.Path == "" {
 		r.fail(n, "an output has no path")
 	}
+	o.Versioned = o.OID == "" && (child(n, "files") != nil || child(n, "cloud") != nil || child(n, "version_id") != nil)
 	ours := child(child(n, "meta"), "vishwa")
 	if ours == nil || r.text(ours, "md5") != string(o.OID) {
 		return o // said of other data: DVC moves its own name and leaves meta as it is
