@@ -60,6 +60,7 @@ var large = map[string]string{
 	"reconciler/data":                "the commands over one DVC workspace, which share how its files are found and locked",
 	"reconciler/engine/ledger":       "one format and its fold",
 	"reconciler/format/model":        "one scan: each format is held against the readers of all the others",
+	"reconciler/format/dvc":          "one foreign format: its pointers, locks, stages, configuration and ignore rules",
 	"reconciler/format/table":        "one reader of tables, whose formats share its cells, checks and profile",
 	"reconciler/machine/wall":        "one wall: its parts hold only together, and are reviewed together",
 	"reconciler/pass":                "one pass; what a kind needs is in execute",

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -102,7 +101,8 @@ func (a *cli) dataPull() *cobra.Command {
 			}
 			m, err := w.Fetch(cmd.Context(), c.remote, a.paths(args), c.revisions(cmd.Context(), w)...)
 			var lacking *transfer.MissingError
-			if err != nil && !errors.As(err, &lacking) && !strings.Contains(err.Error(), data.DVCsAlone) {
+			var alone *data.Versioned
+			if err != nil && !errors.As(err, &lacking) && !errors.As(err, &alone) {
 				return err
 			}
 			a.moved("fetched", m)

@@ -148,6 +148,11 @@ type load struct {
 	legacy bool
 }
 
+// Versioned is data that only DVC can move; it stops nothing else.
+type Versioned struct{ File, Path string }
+
+func (v *Versioned) Error() string { return v.File + ": " + v.Path + " is " + DVCsAlone }
+
 // move does one transfer for each load: outputs may name a remote of their own.
 func (w *Workspace) move(ctx context.Context, over over, what string) (all transfer.Moved, err error) {
 	outs, err := w.meant(ctx, over)
@@ -159,7 +164,7 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 	var alone error // of what DVC alone can move, which stops nothing else
 	for _, o := range outs {
 		if o.Out.Versioned && alone == nil {
-			alone = fault.WithHint(fault.New(fault.Invalid, "%s: %s is %s", o.File, o.Path, DVCsAlone), "use dvc push and dvc pull for it, or add it anew to a remote without version_aware")
+			alone = fault.WithHint(fault.New(fault.Invalid, "%w", &Versioned{o.File, o.Path}), "use dvc push and dvc pull for it, or add it anew to a remote without version_aware")
 		}
 		if o.Out.NoCache || o.Out.OID == "" || what == pushing && (o.Out.NoPush || o.From != nil) {
 			continue // what was imported is the other repository's to keep

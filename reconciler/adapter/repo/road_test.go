@@ -61,9 +61,9 @@ func TestProxiesOfTheConfigurationAreGoneThrough(t *testing.T) {
 	s, remote, clones := overHTTP(t, 1)
 	git(t, remote, "config", "http.receivepack", "true")
 	var through atomic.Int64
-	proxy := httptest.NewServer(&httputil.ReverseProxy{Director: func(r *http.Request) {
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		through.Add(1)
-		r.URL.Scheme, r.URL.Host = "http", strings.TrimPrefix(s.URL, "http://")
+		r.Out.URL.Scheme, r.Out.URL.Host = "http", strings.TrimPrefix(s.URL, "http://")
 	}})
 	defer proxy.Close()
 	dir := clones[0]

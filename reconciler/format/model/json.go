@@ -52,15 +52,14 @@ func (o *object) one(name string) (string, bool) {
 
 // jsonReader walks values.
 type jsonReader struct {
-	src     *bufio.Reader
-	buf     []byte
-	objects []object
-	values  int
-	root    byte // the first byte of the first value
-	visit   func(depth int, o *object)
-	keras   string // Keras or KerasLambda: what the values would be to Keras
-	inside  int    // how many strings the values are in
-	lost    bool   // something was too deep, or too long, to be looked at
+	src    *bufio.Reader
+	buf    []byte
+	values int
+	root   byte // the first byte of the first value
+	visit  func(depth int, o *object)
+	keras  string // Keras or KerasLambda: what the values would be to Keras
+	inside int    // how many strings the values are in
+	lost   bool   // something was too deep, or too long, to be looked at
 }
 
 // walk reads values to the end; false is something that is none.

@@ -146,7 +146,10 @@ func (u *unpickler) argument(a argument) bool {
 	case integer, float, quoted, line:
 		return u.line(a)
 	case lines:
-		return u.line(line) && u.line(line)
+		if !u.line(line) { // two of them
+			return false
+		}
+		return u.line(line)
 	case fixed1, fixed2, fixed4, fixed8:
 		return u.skip(1 << (a - fixed1))
 	case counted1:

@@ -1,7 +1,7 @@
 // Package parquet reads the rows of Parquet files that have no lists, in bounded memory
 // whatever the file claims: no length is believed before it is held against what is there
 // and against a ceiling. It is our own because the libraries at hand decode LZ4 wrongly
-// or make room for what a few bytes claim: see docs/decisions/013-parquet-by-our-own-reader.md.
+// or make room for what a few bytes claim: see docs/decisions/014-parquet-by-our-own-reader.md.
 package parquet
 
 import (
