@@ -199,6 +199,9 @@ func (r engine) Start(ctx context.Context, j port.Job) (port.Run, error) {
 func (r engine) Poll(_ context.Context, key digest.Digest) (port.Run, error) {
 	return port.Run{Key: key, State: port.Done}, nil
 }
+func (r engine) Wait(ctx context.Context, key digest.Digest, _ port.RunState, _ int64) (port.Run, error) {
+	return r.Poll(ctx, key)
+}
 func (engine) Stop(context.Context, digest.Digest) error                  { return nil }
 func (engine) Logs(context.Context, digest.Digest, int64) ([]byte, error) { return nil, nil }
 

@@ -274,6 +274,11 @@ func (r *lasting) Poll(_ context.Context, key digest.Digest) (port.Run, error) {
 	return port.Run{Key: key, State: port.Running}, nil
 }
 
+func (r *lasting) Wait(ctx context.Context, key digest.Digest, _ port.RunState, _ int64) (port.Run, error) {
+	<-ctx.Done()
+	return port.Run{}, fault.New(fault.Cancelled, "wait: %w", context.Cause(ctx))
+}
+
 func (r *lasting) Stop(context.Context, digest.Digest) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

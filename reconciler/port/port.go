@@ -46,6 +46,11 @@ type Runner interface {
 	Start(ctx context.Context, job Job) (Run, error)
 	// Poll tells how the run under key stands; an unknown run is Missing. Done is final.
 	Poll(ctx context.Context, key digest.Digest) (Run, error)
+	// Wait tells how the run under key stands once that is another state than seen, or once
+	// more than offset bytes of its log are there, or after a while: how a runner learns of
+	// it, and how often it asks its tool, is its own affair. An unknown run is Missing; where
+	// ctx ends, Wait ends as Cancelled.
+	Wait(ctx context.Context, key digest.Digest, seen RunState, offset int64) (Run, error)
 	// Stop ends the run and every process that it began. Stopping twice is once.
 	Stop(ctx context.Context, key digest.Digest) error
 	// Logs reads the run's output from offset, in bytes, as far as it has come.

@@ -239,6 +239,25 @@ func (l local) lost(a attempt) port.Result {
 	return r
 }
 
+// askEvery is how often files are looked at for news of a run.
+const askEvery = 50 * time.Millisecond
+
+// Wait looks at the files that the supervisor writes.
+func (l local) Wait(ctx context.Context, key digest.Digest, seen port.RunState, _ int64) (port.Run, error) {
+	run, err := l.Poll(ctx, key)
+	if err != nil || run.State != seen {
+		return run, err
+	}
+	t := time.NewTimer(askEvery)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return l.Poll(ctx, key)
+	case <-ctx.Done():
+		return port.Run{}, fault.New(fault.Cancelled, "wait for the run: %w", context.Cause(ctx))
+	}
+}
+
 // Stop tells the supervisor, and where it is gone does its work.
 func (l local) Stop(ctx context.Context, key digest.Digest) error {
 	dir, err := l.keyDir(key)

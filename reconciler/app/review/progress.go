@@ -70,6 +70,12 @@ func (w *watched) Poll(ctx context.Context, key digest.Digest) (port.Run, error)
 	return run, err
 }
 
+func (w *watched) Wait(ctx context.Context, key digest.Digest, seen port.RunState, offset int64) (port.Run, error) {
+	run, err := w.Runner.Wait(ctx, key, seen, offset)
+	w.note(key, run, err)
+	return run, err
+}
+
 func (w *watched) note(key digest.Digest, run port.Run, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -19,9 +19,6 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// pollEvery is how often a run is asked how it stands.
-const pollEvery = 50 * time.Millisecond
-
 func (a *execution) run(ctx context.Context, j *job) error {
 	if err := a.judge(ctx, j, Material{}); err != nil {
 		return err
@@ -149,8 +146,6 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 		return nil, err
 	}
 	failpoint.At(failpoint.RunBegun)
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
 	var offset int64
 	var rest []byte
 	show := func() {
@@ -170,8 +165,8 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 		}
 	}
 	for r.State != port.Done {
-		select {
-		case <-ctx.Done():
+		r, err = a.Runner.Wait(ctx, work.Key, r.State, offset)
+		if ctx.Err() != nil {
 			if errors.Is(context.Cause(ctx), ErrHandedBack) {
 				return nil, fault.New(fault.Cancelled, "%s: %w", work.Ref, ErrHandedBack)
 			}
@@ -179,9 +174,8 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 				return nil, err
 			}
 			return &port.Result{Cause: port.Stopped, Message: "stopped: " + context.Cause(ctx).Error()}, nil
-		case <-tick.C:
 		}
-		if r, err = a.Runner.Poll(context.WithoutCancel(ctx), work.Key); err != nil {
+		if err != nil {
 			return nil, err
 		}
 		show()

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -149,6 +150,15 @@ func (s *shop) Poll(_ context.Context, key digest.Digest) (port.Run, error) {
 		}
 	}
 	return port.Run{Key: key, State: port.Done, Result: &r}, nil
+}
+
+func (s *shop) Wait(ctx context.Context, key digest.Digest, _ port.RunState, _ int64) (port.Run, error) {
+	select {
+	case <-ctx.Done():
+		return port.Run{}, fault.New(fault.Cancelled, "wait: %w", ctx.Err())
+	case <-time.After(time.Millisecond):
+		return s.Poll(ctx, key)
+	}
 }
 
 func (s *shop) Stop(_ context.Context, key digest.Digest) error {

@@ -40,6 +40,7 @@ func Runner(t *testing.T, open func(t *testing.T) RunnerBench) {
 		"StoppingTwiceIsOnce":       runnerStop,
 		"LogsGoOnFromAnOffset":      runnerLogs,
 		"CancellationReturnsAtOnce": runnerCancelled,
+		"WaitBringsNews":            runnerWait,
 		"NoKeyIsRefused":            runnerNoKey,
 	} {
 		t.Run(name, func(t *testing.T) { law(t, open(t)) })
@@ -112,6 +113,49 @@ func runnerTogether(t *testing.T, b RunnerBench) {
 	AwaitRun(t, b.Runner, job.Key, IsDone)
 	if n := b.Begun(); n != 1 {
 		t.Errorf("one key ran %d times", n)
+	}
+}
+
+// runnerWait goes by Wait alone, as a caller does.
+func runnerWait(t *testing.T, b RunnerBench) {
+	job := runnerJob("waited for", b.Well)
+	run := runnerStart(t, b.Runner, job)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	for run.State != port.Done {
+		var err error
+		if run, err = b.Runner.Wait(ctx, job.Key, run.State, 0); err != nil {
+			t.Fatalf("wait: %v", err)
+		}
+	}
+	if run.Result == nil || run.Result.Cause != "" {
+		t.Errorf("a run that ended well is waited for as %+v", run)
+	}
+	if again, err := b.Runner.Wait(ctx, job.Key, port.Running, 0); err != nil || !reflect.DeepEqual(run, again) {
+		t.Errorf("what is done was %+v and is %+v, %v", run.Result, again.Result, err)
+	}
+	if _, err := b.Runner.Wait(ctx, digest.Of([]byte("unknown to wait for")), port.Running, 0); fault.Of(err) != fault.Missing {
+		t.Errorf("wait for an unknown run: %v, want Missing", err)
+	}
+	forever := runnerJob("waited for in vain", b.Forever)
+	runnerStart(t, b.Runner, forever)
+	defer func() { _ = b.Runner.Stop(context.WithoutCancel(ctx), forever.Key) }()
+	AwaitRun(t, b.Runner, forever.Key, IsRunning)
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	for {
+		_, err := b.Runner.Wait(short, forever.Key, port.Running, 1<<40)
+		if err != nil {
+			if fault.Of(err) != fault.Cancelled || time.Since(begun) > 10*time.Second {
+				t.Errorf("wait that is given up: %v after %s, want Cancelled at once", err, time.Since(begun))
+			}
+			break
+		}
+		if time.Since(begun) > 10*time.Second {
+			t.Error("wait goes on although its caller gave up")
+			break
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package wrap
 
 import (
 	"context"
+	"math"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -18,17 +19,18 @@ import (
 func Limited(r port.Runner, n int) port.Runner {
 	return &limited{
 		Runner: r, n: max(1, n),
-		places: map[digest.Digest]bool{}, waiting: map[digest.Digest]port.Job{}, stopped: map[digest.Digest]bool{},
+		places: map[digest.Digest]bool{}, waiting: map[digest.Digest]port.Job{}, stopped: map[digest.Digest]bool{}, states: map[digest.Digest]port.RunState{},
 	}
 }
 
 type limited struct {
 	port.Runner
 	n       int
-	mu      sync.Mutex                 // never held across a call of Runner
-	places  map[digest.Digest]bool     // true once the run has begun; until then nobody else frees it
-	waiting map[digest.Digest]port.Job // without a place
-	stopped map[digest.Digest]bool     // stopped before they had one
+	mu      sync.Mutex                      // never held across a call of Runner
+	places  map[digest.Digest]bool          // true once the run has begun; until then nobody else frees it
+	waiting map[digest.Digest]port.Job      // without a place
+	stopped map[digest.Digest]bool          // stopped before they had one
+	states  map[digest.Digest]port.RunState // as those that have begun were last heard of
 }
 
 func (l *limited) Start(ctx context.Context, job port.Job) (port.Run, error) {
@@ -108,12 +110,15 @@ func (l *limited) mark(key digest.Digest, begun bool) {
 
 // settle frees the place of a run that was seen to have ended.
 func (l *limited) settle(key digest.Digest, run port.Run, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err == nil && run.State == port.Done || fault.Of(err) == fault.Missing && err != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
+		delete(l.states, key)
 		if l.places[key] {
 			delete(l.places, key)
 		}
+	} else if err == nil {
+		l.states[key] = run.State
 	}
 }
 
@@ -132,6 +137,54 @@ func (l *limited) Poll(ctx context.Context, key digest.Digest) (port.Run, error)
 	run, err := l.Runner.Poll(ctx, key)
 	l.settle(key, run, err)
 	return run, err
+}
+
+// Wait waits for news of the run; where it has no place yet, for one of those that have.
+func (l *limited) Wait(ctx context.Context, key digest.Digest, seen port.RunState, offset int64) (port.Run, error) {
+	l.mu.Lock()
+	_, waits := l.waiting[key]
+	stopped := l.stopped[key]
+	l.mu.Unlock()
+	if waits || stopped {
+		run, err := l.Poll(ctx, key)
+		if err != nil || run.State != seen {
+			return run, err
+		}
+		if err := l.place(ctx); err != nil {
+			return port.Run{}, err
+		}
+		return l.Poll(ctx, key)
+	}
+	run, err := l.Runner.Wait(ctx, key, seen, offset)
+	l.settle(key, run, err)
+	return run, err
+}
+
+// place waits until one of the runs that have begun is heard of.
+func (l *limited) place(ctx context.Context) error {
+	heard, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, key := range l.crowd() {
+		l.mu.Lock()
+		state, known := l.states[key]
+		l.mu.Unlock()
+		if !known {
+			state = port.Running
+		}
+		go func() {
+			defer stop()
+			run, err := l.Runner.Wait(heard, key, state, math.MaxInt64)
+			l.settle(key, run, err)
+		}()
+	}
+	if len(l.crowd()) == 0 {
+		return nil
+	}
+	<-heard.Done()
+	if ctx.Err() != nil {
+		return fault.New(fault.Cancelled, "wait for a place: %w", context.Cause(ctx))
+	}
+	return nil
 }
 
 func (l *limited) Stop(ctx context.Context, key digest.Digest) error {

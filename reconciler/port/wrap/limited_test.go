@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -90,6 +91,19 @@ func (f *fake) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
 		f.end(r, port.Result{})
 	}
 	return f.view(key, r), nil
+}
+
+func (f *fake) Wait(ctx context.Context, key digest.Digest, seen port.RunState, _ int64) (port.Run, error) {
+	run, err := f.Poll(ctx, key)
+	if err != nil || run.State != seen {
+		return run, err
+	}
+	select {
+	case <-ctx.Done():
+		return port.Run{}, fault.New(fault.Cancelled, "wait: %w", ctx.Err())
+	case <-time.After(time.Millisecond):
+		return f.Poll(ctx, key)
+	}
 }
 
 func (f *fake) Stop(ctx context.Context, key digest.Digest) error {
