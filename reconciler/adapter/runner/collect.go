@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -43,8 +44,10 @@ func (s *supervisor) collect(ctx context.Context) port.Result {
 		if msg := absent(l.Dir(), l.ModelDir()); msg != "" {
 			return missing("its model directory " + msg + ": write the model's files into the folder that VISHWA_MODEL_DIR holds")
 		}
-		if empty, err := emptyDir(l.ModelDir()); err == nil && empty {
+		if held, err := topLevel(l.ModelDir()); err == nil && len(held) == 0 {
 			return missing("its model directory is empty: write the model's files into the folder that VISHWA_MODEL_DIR holds")
+		} else if name := attest.Unsigned(held); name != "" {
+			return missing("its model directory holds " + name + ", which no signature of a model covers: leave it out")
 		}
 	}
 	if msg := s.hollow(); msg != "" {
@@ -111,14 +114,12 @@ func (s *supervisor) hollow() string {
 	return ""
 }
 
-func emptyDir(dir string) (bool, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return false, err
+func topLevel(dir string) (names []string, err error) {
+	all, err := os.ReadDir(dir)
+	for _, e := range all {
+		names = append(names, e.Name())
 	}
-	defer f.Close()
-	_, err = f.Readdirnames(1)
-	return err == io.EOF, nil
+	return names, err
 }
 
 func keep(ctx context.Context, store port.Store, path string) (port.Artifact, error) {

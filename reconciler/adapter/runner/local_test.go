@@ -257,6 +257,8 @@ func TestEachCauseHasItsOwnMessage(t *testing.T) {
 		"hangs":               {"echo waiting; sleep 600", false, port.TimedOut, -1, "time-out of 1s"},
 		"no metrics":          {model, true, port.MissingOutput, 0, "VISHWA_METRICS"},
 		"no model":            {metrics, true, port.MissingOutput, 0, "model directory is empty"},
+		"Git in model":        {metrics + `echo '*' > "$VISHWA_MODEL_DIR/.gitignore"`, true, port.MissingOutput, 0, "holds .gitignore, which no signature"},
+		"signature in model":  {metrics + `echo x > "$VISHWA_MODEL_DIR/model.sig"`, true, port.MissingOutput, 0, "holds model.sig, which no signature"},
 		"model is a link":     {metrics + `rmdir "$VISHWA_MODEL_DIR"; ln -s /etc "$VISHWA_MODEL_DIR"`, true, port.MissingOutput, 0, "symbolic link"},
 		"link in model":       {metrics + `ln -s /etc/passwd "$VISHWA_MODEL_DIR/m"`, true, port.MissingOutput, 0, "symbolic link"},
 		"NaN":                 {model + `echo '{"test": {"auc": NaN}}' > "$VISHWA_METRICS"`, true, port.BadMetrics, 0, "test.auc is NaN"},
@@ -284,8 +286,8 @@ func TestEachCauseHasItsOwnMessage(t *testing.T) {
 			}
 		})
 	}
-	if len(said) != 14 {
-		t.Errorf("some messages are the same: %d of 14", len(said))
+	if len(said) != 16 {
+		t.Errorf("some messages are the same: %d of 16", len(said))
 	}
 }
 

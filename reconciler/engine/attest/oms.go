@@ -26,6 +26,17 @@ const (
 // top level. A file there would not be covered.
 var unhashed = []string{".git", ".gitignore", ".gitattributes", ".github", SignatureFile}
 
+// Unsigned is the first of names, of what is at the top level of a model's folder, that
+// verifiers leave out, so that no signature would cover it; "" where all are covered.
+func Unsigned(names []string) string {
+	for _, name := range names {
+		if slices.Contains(unhashed, name) {
+			return name
+		}
+	}
+	return ""
+}
+
 type resource struct {
 	Name      string `json:"name"`
 	Digest    string `json:"digest"`
@@ -67,7 +78,7 @@ func StateModel(name string, m digest.Manifest) ([]byte, error) {
 	}
 	p := modelPredicate{Serialization: serialization{Method: "files", HashType: "sha256"}}
 	for _, f := range m {
-		if top, _, _ := strings.Cut(f.Path, "/"); slices.Contains(unhashed, top) {
+		if top, _, _ := strings.Cut(f.Path, "/"); Unsigned([]string{top}) != "" {
 			return nil, fmt.Errorf("%s cannot be in a model: verifiers leave %s out, so no signature would cover it", f.Path, top)
 		}
 		p.Resources = append(p.Resources, resource{f.Path, f.Digest.Hex(), "sha256"})
