@@ -92,7 +92,7 @@ func (s stage) clone(t *testing.T) {
 	s.env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir(), "VISHWA_KEYS="+filepath.Join(t.TempDir(), "none"))
 	clone := filepath.Join(t.TempDir(), "clone")
 	s.run(s.dir, "git", "clone", "-q", filepath.Join(s.dir, "remote.git"), clone)
-	if out := s.run(clone, s.vishwa, "ledger", "verify"); !strings.Contains(out, "1 approvals by trusted keys") {
+	if out := s.run(clone, s.vishwa, "ledger", "verify"); !strings.Contains(out, "1 approval by trusted keys") {
 		t.Errorf("got %s", out)
 	}
 	if out := s.run(clone, s.vishwa, "explain", "deployment/enrollment-production"); !strings.Contains(out, "approved by: principal:bob") || !strings.Contains(out, "data dataset/students") {

@@ -24,7 +24,7 @@ const module = "github.com/vishwaops/vishwa/"
 // that it is below; it imports lower floors, its own floor only within its own folder, and
 // nothing above. A new package in a folder needs no line here.
 var floors = [][]string{
-	{"reconciler/digest", "reconciler/fault", "reconciler/failpoint", "reconciler/harmless"},
+	{"reconciler/digest", "reconciler/fault", "reconciler/failpoint", "reconciler/harmless", "reconciler/plural"},
 	{"schemas", "examples"},
 	{"reconciler/format"},
 	{"reconciler/port"},
@@ -43,7 +43,7 @@ var apart = []string{"reconciler/adapter"}
 
 // pure lists folders and packages that are functions of their arguments.
 var pure = []string{
-	"reconciler/digest", "reconciler/fault", "reconciler/harmless", "reconciler/format", "reconciler/engine",
+	"reconciler/digest", "reconciler/fault", "reconciler/harmless", "reconciler/plural", "reconciler/format", "reconciler/engine",
 	"reconciler/app/chatops", "reconciler/app/ci", "templates",
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -117,7 +118,7 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, yes 
 			done++
 		}
 	}
-	fmt.Fprintf(a.out, "Applied: %d of %d steps.\n", done, len(result.Outcomes))
+	fmt.Fprintf(a.out, "Applied: %d of %s.\n", done, plural.Of(len(result.Outcomes), "step"))
 	if err := a.showServed(cmd.Context(), s, result); err != nil {
 		return errors.Join(result.Err(), err)
 	}

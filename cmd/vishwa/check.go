@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -61,7 +62,11 @@ func (a *cli) validateVerb() *cobra.Command {
 				return err
 			}
 			if format == "text" {
-				fmt.Fprintf(a.out, "%d declarations are valid.\n", len(in.Decls))
+				are := "are"
+				if len(in.Decls) == 1 {
+					are = "is"
+				}
+				fmt.Fprintf(a.out, "%s %s valid.\n", plural.Of(len(in.Decls), "declaration"), are)
 			}
 			return nil
 		},
@@ -158,10 +163,10 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 				}
 			default:
 				a.showFindings(p.Findings)
-				fmt.Fprintf(a.out, "%d steps judged, %d findings, %d of them deny. Rules %s.\n", len(p.Steps), len(p.Findings), denied, p.Policy.Short())
+				fmt.Fprintf(a.out, "%s judged, %s, %d of them deny. Rules %s.\n", plural.Of(len(p.Steps), "step"), plural.Of(len(p.Findings), "finding"), denied, p.Policy.Short())
 			}
 			if denied > 0 {
-				return fault.WithHint(fault.New(fault.Refused, "policy denies %d times", denied), "each finding says what to do")
+				return fault.WithHint(fault.New(fault.Refused, "policy denies %s", plural.Of(denied, "time")), "each finding says what to do")
 			}
 			return nil
 		},

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 func (a *cli) dataVerb() *cobra.Command {
@@ -126,7 +127,7 @@ func (a *cli) dataAdd() *cobra.Command {
 				if d.Moved {
 					what = "written"
 				}
-				fmt.Fprintf(a.out, "%s: %d files, %s, md5 %s; %s %s\n", d.Path, d.Files, bytesOf(d.Size), d.OID, d.File, what)
+				fmt.Fprintf(a.out, "%s: %s, %s, md5 %s; %s %s\n", d.Path, plural.Of(d.Files, "file"), bytesOf(d.Size), d.OID, d.File, what)
 			}
 			if err != nil {
 				return err
@@ -217,7 +218,7 @@ func (a *cli) cloud(ctx context.Context, w *data.Workspace, remote string, targe
 			what string
 		}{{d.New, "new: the remote lacks them"}, {d.Deleted, "deleted: the cache lacks them"}, {d.Missing, "missing: neither has them"}} {
 			if s.n > 0 {
-				fmt.Fprintf(a.out, "%s: %d objects %s\n", d.Path, s.n, s.what)
+				fmt.Fprintf(a.out, "%s: %s %s\n", d.Path, plural.Of(s.n, "object"), s.what)
 			}
 		}
 	}

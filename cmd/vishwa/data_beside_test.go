@@ -122,7 +122,7 @@ func TestSizeOfASparseTerabyteIsToldFirst(t *testing.T) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("an interrupted add says that it is done")
 	}
-	if !strings.Contains(line, "adding huge.bin: 1 files, 1024.0 GiB") {
+	if !strings.Contains(line, "adding huge.bin: 1 file, 1024.0 GiB") {
 		t.Errorf("it says %q first", line)
 	}
 	if took := time.Since(began); took > 20*time.Second {

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // history is which revisions are meant, as the flags say.
@@ -234,9 +235,9 @@ func (a *cli) keptBy(ctx context.Context, w *data.Workspace, h *history, project
 func (a *cli) collect(ctx context.Context, u *data.Unused, dry, force bool) error {
 	did := "would go"
 	tell := func() {
-		fmt.Fprintf(a.out, "%d objects %s, %s; %d kept\n", u.Objects, did, bytesOf(u.Bytes), u.Kept)
+		fmt.Fprintf(a.out, "%s %s, %s; %d kept\n", plural.Of(u.Objects, "object"), did, bytesOf(u.Bytes), u.Kept)
 		for _, r := range u.Remotes {
-			fmt.Fprintf(a.out, "remote %s: %d objects %s, %s; %d kept\n", r.Name, r.Objects, did, bytesOf(r.Bytes), r.Kept)
+			fmt.Fprintf(a.out, "remote %s: %s %s, %s; %d kept\n", r.Name, plural.Of(r.Objects, "object"), did, bytesOf(r.Bytes), r.Kept)
 		}
 	}
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 func (a *cli) dataImport() *cobra.Command {
@@ -41,7 +42,7 @@ does: dvc update and the same command again bring what is there by then.`,
 			if err != nil {
 				return fmt.Errorf("import %s: %w", args[1], err)
 			}
-			fmt.Fprintf(a.out, "%s: %d files, %s, imported; %s written\n", added.Path, added.Files, bytesOf(added.Size), added.File)
+			fmt.Fprintf(a.out, "%s: %s, %s, imported; %s written\n", added.Path, plural.Of(added.Files, "file"), bytesOf(added.Size), added.File)
 			return nil
 		},
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 func (a *cli) mergeDriver() *cobra.Command {
@@ -219,7 +220,7 @@ func (i installer) hooks(ctx context.Context) error {
 		fmt.Fprintf(i.cli.out, "Wrote the hook %s.\n", h[0])
 	}
 	if len(there) > 0 {
-		return fault.WithHint(fault.New(fault.Conflict, "%d hooks exist already, and stay", len(there)), "add to them:\n  %s", strings.Join(there, "\n  "))
+		return fault.WithHint(fault.New(fault.Conflict, "%s exist already, and stay", plural.Of(len(there), "hook")), "add to them:\n  %s", strings.Join(there, "\n  "))
 	}
 	return nil
 }

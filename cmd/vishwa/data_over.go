@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // crossing is what the flags of push, fetch and pull say.
@@ -46,7 +47,7 @@ func (a *cli) moved(did string, m transfer.Moved) {
 		fmt.Fprintln(a.out, "Everything is up to date.")
 		return
 	}
-	fmt.Fprintf(a.out, "%d objects %s, %s; %d were there\n", m.Objects, did, bytesOf(m.Bytes), m.Present)
+	fmt.Fprintf(a.out, "%s %s, %s; %d were there\n", plural.Of(m.Objects, "object"), did, bytesOf(m.Bytes), m.Present)
 }
 
 func (a *cli) dataPush() *cobra.Command {

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -77,9 +78,9 @@ func (a *cli) refreshed(r app.Refreshed, pushed bool) {
 	}
 	rows := ""
 	if r.Rows >= 0 {
-		rows = fmt.Sprintf(", %d rows", r.Rows)
+		rows = ", " + plural.Of(r.Rows, "row")
 	}
-	fmt.Fprintf(a.out, "%s: %d files, %s%s, pinned by %s\n", r.Ref, r.Files, bytesOf(r.Size), rows, r.Pin)
+	fmt.Fprintf(a.out, "%s: %s, %s%s, pinned by %s\n", r.Ref, plural.Of(r.Files, "file"), bytesOf(r.Size), rows, r.Pin)
 	for _, w := range r.Warnings {
 		fmt.Fprintf(a.out, "  warning: %s\n", w)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 const (
@@ -58,7 +59,7 @@ func (t *teller) tell(p data.Progress) {
 	}
 	line := sofar(p)
 	if t.whole.What == p.What {
-		line += fmt.Sprintf(" of %d files, %s", t.whole.Files, bytesOf(t.whole.Bytes))
+		line += fmt.Sprintf(" of %s, %s", plural.Of(t.whole.Files, "file"), bytesOf(t.whole.Bytes))
 	}
 	if t.terminal {
 		_ = harmless.Steer(t.w, wipe)
@@ -70,7 +71,7 @@ func (t *teller) tell(p data.Progress) {
 }
 
 func sofar(p data.Progress) string {
-	return fmt.Sprintf("%s: %d files, %s", harmless.Line(p.What), p.Files, bytesOf(p.Bytes))
+	return fmt.Sprintf("%s: %s, %s", harmless.Line(p.What), plural.Of(p.Files, "file"), bytesOf(p.Bytes))
 }
 
 // end wipes what was drawn.

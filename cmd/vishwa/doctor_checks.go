@@ -25,6 +25,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // check is one thing that was looked at.
@@ -237,7 +238,7 @@ func ledgerCheck(ctx context.Context, s *station) check {
 		return checked("ledger", "", err)
 	}
 	report, err := ledger.Verify(s.GitLedger.Entries(ctx, 0), whose, nil)
-	return checked("ledger", fmt.Sprintf("%d entries hold", report.Entries), err)
+	return checked("ledger", fmt.Sprintf("%s checked", plural.Of(report.Entries, "entry")), err)
 }
 
 func showChecks(out io.Writer, all []check) {

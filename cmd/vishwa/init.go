@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -82,7 +83,7 @@ func (a *cli) scaffold(dir, name string) error {
 	if err := initRepository(abs); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "Wrote %s to %s. ", countedFiles(len(files)-len(left)), dir)
+	fmt.Fprintf(a.out, "Wrote %s to %s. ", plural.Of(len(files)-len(left), "file"), dir)
 	if len(left) > 0 {
 		fmt.Fprintf(a.out, `Not changed, as they already existed:
 
@@ -139,13 +140,6 @@ func lay(dir string, files map[string][]byte) (left []string, err error) {
 		}
 	}
 	return left, nil
-}
-
-func countedFiles(n int) string {
-	if n == 1 {
-		return "1 file"
-	}
-	return fmt.Sprintf("%d files", n)
 }
 
 // initRepository makes dir a Git repository, unless it is in one.

@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -179,7 +180,7 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	if e.Failure != nil {
 		line("Failure", e.Failure.Cause+": "+strings.ReplaceAll(plan.FailureText(*e.Failure, false), "\n", " "))
 		if e.Failure.Times > 1 {
-			line("Failed", fmt.Sprintf("%d times since the entry before that says so", e.Failure.Times))
+			line("Failed", plural.Of(e.Failure.Times, "time")+" since the entry before that says so")
 		}
 	}
 	for _, f := range e.PlainFindings() {
@@ -332,14 +333,14 @@ func (a *cli) verifyLedger(ctx context.Context, s *station, point *ledger.Checkp
 	if format == "json" {
 		return a.json(verified{report, seen(held), unsaid})
 	}
-	fmt.Fprintf(a.out, "The ledger holds: %d entries in order, unbroken; %d signatures of entries, %d of commits and %d approvals by trusted keys.\n",
-		report.Entries, report.Signatures, report.Commits, report.Approvals)
+	fmt.Fprintf(a.out, "The ledger holds: %s in order, unbroken; %s of entries, %d of commits and %s by trusted keys.\n",
+		plural.Of(report.Entries, "entry"), plural.Of(report.Signatures, "signature"), report.Commits, plural.Of(report.Approvals, "approval"))
 	if report.Vouched > 0 {
-		fmt.Fprintf(a.out, "%d entries are by controllers that are trusted no more; ones that are trusted have taken them up since.\n", report.Vouched)
+		fmt.Fprintf(a.out, "By controllers that are trusted no more: %s. A trusted one has taken them up since.\n", plural.Of(report.Vouched, "entry"))
 	}
 	for _, c := range held {
 		if c.Count <= report.Entries {
-			fmt.Fprintf(a.out, "It goes through the checkpoint of %d entries in %s.\n", c.Count, c.Where)
+			fmt.Fprintf(a.out, "It goes through the checkpoint of %s in %s.\n", plural.Of(c.Count, "entry"), c.Where)
 		}
 	}
 	for _, why := range unsaid {

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -161,7 +162,7 @@ func (a *cli) verify(ctx context.Context, s *station, at laid, format string) er
 	if failed != nil {
 		return failed
 	}
-	fmt.Fprintf(a.out, "Verified: %s, %d files, %d bytes, %s\n", report.Name, report.Files, report.Size, report.Digest)
+	fmt.Fprintf(a.out, "Verified: %s, %s, %d bytes, %s\n", report.Name, plural.Of(report.Files, "file"), report.Size, report.Digest)
 	if at.passing {
 		fmt.Fprintln(a.out, "To check it without Vishwa, lay it out with --out DIR: the commands are printed then.")
 		return nil

@@ -24,6 +24,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -59,7 +60,7 @@ func (d Depot) FetchData(ctx context.Context, tree fs.FS, p port.DataPointer, te
 		return port.Artifact{}, b.about(p, err)
 	}
 	if len(raw) > 64 {
-		tell(fmt.Sprintf("bringing %d files of %s", len(raw), p.Path))
+		tell(fmt.Sprintf("bringing %s of %s", plural.Of(len(raw), "file"), p.Path))
 	}
 	files, err := b.all(ctx, raw)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -243,7 +244,7 @@ func (u *instance) live(ctx context.Context) port.Live {
 	case p != nil && !p.ended():
 		l.Health, l.Message = port.Failing, wrong
 	case failures >= manyFailures:
-		l.Health, l.Message = port.Failing, fmt.Sprintf("failed %d times in a row: %s", failures, message)
+		l.Health, l.Message = port.Failing, fmt.Sprintf("failed %s in a row: %s", plural.Of(failures, "time"), message)
 	default:
 		l.Health, l.Message = port.Starting, message
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -147,7 +148,7 @@ func VerifyModel(ctx context.Context, v port.Verifier, dir string, signature, pr
 		if err == nil {
 			err = differ(m.Differences(found))
 		}
-		r.add("files", err, "%d files, %d bytes, each as it was signed", r.Files, r.Size)
+		r.add("files", err, "%s, %d bytes, each as it was signed", plural.Of(r.Files, "file"), r.Size)
 	}
 
 	came, maker, err := verifyBuild(ctx, v, provenance)

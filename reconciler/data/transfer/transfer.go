@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -68,7 +69,11 @@ func (l *MissingError) Error() string {
 			names = append(names, string(o))
 		}
 	}
-	return fmt.Sprintf("%d objects are not in %s: %s", len(names), l.Where, strings.Join(names, ", "))
+	are := "are"
+	if len(names) == 1 {
+		are = "is"
+	}
+	return fmt.Sprintf("%s %s not in %s: %s", plural.Of(len(names), "object"), are, l.Where, strings.Join(names, ", "))
 }
 
 // CorruptError says that a remote has other bytes under an object's name. Its kind is Corrupt.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -226,9 +227,9 @@ func Sentence(found []table.Violation) (out []string) {
 		if len(v.Examples) > 0 {
 			e := v.Examples[0]
 			if e.Row == 0 {
-				line += fmt.Sprintf(" in %s, of %d rows", e.File, v.Count)
+				line += fmt.Sprintf(" in %s, of %s", e.File, plural.Of(v.Count, "row"))
 			} else {
-				line += fmt.Sprintf(" is broken %d times, first in %s, row %d", v.Count, e.File, e.Row)
+				line += fmt.Sprintf(" is broken %s, first in %s, row %d", plural.Of(v.Count, "time"), e.File, e.Row)
 			}
 			if e.Line > 0 {
 				line += fmt.Sprintf(" (line %d)", e.Line)

@@ -45,7 +45,7 @@ func TestAViolationNamesItsFileAndRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{
-			`n: column is missing in data/c.csv, of 1 rows; there are "name"`,
+			`n: column is missing in data/c.csv, of 1 row; there are "name"`,
 			`n: max 299998 is broken 2 times, first in data/a.csv, row 300000 (line 300001): "299999"`,
 		}
 		if got := Sentence(found.Violations); !reflect.DeepEqual(got, want) {
@@ -113,7 +113,7 @@ func TestAPromiseIsToldWithItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `vishwa/d.yaml:9:1: rows min 5, and there are 1
-    vishwa/d.yaml:14:1: n: column is missing in a.csv, of 1 rows; there are "n;m": what is between them is for spec.format.delimiter to say`
+    vishwa/d.yaml:14:1: n: column is missing in a.csv, of 1 row; there are "n;m": what is between them is for spec.format.delimiter to say`
 	if got := Broken(decl, found.Violations); got != want {
 		t.Errorf("%s", got)
 	}
