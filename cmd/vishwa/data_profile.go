@@ -173,7 +173,7 @@ func profileOf(ctx context.Context, s *station, ref schemas.Ref) ([]byte, error)
 		e = facts.Latest[ref]
 	}
 	if !ref.Kind.Traits().Pinned || e == nil {
-		return nil, fault.WithHint(fault.New(fault.Missing, "%s is no dataset that was pinned", ref), "name a dataset, and pin it: vishwa apply")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not a dataset that was pinned", ref), "name a dataset, and pin it: vishwa apply")
 	}
 	kept, ok := e.Outputs["profile"]
 	if !ok {

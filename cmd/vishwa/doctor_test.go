@@ -41,9 +41,9 @@ func TestTheDoctorsVerdict(t *testing.T) {
 	}{
 		"both":                  {7, 7, "", wall.Namespaces, true, "Runs of pull requests: possible, at level namespaces"},
 		"the second alone":      {-1, 7, "", wall.Landlock, true, "possible, at level landlock"},
-		"an old Landlock":       {-1, 5, "", wall.Landlock, false, "Runs of pull requests: refused: the rung landlock lacks signals"},
+		"an old Landlock":       {-1, 5, "", wall.Landlock, false, "Runs of pull requests: refused: the level landlock lacks signals"},
 		"old, but the first":    {0, 0, "", wall.Namespaces, true, "possible, at level namespaces"},
-		"the owner asks less":   {7, 5, wall.Landlock, wall.Landlock, false, "refused: the rung landlock lacks signals"},
+		"the owner asks less":   {7, 5, wall.Landlock, wall.Landlock, false, "refused: the level landlock lacks signals"},
 		"nothing works":         {-1, -1, "", wall.None, false, "refused: no level of isolation that the settings allow works here"},
 		"the second is allowed": {7, -1, wall.Landlock, wall.None, false, "refused: no level of isolation that the settings allow works here"},
 		"no isolation":          {7, 7, wall.None, wall.None, true, "code that nobody reviewed does whatever this user may"},

@@ -153,7 +153,7 @@ sed -i "/store:/d" vishwa.yaml; sed -i "s/degree: 2/degree: 3/; s/environment: p
 		to          func() string // what the remote's ledger becomes; "": it is deleted
 		fresh, seen string
 	}{
-		"the branch is deleted": {func() string { return "" }, `the ledger branch vishwa/ledger is gone: the store`, `rewritten`},
+		"the branch is deleted": {func() string { return "" }, `the ledger branch vishwa/ledger is missing: the store`, `rewritten`},
 		"the tail is dropped":   {func() string { return p.ledger("~1") }, `the ledger was rolled back: .* ends after \d+ entries, and the store .* signed by controller main`, `rewritten`},
 		"all but the first":     {func() string { return p.sh("git rev-list --max-parents=0 " + p.tip) }, `the ledger was rolled back`, `rewritten`},
 		"another repository's": {func() string {

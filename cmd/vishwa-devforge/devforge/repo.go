@@ -68,7 +68,7 @@ func (f *Forge) CreateRepo(owner, name string) error {
 
 func (f *Forge) createRepo(owner, name string, parent *repo) (*repo, error) {
 	if !plainName.MatchString(owner) || !plainName.MatchString(name) || strings.HasSuffix(name, ".git") {
-		return nil, refuse(http.StatusUnprocessableEntity, "%s/%s is no name of a repository", owner, name)
+		return nil, refuse(http.StatusUnprocessableEntity, "%s/%s is not a name of a repository", owner, name)
 	}
 	f.mu.Lock()
 	if r := f.repos[strings.ToLower(owner+"/"+name)]; r != nil {

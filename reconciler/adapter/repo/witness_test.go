@@ -64,7 +64,7 @@ func TestCheckpointsHoldTheBranch(t *testing.T) {
 		"the tail is cut": {func(f *forger) {
 			git(f.t, f.l.place.common, "update-ref", "refs/heads/vishwa/ledger", "vishwa/ledger~1")
 		}, "rolled back", "rewritten"},
-		"all is cut": {func(f *forger) { git(f.t, f.l.place.common, "update-ref", "-d", "refs/heads/vishwa/ledger") }, "gone", "rewritten"},
+		"all is cut": {func(f *forger) { git(f.t, f.l.place.common, "update-ref", "-d", "refs/heads/vishwa/ledger") }, "missing", "rewritten"},
 		"it goes on another way": {func(f *forger) {
 			git(f.t, f.l.place.common, "update-ref", "refs/heads/vishwa/ledger", "vishwa/ledger~2")
 			for i := range 5 {
@@ -132,7 +132,7 @@ func TestCheckpointsHoldTheBranch(t *testing.T) {
 			}
 			fresh := clone(t, remote)
 			try("a fresh clone", openLedger(t, fresh, witnessed(place, false)), c.fresh)
-			if c.fresh == "gone" || c.fresh == "rolled back" || c.fresh == "another one" {
+			if c.fresh == "missing" || c.fresh == "rolled back" || c.fresh == "another one" {
 				try("a fresh clone on a machine that has seen it", openLedger(t, clone(t, remote), func(o *LedgerOptions) { memory(o); o.Witnesses = nil }), c.fresh)
 			}
 			if c.seen != "" {
@@ -276,7 +276,7 @@ func TestRefKeepsCheckpoints(t *testing.T) {
 		git(t, remote, "update-ref", "refs/heads/vishwa/ledger", "vishwa/ledger~1")
 		wantFault(t, factsOf(t, with(clone(t, remote))), fault.Corrupt, "rolled back")
 		git(t, remote, "update-ref", "-d", "refs/heads/vishwa/ledger")
-		wantFault(t, appendTo(t, with(clone(t, remote))), fault.Corrupt, "gone")
+		wantFault(t, appendTo(t, with(clone(t, remote))), fault.Corrupt, "missing")
 		blob := plumbing.ComputeHash(plumbing.BlobObject, []byte("x"))
 		write(t, there, "x", "x")
 		git(t, there, "hash-object", "-w", "x")

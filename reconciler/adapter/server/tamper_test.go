@@ -53,7 +53,7 @@ func TestWhatWasChangedOnDiskIsNotStarted(t *testing.T) {
 		"another input":           {func(d string) error { return put(d+"/inputs/data", "{}") }, "inputs/data is not declared"},
 		"parameters":              {func(d string) error { return put(d+"/params.json", `{"threshold":0}`) }, "params.json was changed"},
 		"a file of its own":       {func(d string) error { return put(d+"/run.sh", "evil") }, "run.sh is not declared"},
-		"a file that is gone":     {func(d string) error { return orNil(os.Chmod(d+"/code/src", 0o700), os.Remove(d+"/code/src/serve.py")) }, "code/src/serve.py is gone"},
+		"a file that is gone":     {func(d string) error { return orNil(os.Chmod(d+"/code/src", 0o700), os.Remove(d+"/code/src/serve.py")) }, "code/src/serve.py is missing"},
 		"a link in its place": {func(d string) error {
 			return orNil(os.Chmod(d+"/code/src", 0o700), os.Rename(d+"/code/src/serve.py", d+"/home/serve.py"), os.Symlink("../../home/serve.py", d+"/code/src/serve.py"))
 		}, "code/src/serve.py is not a regular file"},

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,13 +22,13 @@ import (
 )
 
 // server answers with one of answers after the other, the last again and again.
-func server(t *testing.T, answers ...func(http.ResponseWriter, *http.Request)) (url string, asked *int) {
+func server(t *testing.T, answers ...func(http.ResponseWriter, *http.Request)) (url string, asked *atomic.Int64) {
 	t.Helper()
-	asked = new(int)
+	asked = new(atomic.Int64)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		*asked++
-		answers[min(*asked, len(answers))-1](w, r)
+		n := int(asked.Add(1))
+		answers[min(n, len(answers))-1](w, r)
 	}))
 	t.Cleanup(s.Close)
 	return s.URL, asked
@@ -79,22 +81,22 @@ func TestWhatIsSafeIsAskedAgainAndLimitsAreWaitedOut(t *testing.T) {
 				code = resp.StatusCode
 				resp.Body.Close()
 			}
-			if code != c.code || *asked != c.asked || waited != c.waited {
-				t.Errorf("code %d, want %d; asked %d times, want %d; waited %s, want %s (%v)", code, c.code, *asked, c.asked, waited, c.waited, err)
+			if code != c.code || int(asked.Load()) != c.asked || waited != c.waited {
+				t.Errorf("code %d, want %d; asked %d times, want %d; waited %s, want %s (%v)", code, c.code, asked.Load(), c.asked, waited, c.waited, err)
 			}
 		})
 	}
 }
 
 func TestWhatDidNotChangeIsNotSentAgainAndNotToOthers(t *testing.T) {
-	sent := 0
+	var sent atomic.Int64
 	url, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"1"`)
 		if r.Header.Get("If-None-Match") == `"1"` {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
-		sent++
+		sent.Add(1)
 		fmt.Fprint(w, "for "+r.Header.Get("Authorization"))
 	})
 	client := &http.Client{Transport: &Cache{Next: http.DefaultTransport}}
@@ -111,16 +113,17 @@ func TestWhatDidNotChangeIsNotSentAgainAndNotToOthers(t *testing.T) {
 			t.Errorf("%s is answered %d %q", who, resp.StatusCode, body)
 		}
 	}
-	if sent != 2 {
-		t.Errorf("sent %d times, want 2", sent)
+	if sent.Load() != 2 {
+		t.Errorf("sent %d times, want 2", sent.Load())
 	}
 }
 
 func TestAFailureHasAKindAndNoSecret(t *testing.T) {
 	plain, _ := server(t, cut)
-	safe := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	safe := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	safe.Config.ErrorLog = log.New(io.Discard, "", 0)
+	safe.StartTLS()
 	t.Cleanup(safe.Close)
-	safe.Config.ErrorLog = nil
 	ended, stop := context.WithCancel(t.Context())
 	stop()
 	for name, c := range map[string]struct {
