@@ -289,7 +289,7 @@ func TestAFileWithoutRowsHasItsColumnsChecked(t *testing.T) {
 // within an object, in one row or in two.
 func TestNoTwoKeysAreOneColumn(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"a":1,"a":2}`: `key "a" stands in an object twice`, `{"a":1,"\u0061":2}`: "twice", `{"o":{"x":1,"y":[{"x":":"}],"x":1}}`: "twice",
+		`{"a":1,"a":2}`: `an object has the key "a" twice`, `{"a":1,"\u0061":2}`: "twice", `{"o":{"x":1,"y":[{"x":":"}],"x":1}}`: "twice",
 		`{"a":{"b":1},"a.b":2}`: "rename one", "{\"a\":{\"b\":1}}\n{\"a.b\":2}": "f.jsonl:2: row 2", `{"a.b":{"c":1},"a":{"b.c":2}}`: "rename one",
 		`{"a":{"b":":\"}{"},"c":["{","]"],"d.e":{"f":1}}`: "",
 	} {
