@@ -262,7 +262,7 @@ func blocked(r Report, s *sentence) {
 	case len(h.denied) > 0:
 		s.say("; each finding below says what to do.")
 	case h.failed > 0, len(h.unplannable) > 0:
-		s.say("; the reason is below.")
+		s.say("; see the reason below.")
 	case parts == 0:
 		s.say(": see below what was found.")
 	default:
