@@ -83,7 +83,11 @@ func (a *cli) scaffold(dir, name string) error {
 	if err := initRepository(abs); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "Wrote %s to %s. ", plural.Of(len(files)-len(left), "file"), dir)
+	there, enter := dir, "  cd "+dir+"\n"
+	if filepath.Clean(dir) == "." {
+		there, enter = "this folder", ""
+	}
+	fmt.Fprintf(a.out, "Wrote %s to %s. ", plural.Of(len(files)-len(left), "file"), there)
 	if len(left) > 0 {
 		fmt.Fprintf(a.out, `Not changed, as they already existed:
 
@@ -97,11 +101,10 @@ See that they fit what vishwa/model.yaml declares; vishwa init NEW-FOLDER shows 
 	}
 	fmt.Fprintf(a.out, `Next:
 
-  cd %s
-  vishwa keys generate          # asks for a password; adds the keys to trust.yaml
+%s  vishwa keys generate          # asks for a password; adds the keys to trust.yaml
   git add -A && git commit -m "Declare the first model"
   vishwa apply
-`, dir)
+`, enter)
 	return nil
 }
 

@@ -62,7 +62,11 @@ func (a *execution) tried(ctx context.Context, j *job, work port.Job) (*port.Res
 		if r.Tail != "" {
 			text += "\n" + r.Tail
 		}
-		err = a.failure(ctx, j, f, fault.New(kind, "%s: %s", j.Ref, text))
+		failed := fault.New(kind, "%s: %s", j.Ref, text)
+		if kind == fault.Invalid {
+			failed = fault.WithHint(failed, "read the end of the log, correct what it names, and commit that")
+		}
+		err = a.failure(ctx, j, f, failed)
 		if tries++; kind != fault.Invalid || tries > retries {
 			return nil, err
 		}
