@@ -186,6 +186,10 @@ func TestLocalKeepsThePromises(t *testing.T) {
 				b := newBenchAt(t, level)
 				return porttest.RunnerBench{Runner: b, Well: b.sh("echo hello"), Badly: b.sh("exit 7"), Forever: b.sh("sleep 600"), Begun: b.begun}
 			})
+			porttest.Work(t, func(t *testing.T) porttest.WorkBench {
+				b := newBenchAt(t, level)
+				return porttest.WorkBench{Runner: b, Store: b.Store, Shell: b.sh}
+			})
 		})
 	}
 }
