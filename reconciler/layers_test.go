@@ -64,6 +64,7 @@ var large = map[string]string{
 	"reconciler/format/table":        "one reader of tables, whose formats share its cells, checks and profile",
 	"reconciler/machine/wall":        "one wall: its parts hold only together, and are reviewed together",
 	"reconciler/pass":                "one pass; what a kind needs is in execute",
+	"reconciler/port/porttest":       "the suites of all ports, which share how runs are awaited and stores are filled",
 	"schemas":                        "every kind, and how a file of them is read",
 	"templates":                      "every text that people read, beside one another",
 }
