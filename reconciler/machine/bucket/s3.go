@@ -4,14 +4,12 @@ package bucket
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -213,16 +211,9 @@ func (o S3Options) transport(host string, secure bool) (*http.Transport, error) 
 	if authorities == "" || !secure {
 		return t, nil
 	}
-	pem, err := os.ReadFile(authorities)
+	roots, err := httpx.Authorities(authorities)
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Missing, "read the authorities of s3://%s: %w", o.Bucket, err), "correct ssl_verify, or AWS_CA_BUNDLE")
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fault.New(fault.Invalid, "%s holds no certificate", authorities)
+		return nil, fault.WithHint(fmt.Errorf("s3://%s: %w", o.Bucket, err), "correct ssl_verify, or AWS_CA_BUNDLE")
 	}
 	t.TLSClientConfig.RootCAs = roots
 	return t, nil

@@ -6,14 +6,15 @@ package httpx
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
-	"crypto/tls"
-
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 )
 
@@ -47,6 +48,23 @@ func Transport(o Options) *http.Transport {
 		t.MaxIdleConnsPerHost = 8
 	}
 	return t
+}
+
+// Authorities are the machine's, and those of a PEM file as well. A file that cannot be
+// read is Missing, one without a certificate Invalid.
+func Authorities(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fault.New(fault.Missing, "read its authorities: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fault.New(fault.Invalid, "%s holds no certificate", file)
+	}
+	return roots, nil
 }
 
 // Drain reads what is left of a short answer, so that its connection is used again; what

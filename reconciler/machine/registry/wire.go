@@ -4,13 +4,12 @@ package registry
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -124,16 +123,9 @@ func (o Options) transport(at server) (*http.Transport, error) {
 	if authorities == "" {
 		return t, nil
 	}
-	pem, err := os.ReadFile(authorities)
+	roots, err := httpx.Authorities(authorities)
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Missing, "read the authorities of %s: %w", at.name, err), "correct VISHWA_OCI_CA_FILE")
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fault.New(fault.Invalid, "%s holds no certificate", authorities)
+		return nil, fault.WithHint(fmt.Errorf("%s: %w", at.name, err), "correct VISHWA_OCI_CA_FILE")
 	}
 	t.TLSClientConfig.RootCAs = roots
 	return t, nil
