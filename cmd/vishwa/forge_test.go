@@ -273,9 +273,13 @@ func quiet(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// await waits until a file that shown writes holds a text: await comment.md TEXT.
+// await waits until a file that shown writes holds a text: await comment.md TEXT. It gives
+// up where nothing in the file moved for a minute: how long a whole pull request takes is
+// the machine's matter.
 func await(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	const patience = time.Minute
+	last := ""
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		shown(ts, false, nil)
 		if seen := commandLines(hub(ts).token); len(seen) > 0 {
 			ts.Fatalf("command lines hold the token: %v", seen)
@@ -284,6 +288,9 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 		if strings.Contains(string(text), args[1]) {
 			return
+		}
+		if now := string(text); now != last {
+			last, deadline = now, time.Now().Add(patience)
 		}
 		if time.Now().After(deadline) {
 			ts.Fatalf("%s does not come to hold %q:\n%s", args[0], args[1], text)
