@@ -20,6 +20,12 @@ type Project struct {
 	Environments map[string]Environment `json:"environments,omitempty" part:"placement"`
 	// PullRequests says what is done for pull requests.
 	PullRequests PullRequests `json:"pullRequests,omitempty" part:"placement"`
+	// Clusters names the Kubernetes clusters that runners and deployments use.
+	Clusters map[string]Cluster `json:"clusters,omitempty" part:"placement"`
+	// Runners names what carries out runs besides the machine that reconciles, whose name is local.
+	Runners map[string]Runner `json:"runners,omitempty" part:"placement"`
+	// Defaults is what runs have that do not say otherwise.
+	Defaults RunDefaults `json:"defaults,omitempty" part:"placement"`
 }
 
 // PullRequests says what is done for pull requests. It counts as the tracked branch declares it.
@@ -28,6 +34,8 @@ type PullRequests struct {
 	Train string `json:"train,omitempty" jsonschema:"enum=push,enum=command,enum=never,default=push" part:"placement"`
 	// Commands narrows a command, such as train, to people of these roles of trust.yaml.
 	Commands map[string][]string `json:"commands,omitempty" part:"placement"`
+	// Runners lists the runners that pull requests may use; without it, local alone.
+	Runners []string `json:"runners,omitempty" part:"placement"`
 }
 
 // Store is a content-addressed store of artifacts: datasets, models and logs. Exactly one place is given.
@@ -126,6 +134,7 @@ type Limits struct {
 type Transform struct {
 	Work
 	Limits
+	RunsOn
 	// Inputs maps a name to a ref; the run finds the data at VISHWA_INPUT_<NAME>.
 	Inputs map[string]Ref `json:"inputs,omitempty" part:"recipe"`
 	// Outputs maps a name to the file or folder that the run writes at VISHWA_OUTPUT_<NAME>.
@@ -138,6 +147,7 @@ type Transform struct {
 type Training struct {
 	Work
 	Limits
+	RunsOn
 	// Inputs maps a name to a ref; the run finds the data at VISHWA_INPUT_<NAME>.
 	Inputs map[string]Ref `json:"inputs,omitempty" part:"recipe"`
 	// Params are handed to every candidate as JSON, at VISHWA_PARAMS.

@@ -49,7 +49,9 @@ type Recipe struct {
 	Env     digest.Digest            `json:"env,omitempty"`  // of the lock file
 	Params  map[string]any           `json:"params,omitempty"`
 	Inputs  map[string]digest.Digest `json:"inputs,omitempty"`
-	Spec    json.RawMessage          `json:"spec,omitempty"` // the rest of the declared spec, canonical JSON
+	Image   string                   `json:"image,omitempty"` // container image, by digest
+	Nodes   int                      `json:"nodes,omitempty"` // where there is more than one
+	Spec    json.RawMessage          `json:"spec,omitempty"`  // the rest of the declared spec, canonical JSON
 }
 
 // Key names the recipe.
@@ -69,6 +71,9 @@ type Job struct {
 	Pass    []string            `json:"pass,omitempty"`    // variables of the caller's that the job may see
 	Network schemas.Network     `json:"network"`           // what it may reach; none declared is all
 	Timeout time.Duration       `json:"timeout,omitempty"` // zero is an hour
+	// RunsOn is where it is carried out and on what. It is no part of what the job is, but for
+	// the image and the number of nodes, which the key covers.
+	RunsOn schemas.RunsOn `json:"runsOn,omitzero"`
 	// Isolation is a level: a run of the same key that ended before and stood at a weaker one
 	// is none, and is run again. Empty: any will do.
 	Isolation string `json:"isolation,omitempty"`
@@ -109,6 +114,7 @@ type Run struct {
 	Key     digest.Digest `json:"key"`
 	State   RunState      `json:"state"`
 	Started time.Time     `json:"started,omitzero"`
+	Reason  string        `json:"reason,omitempty"` // what it waits for, for people
 	Result  *Result       `json:"result,omitempty"`
 }
 
@@ -125,6 +131,9 @@ const (
 	MissingOutput Cause = "missing-output" // it ended well and left an output unwritten
 	BadMetrics    Cause = "bad-metrics"    // its metrics cannot be read or are not finite numbers
 	BadEnv        Cause = "environment"    // its software environment could not be made
+	BadImage      Cause = "image"          // its container image could not be had, or is for another machine
+	Unschedulable Cause = "unschedulable"  // nothing has what it asks for, and nothing will
+	Preempted     Cause = "preempted"      // whoever owns the machines took them back: no fault of the run's
 	Lost          Cause = "lost"           // its supervisor is gone and left no result
 )
 

@@ -31,6 +31,7 @@ type Node struct {
 	Lock   string                 // path in Code of the requirements file, if any
 	Data   port.Artifact          // datasets: what the pin names; without a digest, where that is known only when the data is fetched
 	Points *port.DataPointer      // datasets: the pointer that is the pin, where there is one
+	RunsOn schemas.RunsOn         // runs: where, with the project's defaults
 }
 
 // Graph is the nodes in an order in which each comes after what it needs.
@@ -82,6 +83,9 @@ func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, code: map[string]Node{}, nodes: make([]Node, 0, len(decls))}
 	g := Graph{at: map[schemas.Ref]int{}}
 	g.Project = schemas.ProjectOf(decls)
+	if g.Project != nil {
+		b.defaults = g.Project.Defaults
+	}
 	for i := range decls {
 		if t, ok := decls[i].Spec.(schemas.Varied); ok {
 			for name := range candidates(t) {
@@ -113,6 +117,7 @@ func candidates(t schemas.Varied) map[string]schemas.Candidate {
 
 type builder struct {
 	pins       Pins
+	defaults   schemas.RunDefaults
 	candidates map[schemas.Ref][]schemas.Ref
 	nodes      []Node
 	problems   []schemas.Problem
@@ -135,6 +140,15 @@ func (b *builder) node(d *schemas.Declaration, spec any, nodes int) Node {
 	}
 	b.weigh(d, "spec", nodes*(perNode+len(rest)))
 	return Node{Ref: d.Ref(), Decl: d, Recipe: port.Recipe{Schema: Schema, Kind: d.Kind, Spec: rest}}
+}
+
+// place says where n runs. Its image and its number of nodes are part of what it is.
+func (b *builder) place(n *Node, on schemas.RunsOn) {
+	n.RunsOn = on.Or(b.defaults)
+	n.Recipe.Image = n.RunsOn.Image
+	if on.Nodes > 1 {
+		n.Recipe.Nodes = on.Nodes
+	}
 }
 
 // work adds what a command reads, once for all the nodes that have it. It is false

@@ -40,6 +40,7 @@ func (b *builder) transform(d *schemas.Declaration, spec *schemas.Transform) {
 	if !b.work(d, &n, spec.Work, 1) {
 		return
 	}
+	b.place(&n, spec.RunsOn)
 	n.Recipe.Params = spec.Params
 	n.Inputs = spec.Inputs
 	b.nodes = append(b.nodes, n)
@@ -53,6 +54,7 @@ func (b *builder) training(d *schemas.Declaration, spec *schemas.Training) {
 	if !b.work(d, &whole, spec.Work, len(all)) || !b.weigh(d, "spec.candidates", len(all)*(weight(spec.Params)+len(spec.Inputs)*perInput)) {
 		return
 	}
+	b.place(&whole, spec.RunsOn)
 	whole.Inputs = spec.Inputs
 	for name, c := range all {
 		n := whole

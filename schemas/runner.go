@@ -1,0 +1,172 @@
+// Where runs are carried out: the runners that a project names, and what a run asks of one.
+
+package schemas
+
+// RunsOn says where a run is carried out, and on what. The image and the number of nodes are
+// part of its key; the rest is not.
+type RunsOn struct {
+	// Runner is one of the project's runners, or local; without it, the project's default.
+	Runner string `json:"runner,omitempty" part:"placement"`
+	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it. Without it, the project's default.
+	Image string `json:"image,omitempty" part:"recipe"`
+	// Resources is what it is given.
+	Resources Resources `json:"resources,omitempty" part:"placement"`
+	// Nodes is how many machines carry it out together, each with one process; the first writes what comes out.
+	Nodes int `json:"nodes,omitempty" jsonschema:"minimum=1,maximum=1024,default=1" part:"recipe"`
+	// Priority is a class of priority that the runner knows.
+	Priority string `json:"priority,omitempty" part:"placement"`
+	// Spot allows machines that may be taken back; a run that loses its machine is begun anew and spends no retry.
+	Spot bool `json:"spot,omitempty" part:"placement"`
+}
+
+// Resources is what a run is given, on each of its nodes.
+type Resources struct {
+	// CPU is a number of cores, such as "4" or "500m".
+	CPU string `json:"cpu,omitempty" jsonschema:"pattern=^([0-9]+(\\.[0-9]{1\\,3})?|[0-9]+m)$" part:"placement"`
+	// Memory is in bytes, such as 16Gi or 500M.
+	Memory string `json:"memory,omitempty" jsonschema:"pattern=^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$" part:"placement"`
+	// EphemeralStorage is room on disk in bytes, such as 20Gi.
+	EphemeralStorage string `json:"ephemeralStorage,omitempty" jsonschema:"pattern=^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$" part:"placement"`
+	// GPU is a number of GPUs, which are its own.
+	GPU int `json:"gpu,omitempty" jsonschema:"minimum=0,maximum=64" part:"placement"`
+	// GPUKind is a kind of GPU that the runner knows, such as a100.
+	GPUKind string `json:"gpuKind,omitempty" part:"placement"`
+}
+
+// RunDefaults is what runs have that do not say otherwise.
+type RunDefaults struct {
+	// Runner is one of the project's runners, or local.
+	Runner string `json:"runner,omitempty" jsonschema:"default=local" part:"placement"`
+	// Image is a container image by digest; it is part of the key of each run that takes it.
+	Image string `json:"image,omitempty" part:"recipe"`
+}
+
+// Cluster is a Kubernetes cluster.
+type Cluster struct {
+	// Context is a context of the kubeconfig; without it, its current one, or the cluster that Vishwa runs in.
+	Context string `json:"context,omitempty" part:"placement"`
+	// Namespace is where Vishwa's objects are made.
+	Namespace string `json:"namespace" jsonschema:"required,pattern=^[a-z0-9]([-a-z0-9]{0\\,61}[a-z0-9])?$" part:"placement"`
+	// UID is that of the cluster's namespace kube-system: a cluster that was made anew under the same name is refused. Without it, any cluster will do.
+	UID string `json:"uid,omitempty" part:"placement"`
+}
+
+// Runner carries out runs. Exactly one tool is given. Its credentials come from the tool's usual places on the controller's machine.
+type Runner struct {
+	// Docker runs containers on a Docker Engine, or on what speaks its API.
+	Docker *DockerRunner `json:"docker,omitempty" part:"placement"`
+	// Kubernetes runs jobs on a cluster.
+	Kubernetes *KubernetesRunner `json:"kubernetes,omitempty" part:"placement"`
+	// Kubeflow runs TrainJobs of Kubeflow Trainer on a cluster.
+	Kubeflow *KubeflowRunner `json:"kubeflow,omitempty" part:"placement"`
+	// Airflow triggers runs of a DAG that begins Vishwa's worker.
+	Airflow *AirflowRunner `json:"airflow,omitempty" part:"placement"`
+	// Ray submits jobs to a Ray cluster.
+	Ray *RayRunner `json:"ray,omitempty" part:"placement"`
+	// Jenkins triggers builds of a parameterised job that begins Vishwa's worker.
+	Jenkins *JenkinsRunner `json:"jenkins,omitempty" part:"placement"`
+}
+
+// DockerRunner is a Docker Engine.
+type DockerRunner struct {
+	// Host is the engine's address, such as unix:///var/run/docker.sock or tcp://host:2376; without it, DOCKER_HOST, or the usual socket.
+	Host string `json:"host,omitempty" part:"placement"`
+	// Network is the engine's network that containers join, unless a run reaches nothing; without it, the engine's default.
+	Network string `json:"network,omitempty" part:"placement"`
+}
+
+// KubernetesRunner runs batch/v1 Jobs.
+type KubernetesRunner struct {
+	// Cluster is one of the project's clusters.
+	Cluster string `json:"cluster" jsonschema:"required" part:"placement"`
+	// ServiceAccount is that of the pods; without it, the namespace's default. Its token is not mounted.
+	ServiceAccount string `json:"serviceAccount,omitempty" part:"placement"`
+	// Queue is the name of a LocalQueue of Kueue.
+	Queue string `json:"queue,omitempty" part:"placement"`
+	// NodeSelector has labels that nodes must have.
+	NodeSelector map[string]string `json:"nodeSelector,omitempty" part:"placement"`
+	// Tolerations are taints that pods may run beside.
+	Tolerations []Toleration `json:"tolerations,omitempty" part:"placement"`
+	// GPUResource is the resource that GPUs are asked for by.
+	GPUResource string `json:"gpuResource,omitempty" jsonschema:"default=nvidia.com/gpu" part:"placement"`
+	// GPULabel is the node label whose value is the kind of GPU, for resources.gpuKind.
+	GPULabel string `json:"gpuLabel,omitempty" part:"placement"`
+	// PullSecrets are Secrets of the namespace with credentials of registries.
+	PullSecrets []string `json:"pullSecrets,omitempty" part:"placement"`
+}
+
+// Toleration is a taint that pods may run beside.
+type Toleration struct {
+	// Key is the taint's key; without it, every taint.
+	Key string `json:"key,omitempty" part:"placement"`
+	// Operator is Exists or Equal.
+	Operator string `json:"operator,omitempty" jsonschema:"enum=Exists,enum=Equal,default=Equal" part:"placement"`
+	// Value is the taint's value.
+	Value string `json:"value,omitempty" part:"placement"`
+	// Effect is the taint's effect; without it, every one.
+	Effect string `json:"effect,omitempty" jsonschema:"enum=NoSchedule,enum=PreferNoSchedule,enum=NoExecute" part:"placement"`
+}
+
+// KubeflowRunner makes TrainJobs.
+type KubeflowRunner struct {
+	// Cluster is one of the project's clusters.
+	Cluster string `json:"cluster" jsonschema:"required" part:"placement"`
+	// RuntimeRef is the ClusterTrainingRuntime or, as namespace/NAME, the TrainingRuntime that TrainJobs are made on.
+	RuntimeRef string `json:"runtimeRef" jsonschema:"required" part:"placement"`
+	// Queue is the name of a LocalQueue of Kueue.
+	Queue string `json:"queue,omitempty" part:"placement"`
+}
+
+// AirflowRunner is an Airflow with the DAG that `vishwa export airflow` writes.
+type AirflowRunner struct {
+	// URL is where its REST API is, without /api.
+	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`
+	// DAG is the name of the DAG.
+	DAG string `json:"dag" jsonschema:"required" part:"placement"`
+	// Token is the file on the controller's machine that has a bearer token, or user:password; without it, VISHWA_AIRFLOW_TOKEN.
+	Token string `json:"token,omitempty" part:"placement"`
+}
+
+// RayRunner is a Ray cluster.
+type RayRunner struct {
+	// URL is the dashboard's address, such as http://ray-head:8265.
+	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`
+	// Token is the file on the controller's machine that has a bearer token; without it, VISHWA_RAY_TOKEN.
+	Token string `json:"token,omitempty" part:"placement"`
+}
+
+// JenkinsRunner is a parameterised job of a Jenkins, with the steps that `vishwa export jenkins` writes.
+type JenkinsRunner struct {
+	// URL is that of the Jenkins.
+	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`
+	// Job is the job's path, such as team/vishwa-work.
+	Job string `json:"job" jsonschema:"required" part:"placement"`
+	// Token is the file on the controller's machine that has user:token; without it, VISHWA_JENKINS_TOKEN.
+	Token string `json:"token,omitempty" part:"placement"`
+}
+
+// Or is r with d where it says nothing.
+func (r RunsOn) Or(d RunDefaults) RunsOn {
+	if r.Runner == "" {
+		r.Runner = d.Runner
+	}
+	if r.Runner == "" {
+		r.Runner = LocalRunner
+	}
+	if r.Image == "" {
+		r.Image = d.Image
+	}
+	return r
+}
+
+// LocalRunner is the runner that is always there: processes of the machine that reconciles.
+const LocalRunner = "local"
+
+// Placed is a run that says where it is carried out.
+type Placed interface {
+	Runnable
+	Placed() RunsOn
+}
+
+func (s *Transform) Placed() RunsOn { return s.RunsOn }
+func (s *Training) Placed() RunsOn  { return s.RunsOn }
