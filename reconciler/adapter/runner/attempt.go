@@ -19,7 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
-	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -31,13 +31,7 @@ type attempt struct {
 }
 
 // order is what the starting process asks of the supervisor, in job.json.
-type order struct {
-	ID    string        `json:"id"` // of the group of processes
-	Job   port.Job      `json:"job"`
-	Grace time.Duration `json:"grace"`
-	Log   int64         `json:"log"` // bytes
-	Wall  wall.Policy   `json:"wall"`
-}
+type order = work.Order
 
 // status is what the supervisor says of itself, in status.json.
 type status struct {

@@ -10,9 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -23,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -231,10 +230,10 @@ func ended(a attempt) (port.Run, error) {
 // lost is the result of an attempt whose supervisor left none.
 func (l local) lost(a attempt) port.Result {
 	s, _ := a.status()
-	r := port.Result{Cause: port.Lost, Tail: readTail(a), Started: s.Started, Finished: l.Env.Now(), Host: host()}
+	r := port.Result{Cause: port.Lost, Tail: work.ReadTail(a.file("log"), a.work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}
 	r.Message = "its supervisor was killed, or this machine restarted, before it ended: the next pass begins it anew"
 	if raw, err := os.ReadFile(a.file("supervisor.log")); err == nil && len(raw) > 0 {
-		r.Message = "its supervisor failed before it ended (" + lastLine(string(raw)) + "): the next pass begins it anew"
+		r.Message = "its supervisor failed before it ended (" + work.LastLine(string(raw)) + "): the next pass begins it anew"
 	}
 	return r
 }
@@ -288,7 +287,7 @@ func (l local) Stop(ctx context.Context, key digest.Digest) error {
 		return fmt.Errorf("stop %s: %w", o.Job.Ref, err)
 	}
 	s, _ := a.status()
-	return a.conclude(stopped(port.Result{Tail: readTail(a), Started: s.Started, Finished: l.Env.Now(), Host: host()}))
+	return a.conclude(work.Stopped(port.Result{Tail: work.ReadTail(a.file("log"), a.work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}))
 }
 
 // awaitEnd asks the supervisor to end and waits until it has; one that does not
@@ -344,18 +343,3 @@ func (l local) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byt
 }
 
 func (l local) keyDir(key digest.Digest) (string, error) { return keyDir(l.Dir, key) }
-
-func readTail(a attempt) string {
-	f, err := os.Open(a.file("log"))
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return ""
-	}
-	at := max(0, info.Size()-tailBytes)
-	raw, _ := io.ReadAll(io.NewSectionReader(f, at, tailBytes))
-	return strings.ReplaceAll(lastLines(raw, at > 0), a.work()+string(filepath.Separator), "")
-}

@@ -1,7 +1,7 @@
 // Metrics decide what is deployed: what is read is what was written, and what
 // cannot be compared is refused by its name.
 
-package runner
+package work
 
 import (
 	"encoding/json"

@@ -2,7 +2,7 @@
 // decide what is deployed, so what cannot be compared is refused by its name
 // instead of passed over.
 
-package runner
+package work
 
 import (
 	"bytes"

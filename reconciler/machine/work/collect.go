@@ -1,7 +1,7 @@
 // What a run made: declared outputs, model and metrics, from its directory into
 // the Store. All of its processes are dead by now, so nothing changes underneath.
 
-package runner
+package work
 
 import (
 	"context"
@@ -25,8 +25,8 @@ import (
 )
 
 // collect checks everything before it keeps anything.
-func (s *supervisor) collect(ctx context.Context) port.Result {
-	job, l := s.order.Job, s.layout
+func (w *worker) collect(ctx context.Context) port.Result {
+	job, l := w.Job, w.layout
 	r := port.Result{Outputs: map[string]port.Artifact{}}
 	names := slices.Sorted(maps.Keys(job.Outputs))
 	for _, name := range names {
@@ -50,18 +50,18 @@ func (s *supervisor) collect(ctx context.Context) port.Result {
 			return missing("its model directory holds " + name + ", which no signature of a model covers: leave it out")
 		}
 	}
-	if msg := s.hollow(); msg != "" {
+	if msg := w.hollow(); msg != "" {
 		return port.Result{Cause: port.OverLimit, Message: msg}
 	}
 	for _, name := range names {
-		art, err := keep(ctx, s.Store, l.OutputPath(job.Outputs[name]))
+		art, err := keep(ctx, w.Store, l.OutputPath(job.Outputs[name]))
 		if err != nil {
 			return unkept("output "+name, err)
 		}
 		r.Outputs[name] = art
 	}
 	if job.Model {
-		art, err := artifact.PutTree(ctx, s.Store, l.ModelDir())
+		art, err := artifact.PutTree(ctx, w.Store, l.ModelDir())
 		if err != nil {
 			return unkept("its model", err)
 		}
@@ -95,20 +95,20 @@ func absent(root, path string) string {
 
 // hollow says what is wrong with files that claim to be far larger than what was written:
 // they would be copied in full.
-func (s *supervisor) hollow() string {
+func (w *worker) hollow() string {
 	var claimed, written int64
-	_ = filepath.WalkDir(s.layout.Dir(), func(p string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(w.layout.Dir(), func(p string, d fs.DirEntry, err error) error {
 		var st unix.Stat_t
 		if err == nil && unix.Lstat(p, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
 			claimed, written = claimed+min(st.Size, math.MaxInt64-claimed), written+st.Blocks*512 // a few of 8 EiB each are more than a number holds
 		}
 		return nil
 	})
-	if limit := s.order.Wall.Filled(0).Limits.Disk; claimed > limit && claimed > written {
+	if limit := w.Wall.Filled(0).Limits.Disk; claimed > limit && claimed > written {
 		return fmt.Sprintf("its files claim %d MiB, and were written with %d MiB, more than its limit of %d MiB: write outputs without holes", claimed>>20, written>>20, limit>>20)
 	}
 	var disk unix.Statfs_t
-	if unix.Statfs(s.layout.Dir(), &disk) == nil && claimed-written > int64(disk.Bavail)*int64(disk.Bsize) {
+	if unix.Statfs(w.layout.Dir(), &disk) == nil && claimed-written > int64(disk.Bavail)*int64(disk.Bsize) {
 		return fmt.Sprintf("its files claim %d MiB more than was written to them, which the disk has not: write outputs without holes", (claimed-written)>>20)
 	}
 	return ""

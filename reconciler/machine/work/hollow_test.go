@@ -1,4 +1,4 @@
-package runner
+package work
 
 // Files that claim more than was written to them.
 
@@ -32,7 +32,7 @@ func TestHollowFilesAreCountedBeyondAnyNumber(t *testing.T) {
 		}
 		f.Close()
 	}
-	if msg := (&supervisor{layout: l}).hollow(); msg == "" {
+	if msg := (&worker{layout: l}).hollow(); msg == "" {
 		t.Error("taken for small ones")
 	}
 }

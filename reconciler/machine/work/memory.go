@@ -1,7 +1,7 @@
 // Telling a process that the kernel killed for want of memory from one that
 // somebody killed: both end by SIGKILL, and only the kernel's counters differ.
 
-package runner
+package work
 
 import (
 	"io/fs"

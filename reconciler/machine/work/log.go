@@ -1,11 +1,13 @@
 // The log of a run: what it prints on both streams, in the order in which it
 // comes, up to a bound, with its end kept whatever the bound.
 
-package runner
+package work
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 )
@@ -57,10 +59,31 @@ func (j *journal) finish() error {
 }
 
 // tail is the last lines, without what a partial first line or broken text would add.
-func (j *journal) tail() string {
+// Files below dir are named from there.
+func (j *journal) tail(dir string) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return lastLines(j.end, len(j.end) == tailBytes)
+	return tail(j.end, len(j.end) == tailBytes, dir)
+}
+
+// ReadTail is the last lines of the log in file, whose job was carried out in dir.
+func ReadTail(file, dir string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	at := max(0, info.Size()-tailBytes)
+	raw, _ := io.ReadAll(io.NewSectionReader(f, at, tailBytes))
+	return tail(raw, at > 0, dir)
+}
+
+func tail(end []byte, cut bool, dir string) string {
+	return strings.ReplaceAll(lastLines(end, cut), dir+string(filepath.Separator), "")
 }
 
 func lastLines(end []byte, cut bool) string {

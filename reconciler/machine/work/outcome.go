@@ -1,6 +1,6 @@
 // How a run ended, in words: one cause, what happened, and what to do.
 
-package runner
+package work
 
 import (
 	"fmt"
@@ -69,7 +69,7 @@ func verdict(e ending, tail string) port.Result {
 // an exit like any other, and a shell reports its child's signal as 128 and more.
 func failed(e ending, tail string) string {
 	msg := fmt.Sprintf("Exit code %d", e.code)
-	switch last := lastLine(tail); {
+	switch last := LastLine(tail); {
 	case strings.HasPrefix(last, "MemoryError") || strings.HasPrefix(last, "numpy.") && strings.Contains(last, "MemoryError"):
 		return msg + " after a MemoryError. Give it more memory, or let it use less."
 	case e.code == 128+int(syscall.SIGKILL) && e.oom != "":
@@ -85,7 +85,8 @@ func failed(e ending, tail string) string {
 	}
 }
 
-func stopped(r port.Result) port.Result {
+// Stopped is r of a run that was stopped by whoever began it.
+func Stopped(r port.Result) port.Result {
 	r.Cause, r.ExitCode = port.Stopped, -1
 	r.Message = "Stopped on request. The next pass starts it again."
 	return r
@@ -100,7 +101,8 @@ func explain(err error) string {
 	return s
 }
 
-func lastLine(s string) string {
+// LastLine is the last line of s that says something.
+func LastLine(s string) string {
 	s = strings.TrimSpace(s)
 	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
 }
