@@ -47,8 +47,14 @@ type Task struct {
 	Ref    schemas.Ref   `json:"ref"`            // for people
 	Pull   bool          `json:"pull,omitempty"` // of code that nobody reviewed
 
-	Image   string   `json:"image,omitempty"` // by digest
-	Command []string `json:"command"`         // begins the worker; it holds no secret
+	Image string `json:"image,omitempty"` // by digest
+	// Command begins the worker; it holds no secret. Its first word is WorkerProgram where a
+	// mount or WorkerImage brings the worker, so that nothing of the image comes before it;
+	// else it is an interpreter of the image that fetches the worker.
+	Command []string `json:"command"`
+	// WorkerImage has the worker at /vishwa-worker, by digest, for tools that begin a step
+	// before the image: "/vishwa-worker install DIR" copies it, and DIR is WorkerProgram's folder.
+	WorkerImage string `json:"workerImage,omitempty"`
 	// Ticket is what the worker needs to know, and is secret: it lies in the file that
 	// TicketFile names or, where a tool gives a task no file, is the variable TicketVariable.
 	Ticket []byte `json:"-"`
@@ -76,6 +82,8 @@ type Mount struct {
 const (
 	WorkerDir      = "/vishwa"               // of mounts, and of what the worker needs itself
 	TicketFile     = "/vishwa/ticket/ticket" // mode 0400
+	WorkerProgram  = "/vishwa/bin/vishwa-worker"
+	WorkDir        = "/vishwa/work" // where it works: writable, with room
 	TicketVariable = "VISHWA_TICKET"
 )
 
@@ -84,6 +92,8 @@ const (
 	NodeRank    = "VISHWA_NODE_RANK" // 0 to nodes-1; 0 writes what comes out
 	NodeCount   = "VISHWA_NODES"
 	NodeAddress = "VISHWA_NODE_ADDRESS" // host of rank 0, as the others reach it
+	// NodeAddresses are the hosts of all, by rank, with commas; not every tool can tell.
+	NodeAddresses = "VISHWA_NODE_ADDRESSES"
 )
 
 // TaskPhase says how far a task has come.

@@ -45,12 +45,16 @@ type Config struct {
 	Lookup func(name string) (string, bool) // the variables that a job may name
 	Store  port.Store
 	Envs   sandbox.Environments
-	Dial   egress.Dial // connects to the hosts that are declared; nil is plainly
+	Dial   egress.Dial       // connects to the hosts that are declared; nil is plainly
+	Vars   map[string]string // more variables of the command's
 
 	Dir    string // of the job, which must not be there
 	Tmp    string // its temporary folder, which must not be there
 	Around string // holds both and what the job must not see
 	Log    string // the file of what it prints
+
+	// Follower is one of several nodes and not the first: what it writes is not kept.
+	Follower bool
 
 	Running func() error // called when the command is about to begin
 	Asked   func() bool  // whether a stop was asked for: else what ends it is the machine
@@ -88,8 +92,10 @@ func Carry(ctx context.Context, cfg Config, o Order) (port.Result, error) {
 		r = port.Result{Cause: port.Lost, Message: "its log could not be kept: " + explain(err), Started: r.Started, Finished: r.Finished, Host: r.Host}
 	}
 	// The log is evidence, but not worth a run: without it the result stands.
-	if art, err := artifact.PutFile(context.WithoutCancel(ctx), cfg.Store, cfg.Log); err == nil {
-		r.Log = art.Digest
+	if !cfg.Follower {
+		if art, err := artifact.PutFile(context.WithoutCancel(ctx), cfg.Store, cfg.Log); err == nil {
+			r.Log = art.Digest
+		}
 	}
 	if err := sandbox.Remove(cfg.Tmp); err != nil {
 		fmt.Fprintln(os.Stderr, "remove temporary folder:", err)
@@ -129,6 +135,9 @@ func (w *worker) carry(ctx context.Context) port.Result {
 	if r := verdict(e, w.log.tail(w.Dir)); r.Cause != "" {
 		return r
 	}
+	if w.Follower {
+		return port.Result{}
+	}
 	// What was made before a late signal came is kept all the same.
 	return w.collect(context.WithoutCancel(ctx))
 }
@@ -141,6 +150,9 @@ func (w *worker) prepare(ctx context.Context) error {
 		return err
 	}
 	w.layout = l
+	for name, value := range w.Vars {
+		l.Set(name, value)
+	}
 	if err := l.Code(ctx, w.Store, job.Code); err != nil {
 		return err
 	}

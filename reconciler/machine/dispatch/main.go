@@ -1,0 +1,81 @@
+// How a worker's program begins: its ticket, its folder, its copy.
+
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// mostTicket bounds a ticket, in bytes.
+const mostTicket = 1 << 20
+
+// Main is the worker's program: it finds its ticket, works, and returns its exit code.
+func Main(ctx context.Context, version string) int {
+	ticket, err := ownTicket(os.LookupEnv, os.Unsetenv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "vishwa worker:", err)
+		return Untold
+	}
+	dir, err := room()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "vishwa worker:", err)
+		return Untold
+	}
+	return Work(ctx, Worker{Now: time.Now, Lookup: os.LookupEnv, Program: version, Ticket: ticket, Dir: dir,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+}
+
+// ownTicket is the ticket of the variable, which is taken away, or of the file.
+func ownTicket(lookup func(string) (string, bool), unset func(string) error) ([]byte, error) {
+	if text, ok := lookup(port.TicketVariable); ok {
+		return []byte(text), unset(port.TicketVariable)
+	}
+	f, err := os.Open(port.TicketFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Missing, "there is no ticket: neither %s nor %s is set; a runner begins workers, people do not", port.TicketVariable, port.TicketFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the ticket: %w", err)
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, mostTicket))
+}
+
+// room is where to work: the folder that a runner made for it, or one below the temporary folder.
+func room() (string, error) {
+	if st, err := os.Stat(port.WorkDir); err == nil && st.IsDir() {
+		return port.WorkDir, nil
+	}
+	return os.MkdirTemp("", "vishwa-worker-")
+}
+
+// Install copies the running program into dir, under the name that tasks begin it by.
+func Install(dir string) error {
+	in, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return fmt.Errorf("copy the worker: %w", err)
+	}
+	defer in.Close()
+	to := filepath.Join(dir, path.Base(port.WorkerProgram))
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
+	if err == nil {
+		_, err = io.Copy(out, in)
+		err = errors.Join(err, out.Chmod(0o755), out.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("copy the worker: %w", err)
+	}
+	return nil
+}
