@@ -66,6 +66,12 @@ func newest(keyDir string, key seal.Key) (attempt, error) {
 	return attempt{filepath.Join(keyDir, number(n)), key}, nil
 }
 
+// attemptNumber is which try of its key an attempt is, from 1.
+func attemptNumber(a attempt) int {
+	n, _ := strconv.Atoi(filepath.Base(a.dir))
+	return n
+}
+
 func number(n int) string { return fmt.Sprintf("%06d", n) }
 
 func latest(keyDir string) (int, error) {
@@ -84,7 +90,8 @@ func latest(keyDir string) (int, error) {
 
 // next makes the folder of a new attempt, whole or not at all. Its alive file is
 // held by the file that is returned before anyone can see the attempt.
-func next(keyDir string, key seal.Key, o order) (attempt, *os.File, error) {
+// fill says what its job.json holds.
+func next(keyDir string, key seal.Key, fill func(a attempt, n int) any) (attempt, *os.File, error) {
 	n, err := latest(keyDir)
 	if err != nil {
 		return attempt{}, nil, err
@@ -94,8 +101,7 @@ func next(keyDir string, key seal.Key, o order) (attempt, *os.File, error) {
 	if err := sandbox.Remove(draft.dir); err != nil {
 		return attempt{}, nil, fmt.Errorf("clear draft of attempt: %w", err)
 	}
-	o.ID = digest.Of([]byte(final.dir)).Hex()[:32] // two state directories may hold the same key
-	raw, err := json.Marshal(o)
+	raw, err := json.Marshal(fill(final, n+1))
 	if err != nil {
 		return attempt{}, nil, fmt.Errorf("encode job: %w", err)
 	}
@@ -158,13 +164,16 @@ func (a attempt) result() (port.Result, error) {
 	return r, err
 }
 
-func (a attempt) setStatus(s status) error {
-	raw, err := json.Marshal(s)
+func (a attempt) setStatus(s status) error { return a.write(statusFile, s) }
+
+// write seals one file, whole or not at all.
+func (a attempt) write(name string, v any) error {
+	raw, err := json.Marshal(v)
 	if err == nil {
-		err = sandbox.WriteFile(a.file(statusFile), a.seal.Wrap(a.purpose(statusFile), raw))
+		err = sandbox.WriteFile(a.file(name), a.seal.Wrap(a.purpose(name), raw))
 	}
 	if err != nil {
-		return fmt.Errorf("write status: %w", err)
+		return artifact.Disk(fmt.Errorf("write %s: %w", name, err), a.dir)
 	}
 	return nil
 }

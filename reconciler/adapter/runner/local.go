@@ -71,7 +71,7 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	}
 	defer held.Close()
 	if run, err := l.Poll(ctx, job.Key); err == nil {
-		keep, err := l.stands(ctx, run, job.Isolation)
+		keep, err := counts(ctx, l.Store, run, job.Isolation)
 		if keep || err != nil {
 			return run, err
 		}
@@ -87,9 +87,9 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	return port.Run{Key: job.Key, State: port.Waiting, Started: l.Env.Now()}, nil
 }
 
-// stands tells whether a run is under way, or ended well, at the level of isolation that is
+// counts tells whether a run is under way, or ended well, at the level of isolation that is
 // asked for, with all that it made still in the store.
-func (l local) stands(ctx context.Context, run port.Run, least string) (bool, error) {
+func counts(ctx context.Context, store port.Store, run port.Run, least string) (bool, error) {
 	if run.State != port.Done {
 		return true, nil
 	}
@@ -104,7 +104,7 @@ func (l local) stands(ctx context.Context, run port.Run, least string) (bool, er
 		made = append(made, *run.Result.Model)
 	}
 	for _, art := range made {
-		if has, err := artifact.Has(ctx, l.Store, art); err != nil || !has {
+		if has, err := artifact.Has(ctx, store, art); err != nil || !has {
 			return false, err
 		}
 	}
@@ -130,7 +130,10 @@ func (l local) begin(dir string, job port.Job) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make run folder: %w", err)
 	}
-	a, held, err := next(dir, l.Seal, order{Job: job, Grace: l.Grace, Log: l.Log, Wall: l.Wall})
+	a, held, err := next(dir, l.Seal, func(a attempt, _ int) any {
+		id := digest.Of([]byte(a.dir)).Hex()[:32] // two state directories may hold the same key
+		return order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: l.Wall}
+	})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(runner.Supervise(context.Background(), os.Args[2], cfg))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "work" { // DIR
+		os.Exit(workerMain())
+	}
 	if len(os.Args) > 3 && os.Args[1] == "apply" { // STATE JOB
 		os.Exit(apply(os.Args[2], os.Args[3]))
 	}

@@ -315,5 +315,5 @@ func (w *worker) interrupted() port.Result {
 	if w.Asked() {
 		return Stopped(port.Result{})
 	}
-	return port.Result{Cause: port.Lost, Message: "its supervisor was ended by a signal, as when the machine shuts down: the next pass begins it anew"}
+	return port.Result{Cause: port.Lost, Message: "it was ended by a signal, as when its machine shuts down: the next pass begins it anew"}
 }

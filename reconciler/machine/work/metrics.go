@@ -63,6 +63,23 @@ func (m metrics) parse(raw []byte) error {
 	return err
 }
 
+// CheckMetrics holds metrics that were read elsewhere against the same rules.
+func CheckMetrics(all map[string]float64) error {
+	m := metrics{}
+	for name, v := range all {
+		if name == "" || len(name) > metricsSize || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return fault.New(fault.Corrupt, "a metric has the name %q", name)
+		}
+		if err := m.put(name, v); err != nil {
+			return fault.New(fault.Corrupt, "metrics: %w", err)
+		}
+	}
+	if len(m) == 0 {
+		return fault.New(fault.Corrupt, "there are no metrics")
+	}
+	return nil
+}
+
 // put keeps one number.
 func (m metrics) put(name string, v float64) error {
 	switch _, twice := m[name]; {

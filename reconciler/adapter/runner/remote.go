@@ -1,0 +1,389 @@
+// Runs that are carried out elsewhere: a launcher begins a worker, the worker writes what it
+// made below a prefix of its own, and what it wrote is read, hashed and kept here. What is
+// known of a run lies sealed on this machine, as that of local runs does.
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/work"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// RemoteConfig says what begins workers, and by which way things reach them.
+type RemoteConfig struct {
+	Name     string // of the runner, for people
+	Launcher port.Launcher
+	Env      port.Env
+	Store    port.Store
+	Dir      string   // where runs are kept, one folder a key; absolute
+	Seal     seal.Key // seals what is kept of runs, and makes what only a launch knows
+	Owner    string   // whose tasks they are: a label's value
+	Pull     bool     // of code that nobody reviewed
+	Program  string   // this vishwa's version
+	Grace    time.Duration
+	Log      int64
+	Wall     wall.Policy // of the runs, as far as it goes where they are
+
+	// Shelf and Object are the shared store's: what a worker writes lies there below
+	// staging/, and content under Object's names. Without them, folders of this machine are
+	// mounted, which the launcher must be able to do.
+	Shelf  port.Bucket
+	Object func(digest.Digest) string
+	// Worker is the worker's program for an architecture of Go's, on this machine.
+	Worker      func(arch string) (path string, err error)
+	WorkerImage string // has the worker, for tools that begin a step before the job's image
+	Interpreter string // of the job's image, which fetches the worker where neither a mount nor an image brings it
+}
+
+// remote implements port.Runner.
+type remote struct {
+	RemoteConfig
+	mu    sync.Mutex
+	begun map[string]time.Time // attempts whose command was seen to have begun
+	logAt map[string]int64     // attempts' logs: where the piece that was read last ended
+}
+
+// Remote runs jobs by a launcher.
+func Remote(cfg RemoteConfig) port.Runner {
+	if cfg.Grace <= 0 {
+		cfg.Grace = 10 * time.Second
+	}
+	if cfg.Log <= 0 {
+		cfg.Log = 256 << 20
+	}
+	return &remote{RemoteConfig: cfg, begun: map[string]time.Time{}, logAt: map[string]int64{}}
+}
+
+// launch is one attempt, in job.json.
+type launch struct {
+	Job    port.Job      `json:"job"`
+	Digest digest.Digest `json:"digest"` // of the job
+	Name   string        `json:"name"`   // of the task
+	Nonce  string        `json:"nonce"`
+	Label  string        `json:"label"` // tells the launches of a name apart, and nothing else
+	Begun  time.Time     `json:"begun"`
+}
+
+// taskFile has the TaskID of what was launched.
+const taskFile = "task.json"
+
+// mostPreempted is how often in a row a run is begun anew by itself, after its machine was
+// taken back.
+const mostPreempted = 20
+
+// Start takes the key's lock, so that two processes that start one key get one run.
+func (r *remote) Start(ctx context.Context, job port.Job) (port.Run, error) {
+	dir, err := keyDir(r.Dir, job.Key)
+	if err == nil {
+		err = checkJob(job)
+	}
+	if err != nil {
+		return port.Run{}, err
+	}
+	held, err := sandbox.Lock(ctx, dir+".lock")
+	if err != nil {
+		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, artifact.Disk(err, r.Dir))
+	}
+	defer held.Close()
+	run, err := r.Poll(ctx, job.Key)
+	switch kind := fault.Of(err); {
+	case err == nil && run.State != port.Done:
+		a, err := newest(dir, r.Seal)
+		if err == nil {
+			err = r.launched(ctx, a)
+		}
+		return run, err
+	case err == nil:
+		if keep, err := counts(ctx, r.Store, run, job.Isolation); keep || err != nil {
+			return run, err
+		}
+	case kind != fault.Missing && kind != fault.Corrupt:
+		return port.Run{}, err
+	}
+	return r.begin(ctx, dir, job)
+}
+
+// begin makes a new attempt, and has it launched.
+func (r *remote) begin(ctx context.Context, dir string, job port.Job) (port.Run, error) {
+	name, err := dispatch.JobDigest(job)
+	if err != nil {
+		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return port.Run{}, artifact.Disk(fmt.Errorf("start %s: %w", job.Ref, err), r.Dir)
+	}
+	a, held, err := next(dir, r.Seal, func(a attempt, n int) any { return r.launchOf(job, name, n) })
+	if err != nil {
+		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, err)
+	}
+	held.Close() // nothing of this machine lives as long as the run
+	if err := forget(dir); err != nil {
+		return port.Run{}, err
+	}
+	if err := r.launched(ctx, a); err != nil {
+		return port.Run{}, err
+	}
+	run, err := r.look(ctx, a)
+	run.Key = job.Key
+	return run, err
+}
+
+// Poll tells how the newest attempt stands.
+func (r *remote) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
+	dir, err := keyDir(r.Dir, key)
+	if err != nil {
+		return port.Run{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return port.Run{}, fault.New(fault.Cancelled, "poll run: %w", err)
+	}
+	a, err := newest(dir, r.Seal)
+	if err != nil {
+		return port.Run{}, err
+	}
+	run, err := r.look(ctx, a)
+	run.Key = key
+	return run, err
+}
+
+// look tells how an attempt stands, and keeps what it made once it has ended.
+func (r *remote) look(ctx context.Context, a attempt) (port.Run, error) {
+	if run, err := ended(a); fault.Of(err) != fault.Missing {
+		return run, err
+	}
+	var l launch
+	var id port.TaskID
+	if err := a.read(orderFile, &l); err != nil {
+		return port.Run{}, err
+	}
+	if err := a.read(taskFile, &id); fault.Of(err) == fault.Missing {
+		return port.Run{State: port.Waiting, Started: l.Begun, Reason: "it is being given to " + r.Name}, nil
+	} else if err != nil {
+		return port.Run{}, err
+	}
+	st, err := r.Launcher.Observe(ctx, id)
+	gone := fault.Of(err) == fault.Missing
+	if err != nil && !gone {
+		return port.Run{}, err
+	}
+	if gone || st.Phase == port.TaskEnded {
+		return r.conclude(ctx, a, l, st, gone)
+	}
+	run := port.Run{State: port.Waiting, Started: l.Begun, Reason: st.Reason}
+	if st.Phase != port.TaskRunning {
+		return run, nil
+	}
+	began := r.began(ctx, a, l)
+	if began.IsZero() {
+		run.Reason = "its worker makes it ready"
+		return run, nil
+	}
+	limit := l.Job.Timeout
+	if limit <= 0 {
+		limit = time.Hour
+	}
+	if r.Env.Now().After(began.Add(limit + overdue)) {
+		return r.conclude(ctx, a, l, port.TaskStatus{Phase: port.TaskEnded, Cause: port.TimedOut,
+			Reason: fmt.Sprintf("it did not end %s after its time-out of %s: its machine may be gone", overdue, limit)}, false)
+	}
+	return port.Run{State: port.Running, Started: began}, nil
+}
+
+// overdue is how long after its time-out a run may take to end and to write what it made.
+const overdue = time.Hour
+
+// began is when the command of an attempt began, or zero.
+func (r *remote) began(ctx context.Context, a attempt, l launch) time.Time {
+	r.mu.Lock()
+	at, ok := r.begun[a.dir]
+	r.mu.Unlock()
+	if ok {
+		return at
+	}
+	raw, err := r.staged(ctx, a, l, dispatch.StatusName, 1<<10)
+	if err != nil || len(raw) == 0 {
+		return time.Time{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.begun[a.dir] = r.Env.Now() // by our clock: the worker's may be another
+	return r.begun[a.dir]
+}
+
+// Wait goes by what the launcher learns; the log is looked for every second.
+func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState, offset int64) (port.Run, error) {
+	run, err := r.Poll(ctx, key)
+	if err != nil || run.State != seen || run.State == port.Done {
+		return run, err
+	}
+	dir, err := keyDir(r.Dir, key)
+	if err != nil {
+		return run, err
+	}
+	a, err := newest(dir, r.Seal)
+	var id port.TaskID
+	if err == nil {
+		err = a.read(taskFile, &id)
+	}
+	short, stop := context.WithTimeout(ctx, r.patience())
+	defer stop()
+	if err == nil {
+		st, oerr := r.Launcher.Observe(short, id)
+		if oerr == nil && st.Phase != port.TaskEnded {
+			_, _ = r.Launcher.Await(short, id, st) // whatever it brings, Poll tells
+		}
+	} else if fault.Of(err) != fault.Missing {
+		return run, err
+	}
+	if seen == port.Waiting && short.Err() == nil { // what waits has no log to look for
+		<-short.Done()
+	}
+	if ctx.Err() != nil {
+		return port.Run{}, fault.New(fault.Cancelled, "wait for the run: %w", context.Cause(ctx))
+	}
+	return r.Poll(ctx, key)
+}
+
+func (r *remote) patience() time.Duration {
+	if r.Shelf == nil {
+		return 100 * time.Millisecond
+	}
+	return time.Second
+}
+
+// Stop ends the task, and keeps nothing of what it made.
+func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
+	dir, err := keyDir(r.Dir, key)
+	if err != nil {
+		return err
+	}
+	a, err := newest(dir, r.Seal)
+	if err != nil {
+		return err
+	}
+	var l launch
+	if err := a.read(orderFile, &l); err != nil {
+		return err
+	}
+	if _, err := a.result(); err == nil {
+		return r.clear(ctx, a, l)
+	}
+	var id port.TaskID
+	if err := a.read(taskFile, &id); err == nil {
+		if err := r.Launcher.Remove(ctx, id); err != nil {
+			return fmt.Errorf("stop %s: %w", l.Job.Ref, err)
+		}
+	} else if fault.Of(err) != fault.Missing {
+		return err
+	}
+	now := r.Env.Now()
+	if err := a.conclude(work.Stopped(port.Result{Started: l.Begun, Finished: now})); err != nil {
+		return err
+	}
+	return r.clear(ctx, a, l)
+}
+
+// Logs reads the pieces that the worker has written; once it has ended, the whole log.
+func (r *remote) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byte, error) {
+	dir, err := keyDir(r.Dir, key)
+	if err == nil && offset < 0 {
+		err = fault.New(fault.Invalid, "read log: offset %d is negative", offset)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := newest(dir, r.Seal)
+	if err != nil {
+		return nil, err
+	}
+	if res, err := a.result(); err == nil && res.Log != "" {
+		return r.kept(ctx, res.Log, offset)
+	}
+	var l launch
+	if err := a.read(orderFile, &l); err != nil {
+		return nil, err
+	}
+	return r.piece(ctx, a, l, offset)
+}
+
+// kept is at most 1 MiB of a log in the store.
+func (r *remote) kept(ctx context.Context, log digest.Digest, offset int64) ([]byte, error) {
+	in, err := r.Store.Get(ctx, log)
+	if err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	defer in.Close()
+	if _, err := io.CopyN(io.Discard, in, offset); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	return raw, nil
+}
+
+// piece is what is there of a log from offset: the piece that begins there, or the rest of
+// the one that covers it.
+func (r *remote) piece(ctx context.Context, a attempt, l launch, offset int64) ([]byte, error) {
+	raw, err := r.staged(ctx, a, l, dispatch.LogName(offset), mostPiece)
+	if err == nil {
+		r.mu.Lock()
+		r.logAt[a.dir] = offset + int64(len(raw))
+		r.mu.Unlock()
+		return raw, nil
+	}
+	if fault.Of(err) != fault.Missing {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	r.mu.Lock()
+	follows := offset == 0 || r.logAt[a.dir] == offset
+	r.mu.Unlock()
+	if follows {
+		return nil, nil // the next piece is not there yet
+	}
+	shelf, prefix, err := r.shelf(a, l)
+	if err != nil {
+		return nil, err
+	}
+	last := int64(-1)
+	for o, err := range shelf.List(ctx, prefix+dispatch.LogPrefix) {
+		if err != nil {
+			return nil, fmt.Errorf("read log: %w", err)
+		}
+		var at int64
+		if _, err := fmt.Sscanf(strings.TrimPrefix(o.Key, prefix+dispatch.LogPrefix), "%d", &at); err == nil && at <= offset && offset < at+o.Size {
+			last = at
+		}
+	}
+	if last < 0 {
+		return nil, nil
+	}
+	raw, err = r.staged(ctx, a, l, dispatch.LogName(last), mostPiece)
+	if err != nil || int64(len(raw)) <= offset-last {
+		return nil, err
+	}
+	return raw[offset-last:], nil
+}
+
+// mostPiece bounds a piece of a log that is read, in bytes.
+const mostPiece = 8 << 20

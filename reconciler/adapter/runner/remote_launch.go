@@ -1,0 +1,338 @@
+// Handing a job to a worker: what it is lent, what begins it, and the task's fixed name.
+
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/machine/work"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// launchOf is attempt n of job. All of it follows from the key that seals, the job and n: a
+// process that lost what it knew finds the same task again, and can read its result.
+func (r *remote) launchOf(job port.Job, name digest.Digest, n int) launch {
+	of := fmt.Sprintf("%s %s %d", r.Owner, name, n)
+	slug := strings.Trim(strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			return c
+		}
+		return '-'
+	}, strings.ToLower(job.Ref.Name)), "-")
+	if len(slug) > 24 {
+		slug = strings.Trim(slug[:24], "-")
+	}
+	return launch{
+		Job: job, Digest: name, Begun: r.Env.Now(),
+		Name:  strings.Trim("vishwa-"+slug, "-") + "-" + digest.Of([]byte(of)).Hex()[:16],
+		Nonce: r.Seal.Token("launch " + of),
+		Label: digest.Of([]byte(r.Seal.Token("label " + of))).Hex()[:16],
+	}
+}
+
+// launched has the task of an attempt launched, unless it is known to be.
+func (r *remote) launched(ctx context.Context, a attempt) error {
+	var l launch
+	var id port.TaskID
+	if err := a.read(orderFile, &l); err != nil {
+		return err
+	}
+	if err := a.read(taskFile, &id); fault.Of(err) != fault.Missing || err == nil {
+		return err
+	}
+	task, err := r.task(ctx, a, l)
+	if err != nil {
+		return fmt.Errorf("start %s on %s: %w", l.Job.Ref, r.Name, err)
+	}
+	id, err = r.Launcher.Launch(ctx, task)
+	if fault.Of(err) == fault.Invalid && err != nil {
+		text := err.Error()
+		if hint := fault.HintOf(err); hint != "" {
+			text += ": " + hint
+		}
+		now := r.Env.Now()
+		return a.conclude(port.Result{Cause: port.Unschedulable, ExitCode: -1, Message: r.Name + " refuses it: " + text, Started: now, Finished: now})
+	}
+	if err != nil {
+		return fmt.Errorf("start %s on %s: %w", l.Job.Ref, r.Name, err)
+	}
+	return a.write(taskFile, id)
+}
+
+// task is what is launched: the job's document is written where the worker reads it first.
+func (r *remote) task(ctx context.Context, a attempt, l launch) (port.Task, error) {
+	timeout := l.Job.Timeout
+	if timeout <= 0 {
+		timeout = time.Hour
+	}
+	on := l.Job.RunsOn
+	t := port.Task{
+		Name: l.Name, Owner: r.Owner, Job: l.Digest, Launch: l.Label, Ref: l.Job.Ref, Pull: r.Pull,
+		Image: on.Image, Resources: on.Resources, Nodes: on.Nodes, Priority: on.Priority, Spot: on.Spot,
+		Deadline: timeout + preparing + overdue,
+	}
+	doc := dispatch.Document{Version: dispatch.Version, Program: r.Program, Job: l.Digest, Nonce: l.Nonce,
+		Order: work.Order{ID: digest.Of([]byte(l.Nonce)).Hex()[:32], Job: l.Job, Grace: r.Grace, Log: r.Log, Wall: r.wallThere()}}
+	ticket := dispatch.Ticket{Version: dispatch.Version}
+	var err error
+	if r.Shelf == nil {
+		err = r.mounted(ctx, a, &t, &doc, &ticket)
+	} else {
+		err = r.lent(ctx, l, &t, &doc, &ticket)
+	}
+	if err != nil {
+		return t, err
+	}
+	t.Ticket, err = json.Marshal(ticket)
+	return t, err
+}
+
+// preparing is how long a worker may take until the command begins, beside its time-out: its
+// image, what it reads, its environment.
+const preparing = 2 * time.Hour
+
+// wallThere is the policy of runs without what it says of this machine.
+func (r *remote) wallThere() wall.Policy {
+	p := r.Wall
+	p.Read, p.Write, p.Devices, p.Hidden = nil, nil, nil, nil
+	return p
+}
+
+// reads are the names of all that a job reads.
+func reads(job port.Job) []digest.Digest {
+	seen := map[digest.Digest]bool{}
+	add := func(m digest.Manifest) {
+		for _, f := range m {
+			seen[f.Digest] = true
+		}
+	}
+	add(job.Code)
+	for _, in := range job.Inputs {
+		if in.Files == nil {
+			seen[in.Digest] = true
+		}
+		add(in.Files)
+	}
+	out := make([]digest.Digest, 0, len(seen))
+	for d := range seen {
+		out = append(out, d)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// prefix is where a launch writes on the shelf: nobody else can guess it.
+func (l launch) prefix() string {
+	return "staging/" + l.Digest.Hex()[:32] + "/" + digest.Of([]byte("prefix " + l.Nonce)).Hex()[:32] + "/"
+}
+
+// lent writes the document to the shelf, with requests that are signed ahead.
+func (r *remote) lent(ctx context.Context, l launch, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
+	lender, ok := r.Shelf.(port.Lender)
+	if !ok {
+		return fault.WithHint(fault.New(fault.Invalid, "the store cannot lend a worker what it reads and writes"), "use a store in S3 for runs elsewhere (spec.store.s3)")
+	}
+	all := reads(l.Job)
+	loan := port.Loan{Write: l.prefix(), Until: r.Env.Now().Add(t.Deadline)}
+	for _, d := range all {
+		loan.Read = append(loan.Read, r.Object(d))
+	}
+	g, err := lender.Lend(ctx, loan)
+	if err != nil {
+		return err
+	}
+	doc.Write, doc.Until, doc.Read = g.Write, g.Until, map[digest.Digest]string{}
+	for _, d := range all {
+		doc.Read[d] = g.Read[r.Object(d)]
+	}
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	at := l.prefix() + dispatch.DocumentName
+	if _, err := r.Shelf.Put(ctx, at, bytes.NewReader(raw), int64(len(raw))); err != nil {
+		return err
+	}
+	own := port.Loan{Read: []string{at}, Write: l.prefix(), Until: loan.Until}
+	workers := map[string]digest.Digest{}
+	if t.Command, err = r.begins(t); err != nil {
+		return err
+	}
+	if t.Command[0] != port.WorkerProgram {
+		if workers, err = r.workers(ctx); err != nil {
+			return err
+		}
+		for _, d := range workers {
+			own.Read = append(own.Read, r.Object(d))
+		}
+	}
+	if g, err = lender.Lend(ctx, own); err != nil {
+		return err
+	}
+	ticket.Document = dispatch.Located{URL: g.Read[at], SHA256: digest.Of(raw)}
+	for arch, d := range workers {
+		if ticket.Worker == nil {
+			ticket.Worker = map[string]dispatch.Located{}
+		}
+		ticket.Worker[arch] = dispatch.Located{URL: g.Read[r.Object(d)], SHA256: d}
+	}
+	return nil
+}
+
+// begins is the command that begins the worker.
+func (r *remote) begins(t *port.Task) ([]string, error) {
+	switch {
+	case r.WorkerImage != "":
+		t.WorkerImage = r.WorkerImage
+		return []string{port.WorkerProgram, "work"}, nil
+	case r.Interpreter != "":
+		return []string{r.Interpreter, "-I", "-c", dispatch.Bootstrap}, nil
+	}
+	return nil, fault.New(fault.Internal, "nothing brings the worker to %s", r.Name)
+}
+
+// workers keeps the worker's programs in the store, by architecture: those that are here.
+func (r *remote) workers(ctx context.Context) (map[string]digest.Digest, error) {
+	out := map[string]digest.Digest{}
+	var missing error
+	for _, arch := range []string{"amd64", "arm64"} {
+		file, err := r.Worker(arch)
+		if err != nil {
+			missing = err
+			continue
+		}
+		art, err := artifact.PutFile(ctx, r.Store, file)
+		if err != nil {
+			return nil, err
+		}
+		out[arch] = art.Digest
+	}
+	if len(out) == 0 {
+		return nil, missing
+	}
+	return out, nil
+}
+
+// mounted lays out folders of this machine that are mounted: one with what the job reads, one
+// that the worker writes into, one with the worker.
+func (r *remote) mounted(ctx context.Context, a attempt, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
+	from, to := a.file("lent"), path.Join(port.WorkerDir, "lent")
+	staging, there := a.file("staging"), path.Join(port.WorkerDir, "staging")
+	bin := a.file("bin")
+	if err := errors.Join(sandbox.Remove(from), sandbox.Remove(staging), sandbox.Remove(bin)); err != nil {
+		return err
+	}
+	// Above them stands a folder that is this user's alone. A container's user reads and
+	// writes them by a mount.
+	for dir, mode := range map[string]os.FileMode{from: 0o755, bin: 0o755, staging: 0o777, filepath.Join(staging, "objects"): 0o777, filepath.Join(staging, "log"): 0o777} {
+		if err := errors.Join(os.MkdirAll(dir, mode), os.Chmod(dir, mode)); err != nil {
+			return artifact.Disk(err, r.Dir)
+		}
+	}
+	doc.Read = map[digest.Digest]string{}
+	for _, d := range reads(doc.Order.Job) {
+		if err := r.copyOut(ctx, d, filepath.Join(from, d.Hex())); err != nil {
+			return err
+		}
+		doc.Read[d] = "file://" + path.Join(to, d.Hex())
+	}
+	doc.Write, doc.Until = port.WriteGrant{URL: "file://" + there}, r.Env.Now().Add(t.Deadline)
+	raw, err := json.Marshal(doc)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(from, dispatch.DocumentName), raw, 0o444)
+	}
+	if err != nil {
+		return artifact.Disk(err, r.Dir)
+	}
+	file, err := r.Worker(runtime.GOARCH)
+	if err != nil {
+		return err
+	}
+	if err := place(file, filepath.Join(bin, path.Base(port.WorkerProgram))); err != nil {
+		return artifact.Disk(err, r.Dir)
+	}
+	ticket.Document = dispatch.Located{URL: "file://" + path.Join(to, dispatch.DocumentName), SHA256: digest.Of(raw)}
+	t.Command = []string{port.WorkerProgram, "work"}
+	t.Mounts = []port.Mount{{From: from, To: to}, {From: bin, To: path.Dir(port.WorkerProgram)}, {From: staging, To: there, Write: true}}
+	t.Isolated = len(doc.Order.Job.Network) > 0 && !doc.Order.Job.Network.All() && len(doc.Order.Job.Network.Hosts()) == 0 && doc.Order.Job.Lock == ""
+	return nil
+}
+
+// copyOut copies content out of the store, for all to read.
+func (r *remote) copyOut(ctx context.Context, d digest.Digest, to string) error {
+	in, err := r.Store.Get(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o444)
+	if err != nil {
+		return artifact.Disk(err, r.Dir)
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// place has a program at another path: a second name of it, or a copy.
+func place(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Chmod(0o755), out.Close())
+}
+
+// shelf is where a launch's worker writes, and its prefix there.
+func (r *remote) shelf(a attempt, l launch) (port.Bucket, string, error) {
+	if r.Shelf != nil {
+		return r.Shelf, l.prefix(), nil
+	}
+	b, err := bucket.Dir(a.file("staging"))
+	return b, "", err
+}
+
+// staged reads a small thing that a worker wrote, of at most so many bytes.
+func (r *remote) staged(ctx context.Context, a attempt, l launch, name string, most int64) ([]byte, error) {
+	shelf, prefix, err := r.shelf(a, l)
+	if err != nil {
+		return nil, err
+	}
+	body, _, err := shelf.Get(ctx, prefix+name, port.All)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	raw, err := io.ReadAll(io.LimitReader(body, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(raw)) > most {
+		return nil, fault.New(fault.Invalid, "%s has more than %d bytes", name, most)
+	}
+	return raw, nil
+}

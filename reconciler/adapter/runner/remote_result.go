@@ -1,0 +1,337 @@
+// What comes back from a worker: nothing of it is believed but what its content says. A
+// result must name its job and what only this launch knows, and every object is hashed again
+// when it is read.
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/attest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/work"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// conclude is the end of an attempt whose task has ended, or is gone.
+func (r *remote) conclude(ctx context.Context, a attempt, l launch, st port.TaskStatus, gone bool) (port.Run, error) {
+	res, err := r.result(ctx, a, l)
+	switch {
+	case err == nil:
+	case fault.Of(err) == fault.Missing:
+		res = r.untold(l, st, gone)
+	case fault.Of(err) == fault.Transient, fault.Of(err) == fault.Cancelled:
+		return port.Run{}, fmt.Errorf("read the result of %s: %w", l.Job.Ref, err)
+	default:
+		text := err.Error()
+		if hint := fault.HintOf(err); hint != "" {
+			text += ": " + hint
+		}
+		res = port.Result{Cause: port.Lost, ExitCode: -1, Message: "What it made is not taken: " + text, Started: l.Begun, Finished: r.Env.Now()}
+	}
+	if res.Cause == port.Preempted && attemptNumber(a) < mostPreempted {
+		return r.anew(ctx, a, l, res)
+	}
+	if err := a.conclude(res); err != nil {
+		return port.Run{}, err
+	}
+	if err := r.clear(ctx, a, l); err != nil {
+		r.Env.Log.Warn("what a run left is still there; the next one of its key clears it", "run", l.Name, "error", err)
+	}
+	return ended(a)
+}
+
+// anew begins an attempt in place of one whose machine was taken back: no fault of the run's,
+// and none of its retries.
+func (r *remote) anew(ctx context.Context, a attempt, l launch, res port.Result) (port.Run, error) {
+	r.Env.Log.Info("a run is begun anew: its machine was taken back", "run", l.Name, "reason", res.Message)
+	if err := r.clear(ctx, a, l); err != nil {
+		return port.Run{}, err
+	}
+	dir, err := keyDir(r.Dir, l.Job.Key)
+	if err != nil {
+		return port.Run{}, err
+	}
+	return r.begin(ctx, dir, l.Job)
+}
+
+// untold is the result of a worker that left none.
+func (r *remote) untold(l launch, st port.TaskStatus, gone bool) port.Result {
+	res := port.Result{Cause: st.Cause, ExitCode: st.ExitCode, Message: harmless.Text(st.Reason), Started: l.Begun, Finished: r.Env.Now()}
+	switch {
+	case gone:
+		res.Cause, res.ExitCode, res.Message = port.Lost, -1, fmt.Sprintf("%s is gone from %s, and left no result: somebody removed it. The next pass begins it anew.", l.Name, r.Name)
+	case st.Cause == "" || st.Cause == port.Exit:
+		// A worker tells how its run ended; one that ended without a word could not do so.
+		res.Cause = port.Lost
+		res.Message = fmt.Sprintf("Its worker ended with code %d and left no result", st.ExitCode)
+		if st.Reason != "" {
+			res.Message += " (" + harmless.Text(st.Reason) + ")"
+		}
+		res.Message += ". The next pass begins it anew."
+	}
+	return res
+}
+
+// result reads, checks and keeps what a worker left; Missing where it left nothing.
+func (r *remote) result(ctx context.Context, a attempt, l launch) (port.Result, error) {
+	raw, err := r.staged(ctx, a, l, dispatch.ResultName, mostResult)
+	if err != nil {
+		return port.Result{}, err
+	}
+	m, err := dispatch.ReadManifest(raw, l.Digest, l.Nonce)
+	if err != nil {
+		return port.Result{}, err
+	}
+	res := r.claimed(m.Result, l)
+	if res.Cause == "" {
+		if err := checkResult(res, l.Job); err != nil {
+			return port.Result{}, err
+		}
+	}
+	if err := r.ingest(ctx, a, l, m.Made, needed(res)); err != nil {
+		return port.Result{}, err
+	}
+	return res, nil
+}
+
+// mostResult bounds a result manifest, in bytes: a model folder of a million files has one.
+const mostResult = 256 << 20
+
+// The most that is kept of what a worker says for people, in bytes.
+const (
+	mostMessage = 4 << 10
+	mostTail    = 16 << 10
+)
+
+// claimed is what a worker says of a run, as far as that can be said: words are bounded and
+// steer no terminal, times are none of the future, and isolation counts where nothing of the
+// job's image came before the worker.
+func (r *remote) claimed(res port.Result, l launch) port.Result {
+	now := r.Env.Now()
+	cut := func(s string, most int) string { return harmless.Text(s[:min(len(s), most)]) }
+	res.Message, res.Tail = cut(res.Message, mostMessage), cut(res.Tail, mostTail)
+	res.Host, res.Python, res.Kept = cut(res.Host, 64), cut(res.Python, 64), ""
+	res.Started, res.Finished = within(res.Started, l.Begun, now), within(res.Finished, l.Begun, now)
+	switch res.Cause {
+	case "", port.Exit, port.Signal, port.OutOfMemory, port.TimedOut, port.OverLimit, port.Stopped, port.MissingOutput, port.BadMetrics, port.BadEnv, port.Lost:
+	default: // the rest is for the launcher to tell
+		res.Cause = port.Lost
+	}
+	if res.Cause != "" {
+		res.Outputs, res.Model, res.Metrics = nil, nil, nil
+	}
+	if res.Isolation != nil && r.Shelf != nil && r.WorkerImage == "" {
+		res.Isolation = &port.Isolation{Level: "none", Network: "not limited"}
+	}
+	return res
+}
+
+func within(t, from, to time.Time) time.Time {
+	if t.Before(from) {
+		return from
+	}
+	if t.After(to) {
+		return to
+	}
+	return t
+}
+
+// checkResult holds a result against the job: everything that was asked for, and nothing else.
+func checkResult(res port.Result, job port.Job) error {
+	wrong := func(format string, args ...any) error {
+		return fault.New(fault.Corrupt, "the result is not one of this job: "+format, args...)
+	}
+	if !slices.Equal(slices.Sorted(maps.Keys(res.Outputs)), slices.Sorted(maps.Keys(job.Outputs))) {
+		return wrong("its outputs are %q", slices.Sorted(maps.Keys(res.Outputs)))
+	}
+	if (res.Model != nil) != job.Model {
+		return wrong("a model is there: %v", res.Model != nil)
+	}
+	for name, art := range res.Outputs {
+		if err := checkArtifact(art); err != nil {
+			return wrong("output %s: %w", name, err)
+		}
+	}
+	if !job.Model {
+		return nil
+	}
+	if err := checkArtifact(*res.Model); err != nil || res.Model.Files == nil {
+		return wrong("its model is no folder (%v)", err)
+	}
+	var top []string
+	for _, f := range res.Model.Files {
+		top = append(top, f.Path)
+	}
+	if name := attest.Unsigned(top); name != "" {
+		return wrong("its model directory holds %s, which no signature of a model covers", name)
+	}
+	return work.CheckMetrics(res.Metrics)
+}
+
+func checkArtifact(art port.Artifact) error {
+	if _, err := digest.Parse(string(art.Digest)); err != nil {
+		return err
+	}
+	if art.Size < 0 || len(art.Name) > 255 {
+		return fault.New(fault.Corrupt, "its size or name cannot be")
+	}
+	if art.Files == nil {
+		return nil
+	}
+	if err := art.Files.Check(); err != nil {
+		return err
+	}
+	if art.Files.Digest() != art.Digest || art.Files.Size() != art.Size {
+		return fault.New(fault.Corrupt, "its list of files is another one than it is named")
+	}
+	return nil
+}
+
+// needed is all content that a result names, with its size; -1 is one that is not told.
+func needed(res port.Result) map[digest.Digest]int64 {
+	out := map[digest.Digest]int64{}
+	add := func(art port.Artifact) {
+		if art.Files == nil {
+			out[art.Digest] = art.Size
+			return
+		}
+		out[art.Digest] = -1 // of its list
+		for _, f := range art.Files {
+			out[f.Digest] = f.Size
+		}
+	}
+	for _, art := range res.Outputs {
+		add(art)
+	}
+	if res.Model != nil {
+		add(*res.Model)
+	}
+	if res.Log != "" {
+		out[res.Log] = -1
+	}
+	return out
+}
+
+// side is how many objects are read side by side.
+const side = 4
+
+// ingest keeps what a result names. Bytes that are not what they are named are Corrupt.
+func (r *remote) ingest(ctx context.Context, a attempt, l launch, made, needed map[digest.Digest]int64) error {
+	var total int64
+	for d, size := range needed {
+		n, ok := made[d]
+		if !ok || size >= 0 && n != size || n < 0 {
+			return fault.New(fault.Corrupt, "%s is named in its result, and was not written", d.Short())
+		}
+		total += min(n, math.MaxInt64-total)
+	}
+	if most := r.Wall.Filled(0).Limits.Disk; total > most {
+		return fault.New(fault.Invalid, "it made %d MiB, more than the limit of %d MiB", total>>20, most>>20)
+	}
+	shelf, prefix, err := r.shelf(a, l)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(side)
+	for d := range needed {
+		g.Go(func() error {
+			if has, err := r.Store.Has(ctx, d); err != nil || has {
+				return err
+			}
+			in := &parts{ctx: ctx, shelf: shelf, prefix: prefix, name: d, size: made[d]}
+			defer in.Close()
+			got, n, err := r.Store.Put(ctx, in)
+			if err != nil {
+				return fmt.Errorf("keep %s: %w", d.Short(), err)
+			}
+			if got != d || n != made[d] {
+				return fault.New(fault.Corrupt, "%s: what was written of it are other bytes", d.Short())
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// parts reads an object that was written in parts.
+type parts struct {
+	ctx    context.Context
+	shelf  port.Bucket
+	prefix string
+	name   digest.Digest
+	size   int64
+	n      int
+	body   io.ReadCloser
+}
+
+func (p *parts) Read(b []byte) (int, error) {
+	for {
+		if p.body == nil {
+			if p.n >= dispatch.Parts(p.size) {
+				return 0, io.EOF
+			}
+			body, _, err := p.shelf.Get(p.ctx, p.prefix+dispatch.ObjectName(p.name, p.size, p.n), port.All)
+			if err != nil {
+				return 0, err
+			}
+			p.body, p.n = body, p.n+1
+		}
+		n, err := p.body.Read(b)
+		if err != io.EOF {
+			return n, err
+		}
+		p.body.Close()
+		p.body = nil
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+func (p *parts) Close() error {
+	if p.body != nil {
+		return p.body.Close()
+	}
+	return nil
+}
+
+// clear takes away the task and what its worker wrote. It may be done twice.
+func (r *remote) clear(ctx context.Context, a attempt, l launch) error {
+	var id port.TaskID
+	var errs []error
+	if err := a.read(taskFile, &id); err == nil {
+		errs = append(errs, r.Launcher.Remove(ctx, id))
+	}
+	if r.Shelf == nil {
+		for _, name := range []string{"lent", "staging", "bin"} {
+			errs = append(errs, sandbox.Remove(a.file(name)))
+		}
+		return errors.Join(errs...)
+	}
+	var keys []string
+	for o, err := range r.Shelf.List(ctx, l.prefix()) {
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		keys = append(keys, o.Key)
+	}
+	if len(keys) > 0 {
+		errs = append(errs, r.Shelf.Delete(ctx, keys...))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,470 @@
+// Runs elsewhere, on a launcher whose tasks are processes of this machine: real workers, real
+// results, and everything that a hostile or a dying one may leave.
+
+package runner_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+)
+
+// workerMain is this test program as a worker.
+func workerMain() int {
+	ticket, dir := []byte(os.Getenv(port.TicketVariable)), os.Args[2]
+	os.Unsetenv(port.TicketVariable)
+	return dispatch.Work(context.Background(), dispatch.Worker{Now: time.Now, Lookup: os.LookupEnv, Log: slog.New(slog.DiscardHandler), Program: "test", Ticket: ticket, Dir: dir})
+}
+
+// processes is a launcher whose tasks are processes of this machine.
+type processes struct {
+	dir string
+	mu  sync.Mutex
+	all map[string]*process
+	n   int
+	// tamper changes what a worker left, before its task is seen to have ended.
+	tamper func(t *process)
+}
+
+type process struct {
+	task   port.Task
+	id     port.TaskID
+	cmd    *exec.Cmd
+	dir    string
+	ended  chan struct{}
+	status port.TaskStatus
+}
+
+func newProcesses(t testing.TB) *processes {
+	p := &processes{dir: t.TempDir(), all: map[string]*process{}}
+	t.Cleanup(func() {
+		for _, x := range p.all {
+			_ = p.Remove(context.Background(), x.id)
+		}
+	})
+	return p
+}
+
+func (p *processes) Launch(_ context.Context, task port.Task) (port.TaskID, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x := p.all[task.Name]; x != nil {
+		if x.task.Owner != task.Owner || x.task.Job != task.Job || x.task.Launch != task.Launch {
+			return port.TaskID{}, fault.New(fault.Conflict, "%s is another's", task.Name)
+		}
+		return x.id, nil
+	}
+	p.n++
+	x := &process{task: task, id: port.TaskID{Name: task.Name, UID: fmt.Sprint(p.n), Tool: "this"}, dir: filepath.Join(p.dir, fmt.Sprint(p.n)), ended: make(chan struct{}), status: port.TaskStatus{Phase: port.TaskRunning}}
+	if err := os.Mkdir(x.dir, 0o700); err != nil {
+		return port.TaskID{}, err
+	}
+	x.cmd = exec.Command("/proc/self/exe", "work", x.dir)
+	x.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "VISHWA_") }), port.TicketVariable+"="+string(task.Ticket))
+	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	errs := &bytes.Buffer{}
+	x.cmd.Stderr = errs
+	if err := x.cmd.Start(); err != nil {
+		return port.TaskID{}, err
+	}
+	p.all[task.Name] = x
+	go func() {
+		_ = x.cmd.Wait()
+		if p.tamper != nil {
+			p.tamper(x)
+		}
+		p.mu.Lock()
+		x.status = port.TaskStatus{Phase: port.TaskEnded, ExitCode: x.cmd.ProcessState.ExitCode(), Reason: strings.TrimSpace(errs.String())}
+		if x.status.ExitCode != 0 {
+			x.status.Cause = port.Exit
+		}
+		p.mu.Unlock()
+		close(x.ended)
+	}()
+	return x.id, nil
+}
+
+func (p *processes) find(id port.TaskID) (*process, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x := p.all[id.Name]; x != nil && x.id == id {
+		return x, nil
+	}
+	return nil, fault.New(fault.Missing, "%s is not there", id.Name)
+}
+
+func (p *processes) Observe(_ context.Context, id port.TaskID) (port.TaskStatus, error) {
+	x, err := p.find(id)
+	if err != nil {
+		return port.TaskStatus{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return x.status, nil
+}
+
+func (p *processes) Await(ctx context.Context, id port.TaskID, _ port.TaskStatus) (port.TaskStatus, error) {
+	x, err := p.find(id)
+	if err != nil {
+		return port.TaskStatus{}, err
+	}
+	select {
+	case <-x.ended:
+	case <-ctx.Done():
+		return port.TaskStatus{}, fault.New(fault.Cancelled, "%w", ctx.Err())
+	}
+	return p.Observe(ctx, id)
+}
+
+func (p *processes) Remove(_ context.Context, id port.TaskID) error {
+	x, err := p.find(id)
+	if err != nil {
+		return nil
+	}
+	_ = x.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-x.ended:
+	case <-time.After(10 * time.Second):
+		_ = syscall.Kill(-x.cmd.Process.Pid, syscall.SIGKILL)
+		<-x.ended
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.all, id.Name)
+	return nil
+}
+
+// lendingDir is a folder that lends by paths, as S3 does by signed requests.
+type lendingDir struct {
+	port.Bucket
+	dir string
+}
+
+func (l lendingDir) Lend(_ context.Context, loan port.Loan) (port.Grant, error) {
+	g := port.Grant{Read: map[string]string{}, Until: loan.Until, Write: port.WriteGrant{URL: "file://" + filepath.Join(l.dir, loan.Write)}}
+	for _, k := range loan.Read {
+		g.Read[k] = "file://" + filepath.Join(l.dir, k)
+	}
+	for _, sub := range []string{"objects", "log"} {
+		if err := os.MkdirAll(filepath.Join(l.dir, loan.Write, sub), 0o700); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
+}
+
+// remoteBench is a remote runner with its store, its launcher and a count of what began.
+type remoteBench struct {
+	*bench
+	cfg       runner.RemoteConfig
+	processes *processes
+}
+
+func newRemoteBench(t testing.TB) *remoteBench {
+	t.Helper()
+	b := newBench(t)
+	shelf, err := bucket.Dir(filepath.Join(b.state, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProcesses(t)
+	cfg := runner.RemoteConfig{
+		Name: "elsewhere", Launcher: p, Env: b.Env, Store: b.Store, Dir: filepath.Join(b.state, "remote"), Seal: sealed, Owner: "suite", Program: "test",
+		Grace: b.Grace, Log: b.Log, Wall: wall.Policy{Level: wall.None}, Shelf: lendingDir{shelf, filepath.Join(b.state, "store")}, WorkerImage: "worker@sha256:0",
+		Object: func(d digest.Digest) string { h := d.Hex(); return "sha256/" + h[:2] + "/" + h[2:] },
+	}
+	b.Runner = runner.Remote(cfg)
+	return &remoteBench{bench: b, cfg: cfg, processes: p}
+}
+
+// again is another process with the same state: what the first one knew in memory is gone.
+func (b *remoteBench) again() *remoteBench {
+	c := *b
+	copied := *b.bench
+	copied.Runner = runner.Remote(b.cfg)
+	c.bench = &copied
+	return &c
+}
+
+// left is what lies below the prefix of any launch.
+func (b *remoteBench) left(t *testing.T) (names []string) {
+	t.Helper()
+	_ = filepath.WalkDir(filepath.Join(b.state, "store", "staging"), func(p string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			names = append(names, p)
+		}
+		return nil
+	})
+	return names
+}
+
+func TestRemote(t *testing.T) {
+	porttest.Runner(t, func(t *testing.T) porttest.RunnerBench {
+		b := newRemoteBench(t)
+		return porttest.RunnerBench{Runner: b.Runner, Well: b.sh("echo hello"), Badly: b.sh("exit 7"), Forever: b.sh("while :; do sleep 1; done"), Begun: b.begun}
+	})
+}
+
+func TestRemoteWork(t *testing.T) {
+	porttest.Work(t, func(t *testing.T) porttest.WorkBench {
+		b := newRemoteBench(t)
+		return porttest.WorkBench{Runner: b.Runner, Store: b.Store, Shell: func(s string) []string { return []string{"sh", "-c", s} }}
+	})
+}
+
+// TestARemoteRunOutlivesWhoBeganIt: at each step at which its process may die.
+func TestARemoteRunOutlivesWhoBeganIt(t *testing.T) {
+	b := newRemoteBench(t)
+	job := b.job(`while [ ! -e '` + b.state + `/go' ]; do sleep 0.02; done; echo made > "$VISHWA_OUTPUT_MADE"`)
+	job.Outputs = map[string]string{"made": "made"}
+	if _, err := b.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it runs", func() bool { return b.begun() == 1 })
+	tasks, _ := filepath.Glob(filepath.Join(b.cfg.Dir, "*", "*", "task.json"))
+	if len(tasks) != 1 {
+		t.Fatalf("tasks are %v", tasks)
+	}
+	// It died between launching and noting so.
+	if err := os.Remove(tasks[0]); err != nil {
+		t.Fatal(err)
+	}
+	second := b.again()
+	if run, err := second.Poll(t.Context(), job.Key); err != nil || run.State != port.Waiting {
+		t.Errorf("%+v, %v", run, err)
+	}
+	if run, err := second.Start(t.Context(), job); err != nil || run.State == port.Done {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	// It died with everything that it knew.
+	if err := os.RemoveAll(b.cfg.Dir); err != nil {
+		t.Fatal(err)
+	}
+	third := b.again()
+	if _, err := third.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(b.state, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := porttest.AwaitRun(t, third, job.Key, porttest.IsDone)
+	if run.Result.Cause != "" || run.Result.Outputs["made"].Digest != digest.Of([]byte("made\n")) {
+		t.Errorf("%+v", run.Result)
+	}
+	if b.begun() != 1 || b.processes.n != 1 {
+		t.Errorf("it was begun %d times in %d tasks", b.begun(), b.processes.n)
+	}
+	if left := b.left(t); len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+// TestAResultIsBelievedByItsContent: whatever lies where a result should.
+func TestAResultIsBelievedByItsContent(t *testing.T) {
+	good := digest.Of([]byte("made\n"))
+	for name, c := range map[string]struct {
+		change func(m *dispatch.Manifest)
+		file   func(dir string) error
+		say    string
+	}{
+		"another job":        {change: func(m *dispatch.Manifest) { m.Job = digest.Of(nil) }, say: "of another run"},
+		"another launch":     {change: func(m *dispatch.Manifest) { m.Nonce = "x" }, say: "of another run"},
+		"another version":    {change: func(m *dispatch.Manifest) { m.Version = 2 }, say: "one version"},
+		"an output too many": {change: func(m *dispatch.Manifest) { m.Result.Outputs["more"] = m.Result.Outputs["made"] }, say: "its outputs are"},
+		"no output":          {change: func(m *dispatch.Manifest) { m.Result.Outputs = nil }, say: "its outputs are"},
+		"a model":            {change: func(m *dispatch.Manifest) { m.Result.Model = &port.Artifact{Digest: good} }, say: "a model is there"},
+		"what was not written": {change: func(m *dispatch.Manifest) {
+			m.Result.Outputs["made"] = port.Artifact{Digest: digest.Of([]byte("x")), Size: 1}
+		}, say: "was not written"},
+		"another size": {change: func(m *dispatch.Manifest) { a := m.Result.Outputs["made"]; a.Size++; m.Result.Outputs["made"] = a }, say: "was not written"},
+		"more than there is": {change: func(m *dispatch.Manifest) {
+			m.Made[good] = 1 << 60
+			a := m.Result.Outputs["made"]
+			a.Size = 1 << 60
+			m.Result.Outputs["made"] = a
+		}, say: "more than the limit"},
+		"a path that climbs": {change: func(m *dispatch.Manifest) {
+			m.Result.Outputs["made"] = port.Artifact{Digest: good, Files: digest.Manifest{{Path: "../x", Digest: good, Size: 5}}}
+		}, say: "output made"},
+		"other bytes": {file: func(d string) error {
+			return os.WriteFile(filepath.Join(d, "objects", good.Hex()), []byte("evil\n"), 0o600)
+		}, say: "other bytes"},
+		"an object that is gone": {file: func(d string) error { return os.Remove(filepath.Join(d, "objects", good.Hex())) }, say: "left no result"},
+		"a link for an object": {file: func(d string) error {
+			p := filepath.Join(d, "objects", good.Hex())
+			_ = os.Remove(p)
+			return os.Symlink("/etc/hostname", p)
+		}, say: ""},
+		"no JSON": {file: func(d string) error { return os.WriteFile(filepath.Join(d, "result.json"), []byte("]"), 0o600) }, say: "read result"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newRemoteBench(t)
+			b.processes.tamper = func(*process) {
+				files, _ := filepath.Glob(filepath.Join(b.state, "store", "staging", "*", "*", "result.json"))
+				if len(files) != 1 {
+					return
+				}
+				if c.file != nil {
+					if err := c.file(filepath.Dir(files[0])); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				var m dispatch.Manifest
+				raw, _ := os.ReadFile(files[0])
+				if err := json.Unmarshal(raw, &m); err != nil {
+					t.Error(err)
+				}
+				c.change(&m)
+				raw, _ = json.Marshal(m)
+				if err := os.WriteFile(files[0], raw, 0o600); err != nil {
+					t.Error(err)
+				}
+			}
+			job := b.job(`echo made > "$VISHWA_OUTPUT_MADE"`)
+			job.Outputs = map[string]string{"made": "made"}
+			r := b.run(t, job)
+			if r.Cause != port.Lost || !strings.Contains(r.Message, c.say) || len(r.Outputs) > 0 {
+				t.Errorf("%s: %s %+v, want %q", r.Cause, r.Message, r.Outputs, c.say)
+			}
+			if has, err := b.Store.Has(t.Context(), digest.Of([]byte("evil\n"))); err != nil || (has && c.say != "other bytes") {
+				t.Errorf("kept: %t, %v", has, err)
+			}
+			if left := b.left(t); len(left) > 0 {
+				t.Errorf("left are %v", left)
+			}
+		})
+	}
+}
+
+// TestAWorkerThatSaysNothingIsLost: killed, removed by somebody, or out of a machine.
+func TestAWorkerThatSaysNothingIsLost(t *testing.T) {
+	b := newRemoteBench(t)
+	job := b.job("sleep 600")
+	if _, err := b.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it runs", func() bool { return b.begun() == 1 })
+	for _, x := range b.processes.all {
+		_ = syscall.Kill(x.cmd.Process.Pid, syscall.SIGKILL)
+	}
+	r := porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
+	if r.Cause != port.Lost || !strings.Contains(r.Message, "left no result") {
+		t.Errorf("%s: %s", r.Cause, r.Message)
+	}
+	if run, err := b.Start(t.Context(), job); err != nil || run.State == port.Done {
+		t.Errorf("it is not begun anew: %+v, %v", run, err)
+	}
+	await(t, "it runs again", func() bool { return b.begun() == 2 })
+	for _, x := range b.processes.all {
+		_ = syscall.Kill(x.cmd.Process.Pid, syscall.SIGKILL)
+		_ = b.processes.Remove(t.Context(), x.id)
+	}
+	r = porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
+	if r.Cause != port.Lost || !strings.Contains(r.Message, "somebody removed it") {
+		t.Errorf("%s: %s", r.Cause, r.Message)
+	}
+}
+
+// TestARunWhoseMachineIsTakenBackBeginsAnew: by itself, and it is one run for whoever asks.
+func TestARunWhoseMachineIsTakenBackBeginsAnew(t *testing.T) {
+	b := newRemoteBench(t)
+	job := b.job(`if [ ! -e '` + b.state + `/seen/twice' ]; then touch '` + b.state + `/seen/twice'; sleep 600; fi; echo made > "$VISHWA_OUTPUT_MADE"`)
+	job.Outputs = map[string]string{"made": "made"}
+	if _, err := b.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it runs", func() bool { _, err := os.Stat(b.state + "/seen/twice"); return err == nil })
+	for _, x := range b.processes.all {
+		_ = syscall.Kill(x.cmd.Process.Pid, syscall.SIGKILL)
+		<-x.ended
+		b.processes.mu.Lock()
+		x.status = port.TaskStatus{Phase: port.TaskEnded, Cause: port.Preempted, Reason: "the node was taken back"}
+		b.processes.mu.Unlock()
+	}
+	r := porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
+	if r.Cause != "" || b.begun() != 2 {
+		t.Errorf("%s: %s, begun %d times", r.Cause, r.Message, b.begun())
+	}
+}
+
+// TestTheLogIsReadWhileItGrows: in pieces, from any offset, and the same when it has ended.
+func TestTheLogIsReadWhileItGrows(t *testing.T) {
+	b := newRemoteBench(t)
+	job := b.job(`for i in 1 2 3; do echo "line $i"; while [ ! -e '` + b.state + `/go'$i ]; do sleep 0.02; done; done`)
+	if _, err := b.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	for i := 1; i <= 3; i++ {
+		want := fmt.Sprintf("line %d\n", i)
+		await(t, want, func() bool {
+			more, err := b.Logs(t.Context(), job.Key, int64(len(got)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, more...)
+			return strings.HasSuffix(string(got), want)
+		})
+		if i == 2 {
+			if raw, err := b.again().Logs(t.Context(), job.Key, 2); err != nil || string(raw) != "ne 1\n" {
+				t.Errorf("from the middle of a piece: %q, %v", raw, err)
+			}
+		}
+		if err := os.WriteFile(fmt.Sprint(b.state, "/go", i), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
+	kept, err := artifact.ReadAll(t.Context(), b.Store, r.Log)
+	if err != nil || !bytes.Equal(kept, got) {
+		t.Errorf("kept %q, read %q, %v", kept, got, err)
+	}
+	if raw, err := b.Logs(t.Context(), job.Key, 5); err != nil || string(raw) != string(kept[5:]) {
+		t.Errorf("%q, %v", raw, err)
+	}
+}
+
+// TestWhatARunSeesOfItsWorker: neither its ticket, nor its memory, nor its folder.
+func TestWhatARunSeesOfItsWorker(t *testing.T) {
+	b := newRemoteBench(t)
+	b.cfg.Wall.Level = wall.Landlock
+	b.Runner = runner.Remote(b.cfg)
+	job := b.job("")
+	job.Command = []string{"sh", "-c", `env | grep -i ticket; cat /proc/$PPID/environ | tr '\0' '\n' | grep -c VISHWA_TICKET; cat /proc/$PPID/mem; ls -R '` + b.processes.dir + `'; find / -name launch.json 2>/dev/null; find '` + b.state + `' -type f -exec cat {} + 2>/dev/null; true`}
+	r := b.run(t, job)
+	raw, err := artifact.ReadAll(t.Context(), b.Store, r.Log)
+	if err != nil || r.Cause != "" {
+		t.Fatalf("%s: %s %v", r.Cause, r.Message, err)
+	}
+	if r.Isolation == nil || r.Isolation.Level != "landlock" {
+		t.Skipf("this machine's kernel has no Landlock: %v", r.Isolation)
+	}
+	for _, secret := range []string{"nonce", "ticket", "launch.json", "file://"} {
+		if strings.Contains(string(raw), secret) {
+			t.Errorf("it saw %q:\n%s", secret, raw)
+		}
+	}
+}
