@@ -45,8 +45,9 @@ RACE := -race $(foreach p,$(SLOW),-gcflags=$(p)=-race=false)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build bin/vishwa and bin/vishwa-devforge
+build: ## build bin/vishwa, bin/vishwa-worker and bin/vishwa-devforge
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/vishwa ./cmd/vishwa-devforge
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/vishwa-worker ./cmd/vishwa-worker
 
 release: $(TOOLS)/bin/cyclonedx-gomod ## build for linux and darwin into dist/, with sums, SBOMs and a signature (VISHWA_KEYS, VISHWA_KEY_PASSWORD)
 	$(GO) run ./cmd/vishwa-release build --version $(VERSION) --commit '$(COMMIT)' --sbom $(TOOLS)/bin/cyclonedx-gomod --out $(DIST)

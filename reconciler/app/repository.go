@@ -188,6 +188,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string) erro
 	if h.GitLedger, err = h.open(book, project, place, o); err != nil {
 		return err
 	}
+	routes := h.elsewhere(project, place, h.remoteConfig(o, apart, work, kept, sealed))
 	remote := located(project.Ledger).Remote
 	var worktree fs.FS
 	if !h.Repo.Bare() {
@@ -202,8 +203,8 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string) erro
 		Worktree: worktree, Watch: h.Repo.Watch,
 		Store: kept,
 		Data:  data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
-		Runner: runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
-			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}}),
+		Runner: wrap.Routed(runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
+			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}}), routes),
 		Signer: pass.ModelSigner{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}},

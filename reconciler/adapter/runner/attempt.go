@@ -221,6 +221,16 @@ func (a attempt) read(name string, into any) error {
 	return nil
 }
 
+// Has tells whether runs in the folder dir have one of a key.
+func Has(dir string, key digest.Digest) bool {
+	at, err := keyDir(dir, key)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(at)
+	return err == nil
+}
+
 // keyDir is the folder of a key. Half of the digest is enough to tell keys apart
 // and keeps paths short.
 func keyDir(state string, key digest.Digest) (string, error) {

@@ -28,7 +28,8 @@ type shared struct {
 	there  sync.Map // digests that the bucket was seen to have: nothing is ever taken away
 }
 
-func key(name digest.Digest) string {
+// Key is the name of content in a bucket.
+func Key(name digest.Digest) string {
 	h := name.Hex()
 	return "sha256/" + h[:2] + "/" + h[2:]
 }
@@ -45,7 +46,7 @@ func (s *shared) Has(ctx context.Context, name digest.Digest) (bool, error) {
 	if _, seen := s.there.Load(name); seen {
 		return true, nil
 	}
-	_, err = s.bucket.Stat(ctx, key(name))
+	_, err = s.bucket.Stat(ctx, Key(name))
 	switch {
 	case err == nil:
 		s.there.Store(name, true)
@@ -75,7 +76,7 @@ func (s *shared) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, er
 	if !ok {
 		return "", 0, fault.New(fault.Internal, "write store: %s cannot be read at any place", name)
 	}
-	if _, err := s.bucket.Put(ctx, key(name), at, size); err != nil {
+	if _, err := s.bucket.Put(ctx, Key(name), at, size); err != nil {
 		return "", 0, fmt.Errorf("write store: %w", err)
 	}
 	s.there.Store(name, true)
@@ -93,7 +94,7 @@ func (s *shared) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, er
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "read store: %w", err)
 	}
-	body, _, err := s.bucket.Get(ctx, key(name), port.All)
+	body, _, err := s.bucket.Get(ctx, Key(name), port.All)
 	if fault.Of(err) == fault.Missing && err != nil && !errors.Is(err, port.ErrAbsent) {
 		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not in the store", name), "restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
 	}
@@ -107,7 +108,7 @@ func (s *shared) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, er
 	}
 	if got != name {
 		return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: its bytes in the store are %s", name, got.Short()),
-			"remove the object %s; then restore it from a copy, or run vishwa apply, which makes it again where a step needs it", key(name))
+			"remove the object %s; then restore it from a copy, or run vishwa apply, which makes it again where a step needs it", Key(name))
 	}
 	s.there.Store(name, true)
 	return s.near.Get(ctx, name)

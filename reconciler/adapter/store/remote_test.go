@@ -36,7 +36,7 @@ func TestASharedStoreKeepsThePromises(t *testing.T) {
 			if err := os.Remove(near.file(d)); err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join(all, key(d))
+			path := filepath.Join(all, Key(d))
 			b, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -112,7 +112,7 @@ func TestABucketThatIsDownIsToldAndNothingIsLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(all, key(d))); err != nil {
+	if _, err := os.Stat(filepath.Join(all, Key(d))); err != nil {
 		t.Fatal(err)
 	}
 }

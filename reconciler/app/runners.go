@@ -1,0 +1,101 @@
+// Runners besides this machine: the table of what launches workers elsewhere.
+
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// launcher is one tool's row: how it is opened, and how the worker comes to it.
+type launcher struct {
+	open func(env port.Env) (port.Launcher, error)
+	// mounts: it has this machine's folders. Else things reach it by the store.
+	mounts      bool
+	workerImage string // has the worker, where a step of its own comes first
+	interpreter string // of images or machines that fetch the worker themselves
+}
+
+// launchers is the table, one row a tool; a row is nil where r is another's.
+var launchers = []func(project *schemas.Project, r schemas.Runner) *launcher{}
+
+// elsewhere are the routes of the project's runners.
+func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base runner.RemoteConfig) map[string]wrap.Route {
+	routes := map[string]wrap.Route{}
+	for name, declared := range project.Runners {
+		cfg := base
+		cfg.Name, cfg.Dir = name, filepath.Join(base.Dir, "runs-"+name)
+		routes[name] = wrap.Route{
+			Has: func(key digest.Digest) bool { return runner.Has(cfg.Dir, key) },
+			Open: func() (port.Runner, error) {
+				return openRunner(project, declared, place, cfg)
+			},
+		}
+	}
+	return routes
+}
+
+func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRef, cfg runner.RemoteConfig) (port.Runner, error) {
+	for _, row := range launchers {
+		l := row(project, declared)
+		if l == nil {
+			continue
+		}
+		var err error
+		if cfg.Launcher, err = l.open(cfg.Env); err != nil {
+			return nil, err
+		}
+		cfg.WorkerImage, cfg.Interpreter = l.workerImage, l.interpreter
+		if l.mounts {
+			return runner.Remote(cfg), nil
+		}
+		if place.Away == nil {
+			return nil, fault.WithHint(fault.New(fault.Invalid, "what it runs cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")
+		}
+		if cfg.Shelf, _, err = place.shelf(cfg.Env); err != nil {
+			return nil, err
+		}
+		cfg.Object = store.Key
+		return runner.Remote(cfg), nil
+	}
+	return nil, fault.New(fault.Invalid, "it names no tool")
+}
+
+// remoteConfig is what all runs elsewhere have in common.
+func (h *Repository) remoteConfig(o Options, apart string, work runs, kept port.Store, sealed seal.Key) runner.RemoteConfig {
+	return runner.RemoteConfig{
+		Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart), Seal: sealed.Derive("runs elsewhere " + work.For),
+		Owner: "r-" + digest.Of([]byte(h.Paths.State + "\x00" + apart)).Hex()[:16], Pull: apart != "", Program: o.Version,
+		Wall: work.Wall, Worker: workerProgram(o.Env.Self),
+	}
+}
+
+// workerProgram finds the worker for Linux on an architecture: it lies beside this program.
+func workerProgram(self string) func(arch string) (string, error) {
+	return func(arch string) (string, error) {
+		names := []string{"vishwa-worker-linux-" + arch}
+		if arch == runtime.GOARCH {
+			names = append(names, "vishwa-worker")
+		}
+		if at, err := filepath.EvalSymlinks(self); err == nil {
+			self = at
+		}
+		for _, name := range names {
+			file := filepath.Join(filepath.Dir(self), name)
+			if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() {
+				return file, nil
+			}
+		}
+		return "", fault.WithHint(fault.New(fault.Missing, "the worker's program for %s is not beside %s", arch, self), "put %s there: releases have it, and make build makes it", names[0])
+	}
+}
