@@ -39,6 +39,9 @@ func (c *checker) run(d *document, s Runnable) {
 	c.work(d, field, *w)
 	c.duration(d, "spec.timeout", s.Bounds().Timeout)
 	c.inputs(d, s.Reads())
+	if on, ok := s.(Placed); ok {
+		c.placed(d, on.Placed())
+	}
 }
 
 func (s *Infrastructure) check(c *checker, d *document) {
@@ -86,6 +89,7 @@ func (s *Project) check(c *checker, d *document) {
 	for i, p := range s.Policy.Paths {
 		c.path(d, fmt.Sprintf("spec.policy.paths.%d", i), p, folder)
 	}
+	s.runners(c, d)
 }
 
 // schedule checks a cron expression. Times are UTC everywhere, so that a zone of its own is none.

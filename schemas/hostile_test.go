@@ -72,6 +72,9 @@ var hostile = map[string]func(n int) string{
 	"missing refs": func(n int) string {
 		return transforms(n/2, func(i int) string { return fmt.Sprintf("transform/t%07dx", i) })
 	},
+	"unknown runners": func(n int) string {
+		return repeat(n/2, "---\n"+strings.Replace(tried, "%s", "t%[1]d", 1)+"  runner: runner%[1]d\n  image: \"base:%[1]d\"\n")
+	},
 	"a ring": func(n int) string {
 		return transforms(n/2, func(i int) string { return fmt.Sprintf("transform/t%08d", (i+1)%(n/2)) })
 	},

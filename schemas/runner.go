@@ -2,6 +2,14 @@
 
 package schemas
 
+import (
+	"math"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
 // RunsOn says where a run is carried out, and on what. The image and the number of nodes are
 // part of its key; the rest is not.
 type RunsOn struct {
@@ -161,6 +169,134 @@ func (r RunsOn) Or(d RunDefaults) RunsOn {
 
 // LocalRunner is the runner that is always there: processes of the machine that reconciles.
 const LocalRunner = "local"
+
+// RunnerTraits are what a tool that carries out runs can do.
+type RunnerTraits struct {
+	// Tool is its field in Runner; the machine that reconciles is local.
+	Tool string
+	// Containers has a run begin in its image, which it must have then. Without it a run has
+	// none: its software is the environment that its requirements name.
+	Containers bool
+	// Nodes lets one run have several machines.
+	Nodes bool
+	// Queue knows classes of priority.
+	Queue bool
+	// GPU hands out GPUs, and GPUKind those of one kind.
+	GPU, GPUKind bool
+}
+
+// runnerTable has one row a tool: a new one is a field of Runner and a row here.
+var runnerTable = []RunnerTraits{
+	{Tool: LocalRunner, GPU: true, GPUKind: true},
+	{Tool: "docker", Containers: true, GPU: true},
+	{Tool: "kubernetes", Containers: true, Nodes: true, Queue: true, GPU: true, GPUKind: true},
+	{Tool: "kubeflow", Containers: true, Nodes: true, Queue: true, GPU: true},
+	{Tool: "airflow"}, // its workers' machines are as their owner made them
+	{Tool: "ray", GPU: true},
+	{Tool: "jenkins"},
+}
+
+// Tool names the tool that r is; "" where it is none, or several.
+func (r Runner) Tool() string {
+	tool, v := "", reflect.ValueOf(r)
+	for i, name := range runnerTools {
+		switch {
+		case v.Field(i).IsNil():
+		case tool != "":
+			return ""
+		default:
+			tool = name
+		}
+	}
+	return tool
+}
+
+// runnerTools are the fields of a runner, each a tool: one of them is given.
+var runnerTools = namesOf(reflect.TypeFor[Runner]())
+
+// Traits are what r's tool can do; none where r is no tool.
+func (r Runner) Traits() RunnerTraits { return traitsOfTool(r.Tool()) }
+
+func traitsOfTool(tool string) RunnerTraits {
+	for _, t := range runnerTable {
+		if t.Tool == tool {
+			return t
+		}
+	}
+	return RunnerTraits{}
+}
+
+// Runner is the runner of that name, and what it can do. Local is always there.
+func (p *Project) Runner(name string) (Runner, RunnerTraits, bool) {
+	if name == LocalRunner {
+		return Runner{}, traitsOfTool(LocalRunner), true
+	}
+	if p == nil {
+		return Runner{}, RunnerTraits{}, false
+	}
+	r, ok := p.Runners[name]
+	return r, r.Traits(), ok
+}
+
+// PullRequestRunners are the runners that pull requests may use.
+func (p *Project) PullRequestRunners() []string {
+	if p == nil || len(p.PullRequests.Runners) == 0 {
+		return []string{LocalRunner}
+	}
+	return p.PullRequests.Runners
+}
+
+// ByDigest tells whether image is a container image by digest, name[:tag]@sha256:...
+func ByDigest(image string) bool {
+	return len(image) <= maxImage && byDigest.MatchString(image)
+}
+
+// maxImage bounds the name of an image, as the registries of this world do, with its digest.
+const maxImage = 512
+
+const imageName = `((([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?\.?)+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/)?[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*`
+
+var (
+	byDigest = regexp.MustCompile(`^` + imageName + `(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?@sha256:[0-9a-f]{64}$`)
+	byTag    = regexp.MustCompile(`^` + imageName + `(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?$`)
+)
+
+// Millicores is a number of processors, such as 4 or 500m, in thousandths of one; zero
+// is not declared, and false is none that can be had.
+func Millicores(cpu string) (int64, bool) {
+	if cpu == "" {
+		return 0, true
+	}
+	if milli, ok := strings.CutSuffix(cpu, "m"); ok {
+		n, err := strconv.ParseInt(milli, 10, 64)
+		return n, err == nil
+	}
+	n, err := strconv.ParseFloat(cpu, 64)
+	if err != nil || !(n >= 0 && n <= 1e12) { // nor what is no number
+		return 0, false
+	}
+	return int64(math.Round(n * 1000)), true
+}
+
+// units of bytes, as Kubernetes writes them.
+var units = map[string]int64{
+	"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
+}
+
+// Bytes is a number of bytes, such as 16Gi or 500M; zero is not declared, and false is none
+// that can be had.
+func Bytes(s string) (int64, bool) {
+	if s == "" {
+		return 0, true
+	}
+	digits := strings.TrimRight(s, "kKMGTi")
+	unit, known := units[s[len(digits):]]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !known || n < 0 || n > math.MaxInt64/unit {
+		return 0, false
+	}
+	return n * unit, true
+}
 
 // Placed is a run that says where it is carried out.
 type Placed interface {
