@@ -25,7 +25,7 @@ type Project struct {
 	// Runners names what carries out runs besides the machine that reconciles, whose name is local.
 	Runners map[string]Runner `json:"runners,omitempty" part:"placement"`
 	// Defaults is what runs have that do not say otherwise.
-	Defaults RunDefaults `json:"defaults,omitempty" part:"placement"`
+	Defaults RunDefaults `json:"defaults,omitzero" part:"placement"`
 }
 
 // PullRequests says what is done for pull requests. It counts as the tracked branch declares it.

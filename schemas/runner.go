@@ -18,7 +18,7 @@ type RunsOn struct {
 	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it. Without it, the project's default.
 	Image string `json:"image,omitempty" part:"recipe"`
 	// Resources is what it is given.
-	Resources Resources `json:"resources,omitempty" part:"placement"`
+	Resources Resources `json:"resources,omitzero" part:"placement"`
 	// Nodes is how many machines carry it out together, each with one process; the first writes what comes out.
 	Nodes int `json:"nodes,omitempty" jsonschema:"minimum=1,maximum=1024,default=1" part:"recipe"`
 	// Priority is a class of priority that the runner knows.

@@ -104,10 +104,11 @@ func (h *Reconciler) Review(ctx context.Context, in *Intent, rev port.Revision) 
 	return &Proposal{d.world, p, d}, nil
 }
 
-// PreMerge is the part of the plan that can be done before the merge.
+// PreMerge is the part of the plan that can be done before the merge. What pull requests may
+// not run where it is declared to run is held there.
 func (p *Proposal) PreMerge() plan.Plan {
-	out := p.Plan
-	out.Steps = slices.DeleteFunc(slices.Clone(p.Plan.Steps), func(s plan.Step) bool {
+	out := p.World.keepBack(p.Plan)
+	out.Steps = slices.DeleteFunc(out.Steps, func(s plan.Step) bool {
 		return s.Do == plan.Retire || !s.Ref.Kind.Traits().PreMerge
 	})
 	return out

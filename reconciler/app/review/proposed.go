@@ -168,6 +168,7 @@ func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, 
 	if why != "" {
 		r.Notes = append(r.Notes, why)
 	}
+	r.Notes = append(r.Notes, p.KeptBack()...)
 	var outcomes []execute.Outcome
 	if run && p.Runs() {
 		r.Stage = templates.Running
@@ -337,7 +338,7 @@ func stage(p *pass.Proposal, outcomes []execute.Outcome, ran bool) templates.Sta
 		}
 	}
 	switch {
-	case p.Runs() && !ran:
+	case p.Runs() && !ran, len(p.KeptBack()) > 0:
 		return templates.Planned
 	case waits:
 		return templates.Awaiting

@@ -177,6 +177,8 @@ func runs(p *pass.Proposal, outcomes []execute.Outcome, pull int) (out []templat
 			continue // nothing new
 		case s.Held != "":
 			r.State, r.Text = "held", s.Held
+		case p.KeepsBack(s.Ref) != "":
+			r.State, r.Text = "held", p.KeepsBack(s.Ref)+": it is made after the merge"
 		default:
 			r.State, r.Text = "waiting", s.Why
 			if last := failing(p.World.Facts, s.Ref, s.Key, pull); last != nil {
