@@ -103,6 +103,8 @@ type Run struct {
 	Ref       schemas.Ref
 	Isolation *port.Isolation // none: recorded before that was known
 	OnBehalf  int             // the pull request that it was run for; 0: none
+	Runner    string          // "": this machine
+	Image     string          // "": none
 }
 
 // Live is the model that is served now.

@@ -54,6 +54,7 @@ type document struct {
 	Guards       []guardDoc       `json:"guards"`
 	Run          *runDoc          `json:"run"`
 	Serving      *isolationDoc    `json:"serving"`
+	RunsOn       *runsOnDoc       `json:"runsOn"`
 }
 
 type stepDoc struct {
@@ -178,7 +179,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	for _, a := range sub.Approvals {
 		d.Approvals = append(d.Approvals, trust.Approver{Principal: a.Principal, Roles: orEmpty(a.Roles), Class: a.Class})
 	}
-	d.Run, d.Serving = ran(sub.Run), apart(sub.Serving)
+	d.Run, d.Serving, d.RunsOn = ran(sub.Run), apart(sub.Serving), runsOn(s, ev.Project)
 	if m := sub.Model; m != nil {
 		if s.Model != "" && m.Digest != s.Model {
 			return nil, fmt.Errorf("what is known is of model %s, and the step serves %s", m.Digest.Short(), s.Model.Short())
@@ -227,7 +228,7 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 	if old.RevokedSigner == refuse {
 		both.RevokedSigner = refuse
 	}
-	both.Isolation = level(Least(e.Name, was, p))
+	both.Isolation = orNull(Least(e.Name, was, p))
 	return &both
 }
 
@@ -246,7 +247,7 @@ func environment(name string, p *schemas.Project) *environmentDoc {
 		return nil
 	}
 	d := &environmentDoc{Name: name, Approvals: e.Approvals, Roles: e.Roles, Production: schemas.Production(name),
-		Reviews: e.Reviews, TrackedRuns: e.TrackedRuns, Isolation: level(e.Isolation), RevokedSigner: cmp.Or(e.RevokedSigner, refuse)}
+		Reviews: e.Reviews, TrackedRuns: e.TrackedRuns, Isolation: orNull(e.Isolation), RevokedSigner: cmp.Or(e.RevokedSigner, refuse)}
 	if len(d.Roles) == 0 {
 		d.Roles = []string{"approver"}
 	}

@@ -4,6 +4,8 @@
 package policy
 
 import (
+	"cmp"
+
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -13,6 +15,8 @@ type runDoc struct {
 	Level     string        `json:"level"`
 	Isolation *isolationDoc `json:"isolation"` // null: recorded before that was known
 	OnBehalf  *int          `json:"onBehalf"`
+	Runner    string        `json:"runner"`
+	Image     *string       `json:"image"`
 }
 
 // isolationDoc is port.Isolation with every field there: rules see what it lacks.
@@ -29,7 +33,7 @@ func ran(r *Run) *runDoc {
 	if r == nil {
 		return nil
 	}
-	return &runDoc{r.Ref, r.Isolation.Rung(), apart(r.Isolation), pull(r.OnBehalf)}
+	return &runDoc{r.Ref, r.Isolation.Rung(), apart(r.Isolation), pull(r.OnBehalf), cmp.Or(r.Runner, schemas.LocalRunner), orNull(r.Image)}
 }
 
 func apart(i *port.Isolation) *isolationDoc {
@@ -53,8 +57,8 @@ func Least(environment, was string, p *schemas.Project) string {
 	return port.Stricter(p.Environments[environment].Isolation, p.Environments[was].Isolation)
 }
 
-// level is a level that is asked for, or null.
-func level(l string) *string {
+// orNull is s, or null where it is not said.
+func orNull(l string) *string {
 	if l == "" {
 		return nil
 	}

@@ -3,11 +3,14 @@
 package schemas
 
 import (
+	"cmp"
 	"math"
 	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // RunsOn says where a run is carried out, and on what. The image and the number of nodes are
@@ -165,6 +168,51 @@ func (r RunsOn) Or(d RunDefaults) RunsOn {
 		r.Image = d.Image
 	}
 	return r
+}
+
+// Plain tells that r is a run as it was before there were runners: a process of the machine
+// that reconciles, which asks for nothing.
+func (r RunsOn) Plain() bool {
+	return r == RunsOn{} || r == RunsOn{Runner: LocalRunner}
+}
+
+// Words says where a run is carried out and on what, for people: gpu, 2 nodes, 1 GPU (a100).
+func (r RunsOn) Words() string {
+	words := []string{cmp.Or(r.Runner, LocalRunner)}
+	add := func(value, noun string) {
+		if value != "" {
+			words = append(words, strings.TrimSpace(value+" "+noun))
+		}
+	}
+	if r.Nodes > 1 {
+		add(plural.Of(r.Nodes, "node"), "")
+	}
+	if r.Resources.CPU != "" {
+		add(r.Resources.CPU, "CPU")
+	}
+	add(r.Resources.Memory, "memory")
+	add(r.Resources.EphemeralStorage, "disk")
+	if n := r.Resources.GPU; n > 0 {
+		add(plural.Of(n, "GPU"), "")
+		if kind := r.Resources.GPUKind; kind != "" {
+			words[len(words)-1] += " (" + kind + ")"
+		}
+	}
+	add(r.Priority, "priority")
+	if r.Spot {
+		add("spot", "")
+	}
+	add(ShortImage(r.Image), "")
+	return strings.Join(words, ", ")
+}
+
+// ShortImage is an image with the first digits of its digest, for people.
+func ShortImage(image string) string {
+	name, sum, ok := strings.Cut(image, "@sha256:")
+	if !ok {
+		return image
+	}
+	return name + "@sha256:" + sum[:min(len(sum), 12)]
 }
 
 // LocalRunner is the runner that is always there: processes of the machine that reconciles.

@@ -115,6 +115,9 @@ func work(r Report, z size) part {
 		case s.Pending:
 			why += " *(may turn out to be kept)*"
 		}
+		if s.RunsOn != nil {
+			why += "; runs on " + code(s.RunsOn.Words(), z.words)
+		}
 		p.rows = append(p.rows, "| "+signs[symbol(s)]+" | "+do+" | "+code(s.Ref.String(), nameLimit)+" | "+why+" |\n")
 	}
 	return p

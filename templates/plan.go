@@ -78,6 +78,9 @@ func under(s plan.Step) (out []line) {
 	if s.Held != "" {
 		out = append(out, line{"", fmt.Sprintf("held, would %s: %s", s.Do, harmless.Line(s.Held)), true})
 	}
+	if s.RunsOn != nil {
+		out = append(out, line{"", "runs on " + harmless.Line(s.RunsOn.Words()), true})
+	}
 	if len(s.Needs) > 0 {
 		out = append(out, line{"", "needs " + refs(s.Needs), true})
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode"
 
@@ -35,7 +36,7 @@ func sample(t *testing.T) plan.Plan {
 		Revision: "0123456789abcdef0123456789abcdef01234567",
 		Steps: []plan.Step{
 			{Ref: ref(t, "dataset/students"), Do: plan.Pin, Why: "data/students.csv is new"},
-			{Ref: ref(t, "transform/features"), Do: plan.Remake, Why: "code src/features.py changed", Needs: []schemas.Ref{ref(t, "dataset/students")}},
+			{Ref: ref(t, "transform/features"), Do: plan.Remake, Why: "code src/features.py changed", RunsOn: &schemas.RunsOn{Runner: "gpu", Nodes: 2, Image: "registry.example.com/base:1@sha256:" + strings.Repeat("0a", 32), Resources: schemas.Resources{CPU: "4", Memory: "16Gi", GPU: 1, GPUKind: "a100"}, Spot: true}, Needs: []schemas.Ref{ref(t, "dataset/students")}},
 			{Ref: ref(t, "training/enrollment:logistic"), Do: plan.Remake, Pending: true, Why: "needs transform/features", Needs: []schemas.Ref{ref(t, "transform/features")}},
 			{Ref: ref(t, "training/enrollment:xgboost"), Do: plan.Make, Why: "never made"},
 			{Ref: ref(t, "model/enrollment"), Do: plan.Remake, Why: "a candidate changed", Held: "model/gate: test.roc_auc 0.78 is below 0.80"},
@@ -60,7 +61,7 @@ func hostile(t *testing.T) plan.Plan {
 	evil := "@octocat #1 <img src=x onerror=alert(1)> [a](javascript:b) | x |\n```\n</details>\n````` \x1b[2J\x1b]0;x\a \u202Eevil https://evil.test **b** \xff"
 	return plan.Plan{
 		Revision: "`@octocat`\n<b>",
-		Steps: []plan.Step{{Ref: ref(t, "model/a"), Do: plan.Make, Why: evil, Held: evil,
+		Steps: []plan.Step{{Ref: ref(t, "model/a"), Do: plan.Make, Why: evil, Held: evil, RunsOn: &schemas.RunsOn{Runner: evil, Image: evil, Priority: evil},
 			Actions: []port.ResourceAction{{Address: evil, Action: evil}}}},
 		Findings: []ledger.Finding{{Rule: evil, Level: ledger.Denied, Ref: ref(t, "model/a"), Message: evil, Hint: evil}},
 	}

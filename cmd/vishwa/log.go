@@ -160,6 +160,9 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	if e.Model != nil {
 		line("Model", string(e.Model.Artifact.Digest)+" from "+e.Model.Candidate.String())
 	}
+	if e.Run != nil && !e.Run.On().Plain() {
+		line("Ran on", e.Run.On().Words())
+	}
 	if e.Run != nil && e.Run.Isolation != nil {
 		line("Isolated", e.Run.Isolation.String())
 	}

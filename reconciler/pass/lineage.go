@@ -78,7 +78,7 @@ func ran(e *ledger.Entry) (policy.Run, bool) {
 	}
 	r := policy.Run{Ref: e.Ref}
 	if e.Run != nil {
-		r.Isolation = e.Run.Isolation
+		r.Isolation, r.Runner, r.Image = e.Run.Isolation, e.Run.Runner, e.Run.Image
 	}
 	if e.PullRequest != nil {
 		r.OnBehalf = e.PullRequest.Pull

@@ -76,4 +76,8 @@ func TestAListedRunnerIsUsedOnTheTrackedBranch(t *testing.T) {
 	if len(w.ran) != 3 {
 		t.Errorf("ran %v", w.ran)
 	}
+	run := w.facts.Latest[ref("training/e:high")].Run
+	if run.Runner != "gpu" || run.Image != someImage || run.Nodes != 0 {
+		t.Errorf("recorded as %+v", run)
+	}
 }

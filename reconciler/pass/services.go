@@ -187,6 +187,7 @@ func (d *stepServices) provenance(candidate *graph.Node, trained *ledger.Entry) 
 	}
 	if run := trained.Run; run != nil {
 		p.Host, p.Python, p.Started, p.Finished, p.Log, p.Isolation = run.Host, run.Python, run.Started, run.Finished, run.Log, run.Isolation
+		p.Image, p.Runner, p.Nodes = run.Image, run.Runner, run.Nodes
 	}
 	return p
 }

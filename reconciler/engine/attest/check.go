@@ -67,6 +67,7 @@ func provenanceOf(pred provenancePredicate) (Provenance, error) {
 		Controller: controller, Version: r.Builder.Version["vishwa"], Key: digest.Digest(r.Metadata.InvocationID),
 		Repository: x.Repository, Revision: x.Revision, Ref: x.Ref, Candidate: x.Candidate, Params: x.Params,
 		Host: b.InternalParameters.Host, Python: b.InternalParameters.Python, Isolation: b.InternalParameters.Isolation,
+		Runner: b.InternalParameters.Runner, Nodes: b.InternalParameters.Nodes,
 		Code: map[string]digest.Digest{}, Inputs: map[string]digest.Digest{},
 	}
 	var err error
@@ -84,6 +85,8 @@ func provenanceOf(pred provenancePredicate) (Provenance, error) {
 			p.Inputs[name] = sum
 		} else if d.Name == lockName {
 			p.Lock = sum
+		} else if d.Name == imageName {
+			p.Image = strings.TrimPrefix(d.URI, ociPrefix)
 		}
 	}
 	for _, d := range r.Byproducts {

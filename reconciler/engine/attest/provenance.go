@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // What Vishwa's provenance calls itself. A builder is a controller of the trust file.
@@ -38,11 +39,14 @@ type Provenance struct {
 	Code   map[string]digest.Digest // path in the repository -> content
 	Inputs map[string]digest.Digest // name -> content
 	Lock   digest.Digest            // of the environment's lock file; none is the caller's own environment
+	Image  string                   // container image that it ran in, by digest; none is none
 
 	Host   string // operating system and architecture
 	Python string // version of the environment's interpreter
 	// Isolation is what kept the run apart from its machine; nil: not known.
 	Isolation *port.Isolation
+	Runner    string // that carried it out; none is the controller's machine
+	Nodes     int    // where there were several
 	Started   time.Time
 	Finished  time.Time
 	Metrics   map[string]float64
@@ -85,6 +89,8 @@ type internal struct {
 	Python string `json:"python,omitempty"`
 	// Isolation is as the ledger has it: level, landlock, network, limits, user.
 	Isolation *port.Isolation `json:"isolation,omitempty"`
+	Runner    string          `json:"runner,omitempty"`
+	Nodes     int             `json:"nodes,omitempty"`
 }
 
 type builder struct {
@@ -130,7 +136,7 @@ func (p Provenance) predicate() (out provenancePredicate, err error) {
 	b := &out.BuildDefinition
 	b.BuildType = BuildType
 	b.ExternalParameters = external{p.Repository, p.Revision, p.Ref, p.Candidate, p.Params}
-	b.InternalParameters = internal{p.Host, p.Python, p.Isolation}
+	b.InternalParameters = internal{p.Host, p.Python, p.Isolation, p.Runner, p.Nodes}
 	source := descriptor{Name: "repository", Digest: map[string]string{"gitCommit": p.Revision}}
 	if p.Repository != "" {
 		source.URI = "git+" + p.Repository + "@" + p.Revision
@@ -146,6 +152,9 @@ func (p Provenance) predicate() (out provenancePredicate, err error) {
 	}
 	if p.Lock != "" {
 		b.ResolvedDependencies = append(b.ResolvedDependencies, named(lockName, p.Lock))
+	}
+	if _, sum, ok := strings.Cut(p.Image, "@sha256:"); ok {
+		b.ResolvedDependencies = append(b.ResolvedDependencies, descriptor{Name: imageName, URI: ociPrefix + p.Image, Digest: map[string]string{"sha256": sum}})
 	}
 
 	r := &out.RunDetails
@@ -171,6 +180,8 @@ const (
 	codePrefix  = "code:"
 	inputPrefix = "input:"
 	lockName    = "lock"
+	imageName   = "image"
+	ociPrefix   = "oci://"
 	metricsName = "metrics"
 	logName     = "log"
 )
@@ -197,6 +208,9 @@ func (p Provenance) check() error {
 	}
 	if p.Started.IsZero() || p.Finished.Before(p.Started) {
 		return fmt.Errorf("the run ends before it begins")
+	}
+	if p.Image != "" && !schemas.ByDigest(p.Image) {
+		return fmt.Errorf("the image %q is not named by digest", p.Image)
 	}
 	all := map[string]digest.Digest{"key": p.Key}
 	if p.Lock != "" {

@@ -138,6 +138,16 @@ type Run struct {
 	Log      digest.Digest `json:"log,omitempty"`
 	// Isolation is what kept the run apart from its machine; nil: recorded before that was known.
 	Isolation *port.Isolation `json:"isolation,omitempty"`
+	Runner    string          `json:"runner,omitempty"` // which carried it out; none: this machine
+	Image     string          `json:"image,omitempty"`  // that it ran in, by digest
+	Nodes     int             `json:"nodes,omitempty"`  // where there were several
+	// Resources is what it was given, on each of its nodes.
+	Resources schemas.Resources `json:"resources,omitzero"`
+}
+
+// On says where the run was carried out and on what.
+func (r *Run) On() schemas.RunsOn {
+	return schemas.RunsOn{Runner: r.Runner, Image: r.Image, Nodes: r.Nodes, Resources: r.Resources}
 }
 
 // Model is a released model.

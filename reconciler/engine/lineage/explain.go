@@ -247,6 +247,11 @@ func (x indexed) run(n *Node, e *ledger.Entry) {
 		n.say("took", e.Run.Finished.Sub(e.Run.Started).Round(time.Millisecond).String())
 		n.say("python", e.Run.Python)
 		n.say("host", e.Run.Host)
+		if on := e.Run.On(); !on.Plain() {
+			on.Image = ""
+			n.say("ran on", on.Words())
+			n.say("image", e.Run.Image)
+		}
 		n.isolation(e.Run.Isolation)
 	}
 	n.metrics(e)

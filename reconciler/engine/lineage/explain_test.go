@@ -50,7 +50,7 @@ func chain(t *testing.T) *ledger.Facts {
 		ledger.Entry{Action: ledger.Pin, Ref: ref("dataset/d"), Key: d("kd"), Revision: "r1", Author: "Ada <ada@example.org>", Outputs: map[string]port.Artifact{"data": {Name: "d.csv", Digest: d("data"), Size: 7}}},
 		ledger.Entry{Action: ledger.Transform, Ref: ref("transform/t"), Key: d("kt"), Outputs: art("features"), Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"d": d("data")}, Code: map[string]digest.Digest{"t.py": d("t.py")}}},
 		ledger.Entry{Action: ledger.Train, Ref: ref("training/e:x"), Key: d("ke"), Outputs: map[string]port.Artifact{"model": {Digest: d("model")}}, Metrics: map[string]float64{"auc": 0.9},
-			Run:    &ledger.Run{Isolation: &port.Isolation{Level: "namespaces", Landlock: 6, Network: "none", Limits: "cgroup v1"}},
+			Run:    &ledger.Run{Runner: "gpu", Nodes: 2, Image: "base@sha256:00", Resources: schemas.Resources{GPU: 1}, Isolation: &port.Isolation{Level: "namespaces", Landlock: 6, Network: "none", Limits: "cgroup v1"}},
 			Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"o": d("features")}, Params: map[string]any{"C": 1.0}, Env: d("lock")}},
 		ledger.Entry{Action: ledger.Select, Ref: ref("model/m"), Key: d("km"), Model: model, Outputs: map[string]port.Artifact{"model": model.Artifact}},
 		ledger.Entry{Action: ledger.Provision, Ref: ref("infrastructure/i"), Key: d("ki"), Stack: &ledger.Stack{Tool: "terraform 1"}},
@@ -91,7 +91,7 @@ func TestADeploymentLeadsToDataAndAuthor(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	text := fmt.Sprint(n)
-	for _, word := range []string{"principal:bo", "Ada <ada@example.org>", "d.csv, 7 bytes", "terraform 1", "0.9", "{isolated landlock, Landlock 6, network none}", "{isolated namespaces, Landlock 6, network none, limits by cgroup v1}"} {
+	for _, word := range []string{"principal:bo", "Ada <ada@example.org>", "d.csv, 7 bytes", "terraform 1", "0.9", "{ran on gpu, 2 nodes, 1 GPU}", "{image base@sha256:00}", "{isolated landlock, Landlock 6, network none}", "{isolated namespaces, Landlock 6, network none, limits by cgroup v1}"} {
 		if !strings.Contains(text, word) {
 			t.Errorf("the tree does not say %q", word)
 		}

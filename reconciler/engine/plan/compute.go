@@ -62,6 +62,9 @@ type computing struct {
 
 func (c *computing) step(n *graph.Node) Step {
 	s := Step{Ref: n.Ref, Needs: n.Needs, Pos: n.Decl.Pos}
+	if on := n.RunsOn; !on.Plain() {
+		s.RunsOn = &on
+	}
 	recipe, waits := c.known.Recipe(n)
 	last := c.seen.Facts.Latest[n.Ref]
 	if len(waits) > 0 {

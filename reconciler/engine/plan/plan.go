@@ -37,8 +37,10 @@ type Step struct {
 	Held    string                `json:"held,omitempty"`   // why the step may not go on; set by Gate
 	// Restores says that the very release that was deployed and recorded before is
 	// brought back: nothing new is released.
-	Restores bool             `json:"restores,omitempty"`
-	Pos      schemas.Position `json:"pos,omitzero"`
+	Restores bool `json:"restores,omitempty"`
+	// RunsOn is where a run is carried out, and on what; nil: a process of this machine.
+	RunsOn *schemas.RunsOn  `json:"runsOn,omitempty"`
+	Pos    schemas.Position `json:"pos,omitzero"`
 }
 
 // Plan is what to do, in an order that respects Needs.

@@ -38,6 +38,13 @@ func (a *execution) run(ctx context.Context, j *job) error {
 	e := a.base(done(j), j)
 	e.Outputs, e.Metrics = outputs, r.Metrics
 	e.Run = &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log, Isolation: r.Isolation}
+	e.Run.Image, e.Run.Resources = work.RunsOn.Image, work.RunsOn.Resources
+	if work.RunsOn.Runner != schemas.LocalRunner {
+		e.Run.Runner = work.RunsOn.Runner
+	}
+	if work.RunsOn.Nodes > 1 {
+		e.Run.Nodes = work.RunsOn.Nodes
+	}
 	return a.record(ctx, j, e)
 }
 

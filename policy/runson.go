@@ -1,0 +1,57 @@
+// What rules see of where a run is to be carried out.
+
+package policy
+
+import (
+	"cmp"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// runsOnDoc is schemas.RunsOn with every field there, and amounts as numbers.
+type runsOnDoc struct {
+	Runner    string       `json:"runner"`
+	Tool      *string      `json:"tool"`
+	Image     *string      `json:"image"`
+	Nodes     int          `json:"nodes"`
+	Resources resourcesDoc `json:"resources"`
+	Priority  *string      `json:"priority"`
+	Spot      bool         `json:"spot"`
+}
+
+type resourcesDoc struct {
+	CPU              *float64 `json:"cpu"`
+	Memory           *int64   `json:"memory"`
+	EphemeralStorage *int64   `json:"ephemeralStorage"`
+	GPU              int      `json:"gpu"`
+	GPUKind          *string  `json:"gpuKind"`
+}
+
+// runsOn is where s is to be carried out; nil where nothing is run.
+func runsOn(s plan.Step, p *schemas.Project) *runsOnDoc {
+	if !s.Ref.Kind.Traits().Runs || s.Do == plan.Retire {
+		return nil
+	}
+	var on schemas.RunsOn
+	if s.RunsOn != nil {
+		on = *s.RunsOn
+	}
+	on.Runner = cmp.Or(on.Runner, schemas.LocalRunner)
+	_, is, _ := p.Runner(on.Runner)
+	d := &runsOnDoc{Runner: on.Runner, Tool: orNull(is.Tool), Image: orNull(on.Image), Nodes: max(1, on.Nodes), Priority: orNull(on.Priority), Spot: on.Spot}
+	r := on.Resources
+	d.Resources = resourcesDoc{Memory: bytesOf(r.Memory), EphemeralStorage: bytesOf(r.EphemeralStorage), GPU: r.GPU, GPUKind: orNull(r.GPUKind)}
+	if n, ok := schemas.Millicores(r.CPU); ok && r.CPU != "" {
+		cpu := float64(n) / 1000
+		d.Resources.CPU = &cpu
+	}
+	return d
+}
+
+func bytesOf(amount string) *int64 {
+	if n, ok := schemas.Bytes(amount); ok && amount != "" {
+		return &n
+	}
+	return nil
+}
