@@ -320,7 +320,15 @@ func (a *cli) retry(cmd *cobra.Command, ref schemas.Ref, reason string) error {
 	return err
 }
 
-func notDeclared(ref schemas.Ref, w *pass.Snapshot) error { return undeclared(ref, w.Intent) }
+// notDeclared says that ref is not declared, and where its record is if it once was.
+func notDeclared(ref schemas.Ref, w *pass.Snapshot) error {
+	for was := range w.Facts.Latest {
+		if was == ref || was.Whole() == ref {
+			return fault.WithHint(fault.New(fault.Missing, "%s is no longer declared", ref), "its record is kept: vishwa explain %s", ref)
+		}
+	}
+	return undeclared(ref, w.Intent)
+}
 
 func undeclared(ref schemas.Ref, in *pass.Intent) error {
 	var names []string

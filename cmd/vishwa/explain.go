@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/lineage"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -19,6 +20,10 @@ func (a *cli) explainVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain REF|DIGEST",
 		Short: "Show where something comes from: deployment, model, run, params, data, author",
+		Long: `Show where something comes from: deployment, model, run, params, data, author. A REF that
+is declared no longer, since it was renamed or retired, keeps its record; what became of
+it is shown with it. A DIGEST, or its first digits, may be of anything that the ledger
+ever recorded: a model, one of its files, a signature, a key, a plan, an entry.`,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.open(cmd.Context(), reading)
@@ -40,22 +45,45 @@ func (a *cli) explainVerb() *cobra.Command {
 	return cmd
 }
 
-// explained is the tree under a ref or a digest. A ref means what is in force for
-// what is declared now; where that was not made, or cannot be told because the
-// declarations are broken, its newest entry.
+// explained is the tree under a ref or a digest. A ref means what is in force for what is
+// declared now; where that was not made, or cannot be known because the declarations are
+// broken, its newest entry.
 func explained(ctx context.Context, s *station, name string) (lineage.Node, error) {
-	ref, notRef := schemas.ParseRef(name)
-	facts, err := s.Ledger.Facts(ctx)
+	r, err := s.record(ctx)
 	if err != nil {
 		return lineage.Node{}, err
 	}
+	ref, notRef := schemas.ParseRef(name)
 	if notRef != nil {
-		return lineage.Digest(facts, name)
+		return r.Digest(name)
 	}
-	if e := inForce(ctx, s, facts, ref); e != nil {
-		return lineage.Entry(facts, e), nil
+	return r.Ref(ref)
+}
+
+// record is all that the ledger says, and what is declared now.
+func (s *station) record(ctx context.Context) (r lineage.Record, err error) {
+	if r.Facts, err = s.Ledger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
+		return r, err
 	}
-	return lineage.Ref(facts, ref)
+	for raw, err := range s.GitLedger.Entries(ctx, 0) {
+		if err != nil {
+			return r, err
+		}
+		e, err := ledger.Read(raw.Bundle)
+		if err != nil {
+			return r, err
+		}
+		r.Entries = append(r.Entries, &e)
+	}
+	if in, err := s.Intent(ctx); err == nil {
+		r.Declared = map[schemas.Ref]digest.Digest{}
+		for _, st := range plan.Compute(in.Graph, plan.Observed{Facts: r.Facts}).Steps {
+			if st.Do != plan.Retire {
+				r.Declared[st.Ref] = st.Key
+			}
+		}
+	}
+	return r, nil
 }
 
 // inForce is the entry that stands under ref for what the work tree declares; nil

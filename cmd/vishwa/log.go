@@ -128,7 +128,25 @@ func (a *cli) log(cmd *cobra.Command, f filter, format string) error {
 		showEntry(a.out, e)
 	}
 	if len(shown) == 0 && format == "text" {
-		fmt.Fprintln(a.err, "No entries.")
+		return a.noEntries(cmd.Context(), s, f)
+	}
+	return nil
+}
+
+// noEntries says that nothing is recorded, and under which name it is where something was renamed.
+func (a *cli) noEntries(ctx context.Context, s *station, f filter) error {
+	fmt.Fprintln(a.err, "No entries.")
+	if len(f.refs) == 0 {
+		return nil
+	}
+	r, err := s.record(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ref := range f.refs {
+		for _, as := range r.RecordedAs(ref) {
+			fmt.Fprintf(a.err, "%s was renamed: what it makes is recorded as %s. See: vishwa log %s\n", ref, as, as)
+		}
 	}
 	return nil
 }

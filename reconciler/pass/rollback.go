@@ -91,7 +91,7 @@ func (h *Reconciler) asOf(ctx context.Context, head *Intent, rev port.Revision, 
 	}
 	last := facts.Latest[e.Ref]
 	if last == nil || last.Action != ledger.Deploy || last.Release == nil || e.Release == nil {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "%s is not deployed: there is nothing to roll back", e.Ref), "vishwa log --ref %s --action deploy lists its releases", e.Ref)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s is not deployed: there is nothing to roll back", e.Ref), "vishwa log %s --action deploy lists its releases", e.Ref)
 	}
 	if was, is := e.Release.Environment, last.Release.Environment; schemas.Place(was) != schemas.Place(is) {
 		return nil, fault.WithHint(fault.New(fault.Denied, "entry %d released %s to %s, and it is in %s now: nobody approved that release there", e.Seq, e.Ref, was, is), "choose a release of %s, or declare the change and have it approved", is)

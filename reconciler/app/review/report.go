@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/lineage"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -264,7 +265,13 @@ func explained(p *pass.Proposal, ref schemas.Ref) (text string, unknown bool) {
 		return "nothing is to be done", false
 	}
 	if ref != (schemas.Ref{}) {
-		if n, err := lineage.Ref(p.World.Facts, ref); err == nil {
+		declared := map[schemas.Ref]digest.Digest{}
+		for _, s := range p.Plan.Steps {
+			if s.Do != plan.Retire {
+				declared[s.Ref] = s.Key
+			}
+		}
+		if n, err := (lineage.Record{Facts: p.World.Facts, Declared: declared}).Ref(ref); err == nil {
 			_ = templates.Tree(&b, n) // a Builder takes everything
 		} else if !found {
 			names := make([]string, len(p.Plan.Steps))

@@ -11,7 +11,6 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -32,113 +31,6 @@ type Fact struct {
 	Value string `json:"value"`
 }
 
-// Ref explains the newest state of ref.
-func Ref(f *ledger.Facts, ref schemas.Ref) (Node, error) {
-	x := index(f)
-	if ref.Kind.Traits().Outputs == schemas.CandidateOutputs && ref.Output == "" {
-		n := Node{What: string(ref.Kind), Name: ref.String()}
-		for r, e := range f.Latest {
-			if r.Whole() == ref {
-				n.From = append(n.From, x.entry(e))
-			}
-		}
-		slices.SortFunc(n.From, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
-		if len(n.From) > 0 {
-			return n, nil
-		}
-	}
-	e := f.Latest[ref]
-	if e == nil {
-		e = f.Latest[ref.Whole()]
-	}
-	if e == nil {
-		names := slices.Sorted(maps.Keys(texts(f.Latest)))
-		err := fault.New(fault.Missing, "explain %s: the ledger has no entry about it", ref)
-		if near := schemas.Nearest(ref.String(), names); near != "" {
-			return Node{}, fault.WithHint(err, "did you mean %s?", near)
-		}
-		return Node{}, fault.WithHint(err, "vishwa log lists what it has")
-	}
-	return x.entry(e), nil
-}
-
-// Entry explains what e recorded.
-func Entry(f *ledger.Facts, e *ledger.Entry) Node { return index(f).entry(e) }
-
-// Digest explains what is named by a digest, or by its first digits: a model, a
-// bundle, an output, a key.
-func Digest(f *ledger.Facts, name string) (Node, error) {
-	name = strings.TrimPrefix(name, "sha256:")
-	if len(name) < 6 || strings.Trim(name, "0123456789abcdef") != "" {
-		return Node{}, fault.WithHint(fault.New(fault.Invalid, "explain %q: neither a ref nor a digest", name), "give kind/name, or at least six hex digits of a digest")
-	}
-	x := index(f)
-	found := map[digest.Digest]*ledger.Entry{}
-	for d, e := range x.named {
-		if strings.HasPrefix(d.Hex(), name) {
-			found[d] = e
-		}
-	}
-	switch len(found) {
-	case 0:
-		return Node{}, fault.WithHint(fault.New(fault.Missing, "explain %s: the ledger names nothing so", name), "vishwa log --format json lists every digest")
-	case 1:
-		for _, e := range found {
-			return x.entry(e), nil
-		}
-	}
-	var all []string
-	for d := range found {
-		all = append(all, d.Short())
-	}
-	slices.Sort(all)
-	return Node{}, fault.WithHint(fault.New(fault.Invalid, "explain %s: %d digests begin so: %s", name, len(all), strings.Join(all, ", ")), "give more digits")
-}
-
-func texts(m map[schemas.Ref]*ledger.Entry) map[string]bool {
-	out := map[string]bool{}
-	for r := range m {
-		out[r.String()] = true
-	}
-	return out
-}
-
-type indexed struct {
-	facts *ledger.Facts
-	named map[digest.Digest]*ledger.Entry // what each digest was made by, the newest where several did
-	shown map[int64]bool                  // entries that stand in the tree already, whole
-}
-
-func index(f *ledger.Facts) indexed {
-	x := indexed{f, map[digest.Digest]*ledger.Entry{}, map[int64]bool{}}
-	entries := map[int64]*ledger.Entry{}
-	for _, e := range f.ByKey {
-		entries[e.Seq] = e
-	}
-	for _, e := range f.Latest {
-		entries[e.Seq] = e
-	}
-	for _, seq := range slices.Sorted(maps.Keys(entries)) {
-		e := entries[seq]
-		if e.Key != "" {
-			x.named[e.Key] = e
-		}
-		if e.Action == ledger.Deploy || e.Action == ledger.Retire {
-			continue // a deployment does not make the model that it serves
-		}
-		for _, a := range e.Outputs {
-			if e.Action == ledger.Select || x.named[a.Digest] == nil || x.named[a.Digest].Action != ledger.Select {
-				x.named[a.Digest] = e
-			}
-		}
-		if e.Model != nil {
-			x.named[e.Model.Signature] = e
-			x.named[e.Model.Provenance] = e
-		}
-	}
-	return x
-}
-
 // entry is the node of an entry. An entry is told once: where it comes again, and
 // be it below itself, whatever the ledger says, its number points back.
 func (x indexed) entry(e *ledger.Entry) Node {
@@ -151,21 +43,26 @@ func (x indexed) entry(e *ledger.Entry) Node {
 	x.shown[seq] = true
 	n.say("recorded", e.Time.UTC().Format(time.RFC3339)+" by "+e.Actor)
 	n.say("why", e.Reason)
-	if s := x.facts.Suspension(e.Ref); s != nil && x.facts.Latest[e.Ref] == e {
+	if s := x.Facts.Suspension(e.Ref); s != nil && x.isLatest(e) {
 		n.say("suspended", fmt.Sprintf("by %s at %s (entry %d): %s", s.Actor, s.Time.UTC().Format(time.RFC3339), s.Seq, s.Reason))
 	}
 	switch e.Action {
 	case ledger.Deploy:
 		x.deployment(&n, e)
+	case ledger.Retire:
+		x.retired(&n, e)
 	case ledger.Select:
 		x.model(&n, e)
 	case ledger.Provision:
 		n.say("tool", e.Stack.Tool)
 		n.From = append(n.From, x.code(e)...)
 	case ledger.Pin:
-		for _, a := range e.Outputs {
-			n.Digest = a.Digest
-			n.say("data", fmt.Sprintf("%s, %d bytes", a.Name, a.Size))
+		for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
+			a := e.Outputs[name]
+			if n.Digest == "" || name == "data" {
+				n.Digest = a.Digest
+			}
+			n.say(name, fmt.Sprintf("%s, %d bytes", a.Name, a.Size))
 		}
 	default:
 		x.run(&n, e)
@@ -220,7 +117,7 @@ func (x indexed) deployment(n *Node, e *ledger.Entry) {
 		if err != nil {
 			continue
 		}
-		if s := x.facts.Latest[ref]; s != nil {
+		if s := x.stoodAt(ref, e.Seq); s != nil {
 			n.From = append(n.From, x.entry(s))
 		}
 	}
@@ -234,12 +131,36 @@ func (x indexed) model(n *Node, e *ledger.Entry) {
 	n.From = append(n.From,
 		Node{What: "signature", Name: "OMS v1.0, model.sig", Digest: e.Model.Signature},
 		Node{What: "provenance", Name: "SLSA v1", Digest: e.Model.Provenance})
-	for _, t := range x.facts.ByKey {
-		if t.Action == ledger.Train && t.Ref == e.Model.Candidate && t.Outputs["model"].Digest == e.Model.Artifact.Digest {
-			n.From = append(n.From, x.entry(t))
-			return
+	if t := x.trained(e); t != nil {
+		run := x.entry(t)
+		if t.Ref != e.Model.Candidate { // the training had another name then, and the same key
+			run.Facts = append([]Fact{{"as candidate", e.Model.Candidate.String()}}, run.Facts...)
+		}
+		n.From = append(n.From, run)
+	}
+}
+
+// trained is the run that made the model which e selected: the candidate's own, or, where
+// the training was renamed and did not run again, the one under its former name.
+func (x indexed) trained(e *ledger.Entry) (made *ledger.Entry) {
+	for _, t := range x.all {
+		if !t.Ran() || t.Duplicate || t.Seq > e.Seq || !makes(t, e.Model.Artifact.Digest) {
+			continue
+		}
+		if made == nil || made.Ref != e.Model.Candidate || t.Ref == e.Model.Candidate {
+			made = t
 		}
 	}
+	return made
+}
+
+func makes(e *ledger.Entry, d digest.Digest) bool {
+	for _, a := range e.Outputs {
+		if a.Digest == d {
+			return true
+		}
+	}
+	return false
 }
 
 func (x indexed) run(n *Node, e *ledger.Entry) {
