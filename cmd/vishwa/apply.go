@@ -90,6 +90,11 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, yes 
 		if err := a.confirm(p, yes || o.Agreed != nil); err != nil {
 			return err
 		}
+		if len(p.Work()) > 0 { // what cannot be recorded is not begun: a training may take hours
+			if err := s.Keys.Usable(); err != nil {
+				return err
+			}
+		}
 		bar.start(len(p.Work()))
 		a.openAhead(cmd.Context(), s, p)
 		return nil

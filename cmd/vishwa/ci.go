@@ -7,8 +7,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,9 +22,11 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/app/ci"
 	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -231,13 +235,17 @@ func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 	if err != nil {
 		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
 	}
+	password := func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") }
+	keys := &signer.Ring{}
+	if err := a.keysOpen(keys, password); err != nil {
+		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
+	}
 	site, err := app.OpenManaged(ctx, app.ManagedOptions{
-		Wall: apart,
+		Wall: apart, Keys: keys, Password: password,
 		Name: j.event.At.URL, URL: j.event.At.URL, Branches: j.branches, Forge: hub, Credentials: hub.Credentials,
 		Env: j.env, Version: versionText(), Full: j.event.At.Job,
-		Refresh:  app.Refreshing{Off: !j.event.Timed, Allow: j.allow, Consider: true},
-		Lease:    &app.Lease{Holder: "job/" + rand.Text()[:12], Duration: time.Duration(j.lease)},
-		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
+		Refresh: app.Refreshing{Off: !j.event.Timed, Allow: j.allow, Consider: true},
+		Lease:   &app.Lease{Holder: "job/" + rand.Text()[:12], Duration: time.Duration(j.lease)},
 	})
 	if err != nil {
 		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
@@ -247,6 +255,20 @@ func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 		return site.ReconcileBranch(ctx, j.event.Branch)
 	}
 	return site.ReconcilePull(ctx, j.event.Pull)
+}
+
+// keysOpen opens the key that every entry needs before any work begins: what a job could not
+// record it would do in vain, and announce, which may begin the next job. A folder without
+// keys is reported with the repository.
+func (a *cli) keysOpen(keys *signer.Ring, password func() ([]byte, error)) error {
+	p, err := app.FindPaths(a.lookup, digest.Of(nil))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(p.Keys, signer.LedgerKey)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return keys.Open(p.Keys, password).Usable()
 }
 
 // hosted is a forge with what logs in to its repositories.

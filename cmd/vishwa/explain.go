@@ -24,7 +24,7 @@ func (a *cli) explainVerb() *cobra.Command {
 is declared no longer, since it was renamed or retired, keeps its record; what became of
 it is shown with it. A DIGEST, or its first digits, may be of anything that the ledger
 ever recorded: a model, one of its files, a signature, a key, a plan, an entry.`,
-		Args:  cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.open(cmd.Context(), reading)
 			if err != nil {

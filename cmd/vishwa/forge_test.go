@@ -54,7 +54,7 @@ func TestForgeScripts(t *testing.T) {
 func forgeCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"exits": exits, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until, "json": isJSON,
-		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "await": await, "once": once, "survive": survive, "fork": fork, "configure": configure,
+		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "wrote": wrote, "await": await, "once": once, "survive": survive, "fork": fork, "configure": configure,
 	}
 }
 
@@ -269,6 +269,23 @@ func quiet(ts *testscript.TestScript, _ bool, args []string) {
 	for _, r := range g.Requests() {
 		if r.Method != "GET" && r.Status < 400 && !strings.HasSuffix(r.Path, "/git-upload-pack") {
 			ts.Fatalf("%s %s", r.Method, r.Path)
+		}
+	}
+}
+
+// wrote insists on how often a login wrote to GitHub and was let: wrote LOGIN [N]; without N
+// it prints what was written.
+func wrote(ts *testscript.TestScript, _ bool, args []string) {
+	var all []string
+	for _, r := range hub(ts).Requests() {
+		if r.Method != "GET" && r.Status < 400 && r.By == args[0] && !strings.HasSuffix(r.Path, "/git-upload-pack") {
+			all = append(all, r.Method+" "+r.Path)
+		}
+	}
+	ts.Logf("%s wrote %d times:\n%s", args[0], len(all), strings.Join(all, "\n"))
+	if len(args) > 1 {
+		if want, err := strconv.Atoi(args[1]); err != nil || len(all) != want {
+			ts.Fatalf("%s wrote %d times, want %s", args[0], len(all), args[1])
 		}
 	}
 }

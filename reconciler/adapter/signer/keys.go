@@ -99,6 +99,18 @@ func (k *Keys) Ready(ctx context.Context) error {
 	return err
 }
 
+// Usable tells, at the cost of one key, whether the others are to be had as well: their files
+// are there and the password opens the ledger's, which came with them.
+func (k *Keys) Usable() error {
+	for _, r := range Roles {
+		if _, err := k.read(keyFile(r)); err != nil {
+			return err
+		}
+	}
+	_, err := k.SSH()
+	return err
+}
+
 // Ahead opens the ledger's key and those of roles before they are asked for. What goes
 // wrong is said when they are.
 func (k *Keys) Ahead(ctx context.Context, roles ...port.Role) {
