@@ -3,13 +3,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,12 +23,15 @@ import (
 func (a *cli) applyVerb() *cobra.Command {
 	var format string
 	var targets, destroy []string
-	var yes bool
+	var sure consent
 	cmd := &cobra.Command{
 		Use:   "apply [PLAN]",
 		Short: "Make the world match the tracked revision",
 		Long: `Make the world match the tracked revision. Without PLAN, plan, show and ask; with a
-PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved.`,
+PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved.
+
+Where another branch is checked out than the remote's own, or where the remote does not
+have the revision, that is said and needs a yes: at a terminal, or by --here.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, targets)
@@ -49,16 +49,20 @@ PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved
 				}
 				o.Agreed = &p
 			}
-			return a.apply(cmd, o, format, yes)
+			return a.apply(cmd, o, format, sure)
 		},
 	}
 	formats(cmd, &format, "text", "json")
 	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVarP(&sure.yes, "yes", "y", false, "do not ask")
+	hereFlag(cmd, &sure.here)
 	cmd.Flags().StringArrayVar(&destroy, "allow-destroy", nil, "let infrastructure that is declared no more, or that Terraform would replace, be destroyed; may name one `REF` (--allow-destroy=infrastructure/x)")
 	cmd.Flags().Lookup("allow-destroy").NoOptDefVal = everything
 	return cmd
 }
+
+// consent is what was said yes to beforehand.
+type consent struct{ yes, here bool }
 
 const everything = "*"
 
@@ -71,7 +75,7 @@ func destroyable(cmd *cobra.Command, named []string) (func(schemas.Ref) bool, er
 	return func(ref schemas.Ref) bool { return slices.Contains(refs, ref) }, err
 }
 
-func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, yes bool) error {
+func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure consent) error {
 	s, err := a.open(cmd.Context(), acting)
 	if err != nil {
 		return err
@@ -87,7 +91,15 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, yes 
 				return err
 			}
 		}
-		if err := a.confirm(p, yes || o.Agreed != nil); err != nil {
+		all, err := a.asides(cmd.Context(), s, p.Revision)
+		if err != nil {
+			return err
+		}
+		asked, err := a.agree(all, sure.here)
+		if err != nil {
+			return err
+		}
+		if err := a.confirm(p, asked || sure.yes || o.Agreed != nil); err != nil {
 			return err
 		}
 		if len(p.Work()) > 0 { // what cannot be recorded is not begun: a training may take hours
@@ -187,13 +199,5 @@ func (a *cli) confirm(p plan.Plan, yes bool) error {
 	if !a.terminal {
 		return fault.WithHint(fault.New(fault.Held, "apply needs a yes, and nobody is at a terminal to give it"), "give --yes, or apply a plan file")
 	}
-	fmt.Fprintf(a.err, "Do this? Only \"yes\" is yes: ")
-	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fault.New(fault.Cancelled, "read the answer: %w", err)
-	}
-	if strings.TrimSpace(line) != "yes" {
-		return fault.WithHint(fault.New(fault.Cancelled, "not confirmed: nothing was done"), "run it again when you are sure")
-	}
-	return nil
+	return a.yes("Do this?")
 }

@@ -84,6 +84,7 @@ type Ledger struct {
 	at      plumbing.Hash
 	saved   int64 // entries in the cache
 	claims  claims
+	told    *advertised // what the remote said that it has; nil: it was not asked
 
 	url    string   // of a remote that the clone has no name for; see Ref
 	logins sync.Map // which Git's helpers gave, and the remote took: address -> *githttp.BasicAuth

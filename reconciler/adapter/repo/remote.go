@@ -134,6 +134,7 @@ func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
 		return given{s, adv}, err
 	})
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
+		l.hears(nil)
 		return &upload{ledger: l}, nil
 	}
 	if r == nil {
@@ -142,6 +143,7 @@ func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
 	if err != nil {
 		return nil, l.classed(ctx, err)
 	}
+	l.hears(s.AdvRefs)
 	return &upload{l, r, s.UploadPackSession, s.Capabilities, s.References[l.branch.String()]}, nil
 }
 
