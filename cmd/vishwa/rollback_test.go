@@ -232,7 +232,7 @@ sed -i "/store:/d" vishwa.yaml; sed -i "s/degree: 2/degree: 3/; s/environment: p
 		thief := newMachine(t, p.remote, swapped)
 		thief.sh(`cd ` + swapped + `; mv build.key x; mv refuse.key build.key; mv x refuse.key; sed -i "s/degree: [0-9]/degree: 6/" ` + thief.clone + `/vishwa/model.yaml`)
 		thief.sh(`git commit -qam Six`)
-		thief.run("vishwa", "apply", "--yes")
+		thief.run("vishwa", "apply", "--yes", "--here")
 		defer p.set(strings.Fields(was)[0])
 		fresh := newMachine(t, p.remote, p.keys)
 		fresh.ends(1, `entry \d+ .*is signed in the role build, and this one is signed by main in the role refuse`, "ledger", "verify")

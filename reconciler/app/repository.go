@@ -201,8 +201,9 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string) erro
 			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall}),
 		},
 		Worktree: worktree, Watch: h.Repo.Watch,
-		Store: kept,
-		Data:  data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
+		Store:    kept,
+		Data:     data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
+		WorkData: h.workData(o),
 		Runner: wrap.Routed(runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
 			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}}), routes),
 		Signer: pass.ModelSigner{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {

@@ -131,7 +131,7 @@ func (h *Reconciler) clean(ctx context.Context) (port.Revision, *Intent, error) 
 		if tree.Tree, err = h.Repo.Open(ctx, rev.SHA); err != nil {
 			return rev, nil, err
 		}
-		return rev, tree, nil
+		return rev, tree, h.unaltered(ctx, tree)
 	}
 	in, err := h.at(ctx, rev)
 	if err != nil {
@@ -144,7 +144,7 @@ func (h *Reconciler) clean(ctx context.Context) (port.Revision, *Intent, error) 
 	if d := Differences(in, tree); len(d) > 0 {
 		return rev, nil, fault.WithHint(fault.New(fault.Conflict, "apply acts on a commit, and the work tree differs from it in %s", strings.Join(d, ", ")), "%s", way)
 	}
-	return rev, in, nil
+	return rev, in, h.unaltered(ctx, in)
 }
 
 func (h *Reconciler) kit(p plan.Plan, d *stepServices) execute.Config {

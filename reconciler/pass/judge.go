@@ -53,6 +53,11 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 		return p, nil, err
 	}
 	found = append(found, w.warnings(p)...)
+	beside, err := h.dataFindings(ctx, w, p)
+	if err != nil {
+		return p, nil, err
+	}
+	found = append(found, beside...)
 	return d.linger(plan.Gate(p, append(found, notes...))), d, nil
 }
 
@@ -61,7 +66,7 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 func (w *Snapshot) warnings(p plan.Plan) (out []ledger.Finding) {
 	for _, s := range p.Steps {
 		for _, text := range w.Stacks[s.Ref].Warnings {
-			out = append(out, ledger.Finding{Rule: "terraform/warning", Level: ledger.Warn, Ref: s.Ref, Message: text, Way: "see what the module says there, or terraform plan in it"})
+			out = append(out, ledger.Finding{Rule: "terraform/warning", Level: ledger.Warn, Ref: s.Ref, Message: text, Hint: "see what the module says there, or terraform plan in it"})
 		}
 	}
 	return out

@@ -26,6 +26,8 @@ type Reconciler struct {
 	Signer ModelSigner
 	// Data has the data that pointers name.
 	Data port.DataFetcher
+	// WorkData tells how data that pointers name stands in the work tree; nil: there is none.
+	WorkData WorkData
 	// Hands lists who had a hand in each commit that came after from, up to to.
 	Hands func(ctx context.Context, from, to string) ([]port.Hand, error)
 	// Parents lists what was committed to a branch by itself, its first parents, from head
@@ -117,6 +119,7 @@ func (h *Reconciler) Preview(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.preview = true
 	if !same {
 		// The revision may be broken where the work tree mends it.
 		head, err := h.at(ctx, rev)

@@ -146,6 +146,7 @@ type Snapshot struct {
 	*Intent
 	Revision port.Revision
 	Dirty    bool // the tree is not the revision's
+	preview  bool // the tree is the work tree
 	plan.Observed
 	trees func(ctx context.Context, sha string) (fs.FS, error)
 

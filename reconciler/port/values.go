@@ -32,11 +32,18 @@ type DataPointer struct {
 	Files  int64         `json:"files"`            // of a directory; -1: not stated
 	SHA256 digest.Digest `json:"sha256,omitempty"` // where the pointer states it
 	Remote string        `json:"remote,omitempty"` // of the DVC configuration; "" is its default
+	NoPush bool          `json:"-"`                // no push sends it: Git has it, or another repository, or nobody is to
 	// What a pin says of tables; without it, Rows is -1 and Columns 0. Profile names the
 	// profile in the store of artifacts.
 	Rows    int64         `json:"rows"`
 	Columns int           `json:"columns,omitempty"`
 	Profile digest.Digest `json:"profile,omitempty"`
+}
+
+// DataChange is how data of the work tree differs from its pointer.
+type DataChange struct {
+	What    string // for people: modified; 2 files added, 1 file deleted
+	Missing bool   // files of it are not there, and the others are as the pointer names them
 }
 
 // Recipe is all that a node depends on; its digest is the node's key. What only
