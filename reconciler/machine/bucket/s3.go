@@ -10,50 +10,14 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	dialling "github.com/vishwaops/vishwa/reconciler/machine/dial"
-	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
-
-// S3Options say which bucket, and how it is asked. Bucket alone is Amazon's, with
-// the usual credentials.
-type S3Options struct {
-	Bucket, Prefix string // keys are below Prefix
-	Endpoint       string // http://host:port, https://host or host; "" is Amazon's
-	Region         string
-	Profile        string // of the shared files
-	Credentials    string // the shared file; "" is the usual one
-	// Access is who may do what with objects that are put: acl, and grant-read,
-	// grant-read-acp, grant-write-acp and grant-full-control, as S3 has them.
-	Access     map[string]string
-	PathStyle  *bool // nil: where there is an endpoint of its own
-	Anonymous  bool
-	Encryption string // "", AES256 or aws:kms
-	KMSKey     string
-	CAFile     string // of authorities that are trusted besides the system's
-
-	AccessKey, SecretKey, SessionToken string // where they are given; else the usual places
-
-	// Guarded has the server reached where its address is of the public internet, and
-	// where Allow names it or its address; and by no proxy.
-	Guarded bool
-	Allow   []string
-
-	Lookup func(name string) (string, bool) // the caller's variables; for AWS_*
-	Jobs   int                              // requests under way at once; zero is 32
-
-	metadata string        // where the machine's role is asked for; "" is its usual place
-	pace     dialling.Pace // zero is steady
-}
 
 // S3 opens a bucket. Nothing is asked of it yet.
 func S3(o S3Options) (port.Bucket, error) {
@@ -102,121 +66,6 @@ func S3(o S3Options) (port.Bucket, error) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "open s3://%s: encryption %q is unknown", o.Bucket, o.Encryption), "choose AES256 or aws:kms")
 	}
 	return b, nil
-}
-
-func (o S3Options) endpoint() (host string, secure bool, err error) {
-	if o.Endpoint == "" {
-		return "s3.amazonaws.com", true, nil
-	}
-	if !strings.Contains(o.Endpoint, "://") {
-		return o.Endpoint, true, nil
-	}
-	u, err := url.Parse(o.Endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path != "/" {
-		return "", false, fault.WithHint(fault.New(fault.Invalid, "the endpoint of s3://%s cannot be read", o.Bucket), "write it as https://host:port")
-	}
-	return u.Host, u.Scheme == "https", nil
-}
-
-func (o S3Options) lookup(name string) string {
-	if o.Lookup == nil {
-		return ""
-	}
-	v, _ := o.Lookup(name)
-	return v
-}
-
-func (o S3Options) region() string {
-	for _, r := range []string{o.Region, o.lookup("AWS_REGION"), o.lookup("AWS_DEFAULT_REGION")} {
-		if r != "" {
-			return r
-		}
-	}
-	if o.Endpoint != "" {
-		return "us-east-1" // what servers other than Amazon's answer to; saves asking where the bucket is
-	}
-	return ""
-}
-
-// credentials come from the first place that has some: the options, variables, the
-// shared file, a web identity, the machine's role.
-func (o S3Options) credentials() *credentials.Credentials {
-	if o.Anonymous {
-		return credentials.NewStaticV4("", "", "")
-	}
-	if o.AccessKey != "" {
-		return credentials.NewStaticV4(o.AccessKey, o.SecretKey, o.SessionToken)
-	}
-	profile := o.Profile
-	if profile == "" {
-		profile = o.lookup("AWS_PROFILE")
-	}
-	var places []credentials.Provider
-	if id := o.lookup("AWS_ACCESS_KEY_ID"); id != "" && o.Profile == "" {
-		places = append(places, &credentials.Static{Value: credentials.Value{
-			AccessKeyID: id, SecretAccessKey: o.lookup("AWS_SECRET_ACCESS_KEY"), SessionToken: o.lookup("AWS_SESSION_TOKEN"), SignerType: credentials.SignatureV4}})
-	}
-	file := o.Credentials
-	if file == "" {
-		file = o.lookup("AWS_SHARED_CREDENTIALS_FILE")
-	}
-	if home := o.lookup("HOME"); file == "" && home != "" {
-		file = filepath.Join(home, ".aws", "credentials")
-	}
-	if file != "" {
-		places = append(places, &credentials.FileAWSCredentials{Filename: file, Profile: profile})
-	}
-	// Where there is no machine's role, asking for it must not take long.
-	places = append(places, &credentials.IAM{Client: &http.Client{Timeout: 2 * time.Second}, Endpoint: o.metadata})
-	return credentials.New(&found{credentials.Chain{Providers: places}})
-}
-
-// found is a chain that does not end in asking without credentials.
-type found struct{ credentials.Chain }
-
-func (f *found) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
-	v, err := f.Chain.RetrieveWithCredContext(cc)
-	if err == nil && v.AccessKeyID == "" {
-		err = fault.WithHint(fault.New(fault.Denied, "there are no credentials for S3"),
-			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials; what is public is read where anonymous access is declared")
-	}
-	return v, err
-}
-
-func (f *found) Retrieve() (credentials.Value, error) { return f.RetrieveWithCredContext(nil) }
-
-func (o S3Options) jobs() int {
-	if o.Jobs > 0 {
-		return o.Jobs
-	}
-	return 32
-}
-
-func (o S3Options) transport(host string, secure bool) (*http.Transport, error) {
-	t := httpx.Transport(httpx.Options{Dial: dial, Header: stall, PerHost: 2 * o.jobs(), Verbatim: true})
-	// Small objects are many: a connection is worth keeping.
-	t.Proxy, t.MaxIdleConns, t.IdleConnTimeout = http.ProxyFromEnvironment, 2*o.jobs(), stall
-	t.ExpectContinueTimeout, t.WriteBufferSize, t.ReadBufferSize, t.ForceAttemptHTTP2 = 5*time.Second, 32<<10, 32<<10, false
-	if o.Guarded {
-		to, err := o.guard(host)
-		if err != nil {
-			return nil, err
-		}
-		t.Proxy, t.DialContext = nil, to // a proxy would be dialled in place of the address that has to be looked at
-	}
-	authorities := o.CAFile
-	if authorities == "" {
-		authorities = o.lookup("AWS_CA_BUNDLE")
-	}
-	if authorities == "" || !secure {
-		return t, nil
-	}
-	roots, err := httpx.Authorities(authorities)
-	if err != nil {
-		return nil, fault.WithHint(fmt.Errorf("s3://%s: %w", o.Bucket, err), "correct ssl_verify, or AWS_CA_BUNDLE")
-	}
-	t.TLSClientConfig.RootCAs = roots
-	return t, nil
 }
 
 type s3 struct {
@@ -320,77 +169,6 @@ func (b *s3) open(ctx context.Context, key string, r port.Range) (body io.ReadCl
 	return body, left, got, nil
 }
 
-func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
-	ctx = asking(ctx)
-	if err := checkKey(key); err != nil {
-		return port.Object{}, err
-	}
-	put := b.putWhole
-	if size > leastPart {
-		put = b.putParts
-	}
-	var o port.Object
-	var err error
-	for try := 1; ; try++ {
-		o, err = put(ctx, key, r, size)
-		if try == tries || !garbled(err) {
-			break
-		}
-	}
-	if err != nil {
-		return port.Object{}, b.classed(ctx, key, err)
-	}
-	return o, nil
-}
-
-// garbled tells that other bytes arrived than were sent.
-func garbled(err error) bool {
-	code := minio.ToErrorResponse(err).Code
-	return code == "XAmzContentSHA256Mismatch" || code == "BadDigest"
-}
-
-func (b *s3) putWhole(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
-	sum, err := summed(ctx, r, 0, size)
-	if err != nil {
-		return port.Object{}, err
-	}
-	o := b.putting()
-	o.DisableContentSha256 = true // in chunks: it is known
-	info, err := b.core.PutObject(ctx, b.bucket, b.prefix+key, io.NewSectionReader(r, 0, size), size, sum.base64(), sum.hex(), o)
-	return port.Object{Key: key, Size: size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, err
-}
-
-func (b *s3) putting() minio.PutObjectOptions {
-	return minio.PutObjectOptions{ContentType: "application/octet-stream", ServerSideEncryption: b.sse, UserMetadata: b.access}
-}
-
-func (b *s3) Delete(ctx context.Context, keys ...string) error {
-	ctx, cancel := context.WithCancel(asking(ctx))
-	defer cancel()
-	send := make(chan minio.ObjectInfo)
-	go func() {
-		defer close(send)
-		for _, k := range keys {
-			select {
-			case send <- minio.ObjectInfo{Key: b.prefix + k}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	for _, k := range keys {
-		if err := checkKey(k); err != nil {
-			return err
-		}
-	}
-	for e := range b.c.RemoveObjects(ctx, b.bucket, send, minio.RemoveObjectsOptions{}) {
-		if e.Err != nil {
-			return b.classed(ctx, strings.TrimPrefix(e.ObjectName, b.prefix), e.Err)
-		}
-	}
-	return ctx.Err()
-}
-
 // classed gives an answer its kind. Nothing of a signature or a query is told.
 func (b *s3) classed(ctx context.Context, key string, err error) error {
 	name := b.name(key)
@@ -439,11 +217,4 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 		err = unreached.Err // its address holds the query
 	}
 	return fault.WithHint(fault.New(fault.Transient, "%s: %w", name, err), "try again when the server answers")
-}
-
-// Variables are those of the environment that say how to sign in to S3.
-var Variables = []string{
-	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION",
-	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_CA_BUNDLE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE",
-	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 }

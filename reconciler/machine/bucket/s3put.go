@@ -1,0 +1,84 @@
+// Writing to a bucket and deleting from it.
+
+package bucket
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
+	ctx = asking(ctx)
+	if err := checkKey(key); err != nil {
+		return port.Object{}, err
+	}
+	put := b.putWhole
+	if size > leastPart {
+		put = b.putParts
+	}
+	var o port.Object
+	var err error
+	for try := 1; ; try++ {
+		o, err = put(ctx, key, r, size)
+		if try == tries || !garbled(err) {
+			break
+		}
+	}
+	if err != nil {
+		return port.Object{}, b.classed(ctx, key, err)
+	}
+	return o, nil
+}
+
+// garbled tells that other bytes arrived than were sent.
+func garbled(err error) bool {
+	code := minio.ToErrorResponse(err).Code
+	return code == "XAmzContentSHA256Mismatch" || code == "BadDigest"
+}
+
+func (b *s3) putWhole(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
+	sum, err := summed(ctx, r, 0, size)
+	if err != nil {
+		return port.Object{}, err
+	}
+	o := b.putting()
+	o.DisableContentSha256 = true // in chunks: it is known
+	info, err := b.core.PutObject(ctx, b.bucket, b.prefix+key, io.NewSectionReader(r, 0, size), size, sum.base64(), sum.hex(), o)
+	return port.Object{Key: key, Size: size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, err
+}
+
+func (b *s3) putting() minio.PutObjectOptions {
+	return minio.PutObjectOptions{ContentType: "application/octet-stream", ServerSideEncryption: b.sse, UserMetadata: b.access}
+}
+
+func (b *s3) Delete(ctx context.Context, keys ...string) error {
+	ctx, cancel := context.WithCancel(asking(ctx))
+	defer cancel()
+	send := make(chan minio.ObjectInfo)
+	go func() {
+		defer close(send)
+		for _, k := range keys {
+			select {
+			case send <- minio.ObjectInfo{Key: b.prefix + k}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for _, k := range keys {
+		if err := checkKey(k); err != nil {
+			return err
+		}
+	}
+	for e := range b.c.RemoveObjects(ctx, b.bucket, send, minio.RemoveObjectsOptions{}) {
+		if e.Err != nil {
+			return b.classed(ctx, strings.TrimPrefix(e.ObjectName, b.prefix), e.Err)
+		}
+	}
+	return ctx.Err()
+}
