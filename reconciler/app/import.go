@@ -93,6 +93,9 @@ func (o RefreshOptions) Import(ctx context.Context, w *data.Workspace, i Import)
 	if err != nil {
 		return data.Added{}, err
 	}
+	if err := data.CheckFetched(ctx, fetched); err != nil {
+		return data.Added{}, err
+	}
 	a, err := w.Import(ctx, i.Pin, fetched, dvc.Dep{Path: i.Path, Size: -1, NFiles: -1, Repo: &dvc.RepoRef{URL: i.Repo, Rev: i.Rev, RevLock: f.commit}})
 	done = err == nil
 	return a, err

@@ -216,6 +216,9 @@ func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r
 	if one := single(spec.Source, s.seen); one != "" {
 		fetched = filepath.Join(dir, filepath.FromSlash(one))
 	}
+	if err := data.CheckFetched(ctx, fetched); err != nil {
+		return r, err
+	}
 	said := map[string]string{data.Token: s.seen.Token, data.From: r.From}
 	if err := o.examine(ctx, &r, s, fetched, said); err != nil {
 		return r, err

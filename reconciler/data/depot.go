@@ -23,6 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/format/lfs"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -179,16 +180,29 @@ func (b *bringing) one(ctx context.Context, oid dvc.OID) (digest.File, error) {
 			return digest.File{}, err
 		}
 		named := &naming{r: r, md5: md5.New(), want: oid}
+		var head beginning
 		if b.legacy {
 			named.old = dvccache.NewLegacySum()
 		}
-		d, n, err := b.Store.Put(ctx, named)
+		d, n, err := b.Store.Put(ctx, io.TeeReader(named, &head))
 		r.Close()
+		if _, is := lfs.Parse(head); err == nil && is {
+			return digest.File{}, fault.WithHint(fault.New(fault.Invalid, "%s %s", oid, isPointer),
+				"add the data where Git LFS has it: git lfs pull; vishwa data add; then push it and commit its pointer")
+		}
 		if fault.Of(err) != fault.Corrupt || err == nil {
 			return digest.File{Digest: d, Size: n}, err
 		}
 		at, spoilt = i, err // another place may have the right bytes
 	}
+}
+
+// beginning is the first bytes of what is written to it: enough to tell a pointer of Git LFS.
+type beginning []byte
+
+func (h *beginning) Write(p []byte) (int, error) {
+	*h = append(*h, p[:min(len(p), lfs.MaxPointer-len(*h))]...)
+	return len(p), nil
 }
 
 // naming ends with Corrupt where what was read is not what it is named.

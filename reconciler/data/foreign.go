@@ -28,6 +28,9 @@ func (w *Workspace) bring(ctx context.Context, o Output) (m transfer.Moved, err 
 	if err != nil {
 		return m, fmt.Errorf("fetch %s from %s: %w", o.Path, RedactURL(o.From.Repo.URL), err)
 	}
+	if err := CheckFetched(ctx, fetched); err != nil {
+		return m, fmt.Errorf("fetch %s from %s: %w", o.Path, RedactURL(o.From.Repo.URL), err)
+	}
 	st, err := os.Stat(fetched)
 	if err != nil {
 		return m, fault.New(fault.Internal, "read what was fetched: %w", err)

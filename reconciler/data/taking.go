@@ -146,6 +146,9 @@ func (j *taking) small(at string, size int64) (*dvccache.Stamp, dvccache.Sum, er
 	if err != nil || before != after || int64(n) != before.Size {
 		return nil, dvccache.Sum{}, err
 	}
+	if err := j.w.standsIn(at, (*buf)[:n]); err != nil {
+		return nil, dvccache.Sum{}, err
+	}
 	sum := dvccache.SumOf((*buf)[:n])
 	return &before, sum, j.batch.TakeBytes((*buf)[:n], sum)
 }
