@@ -86,15 +86,19 @@ func (s *station) record(ctx context.Context) (r lineage.Record, err error) {
 	return r, nil
 }
 
-// inForce is the entry that stands under ref for what the work tree declares; nil
-// where there is none. After a revert it is not the newest one.
+// inForce is the entry that stands under ref, on this machine, for what the work tree
+// declares; nil where there is none. After a revert it is not the newest one. Where nobody
+// can say what this machine has, it goes by the ledger's first.
 func inForce(ctx context.Context, s *station, facts *ledger.Facts, ref schemas.Ref) *ledger.Entry {
 	if ref.Kind.Traits().Observed {
-		return facts.Latest[ref]
+		return facts.On(s.Machine, ref)
 	}
 	in, err := s.Intent(ctx)
 	if err != nil {
 		return nil
+	}
+	if here, err := s.Here(ctx, facts, in.Graph); err == nil {
+		facts = here
 	}
 	for _, st := range plan.Compute(in.Graph, plan.Observed{Facts: facts}).Steps {
 		if st.Ref == ref && st.Do == plan.Keep {

@@ -178,7 +178,7 @@ func (s *ManagedRepository) house(ctx context.Context, e review.Scope) (*review.
 	if err != nil {
 		return nil, err
 	}
-	s.learn(h.Server)
+	s.learn(h)
 	if err := s.serving(h.Paths); err != nil {
 		h.Close()
 		return nil, err

@@ -23,7 +23,8 @@ import (
 // served is guarded by the site's lock.
 type served struct {
 	server   port.Server
-	count    int64 // of the ledger's entries; zero: it was never folded
+	machine  string // this one: see ledger.Facts.On
+	count    int64  // of the ledger's entries; zero: it was never folded
 	deployed map[schemas.Ref]standing
 	by       map[schemas.Ref]string // the tracked branch that declares it
 }
@@ -31,17 +32,18 @@ type served struct {
 // standing is what the ledger says of a deployment.
 type standing struct {
 	key       digest.Digest
-	down      bool // it was seen not to answer
-	suspended bool // nothing is to be done about it; what it was rolled back to is brought back all the same
+	own       digest.Digest // what this machine serves of it, where another serves something else since
+	down      bool          // it was seen not to answer
+	suspended bool          // nothing is to be done about it; what it was rolled back to is brought back all the same
 }
 
 // observeWithin is how long a deployment may take to say how it stands.
 const observeWithin = 10 * time.Second
 
-func (s *ManagedRepository) learn(server port.Server) {
+func (s *ManagedRepository) learn(h *Repository) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.served.server = server
+	s.served.server, s.served.machine = h.Server, h.Machine
 }
 
 // serving says on this machine that this process looks after what is served.
@@ -66,8 +68,14 @@ func (s *ManagedRepository) known(f *ledger.Facts) {
 	s.served.count, s.served.deployed = f.Count, map[schemas.Ref]standing{}
 	for ref, e := range f.Latest {
 		if e.Action == ledger.Deploy {
-			seen := f.Observed[ref]
-			s.served.deployed[ref] = standing{e.Key, seen != nil && seen.Observed != nil && !seen.Observed.Up, f.Suspension(ref) != nil && !e.Rollback()}
+			st := standing{key: e.Key, suspended: f.Suspension(ref) != nil && !e.Rollback()}
+			if own := f.On(s.served.machine, ref); own.Action == ledger.Deploy && own.Key != e.Key {
+				st.own = own.Key
+			}
+			if seen := f.Observed[ref]; seen != nil && seen.Observed != nil {
+				st.down = !seen.Observed.Up
+			}
+			s.served.deployed[ref] = st
 		}
 	}
 }
@@ -82,11 +90,11 @@ func (s *ManagedRepository) recorded(e ledger.Entry) {
 	was := s.served.deployed[e.Ref]
 	switch {
 	case e.Action == ledger.Deploy:
-		s.served.deployed[e.Ref] = standing{e.Key, was.down, was.suspended}
+		s.served.deployed[e.Ref] = standing{key: e.Key, down: was.down, suspended: was.suspended}
 	case e.Action == ledger.Retire:
 		delete(s.served.deployed, e.Ref)
 	case e.Action == ledger.Observe && e.Observed != nil && was.key != "":
-		s.served.deployed[e.Ref] = standing{was.key, !e.Observed.Up, was.suspended}
+		s.served.deployed[e.Ref] = standing{was.key, was.own, !e.Observed.Up, was.suspended}
 	}
 	s.served.count = max(s.served.count, e.Seq+1)
 }
@@ -172,7 +180,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 			case err != nil: // one that cannot be asked hides no other
 				d.Health = port.Failing
 				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked what its state is", "deployment", ref.Name, "error", err, "hint", fault.HintOf(err))
-			case live.Key == st.key:
+			case live.Key == st.key, live.Key == st.own && st.own != "":
 				d.Health = live.Health
 			}
 			mu.Lock()
@@ -226,7 +234,7 @@ func (s *ManagedRepository) beside(ctx context.Context, branch string, offline b
 	if err != nil {
 		return nil, err
 	}
-	s.learn(h.Server)
+	s.learn(h)
 	if err := s.serving(h.Paths); err != nil {
 		h.Close()
 		return nil, err

@@ -171,7 +171,7 @@ func carriedOut(f *ledger.Facts) (out []string) {
 			newest[e.Revision] = max(newest[e.Revision], e.Seq)
 		}
 	}
-	for _, e := range f.ByKey {
+	for e := range f.Made() {
 		note(e)
 	}
 	for _, e := range f.Latest {

@@ -100,7 +100,9 @@ type town struct {
 	served map[string]port.Release
 	least  map[string]string // that runs which are made again are to stand at
 	fails  bool              // what takes over from another does not prove itself
-	level  string            // of isolation that runs and what is served stand at; "": nobody says
+	noise  func() string     // what runs write beside what follows from their inputs; nil: nothing
+	list   []ledger.Entry
+	level  string // of isolation that runs and what is served stand at; "": nobody says
 }
 
 // isolation is that of a run, or of what is served, in the town.
@@ -133,7 +135,9 @@ func (w *town) Facts(context.Context) (*ledger.Facts, error) {
 func (w *town) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	e = ledger.Recheck(&w.facts, e)
 	e.Seq, e.Prev = w.facts.Count, w.facts.Head
+	w.list = append(w.list, e)
 	return e, w.facts.Fold(e, digest.Of(fmt.Append(nil, e.Seq)))
 }
 
@@ -175,6 +179,9 @@ func (r engine) Start(ctx context.Context, j port.Job) (port.Run, error) {
 	}
 	out := port.Result{Outputs: map[string]port.Artifact{}, Started: time.Unix(1, 0).UTC(), Finished: time.Unix(2, 0).UTC(), Host: "test", Isolation: r.isolation()}
 	text := fmt.Sprintf(`{"inputs": %q, "params": %q}`, fmt.Sprint(j.Inputs), fmt.Sprint(j.Params))
+	if r.noise != nil {
+		text += r.noise()
+	}
 	d, n, err := shelf(r).Put(ctx, bytes.NewReader([]byte(text)))
 	if err != nil {
 		return port.Run{}, err
@@ -278,7 +285,7 @@ func (n notary) model(ctx context.Context, m port.Artifact, p attest.Provenance)
 func newHouse(work fstest.MapFS) (*Reconciler, *town) {
 	w := &town{head: one, trees: map[string]fs.FS{one: work}, bytes: map[digest.Digest][]byte{}, runs: map[digest.Digest]port.Result{}, served: map[string]port.Release{}, least: map[string]string{}}
 	return &Reconciler{
-		Observers: Observers{Repo: w, Ledger: w, Server: host{w}}, Worktree: work, Store: shelf{w}, Runner: engine{w},
+		Observers: Observers{Repo: w, Ledger: w, Server: host{w}, Store: shelf{w}}, Worktree: work, Runner: engine{w},
 		Signer: ModelSigner{Store: shelf{w}, Sign: notary{}.model, Verifier: notary{}},
 		Hands:  func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
 		Lock:   func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },

@@ -3,6 +3,7 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -122,7 +123,7 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 // entry is what stands under a kept step.
 func (w *Snapshot) entry(s plan.Step) *ledger.Entry {
 	if s.Ref.Kind.Traits().Observed {
-		return w.Facts.Latest[s.Ref]
+		return cmp.Or(w.Facts.Standing(w.Machine, s.Ref, s.Key), w.Facts.Latest[s.Ref])
 	}
 	return w.Facts.ByKey[s.Key]
 }

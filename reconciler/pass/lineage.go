@@ -26,7 +26,7 @@ type entryOf func(schemas.Ref) *ledger.Entry
 // planned are the facts under the keys of a plan, but for those that are made again first.
 func (w *Snapshot) planned(keys map[schemas.Ref]digest.Digest) entryOf {
 	return func(ref schemas.Ref) *ledger.Entry {
-		if e := w.Facts.ByKey[keys[ref]]; e != nil && w.MissingArtifacts[e.Key] == "" {
+		if e := w.Facts.ByKey[keys[ref]]; e != nil && w.MissingArtifacts[e.Key] == "" && w.Unfit[e.Key] == "" {
 			return e
 		}
 		return nil
@@ -158,11 +158,11 @@ func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 		least := w.asks(s.Ref, spec)
 		for _, e := range w.lineage(n, w.planned(keys)) {
 			if e.PullRequest != nil && w.Project.Environments[spec.Environment].TrackedRuns {
-				w.MissingArtifacts[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.PullRequest.Pull, spec.Environment)
+				w.Unfit[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.PullRequest.Pull, spec.Environment)
 				continue
 			}
 			if why := tooWeak(e, least, spec.Environment); why != "" && h.gives(ctx, least) {
-				w.MissingArtifacts[e.Key] = why
+				w.Unfit[e.Key] = why
 			}
 		}
 	}

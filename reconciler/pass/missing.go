@@ -19,17 +19,17 @@ import (
 // compute is the plan for w. Where a step that acts needs what a kept one made, and
 // the store has it no more, that one is to be made again, and so on down to data.
 func (h *Reconciler) compute(ctx context.Context, w *Snapshot) (plan.Plan, error) {
-	w.MissingArtifacts = map[digest.Digest]string{}
+	w.MissingArtifacts, w.Unfit = map[digest.Digest]string{}, map[digest.Digest]string{}
 	for {
 		p := plan.Compute(w.Graph, w.Observed)
-		before := len(w.MissingArtifacts)
+		before := len(w.MissingArtifacts) + len(w.Unfit)
 		if err := h.missing(ctx, w, p); err != nil {
 			return p, err
 		}
 		if h.PullRequest == nil {
 			h.unfit(ctx, w, p)
 		}
-		if len(w.MissingArtifacts) == before {
+		if len(w.MissingArtifacts)+len(w.Unfit) == before {
 			return p, nil
 		}
 	}
@@ -89,9 +89,9 @@ func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
 }
 
 // has tells whether the store holds all that e made.
-func (h *Reconciler) has(ctx context.Context, e *ledger.Entry) (bool, error) {
+func (o Observers) has(ctx context.Context, e *ledger.Entry) (bool, error) {
 	for _, name := range sorted(e.Outputs) {
-		if has, err := artifact.Has(ctx, h.Store, e.Outputs[name]); err != nil || !has {
+		if has, err := artifact.Has(ctx, o.Store, e.Outputs[name]); err != nil || !has {
 			return false, err
 		}
 	}
@@ -99,9 +99,9 @@ func (h *Reconciler) has(ctx context.Context, e *ledger.Entry) (bool, error) {
 		return true, nil
 	}
 	for _, d := range []digest.Digest{e.Model.Signature, e.Model.Provenance} {
-		if has, err := artifact.Has(ctx, h.Store, port.Artifact{Digest: d}); err != nil || !has {
+		if has, err := artifact.Has(ctx, o.Store, port.Artifact{Digest: d}); err != nil || !has {
 			return false, err
 		}
 	}
-	return artifact.Has(ctx, h.Store, e.Model.Artifact)
+	return artifact.Has(ctx, o.Store, e.Model.Artifact)
 }

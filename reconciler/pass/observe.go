@@ -17,7 +17,7 @@ func (h *Reconciler) Observed(ctx context.Context, ref schemas.Ref, o ledger.Obs
 	if err != nil {
 		return err
 	}
-	last, seen := facts.Latest[ref], facts.Observed[ref]
+	last, seen := facts.On(h.Machine, ref), facts.Observed[ref]
 	if last == nil || last.Action != ledger.Deploy {
 		return nil
 	}

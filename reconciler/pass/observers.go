@@ -54,8 +54,8 @@ func (w *Snapshot) watched() (refs []schemas.Ref) {
 			refs = append(refs, ref)
 		}
 	}
-	for ref, e := range w.Facts.Latest {
-		if w.Graph.Node(ref) == nil && e.Stands() {
+	for ref := range w.Facts.Latest {
+		if w.Graph.Node(ref) == nil && w.Facts.On(w.Machine, ref).Stands() {
 			refs = append(refs, ref)
 		}
 	}

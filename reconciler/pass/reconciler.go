@@ -21,7 +21,6 @@ type Reconciler struct {
 	// Watch is Worktree again, and a question about all that was read of it: does a
 	// revision hold the same bytes? Without it, both are read whole.
 	Watch  func() (tree fs.FS, same func(ctx context.Context, sha string) (bool, error))
-	Store  port.Store
 	Runner port.Runner
 	Signer ModelSigner
 	// Data has the data that pointers name.

@@ -106,7 +106,7 @@ func (h *Reconciler) asOf(ctx context.Context, head *Intent, rev port.Revision, 
 	}
 	in.Project = head.Project
 	then := facts.Clone()
-	then.Latest[e.Ref] = e
+	then.Stand(e)
 	maps.DeleteFunc(then.Suspended, func(ref schemas.Ref, _ *ledger.Entry) bool { return ref == e.Ref || e.Ref.Whole() == ref })
 	return observe(ctx, in, rev, h.Observers, func() (*ledger.Facts, error) { return then, nil })
 }

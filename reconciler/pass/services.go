@@ -122,20 +122,20 @@ func (d *stepServices) Append(ctx context.Context, e ledger.Entry) (ledger.Entry
 	return d.Ledger.Append(ctx, d.stamp(e))
 }
 
-// stamp says in e on whose behalf, and at what trigger, it was done.
+// stamp says in e on whose behalf, at what trigger and on which machine it was done.
 func (h *Reconciler) stamp(e ledger.Entry) ledger.Entry {
-	e.PullRequest, e.Trigger = h.PullRequest, h.Trigger
+	e.PullRequest, e.Trigger, e.Machine = h.PullRequest, h.Trigger, h.Machine
 	return e
 }
 
-// First is the entry that made what is under key first.
+// First is the entry under key that counts on this machine.
 func (d *stepServices) First(ctx context.Context, key digest.Digest) (*ledger.Entry, error) {
 	facts, err := d.Ledger.Facts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if e := facts.ByKey[key]; e != nil {
-		return e, nil
+	if e, err := d.counts(ctx, facts, key); e != nil || err != nil {
+		return e, err
 	}
 	return nil, fault.New(fault.Corrupt, "the ledger calls %s a duplicate and has no first", key.Short())
 }

@@ -171,6 +171,9 @@ type Observers struct {
 	Ledger      Ledger
 	Provisioner port.Provisioner
 	Server      port.Server
+	Store       port.Store
+	// Machine names this installation, for the ledger: see ledger.Facts.On. Empty: none does.
+	Machine string
 }
 
 // Ledger is the ledger on its branch.
@@ -192,9 +195,16 @@ func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers,
 	if err != nil {
 		return nil, err
 	}
+	declared := []graph.Graph{in.Graph}
+	if in.Base != nil {
+		declared = append(declared, in.Base.Graph)
+	}
+	if facts, err = eyes.Here(ctx, facts, declared...); err != nil {
+		return nil, err
+	}
 	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open, hands: map[string][]port.Hand{},
 		stood: map[string]guard.Settings{}, declared: map[string]bool{}, between: map[string][]guard.Settings{}}
-	w.Observed = plan.Observed{Facts: facts, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Unplanned: map[schemas.Ref]string{}}
+	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Unplanned: map[schemas.Ref]string{}}
 	return w, w.look(ctx, eyes)
 }
 

@@ -195,7 +195,7 @@ func records(w *pass.Snapshot, of func(*ledger.Entry) bool) (out []templates.Rec
 	for _, e := range w.Facts.Latest {
 		found[e.Seq] = e
 	}
-	for _, e := range w.Facts.ByKey { // a newer one of the same ref may be another's
+	for e := range w.Facts.Made() { // a newer one of the same ref may be another's
 		found[e.Seq] = e
 	}
 	maps.DeleteFunc(found, func(_ int64, e *ledger.Entry) bool { return !of(e) })

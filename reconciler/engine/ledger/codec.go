@@ -21,7 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 6\n"
+const magic = "vishwa facts 7\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -57,8 +57,15 @@ func (f *Facts) Encode() ([]byte, error) {
 			note(e)
 		}
 	}
-	for _, e := range f.Places {
-		note(e)
+	for _, m := range []map[string]*Entry{f.Places, f.Machines} {
+		for _, e := range m {
+			note(e)
+		}
+	}
+	for _, list := range f.Others {
+		for _, e := range list {
+			note(e)
+		}
 	}
 	for _, e := range slices.Concat(f.Approvals, f.Stuck) {
 		note(e)
@@ -92,10 +99,20 @@ func (f *Facts) Encode() ([]byte, error) {
 			w.uint(index[m[r]])
 		}
 	}
-	w.uint(uint64(len(f.Places)))
-	for _, place := range slices.Sorted(maps.Keys(f.Places)) {
-		w.string(place)
-		w.uint(index[f.Places[place]])
+	for _, m := range []map[string]*Entry{f.Places, f.Machines} {
+		w.uint(uint64(len(m)))
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			w.string(name)
+			w.uint(index[m[name]])
+		}
+	}
+	w.uint(uint64(len(f.Others)))
+	for _, k := range slices.Sorted(maps.Keys(f.Others)) {
+		w.string(string(k))
+		w.uint(uint64(len(f.Others[k])))
+		for _, e := range f.Others[k] {
+			w.uint(index[e])
+		}
 	}
 	w.uint(uint64(len(f.Failed)))
 	for _, k := range slices.Sorted(maps.Keys(f.Failed)) {
@@ -150,9 +167,17 @@ func Decode(b []byte) (*Facts, error) {
 			m[ref] = entry()
 		}
 	}
+	for _, m := range []map[string]*Entry{f.Places, f.Machines} {
+		for range r.length() {
+			name := r.string()
+			m[name] = entry()
+		}
+	}
 	for range r.length() {
-		place := r.string()
-		f.Places[place] = entry()
+		k := digest.Digest(r.string())
+		for range r.length() {
+			f.Others[k] = append(f.Others[k], entry())
+		}
 	}
 	for range r.length() {
 		k := digest.Digest(r.string())

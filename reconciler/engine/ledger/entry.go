@@ -96,6 +96,7 @@ type Entry struct {
 	Reason      string        `json:"reason,omitempty"`     // the step's why
 	PullRequest *PullRequest  `json:"onBehalf,omitempty"`
 	Trigger     string        `json:"trigger,omitempty"` // what made the controller look: its id in the logs
+	Machine     string        `json:"machine,omitempty"` // where it was done: a name that one installation has and no other
 
 	Recipe    *port.Recipe             `json:"recipe,omitempty"`
 	Outputs   map[string]port.Artifact `json:"outputs,omitempty"` // what was made; a dataset's, a run's
@@ -109,7 +110,7 @@ type Entry struct {
 	Failure   *Failure                 `json:"failure,omitempty"`
 	Observed  *Observed                `json:"observed,omitempty"`
 	Duplicate bool                     `json:"duplicate,omitempty"` // another entry under the same key came first
-	Again     bool                     `json:"again,omitempty"`     // this machine's store did not have what the first entry under the key made: this one takes its place
+	Again     bool                     `json:"again,omitempty"`     // what the first entry under the key made will not do: this one takes its place
 }
 
 // PullRequest says for which pull request something was done: its code was not reviewed

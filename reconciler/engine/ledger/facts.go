@@ -15,14 +15,16 @@ type Facts struct {
 	Head  digest.Digest // of the newest entry's bundle bytes; the next one's Prev
 	Time  time.Time     // of the newest entry, to the millisecond; the next one's is not before it
 
-	ByKey     map[digest.Digest]*Entry // the first entry that made what is under a key, or the newest that made it again; a duplicate never takes its place
-	Latest    map[schemas.Ref]*Entry   // the newest success a ref: pin, transform, train, select, provision, deploy or retire
-	Failed    map[digest.Digest]Tries  // keys whose runs failed since they last succeeded or were let go
-	Denied    map[schemas.Ref]*Entry   // the newest refusal a ref, until it succeeds
-	Observed  map[schemas.Ref]*Entry   // how a deployment was last found, until it is retired
-	Released  map[schemas.Ref]*Entry   // the deploy or retire that a deployment's newest change came with: bringing back the same release is none
-	Places    map[string]*Entry        // the newest of these an environment, by schemas.Place: one that is left is among them
-	Suspended map[schemas.Ref]*Entry   // refs about which nothing is to be done, until they are resumed: see Suspension
+	ByKey     map[digest.Digest]*Entry   // the first entry that made what is under a key, or the newest that made it again; a duplicate never takes its place
+	Others    map[digest.Digest][]*Entry // what duplicates made under a key, where that was other bytes, in order: see Under
+	Latest    map[schemas.Ref]*Entry     // the newest success a ref: pin, transform, train, select, provision, deploy or retire
+	Failed    map[digest.Digest]Tries    // keys whose runs failed since they last succeeded or were let go
+	Denied    map[schemas.Ref]*Entry     // the newest refusal a ref, until it succeeds
+	Observed  map[schemas.Ref]*Entry     // how a deployment was last found, until it is retired
+	Released  map[schemas.Ref]*Entry     // the deploy or retire that a deployment's newest change came with: bringing back the same release is none
+	Places    map[string]*Entry          // the newest of these an environment, by schemas.Place: one that is left is among them
+	Machines  map[string]*Entry          // the newest deploy or retire of a ref on each machine that names itself: see On
+	Suspended map[schemas.Ref]*Entry     // refs about which nothing is to be done, until they are resumed: see Suspension
 	Approvals []*Entry
 	Stuck     []*Entry // failures that count against no key, until their ref succeeds, for the same pull request or under the same key, or is let go; the newest few
 	Started   string   // revision of the first entry that is no pull request's; "": there is none yet

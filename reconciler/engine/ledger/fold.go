@@ -53,12 +53,14 @@ func or(d digest.Digest) string {
 func (f *Facts) ready() {
 	if f.ByKey == nil {
 		f.ByKey = map[digest.Digest]*Entry{}
+		f.Others = map[digest.Digest][]*Entry{}
 		f.Latest = map[schemas.Ref]*Entry{}
 		f.Failed = map[digest.Digest]Tries{}
 		f.Denied = map[schemas.Ref]*Entry{}
 		f.Observed = map[schemas.Ref]*Entry{}
 		f.Released = map[schemas.Ref]*Entry{}
 		f.Places = map[string]*Entry{}
+		f.Machines = map[string]*Entry{}
 		f.Suspended = map[schemas.Ref]*Entry{}
 	}
 }
@@ -99,10 +101,17 @@ func (f *Facts) success(e *Entry) {
 	f.release(e)
 	newest := e
 	if e.Key != "" && e.Action != Retire {
-		if first := f.ByKey[e.Key]; first == nil || e.Again {
+		switch first := f.ByKey[e.Key]; {
+		case first == nil:
 			f.ByKey[e.Key] = e
-		} else if e.Duplicate && first.Ref == e.Ref {
-			newest = first
+		case e.Again:
+			f.ByKey[e.Key] = e
+			delete(f.Others, e.Key)
+		case e.Duplicate:
+			f.other(e)
+			if first.Ref == e.Ref {
+				newest = first
+			}
 		}
 	}
 	f.Latest[e.Ref] = newest
@@ -123,6 +132,7 @@ func (f *Facts) release(e *Entry) {
 	if e.Action != Deploy && e.Action != Retire || !e.Ref.Kind.Traits().Serves {
 		return
 	}
+	f.onMachine(e)
 	last := f.Latest[e.Ref]
 	was := last != nil && last.Action == Deploy
 	if e.Action == Deploy && (was && last.Key == e.Key || e.Rollback()) {
@@ -191,7 +201,8 @@ func (f *Facts) letGo(e *Entry) {
 // nobody changes.
 func (f *Facts) Clone() *Facts {
 	c := *f
-	c.ByKey, c.Latest = maps.Clone(f.ByKey), maps.Clone(f.Latest)
+	c.ByKey, c.Others, c.Latest = maps.Clone(f.ByKey), maps.Clone(f.Others), maps.Clone(f.Latest)
+	c.Machines = maps.Clone(f.Machines)
 	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
 	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
 	c.Released, c.Places = maps.Clone(f.Released), maps.Clone(f.Places)

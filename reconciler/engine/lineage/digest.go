@@ -146,7 +146,7 @@ func index(r Record) indexed {
 func held(f *ledger.Facts) []*ledger.Entry {
 	bySeq := map[int64]*ledger.Entry{}
 	keep := func(e *ledger.Entry) { bySeq[e.Seq] = e }
-	for _, e := range f.ByKey {
+	for e := range f.Made() {
 		keep(e)
 	}
 	for _, m := range []map[schemas.Ref]*ledger.Entry{f.Latest, f.Denied, f.Released} {

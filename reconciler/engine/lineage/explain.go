@@ -144,7 +144,7 @@ func (x indexed) model(n *Node, e *ledger.Entry) {
 // the training was renamed and did not run again, the one under its former name.
 func (x indexed) trained(e *ledger.Entry) (made *ledger.Entry) {
 	for _, t := range x.all {
-		if !t.Ran() || t.Duplicate || t.Seq > e.Seq || !makes(t, e.Model.Artifact.Digest) {
+		if !t.Ran() || t.Seq > e.Seq || !makes(t, e.Model.Artifact.Digest) {
 			continue
 		}
 		if made == nil || made.Ref != e.Model.Candidate || t.Ref == e.Model.Candidate {

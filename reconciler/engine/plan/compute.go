@@ -28,8 +28,12 @@ type Observed struct {
 	Failed map[schemas.Ref]bool
 	// Unplanned is infrastructure that a pull request may not plan, and why. What it does
 	// not change is taken to stand as it was recorded: the tracked branch looks at it.
-	Unplanned        map[schemas.Ref]string
-	MissingArtifacts map[digest.Digest]string // keys that are to be made again, with the reason: what the ledger knows will not do
+	Unplanned map[schemas.Ref]string
+	// MissingArtifacts are keys that are to be made again, with the reason: nothing that the
+	// ledger knows under them is to be had. Unfit are those where it is, and will not do: what
+	// is made takes its place.
+	MissingArtifacts, Unfit map[digest.Digest]string
+	Machine                 string // this one: see ledger.Facts.On
 	// Before is what the base of a pull request stands on: reasons tell what differs
 	// from it, and not from what another change tried meanwhile. Nil: there is no base.
 	Before map[schemas.Ref]*ledger.Entry
@@ -66,7 +70,7 @@ func (c *computing) step(n *graph.Node) Step {
 		s.RunsOn = &on
 	}
 	recipe, waits := c.known.Recipe(n)
-	last := c.seen.Facts.Latest[n.Ref]
+	last := c.seen.Facts.On(c.seen.Machine, n.Ref)
 	if len(waits) > 0 {
 		s.Pending = true
 		s.Do, s.Why = Make, "never made; waits for "+names(waits)
@@ -103,14 +107,15 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 		last = before
 	}
 	e := c.seen.Facts.ByKey[s.Key]
-	gone := e != nil && c.seen.MissingArtifacts[s.Key] != ""
+	why := cmp.Or(c.seen.MissingArtifacts[s.Key], c.seen.Unfit[s.Key])
+	gone := e != nil && why != ""
 	pinned := n.Ref.Kind.Traits().Pinned
 	switch {
 	case gone && pinned:
-		s.Do, s.Why = Pin, c.seen.MissingArtifacts[s.Key]
+		s.Do, s.Why = Pin, why
 		c.known.Add(n, nil)
 	case gone:
-		s.Do, s.Why = Remake, c.seen.MissingArtifacts[s.Key]
+		s.Do, s.Why = Remake, why
 	case e != nil:
 		s.Do, s.Why = Keep, "up to date"
 		if last == nil || last.Key != s.Key {
@@ -140,7 +145,7 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 func (c *computing) nearest(ref schemas.Ref, last *ledger.Entry, now port.Recipe) *ledger.Entry {
 	if c.history == nil {
 		c.history = map[schemas.Ref][]*ledger.Entry{}
-		for _, e := range c.seen.Facts.ByKey {
+		for e := range c.seen.Facts.Made() {
 			if e.Recipe != nil {
 				c.history[e.Ref] = append(c.history[e.Ref], e)
 			}
@@ -241,15 +246,18 @@ func (c *computing) unplanned(n *graph.Node, s *Step, last *ledger.Entry, why st
 }
 
 func (c *computing) deployment(s *Step, recipe port.Recipe) {
-	last := c.seen.Facts.Latest[s.Ref]
+	last := c.seen.Facts.On(c.seen.Machine, s.Ref)
 	live := c.seen.Live[s.Ref]
 	deployed := last != nil && last.Action == ledger.Deploy
-	recorded := deployed && last.Key == s.Key
+	stands := c.seen.Facts.Standing(c.seen.Machine, s.Ref, s.Key)
+	recorded := stands != nil
 	s.Do = Remake
 	if !deployed {
 		s.Do = Make // whatever stands there was never recorded
 	}
-	s.Restores = recorded
+	// Another machine may have released something else since: bringing back what this one
+	// had is then a release, and asks for what releases ask for.
+	s.Restores = recorded && stands == c.seen.Facts.Latest[s.Ref]
 	switch {
 	case live.Key == s.Key && live.Health == port.Ready && recorded:
 		s.Do, s.Why, s.Restores = Keep, "up to date", false
@@ -289,7 +297,8 @@ func changed(last *ledger.Entry, now port.Recipe) string {
 
 // retired are steps for what is declared no more: what serves before what it may stand on.
 func (c *computing) retired() (steps []Step) {
-	for ref, e := range c.seen.Facts.Latest {
+	for ref := range c.seen.Facts.Latest {
+		e := c.seen.Facts.On(c.seen.Machine, ref)
 		if c.want.Node(ref) != nil || !e.Stands() {
 			continue
 		}
@@ -337,7 +346,7 @@ func (c *computing) standingOn(infra schemas.Ref) (out []schemas.Ref) {
 		if !ref.Kind.Traits().Serves {
 			continue
 		}
-		if e := c.seen.Facts.Latest[ref]; e != nil && e.Action == ledger.Deploy && e.Recipe != nil {
+		if e := c.seen.Facts.On(c.seen.Machine, ref); e != nil && e.Action == ledger.Deploy && e.Recipe != nil {
 			if _, on := e.Recipe.Inputs[infra.String()]; on {
 				out = append(out, ref)
 			}

@@ -80,6 +80,9 @@ func (k Key) Token(purpose string) string {
 	return hex.EncodeToString(k.sum("token", purpose, nil))
 }
 
+// Name tells this installation from others, and nothing of the key.
+func (k Key) Name() string { return hex.EncodeToString(k.sum("name", "installation", nil)[:8]) }
+
 // Knows compares a token in constant time.
 func (k Key) Knows(purpose, token string) bool {
 	return !k.None() && hmac.Equal([]byte(token), []byte(k.Token(purpose)))

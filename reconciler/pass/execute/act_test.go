@@ -204,9 +204,10 @@ func TestADuplicateTakesOverWhatCameFirst(t *testing.T) {
 	}
 }
 
-// TestGoneIsMadeAgainAndTakesItsPlace: what the store has lost is run again under
-// its key, what came out the same keeps the rest, and what is served stays as it is.
-func TestGoneIsMadeAgainAndTakesItsPlace(t *testing.T) {
+// TestGoneIsMadeAgainAsADuplicate: what the store has lost is run again under its key, what
+// came out the same keeps the rest, and what is served stays as it is. What will not do is
+// replaced.
+func TestGoneIsMadeAgainAsADuplicate(t *testing.T) {
 	s, g := newShop(), project(t)
 	s.run(t)
 	was := s.facts.Latest[ref("transform/a")]
@@ -219,12 +220,18 @@ func TestGoneIsMadeAgainAndTakesItsPlace(t *testing.T) {
 	if !slices.Equal(s.started, []string{"transform/a"}) || s.actions("deployment/a")[ledger.Deploy] != served {
 		t.Errorf("started %v", s.started)
 	}
-	now := s.facts.ByKey[was.Key]
-	if now.Seq == was.Seq || !now.Again || now.Duplicate || now.Reason != "made again: this machine's store did not have it" {
-		t.Errorf("the fact is entry %d: %+v", now.Seq, now)
+	now := s.entries[slices.IndexFunc(s.entries, func(e ledger.Entry) bool { return e.Seq > was.Seq && e.Key == was.Key })]
+	if now.Again || !now.Duplicate || now.Reason != "made again: this machine's store did not have it" || s.facts.ByKey[was.Key].Seq != was.Seq {
+		t.Errorf("entry %d: %+v", now.Seq, now)
 	}
 	if again := s.run(t); len(again) != 0 {
 		t.Errorf("still to do: %v", again)
+	}
+	seen = s.see(g)
+	seen.Unfit = map[digest.Digest]string{was.Key: "it ran at the level of isolation none"}
+	s.act(t.Context(), g, seen)
+	if now := s.facts.ByKey[was.Key]; now.Seq == was.Seq || !now.Again || now.Duplicate {
+		t.Errorf("the fact is entry %d: %+v", now.Seq, now)
 	}
 }
 

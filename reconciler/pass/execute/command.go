@@ -100,7 +100,7 @@ func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 		Key: j.Key, Ref: j.Ref, Command: j.recipe.Command, Code: j.node.Code, Lock: j.node.Lock,
 		Params: j.recipe.Params, Inputs: map[string]port.Artifact{}, RunsOn: j.node.RunsOn,
 	}
-	if a.MissingArtifacts[j.Key] != "" && a.Least != nil { // what ran before will not do
+	if (a.MissingArtifacts[j.Key] != "" || a.Unfit[j.Key] != "") && a.Least != nil { // what ran before will not do
 		out.Isolation = a.Least(j.Ref)
 	}
 	for name, ref := range j.node.Inputs {

@@ -20,7 +20,9 @@ type Config struct {
 	Graph            graph.Graph
 	Facts            *ledger.Facts // as the plan saw them
 	Live             map[schemas.Ref]port.Live
-	MissingArtifacts map[digest.Digest]string // keys that are made again, though the ledger knows them, and why
+	MissingArtifacts map[digest.Digest]string // keys that are made again, as nothing of them is to be had, and why
+	Unfit            map[digest.Digest]string // keys that are made again, as what was made will not do, and why
+	Machine          string                   // this one: see ledger.Facts.On
 	Changes          map[schemas.Ref]port.Change
 	Stack            func(ctx context.Context, ref schemas.Ref) (port.Stack, error)
 
@@ -63,7 +65,7 @@ type Services interface {
 	Stamp(e ledger.Entry) ledger.Entry
 	// Append records an entry.
 	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
-	// First is the entry that made what is under key first.
+	// First is the entry under key that counts here: the first whose bytes are to be had.
 	First(ctx context.Context, key digest.Digest) (*ledger.Entry, error)
 }
 

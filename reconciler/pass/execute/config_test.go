@@ -88,9 +88,8 @@ func (s *shop) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
 	if o := s.other; o != nil && o.Key == e.Key {
 		s.other = nil
 		s.fold(*o)
-		e.Duplicate = true
 	}
-	return s.fold(e), nil
+	return s.fold(ledger.Recheck(s.facts, e)), nil
 }
 
 func (s *shop) clock() time.Time { return time.Unix(1_800_000_000, 0).UTC().Add(s.passed) }
@@ -261,7 +260,7 @@ func (s *shop) act(ctx context.Context, g graph.Graph, seen plan.Observed, found
 	p := plan.Gate(plan.Compute(g, seen), found)
 	out := map[string]Outcome{}
 	for _, o := range Run(ctx, p, Config{
-		Graph: g, Facts: seen.Facts, Live: seen.Live, MissingArtifacts: seen.MissingArtifacts, Stack: func(context.Context, schemas.Ref) (port.Stack, error) { return port.Stack{}, nil },
+		Graph: g, Facts: seen.Facts, Live: seen.Live, MissingArtifacts: seen.MissingArtifacts, Unfit: seen.Unfit, Stack: func(context.Context, schemas.Ref) (port.Stack, error) { return port.Stack{}, nil },
 		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Services: s, Repeats: s.repeats, Now: s.clock, Parallel: 4,
 		Common: EntryContext{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks, Pull: s.pull,
 	}) {

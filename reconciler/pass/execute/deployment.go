@@ -35,7 +35,7 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 	e := a.base(done(j), j)
 	e.Model, e.Metrics = selected.Model, selected.Metrics
 	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation}
-	if last := a.Facts.Latest[j.Ref]; last != nil && last.Model != nil && last.Model.Artifact.Digest != selected.Model.Artifact.Digest {
+	if last := a.latest(j.Ref); last != nil && last.Model != nil && last.Model.Artifact.Digest != selected.Model.Artifact.Digest {
 		e.Release.Replaced = last.Model.Artifact.Digest
 	}
 	return a.record(ctx, j, e)
@@ -81,9 +81,8 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 
 // served is the entry of what was planned for want of a key, and is served as it is.
 func (a *execution) served(s plan.Step) *ledger.Entry {
-	live, last := a.Live[s.Ref], a.Facts.Latest[s.Ref]
-	if s.Pending && last != nil && last.Action == ledger.Deploy && last.Key == s.Key && live.Key == s.Key && live.Health == port.Ready {
-		return last
+	if live := a.Live[s.Ref]; s.Pending && live.Key == s.Key && live.Health == port.Ready {
+		return a.Facts.Standing(a.Machine, s.Ref, s.Key)
 	}
 	return nil
 }

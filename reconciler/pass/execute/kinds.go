@@ -60,7 +60,7 @@ func (a *execution) retire(ctx context.Context, j *job) error {
 	if err := a.judge(ctx, j, m); err != nil {
 		return err
 	}
-	last := a.Facts.Latest[j.Ref]
+	last := a.latest(j.Ref)
 	e := a.base(ledger.Retire, j)
 	e.Model, e.Release = last.Model, last.Release
 	if do := executors[j.Ref.Kind].retire; do != nil {

@@ -3,6 +3,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -75,7 +76,7 @@ func (a *execution) adopt() {
 		}
 		e := a.Facts.ByKey[s.Key]
 		if !looksUp(s.Ref) {
-			e = a.Facts.Latest[s.Ref]
+			e = cmp.Or(a.Facts.Standing(a.Machine, s.Ref, s.Key), a.Facts.Latest[s.Ref])
 		}
 		if e != nil {
 			a.known.Add(n, e)
@@ -161,7 +162,7 @@ type job struct {
 
 // record appends what j made and lets what needs it see it.
 func (a *execution) record(ctx context.Context, j *job, e ledger.Entry) error {
-	e.Again = looksUp(j.Ref) && a.MissingArtifacts[e.Key] != ""
+	e.Again = looksUp(j.Ref) && a.Unfit[e.Key] != ""
 	// What was done is recorded even where the caller has given up meanwhile.
 	got, err := a.Append(context.WithoutCancel(ctx), e)
 	if err != nil {
@@ -172,7 +173,7 @@ func (a *execution) record(ctx context.Context, j *job, e ledger.Entry) error {
 	j.seq = got.Seq
 	made := &got
 	if got.Duplicate {
-		// Somebody else made it meanwhile, and theirs came first: theirs is the fact.
+		// Somebody else made it before, or meanwhile: theirs is the fact where it is to be had.
 		if made, err = a.First(context.WithoutCancel(ctx), got.Key); err != nil {
 			return fmt.Errorf("read the entry that came first: %w", err)
 		}
@@ -197,7 +198,7 @@ func (a *execution) entry(key digest.Digest) *ledger.Entry {
 	if e := a.byKey[key]; e != nil {
 		return e
 	}
-	if a.MissingArtifacts[key] != "" {
+	if a.MissingArtifacts[key] != "" || a.Unfit[key] != "" {
 		return nil
 	}
 	return a.Facts.ByKey[key]
@@ -226,7 +227,7 @@ func (a *execution) lock(key digest.Digest) (unlock func()) {
 func (a *execution) latest(ref schemas.Ref) *ledger.Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.Facts.Latest[ref]
+	return a.Facts.On(a.Machine, ref)
 }
 
 // spent says why a key that the plan could not know yet is not tried again.
