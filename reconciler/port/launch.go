@@ -17,7 +17,8 @@ import (
 type Launcher interface {
 	// Launch begins task, or finds the one that is there under its name. One of that name
 	// with another owner, job or launch is a Conflict: it is left alone. A task that the tool
-	// will never take as it is written is Invalid, and says why. What may pass is Transient.
+	// will never take as it is written is Invalid, and says why: by an Unfit, where it is for
+	// its image or for want of room. What may pass is Transient.
 	Launch(ctx context.Context, task Task) (TaskID, error)
 	// Observe tells how a task stands. A task that is gone, or one of the same name that is
 	// not id's, is Missing; where the tool itself is another than id says, as a cluster that
@@ -115,6 +116,15 @@ type TaskStatus struct {
 	Cause    Cause  `json:"cause,omitempty"` // of what ended badly: Exit, OutOfMemory, Preempted, BadImage, Unschedulable, TimedOut, Stopped or Lost
 	ExitCode int    `json:"exitCode,omitempty"`
 }
+
+// Unfit is in the error of Launch, an Invalid one, for a task that its tool will never take:
+// it says what the task would have ended as.
+type Unfit struct {
+	Cause  Cause // BadImage or Unschedulable
+	Reason string
+}
+
+func (u *Unfit) Error() string { return u.Reason }
 
 // Lender is a Bucket that lends: a worker without credentials reads some of its objects and
 // writes below one prefix, until it ends.
