@@ -40,7 +40,7 @@ SLOW := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/x/cry
 RACE := -race $(foreach p,$(SLOW),-gcflags=$(p)=-race=false)
 
 .DEFAULT_GOAL := help
-.PHONY: help build release man completions demo demo-pr test test-real bench bench-data fuzz lint generate tools clean
+.PHONY: help build release man completions demo demo-pr test test-real test-docker debian-docker bench bench-data fuzz lint generate tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,11 +61,20 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test $(RACE) -timeout 60m ./...
 
-test-real: tools build $(TOOLS)/bin/minio $(TOOLS)/bin/registry $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry
+test-real: tools build debian-docker $(TOOLS)/bin/minio $(TOOLS)/bin/registry $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
+
+# What runs the tests of real engines; each chooses by the first word of a test's name.
+ENGINES := ./reconciler/port/porttest/enginetest
+
+test-docker: debian-docker $(TOOLS)/bin/minio ## what drives Docker, on a real engine of the tests' own (as root: it makes namespaces)
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestDocker' $(ENGINES)
+
+debian-docker:
+	@.ci/servers/apt.sh docker
 
 bench: build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...

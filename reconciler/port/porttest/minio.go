@@ -18,6 +18,12 @@ import (
 // password minioadmin. Where it is absent, VISHWA_REAL says that this is a failure.
 func MinIO(t testing.TB) (endpoint string) {
 	t.Helper()
+	return MinIOAt(t, "127.0.0.1")
+}
+
+// MinIOAt starts a server at an address of this machine.
+func MinIOAt(t testing.TB, host string) (endpoint string) {
+	t.Helper()
 	program, err := exec.LookPath(filepath.Join(os.Getenv("VISHWA_TOOLS"), "minio"))
 	if err != nil {
 		if program, err = exec.LookPath("minio"); err != nil {
@@ -28,7 +34,7 @@ func MinIO(t testing.TB) (endpoint string) {
 			t.Skip(way)
 		}
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
