@@ -63,7 +63,7 @@ configuration says; a second one ends it at once.`,
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "the controller's `FILE`")
-	cmd.Flags().BoolVar(&check, "check", false, "check the configuration, open what it names (keys, remotes, stores, the forge), and do nothing")
+	cmd.Flags().BoolVar(&check, "check", false, "check the configuration, open what it names (keys, remotes, stores, ledgers, the forge) and test whether it may be written to, and do nothing")
 	return cmd
 }
 

@@ -47,6 +47,12 @@ func TestForgeScripts(t *testing.T) {
 			}
 			return begin(t, env)
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
+		},
 		Cmds: forgeCommands(),
 	})
 }
@@ -54,7 +60,7 @@ func TestForgeScripts(t *testing.T) {
 func forgeCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"exits": exits, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until, "json": isJSON,
-		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "wrote": wrote, "await": await, "once": once, "survive": survive, "fork": fork, "configure": configure,
+		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "wrote": wrote, "unwritten": unwritten, "role": role, "await": await, "once": once, "survive": survive, "fork": fork, "configure": configure,
 	}
 }
 
@@ -271,6 +277,24 @@ func quiet(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s %s", r.Method, r.Path)
 		}
 	}
+}
+
+// unwritten insists that a program has nothing written to GitHub or pushed, whatever it asks:
+// unwritten vishwa controller --check.
+func unwritten(ts *testscript.TestScript, _ bool, args []string) {
+	g := hub(ts)
+	g.Forget()
+	ts.Check(ts.Exec(args[0], args[1:]...))
+	for _, r := range g.Requests() {
+		if r.Method != "GET" && r.Status < 300 && !strings.HasSuffix(r.Path, "/git-upload-pack") {
+			ts.Fatalf("%s %s", r.Method, r.Path)
+		}
+	}
+}
+
+// role gives somebody another role: role LOGIN read.
+func role(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(hub(ts).Grant(theirs, args[0], args[1]))
 }
 
 // wrote insists on how often a login wrote to GitHub and was let: wrote LOGIN [N]; without N

@@ -39,6 +39,12 @@ type Store interface {
 	Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error)
 }
 
+// WriteTester is a Store that tells whether Put would be let. Nothing new is seen in it
+// afterwards but, where nothing less shows it, the empty content.
+type WriteTester interface {
+	TestWrite(ctx context.Context) error
+}
+
 // Runner carries out jobs, each named by its key.
 type Runner interface {
 	// Start begins job, or finds the run that was begun under the same key. A run

@@ -20,6 +20,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -82,24 +83,74 @@ func (m *Mirror) locked(ctx context.Context, f func() error) error {
 // Dir is the folder of the bare clone.
 func (m *Mirror) Dir() string { return m.o.Dir }
 
-// Refs lists the branches, pull requests and Vishwa's own refs of the remote, by one
-// question and without fetching anything. HEAD names the default branch's ref.
-func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
+// way makes ready to ask the remote, as who.
+func (m *Mirror) way(ctx context.Context) (*reach, transport.AuthMethod, error) {
 	ep, err := transport.NewEndpoint(m.o.URL)
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the address of the repository cannot be read"), "use an https, ssh or file URL")
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "the address of the repository cannot be read"), "use an https, ssh or file URL")
 	}
 	r, err := newReach(ep, m.o.Paces.orUsual().Ask, roads)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%s", redact(err.Error()))
+		return nil, nil, fault.New(fault.Invalid, "%s", redact(err.Error()))
 	}
-	var auth transport.AuthMethod
-	if m.o.Credentials != nil && strings.HasPrefix(m.o.URL, "http") {
-		user, password, err := m.o.Credentials(ctx)
-		if err != nil {
-			return nil, err
+	if m.o.Credentials == nil || !strings.HasPrefix(m.o.URL, "http") {
+		return r, nil, nil
+	}
+	user, password, err := m.o.Credentials(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, &githttp.BasicAuth{Username: user, Password: password}, nil
+}
+
+// MayPush tells whether the remote takes what these credentials push: it says what it has to
+// who may push, and nothing is sent.
+func (m *Mirror) MayPush(ctx context.Context) error {
+	r, auth, err := m.way(ctx)
+	if err != nil {
+		return err
+	}
+	if r.ep.Protocol == "file" {
+		if err := mayWrite(r.ep.Path); err != nil {
+			return err
 		}
-		auth = &githttp.BasicAuth{Username: user, Password: password}
+	}
+	s, _, err := r.takes(ctx, auth)
+	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
+		return nil
+	}
+	if err != nil {
+		failed := m.failed(ctx, err)
+		if fault.Of(failed) == fault.Denied {
+			return fault.WithHint(fault.New(fault.Denied, "%s", strings.TrimSpace(plainly(err))), "give the credentials write access to the repository")
+		}
+		return failed
+	}
+	defer r.close()
+	return s.Close()
+}
+
+// mayWrite tells whether this user may add objects to the repository at dir.
+func mayWrite(dir string) error {
+	for _, at := range []string{"objects", filepath.Join(".git", "objects")} {
+		path := filepath.Join(dir, at)
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			continue
+		}
+		if err := unix.Access(path, unix.W_OK); err != nil {
+			return fault.WithHint(fault.New(fault.Denied, "this user may not write to %s", dir), "run the controller as a user who may, or let the user's group write: chmod -R g+w %s", dir)
+		}
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Missing, "%s is not a Git repository", dir), "correct the path of the repository")
+}
+
+// Refs lists the branches, pull requests and Vishwa's own refs of the remote, by one
+// question and without fetching anything. HEAD names the default branch's ref.
+func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
+	r, auth, err := m.way(ctx)
+	if err != nil {
+		return nil, err
 	}
 	s, adv, err := r.refs(ctx, auth)
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {

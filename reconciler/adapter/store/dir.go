@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
@@ -123,6 +125,57 @@ func (d dir) Get(ctx context.Context, name digest.Digest) (io.ReadCloser, error)
 		return nil, tampered(name, path)
 	}
 	return newReader(ctx, f, name), nil
+}
+
+// TestWrite makes a file in tmp and takes it away again.
+func (d dir) TestWrite(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := d.mkdir(d.tmp()); err != nil && !errors.Is(err, fs.ErrExist) {
+		return artifact.Disk(fmt.Errorf("write store: %w", err), d.path)
+	}
+	unlock, err := d.lock(syscall.LOCK_SH)
+	if err != nil {
+		return artifact.Disk(fmt.Errorf("write store: %w", err), d.path)
+	}
+	defer unlock()
+	f, err := os.CreateTemp(d.tmp(), "put-")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	if err == nil {
+		err = shards(filepath.Join(d.path, "sha256"))
+	}
+	if err != nil {
+		return artifact.Disk(fmt.Errorf("write store: %w", err), d.path)
+	}
+	return nil
+}
+
+// shards tells whether content may be added to the folders that there are for it: another
+// user may have made some.
+func shards(path string) error {
+	made, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, at := range append([]string{"."}, names(made)...) {
+		if err := unix.Access(filepath.Join(path, at), unix.W_OK|unix.X_OK); err != nil {
+			return &fs.PathError{Op: "write to", Path: filepath.Join(path, at), Err: err}
+		}
+	}
+	return nil
+}
+
+func names(entries []fs.DirEntry) (out []string) {
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
 }
 
 // Put writes beside its place, makes sure that the disk has it, and renames. An

@@ -4,6 +4,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -81,6 +82,20 @@ func (s *shared) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, er
 	}
 	s.there.Store(name, true)
 	return name, size, nil
+}
+
+// TestWrite puts the empty content, which the bucket keeps as the content that it is: it
+// is not asked to delete, which a place of artifacts need not let.
+func (s *shared) TestWrite(ctx context.Context) error {
+	if t, ok := s.near.(port.WriteTester); ok {
+		if err := t.TestWrite(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := s.bucket.Put(ctx, key(digest.Of(nil)), bytes.NewReader(nil), 0); err != nil {
+		return fmt.Errorf("write store: %w", err)
+	}
+	return nil
 }
 
 // Get reads from near, having brought it there: what came and is not what it is named is

@@ -33,6 +33,7 @@ func Store(t *testing.T, open func(t *testing.T) (s port.Store, tamper func(d di
 		"CancellationReturnsAtOnce":  storeCancelled,
 		"ANameThatIsNoneIsRefused":   storeNoName,
 		"ReadersDoNotDisturbAReader": storeReaders,
+		"AWriteTestLeavesNothing":    storeWriteTest,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, tamper := open(t)
@@ -252,5 +253,26 @@ func wantKind(t *testing.T, err error, want fault.Kind) {
 	t.Helper()
 	if err == nil || fault.Of(err) != want {
 		t.Errorf("got error %v of kind %v, want %v", err, fault.Of(err), want)
+	}
+}
+
+func storeWriteTest(t *testing.T, s port.Store, _ func(digest.Digest)) {
+	tester, ok := s.(port.WriteTester)
+	if !ok {
+		t.Fatal("the store cannot tell whether it may be written to")
+	}
+	d := storePut(t, s, bytesOf(4096, 99))
+	for range 2 {
+		if err := tester.TestWrite(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, err := storeGet(t, s, d)["whole"](); err != nil || !bytes.Equal(b, bytesOf(4096, 99)) {
+		t.Errorf("what was there is another now: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := tester.TestWrite(ended); err == nil {
+		t.Error("a test that was cancelled says that the store may be written to")
 	}
 }
