@@ -87,7 +87,7 @@ func newTown() *town {
 
 func (w *town) house() *pass.Reconciler {
 	return &pass.Reconciler{
-		Observers: pass.Observers{Repo: land{w}, Ledger: w, Server: host{w}}, Store: shelf{w}, Runner: engine{Runner: nil, town: w},
+		Observers: pass.Observers{Repo: land{w}, Ledger: w, Server: host{w}, Store: shelf{w}}, Runner: engine{Runner: nil, town: w},
 		Signer: pass.ModelSigner{Store: shelf{w}, Sign: notary{w}.model, Verifier: notary{w}},
 		Hands:  func(context.Context, string, string) ([]port.Hand, error) { return nil, nil },
 		Lock:   func(ctx context.Context, _ func(string)) (context.Context, func(), error) { return ctx, func() {}, nil },

@@ -42,7 +42,7 @@ func full() Provenance {
 		Lock:   d("lock"), Host: "linux/amd64", Python: "3.11.7",
 		Isolation: &port.Isolation{Level: "namespaces", Landlock: 6, Network: "none", Limits: "cgroup v2", User: "own"},
 		Image:     "registry.example.com/base:1@sha256:" + strings.Repeat("0a", 32), Runner: "gpu", Nodes: 2,
-		Started:   time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Finished: time.Date(2026, 1, 2, 4, 4, 5, 0, time.UTC),
+		Started: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Finished: time.Date(2026, 1, 2, 4, 4, 5, 0, time.UTC),
 		Metrics: map[string]float64{"test.roc_auc": 0.875, "n": 1e21}, Log: d("log"),
 	}
 }
