@@ -92,7 +92,7 @@ func (s *shared) TestWrite(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := s.bucket.Put(ctx, key(digest.Of(nil)), bytes.NewReader(nil), 0); err != nil {
+	if _, err := s.bucket.Put(ctx, Key(digest.Of(nil)), bytes.NewReader(nil), 0); err != nil {
 		return fmt.Errorf("write store: %w", err)
 	}
 	return nil
