@@ -1,0 +1,235 @@
+// News of tasks: one stream of an engine's events for all who wait.
+
+package docker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+const (
+	awaitAtMost   = 2 * time.Minute  // without news, a task is looked at; the stream should have told
+	awaitPatience = 30 * time.Second // with an engine that does not answer
+	watchLingers  = 10 * time.Second // without anybody who waits
+)
+
+// watch tells who waits for a container that something became of it.
+type watch struct {
+	// events streams what becomes of containers into tell, until ctx or the stream ends.
+	// It calls begun once the stream stands.
+	events func(ctx context.Context, begun func(), tell func(id string)) error
+
+	mu      sync.Mutex
+	waiting map[string]map[chan struct{}]bool // by container
+	users   int
+	stream  *stream // nil: there is none
+	idle    *time.Timer
+}
+
+type stream struct {
+	stop   context.CancelFunc
+	stands chan struct{} // closed once it stands, or did not
+	failed error         // why it did not
+	begun  time.Time     // when it came to stand; zero: it does not
+}
+
+// since is when the stream came to stand; zero where there is none.
+func (w *watch) since() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stream == nil {
+		return time.Time{}
+	}
+	return w.stream.begun
+}
+
+// join waits for the stream to stand. From then on news has a token each time that something
+// became of the container, or the stream ended.
+func (w *watch) join(ctx context.Context, id string, now func() time.Time) (news <-chan struct{}, leave func(), err error) {
+	ch := make(chan struct{}, 1)
+	on := w.enter(ctx, id, ch, now)
+	leave = func() { w.leave(id, ch) }
+	select {
+	case <-on.stands:
+		err = on.failed
+	case <-ctx.Done():
+		err = fault.New(fault.Cancelled, "watch the engine: %w", context.Cause(ctx))
+	}
+	if err != nil {
+		leave()
+	}
+	return ch, leave, err
+}
+
+// enter counts one who waits, and sees that there is a stream.
+func (w *watch) enter(ctx context.Context, id string, ch chan struct{}, now func() time.Time) *stream {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting == nil {
+		w.waiting = map[string]map[chan struct{}]bool{}
+	}
+	if w.waiting[id] == nil {
+		w.waiting[id] = map[chan struct{}]bool{}
+	}
+	w.waiting[id][ch] = true
+	if w.users++; w.idle != nil {
+		w.idle.Stop()
+		w.idle = nil
+	}
+	if w.stream == nil {
+		ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+		w.stream = &stream{stop: stop, stands: make(chan struct{})}
+		go w.follow(ctx, w.stream, now)
+	}
+	return w.stream
+}
+
+// follow streams until the stream ends, and wakes everybody then: they begin another.
+func (w *watch) follow(ctx context.Context, on *stream, now func() time.Time) {
+	defer on.stop()
+	err := w.events(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		on.begun = now()
+		close(on.stands)
+	}, w.tell)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if on.begun.IsZero() {
+		on.failed = err
+		close(on.stands)
+	}
+	w.stream = nil
+	for _, of := range w.waiting {
+		for ch := range of {
+			nudge(ch)
+		}
+	}
+}
+
+func (w *watch) tell(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for ch := range w.waiting[id] {
+		nudge(ch)
+	}
+}
+
+func nudge(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// leave ends the stream when nobody has waited for a while.
+func (w *watch) leave(id string, ch chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if delete(w.waiting[id], ch); len(w.waiting[id]) == 0 {
+		delete(w.waiting, id)
+	}
+	if w.users--; w.users > 0 || w.stream == nil {
+		return
+	}
+	w.idle = time.AfterFunc(watchLingers, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.users == 0 && w.stream != nil {
+			w.stream.stop()
+		}
+	})
+}
+
+// matters are the events after which a task may stand otherwise.
+var matters = map[events.Action]bool{
+	events.ActionStart: true, events.ActionDie: true, "died": true, events.ActionOOM: true, events.ActionDestroy: true, events.ActionRemove: true,
+	events.ActionPause: true, events.ActionUnPause: true, events.ActionRename: true, events.ActionStop: true, "cleanup": true,
+}
+
+func (d *launcher) events(ctx context.Context, begun func(), tell func(id string)) error {
+	stream := d.api.Events(ctx, client.EventsListOptions{Filters: make(client.Filters).Add("type", "container").Add("label", labelLaunch)})
+	select {
+	case err := <-stream.Err:
+		return d.classed(ctx, "watch the engine", err)
+	default:
+	}
+	begun()
+	for {
+		select {
+		case m := <-stream.Messages:
+			if matters[m.Action] {
+				tell(m.Actor.ID)
+			}
+		case err := <-stream.Err:
+			if ctx.Err() == nil {
+				d.o.Env.Log.Warn("the engine's stream of events ended", "err", err)
+				d.forget()
+			}
+			return d.classed(ctx, "watch the engine", err)
+		}
+	}
+}
+
+// Await looks once the stream stands, so that nothing happens between the two.
+func (d *launcher) Await(ctx context.Context, id port.TaskID, seen port.TaskStatus) (port.TaskStatus, error) {
+	until := time.NewTimer(awaitPatience)
+	defer until.Stop()
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		s, err := d.await(ctx, id, seen)
+		if err == nil || fault.Of(err) != fault.Transient {
+			return s, err
+		}
+		select {
+		case <-until.C:
+			return s, err
+		default:
+		}
+		if err := pause(ctx, wait); err != nil {
+			return s, err
+		}
+	}
+}
+
+func (d *launcher) await(ctx context.Context, id port.TaskID, seen port.TaskStatus) (port.TaskStatus, error) {
+	atMost := time.NewTimer(awaitAtMost)
+	defer atMost.Stop()
+	for {
+		s, while, err := d.look(ctx, id, seen, atMost.C)
+		if err != nil || s != seen || while {
+			return s, err
+		}
+	}
+}
+
+// look tells how the task stands once that is another than seen or there may be news;
+// while tells that there were none for a while.
+func (d *launcher) look(ctx context.Context, id port.TaskID, seen port.TaskStatus, atMost <-chan time.Time) (s port.TaskStatus, while bool, err error) {
+	news, leave, err := d.watch.join(ctx, id.UID, d.o.Env.Now)
+	if err != nil {
+		return s, false, err
+	}
+	defer leave()
+	s, left, err := d.observe(ctx, id)
+	if err != nil || s != seen {
+		return s, false, err
+	}
+	deadline := time.NewTimer(left)
+	defer deadline.Stop()
+	select {
+	case <-news:
+	case <-deadline.C:
+	case <-atMost:
+		while = true
+	case <-ctx.Done():
+		err = fault.New(fault.Cancelled, "await %s: %w", id.Name, context.Cause(ctx))
+	}
+	return s, while, err
+}
