@@ -11,15 +11,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -43,7 +42,7 @@ func (b backend) digest() digest.Digest {
 }
 
 func chooseBackend(s port.Stack, root string) (backend, error) {
-	kind := declaredBackend(s.Module)
+	kind := terraform.Backend(s.Module)
 	switch {
 	case s.State.Path != "" && len(s.State.Backend) > 0:
 		return backend{}, fault.New(fault.Invalid, "stack %s: spec.state has both path and backend: keep one", s.Name)
@@ -62,87 +61,6 @@ func chooseBackend(s port.Stack, root string) (backend, error) {
 	default:
 		return backend{Path: filepath.Join(root, "terraform.tfstate")}, nil
 	}
-}
-
-var (
-	hclNoise = regexp.MustCompile(`(?s)/\*.*?\*/|(?m)(?:#|//).*$`)
-	hclBlock = regexp.MustCompile(`(?m)^\s*terraform\s*\{`)
-	hclKind  = regexp.MustCompile(`(?m)^\s*(?:backend\s+"?([-\w]+)"?|(cloud))\s*\{`)
-)
-
-// declaredBackend is the kind of the backend that the module's files declare, or
-// "". It reads names, not HCL; initialise checks it against Terraform's own view.
-func declaredBackend(module fs.FS) string {
-	files, _ := fs.Glob(module, "*.tf*") // the pattern is constant
-	more, _ := fs.Glob(module, "*.tofu")
-	for _, file := range append(files, more...) {
-		raw, err := fs.ReadFile(module, file)
-		if err != nil {
-			continue // survey reports it
-		}
-		if strings.HasSuffix(file, ".json") {
-			if kind := jsonBackend(raw); kind != "" {
-				return kind
-			}
-			continue
-		}
-		if kind := hclBackend(string(hclNoise.ReplaceAll(raw, nil))); kind != "" {
-			return kind
-		}
-	}
-	return ""
-}
-
-// hclBackend looks into the terraform blocks of a file for a backend or cloud block.
-func hclBackend(text string) string {
-	for _, at := range hclBlock.FindAllStringIndex(text, -1) {
-		body, depth := text[at[1]:], 1
-		for end, r := range body {
-			switch r {
-			case '{':
-				depth++
-			case '}':
-				depth--
-			}
-			if depth == 0 {
-				body = body[:end]
-				break
-			}
-		}
-		if m := hclKind.FindStringSubmatch(body); m != nil {
-			return m[1] + m[2]
-		}
-	}
-	return ""
-}
-
-func jsonBackend(raw []byte) string {
-	type block struct {
-		Backend map[string]json.RawMessage `json:"backend"`
-		Cloud   json.RawMessage            `json:"cloud"`
-	}
-	var doc struct {
-		Terraform json.RawMessage `json:"terraform"`
-	}
-	if json.Unmarshal(raw, &doc) != nil {
-		return ""
-	}
-	var blocks []block
-	if json.Unmarshal(doc.Terraform, &blocks) != nil {
-		blocks = make([]block, 1)
-		if json.Unmarshal(doc.Terraform, &blocks[0]) != nil {
-			return ""
-		}
-	}
-	for _, b := range blocks {
-		for kind := range b.Backend {
-			return kind
-		}
-		if b.Cloud != nil {
-			return "cloud"
-		}
-	}
-	return ""
 }
 
 // initialise runs init and validate on a module that was just laid out.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"pgregory.net/rapid"
 
@@ -100,29 +99,6 @@ func TestAFailureSaysItsKindAndNoValue(t *testing.T) {
 	}
 }
 
-func TestBackendsAreSeenWhereTheyAreDeclared(t *testing.T) {
-	for name, c := range map[string]struct{ file, text, want string }{
-		"none":              {"main.tf", `resource "terraform_data" "a" {}`, ""},
-		"s3":                {"main.tf", "terraform {\n  required_version = \">= 1\"\n  backend \"s3\" {\n key = \"k\" }\n}", "s3"},
-		"one line":          {"main.tf", `terraform { backend "gcs" {} }`, "gcs"},
-		"cloud":             {"x.tf", "terraform {\n  cloud {\n  }\n}", "cloud"},
-		"tofu":              {"x.tofu", "terraform {\n  backend \"http\" {}\n}", "http"},
-		"in a comment":      {"main.tf", "terraform {\n # backend \"s3\" {}\n /* backend \"s3\" {} */\n}", ""},
-		"of a resource":     {"main.tf", "terraform {\n}\nresource \"r\" \"n\" {\n  cloud {\n  }\n}", ""},
-		"JSON":              {"main.tf.json", `{"terraform":{"backend":{"s3":{}}}}`, "s3"},
-		"JSON list":         {"main.tf.json", `{"terraform":[{"required_version":"1"},{"cloud":{}}]}`, "cloud"},
-		"JSON none":         {"main.tf.json", `{"resource":{}}`, ""},
-		"broken JSON":       {"main.tf.json", `{`, ""},
-		"of another module": {"sub/main.tf", `terraform { backend "s3" {} }`, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := declaredBackend(fstest.MapFS{c.file: {Data: []byte(c.text)}}); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
 func TestNoKnownValueSurvivesCleaning(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := new(redactor)
@@ -177,6 +153,5 @@ func FuzzFromText(f *testing.F) {
 				t.Errorf("%+v", d)
 			}
 		}
-		declaredBackend(fstest.MapFS{"main.tf": {Data: []byte(text)}, "x.tf.json": {Data: []byte(text)}})
 	})
 }

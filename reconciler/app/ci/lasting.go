@@ -3,13 +3,12 @@
 package ci
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -30,7 +29,7 @@ func LocalStateProblems(decls []schemas.Declaration, tree fs.FS, hosted bool) (o
 		if err != nil {
 			continue // a module that is not there is reported by who loads it
 		}
-		if kind := backend(module); kind != "" && kind != "local" {
+		if kind := terraform.Backend(module); kind != "" && kind != "local" {
 			continue
 		}
 		out = append(out, schemas.Problem{Pos: position(d, "spec.state"), Field: "spec.state", Message: fmt.Sprintf(
@@ -66,89 +65,4 @@ func position(d schemas.Declaration, field string) schemas.Position {
 		return d.Pos
 	}
 	return d.Fields(field)
-}
-
-var (
-	noise    = regexp.MustCompile(`(?s)/\*.*?\*/|(?m)(?:#|//).*$`)
-	settings = regexp.MustCompile(`(?m)^\s*terraform\s*\{`)
-	remote   = regexp.MustCompile(`(?m)^\s*(?:backend\s+"?([-\w]+)"?|(cloud))\s*\{`)
-)
-
-// backend is the kind of backend that a module declares, "cloud", or "". It reads
-// names and not HCL: where it is wrong, Terraform's own view decides later.
-func backend(module fs.FS) string {
-	entries, _ := fs.ReadDir(module, ".") // what cannot be read declares nothing
-	for _, e := range entries {
-		name := e.Name()
-		inJSON := strings.HasSuffix(name, ".tf.json") || strings.HasSuffix(name, ".tofu.json")
-		if !inJSON && !strings.HasSuffix(name, ".tf") && !strings.HasSuffix(name, ".tofu") || e.Type()&fs.ModeSymlink != 0 {
-			continue
-		}
-		raw, err := fs.ReadFile(module, name)
-		if err != nil {
-			continue
-		}
-		kind := ""
-		if inJSON {
-			kind = backendInJSON(raw)
-		} else {
-			kind = backendInHCL(string(noise.ReplaceAll(raw, nil)))
-		}
-		if kind != "" {
-			return kind
-		}
-	}
-	return ""
-}
-
-func backendInHCL(text string) string {
-	for _, at := range settings.FindAllStringIndex(text, -1) {
-		body := text[at[1]:]
-		depth := 1
-		end := strings.IndexFunc(body, func(r rune) bool {
-			switch r {
-			case '{':
-				depth++
-			case '}':
-				depth--
-			}
-			return depth == 0
-		})
-		if end >= 0 {
-			body = body[:end]
-		}
-		if m := remote.FindStringSubmatch(body); m != nil {
-			return m[1] + m[2]
-		}
-	}
-	return ""
-}
-
-// backendInJSON reads Terraform's JSON syntax, in which a block is an object or a
-// list of objects.
-func backendInJSON(raw []byte) string {
-	type block struct {
-		Backend map[string]json.RawMessage `json:"backend"`
-		Cloud   json.RawMessage            `json:"cloud"`
-	}
-	var one struct {
-		Terraform block `json:"terraform"`
-	}
-	var many struct {
-		Terraform []block `json:"terraform"`
-	}
-	if json.Unmarshal(raw, &one) == nil {
-		many.Terraform = []block{one.Terraform}
-	} else if json.Unmarshal(raw, &many) != nil {
-		return ""
-	}
-	for _, b := range many.Terraform {
-		for kind := range b.Backend {
-			return kind
-		}
-		if b.Cloud != nil {
-			return "cloud"
-		}
-	}
-	return ""
 }

@@ -78,16 +78,3 @@ func TestWhatEndsWithTheJobIsSaid(t *testing.T) {
 		t.Errorf("a machine of one's own keeps what it has: %v", got)
 	}
 }
-
-func FuzzBackend(f *testing.F) {
-	f.Add("terraform {\n backend \"s3\" {}\n}", false)
-	f.Add(`{"terraform":[{"backend":{"s3":{}}}]}`, true)
-	f.Add("terraform {", false)
-	f.Fuzz(func(t *testing.T, text string, inJSON bool) {
-		name := "main.tf"
-		if inJSON {
-			name += ".json"
-		}
-		backend(fstest.MapFS{name: {Data: []byte(text)}}) // never panics
-	})
-}
