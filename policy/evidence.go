@@ -49,6 +49,7 @@ type Subject struct {
 	Reported     []string             // models of which no candidate is selected: the metrics that the candidates report
 	Terraform    json.RawMessage      // infrastructure: port.Change's Raw
 	Warnings     []string             // infrastructure: port.Change's
+	Hint         string               // infrastructure whose plan failed: what to do
 	AllowDestroy bool                 // infrastructure
 	Was          string               // deployments: the environment of the newest recorded release
 	Approvals    []trust.Approver     // deployments: those that hold before every guard

@@ -82,7 +82,8 @@ func (e *Engine) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *s
 			out = []ledger.Finding{denial(s, ruleError, "a rule made the evaluator fail: %v", r)}
 		}
 	}()
-	doc, err := describe(s, ev, ev.Of(s.Ref))
+	subject := ev.Of(s.Ref)
+	doc, err := describe(s, ev, subject)
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "the step cannot be judged: %v", err)}
 	}
@@ -90,17 +91,26 @@ func (e *Engine) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *s
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "what is known of the step cannot be judged: %v", err)}
 	}
-	return e.evaluate(ctx, s, input, ev.Time)
+	out = e.evaluate(ctx, s, input, ev.Time)
+	if s.Failed && ev.Phase == Planning {
+		out = append(e.question(s).unplanned(s, subject.Hint), out...)
+	}
+	return out
+}
+
+// question is what is asked of a step.
+func (e *Engine) question(s plan.Step) question {
+	if q, ok := e.asks[string(s.Ref.Kind)]; ok {
+		return q
+	}
+	return e.asks[""]
 }
 
 // evaluate asks the rules about input.
 func (e *Engine) evaluate(ctx context.Context, s plan.Step, input ast.Value, now time.Time) []ledger.Finding {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
-	q, ok := e.asks[string(s.Ref.Kind)]
-	if !ok {
-		q = e.asks[""]
-	}
+	q := e.question(s)
 	result, err := q.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalTime(now), rego.EvalSortSets(true))
 	switch {
 	case err != nil && (topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded)):

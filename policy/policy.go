@@ -40,6 +40,8 @@ type Engine struct {
 type question struct {
 	query rego.PreparedEvalQuery
 	sets  []set
+	// readers are those that need the Terraform plan.
+	readers map[set]bool
 }
 
 // set is one collection of findings: deny, warn or note of a package.
@@ -101,6 +103,7 @@ func prepared(team fs.FS, paths []string, opts Options) (*Engine, error) {
 func (e *Engine) prepare(compiler *ast.Compiler, mods []module, sets []set) error {
 	limited := map[string][]string{} // package -> kinds
 	e.asks = map[string]question{"": {}}
+	readers := readers(compiler, sets)
 	for _, m := range mods {
 		for _, a := range m.parsed.Annotations {
 			if kinds, ok := a.Custom["kinds"].([]any); ok && a.Scope == "package" && !m.team {
@@ -113,7 +116,7 @@ func (e *Engine) prepare(compiler *ast.Compiler, mods []module, sets []set) erro
 		}
 	}
 	for kind := range e.asks {
-		q := question{sets: slices.DeleteFunc(slices.Clone(sets), func(s set) bool {
+		q := question{readers: readers, sets: slices.DeleteFunc(slices.Clone(sets), func(s set) bool {
 			kinds := limited[s.pkg]
 			return kind != "" && kinds != nil && !slices.Contains(kinds, kind)
 		})}

@@ -110,6 +110,8 @@ func work(r Report, z size) part {
 		switch {
 		case s.Held != "":
 			do, why = "**held** ("+do+")", why+"; held: "+prose(s.Held, z.words)
+		case s.Passing:
+			do = "not planned yet"
 		case s.Failed:
 			do = "**cannot be planned**"
 		case s.Pending:

@@ -26,7 +26,7 @@ func symbol(s plan.Step) string {
 	switch {
 	case s.Do == plan.Keep:
 		return "="
-	case s.Held != "", s.Failed:
+	case s.Held != "", s.Failed && !s.Passing:
 		return "!"
 	case s.Pending:
 		return "?"

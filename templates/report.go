@@ -21,6 +21,7 @@ const (
 	Planned   Stage = "planned"   // this is what would happen; nothing runs
 	Running   Stage = "running"   // trainings are under way
 	Blocked   Stage = "blocked"   // a run failed, or a policy or gate says no
+	Delayed   Stage = "delayed"   // a plan failed for a reason that may pass: it is made again
 	Awaiting  Stage = "awaiting"  // all is done that can be; people must approve, or give a command
 	Settled   Stage = "ready"     // all is done that can be done before the merge
 	Merged    Stage = "merged"    // being carried out on the tracked branch

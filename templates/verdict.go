@@ -4,6 +4,7 @@ package templates
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -74,7 +75,7 @@ func Title(r Report) string {
 func verdict(r Report) sentence {
 	s := sentence{}
 	switch r.Stage {
-	case Broken, Blocked, Awaiting, Deployed:
+	case Broken, Blocked, Delayed, Awaiting, Deployed:
 		merged(r, &s)
 	}
 	switch r.Stage {
@@ -84,6 +85,8 @@ func verdict(r Report) sentence {
 		running(r, &s)
 	case Blocked:
 		blocked(r, &s)
+	case Delayed:
+		delayed(r, &s)
 	case Awaiting:
 		awaiting(r, &s)
 	case Settled:
@@ -193,12 +196,14 @@ type hindrances struct {
 
 func hindering(r Report) (h hindrances) {
 	if r.Plan != nil {
+		h.held, h.unplannable = count(*r.Plan).held, r.Plan.Failed()
+		unjudged := append(r.Plan.Passing(), h.unplannable...)
 		for _, f := range r.Plan.Findings {
-			if place, _ := weigh(f.Level); place == 0 {
+			// That rules have no plan to judge follows from there being none.
+			if place, _ := weigh(f.Level); place == 0 && !slices.Contains(unjudged, f.Ref) {
 				h.denied = append(h.denied, f)
 			}
 		}
-		h.held, h.unplannable = count(*r.Plan).held, r.Plan.Failed()
 	}
 	for _, run := range r.Runs {
 		if run.State == "failed" {
@@ -268,6 +273,21 @@ func blocked(r Report, s *sentence) {
 	default:
 		s.say(".")
 	}
+}
+
+// delayed names what could not be planned this time.
+func delayed(r Report, s *sentence) {
+	var refs []schemas.Ref
+	if r.Plan != nil {
+		refs = r.Plan.Passing()
+	}
+	s.say("Not planned yet: ")
+	if len(refs) == 1 {
+		s.quote(refs[0].String()).say(" could not be planned this time")
+	} else {
+		s.say("%d stacks could not be planned this time", len(refs))
+	}
+	s.say(", for a reason that may pass; it is tried again by itself.")
 }
 
 // recorded ends a sentence with where it is recorded.

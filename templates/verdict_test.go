@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 )
 
 func TestTheVerdictSaysWhatHappens(t *testing.T) {
@@ -44,6 +46,24 @@ func TestTheVerdictSaysWhatHappens(t *testing.T) {
 	long := Title(Report{Stage: Merged, Base: strings.Repeat("é", 300)})
 	if n := utf8.RuneCountInString(long); n != titleLimit || !strings.HasSuffix(long, "…") {
 		t.Errorf("%d characters: %q", n, long)
+	}
+}
+
+// A stack without a plan is one hindrance, though every rule that needs the plan denies; one
+// that may be planned the next time is nobody's mistake.
+func TestTheVerdictNamesAStackThatCannotBePlanned(t *testing.T) {
+	s := plan.Step{Ref: ref(t, "infrastructure/serving"), Do: plan.Make, Pending: true, Failed: true, Why: "infra/main.tf:3: no"}
+	denied := ledger.Finding{Rule: "policy/evidence", Level: ledger.Denied, Ref: s.Ref, Message: "needs the plan"}
+	if got := Title(report(Blocked, []plan.Step{s}, denied)); got != "Blocked: infrastructure/serving cannot be planned; see the reason below" {
+		t.Error(got)
+	}
+	s.Passing = true
+	if got := Title(report(Delayed, []plan.Step{s}, denied)); got != "Not planned yet: infrastructure/serving could not be planned this time, for a reason that may pass; it is tried again by itself" {
+		t.Error(got)
+	}
+	var out strings.Builder
+	if err := Comment(&out, report(Delayed, []plan.Step{s}, denied)); err != nil || strings.Contains(out.String(), "cannot be planned") {
+		t.Errorf("%v: %s", err, out.String())
 	}
 }
 

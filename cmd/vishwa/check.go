@@ -30,7 +30,10 @@ func (a *cli) validateVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "Check the declarations of the work tree, all problems at once",
-		Args:  cobra.NoArgs,
+		Long: `Check the declarations of the work tree, all problems at once: with them the lock
+files of Python packages, and of Terraform modules what shows without a plan
+(syntax, names, variables, local modules).`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tree, err := a.tree()
 			if err != nil {
@@ -42,7 +45,11 @@ func (a *cli) validateVerb() *cobra.Command {
 				return err
 			}
 			if err == nil {
-				if problems = lockProblems(tree, in); len(problems) > 0 {
+				locks, stacks := lockProblems(tree, in), pass.StackProblems(cmd.Context(), in)
+				switch problems = append(locks, stacks...); {
+				case len(stacks) > 0:
+					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "correct the modules and what they are given; each problem says what to do")
+				case len(locks) > 0:
 					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "make the lock files with hashes: uv pip compile --generate-hashes")
 				}
 			}

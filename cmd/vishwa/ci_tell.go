@@ -203,6 +203,8 @@ func verdict(r templates.Report) error {
 		case !failed:
 			kind = fault.Held
 		}
+	case templates.Delayed:
+		kind, way = fault.Transient, "run the job again"
 	case templates.Awaiting, templates.Planned:
 		if r.Pull > 0 {
 			return nil

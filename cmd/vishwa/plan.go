@@ -77,6 +77,9 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 			if failed := p.Failed(); len(failed) > 0 {
 				return unplannable(failed)
 			}
+			if passing := p.Passing(); len(passing) > 0 {
+				return fault.WithHint(fault.New(fault.Transient, "%s could not be planned this time", names(passing)), "plan again: the reason may pass")
+			}
 			if detailed {
 				return holds(p)
 			}
@@ -92,11 +95,15 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 
 // unplannable is the error of stacks whose own plan failed, which the plan shows.
 func unplannable(refs []schemas.Ref) error {
-	names := make([]string, len(refs))
+	return fault.WithHint(fault.New(fault.Invalid, "%s cannot be planned", names(refs)), "correct what the plan says of it, and plan again")
+}
+
+func names(refs []schemas.Ref) string {
+	all := make([]string, len(refs))
 	for i, ref := range refs {
-		names[i] = ref.String()
+		all[i] = ref.String()
 	}
-	return fault.WithHint(fault.New(fault.Invalid, "%s cannot be planned", strings.Join(names, ", ")), "correct what the plan says of it, and plan again")
+	return strings.Join(all, ", ")
 }
 
 // showMoved tells what of the rows changed in the data of p.

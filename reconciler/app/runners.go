@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/launcher/docker"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -27,7 +28,23 @@ type launcher struct {
 }
 
 // launchers is the table, one row a tool; a row is nil where r is another's.
-var launchers = []func(project *schemas.Project, r schemas.Runner) *launcher{}
+var launchers = []func(project *schemas.Project, r schemas.Runner) *launcher{
+	onDocker,
+}
+
+// onDocker mounts folders where the engine is on this machine, which its address says.
+func onDocker(_ *schemas.Project, r schemas.Runner) *launcher {
+	if r.Docker == nil {
+		return nil
+	}
+	return &launcher{open: func(env port.Env) (port.Launcher, error) {
+		o := docker.Options{Runner: *r.Docker, Env: env}
+		if uid := os.Getuid(); uid > 0 {
+			o.User = uid // what is mounted is this user's
+		}
+		return docker.New(o)
+	}, mounts: docker.Near(*r.Docker), interpreter: "python3"}
+}
 
 // elsewhere are the routes of the project's runners.
 func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base runner.RemoteConfig) map[string]wrap.Route {

@@ -147,6 +147,7 @@ func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, 
 	if change, ok := d.world.Stacks[s.Ref]; ok {
 		out.Terraform, out.Warnings = change.Raw, change.Warnings
 	}
+	out.Hint = d.world.stackHints[s.Ref]
 	if m != nil && m.Change != nil {
 		out.Terraform, out.Warnings = m.Change.Raw, m.Change.Warnings
 	}

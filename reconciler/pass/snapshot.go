@@ -156,6 +156,8 @@ type Snapshot struct {
 	stood    map[string]guard.Settings
 	declared map[string]bool
 	between  map[string][]guard.Settings // what guarded since a revision
+
+	stackHints map[schemas.Ref]string // of infrastructure whose plan failed: what to do
 }
 
 // clone is a snapshot that can be completed apart from w. What was asked of revisions once
@@ -204,7 +206,8 @@ func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers,
 	}
 	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open, hands: map[string][]port.Hand{},
 		stood: map[string]guard.Settings{}, declared: map[string]bool{}, between: map[string][]guard.Settings{}}
-	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Unplanned: map[schemas.Ref]string{}}
+	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Passing: map[schemas.Ref]bool{}, Wrong: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
+	w.stackHints = map[schemas.Ref]string{}
 	return w, w.look(ctx, eyes)
 }
 

@@ -12,9 +12,11 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -22,17 +24,90 @@ import (
 func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
 	change, err := w.diff(ctx, eyes.Provisioner, ref)
 	var none port.Unplanned
-	if errors.As(err, &none) {
-		return func() { w.Unplanned[ref] = none.Error() }, nil
+	unplanned := errors.As(err, &none)
+	wrong := ""
+	if unplanned || fault.Of(err) == fault.Missing {
+		wrong = told(w.stackProblems(ctx, ref))
 	}
+	return func() {
+		switch kind := fault.Of(err); {
+		case err == nil:
+			w.Stacks[ref] = change
+		case unplanned:
+			w.Unplanned[ref], w.Wrong[ref], w.stackHints[ref] = none.Error(), wrong, correct
+		case wrong != "":
+			w.Unobservable[ref], w.Failed[ref], w.stackHints[ref] = wrong, true, correct
+		default:
+			// One stack that cannot be looked at does not blind the pass to the rest.
+			w.Unobservable[ref], w.stackHints[ref] = err.Error(), fault.HintOf(err)
+			w.Failed[ref] = kind != fault.Missing // without the program, nothing was tried
+			if w.Passing[ref] = kind == fault.Transient || kind == fault.Conflict; w.Passing[ref] {
+				w.Unobservable[ref] += "; this may pass: plan again"
+			}
+		}
+	}, ctx.Err()
+}
+
+// correct is what to do about a module that is wrong.
+const correct = "correct the module or what it is given; vishwa validate says all that is wrong with it"
+
+// StackProblems is what is wrong with the modules of in's infrastructure, as far as that
+// can be told without a plan.
+func StackProblems(ctx context.Context, in *Intent) (out Problems) {
+	for i := range in.Graph.Nodes {
+		out = append(out, in.stackProblems(ctx, in.Graph.Nodes[i].Ref)...)
+	}
+	return out
+}
+
+func (in *Intent) stackProblems(ctx context.Context, ref schemas.Ref) (out Problems) {
+	n := in.Graph.Node(ref)
+	if n == nil {
+		return nil
+	}
+	spec, ok := n.Decl.Spec.(schemas.Provisioned)
+	if !ok {
+		return nil
+	}
+	s := spec.Stack()
+	folder := path.Clean(s.Module)
+	module, err := fs.Sub(endingTree(ctx, in.Tree), folder)
 	if err != nil {
-		// One stack that cannot be looked at does not blind the pass to the rest.
-		return func() {
-			w.Unobservable[ref] = err.Error()
-			w.Failed[ref] = fault.Of(err) != fault.Missing // without the program, nothing was tried
-		}, ctx.Err()
+		return nil // the graph could not have named its digest
 	}
-	return func() { w.Stacks[ref] = change }, nil
+	found := terraform.Check(module, s.Vars)
+	if ctx.Err() != nil {
+		return nil // what could not be read to its end is not wrong
+	}
+	for _, p := range found {
+		if p.Variable != "" {
+			field := "spec.vars." + p.Variable
+			pos := n.Decl.Pos
+			if n.Decl.Fields != nil {
+				pos = n.Decl.Fields(field)
+			}
+			out = append(out, schemas.Problem{Pos: pos, Field: field, Message: p.Message})
+			continue
+		}
+		out = append(out, schemas.Problem{Pos: schemas.Position{File: path.Join(folder, p.File), Line: p.Line}, Message: ref.String() + ": " + p.Message})
+	}
+	return out
+}
+
+// mostProblems is how many problems of a module one reason repeats.
+const mostProblems = 5
+
+// told is problems as a reason.
+func told(all Problems) string {
+	var parts []string
+	for i, p := range all {
+		if i == mostProblems {
+			parts = append(parts, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
+		parts = append(parts, p.Error())
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (w *Snapshot) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref) (port.Change, error) {

@@ -13,7 +13,9 @@ import (
 	"testing/fstest"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -48,7 +50,7 @@ func (g *ground) Apply(_ context.Context, s port.Stack, _ port.Change) (port.Out
 func infra(more string) func(fstest.MapFS) {
 	return func(t fstest.MapFS) {
 		with("vishwa/infra.yaml", "apiVersion: vishwa.dev/v1alpha1\nkind: Infrastructure\nmetadata: {name: db}\nspec:\n  module: infra\n  pass: [WRITER]\n"+more)(t)
-		with("infra/main.tf", "# none\n")(t)
+		with("infra/main.tf", "variable \"a\" {\n  default = 0\n}\n")(t)
 	}
 }
 
@@ -157,6 +159,67 @@ func TestWhatIsNotToBePlannedDoesNotBlindThePass(t *testing.T) {
 	if s := step(t, p.Plan, "infrastructure/db"); s.Do != plan.Remake || !s.Pending || !strings.Contains(s.Why, "spec.vars changed; nobody vouched") {
 		t.Errorf("step %+v", s)
 	}
+}
+
+// A module that cannot have a plan fails a pull request, also where none is made by design.
+func TestAModuleThatIsWrongFailsWithoutAPlan(t *testing.T) {
+	for name, c := range map[string]struct{ file, text, why string }{
+		"an undeclared variable": {"infra/main.tf", "variable \"a\" {\n  default = 0\n}\noutput \"b\" {\n  value = var.b\n}\n", `infra/main.tf:5: infrastructure/db: variable "b" is used and not declared`},
+		"syntax":                 {"infra/main.tf", "variable \"a\" {\n", "infra/main.tf:1: infrastructure/db: "},
+		"a module":               {"infra/more.tf", "module \"m\" {\n  source = \"./m\"\n}\n", `infra/more.tf:2: infrastructure/db: module "m" is "./m"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, w := newHouse(tree(infra("")))
+			h.Provisioner = &ground{}
+			apply(t, h)
+			_, p := pulled(t, h, w, tree(infra(""), with(c.file, c.text)))
+			s := step(t, p.Plan, "infrastructure/db")
+			if !s.Failed || s.Passing || !strings.Contains(s.Why, c.why) {
+				t.Errorf("step %+v", s)
+			}
+			denied := slices.ContainsFunc(p.Plan.Findings, func(f ledger.Finding) bool {
+				return f.Rule == "policy/evidence" && strings.Contains(f.Message, c.why) && f.Hint != ""
+			})
+			if !denied {
+				t.Errorf("findings %+v", p.Plan.Findings)
+			}
+		})
+	}
+}
+
+// What may pass is no mistake of the author's: it is said so, and is not held for good.
+func TestAPlanThatFailedForAPassingReasonIsSaidToBeWorthAnotherTry(t *testing.T) {
+	for kind, passing := range map[fault.Kind]bool{fault.Transient: true, fault.Conflict: true, fault.Invalid: false, fault.Denied: false, fault.Internal: false} {
+		h, _ := newHouse(tree(infra("")))
+		h.Provisioner = failing{fault.WithHint(fault.New(kind, "no such host"), "see that the registry can be reached")}
+		_, in, err := h.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rev, err := h.Repo.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := h.Review(t.Context(), in, rev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := step(t, p.Plan, "infrastructure/db")
+		if !s.Failed || s.Passing != passing || s.Held != "" || strings.Contains(s.Why, "may pass") != passing {
+			t.Errorf("%v: %+v", kind, s)
+		}
+		if got := len(p.Plan.Passing()) == 1; got != passing || len(p.Plan.Failed()) == 1 == passing {
+			t.Errorf("%v: passing %v, failed %v", kind, p.Plan.Passing(), p.Plan.Failed())
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Diff(context.Context, port.Stack) (port.Change, error) { return port.Change{}, f.err }
+
+func (f failing) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {
+	return port.Outcome{}, f.err
 }
 
 type refusing struct{}

@@ -4,6 +4,7 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,7 +212,7 @@ func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, 
 	if err := v.answer(ctx); err != nil {
 		return r, err
 	}
-	return r, v.unfinished(p.World.Intent, outcomes, notTheirs)
+	return r, cmp.Or(v.unfinished(p.World.Intent, outcomes, notTheirs), delayed(p))
 }
 
 // ahead makes what can be made before the merge, and plans again. What the tracked
@@ -326,7 +327,7 @@ func stage(p *pass.Proposal, outcomes []execute.Outcome, ran bool) templates.Sta
 	if len(p.Plan.Failed()) > 0 {
 		return templates.Blocked
 	}
-	waits := false
+	waits, delayed := false, len(p.Plan.Passing()) > 0
 	for _, s := range p.Plan.Work() {
 		switch {
 		case s.Held == "":
@@ -340,6 +341,8 @@ func stage(p *pass.Proposal, outcomes []execute.Outcome, ran bool) templates.Sta
 	switch {
 	case p.Runs() && !ran, len(p.KeptBack()) > 0:
 		return templates.Planned
+	case delayed:
+		return templates.Delayed
 	case waits:
 		return templates.Awaiting
 	}

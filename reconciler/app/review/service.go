@@ -281,7 +281,7 @@ func markOf(name string, r templates.Report) (port.CommitStatus, error) {
 	switch r.Stage {
 	case templates.Broken, templates.Blocked:
 		m.State = port.Failure
-	case templates.Running, templates.Merged:
+	case templates.Running, templates.Merged, templates.Delayed:
 		m.State = port.Pending
 	case templates.Planned:
 		m.State = port.Waits

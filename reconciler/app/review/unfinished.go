@@ -55,6 +55,16 @@ func (o *Service) unfinished(in *pass.Intent, outcomes []execute.Outcome, counts
 	return Unfinished{fault.WithHint(fault.New(fault.Of(soonest.Error), "%s", strings.Join(lines, "\n")), "%s", fault.HintOf(soonest.Error))}
 }
 
+// delayed is the error of a pull request's infrastructure that could not be planned for a
+// reason that may pass; nil: there is none. It is planned again in its own time.
+func delayed(p *pass.Proposal) error {
+	refs := p.Plan.Passing()
+	if len(refs) == 0 {
+		return nil
+	}
+	return Unfinished{fault.WithHint(fault.New(fault.Transient, "%s: %s", refs[0], p.World.Unobservable[refs[0]]), "it is tried again by itself")}
+}
+
 // later orders what failed by how soon it is worth another try.
 func later(err error) int {
 	soon := []fault.Kind{fault.Conflict, fault.Transient, fault.Cancelled, fault.Internal}

@@ -26,6 +26,11 @@ type Observed struct {
 	Unobservable map[schemas.Ref]string      // infrastructure that could not be looked at, and why
 	// Failed is that of it which was looked at in earnest: its module does not plan.
 	Failed map[schemas.Ref]bool
+	// Passing is that of Failed whose reason may pass: a network, a lock of the state.
+	Passing map[schemas.Ref]bool
+	// Wrong is infrastructure without a plan that cannot have one, and why: so much can be
+	// told of its module without.
+	Wrong map[schemas.Ref]string
 	// Unplanned is infrastructure that a pull request may not plan, and why. What it does
 	// not change is taken to stand as it was recorded: the tracked branch looks at it.
 	Unplanned map[schemas.Ref]string
@@ -204,7 +209,8 @@ func Retries(d *schemas.Declaration) int {
 func (c *computing) stack(n *graph.Node, s *Step) {
 	last := c.seen.Facts.Latest[s.Ref]
 	if why, blind := c.seen.Unobservable[s.Ref]; blind {
-		s.Do, s.Pending, s.Why, s.Failed = Make, true, why, c.seen.Failed[s.Ref]
+		s.Do, s.Pending, s.Why = Make, true, why
+		s.Failed, s.Passing = c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
 		if last != nil {
 			s.Do = Remake
 		}
@@ -242,6 +248,9 @@ func (c *computing) unplanned(n *graph.Node, s *Step, last *ledger.Entry, why st
 		s.Do, s.Pending, s.Why = Remake, true, changed(last, n.Recipe)+"; "+why
 	default:
 		s.Do, s.Pending, s.Why = Make, true, "never made; "+why
+	}
+	if wrong := c.seen.Wrong[s.Ref]; wrong != "" && s.Do != Keep {
+		s.Failed, s.Why = true, wrong
 	}
 }
 
@@ -307,7 +316,8 @@ func (c *computing) retired() (steps []Step) {
 			s.Actions, s.Change = change.Actions, change.Digest
 		}
 		if why, blind := c.seen.Unobservable[ref]; blind {
-			s.Pending, s.Why, s.Failed = true, "declared no more; "+why, c.seen.Failed[ref]
+			s.Pending, s.Why = true, "declared no more; "+why
+			s.Failed, s.Passing = c.seen.Failed[ref], c.seen.Passing[ref]
 		}
 		if why, none := c.seen.Unplanned[ref]; none {
 			s.Pending, s.Why = true, "declared no more; "+why

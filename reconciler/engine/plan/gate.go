@@ -10,7 +10,8 @@ import (
 )
 
 // Gate is p with its findings: a denied step is held, and so is every step that
-// needs a held one. A kept step is never held: it does nothing.
+// needs a held one. A kept step is never held: it does nothing. Nor is one whose own plan
+// failed: before it is provisioned it is planned again, and judged by that.
 func Gate(p Plan, found []ledger.Finding) Plan {
 	out := p
 	out.Findings = found
@@ -28,7 +29,7 @@ func Gate(p Plan, found []ledger.Finding) Plan {
 		if s.Do == Keep {
 			continue
 		}
-		if why := denied[s.Ref]; why != "" && s.Held == "" {
+		if why := denied[s.Ref]; why != "" && s.Held == "" && (!s.Failed || s.Do == Retire) {
 			s.Held = why
 		}
 		for _, need := range s.Needs {

@@ -29,7 +29,9 @@ type Step struct {
 	Why     string        `json:"why"`
 	// Failed says that the step's own plan was tried and failed: Why tells of what. A step
 	// that is Pending without it waits for something.
-	Failed  bool                  `json:"failed,omitempty"`
+	Failed bool `json:"failed,omitempty"`
+	// Passing says that it failed for a reason that may pass by itself, and is nobody's mistake.
+	Passing bool                  `json:"passing,omitempty"`
 	Needs   []schemas.Ref         `json:"needs,omitempty"` // steps that come first
 	Model   digest.Digest         `json:"model,omitempty"` // deployments: the model that will be served, where known
 	Actions []port.ResourceAction `json:"actions,omitempty"`
@@ -84,10 +86,15 @@ func (p Plan) Digest() digest.Digest {
 	return d
 }
 
-// Failed is the steps whose own plan failed.
-func (p Plan) Failed() (refs []schemas.Ref) {
+// Failed is the steps whose own plan failed, for something that a person corrects.
+func (p Plan) Failed() []schemas.Ref { return p.failed(false) }
+
+// Passing is the steps whose own plan failed for a reason that may pass.
+func (p Plan) Passing() []schemas.Ref { return p.failed(true) }
+
+func (p Plan) failed(passing bool) (refs []schemas.Ref) {
 	for _, s := range p.Work() {
-		if s.Failed {
+		if s.Failed && s.Passing == passing {
 			refs = append(refs, s.Ref)
 		}
 	}
