@@ -20,9 +20,9 @@ import (
 
 // launcher is one tool's row: how it is opened, and how the worker comes to it.
 type launcher struct {
-	open func(env port.Env) (port.Launcher, error)
-	// mounts: it has this machine's folders. Else things reach it by the store.
-	mounts      bool
+	// It tells whether it has this machine's folders, to mount them; else things reach it by
+	// the store.
+	open        func(env port.Env) (l port.Launcher, mounts bool, err error)
 	workerImage string // has the worker, where a step of its own comes first
 	interpreter string // of images or machines that fetch the worker themselves
 }
@@ -32,18 +32,19 @@ var launchers = []func(project *schemas.Project, r schemas.Runner) *launcher{
 	onDocker,
 }
 
-// onDocker mounts folders where the engine is on this machine, which its address says.
+// onDocker mounts folders where the engine is on this machine, as its address says.
 func onDocker(_ *schemas.Project, r schemas.Runner) *launcher {
 	if r.Docker == nil {
 		return nil
 	}
-	return &launcher{open: func(env port.Env) (port.Launcher, error) {
+	return &launcher{open: func(env port.Env) (port.Launcher, bool, error) {
 		o := docker.Options{Runner: *r.Docker, Env: env}
 		if uid := os.Getuid(); uid > 0 {
 			o.User = uid // what is mounted is this user's
 		}
-		return docker.New(o)
-	}, mounts: docker.Near(*r.Docker), interpreter: "python3"}
+		l, err := docker.New(o)
+		return l, err == nil && docker.Near(l), err
+	}, interpreter: "python3"}
 }
 
 // elsewhere are the routes of the project's runners.
@@ -68,12 +69,13 @@ func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRe
 		if l == nil {
 			continue
 		}
-		var err error
-		if cfg.Launcher, err = l.open(cfg.Env); err != nil {
+		begins, mounts, err := l.open(cfg.Env)
+		if err != nil {
 			return nil, err
 		}
+		cfg.Launcher = begins
 		cfg.WorkerImage, cfg.Interpreter = l.workerImage, l.interpreter
-		if l.mounts {
+		if mounts {
 			return runner.Remote(cfg), nil
 		}
 		if place.Away == nil {

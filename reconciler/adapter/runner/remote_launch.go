@@ -69,8 +69,11 @@ func (r *remote) launched(ctx context.Context, a attempt) error {
 		if hint := fault.HintOf(err); hint != "" {
 			text += ": " + hint
 		}
-		now := r.Env.Now()
-		return a.conclude(port.Result{Cause: port.Unschedulable, ExitCode: -1, Message: r.Name + " refuses it: " + text, Started: now, Finished: now})
+		now, cause := r.Env.Now(), port.Unschedulable
+		if unfit := (*port.Unfit)(nil); errors.As(err, &unfit) {
+			cause = unfit.Cause
+		}
+		return a.conclude(port.Result{Cause: cause, ExitCode: -1, Message: r.Name + " refuses it: " + text, Started: now, Finished: now})
 	}
 	if err != nil {
 		return fmt.Errorf("start %s on %s: %w", l.Job.Ref, r.Name, err)

@@ -71,6 +71,12 @@ func New(o Options) (port.Launcher, error) {
 	return d, nil
 }
 
+// Near tells whether l's engine is on this machine, so that folders of it can be mounted.
+func Near(l port.Launcher) bool {
+	d, ok := l.(*launcher)
+	return ok && d.sock != ""
+}
+
 func (d *launcher) Launch(ctx context.Context, task port.Task) (port.TaskID, error) {
 	if err := d.takes(task); err != nil {
 		return port.TaskID{}, err
