@@ -21,6 +21,11 @@ allowed_formats := safe_formats & {f | some f in input.project.modelFormats} if 
 	input.project.modelFormats != null
 }
 
+# What is allowed for a file as part of another: weights that an ONNX model of the folder names.
+allowed(format) if format in allowed_formats
+
+allowed("onnx-data") if "onnx" in allowed_formats
+
 # METADATA
 # title: Nothing is known of the model
 # description: A model that cannot be looked at is not released.
@@ -157,13 +162,17 @@ higher_is_better(gate) if {
 deny contains {
 	"rule": "model/format",
 	"message": sprintf("model file %s is %s, which is not an allowed format", [file.path, file.format]),
-	"hint": sprintf("save the model as one of: %s", [concat(", ", sort(allowed_formats))]),
+	"hint": better(file.format),
 } if {
 	step.releases
 	step.due
 	some file in input.model.files
-	not file.format in allowed_formats
+	not allowed(file.format)
 }
+
+better(format) := "keep all files of the model in its folder, and let it name them by paths below its own, with bytes that they have" if {
+	format in {"onnx-outside", "shards-outside"}
+} else := sprintf("save the model as one of: %s", [concat(", ", sort(allowed_formats))])
 
 # METADATA
 # title: Model without files

@@ -75,6 +75,24 @@ test_project_narrows_formats if {
 	denied(doc) == {"model/format"}
 }
 
+# Weights that an ONNX model names come with it, and with no other.
+test_weights_of_onnx if {
+	files := [{"path": "m.onnx", "format": "onnx"}, {"path": "w.bin", "format": "onnx-data"}]
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": files}])
+	doc := about({"metric": "auc"}, known)
+	denied(doc) == set()
+	denied(object.union(doc, {"project": {"modelFormats": ["onnx"]}})) == set()
+	denied(object.union(doc, {"project": {"modelFormats": ["safetensors"]}})) == {"model/format"}
+}
+
+test_names_outside if {
+	some format in ["onnx-outside", "shards-outside"]
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": [{"path": "m", "format": format}]}])
+	denied(about({"metric": "auc"}, known)) == {"model/format"}
+	some f in model.deny with input as about({"metric": "auc"}, known)
+	contains(f.hint, "keep all files of the model in its folder")
+}
+
 test_pending_waits if {
 	doc := about({"metric": "auc", "min": 0.9}, null)
 	denied(object.union(doc, {"phase": "plan", "step": {"pending": true}})) == set()

@@ -156,25 +156,26 @@ func (d *stepServices) scan(ctx context.Context, art port.Artifact) ([]policy.Fi
 	if err := artifact.Checkout(ctx, d.Store, art, at); err != nil {
 		return nil, err
 	}
+	members := make([]model.Member, len(art.Files))
+	for i, f := range art.Files {
+		members[i] = model.Member{Path: f.Path, Size: f.Size, Open: func() (model.Content, error) {
+			in, err := os.Open(filepath.Join(at, filepath.FromSlash(f.Path)))
+			if err != nil {
+				return nil, fault.New(fault.Internal, "open a copy of %s: %w", f.Path, errors.Unwrap(err))
+			}
+			return in, nil
+		}}
+	}
+	reports, err := model.InspectFolder(members)
+	if err != nil {
+		return nil, err
+	}
 	var out []policy.File
-	for _, f := range art.Files {
-		report, err := inspect(filepath.Join(at, filepath.FromSlash(f.Path)), f)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, policy.File{Path: f.Path, Format: report.Format, Digest: f.Digest, Size: f.Size, Carries: report.Carries})
+	for i, f := range art.Files {
+		out = append(out, policy.File{Path: f.Path, Format: reports[i].Format, Digest: f.Digest, Size: f.Size, Carries: reports[i].Carries})
 	}
 	d.formats[art.Digest] = out
 	return out, nil
-}
-
-func inspect(at string, f digest.File) (model.Report, error) {
-	in, err := os.Open(at)
-	if err != nil {
-		return model.Report{}, fault.New(fault.Internal, "open a copy of %s: %w", f.Path, errors.Unwrap(err))
-	}
-	defer in.Close()
-	return model.Inspect(f.Path, in, f.Size), nil
 }
 
 // provenance says how the candidate came to be, for the model's attestation.

@@ -259,3 +259,12 @@ func TestZipsThatReadersSeeDifferently(t *testing.T) {
 
 // bomb is a zip that unpacks to a thousand times its size, and to more than is unpacked.
 func bomb() []byte { return zipOf("schema.json", strings.Repeat(" ", 80<<20)) }
+
+// externalTensor is a tensor among the weights of a graph that is kept in another file.
+func externalTensor(pairs ...string) []byte {
+	parts := [][]byte{number(1, 2), number(2, 1), message(8, []byte("w"))}
+	for i := 0; i < len(pairs); i += 2 {
+		parts = append(parts, message(13, message(1, []byte(pairs[i])), message(2, []byte(pairs[i+1]))))
+	}
+	return message(5, append(parts, number(14, 1))...)
+}

@@ -22,15 +22,15 @@ const (
 // names are the members that say what an object is.
 var names = []string{
 	"class_name", "config", "module", "registered_name", "learner", "version", "chat_template", "auto_map",
-	"__class__", "__module__", "__loader__", "file",
+	"__class__", "__module__", "__loader__", "file", "weight_map",
 }
 
 // object is what is known of a JSON object: of each of names, how often it stands there
 // and its value where that is a string. One that comes twice differs by reader.
 type object struct {
-	times [12]int
-	value [12]string
-	odd   [12]bool // not a string
+	times [13]int
+	value [13]string
+	odd   [13]bool // not a string
 }
 
 func (o *object) index(name string) int {

@@ -35,7 +35,9 @@ const (
 	NumPyObject   = "numpy-object"   // an array of pickled objects
 	SkopsForeign  = "skops-foreign"  // names types or functions that are not the libraries' own
 	ONNXCustom    = "onnx-custom"    // needs operators that a library of somebody's brings
-	ONNXOutside   = "onnx-outside"   // reads weights from outside its folder
+	ONNXOutside   = "onnx-outside"   // reads weights from outside its folder, or such as are not there
+	ONNXData      = "onnx-data"      // weights of an ONNX model of the same folder, and nothing else
+	ShardsOutside = "shards-outside" // an index that names other files than safetensors of its folder
 	SavedModel    = "saved-model"    // TensorFlow's
 	SavedModelOps = "saved-model-io" // which reads or writes files, or calls Python
 	Keras         = "keras"          // Keras's layers, by name
@@ -60,7 +62,7 @@ const (
 )
 
 // Version changes with what Inspect finds: evidence names the one that found it.
-const Version = "2"
+const Version = "3"
 
 const (
 	maxHead  = 1 << 20 // bytes looked at where a part is enough
@@ -76,14 +78,22 @@ type Report struct {
 // Inspect says what the size bytes in r are. The path only tells source code from other
 // text: importing goes by name. What cannot be read is Unknown.
 func Inspect(path string, r io.ReaderAt, size int64) Report {
-	s := &scan{}
-	format := s.format(file{path, r, size}, 0)
+	return inspect(&scan{}, file{path, r, size})
+}
+
+func inspect(s *scan, f file) Report {
+	format := s.format(f, 0)
 	slices.Sort(s.carries)
 	return Report{Format: format, Carries: slices.Compact(s.carries)}
 }
 
 // scan gathers what is carried, over a file and all that it holds.
-type scan struct{ carries []string }
+type scan struct {
+	carries []string
+	outside []reference // of an ONNX model: what it reads of other files
+	raw     bool        // the file is bytes that no reader takes for anything
+	index   bool        // the file is JSON that names shards
+}
 
 func (s *scan) carry(what string) {
 	if !slices.Contains(s.carries, what) {
@@ -133,10 +143,16 @@ func (s *scan) format(f file, depth int) string {
 	case head[0] == '{' && isUBJ(f):
 		return XGBoostUBJ
 	}
-	if found := sniffProto(f); found != "" {
+	if found := s.proto(f); found != "" {
+		if depth > 0 && len(s.outside) > 0 {
+			s.outside = nil
+			return ONNXOutside // beside a member of an archive there is nothing
+		}
 		return found
 	}
-	return s.text(f, head)
+	found := s.text(f, head)
+	s.raw, s.index = s.raw && depth == 0, s.index && depth == 0 // members are no files of the folder
+	return found
 }
 
 // takenBy asks the readers that run code, or that show something else than what

@@ -65,8 +65,8 @@ var savedSchema = map[string]map[uint64]field{
 // savedCalls are parts of names of TensorFlow's operators that run Python, or read or write files.
 var savedCalls = []string{"PyFunc", "ReadFile", "WriteFile", "MatchingFiles", "Save", "Restore", "MergeV2Checkpoints", "PrintV2", "Dataset", "Reader", "LoadLibrary", "DebugIdentity"}
 
-// sniffProto walks f as either; "" is neither.
-func sniffProto(f file) string {
+// proto walks f as either; "" is neither.
+func (s *scan) proto(f file) string {
 	head := f.bytes(0, 1)
 	if len(head) == 0 || head[0]&7 != 0 && head[0]&7 != 2 {
 		return ""
@@ -75,6 +75,9 @@ func sniffProto(f file) string {
 	p := newProto(f, onnxSchema)
 	p.visit = o.visit
 	if p.message("model", f.size, 0) && o.graphs > 0 && o.opsets > 0 {
+		if !o.outside {
+			s.outside = o.references
+		}
 		return o.format()
 	}
 	calls, nodes := false, 0
@@ -100,6 +103,8 @@ type onnx struct {
 	graphs, opsets  int
 	defined, used   map[string]bool // operators of other domains: by functions of the model, and by its nodes
 	custom, outside bool
+	references      []reference // what is kept in other files
+	entries         [][2]string // of the tensor that is being read: where it is kept
 }
 
 func (o *onnx) visit(message string, texts map[uint64]string) {
@@ -118,7 +123,20 @@ func (o *onnx) visit(message string, texts map[uint64]string) {
 			o.add(o.used, texts[7], texts[4])
 		}
 	case "external":
-		o.outside = o.outside || !slices.Contains(externalKeys, texts[1]) || texts[1] == "location" && !inside(texts[2])
+		if o.entries = append(o.entries, [2]string{texts[1], texts[2]}); len(o.entries) > len(externalKeys) {
+			o.entries, o.outside = o.entries[:0], true
+		}
+	case "tensor":
+		if len(o.entries) == 0 {
+			return
+		}
+		r, ok := referenceOf(o.entries)
+		o.entries = o.entries[:0]
+		if !ok || len(o.references) == maxReferences {
+			o.outside = true
+			return
+		}
+		o.references = append(o.references, r)
 	}
 }
 

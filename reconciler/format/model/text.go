@@ -18,6 +18,7 @@ import (
 
 func (s *scan) text(f file, head []byte) string {
 	if !isAllText(f) {
+		s.raw = true
 		return Unknown
 	}
 	mark := int64(0)
@@ -106,6 +107,7 @@ func (s *scan) json(f file) string {
 	booster := false
 	j := jsonReader{src: bufio.NewReaderSize(f.part(0, f.size), 64<<10), visit: func(depth int, o *object) {
 		booster = booster || depth == 0 && o.has("learner") && o.has("version")
+		s.index = s.index || depth == 0 && o.has("weight_map")
 		if o.has("chat_template") {
 			s.carry(ChatTemplate)
 		}
