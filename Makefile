@@ -39,11 +39,16 @@ export GORACE := atexit_sleep_ms=0
 SLOW := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/x/crypto/ssh/internal/bcrypt_pbkdf
 RACE := -race $(foreach p,$(SLOW),-gcflags=$(p)=-race=false)
 
+KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio) $(TOOLS)/share/kueue.yaml
+KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
+# What runs the tests of real engines; each chooses by the first word of a test's name.
+ENGINES    := ./reconciler/port/porttest/enginetest
+
 .DEFAULT_GOAL := help
-.PHONY: help build release man completions demo demo-pr test test-real test-docker debian-docker bench bench-data fuzz lint generate tools clean
+.PHONY: help build release man completions demo demo-pr test test-real test-docker test-kubernetes test-kubeflow debian-docker debian-kubernetes bench bench-data fuzz lint generate tools clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/vishwa, bin/vishwa-worker and bin/vishwa-devforge
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/vishwa ./cmd/vishwa-devforge
@@ -61,20 +66,26 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test $(RACE) -timeout 60m ./...
 
-test-real: tools build debian-docker $(TOOLS)/bin/minio $(TOOLS)/bin/registry $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry
+test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(TOOLS)/bin/minio $(TOOLS)/bin/registry $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
 
-# What runs the tests of real engines; each chooses by the first word of a test's name.
-ENGINES := ./reconciler/port/porttest/enginetest
-
 test-docker: debian-docker $(TOOLS)/bin/minio ## what drives Docker, on a real engine of the tests' own (as root: it makes namespaces)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestDocker' $(ENGINES)
 
+test-kubernetes: debian-kubernetes $(KUBERNETES) ## what drives Kubernetes, on a real cluster of the tests' own, with Kueue (as root; builds for minutes, once)
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestKubernetes' $(ENGINES)
+
+test-kubeflow: debian-kubernetes $(KUBERNETES) $(KUBEFLOW) ## what drives Kubeflow, on the same cluster with JobSet and Trainer (as root)
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestKubeflow' $(ENGINES)
+
 debian-docker:
 	@.ci/servers/apt.sh docker
+
+debian-kubernetes:
+	@.ci/servers/apt.sh kubernetes
 
 bench: build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
@@ -167,6 +178,55 @@ $(TOOLS)/bin/minio:
 
 $(TOOLS)/bin/registry:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/distribution/distribution/v3/cmd/registry@$(REGISTRY)
+
+# The servers of test-kubernetes and test-kubeflow. Their versions stand in the go.mod of each folder of .ci/servers. Without cgo
+# they need nothing of the machine, and run in an image of their own. GOGC halves the time and takes 3 GB.
+SERVER = cd .ci/servers/$(1) && CGO_ENABLED=0 GOGC=400 GOWORK=off GOFLAGS=-mod=readonly $(GO) build -trimpath -buildvcs=false -o $(or $(2),$@) -ldflags
+
+# All programs of Kubernetes in one: one link in place of six. Without a version kubectl refuses to check what it applies.
+VERSION_OF := k8s.io/component-base/version
+$(TOOLS)/bin/kubeone:
+	@echo "building Kubernetes, once: 10 minutes of a processor"
+	version=$$(cd .ci/servers/kubernetes && $(GO) list -m -f '{{.Version}}' k8s.io/kubernetes) && minor=$${version#v1.} && \
+	  $(call SERVER,kubernetes) "-s -w -X $(VERSION_OF).gitVersion=$$version -X $(VERSION_OF).gitMajor=1 -X $(VERSION_OF).gitMinor=$${minor%.*} \
+	    -X k8s.io/client-go/pkg/version.gitVersion=$$version" ./kubeone
+
+$(TOOLS)/bin/etcd:
+	$(call SERVER,kubernetes) '-s -w' go.etcd.io/etcd/server/v3
+
+$(TOOLS)/bin/coredns:
+	$(call SERVER,kubernetes) '-s -w' ./coredns
+
+$(TOOLS)/bin/kueue:
+	$(call SERVER,kubernetes) '-s -w' sigs.k8s.io/kueue/cmd/kueue
+
+$(TOOLS)/bin/trainer:
+	$(call SERVER,kubernetes) '-s -w' github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager
+
+$(TOOLS)/bin/jobset:
+	$(call SERVER,jobset) '-s -w' sigs.k8s.io/jobset
+
+# containerd last: who has it has its other half.
+$(TOOLS)/bin/containerd:
+	$(call SERVER,containerd,$@-shim-runc-v2) '-s -w' github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
+	$(call SERVER,containerd) '-s -w' github.com/containerd/containerd/v2/cmd/containerd
+
+$(TOOLS)/bin/pause:
+	$(call SERVER,pause) '-s -w' .
+
+# The manifests of the controllers, as their own modules carry them. Trainer's name JobSet's by an address: JobSet is installed before.
+MODULE = $$(cd .ci/servers/$(1) && GOWORK=off $(GO) mod download -json $(2) | sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p')
+KUSTOMIZE = mkdir -p $(TOOLS)/share && $(TOOLS)/bin/kubeone kubectl kustomize
+$(TOOLS)/share/kueue.yaml: | $(TOOLS)/bin/kubeone
+	$(KUSTOMIZE) $(call MODULE,kubernetes,sigs.k8s.io/kueue)/config/default > $@.new && mv $@.new $@
+
+$(TOOLS)/share/jobset.yaml: | $(TOOLS)/bin/kubeone
+	$(KUSTOMIZE) $(call MODULE,jobset,sigs.k8s.io/jobset)/config/default > $@.new && mv $@.new $@
+
+$(TOOLS)/share/trainer.yaml: | $(TOOLS)/bin/kubeone
+	rm -rf $(TOOLS)/src/trainer && mkdir -p $(TOOLS)/src && cp -r $(call MODULE,kubernetes,github.com/kubeflow/trainer/v2)/manifests $(TOOLS)/src/trainer
+	chmod -R u+w $(TOOLS)/src/trainer && sed -i '/third-party\/jobset/d' $(TOOLS)/src/trainer/overlays/manager/kustomization.yaml
+	$(KUSTOMIZE) $(TOOLS)/src/trainer/overlays/manager > $@.new && mv $@.new $@ && rm -rf $(TOOLS)/src/trainer
 
 clean: ## remove what make built, and the tools
 	rm -rf $(BIN) $(DIST) $(TOOLS)

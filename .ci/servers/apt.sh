@@ -4,7 +4,7 @@
 set -eu
 case ${1:-} in
 docker) wanted="docker.io:dockerd iptables:iptables iproute2:ip python3:python3" ;;
-kubernetes) wanted="runc:runc containernetworking-plugins:/usr/lib/cni/bridge iptables:iptables iproute2:ip conntrack:conntrack python3:python3" ;;
+kubernetes) wanted="runc:runc containernetworking-plugins:/usr/lib/cni/bridge iptables:iptables iproute2:ip python3:python3" ;;
 *) echo "usage: apt.sh docker|kubernetes" >&2; exit 2 ;;
 esac
 PATH=$PATH:/usr/sbin:/sbin

@@ -24,7 +24,6 @@
 package enginetest
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -121,13 +120,4 @@ func debian(name, pkg string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s is missing: apt-get install %s", name, pkg)
-}
-
-// run carries out a command that is to succeed.
-func run(name string, args ...string) error {
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		return errors.Join(fmt.Errorf("%s %v: %w", name, args, err), errors.New(string(out)))
-	}
-	return nil
 }

@@ -7,15 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // firstEnv tells this program that it is to be a node's first process.
@@ -35,25 +31,6 @@ type process struct {
 	cmd  *exec.Cmd
 	log  string
 	over chan struct{} // closed when it has ended
-}
-
-// first is what a node's first process does: it mounts a /proc of its own, and buries those whose parents have ended.
-func first() {
-	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		fmt.Fprintln(os.Stderr, "enginetest: mount /proc:", err)
-		os.Exit(1)
-	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGCHLD)
-	signal.Ignore(os.Interrupt)
-	fmt.Println("ready")
-	for range signals {
-		for {
-			if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 && err != syscall.EINTR {
-				break
-			}
-		}
-	}
 }
 
 // newNode begins a node without programs, for as long as this process lives.
@@ -82,37 +59,6 @@ func (n *node) serve(begun chan<- error) {
 	for start := range n.starts {
 		start()
 	}
-}
-
-// begin starts the first process and takes this thread into its namespaces.
-func (n *node) begin() error {
-	n.first = exec.Command("/proc/self/exe")
-	n.first.Env = append(os.Environ(), firstEnv+"=1")
-	n.first.Stderr = os.Stderr
-	n.first.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	ready, err := n.first.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := n.first.Start(); err != nil {
-		return err
-	}
-	if _, err := ready.Read(make([]byte, 1)); err != nil {
-		return fmt.Errorf("the first process of a node did not begin: %w", err)
-	}
-	of := fmt.Sprintf("/proc/%d/ns/", n.first.Process.Pid)
-	processes, err := os.Open(of + "pid")
-	if err != nil {
-		return err
-	}
-	defer processes.Close()
-	mounts, err := os.Open(of + "mnt")
-	if err != nil {
-		return err
-	}
-	defer mounts.Close()
-	// A thread that shares its working folder with others may not change its mounts.
-	return errors.Join(unix.Unshare(unix.CLONE_FS), unix.Setns(int(processes.Fd()), unix.CLONE_NEWPID), unix.Setns(int(mounts.Fd()), unix.CLONE_NEWNS))
 }
 
 // start begins a program in the node; what it says goes to a file of its name.
