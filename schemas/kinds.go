@@ -46,6 +46,14 @@ type Store struct {
 	S3 *S3 `json:"s3,omitempty" part:"placement"`
 	// OCI is a repository of a container registry that all machines share; each also keeps what it uses itself.
 	OCI *OCI `json:"oci,omitempty" part:"placement"`
+	// DVC is the repository's DVC remote, beside the data that it has; each machine also keeps what it uses itself.
+	DVC *DVCRemote `json:"dvc,omitempty" part:"placement"`
+}
+
+// DVCRemote is a remote of .dvc/config, as the tracked branch has it. Credentials come from where DVC has them on each machine.
+type DVCRemote struct {
+	// Remote is its name; without it, the default remote.
+	Remote string `json:"remote,omitempty" jsonschema:"pattern=^[A-Za-z0-9._-]+$" part:"placement"`
 }
 
 // OCI is a repository of an OCI registry. Credentials come from Docker's configuration and its credential helpers, or from VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD, and go to this registry alone.

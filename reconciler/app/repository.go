@@ -86,7 +86,11 @@ func Open(ctx context.Context, o Options) (h *Repository, err error) {
 			r.Close()
 		}
 	}()
-	project, t, err := settings(ctx, r, o.Act)
+	tree, err := settled(ctx, r, o.Act)
+	if err != nil {
+		return nil, err
+	}
+	project, t, err := pass.Settings(tree)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +106,11 @@ func Open(ctx context.Context, o Options) (h *Repository, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.wire(o, project, name); err != nil {
+	place, err := h.place(project, tree)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.wire(o, project, name, place); err != nil {
 		return nil, err
 	}
 	h.Actor = pass.Actor{Name: name}
@@ -110,21 +118,18 @@ func Open(ctx context.Context, o Options) (h *Repository, err error) {
 	return h, nil
 }
 
-// settings are what must be known before the ports can be opened: the project and
+// settled has what must be known before the ports can be opened: the project and
 // who is trusted. Who acts goes by the revision alone; who only looks, by the work
 // tree where there is one.
-func settings(ctx context.Context, r *repo.Repo, act bool) (*schemas.Project, *trust.Trust, error) {
-	tree := r.Worktree()
-	if act || r.Bare() {
-		head, err := r.Head(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		if tree, err = r.Open(ctx, head.SHA); err != nil {
-			return nil, nil, err
-		}
+func settled(ctx context.Context, r *repo.Repo, act bool) (fs.FS, error) {
+	if !act && !r.Bare() {
+		return r.Worktree(), nil
 	}
-	return pass.Settings(tree)
+	head, err := r.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Open(ctx, head.SHA)
 }
 
 // controller is the name under which trust.yaml knows this machine's keys.
@@ -148,13 +153,7 @@ func (h *Repository) controller(must bool) (string, error) {
 }
 
 // wire opens every port. This is the table of adapters.
-func (h *Repository) wire(o Options, project *schemas.Project, name string) error {
-	place := StoreRef{Dir: filepath.Join(h.Paths.State, "store")}
-	if s := project.Store; s != nil && s.Dir != "" {
-		place.Dir, place.Shared = s.Dir, true
-	} else if s != nil {
-		place.Away = s
-	}
+func (h *Repository) wire(o Options, project *schemas.Project, name string, place StoreRef) error {
 	kept, err := OpenStore(place, o.Env)
 	if err != nil {
 		return err
@@ -168,7 +167,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string) erro
 		return err
 	}
 	work := runs{Store: place.String(), Envs: h.Paths.Envs, Seal: h.Paths.Seal(), Wall: o.Wall}
-	work.Wall.Hidden = slices.Concat(o.Wall.Hidden, h.Paths.Hidden(o.Env.Lookup), []string{h.Repo.Dir(), filepath.Clean(place.Dir)})
+	work.Wall.Hidden = slices.Concat(o.Wall.Hidden, h.Paths.Hidden(o.Env.Lookup), place.hidden(o.Env), []string{h.Repo.Dir()})
 	apart := "" // folder of what is set apart, below the state
 	if o.Isolation != nil {
 		apart, work.For, work.Envs = "pulls", "pulls", h.Paths.Envs+"-pulls"

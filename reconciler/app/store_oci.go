@@ -5,11 +5,10 @@ package app
 import (
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/schemas"
 )
 
-func inRegistry(s schemas.Store) *away {
-	at := s.OCI
+func inRegistry(p StoreRef) *away {
+	at := p.Away.OCI
 	if at == nil {
 		return nil
 	}

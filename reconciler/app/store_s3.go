@@ -7,11 +7,10 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/schemas"
 )
 
-func inS3(s schemas.Store) *away {
-	at := s.S3
+func inS3(p StoreRef) *away {
+	at := p.Away.S3
 	if at == nil {
 		return nil
 	}

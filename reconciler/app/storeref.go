@@ -5,8 +5,11 @@ package app
 
 import (
 	"encoding/json"
+	"io/fs"
+	"path/filepath"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -20,6 +23,7 @@ type StoreRef struct {
 	// Shared is set where a declaration names the folder: others may use it, too.
 	Shared bool           `json:"shared,omitempty"`
 	Away   *schemas.Store `json:"away,omitempty"` // one of those in the table below
+	DVC    *data.Place    `json:"dvc,omitempty"`  // the remote, where Away is one
 }
 
 // away is a place of a store that all machines reach.
@@ -29,10 +33,11 @@ type away struct {
 	open      func(env port.Env) (port.Bucket, error)
 }
 
-// aways is the table of such places, one row each; a row is nil where s is another's.
-var aways = []func(s schemas.Store) *away{
+// aways is the table of such places, one row each; a row is nil where p is another's.
+var aways = []func(p StoreRef) *away{
 	inS3,
 	inRegistry,
+	inDVC,
 }
 
 // String is what ParseStoreRef reads. It holds no secret.
@@ -49,13 +54,44 @@ func ParseStoreRef(text string) (p StoreRef, err error) {
 	return p, nil
 }
 
+// place is where project keeps artifacts, as tree has it: with no store, in this machine's
+// state alone.
+func (h *Repository) place(project *schemas.Project, tree fs.FS) (StoreRef, error) {
+	p := StoreRef{Dir: filepath.Join(h.Paths.State, "store")}
+	s := project.Store
+	switch {
+	case s == nil:
+	case s.Dir != "":
+		p.Dir, p.Shared = s.Dir, true
+	default:
+		p.Away = s
+	}
+	if s == nil || s.DVC == nil {
+		return p, nil
+	}
+	at, err := data.PlaceOf(tree, s.DVC.Remote, h.checkout())
+	p.DVC = &at
+	return p, err
+}
+
+// hidden are the folders of the store that no run may be shown.
+func (p StoreRef) hidden(env port.Env) []string {
+	out := []string{filepath.Clean(p.Dir)}
+	if p.DVC != nil {
+		if at := p.DVC.Folder(env); at != "" {
+			out = append(out, filepath.Join(at, besideDVC))
+		}
+	}
+	return out
+}
+
 // away is the row of p; nil where the store is a folder alone.
 func (p StoreRef) away() (*away, error) {
 	if p.Away == nil {
 		return nil, nil
 	}
 	for _, row := range aways {
-		if a := row(*p.Away); a != nil {
+		if a := row(p); a != nil {
 			return a, nil
 		}
 	}
