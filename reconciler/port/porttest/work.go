@@ -73,7 +73,7 @@ func (b WorkBench) get(t *testing.T, d digest.Digest) string {
 func workIn(t *testing.T, b WorkBench) {
 	code, codeSize := b.put(t, "the code\n")
 	in, inSize := b.put(t, "the input\n")
-	job := b.job("in", `cat src/code.txt "$VISHWA_INPUT_RAW_DATA"; grep -o '1\.5' "$VISHWA_PARAMS"`)
+	job := b.job("in", `cat src/code.txt "$VISHWA_INPUT_RAW_DATA" "$VISHWA_PARAMS"`)
 	job.Code = digest.Manifest{{Path: "src/code.txt", Digest: code, Size: codeSize}}
 	job.Inputs = map[string]port.Artifact{"raw-data": {Name: "raw.txt", Digest: in, Size: inSize}}
 	job.Params = map[string]any{"C": 1.5}
@@ -81,7 +81,7 @@ func workIn(t *testing.T, b WorkBench) {
 	if r.Cause != "" {
 		t.Fatalf("%s: %s %s", r.Cause, r.Message, r.Tail)
 	}
-	if got := b.get(t, r.Log); got != "the code\nthe input\n1.5\n" {
+	if got := b.get(t, r.Log); got != "the code\nthe input\n{\n  \"C\": 1.5\n}\n" {
 		t.Errorf("it saw %q", got)
 	}
 }
