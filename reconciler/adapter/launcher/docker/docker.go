@@ -343,8 +343,12 @@ func (k *keyed) lock(ctx context.Context, name string) (unlock func(), err error
 // covers tells whether a mount of from would show path, links followed as far as they are here.
 func covers(from, path string) bool {
 	real := func(p string) string {
-		if r, err := filepath.EvalSymlinks(p); err == nil {
-			return r
+		rest := ""
+		for at := filepath.Clean(p); at != "/"; at = filepath.Dir(at) {
+			if r, err := filepath.EvalSymlinks(at); err == nil {
+				return filepath.Join(r, rest)
+			}
+			rest = filepath.Join(filepath.Base(at), rest)
 		}
 		return filepath.Clean(p)
 	}

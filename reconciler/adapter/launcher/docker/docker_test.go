@@ -3,18 +3,23 @@
 package docker
 
 import (
+	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func launcherOn(t *testing.T, socket string, change ...func(*Options)) port.Launcher {
+func launcherOn(t testing.TB, socket string, change ...func(*Options)) port.Launcher {
 	t.Helper()
 	o := Options{Runner: schemas.DockerRunner{Host: "unix://" + socket}, Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }}}
 	for _, c := range change {
@@ -25,6 +30,25 @@ func launcherOn(t *testing.T, socket string, change ...func(*Options)) port.Laun
 		t.Fatal(err)
 	}
 	return l
+}
+
+// someTask is one that no other test has.
+func someTask(image string, command ...string) port.Task {
+	id := strings.ToLower(rand.Text())
+	return port.Task{
+		Name: "vishwa-test-" + id, Owner: "test", Job: digest.Of([]byte(id)), Launch: id, Ref: schemas.Ref{Kind: "Training", Name: "test"},
+		Image: image, Command: command, Ticket: []byte("ticket " + id), Deadline: time.Hour, Isolated: true,
+	}
+}
+
+// bare is a context that outlives the test, to clean up after it.
+func bare(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
+
+func unfitCause(err error) port.Cause {
+	if unfit := (*port.Unfit)(nil); errors.As(err, &unfit) {
+		return unfit.Cause
+	}
+	return ""
 }
 
 func TestDockerIsALauncher(t *testing.T) {

@@ -40,6 +40,7 @@ type engineDouble struct {
 	Socket string
 	asked  atomic.Int64
 	away   atomic.Bool
+	cutAt  atomic.Int64 // the request whose answer does not arrive; then the engine is away. 0: none
 
 	mu         sync.Mutex
 	id         string
@@ -64,6 +65,8 @@ type boxDouble struct {
 	files    map[string]*tar.Header
 	texts    map[string]string
 	log      string
+	made     time.Time
+	starts   int
 }
 
 func newEngineDouble(t *testing.T) *engineDouble {
@@ -94,7 +97,10 @@ func (e *engineDouble) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	e.asked.Add(1)
+	if n := e.asked.Add(1); n == e.cutAt.Load() {
+		e.away.Store(true)
+		defer func() { panic(http.ErrAbortHandler) }() // it was done, and nobody learns of it
+	}
 	w.Header().Set("Api-Version", "1.41")
 	p := apiVersion.ReplaceAllString(r.URL.Path, "")
 	if p == "/events" {
@@ -189,7 +195,7 @@ func (e *engineDouble) create(w http.ResponseWriter, r *http.Request) {
 	host, _ := asked["HostConfig"].(object)
 	delete(asked, "HostConfig")
 	delete(asked, "NetworkingConfig")
-	b := &boxDouble{id: hex.EncodeToString(raw), name: name, config: asked, host: host, files: map[string]*tar.Header{}, texts: map[string]string{}}
+	b := &boxDouble{id: hex.EncodeToString(raw), name: name, config: asked, host: host, files: map[string]*tar.Header{}, texts: map[string]string{}, made: time.Now()}
 	b.set("created", 0)
 	e.containers[b.id] = b
 	answer(w, 201, object{"Id": b.id, "Warnings": []string{}})
@@ -211,7 +217,7 @@ func (b *boxDouble) set(status string, code int) {
 func (e *engineDouble) list(w http.ResponseWriter) {
 	out := []object{}
 	for _, b := range e.containers {
-		out = append(out, object{"Id": b.id, "Names": []string{"/" + b.name}, "State": b.state["Status"], "Labels": b.config["Labels"]})
+		out = append(out, object{"Id": b.id, "Names": []string{"/" + b.name}, "State": b.state["Status"], "Labels": b.config["Labels"], "Created": b.made.Unix()})
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(out)
@@ -272,6 +278,7 @@ func (e *engineDouble) start(w http.ResponseWriter, b *boxDouble) {
 		return
 	}
 	b.set("running", 0)
+	b.starts++
 	e.tell(b, "start")
 	switch command := fmt.Sprint(b.config["Entrypoint"].([]any)[0]); command {
 	case "well":

@@ -228,7 +228,7 @@ func (e *engine) fits(task port.Task, sock string) error {
 		return unfitted(port.Unschedulable, "launch %s: the engine cannot bound cores and memory on this machine, and they are asked for", task.Name)
 	}
 	places := map[string]string{
-		"/var/run/docker.sock": "an engine's socket", "/run/podman/podman.sock": "an engine's socket",
+		"/var/run/docker.sock": "an engine's socket", "/run/docker.sock": "an engine's socket", "/run/podman/podman.sock": "an engine's socket",
 		"/run/containerd/containerd.sock": "an engine's socket", "/proc": "the machine's processes", "/sys": "the machine's devices", "/dev": "the machine's devices",
 	}
 	if sock != "" {

@@ -16,6 +16,7 @@ import (
 
 const (
 	awaitAtMost   = 2 * time.Minute  // without news, a task is looked at; the stream should have told
+	sweepEvery    = 10 * time.Minute // tasks that nobody awaits are held to their deadlines
 	awaitPatience = 30 * time.Second // with an engine that does not answer
 	watchLingers  = 10 * time.Second // without anybody who waits
 )
@@ -162,8 +163,13 @@ func (d *launcher) events(ctx context.Context, begun func(), tell func(id string
 	default:
 	}
 	begun()
+	d.sweep(ctx)
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
 	for {
 		select {
+		case <-sweep.C:
+			d.sweep(ctx)
 		case m := <-stream.Messages:
 			if matters[m.Action] {
 				tell(m.Actor.ID)
@@ -174,6 +180,34 @@ func (d *launcher) events(ctx context.Context, begun func(), tell func(id string
 				d.forget()
 			}
 			return d.classed(ctx, "watch the engine", err)
+		}
+	}
+}
+
+// sweep ends what has outlived its deadline although nobody awaits it, whoever began it: an
+// engine has no clock of its own for that.
+func (d *launcher) sweep(ctx context.Context) {
+	eng, err := d.engine(ctx)
+	if err != nil {
+		return
+	}
+	now := d.o.Env.Now().Add(eng.ahead)
+	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{Filters: make(client.Filters).Add("label", labelLaunch)})
+	if err != nil {
+		d.o.Env.Log.Warn("list tasks, to hold them to their deadlines", "err", err)
+		return
+	}
+	for _, c := range all.Items {
+		limit, err := time.ParseDuration(c.Labels[labelDeadline])
+		if err != nil || now.Sub(time.Unix(c.Created, 0)) < limit { // it was not begun before it was made
+			continue
+		}
+		full, err := d.inspect(ctx, c.ID)
+		if err != nil || remaining(full, now) > 0 {
+			continue
+		}
+		if _, err := d.api.ContainerKill(ctx, c.ID, client.ContainerKillOptions{Signal: "SIGKILL"}); err == nil {
+			d.o.Env.Log.Warn("a task that nobody awaited was ended at its deadline", "task", full.Name, "deadline", limit)
 		}
 	}
 }

@@ -1,0 +1,398 @@
+// What the suite of launchers cannot know of Docker: what a container is given, what an engine
+// may be, and what is left by who stops in the middle.
+
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func launched(t *testing.T, l port.Launcher, task port.Task) port.TaskID {
+	t.Helper()
+	id, err := l.Launch(t.Context(), task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestAContainerIsGivenNoMoreThanWasAskedFor(t *testing.T) {
+	e := newEngineDouble(t)
+	task := someTask(doubleImage, "forever", "and", "ever")
+	task.Isolated = false
+	task.Mounts = []port.Mount{{From: "/srv/in", To: "/vishwa/in"}, {From: "/srv/out", To: "/vishwa/out", Write: true}}
+	task.Resources.CPU, task.Resources.Memory = "2.5", "1Gi"
+	launched(t, launcherOn(t, e.Socket, func(o *Options) { o.Runner.Network = "team" }), task)
+	b := e.box(t, task.Name)
+	var host, config object
+	for from, to := range map[any]*object{&b.host: &host, &b.config: &config} {
+		raw, _ := json.Marshal(from)
+		_ = json.Unmarshal(raw, to)
+	}
+	for field, want := range map[string]any{
+		"CapDrop": []any{"ALL"}, "CapAdd": nil, "SecurityOpt": []any{"no-new-privileges"}, "Privileged": false, "ReadonlyRootfs": true,
+		"NetworkMode": "team", "IpcMode": "private", "PidMode": "", "UTSMode": "", "UsernsMode": "", "Binds": nil, "Devices": nil, "DeviceRequests": nil,
+		"Memory": 1073741824.0, "MemorySwap": 1073741824.0, "NanoCpus": 2.5e9, "PidsLimit": 4096.0, "GroupAdd": nil, "Init": nil, "VolumesFrom": nil,
+		"RestartPolicy": object{"Name": "no", "MaximumRetryCount": 0.0},
+		"Mounts": []any{
+			object{"Type": "volume", "Target": "/vishwa", "VolumeOptions": object{"NoCopy": true}},
+			object{"Type": "bind", "Source": "/srv/in", "Target": "/vishwa/in", "ReadOnly": true},
+			object{"Type": "bind", "Source": "/srv/out", "Target": "/vishwa/out"},
+		},
+	} {
+		if !reflect.DeepEqual(host[field], want) {
+			t.Errorf("%s is %#v, want %#v", field, host[field], want)
+		}
+	}
+	for field, want := range map[string]any{
+		"User": "65532:65532", "WorkingDir": "/vishwa/work", "Entrypoint": []any{"forever"}, "Cmd": []any{"and", "ever"}, "Env": []any{"HOME=/vishwa/work"},
+		"Healthcheck": object{"Test": []any{"NONE"}},
+	} {
+		if !reflect.DeepEqual(config[field], want) {
+			t.Errorf("%s is %#v, want %#v", field, config[field], want)
+		}
+	}
+	for file, want := range map[string]string{"work/": "drwx------", "ticket/": "dr-x------", "ticket/ticket": "-r--------"} {
+		if h := b.files[file]; h == nil || h.FileInfo().Mode().String() != want || h.Uid != User || h.Gid != User {
+			t.Errorf("%s is put there as %+v, want %s of user %d", file, h, want, User)
+		}
+	}
+}
+
+func TestATaskIsNeverRoot(t *testing.T) {
+	e := newEngineDouble(t)
+	task := someTask(doubleImage, "forever")
+	launched(t, launcherOn(t, e.Socket, func(o *Options) { o.User = 1000 }), task)
+	if user := e.box(t, task.Name).config["User"]; user != "1000:1000" {
+		t.Errorf("the task is user %v", user)
+	}
+	if _, err := New(Options{User: -1}); fault.Of(err) != fault.Invalid {
+		t.Errorf("a user below none: %v", err)
+	}
+}
+
+func TestNoMountCoversTheEngine(t *testing.T) {
+	e := newEngineDouble(t)
+	l := launcherOn(t, e.Socket)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Dir(e.Socket), link); err != nil {
+		t.Fatal(err)
+	}
+	beside := filepath.Join(filepath.Dir(e.Socket), "beside")
+	if err := os.Mkdir(beside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[string]bool{
+		"/": false, "/var": false, "/var/run": false, "/run": false, "/var/run/docker.sock": false, "/run/docker.sock": false, "/run/containerd": false, e.Socket: false, filepath.Dir(e.Socket): false, link: false,
+		"/var/lib/docker": false, "/var/lib": false, "/var/lib/docker/volumes/x/_data": false, "/proc/1/root": false, "/dev/mem": false, "/sys": false,
+		beside: true, "/srv/data": true, "/var/lib/dockers": true, "/running": true,
+	} {
+		task := someTask(doubleImage, "well")
+		task.Mounts = []port.Mount{{From: from, To: "/vishwa/x"}}
+		if _, err := l.Launch(t.Context(), task); (err == nil) != want || err != nil && fault.Of(err) != fault.Invalid {
+			t.Errorf("a mount of %s: %v", from, err)
+		}
+	}
+}
+
+func TestWhatAnEngineCannotDoIsRefused(t *testing.T) {
+	e := newEngineDouble(t)
+	for name, c := range map[string]struct {
+		change func(*port.Task)
+		cause  port.Cause
+	}{
+		"no image":              {func(o *port.Task) { o.Image = "" }, ""},
+		"a tag":                 {func(o *port.Task) { o.Image = "registry.example.com/base:1" }, ""},
+		"nodes":                 {func(o *port.Task) { o.Nodes = 2 }, ""},
+		"a priority":            {func(o *port.Task) { o.Priority = "high" }, ""},
+		"a kind of GPU":         {func(o *port.Task) { o.Resources.GPU, o.Resources.GPUKind = 1, "a100" }, ""},
+		"room on disk":          {func(o *port.Task) { o.Resources.EphemeralStorage = "1Gi" }, ""},
+		"the machine's network": {func(o *port.Task) { o.Pull, o.Isolated = true, false }, ""},
+		"too much memory":       {func(o *port.Task) { o.Resources.Memory = "1Ti" }, port.Unschedulable},
+		"too many cores":        {func(o *port.Task) { o.Resources.CPU = "4.001" }, port.Unschedulable},
+		"another architecture":  {func(o *port.Task) { o.Image = doubleForeign }, port.BadImage},
+		"no such program":       {func(o *port.Task) { o.Command = []string{"none"} }, port.BadImage},
+	} {
+		task := someTask(doubleImage, "well")
+		c.change(&task)
+		_, err := launcherOn(t, e.Socket, func(o *Options) { o.Runner.Network = "host" }).Launch(t.Context(), task)
+		if err == nil || fault.Of(err) != fault.Invalid || unfitCause(err) != c.cause || c.cause == "" && fault.HintOf(err) == "" {
+			t.Errorf("%s: %v (%s), want Invalid, %q and what to do", name, err, unfitCause(err), c.cause)
+		}
+	}
+	if left := e.names(); len(left) > 0 {
+		t.Errorf("containers are left: %v", left)
+	}
+	for name, host := range map[string]string{"far away without TLS": "tcp://192.0.2.1:2375", "by ssh": "ssh://host", "a relative path": "unix://docker.sock", "no address": "docker"} {
+		o := Options{Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}}
+		o.Runner.Host = host
+		if _, err := New(o); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+			t.Errorf("an engine %s: %v", name, err)
+		}
+	}
+	if _, err := New(Options{Runner: schemas.DockerRunner{Network: "container:other"}}); fault.Of(err) != fault.Invalid {
+		t.Errorf("the network of another container: %v", err)
+	}
+}
+
+// TestOneWhoStopsInTheMiddleLeavesOneTask: whichever answer of the engine is the last that
+// arrives, who launches again has the one task, begun once, with its ticket.
+func TestOneWhoStopsInTheMiddleLeavesOneTask(t *testing.T) {
+	for n := int64(1); ; n++ {
+		e := newEngineDouble(t)
+		e.cutAt.Store(n)
+		task := someTask(doubleAway, "forever")
+		_, err := launcherOn(t, e.Socket).Launch(t.Context(), task)
+		if err == nil && e.asked.Load() < n {
+			if n < 8 {
+				t.Fatalf("a launch asks only %d times", n-1)
+			}
+			return
+		}
+		if err != nil && fault.Of(err) != fault.Transient {
+			t.Errorf("cut off at request %d: %v, want Transient", n, err)
+		}
+		e.away.Store(false)
+		id := launched(t, launcherOn(t, e.Socket), task)
+		b := e.box(t, task.Name)
+		if text, mode := b.ticket(); len(e.names()) != 1 || b.starts != 1 || b.id != id.UID || string(text) != string(task.Ticket) || mode.Perm() != 0o400 {
+			t.Errorf("cut off at request %d: %v, begun %d times, ticket %q", n, e.names(), b.starts, text)
+		}
+	}
+}
+
+func TestWhatIsMadeAndNotBegunWaits(t *testing.T) {
+	e := newEngineDouble(t)
+	l := launcherOn(t, e.Socket)
+	task := someTask(doubleImage, "forever")
+	id := launched(t, l, task)
+	b := e.box(t, task.Name)
+	e.mu.Lock()
+	b.set("created", 0)
+	b.starts = 0
+	e.mu.Unlock()
+	if s, err := l.Observe(t.Context(), id); err != nil || s.Phase != port.TaskWaiting || s.Reason == "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if again := launched(t, l, task); again != id || b.starts != 1 {
+		t.Errorf("launched again it is %+v, begun %d times", again, b.starts)
+	}
+}
+
+func TestNoTwoTasksShareAGPU(t *testing.T) {
+	ask := func(n int) port.Task {
+		task := someTask(doubleImage, "forever")
+		task.Resources.GPU = n
+		return task
+	}
+	given := func(t *testing.T, e *engineDouble, task port.Task) string {
+		raw, _ := json.Marshal(e.box(t, task.Name).host["DeviceRequests"])
+		return string(raw)
+	}
+	t.Run("which the engine lists", func(t *testing.T) {
+		e := newEngineDouble(t)
+		e.devices = []string{"nvidia.com/gpu=all", "nvidia.com/gpu=1", "nvidia.com/gpu=0", "nvidia.com/gpu=2", "nvidia.com/gpu=GPU-0e", "other.com/net=0"}
+		l := launcherOn(t, e.Socket)
+		one, two, three, four := ask(1), ask(2), ask(1), ask(4)
+		first := launched(t, l, one)
+		launched(t, l, two)
+		if a, b := given(t, e, one), given(t, e, two); !strings.Contains(a, `["nvidia.com/gpu=0"]`) || !strings.Contains(b, `["nvidia.com/gpu=1","nvidia.com/gpu=2"]`) || !strings.Contains(a, `"Driver":"cdi"`) {
+			t.Errorf("%s and %s", a, b)
+		}
+		if _, err := l.Launch(t.Context(), three); fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "of 3, 0 are free") {
+			t.Errorf("with none free: %v", err)
+		}
+		if _, err := l.Launch(t.Context(), four); unfitCause(err) != port.Unschedulable {
+			t.Errorf("more than there are: %v", err)
+		}
+		if err := l.Remove(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		launched(t, l, three)
+	})
+	t.Run("which it does not", func(t *testing.T) {
+		e := newEngineDouble(t)
+		l := launcherOn(t, e.Socket)
+		tasks := []port.Task{ask(1), ask(1), ask(1), ask(1)}
+		var wg sync.WaitGroup
+		for _, task := range tasks {
+			wg.Go(func() {
+				if _, err := l.Launch(t.Context(), task); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		seen := map[string]bool{}
+		for _, task := range tasks {
+			seen[given(t, e, task)] = true
+		}
+		if len(seen) != len(tasks) {
+			t.Errorf("%d tasks have %v", len(tasks), seen)
+		}
+		e.startError = "could not select device driver \"\" with capabilities: [[gpu]]"
+		last := ask(1)
+		if _, err := l.Launch(t.Context(), last); unfitCause(err) != port.Unschedulable {
+			t.Errorf("an engine without GPUs: %v", err)
+		}
+		if names := e.names(); len(names) != len(tasks) {
+			t.Errorf("what cannot start is left: %v", names)
+		}
+	})
+}
+
+// TestAnotherEngineInItsPlaceIsAConflict, although it answers at the same address.
+func TestAnotherEngineInItsPlaceIsAConflict(t *testing.T) {
+	e := newEngineDouble(t)
+	var later atomic.Int64
+	l := launcherOn(t, e.Socket, func(o *Options) {
+		o.Env.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
+	id := launched(t, l, someTask(doubleImage, "forever"))
+	e.mu.Lock()
+	e.id = "another"
+	e.mu.Unlock()
+	later.Store(int64(engineAge))
+	_, err := l.Observe(t.Context(), id)
+	for what, err := range map[string]error{"Observe": err, "Remove": l.Remove(t.Context(), id)} {
+		if fault.Of(err) != fault.Conflict || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v, want Conflict and what to do", what, err)
+		}
+	}
+	if len(e.names()) != 1 {
+		t.Error("the other engine's container was taken away")
+	}
+}
+
+// TestPodmanIsOneEngine although it calls itself by another ID each time.
+func TestPodmanIsOneEngine(t *testing.T) {
+	e := newEngineDouble(t)
+	e.podman = true
+	id := launched(t, launcherOn(t, e.Socket), someTask(doubleImage, "forever"))
+	e.mu.Lock()
+	e.id = "another"
+	e.mu.Unlock()
+	if s, err := launcherOn(t, e.Socket).Observe(t.Context(), id); err != nil || s.Phase != port.TaskRunning {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestAnImageIsFetchedOnceWithItsUsersCredentials(t *testing.T) {
+	e := newEngineDouble(t)
+	dir := t.TempDir()
+	auth := base64.StdEncoding.EncodeToString([]byte("alice:hush-hush"))
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), fmt.Appendf(nil, `{"auths": {"registry.example.com": {"auth": %q}, "other.example.com": {"auth": "b3RoZXI6b3RoZXI="}}}`, auth), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := launcherOn(t, e.Socket, func(o *Options) {
+		o.Env.Lookup = func(name string) (string, bool) { return dir, name == "DOCKER_CONFIG" }
+	})
+	e.pulled = make(chan struct{})
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := l.Launch(short, someTask(doubleAway, "well")); fault.Of(err) != fault.Cancelled {
+		t.Errorf("who gives up while an image is fetched: %v", err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { launched(t, l, someTask(doubleAway, "well")) })
+	}
+	for e.asked.Load() < 8 { // all of them have come as far as the image
+		time.Sleep(time.Millisecond)
+	}
+	close(e.pulled)
+	wg.Wait()
+	raw, err := base64.URLEncoding.DecodeString(e.auths[0])
+	if len(e.auths) != 1 || err != nil || !bytes.Contains(raw, []byte(`"hush-hush"`)) || bytes.Contains(raw, []byte("other")) {
+		t.Errorf("fetched %d times, with %s", len(e.auths), raw)
+	}
+	for text, want := range map[string]fault.Kind{
+		"manifest unknown: manifest unknown": fault.Invalid, "unauthorized: authentication required": fault.Invalid, "no matching manifest for linux/amd64 in the manifest list entries": fault.Invalid,
+		"Get https://registry.example.com/v2/: dial tcp: connect: connection refused": fault.Transient, "toomanyrequests: slow down": fault.Transient, "write /var/lib/docker/tmp: no space left on device": fault.Transient,
+	} {
+		e.mu.Lock()
+		e.pullError = text
+		delete(e.images, doubleAway)
+		e.mu.Unlock()
+		_, err := l.Launch(t.Context(), someTask(doubleAway, "well"))
+		if fault.Of(err) != want || (unfitCause(err) == port.BadImage) != (want == fault.Invalid) || strings.Contains(err.Error(), "hush-hush") || strings.Contains(err.Error(), auth) {
+			t.Errorf("%q is %s: %v", text, fault.Of(err), err)
+		}
+	}
+}
+
+// TestWhatNobodyAwaitsIsHeldToItsDeadline as soon as anybody awaits anything.
+func TestWhatNobodyAwaitsIsHeldToItsDeadline(t *testing.T) {
+	e := newEngineDouble(t)
+	forgotten := someTask(doubleImage, "forever")
+	forgotten.Deadline = time.Minute
+	launched(t, launcherOn(t, e.Socket), forgotten)
+	b := e.box(t, forgotten.Name)
+	e.mu.Lock()
+	b.made = b.made.Add(-time.Hour)
+	b.state["StartedAt"] = time.Now().Add(-time.Hour).Format(time.RFC3339Nano)
+	e.mu.Unlock()
+	l := launcherOn(t, e.Socket)
+	ended := launched(t, l, someTask(doubleImage, "well"))
+	if _, err := l.Await(t.Context(), ended, port.TaskStatus{}); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		e.mu.Lock()
+		status := b.state["Status"]
+		e.mu.Unlock()
+		if status == "exited" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it is still %v", status)
+		}
+	}
+}
+
+func TestTheOwnWordsOfAContainerSteerNothing(t *testing.T) {
+	frame := func(text string) string {
+		n := len(text)
+		return string([]byte{1, 0, 0, 0, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + text
+	}
+	for name, c := range map[string]struct{ in, want string }{
+		"nothing":         {"", ""},
+		"a line":          {frame("it broke\n"), "it broke"},
+		"the last five":   {frame("1\n2\n3\n4\n") + frame("5\n6\n"), "2; 3; 4; 5; 6"},
+		"a cut frame":     {frame("it broke\n")[:12], "it b"},
+		"no frames":       {"plain", ""},
+		"escapes":         {frame("\x1b[31mred\x1b[0m\n"), "\ufffd[31mred\ufffd[0m"},
+		"no characters":   {frame("a\xffb\n"), "ab"},
+		"a line too long": {frame(strings.Repeat("x", 2000)), "..." + strings.Repeat("x", 500)},
+	} {
+		if got := ownTail(strings.NewReader(c.in)); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func FuzzOwnTail(f *testing.F) {
+	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00\x03abc"))
+	f.Add([]byte("\x01\x00\x00\x00\xff\xff\xff\xffabc"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if got := ownTail(bytes.NewReader(raw)); len(got) > 4*ownBytes || strings.ContainsAny(got, "\x1b\n") {
+			t.Errorf("%q", got)
+		}
+	})
+}
