@@ -181,7 +181,7 @@ func profileOf(ctx context.Context, s *station, ref schemas.Ref) ([]byte, error)
 	}
 	in, err := s.Store.Get(ctx, kept.Digest)
 	if err != nil {
-		return nil, err
+		return nil, s.absent(e, "the profile", err)
 	}
 	defer in.Close()
 	return io.ReadAll(in)

@@ -66,7 +66,7 @@ func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool
 	if err != nil {
 		return err
 	}
-	all := append(recordedLogs(facts, ref), s.ranHere(ctx, facts, ref)...)
+	all := append(recordedLogs(facts, ref, s.Machine), s.ranHere(ctx, facts, ref)...)
 	if len(all) == 0 {
 		return fault.WithHint(fault.New(fault.Missing, "no run of %s is known", ref), "vishwa plan says whether it is to run; vishwa apply runs it")
 	}
@@ -89,8 +89,9 @@ type output struct {
 
 func (o output) String() string { return fmt.Sprintf("%s, run %s: %s", o.ref, o.key.Short(), o.what) }
 
-// recordedLogs are the logs of the newest runs of ref that the ledger tells of.
-func recordedLogs(facts *ledger.Facts, ref schemas.Ref) (all []output) {
+// recordedLogs are the logs of the newest runs of ref that the ledger tells of, and of those
+// that a machine has run again for itself.
+func recordedLogs(facts *ledger.Facts, ref schemas.Ref, machine string) (all []output) {
 	take := func(e *ledger.Entry) {
 		if e == nil || e.Ref != ref && e.Ref.Whole() != ref {
 			return
@@ -111,6 +112,11 @@ func recordedLogs(facts *ledger.Facts, ref schemas.Ref) (all []output) {
 	}
 	for _, e := range facts.Latest {
 		take(e)
+		for _, own := range facts.Others[e.Key] {
+			if own.Machine == machine {
+				take(own)
+			}
+		}
 	}
 	for _, t := range facts.Failed {
 		take(t.Last)
@@ -133,7 +139,11 @@ func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.
 	}
 	seen := map[digest.Digest]bool{}
 	for _, in := range declared {
-		for _, st := range plan.Compute(in.Graph, plan.Observed{Facts: facts}).Steps {
+		here := facts
+		if counts, err := s.Here(ctx, facts, in.Graph); err == nil {
+			here = counts
+		}
+		for _, st := range plan.Compute(in.Graph, plan.Observed{Facts: here}).Steps {
 			if st.Key == "" || seen[st.Key] || st.Ref != ref && st.Ref.Whole() != ref {
 				continue
 			}

@@ -95,7 +95,7 @@ func (a *cli) released(ctx context.Context, s *station, name, out string) (laid,
 	at.dir = filepath.Join(at.beside, "model")
 	if err := layOut(ctx, s, e.Model, at); err != nil {
 		done()
-		return laid{}, nothing, err
+		return laid{}, nothing, s.absent(e, "the model", err)
 	}
 	return at, done, nil
 }
