@@ -82,7 +82,7 @@ type Mount struct {
 // Where a worker finds what it was given.
 const (
 	WorkerDir      = "/vishwa"               // of mounts, and of what the worker needs itself
-	TicketFile     = "/vishwa/ticket/ticket" // mode 0400
+	TicketFile     = "/vishwa/ticket/ticket" // mode 0400, or 0440 where the task is alone in its group
 	WorkerProgram  = "/vishwa/bin/vishwa-worker"
 	WorkDir        = "/vishwa/work" // where it works: writable, with room
 	TicketVariable = "VISHWA_TICKET"

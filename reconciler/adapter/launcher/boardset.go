@@ -1,0 +1,120 @@
+// What the board is told. Each is called with its lock held.
+
+package launcher
+
+func (b *board) setUnits(all []unit) {
+	clear(b.units)
+	for _, u := range all {
+		b.units[u.Name] = u.lean()
+	}
+	b.wakeAll()
+}
+
+func (b *board) setUnit(u unit, gone bool) {
+	if gone {
+		delete(b.units, u.Name)
+		delete(b.refused, b.c.kind.events(u.Name))
+	} else {
+		b.units[u.Name] = u.lean()
+	}
+	b.changed(u.Name)
+}
+
+func (b *board) setPods(all []pod) {
+	clear(b.pods)
+	for _, p := range all {
+		b.keepPod(p)
+	}
+	b.wakeAll()
+}
+
+func (b *board) setPod(p pod, gone bool) {
+	name := p.Labels[taskLabel]
+	if gone {
+		delete(b.pods[name], p.UID)
+		if len(b.pods[name]) == 0 {
+			delete(b.pods, name)
+		}
+	} else {
+		b.keepPod(p)
+	}
+	b.changed(name)
+}
+
+func (b *board) keepPod(p pod) {
+	name := p.Labels[taskLabel]
+	if b.pods[name] == nil {
+		b.pods[name] = map[string]pod{}
+	}
+	b.pods[name][p.UID] = p.lean()
+}
+
+func (b *board) setEvents(all []event) {
+	clear(b.refused)
+	for _, e := range all {
+		b.refused[e.Of.Name] = e.Message
+	}
+	b.wakeAll()
+}
+
+func (b *board) setEvent(e event, gone bool) {
+	if gone {
+		return // an event is forgotten after an hour, and what it said may still hold
+	}
+	b.refused[e.Of.Name] = e.Message
+	b.wakeEvent(e.Of.Name)
+}
+
+// wakeEvent wakes whoever awaits the task whose event it is.
+func (b *board) wakeEvent(of string) {
+	for name := range b.wakes {
+		if b.c.kind.events(name) == of {
+			b.changed(name)
+			return
+		}
+	}
+}
+
+func (b *board) setLoads(all []workload) {
+	clear(b.loads)
+	for _, w := range all {
+		b.keepLoad(w)
+	}
+	b.wakeAll()
+}
+
+func (b *board) setLoad(w workload, gone bool) {
+	for _, o := range w.Owners {
+		if gone {
+			delete(b.loads, o.UID)
+		}
+	}
+	if !gone {
+		b.keepLoad(w)
+	}
+	for _, u := range b.units {
+		for _, o := range w.Owners {
+			if u.UID == o.UID {
+				b.changed(u.Name)
+			}
+		}
+	}
+}
+
+func (b *board) keepLoad(w workload) {
+	w.Labels, w.Annotations = nil, nil
+	for _, o := range w.Owners {
+		b.loads[o.UID] = w
+	}
+}
+
+// lean is what is kept of an object: of its labels and notes, those that are read.
+func (u unit) lean() unit {
+	u.Labels, u.Annotations = nil, map[string]string{begun: u.Annotations[begun]}
+	return u
+}
+
+func (p pod) lean() pod {
+	p.Labels, p.Annotations = map[string]string{controllerUID: p.Labels[controllerUID]}, nil
+	return p
+}

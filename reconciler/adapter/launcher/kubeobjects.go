@@ -1,0 +1,151 @@
+// What is read of a cluster's objects, and kept of them: no more than what tells how a task
+// stands.
+
+package launcher
+
+import (
+	"slices"
+	"time"
+)
+
+// meta is of every object.
+type meta struct {
+	Name        string            `json:"name"`
+	UID         string            `json:"uid"`
+	Created     time.Time         `json:"creationTimestamp"`
+	Deleted     *time.Time        `json:"deletionTimestamp"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	Owners      []struct {
+		UID string `json:"uid"`
+	} `json:"ownerReferences"`
+}
+
+type condition struct {
+	Type    string    `json:"type"`
+	Status  string    `json:"status"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"lastTransitionTime"`
+}
+
+type conditions []condition
+
+// get is the condition of a type, and whether it is true.
+func (c conditions) get(kind string) (condition, bool) {
+	i := slices.IndexFunc(c, func(c condition) bool { return c.Type == kind })
+	if i < 0 {
+		return condition{}, false
+	}
+	return c[i], c[i].Status == "True"
+}
+
+// unit is the object that a task is: a Job or a TrainJob.
+type unit struct {
+	meta `json:"metadata"`
+	Spec struct {
+		Suspend     bool `json:"suspend"`
+		Completions int  `json:"completions"`
+		Trainer     struct {
+			Nodes int `json:"numNodes"`
+		} `json:"trainer"`
+	} `json:"spec"`
+	Status struct {
+		Conditions conditions `json:"conditions"`
+		Started    *time.Time `json:"startTime"`
+		Trainer    *progress  `json:"trainerStatus"`
+	} `json:"status"`
+}
+
+func (u unit) nodes() int { return max(1, u.Spec.Completions, u.Spec.Trainer.Nodes) }
+
+// pod is one of a task's.
+type pod struct {
+	meta `json:"metadata"`
+	Spec struct {
+		Node       string `json:"nodeName"`
+		Containers []struct {
+			Name      string `json:"name"`
+			Image     string `json:"image"`
+			Resources struct {
+				Limits map[string]string `json:"limits"`
+			} `json:"resources"`
+		} `json:"containers"`
+	} `json:"spec"`
+	Status struct {
+		Phase      string           `json:"phase"`
+		Reason     string           `json:"reason"`
+		Message    string           `json:"message"`
+		Conditions conditions       `json:"conditions"`
+		Containers []containerState `json:"containerStatuses"`
+		Init       []containerState `json:"initContainerStatuses"`
+	} `json:"status"`
+}
+
+type containerState struct {
+	Name  string `json:"name"`
+	Image string `json:"image"`
+	State struct {
+		Waiting *struct {
+			Reason  string `json:"reason"`
+			Message string `json:"message"`
+		} `json:"waiting"`
+		Running    *struct{} `json:"running"`
+		Terminated *ending   `json:"terminated"`
+	} `json:"state"`
+}
+
+// ending is how a container ended.
+type ending struct {
+	ExitCode int    `json:"exitCode"`
+	Reason   string `json:"reason"`
+	Message  string `json:"message"`
+}
+
+// limit is what a pod's containers are given of a resource, or "".
+func (p pod) limit(resource string) string {
+	for _, c := range p.Spec.Containers {
+		if l := c.Resources.Limits[resource]; l != "" {
+			return l
+		}
+	}
+	return ""
+}
+
+// image is that of a container, as it was asked for.
+func (p pod) image(c containerState) string {
+	for _, s := range p.Spec.Containers {
+		if s.Name == c.Name {
+			return s.Image
+		}
+	}
+	return c.Image
+}
+
+// states are those of all its containers, those that run first before the others.
+func (p pod) states() []containerState { return slices.Concat(p.Status.Init, p.Status.Containers) }
+
+// event is what the cluster says of an object.
+type event struct {
+	meta    `json:"metadata"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	Of      struct {
+		Name string `json:"name"`
+		UID  string `json:"uid"`
+	} `json:"involvedObject"`
+	Last time.Time `json:"lastTimestamp"`
+}
+
+// workload is what Kueue keeps of an object that waits in a queue.
+type workload struct {
+	meta `json:"metadata"`
+	Spec struct {
+		Queue    string `json:"queueName"`
+		Priority int64  `json:"priority"`
+		Active   *bool  `json:"active"`
+	} `json:"spec"`
+	Status struct {
+		Conditions conditions `json:"conditions"`
+	} `json:"status"`
+}

@@ -1,0 +1,253 @@
+// Asking how a task stands, waiting for it, and taking it away.
+
+package launcher
+
+import (
+	"context"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+const controllerUID = "batch.kubernetes.io/controller-uid"
+
+// here refuses a task of another cluster.
+func (c *cluster) here(id port.TaskID, tool string) error {
+	if id.Tool == tool {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Conflict, "task %s is on the cluster with the uid %s, and %s is %s", id.Name, id.Tool, c.At(), tool),
+		"the cluster was made anew under the same name, or the context leads elsewhere: what was on the other is not here")
+}
+
+// find is a task's object; one that is gone is Missing, if the cluster is still the same.
+func (c *cluster) find(ctx context.Context, id port.TaskID) (unit, error) {
+	tool, err := c.KnownUID(ctx)
+	if err != nil {
+		return unit{}, err
+	}
+	if err := c.here(id, tool); err != nil {
+		return unit{}, err
+	}
+	var u unit
+	err = c.Get(ctx, c.kind.resource(), id.Name, &u)
+	switch {
+	case err != nil && fault.Of(err) != fault.Missing:
+		return unit{}, err
+	case err == nil && u.UID == id.UID:
+		return u, nil
+	}
+	if tool, err = c.UID(ctx); err != nil {
+		return unit{}, err
+	}
+	if err := c.here(id, tool); err != nil {
+		return unit{}, err
+	}
+	return unit{}, fault.New(fault.Missing, "task %s is gone: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
+}
+
+func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus, error) {
+	u, err := c.find(ctx, id)
+	if err != nil {
+		return port.TaskStatus{}, err
+	}
+	if u.Deleted != nil {
+		return port.TaskStatus{}, fault.New(fault.Missing, "task %s is going: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
+	}
+	f := c.facts(u, nil)
+	if u.Spec.Suspend {
+		if c.queue != "" && u.Annotations[begun] != "" {
+			f.load, err = c.workload(ctx, u)
+		}
+		if f.load != nil {
+			f.ahead = c.board.position(*f.load)
+		}
+		return f.status(), err
+	}
+	if f.pods, err = c.podsOf(ctx, u); err != nil {
+		return port.TaskStatus{}, err
+	}
+	if len(f.pods) == 0 {
+		if f.refused, err = c.refusal(ctx, u); err != nil {
+			return port.TaskStatus{}, err
+		}
+	}
+	return f.status(), nil
+}
+
+// facts are what is known of a task by its object and pods.
+func (c *cluster) facts(u unit, pods []pod) facts {
+	f := facts{unit: u, queue: c.queue, ahead: -1, now: c.Now(), Patience: c.o.Patience}
+	for _, p := range pods {
+		if c.kind.mine(u, p) && !p.Created.Before(u.Created) {
+			f.pods = append(f.pods, p)
+		}
+	}
+	return f
+}
+
+// podsOf are the pods of a task.
+func (c *cluster) podsOf(ctx context.Context, u unit) ([]pod, error) {
+	all, _, err := kube.List[pod](ctx, c.Client, kube.Pods, kube.Select{Labels: taskLabel + "=" + u.Name})
+	return c.facts(u, all).pods, err
+}
+
+// refusal is what the cluster said last of why it makes no pod for a task.
+func (c *cluster) refusal(ctx context.Context, u unit) (string, error) {
+	events, _, err := kube.List[event](ctx, c.Client, kube.Events, kube.Select{
+		Fields: "involvedObject.kind=Job,reason=FailedCreate,involvedObject.name=" + c.kind.events(u.Name),
+	})
+	if err != nil {
+		return "", err
+	}
+	var last event
+	for _, e := range events {
+		if !e.Last.Before(u.Created) && !e.Last.Before(last.Last) {
+			last = e
+		}
+	}
+	return last.Message, nil
+}
+
+// workloads are Kueue's, in the version that the cluster would have; without a queue, nothing.
+func (c *cluster) workloads(ctx context.Context) (kube.Resource, error) {
+	if c.queue == "" {
+		return kube.Resource{}, nil
+	}
+	version, err := c.Version(ctx, "kueue.x-k8s.io")
+	if fault.Of(err) == fault.Missing {
+		return kube.Resource{}, fault.WithHint(fault.New(fault.Invalid, "the runner has queue %s, and %s has no Kueue", c.queue, c.At()), "install Kueue, or take queue out of the runner")
+	}
+	return kube.Resource{Group: "kueue.x-k8s.io", Version: version, Name: "workloads"}, err
+}
+
+// workload is what Kueue keeps of a task, or nil.
+func (c *cluster) workload(ctx context.Context, u unit) (*workload, error) {
+	loads, err := c.workloads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, _, err := kube.List[workload](ctx, c.Client, loads, kube.Select{Labels: "kueue.x-k8s.io/job-uid=" + u.UID})
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	return &all[0], nil
+}
+
+// How often what the board knows is read again although nothing woke its reader, as patience
+// ends; how soon a change of a reason alone is told; and how long one wait is at most.
+const (
+	look  = 2 * time.Second
+	calm  = 3 * time.Second
+	while = time.Minute
+)
+
+func (c *cluster) Await(ctx context.Context, id port.TaskID, seen port.TaskStatus) (port.TaskStatus, error) {
+	if tool, err := c.KnownUID(ctx); err != nil {
+		return port.TaskStatus{}, err
+	} else if err := c.here(id, tool); err != nil {
+		return port.TaskStatus{}, err
+	}
+	loads, err := c.workloads(ctx)
+	if err != nil {
+		return port.TaskStatus{}, err
+	}
+	defer c.board.join(loads)()
+	if err := c.heard(ctx); err != nil {
+		return port.TaskStatus{}, err
+	}
+	begun := c.env.Now()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		wake := c.board.wake(id.Name)
+		status, known := c.board.status(id)
+		waited := c.env.Now().Sub(begun)
+		broken := c.board.broken()
+		switch {
+		case broken != nil && fault.Of(broken) != fault.Transient:
+			return port.TaskStatus{}, broken
+		case waited > while:
+			if broken != nil {
+				return c.Observe(ctx, id)
+			}
+			return status, nil
+		case broken != nil: // it comes back, or the while is over
+		case !known || !alike(status, seen):
+			// The board's parts are told apart from one another: the cluster has the last word.
+			if now, err := c.Observe(ctx, id); err != nil || now != seen {
+				return now, err
+			}
+		case status != seen && waited > calm:
+			return status, nil
+		}
+		select {
+		case <-wake:
+		case <-tick.C:
+		case <-ctx.Done():
+			return port.TaskStatus{}, fault.New(fault.Cancelled, "await %s: %w", id.Name, ctx.Err())
+		}
+	}
+}
+
+// alike tells whether two differ in no more than a reason for waiting.
+func alike(a, b port.TaskStatus) bool {
+	if a.Phase == port.TaskEnded {
+		return a == b
+	}
+	a.Reason, b.Reason = "", ""
+	return a == b
+}
+
+// heard waits until the board knows everything, or why it does not.
+func (c *cluster) heard(ctx context.Context) error {
+	c.board.mu.Lock()
+	known := c.board.known
+	c.board.mu.Unlock()
+	select {
+	case <-known:
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Cancelled, "await: %w", ctx.Err())
+	}
+}
+
+func (c *cluster) Remove(ctx context.Context, id port.TaskID) error {
+	tool, err := c.UID(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.here(id, tool); err != nil {
+		return err
+	}
+	err = c.Delete(ctx, c.kind.resource(), id.Name, id.UID)
+	if k := fault.Of(err); err != nil && k != fault.Missing && k != fault.Conflict {
+		return err
+	}
+	gone := unit{meta: meta{Name: id.Name, UID: id.UID}}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		var u unit
+		err := c.Get(ctx, c.kind.resource(), id.Name, &u)
+		if err != nil && fault.Of(err) != fault.Missing {
+			return err
+		}
+		if err != nil || u.UID != id.UID {
+			pods, err := c.podsOf(ctx, gone)
+			if err != nil {
+				return err
+			}
+			if len(pods) == 0 || err == nil && u.UID != "" && u.UID != id.UID {
+				return nil
+			}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fault.New(fault.Cancelled, "remove %s: its pods are still there: %w", id.Name, ctx.Err())
+		}
+	}
+}

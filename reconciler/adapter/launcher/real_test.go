@@ -1,0 +1,221 @@
+// The same promises on a real cluster: a launcher with no more rights than its file gives, in a
+// namespace that takes restricted pods alone.
+
+package launcher
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
+
+// real is a namespace of a real cluster, and what the launcher's account is let in with.
+type realCluster struct {
+	*enginetest.Kubernetes
+	namespace, kubeconfig string
+	asked                 atomic.Int64
+	mu                    sync.Mutex
+	pods                  map[string][]string // of tasks, by uid
+}
+
+// realNamespace makes a namespace with the account and the rights of templates/kubernetes.
+func realNamespace(t *testing.T, name string) *realCluster {
+	t.Helper()
+	k := enginetest.Cluster(t)
+	k.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "`+name+`", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
+	t.Cleanup(func() { k.Kubectl(t, "", "delete", "namespace", name, "--wait=false") })
+	raw, err := os.ReadFile("../../../templates/kubernetes/launcher.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Kubectl(t, strings.ReplaceAll(string(raw), "NAMESPACE", name), "apply", "-f", "-")
+	r := &realCluster{Kubernetes: k, namespace: name, pods: map[string][]string{}}
+	token := strings.TrimSpace(k.Kubectl(t, "", "create", "token", "vishwa-launcher", "-n", name, "--duration=2h"))
+	r.kubeconfig = r.admit(t, token)
+	return r
+}
+
+// admit writes a kubeconfig that leads to the cluster by a server that counts what is asked.
+func (r *realCluster) admit(t *testing.T, token string) string {
+	t.Helper()
+	raw, err := os.ReadFile(r.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var admin struct {
+		Clusters []struct {
+			Cluster struct {
+				Server string `json:"server"`
+				CA     []byte `json:"certificate-authority-data"`
+			} `json:"cluster"`
+		} `json:"clusters"`
+	}
+	if err := yaml.Unmarshal(raw, &admin); err != nil {
+		t.Fatal(err)
+	}
+	server, err := url.Parse(admin.Clusters[0].Cluster.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(admin.Clusters[0].Cluster.CA)
+	proxy := httputil.NewSingleHostReverseProxy(server)
+	proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	proxy.FlushInterval = -1
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
+	front := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		r.asked.Add(1)
+		proxy.ServeHTTP(w, q)
+	}))
+	t.Cleanup(func() { front.CloseClientConnections(); front.Close() })
+	ca := base64.StdEncoding.EncodeToString(pemOf(front.Certificate()))
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	config := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "current-context": "real",
+		"clusters": [{"name": "real", "cluster": {"server": %q, "certificate-authority-data": %q}}],
+		"contexts": [{"name": "real", "context": {"cluster": "real", "user": "vishwa"}}],
+		"users": [{"name": "vishwa", "user": {"token": %q}}]}`, front.URL, ca, token)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func (r *realCluster) bench(t *testing.T, l port.Launcher) porttest.LauncherBench {
+	image := enginetest.Python(t)
+	name, _, _ := strings.Cut(image, "@")
+	return porttest.LauncherBench{
+		Launcher: l, Task: port.Task{Image: image},
+		Well: shell("true"), Badly: shell("exit 7"), Forever: shell("exec sleep 1000"),
+		Hog:     []string{"python3", "-c", "x = bytearray(300 << 20)"},
+		NoImage: name + "@sha256:" + strings.Repeat("0", 63) + "2",
+		Never:   schemas.Resources{GPU: 3},
+		Busy: func(t *testing.T) func() {
+			r.Kubectl(t, "", "cordon", "node1")
+			return func() { r.Kubectl(t, "", "uncordon", "node1") }
+		},
+		Kill: func(t *testing.T, id port.TaskID) {
+			r.Kubectl(t, "", "delete", "pod", "-n", r.namespace, "-l", taskLabel+"="+id.Name, "--wait=false")
+		},
+		Stranger: func(t *testing.T, name string) {
+			raw, _ := json.Marshal(stranger(name))
+			r.Kubectl(t, string(raw), "create", "-n", r.namespace, "-f", "-")
+			t.Cleanup(func() { r.Kubectl(t, "", "delete", "job", name, "-n", r.namespace, "--wait=false") })
+		},
+		Alive: r.alive,
+		Ticket: func(t *testing.T, id port.TaskID) ([]byte, fs.FileMode) {
+			mode, err := strconv.ParseUint(strings.TrimSpace(r.within(t, id, "stat -L -c %a "+port.TicketFile)), 8, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return []byte(r.within(t, id, "cat "+port.TicketFile)), fs.FileMode(mode)
+		},
+		Shown: func(t *testing.T, id port.TaskID) string {
+			return r.Kubectl(t, "", "get", "jobs,pods", "-n", r.namespace, "-o", "json")
+		},
+		InForce: r.inForce,
+		Asked:   func() int { return int(r.asked.Load()) },
+		Outage: func(t *testing.T) func() {
+			r.Crash(t, "kube-apiserver")
+			return func() { r.Restart(t, "kube-apiserver") }
+		},
+	}
+}
+
+// pod is the name of a task's pod.
+func (r *realCluster) pod(t *testing.T, id port.TaskID) string {
+	return r.Kubectl(t, "", "get", "pods", "-n", r.namespace, "-l", taskLabel+"="+id.Name, "-o", "jsonpath={.items[0].metadata.name}")
+}
+
+// within runs a line of shell in a task's container.
+func (r *realCluster) within(t *testing.T, id port.TaskID, line string) string {
+	t.Helper()
+	return r.Kubectl(t, "", "exec", "-n", r.namespace, r.pod(t, id), "-c", container, "--", "sh", "-c", line)
+}
+
+// alive counts the processes in the groups of a task's pods, which it remembers.
+func (r *realCluster) alive(t *testing.T, id port.TaskID) int {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := r.Kubectl(t, "", "get", "pods", "-n", r.namespace, "-l", taskLabel+"="+id.Name, "-o", "jsonpath={.items[*].metadata.uid}")
+	r.pods[id.UID] = append(r.pods[id.UID], strings.Fields(found)...)
+	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, file := range groups {
+		raw, _ := os.ReadFile(file)
+		for _, uid := range r.pods[id.UID] {
+			if bytes.Contains(raw, []byte(uid)) || bytes.Contains(raw, []byte(strings.ReplaceAll(uid, "-", "_"))) {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}
+
+func (r *realCluster) inForce(t *testing.T, id port.TaskID) (int64, float64) {
+	t.Helper()
+	said := strings.Fields(r.within(t, id, "cd /sys/fs/cgroup; if [ -e cpu.max ]; then cat memory.max cpu.max; else cat memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us; fi"))
+	var n [3]float64
+	for i := range n {
+		f, err := strconv.ParseFloat(said[i], 64)
+		if err != nil {
+			t.Fatalf("the task's limits are %q", said)
+		}
+		n[i] = f
+	}
+	return int64(n[0]), n[1] / n[2]
+}
+
+func pemOf(cert *x509.Certificate) []byte {
+	return []byte("-----BEGIN CERTIFICATE-----\n" + base64.StdEncoding.EncodeToString(cert.Raw) + "\n-----END CERTIFICATE-----\n")
+}
+
+// launcher is one with the rights of the file.
+func (r *realCluster) launcher(t *testing.T, runner schemas.KubernetesRunner) port.Launcher {
+	t.Helper()
+	l, err := Kubernetes(KubernetesOptions{
+		Runner: runner, Cluster: schemas.Cluster{Namespace: r.namespace}, Env: env(r.kubeconfig),
+		ClusterOptions: ClusterOptions{Grace: time.Second, Patience: Patience{Image: 5 * time.Second, Room: 5 * time.Second, Start: time.Minute}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestKubernetesIsALauncherOnARealCluster(t *testing.T) {
+	r := realNamespace(t, "launched")
+	l := r.launcher(t, schemas.KubernetesRunner{Cluster: "c"})
+	porttest.Launcher(t, func(t *testing.T) porttest.LauncherBench { return r.bench(t, l) })
+	// What is gone took its Secret with it.
+	r.Await(t, time.Minute, "", "get", "secrets", "-n", r.namespace, "-o", "name")
+}

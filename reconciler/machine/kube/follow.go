@@ -1,0 +1,124 @@
+// Following objects: all that there are, then every change, for as long as somebody wants to
+// know, through ends of a watch and times without a server.
+
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// Follower is told what there is. Its calls come one at a time.
+type Follower[T any] struct {
+	All    func(all []T)             // at the beginning, and again after changes may have been missed
+	Change func(object T, gone bool) // one was made, changed or is gone
+	Lost   func(err error)           // the server cannot be asked; it is asked again
+}
+
+// How long to wait before asking again, from the first time to the last.
+const firstPause, lastPause = 500 * time.Millisecond, 15 * time.Second
+
+// Follow tells of the objects of s until ctx ends.
+func Follow[T any](ctx context.Context, c *Client, r Resource, s Select, f Follower[T]) {
+	pause, version := firstPause, ""
+	for ctx.Err() == nil {
+		var err error
+		if version == "" {
+			var all []T
+			if all, version, err = List[T](ctx, c, r, s); err == nil {
+				f.All(all)
+			}
+		}
+		begun := c.env.Now()
+		if err == nil {
+			version, err = watch(ctx, c, r, s, version, f)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		lasted := c.env.Now().Sub(begun)
+		if lasted > lastPause || err == nil && lasted > time.Second {
+			pause = firstPause
+			if err == nil { // the server ends a watch from time to time
+				continue
+			}
+		}
+		if err != nil {
+			f.Lost(err)
+		}
+		timer := time.NewTimer(pause/2 + rand.N(pause/2))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// event is a line of a watch.
+type event struct {
+	Type   string          `json:"type"`
+	Object json.RawMessage `json:"object"`
+}
+
+// watch tells of changes after version, and from where to go on; "" is from the beginning.
+func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version string, f Follower[T]) (string, error) {
+	q := s.values()
+	q.Set("watch", "true")
+	q.Set("resourceVersion", version)
+	q.Set("allowWatchBookmarks", "true")
+	q.Set("timeoutSeconds", "300")
+	asked := question{verb: "watch", resource: r, method: http.MethodGet, query: q}
+	// A server that went away without a word is asked again after its own time is over.
+	within, stop := context.WithTimeout(ctx, 330*time.Second)
+	defer stop()
+	resp, err := c.send(within, asked)
+	if err != nil {
+		return version, c.unheard(ctx, asked, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		if resp.StatusCode == http.StatusGone {
+			return "", nil
+		}
+		return version, c.refused(asked, resp)
+	}
+	events := json.NewDecoder(resp.Body)
+	for {
+		var e event
+		if err := events.Decode(&e); err != nil {
+			if err == io.EOF || err == io.ErrUnexpectedEOF || within.Err() != nil {
+				return version, nil
+			}
+			return version, c.unheard(ctx, asked, err)
+		}
+		var meta struct {
+			Metadata struct {
+				ResourceVersion string `json:"resourceVersion"`
+			} `json:"metadata"`
+		}
+		if err := json.Unmarshal(e.Object, &meta); err != nil {
+			return "", fault.New(fault.Corrupt, "%s: %s sends what is no event of Kubernetes", asked, c.at)
+		}
+		switch e.Type {
+		case "ADDED", "MODIFIED", "DELETED":
+			var object T
+			if err := json.Unmarshal(e.Object, &object); err != nil {
+				return "", fault.New(fault.Corrupt, "%s: %s sends what is no object of Kubernetes", asked, c.at)
+			}
+			f.Change(object, e.Type == "DELETED")
+		case "BOOKMARK":
+		default: // an error: most often, that the version is forgotten
+			return "", nil
+		}
+		version = meta.Metadata.ResourceVersion
+	}
+}

@@ -1,0 +1,164 @@
+// What the server keeps: objects by name, and every change of them, for those who watch.
+
+package kubetest
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type object = map[string]any
+
+// change is a line of a watch.
+type change struct {
+	version  int
+	resource string
+	kind     string // ADDED, MODIFIED, DELETED
+	object   []byte
+	labels   map[string]string
+}
+
+type store struct {
+	version int
+	objects map[string]object // by resource/name: there is one namespace
+	log     []change
+	news    chan struct{} // closed at the next change
+	closed  bool
+}
+
+func (s *store) init() { s.objects, s.news = map[string]object{}, make(chan struct{}) }
+
+func (s *store) close() {
+	s.closed = true
+	close(s.news)
+}
+
+// keys are those of a resource's objects, or of all, in order.
+func (s *store) keys(resource string) []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(s.objects)) {
+		if r, _, _ := strings.Cut(k, "/"); resource == "" || r == resource {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func metadata(o object) object {
+	m, _ := o["metadata"].(object)
+	return m
+}
+
+func name(o object) string { n, _ := metadata(o)["name"].(string); return n }
+func uid(o object) string  { n, _ := metadata(o)["uid"].(string); return n }
+
+// labelsOf are an object's labels.
+func labelsOf(o object) map[string]string {
+	out := map[string]string{}
+	m, _ := metadata(o)["labels"].(object)
+	for k, v := range m {
+		out[k], _ = v.(string)
+	}
+	return out
+}
+
+// plain is v as JSON has it.
+func plain(v any) object {
+	raw, err := json.Marshal(v)
+	if err == nil {
+		var out object
+		if err = json.Unmarshal(raw, &out); err == nil {
+			return out
+		}
+	}
+	panic(fmt.Sprintf("kubetest: %v", err))
+}
+
+// as is an object as its type.
+func as[T any](o object) T {
+	var out T
+	raw, err := json.Marshal(o)
+	if err == nil {
+		err = json.Unmarshal(raw, &out)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("kubetest: %s: %v", name(o), err))
+	}
+	return out
+}
+
+// put keeps an object, which is made where it is not there yet.
+func (s *store) put(resource string, v any) object {
+	o := plain(v)
+	m := metadata(o)
+	key := resource + "/" + name(o)
+	kind := "MODIFIED"
+	if was, there := s.objects[key]; !there {
+		kind = "ADDED"
+		m["uid"] = newUID()
+		m["creationTimestamp"] = time.Now().UTC().Format(time.RFC3339)
+		if resource != "namespaces" {
+			m["namespace"] = Namespace
+		}
+	} else {
+		delete(m, "resourceVersion")
+		old := maps.Clone(metadata(was))
+		delete(old, "resourceVersion")
+		if same(o, was, m, old) {
+			m["resourceVersion"] = metadata(was)["resourceVersion"]
+			return was
+		}
+	}
+	s.version++
+	m["resourceVersion"] = strconv.Itoa(s.version)
+	s.objects[key] = o
+	s.tell(resource, kind, o)
+	return o
+}
+
+// same tells whether two objects differ in their version alone.
+func same(a, b, am, bm object) bool {
+	x, y := maps.Clone(a), maps.Clone(b)
+	x["metadata"], y["metadata"] = am, bm
+	p, _ := json.Marshal(x)
+	q, _ := json.Marshal(y)
+	return string(p) == string(q)
+}
+
+// drop forgets an object.
+func (s *store) drop(key string) {
+	o, there := s.objects[key]
+	if !there {
+		return
+	}
+	delete(s.objects, key)
+	s.version++
+	resource, _, _ := strings.Cut(key, "/")
+	m := maps.Clone(metadata(o))
+	m["resourceVersion"] = strconv.Itoa(s.version)
+	o = maps.Clone(o)
+	o["metadata"] = m
+	s.tell(resource, "DELETED", o)
+}
+
+func (s *store) tell(resource, kind string, o object) {
+	raw, _ := json.Marshal(o)
+	s.log = append(s.log, change{version: s.version, resource: resource, kind: kind, object: raw, labels: labelsOf(o)})
+	if s.closed {
+		return
+	}
+	close(s.news)
+	s.news = make(chan struct{})
+}
+
+func newUID() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b)
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
