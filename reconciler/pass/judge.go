@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/vishwaops/vishwa/policy"
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -44,7 +43,7 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 	if err != nil {
 		return p, nil, fault.WithHint(fault.New(fault.Invalid, "%w", err), "vishwa plan lists the refs")
 	}
-	d := &stepServices{Reconciler: h, world: w, orders: o, formats: map[digest.Digest][]policy.File{}}
+	d := &stepServices{Reconciler: h, world: w, orders: o}
 	notes, err := d.approve(ctx, &p)
 	if err != nil {
 		return p, nil, err

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
@@ -42,8 +44,8 @@ type stepServices struct {
 	past     sync.Mutex // held by whoever asks the world of revisions while steps are done
 	examined sync.Map   // schemas.Ref -> policy.Data
 
-	mu      sync.Mutex
-	formats map[digest.Digest][]policy.File // model -> what its files are
+	scanned  sync.Map           // digest of a model -> []policy.File: what its files are
+	scanning singleflight.Group // those that are being read, by digest
 }
 
 // Keep puts files of the tree into the store. A file that is not what the graph
@@ -141,12 +143,37 @@ func (d *stepServices) First(ctx context.Context, key digest.Digest) (*ledger.En
 }
 
 // scan tells what each of a model's files is, by content.
+// Each model is read once, and one model does not wait for another. Whoever waits for a
+// reading that is somebody else's, and that ended with them, reads it itself.
 func (d *stepServices) scan(ctx context.Context, art port.Artifact) ([]policy.File, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if files, ok := d.formats[art.Digest]; ok {
-		return files, nil
+	for {
+		if files, ok := d.scanned.Load(art.Digest); ok {
+			return files.([]policy.File), nil
+		}
+		own := false
+		wait := d.scanning.DoChan(string(art.Digest), func() (any, error) {
+			own = true
+			files, err := d.readModel(ctx, art)
+			if err == nil {
+				d.scanned.Store(art.Digest, files)
+			}
+			return files, err
+		})
+		select {
+		case r := <-wait:
+			if r.Err == nil {
+				return r.Val.([]policy.File), nil
+			}
+			if own || fault.Of(r.Err) != fault.Cancelled {
+				return nil, r.Err
+			}
+		case <-ctx.Done():
+			return nil, fault.New(fault.Cancelled, "read a model: %w", context.Cause(ctx))
+		}
 	}
+}
+
+func (d *stepServices) readModel(ctx context.Context, art port.Artifact) ([]policy.File, error) {
 	dir, err := os.MkdirTemp("", "vishwa-model-")
 	if err != nil {
 		return nil, fault.New(fault.Internal, "make a temporary folder: %w", err)
@@ -174,7 +201,6 @@ func (d *stepServices) scan(ctx context.Context, art port.Artifact) ([]policy.Fi
 	for i, f := range art.Files {
 		out = append(out, policy.File{Path: f.Path, Format: reports[i].Format, Digest: f.Digest, Size: f.Size, Carries: reports[i].Carries})
 	}
-	d.formats[art.Digest] = out
 	return out, nil
 }
 
