@@ -104,6 +104,8 @@ type KubernetesRunner struct {
 	GPULabel string `json:"gpuLabel,omitempty" part:"placement"`
 	// PullSecrets are Secrets of the namespace with credentials of registries.
 	PullSecrets []string `json:"pullSecrets,omitempty" part:"placement"`
+	// Worker is an image by digest that has Vishwa's worker, which make image builds: a step of its own brings it. Without it, the Python of a run's image fetches the worker, and no level of isolation counts.
+	Worker string `json:"worker,omitempty" part:"placement"`
 }
 
 // Toleration is a taint that pods may run beside.
@@ -126,6 +128,8 @@ type KubeflowRunner struct {
 	RuntimeRef string `json:"runtimeRef" jsonschema:"required" part:"placement"`
 	// Queue is the name of a LocalQueue of Kueue.
 	Queue string `json:"queue,omitempty" part:"placement"`
+	// Worker is an image by digest that has Vishwa's worker, which make image builds: a step of its own brings it. Without it, the Python of a run's image fetches the worker, and no level of isolation counts.
+	Worker string `json:"worker,omitempty" part:"placement"`
 }
 
 // AirflowRunner is an Airflow with the DAG that `vishwa export airflow` writes.

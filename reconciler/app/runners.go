@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	launching "github.com/vishwaops/vishwa/reconciler/adapter/launcher"
 	"github.com/vishwaops/vishwa/reconciler/adapter/launcher/docker"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
@@ -23,13 +24,15 @@ type launcher struct {
 	// It tells whether it has this machine's folders, to mount them; else things reach it by
 	// the store.
 	open        func(env port.Env) (l port.Launcher, mounts bool, err error)
-	workerImage string // has the worker, where a step of its own comes first
+	brought     bool   // the tool brings the worker before the job's image begins
 	interpreter string // of images or machines that fetch the worker themselves
 }
 
 // launchers is the table, one row a tool; a row is nil where r is another's.
 var launchers = []func(project *schemas.Project, r schemas.Runner) *launcher{
 	onDocker,
+	onKubernetes,
+	onKubeflow,
 }
 
 // onDocker mounts folders where the engine is on this machine, as its address says.
@@ -45,6 +48,29 @@ func onDocker(_ *schemas.Project, r schemas.Runner) *launcher {
 		l, err := docker.New(o)
 		return l, err == nil && docker.Near(l), err
 	}, interpreter: "python3"}
+}
+
+func onKubernetes(project *schemas.Project, r schemas.Runner) *launcher {
+	if r.Kubernetes == nil {
+		return nil
+	}
+	return &launcher{open: func(env port.Env) (port.Launcher, bool, error) {
+		l, err := launching.Kubernetes(launching.KubernetesOptions{
+			Runner: *r.Kubernetes, Cluster: project.Clusters[r.Kubernetes.Cluster], Env: env, ClusterOptions: bringing(r.Kubernetes.Worker)})
+		return l, false, err
+	}, brought: r.Kubernetes.Worker != "", interpreter: "python3"}
+}
+
+func onKubeflow(project *schemas.Project, r schemas.Runner) *launcher {
+	return nil
+}
+
+// bringing has a step before the image copy the worker out of an image that has it.
+func bringing(image string) (o launching.ClusterOptions) {
+	if image != "" {
+		o.Install = &launching.Install{Image: image, Command: []string{"/vishwa-worker", "install", launching.InstallDir}}
+	}
+	return o
 }
 
 // elsewhere are the routes of the project's runners.
@@ -74,7 +100,7 @@ func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRe
 			return nil, err
 		}
 		cfg.Launcher = begins
-		cfg.WorkerImage, cfg.Interpreter = l.workerImage, l.interpreter
+		cfg.Brought, cfg.Interpreter = l.brought, l.interpreter
 		if mounts {
 			return runner.Remote(cfg), nil
 		}

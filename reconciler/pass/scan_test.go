@@ -46,7 +46,7 @@ func TestModelsAreReadOnceAndSideBySide(t *testing.T) {
 	large, opens := model(`{"large":1}`)
 	small, open := model(`{"small":1}`)
 	close(open)
-	d := &stepServices{Reconciler: &Reconciler{Store: s}}
+	d := &stepServices{Reconciler: &Reconciler{Observers: Observers{Store: s}}}
 	type result struct {
 		files []policy.File
 		err   error

@@ -50,12 +50,9 @@ type Task struct {
 
 	Image string `json:"image,omitempty"` // by digest
 	// Command begins the worker; it holds no secret. Its first word is WorkerProgram where a
-	// mount or WorkerImage brings the worker, so that nothing of the image comes before it;
+	// mount or a step before it brings the worker, so that nothing of the image comes first;
 	// else it is an interpreter of the image that fetches the worker.
 	Command []string `json:"command"`
-	// WorkerImage has the worker at /vishwa-worker, by digest, for tools that begin a step
-	// before the image: "/vishwa-worker install DIR" copies it, and DIR is WorkerProgram's folder.
-	WorkerImage string `json:"workerImage,omitempty"`
 	// Ticket is what the worker needs to know, and is secret: it lies in the file that
 	// TicketFile names or, where a tool gives a task no file, is the variable TicketVariable.
 	Ticket []byte `json:"-"`

@@ -47,7 +47,7 @@ type RemoteConfig struct {
 	Object func(digest.Digest) string
 	// Worker is the worker's program for an architecture of Go's, on this machine.
 	Worker      func(arch string) (path string, err error)
-	WorkerImage string // has the worker, for tools that begin a step before the job's image
+	Brought     bool   // the launcher brings the worker to WorkerProgram before the job's image begins
 	Interpreter string // of the job's image, which fetches the worker where neither a mount nor an image brings it
 }
 

@@ -177,7 +177,7 @@ func (r *remote) lent(ctx context.Context, l launch, t *port.Task, doc *dispatch
 	}
 	own := port.Loan{Read: []string{at}, Write: l.prefix(), Until: loan.Until}
 	workers := map[string]digest.Digest{}
-	if t.Command, err = r.begins(t); err != nil {
+	if t.Command, err = r.begins(); err != nil {
 		return err
 	}
 	if t.Command[0] != port.WorkerProgram {
@@ -202,10 +202,9 @@ func (r *remote) lent(ctx context.Context, l launch, t *port.Task, doc *dispatch
 }
 
 // begins is the command that begins the worker.
-func (r *remote) begins(t *port.Task) ([]string, error) {
+func (r *remote) begins() ([]string, error) {
 	switch {
-	case r.WorkerImage != "":
-		t.WorkerImage = r.WorkerImage
+	case r.Brought:
 		return []string{port.WorkerProgram, "work"}, nil
 	case r.Interpreter != "":
 		return []string{r.Interpreter, "-I", "-c", dispatch.Bootstrap}, nil

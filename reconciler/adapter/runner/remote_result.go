@@ -134,7 +134,7 @@ func (r *remote) claimed(res port.Result, l launch) port.Result {
 	if res.Cause != "" {
 		res.Outputs, res.Model, res.Metrics = nil, nil, nil
 	}
-	if res.Isolation != nil && r.Shelf != nil && r.WorkerImage == "" {
+	if res.Isolation != nil && r.Shelf != nil && !r.Brought {
 		res.Isolation = &port.Isolation{Level: "none", Network: "not limited"}
 	}
 	return res

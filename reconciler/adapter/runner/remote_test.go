@@ -191,7 +191,7 @@ func newRemoteBench(t testing.TB) *remoteBench {
 	p := newProcesses(t)
 	cfg := runner.RemoteConfig{
 		Name: "elsewhere", Launcher: p, Env: b.Env, Store: b.Store, Dir: filepath.Join(b.state, "remote"), Seal: sealed, Owner: "suite", Program: "test",
-		Grace: b.Grace, Log: b.Log, Wall: wall.Policy{Level: wall.None}, Shelf: lendingDir{shelf, filepath.Join(b.state, "store")}, WorkerImage: "worker@sha256:0",
+		Grace: b.Grace, Log: b.Log, Wall: wall.Policy{Level: wall.None}, Shelf: lendingDir{shelf, filepath.Join(b.state, "store")}, Brought: true,
 		Object: func(d digest.Digest) string { h := d.Hex(); return "sha256/" + h[:2] + "/" + h[2:] },
 	}
 	b.Runner = runner.Remote(cfg)
