@@ -48,7 +48,7 @@ func (s *Project) runners(c *checker, d *document) {
 		}
 		switch {
 		case len(tools) == 0 && !d.wrong(at):
-			d.problem(at, "is no tool; give one of %s", strings.Join(runnerTools, ", "))
+			d.problem(at, "names no tool; give one of %s", strings.Join(runnerTools, ", "))
 		case len(tools) > 1:
 			d.problem(at+"."+tools[1], "and %s are both given, but a runner is one tool; remove one of them, or name two runners", tools[0])
 		}
@@ -211,7 +211,7 @@ func (c *checker) placed(d *document, on RunsOn) {
 func resources(d *document, r Resources) {
 	const at = "spec.resources"
 	if n, ok := Millicores(r.CPU); r.CPU != "" && (!ok || n <= 0 || n > maxMillicores) {
-		d.problem(at+".cpu", "%s is no number of processors that a machine has; write one such as \"4\" or \"500m\"", short(r.CPU))
+		d.problem(at+".cpu", "%s is not a number of processors that a machine has; write one such as \"4\" or \"500m\"", short(r.CPU))
 	}
 	amount(d, at+".memory", r.Memory, minMemory)
 	amount(d, at+".ephemeralStorage", r.EphemeralStorage, minMemory)

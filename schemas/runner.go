@@ -96,7 +96,7 @@ type KubernetesRunner struct {
 	Queue string `json:"queue,omitempty" part:"placement"`
 	// NodeSelector has labels that nodes must have.
 	NodeSelector map[string]string `json:"nodeSelector,omitempty" part:"placement"`
-	// Tolerations are taints that pods may run beside.
+	// Tolerations are taints of nodes that pods may run on all the same.
 	Tolerations []Toleration `json:"tolerations,omitempty" part:"placement"`
 	// GPUResource is the resource that GPUs are asked for by.
 	GPUResource string `json:"gpuResource,omitempty" jsonschema:"default=nvidia.com/gpu" part:"placement"`
@@ -108,7 +108,7 @@ type KubernetesRunner struct {
 	Worker string `json:"worker,omitempty" part:"placement"`
 }
 
-// Toleration is a taint that pods may run beside.
+// Toleration is a taint of nodes that pods may run on all the same.
 type Toleration struct {
 	// Key is the taint's key; without it, every taint.
 	Key string `json:"key,omitempty" part:"placement"`
