@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -31,7 +32,8 @@ type Evidence struct {
 	Time    time.Time // the recorded time of the decision: the only clock that rules see
 	Phase   Phase
 	Project *schemas.Project
-	All     bool // judge kept steps too
+	All     bool       // judge kept steps too
+	Cost    *plan.Cost // of the whole plan; none: nobody gives prices
 	// Of tells what is known of a step's ref, as the step has it. It is called
 	// from several goroutines.
 	Of func(schemas.Ref) Subject

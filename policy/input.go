@@ -55,6 +55,7 @@ type document struct {
 	Run          *runDoc          `json:"run"`
 	Serving      *isolationDoc    `json:"serving"`
 	RunsOn       *runsOnDoc       `json:"runsOn"`
+	Plan         planDoc          `json:"plan"`
 }
 
 type stepDoc struct {
@@ -180,6 +181,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 		d.Approvals = append(d.Approvals, trust.Approver{Principal: a.Principal, Roles: orEmpty(a.Roles), Class: a.Class})
 	}
 	d.Run, d.Serving, d.RunsOn = ran(sub.Run), apart(sub.Serving), runsOn(s, ev.Project)
+	d.Plan = costs(ev.Cost)
 	if m := sub.Model; m != nil {
 		if s.Model != "" && m.Digest != s.Model {
 			return nil, fmt.Errorf("what is known is of model %s, and the step serves %s", m.Digest.Short(), s.Model.Short())

@@ -55,3 +55,22 @@ func bytesOf(amount string) *int64 {
 	}
 	return nil
 }
+
+// planDoc is what rules see of the whole plan.
+type planDoc struct {
+	// EstimatedCost is null where nobody gives prices.
+	EstimatedCost *float64 `json:"estimatedCost"`
+	// UnknownCost are the runs that it leaves out.
+	UnknownCost []string `json:"unknownCost"`
+}
+
+func costs(c *plan.Cost) planDoc {
+	d := planDoc{UnknownCost: []string{}}
+	if c != nil {
+		d.EstimatedCost = &c.Amount
+		for _, ref := range c.Unknown {
+			d.UnknownCost = append(d.UnknownCost, ref.String())
+		}
+	}
+	return d
+}

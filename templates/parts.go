@@ -44,6 +44,11 @@ func notes(r Report, z size) part {
 	for _, n := range r.Notes {
 		p.rows = append(p.rows, "- "+prose(n, z.words)+"\n")
 	}
+	if r.Plan != nil {
+		if text := cost(*r.Plan); text != "" {
+			p.rows = append(p.rows, "- "+prose(text, z.words)+"\n")
+		}
+	}
 	return p
 }
 
@@ -119,6 +124,9 @@ func work(r Report, z size) part {
 		}
 		if s.RunsOn != nil {
 			why += "; runs on " + code(s.RunsOn.Words(), z.words)
+		}
+		if s.Cost != nil {
+			why += fmt.Sprintf("; estimated cost %.2f", *s.Cost)
 		}
 		p.rows = append(p.rows, "| "+signs[symbol(s)]+" | "+do+" | "+code(s.Ref.String(), nameLimit)+" | "+why+" |\n")
 	}

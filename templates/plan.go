@@ -81,6 +81,9 @@ func under(s plan.Step) (out []line) {
 	if s.RunsOn != nil {
 		out = append(out, line{"", "runs on " + harmless.Line(s.RunsOn.Words()), true})
 	}
+	if s.Cost != nil {
+		out = append(out, line{"", fmt.Sprintf("estimated cost %.2f", *s.Cost), true})
+	}
 	if len(s.Needs) > 0 {
 		out = append(out, line{"", "needs " + refs(s.Needs), true})
 	}
@@ -181,6 +184,24 @@ func summary(p plan.Plan) string {
 		text += fmt.Sprintf(" %d may turn out to be kept: what they need is not made yet.", t.pending)
 	}
 	return text
+}
+
+// cost tells what the runs of p are estimated to cost; "" where nobody gives prices, or
+// nothing is run.
+func cost(p plan.Plan) string {
+	const most = 3
+	if p.Cost == nil || p.Cost.Amount == 0 && len(p.Cost.Unknown) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("Estimated cost: %.2f", p.Cost.Amount)
+	if left := p.Cost.Unknown; len(left) > 0 {
+		names := refs(left[:min(most, len(left))])
+		if over := len(left) - most; over > 0 {
+			names += fmt.Sprintf(" and %d more", over)
+		}
+		text += ", without " + names + ", of which it is not known"
+	}
+	return text + "."
 }
 
 func busy(s plan.Step) bool { return s.Do != plan.Keep }

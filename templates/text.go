@@ -33,6 +33,9 @@ func Text(w io.Writer, p plan.Plan, d digest.Digest, style Style) error {
 		b.WriteString("Findings:\n")
 		section(b, found, style)
 	}
+	if text := cost(p); text != "" {
+		b.WriteString(text + "\n")
+	}
 	fmt.Fprintf(b, "%s\nPlan digest: %s\n", summary(p), d)
 	b.flush()
 	return b.err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/cmd/internal/terminal"
 	"github.com/vishwaops/vishwa/reconciler/app/review"
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -32,7 +33,7 @@ type planFile struct {
 }
 
 func (a *cli) planVerb() *cobra.Command {
-	var format, out string
+	var format, out, file string
 	var targets []string
 	var detailed bool
 	cmd := &cobra.Command{
@@ -54,6 +55,13 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 				return err
 			}
 			defer s.close()
+			if file != "" {
+				c, err := config.Read(a.path(file))
+				if err != nil {
+					return err
+				}
+				s.Prices = c.Table()
+			}
 			p, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: refs})
 			if err != nil {
 				return err
@@ -88,6 +96,7 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 	}
 	formats(cmd, &format, "text", "json", "markdown")
 	cmd.Flags().StringVar(&out, "out", "", "also write the plan to `FILE`, for vishwa approve and vishwa apply")
+	cmd.Flags().StringVar(&file, "config", "", "estimate the cost of runs by the prices of a controller's `FILE`")
 	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
 	cmd.Flags().BoolVar(&detailed, detailedFlag, false, "tell by the exit code whether there is something to do: 0 no, 2 yes, 5 yes and some of it is held")
 	return cmd

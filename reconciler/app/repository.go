@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
@@ -45,6 +46,7 @@ type Options struct {
 	Branch   string                      // the tracked branch; without it, whatever HEAD is on
 	Trigger  string                      // of the pass, for the ledger
 	Wall     wall.Policy                 // what this machine's owner says of how runs are kept apart
+	Prices   plan.Prices                 // what runners cost; none: nothing is said of cost
 	// Credentials log in to URL over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
@@ -218,6 +220,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Remote:  h.Repo.RemoteURL(remote),
 		Version: o.Version,
 		Now:     o.Env.Now,
+		Prices:  o.Prices,
 		State:   filepath.Join(h.Paths.State, apart),
 	}
 	if o.Lease != nil {

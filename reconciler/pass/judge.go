@@ -43,7 +43,8 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 	if err != nil {
 		return p, nil, fault.WithHint(fault.New(fault.Invalid, "%w", err), "vishwa plan lists the refs")
 	}
-	d := &stepServices{Reconciler: h, world: w, orders: o}
+	p = p.Priced(h.Prices, w.Facts)
+	d := &stepServices{Reconciler: h, world: w, orders: o, cost: p.Cost}
 	notes, err := d.approve(ctx, &p)
 	if err != nil {
 		return p, nil, err
@@ -114,7 +115,7 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 		subjects[s.Ref] = subject
 	}
 	return d.world.Policy.Judge(ctx, p, policy.Evidence{
-		Time: d.Now(), Phase: phase, Project: d.world.Project, All: d.all,
+		Time: d.Now(), Phase: phase, Project: d.world.Project, All: d.all, Cost: d.cost,
 		Of: func(ref schemas.Ref) policy.Subject { return subjects[ref] },
 	})
 }

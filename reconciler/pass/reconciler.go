@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -55,6 +56,7 @@ type Reconciler struct {
 	Now            func() time.Time
 	Tell           func(execute.Event)
 	Parallel       int
+	Prices         plan.Prices      // what runners cost; none: nothing is said of cost
 	State          string           // the folder that runs are kept below; see execute.Config
 	Repeats        *execute.Repeats // what the process has recorded of failures; nil: nothing yet
 }

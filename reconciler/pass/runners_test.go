@@ -3,11 +3,14 @@
 package pass
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 const someImage = "base@sha256:00000000000000000000000000000000000000000000000000000000000000aa"
@@ -80,4 +83,61 @@ func TestAListedRunnerIsUsedOnTheTrackedBranch(t *testing.T) {
 	if run.Runner != "gpu" || run.Image != someImage || run.Nodes != 0 {
 		t.Errorf("recorded as %+v", run)
 	}
+}
+
+// TestARuleCapsWhatAPlanCosts: and a price voids no approval.
+func TestARuleCapsWhatAPlanCosts(t *testing.T) {
+	h, w := newHouse(tree(replaced("environments:", "policy: {paths: [policy]}, environments:"), with("policy/cost.rego", `package team
+
+deny contains {"rule": "team/cost", "message": sprintf("it costs %v", [input.plan.estimatedCost]), "hint": "wait"} if {
+	input.runsOn != null
+	input.plan.estimatedCost > 1
+}
+
+warn contains {"rule": "team/unknown", "message": concat(" ", input.plan.unknownCost), "hint": "wait"} if count(input.plan.unknownCost) > 0
+`)))
+	apply(t, h)
+	h.commit(w, two, tree(replaced("environments:", "policy: {paths: [policy]}, environments:"), with("policy/cost.rego", string(mustRead(t, w.trees[one], "policy/cost.rego"))), with("e.py", "# other\n")))
+	digests := map[string]bool{}
+	for _, c := range []struct {
+		prices plan.Prices
+		held   bool
+	}{{nil, false}, {plan.Prices{"local": {CPUHour: 1e-9}}, false}, {plan.Prices{"local": {CPUHour: 3600e9}}, true}} {
+		h.Prices = c.prices
+		_, in, err := h.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		world, err := Observe(t.Context(), in, port.Revision{SHA: two}, h.Observers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range world.Facts.ByKey { // the town's runs take no time
+			if e.Run != nil {
+				e.Run.Finished = e.Run.Started.Add(time.Second)
+			}
+		}
+		p, err := h.Plan(t.Context(), world, ApplyOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests[string(p.Digest())] = true
+		for _, s := range p.Work() {
+			if s.Ref.Kind == "training" && strings.HasPrefix(s.Held, "team/cost: it costs") != c.held {
+				t.Errorf("with %v, %s is held: %q", c.prices, s.Ref, s.Held)
+			}
+		}
+	}
+	if len(digests) != 1 {
+		t.Errorf("prices make %d plans", len(digests))
+	}
+}
+
+func mustRead(t *testing.T, tree fs.FS, name string) []byte {
+	t.Helper()
+	raw, err := fs.ReadFile(tree, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

@@ -24,6 +24,7 @@ const (
 	nameOf   = `^[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?$`
 	aDay     = `^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2}))?$`
 	variable = `^[A-Za-z_][A-Za-z0-9_]*$`
+	priced   = `^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`
 )
 
 // more is what tags do not say of a field, by its path. Each path must be there.
@@ -43,6 +44,7 @@ var more = map[string]map[string]func(*jsonschema.Schema){
 		"spec.shutdown.runs": anyOf(config.Finish, config.HandBack), "spec.log.level": anyOf("debug", "info", "warn", "error"), "spec.log.format": anyOf("json", "text"),
 		"spec.isolation.level": anyOf("best", "namespaces", "landlock", "none"),
 		"spec.parallel":        most(1000), "spec.pulls": most(100), "spec.strangers": most(100),
+		"spec.prices": names(priced), "spec.prices.*.gpuHour": names(priced), "spec.prices.*.cpuHour": least, "spec.prices.*.memoryGiBHour": least, "spec.prices.*.gpuHour.*": least,
 		"spec.repositories": func(s *jsonschema.Schema) { s.MinItems = &single }, "spec": needs("repositories"),
 		"spec.repositories[]":            either("url", "path"),
 		"spec.repositories[].pass[]":     pattern(variable),
@@ -70,6 +72,9 @@ func needs(all ...string) func(*jsonschema.Schema) {
 func most(n int) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Maximum = number(n) }
 }
+
+// least is a price: none is below zero.
+func least(s *jsonschema.Schema) { s.Minimum, s.Maximum = number(0), number(1_000_000_000) }
 
 func either(all ...string) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) {

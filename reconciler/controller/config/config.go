@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
@@ -51,8 +52,29 @@ type Spec struct {
 	KeyPassword *Secret `yaml:"keyPassword"`
 	// Isolation says how what repositories run is kept apart from this machine.
 	Isolation Isolation `yaml:"isolation"`
+	// Prices names runners, as repositories do, with what each costs; plans then tell an estimated cost, which rules see as input.plan.estimatedCost. A runner that is not there costs nothing.
+	Prices map[string]Price `yaml:"prices"`
 	// Repositories lists what is reconciled.
 	Repositories []Repository `yaml:"repositories"`
+}
+
+// Price is what a runner costs, in whatever money.
+type Price struct {
+	// CPUHour is what one processor costs an hour.
+	CPUHour float64 `yaml:"cpuHour"`
+	// MemoryGiBHour is what a GiB of memory costs an hour.
+	MemoryGiBHour float64 `yaml:"memoryGiBHour"`
+	// GPUHour maps a kind of GPU, as gpuKind has it, to what one costs an hour; any is each that is not named.
+	GPUHour map[string]float64 `yaml:"gpuHour"`
+}
+
+// Table is what runners cost.
+func (c Spec) Table() plan.Prices {
+	out := plan.Prices{}
+	for name, p := range c.Prices {
+		out[name] = plan.Price{CPUHour: p.CPUHour, MemoryGiBHour: p.MemoryGiBHour, GPUHour: p.GPUHour}
+	}
+	return out
 }
 
 // Isolation says how what repositories run is kept apart from this machine.

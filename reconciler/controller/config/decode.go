@@ -7,6 +7,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +87,8 @@ func (d *decoder) value(n *yaml.Node, dst reflect.Value, path string, depth int)
 		d.structure(n, dst, path, depth)
 	case dst.Kind() == reflect.Slice:
 		d.list(n, dst, path, depth)
+	case dst.Kind() == reflect.Map:
+		d.mapping(n, dst, path, depth)
 	default:
 		d.scalar(n, dst, path)
 	}
@@ -141,6 +144,35 @@ func (d *decoder) list(n *yaml.Node, dst reflect.Value, path string, depth int) 
 	dst.Set(out)
 }
 
+// mapping reads names that the file's owner chooses.
+func (d *decoder) mapping(n *yaml.Node, dst reflect.Value, path string, depth int) {
+	if n.Kind != yaml.MappingNode {
+		d.problem(path, "is %s; give a mapping", article(n))
+		return
+	}
+	out := reflect.MakeMap(dst.Type())
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		at := join(path, key.Value)
+		switch {
+		case !mapName.MatchString(key.Value):
+			d.problem(path, "%s cannot be a name here; use letters, digits, hyphens, underscores and dots, at most 63", Quoted(key.Value))
+			continue
+		case out.MapIndex(reflect.ValueOf(key.Value)).IsValid():
+			d.problem(at, "is given twice; remove one")
+			continue
+		}
+		d.places[at] = schemas.Position{File: d.file, Line: key.Line, Column: key.Column}
+		e := reflect.New(dst.Type().Elem()).Elem()
+		d.value(val, e, at, depth+1)
+		out.SetMapIndex(reflect.ValueOf(key.Value), e)
+	}
+	dst.Set(out)
+}
+
+// mapName is what a name in a mapping looks like.
+var mapName = regexp.MustCompile(`^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
+
 func (d *decoder) scalar(n *yaml.Node, dst reflect.Value, path string) {
 	if n.Kind != yaml.ScalarNode {
 		d.problem(path, "is %s; give a single value", article(n))
@@ -175,6 +207,17 @@ func (d *decoder) scalar(n *yaml.Node, dst reflect.Value, path string) {
 			return
 		}
 		dst.SetBool(v)
+	case dst.Kind() == reflect.Float64:
+		v, err := strconv.ParseFloat(n.Value, 64)
+		if tag != "!!int" && tag != "!!float" || err != nil {
+			d.problem(path, "is %s; give a number, without quotes", article(n))
+			return
+		}
+		if !(v >= 0 && v <= 1e9) { // nor what is not a number
+			d.problem(path, "cannot be a price; give a number from 0 to 1000000000")
+			return
+		}
+		dst.SetFloat(v)
 	default:
 		v, err := strconv.ParseInt(n.Value, 10, 64)
 		if tag != "!!int" || err != nil || dst.OverflowInt(v) {

@@ -73,6 +73,9 @@ func rows(types map[string]*ast.StructType, name, above string) (out []string) {
 		if of, ok := kind.(*ast.ArrayType); ok {
 			kind, list = of.Elt, "[]"
 		}
+		if of, ok := kind.(*ast.MapType); ok {
+			kind, list = of.Value, ".NAME"
+		}
 		if of, ok := kind.(*ast.StarExpr); ok {
 			kind = of.X
 		}

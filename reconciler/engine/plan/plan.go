@@ -40,6 +40,8 @@ type Step struct {
 	// Restores says that the very release that was deployed and recorded before is
 	// brought back: nothing new is released.
 	Restores bool `json:"restores,omitempty"`
+	// Cost is what a run is estimated to cost; nil: nobody gives prices, or it is not known.
+	Cost *float64 `json:"estimatedCost,omitempty"`
 	// RunsOn is where a run is carried out, and on what; nil: a process of this machine.
 	RunsOn *schemas.RunsOn  `json:"runsOn,omitempty"`
 	Pos    schemas.Position `json:"pos,omitzero"`
@@ -55,6 +57,7 @@ type Plan struct {
 	Targets  []schemas.Ref    `json:"targets,omitempty"` // limited to these and what they need
 	Steps    []Step           `json:"steps"`
 	Findings []ledger.Finding `json:"findings,omitempty"` // set by Gate
+	Cost     *Cost            `json:"estimatedCost,omitempty"`
 }
 
 // Digest names what the plan does: what an approval is bound to. What only people
