@@ -61,16 +61,18 @@ func FindPaths(lookup func(string) (string, bool), id digest.Digest) (Paths, err
 
 // keep makes the state that was kept under a former name of the repository, before
 // it had a remote, its state under this one: nothing is made again for the remote,
-// and what is served stays in hand. A link does, as a host may be at work in there.
-func (p Paths) keep(former digest.Digest) error {
-	if former == "" {
-		return nil
+// and what is served stays in hand. A link does, as a host may be at work in there; the
+// folder is called by the name that it has, as a run sees no path through a link.
+func (p *Paths) keep(former digest.Digest) error {
+	if former != "" {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(p.State), former.Short())); err == nil {
+			if err := os.Symlink(former.Short(), p.State); err != nil && !errors.Is(err, fs.ErrExist) {
+				return fault.WithHint(fault.New(fault.Invalid, "keep the state under the remote's name: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
+			}
+		}
 	}
-	if _, err := os.Stat(filepath.Join(filepath.Dir(p.State), former.Short())); err != nil {
-		return nil // nothing was kept
-	}
-	if err := os.Symlink(former.Short(), p.State); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fault.WithHint(fault.New(fault.Invalid, "keep the state under the remote's name: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(p.State))
+	if to, err := os.Readlink(p.State); err == nil && to == filepath.Base(to) {
+		p.State = filepath.Join(filepath.Dir(p.State), to)
 	}
 	return nil
 }
