@@ -1,4 +1,4 @@
-// vishwa validate, schema and policy: what needs no ledger.
+// vishwa validate, schema and policy: what is checked before anything is planned.
 
 package main
 
@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -53,6 +54,11 @@ files of Python packages, and of Terraform modules what shows without a plan
 					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "make the lock files with hashes: uv pip compile --generate-hashes")
 				}
 			}
+			if err == nil {
+				if problems = a.metricProblems(cmd.Context(), in); len(problems) > 0 {
+					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "correct the metric, or have the training write it to the file at VISHWA_METRICS")
+				}
+			}
 			if format == "json" {
 				if err := a.json(struct {
 					Problems pass.Problems `json:"problems"`
@@ -82,6 +88,67 @@ files of Python packages, and of Terraform modules what shows without a plan
 	return cmd
 }
 
+// metricProblems are the metrics by which a model is selected or gated and that its training,
+// which ran as it is declared, does not report. What ran is read from this clone's ledger; where
+// there is none, nothing is known of it.
+func (a *cli) metricProblems(ctx context.Context, in *pass.Intent) (out pass.Problems) {
+	here := *a
+	here.offline = true
+	s, err := here.open(ctx, reading)
+	if err != nil {
+		return nil // no repository, no ledger: plan says what is wrong with them
+	}
+	defer s.close()
+	facts, err := s.Ledger.Facts(ctx)
+	if err != nil {
+		return nil
+	}
+	steps := plan.Compute(in.Graph, plan.Observed{Facts: facts}).Steps
+	for _, d := range in.Decls {
+		model, is := d.Spec.(schemas.Selects)
+		if !is {
+			continue
+		}
+		contest := model.Selects()
+		reported, known := reportedBy(facts, steps, contest.From)
+		if !known {
+			continue
+		}
+		check := func(field, metric string) {
+			if !slices.Contains(reported, metric) {
+				out = append(out, schemas.Problem{Pos: d.Fields(field), Field: field,
+					Message: fmt.Sprintf("no candidate of %s reports %s; they report %s", contest.From, metric, strings.Join(reported, ", "))})
+			}
+		}
+		check("spec.select.metric", contest.By.Metric)
+		for i, g := range contest.Gates {
+			check(fmt.Sprintf("spec.gates.%d.metric", i), g.Metric)
+		}
+	}
+	return out
+}
+
+// reportedBy are the metrics that the candidates of a training report; not known unless all
+// of them ran as they are declared.
+func reportedBy(facts *ledger.Facts, steps []plan.Step, training schemas.Ref) (out []string, known bool) {
+	for _, s := range steps {
+		if s.Ref.Whole() != training {
+			continue
+		}
+		made := facts.ByKey[s.Key]
+		if s.Key == "" || made == nil {
+			return nil, false
+		}
+		for name := range made.Metrics {
+			if !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out, len(out) > 0
+}
+
 // lockProblems are the lock files that runs of in would refuse.
 func lockProblems(tree fs.FS, in *pass.Intent) (out pass.Problems) {
 	seen := map[string]bool{}
@@ -97,7 +164,7 @@ func lockProblems(tree fs.FS, in *pass.Intent) (out pass.Problems) {
 			line, err = sandbox.CheckLock(raw)
 		}
 		if err != nil {
-			out = append(out, schemas.Problem{Pos: schemas.Position{File: name, Line: line}, Message: err.Error()})
+			out = append(out, schemas.Problem{Pos: schemas.Position{File: name, Line: line}, Message: strings.TrimPrefix(err.Error(), fmt.Sprintf("read lock file: line %d: ", line))})
 		}
 	}
 	return out

@@ -19,6 +19,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
@@ -76,6 +79,9 @@ func (a *cli) scaffold(dir, name string) error {
 	if err != nil {
 		return fault.New(fault.Internal, "read scaffold: %w", err)
 	}
+	if err := ownRepository(abs); err != nil {
+		return err
+	}
 	left, err := lay(abs, files)
 	if err != nil {
 		return err
@@ -99,13 +105,38 @@ See that they fit what vishwa/model.yaml declares; vishwa init NEW-FOLDER shows 
 			fmt.Fprintf(a.out, "Let .gitignore hold these lines as well:\n\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(string(files[".gitignore"])), "\n", "\n  "))
 		}
 	}
+	keys := "vishwa keys generate          # asks for a password; adds the keys to trust.yaml"
+	if p, err := app.FindPaths(a.lookup, digest.Of(nil)); err == nil {
+		if _, err := os.Stat(filepath.Join(p.Keys, signer.LedgerKey)); err == nil {
+			keys = "vishwa keys trust             # adds this machine's keys to trust.yaml"
+		}
+	}
 	fmt.Fprintf(a.out, `Next:
 
-%s  vishwa keys generate          # asks for a password; adds the keys to trust.yaml
+%s  %s
   git add -A && git commit -m "Declare the first model"
   vishwa apply
-`, enter)
+`, enter, keys)
 	return nil
+}
+
+// ownRepository refuses a folder inside of another repository: a project is a whole one, with
+// its vishwa.yaml at the top.
+func ownRepository(dir string) error {
+	at := dir
+	for ; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, ".git")); err == nil {
+			break
+		}
+		if at == filepath.Dir(at) {
+			return nil
+		}
+	}
+	if at == dir {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Conflict, "%s is inside of the Git repository %s, and a project is a whole repository", dir, at),
+		"run vishwa init in %s; or make a repository of its own first: git init -b main %s", at, dir)
 }
 
 // lay writes files to dir and tells which of them were there: these stay as they are.

@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -45,6 +46,9 @@ comes from VISHWA_KEY_PASSWORD or is asked for. Nothing is ever overwritten.`,
 				return err
 			}
 			defer r.Close()
+			if err := a.mayGenerate(r, paths.Keys, name, cmd.Flags().Changed("name")); err != nil {
+				return err
+			}
 			pass, err := a.secret("VISHWA_KEY_PASSWORD", "New password of the controller's keys")
 			if err != nil {
 				return err
@@ -58,6 +62,82 @@ comes from VISHWA_KEY_PASSWORD or is asked for. Nothing is ever overwritten.`,
 	}
 	cmd.Flags().StringVar(&name, "name", "main", "the controller's `NAME` in trust.yaml")
 	return cmd
+}
+
+// mayGenerate refuses keys that would not help before any are made: where this machine has some
+// already, and where the trust file has other keys under the name. The hint is the next command.
+func (a *cli) mayGenerate(r *repo.Repo, dir, name string, named bool) error {
+	file, old, err := trustFile(r)
+	if err != nil {
+		return err
+	}
+	under, holder := trustedAs(old, file, dir, name)
+	if _, err := os.Stat(filepath.Join(dir, signer.LedgerKey)); err == nil {
+		err := fault.New(fault.Conflict, "this machine already has keys in %s", absolute(dir))
+		const others = "for others, set VISHWA_KEYS to an empty folder"
+		switch {
+		case under != "":
+			return fault.WithHint(fault.New(fault.Conflict, "%w, and %s trusts them as the controller %q", err, file, under), "there is nothing to do here; %s", others)
+		case holder:
+			return fault.WithHint(err, "%s has another controller %q; to trust these keys as well: vishwa keys trust --name NAME; %s", file, name, others)
+		case named:
+			return fault.WithHint(err, "to trust them in this repository: vishwa keys trust --name %s; %s", name, others)
+		}
+		return fault.WithHint(err, "to trust them in this repository: vishwa keys trust; %s", others)
+	}
+	if holder {
+		return nameTaken(file, name, "vishwa keys generate --name NAME")
+	}
+	return nil
+}
+
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+// nameTaken says that the trust file knows another controller by that name. Most who meet it
+// are the second person in a repository, and need no controller's keys.
+func nameTaken(file, name, command string) error {
+	return fault.WithHint(fault.New(fault.Conflict, "%s already has a controller %q, with other keys", file, name),
+		"to add yours under another name: %s. To approve, and to plan, you need no controller's keys: have your SSH key added below principals in %s", command, file)
+}
+
+// trustFile is the work tree's trust file by its name, and what it holds: nothing where it is not there.
+func trustFile(r *repo.Repo) (file string, old []byte, err error) {
+	project, _, err := pass.Settings(r.Worktree())
+	if err != nil && fault.Of(err) != fault.Missing {
+		return "", nil, err
+	}
+	file = "trust.yaml"
+	if project != nil && project.Trust != "" {
+		file = project.Trust
+	}
+	old, err = os.ReadFile(filepath.Join(r.Dir(), filepath.FromSlash(file)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", nil, fault.New(fault.Invalid, "read %s: %w", file, err)
+	}
+	return file, old, nil
+}
+
+// trustedAs is the name under which a trust file has the keys of dir, or ""; and whether it has
+// other keys under name.
+func trustedAs(raw []byte, file, dir, name string) (under string, holder bool) {
+	t, problems := trust.Load(raw, file)
+	if t == nil || len(problems) > 0 {
+		return "", false // what is wrong is said when it is written to
+	}
+	if pub, err := os.ReadFile(filepath.Join(dir, string(port.Build)+".pub")); err == nil {
+		for known, c := range t.Controllers {
+			if signer.Hint(c.Keys[port.Build]) == signer.Hint(pub) {
+				under = known
+			}
+		}
+	}
+	_, holder = t.Controllers[name]
+	return under, holder && under != name
 }
 
 func (a *cli) keysTrustVerb() *cobra.Command {
@@ -95,18 +175,17 @@ func (a *cli) keyPlace() (*repo.Repo, app.Paths, error) {
 // trustKeys adds the keys of dir to the work tree's trust file, and leaves it to a
 // person to commit that: whom to trust is reviewed.
 func (a *cli) trustKeys(r *repo.Repo, dir, name string) error {
-	project, _, err := pass.Settings(r.Worktree())
-	if err != nil && fault.Of(err) != fault.Missing {
+	file, old, err := trustFile(r)
+	if err != nil {
 		return err
 	}
-	file := "trust.yaml"
-	if project != nil && project.Trust != "" {
-		file = project.Trust
-	}
 	path := filepath.Join(r.Dir(), filepath.FromSlash(file))
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fault.New(fault.Invalid, "read %s: %w", file, err)
+	switch under, holder := trustedAs(old, file, dir, name); {
+	case under != "":
+		fmt.Fprintf(a.out, "%s already trusts the keys in %s, as the controller %q.\n", file, absolute(dir), under)
+		return nil
+	case holder:
+		return nameTaken(file, name, "vishwa keys trust --name NAME")
 	}
 	raw, err := withController(old, name, dir)
 	if err != nil {

@@ -354,6 +354,10 @@ func (a *cli) verifyLedger(ctx context.Context, s *station, point *ledger.Checkp
 	if format == "json" {
 		return a.json(verified{report, seen(held), unsaid})
 	}
+	if report.Entries == 0 {
+		fmt.Fprintln(a.out, "The ledger is empty: vishwa apply begins it.")
+		return nil
+	}
 	fmt.Fprintf(a.out, "The ledger holds: %s in order, unbroken; %s of entries, %d of commits and %s by trusted keys.\n",
 		plural.Of(report.Entries, "entry"), plural.Of(report.Signatures, "signature"), report.Commits, plural.Of(report.Approvals, "approval"))
 	if report.Vouched > 0 {

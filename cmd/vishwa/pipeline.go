@@ -89,8 +89,9 @@ or remove the file and give it: vishwa init --github --action COMMIT
 	}
 	fmt.Fprint(a.out, `Next:
 
-  vishwa keys generate --name ci   # keys of the pipeline's own; adds them to trust.yaml
-  tar -C KEYS -cz . | base64       # KEYS: the folder that it names; the secret of the keys
+  export VISHWA_KEYS=$HOME/vishwa-ci-keys   # keys of the pipeline's own, apart from yours
+  vishwa keys generate --name ci            # asks for a password; adds them to trust.yaml
+  tar -C "$VISHWA_KEYS" -cz . | base64      # the value of the secret VISHWA_KEYS_ARCHIVE
   git add -A && git commit -m "Reconcile in continuous integration"
 
 The files say which secrets to set.

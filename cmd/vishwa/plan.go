@@ -174,7 +174,7 @@ func readPlan(path string) (plan.Plan, error) {
 	}
 	var f planFile
 	if err := json.Unmarshal(raw, &f); err != nil || f.Schema != plan.Schema {
-		return plan.Plan{}, fault.WithHint(fault.New(fault.Invalid, "%s is no plan of this version of vishwa", path), "make one with vishwa plan --out %s", path)
+		return plan.Plan{}, fault.WithHint(fault.New(fault.Invalid, "%s is not a plan of this version of vishwa", path), "make one with vishwa plan --out FILE, a new file")
 	}
 	if f.Digest != f.Plan.Digest() {
 		return plan.Plan{}, fault.WithHint(fault.New(fault.Corrupt, "%s was changed after it was made: its digest does not hold", path), "make it again with vishwa plan --out %s", path)

@@ -102,6 +102,9 @@ func (s *station) release(ctx context.Context, ref schemas.Ref, to int64) (*ledg
 		}
 	}
 	way := fmt.Sprintf("vishwa log %s --action deploy lists its releases", ref)
+	if len(all) == 0 {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s was never deployed: there is nothing to roll back", ref), "vishwa status lists the deployments")
+	}
 	if to == 0 {
 		if e := ledger.ReleaseBefore(all); e != nil {
 			return e, nil

@@ -117,7 +117,7 @@ func (p *Replay) End() error {
 	if p.doubt == nil {
 		return nil
 	}
-	return fault.WithHint(p.doubt, "compare this ledger branch with another clone's; if a controller was taken out of the trust file, put it back with revoked: {after: %d, reason: ...} until another controller has written an entry", p.Facts.Count-1)
+	return fault.WithHint(p.doubt, "if the key is a new controller's, get the commit that adds it to the trust file (git pull); if a controller was taken out of the trust file, put it back with revoked: {after: %d, reason: ...} until another controller has written an entry; else compare this ledger branch with another clone's", p.Facts.Count-1)
 }
 
 // first is the error that came first: a doubt goes before what it led to.
