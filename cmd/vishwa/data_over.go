@@ -107,7 +107,10 @@ func (a *cli) dataPull() *cobra.Command {
 				return err
 			}
 			a.moved("fetched", m)
-			out := a.checkOut(cmd.Context(), w, args, force) // what has come, whatever did not
+			stay, out := data.Untold(a.checkOut(cmd.Context(), w, args, force), err) // what has come, whatever did not
+			for _, path := range stay {
+				fmt.Fprintf(a.out, "%s: stays as it was\n", path)
+			}
 			return errors.Join(err, out)
 		},
 	}

@@ -74,6 +74,9 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	defer release()
 	want := dvc.Tree{{OID: o.Out.OID, Size: o.Out.Size}}
 	if o.Out.OID.IsDir() {
+		if !w.store(o).Has(o.Out.OID) {
+			return c, notCached(o.Path, []dvc.OID{o.Out.OID})
+		}
 		if want, err = w.store(o).Tree(ctx, o.Out.OID); err != nil {
 			return c, err
 		}
@@ -82,7 +85,7 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 		}
 	}
 	if lacking := w.lacking(o, want); len(lacking) > 0 {
-		return c, fault.WithHint(fault.New(fault.Missing, "%d of its objects are not in the cache: %s", len(lacking), strings.Join(lacking, ", ")), "fetch them: vishwa data pull")
+		return c, notCached(o.Path, lacking)
 	}
 	abs := w.abs(o.Path)
 	have, err := w.present(ctx, o, abs)
@@ -109,10 +112,10 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 }
 
 // lacking lists what of want the cache does not have.
-func (w *Workspace) lacking(o Output, want dvc.Tree) (out []string) {
+func (w *Workspace) lacking(o Output, want dvc.Tree) (out []dvc.OID) {
 	for _, f := range want {
 		if !w.store(o).Has(f.OID) {
-			out = append(out, string(f.OID))
+			out = append(out, f.OID)
 		}
 	}
 	return out

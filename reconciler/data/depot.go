@@ -114,6 +114,9 @@ func (d Depot) sources(ctx context.Context, tree fs.FS, p port.DataPointer) ([]s
 		}
 		return out, nil
 	}
+	if rc, err := config.Remote(p.Remote); err == nil && versionAware(rc) && len(out) > 0 {
+		return out, nil // DVC alone can ask it
+	}
 	open := func() (*transfer.Remote, error) { return OpenRemote(config, p.Remote, base, d.Env, 0) }
 	if d.Wary != nil {
 		open = func() (*transfer.Remote, error) { return d.Wary.Open(ctx, config, p.Remote, d.Env) }

@@ -10,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 
-	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
@@ -96,13 +95,12 @@ func (w *Workspace) patterns(rel string) (*dvc.Ignore, error) {
 
 // readIgnore adds the .dvcignore of a folder.
 func (w *Workspace) readIgnore(g *dvc.Ignore, folder string) error {
-	file := w.abs(path.Join(folder, ".dvcignore"))
-	b, err := os.ReadFile(file)
+	b, err := readSmall(os.DirFS(w.root), path.Join(folder, ".dvcignore"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Denied, "read %s: %w", file, err), "make it readable")
+		return err
 	}
 	return g.Add(folder, b)
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,7 @@ func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.
 	switch {
 	case rc.URL == "":
 		return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s has no url", rc.Name), "set it: vishwa data remote modify %s url URL", rc.Name)
-	case rc.Options["version_aware"] == "true", rc.Options["worktree"] == "true":
+	case versionAware(rc):
 		return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s keeps files under their own names (version_aware), which is not supported", rc.Name), "use a remote without version_aware")
 	case !ok || scheme == "file":
 		path := InHome(rc.URL, env.Lookup)
@@ -148,10 +149,29 @@ type load struct {
 	legacy bool
 }
 
-// Versioned is data that only DVC can move; it stops nothing else.
-type Versioned struct{ File, Path string }
+// Versioned is data that only DVC can move, by path; it stops nothing else.
+type Versioned struct{ Paths []string }
 
-func (v *Versioned) Error() string { return v.File + ": " + v.Path + " is " + DVCsAlone }
+func (v *Versioned) Error() string { return strings.Join(v.Paths, ", ") + ": " + DVCsAlone }
+
+// told is the error; nil where there is no such data.
+func (v *Versioned) told() error {
+	if len(v.Paths) == 0 {
+		return nil
+	}
+	slices.Sort(v.Paths)
+	return fault.WithHint(fault.New(fault.Invalid, "%w", v), "use dvc push and dvc pull for it, or add it anew to a remote without version_aware")
+}
+
+// versioned tells whether a remote keeps files under their own names; "" is the default.
+func (w *Workspace) versioned(remote string) bool {
+	rc, err := w.config.Remote(remote)
+	return err == nil && versionAware(rc)
+}
+
+func versionAware(rc dvc.RemoteConfig) bool {
+	return rc.Options["version_aware"] == "true" || rc.Options["worktree"] == "true"
+}
 
 // move does one transfer for each load: outputs may name a remote of their own.
 func (w *Workspace) move(ctx context.Context, over over, what string) (all transfer.Moved, err error) {
@@ -161,10 +181,10 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 	}
 	by := map[load][]Output{}
 	var order []load
-	var alone error // of what DVC alone can move, which stops nothing else
+	alone := &Versioned{}
 	for _, o := range outs {
-		if o.Out.Versioned && alone == nil {
-			alone = fault.WithHint(fault.New(fault.Invalid, "%w", &Versioned{o.File, o.Path}), "use dvc push and dvc pull for it, or add it anew to a remote without version_aware")
+		if o.Out.Versioned {
+			alone.Paths = append(alone.Paths, o.Path)
 		}
 		if o.Out.NoCache || o.Out.OID == "" || what == pushing && (o.Out.NoPush || o.From != nil) {
 			continue // what was imported is the other repository's to keep
@@ -180,6 +200,10 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 		l := load{over.remote, o.Out.Hash == ""}
 		if over.remote == "" {
 			l.remote = o.Out.Remote
+		}
+		if w.versioned(l.remote) {
+			alone.Paths = append(alone.Paths, o.Path)
+			continue
 		}
 		if _, seen := by[l]; !seen {
 			order = append(order, l)
@@ -200,10 +224,10 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 			return all, err
 		}
 	}
-	if alone != nil && lacking == nil {
-		return all, alone
+	if lacking == nil {
+		return all, alone.told()
 	}
-	return all, errors.Join(lacking, alone)
+	return all, errors.Join(lacking, alone.told())
 }
 
 // meant lists the outputs of the work tree, and of the revisions that are meant.

@@ -267,7 +267,7 @@ func outputsOf(ctx context.Context, tree fs.FS, pass func(file string, err error
 // isData tells whether a folder is the data of the .dvc file beside it, which comes after
 // it: data is not looked into.
 func isData(tree fs.FS, p string) bool {
-	b, err := fs.ReadFile(tree, p+".dvc")
+	b, err := readSmall(tree, p+".dvc")
 	if err != nil {
 		return false
 	}
@@ -288,9 +288,9 @@ func isRepository(tree fs.FS, p string) bool {
 }
 
 func pointerOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
-	b, err := fs.ReadFile(tree, file)
+	b, err := readSmall(tree, file)
 	if err != nil {
-		return out, fault.New(fault.Denied, "read %s: %w", file, err)
+		return out, err
 	}
 	p, err := dvc.ParsePointer(file, b)
 	if err != nil {
@@ -311,13 +311,7 @@ func pointerOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
 }
 
 func lockOuts(tree fs.FS, file string, out []Output) ([]Output, error) {
-	l, err := dvc.LoadLock(file, func(name string) ([]byte, error) {
-		b, err := fs.ReadFile(tree, name)
-		if err != nil {
-			return nil, fault.New(fault.Denied, "read %s: %w", name, err)
-		}
-		return b, nil
-	})
+	l, err := dvc.LoadLock(file, func(name string) ([]byte, error) { return readSmall(tree, name) })
 	if err != nil {
 		return out, err
 	}

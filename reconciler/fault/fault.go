@@ -52,7 +52,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.err.Error() }
-func (e *Error) Unwrap() error { return errors.Unwrap(e.err) }
+
+// Unwrap is what the error was made of, be it one or several.
+func (e *Error) Unwrap() error {
+	if many, ok := e.err.(interface{ Unwrap() []error }); ok {
+		return errors.Join(many.Unwrap()...)
+	}
+	return errors.Unwrap(e.err)
+}
 
 // New makes an error of a kind; format may wrap with %w.
 func New(kind Kind, format string, args ...any) error {

@@ -52,6 +52,13 @@ func TestTheWayOutNearestToTheSurfaceCounts(t *testing.T) {
 	}
 }
 
+func TestWhatIsMadeOfSeveralKeepsThemAll(t *testing.T) {
+	err := New(Missing, "%w; %w", WithHint(io.EOF, "go on"), io.ErrClosedPipe)
+	if !errors.Is(err, io.EOF) || !errors.Is(err, io.ErrClosedPipe) || HintOf(err) != "go on" || HintOf(New(Missing, "%w", errors.Join(io.EOF, err))) != "go on" {
+		t.Errorf("%v: %q", err, HintOf(err))
+	}
+}
+
 func TestHintKeepsTextAndCause(t *testing.T) {
 	err := WithHint(New(Denied, "open: %w", io.EOF), "ask for it")
 	if err.Error() != "open: EOF" || !errors.Is(err, io.EOF) || WithHint(nil, "x") != nil {

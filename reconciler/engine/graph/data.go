@@ -107,9 +107,10 @@ func (s *survey) tracked(p string) (*port.DataPointer, error) {
 			}
 		}
 		if dir == "." {
-			return nil, fault.WithHint(fault.New(fault.Missing, "no %s.dvc and no dvc.lock has %s", p, p), "add the data with vishwa data add %s, or correct the path", p)
+			break
 		}
 	}
+	return s.elsewhere(p)
 }
 
 // locked is a dvc.lock file, or why it cannot be read; neither where it is not there.
@@ -163,6 +164,7 @@ func (s *survey) small(file string) ([]byte, error) {
 	return b, nil
 }
 
+// within is p as seen from dir, which is above it.
 func within(dir, p string) string {
 	if dir == "." {
 		return p
@@ -182,6 +184,9 @@ func point(file string, p *dvc.Pointer, o dvc.Out) (*port.DataPointer, error) {
 	at, err := p.Place(file, o)
 	if err != nil {
 		return nil, err
+	}
+	if o.Versioned {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s keeps %s by version_aware, which DVC alone reads", file, o.Path), "add the data anew, to a remote without version_aware: vishwa data add %s", at)
 	}
 	if o.OID == "" {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s says nothing of the content of %s", file, o.Path), "run dvc commit or vishwa data add, and commit the file")

@@ -58,6 +58,7 @@ type survey struct {
 	named int                      // how many there are under all the paths that are named
 	held  map[string]port.Artifact // what datasets name, by path
 	locks map[string]locked        // dvc.lock files, by path
+	other *others                  // outputs of dvc.lock files that stand elsewhere; nil: not looked for
 	taken int                      // bytes of pointers and dvc.lock files so far
 }
 

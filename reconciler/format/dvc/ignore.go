@@ -16,7 +16,16 @@ import (
 // Ignore are the patterns of all .dvcignore files on the way to a folder, from the root.
 type Ignore struct {
 	rules []ignoreRule
+	lines int // that were read so far, and their bytes
+	bytes int
 }
+
+// Bounds on patterns, each of which is asked of each file.
+const (
+	maxPattern     = 1024 // bytes of one
+	maxIgnores     = 10_000
+	maxIgnoreBytes = 256 << 10 // of all
+)
 
 type ignoreRule struct {
 	re      *regexp.Regexp
@@ -30,6 +39,13 @@ func (g *Ignore) Add(folder string, text []byte) error {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
+		}
+		switch g.lines, g.bytes = g.lines+1, g.bytes+len(line); {
+		case len(line) > maxPattern:
+			return fault.WithHint(fault.New(fault.Invalid, "%s:%d: a pattern has more than %d bytes", path.Join(folder, ".dvcignore"), n+1, maxPattern), "shorten it")
+		case g.lines > maxIgnores, g.bytes > maxIgnoreBytes:
+			return fault.WithHint(fault.New(fault.Invalid, "%s:%d: with it there are more than %d patterns, or %d KiB of them", path.Join(folder, ".dvcignore"), n+1, maxIgnores, maxIgnoreBytes>>10),
+				"ignore a folder in place of its files")
 		}
 		rule := line
 		if folder != "." {

@@ -195,6 +195,11 @@ func (d Dep) write(n *yaml.Node) {
 }
 
 func (o Out) write(n *yaml.Node) {
+	if was := child(n, "md5"); o.OID != "" && (was == nil || was.Value != string(o.OID)) {
+		for _, key := range []string{"files", "cloud", "etag", "version_id"} { // of the data that was
+			drop(n, key)
+		}
+	}
 	put(n, "md5", string(o.OID))
 	count(n, "size", o.Size)
 	count(n, "nfiles", o.NFiles)

@@ -35,6 +35,9 @@ func (s *scope) vars(list *yaml.Node) {
 		return
 	}
 	for _, n := range list.Content {
+		if !s.spend(10) {
+			return
+		}
 		if n = plain(n); n.Kind == yaml.MappingNode {
 			s.values = append(s.values, n)
 			continue
@@ -51,6 +54,10 @@ func (s *scope) file(name string) *yaml.Node {
 		return nil
 	}
 	root, known := s.files[name]
+	if !known && len(s.files) >= maxFiles {
+		s.fail(s.root, "it names more than %d files of parameters", maxFiles)
+		return nil
+	}
 	if !known { // what cannot be read is missed where it is asked for
 		if b, err := s.read(name); err == nil {
 			_, root, _ = document(name, b)
@@ -78,16 +85,29 @@ func (s *scope) filled(n *yaml.Node) string {
 }
 
 func (s *scope) fill(text string) (string, bool) {
-	ok := true
-	out := filling.ReplaceAllStringFunc(text, func(m string) string {
-		if strings.HasPrefix(m, `\`) {
-			return m[1:] // escaped
+	if !strings.Contains(text, "${") {
+		return text, true
+	}
+	if len(text) > maxText {
+		return "", false
+	}
+	ok, last := true, 0
+	var out strings.Builder
+	for _, m := range filling.FindAllStringIndex(text, -1) {
+		out.WriteString(text[last:m[0]])
+		part := text[m[0]:m[1]]
+		last = m[1]
+		if strings.HasPrefix(part, `\`) {
+			out.WriteString(part[1:]) // escaped
+			continue
 		}
-		v, found := s.value(strings.TrimSpace(m[2 : len(m)-1]))
-		ok = ok && found
-		return v
-	})
-	return out, ok
+		v, found := s.value(strings.TrimSpace(part[2 : len(part)-1]))
+		if ok = ok && found && out.Len()+len(v) <= maxText && s.spend(1+len(v)); ok {
+			out.WriteString(v)
+		}
+	}
+	out.WriteString(text[last:])
+	return out.String(), ok
 }
 
 var index = regexp.MustCompile(`\[([^\]]*)\]`)
@@ -103,7 +123,7 @@ func (s *scope) value(name string) (string, bool) {
 		s.values = append(s.values, s.file("params.yaml"))
 	}
 	for _, n := range s.values {
-		if v, ok := at(n, keys); ok {
+		if v, ok := s.at(n, keys); ok {
 			return v, true
 		}
 	}
@@ -125,14 +145,18 @@ func (s *scope) ofItem(keys []string) (string, bool) {
 	case list == nil:
 		return s.ofMatrix(keys[1:])
 	case list.Kind == yaml.MappingNode:
-		return at(child(list, s.item), keys[1:])
+		return s.at(s.under(list, s.item), keys[1:])
 	}
-	for i, n := range list.Content { // of a list of mappings the item is its number
-		if strconv.Itoa(i) == s.item {
-			return at(plain(n), keys[1:])
-		}
+	return s.at(numbered(list, s.item), keys[1:]) // of a list of mappings the item is its number
+}
+
+// numbered is the item of a list that has a number; nil where there is none.
+func numbered(list *yaml.Node, number string) *yaml.Node {
+	i, err := strconv.Atoi(number)
+	if err != nil || i < 0 || i >= len(list.Content) || strconv.Itoa(i) != number {
+		return nil
 	}
-	return "", false
+	return plain(list.Content[i])
 }
 
 // ofMatrix finds the combination whose name the stage has: its values joined by "-".
@@ -166,6 +190,9 @@ func (s *scope) ofMatrix(keys []string) (string, bool) {
 		}
 		for n, v := range list.Content {
 			name := plain(v).Value
+			if !s.spend(2 + len(name)) {
+				return nil
+			}
 			if plain(v).Kind != yaml.ScalarNode {
 				name = key + strconv.Itoa(n)
 			} else if f, ok := whole.fill(name); ok {
@@ -186,7 +213,7 @@ func (s *scope) ofMatrix(keys []string) (string, bool) {
 		no[step{i, rest}] = true
 		return nil
 	}
-	return at(pick(0, s.item)[keys[0]], keys[1:])
+	return s.at(pick(0, s.item)[keys[0]], keys[1:])
 }
 
 // outside is the scope in which a foreach or a matrix itself stands.
@@ -205,7 +232,7 @@ func (s *scope) node(text string) *yaml.Node {
 	keys := strings.Split(strings.TrimSpace(text[2:len(text)-1]), ".")
 	_, _ = s.value(keys[0]) // which has all values read
 	for _, n := range s.values {
-		if n = below(n, keys); n != nil && n.Kind != yaml.ScalarNode {
+		if n = s.below(n, keys); n != nil && n.Kind != yaml.ScalarNode {
 			return n
 		}
 	}
@@ -213,28 +240,22 @@ func (s *scope) node(text string) *yaml.Node {
 }
 
 // at is the scalar below n, key by key.
-func at(n *yaml.Node, keys []string) (string, bool) {
-	n = below(n, keys)
+func (s *scope) at(n *yaml.Node, keys []string) (string, bool) {
+	n = s.below(n, keys)
 	if n == nil || n.Kind != yaml.ScalarNode {
 		return "", false
 	}
 	return n.Value, !strings.Contains(n.Value, "${")
 }
 
-func below(n *yaml.Node, keys []string) *yaml.Node {
+func (s *scope) below(n *yaml.Node, keys []string) *yaml.Node {
 	n = plain(n)
 	for _, k := range keys {
 		if n != nil && n.Kind == yaml.SequenceNode {
-			var found *yaml.Node
-			for i, c := range n.Content {
-				if strconv.Itoa(i) == k {
-					found = plain(c)
-				}
-			}
-			n = found
+			n = numbered(n, k)
 			continue
 		}
-		n = plain(child(n, k))
+		n = s.under(n, k)
 	}
 	return n
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // LoadLock reads the dvc.lock at file with the dvc.yaml beside it: paths are from the
@@ -37,7 +39,7 @@ func LoadLock(file string, read func(file string) ([]byte, error)) (*Lock, error
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{reading: reading{name: name}, root: root, read: read, files: map[string]*yaml.Node{}}
+	p := &pipeline{reading: reading{name: name}, root: root, read: read, files: map[string]*yaml.Node{}, lists: map[*yaml.Node]map[string]*yaml.Node{}}
 	p.arrange(l)
 	return l, p.err
 }
@@ -48,7 +50,44 @@ type pipeline struct {
 	root *yaml.Node
 	read func(file string) ([]byte, error)
 
-	files map[string]*yaml.Node // of parameters, each read once
+	files map[string]*yaml.Node                // of parameters, each read once
+	lists map[*yaml.Node]map[string]*yaml.Node // mappings that are asked again and again, by key
+	work  int                                  // that reading took so far
+}
+
+// Bounds on what a dvc.yaml may ask for: aliases, foreach and matrix make much of little.
+const (
+	maxWork  = 20_000_000 // steps: values that are looked at, and bytes of text that are filled in
+	maxText  = 4096       // bytes of a path or a value
+	maxFiles = 100        // of parameters
+)
+
+// spend counts work, and tells whether there is room for it.
+func (p *pipeline) spend(steps int) bool {
+	if p.work += steps; p.work > maxWork && p.err == nil {
+		p.err = fault.WithHint(fault.New(fault.Invalid, "%s: its stages take more than %d million steps to read", p.name, maxWork/1_000_000), "let a foreach or a matrix make less, or keep folders whole in place of their files")
+	}
+	return p.err == nil
+}
+
+// under is what a mapping has under key, which is asked for often.
+func (p *pipeline) under(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	by, known := p.lists[n]
+	if !known {
+		by = make(map[string]*yaml.Node, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if _, twice := by[n.Content[i].Value]; !twice {
+				by[n.Content[i].Value] = n.Content[i+1]
+			}
+		}
+		p.lists[n] = by
+		p.spend(len(n.Content))
+	}
+	p.spend(1)
+	return plain(by[key])
 }
 
 // arrange has l say what dvc.yaml says of its stages.
@@ -57,6 +96,9 @@ func (p *pipeline) arrange(l *Lock) {
 	l.at = map[string]Out{}
 	stages := l.Stages[:0]
 	for _, s := range l.Stages {
+		if p.err != nil {
+			return
+		}
 		body, scope := p.stage(declared, s.Name)
 		if body == nil {
 			continue
@@ -66,6 +108,9 @@ func (p *pipeline) arrange(l *Lock) {
 		outs := s.Outs[:0]
 		for _, o := range s.Outs {
 			at := path.Clean(o.Path)
+			if !p.spend(1 + len(keeps.patterns)*(1+len(at)/8)) {
+				return
+			}
 			k, ok := keeps.of(at)
 			if !ok {
 				continue
@@ -92,11 +137,11 @@ func (p *pipeline) arrange(l *Lock) {
 // NAME@ITEM.
 func (p *pipeline) stage(declared *yaml.Node, name string) (*yaml.Node, *scope) {
 	s := &scope{pipeline: p}
-	if body := plain(child(declared, name)); body != nil {
+	if body := p.under(declared, name); body != nil {
 		return body, s.of(body)
 	}
 	base, item, ok := strings.Cut(name, "@")
-	body := plain(child(declared, base))
+	body := p.under(declared, base)
 	if !ok || body == nil {
 		return nil, nil
 	}
@@ -150,11 +195,14 @@ func (p *pipeline) keeps(body *yaml.Node, s *scope) *kept {
 		}
 		for _, n := range entries {
 			n = plain(n)
+			if !p.spend(1) {
+				return all
+			}
 			switch n.Kind {
 			case yaml.ScalarNode:
 				s.keep(all, n, nil)
 			case yaml.MappingNode:
-				for i := 0; i+1 < len(n.Content); i += 2 {
+				for i := 0; i+1 < len(n.Content) && p.err == nil; i += 2 {
 					s.keep(all, n.Content[i], plain(n.Content[i+1]))
 				}
 			default:
@@ -167,10 +215,20 @@ func (p *pipeline) keeps(body *yaml.Node, s *scope) *kept {
 
 func (s *scope) keep(all *kept, n, how *yaml.Node) {
 	name := n.Value
+	if !s.spend(20 + len(name)) {
+		return
+	}
+	if len(name) > maxText {
+		s.fail(n, "an output's path has more than %d bytes", maxText)
+		return
+	}
 	o := Out{NoCache: !s.yes(how, "cache", true), NoPush: !s.yes(how, "push", true), Persist: s.yes(how, "persist", false),
 		Remote: s.filled(plain(child(how, "remote")))}
 	if at, ok := s.fill(name); ok {
 		all.by[path.Clean(at)] = o
+		return
+	}
+	if !s.spend(50 * len(name)) { // an expression takes far more than its text
 		return
 	}
 	var b strings.Builder // any value: which one is in dvc.lock
