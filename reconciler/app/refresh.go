@@ -4,21 +4,16 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/source"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -26,7 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/format/quality"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
-	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -201,7 +196,6 @@ func (o RefreshOptions) open(src schemas.DataSource, last string) (port.Source, 
 // take fetches what was seen, holds it against what is declared of it, and pins it in
 // w. Data that breaks a promise is not pinned, but where that only warns.
 func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r Refreshed, err error) {
-	spec := s.decl.Spec.(schemas.Data).Data()
 	r = s.Refreshed
 	o.Tell("taking in " + r.Ref.String())
 	dir, release, err := w.Staging(ctx, r.Pin, s.seen.Token)
@@ -209,206 +203,65 @@ func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r
 		return r, err
 	}
 	defer func() { release(err == nil) }()
-	if err := s.from.Fetch(ctx, s.seen, dir, nil); err != nil {
-		return r, err
-	}
 	fetched := dir
-	if one := single(spec.Source, s.seen); one != "" {
+	one := single(s.decl.Spec.(schemas.Data).Data().Source, s.seen)
+	if one != "" {
 		fetched = filepath.Join(dir, filepath.FromSlash(one))
 	}
-	if err := data.CheckFetched(ctx, fetched); err != nil {
+	taken, err := pass.Intake{
+		Decl: &s.decl, Store: o.Store, Now: o.Env.Now(), Tell: func(line string) { o.Tell(r.Ref.String() + ": " + line) },
+		Hint: "have the data at " + r.From + " corrected, or what is declared of it; its pin stays as it was",
+		Fetch: func(ctx context.Context) ([]quality.File, error) {
+			if err := s.from.Fetch(ctx, s.seen, dir, nil); err != nil {
+				return nil, err
+			}
+			if err := data.CheckFetched(ctx, fetched); err != nil {
+				return nil, err
+			}
+			return s.files(fetched, one != "")
+		},
+	}.Take(ctx)
+	if err != nil {
 		return r, err
 	}
-	said := map[string]string{data.Token: s.seen.Token, data.From: r.From}
-	if err := o.examine(ctx, &r, s, fetched, said); err != nil {
-		return r, err
-	}
-	if r.Added, err = w.Pin(ctx, r.Pin, fetched, said); err != nil {
+	if r.Added, err = w.Pin(ctx, r.Pin, fetched, o.said(ctx, &r, s, taken)); err != nil {
 		return r, err
 	}
 	r.Moved = true
 	return r, nil
 }
 
-// examine holds what was fetched against what is declared of it, and profiles it.
-func (o RefreshOptions) examine(ctx context.Context, r *Refreshed, s sight, fetched string, said map[string]string) error {
-	spec := s.decl.Spec.(schemas.Data).Data()
-	at := strings.TrimSuffix(r.Pin, ".dvc") // where the data stands once it is pinned
+// files are those that were fetched, by the paths that they have once they are pinned.
+func (s sight) files(fetched string, single bool) ([]quality.File, error) {
+	at := strings.TrimSuffix(s.Pin, ".dvc")
 	files := make([]quality.File, len(s.seen.Files))
 	for i, f := range s.seen.Files {
 		where, told := filepath.Join(fetched, filepath.FromSlash(f.Path)), path.Join(at, f.Path)
-		if single(spec.Source, s.seen) != "" {
+		if single {
 			where, told = fetched, at
 		}
 		st, err := os.Stat(where)
 		if err != nil {
-			return fault.New(fault.Internal, "read what was fetched: %w", err)
+			return nil, fault.New(fault.Internal, "read what was fetched: %w", err)
 		}
 		files[i] = quality.File{Path: told, Size: st.Size(), Open: func(context.Context) (quality.Content, error) { return os.Open(where) }}
 	}
-	found, err := quality.Data(ctx, spec, files, o.Env.Now())
-	if err != nil {
-		return err
-	}
-	if passed := found.Passed(); passed != "" {
-		o.Tell(r.Ref.String() + ": " + passed)
-	}
-	if broken := quality.Sentence(found.Violations); len(broken) > 0 {
-		if spec.Violations != "warn" {
-			return fault.WithHint(fault.New(fault.Invalid, "the data violates what is declared of it:\n    %s", quality.Broken(&s.decl, found.Violations)), "have the data at %s corrected, or what is declared of it; its pin stays as it was", r.From)
-		}
-		r.Warnings = broken
-	}
-	if found.Profile == nil {
-		return nil
-	}
-	r.Rows, r.Columns = found.Profile.Rows, len(found.Profile.Columns)
-	said[data.Rows], said[data.Columns] = strconv.FormatInt(r.Rows, 10), strconv.Itoa(r.Columns)
-	found.Profile.Violations = found.Violations
-	b, err := json.Marshal(found.Profile)
-	if err != nil {
-		return fault.New(fault.Internal, "encode the profile: %w", err)
-	}
-	kept, _, err := o.Store.Put(ctx, bytes.NewReader(b))
-	if err != nil {
-		return fmt.Errorf("keep the profile: %w", err)
-	}
-	said[data.Profile] = string(kept)
-	if was := o.profile(ctx, s.was.Said[data.Profile]); was != nil {
-		r.Changes = table.Compare(*was, *found.Profile)
-	}
-	return nil
+	return files, nil
 }
 
-// profile is the one of the last pin, where this store has it.
-func (o RefreshOptions) profile(ctx context.Context, named string) *table.Profile {
-	d, err := digest.Parse(named)
-	if err != nil {
-		return nil
+// said is what the pin says of what was taken in; r tells it, too.
+func (o RefreshOptions) said(ctx context.Context, r *Refreshed, s sight, t pass.Taken) map[string]string {
+	said := map[string]string{data.Token: s.seen.Token, data.From: r.From}
+	r.Warnings = t.Broken
+	if t.Profile == nil {
+		return said
 	}
-	in, err := o.Store.Get(ctx, d)
-	if err != nil {
-		return nil
-	}
-	defer in.Close()
-	var p table.Profile
-	if raw, err := io.ReadAll(in); err != nil || json.Unmarshal(raw, &p) != nil {
-		return nil
-	}
-	return &p
-}
-
-// remote opens a remote of the repository that src is of. What another repository's
-// configuration names is its own people's to say; of one on this machine, its folders
-// are no further away.
-func (o RefreshOptions) remote(ctx context.Context, config *dvc.Config, name string, src schemas.DataSource) (port.Objects, error) {
-	if src.DVC == nil || src.DVC.Repo == "" || local(src.DVC.Repo) {
-		r, err := data.OpenRemote(config, name, "", o.Env, 0)
-		if err != nil {
-			return nil, err
-		}
-		return r.Bucket, nil
-	}
-	r, err := data.Wary{Whose: data.RedactURL(src.DVC.Repo), Allow: o.Allow}.Open(ctx, config, name, o.Env)
-	if err != nil {
-		return nil, err
-	}
-	return r.Bucket, nil
-}
-
-// single is the name of the only file, where a file and no folder is meant.
-func single(src schemas.DataSource, seen port.Snapshot) string {
-	if len(seen.Files) != 1 {
-		return ""
-	}
-	name := seen.Files[0].Path
-	if src.HTTP != nil || src.DVC != nil && name == path.Base(src.DVC.Path) || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
-		return name
-	}
-	return ""
-}
-
-func address(src schemas.DataSource) string {
-	switch {
-	case src.HTTP != nil:
-		return src.HTTP.URL
-	case src.S3 != nil:
-		return src.S3.URL
-	case src.DVC != nil:
-		return src.DVC.Repo
-	}
-	return src.Path
-}
-
-// cloned opens another repository at a revision, in a mirror that is kept for the next time.
-func cloned(env port.Env) func(ctx context.Context, url, rev string) (fs.FS, string, error) {
-	return func(ctx context.Context, url, rev string) (fs.FS, string, error) {
-		dir, err := mirrorDir(env.Lookup, url)
-		if err != nil {
-			return nil, "", err
-		}
-		m, err := repo.OpenMirror(ctx, repo.MirrorOptions{URL: url, Dir: dir, Env: env})
-		if err != nil {
-			return nil, "", err
-		}
-		refs, err := m.Refs(ctx)
-		if err != nil {
-			return nil, "", err
-		}
-		if rev == "" {
-			if rev = strings.TrimPrefix(refs["HEAD"], "refs/heads/"); rev == "" {
-				return nil, "", fault.WithHint(fault.New(fault.Missing, "%s has no default branch", data.RedactURL(url)), "name a branch, a tag or a commit of it")
-			}
-		}
-		named := ""
-		for _, name := range []string{"refs/heads/" + rev, "refs/tags/" + rev} {
-			if refs[name] != "" && named == "" {
-				named = name
-			}
-		}
-		if named != "" {
-			if err := m.Fetch(ctx, named); err != nil {
-				return nil, "", err
-			}
-			rev = named
-		}
-		r, err := repo.Open(dir, repo.Options{URL: url})
-		if err != nil {
-			return nil, "", err
-		}
-		sha, err := r.Resolve(rev)
-		if err != nil && named == "" { // a commit that no branch was read for yet
-			if err := m.Fetch(ctx, published(refs)...); err != nil {
-				return nil, "", err
-			}
-			if r, err = repo.Open(dir, repo.Options{URL: url}); err != nil { // which sees what came
-				return nil, "", err
-			}
-			sha, err = r.Resolve(rev)
-		}
-		if err != nil {
-			return nil, "", err
-		}
-		tree, err := r.Open(ctx, sha)
-		return tree, sha, err
-	}
-}
-
-// published are the branches and tags of a remote.
-func published(refs map[string]string) (names []string) {
-	for name := range refs {
-		if (strings.HasPrefix(name, "refs/heads/") || strings.HasPrefix(name, "refs/tags/")) && !strings.HasSuffix(name, "^{}") {
-			names = append(names, name)
+	r.Rows, r.Columns = t.Profile.Rows, len(t.Profile.Columns)
+	said[data.Rows], said[data.Columns], said[data.Profile] = strconv.FormatInt(r.Rows, 10), strconv.Itoa(r.Columns), string(t.Kept.Digest)
+	if named, err := digest.Parse(s.was.Said[data.Profile]); err == nil {
+		if was, err := pass.Profile(ctx, o.Store, named); err == nil && was != nil { // what cannot be read is compared with nothing
+			r.Changes = table.Compare(*was, *t.Profile)
 		}
 	}
-	slices.Sort(names)
-	return names
-}
-
-// bucket opens the bucket of a declaration, whole. An endpoint that it names is reached
-// as a web server is: where it is public, or allowed.
-func (o RefreshOptions) bucket(s schemas.S3) (port.Objects, error) {
-	name, _, _ := strings.Cut(strings.TrimPrefix(s.URL, "s3://"), "/")
-	return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile, PathStyle: s.PathStyle,
-		Anonymous: s.Anonymous, Lookup: o.Env.Lookup, Guarded: s.Endpoint != "", Allow: o.Allow})
+	return said
 }

@@ -36,7 +36,9 @@ func TestNothingIsReadOfWhatIsNoPlainFile(t *testing.T) {
 			for _, step := range []func() error{
 				func() error { return Init(root) },
 				func() error { return os.Remove(root + "/.dvcignore") },
-				func() error { return os.WriteFile(root+"/a.dvc", []byte("outs: [{path: a, hash: md5, md5: 0cc175b9c0f1b6a831c399e269772661, size: 1}]"), 0o600) },
+				func() error {
+					return os.WriteFile(root+"/a.dvc", []byte("outs: [{path: a, hash: md5, md5: 0cc175b9c0f1b6a831c399e269772661, size: 1}]"), 0o600)
+				},
 				func() error { return os.WriteFile(root+"/a", []byte("a"), 0o600) },
 				func() (err error) {
 					w, err = Open(root, Options{Env: port.Env{Now: time.Now, Lookup: func(n string) (string, bool) { return home, n == "HOME" }}})

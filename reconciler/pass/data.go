@@ -5,7 +5,6 @@ package pass
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -23,51 +22,40 @@ import (
 // of it. Tables come with their profile.
 func (d *stepServices) Pin(ctx context.Context, n *graph.Node, tell func(string)) (map[string]port.Artifact, error) {
 	spec := n.Decl.Spec.(schemas.Data).Data()
-	data, err := d.bring(ctx, n, spec, tell)
-	if err != nil {
-		return nil, err
-	}
-	made := map[string]port.Artifact{"data": data}
-	found, err := d.examine(ctx, n, spec, data)
-	if err != nil {
+	var data port.Artifact
+	var fetched error
+	taken, err := Intake{
+		Decl: n.Decl, Store: d.Store, Now: d.Now(), Tell: tell, Hint: "correct the data, or what is declared of it",
+		Fetch: func(ctx context.Context) ([]quality.File, error) {
+			if data, fetched = d.bring(ctx, n, spec, tell); fetched != nil {
+				return nil, fetched
+			}
+			return d.files(n, spec, data), nil
+		},
+	}.Take(ctx)
+	switch {
+	case fetched != nil:
+		return nil, fetched
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", n.Ref, err)
 	}
-	if passed := found.Passed(); passed != "" {
-		tell(passed)
+	for _, line := range taken.Broken {
+		tell("warning: " + line)
 	}
-	switch {
-	case len(found.Violations) == 0:
-	case spec.Violations == "warn":
-		for _, line := range quality.Sentence(found.Violations) {
-			tell("warning: " + line)
-		}
-	default:
-		return nil, fault.WithHint(fault.New(fault.Invalid, "%s violates what is declared of it:\n    %s", n.Ref, quality.Broken(n.Decl, found.Violations)), "correct the data, or what is declared of it")
+	made := map[string]port.Artifact{"data": data}
+	if taken.Profile != nil {
+		d.note(n.Ref, *taken.Profile)
+		made["profile"] = taken.Kept
 	}
-	if found.Profile == nil {
-		return made, nil
-	}
-	found.Profile.Violations = found.Violations
-	d.note(n.Ref, *found.Profile)
-	b, err := json.Marshal(found.Profile)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "%s: encode its profile: %w", n.Ref, err)
-	}
-	kept, err := d.put(ctx, b)
-	if err != nil {
-		return nil, fmt.Errorf("keep the profile of %s: %w", n.Ref, err)
-	}
-	made["profile"] = port.Artifact{Name: "profile.json", Digest: kept, Size: int64(len(b))}
 	return made, nil
 }
 
-// examine reads all rows once, for the checks and the profile together.
-func (d *stepServices) examine(ctx context.Context, n *graph.Node, spec *schemas.Dataset, data port.Artifact) (quality.Report, error) {
-	var files []quality.File
+// files are those of the data as the store has them, by their paths in the tree.
+func (d *stepServices) files(n *graph.Node, spec *schemas.Dataset, data port.Artifact) (files []quality.File) {
 	for _, f := range inTree(lies(n, spec), data) {
 		files = append(files, quality.File{Path: f.Path, Size: f.Size, Open: func(ctx context.Context) (quality.Content, error) { return d.place(ctx, f) }})
 	}
-	return quality.Data(ctx, spec, files, d.Now())
+	return files
 }
 
 // place is a file of the store that can be read at any place, once it was read whole
