@@ -32,6 +32,7 @@ type board struct {
 	known   chan struct{}             // closed when every part was heard once
 	units   map[string]unit           // by name
 	pods    map[string]map[string]pod // by name of the unit, by uid
+	past    map[string][]pod          // of units that are there, pods that are not, by name of the unit
 	refused map[string]string         // by name of the object of events
 	loads   map[string]workload       // by uid of the unit
 	wakes   map[string]chan struct{}  // by name of the unit
@@ -68,7 +69,7 @@ func (b *board) join(loads kube.Resource) (leave func()) {
 			if b.users == 0 && b.turn == turn && b.stop != nil {
 				b.stop()
 				b.stop = nil
-				b.units, b.pods, b.refused, b.loads = nil, nil, nil, nil
+				b.units, b.pods, b.past, b.refused, b.loads = nil, nil, nil, nil, nil
 				clear(b.wakes)
 			}
 		})
@@ -80,7 +81,7 @@ func (b *board) follow() {
 	ctx, stop := context.WithCancel(context.Background())
 	b.turn++
 	b.stop, b.known, b.parts = stop, make(chan struct{}), map[string]error{}
-	b.units, b.pods = map[string]unit{}, map[string]map[string]pod{}
+	b.units, b.pods, b.past = map[string]unit{}, map[string]map[string]pod{}, map[string][]pod{}
 	b.refused, b.loads = map[string]string{}, map[string]workload{}
 	ours := kube.Select{Labels: ownerLabel}
 	if o := b.c.o.Owner; o != "" {
@@ -118,6 +119,7 @@ func followed[T any](ctx context.Context, b *board, r kube.Resource, s kube.Sele
 		All:    func(objects []T) { heard(nil, func() { all(objects) }) },
 		Change: func(object T, gone bool) { heard(nil, func() { change(object, gone) }) },
 		Lost:   func(err error) { heard(err, b.wakeAll) },
+		Back:   func() { heard(nil, func() {}) },
 	})
 }
 
@@ -167,11 +169,19 @@ func (b *board) status(id port.TaskID) (port.TaskStatus, bool) {
 		return port.TaskStatus{}, false
 	}
 	f := b.c.facts(u, slices.Collect(maps.Values(b.pods[id.Name])))
+	f.past = b.c.facts(u, b.past[id.Name]).pods
 	f.refused = b.refused[b.c.kind.events(id.Name)]
 	if w, ok := b.loads[u.UID]; ok {
 		f.load, f.ahead = &w, ahead(w, maps.Values(b.loads))
 	}
 	return f.status(), true
+}
+
+// gone are the pods of a task that were there, as they were last.
+func (b *board) gone(u unit) []pod {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.c.facts(u, b.past[u.Name]).pods
 }
 
 // position is where a workload stands in its queue, or -1 where nobody awaits anything.

@@ -13,6 +13,7 @@ func (b *board) setUnits(all []unit) {
 func (b *board) setUnit(u unit, gone bool) {
 	if gone {
 		delete(b.units, u.Name)
+		delete(b.past, u.Name)
 		delete(b.refused, b.c.kind.events(u.Name))
 	} else {
 		b.units[u.Name] = u.lean()
@@ -34,6 +35,9 @@ func (b *board) setPod(p pod, gone bool) {
 		delete(b.pods[name], p.UID)
 		if len(b.pods[name]) == 0 {
 			delete(b.pods, name)
+		}
+		if _, there := b.units[name]; there { // how it ended is told by nothing else
+			b.past[name] = append(b.past[name], p.lean())
 		}
 	} else {
 		b.keepPod(p)

@@ -21,10 +21,9 @@ type kind interface {
 	begin() (spec map[string]any)               // the change of its spec that lets it go; nil is none
 	events(name string) string                  // the object that the cluster says of why there are no pods
 	mine(u unit, p pod) bool                    // of pods of that name
+	room(t port.Task) int                       // what the names of nodes need after that of their object
 	headless() bool                             // it needs a Service of ours where it has several nodes
 }
-
-func (jobKind) headless() bool { return true }
 
 // cluster is a launcher on one.
 type cluster struct {
@@ -57,7 +56,7 @@ func (c *cluster) Launch(ctx context.Context, task port.Task) (port.TaskID, erro
 	if _, err := c.workloads(ctx); err != nil {
 		return port.TaskID{}, err
 	}
-	n := newNames(objectName(task, c.room(task)))
+	n := newNames(objectName(task, c.kind.room(task)))
 	for range 3 {
 		object := c.kind.object(task, n)
 		own := object["metadata"].(map[string]any)["annotations"].(map[string]string)
@@ -92,14 +91,6 @@ func (c *cluster) Launch(ctx context.Context, task port.Task) (port.TaskID, erro
 		}
 	}
 	return port.TaskID{}, fault.New(fault.Transient, "launch %s: it is made and taken away by somebody else", task.Name)
-}
-
-// room is what the names of several nodes need after that of their object.
-func (c *cluster) room(t port.Task) int {
-	if t.Nodes > 1 {
-		return len("-1023")
-	}
-	return 0
 }
 
 func (c *cluster) takes(t port.Task) error {

@@ -15,12 +15,9 @@ func (f facts) failed(c condition) port.TaskStatus {
 	if c.Reason == "DeadlineExceeded" {
 		return ended(port.TimedOut, "it was still there at its deadline")
 	}
-	// Of several nodes, one that was ended because another failed tells nothing.
-	best, rank := port.TaskStatus{}, -1
-	for _, p := range f.pods {
-		if s, r := p.ending(); r > rank {
-			best, rank = s, r
-		}
+	best, rank := decisive(f.pods)
+	if rank < 0 {
+		best, rank = decisive(f.past)
 	}
 	switch {
 	case rank > byOther:
@@ -29,11 +26,23 @@ func (f facts) failed(c condition) port.TaskStatus {
 		return ended(port.Preempted, "its machine was taken back")
 	case rank >= 0:
 		return best
-	case len(f.pods) == 0:
+	case len(f.pods) == 0 && c.Reason == "BackoffLimitExceeded": // else the Job would say that it was taken back
 		return ended(port.Stopped, "somebody deleted its pod")
 	default:
 		return ended(port.Lost, "it failed: %s: %s", c.Reason, c.Message)
 	}
+}
+
+// decisive is the end of the pod whose end tells most. Of several nodes, one that was ended
+// because another failed tells nothing.
+func decisive(pods []pod) (port.TaskStatus, int) {
+	best, rank := port.TaskStatus{}, -1
+	for _, p := range pods {
+		if s, r := p.ending(); r > rank {
+			best, rank = s, r
+		}
+	}
+	return best, rank
 }
 
 // How much the end of a pod tells of why its task ended.

@@ -14,14 +14,15 @@ import (
 // other try has: what is found under it is this one's, and need not be read.
 type names struct{ object, secret, service string }
 
-// objectName is the task's name, and one that leaves room for the numbers of its nodes: their
-// names are host names too.
+// objectName is the task's name or, where that leaves no room for the numbers of its nodes or
+// begins with a digit, one that does not: the names of nodes are host names too.
 func objectName(t port.Task, room int) string {
-	if len(t.Name)+room <= 63 {
+	letter := t.Name[0] >= 'a'
+	if len(t.Name)+room <= 63 && (letter || room == 0) {
 		return t.Name
 	}
 	mark := digest.Of([]byte(t.Name)).Hex()[:10]
-	return strings.TrimRight(t.Name[:63-room-len(mark)-1], "-") + "-" + mark
+	return "t" + strings.TrimRight(t.Name[:min(len(t.Name), 63-room-len(mark)-2)], "-") + "-" + mark
 }
 
 func newNames(object string) names {

@@ -4,7 +4,6 @@
 package launcher
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"strconv"
@@ -32,14 +31,14 @@ func (k jobKind) pod(t port.Task, n names) map[string]any {
 	main["imagePullPolicy"], main["workingDir"] = "IfNotPresent", workDir
 	main["resources"] = resources(t.Resources, k.o.Runner.GPUResource)
 	if t.Nodes > 1 {
-		main["env"] = append(main["env"].([]any), nodeEnv(t, n)...)
+		main["env"] = append(main["env"].([]any), nodeEnv(t, n.object+"-0."+n.service)...)
 	}
 	spec := map[string]any{
-		"restartPolicy": "Never", "containers": []any{main}, "volumes": volumes(t, n, k.o.Install != nil),
+		"restartPolicy": "Never", "containers": []any{main}, "volumes": volumes(t, n, k.o.Install),
 		"automountServiceAccountToken": false, "enableServiceLinks": false, "shareProcessNamespace": false,
 		"terminationGracePeriodSeconds": seconds(k.o.Grace), "securityContext": podSecurity(),
 	}
-	if k.o.Install != nil {
+	if k.o.Install != nil && len(k.o.Install.Command) > 0 {
 		spec["initContainers"] = []any{installer(*k.o.Install, t)}
 	}
 	if t.Nodes > 1 {
@@ -127,7 +126,7 @@ func variable(name, value string) map[string]any {
 
 // volumes are what the mounts are of. The ticket can be read by the task's group, which nobody
 // else is in: a file of a Secret is root's, and a task is not.
-func volumes(t port.Task, n names, installed bool) []any {
+func volumes(t port.Task, n names, install *Install) []any {
 	work := map[string]any{}
 	if t.Resources.EphemeralStorage != "" {
 		work["sizeLimit"] = t.Resources.EphemeralStorage
@@ -139,7 +138,11 @@ func volumes(t port.Task, n names, installed bool) []any {
 		// Shared memory is what workers of a data loader use; it counts as the task's memory.
 		map[string]any{"name": "vishwa-shm", "emptyDir": map[string]any{"medium": "Memory"}},
 	}
-	if installed {
+	switch {
+	case install == nil:
+	case len(install.Command) == 0:
+		out = append(out, map[string]any{"name": "vishwa-bin", "image": map[string]any{"reference": install.Image, "pullPolicy": "IfNotPresent"}})
+	default:
 		out = append(out, map[string]any{"name": "vishwa-bin", "emptyDir": map[string]any{}})
 	}
 	return out
@@ -184,15 +187,4 @@ func resources(r schemas.Resources, gpu string) map[string]any {
 		return map[string]any{}
 	}
 	return map[string]any{"requests": amounts, "limits": amounts}
-}
-
-// nodeEnv tells each of several nodes which it is, and where the first is.
-func nodeEnv(t port.Task, n names) []any {
-	return []any{
-		map[string]any{"name": port.NodeRank, "valueFrom": map[string]any{
-			"fieldRef": map[string]any{"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"},
-		}},
-		variable(port.NodeCount, strconv.Itoa(t.Nodes)),
-		variable(port.NodeAddress, fmt.Sprintf("%s-0.%s", n.object, n.service)),
-	}
 }

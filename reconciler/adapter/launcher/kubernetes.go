@@ -34,10 +34,12 @@ type ClusterOptions struct {
 	Patience
 }
 
-// Install is a container that runs first and puts the worker into InstallDir, where the
-// task's command finds it.
+// Install brings the worker into InstallDir, where the task's command finds it.
 type Install struct {
-	Image   string // by digest
+	Image string // by digest
+	// Command is carried out first, in a container of the image, and puts the worker there.
+	// Without one the image's files are mounted there, for which a cluster has to be of
+	// Kubernetes 1.35 with containerd 2.1, or newer.
 	Command []string
 }
 
@@ -53,6 +55,8 @@ type Patience struct {
 
 // User is who tasks are: the number that images call nonroot.
 const User = 65532
+
+const gpuResource = "nvidia.com/gpu"
 
 // Labels and annotations of what a launcher makes. The digest is too long for a label.
 const (
@@ -77,7 +81,7 @@ func Kubernetes(o KubernetesOptions) (port.Launcher, error) {
 		return nil, err
 	}
 	if o.Runner.GPUResource == "" {
-		o.Runner.GPUResource = "nvidia.com/gpu"
+		o.Runner.GPUResource = gpuResource
 	}
 	o.fill()
 	kind := jobKind{o: o}
@@ -114,6 +118,16 @@ func (jobKind) word() string { return "Job" }
 
 // events are where the cluster says that it may not make the task's pods.
 func (jobKind) events(name string) string { return name }
+
+func (jobKind) headless() bool { return true }
+
+// room is for the number of a node, whose name is a host name.
+func (jobKind) room(t port.Task) int {
+	if t.Nodes > 1 {
+		return len("-1023")
+	}
+	return 0
+}
 
 // mine tells the pods of a Job from those of a namesake.
 func (jobKind) mine(u unit, p pod) bool {

@@ -17,6 +17,7 @@ import (
 type facts struct {
 	unit    unit
 	pods    []pod
+	past    []pod  // that are gone, as they were last
 	refused string // why the cluster makes no pod, as it said last
 	queue   string // that the task waits in, where it is to
 	load    *workload

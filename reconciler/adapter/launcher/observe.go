@@ -69,6 +69,7 @@ func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus,
 	if f.pods, err = c.podsOf(ctx, u); err != nil {
 		return port.TaskStatus{}, err
 	}
+	f.past = c.board.gone(u)
 	if len(f.pods) == 0 {
 		if f.refused, err = c.refusal(ctx, u); err != nil {
 			return port.TaskStatus{}, err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -19,6 +20,7 @@ type Follower[T any] struct {
 	All    func(all []T)             // at the beginning, and again after changes may have been missed
 	Change func(object T, gone bool) // one was made, changed or is gone
 	Lost   func(err error)           // the server cannot be asked; it is asked again
+	Back   func()                    // the server tells of changes, from where it was left
 }
 
 // How long to wait before asking again, from the first time to the last.
@@ -69,17 +71,21 @@ type event struct {
 	Object json.RawMessage `json:"object"`
 }
 
+// watched is how long one watch is asked for.
+const watched = 5 * time.Minute
+
 // watch tells of changes after version, and from where to go on; "" is from the beginning.
 func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version string, f Follower[T]) (string, error) {
 	q := s.values()
 	q.Set("watch", "true")
 	q.Set("resourceVersion", version)
 	q.Set("allowWatchBookmarks", "true")
-	q.Set("timeoutSeconds", "300")
+	q.Set("timeoutSeconds", strconv.Itoa(int(watched/time.Second)))
 	asked := question{verb: "watch", resource: r, method: http.MethodGet, query: q}
 	// A server that went away without a word is asked again after its own time is over.
-	within, stop := context.WithTimeout(ctx, 330*time.Second)
+	within, stop := context.WithTimeout(ctx, watched+30*time.Second)
 	defer stop()
+	begun := c.env.Now()
 	resp, err := c.send(within, asked)
 	if err != nil {
 		return version, c.unheard(ctx, asked, err)
@@ -91,11 +97,15 @@ func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version 
 		}
 		return version, c.refused(asked, resp)
 	}
+	f.Back()
 	events := json.NewDecoder(resp.Body)
 	for {
 		var e event
 		if err := events.Decode(&e); err != nil {
 			if err == io.EOF || err == io.ErrUnexpectedEOF || within.Err() != nil {
+				if c.env.Now().Sub(begun) < watched-10*time.Second {
+					c.quiet() // before the time that was asked for: it may have gone away
+				}
 				return version, nil
 			}
 			return version, c.unheard(ctx, asked, err)

@@ -47,8 +47,9 @@ type Client struct {
 	http     *http.Client
 	patience time.Duration
 	env      port.Env
-	want     string // the uid of kube-system that the declaration names
-	ahead    atomic.Int64
+	want     string       // the uid of kube-system that the declaration names
+	ahead    atomic.Int64 // of the server's clock before ours
+	silent   atomic.Int64 // when it did not answer last, by our clock
 	uid      atomic.Pointer[string]
 	versions sync.Map // of API groups
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
@@ -51,7 +52,12 @@ func (c *Client) refused(q question, resp *http.Response) error {
 // means classes what a server of Kubernetes says.
 func (c *Client) means(q question, code int, s status) error {
 	said := Cut(s.Message)
+	if code >= 500 {
+		c.quiet()
+	}
 	switch {
+	case (code == http.StatusUnauthorized || code == http.StatusForbidden) && c.awakes():
+		return fault.New(fault.Transient, "%s: %s came back a moment ago, and may not know its rules yet: %s", q, c.at, said)
 	case code == http.StatusUnauthorized:
 		return fault.WithHint(fault.New(fault.Denied, "%s: %s does not know us (any more)", q, c.at),
 			"log in to the cluster again, or give Vishwa credentials that are renewed: an exec plugin of the kubeconfig, or a service account")
@@ -129,7 +135,19 @@ func (c *Client) unheard(ctx context.Context, q question, err error) error {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fault.WithHint(fault.New(fault.Transient, "%s: nothing has the name of the server of %s", q, c.at), "look at its address in the kubeconfig")
 	}
+	c.quiet()
 	return fault.WithHint(fault.New(fault.Transient, "%s: %s does not answer", q, c.at), "is the cluster up, and reached from here? kubectl version says so")
+}
+
+// waking is how long a server that came back may refuse what it allows: it answers before it
+// has read who may do what.
+const waking = 30 * time.Second
+
+func (c *Client) quiet() { c.silent.Store(c.env.Now().UnixNano()) }
+
+func (c *Client) awakes() bool {
+	at := c.silent.Load()
+	return at != 0 && c.env.Now().Sub(time.Unix(0, at)) < waking
 }
 
 // maxSaid bounds what a cluster says in our messages.

@@ -133,7 +133,11 @@ func (c *Cluster) condition(w object, kind string, yes bool, reason, message str
 	}
 	list = append(list, object{"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": at})
 	w = plain(w)
-	w["status"] = object{"conditions": list}
+	s, _ := w["status"].(object)
+	if s == nil {
+		s = object{}
+	}
+	s["conditions"], w["status"] = list, s
 	resource := "workloads"
 	if w["kind"] == "TrainJob" {
 		resource = "trainjobs"

@@ -1,0 +1,353 @@
+// What holds on a cluster besides the suite: crashes, rights, queues, several nodes, and what
+// the cluster's owner and others do to a task.
+
+package launcher
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// aTask is a task with a command of a shell.
+func aTask(name, script string) port.Task {
+	return port.Task{
+		Name: name, Owner: "owner", Launch: "first", Job: digest.Of([]byte(name)), Ref: schemas.Ref{Kind: "training", Name: name},
+		Image: image, Command: shell(script), Ticket: []byte("the ticket of " + name), Deadline: time.Hour,
+	}
+}
+
+func launch(t *testing.T, l port.Launcher, task port.Task) port.TaskID {
+	t.Helper()
+	id, err := l.Launch(t.Context(), task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Remove(context.WithoutCancel(t.Context()), id); err != nil && fault.Of(err) != fault.Conflict {
+			t.Error(err)
+		}
+	})
+	return id
+}
+
+// until awaits what is wanted of a task.
+func until(t *testing.T, l port.Launcher, id port.TaskID, want func(port.TaskStatus) bool) port.TaskStatus {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	s, err := l.Observe(ctx, id)
+	for err == nil && !want(s) {
+		s, err = l.Await(ctx, id, s)
+	}
+	if err != nil {
+		t.Fatalf("%v; last %+v", err, s)
+	}
+	return s
+}
+
+func over(s port.TaskStatus) bool    { return s.Phase == port.TaskEnded }
+func running(s port.TaskStatus) bool { return s.Phase == port.TaskRunning }
+
+// A launcher that dies after any of its requests leaves a task that is found and goes on, and
+// no Secret that stays.
+func TestACrashAtEveryStepLeavesOneTask(t *testing.T) {
+	t.Parallel()
+	for _, queue := range []string{"", "team-a"} {
+		for step := 1; ; step++ {
+			c := kubetest.New(t, kubetest.Options{Images: []string{image}, Queues: map[string]string{"team-a": "8"}})
+			l := on(t, c, schemas.KubernetesRunner{Queue: queue})
+			ctx, die := context.WithCancel(t.Context())
+			var asked atomic.Int64
+			c.After(func(*http.Request) {
+				if asked.Add(1) == int64(step) {
+					die()
+					panic(http.ErrAbortHandler)
+				}
+			})
+			task := aTask("t", "exit 3")
+			_, err := l.Launch(ctx, task)
+			crashed := ctx.Err() != nil
+			die()
+			if crashed && err == nil {
+				t.Fatalf("step %d: a launch that was cut off says that it is done", step)
+			}
+			id := launch(t, on(t, c, schemas.KubernetesRunner{Queue: queue}), task)
+			if n := len(c.Objects("jobs")); n != 1 {
+				t.Errorf("step %d: there are %d Jobs", step, n)
+			}
+			if s := until(t, l, id, over); s.ExitCode != 3 {
+				t.Errorf("step %d: it ended as %+v", step, s)
+			}
+			if err := l.Remove(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "no Secret is left", func() bool { return len(c.Objects("secrets")) == 0 })
+			if !crashed {
+				break
+			}
+		}
+	}
+}
+
+// eventually waits for what a controller does by itself.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(20 * time.Second); !ok(); {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("not so after 20 seconds: %s", what)
+		}
+	}
+}
+
+// The rights that templates/kubernetes gives are those that are used: none is missing, and
+// none is there for nothing.
+func TestEveryRightIsUsed(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	for name, open := range map[string]func(c *kubetest.Cluster) port.Launcher{
+		"jobs":   func(c *kubetest.Cluster) port.Launcher { return on(t, c, schemas.KubernetesRunner{}) },
+		"queued": func(c *kubetest.Cluster) port.Launcher { return on(t, c, schemas.KubernetesRunner{Queue: "team-a"}) },
+		"trains": func(c *kubetest.Cluster) port.Launcher { return trains(t, c) },
+	} {
+		c := kubetest.New(t, kubetest.Options{Images: []string{image}, Queues: map[string]string{"team-a": "8"}, Rules: rights(t)})
+		l := open(c)
+		task := aTask(name, "true")
+		task.Nodes = 2
+		id := launch(t, l, task)
+		until(t, l, id, over)
+		if _, err := l.Launch(t.Context(), task); err != nil {
+			t.Error(err)
+		}
+		end := c.UseUp("pods")
+		waits := launch(t, l, aTask(name+"-waits", "true"))
+		until(t, l, waits, func(s port.TaskStatus) bool { return strings.Contains(s.Reason, "quota: pods") })
+		end()
+		if err := l.Remove(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+		for right := range c.Used() {
+			used[right] = true
+		}
+	}
+	for _, rule := range rights(t) {
+		for _, verb := range rule.Verbs {
+			for _, resource := range rule.Resources {
+				right := strings.TrimSuffix(verb+" "+resource+"."+rule.APIGroups[0], ".")
+				if !used[right] {
+					t.Errorf("nothing needs the right to %s", right)
+				}
+			}
+		}
+	}
+}
+
+func TestAClusterMadeAnewIsAConflict(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+	l := on(t, c, schemas.KubernetesRunner{})
+	id := launch(t, l, aTask("t", "exec sleep 1000"))
+	until(t, l, id, running)
+	c.Anew()
+	for what, call := range map[string]func() error{
+		"Observe": func() error { _, err := l.Observe(t.Context(), id); return err },
+		"Await":   func() error { _, err := l.Await(t.Context(), id, port.TaskStatus{Phase: port.TaskRunning}); return err },
+		"Remove":  func() error { return l.Remove(t.Context(), id) },
+	} {
+		if err := call(); fault.Of(err) != fault.Conflict || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v, want a Conflict and what to do", what, err)
+		}
+	}
+	declared, err := Kubernetes(KubernetesOptions{Cluster: schemas.Cluster{Namespace: kubetest.Namespace, UID: id.Tool}, Env: env(c.Kubeconfig())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := declared.Launch(t.Context(), aTask("u", "true")); fault.Of(err) != fault.Conflict {
+		t.Errorf("launch on another cluster than the declared one: %v, want a Conflict", err)
+	}
+	if jobs := c.Objects("jobs"); len(jobs) != 0 {
+		t.Errorf("something was made there: %v", jobs)
+	}
+}
+
+func TestWhatSomebodyDeletesIsMissing(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+	l := on(t, c, schemas.KubernetesRunner{})
+	id := launch(t, l, aTask("t", "exec sleep 1000"))
+	seen := until(t, l, id, running)
+	c.Delete("jobs", id.Name)
+	var err error
+	for err == nil {
+		_, err = l.Await(t.Context(), id, seen)
+	}
+	if fault.Of(err) != fault.Missing {
+		t.Errorf("%v, want Missing", err)
+	}
+}
+
+// Every way in which the owner of the machines takes them back is told as that.
+func TestTakenBackIsPreempted(t *testing.T) {
+	t.Parallel()
+	for i, reason := range []string{"PreemptionByScheduler", "DeletionByTaintManager", "EvictionByEvictionAPI", "DeletionByPodGC", "TerminationByKubelet"} {
+		c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+		l := on(t, c, schemas.KubernetesRunner{})
+		if i%2 == 1 {
+			l = trains(t, c)
+		}
+		id := launch(t, l, aTask("t", "exec sleep 1000"))
+		until(t, l, id, running)
+		c.Evict(cmp.Or(c.JobOf(id.Name), id.UID), reason)
+		if s := until(t, l, id, over); s.Cause != port.Preempted || s.Reason == "" {
+			t.Errorf("%s: %+v", reason, s)
+		}
+	}
+}
+
+func TestAQueueTellsThePositionAndWhatItTakesBack(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}, Queues: map[string]string{"team-a": "1"}})
+	l := on(t, c, schemas.KubernetesRunner{Queue: "team-a"})
+	var ids []port.TaskID
+	for i := range 4 {
+		task := aTask(fmt.Sprintf("t%d", i), "exec sleep 1000")
+		task.Resources.CPU = "1"
+		ids = append(ids, launch(t, l, task))
+		if i == 0 {
+			until(t, l, ids[0], running)
+		}
+		eventually(t, "its workload is there", func() bool { return len(c.Objects("workloads")) == i+1 })
+	}
+	seen := map[string]bool{}
+	for _, id := range ids[1:] {
+		s := until(t, l, id, func(s port.TaskStatus) bool { return strings.Contains(s.Reason, "position ") })
+		where, _, _ := strings.Cut(s.Reason, ":")
+		seen[where] = true
+	}
+	for i := range 3 {
+		if want := fmt.Sprintf("position %d in queue team-a", i+1); !seen[want] {
+			t.Errorf("nobody is at %s: %v", want, seen)
+		}
+	}
+	c.Preempt(ids[0].Name)
+	if s := until(t, l, ids[0], over); s.Cause != port.Preempted || !strings.Contains(s.Reason, "team-a") {
+		t.Errorf("what its queue took back ended as %+v", s)
+	}
+	c.Requeue("team-a", "4")
+	until(t, l, ids[0], running) // Kueue begins it again by itself
+	never := aTask("never", "true")
+	never.Resources.CPU = "7"
+	if s := until(t, l, launch(t, l, never), over); s.Cause != port.Unschedulable {
+		t.Errorf("what its queue never has room for ended as %+v", s)
+	}
+}
+
+// Several nodes know their number and the first; one that fails ends all.
+func TestSeveralNodesAreOneTask(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+	l := on(t, c, schemas.KubernetesRunner{})
+	out := t.TempDir()
+	task := aTask(strings.Repeat("long", 15), fmt.Sprintf(`echo $VISHWA_NODES $VISHWA_NODE_ADDRESS > %s/$VISHWA_NODE_RANK`, out))
+	task.Nodes = 3
+	id := launch(t, l, task)
+	if again, err := l.Launch(t.Context(), task); err != nil || again != id {
+		t.Errorf("launched again it is %+v, %v", again, err)
+	}
+	if s := until(t, l, id, over); s.Cause != "" {
+		t.Fatalf("it ended as %+v", s)
+	}
+	var service string
+	for service = range c.Objects("services") {
+	}
+	for rank := range 3 {
+		raw, err := os.ReadFile(filepath.Join(out, fmt.Sprint(rank)))
+		if want := fmt.Sprintf("3 %s-0.%s\n", id.Name, service); err != nil || string(raw) != want {
+			t.Errorf("node %d was told %q, %v; want %q", rank, raw, err, want)
+		}
+	}
+	task = aTask("fails", `[ $VISHWA_NODE_RANK = 1 ] && exit 9; exec sleep 1000`)
+	task.Nodes = 3
+	if s := until(t, l, launch(t, l, task), over); s.Cause != port.Exit || s.ExitCode != 9 {
+		t.Errorf("one of three that failed ended as %+v", s)
+	}
+}
+
+// A full quota is waited for, and a rule of the cluster's is not.
+func TestWhyThereIsNoPodIsTold(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+	l := on(t, c, schemas.KubernetesRunner{})
+	end := c.UseUp("team-quota")
+	id := launch(t, l, aTask("t", "true"))
+	until(t, l, id, func(s port.TaskStatus) bool {
+		return s.Phase == port.TaskWaiting && strings.Contains(s.Reason, "exceeded quota: team-quota")
+	})
+	end()
+	if s := until(t, l, id, over); s.Cause != "" {
+		t.Errorf("once there is room it ended as %+v", s)
+	}
+}
+
+// What is launched says no more than it must, and asks for what the runner declares.
+func TestTheJobIsAsDeclared(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}, Labels: map[string]string{"pool": "train", "gpu": "a100"}, GPUs: 2})
+	l := on(t, c, schemas.KubernetesRunner{
+		ServiceAccount: "trainer", NodeSelector: map[string]string{"pool": "train"}, GPULabel: "gpu", PullSecrets: []string{"pull"},
+		Tolerations: []schemas.Toleration{{Key: "dedicated", Value: "train", Effect: "NoSchedule"}},
+	})
+	task := aTask("t", "true")
+	task.Resources = schemas.Resources{CPU: "500m", Memory: "1Gi", EphemeralStorage: "2Gi", GPU: 2, GPUKind: "a100"}
+	task.Priority, task.Spot = "high", true
+	until(t, l, launch(t, l, task), over)
+	var job batchv1.Job
+	if err := json.Unmarshal([]byte(c.Objects("jobs")["t"]), &job); err != nil {
+		t.Fatal(err)
+	}
+	pod := job.Spec.Template.Spec
+	got := map[string]any{
+		"account": pod.ServiceAccountName, "token": *pod.AutomountServiceAccountToken, "links": *pod.EnableServiceLinks,
+		"selector": fmt.Sprint(pod.NodeSelector), "priority": pod.PriorityClassName, "pulls": pod.ImagePullSecrets[0].Name,
+		"gpu": pod.Containers[0].Resources.Limits.Name("nvidia.com/gpu", "").String(), "memory": pod.Containers[0].Resources.Requests.Memory().String(),
+		"tolerations": len(pod.Tolerations), "backoff": *job.Spec.BackoffLimit, "deadline": *job.Spec.ActiveDeadlineSeconds, "ttl": *job.Spec.TTLSecondsAfterFinished,
+		"root": *pod.Containers[0].SecurityContext.ReadOnlyRootFilesystem,
+	}
+	want := map[string]any{
+		"account": "trainer", "token": false, "links": false, "selector": "map[gpu:a100 pool:train]", "priority": "high", "pulls": "pull",
+		"gpu": "2", "memory": "1Gi", "tolerations": 4, "backoff": int32(0), "deadline": int64(3600), "ttl": int32(86400), "root": true,
+	}
+	for field, w := range want {
+		if got[field] != w {
+			t.Errorf("%s is %v, want %v", field, got[field], w)
+		}
+	}
+	if strings.Contains(fmt.Sprint(c.Objects("jobs"), c.Objects("pods")), "the ticket of") {
+		t.Error("the Job shows its ticket")
+	}
+	task.Name, task.Resources.GPUKind = "u", "h100"
+	without := on(t, c, schemas.KubernetesRunner{})
+	if _, err := without.Launch(t.Context(), task); fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "gpuLabel") {
+		t.Errorf("a kind of GPU without a label: %v (%s)", err, fault.HintOf(err))
+	}
+}
