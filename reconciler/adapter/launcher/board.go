@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -27,15 +28,15 @@ type board struct {
 	stop    context.CancelFunc
 	idle    *time.Timer
 	loadsAt kube.Resource
-	turn    int                       // of following; what an earlier turn tells is not heard
-	parts   map[string]error          // what is followed, and why it is not to be had; errUnheard at first
-	known   chan struct{}             // closed when every part was heard once
-	units   map[string]unit           // by name
-	pods    map[string]map[string]pod // by name of the unit, by uid
-	past    map[string][]pod          // of units that are there, pods that are not, by name of the unit
-	refused map[string]string         // by name of the object of events
-	loads   map[string]workload       // by uid of the unit
-	wakes   map[string]chan struct{}  // by name of the unit
+	turn    int                              // of following; what an earlier turn tells is not heard
+	parts   map[string]error                 // what is followed, and why it is not to be had; errUnheard at first
+	known   chan struct{}                    // closed when every part was heard once
+	units   map[string]status.Unit           // by name
+	pods    map[string]map[string]status.Pod // by name of the unit, by uid
+	past    map[string][]status.Pod          // of units that are there, pods that are not, by name of the unit
+	refused map[string]string                // by name of the object of events
+	loads   map[string]status.Workload       // by uid of the unit
+	wakes   map[string]chan struct{}         // by name of the unit
 }
 
 func newBoard(c *cluster) *board { return &board{c: c, wakes: map[string]chan struct{}{}} }
@@ -81,8 +82,8 @@ func (b *board) follow() {
 	ctx, stop := context.WithCancel(context.Background())
 	b.turn++
 	b.stop, b.known, b.parts = stop, make(chan struct{}), map[string]error{}
-	b.units, b.pods, b.past = map[string]unit{}, map[string]map[string]pod{}, map[string][]pod{}
-	b.refused, b.loads = map[string]string{}, map[string]workload{}
+	b.units, b.pods, b.past = map[string]status.Unit{}, map[string]map[string]status.Pod{}, map[string][]status.Pod{}
+	b.refused, b.loads = map[string]string{}, map[string]status.Workload{}
 	ours := kube.Select{Labels: ownerLabel}
 	if o := b.c.o.Owner; o != "" {
 		ours.Labels += "=" + o
@@ -169,27 +170,27 @@ func (b *board) status(id port.TaskID) (port.TaskStatus, bool) {
 		return port.TaskStatus{}, false
 	}
 	f := b.c.facts(u, slices.Collect(maps.Values(b.pods[id.Name])))
-	f.past = b.c.facts(u, b.past[id.Name]).pods
-	f.refused = b.refused[b.c.kind.events(id.Name)]
+	f.Past = b.c.facts(u, b.past[id.Name]).Pods
+	f.Refused = b.refused[b.c.kind.events(id.Name)]
 	if w, ok := b.loads[u.UID]; ok {
-		f.load, f.ahead = &w, ahead(w, maps.Values(b.loads))
+		f.Load, f.Ahead = &w, status.Ahead(w, maps.Values(b.loads))
 	}
-	return f.status(), true
+	return f.Task(), true
 }
 
 // gone are the pods of a task that were there, as they were last.
-func (b *board) gone(u unit) []pod {
+func (b *board) gone(u status.Unit) []status.Pod {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.c.facts(u, b.past[u.Name]).pods
+	return b.c.facts(u, b.past[u.Name]).Pods
 }
 
 // position is where a workload stands in its queue, or -1 where nobody awaits anything.
-func (b *board) position(w workload) int {
+func (b *board) position(w status.Workload) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stop == nil || b.parts[b.loadsAt.String()] != nil {
 		return -1
 	}
-	return ahead(w, maps.Values(b.loads))
+	return status.Ahead(w, maps.Values(b.loads))
 }

@@ -2,26 +2,28 @@
 
 package launcher
 
-func (b *board) setUnits(all []unit) {
+import "github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+
+func (b *board) setUnits(all []status.Unit) {
 	clear(b.units)
 	for _, u := range all {
-		b.units[u.Name] = u.lean()
+		b.units[u.Name] = leanUnit(u)
 	}
 	b.wakeAll()
 }
 
-func (b *board) setUnit(u unit, gone bool) {
+func (b *board) setUnit(u status.Unit, gone bool) {
 	if gone {
 		delete(b.units, u.Name)
 		delete(b.past, u.Name)
 		delete(b.refused, b.c.kind.events(u.Name))
 	} else {
-		b.units[u.Name] = u.lean()
+		b.units[u.Name] = leanUnit(u)
 	}
 	b.changed(u.Name)
 }
 
-func (b *board) setPods(all []pod) {
+func (b *board) setPods(all []status.Pod) {
 	clear(b.pods)
 	for _, p := range all {
 		b.keepPod(p)
@@ -29,7 +31,7 @@ func (b *board) setPods(all []pod) {
 	b.wakeAll()
 }
 
-func (b *board) setPod(p pod, gone bool) {
+func (b *board) setPod(p status.Pod, gone bool) {
 	name := p.Labels[taskLabel]
 	if gone {
 		delete(b.pods[name], p.UID)
@@ -37,7 +39,7 @@ func (b *board) setPod(p pod, gone bool) {
 			delete(b.pods, name)
 		}
 		if _, there := b.units[name]; there { // how it ended is told by nothing else
-			b.past[name] = append(b.past[name], p.lean())
+			b.past[name] = append(b.past[name], leanPod(p))
 		}
 	} else {
 		b.keepPod(p)
@@ -45,15 +47,15 @@ func (b *board) setPod(p pod, gone bool) {
 	b.changed(name)
 }
 
-func (b *board) keepPod(p pod) {
+func (b *board) keepPod(p status.Pod) {
 	name := p.Labels[taskLabel]
 	if b.pods[name] == nil {
-		b.pods[name] = map[string]pod{}
+		b.pods[name] = map[string]status.Pod{}
 	}
-	b.pods[name][p.UID] = p.lean()
+	b.pods[name][p.UID] = leanPod(p)
 }
 
-func (b *board) setEvents(all []event) {
+func (b *board) setEvents(all []status.Event) {
 	clear(b.refused)
 	for _, e := range all {
 		b.refused[e.Of.Name] = e.Message
@@ -61,7 +63,7 @@ func (b *board) setEvents(all []event) {
 	b.wakeAll()
 }
 
-func (b *board) setEvent(e event, gone bool) {
+func (b *board) setEvent(e status.Event, gone bool) {
 	if gone {
 		return // an event is forgotten after an hour, and what it said may still hold
 	}
@@ -79,7 +81,7 @@ func (b *board) wakeEvent(of string) {
 	}
 }
 
-func (b *board) setLoads(all []workload) {
+func (b *board) setLoads(all []status.Workload) {
 	clear(b.loads)
 	for _, w := range all {
 		b.keepLoad(w)
@@ -87,7 +89,7 @@ func (b *board) setLoads(all []workload) {
 	b.wakeAll()
 }
 
-func (b *board) setLoad(w workload, gone bool) {
+func (b *board) setLoad(w status.Workload, gone bool) {
 	for _, o := range w.Owners {
 		if gone {
 			delete(b.loads, o.UID)
@@ -105,7 +107,7 @@ func (b *board) setLoad(w workload, gone bool) {
 	}
 }
 
-func (b *board) keepLoad(w workload) {
+func (b *board) keepLoad(w status.Workload) {
 	w.Labels, w.Annotations = nil, nil
 	for _, o := range w.Owners {
 		b.loads[o.UID] = w
@@ -113,12 +115,12 @@ func (b *board) keepLoad(w workload) {
 }
 
 // lean is what is kept of an object: of its labels and notes, those that are read.
-func (u unit) lean() unit {
-	u.Labels, u.Annotations = nil, map[string]string{begun: u.Annotations[begun]}
+func leanUnit(u status.Unit) status.Unit {
+	u.Labels, u.Annotations = nil, map[string]string{status.Begun: u.Annotations[status.Begun]}
 	return u
 }
 
-func (p pod) lean() pod {
+func leanPod(p status.Pod) status.Pod {
 	p.Labels, p.Annotations = map[string]string{controllerUID: p.Labels[controllerUID]}, nil
 	return p
 }

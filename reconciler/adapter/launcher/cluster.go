@@ -4,11 +4,11 @@ package launcher
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -20,7 +20,7 @@ type kind interface {
 	object(t port.Task, n names) map[string]any // suspended
 	begin() (spec map[string]any)               // the change of its spec that lets it go; nil is none
 	events(name string) string                  // the object that the cluster says of why there are no pods
-	mine(u unit, p pod) bool                    // of pods of that name
+	mine(u status.Unit, p status.Pod) bool      // of pods of that name
 	room(t port.Task) int                       // what the names of nodes need after that of their object
 	headless() bool                             // it needs a Service of ours where it has several nodes
 }
@@ -61,7 +61,7 @@ func (c *cluster) Launch(ctx context.Context, task port.Task) (port.TaskID, erro
 		object := c.kind.object(task, n)
 		own := object["metadata"].(map[string]any)["annotations"].(map[string]string)
 		own[secretNote], own[serviceNote] = n.secret, n.service
-		var u unit
+		var u status.Unit
 		err := c.Create(ctx, c.kind.resource(), object, &u)
 		if fault.Of(err) == fault.Conflict {
 			err = c.Get(ctx, c.kind.resource(), n.object, &u)
@@ -76,7 +76,7 @@ func (c *cluster) Launch(ctx context.Context, task port.Task) (port.TaskID, erro
 			return port.TaskID{}, err
 		}
 		id := port.TaskID{Name: u.Name, UID: u.UID, Tool: tool}
-		if u.Annotations[begun] != "" {
+		if u.Annotations[status.Begun] != "" {
 			return id, nil
 		}
 		if c.Now().Sub(u.Created) > stale {
@@ -114,7 +114,7 @@ func (c *cluster) takes(t port.Task) error {
 }
 
 // owned refuses an object that is not the task's.
-func (c *cluster) owned(t port.Task, u unit) error {
+func (c *cluster) owned(t port.Task, u status.Unit) error {
 	conflict := func(format string, args ...any) error {
 		err := fault.New(fault.Conflict, "%s %s of namespace %s "+format, append([]any{c.kind.word(), u.Name, c.Namespace}, args...)...)
 		return fault.WithHint(err, "see whose it is: kubectl -n %s describe %s %s; where nobody needs it, delete it", c.Namespace, c.kind.resource(), u.Name)
@@ -136,7 +136,7 @@ func (c *cluster) owned(t port.Task, u unit) error {
 
 // let gives what the task needs to its object, and lets it go. It tells whether the object
 // went away meanwhile.
-func (c *cluster) let(ctx context.Context, t port.Task, u unit) (again bool, err error) {
+func (c *cluster) let(ctx context.Context, t port.Task, u status.Unit) (again bool, err error) {
 	if err := c.Create(ctx, kube.Secrets, c.secret(t, u), nil); err != nil && fault.Of(err) != fault.Conflict {
 		return false, err // one of that name is of this same object: nobody else knows the name
 	}
@@ -145,7 +145,7 @@ func (c *cluster) let(ctx context.Context, t port.Task, u unit) (again bool, err
 			return false, err
 		}
 	}
-	patch := map[string]any{"metadata": map[string]any{"uid": u.UID, "annotations": map[string]string{begun: "true"}}}
+	patch := map[string]any{"metadata": map[string]any{"uid": u.UID, "annotations": map[string]string{status.Begun: "true"}}}
 	if c.queue != "" {
 		patch["metadata"].(map[string]any)["labels"] = map[string]string{queueLabel: c.queue}
 	}
@@ -167,7 +167,7 @@ const (
 )
 
 // belongs is the metadata of what goes when the task's object goes.
-func (c *cluster) belongs(t port.Task, u unit, name string) map[string]any {
+func (c *cluster) belongs(t port.Task, u status.Unit, name string) map[string]any {
 	return map[string]any{
 		"name": name, "labels": labels(t, nil), "annotations": notes(t),
 		"ownerReferences": []any{map[string]any{
@@ -176,21 +176,21 @@ func (c *cluster) belongs(t port.Task, u unit, name string) map[string]any {
 	}
 }
 
-func (c *cluster) secret(t port.Task, u unit) map[string]any {
+func (c *cluster) secret(t port.Task, u status.Unit) map[string]any {
 	return map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
 		"metadata": c.belongs(t, u, u.Annotations[secretNote]),
-		"data":     map[string]any{"ticket": t.Ticket},
+		"data":     map[string]any{"ticket": append([]byte{}, t.Ticket...)},
 	}
 }
 
 // service lets the nodes find the first by its name, before it is ready for anything.
-func (c *cluster) service(t port.Task, u unit) map[string]any {
+func (c *cluster) service(t port.Task, u status.Unit) map[string]any {
 	return map[string]any{
 		"apiVersion": "v1", "kind": "Service", "metadata": c.belongs(t, u, u.Annotations[serviceNote]),
 		"spec": map[string]any{
 			"clusterIP": "None", "publishNotReadyAddresses": true,
-			"selector": maps.Clone(map[string]string{taskLabel: u.Name, launchLabel: t.Launch}),
+			"selector": map[string]string{taskLabel: u.Name, launchLabel: t.Launch},
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -56,7 +57,7 @@ func (trainKind) events(name string) string { return name + "-" + node + "-0" }
 func (trainKind) room(port.Task) int { return len("-" + node + "-0-1023") }
 
 // mine takes every pod of the name: what tells them apart is that they were made later.
-func (trainKind) mine(unit, pod) bool { return true }
+func (trainKind) mine(status.Unit, status.Pod) bool { return true }
 
 // headless is false: JobSet makes a Service of its own.
 func (trainKind) headless() bool { return false }
@@ -140,34 +141,4 @@ func nodeEnv(t port.Task, first string) []any {
 		variable(port.NodeCount, strconv.Itoa(t.Nodes)),
 		variable(port.NodeAddress, first),
 	}
-}
-
-// progress is what Trainer keeps of what a run tells it.
-type progress struct {
-	Percent   *int `json:"progressPercentage"`
-	Remaining *int `json:"estimatedRemainingSeconds"`
-	Metrics   []struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
-	} `json:"metrics"`
-}
-
-// maxMetrics are those that are shown.
-const maxMetrics = 5
-
-func (p *progress) String() string {
-	if p == nil {
-		return ""
-	}
-	var parts []string
-	if p.Percent != nil {
-		parts = append(parts, fmt.Sprintf("%d%% done", *p.Percent))
-	}
-	if p.Remaining != nil {
-		parts = append(parts, fmt.Sprintf("%d s to go", *p.Remaining))
-	}
-	for _, m := range p.Metrics[:min(len(p.Metrics), maxMetrics)] {
-		parts = append(parts, m.Name+" "+m.Value)
-	}
-	return kube.Cut(strings.Join(parts, ", "))
 }

@@ -8,15 +8,13 @@ import (
 	"path"
 	"strconv"
 
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 // workDir is where a task writes; besides it, only /tmp and /dev/shm.
 const workDir = port.WorkerDir + "/work"
-
-// container is the name of the task's own.
-const container = "worker"
 
 // spotTaints are what clouds put on machines that may be taken back.
 var spotTaints = []map[string]any{
@@ -27,7 +25,7 @@ var spotTaints = []map[string]any{
 // pod is what a task's pods are made of.
 func (k jobKind) pod(t port.Task, n names) map[string]any {
 	main := worker(t, n, k.o.Install != nil)
-	main["name"], main["image"], main["command"] = container, t.Image, t.Command
+	main["name"], main["image"], main["command"] = status.Container, t.Image, t.Command
 	main["imagePullPolicy"], main["workingDir"] = "IfNotPresent", workDir
 	main["resources"] = resources(t.Resources, k.o.Runner.GPUResource)
 	if t.Nodes > 1 {

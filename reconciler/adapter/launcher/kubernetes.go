@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -31,7 +32,7 @@ type ClusterOptions struct {
 	Grace time.Duration
 	// Keep is how long what has ended stays, should nobody remove it; zero is a day.
 	Keep time.Duration
-	Patience
+	status.Patience
 }
 
 // Install brings the worker into InstallDir, where the task's command finds it.
@@ -46,17 +47,12 @@ type Install struct {
 // InstallDir is where an Install puts the worker.
 const InstallDir = port.WorkerDir + "/bin"
 
-// Patience is how long what stands still is waited for, before it is told as ended.
-type Patience struct {
-	Image time.Duration // for an image that cannot be pulled, which may be on its way; zero is 2 minutes
-	Room  time.Duration // where no node could ever have room, as one may be added; zero is 15 minutes
-	Start time.Duration // for what a cluster took and does not begin; zero is 5 minutes
-}
-
 // User is who tasks are: the number that images call nonroot.
 const User = 65532
 
 const gpuResource = "nvidia.com/gpu"
+
+const queueLabel = "kueue.x-k8s.io/queue-name"
 
 // Labels and annotations of what a launcher makes. The digest is too long for a label.
 const (
@@ -64,9 +60,9 @@ const (
 	launchLabel   = "vishwa.dev/launch"
 	taskLabel     = "vishwa.dev/task" // of pods: the name of the object that they are of
 	jobLabel      = "vishwa.dev/job"  // the beginning of the digest, for people
+	pullLabel     = "vishwa.dev/pull" // of what nobody reviewed, for the cluster's own rules
 	jobAnnotation = "vishwa.dev/job"  // the whole of it
 	refAnnotation = "vishwa.dev/ref"
-	begun         = "vishwa.dev/begun" // all that it needs was there when this was set
 	managedBy     = "app.kubernetes.io/managed-by"
 )
 
@@ -130,7 +126,7 @@ func (jobKind) room(t port.Task) int {
 }
 
 // mine tells the pods of a Job from those of a namesake.
-func (jobKind) mine(u unit, p pod) bool {
+func (jobKind) mine(u status.Unit, p status.Pod) bool {
 	uid := p.Labels[controllerUID]
 	return uid == "" || uid == u.UID
 }
@@ -181,6 +177,9 @@ func (k jobKind) begin() (spec map[string]any) {
 
 func labels(t port.Task, more map[string]string) map[string]string {
 	out := map[string]string{managedBy: "vishwa", ownerLabel: t.Owner, launchLabel: t.Launch, jobLabel: t.Job.Hex()[:16]}
+	if t.Pull {
+		out[pullLabel] = "true"
+	}
 	maps.Copy(out, more)
 	return out
 }

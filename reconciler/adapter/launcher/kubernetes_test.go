@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
@@ -31,7 +32,7 @@ const (
 func shell(script string) []string { return []string{"sh", "-c", script} }
 
 // hasty is patience for tests.
-var hasty = ClusterOptions{Grace: time.Second, Patience: Patience{Image: time.Second, Room: 2 * time.Second, Start: 5 * time.Second}}
+var hasty = ClusterOptions{Grace: time.Second, Patience: status.Patience{Image: time.Second, Room: 2 * time.Second, Start: 5 * time.Second}}
 
 // env is a machine with one kubeconfig.
 func env(kubeconfig string) port.Env {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -23,29 +24,29 @@ func (c *cluster) here(id port.TaskID, tool string) error {
 }
 
 // find is a task's object; one that is gone is Missing, if the cluster is still the same.
-func (c *cluster) find(ctx context.Context, id port.TaskID) (unit, error) {
+func (c *cluster) find(ctx context.Context, id port.TaskID) (status.Unit, error) {
 	tool, err := c.KnownUID(ctx)
 	if err != nil {
-		return unit{}, err
+		return status.Unit{}, err
 	}
 	if err := c.here(id, tool); err != nil {
-		return unit{}, err
+		return status.Unit{}, err
 	}
-	var u unit
+	var u status.Unit
 	err = c.Get(ctx, c.kind.resource(), id.Name, &u)
 	switch {
 	case err != nil && fault.Of(err) != fault.Missing:
-		return unit{}, err
+		return status.Unit{}, err
 	case err == nil && u.UID == id.UID:
 		return u, nil
 	}
 	if tool, err = c.UID(ctx); err != nil {
-		return unit{}, err
+		return status.Unit{}, err
 	}
 	if err := c.here(id, tool); err != nil {
-		return unit{}, err
+		return status.Unit{}, err
 	}
-	return unit{}, fault.New(fault.Missing, "task %s is gone: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
+	return status.Unit{}, fault.New(fault.Missing, "task %s is gone: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
 }
 
 func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus, error) {
@@ -58,52 +59,52 @@ func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus,
 	}
 	f := c.facts(u, nil)
 	if u.Spec.Suspend {
-		if c.queue != "" && u.Annotations[begun] != "" {
-			f.load, err = c.workload(ctx, u)
+		if c.queue != "" && u.Annotations[status.Begun] != "" {
+			f.Load, err = c.workload(ctx, u)
 		}
-		if f.load != nil {
-			f.ahead = c.board.position(*f.load)
+		if f.Load != nil {
+			f.Ahead = c.board.position(*f.Load)
 		}
-		return f.status(), err
+		return f.Task(), err
 	}
-	if f.pods, err = c.podsOf(ctx, u); err != nil {
+	if f.Pods, err = c.podsOf(ctx, u); err != nil {
 		return port.TaskStatus{}, err
 	}
-	f.past = c.board.gone(u)
-	if len(f.pods) == 0 {
-		if f.refused, err = c.refusal(ctx, u); err != nil {
+	f.Past = c.board.gone(u)
+	if len(f.Pods) == 0 {
+		if f.Refused, err = c.refusal(ctx, u); err != nil {
 			return port.TaskStatus{}, err
 		}
 	}
-	return f.status(), nil
+	return f.Task(), nil
 }
 
 // facts are what is known of a task by its object and pods.
-func (c *cluster) facts(u unit, pods []pod) facts {
-	f := facts{unit: u, queue: c.queue, ahead: -1, now: c.Now(), Patience: c.o.Patience}
+func (c *cluster) facts(u status.Unit, pods []status.Pod) status.Facts {
+	f := status.Facts{Unit: u, Queue: c.queue, Ahead: -1, Now: c.Now(), Patience: c.o.Patience}
 	for _, p := range pods {
 		if c.kind.mine(u, p) && !p.Created.Before(u.Created) {
-			f.pods = append(f.pods, p)
+			f.Pods = append(f.Pods, p)
 		}
 	}
 	return f
 }
 
 // podsOf are the pods of a task.
-func (c *cluster) podsOf(ctx context.Context, u unit) ([]pod, error) {
-	all, _, err := kube.List[pod](ctx, c.Client, kube.Pods, kube.Select{Labels: taskLabel + "=" + u.Name})
-	return c.facts(u, all).pods, err
+func (c *cluster) podsOf(ctx context.Context, u status.Unit) ([]status.Pod, error) {
+	all, _, err := kube.List[status.Pod](ctx, c.Client, kube.Pods, kube.Select{Labels: taskLabel + "=" + u.Name})
+	return c.facts(u, all).Pods, err
 }
 
 // refusal is what the cluster said last of why it makes no pod for a task.
-func (c *cluster) refusal(ctx context.Context, u unit) (string, error) {
-	events, _, err := kube.List[event](ctx, c.Client, kube.Events, kube.Select{
+func (c *cluster) refusal(ctx context.Context, u status.Unit) (string, error) {
+	events, _, err := kube.List[status.Event](ctx, c.Client, kube.Events, kube.Select{
 		Fields: "involvedObject.kind=Job,reason=FailedCreate,involvedObject.name=" + c.kind.events(u.Name),
 	})
 	if err != nil {
 		return "", err
 	}
-	var last event
+	var last status.Event
 	for _, e := range events {
 		if !e.Last.Before(u.Created) && !e.Last.Before(last.Last) {
 			last = e
@@ -125,12 +126,12 @@ func (c *cluster) workloads(ctx context.Context) (kube.Resource, error) {
 }
 
 // workload is what Kueue keeps of a task, or nil.
-func (c *cluster) workload(ctx context.Context, u unit) (*workload, error) {
+func (c *cluster) workload(ctx context.Context, u status.Unit) (*status.Workload, error) {
 	loads, err := c.workloads(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all, _, err := kube.List[workload](ctx, c.Client, loads, kube.Select{Labels: "kueue.x-k8s.io/job-uid=" + u.UID})
+	all, _, err := kube.List[status.Workload](ctx, c.Client, loads, kube.Select{Labels: "kueue.x-k8s.io/job-uid=" + u.UID})
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
@@ -227,28 +228,40 @@ func (c *cluster) Remove(ctx context.Context, id port.TaskID) error {
 	if k := fault.Of(err); err != nil && k != fault.Missing && k != fault.Conflict {
 		return err
 	}
-	gone := unit{meta: meta{Name: id.Name, UID: id.UID}}
+	gone := status.Unit{Meta: status.Meta{Name: id.Name, UID: id.UID}}
+	begun := c.env.Now()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		var u unit
-		err := c.Get(ctx, c.kind.resource(), id.Name, &u)
-		if err != nil && fault.Of(err) != fault.Missing {
+		if held, err := c.held(ctx, gone); err != nil || held == "" {
 			return err
-		}
-		if err != nil || u.UID != id.UID {
-			pods, err := c.podsOf(ctx, gone)
-			if err != nil {
-				return err
-			}
-			if len(pods) == 0 || err == nil && u.UID != "" && u.UID != id.UID {
-				return nil
-			}
+		} else if c.env.Now().Sub(begun) > c.o.Grace+2*status.Silence {
+			return fault.WithHint(fault.New(fault.Transient, "remove %s: %s is still there", id.Name, held),
+				"its node may be gone: see kubectl get nodes; where it will not come back, delete the node")
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fault.New(fault.Cancelled, "remove %s: its pods are still there: %w", id.Name, ctx.Err())
+			return fault.New(fault.Cancelled, "remove %s: %w", id.Name, ctx.Err())
 		}
 	}
+}
+
+// held is what is still there of a task that was deleted, or "".
+func (c *cluster) held(ctx context.Context, gone status.Unit) (string, error) {
+	var u status.Unit
+	err := c.Get(ctx, c.kind.resource(), gone.Name, &u)
+	switch {
+	case err != nil && fault.Of(err) != fault.Missing:
+		return "", err
+	case err == nil && u.UID == gone.UID:
+		return c.kind.word() + " " + u.Name, nil
+	}
+	pods, err := c.podsOf(ctx, gone)
+	for _, p := range pods {
+		if u.UID == "" || p.Created.Before(u.Created) { // else it is a namesake's
+			return "pod " + p.Name + " on node " + p.Spec.Node, nil
+		}
+	}
+	return "", err
 }

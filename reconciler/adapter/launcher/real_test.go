@@ -26,6 +26,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
@@ -154,7 +155,7 @@ func (r *realCluster) pod(t *testing.T, id port.TaskID) string {
 // within runs a line of shell in a task's container.
 func (r *realCluster) within(t *testing.T, id port.TaskID, line string) string {
 	t.Helper()
-	return r.Kubectl(t, "", "exec", "-n", r.namespace, r.pod(t, id), "-c", container, "--", "sh", "-c", line)
+	return r.Kubectl(t, "", "exec", "-n", r.namespace, r.pod(t, id), "-c", status.Container, "--", "sh", "-c", line)
 }
 
 // alive counts the processes in the groups of a task's pods, which it remembers.
@@ -204,7 +205,7 @@ func (r *realCluster) launcher(t *testing.T, runner schemas.KubernetesRunner) po
 	t.Helper()
 	l, err := Kubernetes(KubernetesOptions{
 		Runner: runner, Cluster: schemas.Cluster{Namespace: r.namespace}, Env: env(r.kubeconfig),
-		ClusterOptions: ClusterOptions{Grace: time.Second, Patience: Patience{Image: 5 * time.Second, Room: 5 * time.Second, Start: time.Minute}},
+		ClusterOptions: ClusterOptions{Grace: time.Second, Patience: status.Patience{Image: 5 * time.Second, Room: 5 * time.Second, Start: time.Minute}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -218,4 +219,137 @@ func TestKubernetesIsALauncherOnARealCluster(t *testing.T) {
 	porttest.Launcher(t, func(t *testing.T) porttest.LauncherBench { return r.bench(t, l) })
 	// What is gone took its Secret with it.
 	r.Await(t, time.Minute, "", "get", "secrets", "-n", r.namespace, "-o", "name")
+}
+
+// queues gives a namespace a LocalQueue team-a with so many cores.
+func (r *realCluster) queues(t *testing.T, cores string) {
+	t.Helper()
+	r.Kueue(t)
+	r.Kubectl(t, `apiVersion: kueue.x-k8s.io/v1beta2
+kind: ResourceFlavor
+metadata: {name: `+r.namespace+`}
+---
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: ClusterQueue
+metadata: {name: `+r.namespace+`}
+spec:
+  namespaceSelector: {}
+  preemption: {withinClusterQueue: LowerPriority}
+  resourceGroups:
+  - coveredResources: [cpu, memory, nvidia.com/gpu]
+    flavors: [{name: `+r.namespace+`, resources: [{name: cpu, nominalQuota: `+cores+`}, {name: memory, nominalQuota: 64Gi}, {name: nvidia.com/gpu, nominalQuota: 8}]}]
+---
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: LocalQueue
+metadata: {name: team-a, namespace: `+r.namespace+`}
+spec: {clusterQueue: `+r.namespace+`}
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: urgent-`+r.namespace+`}
+value: 1000
+`, "create", "-f", "-")
+	t.Cleanup(func() {
+		r.Kubectl(t, "", "delete", "localqueue/team-a", "-n", r.namespace)
+		r.Kubectl(t, "", "delete", "clusterqueue/"+r.namespace, "resourceflavor/"+r.namespace, "priorityclass/urgent-"+r.namespace)
+	})
+}
+
+func TestKubernetesBehindARealQueueIsALauncher(t *testing.T) {
+	r := realNamespace(t, "queued")
+	r.queues(t, "8")
+	l := r.launcher(t, schemas.KubernetesRunner{Cluster: "c", Queue: "team-a"})
+	porttest.Launcher(t, func(t *testing.T) porttest.LauncherBench {
+		b := r.bench(t, l)
+		// A pod of Kueue's finds the API server gone as well, and needs a while to come back.
+		b.Outage = nil
+		b.Lacks = map[porttest.Ability]string{porttest.HasOutages: "Kueue restarts with the API server, and the suite would test that"}
+		return b
+	})
+}
+
+// A full queue is told by position, what is more urgent takes a place, and who lost it goes on by itself.
+func TestKubernetesTellsWhatARealQueueDoes(t *testing.T) {
+	r := realNamespace(t, "positions")
+	r.queues(t, "1")
+	l := r.launcher(t, schemas.KubernetesRunner{Cluster: "c", Queue: "team-a"})
+	task := func(name string) port.Task {
+		o := aTask(name, "exec sleep 1000")
+		o.Image, o.Resources.CPU = enginetest.Python(t), "1"
+		return o
+	}
+	first := launch(t, l, task("first"))
+	until(t, l, first, running)
+	second := launch(t, l, task("second"))
+	until(t, l, second, func(s port.TaskStatus) bool { return strings.HasPrefix(s.Reason, "position 1 in queue team-a: ") })
+	third := launch(t, l, task("third"))
+	until(t, l, third, func(s port.TaskStatus) bool { return strings.HasPrefix(s.Reason, "position 2 in queue team-a: ") })
+	urgent := task("urgent")
+	urgent.Priority = "urgent-" + r.namespace
+	u := launch(t, l, urgent)
+	if s := until(t, l, first, over); s.Cause != port.Preempted || !strings.Contains(s.Reason, "queue team-a took it back") {
+		t.Errorf("what its queue took back stands as %+v", s)
+	}
+	until(t, l, u, running)
+	for _, id := range []port.TaskID{u, second, third} {
+		if err := l.Remove(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, l, first, running)
+	large := task("large")
+	large.Resources.CPU = "3"
+	if s := until(t, l, launch(t, l, large), over); s.Cause != port.Unschedulable || !strings.Contains(s.Reason, "maximum capacity") {
+		t.Errorf("what its queue never has room for stands as %+v", s)
+	}
+}
+
+// Nodes of a real cluster reach the first by the name that they are given.
+func TestKubernetesNodesFindTheFirst(t *testing.T) {
+	r := realNamespace(t, "nodes")
+	l := r.launcher(t, schemas.KubernetesRunner{Cluster: "c"})
+	code := `
+import os, socket, sys, time
+rank, nodes, at = (os.environ["VISHWA_" + n] for n in ("NODE_RANK", "NODES", "NODE_ADDRESS"))
+if rank == "0":
+    s = socket.create_server(("", 7000)); c, _ = s.accept(); sys.exit(0 if c.recv(9) == b"1 of 2" else 5)
+for _ in range(600):
+    try: c = socket.create_connection((at, 7000), 5); break
+    except OSError: time.sleep(.1)
+c.sendall((rank + " of " + nodes).encode())
+`
+	task := aTask("pair", "")
+	task.Image, task.Nodes, task.Command = enginetest.Python(t), 2, []string{"python3", "-c", code}
+	if s := until(t, l, launch(t, l, task), over); s.Cause != "" {
+		t.Errorf("they ended as %+v", s)
+	}
+	one := aTask("one-fails", "")
+	one.Image, one.Nodes = task.Image, 2
+	one.Command = shell(`[ $VISHWA_NODE_RANK = 1 ] && exit 9; exec sleep 1000`)
+	if s := until(t, l, launch(t, l, one), over); s.Cause != port.Exit || s.ExitCode != 9 {
+		t.Errorf("one of two that failed ended as %+v", s)
+	}
+}
+
+// What the owner of the machines takes back is told as that, also when nobody watched.
+func TestKubernetesTellsAnEviction(t *testing.T) {
+	r := realNamespace(t, "evicted")
+	l := r.launcher(t, schemas.KubernetesRunner{Cluster: "c"})
+	task := aTask("t", "exec sleep 1000")
+	task.Image = enginetest.Python(t)
+	id := launch(t, l, task)
+	until(t, l, id, running)
+	pod := r.pod(t, id)
+	r.Kubectl(t, fmt.Sprintf(`{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": %q, "namespace": %q}}`, pod, r.namespace),
+		"create", "--raw", "/api/v1/namespaces/"+r.namespace+"/pods/"+pod+"/eviction", "-f", "-")
+	r.Await(t, time.Minute, "True", "get", "job", id.Name, "-n", r.namespace, "-o", `jsonpath={.status.conditions[?(@.type=="Failed")].status}`)
+	if s := until(t, r.launcher(t, schemas.KubernetesRunner{Cluster: "c"}), id, over); s.Cause != port.Preempted {
+		t.Errorf("it stands as %+v", s)
+	}
+	// More than it is given of disk is its own doing.
+	task = aTask("disk", "head -c 50000000 /dev/zero > /vishwa/work/x; exec sleep 1000")
+	task.Image, task.Resources.EphemeralStorage = enginetest.Python(t), "10Mi"
+	if s := until(t, l, launch(t, l, task), over); s.Cause != port.OverLimit {
+		t.Errorf("what took too much disk stands as %+v", s)
+	}
 }

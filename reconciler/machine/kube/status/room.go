@@ -1,6 +1,6 @@
 // Why a pod has no node, in plain words.
 
-package launcher
+package status
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ var insufficient = regexp.MustCompile(`Insufficient ([A-Za-z0-9./_-]+)`)
 
 // room says why the scheduler finds no node, and whether none of those that there are could
 // ever do: taking pods away would not help, and it is for what the task asks.
-func room(message string, p pod) (why string, never bool) {
+func room(message string, p Pod) (why string, never bool) {
 	nodes, preemption, _ := strings.Cut(message, " preemption: ")
 	_, reasons, ok := strings.Cut(nodes, " nodes are available: ")
 	if !ok {

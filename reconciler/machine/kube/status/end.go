@@ -1,7 +1,7 @@
 // How a task ended that did not end well: by itself, by a limit, by somebody, or because its
 // machine was taken.
 
-package launcher
+package status
 
 import (
 	"fmt"
@@ -11,13 +11,13 @@ import (
 )
 
 // failed is how a task ended whose object has failed.
-func (f facts) failed(c condition) port.TaskStatus {
+func (f Facts) failed(c condition) port.TaskStatus {
 	if c.Reason == "DeadlineExceeded" {
 		return ended(port.TimedOut, "it was still there at its deadline")
 	}
-	best, rank := decisive(f.pods)
+	best, rank := decisive(f.Pods)
 	if rank < 0 {
-		best, rank = decisive(f.past)
+		best, rank = decisive(f.Past)
 	}
 	switch {
 	case rank > byOther:
@@ -26,7 +26,7 @@ func (f facts) failed(c condition) port.TaskStatus {
 		return ended(port.Preempted, "its machine was taken back")
 	case rank >= 0:
 		return best
-	case len(f.pods) == 0 && c.Reason == "BackoffLimitExceeded": // else the Job would say that it was taken back
+	case len(f.Pods) == 0 && c.Reason == "BackoffLimitExceeded": // else the Job would say that it was taken back
 		return ended(port.Stopped, "somebody deleted its pod")
 	default:
 		return ended(port.Lost, "it failed: %s: %s", c.Reason, c.Message)
@@ -35,7 +35,7 @@ func (f facts) failed(c condition) port.TaskStatus {
 
 // decisive is the end of the pod whose end tells most. Of several nodes, one that was ended
 // because another failed tells nothing.
-func decisive(pods []pod) (port.TaskStatus, int) {
+func decisive(pods []Pod) (port.TaskStatus, int) {
 	best, rank := port.TaskStatus{}, -1
 	for _, p := range pods {
 		if s, r := p.ending(); r > rank {
@@ -54,7 +54,7 @@ const (
 )
 
 // ending is how a pod ended, and how much that tells; what has not ended is -1.
-func (p pod) ending() (port.TaskStatus, int) {
+func (p Pod) ending() (port.TaskStatus, int) {
 	if c, yes := p.Status.Conditions.get("DisruptionTarget"); yes {
 		if s, limit := p.tooMuch(); limit {
 			return s, byLimit
@@ -85,7 +85,7 @@ func (p pod) ending() (port.TaskStatus, int) {
 }
 
 // exit is how a container ended.
-func (p pod) exit(s containerState, t ending) (port.TaskStatus, int) {
+func (p Pod) exit(s containerState, t ending) (port.TaskStatus, int) {
 	switch {
 	case t.Reason == "OOMKilled":
 		given := "which its node does not have: give it resources.memory"
@@ -99,7 +99,7 @@ func (p pod) exit(s containerState, t ending) (port.TaskStatus, int) {
 		return port.TaskStatus{}, -1
 	}
 	out := ended(port.Exit, "it ended with exit code %d", t.ExitCode)
-	if s.Name != container && len(p.Status.Init) > 0 {
+	if s.Name != Container && len(p.Status.Init) > 0 {
 		out.Reason = fmt.Sprintf("container %s ended with exit code %d", s.Name, t.ExitCode)
 	}
 	out.ExitCode = t.ExitCode
@@ -111,7 +111,7 @@ func (p pod) exit(s containerState, t ending) (port.TaskStatus, int) {
 
 // tooMuch tells of a pod that its node ended because it took what it was not given. A task
 // without a limit that has a node run short of something did so itself: it spends its retries.
-func (p pod) tooMuch() (port.TaskStatus, bool) {
+func (p Pod) tooMuch() (port.TaskStatus, bool) {
 	if p.Status.Reason != "Evicted" {
 		return port.TaskStatus{}, false
 	}

@@ -1,7 +1,6 @@
-// How a task stands, from what the cluster says of its object and its pods. It is a function
-// of these and of the time.
-
-package launcher
+// Package status tells how a task stands on a cluster, in plain words, from what the cluster
+// says of its object, its pods and its queue. It is a function of these and of the time.
+package status
 
 import (
 	"fmt"
@@ -13,16 +12,32 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// facts are what is known of a task.
-type facts struct {
-	unit    unit
-	pods    []pod
-	past    []pod  // that are gone, as they were last
-	refused string // why the cluster makes no pod, as it said last
-	queue   string // that the task waits in, where it is to
-	load    *workload
-	ahead   int // of the workload, in its queue; negative is unknown
-	now     time.Time
+// Patience is how long what stands still is waited for, before it is told as ended.
+type Patience struct {
+	Image time.Duration // for an image that cannot be pulled, which may be on its way; zero is 2 minutes
+	Room  time.Duration // where no node could ever have room, as one may be added; zero is 15 minutes
+	Start time.Duration // for what a cluster took and does not begin; zero is 5 minutes
+}
+
+// Container is the name of a Job's container that is the task's own.
+const Container = "worker"
+
+// Begun is the annotation that an object has from when all was there that its task needs.
+const Begun = "vishwa.dev/begun"
+
+// Silence is how long after its time to end a pod may still be there, before its node is taken for gone.
+const Silence = time.Minute
+
+// Facts are what is known of a task.
+type Facts struct {
+	Unit    Unit
+	Pods    []Pod
+	Past    []Pod  // that are gone, as they were last
+	Refused string // why the cluster makes no pod, as it said last
+	Queue   string // that the task waits in, where it is to
+	Load    *Workload
+	Ahead   int // of the workload, in its queue; negative is unknown
+	Now     time.Time
 	Patience
 }
 
@@ -35,12 +50,13 @@ func ended(cause port.Cause, format string, args ...any) port.TaskStatus {
 }
 
 // over tells whether what has stood still since then is given up.
-func (f facts) over(since time.Time, patience time.Duration) bool {
-	return !since.IsZero() && f.now.Sub(since) > patience
+func (f Facts) over(since time.Time, patience time.Duration) bool {
+	return !since.IsZero() && f.Now.Sub(since) > patience
 }
 
-func (f facts) status() port.TaskStatus {
-	c := f.unit.Status.Conditions
+// Task is how it stands.
+func (f Facts) Task() port.TaskStatus {
+	c := f.Unit.Status.Conditions
 	for _, kind := range []string{"Complete", "Completed"} {
 		if _, yes := c.get(kind); yes {
 			return port.TaskStatus{Phase: port.TaskEnded}
@@ -49,40 +65,54 @@ func (f facts) status() port.TaskStatus {
 	if failed, yes := c.get("Failed"); yes {
 		return f.failed(failed)
 	}
-	if f.unit.Spec.Suspend {
+	if f.Unit.Spec.Suspend {
 		return f.suspended()
 	}
-	if len(f.pods) == 0 {
+	if len(f.Pods) == 0 {
 		return f.podless()
 	}
 	running := 0
-	for _, p := range f.pods {
+	for _, p := range f.Pods {
+		if s, lost := f.unheard(p); lost {
+			return s
+		}
 		if p.Status.Phase == "Pending" {
 			return f.pending(p)
 		}
 		running++
 	}
-	if running < f.unit.nodes() {
-		return waiting("%d of its %d nodes are there", running, f.unit.nodes())
+	if running < f.Unit.nodes() {
+		return waiting("%d of its %d nodes are there", running, f.Unit.nodes())
 	}
-	return port.TaskStatus{Phase: port.TaskRunning, Reason: f.unit.Status.Trainer.String()}
+	return port.TaskStatus{Phase: port.TaskRunning, Reason: f.Unit.Status.Trainer.String()}
+}
+
+// unheard tells of a pod that was told to end and whose node does not say that it has.
+func (f Facts) unheard(p Pod) (port.TaskStatus, bool) {
+	if p.Deleted == nil || !f.over(*p.Deleted, Silence) {
+		return port.TaskStatus{}, false
+	}
+	if c, yes := p.Status.Conditions.get("DisruptionTarget"); yes {
+		return ended(port.Preempted, "%s", taken(c)), true
+	}
+	return ended(port.Stopped, "somebody deleted its pod, and node %s does not answer", p.Spec.Node), true
 }
 
 // podless is a task that was let go and has no pod.
-func (f facts) podless() port.TaskStatus {
-	since := f.unit.Created
-	if f.unit.Status.Started != nil {
-		since = *f.unit.Status.Started
+func (f Facts) podless() port.TaskStatus {
+	since := f.Unit.Created
+	if f.Unit.Status.Started != nil {
+		since = *f.Unit.Status.Started
 	}
-	if f.refused != "" {
-		why := "the cluster makes no pod for it: " + refusal(f.refused)
-		if !strings.Contains(f.refused, "exceeded quota") && f.over(since, f.Start) {
+	if f.Refused != "" {
+		why := "the cluster makes no pod for it: " + refusal(f.Refused)
+		if !strings.Contains(f.Refused, "exceeded quota") && f.over(since, f.Start) {
 			return ended(port.Unschedulable, "%s", why)
 		}
 		return waiting("%s", why)
 	}
 	if f.over(since, f.Start) {
-		return ended(port.Lost, "it was let go %s ago, and the cluster made no pod for it", f.now.Sub(since).Round(time.Second))
+		return ended(port.Lost, "it was let go %s ago, and the cluster made no pod for it", f.Now.Sub(since).Round(time.Second))
 	}
 	return waiting("its pod is being made")
 }
@@ -96,7 +126,7 @@ func refusal(message string) string {
 }
 
 // pending is how a task stands one of whose pods does not run yet.
-func (f facts) pending(p pod) port.TaskStatus {
+func (f Facts) pending(p Pod) port.TaskStatus {
 	if placed, yes := p.Status.Conditions.get("PodScheduled"); !yes && placed.Type != "" {
 		why, never := room(placed.Message, p)
 		switch {
@@ -123,7 +153,7 @@ var (
 )
 
 // starting is how a task stands one of whose containers does not run yet.
-func (f facts) starting(p pod, s containerState) port.TaskStatus {
+func (f Facts) starting(p Pod, s containerState) port.TaskStatus {
 	why, said := s.State.Waiting.Reason, s.State.Waiting.Message
 	since := p.Created
 	if placed, yes := p.Status.Conditions.get("PodScheduled"); yes {

@@ -1,7 +1,7 @@
 // Kueue: a task that waits in a queue is suspended, and the queue's workload says why and
 // whether it was let go or taken back.
 
-package launcher
+package status
 
 import (
 	"strings"
@@ -10,33 +10,31 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-const queueLabel = "kueue.x-k8s.io/queue-name"
-
 // suspended is how a task stands that does not run yet, or no more.
-func (f facts) suspended() port.TaskStatus {
-	if f.unit.Annotations[begun] == "" {
+func (f Facts) suspended() port.TaskStatus {
+	if f.Unit.Annotations[Begun] == "" {
 		return waiting("it is being launched")
 	}
-	if f.queue == "" {
+	if f.Queue == "" {
 		return waiting("somebody suspended it")
 	}
-	if f.load == nil {
-		if f.over(f.unit.Created, f.Start) {
-			return waiting("queue %s has not taken it: is Kueue there?", f.queue)
+	if f.Load == nil {
+		if f.over(f.Unit.Created, f.Start) {
+			return waiting("queue %s has not taken it: is Kueue there?", f.Queue)
 		}
-		return waiting("it is on its way into queue %s", f.queue)
+		return waiting("it is on its way into queue %s", f.Queue)
 	}
-	return f.queued(*f.load)
+	return f.queued(*f.Load)
 }
 
-func (f facts) queued(w workload) port.TaskStatus {
+func (f Facts) queued(w Workload) port.TaskStatus {
 	c := w.Status.Conditions
 	if w.Spec.Active != nil && !*w.Spec.Active {
 		return ended(port.Stopped, "somebody stopped it in queue %s", w.Spec.Queue)
 	}
 	if admitted, yes := c.get("Admitted"); yes {
 		if f.over(admitted.Since, f.Start) {
-			return ended(port.Lost, "queue %s let it go %s ago, and it has no pod", w.Spec.Queue, f.now.Sub(admitted.Since).Round(time.Second))
+			return ended(port.Lost, "queue %s let it go %s ago, and it has no pod", w.Spec.Queue, f.Now.Sub(admitted.Since).Round(time.Second))
 		}
 		return waiting("queue %s lets it go", w.Spec.Queue)
 	}
@@ -54,21 +52,21 @@ func (f facts) queued(w workload) port.TaskStatus {
 	if reserved.Message != "" {
 		why = ": " + reserved.Message
 	}
-	if f.ahead < 0 {
+	if f.Ahead < 0 {
 		return waiting("it waits in queue %s%s", w.Spec.Queue, why)
 	}
-	return waiting("position %d in queue %s%s", f.ahead+1, w.Spec.Queue, why)
+	return waiting("position %d in queue %s%s", f.Ahead+1, w.Spec.Queue, why)
 }
 
 // waits tells whether a workload is in its queue.
-func (w workload) waits() bool {
+func (w Workload) waits() bool {
 	_, reserved := w.Status.Conditions.get("QuotaReserved")
 	_, done := w.Status.Conditions.get("Finished")
 	return !reserved && !done && w.Deleted == nil && (w.Spec.Active == nil || *w.Spec.Active)
 }
 
 // before tells whether w is ahead of other in their queue.
-func (w workload) before(other workload) bool {
+func (w Workload) before(other Workload) bool {
 	switch {
 	case w.Spec.Priority != other.Spec.Priority:
 		return w.Spec.Priority > other.Spec.Priority
@@ -79,10 +77,10 @@ func (w workload) before(other workload) bool {
 	}
 }
 
-// ahead counts the workloads that are before w in its queue.
-func ahead(w workload, all func(func(workload) bool)) int {
+// Ahead counts the workloads that are before w in its queue.
+func Ahead(w Workload, all func(func(Workload) bool)) int {
 	n := 0
-	all(func(other workload) bool {
+	all(func(other Workload) bool {
 		if other.Spec.Queue == w.Spec.Queue && other.UID != w.UID && other.waits() && other.before(w) {
 			n++
 		}

@@ -1,15 +1,15 @@
 // What is read of a cluster's objects, and kept of them: no more than what tells how a task
 // stands.
 
-package launcher
+package status
 
 import (
 	"slices"
 	"time"
 )
 
-// meta is of every object.
-type meta struct {
+// Meta is of every object.
+type Meta struct {
 	Name        string            `json:"name"`
 	UID         string            `json:"uid"`
 	Created     time.Time         `json:"creationTimestamp"`
@@ -40,9 +40,9 @@ func (c conditions) get(kind string) (condition, bool) {
 	return c[i], c[i].Status == "True"
 }
 
-// unit is the object that a task is: a Job or a TrainJob.
-type unit struct {
-	meta `json:"metadata"`
+// Unit is the object that a task is: a Job or a TrainJob.
+type Unit struct {
+	Meta `json:"metadata"`
 	Spec struct {
 		Suspend     bool `json:"suspend"`
 		Completions int  `json:"completions"`
@@ -57,11 +57,11 @@ type unit struct {
 	} `json:"status"`
 }
 
-func (u unit) nodes() int { return max(1, u.Spec.Completions, u.Spec.Trainer.Nodes) }
+func (u Unit) nodes() int { return max(1, u.Spec.Completions, u.Spec.Trainer.Nodes) }
 
-// pod is one of a task's.
-type pod struct {
-	meta `json:"metadata"`
+// Pod is one of a task's.
+type Pod struct {
+	Meta `json:"metadata"`
 	Spec struct {
 		Node       string `json:"nodeName"`
 		Containers []struct {
@@ -103,7 +103,7 @@ type ending struct {
 }
 
 // limit is what a pod's containers are given of a resource, or "".
-func (p pod) limit(resource string) string {
+func (p Pod) limit(resource string) string {
 	for _, c := range p.Spec.Containers {
 		if l := c.Resources.Limits[resource]; l != "" {
 			return l
@@ -113,7 +113,7 @@ func (p pod) limit(resource string) string {
 }
 
 // image is that of a container, as it was asked for.
-func (p pod) image(c containerState) string {
+func (p Pod) image(c containerState) string {
 	for _, s := range p.Spec.Containers {
 		if s.Name == c.Name {
 			return s.Image
@@ -123,11 +123,11 @@ func (p pod) image(c containerState) string {
 }
 
 // states are those of all its containers, those that run first before the others.
-func (p pod) states() []containerState { return slices.Concat(p.Status.Init, p.Status.Containers) }
+func (p Pod) states() []containerState { return slices.Concat(p.Status.Init, p.Status.Containers) }
 
-// event is what the cluster says of an object.
-type event struct {
-	meta    `json:"metadata"`
+// Event is what the cluster says of an object.
+type Event struct {
+	Meta    `json:"metadata"`
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
 	Of      struct {
@@ -137,9 +137,9 @@ type event struct {
 	Last time.Time `json:"lastTimestamp"`
 }
 
-// workload is what Kueue keeps of an object that waits in a queue.
-type workload struct {
-	meta `json:"metadata"`
+// Workload is what Kueue keeps of an object that waits in a queue.
+type Workload struct {
+	Meta `json:"metadata"`
 	Spec struct {
 		Queue    string `json:"queueName"`
 		Priority int64  `json:"priority"`
