@@ -53,6 +53,7 @@ type engineDouble struct {
 	auths      []string
 	containers map[string]*boxDouble
 	watchers   map[chan object]bool
+	streams    int // that were begun
 	startError string
 	server     *httptest.Server
 }
@@ -320,6 +321,7 @@ func (e *engineDouble) events(w http.ResponseWriter, r *http.Request) {
 	ch := make(chan object, 1000)
 	e.mu.Lock()
 	e.watchers[ch] = true
+	e.streams++
 	e.mu.Unlock()
 	defer func() {
 		e.mu.Lock()

@@ -9,9 +9,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -145,6 +147,14 @@ func TestWhatAnEngineCannotDoIsRefused(t *testing.T) {
 		if _, err := New(o); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("an engine %s: %v", name, err)
 		}
+	}
+	far := launcherOn(t, e.Socket, func(o *Options) {
+		o.Runner.Host = "tcp://127.0.0.1:2375"
+	})
+	task := someTask(doubleImage, "well")
+	task.Mounts = []port.Mount{{From: "/srv/in", To: "/vishwa/in"}}
+	if _, err := far.Launch(t.Context(), task); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+		t.Errorf("a mount for an engine that is reached by a network: %v", err)
 	}
 	if _, err := New(Options{Runner: schemas.DockerRunner{Network: "container:other"}}); fault.Of(err) != fault.Invalid {
 		t.Errorf("the network of another container: %v", err)
@@ -333,6 +343,55 @@ func TestAnImageIsFetchedOnceWithItsUsersCredentials(t *testing.T) {
 		_, err := l.Launch(t.Context(), someTask(doubleAway, "well"))
 		if fault.Of(err) != want || (unfitCause(err) == port.BadImage) != (want == fault.Invalid) || strings.Contains(err.Error(), "hush-hush") || strings.Contains(err.Error(), auth) {
 			t.Errorf("%q is %s: %v", text, fault.Of(err), err)
+		}
+	}
+}
+
+// TestAThousandWhoWaitAreOneWatch, and each learns of its own.
+func TestAThousandWhoWaitAreOneWatch(t *testing.T) {
+	const many = 1000
+	e := newEngineDouble(t)
+	l := launcherOn(t, e.Socket)
+	first := launched(t, l, someTask(doubleImage, "forever"))
+	ids := []port.TaskID{first}
+	for i := 1; i < many; i++ { // as if they had been launched, and quicker
+		b := *e.containers[first.UID]
+		b.id, b.state = fmt.Sprintf("%064x", i), maps.Clone(b.state)
+		e.containers[b.id] = &b
+		ids = append(ids, port.TaskID{Name: first.Name, UID: b.id, Tool: first.Tool})
+	}
+	var before, during runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	asked := e.asked.Load()
+	ended := make(chan error, many)
+	for _, id := range ids {
+		go func() {
+			s, err := l.Await(t.Context(), id, port.TaskStatus{Phase: port.TaskRunning})
+			if err == nil && (s.Phase != port.TaskEnded || s.Cause != port.Stopped) {
+				err = fmt.Errorf("%+v", s)
+			}
+			ended <- err
+		}()
+	}
+	for e.asked.Load() < asked+many { // all of them have looked once
+		time.Sleep(time.Millisecond)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&during)
+	held := int64(during.HeapInuse+during.StackInuse) - int64(before.HeapInuse+before.StackInuse)
+	t.Logf("a thousand who wait hold %d KiB here, with the double's side of it", held>>10)
+	if e.streams != 1 || held > 100<<20 {
+		t.Errorf("%d streams and %d MiB", e.streams, held>>20)
+	}
+	e.mu.Lock()
+	for _, id := range ids {
+		e.exit(e.containers[id.UID], 143)
+	}
+	e.mu.Unlock()
+	for range ids {
+		if err := <-ended; err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -67,6 +67,8 @@ func (d *launcher) takes(task port.Task) error {
 		return wrong("leave gpuKind out, or name a runner of a cluster", "an engine does not tell kinds of GPUs apart, and it asks for %q", r.GPUKind)
 	case r.EphemeralStorage != "":
 		return wrong("leave ephemeralStorage out, or name a runner of a cluster", "an engine does not bound the room on its disk, and it asks for %s", r.EphemeralStorage)
+	case len(task.Mounts) > 0 && d.sock == "":
+		return wrong("share the store with it, as by spec.store.s3", "the engine at %s is not this machine's, and has none of its folders", d.api.DaemonHost())
 	case task.Pull && !task.Isolated && d.o.Runner.Network == "host":
 		return wrong("give the runner another network", "what nobody reviewed does not join the network of the machine")
 	}
