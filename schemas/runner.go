@@ -128,8 +128,6 @@ type KubeflowRunner struct {
 	RuntimeRef string `json:"runtimeRef" jsonschema:"required" part:"placement"`
 	// Queue is the name of a LocalQueue of Kueue.
 	Queue string `json:"queue,omitempty" part:"placement"`
-	// Worker is an image by digest that has Vishwa's worker, which make image builds: a step of its own brings it. Without it, the Python of a run's image fetches the worker, and no level of isolation counts.
-	Worker string `json:"worker,omitempty" part:"placement"`
 }
 
 // AirflowRunner is an Airflow with the DAG that `vishwa export airflow` writes.

@@ -17,8 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -41,7 +45,7 @@ type elsewhereBench struct {
 }
 
 // newElsewhere opens a runner with its store; at is where the store is, nil for a folder.
-func newElsewhere(t *testing.T, declared schemas.Runner, on schemas.RunsOn, at *schemas.Store, lookup map[string]string) *elsewhereBench {
+func newElsewhere(t *testing.T, project *schemas.Project, declared schemas.Runner, on schemas.RunsOn, at *schemas.Store, lookup map[string]string) *elsewhereBench {
 	t.Helper()
 	state := t.TempDir()
 	env := port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Self: filepath.Join(builtWorker(t), "vishwa"), Lookup: func(name string) (string, bool) {
@@ -62,7 +66,7 @@ func newElsewhere(t *testing.T, declared schemas.Runner, on schemas.RunsOn, at *
 	cfg := runner.RemoteConfig{Name: "elsewhere", Env: env, Store: b.store, Dir: filepath.Join(state, "runs"), Seal: key, Owner: "suite-" + digest.Of([]byte(state)).Hex()[:8],
 		Program: "test", Grace: time.Second, Wall: wall.Policy{}, Worker: workerProgram(env.Self)}
 	b.open = func() port.Runner {
-		r, err := openRunner(&schemas.Project{}, declared, b.place, cfg)
+		r, err := openRunner(project, declared, b.place, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +99,7 @@ func (b *elsewhereBench) sh(script string) []string {
 	return []string{"sh", "-c", `python3 -c 'import urllib.request; urllib.request.urlopen("` + b.url + `")'; ` + script}
 }
 
-func (b *elsewhereBench) suites(t *testing.T, open func(t *testing.T) *elsewhereBench) {
+func suites(t *testing.T, open func(t *testing.T) *elsewhereBench) {
 	t.Run("Runner", func(t *testing.T) {
 		porttest.Runner(t, func(t *testing.T) porttest.RunnerBench {
 			b := open(t)
@@ -126,54 +130,73 @@ func builtWorker(t *testing.T) string {
 
 var workerDir = filepath.Join(os.TempDir(), fmt.Sprintf("vishwa-worker-%d", os.Getpid()))
 
-func dockerBench(t *testing.T) *elsewhereBench {
-	engine := enginetest.Docker(t)
-	return newElsewhere(t, schemas.Runner{Docker: &schemas.DockerRunner{Host: engine.Host}}, schemas.RunsOn{Runner: "box", Image: enginetest.Python(t)}, nil, nil)
-}
-
-// TestDockerCarriesOutRuns: folders of this machine are mounted.
-func TestDockerCarriesOutRuns(t *testing.T) {
-	dockerBench(t).suites(t, dockerBench)
-}
-
-// TestDockerKeepsRunsApart: what a run sees of its container, and the level that it stood at.
-func TestDockerKeepsRunsApart(t *testing.T) {
-	b := dockerBench(t)
-	job := port.Job{Key: digest.Of([]byte("apart")), Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "apart"}, Network: schemas.Network{schemas.NetworkNone},
-		Command: []string{"sh", "-c", `id -u; ls -R /vishwa 2>/dev/null; cat /vishwa/ticket/ticket; cat /proc/1/environ; echo x > /etc/x; echo x > /vishwa/staging/result.json; python3 -c 'import urllib.request; urllib.request.urlopen("` + b.url + `", timeout=3)' 2>&1 | tail -1; cat /proc/self/status; true`}}
-	if _, err := b.runner.Start(t.Context(), job); err != nil {
+// clusterBench is a runner of Jobs in a namespace that takes restricted pods alone, with no more
+// rights than its file gives, and a store in S3 that pods reach.
+func clusterBench(t *testing.T, worker string) *elsewhereBench {
+	t.Helper()
+	k, endpoint := enginetest.Cluster(t), enginetest.MinIO(t)
+	namespace := "runs-" + digest.Of([]byte(t.Name())).Hex()[:8]
+	k.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "`+namespace+`", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
+	t.Cleanup(func() { k.Kubectl(t, "", "delete", "namespace", namespace, "--wait=false") })
+	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
+	if err == nil {
+		err = c.MakeBucket(t.Context(), "artifacts", minio.MakeBucketOptions{})
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	r := porttest.AwaitRun(t, b.runner, job.Key, porttest.IsDone).Result
-	raw := kept(t, b.store, r.Log)
-	if r.Cause != "" || b.begun.Load() != 0 {
-		t.Errorf("%s: %s; it reached the network %d times", r.Cause, r.Message, b.begun.Load())
-	}
-	for _, want := range []string{"CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
-		if !strings.Contains(raw, want) {
-			t.Errorf("%q is missing:\n%s", want, raw)
+	project := &schemas.Project{Clusters: map[string]schemas.Cluster{"one": {Namespace: namespace}}}
+	return newElsewhere(t, project, schemas.Runner{Kubernetes: &schemas.KubernetesRunner{Cluster: "one", Worker: worker}}, schemas.RunsOn{Runner: "elsewhere", Image: enginetest.Python(t)},
+		&schemas.Store{S3: &schemas.S3{URL: "s3://artifacts/vishwa", Endpoint: endpoint}},
+		map[string]string{"AWS_ACCESS_KEY_ID": "minioadmin", "AWS_SECRET_ACCESS_KEY": "minioadmin", "KUBECONFIG": k.Kubeconfig})
+}
+
+// workerImage is an image with the worker alone.
+func workerImage(t *testing.T) string {
+	t.Helper()
+	return enginetest.Push(t, "vishwa/worker", enginetest.Image{Programs: map[string]string{"/vishwa-worker": filepath.Join(builtWorker(t), "vishwa-worker")}})
+}
+
+// TestKubernetesCarriesOutRuns: restricted pods, requests that are signed ahead, a worker that a
+// step of its own brings.
+func TestKubernetesCarriesOutRuns(t *testing.T) {
+	enginetest.Cluster(t)
+	worker := workerImage(t)
+	suites(t, func(t *testing.T) *elsewhereBench { return clusterBench(t, worker) })
+}
+
+// TestKubernetesKeepsRunsApart: a worker that nothing of the image came before says at which
+// level its run stood, and one that the image's own Python fetched does not count.
+func TestKubernetesKeepsRunsApart(t *testing.T) {
+	enginetest.Cluster(t)
+	for worker, level := range map[string]string{workerImage(t): "landlock", "": "none"} {
+		b := clusterBench(t, worker)
+		job := port.Job{Key: digest.Of([]byte("apart " + worker)), Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "apart"}, Network: schemas.Network{schemas.NetworkNone},
+			Command: []string{"sh", "-c", `id -u; ls -R /vishwa; cat /vishwa/ticket/ticket; cat /proc/1/environ; ls /var/run/secrets/kubernetes.io; cat /proc/self/status; python3 -c 'import urllib.request; urllib.request.urlopen("` + b.url + `", timeout=3)'; true`}}
+		if _, err := b.runner.Start(t.Context(), job); err != nil {
+			t.Fatal(err)
 		}
-	}
-	for _, secret := range []string{"document", "launch.json", "nonce"} {
-		if strings.Contains(raw, secret) {
-			t.Errorf("it saw %q:\n%s", secret, raw)
+		r := porttest.AwaitRun(t, b.runner, job.Key, porttest.IsDone).Result
+		if r.Cause != "" || !r.Isolation.Reaches(level) || level == "none" && r.Isolation.Level != "none" {
+			t.Fatalf("%s: %s, isolation %v, want %s", r.Cause, r.Message, r.Isolation, level)
 		}
-	}
-	if !r.Isolation.Reaches(string(wall.Landlock)) {
-		t.Errorf("it ran at %v", r.Isolation)
+		raw := kept(t, b.store, r.Log)
+		if b.begun.Load() != 0 || !strings.Contains(raw, "CapEff:\t0000000000000000") || !strings.Contains(raw, "NoNewPrivs:\t1") {
+			t.Errorf("it reached the network %d times:\n%s", b.begun.Load(), raw)
+		}
+		for _, secret := range []string{"document", "X-Amz-Signature", "nonce"} {
+			if strings.Contains(raw, secret) {
+				t.Errorf("it saw %q:\n%s", secret, raw)
+			}
+		}
 	}
 }
 
 func kept(t *testing.T, store port.Store, d digest.Digest) string {
 	t.Helper()
-	in, err := store.Get(t.Context(), d)
+	raw, err := artifact.ReadAll(t.Context(), store, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(in); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
+	return string(raw)
 }

@@ -61,8 +61,15 @@ func onKubernetes(project *schemas.Project, r schemas.Runner) *launcher {
 	}, brought: r.Kubernetes.Worker != "", interpreter: "python3"}
 }
 
+// onKubeflow has the Python of a run's image fetch the worker: a TrainJob is given no container.
 func onKubeflow(project *schemas.Project, r schemas.Runner) *launcher {
-	return nil
+	if r.Kubeflow == nil {
+		return nil
+	}
+	return &launcher{open: func(env port.Env) (port.Launcher, bool, error) {
+		l, err := launching.Kubeflow(launching.KubeflowOptions{Runner: *r.Kubeflow, Cluster: project.Clusters[r.Kubeflow.Cluster], Env: env})
+		return l, false, err
+	}, interpreter: "python3"}
 }
 
 // bringing has a step before the image copy the worker out of an image that has it.
