@@ -36,7 +36,7 @@ func launcherOn(t testing.TB, socket string, change ...func(*Options)) port.Laun
 func someTask(image string, command ...string) port.Task {
 	id := strings.ToLower(rand.Text())
 	return port.Task{
-		Name: "vishwa-test-" + id, Owner: "test", Job: digest.Of([]byte(id)), Launch: id, Ref: schemas.Ref{Kind: "Training", Name: "test"},
+		Name: "vishwa-test-" + id, Owner: "test", Job: digest.Of([]byte(id)), Launch: id, Ref: schemas.Ref{Kind: "training", Name: "test"},
 		Image: image, Command: command, Ticket: []byte("ticket " + id), Deadline: time.Hour, Isolated: true,
 	}
 }
