@@ -5,7 +5,6 @@ package docker
 import (
 	"context"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -193,11 +192,16 @@ func (d *launcher) observe(ctx context.Context, id port.TaskID) (port.TaskStatus
 	if err != nil {
 		return port.TaskStatus{}, 0, err
 	}
+	now := d.o.Env.Now()
+	if s, left, ok := d.watch.recall(id, now); ok {
+		return s, left, nil
+	}
+	news := d.watch.count()
 	c, err := d.find(ctx, id, eng)
 	if err != nil {
 		return port.TaskStatus{}, 0, err
 	}
-	left := remaining(c, d.o.Env.Now().Add(eng.ahead))
+	left := remaining(c, now.Add(eng.ahead))
 	if left <= 0 {
 		_, err := d.api.ContainerKill(ctx, c.ID, client.ContainerKillOptions{Signal: "SIGKILL"})
 		if err = d.classed(ctx, "end "+id.Name+" at its deadline", err); err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
@@ -212,6 +216,7 @@ func (d *launcher) observe(ctx context.Context, id port.TaskID) (port.TaskStatus
 	if s.Phase == port.TaskEnded && s.Cause != "" {
 		s = d.explained(ctx, c, s)
 	}
+	d.watch.remember(id, news, s, left, now)
 	return s, left, nil
 }
 
@@ -229,6 +234,7 @@ func (d *launcher) Remove(ctx context.Context, id port.TaskID) error {
 			return err
 		}
 		_, err = d.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		d.watch.tell(c.ID)
 		if err = d.classed(ctx, "remove "+id.Name, err); err == nil || fault.Of(err) == fault.Missing {
 			return nil
 		}
@@ -298,66 +304,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return fault.New(fault.Cancelled, "wait: %w", context.Cause(ctx))
 	}
-}
-
-// keyed is a lock a name.
-type keyed struct {
-	mu   sync.Mutex
-	held map[string]*place
-}
-
-type place struct {
-	free  chan struct{}
-	users int
-}
-
-// lock waits for the name, and no longer than ctx.
-func (k *keyed) lock(ctx context.Context, name string) (unlock func(), err error) {
-	k.mu.Lock()
-	if k.held == nil {
-		k.held = map[string]*place{}
-	}
-	t := k.held[name]
-	if t == nil {
-		t = &place{free: make(chan struct{}, 1)}
-		k.held[name] = t
-	}
-	t.users++
-	k.mu.Unlock()
-	left := func() {
-		k.mu.Lock()
-		if t.users--; t.users == 0 {
-			delete(k.held, name)
-		}
-		k.mu.Unlock()
-	}
-	select {
-	case t.free <- struct{}{}:
-		return func() { <-t.free; left() }, nil
-	case <-ctx.Done():
-		left()
-		return nil, fault.New(fault.Cancelled, "launch %s: %w", name, context.Cause(ctx))
-	}
-}
-
-// covers tells whether a mount of from would show path, links followed as far as they are here.
-func covers(from, path string) bool {
-	real := func(p string) string {
-		rest := ""
-		for at := filepath.Clean(p); at != "/"; at = filepath.Dir(at) {
-			if r, err := filepath.EvalSymlinks(at); err == nil {
-				return filepath.Join(r, rest)
-			}
-			rest = filepath.Join(filepath.Base(at), rest)
-		}
-		return filepath.Clean(p)
-	}
-	for _, from := range []string{filepath.Clean(from), real(from)} {
-		for _, path := range []string{filepath.Clean(path), real(path)} {
-			if from == "/" || path == from || strings.HasPrefix(path, from+"/") {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -396,6 +396,50 @@ func TestAThousandWhoWaitAreOneWatch(t *testing.T) {
 	}
 }
 
+// TestWhatIsWatchedIsNotAskedForAgain: who asks ten times a second how a run stands costs an
+// engine nothing, and still learns at once what becomes of it.
+func TestWhatIsWatchedIsNotAskedForAgain(t *testing.T) {
+	e := newEngineDouble(t)
+	l := launcherOn(t, e.Socket)
+	id := launched(t, l, someTask(doubleImage, "forever"))
+	running := port.TaskStatus{Phase: port.TaskRunning}
+	came := make(chan port.TaskStatus, 1)
+	go func() {
+		s, err := l.Await(t.Context(), id, running)
+		if err != nil {
+			t.Error(err)
+		}
+		came <- s
+	}()
+	quiet := func() bool {
+		before := e.asked.Load()
+		for range 100 {
+			if s, err := l.Observe(t.Context(), id); err != nil || s != running {
+				t.Fatalf("%+v, %v", s, err)
+			}
+		}
+		return e.asked.Load() == before
+	}
+	for deadline := time.Now().Add(10 * time.Second); !quiet(); { // until the stream stands
+		if time.Now().After(deadline) {
+			t.Fatal("the engine is asked each time")
+		}
+	}
+	e.mu.Lock()
+	e.exit(e.containers[id.UID], 143)
+	e.mu.Unlock()
+	want := <-came
+	if s, err := l.Observe(t.Context(), id); err != nil || s != want || s.Cause != port.Stopped {
+		t.Errorf("%+v, %v; it was told %+v", s, err, want)
+	}
+	if err := l.Remove(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Observe(t.Context(), id); fault.Of(err) != fault.Missing {
+		t.Errorf("what was removed: %v", err)
+	}
+}
+
 // TestWhatNobodyAwaitsIsHeldToItsDeadline as soon as anybody awaits anything.
 func TestWhatNobodyAwaitsIsHeldToItsDeadline(t *testing.T) {
 	e := newEngineDouble(t)

@@ -4,22 +4,15 @@ package docker
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
-
-	"github.com/moby/moby/api/types/events"
-	"github.com/moby/moby/client"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-const (
-	awaitAtMost   = 2 * time.Minute  // without news, a task is looked at; the stream should have told
-	sweepEvery    = 10 * time.Minute // tasks that nobody awaits are held to their deadlines
-	awaitPatience = 30 * time.Second // with an engine that does not answer
-	watchLingers  = 10 * time.Second // without anybody who waits
-)
+const watchLingers = 10 * time.Second // without anybody who waits
 
 // watch tells who waits for a container that something became of it.
 type watch struct {
@@ -32,6 +25,15 @@ type watch struct {
 	users   int
 	stream  *stream // nil: there is none
 	idle    *time.Timer
+	news    uint64 // counts what came, the beginning and the end of streams too
+	seen    map[port.TaskID]seen
+}
+
+// seen is how a task stood, for as long as the stream that stands brings nothing of it.
+type seen struct {
+	status   port.TaskStatus
+	deadline time.Time
+	until    time.Time // then it is looked at all the same
 }
 
 type stream struct {
@@ -49,6 +51,34 @@ func (w *watch) since() time.Time {
 		return time.Time{}
 	}
 	return w.stream.begun
+}
+
+// recall is how the task stood, where nothing became of it since.
+func (w *watch) recall(id port.TaskID, now time.Time) (s port.TaskStatus, left time.Duration, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was, ok := w.seen[id]
+	left = was.deadline.Sub(now)
+	return was.status, left, ok && now.Before(was.until) && left > 0
+}
+
+func (w *watch) count() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.news
+}
+
+// remember keeps how a task stands, unless anything came since it was asked for.
+func (w *watch) remember(id port.TaskID, news uint64, s port.TaskStatus, left time.Duration, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stream == nil || w.stream.begun.IsZero() || w.news != news {
+		return
+	}
+	if w.seen == nil {
+		w.seen = map[port.TaskID]seen{}
+	}
+	w.seen[id] = seen{s, now.Add(min(left, 1000*time.Hour)), now.Add(awaitAtMost)}
 }
 
 // join waits for the stream to stand. From then on news has a token each time that something
@@ -99,10 +129,13 @@ func (w *watch) follow(ctx context.Context, on *stream, now func() time.Time) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		on.begun = now()
+		w.news++
 		close(on.stands)
 	}, w.tell)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.news++
+	w.seen = nil
 	if on.begun.IsZero() {
 		on.failed = err
 		close(on.stands)
@@ -118,6 +151,8 @@ func (w *watch) follow(ctx context.Context, on *stream, now func() time.Time) {
 func (w *watch) tell(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.news++
+	maps.DeleteFunc(w.seen, func(of port.TaskID, _ seen) bool { return of.UID == id })
 	for ch := range w.waiting[id] {
 		nudge(ch)
 	}
@@ -147,123 +182,4 @@ func (w *watch) leave(id string, ch chan struct{}) {
 			w.stream.stop()
 		}
 	})
-}
-
-// matters are the events after which a task may stand otherwise.
-var matters = map[events.Action]bool{
-	events.ActionStart: true, events.ActionDie: true, "died": true, events.ActionOOM: true, events.ActionDestroy: true, events.ActionRemove: true,
-	events.ActionPause: true, events.ActionUnPause: true, events.ActionRename: true, events.ActionStop: true, "cleanup": true,
-}
-
-func (d *launcher) events(ctx context.Context, begun func(), tell func(id string)) error {
-	stream := d.api.Events(ctx, client.EventsListOptions{Filters: make(client.Filters).Add("type", "container").Add("label", labelLaunch)})
-	select {
-	case err := <-stream.Err:
-		return d.classed(ctx, "watch the engine", err)
-	default:
-	}
-	begun()
-	d.sweep(ctx)
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
-	for {
-		select {
-		case <-sweep.C:
-			d.sweep(ctx)
-		case m := <-stream.Messages:
-			if matters[m.Action] {
-				tell(m.Actor.ID)
-			}
-		case err := <-stream.Err:
-			if ctx.Err() == nil {
-				d.o.Env.Log.Warn("the engine's stream of events ended", "err", err)
-				d.forget()
-			}
-			return d.classed(ctx, "watch the engine", err)
-		}
-	}
-}
-
-// sweep ends what has outlived its deadline although nobody awaits it, whoever began it: an
-// engine has no clock of its own for that.
-func (d *launcher) sweep(ctx context.Context) {
-	eng, err := d.engine(ctx)
-	if err != nil {
-		return
-	}
-	now := d.o.Env.Now().Add(eng.ahead)
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{Filters: make(client.Filters).Add("label", labelLaunch)})
-	if err != nil {
-		d.o.Env.Log.Warn("list tasks, to hold them to their deadlines", "err", err)
-		return
-	}
-	for _, c := range all.Items {
-		limit, err := time.ParseDuration(c.Labels[labelDeadline])
-		if err != nil || now.Sub(time.Unix(c.Created, 0)) < limit { // it was not begun before it was made
-			continue
-		}
-		full, err := d.inspect(ctx, c.ID)
-		if err != nil || remaining(full, now) > 0 {
-			continue
-		}
-		if _, err := d.api.ContainerKill(ctx, c.ID, client.ContainerKillOptions{Signal: "SIGKILL"}); err == nil {
-			d.o.Env.Log.Warn("a task that nobody awaited was ended at its deadline", "task", full.Name, "deadline", limit)
-		}
-	}
-}
-
-// Await looks once the stream stands, so that nothing happens between the two.
-func (d *launcher) Await(ctx context.Context, id port.TaskID, seen port.TaskStatus) (port.TaskStatus, error) {
-	until := time.NewTimer(awaitPatience)
-	defer until.Stop()
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		s, err := d.await(ctx, id, seen)
-		if err == nil || fault.Of(err) != fault.Transient {
-			return s, err
-		}
-		select {
-		case <-until.C:
-			return s, err
-		default:
-		}
-		if err := pause(ctx, wait); err != nil {
-			return s, err
-		}
-	}
-}
-
-func (d *launcher) await(ctx context.Context, id port.TaskID, seen port.TaskStatus) (port.TaskStatus, error) {
-	atMost := time.NewTimer(awaitAtMost)
-	defer atMost.Stop()
-	for {
-		s, while, err := d.look(ctx, id, seen, atMost.C)
-		if err != nil || s != seen || while {
-			return s, err
-		}
-	}
-}
-
-// look tells how the task stands once that is another than seen or there may be news;
-// while tells that there were none for a while.
-func (d *launcher) look(ctx context.Context, id port.TaskID, seen port.TaskStatus, atMost <-chan time.Time) (s port.TaskStatus, while bool, err error) {
-	news, leave, err := d.watch.join(ctx, id.UID, d.o.Env.Now)
-	if err != nil {
-		return s, false, err
-	}
-	defer leave()
-	s, left, err := d.observe(ctx, id)
-	if err != nil || s != seen {
-		return s, false, err
-	}
-	deadline := time.NewTimer(left)
-	defer deadline.Stop()
-	select {
-	case <-news:
-	case <-deadline.C:
-	case <-atMost:
-		while = true
-	case <-ctx.Done():
-		err = fault.New(fault.Cancelled, "await %s: %w", id.Name, context.Cause(ctx))
-	}
-	return s, while, err
 }
