@@ -24,7 +24,8 @@ const module = "github.com/vishwaops/vishwa/"
 // that it is below; it imports lower floors, its own floor only within its own folder, and
 // nothing above. A new package in a folder needs no line here.
 var floors = [][]string{
-	{"reconciler/digest", "reconciler/fault", "reconciler/failpoint", "reconciler/harmless", "reconciler/plural"},
+	{"reconciler/digest", "reconciler/fault", "reconciler/failpoint", "reconciler/harmless", "reconciler/plural",
+		"reconciler/format/yamlpos"}, // the kinds are read by it, and the other formats by the kinds
 	{"schemas", "examples"},
 	{"reconciler/format"},
 	{"reconciler/port"},

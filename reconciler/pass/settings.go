@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -60,7 +61,7 @@ func Settings(tree fs.FS) (*schemas.Project, *trust.Trust, error) {
 // ParseProject reads the project of a vishwa.yaml; what cannot be read of it is zero.
 func ParseProject(raw []byte) *schemas.Project {
 	project := &schemas.Project{}
-	if schemas.Crowded(raw, maxSigns) >= 0 {
+	if yamlpos.Crowded(raw, maxSigns) >= 0 {
 		return project // Read says where
 	}
 	docs := yaml.NewDecoder(bytes.NewReader(raw))
@@ -99,7 +100,7 @@ func readTrust(tree fs.FS, project *schemas.Project) (*trust.Trust, error) {
 	if err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", name, err), "add the trust file, or correct spec.trust of vishwa.yaml")
 	}
-	if schemas.Crowded(raw, maxSigns) >= 0 {
+	if yamlpos.Crowded(raw, maxSigns) >= 0 {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: it holds more than %d values", name, maxSigns/2), "make it shorter: a trust file names people, their keys and roles")
 	}
 	t, problems := trust.Load(raw, name)

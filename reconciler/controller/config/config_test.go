@@ -73,13 +73,20 @@ func TestAWholeConfigurationIsRead(t *testing.T) {
 	}
 }
 
+// The file is read as all files that people write are: YAML 1.2 too.
+func TestAConfigurationMayBeYAML12(t *testing.T) {
+	if _, err := Parse("c.yaml", []byte("%YAML 1.2\n---\n"+head+"spec: {repositories: [{path: /repo}]}\n")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestProblemsOfAConfigurationReadWell(t *testing.T) {
 	repos := "  repositories: [{path: /repo}]\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":   {"", "c.yaml:1:1: is empty; write apiVersion, kind and spec"},
-		"no YAML": {"a: [", "c.yaml:1:1: line 1: did not find expected node content; correct the YAML"},
+		"no YAML": {"a: [", "c.yaml:1:1: is not YAML: did not find expected node content; correct this line or the one before it"},
 		"a list":  {"[]", "c.yaml:1:1: is a list; give a mapping\nc.yaml:1:1: apiVersion: write apiVersion: vishwa.dev/v1alpha1\nc.yaml:1:1: kind: write kind: Controller"},
-		"two":     {head + "spec: {repositories: [{path: /a}]}\n---\n{}\n", "c.yaml:1:1: holds more than one document; a controller has one"},
+		"two":     {head + "spec: {repositories: [{path: /a}]}\n---\n{}\n", "c.yaml:5:1: holds more than one document; keep one"},
 		"kind":    {strings.Replace(head, "Controller", "Project", 1) + "spec: {repositories: [{path: /a}]}", "c.yaml:2:1: kind: write kind: Controller"},
 		"all kinds": {head + "spec:\n  pol: 5s\n  sweep: soon\n  parallel: many\n  pulls: 0\n  log: {level: verbose}\n  lease: 5\n  keys:\n" + repos, `c.yaml:4:3: spec.pol: unknown field; did you mean poll?
 c.yaml:5:3: spec.sweep: "soon" is not a duration; write one such as 90s, 15m, 2h or 3d

@@ -3,7 +3,6 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -119,23 +119,16 @@ func (d *decoder) root(text []byte) *yaml.Node {
 		d.problem("", "is larger than 4 MiB; split it among several controllers")
 		return nil
 	}
-	read := yaml.NewDecoder(bytes.NewReader(text))
-	var first, second yaml.Node
-	if err := read.Decode(&first); err != nil {
-		if errors.Is(err, io.EOF) {
-			d.problem("", "is empty; write apiVersion, kind and spec")
-		} else {
-			d.problem("", "%s; correct the YAML", strings.TrimPrefix(err.Error(), "yaml: "))
-		}
+	root, err := yamlpos.One(text, maxNodes)
+	var wrong *yamlpos.Problem
+	switch {
+	case errors.Is(err, io.EOF):
+		d.problem("", "is empty; write apiVersion, kind and spec")
+		return nil
+	case errors.As(err, &wrong):
+		d.places[""] = schemas.Position{File: d.file, Line: wrong.Line, Column: wrong.Column}
+		d.problem("", "%s", wrong.Message)
 		return nil
 	}
-	if err := read.Decode(&second); err == nil {
-		d.problem("", "holds more than one document; a controller has one")
-	} else if !errors.Is(err, io.EOF) {
-		d.problem("", "%s; correct the YAML", strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if len(first.Content) == 0 {
-		return nil
-	}
-	return first.Content[0]
+	return root
 }

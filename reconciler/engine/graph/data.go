@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/format/lfs"
+	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -156,7 +157,7 @@ func (s *survey) small(file string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case len(b) > maxPointer || schemas.Crowded(b, maxSigns) >= 0:
+	case len(b) > maxPointer || yamlpos.Crowded(b, maxSigns) >= 0:
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s %w: it has more than %d MiB, or %d values", file, errLarge, maxPointer>>20, maxSigns/4), "let a pointer or a dvc.lock name less; a folder can be kept whole")
 	case s.taken > maxPointers:
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s %w: with it, pointers and dvc.lock files have more than %d MiB", file, errLarge, maxPointers>>20), "keep folders whole in place of their files one by one")

@@ -4,7 +4,6 @@
 package trust
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,11 +14,15 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// maxFile bounds trust.yaml, in bytes.
-const maxFile = 1 << 20
+// Bounds on trust.yaml.
+const (
+	maxFile   = 1 << 20 // bytes
+	maxValues = 100_000
+)
 
 // namePattern keeps names safe in allowed_signers lines, where a comma, an
 // asterisk or white space would widen who is meant.
@@ -52,39 +55,26 @@ func (r *reader) once(n *yaml.Node, field, kind, value, owner string) bool {
 	return true
 }
 
-var lineInError = regexp.MustCompile(`line (\d+): `)
-
 // document is the root mapping of the one document in b, or nil.
 func (r *reader) document(b []byte) *yaml.Node {
 	if len(b) > maxFile {
 		r.report(nil, "", "is larger than %d bytes; keep only keys and roles in it", maxFile)
 		return nil
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(b))
-	var doc, more yaml.Node
-	err := dec.Decode(&doc)
-	if errors.Is(err, io.EOF) {
+	root, err := yamlpos.One(b, maxValues)
+	var wrong *yamlpos.Problem
+	switch {
+	case errors.Is(err, io.EOF):
 		r.report(nil, "", "is empty; name at least one controller")
 		return nil
-	}
-	if err != nil {
-		at := &yaml.Node{Line: 1, Column: 1}
-		if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
-			fmt.Sscan(m[1], &at.Line)
-		}
-		text := lineInError.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), "")
-		r.report(at, "", "is not YAML: %s; correct the syntax", text)
+	case errors.As(err, &wrong):
+		r.report(&yaml.Node{Line: wrong.Line, Column: wrong.Column}, "", "%s", wrong.Message)
+		return nil
+	case root.Kind != yaml.MappingNode:
+		r.report(root, "", "is not a mapping; begin with apiVersion: %s", schemas.APIVersion)
 		return nil
 	}
-	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		r.report(&more, "", "holds more than one document; keep one")
-		return nil
-	}
-	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		r.report(&doc, "", "is not a mapping; begin with apiVersion: %s", schemas.APIVersion)
-		return nil
-	}
-	return doc.Content[0]
+	return root
 }
 
 // mapping hands each value of n to visit, under its key. Aliases, merges and
