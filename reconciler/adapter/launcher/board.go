@@ -34,7 +34,7 @@ type board struct {
 	units   map[string]status.Unit           // by name
 	pods    map[string]map[string]status.Pod // by name of the unit, by uid
 	past    map[string][]status.Pod          // of units that are there, pods that are not, by name of the unit
-	refused map[string]string                // by name of the object of events
+	refused map[string]status.Event          // by name of the object of events
 	loads   map[string]status.Workload       // by uid of the unit
 	wakes   map[string]chan struct{}         // by name of the unit
 }
@@ -83,7 +83,7 @@ func (b *board) follow() {
 	b.turn++
 	b.stop, b.known, b.parts = stop, make(chan struct{}), map[string]error{}
 	b.units, b.pods, b.past = map[string]status.Unit{}, map[string]map[string]status.Pod{}, map[string][]status.Pod{}
-	b.refused, b.loads = map[string]string{}, map[string]status.Workload{}
+	b.refused, b.loads = map[string]status.Event{}, map[string]status.Workload{}
 	ours := kube.Select{Labels: ownerLabel}
 	if o := b.c.o.Owner; o != "" {
 		ours.Labels += "=" + o
@@ -171,7 +171,9 @@ func (b *board) status(id port.TaskID) (port.TaskStatus, bool) {
 	}
 	f := b.c.facts(u, slices.Collect(maps.Values(b.pods[id.Name])))
 	f.Past = b.c.facts(u, b.past[id.Name]).Pods
-	f.Refused = b.refused[b.c.kind.events(id.Name)]
+	if e := b.refused[b.c.kind.events(id.Name)]; !e.Last.Before(u.Created) { // else it was said of a namesake
+		f.Refused = e.Message
+	}
 	if w, ok := b.loads[u.UID]; ok {
 		f.Load, f.Ahead = &w, status.Ahead(w, maps.Values(b.loads))
 	}

@@ -58,7 +58,7 @@ func (b *board) keepPod(p status.Pod) {
 func (b *board) setEvents(all []status.Event) {
 	clear(b.refused)
 	for _, e := range all {
-		b.refused[e.Of.Name] = e.Message
+		b.keepEvent(e)
 	}
 	b.wakeAll()
 }
@@ -67,8 +67,14 @@ func (b *board) setEvent(e status.Event, gone bool) {
 	if gone {
 		return // an event is forgotten after an hour, and what it said may still hold
 	}
-	b.refused[e.Of.Name] = e.Message
+	b.keepEvent(e)
 	b.wakeEvent(e.Of.Name)
+}
+
+func (b *board) keepEvent(e status.Event) {
+	if !e.Last.Before(b.refused[e.Of.Name].Last) {
+		b.refused[e.Of.Name] = status.Event{Message: e.Message, Last: e.Last}
+	}
 }
 
 // wakeEvent wakes whoever awaits the task whose event it is.

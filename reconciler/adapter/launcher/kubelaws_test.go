@@ -106,6 +106,25 @@ func TestACrashAtEveryStepLeavesOneTask(t *testing.T) {
 	}
 }
 
+// What a launcher left a while ago, before it was let go, is made anew with a ticket that holds.
+func TestWhatALaunchLeftLongAgoIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+	l := on(t, c, schemas.KubernetesRunner{})
+	task := aTask("t", "exit 3")
+	left := jobKind{}.object(task, newNames("t"))
+	left["metadata"].(map[string]any)["creationTimestamp"] = time.Now().Add(-2 * time.Minute).UTC().Format(time.RFC3339)
+	c.Put("jobs", left)
+	was := c.Objects("jobs")["t"]
+	id := launch(t, l, task)
+	if strings.Contains(was, id.UID) {
+		t.Error("it was let go as it was")
+	}
+	if s := until(t, l, id, over); s.ExitCode != 3 {
+		t.Errorf("it ended as %+v", s)
+	}
+}
+
 // eventually waits for what a controller does by itself.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

@@ -165,25 +165,25 @@ func (c *cluster) Await(ctx context.Context, id port.TaskID, seen port.TaskStatu
 	defer tick.Stop()
 	for {
 		wake := c.board.wake(id.Name)
-		status, known := c.board.status(id)
+		stands, known := c.board.status(id)
 		waited := c.env.Now().Sub(begun)
 		broken := c.board.broken()
 		switch {
 		case broken != nil && fault.Of(broken) != fault.Transient:
 			return port.TaskStatus{}, broken
 		case waited > while:
-			if broken != nil {
+			if broken != nil || !known {
 				return c.Observe(ctx, id)
 			}
-			return status, nil
+			return stands, nil
 		case broken != nil: // it comes back, or the while is over
-		case !known || !alike(status, seen):
+		case !known || !alike(stands, seen):
 			// The board's parts are told apart from one another: the cluster has the last word.
 			if now, err := c.Observe(ctx, id); err != nil || now != seen {
 				return now, err
 			}
-		case status != seen && waited > calm:
-			return status, nil
+		case stands != seen && waited > calm:
+			return stands, nil
 		}
 		select {
 		case <-wake:

@@ -129,16 +129,12 @@ func (r *realCluster) bench(t *testing.T, l port.Launcher) porttest.LauncherBenc
 		},
 		Alive: r.alive,
 		Ticket: func(t *testing.T, id port.TaskID) ([]byte, fs.FileMode) {
-			mode, err := strconv.ParseUint(strings.TrimSpace(r.within(t, id, "stat -L -c %a "+port.TicketFile)), 8, 32)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return []byte(r.within(t, id, "cat "+port.TicketFile)), fs.FileMode(mode)
+			return []byte(r.in(t, id, status.Container, "cat "+port.TicketFile)), r.mode(t, id, status.Container)
 		},
 		Shown: func(t *testing.T, id port.TaskID) string {
 			return r.Kubectl(t, "", "get", "jobs,pods", "-n", r.namespace, "-o", "json")
 		},
-		InForce: r.inForce,
+		InForce: func(t *testing.T, id port.TaskID) (int64, float64) { return r.inForce(t, id, status.Container) },
 		Asked:   func() int { return int(r.asked.Load()) },
 		Outage: func(t *testing.T) func() {
 			r.Crash(t, "kube-apiserver")
@@ -152,10 +148,20 @@ func (r *realCluster) pod(t *testing.T, id port.TaskID) string {
 	return r.Kubectl(t, "", "get", "pods", "-n", r.namespace, "-l", taskLabel+"="+id.Name, "-o", "jsonpath={.items[0].metadata.name}")
 }
 
-// within runs a line of shell in a task's container.
-func (r *realCluster) within(t *testing.T, id port.TaskID, line string) string {
+// mode is that of the ticket's file.
+func (r *realCluster) mode(t *testing.T, id port.TaskID, container string) fs.FileMode {
 	t.Helper()
-	return r.Kubectl(t, "", "exec", "-n", r.namespace, r.pod(t, id), "-c", status.Container, "--", "sh", "-c", line)
+	mode, err := strconv.ParseUint(strings.TrimSpace(r.in(t, id, container, "stat -L -c %a "+port.TicketFile)), 8, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs.FileMode(mode)
+}
+
+// in runs a line of shell in a task's container.
+func (r *realCluster) in(t *testing.T, id port.TaskID, container, line string) string {
+	t.Helper()
+	return r.Kubectl(t, "", "exec", "-n", r.namespace, r.pod(t, id), "-c", container, "--", "sh", "-c", line)
 }
 
 // alive counts the processes in the groups of a task's pods, which it remembers.
@@ -182,9 +188,9 @@ func (r *realCluster) alive(t *testing.T, id port.TaskID) int {
 	return n
 }
 
-func (r *realCluster) inForce(t *testing.T, id port.TaskID) (int64, float64) {
+func (r *realCluster) inForce(t *testing.T, id port.TaskID, container string) (int64, float64) {
 	t.Helper()
-	said := strings.Fields(r.within(t, id, "cd /sys/fs/cgroup; if [ -e cpu.max ]; then cat memory.max cpu.max; else cat memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us; fi"))
+	said := strings.Fields(r.in(t, id, container, "cd /sys/fs/cgroup; if [ -e cpu.max ]; then cat memory.max cpu.max; else cat memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us; fi"))
 	var n [3]float64
 	for i := range n {
 		f, err := strconv.ParseFloat(said[i], 64)
@@ -304,11 +310,8 @@ func TestKubernetesTellsWhatARealQueueDoes(t *testing.T) {
 	}
 }
 
-// Nodes of a real cluster reach the first by the name that they are given.
-func TestKubernetesNodesFindTheFirst(t *testing.T) {
-	r := realNamespace(t, "nodes")
-	l := r.launcher(t, schemas.KubernetesRunner{Cluster: "c"})
-	code := `
+// pair is a program of two nodes: the second tells the first what it was told.
+const pair = `
 import os, socket, sys, time
 rank, nodes, at = (os.environ["VISHWA_" + n] for n in ("NODE_RANK", "NODES", "NODE_ADDRESS"))
 if rank == "0":
@@ -318,8 +321,13 @@ for _ in range(600):
     except OSError: time.sleep(.1)
 c.sendall((rank + " of " + nodes).encode())
 `
+
+// Nodes of a real cluster reach the first by the name that they are given.
+func TestKubernetesNodesFindTheFirst(t *testing.T) {
+	r := realNamespace(t, "nodes")
+	l := r.launcher(t, schemas.KubernetesRunner{Cluster: "c"})
 	task := aTask("pair", "")
-	task.Image, task.Nodes, task.Command = enginetest.Python(t), 2, []string{"python3", "-c", code}
+	task.Image, task.Nodes, task.Command = enginetest.Python(t), 2, []string{"python3", "-c", pair}
 	if s := until(t, l, launch(t, l, task), over); s.Cause != "" {
 		t.Errorf("they ended as %+v", s)
 	}

@@ -102,7 +102,9 @@ func (s *store) put(resource string, v any) object {
 	if was, there := s.objects[key]; !there {
 		kind = "ADDED"
 		m["uid"] = newUID()
-		m["creationTimestamp"] = time.Now().UTC().Format(time.RFC3339)
+		if m["creationTimestamp"] == nil {
+			m["creationTimestamp"] = time.Now().UTC().Format(time.RFC3339)
+		}
 		if resource != "namespaces" {
 			m["namespace"] = Namespace
 		}
