@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
 )
 
 // maxEdited bounds the signs of YAML in a file that is edited.
@@ -25,7 +26,7 @@ const maxEdited = 200_000
 // replaced; where it is not, it becomes the first of the mapping that it belongs to. What
 // cannot be written so is an error that says what to write by hand.
 func SetText(raw []byte, ref Ref, field, value string) ([]byte, error) {
-	if !utf8.Valid(raw) || Crowded(raw, maxEdited) >= 0 {
+	if !utf8.Valid(raw) || yamlpos.Crowded(raw, maxEdited) >= 0 {
 		return nil, fault.New(fault.Invalid, "the file is no text, or holds too much")
 	}
 	spec, which, err := declared(raw, ref)

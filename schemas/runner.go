@@ -356,3 +356,13 @@ type Placed interface {
 
 func (s *Transform) Placed() RunsOn { return s.RunsOn }
 func (s *Training) Placed() RunsOn  { return s.RunsOn }
+
+// Imaged names a container image: its own, or the project's default.
+type Imaged interface {
+	// Imaged is the image and its field in the declaration; "" where none is declared.
+	Imaged() (image, field string)
+}
+
+func (s *Transform) Imaged() (string, string) { return s.Image, "spec.image" }
+func (s *Training) Imaged() (string, string)  { return s.Image, "spec.image" }
+func (s *Project) Imaged() (string, string)   { return s.Defaults.Image, "spec.defaults.image" }

@@ -42,6 +42,9 @@ func DataText(w io.Writer, all []DataChange) error {
 			}
 			fmt.Fprintf(&b, "      %s\n", cut(harmless.Line(changed(c)), 300))
 		}
+		for _, broken := range d.Broken {
+			fmt.Fprintf(&b, "      violates: %s\n", cut(harmless.Line(broken), 300))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

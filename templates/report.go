@@ -96,7 +96,8 @@ type DataChange struct {
 	WasPin, NowPin   digest.Digest
 	Personal         []string       // columns tagged personal
 	Changes          []table.Change // of what the rows are like, by column
-	Broken           []string       // promises that the rows break, which only warn
+	Broken           []string       // what is declared of the rows and not so
+	Refused          bool           // for which the data would not be pinned
 	BytesWas, BytesN int64
 }
 

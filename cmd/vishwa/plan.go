@@ -77,16 +77,18 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 			if err := a.showPlan(p, format, false); err != nil {
 				return err
 			}
-			if format == "text" {
-				if err := a.showMoved(cmd.Context(), s, w, p); err != nil {
-					return err
-				}
+			refused, err := a.showMoved(cmd.Context(), s, w, p, format == "text")
+			if err != nil {
+				return err
 			}
 			if failed := p.Failed(); len(failed) > 0 {
 				return unplannable(failed)
 			}
 			if passing := p.Passing(); len(passing) > 0 {
 				return fault.WithHint(fault.New(fault.Transient, "%s could not be planned this time", names(passing)), "plan again: the reason may pass")
+			}
+			if len(refused) > 0 {
+				return violating(refused)
 			}
 			if detailed {
 				return holds(p)
@@ -115,16 +117,30 @@ func names(refs []schemas.Ref) string {
 	return strings.Join(all, ", ")
 }
 
-// showMoved tells what of the rows changed in the data of p.
-func (a *cli) showMoved(ctx context.Context, s *station, w *pass.Snapshot, p plan.Plan) error {
-	moved, err := review.Data(ctx, s.Store, w, nil)
+// violating is the error of data that would not be pinned, which the plan shows.
+func violating(refs []schemas.Ref) error {
+	return fault.WithHint(fault.New(fault.Invalid, "%s: the data violates what is declared of it", names(refs)), "correct the data, or what is declared of it: apply would refuse it")
+}
+
+// showMoved shows what of the rows changed in the data of p, and tells which datasets
+// would not be pinned.
+func (a *cli) showMoved(ctx context.Context, s *station, w *pass.Snapshot, p plan.Plan, show bool) (refused []schemas.Ref, err error) {
+	moved, err := review.Data(ctx, review.Look{Store: s.Store, Now: a.now()}, w, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	moved = slices.DeleteFunc(moved, func(d templates.DataChange) bool {
 		return !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Ref == d.Ref })
 	})
-	return templates.DataText(a.out, moved)
+	for _, d := range moved {
+		if d.Refused {
+			refused = append(refused, d.Ref)
+		}
+	}
+	if !show {
+		return refused, nil
+	}
+	return refused, templates.DataText(a.out, moved)
 }
 
 func about(w *pass.Snapshot) string {

@@ -108,23 +108,17 @@ func declaredImage(ctx context.Context, tree fs.FS, ref schemas.Ref) (imageField
 	}
 	var names []string
 	for _, d := range decls {
-		switch spec := d.Spec.(type) {
-		case *schemas.Project:
-			if ref != schemas.ProjectRef {
-				continue
-			}
-			p.field, p.Was = "spec.defaults.image", spec.Defaults.Image
-		case schemas.Placed:
-			if names = append(names, d.Ref().String()); d.Ref() != ref.Whole() {
-				continue
-			}
-			p.Was = spec.Placed().Image
-		default:
-			if d.Ref() == ref.Whole() {
-				return p, fault.WithHint(fault.New(fault.Invalid, "%s runs in no image", ref), "name a transform, a training, or project for the default")
-			}
-			continue
+		spec, in := d.Spec.(schemas.Imaged)
+		if _, runs := d.Spec.(schemas.Placed); runs {
+			names = append(names, d.Ref().String())
 		}
+		switch {
+		case d.Ref() != ref.Whole() && (ref != schemas.ProjectRef || !d.Traits().Settings): // the project is named without its name
+			continue
+		case !in:
+			return p, fault.WithHint(fault.New(fault.Invalid, "%s runs in no image", ref), "name a transform, a training, or project for the default")
+		}
+		p.Was, p.field = spec.Imaged()
 		p.Pos = d.Fields(p.field)
 		return p, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
 )
 
 // Bounds on a .dvc file, dvc.lock, dvc.yaml, file of parameters or .dvcignore: YAML takes
@@ -36,7 +36,7 @@ func readSmall(tree fs.FS, file string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, fault.WithHint(fault.New(fault.Denied, "read %s: %w", file, err), "make it readable")
-	case len(b) > maxSmall, schemas.Crowded(b, maxSigns) >= 0:
+	case len(b) > maxSmall, yamlpos.Crowded(b, maxSigns) >= 0:
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has more than %d MiB, or %d values", file, maxSmall>>20, maxSigns/4), "let it name less; a folder can be kept whole")
 	}
 	return b, nil

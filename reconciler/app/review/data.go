@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
@@ -26,9 +27,22 @@ import (
 	"github.com/vishwaops/vishwa/templates"
 )
 
+// Look is what data is looked at with.
+type Look struct {
+	Store port.Store // has profiles
+	Now   time.Time  // by which data is fresh or not
+}
+
+type look struct {
+	Look
+	left int64 // bytes that may still be read
+}
+
 // Data compares each dataset whose content w moves with base's; without a base, with
-// what was pinned last. What the rows are like is told from the profiles that store has.
-func Data(ctx context.Context, store port.Store, w *pass.Snapshot, base *pass.Intent) (out []templates.DataChange, err error) {
+// what was pinned last. What the rows are like is told from profiles that are stored, and
+// of data that Git itself keeps by reading it.
+func Data(ctx context.Context, o Look, w *pass.Snapshot, base *pass.Intent) (out []templates.DataChange, err error) {
+	l := &look{o, readAll}
 	now := keysIn(w.Graph, w.Facts)
 	var then map[schemas.Ref]*ledger.Entry
 	if base != nil {
@@ -47,7 +61,7 @@ func Data(ctx context.Context, store port.Store, w *pass.Snapshot, base *pass.In
 			continue // it is pinned as it is
 		case base == nil && e != nil:
 			before.pin, before.bytes = e.Outputs["data"].Digest, e.Outputs["data"].Size
-			err = before.profiled(ctx, store, e.Outputs["profile"].Digest)
+			err = before.profiled(ctx, o.Store, e.Outputs["profile"].Digest)
 		case base != nil:
 			if was = base.Graph.Node(n.Ref); was == nil {
 				break
@@ -55,14 +69,22 @@ func Data(ctx context.Context, store port.Store, w *pass.Snapshot, base *pass.In
 			if content(was) == content(n) {
 				continue
 			}
-			before, err = sideOf(ctx, store, was, then[n.Ref], base.Tree)
+			if before, err = l.sideOf(ctx, was, then[n.Ref]); err == nil && before.profile == nil {
+				before.shape(was, base.Tree)
+			}
 		}
 		if err != nil {
 			return nil, err
 		}
-		after, err := sideOf(ctx, store, n, now[n.Ref], w.Tree)
+		after, err := l.sideOf(ctx, n, now[n.Ref])
+		if err == nil && after.profile == nil && spec.Source.Path != "" {
+			err = l.rows(ctx, n, w.Tree, &after)
+		}
 		if err != nil {
 			return nil, err
+		}
+		if after.profile == nil {
+			after.shape(n, w.Tree)
 		}
 		out = append(out, change(n.Ref, spec, before, after))
 	}
@@ -96,11 +118,13 @@ type side struct {
 	count   int      // of columns
 	columns []string // nil: not known
 	profile *table.Profile
+	broken  []string // what is declared of it and not so
+	refused bool     // for which it would not be pinned
 }
 
 // sideOf tells the most that is known without reading the data itself: from the profile
-// of its pin, from what its pointer says, or from a small file in the tree.
-func sideOf(ctx context.Context, store port.Store, n *graph.Node, e *ledger.Entry, tree fs.FS) (side, error) {
+// of its pin, or from what its pointer says.
+func (l *look) sideOf(ctx context.Context, n *graph.Node, e *ledger.Entry) (side, error) {
 	s := side{pin: n.Data.Digest, bytes: n.Data.Size, rows: -1}
 	named := digest.Digest("")
 	if n.Points != nil {
@@ -109,17 +133,18 @@ func sideOf(ctx context.Context, store port.Store, n *graph.Node, e *ledger.Entr
 	if e != nil {
 		named = e.Outputs["profile"].Digest
 	}
-	if err := s.profiled(ctx, store, named); err != nil || s.profile != nil {
-		return s, err
-	}
+	return s, s.profiled(ctx, l.Store, named)
+}
+
+// shape tells how much there is of a small file in the tree.
+func (s *side) shape(n *graph.Node, tree fs.FS) {
 	if spec, ok := n.Decl.Spec.(schemas.Data); ok && spec.Data().Source.Path != "" {
 		s.rows, s.columns = shape(tree, spec.Data().Source.Path)
 		s.count = len(s.columns)
 	}
-	return s, nil
 }
 
-// profiled takes over what a profile says.
+// profiled takes over what a stored profile says.
 func (s *side) profiled(ctx context.Context, store port.Store, name digest.Digest) error {
 	if name == "" {
 		return nil
@@ -128,11 +153,17 @@ func (s *side) profiled(ctx context.Context, store port.Store, name digest.Diges
 	if err != nil || p == nil {
 		return err
 	}
+	s.shows(p)
+	return nil
+}
+
+// shows takes over what a profile says.
+func (s *side) shows(p *table.Profile) {
 	s.profile, s.rows, s.count, s.columns = p, p.Rows, len(p.Columns), []string{}
 	for _, c := range p.Columns {
 		s.columns = append(s.columns, c.Name)
 	}
-	return nil
+	s.broken = quality.Sentence(p.Violations)
 }
 
 func change(ref schemas.Ref, spec *schemas.Dataset, was, now side) templates.DataChange {
@@ -153,9 +184,7 @@ func change(ref schemas.Ref, spec *schemas.Dataset, was, now side) templates.Dat
 			}
 		}
 	}
-	if now.profile != nil {
-		c.Broken = quality.Sentence(now.profile.Violations)
-	}
+	c.Broken, c.Refused = now.broken, now.refused
 	for name, col := range spec.Columns {
 		if slices.Contains(col.Tags, "personal") {
 			c.Personal = append(c.Personal, name)
