@@ -6,6 +6,7 @@ package templates
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -39,9 +40,13 @@ func Annotations(r Report) []port.Annotation {
 	if r.Plan == nil {
 		return out
 	}
-	at := positions(*r.Plan)
+	at, passing := positions(*r.Plan), r.Plan.Passing()
 	for _, f := range sorted(*r.Plan) {
-		add(at[f.Ref], annotated(f), f.Rule+" on "+f.Ref.String(), withHint(f.Message, f.Hint))
+		level := annotated(f)
+		if slices.Contains(passing, f.Ref) {
+			level = "notice" // the line is not at fault
+		}
+		add(at[f.Ref], level, f.Rule+" on "+f.Ref.String(), withHint(f.Message, f.Hint))
 	}
 	for _, run := range r.Runs {
 		if run.State == "failed" {

@@ -287,7 +287,7 @@ func delayed(r Report, s *sentence) {
 	} else {
 		s.say("%d stacks could not be planned this time", len(refs))
 	}
-	s.say(", for a reason that may pass; it is tried again by itself.")
+	s.say(", for a reason that may pass: the next look plans again.")
 }
 
 // recorded ends a sentence with where it is recorded.

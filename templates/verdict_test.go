@@ -58,7 +58,7 @@ func TestTheVerdictNamesAStackThatCannotBePlanned(t *testing.T) {
 		t.Error(got)
 	}
 	s.Passing = true
-	if got := Title(report(Delayed, []plan.Step{s}, denied)); got != "Not planned yet: infrastructure/serving could not be planned this time, for a reason that may pass; it is tried again by itself" {
+	if got := Title(report(Delayed, []plan.Step{s}, denied)); got != "Not planned yet: infrastructure/serving could not be planned this time, for a reason that may pass: the next look plans again" {
 		t.Error(got)
 	}
 	var out strings.Builder

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 
@@ -80,5 +81,41 @@ func TestModelsAreReadOnceAndSideBySide(t *testing.T) {
 	}
 	if n := len(s.asked); n != 0 {
 		t.Errorf("it was read %d times more", n)
+	}
+}
+
+// What one file of a model names is looked for among its others.
+func TestAModelOfSeveralFilesIsLookedIntoAsAWhole(t *testing.T) {
+	open := make(chan struct{})
+	close(open)
+	field := func(n int, content ...byte) []byte {
+		return append([]byte{byte(n<<3 | 2), byte(len(content))}, content...)
+	}
+	pair := func(key, value string) []byte {
+		return field(13, append(field(1, []byte(key)...), field(2, []byte(value)...)...)...)
+	}
+	named := func(location string) []byte {
+		tensor := slices.Concat([]byte{1 << 3, 1, 2 << 3, 1}, field(8, 'w'), pair("location", location), pair("length", "4"), []byte{14 << 3, 1})
+		graph := append(field(2, 'g'), field(5, tensor...)...)
+		return slices.Concat([]byte{1 << 3, 8}, field(7, graph...), field(8, 2<<3, 17))
+	}
+	for location, want := range map[string][2]string{"w.bin": {"onnx", "onnx-data"}, "../w.bin": {"onnx-outside", "unknown"}} {
+		s := &slow{bytes: map[digest.Digest][]byte{}, gates: map[digest.Digest]chan struct{}{}, asked: make(chan digest.Digest, 99)}
+		var m digest.Manifest
+		for _, f := range []struct {
+			path    string
+			content []byte
+		}{{"m.onnx", named(location)}, {"w.bin", []byte{0x80, 0xff, 0xfe, 1}}} {
+			d := digest.Of(f.content)
+			s.bytes[d], s.gates[d] = f.content, open
+			m = append(m, digest.File{Path: f.path, Digest: d, Size: int64(len(f.content))})
+		}
+		files, err := (&stepServices{Reconciler: &Reconciler{Store: s}}).scan(t.Context(), port.Artifact{Digest: m.Digest(), Files: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]string{files[0].Format, files[1].Format}; got != want {
+			t.Errorf("%s: %v, want %v", location, got, want)
+		}
 	}
 }

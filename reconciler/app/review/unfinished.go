@@ -62,7 +62,7 @@ func delayed(p *pass.Proposal) error {
 	if len(refs) == 0 {
 		return nil
 	}
-	return Unfinished{fault.WithHint(fault.New(fault.Transient, "%s: %s", refs[0], p.World.Unobservable[refs[0]]), "it is tried again by itself")}
+	return Unfinished{fault.WithHint(fault.New(fault.Transient, "%s: %s", refs[0], p.World.Unobservable[refs[0]]), "see that what it waits for is there; it is planned again")}
 }
 
 // later orders what failed by how soon it is worth another try.
