@@ -87,7 +87,7 @@ func TestKubeflowNodesFindTheFirst(t *testing.T) {
 	if s := until(t, l, launch(t, l, task), over); s.Cause != "" {
 		t.Errorf("they ended as %+v", s)
 	}
-	one := aTask(strings.Repeat("one-fails-", 6), `[ $VISHWA_NODE_RANK = 1 ] && exit 9; exec sleep 1000`)
+	one := aTask(strings.Repeat("one-fails-", 6)+"x", `[ $VISHWA_NODE_RANK = 1 ] && exit 9; exec sleep 1000`)
 	one.Image, one.Nodes = task.Image, 2
 	if s := until(t, l, launch(t, l, one), over); s.Cause != port.Exit || s.ExitCode != 9 {
 		t.Errorf("one of two that failed ended as %+v", s)
