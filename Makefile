@@ -66,7 +66,7 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test $(RACE) -timeout 60m ./...
 
-test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(TOOLS)/bin/minio $(TOOLS)/bin/registry $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry
+test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(TOOLS)/bin/minio $(TOOLS)/bin/registry $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -111,16 +112,33 @@ current-context: tests
 `, Address, in("ca.crt"), user, in(user+".crt"), in(user+".key")), 0o600)
 }
 
-// start begins every program, those that need no other first.
+// programs are the cluster's, in the order in which they need one another, and where each answers once it runs.
+var programs = []struct{ name, network, address string }{
+	{"etcd", "tcp", "127.0.0.1:2379"},
+	{"containerd", "unix", "containerd.sock"},
+	{"kube-apiserver", "tcp", Address + ":6443"},
+	{"kube-controller-manager", "tcp", "127.0.0.1:10257"},
+	{"kube-scheduler", "tcp", "127.0.0.1:10259"},
+	{"kubelet", "tcp", "127.0.0.1:10248"},
+	{"kube-proxy", "tcp", "127.0.0.1:10256"},
+	{"coredns", "tcp", Address + ":53"},
+}
+
+// start begins every program, and waits until the node takes pods.
 func (k *Kubernetes) start() error {
-	if err := errors.Join(k.run("etcd"), k.run("containerd")); err != nil {
-		return err
+	for _, p := range programs {
+		if err := k.run(p.name); err != nil {
+			return err
+		}
+		// Whoever has the API server needs no other; the rest may begin side by side.
+		if p.name == "etcd" || p.name == "containerd" || p.name == "kube-apiserver" {
+			if err := k.await(p.name); err != nil {
+				return err
+			}
+		}
 	}
-	if err := errors.Join(k.run("kube-apiserver"), k.awaitAPI()); err != nil {
-		return err
-	}
-	for _, name := range []string{"kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns"} {
-		if err := k.run(name); err != nil {
+	for _, p := range programs {
+		if err := k.await(p.name); err != nil {
 			return err
 		}
 	}
@@ -138,6 +156,29 @@ func (k *Kubernetes) run(name string) (err error) {
 	words := k.words(name)
 	k.procs[name], err = k.node.start(name, words[0], words[1:]...)
 	return err
+}
+
+// await waits until one of the cluster's programs answers.
+func (k *Kubernetes) await(name string) error {
+	for _, p := range programs {
+		if p.name != name {
+			continue
+		}
+		if p.network == "unix" {
+			p.address = k.at(p.address)
+		}
+		err := k.procs[name].await(3*time.Minute, func() error {
+			c, err := net.Dial(p.network, p.address)
+			if err != nil {
+				return err
+			}
+			return c.Close()
+		})
+		if err != nil || name != "kube-apiserver" {
+			return err
+		}
+	}
+	return k.awaitAPI()
 }
 
 // awaitAPI waits until the API server says that it is ready.
@@ -174,14 +215,14 @@ func (k *Kubernetes) Crash(t testing.TB, program string) {
 	k.procs[program].kill()
 }
 
-// Restart begins a program again that crashed, and waits for the API server where that is the one.
+// Restart begins a program again that crashed, and waits until it answers. What it needs is to run: etcd for the API server, and that
+// for the others; containerd for the kubelet.
 func (k *Kubernetes) Restart(t testing.TB, program string) {
 	t.Helper()
-	err := k.run(program)
-	if program == "kube-apiserver" {
-		err = errors.Join(err, k.awaitAPI())
+	if k.procs[program] == nil {
+		t.Fatalf("the cluster has no program %q", program)
 	}
-	if err != nil {
+	if err := errors.Join(k.run(program), k.await(program)); err != nil {
 		t.Fatal(err)
 	}
 }

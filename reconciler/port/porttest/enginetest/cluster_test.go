@@ -4,10 +4,17 @@ package enginetest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
 // namespace makes one of the test's own, in which only restricted pods may be.
@@ -128,17 +135,63 @@ func TestKubernetesMountsAnImageAsAFolder(t *testing.T) {
 	}
 }
 
-func TestKubernetesGoesOnAfterItsAPIServerCrashed(t *testing.T) {
+// Everything but the pod itself goes down and comes up again while a Job runs, as where a machine has too little memory.
+func TestKubernetesGoesOnAfterEachOfItsProgramsCrashed(t *testing.T) {
 	k, image := Cluster(t), Python(t)
 	k.namespace(t, "crashed")
-	k.Kubectl(t, job("long", image, "import time; time.sleep(5); print('to the end')"), "create", "-n", "crashed", "-f", "-")
+	k.Kubectl(t, job("long", image, "import time; time.sleep(10); print('to the end')"), "create", "-n", "crashed", "-f", "-")
 	k.Await(t, time.Minute, "1", "get", "job", "long", "-n", "crashed", "-o", "jsonpath={.status.ready}")
-	k.Crash(t, "kube-apiserver")
+	for _, p := range slices.Backward(programs) {
+		k.Crash(t, p.name)
+	}
 	if out, err := k.kubectl("", "get", "--raw", "/readyz"); err == nil {
 		t.Errorf("a server that crashed answers: %s", out)
 	}
-	k.Restart(t, "kube-apiserver")
+	for _, p := range programs {
+		k.Restart(t, p.name)
+	}
 	if said := k.done(t, "crashed", "long"); said != "to the end\n" {
 		t.Errorf("the log is %q", said)
 	}
+	code := "import socket; print(socket.gethostbyname('kubernetes.default.svc.cluster.local'))"
+	k.Kubectl(t, job("next", image, code), "create", "-n", "crashed", "-f", "-")
+	if said := k.done(t, "crashed", "next"); said != service1+"\n" {
+		t.Errorf("a Job after the crash says %q", said)
+	}
+}
+
+func TestKubernetesSaysWhyAnImageDoesNotRun(t *testing.T) {
+	k := Cluster(t)
+	k.namespace(t, "images")
+	absent := Registry(t) + "/vishwa/python@sha256:" + strings.Repeat("0", 64)
+	k.Kubectl(t, job("absent", absent, ""), "create", "-n", "images", "-f", "-")
+	const reason = "jsonpath={.items[0].status.containerStatuses[0].state.waiting.reason}"
+	k.Await(t, time.Minute, "ImagePullBackOff", "get", "pods", "-n", "images", "-l", "job-name=absent", "-o", reason)
+	k.Kubectl(t, job("other", otherArchitecture(t), ""), "create", "-n", "images", "-f", "-")
+	k.Await(t, time.Minute, "ImagePullBackOff", "get", "pods", "-n", "images", "-l", "job-name=other", "-o", reason)
+	said := k.Kubectl(t, "", "get", "events", "-n", "images", "-o", "jsonpath={.items[*].message}")
+	for _, want := range []string{absent + ": not found", "no match for platform in manifest"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("nothing says %q: %s", want, said)
+		}
+	}
+}
+
+// otherArchitecture is the reference of an image that is to be had for a machine of another kind alone.
+func otherArchitecture(t *testing.T) string {
+	t.Helper()
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: PythonImage(t), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}}})
+	digest, err := index.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := Registry(t) + "/vishwa/other@" + digest.String()
+	ref, err := name.NewDigest(at)
+	if err == nil {
+		err = remote.WriteIndex(ref, index)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }

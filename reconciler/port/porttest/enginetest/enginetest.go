@@ -4,23 +4,37 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
 //
-// and each of its tests asks for the engine by name; the first who asks starts it, Main ends it:
+// and each of its tests asks for the engine by name; the first who asks starts it, the others share it, Main ends it:
 //
 //	func TestDockerRuns(t *testing.T) {
-//		engine := enginetest.Docker(t)            // skips without VISHWA_REAL, fails where something is missing
-//		image := enginetest.Python(t)             // by digest, from a registry that the engine may pull from
-//		client.New(client.WithHost(engine.Host))  // a socket of its own
+//		engine := enginetest.Docker(t)           // skips without VISHWA_REAL, fails where something is missing
+//		image := enginetest.Python(t)            // by digest, from a registry that the engine may pull from
+//		store := enginetest.MinIO(t)             // one address for this process, for containers and for pods
+//		client.New(client.WithHost(engine.Host)) // a socket of its own, API 1.41
 //	}
 //
-// Name such tests TestDocker..., TestKubernetes... or TestKubeflow...: make test-docker and its sisters choose by these names.
+//	func TestKubernetesRuns(t *testing.T) {
+//		cluster := enginetest.Cluster(t)
+//		clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig)
+//		cluster.Kueue(t)   // where a test wants queues
+//		cluster.Trainer(t) // where it wants TrainJobs, and JobSets
+//		cluster.Kubectl(t, manifest, "create", "-n", "team", "-f", "-")
+//		cluster.Crash(t, "kube-apiserver")
+//		cluster.Restart(t, "kube-apiserver")
+//	}
+//
+// Name such tests TestDocker..., TestKubernetes... or TestKubeflow..., and add the package to ENGINES in the Makefile: make test-docker
+// and its sisters choose by these names. Make a namespace for each test: the cluster is one for all. A program of ours comes into a
+// container by Push(t, "vishwa/worker", Image{Programs: {"/vishwa": path}}), as a base, or as a volume of the type image.
 //
 // With VISHWA_REAL set, Main moves the whole test process into a network namespace of its own: its loopback, its ports and its
-// firewall are nobody else's, and there is no way out. So a test needs no special dialer. A server that listens at Address, as in
-// net.Listen("tcp", enginetest.Address+":0"), is reached by containers and pods under that same address; what listens on 127.0.0.1
-// is reached by this process, the programs that it starts, and what runs with the host's network. MinIO starts a store at Address.
+// firewall are nobody else's, and there is no way out. So a test needs no dialer of its own, and neither do the programs that it
+// starts. A server that listens at Address, as in net.Listen("tcp", enginetest.Address+":0"), is reached by containers and pods under
+// that same address; what listens on 127.0.0.1 is reached from this process, its programs, and what runs with the host's network.
 //
 // Engines run below a first process of their own: when it ends, or this process does, in whatever way, the kernel ends the engines,
-// their containers, their mounts and their networks with it.
+// their containers, their mounts and their networks with it. What they say is in files of their names below the folder vishwa-ENGINE-PID-*
+// of the temporary folder, while they run.
 package enginetest
 
 import (

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -147,7 +148,7 @@ func (i Image) over(base v1.Image, files []byte) (v1.Image, error) {
 		return nil, err
 	}
 	file = file.DeepCopy()
-	file.OS, file.Architecture = "linux", "amd64"
+	file.OS, file.Architecture = "linux", runtime.GOARCH
 	if len(file.Config.Env) == 0 {
 		file.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	}
@@ -161,18 +162,34 @@ func (i Image) over(base v1.Image, files []byte) (v1.Image, error) {
 	return mutate.ConfigFile(out, file)
 }
 
-// push puts an image into the registry of this process, which it begins where there is none.
+// Registry is the host and port of the registry that engines may pull from, for a test that pushes by itself, as to a tag that moves.
+func Registry(t testing.TB) string {
+	t.Helper()
+	begun(t, "the registry", serveImages)
+	return images.registry
+}
+
+// serveImages begins the registry of this process where there is none.
+func serveImages() error {
+	if images.registry != "" {
+		return nil
+	}
+	// Engines speak plain HTTP with this machine alone, and the engines of the tests are on it.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: registrytest.Memory()}
+	go func() { _ = server.Serve(l) }() // until it is closed
+	atEnd(server.Close)
+	images.registry = l.Addr().String()
+	return nil
+}
+
+// push puts an image into the registry and gives its reference by digest.
 func push(repository string, image v1.Image) (string, error) {
-	if images.registry == "" {
-		// Engines speak plain HTTP with this machine alone, and the engines of the tests are on it.
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", err
-		}
-		server := &http.Server{Handler: registrytest.Memory()}
-		go func() { _ = server.Serve(l) }() // until it is closed
-		atEnd(server.Close)
-		images.registry = l.Addr().String()
+	if err := serveImages(); err != nil {
+		return "", err
 	}
 	digest, err := image.Digest()
 	if err != nil {
