@@ -211,7 +211,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/isolation",
 	"message": sprintf("%s asks for runs at the level of isolation %s, and %s, which the model is made from, ran at %s%s", [input.environment.name, input.environment.isolation, run.ref, run.level, recorded(run)]),
-	"hint": "run vishwa apply, after the merge, where that level can be had: it runs this again by itself; vishwa doctor tells what a machine and its settings allow",
+	"hint": "run vishwa apply, after the merge, where that level is available: it runs this again by itself; vishwa doctor tells what a machine and its settings allow",
 } if {
 	changes_release
 	step.due
@@ -227,7 +227,7 @@ deny contains {
 deny contains {
 	"rule": "deployment/isolation",
 	"message": sprintf("%s asks for the level of isolation %s, and what is served has %s", [input.environment.name, input.environment.isolation, input.serving.level]),
-	"hint": "run vishwa down, and then vishwa apply, where that level can be had: it is begun anew; vishwa doctor tells what a machine and its settings allow",
+	"hint": "run vishwa down, and then vishwa apply, where that level is available: it is begun anew; vishwa doctor tells what a machine and its settings allow",
 } if {
 	input.step.kind == "deployment"
 	input.step.do == "keep"

@@ -246,7 +246,7 @@ func (c *checker) outputs(d *document, outputs map[string]string) {
 	above := ""
 	for _, low := range slices.Sorted(maps.Keys(whole)) {
 		if above != "" && strings.HasPrefix(low, above) {
-			d.problem("spec.outputs."+whole[low], "lies in %s, which is output %s; write to different files", outputs[whole[above]], whole[above])
+			d.problem("spec.outputs."+whole[low], "is inside %s, which is output %s; write to different files", outputs[whole[above]], whole[above])
 			continue
 		}
 		above = low

@@ -232,7 +232,7 @@ type Deployment struct {
 	Model Ref `json:"model" jsonschema:"required" part:"key"`
 	// Environment is one of the project's environments.
 	Environment string `json:"environment" jsonschema:"required" part:"key"`
-	// Needs lists infrastructure that must stand first; its outputs are handed to the served process as JSON, at VISHWA_INPUT_<NAME>.
+	// Needs lists infrastructure that must exist first; its outputs are handed to the served process as JSON, at VISHWA_INPUT_<NAME>.
 	Needs []Ref `json:"needs,omitempty" part:"key"`
 	// Target says what serves.
 	Target Target `json:"target" jsonschema:"required" part:"key"`

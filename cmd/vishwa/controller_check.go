@@ -18,7 +18,7 @@ import (
 // atOnce is how many repositories are looked at side by side.
 const atOnce = 8
 
-// examine opens what c's controller will need, and says of each whether it can be had.
+// examine opens what c's controller will need, and says of each whether it is available.
 func (a *cli) examine(ctx context.Context, c config.Spec) error {
 	o, err := a.opener(c, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -55,7 +55,7 @@ func (a *cli) examine(ctx context.Context, c config.Spec) error {
 		}
 	}
 	if wrong > 0 {
-		return fault.WithHint(fault.New(fault.Of(first), "%d of %d things that the controller will need cannot be had", wrong, len(found)), "fix each as it says above")
+		return fault.WithHint(fault.New(fault.Of(first), "%d of %d things that the controller will need are not available", wrong, len(found)), "fix each as it says above")
 	}
 	return nil
 }

@@ -42,6 +42,15 @@ var banned = []struct{ word, instead string }{
 	{`\bheld against\b`, "checked against"},
 	{`\bas far as the server\b`, "adaptive concurrency"},
 	{`\bfence\b`, "reduces the risk"},
+	{`\bwalls?\b`, "isolation, sandbox"},
+	{`\b(stands?|stood)\b`, "is, exists, is at"},
+	{`\b(to )?be had\b`, "available, reached"},
+	{`\b(goes|go|went|gone) by (the|its|their|what|it)\b`, "uses, follows"},
+	{`\bin hand\b`, "under control"},
+	{`\bthe likes? of\b|\bwhence\b|\bthereof\b|\bhenceforth\b|\blest\b|\bere\b`, "plain English"},
+	{`\bat rest\b|\bheirs?\b`, "idle; replacement"},
+	{`\btake(s|n)? up\b`, "continue, accept"},
+	{`\blies (in|below|beside|next|outside)\b`, "is in"},
 	{`[^e] is no (?:number|name|ref|duration|address|list|mapping|folder|file|revision|digest|time|URL|option|date)\b`, "is not a ..."},
 }
 

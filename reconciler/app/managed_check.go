@@ -15,7 +15,7 @@ import (
 // Checked is one thing that a site will need.
 type Checked struct {
 	What string
-	Err  error // nil: it can be had
+	Err  error // nil: it is available
 }
 
 // Check opens what the site will need: the remote and the forge, each also whether it may be

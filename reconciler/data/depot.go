@@ -168,7 +168,7 @@ func (b *bringing) openFrom(ctx context.Context, oid dvc.OID, first int) (io.Rea
 			return r, first + i, err
 		}
 	}
-	return nil, len(b.from), fault.New(fault.Missing, "%s is nowhere to be had", oid)
+	return nil, len(b.from), fault.New(fault.Missing, "%s is not available anywhere", oid)
 }
 
 // one puts an object into the store, and holds it against its name on the way.

@@ -110,7 +110,7 @@ func TestAModelOfSeveralFilesIsLookedIntoAsAWhole(t *testing.T) {
 			s.bytes[d], s.gates[d] = f.content, open
 			m = append(m, digest.File{Path: f.path, Digest: d, Size: int64(len(f.content))})
 		}
-		files, err := (&stepServices{Reconciler: &Reconciler{Store: s}}).scan(t.Context(), port.Artifact{Digest: m.Digest(), Files: m})
+		files, err := (&stepServices{Reconciler: &Reconciler{Observers: Observers{Store: s}}}).scan(t.Context(), port.Artifact{Digest: m.Digest(), Files: m})
 		if err != nil {
 			t.Fatal(err)
 		}

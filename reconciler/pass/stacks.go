@@ -176,7 +176,7 @@ func holdDestroy(p plan.Plan, allow func(schemas.Ref) bool) plan.Plan {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.Do == plan.Retire && s.Ref.Kind.Traits().Provisioned && (allow == nil || !allow(s.Ref)) {
-			s.Held = "destroys what stands; run vishwa apply with --allow-destroy to let it"
+			s.Held = "destroys existing resources; run vishwa apply with --allow-destroy to let it"
 		}
 	}
 	return p

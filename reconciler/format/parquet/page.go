@@ -198,7 +198,7 @@ func (c *column) load() error {
 		return c.data(h, in)
 	}
 	if h.kind != dictionaryPage || c.dictionary != nil || h.encoding != 0 && h.encoding != 2 || c.Type == Boolean {
-		return fmt.Errorf("a page is of kind %d and encoding %d, which cannot stand there", h.kind, h.encoding)
+		return fmt.Errorf("a page is of kind %d and encoding %d, which is not allowed there", h.kind, h.encoding)
 	}
 	b, err := c.unpack(nil, in, h.unpacked, c.codec)
 	if err != nil {

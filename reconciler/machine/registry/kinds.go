@@ -104,7 +104,7 @@ func (b *repository) refused(name string, e *errcode.ErrorResponse) error {
 	case code == http.StatusInsufficientStorage:
 		return fault.WithHint(fault.New(fault.Transient, "%s: it has no room left", text), "make room there, then run the command again")
 	case code == http.StatusRequestEntityTooLarge:
-		return fault.WithHint(fault.New(fault.Invalid, "%s", text), "allow the registry, and what stands before it, parts of %d MiB", leastPart>>20)
+		return fault.WithHint(fault.New(fault.Invalid, "%s", text), "allow the registry, and any proxy before it, parts of %d MiB", leastPart>>20)
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
 		return fault.WithHint(fault.New(fault.Transient, "%s", text), "try again when the registry answers")
 	}

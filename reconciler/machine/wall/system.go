@@ -42,7 +42,7 @@ func (s Spec) check() error {
 	for _, shown := range slices.Concat(systemTrees, s.Read, s.Give, s.Write, s.Shared) {
 		for _, hidden := range s.Hidden {
 			if Within(hidden, shown) || Within(real(hidden), real(shown)) {
-				return fault.WithHint(fault.New(fault.Invalid, "isolate command: %s would be seen by it, as it lies in %s", hidden, shown),
+				return fault.WithHint(fault.New(fault.Invalid, "isolate command: %s would be seen by it, as it is in %s", hidden, shown),
 					"keep vishwa's state, store, caches and keys, and the controller's secrets, outside of what runs may read: set XDG_STATE_HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME, or spec.store.dir, to other folders, or move the secret")
 			}
 		}
