@@ -94,7 +94,7 @@ func (n *needing) output(ctx context.Context, o Output) error {
 func (n *needing) fetched(ctx context.Context, o Output) (dvc.Tree, error) {
 	r, err := n.remote(o.Out.Remote)
 	if err != nil {
-		return nil, fault.New(fault.Missing, "the cache does not have it, and no remote is to be had: %w", err)
+		return nil, fault.New(fault.Missing, "the cache does not have it, and no remote is available: %w", err)
 	}
 	body, err := r.Object(ctx, o.Out.OID)
 	if err != nil {
