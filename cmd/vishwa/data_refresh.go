@@ -127,7 +127,11 @@ func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err 
 		return nil, err
 	}
 	r.options.Env, r.options.Store = env, r.s.Store
-	r.options.Tell = func(line string) { fmt.Fprintln(a.err, line) }
+	r.options.Heard = a.teller.tell
+	r.options.Tell = func(line string) {
+		a.teller.end()
+		fmt.Fprintln(a.err, line)
+	}
 	head, err := r.s.Repo.Head(ctx)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,9 @@ func (t *teller) tell(p data.Progress) {
 		return // what ends at once is not told
 	}
 	line := sofar(p)
-	if t.whole.What == p.What {
+	if p.Of > 0 {
+		line = fmt.Sprintf("%s: %s", harmless.Line(p.What), share(p))
+	} else if t.whole.What == p.What {
 		line += fmt.Sprintf(" of %s, %s", plural.Of(t.whole.Files, "file"), bytesOf(t.whole.Bytes))
 	}
 	if t.terminal {
@@ -70,12 +72,21 @@ func (t *teller) tell(p data.Progress) {
 	fmt.Fprintln(t.w, line)
 }
 
+// share is how much of all has come.
+func share(p data.Progress) string {
+	come := min(p.Bytes, p.Of)
+	return fmt.Sprintf("%s of %s (%d%%)", bytesOf(come), bytesOf(p.Of), int(100*float64(come)/float64(p.Of)))
+}
+
 func sofar(p data.Progress) string {
 	return fmt.Sprintf("%s: %s, %s", harmless.Line(p.What), plural.Of(p.Files, "file"), bytesOf(p.Bytes))
 }
 
-// end wipes what was drawn.
+// end wipes what was drawn. There may be no teller yet.
 func (t *teller) end() {
+	if t == nil {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.drawn {

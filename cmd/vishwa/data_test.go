@@ -8,6 +8,66 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/data"
 )
 
+// TestAFetchIsToldByItsShare: at a terminal in bytes and percent, and elsewhere in a line at
+// most, before it begins.
+func TestAFetchIsToldByItsShare(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		terminal bool
+		lack     int64
+		want     string
+	}{
+		{"a terminal", true, 2 << 30, "\r\x1b[Kfetching: 512.0 MiB of 2.0 GiB (25%)\r\x1b[Kfetching: 2.0 GiB of 2.0 GiB (100%)\r\x1b[K"},
+		{"a pipe", false, 2 << 30, "fetching: 3 files, 2.0 GiB\n"},
+		{"a pipe, little", false, 1 << 20, ""},
+	} {
+		var out strings.Builder
+		now := time.Unix(1e9, 0)
+		w := &teller{w: &out, now: func() time.Time { return now }, terminal: c.terminal}
+		w.tell(data.Progress{What: "fetching", Files: 3, Bytes: c.lack, Ahead: true})
+		for _, bytes := range []int64{0, 512 << 20, 3 << 30} {
+			w.tell(data.Progress{What: "fetching", Bytes: bytes, Of: 2 << 30})
+			now = now.Add(time.Second)
+		}
+		w.end()
+		if out.String() != c.want {
+			t.Errorf("%s: %q, want %q", c.name, out.String(), c.want)
+		}
+	}
+	(*teller)(nil).end()
+}
+
+// TestTheBarShowsWhatIsFetched: beside the steps that are under way, until it is there.
+func TestTheBarShowsWhatIsFetched(t *testing.T) {
+	var out strings.Builder
+	p := &progress{w: &out, now: time.Now, bar: true}
+	p.start(2)
+	shown := func() string {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.wipe()
+		out.Reset()
+		p.draw()
+		return out.String()
+	}
+	p.fetching(data.Progress{What: "fetching raw", Bytes: 256 << 10, Of: 1 << 20})
+	if got := shown(); !strings.Contains(got, "0/2 fetching raw 256.0 KiB of 1.0 MiB (25%)") {
+		t.Errorf("%q", got)
+	}
+	p.fetching(data.Progress{What: "fetching raw", Bytes: 1 << 20, Of: 1 << 20})
+	if got := shown(); strings.Contains(got, "fetching") {
+		t.Errorf("it is there, and %q", got)
+	}
+	p.stop()
+	quiet := &progress{w: &out, now: time.Now}
+	out.Reset()
+	quiet.start(1)
+	quiet.fetching(data.Progress{What: "fetching raw", Bytes: 1, Of: 2})
+	if quiet.stop(); out.String() != "" {
+		t.Errorf("a pipe has %q", out.String())
+	}
+}
+
 // TestProgressIsToldNowAndThen: a million files are not a million lines.
 func TestProgressIsToldNowAndThen(t *testing.T) {
 	for _, c := range []struct {

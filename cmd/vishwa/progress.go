@@ -5,11 +5,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 )
@@ -24,6 +26,7 @@ type progress struct {
 	total int
 	ended int
 	begun map[string]time.Time
+	comes map[string]data.Progress // data that is being fetched
 	drawn bool
 	quit  chan struct{}
 	gone  chan struct{}
@@ -64,6 +67,21 @@ func (p *progress) stop() {
 	<-p.gone
 	p.quit = nil
 	p.wipe()
+}
+
+// fetching takes note of how far data has come; what is drawn shows it.
+func (p *progress) fetching(d data.Progress) {
+	if !p.bar {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.comes == nil {
+		p.comes = map[string]data.Progress{}
+	}
+	if p.comes[d.What] = d; d.Of > 0 && d.Bytes >= d.Of {
+		delete(p.comes, d.What)
+	}
 }
 
 // tell shows one event.
@@ -118,6 +136,13 @@ func (p *progress) draw() {
 		now = append(now, fmt.Sprintf("%s %s", ref, p.now().Sub(since).Round(time.Second)))
 	}
 	slices.Sort(now)
+	for _, what := range slices.Sorted(maps.Keys(p.comes)) {
+		if d := p.comes[what]; d.Of > 0 {
+			now = append(now, harmless.Line(what)+" "+share(d))
+		} else {
+			now = append(now, harmless.Line(what)+" "+bytesOf(d.Bytes))
+		}
+	}
 	line := fmt.Sprintf("[%s%s] %d/%d %s", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), p.ended, p.total, strings.Join(now, ", "))
 	if len(line) > 78 {
 		line = line[:75] + "..."

@@ -67,8 +67,8 @@ func (o RefreshOptions) abroad(ctx context.Context, at, name, rev string) (f for
 }
 
 // fetch brings it into dir, and tells where it lies.
-func (f foreign) fetch(ctx context.Context, dir string) (string, error) {
-	if err := f.from.Fetch(ctx, f.seen, dir, nil); err != nil {
+func (f foreign) fetch(ctx context.Context, dir string, coming func(done, total int64)) (string, error) {
+	if err := f.from.Fetch(ctx, f.seen, dir, coming); err != nil {
 		return "", err
 	}
 	if len(f.seen.Files) == 1 && f.seen.Files[0].Path == path.Base(f.path) {
@@ -89,7 +89,7 @@ func (o RefreshOptions) Import(ctx context.Context, w *data.Workspace, i Import)
 	}
 	done := false
 	defer func() { release(done) }()
-	fetched, err := f.fetch(ctx, dir)
+	fetched, err := f.fetch(ctx, dir, o.coming("fetching "+f.path))
 	if err != nil {
 		return data.Added{}, err
 	}
@@ -111,7 +111,7 @@ func (o RefreshOptions) Foreign(ctx context.Context, from dvc.Dep, dir string) (
 	if err != nil {
 		return "", err
 	}
-	return f.fetch(ctx, dir)
+	return f.fetch(ctx, dir, o.coming("fetching "+f.path))
 }
 
 // local tells a repository of this machine from an address.

@@ -53,6 +53,15 @@ type RefreshOptions struct {
 	Due   func(schemas.Declaration) bool // nil: all are
 	Allow []string                       // private hosts and networks that may be read over HTTP
 	Tell  func(line string)
+	Heard func(data.Progress) // how far data has come, now and then; may be nil
+}
+
+// coming tells how far what is fetched has come.
+func (o RefreshOptions) coming(what string) func(done, total int64) {
+	if o.Heard == nil {
+		return nil
+	}
+	return func(done, total int64) { o.Heard(data.Progress{What: what, Bytes: done, Of: max(total, 0)}) }
 }
 
 // refreshable are the datasets that are asked for.
@@ -212,7 +221,7 @@ func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r
 		Decl: &s.decl, Store: o.Store, Now: o.Env.Now(), Tell: func(line string) { o.Tell(r.Ref.String() + ": " + line) },
 		Hint: "have the data at " + r.From + " corrected, or what is declared of it; its pin stays as it was",
 		Fetch: func(ctx context.Context) ([]quality.File, error) {
-			if err := s.from.Fetch(ctx, s.seen, dir, nil); err != nil {
+			if err := s.from.Fetch(ctx, s.seen, dir, o.coming("fetching "+r.Ref.String())); err != nil {
 				return nil, err
 			}
 			if err := data.CheckFetched(ctx, fetched); err != nil {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -35,6 +36,8 @@ type Depot struct {
 	Env   port.Env
 	// Dir is the checkout whose cache and .dvc/config.local are used; "" is none.
 	Dir string
+	// Heard hears how far the data of a pointer has come, now and then; may be nil.
+	Heard func(Progress)
 	// Wary opens the remotes of a tree that was not reviewed; nil: it was.
 	Wary *Wary
 }
@@ -47,7 +50,8 @@ func (d Depot) FetchData(ctx context.Context, tree fs.FS, p port.DataPointer, te
 	if err != nil {
 		return port.Artifact{}, fmt.Errorf("%s: %w", p.File, err)
 	}
-	b := &bringing{Depot: d, from: from, legacy: p.Legacy}
+	b := &bringing{Depot: d, from: from, legacy: p.Legacy, what: "fetching " + p.Path, of: max(p.Size, 0)}
+	defer b.ends()
 	name := path.Base(p.Path)
 	if !p.MD5.IsDir() {
 		f, err := b.one(ctx, p.MD5)
@@ -140,6 +144,24 @@ type bringing struct {
 	Depot
 	from   []source
 	legacy bool
+	what   string // is done, for people
+	of     int64  // bytes in all; 0: not known
+	come   atomic.Int64
+}
+
+// ends tells that no more comes.
+func (b *bringing) ends() {
+	if n := max(b.come.Load(), 1); b.Heard != nil {
+		b.Heard(Progress{What: b.what, Bytes: n, Of: n})
+	}
+}
+
+// Write counts what has come.
+func (b *bringing) Write(p []byte) (int, error) {
+	if n := b.come.Add(int64(len(p))); b.Heard != nil {
+		b.Heard(Progress{What: b.what, Bytes: n, Of: b.of})
+	}
+	return len(p), nil
 }
 
 // about says which data could not be brought, and the way out.
@@ -187,7 +209,7 @@ func (b *bringing) one(ctx context.Context, oid dvc.OID) (digest.File, error) {
 		if b.legacy {
 			named.old = dvccache.NewLegacySum()
 		}
-		d, n, err := b.Store.Put(ctx, io.TeeReader(named, &head))
+		d, n, err := b.Store.Put(ctx, io.TeeReader(named, io.MultiWriter(&head, b)))
 		r.Close()
 		if _, is := lfs.Parse(head); err == nil && is {
 			return digest.File{}, fault.WithHint(fault.New(fault.Invalid, "%s %s", oid, isPointer),

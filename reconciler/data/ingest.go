@@ -72,7 +72,7 @@ func (w *Workspace) hashAndCache(ctx context.Context, what, abs string, dir bool
 		job.total += f.stamp.Size
 	}
 	if w.o.Tell != nil {
-		w.o.Tell(Progress{what, int64(len(files)), job.total, true})
+		w.o.Tell(Progress{What: what, Files: int64(len(files)), Bytes: job.total, Ahead: true})
 	}
 	// What has come stays, whatever comes of the rest.
 	for from := 0; from < len(files); {

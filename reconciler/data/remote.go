@@ -139,8 +139,34 @@ const (
 	fetching = "fetching"
 )
 
-func (w *Workspace) heard(what string) func(transfer.Moved) {
-	return func(m transfer.Moved) { w.tell(what, m.Objects, m.Bytes) }
+// heard tells how far a transfer of outs has come.
+func (w *Workspace) heard(what string, outs []Output) func(transfer.Moved) {
+	of := w.ahead(what, outs)
+	if of == 0 || w.o.Tell == nil {
+		return func(m transfer.Moved) { w.tell(what, m.Objects, m.Bytes) }
+	}
+	return func(m transfer.Moved) {
+		w.o.Tell(Progress{What: what, Files: m.Objects, Bytes: min(m.Come, of), Of: of})
+	}
+}
+
+// ahead tells how much there is to fetch, where all of it is stated and something is
+// lacking, and what all of outs are in bytes; zero where that is not known.
+func (w *Workspace) ahead(what string, outs []Output) int64 {
+	var all, lack Progress
+	for _, o := range outs {
+		if what != fetching || o.Out.Size < 0 || len(o.only) > 0 {
+			return 0
+		}
+		all.Bytes += o.Out.Size
+		if !w.store(o).Has(o.Out.OID) {
+			lack.Bytes, lack.Files = lack.Bytes+o.Out.Size, lack.Files+max(o.Out.NFiles, 1)
+		}
+	}
+	if lack.Files > 0 && w.o.Tell != nil {
+		w.o.Tell(Progress{What: what, Files: lack.Files, Bytes: lack.Bytes, Ahead: true})
+	}
+	return all.Bytes
 }
 
 // load is what goes over at once: to or from one remote, in one layout.
@@ -311,7 +337,7 @@ func (w *Workspace) transfer(ctx context.Context, l load, outs []Output, what st
 	if what == pushing {
 		do = r.Push
 	}
-	rest, err := do(ctx, store, oids, w.heard(what))
+	rest, err := do(ctx, store, oids, w.heard(what, outs))
 	return transfer.Moved{Objects: m.Objects + rest.Objects, Bytes: m.Bytes + rest.Bytes, Present: rest.Present}, w.placed(ctx, err, outs)
 }
 

@@ -40,6 +40,7 @@ type Progress struct {
 	What         string // "adding data/raw"
 	Files, Bytes int64  // so far
 	Ahead        bool   // or in all, before anything is read
+	Of           int64  // bytes in all; 0: not known
 }
 
 // Workspace is open.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
@@ -21,7 +22,7 @@ const (
 )
 
 // gather fetches object o as oid, going on with what half has of it.
-func (r *Remote) gather(ctx context.Context, into *dvccache.Batch, half *dvccache.PartialObject, oid dvc.OID, o port.Object) (dvccache.Sum, error) {
+func (r *Remote) gather(ctx context.Context, into *dvccache.Batch, half *dvccache.PartialObject, oid dvc.OID, o port.Object, m *moving) (dvccache.Sum, error) {
 	const name = "object"
 	from := &download.Place{Absent: fault.Missing, Jobs: abreast, Pieces: true}
 	from.Open = func(ctx context.Context, f port.SourceFile, at, n int64) (io.ReadCloser, error) {
@@ -31,7 +32,8 @@ func (r *Remote) gather(ctx context.Context, into *dvccache.Batch, half *dvccach
 	look := port.Snapshot{Token: o.Key, Files: []port.SourceFile{{Path: name, Size: o.Size, ETag: o.ETag, Version: o.Version, Modified: o.Modified}}}
 	path := filepath.Join(half.Dir, name)
 	if st, err := os.Stat(path); err != nil || st.Size() != o.Size { // it has its name when all of it has come
-		if err := from.Fetch(ctx, look, half.Dir, nil); err != nil {
+		var told atomic.Int64
+		if err := from.Fetch(ctx, look, half.Dir, func(done, _ int64) { m.hears(done - told.Swap(done)) }); err != nil {
 			half.Close()
 			return dvccache.Sum{}, err
 		}

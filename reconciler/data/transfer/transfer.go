@@ -51,6 +51,10 @@ type Moved struct {
 	Objects int64 `json:"objects"` // that were sent or received
 	Bytes   int64 `json:"bytes"`
 	Present int64 `json:"present"` // that were there already
+
+	// Come is how many bytes of what is meant are there: of objects that were, that have come
+	// and that are coming. Only a fetch says so.
+	Come int64 `json:"-"`
 }
 
 // MissingError says which objects are nowhere to be had. Its kind is Missing.
@@ -271,6 +275,8 @@ func (r *Remote) receive(ctx context.Context, into *dvccache.Cache, oids []dvc.O
 	for _, o := range oids {
 		if !into.Has(o) {
 			todo = append(todo, o)
+		} else if m.tell != nil && !o.IsDir() {
+			m.come.Add(max(into.Size(o), 0))
 		}
 	}
 	m.present.Add(int64(len(oids) - len(todo)))
@@ -296,7 +302,7 @@ func (r *Remote) together(ctx context.Context, into *dvccache.Cache, some []dvc.
 
 // one fetches an object.
 func (r *Remote) one(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *moving, l *lacking) error {
-	sum, err := r.take(ctx, into, oid)
+	sum, err := r.take(ctx, into, oid, m)
 	switch {
 	case err == nil:
 		m.add(sum.Size)
@@ -313,7 +319,7 @@ func (r *Remote) one(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *
 	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
 }
 
-func (r *Remote) take(ctx context.Context, into *dvccache.Batch, oid dvc.OID) (dvccache.Sum, error) {
+func (r *Remote) take(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *moving) (dvccache.Sum, error) {
 	body, o, err := r.open(ctx, oid)
 	if err != nil {
 		return dvccache.Sum{}, err
@@ -326,10 +332,10 @@ func (r *Remote) take(ctx context.Context, into *dvccache.Batch, oid dvc.OID) (d
 		}
 		if half != nil {
 			body.Close()
-			return r.gather(ctx, into, half, oid, o)
+			return r.gather(ctx, into, half, oid, o, m)
 		}
 	}
-	return into.Take(ctx, body, oid)
+	return into.Take(ctx, m.counted(body), oid)
 }
 
 // open finds an object in the remote's own layout, else in the other.
@@ -347,8 +353,41 @@ func (r *Remote) open(ctx context.Context, oid dvc.OID) (io.ReadCloser, port.Obj
 
 // moving counts what goes over.
 type moving struct {
-	objects, bytes, present atomic.Int64
-	tell                    func(Moved)
+	objects, bytes, present, come atomic.Int64
+	tell                          func(Moved)
+}
+
+// hears counts bytes that have come of an object, whole or not.
+func (m *moving) hears(n int64) {
+	if m.come.Add(n); m.tell != nil {
+		m.tell(m.sum())
+	}
+}
+
+// counted is r, whose bytes are told as they come.
+func (m *moving) counted(r io.Reader) io.Reader {
+	if m.tell == nil {
+		return r
+	}
+	return &counting{r: r, m: m}
+}
+
+type counting struct {
+	r   io.Reader
+	m   *moving
+	new int64 // bytes that were not told yet
+}
+
+// often is of how many bytes at once it is told.
+const often = 1 << 20
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if c.new += int64(n); c.new >= often || err != nil {
+		c.m.hears(c.new)
+		c.new = 0
+	}
+	return n, err
 }
 
 func (m *moving) add(n int64) {
@@ -359,7 +398,9 @@ func (m *moving) add(n int64) {
 	}
 }
 
-func (m *moving) sum() Moved { return Moved{m.objects.Load(), m.bytes.Load(), m.present.Load()} }
+func (m *moving) sum() Moved {
+	return Moved{m.objects.Load(), m.bytes.Load(), m.present.Load(), m.come.Load()}
+}
 
 type lacking struct {
 	mu   sync.Mutex
