@@ -160,6 +160,7 @@ func (a *cli) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan
 	if err != nil {
 		return file, nil, err
 	}
+	s.WorkData = nil // what data is like beside its pointers, plan and apply tell
 	now, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: file.Targets})
 	if err != nil {
 		return file, nil, err

@@ -209,6 +209,7 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
+			s.WorkData = nil // what data is like beside its pointers, plan and apply tell
 			p, err := s.Check(cmd.Context(), w)
 			if err != nil {
 				return err

@@ -47,6 +47,7 @@ func (a *cli) statusVerb() *cobra.Command {
 				return err
 			}
 			defer s.close()
+			s.WorkData = nil // what data is like beside its pointers, plan and apply tell
 			p, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{})
 			if err != nil {
 				return err
