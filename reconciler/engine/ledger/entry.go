@@ -144,6 +144,9 @@ type Run struct {
 	Nodes     int             `json:"nodes,omitempty"`  // where there were several
 	// Resources is what it was given, on each of its nodes.
 	Resources schemas.Resources `json:"resources,omitzero"`
+	// Undated names outputs as if they carried no dates and nothing else that a run varies
+	// for no reason (package archive); those that carry nothing are left out.
+	Undated map[string]digest.Digest `json:"undated,omitempty"`
 }
 
 // On says where the run was carried out and on what.

@@ -45,6 +45,7 @@ func (a *execution) run(ctx context.Context, j *job) error {
 	if work.RunsOn.Nodes > 1 {
 		e.Run.Nodes = work.RunsOn.Nodes
 	}
+	a.compare(ctx, j, &e)
 	return a.record(ctx, j, e)
 }
 

@@ -61,6 +61,9 @@ type Services interface {
 	// Release signs a trained candidate as a model, with the provenance of its
 	// training, and verifies what it signed before it returns.
 	Release(ctx context.Context, model *graph.Node, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error)
+	// Undated names an artifact as if it carried nothing that varies from run to run, and
+	// tells what it carries of that; "" is nothing.
+	Undated(ctx context.Context, a port.Artifact) (digest.Digest, []string, error)
 	// Stamp says in e for whom it was done, as Append does.
 	Stamp(e ledger.Entry) ledger.Entry
 	// Append records an entry.
