@@ -112,13 +112,25 @@ func (b block) hold(t *testing.T) error {
 		return holdHCL(t, b.text)
 	case "ini":
 		return holdUnit(b.text)
+	case "python":
+		return holdPython(t, b.text)
 	case "text":
 		if m := regexp.MustCompile(`(?m)^(\$ |vishwa )`).FindString(b.text); m != "" && !strings.Contains(b.file, "reference/commands") {
 			return errors.New("commands stand in a block of text: call it sh")
 		}
 		return nil
 	}
-	return errors.New("what is in it? call it yaml, rego, sh, hcl, ini or text")
+	return errors.New("what is in it? call it yaml, rego, sh, hcl, ini, python or text")
+}
+
+// holdPython has Python read it; docs_recipes_test.go runs it.
+func holdPython(t *testing.T, text string) error {
+	cmd := exec.CommandContext(t.Context(), "python3", "-c", "import ast, sys; ast.parse(sys.stdin.read())")
+	cmd.Stdin = strings.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return errors.New(string(out))
+	}
+	return nil
 }
 
 // holdHooks holds what a team writes for pre-commit against the hooks that are offered.
