@@ -90,6 +90,7 @@ func (c *checker) runner(d *document, at string, p *Project, r Runner) {
 		tolerations(d, at+".tolerations", t.Tolerations)
 		label(d, at+".gpuResource", t.GPUResource, labelKey)
 		label(d, at+".gpuLabel", t.GPULabel, labelKey)
+		worker(d, at+".worker", t.Worker)
 		if few(d, at+".pullSecrets", len(t.PullSecrets)) {
 			for i, name := range t.PullSecrets {
 				named(d, fmt.Sprintf("%s.pullSecrets.%d", at, i), name)
@@ -242,6 +243,13 @@ func image(d *document, field, name, ref string) {
 		d.problem(field, "%s names what may change, as no digest is given; vishwa image pin %s writes it", short(name), ref)
 	default:
 		d.problem(field, "%s is not an image by digest; write one such as registry.example.com/team/base:1.0, and let vishwa image pin %s add its digest", short(name), ref)
+	}
+}
+
+// worker reports an image of the worker that is not by digest: it is trusted with every run.
+func worker(d *document, field, name string) {
+	if name != "" && !ByDigest(name) {
+		d.problem(field, "%s is not an image by digest; write name@sha256:... as your registry tells it", short(name))
 	}
 }
 

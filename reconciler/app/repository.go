@@ -207,7 +207,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Data:     data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
 		WorkData: h.workData(o),
 		Runner: wrap.Routed(runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
-			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}}), routes),
+			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}, GPUs: machineGPUs}), routes),
 		Signer: pass.ModelSigner{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
+	"github.com/vishwaops/vishwa/reconciler/machine/gpu"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -76,7 +78,7 @@ func SuperviseConfig(text string, env port.Env) (runner.Config, error) {
 	if err != nil {
 		return runner.Config{}, err
 	}
-	return runner.Config{Env: env, Store: kept, Envs: r.environments(env, key), Seal: key.Derive("runs " + r.For), Dial: r.dial(env)}, nil
+	return runner.Config{Env: env, Store: kept, Envs: r.environments(env, key), Seal: key.Derive("runs " + r.For), Dial: r.dial(env), GPUs: machineGPUs}, nil
 }
 
 // dial connects runs to the hosts that are declared, by the machine's own proxy where it
@@ -111,3 +113,6 @@ func (p Paths) Hidden(lookup func(string) (string, bool)) []string {
 	}
 	return hidden
 }
+
+// machineGPUs are what this machine's runs can take.
+var machineGPUs = gpu.Machine{All: func() []gpu.GPU { return gpu.Read(os.DirFS(gpu.NVIDIA)) }}

@@ -38,6 +38,7 @@ type status struct {
 	PID     int           `json:"pid"`
 	State   port.RunState `json:"state"`
 	Started time.Time     `json:"started"`
+	Reason  string        `json:"reason,omitempty"` // what it waits for
 }
 
 func (a attempt) file(name string) string { return filepath.Join(a.dir, name) }

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
+	"github.com/vishwaops/vishwa/reconciler/machine/gpu"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -39,6 +40,8 @@ type Config struct {
 	Seal  seal.Key             // seals what is kept of runs
 	Dial  egress.Dial          // connects runs to the hosts that are declared; nil is plainly
 	Wall  wall.Policy          // what the machine's owner says of how runs are kept apart
+
+	GPUs gpu.Machine // those of this machine
 }
 
 // local implements port.Runner.
@@ -79,6 +82,9 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 			return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, err)
 		}
 	} else if k := fault.Of(err); k != fault.Missing && k != fault.Corrupt {
+		return port.Run{}, err
+	}
+	if err := l.enough(job); err != nil {
 		return port.Run{}, err
 	}
 	if err := l.begin(dir, job); err != nil {
@@ -132,7 +138,7 @@ func (l local) begin(dir string, job port.Job) error {
 	}
 	a, held, err := next(dir, l.Seal, func(a attempt, _ int) any {
 		id := digest.Of([]byte(a.dir)).Hex()[:32] // two state directories may hold the same key
-		return order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: l.Wall}
+		return order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: limited(l.Wall, job.RunsOn.Resources)}
 	})
 	if err != nil {
 		return err
@@ -211,7 +217,7 @@ func (l local) look(a attempt) (port.Run, error) {
 		if fault.Of(err) == fault.Missing {
 			return port.Run{State: port.Waiting}, nil
 		}
-		return port.Run{State: s.State, Started: s.Started}, err
+		return port.Run{State: s.State, Started: s.Started, Reason: s.Reason}, err
 	}
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err

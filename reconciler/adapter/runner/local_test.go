@@ -24,6 +24,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/gpu"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -81,6 +82,7 @@ func config(state string) (runner.Config, error) {
 	return runner.Config{
 		Env: env, Store: s, Dir: filepath.Join(state, "runs"), Args: []string{state}, Grace: 300 * time.Millisecond, Log: 64 << 10,
 		Envs: sandbox.Environments{Dir: filepath.Join(state, "envs"), Env: env, Seal: sealed},
+		GPUs: gpu.Machine{All: func() []gpu.GPU { return gpu.Read(os.DirFS(filepath.Join(state, "driver"))) }, Locks: filepath.Join(state, "gpus")},
 		Seal: sealed, Wall: wall.Policy{Level: wall.Level(cmp.Or(os.Getenv(levelVariable), string(wall.None))), Write: []string{filepath.Join(state, "seen")}},
 	}, err
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gpu"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
@@ -72,13 +73,29 @@ type supervisor struct {
 
 func (s *supervisor) supervise(ctx context.Context) error {
 	started := s.Env.Now()
-	if err := s.status(port.Waiting, started); err != nil {
+	if err := s.status(port.Waiting, started, ""); err != nil {
 		return err
 	}
+	vars := map[string]string(nil)
+	if asks := s.order.Job.RunsOn.Resources; asks.GPU > 0 {
+		said := ""
+		taken, free, err := s.GPUs.Take(ctx, gpu.Wish{N: asks.GPU, Kind: asks.GPUKind, Asked: s.asked, Tell: func(why string) error {
+			if why == said {
+				return nil
+			}
+			said = why
+			return s.status(port.Waiting, started, why)
+		}})
+		if err != nil {
+			return s.attempt.conclude(s.untaken(ctx, started, err))
+		}
+		defer free()
+		vars, s.order.Wall.Devices = gpu.Visible(taken), gpu.Only(taken, s.order.Wall.Devices, filepath.Glob)
+	}
 	r, err := work.Carry(ctx, work.Config{
-		Now: s.Env.Now, Lookup: s.Env.Lookup, Store: s.Store, Envs: s.Envs, Dial: s.Dial,
+		Now: s.Env.Now, Lookup: s.Env.Lookup, Store: s.Store, Envs: s.Envs, Dial: s.Dial, Vars: vars,
 		Dir: s.attempt.work(), Tmp: s.attempt.file("tmp"), Around: s.attempt.dir, Log: s.attempt.file("log"),
-		Running: func() error { return s.status(port.Running, started) },
+		Running: func() error { return s.status(port.Running, started, "") },
 		Asked:   s.asked,
 	}, s.order)
 	if err != nil {
@@ -93,8 +110,22 @@ func (s *supervisor) supervise(ctx context.Context) error {
 	return s.attempt.conclude(r)
 }
 
-func (s *supervisor) status(state port.RunState, started time.Time) error {
-	return s.attempt.setStatus(status{PID: os.Getpid(), State: state, Started: started})
+func (s *supervisor) status(state port.RunState, started time.Time, why string) error {
+	return s.attempt.setStatus(status{PID: os.Getpid(), State: state, Started: started, Reason: why})
+}
+
+// untaken is the result of a run that got no GPUs.
+func (s *supervisor) untaken(ctx context.Context, started time.Time, why error) port.Result {
+	r := port.Result{Started: started, Finished: s.Env.Now(), Host: work.Host()}
+	switch {
+	case errors.Is(why, gpu.ErrStopped), s.asked():
+		return work.Stopped(r)
+	case ctx.Err() != nil:
+		r.Cause, r.Message = port.Lost, "it was ended by a signal while it waited for GPUs: the next pass begins it anew"
+	default:
+		r.Cause, r.Message = port.BadEnv, "it could not be begun: "+why.Error()
+	}
+	return r
 }
 
 func (s *supervisor) asked() bool {

@@ -222,6 +222,9 @@ func (w *worker) execute(ctx context.Context) ending {
 	}
 	report := port.Isolation(g.Report())
 	w.isolation = &report
+	if said := unheld(job, report.Limits); said != "" {
+		fmt.Fprintln(w.log, "vishwa:", said)
+	}
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)

@@ -176,7 +176,11 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 			rest = after
 		}
 	}
-	for r.State != port.Done {
+	for waits := ""; r.State != port.Done; {
+		if r.State == port.Waiting && r.Reason != "" && r.Reason != waits {
+			waits = r.Reason
+			a.tell(work.Ref, Output, "waits: "+waits)
+		}
 		r, err = a.Runner.Wait(ctx, work.Key, r.State, offset)
 		if ctx.Err() != nil {
 			if errors.Is(context.Cause(ctx), ErrHandedBack) {
