@@ -6,7 +6,8 @@ package dispatch
 // names, checks it, and becomes it. What a worker that was begun so says of isolation does
 // not count: the image came first.
 const Bootstrap = `import hashlib,json,os,platform,sys,tempfile,time,urllib.request
-t=os.environ.get("VISHWA_TICKET") or open("/vishwa/ticket/ticket").read()
+f="/vishwa/ticket/ticket"
+t=open(f).read() if os.path.exists(f) else os.environ["VISHWA_TICKET"]
 a={"x86_64":"amd64","aarch64":"arm64"}.get(platform.machine(),platform.machine())
 w=json.loads(t).get("worker",{}).get(a)
 if not w: sys.exit("vishwa: there is no worker for "+a)

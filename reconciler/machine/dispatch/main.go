@@ -23,7 +23,7 @@ const mostTicket = 1 << 20
 
 // Main is the worker's program: it finds its ticket, works, and returns its exit code.
 func Main(ctx context.Context, version string) int {
-	ticket, err := ownTicket(os.LookupEnv, os.Unsetenv)
+	ticket, err := ownTicket(port.TicketFile, os.LookupEnv, os.Unsetenv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "vishwa worker:", err)
 		return Untold
@@ -37,16 +37,20 @@ func Main(ctx context.Context, version string) int {
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 }
 
-// ownTicket is the ticket of the variable, which is taken away, or of the file.
-func ownTicket(lookup func(string) (string, bool), unset func(string) error) ([]byte, error) {
-	if text, ok := lookup(port.TicketVariable); ok {
-		return []byte(text), unset(port.TicketVariable)
+// ownTicket is the ticket of the file or, where there is none, of the variable: the file is
+// the launcher's, and a variable may be the image's. It is taken away either way.
+func ownTicket(file string, lookup func(string) (string, bool), unset func(string) error) ([]byte, error) {
+	text, set := lookup(port.TicketVariable)
+	if err := unset(port.TicketVariable); err != nil {
+		return nil, fmt.Errorf("take the ticket: %w", err)
 	}
-	f, err := os.Open(port.TicketFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Missing, "there is no ticket: neither %s nor %s is set; a runner begins workers, people do not", port.TicketVariable, port.TicketFile)
-	}
-	if err != nil {
+	f, err := os.Open(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && set:
+		return []byte(text), nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.New(fault.Missing, "there is no ticket: neither %s nor %s is set; a runner begins workers, people do not", port.TicketVariable, file)
+	case err != nil:
 		return nil, fmt.Errorf("read the ticket: %w", err)
 	}
 	defer f.Close()
