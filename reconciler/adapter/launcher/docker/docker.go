@@ -127,7 +127,7 @@ func (d *launcher) begin(ctx context.Context, task port.Task, c container.Inspec
 		return port.TaskID{}, err
 	}
 	if _, err := d.api.CopyToContainer(ctx, c.ID, client.CopyToContainerOptions{DestinationPath: port.WorkerDir, Content: ticket}); err != nil {
-		return port.TaskID{}, d.classed(ctx, "give "+task.Name+" its ticket", err)
+		return port.TaskID{}, d.unticketed(ctx, task, c.ID, err)
 	}
 	if _, err := d.api.ContainerStart(ctx, c.ID, client.ContainerStartOptions{}); err != nil {
 		return port.TaskID{}, d.unstarted(ctx, task, c.ID, err)
@@ -172,13 +172,29 @@ func (d *launcher) unstarted(ctx context.Context, task port.Task, id string, why
 	case fault.Of(err) != fault.Invalid:
 		return err
 	}
-	if _, gone := d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); gone != nil {
-		d.o.Env.Log.Warn("remove what did not start", "task", task.Name, "err", gone)
-	}
+	d.drop(ctx, task, id)
 	if unfit != nil {
 		return unfit
 	}
 	return err
+}
+
+// unticketed says why the ticket could not be put where it is read. An image that has a link
+// in the volume's place keeps it from there; such a container is taken away.
+func (d *launcher) unticketed(ctx context.Context, task port.Task, id string, why error) error {
+	err := d.classed(ctx, "give "+task.Name+" its ticket", why)
+	if kind := fault.Of(err); kind != fault.Denied && kind != fault.Invalid {
+		return err
+	}
+	d.drop(ctx, task, id)
+	return unfitted(port.BadImage, "image %s has something at %s, where the worker is: %s", task.Image, port.WorkerDir, harmless.Line(why.Error()))
+}
+
+// drop takes away a container that will never start.
+func (d *launcher) drop(ctx context.Context, task port.Task, id string) {
+	if _, err := d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		d.o.Env.Log.Warn("remove what did not start", "task", task.Name, "err", err)
+	}
 }
 
 func (d *launcher) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus, error) {

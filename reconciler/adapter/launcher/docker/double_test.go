@@ -49,6 +49,7 @@ type engineDouble struct {
 	images     map[string]string
 	pullable   map[string]string // and their architecture
 	pullError  string
+	config     object        // of images
 	pulled     chan struct{} // nil, or what a pull waits for
 	auths      []string
 	containers map[string]*boxDouble
@@ -136,7 +137,7 @@ func (e *engineDouble) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case part[0] == "images" && r.Method == http.MethodGet:
 		name := strings.TrimSuffix(strings.Join(part[1:], "/"), "/json")
 		if arch := e.images[name]; arch != "" {
-			answer(w, 200, object{"Id": name, "Os": "linux", "Architecture": arch})
+			answer(w, 200, object{"Id": name, "Os": "linux", "Architecture": arch, "Config": e.config})
 			return
 		}
 		answer(w, 404, object{"message": "No such image: " + name})

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -25,11 +26,12 @@ import (
 // finds it under way.
 const pullTime = time.Hour
 
-// fetch has the engine have the image, and refuses one that is for another kind of machine.
-func (d *launcher) fetch(ctx context.Context, image string, eng *engine) error {
-	err := d.runsHere(ctx, image, eng)
+// fetch has the engine have the image, and refuses one that no task can be begun in. It tells
+// the names of the image's variables.
+func (d *launcher) fetch(ctx context.Context, image string, eng *engine) ([]string, error) {
+	names, err := d.fits(ctx, image, eng)
 	if err == nil || fault.Of(err) != fault.Missing {
-		return err
+		return names, err
 	}
 	done := d.pulls.DoChan(image, func() (any, error) {
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), pullTime)
@@ -39,24 +41,48 @@ func (d *launcher) fetch(ctx context.Context, image string, eng *engine) error {
 	select {
 	case r := <-done:
 		if r.Err != nil {
-			return r.Err
+			return nil, r.Err
 		}
 	case <-ctx.Done():
-		return fault.New(fault.Cancelled, "wait for image %s, which the engine is fetching: %w", image, context.Cause(ctx))
+		return nil, fault.New(fault.Cancelled, "wait for image %s, which the engine is fetching: %w", image, context.Cause(ctx))
 	}
-	return d.runsHere(ctx, image, eng)
+	return d.fits(ctx, image, eng)
 }
 
-// runsHere is Missing where the engine has no such image.
-func (d *launcher) runsHere(ctx context.Context, image string, eng *engine) error {
+// fits is Missing where the engine has no such image.
+func (d *launcher) fits(ctx context.Context, image string, eng *engine) ([]string, error) {
 	r, err := d.api.ImageInspect(ctx, image)
 	if err != nil {
-		return d.classed(ctx, "inspect image "+image, err)
+		return nil, d.classed(ctx, "inspect image "+image, err)
 	}
 	if os, arch := r.Os, architecture(r.Architecture); os != "" && arch != "" && (os != eng.os || arch != eng.arch) {
-		return unfitted(port.BadImage, "image %s is for %s/%s, and the engine's machine is %s/%s", image, os, arch, eng.os, eng.arch)
+		return nil, unfitted(port.BadImage, "image %s is for %s/%s, and the engine's machine is %s/%s", image, os, arch, eng.os, eng.arch)
 	}
-	return nil
+	if r.Config == nil {
+		return nil, nil
+	}
+	for volume := range r.Config.Volumes { // the engine would lay it over what the worker is given
+		if at := path.Clean("/" + volume); at == "/" || at == port.WorkerDir || strings.HasPrefix(at, port.WorkerDir+"/") {
+			return nil, unfitted(port.BadImage, "image %s declares the volume %s, where the worker is", image, harmless.Line(volume))
+		}
+	}
+	var names []string
+	for _, v := range r.Config.Env {
+		name, _, _ := strings.Cut(v, "=")
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// keptFromWorker tells the variables by which an image would speak to the worker instead of to its run:
+// how Go's own library reaches others and whom it trusts, and what launchers tell.
+func keptFromWorker(name string) bool {
+	switch upper := strings.ToUpper(name); upper {
+	case "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOTRACEBACK", "GOGC", "GOMEMLIMIT", "GOMAXPROCS":
+		return true
+	default:
+		return strings.HasPrefix(upper, "VISHWA_")
+	}
 }
 
 func (d *launcher) pull(ctx context.Context, image string) error {

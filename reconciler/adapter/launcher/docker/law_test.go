@@ -77,6 +77,25 @@ func TestAContainerIsGivenNoMoreThanWasAskedFor(t *testing.T) {
 	}
 }
 
+// TestAnImageDoesNotSpeakToTheWorker: the worker is the image's first process, and trusted.
+func TestAnImageDoesNotSpeakToTheWorker(t *testing.T) {
+	e := newEngineDouble(t)
+	e.config = object{"Env": []string{"PATH=/usr/bin", "VISHWA_TICKET={}", "vishwa_nodes=2", "https_proxy=http://evil", "HTTP_PROXY=x", "SSL_CERT_FILE=/evil", "GODEBUG=x509usefallbackroots=1", "PYTHONPATH=/opt"}}
+	task := someTask(doubleImage, "forever")
+	launched(t, launcherOn(t, e.Socket), task)
+	want := []any{"HOME=/vishwa/work", "VISHWA_TICKET", "vishwa_nodes", "https_proxy", "HTTP_PROXY", "SSL_CERT_FILE", "GODEBUG"}
+	if got := e.box(t, task.Name).config["Env"]; !reflect.DeepEqual(got, want) {
+		t.Errorf("of the image's variables are set or taken away %v, want %v", got, want)
+	}
+	for volume, want := range map[string]port.Cause{"/": port.BadImage, "/vishwa": port.BadImage, "/vishwa/ticket/": port.BadImage, "vishwa/work": port.BadImage, "/data/../vishwa/bin": port.BadImage, "/data": "", "/vishwas": ""} {
+		e.config = object{"Volumes": object{volume: object{}}}
+		_, err := launcherOn(t, e.Socket).Launch(t.Context(), someTask(doubleImage, "forever"))
+		if unfitCause(err) != want || (err == nil) != (want == "") {
+			t.Errorf("an image with the volume %s: %v", volume, err)
+		}
+	}
+}
+
 func TestATaskIsNeverRoot(t *testing.T) {
 	e := newEngineDouble(t)
 	task := someTask(doubleImage, "forever")

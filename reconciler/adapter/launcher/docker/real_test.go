@@ -291,6 +291,33 @@ func logs(t *testing.T, c *client.Client, id string) string {
 	return string(out)
 }
 
+// TestDockerEngineKeepsAnImageFromTheWorker: neither its variables nor a link in the place of
+// what the worker is given reach it.
+func TestDockerEngineKeepsAnImageFromTheWorker(t *testing.T) {
+	engine, base := enginetest.Docker(t), enginetest.PythonImage(t)
+	l := launcherOn(t, engine.Socket)
+	loud := enginetest.Push(t, "vishwa/loud", enginetest.Image{Base: base, Env: []string{"VISHWA_TICKET={}", "HTTPS_PROXY=http://evil", "OWN=1"}})
+	id, _ := runReal(t, l, someTask(loud, "sh", "-c", "env; exit 3"))
+	if said := logs(t, engineClient(t, engine), id.UID); strings.Contains(said, "VISHWA_TICKET") || strings.Contains(said, "evil") || !strings.Contains(said, "OWN=1\n") {
+		t.Errorf("it sees %s", said)
+	}
+	for name, files := range map[string]map[string]string{"a file": {"/vishwa": "x"}, "its ticket": {"/vishwa/ticket/ticket": "x", "/vishwa/work/x": "x"}} {
+		image := enginetest.Push(t, "vishwa/squatter", enginetest.Image{Base: base, Files: files})
+		task := someTask(image, "sh", "-c", "cat "+port.TicketFile+"; ls -A; exit 3")
+		id, err := l.Launch(t.Context(), task)
+		if err != nil { // it is in the way, which is said
+			if unfitCause(err) != port.BadImage {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		_, _ = runReal(t, l, task)
+		if said := logs(t, engineClient(t, engine), id.UID); said != string(task.Ticket) {
+			t.Errorf("%s: it sees %q, want its ticket alone", name, said)
+		}
+	}
+}
+
 // TestDockerEngineSaysWhyAnImageIsOfNoUse: what is wrong with it is told by the engine in three ways.
 func TestDockerEngineSaysWhyAnImageIsOfNoUse(t *testing.T) {
 	engine := enginetest.Docker(t)

@@ -1,5 +1,4 @@
-// Runs in containers of a real engine: the worker, the launcher and the runner together keep
-// what every runner promises.
+// A run in a container of a real engine, which has nothing of the worker that carries it out.
 
 package docker
 
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/moby/moby/client"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
@@ -49,13 +46,7 @@ func workerProgram(t testing.TB) string {
 	return file
 }
 
-type runsBench struct {
-	port.Runner
-	store port.Store
-	begun func() int
-}
-
-func newRunsBench(t *testing.T, engine *enginetest.DockerEngine, image, worker string) runsBench {
+func newRuns(t *testing.T, engine *enginetest.DockerEngine, image string) port.Runner {
 	t.Helper()
 	kept, err := store.Dir(filepath.Join(t.TempDir(), "store"))
 	if err != nil {
@@ -65,61 +56,19 @@ func newRunsBench(t *testing.T, engine *enginetest.DockerEngine, image, worker s
 	if err != nil {
 		t.Fatal(err)
 	}
-	task := someTask(image, "true")
-	l, c := launcherOn(t, engine.Socket), engineClient(t, engine)
-	since := time.Now()
-	t.Cleanup(func() {
-		all, err := c.ContainerList(bare(t), client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labelOwner+"="+task.Owner+task.Launch[:8])})
-		if err != nil {
-			t.Error(err)
-		}
-		for _, x := range all.Items {
-			remove(t, c, x.ID)
-		}
-	})
-	owner := task.Owner + task.Launch[:8]
-	cfg := runner.RemoteConfig{
-		Name: "docker", Launcher: l, Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }}, Store: kept,
-		Dir: filepath.Join(t.TempDir(), "runs"), Seal: key, Owner: owner, Program: "test", Wall: wall.Policy{Level: wall.Landlock},
-		Worker: func(string) (string, error) { return worker, nil },
-	}
-	return runsBench{Runner: imaged{runner.Remote(cfg), image}, store: kept, begun: func() int {
-		stream := c.Events(t.Context(), client.EventsListOptions{Since: since.Format(time.RFC3339Nano), Until: time.Now().Format(time.RFC3339Nano),
-			Filters: make(client.Filters).Add("event", "start").Add("label", labelOwner+"="+owner)})
-		for n := 0; ; {
-			select {
-			case <-stream.Messages:
-				n++
-			case <-stream.Err:
-				return n
-			}
-		}
-	}}
-}
-
-func TestDockerEngineRunsJobs(t *testing.T) {
-	engine, image := enginetest.Docker(t), enginetest.Python(t)
 	worker := workerProgram(t)
-	shell := func(script string) []string { return []string{"sh", "-c", script} }
-	t.Run("AsARunner", func(t *testing.T) {
-		porttest.Runner(t, func(t *testing.T) porttest.RunnerBench {
-			b := newRunsBench(t, engine, image, worker)
-			return porttest.RunnerBench{Runner: b.Runner, Well: shell("echo hello"), Badly: shell("exit 7"), Forever: shell("while :; do sleep 1; done"), Begun: b.begun}
-		})
-	})
-	t.Run("WhatItsRunsSeeAndLeave", func(t *testing.T) {
-		porttest.Work(t, func(t *testing.T) porttest.WorkBench {
-			b := newRunsBench(t, engine, image, worker)
-			return porttest.WorkBench{Runner: b.Runner, Store: b.store, Shell: shell}
-		})
-	})
+	return imaged{runner.Remote(runner.RemoteConfig{
+		Name: "docker", Launcher: launcherOn(t, engine.Socket), Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }},
+		Store: kept, Dir: filepath.Join(t.TempDir(), "runs"), Seal: key, Owner: "suite", Program: "test", Wall: wall.Policy{Level: wall.Landlock},
+		Worker: func(string) (string, error) { return worker, nil },
+	}), image}
 }
 
 // TestDockerEngineKeepsARunFromItsWorker: the run is the worker's user in the worker's
 // container, and still has nothing of it.
 func TestDockerEngineKeepsARunFromItsWorker(t *testing.T) {
 	engine, image := enginetest.Docker(t), enginetest.Python(t)
-	b := newRunsBench(t, engine, image, workerProgram(t))
+	b := newRuns(t, engine, image)
 	job := port.Job{Key: digest.Of([]byte("curious")), Ref: schemas.Ref{Kind: "training", Name: "curious"}, Command: []string{"python3", "-c", `
 import os, signal
 def can(what, do):

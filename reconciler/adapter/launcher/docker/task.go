@@ -18,6 +18,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -76,10 +77,16 @@ func (d *launcher) takes(task port.Task) error {
 
 // create makes the container of a task, and starts nothing. One that is there is a Conflict.
 func (d *launcher) create(ctx context.Context, task port.Task, eng *engine) error {
-	if err := d.fetch(ctx, task.Image, eng); err != nil {
+	names, err := d.fetch(ctx, task.Image, eng)
+	if err != nil {
 		return err
 	}
 	config, host := d.container(task)
+	for _, name := range names {
+		if keptFromWorker(name) {
+			config.Env = append(config.Env, name) // without a value it is taken away
+		}
+	}
 	if n := task.Resources.GPU; n > 0 {
 		d.gpus.Lock()
 		defer d.gpus.Unlock()
@@ -91,6 +98,9 @@ func (d *launcher) create(ctx context.Context, task port.Task, eng *engine) erro
 		host.DeviceRequests = []container.DeviceRequest{deviceRequest(ids, eng)}
 	}
 	made, err := d.api.ContainerCreate(ctx, client.ContainerCreateOptions{Name: task.Name, Config: config, HostConfig: host})
+	if err != nil && contains(err.Error(), "not a directory", "too many levels of symbolic links") {
+		return unfitted(port.BadImage, "image %s has something at %s, where the worker is: %s", task.Image, port.WorkerDir, harmless.Line(err.Error()))
+	}
 	if err != nil {
 		return d.classed(ctx, "make container "+task.Name, err)
 	}
