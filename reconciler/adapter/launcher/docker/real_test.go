@@ -4,6 +4,7 @@ package docker
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"io/fs"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -408,8 +410,8 @@ func TestDockerEngineGivesNoGPUThatIsNotThere(t *testing.T) {
 }
 
 // BenchmarkDockerBeside is a container that does nothing, from submitting to knowing its end
-// and having it taken away, by turns with docker run --rm of the same: what else the machine
-// does slows both. The medians count.
+// and having it taken away, as a task alone and as a whole run with its worker, by turns with
+// docker run --rm of the same: what else the machine does slows all. The medians count.
 func BenchmarkDockerBeside(b *testing.B) {
 	if os.Getenv("VISHWA_REAL") == "" {
 		b.Skip("needs a real engine: make test-docker begins one")
@@ -435,10 +437,21 @@ func BenchmarkDockerBeside(b *testing.B) {
 			b.Fatalf("docker run: %v: %s", err, out)
 		}
 	}
+	r := newRuns(b, engine, image)
+	whole := func() {
+		job := port.Job{Key: digest.Of([]byte(rand.Text())), Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "bench"}, Command: []string{"true"}, Network: schemas.Network{schemas.NetworkNone}}
+		run, err := r.Start(b.Context(), job)
+		for err == nil && run.State != port.Done {
+			run, err = r.Wait(b.Context(), job.Key, run.State, 0)
+		}
+		if err != nil || run.Result.Cause != "" {
+			b.Fatal(run.Result, err)
+		}
+	}
 	ours() // fetches the image
 	took := map[string][]float64{}
 	for b.Loop() {
-		for what, do := range map[string]func(){"vishwa": ours, "docker-run": theirs} {
+		for what, do := range map[string]func(){"task": ours, "run": whole, "docker-run": theirs} {
 			begun := time.Now()
 			do()
 			took[what] = append(took[what], time.Since(begun).Seconds())

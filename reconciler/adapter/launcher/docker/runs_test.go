@@ -46,7 +46,7 @@ func workerProgram(t testing.TB) string {
 	return file
 }
 
-func newRuns(t *testing.T, engine *enginetest.DockerEngine, image string) port.Runner {
+func newRuns(t testing.TB, engine *enginetest.DockerEngine, image string) port.Runner {
 	t.Helper()
 	kept, err := store.Dir(filepath.Join(t.TempDir(), "store"))
 	if err != nil {
