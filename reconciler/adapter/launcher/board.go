@@ -180,6 +180,32 @@ func (b *board) status(id port.TaskID) (port.TaskStatus, bool) {
 	return f.Task(), true
 }
 
+// settling is how long a watch may be behind what the cluster answers.
+const settling = 5 * time.Second
+
+// settle waits until the board has heard of the end of every pod of a task that it knows, for a
+// while at most.
+func (b *board) settle(ctx context.Context, name string) {
+	late := time.NewTimer(settling)
+	defer late.Stop()
+	for {
+		wake := b.wake(name)
+		b.mu.Lock()
+		there := len(b.pods[name])
+		b.mu.Unlock()
+		if there == 0 {
+			return
+		}
+		select {
+		case <-wake:
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // gone are the pods of a task that were there, as they were last.
 func (b *board) gone(u status.Unit) []status.Pod {
 	b.mu.Lock()

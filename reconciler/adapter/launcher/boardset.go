@@ -9,6 +9,11 @@ func (b *board) setUnits(all []status.Unit) {
 	for _, u := range all {
 		b.units[u.Name] = leanUnit(u)
 	}
+	for name := range b.past {
+		if _, there := b.units[name]; !there {
+			delete(b.past, name)
+		}
+	}
 	b.wakeAll()
 }
 
@@ -24,9 +29,17 @@ func (b *board) setUnit(u status.Unit, gone bool) {
 }
 
 func (b *board) setPods(all []status.Pod) {
-	clear(b.pods)
+	was := b.pods
+	b.pods = map[string]map[string]status.Pod{}
 	for _, p := range all {
 		b.keepPod(p)
+	}
+	for name, pods := range was { // whose end was missed
+		for uid, p := range pods {
+			if _, still := b.pods[name][uid]; !still {
+				b.keepPast(name, p)
+			}
+		}
 	}
 	b.wakeAll()
 }
@@ -38,13 +51,23 @@ func (b *board) setPod(p status.Pod, gone bool) {
 		if len(b.pods[name]) == 0 {
 			delete(b.pods, name)
 		}
-		if _, there := b.units[name]; there { // how it ended is told by nothing else
-			b.past[name] = append(b.past[name], leanPod(p))
-		}
+		b.keepPast(name, leanPod(p))
 	} else {
 		b.keepPod(p)
 	}
 	b.changed(name)
+}
+
+// maxPast bounds the pods that are remembered of a task which its owner takes back over and over.
+const maxPast = 1024
+
+// keepPast keeps a pod that is gone, for as long as its unit is there: how it ended is told by nothing else.
+func (b *board) keepPast(name string, p status.Pod) {
+	if _, there := b.units[name]; !there {
+		return
+	}
+	past := append(b.past[name], p)
+	b.past[name] = past[max(0, len(past)-maxPast):]
 }
 
 func (b *board) keepPod(p status.Pod) {

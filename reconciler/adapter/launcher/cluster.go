@@ -53,9 +53,11 @@ func (c *cluster) Launch(ctx context.Context, task port.Task) (port.TaskID, erro
 	if err != nil {
 		return port.TaskID{}, err
 	}
-	if _, err := c.workloads(ctx); err != nil {
+	loads, err := c.workloads(ctx)
+	if err != nil {
 		return port.TaskID{}, err
 	}
+	defer c.board.join(loads)() // who is launched is awaited soon, and how its pods end is told but once
 	n := newNames(objectName(task, c.kind.room(task)))
 	for range 3 {
 		object := c.kind.object(task, n)

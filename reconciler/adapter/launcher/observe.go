@@ -76,6 +76,12 @@ func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus,
 			return port.TaskStatus{}, err
 		}
 	}
+	if s := f.Task(); s.Cause != port.Lost {
+		return s, nil
+	}
+	// How a pod ended that is gone was told to whoever watched it, and may be on its way here.
+	c.board.settle(ctx, u.Name)
+	f.Past = c.board.gone(u)
 	return f.Task(), nil
 }
 

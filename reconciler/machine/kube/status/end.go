@@ -26,6 +26,8 @@ func (f Facts) failed(c condition) port.TaskStatus {
 		return ended(port.Preempted, "its machine was taken back")
 	case rank >= 0:
 		return best
+	case len(f.Past) > 0: // nothing else takes away the pod of what has failed
+		return ended(port.Stopped, "somebody deleted its pod")
 	case len(f.Pods) == 0 && c.Reason == "BackoffLimitExceeded": // else the Job would say that it was taken back
 		return ended(port.Stopped, "somebody deleted its pod")
 	default:
