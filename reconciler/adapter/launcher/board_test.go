@@ -1,0 +1,68 @@
+// What is kept of tasks is little, however many there are.
+
+package launcher
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// A thousand tasks with large objects take up no more than 2 kB each, and nothing when they are gone.
+func TestTheBoardIsSmall(t *testing.T) {
+	const tasks, most = 1000, 2 << 10
+	c := kubetest.New(t, kubetest.Options{})
+	l := on(t, c, schemas.KubernetesRunner{}).(*cluster)
+	leave := l.board.join(kube.Resource{})
+	defer leave()
+	if err := l.heard(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	padding := strings.Repeat("x", 20<<10)
+	used := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	tell := func(i int, gone bool) {
+		name := fmt.Sprintf("task-%d", i)
+		u := status.Unit{Meta: status.Meta{Name: name, UID: name, Annotations: map[string]string{status.Begun: "true", "padding": padding + name}, Labels: map[string]string{"padding": padding + name}}}
+		p := status.Pod{Meta: status.Meta{Name: name + "-x", UID: name + "-x", Labels: map[string]string{taskLabel: name, controllerUID: name, "padding": padding + name}}}
+		p.Status.Phase = "Running"
+		l.board.mu.Lock()
+		defer l.board.mu.Unlock()
+		if gone {
+			l.board.setPod(p, true)
+			l.board.setUnit(u, true)
+			return
+		}
+		l.board.setUnit(u, false)
+		l.board.setPod(p, false)
+	}
+	before := used()
+	for i := range tasks {
+		tell(i, false)
+	}
+	if each := (used() - before) / tasks; each > most {
+		t.Errorf("a task takes %d bytes, want %d at most", each, most)
+	}
+	if s, known := l.board.status(port.TaskID{Name: "task-7", UID: "task-7"}); !known || s.Phase != port.TaskRunning {
+		t.Errorf("a task that runs stands as %+v, %t", s, known)
+	}
+	for i := range tasks {
+		tell(i, true)
+	}
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	if n := len(l.board.units) + len(l.board.pods) + len(l.board.past) + len(l.board.refused); n != 0 {
+		t.Errorf("%d things are kept of tasks that are gone", n)
+	}
+}
