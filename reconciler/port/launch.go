@@ -85,6 +85,15 @@ const (
 	TicketVariable = "VISHWA_TICKET"
 )
 
+// WorkerVariables are those by which an image would speak to the worker instead of to its run:
+// what launchers tell, how Go's own library reaches others and whom it trusts. No image of a
+// task may set them; proxies are spelt in lower case, too.
+func WorkerVariables() []string {
+	return []string{TicketVariable, NodeRank, NodeCount, NodeAddress, NodeAddresses,
+		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+		"SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOTRACEBACK", "GOGC", "GOMEMLIMIT", "GOMAXPROCS"}
+}
+
 // Variables that a launcher sets where a job has several nodes.
 const (
 	NodeRank    = "VISHWA_NODE_RANK" // 0 to nodes-1; 0 writes what comes out

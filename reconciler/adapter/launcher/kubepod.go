@@ -4,9 +4,11 @@
 package launcher
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"strconv"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -30,6 +32,11 @@ func (k jobKind) pod(t port.Task, n names) map[string]any {
 	main["resources"] = resources(t.Resources, k.o.Runner.GPUResource)
 	if t.Nodes > 1 {
 		main["env"] = append(main["env"].([]any), nodeEnv(t, n.object+"-0."+n.service)...)
+		all := make([]string, t.Nodes)
+		for i := range all {
+			all[i] = fmt.Sprintf("%s-%d.%s", n.object, i, n.service)
+		}
+		main["env"] = append(main["env"].([]any), variable(port.NodeAddresses, strings.Join(all, ",")))
 	}
 	spec := map[string]any{
 		"restartPolicy": "Never", "containers": []any{main}, "volumes": volumes(t, n, k.o.Install),
@@ -112,10 +119,13 @@ func worker(t port.Task, n names, installed bool) map[string]any {
 	if installed {
 		mounts = append(mounts, map[string]any{"name": "vishwa-bin", "mountPath": InstallDir, "readOnly": true})
 	}
-	return map[string]any{
-		"volumeMounts": mounts, "securityContext": security(),
-		"env": []any{variable("HOME", "/tmp"), variable("TMPDIR", "/tmp")},
+	env := []any{variable("HOME", "/tmp"), variable("TMPDIR", "/tmp")}
+	for _, name := range port.WorkerVariables() { // whatever the image says
+		if t.Nodes <= 1 || !strings.HasPrefix(name, "VISHWA_NODE") {
+			env = append(env, variable(name, ""))
+		}
 	}
+	return map[string]any{"volumeMounts": mounts, "securityContext": security(), "env": env}
 }
 
 func variable(name, value string) map[string]any {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,15 +75,10 @@ func (d *launcher) fits(ctx context.Context, image string, eng *engine) ([]strin
 	return names, nil
 }
 
-// keptFromWorker tells the variables by which an image would speak to the worker instead of to its run:
-// how Go's own library reaches others and whom it trusts, and what launchers tell.
+// keptFromWorker tells the variables of an image that a worker must not see.
 func keptFromWorker(name string) bool {
-	switch upper := strings.ToUpper(name); upper {
-	case "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOTRACEBACK", "GOGC", "GOMEMLIMIT", "GOMAXPROCS":
-		return true
-	default:
-		return strings.HasPrefix(upper, "VISHWA_")
-	}
+	upper := strings.ToUpper(name)
+	return strings.HasPrefix(upper, "VISHWA_") || slices.Contains(port.WorkerVariables(), upper)
 }
 
 func (d *launcher) pull(ctx context.Context, image string) error {
