@@ -50,15 +50,12 @@ func (c *cluster) find(ctx context.Context, id port.TaskID) (status.Unit, error)
 }
 
 func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus, error) {
-	u, err := c.find(ctx, id)
+	u, err := c.present(ctx, id)
 	if err != nil {
 		return port.TaskStatus{}, err
 	}
-	if u.Deleted != nil {
-		return port.TaskStatus{}, fault.New(fault.Missing, "task %s is going: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
-	}
-	f := c.facts(u, nil)
 	if u.Spec.Suspend {
+		f := c.facts(u, nil)
 		if c.queue != "" && u.Annotations[status.Begun] != "" {
 			f.Load, err = c.workload(ctx, u)
 		}
@@ -67,15 +64,21 @@ func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus,
 		}
 		return f.Task(), err
 	}
-	if f.Pods, err = c.podsOf(ctx, u); err != nil {
+	pods, err := c.podsOf(ctx, u)
+	if err != nil {
 		return port.TaskStatus{}, err
 	}
-	f.Past = c.board.gone(u)
-	if len(f.Pods) == 0 {
-		if f.Refused, err = c.refusal(ctx, u); err != nil {
-			return port.TaskStatus{}, err
+	refused := ""
+	if len(pods) == 0 { // perhaps since it was read: it may be going by now
+		if u, err = c.present(ctx, id); err == nil {
+			refused, err = c.refusal(ctx, u)
 		}
 	}
+	if err != nil {
+		return port.TaskStatus{}, err
+	}
+	f := c.facts(u, pods)
+	f.Refused, f.Past = refused, c.board.gone(u)
 	if s := f.Task(); s.Cause != port.Lost {
 		return s, nil
 	}
@@ -83,6 +86,15 @@ func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus,
 	c.board.settle(ctx, u.Name)
 	f.Past = c.board.gone(u)
 	return f.Task(), nil
+}
+
+// present is a task's object that nobody is taking away.
+func (c *cluster) present(ctx context.Context, id port.TaskID) (status.Unit, error) {
+	u, err := c.find(ctx, id)
+	if err == nil && u.Deleted != nil {
+		err = fault.New(fault.Missing, "task %s is going: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
+	}
+	return u, err
 }
 
 // facts are what is known of a task by its object and pods.

@@ -95,7 +95,7 @@ func New(t *testing.T, o Options) *Cluster {
 		close(stop)
 		<-done
 		c.nodes.close()
-		c.store.close()
+		c.locked(c.store.close)
 		c.Server.CloseClientConnections()
 		c.Server.Close()
 	})
