@@ -8,7 +8,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/vishwaops/vishwa/policy"
@@ -20,7 +19,6 @@ import (
 // slow is a store of which a content is given out once its gate is open, or ctx ends.
 type slow struct {
 	port.Store
-	mu    sync.Mutex
 	bytes map[digest.Digest][]byte
 	gates map[digest.Digest]chan struct{}
 	asked chan digest.Digest

@@ -199,7 +199,7 @@ func TestAModuleOfAStrangerCostsLittle(t *testing.T) {
 			start := time.Now()
 			Check(fstest.MapFS{"main.tf": {Data: []byte(text)}}, nil)
 			runtime.ReadMemStats(&after)
-			if took, used := time.Since(start), after.TotalAlloc-before.TotalAlloc; took > 10*time.Second || used > 2<<30 {
+			if took, used := time.Since(start), after.TotalAlloc-before.TotalAlloc; took > time.Minute || used > 2<<30 {
 				t.Errorf("%s and %d MiB", took, used>>20)
 			}
 		})
