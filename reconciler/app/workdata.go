@@ -4,11 +4,16 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
+	"maps"
+	"os"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -22,6 +27,7 @@ type workData struct {
 	dir     string
 	offline bool
 	env     port.Env
+	house   *Repository
 }
 
 var _ pass.WorkData = workData{}
@@ -31,7 +37,7 @@ func (h *Repository) workData(o Options) pass.WorkData {
 	if h.checkout() == "" || o.Isolation != nil {
 		return nil
 	}
-	return workData{h.checkout(), o.Offline, o.Env}
+	return workData{h.checkout(), o.Offline, o.Env, h}
 }
 
 // open is the workspace; nil where the checkout is not the root of one.
@@ -58,11 +64,53 @@ func (d workData) Unpushed(ctx context.Context, points []port.DataPointer) map[s
 	if w == nil || err != nil || d.offline {
 		return nil
 	}
+	may, err := d.reviewed(ctx)
+	if err != nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	lack, err := w.Unpushed(ctx, points)
+	lack, err := w.Unpushed(ctx, points, may)
 	if err != nil && d.env.Log != nil {
 		d.env.Log.Log(ctx, slog.LevelDebug, "a DVC remote does not say what it has", "error", err)
 	}
 	return lack
+}
+
+// reviewed tells which remotes may be asked by the way. A branch that is looked at may be
+// anybody's, and a plan of it must not have this machine's credentials go where it says: so
+// .dvc/config has to name the remote as it does on the branch that the Git remote calls its
+// own. What the user's own files name, and a clone without a remote, is the user's.
+func (d workData) reviewed(ctx context.Context) (func(remote string) bool, error) {
+	sha, one, err := d.house.GitLedger.Published()
+	if err != nil || !one {
+		return func(string) bool { return true }, err
+	}
+	if sha == "" {
+		return func(string) bool { return false }, nil
+	}
+	tree, err := d.house.Repo.Open(ctx, sha)
+	if err != nil {
+		return nil, err
+	}
+	there, err := sharedConfig(tree)
+	if err != nil {
+		return nil, err
+	}
+	here, err := sharedConfig(os.DirFS(d.dir))
+	return func(remote string) bool {
+		return maps.Equal(here.Keys(dvc.RemoteSection(remote)), there.Keys(dvc.RemoteSection(remote)))
+	}, err
+}
+
+// sharedConfig is the DVC configuration that Git keeps; an empty one where there is none.
+func sharedConfig(tree fs.FS) (*dvc.Config, error) {
+	b, err := fs.ReadFile(tree, ".dvc/config")
+	if errors.Is(err, fs.ErrNotExist) {
+		return &dvc.Config{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return dvc.ParseConfig(".dvc/config", b)
 }

@@ -82,8 +82,9 @@ func (w *Workspace) resized(ctx context.Context, p port.DataPointer) (bool, erro
 }
 
 // Unpushed tells, by path, which data is not on the remote that its pointer means, and the
-// remote's name. Where a remote does not answer, nothing is said of what it would have.
-func (w *Workspace) Unpushed(ctx context.Context, points []port.DataPointer) (lack map[string]string, silent error) {
+// remote's name. Where a remote does not answer, or may not be asked, nothing is said of
+// what it would have.
+func (w *Workspace) Unpushed(ctx context.Context, points []port.DataPointer, may func(remote string) bool) (lack map[string]string, silent error) {
 	lack = map[string]string{}
 	by := map[load][]port.DataPointer{}
 	for _, p := range points {
@@ -97,6 +98,10 @@ func (w *Workspace) Unpushed(ctx context.Context, points []port.DataPointer) (la
 		delete(by, load{"", true})
 	}
 	for l, some := range by {
+		if rc, err := w.config.Remote(l.remote); err != nil || !may(rc.Name) {
+			silent = err
+			continue
+		}
 		r, err := w.Remote(l.remote)
 		if err != nil {
 			silent = err

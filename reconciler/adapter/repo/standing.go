@@ -102,6 +102,34 @@ func (l *Ledger) Standing(ctx context.Context, sha string) (Standing, error) {
 	return s, err
 }
 
+// Published is the commit that the remote's own branch is at, as far as this clone has seen
+// it; "" where that is not known. One is false where the clone has no remote.
+func (l *Ledger) Published() (sha string, one bool, err error) {
+	l.mu.Lock()
+	told, remote := l.told, l.opts.Remote
+	l.mu.Unlock()
+	if l.place.own == nil || l.repo.remote(remote) == "" {
+		return "", false, nil
+	}
+	last, err := l.repo.lastSeen(remote)
+	if err != nil {
+		return "", true, err
+	}
+	if told == nil || told.own == "" {
+		told = last
+	}
+	name := plumbing.NewBranchReferenceName(told.own).String()
+	for _, at := range []plumbing.Hash{told.refs[name], last.refs[name]} {
+		l.repo.mu.Lock()
+		here := !at.IsZero() && l.repo.store.HasEncodedObject(at) == nil
+		l.repo.mu.Unlock()
+		if here {
+			return at.String(), true, nil
+		}
+	}
+	return "", true, nil
+}
+
 // code tells whether there is any branch but the ledger's.
 func (a *advertised) code(ledger plumbing.ReferenceName) bool {
 	for name := range a.refs {
