@@ -1,0 +1,77 @@
+// How a revision stands against the remote, in clones of every kind.
+
+package repo
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestARevisionIsHeldAgainstWhatTheRemoteHas(t *testing.T) {
+	remote, clones := newClones(t, 2)
+	here, other := clones[0], clones[1]
+	head := func(dir string) string { return strings.TrimSpace(git(t, dir, "rev-parse", "HEAD")) }
+	save := func(dir, name string) string {
+		write(t, dir, name, name)
+		git(t, dir, "add", "-A")
+		git(t, dir, "commit", "-q", "-m", name)
+		return head(dir)
+	}
+	main := strings.TrimSpace(git(t, here, "branch", "--show-current"))
+	pushed := save(here, "pushed")
+	git(t, here, "push", "-q", "origin", "HEAD")
+	alone := save(here, "alone")
+	git(t, here, "checkout", "-q", "-b", "side", pushed)
+	side := save(here, "side")
+	git(t, here, "push", "-q", "origin", "side")
+	git(t, here, "tag", "v1", save(here, "tagged"))
+	tagged := head(here)
+	git(t, here, "push", "-q", "origin", "v1")
+	git(t, here, "push", "-q", "origin", head(here)+"~0:refs/pull/1/merge")
+	// Others go on, and what they push this clone has not fetched.
+	git(t, other, "pull", "-q", "origin", main)
+	save(other, "newer")
+	git(t, other, "push", "-q", "origin", "HEAD:"+main)
+	shallow, bare := filepath.Join(t.TempDir(), "shallow"), filepath.Join(t.TempDir(), "bare.git")
+	git(t, here, "clone", "-q", "--depth", "1", "file://"+remote, shallow)
+	git(t, here, "init", "-q", "--bare", bare)
+	empty := newRepo(t)
+	git(t, empty, "remote", "add", "origin", bare)
+	unknown := strings.Repeat("12", 20)
+	for name, c := range map[string]struct {
+		dir, sha string
+		want     Standing
+	}{
+		"behind the tip, which is not here": {here, pushed, Standing{"origin", main, true, false, true}},
+		"on top of it, and not pushed":      {here, alone, Standing{"origin", main, false, false, false}},
+		"on another branch":                 {here, side, Standing{"origin", main, false, false, true}},
+		"under a tag":                       {here, tagged, Standing{"origin", main, false, false, true}},
+		"the tip":                           {other, head(other), Standing{"origin", main, true, true, true}},
+		"the tip of a shallow clone":        {shallow, head(shallow), Standing{"origin", main, true, true, true}},
+		"on top of a shallow clone":         {shallow, save(shallow, "new"), Standing{"origin", main, false, false, false}},
+		"a remote that has nothing":         {empty, head(empty), Standing{"origin", "", false, false, false}},
+		"no remote":                         {newRepo(t), unknown, Standing{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := openLedger(t, c.dir)
+			mustFacts(t, l)
+			got, err := l.Standing(t.Context(), c.sha)
+			if name == "no remote" && got == (Standing{}) && err == nil {
+				return
+			}
+			if err != nil || got != c.want {
+				t.Errorf("%+v, %v; want %+v", got, err, c.want)
+			}
+		})
+	}
+	// What the remote told is not needed where it was not asked.
+	l := openLedger(t, here, func(o *LedgerOptions) { o.Offline = true })
+	mustFacts(t, l)
+	if got, err := l.Standing(t.Context(), side); err != nil || !got.Known || got.On {
+		t.Errorf("offline: %+v, %v", got, err)
+	}
+	if sha, one, err := openLedger(t, other).Published(); err != nil || !one || sha == "" {
+		t.Errorf("published: %q, %v, %v", sha, one, err)
+	}
+}
