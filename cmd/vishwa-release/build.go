@@ -16,12 +16,16 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// platform is one that a release is built for.
-type platform struct{ os, arch string }
+// platform is a program, and what a release builds it for.
+type platform struct{ program, os, arch string }
 
-var platforms = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}}
+// platforms are all of them. The worker runs in containers alone, beside the name that vishwa looks for.
+var platforms = []platform{
+	{"vishwa", "linux", "amd64"}, {"vishwa", "linux", "arm64"}, {"vishwa", "darwin", "amd64"}, {"vishwa", "darwin", "arm64"},
+	{"vishwa-worker", "linux", "amd64"}, {"vishwa-worker", "linux", "arm64"},
+}
 
-func (p platform) file() string { return "vishwa-" + p.os + "-" + p.arch }
+func (p platform) file() string { return p.program + "-" + p.os + "-" + p.arch }
 
 // build is what goes into every program of a release.
 type build struct {
@@ -32,12 +36,12 @@ type build struct {
 // program builds the program for p at path.
 func (b build) program(ctx context.Context, p platform, path string) error {
 	stamp := fmt.Sprintf("-s -w -buildid= -X main.version=%s -X main.builtFrom=%s", b.version, b.commit)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", path, "./cmd/vishwa")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", path, "./cmd/"+p.program)
 	cmd.Dir = b.dir
 	// Settings of the machine that would change what is built.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOWORK=off")
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "build for %s/%s: %w\n%s", p.os, p.arch, err, said), "make it build: go build ./cmd/vishwa")
+		return fault.WithHint(fault.New(fault.Invalid, "build %s for %s/%s: %w\n%s", p.program, p.os, p.arch, err, said), "make it build: go build ./cmd/%s", p.program)
 	}
 	return nil
 }
