@@ -53,8 +53,8 @@ const node = "node"
 // events are of the Job that JobSet makes.
 func (trainKind) events(name string) string { return name + "-" + node + "-0" }
 
-// room is for the numbers that JobSet puts behind the name, in a host name.
-func (trainKind) room(port.Task) int { return len("-" + node + "-0-1023") }
+// room is for what JobSet puts behind the name of a pod, which is a label: numbers, and five letters.
+func (trainKind) room(port.Task) int { return len("-" + node + "-0-1023-abcde") }
 
 // mine takes every pod of the name: what tells them apart is that they were made later.
 func (trainKind) mine(status.Unit, status.Pod) bool { return true }

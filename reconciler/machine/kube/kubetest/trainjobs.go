@@ -4,6 +4,7 @@ package kubetest
 
 import (
 	"encoding/json"
+	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -78,6 +79,7 @@ func (c *Cluster) trainJobs() {
 		case t.Metadata.Deleted != nil:
 			c.store.drop(key)
 		case t.Spec.Suspend || is(o, "Complete") || is(o, "Failed"):
+		case !there && len(fmt.Sprintf("%s-node-0-%d-abcde", name(o), t.Spec.Trainer.Nodes-1)) > 63: // JobSet refuses it, and nobody is told
 		case !there:
 			c.store.put("jobs", t.job())
 		default:
