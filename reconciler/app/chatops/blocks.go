@@ -57,12 +57,13 @@ func spoken(body string) []spokenLine {
 const (
 	mostMarks = 200  // quotations and lists that a line is in
 	mostLinks = 1000 // of a comment
+	mostLines = 8000 // of a comment, any of which may be in one link
 )
 
 // contrived tells whether a comment is written so that reading it takes long, which no
 // person does by chance. It holds no commands.
 func contrived(body string) bool {
-	if strings.Count(body, "](")+strings.Count(body, "]:") > mostLinks {
+	if strings.Count(body, "](")+strings.Count(body, "]:") > mostLinks || strings.Count(body, "\n") > mostLines {
 		return true
 	}
 	for line := range strings.SplitSeq(body, "\n") {

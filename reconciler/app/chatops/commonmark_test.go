@@ -110,8 +110,8 @@ func TestACommandIsWhatCommonMarkShows(t *testing.T) {
 
 func TestACommentOfAStrangerIsReadInTime(t *testing.T) {
 	// What is known to take the square of its length is not read at all, and holds no commands.
-	for _, evil := range []string{"[a](", "[a]: b\n", ">", "> - 1. "} {
-		if got := said("/vishwa help\n\n" + strings.Repeat(evil, 2000) + "\n\n/vishwa help"); got != "" {
+	for evil, times := range map[string]int{"[a](": 2000, "[a]: b\n": 2000, ">": 2000, "> - 1. ": 2000, "a\n": 9000} {
+		if got := said("/vishwa help\n\n" + strings.Repeat(evil, times) + "\n\n/vishwa help"); got != "" {
 			t.Errorf("%q: %q", evil, got)
 		}
 	}
