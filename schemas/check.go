@@ -189,7 +189,7 @@ func (c *checker) path(d *document, field, p string, as want) bool {
 }
 
 func (c *checker) there(p string, as want) string {
-	e := c.repo.look(p)
+	e := c.repo.entryAt(p)
 	switch {
 	case e.err != nil && !missing(e.err):
 		return fmt.Sprintf("%s cannot be read: %s; make it readable", p, cause(e.err))

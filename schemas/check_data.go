@@ -46,7 +46,7 @@ func (c *checker) source(d *document, s *Dataset) {
 	case len(places) > 1:
 		d.problem(field+"."+places[1], "cannot be set together with %s: the data is in one place; remove one of them", places[0])
 	}
-	if p := s.Source.Path; c.path(d, field+".path", p, fileOrFolder) && !c.repo.look(p).mode.IsDir() {
+	if p := s.Source.Path; c.path(d, field+".path", p, fileOrFolder) && !c.repo.entryAt(p).mode.IsDir() {
 		c.data(d, field+".path", p)
 	}
 	if v := s.Source.DVC; v != nil {
@@ -128,7 +128,7 @@ func column(d *document, at string, col Column) {
 
 // data reports a dataset whose file holds no data.
 func (c *checker) data(d *document, field, p string) {
-	if c.repo.look(p).size == 0 {
+	if c.repo.entryAt(p).size == 0 {
 		d.problem(field, "%s is empty (0 bytes); put the data there", p)
 		return
 	}

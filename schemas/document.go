@@ -21,8 +21,8 @@ type document struct {
 	guessed  bool // the kind or name is not certain: it is registered, so that refs to it are not called missing
 }
 
-// read turns a YAML tree into a document. A document that is no mapping has no kind.
-func read(file string, root *yaml.Node) *document {
+// readDocument turns a YAML tree into a document. A document that is no mapping has no kind.
+func readDocument(file string, root *yaml.Node) *document {
 	t := &tree{file: file, places: make([]place, 0, 32)}
 	d := &document{decl: Declaration{Pos: t.position(root)}}
 	d.decl.Fields = d.at

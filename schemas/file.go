@@ -72,7 +72,7 @@ func documents(ctx context.Context, file string, text []byte) ([]*document, *Pro
 		case told >= MaxProblems || values > maxValues:
 			return out, nil // what is told is enough, or too much is declared: both are said of the repository
 		case root.ShortTag() != "!!null": // two separators in a row are common, and harmless
-			d := read(file, root)
+			d := readDocument(file, root)
 			told, values = told+len(d.problems), values+len(d.places)
 			out = append(out, d)
 		}

@@ -94,7 +94,7 @@ func (in *includer) glob(g string) int {
 	if base > 0 {
 		start = path.Join(parts[:base]...)
 	}
-	e := in.repo.look(start)
+	e := in.repo.entryAt(start)
 	if e.link != "" {
 		in.link(g, e.link)
 		return 1

@@ -24,10 +24,10 @@ import (
 // what it returns is not complete, and counts for nothing.
 func Load(ctx context.Context, fsys fs.FS) ([]Declaration, []Problem) {
 	l := &loader{ctx: ctx, repo: newRepository(fsys), refs: map[Ref]*document{}}
-	if e := l.repo.look(Root); e.err != nil {
+	if e := l.repo.entryAt(Root); e.err != nil {
 		return nil, []Problem{{Pos: Position{File: Root}, Message: "is not there; run vishwa init, or go to the folder that holds it"}}
 	}
-	l.read([]string{Root})
+	l.readFiles([]string{Root})
 	l.findProject()
 	l.readIncluded()
 	l.register()
@@ -86,8 +86,8 @@ const (
 	waveBytes = maxBytes
 )
 
-// read reads files, until it is enough.
-func (l *loader) read(files []string) {
+// readFiles reads files, until it is enough.
+func (l *loader) readFiles(files []string) {
 	for len(files) > 0 {
 		if l.ctx.Err() != nil || l.enough() {
 			l.unread = true
@@ -95,7 +95,7 @@ func (l *loader) read(files []string) {
 		}
 		n, size := 0, int64(0)
 		for n < min(len(files), waveFiles) {
-			if size += l.repo.look(files[n]).size; size > waveBytes && n > 0 {
+			if size += l.repo.entryAt(files[n]).size; size > waveBytes && n > 0 {
 				break
 			}
 			n++
@@ -115,7 +115,7 @@ func (l *loader) readAll(files []string) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for _, f := range files {
-		l.repo.look(f) // remembers, which workers may not
+		l.repo.entryAt(f) // remembers, which workers may not
 	}
 	for range min(len(files), runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
@@ -130,9 +130,9 @@ func (l *loader) readAll(files []string) {
 			l.unread = true
 			return
 		}
-		l.bytes += int(min(l.repo.look(files[i]).size, maxBytes))
+		l.bytes += int(min(l.repo.entryAt(files[i]).size, maxBytes))
 		for _, d := range r.docs {
-			l.take(d)
+			l.addDocument(d)
 		}
 		if over := l.exceeds(); over != "" {
 			l.unread = true
@@ -148,8 +148,8 @@ func (l *loader) readAll(files []string) {
 	}
 }
 
-// take adds a document.
-func (l *loader) take(d *document) {
+// addDocument adds a document.
+func (l *loader) addDocument(d *document) {
 	l.docs = append(l.docs, d)
 	l.values += len(d.places)
 	l.told += len(d.problems)
@@ -199,7 +199,7 @@ func (l *loader) readIncluded() {
 			l.project.problem(field, "%s", f.message)
 		}
 	}
-	l.read(files)
+	l.readFiles(files)
 	for _, d := range l.docs[before:] {
 		if d.decl.Traits().Settings {
 			d.problem("kind", "a Project belongs in %s; move it there", Root)

@@ -43,8 +43,8 @@ func newRepository(fsys fs.FS) *repository {
 	return &repository{fsys: fsys, seen: map[string]entry{}, folders: map[string]map[string]fs.DirEntry{}}
 }
 
-// look tells what is at p, which is a valid path.
-func (r *repository) look(p string) entry {
+// entryAt tells what is at p, which is a valid path.
+func (r *repository) entryAt(p string) entry {
 	if e, ok := r.seen[p]; ok {
 		return e
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// say maps the fields that e is about to what is wrong with them.
-func (d *document) say(e *jsonschema.ValidationError, s *jsonschema.Schema) map[string]string {
+// explainErrors maps the fields that e is about to what is wrong with them.
+func (d *document) explainErrors(e *jsonschema.ValidationError, s *jsonschema.Schema) map[string]string {
 	field := strings.Join(e.InstanceLocation, ".")
 	child := func(name string) string { return join(e.InstanceLocation, name) }
 	out := map[string]string{}

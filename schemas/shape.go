@@ -46,7 +46,7 @@ func (d *document) shape(body map[string]any) {
 			break
 		}
 		at := walk(schema, e.InstanceLocation)
-		for field, message := range d.say(e, at) {
+		for field, message := range d.explainErrors(e, at) {
 			if !known[field] {
 				known[field] = true
 				d.problem(field, "%s", message)

@@ -25,22 +25,22 @@ func awaiting(r Report, s *sentence) {
 	n, first := missing(r)
 	switch {
 	case n > 0:
-		s.say("Waits for people: %s", counted(n, "approval", "approvals"))
+		s.addClause("Waits for people: %s", counted(n, "approval", "approvals"))
 		from(first.Roles, s)
 		be := "are"
 		if n == 1 {
 			be = "is"
 		}
-		s.say(" %s needed for ", be).quote(first.Ref.String())
+		s.addClause(" %s needed for ", be).quote(first.Ref.String())
 		effect(r, s, "; ")
 	case suspended(r) != nil:
-		s.quote(suspended(r).Ref.String()).say(" is suspended")
+		s.quote(suspended(r).Ref.String()).addClause(" is suspended")
 		effect(r, s, "; ")
 	case len(r.Commands) > 0:
-		s.say("Waits for a command, such as ").quote(r.Commands[0])
+		s.addClause("Waits for a command, such as ").quote(r.Commands[0])
 		effect(r, s, "; ")
 	default:
-		s.say("Waits for a person")
+		s.addClause("Waits for a person")
 		effect(r, s, "; ")
 	}
 }
@@ -62,12 +62,12 @@ func suspended(r Report) *plan.Step {
 func from(roles []string, s *sentence) {
 	for i, role := range roles[:min(len(roles), 3)] {
 		if i == 0 {
-			s.say(" from ").quote(role)
+			s.addClause(" from ").quote(role)
 		} else {
-			s.say(" or ").quote(role)
+			s.addClause(" or ").quote(role)
 		}
 	}
 	if len(roles) > 3 {
-		s.say(" or %d more roles", len(roles)-3)
+		s.addClause(" or %d more roles", len(roles)-3)
 	}
 }

@@ -21,7 +21,7 @@ type piece struct {
 
 type sentence []piece
 
-func (s *sentence) say(format string, args ...any) *sentence {
+func (s *sentence) addClause(format string, args ...any) *sentence {
 	*s = append(*s, piece{text: fmt.Sprintf(format, args...)})
 	return s
 }
@@ -62,7 +62,7 @@ func Title(r Report) string {
 		why, _, _ := strings.Cut(strings.TrimSpace(r.Error), "\n")
 		s := sentence{}
 		merged(r, &s)
-		text = strings.TrimSuffix(s.say("There is no plan: %s", why).text(), ".")
+		text = strings.TrimSuffix(s.addClause("There is no plan: %s", why).text(), ".")
 	}
 	if utf8.RuneCountInString(text) <= titleLimit {
 		return text
@@ -90,28 +90,28 @@ func verdict(r Report) sentence {
 	case Awaiting:
 		awaiting(r, &s)
 	case Settled:
-		s.say("Ready to merge")
+		s.addClause("Ready to merge")
 		if len(r.Alters) > 0 {
-			s.say(", and changes what judges it (%s)", strings.Join(r.Alters, ", "))
+			s.addClause(", and changes what judges it (%s)", strings.Join(r.Alters, ", "))
 		}
 		effect(r, &s, ": ")
 	case Merged:
-		s.say("Merged")
+		s.addClause("Merged")
 		if r.MergedAs != "" {
-			s.say(" as ").quote(revision(r.MergedAs))
+			s.addClause(" as ").quote(revision(r.MergedAs))
 		}
-		effect(r, onto(r, s.say(", and being carried out")), ": ")
+		effect(r, onto(r, s.addClause(", and being carried out")), ": ")
 	case Deployed:
-		onto(r, s.say("Carried out"))
+		onto(r, s.addClause("Carried out"))
 		recorded(r, &s)
 	case Abandoned:
-		s.say("Closed without a merge: nothing of it is deployed.")
+		s.addClause("Closed without a merge: nothing of it is deployed.")
 	default: // Planned
 		switch {
 		case r.Pull > 0 && r.Plan != nil && !count(*r.Plan).settled():
-			effect(r, s.say("When this is merged"), ": ")
+			effect(r, s.addClause("When this is merged"), ": ")
 		default:
-			effect(r, s.say("Plan"), ": ")
+			effect(r, s.addClause("Plan"), ": ")
 		}
 	}
 	return s
@@ -120,7 +120,7 @@ func verdict(r Report) sentence {
 // merged says first that a pull request was merged: what is told then is its deployment.
 func merged(r Report, s *sentence) {
 	if r.MergedAs != "" {
-		s.say("Merged as ").quote(revision(r.MergedAs)).say(". ")
+		s.addClause("Merged as ").quote(revision(r.MergedAs)).addClause(". ")
 	}
 }
 
@@ -129,39 +129,39 @@ func onto(r Report, s *sentence) *sentence {
 	if r.Base == "" {
 		return s
 	}
-	return s.say(" on ").quote(r.Base)
+	return s.addClause(" on ").quote(r.Base)
 }
 
 // effect ends a sentence with what the plan does, behind sep.
 func effect(r Report, s *sentence, sep string) {
 	if r.Plan == nil {
-		s.say(".")
+		s.addClause(".")
 		return
 	}
 	t := count(*r.Plan)
 	switch {
 	case t.settled() && len(*s) == 1 && (*s)[0].text == "Plan":
 		*s = nil
-		s.say("Nothing to do: %d up to date.", t.all)
+		s.addClause("Nothing to do: %d up to date.", t.all)
 	case t.settled():
-		s.say("%snothing to do, %d up to date.", sep, t.all)
+		s.addClause("%snothing to do, %d up to date.", sep, t.all)
 	default:
-		s.say("%s%s.", sep, t)
+		s.addClause("%s%s.", sep, t)
 	}
 }
 
 func broken(r Report, s *sentence) {
 	switch n, m := len(r.Conflict), len(r.Problems); {
 	case n > 0:
-		s.say("This does not merge: %s", counted(n, "file conflicts", "files conflict"))
+		s.addClause("This does not merge: %s", counted(n, "file conflicts", "files conflict"))
 		if r.Base != "" {
-			s.say(" with ").quote(r.Base)
+			s.addClause(" with ").quote(r.Base)
 		}
-		s.say("; merge it into the pull request's branch, or rebase, and push.")
+		s.addClause("; merge it into the pull request's branch, or rebase, and push.")
 	case m > 0:
-		s.say("The declarations do not hold together: %s to put right. Nothing is planned or run before.", counted(m, "problem", "problems"))
+		s.addClause("The declarations do not hold together: %s to put right. Nothing is planned or run before.", counted(m, "problem", "problems"))
 	default:
-		s.say("There is no plan: see below what was found.")
+		s.addClause("There is no plan: see below what was found.")
 	}
 }
 
@@ -176,12 +176,12 @@ func running(r Report, s *sentence) {
 			ended++
 		}
 	}
-	s.say("Under way")
+	s.addClause("Under way")
 	if len(r.Runs) > 0 { // else a model is selected, of runs that ended long ago
-		s.say(": %d of %s ended", ended, counted(len(r.Runs), "run", "runs"))
+		s.addClause(": %d of %s ended", ended, counted(len(r.Runs), "run", "runs"))
 	}
 	if failed > 0 {
-		s.say(", %d badly", failed)
+		s.addClause(", %d badly", failed)
 	}
 	effect(r, s, "; ")
 }
@@ -227,51 +227,51 @@ func hindering(r Report) (h hindrances) {
 // blocked names what stands in the way, by name where it is one thing.
 func blocked(r Report, s *sentence) {
 	h := hindering(r)
-	s.say("Blocked")
+	s.addClause("Blocked")
 	parts := 0
 	next := func() *sentence {
 		parts++
 		if parts == 1 {
-			return s.say(": ")
+			return s.addClause(": ")
 		}
-		return s.say(", ")
+		return s.addClause(", ")
 	}
 	switch {
 	case h.failed == 1:
-		next().quote(h.firstRun).say(" failed")
+		next().quote(h.firstRun).addClause(" failed")
 	case h.failed > 1:
-		next().say("%d runs failed", h.failed)
+		next().addClause("%d runs failed", h.failed)
 	}
 	switch {
 	case h.gates == 1:
-		next().quote(h.firstModel).say(" fails a gate")
+		next().quote(h.firstModel).addClause(" fails a gate")
 	case h.gates > 1:
-		next().say("%d gates fail", h.gates)
+		next().addClause("%d gates fail", h.gates)
 	}
 	switch n := len(h.denied); {
 	case n == 1:
-		next().say("policy ").quote(h.denied[0].Rule).say(" denies ").quote(h.denied[0].Ref.String())
+		next().addClause("policy ").quote(h.denied[0].Rule).addClause(" denies ").quote(h.denied[0].Ref.String())
 	case n > 1:
-		next().say("policy denies in %d findings", n)
+		next().addClause("policy denies in %d findings", n)
 	}
 	switch n := len(h.unplannable); {
 	case n == 1:
-		next().quote(h.unplannable[0].String()).say(" cannot be planned")
+		next().quote(h.unplannable[0].String()).addClause(" cannot be planned")
 	case n > 1:
-		next().say("%d stacks cannot be planned", n)
+		next().addClause("%d stacks cannot be planned", n)
 	}
 	if h.held > 0 {
-		next().say("%s held", counted(h.held, "step is", "steps are"))
+		next().addClause("%s held", counted(h.held, "step is", "steps are"))
 	}
 	switch {
 	case len(h.denied) > 0:
-		s.say("; each finding below says what to do.")
+		s.addClause("; each finding below says what to do.")
 	case h.failed > 0, len(h.unplannable) > 0:
-		s.say("; see the reason below.")
+		s.addClause("; see the reason below.")
 	case parts == 0:
-		s.say(": see below what was found.")
+		s.addClause(": see below what was found.")
 	default:
-		s.say(".")
+		s.addClause(".")
 	}
 }
 
@@ -281,13 +281,13 @@ func delayed(r Report, s *sentence) {
 	if r.Plan != nil {
 		refs = r.Plan.Passing()
 	}
-	s.say("Not planned yet: ")
+	s.addClause("Not planned yet: ")
 	if len(refs) == 1 {
-		s.quote(refs[0].String()).say(" could not be planned this time")
+		s.quote(refs[0].String()).addClause(" could not be planned this time")
 	} else {
-		s.say("%d stacks could not be planned this time", len(refs))
+		s.addClause("%d stacks could not be planned this time", len(refs))
 	}
-	s.say(", for a reason that may pass: the next look plans again.")
+	s.addClause(", for a reason that may pass: the next look plans again.")
 }
 
 // recorded ends a sentence with where it is recorded.
@@ -301,11 +301,11 @@ func recorded(r Report, s *sentence) {
 	}
 	switch {
 	case low < 0:
-		s.say(": there was nothing to record.")
+		s.addClause(": there was nothing to record.")
 	case low == high:
-		s.say(", and recorded as entry %d of the ledger.", low)
+		s.addClause(", and recorded as entry %d of the ledger.", low)
 	default:
-		s.say(", and recorded as %d entries of the ledger, %d to %d.", len(r.Records), low, high)
+		s.addClause(", and recorded as %d entries of the ledger, %d to %d.", len(r.Records), low, high)
 	}
 }
 

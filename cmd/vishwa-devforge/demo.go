@@ -145,7 +145,7 @@ func (s *stage) people() error {
 
 // begin declares the first project and pushes it.
 func (s *stage) begin(ctx context.Context) error {
-	s.say("Asha declares a project and pushes it to GitHub (a double in this process, with real Git behind it).")
+	s.narrate("Asha declares a project and pushes it to GitHub (a double in this process, with real Git behind it).")
 	if err := s.run(ctx, s.dir, s.vishwa, "init", "homes"); err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ spec:
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	s.say("A controller watches the repository: vishwa controller --config controller.yaml")
+	s.narrate("A controller watches the repository: vishwa controller --config controller.yaml")
 	s.ended = make(chan struct{})
 	go func() {
 		_ = cmd.Wait() // the log tells why
@@ -224,29 +224,29 @@ spec:
 }
 
 func (s *stage) play(ctx context.Context) error {
-	s.say("Asha opens a pull request that fits a parabola in place of a cubic. The controller trains it ahead of the merge.")
+	s.narrate("Asha opens a pull request that fits a parabola in place of a cubic. The controller trains it ahead of the merge.")
 	if err := s.step(ctx, "parabola", "Fit a parabola", "Waits for people", [][3]string{{"vishwa/model.yaml", "{degree: 3}", "{degree: 2}"}}); err != nil {
 		return err
 	}
 	if _, err := s.forge.Review(demoRepo, 1, "ben", "approve"); err != nil {
 		return err
 	}
-	s.say("Ben approves the pull request. His review is recorded on the ledger, bound to this very plan.")
+	s.narrate("Ben approves the pull request. His review is recorded on the ledger, bound to this very plan.")
 	if err := s.comment(ctx, 1, "Ready to merge"); err != nil {
 		return err
 	}
 	if _, err := s.forge.Merge(demoRepo, 1, "ben", "squash"); err != nil {
 		return err
 	}
-	s.say("Merged. The model that the pull request trained is found by its key and deployed; the comment tells where.")
+	s.narrate("Merged. The model that the pull request trained is found by its key and deployed; the comment tells where.")
 	if err := s.comment(ctx, 1, "Carried out"); err != nil {
 		return err
 	}
-	s.say("Asha drops the better candidate. The regression is measured against production, and blocked.")
+	s.narrate("Asha drops the better candidate. The regression is measured against production, and blocked.")
 	if err := s.step(ctx, "simpler", "Keep the straight line alone", "Blocked", [][3]string{{"vishwa/model.yaml", "    curve: {params: {degree: 2}}\n", ""}}); err != nil {
 		return err
 	}
-	s.say("She repairs it with another candidate, and pushes again: the same comment is edited.")
+	s.narrate("She repairs it with another candidate, and pushes again: the same comment is edited.")
 	if err := s.edit("vishwa/model.yaml", "    line: {params: {degree: 1}}\n", "    line: {params: {degree: 1}}\n    curve: {params: {degree: 4}}\n"); err != nil {
 		return err
 	}
@@ -265,7 +265,7 @@ func (s *stage) play(ctx context.Context) error {
 	if _, err := s.forge.Merge(demoRepo, 2, "ben", "merge"); err != nil {
 		return err
 	}
-	s.say("Approved and merged: deployed.")
+	s.narrate("Approved and merged: deployed.")
 	if err := s.comment(ctx, 2, "Carried out"); err != nil {
 		return err
 	}
@@ -341,13 +341,13 @@ func (s *stage) end(ctx context.Context) error {
 		if d.URL == "" {
 			continue
 		}
-		s.say(fmt.Sprintf("GitHub shows the deployment to %s (%s) at %s.", d.Environment, strings.Join(d.States, ", "), d.URL))
+		s.narrate(fmt.Sprintf("GitHub shows the deployment to %s (%s) at %s.", d.Environment, strings.Join(d.States, ", "), d.URL))
 		if resp, err := http.Get(d.URL + "/v2/health/ready"); err == nil {
 			resp.Body.Close()
-			s.say(fmt.Sprintf("It answers: %s.", resp.Status))
+			s.narrate(fmt.Sprintf("It answers: %s.", resp.Status))
 		}
 	}
-	s.say("The record, on the branch vishwa/ledger:")
+	s.narrate("The record, on the branch vishwa/ledger:")
 	if err := s.run(ctx, s.work, "git", "fetch", "-q", "origin", "vishwa/ledger:vishwa/ledger", "main:refs/remotes/origin/main"); err != nil {
 		return err
 	}
@@ -360,11 +360,11 @@ func (s *stage) end(ctx context.Context) error {
 	if err := s.show(ctx, s.vishwa, "ledger", "verify"); err != nil {
 		return err
 	}
-	s.say("Everything is in " + s.dir + ".")
+	s.narrate("Everything is in " + s.dir + ".")
 	return nil
 }
 
-func (s *stage) say(text string) { fmt.Fprintf(s.out, "\n%s\n", text) }
+func (s *stage) narrate(text string) { fmt.Fprintf(s.out, "\n%s\n", text) }
 
 func indented(text string) string {
 	return "  | " + strings.ReplaceAll(text, "\n", "\n  | ")

@@ -82,7 +82,7 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 	}
 	defer s.close()
 	bar := &progress{w: a.err, now: a.now, bar: a.terminal, logs: true}
-	s.Tell = bar.tell
+	s.Tell = bar.showEvent
 	s.Hear(bar.fetching)
 	defer bar.stop()
 	o.Confirm = func(p plan.Plan) error {

@@ -204,7 +204,7 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 		Short: "Judge everything that is declared, what is up to date too",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, w, err := a.look(cmd.Context())
+			s, w, err := a.openAndObserve(cmd.Context())
 			if err != nil {
 				return err
 			}

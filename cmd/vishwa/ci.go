@@ -107,7 +107,7 @@ func (a *cli) ci(ctx context.Context, j job) error {
 	if err != nil {
 		r = templates.Report{Stage: templates.Broken, Pull: r.Pull, Base: r.Base, Head: cmp.Or(r.Head, j.event.SHA), Problems: r.Problems, Error: err.Error(), Hint: wayOut(err)}
 	}
-	if told := a.tell(desk, j, r); told != nil && err == nil {
+	if told := a.publishReport(desk, j, r); told != nil && err == nil {
 		err = told
 	}
 	if err != nil {

@@ -46,16 +46,16 @@ func (a *cli) announcer() (*announcer, error) {
 	return d, nil
 }
 
-// say writes commands, all of them escaped.
-func (d *announcer) say(commands string) error {
+// writeCommands writes commands, all of them escaped.
+func (d *announcer) writeCommands(commands string) error {
 	if d.token != "" && commands != "" {
 		return harmless.Steer(d.out, fmt.Sprintf("::%s::\n%s::stop-commands::%[1]s\n", d.token, commands))
 	}
 	return nil
 }
 
-// tell says how r stands: to people on standard output, and to the server.
-func (a *cli) tell(d *announcer, j job, r templates.Report) error {
+// publishReport says how r stands: to people on standard output, and to the server.
+func (a *cli) publishReport(d *announcer, j job, r templates.Report) error {
 	title := templates.Title(r)
 	level := "error"
 	if verdict(r) == nil {
@@ -73,7 +73,7 @@ func (a *cli) tell(d *announcer, j job, r templates.Report) error {
 		title = r.Error + "; " + r.Hint
 	}
 	fmt.Fprintf(&commands, "::%s title=Vishwa::%s\n", level, harmless.Message(title))
-	if err := d.say(commands.String()); err != nil {
+	if err := d.writeCommands(commands.String()); err != nil {
 		return fault.New(fault.Internal, "write to the job's log: %w", err)
 	}
 	if err := a.appendTo("GITHUB_STEP_SUMMARY", whole.Bytes()); err != nil {

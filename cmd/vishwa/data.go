@@ -56,7 +56,7 @@ func (a *cli) workspaceAt(dir string, jobs int) (*data.Workspace, error) {
 		return nil, err
 	}
 	a.teller = &teller{w: a.err, now: a.now, terminal: a.terminal, verbose: a.verbose}
-	return data.Open(dir, data.Options{Env: env, Jobs: jobs, Tell: a.teller.tell, Foreign: app.RefreshOptions{Env: env, Heard: a.teller.tell}.Foreign})
+	return data.Open(dir, data.Options{Env: env, Jobs: jobs, Tell: a.teller.showProgress, Foreign: app.RefreshOptions{Env: env, Heard: a.teller.showProgress}.Foreign})
 }
 
 // paths are arguments as they are meant: from the folder of -C.

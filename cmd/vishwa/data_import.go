@@ -37,7 +37,7 @@ does: dvc update and the same command again bring what is there by then.`,
 			if err != nil {
 				return fault.WithHint(err, "name a path in the repository with -o")
 			}
-			o := app.RefreshOptions{Env: env, Allow: allow, Heard: a.teller.tell}
+			o := app.RefreshOptions{Env: env, Allow: allow, Heard: a.teller.showProgress}
 			added, err := o.Import(cmd.Context(), w, app.Import{Repo: args[0], Path: args[1], Rev: rev, Pin: rel + ".dvc"})
 			a.teller.end()
 			if err != nil {

@@ -127,7 +127,7 @@ func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err 
 		return nil, err
 	}
 	r.options.Env, r.options.Store = env, r.s.Store
-	r.options.Heard = a.teller.tell
+	r.options.Heard = a.teller.showProgress
 	r.options.Tell = func(line string) {
 		a.teller.end()
 		fmt.Fprintln(a.err, line)

@@ -35,7 +35,7 @@ type teller struct {
 // long is how many bytes take so much time that their sum is told before they are read.
 const long = 1 << 30
 
-func (t *teller) tell(p data.Progress) {
+func (t *teller) showProgress(p data.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p.Ahead {

@@ -24,9 +24,9 @@ func TestAFetchIsToldByItsShare(t *testing.T) {
 		var out strings.Builder
 		now := time.Unix(1e9, 0)
 		w := &teller{w: &out, now: func() time.Time { return now }, terminal: c.terminal}
-		w.tell(data.Progress{What: "fetching", Files: 3, Bytes: c.lack, Ahead: true})
+		w.showProgress(data.Progress{What: "fetching", Files: 3, Bytes: c.lack, Ahead: true})
 		for _, bytes := range []int64{0, 512 << 20, 3 << 30} {
-			w.tell(data.Progress{What: "fetching", Bytes: bytes, Of: 2 << 30})
+			w.showProgress(data.Progress{What: "fetching", Bytes: bytes, Of: 2 << 30})
 			now = now.Add(time.Second)
 		}
 		w.end()
@@ -82,9 +82,9 @@ func TestProgressIsToldNowAndThen(t *testing.T) {
 		var out strings.Builder
 		now := time.Unix(1e9, 0)
 		w := &teller{w: &out, now: func() time.Time { return now }, terminal: c.terminal, verbose: c.verbose}
-		w.tell(data.Progress{What: "adding data", Files: 100_000, Bytes: 1 << 20, Ahead: true})
+		w.showProgress(data.Progress{What: "adding data", Files: 100_000, Bytes: 1 << 20, Ahead: true})
 		for i := range int64(100_000) { // in 100 s
-			w.tell(data.Progress{What: "adding data", Files: i, Bytes: i})
+			w.showProgress(data.Progress{What: "adding data", Files: i, Bytes: i})
 			now = now.Add(time.Millisecond)
 		}
 		w.end()

@@ -81,7 +81,7 @@ func (a *cli) demo(ctx context.Context, dir string, keep bool) (err error) {
 }
 
 func (d *demonstration) firstApply() error {
-	d.say("First apply: pin the data, make features, train two candidates side by side, select and sign the better one, provision, deploy, record.")
+	d.narrate("First apply: pin the data, make features, train two candidates side by side, select and sign the better one, provision, deploy, record.")
 	if _, err := d.run(d.ctx, 0, false, d.self, "apply", "--yes"); err != nil {
 		return err
 	}
@@ -90,17 +90,17 @@ func (d *demonstration) firstApply() error {
 }
 
 func (d *demonstration) ask() error {
-	d.say("Ask the deployed model about two students (Open Inference Protocol). The headers name the exact model and release that answered.")
+	d.narrate("Ask the deployed model about two students (Open Inference Protocol). The headers name the exact model and release that answered.")
 	return d.question("deployment/enrollment-staging")
 }
 
 func (d *demonstration) secondApply() error {
-	d.say("Second apply: nothing changed, so nothing is done.")
+	d.narrate("Second apply: nothing changed, so nothing is done.")
 	return d.expect("Nothing to do", "apply", "--yes")
 }
 
 func (d *demonstration) changedParam() error {
-	d.say("A parameter changes. The plan says what runs again and why; what does not need it is kept.")
+	d.narrate("A parameter changes. The plan says what runs again and why; what does not need it is kept.")
 	if err := d.step("better-params", "Tune a candidate"); err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (d *demonstration) changedParam() error {
 }
 
 func (d *demonstration) revert() error {
-	d.say("A revert: the old model is found by its key and served again. Nothing is trained.")
+	d.narrate("A revert: the old model is found by its key and served again. Nothing is trained.")
 	if err := d.undo(); err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (d *demonstration) revert() error {
 }
 
 func (d *demonstration) pickle() error {
-	d.say("Somebody saves the model as a pickle under an innocent name. Loading a pickle runs code, so policy refuses it by its content (exit code 3).")
+	d.narrate("Somebody saves the model as a pickle under an innocent name. Loading a pickle runs code, so policy refuses it by its content (exit code 3).")
 	if err := d.step("pickle", "Save the model with joblib"); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (d *demonstration) pickle() error {
 }
 
 func (d *demonstration) production() error {
-	d.say("Alice declares a production deployment. Production needs an approval, so it is refused, and the refusal is recorded (exit code 3).")
+	d.narrate("Alice declares a production deployment. Production needs an approval, so it is refused, and the refusal is recorded (exit code 3).")
 	if err := d.step("production", "Deploy to production"); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (d *demonstration) production() error {
 	if _, err := d.run(d.ctx, 0, true, d.self, "plan", "--out", file); err != nil {
 		return err
 	}
-	d.say("Alice wrote the change, so her approval does not count. Bob's does: he signs the digests of plan, model and rules with his own SSH key.")
+	d.narrate("Alice wrote the change, so her approval does not count. Bob's does: he signs the digests of plan, model and rules with his own SSH key.")
 	if _, err := d.run(d.ctx, exitError, false, d.self, "approve", file, "--key", d.alice.key); err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (d *demonstration) production() error {
 }
 
 func (d *demonstration) tamper() error {
-	d.say("Verify the released model; then change one byte of it and verify again.")
+	d.narrate("Verify the released model; then change one byte of it and verify again.")
 	out := filepath.Join(d.dir, "release")
 	if _, err := d.run(d.ctx, 0, false, d.self, "verify", "model/enrollment", "--out", out); err != nil {
 		return err
@@ -205,7 +205,7 @@ func flip(model string) error {
 }
 
 func (d *demonstration) explain() error {
-	d.say("Explain what production serves, down to data and author; and replay the whole ledger.")
+	d.narrate("Explain what production serves, down to data and author; and replay the whole ledger.")
 	if _, err := d.run(d.ctx, 0, false, d.self, "explain", "deployment/enrollment-production"); err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (d *demonstration) repository() error {
 	if err != nil {
 		return fault.New(fault.Internal, "open the example: %w", err)
 	}
-	d.say("A repository with a bare remote, a controller's keys, and two people whom trust.yaml knows.")
+	d.narrate("A repository with a bare remote, a controller's keys, and two people whom trust.yaml knows.")
 	if err := d.overlay(files, "."); err != nil {
 		return err
 	}
@@ -140,8 +140,8 @@ principals:
 	return d.commit("Declare the enrollment model")
 }
 
-// say narrates.
-func (d *demonstration) say(text string) {
+// narrate narrates.
+func (d *demonstration) narrate(text string) {
 	d.chapter++
 	fmt.Fprintf(d.a.out, "\n== %d. %s\n", d.chapter, text)
 }

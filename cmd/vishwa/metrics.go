@@ -25,7 +25,7 @@ func (a *cli) metricsVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, w, err := a.look(cmd.Context())
+			s, w, err := a.openAndObserve(cmd.Context())
 			if err != nil {
 				return err
 			}

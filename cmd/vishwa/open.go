@@ -79,8 +79,8 @@ func (a *cli) open(ctx context.Context, m mode) (*station, error) {
 	return &station{h}, nil
 }
 
-// look opens the repository and looks at its work tree; the caller closes the station.
-func (a *cli) look(ctx context.Context) (*station, *pass.Snapshot, error) {
+// openAndObserve opens the repository and looks at its work tree; the caller closes the station.
+func (a *cli) openAndObserve(ctx context.Context) (*station, *pass.Snapshot, error) {
 	s, err := a.open(ctx, reading)
 	if err != nil {
 		return nil, nil, err

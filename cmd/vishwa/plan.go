@@ -50,7 +50,7 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 			if err != nil {
 				return err
 			}
-			s, w, err := a.look(cmd.Context())
+			s, w, err := a.openAndObserve(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -84,8 +84,8 @@ func (p *progress) fetching(d data.Progress) {
 	}
 }
 
-// tell shows one event.
-func (p *progress) tell(e execute.Event) {
+// showEvent shows one event.
+func (p *progress) showEvent(e execute.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wipe()

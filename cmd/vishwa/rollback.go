@@ -58,7 +58,7 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 		return err
 	}
 	bar := &progress{w: a.err, now: a.now, bar: a.terminal, logs: true}
-	s.Tell = bar.tell
+	s.Tell = bar.showEvent
 	defer bar.stop()
 	o.Confirm = func(p plan.Plan) error {
 		fmt.Fprintf(a.out, "Roll back %s to the release of entry %d, of %s. %s\n", o.To.Ref, o.To.Seq, o.To.Time.UTC().Format("2006-01-02 15:04 UTC"), s.where())

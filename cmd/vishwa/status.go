@@ -42,7 +42,7 @@ func (a *cli) statusVerb() *cobra.Command {
 		Short: "Show what is served, what is made, and what is due",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, w, err := a.look(cmd.Context())
+			s, w, err := a.openAndObserve(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -20,17 +20,17 @@ import (
 
 // Pull looks at a pull request. One that is not for a tracked branch is none of ours.
 func (s *ManagedRepository) Pull(ctx context.Context, n int) error {
-	_, err := s.look(ctx, n)
+	_, err := s.reviewPull(ctx, n)
 	return err
 }
 
 // ReconcilePull is Pull, and says what the comment now says.
 func (s *ManagedRepository) ReconcilePull(ctx context.Context, n int) (templates.Report, error) {
-	r, err := s.look(ctx, n)
+	r, err := s.reviewPull(ctx, n)
 	return r, reported(err)
 }
 
-func (s *ManagedRepository) look(ctx context.Context, n int) (templates.Report, error) {
+func (s *ManagedRepository) reviewPull(ctx context.Context, n int) (templates.Report, error) {
 	none := templates.Report{Pull: n}
 	if s.o.Forge == nil {
 		return none, fault.WithHint(fault.New(fault.Invalid, "%s has no forge: there are no pull requests", s.o.Name), "configure one")

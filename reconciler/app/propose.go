@@ -85,7 +85,7 @@ func (p *Proposer) one(ctx context.Context, d schemas.Declaration, o RefreshOpti
 	if err != nil {
 		return Refreshed{}, err
 	}
-	s, err := o.look(ctx, tree, d)
+	s, err := o.inspectSource(ctx, tree, d)
 	if err != nil || !s.moved {
 		return s.Refreshed, err
 	}
@@ -116,7 +116,7 @@ func (p *Proposer) one(ctx context.Context, d schemas.Declaration, o RefreshOpti
 		}
 		defer held.Close()
 	}
-	r, files, err := p.take(ctx, s, parent, o)
+	r, files, err := p.fetchForCommit(ctx, s, parent, o)
 	if err != nil {
 		return r, err
 	}
@@ -185,8 +185,8 @@ func (s *sight) told(p *data.Pinning) {
 	}
 }
 
-// take has the data in the cache and at the remote, and is what the commit holds.
-func (p *Proposer) take(ctx context.Context, s sight, parent string, o RefreshOptions) (Refreshed, map[string][]byte, error) {
+// fetchForCommit has the data in the cache and at the remote, and is what the commit holds.
+func (p *Proposer) fetchForCommit(ctx context.Context, s sight, parent string, o RefreshOptions) (Refreshed, map[string][]byte, error) {
 	tree, err := p.Repo.Open(ctx, parent)
 	if err != nil {
 		return s.Refreshed, nil, err
@@ -207,7 +207,7 @@ func (p *Proposer) take(ctx context.Context, s sight, parent string, o RefreshOp
 	if p.Push && !w.Configured() {
 		return s.Refreshed, nil, fault.WithHint(fault.New(fault.Missing, "the repository names no DVC remote, and nobody else could have the data"), "set one: vishwa data remote add -d NAME URL")
 	}
-	r, err := o.take(ctx, w, s)
+	r, err := o.fetchAndPin(ctx, w, s)
 	if err != nil {
 		return r, nil, err
 	}

@@ -124,11 +124,11 @@ func about(d schemas.Declaration, err error) error {
 }
 
 func (o RefreshOptions) refresh(ctx context.Context, w *data.Workspace, tree fs.FS, d schemas.Declaration) (Refreshed, error) {
-	s, err := o.look(ctx, tree, d)
+	s, err := o.inspectSource(ctx, tree, d)
 	if err != nil || !s.moved {
 		return s.Refreshed, err
 	}
-	return o.take(ctx, w, s)
+	return o.fetchAndPin(ctx, w, s)
 }
 
 // sight is a source that was looked at.
@@ -141,8 +141,8 @@ type sight struct {
 	moved bool
 }
 
-// look asks the source whether its data is another than the one that tree pins.
-func (o RefreshOptions) look(ctx context.Context, tree fs.FS, d schemas.Declaration) (sight, error) {
+// inspectSource asks the source whether its data is another than the one that tree pins.
+func (o RefreshOptions) inspectSource(ctx context.Context, tree fs.FS, d schemas.Declaration) (sight, error) {
 	src := d.Spec.(schemas.Data).Data().Source
 	pin := path.Clean(src.Pin)
 	s := sight{Refreshed: Refreshed{Ref: d.Ref(), Pin: pin, Rows: -1, WasBytes: -1, WasRows: -1, From: data.RedactURL(address(src))}, decl: d}
@@ -202,9 +202,9 @@ func (o RefreshOptions) open(src schemas.DataSource, last string) (port.Source, 
 	})
 }
 
-// take fetches what was seen, holds it against what is declared of it, and pins it in
+// fetchAndPin fetches what was seen, holds it against what is declared of it, and pins it in
 // w. Data that breaks a promise is not pinned, but where that only warns.
-func (o RefreshOptions) take(ctx context.Context, w *data.Workspace, s sight) (r Refreshed, err error) {
+func (o RefreshOptions) fetchAndPin(ctx context.Context, w *data.Workspace, s sight) (r Refreshed, err error) {
 	r = s.Refreshed
 	o.Tell("taking in " + r.Ref.String())
 	dir, release, err := w.Staging(ctx, r.Pin, s.seen.Token)

@@ -43,8 +43,8 @@ func withGuest(ctx context.Context, g *guest) context.Context {
 	return context.WithValue(ctx, guestKey{}, g)
 }
 
-// read reads r's body for g. What went wrong is said in one word, "" is nothing.
-func (h *hook) read(w http.ResponseWriter, r *http.Request, g *guest) ([]byte, string) {
+// readBody reads r's body for g. What went wrong is said in one word, "" is nothing.
+func (h *hook) readBody(w http.ResponseWriter, r *http.Request, g *guest) ([]byte, string) {
 	if r.ContentLength > maxPayload {
 		return nil, "large"
 	}
@@ -60,7 +60,7 @@ func (h *hook) read(w http.ResponseWriter, r *http.Request, g *guest) ([]byte, s
 		}
 		if len(body) == cap(body) {
 			size := min(max(firstPiece, 2*int64(cap(body))), most)
-			if !g.take(size - int64(cap(body))) {
+			if !g.reserveBytes(size - int64(cap(body))) {
 				return nil, "crowded"
 			}
 			grown := make([]byte, len(body), size)

@@ -140,9 +140,9 @@ func (c *connectionLimiter) end(g *guest, why string) {
 	c.ended(why)
 }
 
-// take reserves n more bytes for g's body, if need be those of others. It tells whether
+// reserveBytes reserves n more bytes for g's body, if need be those of others. It tells whether
 // g may go on: where g itself has to go, it may not.
-func (g *guest) take(n int64) bool {
+func (g *guest) reserveBytes(n int64) bool {
 	c := g.crowd
 	for {
 		c.mu.Lock()

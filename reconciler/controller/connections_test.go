@@ -202,7 +202,7 @@ func TestTheCrowdHoldsItsBounds(t *testing.T) {
 			case what == 2:
 				g := some()
 				before := g.gone
-				if g.take(int64(rapid.IntRange(0, 120).Draw(t, "bytes"))) && before {
+				if g.reserveBytes(int64(rapid.IntRange(0, 120).Draw(t, "bytes"))) && before {
 					t.Fatal("one that is gone may read on")
 				}
 			case what == 3:
@@ -251,7 +251,7 @@ func TestWhoTakesMostGivesWay(t *testing.T) {
 		t.Error("who idles does not go first")
 	}
 	c.bytes = 10
-	if !github.take(4) || !second.take(6) || !github.take(1) || !second.gone || github.gone {
+	if !github.reserveBytes(4) || !second.reserveBytes(6) || !github.reserveBytes(1) || !second.gone || github.gone {
 		t.Error("bytes are not taken from who has most")
 	}
 }

@@ -95,7 +95,7 @@ func (c *Controller) openKeys(ctx context.Context) {
 	}
 	if err == nil && (was == nil || was.err != nil) {
 		for _, w := range c.workers {
-			w.box.put(func(*triggers) {})
+			w.box.addTriggers(func(*triggers) {})
 		}
 	}
 }

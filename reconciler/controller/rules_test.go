@@ -76,9 +76,9 @@ func TestAMailboxIsBounded(t *testing.T) {
 	b := newTriggerQueue()
 	for n := range 3 * maxAsks {
 		b.ask(item{pull: n + 1}, fmt.Sprint(n))
-		b.look(fmt.Sprint(n))
+		b.wantLook(fmt.Sprint(n))
 	}
-	m := b.take()
+	m := b.takeTriggers()
 	if len(m.asks) != maxAsks || !m.sweep || len(m.looks) != maxJoined {
 		t.Errorf("%d asks, %d looks, sweep %v", len(m.asks), len(m.looks), m.sweep)
 	}
@@ -136,7 +136,7 @@ func TestWhatWasAskedForSurvivesACrash(t *testing.T) {
 	now, refs := time.Unix(0, 0), Refs{Branches: map[string]string{"main": "1"}}
 	main := item{branch: "main"}
 	look := func(a *workQueue) bool {
-		a.look()
+		a.wantLook()
 		a.beginLook()
 		a.see(refs)
 		_, found := a.next(now, 1)

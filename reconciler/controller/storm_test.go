@@ -51,7 +51,7 @@ func TestAStormEndsWithEverythingPassedAsItIs(t *testing.T) {
 		})
 		if rand.IntN(2) == 0 { // the other half of the webhooks is lost
 			w := r.workers[rand.IntN(len(r.workers))]
-			w.box.look("hook")
+			w.box.wantLook("hook")
 			w.box.ask(item{branch: "main"}, "hook")
 		}
 		if step%10 == 0 {

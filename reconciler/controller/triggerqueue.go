@@ -26,7 +26,7 @@ func newTriggerQueue() *triggerQueue { return &triggerQueue{bell: make(chan stru
 
 // ask wants a pass of i.
 func (b *triggerQueue) ask(i item, id string) {
-	b.put(func(m *triggers) {
+	b.addTriggers(func(m *triggers) {
 		_, known := m.asks[i]
 		if !known && len(m.asks) >= maxAsks {
 			m.sweep = true
@@ -39,15 +39,15 @@ func (b *triggerQueue) ask(i item, id string) {
 	})
 }
 
-// look wants a look at the refs.
-func (b *triggerQueue) look(id string) {
-	b.put(func(m *triggers) {
+// wantLook wants a look at the refs.
+func (b *triggerQueue) wantLook(id string) {
+	b.addTriggers(func(m *triggers) {
 		m.look = true
 		m.looks = joined(m.looks, id)
 	})
 }
 
-func (b *triggerQueue) put(f func(*triggers)) {
+func (b *triggerQueue) addTriggers(f func(*triggers)) {
 	b.mu.Lock()
 	f(&b.in)
 	b.mu.Unlock()
@@ -57,7 +57,7 @@ func (b *triggerQueue) put(f func(*triggers)) {
 	}
 }
 
-func (b *triggerQueue) take() triggers {
+func (b *triggerQueue) takeTriggers() triggers {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m := b.in

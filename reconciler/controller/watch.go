@@ -208,7 +208,7 @@ func (w *watch) ring(k *worker) {
 		w.mu.Unlock()
 		id := w.id()
 		k.log.Info("triggered", "by", "refs", "trigger", id)
-		k.box.look(id)
+		k.box.wantLook(id)
 	})
 }
 

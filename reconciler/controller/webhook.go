@@ -86,7 +86,7 @@ func (c *Controller) find(r payloadRepository) (found []*worker) {
 
 func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	event := known(r.Header.Get("X-GitHub-Event"))
-	status, result := h.take(w, r, event)
+	status, result := h.acceptWebhook(w, r, event)
 	h.count(event, result)
 	if way := ways[result]; status >= http.StatusBadRequest && way != "" && h.told.Allow() {
 		h.log.Warn("a webhook was refused", "event", event, "why", result, "hint", way)
@@ -113,8 +113,8 @@ var ways = map[string]string{
 	"crowded":      "nothing to do where it passes: the room went to those who take less; let the proxy or the firewall admit GitHub's addresses alone",
 }
 
-// take tells the status, and what became of the webhook in one word.
-func (h *hook) take(w http.ResponseWriter, r *http.Request, event string) (int, string) {
+// acceptWebhook tells the status, and what became of the webhook in one word.
+func (h *hook) acceptWebhook(w http.ResponseWriter, r *http.Request, event string) (int, string) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return http.StatusMethodNotAllowed, "method"
@@ -128,7 +128,7 @@ func (h *hook) take(w http.ResponseWriter, r *http.Request, event string) (int, 
 	}
 	g, leave := h.guestOf(r)
 	defer leave()
-	body, wrong := h.read(w, r, g)
+	body, wrong := h.readBody(w, r, g)
 	switch {
 	case wrong != "":
 		return unread[wrong], wrong
@@ -194,10 +194,10 @@ func (h *hook) heard(body []byte, event, delivery string) (int, string) {
 			w.box.ask(i, id)
 		}
 		if call.look {
-			w.box.look(id)
+			w.box.wantLook(id)
 		}
 		if call.sweep {
-			w.box.put(func(m *triggers) { m.sweep = true })
+			w.box.addTriggers(func(m *triggers) { m.sweep = true })
 		}
 	}
 	if len(all) > 0 && !woken {

@@ -66,7 +66,7 @@ const at = `"repository":{"full_name":"Acme/churn","clone_url":"https://github.c
 func woken(c *Controller) string {
 	var out []string
 	for n, w := range c.workers {
-		m := w.box.take()
+		m := w.box.takeTriggers()
 		var items []string
 		for i := range m.asks {
 			items = append(items, i.String())
@@ -379,7 +379,7 @@ func FuzzWebhook(f *testing.F) {
 			t.Errorf("the answer is %d", got)
 		}
 		for _, w := range c.workers {
-			for i := range w.box.take().asks {
+			for i := range w.box.takeTriggers().asks {
 				if (i.pull > 0) == (i.branch != "") || strings.HasPrefix(i.branch, "-") || i.pull < 0 {
 					t.Errorf("wakes %+v", i)
 				}

@@ -106,7 +106,7 @@ func (w *worker) step(ctx context.Context) time.Duration {
 			next = t
 		}
 	}
-	w.read(w.box.take())
+	w.queueTriggers(w.box.takeTriggers())
 	if w.site == nil {
 		if !w.opening && !now.Before(w.openAt) {
 			w.open(ctx)
@@ -121,11 +121,11 @@ func (w *worker) step(ctx context.Context) time.Duration {
 		}
 		soonest(first)
 		if !now.Before(w.pollAt) {
-			w.agenda.look(w.c.id())
+			w.agenda.wantLook(w.c.id())
 			w.pollAt = now.Add(w.c.spread(w.c.config.Poll))
 		}
 		if w.agenda.lookDue() {
-			w.look(ctx)
+			w.lookAtRefs(ctx)
 		}
 		if w.agenda.ended > 0 && !w.sweeping && !now.Before(w.sweepAt) {
 			w.sweep(ctx)
@@ -156,13 +156,13 @@ func (w *worker) step(ctx context.Context) time.Duration {
 	return max(next.Sub(now), time.Millisecond)
 }
 
-// read takes up the triggers that came in.
-func (w *worker) read(m triggers) {
+// queueTriggers takes up the triggers that came in.
+func (w *worker) queueTriggers(m triggers) {
 	for i, ids := range m.asks {
 		w.agenda.ask(i, ids...)
 	}
 	if m.look {
-		w.agenda.look(m.looks...)
+		w.agenda.wantLook(m.looks...)
 	}
 	if m.sweep {
 		w.sweepAt, w.again = time.Time{}, w.sweeping
@@ -204,7 +204,7 @@ func (w *worker) open(ctx context.Context) {
 	})
 }
 
-func (w *worker) look(ctx context.Context) {
+func (w *worker) lookAtRefs(ctx context.Context) {
 	w.agenda.beginLook()
 	w.beside(func() func() {
 		ctx, cancel := context.WithTimeout(ctx, w.c.config.Timeout)
@@ -226,7 +226,7 @@ func (w *worker) look(ctx context.Context) {
 			}
 			w.state.Store(&sound)
 			if w.c.watch.keep(w) {
-				w.agenda.look(w.c.id())
+				w.agenda.wantLook(w.c.id())
 			}
 		}
 	})

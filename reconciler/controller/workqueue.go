@@ -75,8 +75,8 @@ type workQueue struct {
 
 func newWorkQueue() *workQueue { return &workQueue{tasks: map[item]*task{}, quiet: map[int]string{}} }
 
-// look asks for a look, which shows whether there is anything to do.
-func (a *workQueue) look(ids ...string) {
+// wantLook asks for a look, which shows whether there is anything to do.
+func (a *workQueue) wantLook(ids ...string) {
 	a.wanted = true
 	a.lookFor = joined(a.lookFor, ids...)
 }
@@ -92,7 +92,7 @@ func (a *workQueue) ask(i item, ids ...string) {
 	t.needs, t.owed, t.retry = a.begun+1, true, time.Time{}
 	a.dirty = true
 	t.triggers = joined(t.triggers, ids...)
-	a.look(ids...)
+	a.wantLook(ids...)
 }
 
 // task is that of i; a pull request that was at rest comes back as it was left.

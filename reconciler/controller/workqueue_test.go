@@ -207,7 +207,7 @@ func (h *history) step(t *rapid.T) {
 	case "change":
 		h.change(rapid.IntRange(0, 7).Draw(t, "ref"))
 	case "look":
-		h.agenda.look("poll")
+		h.agenda.wantLook("poll")
 		h.look()
 	case "looked":
 		h.looked(rapid.Bool().Draw(t, "fails"))
@@ -245,7 +245,7 @@ func TestEveryChangeIsPassedWithItsNewestState(t *testing.T) {
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			h.step(t)
 		}
-		h.agenda.look("poll")
+		h.agenda.wantLook("poll")
 		h.quiet()
 		h.sweep() // what the next interval, or a start, does anyway
 		h.quiet()
@@ -278,7 +278,7 @@ func others(l Ledger) string { return strings.TrimPrefix(cmp.Or(l.Before, l.Tip)
 func TestOwnEntriesWakeNothingAndHurryNothing(t *testing.T) {
 	a, now, main := newWorkQueue(), time.Unix(0, 0), item{branch: "main"}
 	see := func(tip, before string) {
-		a.look("poll")
+		a.wantLook("poll")
 		a.beginLook()
 		a.see(Refs{Branches: map[string]string{"main": "1"}, Ledgers: map[string]Ledger{"main": {tip, before}}})
 	}
@@ -326,16 +326,16 @@ func TestPassAfterPassSettles(t *testing.T) {
 		for range rapid.IntRange(0, 40).Draw(t, "steps") {
 			h.step(t)
 		}
-		h.agenda.look("poll")
+		h.agenda.wantLook("poll")
 		h.quiet()
 		for range 3 {
-			h.agenda.look("poll")
+			h.agenda.wantLook("poll")
 			if n := h.quiet(); n != 0 {
 				t.Fatalf("%d passes of what is settled", n)
 			}
 		}
 		h.restart()
-		h.agenda.look("poll")
+		h.agenda.wantLook("poll")
 		if n := h.quiet(); n != 0 {
 			t.Fatalf("%d passes after a restart", n)
 		}
@@ -383,7 +383,7 @@ func TestWhatFailedIsTriedAgainWithoutAChange(t *testing.T) {
 	a := newWorkQueue()
 	i, now := item{branch: "main"}, time.Unix(0, 0)
 	see := func(sha string) {
-		a.look()
+		a.wantLook()
 		a.beginLook()
 		a.see(Refs{Branches: map[string]string{"main": sha}})
 	}
@@ -411,7 +411,7 @@ func TestAPassBeginsAfterALookThatBeganAfterItsTrigger(t *testing.T) {
 	a := newWorkQueue()
 	now := time.Unix(0, 0)
 	refs := Refs{Pulls: map[int]string{1: "a"}}
-	a.look()
+	a.wantLook()
 	a.beginLook()
 	a.ask(item{pull: 1}, "hook")
 	a.see(refs)
@@ -426,7 +426,7 @@ func TestAPassBeginsAfterALookThatBeganAfterItsTrigger(t *testing.T) {
 	if a.lookDue() {
 		t.Error("a look that failed is repeated without waiting")
 	}
-	a.look("poll")
+	a.wantLook("poll")
 	if ids := a.beginLook(); !slices.Contains(ids, "hook") {
 		t.Errorf("the look that failed took its trigger along: %v", ids)
 	}
@@ -442,7 +442,7 @@ func TestAMovedBaseIsLookedAtByItsPullRequests(t *testing.T) {
 	now := time.Unix(0, 0)
 	refs := Refs{Branches: map[string]string{"main": "1"}, Pulls: map[int]string{1: "closed", 2: "open"}}
 	settle := func() (passed []string) {
-		a.look()
+		a.wantLook()
 		a.beginLook()
 		a.see(refs)
 		for {
@@ -492,14 +492,14 @@ func TestOldPullRequestsAreNotPassed(t *testing.T) {
 	for n := range 5000 {
 		refs.Pulls[n+1] = fmt.Sprint(n)
 	}
-	a.look()
+	a.wantLook()
 	a.beginLook()
 	a.see(refs)
 	if _, found := a.next(time.Unix(0, 0), 1); found || len(a.tasks) != 0 {
 		t.Errorf("%d pull requests to pass", len(a.tasks))
 	}
 	refs.Pulls[5001] = "new"
-	a.look("hook")
+	a.wantLook("hook")
 	a.beginLook()
 	a.see(refs)
 	if i, found := a.next(time.Unix(0, 0), 1); !found || i.pull != 5001 {

@@ -35,7 +35,7 @@ func (w *Workspace) bring(ctx context.Context, o Output) (m transfer.Moved, err 
 	if err != nil {
 		return m, fault.New(fault.Internal, "read what was fetched: %w", err)
 	}
-	files, err := look(ctx, fetched, never, w.workers())
+	files, err := findFiles(ctx, fetched, never, w.workers())
 	if err != nil {
 		return m, err
 	}

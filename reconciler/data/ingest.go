@@ -41,7 +41,7 @@ func (w *Workspace) ingest(ctx context.Context, rel string) (*taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := look(ctx, abs, tidied(abs, ignore), w.workers())
+	files, err := findFiles(ctx, abs, tidied(abs, ignore), w.workers())
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (w *Workspace) memoryFile(rel string) string {
 	return filepath.Join(w.state, digest.Of([]byte(rel)).Short()+".state")
 }
 
-func (w *Workspace) tell(what string, files, bytes int64) {
+func (w *Workspace) reportProgress(what string, files, bytes int64) {
 	if w.o.Tell != nil {
 		w.o.Tell(Progress{What: what, Files: files, Bytes: bytes})
 	}

@@ -46,7 +46,7 @@ const (
 func (w *Workspace) heard(what string, outs []Output) func(transfer.Moved) {
 	of := w.ahead(what, outs)
 	if of == 0 || w.o.Tell == nil {
-		return func(m transfer.Moved) { w.tell(what, m.Objects, m.Bytes) }
+		return func(m transfer.Moved) { w.reportProgress(what, m.Objects, m.Bytes) }
 	}
 	return func(m transfer.Moved) {
 		w.o.Tell(Progress{What: what, Files: m.Objects, Bytes: min(m.Come, of), Of: of})

@@ -115,7 +115,7 @@ func (w *Workspace) Pin(ctx context.Context, rel, fetched string, said map[strin
 	if err != nil {
 		return a, fmt.Errorf("pin %s: %w", target, err)
 	}
-	return a, w.say(rel, said)
+	return a, w.describePin(rel, said)
 }
 
 // replaceable refuses to let go of what stands at target and is saved nowhere.
@@ -198,8 +198,8 @@ func (w *Workspace) Import(ctx context.Context, rel, fetched string, from dvc.De
 	return a, replace(file, p.Bytes())
 }
 
-// say has the pin remember what is said of the data.
-func (w *Workspace) say(rel string, said map[string]string) error {
+// describePin has the pin remember what is said of the data.
+func (w *Workspace) describePin(rel string, said map[string]string) error {
 	file := w.abs(rel)
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -42,14 +42,14 @@ func TestALookEnds(t *testing.T) {
 	}
 	for _, jobs := range []int{1, 2, 8} {
 		soon(t, func() {
-			if _, err := look(t.Context(), dir, nil, jobs); fault.Of(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), "leads nowhere") {
+			if _, err := findFiles(t.Context(), dir, nil, jobs); fault.Of(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), "leads nowhere") {
 				t.Errorf("%d jobs: %v", jobs, err)
 			}
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		soon(t, func() {
-			if _, err := look(ctx, dir, nil, jobs); fault.Of(err) != fault.Cancelled || err == nil {
+			if _, err := findFiles(ctx, dir, nil, jobs); fault.Of(err) != fault.Cancelled || err == nil {
 				t.Errorf("%d jobs: %v, want Cancelled", jobs, err)
 			}
 		})

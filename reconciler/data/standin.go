@@ -28,7 +28,7 @@ func (w *Workspace) standsIn(at string, content []byte) error {
 // CheckFetched refuses what was fetched, a file or a folder, where a pointer stands in it.
 // Only files that are small enough to be one are read.
 func CheckFetched(ctx context.Context, fetched string) error {
-	files, err := look(ctx, fetched, nil, 1)
+	files, err := findFiles(ctx, fetched, nil, 1)
 	if err != nil {
 		return err
 	}

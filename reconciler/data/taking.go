@@ -96,7 +96,7 @@ func (j *taking) file(ctx context.Context, i int, f found) error {
 			continue
 		}
 		j.began[i] = began.UnixNano()
-		j.w.tell(j.what, j.done.Add(1), j.bytes.Add(size))
+		j.w.reportProgress(j.what, j.done.Add(1), j.bytes.Add(size))
 		k, ok := dvccache.Know(*stamp, sum)
 		if !ok {
 			return fault.New(fault.Internal, "%s: its name cannot be remembered", at)

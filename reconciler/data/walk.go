@@ -33,9 +33,9 @@ type found struct {
 	stamp dvccache.Stamp
 }
 
-// look finds the files of the output at abs, in no order: folders side by side, links
+// findFiles finds the files of the output at abs, in no order: folders side by side, links
 // followed as DVC does. What is neither a file nor a folder is Invalid.
-func look(ctx context.Context, abs string, ignore func(rel string, dir bool) bool, jobs int) ([]found, error) {
+func findFiles(ctx context.Context, abs string, ignore func(rel string, dir bool) bool, jobs int) ([]found, error) {
 	return looked(ctx, abs, &looking{ignore: ignore}, jobs)
 }
 

@@ -75,7 +75,7 @@ func TestCheckoutRemembersWhatItWrote(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, o := range outs {
-				files, err := look(t.Context(), w.abs(o.Path), never, 1)
+				files, err := findFiles(t.Context(), w.abs(o.Path), never, 1)
 				if err != nil {
 					t.Fatal(err)
 				}

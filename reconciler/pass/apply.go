@@ -55,7 +55,7 @@ func (r Result) Err() error {
 
 // Apply carries out one pass on the tracked revision.
 func (h *Reconciler) Apply(ctx context.Context, o ApplyOptions) (Result, error) {
-	ctx, unlock, err := h.Lock(ctx, func(text string) { h.tell(execute.Event{Kind: execute.Output, Text: text}) })
+	ctx, unlock, err := h.Lock(ctx, func(text string) { h.sendEvent(execute.Event{Kind: execute.Output, Text: text}) })
 	if err != nil {
 		return Result{}, err
 	}
@@ -64,19 +64,19 @@ func (h *Reconciler) Apply(ctx context.Context, o ApplyOptions) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	p, services, err := h.look(ctx, in, rev, o)
+	p, services, err := h.observeAndPlan(ctx, in, rev, o)
 	if err != nil || len(p.Work()) == 0 {
 		return Result{Plan: p}, err
 	}
 	if h.Lease != nil {
-		held, release, err := h.Lease(ctx, func(text string) { h.tell(execute.Event{Kind: execute.Output, Text: text}) })
+		held, release, err := h.Lease(ctx, func(text string) { h.sendEvent(execute.Event{Kind: execute.Output, Text: text}) })
 		if err != nil {
 			return Result{Plan: p}, err
 		}
 		defer release()
 		ctx = held
 		// Whoever held it before may have done it all.
-		if p, services, err = h.look(ctx, in, rev, o); err != nil || len(p.Work()) == 0 {
+		if p, services, err = h.observeAndPlan(ctx, in, rev, o); err != nil || len(p.Work()) == 0 {
 			return Result{Plan: p}, err
 		}
 	}
@@ -88,7 +88,7 @@ func (h *Reconciler) Apply(ctx context.Context, o ApplyOptions) (Result, error) 
 	return Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}, nil
 }
 
-func (h *Reconciler) look(ctx context.Context, in *Intent, rev port.Revision, o ApplyOptions) (plan.Plan, *stepServices, error) {
+func (h *Reconciler) observeAndPlan(ctx context.Context, in *Intent, rev port.Revision, o ApplyOptions) (plan.Plan, *stepServices, error) {
 	w, err := Observe(ctx, in, rev, h.Observers)
 	if err != nil {
 		return plan.Plan{}, nil, err
@@ -156,7 +156,7 @@ func (h *Reconciler) kit(p plan.Plan, d *stepServices) execute.Config {
 	return execute.Config{
 		Graph: w.Graph, Facts: w.Facts, Live: w.Live, MissingArtifacts: w.MissingArtifacts, Unfit: w.Unfit, Machine: w.Machine, Changes: w.Stacks, Stack: w.stack,
 		Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server,
-		Least: w.least, Replaces: func(ref schemas.Ref) string { return d.over[ref].Name }, Services: d, Repeats: h.Repeats, Now: h.Now, Tell: h.tell, Parallel: 4 * parallel, Pull: h.PullRequest != nil, State: h.State,
+		Least: w.least, Replaces: func(ref schemas.Ref) string { return d.over[ref].Name }, Services: d, Repeats: h.Repeats, Now: h.Now, Tell: h.sendEvent, Parallel: 4 * parallel, Pull: h.PullRequest != nil, State: h.State,
 		Common: execute.EntryContext{Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(),
 			Plan: p.Digest(), Policy: p.Policy, Approved: d.approved()},
 	}
@@ -171,7 +171,7 @@ func (h *Reconciler) recorded(sha string) string {
 	return sha
 }
 
-func (h *Reconciler) tell(e execute.Event) {
+func (h *Reconciler) sendEvent(e execute.Event) {
 	if h.Tell != nil {
 		h.Tell(e)
 	}

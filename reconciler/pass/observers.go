@@ -18,8 +18,8 @@ var observers = map[schemas.Kind]func(context.Context, *Snapshot, Observers, sch
 	schemas.KindDeployment:     observeServer,
 }
 
-// look asks every server and every stack, side by side.
-func (w *Snapshot) look(ctx context.Context, eyes Observers) error {
+// observeAll asks every server and every stack, side by side.
+func (w *Snapshot) observeAll(ctx context.Context, eyes Observers) error {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var errs []error

@@ -30,7 +30,7 @@ func Propose(ctx context.Context, tree fs.FS, base *Intent, how Reading) (in *In
 	if how.Unvouched {
 		err = in.named(ctx, base)
 	} else {
-		err = in.read(ctx, readAhead(ctx, tree))
+		err = in.readAll(ctx, readAhead(ctx, tree))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -74,7 +74,7 @@ type Reading struct {
 
 // named is read, with the rules of base where the tree has the same, and none where it has others.
 func (in *Intent) named(ctx context.Context, base *Intent) error {
-	if err := in.read(ctx, nil); err != nil {
+	if err := in.readAll(ctx, nil); err != nil {
 		return err
 	}
 	name, err := policy.Name(endingTree(ctx, in.Tree), in.Project.Policy.Paths)

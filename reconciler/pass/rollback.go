@@ -32,7 +32,7 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 	if strings.TrimSpace(o.Reason) == "" || len(o.Reason) > mostReason {
 		return Result{}, fault.WithHint(fault.New(fault.Invalid, "a rollback needs a reason of 1 to %d bytes: everybody who meets the deployment reads it", mostReason), "give one: --reason TEXT")
 	}
-	note := func(text string) { h.tell(execute.Event{Kind: execute.Output, Text: text}) }
+	note := func(text string) { h.sendEvent(execute.Event{Kind: execute.Output, Text: text}) }
 	ctx, unlock, err := h.Lock(ctx, note)
 	if err != nil {
 		return Result{}, err

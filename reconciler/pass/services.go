@@ -102,7 +102,7 @@ func (d *stepServices) Release(ctx context.Context, declared, candidate *graph.N
 		bytes []byte
 		to    *digest.Digest
 	}{{oms, &out.Signature}, {slsa, &out.Provenance}} {
-		if *b.to, err = d.put(ctx, b.bytes); err != nil {
+		if *b.to, err = d.putBytes(ctx, b.bytes); err != nil {
 			return nil, fmt.Errorf("keep the bundle of %s: %w", declared.Ref, err)
 		}
 	}
@@ -220,7 +220,7 @@ func (d *stepServices) provenance(candidate *graph.Node, trained *ledger.Entry) 
 	return p
 }
 
-func (d *stepServices) put(ctx context.Context, raw []byte) (digest.Digest, error) {
+func (d *stepServices) putBytes(ctx context.Context, raw []byte) (digest.Digest, error) {
 	name, _, err := d.Store.Put(ctx, bytes.NewReader(raw))
 	return name, err
 }

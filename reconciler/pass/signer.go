@@ -27,7 +27,7 @@ type ModelSigner struct {
 // Verify holds a released model against both of its bundles and says who signed
 // it. The bytes of its files are held against their digests where they are read.
 func (s ModelSigner) Verify(ctx context.Context, m *ledger.Model) (by string, err error) {
-	statement, by, err := s.read(ctx, m.Signature)
+	statement, by, err := s.readStatement(ctx, m.Signature)
 	if err != nil {
 		return "", fmt.Errorf("model signature: %w", err)
 	}
@@ -38,7 +38,7 @@ func (s ModelSigner) Verify(ctx context.Context, m *ledger.Model) (by string, er
 	if d := signed.Differences(m.Artifact.Files); len(d) > 0 {
 		return "", fault.New(fault.Denied, "model signature: it is of other files: %s", strings.Join(d, "; "))
 	}
-	if statement, _, err = s.read(ctx, m.Provenance); err != nil {
+	if statement, _, err = s.readStatement(ctx, m.Provenance); err != nil {
 		return "", fmt.Errorf("provenance: %w", err)
 	}
 	if _, err := attest.CheckProvenance(statement, m.Artifact.Files); err != nil {
@@ -47,8 +47,8 @@ func (s ModelSigner) Verify(ctx context.Context, m *ledger.Model) (by string, er
 	return by, nil
 }
 
-// read is the statement of a stored bundle that a build key has signed.
-func (s ModelSigner) read(ctx context.Context, name digest.Digest) (statement []byte, by string, err error) {
+// readStatement is the statement of a stored bundle that a build key has signed.
+func (s ModelSigner) readStatement(ctx context.Context, name digest.Digest) (statement []byte, by string, err error) {
 	raw, err := artifact.ReadAll(ctx, s.Store, name)
 	if err != nil {
 		return nil, "", err

@@ -49,14 +49,14 @@ func (p Problems) Error() string {
 // of the kind Invalid. It stops where ctx ends.
 func Read(ctx context.Context, tree fs.FS) (*Intent, error) {
 	in := &Intent{Tree: tree}
-	if err := in.read(ctx, readAhead(ctx, tree)); err != nil {
+	if err := in.readAll(ctx, readAhead(ctx, tree)); err != nil {
 		return nil, err
 	}
 	return in, nil
 }
 
-// read reads all but the rules, which come from elsewhere; nil: they are left out.
-func (in *Intent) read(ctx context.Context, rules <-chan prepared) error {
+// readAll reads all but the rules, which come from elsewhere; nil: they are left out.
+func (in *Intent) readAll(ctx context.Context, rules <-chan prepared) error {
 	tree := endingTree(ctx, in.Tree)
 	decls, problems := schemas.Load(ctx, tree)
 	if err := stopped(ctx); err != nil || len(problems) > 0 {
@@ -208,7 +208,7 @@ func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers,
 		stood: map[string]guard.Settings{}, declared: map[string]bool{}, between: map[string][]guard.Settings{}}
 	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Passing: map[schemas.Ref]bool{}, Wrong: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
 	w.stackHints = map[schemas.Ref]string{}
-	return w, w.look(ctx, eyes)
+	return w, w.observeAll(ctx, eyes)
 }
 
 // entriesBefore is what stands under the keys that base asks for.

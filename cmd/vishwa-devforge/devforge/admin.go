@@ -127,7 +127,7 @@ func (f *Forge) obey(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	verb := strings.TrimPrefix(r.URL.Path, "/_dev/")
 	if r.Method == http.MethodGet && verb == "pull" {
-		return f.look(r)
+		return f.answerLook(r)
 	}
 	do := f.orders()[verb]
 	// A page in a browser cannot send this type without asking first.
@@ -141,7 +141,7 @@ func (f *Forge) obey(w http.ResponseWriter, r *http.Request) (any, error) {
 	return do(o)
 }
 
-func (f *Forge) look(r *http.Request) (Look, error) {
+func (f *Forge) answerLook(r *http.Request) (Look, error) {
 	q := r.URL.Query()
 	number, err := strconv.Atoi(q.Get("number"))
 	if err != nil {

@@ -57,7 +57,7 @@ func (f *Forge) postInstallationToken(c *call) (any, error) {
 		Repositories []string
 		Permissions  map[string]string
 	}
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()

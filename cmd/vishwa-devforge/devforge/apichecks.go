@@ -93,8 +93,8 @@ func (e checkEdit) problem() *Problem {
 	return nil
 }
 
-// put applies an edit to a check run.
-func (e checkEdit) put(c *check, now time.Time) {
+// applyTo applies an edit to a check run.
+func (e checkEdit) applyTo(c *check, now time.Time) {
 	c.name, c.details, c.external = *cmp.Or(e.Name, &c.name), *cmp.Or(e.Details, &c.details), *cmp.Or(e.External, &c.external)
 	c.status, c.conclusion = cmp.Or(e.Status, c.status, "queued"), cmp.Or(e.Conclusion, c.conclusion)
 	if e.Conclusion != "" {
@@ -132,7 +132,7 @@ func (f *Forge) postCheck(c *call) (any, error) {
 		return nil, err
 	}
 	var in checkEdit
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	if in.Name == nil || *in.Name == "" || in.SHA == "" {
@@ -148,7 +148,7 @@ func (f *Forge) postCheck(c *call) (any, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	x := &check{id: f.id(), suite: f.suite(c.repo, sha, c.who.app), sha: sha, app: c.who.app}
-	in.put(x, f.at())
+	in.applyTo(x, f.at())
 	c.repo.checks = append(c.repo.checks, x)
 	f.emitCheck(c.repo, x, "created", c.who.login)
 	c.status = http.StatusCreated
@@ -190,7 +190,7 @@ func (f *Forge) patchCheck(c *call) (any, error) {
 		return nil, err
 	}
 	var in checkEdit
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	if p := in.problem(); p != nil {
@@ -206,7 +206,7 @@ func (f *Forge) patchCheck(c *call) (any, error) {
 		return nil, refuse(http.StatusForbidden, "Invalid app_id `%d` - check run can only be modified by the GitHub App that created it.", c.who.app.id)
 	}
 	was := x.status
-	in.put(x, f.at())
+	in.applyTo(x, f.at())
 	x.updates++
 	if x.status == "completed" && was != "completed" {
 		f.emitCheck(c.repo, x, "completed", c.who.login)

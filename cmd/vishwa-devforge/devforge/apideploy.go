@@ -50,7 +50,7 @@ type newDeployment struct {
 
 func (f *Forge) postDeployment(c *call) (any, error) {
 	var in newDeployment
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	if in.Ref == "" {
@@ -174,7 +174,7 @@ func (f *Forge) postDeployed(c *call) (any, error) {
 		Served             string `json:"environment_url"`
 		Inactivates        *bool  `json:"auto_inactive"`
 	}
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	states := []string{"error", "failure", "inactive", "in_progress", "queued", "pending", "success"}

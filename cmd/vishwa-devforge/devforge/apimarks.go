@@ -18,7 +18,7 @@ func (f *Forge) postStatus(c *call) (any, error) {
 		State, Context, Description string
 		Target                      string `json:"target_url"`
 	}
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	sha, err := f.resolve(c.repo, c.PathValue("sha"))

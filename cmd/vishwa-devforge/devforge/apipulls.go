@@ -87,7 +87,7 @@ func (f *Forge) getPull(c *call) (any, error) {
 
 func (f *Forge) postPull(c *call) (any, error) {
 	n := NewPull{}
-	if err := c.read(&n); err != nil {
+	if err := c.readBody(&n); err != nil {
 		return nil, err
 	}
 	if n.Title == "" {
@@ -110,7 +110,7 @@ func (f *Forge) patchPull(c *call) (any, error) {
 		return nil, err
 	}
 	var edit struct{ Title, Body, State, Base *string }
-	if err := c.read(&edit); err != nil {
+	if err := c.readBody(&edit); err != nil {
 		return nil, err
 	}
 	if edit.State != nil && *edit.State == "closed" {
@@ -149,7 +149,7 @@ func (f *Forge) putMerge(c *call) (any, error) {
 		return nil, err
 	}
 	var m mergeRequest
-	if err := c.read(&m); err != nil {
+	if err := c.readBody(&m); err != nil {
 		return nil, err
 	}
 	sha, err := f.merge(p, c.who.login, m)
@@ -178,7 +178,7 @@ func (f *Forge) postReview(c *call) (any, error) {
 		Body, Event string
 		Commit      string `json:"commit_id"`
 	}
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	if in.Commit != "" {

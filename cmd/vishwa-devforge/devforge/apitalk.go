@@ -91,7 +91,7 @@ func (f *Forge) postComment(c *call) (any, error) {
 		return nil, errNotFound
 	}
 	var in struct{ Body string }
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
@@ -138,7 +138,7 @@ func (c *call) touches(x *comment) error {
 
 func (f *Forge) patchComment(c *call) (any, error) {
 	var in struct{ Body string }
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
@@ -193,7 +193,7 @@ func (f *Forge) listReactions(c *call) (any, error) {
 
 func (f *Forge) postReaction(c *call) (any, error) {
 	var in struct{ Content string }
-	if err := c.read(&in); err != nil {
+	if err := c.readBody(&in); err != nil {
 		return nil, err
 	}
 	if !slices.Contains(contents, in.Content) {

@@ -149,8 +149,8 @@ type call struct {
 	header http.Header
 }
 
-// read decodes the body into v.
-func (c *call) read(v any) error {
+// readBody decodes the body into v.
+func (c *call) readBody(v any) error {
 	raw, err := io.ReadAll(c.Body)
 	if err != nil {
 		return refuse(http.StatusRequestEntityTooLarge, "the request is too large")

@@ -145,7 +145,7 @@ func (p Pulls) open(ctx context.Context, s port.Stack) (*proposal, error) {
 	if w.backend, err = chooseBackend(s, filepath.Join(cmp.Or(p.cfg.States, p.cfg.Dir), s.Name)); err != nil {
 		return nil, err
 	}
-	if err := w.take(ctx, filepath.Join(p.cfg.Dir, s.Name)); err != nil {
+	if err := w.makeFolder(ctx, filepath.Join(p.cfg.Dir, s.Name)); err != nil {
 		return nil, err
 	}
 	if err := w.furnish(p.cfg.Env.Lookup); err != nil {
@@ -155,8 +155,8 @@ func (p Pulls) open(ctx context.Context, s port.Stack) (*proposal, error) {
 	return w, nil
 }
 
-// take makes the plan's own folder, and sweeps what ended processes left.
-func (w *proposal) take(ctx context.Context, stack string) error {
+// makeFolder makes the plan's own folder, and sweeps what ended processes left.
+func (w *proposal) makeFolder(ctx context.Context, stack string) error {
 	if err := os.MkdirAll(stack, 0o700); err != nil {
 		return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
 	}

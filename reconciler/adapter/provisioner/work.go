@@ -89,7 +89,7 @@ func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
 	if w.backend, err = chooseBackend(s, filepath.Join(cmp.Or(t.cfg.States, t.cfg.Dir), s.Name)); err != nil {
 		return nil, err
 	}
-	if err := w.take(ctx, t.cfg.LockTimeout); err != nil {
+	if err := w.lockStack(ctx, t.cfg.LockTimeout); err != nil {
 		return nil, err
 	}
 	if err := w.prepare(ctx, env); err != nil {
@@ -99,8 +99,8 @@ func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
 	return w, nil
 }
 
-// take waits for the stack's lock. It ends with the process that holds it.
-func (w *work) take(ctx context.Context, patience time.Duration) error {
+// lockStack waits for the stack's lock. It ends with the process that holds it.
+func (w *work) lockStack(ctx context.Context, patience time.Duration) error {
 	for _, dir := range []string{w.root, filepath.Join(w.root, "plans")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")

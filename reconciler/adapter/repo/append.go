@@ -269,7 +269,7 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 			return nil, err
 		}
 	}
-	if root, err = w.batch.put(root, ledger.Path(e.Seq), w.batch.add(plumbing.BlobObject, bundle)); err != nil {
+	if root, err = w.batch.putFile(root, ledger.Path(e.Seq), w.batch.add(plumbing.BlobObject, bundle)); err != nil {
 		return nil, err
 	}
 	name, text, err := ledger.FactFile(e)
@@ -277,7 +277,7 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 		return nil, err
 	}
 	if name != "" {
-		if root, err = w.batch.put(root, name, w.batch.add(plumbing.BlobObject, text)); err != nil {
+		if root, err = w.batch.putFile(root, name, w.batch.add(plumbing.BlobObject, text)); err != nil {
 			return nil, err
 		}
 	}

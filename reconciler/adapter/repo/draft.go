@@ -41,7 +41,7 @@ func (r *Repo) Write(ctx context.Context, d CommitDraft) (string, error) {
 	}
 	root, b := parent.TreeHash, r.place.objects().batch()
 	for _, path := range slices.Sorted(maps.Keys(d.Files)) {
-		if root, err = b.put(root, path, b.add(plumbing.BlobObject, d.Files[path])); err != nil {
+		if root, err = b.putFile(root, path, b.add(plumbing.BlobObject, d.Files[path])); err != nil {
 			return "", fmt.Errorf("write %s in a commit: %w", path, err)
 		}
 	}

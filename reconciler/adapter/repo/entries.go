@@ -26,7 +26,7 @@ type link struct {
 }
 
 func (o objects) link(h plumbing.Hash) (link, error) {
-	raw, err := o.read(plumbing.CommitObject, h)
+	raw, err := o.readObject(plumbing.CommitObject, h)
 	if err != nil {
 		return link{}, err
 	}
@@ -227,7 +227,7 @@ func (c catalogue) record(s *shelf, k link, seq int64) (ledger.Record, error) {
 	if blob.IsZero() {
 		return bad("the branch holds no %s", ledger.Path(seq))
 	}
-	bundle, err := c.read(plumbing.BlobObject, blob)
+	bundle, err := c.readObject(plumbing.BlobObject, blob)
 	if err != nil {
 		return bad("%w", err)
 	}

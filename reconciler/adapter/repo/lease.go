@@ -61,7 +61,7 @@ func (l *Lease) ref() string {
 // the lease is lost; release gives it back, so that the next need not wait.
 func (l *Lease) Acquire(ctx context.Context, tell func(string)) (held context.Context, release func(), err error) {
 	l.turn.Lock()
-	if err := l.take(ctx, tell); err != nil {
+	if err := l.acquire(ctx, tell); err != nil {
 		l.turn.Unlock()
 		return ctx, nil, fmt.Errorf("take the lease: %w", err)
 	}
@@ -106,7 +106,7 @@ func lostLease() error {
 	return fault.WithHint(fault.New(fault.Conflict, "the lease is another controller's"), "nothing is lost: what was recorded is found by whoever acts now")
 }
 
-func (l *Lease) take(ctx context.Context, tell func(string)) error {
+func (l *Lease) acquire(ctx context.Context, tell func(string)) error {
 	var seen string
 	var since time.Time
 	for {
@@ -117,7 +117,7 @@ func (l *Lease) take(ctx context.Context, tell func(string)) error {
 		at := refs[l.ref()]
 		var t term
 		if at != "" {
-			t, err = l.read(ctx, at)
+			t, err = l.readTerm(ctx, at)
 			if fault.Of(err) == fault.Conflict && err != nil {
 				continue // it moved on meanwhile
 			}
@@ -146,8 +146,8 @@ func (l *Lease) take(ctx context.Context, tell func(string)) error {
 	}
 }
 
-// read is what the lease's commit says.
-func (l *Lease) read(ctx context.Context, sha string) (term, error) {
+// readTerm is what the lease's commit says.
+func (l *Lease) readTerm(ctx context.Context, sha string) (term, error) {
 	var t term
 	if err := l.Mirror.Fetch(ctx, l.ref()); err != nil {
 		return t, err

@@ -295,7 +295,7 @@ func (l *Ledger) since(ctx context.Context, base, tip plumbing.Hash) (*batch, er
 	}
 	for _, k := range chain {
 		now := plumbing.NewHash(k.commit.Tree)
-		if err := b.take(now, before); err != nil {
+		if err := b.copyTree(now, before); err != nil {
 			return nil, err
 		}
 		b.add(plumbing.CommitObject, k.raw)

@@ -313,7 +313,7 @@ func TestOneHolderAtATime(t *testing.T) {
 func TestLostHolderRecordsNothing(t *testing.T) {
 	remote, clones := newClones(t, 1)
 	gone := leaseOf(t, remote, "gone", time.Second)
-	if err := gone.take(t.Context(), func(string) {}); err != nil { // and never renewed
+	if err := gone.acquire(t.Context(), func(string) {}); err != nil { // and never renewed
 		t.Fatal(err)
 	}
 	l := openLedger(t, clones[0], func(o *LedgerOptions) { o.Fence = gone.Fence })
@@ -332,7 +332,7 @@ func TestLostHolderRecordsNothing(t *testing.T) {
 func TestRenewalIsInNobodysWay(t *testing.T) {
 	remote, clones := newClones(t, 1)
 	a := leaseOf(t, remote, "a", time.Hour)
-	if err := a.take(t.Context(), func(string) {}); err != nil {
+	if err := a.acquire(t.Context(), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

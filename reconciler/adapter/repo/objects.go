@@ -29,8 +29,8 @@ func (p place) objects() objects {
 	return objects{p.storage(cache.NewObjectLRU(8 * cache.MiByte))}
 }
 
-// read is an object's bytes. An absent one is Missing.
-func (o objects) read(t plumbing.ObjectType, h plumbing.Hash) ([]byte, error) {
+// readObject is an object's bytes. An absent one is Missing.
+func (o objects) readObject(t plumbing.ObjectType, h plumbing.Hash) ([]byte, error) {
 	obj, err := o.store.EncodedObject(t, h)
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
 		o.store.Reindex() // another program may have packed the objects meanwhile
@@ -134,7 +134,7 @@ func (o objects) tree(h plumbing.Hash) ([]item, error) {
 	if h.IsZero() {
 		return nil, nil
 	}
-	raw, err := o.read(plumbing.TreeObject, h)
+	raw, err := o.readObject(plumbing.TreeObject, h)
 	if err != nil {
 		return nil, err
 	}
@@ -166,8 +166,8 @@ func (b *batch) add(t plumbing.ObjectType, raw []byte) plumbing.Hash {
 	return h
 }
 
-// put sets the file at path below the tree root, and is the new root.
-func (b *batch) put(root plumbing.Hash, path string, blob plumbing.Hash) (plumbing.Hash, error) {
+// putFile sets the file at path below the tree root, and is the new root.
+func (b *batch) putFile(root plumbing.Hash, path string, blob plumbing.Hash) (plumbing.Hash, error) {
 	items, err := b.tree(root)
 	if err != nil {
 		return plumbing.ZeroHash, err
@@ -175,7 +175,7 @@ func (b *batch) put(root plumbing.Hash, path string, blob plumbing.Hash) (plumbi
 	name, rest, deeper := strings.Cut(path, "/")
 	put := item{fileMode, name, blob}
 	if deeper {
-		below, err := b.put(lookup(items, name), rest, blob)
+		below, err := b.putFile(lookup(items, name), rest, blob)
 		if err != nil {
 			return plumbing.ZeroHash, err
 		}
@@ -222,12 +222,12 @@ func (b *batch) pack() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// take copies into the batch what tree h has and tree base has not.
-func (b *batch) take(h, base plumbing.Hash) error {
+// copyTree copies into the batch what tree h has and tree base has not.
+func (b *batch) copyTree(h, base plumbing.Hash) error {
 	if h == base {
 		return nil
 	}
-	raw, err := b.from.read(plumbing.TreeObject, h)
+	raw, err := b.from.readObject(plumbing.TreeObject, h)
 	if err != nil {
 		return err
 	}
@@ -247,11 +247,11 @@ func (b *batch) take(h, base plumbing.Hash) error {
 		switch {
 		case had[i.name] == i.hash:
 		case i.mode == folderMode:
-			if err := b.take(i.hash, had[i.name]); err != nil {
+			if err := b.copyTree(i.hash, had[i.name]); err != nil {
 				return err
 			}
 		default:
-			blob, err := b.from.read(plumbing.BlobObject, i.hash)
+			blob, err := b.from.readObject(plumbing.BlobObject, i.hash)
 			if err != nil {
 				return err
 			}

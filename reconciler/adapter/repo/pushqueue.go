@@ -62,7 +62,7 @@ func (q *pushQueue) turn(ctx context.Context, down *receive) (mine bool, wait ti
 		if len(tickets) == 0 && !q.lost {
 			return true, 0, nil
 		}
-		return false, max(shortWait, q.pause(len(tickets))), q.take(ctx, down)
+		return false, max(shortWait, q.pause(len(tickets))), q.makeTicket(ctx, down)
 	}
 	ahead := slices.Index(tickets, q.mine)
 	if ahead == 0 {
@@ -97,9 +97,9 @@ func (q *pushQueue) pause(ahead int) time.Duration {
 	return min(longWait, time.Duration(ahead)*oneTurn-oneTurn/2)
 }
 
-// take has the remote make a ticket. One that takes no such ref is not asked
+// makeTicket has the remote make a ticket. One that takes no such ref is not asked
 // again: its writers try as they come.
-func (q *pushQueue) take(ctx context.Context, down *receive) error {
+func (q *pushQueue) makeTicket(ctx context.Context, down *receive) error {
 	name := fmt.Sprintf("%s%013d-%08x", ticketsAt, q.ledger.opts.Now().UnixMilli(), uint32(q.ledger.opts.Rand()*(1<<32)))
 	taken, err := down.order(ctx, &packp.Command{Name: plumbing.ReferenceName(name), New: down.head}, emptyPack)
 	if taken {

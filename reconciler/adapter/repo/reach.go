@@ -237,17 +237,17 @@ type counted struct {
 
 func (c counted) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.tell(n)
+	c.countBytes(n)
 	return n, err
 }
 
 func (c counted) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	c.tell(n)
+	c.countBytes(n)
 	return n, err
 }
 
-func (c counted) tell(n int) {
+func (c counted) countBytes(n int) {
 	if m := c.w.meter.Load(); m != nil {
 		m.Moved(n)
 	}

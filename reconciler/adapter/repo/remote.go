@@ -177,14 +177,14 @@ func (u *upload) fetch(ctx context.Context, into *store, here ...plumbing.Hash) 
 		if multiplexed {
 			body = sideband.NewDemuxer(kind, resp)
 		}
-		return none, take(into, bufio.NewReader(body))
+		return none, storePack(into, bufio.NewReader(body))
 	})
 	return u.ledger.classed(ctx, err)
 }
 
-// take stores the objects of a pack: few of them one by one, as Git does, for every
+// storePack stores the objects of a pack: few of them one by one, as Git does, for every
 // pack makes every look-up after it slower.
-func take(into *store, pack *bufio.Reader) error {
+func storePack(into *store, pack *bufio.Reader) error {
 	var s storer.Storer = into
 	if head, err := pack.Peek(12); err == nil && binary.BigEndian.Uint32(head[8:]) < unpackLimit {
 		s = struct{ storer.Storer }{into} // without its own way to keep a pack whole

@@ -148,8 +148,8 @@ func (o *own) fill(ctx context.Context, at string) (*admission, error) {
 	return l, nil
 }
 
-// tell has the helpers keep a login that did, or forget one that did not.
-func (o *own) tell(ctx context.Context, l *admission, did bool) {
+// reportLogin has the helpers keep a login that did, or forget one that did not.
+func (o *own) reportLogin(ctx context.Context, l *admission, did bool) {
 	word := "reject"
 	if did {
 		word = "approve"
@@ -183,7 +183,7 @@ func letIn[S any](ctx context.Context, l *Ledger, push bool, ask func(*reach, tr
 	s, err = ask(r, known.auth)
 	refused := errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed)
 	if err == nil || refused {
-		l.place.own.tell(ctx, known, err == nil)
+		l.place.own.reportLogin(ctx, known, err == nil)
 	}
 	if err == nil {
 		l.logins.Store(at, known.auth)

@@ -72,7 +72,7 @@ func (m *Mirror) seal() error {
 		if m.holds(name, text) {
 			continue
 		}
-		if err := m.put(name, text); err != nil {
+		if err := m.writeConfig(name, text); err != nil {
 			return fault.WithHint(fault.New(fault.Invalid, "write %s of the mirror: %w", name, err), "free some space, or make %s writable", m.o.Dir)
 		}
 		odd = append(odd, name)
@@ -131,8 +131,8 @@ func (m *Mirror) holds(name string, text []byte) bool {
 	return err == nil && bytes.Equal(was, text)
 }
 
-// put writes a file at once: a program that looks meanwhile finds the old one or this.
-func (m *Mirror) put(name string, text []byte) error {
+// writeConfig writes a file at once: a program that looks meanwhile finds the old one or this.
+func (m *Mirror) writeConfig(name string, text []byte) error {
 	f, err := os.CreateTemp(m.o.Dir, "vishwa-seal-*")
 	if err != nil {
 		return err

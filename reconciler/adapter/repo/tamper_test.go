@@ -39,7 +39,7 @@ func (f *forger) link(rev string) link {
 // file is the blob at path in rev.
 func (f *forger) file(rev, path string) []byte {
 	f.t.Helper()
-	b, err := f.l.objects.read(plumbing.BlobObject, plumbing.NewHash(git(f.t, f.l.place.common, "rev-parse", rev+":"+path)))
+	b, err := f.l.objects.readObject(plumbing.BlobObject, plumbing.NewHash(git(f.t, f.l.place.common, "rev-parse", rev+":"+path)))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func (f *forger) commit(c ledger.Commit, edit func(raw string) string) {
 
 func (f *forger) put(root, path string, blob []byte) string {
 	f.t.Helper()
-	h, err := f.b.put(plumbing.NewHash(root), path, f.b.add(plumbing.BlobObject, blob))
+	h, err := f.b.putFile(plumbing.NewHash(root), path, f.b.add(plumbing.BlobObject, blob))
 	if err != nil {
 		f.t.Fatal(err)
 	}

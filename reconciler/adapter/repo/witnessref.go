@@ -68,7 +68,7 @@ func (w refWitness) Newest(ctx context.Context) (out [][]byte, err error) {
 		w.objects.store.Reindex()
 	}
 	for at := up.head; !at.IsZero() && len(out) < behind; {
-		raw, err := w.objects.read(plumbing.CommitObject, at)
+		raw, err := w.objects.readObject(plumbing.CommitObject, at)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", w.branch, err)
 		}

@@ -149,19 +149,19 @@ func forget(keyDir string) error {
 
 func (a attempt) order() (order, error) {
 	var o order
-	err := a.read(orderFile, &o)
+	err := a.readSealed(orderFile, &o)
 	return o, err
 }
 
 func (a attempt) status() (status, error) {
 	var s status
-	err := a.read(statusFile, &s)
+	err := a.readSealed(statusFile, &s)
 	return s, err
 }
 
 func (a attempt) result() (port.Result, error) {
 	var r port.Result
-	err := a.read(resultFile, &r)
+	err := a.readSealed(resultFile, &r)
 	return r, err
 }
 
@@ -203,8 +203,8 @@ const (
 	resultFile = "result.json"
 )
 
-// read is one sealed file; one whose seal does not hold is Corrupt, and counts as none.
-func (a attempt) read(name string, into any) error {
+// readSealed is one sealed file; one whose seal does not hold is Corrupt, and counts as none.
+func (a attempt) readSealed(name string, into any) error {
 	raw, err := os.ReadFile(a.file(name))
 	if errors.Is(err, os.ErrNotExist) {
 		return fault.New(fault.Missing, "read %s: %w", name, err)

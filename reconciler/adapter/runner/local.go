@@ -194,7 +194,7 @@ func (l local) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
 		if err != nil {
 			return port.Run{}, err
 		}
-		run, err := l.look(a)
+		run, err := l.observeAttempt(a)
 		run.Key = key
 		if again, _ := newest(dir, l.Seal); again.dir == a.dir {
 			return run, err
@@ -202,9 +202,9 @@ func (l local) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
 	}
 }
 
-// look reads one attempt. The result is asked for again after the supervisor was
+// observeAttempt reads one attempt. The result is asked for again after the supervisor was
 // found gone: it may have ended well in between.
-func (l local) look(a attempt) (port.Run, error) {
+func (l local) observeAttempt(a attempt) (port.Run, error) {
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err
 	}

@@ -169,10 +169,10 @@ func (r *remote) look(ctx context.Context, a attempt) (port.Run, error) {
 	}
 	var l launch
 	var id port.TaskID
-	if err := a.read(orderFile, &l); err != nil {
+	if err := a.readSealed(orderFile, &l); err != nil {
 		return port.Run{}, err
 	}
-	if err := a.read(taskFile, &id); fault.Of(err) == fault.Missing {
+	if err := a.readSealed(taskFile, &id); fault.Of(err) == fault.Missing {
 		return port.Run{State: port.Waiting, Started: l.Begun, Reason: "it is being given to " + r.Name}, nil
 	} else if err != nil {
 		return port.Run{}, err
@@ -239,7 +239,7 @@ func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState
 	a, err := newest(dir, r.Seal)
 	var id port.TaskID
 	if err == nil {
-		err = a.read(taskFile, &id)
+		err = a.readSealed(taskFile, &id)
 	}
 	short, stop := context.WithTimeout(ctx, r.patience())
 	defer stop()
@@ -278,14 +278,14 @@ func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
 		return err
 	}
 	var l launch
-	if err := a.read(orderFile, &l); err != nil {
+	if err := a.readSealed(orderFile, &l); err != nil {
 		return err
 	}
 	if _, err := a.result(); err == nil {
 		return r.clear(ctx, a, l)
 	}
 	var id port.TaskID
-	if err := a.read(taskFile, &id); err == nil {
+	if err := a.readSealed(taskFile, &id); err == nil {
 		if err := r.Launcher.Remove(ctx, id); err != nil {
 			return fmt.Errorf("stop %s: %w", l.Job.Ref, err)
 		}
@@ -316,7 +316,7 @@ func (r *remote) Logs(ctx context.Context, key digest.Digest, offset int64) ([]b
 		return r.kept(ctx, res.Log, offset)
 	}
 	var l launch
-	if err := a.read(orderFile, &l); err != nil {
+	if err := a.readSealed(orderFile, &l); err != nil {
 		return nil, err
 	}
 	return r.piece(ctx, a, l, offset)

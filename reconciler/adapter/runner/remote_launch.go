@@ -53,10 +53,10 @@ func (r *remote) launchOf(job port.Job, name digest.Digest, n int) launch {
 func (r *remote) launched(ctx context.Context, a attempt) error {
 	var l launch
 	var id port.TaskID
-	if err := a.read(orderFile, &l); err != nil {
+	if err := a.readSealed(orderFile, &l); err != nil {
 		return err
 	}
-	if err := a.read(taskFile, &id); fault.Of(err) != fault.Missing || err == nil {
+	if err := a.readSealed(taskFile, &id); fault.Of(err) != fault.Missing || err == nil {
 		return err
 	}
 	task, err := r.task(ctx, a, l)

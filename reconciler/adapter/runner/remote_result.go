@@ -314,7 +314,7 @@ func (p *parts) Close() error {
 func (r *remote) clear(ctx context.Context, a attempt, l launch) error {
 	var id port.TaskID
 	var errs []error
-	if err := a.read(taskFile, &id); err == nil {
+	if err := a.readSealed(taskFile, &id); err == nil {
 		errs = append(errs, r.Launcher.Remove(ctx, id))
 	}
 	if r.Shelf == nil {

@@ -21,25 +21,25 @@ func (s *service) succeed(ctx context.Context, o order, env []string, from *serv
 	if second.name < first.name { // in one order, whoever succeeds whom
 		first, second = second, first
 	}
-	if err := first.take(ctx); err != nil {
+	if err := first.takeTurn(ctx); err != nil {
 		return port.Live{}, err
 	}
-	if err := second.take(ctx); err != nil {
-		first.give()
+	if err := second.takeTurn(ctx); err != nil {
+		first.endTurn()
 		return port.Live{}, err
 	}
-	defer s.give()
+	defer s.endTurn()
 	if _, pub := from.current(); pub == nil || pub.port != o.Declared { // it is not there: nothing is handed over
-		from.give()
+		from.endTurn()
 		return s.renew(ctx, o, env, nil)
 	}
 	live, err := s.renew(ctx, o, env, from)
 	if err != nil {
-		from.give()
+		from.endTurn()
 		return live, err
 	}
 	go func() { // whoever asks for from again waits until it has ended
-		defer from.give()
+		defer from.endTurn()
 		from.cede()
 	}()
 	return live, nil

@@ -108,7 +108,7 @@ func (h *host) restore() {
 	all := map[string]order{}
 	for _, name := range h.place.names() {
 		sweep(h.place, name)
-		o, err := h.place.read(h.key, name)
+		o, err := h.place.readOrder(h.key, name)
 		if fault.Of(err) == fault.Missing {
 			continue
 		}
@@ -149,25 +149,25 @@ func (h *host) known(next http.Handler) http.Handler {
 
 func (h *host) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+protocol+"{$}", h.take(func(*http.Request) (port.Live, error) { return port.Live{}, nil }))
-	mux.HandleFunc("DELETE "+protocol+"{$}", h.take(func(*http.Request) (port.Live, error) {
+	mux.HandleFunc("GET "+protocol+"{$}", h.countedHandler(func(*http.Request) (port.Live, error) { return port.Live{}, nil }))
+	mux.HandleFunc("DELETE "+protocol+"{$}", h.countedHandler(func(*http.Request) (port.Live, error) {
 		h.end()
 		return port.Live{}, nil
 	}))
-	mux.HandleFunc("GET "+protocol+"{name}", h.take(func(r *http.Request) (port.Live, error) {
+	mux.HandleFunc("GET "+protocol+"{name}", h.countedHandler(func(r *http.Request) (port.Live, error) {
 		if s := h.find(r.PathValue("name")); s != nil {
 			return s.live(r.Context()), nil
 		}
 		return port.Live{}, nil
 	}))
-	mux.HandleFunc("DELETE "+protocol+"{name}", h.take(func(r *http.Request) (port.Live, error) {
+	mux.HandleFunc("DELETE "+protocol+"{name}", h.countedHandler(func(r *http.Request) (port.Live, error) {
 		s, err := h.service(r.PathValue("name"))
 		if err != nil {
 			return port.Live{}, err
 		}
 		return port.Live{}, s.retire(r.Context())
 	}))
-	mux.HandleFunc("PUT "+protocol+"{name}", h.take(func(r *http.Request) (port.Live, error) {
+	mux.HandleFunc("PUT "+protocol+"{name}", h.countedHandler(func(r *http.Request) (port.Live, error) {
 		s, err := h.service(r.PathValue("name"))
 		if err != nil {
 			return port.Live{}, err
@@ -206,8 +206,8 @@ func decodeDemand(body io.Reader, name string) (demand, error) {
 	return d, nil
 }
 
-// take counts a demand as under way and answers it; a host that is leaving takes none.
-func (h *host) take(do func(*http.Request) (port.Live, error)) http.HandlerFunc {
+// countedHandler counts a demand as under way and answers it; a host that is leaving takes none.
+func (h *host) countedHandler(do func(*http.Request) (port.Live, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		leaving := h.leaving
@@ -301,7 +301,7 @@ func (h *host) halt() {
 	var all sync.WaitGroup
 	for _, s := range h.services {
 		all.Go(func() {
-			if s.take(context.Background()) == nil {
+			if s.takeTurn(context.Background()) == nil {
 				u, pub := s.current()
 				s.halt(u, pub)
 			}

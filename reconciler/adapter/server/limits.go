@@ -183,16 +183,16 @@ func refuse(w http.ResponseWriter, cut int32, limits Limits) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lastWord))
 	switch cut {
 	case cutStill:
-		tell(w, http.StatusRequestTimeout, errStill.Error()+"; send it without pauses")
+		answerError(w, http.StatusRequestTimeout, errStill.Error()+"; send it without pauses")
 	case cutLarge:
-		tell(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("%v; at most %d bytes are taken", errLarge, limits.Body))
+		answerError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("%v; at most %d bytes are taken", errLarge, limits.Body))
 	default:
-		tell(w, http.StatusBadRequest, "the request's body ended before it was all there")
+		answerError(w, http.StatusBadRequest, "the request's body ended before it was all there")
 	}
 }
 
-// tell answers with an error as JSON.
-func tell(w http.ResponseWriter, status int, text string) {
+// answerError answers with an error as JSON.
+func answerError(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "{\"error\":%q}\n", text)

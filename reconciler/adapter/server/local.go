@@ -60,7 +60,7 @@ func (s *local) Observe(ctx context.Context, name string) (port.Live, error) {
 	if err != nil {
 		return port.Live{}, err
 	}
-	o, read := s.place.read(l.key, name)
+	o, read := s.place.readOrder(l.key, name)
 	live, err := l.ask(ctx, "GET", name, nil)
 	switch {
 	case errors.Is(err, errOther):
@@ -133,7 +133,7 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	if err != nil {
 		return port.Live{}, err
 	}
-	had, err := s.place.read(l.key, r.Name)
+	had, err := s.place.readOrder(l.key, r.Name)
 	if err != nil && fault.Of(err) != fault.Missing {
 		s.cfg.Env.Log.Warn("record is not believed; laying the release out anew", "name", r.Name, "error", err)
 	}
@@ -184,7 +184,7 @@ func (s *local) Revive(ctx context.Context, name string, key digest.Digest) (por
 	if err != nil {
 		return port.Live{}, err
 	}
-	o, err := s.place.read(l.key, name)
+	o, err := s.place.readOrder(l.key, name)
 	if err != nil {
 		return port.Live{}, err
 	}

@@ -119,10 +119,10 @@ func bases(pattern string) []string {
 // none of this one's.
 func purpose(name string) string { return "serving release " + name }
 
-// read is the order that stands under name; Missing says that none does. A record
+// readOrder is the order that stands under name; Missing says that none does. A record
 // that this installation did not write is Corrupt, and so is one of a version that
 // sealed none: nothing of it is believed, and the next Apply writes it anew.
-func (f folder) read(key seal.Key, name string) (order, error) {
+func (f folder) readOrder(key seal.Key, name string) (order, error) {
 	raw, err := os.ReadFile(f.record(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return order{}, fault.New(fault.Missing, "no release is recorded under %s", name)

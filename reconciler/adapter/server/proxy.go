@@ -178,7 +178,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if who, known := client(r); known {
 		if !p.clients.enter(who, limits.PerClient, math.MaxInt) {
 			w.Header().Set("Retry-After", "1")
-			tell(w, http.StatusTooManyRequests, "too many requests of this client are under way; wait for one to be answered")
+			answerError(w, http.StatusTooManyRequests, "too many requests of this client are under way; wait for one to be answered")
 			return
 		}
 		defer p.clients.leave(who)
@@ -260,7 +260,7 @@ func (p *proxy) sorry(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(p.hold()/time.Second))))
 		status, text = http.StatusServiceUnavailable, "the served process is not running; it is being restarted"
 	}
-	tell(w, status, text)
+	answerError(w, status, text)
 }
 
 func sign(h http.Header, v *visit) {

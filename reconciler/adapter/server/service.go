@@ -66,8 +66,8 @@ func (s *service) become(u *instance, p *public) {
 	s.unit, s.public, s.shut = u, p, ""
 }
 
-// take waits for the caller's turn to change the service; give ends it.
-func (s *service) take(ctx context.Context) error {
+// takeTurn waits for the caller's turn to change the service; give ends it.
+func (s *service) takeTurn(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
 		return nil
@@ -76,14 +76,14 @@ func (s *service) take(ctx context.Context) error {
 	}
 }
 
-func (s *service) give() { <-s.turn }
+func (s *service) endTurn() { <-s.turn }
 
 // apply makes o what is served. On an error what was served before goes on.
 func (s *service) apply(ctx context.Context, o order, env []string) (port.Live, error) {
-	if err := s.take(ctx); err != nil {
+	if err := s.takeTurn(ctx); err != nil {
 		return port.Live{}, err
 	}
-	defer s.give()
+	defer s.endTurn()
 	return s.renew(ctx, o, env, nil)
 }
 
@@ -243,10 +243,10 @@ func (s *service) restore(o order, lookup func(string) (string, bool)) {
 // revive makes sure that the release of this key answers, where it is what is
 // served here; Missing says that it is not.
 func (s *service) revive(ctx context.Context, o order, env []string) (port.Live, error) {
-	if err := s.take(ctx); err != nil {
+	if err := s.takeTurn(ctx); err != nil {
 		return port.Live{}, err
 	}
-	defer s.give()
+	defer s.endTurn()
 	u, pub := s.current()
 	if u == nil || u.order.Key != o.Key || o.Declared != 0 && o.Declared != u.order.Port {
 		return port.Live{}, fault.New(fault.Missing, "%s does not serve %s", s.name, o.Key.Short())
@@ -267,10 +267,10 @@ func (s *service) revive(ctx context.Context, o order, env []string) (port.Live,
 
 // retire stops serving and forgets the release.
 func (s *service) retire(ctx context.Context) error {
-	if err := s.take(ctx); err != nil {
+	if err := s.takeTurn(ctx); err != nil {
 		return err
 	}
-	defer s.give()
+	defer s.endTurn()
 	u, pub := s.current()
 	if err := os.Remove(s.place.record(s.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.New(fault.Internal, "forget release: %w", err)

@@ -71,7 +71,7 @@ func (s *stage) recorded(name string) order {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	o, err := folder(s.dir).read(key, name)
+	o, err := folder(s.dir).readOrder(key, name)
 	if err != nil {
 		s.t.Fatal(err)
 	}

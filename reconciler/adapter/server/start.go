@@ -93,7 +93,7 @@ func (s *local) hostEnviron() []string {
 	var pass []string
 	if l, err := s.line(); err == nil { // without a key nothing is brought back
 		for _, name := range s.place.names() {
-			if o, err := s.place.read(l.key, name); err == nil {
+			if o, err := s.place.readOrder(l.key, name); err == nil {
 				pass = append(pass, o.Pass...)
 			}
 		}

@@ -103,7 +103,7 @@ func (k *Keys) Ready(ctx context.Context) error {
 // are there and the password opens the ledger's, which came with them.
 func (k *Keys) Usable() error {
 	for _, r := range Roles {
-		if _, err := k.read(keyFile(r)); err != nil {
+		if _, err := k.readKeyFile(keyFile(r)); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func held[T any](k *Keys, s *slot[T], name string, open func(text, password []by
 	s.Lock()
 	defer s.Unlock()
 	var none T
-	text, err := k.read(name)
+	text, err := k.readKeyFile(name)
 	if err != nil {
 		return none, err
 	}
@@ -154,7 +154,7 @@ func held[T any](k *Keys, s *slot[T], name string, open func(text, password []by
 
 var errPassword = errors.New("wrong password")
 
-func (k *Keys) read(name string) ([]byte, error) {
+func (k *Keys) readKeyFile(name string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(k.dir, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

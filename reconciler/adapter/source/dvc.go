@@ -63,7 +63,7 @@ func (s *tracked) Inspect(ctx context.Context) (port.Snapshot, error) {
 	if err := download.CheckNames(files); err != nil {
 		return port.Snapshot{}, s.wrapped("look at", err)
 	}
-	return s.o.look(files, out.token()), nil
+	return s.o.snapshotOf(files, out.token()), nil
 }
 
 // token does not hold the commit: another one may have the same data.

@@ -144,14 +144,14 @@ func (s *web) ask(ctx context.Context, method string, header map[string]string) 
 }
 
 func (s *web) Inspect(ctx context.Context) (port.Snapshot, error) {
-	look, err := s.look(ctx)
+	look, err := s.inspectResource(ctx)
 	if err != nil {
 		return port.Snapshot{}, fmt.Errorf("look at %s: %w", where(s.src.URL), err)
 	}
 	return look, nil
 }
 
-func (s *web) look(ctx context.Context) (port.Snapshot, error) {
+func (s *web) inspectResource(ctx context.Context) (port.Snapshot, error) {
 	a, err := s.head(ctx)
 	if err != nil {
 		return port.Snapshot{}, err
@@ -176,7 +176,7 @@ func (s *web) look(ctx context.Context) (port.Snapshot, error) {
 		}
 		f.ETag = ""
 	}
-	return s.o.look([]port.SourceFile{f}, token), nil
+	return s.o.snapshotOf([]port.SourceFile{f}, token), nil
 }
 
 // head asks for an answer without its body. A server that does not do so is asked

@@ -67,9 +67,9 @@ func (s *inTree) Inspect(ctx context.Context) (port.Snapshot, error) {
 		m[i] = digest.File{Path: f.Path, Digest: digest.Digest(f.ETag), Size: f.Size}
 	}
 	if !st.IsDir() {
-		return s.o.look(files, files[0].ETag), nil
+		return s.o.snapshotOf(files, files[0].ETag), nil
 	}
-	return s.o.look(files, string(m.Digest())), nil
+	return s.o.snapshotOf(files, string(m.Digest())), nil
 }
 
 func (s *inTree) below(ctx context.Context) ([]port.SourceFile, error) {

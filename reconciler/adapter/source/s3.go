@@ -62,7 +62,7 @@ func (s *stored) Inspect(ctx context.Context) (port.Snapshot, error) {
 	if err := download.CheckNames(files); err != nil {
 		return port.Snapshot{}, fmt.Errorf("look at %s: %w", s, err)
 	}
-	return s.o.look(files, listing(files)), nil
+	return s.o.snapshotOf(files, listing(files)), nil
 }
 
 func (s *stored) list(ctx context.Context) ([]port.SourceFile, error) {
@@ -136,7 +136,7 @@ func (s *stored) Fetch(ctx context.Context, look port.Snapshot, dir string, tell
 		if single {
 			key = s.prefix
 		}
-		return read(ctx, s.at, key, f, port.Range{Offset: from, Length: n, ETag: f.ETag})
+		return openRange(ctx, s.at, key, f, port.Range{Offset: from, Length: n, ETag: f.ETag})
 	}
 	if err := g.Fetch(ctx, look, dir, tell); err != nil {
 		return fmt.Errorf("fetch %s: %w", s, err)
@@ -144,8 +144,8 @@ func (s *stored) Fetch(ctx context.Context, look port.Snapshot, dir string, tell
 	return nil
 }
 
-// read opens a piece of an object that must be the one that was sighted.
-func read(ctx context.Context, at port.Objects, key string, f port.SourceFile, r port.Range) (io.ReadCloser, error) {
+// openRange opens a piece of an object that must be the one that was sighted.
+func openRange(ctx context.Context, at port.Objects, key string, f port.SourceFile, r port.Range) (io.ReadCloser, error) {
 	body, now, err := at.Get(ctx, key, r)
 	if err != nil {
 		return nil, err

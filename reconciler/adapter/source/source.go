@@ -56,7 +56,7 @@ func (o Options) pace() dial.Pace {
 	return o.Pace
 }
 
-func (o Options) look(files []port.SourceFile, token string) port.Snapshot {
+func (o Options) snapshotOf(files []port.SourceFile, token string) port.Snapshot {
 	return port.Snapshot{Changed: token != o.Last, Files: files, Token: token}
 }
 

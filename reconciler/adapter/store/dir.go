@@ -181,14 +181,14 @@ func names(entries []fs.DirEntry) (out []string) {
 // Put writes beside its place, makes sure that the disk has it, and renames. An
 // older file of that name is replaced: where it was tampered with, that heals it.
 func (d dir) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error) {
-	name, n, err := d.put(ctx, r)
+	name, n, err := d.putContent(ctx, r)
 	if err != nil {
 		return "", 0, artifact.Disk(fmt.Errorf("write store: %w", err), d.path)
 	}
 	return name, n, nil
 }
 
-func (d dir) put(ctx context.Context, r io.Reader) (name digest.Digest, n int64, err error) {
+func (d dir) putContent(ctx context.Context, r io.Reader) (name digest.Digest, n int64, err error) {
 	if err := d.mkdir(d.tmp()); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", 0, err
 	}

@@ -52,7 +52,7 @@ func (b bucket) Newest(ctx context.Context) (out [][]byte, err error) {
 			}
 			return nil, fmt.Errorf("list checkpoints: %w", err)
 		}
-		raw, err := b.read(ctx, o)
+		raw, err := b.readCheckpoint(ctx, o)
 		if err != nil {
 			return nil, fmt.Errorf("read checkpoint %s: %w", o.Key, err)
 		}
@@ -63,8 +63,8 @@ func (b bucket) Newest(ctx context.Context) (out [][]byte, err error) {
 	return out, nil
 }
 
-// read is at most one byte more than a checkpoint may have: then it is none.
-func (b bucket) read(ctx context.Context, o port.Object) ([]byte, error) {
+// readCheckpoint is at most one byte more than a checkpoint may have: then it is none.
+func (b bucket) readCheckpoint(ctx context.Context, o port.Object) ([]byte, error) {
 	r, _, err := b.Get(ctx, o.Key, port.Range{Length: min(o.Size, largest+1)})
 	if err != nil {
 		return nil, err

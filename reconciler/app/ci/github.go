@@ -76,7 +76,7 @@ func (e environment) github(event []byte) (Event, error) {
 	if err := decode(name, event, &p); err != nil {
 		return Event{}, err
 	}
-	ev, err := e.read(name, p, at.Repository)
+	ev, err := e.readEvent(name, p, at.Repository)
 	if err != nil {
 		return Event{}, err
 	}
@@ -104,9 +104,9 @@ func decode(name string, event []byte, p *payload) error {
 	return nil
 }
 
-// read tells what an event asks for. It goes by kind, number and branch: the
+// readEvent tells what an event asks for. It goes by kind, number and branch: the
 // rest is looked up when it is needed, as an event may be old when it is read.
-func (e environment) read(name string, p payload, repository string) (Event, error) {
+func (e environment) readEvent(name string, p payload, repository string) (Event, error) {
 	switch name {
 	case "pull_request", "pull_request_review":
 		return reviewed(name, p, repository)

@@ -383,7 +383,7 @@ func (v *pullRequest) merged(ctx context.Context) (templates.Report, error) {
 		if r, err = broken(r, err); err != nil {
 			return r, err
 		}
-		return r, v.say(ctx, &r)
+		return r, v.publish(ctx, &r)
 	}
 	if v.pull.MergeSHA != "" {
 		if in, err := v.Mirror.Contains(ctx, v.rev.SHA, v.pull.MergeSHA); err != nil || !in {
@@ -429,7 +429,7 @@ func (v *pullRequest) merged(ctx context.Context) (templates.Report, error) {
 		r.Commands = commands(p, r.Stage, chatops.Retry, chatops.Explain, chatops.Approve, chatops.Help)
 	}
 	v.answers(&r, p)
-	if err := v.say(ctx, &r); err != nil {
+	if err := v.publish(ctx, &r); err != nil {
 		return r, err
 	}
 	return r, v.answer(ctx)

@@ -199,7 +199,7 @@ func (v *pullRequest) asked() bool {
 func (v *pullRequest) chat(ctx context.Context, r templates.Report, p *pass.Proposal) error {
 	more := v.wantMore()
 	v.answers(&r, p)
-	if err := v.say(ctx, &r); err != nil {
+	if err := v.publish(ctx, &r); err != nil {
 		return err
 	}
 	v.orders = slices.DeleteFunc(v.orders, func(o order) bool { return more[o.remark.ID] })

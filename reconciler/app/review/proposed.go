@@ -37,7 +37,7 @@ func (v *pullRequest) proposed(ctx context.Context) (templates.Report, error) {
 	}
 	if r.Stage == templates.Broken {
 		v.answers(&r, nil)
-		if err := v.say(ctx, &r); err != nil {
+		if err := v.publish(ctx, &r); err != nil {
 			return r, err
 		}
 		if err := v.answer(ctx); err != nil || undone == nil || fault.Of(undone) == fault.Invalid {
@@ -173,11 +173,11 @@ func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, 
 	var outcomes []execute.Outcome
 	if run && p.Runs() {
 		r.Stage = templates.Running
-		if err := v.tell(ctx, h, p, &r, nil); err != nil {
+		if err := v.fillReport(ctx, h, p, &r, nil); err != nil {
 			return r, err
 		}
 		if v.quiet = v.state.Head == r.Head && onlyAgain(p.World.Facts, p.PreMerge(), v.pull.Number); !v.quiet {
-			if err := v.say(ctx, &r); err != nil {
+			if err := v.publish(ctx, &r); err != nil {
 				return r, err
 			}
 		}
@@ -201,12 +201,12 @@ func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, 
 	}
 	r.Stage = stage(p, outcomes, run)
 	r.Notes = append(r.Notes, unmade(p.World.Facts, outcomes)...)
-	if err := v.tell(ctx, h, p, &r, outcomes); err != nil {
+	if err := v.fillReport(ctx, h, p, &r, outcomes); err != nil {
 		return r, err
 	}
 	r.Approvals = approvals(p, voids.why)
 	v.answers(&r, p)
-	if err := v.say(ctx, &r); err != nil {
+	if err := v.publish(ctx, &r); err != nil {
 		return r, err
 	}
 	if err := v.answer(ctx); err != nil {

@@ -21,8 +21,8 @@ import (
 	"github.com/vishwaops/vishwa/templates"
 )
 
-// tell fills in what p says.
-func (v *pullRequest) tell(ctx context.Context, h *Session, p *pass.Proposal, r *templates.Report, outcomes []execute.Outcome) (err error) {
+// fillReport fills in what p says.
+func (v *pullRequest) fillReport(ctx context.Context, h *Session, p *pass.Proposal, r *templates.Report, outcomes []execute.Outcome) (err error) {
 	shown := p.Plan
 	r.Plan, r.Digest = &shown, shown.Digest()
 	r.Models = models(p, v.base, v.pull.Base)

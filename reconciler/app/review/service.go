@@ -181,7 +181,7 @@ func (v *pullRequest) abandoned(ctx context.Context) (templates.Report, error) {
 	if err := v.stopLoose(ctx, nil); err != nil {
 		return r, err
 	}
-	return r, v.say(ctx, &r)
+	return r, v.publish(ctx, &r)
 }
 
 // stopLoose ends the runs that were handed back and that nobody wants any more.
@@ -214,8 +214,8 @@ func (v *pullRequest) behalf(base string) *ledger.PullRequest {
 	return &ledger.PullRequest{Pull: v.pull.Number, Head: v.pull.HeadSHA, Base: base, By: "github:" + strings.ToLower(v.pull.Author.Login)}
 }
 
-// say brings comment and marks up to r, and remembers what was shown when.
-func (v *pullRequest) say(ctx context.Context, r *templates.Report) error {
+// publish brings comment and marks up to r, and remembers what was shown when.
+func (v *pullRequest) publish(ctx context.Context, r *templates.Report) error {
 	v.remember(r)
 	var b strings.Builder
 	b.WriteString(v.marker() + "\n")

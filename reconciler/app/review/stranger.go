@@ -110,7 +110,7 @@ func (o *Service) Overdue(ctx context.Context, pull port.PullRequest) (templates
 	if err != nil || pull.Closed {
 		return r, err
 	}
-	return r, v.say(ctx, &r)
+	return r, v.publish(ctx, &r)
 }
 
 // errLate says that a look would take too long once more: the same was looked at before.

@@ -35,7 +35,7 @@ type Document struct {
 // Read reads the file that configures a controller. Paths in it are as seen
 // from its folder.
 func Read(file string) (Spec, error) {
-	c, _, err := read(file)
+	c, _, err := decodeFile(file)
 	return c, err
 }
 
@@ -43,7 +43,7 @@ func Read(file string) (Spec, error) {
 // machine is there: repositories, folders and files of secrets. Variables and addresses
 // are left to the controller, which may run elsewhere.
 func Check(file string) (Spec, error) {
-	c, d, err := read(file)
+	c, d, err := decodeFile(file)
 	if err != nil {
 		return Spec{}, err
 	}
@@ -51,7 +51,7 @@ func Check(file string) (Spec, error) {
 	return c, d.err()
 }
 
-func read(file string) (Spec, *decoder, error) {
+func decodeFile(file string) (Spec, *decoder, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		kind := fault.Invalid

@@ -302,7 +302,7 @@ func (r *Remote) together(ctx context.Context, into *dvccache.Cache, some []dvc.
 
 // one fetches an object.
 func (r *Remote) one(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *moving, l *lacking) error {
-	sum, err := r.take(ctx, into, oid, m)
+	sum, err := r.downloadTo(ctx, into, oid, m)
 	switch {
 	case err == nil:
 		m.add(sum.Size)
@@ -319,7 +319,7 @@ func (r *Remote) one(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *
 	return fmt.Errorf("fetch %s from %s: %w", oid, r.Name, err)
 }
 
-func (r *Remote) take(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *moving) (dvccache.Sum, error) {
+func (r *Remote) downloadTo(ctx context.Context, into *dvccache.Batch, oid dvc.OID, m *moving) (dvccache.Sum, error) {
 	body, o, err := r.open(ctx, oid)
 	if err != nil {
 		return dvccache.Sum{}, err

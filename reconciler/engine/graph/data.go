@@ -24,7 +24,7 @@ func (s *survey) dataset(d *schemas.Declaration, spec *schemas.Dataset) {
 	src := spec.Source
 	switch {
 	case src.Path != "":
-		m := s.read(d, "spec.source.path", src.Path)
+		m := s.readManifest(d, "spec.source.path", src.Path)
 		if m != nil && len(m) == 0 {
 			s.problem(d, "spec.source.path", src.Path+" is an empty folder; put the data there")
 		} else if m != nil {

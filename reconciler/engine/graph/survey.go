@@ -39,7 +39,7 @@ func Survey(tree fs.FS, decls []schemas.Declaration) (Pins, []schemas.Problem) {
 		case schemas.Data:
 			s.dataset(d, spec.Data())
 		case schemas.Provisioned:
-			s.read(d, "spec.module", spec.Stack().Module)
+			s.readManifest(d, "spec.module", spec.Stack().Module)
 		case schemas.Commanded:
 			if w, field := spec.Command(); w != nil {
 				s.work(d, field, *w)
@@ -69,14 +69,14 @@ const MaxFiles = 200_000
 
 func (s *survey) work(d *schemas.Declaration, field string, w schemas.Work) {
 	for i, p := range w.Code {
-		s.read(d, fmt.Sprintf("%s.code.%d", field, i), p)
+		s.readManifest(d, fmt.Sprintf("%s.code.%d", field, i), p)
 	}
 	if w.Env.Requirements != "" {
-		s.read(d, field+".env.requirements", w.Env.Requirements)
+		s.readManifest(d, field+".env.requirements", w.Env.Requirements)
 	}
 }
 
-func (s *survey) read(d *schemas.Declaration, field, p string) digest.Manifest {
+func (s *survey) readManifest(d *schemas.Declaration, field, p string) digest.Manifest {
 	p = path.Clean(p)
 	if m, ok := s.pins.Files[p]; ok {
 		return m

@@ -39,7 +39,7 @@ func (f *Facts) Fold(e Entry, bundle digest.Digest) error {
 	if e.PullRequest == nil && gitID.MatchString(e.Revision) {
 		f.Tracked = e.Revision
 	}
-	f.take(&e)
+	f.foldEntry(&e)
 	return nil
 }
 
@@ -65,7 +65,7 @@ func (f *Facts) ready() {
 	}
 }
 
-func (f *Facts) take(e *Entry) {
+func (f *Facts) foldEntry(e *Entry) {
 	if f.Started == "" && e.PullRequest == nil && e.Action != Approve { // what a pull request proposes was carried out nowhere
 		f.Started = e.Revision
 	}

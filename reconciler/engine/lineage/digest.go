@@ -88,7 +88,7 @@ func (x indexed) what(d digest.Digest) Node {
 	}
 	if done := x.plans[d]; len(done) > 0 {
 		n := Node{What: "plan", Digest: d}
-		n.say("recorded", fmt.Sprintf("entries %d to %d", done[0].Seq, done[len(done)-1].Seq))
+		n.addFact("recorded", fmt.Sprintf("entries %d to %d", done[0].Seq, done[len(done)-1].Seq))
 		for _, e := range done {
 			n.From = append(n.From, x.entry(e))
 		}

@@ -37,14 +37,14 @@ func (x indexed) entry(e *ledger.Entry) Node {
 	seq := e.Seq
 	n := Node{What: what(e), Name: e.Ref.String(), Entry: &seq}
 	if x.shown[seq] {
-		n.say("see", "above")
+		n.addFact("see", "above")
 		return n
 	}
 	x.shown[seq] = true
-	n.say("recorded", e.Time.UTC().Format(time.RFC3339)+" by "+e.Actor)
-	n.say("why", e.Reason)
+	n.addFact("recorded", e.Time.UTC().Format(time.RFC3339)+" by "+e.Actor)
+	n.addFact("why", e.Reason)
 	if s := x.Facts.Suspension(e.Ref); s != nil && x.isLatest(e) {
-		n.say("suspended", fmt.Sprintf("by %s at %s (entry %d): %s", s.Actor, s.Time.UTC().Format(time.RFC3339), s.Seq, s.Reason))
+		n.addFact("suspended", fmt.Sprintf("by %s at %s (entry %d): %s", s.Actor, s.Time.UTC().Format(time.RFC3339), s.Seq, s.Reason))
 	}
 	switch e.Action {
 	case ledger.Deploy:
@@ -54,7 +54,7 @@ func (x indexed) entry(e *ledger.Entry) Node {
 	case ledger.Select:
 		x.model(&n, e)
 	case ledger.Provision:
-		n.say("tool", e.Stack.Tool)
+		n.addFact("tool", e.Stack.Tool)
 		n.From = append(n.From, x.code(e)...)
 	case ledger.Pin:
 		for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
@@ -62,14 +62,14 @@ func (x indexed) entry(e *ledger.Entry) Node {
 			if n.Digest == "" || name == "data" {
 				n.Digest = a.Digest
 			}
-			n.say(name, fmt.Sprintf("%s, %d bytes", a.Name, a.Size))
+			n.addFact(name, fmt.Sprintf("%s, %d bytes", a.Name, a.Size))
 		}
 	default:
 		x.run(&n, e)
 	}
 	if e.Revision != "" {
 		r := Node{What: "revision", Name: e.Revision}
-		r.say("author", e.Author)
+		r.addFact("author", e.Author)
 		n.From = append(n.From, r)
 	}
 	return n
@@ -88,20 +88,20 @@ func what(e *ledger.Entry) string {
 
 func (x indexed) deployment(n *Node, e *ledger.Entry) {
 	if e.Release != nil {
-		n.say("environment", e.Release.Environment)
-		n.say("address", e.Release.URL)
+		n.addFact("environment", e.Release.Environment)
+		n.addFact("address", e.Release.URL)
 		n.isolation(e.Release.Isolation)
-		n.say("replaced model", e.Release.Replaced.Short())
+		n.addFact("replaced model", e.Release.Replaced.Short())
 		if e.Rollback() {
-			n.say("serves again", fmt.Sprintf("the release of entry %d", e.Release.Restores))
+			n.addFact("serves again", fmt.Sprintf("the release of entry %d", e.Release.Restores))
 		}
 	}
 	if b := e.PullRequest; b != nil {
-		n.say("made for", fmt.Sprintf("pull request %d at %.7s", b.Pull, b.Head))
+		n.addFact("made for", fmt.Sprintf("pull request %d at %.7s", b.Pull, b.Head))
 	}
-	n.say("approved by", strings.Join(e.Approved, ", "))
-	n.say("plan", e.Plan.Short())
-	n.say("policy", e.Policy.Short())
+	n.addFact("approved by", strings.Join(e.Approved, ", "))
+	n.addFact("plan", e.Plan.Short())
+	n.addFact("policy", e.Policy.Short())
 	if e.Model != nil {
 		if m := x.named[e.Model.Signature]; m != nil {
 			n.From = append(n.From, x.entry(m))
@@ -126,7 +126,7 @@ func (x indexed) deployment(n *Node, e *ledger.Entry) {
 
 func (x indexed) model(n *Node, e *ledger.Entry) {
 	n.Digest = e.Model.Artifact.Digest
-	n.say("selected", e.Model.Candidate.String())
+	n.addFact("selected", e.Model.Candidate.String())
 	n.metrics(e)
 	n.From = append(n.From,
 		Node{What: "signature", Name: "OMS v1.0, model.sig", Digest: e.Model.Signature},
@@ -165,19 +165,19 @@ func makes(e *ledger.Entry, d digest.Digest) bool {
 
 func (x indexed) run(n *Node, e *ledger.Entry) {
 	if e.Run != nil {
-		n.say("took", e.Run.Finished.Sub(e.Run.Started).Round(time.Millisecond).String())
-		n.say("python", e.Run.Python)
-		n.say("host", e.Run.Host)
+		n.addFact("took", e.Run.Finished.Sub(e.Run.Started).Round(time.Millisecond).String())
+		n.addFact("python", e.Run.Python)
+		n.addFact("host", e.Run.Host)
 		if on := e.Run.On(); !on.Plain() {
 			on.Image = ""
-			n.say("ran on", on.Words())
-			n.say("image", e.Run.Image)
+			n.addFact("ran on", on.Words())
+			n.addFact("image", e.Run.Image)
 		}
 		n.isolation(e.Run.Isolation)
 	}
 	n.metrics(e)
 	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
-		n.say("wrote "+name, e.Outputs[name].Digest.Short())
+		n.addFact("wrote "+name, e.Outputs[name].Digest.Short())
 	}
 	if e.Recipe == nil {
 		return
@@ -185,7 +185,7 @@ func (x indexed) run(n *Node, e *ledger.Entry) {
 	if len(e.Recipe.Params) > 0 {
 		p := Node{What: "params"}
 		for _, name := range slices.Sorted(maps.Keys(e.Recipe.Params)) {
-			p.say(name, fmt.Sprint(e.Recipe.Params[name]))
+			p.addFact(name, fmt.Sprint(e.Recipe.Params[name]))
 		}
 		n.From = append(n.From, p)
 	}
@@ -219,7 +219,7 @@ func (x indexed) code(e *ledger.Entry) (out []Node) {
 
 func (n *Node) metrics(e *ledger.Entry) {
 	for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
-		n.say(name, fmt.Sprintf("%.6g", e.Metrics[name]))
+		n.addFact(name, fmt.Sprintf("%.6g", e.Metrics[name]))
 	}
 }
 
@@ -227,11 +227,11 @@ func (n *Node) metrics(e *ledger.Entry) {
 // entries that were recorded before that was known, nothing.
 func (n *Node) isolation(i *port.Isolation) {
 	if i != nil {
-		n.say("isolated", i.String())
+		n.addFact("isolated", i.String())
 	}
 }
 
-func (n *Node) say(name, value string) {
+func (n *Node) addFact(name, value string) {
 	if value != "" {
 		n.Facts = append(n.Facts, Fact{name, value})
 	}

@@ -121,14 +121,14 @@ func (x indexed) neverMade(ref schemas.Ref) (Node, bool) {
 		return Node{}, false
 	}
 	n := Node{What: string(ref.Kind), Name: ref.String()}
-	n.say("state", "never made")
-	n.say("last entry", fmt.Sprintf("%d, %s, at %s by %s", last.Seq, last.Action, at(last), last.Actor))
-	n.say("why", last.Reason)
+	n.addFact("state", "never made")
+	n.addFact("last entry", fmt.Sprintf("%d, %s, at %s by %s", last.Seq, last.Action, at(last), last.Actor))
+	n.addFact("why", last.Reason)
 	for _, f := range last.PlainFindings() {
-		n.say(string(f.Level), f.Rule+": "+f.Message)
+		n.addFact(string(f.Level), f.Rule+": "+f.Message)
 	}
 	if last.Failure != nil {
-		n.say("failed", last.Failure.Cause+": "+strings.ReplaceAll(last.Failure.Message, "\n", " "))
+		n.addFact("failed", last.Failure.Cause+": "+strings.ReplaceAll(last.Failure.Message, "\n", " "))
 	}
 	x.fate(&n, ref, last)
 	return n, true
@@ -156,15 +156,15 @@ func (r Record) Entry(e *ledger.Entry) Node { return index(r).entry(e) }
 // record is once it is declared no longer.
 func (x indexed) fate(n *Node, ref schemas.Ref, e *ledger.Entry) {
 	if e.Ref != ref && e.Ref.Whole() != ref {
-		n.say("recorded as", fmt.Sprintf("%s, which has the same key: it was renamed to %s", e.Ref, ref))
+		n.addFact("recorded as", fmt.Sprintf("%s, which has the same key: it was renamed to %s", e.Ref, ref))
 	}
 	x.served(n, e)
 	if x.Declared == nil || x.isDeclared(ref) {
 		return
 	}
-	n.say("declared", "no longer")
+	n.addFact("declared", "no longer")
 	for _, now := range x.successors(e) {
-		n.say("now", now)
+		n.addFact("now", now)
 	}
 	x.history(n, ref)
 }
@@ -211,7 +211,7 @@ func (x indexed) served(n *Node, e *ledger.Entry) {
 	begun := map[schemas.Ref]*ledger.Entry{}
 	told := func(ref schemas.Ref, end string) {
 		first := begun[ref]
-		n.say("served by", fmt.Sprintf("%s in %s from entry %d%s", ref, first.Release.Environment, first.Seq, end))
+		n.addFact("served by", fmt.Sprintf("%s in %s from entry %d%s", ref, first.Release.Environment, first.Seq, end))
 		delete(begun, ref)
 	}
 	for _, d := range x.all {
@@ -246,17 +246,17 @@ func (x indexed) history(n *Node, ref schemas.Ref) {
 	}
 	switch {
 	case count == 1:
-		n.say("history", fmt.Sprintf("entry %d: vishwa log %s", last.Seq, ref))
+		n.addFact("history", fmt.Sprintf("entry %d: vishwa log %s", last.Seq, ref))
 	case count > 1:
-		n.say("history", fmt.Sprintf("%d entries, from %d (%s) to %d (%s): vishwa log %s", count, first.Seq, at(first), last.Seq, at(last), ref))
+		n.addFact("history", fmt.Sprintf("%d entries, from %d (%s) to %d (%s): vishwa log %s", count, first.Seq, at(first), last.Seq, at(last), ref))
 	}
 }
 
 // retired is what was there until it was taken away.
 func (x indexed) retired(n *Node, e *ledger.Entry) {
-	n.say("state", "retired")
+	n.addFact("state", "retired")
 	if e.Release != nil {
-		n.say("environment", e.Release.Environment)
+		n.addFact("environment", e.Release.Environment)
 	}
 	var last *ledger.Entry
 	for _, was := range x.all {
@@ -266,7 +266,7 @@ func (x indexed) retired(n *Node, e *ledger.Entry) {
 	}
 	switch {
 	case last != nil:
-		n.say("until then", fmt.Sprintf("entry %d, at %s", last.Seq, at(last)))
+		n.addFact("until then", fmt.Sprintf("entry %d, at %s", last.Seq, at(last)))
 		n.From = append(n.From, x.entry(last))
 	case e.Model != nil: // the facts alone do not have the entry of the release
 		if m := x.named[e.Model.Signature]; m != nil {

@@ -162,9 +162,9 @@ func (p *Pointer) Bytes() []byte {
 	if p.doc != nil {
 		doc, root = p.doc, p.doc.Content[0]
 	}
-	put(root, "md5", p.MD5)
-	put(root, "wdir", p.WDir)
-	put(root, "desc", p.Desc)
+	setText(root, "md5", p.MD5)
+	setText(root, "wdir", p.WDir)
+	setText(root, "desc", p.Desc)
 	if p.Frozen {
 		putNode(root, "frozen", scalar("true", "!!bool"))
 	}
@@ -174,23 +174,23 @@ func (p *Pointer) Bytes() []byte {
 }
 
 func (d Dep) write(n *yaml.Node) {
-	put(n, "md5", string(d.OID))
+	setText(n, "md5", string(d.OID))
 	count(n, "size", d.Size)
 	count(n, "nfiles", d.NFiles)
-	put(n, "etag", d.ETag)
-	put(n, "checksum", d.Checksum)
-	put(n, "version_id", d.Version)
-	put(n, "hash", d.Hash)
-	put(n, "path", d.Path)
+	setText(n, "etag", d.ETag)
+	setText(n, "checksum", d.Checksum)
+	setText(n, "version_id", d.Version)
+	setText(n, "hash", d.Hash)
+	setText(n, "path", d.Path)
 	if d.Repo != nil {
 		repo := child(n, "repo")
 		if repo == nil {
 			repo = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 			putNode(n, "repo", repo)
 		}
-		put(repo, "url", d.Repo.URL)
-		put(repo, "rev", d.Repo.Rev)
-		put(repo, "rev_lock", d.Repo.RevLock)
+		setText(repo, "url", d.Repo.URL)
+		setText(repo, "rev", d.Repo.Rev)
+		setText(repo, "rev_lock", d.Repo.RevLock)
 	}
 }
 
@@ -200,15 +200,15 @@ func (o Out) write(n *yaml.Node) {
 			drop(n, key)
 		}
 	}
-	put(n, "md5", string(o.OID))
+	setText(n, "md5", string(o.OID))
 	count(n, "size", o.Size)
 	count(n, "nfiles", o.NFiles)
 	flag(n, "isexec", o.Exec, "true")
-	put(n, "hash", o.Hash)
-	put(n, "path", o.Path)
+	setText(n, "hash", o.Hash)
+	setText(n, "path", o.Path)
 	flag(n, "cache", o.NoCache, "false")
 	flag(n, "persist", o.Persist, "true")
-	put(n, "remote", o.Remote)
+	setText(n, "remote", o.Remote)
 	flag(n, "push", o.NoPush, "false")
 	meta := child(n, "meta")
 	if o.SHA256 == "" && len(o.Stats) == 0 {
@@ -225,10 +225,10 @@ func (o Out) write(n *yaml.Node) {
 		putNode(n, "meta", meta)
 	}
 	ours := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	put(ours, "md5", string(o.OID))     // that it is said of
-	put(ours, "sha256", o.SHA256.Hex()) // shorter than the width at which DVC folds lines
+	setText(ours, "md5", string(o.OID))     // that it is said of
+	setText(ours, "sha256", o.SHA256.Hex()) // shorter than the width at which DVC folds lines
 	for _, k := range sortedKeys(o.Stats) {
-		put(ours, k, o.Stats[k])
+		setText(ours, k, o.Stats[k])
 	}
 	putNode(meta, "vishwa", ours)
 }

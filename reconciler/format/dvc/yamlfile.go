@@ -165,8 +165,8 @@ func sortedKeys(m map[string]string) []string {
 
 func scalar(v, tag string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v} }
 
-// put sets a text; the empty one takes the key away.
-func put(n *yaml.Node, key, v string) {
+// setText sets a text; the empty one takes the key away.
+func setText(n *yaml.Node, key, v string) {
 	if v == "" {
 		drop(n, key)
 		return

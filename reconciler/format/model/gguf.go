@@ -138,7 +138,7 @@ func (g *ggufReader) text(most uint64) string {
 		return ""
 	}
 	b := make([]byte, n)
-	g.read(b)
+	g.readBytes(b)
 	g.wrong = g.wrong || !isText(b)
 	return string(b)
 }
@@ -148,11 +148,11 @@ func (g *ggufReader) u64() uint64 { return g.uint(8) }
 
 func (g *ggufReader) uint(n int) uint64 {
 	var b [8]byte
-	g.read(b[:n])
+	g.readBytes(b[:n])
 	return le.Uint64(b[:])
 }
 
-func (g *ggufReader) read(b []byte) {
+func (g *ggufReader) readBytes(b []byte) {
 	n, err := io.ReadFull(g.src, b)
 	g.off += int64(n)
 	g.wrong = g.wrong || err != nil

@@ -186,7 +186,7 @@ func (u *unpickler) line(a argument) bool {
 		} else if err != bufio.ErrBufferFull {
 			return false
 		}
-		if !check.take(part) {
+		if !check.takePart(part) {
 			return false
 		}
 		if ended {
@@ -205,7 +205,7 @@ type lineCheck struct {
 
 const white = " \t\n\v\f\r"
 
-func (c *lineCheck) take(part []byte) bool {
+func (c *lineCheck) takePart(part []byte) bool {
 	if c.kind == line || c.cut {
 		return true
 	}

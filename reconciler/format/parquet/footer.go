@@ -103,10 +103,10 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 		return nil, err
 	}
 	f := &File{in: r, size: size}
-	return f, f.read(&thrift{b: b})
+	return f, f.readFooter(&thrift{b: b})
 }
 
-func (f *File) read(t *thrift) error {
+func (f *File) readFooter(t *thrift) error {
 	var elements []element
 	t.fields(func(id int, kind byte) {
 		switch id {

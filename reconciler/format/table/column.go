@@ -64,9 +64,9 @@ func (c *column) add(cell []byte, isText bool) {
 		c.nulls++
 	case c.recent.skip > 0:
 		c.recent.skip--
-		c.take(cell, isText, 1)
+		c.addValue(cell, isText, 1)
 	case len(cell) > longest:
-		c.take(cell, isText, 1)
+		c.addValue(cell, isText, 1)
 	default:
 		c.soon(cell, isText)
 	}
@@ -106,7 +106,7 @@ func (c *column) soon(cell []byte, isText bool) {
 		return
 	}
 	if v.n > 0 {
-		c.take(v.text, v.isText, v.n)
+		c.addValue(v.text, v.isText, v.n)
 	}
 	v.hash, v.n, v.isText, v.text = h, 1, isText, append(v.text[:0], cell...)
 	if r.misses++; r.misses == window {
@@ -121,14 +121,14 @@ func (c *column) soon(cell []byte, isText bool) {
 func (c *column) settle() {
 	for i := range c.recent.values {
 		if v := &c.recent.values[i]; v.n > 0 {
-			c.take(v.text, v.isText, v.n)
+			c.addValue(v.text, v.isText, v.n)
 			v.n = 0
 		}
 	}
 }
 
-// take takes in a value that stood n times.
-func (c *column) take(cell []byte, isText bool, n int64) {
+// addValue takes in a value that stood n times.
+func (c *column) addValue(cell []byte, isText bool, n int64) {
 	k, x := text, 0.0
 	if !isText {
 		k, x = classify(cell)

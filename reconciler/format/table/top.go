@@ -29,7 +29,7 @@ func (f *frequent) addCount(hash uint64, text []byte, n int64) {
 		}
 	}
 	if len(f.entries) < counters {
-		f.put(i, hash, text, n)
+		f.countValue(i, hash, text, n)
 		return
 	}
 	least := n
@@ -42,7 +42,7 @@ func (f *frequent) addCount(hash uint64, text []byte, n int64) {
 	}
 }
 
-func (f *frequent) put(slot uint64, hash uint64, text []byte, n int64) {
+func (f *frequent) countValue(slot uint64, hash uint64, text []byte, n int64) {
 	k := len(f.entries)
 	if k < cap(f.entries) {
 		f.entries = f.entries[:k+1]

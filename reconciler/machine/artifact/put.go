@@ -27,7 +27,7 @@ func PutFile(ctx context.Context, store port.Store, path string) (port.Artifact,
 		return port.Artifact{}, opening(err, name)
 	}
 	defer root.Close()
-	f, err := put(ctx, store, root, name)
+	f, err := putFile(ctx, store, root, name)
 	return port.Artifact{Name: name, Digest: f.Digest, Size: f.Size}, err
 }
 
@@ -55,7 +55,7 @@ func PutTree(ctx context.Context, store port.Store, dir string) (port.Artifact, 
 		if e.IsDir() {
 			return nil
 		}
-		f, err := put(ctx, store, root, p)
+		f, err := putFile(ctx, store, root, p)
 		m = append(m, f)
 		return err
 	})
@@ -111,7 +111,7 @@ func putManifest(ctx context.Context, store port.Store, m digest.Manifest) error
 	return err
 }
 
-func put(ctx context.Context, store port.Store, root *os.Root, p string) (digest.File, error) {
+func putFile(ctx context.Context, store port.Store, root *os.Root, p string) (digest.File, error) {
 	file := digest.File{Path: p}
 	f, err := regular(root, p)
 	if err != nil {

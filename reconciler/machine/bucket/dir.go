@@ -232,12 +232,12 @@ func (d dir) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (po
 		return port.Object{}, err
 	}
 	defer root.Close()
-	o, err := d.put(ctx, root, filepath.FromSlash(key), io.NewSectionReader(r, 0, size), size)
+	o, err := d.putObject(ctx, root, filepath.FromSlash(key), io.NewSectionReader(r, 0, size), size)
 	o.Key = key
 	return o, d.classed(key, err)
 }
 
-func (d dir) put(ctx context.Context, root *os.Root, name string, r io.Reader, size int64) (o port.Object, err error) {
+func (d dir) putObject(ctx context.Context, root *os.Root, name string, r io.Reader, size int64) (o port.Object, err error) {
 	folder := filepath.Dir(name)
 	if err := root.MkdirAll(folder, 0o777); err != nil {
 		return o, err

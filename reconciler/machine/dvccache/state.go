@@ -139,13 +139,13 @@ func LoadMemory(path string) *Memory {
 	}
 	defer f.Close()
 	m := &Memory{}
-	if err := m.read(f); err != nil {
+	if err := m.readStates(f); err != nil {
 		return NewMemory(0)
 	}
 	return m
 }
 
-func (m *Memory) read(f *os.File) error {
+func (m *Memory) readStates(f *os.File) error {
 	sum := crc32.NewIEEE()
 	r := bufio.NewReaderSize(f, 1<<20)
 	in := io.TeeReader(r, sum)

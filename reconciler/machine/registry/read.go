@@ -99,12 +99,12 @@ func (r *reader) Read(buf []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	n, err := r.read(buf)
+	n, err := r.readPart(buf)
 	r.err = err
 	return n, err
 }
 
-func (r *reader) read(buf []byte) (int, error) {
+func (r *reader) readPart(buf []byte) (int, error) {
 	for len(buf) > 0 {
 		p := &r.pieces[0]
 		n, err := r.body.Read(buf[:min(int64(len(buf)), p.left)])

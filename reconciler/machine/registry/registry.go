@@ -197,7 +197,7 @@ func (b *repository) List(ctx context.Context, prefix string) iter.Seq2[port.Obj
 		case l.whole:
 			slices.Sort(l.keys)
 			for _, k := range l.keys {
-				if !l.tell(k) {
+				if !l.yieldObject(k) {
 					return
 				}
 			}
@@ -253,15 +253,15 @@ func (l *listing) page(tags []string) error {
 			}
 		case l.whole:
 			l.keys = append(l.keys, key)
-		case !l.tell(key):
+		case !l.yieldObject(key):
 			return errListed
 		}
 	}
 	return nil
 }
 
-// tell yields an object, but for one that was deleted meanwhile.
-func (l *listing) tell(key string) bool {
+// yieldObject yields an object, but for one that was deleted meanwhile.
+func (l *listing) yieldObject(key string) bool {
 	o, tag, err := l.b.manifest(l.ctx, key)
 	if err != nil && fault.Of(err) == fault.Missing {
 		return true

@@ -23,18 +23,18 @@ const size = 32
 // it; of several processes that do so at once, all get the same. The file has mode
 // 0600 and its folder 0700, both of this user, or the error is Denied.
 func Load(path string) (Key, error) {
-	k, err := read(path)
+	k, err := readKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return k, err
 	}
 	if err := create(path); err != nil {
 		return Key{}, fault.WithHint(fault.New(fault.Internal, "make the sealing key: %w", err), "make %s writable for this user, and see that its disk is not full", filepath.Dir(path))
 	}
-	return read(path)
+	return readKey(path)
 }
 
-// read is the key at path; an error that is fs.ErrNotExist says that there is none.
-func read(path string) (Key, error) {
+// readKey is the key at path; an error that is fs.ErrNotExist says that there is none.
+func readKey(path string) (Key, error) {
 	const fresh = "if nobody else can have read or written it, fix that with chmod and chown; otherwise remove it: vishwa makes another, and lays out anew what it sealed"
 	dir, err := os.Lstat(filepath.Dir(path))
 	if err != nil {

@@ -156,7 +156,7 @@ func (c *asked) change(listener int, own []string) error {
 		}
 	}
 	task := "/proc/" + strconv.Itoa(int(c.pid))
-	times, err := w.read(task)
+	times, err := w.readTimes(task)
 	if err != nil {
 		return err
 	}
@@ -216,8 +216,8 @@ func (w change) open(task string) (int, error) {
 	return unix.Openat2(base, path, &how)
 }
 
-// read are the two times that are to be set, last use first.
-func (w change) read(task string) ([]unix.Timespec, error) {
+// readTimes are the two times that are to be set, last use first.
+func (w change) readTimes(task string) ([]unix.Timespec, error) {
 	now := unix.NsecToTimespec(time.Now().UnixNano())
 	if w.form == noTimes || w.times == 0 {
 		return []unix.Timespec{now, now}, nil

@@ -42,7 +42,7 @@ func (i *inside) enclose() (int, error) {
 		}
 		return -1, fmt.Errorf("make mounts private: %w", err)
 	}
-	places, err := i.take()
+	places, err := i.openPlaces()
 	if err != nil {
 		return -1, err
 	}
@@ -86,8 +86,8 @@ func (i *inside) enclose() (int, error) {
 	return listen(ProxyPort)
 }
 
-// take opens copies of all that is shown, while the old root is still there.
-func (i *inside) take() ([]place, error) {
+// openPlaces opens copies of all that is shown, while the old root is still there.
+func (i *inside) openPlaces() ([]place, error) {
 	s := i.work.Spec
 	var all []place
 	add := func(path string, write, dev, must bool) error {

@@ -57,7 +57,7 @@ func asInner(args []string) int {
 		if errors.Is(err, errLacks) {
 			m = message{Lacks: true, Report: &i.report}
 		}
-		_ = i.say(m, -1)
+		_ = i.sendMessage(m, -1)
 		i.clear() // it may have begun already, with nobody left to be told
 		return 1
 	}
@@ -97,7 +97,7 @@ type inside struct {
 	child  int // the command's process
 }
 
-func (i *inside) say(m message, fd int) error { return send(i.socket, m, fd) }
+func (i *inside) sendMessage(m message, fd int) error { return send(i.socket, m, fd) }
 
 // hear takes the work.
 func (i *inside) hear() error {
@@ -141,7 +141,7 @@ func (i *inside) build() error {
 	if err != nil {
 		return err
 	}
-	if err := i.say(message{Begun: true, Report: &i.report}, listener); err != nil {
+	if err := i.sendMessage(message{Begun: true, Report: &i.report}, listener); err != nil {
 		return err
 	}
 	if listener >= 0 {
@@ -205,8 +205,8 @@ func restrictFilesWhere(r rules, abi int) error {
 
 // noExec ends the inner side: the wall stood, and the command was none.
 func (i *inside) noExec(err error) error {
-	_ = i.say(message{Begun: true, Report: &i.report}, -1)
-	_ = i.say(message{End: &End{Code: 126, NoExec: err.Error()}}, -1)
+	_ = i.sendMessage(message{Begun: true, Report: &i.report}, -1)
+	_ = i.sendMessage(message{End: &End{Code: 126, NoExec: err.Error()}}, -1)
 	os.Exit(0)
 	return nil
 }

@@ -26,7 +26,7 @@ func (i *inside) stay() int {
 	go i.serve(gone)
 	select {
 	case end := <-ended:
-		_ = i.say(message{End: &end}, -1)
+		_ = i.sendMessage(message{End: &end}, -1)
 		i.sweep(Straggling)
 	case <-gone:
 		i.clear()
@@ -59,9 +59,9 @@ func (i *inside) serve(gone chan<- struct{}) {
 		}
 		fd, err = dialPort(m.Dial)
 		if err != nil {
-			err = i.say(message{Failed: err.Error()}, -1)
+			err = i.sendMessage(message{Failed: err.Error()}, -1)
 		} else {
-			err = i.say(message{Dialed: true}, fd)
+			err = i.sendMessage(message{Dialed: true}, fd)
 			unix.Close(fd)
 		}
 		if err != nil {

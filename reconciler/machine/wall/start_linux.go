@@ -84,7 +84,7 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 		namespaces(outer.SysProcAttr, s.Network.All)
 		if os.Geteuid() == 0 {
 			w.UID = userFor(s)
-			if err := give(w.UID, w.UID, slices.Concat(s.Give, s.folders())); err != nil {
+			if err := chownAll(w.UID, w.UID, slices.Concat(s.Give, s.folders())); err != nil {
 				in.close()
 				return nil, err
 			}
@@ -126,7 +126,7 @@ func start(cmd *exec.Cmd, s Spec, level Level) (*Inside, error) {
 		in.bounds.close()
 		in.close()
 		if w.UID != 0 { // another level has another user
-			err = errors.Join(err, give(os.Geteuid(), os.Getegid(), slices.Concat(s.Give, s.folders())))
+			err = errors.Join(err, chownAll(os.Geteuid(), os.Getegid(), slices.Concat(s.Give, s.folders())))
 		}
 		return nil, err
 	}

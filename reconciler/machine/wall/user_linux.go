@@ -70,8 +70,8 @@ func (s Spec) folders() []string {
 	return append([]string{s.Tmp}, s.Write...)
 }
 
-// give makes folders, and all below them, the command's own.
-func give(uid, gid int, folders []string) error {
+// chownAll makes folders, and all below them, the command's own.
+func chownAll(uid, gid int, folders []string) error {
 	for _, dir := range folders {
 		err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
 			if err != nil {

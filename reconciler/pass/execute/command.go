@@ -78,7 +78,7 @@ func (a *execution) tried(ctx context.Context, j *job, work port.Job) (*port.Res
 		if tries++; kind != fault.Invalid || tries > retries {
 			return nil, err
 		}
-		a.tell(j.Ref, Output, fmt.Sprintf("%s; trying again (%d of %d)", r.Message, tries, retries))
+		a.sendEvent(j.Ref, Output, fmt.Sprintf("%s; trying again (%d of %d)", r.Message, tries, retries))
 	}
 }
 
@@ -172,14 +172,14 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 			if !ok {
 				return
 			}
-			a.tell(work.Ref, Output, string(line))
+			a.sendEvent(work.Ref, Output, string(line))
 			rest = after
 		}
 	}
 	for waits := ""; r.State != port.Done; {
 		if r.State == port.Waiting && r.Reason != "" && r.Reason != waits {
 			waits = r.Reason
-			a.tell(work.Ref, Output, "waits: "+waits)
+			a.sendEvent(work.Ref, Output, "waits: "+waits)
 		}
 		r, err = a.Runner.Wait(ctx, work.Key, r.State, offset)
 		if ctx.Err() != nil {
@@ -198,7 +198,7 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 	}
 	show()
 	if len(rest) > 0 {
-		a.tell(work.Ref, Output, string(rest))
+		a.sendEvent(work.Ref, Output, string(rest))
 	}
 	failpoint.At(failpoint.RunEnded)
 	return r.Result, nil

@@ -24,7 +24,7 @@ func (a *execution) compare(ctx context.Context, j *job, e *ledger.Entry) {
 	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
 		d, v, err := a.Undated(ctx, e.Outputs[name])
 		if err != nil {
-			a.tell(j.Ref, Output, fmt.Sprintf("warning: the output %s is not compared with earlier ones: %v", name, err))
+			a.sendEvent(j.Ref, Output, fmt.Sprintf("warning: the output %s is not compared with earlier ones: %v", name, err))
 			continue
 		}
 		if d == "" {
@@ -41,7 +41,7 @@ func (a *execution) compare(ctx context.Context, j *job, e *ledger.Entry) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
 		if f := differs(e, name, varies[name], before); f != nil {
-			a.tell(j.Ref, Output, "warning: "+f.Message+"; "+f.Hint)
+			a.sendEvent(j.Ref, Output, "warning: "+f.Message+"; "+f.Hint)
 			e.Findings = append(e.Findings, *f)
 		}
 	}

@@ -13,7 +13,7 @@ func (a *execution) pin(ctx context.Context, j *job) error {
 	if err := a.judge(ctx, j, Material{}); err != nil {
 		return err
 	}
-	made, err := a.Pin(ctx, j.node, func(line string) { a.tell(j.Ref, Output, line) })
+	made, err := a.Pin(ctx, j.node, func(line string) { a.sendEvent(j.Ref, Output, line) })
 	if err != nil {
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}

@@ -34,7 +34,7 @@ func (a *execution) note(s plan.Step, end EventKind, text string, err error) Out
 	a.mu.Lock()
 	a.how[s.Ref] = end
 	a.mu.Unlock()
-	a.tell(s.Ref, end, text)
+	a.sendEvent(s.Ref, end, text)
 	return Outcome{Ref: s.Ref, Do: s.Do, End: end, Text: text, Error: err}
 }
 

@@ -43,7 +43,7 @@ func of[S schemas.Spec](do func(*execution, context.Context, *job, S) error) fun
 func done(j *job) ledger.Action { return ledger.Action(j.Ref.Kind.Traits().Action) }
 
 func (a *execution) make(ctx context.Context, j *job) error {
-	a.tell(j.Ref, Began, j.Why)
+	a.sendEvent(j.Ref, Began, j.Why)
 	do := executors[j.Ref.Kind].make
 	if do == nil {
 		return fault.New(fault.Internal, "%s: no way to make a %s", j.Ref, j.Ref.Kind)

@@ -21,7 +21,7 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	spec := j.node.Decl.Spec.(schemas.Selects).Selects()
 	best, trained, without := plan.Best(j.node.Inputs, spec.By, a.of)
 	for _, ref := range without {
-		a.tell(j.Ref, Output, ref.String()+" does not report "+spec.By.Metric+" (spec.select.metric): it is not compared")
+		a.sendEvent(j.Ref, Output, ref.String()+" does not report "+spec.By.Metric+" (spec.select.metric): it is not compared")
 	}
 	if trained == nil {
 		err := fault.New(fault.Invalid, "%s: no candidate of %s reports %s (spec.select.metric); %s", j.Ref, spec.From, spec.By.Metric, a.reported(j))

@@ -118,7 +118,7 @@ func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	}
 	if s.Do == plan.Retire {
 		j := &job{Step: s}
-		a.tell(s.Ref, Began, s.Why)
+		a.sendEvent(s.Ref, Began, s.Why)
 		j.Why = plan.Recorded(s, port.Recipe{}, nil)
 		err := a.retire(ctx, j)
 		return a.end(s, j.seq, err)
@@ -254,7 +254,7 @@ func (a *execution) base(action ledger.Action, j *job) ledger.Entry {
 	return e
 }
 
-func (a *execution) tell(ref schemas.Ref, kind EventKind, text string) {
+func (a *execution) sendEvent(ref schemas.Ref, kind EventKind, text string) {
 	if a.Tell != nil {
 		a.Tell(Event{Time: a.Now(), Ref: ref, Kind: kind, Text: text})
 	}

@@ -58,7 +58,7 @@ func Source(t *testing.T, open func(t *testing.T) Sourced) {
 	}
 }
 
-func (s Sourced) look(t *testing.T) port.Snapshot {
+func (s Sourced) inspectSource(t *testing.T) port.Snapshot {
 	t.Helper()
 	l, err := s.Source.Inspect(t.Context())
 	if err != nil {
@@ -113,7 +113,7 @@ func files(t *testing.T, dir string) map[string][]byte {
 
 func sourceSame(t *testing.T, s Sourced) {
 	s.Write(t, bytesOf(4096, 1))
-	first, second := s.look(t).Token, s.look(t).Token
+	first, second := s.inspectSource(t).Token, s.inspectSource(t).Token
 	if first != second || first == "" {
 		t.Errorf("the token went from %q to %q", first, second)
 	}
@@ -122,10 +122,10 @@ func sourceSame(t *testing.T, s Sourced) {
 func sourceByte(t *testing.T, s Sourced) {
 	b := bytesOf(4096, 1)
 	s.Write(t, b)
-	was := s.look(t).Token
+	was := s.inspectSource(t).Token
 	b[2048] ^= 1
 	s.Write(t, b)
-	if now := s.look(t).Token; now == was {
+	if now := s.inspectSource(t).Token; now == was {
 		t.Errorf("the token stayed %q", now)
 	}
 }
@@ -135,7 +135,7 @@ func sourceFetched(t *testing.T, s Sourced) {
 		want := bytesOf(n, 2)
 		s.Write(t, want)
 		dir := t.TempDir()
-		if err := s.Source.Fetch(t.Context(), s.look(t), dir, nil); err != nil {
+		if err := s.Source.Fetch(t.Context(), s.inspectSource(t), dir, nil); err != nil {
 			t.Fatalf("fetch %d bytes: %v", n, err)
 		}
 		s.has(t, dir, want)
@@ -145,7 +145,7 @@ func sourceFetched(t *testing.T, s Sourced) {
 func sourceMoved(t *testing.T, s Sourced) {
 	b := bytesOf(4096, 3)
 	s.Write(t, b)
-	look := s.look(t)
+	look := s.inspectSource(t)
 	for name, now := range map[string][]byte{"one byte": flipped(b), "shorter": b[:4095], "longer": bytesOf(8192, 3), "gone": nil} {
 		t.Run(name, func(t *testing.T) {
 			s.Write(t, now)
@@ -180,7 +180,7 @@ func sourceStatus(t *testing.T, s Sourced) {
 		return // nobody to refuse
 	}
 	s.Write(t, bytesOf(100, 4))
-	look := s.look(t)
+	look := s.inspectSource(t)
 	for status, want := range map[int]fault.Kind{
 		401: fault.Denied, 403: fault.Denied, 429: fault.Transient, 500: fault.Transient, 502: fault.Transient, 503: fault.Transient, 504: fault.Transient,
 	} {
@@ -199,7 +199,7 @@ func sourceStatus(t *testing.T, s Sourced) {
 
 func sourceCancelled(t *testing.T, s Sourced) {
 	s.Write(t, bytesOf(1<<20, 5))
-	look := s.look(t)
+	look := s.inspectSource(t)
 	for name, do := range map[string]func(context.Context) error{
 		"look":  func(ctx context.Context) error { _, err := s.Source.Inspect(ctx); return err },
 		"fetch": func(ctx context.Context) error { return s.Source.Fetch(ctx, look, t.TempDir(), nil) },
@@ -229,7 +229,7 @@ func sourceCancelled(t *testing.T, s Sourced) {
 func sourceCut(t *testing.T, s Sourced) {
 	want := bytesOf(3<<20, 6)
 	s.Write(t, want)
-	look, dir := s.look(t), t.TempDir()
+	look, dir := s.inspectSource(t), t.TempDir()
 	for _, n := range []int{0, 1, 1 << 20} {
 		ctx, cancel := context.WithCancel(t.Context())
 		var last atomic.Int64
@@ -257,7 +257,7 @@ func sourceCut(t *testing.T, s Sourced) {
 
 func sourceHalf(t *testing.T, s Sourced) {
 	s.Write(t, bytesOf(2<<20, 7))
-	look, dir := s.look(t), t.TempDir()
+	look, dir := s.inspectSource(t), t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	err := s.Source.Fetch(ctx, look, dir, func(int64, int64) { cancel() })
 	if err == nil {
@@ -272,7 +272,7 @@ func sourceTold(t *testing.T, s Sourced) {
 	const n = 2 << 20
 	s.Write(t, bytesOf(n, 8))
 	var last, total int64
-	err := s.Source.Fetch(t.Context(), s.look(t), t.TempDir(), func(done, of int64) {
+	err := s.Source.Fetch(t.Context(), s.inspectSource(t), t.TempDir(), func(done, of int64) {
 		if done < last {
 			t.Errorf("told %d after %d", done, last)
 		}

@@ -47,7 +47,7 @@ func (b WorkBench) run(t *testing.T, job port.Job) *port.Result {
 	return AwaitRun(t, b.Runner, job.Key, IsDone).Result
 }
 
-func (b WorkBench) put(t *testing.T, text string) (digest.Digest, int64) {
+func (b WorkBench) putText(t *testing.T, text string) (digest.Digest, int64) {
 	t.Helper()
 	d, n, err := b.Store.Put(t.Context(), strings.NewReader(text))
 	if err != nil {
@@ -71,8 +71,8 @@ func (b WorkBench) get(t *testing.T, d digest.Digest) string {
 }
 
 func workIn(t *testing.T, b WorkBench) {
-	code, codeSize := b.put(t, "the code\n")
-	in, inSize := b.put(t, "the input\n")
+	code, codeSize := b.putText(t, "the code\n")
+	in, inSize := b.putText(t, "the input\n")
 	job := b.job("in", `cat src/code.txt "$VISHWA_INPUT_RAW_DATA" "$VISHWA_PARAMS"`)
 	job.Code = digest.Manifest{{Path: "src/code.txt", Digest: code, Size: codeSize}}
 	job.Inputs = map[string]port.Artifact{"raw-data": {Name: "raw.txt", Digest: in, Size: inSize}}

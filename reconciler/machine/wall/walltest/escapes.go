@@ -22,10 +22,10 @@ type Escape struct {
 
 // Program is body between what every attempt begins and ends with.
 func Program(body string) string {
-	return read("prelude.py") + body + "\nprint('TRIED', flush=True)\n"
+	return readFile("prelude.py") + body + "\nprint('TRIED', flush=True)\n"
 }
 
-func read(name string) string {
+func readFile(name string) string {
 	raw, err := programs.ReadFile(name)
 	if err != nil {
 		panic(err) // it was compiled in
@@ -42,7 +42,7 @@ func Escapes() (all []Escape) {
 		}
 		for _, f := range list {
 			if name, ok := strings.CutSuffix(f.Name(), ".py"); ok {
-				all = append(all, Escape{name, Program(read(path.Join(dir, f.Name()))), dir != "escapes"})
+				all = append(all, Escape{name, Program(readFile(path.Join(dir, f.Name()))), dir != "escapes"})
 			}
 		}
 	}
