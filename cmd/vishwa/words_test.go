@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -163,5 +164,47 @@ func TestWordsOfFirstReaders(t *testing.T) {
 		if strings.Contains(text, c.old) || !strings.Contains(text, c.now) {
 			t.Errorf("%s says %q, or no longer %q", c.file, c.old, c.now)
 		}
+	}
+}
+
+// sayNothing are names of functions that do not say what they are about.
+var sayNothing = []string{"read", "look", "take", "say", "tell", "give", "put"}
+
+// TestFunctionsSayWhatTheyAreAbout: a single verb that any function could have is no name.
+func TestFunctionsSayWhatTheyAreAbout(t *testing.T) {
+	n := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if path != "../.." && strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, d := range file.Decls {
+			if f, is := d.(*ast.FuncDecl); is {
+				n++
+				if slices.Contains(sayNothing, f.Name.Name) {
+					t.Errorf("%s: a function is called %s: name what is read, taken or put", set.Position(f.Pos()), f.Name.Name)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < 3000 {
+		t.Errorf("only %d functions were read: the walk no longer finds them", n)
 	}
 }
