@@ -23,7 +23,7 @@ import (
 type launcher struct {
 	// It tells whether it has this machine's folders, to mount them; else things reach it by
 	// the store.
-	open        func(env port.Env) (l port.Launcher, mounts bool, err error)
+	open        func(env port.Env, owner string) (l port.Launcher, mounts bool, err error)
 	brought     bool   // the tool brings the worker before the job's image begins
 	interpreter string // of images or machines that fetch the worker themselves
 }
@@ -40,7 +40,7 @@ func onDocker(_ *schemas.Project, r schemas.Runner) *launcher {
 	if r.Docker == nil {
 		return nil
 	}
-	return &launcher{open: func(env port.Env) (port.Launcher, bool, error) {
+	return &launcher{open: func(env port.Env, _ string) (port.Launcher, bool, error) {
 		o := docker.Options{Runner: *r.Docker, Env: env}
 		if uid := os.Getuid(); uid > 0 {
 			o.User = uid // what is mounted is this user's
@@ -54,9 +54,9 @@ func onKubernetes(project *schemas.Project, r schemas.Runner) *launcher {
 	if r.Kubernetes == nil {
 		return nil
 	}
-	return &launcher{open: func(env port.Env) (port.Launcher, bool, error) {
+	return &launcher{open: func(env port.Env, owner string) (port.Launcher, bool, error) {
 		l, err := launching.Kubernetes(launching.KubernetesOptions{
-			Runner: *r.Kubernetes, Cluster: project.Clusters[r.Kubernetes.Cluster], Env: env, ClusterOptions: bringing(r.Kubernetes.Worker)})
+			Runner: *r.Kubernetes, Cluster: project.Clusters[r.Kubernetes.Cluster], Env: env, ClusterOptions: bringing(r.Kubernetes.Worker, owner)})
 		return l, false, err
 	}, brought: r.Kubernetes.Worker != "", interpreter: "python3"}
 }
@@ -66,14 +66,16 @@ func onKubeflow(project *schemas.Project, r schemas.Runner) *launcher {
 	if r.Kubeflow == nil {
 		return nil
 	}
-	return &launcher{open: func(env port.Env) (port.Launcher, bool, error) {
-		l, err := launching.Kubeflow(launching.KubeflowOptions{Runner: *r.Kubeflow, Cluster: project.Clusters[r.Kubeflow.Cluster], Env: env})
+	return &launcher{open: func(env port.Env, owner string) (port.Launcher, bool, error) {
+		l, err := launching.Kubeflow(launching.KubeflowOptions{Runner: *r.Kubeflow, Cluster: project.Clusters[r.Kubeflow.Cluster], Env: env, ClusterOptions: bringing("", owner)})
 		return l, false, err
 	}, interpreter: "python3"}
 }
 
-// bringing has a step before the image copy the worker out of an image that has it.
-func bringing(image string) (o launching.ClusterOptions) {
+// bringing has a step before the image copy the worker out of an image that has it. Tasks of
+// other owners are not watched.
+func bringing(image, owner string) (o launching.ClusterOptions) {
+	o.Owner = owner
 	if image != "" {
 		o.Install = &launching.Install{Image: image, Command: []string{"/vishwa-worker", "install", launching.InstallDir}}
 	}
@@ -102,7 +104,7 @@ func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRe
 		if l == nil {
 			continue
 		}
-		begins, mounts, err := l.open(cfg.Env)
+		begins, mounts, err := l.open(cfg.Env, cfg.Owner)
 		if err != nil {
 			return nil, err
 		}
