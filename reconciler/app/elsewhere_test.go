@@ -135,7 +135,7 @@ var workerDir = filepath.Join(os.TempDir(), fmt.Sprintf("vishwa-worker-%d", os.G
 func clusterBench(t *testing.T, worker string) *elsewhereBench {
 	t.Helper()
 	k, endpoint := enginetest.Cluster(t), enginetest.MinIO(t)
-	namespace := "runs-" + digest.Of([]byte(t.Name()+worker)).Hex()[:8]
+	namespace := "runs-" + digest.Of([]byte(t.Name() + worker)).Hex()[:8]
 	k.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "`+namespace+`", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
 	t.Cleanup(func() { k.Kubectl(t, "", "delete", "namespace", namespace, "--wait=false") })
 	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
