@@ -31,7 +31,8 @@ func zipOf(t testing.TB, at time.Time, members ...entry) []byte {
 		if !at.IsZero() {
 			h.Modified = at.Add(time.Duration(2*i) * time.Second)
 		} else {
-			h.ModifiedDate = 0x21 //nolint:staticcheck // the first of 1980, as a steady writer has it
+			//lint:ignore SA1019 the first of 1980 and no more fields, as a steady writer has it
+			h.ModifiedDate = 0x21
 		}
 		f, err := w.CreateHeader(h)
 		if err != nil {
