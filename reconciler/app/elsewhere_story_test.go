@@ -29,13 +29,16 @@ func TestDockerIsDeclaredAndApplied(t *testing.T) {
 	env := append(os.Environ(), "HOME="+home, "XDG_STATE_HOME="+home+"/state", "XDG_DATA_HOME="+home+"/data", "XDG_CONFIG_HOME="+home+"/config", "XDG_CACHE_HOME="+home+"/cache",
 		"VISHWA_KEY_PASSWORD=a long enough password", "GIT_CONFIG_GLOBAL="+home+"/gitconfig", "GIT_CONFIG_NOSYSTEM=1")
 	command := func(in, name string, args ...string) *exec.Cmd {
-		cmd := exec.Command(name, args...)
-		cmd.Dir, cmd.Env = in, env
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Env, cmd.WaitDelay = in, env, time.Second
 		return cmd
 	}
 	do := func(in, name string, args ...string) string {
 		t.Helper()
-		out, err := command(in, name, args...).CombinedOutput()
+		cmd := command(in, name, args...)
+		late := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
+		defer late.Stop()
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
 		}

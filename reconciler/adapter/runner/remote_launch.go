@@ -59,7 +59,7 @@ func (r *remote) launched(ctx context.Context, a attempt) error {
 	if err := a.readSealed(taskFile, &id); fault.Of(err) != fault.Missing || err == nil {
 		return err
 	}
-	task, err := r.task(ctx, a, l)
+	task, err := r.prepared(ctx, a, l)
 	if err != nil {
 		return fmt.Errorf("start %s on %s: %w", l.Job.Ref, r.Name, err)
 	}
@@ -79,6 +79,29 @@ func (r *remote) launched(ctx context.Context, a attempt) error {
 		return fmt.Errorf("start %s on %s: %w", l.Job.Ref, r.Name, err)
 	}
 	return a.write(taskFile, id)
+}
+
+// preparedFile has the task that is launched, with its ticket: whoever launches it again
+// must not change what a worker that is there already reads and writes.
+const preparedFile = "prepared.json"
+
+type prepared struct {
+	Task   port.Task `json:"task"`
+	Ticket []byte    `json:"ticket"`
+}
+
+func (r *remote) prepared(ctx context.Context, a attempt, l launch) (port.Task, error) {
+	var p prepared
+	err := a.readSealed(preparedFile, &p)
+	if fault.Of(err) == fault.Missing && err != nil {
+		if p.Task, err = r.task(ctx, a, l); err != nil {
+			return p.Task, err
+		}
+		p.Ticket = p.Task.Ticket
+		err = a.write(preparedFile, p)
+	}
+	p.Task.Ticket = p.Ticket
+	return p.Task, err
 }
 
 // task is what is launched: the job's document is written where the worker reads it first.

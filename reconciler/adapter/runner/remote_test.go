@@ -250,12 +250,23 @@ func TestARemoteRunOutlivesWhoBeganIt(t *testing.T) {
 	if err := os.Remove(tasks[0]); err != nil {
 		t.Fatal(err)
 	}
+	document, _ := filepath.Glob(filepath.Join(b.state, "store", "staging", "*", "*", "launch.json"))
+	if len(document) != 1 {
+		t.Fatalf("documents are %v", document)
+	}
+	before, err := os.ReadFile(document[0])
+	if err != nil {
+		t.Fatal(err)
+	}
 	second := b.again()
 	if run, err := second.Poll(t.Context(), job.Key); err != nil || run.State != port.Waiting {
 		t.Errorf("%+v, %v", run, err)
 	}
 	if run, err := second.Start(t.Context(), job); err != nil || run.State == port.Done {
 		t.Fatalf("%+v, %v", run, err)
+	}
+	if after, err := os.ReadFile(document[0]); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("what its worker may be about to read was changed: %v", err)
 	}
 	// It died with everything that it knew.
 	if err := os.RemoveAll(b.cfg.Dir); err != nil {

@@ -57,10 +57,11 @@ func (r *route) open() (port.Runner, error) {
 }
 
 // Start gives the job to the runner that it names, unless a run of its key is under way
-// elsewhere: a key is one run.
+// elsewhere: a key is one run. Whoever has it is asked to start it all the same, as it may
+// have been begun by a process that died before it was given to its tool.
 func (r *routed) Start(ctx context.Context, job port.Job) (port.Run, error) {
-	if run, _, err := r.find(ctx, job.Key); err == nil && run.State != port.Done {
-		return run, nil
+	if run, in, err := r.find(ctx, job.Key); err == nil && run.State != port.Done {
+		return in.Start(ctx, job)
 	}
 	if job.RunsOn.Runner == "" || job.RunsOn.Runner == schemas.LocalRunner {
 		return r.local.Start(ctx, job)
