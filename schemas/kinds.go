@@ -46,7 +46,7 @@ type Store struct {
 	S3 *S3 `json:"s3,omitempty" part:"placement"`
 	// OCI is a repository of a container registry that all machines share; each also keeps what it uses itself.
 	OCI *OCI `json:"oci,omitempty" part:"placement"`
-	// DVC is the repository's DVC remote, beside the data that it has; each machine also keeps what it uses itself.
+	// DVC is the repository's DVC remote, next to the data that it has; each machine also keeps what it uses itself.
 	DVC *DVCRemote `json:"dvc,omitempty" part:"placement"`
 }
 

@@ -146,7 +146,7 @@ func TestWordsOfFirstReaders(t *testing.T) {
 		{"reconciler/engine/plan/recorded.go", "gone from the store", "this machine's store does not have it"},
 		{"reconciler/pass/missing.go", "gone from the store", "(share it with spec.store)"},
 		{"reconciler/adapter/signer/generate.go", "is there already", "this machine already has keys in %s"},
-		{"reconciler/adapter/runner/outcome.go", "read the end of its log and correct it", "Exit code %d"},
+		{"reconciler/machine/work/outcome.go", "read the end of its log and correct it", "Exit code %d"},
 		{"reconciler/pass/execute/command.go", "its directory is kept as", "Log: %s. Work folder: %s."},
 		{"policy/model.rego", "nothing is known of the model:", "no candidate reports %s (spec.select.metric); they report %s"},
 		{"cmd/vishwa/approve.go", "as the file tells it", "This is the plan in the file. You sign its steps, inputs and models, not the explanations."},

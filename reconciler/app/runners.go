@@ -150,6 +150,6 @@ func workerProgram(self string) func(arch string) (string, error) {
 				return file, nil
 			}
 		}
-		return "", fault.WithHint(fault.New(fault.Missing, "the worker's program for %s is not beside %s", arch, self), "put %s there: releases have it, and make build makes it", names[0])
+		return "", fault.WithHint(fault.New(fault.Missing, "the worker's program for %s is not next to %s", arch, self), "put %s there: releases have it, and make build makes it", names[0])
 	}
 }

@@ -24,11 +24,11 @@ func (t Task) Check() error {
 	}
 	switch {
 	case !dnsLabel.MatchString(t.Name):
-		return wrong("its name is no DNS label of at most 63 characters")
+		return wrong("its name cannot be a DNS label of at most 63 characters")
 	case !labelValue.MatchString(t.Owner):
-		return wrong("its owner %q is no value of a label", t.Owner)
+		return wrong("its owner %q cannot be the value of a label", t.Owner)
 	case !labelValue.MatchString(t.Launch):
-		return wrong("its launch %q is no value of a label", t.Launch)
+		return wrong("its launch %q cannot be the value of a label", t.Launch)
 	case len(t.Command) == 0 || t.Command[0] == "":
 		return wrong("it has no command")
 	case t.Deadline <= 0:
@@ -39,14 +39,14 @@ func (t Task) Check() error {
 		return wrong("it has %d GPUs", t.Resources.GPU)
 	}
 	if d, err := digest.Parse(string(t.Job)); err != nil || d != t.Job {
-		return wrong("its job %q is no digest", t.Job)
+		return wrong("its job %q cannot be a digest", t.Job)
 	}
 	if n, ok := schemas.Millicores(t.Resources.CPU); !ok || n < 1 && t.Resources.CPU != "" {
-		return wrong("%q is no number of cores", t.Resources.CPU)
+		return wrong("%q cannot be a number of cores", t.Resources.CPU)
 	}
 	for _, amount := range []string{t.Resources.Memory, t.Resources.EphemeralStorage} {
 		if n, ok := schemas.Bytes(amount); !ok || n < 1 && amount != "" {
-			return wrong("%q is no amount of bytes", amount)
+			return wrong("%q cannot be an amount of bytes", amount)
 		}
 	}
 	for _, m := range t.Mounts {

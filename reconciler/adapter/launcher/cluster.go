@@ -108,7 +108,7 @@ func (c *cluster) takes(t port.Task) error {
 	case len(t.Mounts) > 0:
 		return wrong("let the worker fetch what it needs from the store", "task %s mounts folders of this machine, which a cluster does not have", t.Name)
 	case t.Isolated:
-		return wrong("let the worker keep the run from the network", "task %s is to reach nothing of a network, which a cluster does not promise", t.Name)
+		return wrong("let the worker keep the run from the network", "task %s is to reach nothing of a network, which a cluster does not guarantee", t.Name)
 	case len(t.Ticket) > 1<<20:
 		return wrong("keep the rest in the store", "the ticket of task %s has %d bytes, and a Secret holds %d", t.Name, len(t.Ticket), 1<<20)
 	}

@@ -46,7 +46,7 @@ func (c *cluster) find(ctx context.Context, id port.TaskID) (status.Unit, error)
 	if err := c.here(id, tool); err != nil {
 		return status.Unit{}, err
 	}
-	return status.Unit{}, fault.New(fault.Missing, "task %s is gone: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
+	return status.Unit{}, fault.New(fault.Missing, "task %s is missing: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
 }
 
 func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus, error) {

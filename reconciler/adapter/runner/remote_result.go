@@ -73,7 +73,7 @@ func (r *remote) untold(l launch, st port.TaskStatus, gone bool) port.Result {
 	res := port.Result{Cause: st.Cause, ExitCode: st.ExitCode, Message: harmless.Text(st.Reason), Started: l.Begun, Finished: r.Env.Now()}
 	switch {
 	case gone:
-		res.Cause, res.ExitCode, res.Message = port.Lost, -1, fmt.Sprintf("%s is gone from %s, and left no result: somebody removed it. The next pass begins it anew.", l.Name, r.Name)
+		res.Cause, res.ExitCode, res.Message = port.Lost, -1, fmt.Sprintf("Somebody removed %s from %s before it left a result. The next pass begins it anew.", l.Name, r.Name)
 	case st.Cause == "" || st.Cause == port.Exit:
 		// A worker tells how its run ended; one that ended without a word could not do so.
 		res.Cause = port.Lost
@@ -170,7 +170,7 @@ func checkResult(res port.Result, job port.Job) error {
 		return nil
 	}
 	if err := checkArtifact(*res.Model); err != nil || res.Model.Files == nil {
-		return wrong("its model is no folder (%v)", err)
+		return wrong("its model is a file, or cannot be (%v)", err)
 	}
 	var top []string
 	for _, f := range res.Model.Files {

@@ -394,7 +394,7 @@ func TestAWorkerThatSaysNothingIsLost(t *testing.T) {
 		_ = b.processes.Remove(t.Context(), x.id)
 	}
 	r = porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
-	if r.Cause != port.Lost || !strings.Contains(r.Message, "somebody removed it") {
+	if r.Cause != port.Lost || !strings.Contains(r.Message, "Somebody removed") {
 		t.Errorf("%s: %s", r.Cause, r.Message)
 	}
 }

@@ -68,7 +68,7 @@ func Open(o Options) (*Client, error) {
 	}
 	base, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%s: its server is no address", at)
+		return nil, fault.New(fault.Invalid, "%s: its server cannot be an address", at)
 	}
 	if base.Scheme != "https" && !loopback(base.Hostname()) {
 		return nil, fault.WithHint(fault.New(fault.Denied, "%s: its server is asked without TLS, and secrets would go over the network as they are", at), "give it an address that begins with https://")

@@ -265,7 +265,7 @@ func (d *launcher) Remove(ctx context.Context, id port.TaskID) error {
 
 // find inspects the container that id is.
 func (d *launcher) find(ctx context.Context, id port.TaskID, eng *engine) (container.InspectResponse, error) {
-	missing := fault.New(fault.Missing, "task %s is not there, or is another than it was", id.Name)
+	missing := fault.New(fault.Missing, "task %s is not there, or another has its name", id.Name)
 	if id.Tool != "" && id.Tool != eng.id {
 		return container.InspectResponse{}, fault.WithHint(fault.New(fault.Conflict, "task %s is on another engine than %s", id.Name, d.api.DaemonHost()),
 			"point the runner's host at the engine that has it, or leave it and run anew")

@@ -115,7 +115,7 @@ func (d *launcher) pull(ctx context.Context, image string) error {
 func (d *launcher) credential(ctx context.Context, image string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
-		return "", unfitted(port.BadImage, "image %q is no name of one: %s", image, err)
+		return "", unfitted(port.BadImage, "%q cannot name an image: %s", image, err)
 	}
 	dir, _ := d.o.Env.Lookup("DOCKER_CONFIG")
 	if home, _ := d.o.Env.Lookup("HOME"); dir == "" && home != "" {

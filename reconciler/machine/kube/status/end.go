@@ -143,7 +143,7 @@ func taken(c condition) string {
 	case "EvictionByEvictionAPI":
 		return "its node is being drained"
 	case "DeletionByPodGC":
-		return "its node is gone"
+		return "its node was removed"
 	default:
 		return "its node ended it: " + c.Message
 	}

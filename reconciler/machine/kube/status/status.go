@@ -161,7 +161,7 @@ func (f Facts) starting(p Pod, s containerState) port.TaskStatus {
 	}
 	switch {
 	case why == "InvalidImageName":
-		return ended(port.BadImage, "%s is no name of an image: %s", p.image(s), said)
+		return ended(port.BadImage, "%s cannot name an image: %s", p.image(s), said)
 	case slices.Contains(noImage, why):
 		text := fmt.Sprintf("its image %s cannot be pulled: %s", p.image(s), pull(said))
 		if f.over(since, f.Image) {
