@@ -140,7 +140,7 @@ type AirflowRunner struct {
 	Token string `json:"token,omitempty" part:"placement"`
 }
 
-// RayRunner is a Ray cluster.
+// RayRunner is a Ray cluster. Its machines need python3, and reach the store. Ray shows what a job was given to whoever may ask its dashboard: they can read what a run under way reads, and write what comes out of it.
 type RayRunner struct {
 	// URL is the dashboard's address, such as http://ray-head:8265.
 	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`

@@ -9,6 +9,7 @@ import (
 
 	launching "github.com/vishwaops/vishwa/reconciler/adapter/launcher"
 	"github.com/vishwaops/vishwa/reconciler/adapter/launcher/docker"
+	"github.com/vishwaops/vishwa/reconciler/adapter/launcher/service"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -33,6 +34,7 @@ var launchers = []func(project *schemas.Project, r schemas.Runner) *launcher{
 	onDocker,
 	onKubernetes,
 	onKubeflow,
+	onRay,
 }
 
 // onDocker mounts folders where the engine is on this machine, as its address says.
@@ -69,6 +71,16 @@ func onKubeflow(project *schemas.Project, r schemas.Runner) *launcher {
 	return &launcher{open: func(env port.Env, owner string) (port.Launcher, bool, error) {
 		l, err := launching.Kubeflow(launching.KubeflowOptions{Runner: *r.Kubeflow, Cluster: project.Clusters[r.Kubeflow.Cluster], Env: env, ClusterOptions: bringing("", owner)})
 		return l, false, err
+	}, interpreter: "python3"}
+}
+
+// onRay has the Python of Ray's machines fetch the worker.
+func onRay(_ *schemas.Project, r schemas.Runner) *launcher {
+	if r.Ray == nil {
+		return nil
+	}
+	return &launcher{open: func(env port.Env, _ string) (port.Launcher, bool, error) {
+		return service.Ray(*r.Ray, service.Options{Env: env}), false, nil
 	}, interpreter: "python3"}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/keyed"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -41,7 +42,7 @@ type launcher struct {
 	api   *client.Client
 	sock  string // of the engine on this machine; empty where it is elsewhere
 	watch watch
-	names keyed
+	names keyed.Lock
 	gpus  sync.Mutex // from looking at which are free to having taken them
 	pulls singleflight.Group
 
@@ -81,7 +82,7 @@ func (d *launcher) Launch(ctx context.Context, task port.Task) (port.TaskID, err
 		return port.TaskID{}, err
 	}
 	task.Image = plainImage(task.Image)
-	unlock, err := d.names.lock(ctx, task.Name)
+	unlock, err := d.names.Hold(ctx, task.Name)
 	if err != nil {
 		return port.TaskID{}, err
 	}

@@ -1,6 +1,6 @@
-// One launch a name at a time, within this process.
-
-package docker
+// Package keyed is a lock a name, within this process: of what has one name, one is done at a
+// time.
+package keyed
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// keyed is a lock a name.
-type keyed struct {
+// Lock is a lock a name. The zero one is ready.
+type Lock struct {
 	mu   sync.Mutex
 	held map[string]*place
 }
@@ -20,8 +20,8 @@ type place struct {
 	users int
 }
 
-// lock waits for the name, and no longer than ctx.
-func (k *keyed) lock(ctx context.Context, name string) (unlock func(), err error) {
+// Hold waits for the name, and no longer than ctx.
+func (k *Lock) Hold(ctx context.Context, name string) (unlock func(), err error) {
 	k.mu.Lock()
 	if k.held == nil {
 		k.held = map[string]*place{}
@@ -45,6 +45,6 @@ func (k *keyed) lock(ctx context.Context, name string) (unlock func(), err error
 		return func() { <-t.free; left() }, nil
 	case <-ctx.Done():
 		left()
-		return nil, fault.New(fault.Cancelled, "launch %s: %w", name, context.Cause(ctx))
+		return nil, fault.New(fault.Cancelled, "wait for %s: %w", name, context.Cause(ctx))
 	}
 }

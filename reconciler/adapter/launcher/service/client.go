@@ -1,0 +1,153 @@
+// How a tool is asked: its credentials read anew each time, its bad hours ridden out, and
+// nothing of what it answers shown that may quote what it was given.
+
+package service
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Options are what a launcher of this package is made of.
+type Options struct {
+	Env port.Env
+	// Transport asks the tool; nil is the usual way.
+	Transport http.RoundTripper
+	pace      time.Duration // zero is the usual one; tests are in more of a hurry
+}
+
+const (
+	mostAnswer = 64 << 20 // bytes
+	mostToken  = 16 << 10
+)
+
+// client asks one tool.
+type client struct {
+	who, url       string
+	file, variable string // where the token is
+	env            port.Env
+	http           *http.Client
+	// signed puts the token on a request.
+	signed func(req *http.Request, token string)
+}
+
+func newClient(who, url, file, variable string, o Options) *client {
+	next := o.Transport
+	if next == nil {
+		next = httpx.Transport(httpx.Options{})
+	}
+	return &client{
+		who: who, url: strings.TrimRight(url, "/"), file: file, variable: variable, env: o.Env,
+		http: &http.Client{
+			Transport:     &httpx.Retry{Next: next, Who: who, Now: o.Env.Now, Log: o.Env.Log, Limit: time.Minute},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a token goes nowhere else
+		},
+		signed: func(req *http.Request, token string) { req.Header.Set("Authorization", "Bearer "+token) },
+	}
+}
+
+// token is read each time: it may be renewed while a run is under way. None is no error: not
+// every tool asks for one.
+func (c *client) token() (string, error) {
+	text, from := "", c.variable
+	if c.file != "" {
+		from = c.file
+		f, err := os.Open(c.file)
+		if err != nil {
+			return "", fault.WithHint(fault.New(fault.Missing, "read the token for %s: %w", c.who, err), "put it there, readable by this process")
+		}
+		defer f.Close()
+		raw, err := io.ReadAll(io.LimitReader(f, mostToken))
+		if err != nil {
+			return "", fault.New(fault.Missing, "read the token for %s: %w", c.who, err)
+		}
+		text = string(raw)
+	} else {
+		text, _ = c.env.Lookup(c.variable)
+	}
+	text = strings.TrimSpace(text)
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) || c.file != "" && text == "" {
+		return "", fault.WithHint(fault.New(fault.Invalid, "what %s holds is no token for %s", from, c.who), "it is one line of letters, digits and signs")
+	}
+	return text, nil
+}
+
+// do asks, and has the answer whatever its status is; an error is of the way there and back.
+func (c *client) do(ctx context.Context, method, path string, body any) (int, []byte, error) {
+	var in io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return 0, nil, err
+		}
+		in = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, in)
+	if err != nil {
+		return 0, nil, fault.New(fault.Invalid, "ask %s: its url is no address", c.who)
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	token, err := c.token()
+	if err != nil {
+		return 0, nil, err
+	}
+	if token != "" {
+		c.signed(req, token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, c.lost(ctx, err)
+	}
+	defer httpx.Drain(resp)
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
+	if err != nil {
+		return 0, nil, c.lost(ctx, err)
+	}
+	if len(raw) > mostAnswer {
+		return 0, nil, fault.New(fault.Transient, "%s answered more than %d bytes", c.who, mostAnswer)
+	}
+	return resp.StatusCode, raw, nil
+}
+
+func (c *client) lost(ctx context.Context, err error) error {
+	err = httpx.Failed(ctx, err)
+	return fault.WithHint(fault.New(fault.Of(err), "ask %s at %s: %w", c.who, c.url, err), "%s", fault.HintOf(err))
+}
+
+// refused is what a status that is an error means. What the tool said is left out: it may
+// quote the ticket.
+func (c *client) refused(doing string, code int) error {
+	err := fault.New(httpx.KindOf(code), "%s: %s answered %d", doing, c.who, code)
+	switch {
+	case code >= 300 && code < 400:
+		return fault.WithHint(fault.New(fault.Invalid, "%s: %s answered %d, which leads elsewhere", doing, c.who, code), "write in the runner's url where its REST API is, not a page that asks who you are")
+	case fault.Of(err) == fault.Denied && c.file != "":
+		return fault.WithHint(err, "put a token that may do it into %s", c.file)
+	case fault.Of(err) == fault.Denied:
+		return fault.WithHint(err, "put a token that may do it into %s, or name a file as the runner's token", c.variable)
+	case fault.Of(err) == fault.Transient:
+		return fault.WithHint(err, "try again; the log of %s says more", c.who)
+	}
+	return fault.WithHint(err, "the log of %s says more", c.who)
+}
+
+// read takes an answer of JSON.
+func (c *client) read(doing string, raw []byte, out any) error {
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fault.WithHint(fault.New(fault.Invalid, "%s: what %s has answered is not %s's REST API", doing, c.url, c.who), "write in the runner's url where that is")
+	}
+	return nil
+}
