@@ -70,9 +70,9 @@ type Runner struct {
 	Kubernetes *KubernetesRunner `json:"kubernetes,omitempty" part:"placement"`
 	// Kubeflow runs TrainJobs of Kubeflow Trainer on a cluster.
 	Kubeflow *KubeflowRunner `json:"kubeflow,omitempty" part:"placement"`
-	// Airflow triggers runs of a DAG that begins Vishwa's worker.
+	// Airflow triggers runs of a DAG that begins Vishwa's worker. Whoever may see a run of the DAG sees what it was given: they can read what the run reads, and write what comes out of it, until it ends.
 	Airflow *AirflowRunner `json:"airflow,omitempty" part:"placement"`
-	// Ray submits jobs to a Ray cluster.
+	// Ray submits jobs to a Ray cluster. Whoever may use its dashboard sees what a job was given: they can read what a run reads, and write what comes out of it, until it ends.
 	Ray *RayRunner `json:"ray,omitempty" part:"placement"`
 	// Jenkins triggers builds of a parameterised job that begins Vishwa's worker.
 	Jenkins *JenkinsRunner `json:"jenkins,omitempty" part:"placement"`
@@ -140,7 +140,7 @@ type AirflowRunner struct {
 	Token string `json:"token,omitempty" part:"placement"`
 }
 
-// RayRunner is a Ray cluster. Its machines need python3, and reach the store. Ray shows what a job was given to whoever may ask its dashboard: they can read what a run under way reads, and write what comes out of it.
+// RayRunner is a Ray cluster.
 type RayRunner struct {
 	// URL is the dashboard's address, such as http://ray-head:8265.
 	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`

@@ -34,6 +34,7 @@ var launchers = []func(project *schemas.Project, r schemas.Runner) *launcher{
 	onDocker,
 	onKubernetes,
 	onKubeflow,
+	onAirflow,
 	onRay,
 }
 
@@ -71,6 +72,16 @@ func onKubeflow(project *schemas.Project, r schemas.Runner) *launcher {
 	return &launcher{open: func(env port.Env, owner string) (port.Launcher, bool, error) {
 		l, err := launching.Kubeflow(launching.KubeflowOptions{Runner: *r.Kubeflow, Cluster: project.Clusters[r.Kubeflow.Cluster], Env: env, ClusterOptions: bringing("", owner)})
 		return l, false, err
+	}, interpreter: "python3"}
+}
+
+// onAirflow has the Python of Airflow's machines fetch the worker.
+func onAirflow(_ *schemas.Project, r schemas.Runner) *launcher {
+	if r.Airflow == nil {
+		return nil
+	}
+	return &launcher{open: func(env port.Env, _ string) (port.Launcher, bool, error) {
+		return service.Airflow(*r.Airflow, service.Options{Env: env}), false, nil
 	}, interpreter: "python3"}
 }
 

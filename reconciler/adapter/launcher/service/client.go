@@ -84,6 +84,15 @@ func (c *client) token() (string, error) {
 
 // do asks, and has the answer whatever its status is; an error is of the way there and back.
 func (c *client) do(ctx context.Context, method, path string, body any) (int, []byte, error) {
+	token, err := c.token()
+	if err != nil {
+		return 0, nil, err
+	}
+	return c.doAs(ctx, token, method, path, body)
+}
+
+// doAs is do with another token; "" is none.
+func (c *client) doAs(ctx context.Context, token, method, path string, body any) (int, []byte, error) {
 	var in io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -94,15 +103,11 @@ func (c *client) do(ctx context.Context, method, path string, body any) (int, []
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.url+path, in)
 	if err != nil {
-		return 0, nil, fault.New(fault.Invalid, "ask %s: its url is no address", c.who)
+		return 0, nil, fault.New(fault.Invalid, "ask %s: its url cannot be asked", c.who)
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
-	}
-	token, err := c.token()
-	if err != nil {
-		return 0, nil, err
 	}
 	if token != "" {
 		c.signed(req, token)

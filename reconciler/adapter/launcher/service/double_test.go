@@ -44,6 +44,7 @@ type double struct {
 	mu    sync.Mutex
 	busy  bool // what comes has to wait
 	tasks map[string]*process
+	all   []*process // that were begun, those that were removed too
 }
 
 // process is a task's process, and what the tool notes of it.
@@ -59,6 +60,7 @@ type process struct {
 	start   time.Time
 	end     time.Time
 	done    chan struct{}
+	gentle  bool // it is asked to end, and ends what it began itself
 }
 
 // newDouble serves handle, which is called with the double's lock held.
@@ -83,9 +85,13 @@ func newDouble(t *testing.T, handle func(d *double, w http.ResponseWriter, r *ht
 	t.Cleanup(func() {
 		server.Close()
 		d.mu.Lock()
-		defer d.mu.Unlock()
-		for _, p := range d.tasks {
+		all := d.all
+		for _, p := range all {
 			p.kill()
+		}
+		d.mu.Unlock()
+		for _, p := range all {
+			<-p.done
 		}
 	})
 	return d
@@ -107,6 +113,7 @@ func (d *double) begin(p *process) {
 		close(p.done)
 		return
 	}
+	d.all = append(d.all, p)
 	go func() {
 		_ = p.cmd.Wait()
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // as these tools do with what is left of a task
@@ -120,6 +127,8 @@ func (d *double) begin(p *process) {
 // kill ends a process; the lock is held.
 func (p *process) kill() {
 	switch {
+	case p.phase == "running" && p.gentle:
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	case p.phase == "running":
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	case p.phase == "waiting":

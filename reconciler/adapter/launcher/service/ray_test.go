@@ -40,6 +40,7 @@ func benchOf(d *double, l port.Launcher) porttest.LauncherBench {
 }
 
 func TestRayKeepsThePromises(t *testing.T) {
+	t.Parallel()
 	porttest.Launcher(t, func(t *testing.T) porttest.LauncherBench {
 		d := newRayDouble(t)
 		b := benchOf(d, Ray(schemas.RayRunner{URL: d.URL + "/"}, testOptions(nil)))

@@ -168,7 +168,8 @@ func (l *launcher) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus
 		return r.status, l.cancel(ctx, r)
 	}
 	// Who cancelled it may have been another process of ours, that is gone.
-	if late := r.lasted > 0 && r.lasted+min(time.Minute, r.deadline/10) >= r.deadline; r.status.Cause == port.Stopped && (over || late) {
+	ended := r.status.Cause == port.Stopped || r.status.Cause == port.Lost
+	if late := r.lasted > 0 && r.lasted+min(time.Minute, r.deadline/10) >= r.deadline; ended && (over || late) {
 		r.status.Cause, r.status.Reason = port.TimedOut, "it had not ended "+r.deadline.String()+" after it was begun"
 	}
 	return r.status, nil
@@ -228,12 +229,12 @@ func (l *launcher) Remove(ctx context.Context, id port.TaskID) error {
 // look is the record that id is.
 func (l *launcher) look(ctx context.Context, id port.TaskID) (record, error) {
 	if id.Tool != "" && id.Tool != l.at {
-		return record{}, fault.WithHint(fault.New(fault.Conflict, "task %s is on another than %s", id.Name, l.at),
+		return record{}, fault.WithHint(fault.New(fault.Conflict, "task %s is elsewhere, and not on %s", id.Name, l.at),
 			"point the runner's url at the one that has it, or leave it and run anew")
 	}
 	r, there, err := l.named(ctx, id.Name)
 	if err == nil && (!there || r.launch == "" || r.uid != id.UID) {
-		err = fault.New(fault.Missing, "task %s is not there, or is another than it was", id.Name)
+		err = fault.New(fault.Missing, "task %s is not there, or a new one has its name", id.Name)
 	}
 	return r, err
 }
