@@ -74,7 +74,7 @@ type Runner struct {
 	Airflow *AirflowRunner `json:"airflow,omitempty" part:"placement"`
 	// Ray submits jobs to a Ray cluster. Whoever may use its dashboard sees what a job was given: they can read what a run reads, and write what comes out of it, until it ends.
 	Ray *RayRunner `json:"ray,omitempty" part:"placement"`
-	// Jenkins triggers builds of a parameterised job that begins Vishwa's worker.
+	// Jenkins triggers builds of a parameterised job that begins Vishwa's worker, as vishwa export jenkins prints it.
 	Jenkins *JenkinsRunner `json:"jenkins,omitempty" part:"placement"`
 }
 

@@ -13,6 +13,20 @@ import (
 //go:embed scheduler/airflow.py
 var airflowDAG string
 
+//go:embed scheduler/Jenkinsfile
+var jenkinsfile string
+
+// labelOfMachine is one of Jenkins's machines, and stands in Groovy as it is.
+var labelOfMachine = regexp.MustCompile(`^[A-Za-z0-9_.-]{0,100}$`)
+
+// JenkinsPipeline is a pipeline on machines of that label; without one, on any.
+func JenkinsPipeline(of string) ([]byte, error) {
+	if !labelOfMachine.MatchString(of) {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%q cannot be the label of a machine", of), "use letters, digits, dots, hyphens and underscores, at most 100")
+	}
+	return []byte(strings.ReplaceAll(jenkinsfile, "[[LABEL]]", of)), nil
+}
+
 // nameOfDAG is what Airflow takes for a DAG, and stands in Python as it is.
 var nameOfDAG = regexp.MustCompile(`^[A-Za-z0-9_.~-]{1,250}$`)
 

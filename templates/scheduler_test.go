@@ -36,3 +36,22 @@ func TestTheDAGIsTheOneThatWasReviewed(t *testing.T) {
 		}
 	}
 }
+
+func TestTheJenkinsfileIsTheOneThatWasReviewed(t *testing.T) {
+	got, err := JenkinsPipeline("gpu-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/Jenkinsfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("it is not testdata/Jenkinsfile:\n%s", got)
+	}
+	for _, label := range []string{"a b", "a'b", "a\nb", "a${b}", "a\\b", "[[LABEL]]"} {
+		if _, err := JenkinsPipeline(label); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+			t.Errorf("a label %q: %v, want Invalid and what to do", label, err)
+		}
+	}
+}

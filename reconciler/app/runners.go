@@ -36,6 +36,7 @@ var launchers = []func(project *schemas.Project, r schemas.Runner) *launcher{
 	onKubeflow,
 	onAirflow,
 	onRay,
+	onJenkins,
 }
 
 // onDocker mounts folders where the engine is on this machine, as its address says.
@@ -92,6 +93,16 @@ func onRay(_ *schemas.Project, r schemas.Runner) *launcher {
 	}
 	return &launcher{open: func(env port.Env, _ string) (port.Launcher, bool, error) {
 		return service.Ray(*r.Ray, service.Options{Env: env}), false, nil
+	}, interpreter: "python3"}
+}
+
+// onJenkins has the Python of Jenkins's machines fetch the worker.
+func onJenkins(_ *schemas.Project, r schemas.Runner) *launcher {
+	if r.Jenkins == nil {
+		return nil
+	}
+	return &launcher{open: func(env port.Env, _ string) (port.Launcher, bool, error) {
+		return service.Jenkins(*r.Jenkins, service.Options{Env: env}), false, nil
 	}, interpreter: "python3"}
 }
 

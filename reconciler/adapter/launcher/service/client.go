@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -39,15 +40,17 @@ type client struct {
 	http           *http.Client
 	// signed puts the token on a request.
 	signed func(req *http.Request, token string)
+	// more is put on each request besides; nil is nothing.
+	more func(req *http.Request)
 }
 
-func newClient(who, url, file, variable string, o Options) *client {
+func newClient(who, at, file, variable string, o Options) *client {
 	next := o.Transport
 	if next == nil {
 		next = httpx.Transport(httpx.Options{})
 	}
 	return &client{
-		who: who, url: strings.TrimRight(url, "/"), file: file, variable: variable, env: o.Env,
+		who: who, url: strings.TrimRight(at, "/"), file: file, variable: variable, env: o.Env,
 		http: &http.Client{
 			Transport:     &httpx.Retry{Next: next, Who: who, Now: o.Env.Now, Log: o.Env.Log, Limit: time.Minute},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a token goes nowhere else
@@ -94,7 +97,10 @@ func (c *client) do(ctx context.Context, method, path string, body any) (int, []
 // doAs is do with another token; "" is none.
 func (c *client) doAs(ctx context.Context, token, method, path string, body any) (int, []byte, error) {
 	var in io.Reader
-	if body != nil {
+	kind := "application/json"
+	if form, is := body.(url.Values); is {
+		in, kind = strings.NewReader(form.Encode()), "application/x-www-form-urlencoded"
+	} else if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
 			return 0, nil, err
@@ -107,10 +113,13 @@ func (c *client) doAs(ctx context.Context, token, method, path string, body any)
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
 	}
 	if token != "" {
 		c.signed(req, token)
+	}
+	if c.more != nil {
+		c.more(req)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

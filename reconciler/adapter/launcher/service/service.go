@@ -31,6 +31,7 @@ type tool interface {
 // record is what a tool has under a name.
 type record struct {
 	name, uid          string
+	handle             string    // what the tool calls it otherwise
 	owner, job, launch string    // empty where it is not Vishwa's
 	begun              time.Time // by our clock, when it was submitted
 	deadline           time.Duration
