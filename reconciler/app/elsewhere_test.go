@@ -31,7 +31,11 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := enginetest.Main(m)
+	os.RemoveAll(workerDir)
+	os.Exit(code)
+}
 
 // elsewhereBench is a project's runner on a real tool.
 type elsewhereBench struct {
