@@ -49,6 +49,10 @@ const (
 	rayUID, rayBegun, rayDeadline     = "vishwa.dev/uid", "vishwa.dev/begun", "vishwa.dev/deadline"
 )
 
+// rayBegins keeps from the worker, and from a run that lists it among its variables, what Ray
+// passes on of a job in one more variable: the ticket too.
+const rayBegins = "unset RAY_JOB_CONFIG_JSON_ENV_VAR; exec "
+
 func (c *ray) fits(port.Task) error { return nil }
 
 // submit gives the ticket as a variable of the job: Ray gives a job no file of its own.
@@ -58,7 +62,7 @@ func (c *ray) submit(ctx context.Context, task port.Task, at time.Time) (record,
 		rayBegun: at.UTC().Format(time.RFC3339Nano), rayDeadline: task.Deadline.String(), "vishwa.dev/of": task.Ref.String(),
 	}
 	body := map[string]any{
-		"submission_id": task.Name, "entrypoint": "exec " + shellQuoted(task.Command), "metadata": metadata,
+		"submission_id": task.Name, "entrypoint": rayBegins + shellQuoted(task.Command), "metadata": metadata,
 		"runtime_env": map[string]any{"env_vars": map[string]string{port.TicketVariable: string(task.Ticket)}},
 	}
 	if n, _ := schemas.Millicores(task.Resources.CPU); n > 0 {

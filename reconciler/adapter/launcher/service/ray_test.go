@@ -65,7 +65,7 @@ func rayTask(name string, command ...string) port.Task {
 func TestRayGivesATaskItsTicketAndItsWords(t *testing.T) {
 	d, out := newRayDouble(t), filepath.Join(t.TempDir(), "out")
 	l := Ray(schemas.RayRunner{URL: d.URL}, testOptions(nil))
-	task := rayTask("words", "sh", "-c", `printf '%s\n' "$@" "$VISHWA_TICKET" > "$0"`, out, `a'b "c" $HOME`, "two\nlines", "")
+	task := rayTask("words", "sh", "-c", `printf '%s\n' "$@" "$RAY_JOB_CONFIG_JSON_ENV_VAR$VISHWA_TICKET" > "$0"`, out, `a'b "c" $HOME`, "two\nlines", "")
 	task.Resources = schemas.Resources{CPU: "1500m", Memory: "1Gi", GPU: 2}
 	id, err := l.Launch(t.Context(), task)
 	if err != nil {
@@ -99,7 +99,7 @@ func TestWhatRayIsAskedFor(t *testing.T) {
 	if _, err := Ray(schemas.RayRunner{URL: d.URL}, testOptions(nil)).Launch(t.Context(), task); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"entrypoint_num_cpus":1.5`, `"entrypoint_memory":1073741824`, `"entrypoint_num_gpus":2`, `"entrypoint":"exec 'true'"`, `"submission_id":"x"`} {
+	for _, want := range []string{`"entrypoint_num_cpus":1.5`, `"entrypoint_memory":1073741824`, `"entrypoint_num_gpus":2`, `"entrypoint":"unset RAY_JOB_CONFIG_JSON_ENV_VAR; exec 'true'"`, `"submission_id":"x"`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is not in %s", want, got)
 		}
@@ -245,4 +245,24 @@ func TestWhatRayCannotGiveIsRefused(t *testing.T) {
 	if n := d.asked.Load(); n != 0 {
 		t.Errorf("Ray was asked %d times", n)
 	}
+}
+
+// TestATaskThatNobodyAsksForEndsAtItsDeadline: others that are asked for together are enough.
+func TestATaskThatNobodyAsksForEndsAtItsDeadline(t *testing.T) {
+	d := newRayDouble(t)
+	l := Ray(schemas.RayRunner{URL: d.URL}, testOptions(nil)).(*launcher)
+	task := rayTask("left-alone", "sleep", "600")
+	task.Deadline = time.Minute
+	if _, err := l.submit(t.Context(), task, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	d.mu.Lock()
+	p := d.tasks[task.Name]
+	d.mu.Unlock()
+	found, err := l.find(t.Context(), []string{"a", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.sweep(t.Context(), found)
+	<-p.done
 }

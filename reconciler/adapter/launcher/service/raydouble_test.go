@@ -68,6 +68,7 @@ func raySubmit(d *double, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := &process{name: q.ID, note: object{"metadata": q.Metadata, "entrypoint": q.Entrypoint, "runtime_env": object{"env_vars": q.Env.Vars}}, command: words("/bin/sh", "-c", q.Entrypoint)}
+	p.env = append(p.env, "RAY_JOB_CONFIG_JSON_ENV_VAR="+asText(q.Env))
 	for k, v := range q.Env.Vars {
 		p.env = append(p.env, k+"="+v)
 	}

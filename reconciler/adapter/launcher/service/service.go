@@ -43,6 +43,7 @@ const (
 	pace      = 250 * time.Millisecond // a tool is asked how tasks stand once in so long, whoever wants to know
 	awaitStep = 4                      // of these paces lie between two looks at what is awaited
 	awaitMost = time.Minute            // then who waits is told what is known
+	askAgain  = 10 * time.Second       // for the end of a task that has not come
 	askedMost = 2 * time.Minute        // one question, with all of its repetitions
 )
 
@@ -57,8 +58,8 @@ type launcher struct {
 	asking  sync.Mutex // held while the tool is asked how tasks stand
 	last    time.Time  // when that was, by the machine's steady clock
 	mu      sync.Mutex
-	round   *round // that gathers names, for the next time
-	overdue map[string]bool
+	round   *round               // that gathers names, for the next time
+	overdue map[string]time.Time // tasks whose end was asked for at their deadline, and when that was last
 }
 
 // round is one time that a tool is asked, for all who want to know by then.
@@ -70,7 +71,7 @@ type round struct {
 }
 
 func newLauncher(t tool, who, url string, o Options) *launcher {
-	l := &launcher{tool: t, who: who, at: strings.ToLower(who) + " " + strings.TrimRight(url, "/"), env: o.Env, pace: o.pace, overdue: map[string]bool{}}
+	l := &launcher{tool: t, who: who, at: strings.ToLower(who) + " " + strings.TrimRight(url, "/"), env: o.Env, pace: o.pace, overdue: map[string]time.Time{}}
 	if l.pace <= 0 {
 		l.pace = pace
 	}
@@ -157,17 +158,8 @@ func (l *launcher) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus
 		return r.status, err
 	}
 	l.mu.Lock()
-	over := l.overdue[r.uid]
+	_, over := l.overdue[r.uid]
 	l.mu.Unlock()
-	if r.status.Phase != port.TaskEnded {
-		if l.env.Now().Sub(r.begun) < r.deadline {
-			return r.status, nil
-		}
-		l.mu.Lock()
-		l.overdue[r.uid] = true
-		l.mu.Unlock()
-		return r.status, l.cancel(ctx, r)
-	}
 	// Who cancelled it may have been another process of ours, that is gone.
 	ended := r.status.Cause == port.Stopped || r.status.Cause == port.Lost
 	if late := r.lasted > 0 && r.lasted+min(time.Minute, r.deadline/10) >= r.deadline; ended && (over || late) {
@@ -213,7 +205,7 @@ func (l *launcher) Remove(ctx context.Context, id port.TaskID) error {
 		switch now := l.env.Now(); {
 		case r.status.Phase == port.TaskEnded:
 			err = l.drop(ctx, r)
-		case now.Sub(asked) > 10*time.Second:
+		case now.Sub(asked) > askAgain:
 			asked, err = now, l.cancel(ctx, r)
 		}
 		if err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
@@ -282,7 +274,31 @@ func (l *launcher) ask(ctx context.Context, x *round) {
 	if x.err != nil && fault.Of(x.err) == fault.Cancelled { // nobody gave up but this clock
 		x.err = fault.New(fault.Transient, "%s did not answer within %s", l.who, askedMost)
 	}
+	l.sweep(ctx, x.found)
 	close(x.done)
+}
+
+// sweep ends what has outlived its deadline, whoever began it and whether or not somebody asks
+// for it: these tools have no clock of their own for that.
+func (l *launcher) sweep(ctx context.Context, found map[string]record) {
+	now := l.env.Now()
+	for _, r := range found {
+		if r.launch == "" || r.begun.IsZero() || r.deadline <= 0 || r.status.Phase == port.TaskEnded || now.Sub(r.begun) < r.deadline {
+			continue
+		}
+		l.mu.Lock()
+		again := now.Sub(l.overdue[r.uid]) > askAgain
+		if again {
+			l.overdue[r.uid] = now
+		}
+		l.mu.Unlock()
+		if !again {
+			continue
+		}
+		if err := l.cancel(ctx, r); err != nil {
+			l.env.Log.Warn("end a task at its deadline", "task", r.name, "deadline", r.deadline, "err", err)
+		}
+	}
 }
 
 func cancelled(ctx context.Context, name string) error {
