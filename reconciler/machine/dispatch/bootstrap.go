@@ -3,7 +3,8 @@
 package dispatch
 
 // Bootstrap is a program for Python 3.8 or newer that fetches the worker which its ticket
-// names, checks it, and becomes it. What a worker that was begun so says of isolation does
+// names, checks it, and becomes it; what it fetched is removed when the worker ends, as its
+// machine may be there for longer. What a worker that was begun so says of isolation does
 // not count: the image came first.
 const Bootstrap = `import hashlib,json,os,platform,sys,tempfile,time,urllib.request
 f="/vishwa/ticket/ticket"
@@ -27,5 +28,6 @@ for n in range(5):
         time.sleep(2**n)
 if "sha256:"+h.hexdigest()!=w["sha256"]: sys.exit("vishwa: the worker that came is not the one that was sent")
 os.chmod(p,0o700)
+os.environ["VISHWA_FETCHED"]=p
 os.execv(p,[p,"work"])
 `

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -28,10 +29,14 @@ func Main(ctx context.Context, version string) int {
 		fmt.Fprintln(os.Stderr, "vishwa worker:", err)
 		return Untold
 	}
-	dir, err := room()
+	dir, done, err := room()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "vishwa worker:", err)
 		return Untold
+	}
+	defer done()
+	if file := os.Getenv(fetched); file != "" && filepath.Base(file) == path.Base(port.WorkerProgram) {
+		defer func() { _ = errors.Join(os.Remove(file), os.Remove(filepath.Dir(file))) }()
 	}
 	return Work(ctx, Worker{Now: time.Now, Lookup: os.LookupEnv, Program: version, Ticket: ticket, Dir: dir,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
@@ -57,12 +62,17 @@ func ownTicket(file string, lookup func(string) (string, bool), unset func(strin
 	return io.ReadAll(io.LimitReader(f, mostTicket))
 }
 
-// room is where to work: the folder that a runner made for it, or one below the temporary folder.
-func room() (string, error) {
+// fetched is the variable by which Bootstrap tells what it fetched, in a folder of its own.
+const fetched = "VISHWA_FETCHED"
+
+// room is where to work: the folder that a runner made for it, or one below the temporary
+// folder, which done removes: its machine may be there for longer than the worker.
+func room() (dir string, done func(), err error) {
 	if st, err := os.Stat(port.WorkDir); err == nil && st.IsDir() {
-		return port.WorkDir, nil
+		return port.WorkDir, func() {}, nil
 	}
-	return os.MkdirTemp("", "vishwa-worker-")
+	dir, err = os.MkdirTemp("", "vishwa-worker-")
+	return dir, func() { _ = sandbox.Remove(dir) }, err
 }
 
 // Install copies the running program into dir, under the name that tasks begin it by.

@@ -45,6 +45,7 @@ type double struct {
 	busy  bool // what comes has to wait
 	tasks map[string]*process
 	all   []*process // that were begun, those that were removed too
+	tmp   string     // the machine's temporary folder
 }
 
 // process is a task's process, and what the tool notes of it.
@@ -66,7 +67,7 @@ type process struct {
 // newDouble serves handle, which is called with the double's lock held.
 func newDouble(t *testing.T, handle func(d *double, w http.ResponseWriter, r *http.Request)) *double {
 	t.Helper()
-	d := &double{tasks: map[string]*process{}}
+	d := &double{tasks: map[string]*process{}, tmp: t.TempDir()}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.away.Load() {
 			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
@@ -105,7 +106,7 @@ func (d *double) begin(p *process) {
 		return
 	}
 	p.cmd = exec.Command(p.command[0], p.command[1:]...)
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "HOME=" + os.TempDir()}, p.env...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + d.tmp, "HOME=" + d.tmp}, p.env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.phase = "running"
 	if err := p.cmd.Start(); err != nil {

@@ -89,6 +89,9 @@ func wholeRun(t *testing.T, d *double, l port.Launcher) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if left, err := os.ReadDir(d.tmp); err != nil || len(left) > 0 {
+		t.Errorf("on the machine is left %v, %v", left, err)
+	}
 	if len(d.tasks) > 0 {
 		t.Errorf("tasks are left: %v", d.tasks)
 	}
