@@ -146,11 +146,10 @@ func (s *stage) people() error {
 // begin declares the first project and pushes it.
 func (s *stage) begin(ctx context.Context) error {
 	s.narrate("Asha declares a project and pushes it to GitHub (a double in this process, with real Git behind it).")
-	if err := s.run(ctx, s.dir, s.vishwa, "init", "homes"); err != nil {
+	if err := s.run(ctx, s.dir, "git", "init", "-q", "homes"); err != nil { // the demo's folder may be in another repository
 		return err
 	}
-	// The folder may be inside of another clone: this one's own repository begins here.
-	if err := s.run(ctx, s.work, "git", "init", "-q"); err != nil {
+	if err := s.run(ctx, s.dir, s.vishwa, "init", "homes"); err != nil {
 		return err
 	}
 	if err := s.run(ctx, s.work, s.vishwa, "keys", "generate"); err != nil {

@@ -139,7 +139,7 @@ func (r *remote) begin(ctx context.Context, dir string, job port.Job) (port.Run,
 	if err := r.launched(ctx, a); err != nil {
 		return port.Run{}, err
 	}
-	run, err := r.look(ctx, a)
+	run, err := r.observeAttempt(ctx, a)
 	run.Key = job.Key
 	return run, err
 }
@@ -157,13 +157,13 @@ func (r *remote) Poll(ctx context.Context, key digest.Digest) (port.Run, error) 
 	if err != nil {
 		return port.Run{}, err
 	}
-	run, err := r.look(ctx, a)
+	run, err := r.observeAttempt(ctx, a)
 	run.Key = key
 	return run, err
 }
 
 // look tells how an attempt stands, and keeps what it made once it has ended.
-func (r *remote) look(ctx context.Context, a attempt) (port.Run, error) {
+func (r *remote) observeAttempt(ctx context.Context, a attempt) (port.Run, error) {
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err
 	}

@@ -139,7 +139,7 @@ func zipped(z *zip.Reader) (digest.Digest, []string) {
 		m := member{Name: steady(f.Name), Comment: f.Comment, Method: f.Method, Flags: f.Flags, Attrs: f.ExternalAttrs, Creator: f.CreatorVersion, Extra: extra}
 		h := sha256.New()
 		if numbered && f.Name == "schema.json" {
-			raw, ok := read(f)
+			raw, ok := readMember(f)
 			if !ok {
 				return "", nil
 			}
@@ -174,7 +174,7 @@ func hashRaw(h hash.Hash, f *zip.File) bool {
 }
 
 // read is a member's content, where it is no longer than a schema may be.
-func read(f *zip.File) (string, bool) {
+func readMember(f *zip.File) (string, bool) {
 	if f.UncompressedSize64 > mostSchema {
 		return "", false
 	}
@@ -221,7 +221,7 @@ func skops(z *zip.Reader) (steady func(string) string, numbered bool) {
 	if at < 0 {
 		return same, false
 	}
-	schema, ok := read(z.File[at])
+	schema, ok := readMember(z.File[at])
 	if !ok {
 		return same, false
 	}

@@ -58,7 +58,7 @@ func (c *checking) module(dir string) (*module, error) {
 		return m, nil
 	}
 	c.modules[dir] = nil
-	m, err := read(c.root, dir, &c.left)
+	m, err := readModule(c.root, dir, &c.left)
 	if err != nil {
 		delete(c.modules, dir)
 		return nil, err

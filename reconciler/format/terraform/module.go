@@ -78,7 +78,7 @@ type budget struct{ bytes, modules int }
 // Backend is the kind of the backend that the module's files declare, "cloud", or "".
 // initialise checks it against Terraform's own view.
 func Backend(root fs.FS) string {
-	m, err := read(root, ".", &budget{maxAll, maxModules})
+	m, err := readModule(root, ".", &budget{maxAll, maxModules})
 	if err != nil {
 		return ""
 	}
@@ -104,7 +104,7 @@ func overrides(name string) bool {
 var errLarge = errors.New("it is too large to be checked without Terraform")
 
 // read reads the module in dir of root. An error says that there is none to read.
-func read(root fs.FS, dir string, left *budget) (*module, error) {
+func readModule(root fs.FS, dir string, left *budget) (*module, error) {
 	m := &module{dir: dir, variables: map[string]*variable{}, locals: map[string]bool{}, data: map[string]bool{}, calls: map[string]*call{}}
 	if left.modules--; left.modules < 0 {
 		m.partial = true

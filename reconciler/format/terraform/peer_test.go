@@ -56,7 +56,7 @@ func TestTheProgramSaysTheSame(t *testing.T) {
 				err = run("plan", "-input=false", "-no-color", "-var-file=given.tfvars.json")
 			}
 			for v := range c.vars { // a warning there; here it is an error
-				if m, _ := read(files(c.files), ".", &budget{maxAll, maxModules}); err == nil && m.variables[v] == nil {
+				if m, _ := readModule(files(c.files), ".", &budget{maxAll, maxModules}); err == nil && m.variables[v] == nil {
 					return
 				}
 			}

@@ -103,13 +103,13 @@ type Manifest struct {
 func JobDigest(job port.Job) (digest.Digest, error) { return digest.JSON(job) }
 
 // read decodes one of the formats, of this version alone.
-func read[T any](what string, raw []byte, version func(*T) int) (T, error) {
+func decode[T any](what string, raw []byte, version func(*T) int) (T, error) {
 	var v T
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return v, fault.New(fault.Corrupt, "read %s: %w", what, err)
 	}
 	if n := version(&v); n != Version {
-		return v, fault.WithHint(fault.New(fault.Invalid, "the %s is of version %d, and this vishwa reads version %d", what, n, Version),
+		return v, fault.WithHint(fault.New(fault.Invalid, "the %s is of version %d, and what is read here is version %d", what, n, Version),
 			"run the worker and the controller at one version of vishwa")
 	}
 	return v, nil
@@ -117,12 +117,12 @@ func read[T any](what string, raw []byte, version func(*T) int) (T, error) {
 
 // ReadTicket reads a ticket.
 func ReadTicket(raw []byte) (Ticket, error) {
-	return read("ticket", raw, func(t *Ticket) int { return t.Version })
+	return decode("ticket", raw, func(t *Ticket) int { return t.Version })
 }
 
 // ReadDocument reads the document that a ticket names.
 func ReadDocument(raw []byte) (Document, error) {
-	d, err := read("job's document", raw, func(d *Document) int { return d.Version })
+	d, err := decode("job's document", raw, func(d *Document) int { return d.Version })
 	if err != nil {
 		return d, err
 	}
@@ -134,7 +134,7 @@ func ReadDocument(raw []byte) (Document, error) {
 
 // ReadManifest reads the result of the launch of job that only nonce knows.
 func ReadManifest(raw []byte, job digest.Digest, nonce string) (Manifest, error) {
-	m, err := read("result", raw, func(m *Manifest) int { return m.Version })
+	m, err := decode("result", raw, func(m *Manifest) int { return m.Version })
 	if err != nil {
 		return m, err
 	}

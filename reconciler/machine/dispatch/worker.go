@@ -60,7 +60,7 @@ func Work(ctx context.Context, w Worker) int {
 		if hint := fault.HintOf(err); hint != "" {
 			text += ": " + hint
 		}
-		fmt.Fprintln(os.Stderr, "vishwa worker:", text)
+		fmt.Fprintln(os.Stderr, "vishwa-worker:", text)
 		return Untold
 	}
 	return Told

@@ -257,7 +257,7 @@ func (w *worker) execute(ctx context.Context) ending {
 	if err != nil {
 		return ending{how: port.Lost, why: explain(err)}
 	}
-	e.read(end, job.Command[0])
+	e.fillOutcome(end, job.Command[0])
 	if n, own := g.OutOfMemory(); own {
 		if n > 0 {
 			e.oom = "its control group"

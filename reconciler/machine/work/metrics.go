@@ -70,7 +70,7 @@ func CheckMetrics(all map[string]float64) error {
 		if name == "" || len(name) > metricsSize || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return fault.New(fault.Corrupt, "a metric has the name %q", name)
 		}
-		if err := m.put(name, v); err != nil {
+		if err := m.setMetric(name, v); err != nil {
 			return fault.New(fault.Corrupt, "metrics: %w", err)
 		}
 	}
@@ -81,7 +81,7 @@ func CheckMetrics(all map[string]float64) error {
 }
 
 // put keeps one number.
-func (m metrics) put(name string, v float64) error {
+func (m metrics) setMetric(name string, v float64) error {
 	switch _, twice := m[name]; {
 	case math.IsNaN(v):
 		return fmt.Errorf("%s is NaN, which is not a number", name)
@@ -165,7 +165,7 @@ func (m metrics) jsonValue(d *json.Decoder, raw []byte, path string, depth int) 
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return errNotJSON
 		}
-		return m.put(path, v)
+		return m.setMetric(path, v)
 	case string:
 		return text(path, t)
 	case nil:
@@ -257,7 +257,7 @@ func (m metrics) yamlScalar(n *yaml.Node, path string) error {
 		if err := n.Decode(&v); err != nil {
 			return fmt.Errorf("%s is not a number: %q", path, n.Value)
 		}
-		return m.put(path, v)
+		return m.setMetric(path, v)
 	case "!!null":
 		return fmt.Errorf("%s is null, which is not a number", path)
 	case "!!bool":

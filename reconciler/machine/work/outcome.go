@@ -27,7 +27,7 @@ type ending struct {
 	timeout time.Duration
 }
 
-func (e *ending) read(end wall.End, command string) {
+func (e *ending) fillOutcome(end wall.End, command string) {
 	e.code, e.signal, e.over = end.Code, end.Signal, end.Over
 	if end.NoExec != "" {
 		e.why, e.command = end.NoExec, command

@@ -106,7 +106,7 @@ func (d *launcher) await(ctx context.Context, id port.TaskID, seen port.TaskStat
 	atMost := time.NewTimer(awaitAtMost)
 	defer atMost.Stop()
 	for {
-		s, while, err := d.look(ctx, id, seen, atMost.C)
+		s, while, err := d.awaitNews(ctx, id, seen, atMost.C)
 		if err != nil || s != seen || while {
 			return s, err
 		}
@@ -115,7 +115,7 @@ func (d *launcher) await(ctx context.Context, id port.TaskID, seen port.TaskStat
 
 // look tells how the task stands once that is another than seen or there may be news;
 // while tells that there were none for a while.
-func (d *launcher) look(ctx context.Context, id port.TaskID, seen port.TaskStatus, atMost <-chan time.Time) (s port.TaskStatus, while bool, err error) {
+func (d *launcher) awaitNews(ctx context.Context, id port.TaskID, seen port.TaskStatus, atMost <-chan time.Time) (s port.TaskStatus, while bool, err error) {
 	news, leave, err := d.watch.join(ctx, id.UID, d.o.Env.Now)
 	if err != nil {
 		return s, false, err

@@ -251,7 +251,7 @@ func (d *launcher) Remove(ctx context.Context, id port.TaskID) error {
 			return err
 		}
 		_, err = d.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		d.watch.tell(c.ID)
+		d.watch.wake(c.ID)
 		if err = d.classed(ctx, "remove "+id.Name, err); err == nil || fault.Of(err) == fault.Missing {
 			return nil
 		}

@@ -131,7 +131,7 @@ func (w *watch) follow(ctx context.Context, on *stream, now func() time.Time) {
 		on.begun = now()
 		w.news++
 		close(on.stands)
-	}, w.tell)
+	}, w.wake)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.news++
@@ -148,7 +148,7 @@ func (w *watch) follow(ctx context.Context, on *stream, now func() time.Time) {
 	}
 }
 
-func (w *watch) tell(id string) {
+func (w *watch) wake(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.news++

@@ -106,7 +106,7 @@ func (a *airflow) submit(ctx context.Context, task port.Task, at time.Time) (rec
 	case err != nil:
 		return record{}, fmt.Errorf("%s: %w", doing, err)
 	case code == http.StatusOK || code == http.StatusCreated:
-		err := a.read(doing, raw, &run)
+		err := a.decodeAnswer(doing, raw, &run)
 		return a.recordOf(run), err
 	case code == http.StatusConflict:
 		return record{}, fault.New(fault.Conflict, "%s: one of that name exists", doing)
@@ -263,7 +263,7 @@ func (a *airflow) get(ctx context.Context, doing, path string, out any) (there b
 	case code != http.StatusOK:
 		return false, a.refused(doing, code)
 	}
-	return true, a.read(doing, raw, out)
+	return true, a.decodeAnswer(doing, raw, out)
 }
 
 // runs is the path of the DAG's runs, or of one of them.

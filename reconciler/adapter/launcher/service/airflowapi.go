@@ -81,7 +81,7 @@ func (a *airflow) begun(ctx context.Context, token string, anew bool) (string, e
 	var got struct {
 		Token string `json:"access_token"`
 	}
-	if err := a.read("begin a session", raw, &got); err != nil {
+	if err := a.decodeAnswer("begin a session", raw, &got); err != nil {
 		return "", err
 	}
 	if got.Token == "" {

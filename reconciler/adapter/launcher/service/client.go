@@ -159,7 +159,7 @@ func (c *client) refused(doing string, code int) error {
 }
 
 // read takes an answer of JSON.
-func (c *client) read(doing string, raw []byte, out any) error {
+func (c *client) decodeAnswer(doing string, raw []byte, out any) error {
 	if err := json.Unmarshal(raw, out); err != nil {
 		return fault.WithHint(fault.New(fault.Invalid, "%s: what %s has answered is not %s's REST API", doing, c.url, c.who), "write in the runner's url where that is")
 	}

@@ -241,5 +241,5 @@ func (j *jenkins) get(ctx context.Context, doing, path, tree string, out any) (t
 	case code != http.StatusOK:
 		return false, j.refused(doing, code)
 	}
-	return true, j.read(doing, raw, out)
+	return true, j.decodeAnswer(doing, raw, out)
 }

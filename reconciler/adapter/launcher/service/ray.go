@@ -105,7 +105,7 @@ func (c *ray) find(ctx context.Context, names []string) (map[string]record, erro
 		case code != http.StatusOK:
 			return nil, c.refused(doing, code)
 		}
-		if err := c.read(doing, raw, &job); err != nil {
+		if err := c.decodeAnswer(doing, raw, &job); err != nil {
 			return nil, err
 		}
 		if job.Submission == names[0] { // and not one of that driver's ID
@@ -121,7 +121,7 @@ func (c *ray) find(ctx context.Context, names []string) (map[string]record, erro
 	case code != http.StatusOK:
 		return nil, c.refused("list jobs", code)
 	}
-	if err := c.read("list jobs", raw, &jobs); err != nil {
+	if err := c.decodeAnswer("list jobs", raw, &jobs); err != nil {
 		return nil, err
 	}
 	for _, job := range jobs {

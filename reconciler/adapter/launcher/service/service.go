@@ -153,7 +153,7 @@ func (l *launcher) owned(task port.Task, r record) error {
 }
 
 func (l *launcher) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus, error) {
-	r, err := l.look(ctx, id)
+	r, err := l.findRecord(ctx, id)
 	if err != nil || r.deadline <= 0 {
 		return r.status, err
 	}
@@ -192,7 +192,7 @@ func (l *launcher) Await(ctx context.Context, id port.TaskID, seen port.TaskStat
 func (l *launcher) Remove(ctx context.Context, id port.TaskID) error {
 	asked := time.Time{} // a tool may lose sight of what it was asked
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		r, err := l.look(ctx, id)
+		r, err := l.findRecord(ctx, id)
 		if fault.Of(err) == fault.Missing && err != nil {
 			l.mu.Lock()
 			delete(l.overdue, id.UID)
@@ -220,7 +220,7 @@ func (l *launcher) Remove(ctx context.Context, id port.TaskID) error {
 }
 
 // look is the record that id is.
-func (l *launcher) look(ctx context.Context, id port.TaskID) (record, error) {
+func (l *launcher) findRecord(ctx context.Context, id port.TaskID) (record, error) {
 	if id.Tool != "" && id.Tool != l.at {
 		return record{}, fault.WithHint(fault.New(fault.Conflict, "task %s is elsewhere, and not on %s", id.Name, l.at),
 			"point the runner's url at the one that has it, or leave it and run anew")

@@ -54,7 +54,7 @@ func (c *Cluster) remove(resource, object string) {
 	o = plain(o)
 	if metadata(o)["deletionTimestamp"] == nil {
 		metadata(o)["deletionTimestamp"] = time.Now().UTC().Format(time.RFC3339)
-		c.store.put(resource, o)
+		c.store.putObject(resource, o)
 	}
 }
 
@@ -85,7 +85,7 @@ func (c *Cluster) jobs() {
 		}
 		if !finished(j) {
 			c.job(&j, pods)
-			c.store.put("jobs", j)
+			c.store.putObject("jobs", j)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func finished(j batchv1.Job) bool {
 // release lets a pod go that was counted.
 func (c *Cluster) release(p corev1.Pod) {
 	p.Finalizers = slices.DeleteFunc(p.Finalizers, func(f string) bool { return f == tracking })
-	c.store.put("pods", p)
+	c.store.putObject("pods", p)
 }
 
 // job is one look at a Job that is under way.
@@ -210,7 +210,7 @@ func (c *Cluster) fill(j *batchv1.Job, pods []corev1.Pod) {
 			c.event(j, fmt.Sprintf("Error creating: pods %q is forbidden: %s", p.Name, why))
 			return
 		}
-		c.store.put("pods", p)
+		c.store.putObject("pods", p)
 	}
 }
 
@@ -253,7 +253,7 @@ func (c *Cluster) event(j *batchv1.Job, message string) {
 			return
 		}
 	}
-	c.store.put("events", e)
+	c.store.putObject("events", e)
 }
 
 // collect takes away what is owned by what is not there.

@@ -81,7 +81,7 @@ func (c *Cluster) runPods() {
 		p := as[corev1.Pod](c.store.objects[key])
 		if p.Spec.NodeName != "" && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 			c.runPod(&p)
-			p = as[corev1.Pod](c.store.put("pods", p))
+			p = as[corev1.Pod](c.store.putObject("pods", p))
 		}
 		over := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 		if p.DeletionTimestamp != nil && over && len(p.Finalizers) == 0 {
@@ -266,7 +266,7 @@ func (c *Cluster) Evict(job, reason string) {
 	c.locked(func() {
 		for _, p := range c.podsOf(job) {
 			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: reason})
-			c.store.put("pods", p)
+			c.store.putObject("pods", p)
 			c.remove("pods", p.Name)
 		}
 	})

@@ -72,7 +72,7 @@ func New(t *testing.T, o Options) *Cluster {
 	c.Renew(Token)
 	c.nodes.init(c)
 	for _, name := range []string{"kube-system", Namespace} {
-		c.store.put("namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}})
+		c.store.putObject("namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}})
 	}
 	c.Server = httptest.NewServer(http.HandlerFunc(c.serve))
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -177,14 +177,14 @@ func (c *Cluster) Anew() {
 		for _, key := range c.store.keys("") {
 			c.store.drop(key)
 		}
-		c.store.put("namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "kube-system"}})
-		c.store.put("namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": Namespace}})
+		c.store.putObject("namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "kube-system"}})
+		c.store.putObject("namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": Namespace}})
 	})
 }
 
 // Put makes an object behind the client's back. Its resource is as in a path: jobs.
 func (c *Cluster) Put(resource string, object map[string]any) {
-	c.locked(func() { c.store.put(resource, object) })
+	c.locked(func() { c.store.putObject(resource, object) })
 }
 
 // Objects are all of a resource, as JSON, by name.

@@ -39,7 +39,7 @@ func (c *Cluster) queues() {
 		switch w := c.store.objects["workloads/job-"+j.Name]; {
 		case w == nil || uidOfJob(w) != string(j.UID):
 			c.store.drop("workloads/job-" + j.Name)
-			c.store.put("workloads", load(j, queue))
+			c.store.putObject("workloads", load(j, queue))
 			waiting = append(waiting, j)
 		case is(w, "QuotaReserved") && !finished(j):
 			free[queue] -= cores(j)
@@ -93,7 +93,7 @@ func (c *Cluster) admit(j batchv1.Job, free map[string]int64) {
 		w = c.condition(w, "Evicted", false, "QuotaReserved", "")
 		c.condition(w, "Admitted", true, "Admitted", "The workload is admitted")
 		*j.Spec.Suspend = false
-		c.store.put("jobs", j)
+		c.store.putObject("jobs", j)
 	}
 }
 
@@ -142,7 +142,7 @@ func (c *Cluster) condition(w object, kind string, yes bool, reason, message str
 	if w["kind"] == "TrainJob" {
 		resource = "trainjobs"
 	}
-	return c.store.put(resource, w)
+	return c.store.putObject(resource, w)
 }
 
 // Preempt has Kueue take a Job back for one of higher priority. It is not let go again while
@@ -156,7 +156,7 @@ func (c *Cluster) Preempt(job string) {
 		c.condition(w, "QuotaReserved", false, "Pending", "Preempted to accommodate a workload (UID: x) due to prioritization in the ClusterQueue")
 		j := as[batchv1.Job](c.store.objects["jobs/"+job])
 		*j.Spec.Suspend = true
-		c.store.put("jobs", j)
+		c.store.putObject("jobs", j)
 	})
 }
 

@@ -68,7 +68,7 @@ func (c *Cluster) schedule() {
 		if p.DeletionTimestamp != nil && p.Spec.NodeName == "" { // nothing runs that has to end first
 			p.Status.Phase = corev1.PodFailed
 		}
-		c.store.put("pods", p)
+		c.store.putObject("pods", p)
 	}
 }
 

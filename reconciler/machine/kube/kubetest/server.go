@@ -200,7 +200,7 @@ func (c *Cluster) create(q request, raw []byte) (int, any) {
 	if why := invalid(q.resource, o); why != "" {
 		return 422, refusal(422, "Invalid", why)
 	}
-	return 201, c.store.put(q.resource, o)
+	return 201, c.store.putObject(q.resource, o)
 }
 
 func (c *Cluster) patch(q request, was object, raw []byte) (int, any) {
@@ -222,7 +222,7 @@ func (c *Cluster) patch(q request, was object, raw []byte) (int, any) {
 			return 422, refusal(422, "Invalid", "spec.template: field is immutable")
 		}
 	}
-	return 200, c.store.put(q.resource, now)
+	return 200, c.store.putObject(q.resource, now)
 }
 
 // merged is RFC 7386.

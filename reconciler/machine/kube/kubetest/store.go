@@ -94,7 +94,7 @@ func as[T any](o object) T {
 }
 
 // put keeps an object, which is made where it is not there yet.
-func (s *store) put(resource string, v any) object {
+func (s *store) putObject(resource string, v any) object {
 	o := plain(v)
 	m := metadata(o)
 	key := resource + "/" + name(o)
@@ -120,7 +120,7 @@ func (s *store) put(resource string, v any) object {
 	s.version++
 	m["resourceVersion"] = strconv.Itoa(s.version)
 	s.objects[key] = o
-	s.tell(resource, kind, o)
+	s.sendEvent(resource, kind, o)
 	return o
 }
 
@@ -146,10 +146,10 @@ func (s *store) drop(key string) {
 	m["resourceVersion"] = strconv.Itoa(s.version)
 	o = maps.Clone(o)
 	o["metadata"] = m
-	s.tell(resource, "DELETED", o)
+	s.sendEvent(resource, "DELETED", o)
 }
 
-func (s *store) tell(resource, kind string, o object) {
+func (s *store) sendEvent(resource, kind string, o object) {
 	raw, _ := json.Marshal(o)
 	s.log = append(s.log, change{version: s.version, resource: resource, kind: kind, object: raw, labels: labelsOf(o)})
 	if s.closed {

@@ -81,7 +81,7 @@ func (c *Cluster) trainJobs() {
 		case t.Spec.Suspend || is(o, "Complete") || is(o, "Failed"):
 		case !there && len(fmt.Sprintf("%s-node-0-%d-abcde", name(o), t.Spec.Trainer.Nodes-1)) > 63: // JobSet refuses it, and nobody is told
 		case !there:
-			c.store.put("jobs", t.job())
+			c.store.putObject("jobs", t.job())
 		default:
 			for _, cond := range conditionsOf(j) {
 				reason, _ := cond["reason"].(string)
@@ -109,7 +109,7 @@ func (c *Cluster) Progress(job, status string) {
 		var told object
 		c.fail(json.Unmarshal([]byte(status), &told), "progress")
 		s["trainerStatus"], o["status"] = told, s
-		c.store.put("trainjobs", o)
+		c.store.putObject("trainjobs", o)
 	})
 }
 

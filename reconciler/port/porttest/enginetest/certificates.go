@@ -29,7 +29,7 @@ func newAuthority(dir string) (*authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: "vishwa tests"}, IsCA: true, BasicConstraintsValid: true,
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: "vishwa-tests"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
 	var err error
 	a.cert, a.key, err = a.issue("ca", template)
