@@ -165,3 +165,33 @@ func TestThePlaceIsTheRevisionsAndTheSignInTheMachines(t *testing.T) {
 		}
 	}
 }
+
+// TestAMirrorHasNoFolderThatPathsAreBelow: a controller keeps artifacts in a folder that is
+// named by its whole path, and says what to do about another.
+func TestAMirrorHasNoFolderThatPathsAreBelow(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "team")
+	open := func(url string) (port.Store, error) {
+		t.Helper()
+		at, err := data.PlaceOf(fstest.MapFS{".dvc/config": {Data: []byte("['remote \"team\"']\n    url = " + url + "\n")}}, "team", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return OpenStore(StoreRef{Dir: t.TempDir(), Away: &schemas.Store{DVC: &schemas.DVCRemote{Remote: "team"}}, DVC: &at}, environ(nil))
+	}
+	s, err := open(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _, err := s.Put(t.Context(), strings.NewReader("weights"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(whole, "vishwa", "sha256", d.Hex()[:2], d.Hex()[2:])); err != nil {
+		t.Error(err)
+	}
+	for _, url := range []string{"../team", "ssh://host/team"} {
+		if _, err := open(url); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
