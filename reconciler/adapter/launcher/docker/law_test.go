@@ -400,7 +400,7 @@ func TestAThousandWhoWaitAreOneWatch(t *testing.T) {
 	runtime.ReadMemStats(&during)
 	held := int64(during.HeapInuse+during.StackInuse) - int64(before.HeapInuse+before.StackInuse)
 	t.Logf("a thousand who wait hold %d KiB here, with the double's side of it", held>>10)
-	if e.streams != 1 || held > 100<<20 {
+	if e.streams != 1 || held > 160<<20 { // goroutines of the double and the race detector are in it
 		t.Errorf("%d streams and %d MiB", e.streams, held>>20)
 	}
 	e.mu.Lock()

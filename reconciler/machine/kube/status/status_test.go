@@ -69,7 +69,7 @@ func TestHowATaskStandsIsTold(t *testing.T) {
 		"no scheduler":           {unit: going, pod: unplaced(""), phase: port.TaskWaiting, words: "waits for the scheduler"},
 		"an image on its way":    {unit: going, pod: waitingFor("ContainerCreating", ""), phase: port.TaskWaiting, words: "image is being pulled"},
 		"an image, at first":     {unit: going, pod: waitingFor("ErrImagePull", "rpc error: code = NotFound desc = not found"), phase: port.TaskWaiting, words: "reg/x@sha256:1 cannot be pulled: code = NotFound"},
-		"an image's bad name":    {unit: going, pod: waitingFor("InvalidImageName", "couldn't parse"), phase: port.TaskEnded, cause: port.BadImage, words: "reg/x@sha256:1 is no name"},
+		"an image's bad name":    {unit: going, pod: waitingFor("InvalidImageName", "couldn't parse"), phase: port.TaskEnded, cause: port.BadImage, words: "reg/x@sha256:1 cannot name an image"},
 		"no Secret":              {unit: going, pod: waitingFor("CreateContainerConfigError", "secret x not found"), phase: port.TaskWaiting, words: "secret x not found"},
 		"a full quota":           {unit: going, refused: "Error creating: pods \"t-x\" is forbidden: exceeded quota: q, requested: cpu=4", phase: port.TaskWaiting, words: "makes no pod for it: exceeded quota: q"},
 		"a rule against it":      {unit: going, refused: "Error creating: pods \"t-x\" is forbidden: violates PodSecurity", phase: port.TaskEnded, cause: port.Unschedulable, words: "violates PodSecurity"},
