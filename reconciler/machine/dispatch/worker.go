@@ -25,7 +25,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
-	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -250,5 +249,3 @@ func nodes(lookup func(string) (string, bool), count int) (rank int, vars map[st
 
 // masterPort is what torchrun takes where it is told nothing.
 const masterPort = "29500"
-
-var _ = wall.None // the sandbox's inner side is this program
