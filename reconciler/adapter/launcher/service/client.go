@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -65,7 +66,10 @@ func (c *client) token() (string, error) {
 	text, from := "", c.variable
 	if c.file != "" {
 		from = c.file
-		f, err := os.Open(c.file)
+		f, err := c.tokenFile()
+		if fault.Of(err) == fault.Denied && err != nil {
+			return "", err
+		}
 		if err != nil {
 			return "", fault.WithHint(fault.New(fault.Missing, "read the token for %s: %w", c.who, err), "put it there, readable by this process")
 		}
@@ -83,6 +87,31 @@ func (c *client) token() (string, error) {
 		return "", fault.WithHint(fault.New(fault.Invalid, "what %s holds is no token for %s", from, c.who), "it is one line of letters, digits and signs")
 	}
 	return text, nil
+}
+
+// TokensVariable names the folder that files of tokens are in; without it, tokensFolder. A
+// declaration names the file and the address that gets what it holds, so that whoever merges
+// one could else have any file of this machine sent anywhere.
+const TokensVariable = "VISHWA_TOKENS"
+
+const tokensFolder = "/etc/vishwa"
+
+// tokenFile opens the file of the token where it, and what it links to, is in that folder.
+func (c *client) tokenFile() (*os.File, error) {
+	dir, ok := c.env.Lookup(TokensVariable)
+	if !ok || dir == "" {
+		dir = tokensFolder
+	}
+	name, err := filepath.Rel(dir, c.file)
+	if err != nil || !filepath.IsLocal(name) {
+		return nil, fault.WithHint(fault.New(fault.Denied, "the token for %s is not in %s: %s", c.who, dir, c.file), "move it there, or let the owner of this machine set %s to its folder", TokensVariable)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Open(name)
 }
 
 // do asks, and has the answer whatever its status is; an error is of the way there and back.

@@ -168,7 +168,7 @@ func TestWhatRayRefusesHasAKindAndNoSecret(t *testing.T) {
 func TestATokenIsReadAnewEachTime(t *testing.T) {
 	d := newRayDouble(t)
 	file := filepath.Join(t.TempDir(), "token")
-	vars := map[string]string{RayTokenVariable: "of-the-variable"}
+	vars := map[string]string{RayTokenVariable: "of-the-variable", TokensVariable: filepath.Dir(file)}
 	byFile := Ray(schemas.RayRunner{URL: d.URL, Token: file}, testOptions(vars))
 	id := port.TaskID{Name: "x", UID: "y"}
 	asks := func(l port.Launcher) string {
@@ -184,6 +184,22 @@ func TestATokenIsReadAnewEachTime(t *testing.T) {
 		}
 		if got := asks(byFile); got != "Bearer "+token {
 			t.Errorf("with %s in the file it says %q", token, got)
+		}
+	}
+	// A file of another folder is not sent, be it named or linked to.
+	other := filepath.Join(t.TempDir(), "secret")
+	link := filepath.Join(filepath.Dir(file), "link")
+	if err := os.WriteFile(other, []byte("hush"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{other, link, filepath.Join(filepath.Dir(file), "..", "..", "etc", "hostname")} {
+		d.headers.Store(&http.Header{})
+		_, err := Ray(schemas.RayRunner{URL: d.URL, Token: name}, testOptions(vars)).Observe(t.Context(), id)
+		if got := d.headers.Load().Get("Authorization"); got != "" || err == nil || fault.HintOf(err) == "" || fault.Of(err) == fault.Missing && name != link {
+			t.Errorf("%s was sent as %q, %v", name, got, err)
 		}
 	}
 	if got := asks(Ray(schemas.RayRunner{URL: d.URL}, testOptions(vars))); got != "Bearer of-the-variable" {
