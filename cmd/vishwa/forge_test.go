@@ -318,7 +318,7 @@ func wrote(ts *testscript.TestScript, _ bool, args []string) {
 // up where nothing in the file moved for a minute: how long a whole pull request takes is
 // the machine's matter.
 func await(ts *testscript.TestScript, _ bool, args []string) {
-	const patience = time.Minute
+	const patience = 4 * time.Minute // a slow machine spends 20 s on each of the strangers'
 	last := ""
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		shown(ts, false, nil)
