@@ -26,6 +26,7 @@ import (
 const pinnedAt = "0123456789abcdef0123456789abcdef01234567"
 
 func TestActScripts(t *testing.T) {
+	t.Parallel()
 	act := actProgram(t)
 	keys := quickKeys(t)
 	cmds := forgeCommands()

@@ -10,6 +10,7 @@ import (
 )
 
 func TestJobScripts(t *testing.T) {
+	t.Parallel()
 	keys := quickKeys(t)
 	cmds := forgeCommands()
 	cmds["jenkins"] = jenkins

@@ -36,6 +36,7 @@ func dieAtPoint() {
 }
 
 func TestKilledAtAnyPointNothingIsLostOrDoneTwice(t *testing.T) {
+	t.Parallel()
 	story := map[bool]string{}
 	for local, name := range map[bool]string{false: "testdata/crash/forge.txt", true: "testdata/crash/apply.txt"} {
 		text, err := os.ReadFile(name)

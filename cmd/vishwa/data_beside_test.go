@@ -19,6 +19,7 @@ import (
 
 // TestTwoAddsOfOneFolderTakeTurns: both come to the same, in whatever order.
 func TestTwoAddsOfOneFolderTakeTurns(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	var both sync.WaitGroup
 	said := make([]string, 4)
@@ -48,6 +49,7 @@ func TestTwoAddsOfOneFolderTakeTurns(t *testing.T) {
 // TestDataThatMovesUnderTheAdd: what is added of files that are replaced meanwhile is, file
 // by file, what stood there at some moment; or the add says that it cannot be done.
 func TestDataThatMovesUnderTheAdd(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	const size = 3 << 20
 	y.file("moving/new/none", "")
@@ -138,6 +140,7 @@ func TestSizeOfASparseTerabyteIsToldFirst(t *testing.T) {
 
 // TestRemoteWithoutPermissionIsTold, of S3: no key, no query and no secret with it.
 func TestRemoteWithoutPermissionIsTold(t *testing.T) {
+	t.Parallel()
 	closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/xml")
 		w.WriteHeader(http.StatusForbidden)

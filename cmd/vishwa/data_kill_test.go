@@ -89,6 +89,7 @@ func (y yard) drafts() (out []string) {
 // TestKilledCommandIsDoneAnew ends add, push, pull and checkout at many moments, with
 // SIGKILL and with SIGINT, and gives the same command again.
 func TestKilledCommandIsDoneAnew(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		before func(y yard)

@@ -37,6 +37,7 @@ assert gzip.open("first").read() == b"weights" * 1000
 }
 
 func TestTheRecipesWriteTheSameBytes(t *testing.T) {
+	t.Parallel()
 	var ran []string
 	for _, b := range blocksOf(t, "../../docs/guide.md") {
 		if b.language != "python" {

@@ -16,6 +16,7 @@ import (
 )
 
 func TestBesideDVC(t *testing.T) {
+	t.Parallel()
 	dvc := toolOr(t, "dvc", "make tools, or pip install dvc")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/dvc",
@@ -35,6 +36,7 @@ func TestBesideDVC(t *testing.T) {
 
 // TestDataScripts are stories of data that comes from elsewhere: $WEB serves the folder web.
 func TestDataScripts(t *testing.T) {
+	t.Parallel()
 	keys := quickKeys(t)
 	dvc := toolOr(t, "dvc", "make tools, or pip install dvc")
 	testscript.Run(t, testscript.Params{

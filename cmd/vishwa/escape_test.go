@@ -39,6 +39,7 @@ os.execve(sys.executable, [sys.executable, "-I", "-c", program], dict(os.environ
 `
 
 func TestNothingEscapesAController(t *testing.T) {
+	t.Parallel()
 	walltest.AsUser(t)
 	if os.Getuid() == 0 {
 		return
@@ -49,6 +50,7 @@ func TestNothingEscapesAController(t *testing.T) {
 	}
 	for _, level := range []wall.Level{wall.Namespaces, wall.Landlock} {
 		t.Run(string(level), func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "controller.txtar")
 			if err := os.WriteFile(file, escapeStory, 0o600); err != nil {
 				t.Fatal(err)
@@ -132,14 +134,21 @@ func held(ts *testscript.TestScript, _ bool, _ []string) {
 			continue
 		}
 		name, _, _ = strings.Cut(name, "\n")
-		if tried[name] = true; bytes.Contains(raw, []byte("ESCAPED")) || bytes.Contains(raw, []byte("CANARY")) || !bytes.Contains(raw, []byte("TRIED")) {
+		if bytes.Contains(raw, []byte("ESCAPED")) || bytes.Contains(raw, []byte("CANARY")) {
 			ts.Fatalf("%s:\n%s", name, raw)
 		}
+		// A slow machine renews its lease too late, and tries again: then some logs end before the attempt does.
+		tried[name] = tried[name] || bytes.Contains(raw, []byte("TRIED"))
 	}
 	want := 0
 	for _, e := range walltest.Escapes() {
 		if plainAttempt(e) {
 			want++
+		}
+	}
+	for name, whole := range tried {
+		if !whole {
+			ts.Fatalf("%s did not come to its end", name)
 		}
 	}
 	if len(tried) != want {

@@ -35,6 +35,7 @@ type github struct {
 }
 
 func TestForgeScripts(t *testing.T) {
+	t.Parallel()
 	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/forge",

@@ -23,6 +23,7 @@ import (
 
 // TestImagesArePinned: a tag becomes a digest in the declaration, and nothing else changes.
 func TestImagesArePinned(t *testing.T) {
+	t.Parallel()
 	between := porttest.NewBetween(t, locked(registrytest.Memory()))
 	address := strings.TrimPrefix(between.URL, "http://")
 	pushImage(t, address+"/base:1", "amd64")

@@ -8,11 +8,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,6 +29,10 @@ func TestMain(m *testing.M) {
 	if _, set := os.LookupEnv("GORACE"); !set { // as make sets it: else each of thousands of programs waits a second before it ends
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
+	// A story waits for programs a fifth of its time: what a processor could do meanwhile, another one does.
+	if err := flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)*3/2)); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"vishwa": func() {
 		dieAtPoint()
 		os.Exit(run())
@@ -36,6 +42,7 @@ func TestMain(m *testing.M) {
 const password = "correct horse"
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"git", "python3", "ssh-keygen"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("the scripts need %s on PATH: make tools says how to install it", program)
@@ -235,7 +242,7 @@ func lineCount(ts *testscript.TestScript, _ bool, args []string) {
 
 // until waits for a file to be there.
 func until(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
 			return
 		}

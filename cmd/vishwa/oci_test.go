@@ -38,6 +38,7 @@ func locked(next http.Handler) http.Handler {
 
 // TestStoreInARegistry: a store in a registry is shared by machines that share nothing else.
 func TestStoreInARegistry(t *testing.T) {
+	t.Parallel()
 	between := porttest.NewBetween(t, locked(registrytest.Memory()))
 	sharedInRegistry(t, strings.TrimPrefix(between.URL, "http://"))
 }
@@ -65,6 +66,7 @@ func sharedInRegistry(t *testing.T, address string) {
 // TestAPullRequestDoesNotChooseTheStore: the registry that it names hears nothing of
 // anybody, although there are credentials for it.
 func TestAPullRequestDoesNotChooseTheStore(t *testing.T) {
+	t.Parallel()
 	keys := quickKeys(t)
 	ours := porttest.NewBetween(t, locked(registrytest.Memory()))
 	testscript.Run(t, testscript.Params{

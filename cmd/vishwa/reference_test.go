@@ -31,6 +31,7 @@ func yamlOf(t *testing.T, page string) (all []string) {
 
 // TestExamplesOfTheReferenceApply: the first block of each kind's page, together.
 func TestExamplesOfTheReferenceApply(t *testing.T) {
+	t.Parallel()
 	const reference = "../../docs/reference"
 	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{

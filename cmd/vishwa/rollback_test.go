@@ -127,6 +127,7 @@ cd ../tree; ` + script + `; git add -A; git commit -q --allow-empty --amend --no
 }
 
 func TestTheLedgerIsHeldAgainstItsPast(t *testing.T) {
+	t.Parallel()
 	p := beginPast(t)
 	seen := newMachine(t, p.remote, p.keys)
 	seen.ends(0, `goes through the checkpoint of \d+ entries in the store`, "ledger", "verify")
