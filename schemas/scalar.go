@@ -6,7 +6,10 @@ package schemas
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"regexp"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -15,16 +18,25 @@ import (
 // maxExact is the largest integer that a JSON number holds without doubt (RFC 8259, section 6).
 const maxExact = 1<<53 - 1
 
+// mostDigits is the longest number with a point or an exponent that is held against its value digit by digit.
+const mostDigits = 400
+
 // leadingZero is a number whose first digit says nothing: YAML 1.1 has it mean octal.
 // integer is one without point and exponent.
+// decimal is one as YAML and JSON write it, however large: where it is too large for a number, YAML takes it for text.
 var (
 	leadingZero = regexp.MustCompile(`^[-+]?0[0-9_]`)
 	integer     = regexp.MustCompile(`^[-+]?([0-9][0-9_]*|0[xob][0-9a-fA-F_]+)$`)
+	decimal     = regexp.MustCompile(`^[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)([eE][-+]?[0-9]+)?$`)
 )
 
 func (t *tree) scalar(n *yaml.Node) any {
 	switch tag := n.ShortTag(); tag {
 	case "!!str", "!!timestamp":
+		if n.Style == 0 && decimal.MatchString(n.Value) {
+			t.problem(n, "%s is beyond what a JSON number holds; put it in quotes", quoteNode(n))
+			return nil
+		}
 		return n.Value
 	case "!!null":
 		return nil
@@ -62,11 +74,35 @@ func (t *tree) number(n *yaml.Node, v any) any {
 			return nil
 		}
 		if !integer.MatchString(n.Value) {
-			return v
+			return t.fraction(n, v)
 		}
 		f = v // too large an integer for YAML's own
 	}
 	if math.Abs(f) > maxExact {
+		t.problem(n, "%s is beyond what a JSON number holds exactly; put it in quotes", quoteNode(n))
+		return nil
+	}
+	return f
+}
+
+// fraction is f, which n writes with a point or an exponent, where it comes out again as it was written: the last of too many
+// digits behind the point are no loss, as nobody counts by them, but a whole number is another one without its last.
+func (t *tree) fraction(n *yaml.Node, f float64) any {
+	text := strings.ReplaceAll(n.Value, "_", "")
+	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
+	switch {
+	case f == 0 && strings.ContainsAny(mantissa, "123456789"):
+		t.problem(n, "%s is too small for a JSON number and would be 0; put it in quotes, or write 0", quoteNode(n))
+		return nil
+	case math.Abs(f) <= maxExact:
+		return f
+	}
+	written, ok := new(big.Rat), len(text) <= mostDigits
+	if ok {
+		_, ok = written.SetString(text)
+	}
+	again, _ := new(big.Rat).SetString(strconv.FormatFloat(f, 'g', -1, 64))
+	if !ok || written.Cmp(again) != 0 {
 		t.problem(n, "%s is beyond what a JSON number holds exactly; put it in quotes", quoteNode(n))
 		return nil
 	}
