@@ -193,6 +193,9 @@ func (c *checker) there(p string, as want) string {
 	switch {
 	case e.err != nil && !missing(e.err):
 		return fmt.Sprintf("%s cannot be read: %s; make it readable", p, cause(e.err))
+	case e.err != nil && c.foreign(p) != "":
+		return fmt.Sprintf("%s is in %s, which is a submodule, or another Git repository of its own, whose files no commit of this one holds; "+
+			"copy what is needed into this repository, or have data come by source.dvc.repo", p, c.foreign(p))
 	case e.err != nil:
 		return fmt.Sprintf("%s is not in the repository%s", p, otherwise(c.repo.nearest(p), "; add it or correct the path"))
 	case e.link != "":
@@ -206,6 +209,19 @@ func (c *checker) there(p string, as want) string {
 	default:
 		return ""
 	}
+}
+
+// foreign is the folder above p that is a repository of its own (a folder of irregular mode), or nothing.
+func (c *checker) foreign(p string) string {
+	for p = path.Dir(p); p != "."; p = path.Dir(p) {
+		if e := c.repo.entryAt(p); e.err == nil {
+			if e.mode.IsDir() && e.mode&fs.ModeIrregular != 0 {
+				return p
+			}
+			return ""
+		}
+	}
+	return ""
 }
 
 func missing(err error) bool {

@@ -223,3 +223,12 @@ func TestValuesOfAColumnMayBeNumbers(t *testing.T) {
 		}
 	}
 }
+
+func TestAPathWithinASubmoduleSaysSo(t *testing.T) {
+	tree := repo(map[string]string{"vishwa/d.yaml": declare("Dataset", "d", `{source: {path: lib/sub/deep/a.csv}}`)})
+	tree["lib/sub"] = &fstest.MapFile{Mode: fs.ModeDir | fs.ModeIrregular | 0o755}
+	_, problems := Load(t.Context(), tree)
+	if want := "lib/sub/deep/a.csv is in lib/sub, which is a submodule"; !strings.Contains(said(problems), want) {
+		t.Errorf("got %s", said(problems))
+	}
+}
