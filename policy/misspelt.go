@@ -5,6 +5,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -15,6 +16,7 @@ import (
 // theirs are the names that other programs have for what is denied, warned of or noted.
 var theirs = map[string]string{
 	"violation": "deny", "violations": "deny", "denies": "deny", "denied": "deny", "denials": "deny", "error": "deny", "errors": "deny", "fail": "deny", "failure": "deny", "failures": "deny",
+	"block": "deny", "blocks": "deny", "blocked": "deny", "reject": "deny", "rejects": "deny", "rejected": "deny", "refuse": "deny", "refuses": "deny", "refused": "deny", "forbid": "deny", "forbidden": "deny",
 	"warning": "warn", "warnings": "warn", "warns": "warn", "notes": "note", "info": "note", "notice": "note",
 }
 
@@ -45,16 +47,8 @@ func misspelt(mods []module) error {
 			continue
 		}
 		for _, r := range m.parsed.Rules {
-			ref := r.Head.Ref()
-			if r.Head.RuleKind() != ast.MultiValue || len(ref) != 1 {
-				continue
-			}
-			name := ref[0].String()
-			name = trimQuotes(name)
-			meant := theirs[name]
-			if meant == "" {
-				meant = schemas.Nearest(name, levels)
-			}
+			name := trimQuotes(r.Head.Ref()[0].String())
+			meant := levelMeant(name, r.Head)
 			if meant == "" || slices.Contains(levels, name) || used[name] {
 				continue
 			}
@@ -63,6 +57,38 @@ func misspelt(mods []module) error {
 		}
 	}
 	return nil
+}
+
+// levelMeant is the set that a rule of this name was to add to, or nothing where its name or its form is no sign of that. Other programs
+// take every rule whose name begins so (deny_unpinned), and older Rego wrote a set as an object: violation[message] if { ... }.
+func levelMeant(name string, head *ast.Head) string {
+	set := head.RuleKind() == ast.MultiValue || len(head.Ref()) > 1
+	if prefix, _, more := strings.Cut(name, "_"); more && set {
+		if slices.Contains(levels, prefix) {
+			return prefix
+		}
+		if meant := theirs[prefix]; meant != "" {
+			return meant
+		}
+	}
+	if len(head.Args) > 0 || !set && !finds(head.Value) {
+		return ""
+	}
+	if meant := theirs[name]; meant != "" {
+		return meant
+	}
+	return schemas.Nearest(name, levels)
+}
+
+// finds tells whether a rule's value may be meant for findings: a list or a set of them, or that there is one.
+func finds(value *ast.Term) bool {
+	switch v := value.Value.(type) {
+	case ast.Boolean:
+		return bool(v)
+	case ast.Set, *ast.Array, *ast.SetComprehension, *ast.ArrayComprehension:
+		return true
+	}
+	return false
 }
 
 func trimQuotes(s string) string {

@@ -19,7 +19,17 @@ func TestASetThatJudgesNothingIsNamed(t *testing.T) {
 		"warnings contains \"no\" if true\n":                                            "warn contains",
 		"violation contains \"no\" if true\n\nwarn contains v if some v in violation\n": "",
 		"weights contains 1 if true\n":                                                  "",
-		"denied if true\n":                                                              "",
+		"denied if true\n":                                                              "deny contains",
+		"denied if true\n\nwarn contains \"no\" if denied\n":                            "",
+		"violation[msg] if { msg := \"no\" }\n":                                         "deny contains",
+		"violation_of_ours contains \"no\" if true\n":                                   "deny contains",
+		"deny_unpinned contains \"no\" if true\n":                                       "deny contains",
+		"warn_large[msg] if { msg := \"no\" }\n":                                        "warn contains",
+		"denies.ours contains \"no\" if true\n":                                         "deny contains",
+		"denies := {\"no\"}\n":                                                          "deny contains",
+		"reject contains \"no\" if true\n":                                              "deny contains",
+		"warn_above := 0.5\n":                                                           "",
+		"node := 3\n":                                                                   "",
 	} {
 		for _, beside := range []string{right, "package team\n\n"} {
 			_, err := New(fstest.MapFS{"policy/a.rego": {Data: []byte(beside + text)}}, []string{"policy"}, Options{})
