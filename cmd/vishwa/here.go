@@ -46,6 +46,9 @@ func (a *cli) asides(ctx context.Context, s *station, revision string) ([]aside,
 	case !at.On && at.Known:
 		out = append(out, aside{fmt.Sprintf("revision %s is not on %s, the branch of %s that is applied", short7(revision), at.Tracked, at.Remote), "git switch " + at.Tracked})
 	}
+	if at.On && !at.Tip { // it may be meant, as a way back, and the remote has it: it is said, and not asked
+		fmt.Fprintf(a.err, "Note: revision %s is older than %s of %s: what is newer there is not applied. For the newest: git pull.\n", short7(revision), at.Tracked, at.Remote)
+	}
 	return out, nil
 }
 
