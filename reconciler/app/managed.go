@@ -31,6 +31,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -112,8 +113,11 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 		s.lease = &repo.Lease{Mirror: s.mirror, Holder: o.Lease.Holder, Duration: o.Lease.Duration}
 	}
 	s.office = &review.Service{
-		Forge: o.Forge, Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, PollInterval: o.Glance, Full: o.Full,
+		Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, PollInterval: o.Glance, Full: o.Full,
 		Declared: s.declared, Failed: o.Failed,
+	}
+	if o.Forge != nil {
+		s.office.Forge = wrap.Discreet(o.Forge, strange(o.Env.Lookup))
 	}
 	if len(o.Branches) == 0 {
 		_, err = s.Refs(ctx)

@@ -79,7 +79,7 @@ func (s *ManagedRepository) refresh(ctx context.Context, branch string) (moved b
 	}
 	if s.o.Forge != nil {
 		p.Ask = func(ctx context.Context, t templates.PinText, from, sha string) (int, string, error) {
-			pull, err := s.o.Forge.Propose(ctx, port.Proposal{Base: branch, Head: from, SHA: sha, Title: t.Subject(), Body: t.Body()})
+			pull, err := s.office.Forge.Propose(ctx, port.Proposal{Base: branch, Head: from, SHA: sha, Title: t.Subject(), Body: t.Body()})
 			if pull.Closed { // people said no, and nobody is asked again
 				return 0, pull.URL, err
 			}

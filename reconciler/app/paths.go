@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 )
 
 // Paths are the folders of one repository.
@@ -75,6 +76,21 @@ func (p *Paths) keep(former digest.Digest) error {
 		p.State = filepath.Join(filepath.Dir(p.State), to)
 	}
 	return nil
+}
+
+// strange is what to call the folders of this machine where strangers read, as on a forge.
+func strange(lookup func(string) (string, bool)) (out []wrap.Folder) {
+	p, err := FindPaths(lookup, digest.Of(nil))
+	if err == nil {
+		out = append(out, wrap.Folder{Path: p.Keys, Name: "(the folder of keys)"}, wrap.Folder{Path: filepath.Dir(p.State), Name: "(the state folder)"},
+			wrap.Folder{Path: filepath.Dir(p.Cache), Name: "(the cache folder)"})
+	}
+	for variable, name := range map[string]string{"HOME": "~", "TMPDIR": "(the temporary folder)"} {
+		if dir, ok := lookup(variable); ok {
+			out = append(out, wrap.Folder{Path: filepath.Clean(dir), Name: name})
+		}
+	}
+	return out
 }
 
 // Serving is the state folder of the serving host.

@@ -24,3 +24,19 @@ func TestRepositoriesShareNoEnvironment(t *testing.T) {
 		t.Errorf("%+v and %+v meet", one, other)
 	}
 }
+
+func TestStrangersReadNamesOfFolders(t *testing.T) {
+	env := map[string]string{"HOME": "/srv/ctl", "VISHWA_KEYS": "/etc/vishwa/keys", "TMPDIR": "/var/tmp/ctl/"}
+	named := map[string]string{}
+	for _, f := range strange(func(name string) (string, bool) { v, ok := env[name]; return v, ok }) {
+		named[f.Path] = f.Name
+	}
+	for path, name := range map[string]string{
+		"/etc/vishwa/keys": "(the folder of keys)", "/srv/ctl/.local/state/vishwa": "(the state folder)", "/srv/ctl/.cache/vishwa": "(the cache folder)",
+		"/srv/ctl": "~", "/var/tmp/ctl": "(the temporary folder)",
+	} {
+		if named[path] != name {
+			t.Errorf("%s is called %q", path, named[path])
+		}
+	}
+}
