@@ -96,7 +96,7 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 		if err != nil {
 			return err
 		}
-		asked, err := a.agree(all, sure.here)
+		asked, err := a.agree(all, applies(sure.here))
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ import (
 
 func (a *cli) approveVerb() *cobra.Command {
 	var key, out, recorded string
+	var other bool
 	valid := span(7 * 24 * time.Hour)
 	cmd := &cobra.Command{
 		Use:   "approve PLAN",
@@ -52,12 +53,13 @@ with --record FILE.`,
 			if err != nil {
 				return err
 			}
-			return a.approve(cmd, p, approving{key: key, out: out, valid: time.Duration(valid)})
+			return a.approve(cmd, p, approving{key: key, out: out, valid: time.Duration(valid), other: other})
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "sign with the private key in `FILE`; without it, with the agent's or ~/.ssh/id_ed25519")
 	cmd.Flags().StringVar(&out, "out", "", "write the approval to `FILE` and record nothing")
 	cmd.Flags().StringVar(&recorded, "record", "", "record the approval that --out wrote to `FILE`")
+	cmd.Flags().BoolVar(&other, "other-revision", false, "with --out, sign also a plan of another revision than the newest one here")
 	cmd.Flags().Var(&valid, "valid", "how long the approval holds, such as 36h or 2w")
 	return cmd
 }
@@ -65,6 +67,7 @@ with --record FILE.`,
 type approving struct {
 	key, out string
 	valid    time.Duration
+	other    bool // a plan of another revision than the newest here will do
 }
 
 func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
@@ -105,6 +108,11 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 	if err := a.showPlan(p, "text", false); err != nil {
 		return err
 	}
+	if how.out != "" {
+		if err := a.ofNow(cmd.Context(), s, p.Revision, how.other); err != nil {
+			return err
+		}
+	}
 	signer, closeAgent, err := a.signer(how.key, in.Trust)
 	if err != nil {
 		return err
@@ -135,6 +143,29 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 		return nil
 	}
 	return a.append(cmd, s, w, signed)
+}
+
+// ofNow has the person say yes where a plan is of another revision than the one that is
+// here, or than the newest that the others have: it is not what apply would do now.
+func (a *cli) ofNow(ctx context.Context, s *station, revision string, other bool) error {
+	if _, err := s.Ledger.Facts(ctx); err != nil { // which has the remote say what is newest there
+		return err
+	}
+	head, err := s.Repo.Head(ctx)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("the plan is of revision %s, and %s is checked out", short7(revision), short7(head.SHA))
+	if head.SHA == revision {
+		at, err := s.GitLedger.Standing(ctx, revision)
+		if err != nil || at.Remote == "" || !at.On || at.Tip {
+			return err
+		}
+		what = fmt.Sprintf("revision %s is older than %s of %s", short7(revision), at.Tracked, at.Remote)
+	}
+	all := []aside{{what, "have vishwa plan --out run again at the newest revision, and look at what it says"}}
+	_, err = a.agree(all, assent{other, "approve", "--other-revision", "Sign it all the same?"})
+	return err
 }
 
 // newest is the place on the ledger after which somebody approves.

@@ -52,27 +52,33 @@ func (a *cli) asides(ctx context.Context, s *station, revision string) ([]aside,
 	return out, nil
 }
 
-// agree has somebody say yes to what differs: --here, or a person at a terminal. It tells
-// whether a person was asked, and so has said yes to the plan as well.
-func (a *cli) agree(all []aside, here bool) (asked bool, err error) {
+// assent is how somebody says yes to what differs: by a flag, or at a terminal.
+type assent struct {
+	given                bool // by the flag
+	verb, flag, question string
+}
+
+// agree has somebody say yes to what differs. It tells whether a person was asked, and so
+// has said yes to the plan as well.
+func (a *cli) agree(all []aside, yes assent) (asked bool, err error) {
 	if len(all) == 0 {
 		return false, nil
 	}
 	what, hints := make([]string, len(all)), make([]string, len(all))
 	for i, x := range all {
 		what[i], hints[i] = x.what, x.hint
-		if here || a.terminal {
+		if yes.given || a.terminal {
 			fmt.Fprintf(a.err, "Note: %s.\n", x.what)
 		}
 	}
-	if here {
+	if yes.given {
 		return false, nil
 	}
 	if !a.terminal {
-		return false, fault.WithHint(fault.New(fault.Held, "apply needs a yes: %s", strings.Join(what, "; ")),
-			"first %s; or, where it is meant so, give --here", strings.Join(hints, ", "))
+		return false, fault.WithHint(fault.New(fault.Held, "%s needs a yes: %s", yes.verb, strings.Join(what, "; ")),
+			"first %s; or, where it is meant so, give %s", strings.Join(hints, ", "), yes.flag)
 	}
-	return true, a.yes("Apply it all the same?")
+	return true, a.yes(yes.question)
 }
 
 // yes asks a person at the terminal.
@@ -87,6 +93,9 @@ func (a *cli) yes(question string) error {
 	}
 	return nil
 }
+
+// applies is the assent of apply.
+func applies(here bool) assent { return assent{here, "apply", "--here", "Apply it all the same?"} }
 
 // hereFlag is the yes of a script.
 func hereFlag(cmd *cobra.Command, here *bool) {
