@@ -96,8 +96,12 @@ func (a *cli) control(ctx context.Context, c config.Spec) error {
 	}
 	c.Lease.Name += "/" + rand.Text()[:8] // a machine may run two, and none takes the other for itself
 	o.config = c
+	roll, err := o.roll()
+	if err != nil {
+		return err
+	}
 	return controller.New(controller.Options{
-		Config: c, Open: o.open, Keys: o.ready, Now: a.now, Lookup: a.lookup, Log: env.Log, Metrics: o.metrics, Version: versionText(),
+		Config: c, Open: o.open, Roll: roll, Keys: o.ready, Now: a.now, Lookup: a.lookup, Log: env.Log, Metrics: o.metrics, Version: versionText(),
 	}).Run(ctx)
 }
 
@@ -151,7 +155,12 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 		return nil, err
 	}
 	apart.Hidden = o.config.Secrets()
+	sealed, err := o.seal()
+	if err != nil {
+		return nil, err
+	}
 	s := app.ManagedOptions{
+		Seal: sealed,
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
 		Password: o.password, Keys: o.keys, Pass: r.Pass, Wall: apart, Prices: o.config.Table(), Refresh: app.Refreshing{Allow: r.Allow},
 		Lease:    &app.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},

@@ -63,6 +63,10 @@ func (a *cli) examine(ctx context.Context, c config.Spec) error {
 // own opens what is the controller's own.
 func (o opener) own(ctx context.Context) []app.Checked {
 	out := []app.Checked{{What: "keys", Err: o.ready(ctx)}}
+	if o.config.SealKey != nil {
+		_, err := o.seal()
+		out = append(out, app.Checked{What: "sealKey", Err: err})
+	}
 	for _, s := range []struct {
 		what string
 		is   *config.Secret

@@ -27,6 +27,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
@@ -48,6 +49,7 @@ type ManagedOptions struct {
 	Version     string
 	Password    func() ([]byte, error)
 	Keys        *signer.Ring  // holds the keys open for the process; nil: for each errand
+	Seal        seal.Key      // see Options
 	Wall        wall.Policy   // how runs are kept apart on this machine
 	Prices      plan.Prices   // what runners cost; none: nothing is said of cost
 	Pass        []string      // variables that runs for pull requests may see
@@ -160,7 +162,7 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 func (s *ManagedRepository) opening(branch string) Options {
 	o := Options{
 		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
-		Credentials: s.o.Credentials, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote,
+		Credentials: s.o.Credentials, Seal: s.o.Seal, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote,
 	}
 	if board, ok := s.o.Forge.(witness.Statuses); ok {
 		o.Board = &StatusBoard{board, func(ctx context.Context) (string, error) { return s.first(ctx, branch) }}

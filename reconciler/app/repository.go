@@ -45,8 +45,10 @@ type Options struct {
 	Act      bool                        // something will be recorded: this machine must hold a controller's keys
 	Branch   string                      // the tracked branch; without it, whatever HEAD is on
 	Trigger  string                      // of the pass, for the ledger
-	Wall     wall.Policy                 // what this machine's owner says of how runs are kept apart
-	Prices   plan.Prices                 // what runners cost; none: nothing is said of cost
+	// Seal is what the sealing keys of this installation are made of; the zero key: each state folder has one of its own.
+	Seal   seal.Key
+	Wall   wall.Policy // what this machine's owner says of how runs are kept apart
+	Prices plan.Prices // what runners cost; none: nothing is said of cost
 	// Credentials log in to URL over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
@@ -104,6 +106,11 @@ func Open(ctx context.Context, o Options) (h *Repository, err error) {
 		return nil, err
 	}
 	h.Keys = o.Keys.Open(h.Paths.Keys, o.Password)
+	if !o.Seal.None() {
+		if err := seal.Plant(h.Paths.Seal(), o.Seal.Derive("installation "+string(r.ID()))); err != nil {
+			return nil, err
+		}
+	}
 	name, err := h.controller(o.Act)
 	if err != nil {
 		return nil, err

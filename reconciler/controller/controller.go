@@ -31,6 +31,9 @@ type Options struct {
 	// before it could. It is asked again and again, and is cheap once they are open; nil: none are needed.
 	Keys func(ctx context.Context) error
 
+	// Roll is where replicas of this controller find each other; nil: there are none.
+	Roll Roll
+
 	Now       func() time.Time            // nil: time.Now
 	Rand      func() uint64               // of ids and jitter, called side by side; nil: a generator of its own
 	Lookup    func(string) (string, bool) // the environment, for secrets; nil: the process's
@@ -54,6 +57,11 @@ type Controller struct {
 	told     func(string)
 	observed func(string)
 
+	peers    *peers      // nil: webhooks are handed on to nobody
+	roll     Roll        // nil: all repositories are this controller's
+	alive    []string    // replicas, as last seen
+	shared   atomic.Bool // repositories were shared once
+	readied  atomic.Bool // it was ready once: what is taken over later does not undo that
 	workers  []*worker
 	keys     keyring
 	slots    *passLimiter
@@ -69,7 +77,7 @@ type Controller struct {
 func New(o Options) *Controller {
 	c := &Controller{
 		config: o.Config.Filled(), open: o.Open, now: o.Now, rand: o.Rand, lookup: o.Lookup,
-		log: o.Log, metrics: o.Metrics, version: o.Version, told: o.Listening, observed: o.Observed,
+		log: o.Log, metrics: o.Metrics, version: o.Version, roll: o.Roll, told: o.Listening, observed: o.Observed,
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -87,6 +95,9 @@ func New(o Options) *Controller {
 		c.metrics = NewMetrics(nil, o.Version)
 	}
 	c.keys.try = o.Keys
+	if len(c.config.Replicas.Peers) > 0 {
+		c.peers = newPeers(c.config.Replicas.Peers, c.log)
+	}
 	c.slots, c.guests = newPassLimiter(c.config.Parallel), newPassLimiter(c.config.Strangers)
 	for i, s := range o.Sites {
 		r := config.Repository{Name: s.Name(), URL: "https://" + s.Name()}
@@ -108,6 +119,7 @@ func (c *Controller) add(r config.Repository, name string, s Repository) {
 		c: c, repo: r, name: name, site: s, log: c.log.With("repository", name),
 		agenda: newWorkQueue(), calendar: scheduler{}, ward: healthWatch{}, box: newTriggerQueue(),
 		done: make(chan func()), usual: newLane(c.slots), guest: newLane(c.guests),
+		resting: c.roll != nil,
 	}
 	w.introduce()
 	c.workers = append(c.workers, w)
@@ -143,6 +155,13 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.openKeys(ctx) // before anything else takes memory: each takes 64 MiB for a moment
 	ended := c.begin(ctx)
 	go c.watchKeys(ctx)
+	var sharing sync.WaitGroup
+	if c.peers != nil {
+		sharing.Go(func() { c.peers.run(ctx) })
+	}
+	if c.roll != nil {
+		sharing.Go(func() { c.shareOut(ctx) })
+	}
 	select {
 	case <-ctx.Done():
 	case err = <-served.failed(ctx):
@@ -154,6 +173,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	if late := c.end(ended); late > 0 && err == nil {
 		err = fault.WithHint(fault.New(fault.Internal, "%d repositories did not come to an end in time", late), "give shutdown.grace more time; what they did is found again at the next start")
 	}
+	sharing.Wait()
+	c.leave()
 	served.close()
 	c.log.Info("controller ended")
 	return err
@@ -173,7 +194,9 @@ func (c *Controller) begin(ctx context.Context) *tally {
 		}
 		w.pollAt, w.openAt = at, at
 		w.attendAt = at.Add(time.Duration(c.fraction() * float64(min(c.config.Poll, attendEvery))))
-		w.load()
+		if !w.resting {
+			w.load()
+		}
 		go func() {
 			defer t.done()
 			w.run(ctx)

@@ -29,6 +29,8 @@ type Metrics struct {
 	room     *prometheus.CounterVec
 	steps    *prometheus.CounterVec
 	keys     prometheus.Gauge
+	replicas prometheus.Gauge
+	held     prometheus.Gauge
 }
 
 // NewMetrics registers the metrics in registry; nil makes one with those of the process.
@@ -56,11 +58,13 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 		room:     counter("vishwa_connections_ended_total", "Connections that were ended to make room for others.", "reason"),
 	}
 	m.steps = counter("vishwa_step_failures_total", "Steps of passes that failed, recorded anew or not, by kind of declaration and of fault.", "repository", "kind", "reason")
+	m.replicas = prometheus.NewGauge(prometheus.GaugeOpts{Name: "vishwa_replicas", Help: "Replicas of the controller that are alive, as this one sees it; 0 where it has none."})
+	m.held = prometheus.NewGauge(prometheus.GaugeOpts{Name: "vishwa_repositories", Help: "Repositories that this replica works on; 0 where the controller has no replicas."})
 	m.keys = prometheus.NewGauge(prometheus.GaugeOpts{Name: "vishwa_keys_open", Help: "1 where the controller's keys are open, 0 where they cannot be opened."})
 	m.up = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_deployment_up", Help: "1 where a deployment answers, 0 where it does not."}, []string{"repository", "deployment"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_build_info", Help: "Always 1; the label is Vishwa's version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, m.up, m.room, m.steps, m.keys, build)
+	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, m.up, m.room, m.steps, m.keys, m.replicas, m.held, build)
 	for _, why := range []string{forPlaces, forBytes} {
 		m.room.WithLabelValues(why)
 	}
@@ -86,6 +90,12 @@ func (m *Metrics) Step(repository, kind string, err error) {
 
 func (m *Metrics) keysOpen(err error) {
 	m.keys.Set(map[bool]float64{true: 1}[err == nil])
+}
+
+// shared tells how many replicas are alive, and how many repositories are this one's.
+func (m *Metrics) shared(replicas, repositories int) {
+	m.replicas.Set(float64(replicas))
+	m.held.Set(float64(repositories))
 }
 
 // Ledger tells how long a repository's ledger is.

@@ -29,6 +29,8 @@ type Status struct {
 	Looked     bool   `json:"looked"`            // its refs were seen once
 	Problem    string `json:"problem,omitempty"` // why the last look failed; it is tried again
 	Kind       string `json:"kind,omitempty"`    // of the problem
+	// Elsewhere says that another replica works on it, and this one knows nothing of it.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Unserved are its deployments that do not answer. They do not make the controller
 	// unready: it is the one that brings them back.
 	Unserved []Unserved `json:"unserved,omitempty"`
@@ -40,7 +42,7 @@ type Status struct {
 func (c *Controller) Statuses() (all []Status, ready bool) {
 	ready = true
 	for _, w := range c.workers {
-		s := Status{Repository: w.name}
+		s := Status{Repository: w.name, Elsewhere: c.roll != nil && !w.ours.Load()}
 		if now := w.state.Load(); now != nil {
 			s.Looked, s.Problem = now.looked, now.problem
 			if s.Problem != "" {
@@ -50,10 +52,13 @@ func (c *Controller) Statuses() (all []Status, ready bool) {
 		if ill := w.ill.Load(); ill != nil {
 			s.Unserved = *ill
 		}
-		ready = ready && (s.Looked || s.Problem != "")
+		ready = ready && (s.Looked || s.Problem != "" || s.Elsewhere)
 		all = append(all, s)
 	}
-	return all, ready && c.keys.opens() && !c.stopping()
+	if ready && (c.roll == nil || c.shared.Load()) {
+		c.readied.Store(true)
+	}
+	return all, c.readied.Load() && c.keys.opens() && !c.stopping()
 }
 
 // served is the server at work.

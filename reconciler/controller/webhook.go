@@ -53,15 +53,21 @@ type hook struct {
 	id       func() string
 	log      *slog.Logger
 	count    func(event, result string)
+	hand     func(handed) // on to the other replicas; nil: there are none
 }
 
 func (c *Controller) hook(secrets [][]byte, crowd *connectionLimiter) *hook {
+	var hand func(handed)
+	if c.peers != nil {
+		hand = c.peers.hand
+	}
 	return &hook{
 		secrets: secrets, crowd: crowd, patience: hurried, now: c.now,
 		limit: rate.NewLimiter(hooksASecond, hooksAtOnce), again: rate.NewLimiter(againASecond, againAtOnce),
 		told: rate.NewLimiter(rate.Every(refusalsEvery), refusalsFirst),
 		seen: remember(maxDeliveries), bodies: remember(maxBodies),
 		find: c.find, id: c.id, log: c.log, count: c.metrics.webhook,
+		hand: hand,
 	}
 }
 
@@ -136,10 +142,17 @@ func (h *hook) acceptWebhook(w http.ResponseWriter, r *http.Request, event strin
 		return http.StatusUnauthorized, "forged"
 	}
 	g.become(false, true)
+	if handedOn(r) && h.seen.knows(r.Header.Get(deliveryHeader)) { // from a replica that this one handed it to, or that is this one
+		return http.StatusOK, "repeated"
+	}
 	if again := !h.bodies.first(string(claimed)); again && !h.again.Allow() || !again && !h.limit.Allow() {
 		return http.StatusTooManyRequests, "limited"
 	}
-	return h.heard(body, event, r.Header.Get("X-GitHub-Delivery"))
+	status, result, elsewhere := h.heard(body, event, r.Header.Get(deliveryHeader))
+	if elsewhere && h.hand != nil && !handedOn(r) {
+		h.hand(handed{body: body, header: r.Header.Clone()})
+	}
+	return status, result
 }
 
 // unread is the status of what stands in the way of a body.
@@ -159,31 +172,41 @@ func (h *hook) signed(body, claimed []byte) bool {
 	return holds
 }
 
-// heard takes a body that is GitHub's.
-func (h *hook) heard(body []byte, event, delivery string) (int, string) {
+// heard takes a body that is GitHub's, and tells whether it is about a repository of another replica.
+func (h *hook) heard(body []byte, event, delivery string) (status int, result string, elsewhere bool) {
 	if delivery == "" || len(delivery) > maxID {
-		return http.StatusBadRequest, "malformed"
+		return http.StatusBadRequest, "malformed", false
 	}
 	if !h.seen.first(delivery) {
-		return http.StatusOK, "repeated"
+		return http.StatusOK, "repeated", false
 	}
 	if event == other {
-		return http.StatusAccepted, "ignored"
+		return http.StatusAccepted, "ignored", false
 	}
 	call, err := readPayload(event, body)
 	if err != nil {
 		h.log.Warn("a webhook cannot be read", "event", event, "error", err)
-		return http.StatusBadRequest, "malformed"
+		return http.StatusBadRequest, "malformed", false
 	}
 	if event == "ping" {
-		return http.StatusOK, "pong"
+		return http.StatusOK, "pong", false
 	}
 	if call.empty() {
-		return http.StatusAccepted, "ignored"
+		return http.StatusAccepted, "ignored", false
 	}
+	status, result, elsewhere = h.wake(call, event, delivery)
+	return status, result, elsewhere
+}
+
+// wake tells the workers of the repository that a call is about.
+func (h *hook) wake(call call, event, delivery string) (status int, result string, elsewhere bool) {
 	woken := false
 	all := h.find(call.payloadRepository)
 	for _, w := range all {
+		if w.c.roll != nil && !w.ours.Load() {
+			elsewhere = true
+			continue
+		}
 		if w.wrote(call.echo) {
 			continue
 		}
@@ -200,10 +223,13 @@ func (h *hook) heard(body []byte, event, delivery string) (int, string) {
 			w.box.addTriggers(func(m *triggers) { m.sweep = true })
 		}
 	}
-	if len(all) > 0 && !woken {
-		return http.StatusAccepted, "own"
+	switch {
+	case elsewhere && !woken:
+		return http.StatusAccepted, "elsewhere", true
+	case len(all) > 0 && !woken:
+		return http.StatusAccepted, "own", elsewhere
 	}
-	return http.StatusAccepted, "accepted"
+	return http.StatusAccepted, "accepted", elsewhere
 }
 
 // deliveries remembers the newest ids: GitHub's redelivery has the id of the first.
@@ -216,6 +242,13 @@ type deliveries struct {
 }
 
 func remember(most int) *deliveries { return &deliveries{most: most, ids: map[string]bool{}} }
+
+// knows tells whether id was noted.
+func (d *deliveries) knows(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ids[id]
+}
 
 // first notes id, and tells whether it is new.
 func (d *deliveries) first(id string) bool {

@@ -43,6 +43,9 @@ type worker struct {
 	openAt, pollAt, sweepAt time.Time
 	tries                   struct{ open, look, sweep, attend int } // that failed in a row
 	depth                   int                                     // as last told to the metrics
+	ours                    atomic.Bool                             // among replicas: this one works on it
+	wakeIn                  atomic.Int64                            // nanoseconds that it waits before it begins then
+	resting                 bool                                    // it is another replica's, and nothing of it is held here
 	state                   atomic.Pointer[status]
 	speaker                 atomic.Pointer[Speaker] // the site, for webhooks
 }
@@ -73,11 +76,17 @@ func (w *worker) run(ctx context.Context) {
 		(<-w.done)()
 	}
 	w.measure(-w.depth)
-	w.save()
+	if !w.resting {
+		w.save()
+	}
 	if w.site != nil {
-		if _, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, w.site.Close() }); err != nil {
-			w.log.Warn("close the repository", "error", err)
-		}
+		w.close()
+	}
+}
+
+func (w *worker) close() {
+	if _, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, w.site.Close() }); err != nil {
+		w.log.Warn("close the repository", "error", err)
 	}
 }
 
@@ -100,6 +109,9 @@ func (w *worker) wrote(login string) bool {
 // step begins what is due, and tells how long nothing else is.
 func (w *worker) step(ctx context.Context) time.Duration {
 	now := w.c.now()
+	if w.elsewhere(now) {
+		return time.Hour
+	}
 	next := now.Add(time.Hour)
 	soonest := func(t time.Time) {
 		if !t.IsZero() && t.Before(next) {
@@ -288,7 +300,7 @@ func (w *worker) due(l *lane) (item, bool) {
 func (w *worker) pass(ctx context.Context, l *lane) {
 	l.claimed = false
 	i, found := w.due(l)
-	if !found || ctx.Err() != nil {
+	if !found || ctx.Err() != nil || w.c.roll != nil && !w.ours.Load() {
 		l.slots.release(l)
 		return
 	}

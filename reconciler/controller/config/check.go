@@ -50,6 +50,7 @@ func (d *decoder) check(doc *Document) {
 	d.oneOf("spec.log.level", c.Log.Level, "debug", "info", "warn", "error")
 	d.oneOf("spec.log.format", c.Log.Format, "json", "text")
 	d.secret("spec.keyPassword", c.KeyPassword)
+	d.secret("spec.sealKey", c.SealKey)
 	d.secret("spec.webhook.secret", c.Webhook.Secret)
 	d.secret("spec.webhook.previous", c.Webhook.Previous)
 	if c.Webhook.Previous != nil && c.Webhook.Secret == nil {
@@ -59,6 +60,7 @@ func (d *decoder) check(doc *Document) {
 		d.problem("spec.isolation", "%s; %s", err, cmp.Or(fault.HintOf(err), "correct it, or remove it for what is best"))
 	}
 	d.repositories(c)
+	d.replicas(c)
 }
 
 // listen checks an address to listen at.

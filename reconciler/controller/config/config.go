@@ -40,6 +40,8 @@ type Spec struct {
 	Strangers int `yaml:"strangers"`
 	// Lease is how controllers of the same repository take turns.
 	Lease Lease `yaml:"lease"`
+	// Replicas says how several controllers that have this file share its repositories.
+	Replicas Replicas `yaml:"replicas"`
 	// Shutdown says what becomes of the passes that are under way when the controller is asked to stop.
 	Shutdown Shutdown `yaml:"shutdown"`
 	// Log says what is logged, and how.
@@ -50,6 +52,8 @@ type Spec struct {
 	Keys string `yaml:"keys"`
 	// KeyPassword opens the keys.
 	KeyPassword *Secret `yaml:"keyPassword"`
+	// SealKey is what seals the notes that the controller keeps of its runs: 32 random bytes or more, in any spelling. A controller that lost its state, or another one, finds runs elsewhere again that were begun under the same key. Without it, each state folder has a key of its own.
+	SealKey *Secret `yaml:"sealKey"`
 	// Isolation says how what repositories run is kept apart from this machine.
 	Isolation Isolation `yaml:"isolation"`
 	// Prices names runners, as repositories do, with what each costs; plans then tell an estimated cost, which rules see as input.plan.estimatedCost. A runner that is not there costs nothing.
@@ -149,6 +153,14 @@ type Lease struct {
 	Duration time.Duration `yaml:"duration"`
 	// Name tells this controller from the others. The default is the machine's name.
 	Name string `yaml:"name"`
+}
+
+// Replicas says how several controllers that have this file share its repositories.
+type Replicas struct {
+	// Repository is the listed repository, by its name, where they find each other: each moves a ref of its own below refs/vishwa/replicas there. Each repository then has one controller that works on it; one that gives no sign of life for lease.duration is taken over by the others. Without it, each controller works on all of them.
+	Repository string `yaml:"repository"`
+	// Peers lists where webhooks reach the controllers: host:port, a host with one address or several. A controller that receives a webhook of a repository that is another's hands it on, signed as it is, to all of them. Without it, the poll finds the change.
+	Peers []string `yaml:"peers"`
 }
 
 // What becomes of runs at the end.
@@ -283,7 +295,7 @@ func (c *Spec) rooted(dir string) {
 
 // secrets are those that the file names.
 func (c *Spec) secrets() (all []*Secret) {
-	all = []*Secret{c.KeyPassword, c.Webhook.Secret, c.Webhook.Previous}
+	all = []*Secret{c.KeyPassword, c.SealKey, c.Webhook.Secret, c.Webhook.Previous}
 	for _, r := range c.Repositories {
 		if r.GitHub != nil {
 			all = append(all, r.GitHub.Token)

@@ -134,6 +134,11 @@ c.yaml:8:33: spec.repositories.1.github.api: is not an address of a GitHub serve
 c.yaml:10:7: spec.repositories.2.github: the address does not give owner and name; give repository: owner/name
 c.yaml:10:16: spec.repositories.2.github.app: give its id and its installation
 c.yaml:10:16: spec.repositories.2.github.app.key: give either env, a variable's name, or file; the secret itself is never written here`},
+		"replicas": {head + "spec:\n  webhook: {off: true}\n  replicas: {repository: example.org/a/b, peers: ['all:8700', ':1']}\n  repositories: [{url: 'https://example.org/a/c'}]\n", `c.yaml:5:14: spec.replicas.repository: "example.org/a/b" is not the name of a listed repository; did you mean example.org/a/c?
+c.yaml:5:43: spec.replicas.peers: no webhooks are served that could be handed on; give webhook.secret, or remove this
+c.yaml:5:63: spec.replicas.peers.1: names no host; write host:port, such as controllers.example.org:8700`},
+		"replicas in a folder": {head + "spec:\n  webhook: {off: true}\n  replicas: {repository: here}\n  repositories: [{path: /repo, name: here}]\n", `c.yaml:5:14: spec.replicas.repository: is a folder of one machine; name one that is listed with its url`},
+		"peers of nobody":      {head + "spec:\n  webhook: {secret: {env: S}}\n  replicas: {peers: ['all:8700']}\n" + repos, `c.yaml:5:14: spec.replicas.peers: there is nothing to hand on, as each controller works on all repositories; give replicas.repository`},
 		"branches": {head + "spec:\n  repositories:\n    - path: /repo\n      branches: [main, main, refs/heads/x, -x, a..b, 'a b', x.lock, '@{u}', a/.b, a//b]\n      pass: [A=b]\n    - {path: /repo, url: https://x.y/z}\n", `c.yaml:6:24: spec.repositories.0.branches.1: the branch is listed twice; remove one
 c.yaml:6:30: spec.repositories.0.branches.2: "refs/heads/x" is not a name of a branch; write it without refs/heads/
 c.yaml:6:44: spec.repositories.0.branches.3: "-x" is not a name of a branch; write it without refs/heads/

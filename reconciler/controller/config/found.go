@@ -19,6 +19,7 @@ func (d *decoder) found(c Spec) {
 		d.problem("spec.keys", "%s is not a folder of keys; name the one that vishwa keys generate made", strconv.Quote(c.Keys))
 	}
 	d.secretFile("spec.keyPassword", c.KeyPassword)
+	d.secretFile("spec.sealKey", c.SealKey)
 	d.secretFile("spec.webhook.secret", c.Webhook.Secret)
 	d.secretFile("spec.webhook.previous", c.Webhook.Previous)
 	for i, r := range c.Repositories {

@@ -27,10 +27,34 @@ func Load(path string) (Key, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return k, err
 	}
-	if err := create(path); err != nil {
+	secret := make([]byte, size)
+	_, _ = rand.Read(secret) // never fails
+	if err := create(path, secret); err != nil {
 		return Key{}, fault.WithHint(fault.New(fault.Internal, "make the sealing key: %w", err), "make %s writable for this user, and see that its disk is not full", filepath.Dir(path))
 	}
 	return readKey(path)
+}
+
+// Plant has k be the key at path, so that Load gives it. Another one that is there stays, and that is a Conflict: what it
+// sealed could be read no more.
+func Plant(path string, k Key) error {
+	if len(k.secret) != size {
+		return fault.New(fault.Internal, "the sealing key to be put at %s has %d bytes, not %d", path, len(k.secret), size)
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := create(path, k.secret); err != nil {
+			return fault.WithHint(fault.New(fault.Internal, "put the sealing key in place: %w", err), "make %s writable for this user, and see that its disk is not full", filepath.Dir(path))
+		}
+	}
+	there, err := readKey(path)
+	if err != nil {
+		return err
+	}
+	if there.Name() != k.Name() {
+		return fault.WithHint(fault.New(fault.Conflict, "what is in %s was sealed by another key than the one that is given", filepath.Dir(filepath.Dir(path))),
+			"give the former key again, or none; or wait until no run is under way, and remove %s", path)
+	}
+	return nil
 }
 
 // readKey is the key at path; an error that is fs.ErrNotExist says that there is none.
@@ -87,8 +111,8 @@ func own(path string, st fs.FileInfo, mode fs.FileMode) error {
 	return nil
 }
 
-// create makes a key at path, where nobody else has just done so.
-func create(path string) error {
+// create puts a key at path, where nobody else has just done so.
+func create(path string, secret []byte) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
@@ -101,8 +125,6 @@ func create(path string) error {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	secret := make([]byte, size)
-	_, _ = rand.Read(secret) // never fails
 	_, err = tmp.Write(secret)
 	if err == nil {
 		err = tmp.Sync()

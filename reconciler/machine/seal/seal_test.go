@@ -190,3 +190,33 @@ func orNil(errs ...error) error {
 	}
 	return nil
 }
+
+// TestAKeyThatIsGivenStandsOrIsRefused: it is put where there is none, found again, and takes no other's place.
+func TestAKeyThatIsGivenStandsOrIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "seal", "key")
+	given, err := KeyOf([]byte(strings.Repeat("g", 64)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Plant(path, given); err == nil {
+		t.Error("a key of another size is put in place")
+	}
+	one, other := given.Derive("one"), given.Derive("other")
+	for range 2 {
+		if err := Plant(path, one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if k, err := Load(path); err != nil || k.Name() != one.Name() {
+		t.Errorf("the key that is there is not the one that was given: %v", err)
+	}
+	if err := Plant(path, other); fault.Of(err) != fault.Conflict || fault.HintOf(err) == "" {
+		t.Errorf("another key takes its place: %v", err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Plant(path, one); fault.Of(err) != fault.Denied {
+		t.Errorf("a key that others can read stands: %v", err)
+	}
+}
