@@ -50,7 +50,7 @@ KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/sha
 ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/app
 
 .DEFAULT_GOAL := help
-.PHONY: help build release man completions demo demo-pr test test-real test-docker test-kubernetes test-kubeflow debian-docker debian-kubernetes bench bench-data fuzz lint generate tools clean
+.PHONY: help build release image man completions demo demo-pr test test-real test-docker test-kubernetes test-kubeflow debian-docker debian-kubernetes bench bench-data fuzz lint generate tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ build: ## build bin/vishwa, bin/vishwa-worker and bin/vishwa-devforge
 
 release: $(TOOLS)/bin/cyclonedx-gomod ## build for linux and darwin into dist/, with sums, SBOMs and a signature (VISHWA_KEYS, VISHWA_KEY_PASSWORD)
 	$(GO) run ./cmd/vishwa-release build --version $(VERSION) --commit '$(COMMIT)' --sbom $(TOOLS)/bin/cyclonedx-gomod --out $(DIST)
+
+# What the image is laid over: BASE=HOST/NAME@sha256:... that has git, or without it this machine's Debian and what PACKAGES adds.
+image: $(TOOLS)/bin/cyclonedx-gomod ## build an image of the controller and the worker into dist/image/, with its SBOM (BASE, PACKAGES, PUSH=HOST/NAME)
+	$(GO) run ./cmd/vishwa-release image --version $(VERSION) --commit '$(COMMIT)' --sbom $(TOOLS)/bin/cyclonedx-gomod --out $(DIST)/image \
+	  $(if $(BASE),--base $(BASE)) $(if $(PACKAGES),--packages $(PACKAGES)) $(if $(PUSH),--push $(PUSH))
 
 demo: build $(PROVISIONER) ## set up and run the main job, in vishwa-demo/
 	$(BIN)/vishwa demo $(DEMO)

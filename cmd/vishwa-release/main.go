@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -17,11 +18,17 @@ import (
 
 const use = `usage:
   vishwa-release build  --version VERSION --commit COMMIT --sbom CYCLONEDX-GOMOD --out DIR
+  vishwa-release image  --version VERSION --commit COMMIT --sbom CYCLONEDX-GOMOD --out DIR
+                        [--base IMAGE@sha256:... | --packages NAME,...] [--arch ARCH] [--push REPOSITORY]
   vishwa-release verify --version VERSION --key BUILD.PUB DIR
 
 build writes a program a platform, its software bill of materials, SHA256SUMS and a
 signature over all of them. The keys are in the folder VISHWA_KEYS, their password in
-VISHWA_KEY_PASSWORD.`
+VISHWA_KEY_PASSWORD.
+
+image writes an image of the controller and the worker, with its bill of materials, in the
+form of OCI. Below them is the base, or else what Debian has installed here of Git and what
+more packages are named.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -46,6 +53,11 @@ func run(ctx context.Context, args []string) error {
 	sbom := flags.String("sbom", "", "the program cyclonedx-gomod")
 	out := flags.String("out", "", "a folder that is not there or is empty")
 	key := flags.String("key", "", "the public key that the release has to be signed with")
+	o := imageOrder{}
+	flags.StringVar(&o.base, "base", "", "the image that the programs are laid over, by digest; it has to have git")
+	flags.StringVar(&o.packages, "packages", "", "more packages of this machine's Debian, with commas between")
+	flags.StringVar(&o.push, "push", "", "a repository of a registry that the image is pushed to")
+	flags.StringVar(&o.arch, "arch", runtime.GOARCH, "the processor that the image is for")
 	if err := flags.Parse(args[1:]); err != nil {
 		return fault.WithHint(fault.New(fault.Invalid, "%w", err), "%s", use)
 	}
@@ -55,6 +67,9 @@ func run(ctx context.Context, args []string) error {
 	switch {
 	case args[0] == "build" && *out != "" && *sbom != "" && flags.NArg() == 0:
 		return release(ctx, *out, *sbom, build{version: *version, commit: *commit})
+	case args[0] == "image" && *out != "" && *sbom != "" && flags.NArg() == 0:
+		o.out, o.sbom, o.build = *out, *sbom, build{version: *version, commit: *commit}
+		return image(ctx, o)
 	case args[0] == "verify" && *key != "" && flags.NArg() == 1:
 		if err := verify(ctx, flags.Arg(0), *key, *version); err != nil {
 			return err

@@ -25,6 +25,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
+	"github.com/vishwaops/vishwa/reconciler/rootfs"
 )
 
 // Image is what an image is made of: files laid over another image.
@@ -56,7 +57,7 @@ func Python(t testing.TB) string {
 func PythonImage(t testing.TB) v1.Image {
 	t.Helper()
 	begun(t, "the image of Python", func() error {
-		files, err := debianFiles("python3", "dash", "coreutils", "ca-certificates", "libstdc++6", "libgomp1")
+		files, _, err := rootfs.Debian(rootfs.Contents{Packages: []string{"python3", "dash", "coreutils", "ca-certificates", "libstdc++6", "libgomp1"}})
 		if err != nil {
 			return err
 		}
@@ -110,7 +111,7 @@ func (i Image) build() (v1.Image, error) {
 				return err
 			}
 		}
-		return addBytes(a, name, mode, data)
+		return rootfs.AddBytes(a, name, mode, data)
 	}
 	for _, at := range slices.Sorted(maps.Keys(i.Programs)) {
 		data, err := os.ReadFile(i.Programs[at])

@@ -1,6 +1,6 @@
-// Images made of what Debian has installed here: no registry need be asked for a Python.
-
-package enginetest
+// Package rootfs makes the files of a container of what Debian has installed on this machine: no registry need be asked for a
+// Git or a Python. The same installed packages give the same bytes.
+package rootfs
 
 import (
 	"archive/tar"
@@ -15,7 +15,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
+
+// Contents says what files are wanted.
+type Contents struct {
+	Packages []string // of Debian, which come with what they depend on
+	Without  []string // packages that are left out where others depend on them
+	Accounts []string // more lines of /etc/passwd; each has a group of its own name and number
+}
+
+// Package is an installed package that is in it.
+type Package struct{ Name, Version, Arch string }
 
 // unread are folders of packages that no program reads.
 var unread = []string{"/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/lintian/", "/usr/share/info/"}
@@ -30,12 +41,17 @@ var accounts = map[string]string{
 	"etc/nsswitch.conf": "hosts: files dns\n",
 }
 
-// debianFiles is an archive of the files of packages, with those that they depend on, and of the folders that a system has.
-func debianFiles(packages ...string) ([]byte, error) {
-	files, err := installed(packages)
+// Debian is an archive (tar) of the files of packages, and of the folders that a system has; and which packages these are.
+func Debian(c Contents) ([]byte, []Package, error) {
+	files, packages, err := installed(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	raw, err := archive(files, c.Accounts)
+	return raw, packages, err
+}
+
+func archive(files map[string]bool, more []string) ([]byte, error) {
 	var buf bytes.Buffer
 	a := tar.NewWriter(&buf)
 	for _, dir := range []string{"dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var", "var/tmp"} {
@@ -53,8 +69,9 @@ func debianFiles(packages ...string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(accounts)) {
-		if err := addBytes(a, name, 0o644, []byte(accounts[name])); err != nil {
+	known := withAccounts(more)
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if err := AddBytes(a, name, 0o644, []byte(known[name])); err != nil {
 			return nil, err
 		}
 		delete(files, "/"+name)
@@ -69,41 +86,55 @@ func debianFiles(packages ...string) ([]byte, error) {
 	return buf.Bytes(), a.Close()
 }
 
+// withAccounts are the files of accounts with more lines of /etc/passwd.
+func withAccounts(more []string) map[string]string {
+	known := maps.Clone(accounts)
+	for _, line := range more {
+		fields := strings.Split(line, ":")
+		known["etc/passwd"] += line + "\n"
+		if len(fields) > 3 {
+			known["etc/group"] += fields[0] + ":x:" + fields[3] + ":\n"
+		}
+	}
+	return known
+}
+
 // installed lists the files of packages and of all that they depend on, by their place in a system whose /bin is a link.
-func installed(packages []string) (map[string]bool, error) {
-	needs, provided, err := dependencies()
+func installed(c Contents) (map[string]bool, []Package, error) {
+	needs, provided, versions, err := dependencies()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	seen := map[string]bool{}
-	for todo := slices.Clone(packages); len(todo) > 0; {
+	for todo := slices.Clone(c.Packages); len(todo) > 0; {
 		name := todo[0]
 		todo = todo[1:]
 		if _, there := needs[name]; !there {
 			name = provided[name]
 		}
-		if name == "" || seen[name] {
+		if name == "" || seen[name] || slices.Contains(c.Without, name) {
 			continue
 		}
 		seen[name] = true
 		todo = append(todo, needs[name]...)
 	}
-	for _, name := range packages {
+	for _, name := range c.Packages {
 		if !seen[name] && provided[name] == "" {
-			return nil, fmt.Errorf("the package %s is not installed: apt-get install %s", name, name)
+			return nil, nil, fmt.Errorf("the package %s is not installed: apt-get install %s", name, name)
 		}
 	}
-	files := map[string]bool{}
-	for name := range seen {
+	files, list := map[string]bool{}, []Package{}
+	for _, name := range slices.Sorted(maps.Keys(seen)) {
+		list = append(list, versions[name])
 		out, err := exec.Command("dpkg", "-L", name).Output()
 		if err != nil {
-			return nil, fmt.Errorf("dpkg -L %s: %w", name, err)
+			return nil, nil, fmt.Errorf("dpkg -L %s: %w", name, err)
 		}
 		for file := range strings.Lines(string(out)) {
 			keep(files, strings.TrimSpace(file))
 		}
 	}
-	return files, nil
+	return files, list, nil
 }
 
 // keep notes a file, and what Python compiled of it.
@@ -129,11 +160,12 @@ func keep(files map[string]bool, file string) {
 
 // dependencies tells of each installed package what it needs, the first of alternatives that is there, and
 // which package provides a name.
-func dependencies() (needs map[string][]string, provided map[string]string, err error) {
-	out, err := exec.Command("dpkg-query", "-W", "-f", "${Package}\t${Pre-Depends}, ${Depends}\t${Provides}\n").Output()
+func dependencies() (needs map[string][]string, provided map[string]string, versions map[string]Package, err error) {
+	out, err := exec.Command("dpkg-query", "-W", "-f", "${Package}\t${Pre-Depends}, ${Depends}\t${Provides}\t${Version}\t${Architecture}\n").Output()
 	if err != nil {
-		return nil, nil, fmt.Errorf("images of the tests are made of installed packages of Debian: dpkg-query: %w", err)
+		return nil, nil, nil, fmt.Errorf("the files are those of installed packages of Debian, and this machine has none: dpkg-query: %w", err)
 	}
+	versions = map[string]Package{}
 	bare := func(s string) string {
 		s, _, _ = strings.Cut(s, "(")
 		s, _, _ = strings.Cut(s, ":")
@@ -144,6 +176,7 @@ func dependencies() (needs map[string][]string, provided map[string]string, err 
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		wants[fields[0]] = nil
+		versions[fields[0]] = Package{fields[0], fields[3], fields[4]}
 		for all := range strings.SplitSeq(fields[1], ",") {
 			var any []string
 			for alternative := range strings.SplitSeq(all, "|") {
@@ -169,10 +202,11 @@ func dependencies() (needs map[string][]string, provided map[string]string, err 
 			}
 		}
 	}
-	return needs, provided, nil
+	return needs, provided, versions, nil
 }
 
-// addFile adds a file of this machine under its own name. Its time stays, by which Python knows what it compiled of it.
+// addFile adds a file of this machine under its own name. The time of a source of Python stays, by which Python knows what it
+// compiled of it; others would say when they were installed here.
 func addFile(a *tar.Writer, file string) error {
 	info, err := os.Lstat(file)
 	if err != nil {
@@ -189,6 +223,10 @@ func addFile(a *tar.Writer, file string) error {
 		return err
 	}
 	h.Name, h.Uname, h.Gname, h.Uid, h.Gid = strings.TrimPrefix(file, "/"), "", "", 0, 0
+	h.AccessTime, h.ChangeTime = time.Time{}, time.Time{}
+	if !strings.HasSuffix(file, ".py") {
+		h.ModTime = time.Unix(0, 0)
+	}
 	if info.IsDir() {
 		h.Name += "/"
 	}
@@ -204,7 +242,8 @@ func addFile(a *tar.Writer, file string) error {
 	return err
 }
 
-func addBytes(a *tar.Writer, name string, mode int64, data []byte) error {
+// AddBytes adds a file with these contents.
+func AddBytes(a *tar.Writer, name string, mode int64, data []byte) error {
 	if err := a.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(data))}); err != nil {
 		return err
 	}
