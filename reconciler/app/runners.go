@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
@@ -161,10 +162,14 @@ func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRe
 
 // remoteConfig is what all runs elsewhere have in common.
 func (h *Repository) remoteConfig(o Options, apart string, work runs, kept port.Store, sealed seal.Key) runner.RemoteConfig {
+	guard := (*dispatch.Guard)(nil)
+	if work.For != "" {
+		guard = &dispatch.Guard{Allow: work.Allow}
+	}
 	return runner.RemoteConfig{
 		Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart), Seal: sealed.Derive("runs elsewhere " + work.For),
 		Owner: "r-" + digest.Of([]byte(h.Paths.State + "\x00" + apart)).Hex()[:16], Pull: apart != "", Program: o.Version,
-		Wall: work.Wall, Worker: workerProgram(o.Env.Self),
+		Wall: work.Wall, Guard: guard, Worker: workerProgram(o.Env.Self),
 	}
 }
 

@@ -5,9 +5,11 @@ package app
 import (
 	"log/slog"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -50,5 +52,21 @@ func TestSchedulersNeedASharedStore(t *testing.T) {
 				t.Errorf("%s: %+v, mounts %t, %v", name, l, mounts, err)
 			}
 		}
+	}
+}
+
+// TestWorkersOfPullRequestsAreGuardedAsRunsHere: the rule of this machine's runs goes with them.
+func TestWorkersOfPullRequestsAreGuardedAsRunsHere(t *testing.T) {
+	h := &Repository{Paths: Paths{State: t.TempDir()}}
+	key, err := seal.KeyOf([]byte("0123456789abcdef0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allow := []string{"10.0.0.0/8"}
+	if cfg := h.remoteConfig(Options{}, "pulls", runs{For: "pulls", Allow: allow}, nil, key); cfg.Guard == nil || !slices.Equal(cfg.Guard.Allow, allow) {
+		t.Errorf("of a pull request: %+v", cfg.Guard)
+	}
+	if cfg := h.remoteConfig(Options{}, "", runs{}, nil, key); cfg.Guard != nil {
+		t.Errorf("of the tracked branch: %+v", cfg.Guard)
 	}
 }

@@ -6,7 +6,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -82,24 +81,13 @@ func SuperviseConfig(text string, env port.Env) (runner.Config, error) {
 }
 
 // dial connects runs to the hosts that are declared, by the machine's own proxy where it
-// has one. Those of pull requests reach public
-// addresses alone, and private ones that the machine's owner allows, whatever a declared
-// name leads to at the time.
+// has one. Those of pull requests reach public addresses alone, and private ones that the
+// machine's owner allows, whatever a declared name leads to at the time.
 func (r runs) dial(env port.Env) egress.Dial {
 	if r.For == "" {
 		return egress.Through(env.Lookup)
 	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "%w", err)
-		}
-		g, err := dial.NewGuard(host, r.Allow)
-		if err != nil {
-			return nil, err
-		}
-		return g.Dial(ctx, network, address)
-	}
+	return dial.Guarded(r.Allow)
 }
 
 // Hidden are the folders that no run may be shown: the user's own, and Vishwa's.

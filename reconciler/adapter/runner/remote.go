@@ -38,7 +38,8 @@ type RemoteConfig struct {
 	Program  string   // this vishwa's version
 	Grace    time.Duration
 	Log      int64
-	Wall     wall.Policy // of the runs, as far as it goes where they are
+	Wall     wall.Policy     // of the runs, as far as it goes where they are
+	Guard    *dispatch.Guard // of the hosts that they declare; nil is none
 
 	// Shelf and Object are the shared store's: what a worker writes lies there below
 	// staging/, and content under Object's names. Without them, folders of this machine are

@@ -116,7 +116,7 @@ func (r *remote) task(ctx context.Context, a attempt, l launch) (port.Task, erro
 		Image: on.Image, Resources: on.Resources, Nodes: on.Nodes, Priority: on.Priority, Spot: on.Spot,
 		Deadline: timeout + preparing + overdue,
 	}
-	doc := dispatch.Document{Version: dispatch.Version, Program: r.Program, Job: l.Digest, Nonce: l.Nonce,
+	doc := dispatch.Document{Version: dispatch.Version, Program: r.Program, Job: l.Digest, Nonce: l.Nonce, Guard: r.Guard,
 		Order: work.Order{ID: digest.Of([]byte(l.Nonce)).Hex()[:32], Job: l.Job, Grace: r.Grace, Log: r.Log, Wall: r.wallThere()}}
 	ticket := dispatch.Ticket{Version: dispatch.Version}
 	var err error

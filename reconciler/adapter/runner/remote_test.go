@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +30,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // workerMain is this test program as a worker.
@@ -477,5 +480,42 @@ func TestWhatARunSeesOfItsWorker(t *testing.T) {
 		if strings.Contains(string(raw), secret) {
 			t.Errorf("it saw %q:\n%s", secret, raw)
 		}
+	}
+}
+
+// TestARunOfAPullRequestReachesPublicAddressesAlone: what its base declares may lead anywhere
+// by the time it runs, and the worker's network has more to show than ours.
+func TestARunOfAPullRequestReachesPublicAddressesAlone(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "private") }))
+	t.Cleanup(web.Close)
+	for name, c := range map[string]struct {
+		guard *dispatch.Guard
+		want  string
+	}{
+		"of the tracked branch":               {nil, "private"},
+		"of a pull request":                   {&dispatch.Guard{}, "not a public address"},
+		"of one, at another network's":        {&dispatch.Guard{Allow: []string{"10.0.0.0/8"}}, "not a public address"},
+		"of one, where the owner allows this": {&dispatch.Guard{Allow: []string{"127.0.0.0/8"}}, "private"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newRemoteBench(t)
+			b.cfg.Wall, b.cfg.Guard = wall.Policy{Strict: c.guard != nil}, c.guard
+			b.Runner = runner.Remote(b.cfg)
+			job := b.job("")
+			job.Params = map[string]any{"of": name} // a launch of its own
+			job.Network = schemas.Network{web.Listener.Addr().String()}
+			job.Command = []string{"python3", "-c", `import sys,urllib.error,urllib.request
+try: print(urllib.request.urlopen(sys.argv[1],timeout=20).read().decode())
+except urllib.error.HTTPError as e: print(e.code,e.read().decode())`, web.URL}
+			r := b.run(t, job)
+			raw, err := artifact.ReadAll(t.Context(), b.Store, r.Log)
+			if err != nil || r.Cause != "" {
+				t.Fatalf("%s: %s %v\n%s", r.Cause, r.Message, err, raw)
+			}
+			if !strings.Contains(string(raw), c.want) || c.want != "private" && strings.Contains(string(raw), "private\n") {
+				t.Errorf("it got %q, want %q", raw, c.want)
+			}
+		})
 	}
 }

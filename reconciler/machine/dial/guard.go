@@ -96,6 +96,21 @@ func (g *Guard) Allows(host string, a netip.Addr) bool {
 	return false
 }
 
+// Guarded connects to each host behind a guard of its own; allow is as of NewGuard.
+func Guarded(allow []string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "%w", err)
+		}
+		g, err := NewGuard(host, allow)
+		if err != nil {
+			return nil, err
+		}
+		return g.Dial(ctx, network, addr)
+	}
+}
+
 // Dial connects to addr where the guard lets it.
 func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)

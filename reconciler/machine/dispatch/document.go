@@ -79,7 +79,15 @@ type Document struct {
 	// Read is where content is read, by its name.
 	Read  map[digest.Digest]string `json:"read"`
 	Write port.WriteGrant          `json:"write"`
-	Until time.Time                `json:"until"` // of what is lent
+	// Guard keeps the command to public addresses, behind whatever name it declares.
+	Guard *Guard    `json:"guard,omitempty"`
+	Until time.Time `json:"until"` // of what is lent
+}
+
+// Guard is what the controller's owner says of the hosts that code which nobody reviewed may
+// reach: those that its base declares, at public addresses, and private ones that Allow lists.
+type Guard struct {
+	Allow []string `json:"allow,omitempty"` // as of dial.NewGuard
 }
 
 // Status says that the command has begun.

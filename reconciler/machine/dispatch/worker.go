@@ -22,6 +22,8 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/egress"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
@@ -133,6 +135,7 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 	r, err := work.Carry(ctx, work.Config{
 		Now: w.Now, Lookup: w.Lookup, Store: store, Vars: vars, Follower: !first,
 		Envs: sandbox.Environments{Dir: filepath.Join(w.Dir, "envs"), Env: port.Env{Now: w.Now, Log: w.Log, Lookup: w.Lookup}, Seal: sandbox.EnvironmentKey(key, ""), Wall: order.Wall},
+		Dial: doc.Guard.dial(),
 		Dir:  filepath.Join(around, "work"), Tmp: filepath.Join(around, "tmp"), Around: around, Log: logFile,
 		Running: func() error { return w.status(ctx, store, first) },
 		Asked:   func() bool { return false },
@@ -150,6 +153,14 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 		return nil
 	}
 	return w.result(context.WithoutCancel(ctx), store, r)
+}
+
+// dial connects the command to the hosts that are declared; nil is plainly.
+func (g *Guard) dial() egress.Dial {
+	if g == nil {
+		return nil
+	}
+	return dial.Guarded(g.Allow)
 }
 
 func (w Worker) status(ctx context.Context, store *lent, first bool) error {
