@@ -58,6 +58,7 @@ type remote struct {
 	mu    sync.Mutex
 	begun map[string]time.Time // attempts whose command was seen to have begun
 	logAt map[string]int64     // attempts' logs: where the piece that was read last ended
+	loans map[string]watched   // what attempts' workers are lent
 }
 
 // Remote runs jobs by a launcher.
@@ -68,7 +69,7 @@ func Remote(cfg RemoteConfig) port.Runner {
 	if cfg.Log <= 0 {
 		cfg.Log = 256 << 20
 	}
-	return &remote{RemoteConfig: cfg, begun: map[string]time.Time{}, logAt: map[string]int64{}}
+	return &remote{RemoteConfig: cfg, begun: map[string]time.Time{}, logAt: map[string]int64{}, loans: map[string]watched{}}
 }
 
 // launch is one attempt, in job.json.
@@ -190,6 +191,7 @@ func (r *remote) observeAttempt(ctx context.Context, a attempt) (port.Run, error
 	if st.Phase != port.TaskRunning {
 		return run, nil
 	}
+	r.renew(ctx, a, l)
 	began := r.began(ctx, a, l)
 	if began.IsZero() {
 		run.Reason = "its worker makes it ready"
@@ -297,6 +299,7 @@ func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
 	if err := a.conclude(work.Stopped(port.Result{Started: l.Begun, Finished: now})); err != nil {
 		return err
 	}
+	r.forgetAttempt(a)
 	return r.clear(ctx, a, l)
 }
 

@@ -123,7 +123,7 @@ func (r *remote) task(ctx context.Context, a attempt, l launch) (port.Task, erro
 	if r.Shelf == nil {
 		err = r.mounted(ctx, a, &t, &doc, &ticket)
 	} else {
-		err = r.lent(ctx, l, &t, &doc, &ticket)
+		err = r.lent(ctx, a, l, &t, &doc, &ticket)
 	}
 	if err != nil {
 		return t, err
@@ -172,23 +172,15 @@ func (l launch) prefix() string {
 }
 
 // lent writes the document to the shelf, with requests that are signed ahead.
-func (r *remote) lent(ctx context.Context, l launch, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
-	lender, ok := r.Shelf.(port.Lender)
-	if !ok {
-		return fault.WithHint(fault.New(fault.Invalid, "the store cannot lend a worker what it reads and writes"), "use a store in S3 for runs elsewhere (spec.store.s3)")
-	}
-	all := reads(l.Job)
-	loan := port.Loan{Write: l.prefix(), Until: r.Env.Now().Add(t.Deadline)}
-	for _, d := range all {
-		loan.Read = append(loan.Read, r.Object(d))
-	}
-	g, err := lender.Lend(ctx, loan)
+func (r *remote) lent(ctx context.Context, a attempt, l launch, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
+	need := r.Env.Now().Add(t.Deadline)
+	lent, err := r.lend(ctx, l, need, 1)
 	if err != nil {
 		return err
 	}
-	doc.Write, doc.Until, doc.Read = g.Write, g.Until, map[digest.Digest]string{}
-	for _, d := range all {
-		doc.Read[d] = g.Read[r.Object(d)]
+	doc.Write, doc.Until, doc.Read, doc.Next = lent.Write, lent.Until, lent.Read, lent.Next
+	if err := a.write(loanFile, loan{From: r.Env.Now(), Until: lent.Until, Need: need, Renew: 1}); err != nil {
+		return err
 	}
 	raw, err := json.Marshal(doc)
 	if err != nil {
@@ -198,7 +190,7 @@ func (r *remote) lent(ctx context.Context, l launch, t *port.Task, doc *dispatch
 	if _, err := r.Shelf.Put(ctx, at, bytes.NewReader(raw), int64(len(raw))); err != nil {
 		return err
 	}
-	own := port.Loan{Read: []string{at}, Write: l.prefix(), Until: loan.Until}
+	own := port.Loan{Read: []string{at}, Write: l.prefix(), Until: need}
 	workers := map[string]digest.Digest{}
 	if t.Command, err = r.begins(); err != nil {
 		return err
@@ -211,7 +203,8 @@ func (r *remote) lent(ctx context.Context, l launch, t *port.Task, doc *dispatch
 			own.Read = append(own.Read, r.Object(d))
 		}
 	}
-	if g, err = lender.Lend(ctx, own); err != nil {
+	g, err := r.Shelf.(port.Lender).Lend(ctx, own)
+	if err != nil {
 		return err
 	}
 	ticket.Document = dispatch.Located{URL: g.Read[at], SHA256: digest.Of(raw)}

@@ -48,6 +48,7 @@ func (r *remote) conclude(ctx context.Context, a attempt, l launch, st port.Task
 	if err := a.conclude(res); err != nil {
 		return port.Run{}, err
 	}
+	r.forgetAttempt(a)
 	if err := r.clear(ctx, a, l); err != nil {
 		r.Env.Log.Warn("what a run left is still there; the next one of its key clears it", "run", l.Name, "error", err)
 	}

@@ -5,6 +5,7 @@
 //	launch.json           the Document, written by the runner
 //	status.json           a Status, when the command begins
 //	log/<offset>          pieces of the log: 20 digits, the offset of the piece's first byte
+//	renewal.<n>.json      a Renewal, sealed: written by the runner while the command runs
 //	objects/<64 hex>      content by its SHA-256; larger than PartSize: <64 hex>.<n>, from 0
 //	result.json           the Manifest
 package dispatch
@@ -82,6 +83,8 @@ type Document struct {
 	// Guard keeps the command to public addresses, behind whatever name it declares.
 	Guard *Guard    `json:"guard,omitempty"`
 	Until time.Time `json:"until"` // of what is lent
+	// Next is where the first Renewal of that will be read; "" is never.
+	Next string `json:"next,omitempty"`
 }
 
 // Guard is what the controller's owner says of the hosts that code which nobody reviewed may

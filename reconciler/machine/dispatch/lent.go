@@ -43,6 +43,7 @@ type lent struct {
 	sleep  func(context.Context, time.Duration) error
 
 	mu   sync.Mutex
+	loan Renewal // what is lent now
 	made map[digest.Digest]int64
 }
 
@@ -57,11 +58,10 @@ func (l *lent) Has(_ context.Context, d digest.Digest) (bool, error) {
 
 // Get reads what was lent, by its name: other bytes are Corrupt.
 func (l *lent) Get(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
-	at, ok := l.doc.Read[d]
-	if !ok {
+	if _, ok := l.lends().Read[d]; !ok {
 		return nil, fault.New(fault.Missing, "%s is not lent to this job", d)
 	}
-	body, err := l.open(ctx, at)
+	body, err := l.open(ctx, func() string { return l.lends().Read[d] })
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.Short(), err)
 	}
@@ -84,9 +84,10 @@ func (c *checked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// open reads the whole of what is at a URL; a body that is cut off goes on where it ended.
-func (l *lent) open(ctx context.Context, at string) (io.ReadCloser, error) {
-	if file, ok := strings.CutPrefix(at, "file://"); ok {
+// open reads the whole of what is at a URL, which a renewal may change; a body that is cut
+// off goes on where it ended.
+func (l *lent) open(ctx context.Context, at func() string) (io.ReadCloser, error) {
+	if file, ok := strings.CutPrefix(at(), "file://"); ok {
 		f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			return nil, unreadable(err)
@@ -111,7 +112,7 @@ func unreadable(err error) error {
 type resumed struct {
 	ctx    context.Context
 	l      *lent
-	at     string
+	at     func() string
 	body   io.ReadCloser
 	offset int64
 	failed int
@@ -131,7 +132,7 @@ func (r *resumed) next() error {
 }
 
 func (r *resumed) ask() error {
-	req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, r.at, nil)
+	req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, r.at(), nil)
 	if err != nil {
 		return fault.New(fault.Invalid, "the address cannot be read")
 	}
@@ -142,7 +143,7 @@ func (r *resumed) ask() error {
 	}
 	resp, err := r.l.client.Do(req)
 	if err != nil {
-		return unreached(r.ctx, r.at, err)
+		return unreached(r.ctx, r.at(), err)
 	}
 	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && r.offset > 0 { // all of it had come
 		httpx.Drain(resp)
@@ -171,7 +172,7 @@ func (r *resumed) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if r.failed++; r.failed >= tries || r.ctx.Err() != nil {
-			return 0, unreached(r.ctx, r.at, err)
+			return 0, unreached(r.ctx, r.at(), err)
 		}
 		r.body.Close()
 		if err := r.next(); err != nil {
@@ -203,8 +204,8 @@ func (l *lent) refused(resp *http.Response) error {
 	kind := httpx.KindOf(resp.StatusCode)
 	err := fault.New(kind, "the store at %s answers %s", resp.Request.URL.Host, resp.Status)
 	switch {
-	case resp.StatusCode == http.StatusForbidden && l.now().After(l.doc.Until):
-		return fault.WithHint(fault.New(fault.Transient, "what this job was lent of the store ended at %s", l.doc.Until.UTC().Format(time.RFC3339)),
+	case resp.StatusCode == http.StatusForbidden && l.now().After(l.lends().Until):
+		return fault.WithHint(fault.New(fault.Transient, "what this job was lent of the store ended at %s", l.lends().Until.UTC().Format(time.RFC3339)),
 			"the next pass begins it anew; raise spec.timeout if its uploads take longer")
 	case resp.StatusCode == http.StatusForbidden:
 		return fault.WithHint(err, "compare the clock of the worker's machine, and see that the controller's credentials may read and write the store")
@@ -249,7 +250,7 @@ func (l *lent) write(ctx context.Context, name string, r io.ReaderAt, offset, si
 			}
 		}
 		piece := io.NewSectionReader(r, offset, size)
-		if folder, ok := strings.CutPrefix(l.doc.Write.URL, "file://"); ok {
+		if folder, ok := strings.CutPrefix(l.lends().Write.URL, "file://"); ok {
 			err = writeFile(filepath.Join(folder, filepath.FromSlash(name)), piece)
 		} else {
 			err = l.post(ctx, name, piece, size)
@@ -284,18 +285,19 @@ func writeFile(name string, r io.Reader) error {
 func (l *lent) post(ctx context.Context, name string, r io.Reader, size int64) error {
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
-	fields := l.doc.Write.Fields
+	lends := l.lends().Write
+	fields := lends.Fields
 	for _, f := range slices.Sorted(maps.Keys(fields)) {
 		if f != "key" {
 			_ = form.WriteField(f, fields[f]) // into memory
 		}
 	}
-	_ = form.WriteField("key", l.doc.Write.Prefix+name)
+	_ = form.WriteField("key", lends.Prefix+name)
 	_, _ = form.CreateFormFile("file", "object")
 	tail := "\r\n--" + form.Boundary() + "--\r\n"
 	length := int64(head.Len()) + size + int64(len(tail))
 	body := io.MultiReader(&head, r, strings.NewReader(tail))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.doc.Write.URL, io.NopCloser(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, lends.URL, io.NopCloser(body))
 	if err != nil {
 		return fault.New(fault.Invalid, "the address to write to cannot be read")
 	}
@@ -303,7 +305,7 @@ func (l *lent) post(ctx context.Context, name string, r io.Reader, size int64) e
 	req.Header.Set("Content-Type", form.FormDataContentType())
 	resp, err := l.client.Do(req)
 	if err != nil {
-		return unreached(ctx, l.doc.Write.URL, err)
+		return unreached(ctx, lends.URL, err)
 	}
 	defer httpx.Drain(resp)
 	if resp.StatusCode/100 != 2 {

@@ -85,7 +85,10 @@ func (w Worker) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store.doc = doc
+	store.doc, store.loan = doc, Renewal{Read: doc.Read, Write: doc.Write, Until: doc.Until, Next: doc.Next}
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go store.renewing(renewing)
 	return w.carry(ctx, store)
 }
 
@@ -96,7 +99,7 @@ func client(log *slog.Logger, now func() time.Time) *http.Client {
 }
 
 func (l *lent) document(ctx context.Context, t Ticket) (Document, error) {
-	body, err := l.open(ctx, t.Document.URL)
+	body, err := l.open(ctx, func() string { return t.Document.URL })
 	if err != nil {
 		return Document{}, fmt.Errorf("read the job's document: %w", err)
 	}
