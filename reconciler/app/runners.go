@@ -123,6 +123,11 @@ func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base ru
 	for name, declared := range project.Runners {
 		cfg := base
 		cfg.Name, cfg.Dir = name, filepath.Join(base.Dir, "runs-"+name)
+		// What another tool packed under this name was packed by others.
+		tool, err := digest.JSON(declared)
+		if err == nil {
+			cfg.Packs.Dir = filepath.Join(h.Paths.State, "runs-"+name, "packs-"+tool.Hex()[:16])
+		}
 		routes[name] = wrap.Route{
 			Has: func(key digest.Digest) bool { return runner.Has(cfg.Dir, key) },
 			Open: func() (port.Runner, error) {
@@ -169,7 +174,7 @@ func (h *Repository) remoteConfig(o Options, apart string, work runs, kept port.
 	return runner.RemoteConfig{
 		Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart), Seal: sealed.Derive("runs elsewhere " + work.For),
 		Owner: "r-" + digest.Of([]byte(h.Paths.State + "\x00" + apart)).Hex()[:16], Pull: apart != "", Program: o.Version,
-		Wall: work.Wall, Guard: guard, Worker: workerProgram(o.Env.Self),
+		Wall: work.Wall, Guard: guard, Packs: dispatch.Packs{Seal: sealed.Derive("packed environments"), Make: work.For == ""}, Worker: workerProgram(o.Env.Self),
 	}
 }
 

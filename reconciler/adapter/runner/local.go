@@ -63,7 +63,7 @@ func Local(cfg Config) port.Runner {
 func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	dir, err := l.keyDir(job.Key)
 	if err == nil {
-		err = checkJob(job)
+		err = work.CheckJob(job)
 	}
 	if err != nil {
 		return port.Run{}, err

@@ -46,6 +46,7 @@ type RemoteConfig struct {
 	// mounted, which the launcher must be able to do.
 	Shelf  port.Bucket
 	Object func(digest.Digest) string
+	Packs  dispatch.Packs // of environments
 	// Worker is the worker's program for an architecture of Go's, on this machine.
 	Worker      func(arch string) (path string, err error)
 	Brought     bool   // the launcher brings the worker to WorkerProgram before the job's image begins
@@ -80,6 +81,7 @@ type launch struct {
 	Nonce  string        `json:"nonce"`
 	Label  string        `json:"label"` // tells the launches of a name apart, and nothing else
 	Begun  time.Time     `json:"begun"`
+	Pack   bool          `json:"pack,omitempty"` // it packs an environment, and runs nothing
 }
 
 // taskFile has the TaskID of what was launched.
@@ -93,7 +95,7 @@ const mostPreempted = 20
 func (r *remote) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	dir, err := keyDir(r.Dir, job.Key)
 	if err == nil {
-		err = checkJob(job)
+		err = work.CheckJob(job)
 	}
 	if err != nil {
 		return port.Run{}, err
@@ -118,11 +120,11 @@ func (r *remote) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	case kind != fault.Missing && kind != fault.Corrupt:
 		return port.Run{}, err
 	}
-	return r.begin(ctx, dir, job)
+	return r.begin(ctx, dir, job, false)
 }
 
-// begin makes a new attempt, and has it launched.
-func (r *remote) begin(ctx context.Context, dir string, job port.Job) (port.Run, error) {
+// begin makes a new attempt, and has it launched; pack is for one that packs an environment.
+func (r *remote) begin(ctx context.Context, dir string, job port.Job, pack bool) (port.Run, error) {
 	name, err := dispatch.JobDigest(job)
 	if err != nil {
 		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, err)
@@ -130,7 +132,11 @@ func (r *remote) begin(ctx context.Context, dir string, job port.Job) (port.Run,
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return port.Run{}, artifact.Disk(fmt.Errorf("start %s: %w", job.Ref, err), r.Dir)
 	}
-	a, held, err := next(dir, r.Seal, func(a attempt, n int) any { return r.launchOf(job, name, n) })
+	a, held, err := next(dir, r.Seal, func(a attempt, n int) any {
+		l := r.launchOf(job, name, n)
+		l.Pack = pack
+		return l
+	})
 	if err != nil {
 		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -117,7 +118,13 @@ func (r *remote) task(ctx context.Context, a attempt, l launch) (port.Task, erro
 		Deadline: timeout + preparing + overdue,
 	}
 	doc := dispatch.Document{Version: dispatch.Version, Program: r.Program, Job: l.Digest, Nonce: l.Nonce, Guard: r.Guard,
-		Order: work.Order{ID: digest.Of([]byte(l.Nonce)).Hex()[:32], Job: l.Job, Grace: r.Grace, Log: r.Log, Wall: r.wallThere()}}
+		Order: work.Order{ID: digest.Of([]byte(l.Nonce)).Hex()[:32], Job: l.Job, Grace: r.Grace, Log: r.Log, Wall: r.wallThere(), Pack: l.Pack}}
+	for host, art := range r.packsFor(ctx, l.Job) {
+		if doc.Packs == nil {
+			doc.Packs = map[string]digest.Digest{}
+		}
+		doc.Packs[host] = art.Digest
+	}
 	ticket := dispatch.Ticket{Version: dispatch.Version}
 	var err error
 	if r.Shelf == nil {
@@ -143,29 +150,6 @@ func (r *remote) wallThere() wall.Policy {
 	return p
 }
 
-// reads are the names of all that a job reads.
-func reads(job port.Job) []digest.Digest {
-	seen := map[digest.Digest]bool{}
-	add := func(m digest.Manifest) {
-		for _, f := range m {
-			seen[f.Digest] = true
-		}
-	}
-	add(job.Code)
-	for _, in := range job.Inputs {
-		if in.Files == nil {
-			seen[in.Digest] = true
-		}
-		add(in.Files)
-	}
-	out := make([]digest.Digest, 0, len(seen))
-	for d := range seen {
-		out = append(out, d)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // prefix is where a launch writes on the shelf: nobody else can guess it.
 func (l launch) prefix() string {
 	return "staging/" + l.Digest.Hex()[:32] + "/" + digest.Of([]byte("prefix " + l.Nonce)).Hex()[:32] + "/"
@@ -174,7 +158,7 @@ func (l launch) prefix() string {
 // lent writes the document to the shelf, with requests that are signed ahead.
 func (r *remote) lent(ctx context.Context, a attempt, l launch, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
 	need := r.Env.Now().Add(t.Deadline)
-	lent, err := r.lend(ctx, l, need, 1)
+	lent, err := r.lend(ctx, l, need, 1, slices.Collect(maps.Values(doc.Packs))...)
 	if err != nil {
 		return err
 	}
@@ -267,7 +251,7 @@ func (r *remote) mounted(ctx context.Context, a attempt, t *port.Task, doc *disp
 		}
 	}
 	doc.Read = map[digest.Digest]string{}
-	for _, d := range reads(doc.Order.Job) {
+	for _, d := range dispatch.Reads(doc.Order.Job, slices.Collect(maps.Values(doc.Packs))...) {
 		if err := r.copyOut(ctx, d, filepath.Join(from, d.Hex())); err != nil {
 			return err
 		}

@@ -36,13 +36,13 @@ func (w watched) due(now time.Time) bool {
 	return w.Until.Before(w.Need) && now.After(w.From.Add(life/3)) && now.Sub(w.asked) >= min(time.Minute, life/20)
 }
 
-// lend lends a worker what its job reads, and the place of the next renewal.
-func (r *remote) lend(ctx context.Context, l launch, until time.Time, next int) (dispatch.Renewal, error) {
+// lend lends a worker what its job reads, and more, and the place of the next renewal.
+func (r *remote) lend(ctx context.Context, l launch, until time.Time, next int, more ...digest.Digest) (dispatch.Renewal, error) {
 	lender, ok := r.Shelf.(port.Lender)
 	if !ok {
 		return dispatch.Renewal{}, fault.WithHint(fault.New(fault.Invalid, "the store cannot lend a worker what it reads and writes"), "use a store in S3 for runs elsewhere (spec.store.s3)")
 	}
-	all, at := reads(l.Job), l.prefix()+dispatch.RenewalName(next)
+	all, at := dispatch.Reads(l.Job, more...), l.prefix()+dispatch.RenewalName(next)
 	ask := port.Loan{Read: []string{at}, Write: l.prefix(), Until: until}
 	for _, d := range all {
 		ask.Read = append(ask.Read, r.Object(d))

@@ -8,21 +8,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"math"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -52,6 +47,9 @@ func (r *remote) conclude(ctx context.Context, a attempt, l launch, st port.Task
 	if err := r.clear(ctx, a, l); err != nil {
 		r.Env.Log.Warn("what a run left is still there; the next one of its key clears it", "run", l.Name, "error", err)
 	}
+	if res.Cause == "" {
+		r.pack(ctx, l, res.Host)
+	}
 	return ended(a)
 }
 
@@ -66,7 +64,7 @@ func (r *remote) anew(ctx context.Context, a attempt, l launch, res port.Result)
 	if err != nil {
 		return port.Run{}, err
 	}
-	return r.begin(ctx, dir, l.Job)
+	return r.begin(ctx, dir, l.Job, l.Pack)
 }
 
 // untold is the result of a worker that left none.
@@ -99,11 +97,11 @@ func (r *remote) result(ctx context.Context, a attempt, l launch) (port.Result, 
 	}
 	res := r.claimed(m.Result, l)
 	if res.Cause == "" {
-		if err := checkResult(res, l.Job); err != nil {
+		if err := dispatch.CheckResult(res, l.Job); err != nil {
 			return port.Result{}, err
 		}
 	}
-	if err := r.ingest(ctx, a, l, m.Made, needed(res)); err != nil {
+	if err := r.ingest(ctx, a, l, m.Made, dispatch.Needed(res)); err != nil {
 		return port.Result{}, err
 	}
 	return res, nil
@@ -151,82 +149,6 @@ func within(t, from, to time.Time) time.Time {
 	return t
 }
 
-// checkResult holds a result against the job: everything that was asked for, and nothing else.
-func checkResult(res port.Result, job port.Job) error {
-	wrong := func(format string, args ...any) error {
-		return fault.New(fault.Corrupt, "the result is not one of this job: "+format, args...)
-	}
-	if !slices.Equal(slices.Sorted(maps.Keys(res.Outputs)), slices.Sorted(maps.Keys(job.Outputs))) {
-		return wrong("its outputs are %q", slices.Sorted(maps.Keys(res.Outputs)))
-	}
-	if (res.Model != nil) != job.Model {
-		return wrong("a model is there: %v", res.Model != nil)
-	}
-	for name, art := range res.Outputs {
-		if err := checkArtifact(art); err != nil {
-			return wrong("output %s: %w", name, err)
-		}
-	}
-	if !job.Model {
-		return nil
-	}
-	if err := checkArtifact(*res.Model); err != nil || res.Model.Files == nil {
-		return wrong("its model is a file, or cannot be (%v)", err)
-	}
-	var top []string
-	for _, f := range res.Model.Files {
-		top = append(top, f.Path)
-	}
-	if name := attest.Unsigned(top); name != "" {
-		return wrong("its model directory holds %s, which no signature of a model covers", name)
-	}
-	return work.CheckMetrics(res.Metrics)
-}
-
-func checkArtifact(art port.Artifact) error {
-	if _, err := digest.Parse(string(art.Digest)); err != nil {
-		return err
-	}
-	if art.Size < 0 || len(art.Name) > 255 {
-		return fault.New(fault.Corrupt, "its size or name cannot be")
-	}
-	if art.Files == nil {
-		return nil
-	}
-	if err := art.Files.Check(); err != nil {
-		return err
-	}
-	if art.Files.Digest() != art.Digest || art.Files.Size() != art.Size {
-		return fault.New(fault.Corrupt, "its list of files is another one than it is named")
-	}
-	return nil
-}
-
-// needed is all content that a result names, with its size; -1 is one that is not told.
-func needed(res port.Result) map[digest.Digest]int64 {
-	out := map[digest.Digest]int64{}
-	add := func(art port.Artifact) {
-		if art.Files == nil {
-			out[art.Digest] = art.Size
-			return
-		}
-		out[art.Digest] = -1 // of its list
-		for _, f := range art.Files {
-			out[f.Digest] = f.Size
-		}
-	}
-	for _, art := range res.Outputs {
-		add(art)
-	}
-	if res.Model != nil {
-		add(*res.Model)
-	}
-	if res.Log != "" {
-		out[res.Log] = -1
-	}
-	return out
-}
-
 // side is how many objects are read side by side.
 const side = 4
 
@@ -254,7 +176,7 @@ func (r *remote) ingest(ctx context.Context, a attempt, l launch, made, needed m
 			if has, err := r.Store.Has(ctx, d); err != nil || has {
 				return err
 			}
-			in := &parts{ctx: ctx, shelf: shelf, prefix: prefix, name: d, size: made[d]}
+			in := dispatch.Object(ctx, shelf, prefix, d, made[d])
 			defer in.Close()
 			got, n, err := r.Store.Put(ctx, in)
 			if err != nil {
@@ -267,48 +189,6 @@ func (r *remote) ingest(ctx context.Context, a attempt, l launch, made, needed m
 		})
 	}
 	return g.Wait()
-}
-
-// parts reads an object that was written in parts.
-type parts struct {
-	ctx    context.Context
-	shelf  port.Bucket
-	prefix string
-	name   digest.Digest
-	size   int64
-	n      int
-	body   io.ReadCloser
-}
-
-func (p *parts) Read(b []byte) (int, error) {
-	for {
-		if p.body == nil {
-			if p.n >= dispatch.Parts(p.size) {
-				return 0, io.EOF
-			}
-			body, _, err := p.shelf.Get(p.ctx, p.prefix+dispatch.ObjectName(p.name, p.size, p.n), port.All)
-			if err != nil {
-				return 0, err
-			}
-			p.body, p.n = body, p.n+1
-		}
-		n, err := p.body.Read(b)
-		if err != io.EOF {
-			return n, err
-		}
-		p.body.Close()
-		p.body = nil
-		if n > 0 {
-			return n, nil
-		}
-	}
-}
-
-func (p *parts) Close() error {
-	if p.body != nil {
-		return p.body.Close()
-	}
-	return nil
 }
 
 // clear takes away the task and what its worker wrote. It may be done twice.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -46,6 +47,8 @@ type processes struct {
 	mu  sync.Mutex
 	all map[string]*process
 	n   int
+	// fixed is the folder of every worker, as a container's is; "" is one each.
+	fixed string
 	// tamper changes what a worker left, before its task is seen to have ended.
 	tamper func(t *process)
 }
@@ -82,6 +85,12 @@ func (p *processes) Launch(_ context.Context, task port.Task) (port.TaskID, erro
 	x := &process{task: task, id: port.TaskID{Name: task.Name, UID: fmt.Sprint(p.n), Tool: "this"}, dir: filepath.Join(p.dir, fmt.Sprint(p.n)), ended: make(chan struct{}), status: port.TaskStatus{Phase: port.TaskRunning}}
 	if err := os.Mkdir(x.dir, 0o700); err != nil {
 		return port.TaskID{}, err
+	}
+	if p.fixed != "" {
+		if err := errors.Join(os.RemoveAll(p.fixed), os.Mkdir(p.fixed, 0o700)); err != nil {
+			return port.TaskID{}, err
+		}
+		x.dir = p.fixed
 	}
 	x.cmd = exec.Command("/proc/self/exe", "work", x.dir)
 	x.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "VISHWA_") }), port.TicketVariable+"="+string(task.Ticket))

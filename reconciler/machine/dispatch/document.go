@@ -77,6 +77,8 @@ type Document struct {
 	Job   digest.Digest `json:"job"`
 	Nonce string        `json:"nonce"`
 	Order work.Order    `json:"order"`
+	// Packs are environments as sandbox.Pack writes them, by the kind of machine.
+	Packs map[string]digest.Digest `json:"packs,omitempty"`
 	// Read is where content is read, by its name.
 	Read  map[digest.Digest]string `json:"read"`
 	Write port.WriteGrant          `json:"write"`

@@ -135,11 +135,14 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 	streaming, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); stream.follow(streaming) }()
+	envs := sandbox.Environments{Dir: filepath.Join(w.Dir, "envs"), Env: port.Env{Now: w.Now, Log: w.Log, Lookup: w.Lookup}, Seal: sandbox.EnvironmentKey(key, ""), Wall: order.Wall}
+	if d, ok := doc.Packs[work.Host()]; ok {
+		envs.Packed = func(ctx context.Context) (io.ReadCloser, error) { return store.Get(ctx, d) }
+	}
 	r, err := work.Carry(ctx, work.Config{
 		Now: w.Now, Lookup: w.Lookup, Store: store, Vars: vars, Follower: !first,
-		Envs: sandbox.Environments{Dir: filepath.Join(w.Dir, "envs"), Env: port.Env{Now: w.Now, Log: w.Log, Lookup: w.Lookup}, Seal: sandbox.EnvironmentKey(key, ""), Wall: order.Wall},
-		Dial: doc.Guard.dial(),
-		Dir:  filepath.Join(around, "work"), Tmp: filepath.Join(around, "tmp"), Around: around, Log: logFile,
+		Envs: envs, Dial: doc.Guard.dial(),
+		Dir: filepath.Join(around, "work"), Tmp: filepath.Join(around, "tmp"), Around: around, Log: logFile,
 		Running: func() error { return w.status(ctx, store, first) },
 		Asked:   func() bool { return false },
 	}, order)

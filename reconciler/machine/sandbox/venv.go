@@ -29,6 +29,10 @@ type Environments struct {
 	Seal seal.Key    // seals what is said of an environment
 	Wall wall.Policy // what the machine's owner says of how installers are kept apart
 	Dial egress.Dial // connects them to the package index; nil is plainly
+	// Packed is an environment that Pack wrote elsewhere, which may be for what is asked: then
+	// nothing is installed. It is used by this process alone, and not kept for others. What it
+	// reads must fail at its end where it is not what it should be. Nil is none.
+	Packed func(ctx context.Context) (io.ReadCloser, error)
 }
 
 // Environment is one that is ready. The zero Environment is the caller's own PATH.
@@ -99,6 +103,9 @@ func (e Environments) Prepare(ctx context.Context, lock []byte, progress io.Writ
 	if err := errors.Join(removeFile(recordFile(dir)), Remove(dir)); err != nil {
 		return Environment{}, fmt.Errorf("clear unfinished environment: %w", err)
 	}
+	if e.unpacked(ctx, name, dir, progress) {
+		return Environment{Bin: filepath.Join(dir, "bin"), Python: python.Version, Digest: name}, nil
+	}
 	if err := build.run(ctx, lock); err != nil {
 		_ = Remove(dir) // without its record it is cleared by whoever comes next
 		return Environment{}, err
@@ -108,6 +115,30 @@ func (e Environments) Prepare(ctx context.Context, lock []byte, progress io.Writ
 		return Environment{}, fmt.Errorf("finish environment: %w", err)
 	}
 	return ready, nil
+}
+
+// unpacked tells whether the environment was laid out from a pack. What cannot be used is
+// said, and installed as if there were none.
+func (e Environments) unpacked(ctx context.Context, name digest.Digest, dir string, progress io.Writer) bool {
+	if e.Packed == nil {
+		return false
+	}
+	began := time.Now()
+	in, err := e.Packed(ctx)
+	if err == nil {
+		err = errors.Join(os.MkdirAll(filepath.Dir(dir), 0o755), unpack(ctx, in, name, dir, e.Wall.Filled(0).Limits.Disk))
+		in.Close()
+	}
+	if err == nil && executable(filepath.Join(dir, "bin", "python")) == "" {
+		err = fault.New(fault.Missing, "its interpreter is not here")
+	}
+	if err != nil {
+		_ = Remove(dir)
+		fmt.Fprintf(progress, "vishwa: the packed environment cannot be used here, and is installed instead: %v\n", err)
+		return false
+	}
+	fmt.Fprintf(progress, "vishwa: the environment was unpacked in %s\n", time.Since(began).Round(time.Millisecond))
+	return true
 }
 
 // WriteFile writes a file whole or not at all, also where the machine loses power.

@@ -37,7 +37,12 @@ type Order struct {
 	Grace time.Duration `json:"grace"` // between SIGTERM and SIGKILL
 	Log   int64         `json:"log"`   // bytes of log kept
 	Wall  wall.Policy   `json:"wall"`
+	// Pack has the environment made and packed, as the output PackOutput; no command is begun.
+	Pack bool `json:"pack,omitempty"`
 }
+
+// PackOutput is the output of an Order that packs.
+const PackOutput = "environment"
 
 // Config is what a job is carried out with.
 type Config struct {
@@ -124,6 +129,9 @@ func (w *worker) carry(ctx context.Context) port.Result {
 	}
 	if ctx.Err() != nil || w.Asked() {
 		return w.interrupted()
+	}
+	if w.Pack {
+		return w.packed(ctx)
 	}
 	e := w.execute(ctx)
 	if e.how == port.Stopped {

@@ -70,6 +70,18 @@ func (w *worker) collect(ctx context.Context) port.Result {
 	return r
 }
 
+// packed keeps the environment as one object.
+func (w *worker) packed(ctx context.Context) port.Result {
+	read, write := io.Pipe()
+	go func() { write.CloseWithError(sandbox.Pack(ctx, w.python, write)) }()
+	defer read.Close()
+	d, n, err := w.Store.Put(ctx, read)
+	if err != nil {
+		return unkept("its environment", err)
+	}
+	return port.Result{Outputs: map[string]port.Artifact{PackOutput: {Digest: d, Size: n, Name: PackOutput + ".tar.zst"}}}
+}
+
 // absent says what is wrong with the place of an output, or "": nothing there, or
 // a symbolic link on the way from the run's directory, which may lead anywhere.
 func absent(root, path string) string {

@@ -1,6 +1,6 @@
 // What a job must be before anything of it is begun.
 
-package runner
+package work
 
 import (
 	"maps"
@@ -14,8 +14,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// checkJob refuses what would fail later with a worse message.
-func checkJob(job port.Job) error {
+// CheckJob refuses what would fail later with a worse message.
+func CheckJob(job port.Job) error {
 	wrong := func(way, format string, args ...any) error {
 		return fault.WithHint(fault.New(fault.Invalid, "check job %s: "+format, append([]any{job.Ref}, args...)...), "%s", way)
 	}
