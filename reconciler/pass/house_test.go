@@ -228,18 +228,18 @@ func (h host) Apply(_ context.Context, r port.Release) (port.Live, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for name, other := range h.served {
-		if r.Command == nil || name == r.Name || r.Port == 0 || other.Port != r.Port {
+		if !r.Serves() || name == r.Name || r.Local.Port == 0 || other.Local.Port != r.Local.Port {
 			continue
 		}
 		if name != r.Over {
-			return port.Live{}, fault.New(fault.Conflict, "port %d is %s's", r.Port, name)
+			return port.Live{}, fault.New(fault.Conflict, "port %d is %s's", r.Local.Port, name)
 		}
 		if h.fails {
 			return port.Live{}, fault.New(fault.Invalid, "it ended just after it became ready")
 		}
 		delete(h.served, name)
 	}
-	if delete(h.served, r.Name); r.Command != nil {
+	if delete(h.served, r.Name); r.Serves() {
 		h.served[r.Name] = r
 	}
 	return port.Live{Key: r.Key, Health: port.Ready}, nil

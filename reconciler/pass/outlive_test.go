@@ -22,14 +22,14 @@ func TestTwoThatAreRenamedAtOnceTakeTheirOwnAddresses(t *testing.T) {
 	if held := pass(t, h); len(held) != 4 {
 		t.Errorf("held are %q", held)
 	}
-	if w.served["live"].Port != 8080 || w.served["second"].Port != 8081 {
+	if w.served["live"].Local.Port != 8080 || w.served["second"].Local.Port != 8081 {
 		t.Errorf("production serves %v", w.served)
 	}
 	yes(t, h, []string{"bob"})
 	if held := pass(t, h); len(held) > 0 {
 		t.Errorf("held are %q", held)
 	}
-	if w.served["live2"].Port != 8080 || w.served["second2"].Port != 8081 || len(w.served) != 2 {
+	if w.served["live2"].Local.Port != 8080 || w.served["second2"].Local.Port != 8081 || len(w.served) != 2 {
 		t.Errorf("production serves %v", w.served)
 	}
 }
@@ -44,7 +44,7 @@ func TestARenameThatMustTrainFirstStopsNothing(t *testing.T) {
 		h.commit(w, two, guardedTree(change))
 		yes(t, h, []string{"bob"}) // too early: the model is not known
 		for range 2 {
-			if held := pass(t, h); len(held) != 2 || w.served["live"].Port != 8080 {
+			if held := pass(t, h); len(held) != 2 || w.served["live"].Local.Port != 8080 {
 				t.Fatalf("%s: held are %q, served %v", name, held, w.served)
 			}
 		}
@@ -64,7 +64,7 @@ func TestWhatComesBackMovesNoGuard(t *testing.T) {
 	befriended := guardedTree(befriend)
 	h.commit(w, two, befriended)
 	delete(w.served, "live") // a reboot, at a head that names eve
-	if held := pass(t, h); len(held) > 0 || w.served["live"].Port != 8080 {
+	if held := pass(t, h); len(held) > 0 || w.served["live"].Local.Port != 8080 {
 		t.Fatalf("it does not come back: %q", held)
 	}
 	const three = "5555555555555555555555555555555555555555"
@@ -90,13 +90,13 @@ func TestARenameWhoseSuccessorFailsStopsNothing(t *testing.T) {
 			h.Hands = written(alice)
 			pass(t, h)
 			yes(t, h, []string{"bob"})
-			if held := pass(t, h); len(held) > 0 || w.served["live"].Port != 8080 {
+			if held := pass(t, h); len(held) > 0 || w.served["live"].Local.Port != 8080 {
 				t.Fatalf("held are %q, served %v", held, w.served)
 			}
 			h.commit(w, two, base(replaced("metadata: {name: live}", "metadata: {name: live2}")))
 			yes(t, h, []string{"bob"})
 			w.fails = true
-			if held := pass(t, h); len(held) != 2 || w.served["live"].Port != 8080 || len(w.served) != 1 {
+			if held := pass(t, h); len(held) != 2 || w.served["live"].Local.Port != 8080 || len(w.served) != 1 {
 				t.Errorf("held are %q, served %v", held, w.served)
 			}
 			if e := w.facts.Latest[ref("deployment/live")]; e.Action != ledger.Deploy {
@@ -107,7 +107,7 @@ func TestARenameWhoseSuccessorFailsStopsNothing(t *testing.T) {
 			if held := pass(t, h); len(held) > 0 {
 				t.Errorf("held are %q", held)
 			}
-			if got := w.served["live2"]; got.Port != 8080 || got.Over != "live" || len(w.served) != 1 {
+			if got := w.served["live2"]; got.Local.Port != 8080 || got.Over != "live" || len(w.served) != 1 {
 				t.Errorf("served %v", w.served)
 			}
 			if held := pass(t, h); len(held) > 0 || w.facts.Latest[ref("deployment/live")].Action != ledger.Retire {

@@ -92,7 +92,7 @@ type Provisioner interface {
 type Server interface {
 	// Observe tells what is served under name; nothing is the zero Live.
 	Observe(ctx context.Context, name string) (Live, error)
-	// Apply serves r under its name, or stops serving where r has no command. It
+	// Apply serves r under its name, or stops serving where r has no target. It
 	// returns when r answers, or with an error while what was served before goes on.
 	// Applying twice is once.
 	Apply(ctx context.Context, r Release) (Live, error)

@@ -232,28 +232,6 @@ type Outcome struct {
 	State   digest.Digest     `json:"state,omitempty"`   // of the state's bytes after
 }
 
-// Release is what a Server serves under a name.
-type Release struct {
-	Name    string            `json:"name"`
-	Key     digest.Digest     `json:"key"`     // of the deployment's recipe: the same key is the same release
-	Command []string          `json:"command"` // none stops serving
-	Code    digest.Manifest   `json:"code,omitempty"`
-	Lock    string            `json:"lock,omitempty"`
-	Model   Artifact          `json:"model,omitzero"`
-	Inputs  map[string][]byte `json:"inputs,omitempty"` // name -> bytes of the file at VISHWA_INPUT_<NAME>
-	Params  map[string]any    `json:"params,omitempty"`
-	Pass    []string          `json:"pass,omitempty"`
-	Port    int               `json:"port,omitempty"` // zero chooses a free one and keeps it
-	Ready   string            `json:"ready"`
-	Timeout time.Duration     `json:"timeout"`           // to become ready
-	MaxBody int64             `json:"maxBody,omitempty"` // bytes of a request's body; zero is the server's own bound
-	// Isolation is the weakest level that it may be served at; empty is any.
-	Isolation string `json:"isolation,omitempty"`
-	// Over is the name of what is served at Port by now: it ends when this release has
-	// proved itself in its place, and goes on where it does not. Empty: of nothing.
-	Over string `json:"over,omitempty"`
-}
-
 // Health says how a release stands.
 type Health string
 

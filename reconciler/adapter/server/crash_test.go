@@ -134,7 +134,7 @@ func TestADeclaredPortIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := s.release("one", "1")
-	r.Port = number
+	r.Local.Port = number
 	want := fmt.Sprintf("http://127.0.0.1:%d", number)
 	if l := s.apply(r); l.URL != want {
 		t.Fatalf("declared %s, served at %s", want, l.URL)
@@ -162,7 +162,7 @@ func TestAnUnhealthyProcessIsReplacedByTheSameApply(t *testing.T) {
 func TestAMissingProgramIsInvalid(t *testing.T) {
 	s := newStage(t)
 	r := s.release("one", "1")
-	r.Command = []string{"no-such-program-here"}
+	r.Local.Command = []string{"no-such-program-here"}
 	_, err := s.server.Apply(context.Background(), r)
 	if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "no-such-program-here") || !strings.Contains(fault.HintOf(err), "PATH") {
 		t.Fatalf("%v (%s)", err, fault.HintOf(err))

@@ -24,14 +24,14 @@ func at(t *testing.T, r port.Release) port.Release {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	r.Port = l.Addr().(*net.TCPAddr).Port
+	r.Local.Port = l.Addr().(*net.TCPAddr).Port
 	return r
 }
 
 // over is the release of another name that takes was's place.
 func (s *stage) over(was port.Release, name, version string, how ...string) port.Release {
 	r := s.release(name, version, how...)
-	r.Port, r.Over = was.Port, was.Name
+	r.Local.Port, r.Over = was.Local.Port, was.Name
 	return r
 }
 
@@ -82,13 +82,13 @@ func TestNobodyHandsOverWhatTheyDoNotHave(t *testing.T) {
 	s := newStage(t)
 	other, stranger := at(t, s.release("one", "1")), at(t, s.release("x", "1"))
 	l := s.apply(other)
-	taken, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", stranger.Port))
+	taken, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", stranger.Local.Port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
 	next := s.over(other, "two", "2")
-	next.Port = stranger.Port
+	next.Local.Port = stranger.Local.Port
 	if _, err := s.server.Apply(context.Background(), next); fault.Of(err) != fault.Conflict {
 		t.Errorf("another program's port: %v", err)
 	}

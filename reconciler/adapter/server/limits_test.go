@@ -182,7 +182,7 @@ func TestABodyHasABound(t *testing.T) {
 		a.Body.Close()
 	}
 	declared := s.release("one", "2")
-	declared.MaxBody = 2000
+	declared.Local.MaxBody = 2000
 	l = s.apply(declared)
 	if a, err := http.Post(l.URL+"/count", "text/plain", strings.NewReader(strings.Repeat("x", 2000))); err != nil || a.StatusCode != http.StatusOK {
 		t.Errorf("a bound that is declared: %v %v", a, err)

@@ -119,7 +119,7 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 		}
 		defer held.Close()
 	}
-	if len(r.Command) == 0 {
+	if !r.Serves() {
 		return port.Live{}, s.retire(ctx, r.Name)
 	}
 	return s.serve(ctx, r)
@@ -149,7 +149,7 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	if err == nil {
 		o.Port = had.Port
 	}
-	if r.Port != 0 {
+	if r.Hosted().Port != 0 {
 		o.Port = 0
 	}
 	o, err = s.layOut(ctx, r, o)

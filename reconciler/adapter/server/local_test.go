@@ -188,7 +188,7 @@ func TestAServedProcessSeesWhatIsDeclaredAndNothingElse(t *testing.T) {
 	t.Setenv("DECLARED", "yes")
 	s := newStage(t)
 	r := s.release("one", "1")
-	r.Pass = []string{"DECLARED", "VISHWA_KEY_PASSWORD"}
+	r.Local.Pass = []string{"DECLARED", "VISHWA_KEY_PASSWORD"}
 	r.Inputs = map[string][]byte{"serving": []byte(`{"bucket":"b"}`)}
 	r.Params = map[string]any{"threshold": 0.5}
 	l := s.apply(r)
@@ -349,7 +349,7 @@ func TestATakenPortIsAConflictAndNothingChanges(t *testing.T) {
 	}
 	taken := other.Addr().(*net.TCPAddr).Port
 	r := s.release("one", "2")
-	r.Port = taken
+	r.Local.Port = taken
 	_, err = s.server.Apply(context.Background(), r)
 	if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), fmt.Sprint(taken)) || fault.HintOf(err) == "" {
 		t.Fatalf("a taken port: %v (%s)", err, fault.HintOf(err))
@@ -369,7 +369,7 @@ func TestAKilledHostIsBroughtBack(t *testing.T) {
 	s := newStage(t)
 	child := filepath.Join(t.TempDir(), "child")
 	r, other := s.release("one", "1", "child="+child), s.release("two", "1")
-	r.Pass = []string{"DECLARED"}
+	r.Local.Pass = []string{"DECLARED"}
 	t.Setenv("DECLARED", "yes")
 	l, m := s.apply(r), s.apply(other)
 	grandchild, _ := os.ReadFile(child)

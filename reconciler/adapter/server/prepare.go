@@ -34,12 +34,13 @@ const (
 
 // order is r as the host is asked for it, but for its folder.
 func (s *local) order(r port.Release) order {
+	h := r.Hosted()
 	o := order{
-		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: r.Command, Pass: r.Pass,
-		Declared: r.Port, Over: r.Over, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits, Wall: s.cfg.Wall, Least: wall.Level(r.Isolation),
+		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: h.Command, Pass: h.Pass,
+		Declared: h.Port, Over: r.Over, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits, Wall: s.cfg.Wall, Least: wall.Level(r.Isolation),
 	}
-	if r.MaxBody > 0 {
-		o.Limits.Body = r.MaxBody
+	if h.MaxBody > 0 {
+		o.Limits.Body = h.MaxBody
 	}
 	if !strings.HasPrefix(o.Ready, "/") {
 		o.Ready = "/v2/health/ready"
@@ -98,7 +99,7 @@ func (s *local) layOut(ctx context.Context, r port.Release, o order) (order, err
 }
 
 func fill(ctx context.Context, store port.Store, r port.Release, l *sandbox.Layout) error {
-	if err := l.Code(ctx, store, r.Code); err != nil {
+	if err := l.Code(ctx, store, r.Hosted().Code); err != nil {
 		return err
 	}
 	if m := model(r); m.Digest != "" {
@@ -121,7 +122,7 @@ func fill(ctx context.Context, store port.Store, r port.Release, l *sandbox.Layo
 // stands on disk.
 func laid(r port.Release) (digest.Manifest, error) {
 	var out digest.Manifest
-	for folder, files := range map[string]digest.Manifest{codeFolder: r.Code, modelFolder: model(r).Files} {
+	for folder, files := range map[string]digest.Manifest{codeFolder: r.Hosted().Code, modelFolder: model(r).Files} {
 		for _, f := range files {
 			f.Path = folder + "/" + f.Path
 			out = append(out, f)
@@ -159,19 +160,19 @@ func shut(dir string) error {
 
 // python makes the environment that r's lock file asks for.
 func (s *local) python(ctx context.Context, r port.Release) (sandbox.Environment, error) {
-	if r.Lock == "" {
+	if r.Local == nil || r.Local.Lock == "" {
 		return sandbox.Environment{}, nil
 	}
-	for _, f := range r.Code {
-		if f.Path != r.Lock {
+	for _, f := range r.Local.Code {
+		if f.Path != r.Local.Lock {
 			continue
 		}
 		lock, err := artifact.ReadAll(ctx, s.cfg.Store, f.Digest)
 		if err != nil {
-			return sandbox.Environment{}, fmt.Errorf("read %s: %w", r.Lock, err)
+			return sandbox.Environment{}, fmt.Errorf("read %s: %w", r.Local.Lock, err)
 		}
 		return s.cfg.Envs.Prepare(ctx, lock, io.Discard)
 	}
-	return sandbox.Environment{}, fault.WithHint(fault.New(fault.Invalid, "release %s: its lock file %s is not among its code", r.Name, r.Lock),
-		"list %s under spec.target.local.code", r.Lock)
+	return sandbox.Environment{}, fault.WithHint(fault.New(fault.Invalid, "release %s: its lock file %s is not among its code", r.Name, r.Local.Lock),
+		"list %s under spec.target.local.code", r.Local.Lock)
 }

@@ -115,10 +115,12 @@ func (s *stage) release(name, version string, how ...string) port.Release {
 	code, size, _ := s.store.Put(ctx, strings.NewReader("print('serve')"))
 	return port.Release{
 		Name: name, Key: digest.Of([]byte(name + version + strings.Join(how, " "))),
-		Command: append([]string{testEnv().Self, "tiny", version}, how...),
-		Code:    digest.Manifest{{Path: "src/serve.py", Digest: code, Size: size}},
-		Model:   port.Artifact{Digest: files.Digest(), Size: n, Files: files},
-		Ready:   "/v2/health/ready", Timeout: 20 * time.Second,
+		Model: port.Artifact{Digest: files.Digest(), Size: n, Files: files},
+		Ready: "/v2/health/ready", Timeout: 20 * time.Second,
+		Local: &port.LocalRelease{Hosted: port.Hosted{
+			Command: append([]string{testEnv().Self, "tiny", version}, how...),
+			Code:    digest.Manifest{{Path: "src/serve.py", Digest: code, Size: size}},
+		}},
 	}
 }
 

@@ -240,7 +240,7 @@ func TestRetiringStopsServing(t *testing.T) {
 	s.run(t)
 	p := plan.Plan{Steps: []plan.Step{{Ref: ref("deployment/a"), Do: plan.Retire, Key: s.facts.Latest[ref("deployment/a")].Key, Why: "declared no more"}}}
 	Run(t.Context(), p, Config{Facts: s.facts.Clone(), Server: server{s}, Services: s, Common: EntryContext{Actor: "controller:test"}})
-	if r := s.served["a"]; r.Command != nil || s.facts.Latest[ref("deployment/a")].Action != ledger.Retire {
+	if r := s.served["a"]; r.Serves() || s.facts.Latest[ref("deployment/a")].Action != ledger.Retire {
 		t.Errorf("served %+v", r)
 	}
 }

@@ -52,9 +52,12 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 		ready = "/v2/health/ready"
 	}
 	r := port.Release{
-		Name: j.Ref.Name, Key: j.Key, Command: t.Run, Code: j.node.Code, Lock: j.node.Lock,
-		Model: selected.Model.Artifact, Params: t.Params, Pass: t.Env.Pass, Port: t.Port,
-		Ready: ready, Timeout: t.ReadyTimeout.Or(time.Minute), MaxBody: int64(t.MaxBody) << 20, Inputs: map[string][]byte{},
+		Name: j.Ref.Name, Key: j.Key, Model: selected.Model.Artifact, Params: t.Params,
+		Ready: ready, Timeout: t.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
+		Local: &port.LocalRelease{
+			Hosted: port.Hosted{Command: t.Run, Code: j.node.Code, Pass: t.Env.Pass, Port: t.Port, MaxBody: int64(t.MaxBody) << 20},
+			Lock:   j.node.Lock,
+		},
 	}
 	if a.Least != nil {
 		r.Isolation = a.Least(j.Ref)

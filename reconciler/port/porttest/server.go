@@ -48,7 +48,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 	retire := func(t *testing.T, s Serving, name string) {
 		t.Helper()
 		if l := apply(t, s, port.Release{Name: name}); l != (port.Live{}) {
-			t.Fatalf("Apply without a command returned %+v, want nothing", l)
+			t.Fatalf("Apply without a target returned %+v, want nothing", l)
 		}
 	}
 	tests := map[string]func(t *testing.T, s Serving){

@@ -1,0 +1,54 @@
+// What a Server is asked to serve: what every target needs, and one part that is a target's own.
+
+package port
+
+import (
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+)
+
+// Release is what a Server serves under a name. At most one target's part is there, and its
+// field has the name of the target; with none, nothing is served under the name any more.
+type Release struct {
+	Name    string            `json:"name"`
+	Key     digest.Digest     `json:"key"` // of the deployment's recipe: the same key is the same release
+	Model   Artifact          `json:"model,omitzero"`
+	Inputs  map[string][]byte `json:"inputs,omitempty"` // name -> bytes of the file at VISHWA_INPUT_<NAME>
+	Params  map[string]any    `json:"params,omitempty"`
+	Ready   string            `json:"ready"`
+	Timeout time.Duration     `json:"timeout"` // to become ready
+	// Isolation is the weakest level that it may be served at; empty is any.
+	Isolation string `json:"isolation,omitempty"`
+	// Over is the name of what is served at the same public address by now: it ends when this release has
+	// proved itself in its place, and goes on where it does not. Empty: of nothing.
+	Over string `json:"over,omitempty"`
+
+	Local *LocalRelease `json:"local,omitempty"`
+}
+
+// Serves tells whether anything is to be served.
+func (r Release) Serves() bool { return r.Local != nil }
+
+// Hosted is what targets share that are served by this machine's serving host.
+type Hosted struct {
+	Command []string        `json:"command"`
+	Code    digest.Manifest `json:"code,omitempty"`
+	Pass    []string        `json:"pass,omitempty"`    // variables of the caller's that the process may see
+	Port    int             `json:"port,omitempty"`    // the public one; zero chooses a free one and keeps it
+	MaxBody int64           `json:"maxBody,omitempty"` // bytes of a request's body; zero is the server's own bound
+}
+
+// LocalRelease is a process of this machine.
+type LocalRelease struct {
+	Hosted
+	Lock string `json:"lock,omitempty"` // path in Code of the requirements file; none is the caller's own environment
+}
+
+// Hosted is the part of r that the serving host needs; nil where r is another target's.
+func (r Release) Hosted() *Hosted {
+	if r.Local != nil {
+		return &r.Local.Hosted
+	}
+	return nil
+}
