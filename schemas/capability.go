@@ -109,17 +109,36 @@ func (s *Infrastructure) Times() string          { return s.Schedule }
 func (s *Deployment) Times() string { return s.Schedule }
 
 func (s *Deployment) Command() (*Work, string) {
-	const field = "spec.target.local"
-	if s.Target.Local == nil {
-		return nil, field
+	w, _, field := s.Target.Hosted()
+	return w, field
+}
+
+// Hosted is what the serving host of this machine needs to know of the target that is given, and
+// the target's field; nil where another serves, or none is given.
+func (t *Target) Hosted() (*Work, *Hosted, string) {
+	switch {
+	case t.Docker != nil:
+		return &t.Docker.Work, &t.Docker.Hosted, "spec.target.docker"
+	case t.Local != nil:
+		return &t.Local.Work, &t.Local.Hosted, "spec.target.local"
+	default:
+		return nil, nil, "spec.target"
 	}
-	return &s.Target.Local.Work, field
+}
+
+// Imaged is the image of a container that serves; a process of this machine has none.
+func (s *Deployment) Imaged() (string, string) {
+	if s.Target.Docker == nil {
+		return "", ""
+	}
+	return s.Target.Docker.Image, "spec.target.docker.image"
 }
 
 func (s *Deployment) Serves() Service {
-	out := Service{Model: s.Model, Environment: s.Environment, Local: s.Target.Local != nil}
-	if out.Local && s.Target.Local.Port != 0 {
-		out.Address = "local:" + strconv.Itoa(s.Target.Local.Port)
+	_, hosted, _ := s.Target.Hosted()
+	out := Service{Model: s.Model, Environment: s.Environment, Local: hosted != nil}
+	if out.Local && hosted.Port != 0 {
+		out.Address = "local:" + strconv.Itoa(hosted.Port)
 	}
 	return out
 }

@@ -211,15 +211,19 @@ func (c *checker) placed(d *document, on RunsOn) {
 
 func resources(d *document, r Resources) {
 	const at = "spec.resources"
-	if n, ok := Millicores(r.CPU); r.CPU != "" && (!ok || n <= 0 || n > maxMillicores) {
-		d.problem(at+".cpu", "%s is not a number of processors that a machine has; write one such as \"4\" or \"500m\"", short(r.CPU))
-	}
+	cores(d, at+".cpu", r.CPU)
 	amount(d, at+".memory", r.Memory, minMemory)
 	amount(d, at+".ephemeralStorage", r.EphemeralStorage, minMemory)
 	if r.GPUKind != "" && r.GPU == 0 {
 		d.problem(at+".gpuKind", "is a kind of GPU, and none is asked for; add gpu: 1, or remove it")
 	}
 	label(d, at+".gpuKind", r.GPUKind, labelValue)
+}
+
+func cores(d *document, field, text string) {
+	if n, ok := Millicores(text); text != "" && (!ok || n <= 0 || n > maxMillicores) {
+		d.problem(field, "%s is not a number of processors that a machine has; write one such as \"4\" or \"500m\"", short(text))
+	}
 }
 
 func amount(d *document, field, text string, least int64) {

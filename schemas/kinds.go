@@ -240,15 +240,44 @@ type Deployment struct {
 	Schedule string `json:"schedule,omitempty" part:"placement"`
 }
 
-// Target says what serves; exactly one field is set.
+// Target says what serves. Exactly one is given.
 type Target struct {
 	// Local serves from a process on this machine.
-	Local *LocalTarget `json:"local" jsonschema:"required" part:"key"`
+	Local *LocalTarget `json:"local,omitempty" part:"key"`
+	// Docker serves from a container of a Docker Engine on this machine.
+	Docker *DockerTarget `json:"docker,omitempty" part:"key"`
 }
 
 // LocalTarget is a process on this machine. It finds the model at VISHWA_MODEL_DIR and listens on 127.0.0.1 at VISHWA_PORT.
 type LocalTarget struct {
 	Work
+	Hosted
+}
+
+// DockerTarget is a container on this machine. It finds the model, read-only, at VISHWA_MODEL_DIR and listens on every address of its own at VISHWA_PORT.
+type DockerTarget struct {
+	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it.
+	Image string `json:"image" jsonschema:"required" part:"key"`
+	Work
+	// Host is the engine's socket, such as unix:///var/run/docker.sock; without it, DOCKER_HOST, or the usual socket. The engine is on the machine that serves, as the files of a release are.
+	Host string `json:"host,omitempty" part:"key"`
+	// ContainerPort is where the container listens, inside; it is its VISHWA_PORT.
+	ContainerPort int `json:"containerPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=8080" part:"key"`
+	// Resources is what the container is given at most.
+	Resources ContainerResources `json:"resources,omitzero" part:"key"`
+	Hosted
+}
+
+// ContainerResources is what a container that serves is given at most.
+type ContainerResources struct {
+	// CPU is a number of cores, such as "2" or "500m".
+	CPU string `json:"cpu,omitempty" jsonschema:"pattern=^([0-9]+(\\.[0-9]{1\\,3})?|[0-9]+m)$" part:"key"`
+	// Memory is in bytes, such as 2Gi or 500M.
+	Memory string `json:"memory,omitempty" jsonschema:"pattern=^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$" part:"key"`
+}
+
+// Hosted is what targets share whose traffic goes through the serving host of this machine.
+type Hosted struct {
 	// Port is the public port on 127.0.0.1; without it a free one is chosen and kept.
 	Port int `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" part:"key"`
 	// Ready is the path that answers 200 when the process can serve.

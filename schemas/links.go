@@ -6,6 +6,7 @@ package schemas
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -128,20 +129,54 @@ func (s *Deployment) check(c *checker, d *document) {
 		seen[ref] = true
 		c.ref(d, field, ref, func(t Traits) bool { return t.Provisioned })
 	}
-	t := s.Target.Local
+	s.Target.check(c, d)
+}
+
+// targets are the fields of a target, each one that serves: one of them is given.
+var targets = namesOf(reflect.TypeFor[Target]())
+
+func (t *Target) check(c *checker, d *document) {
+	var given []string
+	for _, name := range targets {
+		if d.has("spec.target." + name) {
+			given = append(given, name)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		d.problem("spec.target."+given[1], "and %s are both given, but a deployment has one target; remove one of them", given[0])
+		return
+	case len(given) == 0 && d.has("spec.target") && !d.wrong("spec.target"):
+		d.problem("spec.target", "names none; give one of %s", strings.Join(targets, ", "))
+	}
+	w, hosted, field := t.Hosted()
+	if w == nil {
+		return
+	}
+	c.work(d, field, *w)
+	c.duration(d, field+".readyTimeout", hosted.ReadyTimeout)
+	t.Docker.check(d, field)
+	if hosted.Port == 0 {
+		return
+	}
+	if other, taken := c.ports[hosted.Port]; taken {
+		d.problem(field+".port", "%d is the port of %s as well; choose another, or none for a free one", hosted.Port, other)
+		return
+	}
+	c.ports[hosted.Port] = d.decl.Ref()
+}
+
+func (t *DockerTarget) check(d *document, field string) {
 	if t == nil {
-		return // the schema has reported it
-	}
-	c.work(d, "spec.target.local", t.Work)
-	c.duration(d, "spec.target.local.readyTimeout", t.ReadyTimeout)
-	if t.Port == 0 {
 		return
 	}
-	if other, taken := c.ports[t.Port]; taken {
-		d.problem("spec.target.local.port", "%d is the port of %s as well; choose another, or none for a free one", t.Port, other)
-		return
+	image(d, field+".image", t.Image, d.decl.Ref().String())
+	address(d, field+".host", t.Host, "unix")
+	cores(d, field+".resources.cpu", t.Resources.CPU)
+	amount(d, field+".resources.memory", t.Resources.Memory, minMemory)
+	if d.has(field + ".env.requirements") {
+		d.problem(field+".env.requirements", "is not installed into a container; have the packages in the image, and remove it")
 	}
-	c.ports[t.Port] = d.decl.Ref()
 }
 
 func (c *checker) environment(d *document, name string) {

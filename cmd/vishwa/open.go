@@ -16,7 +16,6 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
-	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -165,7 +164,7 @@ func (a *cli) hostVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := server.Host(cmd.Context(), args[0], args[1], env); err != nil && !errors.Is(err, context.Canceled) {
+			if err := app.Host(cmd.Context(), args[0], args[1], env); err != nil && !errors.Is(err, context.Canceled) {
 				return err
 			}
 			return nil

@@ -109,16 +109,20 @@ func declaredImage(ctx context.Context, tree fs.FS, ref schemas.Ref) (imageField
 	var names []string
 	for _, d := range decls {
 		spec, in := d.Spec.(schemas.Imaged)
-		if _, runs := d.Spec.(schemas.Placed); runs {
+		var image, field string
+		if in {
+			image, field = spec.Imaged()
+		}
+		if field != "" && !d.Traits().Settings {
 			names = append(names, d.Ref().String())
 		}
 		switch {
 		case d.Ref() != ref.Whole() && (ref != schemas.ProjectRef || !d.Traits().Settings): // the project is named without its name
 			continue
-		case !in:
-			return p, fault.WithHint(fault.New(fault.Invalid, "%s runs in no image", ref), "name a transform, a training, or project for the default")
+		case field == "":
+			return p, fault.WithHint(fault.New(fault.Invalid, "%s runs in no image", ref), "name a transform, a training, a deployment of target docker, or project for the default")
 		}
-		p.Was, p.field = spec.Imaged()
+		p.Was, p.field = image, field
 		p.Pos = d.Fields(p.field)
 		return p, nil
 	}
@@ -129,7 +133,7 @@ func declaredImage(ctx context.Context, tree fs.FS, ref schemas.Ref) (imageField
 	if len(problems) > 0 {
 		return p, fault.WithHint(err, "correct the declarations first; vishwa validate tells what is wrong")
 	}
-	return p, fault.WithHint(err, "name a transform, a training, or project for the default")
+	return p, fault.WithHint(err, "name a transform, a training, a deployment of target docker, or project for the default")
 }
 
 // written writes a file of the work tree whole, with the mode that it has.

@@ -24,11 +24,30 @@ type Release struct {
 	// proved itself in its place, and goes on where it does not. Empty: of nothing.
 	Over string `json:"over,omitempty"`
 
-	Local *LocalRelease `json:"local,omitempty"`
+	Local  *LocalRelease  `json:"local,omitempty"`
+	Docker *DockerRelease `json:"docker,omitempty"`
 }
 
 // Serves tells whether anything is to be served.
-func (r Release) Serves() bool { return r.Local != nil }
+func (r Release) Serves() bool { return r.Target() != "" }
+
+// Target is the name of r's target; empty where nothing is to be served.
+func (r Release) Target() string {
+	switch {
+	case r.Local != nil:
+		return TargetLocal
+	case r.Docker != nil:
+		return TargetDocker
+	default:
+		return ""
+	}
+}
+
+// Targets, as they are declared.
+const (
+	TargetLocal  = "local"
+	TargetDocker = "docker"
+)
 
 // Hosted is what targets share that are served by this machine's serving host.
 type Hosted struct {
@@ -45,10 +64,24 @@ type LocalRelease struct {
 	Lock string `json:"lock,omitempty"` // path in Code of the requirements file; none is the caller's own environment
 }
 
+// DockerRelease is a container of a Docker Engine on this machine.
+type DockerRelease struct {
+	Hosted
+	Host          string `json:"host,omitempty"` // as it is declared; empty is DOCKER_HOST, or the usual socket
+	Image         string `json:"image"`          // by digest
+	ContainerPort int    `json:"containerPort"`  // where it listens, inside
+	CPU           string `json:"cpu,omitempty"`
+	Memory        string `json:"memory,omitempty"`
+}
+
 // Hosted is the part of r that the serving host needs; nil where r is another target's.
 func (r Release) Hosted() *Hosted {
-	if r.Local != nil {
+	switch {
+	case r.Local != nil:
 		return &r.Local.Hosted
+	case r.Docker != nil:
+		return &r.Docker.Hosted
+	default:
+		return nil
 	}
-	return nil
 }

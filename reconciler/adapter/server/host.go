@@ -34,6 +34,7 @@ type host struct {
 	env     port.Env
 	log     *slog.Logger
 	touched chan struct{}
+	starters
 
 	end func() // ends the host; what it serves stays recorded
 
@@ -47,7 +48,7 @@ type host struct {
 // it is sent SIGTERM, or it has nothing left to serve. It is the body of the
 // process that Local begins; where another host already serves dir, it returns at once.
 // The key at keyFile seals what it records, and whoever asks it must know that key.
-func Host(ctx context.Context, dir, keyFile string, env port.Env) error {
+func Host(ctx context.Context, dir, keyFile string, env port.Env, begin map[string]port.Starter) error {
 	signal.Ignore(syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -71,7 +72,7 @@ func Host(ctx context.Context, dir, keyFile string, env port.Env) error {
 	defer out.Close()
 	h := &host{
 		place: place, key: key, env: env, log: slog.New(slog.NewTextHandler(out, nil)),
-		touched: make(chan struct{}, 1), services: map[string]*service{}, end: stop,
+		touched: make(chan struct{}, 1), starters: begin, services: map[string]*service{}, end: stop,
 	}
 	listen, err := listenFolder(dir, h.log)
 	if err != nil {
@@ -120,7 +121,7 @@ func (h *host) restore() {
 	}
 	h.place.ceded(all)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		s := newService(name, h.place, h.key, h.env.Now, h.log)
+		s := h.newService(name)
 		h.services[name] = s
 		s.restore(all[name], h.env.Lookup)
 		h.log.Info("bringing back", "name", name, "release", all[name].Key.Short())
@@ -252,7 +253,7 @@ func (h *host) service(name string) (*service, error) {
 	defer h.mu.Unlock()
 	s := h.services[name]
 	if s == nil {
-		s = newService(name, h.place, h.key, h.env.Now, h.log)
+		s = h.newService(name)
 		h.services[name] = s
 	}
 	return s, nil

@@ -46,7 +46,7 @@ type again struct {
 
 func (s *service) newInstance(o order, env []string) *instance {
 	return &instance{
-		launcher: launcher{s.place, s.key, s.out}, gate: s.gate, log: s.log.With("release", o.Key.Short()),
+		launcher: s.launcher(), gate: s.gate, log: s.log.With("release", o.Key.Short()),
 		order: o, env: env, again: make(chan again), done: make(chan struct{}),
 	}
 }
@@ -95,7 +95,7 @@ func (u *instance) begin(ctx context.Context) (*process, error) {
 		}
 		return nil, err
 	}
-	u.log.Info("ready", "pid", p.group.PID())
+	u.log.Info("ready", "as", p.String())
 	u.seat(p)
 	return p, nil
 }
@@ -122,20 +122,20 @@ func (u *instance) watch(ctx context.Context, p *process) *again {
 		case <-ctx.Done():
 			u.end(p)
 			return nil
-		case <-p.group.Done():
+		case <-p.Done():
 			u.unseat()
 			if time.Since(began) >= p.order.Pace.Steady {
 				u.mu.Lock()
 				u.failures = 0
 				u.mu.Unlock()
 			}
-			how := p.how()
+			how := p.How()
 			u.warn("stop process", p.stop())
 			u.fail(p.tail.quote(fault.New(fault.Internal, "%s", how)).Error())
 			u.restarted()
 			return nil
 		case ask := <-u.again:
-			if p.probe(ctx) == "" && !p.ended() {
+			if p.wrong(ctx) == "" && !p.ended() {
 				ask.answer <- nil
 				continue
 			}
@@ -228,13 +228,13 @@ func (u *instance) live(ctx context.Context) port.Live {
 	u.mu.Unlock()
 	wrong := ""
 	if p != nil {
-		report := port.Isolation(p.group.Report())
+		report := p.Report()
 		l.Isolation = &report
-		wrong = p.probe(ctx)
+		wrong = p.wrong(ctx)
 	}
 	if wrong != "" { // it may be ending just now, which is another thing than being unwell
 		select {
-		case <-p.group.Done():
+		case <-p.Done():
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

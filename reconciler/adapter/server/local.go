@@ -31,6 +31,8 @@ type Config struct {
 	Pace  Timeouts    // zero fields have defaults
 	// Limits of each public port; zero fields have defaults.
 	Limits Limits
+	// Starters begin what is no process of this machine, by the name of its target.
+	Starters map[string]port.Starter
 }
 
 type local struct {
@@ -128,7 +130,10 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 // serve asks for r as it may stand already, and lays it out only where it does
 // not: what is well needs no store.
 func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
-	o := s.order(r)
+	o, err := s.order(r)
+	if err != nil {
+		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what was served goes on"))
+	}
 	l, err := s.line()
 	if err != nil {
 		return port.Live{}, err
@@ -137,7 +142,7 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	if err != nil && fault.Of(err) != fault.Missing {
 		s.cfg.Env.Log.Warn("record is not believed; laying the release out anew", "name", r.Name, "error", err)
 	}
-	if err == nil && had.Least == o.Least && had.Wall.Level == o.Wall.Level {
+	if err == nil && o.alike(had) {
 		live, err := s.demand(ctx, demand{Order: o, Env: had.environ(s.cfg.Env.Lookup), Revive: true}, r.Name)
 		switch kind := fault.Of(err); {
 		case err == nil, kind == fault.Conflict, kind == fault.Cancelled, kind == fault.Denied:
@@ -237,6 +242,11 @@ func (s *local) retire(ctx context.Context, name string) error {
 		}
 		done, err := s.alone(ctx, func() error {
 			sweep(s.place, name)
+			if o, err := s.place.readOrder(l.key, name); err == nil {
+				if err := starters(s.cfg.Starters).clear(ctx, s.place, o); err != nil {
+					return err
+				}
+			}
 			return sandbox.Remove(s.place.served(name))
 		})
 		if done || err != nil {

@@ -4,6 +4,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ type order struct {
 	Limits   Limits          `json:"limits,omitzero"`
 	Over     string          `json:"over,omitempty"` // the name whose place it takes, port and all
 	Since    time.Time       `json:"since,omitzero"`
+	// Starter is what begins it; empty: it is a process of this machine. Settled is the starter's own.
+	Starter string          `json:"starter,omitempty"`
+	Settled json.RawMessage `json:"settled,omitempty"`
 }
 
 // live is how the order looks to who asks; Health is for the caller to fill.
@@ -52,8 +56,18 @@ func (o order) live() port.Live {
 	return port.Live{Key: o.Key, Model: o.Model, URL: fmt.Sprintf("http://127.0.0.1:%d", o.Port), Since: o.Since}
 }
 
-// environ is the served process's environment, but for its private port.
+// environ is the served process's environment, but for its private port. What a starter begins has
+// what the declaration passes on, and nothing else of this machine's.
 func (o order) environ(lookup func(string) (string, bool)) []string {
+	if o.Starter != "" {
+		var out []string
+		for _, name := range o.Pass {
+			if v, ok := lookup(name); ok && !sandbox.Own(name) {
+				out = append(out, name+"="+v)
+			}
+		}
+		return out
+	}
 	set := sandbox.Environment{Bin: o.Bin}.Vars(lookup)
 	for _, v := range o.Set {
 		name, value, _ := strings.Cut(v, "=")
@@ -97,6 +111,9 @@ func (f folder) group(name, sub string) string {
 	return "serve:" + digest.Of([]byte(f.release(name, sub))).Hex()
 }
 
+// owner names the folder to what other programs keep: it tells nothing, and is no other folder's.
+func (f folder) owner() string { return "s-" + digest.Of([]byte(f)).Hex()[:16] }
+
 // used tells whether anything was ever served from here.
 func (f folder) used() bool {
 	_, err := os.Lstat(string(f))
@@ -113,6 +130,20 @@ func bases(pattern string) []string {
 		found[i] = filepath.Base(found[i])
 	}
 	return found
+}
+
+// alike tells whether o is begun as was is, so that what stands will do.
+func (o order) alike(was order) bool {
+	return o.Starter == was.Starter && compact(o.Settled) == compact(was.Settled) && o.Least == was.Least && o.Wall.Level == was.Wall.Level
+}
+
+// compact is JSON without the spaces that a record's indentation adds.
+func compact(raw json.RawMessage) string {
+	var out bytes.Buffer
+	if json.Compact(&out, raw) != nil {
+		return string(raw)
+	}
+	return out.String()
 }
 
 // purpose is what a record's seal is for: a record that is moved to another name is
@@ -161,6 +192,9 @@ func (o order) check() error {
 	}
 	if len(o.Command) == 0 || !strings.HasPrefix(o.Folder, "r-") || o.Folder != filepath.Base(o.Folder) || o.Port < 0 || o.Port > 65535 {
 		return fault.New(fault.Corrupt, "read release %s: not what vishwa writes", o.Name)
+	}
+	if (o.Starter == "") != (len(o.Settled) == 0) {
+		return fault.New(fault.Corrupt, "read release %s: it does not say what begins it", o.Name)
 	}
 	if err := o.Laid.Check(); err != nil || len(o.Laid) == 0 {
 		return fault.New(fault.Corrupt, "read release %s: it does not say what was laid out: %v", o.Name, err)

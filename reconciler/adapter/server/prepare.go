@@ -33,7 +33,7 @@ const (
 )
 
 // order is r as the host is asked for it, but for its folder.
-func (s *local) order(r port.Release) order {
+func (s *local) order(r port.Release) (order, error) {
 	h := r.Hosted()
 	o := order{
 		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: h.Command, Pass: h.Pass,
@@ -48,7 +48,17 @@ func (s *local) order(r port.Release) order {
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute
 	}
-	return o
+	target := r.Target()
+	if target == port.TargetLocal {
+		return o, nil
+	}
+	begins, err := starters(s.cfg.Starters).of(target)
+	if err != nil {
+		return o, err
+	}
+	o.Starter = target
+	o.Settled, err = begins.Settle(r)
+	return o, err
 }
 
 // model is r's model as a folder: one that is a single file is served from a
@@ -76,6 +86,15 @@ func (s *local) layOut(ctx context.Context, r port.Release, o order) (order, err
 	if o.Laid, err = laid(r); err != nil {
 		return o, err
 	}
+	if o.Starter != "" {
+		begins, err := starters(s.cfg.Starters).of(o.Starter)
+		if err == nil {
+			err = begins.Fetch(ctx, o.Settled)
+		}
+		if err != nil {
+			return o, err
+		}
+	}
 	// Never a name that was used before: one that somebody removed may still be the
 	// host's to clear away.
 	o.Folder = fmt.Sprintf("r-%s-%s", r.Key.Short(), strings.ToLower(rand.Text()[:10]))
@@ -84,7 +103,11 @@ func (s *local) layOut(ctx context.Context, r port.Release, o order) (order, err
 	if err != nil {
 		return o, err
 	}
-	if err := fill(ctx, s.cfg.Store, r, l); err != nil {
+	err = fill(ctx, s.cfg.Store, r, l)
+	if err == nil && o.Starter != "" {
+		err = share(dir)
+	}
+	if err != nil {
 		if rerr := sandbox.Remove(dir); rerr != nil {
 			err = fmt.Errorf("%w (and its folder stays: %v)", err, rerr)
 		}
@@ -153,6 +176,23 @@ func shut(dir string) error {
 		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fault.New(fault.Internal, "protect what was laid out: %w", err)
+		}
+	}
+	return nil
+}
+
+// share lets another user read the inputs and the parameters, as who serves in a container is one.
+// The folder around them is its owner's alone.
+func share(dir string) error {
+	for _, top := range []string{inputFolder, paramsFile} {
+		err := filepath.WalkDir(filepath.Join(dir, top), func(p string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				return os.Chmod(p, 0o444)
+			}
+			return err
+		})
+		if err != nil {
+			return fault.New(fault.Internal, "share what was laid out: %w", err)
 		}
 	}
 	return nil

@@ -24,6 +24,7 @@ type service struct {
 	key   seal.Key
 	now   func() time.Time
 	log   *slog.Logger
+	begin starters
 	out   *logfile
 	gate  *trafficSwitch
 	proxy *proxy
@@ -37,15 +38,18 @@ type service struct {
 	shut   string          // why there is no public port, though there should be
 }
 
-func newService(name string, place folder, key seal.Key, now func() time.Time, log *slog.Logger) *service {
+// service is a new one of the host's.
+func (h *host) newService(name string) *service {
 	s := &service{
-		name: name, place: place, key: key, now: now, log: log.With("name", name), gate: newGate(),
-		out: &logfile{path: place.log(name), limit: logLimit}, turn: make(chan struct{}, 1),
+		name: name, place: h.place, key: h.key, now: h.env.Now, log: h.log.With("name", name), begin: h.starters, gate: newGate(),
+		out: &logfile{path: h.place.log(name), limit: logLimit}, turn: make(chan struct{}, 1),
 		leave: map[string]bool{},
 	}
 	s.proxy = newProxy(s.gate, s.hold, s.bounds, s.log)
 	return s
 }
+
+func (s *service) launcher() launcher { return launcher{s.place, s.key, s.out, s.begin} }
 
 func (s *service) hold() time.Duration {
 	if u, _ := s.current(); u != nil {
@@ -118,7 +122,7 @@ func (s *service) change(ctx context.Context, o order, env []string, from *servi
 	}
 	o.Port, o.Since = pub.port, s.now()
 	began := time.Now()
-	p, err := launcher{s.place, s.key, s.out}.launch(ctx, o, env)
+	p, err := s.launcher().launch(ctx, o, env)
 	if err != nil {
 		abandon()
 		return port.Live{}, err
@@ -132,7 +136,7 @@ func (s *service) change(ctx context.Context, o order, env []string, from *servi
 	case fresh:
 		pub.serve()
 	}
-	s.log.Info("switched", "release", o.Key.Short(), "port", o.Port, "pid", p.group.PID(), "ready", time.Since(began))
+	s.log.Info("switched", "release", o.Key.Short(), "port", o.Port, "as", p.String(), "ready", time.Since(began))
 	if err := s.prove(ctx, p); err != nil {
 		if from != nil {
 			pub.hand(from)
@@ -205,8 +209,8 @@ func (s *service) prove(ctx context.Context, p *process) error {
 		select {
 		case <-ctx.Done():
 			return fault.New(fault.Cancelled, "try release of %s: stopped: %w", s.name, ctx.Err())
-		case <-p.group.Done():
-			return fault.New(fault.Invalid, "try release of %s: it %s just after it became ready", s.name, p.how())
+		case <-p.Done():
+			return fault.New(fault.Invalid, "try release of %s: it %s just after it became ready", s.name, p.How())
 		case <-look.C:
 			if wrong = p.probe(ctx); wrong == "" {
 				poor = 0
@@ -272,6 +276,15 @@ func (s *service) retire(ctx context.Context) error {
 	}
 	defer s.endTurn()
 	u, pub := s.current()
+	if o, err := s.place.readOrder(s.key, s.name); err == nil && o.Starter != "" {
+		// What another program keeps is not this host's to end at its own end: the record goes when it is gone.
+		s.halt(u, pub)
+		s.become(nil, nil)
+		if err := s.begin.clear(ctx, s.place, o); err != nil {
+			return err
+		}
+		u, pub = nil, nil
+	}
 	if err := os.Remove(s.place.record(s.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.New(fault.Internal, "forget release: %w", err)
 	}

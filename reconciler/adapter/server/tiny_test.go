@@ -30,7 +30,7 @@ import (
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 4 && os.Args[1] == "host":
-		if err := Host(context.Background(), os.Args[2], os.Args[3], testEnv()); err != nil {
+		if err := Host(context.Background(), os.Args[2], os.Args[3], testEnv(), nil); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

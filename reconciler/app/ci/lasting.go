@@ -55,7 +55,7 @@ func EphemeralWarnings(decls []schemas.Declaration, hosted bool) (out []string) 
 	}
 	if len(local) > 0 {
 		slices.Sort(local)
-		out = append(out, "What is served by the runner itself ends with the job (target local): "+strings.Join(local, ", ")+".")
+		out = append(out, "What is served by the runner itself ends with the job: "+strings.Join(local, ", ")+".")
 	}
 	return out
 }

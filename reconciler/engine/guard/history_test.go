@@ -81,7 +81,7 @@ func drawn(t *rapid.T, n int, from *commit) commit {
 		switch rapid.SampledFrom([]string{"deploy", "deploy", "deploy", "remove", "environment", "trust", "trust", "distrust"}).Draw(t, "change") {
 		case "deploy":
 			d := schemas.Deployment{Environment: place, Schedule: fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "version"))}
-			d.Target.Local = &schemas.LocalTarget{Port: rapid.IntRange(0, 2).Draw(t, "port")}
+			d.Target.Local = &schemas.LocalTarget{Hosted: schemas.Hosted{Port: rapid.IntRange(0, 2).Draw(t, "port")}}
 			c.deployments[name] = d
 		case "remove":
 			delete(c.deployments, name)
@@ -275,7 +275,7 @@ func (h *history) say(who ...string) {
 
 // settled is what a history begins with: production asks for a word, and ann wrote it.
 func settled() commit {
-	c := commit{deployments: map[string]schemas.Deployment{"a": {Environment: "production", Target: schemas.Target{Local: &schemas.LocalTarget{Port: 1}}}},
+	c := commit{deployments: map[string]schemas.Deployment{"a": {Environment: "production", Target: schemas.Target{Local: &schemas.LocalTarget{Hosted: schemas.Hosted{Port: 1}}}}},
 		roles: map[string][]string{"ann": {"approver"}, "ben": {"approver"}, "cid": {"approver", "boss"}}, hand: port.Hand{SHA: "0", Author: "ann@example.com", Committer: "ann@example.com"}}
 	c.Settings = Settings{Revision: "0", Project: &schemas.Project{Environments: map[string]schemas.Environment{"production": {Approvals: 1, Reviews: true}, "live": {Reviews: true}}}, Trust: c.trust()}
 	return c

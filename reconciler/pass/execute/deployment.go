@@ -3,6 +3,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -43,21 +44,26 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 
 // release is what the server is asked to serve.
 func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deployment, selected *ledger.Entry) (port.Release, error) {
-	t := spec.Target.Local
+	w, hosted, _ := spec.Target.Hosted()
+	if w == nil {
+		return port.Release{}, fault.New(fault.Internal, "%s names no target", j.Ref)
+	}
 	if err := a.Keep(ctx, j.node.Code); err != nil {
 		return port.Release{}, err
 	}
-	ready := t.Ready
+	ready := hosted.Ready
 	if ready == "" {
 		ready = "/v2/health/ready"
 	}
 	r := port.Release{
-		Name: j.Ref.Name, Key: j.Key, Model: selected.Model.Artifact, Params: t.Params,
-		Ready: ready, Timeout: t.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
-		Local: &port.LocalRelease{
-			Hosted: port.Hosted{Command: t.Run, Code: j.node.Code, Pass: t.Env.Pass, Port: t.Port, MaxBody: int64(t.MaxBody) << 20},
-			Lock:   j.node.Lock,
-		},
+		Name: j.Ref.Name, Key: j.Key, Model: selected.Model.Artifact, Params: hosted.Params,
+		Ready: ready, Timeout: hosted.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
+	}
+	here := port.Hosted{Command: w.Run, Code: j.node.Code, Pass: w.Env.Pass, Port: hosted.Port, MaxBody: int64(hosted.MaxBody) << 20}
+	if t := spec.Target.Docker; t != nil {
+		r.Docker = &port.DockerRelease{Hosted: here, Host: t.Host, Image: t.Image, ContainerPort: cmp.Or(t.ContainerPort, 8080), CPU: t.Resources.CPU, Memory: t.Resources.Memory}
+	} else {
+		r.Local = &port.LocalRelease{Hosted: here, Lock: j.node.Lock}
 	}
 	if a.Least != nil {
 		r.Isolation = a.Least(j.Ref)

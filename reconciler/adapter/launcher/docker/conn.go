@@ -1,26 +1,19 @@
-// Reaching an engine: where it is, which one it is, and what its errors mean.
+// Which engine is reached, and what it says of its machine.
 
 package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -40,74 +33,6 @@ type engine struct {
 
 // engineAge is how long an engine is taken to be who it was, where no watch holds on to it.
 const engineAge = 2 * time.Second
-
-// usual are where engines listen, the first that is there.
-var usual = []string{"/var/run/docker.sock", "$XDG_RUNTIME_DIR/docker.sock", "$XDG_RUNTIME_DIR/podman/podman.sock", "/run/podman/podman.sock"}
-
-// connect is the way to the engine, and its socket on this machine.
-func connect(o Options) (*client.Client, string, error) {
-	lookup := func(name string) string {
-		v, _ := o.Env.Lookup(name)
-		return v
-	}
-	host := o.Runner.Host
-	if host == "" {
-		host = lookup("DOCKER_HOST")
-	}
-	if host == "" {
-		host = "unix://" + usual[0]
-		for _, at := range usual {
-			at = os.Expand(at, lookup)
-			if info, err := os.Stat(at); err == nil && info.Mode().Type() == os.ModeSocket {
-				host = "unix://" + at
-				break
-			}
-		}
-	}
-	wrong := func(way, format string, args ...any) (*client.Client, string, error) {
-		return nil, "", fault.WithHint(fault.New(fault.Invalid, format, args...), "%s", way)
-	}
-	at, err := url.Parse(host)
-	if err != nil || at.Scheme == "" {
-		return wrong("write it as unix:///var/run/docker.sock or tcp://host:2376", "the engine's address %q is none", host)
-	}
-	opts := []client.Opt{client.WithHost(host), client.WithUserAgent("vishwa")}
-	var sock string
-	switch at.Scheme {
-	case "unix":
-		if sock = at.Path; !filepath.IsAbs(sock) {
-			return wrong("write it as unix:///var/run/docker.sock", "the engine's address %q has no absolute path", host)
-		}
-	case "tcp":
-		dir := lookup("DOCKER_CERT_PATH")
-		if home := lookup("HOME"); dir == "" && home != "" {
-			if _, err := os.Stat(filepath.Join(home, ".docker", "ca.pem")); err == nil {
-				dir = filepath.Join(home, ".docker")
-			}
-		}
-		// Tickets go this way. So TLS is always verified, whatever DOCKER_TLS_VERIFY says.
-		if dir != "" {
-			opts = append(opts, client.WithTLSClientConfig(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")))
-		} else if !loopback(at.Hostname()) {
-			return wrong("set DOCKER_CERT_PATH to the folder that has ca.pem, cert.pem and key.pem", "the engine at %s is another machine's, and there are no certificates to know it by", host)
-		}
-	default:
-		return wrong("reach it by unix:// or tcp://; for ssh, forward its socket: ssh -nNT -L /run/user/engine.sock:/var/run/docker.sock host", "the engine's address %q is of a kind that is not spoken here", host)
-	}
-	if o.Dial != nil {
-		opts = append(opts, client.WithDialContext(o.Dial))
-	}
-	api, err := client.New(opts...)
-	if err != nil {
-		return nil, "", fault.New(fault.Invalid, "reach the engine at %s: %w", host, err)
-	}
-	return api, sock, nil
-}
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
-}
 
 // engine tells which one is reached. It is asked anew after a while, as another may have
 // taken its place; the connection of a watch is one and the same engine's.
@@ -129,7 +54,7 @@ func (d *launcher) engine(ctx context.Context) (*engine, error) {
 	}
 	i, now := info.Info, d.o.Env.Now()
 	e := &engine{
-		id: i.ID, asked: now, os: i.OSType, arch: architecture(i.Architecture), cores: i.NCPU, memory: i.MemTotal, root: i.DockerRootDir,
+		id: i.ID, asked: now, os: i.OSType, arch: dockerengine.Architecture(i.Architecture), cores: i.NCPU, memory: i.MemTotal, root: i.DockerRootDir,
 		boundsCPU: i.CPUCfsQuota, boundsMemory: i.MemoryLimit,
 	}
 	if at, err := time.Parse(time.RFC3339Nano, i.SystemTime); err == nil {
@@ -188,34 +113,13 @@ func ctxErr(ctx context.Context) error {
 	return nil
 }
 
-// classed gives an error of the engine its kind.
+// classed gives an error of the engine its kind. One that does not answer may be another when it does.
 func (d *launcher) classed(ctx context.Context, what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
-		return fault.New(fault.Cancelled, "%s: %w", what, context.Cause(ctx))
-	}
-	text := harmless.Line(err.Error())
-	var n net.Error
-	switch {
-	case client.IsErrConnectionFailed(err) && strings.Contains(text, "permission denied"):
-		return fault.WithHint(fault.New(fault.Denied, "%s: %s", what, text), "let the controller's user use the engine's socket, as by the group docker")
-	case client.IsErrConnectionFailed(err) || errors.As(err, &n):
+	err = dockerengine.Classed(ctx, what, err)
+	if err != nil && fault.Of(err) == fault.Transient {
 		d.forget()
-		return fault.WithHint(fault.New(fault.Transient, "%s: the engine does not answer: %s", what, text), "see that it runs, and that the runner's host or DOCKER_HOST names it")
-	case cerrdefs.IsNotFound(err):
-		return fault.New(fault.Missing, "%s: %s", what, text)
-	case cerrdefs.IsConflict(err), cerrdefs.IsNotModified(err):
-		return fault.New(fault.Conflict, "%s: %s", what, text)
-	case cerrdefs.IsInvalidArgument(err):
-		return fault.New(fault.Invalid, "%s: %s", what, text)
-	case cerrdefs.IsUnauthorized(err), cerrdefs.IsPermissionDenied(err):
-		return fault.New(fault.Denied, "%s: %s", what, text)
-	default: // an engine's 500 is anything, and most of it passes: a full disk, a stop under way
-		d.forget()
-		return fault.New(fault.Transient, "%s: %s", what, text)
 	}
+	return err
 }
 
 // unfitted is the error for a task that the engine will never take.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine"
 	"github.com/vishwaops/vishwa/reconciler/machine/keyed"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -62,7 +63,7 @@ func New(o Options) (port.Launcher, error) {
 	if kind, _, ok := strings.Cut(o.Runner.Network, ":"); ok && kind == "container" {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "runner network %s is another container's", o.Runner.Network), "name a network that docker network ls lists")
 	}
-	api, sock, err := connect(o)
+	api, sock, err := dockerengine.Connect(dockerengine.Reach{Host: o.Runner.Host, Env: o.Env, Dial: o.Dial})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (d *launcher) Launch(ctx context.Context, task port.Task) (port.TaskID, err
 	if err := d.takes(task); err != nil {
 		return port.TaskID{}, err
 	}
-	task.Image = plainImage(task.Image)
+	task.Image = dockerengine.PlainImage(task.Image)
 	unlock, err := d.names.Hold(ctx, task.Name)
 	if err != nil {
 		return port.TaskID{}, err

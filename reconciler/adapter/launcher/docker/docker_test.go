@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
@@ -53,44 +54,44 @@ func unfitCause(err error) port.Cause {
 
 func TestDockerIsALauncher(t *testing.T) {
 	porttest.Launcher(t, func(t *testing.T) porttest.LauncherBench {
-		e := newEngineDouble(t)
+		e := dockertest.New(t)
 		return porttest.LauncherBench{
 			Launcher: launcherOn(t, e.Socket),
-			Task:     port.Task{Image: doubleImage},
+			Task:     port.Task{Image: dockertest.Image},
 			Well:     []string{"well"}, Badly: []string{"badly"}, Forever: []string{"forever"}, Hog: []string{"hog"},
 			NoImage: "registry.example.com/none@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
 			Never:   schemas.Resources{CPU: "64"},
 			Lacks:   map[porttest.Ability]string{porttest.CanWait: "an engine begins a container at once or never"},
 			Kill: func(t *testing.T, id port.TaskID) {
-				b := e.box(t, id.Name)
-				e.mu.Lock()
-				defer e.mu.Unlock()
-				e.exit(b, 137)
+				b := e.Box(t, id.Name)
+				e.Mu.Lock()
+				defer e.Mu.Unlock()
+				e.Exit(b, 137)
 			},
 			Stranger: func(t *testing.T, name string) {
-				e.mu.Lock()
-				defer e.mu.Unlock()
-				b := &boxDouble{id: "5" + name, name: name, config: object{"Labels": object{}}}
-				b.set("running", 0)
-				e.containers[b.id] = b
+				e.Mu.Lock()
+				defer e.Mu.Unlock()
+				b := &dockertest.Box{ID: "5" + name, Name: name, Config: dockertest.Object{"Labels": dockertest.Object{}}}
+				b.Set("running", 0)
+				e.Boxes[b.ID] = b
 			},
 			Alive: func(t *testing.T, id port.TaskID) int {
-				e.mu.Lock()
-				defer e.mu.Unlock()
-				if b := e.containers[id.UID]; b != nil && b.state["Status"] == "running" {
+				e.Mu.Lock()
+				defer e.Mu.Unlock()
+				if b := e.Boxes[id.UID]; b != nil && b.State["Status"] == "running" {
 					return 1
 				}
 				return 0
 			},
-			Ticket: func(t *testing.T, id port.TaskID) ([]byte, fs.FileMode) { return e.box(t, id.Name).ticket() },
-			Shown:  func(t *testing.T, id port.TaskID) string { return e.shown(e.box(t, id.Name)) },
+			Ticket: func(t *testing.T, id port.TaskID) ([]byte, fs.FileMode) { return e.Box(t, id.Name).Ticket() },
+			Shown:  func(t *testing.T, id port.TaskID) string { return e.Shown(e.Box(t, id.Name)) },
 			InForce: func(t *testing.T, id port.TaskID) (int64, float64) {
 				var host struct{ Memory, NanoCpus int64 }
-				raw, _ := json.Marshal(e.box(t, id.Name).host)
+				raw, _ := json.Marshal(e.Box(t, id.Name).Host)
 				_ = json.Unmarshal(raw, &host)
 				return host.Memory, float64(host.NanoCpus) / 1e9
 			},
-			Asked:  func() int { return int(e.asked.Load()) },
+			Asked:  func() int { return int(e.Asked.Load()) },
 			Outage: func(t *testing.T) func() { return e.Outage() },
 		}
 	})

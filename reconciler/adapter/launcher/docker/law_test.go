@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -35,15 +36,15 @@ func launched(t *testing.T, l port.Launcher, task port.Task) port.TaskID {
 }
 
 func TestAContainerIsGivenNoMoreThanWasAskedFor(t *testing.T) {
-	e := newEngineDouble(t)
-	task := someTask(doubleImage, "forever", "and", "ever")
+	e := dockertest.New(t)
+	task := someTask(dockertest.Image, "forever", "and", "ever")
 	task.Isolated = false
 	task.Mounts = []port.Mount{{From: "/srv/in", To: "/vishwa/in"}, {From: "/srv/out", To: "/vishwa/out", Write: true}}
 	task.Resources.CPU, task.Resources.Memory = "2.5", "1Gi"
 	launched(t, launcherOn(t, e.Socket, func(o *Options) { o.Runner.Network = "team" }), task)
-	b := e.box(t, task.Name)
-	var host, config object
-	for from, to := range map[any]*object{&b.host: &host, &b.config: &config} {
+	b := e.Box(t, task.Name)
+	var host, config dockertest.Object
+	for from, to := range map[any]*dockertest.Object{&b.Host: &host, &b.Config: &config} {
 		raw, _ := json.Marshal(from)
 		_ = json.Unmarshal(raw, to)
 	}
@@ -51,11 +52,11 @@ func TestAContainerIsGivenNoMoreThanWasAskedFor(t *testing.T) {
 		"CapDrop": []any{"ALL"}, "CapAdd": nil, "SecurityOpt": []any{"no-new-privileges"}, "Privileged": false, "ReadonlyRootfs": true,
 		"NetworkMode": "team", "IpcMode": "private", "PidMode": "", "UTSMode": "", "UsernsMode": "", "Binds": nil, "Devices": nil, "DeviceRequests": nil,
 		"Memory": 1073741824.0, "MemorySwap": 1073741824.0, "NanoCpus": 2.5e9, "PidsLimit": 4096.0, "GroupAdd": nil, "Init": nil, "VolumesFrom": nil,
-		"RestartPolicy": object{"Name": "no", "MaximumRetryCount": 0.0},
+		"RestartPolicy": dockertest.Object{"Name": "no", "MaximumRetryCount": 0.0},
 		"Mounts": []any{
-			object{"Type": "volume", "Target": "/vishwa", "VolumeOptions": object{"NoCopy": true}},
-			object{"Type": "bind", "Source": "/srv/in", "Target": "/vishwa/in", "ReadOnly": true},
-			object{"Type": "bind", "Source": "/srv/out", "Target": "/vishwa/out"},
+			dockertest.Object{"Type": "volume", "Target": "/vishwa", "VolumeOptions": dockertest.Object{"NoCopy": true}},
+			dockertest.Object{"Type": "bind", "Source": "/srv/in", "Target": "/vishwa/in", "ReadOnly": true},
+			dockertest.Object{"Type": "bind", "Source": "/srv/out", "Target": "/vishwa/out"},
 		},
 	} {
 		if !reflect.DeepEqual(host[field], want) {
@@ -64,14 +65,14 @@ func TestAContainerIsGivenNoMoreThanWasAskedFor(t *testing.T) {
 	}
 	for field, want := range map[string]any{
 		"User": "65532:65532", "WorkingDir": "/vishwa/work", "Entrypoint": []any{"forever"}, "Cmd": []any{"and", "ever"}, "Env": []any{"HOME=/vishwa/work"},
-		"Healthcheck": object{"Test": []any{"NONE"}},
+		"Healthcheck": dockertest.Object{"Test": []any{"NONE"}},
 	} {
 		if !reflect.DeepEqual(config[field], want) {
 			t.Errorf("%s is %#v, want %#v", field, config[field], want)
 		}
 	}
 	for file, want := range map[string]string{"work/": "drwx------", "ticket/": "dr-x------", "ticket/ticket": "-r--------"} {
-		if h := b.files[file]; h == nil || h.FileInfo().Mode().String() != want || h.Uid != User || h.Gid != User {
+		if h := b.Files[file]; h == nil || h.FileInfo().Mode().String() != want || h.Uid != User || h.Gid != User {
 			t.Errorf("%s is put there as %+v, want %s of user %d", file, h, want, User)
 		}
 	}
@@ -79,17 +80,17 @@ func TestAContainerIsGivenNoMoreThanWasAskedFor(t *testing.T) {
 
 // TestAnImageDoesNotSpeakToTheWorker: the worker is the image's first process, and trusted.
 func TestAnImageDoesNotSpeakToTheWorker(t *testing.T) {
-	e := newEngineDouble(t)
-	e.config = object{"Env": []string{"PATH=/usr/bin", "VISHWA_TICKET={}", "vishwa_nodes=2", "https_proxy=http://evil", "HTTP_PROXY=x", "SSL_CERT_FILE=/evil", "GODEBUG=x509usefallbackroots=1", "PYTHONPATH=/opt"}}
-	task := someTask(doubleImage, "forever")
+	e := dockertest.New(t)
+	e.ImageConfig = dockertest.Object{"Env": []string{"PATH=/usr/bin", "VISHWA_TICKET={}", "vishwa_nodes=2", "https_proxy=http://evil", "HTTP_PROXY=x", "SSL_CERT_FILE=/evil", "GODEBUG=x509usefallbackroots=1", "PYTHONPATH=/opt"}}
+	task := someTask(dockertest.Image, "forever")
 	launched(t, launcherOn(t, e.Socket), task)
 	want := []any{"HOME=/vishwa/work", "VISHWA_TICKET", "vishwa_nodes", "https_proxy", "HTTP_PROXY", "SSL_CERT_FILE", "GODEBUG"}
-	if got := e.box(t, task.Name).config["Env"]; !reflect.DeepEqual(got, want) {
+	if got := e.Box(t, task.Name).Config["Env"]; !reflect.DeepEqual(got, want) {
 		t.Errorf("of the image's variables are set or taken away %v, want %v", got, want)
 	}
 	for volume, want := range map[string]port.Cause{"/": port.BadImage, "/vishwa": port.BadImage, "/vishwa/ticket/": port.BadImage, "vishwa/work": port.BadImage, "/data/../vishwa/bin": port.BadImage, "/data": "", "/vishwas": ""} {
-		e.config = object{"Volumes": object{volume: object{}}}
-		_, err := launcherOn(t, e.Socket).Launch(t.Context(), someTask(doubleImage, "forever"))
+		e.ImageConfig = dockertest.Object{"Volumes": dockertest.Object{volume: dockertest.Object{}}}
+		_, err := launcherOn(t, e.Socket).Launch(t.Context(), someTask(dockertest.Image, "forever"))
 		if unfitCause(err) != want || (err == nil) != (want == "") {
 			t.Errorf("an image with the volume %s: %v", volume, err)
 		}
@@ -97,10 +98,10 @@ func TestAnImageDoesNotSpeakToTheWorker(t *testing.T) {
 }
 
 func TestATaskIsNeverRoot(t *testing.T) {
-	e := newEngineDouble(t)
-	task := someTask(doubleImage, "forever")
+	e := dockertest.New(t)
+	task := someTask(dockertest.Image, "forever")
 	launched(t, launcherOn(t, e.Socket, func(o *Options) { o.User = 1000 }), task)
-	if user := e.box(t, task.Name).config["User"]; user != "1000:1000" {
+	if user := e.Box(t, task.Name).Config["User"]; user != "1000:1000" {
 		t.Errorf("the task is user %v", user)
 	}
 	if _, err := New(Options{User: -1}); fault.Of(err) != fault.Invalid {
@@ -109,7 +110,7 @@ func TestATaskIsNeverRoot(t *testing.T) {
 }
 
 func TestNoMountCoversTheEngine(t *testing.T) {
-	e := newEngineDouble(t)
+	e := dockertest.New(t)
 	l := launcherOn(t, e.Socket)
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(filepath.Dir(e.Socket), link); err != nil {
@@ -124,7 +125,7 @@ func TestNoMountCoversTheEngine(t *testing.T) {
 		"/var/lib/docker": false, "/var/lib": false, "/var/lib/docker/volumes/x/_data": false, "/proc/1/root": false, "/dev/mem": false, "/sys": false,
 		beside: true, "/srv/data": true, "/var/lib/dockers": true, "/running": true,
 	} {
-		task := someTask(doubleImage, "well")
+		task := someTask(dockertest.Image, "well")
 		task.Mounts = []port.Mount{{From: from, To: "/vishwa/x"}}
 		if _, err := l.Launch(t.Context(), task); (err == nil) != want || err != nil && fault.Of(err) != fault.Invalid {
 			t.Errorf("a mount of %s: %v", from, err)
@@ -133,7 +134,7 @@ func TestNoMountCoversTheEngine(t *testing.T) {
 }
 
 func TestWhatAnEngineCannotDoIsRefused(t *testing.T) {
-	e := newEngineDouble(t)
+	e := dockertest.New(t)
 	for name, c := range map[string]struct {
 		change func(*port.Task)
 		cause  port.Cause
@@ -147,17 +148,17 @@ func TestWhatAnEngineCannotDoIsRefused(t *testing.T) {
 		"the machine's network": {func(o *port.Task) { o.Pull, o.Isolated = true, false }, ""},
 		"too much memory":       {func(o *port.Task) { o.Resources.Memory = "1Ti" }, port.Unschedulable},
 		"too many cores":        {func(o *port.Task) { o.Resources.CPU = "4.001" }, port.Unschedulable},
-		"another architecture":  {func(o *port.Task) { o.Image = doubleForeign }, port.BadImage},
+		"another architecture":  {func(o *port.Task) { o.Image = dockertest.Foreign }, port.BadImage},
 		"no such program":       {func(o *port.Task) { o.Command = []string{"none"} }, port.BadImage},
 	} {
-		task := someTask(doubleImage, "well")
+		task := someTask(dockertest.Image, "well")
 		c.change(&task)
 		_, err := launcherOn(t, e.Socket, func(o *Options) { o.Runner.Network = "host" }).Launch(t.Context(), task)
 		if err == nil || fault.Of(err) != fault.Invalid || unfitCause(err) != c.cause || c.cause == "" && fault.HintOf(err) == "" {
 			t.Errorf("%s: %v (%s), want Invalid, %q and what to do", name, err, unfitCause(err), c.cause)
 		}
 	}
-	if left := e.names(); len(left) > 0 {
+	if left := e.Names(); len(left) > 0 {
 		t.Errorf("containers are left: %v", left)
 	}
 	for name, host := range map[string]string{"far away without TLS": "tcp://192.0.2.1:2375", "by ssh": "ssh://host", "a relative path": "unix://docker.sock", "no address": "docker"} {
@@ -170,7 +171,7 @@ func TestWhatAnEngineCannotDoIsRefused(t *testing.T) {
 	far := launcherOn(t, e.Socket, func(o *Options) {
 		o.Runner.Host = "tcp://127.0.0.1:2375"
 	})
-	task := someTask(doubleImage, "well")
+	task := someTask(dockertest.Image, "well")
 	task.Mounts = []port.Mount{{From: "/srv/in", To: "/vishwa/in"}}
 	if _, err := far.Launch(t.Context(), task); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 		t.Errorf("a mount for an engine that is reached by a network: %v", err)
@@ -184,11 +185,11 @@ func TestWhatAnEngineCannotDoIsRefused(t *testing.T) {
 // arrives, who launches again has the one task, begun once, with its ticket.
 func TestOneWhoStopsInTheMiddleLeavesOneTask(t *testing.T) {
 	for n := int64(1); ; n++ {
-		e := newEngineDouble(t)
-		e.cutAt.Store(n)
-		task := someTask(doubleAway, "forever")
+		e := dockertest.New(t)
+		e.CutAt.Store(n)
+		task := someTask(dockertest.Away, "forever")
 		_, err := launcherOn(t, e.Socket).Launch(t.Context(), task)
-		if err == nil && e.asked.Load() < n {
+		if err == nil && e.Asked.Load() < n {
 			if n < 8 {
 				t.Fatalf("a launch asks only %d times", n-1)
 			}
@@ -197,46 +198,46 @@ func TestOneWhoStopsInTheMiddleLeavesOneTask(t *testing.T) {
 		if err != nil && fault.Of(err) != fault.Transient {
 			t.Errorf("cut off at request %d: %v, want Transient", n, err)
 		}
-		e.away.Store(false)
+		e.Absent.Store(false)
 		id := launched(t, launcherOn(t, e.Socket), task)
-		b := e.box(t, task.Name)
-		if text, mode := b.ticket(); len(e.names()) != 1 || b.starts != 1 || b.id != id.UID || string(text) != string(task.Ticket) || mode.Perm() != 0o400 {
-			t.Errorf("cut off at request %d: %v, begun %d times, ticket %q", n, e.names(), b.starts, text)
+		b := e.Box(t, task.Name)
+		if text, mode := b.Ticket(); len(e.Names()) != 1 || b.Starts != 1 || b.ID != id.UID || string(text) != string(task.Ticket) || mode.Perm() != 0o400 {
+			t.Errorf("cut off at request %d: %v, begun %d times, ticket %q", n, e.Names(), b.Starts, text)
 		}
 	}
 }
 
 func TestWhatIsMadeAndNotBegunWaits(t *testing.T) {
-	e := newEngineDouble(t)
+	e := dockertest.New(t)
 	l := launcherOn(t, e.Socket)
-	task := someTask(doubleImage, "forever")
+	task := someTask(dockertest.Image, "forever")
 	id := launched(t, l, task)
-	b := e.box(t, task.Name)
-	e.mu.Lock()
-	b.set("created", 0)
-	b.starts = 0
-	e.mu.Unlock()
+	b := e.Box(t, task.Name)
+	e.Mu.Lock()
+	b.Set("created", 0)
+	b.Starts = 0
+	e.Mu.Unlock()
 	if s, err := l.Observe(t.Context(), id); err != nil || s.Phase != port.TaskWaiting || s.Reason == "" {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if again := launched(t, l, task); again != id || b.starts != 1 {
-		t.Errorf("launched again it is %+v, begun %d times", again, b.starts)
+	if again := launched(t, l, task); again != id || b.Starts != 1 {
+		t.Errorf("launched again it is %+v, begun %d times", again, b.Starts)
 	}
 }
 
 func TestNoTwoTasksShareAGPU(t *testing.T) {
 	ask := func(n int) port.Task {
-		task := someTask(doubleImage, "forever")
+		task := someTask(dockertest.Image, "forever")
 		task.Resources.GPU = n
 		return task
 	}
-	given := func(t *testing.T, e *engineDouble, task port.Task) string {
-		raw, _ := json.Marshal(e.box(t, task.Name).host["DeviceRequests"])
+	given := func(t *testing.T, e *dockertest.Engine, task port.Task) string {
+		raw, _ := json.Marshal(e.Box(t, task.Name).Host["DeviceRequests"])
 		return string(raw)
 	}
 	t.Run("which the engine lists", func(t *testing.T) {
-		e := newEngineDouble(t)
-		e.devices = []string{"nvidia.com/gpu=all", "nvidia.com/gpu=1", "nvidia.com/gpu=0", "nvidia.com/gpu=2", "nvidia.com/gpu=GPU-0e", "other.com/net=0"}
+		e := dockertest.New(t)
+		e.Devices = []string{"nvidia.com/gpu=all", "nvidia.com/gpu=1", "nvidia.com/gpu=0", "nvidia.com/gpu=2", "nvidia.com/gpu=GPU-0e", "other.com/net=0"}
 		l := launcherOn(t, e.Socket)
 		one, two, three, four := ask(1), ask(2), ask(1), ask(4)
 		first := launched(t, l, one)
@@ -256,7 +257,7 @@ func TestNoTwoTasksShareAGPU(t *testing.T) {
 		launched(t, l, three)
 	})
 	t.Run("which it does not", func(t *testing.T) {
-		e := newEngineDouble(t)
+		e := dockertest.New(t)
 		l := launcherOn(t, e.Socket)
 		tasks := []port.Task{ask(1), ask(1), ask(1), ask(1)}
 		var wg sync.WaitGroup
@@ -275,12 +276,12 @@ func TestNoTwoTasksShareAGPU(t *testing.T) {
 		if len(seen) != len(tasks) {
 			t.Errorf("%d tasks have %v", len(tasks), seen)
 		}
-		e.startError = "could not select device driver \"\" with capabilities: [[gpu]]"
+		e.StartError = "could not select device driver \"\" with capabilities: [[gpu]]"
 		last := ask(1)
 		if _, err := l.Launch(t.Context(), last); unfitCause(err) != port.Unschedulable {
 			t.Errorf("an engine without GPUs: %v", err)
 		}
-		if names := e.names(); len(names) != len(tasks) {
+		if names := e.Names(); len(names) != len(tasks) {
 			t.Errorf("what cannot start is left: %v", names)
 		}
 	})
@@ -288,15 +289,15 @@ func TestNoTwoTasksShareAGPU(t *testing.T) {
 
 // TestAnotherEngineInItsPlaceIsAConflict, although it answers at the same address.
 func TestAnotherEngineInItsPlaceIsAConflict(t *testing.T) {
-	e := newEngineDouble(t)
+	e := dockertest.New(t)
 	var later atomic.Int64
 	l := launcherOn(t, e.Socket, func(o *Options) {
 		o.Env.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	})
-	id := launched(t, l, someTask(doubleImage, "forever"))
-	e.mu.Lock()
-	e.id = "another"
-	e.mu.Unlock()
+	id := launched(t, l, someTask(dockertest.Image, "forever"))
+	e.Mu.Lock()
+	e.ID = "another"
+	e.Mu.Unlock()
 	later.Store(int64(engineAge))
 	_, err := l.Observe(t.Context(), id)
 	for what, err := range map[string]error{"Observe": err, "Remove": l.Remove(t.Context(), id)} {
@@ -304,26 +305,26 @@ func TestAnotherEngineInItsPlaceIsAConflict(t *testing.T) {
 			t.Errorf("%s: %v, want Conflict and what to do", what, err)
 		}
 	}
-	if len(e.names()) != 1 {
+	if len(e.Names()) != 1 {
 		t.Error("the other engine's container was taken away")
 	}
 }
 
 // TestPodmanIsOneEngine although it calls itself by another ID each time.
 func TestPodmanIsOneEngine(t *testing.T) {
-	e := newEngineDouble(t)
-	e.podman = true
-	id := launched(t, launcherOn(t, e.Socket), someTask(doubleImage, "forever"))
-	e.mu.Lock()
-	e.id = "another"
-	e.mu.Unlock()
+	e := dockertest.New(t)
+	e.Podman = true
+	id := launched(t, launcherOn(t, e.Socket), someTask(dockertest.Image, "forever"))
+	e.Mu.Lock()
+	e.ID = "another"
+	e.Mu.Unlock()
 	if s, err := launcherOn(t, e.Socket).Observe(t.Context(), id); err != nil || s.Phase != port.TaskRunning {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
 
 func TestAnImageIsFetchedOnceWithItsUsersCredentials(t *testing.T) {
-	e := newEngineDouble(t)
+	e := dockertest.New(t)
 	dir := t.TempDir()
 	auth := base64.StdEncoding.EncodeToString([]byte("alice:hush-hush"))
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), fmt.Appendf(nil, `{"auths": {"registry.example.com": {"auth": %q}, "other.example.com": {"auth": "b3RoZXI6b3RoZXI="}}}`, auth), 0o600); err != nil {
@@ -332,34 +333,34 @@ func TestAnImageIsFetchedOnceWithItsUsersCredentials(t *testing.T) {
 	l := launcherOn(t, e.Socket, func(o *Options) {
 		o.Env.Lookup = func(name string) (string, bool) { return dir, name == "DOCKER_CONFIG" }
 	})
-	e.pulled = make(chan struct{})
+	e.Pulled = make(chan struct{})
 	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := l.Launch(short, someTask(doubleAway, "well")); fault.Of(err) != fault.Cancelled {
+	if _, err := l.Launch(short, someTask(dockertest.Away, "well")); fault.Of(err) != fault.Cancelled {
 		t.Errorf("who gives up while an image is fetched: %v", err)
 	}
 	var wg sync.WaitGroup
 	for range 4 {
-		wg.Go(func() { launched(t, l, someTask(doubleAway, "well")) })
+		wg.Go(func() { launched(t, l, someTask(dockertest.Away, "well")) })
 	}
-	for e.asked.Load() < 8 { // all of them have come as far as the image
+	for e.Asked.Load() < 8 { // all of them have come as far as the image
 		time.Sleep(time.Millisecond)
 	}
-	close(e.pulled)
+	close(e.Pulled)
 	wg.Wait()
-	raw, err := base64.URLEncoding.DecodeString(e.auths[0])
-	if len(e.auths) != 1 || err != nil || !bytes.Contains(raw, []byte(`"hush-hush"`)) || bytes.Contains(raw, []byte("other")) {
-		t.Errorf("fetched %d times, with %s", len(e.auths), raw)
+	raw, err := base64.URLEncoding.DecodeString(e.Auths[0])
+	if len(e.Auths) != 1 || err != nil || !bytes.Contains(raw, []byte(`"hush-hush"`)) || bytes.Contains(raw, []byte("other")) {
+		t.Errorf("fetched %d times, with %s", len(e.Auths), raw)
 	}
 	for text, want := range map[string]fault.Kind{
 		"manifest unknown: manifest unknown": fault.Invalid, "unauthorized: authentication required": fault.Invalid, "no matching manifest for linux/amd64 in the manifest list entries": fault.Invalid,
 		"Get https://registry.example.com/v2/: dial tcp: connect: connection refused": fault.Transient, "toomanyrequests: slow down": fault.Transient, "write /var/lib/docker/tmp: no space left on device": fault.Transient,
 	} {
-		e.mu.Lock()
-		e.pullError = text
-		delete(e.images, doubleAway)
-		e.mu.Unlock()
-		_, err := l.Launch(t.Context(), someTask(doubleAway, "well"))
+		e.Mu.Lock()
+		e.PullError = text
+		delete(e.Images, dockertest.Away)
+		e.Mu.Unlock()
+		_, err := l.Launch(t.Context(), someTask(dockertest.Away, "well"))
 		if fault.Of(err) != want || (unfitCause(err) == port.BadImage) != (want == fault.Invalid) || strings.Contains(err.Error(), "hush-hush") || strings.Contains(err.Error(), auth) {
 			t.Errorf("%q is %s: %v", text, fault.Of(err), err)
 		}
@@ -369,20 +370,20 @@ func TestAnImageIsFetchedOnceWithItsUsersCredentials(t *testing.T) {
 // TestAThousandWhoWaitAreOneWatch, and each learns of its own.
 func TestAThousandWhoWaitAreOneWatch(t *testing.T) {
 	const many = 1000
-	e := newEngineDouble(t)
+	e := dockertest.New(t)
 	l := launcherOn(t, e.Socket)
-	first := launched(t, l, someTask(doubleImage, "forever"))
+	first := launched(t, l, someTask(dockertest.Image, "forever"))
 	ids := []port.TaskID{first}
 	for i := 1; i < many; i++ { // as if they had been launched, and quicker
-		b := *e.containers[first.UID]
-		b.id, b.state = fmt.Sprintf("%064x", i), maps.Clone(b.state)
-		e.containers[b.id] = &b
-		ids = append(ids, port.TaskID{Name: first.Name, UID: b.id, Tool: first.Tool})
+		b := *e.Boxes[first.UID]
+		b.ID, b.State = fmt.Sprintf("%064x", i), maps.Clone(b.State)
+		e.Boxes[b.ID] = &b
+		ids = append(ids, port.TaskID{Name: first.Name, UID: b.ID, Tool: first.Tool})
 	}
 	var before, during runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	asked := e.asked.Load()
+	asked := e.Asked.Load()
 	ended := make(chan error, many)
 	for _, id := range ids {
 		go func() {
@@ -393,21 +394,21 @@ func TestAThousandWhoWaitAreOneWatch(t *testing.T) {
 			ended <- err
 		}()
 	}
-	for e.asked.Load() < asked+many { // all of them have looked once
+	for e.Asked.Load() < asked+many { // all of them have looked once
 		time.Sleep(time.Millisecond)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&during)
 	held := int64(during.HeapInuse+during.StackInuse) - int64(before.HeapInuse+before.StackInuse)
 	t.Logf("a thousand who wait hold %d KiB here, with the double's side of it", held>>10)
-	if e.streams != 1 || held > 160<<20 { // goroutines of the double and the race detector are in it
-		t.Errorf("%d streams and %d MiB", e.streams, held>>20)
+	if e.Streams != 1 || held > 160<<20 { // goroutines of the double and the race detector are in it
+		t.Errorf("%d streams and %d MiB", e.Streams, held>>20)
 	}
-	e.mu.Lock()
+	e.Mu.Lock()
 	for _, id := range ids {
-		e.exit(e.containers[id.UID], 143)
+		e.Exit(e.Boxes[id.UID], 143)
 	}
-	e.mu.Unlock()
+	e.Mu.Unlock()
 	for range ids {
 		if err := <-ended; err != nil {
 			t.Fatal(err)
@@ -418,9 +419,9 @@ func TestAThousandWhoWaitAreOneWatch(t *testing.T) {
 // TestWhatIsWatchedIsNotAskedForAgain: who asks ten times a second how a run stands costs an
 // engine nothing, and still learns at once what becomes of it.
 func TestWhatIsWatchedIsNotAskedForAgain(t *testing.T) {
-	e := newEngineDouble(t)
+	e := dockertest.New(t)
 	l := launcherOn(t, e.Socket)
-	id := launched(t, l, someTask(doubleImage, "forever"))
+	id := launched(t, l, someTask(dockertest.Image, "forever"))
 	running := port.TaskStatus{Phase: port.TaskRunning}
 	came := make(chan port.TaskStatus, 1)
 	go func() {
@@ -431,22 +432,22 @@ func TestWhatIsWatchedIsNotAskedForAgain(t *testing.T) {
 		came <- s
 	}()
 	quiet := func() bool {
-		before := e.asked.Load()
+		before := e.Asked.Load()
 		for range 100 {
 			if s, err := l.Observe(t.Context(), id); err != nil || s != running {
 				t.Fatalf("%+v, %v", s, err)
 			}
 		}
-		return e.asked.Load() == before
+		return e.Asked.Load() == before
 	}
 	for deadline := time.Now().Add(10 * time.Second); !quiet(); { // until the stream stands
 		if time.Now().After(deadline) {
 			t.Fatal("the engine is asked each time")
 		}
 	}
-	e.mu.Lock()
-	e.exit(e.containers[id.UID], 143)
-	e.mu.Unlock()
+	e.Mu.Lock()
+	e.Exit(e.Boxes[id.UID], 143)
+	e.Mu.Unlock()
 	want := <-came
 	if s, err := l.Observe(t.Context(), id); err != nil || s != want || s.Cause != port.Stopped {
 		t.Errorf("%+v, %v; it was told %+v", s, err, want)
@@ -461,24 +462,24 @@ func TestWhatIsWatchedIsNotAskedForAgain(t *testing.T) {
 
 // TestWhatNobodyAwaitsIsHeldToItsDeadline as soon as anybody awaits anything.
 func TestWhatNobodyAwaitsIsHeldToItsDeadline(t *testing.T) {
-	e := newEngineDouble(t)
-	forgotten := someTask(doubleImage, "forever")
+	e := dockertest.New(t)
+	forgotten := someTask(dockertest.Image, "forever")
 	forgotten.Deadline = time.Minute
 	launched(t, launcherOn(t, e.Socket), forgotten)
-	b := e.box(t, forgotten.Name)
-	e.mu.Lock()
-	b.made = b.made.Add(-time.Hour)
-	b.state["StartedAt"] = time.Now().Add(-time.Hour).Format(time.RFC3339Nano)
-	e.mu.Unlock()
+	b := e.Box(t, forgotten.Name)
+	e.Mu.Lock()
+	b.Made = b.Made.Add(-time.Hour)
+	b.State["StartedAt"] = time.Now().Add(-time.Hour).Format(time.RFC3339Nano)
+	e.Mu.Unlock()
 	l := launcherOn(t, e.Socket)
-	ended := launched(t, l, someTask(doubleImage, "well"))
+	ended := launched(t, l, someTask(dockertest.Image, "well"))
 	if _, err := l.Await(t.Context(), ended, port.TaskStatus{}); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		e.mu.Lock()
-		status := b.state["Status"]
-		e.mu.Unlock()
+		e.Mu.Lock()
+		status := b.State["Status"]
+		e.Mu.Unlock()
 		if status == "exited" {
 			return
 		}

@@ -1,0 +1,127 @@
+// Package docker serves from containers of a Docker Engine on this machine: the serving host has the
+// public port, the traffic and the verified files, and begins a container where it would begin a process.
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+
+	"github.com/moby/moby/client"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Options are what a starter is made of. Env is needed.
+type Options struct {
+	Env port.Env
+	// User is the number of the user that what is served is, and of its group. Zero is User; it is never root.
+	User int
+	// Dial reaches the engine; nil is the usual way.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// User is who serves unless it is said otherwise: the number that images call nonroot.
+const User = 65532
+
+type starter struct{ o Options }
+
+// New begins what is served as containers.
+func New(o Options) port.Starter {
+	if o.User <= 0 {
+		o.User = User
+	}
+	return &starter{o}
+}
+
+// settled is what is recorded of a release. It holds no secret.
+type settled struct {
+	Engine        string `json:"engine"` // the address of its socket
+	Image         string `json:"image"`  // by its whole name and its digest
+	ContainerPort uint16 `json:"containerPort"`
+	Millicores    int64  `json:"millicores,omitempty"`
+	Memory        int64  `json:"memory,omitempty"` // bytes
+}
+
+func (s *starter) Settle(r port.Release) (json.RawMessage, error) {
+	d := r.Docker
+	if d == nil {
+		return nil, fault.New(fault.Internal, "release %s is of target %q, not docker", r.Name, r.Target())
+	}
+	if !schemas.ByDigest(d.Image) {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "image %q is not named by digest", d.Image), "let vishwa image pin write its digest")
+	}
+	if d.ContainerPort < 1 || d.ContainerPort > 65535 {
+		return nil, fault.New(fault.Invalid, "%d is no port of a container", d.ContainerPort)
+	}
+	api, sock, err := dockerengine.Connect(dockerengine.Reach{Host: d.Host, Env: s.o.Env, Dial: s.o.Dial})
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	if sock == "" {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine at %s is another machine's: it has none of the files that are verified here", api.DaemonHost()),
+			"serve from a controller on that machine, or name a socket of this one in spec.target.docker.host")
+	}
+	out := settled{Engine: "unix://" + sock, Image: dockerengine.PlainImage(d.Image), ContainerPort: uint16(d.ContainerPort)}
+	out.Millicores, _ = schemas.Millicores(d.CPU)
+	out.Memory, _ = schemas.Bytes(d.Memory)
+	return json.Marshal(out)
+}
+
+// engine is what was settled, and the way to its engine; the caller closes it.
+func (s *starter) engine(raw json.RawMessage) (settled, *client.Client, error) {
+	var at settled
+	if err := json.Unmarshal(raw, &at); err != nil || at.Engine == "" {
+		return at, nil, fault.New(fault.Corrupt, "what is recorded of the container cannot be read")
+	}
+	api, _, err := dockerengine.Connect(dockerengine.Reach{Host: at.Engine, Env: s.o.Env, Dial: s.o.Dial})
+	return at, api, err
+}
+
+// Fetch has the engine have the image, for its own machine.
+func (s *starter) Fetch(ctx context.Context, raw json.RawMessage) error {
+	at, api, err := s.engine(raw)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	info, err := api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return dockerengine.Classed(ctx, "ask the engine who it is", err)
+	}
+	if err := room(at, info.Info.NCPU, info.Info.MemTotal); err != nil {
+		return err
+	}
+	image, err := api.ImageInspect(ctx, at.Image)
+	if fault.Of(dockerengine.Classed(ctx, "", err)) == fault.Missing && err != nil {
+		if err := dockerengine.Pull(ctx, api, s.o.Env, at.Image); err != nil {
+			return err
+		}
+		image, err = api.ImageInspect(ctx, at.Image)
+	}
+	if err != nil {
+		return dockerengine.Classed(ctx, "inspect image "+at.Image, err)
+	}
+	if arch, has := dockerengine.Architecture(image.Architecture), dockerengine.Architecture(info.Info.Architecture); image.Os != info.Info.OSType && image.Os != "" || arch != has && arch != "" {
+		return fault.WithHint(fault.New(fault.Invalid, "image %s is for %s/%s, and the engine's machine is %s/%s", at.Image, harmless.Line(image.Os), harmless.Line(arch), info.Info.OSType, has),
+			"name an image for this machine; vishwa image pin --platform asks for one")
+	}
+	return nil
+}
+
+// room refuses what the engine's machine can never give.
+func room(at settled, cores int, memory int64) error {
+	const way = "ask for less in spec.target.docker.resources"
+	switch {
+	case at.Millicores > int64(cores)*1000:
+		return fault.WithHint(fault.New(fault.Invalid, "the engine's machine has %d cores, and %g are asked for", cores, float64(at.Millicores)/1000), way)
+	case at.Memory > memory:
+		return fault.WithHint(fault.New(fault.Invalid, "the engine's machine has %d MiB of memory, and %d are asked for", memory>>20, at.Memory>>20), way)
+	}
+	return nil
+}

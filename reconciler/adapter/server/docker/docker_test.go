@@ -1,0 +1,328 @@
+// What people rely on when they deploy to a container, on an engine in this process.
+
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+)
+
+// onDouble is a stage on an engine in this process.
+func onDouble(t *testing.T) (*stage, *dockertest.Engine) {
+	t.Helper()
+	e := dockertest.New(t)
+	return newStage(t, "unix://"+e.Socket, dockertest.Image, func(version, how string) []string {
+		switch how {
+		case "exit":
+			return []string{"badly"}
+		case "never":
+			return []string{"forever"}
+		}
+		return []string{"serves", version}
+	}), e
+}
+
+func served(s *stage) porttest.Serving {
+	return porttest.Serving{
+		Server: s.server,
+		Good:   func(name, version string) port.Release { return s.release(name, version) },
+		Broken: func(name, version string) port.Release { return s.release(name, version, "exit") },
+		Hung: func(name, version string) port.Release {
+			r := s.release(name, version, "never")
+			r.Timeout = time.Hour
+			return r
+		},
+	}
+}
+
+func TestContainersKeepTheServersPromises(t *testing.T) {
+	porttest.Server(t, func(t *testing.T) porttest.Serving {
+		s, _ := onDouble(t)
+		return served(s)
+	})
+}
+
+// the is the one container that stands for name.
+func the(t *testing.T, e *dockertest.Engine, name string) *dockertest.Box {
+	t.Helper()
+	e.Mu.Lock()
+	defer e.Mu.Unlock()
+	var found []*dockertest.Box
+	for _, b := range e.Boxes {
+		if labels, _ := b.Config["Labels"].(dockertest.Object); labels[labelName] == name && labels[labelOwner] != "somebody" {
+			found = append(found, b)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("%d containers serve %s", len(found), name)
+	}
+	return found[0]
+}
+
+func TestAContainerIsGivenNothingToUseAgainstItsMachine(t *testing.T) {
+	s, e := onDouble(t)
+	t.Setenv("DECLARED", "yes")
+	t.Setenv("UNDECLARED", "no")
+	r := s.release("one", "1")
+	r.Docker.Pass = []string{"DECLARED"}
+	r.Docker.CPU, r.Docker.Memory = "500m", "64Mi"
+	r.Inputs = map[string][]byte{"serving": []byte("{}")}
+	l := s.apply(r)
+	if l.Isolation == nil || *l.Isolation != (port.Isolation{Level: "namespaces", Network: "all"}) {
+		t.Errorf("isolation %+v", l.Isolation)
+	}
+	b := the(t, e, "one")
+	raw, err := json.Marshal(b.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var host struct {
+		CapAdd, CapDrop, SecurityOpt, Binds         []string
+		Privileged, ReadonlyRootfs, PublishAllPorts bool
+		PidMode, NetworkMode, IpcMode, UsernsMode   string
+		Memory, MemorySwap, NanoCpus, PidsLimit     int64
+		Mounts                                      []struct {
+			Source, Target string
+			ReadOnly       bool
+		}
+		PortBindings map[string][]struct{ HostIp, HostPort string }
+	}
+	if err := json.Unmarshal(raw, &host); err != nil {
+		t.Fatal(err)
+	}
+	if len(host.CapAdd) > 0 || !slices.Equal(host.CapDrop, []string{"ALL"}) || !slices.Equal(host.SecurityOpt, []string{"no-new-privileges"}) || host.Privileged || !host.ReadonlyRootfs ||
+		host.PublishAllPorts || host.PidMode != "" || host.UsernsMode != "" || host.IpcMode != "private" || host.NetworkMode != "" || len(host.Binds) > 0 {
+		t.Errorf("it is given %s", raw)
+	}
+	if host.Memory != 64<<20 || host.MemorySwap != 64<<20 || host.NanoCpus != 5e8 || host.PidsLimit != processes {
+		t.Errorf("limits %+v", host)
+	}
+	if at := host.PortBindings["8080/tcp"]; len(host.PortBindings) != 1 || len(at) != 1 || at[0].HostIp != "127.0.0.1" {
+		t.Errorf("ports %+v", host.PortBindings)
+	}
+	var at []string
+	for _, m := range host.Mounts {
+		if !m.ReadOnly || !strings.HasPrefix(m.Source, s.dir+"/served/one/r-") {
+			t.Errorf("mount %+v", m)
+		}
+		at = append(at, m.Target)
+	}
+	if !slices.Equal(at, []string{"/vishwa/code", "/vishwa/model", "/vishwa/inputs", "/vishwa/params.json"}) {
+		t.Errorf("mounts %q", at)
+	}
+	if user, _ := b.Config["User"].(string); user == "" || strings.HasPrefix(user, "0:") || strings.HasPrefix(user, "root") {
+		t.Errorf("user %q", user)
+	}
+	env, _ := json.Marshal(b.Config["Env"])
+	for _, want := range []string{`"DECLARED=yes"`, `"VISHWA_PORT=8080"`, `"VISHWA_MODEL_DIR=/vishwa/model"`, `"VISHWA_INPUT_SERVING=/vishwa/inputs/SERVING/data"`, `"VISHWA_PARAMS=/vishwa/params.json"`, `"HOME=/tmp"`} {
+		if !strings.Contains(string(env), want) {
+			t.Errorf("no %s in %s", want, env)
+		}
+	}
+	if strings.Contains(string(env), "UNDECLARED") || strings.Contains(string(env), s.dir) {
+		t.Errorf("environment %s", env)
+	}
+}
+
+// What is served is verified before each start, and what was changed is not served again.
+func TestAModelThatWasChangedIsNotServedAgain(t *testing.T) {
+	s, e := onDouble(t)
+	s.apply(s.release("one", "1"))
+	b := the(t, e, "one")
+	found, _ := filepath.Glob(filepath.Join(s.dir, "served", "one", "r-*", "model", "model.json"))
+	if len(found) != 1 || os.Chmod(found[0], 0o644) != nil || os.WriteFile(found[0], []byte("weights of evil"), 0o644) != nil || os.Chmod(found[0], 0o444) != nil {
+		t.Fatalf("the model is at %q", found)
+	}
+	e.Mu.Lock()
+	e.Exit(b, 7)
+	e.Mu.Unlock()
+	s.until("what is wrong is said", func() bool { return strings.Contains(s.observe("one").Message, "it is not what was laid out") })
+	e.Mu.Lock()
+	n := len(e.Boxes)
+	e.Mu.Unlock()
+	if n != 0 {
+		t.Errorf("%d containers", n)
+	}
+	l := s.apply(s.release("one", "1"))
+	if raw, err := os.ReadFile(found[0]); err == nil && string(raw) == "weights of evil" {
+		t.Error("the changed release is there still")
+	}
+	if got := s.ask(l, "/version"); got != "1" {
+		t.Errorf("%s answers", got)
+	}
+}
+
+// What somebody does to a container by hand is healed, or seen and then healed by an apply.
+func TestDriftByHandIsFoundAndHealed(t *testing.T) {
+	for name, drift := range map[string]struct {
+		do   func(e *dockertest.Engine, b *dockertest.Box)
+		says string // empty: it heals by itself
+	}{
+		"stopped": {func(e *dockertest.Engine, b *dockertest.Box) {
+			e.Mu.Lock()
+			defer e.Mu.Unlock()
+			e.Exit(b, 137)
+		}, ""},
+		"removed": {func(e *dockertest.Engine, b *dockertest.Box) {
+			e.Mu.Lock()
+			defer e.Mu.Unlock()
+			delete(e.Boxes, b.ID)
+			e.Exit(b, 137)
+		}, ""},
+		"paused": {func(e *dockertest.Engine, b *dockertest.Box) { e.Pause(b) }, "its container was paused"},
+		"limits": {func(e *dockertest.Engine, b *dockertest.Box) {
+			e.Mu.Lock()
+			defer e.Mu.Unlock()
+			b.Host["Memory"] = 1 << 40
+		}, "the limits of its container were changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, e := onDouble(t)
+			r := s.release("one", "1")
+			s.apply(r)
+			was := the(t, e, "one")
+			drift.do(e, was)
+			if drift.says != "" {
+				if l := s.observe("one"); l.Health != port.Failing || l.Message != drift.says {
+					t.Fatalf("observed %+v", l)
+				}
+				s.apply(r)
+			}
+			s.until("it serves again", func() bool { l := s.observe("one"); return l.Health == port.Ready && l.Restarts == 1 })
+			if now := the(t, e, "one"); now.ID == was.ID {
+				t.Error("it is the container that was changed")
+			}
+		})
+	}
+}
+
+// Nothing that is not its owner's is touched, whatever it is called.
+func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
+	s, e := onDouble(t)
+	r := s.release("one", "1")
+	for name, labels := range map[string]dockertest.Object{
+		"vishwa-one":     {},
+		"vishwa-one-abc": {labelName: "one"},
+		"theirs":         {labelOwner: "somebody", labelName: "one", labelUnit: "r-1"},
+	} {
+		b := &dockertest.Box{ID: name, Name: name, Config: dockertest.Object{"Labels": labels}}
+		b.Set("running", 0)
+		e.Boxes[b.ID] = b
+	}
+	before := e.Names()
+	s.apply(r)
+	s.killHost()
+	s.apply(r)
+	s.apply(port.Release{Name: "one"})
+	if after := e.Names(); !slices.Equal(before, after) {
+		t.Errorf("before %q, after %q", before, after)
+	}
+}
+
+// A host that is killed leaves its container; the next one begins its own and takes that away.
+func TestAKilledHostLeavesNoSecondContainer(t *testing.T) {
+	s, e := onDouble(t)
+	r := s.release("one", "1")
+	s.apply(r)
+	was := the(t, e, "one")
+	s.killHost()
+	if l := s.observe("one"); l.Health != port.Down {
+		t.Fatalf("without a host: %+v", l)
+	}
+	l := s.apply(r)
+	if now := the(t, e, "one"); now.ID == was.ID || s.ask(l, "/version") != "1" {
+		t.Error("the container of the killed host goes on")
+	}
+	s.killHost()
+	s.apply(port.Release{Name: "one"}) // without a host, too
+	if left := e.Names(); len(left) > 0 {
+		t.Errorf("left are %q", left)
+	}
+}
+
+// An engine that is away takes nothing from those who ask, and lets nothing be called gone.
+func TestAnEngineThatIsAwayEndsNothing(t *testing.T) {
+	s, e := onDouble(t)
+	r := s.release("one", "1")
+	l := s.apply(r)
+	end := e.Outage()
+	if got := s.ask(l, "/version"); got != "1" {
+		t.Errorf("%s answers", got)
+	}
+	if _, err := s.server.Apply(t.Context(), s.release("one", "2")); fault.Of(err) != fault.Transient || fault.HintOf(err) == "" {
+		t.Errorf("a release without an engine: %v, %s", err, fault.Of(err))
+	}
+	if got := s.ask(l, "/version"); got != "1" {
+		t.Errorf("%s answers", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := s.server.Apply(ctx, port.Release{Name: "one"}); fault.Of(err) != fault.Transient {
+		t.Errorf("retired without an engine: %v", err)
+	}
+	end()
+	s.apply(port.Release{Name: "one"})
+	if left := e.Names(); len(left) > 0 {
+		t.Errorf("left are %q", left)
+	}
+	if a, err := http.Get(l.URL + "/version"); err == nil {
+		a.Body.Close()
+		t.Errorf("%s answers after retiring", l.URL)
+	}
+}
+
+// Another engine or other limits under the same key are begun anew.
+func TestWhatIsSettledOtherwiseIsBegunAnew(t *testing.T) {
+	s, e := onDouble(t)
+	r := s.release("one", "1")
+	s.apply(r)
+	was := the(t, e, "one").ID
+	r.Docker.Memory = "128Mi"
+	s.apply(r)
+	s.until("the old one is gone", func() bool { return len(e.Names()) == 1 })
+	if the(t, e, "one").ID == was {
+		t.Error("the limit is not in force")
+	}
+}
+
+func TestWhatNoEngineHereCanServeIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(r *port.DockerRelease)
+		says   string
+	}{
+		"a tag":                {func(r *port.DockerRelease) { r.Image = "registry.example.com/base:1" }, "not named by digest"},
+		"another machine":      {func(r *port.DockerRelease) { r.Host = "tcp://127.0.0.1:1" }, "another machine's"},
+		"another architecture": {func(r *port.DockerRelease) { r.Image = dockertest.Foreign }, "is for linux/arm64"},
+		"no such image": {func(r *port.DockerRelease) {
+			r.Image = "registry.example.com/none@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+		}, "fetch image"},
+		"too many cores":  {func(r *port.DockerRelease) { r.CPU = "64" }, "64 are asked for"},
+		"too much memory": {func(r *port.DockerRelease) { r.Memory = "1Ti" }, "of memory"},
+		"no such program": {func(r *port.DockerRelease) { r.Command = []string{"no-such-program"} }, `cannot run "no-such-program"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, e := onDouble(t)
+			r := s.release("one", "1")
+			c.change(r.Docker)
+			_, err := s.server.Apply(t.Context(), r)
+			if err == nil || fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v, %s, hint %q", err, fault.Of(err), fault.HintOf(err))
+			}
+			if left := e.Names(); len(left) > 0 {
+				t.Errorf("left are %q", left)
+			}
+		})
+	}
+}

@@ -1,0 +1,146 @@
+// Containers of a real engine serve as the port says.
+
+package docker
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
+)
+
+func onEngine(t *testing.T) (*stage, *enginetest.DockerEngine, *client.Client) {
+	t.Helper()
+	engine := enginetest.Docker(t)
+	c, err := client.New(client.WithHost(engine.Host))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return newStage(t, engine.Host, enginetest.Python(t), func(version, how string) []string {
+		return append([]string{"python3", "src/serve.py", version}, strings.Fields(how)...)
+	}), engine, c
+}
+
+func TestDockerEngineKeepsTheServersPromises(t *testing.T) {
+	porttest.Server(t, func(t *testing.T) porttest.Serving {
+		s, _, _ := onEngine(t)
+		return served(s)
+	})
+}
+
+func TestDockerEngineShowsWhatServesTheReleaseAlone(t *testing.T) {
+	s, _, _ := onEngine(t)
+	t.Setenv("DECLARED", "yes")
+	t.Setenv("UNDECLARED", "no")
+	r := s.release("one", "1")
+	r.Docker.Pass = []string{"DECLARED"}
+	r.Inputs = map[string][]byte{"serving": []byte(`{"bucket":"b"}`)}
+	r.Params = map[string]any{"limit": 3}
+	said := s.ask(s.apply(r), "/inside")
+	for _, want := range []string{"model weights of 1\n", "input {\"bucket\":\"b\"}\n", "\"limit\": 3", "write model cannot", "change model cannot", "write root cannot", "write tmp can",
+		"passed yes-", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("not %q", want)
+		}
+	}
+	if strings.Contains(said, "user 0\n") || t.Failed() {
+		t.Errorf("inside:\n%s", said)
+	}
+}
+
+// containers are those that serve.
+func containers(t *testing.T, c *client.Client) (ids []string) {
+	t.Helper()
+	all, err := c.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labelOwner)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range all.Items {
+		ids = append(ids, one.ID)
+	}
+	return ids
+}
+
+// TestDockerEngineDriftIsHealed: what is done to a container by hand, on a real engine.
+func TestDockerEngineDriftIsHealed(t *testing.T) {
+	s, _, c := onEngine(t)
+	r := s.release("one", "1")
+	r.Docker.Memory = "256Mi"
+	l := s.apply(r)
+	for n, drift := range []struct {
+		do   func(id string) error
+		says string
+	}{
+		{func(id string) error {
+			_, err := c.ContainerRemove(t.Context(), id, client.ContainerRemoveOptions{Force: true})
+			return err
+		}, ""},
+		{func(id string) error {
+			_, err := c.ContainerKill(t.Context(), id, client.ContainerKillOptions{Signal: "SIGKILL"})
+			return err
+		}, ""},
+		{func(id string) error {
+			_, err := c.ContainerPause(t.Context(), id, client.ContainerPauseOptions{})
+			return err
+		}, "its container was paused"},
+		{func(id string) error {
+			_, err := c.ContainerUpdate(t.Context(), id, client.ContainerUpdateOptions{Resources: &container.Resources{Memory: 128 << 20, MemorySwap: 128 << 20}})
+			return err
+		}, "the limits of its container were changed"},
+		{func(id string) error {
+			_, err := c.NetworkDisconnect(t.Context(), "bridge", client.NetworkDisconnectOptions{Container: id})
+			return err
+		}, "the networks of its container were changed"},
+	} {
+		was := containers(t, c)
+		if len(was) != 1 {
+			t.Fatalf("%d containers before %d", len(was), n)
+		}
+		if err := drift.do(was[0]); err != nil {
+			t.Fatal(n, err)
+		}
+		if drift.says != "" {
+			if l := s.observe("one"); l.Health != port.Failing || l.Message != drift.says {
+				t.Fatalf("observed %+v, want %q", l, drift.says)
+			}
+			s.apply(r)
+		}
+		s.until("it serves again", func() bool { l := s.observe("one"); return l.Health == port.Ready && l.Restarts == n+1 })
+		if got := s.ask(l, "/"); got != "1" {
+			t.Errorf("%s answers", got)
+		}
+	}
+}
+
+// TestDockerEngineComesBack: an engine that crashes ends its containers when it is begun again, and they
+// are served again without anybody's doing.
+func TestDockerEngineComesBack(t *testing.T) {
+	s, engine, c := onEngine(t)
+	l := s.apply(s.release("one", "1"))
+	was := containers(t, c)
+	engine.Crash()
+	engine.Restart(t)
+	s.until("another container serves", func() bool {
+		now := containers(t, c)
+		return len(now) == 1 && now[0] != was[0] && s.observe("one").Health == port.Ready
+	})
+	if got := s.ask(l, "/"); got != "1" {
+		t.Errorf("%s answers", got)
+	}
+	s.killHost()
+	l = s.apply(s.release("one", "2"))
+	if got := s.ask(l, "/"); got != "2" {
+		t.Errorf("%s answers", got)
+	}
+	s.until("the killed host's container is gone", func() bool { return len(containers(t, c)) == 1 })
+	s.apply(port.Release{Name: "one"})
+	if left := containers(t, c); len(left) > 0 {
+		t.Errorf("left are %q", left)
+	}
+}

@@ -1,0 +1,54 @@
+// What begins what is served where that is no process of this machine: one row a target, from who wired
+// the program.
+
+package server
+
+import (
+	"context"
+	"io"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// starters are by the name of their target.
+type starters map[string]port.Starter
+
+func (s starters) of(target string) (port.Starter, error) {
+	if begins, ok := s[target]; ok {
+		return begins, nil
+	}
+	return nil, fault.WithHint(fault.New(fault.Invalid, "this vishwa serves nothing on target %s", target), "upgrade vishwa, or declare another target")
+}
+
+// begin starts o, which was verified.
+func (s starters) begin(ctx context.Context, place folder, o order, env []string, log io.Writer) (port.Started, error) {
+	begins, err := s.of(o.Starter)
+	if err != nil {
+		return nil, err
+	}
+	return begins.Start(ctx, o.Settled, port.Start{
+		Owner: place.owner(), Name: o.Name, Unit: o.Folder, Dir: place.release(o.Name, o.Folder),
+		Command: o.Command, Set: o.Set, Pass: env, Out: log,
+		Kept: func(unit string) bool {
+			for _, f := range place.releases(o.Name) {
+				if f == unit && f != o.Folder { // of its own, nothing runs any more when it is begun anew
+					return true
+				}
+			}
+			return false
+		},
+	})
+}
+
+// clear takes away all that was begun for o's name.
+func (s starters) clear(ctx context.Context, place folder, o order) error {
+	if o.Starter == "" {
+		return nil
+	}
+	begins, err := s.of(o.Starter)
+	if err != nil {
+		return err
+	}
+	return begins.Clear(ctx, o.Settled, place.owner(), o.Name)
+}
