@@ -281,7 +281,7 @@ func (e *Engine) container(w http.ResponseWriter, r *http.Request, b *Box, what 
 			e.Exit(b, 137)
 		}
 		delete(e.Boxes, b.ID)
-		e.tell(b, "destroy")
+		e.announce(b, "destroy")
 		w.WriteHeader(204)
 	default:
 		answer(w, 404, Object{"message": "page not found: " + what})
@@ -301,7 +301,7 @@ func (e *Engine) start(w http.ResponseWriter, b *Box) {
 	b.Set("running", 0)
 	e.gone[b.ID] = make(chan struct{})
 	b.Starts++
-	e.tell(b, "start")
+	e.announce(b, "start")
 	switch command := fmt.Sprint(b.Config["Entrypoint"].([]any)[0]); command {
 	case "well":
 		e.Exit(b, 0)
@@ -338,10 +338,10 @@ func (e *Engine) Exit(b *Box, code int) {
 		close(ch)
 		delete(e.gone, b.ID)
 	}
-	e.tell(b, "die")
+	e.announce(b, "die")
 }
 
-func (e *Engine) tell(b *Box, action string) {
+func (e *Engine) announce(b *Box, action string) {
 	for w := range e.watchers {
 		w <- Object{"Type": "container", "Action": action, "Actor": Object{"ID": b.ID, "Attributes": b.Config["Labels"]}}
 	}
