@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,10 @@ func TestIgnorePatternsAreBounded(t *testing.T) {
 		"escapes":           strings.Repeat("\\*", 500_000),
 		"slashes":           strings.Repeat("/", 1_000_000),
 		"crossing in a row": strings.Repeat("**/", 300_000),
+		"stars in names":    strings.Repeat(strings.Repeat("*a", 60)+"*x\n", 500),
+		"stars in folders":  strings.Repeat(strings.Repeat("**/*b*/", 60)+"x\n", 150),
+		"sets in names":     strings.Repeat(strings.Repeat("[ab]*", 180)+"x\n", 70),
+		"slashes in sets":   strings.Repeat(strings.Repeat("[!b]*", 190)+"x\n", 4),
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := bounded(t, func() error {
@@ -116,8 +121,9 @@ func TestIgnorePatternsAreBounded(t *testing.T) {
 				if err := g.Add("some/folder", []byte(text)); err != nil {
 					return err
 				}
-				for range 3 {
+				for i := range 3 {
 					g.One("some/folder/"+deep, false)
+					g.One("some/folder/"+strings.Repeat(strings.Repeat("ab", 120)+"/", 15)+strconv.Itoa(i), false)
 				}
 				return nil
 			})
@@ -125,5 +131,38 @@ func TestIgnorePatternsAreBounded(t *testing.T) {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
 		})
+	}
+}
+
+func TestManyPatternsOfManyFilesAreSoonAsked(t *testing.T) {
+	var text strings.Builder
+	for i := range 9000 {
+		fmt.Fprintf(&text, "name%d.csv\n", i)
+	}
+	for i := range 900 {
+		fmt.Fprintf(&text, "*.tmp%d\n/data/*/old%d/\n", i, i)
+	}
+	g := &Ignore{}
+	if err := g.Add(".", []byte(text.String()[:len(text.String())-1])); err == nil {
+		t.Fatal("there is no bound")
+	}
+	g = &Ignore{}
+	if err := g.Add(".", []byte(strings.ReplaceAll(text.String(), "name8", "# "))); err != nil {
+		t.Fatal(err)
+	}
+	err := bounded(t, func() error {
+		ignored := 0
+		for i := range 20_000 {
+			if g.One(fmt.Sprintf("data/raw/2026/name%d.csv", i), false) {
+				ignored++
+			}
+		}
+		if want := 9000 - 1111; ignored != want {
+			return fmt.Errorf("%d are ignored, and %d patterns name one each", ignored, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,6 @@
 // .dvcignore as DVC matches it. DVC turns each pattern into a regular expression of
-// Python (pathspec's GitIgnoreSpecPattern) and asks it of every folder on the way; so
-// do we, since Git's rules differ from these in corners.
+// Python (pathspec's GitIgnoreSpecPattern) and asks it of every folder on the way. We
+// match as it would, since Git's rules differ from these in corners, but name by name.
 
 package dvc
 
@@ -16,8 +16,14 @@ import (
 // Ignore are the patterns of all .dvcignore files on the way to a folder, from the root.
 type Ignore struct {
 	rules []ignoreRule
-	lines int // that were read so far, and their bytes
-	bytes int
+	globs globs
+	// What may match, by the number of rules that it says something of: those with a part that some folder or file on
+	// the way must match, by that part, and all others. Each list is in the order of the rules.
+	byPart map[int][]int
+	others []int
+
+	lines, bytes int // that were read so far
+	wild, odd    int // bytes of parts that are no plain names, and of patterns that only an expression can match
 }
 
 // Bounds on patterns, each of which is asked of each file.
@@ -25,11 +31,15 @@ const (
 	maxPattern     = 1024 // bytes of one
 	maxIgnores     = 10_000
 	maxIgnoreBytes = 256 << 10 // of all
+	maxWildBytes   = 64 << 10  // of those with wildcards
+	maxOddBytes    = 2 << 10   // of those with a set that a slash is in, such as [!a]
 )
 
 type ignoreRule struct {
-	re      *regexp.Regexp
-	ignore  bool // or not, with !
+	parts   []int          // of globs, and anyFolders
+	re      *regexp.Regexp // in place of parts, where a part may match a slash
+	all     bool           // it matches whatever does not begin with a line's end
+	ignore  bool           // or not, with !
 	dirOnly bool
 }
 
@@ -51,15 +61,36 @@ func (g *Ignore) Add(folder string, text []byte) error {
 		if folder != "." {
 			rule = moved(line, folder)
 		}
-		re, ignore, err := translate(rule)
+		r, err := g.translate(rule)
 		if err != nil {
 			return fault.WithHint(fault.New(fault.Invalid, "%s:%d: %q is no pattern", path.Join(folder, ".dvcignore"), n+1, line), "correct it as gitignore has it; DVC cannot read it either")
 		}
-		if re != nil {
-			g.rules = append(g.rules, ignoreRule{re, ignore, strings.HasSuffix(rule, "/")})
+		if g.wild > maxWildBytes || g.odd > maxOddBytes {
+			return fault.WithHint(fault.New(fault.Invalid, "%s:%d: with it the patterns with wildcards have more than %d KiB, or those with sets such as [!a] more than %d KiB", path.Join(folder, ".dvcignore"), n+1, maxWildBytes>>10, maxOddBytes>>10),
+				"ignore a folder in place of its files")
+		}
+		if r != nil {
+			r.dirOnly = strings.HasSuffix(rule, "/")
+			g.keep(*r)
 		}
 	}
 	return nil
+}
+
+// keep adds a rule.
+func (g *Ignore) keep(r ignoreRule) {
+	at := len(g.rules)
+	g.rules = append(g.rules, r)
+	for _, part := range slices.Backward(r.parts) {
+		if part != anyFolders {
+			if g.byPart == nil {
+				g.byPart = map[int][]int{}
+			}
+			g.byPart[part] = append(g.byPart[part], at)
+			return
+		}
+	}
+	g.others = append(g.others, at)
 }
 
 // Empty tells whether nothing is ignored.
@@ -77,15 +108,45 @@ func (g *Ignore) Match(p string, dir bool) bool {
 
 // One is Match where the folders above are known not to be ignored.
 func (g *Ignore) One(p string, dir bool) bool {
-	for _, r := range slices.Backward(g.rules) {
-		if r.dirOnly && !dir {
-			continue
-		}
-		if r.re.MatchString(p) || dir && r.re.MatchString(p+"/") {
-			return r.ignore
+	names := strings.Split(p, "/")
+	if dir {
+		names = append(names, "")
+	}
+	matched := make([][]int, len(names)) // the globs that each name matches, in order
+	for i, name := range names {
+		matched[i] = g.globs.of(name)
+	}
+	best := g.newest(g.others, -1, p, dir, names, matched)
+	for _, all := range matched {
+		for _, part := range all {
+			best = g.newest(g.byPart[part], best, p, dir, names, matched)
 		}
 	}
-	return false
+	return best >= 0 && g.rules[best].ignore
+}
+
+// newest is the last of some rules that matches, where it is after best, else best.
+func (g *Ignore) newest(rules []int, best int, p string, dir bool, names []string, matched [][]int) int {
+	for _, at := range slices.Backward(rules) {
+		if at <= best {
+			break
+		}
+		r := &g.rules[at]
+		switch {
+		case r.dirOnly && !dir:
+		case r.all:
+			if !strings.HasPrefix(p, "\n") {
+				return at
+			}
+		case r.re != nil:
+			if r.re.MatchString(p) || dir && r.re.MatchString(p+"/") {
+				return at
+			}
+		case along(r.parts, names, matched):
+			return at
+		}
+	}
+	return best
 }
 
 // moved is a pattern of a folder as the root would have it (dvc.pathspec_math).
@@ -102,12 +163,12 @@ func moved(rule, folder string) string {
 	return not + folder + rule
 }
 
-// translate is pathspec's, error by error; no expression is a pattern that says nothing.
-func translate(p string) (re *regexp.Regexp, ignore bool, err error) {
+// translate is pathspec's, error by error; no rule is a pattern that says nothing.
+func (g *Ignore) translate(p string) (*ignoreRule, error) {
 	if p = strings.TrimRight(p, " \t"); p == "" || p == "/" || strings.HasPrefix(p, "#") {
-		return nil, false, nil
+		return nil, nil
 	}
-	ignore = !strings.HasPrefix(p, "!")
+	r := &ignoreRule{ignore: !strings.HasPrefix(p, "!")}
 	segs := strings.Split(strings.TrimPrefix(p, "!"), "/")
 	dirOnly := segs[len(segs)-1] == ""
 	switch {
@@ -117,25 +178,35 @@ func translate(p string) (re *regexp.Regexp, ignore bool, err error) {
 		segs = append([]string{"**"}, segs...)
 	}
 	if len(segs) == 0 {
-		return nil, false, fault.New(fault.Invalid, "nothing is left of it")
+		return nil, fault.New(fault.Invalid, "nothing is left of it")
 	}
 	if segs[len(segs)-1] == "" {
 		segs[len(segs)-1] = "**"
 	}
 	segs = slices.CompactFunc(segs, func(a, b string) bool { return a == "**" && b == "**" })
-	expr, ok := "", true
 	switch joined := strings.Join(segs, "/"); {
 	case joined == "**" && dirOnly, joined == "**/*/**":
-		expr = "/"
+		return nil, nil // a slash that it begins with, which none does
 	case joined == "**", joined == "**/*":
-		expr = "."
-	default:
-		if expr, ok, err = segments(segs); err != nil || !ok {
-			return nil, false, err
-		}
+		r.all = true
+		return r, nil
 	}
-	re, err = regexp.Compile(`\A(?:` + expr + `)`)
-	return re, ignore, err
+	expr, ok, err := segments(segs)
+	if err != nil || !ok {
+		return nil, err
+	}
+	if r.parts, ok = g.globs.parts(segs); ok {
+		for _, seg := range segs {
+			if seg != "**" && strings.ContainsAny(seg, `*?[`) {
+				g.wild += len(seg)
+			}
+		}
+		return r, nil
+	}
+	g.odd += len(p)
+	r.parts = nil
+	r.re, err = regexp.Compile(`\A(?:` + expr + `)`)
+	return r, err
 }
 
 func segments(segs []string) (string, bool, error) {
@@ -192,34 +263,43 @@ func segment(seg string) (expr string, ok bool, err error) {
 		case '?':
 			b.WriteString("[^/]")
 		case '[':
-			from := i + 1
-			if from < len(seg) && (seg[from] == '!' || seg[from] == '^') {
-				from++
-			}
-			j := from
-			if j < len(seg) && seg[j] == ']' {
-				j++
-			}
-			for j < len(seg) && seg[j] != ']' {
-				j++
-			}
-			if j >= len(seg) {
+			set, end, ok := bracket(seg, i)
+			if !ok {
 				return "", false, nil
 			}
-			not := ""
-			if from > i+1 {
-				not = "^"
-			}
-			// [: and a second ^ mean something to Go and nothing to Python.
-			set := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `^`, `\^`).Replace(seg[from:j])
-			if strings.HasPrefix(set, "]") {
-				set = `\` + set
-			}
-			b.WriteString("[" + not + set + "]")
-			i = j
+			b.WriteString(set)
+			i = end
 		default:
 			b.WriteString(regexp.QuoteMeta(seg[i : i+1]))
 		}
 	}
 	return b.String(), true, nil
+}
+
+// bracket is the set that begins at seg[i], as an expression, and where it ends.
+func bracket(seg string, i int) (expr string, end int, ok bool) {
+	from := i + 1
+	if from < len(seg) && (seg[from] == '!' || seg[from] == '^') {
+		from++
+	}
+	j := from
+	if j < len(seg) && seg[j] == ']' {
+		j++
+	}
+	for j < len(seg) && seg[j] != ']' {
+		j++
+	}
+	if j >= len(seg) {
+		return "", 0, false
+	}
+	not := ""
+	if from > i+1 {
+		not = "^"
+	}
+	// [: and a second ^ mean something to Go and nothing to Python.
+	set := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `^`, `\^`).Replace(seg[from:j])
+	if strings.HasPrefix(set, "]") {
+		set = `\` + set
+	}
+	return "[" + not + set + "]", j, true
 }

@@ -8,9 +8,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const dvcMatches = `
@@ -104,4 +108,44 @@ func TestIgnoreAsDVCMatches(t *testing.T) {
 			t.Errorf("%q and below s %q of %q: %s, DVC %s", g[0], g[1], g[2], got, want[i])
 		}
 	}
+}
+
+// FuzzIgnoreByName: what is matched name by name is what one expression over the whole path
+// would match.
+func FuzzIgnoreByName(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"**/a*b/**/[c-e]?x", "q/acb/z/d1x/y"}, {"!*/**", "a/b/"}, {"[]a]*", "]x"}, {"a\\*b", "a*b"}, {"**/*", "\n/a"}, {"a/**/b", "a/x\ny/b"}, {"[^/]?**/é*", "bé/éa"}, {"***", "a"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, pattern, p string) {
+		if len(pattern) > 60 || len(p) > 60 || strings.ContainsAny(pattern, "\r\n") || path.Clean(p) != p || path.IsAbs(p) || !utf8.ValidString(p) {
+			t.Skip()
+		}
+		g := &Ignore{}
+		if g.Add(".", []byte(pattern)) != nil || len(g.rules) == 0 || g.rules[0].all {
+			t.Skip()
+		}
+		r := &g.rules[0]
+		segs := strings.Split(strings.TrimPrefix(strings.TrimSpace(pattern), "!"), "/")
+		if segs[0] == "" {
+			segs = segs[1:]
+		} else if (len(segs) == 1 || len(segs) == 2 && segs[1] == "") && segs[0] != "**" {
+			segs = append([]string{"**"}, segs...)
+		}
+		if segs[len(segs)-1] == "" {
+			segs[len(segs)-1] = "**"
+		}
+		expr, _, err := segments(slices.CompactFunc(segs, func(a, b string) bool { return a == "**" && b == "**" }))
+		if err != nil {
+			t.Skip()
+		}
+		whole := regexp.MustCompile(`\A(?:` + expr + `)`)
+		for _, dir := range []bool{false, true} {
+			want := (dir || !r.dirOnly) && (whole.MatchString(p) || dir && whole.MatchString(p+"/")) && r.ignore
+			if got := g.One(p, dir); got != want {
+				t.Errorf("%q of %q, a folder: %v: %v, and %s says %v", pattern, p, dir, got, expr, want)
+			}
+		}
+	})
 }
