@@ -44,7 +44,7 @@ RACE := -race $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false)
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio) $(TOOLS)/share/kueue.yaml
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
-ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/app
+ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/adapter/server/docker ./reconciler/app
 
 .DEFAULT_GOAL := help
 .PHONY: help build release image man completions demo demo-pr test test-real test-docker test-kubernetes test-kubeflow debian-docker debian-kubernetes bench bench-data fuzz lint generate tools clean

@@ -61,6 +61,8 @@ func TestDockerIsDeclaredAndApplied(t *testing.T) {
 	do(dir, bin, "keys", "generate")
 	edit("vishwa.yaml", "spec:\n", "spec:\n  runners: {box: {docker: {host: \""+engine.Host+"\"}}}\n")
 	edit("vishwa/model.yaml", "  run: [python3, src/train.py]\n", "  run: [python3, src/train.py]\n  runner: box\n  image: "+image+"\n  resources: {cpu: \"1\", memory: 512Mi}\n")
+	edit("vishwa/model.yaml", "    local:\n", "    docker:\n      host: "+engine.Host+"\n      image: "+image+"\n")
+	edit("src/serve.py", "127.0.0.1", "0.0.0.0")
 	edit("src/train.py", "\nimport ", "\nimport time; time.sleep(4)\nimport ")
 	do(dir, "git", "add", "-A")
 	do(dir, "git", "commit", "-qm", "Train in a container")
@@ -121,9 +123,21 @@ func TestDockerIsDeclaredAndApplied(t *testing.T) {
 		t.Errorf("a second plan has something to do:\n%s", out)
 	}
 	do(dir, bin, "ledger", "verify")
+	containers := func(label string) int {
+		ids, err := exec.Command("docker", "-H", engine.Host, "ps", "-aq", "--filter", "label="+label).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, ids)
+		}
+		return len(strings.Fields(string(ids)))
+	}
+	if n := containers("vishwa.dev/serves"); n != 1 {
+		t.Errorf("%d containers serve", n)
+	}
+	if out := do(dir, bin, "explain", "deployment/price-staging"); !strings.Contains(out, "namespaces, network all") {
+		t.Errorf("what keeps the container apart is not said:\n%s", out)
+	}
 	do(dir, bin, "down")
-	left, err := exec.Command("docker", "-H", engine.Host, "ps", "-aq", "--filter", "label=vishwa.dev/owner").CombinedOutput()
-	if err != nil || strings.TrimSpace(string(left)) != "" {
-		t.Errorf("containers are left: %s, %v", left, err)
+	if n := containers("vishwa.dev/owner") + containers("vishwa.dev/serves"); n != 0 {
+		t.Errorf("%d containers are left", n)
 	}
 }

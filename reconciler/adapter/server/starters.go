@@ -18,7 +18,7 @@ func (s starters) of(target string) (port.Starter, error) {
 	if begins, ok := s[target]; ok {
 		return begins, nil
 	}
-	return nil, fault.WithHint(fault.New(fault.Invalid, "this vishwa serves nothing on target %s", target), "upgrade vishwa, or declare another target")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "target %s is not known here", target), "upgrade Vishwa, or declare another target")
 }
 
 // begin starts o, which was verified.

@@ -297,6 +297,26 @@ func TestWhatIsSettledOtherwiseIsBegunAnew(t *testing.T) {
 	}
 }
 
+// A deployment that moves from one target to the other keeps its address, and leaves nothing behind.
+func TestADeploymentMovesBetweenTargets(t *testing.T) {
+	s, e := onDouble(t)
+	l := s.apply(s.release("one", "1"))
+	own := s.release("one", "2")
+	own.Local, own.Docker = &port.LocalRelease{Hosted: own.Docker.Hosted}, nil
+	own.Local.Command = []string{testEnv().Self, "own", "2"}
+	for _, move := range []struct {
+		to         port.Release
+		says       string
+		containers int
+	}{{own, "2", 0}, {s.release("one", "3"), "3", 1}} {
+		now := s.apply(move.to)
+		if got := s.ask(now, "/version"); now.URL != l.URL || got != move.says {
+			t.Errorf("%s answers at %s, after %s", got, now.URL, l.URL)
+		}
+		s.until("the other target's is gone", func() bool { return len(e.Names()) == move.containers })
+	}
+}
+
 func TestWhatNoEngineHereCanServeIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(r *port.DockerRelease)

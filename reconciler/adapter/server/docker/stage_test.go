@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 )
@@ -32,6 +33,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	if len(os.Args) == 3 && os.Args[1] == "own" { // a process of this machine that serves
+		err := http.ListenAndServe("127.0.0.1:"+os.Getenv("VISHWA_PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Args[2]) }))
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(enginetest.Main(m))
 }
@@ -101,7 +107,7 @@ func newStage(t *testing.T, host, image string, words func(version, how string) 
 func (s *stage) key() string { return filepath.Join(filepath.Dir(s.dir), "seal", "key") }
 
 func (s *stage) open() port.Server {
-	return server.Local(server.Config{Env: testEnv(), Store: s.store, Dir: s.dir, Seal: s.key(), Pace: quick, Starters: rows()})
+	return server.Local(server.Config{Env: testEnv(), Store: s.store, Dir: s.dir, Seal: s.key(), Pace: quick, Wall: wall.Policy{Level: wall.None}, Starters: rows()})
 }
 
 // release serves version, behaving as how says.
