@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -18,7 +16,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
-	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -55,49 +52,6 @@ type Moved struct {
 	// Come is how many bytes of what is meant are there: of objects that were, that have come
 	// and that are coming. Only a fetch says so.
 	Come int64 `json:"-"`
-}
-
-// MissingError says which objects are nowhere to be had. Its kind is Missing.
-type MissingError struct {
-	Where string
-	OIDs  []dvc.OID
-	Paths map[dvc.OID]string // of data that they are of; may be nil
-}
-
-func (l *MissingError) Error() string {
-	names := make([]string, 0, len(l.OIDs))
-	for _, o := range l.OIDs {
-		if p := l.Paths[o]; p != "" {
-			names = append(names, fmt.Sprintf("%s (%s)", o, p))
-		} else {
-			names = append(names, string(o))
-		}
-	}
-	are := "are"
-	if len(names) == 1 {
-		are = "is"
-	}
-	return fmt.Sprintf("%s %s not in %s: %s", plural.Of(len(names), "object"), are, l.Where, strings.Join(names, ", "))
-}
-
-// CorruptError says that a remote has other bytes under an object's name. Its kind is Corrupt.
-type CorruptError struct {
-	Remote, Key string
-	OID, Got    dvc.OID
-	Path        string // of data that it is of; may be ""
-}
-
-func (s *CorruptError) Error() string {
-	of := ""
-	if s.Path != "" {
-		of = " (" + s.Path + ")"
-	}
-	return fmt.Sprintf("remote %s has other bytes under %s%s: they are %s", s.Remote, s.Key, of, s.Got)
-}
-
-// Way is the way out.
-func (s *CorruptError) Hint() string {
-	return fmt.Sprintf("remove %s there, and push it from where it was added: what has the right size there is not sent again", s.Key)
 }
 
 func (r *Remote) jobs() int {
@@ -349,77 +303,6 @@ func (r *Remote) open(ctx context.Context, oid dvc.OID) (io.ReadCloser, port.Obj
 		return r.Bucket.Get(ctx, other, port.All)
 	}
 	return body, o, err
-}
-
-// moving counts what goes over.
-type moving struct {
-	objects, bytes, present, come atomic.Int64
-	tell                          func(Moved)
-}
-
-// hears counts bytes that have come of an object, whole or not.
-func (m *moving) hears(n int64) {
-	if m.come.Add(n); m.tell != nil {
-		m.tell(m.sum())
-	}
-}
-
-// counted is r, whose bytes are told as they come.
-func (m *moving) counted(r io.Reader) io.Reader {
-	if m.tell == nil {
-		return r
-	}
-	return &counting{r: r, m: m}
-}
-
-type counting struct {
-	r   io.Reader
-	m   *moving
-	new int64 // bytes that were not told yet
-}
-
-// often is of how many bytes at once it is told.
-const often = 1 << 20
-
-func (c *counting) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	if c.new += int64(n); c.new >= often || err != nil {
-		c.m.hears(c.new)
-		c.new = 0
-	}
-	return n, err
-}
-
-func (m *moving) add(n int64) {
-	m.objects.Add(1)
-	m.bytes.Add(n)
-	if m.tell != nil {
-		m.tell(m.sum())
-	}
-}
-
-func (m *moving) sum() Moved {
-	return Moved{m.objects.Load(), m.bytes.Load(), m.present.Load(), m.come.Load()}
-}
-
-type lacking struct {
-	mu   sync.Mutex
-	oids []dvc.OID
-}
-
-func (l *lacking) add(o dvc.OID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.oids = append(l.oids, o)
-}
-
-// told is the error that says what is lacking; nil where nothing is.
-func (l *lacking) told(remote string) error {
-	if len(l.oids) == 0 {
-		return nil
-	}
-	slices.Sort(l.oids)
-	return fault.WithHint(fault.New(fault.Missing, "%w", &MissingError{Where: "remote " + remote, OIDs: l.oids}), "push them from where they were added, or name another remote with -r")
 }
 
 func unique(oids []dvc.OID) []dvc.OID {
