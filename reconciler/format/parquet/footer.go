@@ -58,6 +58,7 @@ type Column struct {
 type File struct {
 	Columns []Column
 	Groups  []Group
+	Notes   map[string]string // what its writer says beside the data; the first hundred
 	in      io.ReaderAt
 	size    int64
 }
@@ -122,6 +123,8 @@ func (f *File) readFooter(t *thrift) error {
 			}
 		case 4:
 			t.list(kind, func(kind byte) { f.group(t, kind) })
+		case 5:
+			t.list(kind, func(kind byte) { f.note(t, kind) })
 		case 8:
 			t.fail(errors.New("it is encrypted, which is not supported"))
 		default:
@@ -132,6 +135,33 @@ func (f *File) readFooter(t *thrift) error {
 		return errBroken
 	}
 	return t.err
+}
+
+// mostNotes and longestNote bound what is kept of what a writer says; pandas and Arrow put
+// their whole schema there.
+const (
+	mostNotes   = 100
+	longestNote = 4 << 10
+)
+
+func (f *File) note(t *thrift, kind byte) {
+	var name, value string
+	t.structure(kind, func(id int, kind byte) {
+		switch id {
+		case 1:
+			name = t.text(kind)
+		case 2:
+			value = t.text(kind)
+		default:
+			t.skip(kind)
+		}
+	})
+	if len(f.Notes) < mostNotes && len(name) <= longestNote && len(value) <= longestNote {
+		if f.Notes == nil {
+			f.Notes = map[string]string{}
+		}
+		f.Notes[name] = value
+	}
 }
 
 func (f *File) group(t *thrift, kind byte) {

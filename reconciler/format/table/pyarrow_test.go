@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishwaops/vishwa/reconciler/format/parquet"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -125,4 +126,34 @@ func same(cell []byte, told json.RawMessage) bool {
 	want, err1 := strconv.ParseFloat(number.Float, size)
 	got, err2 := strconv.ParseFloat(string(cell), size)
 	return err1 == nil && err2 == nil && want == got && strings.HasPrefix(number.Float, "-") == bytes.HasPrefix(cell, []byte("-"))
+}
+
+// What this program writes, pyarrow reads: names, types, missing values and notes.
+func TestPyarrowReadsWhatIsWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.parquet")
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := []parquet.Field{{Name: "time", Type: parquet.Int64, Moment: true}, {Name: "feature.a", Type: parquet.Double}, {Name: "yes", Type: parquet.Boolean}, {Name: "n", Type: parquet.Int64}, {Name: "text", Type: parquet.ByteArray, Text: true}, {Name: "none", Type: parquet.Double}}
+	w, err := parquet.NewWriter(out, fields, map[string]string{"who": "me"})
+	if err == nil {
+		err = errors.Join(w.Group(3, []parquet.Cells{{At: []int32{0, 1, 2}, Ints: []int64{0, 1_500_000, -1}}, {At: []int32{1}, Floats: []float64{2.5}}, {At: []int32{0, 2}, Bools: []bool{true, false}},
+			{At: []int32{2}, Ints: []int64{1 << 60}}, {At: []int32{0, 1}, Bytes: [][]byte{[]byte("a,\"ä"), {}}}, {}}), w.Close(), out.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const script = `import sys, pyarrow.parquet as q
+t = q.read_table(sys.argv[1]); print(t.schema.metadata[b"who"].decode(), [str(f.type) for f in t.schema])
+for r in t.to_pylist(): print({k: str(v) for k, v in r.items()})`
+	got, err := exec.Command(pyarrow(t), "-c", script, file).CombinedOutput()
+	const want = `me ['timestamp[us, tz=UTC]', 'double', 'bool', 'int64', 'string', 'double']
+{'time': '1970-01-01 00:00:00+00:00', 'feature.a': 'None', 'yes': 'True', 'n': 'None', 'text': 'a,"ä', 'none': 'None'}
+{'time': '1970-01-01 00:00:01.500000+00:00', 'feature.a': '2.5', 'yes': 'None', 'n': 'None', 'text': '', 'none': 'None'}
+{'time': '1969-12-31 23:59:59.999999+00:00', 'feature.a': 'None', 'yes': 'False', 'n': '1152921504606846976', 'text': 'None', 'none': 'None'}
+`
+	if err != nil || string(got) != want {
+		t.Fatalf("%v\n%s", err, got)
+	}
 }
