@@ -1,0 +1,206 @@
+// Bodies as JSON: numbers as they are written, nested lists flat, in bounded room whatever a
+// client sends.
+
+package predictions
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+)
+
+// inflated bounds what a compressed body may come to.
+const inflated = 4 << 20
+
+// errUnknown says that a body is of no protocol that is read.
+var errUnknown = errors.New("no protocol that is read")
+
+// plain is the body as it was before it was compressed.
+func (b Body) plain() ([]byte, bool) {
+	switch strings.ToLower(strings.TrimSpace(b.Encoding)) {
+	case "", "identity":
+		return b.Bytes, !b.Cut
+	case "gzip":
+		if b.Cut {
+			return nil, false
+		}
+		r, err := gzip.NewReader(bytes.NewReader(b.Bytes))
+		if err != nil {
+			return nil, false
+		}
+		out, err := io.ReadAll(io.LimitReader(r, inflated+1))
+		return out, err == nil && len(out) <= inflated
+	}
+	return nil, false
+}
+
+// scalar is the JSON value at the beginning of a token stream's t.
+func scalar(t json.Token) (Value, bool) {
+	switch v := t.(type) {
+	case nil:
+		return Value{}, true
+	case bool:
+		return BoolOf(v), true
+	case string:
+		return TextOf(v), true
+	case json.Number:
+		return numberOf(v.String()), true
+	}
+	return Value{}, false
+}
+
+// numberOf reads a number: whole where it is written so and has room.
+func numberOf(s string) Value {
+	if !strings.ContainsAny(s, ".eE") {
+		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return IntOf(n)
+		}
+	}
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil { // beyond what a float holds
+		return TextOf(s)
+	}
+	return FloatOf(x)
+}
+
+// read is a raw value: a scalar, or the text of what is none.
+func read(raw json.RawMessage) Value {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	t, err := d.Token()
+	if err != nil {
+		return Value{}
+	}
+	if v, ok := scalar(t); ok {
+		return v
+	}
+	return TextOf(string(raw))
+}
+
+// flat reads a list with lists in it as its scalars in order, most of them at most.
+func flat(raw json.RawMessage, most int) ([]Value, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var out []Value
+	for {
+		t, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if delim, ok := t.(json.Delim); ok {
+			if delim == '{' {
+				return nil, errUnknown
+			}
+			continue
+		}
+		v, _ := scalar(t)
+		if len(out) == most {
+			return nil, fmt.Errorf("more than %d values", most)
+		}
+		out = append(out, v)
+	}
+}
+
+// elements are the raw elements of a list; false where raw is none.
+func elements(raw json.RawMessage) ([]json.RawMessage, bool) {
+	if kindOf(raw) != '[' {
+		return nil, false
+	}
+	var out []json.RawMessage
+	if json.Unmarshal(raw, &out) != nil {
+		return nil, false
+	}
+	return out, true
+}
+
+// kindOf is the first byte of a JSON value.
+func kindOf(raw json.RawMessage) byte {
+	raw = bytes.TrimLeft(raw, " \t\r\n")
+	if len(raw) == 0 {
+		return 0
+	}
+	return raw[0]
+}
+
+// member is a key of an object with its value, in the order of the text.
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+// members are those of an object.
+func members(raw json.RawMessage) ([]member, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, errUnknown
+	}
+	var out []member
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{key: t.(string)}
+		if err := d.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		if out = append(out, m); len(out) > 4*mostColumns {
+			return nil, fmt.Errorf("more than %d keys", 4*mostColumns)
+		}
+	}
+	return out, nil
+}
+
+// CleanID is an id as it is logged: what is too long or no plain text is known by its digest,
+// so that it stays one id and harms nobody who reads it.
+func CleanID(id string) string {
+	plain := len(id) <= longestID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f })
+	if plain {
+		return id
+	}
+	return string(digest.Of([]byte(id)))
+}
+
+// kept is a body as text, and whether that is base64.
+func (b Body) kept() (string, bool) {
+	raw := b.Bytes
+	if plain, ok := b.plain(); ok {
+		raw = plain
+	}
+	if len(raw) > longestBody {
+		raw = raw[:longestBody]
+		for range utf8.UTFMax - 1 { // not in the middle of a letter
+			if utf8.Valid(raw) {
+				break
+			}
+			raw = raw[:len(raw)-1]
+		}
+	}
+	if utf8.Valid(raw) && bytes.IndexByte(raw, 0) < 0 {
+		return string(raw), false
+	}
+	return base64.StdEncoding.EncodeToString(raw), true
+}
+
+// clip cuts a text to so many bytes, between letters.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
