@@ -5,6 +5,7 @@ package predictions
 import (
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,6 +185,17 @@ func (c *column) field(name string) (parquet.Field, parquet.Cells) {
 func Name(begun time.Time, token string) string {
 	u := begun.UTC()
 	return u.Format("date=2006-01-02/hour=15/20060102T150405.000000Z-") + token + ".parquet"
+}
+
+// Own tells by a part's name whether Name made it: its rows are then of its hour.
+func Own(name string) bool {
+	const layout = "20060102T150405.000000Z"
+	base := path.Base(name)
+	if len(base) < len(layout) {
+		return false
+	}
+	_, err := time.Parse(layout, base[:len(layout)])
+	return err == nil
 }
 
 // Hour is the hour of a part by its name, and whether the name says one.

@@ -1,0 +1,270 @@
+// Package predictionlog keeps the log of predictions: it takes exchanges from whoever serves
+// without ever making them wait, writes them as parts into a folder or a bucket, and reads
+// the rows of a window back. What a row holds is package predictions' to say.
+package predictionlog
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"log/slog"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Options say what is logged and where to. A zero field has its default.
+type Options struct {
+	Dir    string      // the folder of the parts, or of those on their way to Bucket
+	Bucket port.Bucket // where parts are kept; nil: in Dir
+	Prefix string      // of their keys in Bucket, with a slash at its end
+	Policy predictions.Policy
+	Secret []byte        // of the deployment: sampling and hashes go by it
+	Every  time.Duration // a part is written at the latest so long after its first row: 1 minute
+	Keep   time.Duration // parts in Dir that are older are removed: 90 days; parts in a bucket are the bucket's own affair
+	Room   int64         // bytes that parts may take in Dir; what has no room is dropped and counted: 10 GiB
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+const (
+	queueLength = 4096     // exchanges that wait to be written
+	queueBytes  = 64 << 20 // of their bodies
+	openHours   = 2        // parts of different hours that are under way at once
+)
+
+func (o Options) filled() Options {
+	o.Every = cmp.Or(o.Every, time.Minute)
+	o.Keep = cmp.Or(o.Keep, 90*24*time.Hour)
+	o.Room = cmp.Or(o.Room, 10<<30)
+	o.Policy.Sampling = cmp.Or(o.Policy.Sampling, 1)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Log takes exchanges. All its methods may be called at once.
+type Log struct {
+	o      Options
+	mu     sync.RWMutex // held to send; held alone to close
+	closed bool
+	queue  chan predictions.Exchange
+	flush  chan chan error
+	waits  atomic.Int64 // bytes in the queue
+	ended  chan struct{}
+	counts counts
+	parts  *parts
+}
+
+// Counts say how a log is doing, since it was opened.
+type Counts struct {
+	Requests int64  `json:"requests"`          // that were logged
+	Rows     int64  `json:"rows"`              // written
+	Dropped  int64  `json:"dropped,omitempty"` // requests that found the queue full
+	Lost     int64  `json:"lost,omitempty"`    // rows that could not be written
+	Waiting  int64  `json:"waiting,omitempty"` // parts on their way to the bucket
+	Error    string `json:"error,omitempty"`   // why the last part could not be written or sent; "" where it was
+}
+
+type counts struct {
+	requests, rows, dropped, lost, waiting atomic.Int64
+	told                                   int64 // dropped requests that a part has told of
+	wrong                                  atomic.Pointer[string]
+}
+
+// Open begins a log. What a log before this one left half-written is removed, and what it had
+// not sent yet is sent.
+func Open(o Options) (*Log, error) {
+	o = o.filled()
+	l := &Log{o: o, queue: make(chan predictions.Exchange, queueLength), flush: make(chan chan error), ended: make(chan struct{})}
+	var err error
+	if l.parts, err = openParts(o, &l.counts); err != nil {
+		return nil, err
+	}
+	go l.work()
+	return l, nil
+}
+
+// Sampled tells whether the requests of this id are logged: always the same for one id and
+// one deployment, and nobody who lacks its secret can choose an id by it.
+func (l *Log) Sampled(id string) bool {
+	share := l.o.Policy.Sampling
+	if share >= 1 {
+		return true
+	}
+	return float64(binary.BigEndian.Uint64(sum(l.o.Secret, "sample", predictions.CleanID(id))))/math.MaxUint64 < share
+}
+
+// Hash is a hash of a personal value that only the deployment's own log makes.
+func Hash(secret []byte) func(column, value string) string {
+	return func(column, value string) string {
+		return "hmac:" + hex.EncodeToString(sum(secret, "value\x00"+column, value)[:16])
+	}
+}
+
+func sum(secret []byte, use, text string) []byte {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte(use + "\x00" + text))
+	return h.Sum(nil)
+}
+
+// Add takes an exchange, whose bytes are the log's from now on. It never waits: where the
+// queue is full the exchange is dropped, and counted.
+func (l *Log) Add(x predictions.Exchange) {
+	size := int64(cap(x.Request.Bytes) + cap(x.Response.Bytes))
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed || l.waits.Add(size) > queueBytes {
+		l.waits.Add(-size)
+		l.counts.dropped.Add(1)
+		return
+	}
+	select {
+	case l.queue <- x:
+	default:
+		l.waits.Add(-size)
+		l.counts.dropped.Add(1)
+	}
+}
+
+// Flush writes what has come so far.
+func (l *Log) Flush(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case l.flush <- done:
+	case <-l.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close writes what has come and ends the log. What is not sent by then is sent by the next.
+func (l *Log) Close() {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.queue)
+	}
+	l.mu.Unlock()
+	<-l.ended
+	l.parts.close()
+}
+
+// Counts tell how the log is doing.
+func (l *Log) Counts() Counts {
+	c := Counts{Requests: l.counts.requests.Load(), Rows: l.counts.rows.Load(), Dropped: l.counts.dropped.Load(), Lost: l.counts.lost.Load(), Waiting: l.counts.waiting.Load()}
+	if wrong := l.counts.wrong.Load(); wrong != nil {
+		c.Error = *wrong
+	}
+	return c
+}
+
+// work turns what comes into parts until the log is closed.
+func (l *Log) work() {
+	defer close(l.ended)
+	open := map[time.Time]*predictions.Part{}
+	var due <-chan time.Time
+	write := func() (err error) {
+		for _, hour := range slices.SortedFunc(maps.Keys(open), time.Time.Compare) {
+			if werr := l.write(open[hour]); err == nil {
+				err = werr
+			}
+			delete(open, hour)
+		}
+		due = nil
+		return err
+	}
+	for {
+		select {
+		case x, more := <-l.queue:
+			if !more {
+				_ = write() // it is counted and said
+				return
+			}
+			if due == nil {
+				due = time.After(l.o.Every)
+			}
+			l.take(open, x)
+		case done := <-l.flush:
+			for range len(l.queue) {
+				if x, more := <-l.queue; more {
+					l.take(open, x)
+				}
+			}
+			done <- write()
+		case <-due:
+			_ = write()
+			l.parts.prune(l.o.Now())
+		}
+	}
+}
+
+// take adds the rows of an exchange to the part of its hour.
+func (l *Log) take(open map[time.Time]*predictions.Part, x predictions.Exchange) {
+	l.waits.Add(-int64(cap(x.Request.Bytes) + cap(x.Response.Bytes)))
+	l.counts.requests.Add(1)
+	hour := x.Time.UTC().Truncate(time.Hour)
+	for _, r := range l.o.Policy.Rows(x) {
+		part := open[hour]
+		if part == nil {
+			if len(open) >= openHours {
+				oldest := slices.MinFunc(slices.Collect(maps.Keys(open)), time.Time.Compare)
+				_ = l.write(open[oldest])
+				delete(open, oldest)
+			}
+			part = &predictions.Part{}
+			open[hour] = part
+		}
+		if part.Add(r); part.Full() {
+			_ = l.write(part)
+			delete(open, hour)
+		}
+	}
+}
+
+// write keeps a part; what cannot be kept is lost, and counted.
+func (l *Log) write(p *predictions.Part) error {
+	dropped := l.counts.dropped.Load()
+	err := l.parts.keep(p, dropped-l.counts.told)
+	if err != nil {
+		l.counts.lost.Add(int64(p.Rows()))
+		l.say("predictions are not logged", err)
+		return err
+	}
+	l.counts.told = dropped
+	l.counts.rows.Add(int64(p.Rows()))
+	if l.o.Bucket == nil {
+		l.counts.wrong.Store(nil)
+	}
+	return nil
+}
+
+// say reports what is wrong, once until it is another thing.
+func (l *Log) say(what string, err error) { l.counts.say(l.o.Log, what, err) }
+
+func (c *counts) say(log *slog.Logger, what string, err error) {
+	text := err.Error()
+	if was := c.wrong.Swap(&text); was == nil || *was != text {
+		log.Warn(what, "error", err)
+	}
+}
