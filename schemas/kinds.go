@@ -236,6 +236,8 @@ type Deployment struct {
 	Needs []Ref `json:"needs,omitempty" part:"key"`
 	// Target says what serves.
 	Target Target `json:"target" jsonschema:"required" part:"key"`
+	// Log keeps what is asked and answered; without it, nothing is kept.
+	Log *PredictionLog `json:"log,omitempty" part:"key"`
 	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: drift is found then.
 	Schedule string `json:"schedule,omitempty" part:"placement"`
 }

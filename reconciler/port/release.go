@@ -23,6 +23,8 @@ type Release struct {
 	// Over is the name of what is served at the same public address by now: it ends when this release has
 	// proved itself in its place, and goes on where it does not. Empty: of nothing.
 	Over string `json:"over,omitempty"`
+	// Log keeps what is asked and answered; nil: nothing is kept.
+	Log *PredictionLog `json:"log,omitempty"`
 
 	Local  *LocalRelease  `json:"local,omitempty"`
 	Docker *DockerRelease `json:"docker,omitempty"`

@@ -58,7 +58,9 @@ type Recipe struct {
 	Inputs  map[string]digest.Digest `json:"inputs,omitempty"`
 	Image   string                   `json:"image,omitempty"` // container image, by digest
 	Nodes   int                      `json:"nodes,omitempty"` // where there is more than one
-	Spec    json.RawMessage          `json:"spec,omitempty"`  // the rest of the declared spec, canonical JSON
+	// Personal are the columns that a log of predictions treats as personal.
+	Personal []string        `json:"personal,omitempty"`
+	Spec     json.RawMessage `json:"spec,omitempty"` // the rest of the declared spec, canonical JSON
 }
 
 // Key names the recipe.
@@ -253,6 +255,8 @@ type Live struct {
 	Message  string        `json:"message,omitempty"`
 	// Isolation is what keeps the served process apart from its machine; nil where none runs.
 	Isolation *Isolation `json:"isolation,omitempty"`
+	// Log is how the log of what is asked and answered is doing; nil where there is none.
+	Log *Logging `json:"log,omitempty"`
 }
 
 // Revision is a commit and what policies ask of it.

@@ -38,6 +38,7 @@ const (
 type demand struct {
 	Order  order    `json:"order"`
 	Env    []string `json:"env"`
+	LogEnv []string `json:"logEnv,omitempty"`
 	Revive bool     `json:"revive,omitempty"`
 }
 

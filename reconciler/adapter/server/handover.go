@@ -57,6 +57,7 @@ func (s *service) cede() {
 		s.remove(u.order.Folder) // and no more: somebody may be laying out another release of that name
 	}
 	s.gate.point(nil)
+	s.endLogs()
 	s.log.Info("ceded its port")
 }
 

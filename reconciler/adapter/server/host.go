@@ -174,10 +174,11 @@ func (h *host) routes() http.Handler {
 			return port.Live{}, err
 		}
 		d, err := decodeDemand(r.Body, r.PathValue("name"))
-		switch {
-		case err != nil:
+		if err != nil {
 			return port.Live{}, err
-		case d.Revive:
+		}
+		s.logWith(d.LogEnv)
+		if d.Revive {
 			return s.revive(r.Context(), d.Order, d.Env)
 		}
 		if from := h.find(d.Order.Over); from != nil && from != s {

@@ -143,7 +143,7 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 		s.cfg.Env.Log.Warn("record is not believed; laying the release out anew", "name", r.Name, "error", err)
 	}
 	if err == nil && o.alike(had) {
-		live, err := s.demand(ctx, demand{Order: o, Env: had.environ(s.cfg.Env.Lookup), Revive: true}, r.Name)
+		live, err := s.demand(ctx, demand{Order: o, Env: had.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true}, r.Name)
 		switch kind := fault.Of(err); {
 		case err == nil, kind == fault.Conflict, kind == fault.Cancelled, kind == fault.Denied:
 			return live, err
@@ -161,9 +161,13 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	if err != nil {
 		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what was served goes on"))
 	}
-	live, err := s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup)}, r.Name)
+	live, err := s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup)}, r.Name)
 	if err != nil {
 		return port.Live{}, fault.WithHint(err, "%s", wayOr(err, "read "+s.place.log(r.Name)+", put the serving command right, then run vishwa apply; what was served before goes on"))
+	}
+	if o.Log != nil && live.Log == nil {
+		return live, fault.WithHint(fault.New(fault.Conflict, "serve %s: it is served, and its serving host, which is of another version of vishwa, logs no predictions", r.Name),
+			"run vishwa down, then vishwa apply: it begins a host of this version")
 	}
 	return live, nil
 }
@@ -196,7 +200,7 @@ func (s *local) Revive(ctx context.Context, name string, key digest.Digest) (por
 	if o.Key != key {
 		return port.Live{}, fault.New(fault.Missing, "%s has %s recorded, not %s", name, o.Key.Short(), key.Short())
 	}
-	return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), Revive: true}, name)
+	return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true}, name)
 }
 
 func wayOr(err error, way string) string {

@@ -27,25 +27,26 @@ import (
 // order is one release, laid out on disk. It holds no value of the caller's
 // environment, only names: those may be secrets and live in the host's memory alone.
 type order struct {
-	Name     string          `json:"name"`
-	Key      digest.Digest   `json:"key"`
-	Model    digest.Digest   `json:"model,omitempty"`
-	Laid     digest.Manifest `json:"laid"`   // code, model, inputs and parameters as they were laid out, checked before each start
-	Folder   string          `json:"folder"` // of code, model, inputs; below the name's own
-	Command  []string        `json:"command"`
-	Bin      string          `json:"bin,omitempty"` // of the Python environment, goes before PATH
-	Set      []string        `json:"set,omitempty"` // NAME=value, paths all of them
-	Pass     []string        `json:"pass,omitempty"`
-	Declared int             `json:"declared,omitempty"` // public port as declared; zero is any
-	Wall     wall.Policy     `json:"wall,omitzero"`
-	Least    wall.Level      `json:"least,omitempty"` // the weakest level that it may be served at
-	Port     int             `json:"port"`            // public port as it is
-	Ready    string          `json:"ready"`
-	Timeout  time.Duration   `json:"timeout"`
-	Pace     Timeouts        `json:"pace"`
-	Limits   Limits          `json:"limits,omitzero"`
-	Over     string          `json:"over,omitempty"` // the name whose place it takes, port and all
-	Since    time.Time       `json:"since,omitzero"`
+	Name     string              `json:"name"`
+	Key      digest.Digest       `json:"key"`
+	Model    digest.Digest       `json:"model,omitempty"`
+	Laid     digest.Manifest     `json:"laid"`   // code, model, inputs and parameters as they were laid out, checked before each start
+	Folder   string              `json:"folder"` // of code, model, inputs; below the name's own
+	Command  []string            `json:"command"`
+	Bin      string              `json:"bin,omitempty"` // of the Python environment, goes before PATH
+	Set      []string            `json:"set,omitempty"` // NAME=value, paths all of them
+	Pass     []string            `json:"pass,omitempty"`
+	Declared int                 `json:"declared,omitempty"` // public port as declared; zero is any
+	Wall     wall.Policy         `json:"wall,omitzero"`
+	Least    wall.Level          `json:"least,omitempty"` // the weakest level that it may be served at
+	Port     int                 `json:"port"`            // public port as it is
+	Ready    string              `json:"ready"`
+	Timeout  time.Duration       `json:"timeout"`
+	Pace     Timeouts            `json:"pace"`
+	Limits   Limits              `json:"limits,omitzero"`
+	Log      *port.PredictionLog `json:"log,omitempty"`
+	Over     string              `json:"over,omitempty"` // the name whose place it takes, port and all
+	Since    time.Time           `json:"since,omitzero"`
 	// Starter is what begins it; empty: it is a process of this machine. Settled is the starter's own.
 	Starter string          `json:"starter,omitempty"`
 	Settled json.RawMessage `json:"settled,omitempty"`
@@ -99,12 +100,14 @@ func checkName(name string) error {
 //	host.log     what the host did; host.err what it said when it fell
 //	locks/NAME   held by whoever changes what is served under NAME
 //	served/NAME  release.json, log, and a folder a release
+//	predictions/NAME  what was asked and answered; it stays when NAME is retired
 type folder string
 
 func (f folder) path(name string) string         { return filepath.Join(string(f), name) }
 func (f folder) served(name string) string       { return filepath.Join(string(f), "served", name) }
 func (f folder) record(name string) string       { return filepath.Join(f.served(name), "release.json") }
 func (f folder) lock(name string) string         { return filepath.Join(string(f), "locks", name) }
+func (f folder) predictions(name string) string  { return filepath.Join(string(f), "predictions", name) }
 func (f folder) log(name string) string          { return filepath.Join(f.served(name), "log") }
 func (f folder) release(name, sub string) string { return filepath.Join(f.served(name), sub) }
 func (f folder) group(name, sub string) string {

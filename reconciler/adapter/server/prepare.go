@@ -36,7 +36,7 @@ const (
 func (s *local) order(r port.Release) (order, error) {
 	h := r.Hosted()
 	o := order{
-		Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: h.Command, Pass: h.Pass,
+		Log: r.Log, Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: h.Command, Pass: h.Pass,
 		Declared: h.Port, Over: r.Over, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits, Wall: s.cfg.Wall, Least: wall.Level(r.Isolation),
 	}
 	if h.MaxBody > 0 {

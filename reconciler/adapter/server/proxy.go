@@ -22,6 +22,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 )
 
 // Headers on every answer, so that it can be explained and verified.
@@ -148,11 +149,12 @@ type proxy struct {
 	hold    func() time.Duration
 	bounds  func() (still time.Duration, limits Limits)
 	clients counted
+	logs    *atomic.Pointer[predictionlog.Log]
 	back    httputil.ReverseProxy
 }
 
 func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.Duration, Limits), log *slog.Logger) *proxy {
-	p := &proxy{gate: g, hold: hold, bounds: bounds}
+	p := &proxy{gate: g, hold: hold, bounds: bounds, logs: &atomic.Pointer[predictionlog.Log]{}}
 	p.back = httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "served"}) // RoundTrip knows the address
@@ -165,6 +167,7 @@ func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.D
 		ModifyResponse: func(r *http.Response) error {
 			v, _ := r.Request.Context().Value(visitKey{}).(*visit)
 			sign(r.Header, v)
+			r.Header.Del(HeaderPrediction) // it is ours to say
 			return nil
 		},
 		ErrorHandler: p.sorry,
@@ -174,6 +177,18 @@ func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.D
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := newRecord(p.logs.Load(), w, r, time.Now())
+	if rec == nil {
+		p.answer(w, r, nil)
+		return
+	}
+	w = &recorded{w, rec}
+	defer rec.end(w.Header())
+	p.answer(w, r, rec)
+}
+
+// answer has r answered; rec is nil where that is not recorded.
+func (p *proxy) answer(w http.ResponseWriter, r *http.Request, rec *record) {
 	still, limits := p.bounds()
 	if who, known := client(r); known {
 		if !p.clients.enter(who, limits.PerClient, math.MaxInt) {
@@ -192,7 +207,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	pulse := newPulse(still, rc)
 	defer func() { _ = rc.SetWriteDeadline(time.Now().Add(still)) }() // for what is not sent yet
 	v := &visit{}
-	defer v.move(nil)
+	defer func() {
+		rec.by(v)
+		v.move(nil)
+	}()
 	out := r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 	if r.Body != nil && r.Body != http.NoBody {
 		out.Body = &slow{body: r.Body, pulse: pulse, left: limits.Body, how: &v.cut}
@@ -202,7 +220,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				refuse(w, v.cut.Load(), limits)
 				return
 			}
+			rec.asked(whole.Bytes(), w)
 			out.Body = io.NopCloser(&whole)
+		} else if rec != nil {
+			out.Body = passing{out.Body, rec}
 		}
 	}
 	p.back.ServeHTTP(&taking{w, pulse}, out)

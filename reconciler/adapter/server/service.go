@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -19,23 +21,27 @@ import (
 
 // service holds one name. turn is held by whoever changes it; mu guards the fields.
 type service struct {
-	name  string
-	place folder
-	key   seal.Key
-	now   func() time.Time
-	log   *slog.Logger
-	begin starters
-	out   *logfile
-	gate  *trafficSwitch
-	proxy *proxy
-	turn  chan struct{}
-	ends  sync.WaitGroup // units that are on their way out
+	name    string
+	place   folder
+	key     seal.Key
+	now     func() time.Time
+	log     *slog.Logger
+	begin   starters
+	out     *logfile
+	gate    *trafficSwitch
+	proxy   *proxy
+	turn    chan struct{}
+	ends    sync.WaitGroup // units that are on their way out
+	logs    *atomic.Pointer[predictionlog.Log]
+	writing sync.WaitGroup // logs that write what they have
 
-	mu     sync.Mutex
-	unit   *instance
-	public *public
-	leave  map[string]bool // folders of units that are on their way out
-	shut   string          // why there is no public port, though there should be
+	mu      sync.Mutex
+	unit    *instance
+	public  *public
+	leave   map[string]bool     // folders of units that are on their way out
+	logging *port.PredictionLog // what logs is of
+	logEnv  []string            // what it is written with
+	shut    string              // why there is no public port, though there should be
 }
 
 // service is a new one of the host's.
@@ -46,6 +52,7 @@ func (h *host) newService(name string) *service {
 		leave: map[string]bool{},
 	}
 	s.proxy = newProxy(s.gate, s.hold, s.bounds, s.log)
+	s.logs = s.proxy.logs
 	return s
 }
 
@@ -127,6 +134,13 @@ func (s *service) change(ctx context.Context, o order, env []string, from *servi
 		abandon()
 		return port.Live{}, err
 	}
+	if err := s.logTo(o); err != nil {
+		abandon()
+		if stopped := p.stop(); stopped != nil {
+			s.log.Warn("stop process", "error", stopped)
+		}
+		return port.Live{}, err
+	}
 	u := s.newInstance(o, env)
 	u.seat(p)
 	s.gate.point(u)
@@ -142,6 +156,7 @@ func (s *service) change(ctx context.Context, o order, env []string, from *servi
 			pub.hand(from)
 		}
 		s.gate.point(old)
+		s.logBack(old)
 		abandon()
 		stopped := p.stop()
 		s.log.Warn("went back", "release", o.Key.Short(), "stopped", stopped == nil)
@@ -155,7 +170,7 @@ func (s *service) change(ctx context.Context, o order, env []string, from *servi
 		s.ends.Add(1)
 		go s.bury(old, o.Pace.Drain, before, fresh)
 	}
-	return u.live(ctx), nil
+	return s.logged(u.live(ctx)), nil
 }
 
 // tidy removes what a killed apply or host has left behind: every folder that is
@@ -231,6 +246,10 @@ func (s *service) prove(ctx context.Context, p *process) error {
 // restore brings back what was served before the host ended.
 func (s *service) restore(o order, lookup func(string) (string, bool)) {
 	u := s.newInstance(o, o.environ(lookup))
+	s.logWith(o.logEnviron(lookup))
+	if err := s.logTo(o); err != nil {
+		s.log.Warn("predictions are not logged", "error", err) // what is served goes on
+	}
 	pub, err := s.listen(o, nil)
 	s.adopt(u, nil, pub)
 	s.gate.point(u)
@@ -266,7 +285,7 @@ func (s *service) revive(ctx context.Context, o order, env []string) (port.Live,
 	if err := u.revive(ctx, env); err != nil {
 		return port.Live{}, err
 	}
-	return u.live(ctx), nil
+	return s.logged(u.live(ctx)), nil
 }
 
 // retire stops serving and forgets the release.
@@ -312,6 +331,7 @@ func (s *service) halt(u *instance, pub *public) {
 		u.finish()
 	}
 	s.ends.Wait()
+	s.endLogs()
 }
 
 // live is how the service stands; the zero Live is nothing.
@@ -326,5 +346,5 @@ func (s *service) live(ctx context.Context) port.Live {
 	if shut != "" {
 		l.Health, l.Message = port.Failing, shut
 	}
-	return l
+	return s.logged(l)
 }

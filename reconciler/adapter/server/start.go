@@ -95,6 +95,9 @@ func (s *local) hostEnviron() []string {
 		for _, name := range s.place.names() {
 			if o, err := s.place.readOrder(l.key, name); err == nil {
 				pass = append(pass, o.Pass...)
+				if o.Log != nil && o.Log.S3 != nil {
+					pass = append(pass, logVariables...)
+				}
 			}
 		}
 	}

@@ -82,9 +82,19 @@ func (g Graph) Digest() digest.Digest {
 func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, code: map[string]Node{}, nodes: make([]Node, 0, len(decls))}
 	g := Graph{at: map[schemas.Ref]int{}}
+	var specs map[schemas.Ref]any
 	g.Project = schemas.ProjectOf(decls)
 	if g.Project != nil {
 		b.defaults = g.Project.Defaults
+	}
+	b.specs = func() map[schemas.Ref]any {
+		if specs == nil {
+			specs = make(map[schemas.Ref]any, len(decls))
+			for i := range decls {
+				specs[decls[i].Ref()] = decls[i].Spec
+			}
+		}
+		return specs
 	}
 	for i := range decls {
 		if t, ok := decls[i].Spec.(schemas.Varied); ok {
@@ -119,6 +129,7 @@ type builder struct {
 	pins       Pins
 	defaults   schemas.RunDefaults
 	candidates map[schemas.Ref][]schemas.Ref
+	specs      func() map[schemas.Ref]any // of all that is declared, made when it is asked for
 	nodes      []Node
 	problems   []schemas.Problem
 	weight     int             // of the recipes so far

@@ -279,3 +279,30 @@ func training(w schemas.Work) schemas.Declaration {
 func module(p string) schemas.Declaration {
 	return schemas.Declaration{Kind: "Infrastructure", Spec: &schemas.Infrastructure{Module: p}}
 }
+
+// What a deployment logs follows the tags of all data that its model comes from: a tag that is
+// added is another release, and a deployment without a log has nothing to do with it.
+func TestALogKnowsWhichColumnsArePersonal(t *testing.T) {
+	personal := func(log, columns string) ([]string, digest.Digest) {
+		text := strings.Replace(project, "spec: {source: {path: d.csv}}", "spec: {source: {path: d.csv}, purpose: p, columns: {"+columns+"}}", 1)
+		text = strings.Replace(text, "  target: {local:", "  "+log+"\n  target: {local:", 1)
+		n := build(t, files(text)).Node(schemas.Ref{Kind: schemas.KindDeployment, Name: "s"})
+		key, err := n.Recipe.Key()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.Recipe.Personal, key
+	}
+	const email, age = "email: {tags: [personal]}", "age: {type: number}"
+	got, tagged := personal("log: {columns: [zip]}", email+", "+age)
+	if fmt.Sprint(got) != "[email zip]" {
+		t.Errorf("%q are personal", got)
+	}
+	if _, plain := personal("log: {columns: [zip]}", "email: {type: string}, "+age); plain == tagged {
+		t.Error("a tag that is taken away leaves the release as it is")
+	}
+	none, without := personal("", email)
+	if _, same := personal("", age); none != nil || same != without {
+		t.Errorf("a deployment without a log has %q", none)
+	}
+}

@@ -98,5 +98,8 @@ func (b *builder) deployment(d *schemas.Declaration, spec *schemas.Deployment) {
 	for _, need := range spec.Needs {
 		n.Inputs[need.String()] = need
 	}
+	if spec.Log != nil {
+		n.Recipe.Personal = b.personal(spec)
+	}
 	b.nodes = append(b.nodes, n)
 }

@@ -42,6 +42,9 @@ func changes(was, now port.Recipe) (out []string) {
 	out = append(out, params(was.Params, now.Params)...)
 	out = append(out, inputs(was, now)...)
 	out = append(out, fields(was.Spec, now.Spec)...)
+	if !slices.Equal(was.Personal, now.Personal) {
+		out = append(out, "columns that its log treats as personal changed")
+	}
 	if was.Schema != now.Schema {
 		out = append(out, "recipe format changed")
 	}

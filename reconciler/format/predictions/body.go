@@ -191,7 +191,7 @@ func (b Body) kept() (string, bool) {
 	if utf8.Valid(raw) && bytes.IndexByte(raw, 0) < 0 {
 		return string(raw), false
 	}
-	return base64.StdEncoding.EncodeToString(raw), true
+	return base64.StdEncoding.EncodeToString(raw[:min(len(raw), longestBody/4*3)]), true
 }
 
 // clip cuts a text to so many bytes, between letters.
@@ -203,4 +203,67 @@ func clip(s string, most int) string {
 		most--
 	}
 	return s[:most]
+}
+
+// RequestID is the id that a request's body names: the member "id" of the object that it is.
+// It reads no more of the body than that takes, since an answer may wait for it; "" is none.
+func RequestID(raw []byte) string {
+	if !MayHaveID(raw) {
+		return ""
+	}
+	depth := 0
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			end := closing(raw, i)
+			if end < 0 {
+				return ""
+			}
+			if key := raw[i : end+1]; depth == 1 && string(key) == `"id"` {
+				if rest := bytes.TrimLeft(raw[end+1:], " \t\r\n"); len(rest) > 0 && rest[0] == ':' {
+					return firstScalar(rest[1:])
+				}
+			}
+			i = end
+		}
+	}
+	return ""
+}
+
+// MayHaveID is false where a body names no id for certain. It takes no time to speak of.
+func MayHaveID(raw []byte) bool { return bytes.Contains(raw, []byte(`"id"`)) }
+
+// closing is where the text that opens at i ends.
+func closing(raw []byte, i int) int {
+	for i++; i < len(raw); i++ {
+		switch raw[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return -1
+}
+
+// firstScalar is the text or number that raw begins with.
+func firstScalar(raw []byte) string {
+	raw = bytes.TrimLeft(raw, " \t\r\n")
+	end := bytes.IndexAny(raw, ",}] \t\r\n")
+	if len(raw) > 0 && raw[0] == '"' {
+		if end = closing(raw, 0); end > 0 {
+			end++
+		}
+	}
+	if end <= 0 || raw[0] == '{' || raw[0] == '[' {
+		return ""
+	}
+	if v := read(raw[:end]); v.Kind == Text || v.Kind == Int {
+		return v.String()
+	}
+	return ""
 }

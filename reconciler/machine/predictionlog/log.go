@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -122,7 +123,8 @@ func sum(secret []byte, use, text string) []byte {
 }
 
 // Add takes an exchange, whose bytes are the log's from now on. It never waits: where the
-// queue is full the exchange is dropped, and counted.
+// queue is full the exchange is dropped, and counted. One without an id has that of its body,
+// or one that is made, and is sampled by it; of others, who adds them has asked Sampled.
 func (l *Log) Add(x predictions.Exchange) {
 	size := int64(cap(x.Request.Bytes) + cap(x.Response.Bytes))
 	l.mu.RLock()
@@ -222,6 +224,14 @@ func (l *Log) work() {
 // take adds the rows of an exchange to the part of its hour.
 func (l *Log) take(open map[time.Time]*predictions.Part, x predictions.Exchange) {
 	l.waits.Add(-int64(cap(x.Request.Bytes) + cap(x.Response.Bytes)))
+	if x.ID == "" {
+		if x.ID = predictions.RequestID(x.Request.Bytes); x.ID == "" {
+			x.ID = rand.Text()
+		}
+		if !l.Sampled(x.ID) {
+			return
+		}
+	}
 	l.counts.requests.Add(1)
 	hour := x.Time.UTC().Truncate(time.Hour)
 	for _, r := range l.o.Policy.Rows(x) {

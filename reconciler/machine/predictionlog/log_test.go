@@ -303,12 +303,18 @@ func TestAKilledLogLosesNoPartThatWasWritten(t *testing.T) {
 			t.Fatalf("%d rows, %d were there and %d written: %+v", len(got), len(before), said, report)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, partial+"1"), []byte("PAR1"), 0o600); err != nil {
+	for _, f := range []string{"old", "new"} {
+		if err := os.WriteFile(filepath.Join(dir, partial+f), []byte("PAR1"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-2 * stale)
+	if err := os.Chtimes(filepath.Join(dir, partial+"old"), long, long); err != nil {
 		t.Fatal(err)
 	}
 	open(t, Options{Dir: dir}).Close()
-	if left, _ := filepath.Glob(filepath.Join(dir, partial+"*")); len(left) > 0 {
-		t.Errorf("%q are left of a log that was killed", left)
+	if left, _ := filepath.Glob(filepath.Join(dir, partial+"*")); fmt.Sprint(left) != fmt.Sprint([]string{filepath.Join(dir, partial+"new")}) {
+		t.Errorf("%q are left of a log that was killed, and one that another writes is to be", left)
 	}
 }
 

@@ -23,8 +23,9 @@ import (
 
 const (
 	partial    = ".partial-"
-	sendWithin = 2 * time.Minute // for one part
-	sendAgain  = time.Second / 4 // the first wait before a part is sent again, doubled up to sendMost
+	stale      = 10 * time.Minute // by which a part that is being written is whole
+	sendWithin = 2 * time.Minute  // for one part
+	sendAgain  = time.Second / 4  // the first wait before a part is sent again, doubled up to sendMost
 	sendMost   = time.Minute
 )
 
@@ -48,8 +49,10 @@ func openParts(o Options, c *counts) (*parts, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, "open the prediction log: %w", err)
 	}
-	for _, f := range left { // of a log that was killed
-		_ = os.Remove(f) // what stays is no part to anybody
+	for _, f := range left { // of a log that was killed; another of this folder may be writing one now
+		if st, err := os.Lstat(f); err == nil && time.Since(st.ModTime()) > stale {
+			_ = os.Remove(f) // what stays is no part to anybody
+		}
 	}
 	for _, f := range p.list() {
 		if st, err := os.Lstat(f); err == nil {
@@ -183,6 +186,9 @@ func (p *parts) put(ctx context.Context, file string) error {
 	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
 	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another log of this folder has sent it
+	}
 	if err != nil {
 		return artifact.Disk(err, p.o.Dir)
 	}

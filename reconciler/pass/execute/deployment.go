@@ -68,6 +68,7 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 	if a.Least != nil {
 		r.Isolation = a.Least(j.Ref)
 	}
+	r.Log = logged(j, spec)
 	if a.Replaces != nil {
 		r.Over = a.Replaces(j.Ref)
 	}

@@ -1,0 +1,184 @@
+// The log of predictions of a name: opened for the release that has the traffic, kept through
+// changes of release, and closed with the last of them.
+
+package server
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// logVariables are those that S3 is asked with. They stay in the host's memory, and no served
+// process sees them unless its release asks for them.
+var logVariables = []string{"HOME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"}
+
+// logEnviron is what o's log is written with.
+func (o order) logEnviron(lookup func(string) (string, bool)) []string {
+	if o.Log == nil || o.Log.S3 == nil {
+		return nil
+	}
+	var out []string
+	for _, name := range logVariables {
+		if v, ok := lookup(name); ok {
+			out = append(out, name+"="+v)
+		}
+	}
+	return out
+}
+
+// secret of a deployment's log: who lacks the installation's key neither chooses what is
+// sampled nor guesses what was hashed.
+func (s *service) secret() []byte {
+	return []byte(s.key.Derive("predictions of " + s.name).Token("log"))
+}
+
+// logTo makes the log o's, before o has traffic. The one before writes what it has.
+func (s *service) logTo(o order) error {
+	s.mu.Lock()
+	was, same, env := s.logs.Load(), reflect.DeepEqual(s.logging, o.Log), s.logEnv
+	s.mu.Unlock()
+	if same && (was != nil || o.Log == nil) {
+		return nil
+	}
+	var next *predictionlog.Log
+	if o.Log != nil {
+		options, err := s.logOptions(o, env)
+		if err == nil {
+			next, err = predictionlog.Open(options)
+		}
+		if err != nil {
+			return fmt.Errorf("open the prediction log of %s: %w", s.name, err)
+		}
+	}
+	s.mu.Lock()
+	s.logging = o.Log
+	s.mu.Unlock()
+	s.closeLog(s.logs.Swap(next))
+	return nil
+}
+
+// logWith says what the log is written with; it stays in memory.
+func (s *service) logWith(env []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if env != nil {
+		s.logEnv = env
+	}
+}
+
+// logBack makes the log that of a unit that has the traffic again; nil is none.
+func (s *service) logBack(u *instance) {
+	if u == nil {
+		s.endLogs()
+		return
+	}
+	if err := s.logTo(u.order); err != nil {
+		s.log.Warn("predictions are not logged", "error", err)
+	}
+}
+
+// closeLog ends a log beside what goes on; endLogs waits for it.
+func (s *service) closeLog(l *predictionlog.Log) {
+	if l != nil {
+		s.writing.Go(l.Close)
+	}
+}
+
+// endLogs writes what has come, and waits until it is written.
+func (s *service) endLogs() {
+	s.mu.Lock()
+	s.logging = nil
+	s.mu.Unlock()
+	s.closeLog(s.logs.Swap(nil))
+	s.writing.Wait()
+}
+
+func (s *service) logOptions(o order, env []string) (predictionlog.Options, error) {
+	l := o.Log
+	out := predictionlog.Options{
+		Dir: s.place.predictions(s.name), Secret: s.secret(), Now: s.now, Log: s.log,
+		Every: l.Every.Or(time.Minute), Keep: l.Keep.Or(90 * 24 * time.Hour), Room: int64(l.Room) << 30,
+		Policy: predictions.Policy{Sampling: l.Sample, Features: l.Features, Prediction: l.Prediction, Score: l.Score, Personal: l.Personal, Bodies: l.Bodies},
+	}
+	if l.PredictionLog.Personal == "hash" {
+		out.Policy.Hash = predictionlog.Hash(out.Secret)
+	}
+	switch {
+	case l.Dir != "":
+		out.Dir = filepath.Join(l.Dir, s.name)
+	case l.S3 != nil:
+		var err error
+		if out.Bucket, err = predictionBucket(l.S3, func(name string) (string, bool) {
+			v := sandbox.Variable(env, name)
+			return v, v != ""
+		}); err != nil {
+			return out, err
+		}
+		out.Prefix = s.name + "/"
+	}
+	return out, nil
+}
+
+// predictionBucket is the bucket of a log, below its prefix.
+func predictionBucket(at *schemas.S3, lookup func(string) (string, bool)) (port.Bucket, error) {
+	name, prefix, _ := strings.Cut(strings.TrimPrefix(at.URL, "s3://"), "/")
+	return bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: at.Endpoint, Region: at.Region,
+		Profile: at.Profile, PathStyle: at.PathStyle, Lookup: lookup})
+}
+
+// OpenPredictions is where the parts of a deployment's log are: the objects and the prefix of
+// their keys. dir is Config.Dir.
+func OpenPredictions(dir, name string, l *schemas.PredictionLog, lookup func(string) (string, bool)) (port.Objects, string, error) {
+	if err := checkName(name); err != nil {
+		return nil, "", err
+	}
+	switch {
+	case l == nil:
+		return nil, "", fault.WithHint(fault.New(fault.Missing, "deployment/%s logs no predictions", name), "declare spec.log, as log: {}, and deploy it")
+	case l.S3 != nil:
+		b, err := predictionBucket(l.S3, lookup)
+		return b, name + "/", err
+	case l.Dir != "":
+		b, err := bucket.Dir(filepath.Join(l.Dir, name))
+		return b, "", err
+	}
+	b, err := bucket.Dir(folder(dir).predictions(name))
+	return b, "", err
+}
+
+// logged adds how the log is doing.
+func (s *service) logged(l port.Live) port.Live {
+	l.Log = s.logState()
+	return l
+}
+
+// logState is how the log is doing; nil where there is none.
+func (s *service) logState() *port.Logging {
+	l := s.logs.Load()
+	s.mu.Lock()
+	of := s.logging
+	s.mu.Unlock()
+	if l == nil || of == nil {
+		return nil
+	}
+	place := s.place.predictions(s.name)
+	if of.S3 != nil {
+		place = strings.TrimSuffix(of.S3.URL, "/") + "/" + s.name
+	} else if of.Dir != "" {
+		place = filepath.Join(of.Dir, s.name)
+	}
+	c := l.Counts()
+	return &port.Logging{Place: place, Rows: c.Rows, Dropped: c.Dropped, Lost: c.Lost, Waiting: c.Waiting, Error: c.Error}
+}

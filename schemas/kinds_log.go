@@ -1,0 +1,71 @@
+// What a deployment logs of what it is asked and answers.
+
+package schemas
+
+import (
+	"fmt"
+	"strings"
+)
+
+// PredictionLog says what is kept of the requests and answers of a deployment: one row an instance, in Parquet files by hour. Without a place, they are kept on the machine that serves. What is tagged personal in a dataset that the model comes from is never kept as it is.
+type PredictionLog struct {
+	// Sample is the share of the requests that is logged, by their id: the same requests wherever it is asked. Each row says it, so that counts can be weighted.
+	Sample float64 `json:"sample,omitempty" jsonschema:"minimum=0.000001,maximum=1,default=1" part:"key"`
+	// Personal says what becomes of personal columns: drop leaves them out; hash keeps an HMAC by a secret of the deployment, so that equal values stay equal and nobody can tell what they are.
+	Personal string `json:"personal,omitempty" jsonschema:"enum=drop,enum=hash,default=drop" part:"key"`
+	// Columns lists columns that are treated as personal besides those that datasets tag.
+	Columns []string `json:"columns,omitempty" part:"key"`
+	// Features names, in order, the columns of an input that has no names, such as one tensor of all features.
+	Features []string `json:"features,omitempty" part:"key"`
+	// Prediction names the output that is the prediction; without it, the first that is one value an instance and no score.
+	Prediction string `json:"prediction,omitempty" part:"key"`
+	// Score names the output that is the score, such as probability or predict_proba.1; without it, the first whose name says that it is one.
+	Score string `json:"score,omitempty" part:"key"`
+	// Bodies keeps requests and answers that no known protocol explains, up to 64 KiB each. Where a column is personal none is kept.
+	Bodies bool `json:"bodies,omitempty" part:"key"`
+	// Every is the longest that a row waits until it is written; what a crash can lose.
+	Every Duration `json:"every,omitempty" jsonschema:"default=1m" part:"key"`
+	// Keep is how long files are kept on the machine; a bucket has rules of its own.
+	Keep Duration `json:"keep,omitempty" jsonschema:"default=90d" part:"key"`
+	// Room bounds what files may take on the machine, in GiB; what has no room is dropped and counted.
+	Room int `json:"room,omitempty" jsonschema:"minimum=1,maximum=65536,default=10" part:"key"`
+	// Dir is an absolute folder outside the repository, below which each deployment has one.
+	Dir string `json:"dir,omitempty" part:"key"`
+	// S3 is a bucket; each deployment has a prefix below the one given. The machine that serves keeps files until they are there.
+	S3 *S3 `json:"s3,omitempty" part:"key"`
+}
+
+// check reports what a schema cannot say of a log.
+func (l *PredictionLog) check(c *checker, d *document, field string) {
+	if l == nil {
+		return
+	}
+	c.duration(d, field+".every", l.Every)
+	c.duration(d, field+".keep", l.Keep)
+	c.outside(d, field+".dir", l.Dir)
+	if l.Dir != "" && l.S3 != nil {
+		d.problem(field+".s3", "and dir are both given, but the log is in one place; remove one of them")
+	}
+	if l.S3 != nil && l.S3.Anonymous {
+		d.problem(field+".s3.anonymous", "cannot be: the log is written to; remove it")
+	}
+	seen := map[string]bool{}
+	for i, name := range l.Features {
+		if seen[strings.ToLower(name)] {
+			d.problem(fmt.Sprintf("%s.features.%d", field, i), "%s is listed twice, letter case aside; name each column once", short(name))
+		}
+		seen[strings.ToLower(name)] = true
+	}
+	if l.Prediction != "" && l.Prediction == l.Score {
+		d.problem(field+".score", "is the prediction as well; name another output, or remove it")
+	}
+}
+
+// Logged is what logs the predictions of what it serves.
+type Logged interface {
+	// Logs is what it logs; nil is nothing.
+	Logs() *PredictionLog
+}
+
+// Logs is what the deployment logs.
+func (s *Deployment) Logs() *PredictionLog { return s.Log }
