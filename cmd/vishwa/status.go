@@ -29,6 +29,7 @@ type standing struct {
 	Message  string        `json:"message,omitempty"`
 	// Isolation is what keeps the served process apart from this machine; nil: none runs.
 	Isolation *port.Isolation `json:"isolation,omitempty"`
+	Log       *port.Logging   `json:"log,omitempty"` // how its log of predictions is doing
 	Want      plan.Do         `json:"want"` // what apply would do about it
 	Why       string          `json:"why"`
 	Held      string          `json:"held,omitempty"`
@@ -73,7 +74,7 @@ func standings(w *pass.Snapshot, p plan.Plan) []standing {
 		case serves:
 			live := w.Live[st.Ref]
 			out.State, out.URL, out.Model, out.Since = string(live.Health), live.URL, live.Model, live.Since
-			out.Restarts, out.Message, out.Isolation = live.Restarts, live.Message, live.Isolation
+			out.Restarts, out.Message, out.Isolation, out.Log = live.Restarts, live.Message, live.Isolation, live.Log
 			if live.Key == "" {
 				out.State = "not served"
 			}
@@ -122,6 +123,12 @@ func (a *cli) showStatus(all []standing) error {
 		}
 		if s.Message != "" && s.State != string(port.Ready) && !strings.Contains(next, s.Message) {
 			next += " (" + s.Message + ")"
+		}
+		if l := s.Log; l != nil && (l.Dropped > 0 || l.Lost > 0 || l.Error != "") {
+			next += fmt.Sprintf("; predictions: %d written, %d dropped", l.Rows, l.Dropped+l.Lost)
+			if l.Error != "" {
+				next += ": " + l.Error
+			}
 		}
 		line, _, _ := strings.Cut(next, "\n")
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Ref, s.State, s.Model.Short(), s.URL, since, apart, harmless.Line(line))

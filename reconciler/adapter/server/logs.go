@@ -5,6 +5,7 @@ package server
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -138,19 +139,24 @@ func predictionBucket(at *schemas.S3, lookup func(string) (string, bool)) (port.
 		Profile: at.Profile, PathStyle: at.PathStyle, Lookup: lookup})
 }
 
+func exists(dir string) bool {
+	_, err := os.Lstat(dir)
+	return err == nil
+}
+
 // OpenPredictions is where the parts of a deployment's log are: the objects and the prefix of
-// their keys. dir is Config.Dir.
+// their keys. dir is Config.Dir; l may be nil, where what was logged before is asked for.
 func OpenPredictions(dir, name string, l *schemas.PredictionLog, lookup func(string) (string, bool)) (port.Objects, string, error) {
 	if err := checkName(name); err != nil {
 		return nil, "", err
 	}
 	switch {
-	case l == nil:
+	case l == nil && !exists(folder(dir).predictions(name)):
 		return nil, "", fault.WithHint(fault.New(fault.Missing, "deployment/%s logs no predictions", name), "declare spec.log, as log: {}, and deploy it")
-	case l.S3 != nil:
+	case l != nil && l.S3 != nil:
 		b, err := predictionBucket(l.S3, lookup)
 		return b, name + "/", err
-	case l.Dir != "":
+	case l != nil && l.Dir != "":
 		b, err := bucket.Dir(filepath.Join(l.Dir, name))
 		return b, "", err
 	}

@@ -72,6 +72,24 @@ func numberOf(s string) Value {
 	return FloatOf(x)
 }
 
+// ParseValue is a cell of a table as a value: a number or a truth where it is written as one
+// and not text by the table's own word.
+func ParseValue(cell []byte, isText bool) Value {
+	s := string(cell)
+	switch {
+	case cell == nil:
+		return Value{}
+	case isText:
+		return TextOf(s)
+	case strings.EqualFold(s, "true"), strings.EqualFold(s, "false"):
+		return BoolOf(len(s) == len("true"))
+	}
+	if _, err := strconv.ParseFloat(s, 64); err != nil {
+		return TextOf(s)
+	}
+	return numberOf(s)
+}
+
 // read is a raw value: a scalar, or the text of what is none.
 func read(raw json.RawMessage) Value {
 	d := json.NewDecoder(bytes.NewReader(raw))

@@ -1,0 +1,405 @@
+// vishwa predictions: what deployments were asked and answered, and what came of it.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/cmd/internal/terminal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// window is which rows of a log are read.
+type window struct {
+	since, until string
+	limit        int
+	follow       bool
+	format       string
+}
+
+func (a *cli) predictionsVerb() *cobra.Command {
+	cmd := &cobra.Command{Use: "predictions", Short: "Read what deployments were asked and answered", Args: cobra.NoArgs,
+		Long: `Read the log of a deployment that declares spec.log: one row an instance, with its
+features, the prediction, and which model gave it.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(a.predictionsShow(), a.predictionsLabels())
+	return cmd
+}
+
+func (a *cli) predictionsShow() *cobra.Command {
+	var w window
+	cmd := &cobra.Command{
+		Use:   "show DEPLOYMENT",
+		Short: "Show the rows of a prediction log",
+		Long: `Show the newest rows of a deployment's prediction log, the oldest of them first. A row
+is there once it is written, after spec.log.every at the latest. What is odd about the
+log is said behind it: requests that were dropped, ids that came twice, columns whose
+type changed. With --format json each row is a line.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q, err := a.query(cmd, w)
+			if err != nil {
+				return err
+			}
+			s, objects, q, err := a.predictionLog(cmd, args[0], q)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return a.showPredictions(cmd.Context(), objects, q, w)
+		},
+	}
+	cmd.Flags().StringVar(&w.since, "since", "1d", "rows from `TIME` on: RFC 3339, a date, or a span ago such as 36h or 2w")
+	cmd.Flags().StringVar(&w.until, "until", "", "rows before `TIME`")
+	cmd.Flags().IntVarP(&w.limit, "limit", "n", 20, "the newest `N` rows of these; 0 shows all")
+	cmd.Flags().BoolVarP(&w.follow, "follow", "f", false, "go on with rows that come, until you interrupt")
+	formats(cmd, &w.format, "text", "json")
+	return cmd
+}
+
+func (a *cli) query(cmd *cobra.Command, w window) (q predictionlog.Query, err error) {
+	q.Now = a.now()
+	if q.From, err = a.moment(cmd, w.since); err == nil {
+		q.To, err = a.moment(cmd, w.until)
+	}
+	if err == nil && w.limit < 0 {
+		err = usage(cmd, fmt.Errorf("--limit %d: want 0 or more", w.limit))
+	}
+	return q, err
+}
+
+// predictionLog opens the log of a deployment, named with its kind or without. The caller
+// closes the station.
+func (a *cli) predictionLog(cmd *cobra.Command, name string, q predictionlog.Query) (*station, port.Objects, predictionlog.Query, error) {
+	if !strings.Contains(name, "/") {
+		name = string(schemas.KindsThat(func(t schemas.Traits) bool { return t.Serves })[0]) + "/" + name
+	}
+	refs, err := parseRefs(cmd, []string{name})
+	if err != nil {
+		return nil, nil, q, err
+	}
+	s, err := a.open(cmd.Context(), reading)
+	if err != nil {
+		return nil, nil, q, err
+	}
+	objects, prefix, err := a.logOf(cmd.Context(), s, refs[0])
+	if err != nil {
+		s.close()
+		return nil, nil, q, err
+	}
+	q.Prefix = prefix
+	return s, objects, q, nil
+}
+
+func (a *cli) logOf(ctx context.Context, s *station, ref schemas.Ref) (port.Objects, string, error) {
+	in, err := s.Intent(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	n := in.Graph.Node(ref)
+	if n == nil {
+		return nil, "", fault.WithHint(fault.New(fault.Missing, "%s is not declared", ref), "vishwa status lists what is")
+	}
+	logs, serves := n.Decl.Spec.(schemas.Logged)
+	if !serves {
+		return nil, "", fault.WithHint(fault.New(fault.Invalid, "%s serves nothing: a log of predictions is of a deployment", ref), "vishwa status lists the deployments")
+	}
+	return server.OpenPredictions(s.Paths.Serving(), ref.Name, logs.Logs(), a.lookup)
+}
+
+func (a *cli) showPredictions(ctx context.Context, objects port.Objects, q predictionlog.Query, w window) error {
+	for first := true; ; first = false {
+		report, err := a.printRows(ctx, objects, q, w)
+		if w.follow && ctx.Err() != nil {
+			return exitCode(exitInterrupted)
+		}
+		if err != nil {
+			return err
+		}
+		if first || report.Rows > 0 {
+			a.sayReport(report, first && w.format == "text")
+		}
+		if !w.follow {
+			return nil
+		}
+		if report.Last != "" {
+			q.After = report.Last
+		}
+		w.limit, q.Now = 0, a.now()
+		select {
+		case <-ctx.Done():
+			return exitCode(exitInterrupted)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// printRows prints the rows of a query, the newest of them where so many are asked for.
+func (a *cli) printRows(ctx context.Context, objects port.Objects, q predictionlog.Query, w window) (predictionlog.Report, error) {
+	r := predictionlog.Read(ctx, objects, q)
+	defer r.Close()
+	var kept []string // a ring of the newest
+	at := 0
+	out := a.out
+	if w.format == "json" {
+		out = terminal.JSON(a.out)
+	}
+	for {
+		row, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return r.Report(), err
+		}
+		text := rowText(r.Columns(), row)
+		if w.format == "json" {
+			text = rowJSON(r.Columns(), row)
+		}
+		switch {
+		case w.limit == 0:
+			if _, err := fmt.Fprintln(out, text); err != nil {
+				return r.Report(), err
+			}
+		case len(kept) < w.limit:
+			kept = append(kept, text)
+		default:
+			kept[at] = text
+			at = (at + 1) % w.limit
+		}
+	}
+	for i := range kept {
+		if _, err := fmt.Fprintln(out, kept[(at+i)%len(kept)]); err != nil {
+			return r.Report(), err
+		}
+	}
+	return r.Report(), nil
+}
+
+// shortColumns stand at the beginning of a line without their names.
+var shortColumns = []string{predictions.ColumnTime, predictions.ColumnID, predictions.ColumnStatus}
+
+// hiddenColumns are the same for most rows, or long: they are in the JSON form.
+var hiddenColumns = map[string]bool{predictions.ColumnTime: true, predictions.ColumnID: true, predictions.ColumnStatus: true, predictions.ColumnModel: true, predictions.ColumnRelease: true,
+	predictions.ColumnArm: true, predictions.ColumnSampling: true, predictions.ColumnPath: true, predictions.ColumnLatency: true, predictions.ColumnRequest: true, predictions.ColumnResponse: true, predictions.ColumnEncoding: true}
+
+func rowText(columns []string, row *table.Row) string {
+	cell := func(name string) string {
+		for i, c := range columns {
+			if c == name && i < len(row.Cells) && row.Cells[i] != nil {
+				return string(row.Cells[i])
+			}
+		}
+		return "-"
+	}
+	var out []string
+	for _, name := range shortColumns {
+		out = append(out, plainCell(cell(name)))
+	}
+	for i, c := range row.Cells {
+		if c != nil && !hiddenColumns[columns[i]] {
+			out = append(out, plainCell(strings.TrimPrefix(columns[i], predictions.FeaturePrefix))+"="+plainCell(string(c)))
+		}
+	}
+	return strings.Join(out, "  ")
+}
+
+// plainCell is a value on one line, quoted where it would not be read as one.
+func plainCell(s string) string {
+	const most = 80
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	if strings.ContainsAny(s, " \t\"=") || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// rowJSON is a row as a JSON object, numbers and truths as such.
+func rowJSON(columns []string, row *table.Row) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, c := range row.Cells {
+		if c == nil {
+			continue
+		}
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		b.Write(jsonText(columns[i]))
+		b.WriteByte(':')
+		if !row.Text[i] && jsonScalar(c) {
+			b.Write(c)
+		} else {
+			b.Write(jsonText(string(c)))
+		}
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// jsonText is a text in quotes.
+func jsonText(s string) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a text always can be
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// jsonScalar tells whether a cell is a number or a truth as JSON has them.
+func jsonScalar(c []byte) bool {
+	return json.Valid(c) && (c[0] == '-' || c[0] >= '0' && c[0] <= '9' || c[0] == 't' || c[0] == 'f')
+}
+
+// sayReport tells what is odd about a log, and with all how much there is of it.
+func (a *cli) sayReport(r predictionlog.Report, all bool) {
+	if all {
+		fmt.Fprintf(a.err, "%s in %s.\n", plural.Of(r.Rows, "row"), plural.Of(int64(r.Parts), "file"))
+	}
+	a.counts(a.err, []count{{"Not logged, as more came than could be written", r.Dropped}, {"Left out, as they are of a time that is not yet (a clock is wrong)", r.Future},
+		{"Without a time that can be read", r.Timeless}, {"With an id that came before", r.Duplicates}})
+	for _, column := range slices.Sorted(maps.Keys(r.Retyped)) {
+		fmt.Fprintf(a.err, "The type of %s changed: %s.\n", column, r.Retyped[column])
+	}
+	for _, why := range r.Unreadable {
+		fmt.Fprintf(a.err, "Not read: %s\n", why)
+	}
+}
+
+// labelling is how labels are joined to a log.
+type labelling struct {
+	from    string
+	columns predictionlog.LabelColumns
+	within  span
+}
+
+func (a *cli) predictionsLabels() *cobra.Command {
+	var w window
+	var l labelling
+	cmd := &cobra.Command{
+		Use:   "labels DEPLOYMENT",
+		Short: "Tell how many predictions have a label by now",
+		Long: `Join a file of outcomes (CSV, JSON lines or Parquet) to a deployment's prediction log by
+id, and tell how many predictions have a label, how late labels come, and what is odd:
+labels without a prediction, and labels that changed. Of several labels of one id the
+last before the deadline counts.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q, err := a.query(cmd, w)
+			if err != nil {
+				return err
+			}
+			s, objects, q, err := a.predictionLog(cmd, args[0], q)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			report, c, err := a.coverage(cmd.Context(), objects, q, l)
+			if err != nil {
+				return err
+			}
+			if w.format == "json" {
+				return a.json(struct {
+					predictions.Coverage
+					Share float64              `json:"share"`
+					Log   predictionlog.Report `json:"log"`
+				}{c, c.Share(), report})
+			}
+			a.sayCoverage(c)
+			a.sayReport(report, false)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&w.since, "since", "", "predictions from `TIME` on: RFC 3339, a date, or a span ago such as 36h or 2w; all without it")
+	cmd.Flags().StringVar(&w.until, "until", "", "predictions before `TIME`")
+	cmd.Flags().StringVar(&l.from, "from", "", "the `FILE` of outcomes")
+	cmd.Flags().StringVar(&l.columns.Key, "key", "id", "the `COLUMN` with the id of the prediction")
+	cmd.Flags().StringVar(&l.columns.Value, "label", "", "the `COLUMN` with what came of it; the only other one without it")
+	cmd.Flags().StringVar(&l.columns.At, "at", "", "the `COLUMN` with the time at which it became known")
+	cmd.Flags().Var(&l.within, "within", "a label counts that comes within this time of its prediction")
+	_ = cmd.MarkFlagRequired("from") // the flag is there
+	formats(cmd, &w.format, "text", "json")
+	return cmd
+}
+
+// coverage joins labels to a log, and tells how that went.
+func (a *cli) coverage(ctx context.Context, objects port.Objects, q predictionlog.Query, l labelling) (predictionlog.Report, predictions.Coverage, error) {
+	var none predictions.Coverage
+	f, err := os.Open(l.from)
+	if err != nil {
+		return predictionlog.Report{}, none, fault.WithHint(fault.New(fault.Missing, "open the labels: %w", err), "name a file of outcomes")
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return predictionlog.Report{}, none, err
+	}
+	rows, err := table.Open(f, st.Size(), schemas.Format{}, filepath.Base(l.from))
+	if err != nil {
+		return predictionlog.Report{}, none, err
+	}
+	labels, err := predictionlog.ReadLabels(rows, l.columns, time.Duration(l.within))
+	if err != nil {
+		return predictionlog.Report{}, none, err
+	}
+	j := predictionlog.Join(predictionlog.Read(ctx, objects, q), labels, a.now())
+	defer j.Close()
+	for {
+		if _, err := j.Next(); errors.Is(err, io.EOF) {
+			return j.Report(), j.Coverage(), nil
+		} else if err != nil {
+			return j.Report(), none, err
+		}
+	}
+}
+
+func (a *cli) sayCoverage(c predictions.Coverage) {
+	fmt.Fprintf(a.out, "%d of %s have a label (%.1f %%).\n", c.Labelled, plural.Of(c.Predictions, "prediction"), 100*c.Share())
+	if c.Pending > 0 {
+		fmt.Fprintf(a.out, "%d may still get one.\n", c.Pending)
+	}
+	if c.LagTail > 0 {
+		fmt.Fprintf(a.out, "Half of the labels came within %s, nine of ten within %s.\n", c.LagMedian.Round(time.Second), c.LagTail.Round(time.Second))
+	}
+	a.counts(a.out, []count{{"Ids with a label and no prediction", c.Orphans}, {"Predictions whose labels differ (the last before the deadline counts)", c.Changed},
+		{"Labels that say again what was known", c.Repeated}, {"Labels that came too late, and do not count", c.Late}, {"Labels older than their prediction, which do not count", c.Early},
+		{"Labels without an id or a value", c.Nameless}, {"Predictions with an id that came before", c.Twice}})
+}
+
+// count is a line of a report.
+type count struct {
+	what string
+	n    int64
+}
+
+// counts prints those that are not zero.
+func (a *cli) counts(to io.Writer, all []count) {
+	for _, c := range all {
+		if c.n > 0 {
+			fmt.Fprintf(to, "%s: %d.\n", c.what, c.n)
+		}
+	}
+}
