@@ -16,6 +16,7 @@ MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 REGISTRY      := v3.1.2
 PANDAS        := pandas==3.1.1
 PYARROW       := pyarrow==26.0.1
+EVIDENTLY     := evidently==0.7.23 scipy==1.17.1 numpy==2.4.6 pandas==2.3.3
 S5CMD         := v2.3.0
 TOFU          := v1.12.6
 TOFU_SUM      := h1:0VT4P8pMmGcCUnQ9JDrJ+Qg2d35Vzm4FFd/9+H7oF98=
@@ -47,7 +48,7 @@ KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/sha
 ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/adapter/server/docker ./reconciler/app
 
 .DEFAULT_GOAL := help
-.PHONY: help build release image man completions demo demo-pr test test-real test-docker test-kubernetes test-kubeflow debian-docker debian-kubernetes bench bench-data fuzz lint generate tools clean
+.PHONY: help build release image man completions demo demo-pr test test-real test-evidently test-docker test-kubernetes test-kubeflow debian-docker debian-kubernetes bench bench-data fuzz lint generate tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,11 +74,14 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test $(RACE) -timeout 60m ./...
 
-test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(TOOLS)/bin/minio $(TOOLS)/bin/registry $(TOOLS)/bin/tofu ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
+test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry tofu evidently) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
+
+test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidently's own over generated samples
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/engine/drift
 
 test-docker: debian-docker $(TOOLS)/bin/minio ## what drives Docker, on a real engine of the tests' own (as root: it makes namespaces)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestDocker' $(ENGINES)
@@ -179,6 +183,13 @@ $(TOOLS)/bin/pyarrow:
 	$(PYTHON) -m venv $(TOOLS)/pyarrow
 	$(TOOLS)/pyarrow/bin/pip install --quiet $(PYARROW)
 	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../pyarrow/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
+
+# A Python that has Evidently, whose scores of drift are held against ours.
+$(TOOLS)/bin/evidently:
+	mkdir -p $(TOOLS)/bin
+	$(PYTHON) -m venv $(TOOLS)/evidently
+	$(TOOLS)/evidently/bin/pip install --quiet $(EVIDENTLY)
+	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../evidently/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
 
 $(TOOLS)/bin/minio:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/minio/minio@$(MINIO)
