@@ -60,6 +60,7 @@ var large = map[string]string{
 	"reconciler/app/review":          "one conversation with a pull request, each of whose words reads the same session",
 	"reconciler/controller":          "one process: its queues, triggers and limits are one set of promises",
 	"reconciler/data":                "the commands over one DVC workspace, which share how its files are found and locked",
+	"reconciler/engine/drift":        "the statistics of one peer, which share its tails and samples and are held by one set of vectors",
 	"reconciler/engine/ledger":       "one format and its fold",
 	"reconciler/format/model":        "one scan: each format is held against the readers of all the others",
 	"reconciler/format/dvc":          "one foreign format: its pointers, locks, stages, configuration and ignore rules",

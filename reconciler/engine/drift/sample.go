@@ -4,6 +4,7 @@
 package drift
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -70,8 +71,8 @@ func (s *Sample) Distinct() int {
 	return n
 }
 
-// names is the sample with its numbers as names, so that it can be held against names.
-func (s *Sample) names() *Sample {
+// Names is the sample with its numbers as names, so that it can be held against names.
+func (s *Sample) Names() *Sample {
 	if s.Counts != nil {
 		return s
 	}
@@ -93,7 +94,7 @@ type cell struct{ ref, cur int }
 // cells are the values of both sides in order, least first.
 func cells(ref, cur *Sample) (out []cell) {
 	if ref.Counts != nil || cur.Counts != nil {
-		a, b := ref.names(), cur.names()
+		a, b := ref.Names(), cur.Names()
 		keys := make([]string, 0, len(a.Counts)+len(b.Counts))
 		for k := range a.Counts {
 			keys = append(keys, k)
@@ -203,4 +204,25 @@ func sortFloats(v []float64) {
 		b ^= (^b>>63)*math.MaxUint64 | 1<<63
 		v[i] = math.Float64frombits(b)
 	}
+}
+
+// commonest are the names that stand most often on either side, at most so many, most often first.
+func commonest(a, b *Sample, most int) []string {
+	weight := map[string]float64{}
+	for _, s := range []*Sample{a, b} {
+		for k, n := range s.Counts {
+			weight[k] = max(weight[k], float64(n)/float64(s.n))
+		}
+	}
+	names := make([]string, 0, len(weight))
+	for k := range weight {
+		names = append(names, k)
+	}
+	slices.SortFunc(names, func(x, y string) int {
+		if c := cmp.Compare(weight[y], weight[x]); c != 0 {
+			return c
+		}
+		return cmp.Compare(x, y)
+	})
+	return names[:min(most, len(names))]
 }

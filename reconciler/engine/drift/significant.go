@@ -1,0 +1,93 @@
+// Significance and effect: a p-value that promises what it says, whatever the method of the
+// score, and how far apart the distributions are.
+
+package drift
+
+import "math"
+
+// significance is the p-value of Kolmogorov and Smirnov for numbers and of chi-square over both
+// samples for names; effect is the largest distance of the distribution functions, or half the
+// sum of what the shares differ by.
+func significance(ref, cur *Sample) (p, effect float64) {
+	n1, n2 := float64(ref.N()), float64(cur.N())
+	if !ref.Category {
+		g := gcd(len(ref.Numbers), len(cur.Numbers))
+		d := float64(gap(ref.Numbers, cur.Numbers)) / (n1 / float64(g) * n2)
+		if n1*n2 <= 1e6 {
+			p, _ = ks(ref, cur)
+			return p, d
+		}
+		return kolmogorovTail(int(math.RoundToEven(n1*n2/(n1+n2))), d), d
+	}
+	var stat, dof float64
+	var rest cell // values that are too rare to count on their own
+	add := func(c cell) {
+		share := float64(c.ref+c.cur) / (n1 + n2)
+		a, b := float64(c.ref)-share*n1, float64(c.cur)-share*n2
+		stat += a*a/(share*n1) + b*b/(share*n2)
+		dof++
+	}
+	for _, c := range cells(ref, cur) {
+		effect += math.Abs(float64(c.ref)/n1-float64(c.cur)/n2) / 2
+		if float64(c.ref+c.cur)*min(n1, n2)/(n1+n2) < 5 {
+			rest.ref, rest.cur = rest.ref+c.ref, rest.cur+c.cur
+			continue
+		}
+		add(c)
+	}
+	if rest != (cell{}) {
+		add(rest)
+	}
+	if dof < 2 {
+		return 1, effect
+	}
+	return chiSquareTail(stat, dof-1), effect
+}
+
+// Shape is how two samples lie, in a few bins or values.
+type Shape struct {
+	// Edges are borders of bins; none where Values are named.
+	Edges  []float64 `json:"edges,omitempty"`
+	Values []string  `json:"values,omitempty"`
+	// Reference and Window are shares; of names, the rest is in none.
+	Reference []float64 `json:"reference"`
+	Window    []float64 `json:"window"`
+}
+
+const shapeBins = 10
+
+func shape(ref, cur *Sample) *Shape {
+	out := &Shape{}
+	if ref.Category {
+		a, b := ref.Names(), cur.Names()
+		names := commonest(a, b, shapeBins)
+		for _, k := range names {
+			out.Values = append(out.Values, k)
+			out.Reference = append(out.Reference, float64(a.Counts[k])/float64(a.n))
+			out.Window = append(out.Window, float64(b.Counts[k])/float64(b.n))
+		}
+		return out
+	}
+	a, b := ref.Numbers, cur.Numbers
+	lo, hi := a[0], a[len(a)-1]
+	if k := len(a) / 200; k > 0 { // of the reference all but its ends, so that one value far out hides nothing
+		lo, hi = a[k], a[len(a)-1-k]
+	}
+	if lo == hi {
+		lo, hi = lo-0.5, hi+0.5
+	}
+	for i := range shapeBins + 1 {
+		out.Edges = append(out.Edges, lo+(hi-lo)*float64(i)/shapeBins)
+	}
+	out.Reference, out.Window = make([]float64, shapeBins), make([]float64, shapeBins)
+	for side, v := range map[*[]float64][]float64{&out.Reference: a, &out.Window: b} {
+		for _, x := range v {
+			at := 0.0
+			if f := (x - lo) / (hi - lo) * shapeBins; f > 0 { // and no NaN, of borders too far apart or too near
+				at = min(shapeBins-1, f)
+			}
+			(*side)[int(at)] += 1 / float64(len(v))
+		}
+	}
+	return out
+}
