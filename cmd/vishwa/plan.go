@@ -125,7 +125,7 @@ func violating(refs []schemas.Ref) error {
 // showMoved shows what of the rows changed in the data of p, and tells which datasets
 // would not be pinned.
 func (a *cli) showMoved(ctx context.Context, s *station, w *pass.Snapshot, p plan.Plan, show bool) (refused []schemas.Ref, err error) {
-	moved, err := review.Data(ctx, review.Look{Store: s.Store, Now: a.now()}, w, nil)
+	moved, err := review.Data(ctx, review.Look{Store: s.Store, Now: a.now(), Near: s.Near}, w, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/format/quality"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -113,4 +114,14 @@ func sharedConfig(tree fs.FS) (*dvc.Config, error) {
 		return nil, err
 	}
 	return dvc.ParseConfig(".dvc/config", b)
+}
+
+// Near are the files of the data that p names, where the user's own checkout has all of
+// them in its cache.
+func (h *Repository) Near(ctx context.Context, p port.DataPointer) ([]quality.File, error) {
+	d, ok := h.Data.(data.Depot)
+	if !ok {
+		return nil, nil
+	}
+	return d.Near(ctx, p)
 }

@@ -31,6 +31,8 @@ import (
 type Look struct {
 	Store port.Store // has profiles
 	Now   time.Time  // by which data is fresh or not
+	// Near has the data of a pointer where this machine has it already, without a question to anybody; may be nil.
+	Near func(ctx context.Context, p port.DataPointer) ([]quality.File, error)
 }
 
 type look struct {
@@ -40,9 +42,9 @@ type look struct {
 
 // Data compares each dataset whose content w moves with base's; without a base, with
 // what was pinned last. What the rows are like is told from profiles that are stored, and
-// of data that Git itself keeps by reading it.
+// of data that Git itself keeps, or that is near, by reading it.
 func Data(ctx context.Context, o Look, w *pass.Snapshot, base *pass.Intent) (out []templates.DataChange, err error) {
-	l := &look{o, readAll}
+	l := &look{Look: o, left: readAll}
 	now := keysIn(w.Graph, w.Facts)
 	var then map[schemas.Ref]*ledger.Entry
 	if base != nil {
@@ -77,7 +79,7 @@ func Data(ctx context.Context, o Look, w *pass.Snapshot, base *pass.Intent) (out
 			return nil, err
 		}
 		after, err := l.sideOf(ctx, n, now[n.Ref])
-		if err == nil && after.profile == nil && spec.Source.Path != "" {
+		if err == nil && (after.profile == nil || now[n.Ref] == nil) { // what a pin says was held to what was declared then
 			err = l.rows(ctx, n, w.Tree, &after)
 		}
 		if err != nil {

@@ -26,7 +26,7 @@ func (v *pullRequest) fillReport(ctx context.Context, h *Session, p *pass.Propos
 	shown := p.Plan
 	r.Plan, r.Digest = &shown, shown.Digest()
 	r.Models = models(p, v.base, v.pull.Base)
-	if r.Data, err = Data(ctx, Look{h.Store, h.Now()}, p.World, v.base); err != nil {
+	if r.Data, err = Data(ctx, Look{Store: h.Store, Now: h.Now()}, p.World, v.base); err != nil {
 		return err
 	}
 	r.Runs = runs(p, outcomes, v.pull.Number)

@@ -1,4 +1,4 @@
-// The rows of data that Git itself keeps: read when it has changed, for what they are like
+// The rows of data that Git itself keeps, or that is near: read when it has changed, for what they are like
 // and whether they are what is declared of them, before a pin would refuse them.
 
 package review
@@ -19,20 +19,13 @@ import (
 // readAll is how many bytes of all datasets together are read so for one plan.
 const readAll = 256 << 20
 
-// rows reads the data of n, where the tree has it and it is not too much. What cannot be
+// rows reads the data of n, where it is here and not too much. What cannot be
 // read as what it is declared to be is told as what it violates.
 func (l *look) rows(ctx context.Context, n *graph.Node, tree fs.FS, s *side) error {
 	spec := n.Decl.Spec.(schemas.Data).Data()
-	if l.left -= n.Data.Size; l.left < 0 || n.Data.Size > largest {
-		return nil
-	}
-	at := path.Clean(spec.Source.Path)
-	var files []quality.File
-	for _, f := range n.Data.Files {
-		files = append(files, inTree(tree, path.Join(at, f.Path), f.Size))
-	}
-	if n.Data.Files == nil {
-		files = append(files, inTree(tree, at, n.Data.Size))
+	files, err := l.files(ctx, n, tree)
+	if err != nil || files == nil {
+		return err
 	}
 	found, err := quality.Data(ctx, spec, files, l.Now)
 	switch {
@@ -48,6 +41,34 @@ func (l *look) rows(ctx context.Context, n *graph.Node, tree fs.FS, s *side) err
 	s.shows(found.Profile)
 	s.refused = len(found.Violations) > 0 && spec.Violations != "warn"
 	return nil
+}
+
+// files are those of the data of n, where they are here and not too much to be read.
+func (l *look) files(ctx context.Context, n *graph.Node, tree fs.FS) (files []quality.File, err error) {
+	switch {
+	case n.Points != nil && l.Near != nil:
+		if files, err = l.Near(ctx, *n.Points); err != nil {
+			return nil, err
+		}
+	case n.Points != nil:
+		return nil, nil
+	default:
+		at := path.Clean(n.Decl.Spec.(schemas.Data).Data().Source.Path)
+		for _, f := range n.Data.Files {
+			files = append(files, inTree(tree, path.Join(at, f.Path), f.Size))
+		}
+		if n.Data.Files == nil {
+			files = append(files, inTree(tree, at, n.Data.Size))
+		}
+	}
+	size := int64(0)
+	for _, f := range files {
+		size += f.Size
+	}
+	if l.left -= size; l.left < 0 || size > largest {
+		return nil, nil
+	}
+	return files, nil
 }
 
 // inTree is a file of a tree that can be read at any place.
