@@ -204,6 +204,23 @@ deny contains {
 }
 
 # METADATA
+# title: Model from external work
+# description: Where the environment asks for runs on the tracked branch, what is deployed was made by commands of the repository. What a DAG, a Job or a script of the team's made is not, wherever it was begun.
+# custom:
+#   id: deployment/tracked-run
+deny contains {
+	"rule": "deployment/tracked-run",
+	"message": sprintf("%s asks for runs on the tracked branch, and %s, which the model is made from, is external work", [input.environment.name, run.ref]),
+	"hint": "make it by a command of the repository (spec.run), or take trackedRuns from the environment",
+} if {
+	changes_release
+	step.due
+	input.environment.trackedRuns
+	some run in input.model.runs
+	run.external
+}
+
+# METADATA
 # title: Run that was kept apart too little
 # description: Where the environment asks for a level of isolation, every run that what is deployed was made by had that level or a stronger one. A run that was recorded before levels were has none.
 # custom:

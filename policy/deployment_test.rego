@@ -49,6 +49,12 @@ test_run_for_a_pull_request if {
 	denied(object.union(about(signed, staging, []), model)) == set()
 }
 
+test_external_work_is_no_run_of_the_tracked_branch if {
+	model := {"model": {"signature": signed, "onBehalf": null, "runs": [object.union(ran("none"), {"external": true})]}}
+	denied(object.union(about(signed, object.union(staging, {"trackedRuns": true}), []), model)) == {"deployment/tracked-run"}
+	denied(object.union(about(signed, staging, []), model)) == set()
+}
+
 ran(level) := {"ref": "training/e:x", "level": level, "isolation": {"level": level}, "onBehalf": null}
 
 unknown := {"ref": "training/e:x", "level": "none", "isolation": null, "onBehalf": null}

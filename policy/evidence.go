@@ -108,6 +108,7 @@ type Run struct {
 	OnBehalf  int             // the pull request that it was run for; 0: none
 	Runner    string          // "": this machine
 	Image     string          // "": none
+	External  bool            // not begun as a command
 }
 
 // Live is the model that is served now.

@@ -17,6 +17,7 @@ type runDoc struct {
 	OnBehalf  *int          `json:"onBehalf"`
 	Runner    string        `json:"runner"`
 	Image     *string       `json:"image"`
+	External  bool          `json:"external"` // work of the team's: nothing of how it came to be is known
 }
 
 // isolationDoc is port.Isolation with every field there: rules see what it lacks.
@@ -33,7 +34,7 @@ func ran(r *Run) *runDoc {
 	if r == nil {
 		return nil
 	}
-	return &runDoc{r.Ref, r.Isolation.Rung(), apart(r.Isolation), pull(r.OnBehalf), cmp.Or(r.Runner, schemas.LocalRunner), orNull(r.Image)}
+	return &runDoc{r.Ref, r.Isolation.Rung(), apart(r.Isolation), pull(r.OnBehalf), cmp.Or(r.Runner, schemas.LocalRunner), orNull(r.Image), r.External}
 }
 
 func apart(i *port.Isolation) *isolationDoc {

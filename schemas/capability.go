@@ -21,6 +21,8 @@ type Commanded interface {
 type Runnable interface {
 	Commanded
 	Bounds() Limits
+	// Delegates is the work of the team's that it begins in place of a command; nil is none.
+	Delegates() *External
 	// Reads maps a name to what the run reads by it.
 	Reads() map[string]Ref
 	// Writes maps a name to where the run writes it; a model has a place of its own.
@@ -92,11 +94,13 @@ func (s *Dataset) Data() *Dataset { return s }
 
 func (s *Transform) Command() (*Work, string)          { return &s.Work, "spec" }
 func (s *Transform) Bounds() Limits                    { return s.Limits }
+func (s *Transform) Delegates() *External              { return s.External }
 func (s *Transform) Reads() map[string]Ref             { return s.Inputs }
 func (s *Transform) Writes() (map[string]string, bool) { return s.Outputs, false }
 
 func (s *Training) Command() (*Work, string)          { return &s.Work, "spec" }
 func (s *Training) Bounds() Limits                    { return s.Limits }
+func (s *Training) Delegates() *External              { return s.External }
 func (s *Training) Reads() map[string]Ref             { return s.Inputs }
 func (s *Training) Writes() (map[string]string, bool) { return nil, true }
 func (s *Training) Variants() map[string]Candidate    { return s.Candidates }

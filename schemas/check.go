@@ -36,11 +36,12 @@ func (s *Training) check(c *checker, d *document) {
 
 func (c *checker) run(d *document, s Runnable) {
 	w, field := s.Command()
+	c.command(d, field, s.Delegates())
 	c.work(d, field, *w)
 	c.duration(d, "spec.timeout", s.Bounds().Timeout)
 	c.inputs(d, s.Reads())
 	if on, ok := s.(Placed); ok {
-		c.placed(d, on.Placed())
+		c.placed(d, on.Placed(), s.Delegates())
 	}
 }
 

@@ -71,6 +71,12 @@ func (s *Project) runners(c *checker, d *document) {
 		seen[name] = true
 		c.runnerName(d, at, s, name)
 	}
+	for i, name := range s.PullRequests.External {
+		at := fmt.Sprintf("spec.pullRequests.external.%d", i)
+		if c.runnerName(d, at, s, name) && !slices.Contains(s.PullRequestRunners(), name) {
+			d.problem(at, "%s is none of the runners that pull requests may use; add it to spec.pullRequests.runners, or remove it", short(name))
+		}
+	}
 	c.runnerName(d, "spec.defaults.runner", s, s.Defaults.Runner)
 	image(d, "spec.defaults.image", s.Defaults.Image, "project")
 }
@@ -162,7 +168,7 @@ func (c *checker) cluster(d *document, field string, p *Project, name string) {
 }
 
 // placed checks that a run can be carried out where it is declared to be.
-func (c *checker) placed(d *document, on RunsOn) {
+func (c *checker) placed(d *document, on RunsOn, e *External) {
 	resources(d, on.Resources)
 	image(d, "spec.image", on.Image, d.decl.Ref().String())
 	named(d, "spec.priority", on.Priority)
@@ -181,6 +187,10 @@ func (c *checker) placed(d *document, on RunsOn) {
 	who := "runner " + whole.Runner
 	if is.Tool != whole.Runner {
 		who += " (" + is.Tool + ")"
+	}
+	if e != nil {
+		c.external(d, e, whole.Runner, is)
+		return // the rest is of commands
 	}
 	say := func(field, format string, args ...any) {
 		d.problem(field, "%s "+format, append([]any{who}, args...)...)

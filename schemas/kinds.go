@@ -36,6 +36,8 @@ type PullRequests struct {
 	Commands map[string][]string `json:"commands,omitempty" part:"placement"`
 	// Runners lists the runners that pull requests may use; without it, local alone.
 	Runners []string `json:"runners,omitempty" part:"placement"`
+	// External lists the runners, among those, on which pull requests may begin external work: what nobody has reviewed says then what the runner's tool is to do, with the rights of the runner's credentials. Without it, none.
+	External []string `json:"external,omitempty" part:"placement"`
 }
 
 // Store is a content-addressed store of artifacts: datasets, models and logs. Exactly one place is given.
@@ -113,7 +115,7 @@ type Environment struct {
 // Work is a command with all that it may read: what a transform, a training's candidate and a served model share.
 type Work struct {
 	// Run is the command and its arguments; no shell is involved.
-	Run []string `json:"run" jsonschema:"required,minItems=1" part:"recipe"`
+	Run []string `json:"run,omitempty" jsonschema:"minItems=1" part:"recipe"`
 	// Code lists the files and folders of the repository that the command reads; nothing else is there when it runs.
 	Code []string `json:"code,omitempty" part:"recipe"`
 	// Env is the environment that the command runs in.
@@ -143,6 +145,8 @@ type Transform struct {
 	Work
 	Limits
 	RunsOn
+	// External begins work of the team's in place of a command.
+	External *External `json:"external,omitempty" part:"key"`
 	// Inputs maps a name to a ref; the run finds the data at VISHWA_INPUT_<NAME>.
 	Inputs map[string]Ref `json:"inputs,omitempty" part:"recipe"`
 	// Outputs maps a name to the file or folder that the run writes at VISHWA_OUTPUT_<NAME>.
@@ -156,6 +160,8 @@ type Training struct {
 	Work
 	Limits
 	RunsOn
+	// External begins work of the team's in place of a command; it writes the model's files below model/ and the metrics as metrics.json.
+	External *External `json:"external,omitempty" part:"key"`
 	// Inputs maps a name to a ref; the run finds the data at VISHWA_INPUT_<NAME>.
 	Inputs map[string]Ref `json:"inputs,omitempty" part:"recipe"`
 	// Params are handed to every candidate as JSON, at VISHWA_PARAMS.

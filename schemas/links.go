@@ -154,6 +154,7 @@ func (t *Target) check(c *checker, d *document) {
 	if w == nil {
 		return
 	}
+	c.command(d, field, nil)
 	c.work(d, field, *w)
 	c.duration(d, field+".readyTimeout", hosted.ReadyTimeout)
 	t.Docker.check(d, field)

@@ -25,8 +25,12 @@ import (
 type launcher struct {
 	// It tells whether it has this machine's folders, to mount them; else things reach it by
 	// the store.
-	open        func(env port.Env, owner string) (l port.Launcher, mounts bool, err error)
-	brought     bool   // the tool brings the worker before the job's image begins
+	open    func(env port.Env, owner string) (l port.Launcher, mounts bool, err error)
+	brought bool // the tool brings the worker before the job's image begins
+	// external begins work of the team's on the same tool; nil: the launcher itself does, where
+	// the tool can.
+	external    func(env port.Env) func(schemas.External) port.Launcher
+	delegates   bool   // it begins external work
 	interpreter string // of images or machines that fetch the worker themselves
 }
 
@@ -63,7 +67,7 @@ func onKubernetes(project *schemas.Project, r schemas.Runner) *launcher {
 		l, err := launching.Kubernetes(launching.KubernetesOptions{
 			Runner: *r.Kubernetes, Cluster: project.Clusters[r.Kubernetes.Cluster], Env: env, ClusterOptions: bringing(r.Kubernetes.Worker, owner)})
 		return l, false, err
-	}, brought: r.Kubernetes.Worker != "", interpreter: "python3"}
+	}, brought: r.Kubernetes.Worker != "", interpreter: "python3", delegates: true}
 }
 
 // onKubeflow has the Python of a run's image fetch the worker: a TrainJob is given no container.
@@ -84,7 +88,9 @@ func onAirflow(_ *schemas.Project, r schemas.Runner) *launcher {
 	}
 	return &launcher{open: func(env port.Env, _ string) (port.Launcher, bool, error) {
 		return service.Airflow(*r.Airflow, service.Options{Env: env}), false, nil
-	}, interpreter: "python3"}
+	}, interpreter: "python3", delegates: true, external: func(env port.Env) func(schemas.External) port.Launcher {
+		return service.AirflowExternal(*r.Airflow, service.Options{Env: env})
+	}}
 }
 
 // onRay has the Python of Ray's machines fetch the worker.
@@ -94,7 +100,7 @@ func onRay(_ *schemas.Project, r schemas.Runner) *launcher {
 	}
 	return &launcher{open: func(env port.Env, _ string) (port.Launcher, bool, error) {
 		return service.Ray(*r.Ray, service.Options{Env: env}), false, nil
-	}, interpreter: "python3"}
+	}, interpreter: "python3", delegates: true}
 }
 
 // onJenkins has the Python of Jenkins's machines fetch the worker.
@@ -160,6 +166,12 @@ func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRe
 			return nil, err
 		}
 		cfg.Object = store.Key
+		if l.delegates && place.Away.S3 != nil {
+			cfg.Outside, cfg.External = place.Away.S3.URL, func(schemas.External) port.Launcher { return begins }
+			if l.external != nil {
+				cfg.External = l.external(cfg.Env)
+			}
+		}
 		return runner.Remote(cfg), nil
 	}
 	return nil, fault.New(fault.Invalid, "it names no tool")

@@ -78,7 +78,7 @@ func ran(e *ledger.Entry) (policy.Run, bool) {
 	}
 	r := policy.Run{Ref: e.Ref}
 	if e.Run != nil {
-		r.Isolation, r.Runner, r.Image = e.Run.Isolation, e.Run.Runner, e.Run.Image
+		r.Isolation, r.Runner, r.Image, r.External = e.Run.Isolation, e.Run.Runner, e.Run.Image, e.Run.External
 	}
 	if e.PullRequest != nil {
 		r.OnBehalf = e.PullRequest.Pull
@@ -157,6 +157,9 @@ func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 		spec := serves.Serves()
 		least := w.asks(s.Ref, spec)
 		for _, e := range w.lineage(n, w.planned(keys)) {
+			if e.Run != nil && e.Run.External {
+				continue // to make it again changes nothing of that: a rule holds what asks for more
+			}
 			if e.PullRequest != nil && w.Project.Environments[spec.Environment].TrackedRuns {
 				w.Unfit[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.PullRequest.Pull, spec.Environment)
 				continue

@@ -34,6 +34,9 @@ func (in *Intent) keptBack(ref schemas.Ref) string {
 	if !ok || is.Tool == "" {
 		return fmt.Sprintf("runner %s is not declared on %s", name, branch)
 	}
+	if run, is := n.Decl.Spec.(schemas.Runnable); is && run.Delegates() != nil && !slices.Contains(base.PullRequests.External, name) {
+		return fmt.Sprintf("%s lets no pull request begin external work on runner %s (spec.pullRequests.external)", branch, name)
+	}
 	if _, own, _ := in.Graph.Project.Runner(name); own.Tool != is.Tool {
 		return fmt.Sprintf("runner %s is %s on %s, and another tool here", name, is.Tool, branch)
 	}

@@ -72,6 +72,30 @@ func TestAPullRequestRunsWhereTheBaseLetsIt(t *testing.T) {
 	}
 }
 
+// TestAPullRequestBeginsExternalWorkWhereTheBaseLetsIt: to be let onto a runner is not to be let
+// say what its tool does.
+func TestAPullRequestBeginsExternalWorkWhereTheBaseLetsIt(t *testing.T) {
+	const tool = `runners: {dags: {airflow: {url: "https://airflow.example", dag: vishwa}}}, pullRequests: {runners: [local, dags]`
+	for name, c := range map[string]struct{ base, pull, why string }{
+		"not let":         {base: tool + "}", pull: tool + "}", why: "lets no pull request begin external work on runner dags"},
+		"let by itself":   {base: tool + "}", pull: tool + ", external: [dags]}", why: "lets no pull request begin external work on runner dags"},
+		"let by the base": {base: tool + ", external: [dags]}", pull: tool + "}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, w := newHouse(tree(runners(c.base)))
+			apply(t, h)
+			w.ran = nil
+			work := tree(runners(c.pull), replaced("auc: 0.9", "auc: 0.95"), replaced("run: [python, e.py]", "runner: dags\n  external: {airflow: {dag: production}}"),
+				replaced("\n  code: [e.py]", ""))
+			apart, p := pulled(t, h, w, work)
+			make7(t, apart, p)
+			if said := strings.Join(p.KeptBack(), " "); len(w.ran) > 0 != (c.why == "") || !strings.Contains(said, c.why) {
+				t.Errorf("ran %v, and is kept back for %q", w.ran, said)
+			}
+		})
+	}
+}
+
 // TestAListedRunnerIsUsedOnTheTrackedBranch: what keeps pull requests back keeps nobody else.
 func TestAListedRunnerIsUsedOnTheTrackedBranch(t *testing.T) {
 	h, w := newHouse(tree(runners(`runners: {gpu: {docker: {}}}, defaults: {runner: gpu, image: "` + someImage + `"}`)))

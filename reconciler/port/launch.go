@@ -63,11 +63,26 @@ type Task struct {
 	Nodes     int               `json:"nodes,omitempty"` // zero is one
 	Priority  string            `json:"priority,omitempty"`
 	Spot      bool              `json:"spot,omitempty"`
+	// External is begun in place of a worker: Command and Ticket are empty then.
+	External *Delegation `json:"external,omitempty"`
 	// Isolated has it reach nothing of a network. What the run itself reaches is the worker's affair.
 	Isolated bool `json:"isolated,omitempty"`
 	// Deadline bounds a task that nobody looks after: longer than the job's own time-out.
 	Deadline time.Duration `json:"deadline"`
 }
+
+// Delegation is work that was not written for Vishwa, and what it is told.
+type Delegation struct {
+	Is       schemas.External `json:"is"`
+	Manifest []byte           `json:"manifest,omitempty"` // the bytes of the file that it names
+	// Vars are what it is told, by name: VISHWA_OUTPUTS, the address below which it writes;
+	// VISHWA_PARAMS, as JSON; VISHWA_INPUT_<NAME>, where a file is read until the run must have
+	// ended. Who sees the task sees them.
+	Vars map[string]string `json:"vars"`
+}
+
+// ExternalOutputs is the variable of the address below which external work writes.
+const ExternalOutputs = "VISHWA_OUTPUTS"
 
 // Mount is a folder of this machine in a task.
 type Mount struct {

@@ -29,7 +29,7 @@ func (t Task) Check() error {
 		return wrong("its owner %q cannot be the value of a label", t.Owner)
 	case !labelValue.MatchString(t.Launch):
 		return wrong("its launch %q cannot be the value of a label", t.Launch)
-	case len(t.Command) == 0 || t.Command[0] == "":
+	case t.External == nil && (len(t.Command) == 0 || t.Command[0] == ""):
 		return wrong("it has no command")
 	case t.Deadline <= 0:
 		return wrong("it has no deadline")

@@ -83,6 +83,8 @@ type Job struct {
 	// RunsOn is where it is carried out and on what. It is no part of what the job is, but for
 	// the image and the number of nodes, which the key covers.
 	RunsOn schemas.RunsOn `json:"runsOn,omitzero"`
+	// External is begun in place of a command; nil is none.
+	External *schemas.External `json:"external,omitempty"`
 	// Isolation is a level: a run of the same key that ended before and stood at a weaker one
 	// is none, and is run again. Empty: any will do.
 	Isolation string `json:"isolation,omitempty"`

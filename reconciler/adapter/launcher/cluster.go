@@ -103,7 +103,7 @@ func (c *cluster) takes(t port.Task) error {
 		return fault.WithHint(fault.New(fault.Invalid, format, args...), "%s", hint)
 	}
 	switch {
-	case t.Image == "":
+	case t.Image == "" && t.External == nil:
 		return wrong("give it an image, or the project one in spec.defaults.image", "%s has no image, and a cluster runs nothing without", t.Ref)
 	case len(t.Mounts) > 0:
 		return wrong("let the worker fetch what it needs from the store", "task %s mounts folders of this machine, which a cluster does not have", t.Name)
@@ -139,7 +139,7 @@ func (c *cluster) owned(t port.Task, u status.Unit) error {
 // let gives what the task needs to its object, and lets it go. It tells whether the object
 // went away meanwhile.
 func (c *cluster) let(ctx context.Context, t port.Task, u status.Unit) (again bool, err error) {
-	if err := c.Create(ctx, kube.Secrets, c.secret(t, u), nil); err != nil && fault.Of(err) != fault.Conflict {
+	if err := c.withSecret(ctx, t, u); err != nil && fault.Of(err) != fault.Conflict {
 		return false, err // one of that name is of this same object: nobody else knows the name
 	}
 	if t.Nodes > 1 && c.kind.headless() {
@@ -161,6 +161,14 @@ func (c *cluster) let(ctx context.Context, t port.Task, u status.Unit) (again bo
 	if err == nil {
 	}
 	return false, err
+}
+
+// withSecret gives a worker its ticket; external work has none.
+func (c *cluster) withSecret(ctx context.Context, t port.Task, u status.Unit) error {
+	if t.External != nil {
+		return nil
+	}
+	return c.Create(ctx, kube.Secrets, c.secret(t, u), nil)
 }
 
 const (

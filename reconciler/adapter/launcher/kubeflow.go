@@ -63,6 +63,9 @@ func (trainKind) mine(status.Unit, status.Pod) bool { return true }
 func (trainKind) headless() bool { return false }
 
 func (k trainKind) takes(t port.Task) error {
+	if t.External != nil {
+		return fault.New(fault.Invalid, "%s is work of another tool than Kubeflow Trainer", t.Ref)
+	}
 	wrong := func(what, hint string) error {
 		return fault.WithHint(fault.New(fault.Invalid, "%s %s, which a TrainJob has no field for", t.Ref, what), "%s", hint)
 	}

@@ -132,6 +132,9 @@ func (jobKind) mine(u status.Unit, p status.Pod) bool {
 }
 
 func (k jobKind) takes(t port.Task) error {
+	if t.External != nil {
+		return takesExternal(t)
+	}
 	if t.Resources.GPUKind != "" && k.o.Runner.GPULabel == "" {
 		return fault.WithHint(fault.New(fault.Invalid, "%s asks for a GPU of kind %s, and its runner does not say which label of nodes tells the kind", t.Ref, t.Resources.GPUKind),
 			"set kubernetes.gpuLabel of the runner, such as nvidia.com/gpu.product")
@@ -141,6 +144,9 @@ func (k jobKind) takes(t port.Task) error {
 
 // object is the Job of a task.
 func (k jobKind) object(t port.Task, n names) map[string]any {
+	if t.External != nil {
+		return k.external(t, n)
+	}
 	nodes := max(1, t.Nodes)
 	spec := map[string]any{
 		"suspend": true, "backoffLimit": 0, "completions": nodes, "parallelism": nodes,

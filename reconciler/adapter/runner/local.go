@@ -65,6 +65,9 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	if err == nil {
 		err = work.CheckJob(job)
 	}
+	if err == nil && job.External != nil {
+		err = fault.WithHint(fault.New(fault.Invalid, "start %s: this machine begins no external work", job.Ref), "name a runner of the tool that has it")
+	}
 	if err != nil {
 		return port.Run{}, err
 	}
@@ -84,7 +87,7 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	} else if k := fault.Of(err); k != fault.Missing && k != fault.Corrupt {
 		return port.Run{}, err
 	}
-	if err := l.enough(job); err != nil {
+	if err := work.Enough(job, l.Wall, l.GPUs); err != nil {
 		return port.Run{}, err
 	}
 	if err := l.begin(dir, job); err != nil {
@@ -138,7 +141,7 @@ func (l local) begin(dir string, job port.Job) error {
 	}
 	a, held, err := next(dir, l.Seal, func(a attempt, _ int) any {
 		id := digest.Of([]byte(a.dir)).Hex()[:32] // two state directories may hold the same key
-		return order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: limited(l.Wall, job.RunsOn.Resources)}
+		return order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: work.Limited(l.Wall, job.RunsOn.Resources)}
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // RemoteConfig says what begins workers, and by which way things reach them.
@@ -46,7 +47,11 @@ type RemoteConfig struct {
 	// mounted, which the launcher must be able to do.
 	Shelf  port.Bucket
 	Object func(digest.Digest) string
-	Packs  dispatch.Packs // of environments
+	// External begins work of the team's on the same tool; nil: it has none. Outside is the
+	// address of the shelf as that work knows it, s3://bucket/prefix.
+	External func(schemas.External) port.Launcher
+	Outside  string
+	Packs    dispatch.Packs // of environments
 	// Worker is the worker's program for an architecture of Go's, on this machine.
 	Worker      func(arch string) (path string, err error)
 	Brought     bool   // the launcher brings the worker to WorkerProgram before the job's image begins
@@ -185,7 +190,7 @@ func (r *remote) observeAttempt(ctx context.Context, a attempt) (port.Run, error
 	} else if err != nil {
 		return port.Run{}, err
 	}
-	st, err := r.Launcher.Observe(ctx, id)
+	st, err := r.launcherOf(l).Observe(ctx, id)
 	gone := fault.Of(err) == fault.Missing
 	if err != nil && !gone {
 		return port.Run{}, err
@@ -198,7 +203,10 @@ func (r *remote) observeAttempt(ctx context.Context, a attempt) (port.Run, error
 		return run, nil
 	}
 	r.renew(ctx, a, l)
-	began := r.began(ctx, a, l)
+	began, overdue := r.began(ctx, a, l), overdue
+	if l.Job.External != nil {
+		overdue = 0 // it writes nothing after its end
+	}
 	if began.IsZero() {
 		run.Reason = "its worker makes it ready"
 		return run, nil
@@ -225,9 +233,11 @@ func (r *remote) began(ctx context.Context, a attempt, l launch) time.Time {
 	if ok {
 		return at
 	}
-	raw, err := r.staged(ctx, a, l, dispatch.StatusName, 1<<10)
-	if err != nil || len(raw) == 0 {
-		return time.Time{}
+	if l.Job.External == nil {
+		raw, err := r.staged(ctx, a, l, dispatch.StatusName, 1<<10)
+		if err != nil || len(raw) == 0 {
+			return time.Time{}
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -247,15 +257,20 @@ func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState
 	}
 	a, err := newest(dir, r.Seal)
 	var id port.TaskID
+	var l launch
 	if err == nil {
 		err = a.readSealed(taskFile, &id)
 	}
+	if err == nil {
+		err = a.readSealed(orderFile, &l)
+	}
+	by := r.launcherOf(l)
 	short, stop := context.WithTimeout(ctx, r.patience())
 	defer stop()
 	if err == nil {
-		st, oerr := r.Launcher.Observe(short, id)
+		st, oerr := by.Observe(short, id)
 		if oerr == nil && st.Phase != port.TaskEnded {
-			_, _ = r.Launcher.Await(short, id, st) // whatever it brings, Poll tells
+			_, _ = by.Await(short, id, st) // whatever it brings, Poll tells
 		}
 	} else if fault.Of(err) != fault.Missing {
 		return run, err
@@ -295,7 +310,7 @@ func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
 	}
 	var id port.TaskID
 	if err := a.readSealed(taskFile, &id); err == nil {
-		if err := r.Launcher.Remove(ctx, id); err != nil {
+		if err := r.launcherOf(l).Remove(ctx, id); err != nil {
 			return fmt.Errorf("stop %s: %w", l.Job.Ref, err)
 		}
 	} else if fault.Of(err) != fault.Missing {

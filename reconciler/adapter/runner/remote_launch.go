@@ -64,7 +64,7 @@ func (r *remote) launched(ctx context.Context, a attempt) error {
 	if err != nil {
 		return fmt.Errorf("start %s on %s: %w", l.Job.Ref, r.Name, err)
 	}
-	id, err = r.Launcher.Launch(ctx, task)
+	id, err = r.launcherOf(l).Launch(ctx, task)
 	if fault.Of(err) == fault.Invalid && err != nil {
 		text := err.Error()
 		if hint := fault.HintOf(err); hint != "" {
@@ -117,6 +117,10 @@ func (r *remote) task(ctx context.Context, a attempt, l launch) (port.Task, erro
 		Image: on.Image, Resources: on.Resources, Nodes: on.Nodes, Priority: on.Priority, Spot: on.Spot,
 		Deadline: timeout + preparing + overdue,
 	}
+	if l.Job.External != nil {
+		t.Deadline = timeout + externalGrace
+		return r.delegated(ctx, l, t)
+	}
 	doc := dispatch.Document{Version: dispatch.Version, Program: r.Program, Job: l.Digest, Nonce: l.Nonce, Guard: r.Guard,
 		Order: work.Order{ID: digest.Of([]byte(l.Nonce)).Hex()[:32], Job: l.Job, Grace: r.Grace, Log: r.Log, Wall: r.wallThere(), Pack: l.Pack}}
 	for host, art := range r.packsFor(ctx, l.Job) {
@@ -152,7 +156,11 @@ func (r *remote) wallThere() wall.Policy {
 
 // prefix is where a launch writes on the shelf: nobody else can guess it.
 func (l launch) prefix() string {
-	return "staging/" + l.Digest.Hex()[:32] + "/" + digest.Of([]byte("prefix " + l.Nonce)).Hex()[:32] + "/"
+	folder := "staging/"
+	if l.Job.External != nil {
+		folder = externalFolder
+	}
+	return folder + l.Digest.Hex()[:32] + "/" + digest.Of([]byte("prefix " + l.Nonce)).Hex()[:32] + "/"
 }
 
 // lent writes the document to the shelf, with requests that are signed ahead.
@@ -252,7 +260,7 @@ func (r *remote) mounted(ctx context.Context, a attempt, t *port.Task, doc *disp
 	}
 	doc.Read = map[digest.Digest]string{}
 	for _, d := range dispatch.Reads(doc.Order.Job, slices.Collect(maps.Values(doc.Packs))...) {
-		if err := r.copyOut(ctx, d, filepath.Join(from, d.Hex())); err != nil {
+		if err := artifact.CopyOut(ctx, r.Store, d, filepath.Join(from, d.Hex())); err != nil {
 			return err
 		}
 		doc.Read[d] = "file://" + path.Join(to, d.Hex())
@@ -269,7 +277,7 @@ func (r *remote) mounted(ctx context.Context, a attempt, t *port.Task, doc *disp
 	if err != nil {
 		return err
 	}
-	if err := place(file, filepath.Join(bin, path.Base(port.WorkerProgram))); err != nil {
+	if err := artifact.CopyProgram(file, filepath.Join(bin, path.Base(port.WorkerProgram))); err != nil {
 		return artifact.Disk(err, r.Dir)
 	}
 	ticket.Document = dispatch.Located{URL: "file://" + path.Join(to, dispatch.DocumentName), SHA256: digest.Of(raw)}
@@ -277,36 +285,6 @@ func (r *remote) mounted(ctx context.Context, a attempt, t *port.Task, doc *disp
 	t.Mounts = []port.Mount{{From: from, To: to}, {From: bin, To: path.Dir(port.WorkerProgram)}, {From: staging, To: there, Write: true}}
 	t.Isolated = len(doc.Order.Job.Network) > 0 && !doc.Order.Job.Network.All() && len(doc.Order.Job.Network.Hosts()) == 0 && doc.Order.Job.Lock == ""
 	return nil
-}
-
-// copyOut copies content out of the store, for all to read.
-func (r *remote) copyOut(ctx context.Context, d digest.Digest, to string) error {
-	in, err := r.Store.Get(ctx, d)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o444)
-	if err != nil {
-		return artifact.Disk(err, r.Dir)
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
-}
-
-// place has a program at another path: a second name of it, or a copy.
-func place(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Chmod(0o755), out.Close())
 }
 
 // shelf is where a launch's worker writes, and its prefix there.

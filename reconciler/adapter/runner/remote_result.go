@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,7 +22,11 @@ import (
 
 // conclude is the end of an attempt whose task has ended, or is gone.
 func (r *remote) conclude(ctx context.Context, a attempt, l launch, st port.TaskStatus, gone bool) (port.Run, error) {
-	res, err := r.result(ctx, a, l)
+	var res port.Result
+	var err error = fault.New(fault.Missing, "it did not end well")
+	if l.Job.External == nil || !gone && st.Cause == "" { // external work says by its end alone whether it made something
+		res, err = r.result(ctx, a, l)
+	}
 	switch {
 	case err == nil:
 	case fault.Of(err) == fault.Missing:
@@ -73,6 +76,7 @@ func (r *remote) untold(l launch, st port.TaskStatus, gone bool) port.Result {
 	switch {
 	case gone:
 		res.Cause, res.ExitCode, res.Message = port.Lost, -1, fmt.Sprintf("Somebody removed %s from %s before it left a result. The next pass begins it anew.", l.Name, r.Name)
+	case l.Job.External != nil && st.Cause != "":
 	case st.Cause == "" || st.Cause == port.Exit:
 		// A worker tells how its run ended; one that ended without a word could not do so.
 		res.Cause = port.Lost
@@ -87,6 +91,9 @@ func (r *remote) untold(l launch, st port.TaskStatus, gone bool) port.Result {
 
 // result reads, checks and keeps what a worker left; Missing where it left nothing.
 func (r *remote) result(ctx context.Context, a attempt, l launch) (port.Result, error) {
+	if l.Job.External != nil {
+		return r.externalResult(ctx, l)
+	}
 	raw, err := r.staged(ctx, a, l, dispatch.ResultName, mostResult)
 	if err != nil {
 		return port.Result{}, err
@@ -95,7 +102,7 @@ func (r *remote) result(ctx context.Context, a attempt, l launch) (port.Result, 
 	if err != nil {
 		return port.Result{}, err
 	}
-	res := r.claimed(m.Result, l)
+	res := dispatch.Claimed(m.Result, l.Begun, r.Env.Now(), r.Shelf == nil || r.Brought)
 	if res.Cause == "" {
 		if err := dispatch.CheckResult(res, l.Job); err != nil {
 			return port.Result{}, err
@@ -109,45 +116,6 @@ func (r *remote) result(ctx context.Context, a attempt, l launch) (port.Result, 
 
 // mostResult bounds a result manifest, in bytes: a model folder of a million files has one.
 const mostResult = 256 << 20
-
-// The most that is kept of what a worker says for people, in bytes.
-const (
-	mostMessage = 4 << 10
-	mostTail    = 16 << 10
-)
-
-// claimed is what a worker says of a run, as far as that can be said: words are bounded and
-// steer no terminal, times are none of the future, and isolation counts where nothing of the
-// job's image came before the worker.
-func (r *remote) claimed(res port.Result, l launch) port.Result {
-	now := r.Env.Now()
-	cut := func(s string, most int) string { return harmless.Text(s[:min(len(s), most)]) }
-	res.Message, res.Tail = cut(res.Message, mostMessage), cut(res.Tail, mostTail)
-	res.Host, res.Python, res.Kept = cut(res.Host, 64), cut(res.Python, 64), ""
-	res.Started, res.Finished = within(res.Started, l.Begun, now), within(res.Finished, l.Begun, now)
-	switch res.Cause {
-	case "", port.Exit, port.Signal, port.OutOfMemory, port.TimedOut, port.OverLimit, port.Stopped, port.MissingOutput, port.BadMetrics, port.BadEnv, port.Lost:
-	default: // the rest is for the launcher to tell
-		res.Cause = port.Lost
-	}
-	if res.Cause != "" {
-		res.Outputs, res.Model, res.Metrics = nil, nil, nil
-	}
-	if res.Isolation != nil && r.Shelf != nil && !r.Brought {
-		res.Isolation = &port.Isolation{Level: "none", Network: "not limited"}
-	}
-	return res
-}
-
-func within(t, from, to time.Time) time.Time {
-	if t.Before(from) {
-		return from
-	}
-	if t.After(to) {
-		return to
-	}
-	return t
-}
 
 // side is how many objects are read side by side.
 const side = 4
@@ -196,7 +164,7 @@ func (r *remote) clear(ctx context.Context, a attempt, l launch) error {
 	var id port.TaskID
 	var errs []error
 	if err := a.readSealed(taskFile, &id); err == nil {
-		errs = append(errs, r.Launcher.Remove(ctx, id))
+		errs = append(errs, r.takeAway(ctx, l, id))
 	}
 	if r.Shelf == nil {
 		for _, name := range []string{"lent", "staging", "bin"} {

@@ -222,7 +222,11 @@ func (b *remoteBench) again() *remoteBench {
 // left is what lies below the prefix of any launch.
 func (b *remoteBench) left(t *testing.T) (names []string) {
 	t.Helper()
-	_ = filepath.WalkDir(filepath.Join(b.state, "store", "staging"), func(p string, d os.DirEntry, err error) error {
+	return b.below("staging")
+}
+
+func (b *remoteBench) below(folder string) (names []string) {
+	_ = filepath.WalkDir(filepath.Join(b.state, "store", folder), func(p string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			names = append(names, p)
 		}

@@ -153,9 +153,13 @@ func (b *builder) node(d *schemas.Declaration, spec any, nodes int) Node {
 	return Node{Ref: d.Ref(), Decl: d, Recipe: port.Recipe{Schema: Schema, Kind: d.Kind, Spec: rest}}
 }
 
-// place says where n runs. Its image and its number of nodes are part of what it is.
-func (b *builder) place(n *Node, on schemas.RunsOn) {
+// place says where n runs. Its image and its number of nodes are part of what it is; external
+// work has what it says itself.
+func (b *builder) place(n *Node, on schemas.RunsOn, e *schemas.External) {
 	n.RunsOn = on.Or(b.defaults)
+	if e != nil {
+		n.RunsOn.Image = ""
+	}
 	n.Recipe.Image = n.RunsOn.Image
 	if on.Nodes > 1 {
 		n.Recipe.Nodes = on.Nodes

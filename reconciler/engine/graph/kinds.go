@@ -4,6 +4,7 @@ package graph
 
 import (
 	"path"
+	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/schemas"
@@ -37,27 +38,33 @@ func (b *builder) dataset(d *schemas.Declaration, spec *schemas.Dataset) {
 
 func (b *builder) transform(d *schemas.Declaration, spec *schemas.Transform) {
 	n := b.node(d, spec, 1)
-	if !b.work(d, &n, spec.Work, 1) {
+	if !b.work(d, &n, withFiles(spec.Work, spec.External), 1) {
 		return
 	}
-	b.place(&n, spec.RunsOn)
+	b.place(&n, spec.RunsOn, spec.External)
 	n.Recipe.Params = spec.Params
 	n.Inputs = spec.Inputs
 	b.nodes = append(b.nodes, n)
+}
+
+// withFiles is what a run consists of: the files of external work are its code.
+func withFiles(w schemas.Work, e *schemas.External) schemas.Work {
+	w.Code = append(slices.Clone(w.Code), e.Files()...)
+	return w
 }
 
 // training makes a node a candidate. All but the parameters is the same for every one, and
 // is made once.
 func (b *builder) training(d *schemas.Declaration, spec *schemas.Training) {
 	all := candidates(spec)
-	whole := b.node(d, spec, len(all))
-	if !b.work(d, &whole, spec.Work, len(all)) || !b.weigh(d, "spec.candidates", len(all)*(weight(spec.Params)+len(spec.Inputs)*perInput)) {
+	every := b.node(d, spec, len(all))
+	if !b.work(d, &every, withFiles(spec.Work, spec.External), len(all)) || !b.weigh(d, "spec.candidates", len(all)*(weight(spec.Params)+len(spec.Inputs)*perInput)) {
 		return
 	}
-	b.place(&whole, spec.RunsOn)
-	whole.Inputs = spec.Inputs
+	b.place(&every, spec.RunsOn, spec.External)
+	every.Inputs = spec.Inputs
 	for name, c := range all {
-		n := whole
+		n := every
 		n.Ref.Output = name
 		n.Recipe.Params = merged(spec.Params, c.Params)
 		b.nodes = append(b.nodes, n)

@@ -44,6 +44,11 @@ func Survey(tree fs.FS, decls []schemas.Declaration) (Pins, []schemas.Problem) {
 			if w, field := spec.Command(); w != nil {
 				s.work(d, field, *w)
 			}
+			if run, ok := spec.(schemas.Runnable); ok {
+				for _, p := range run.Delegates().Files() {
+					s.readManifest(d, "spec.external", p)
+				}
+			}
 		}
 	}
 	return s.pins, s.problems

@@ -141,7 +141,9 @@ type Run struct {
 	Isolation *port.Isolation `json:"isolation,omitempty"`
 	Runner    string          `json:"runner,omitempty"` // which carried it out; none: this machine
 	Image     string          `json:"image,omitempty"`  // that it ran in, by digest
-	Nodes     int             `json:"nodes,omitempty"`  // where there were several
+	// External is work of the team's that was not begun as a command: nothing of how it came to be is known.
+	External bool `json:"external,omitempty"`
+	Nodes    int  `json:"nodes,omitempty"` // where there were several
 	// Resources is what it was given, on each of its nodes.
 	Resources schemas.Resources `json:"resources,omitzero"`
 	// Undated names outputs as if they carried no dates and nothing else that a run varies

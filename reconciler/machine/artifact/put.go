@@ -69,7 +69,7 @@ func PutTree(ctx context.Context, store port.Store, dir string) (port.Artifact, 
 	if err := m.Check(); err != nil {
 		return port.Artifact{}, fault.WithHint(fault.New(fault.Invalid, "keep folder %s: %w", name, err), "rename the file")
 	}
-	if err := putManifest(ctx, store, m); err != nil {
+	if err := PutManifest(ctx, store, m); err != nil {
 		return port.Artifact{}, fmt.Errorf("keep folder %s: %w", name, err)
 	}
 	return port.Artifact{Name: name, Digest: m.Digest(), Size: m.Size(), Files: m}, nil
@@ -102,7 +102,8 @@ func Has(ctx context.Context, store port.Store, art port.Artifact) (bool, error)
 	return true, nil
 }
 
-func putManifest(ctx context.Context, store port.Store, m digest.Manifest) error {
+// PutManifest keeps the list of a folder, which names it.
+func PutManifest(ctx context.Context, store port.Store, m digest.Manifest) error {
 	b, err := digest.Canonical(m)
 	if err != nil {
 		return fmt.Errorf("encode manifest: %w", err)

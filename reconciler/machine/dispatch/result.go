@@ -7,13 +7,53 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
+
+// The most that is kept of what a worker says for people, in bytes.
+const (
+	mostMessage = 4 << 10
+	mostTail    = 16 << 10
+)
+
+// Claimed is what a worker says of a run that was begun then, as far as that can be said: words
+// are bounded and steer no terminal, times are none of the future, and isolation counts where
+// nothing of the job's image came before the worker.
+func Claimed(res port.Result, begun, now time.Time, isolated bool) port.Result {
+	cut := func(s string, most int) string { return harmless.Text(s[:min(len(s), most)]) }
+	res.Message, res.Tail = cut(res.Message, mostMessage), cut(res.Tail, mostTail)
+	res.Host, res.Python, res.Kept = cut(res.Host, 64), cut(res.Python, 64), ""
+	res.Started, res.Finished = within(res.Started, begun, now), within(res.Finished, begun, now)
+	switch res.Cause {
+	case "", port.Exit, port.Signal, port.OutOfMemory, port.TimedOut, port.OverLimit, port.Stopped, port.MissingOutput, port.BadMetrics, port.BadEnv, port.Lost:
+	default: // the rest is for the launcher to tell
+		res.Cause = port.Lost
+	}
+	if res.Cause != "" {
+		res.Outputs, res.Model, res.Metrics = nil, nil, nil
+	}
+	if res.Isolation != nil && !isolated {
+		res.Isolation = &port.Isolation{Level: "none", Network: "not limited"}
+	}
+	return res
+}
+
+func within(t, from, to time.Time) time.Time {
+	if t.Before(from) {
+		return from
+	}
+	if t.After(to) {
+		return to
+	}
+	return t
+}
 
 // CheckResult holds a result against the job: everything that was asked for, and nothing else.
 func CheckResult(res port.Result, job port.Job) error {

@@ -19,7 +19,7 @@ func CheckJob(job port.Job) error {
 	wrong := func(way, format string, args ...any) error {
 		return fault.WithHint(fault.New(fault.Invalid, "check job %s: "+format, append([]any{job.Ref}, args...)...), "%s", way)
 	}
-	if len(job.Command) == 0 || job.Command[0] == "" {
+	if job.External == nil && (len(job.Command) == 0 || job.Command[0] == "") {
 		return wrong("Declare spec.run, such as [python, src/train.py]", "it has no command")
 	}
 	if err := job.Code.Check(); err != nil {

@@ -45,6 +45,7 @@ func (a *execution) run(ctx context.Context, j *job) error {
 	if work.RunsOn.Nodes > 1 {
 		e.Run.Nodes = work.RunsOn.Nodes
 	}
+	e.Run.External = work.External != nil
 	a.compare(ctx, j, &e)
 	return a.record(ctx, j, e)
 }
@@ -118,6 +119,7 @@ func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 	command, _ := spec.Command()
 	bounds := spec.Bounds()
 	out.Outputs, out.Model = spec.Writes()
+	out.External = spec.Delegates()
 	out.Pass, out.Timeout, out.Network = command.Env.Pass, bounds.Timeout.Or(time.Hour), bounds.Network
 	return out, nil
 }

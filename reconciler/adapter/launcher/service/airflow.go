@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -77,6 +78,27 @@ type airflowConf struct {
 	Seconds  int64     `json:"seconds"` // then the DAG itself ends it
 	Command  []string  `json:"command,omitempty"`
 	Ticket   string    `json:"ticket,omitempty"`
+	// External is of a DAG of the team's, and Vars what that is told.
+	External bool              `json:"external,omitempty"`
+	Vars     map[string]string `json:"vars,omitempty"`
+}
+
+// AirflowExternal begins DAGs of the team's on the same Airflow, each by a launcher of its own.
+func AirflowExternal(r schemas.AirflowRunner, o Options) func(schemas.External) port.Launcher {
+	var mu sync.Mutex
+	all := map[string]port.Launcher{}
+	return func(e schemas.External) port.Launcher {
+		mu.Lock()
+		defer mu.Unlock()
+		r.DAG = ""
+		if e.Airflow != nil {
+			r.DAG = e.Airflow.DAG
+		}
+		if all[r.DAG] == nil {
+			all[r.DAG] = Airflow(r, o)
+		}
+		return all[r.DAG]
+	}
 }
 
 func (a *airflow) fits(task port.Task) error {
@@ -91,7 +113,19 @@ func (a *airflow) submit(ctx context.Context, task port.Task, at time.Time) (rec
 		Owner: task.Owner, Job: string(task.Job), Launch: task.Launch, UID: strings.ToLower(rand.Text()), Of: task.Ref.String(), Begun: at.UTC(),
 		Deadline: task.Deadline.String(), Seconds: int64((task.Deadline + 5*time.Minute).Seconds()), Command: task.Command, Ticket: string(task.Ticket),
 	}
-	body := map[string]any{"dag_run_id": task.Name, "conf": map[string]any{"vishwa": given}}
+	conf := map[string]any{}
+	if e := task.External; e != nil {
+		given.External, given.Vars = true, e.Vars
+		if e.Is.Airflow != nil {
+			conf, _ = told(e.Is.Airflow.Conf, e.Vars).(map[string]any)
+			conf = maps.Clone(conf)
+		}
+	}
+	if conf == nil {
+		conf = map[string]any{}
+	}
+	conf["vishwa"] = given
+	body := map[string]any{"dag_run_id": task.Name, "conf": conf}
 	doing := "trigger " + task.Name
 	api, err := a.version(ctx)
 	if err != nil {
@@ -112,7 +146,7 @@ func (a *airflow) submit(ctx context.Context, task port.Task, at time.Time) (rec
 		return record{}, fault.New(fault.Conflict, "%s: one of that name exists", doing)
 	case code == http.StatusNotFound:
 		return record{}, fault.WithHint(fault.New(fault.Invalid, "%s: Airflow has no DAG %s that this token may use", doing, a.dag),
-			"put what vishwa export airflow --dag %s writes into its folder of DAGs, and wait until it is listed", a.dag)
+			"put it into its folder of DAGs, and wait until it is listed; vishwa export airflow --dag %s writes the one that carries out runs", a.dag)
 	case code == http.StatusBadRequest:
 		return record{}, fault.WithHint(a.refused(doing, code), "see in Airflow whether DAG %s has import errors, and write its file anew with vishwa export airflow --dag %s", a.dag, a.dag)
 	}
@@ -289,6 +323,9 @@ func (a *airflow) recordOf(run airflowRun) record {
 		r.status = port.TaskStatus{Phase: port.TaskEnded}
 	case "failed":
 		r.status = port.TaskStatus{Phase: port.TaskEnded, Cause: port.Lost, Reason: "Airflow lost it, or somebody marked it as failed"}
+		if given.External {
+			r.status.Cause, r.status.ExitCode, r.status.Reason = port.Exit, 1, "the run of the DAG failed: Airflow has its logs"
+		}
 	default: // queued, and what is to come
 		r.status = port.TaskStatus{Phase: port.TaskWaiting}
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -64,6 +65,9 @@ func (c *ray) submit(ctx context.Context, task port.Task, at time.Time) (record,
 	body := map[string]any{
 		"submission_id": task.Name, "entrypoint": rayBegins + shellQuoted(task.Command), "metadata": metadata,
 		"runtime_env": map[string]any{"env_vars": map[string]string{port.TicketVariable: string(task.Ticket)}},
+	}
+	if e := task.External; e != nil && e.Is.Ray != nil {
+		body["entrypoint"], body["runtime_env"] = e.Is.Ray.Entrypoint, withVars(e.Is.Ray.RuntimeEnv, e.Vars)
 	}
 	if n, _ := schemas.Millicores(task.Resources.CPU); n > 0 {
 		body["entrypoint_num_cpus"] = json.Number(strconv.FormatFloat(float64(n)/1000, 'f', -1, 64))
@@ -204,6 +208,23 @@ func (job rayJob) stands() port.TaskStatus {
 		return s
 	}
 	return ended(port.Lost, "Ray lost it") // its supervisor or its node is gone
+}
+
+// withVars is a runtime environment of Ray's with more variables.
+func withVars(env map[string]any, vars map[string]string) map[string]any {
+	out := maps.Clone(env)
+	if out == nil {
+		out = map[string]any{}
+	}
+	all := map[string]any{}
+	if own, ok := out["env_vars"].(map[string]any); ok {
+		maps.Copy(all, own)
+	}
+	for name, v := range vars {
+		all[name] = v
+	}
+	out["env_vars"] = all
+	return out
 }
 
 // shellQuoted is a command as a shell reads it: each word as it is.

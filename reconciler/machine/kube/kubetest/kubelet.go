@@ -138,6 +138,9 @@ func (c *Cluster) begin(p *corev1.Pod) {
 			}
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(root, k.WorkingDir), 0o700); err != nil {
+		c.fail(err, "make the working directory")
+	}
 	cmd := exec.Command(k.Command[0], append(k.Command[1:], k.Args...)...)
 	cmd.Dir = filepath.Join(root, k.WorkingDir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -1,6 +1,6 @@
 // What a run asks of this machine: limits, and GPUs of its own.
 
-package runner
+package work
 
 import (
 	"path"
@@ -14,26 +14,27 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// enough refuses a job that asks for more than this machine ever gives a run.
-func (c Config) enough(job port.Job) error {
+// Enough refuses a job that asks for more than this machine ever gives a run, by the policy of
+// its owner and the GPUs that it has.
+func Enough(job port.Job, p wall.Policy, gpus gpu.Machine) error {
 	r := job.RunsOn.Resources
 	refuse := func(way, format string, args ...any) error {
 		return fault.WithHint(fault.New(fault.Invalid, "%s asks for "+format, append([]any{job.Ref}, args...)...), "%s", way)
 	}
 	const owner = "ask for less, name another runner, or raise the limits of this machine's settings"
-	if memory, _ := schemas.Bytes(r.Memory); c.Wall.Limits.Memory > 0 && memory > c.Wall.Limits.Memory {
-		return refuse(owner, "%s of memory, and this machine gives a run %d bytes", r.Memory, c.Wall.Limits.Memory)
+	if memory, _ := schemas.Bytes(r.Memory); p.Limits.Memory > 0 && memory > p.Limits.Memory {
+		return refuse(owner, "%s of memory, and this machine gives a run %d bytes", r.Memory, p.Limits.Memory)
 	}
-	if disk, _ := schemas.Bytes(r.EphemeralStorage); c.Wall.Limits.Disk > 0 && disk > c.Wall.Limits.Disk {
-		return refuse(owner, "%s of disk, and this machine gives a run %d bytes", r.EphemeralStorage, c.Wall.Limits.Disk)
+	if disk, _ := schemas.Bytes(r.EphemeralStorage); p.Limits.Disk > 0 && disk > p.Limits.Disk {
+		return refuse(owner, "%s of disk, and this machine gives a run %d bytes", r.EphemeralStorage, p.Limits.Disk)
 	}
-	if cpu, _ := schemas.Millicores(r.CPU); c.Wall.Limits.CPUs > 0 && float64(cpu)/1000 > c.Wall.Limits.CPUs {
-		return refuse(owner, "%s processors, and this machine gives a run %g", r.CPU, c.Wall.Limits.CPUs)
+	if cpu, _ := schemas.Millicores(r.CPU); p.Limits.CPUs > 0 && float64(cpu)/1000 > p.Limits.CPUs {
+		return refuse(owner, "%s processors, and this machine gives a run %g", r.CPU, p.Limits.CPUs)
 	}
 	if r.GPU == 0 {
 		return nil
 	}
-	all := c.GPUs.GPUs()
+	all := gpus.GPUs()
 	fit := gpu.OfKind(all, r.GPUKind)
 	if len(fit) < r.GPU {
 		want := plural.Of(r.GPU, "GPU")
@@ -43,7 +44,7 @@ func (c Config) enough(job port.Job) error {
 		return refuse("ask for what it has, or name a runner that has them", "%s, and this machine has %s", want, gpu.Told(all))
 	}
 	for _, g := range fit {
-		if c.Wall.Level != wall.None && !slices.ContainsFunc(c.Wall.Devices, func(p string) bool { ok, _ := path.Match(p, g.Device()); return ok }) {
+		if p.Level != wall.None && !slices.ContainsFunc(p.Devices, func(of string) bool { ok, _ := path.Match(of, g.Device()); return ok }) {
 			return refuse("allow them: devices: [\"/dev/nvidia*\"] below isolation of the controller's file, or "+wall.DevicesVariable+"=/dev/nvidia*",
 				"%s, and the settings of this machine let runs use none: %s is not among their devices", plural.Of(r.GPU, "GPU"), g.Device())
 		}
@@ -51,8 +52,8 @@ func (c Config) enough(job port.Job) error {
 	return nil
 }
 
-// limited is the wall around a run that asks for r.
-func limited(p wall.Policy, r schemas.Resources) wall.Policy {
+// Limited is the wall around a run that asks for r.
+func Limited(p wall.Policy, r schemas.Resources) wall.Policy {
 	if memory, ok := schemas.Bytes(r.Memory); ok && memory > 0 {
 		p.Limits.Memory = memory
 	}

@@ -1,0 +1,161 @@
+// What external work wrote: it had no worker, so that what lies below its address is all that is
+// known of it.
+
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/work"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Outside is where external work wrote, and where that is kept.
+type Outside struct {
+	Shelf  port.Bucket
+	Prefix string // ends in a slash
+	Store  port.Store
+	Most   int64 // bytes
+}
+
+// Where external work of a training writes, below its address.
+const (
+	externalModel   = "model"
+	externalMetrics = "metrics.json"
+)
+
+// Result keeps what external work of a job wrote, which ended well.
+func (o Outside) Result(ctx context.Context, job port.Job) (port.Result, error) {
+	res := port.Result{Outputs: map[string]port.Artifact{}, Isolation: &port.Isolation{Level: "none", Network: "not limited"}}
+	there, err := o.written(ctx)
+	if err != nil {
+		return res, err
+	}
+	missing := func(what, at string) (port.Result, error) {
+		res.Cause, res.Outputs, res.Model, res.Metrics = port.MissingOutput, nil, nil, nil
+		res.Message = fmt.Sprintf("%s was not written, though it ended well: write it to %s below the address in %s", what, at, port.ExternalOutputs)
+		return res, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(job.Outputs)) {
+		art, err := o.fetched(ctx, there, path.Clean(job.Outputs[name]))
+		if fault.Of(err) == fault.Missing && err != nil {
+			return missing("output "+name, job.Outputs[name])
+		} else if err != nil {
+			return res, err
+		}
+		res.Outputs[name] = art
+	}
+	if !job.Model {
+		return res, CheckResult(res, job)
+	}
+	raw, err := o.bytesOf(ctx, there, externalMetrics, 1<<20)
+	if fault.Of(err) == fault.Missing && err != nil {
+		return missing("its metrics", externalMetrics)
+	} else if err != nil {
+		return res, err
+	}
+	if res.Metrics, err = work.ParseMetrics(raw); err != nil {
+		res.Cause, res.Outputs, res.Message = port.BadMetrics, nil, err.Error()
+		return res, nil
+	}
+	model, err := o.fetched(ctx, there, externalModel)
+	if fault.Of(err) == fault.Missing && err != nil || err == nil && model.Files == nil {
+		return missing("its model", externalModel+"/")
+	} else if err != nil {
+		return res, err
+	}
+	res.Model = &model
+	return res, CheckResult(res, job)
+}
+
+// written are the sizes of all that lies below a launch's address, by path.
+func (o Outside) written(ctx context.Context) (map[string]int64, error) {
+	out, total := map[string]int64{}, int64(0)
+	for obj, err := range o.Shelf.List(ctx, o.Prefix) {
+		if err != nil {
+			return nil, fmt.Errorf("list what it made: %w", err)
+		}
+		name := strings.TrimPrefix(obj.Key, o.Prefix)
+		if name == "" || strings.HasSuffix(name, "/") { // how some tools write a folder
+			continue
+		}
+		out[name] = obj.Size
+		if total += obj.Size; total > o.Most || len(out) > mostWritten {
+			return nil, fault.New(fault.Invalid, "it made more than %d MiB or %d files", o.Most>>20, mostWritten)
+		}
+	}
+	return out, nil
+}
+
+// mostWritten bounds the objects that external work leaves.
+const mostWritten = 1_000_000
+
+// fetched keeps the file or the folder at a path.
+func (o Outside) fetched(ctx context.Context, there map[string]int64, at string) (port.Artifact, error) {
+	if _, is := there[at]; is {
+		d, size, err := o.keptObject(ctx, at)
+		return port.Artifact{Name: path.Base(at), Digest: d, Size: size}, err
+	}
+	m := digest.Manifest{}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		rel, below := strings.CutPrefix(name, at+"/")
+		if !below {
+			continue
+		}
+		d, size, err := o.keptObject(ctx, name)
+		if err != nil {
+			return port.Artifact{}, err
+		}
+		m = append(m, digest.File{Path: rel, Digest: d, Size: size})
+	}
+	if len(m) == 0 {
+		return port.Artifact{}, fault.New(fault.Missing, "nothing is at %s", at)
+	}
+	slices.SortFunc(m, func(a, b digest.File) int { return strings.Compare(a.Path, b.Path) })
+	if err := m.Check(); err != nil {
+		return port.Artifact{}, fault.New(fault.Invalid, "what it wrote below %s: %w", at, err)
+	}
+	if err := artifact.PutManifest(ctx, o.Store, m); err != nil {
+		return port.Artifact{}, err
+	}
+	return port.Artifact{Name: path.Base(at), Digest: m.Digest(), Size: m.Size(), Files: m}, nil
+}
+
+func (o Outside) keptObject(ctx context.Context, name string) (digest.Digest, int64, error) {
+	body, _, err := o.Shelf.Get(ctx, o.Prefix+name, port.All)
+	if err != nil {
+		return "", 0, fmt.Errorf("fetch %s: %w", name, err)
+	}
+	defer body.Close()
+	d, size, err := o.Store.Put(ctx, body)
+	if err != nil {
+		return "", 0, fmt.Errorf("keep %s: %w", name, err)
+	}
+	return d, size, nil
+}
+
+// bytesOf is a small file that external work wrote.
+func (o Outside) bytesOf(ctx context.Context, there map[string]int64, name string, most int64) ([]byte, error) {
+	size, is := there[name]
+	if !is {
+		return nil, fault.New(fault.Missing, "nothing is at %s", name)
+	}
+	if size > most {
+		return nil, fault.New(fault.Invalid, "%s has more than %d bytes", name, most)
+	}
+	body, _, err := o.Shelf.Get(ctx, o.Prefix+name, port.All)
+	if err != nil {
+		return nil, fmt.Errorf("fetch %s: %w", name, err)
+	}
+	defer body.Close()
+	return io.ReadAll(io.LimitReader(body, most))
+}
