@@ -100,21 +100,44 @@ func (f Facts) unheard(p Pod) (port.TaskStatus, bool) {
 
 // podless is a task that was let go and has no pod.
 func (f Facts) podless() port.TaskStatus {
-	since := f.Unit.Created
-	if f.Unit.Status.Started != nil {
-		since = *f.Unit.Status.Started
-	}
+	since, known := f.letGo()
 	if f.Refused != "" {
 		why := "the cluster makes no pod for it: " + refusal(f.Refused)
-		if !strings.Contains(f.Refused, "exceeded quota") && f.over(since, f.Start) {
+		if !strings.Contains(f.Refused, "exceeded quota") && known && f.over(since, f.Start) {
 			return ended(port.Unschedulable, "%s", why)
 		}
 		return waiting("%s", why)
 	}
-	if f.over(since, f.Start) {
+	if known && f.over(since, f.Start) {
 		return ended(port.Lost, "it was let go %s ago, and the cluster made no pod for it", f.Now.Sub(since).Round(time.Second))
 	}
 	return waiting("its pod is being made")
+}
+
+// letGo is since when a task may have pods, as far as the cluster has said so: what waited in a
+// queue for hours was made hours ago, and was let go a moment ago. The words of the several who
+// say so come one after another, and none of them is waited for by its own age.
+func (f Facts) letGo() (since time.Time, known bool) {
+	since = f.Unit.Created
+	later := func(t time.Time) {
+		if t.After(since) {
+			since = t
+		}
+	}
+	if f.Unit.Status.Started != nil {
+		later(*f.Unit.Status.Started)
+	}
+	suspended, _ := f.Unit.Status.Conditions.get("Suspended")
+	later(suspended.Since)
+	if f.Queue == "" {
+		return since, true
+	}
+	if f.Load == nil {
+		return since, f.Unit.Status.Started != nil
+	}
+	admitted, yes := f.Load.Status.Conditions.get("Admitted")
+	later(admitted.Since)
+	return since, yes || f.Unit.Status.Started != nil
 }
 
 // refusal is the part of an event of FailedCreate that tells: pods "x" is forbidden: why.

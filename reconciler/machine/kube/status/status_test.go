@@ -157,3 +157,39 @@ func TestWhatAQueueDoesIsTold(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatAQueueLetGoIsGivenTimeToBegin: it was made hours ago, and let go a moment ago; what
+// says so comes in any order.
+func TestWhatAQueueLetGoIsGivenTimeToBegin(t *testing.T) {
+	const old, now, long = "2026-11-28T06:00:00Z", "2026-11-28T11:59:59Z", "2026-11-28T11:50:00Z"
+	unit := func(status string) string {
+		return `{"metadata": {"name": "t", "creationTimestamp": "` + old + `", "annotations": {"vishwa.dev/begun": "true"}}, "spec": {"completions": 1}, "status": {` + status + `}}`
+	}
+	suspended := func(is, since string) string {
+		return `"conditions": [{"type": "Suspended", "status": "` + is + `", "lastTransitionTime": "` + since + `"}]`
+	}
+	admitted := func(since string) string {
+		return `{"spec": {"queueName": "q"}, "status": {"conditions": [{"type": "Admitted", "status": "True", "lastTransitionTime": "` + since + `"}]}}`
+	}
+	for name, c := range map[string]struct {
+		unit, load string
+		ended      bool
+	}{
+		"admitted a moment ago":                     {unit(suspended("True", old)), admitted(now), false},
+		"the queue's word has not come":             {unit(suspended("True", old)), `{"spec": {"queueName": "q"}}`, false},
+		"nothing of the queue has come":             {unit(suspended("True", old)), "", false},
+		"resumed a moment ago":                      {unit(suspended("False", now)), admitted(long), false},
+		"begun a moment ago":                        {unit(`"startTime": "` + now + `"`), "", false},
+		"admitted long ago, and nobody makes a pod": {unit(suspended("True", old)), admitted(long), true},
+		"begun long ago, and nobody makes a pod":    {unit(`"startTime": "` + long + `"`), admitted(long), true},
+	} {
+		f := Facts{Unit: read[Unit](t, c.unit), Queue: "q", Now: noon, Patience: Patience{Start: 5 * time.Minute}}
+		if c.load != "" {
+			w := read[Workload](t, c.load)
+			f.Load = &w
+		}
+		if s := f.Task(); (s.Phase == port.TaskEnded) != c.ended {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
