@@ -6,11 +6,8 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -63,8 +60,8 @@ type remote struct {
 	RemoteConfig
 	mu    sync.Mutex
 	begun map[string]time.Time // attempts whose command was seen to have begun
-	logAt map[string]int64     // attempts' logs: where the piece that was read last ended
-	loans map[string]watched   // what attempts' workers are lent
+	logs  dispatch.Logs
+	loans map[string]watched // what attempts' workers are lent
 }
 
 // Remote runs jobs by a launcher.
@@ -75,7 +72,7 @@ func Remote(cfg RemoteConfig) port.Runner {
 	if cfg.Log <= 0 {
 		cfg.Log = 256 << 20
 	}
-	return &remote{RemoteConfig: cfg, begun: map[string]time.Time{}, logAt: map[string]int64{}, loans: map[string]watched{}}
+	return &remote{RemoteConfig: cfg, begun: map[string]time.Time{}, loans: map[string]watched{}}
 }
 
 // launch is one attempt, in job.json.
@@ -323,92 +320,3 @@ func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
 	r.forgetAttempt(a)
 	return r.clear(ctx, a, l)
 }
-
-// Logs reads the pieces that the worker has written; once it has ended, the whole log.
-func (r *remote) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byte, error) {
-	dir, err := keyDir(r.Dir, key)
-	if err == nil && offset < 0 {
-		err = fault.New(fault.Invalid, "read log: offset %d is negative", offset)
-	}
-	if err != nil {
-		return nil, err
-	}
-	a, err := newest(dir, r.Seal)
-	if err != nil {
-		return nil, err
-	}
-	if res, err := a.result(); err == nil && res.Log != "" {
-		return r.kept(ctx, res.Log, offset)
-	}
-	var l launch
-	if err := a.readSealed(orderFile, &l); err != nil {
-		return nil, err
-	}
-	return r.piece(ctx, a, l, offset)
-}
-
-// kept is at most 1 MiB of a log in the store.
-func (r *remote) kept(ctx context.Context, log digest.Digest, offset int64) ([]byte, error) {
-	in, err := r.Store.Get(ctx, log)
-	if err != nil {
-		return nil, fmt.Errorf("read log: %w", err)
-	}
-	defer in.Close()
-	if _, err := io.CopyN(io.Discard, in, offset); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("read log: %w", err)
-	}
-	raw, err := io.ReadAll(io.LimitReader(in, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("read log: %w", err)
-	}
-	return raw, nil
-}
-
-// piece is what is there of a log from offset: the piece that begins there, or the rest of
-// the one that covers it.
-func (r *remote) piece(ctx context.Context, a attempt, l launch, offset int64) ([]byte, error) {
-	raw, err := r.staged(ctx, a, l, dispatch.LogName(offset), mostPiece)
-	if err == nil {
-		r.mu.Lock()
-		r.logAt[a.dir] = offset + int64(len(raw))
-		r.mu.Unlock()
-		return raw, nil
-	}
-	if fault.Of(err) != fault.Missing {
-		return nil, fmt.Errorf("read log: %w", err)
-	}
-	r.mu.Lock()
-	follows := offset == 0 || r.logAt[a.dir] == offset
-	r.mu.Unlock()
-	if follows {
-		return nil, nil // the next piece is not there yet
-	}
-	shelf, prefix, err := r.shelf(a, l)
-	if err != nil {
-		return nil, err
-	}
-	last := int64(-1)
-	for o, err := range shelf.List(ctx, prefix+dispatch.LogPrefix) {
-		if err != nil {
-			return nil, fmt.Errorf("read log: %w", err)
-		}
-		var at int64
-		if _, err := fmt.Sscanf(strings.TrimPrefix(o.Key, prefix+dispatch.LogPrefix), "%d", &at); err == nil && at <= offset && offset < at+o.Size {
-			last = at
-		}
-	}
-	if last < 0 {
-		return nil, nil
-	}
-	raw, err = r.staged(ctx, a, l, dispatch.LogName(last), mostPiece)
-	if err != nil || int64(len(raw)) <= offset-last {
-		return nil, err
-	}
-	return raw[offset-last:], nil
-}
-
-// mostPiece bounds a piece of a log that is read, in bytes.
-const mostPiece = 8 << 20

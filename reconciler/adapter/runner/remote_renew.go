@@ -120,5 +120,5 @@ func (r *remote) forgetAttempt(a attempt) {
 	defer r.mu.Unlock()
 	delete(r.loans, a.dir)
 	delete(r.begun, a.dir)
-	delete(r.logAt, a.dir)
+	r.logs.Forget(a.dir)
 }

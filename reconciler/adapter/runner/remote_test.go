@@ -43,10 +43,11 @@ func workerMain() int {
 
 // processes is a launcher whose tasks are processes of this machine.
 type processes struct {
-	dir string
-	mu  sync.Mutex
-	all map[string]*process
-	n   int
+	dir  string
+	mu   sync.Mutex
+	all  map[string]*process
+	n    int
+	gone []*process // that were removed
 	// fixed is the folder of every worker, as a container's is; "" is one each.
 	fixed string
 	// tamper changes what a worker left, before its task is seen to have ended.
@@ -164,6 +165,7 @@ func (p *processes) Remove(_ context.Context, id port.TaskID) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.all, id.Name)
+	p.gone = append(p.gone, x)
 	return nil
 }
 
