@@ -143,7 +143,7 @@ func (p *Writer) page(f Field, rows int, c Cells) (size, packed int64, err error
 func plainPage(f Field, rows int, c Cells) ([]byte, error) {
 	n := map[Type]int{Boolean: len(c.Bools), Int64: len(c.Ints), Double: len(c.Floats), ByteArray: len(c.Bytes)}[f.Type]
 	if n != len(c.At) {
-		return nil, fmt.Errorf("%d values stand in %d rows", n, len(c.At))
+		return nil, fmt.Errorf("%d values for %d rows", n, len(c.At))
 	}
 	levels := []byte{0, 0, 0, 0}
 	run := func(length int, there byte) {
@@ -205,7 +205,7 @@ func (p *Writer) Close() error {
 	t.int(5, int64(len(p.fields)))
 	t.end()
 	for _, f := range p.fields {
-		f.put(&t)
+		f.writeElement(&t)
 	}
 	t.long(3, p.rows)
 	t.list(4, isStruct, p.count)
@@ -227,7 +227,7 @@ func (p *Writer) Close() error {
 	return p.err
 }
 
-func (f Field) put(t *put) {
+func (f Field) writeElement(t *put) {
 	t.begin()
 	defer t.end()
 	t.int(1, int64(f.Type))

@@ -90,8 +90,8 @@ func ParseValue(cell []byte, isText bool) Value {
 	return numberOf(s)
 }
 
-// read is a raw value: a scalar, or the text of what is none.
-func read(raw json.RawMessage) Value {
+// valueOf is a raw value: a scalar, or the text of what is none.
+func valueOf(raw json.RawMessage) Value {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	t, err := d.Token()
@@ -280,7 +280,7 @@ func firstScalar(raw []byte) string {
 	if end <= 0 || raw[0] == '{' || raw[0] == '[' {
 		return ""
 	}
-	if v := read(raw[:end]); v.Kind == Text || v.Kind == Int {
+	if v := valueOf(raw[:end]); v.Kind == Text || v.Kind == Int {
 		return v.String()
 	}
 	return ""

@@ -236,9 +236,9 @@ func decodeRequest(raw []byte) *frame {
 		f = columnar(r.Inputs)
 	}
 	if f != nil && kindOf(r.ID) == '"' {
-		f.id = read(r.ID).text
+		f.id = valueOf(r.ID).text
 	} else if f != nil && r.ID != nil {
-		f.id = read(r.ID).String()
+		f.id = valueOf(r.ID).String()
 	}
 	return f
 }
@@ -317,7 +317,7 @@ func errorOf(raw []byte) string {
 	}
 	for _, v := range []json.RawMessage{r.Error, r.Detail} {
 		if v != nil {
-			return clip(read(v).String(), 1<<10)
+			return clip(valueOf(v).String(), 1<<10)
 		}
 	}
 	return ""
@@ -420,7 +420,7 @@ func instances(raw json.RawMessage) *frame {
 	for i, e := range list {
 		if kind := kindOf(e); kind != '{' && kind != '[' { // a value by itself
 			f.unnamed = true
-			if !set(i, "0", read(e)) {
+			if !set(i, "0", valueOf(e)) {
 				return nil
 			}
 			continue
@@ -452,7 +452,7 @@ func (f *frame) instance(raw json.RawMessage, name string, depth int, set func(s
 			return false
 		}
 		if len(of) == 1 && of[0].key == "b64" { // as TensorFlow Serving writes bytes
-			return set(name, read(of[0].value))
+			return set(name, valueOf(of[0].value))
 		}
 		for _, m := range of {
 			if !f.instance(m.value, join(name, m.key), depth+1, set) {
@@ -475,7 +475,7 @@ func (f *frame) instance(raw json.RawMessage, name string, depth int, set func(s
 	case 0:
 		return false
 	}
-	return set(name, read(raw))
+	return set(name, valueOf(raw))
 }
 
 // columnar reads TensorFlow Serving's other form: a list of values for each name, or one list.

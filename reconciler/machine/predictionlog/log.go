@@ -206,11 +206,11 @@ func (l *Log) work() {
 			if due == nil {
 				due = time.After(l.o.Every)
 			}
-			l.take(open, x)
+			l.addRows(open, x)
 		case done := <-l.flush:
 			for range len(l.queue) {
 				if x, more := <-l.queue; more {
-					l.take(open, x)
+					l.addRows(open, x)
 				}
 			}
 			done <- write()
@@ -221,8 +221,8 @@ func (l *Log) work() {
 	}
 }
 
-// take adds the rows of an exchange to the part of its hour.
-func (l *Log) take(open map[time.Time]*predictions.Part, x predictions.Exchange) {
+// addRows adds the rows of an exchange to the part of its hour.
+func (l *Log) addRows(open map[time.Time]*predictions.Part, x predictions.Exchange) {
 	l.waits.Add(-int64(cap(x.Request.Bytes) + cap(x.Response.Bytes)))
 	if x.ID == "" {
 		if x.ID = predictions.RequestID(x.Request.Bytes); x.ID == "" {
@@ -258,7 +258,7 @@ func (l *Log) write(p *predictions.Part) error {
 	err := l.parts.keep(p, dropped-l.counts.told)
 	if err != nil {
 		l.counts.lost.Add(int64(p.Rows()))
-		l.say("predictions are not logged", err)
+		l.report("predictions are not logged", err)
 		return err
 	}
 	l.counts.told = dropped
@@ -269,10 +269,10 @@ func (l *Log) write(p *predictions.Part) error {
 	return nil
 }
 
-// say reports what is wrong, once until it is another thing.
-func (l *Log) say(what string, err error) { l.counts.say(l.o.Log, what, err) }
+// report says what is wrong, once until it is another thing.
+func (l *Log) report(what string, err error) { l.counts.report(l.o.Log, what, err) }
 
-func (c *counts) say(log *slog.Logger, what string, err error) {
+func (c *counts) report(log *slog.Logger, what string, err error) {
 	text := err.Error()
 	if was := c.wrong.Swap(&text); was == nil || *was != text {
 		log.Warn(what, "error", err)

@@ -303,17 +303,18 @@ func TestAKilledLogLosesNoPartThatWasWritten(t *testing.T) {
 			t.Fatalf("%d rows, %d were there and %d written: %+v", len(got), len(before), said, report)
 		}
 	}
-	for _, f := range []string{"old", "new"} {
-		if err := os.WriteFile(filepath.Join(dir, partial+f), []byte("PAR1"), 0o600); err != nil {
+	long := time.Now().Add(-2 * stale)
+	for _, f := range append(half(t, dir), filepath.Join(dir, partial+"old")) { // what those that were killed left, a while ago
+		if err := errors.Join(os.WriteFile(f, []byte("PAR1"), 0o600), os.Chtimes(f, long, long)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	long := time.Now().Add(-2 * stale)
-	if err := os.Chtimes(filepath.Join(dir, partial+"old"), long, long); err != nil {
+	young := filepath.Join(dir, partial+"new")
+	if err := os.WriteFile(young, []byte("PAR1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	open(t, Options{Dir: dir}).Close()
-	if left, _ := filepath.Glob(filepath.Join(dir, partial+"*")); fmt.Sprint(left) != fmt.Sprint([]string{filepath.Join(dir, partial+"new")}) {
+	if left := half(t, dir); fmt.Sprint(left) != fmt.Sprint([]string{young}) {
 		t.Errorf("%q are left of a log that was killed, and one that another writes is to be", left)
 	}
 }
@@ -325,4 +326,14 @@ func dirOf(t *testing.T, dir string) port.Bucket {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// half are the parts of a log that were not written to their end.
+func half(t *testing.T, dir string) []string {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(dir, partial+"*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return left
 }

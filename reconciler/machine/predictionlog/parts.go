@@ -162,11 +162,11 @@ func (p *parts) send(ctx context.Context) {
 			if len(waiting) == 0 || ctx.Err() != nil {
 				break
 			}
-			if err := p.put(ctx, waiting[0]); err != nil {
+			if err := p.upload(ctx, waiting[0]); err != nil {
 				if ctx.Err() != nil {
 					return
 				}
-				p.counts.say(p.o.Log, "predictions wait to be sent", err)
+				p.counts.report(p.o.Log, "predictions wait to be sent", err)
 				select {
 				case <-ctx.Done():
 					return
@@ -182,7 +182,7 @@ func (p *parts) send(ctx context.Context) {
 	}
 }
 
-func (p *parts) put(ctx context.Context, file string) error {
+func (p *parts) upload(ctx context.Context, file string) error {
 	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
 	f, err := os.Open(file)
