@@ -223,6 +223,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Parents: func(ctx context.Context, head string, n int) ([]string, error) {
 			return h.Repo.Merges(ctx, head, "", n)
 		},
+		Between: h.Repo.Between,
 		Lock:    h.lock,
 		Remote:  h.Repo.RemoteURL(remote),
 		Version: o.Version,

@@ -80,11 +80,13 @@ const mostBefore = 200
 
 // beforeFirst is what guarded before anything was declared for a place: as of the newest
 // revision that was carried out before that, if it names somebody; else, as nobody could
-// approve anything then, as of the newest commit before that. Where nothing was carried
-// out before, there is none.
+// approve anything then, as of the newest commit before that. Where the place was declared in
+// all that was carried out, it is the oldest of these that names somebody who may approve: what came later may
+// have been written by whoever wants to be approved. Where there is none, nothing guarded before.
 func (h *Reconciler) beforeFirst(ctx context.Context, w *Snapshot, place string) (guard.Settings, bool, error) {
 	found := false
-	for _, sha := range carriedOut(w.Facts) {
+	carried := carriedOut(w.Facts)
+	for _, sha := range carried[:min(len(carried), mostBefore)] {
 		if sha == w.Revision.SHA {
 			continue
 		}
@@ -105,10 +107,25 @@ func (h *Reconciler) beforeFirst(ctx context.Context, w *Snapshot, place string)
 		found = true
 		break
 	}
-	if !found {
-		return guard.Settings{}, false, nil
+	if found {
+		return h.committedBefore(ctx, w, place)
 	}
-	return h.committedBefore(ctx, w, place)
+	for i, sha := range slices.Backward(carried) {
+		if sha == w.Revision.SHA || len(carried)-i > mostBefore {
+			continue
+		}
+		s, err := w.settings(ctx, sha)
+		if fault.Of(err) == fault.Invalid && err != nil {
+			continue // nobody could be read there
+		}
+		if err != nil {
+			return s, false, err
+		}
+		if s.Mans(place) {
+			return s, true, nil
+		}
+	}
+	return guard.Settings{}, false, nil
 }
 
 // committedBefore is what guarded at the newest commit of the branch that declares nothing
@@ -184,5 +201,5 @@ func carriedOut(f *ledger.Facts) (out []string) {
 	if f.Started != "" && !slices.Contains(out, f.Started) {
 		out = append(out, f.Started)
 	}
-	return out[:min(len(out), mostBefore)]
+	return out
 }

@@ -33,6 +33,9 @@ type Reconciler struct {
 	// Parents lists what was committed to a branch by itself, its first parents, from head
 	// on back, newest first, at most n.
 	Parents func(ctx context.Context, head string, n int) ([]string, error)
+	// Between lists the commits of to that came after from, on whatever line, one of each state of
+	// the named files and folders of the root; nil: nobody can tell.
+	Between func(ctx context.Context, from, to string, names []string) ([]string, error)
 	// Lock lets one pass at a time act; it waits, and says so through tell. Acting
 	// goes on under held, which ends where the lock is lost.
 	Lock func(ctx context.Context, tell func(string)) (held context.Context, unlock func(), err error)

@@ -7,30 +7,70 @@ package pass
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// since is what guarded at the revisions between from and the change, both left out, the
-// newest first: those of the branch itself, merge by merge, and those that the ledger says
-// were carried out. One whose trust file cannot be read changed nobody's standing.
+// mostSince bounds how many states of the settings are looked at.
+const mostSince = 1000
+
+// committed lists revisions that were committed after from and before the change, one of each
+// state of the settings, on whatever line they are: who makes a merge chooses which of its
+// parents is the first. What the change itself brought along is among them.
+func (h *Reconciler) committed(ctx context.Context, w *Snapshot, from string) ([]string, error) {
+	if h.Between == nil {
+		return nil, nil
+	}
+	names := []string{schemas.Root, trustFile}
+	if w.Project != nil && w.Project.Trust != "" {
+		names = append(names, rootOf(w.Project.Trust))
+	}
+	for {
+		all, err := h.Between(ctx, from, w.Revision.SHA, names)
+		if err != nil {
+			return nil, fmt.Errorf("list what was committed since: %w", err)
+		}
+		if len(all) > mostSince {
+			return nil, fault.WithHint(fault.New(fault.Denied, "the settings and the trust file were changed more than %d times since revision %.7s", mostSince, from),
+				"release in between")
+		}
+		known := len(names)
+		for _, sha := range all { // a trust file that was elsewhere for a while is looked at there
+			s, err := w.settings(ctx, sha)
+			if err == nil && s.Project != nil && s.Project.Trust != "" && !slices.Contains(names, rootOf(s.Project.Trust)) {
+				names = append(names, rootOf(s.Project.Trust))
+			}
+		}
+		if len(names) == known {
+			return all, nil
+		}
+	}
+}
+
+// rootOf is what of the repository's root a path is in.
+func rootOf(p string) string {
+	first, _, _ := strings.Cut(path.Clean(p), "/")
+	return first
+}
+
+// since is what guarded at the revisions between from and the change, both left out: those
+// that were committed, and those that the ledger says were carried out. One whose trust file
+// cannot be read changed nobody's standing.
 func (h *Reconciler) since(ctx context.Context, w *Snapshot, from string) (out []guard.Settings, err error) {
 	if known, ok := w.between[from]; ok {
 		return known, nil
 	}
-	var all []string
-	if h.Parents != nil {
-		if all, err = h.Parents(ctx, w.Revision.SHA, mostBefore); err != nil {
-			return nil, fmt.Errorf("list what was committed since: %w", err)
-		}
-		if i := slices.Index(all, from); i >= 0 {
-			all = all[:i]
-		} else if len(all) < mostBefore { // the branch was put back to before it: there is nothing in between
-			all = nil
-		}
+	all, err := h.committed(ctx, w, from)
+	if err != nil && fault.Of(err) == fault.Missing && h.Parents != nil { // a clone that ends before from has what it has
+		all, err = h.Parents(ctx, w.Revision.SHA, mostBefore)
+	}
+	if err != nil && fault.Of(err) != fault.Missing {
+		return nil, err
 	}
 	carried := carriedOut(w.Facts)
 	for _, sha := range carried[:max(0, slices.Index(carried, from))] { // none, where from was merely committed
@@ -93,6 +133,10 @@ func (h *Reconciler) revoked(ctx context.Context, w *Snapshot, by, environment s
 		from = last.Revision
 	}
 	between, err := h.since(ctx, w, from)
+	if fault.Of(err) == fault.Denied && err != nil { // nobody can tell in good time, and so it is not said that nothing was
+		text := err.Error()
+		return &text, nil
+	}
 	if err != nil {
 		return nil, err
 	}

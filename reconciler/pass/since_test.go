@@ -41,9 +41,9 @@ func TestNobodyIsBroughtBackByTheChangeThatTheyApprove(t *testing.T) {
 			h, w := settledHouse(t)
 			h.commit(w, two, guardedTree(c.between))
 			h.commit(w, three, guardedTree(c.change))
-			h.Parents = func(_ context.Context, head string, _ int) ([]string, error) {
+			h.Between = func(_ context.Context, from, to string, _ []string) ([]string, error) {
 				line := []string{three, two, one}
-				return line[max(slices.Index(line, head), 0):], nil
+				return line[max(slices.Index(line, to), 0):max(slices.Index(line, from), 0)], nil
 			}
 			h.Hands = func(context.Context, string, string) ([]port.Hand, error) { return []port.Hand{written1(alice)}, nil }
 			pass(t, h) // makes what can be made
@@ -62,7 +62,7 @@ func TestARevokedSignerIsNotBroughtBackByTheRelease(t *testing.T) {
 		h, w := settledHouse(t)
 		h.commit(w, two, guardedTree(between))
 		h.commit(w, three, guardedTree(newModel))
-		h.Parents = func(context.Context, string, int) ([]string, error) { return []string{three, two, one}, nil }
+		h.Between = func(context.Context, string, string, []string) ([]string, error) { return []string{three, two}, nil }
 		rev, in, err := h.Head(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -102,5 +102,42 @@ func TestTheWordOfPeopleCountsWhereNobodyGuards(t *testing.T) {
 		if err != nil || len(got) > 0 != asks {
 			t.Errorf("asks people: %v; %v, %v", asks, got, err)
 		}
+	}
+}
+
+// TestNobodyNamesTheFirstApproverOfWhatOthersDeclared: where production was declared from the
+// first commit on and nothing was released yet, who writes a later change names nobody whose
+// word counts for it, nor for what follows.
+func TestNobodyNamesTheFirstApproverOfWhatOthersDeclared(t *testing.T) {
+	nobody := with("trust.yaml", strings.Replace(guardian, ", roles: [approver]", "", 3))
+	for name, c := range map[string]struct {
+		first, change func(fstest.MapFS)
+		then          bool // another commit is carried out meanwhile
+		yes           string
+		held          bool
+	}{
+		"the change names its approver":             {func(fstest.MapFS) {}, withEve, false, "eve", true},
+		"a change before it named the approver":     {func(fstest.MapFS) {}, withEve, true, "eve", true},
+		"somebody who was named at first":           {func(fstest.MapFS) {}, withEve, false, "bob", false},
+		"somebody who was named at first, later":    {func(fstest.MapFS) {}, withEve, true, "bob", false},
+		"nobody could approve at first":             {nobody, newModel, false, "bob", false},
+		"nobody could approve at first, and later":  {nobody, newModel, true, "bob", false},
+		"nobody could, and the first one named eve": {nobody, withEve, true, "eve", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, w := newHouse(guardedTree(c.first))
+			h.Hands = written(alice)
+			pass(t, h)
+			h.commit(w, two, guardedTree(c.change))
+			pass(t, h)
+			if c.then {
+				h.commit(w, three, guardedTree(c.change, replaced("auc: 0.9", "auc: 0.97")))
+				pass(t, h)
+			}
+			yes(t, h, []string{c.yes})
+			if held := pass(t, h); (len(held) > 0) != c.held {
+				t.Errorf("held: %q", held)
+			}
+		})
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
@@ -37,6 +39,77 @@ func (r *Repo) Merges(ctx context.Context, head, since string, n int) (out []str
 		}
 	}
 	return out, nil
+}
+
+// Between lists the commits of to that came after from, on whatever line: a merge may name its
+// parents in any order. They are in no order but that newer ones come first, and of those whose
+// root has the same under each of the names there is one. A clone that ends before from is Missing.
+func (r *Repo) Between(ctx context.Context, from, to string, names []string) ([]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	base, err := r.commit(from)
+	if err != nil {
+		return nil, err
+	}
+	tip, err := r.commit(to)
+	if err != nil {
+		return nil, err
+	}
+	var newer []*object.Commit
+	children := map[plumbing.Hash][]plumbing.Hash{}
+	err = r.between(ctx, base, tip, func(c *object.Commit) {
+		newer = append(newer, c)
+		for _, h := range c.ParentHashes {
+			children[h] = append(children[h], c.Hash)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	after := map[plumbing.Hash]bool{}
+	for todo := []plumbing.Hash{base.Hash}; len(todo) > 0; {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, h := range children[at] {
+			if !after[h] {
+				after[h] = true
+				todo = append(todo, h)
+			}
+		}
+	}
+	var out []string
+	seen := map[string]bool{}
+	for _, c := range newer {
+		if !after[c.Hash] {
+			continue
+		}
+		is, err := r.rootHas(c.TreeHash, names)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[is] {
+			seen[is] = true
+			out = append(out, c.Hash.String())
+		}
+	}
+	return out, nil
+}
+
+// rootHas names what a tree has under names.
+func (r *Repo) rootHas(root plumbing.Hash, names []string) (string, error) {
+	t, err := object.GetTree(r.store, root)
+	if err != nil {
+		return "", fault.New(fault.Corrupt, "read tree %s: %w", root, err)
+	}
+	var b strings.Builder
+	for _, name := range names {
+		h := plumbing.ZeroHash
+		if i := slices.IndexFunc(t.Entries, func(e object.TreeEntry) bool { return e.Name == name }); i >= 0 {
+			h = t.Entries[i].Hash
+		}
+		b.WriteString(h.String())
+	}
+	return b.String(), nil
 }
 
 // Resolve is the commit that a revision names: a branch, a tag, a SHA or HEAD~1.

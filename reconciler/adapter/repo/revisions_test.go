@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -88,5 +89,55 @@ func TestHistoryIsWhatIsChosen(t *testing.T) {
 	}
 	if _, err := r.Commits(context.Background(), History{Revision: "nothing"}); err == nil {
 		t.Error("a revision that is not there was found")
+	}
+}
+
+// TestBetweenHidesNothingBehindAMerge: what was committed between two commits is listed on
+// whatever line it is, also where a merge names its parents the other way round, and where
+// many commits followed that changed nothing of what is asked for.
+func TestBetweenHidesNothingBehindAMerge(t *testing.T) {
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	dir := newRepo(t)
+	commit := func(trust, message string) string {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "trust.yaml"), []byte(trust), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		git(t, dir, "add", "-A")
+		git(t, dir, "commit", "-q", "--allow-empty", "-m", message)
+		return git(t, dir, "rev-parse", "HEAD")
+	}
+	old := commit("bob", "old")
+	git(t, dir, "checkout", "-q", "-b", "stale")
+	commit("nobody", "a line that began before")
+	git(t, dir, "checkout", "-q", "-")
+	from := commit("bob", "released")
+	git(t, dir, "checkout", "-q", "-b", "side")
+	side := commit("bob", "side")
+	git(t, dir, "checkout", "-q", "-")
+	revoked := commit("bob revoked", "revoke")
+	for range 5 {
+		commit("bob revoked", "nothing")
+	}
+	line := git(t, dir, "rev-parse", "HEAD")
+	tree := git(t, dir, "rev-parse", side+"^{tree}")
+	swapped := git(t, dir, "commit-tree", tree, "-p", side, "-p", line, "-p", git(t, dir, "rev-parse", "stale"), "-m", "merge")
+	r := openRepo(t, dir)
+	got, err := r.Between(t.Context(), from, swapped, []string{"trust.yaml"})
+	if err != nil || len(got) != 2 {
+		t.Fatalf("it lists %q, %v; want one with bob and one with bob revoked", got, err)
+	}
+	states := map[string]bool{}
+	for _, sha := range got {
+		states[git(t, dir, "show", sha+":trust.yaml")] = true
+	}
+	if !states["bob"] || !states["bob revoked"] {
+		t.Errorf("it lists %v; %s revoked", states, revoked)
+	}
+	if got, err := r.Between(t.Context(), swapped, from, []string{"trust.yaml"}); err != nil || len(got) != 0 {
+		t.Errorf("on the way back: %q, %v", got, err)
+	}
+	if got, err := r.Between(t.Context(), old, from, []string{"trust.yaml", "none"}); err != nil || len(got) != 1 {
+		t.Errorf("of one commit: %q, %v", got, err)
 	}
 }

@@ -211,6 +211,12 @@ func (g Guard) mannable() bool {
 	return false
 }
 
+// Mans tells whether s names anybody who may approve what goes to a place.
+func (s Settings) Mans(place string) bool {
+	g, _ := s.guard(touch{name: place})
+	return g.mannable()
+}
+
 // Address is where a deployment answers, for all that may stand in the way of another;
 // "" where it takes what is free.
 func Address(d schemas.Serves) string { return d.Serves().Address }
