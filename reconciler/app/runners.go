@@ -123,23 +123,36 @@ func bringing(image, owner string) (o launching.ClusterOptions) {
 	return o
 }
 
-// elsewhere are the routes of the project's runners.
+// elsewhere are the routes of the project's runners, and of those that it had: what they have under way is theirs to the end.
 func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base runner.RemoteConfig) map[string]wrap.Route {
 	routes := map[string]wrap.Route{}
-	for name, declared := range project.Runners {
+	route := func(name string, declared schemas.Runner, open func(cfg runner.RemoteConfig) (port.Runner, error)) wrap.Route {
 		cfg := base
 		cfg.Name, cfg.Dir = name, filepath.Join(base.Dir, "runs-"+name)
 		// What another tool packed under this name was packed by others.
-		tool, err := digest.JSON(declared)
-		if err == nil {
+		if tool, err := digest.JSON(declared); err == nil {
 			cfg.Packs.Dir = filepath.Join(h.Paths.State, "runs-"+name, "packs-"+tool.Hex()[:16])
 		}
-		routes[name] = wrap.Route{
-			Has: func(key digest.Digest) bool { return runner.Has(cfg.Dir, key) },
-			Open: func() (port.Runner, error) {
-				return openRunner(project, declared, place, cfg)
-			},
+		return wrap.Route{
+			Has:  func(key digest.Digest) bool { return runner.Has(cfg.Dir, key) },
+			Open: func() (port.Runner, error) { return open(cfg) },
 		}
+	}
+	for name, declared := range project.Runners {
+		routes[name] = route(name, declared, func(cfg runner.RemoteConfig) (port.Runner, error) {
+			r, err := openRunner(project, declared, place, cfg)
+			if err != nil {
+				return nil, err
+			}
+			return r, rememberRunner(base, name, project, declared)
+		})
+	}
+	for name, was := range formerRunners(base, project) {
+		former := route(name, was.Runner, func(cfg runner.RemoteConfig) (port.Runner, error) {
+			return openRunner(&schemas.Project{Clusters: was.Clusters}, was.Runner, place, cfg)
+		})
+		former.Former = true
+		routes[name] = former
 	}
 	return routes
 }

@@ -3,12 +3,16 @@
 package app
 
 import (
+	"bytes"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -68,5 +72,47 @@ func TestWorkersOfPullRequestsAreGuardedAsRunsHere(t *testing.T) {
 	}
 	if cfg := h.remoteConfig(Options{}, "", runs{}, nil, key); cfg.Guard != nil {
 		t.Errorf("of the tracked branch: %+v", cfg.Guard)
+	}
+}
+
+// TestARunnerThatIsRemovedIsRememberedForItsRuns: as it was declared when it was used, and nobody else's word for it counts.
+func TestARunnerThatIsRemovedIsRememberedForItsRuns(t *testing.T) {
+	key, err := seal.KeyOf(bytes.Repeat([]byte("k"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := runner.RemoteConfig{Dir: filepath.Join(t.TempDir(), "state"), Seal: key, Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }}}
+	project := &schemas.Project{
+		Runners:  map[string]schemas.Runner{"pods": {Kubernetes: &schemas.KubernetesRunner{Cluster: "one"}}, "head": {Ray: &schemas.RayRunner{URL: "http://head:8265"}}},
+		Clusters: map[string]schemas.Cluster{"one": {Namespace: "team-a", UID: "u"}},
+	}
+	for name, declared := range project.Runners {
+		for range 2 {
+			if err := rememberRunner(base, name, project, declared); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := formerRunners(base, project); len(got) != 0 {
+		t.Errorf("declared ones are former: %v", got)
+	}
+	left := &schemas.Project{Runners: map[string]schemas.Runner{"head": project.Runners["head"]}}
+	got := formerRunners(base, left)
+	if len(got) != 1 || got["pods"].Runner.Kubernetes == nil || got["pods"].Clusters["one"].UID != "u" {
+		t.Errorf("remembered are %+v", got)
+	}
+	routes := (&Repository{}).elsewhere(left, StoreRef{}, base)
+	if len(routes) != 2 || !routes["pods"].Former || routes["head"].Former {
+		t.Errorf("the routes are %+v", routes)
+	}
+	forged := []byte(`{"runner":{"ray":{"url":"http://evil"}}}`)
+	if err := os.WriteFile(runnerFile(base.Dir, "pods"), forged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(runnerFile(base.Dir, "other"), key.Wrap(runnerPurpose("pods"), forged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := formerRunners(base, left); len(got) != 0 {
+		t.Errorf("what somebody else wrote is believed: %+v", got)
 	}
 }

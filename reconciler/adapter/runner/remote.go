@@ -62,6 +62,7 @@ type remote struct {
 	begun map[string]time.Time // attempts whose command was seen to have begun
 	logs  dispatch.Logs
 	loans map[string]watched // what attempts' workers are lent
+	quiet outages
 }
 
 // Remote runs jobs by a launcher.
@@ -246,7 +247,7 @@ func (r *remote) began(ctx context.Context, a attempt, l launch) time.Time {
 func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState, offset int64) (port.Run, error) {
 	run, err := r.Poll(ctx, key)
 	if err != nil || run.State != seen || run.State == port.Done {
-		return run, err
+		return r.borne(ctx, key, seen, run, err)
 	}
 	dir, err := keyDir(r.Dir, key)
 	if err != nil {
@@ -278,7 +279,8 @@ func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState
 	if ctx.Err() != nil {
 		return port.Run{}, fault.New(fault.Cancelled, "wait for the run: %w", context.Cause(ctx))
 	}
-	return r.Poll(ctx, key)
+	run, err = r.Poll(ctx, key)
+	return r.borne(ctx, key, seen, run, err)
 }
 
 func (r *remote) patience() time.Duration {

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -50,6 +51,8 @@ type processes struct {
 	gone []*process // that were removed
 	// fixed is the folder of every worker, as a container's is; "" is one each.
 	fixed string
+	// away says that nobody answers who asks how a task stands.
+	away atomic.Bool
 	// tamper changes what a worker left, before its task is seen to have ended.
 	tamper func(t *process)
 }
@@ -128,6 +131,9 @@ func (p *processes) find(id port.TaskID) (*process, error) {
 }
 
 func (p *processes) Observe(_ context.Context, id port.TaskID) (port.TaskStatus, error) {
+	if p.away.Load() {
+		return port.TaskStatus{}, fault.New(fault.Transient, "it does not answer")
+	}
 	x, err := p.find(id)
 	if err != nil {
 		return port.TaskStatus{}, err

@@ -23,6 +23,8 @@ type Route struct {
 	Open func() (port.Runner, error)
 	// Has tells whether it may have a run of a key, without asking its tool.
 	Has func(key digest.Digest) bool
+	// Former says that it is declared no more: what it has under way is found there, and nothing is begun.
+	Former bool
 }
 
 // Routed is local, and routes by their names.
@@ -67,8 +69,14 @@ func (r *routed) Start(ctx context.Context, job port.Job) (port.Run, error) {
 		return r.local.Start(ctx, job)
 	}
 	to, ok := r.routes[job.RunsOn.Runner]
-	if !ok {
-		known := append(slices.Sorted(maps.Keys(r.routes)), schemas.LocalRunner)
+	if !ok || to.Former {
+		known := []string{}
+		for _, name := range slices.Sorted(maps.Keys(r.routes)) {
+			if !r.routes[name].Former {
+				known = append(known, name)
+			}
+		}
+		known = append(known, schemas.LocalRunner)
 		return port.Run{}, fault.WithHint(fault.New(fault.Invalid, "%s: no runner is called %q", job.Ref, job.RunsOn.Runner), "choose one of %s, or declare it in spec.runners of the Project", strings.Join(known, ", "))
 	}
 	in, err := to.open()
@@ -125,6 +133,9 @@ func (r *routed) Poll(ctx context.Context, key digest.Digest) (port.Run, error) 
 
 func (r *routed) Wait(ctx context.Context, key digest.Digest, seen port.RunState, offset int64) (port.Run, error) {
 	run, in, err := r.find(ctx, key)
+	if err != nil && fault.Of(err) == fault.Transient && in != nil {
+		return in.Wait(ctx, key, seen, offset) // it knows how long an outage may last
+	}
 	if err != nil || run.State != seen || run.State == port.Done {
 		return run, err
 	}

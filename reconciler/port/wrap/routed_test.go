@@ -4,6 +4,7 @@ package wrap_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -88,5 +89,53 @@ func TestAJobGoesToTheRunnerThatItNames(t *testing.T) {
 	}
 	if _, err := r.Poll(t.Context(), digest.Of([]byte("nobody's"))); fault.Of(err) != fault.Missing {
 		t.Errorf("an unknown key: %v", err)
+	}
+}
+
+// TestAFormerRunnerKeepsWhatItHas: it is found, waited for and stopped there, and nothing is begun on it.
+func TestAFormerRunnerKeepsWhatItHas(t *testing.T) {
+	here, box := &noted{runs: map[digest.Digest]port.Run{}}, &noted{runs: map[digest.Digest]port.Run{}}
+	key := digest.Of([]byte("under way"))
+	box.runs[key] = port.Run{Key: key, State: port.Running}
+	r := wrap.Routed(here, map[string]wrap.Route{"box": {Former: true, Open: func() (port.Runner, error) { return box, nil }, Has: func(k digest.Digest) bool { _, ok := box.runs[k]; return ok }}})
+	for _, runner := range []string{"", "box"} {
+		if run, err := r.Start(t.Context(), port.Job{Key: key, RunsOn: schemas.RunsOn{Runner: runner}}); err != nil || run.State != port.Running || len(here.started) > 0 {
+			t.Errorf("it is begun a second time: %+v, %v, here %v", run, err, here.started)
+		}
+	}
+	if err := r.Stop(t.Context(), key); err != nil || len(box.stopped) != 1 {
+		t.Errorf("it is not stopped where it runs: %v", err)
+	}
+	_, err := r.Start(t.Context(), port.Job{Key: digest.Of([]byte("another")), RunsOn: schemas.RunsOn{Runner: "box"}})
+	if fault.Of(err) != fault.Invalid || strings.Contains(fault.HintOf(err), "box") || len(box.started) != 2 {
+		t.Errorf("something new is begun on it: %v, %s", err, fault.HintOf(err))
+	}
+}
+
+// silent is a runner whose tool does not answer, and that knows how long that may last.
+type silent struct {
+	port.Runner
+	waits int
+}
+
+func (s *silent) Poll(context.Context, digest.Digest) (port.Run, error) {
+	return port.Run{}, fault.New(fault.Transient, "it does not answer")
+}
+
+func (s *silent) Wait(_ context.Context, key digest.Digest, seen port.RunState, _ int64) (port.Run, error) {
+	s.waits++
+	return port.Run{Key: key, State: seen}, nil
+}
+
+// TestWhoWaitsIsNotToldOfAnOutageByTheWay: the runner itself says for how long it goes on.
+func TestWhoWaitsIsNotToldOfAnOutageByTheWay(t *testing.T) {
+	box := &silent{}
+	r := wrap.Routed(&noted{runs: map[digest.Digest]port.Run{}}, map[string]wrap.Route{"box": {Open: func() (port.Runner, error) { return box, nil }, Has: func(digest.Digest) bool { return true }}})
+	key := digest.Of([]byte("a"))
+	if run, err := r.Wait(t.Context(), key, port.Running, 0); err != nil || run.State != port.Running || box.waits != 1 {
+		t.Errorf("%+v, %v, it waited %d times", run, err, box.waits)
+	}
+	if _, err := r.Poll(t.Context(), key); fault.Of(err) != fault.Transient {
+		t.Errorf("who asks is not told: %v", err)
 	}
 }
