@@ -105,7 +105,7 @@ func (w *lendingWeb) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 // TestWhatAWorkerIsLentIsLentAnew: twice over, and what it makes after that is kept.
 func TestWhatAWorkerIsLentIsLentAnew(t *testing.T) {
 	b := newRemoteBench(t)
-	web := newLendingWeb(t, b.cfg.Shelf.(lendingDir).Bucket, filepath.Join(b.state, "store"), 3*time.Second)
+	web := newLendingWeb(t, b.cfg.Shelf.(porttest.LendingDir).Bucket, filepath.Join(b.state, "store"), 3*time.Second)
 	b.cfg.Shelf = web
 	b.Runner = runner.Remote(b.cfg)
 	job := b.job(`while [ ! -e '` + b.state + `/go' ]; do sleep 0.02; done; echo made > "$VISHWA_OUTPUT_MADE"`)

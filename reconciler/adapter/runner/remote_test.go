@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,7 +59,7 @@ type processes struct {
 type process struct {
 	task   port.Task
 	id     port.TaskID
-	cmd    *exec.Cmd
+	runs   *porttest.Process
 	dir    string
 	ended  chan struct{}
 	status port.TaskStatus
@@ -96,22 +95,19 @@ func (p *processes) Launch(_ context.Context, task port.Task) (port.TaskID, erro
 		}
 		x.dir = p.fixed
 	}
-	x.cmd = exec.Command("/proc/self/exe", "work", x.dir)
-	x.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "VISHWA_") }), port.TicketVariable+"="+string(task.Ticket))
-	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	errs := &bytes.Buffer{}
-	x.cmd.Stderr = errs
-	if err := x.cmd.Start(); err != nil {
+	env := append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "VISHWA_") }), port.TicketVariable+"="+string(task.Ticket))
+	var err error
+	if x.runs, err = porttest.StartProcess(env, false, "/proc/self/exe", "work", x.dir); err != nil {
 		return port.TaskID{}, err
 	}
 	p.all[task.Name] = x
 	go func() {
-		_ = x.cmd.Wait()
+		<-x.runs.Done()
 		if p.tamper != nil {
 			p.tamper(x)
 		}
 		p.mu.Lock()
-		x.status = port.TaskStatus{Phase: port.TaskEnded, ExitCode: x.cmd.ProcessState.ExitCode(), Reason: strings.TrimSpace(errs.String())}
+		x.status = port.TaskStatus{Phase: port.TaskEnded, ExitCode: x.runs.Code(), Reason: x.runs.Errors()}
 		if x.status.ExitCode != 0 {
 			x.status.Cause = port.Exit
 		}
@@ -161,11 +157,11 @@ func (p *processes) Remove(_ context.Context, id port.TaskID) error {
 	if err != nil {
 		return nil
 	}
-	_ = x.cmd.Process.Signal(syscall.SIGTERM)
+	x.runs.End()
 	select {
 	case <-x.ended:
 	case <-time.After(10 * time.Second):
-		_ = syscall.Kill(-x.cmd.Process.Pid, syscall.SIGKILL)
+		x.runs.Kill()
 		<-x.ended
 	}
 	p.mu.Lock()
@@ -173,25 +169,6 @@ func (p *processes) Remove(_ context.Context, id port.TaskID) error {
 	delete(p.all, id.Name)
 	p.gone = append(p.gone, x)
 	return nil
-}
-
-// lendingDir is a folder that lends by paths, as S3 does by signed requests.
-type lendingDir struct {
-	port.Bucket
-	dir string
-}
-
-func (l lendingDir) Lend(_ context.Context, loan port.Loan) (port.Grant, error) {
-	g := port.Grant{Read: map[string]string{}, Until: loan.Until, Write: port.WriteGrant{URL: "file://" + filepath.Join(l.dir, loan.Write)}}
-	for _, k := range loan.Read {
-		g.Read[k] = "file://" + filepath.Join(l.dir, k)
-	}
-	for _, sub := range []string{"objects", "log"} {
-		if err := os.MkdirAll(filepath.Join(l.dir, loan.Write, sub), 0o700); err != nil {
-			return g, err
-		}
-	}
-	return g, nil
 }
 
 // remoteBench is a remote runner with its store, its launcher and a count of what began.
@@ -211,7 +188,7 @@ func newRemoteBench(t testing.TB) *remoteBench {
 	p := newProcesses(t)
 	cfg := runner.RemoteConfig{
 		Name: "elsewhere", Launcher: p, Env: b.Env, Store: b.Store, Dir: filepath.Join(b.state, "remote"), Seal: sealed, Owner: "suite", Program: "test",
-		Grace: b.Grace, Log: b.Log, Wall: wall.Policy{Level: wall.None}, Shelf: lendingDir{shelf, filepath.Join(b.state, "store")}, Brought: true,
+		Grace: b.Grace, Log: b.Log, Wall: wall.Policy{Level: wall.None}, Shelf: porttest.LendingDir{Bucket: shelf, Dir: filepath.Join(b.state, "store")}, Brought: true,
 		Object: func(d digest.Digest) string { h := d.Hex(); return "sha256/" + h[:2] + "/" + h[2:] },
 	}
 	b.Runner = runner.Remote(cfg)
@@ -403,7 +380,7 @@ func TestAWorkerThatSaysNothingIsLost(t *testing.T) {
 	}
 	await(t, "it runs", func() bool { return b.begun() == 1 })
 	for _, x := range b.processes.all {
-		_ = syscall.Kill(x.cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(x.runs.PID(), syscall.SIGKILL)
 	}
 	r := porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
 	if r.Cause != port.Lost || !strings.Contains(r.Message, "left no result") {
@@ -414,7 +391,7 @@ func TestAWorkerThatSaysNothingIsLost(t *testing.T) {
 	}
 	await(t, "it runs again", func() bool { return b.begun() == 2 })
 	for _, x := range b.processes.all {
-		_ = syscall.Kill(x.cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(x.runs.PID(), syscall.SIGKILL)
 		_ = b.processes.Remove(t.Context(), x.id)
 	}
 	r = porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
@@ -433,7 +410,7 @@ func TestARunWhoseMachineIsTakenBackBeginsAnew(t *testing.T) {
 	}
 	await(t, "it runs", func() bool { _, err := os.Stat(b.state + "/seen/twice"); return err == nil })
 	for _, x := range b.processes.all {
-		_ = syscall.Kill(x.cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(x.runs.PID(), syscall.SIGKILL)
 		<-x.ended
 		b.processes.mu.Lock()
 		x.status = port.TaskStatus{Phase: port.TaskEnded, Cause: port.Preempted, Reason: "the node was taken back"}

@@ -267,37 +267,23 @@ func (a *airflow) queued(ctx context.Context, found map[string]record) (map[stri
 
 // cancel marks a run as failed: Airflow ends its processes at the next heartbeat of the task.
 func (a *airflow) cancel(ctx context.Context, r record) error {
-	return a.gone(ctx, http.MethodPatch, "end "+r.name, a.runs(r.name), map[string]string{"state": "failed"})
+	return a.end(ctx, http.MethodPatch, "end "+r.name, a.runs(r.name), map[string]string{"state": "failed"})
 }
 
 func (a *airflow) drop(ctx context.Context, r record) error {
-	return a.gone(ctx, http.MethodDelete, "remove "+r.name, a.runs(r.name), nil)
+	return a.end(ctx, http.MethodDelete, "remove "+r.name, a.runs(r.name), nil)
 }
 
-// gone asks for what may be gone already.
-func (a *airflow) gone(ctx context.Context, method, doing, path string, body any) error {
+// end asks for the end of what may be gone already.
+func (a *airflow) end(ctx context.Context, method, doing, path string, body any) error {
 	code, _, err := a.ask(ctx, method, path, body)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", doing, err)
-	case code >= 200 && code < 300 || code == http.StatusNotFound:
-		return nil
-	}
-	return a.refused(doing, code)
+	return a.gone(doing, code, err)
 }
 
 // get reads what may not be there.
 func (a *airflow) get(ctx context.Context, doing, path string, out any) (there bool, err error) {
 	code, raw, err := a.ask(ctx, http.MethodGet, path, nil)
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("%s: %w", doing, err)
-	case code == http.StatusNotFound:
-		return false, nil
-	case code != http.StatusOK:
-		return false, a.refused(doing, code)
-	}
-	return true, a.decodeAnswer(doing, raw, out)
+	return a.found(doing, code, raw, err, out)
 }
 
 // runs is the path of the DAG's runs, or of one of them.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -187,7 +188,31 @@ func (c *client) refused(doing string, code int) error {
 	return fault.WithHint(err, "the log of %s says more", c.who)
 }
 
-// read takes an answer of JSON.
+// found reads the answer to a question for what may not be there.
+func (c *client) found(doing string, code int, raw []byte, err error, out any) (there bool, _ error) {
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("%s: %w", doing, err)
+	case code == http.StatusNotFound:
+		return false, nil
+	case code != http.StatusOK:
+		return false, c.refused(doing, code)
+	}
+	return true, c.decodeAnswer(doing, raw, out)
+}
+
+// gone reads the answer to who ended what may be gone already; a tool may lead to a page then.
+func (c *client) gone(doing string, code int, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", doing, err)
+	case code >= 200 && code < 300 || code == http.StatusFound || code == http.StatusNotFound:
+		return nil
+	}
+	return c.refused(doing, code)
+}
+
+// decodeAnswer takes an answer of JSON.
 func (c *client) decodeAnswer(doing string, raw []byte, out any) error {
 	if err := json.Unmarshal(raw, out); err != nil {
 		return fault.WithHint(fault.New(fault.Invalid, "%s: what %s has answered is not %s's REST API", doing, c.url, c.who), "write in the runner's url where that is")

@@ -10,18 +10,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 )
 
 // TestMain is this test program as a worker.
@@ -54,8 +53,8 @@ type process struct {
 	note    object // what it was given, by the tool's own names
 	command []string
 	env     []string
-	cmd     *exec.Cmd
-	phase   string // waiting, running, ended
+	runs    *porttest.Process // nil: it was not begun
+	phase   string            // waiting, running, ended
 	stopped bool
 	code    int
 	start   time.Time
@@ -105,22 +104,20 @@ func (d *double) begin(p *process) {
 	if d.busy {
 		return
 	}
-	p.cmd = exec.Command(p.command[0], p.command[1:]...)
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + d.tmp, "HOME=" + d.tmp}, p.env...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.phase = "running"
-	if err := p.cmd.Start(); err != nil {
+	runs, err := porttest.StartProcess(append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + d.tmp, "HOME=" + d.tmp}, p.env...), true, p.command...)
+	if err != nil {
 		p.phase, p.code, p.end = "ended", 127, time.Now()
 		close(p.done)
 		return
 	}
+	p.runs = runs
 	d.all = append(d.all, p)
 	go func() {
-		_ = p.cmd.Wait()
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // as these tools do with what is left of a task
+		<-runs.Done()
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		p.phase, p.code, p.end = "ended", p.cmd.ProcessState.ExitCode(), time.Now()
+		p.phase, p.code, p.end = "ended", runs.Code(), time.Now()
 		close(p.done)
 	}()
 }
@@ -129,9 +126,9 @@ func (d *double) begin(p *process) {
 func (p *process) kill() {
 	switch {
 	case p.phase == "running" && p.gentle:
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		p.runs.End()
 	case p.phase == "running":
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		p.runs.Kill()
 	case p.phase == "waiting":
 		p.phase, p.end = "ended", time.Now()
 	}
@@ -171,8 +168,8 @@ func (d *double) alive() func(t *testing.T, id port.TaskID) int {
 	groups := map[string]int{}
 	return func(_ *testing.T, id port.TaskID) (n int) {
 		d.mu.Lock()
-		if p := d.tasks[id.Name]; p != nil && p.cmd != nil {
-			groups[id.Name] = p.cmd.Process.Pid
+		if p := d.tasks[id.Name]; p != nil && p.runs != nil {
+			groups[id.Name] = p.runs.PID()
 		}
 		d.mu.Unlock()
 		stats, _ := filepath.Glob("/proc/[0-9]*/stat")

@@ -194,23 +194,17 @@ func (j *jenkins) cancel(ctx context.Context, r record) error {
 	if r.handle == "" {
 		path = "/queue/cancelItem?id=" + strconv.FormatInt(number(r), 10)
 	}
-	return j.gone(ctx, "stop "+r.name, path)
+	return j.end(ctx, "stop "+r.name, path)
 }
 
 func (j *jenkins) drop(ctx context.Context, r record) error {
-	return j.gone(ctx, "remove "+r.name, j.job+"/"+r.handle+"/doDelete")
+	return j.end(ctx, "remove "+r.name, j.job+"/"+r.handle+"/doDelete")
 }
 
-// gone asks for what may be gone already. Jenkins answers such a POST by leading to a page.
-func (j *jenkins) gone(ctx context.Context, doing, path string) error {
+// end asks for the end of what may be gone already. Jenkins answers such a POST by leading to a page.
+func (j *jenkins) end(ctx context.Context, doing, path string) error {
 	code, err := j.post(ctx, path, url.Values{})
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", doing, err)
-	case code >= 200 && code < 300 || code == http.StatusFound || code == http.StatusNotFound:
-		return nil
-	}
-	return j.refused(doing, code)
+	return j.gone(doing, code, err)
 }
 
 // post brings a crumb where Jenkins asks for one: it does, where the token is a password.
@@ -233,13 +227,5 @@ func (j *jenkins) post(ctx context.Context, path string, form url.Values) (int, 
 // get reads those fields of what may not be there.
 func (j *jenkins) get(ctx context.Context, doing, path, tree string, out any) (there bool, err error) {
 	code, raw, err := j.do(ctx, http.MethodGet, path+"/api/json?tree="+url.QueryEscape(tree), nil)
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("%s: %w", doing, err)
-	case code == http.StatusNotFound:
-		return false, nil
-	case code != http.StatusOK:
-		return false, j.refused(doing, code)
-	}
-	return true, j.decodeAnswer(doing, raw, out)
+	return j.found(doing, code, raw, err, out)
 }

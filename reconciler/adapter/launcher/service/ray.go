@@ -137,23 +137,17 @@ func (c *ray) find(ctx context.Context, names []string) (map[string]record, erro
 }
 
 func (c *ray) cancel(ctx context.Context, r record) error {
-	return c.gone(ctx, http.MethodPost, "stop "+r.name, "/api/jobs/"+url.PathEscape(r.name)+"/stop")
+	return c.end(ctx, http.MethodPost, "stop "+r.name, "/api/jobs/"+url.PathEscape(r.name)+"/stop")
 }
 
 func (c *ray) drop(ctx context.Context, r record) error {
-	return c.gone(ctx, http.MethodDelete, "remove "+r.name, "/api/jobs/"+url.PathEscape(r.name))
+	return c.end(ctx, http.MethodDelete, "remove "+r.name, "/api/jobs/"+url.PathEscape(r.name))
 }
 
-// gone asks for what may be gone already.
-func (c *ray) gone(ctx context.Context, method, doing, path string) error {
+// end asks for the end of what may be gone already.
+func (c *ray) end(ctx context.Context, method, doing, path string) error {
 	code, _, err := c.do(ctx, method, path, nil)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", doing, err)
-	case code == http.StatusOK || code == http.StatusNotFound:
-		return nil
-	}
-	return c.refused(doing, code)
+	return c.gone(doing, code, err)
 }
 
 func recordOf(job rayJob) record {

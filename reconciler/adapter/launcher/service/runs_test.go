@@ -4,7 +4,6 @@
 package service
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,25 +21,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
 )
-
-// lendingDir is a folder that lends by paths, as S3 does by signed requests.
-type lendingDir struct {
-	port.Bucket
-	dir string
-}
-
-func (l lendingDir) Lend(_ context.Context, loan port.Loan) (port.Grant, error) {
-	g := port.Grant{Read: map[string]string{}, Until: loan.Until, Write: port.WriteGrant{URL: "file://" + filepath.Join(l.dir, loan.Write)}}
-	for _, k := range loan.Read {
-		g.Read[k] = "file://" + filepath.Join(l.dir, k)
-	}
-	for _, sub := range []string{"objects", "log"} {
-		if err := os.MkdirAll(filepath.Join(l.dir, loan.Write, sub), 0o700); err != nil {
-			return g, err
-		}
-	}
-	return g, nil
-}
 
 // runsOn are runs on a launcher, with a store in a folder.
 func runsOn(t *testing.T, l port.Launcher) port.Runner {
@@ -65,7 +45,7 @@ func runsOn(t *testing.T, l port.Launcher) port.Runner {
 	return runner.Remote(runner.RemoteConfig{
 		Name: "there", Launcher: l, Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }},
 		Store: kept, Dir: filepath.Join(t.TempDir(), "runs"), Seal: key, Owner: "suite", Program: "test", Wall: wall.Policy{Level: wall.None},
-		Shelf: lendingDir{shelf, dir}, Object: func(d digest.Digest) string { h := d.Hex(); return "sha256/" + h[:2] + "/" + h[2:] },
+		Shelf: porttest.LendingDir{Bucket: shelf, Dir: dir}, Object: func(d digest.Digest) string { h := d.Hex(); return "sha256/" + h[:2] + "/" + h[2:] },
 		Worker: func(string) (string, error) { return self, nil }, Interpreter: "python3",
 	})
 }
