@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
 // clean is what Git says of a checkout at one moment: that of the first question.
@@ -87,7 +88,7 @@ func (c *clean) ask(ctx context.Context, sparse bool) error {
 	if err != nil {
 		return err
 	}
-	out, err := c.repo.place.own.ask(ctx, nil, "status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all")
+	out, err := c.repo.place.own.Ask(ctx, nil, "status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all")
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (c *clean) ask(ctx context.Context, sparse bool) error {
 		return err
 	}
 	if sparse {
-		if out, err = c.repo.place.own.ask(ctx, nil, "ls-files", "-t", "-z"); err != nil {
+		if out, err = c.repo.place.own.Ask(ctx, nil, "ls-files", "-t", "-z"); err != nil {
 			return err
 		}
 		c.absent = skipped(out)
@@ -138,25 +139,25 @@ func nulled(out []byte) []string {
 }
 
 func (r *Repo) sparse(ctx context.Context) (bool, error) {
-	set, err := r.place.own.settings(ctx)
-	return set.on("core.sparsecheckout"), err
+	set, err := r.place.own.Settings(ctx)
+	return set.On("core.sparsecheckout"), err
 }
 
 // converts tells whether a file of the checkout may hold other bytes than Git keeps:
 // without line ends to convert and without attributes (gitattributes(5)), none does.
 func (r *Repo) converts(ctx context.Context) (bool, error) {
-	set, err := r.place.own.settings(ctx)
+	set, err := r.place.own.Settings(ctx)
 	if err != nil {
 		return false, err
 	}
-	if set.on("core.autocrlf") {
+	if set.On("core.autocrlf") {
 		return true, nil
 	}
-	user := home(set.last("core.attributesfile"))
+	user := gitremote.Home(set.Last("core.attributesfile"))
 	if user == "" {
 		base := os.Getenv("XDG_CONFIG_HOME")
 		if base == "" {
-			base = home("~/.config")
+			base = gitremote.Home("~/.config")
 		}
 		user = filepath.Join(base, "git", "attributes")
 	}
@@ -165,7 +166,7 @@ func (r *Repo) converts(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 	}
-	out, err := r.place.own.ask(ctx, nil, "ls-files", "-z", "--", ":(top,glob)**/.gitattributes")
+	out, err := r.place.own.Ask(ctx, nil, "ls-files", "-z", "--", ":(top,glob)**/.gitattributes")
 	if err != nil {
 		return false, fmt.Errorf("look for .gitattributes: %w", err)
 	}

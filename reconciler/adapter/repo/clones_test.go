@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
 // filled is a remote with a history, a ledger of n entries, and a whole clone of it.
@@ -207,19 +208,19 @@ func TestRemoteIsWhereTheConfigurationSays(t *testing.T) {
 		git(t, dir, args...)
 	}
 	r := openRepo(t, dir)
-	for name, want := range map[string]addresses{
-		"origin":      {"https://git.example.com/acme/m", "https://git.example.com/acme/m"},
-		"plain":       {"https://plain.example.com/acme/m", "ssh://git@push.example.com/acme/m"},
-		"split":       {"https://read.example.com/m", "https://git.example.com/fork/m"},
-		"conditional": {"https://git.example.com/acme/c", "https://git.example.com/acme/c"},
+	for name, want := range map[string]gitremote.Addresses{
+		"origin":      {Fetch: "https://git.example.com/acme/m", Push: "https://git.example.com/acme/m"},
+		"plain":       {Fetch: "https://plain.example.com/acme/m", Push: "ssh://git@push.example.com/acme/m"},
+		"split":       {Fetch: "https://read.example.com/m", Push: "https://git.example.com/fork/m"},
+		"conditional": {Fetch: "https://git.example.com/acme/c", Push: "https://git.example.com/acme/c"},
 		"none":        {},
 	} {
-		got, err := r.place.own.remote(name)
+		got, err := r.place.own.Remote(name)
 		if err != nil || got != want {
 			t.Errorf("%s is %v, %v; want %v", name, got, err, want)
 		}
 		for i, args := range [][]string{{"remote", "get-url", name}, {"remote", "get-url", "--push", name}} {
-			if at, err := r.place.own.ask(t.Context(), nil, args...); err == nil && trimmed(at) != [2]string{got.fetch, got.push}[i] {
+			if at, err := r.place.own.Ask(t.Context(), nil, args...); err == nil && trimmed(at) != [2]string{got.Fetch, got.Push}[i] {
 				t.Errorf("git %s says %s, and Vishwa %v", strings.Join(args, " "), at, got)
 			}
 		}
@@ -228,7 +229,7 @@ func TestRemoteIsWhereTheConfigurationSays(t *testing.T) {
 		t.Errorf("the user is %q", name)
 	}
 	git(t, dir, "config", "--add", "remote.split.pushurl", "gh:third/m")
-	_, err := openRepo(t, dir).place.own.remote("split")
+	_, err := openRepo(t, dir).place.own.Remote("split")
 	wantFault(t, err, fault.Invalid, "2 addresses")
 }
 

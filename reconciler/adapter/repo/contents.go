@@ -22,6 +22,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/lfs"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
 // content is a file's content that stands elsewhere than in Git's objects.
@@ -45,7 +46,7 @@ func (t *tree) elsewhere(name string, n *node) (*content, error) {
 		return nil, err
 	}
 	if filtered[name] {
-		b, err := t.repo.place.own.ask(context.Background(), nil, "-c", "core.autocrlf=false", "-c", "core.eol=lf", "cat-file", "--filters", t.sha+":"+name)
+		b, err := t.repo.place.own.Ask(context.Background(), nil, "-c", "core.autocrlf=false", "-c", "core.eol=lf", "cat-file", "--filters", t.sha+":"+name)
 		if err != nil {
 			return nil, err
 		}
@@ -93,11 +94,11 @@ func (t *tree) pointer(n *node) (*lfs.Pointer, error) {
 // the checkout's own; nil where it is not on this machine. Its bytes have been counted
 // against the name.
 func (r *Repo) large(name string, p lfs.Pointer) *os.File {
-	set, err := r.place.own.settings(context.Background())
+	set, err := r.place.own.Settings(context.Background())
 	if err != nil {
 		return nil
 	}
-	dir := home(set.last("lfs.storage"))
+	dir := gitremote.Home(set.Last("lfs.storage"))
 	if dir == "" {
 		dir = "lfs"
 	}
@@ -149,22 +150,22 @@ func (t *tree) filtered() (map[string]bool, error) {
 
 func (t *tree) askFilters(ctx context.Context) (map[string]bool, error) {
 	o := t.repo.place.own
-	set, err := o.settings(ctx)
+	set, err := o.Settings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	drivers := set.drivers()
+	drivers := drivers(set)
 	if len(drivers) == 0 || t.repo.root == nil { // without a checkout, nobody checked it out
 		return nil, nil
 	}
 	if may, err := t.repo.converts(ctx); err != nil || !may {
 		return nil, err
 	}
-	names, err := o.ask(ctx, nil, "ls-tree", "-r", "-z", "--full-tree", "--name-only", t.sha)
+	names, err := o.Ask(ctx, nil, "ls-tree", "-r", "-z", "--full-tree", "--name-only", t.sha)
 	if err != nil {
 		return nil, err
 	}
-	out, err := o.ask(ctx, names, "check-attr", "-z", "--stdin", "filter")
+	out, err := o.Ask(ctx, names, "check-attr", "-z", "--stdin", "filter")
 	if err != nil {
 		return nil, err
 	}
@@ -179,12 +180,12 @@ func (t *tree) askFilters(ctx context.Context) (map[string]bool, error) {
 }
 
 // drivers are the filters that make something of a file when it is checked out.
-func (s settings) drivers() map[string]bool {
+func drivers(s gitremote.Settings) map[string]bool {
 	out := map[string]bool{}
 	for name := range s {
 		rest, ok := strings.CutPrefix(name, "filter.")
 		for _, how := range []string{".smudge", ".process"} {
-			if driver, is := strings.CutSuffix(rest, how); ok && is && driver != "lfs" && s.last(name) != "" {
+			if driver, is := strings.CutSuffix(rest, how); ok && is && driver != "lfs" && s.Last(name) != "" {
 				out[driver] = true
 			}
 		}

@@ -130,11 +130,11 @@ func (r *Repo) Person() (name, email string) {
 	if r.place.own == nil {
 		return "", ""
 	}
-	set, err := r.place.own.settings(context.Background())
+	set, err := r.place.own.Settings(context.Background())
 	if err != nil {
 		return "", ""
 	}
-	return set.last("user.name"), set.last("user.email")
+	return set.Last("user.name"), set.Last("user.email")
 }
 
 // Push makes ref of the remote sha, where it is still at was; "" is one that is not

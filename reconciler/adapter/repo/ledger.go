@@ -17,6 +17,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -44,7 +45,7 @@ type LedgerOptions struct {
 	Fence func(push func(ref, sha string) error) error
 	Held  func() bool
 
-	Paces Paces
+	Paces gitremote.Paces
 
 	Name, Email string // of the commits' author; without them, Vishwa <vishwa@localhost>
 	// Controller is the name under which checkpoints are signed, by SSH's key; "" signs none.
@@ -132,8 +133,8 @@ func (l *Ledger) Remote() string {
 	if l.place.own == nil {
 		return l.repo.RemoteURL(l.opts.Remote)
 	}
-	at, _ := l.place.own.remote(l.opts.Remote)
-	return redact(at.push)
+	at, _ := l.place.own.Remote(l.opts.Remote)
+	return gitremote.Redact(at.Push)
 }
 
 // Branch is the ledger's branch, without refs/heads/.

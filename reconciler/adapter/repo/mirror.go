@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -35,7 +36,7 @@ type MirrorOptions struct {
 	Credentials func(ctx context.Context) (user, password string, err error)
 	Env         port.Env
 	Git         string // the program; without it, git on PATH
-	Paces       Paces
+	Paces       gitremote.Paces
 }
 
 // Mirror is a bare clone of a remote. It is safe for concurrent use, by several
@@ -84,14 +85,14 @@ func (m *Mirror) locked(ctx context.Context, f func() error) error {
 func (m *Mirror) Dir() string { return m.o.Dir }
 
 // way makes ready to ask the remote, as who.
-func (m *Mirror) way(ctx context.Context) (*reach, transport.AuthMethod, error) {
+func (m *Mirror) way(ctx context.Context) (*gitremote.Reach, transport.AuthMethod, error) {
 	ep, err := transport.NewEndpoint(m.o.URL)
 	if err != nil {
 		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "the address of the repository cannot be read"), "use an https, ssh or file URL")
 	}
-	r, err := newReach(ep, m.o.Paces.orUsual().Ask, roads)
+	r, err := gitremote.NewReach(ep, m.o.Paces.OrUsual().Ask, gitremote.Direct)
 	if err != nil {
-		return nil, nil, fault.New(fault.Invalid, "%s", redact(err.Error()))
+		return nil, nil, fault.New(fault.Invalid, "%s", gitremote.Redact(err.Error()))
 	}
 	if m.o.Credentials == nil || !strings.HasPrefix(m.o.URL, "http") {
 		return r, nil, nil
@@ -110,23 +111,23 @@ func (m *Mirror) MayPush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.ep.Protocol == "file" {
-		if err := mayWrite(r.ep.Path); err != nil {
+	if folder, is := r.Folder(); is {
+		if err := mayWrite(folder); err != nil {
 			return err
 		}
 	}
-	s, _, err := r.takes(ctx, auth)
+	s, _, err := r.Takes(ctx, auth)
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
 		return nil
 	}
 	if err != nil {
 		failed := m.failed(ctx, err)
 		if fault.Of(failed) == fault.Denied {
-			return fault.WithHint(fault.New(fault.Denied, "%s", strings.TrimSpace(plainly(err))), "give the credentials write access to the repository")
+			return fault.WithHint(fault.New(fault.Denied, "%s", strings.TrimSpace(gitremote.Plainly(err))), "give the credentials write access to the repository")
 		}
 		return failed
 	}
-	defer r.close()
+	defer r.Close()
 	return s.Close()
 }
 
@@ -152,14 +153,14 @@ func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, adv, err := r.refs(ctx, auth)
+	s, adv, err := r.Refs(ctx, auth)
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
 		return map[string]string{}, nil
 	}
 	if err != nil {
 		return nil, m.failed(ctx, err)
 	}
-	defer r.close()
+	defer r.Close()
 	defer s.Close()
 	out := make(map[string]string, len(adv.References)+1)
 	for _, link := range adv.Capabilities.Get(capability.SymRef) {
@@ -176,16 +177,16 @@ func (m *Mirror) Refs(ctx context.Context) (map[string]string, error) {
 func (m *Mirror) failed(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return fault.New(fault.Cancelled, "look at %s: %w", redact(m.o.URL), context.Cause(ctx))
+		return fault.New(fault.Cancelled, "look at %s: %w", gitremote.Redact(m.o.URL), context.Cause(ctx))
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
-		return fault.WithHint(fault.New(fault.Denied, "look at %s: %s", redact(m.o.URL), plainly(err)), "check the credentials")
+		return fault.WithHint(fault.New(fault.Denied, "look at %s: %s", gitremote.Redact(m.o.URL), gitremote.Plainly(err)), "check the credentials")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return fault.WithHint(fault.New(fault.Missing, "look at %s: %s", redact(m.o.URL), plainly(err)), "check the address, and that the credentials may read it")
+		return fault.WithHint(fault.New(fault.Missing, "look at %s: %s", gitremote.Redact(m.o.URL), gitremote.Plainly(err)), "check the address, and that the credentials may read it")
 	}
-	if untrusted(plainly(err)) {
-		return notTrusted("look at "+redact(m.o.URL), plainly(err))
+	if gitremote.Untrusted(gitremote.Plainly(err)) {
+		return gitremote.NotTrusted("look at "+gitremote.Redact(m.o.URL), gitremote.Plainly(err))
 	}
-	return fault.WithHint(fault.New(fault.Transient, "look at %s: %s", redact(m.o.URL), plainly(err)), "try again when it answers")
+	return fault.WithHint(fault.New(fault.Transient, "look at %s: %s", gitremote.Redact(m.o.URL), gitremote.Plainly(err)), "try again when it answers")
 }
 
 // Fetch makes refs here what they are there, forced updates included.

@@ -133,7 +133,7 @@ func (r *Repo) Tracked(ctx context.Context, at string) (string, error) {
 	if r.place.own == nil {
 		return "", nil
 	}
-	out, err := r.place.own.ask(ctx, nil, "ls-files", "-z", "--", ":(top,literal)"+at)
+	out, err := r.place.own.Ask(ctx, nil, "ls-files", "-z", "--", ":(top,literal)"+at)
 	if err != nil {
 		return "", fmt.Errorf("read Git's index: %w", err)
 	}

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
@@ -59,23 +60,23 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
-	said := listenTo(m.o.Paces.orUsual().Work, speaks, cancel)
-	defer said.done()
+	said := gitremote.Listen(m.o.Paces.OrUsual().Work, speaks, cancel)
+	defer said.Done()
 	cmd.Stdout, cmd.Stderr = &out, said
 	err := cmd.Run()
 	if err == nil {
 		return out.String(), nil
 	}
-	if late := said.why(); late != nil {
-		return out.String(), fault.WithHint(fault.New(fault.Transient, "git %s: %s is given up: %w", args[0], redact(m.o.URL), late), "try again when it answers")
+	if late := said.Why(); late != nil {
+		return out.String(), fault.WithHint(fault.New(fault.Transient, "git %s: %s is given up: %w", args[0], gitremote.Redact(m.o.URL), late), "try again when it answers")
 	}
-	return out.String(), m.classed(ctx, args[0], said.text(), err)
+	return out.String(), m.classed(ctx, args[0], said.Text(), err)
 }
 
 // environ is Git's environment: nothing of the user's configuration (a proxy and
 // authorities come by HTTPS_PROXY and SSL_CERT_FILE), and none of the caller's GIT_*.
 func (m *Mirror) environ(config [][2]string) []string {
-	quiet := max(1, int((m.o.Paces.orUsual().Work.Window / 15).Seconds()))
+	quiet := max(1, int((m.o.Paces.OrUsual().Work.Window / 15).Seconds()))
 	set := map[string]string{
 		"GIT_DIR": m.o.Dir, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_ATTR_NOSYSTEM": "1", "GIT_ATTR_SOURCE": emptyTree,
 		"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "GIT_ALLOW_PROTOCOL": "http:https:ssh:file", "GIT_PROTOCOL_FROM_USER": "0",
@@ -168,7 +169,7 @@ func handed(user, password string) (*os.File, error) {
 var httpStatus = regexp.MustCompile(`returned error: (\d{3})`)
 
 func (m *Mirror) classed(ctx context.Context, what, said string, err error) error {
-	text := strings.TrimSpace(redact(said))
+	text := strings.TrimSpace(gitremote.Redact(said))
 	if ctx.Err() != nil {
 		return fault.New(fault.Cancelled, "git %s: %w", what, context.Cause(ctx))
 	}
@@ -181,19 +182,19 @@ func (m *Mirror) classed(ctx context.Context, what, said string, err error) erro
 	}
 	switch {
 	case says("' not allowed", "strange hostname", "strange pathname", "unable to find remote helper"):
-		return fault.WithHint(fault.New(fault.Invalid, "git %s: %s", what, text), "correct the address %s: https, ssh, or a folder of this machine", redact(m.o.URL))
-	case untrusted(low):
-		return notTrusted("git "+what, text)
+		return fault.WithHint(fault.New(fault.Invalid, "git %s: %s", what, text), "correct the address %s: https, ssh, or a folder of this machine", gitremote.Redact(m.o.URL))
+	case gitremote.Untrusted(low):
+		return gitremote.NotTrusted("git "+what, text)
 	case status == "401", status == "403", says("authentication failed", "could not read username", "permission denied (", "access denied"):
-		return fault.WithHint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", redact(m.o.URL))
+		return fault.WithHint(fault.New(fault.Denied, "git %s: %s", what, text), "check the credentials of %s", gitremote.Redact(m.o.URL))
 	case status == "404", says("' not found", "couldn't find remote ref", "does not appear to be a git repository"):
-		return fault.WithHint(fault.New(fault.Missing, "git %s: %s", what, text), "check the address %s, and that the branch is there", redact(m.o.URL))
+		return fault.WithHint(fault.New(fault.Missing, "git %s: %s", what, text), "check the address %s, and that the branch is there", gitremote.Redact(m.o.URL))
 	case says("fsck error", "error in packed object", "error in object"):
 		return fault.WithHint(fault.New(fault.Invalid, "git %s: %s", what, text), "the remote has objects that no Git should accept: find out who pushed them; git fsck names them")
 	case says("no space left on device", "disk quota exceeded"):
 		return fault.WithHint(fault.New(fault.Transient, "git %s: %s", what, text), "free space below %s", filepath.Dir(m.o.Dir))
 	case says("unable to access", "could not read from remote", "early eof", "hung up", "timed out", "rpc failed", "unexpected disconnect"):
-		return fault.WithHint(fault.New(fault.Transient, "git %s: %s", what, text), "try again when %s answers", redact(m.o.URL))
+		return fault.WithHint(fault.New(fault.Transient, "git %s: %s", what, text), "try again when %s answers", gitremote.Redact(m.o.URL))
 	}
 	return fault.New(fault.Internal, "git %s: %w: %s", what, err, text)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
 // errRefused marks a push that the remote reports as not taken.
@@ -84,5 +85,5 @@ func (h *heard) said() string {
 			out = append(out, line)
 		}
 	}
-	return redact(strings.Join(out, " "))
+	return gitremote.Redact(strings.Join(out, " "))
 }

@@ -25,6 +25,7 @@ import (
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
 // unpackLimit is the number of objects from which on a pack is kept whole. Git has
@@ -41,14 +42,14 @@ func (l *Ledger) address(push bool) (string, error) {
 	if l.place.own == nil {
 		return l.repo.remote(l.opts.Remote), nil
 	}
-	at, err := l.place.own.remote(l.opts.Remote)
-	if push || canonical(at.push) != canonical(at.fetch) { // the ledger is where it is pushed to
-		return at.push, err
+	at, err := l.place.own.Remote(l.opts.Remote)
+	if push || gitremote.Canonical(at.Push) != gitremote.Canonical(at.Fetch) { // the ledger is where it is pushed to
+		return at.Push, err
 	}
-	return at.fetch, err
+	return at.Fetch, err
 }
 
-func (l *Ledger) dial(ctx context.Context, push bool) (*reach, transport.AuthMethod, error) {
+func (l *Ledger) dial(ctx context.Context, push bool) (*gitremote.Reach, transport.AuthMethod, error) {
 	at, err := l.address(push)
 	if err != nil {
 		return nil, nil, err
@@ -57,15 +58,15 @@ func (l *Ledger) dial(ctx context.Context, push bool) (*reach, transport.AuthMet
 	if err != nil { // the error may hold the URL, and the URL a password
 		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "remote %s has a URL that cannot be read", l.opts.Remote), "set it: git remote set-url %s URL", l.opts.Remote)
 	}
-	var road http.RoundTripper = roads
+	var road http.RoundTripper = gitremote.Direct
 	if web := ep.Protocol == "http" || ep.Protocol == "https"; web && l.place.own != nil {
-		if road, err = l.place.own.road(ctx, l.opts.Remote, at); err != nil {
+		if road, err = l.place.own.Road(ctx, l.opts.Remote, at); err != nil {
 			return nil, nil, err
 		}
 	}
-	r, err := newReach(ep, l.opts.Paces.orUsual().Ask, road)
+	r, err := gitremote.NewReach(ep, l.opts.Paces.OrUsual().Ask, road)
 	if err != nil {
-		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, redact(err.Error())), "use an https, ssh or file URL")
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, gitremote.Redact(err.Error())), "use an https, ssh or file URL")
 	}
 	if l.opts.Credentials == nil || ep.Protocol != "http" && ep.Protocol != "https" {
 		if known, ok := l.logins.Load(at); ok {
@@ -92,14 +93,14 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 	if l.url != "" {
 		name = l.url
 	}
-	text := plainly(err)
+	text := gitremote.Plainly(err)
 	switch {
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "reach remote %s: %w", name, ctx.Err())
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed), errors.Is(err, transport.ErrInvalidAuthMethod):
 		return fault.WithHint(fault.New(fault.Denied, "remote %s does not let us in: %s", name, text), "check the credentials of the remote")
-	case untrusted(text):
-		return notTrusted("reach remote "+name, text)
+	case gitremote.Untrusted(text):
+		return gitremote.NotTrusted("reach remote "+name, text)
 	case errors.Is(err, exec.ErrNotFound):
 		return fault.WithHint(fault.New(fault.Missing, "reach remote %s: %s", name, text), "install git, which a remote on this machine is served by")
 	default:
@@ -111,7 +112,7 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 // upload is a session in which the remote gives.
 type upload struct {
 	ledger  *Ledger
-	reach   *reach
+	reach   *gitremote.Reach
 	session transport.UploadPackSession
 	caps    *capability.List
 	head    plumbing.Hash // of the ledger branch there; zero where it is not
@@ -120,7 +121,7 @@ type upload struct {
 func (u *upload) close() {
 	if u.session != nil {
 		_ = u.session.Close()
-		u.reach.close()
+		u.reach.Close()
 	}
 }
 
@@ -129,8 +130,8 @@ func (l *Ledger) uploads(ctx context.Context) (*upload, error) {
 		transport.UploadPackSession
 		*packp.AdvRefs
 	}
-	s, r, err := letIn(ctx, l, false, func(r *reach, auth transport.AuthMethod) (given, error) {
-		s, adv, err := r.refs(ctx, auth)
+	s, r, err := letIn(ctx, l, false, func(r *gitremote.Reach, auth transport.AuthMethod) (given, error) {
+		s, adv, err := r.Refs(ctx, auth)
 		return given{s, adv}, err
 	})
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
@@ -167,7 +168,7 @@ func (u *upload) fetch(ctx context.Context, into *store, here ...plumbing.Hash) 
 			return fault.New(fault.Internal, "fetch ledger: %w", err)
 		}
 	}
-	_, err := during(ctx, u.reach, func(ctx context.Context) (none struct{}, err error) {
+	_, err := gitremote.During(ctx, u.reach, func(ctx context.Context) (none struct{}, err error) {
 		resp, err := u.session.UploadPack(ctx, req)
 		if err != nil {
 			return none, err
@@ -195,7 +196,7 @@ func storePack(into *store, pack *bufio.Reader) error {
 // receive is a session in which the remote takes.
 type receive struct {
 	ledger  *Ledger
-	reach   *reach
+	reach   *gitremote.Reach
 	session transport.ReceivePackSession
 	caps    *capability.List
 	refs    map[string]plumbing.Hash // as advertised
@@ -219,7 +220,7 @@ func (r *receive) fence(req *packp.ReferenceUpdateRequest, name, sha string) err
 
 func (r *receive) close() {
 	_ = r.session.Close()
-	r.reach.close()
+	r.reach.Close()
 }
 
 func (l *Ledger) receives(ctx context.Context) (*receive, error) {
@@ -227,8 +228,8 @@ func (l *Ledger) receives(ctx context.Context) (*receive, error) {
 		transport.ReceivePackSession
 		*packp.AdvRefs
 	}
-	s, r, err := letIn(ctx, l, true, func(r *reach, auth transport.AuthMethod) (taken, error) {
-		s, adv, err := r.takes(ctx, auth)
+	s, r, err := letIn(ctx, l, true, func(r *gitremote.Reach, auth transport.AuthMethod) (taken, error) {
+		s, adv, err := r.Takes(ctx, auth)
 		return taken{s, adv}, err
 	})
 	if r == nil {
@@ -275,7 +276,7 @@ func (r *receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) e
 			return fault.New(fault.Internal, "push: %w", err)
 		}
 	}
-	report, err := during(ctx, r.reach, func(ctx context.Context) (*packp.ReportStatus, error) { return r.session.ReceivePack(ctx, req) })
+	report, err := gitremote.During(ctx, r.reach, func(ctx context.Context) (*packp.ReportStatus, error) { return r.session.ReceivePack(ctx, req) })
 	if report != nil {
 		// The first command is the one that counts: what stands beside it without
 		// being atomic is a courtesy to others.
@@ -286,9 +287,9 @@ func (r *receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) e
 		}
 		if err := report.Error(); err != nil {
 			if words := beside.said(); words != "" {
-				return fault.New(fault.Denied, "%w: %s: %s", errRefused, redact(err.Error()), words)
+				return fault.New(fault.Denied, "%w: %s: %s", errRefused, gitremote.Redact(err.Error()), words)
 			}
-			return fault.New(fault.Denied, "%w: %s", errRefused, redact(err.Error()))
+			return fault.New(fault.Denied, "%w: %s", errRefused, gitremote.Redact(err.Error()))
 		}
 	}
 	return r.ledger.classed(ctx, err)

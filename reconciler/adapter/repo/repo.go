@@ -22,6 +22,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -49,10 +50,10 @@ var _ port.Repo = (*Repo)(nil)
 
 // place is where the parts of a repository are.
 type place struct {
-	work   string // the checkout; empty for a bare repository
-	git    string // HEAD and index, a linked worktree's own
-	common string // objects, branches and configuration
-	own    *own   // the user's clone, as Git sees it; nil: ours, whose configuration nobody reads
+	work   string           // the checkout; empty for a bare repository
+	git    string           // HEAD and index, a linked worktree's own
+	common string           // objects, branches and configuration
+	own    *gitremote.Clone // the user's clone, as Git sees it; nil: ours, whose configuration nobody reads
 }
 
 // largeObject is the size, in bytes, above which a file is not held in memory.
@@ -77,8 +78,8 @@ func Open(dir string, opts Options) (*Repo, error) {
 		return nil, err
 	}
 	if opts.URL == "" {
-		p.own = &own{dir: cmp.Or(p.work, p.git), git: p.common}
-		if err := p.own.check(context.Background()); err != nil {
+		p.own = &gitremote.Clone{Dir: cmp.Or(p.work, p.git), Git: p.common}
+		if err := p.own.Check(context.Background()); err != nil {
 			return nil, err
 		}
 	}
@@ -248,7 +249,7 @@ func (r *Repo) Head(ctx context.Context) (port.Revision, error) {
 // ID names the repository wherever it is cloned: by its remote where it has one,
 // else by its place on this machine.
 func (r *Repo) ID() digest.Digest {
-	if url := canonical(r.remote(r.opts.Remote)); url != "" {
+	if url := gitremote.Canonical(r.remote(r.opts.Remote)); url != "" {
 		return digest.Of([]byte(url))
 	}
 	return digest.Of([]byte(r.place.common))
@@ -270,7 +271,7 @@ func (r *Repo) Formerly(branch string) digest.Digest {
 }
 
 // RemoteURL is where the remote is, without credentials; no such remote is "".
-func (r *Repo) RemoteURL(name string) string { return redact(r.remote(name)) }
+func (r *Repo) RemoteURL(name string) string { return gitremote.Redact(r.remote(name)) }
 
 // remote is the remote's URL as configured, which may hold credentials.
 func (r *Repo) remote(name string) string {
@@ -282,6 +283,6 @@ func (r *Repo) remote(name string) string {
 		}
 		return ""
 	}
-	u, _ := r.place.own.remote(name)
-	return u.fetch
+	u, _ := r.place.own.Remote(name)
+	return u.Fetch
 }

@@ -182,6 +182,6 @@ func (r *Repo) reachable(ctx context.Context, sha plumbing.Hash, tips ...plumbin
 	if in.Len() <= len(sha.String())+1 {
 		return false, nil
 	}
-	out, err := r.place.own.ask(ctx, in.Bytes(), "rev-list", "--max-count=1", "--stdin")
+	out, err := r.place.own.Ask(ctx, in.Bytes(), "rev-list", "--max-count=1", "--stdin")
 	return err == nil && len(bytes.TrimSpace(out)) == 0, err
 }

@@ -22,13 +22,14 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
 // store is a clone's objects and refs.
 type store struct {
 	*filesystem.Storage
 	beside []*filesystem.Storage // of other clones, which are only read
-	own    *own                  // nil: a mirror, which has all that it will have
+	own    *gitremote.Clone      // nil: a mirror, which has all that it will have
 	lazy   bool                  // what is not here may be had from a remote
 }
 
@@ -46,8 +47,8 @@ func (p place) storage(c cache.Object) *store {
 	s := &store{Storage: filesystem.NewStorageWithOptions(disk, c, filesystem.Options{LargeObjectThreshold: largeObject, AlternatesFS: memfs.New()}), own: p.own}
 	if p.own != nil {
 		s.borrow(filepath.Join(p.common, "objects"), c, deepest)
-		if set, err := p.own.settings(context.Background()); err == nil {
-			s.lazy = set.promised()
+		if set, err := p.own.Settings(context.Background()); err == nil {
+			s.lazy = set.Promised()
 		}
 	}
 	return s
@@ -125,7 +126,7 @@ func found[T any](s *store, h plumbing.Hash, look func(*filesystem.Storage) (T, 
 
 // backfill has Git bring an object that the clone was made without.
 func (s *store) backfill(h plumbing.Hash) error {
-	_, err := s.own.ask(context.Background(), nil, "cat-file", "-t", h.String())
+	_, err := s.own.Ask(context.Background(), nil, "cat-file", "-t", h.String())
 	return err
 }
 

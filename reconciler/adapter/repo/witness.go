@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -54,7 +55,7 @@ const patient = 20 * time.Second
 // Origin names this ledger in its checkpoints: its remote, or, where it stays in this
 // clone, the clone.
 func (l *Ledger) Origin() string {
-	where := canonical(l.repo.remote(l.opts.Remote))
+	where := gitremote.Canonical(l.repo.remote(l.opts.Remote))
 	if where == "" {
 		where = "clone/" + l.cloneName()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -30,7 +31,7 @@ const (
 // ledger's own.
 func (l *Ledger) Ref(url, ref string) (port.Witness, error) {
 	if url != "" {
-		if _, err := transport.NewEndpoint(url); err != nil || redact(url) != url {
+		if _, err := transport.NewEndpoint(url); err != nil || gitremote.Redact(url) != url {
 			return nil, fault.WithHint(fault.New(fault.Invalid, "spec.ledger.checkpoints.remote is not a URL without credentials"), "write an https, ssh or file URL, without user and password")
 		}
 	} else if l.repo.remote(l.opts.Remote) == "" {

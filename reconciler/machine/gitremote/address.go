@@ -1,7 +1,7 @@
 // Where a remote is, by the user's configuration: with what it includes, with the
 // addresses that it has stand for others, and with one of their own for pushes.
 
-package repo
+package gitremote
 
 import (
 	"context"
@@ -11,37 +11,37 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// addresses of a remote; both are empty where there is no such remote.
-type addresses struct{ fetch, push string }
+// Addresses of a remote; both are empty where there is no such remote.
+type Addresses struct{ Fetch, Push string }
 
-// remote is where the remote is, with credentials where the configuration holds them.
-func (o *own) remote(name string) (addresses, error) {
-	set, err := o.settings(context.Background())
+// Remote is where the remote is, with credentials where the configuration holds them.
+func (o *Clone) Remote(name string) (Addresses, error) {
+	set, err := o.Settings(context.Background())
 	if err != nil {
-		return addresses{}, err
+		return Addresses{}, err
 	}
 	urls := set["remote."+name+".url"]
 	if len(urls) == 0 {
-		return addresses{}, nil
+		return Addresses{}, nil
 	}
-	at := addresses{fetch: o.absolute(set.rewritten(urls[0], "insteadof"))}
+	at := Addresses{Fetch: o.absolute(set.rewritten(urls[0], "insteadof"))}
 	switch given := set["remote."+name+".pushurl"]; {
 	case len(given) > 1:
 		return at, fault.WithHint(fault.New(fault.Invalid, "remote %s has %d addresses to push to: the ledger is kept in one place", name, len(given)),
 			"name the one in which the ledger is as a remote of its own, and write it in spec.ledger.remote")
 	case len(given) == 1:
-		at.push = o.absolute(set.rewritten(given[0], "insteadof"))
+		at.Push = o.absolute(set.rewritten(given[0], "insteadof"))
 	default:
-		if at.push = set.rewritten(urls[0], "pushinsteadof"); at.push == urls[0] {
-			at.push = set.rewritten(urls[0], "insteadof")
+		if at.Push = set.rewritten(urls[0], "pushinsteadof"); at.Push == urls[0] {
+			at.Push = set.rewritten(urls[0], "insteadof")
 		}
-		at.push = o.absolute(at.push)
+		at.Push = o.absolute(at.Push)
 	}
 	return at, nil
 }
 
 // rewritten has the longest beginning that an address stands for replaced by it.
-func (s settings) rewritten(at, how string) string {
+func (s Settings) rewritten(at, how string) string {
 	longest, by := "", ""
 	for name, starts := range s {
 		base, ok := strings.CutPrefix(name, "url.")
@@ -65,9 +65,9 @@ func cutSuffix(s, end string, ok bool) (string, bool) {
 }
 
 // absolute is a folder's address from wherever it is read.
-func (o *own) absolute(at string) string {
+func (o *Clone) absolute(at string) string {
 	if at != "" && !strings.Contains(at, ":") && !filepath.IsAbs(at) {
-		return filepath.Join(o.dir, at)
+		return filepath.Join(o.Dir, at)
 	}
 	return at
 }

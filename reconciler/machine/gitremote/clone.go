@@ -1,8 +1,8 @@
 // The user's own clone, as Git's program sees it: whether it may be trusted at all, what
 // its configuration says with everything that it includes, and what only Git can tell.
-// A clone of Vishwa's own (the mirror) is never asked this way: see program.go.
+// A clone of Vishwa's own (the mirror) is never asked this way.
 
-package repo
+package gitremote
 
 import (
 	"bytes"
@@ -19,21 +19,21 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// own asks Git's program about one clone of the user's.
-type own struct {
-	dir string
-	git string // its folder of configuration
+// Clone asks Git's program about one clone of the user's.
+type Clone struct {
+	Dir string
+	Git string // its folder of configuration
 
 	mu    sync.Mutex
-	set   settings
+	set   Settings
 	stamp string // of the configuration's own file, when it was read
 
 	roads sync.Map // remote and address -> http.RoundTripper
 }
 
-// settings are what git config lists, by name in lower case where Git folds it; the last
+// Settings are what git config lists, by name in lower case where Git folds it; the last
 // value of a name counts where there is one.
-type settings map[string][]string
+type Settings map[string][]string
 
 // elsewhere are variables by which a caller of ours, such as a hook, would have Git look
 // at another repository than the one that was named.
@@ -48,11 +48,11 @@ var quietly = []string{"-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + o
 // answerTime is how long a question may take, which may hold a fetch of what the clone lacks.
 const answerTime = 15 * time.Minute
 
-// ask runs Git in the clone, with the user's own configuration, as they would.
-func (o *own) ask(ctx context.Context, in []byte, args ...string) ([]byte, error) {
+// Ask runs Git in the clone, with the user's own configuration, as they would.
+func (o *Clone) Ask(ctx context.Context, in []byte, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", append(append([]string{"-C", o.dir}, quietly...), args...)...)
+	cmd := exec.CommandContext(ctx, "git", append(append([]string{"-C", o.Dir}, quietly...), args...)...)
 	cmd.Env = environ()
 	cmd.WaitDelay = time.Second
 	var out, said bytes.Buffer
@@ -66,7 +66,7 @@ func (o *own) ask(ctx context.Context, in []byte, args ...string) ([]byte, error
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fault.WithHint(fault.New(fault.Missing, "find git: %w", err), "install git 2.38 or newer")
 	}
-	return nil, refusedBy(args[0], strings.TrimSpace(redact(said.String())), err)
+	return nil, refusedBy(args[0], strings.TrimSpace(Redact(said.String())), err)
 }
 
 // environ is the caller's environment but for what leads elsewhere, and for what is
@@ -106,38 +106,38 @@ func refusedBy(what, said string, err error) error {
 
 const formats = "use a repository with SHA-1 object names and the files ref format (git init without --object-format or --ref-format)"
 
-// check has Git decide whether the clone is one that it would work with.
-func (o *own) check(ctx context.Context) error {
-	out, err := o.ask(ctx, nil, "rev-parse", "--show-object-format")
+// Check has Git decide whether the clone is one that it would work with.
+func (o *Clone) Check(ctx context.Context) error {
+	out, err := o.Ask(ctx, nil, "rev-parse", "--show-object-format")
 	if err != nil {
 		return err
 	}
 	if f := strings.TrimSpace(string(out)); f != "sha1" {
-		return fault.WithHint(fault.New(fault.Invalid, "open Git repository %s: its objects are named by %s", o.dir, f), formats)
+		return fault.WithHint(fault.New(fault.Invalid, "open Git repository %s: its objects are named by %s", o.Dir, f), formats)
 	}
-	set, err := o.settings(ctx)
+	set, err := o.Settings(ctx)
 	if err != nil {
 		return err
 	}
-	if f := set.last("extensions.refstorage"); f != "" && f != "files" {
-		return fault.WithHint(fault.New(fault.Invalid, "open Git repository %s: its refs are kept in the format %s", o.dir, f), formats)
+	if f := set.Last("extensions.refstorage"); f != "" && f != "files" {
+		return fault.WithHint(fault.New(fault.Invalid, "open Git repository %s: its refs are kept in the format %s", o.Dir, f), formats)
 	}
 	return nil
 }
 
-// settings is the configuration as git config --list has it, read again where the clone's
+// Settings is the configuration as git config --list has it, read again where the clone's
 // own file has changed.
-func (o *own) settings(ctx context.Context) (settings, error) {
+func (o *Clone) Settings(ctx context.Context) (Settings, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	stamp := "none"
-	if info, err := os.Stat(filepath.Join(o.git, "config")); err == nil {
+	if info, err := os.Stat(filepath.Join(o.Git, "config")); err == nil {
 		stamp = fmt.Sprint(info.ModTime().UnixNano(), info.Size())
 	}
 	if o.set != nil && o.stamp == stamp {
 		return o.set, nil
 	}
-	out, err := o.ask(ctx, nil, "config", "--list", "-z", "--includes")
+	out, err := o.Ask(ctx, nil, "config", "--list", "-z", "--includes")
 	if err != nil {
 		return nil, err
 	}
@@ -146,8 +146,8 @@ func (o *own) settings(ctx context.Context) (settings, error) {
 }
 
 // parsed are the settings of a list that git config -z writes.
-func parsed(out []byte) settings {
-	set := settings{}
+func parsed(out []byte) Settings {
+	set := Settings{}
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		name, value, given := strings.Cut(line, "\n")
 		if !given {
@@ -158,37 +158,38 @@ func parsed(out []byte) settings {
 	return set
 }
 
-func (s settings) last(name string) string {
+// Last is the value of a name that counts; empty where there is none.
+func (s Settings) Last(name string) string {
 	if l := s[name]; len(l) > 0 {
 		return l[len(l)-1]
 	}
 	return ""
 }
 
-// on tells whether a setting of yes or no says yes, or something else than no.
-func (s settings) on(name string) bool {
-	switch strings.ToLower(s.last(name)) {
+// On tells whether a setting of yes or no says yes, or something else than no.
+func (s Settings) On(name string) bool {
+	switch strings.ToLower(s.Last(name)) {
 	case "", "false", "no", "off", "0":
 		return false
 	}
 	return true
 }
 
-// promised tells whether a remote is to give later what the clone was made without.
-func (s settings) promised() bool {
-	if s.last("extensions.partialclone") != "" {
+// Promised tells whether a remote is to give later what the clone was made without.
+func (s Settings) Promised() bool {
+	if s.Last("extensions.partialclone") != "" {
 		return true
 	}
 	for name := range s {
-		if strings.HasPrefix(name, "remote.") && strings.HasSuffix(name, ".promisor") && s.on(name) {
+		if strings.HasPrefix(name, "remote.") && strings.HasSuffix(name, ".promisor") && s.On(name) {
 			return true
 		}
 	}
 	return false
 }
 
-// home is a path of the configuration, whose ~ is the user's home.
-func home(path string) string {
+// Home is a path of the configuration, whose ~ is the user's home.
+func Home(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		return filepath.Join(os.Getenv("HOME"), rest)
 	}

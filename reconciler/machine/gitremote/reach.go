@@ -1,8 +1,10 @@
-// The way to a remote, as go-git goes it: each question is given up when the remote
-// leaves it without an answer, and nothing but the address that was given says where it
-// is asked.
-
-package repo
+// Package gitremote is the way to a Git remote: where it is and how it is reached by what Git's own program
+// says of the user's clone, how fast it has to answer, and what is said of it to people. It holds no
+// objects and no refs.
+//
+// A remote is asked as go-git goes: each question is given up when the remote leaves it without an answer,
+// and nothing but the address that was given says where it is asked.
+package gitremote
 
 import (
 	"context"
@@ -39,7 +41,8 @@ var usual = Paces{
 	Work: dial.Pace{Window: 5 * time.Minute, Least: 100 << 10, Whole: 12 * time.Hour},
 }
 
-func (p Paces) orUsual() Paces {
+// OrUsual is p with what is usual in place of zeros.
+func (p Paces) OrUsual() Paces {
 	if p.Ask == (dial.Pace{}) {
 		p.Ask = usual.Ask
 	}
@@ -49,20 +52,20 @@ func (p Paces) orUsual() Paces {
 	return p
 }
 
-// roads are the connections over HTTP, which are kept for the next question.
-var roads = httpx.Transport(httpx.Options{Header: -1})
+// Direct are the connections over HTTP, which are kept for the next question.
+var Direct = httpx.Transport(httpx.Options{Header: -1})
 
-// reach is a remote that is about to be asked.
-type reach struct {
+// Reach is a remote that is about to be asked.
+type Reach struct {
 	to   transport.Transport
 	ep   *transport.Endpoint
 	pace dial.Pace
 	wire *wire // over SSH; nil: what goes over is not counted here
 }
 
-// newReach makes ready to ask ep; what goes over HTTP goes by road.
-func newReach(ep *transport.Endpoint, pace dial.Pace, road http.RoundTripper) (*reach, error) {
-	r := &reach{ep: ep, pace: pace}
+// NewReach makes ready to ask ep; what goes over HTTP goes by road.
+func NewReach(ep *transport.Endpoint, pace dial.Pace, road http.RoundTripper) (*Reach, error) {
+	r := &Reach{ep: ep, pace: pace}
 	switch ep.Protocol {
 	case "http", "https":
 		// A redirect to elsewhere is followed without credentials, and by the first
@@ -83,45 +86,49 @@ func newReach(ep *transport.Endpoint, pace dial.Pace, road http.RoundTripper) (*
 	return r, err
 }
 
-func (r *reach) close() {
+// Folder is the remote's folder, where it is one of this machine.
+func (r *Reach) Folder() (path string, is bool) { return r.ep.Path, r.ep.Protocol == "file" }
+
+// Close lets the remote go.
+func (r *Reach) Close() {
 	if r.wire != nil {
 		wires.drop(r.ep.Proxy.URL)
 		r.wire.cut()
 	}
 }
 
-// refs opens a session in which the remote gives, and has it say what it has.
-func (r *reach) refs(ctx context.Context, auth transport.AuthMethod) (transport.UploadPackSession, *packp.AdvRefs, error) {
-	s, err := during(ctx, r, func(context.Context) (transport.UploadPackSession, error) {
+// Refs opens a session in which the remote gives, and has it say what it has.
+func (r *Reach) Refs(ctx context.Context, auth transport.AuthMethod) (transport.UploadPackSession, *packp.AdvRefs, error) {
+	s, err := During(ctx, r, func(context.Context) (transport.UploadPackSession, error) {
 		return r.to.NewUploadPackSession(r.ep, auth)
 	})
 	return asked(ctx, r, s, err)
 }
 
-// takes opens a session in which the remote takes, and has it say what it has.
-func (r *reach) takes(ctx context.Context, auth transport.AuthMethod) (transport.ReceivePackSession, *packp.AdvRefs, error) {
-	s, err := during(ctx, r, func(context.Context) (transport.ReceivePackSession, error) {
+// Takes opens a session in which the remote takes, and has it say what it has.
+func (r *Reach) Takes(ctx context.Context, auth transport.AuthMethod) (transport.ReceivePackSession, *packp.AdvRefs, error) {
+	s, err := During(ctx, r, func(context.Context) (transport.ReceivePackSession, error) {
 		return r.to.NewReceivePackSession(r.ep, auth)
 	})
 	return asked(ctx, r, s, err)
 }
 
-func asked[S transport.Session](ctx context.Context, r *reach, s S, err error) (S, *packp.AdvRefs, error) {
+func asked[S transport.Session](ctx context.Context, r *Reach, s S, err error) (S, *packp.AdvRefs, error) {
 	if err != nil {
-		r.close()
+		r.Close()
 		return s, nil, err
 	}
-	adv, err := during(ctx, r, s.AdvertisedReferencesContext)
+	adv, err := During(ctx, r, s.AdvertisedReferencesContext)
 	if err != nil {
 		_ = s.Close()
-		r.close()
+		r.Close()
 	}
 	return s, adv, err
 }
 
-// during is f, for as long as the remote keeps its pace. What f has not ended by then
+// During is f, for as long as the remote keeps its pace. What f has not ended by then
 // is left to itself, and closed when it ends.
-func during[T any](ctx context.Context, r *reach, f func(context.Context) (T, error)) (T, error) {
+func During[T any](ctx context.Context, r *Reach, f func(context.Context) (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
@@ -172,9 +179,9 @@ func closed(v any) {
 	}
 }
 
-// plainly is what went wrong on the way, without the address, which everybody knows, and
+// Plainly is what went wrong on the way, without the address, which everybody knows, and
 // without what may be secret in another.
-func plainly(err error) string {
+func Plainly(err error) string {
 	var slow *dial.Slow
 	var late *dial.Late
 	var at *url.Error
@@ -186,7 +193,7 @@ func plainly(err error) string {
 	case errors.As(err, &at):
 		err = at.Err
 	}
-	return redact(err.Error())
+	return Redact(err.Error())
 }
 
 // wire is the connection of one session over SSH.

@@ -2,37 +2,35 @@
 // through its proxy, with its headers, authorities and client certificate, and with the
 // login that Git's credential helpers give. A mirror goes by none of it.
 
-package repo
+package gitremote
 
 import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// road is how at is reached, which the clone may know as the remote of that name.
-func (o *own) road(ctx context.Context, remote, at string) (http.RoundTripper, error) {
+// Road is how at is reached, which the clone may know as the remote of that name.
+func (o *Clone) Road(ctx context.Context, remote, at string) (http.RoundTripper, error) {
 	if known, ok := o.roads.Load(remote + " " + at); ok {
 		return known.(http.RoundTripper), nil
 	}
-	set, err := o.settings(ctx)
+	set, err := o.Settings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	asked := settings{}
+	asked := Settings{}
 	for name := range set {
 		if strings.HasPrefix(name, "http.") { // which of them are for this address, Git knows
-			out, err := o.ask(ctx, nil, "config", "--includes", "-z", "--get-urlmatch", "http", at)
+			out, err := o.Ask(ctx, nil, "config", "--includes", "-z", "--get-urlmatch", "http", at)
 			if err != nil {
 				return nil, err
 			}
@@ -49,8 +47,8 @@ func (o *own) road(ctx context.Context, remote, at string) (http.RoundTripper, e
 }
 
 // transport is the connections that the settings of an address ask for.
-func (s settings) transport(all settings, remote, at string) (http.RoundTripper, error) {
-	t := roads.Clone()
+func (s Settings) transport(all Settings, remote, at string) (http.RoundTripper, error) {
+	t := Direct.Clone()
 	for _, l := range [][]string{s["http.proxy"], all["remote."+remote+".proxy"]} { // the last has the word
 		if len(l) == 0 {
 			continue
@@ -62,26 +60,26 @@ func (s settings) transport(all settings, remote, at string) (http.RoundTripper,
 		t.Proxy = http.ProxyURL(through)
 	}
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if file := s.last("http.sslcainfo"); file != "" {
-		text, err := os.ReadFile(home(file))
+	if file := s.Last("http.sslcainfo"); file != "" {
+		text, err := os.ReadFile(Home(file))
 		pool := x509.NewCertPool()
 		if err != nil || !pool.AppendCertsFromPEM(text) {
 			return nil, fault.WithHint(fault.New(fault.Invalid, "read the authorities of http.sslCAInfo: %s holds no certificate that can be read", file), "correct http.sslCAInfo: git config --show-origin http.sslCAInfo")
 		}
 		t.TLSClientConfig.RootCAs = pool
 	}
-	if file := s.last("http.sslcert"); file != "" {
-		key := s.last("http.sslkey")
+	if file := s.Last("http.sslcert"); file != "" {
+		key := s.Last("http.sslkey")
 		if key == "" {
 			key = file
 		}
-		pair, err := tls.LoadX509KeyPair(home(file), home(key))
+		pair, err := tls.LoadX509KeyPair(Home(file), Home(key))
 		if err != nil {
 			return nil, fault.WithHint(fault.New(fault.Invalid, "read the certificate of http.sslCert: %w", err), "correct http.sslCert and http.sslKey; a key with a password cannot be used")
 		}
 		t.TLSClientConfig.Certificates = []tls.Certificate{pair}
 	}
-	if h := s.last("http.extraheader"); h != "" {
+	if h := s.Last("http.extraheader"); h != "" {
 		to, err := url.Parse(at)
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "the address of remote %s cannot be read", remote)
@@ -101,7 +99,7 @@ func proxied(at string) (*url.URL, error) {
 	}
 	u, err := url.Parse(strings.Replace(at, "socks5h://", "socks5://", 1))
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the proxy of Git's configuration cannot be used: %s", redact(at)), "write an http, https or socks5 URL: git config --show-origin --get-all http.proxy")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the proxy of Git's configuration cannot be used: %s", Redact(at)), "write an http, https or socks5 URL: git config --show-origin --get-all http.proxy")
 	}
 	return u, nil
 }
@@ -121,72 +119,38 @@ func (h headed) RoundTrip(req *http.Request) (*http.Response, error) {
 	return h.next.RoundTrip(req)
 }
 
-// admission is what Git's credential helpers know of an address (git-credential(1)).
-type admission struct {
-	auth   *githttp.BasicAuth
+// Admission is what Git's credential helpers know of an address (git-credential(1)).
+type Admission struct {
+	Auth   *githttp.BasicAuth
 	answer []byte // in Git's own words, for the helpers
 }
 
-// fill asks the helpers, and where they know nothing, the person at the terminal.
-func (o *own) fill(ctx context.Context, at string) (*admission, error) {
+// Fill asks the helpers, and where they know nothing, the person at the terminal.
+func (o *Clone) Fill(ctx context.Context, at string) (*Admission, error) {
 	if strings.ContainsAny(at, "\n\x00") {
 		return nil, fault.New(fault.Invalid, "the address of the remote holds a line break")
 	}
-	out, err := o.ask(ctx, []byte("url="+at+"\n\n"), "credential", "fill")
+	out, err := o.Ask(ctx, []byte("url="+at+"\n\n"), "credential", "fill")
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Denied, "nobody gives a login for %s", redact(at)), "set up a credential helper of Git's: git help credentials")
+		return nil, fault.WithHint(fault.New(fault.Denied, "nobody gives a login for %s", Redact(at)), "set up a credential helper of Git's: git help credentials")
 	}
-	l := &admission{auth: &githttp.BasicAuth{}, answer: out}
+	l := &Admission{Auth: &githttp.BasicAuth{}, answer: out}
 	for line := range strings.SplitSeq(string(out), "\n") {
 		switch name, value, _ := strings.Cut(line, "="); name {
 		case "username":
-			l.auth.Username = value
+			l.Auth.Username = value
 		case "password":
-			l.auth.Password = value
+			l.Auth.Password = value
 		}
 	}
 	return l, nil
 }
 
-// reportLogin has the helpers keep a login that did, or forget one that did not.
-func (o *own) reportLogin(ctx context.Context, l *admission, did bool) {
+// ReportLogin has the helpers keep a login that did, or forget one that did not.
+func (o *Clone) ReportLogin(ctx context.Context, l *Admission, did bool) {
 	word := "reject"
 	if did {
 		word = "approve"
 	}
-	_, _ = o.ask(ctx, l.answer, "credential", word) // they keep it, or ask again
-}
-
-// letIn asks the remote, with a login only where it wants one. Without a reach, it was not
-// asked (again).
-func letIn[S any](ctx context.Context, l *Ledger, push bool, ask func(*reach, transport.AuthMethod) (S, error)) (S, *reach, error) {
-	var none S
-	r, auth, err := l.dial(ctx, push)
-	if err != nil {
-		return none, nil, err
-	}
-	s, err := ask(r, auth)
-	if err == nil || l.place.own == nil || !errors.Is(err, transport.ErrAuthenticationRequired) || l.opts.Credentials != nil {
-		return s, r, err
-	}
-	at, err := l.address(push)
-	if err != nil {
-		return none, nil, err
-	}
-	known, err := l.place.own.fill(ctx, at)
-	if err != nil {
-		return none, nil, err
-	}
-	if r, _, err = l.dial(ctx, push); err != nil {
-		return none, nil, err
-	}
-	s, err = ask(r, known.auth)
-	refused := errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed)
-	if err == nil || refused {
-		l.place.own.reportLogin(ctx, known, err == nil)
-	}
-	if err == nil {
-		l.logins.Store(at, known.auth)
-	}
-	return s, r, err
+	_, _ = o.Ask(ctx, l.answer, "credential", word) // they keep it, or ask again
 }

@@ -1,7 +1,7 @@
 // What Git says while it works: how far it is, by which it is held to its pace, and what
 // went wrong, which is kept.
 
-package repo
+package gitremote
 
 import (
 	"bytes"
@@ -25,8 +25,8 @@ var (
 
 var units = map[string]float64{"byte": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
-// hearing takes in what Git says.
-type hearing struct {
+// Hearing takes in what Git says.
+type Hearing struct {
 	pace   dial.Pace
 	meters []*dial.Meter
 
@@ -37,10 +37,10 @@ type hearing struct {
 	late error
 }
 
-// listenTo is what a program says that is ended where it does not keep its pace. One that
+// Listen is what a program says that is ended where it does not keep its pace. One that
 // does not speak to the remote has a whole window for all it does.
-func listenTo(p dial.Pace, speaks bool, end context.CancelCauseFunc) *hearing {
-	h := &hearing{pace: p}
+func Listen(p dial.Pace, speaks bool, end context.CancelCauseFunc) *Hearing {
+	h := &Hearing{pace: p}
 	stop := func(why error) {
 		h.mu.Lock()
 		if h.late == nil {
@@ -61,21 +61,22 @@ func listenTo(p dial.Pace, speaks bool, end context.CancelCauseFunc) *hearing {
 	return h
 }
 
-func (h *hearing) done() {
+// Done ends the listening.
+func (h *Hearing) Done() {
 	for _, m := range h.meters {
 		m.Done()
 	}
 }
 
-// why is the reason for which the program was ended; nil where it ended by itself.
-func (h *hearing) why() error {
+// Why is the reason for which the program was ended; nil where it ended by itself.
+func (h *Hearing) Why() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.late
 }
 
-// text is what was said besides how far it is.
-func (h *hearing) text() string {
+// Text is what was said besides how far it is.
+func (h *Hearing) Text() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.part) > 0 && !how.Match(h.part) {
@@ -85,13 +86,13 @@ func (h *hearing) text() string {
 	return h.kept.String()
 }
 
-func (h *hearing) keep(line []byte) {
+func (h *Hearing) keep(line []byte) {
 	if h.kept.Len()+len(line) <= longest {
 		h.kept.Write(line)
 	}
 }
 
-func (h *hearing) Write(p []byte) (int, error) {
+func (h *Hearing) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	moved := h.hear(p)
 	h.mu.Unlock()
@@ -103,7 +104,7 @@ func (h *hearing) Write(p []byte) (int, error) {
 }
 
 // hear takes lines apart, and tells how many bytes of the transfer they speak of.
-func (h *hearing) hear(p []byte) (moved int) {
+func (h *Hearing) hear(p []byte) (moved int) {
 	for {
 		i := bytes.IndexAny(p, "\r\n")
 		if i < 0 {

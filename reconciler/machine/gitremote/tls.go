@@ -1,7 +1,7 @@
 // Certificates that do not hold: nobody is spoken to who cannot prove who they are, and
 // it is no use to try again before a person has looked.
 
-package repo
+package gitremote
 
 import (
 	"slices"
@@ -16,12 +16,14 @@ var distrust = []string{
 	"does not match target host name", "no alternative certificate subject name matches",
 }
 
-func untrusted(said string) bool {
+// Untrusted tells whether what was said is of a certificate that does not hold.
+func Untrusted(said string) bool {
 	low := strings.ToLower(said)
 	return slices.ContainsFunc(distrust, func(s string) bool { return strings.Contains(low, s) })
 }
 
-func notTrusted(what, said string) error {
+// NotTrusted is the error for it.
+func NotTrusted(what, said string) error {
 	return fault.WithHint(fault.New(fault.Denied, "%s: its certificate is not trusted: %s", what, said),
 		"where the certificate is its own and of an authority of yours, name the authority's PEM file in SSL_CERT_FILE; else find out who answers there")
 }

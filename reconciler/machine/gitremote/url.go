@@ -1,7 +1,7 @@
 // URLs of remotes: without their credentials for people, and in one spelling as
 // a name.
 
-package repo
+package gitremote
 
 import (
 	"net/url"
@@ -18,17 +18,17 @@ var (
 	scpLike = regexp.MustCompile(`^(?:[^/@:]+@)?([^/:]+):([^/].*|/.*)$`)
 )
 
-// redact takes user, password and query out of every URL in text.
-func redact(text string) string {
+// Redact takes user, password and query out of every URL in text.
+func Redact(text string) string {
 	return query.ReplaceAllString(pair.ReplaceAllString(login.ReplaceAllString(text, "://"), ""), "$1")
 }
 
 var usualPort = map[string]string{"https": "443", "http": "80", "ssh": "22", "git": "9418"}
 
-// canonical is the same for all spellings of one remote: the scheme, the user,
+// Canonical is the same for all spellings of one remote: the scheme, the user,
 // the usual port, a trailing .git and the case of the host say nothing. A local
 // path is absolute and without symbolic links.
-func canonical(remote string) string {
+func Canonical(remote string) string {
 	if remote == "" {
 		return ""
 	}
@@ -41,7 +41,7 @@ func canonical(remote string) string {
 	}
 	u, err := url.Parse(remote)
 	if err != nil {
-		return redact(remote)
+		return Redact(remote)
 	}
 	if u.Scheme == "file" {
 		return local(u.Path)
