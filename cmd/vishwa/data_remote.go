@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -22,170 +21,12 @@ func (a *cli) dataRemote() *cobra.Command {
 		Use: "remote", Short: "Add, change and list remotes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	var local, asDefault, unset bool
-	edit := func(change func(*dvc.Config) error) error {
-		w, err := a.configuration()
-		if err != nil {
-			return err
-		}
-		return w.Edit(local, change)
+	v := &remoteVerbs{cli: a}
+	changing := []*cobra.Command{v.add(), v.modify(), v.remove(), v.byDefault(), v.rename()}
+	for _, c := range changing {
+		c.Flags().BoolVar(&v.local, "local", false, "in .dvc/config.local, which Git does not keep")
 	}
-	known := func(name string) error {
-		w, err := a.configuration()
-		if err == nil {
-			_, err = w.Config().Remote(name)
-		}
-		return err
-	}
-	add := &cobra.Command{
-		Use: "add NAME URL", Short: "Add a remote: a folder, or s3://bucket/prefix", Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return edit(func(c *dvc.Config) error {
-				section := dvc.RemoteSection(args[0])
-				if _, there := c.Get(section, "url"); there {
-					return fault.WithHint(fault.New(fault.Conflict, "remote %s already exists", args[0]), "change it: vishwa data remote modify %s url URL", args[0])
-				}
-				where := args[1]
-				if err := public(where); err != nil {
-					return err
-				}
-				env, err := a.env()
-				if err != nil {
-					return err
-				}
-				if !strings.Contains(where, "://") && !filepath.IsAbs(data.InHome(where, env.Lookup)) { // as DVC has it: from the file's folder
-					from, err := filepath.Abs(filepath.Join(a.dir, where))
-					if err != nil {
-						return err
-					}
-					if real, err := filepath.EvalSymlinks(filepath.Dir(from)); err == nil { // as the root is
-						from = filepath.Join(real, filepath.Base(from))
-					}
-					w, err := a.configuration()
-					if err != nil {
-						return err
-					}
-					if where, err = filepath.Rel(filepath.Join(w.Root(), ".dvc"), from); err != nil {
-						return err
-					}
-				}
-				c.Set(section, "url", filepath.ToSlash(where))
-				if asDefault {
-					c.Set("core", "remote", args[0])
-				}
-				return nil
-			})
-		},
-	}
-	add.Flags().BoolVarP(&asDefault, "default", "d", false, "make it the default")
-	modify := &cobra.Command{
-		Use: "modify NAME OPTION [VALUE]", Short: "Change an option of a remote; -u takes it away", Args: cobra.RangeArgs(2, 3),
-		RunE: func(_ *cobra.Command, args []string) error {
-			w, err := a.configuration()
-			if err != nil {
-				return err
-			}
-			if _, err := w.Config().Remote(args[0]); err != nil {
-				return err
-			}
-			return edit(func(c *dvc.Config) error {
-				section := dvc.RemoteSection(args[0])
-				switch {
-				case unset:
-					if !c.Unset(section, args[1]) {
-						return fault.WithHint(fault.New(fault.Missing, "remote %s has no %s here", args[0], args[1]), "look at vishwa data remote list; --local changes .dvc/config.local")
-					}
-					return nil
-				case len(args) < 3:
-					return fault.WithHint(fault.New(fault.Invalid, "no value is given"), "give one, or take the option away with -u")
-				case data.Secret(args[1]) && !local:
-					return fault.WithHint(fault.New(fault.Denied, "%s is a secret, and .dvc/config is kept in Git", args[1]), "add --local, which keeps it on this machine")
-				}
-				if err := allowed(w, section, args[1], args[2]); err != nil {
-					return err
-				}
-				if err := public(args[2]); args[1] == "url" && err != nil {
-					return err
-				}
-				c.Set(section, args[1], args[2])
-				return nil
-			})
-		},
-	}
-	modify.Flags().BoolVarP(&unset, "unset", "u", false, "take the option away")
-	remove := &cobra.Command{
-		Use: "remove NAME", Short: "Take a remote out of the configuration", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return edit(func(c *dvc.Config) error {
-				if !c.Unset(dvc.RemoteSection(args[0]), "") {
-					return fault.WithHint(fault.New(fault.Missing, "there is no remote %s here", args[0]), "look at vishwa data remote list")
-				}
-				if name, _ := c.Get("core", "remote"); name == args[0] {
-					c.Unset("core", "remote")
-				}
-				return nil
-			})
-		},
-	}
-	def := &cobra.Command{
-		Use: "default [NAME]", Short: "Make a remote the default, or tell which is", Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				w, err := a.configuration()
-				if err != nil {
-					return err
-				}
-				r, err := w.Config().Remote("")
-				if err == nil {
-					fmt.Fprintln(a.out, r.Name)
-				}
-				return err
-			}
-			if err := known(args[0]); err != nil {
-				return err
-			}
-			return edit(func(c *dvc.Config) error { c.Set("core", "remote", args[0]); return nil })
-		},
-	}
-	list := &cobra.Command{
-		Use: "list", Short: "List the remotes", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			w, err := a.configuration()
-			if err != nil {
-				return err
-			}
-			name, _ := w.Config().Get("core", "remote")
-			for _, r := range w.Config().Remotes() {
-				mark := ""
-				if r.Name == name {
-					mark = "\t(default)"
-				}
-				fmt.Fprintf(a.out, "%s\t%s%s\n", r.Name, data.RedactURL(r.URL), mark)
-			}
-			return nil
-		},
-	}
-	rename := &cobra.Command{
-		Use: "rename OLD NEW", Short: "Give a remote another name", Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if known(args[1]) == nil {
-				return fault.WithHint(fault.New(fault.Conflict, "remote %s already exists", args[1]), "choose another name")
-			}
-			return edit(func(c *dvc.Config) error {
-				if !c.Rename(dvc.RemoteSection(args[0]), dvc.RemoteSection(args[1])) {
-					return fault.WithHint(fault.New(fault.Missing, "there is no remote %s here", args[0]), "look at vishwa data remote list; --local changes .dvc/config.local")
-				}
-				if name, _ := c.Get("core", "remote"); name == args[0] {
-					c.Set("core", "remote", args[1])
-				}
-				return nil
-			})
-		},
-	}
-	for _, c := range []*cobra.Command{add, modify, remove, def, rename} {
-		c.Flags().BoolVar(&local, "local", false, "in .dvc/config.local, which Git does not keep")
-	}
-	cmd.AddCommand(add, modify, remove, def, list, rename)
+	cmd.AddCommand(append(changing, v.list())...)
 	return cmd
 }
 

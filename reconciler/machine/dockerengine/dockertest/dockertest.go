@@ -127,6 +127,11 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.stay(w, r, part[1], part[2])
 		return
 	}
+	e.route(w, r, p, part)
+}
+
+// route answers what needs no waiting.
+func (e *Engine) route(w http.ResponseWriter, r *http.Request, p string, part []string) {
 	e.Mu.Lock()
 	defer e.Mu.Unlock()
 	switch {
