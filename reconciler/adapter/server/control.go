@@ -23,15 +23,17 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// protocol is spoken by both sides. A host of the one before, which asked nobody who
-// they were, is asked to leave.
+// protocol is spoken by both sides. A host of one before is asked to leave: the first asked nobody
+// who they were, and the second knew processes alone.
 const (
-	protocol = "/v2/releases/"
-	before   = "/v1/releases/"
+	protocol = "/v3/releases/"
 
 	controlHeader  = "X-Vishwa-Token"
 	controlPurpose = "serving control socket"
 )
+
+// before are the protocols before, the newest first.
+var before = []string{"/v2/releases/", "/v1/releases/"}
 
 // demand asks for an order to be served, with the environment that is never
 // written down. Revive asks for the order of this key as it stands already.

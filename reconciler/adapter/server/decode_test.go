@@ -21,7 +21,7 @@ func FuzzDecodeOrder(f *testing.F) {
 	f.Add([]byte(`{"name":"../one","folder":"r-/../..","command":[""],"port":-1}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		o, err := decodeOrder(raw)
-		if err == nil && (!filepath.IsLocal(o.Folder) || strings.Contains(o.Folder+o.Name, "/") || len(o.Command) == 0) {
+		if err == nil && (!filepath.IsLocal(o.Folder) || strings.Contains(o.Folder+o.Name, "/") || (len(o.Command) == 0) == (o.Starter == "")) {
 			t.Fatalf("accepted %+v", o)
 		}
 	})

@@ -32,7 +32,7 @@ type order struct {
 	Model    digest.Digest       `json:"model,omitempty"`
 	Laid     digest.Manifest     `json:"laid"`   // code, model, inputs and parameters as they were laid out, checked before each start
 	Folder   string              `json:"folder"` // of code, model, inputs; below the name's own
-	Command  []string            `json:"command"`
+	Command  []string            `json:"command,omitempty"`
 	Bin      string              `json:"bin,omitempty"` // of the Python environment, goes before PATH
 	Set      []string            `json:"set,omitempty"` // NAME=value, paths all of them
 	Pass     []string            `json:"pass,omitempty"`
@@ -47,8 +47,11 @@ type order struct {
 	Log      *port.PredictionLog `json:"log,omitempty"`
 	Over     string              `json:"over,omitempty"` // the name whose place it takes, port and all
 	Since    time.Time           `json:"since,omitzero"`
-	// Starter is what begins it; empty: it is a process of this machine. Settled is the starter's own.
+	// Starter is what begins it, with the command Run; empty: it is a process of this machine. Settled is
+	// the starter's own. Command is empty then: a vishwa that knows no starters must not take the order
+	// for one of a process, and refuses it.
 	Starter string          `json:"starter,omitempty"`
+	Run     []string        `json:"run,omitempty"`
 	Settled json.RawMessage `json:"settled,omitempty"`
 }
 
@@ -193,10 +196,10 @@ func (o order) check() error {
 	if err := checkName(o.Name); err != nil {
 		return err
 	}
-	if len(o.Command) == 0 || !strings.HasPrefix(o.Folder, "r-") || o.Folder != filepath.Base(o.Folder) || o.Port < 0 || o.Port > 65535 {
+	if (len(o.Command) == 0) == (o.Starter == "") || !strings.HasPrefix(o.Folder, "r-") || o.Folder != filepath.Base(o.Folder) || o.Port < 0 || o.Port > 65535 {
 		return fault.New(fault.Corrupt, "read release %s: not what vishwa writes", o.Name)
 	}
-	if (o.Starter == "") != (len(o.Settled) == 0) {
+	if (o.Starter == "") != (len(o.Settled) == 0) || (o.Starter == "") != (len(o.Run) == 0) {
 		return fault.New(fault.Corrupt, "read release %s: it does not say what begins it", o.Name)
 	}
 	if err := o.Laid.Check(); err != nil || len(o.Laid) == 0 {

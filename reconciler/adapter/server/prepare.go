@@ -56,7 +56,7 @@ func (s *local) order(r port.Release) (order, error) {
 	if err != nil {
 		return o, err
 	}
-	o.Starter = target
+	o.Starter, o.Run, o.Command = target, o.Command, nil
 	o.Settled, err = begins.Settle(r)
 	return o, err
 }

@@ -170,11 +170,16 @@ func (l line) left(ctx context.Context) error {
 	return held.Close()
 }
 
-// dismiss ends a host of the version before; a newer one does not know that request
+// dismiss ends a host of a version before; a newer one does not know such a request
 // either, and goes on.
-func (l line) dismiss(ctx context.Context) error {
-	if _, err := l.request(ctx, "DELETE", before, nil); err != nil && !errors.Is(err, errGone) {
-		return err
+func (l line) dismiss(ctx context.Context) (err error) {
+	for _, path := range before {
+		if _, err = l.request(ctx, "DELETE", path, nil); err == nil || errors.Is(err, errGone) {
+			return l.left(ctx)
+		}
+		if !errors.Is(err, errOther) {
+			return err
+		}
 	}
-	return l.left(ctx)
+	return err
 }

@@ -29,7 +29,7 @@ func (s starters) begin(ctx context.Context, place folder, o order, env []string
 	}
 	return begins.Start(ctx, o.Settled, port.Start{
 		Owner: place.owner(), Name: o.Name, Unit: o.Folder, Dir: place.release(o.Name, o.Folder),
-		Command: o.Command, Set: o.Set, Pass: env, Out: log,
+		Command: o.Run, Set: o.Set, Pass: env, Out: log,
 		Kept: func(unit string) bool {
 			for _, f := range place.releases(o.Name) {
 				if f == unit && f != o.Folder { // of its own, nothing runs any more when it is begun anew

@@ -50,6 +50,15 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Code is its exit status, once it has ended.
 func (p *Process) Code() int { return p.cmd.ProcessState.ExitCode() }
 
+// Most is the most memory that it had, in bytes, once it has ended.
+func (p *Process) Most() uint64 {
+	usage, _ := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if usage == nil {
+		return 0
+	}
+	return uint64(usage.Maxrss) << 10
+}
+
 // Errors is what it wrote on its standard error, once it has ended.
 func (p *Process) Errors() string { return strings.TrimSpace(p.errs.String()) }
 

@@ -208,6 +208,21 @@ func TestDriftByHandIsFoundAndHealed(t *testing.T) {
 	}
 }
 
+// What a container wrote before it ended is in the error, and its memory is said to have run out.
+func TestWhyAContainerEndedIsSaid(t *testing.T) {
+	for command, want := range map[string][]string{"badly": {"exit status 7", "it did not go", "well"}, "hog": {"for want of memory, of which its container has 64 MiB"}} {
+		s, _ := onDouble(t)
+		r := s.release("one", "1")
+		r.Docker.Command, r.Docker.Memory = []string{command}, "64Mi"
+		_, err := s.server.Apply(t.Context(), r)
+		for _, text := range want {
+			if err == nil || !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: not %q in: %v", command, text, err)
+			}
+		}
+	}
+}
+
 // Nothing that is not its owner's is touched, whatever it is called.
 func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 	s, e := onDouble(t)

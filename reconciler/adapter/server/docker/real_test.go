@@ -3,12 +3,14 @@
 package docker
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
@@ -48,6 +50,10 @@ func TestDockerEngineShowsWhatServesTheReleaseAlone(t *testing.T) {
 		if !strings.Contains(said, want) {
 			t.Errorf("not %q", want)
 		}
+	}
+	var log bytes.Buffer
+	if err := server.Output(t.Context(), &log, s.dir, "one", false); err != nil || log.String() != "serving 1\n" {
+		t.Errorf("its log is %q, %v", log.String(), err)
 	}
 	if strings.Contains(said, "user 0\n") || t.Failed() {
 		t.Errorf("inside:\n%s", said)
