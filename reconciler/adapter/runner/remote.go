@@ -61,8 +61,8 @@ type remote struct {
 	mu    sync.Mutex
 	begun map[string]time.Time // attempts whose command was seen to have begun
 	logs  dispatch.Logs
-	loans map[string]watched // what attempts' workers are lent
-	quiet outages
+	loans map[string]watched          // what attempts' workers are lent
+	quiet map[digest.Digest]time.Time // runs: since when there is no answer about them
 }
 
 // Remote runs jobs by a launcher.
@@ -73,7 +73,7 @@ func Remote(cfg RemoteConfig) port.Runner {
 	if cfg.Log <= 0 {
 		cfg.Log = 256 << 20
 	}
-	return &remote{RemoteConfig: cfg, begun: map[string]time.Time{}, loans: map[string]watched{}}
+	return &remote{RemoteConfig: cfg, begun: map[string]time.Time{}, loans: map[string]watched{}, quiet: map[digest.Digest]time.Time{}}
 }
 
 // launch is one attempt, in job.json.
