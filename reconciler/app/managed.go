@@ -115,7 +115,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 		s.lease = &repo.Lease{Mirror: s.mirror, Holder: o.Lease.Holder, Duration: o.Lease.Duration}
 	}
 	s.office = &review.Service{
-		Mirror: s.mirror, Open: s.house, Now: o.Env.Now, Log: o.Env.Log, PollInterval: o.Glance, Full: o.Full,
+		Mirror: s.mirror, Open: s.session, Now: o.Env.Now, Log: o.Env.Log, PollInterval: o.Glance, Full: o.Full,
 		Declared: s.declared, Failed: o.Failed,
 	}
 	if o.Forge != nil {
@@ -170,8 +170,8 @@ func (s *ManagedRepository) opening(branch string) Options {
 	return o
 }
 
-// house opens the repository for one errand.
-func (s *ManagedRepository) house(ctx context.Context, e review.Scope) (*review.Session, error) {
+// session opens the repository for one errand.
+func (s *ManagedRepository) session(ctx context.Context, e review.Scope) (*review.Session, error) {
 	o := s.opening(e.Branch)
 	o.Trigger = controller.Trigger(ctx)
 	if e.PullRequest != nil {

@@ -39,7 +39,7 @@ type Options struct {
 	Env      port.Env
 	Version  string
 	Password func() ([]byte, error)      // of the controller's keys; asked for when something is to be signed
-	Keys     *signer.Ring                // holds the keys open for the process; nil: for this house
+	Keys     *signer.Ring                // holds the keys open for the process; nil: for this repository
 	Wrote    func(before, commit string) // see repo.LedgerOptions
 	Offline  bool                        // leave the ledger's remote alone
 	Act      bool                        // something will be recorded: this machine must hold a controller's keys
@@ -204,14 +204,14 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	}
 	h.Reconciler = &pass.Reconciler{
 		Observers: pass.Observers{
-			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, house: h, options: book, now: located(project.Ledger)},
+			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, repository: h, options: book, now: located(project.Ledger)},
 			Provisioner: h.stacks(o, apart, work),
 			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall, Starters: starters(o.Env)}),
 			Store:       kept,
 			Machine:     sealed.Name(),
 		},
 		Worktree: worktree, Watch: h.Repo.Watch,
-		Data:     data.Depot{Store: kept, Env: o.Env, Dir: h.checkout()},
+		Data:     data.Fetcher{Store: kept, Env: o.Env, Dir: h.checkout()},
 		WorkData: h.workData(o),
 		Runner: wrap.Routed(runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,
 			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}, GPUs: machineGPUs}), routes),
@@ -236,7 +236,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	}
 	if o.Isolation != nil {
 		h.PullRequest = o.Isolation.PullRequest
-		h.Data = data.Depot{Store: kept, Env: o.Env, Wary: &data.Wary{Whose: "this pull request", Known: h.reviewed, Allow: o.Isolation.Allow}}
+		h.Data = data.Fetcher{Store: kept, Env: o.Env, Wary: &data.Wary{Whose: "this pull request", Known: h.reviewed, Allow: o.Isolation.Allow}}
 		if o.Isolation.Lease != nil {
 			h.Reconciler.Lease = o.Isolation.Lease.Acquire
 		}

@@ -29,9 +29,9 @@ func located(l schemas.Ledger) ledgerPlace {
 // that were named before.
 type steadyLedger struct {
 	*repo.Ledger
-	house   *Repository
-	options repo.LedgerOptions
-	now     ledgerPlace
+	repository *Repository
+	options    repo.LedgerOptions
+	now        ledgerPlace
 
 	mu   sync.Mutex
 	held bool
@@ -80,7 +80,7 @@ func (s *steadyLedger) settled(ctx context.Context, f *ledger.Facts) (bool, erro
 	if f.Count == 0 || f.Started == "" {
 		return false, nil
 	}
-	tree, err := s.house.Repo.Open(ctx, f.Started)
+	tree, err := s.repository.Repo.Open(ctx, f.Started)
 	if err != nil {
 		return false, ctx.Err() // another repository's, or a clone that ends before: compared
 	}
@@ -90,11 +90,11 @@ func (s *steadyLedger) settled(ctx context.Context, f *ledger.Facts) (bool, erro
 
 // compare holds the ledger against all that were named before.
 func (s *steadyLedger) compare(ctx context.Context) error {
-	head, err := s.house.Repo.Head(ctx)
+	head, err := s.repository.Repo.Head(ctx)
 	if err != nil {
 		return err
 	}
-	versions, err := s.house.Repo.Versions(ctx, head.SHA, schemas.Root)
+	versions, err := s.repository.Repo.Versions(ctx, head.SHA, schemas.Root)
 	if err != nil {
 		return fmt.Errorf("look where the ledger was: %w", err)
 	}
@@ -117,7 +117,7 @@ func (s *steadyLedger) continues(ctx context.Context, was ledgerPlace) error {
 	o := s.options
 	o.Branch, o.Remote, o.Fence, o.CacheDir = was.Branch, was.Remote, nil, ""
 	o.Held = func() bool { return false } // it is only looked at
-	before, err := repo.OpenLedger(s.house.Repo, o)
+	before, err := repo.OpenLedger(s.repository.Repo, o)
 	if err != nil {
 		return nil // no name that a ledger can have
 	}

@@ -25,10 +25,10 @@ const askTime = 5 * time.Second
 
 // workData is the checkout's DVC repository. It is opened when it is asked: most have none.
 type workData struct {
-	dir     string
-	offline bool
-	env     port.Env
-	house   *Repository
+	dir        string
+	offline    bool
+	env        port.Env
+	repository *Repository
 }
 
 var _ pass.WorkData = workData{}
@@ -83,14 +83,14 @@ func (d workData) Unpushed(ctx context.Context, points []port.DataPointer) map[s
 // .dvc/config has to name the remote as it does on the branch that the Git remote calls its
 // own. What the user's own files name, and a clone without a remote, is the user's.
 func (d workData) reviewed(ctx context.Context) (func(remote string) bool, error) {
-	sha, one, err := d.house.GitLedger.Published()
+	sha, one, err := d.repository.GitLedger.Published()
 	if err != nil || !one {
 		return func(string) bool { return true }, err
 	}
 	if sha == "" {
 		return func(string) bool { return false }, nil
 	}
-	tree, err := d.house.Repo.Open(ctx, sha)
+	tree, err := d.repository.Repo.Open(ctx, sha)
 	if err != nil {
 		return nil, err
 	}

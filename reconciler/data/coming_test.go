@@ -97,7 +97,7 @@ func TestWhatComesIsToldOfAllThereIs(t *testing.T) {
 	fetch(3 << 20) // of which the rest is there
 
 	told = nil
-	d := Depot{Store: sink{}, Env: env, Dir: root, Heard: tell}
+	d := Fetcher{Store: sink{}, Env: env, Dir: root, Heard: tell}
 	if _, err := d.FetchData(t.Context(), os.DirFS(root), port.DataPointer{File: "d.dvc", Path: "d", MD5: added[1].OID, Size: 1<<20 + 5}, func(string) {}); err != nil {
 		t.Fatal(err)
 	}

@@ -222,7 +222,7 @@ func TestWhatWasReviewedIsOpenedAsEver(t *testing.T) {
 		"the same folder, around": {known, dir + "/../" + filepath.Base(dir), true},
 	} {
 		tree := fstest.MapFS{".dvc/config": {Data: []byte("[core]\nremote = r\n['remote \"r\"']\nurl = " + c.url + "\n")}}
-		d := Depot{Wary: &Wary{Whose: "this pull request", Known: c.known}}
+		d := Fetcher{Wary: &Wary{Whose: "this pull request", Known: c.known}}
 		from, err := d.sources(t.Context(), tree, port.DataPointer{MD5: oid, Path: "x", File: "x.dvc"})
 		if (err != nil && fault.Of(err) == fault.Denied) != c.denied {
 			t.Errorf("%s: %v", name, err)

@@ -186,7 +186,7 @@ func tooWeak(e *ledger.Entry, least, environment string) string {
 	return why
 }
 
-// gives tells whether runs of this house stand at least at that level.
+// gives tells whether runs of this repository stand at least at that level.
 func (h *Reconciler) gives(ctx context.Context, least string) bool {
 	return h.Isolation != nil && h.Isolation(ctx).Reaches(least)
 }

@@ -42,7 +42,7 @@ type Reconciler struct {
 	// Lease lets one controller at a time act on the repository, wherever it runs; nil:
 	// there is but one. It waits as Lock does.
 	Lease func(ctx context.Context, tell func(string)) (held context.Context, release func(), err error)
-	// Isolation is what would keep a run of this house apart from this machine; nil: not
+	// Isolation is what would keep a run of this repository apart from this machine; nil: not
 	// known. It may be asked of the machine, and is asked where an environment wants it.
 	Isolation func(ctx context.Context) *port.Isolation
 	// Remote is where the repository comes from, without credentials; for provenance.

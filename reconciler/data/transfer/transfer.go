@@ -280,7 +280,7 @@ func (r *Remote) downloadTo(ctx context.Context, into *dvccache.Batch, oid dvc.O
 	}
 	defer body.Close()
 	if r.Pieces && o.Size > large && o.ETag != "" {
-		half, err := into.Half(oid)
+		half, err := into.Partial(oid)
 		if err != nil {
 			return dvccache.Sum{}, err
 		}

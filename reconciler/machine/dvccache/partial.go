@@ -25,9 +25,9 @@ type PartialObject struct {
 
 func (c *Cache) halves() string { return filepath.Join(c.root, "files", "md5", underway, "half") }
 
-// Half opens the folder for an object, as an earlier try left it. It is nil where
+// Partial opens the folder for an object, as an earlier try left it. It is nil where
 // another program is at the same object.
-func (c *Cache) Half(oid dvc.OID) (*PartialObject, error) {
+func (c *Cache) Partial(oid dvc.OID) (*PartialObject, error) {
 	h, err := c.half(string(oid))
 	if err != nil {
 		return nil, artifact.Disk(fmt.Errorf("write cache: %w", err), c.root)
@@ -123,5 +123,5 @@ func (b *Batch) adopt(ctx context.Context, path string) (temporary, Sum, error) 
 	return n, sum, os.Rename(path, place.Name())
 }
 
-// Half opens the folder for an object of the batch's cache.
-func (b *Batch) Half(oid dvc.OID) (*PartialObject, error) { return b.c.Half(oid) }
+// Partial opens the folder for an object of the batch's cache.
+func (b *Batch) Partial(oid dvc.OID) (*PartialObject, error) { return b.c.Partial(oid) }

@@ -1,4 +1,4 @@
-// The depot: data that pointers name, brought from a cache or a remote into the
+// The fetcher: data that pointers name, brought from a cache or a remote into the
 // store of artifacts. What comes is what its names say, or it does not come.
 
 package data
@@ -30,8 +30,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// Depot brings data into Store.
-type Depot struct {
+// Fetcher brings data into Store.
+type Fetcher struct {
 	Store port.Store
 	Env   port.Env
 	// Dir is the checkout whose cache and .dvc/config.local are used; "" is none.
@@ -42,15 +42,15 @@ type Depot struct {
 	Wary *Wary
 }
 
-var _ port.DataFetcher = Depot{}
+var _ port.DataFetcher = Fetcher{}
 
-// FetchData is port.Depot's.
-func (d Depot) FetchData(ctx context.Context, tree fs.FS, p port.DataPointer, tell func(string)) (port.Artifact, error) {
+// FetchData is port.DataFetcher's.
+func (d Fetcher) FetchData(ctx context.Context, tree fs.FS, p port.DataPointer, tell func(string)) (port.Artifact, error) {
 	from, err := d.sources(ctx, tree, p)
 	if err != nil {
 		return port.Artifact{}, fmt.Errorf("%s: %w", p.File, err)
 	}
-	b := &bringing{Depot: d, from: from, legacy: p.Legacy, what: "fetching " + p.Path, of: max(p.Size, 0)}
+	b := &bringing{Fetcher: d, from: from, legacy: p.Legacy, what: "fetching " + p.Path, of: max(p.Size, 0)}
 	defer b.ends()
 	name := path.Base(p.Path)
 	if !p.MD5.IsDir() {
@@ -81,7 +81,7 @@ type source struct {
 }
 
 // sources are where objects are looked for: the checkout's cache, then the remote.
-func (d Depot) sources(ctx context.Context, tree fs.FS, p port.DataPointer) ([]source, error) {
+func (d Fetcher) sources(ctx context.Context, tree fs.FS, p port.DataPointer) ([]source, error) {
 	var out []source
 	layers := []*dvc.Config{}
 	b, err := fs.ReadFile(tree, ".dvc/config")
@@ -141,7 +141,7 @@ func cached(c *dvccache.Cache) func(context.Context, dvc.OID) (io.ReadCloser, er
 }
 
 type bringing struct {
-	Depot
+	Fetcher
 	from   []source
 	legacy bool
 	what   string // is done, for people
