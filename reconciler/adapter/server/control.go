@@ -23,17 +23,17 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// protocol is spoken by both sides. A host of one before is asked to leave: the first asked nobody
-// who they were, and the second knew processes alone.
+// protocol is spoken by both sides. A host of the one before, which asked nobody who they
+// were, is asked to leave. What a starter begins is asked for at started, which a host that knows
+// processes alone does not have: it makes way then, and not before.
 const (
-	protocol = "/v3/releases/"
+	protocol = "/v2/releases/"
+	started  = "/v3/releases/"
+	before   = "/v1/releases/"
 
 	controlHeader  = "X-Vishwa-Token"
 	controlPurpose = "serving control socket"
 )
-
-// before are the protocols before, the newest first.
-var before = []string{"/v2/releases/", "/v1/releases/"}
 
 // demand asks for an order to be served, with the environment that is never
 // written down. Revive asks for the order of this key as it stands already.
@@ -174,6 +174,9 @@ type line struct {
 // ask sends one request to the host; an answer of the host's that is an error comes
 // back with its kind.
 func (l line) ask(ctx context.Context, method, name string, d *demand) (port.Live, error) {
+	if d != nil && d.Order.Starter != "" {
+		return l.request(ctx, method, started+name, d)
+	}
 	return l.request(ctx, method, protocol+name, d)
 }
 

@@ -168,7 +168,7 @@ func (h *host) routes() http.Handler {
 		}
 		return port.Live{}, s.retire(r.Context())
 	}))
-	mux.HandleFunc("PUT "+protocol+"{name}", h.countedHandler(func(r *http.Request) (port.Live, error) {
+	serve := h.countedHandler(func(r *http.Request) (port.Live, error) {
 		s, err := h.service(r.PathValue("name"))
 		if err != nil {
 			return port.Live{}, err
@@ -185,7 +185,9 @@ func (h *host) routes() http.Handler {
 			return s.succeed(r.Context(), d.Order, d.Env, from)
 		}
 		return s.apply(r.Context(), d.Order, d.Env)
-	}))
+	})
+	mux.HandleFunc("PUT "+protocol+"{name}", serve)
+	mux.HandleFunc("PUT "+started+"{name}", serve)
 	return mux
 }
 

@@ -221,6 +221,11 @@ func (s *local) demand(ctx context.Context, d demand, name string) (port.Live, e
 			return port.Live{}, err
 		}
 		live, err := l.ask(ctx, "PUT", name, &d)
+		if errors.Is(err, errOther) { // it answers, and knows no starters
+			if err = l.dismiss(ctx); err == nil {
+				continue
+			}
+		}
 		if !errors.Is(err, errGone) { // gone: it served nothing and has just left
 			return live, err
 		}

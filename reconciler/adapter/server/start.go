@@ -171,9 +171,9 @@ func (l line) left(ctx context.Context) error {
 }
 
 // dismiss ends a host of a version before; a newer one does not know such a request
-// either, and goes on.
+// either, and goes on. It is asked of one that has just not known what it was asked.
 func (l line) dismiss(ctx context.Context) (err error) {
-	for _, path := range before {
+	for _, path := range []string{protocol, before} {
 		if _, err = l.request(ctx, "DELETE", path, nil); err == nil || errors.Is(err, errGone) {
 			return l.left(ctx)
 		}
