@@ -37,6 +37,7 @@ const (
 	Time
 	Timestamp
 	Unsigned
+	Nothing // all its values are missing
 	UUID
 	Half
 )

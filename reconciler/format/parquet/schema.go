@@ -57,6 +57,8 @@ func (c *Column) logical(t *thrift, id int, kind byte) {
 		c.Means = Time
 	case 8:
 		c.Means = Timestamp
+	case 11:
+		c.Means = Nothing
 	case 14:
 		c.Means = UUID
 	case 15:

@@ -54,6 +54,7 @@ type Checker struct {
 	columns []*promise
 	at      []int    // of the reader's columns, the promise plus one
 	names   []string // the reader's columns
+	kinds   []kind   // and what their values are, where the file says so
 	again   bool
 }
 
@@ -113,7 +114,7 @@ func NewChecker(d *schemas.Dataset, now time.Time) (*Checker, error) {
 // Begin says that the rows which follow are file's.
 func (c *Checker) Begin(file string) {
 	c.end()
-	c.file, c.before, c.at, c.names = file, c.rows, nil, nil
+	c.file, c.before, c.at, c.names, c.kinds = file, c.rows, nil, nil, nil
 }
 
 // end tells of the columns that the file which ends has not.
@@ -132,14 +133,33 @@ func (c *Checker) end() {
 		}
 		p.met = false
 	}
-	c.before, c.names = c.rows, nil
+	if c.rows == c.before && !c.again {
+		c.endEmpty()
+	}
+	c.before, c.names, c.kinds = c.rows, nil, nil
+}
+
+// endEmpty tells of the columns of a file without rows whose values could not be what is declared.
+func (c *Checker) endEmpty() {
+	for i, k := range c.kinds {
+		j := slices.IndexFunc(c.columns, func(p *promise) bool { return p.name == c.names[i] })
+		if j < 0 || k == kinds {
+			continue
+		}
+		if rule := c.columns[j].wrong(k, 0); rule != "" {
+			v := c.columns[j].violation(rule + ", and the column is " + kindNames[k])
+			if len(v.Examples) < examples {
+				v.Examples = append(v.Examples, Example{File: c.file})
+			}
+		}
+	}
 }
 
 // Merge adds the rows of the next part of the file that was begun last: o has seen
 // nothing but them. Columns declared unique cannot be held in parts.
 func (c *Checker) Merge(o *Checker) {
 	if c.names == nil {
-		c.names = o.names
+		c.names, c.kinds = o.names, o.kinds
 	}
 	for i, p := range o.columns {
 		c.columns[i].met = c.columns[i].met || p.met
@@ -303,7 +323,25 @@ func (p *promise) broken(cell []byte, isText bool) string {
 		k, x = classify(cell)
 	}
 	numeric := k == integer || k == number
-	ok := true
+	if rule := p.wrong(k, x); rule != "" {
+		return rule
+	}
+	switch {
+	case p.col.Min != nil && x < *p.col.Min:
+		return "min " + strconv.FormatFloat(*p.col.Min, 'g', -1, 64)
+	case p.col.Max != nil && x > *p.col.Max:
+		return "max " + strconv.FormatFloat(*p.col.Max, 'g', -1, 64)
+	case len(p.col.Values) > 0 && !p.lists(cell, numeric, x):
+		return "values"
+	case p.pattern != nil && !p.pattern.Match(cell):
+		return "pattern " + p.col.Pattern
+	}
+	return ""
+}
+
+// wrong names the rule about types that a value of kind k breaks, or "".
+func (p *promise) wrong(k kind, x float64) string {
+	numeric, ok := k == integer || k == number, true
 	switch p.col.Type {
 	case "integer":
 		ok = k == integer
@@ -321,14 +359,6 @@ func (p *promise) broken(cell []byte, isText bool) string {
 		return "type " + p.col.Type
 	case (p.col.Min != nil || p.col.Max != nil) && !numeric:
 		return "type number"
-	case p.col.Min != nil && x < *p.col.Min:
-		return "min " + strconv.FormatFloat(*p.col.Min, 'g', -1, 64)
-	case p.col.Max != nil && x > *p.col.Max:
-		return "max " + strconv.FormatFloat(*p.col.Max, 'g', -1, 64)
-	case len(p.col.Values) > 0 && !p.lists(cell, numeric, x):
-		return "values"
-	case p.pattern != nil && !p.pattern.Match(cell):
-		return "pattern " + p.col.Pattern
 	}
 	return ""
 }

@@ -81,6 +81,48 @@ func flat(f *parquet.File, name string) ([]string, error) {
 
 func (g *groups) Columns() []string { return g.columns }
 
+// Kinds are what the columns' values are, as the file's schema says.
+func (g *groups) Kinds() []kind {
+	out := make([]kind, len(g.columns))
+	for i := range out {
+		out[i] = kindOf(&g.file.Columns[i])
+	}
+	return out
+}
+
+func kindOf(c *parquet.Column) kind {
+	switch c.Means {
+	case parquet.Nothing:
+		return kinds // whatever is declared
+	case parquet.Date:
+		return date
+	case parquet.Timestamp:
+		return timestamp
+	case parquet.Time, parquet.UUID:
+		return text
+	case parquet.Decimal:
+		if c.Scale == 0 {
+			return integer
+		}
+		return number
+	case parquet.Unsigned:
+		return integer
+	case parquet.Half:
+		return number
+	}
+	switch c.Type {
+	case parquet.Boolean:
+		return boolean
+	case parquet.Int32, parquet.Int64:
+		return integer
+	case parquet.Int96:
+		return timestamp
+	case parquet.Float, parquet.Double:
+		return number
+	}
+	return text
+}
+
 func (g *groups) Next() (*Row, error) {
 	if g.row.Cells == nil {
 		g.row.Cells, g.row.Text, g.bufs = make([][]byte, len(g.columns)), make([]bool, len(g.columns)), make([][]byte, len(g.columns))

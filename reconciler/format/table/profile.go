@@ -97,6 +97,9 @@ func Scan(r Reader, p *Profiler, c *Checker, stop func() error) error {
 	}
 	if c != nil {
 		c.header(r.Columns())
+		if typed, ok := r.(interface{ Kinds() []kind }); ok {
+			c.kinds = typed.Kinds()
+		}
 	}
 	for n := 0; ; n++ {
 		if n%4096 == 0 && stop != nil {

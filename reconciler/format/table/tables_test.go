@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -282,6 +283,48 @@ func TestAFileWithoutRowsHasItsColumnsChecked(t *testing.T) {
 		if got := p.Profile(0); len(got.Columns) != len(r.Columns()) {
 			t.Errorf("%q: %+v", in, got)
 		}
+	}
+}
+
+// TestAParquetFileWithoutRowsHasItsTypesChecked by its schema.
+func TestAParquetFileWithoutRowsHasItsTypesChecked(t *testing.T) {
+	low := 0.0
+	for column, types := range map[string]string{
+		"a": "integer number string", "price": "number string", "name": "string", "at": "timestamp string", "paid": "number string", "where.city": "string",
+	} {
+		for _, declared := range []string{"integer", "number", "boolean", "date", "timestamp", "string"} {
+			in := purchases(t, 0)
+			c, err := NewChecker(&schemas.Dataset{Columns: map[string]schemas.Column{column: {Type: declared}}}, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Begin("f.parquet")
+			r, err := Open(bytes.NewReader(in), int64(len(in)), schemas.Format{}, "f.parquet")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Scan(r, nil, c, nil); err != nil {
+				t.Fatal(err)
+			}
+			fits := slices.Contains(strings.Fields(types), declared) || declared == "boolean" && column == "a"
+			v := c.Violations()
+			if fits != (len(v) == 0) || len(v) > 0 && (v[0].Count != 0 || v[0].Examples[0].File != "f.parquet" || !strings.HasPrefix(v[0].Rule, "type "+declared+", and the column is ")) {
+				t.Errorf("%s declared %s: %+v", column, declared, v)
+			}
+		}
+	}
+	c, err := NewChecker(&schemas.Dataset{Columns: map[string]schemas.Column{"name": {Min: &low}}}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Begin("f.parquet")
+	in := purchases(t, 0)
+	r, err := Open(bytes.NewReader(in), int64(len(in)), schemas.Format{}, "f.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Scan(r, nil, c, nil); err != nil || len(c.Violations()) != 1 {
+		t.Error("text has no least value", err)
 	}
 }
 
