@@ -186,13 +186,14 @@ type imageOrder struct {
 	build                                 build
 }
 
-// image builds the programs, lays them over the base, and writes the image with its bill of materials to a folder.
-func image(ctx context.Context, o imageOrder) error {
+// image builds the programs, lays them over the base, and writes the image with its bill of materials to a folder. It gives the
+// image's reference.
+func image(ctx context.Context, o imageOrder) (string, error) {
 	if strings.HasSuffix(o.build.version, "-dirty") {
-		return fault.WithHint(fault.New(fault.Invalid, "the work tree differs from the commit: nobody could build the same again"), "commit first, or put the changes aside with git stash")
+		return "", fault.WithHint(fault.New(fault.Invalid, "the work tree differs from the commit: nobody could build the same again"), "commit first, or put the changes aside with git stash")
 	}
 	if left, err := os.ReadDir(o.out); err == nil && len(left) > 0 {
-		return fault.WithHint(fault.New(fault.Conflict, "%s is not empty", o.out), "remove it: rm -r %s", o.out)
+		return "", fault.WithHint(fault.New(fault.Conflict, "%s is not empty", o.out), "remove it: rm -r %s", o.out)
 	}
 	spec := imageSpec{arch: o.arch, build: o.build, programs: map[string]string{}}
 	if o.packages != "" {
@@ -201,12 +202,12 @@ func image(ctx context.Context, o imageOrder) error {
 	if o.base != "" {
 		var err error
 		if spec.base, err = baseImage(ctx, o.base, o.arch); err != nil {
-			return err
+			return "", err
 		}
 	}
 	work, err := os.MkdirTemp("", "vishwa-image-*")
 	if err != nil {
-		return fault.New(fault.Internal, "make a folder for the programs: %w", err)
+		return "", fault.New(fault.Internal, "make a folder for the programs: %w", err)
 	}
 	defer os.RemoveAll(work)
 	var bills []string
@@ -214,34 +215,30 @@ func image(ctx context.Context, o imageOrder) error {
 		p := platform{program, "linux", o.arch}
 		at := filepath.Join(work, p.file())
 		if err := o.build.program(ctx, p, at); err != nil {
-			return err
+			return "", err
 		}
 		if err := materials(ctx, o.sbom, at, o.build.version); err != nil {
-			return err
+			return "", err
 		}
 		spec.programs["/usr/local/bin/"+program], bills = at, append(bills, at+".cdx.json")
 	}
 	made, packages, err := spec.make()
 	if err != nil {
-		return err
+		return "", err
 	}
 	bill, err := imageBill(o.build.version, o.base, bills, packages)
 	if err != nil {
-		return err
+		return "", err
 	}
 	l, err := lay(made, bill)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := l.write(o.out); err != nil {
-		return err
+		return "", err
 	}
-	at := filepath.Join(o.out) + "@" + l.digest.String()
 	if o.push != "" {
-		if at, err = l.push(ctx, o.push); err != nil {
-			return err
-		}
+		return l.push(ctx, o.push)
 	}
-	fmt.Println(at)
-	return nil
+	return o.out + "@" + l.digest.String(), nil
 }

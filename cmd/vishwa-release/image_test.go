@@ -211,7 +211,7 @@ func TestABillOfMaterialsGoesWithItsImage(t *testing.T) {
 
 func TestAnImageIsOfACommit(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "image")
-	if err := image(t.Context(), imageOrder{out: out, build: build{version: "v1-dirty"}}); fault.Of(err) != fault.Invalid {
+	if _, err := image(t.Context(), imageOrder{out: out, build: build{version: "v1-dirty"}}); fault.Of(err) != fault.Invalid {
 		t.Errorf("of a changed work tree: %v", err)
 	}
 	if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {

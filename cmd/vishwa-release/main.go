@@ -69,7 +69,12 @@ func run(ctx context.Context, args []string) error {
 		return release(ctx, *out, *sbom, build{version: *version, commit: *commit})
 	case args[0] == "image" && *out != "" && *sbom != "" && flags.NArg() == 0:
 		o.out, o.sbom, o.build = *out, *sbom, build{version: *version, commit: *commit}
-		return image(ctx, o)
+		at, err := image(ctx, o)
+		if err != nil {
+			return err
+		}
+		fmt.Println(at)
+		return nil
 	case args[0] == "verify" && *key != "" && flags.NArg() == 1:
 		if err := verify(ctx, flags.Arg(0), *key, *version); err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vishwaops/vishwa/policy"
@@ -64,6 +65,7 @@ var told = []string{"start.md", "backup.md", "upgrading.md"}
 var elsewhere = map[string]string{
 	"docker": "needs an engine", "gh": "needs an account", "model_signing": "examples/examples_test.go runs what verify prints", "cosign": "as model_signing",
 	"useradd": "needs root", "install": "needs root", "chown": "needs root", "systemctl": "needs systemd", "journalctl": "needs systemd", "curl": "needs the service",
+	"helm": "cmd/vishwa-release runs it on a cluster", "kubectl": "as helm",
 	"export": "of the shell", "tar": "of a secret", "git": "of a repository that is not here", "go": "builds what make build does",
 }
 
@@ -102,6 +104,9 @@ func (b block) hold(t *testing.T) error {
 	case "yaml":
 		if strings.HasPrefix(b.text, "repos:") {
 			return holdHooks(b.text)
+		}
+		if filepath.Base(b.file) == "kubernetes.md" && !strings.HasPrefix(b.text, "apiVersion:") {
+			return holdValues(b.text)
 		}
 		return holdYAML(t, b.text)
 	case "rego":
@@ -154,6 +159,34 @@ func holdHooks(text string) error {
 		}
 	}
 	return nil
+}
+
+// holdValues holds values of the chart against its schema; cmd/vishwa-release has helm make objects of them.
+func holdValues(text string) error {
+	raw, err := os.ReadFile("../../templates/chart/values.schema.json")
+	if err != nil {
+		return err
+	}
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	whole := schema.(map[string]any)
+	delete(whole, "required") // a page shows parts
+	delete(whole["properties"].(map[string]any)["config"].(map[string]any), "required")
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("values.json", whole); err != nil {
+		return err
+	}
+	compiled, err := c.Compile("values.json")
+	if err != nil {
+		return err
+	}
+	var n yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &n); err != nil {
+		return err
+	}
+	return compiled.Validate(asJSON(&n))
 }
 
 // holdRego loads rules as a team's, which holds them against the schema of the input.

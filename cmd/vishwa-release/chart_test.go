@@ -1,0 +1,415 @@
+// The chart: what any set of values makes is what Kubernetes takes, restricted pods with secrets by reference alone, or is refused.
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	k8syaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/vishwaops/vishwa/reconciler/controller/config"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
+
+const chart = "../../templates/chart"
+
+// least are values without which there is no controller.
+const least = `
+image: {repository: registry.example.com/team/vishwa, digest: "sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}
+config: {repositories: [{url: https://github.com/acme/models.git, branches: [main]}]}
+secrets: {keys: vishwa-keys, keyPassword: {name: vishwa, key: password}}
+`
+
+// helm runs helm; the test is skipped where real programs are not asked for.
+func helm(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	if os.Getenv("VISHWA_REAL") == "" {
+		t.Skip("helm takes a minute to build: run make test-kubernetes")
+	}
+	program := filepath.Join(os.Getenv("VISHWA_TOOLS"), "helm")
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("helm is missing: make test-kubernetes builds it: %v", err)
+	}
+	cmd := exec.Command(program, args...)
+	home := t.TempDir()
+	cmd.Env = append(os.Environ(), "HOME="+home, "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// rendered is what the chart makes of values, which come over the least.
+func rendered(t *testing.T, values string) (string, error) {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "least.yaml"), least)
+	write(t, filepath.Join(dir, "values.yaml"), values)
+	return helm(t, "template", "prod", chart, "--namespace", "vishwa", "--kube-version", "1.35.4", "-f", filepath.Join(dir, "least.yaml"), "-f", filepath.Join(dir, "values.yaml"))
+}
+
+// objects are those of a manifest, each read strictly as its own type.
+type objects struct {
+	deployment  *appsv1.Deployment
+	configs     []*corev1.ConfigMap
+	claims      []*corev1.PersistentVolumeClaim
+	services    []*corev1.Service
+	accounts    []*corev1.ServiceAccount
+	roles       []*rbacv1.Role
+	bindings    []*rbacv1.RoleBinding
+	policies    []*networkingv1.NetworkPolicy
+	budgets     []*policyv1.PodDisruptionBudget
+	monitors    []map[string]any
+	controllers []config.Spec
+}
+
+func read[T any](t *testing.T, raw []byte, into *[]*T) *T {
+	t.Helper()
+	var v T
+	if err := yaml.UnmarshalStrict(raw, &v); err != nil {
+		t.Fatalf("it is not what Kubernetes takes: %v\n%s", err, raw)
+	}
+	*into = append(*into, &v)
+	return &v
+}
+
+// parsed reads all objects of a manifest.
+func parsed(t *testing.T, manifest string) (o objects) {
+	t.Helper()
+	var deployments []*appsv1.Deployment
+	split := k8syaml.NewYAMLReader(bufio.NewReader(strings.NewReader(manifest)))
+	for {
+		raw, err := split.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kind struct {
+			Kind     string
+			Metadata struct{ Namespace, Name string }
+		}
+		if err := yaml.Unmarshal(raw, &kind); err != nil || kind.Kind == "" {
+			t.Fatalf("no object: %v\n%s", err, raw)
+		}
+		if kind.Metadata.Namespace == "" {
+			t.Errorf("%s %s is in no namespace", kind.Kind, kind.Metadata.Name)
+		}
+		switch kind.Kind {
+		case "Deployment":
+			o.deployment = read(t, raw, &deployments)
+		case "ConfigMap":
+			read(t, raw, &o.configs)
+		case "PersistentVolumeClaim":
+			read(t, raw, &o.claims)
+		case "Service":
+			read(t, raw, &o.services)
+		case "ServiceAccount":
+			read(t, raw, &o.accounts)
+		case "Role":
+			read(t, raw, &o.roles)
+		case "RoleBinding":
+			read(t, raw, &o.bindings)
+		case "NetworkPolicy":
+			read(t, raw, &o.policies)
+		case "PodDisruptionBudget":
+			read(t, raw, &o.budgets)
+		case "ServiceMonitor":
+			var m map[string]any
+			if err := yaml.UnmarshalStrict(raw, &m); err != nil {
+				t.Fatal(err)
+			}
+			o.monitors = append(o.monitors, m)
+		default:
+			t.Errorf("nobody expects a %s", kind.Kind)
+		}
+	}
+	if o.deployment == nil || len(o.configs) != 1 {
+		t.Fatalf("there is no controller in\n%s", manifest)
+	}
+	spec, err := config.Parse("controller.yaml", []byte(o.configs[0].Data["controller.yaml"]))
+	if err != nil {
+		t.Fatalf("the controller would not take its file: %v\n%s", err, o.configs[0].Data["controller.yaml"])
+	}
+	o.controllers = append(o.controllers, spec)
+	return o
+}
+
+// restricted tells what a pod is that the standard of that name does not let in, and what in it is no reference.
+func restricted(pod corev1.PodSpec) (wrong []string) {
+	say := func(is bool, what string) {
+		if is {
+			wrong = append(wrong, what)
+		}
+	}
+	s := pod.SecurityContext
+	say(s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.RunAsUser == nil || *s.RunAsUser == 0, "may be root")
+	say(s == nil || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault, "has no seccomp profile")
+	say(pod.HostNetwork || pod.HostPID || pod.HostIPC, "shares the host")
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		s := c.SecurityContext
+		say(s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation, "may gain privileges")
+		say(s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem, "may write to its image")
+		say(s == nil || s.Capabilities == nil || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) || len(s.Capabilities.Add) > 0, "has capabilities")
+		say(!regexp.MustCompile(`@sha256:[0-9a-f]{64}$`).MatchString(c.Image), "has an image by tag")
+		say(c.LivenessProbe == nil || c.ReadinessProbe == nil || c.StartupProbe == nil, "has no probes")
+	}
+	for _, v := range pod.Volumes {
+		say(v.ConfigMap == nil && v.Secret == nil && v.Projected == nil && v.PersistentVolumeClaim == nil && v.EmptyDir == nil, "mounts "+v.Name)
+	}
+	return wrong
+}
+
+// TestKubernetesChartsValuesMakeWhatIsTaken: each set of values, and what is special about it.
+func TestKubernetesChartsValuesMakeWhatIsTaken(t *testing.T) {
+	shared := `
+replicas: 3
+persistence: {enabled: false}
+config: {repositories: [{url: https://github.com/acme/models.git, github: {token: {file: secrets/token}}}], replicas: {repository: github.com/acme/models}}
+secrets: {sealKey: {name: vishwa, key: seal}, webhook: {name: hook, key: now}, webhookPrevious: {name: hook, key: before}, files: {token: {name: forge, key: token}}}
+`
+	for name, c := range map[string]struct {
+		values string
+		holds  func(t *testing.T, o objects)
+	}{
+		"one that polls": {"", func(t *testing.T, o objects) {
+			c := o.controllers[0]
+			if !c.Webhook.Off || c.Listen != ":8701" || c.Metrics.Listen != "" || len(o.services) != 1 || len(o.claims) != 1 || len(o.roles) != 0 || len(o.budgets) != 0 {
+				t.Errorf("it is %+v", o)
+			}
+			if *o.deployment.Spec.Template.Spec.AutomountServiceAccountToken || o.deployment.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
+				t.Error("it has a token of the API server, or two controllers meet on its volume")
+			}
+		}},
+		"three that share": {shared, func(t *testing.T, o objects) {
+			c := o.controllers[0]
+			if c.Replicas.Repository != "github.com/acme/models" || !slices.Equal(c.Replicas.Peers, []string{"prod-vishwa-replicas.vishwa.svc:8700"}) {
+				t.Errorf("they meet at %+v", c.Replicas)
+			}
+			if c.Listen != ":8700" || c.Metrics.Listen != ":8701" || c.SealKey.File != "secrets/sealKey" || c.Webhook.Previous.File != "secrets/webhookPrevious" {
+				t.Errorf("the file is %+v", c)
+			}
+			if len(o.services) != 3 || len(o.claims) != 0 || len(o.budgets) != 1 || *o.deployment.Spec.Replicas != 3 {
+				t.Errorf("it is %+v", o)
+			}
+			files := map[string]string{}
+			for _, v := range o.deployment.Spec.Template.Spec.Volumes {
+				if v.Projected != nil {
+					for _, s := range v.Projected.Sources {
+						files[s.Secret.Items[0].Path] = s.Secret.Name + "/" + s.Secret.Items[0].Key
+					}
+				}
+			}
+			if files["token"] != "forge/token" || files["webhook"] != "hook/now" || files["keyPassword"] != "vishwa/password" || len(files) != 5 {
+				t.Errorf("its secrets are %v", files)
+			}
+		}},
+		"runners in two namespaces": {"runners: [{namespace: models, kueue: true}, {namespace: train, kubeflow: true}]", func(t *testing.T, o objects) {
+			rights := map[string][]string{}
+			for _, r := range o.roles {
+				for _, rule := range r.Rules {
+					for _, of := range rule.Resources {
+						rights[r.Namespace] = append(rights[r.Namespace], of+" "+strings.Join(rule.Verbs, ","))
+					}
+				}
+			}
+			const jobs, lists, makes = "create,get,list,watch,patch,delete", "list,watch", "create"
+			common := []string{"jobs " + jobs, "pods " + lists, "events " + lists, "secrets " + makes, "services " + makes}
+			want := map[string][]string{"models": append(slices.Clone(common), "workloads "+lists), "train": append(slices.Clone(common), "trainjobs "+jobs), "kube-system": {"namespaces get"}}
+			if fmt.Sprint(rights) != fmt.Sprint(want) {
+				t.Errorf("its rights are %v and not %v", rights, want)
+			}
+			if len(o.bindings) != 3 || !*o.deployment.Spec.Template.Spec.AutomountServiceAccountToken {
+				t.Errorf("it has %d bindings", len(o.bindings))
+			}
+			for _, b := range o.bindings {
+				if len(b.Subjects) != 1 || b.Subjects[0].Name != "prod-vishwa" || b.Subjects[0].Namespace != "vishwa" || b.RoleRef.Kind != "Role" {
+					t.Errorf("a binding is %+v", b)
+				}
+			}
+		}},
+		"the rest": {`
+serviceMonitor: {enabled: true, labels: {release: prometheus}}
+networkPolicy: {webhooksFrom: [{namespaceSelector: {matchLabels: {name: ingress}}}], metricsFrom: [{podSelector: {}}], to: [{ports: [{port: 9000}]}]}
+secrets: {webhook: {name: hook, key: now}}
+env: [{name: AWS_REGION, value: eu-central-1}, {name: AWS_SECRET_ACCESS_KEY, secret: s3, key: secret}]
+certificates: {configMap: authorities, key: ca.pem}
+image: {pullSecrets: [{name: pull}], pullPolicy: Always}
+serviceAccount: {annotations: {eks.amazonaws.com/role-arn: "arn:aws:iam::1:role/x"}}
+persistence: {existingClaim: mine}
+resources: {limits: {memory: 4Gi}}
+nodeSelector: {disk: ssd}
+tolerations: [{operator: Exists}]
+affinity: {nodeAffinity: {}}
+priorityClassName: high
+podAnnotations: {a: b}
+podLabels: {team: ml}
+service: {type: LoadBalancer, annotations: {x: "y: z"}}
+`, func(t *testing.T, o objects) {
+			if len(o.monitors) != 1 || len(o.claims) != 0 || len(o.policies) != 1 || len(o.policies[0].Spec.Ingress) != 2 || len(o.policies[0].Spec.Ingress[0].From) != 2 {
+				t.Errorf("it is %+v", o)
+			}
+			env := o.deployment.Spec.Template.Spec.Containers[0].Env
+			if len(env) != 3 || env[0].Value != "/etc/vishwa/certificates/ca.pem" || env[2].ValueFrom.SecretKeyRef.Name != "s3" || env[2].Value != "" {
+				t.Errorf("its environment is %+v", env)
+			}
+		}},
+		"no policy of the network, another account": {"networkPolicy: {enabled: false}\nserviceAccount: {create: false, name: mine}", func(t *testing.T, o objects) {
+			if len(o.policies)+len(o.accounts) != 0 || o.deployment.Spec.Template.Spec.ServiceAccountName != "mine" {
+				t.Errorf("it is %+v", o)
+			}
+		}},
+		"text that would be YAML": {`
+env: [{name: X, value: "a\n      hostPath: {path: /}\n\": ]{{ .Values }}"}]
+podAnnotations: {"a": "b\nspec: {hostNetwork: true}"}
+config: {repositories: [{url: https://github.com/acme/models.git, name: "a: {b} # c"}], log: {level: "info"}}
+`, func(t *testing.T, o objects) {
+			if got := o.deployment.Spec.Template.Spec.Containers[0].Env[0].Value; got != "a\n      hostPath: {path: /}\n\": ]{{ .Values }}" {
+				t.Errorf("a text became %q", got)
+			}
+			if got := o.controllers[0].Repositories[0].Name; got != "a: {b} # c" {
+				t.Errorf("a name became %q", got)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			manifest, err := rendered(t, c.values)
+			if err != nil {
+				t.Fatal(manifest)
+			}
+			o := parsed(t, manifest)
+			if wrong := restricted(o.deployment.Spec.Template.Spec); len(wrong) > 0 {
+				t.Errorf("its pod %s", strings.Join(wrong, ", "))
+			}
+			c.holds(t, o)
+		})
+	}
+}
+
+// TestKubernetesChartsPageShowsValuesThatAreTaken: the first of docs/kubernetes.md, and each further over it.
+func TestKubernetesChartsPageShowsValuesThatAreTaken(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/kubernetes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for _, part := range strings.Split(string(raw), "\n```yaml\n")[1:] {
+		if block, _, _ := strings.Cut(part, "\n```\n"); !strings.HasPrefix(block, "apiVersion:") {
+			blocks = append(blocks, block)
+		}
+	}
+	if len(blocks) < 2 {
+		t.Fatalf("values are not found: %q", blocks)
+	}
+	for n := range blocks {
+		args := []string{"template", "vishwa", chart, "--namespace", "vishwa", "--kube-version", "1.35.4"}
+		for _, k := range slices.Compact([]int{0, n}) {
+			file := filepath.Join(t.TempDir(), "values.yaml")
+			write(t, file, blocks[k])
+			args = append(args, "-f", file)
+		}
+		manifest, err := helm(t, args...)
+		if err != nil {
+			t.Fatal(manifest)
+		}
+		parsed(t, manifest)
+	}
+}
+
+// TestKubernetesChartsBadValuesAreRefused: with the name of what is wrong, before anything is made.
+func TestKubernetesChartsBadValuesAreRefused(t *testing.T) {
+	for name, c := range map[string]struct{ values, says string }{
+		"an image by tag":                {`image: {digest: "latest"}`, "digest"},
+		"a tag in the name":              {`image: {repository: "registry.example.com/team/vishwa:1"}`, "repository"},
+		"no keys":                        {`secrets: {keys: ""}`, "keys"},
+		"a secret in clear":              {`secrets: {keyPassword: hunter2}`, "keyPassword"},
+		"a secret without its key":       {`secrets: {sealKey: {name: x}}`, "sealKey"},
+		"a file outside of its folder":   {`secrets: {files: {"../x": {name: a, key: b}}}`, "../x"},
+		"a file that is the chart's":     {`secrets: {files: {webhook: {name: a, key: b}}}`, "secrets.files.webhook"},
+		"a name that is YAML":            {`secrets: {keys: "a\n  b: c"}`, "keys"},
+		"an unknown field":               {`replica: 3`, "replica"},
+		"a privileged container":         {`securityContext: {privileged: true}`, "securityContext"},
+		"nothing to reconcile":           {`config: {repositories: []}`, "repositories"},
+		"the chart's own field":          {`config: {listen: "0.0.0.0:80"}`, "config.listen"},
+		"keys in the file":               {`config: {keyPassword: {env: X}}`, "config.keyPassword"},
+		"several with one volume":        {"replicas: 2\nsecrets: {sealKey: {name: a, key: b}}", "persistence.enabled"},
+		"several without a key":          {"replicas: 2\npersistence: {enabled: false}", "secrets.sealKey"},
+		"several that do not meet":       {"replicas: 2\npersistence: {enabled: false}\nsecrets: {sealKey: {name: a, key: b}}", "config.replicas.repository"},
+		"a namespace twice":              {"runners: [{namespace: a}, {namespace: a}]", "twice"},
+		"a namespace that is a pattern":  {`runners: [{namespace: "*"}]`, "namespace"},
+		"a variable of both":             {`env: [{name: A, value: b, secret: c, key: d}]`, "env"},
+		"a label that pods are found by": {`podLabels: {app.kubernetes.io/name: x}`, "podLabels"},
+		"everybody by an empty peer":     {`networkPolicy: {webhooksFrom: [{}]}`, "webhooksFrom"},
+		"a path of a certificate":        {`certificates: {configMap: a, key: ../b}`, "certificates"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said, err := rendered(t, c.values)
+			if err == nil {
+				t.Fatalf("it is taken:\n%s", said)
+			}
+			if !strings.Contains(said, c.says) {
+				t.Errorf("it does not name %s: %s", c.says, said)
+			}
+			if strings.Contains(said, "hunter2") {
+				t.Errorf("a secret that stands in the wrong place is repeated: %s", said)
+			}
+		})
+	}
+}
+
+// TestKubernetesChartsRightsAreTheLaunchers: what the chart gives a runner is what templates/kubernetes/launcher.yaml gives, with which the launcher passes its suite.
+func TestKubernetesChartsRightsAreTheLaunchers(t *testing.T) {
+	manifest, err := rendered(t, "runners: [{namespace: NAMESPACE-a, kueue: true, kubeflow: true}]")
+	if err == nil {
+		t.Fatal("a namespace in capitals is taken")
+	}
+	if manifest, err = rendered(t, "runners: [{namespace: team-a, kueue: true, kubeflow: true}]"); err != nil {
+		t.Fatal(manifest)
+	}
+	raw, err := os.ReadFile("../../templates/kubernetes/launcher.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var launcher []*rbacv1.Role
+	split := k8syaml.NewYAMLReader(bufio.NewReader(strings.NewReader(strings.ReplaceAll(string(raw), "NAMESPACE", "team-a"))))
+	for {
+		raw, err := split.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(raw, []byte("\nkind: Role\n")) {
+			read(t, raw, &launcher)
+		}
+	}
+	byPlace := func(roles []*rbacv1.Role) map[string]string {
+		out := map[string]string{}
+		for _, r := range roles {
+			out[r.Namespace] = fmt.Sprint(r.Rules)
+		}
+		return out
+	}
+	if got, want := byPlace(parsed(t, manifest).roles), byPlace(launcher); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the chart gives\n%v\nand the launcher needs\n%v", got, want)
+	}
+}
