@@ -43,13 +43,14 @@ UNWATCHED := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/
   regexp/syntax compress/flate go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6 github.com/asaskevich/govalidator
 RACE := -race $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false)
 
+AIRFLOW := 3.3.2
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod) $(TOOLS)/share/kueue.yaml
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
 ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/adapter/server/docker ./reconciler/app ./cmd/vishwa-release
 
 .DEFAULT_GOAL := help
-.PHONY: help build release image man completions demo demo-pr test test-real test-evidently test-docker test-kubernetes test-kubeflow debian-docker debian-kubernetes bench bench-data fuzz lint generate tools clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,8 +92,14 @@ test-docker: debian-docker $(TOOLS)/bin/minio ## what drives Docker, on a real e
 test-kubernetes: debian-kubernetes $(KUBERNETES) ## what drives Kubernetes, on a real cluster of the tests' own, with Kueue (as root; builds for minutes, once)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestKubernetes' $(ENGINES)
 
+bench-kubernetes: debian-kubernetes $(KUBERNETES) ## the figures of docs/benchmarks.md that need a real cluster (as root)
+	VISHWA_REAL=1 $(GO) test -run '^$$' -bench '^BenchmarkKubernetes' -benchtime 1x -timeout 40m ./reconciler/adapter/launcher ./reconciler/app
+
 test-kubeflow: debian-kubernetes $(KUBERNETES) $(KUBEFLOW) ## what drives Kubeflow, on the same cluster with JobSet and Trainer (as root)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestKubeflow' $(ENGINES)
+
+test-airflow: $(TOOLS)/airflow/bin/airflow ## what drives Airflow, on a real one (1 GB; slow to start)
+	VISHWA_AIRFLOW=$(TOOLS)/airflow $(GO) test -count=1 -timeout 24m -run '^TestAirflowItself' -v ./reconciler/adapter/launcher/service
 
 debian-docker:
 	@.ci/servers/apt.sh docker
@@ -201,6 +208,9 @@ $(TOOLS)/bin/minio:
 
 $(TOOLS)/bin/registry:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/distribution/distribution/v3/cmd/registry@$(REGISTRY)
+
+$(TOOLS)/airflow/bin/airflow:
+	python3 -m venv $(TOOLS)/airflow && $(TOOLS)/airflow/bin/pip install --quiet apache-airflow==$(AIRFLOW)
 
 # The servers of test-kubernetes and test-kubeflow. Their versions stand in the go.mod of each folder of .ci/servers. Without cgo
 # they need nothing of the machine, and run in an image of their own. GOGC halves the time and takes 3 GB.

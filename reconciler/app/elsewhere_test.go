@@ -32,6 +32,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == "thousand" { // URL DIR
+		os.Exit(thousand(os.Args[2], os.Args[3]))
+	}
 	code := enginetest.Main(m)
 	os.RemoveAll(workerDir)
 	os.Exit(code)
@@ -49,7 +52,7 @@ type elsewhereBench struct {
 }
 
 // newElsewhere opens a runner with its store; at is where the store is, nil for a folder.
-func newElsewhere(t *testing.T, project *schemas.Project, declared schemas.Runner, on schemas.RunsOn, at *schemas.Store, lookup map[string]string) *elsewhereBench {
+func newElsewhere(t testing.TB, project *schemas.Project, declared schemas.Runner, on schemas.RunsOn, at *schemas.Store, lookup map[string]string) *elsewhereBench {
 	t.Helper()
 	state := t.TempDir()
 	env := port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Self: filepath.Join(builtWorker(t), "vishwa"), Lookup: func(name string) (string, bool) {
@@ -119,7 +122,7 @@ func suites(t *testing.T, open func(t *testing.T) *elsewhereBench) {
 }
 
 // builtWorker is the folder of a worker that was built for this test process.
-func builtWorker(t *testing.T) string {
+func builtWorker(t testing.TB) string {
 	t.Helper()
 	if _, err := os.Stat(workerDir); err == nil {
 		return workerDir
@@ -136,7 +139,7 @@ var workerDir = filepath.Join(os.TempDir(), fmt.Sprintf("vishwa-worker-%d", os.G
 
 // clusterBench is a runner of Jobs in a namespace that takes restricted pods alone, with no more
 // rights than its file gives, and a store in S3 that pods reach.
-func clusterBench(t *testing.T, worker string) *elsewhereBench {
+func clusterBench(t testing.TB, worker string) *elsewhereBench {
 	t.Helper()
 	k, endpoint := enginetest.Cluster(t), enginetest.MinIO(t)
 	namespace := "runs-" + digest.Of([]byte(t.Name() + worker)).Hex()[:8]
@@ -156,7 +159,7 @@ func clusterBench(t *testing.T, worker string) *elsewhereBench {
 }
 
 // workerImage is an image with the worker alone.
-func workerImage(t *testing.T) string {
+func workerImage(t testing.TB) string {
 	t.Helper()
 	return enginetest.Push(t, "vishwa/worker", enginetest.Image{Programs: map[string]string{"/vishwa-worker": filepath.Join(builtWorker(t), "vishwa-worker")}})
 }
@@ -192,6 +195,49 @@ func TestKubernetesKeepsRunsApart(t *testing.T) {
 			if strings.Contains(raw, secret) {
 				t.Errorf("it saw %q:\n%s", secret, raw)
 			}
+		}
+	}
+}
+
+// BenchmarkKubernetesRun has runs that do nothing go to a cluster, from their start until their result is kept: a worker that a
+// step brings, a code that is fetched, a result that is hashed. Beside it stands a Job of the same image, created and awaited by kubectl.
+func BenchmarkKubernetesRun(b *testing.B) {
+	k := enginetest.Cluster(b)
+	e := clusterBench(b, workerImage(b))
+	image := enginetest.Python(b)
+	k.Kubectl(b, "", "create", "namespace", "by-hand")
+	b.Cleanup(func() { k.Kubectl(b, "", "delete", "namespace", "by-hand", "--wait=false") })
+	ours := func(name string) time.Duration {
+		begun := time.Now()
+		job := port.Job{Key: digest.Of([]byte(name)), Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "nothing"}, Command: []string{"true"}}
+		if _, err := e.runner.Start(b.Context(), job); err != nil {
+			b.Fatal(err)
+		}
+		if r := porttest.AwaitRun(b, e.runner, job.Key, porttest.IsDone).Result; r.Cause != "" {
+			b.Fatalf("%s: %s", r.Cause, r.Message)
+		}
+		return time.Since(begun)
+	}
+	theirs := func(name string) time.Duration {
+		begun := time.Now()
+		k.Kubectl(b, "", "create", "job", name, "--image="+image, "-n", "by-hand", "--", "true")
+		k.Kubectl(b, "", "wait", "--for=condition=complete", "job/"+name, "-n", "by-hand", "--timeout=2m")
+		return time.Since(begun)
+	}
+	ours("warm") // both images are there from now on
+	theirs("warm")
+	const rounds = 5
+	for b.Loop() {
+		var a, z time.Duration
+		for i := range rounds {
+			a += ours(fmt.Sprint("ours-", i))
+			z += theirs(fmt.Sprint("theirs-", i))
+		}
+		a, z = a/rounds, z/rounds
+		b.ReportMetric(a.Seconds(), "s/run")
+		b.ReportMetric(z.Seconds(), "s/kubectl")
+		if a > z*12/10+500*time.Millisecond {
+			b.Errorf("a run takes %s, and by kubectl %s", a, z)
 		}
 	}
 }

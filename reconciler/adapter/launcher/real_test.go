@@ -45,7 +45,7 @@ type realCluster struct {
 }
 
 // realNamespace makes a namespace with the account and the rights of templates/kubernetes.
-func realNamespace(t *testing.T, name string) *realCluster {
+func realNamespace(t testing.TB, name string) *realCluster {
 	t.Helper()
 	k := enginetest.Cluster(t)
 	k.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "`+name+`", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
@@ -62,7 +62,7 @@ func realNamespace(t *testing.T, name string) *realCluster {
 }
 
 // admit writes a kubeconfig that leads to the cluster by a server that counts what is asked.
-func (r *realCluster) admit(t *testing.T, token string) string {
+func (r *realCluster) admit(t testing.TB, token string) string {
 	t.Helper()
 	raw, err := os.ReadFile(r.Kubeconfig)
 	if err != nil {
@@ -207,7 +207,7 @@ func pemOf(cert *x509.Certificate) []byte {
 }
 
 // launcher is one with the rights of the file.
-func (r *realCluster) launcher(t *testing.T, runner schemas.KubernetesRunner) port.Launcher {
+func (r *realCluster) launcher(t testing.TB, runner schemas.KubernetesRunner) port.Launcher {
 	t.Helper()
 	l, err := Kubernetes(KubernetesOptions{
 		Runner: runner, Cluster: schemas.Cluster{Namespace: r.namespace}, Env: env(r.kubeconfig),
@@ -228,7 +228,7 @@ func TestKubernetesIsALauncherOnARealCluster(t *testing.T) {
 }
 
 // queues gives a namespace a LocalQueue team-a with so many cores.
-func (r *realCluster) queues(t *testing.T, cores string) {
+func (r *realCluster) queues(t testing.TB, cores string) {
 	t.Helper()
 	r.Kueue(t)
 	r.Kubectl(t, `apiVersion: kueue.x-k8s.io/v1beta2
