@@ -181,6 +181,9 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	if e.Run != nil && !e.Run.On().Plain() {
 		line("Ran on", e.Run.On().Words())
 	}
+	if e.Run != nil && e.Run.External {
+		line("External", "work of the team's, begun in place of a command")
+	}
 	if e.Run != nil && e.Run.Isolation != nil {
 		line("Isolated", e.Run.Isolation.String())
 	}

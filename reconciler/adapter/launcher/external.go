@@ -27,7 +27,7 @@ var (
 	unreviewedContainer = []string{"name", "image", "imagePullPolicy", "command", "args", "env", "workingDir", "resources", "volumeMounts"}
 	unreviewedVariable  = []string{"name", "value"}
 	unreviewedVolume    = []string{"name", "emptyDir"}
-	unreviewedSpec      = []string{"template", "completions", "parallelism", "completionMode", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished", "suspend"}
+	unreviewedSpec      = []string{"template", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished", "suspend"}
 )
 
 // manifest reads the one Job of a manifest.

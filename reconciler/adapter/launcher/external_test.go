@@ -108,6 +108,7 @@ func TestAnUnreviewedManifestIsNoMoreThanATask(t *testing.T) {
 		"containers.securityContext":   container("securityContext: {privileged: true}"),
 		"valueFrom":                    strings.Replace(aManifest(""), "value: mine", "valueFrom: {secretKeyRef: {name: ticket, key: ticket}}", 1),
 		"initContainers":               aManifest("initContainers: [{name: a, image: b, securityContext: {privileged: true}}]"),
+		"parallelism":                  strings.Replace(aManifest(""), "backoffLimit: 6", "parallelism: 1000", 1),
 		"managedBy":                    strings.Replace(aManifest(""), "backoffLimit: 6", "managedBy: other.example/x", 1),
 	} {
 		task := team("t", text)

@@ -101,8 +101,8 @@ const mostWritten = 1_000_000
 
 // fetched keeps the file or the folder at a path.
 func (o Outside) fetched(ctx context.Context, there map[string]int64, at string) (port.Artifact, error) {
-	if _, is := there[at]; is {
-		d, size, err := o.keptObject(ctx, at)
+	if size, is := there[at]; is {
+		d, err := o.keptObject(ctx, at, size)
 		return port.Artifact{Name: path.Base(at), Digest: d, Size: size}, err
 	}
 	m := digest.Manifest{}
@@ -111,7 +111,8 @@ func (o Outside) fetched(ctx context.Context, there map[string]int64, at string)
 		if !below {
 			continue
 		}
-		d, size, err := o.keptObject(ctx, name)
+		size := there[name]
+		d, err := o.keptObject(ctx, name, size)
 		if err != nil {
 			return port.Artifact{}, err
 		}
@@ -130,17 +131,22 @@ func (o Outside) fetched(ctx context.Context, there map[string]int64, at string)
 	return port.Artifact{Name: path.Base(at), Digest: m.Digest(), Size: m.Size(), Files: m}, nil
 }
 
-func (o Outside) keptObject(ctx context.Context, name string) (digest.Digest, int64, error) {
+// keptObject keeps an object that had this size when it was counted; another one is of who goes
+// on writing.
+func (o Outside) keptObject(ctx context.Context, name string, size int64) (digest.Digest, error) {
 	body, _, err := o.Shelf.Get(ctx, o.Prefix+name, port.All)
 	if err != nil {
-		return "", 0, fmt.Errorf("fetch %s: %w", name, err)
+		return "", fmt.Errorf("fetch %s: %w", name, err)
 	}
 	defer body.Close()
-	d, size, err := o.Store.Put(ctx, body)
+	d, n, err := o.Store.Put(ctx, io.LimitReader(body, size+1))
 	if err != nil {
-		return "", 0, fmt.Errorf("keep %s: %w", name, err)
+		return "", fmt.Errorf("keep %s: %w", name, err)
 	}
-	return d, size, nil
+	if n != size {
+		return "", fault.New(fault.Invalid, "%s was written again after the work had ended", name)
+	}
+	return d, nil
 }
 
 // bytesOf is a small file that external work wrote.

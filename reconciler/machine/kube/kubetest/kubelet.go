@@ -201,7 +201,10 @@ func (c *Cluster) watchOver(p *corev1.Pod, pr *process) {
 	if limit, ok := p.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]; ok && resident(pid) > limit.Value() {
 		why = "OOMKilled"
 	}
-	grace := time.Duration(*p.Spec.TerminationGracePeriodSeconds) * time.Second
+	grace := 30 * time.Second // what an API server fills in
+	if s := p.Spec.TerminationGracePeriodSeconds; s != nil {
+		grace = time.Duration(*s) * time.Second
+	}
 	switch {
 	case why != "":
 		_ = syscall.Kill(-pid, syscall.SIGKILL)
