@@ -36,6 +36,29 @@ type window struct {
 	limit        int
 	follow       bool
 	format       string
+	path         string // of a log that is no deployment's of this repository
+	time, id     string // columns of it
+}
+
+// flags gives cmd what says which rows are read.
+func (w *window) flags(cmd *cobra.Command, since, what string) {
+	cmd.Flags().StringVar(&w.since, "since", since, what+" from `TIME` on: RFC 3339, a date, or a span ago such as 36h or 2w")
+	cmd.Flags().StringVar(&w.until, "until", "", what+" before `TIME`")
+	cmd.Flags().StringVar(&w.path, "path", "", "read the log in this `FOLDER`, or below s3://bucket/prefix, in place of a deployment's: Parquet, CSV or JSON lines")
+	cmd.Flags().StringVar(&w.time, "time", "", "the `COLUMN` of that log with the time of a row; - where it has none")
+	cmd.Flags().StringVar(&w.id, "id", "", "the `COLUMN` of that log with the id of a row; - where it has none")
+	formats(cmd, &w.format, "text", "json")
+}
+
+// deployment is the one argument, where no path is given.
+func (w *window) deployment(cmd *cobra.Command, args []string) error {
+	switch {
+	case w.path == "" && len(args) != 1:
+		return usage(cmd, errors.New("which log? name a deployment, or give --path"))
+	case w.path != "" && len(args) > 0:
+		return usage(cmd, fmt.Errorf("%s and --path are two logs; name one", args[0]))
+	}
+	return nil
 }
 
 func (a *cli) predictionsVerb() *cobra.Command {
@@ -50,36 +73,37 @@ features, the prediction, and which model gave it.`,
 func (a *cli) predictionsShow() *cobra.Command {
 	var w window
 	cmd := &cobra.Command{
-		Use:   "show DEPLOYMENT",
+		Use:   "show [DEPLOYMENT]",
 		Short: "Show the rows of a prediction log",
 		Long: `Show the newest rows of a deployment's prediction log, the oldest of them first. A row
 is there once it is written, after spec.log.every at the latest. What is odd about the
 log is said behind it: requests that were dropped, ids that came twice, columns whose
 type changed. With --format json each row is a line.`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := w.deployment(cmd, args); err != nil {
+				return err
+			}
 			q, err := a.query(cmd, w)
 			if err != nil {
 				return err
 			}
-			s, objects, q, err := a.predictionLog(cmd, args[0], q)
+			objects, q, done, err := a.predictionLog(cmd, args, w, q)
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer done()
 			return a.showPredictions(cmd.Context(), objects, q, w)
 		},
 	}
-	cmd.Flags().StringVar(&w.since, "since", "1d", "rows from `TIME` on: RFC 3339, a date, or a span ago such as 36h or 2w")
-	cmd.Flags().StringVar(&w.until, "until", "", "rows before `TIME`")
 	cmd.Flags().IntVarP(&w.limit, "limit", "n", 20, "the newest `N` rows of these; 0 shows all")
 	cmd.Flags().BoolVarP(&w.follow, "follow", "f", false, "go on with rows that come, until you interrupt")
-	formats(cmd, &w.format, "text", "json")
+	w.flags(cmd, "1d", "rows")
 	return cmd
 }
 
 func (a *cli) query(cmd *cobra.Command, w window) (q predictionlog.Query, err error) {
-	q.Now = a.now()
+	q.Now, q.Time, q.ID = a.now(), w.time, w.id
 	if q.From, err = a.moment(cmd, w.since); err == nil {
 		q.To, err = a.moment(cmd, w.until)
 	}
@@ -89,27 +113,34 @@ func (a *cli) query(cmd *cobra.Command, w window) (q predictionlog.Query, err er
 	return q, err
 }
 
-// predictionLog opens the log of a deployment, named with its kind or without. The caller
-// closes the station.
-func (a *cli) predictionLog(cmd *cobra.Command, name string, q predictionlog.Query) (*station, port.Objects, predictionlog.Query, error) {
+// predictionLog opens a log: of a deployment, named with its kind or without, or at a path.
+// The caller calls done.
+func (a *cli) predictionLog(cmd *cobra.Command, args []string, w window, q predictionlog.Query) (objects port.Objects, _ predictionlog.Query, done func(), err error) {
+	if w.path != "" {
+		at := w.path
+		if !strings.Contains(at, "://") {
+			at = a.path(at)
+		}
+		objects, err = server.OpenLog(at, a.lookup)
+		return objects, q, func() {}, err
+	}
+	name := args[0]
 	if !strings.Contains(name, "/") {
 		name = string(schemas.KindsThat(func(t schemas.Traits) bool { return t.Serves })[0]) + "/" + name
 	}
 	refs, err := parseRefs(cmd, []string{name})
 	if err != nil {
-		return nil, nil, q, err
+		return nil, q, nil, err
 	}
 	s, err := a.open(cmd.Context(), reading)
 	if err != nil {
-		return nil, nil, q, err
+		return nil, q, nil, err
 	}
-	objects, prefix, err := a.logOf(cmd.Context(), s, refs[0])
-	if err != nil {
+	if objects, q.Prefix, err = a.logOf(cmd.Context(), s, refs[0]); err != nil {
 		s.close()
-		return nil, nil, q, err
+		return nil, q, nil, err
 	}
-	q.Prefix = prefix
-	return s, objects, q, nil
+	return objects, q, s.close, nil
 }
 
 func (a *cli) logOf(ctx context.Context, s *station, ref schemas.Ref) (port.Objects, string, error) {
@@ -300,23 +331,26 @@ func (a *cli) predictionsLabels() *cobra.Command {
 	var w window
 	var l labelling
 	cmd := &cobra.Command{
-		Use:   "labels DEPLOYMENT",
+		Use:   "labels [DEPLOYMENT]",
 		Short: "Tell how many predictions have a label by now",
 		Long: `Join a file of outcomes (CSV, JSON lines or Parquet) to a deployment's prediction log by
 id, and tell how many predictions have a label, how late labels come, and what is odd:
 labels without a prediction, and labels that changed. Of several labels of one id the
 last before the deadline counts.`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := w.deployment(cmd, args); err != nil {
+				return err
+			}
 			q, err := a.query(cmd, w)
 			if err != nil {
 				return err
 			}
-			s, objects, q, err := a.predictionLog(cmd, args[0], q)
+			objects, q, done, err := a.predictionLog(cmd, args, w, q)
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer done()
 			report, c, err := a.coverage(cmd.Context(), objects, q, l)
 			if err != nil {
 				return err
@@ -333,15 +367,13 @@ last before the deadline counts.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&w.since, "since", "", "predictions from `TIME` on: RFC 3339, a date, or a span ago such as 36h or 2w; all without it")
-	cmd.Flags().StringVar(&w.until, "until", "", "predictions before `TIME`")
 	cmd.Flags().StringVar(&l.from, "from", "", "the `FILE` of outcomes")
 	cmd.Flags().StringVar(&l.columns.Key, "key", "id", "the `COLUMN` with the id of the prediction")
 	cmd.Flags().StringVar(&l.columns.Value, "label", "", "the `COLUMN` with what came of it; the only other one without it")
 	cmd.Flags().StringVar(&l.columns.At, "at", "", "the `COLUMN` with the time at which it became known")
 	cmd.Flags().Var(&l.within, "within", "a label counts that comes within this time of its prediction")
 	_ = cmd.MarkFlagRequired("from") // the flag is there
-	formats(cmd, &w.format, "text", "json")
+	w.flags(cmd, "", "predictions")
 	return cmd
 }
 

@@ -139,6 +139,18 @@ func predictionBucket(at *schemas.S3, lookup func(string) (string, bool)) (port.
 		Profile: at.Profile, PathStyle: at.PathStyle, Lookup: lookup})
 }
 
+// OpenLog is a log at a path that somebody names: a folder, or s3://bucket/prefix.
+func OpenLog(path string, lookup func(string) (string, bool)) (port.Objects, error) {
+	if strings.HasPrefix(path, "s3://") {
+		endpoint, _ := lookup("AWS_ENDPOINT_URL")
+		return predictionBucket(&schemas.S3{URL: path, Endpoint: endpoint}, lookup)
+	}
+	if st, err := os.Stat(path); err != nil || !st.IsDir() {
+		return nil, fault.WithHint(fault.New(fault.Missing, "open the log: %s is not a folder", path), "name the folder that holds its files")
+	}
+	return bucket.Dir(path)
+}
+
 func exists(dir string) bool {
 	_, err := os.Lstat(dir)
 	return err == nil
