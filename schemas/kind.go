@@ -20,6 +20,7 @@ const (
 	KindModel          Kind = "model"
 	KindInfrastructure Kind = "infrastructure"
 	KindDeployment     Kind = "deployment"
+	KindMonitor        Kind = "monitor"
 )
 
 // Traits are what is asked of a kind. A kind that nobody declares has none.
@@ -56,6 +57,9 @@ type Traits struct {
 	// Provisioned is planned against the world with a change of its own. What serves may stand
 	// on it, and goes before it does; retiring it destroys what stands.
 	Provisioned bool
+	// Measures holds what is served against what it was trained on: nothing is made of it, and
+	// what it finds is recorded.
+	Measures bool
 }
 
 // Naming is what names the thing that was made.
@@ -95,6 +99,7 @@ var table = []Traits{
 		Action: "provision", Names: NamedByChange, Observed: true, Provisioned: true},
 	{Kind: KindDeployment, Name: "Deployment", New: func() Spec { return new(Deployment) },
 		Action: "deploy", Names: NamedByKey, Observed: true, Serves: true},
+	{Kind: KindMonitor, Name: "Monitor", New: func() Spec { return new(Monitor) }, Measures: true},
 }
 
 var (

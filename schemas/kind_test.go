@@ -19,17 +19,20 @@ func TestARowSaysWhatItsSpecCan(t *testing.T) {
 		_, selects := spec.(Selects)
 		_, varied := spec.(Varied)
 		_, project := spec.(settings)
+		_, measures := spec.(Watches)
 		for trait, both := range map[string][2]bool{
 			"Pinned and Data":                 {k.Pinned, data},
 			"Runs and Runnable":               {k.Runs, runs},
 			"Serves":                          {k.Serves, serves},
 			"Provisioned":                     {k.Provisioned, stack},
 			"Releases and Selects":            {k.Releases, selects},
+			"Measures and Watches":            {k.Measures, measures},
+			"Measures, and makes nothing":     {k.Measures, !k.Settings && k.Action == ""},
 			"CandidateOutputs and Varied":     {k.Outputs == CandidateOutputs, varied},
 			"Settings and the project's spec": {k.Settings, project},
-			"Settings and nothing is made":    {k.Settings, k.Action == "" && k.Names == NamedByNothing},
+			"Settings and nothing is made":    {k.Settings || k.Measures, k.Action == "" && k.Names == NamedByNothing},
 			"Observed, and how it is decided": {k.Observed, k.Serves || k.Provisioned}, // a third way needs a case in plan.Compute
-			"Observed, and not before merges": {k.Observed, !k.PreMerge && !k.Settings},
+			"Observed, and not before merges": {k.Observed, !k.PreMerge && !k.Settings && !k.Measures},
 			"one name in two spellings":       {true, kindName(k.Name) == string(k.Kind)},
 			"the name is that of the type":    {true, reflect.TypeOf(spec).Elem().Name() == k.Name},
 			"a row of its own":                {false, kinds[k.Kind] || names[k.Name] || k.Action != "" && actions[k.Action]},

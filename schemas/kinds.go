@@ -168,6 +168,8 @@ type Training struct {
 	Params map[string]any `json:"params,omitempty" part:"recipe"`
 	// Candidates maps a name to what sets it apart. Without it there is one candidate, named default.
 	Candidates map[string]Candidate `json:"candidates,omitempty" part:"recipe"`
+	// Round has it trained again though nothing else has changed, and says why.
+	Round *Round `json:"round,omitempty" part:"key"`
 }
 
 // Candidate is one run of a training.

@@ -55,14 +55,33 @@ func (a *cli) statusVerb() *cobra.Command {
 			}
 			all := standings(w, p)
 			if format == "json" {
-				return a.json(all)
+				return a.json(withMonitors(all, w))
 			}
 			fmt.Fprintln(a.out, about(w)+s.where())
-			return a.showStatus(all)
+			if err := a.showStatus(all); err != nil {
+				return err
+			}
+			if seen := watchings(w.Intent, w.Facts); len(seen) > 0 {
+				fmt.Fprintln(a.out)
+				return a.showMonitors(seen)
+			}
+			return nil
 		},
 	}
 	formats(cmd, &format, "text", "json")
 	return cmd
+}
+
+// withMonitors adds a line a monitor: its state is the last verdict.
+func withMonitors(all []standing, w *pass.Snapshot) []standing {
+	for _, m := range watchings(w.Intent, w.Facts) {
+		one := standing{Ref: m.Ref, State: string(m.Verdict), Since: m.At, Want: plan.Keep, Why: m.Text}
+		if one.State == "" {
+			one.State = "never measured"
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 func standings(w *pass.Snapshot, p plan.Plan) []standing {

@@ -16,7 +16,7 @@ import (
 
 // Near are the files of the data that p names, where the checkout's cache has all of them.
 // Their bytes are what the cache holds: nobody has compared them with their names yet.
-func (d Depot) Near(ctx context.Context, p port.DataPointer) (files []quality.File, err error) {
+func (d Fetcher) Near(ctx context.Context, p port.DataPointer) (files []quality.File, err error) {
 	if d.Dir == "" {
 		return nil, nil
 	}

@@ -53,16 +53,16 @@ func (d *stepServices) Pin(ctx context.Context, n *graph.Node, tell func(string)
 // files are those of the data as the store has them, by their paths in the tree.
 func (d *stepServices) files(n *graph.Node, spec *schemas.Dataset, data port.Artifact) (files []quality.File) {
 	for _, f := range inTree(lies(n, spec), data) {
-		files = append(files, quality.File{Path: f.Path, Size: f.Size, Open: func(ctx context.Context) (quality.Content, error) { return d.place(ctx, f) }})
+		files = append(files, quality.File{Path: f.Path, Size: f.Size, Open: func(ctx context.Context) (quality.Content, error) { return Content(ctx, d.Store, f) }})
 	}
 	return files
 }
 
-// place is a file of the store that can be read at any place, once it was read whole
+// Content is a file of the store that can be read at any place, once it was read whole
 // and is what it is named. One that a store cannot give so lies beside, unnamed, for as
 // long as that takes.
-func (d *stepServices) place(ctx context.Context, f digest.File) (quality.Content, error) {
-	in, err := d.Store.Get(ctx, f.Digest)
+func Content(ctx context.Context, store port.Store, f digest.File) (quality.Content, error) {
+	in, err := store.Get(ctx, f.Digest)
 	if err != nil {
 		return nil, err
 	}

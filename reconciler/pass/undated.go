@@ -46,7 +46,7 @@ func (d *stepServices) undated(ctx context.Context, f digest.File) (digest.Diges
 	if err != nil || !begins {
 		return "", nil, err
 	}
-	in, err := d.place(ctx, f)
+	in, err := Content(ctx, d.Store, f)
 	if err != nil {
 		return "", nil, err
 	}

@@ -5,6 +5,7 @@ package review
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
@@ -14,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/pass/measure"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -102,6 +104,16 @@ func keysOf(p plan.Plan) map[digest.Digest]bool {
 		keys[s.Key] = true
 	}
 	return keys
+}
+
+// verdicts are what the base's monitors found last.
+func verdicts(base *pass.Intent, facts *ledger.Facts) (notes []string) {
+	for _, d := range base.Decls {
+		if last := facts.Observed[d.Ref()]; d.Traits().Measures && last != nil && last.Watched != nil {
+			notes = append(notes, fmt.Sprintf("%s: %s (entry %d).", d.Ref(), measure.Line(*last.Watched), last.Seq))
+		}
+	}
+	return notes
 }
 
 // unmade tells why steps failed that are no runs, which tell it themselves.

@@ -166,6 +166,7 @@ func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, 
 		r.Notes = append(r.Notes, why)
 	}
 	r.Notes = append(r.Notes, p.KeptBack()...)
+	r.Notes = append(r.Notes, verdicts(v.base, p.World.Facts)...)
 	var outcomes []execute.Outcome
 	if run && p.Runs() {
 		r.Stage = templates.Running

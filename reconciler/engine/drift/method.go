@@ -72,8 +72,8 @@ func ByName(name string) (Method, bool) {
 var Unoffered = map[string]string{
 	"TVD":                     "its p-value is drawn at random, in the order of the rows",
 	"empirical_mmd":           "its p-value is drawn at random without a seed, so that two runs differ",
-	"perc_text_content_drift": "text is not held against text",
-	"abs_text_content_drift":  "text is not held against text",
+	"perc_text_content_drift": "text is not compared with text",
+	"abs_text_content_drift":  "text is not compared with text",
 }
 
 // Default is the method that Evidently takes where none is named.

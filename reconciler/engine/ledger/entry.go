@@ -109,6 +109,7 @@ type Entry struct {
 	Approval  *Approval                `json:"approval,omitempty"`
 	Failure   *Failure                 `json:"failure,omitempty"`
 	Observed  *Observed                `json:"observed,omitempty"`
+	Watched   *Watched                 `json:"watched,omitempty"`   // observe, of a monitor
 	Duplicate bool                     `json:"duplicate,omitempty"` // another entry under the same key came first
 	Again     bool                     `json:"again,omitempty"`     // what the first entry under the key made will not do: this one takes its place
 }
@@ -247,6 +248,47 @@ type Observed struct {
 	Up     bool        `json:"up"`               // it answers
 	Health port.Health `json:"health,omitempty"` // empty: nothing of it is there
 }
+
+// Standing is what a monitor found.
+type Standing string
+
+const (
+	Well    Standing = "well"
+	Drifted Standing = "drifted" // a column, or a bound that is broken
+	Faulty  Standing = "fault"   // a column is missing, or of another type
+	Unknown Standing = "unknown" // too little to tell
+)
+
+// Watched is what a monitor found of a window. All of it is in the evidence, by its digest.
+type Watched struct {
+	Verdict    Standing      `json:"verdict"`
+	Evidence   digest.Digest `json:"evidence"`
+	Deployment schemas.Ref   `json:"deployment"`
+	Model      digest.Digest `json:"model,omitempty"` // that was served
+	Rows       int64         `json:"rows"`
+	Columns    int           `json:"columns"`            // that were held
+	Drift      []string      `json:"drift,omitempty"`    // columns that have drifted, at most ten
+	Drifting   int           `json:"drifting,omitempty"` // how many have
+	// Persists says that it is enough windows to do something about it.
+	Persists bool `json:"persists,omitempty"`
+	// Before are the verdicts of the windows before, newest first, as far back as persistence goes.
+	Before []Standing `json:"before,omitempty"`
+	// Proposals are the retrainings that were proposed for it, newest first, as far back as a
+	// budget may ask.
+	Proposals []Proposed `json:"proposals,omitempty"`
+}
+
+// Proposed is a retraining that was proposed.
+type Proposed struct {
+	Cause  digest.Digest `json:"cause"` // of what was found
+	Time   time.Time     `json:"time"`
+	Branch string        `json:"branch"`
+	SHA    string        `json:"sha"`
+	Pull   int           `json:"pull,omitempty"`
+}
+
+// MostProposals is how many are kept.
+const MostProposals = 64
 
 // Failure is why an action did not succeed.
 type Failure struct {

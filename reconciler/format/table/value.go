@@ -244,3 +244,18 @@ func clipped(b []byte) []byte {
 	}
 	return b[:n]
 }
+
+// What the text of a value is, for who reads rows and not their profile.
+const (
+	IsText = iota
+	IsInteger
+	IsNumber
+	IsTime
+	IsTruth
+)
+
+// Value says what a value's text is; x is its number, or its time in seconds since 1970.
+func Value(b []byte) (x float64, is int) {
+	k, x := classify(b)
+	return x, [kinds]int{text: IsText, integer: IsInteger, number: IsNumber, boolean: IsTruth, date: IsTime, timestamp: IsTime}[k]
+}

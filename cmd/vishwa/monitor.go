@@ -1,0 +1,278 @@
+// vishwa monitor: what is served, held against what it was trained on.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/measure"
+	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+func (a *cli) monitorVerb() *cobra.Command {
+	cmd := &cobra.Command{Use: "monitor", Short: "Compare what is served with what it was trained on", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(a.monitorRun(), a.monitorShow(), a.monitorDiff())
+	return cmd
+}
+
+func (a *cli) monitorRun() *cobra.Command {
+	var format string
+	var detailed bool
+	var allow []string
+	cmd := &cobra.Command{
+		Use: "run [REF...]", Short: "Measure, judge and record what monitors watch",
+		Long: `Measures what the monitors of the tracked revision watch, or those that are named: each column
+of the window is compared with the reference, outcomes are joined as far as they have come, and
+gauges are read. The verdict is recorded in the ledger with its evidence. The same evidence is
+recorded once. Private addresses are not asked, but where --allow names them.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			refs, err := parseRefs(cmd, args)
+			if err != nil {
+				return err
+			}
+			s, err := a.open(cmd.Context(), acting)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			all, err := a.measured(cmd.Context(), s, refs, allow)
+			if err != nil {
+				return err
+			}
+			for _, m := range all {
+				if err := a.showEvidence(m.Evidence, format); err != nil {
+					return err
+				}
+				if format == "text" {
+					fmt.Fprintf(a.out, "Entry %d, evidence %s.\n", m.Seq, m.Name)
+				}
+			}
+			if detailed && slices.ContainsFunc(all, func(m measure.Measured) bool { return m.Watched.Verdict != ledger.Well }) {
+				return exitCode(2)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 where a verdict is not well")
+	cmd.Flags().StringSliceVar(&allow, "allow", nil, "ask this private `HOST` or network")
+	formats(cmd, &format, "text", "json", "html")
+	return cmd
+}
+
+func (a *cli) measured(ctx context.Context, s *station, refs []schemas.Ref, allow []string) (all []measure.Measured, err error) {
+	rev, in, err := s.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(refs) == 0 {
+		if refs = monitors(in); len(refs) == 0 {
+			return nil, fault.WithHint(fault.New(fault.Missing, "no monitor is declared"), "declare one: kind: Monitor")
+		}
+	}
+	env, err := a.env()
+	if err != nil {
+		return nil, err
+	}
+	bench := app.Bench(s.Repository, env, allow)
+	for _, ref := range refs {
+		m, err := bench.Look(ctx, in, ref)
+		if err == nil {
+			err = bench.Record(ctx, &m, rev.SHA)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// monitors are the refs of those that are declared.
+func monitors(in *pass.Intent) (refs []schemas.Ref) {
+	for _, d := range in.Decls {
+		if d.Traits().Measures {
+			refs = append(refs, d.Ref())
+		}
+	}
+	return refs
+}
+
+func (a *cli) showEvidence(e watch.Evidence, format string) error {
+	switch format {
+	case "json":
+		return a.json(e)
+	case "html":
+		_, err := io.WriteString(a.out, templates.MonitorHTML(e))
+		return err
+	}
+	_, err := io.WriteString(a.out, templates.Monitor(e))
+	return err
+}
+
+func (a *cli) monitorShow() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use: "show [REF]", Short: "Show what a monitor found last, or the last verdict of all", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			refs, err := parseRefs(cmd, args)
+			if err != nil {
+				return err
+			}
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			facts, err := s.Ledger.Facts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if len(refs) == 0 {
+				return a.listMonitors(cmd.Context(), s, facts, format)
+			}
+			last := facts.Observed[refs[0]]
+			if last == nil || last.Watched == nil {
+				return fault.WithHint(fault.New(fault.Missing, "%s has found nothing yet", refs[0]), "measure: vishwa monitor run %s", refs[0])
+			}
+			e, err := evidenceOf(cmd.Context(), s, last)
+			if err != nil {
+				return err
+			}
+			return a.showEvidence(e, format)
+		},
+	}
+	formats(cmd, &format, "text", "json", "html")
+	return cmd
+}
+
+// watching is one line of vishwa monitor show and vishwa status.
+type watching struct {
+	Ref     schemas.Ref     `json:"ref"`
+	Verdict ledger.Standing `json:"verdict,omitempty"` // none: it never measured
+	Text    string          `json:"text"`
+	At      time.Time       `json:"at,omitzero"`
+	Entry   int64           `json:"entry,omitempty"`
+	Watched *ledger.Watched `json:"watched,omitempty"`
+}
+
+func watchings(in *pass.Intent, facts *ledger.Facts) []watching {
+	out := []watching{}
+	for _, ref := range monitors(in) {
+		w := watching{Ref: ref, Text: "never measured"}
+		if last := facts.Observed[ref]; last != nil && last.Watched != nil {
+			w.Verdict, w.Text, w.At, w.Entry, w.Watched = last.Watched.Verdict, measure.Line(*last.Watched), last.Time, last.Seq, last.Watched
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+func (a *cli) listMonitors(ctx context.Context, s *station, facts *ledger.Facts, format string) error {
+	in, err := s.Intent(ctx)
+	if err != nil {
+		return err
+	}
+	all := watchings(in, facts)
+	if format == "json" {
+		return a.json(all)
+	}
+	return a.showMonitors(all)
+}
+
+func (a *cli) showMonitors(all []watching) error {
+	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "MONITOR\tVERDICT\tAT\tFOUND")
+	for _, w := range all {
+		at := ""
+		if !w.At.IsZero() {
+			at = w.At.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", w.Ref, w.Verdict, at, harmless.Line(w.Text))
+	}
+	return t.Flush()
+}
+
+func (a *cli) monitorDiff() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use: "diff REF", Short: "Show what changed since the window before", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			refs, err := parseRefs(cmd, args)
+			if err != nil {
+				return err
+			}
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			r, err := s.record(cmd.Context())
+			if err != nil {
+				return err
+			}
+			var found []*ledger.Entry
+			for _, e := range r.Entries {
+				if e.Ref == refs[0] && e.Watched != nil {
+					found = append(found, e)
+				}
+			}
+			if len(found) < 2 {
+				return fault.WithHint(fault.New(fault.Missing, "%s has found %d times something, and a difference is of two", refs[0], len(found)), "measure: vishwa monitor run %s", refs[0])
+			}
+			was, err := evidenceOf(cmd.Context(), s, found[len(found)-2])
+			if err != nil {
+				return err
+			}
+			now, err := evidenceOf(cmd.Context(), s, found[len(found)-1])
+			if err != nil {
+				return err
+			}
+			changes := watch.Compare(was, now)
+			if format == "json" {
+				return a.json(changes)
+			}
+			_, err = io.WriteString(a.out, templates.MonitorDiff(was, now, changes))
+			return err
+		},
+	}
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+// evidenceOf reads the evidence of an entry.
+func evidenceOf(ctx context.Context, s *station, entry *ledger.Entry) (e watch.Evidence, err error) {
+	name := entry.Watched.Evidence
+	if _, err := digest.Parse(string(name)); err != nil {
+		return e, fault.New(fault.Corrupt, "entry %d: %w", entry.Seq, err)
+	}
+	in, err := s.Store.Get(ctx, name)
+	if err != nil {
+		return e, s.absent(entry, "the evidence", err)
+	}
+	defer in.Close()
+	raw, err := io.ReadAll(in)
+	if err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return e, fault.New(fault.Corrupt, "read the evidence of entry %d: %w", entry.Seq, err)
+	}
+	return e, nil
+}

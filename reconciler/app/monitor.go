@@ -1,0 +1,64 @@
+// Measuring: the table of gauges, and where null alarm rates are kept.
+
+package app
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/gauge"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/drift"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/measure"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Bench is what a monitor measures with; private hosts are asked where allow names them.
+func Bench(h *Repository, env port.Env, allow []string) *measure.Bench {
+	nulls := nullRates{filepath.Join(h.Paths.Cache, "drift")}
+	return &measure.Bench{
+		Reconciler: h.Reconciler, Known: nulls.known, Keep: nulls.keep,
+		Gauge: func(tree fs.FS, g schemas.Gauge) (port.Gauge, error) { return openGauge(tree, g, env, allow) },
+	}
+}
+
+// openGauge is the table of gauges.
+func openGauge(tree fs.FS, g schemas.Gauge, env port.Env, allow []string) (port.Gauge, error) {
+	switch {
+	case g.Prometheus != nil:
+		return gauge.Prometheus(*g.Prometheus, gauge.Options{Env: env, Allow: allow})
+	case g.Evidently != nil:
+		return gauge.Evidently(tree, *g.Evidently), nil
+	}
+	return nil, fault.New(fault.Internal, "a gauge that names nothing passed the checks")
+}
+
+// nullRates keeps null alarm rates by what they come from, one small file each: they are found
+// anew where a file is lost or broken.
+type nullRates struct{ dir string }
+
+func (n nullRates) path(d digest.Digest) string { return filepath.Join(n.dir, d.Hex()+".json") }
+
+func (n nullRates) known(d digest.Digest) (out drift.Null, ok bool) {
+	raw, err := os.ReadFile(n.path(d))
+	return out, err == nil && json.Unmarshal(raw, &out) == nil
+}
+
+func (n nullRates) keep(d digest.Digest, v drift.Null) {
+	raw, err := json.Marshal(v)
+	if err != nil || os.MkdirAll(n.dir, 0o700) != nil {
+		return
+	}
+	aside, err := os.CreateTemp(n.dir, "new-")
+	if err != nil {
+		return
+	}
+	_, wrote := aside.Write(raw)
+	if closed := aside.Close(); wrote != nil || closed != nil || os.Rename(aside.Name(), n.path(d)) != nil {
+		_ = os.Remove(aside.Name()) // it is a cache, and the next one finds the rate anew
+	}
+}

@@ -1,0 +1,253 @@
+// Reading samples: rows go by once, and each column is taken as numbers or names, as Evidently
+// tells them apart.
+
+package watch
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/drift"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
+)
+
+const (
+	// MostNames is how many different names a column may have before it is text.
+	MostNames = 10_000
+	// MostValues bounds the numbers of all columns together: half a gigabyte.
+	MostValues = 64 << 20
+	longName   = 200
+)
+
+// Side is one side as it was read: the reference, or a window.
+type Side struct {
+	Rows    int64
+	columns map[string]*column
+	order   []string
+	held    int
+}
+
+// column is what is kept of one column.
+type column struct {
+	numbers      []float64
+	names        map[string]int
+	nulls, texts int
+	fraction     bool // some number is not an integer
+	dates        bool
+	many         bool // more names than are kept
+}
+
+// Row tells whether a row belongs to the side; nil takes all. It is asked with the row's cells
+// by the names of the reader's columns.
+type Row func(cell func(name string) []byte) (bool, error)
+
+// Read adds the rows of a table. Columns that keep refuses are passed over.
+func (s *Side) Read(r table.Reader, keep func(name string) bool, in Row, stop func() error) error {
+	if s.columns == nil {
+		s.columns = map[string]*column{}
+	}
+	var of []*column
+	at := map[string]int{}
+	for n := 0; ; n++ {
+		if n%4096 == 0 && stop != nil {
+			if err := stop(); err != nil {
+				return err
+			}
+		}
+		row, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			s.header(r.Columns(), keep)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if names := r.Columns(); len(names) > len(of) {
+			of = s.widen(of, names, keep)
+			for i, name := range names {
+				at[name] = i
+			}
+		}
+		if in != nil {
+			ok, err := in(func(name string) []byte {
+				if i, there := at[name]; there && i < len(row.Cells) {
+					return row.Cells[i]
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+		}
+		if err := s.add(of, row); err != nil {
+			return err
+		}
+	}
+}
+
+// header notes columns of a table without rows.
+func (s *Side) header(names []string, keep func(string) bool) { s.widen(nil, names, keep) }
+
+func (s *Side) widen(of []*column, names []string, keep func(string) bool) []*column {
+	for _, name := range names[len(of):] {
+		if keep != nil && !keep(name) {
+			of = append(of, nil)
+			continue
+		}
+		c := s.columns[name]
+		if c == nil {
+			c = &column{names: map[string]int{}, nulls: int(s.Rows)}
+			s.columns[name] = c
+			s.order = append(s.order, name)
+		}
+		of = append(of, c)
+	}
+	return of
+}
+
+func (s *Side) add(of []*column, row *table.Row) error {
+	s.Rows++
+	for i, c := range of {
+		if c == nil {
+			continue
+		}
+		if i >= len(row.Cells) || row.Cells[i] == nil {
+			c.nulls++
+			continue
+		}
+		isText := row.Text != nil && row.Text[i]
+		if c.add(row.Cells[i], isText) {
+			if s.held++; s.held > MostValues {
+				return fault.WithHint(fault.New(fault.Invalid, "the data has more than %d numbers", MostValues), "narrow the window, or name fewer columns in spec.columns")
+			}
+		}
+	}
+	return nil
+}
+
+// add takes one value, and tells whether it is kept as a number.
+func (c *column) add(cell []byte, isText bool) bool {
+	if !isText {
+		switch x, kind := table.Value(cell); kind {
+		case table.IsInteger, table.IsNumber:
+			c.fraction = c.fraction || kind == table.IsNumber
+			c.numbers = append(c.numbers, x)
+			return true
+		case table.IsTime:
+			c.dates = true
+		}
+		switch strings.ToLower(string(bytes.TrimLeft(cell, "+-"))) {
+		case "nan", "inf", "infinity": // left out, as is no value
+			c.fraction = true
+			c.nulls++
+			return false
+		}
+	}
+	c.texts++
+	if len(cell) > longName {
+		cell = cell[:longName]
+	}
+	if n, there := c.names[string(cell)]; there || len(c.names) < MostNames {
+		c.names[string(cell)] = n + 1
+	} else {
+		c.many = true
+	}
+	return false
+}
+
+// Columns are the names of the columns, in order.
+func (s *Side) Columns() []string { return slices.Clone(s.order) }
+
+// Has tells whether there is such a column.
+func (s *Side) Has(name string) bool { return s.columns[name] != nil }
+
+// Type is what a column is: number, category, text, or time; "" of one without a value.
+func (s *Side) Type(name string) string {
+	c := s.columns[name]
+	switch {
+	case c == nil || len(c.numbers)+c.texts == 0:
+		return ""
+	case c.texts == 0:
+		if !c.fraction && few(c.numbers, 10) {
+			return "category"
+		}
+		return "number"
+	case c.dates && len(c.numbers) == 0:
+		return "time"
+	case c.many || len(c.names)+len(c.numbers) > (c.texts+len(c.numbers)+1)/2 && !c.truths():
+		return "text"
+	}
+	return "category"
+}
+
+// truths tells whether all names are true or false.
+func (c *column) truths() bool {
+	for k := range c.names {
+		if !strings.EqualFold(k, "true") && !strings.EqualFold(k, "false") {
+			return false
+		}
+	}
+	return len(c.numbers) == 0
+}
+
+// few tells whether there are at most so many different numbers.
+func few(v []float64, most int) bool {
+	seen := map[float64]bool{}
+	for _, x := range v {
+		if seen[x] = true; len(seen) > most {
+			return false
+		}
+	}
+	return true
+}
+
+// Sample is the column as typ says: number or category. A value that is none is an error: the
+// column is of another type.
+func (s *Side) Sample(name, typ string) (*drift.Sample, error) {
+	c := s.columns[name]
+	if c == nil {
+		return nil, fault.New(fault.Missing, "it has no such column")
+	}
+	if typ == "number" {
+		if c.texts > 0 {
+			return nil, fault.New(fault.Invalid, "%d of its values are no numbers", c.texts)
+		}
+		out := drift.Numeric(c.numbers)
+		out.Whole = out.Whole && !c.fraction
+		return out, nil
+	}
+	if c.many {
+		return nil, fault.New(fault.Invalid, "it has more than %d different values", MostNames)
+	}
+	if c.texts == 0 {
+		out := drift.Numeric(c.numbers)
+		out.Category = true
+		return out, nil
+	}
+	counts := map[string]int{}
+	for k, n := range c.names {
+		counts[k] = n
+	}
+	if len(c.numbers) > 0 {
+		for k, n := range drift.Numeric(slices.Clone(c.numbers)).Names().Counts {
+			counts[k] += n
+		}
+	}
+	return drift.Categories(counts), nil
+}
+
+// Nulls is how many rows have no value in the column.
+func (s *Side) Nulls(name string) int {
+	if c := s.columns[name]; c != nil {
+		return c.nulls
+	}
+	return int(min(s.Rows, math.MaxInt32))
+}

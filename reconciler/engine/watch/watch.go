@@ -1,0 +1,138 @@
+// Package watch judges a window of what a deployment is asked and answers: its columns, its
+// performance, what gauges say, and all of it together. It is pure: rows come from readers,
+// and what is found is evidence that is kept by its digest.
+package watch
+
+import (
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/drift"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Schema names the form of Evidence.
+const Schema = "vishwa.dev/evidence/v1"
+
+// Evidence is all that was found of one window. Equal data gives equal evidence: it holds no
+// time of its own.
+type Evidence struct {
+	Schema     string          `json:"schema"`
+	Monitor    schemas.Ref     `json:"monitor"`
+	Deployment schemas.Ref     `json:"deployment"`
+	Model      digest.Digest   `json:"model,omitempty"` // that was served
+	Reference  Data            `json:"reference"`
+	Window     Data            `json:"window"`
+	FDR        float64         `json:"fdr"`
+	Columns    []drift.Column  `json:"columns"`
+	Labels     *Coverage       `json:"labels,omitempty"`
+	Realized   []Metric        `json:"realized,omitempty"`  // of rows whose outcome is known
+	Estimated  []Metric        `json:"estimated,omitempty"` // by the scores alone; never mixed with what is realized
+	Gauges     []GaugeReading  `json:"gauges,omitempty"`
+	Drift      drift.Verdict   `json:"drift"` // of the columns together
+	Verdict    ledger.Standing `json:"verdict"`
+	Why        []string        `json:"why,omitempty"`
+}
+
+// Data is what one side was read of.
+type Data struct {
+	From   string        `json:"from"`
+	Digest digest.Digest `json:"digest,omitempty"`
+	Rows   int64         `json:"rows"`
+	First  time.Time     `json:"first,omitzero"` // of the rows' own times
+	Last   time.Time     `json:"last,omitzero"`
+	Future int64         `json:"future,omitempty"` // rows that were left out: their time has not come
+}
+
+// Metric is one number, and what is asked of it.
+type Metric struct {
+	Name   string        `json:"name"`
+	Value  *drift.Number `json:"value"`
+	N      int           `json:"n"`
+	Min    *float64      `json:"min,omitempty"`
+	Max    *float64      `json:"max,omitempty"`
+	Broken bool          `json:"broken,omitempty"`
+	// Low and High are where the metric lay in the reference, three deviations to each side.
+	Low  *drift.Number `json:"low,omitempty"`
+	High *drift.Number `json:"high,omitempty"`
+}
+
+// Coverage is how many outcomes have come.
+type Coverage struct {
+	Rows       int     `json:"rows"`       // that are old enough for their outcome to be there
+	Labelled   int     `json:"labelled"`   // whose outcome is there
+	Share      float64 `json:"share"`      // of them
+	Enough     bool    `json:"enough"`     // to be judged
+	Unmatched  int     `json:"unmatched"`  // outcomes of rows that the window does not have
+	Duplicates int     `json:"duplicates"` // ids that stand twice: none of their rows counts
+}
+
+// GaugeReading is what another program measured.
+type GaugeReading struct {
+	Gauge   string        `json:"gauge"` // prometheus or evidently
+	What    string        `json:"what"`  // the query, the file, the column
+	Value   *drift.Number `json:"value,omitempty"`
+	N       int64         `json:"n"`
+	Broken  bool          `json:"broken,omitempty"`
+	Unknown string        `json:"unknown,omitempty"` // why there is no value
+}
+
+// Judge is the verdict of the window: what is broken comes first, then drift that is new, and a
+// window that tells nothing is none of them.
+func (e *Evidence) Judge() {
+	e.Drift = drift.Whole(e.Columns)
+	say := func(s ledger.Standing, why string) {
+		if e.Verdict == "" {
+			e.Verdict = s
+		}
+		e.Why = append(e.Why, why)
+	}
+	for _, c := range e.Columns {
+		if c.Verdict == drift.Fault {
+			say(ledger.Faulty, "column "+c.Name+": "+c.Why)
+		}
+	}
+	for _, m := range e.Realized {
+		if m.Broken {
+			say(ledger.Drifted, m.Name+" of the labelled rows is "+text(m.Value)+bounds(m))
+		}
+	}
+	for _, g := range e.Gauges {
+		if g.Broken {
+			say(ledger.Drifted, g.Gauge+": "+g.What+" is "+text(g.Value))
+		}
+	}
+	for _, c := range e.Columns {
+		if c.Verdict == drift.Drift {
+			say(ledger.Drifted, "column "+c.Name+" has drifted: "+c.Method+" "+text(c.Score))
+		}
+	}
+	for _, g := range e.Gauges {
+		if g.Unknown != "" {
+			say(ledger.Unknown, g.Gauge+": "+g.What+": "+g.Unknown)
+		}
+	}
+	switch {
+	case e.Verdict != "":
+	case e.Drift == drift.Insufficient:
+		say(ledger.Unknown, "there is too little to tell")
+	default:
+		e.Verdict = ledger.Well
+	}
+}
+
+// Persists tells whether a window's drift is enough to act on: so many windows have drifted,
+// this one and those before.
+func Persists(now ledger.Standing, before []ledger.Standing, violations int) bool {
+	if now != ledger.Drifted {
+		return false
+	}
+	n := 1
+	for _, v := range before {
+		if v == ledger.Drifted {
+			n++
+		}
+	}
+	return n >= violations
+}

@@ -1,0 +1,191 @@
+// Windows, judged; metrics, realized and estimated; rows, read.
+
+package watch
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/drift"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// The kinds cannot import the statistics, and both lists are one.
+func TestTheStatisticsThatMayBeDeclaredAreThoseThatThereAre(t *testing.T) {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(schemas.Statistics)), func(n string) bool { return n == "auto" })
+	if !slices.Equal(names, drift.Names()) {
+		t.Errorf("declared %v, offered %v", names, drift.Names())
+	}
+	for _, n := range names {
+		m, _ := drift.ByName(n)
+		takes := schemas.Statistics[n]
+		if m.Takes(true) != (takes != "number") || m.Takes(false) != (takes != "category") {
+			t.Errorf("%s is declared to take %s: categories %v, numbers %v", n, takes, m.Takes(true), m.Takes(false))
+		}
+	}
+}
+
+func TestAWindowIsJudgedByTheWorstOfIt(t *testing.T) {
+	value := func(x float64) *drift.Number { n := drift.Number(x); return &n }
+	for name, c := range map[string]struct {
+		of   Evidence
+		want ledger.Standing
+	}{
+		"well":                            {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}, {Verdict: drift.Insufficient}}}, ledger.Well},
+		"drift":                           {Evidence{Columns: []drift.Column{{Verdict: drift.Drift}, {Verdict: drift.Stable}}}, ledger.Drifted},
+		"fault":                           {Evidence{Columns: []drift.Column{{Verdict: drift.Fault}, {Verdict: drift.Drift}}}, ledger.Faulty},
+		"too little":                      {Evidence{Columns: []drift.Column{{Verdict: drift.Insufficient}, {Verdict: drift.Unsupported}}}, ledger.Unknown},
+		"nothing":                         {Evidence{}, ledger.Unknown},
+		"a broken metric":                 {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Realized: []Metric{{Name: "f1", Value: value(0.1), Broken: true}}}, ledger.Drifted},
+		"an estimated one breaks nothing": {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Estimated: []Metric{{Name: "f1", Value: value(0.1), Broken: true}}}, ledger.Well},
+		"a broken gauge":                  {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Gauges: []GaugeReading{{Broken: true, Value: value(1)}}}, ledger.Drifted},
+		"a gauge that is not known":       {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Gauges: []GaugeReading{{Unknown: "down"}}}, ledger.Unknown},
+	} {
+		if c.of.Judge(); c.of.Verdict != c.want {
+			t.Errorf("%s: %s, %v", name, c.of.Verdict, c.of.Why)
+		}
+	}
+}
+
+// drawn are rows of a classifier whose scores are not calibrated: a score s comes true in s² of cases.
+func drawn(n int, shift float64, r *rand.Rand) (out []Case) {
+	for range n {
+		s := math.Min(1, math.Max(0, r.Float64()+shift))
+		c := Case{Score: s, Labelled: true}
+		if s > 0.5 {
+			c.Answer = 1
+		}
+		if r.Float64() < s*s {
+			c.Outcome = 1
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func TestWhatIsEstimatedIsWhatComesTrue(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	by := Calibrate(drawn(20000, 0, r))
+	for s, want := range map[float64]float64{0.2: 0.04, 0.5: 0.25, 0.9: 0.81} {
+		if got := by.At(s); math.Abs(got-want) > 0.04 {
+			t.Errorf("a score of %v is %v", s, got)
+		}
+	}
+	for _, shift := range []float64{0, 0.2} { // what is asked changes, and not what comes of it
+		window := drawn(20000, shift, r)
+		for _, metric := range []string{"accuracy", "precision", "recall", "f1", "specificity", "roc_auc"} {
+			got, want := Estimated(metric, window, by), Realized(metric, window)
+			if math.Abs(got-want) > 0.02 {
+				t.Errorf("%s at a shift of %v: estimated %v, realized %v", metric, shift, got, want)
+			}
+		}
+	}
+}
+
+func TestMetricsAreThoseOfTheBooks(t *testing.T) {
+	// by hand: tp 2, fp 1, fn 1, tn 1; of six pairs four are in order, and one is even
+	cases := []Case{{0.9, 1, 1, true}, {0.8, 1, 1, true}, {0.7, 1, 0, true}, {0.3, 0, 1, true}, {0.3, 0, 0, true}}
+	for metric, want := range map[string]float64{
+		"accuracy": 0.6, "precision": 2.0 / 3, "recall": 2.0 / 3, "specificity": 0.5, "f1": 2.0 / 3, "roc_auc": 4.5 / 6, "mae": 0.4, "rmse": math.Sqrt(0.4),
+	} {
+		if got := Realized(metric, cases); math.Abs(got-want) > 1e-12 {
+			t.Errorf("%s is %v, want %v", metric, got, want)
+		}
+	}
+	if got := Realized("accuracy", nil); !math.IsNaN(got) {
+		t.Errorf("of nothing it is %v", got)
+	}
+}
+
+// lines is a table of a text.
+type lines struct {
+	names []string
+	rows  [][]string
+	at    int
+}
+
+func (l *lines) Columns() []string { return l.names }
+
+func (l *lines) Next() (*table.Row, error) {
+	if l.at == len(l.rows) {
+		return nil, io.EOF
+	}
+	row := &table.Row{Number: int64(l.at + 1)}
+	for _, c := range l.rows[l.at] {
+		if c == "" {
+			row.Cells = append(row.Cells, nil)
+		} else {
+			row.Cells = append(row.Cells, []byte(c))
+		}
+	}
+	l.at++
+	return row, nil
+}
+
+func columnOf(values ...string) *lines {
+	l := &lines{names: []string{"x"}}
+	for _, v := range values {
+		l.rows = append(l.rows, []string{v})
+	}
+	return l
+}
+
+func TestColumnsAreTakenForWhatTheyAre(t *testing.T) {
+	many := func(f func(i int) string) (out []string) {
+		for i := range 40 {
+			out = append(out, f(i))
+		}
+		return out
+	}
+	letters := "abcdefghijklmnopqrstuvwxyzabcdefghijklmn"
+	for name, c := range map[string]struct {
+		values []string
+		want   string
+	}{
+		"numbers":            {[]string{"1.5", "2", "", "NaN", "inf"}, "number"},
+		"few whole numbers":  {many(func(i int) string { return letters[i%3 : i%3+1][:0] + string(rune('0'+i%3)) }), "category"},
+		"many whole numbers": {many(func(i int) string { return strings.Repeat("1", i%20+1) }), "number"},
+		"names":              {many(func(i int) string { return letters[i%4 : i%4+1] }), "category"},
+		"text":               {many(func(i int) string { return letters[:i+1] }), "text"},
+		"truths":             {[]string{"true", "false"}, "category"},
+		"times":              {[]string{"2026-01-01", "2026-01-02T00:00:00Z"}, "time"},
+		"nothing":            {[]string{"", ""}, ""},
+	} {
+		var s Side
+		if err := s.Read(columnOf(c.values...), nil, nil, nil); err != nil || s.Type("x") != c.want {
+			t.Errorf("%s: %q, %v", name, s.Type("x"), err)
+		}
+	}
+	var s Side
+	if err := s.Read(columnOf("1", "b"), nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sample("x", "number"); err == nil {
+		t.Error("a name is a number")
+	}
+	if _, err := s.Sample("y", "number"); err == nil {
+		t.Error("a column is there that is not")
+	}
+}
+
+func TestRowsThatAreRefusedEndTheReading(t *testing.T) {
+	no := errors.New("no")
+	var s Side
+	err := s.Read(columnOf("1", "2"), nil, func(cell func(string) []byte) (bool, error) {
+		if string(cell("x")) == "2" || cell("y") != nil {
+			return false, no
+		}
+		return true, nil
+	}, nil)
+	if !errors.Is(err, no) || s.Rows != 1 {
+		t.Errorf("%v after %d rows", err, s.Rows)
+	}
+}

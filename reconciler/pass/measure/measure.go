@@ -1,0 +1,377 @@
+// Package measure carries out a monitor: the reference and the window are read, held against
+// each other and judged, and what was found is recorded with its evidence.
+package measure
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/drift"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Bench is what measuring needs.
+type Bench struct {
+	*pass.Reconciler
+	// Gauge opens a gauge; files are read from tree.
+	Gauge func(tree fs.FS, g schemas.Gauge) (port.Gauge, error)
+	// Log reads the log of predictions of a deployment from a time on; nil: there is none.
+	Log func(ctx context.Context, deployment schemas.Ref, from, to time.Time) (r table.Reader, name string, done func() error, err error)
+	// Known and Keep are null alarm rates by the digest of all that they come from; nil: each is
+	// found anew.
+	Known func(digest.Digest) (drift.Null, bool)
+	Keep  func(digest.Digest, drift.Null)
+}
+
+// Measured is what was found.
+type Measured struct {
+	Ref      schemas.Ref
+	Evidence watch.Evidence
+	Name     digest.Digest // of the evidence in the store
+	Watched  ledger.Watched
+	Seq      int64     // of the entry; 0: not recorded
+	At       time.Time // of the entry
+}
+
+// Look measures, and keeps the evidence, but records nothing.
+func (b *Bench) Look(ctx context.Context, in *pass.Intent, ref schemas.Ref) (m Measured, err error) {
+	s, err := b.session(ctx, in, ref)
+	if err != nil {
+		return m, err
+	}
+	e, err := s.evidence(ctx)
+	if err != nil {
+		return m, err
+	}
+	raw, err := digest.Canonical(e)
+	if err != nil {
+		return m, fault.New(fault.Internal, "encode the evidence: %w", err)
+	}
+	name, _, err := b.Store.Put(ctx, bytes.NewReader(raw))
+	if err != nil {
+		return m, fmt.Errorf("keep the evidence: %w", err)
+	}
+	return Measured{Ref: ref, Evidence: e, Name: name, Watched: s.watched(e, name)}, nil
+}
+
+// Record writes down what was found, once: the same evidence is no news.
+func (b *Bench) Record(ctx context.Context, m *Measured, revision string) error {
+	facts, err := b.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	if last := facts.Observed[m.Ref]; last != nil && last.Watched != nil && last.Watched.Evidence == m.Name {
+		m.Seq, m.At, m.Watched = last.Seq, last.Time, *last.Watched
+		return nil
+	}
+	got, err := b.Ledger.Append(ctx, ledger.Entry{
+		Action: ledger.Observe, Ref: m.Ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
+		Reason: Line(m.Watched), Watched: &m.Watched,
+	})
+	m.Seq, m.At = got.Seq, got.Time
+	return err
+}
+
+// RecordProposal writes down that a retraining was proposed for what was found: nobody is asked
+// again for the same reason.
+func (b *Bench) RecordProposal(ctx context.Context, m *Measured, made ledger.Proposed, revision string) error {
+	w := m.Watched
+	w.Proposals = slices.Concat([]ledger.Proposed{made}, w.Proposals)
+	w.Proposals = w.Proposals[:min(len(w.Proposals), ledger.MostProposals)]
+	got, err := b.Ledger.Append(ctx, ledger.Entry{
+		Action: ledger.Observe, Ref: m.Ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
+		Reason: "proposed on " + made.Branch + ": " + Line(w), Watched: &w,
+	})
+	if err == nil {
+		m.Watched, m.Seq = w, got.Seq
+	}
+	return err
+}
+
+// Line says a verdict in one line.
+func Line(w ledger.Watched) string {
+	switch {
+	case w.Verdict == ledger.Drifted && w.Drifting > 0:
+		return fmt.Sprintf("%d of %d columns have drifted, of %d rows", w.Drifting, w.Columns, w.Rows)
+	case w.Verdict == ledger.Drifted:
+		return fmt.Sprintf("a bound is broken, of %d rows", w.Rows)
+	case w.Verdict == ledger.Faulty:
+		return fmt.Sprintf("columns are missing or of another type, of %d rows", w.Rows)
+	case w.Verdict == ledger.Unknown:
+		return fmt.Sprintf("too little is known, of %d rows", w.Rows)
+	}
+	return fmt.Sprintf("well: %d columns of %d rows", w.Columns, w.Rows)
+}
+
+// session is one measurement.
+type session struct {
+	*Bench
+	in    *pass.Intent
+	ref   schemas.Ref
+	spec  *schemas.Monitor
+	facts *ledger.Facts
+	model digest.Digest
+	now   time.Time
+}
+
+func (b *Bench) session(ctx context.Context, in *pass.Intent, ref schemas.Ref) (*session, error) {
+	s := &session{Bench: b, in: in, ref: ref, now: b.Now()}
+	for i := range in.Decls {
+		if w, ok := in.Decls[i].Spec.(schemas.Watches); ok && in.Decls[i].Ref() == ref {
+			s.spec = w.Watches()
+		}
+	}
+	if s.spec == nil {
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is no monitor that is declared", ref), "name one that is; vishwa monitor show lists them")
+	}
+	facts, err := b.Ledger.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.facts, err = b.Here(ctx, facts, in.Graph); err != nil {
+		return nil, err
+	}
+	served := s.facts.On(b.Machine, s.spec.Deployment)
+	if served == nil || served.Action != ledger.Deploy {
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s watches %s, which is not deployed", ref, s.spec.Deployment), "deploy it: vishwa apply; or remove the monitor")
+	}
+	if served.Model != nil {
+		s.model = served.Model.Artifact.Digest
+	}
+	return s, nil
+}
+
+// made is what stands under a ref for what is declared now: a dataset, or an output of a transform.
+func (s *session) made(ref schemas.Ref) (port.Artifact, error) {
+	for _, st := range plan.Compute(s.in.Graph, plan.Observed{Facts: s.facts, Machine: s.Machine}).Steps {
+		e := s.facts.ByKey[st.Key]
+		if st.Ref != ref.Whole() || st.Do != plan.Keep || e == nil {
+			continue
+		}
+		name := ref.Output
+		if ref.Kind.Traits().Pinned {
+			name = "data"
+		}
+		if name == "" && len(e.Outputs) == 1 {
+			name = slices.Sorted(maps.Keys(e.Outputs))[0]
+		}
+		if a, ok := e.Outputs[name]; ok {
+			return a, nil
+		}
+	}
+	return port.Artifact{}, fault.WithHint(fault.New(fault.Missing, "%s needs %s, which is not made yet", s.ref, ref), "make it: vishwa apply")
+}
+
+func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
+	e = watch.Evidence{Schema: watch.Schema, Monitor: s.ref, Deployment: s.spec.Deployment, Model: s.model, FDR: 0.05}
+	if s.spec.FDR != nil {
+		e.FDR = *s.spec.FDR
+	}
+	from, err := s.made(s.spec.Reference)
+	if err != nil {
+		return e, err
+	}
+	base := &rows{session: s}
+	if err := base.readData(ctx, s.spec.Reference, from); err != nil {
+		return e, err
+	}
+	now := &rows{session: s, current: true}
+	if err := now.window(ctx); err != nil {
+		return e, err
+	}
+	e.Reference, e.Window = base.told, now.told
+	if n := now.told.Future; n > 0 {
+		e.Why = append(e.Why, plural.Of(n, "row")+" left out: their time has not come yet")
+	}
+	e.Columns = s.columns(&base.side, &now.side, from.Digest)
+	drift.Judge(e.Columns, e.FDR)
+	if err := s.performance(ctx, &e, base, now); err != nil {
+		return e, err
+	}
+	if err := s.gauges(ctx, &e); err != nil {
+		return e, err
+	}
+	e.Judge()
+	return e, nil
+}
+
+// columns holds each column that is declared, or all of the reference.
+func (s *session) columns(base, now *watch.Side, from digest.Digest) (out []drift.Column) {
+	names := base.Columns()
+	if len(s.spec.Columns) > 0 {
+		names = slices.Sorted(maps.Keys(s.spec.Columns))
+	}
+	for _, name := range names {
+		set := s.spec.Columns[name]
+		typ := cmp.Or(set.Type, base.Type(name))
+		switch {
+		case !base.Has(name):
+			out = append(out, drift.Column{Name: name, Verdict: drift.Fault, Why: "the reference has no such column"})
+			continue
+		case len(s.spec.Columns) == 0 && s.apart(name):
+			continue // ids, times, outcomes: no features
+		case typ == "text" || typ == "time":
+			out = append(out, drift.Column{Name: name, Type: typ, Verdict: drift.Unsupported, Why: "a column of " + typ + " is not compared"})
+			continue
+		case !now.Has(name) && now.Rows > 0:
+			out = append(out, drift.Column{Name: name, Type: typ, Verdict: drift.Fault, Why: "the window has no such column"})
+			continue
+		}
+		out = append(out, s.column(name, typ, set, base, now, from))
+	}
+	return out
+}
+
+func (s *session) column(name, typ string, set schemas.Watching, base, now *watch.Side, from digest.Digest) drift.Column {
+	ref, err := base.Sample(name, typ)
+	if err != nil || typ == "" {
+		return drift.Column{Name: name, Type: typ, Verdict: drift.Fault, Why: "the reference: " + reason(err)}
+	}
+	cur := drift.Numeric(nil)
+	cur.Category = ref.Category
+	if now.Rows > 0 {
+		if cur, err = now.Sample(name, typ); err != nil {
+			return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: "the window: " + reason(err)}
+		}
+	}
+	how := drift.Setting{Threshold: set.Threshold}
+	if set.Method != "auto" {
+		how.Method = set.Method
+	}
+	c := drift.Hold(name, how, ref, cur, func(m drift.Method, threshold float64, n int) drift.Null {
+		key := digest.Of(fmt.Appendf(nil, "null 1\n%s\n%q\n%s\n%s\n%v\n%d", from, name, typ, m.Name, threshold, drift.NullSize(n)))
+		if s.Known != nil {
+			if known, ok := s.Known(key); ok {
+				return known
+			}
+		}
+		found := drift.NullAlarms(m, threshold, ref, n, key)
+		if s.Keep != nil {
+			s.Keep(key, found)
+		}
+		return found
+	})
+	c.Type = typ
+	if s.personal(name) {
+		c.Shape = nil // it shows values
+	}
+	return c
+}
+
+// personal tells whether a dataset has a column of this name whose values are nobody's to see.
+func (s *session) personal(name string) bool {
+	for _, d := range s.in.Decls {
+		if data, ok := d.Spec.(schemas.Data); ok && slices.Contains(data.Data().Columns[name].Tags, "personal") {
+			return true
+		}
+	}
+	return false
+}
+
+func reason(err error) string {
+	if err == nil {
+		return "no row has a value"
+	}
+	return err.Error()
+}
+
+// apart tells whether a column is no feature, where none are named.
+func (s *session) apart(name string) bool {
+	p := s.spec.Predictions
+	own := []string{cmp.Or(s.spec.Current.Time, "time"), cmp.Or(p.Score, "score"), cmp.Or(p.Prediction, "prediction"), "id", "model", "release", "arm", "status", "latency", "rate"}
+	if l := s.spec.Labels; l != nil {
+		own = append(own, cmp.Or(l.Key, "id"), cmp.Or(l.Column, "label"))
+	}
+	return slices.Contains(own, name)
+}
+
+// gauges asks each of them. One that cannot be read is told, and keeps nothing else.
+func (s *session) gauges(ctx context.Context, e *watch.Evidence) error {
+	for _, g := range s.spec.Gauges {
+		kind, what := gaugeNames(g)
+		at := watch.GaugeReading{Gauge: kind, What: what}
+		all, err := s.readGauge(ctx, g)
+		switch {
+		case fault.Of(err) == fault.Cancelled && err != nil:
+			return err
+		case err != nil:
+			at.Unknown = err.Error()
+			e.Gauges = append(e.Gauges, at)
+			continue
+		case len(all) == 0:
+			at.Unknown = "it shows nothing"
+			e.Gauges = append(e.Gauges, at)
+		}
+		for _, r := range all {
+			one := watch.GaugeReading{Gauge: kind, What: cmp.Or(r.What, what), N: r.N, Broken: r.Alarm}
+			if r.Value != nil {
+				v := drift.Number(*r.Value)
+				one.Value = &v
+			} else {
+				one.Unknown = "there is nothing to measure"
+			}
+			e.Gauges = append(e.Gauges, one)
+		}
+	}
+	return nil
+}
+
+func (s *session) readGauge(ctx context.Context, g schemas.Gauge) ([]port.Measurement, error) {
+	open, err := s.Gauge(s.in.Tree, g)
+	if err != nil {
+		return nil, err
+	}
+	return open.Measure(ctx)
+}
+
+func gaugeNames(g schemas.Gauge) (kind, what string) {
+	switch {
+	case g.Prometheus != nil:
+		return "prometheus", g.Prometheus.Query
+	case g.Evidently != nil:
+		return "evidently", g.Evidently.Report
+	}
+	return "", ""
+}
+
+// watched is what the ledger keeps of the evidence.
+func (s *session) watched(e watch.Evidence, name digest.Digest) ledger.Watched {
+	w := ledger.Watched{Verdict: e.Verdict, Evidence: name, Deployment: s.spec.Deployment, Model: s.model, Rows: e.Window.Rows, Columns: len(e.Columns)}
+	for _, c := range e.Columns {
+		if c.Verdict == drift.Drift {
+			w.Drifting++
+			if len(w.Drift) < 10 {
+				w.Drift = append(w.Drift, c.Name)
+			}
+		}
+	}
+	violations, of := 1, 1
+	if p := s.spec.Persistence; p != nil {
+		violations, of = p.Violations, p.Of
+	}
+	if last := s.facts.Observed[s.ref]; last != nil && last.Watched != nil {
+		before := slices.Concat([]ledger.Standing{last.Watched.Verdict}, last.Watched.Before)
+		if last.Watched.Evidence == name { // the same window again
+			before = last.Watched.Before
+		}
+		w.Before = before[:min(len(before), of-1)]
+		w.Proposals = last.Watched.Proposals
+	}
+	w.Persists = watch.Persists(w.Verdict, w.Before, violations)
+	return w
+}

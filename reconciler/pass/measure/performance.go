@@ -1,0 +1,125 @@
+// Performance of a window: outcomes are joined to rows by their ids, and metrics are realized
+// where enough have come; what is estimated stands apart.
+
+package measure
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/drift"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func (s *session) performance(ctx context.Context, e *watch.Evidence, base, now *rows) error {
+	if s.spec.Labels != nil {
+		known, err := s.outcomes(ctx, e, now)
+		if err != nil {
+			return err
+		}
+		if e.Labels.Enough {
+			e.Realized = s.metrics(known, base.scored, watch.Realized)
+		}
+	}
+	if s.spec.Estimate == "" || len(e.Realized) > 0 {
+		return nil
+	}
+	if len(base.scored) == 0 {
+		e.Why = append(e.Why, "nothing is estimated: the reference has no scores with outcomes")
+		return nil
+	}
+	by := watch.Calibrate(base.scored)
+	var all []watch.Case
+	for _, id := range slices.Sorted(maps.Keys(now.cases)) {
+		if c := now.cases[id].Case; !math.IsNaN(c.Score) {
+			all = append(all, c)
+		}
+	}
+	e.Estimated = s.metrics(all, base.scored, func(metric string, cases []watch.Case) float64 { return watch.Estimated(metric, cases, by) })
+	return nil
+}
+
+// metrics are those that gates name, and those of a classifier where none does.
+func (s *session) metrics(cases, reference []watch.Case, of func(string, []watch.Case) float64) (out []watch.Metric) {
+	gates := s.spec.Gates
+	if len(gates) == 0 {
+		gates = []schemas.WindowGate{{Metric: "accuracy"}, {Metric: "roc_auc"}}
+	}
+	for _, g := range gates {
+		m := watch.Metric{Name: g.Metric, N: len(cases), Min: g.Min, Max: g.Max}
+		if len(cases) > 0 {
+			v := of(g.Metric, cases)
+			n := drift.Number(v)
+			m.Value = &n
+			m.Broken = g.Min != nil && v < *g.Min || g.Max != nil && v > *g.Max
+		}
+		if low, high := watch.Band(g.Metric, reference); !math.IsNaN(low) {
+			l, h := drift.Number(low), drift.Number(high)
+			m.Low, m.High = &l, &h
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// outcomes joins what came true to the window's rows.
+func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([]watch.Case, error) {
+	l := s.spec.Labels
+	cover := watch.Coverage{Duplicates: len(now.twice)}
+	e.Labels = &cover
+	a, err := s.made(l.From)
+	if err != nil {
+		return nil, err
+	}
+	key, column := cmp.Or(l.Key, "id"), cmp.Or(l.Column, "label")
+	came, changed := map[string]string{}, map[string]bool{}
+	var side watch.Side
+	reader := &rows{session: s}
+	if err := reader.each(ctx, l.From, a, func(t table.Reader) error {
+		return side.Read(t, func(string) bool { return false }, func(cell func(string) []byte) (bool, error) {
+			id, out := string(cell(key)), cell(column)
+			if id == "" || out == nil {
+				return false, nil
+			}
+			if _, there := now.cases[id]; !there {
+				cover.Unmatched++
+				return false, nil
+			}
+			if was, there := came[id]; there && was != string(out) {
+				changed[id] = true // whichever is right: this row is not judged by a guess
+			}
+			came[id] = string(out)
+			return false, nil
+		}, ctx.Err)
+	}); err != nil {
+		return nil, err
+	}
+	cover.Duplicates += len(changed)
+	var known []watch.Case
+	for _, id := range slices.Sorted(maps.Keys(now.cases)) {
+		row := now.cases[id]
+		out, there := came[id]
+		if there && !changed[id] && !now.twice[id] {
+			row.Outcome, row.Labelled = now.classOf([]byte(out)), true
+			known = append(known, row.Case)
+		}
+		if row.Labelled || l.Within == "" || row.at.IsZero() || !row.at.Add(l.Within.Or(0)).After(s.now) {
+			cover.Rows++
+		}
+	}
+	cover.Labelled = len(known)
+	if cover.Rows > 0 {
+		cover.Share = float64(cover.Labelled) / float64(cover.Rows)
+	}
+	least := l.MinCoverage
+	if least == 0 {
+		least = 0.8
+	}
+	cover.Enough = cover.Labelled > 0 && cover.Share >= least
+	return known, nil
+}

@@ -1,0 +1,268 @@
+// Rows of one side: opened from the store or the log, narrowed to the window, and remembered as
+// far as outcomes and scores are asked for.
+
+package measure
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// mostCases bounds the rows whose outcome is looked for.
+const mostCases = 4 << 20
+
+// rows are those of one side.
+type rows struct {
+	*session
+	current bool
+	side    watch.Side
+	told    watch.Data
+	skip    int64 // rows before the newest ones
+
+	cases  map[string]one // of the window, by id
+	twice  map[string]bool
+	scored []watch.Case // of the reference
+}
+
+// one is a row of the window.
+type one struct {
+	watch.Case
+	at time.Time
+}
+
+// read takes all rows of data in the store.
+func (r *rows) readData(ctx context.Context, ref schemas.Ref, a port.Artifact) error {
+	r.told = watch.Data{From: ref.String(), Digest: a.Digest}
+	return r.each(ctx, ref, a, func(t table.Reader) error {
+		return r.side.Read(t, r.keep, r.row(time.Time{}), ctx.Err)
+	})
+}
+
+// window takes the rows that are held against the reference.
+func (r *rows) window(ctx context.Context) error {
+	c := r.spec.Current
+	var from time.Time
+	if c.Window != "" {
+		from = r.now.Add(-c.Window.Or(0))
+	}
+	if c.From == (schemas.Ref{}) {
+		return r.log(ctx, from)
+	}
+	a, err := r.made(c.From)
+	if err != nil {
+		return err
+	}
+	r.told = watch.Data{From: c.From.String(), Digest: a.Digest}
+	if c.Rows > 0 { // the newest: those before them are counted first
+		count := &rows{session: r.session, current: true}
+		if err := count.each(ctx, c.From, a, func(t table.Reader) error {
+			return count.side.Read(t, func(string) bool { return false }, count.row(from), ctx.Err)
+		}); err != nil {
+			return err
+		}
+		r.skip = count.side.Rows - int64(c.Rows)
+	}
+	return r.each(ctx, c.From, a, func(t table.Reader) error {
+		return r.side.Read(t, r.keep, r.row(from), ctx.Err)
+	})
+}
+
+// log reads the deployment's log of predictions.
+func (r *rows) log(ctx context.Context, from time.Time) error {
+	if r.Log == nil {
+		return fault.WithHint(fault.New(fault.Missing, "%s has no log of predictions", r.spec.Deployment), "name a dataset with its rows in spec.current.from")
+	}
+	t, name, done, err := r.Log(ctx, r.spec.Deployment, from, r.now)
+	if err != nil {
+		return err
+	}
+	r.told = watch.Data{From: name}
+	return joined(r.side.Read(t, r.keep, r.row(from), ctx.Err), done)
+}
+
+func joined(err error, done func() error) error {
+	if end := done(); err == nil {
+		err = end
+	}
+	return err
+}
+
+// each opens every table of a, in the order of their names.
+func (r *rows) each(ctx context.Context, ref schemas.Ref, a port.Artifact, read func(table.Reader) error) error {
+	files := a.Files
+	if files == nil {
+		files = digest.Manifest{{Path: a.Name, Digest: a.Digest, Size: a.Size}}
+	}
+	var format schemas.Format
+	for _, d := range r.in.Decls {
+		if data, ok := d.Spec.(schemas.Data); ok && d.Ref() == ref.Whole() {
+			if f := data.Data().Format; f != nil {
+				format = *f
+			}
+			if a.Files == nil && a.Name == "" {
+				files[0].Path = path.Base(cmp.Or(data.Data().Source.Path, data.Data().Source.Pin))
+			}
+		}
+	}
+	tables := 0
+	for _, f := range files {
+		as, err := table.FormatOf(format, f.Path)
+		if err != nil && len(files) > 1 {
+			continue // what lies beside tables in a folder is no part of them
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", ref, err)
+		}
+		tables++
+		if err := r.one(ctx, f, as, read); err != nil {
+			return fmt.Errorf("%s: %w", ref, err)
+		}
+	}
+	if tables == 0 && len(files) > 0 {
+		return fault.WithHint(fault.New(fault.Invalid, "%s holds no table", ref), "declare its spec.format")
+	}
+	return nil
+}
+
+func (r *rows) one(ctx context.Context, f digest.File, as schemas.Format, read func(table.Reader) error) error {
+	in, err := pass.Content(ctx, r.Store, f)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	t, err := table.Open(in, f.Size, as, f.Path)
+	if err != nil {
+		return err
+	}
+	return read(t)
+}
+
+// keep tells whether a column is held.
+func (r *rows) keep(name string) bool {
+	if len(r.spec.Columns) > 0 {
+		_, named := r.spec.Columns[name]
+		return named
+	}
+	return !r.apart(name)
+}
+
+// row tells whether a row belongs to the side, and notes its answer and its time.
+func (r *rows) row(from time.Time) watch.Row {
+	clock, p := cmp.Or(r.spec.Current.Time, "time"), r.spec.Predictions
+	answers := r.spec.Labels != nil || r.spec.Estimate != ""
+	return func(cell func(string) []byte) (bool, error) {
+		var at time.Time
+		if r.current {
+			if b := cell(clock); b != nil {
+				x, is := table.Value(b)
+				if is != table.IsTime {
+					return false, fault.WithHint(fault.New(fault.Invalid, "column %s of the window holds a value that is not a time", clock), "name the column with a row's time in spec.current.time")
+				}
+				whole, part := math.Modf(x)
+				at = time.Unix(int64(whole), int64(part*1e9)).UTC()
+			} else if !from.IsZero() {
+				return false, fault.WithHint(fault.New(fault.Invalid, "a row of the window has no time in column %s", clock), "name the column with a row's time in spec.current.time, or give spec.current.rows")
+			}
+			if at.After(r.now) {
+				r.told.Future++
+				return false, nil
+			}
+			if at.Before(from) {
+				return false, nil
+			}
+		}
+		if r.skip > 0 {
+			r.skip--
+			return false, nil
+		}
+		r.told.Rows++
+		if !at.IsZero() {
+			if r.told.First.IsZero() || at.Before(r.told.First) {
+				r.told.First = at
+			}
+			if at.After(r.told.Last) {
+				r.told.Last = at
+			}
+		}
+		if answers {
+			r.answer(cell, at, p)
+		}
+		return true, nil
+	}
+}
+
+// answer notes what the model said of a row.
+func (r *rows) answer(cell func(string) []byte, at time.Time, p schemas.Predictions) {
+	c := watch.Case{Score: r.numberOf(cell(cmp.Or(p.Score, "score"))), Answer: r.classOf(cell(cmp.Or(p.Prediction, "prediction")))}
+	label, key := "label", "id"
+	if l := r.spec.Labels; l != nil {
+		label, key = cmp.Or(l.Column, label), cmp.Or(l.Key, key)
+	}
+	if !r.current {
+		if out := cell(label); out != nil && len(r.scored) < mostCases {
+			c.Outcome, c.Labelled = r.classOf(out), true
+			r.scored = append(r.scored, c)
+		}
+		return
+	}
+	if r.cases == nil {
+		r.cases, r.twice = map[string]one{}, map[string]bool{}
+	}
+	id := string(cell(key))
+	if _, there := r.cases[id]; there && id != "" {
+		r.twice[id] = true
+	}
+	if id == "" { // a row that no outcome can name still has a score
+		id = "\x00" + strconv.Itoa(len(r.cases))
+	}
+	if len(r.cases) < mostCases {
+		r.cases[id] = one{c, at}
+	}
+}
+
+func (r *rows) numberOf(b []byte) float64 {
+	if x, is := table.Value(b); b != nil && (is == table.IsInteger || is == table.IsNumber) {
+		return x
+	}
+	return math.NaN()
+}
+
+// classOf is 1 of the positive class and 0 of another; of a regression it is the number.
+func (r *rows) classOf(b []byte) float64 {
+	if r.regression() {
+		return r.numberOf(b)
+	}
+	positive := cmp.Or(string(r.spec.Predictions.Positive), "1")
+	if b == nil {
+		return math.NaN()
+	}
+	x, is := table.Value(b)
+	y, are := table.Value([]byte(positive))
+	if strings.EqualFold(string(b), positive) || is != table.IsText && are != table.IsText && x == y {
+		return 1
+	}
+	return 0
+}
+
+func (r *rows) regression() bool {
+	for _, g := range r.spec.Gates {
+		if g.Metric == "mae" || g.Metric == "rmse" {
+			return true
+		}
+	}
+	return false
+}

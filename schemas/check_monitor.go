@@ -1,0 +1,178 @@
+// What a schema cannot say of a Monitor: statistics that there are, refs that fit, bounds that
+// bound.
+
+package schemas
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Statistics are the names that a column's method may have, as package drift offers them; the
+// value says whether it takes numbers, categories or both. A test of package watch holds both
+// lists together.
+var Statistics = map[string]string{
+	"auto": "both", "anderson": "number", "chisquare": "category", "cramer_von_mises": "number", "ed": "number", "es": "number",
+	"fisher_exact": "category", "g_test": "category", "hellinger": "both", "jensenshannon": "both", "kl_div": "both", "ks": "number",
+	"mannw": "number", "psi": "both", "t_test": "number", "wasserstein": "number", "z": "category",
+}
+
+// textual are statistics of Evidently that there are none of here.
+var textual = map[string]string{
+	"TVD":                     "is not offered: its p-value is drawn at random",
+	"empirical_mmd":           "is not offered: its p-value is drawn at random",
+	"perc_text_content_drift": "is for text, which is not compared; leave the column out",
+	"abs_text_content_drift":  "is for text, which is not compared; leave the column out",
+}
+
+func (s *Monitor) check(c *checker, d *document) {
+	schedule(d, "spec.schedule", s.Schedule)
+	c.ref(d, "spec.deployment", s.Deployment, func(t Traits) bool { return t.Serves })
+	c.output(d, "spec.reference", s.Reference)
+	pinned := func(t Traits) bool { return t.Pinned }
+	c.ref(d, "spec.current.from", s.Current.From, pinned)
+	c.duration(d, "spec.current.window", s.Current.Window)
+	for _, name := range slices.Sorted(maps.Keys(s.Columns)) {
+		s.Columns[name].check(c, d, "spec.columns."+name)
+	}
+	if p := s.Persistence; p != nil && p.Violations > p.Of && p.Of > 0 {
+		d.problem("spec.persistence.violations", "%d of %d windows cannot be; ask for %d at most", p.Violations, p.Of, p.Of)
+	}
+	if s.Labels != nil {
+		c.ref(d, "spec.labels.from", s.Labels.From, pinned)
+		c.duration(d, "spec.labels.within", s.Labels.Within)
+	}
+	for i, g := range s.Gates {
+		at := fmt.Sprintf("spec.gates.%d", i)
+		bounded(d, at, g.Min, g.Max)
+		if s.Labels == nil && s.Estimate == "" && !d.wrong("spec.labels") {
+			d.problem(at, "can never be judged: outcomes are found nowhere; give spec.labels")
+		}
+	}
+	for i, g := range s.Gauges {
+		g.check(c, d, fmt.Sprintf("spec.gauges.%d", i))
+	}
+	if s.OnDrift != nil {
+		s.OnDrift.check(c, d)
+	}
+}
+
+func (w Watching) check(c *checker, d *document, at string) {
+	takes, known := Statistics[w.Method]
+	switch {
+	case w.Method == "":
+		return
+	case textual[w.Method] != "":
+		d.problem(at+".method", "%s %s", w.Method, textual[w.Method])
+	case !known:
+		var names []string
+		if c.repo.guesses.may(w.Method, len(Statistics)) {
+			names = slices.Sorted(maps.Keys(Statistics))
+		}
+		d.problem(at+".method", "there is no statistic %s%s", short(w.Method), meantOr(w.Method, names, "name one of "+strings.Join(slices.Sorted(maps.Keys(Statistics)), ", ")))
+	case takes != "both" && w.Type != "" && takes != w.Type:
+		d.problem(at+".method", "%s is of %s columns, and this one is a %s; name another", w.Method, takes, w.Type)
+	}
+}
+
+func (g Gauge) check(c *checker, d *document, at string) {
+	var given []string
+	for _, name := range namesOfGauges {
+		if d.has(at + "." + name) {
+			given = append(given, name)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		d.problem(at+"."+given[1], "and %s are both given, but a gauge is one; make two of them", given[0])
+	case len(given) == 0 && !d.wrong(at):
+		d.problem(at, "measures nothing; give one of %s", strings.Join(namesOfGauges, ", "))
+	}
+	if p := g.Prometheus; p != nil {
+		bounded(d, at+".prometheus", p.Min, p.Max)
+		c.duration(d, at+".prometheus.for", p.For)
+		if strings.Contains(p.URL, "@") {
+			d.problem(at+".prometheus.url", "holds a user or a password; take it out, and name the variable of a token")
+		}
+	}
+	if e := g.Evidently; e != nil {
+		c.path(d, at+".evidently.report", e.Report, file)
+	}
+}
+
+var namesOfGauges = []string{"prometheus", "evidently"}
+
+func (o *OnDrift) check(c *checker, d *document) {
+	seen := map[Ref]bool{}
+	for i, ref := range o.Data {
+		at := fmt.Sprintf("spec.onDrift.data.%d", i)
+		if seen[ref] && ref != (Ref{}) {
+			d.problem(at, "%s is listed twice; remove one", ref)
+			continue
+		}
+		seen[ref] = true
+		if to := c.ref(d, at, ref, func(t Traits) bool { return t.Pinned }); to != nil {
+			if data, ok := to.decl.Spec.(Data); ok && !data.Data().Source.Mutable() && !to.full() {
+				d.problem(at, "%s changes with commits alone, so that its pin cannot move; name one whose source is mutable", ref)
+			}
+		}
+	}
+	c.duration(d, "spec.onDrift.cooldown", o.Cooldown)
+	if o.Budget != nil {
+		c.duration(d, "spec.onDrift.budget.per", o.Budget.Per)
+	}
+}
+
+// bounded reports bounds that bound nothing.
+func bounded(d *document, at string, low, high *float64) {
+	if low == nil && high == nil && d.has(at) && !d.wrong(at) {
+		d.problem(at, "bounds nothing; give min or max")
+	}
+	for _, b := range []*float64{low, high} {
+		if b != nil && (math.IsNaN(*b) || math.IsInf(*b, 0)) {
+			d.problem(at, "a bound is not a number; give one")
+		}
+	}
+	ordered(d, at, low, high)
+}
+
+// output checks a ref to data: a dataset, or one output of a transform.
+func (c *checker) output(d *document, field string, ref Ref) {
+	to := c.ref(d, field, ref, func(t Traits) bool { return t.Input })
+	if to == nil || to.decl.Traits().Outputs != NamedOutputs {
+		return
+	}
+	run, ok := to.decl.Spec.(Runnable)
+	if !ok {
+		return
+	}
+	made, _ := run.Writes()
+	outputs := slices.Sorted(maps.Keys(made))
+	switch _, there := made[ref.Output]; {
+	case to.full() || there || ref.Output == "" && len(made) < 2 || to.has("spec.outputs."+ref.Output):
+	case ref.Output == "":
+		d.problem(field, "%s has %d outputs; name one, such as %s:%s", ref, len(outputs), ref, outputs[0])
+	case !c.repo.guesses.may(ref.Output, len(made)):
+		d.problem(field, "%s has no such output; name one that it declares", ref)
+	default:
+		d.problem(field, "%s has no output %s%s", ref.Whole(), ref.Output, meantOr(ref.Output, outputs, "declare it"))
+	}
+}
+
+// Watches holds what is served against what its model was trained on.
+type Watches interface {
+	Watches() *Monitor
+}
+
+func (s *Monitor) Watches() *Monitor { return s }
+func (s *Monitor) Times() string     { return s.Schedule }
+
+// Rounds is what may be trained again though nothing of it has changed.
+type Rounds interface {
+	Rounds() *Round
+}
+
+func (s *Training) Rounds() *Round { return s.Round }
