@@ -126,7 +126,7 @@ func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err 
 	if err != nil {
 		return nil, err
 	}
-	r.options.Env, r.options.Store = env, r.s.Store
+	r.options.Env, r.options.Store, r.options.Serving = env, r.s.Store, r.s.Paths.Serving()
 	r.options.Heard = a.teller.showProgress
 	r.options.Tell = func(line string) {
 		a.teller.end()

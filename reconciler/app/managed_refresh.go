@@ -87,7 +87,7 @@ func (s *ManagedRepository) refresh(ctx context.Context, branch string) (moved b
 		}
 	}
 	all, failed := p.Propose(ctx, RefreshOptions{
-		Env: s.o.Env, Store: h.Store, Allow: s.o.Refresh.Allow, Due: func(d schemas.Declaration) bool { return due[d.Ref()] },
+		Env: s.o.Env, Store: h.Store, Serving: h.Paths.Serving(), Allow: s.o.Refresh.Allow, Due: func(d schemas.Declaration) bool { return due[d.Ref()] },
 		Tell: func(line string) { s.o.Env.Log.InfoContext(ctx, line) },
 	})
 	for _, r := range all {

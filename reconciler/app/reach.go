@@ -43,7 +43,7 @@ func single(src schemas.DataSource, seen port.Snapshot) string {
 		return ""
 	}
 	name := seen.Files[0].Path
-	if src.HTTP != nil || src.DVC != nil && name == path.Base(src.DVC.Path) || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
+	if src.HTTP != nil || src.Predictions != nil || src.DVC != nil && name == path.Base(src.DVC.Path) || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
 		return name
 	}
 	return ""
@@ -57,6 +57,8 @@ func address(src schemas.DataSource) string {
 		return src.S3.URL
 	case src.DVC != nil:
 		return src.DVC.Repo
+	case src.Predictions != nil:
+		return src.Predictions.Deployment.String()
 	}
 	return src.Path
 }

@@ -47,13 +47,14 @@ type Refreshed struct {
 
 // RefreshOptions are the caller's.
 type RefreshOptions struct {
-	Env   port.Env
-	Store port.Store                     // has the profiles
-	Refs  []schemas.Ref                  // none: every dataset with a source that can change
-	Due   func(schemas.Declaration) bool // nil: all are
-	Allow []string                       // private hosts and networks that may be read over HTTP
-	Tell  func(line string)
-	Heard func(data.Progress) // how far data has come, now and then; may be nil
+	Env     port.Env
+	Store   port.Store                     // has the profiles
+	Refs    []schemas.Ref                  // none: every dataset with a source that can change
+	Due     func(schemas.Declaration) bool // nil: all are
+	Allow   []string                       // private hosts and networks that may be read over HTTP
+	Serving string                         // the state folder of this machine's serving host: for logs of predictions
+	Tell    func(line string)
+	Heard   func(data.Progress) // how far data has come, now and then; may be nil
 }
 
 // coming tells how far what is fetched has come.
@@ -157,7 +158,7 @@ func (o RefreshOptions) inspectSource(ctx context.Context, tree fs.FS, d schemas
 			s.WasRows = n
 		}
 	}
-	if s.from, err = o.open(src, s.was.Said[data.Token]); err != nil {
+	if s.from, err = o.openIn(ctx, tree, src, s.was.Said[data.Token]); err != nil {
 		return s, err
 	}
 	if s.seen, err = s.from.Inspect(ctx); err != nil {
@@ -194,12 +195,17 @@ func unsettled(src schemas.DataSource, seen port.Snapshot, now time.Time) string
 }
 
 func (o RefreshOptions) open(src schemas.DataSource, last string) (port.Source, error) {
-	return source.Open(src, source.Options{
+	return source.Open(src, o.options(src, last))
+}
+
+// options are what a source that src names may know of the world.
+func (o RefreshOptions) options(src schemas.DataSource, last string) source.Options {
+	return source.Options{
 		Env: o.Env, Last: last, Allow: o.Allow, Bucket: o.bucket, Clone: cloned(o.Env),
 		Remote: func(ctx context.Context, config *dvc.Config, name string) (port.Objects, error) {
 			return o.remote(ctx, config, name, src)
 		},
-	})
+	}
 }
 
 // fetchAndPin fetches what was seen, holds it against what is declared of it, and pins it in

@@ -1,5 +1,6 @@
 // Package source takes data in from where others keep it: a file or folder of the
-// repository, a web server, S3, and what DVC keeps here or in another repository.
+// repository, a web server, S3, what DVC keeps here or in another repository, and what a
+// deployment logs.
 // Each place is looked at without reading it, and read against what was seen.
 package source
 
@@ -39,6 +40,10 @@ type Options struct {
 	Remote func(ctx context.Context, config *dvc.Config, name string) (port.Objects, error)
 	// Bucket opens a bucket, whose keys are whole; nil is S3 itself.
 	Bucket func(s schemas.S3) (port.Objects, error)
+	// Log opens the log of a deployment: the objects, and the prefix of their keys.
+	Log func(deployment schemas.Ref) (log port.Objects, prefix string, err error)
+	// Dataset opens the source of another dataset, and tells how it is read.
+	Dataset func(ref schemas.Ref) (port.Source, schemas.Format, error)
 }
 
 func (o Options) jobs() int {
@@ -79,6 +84,8 @@ func Open(src schemas.DataSource, o Options) (port.Source, error) {
 		return openObjects(*src.S3, o)
 	case src.DVC != nil:
 		return openTracked(*src.DVC, o)
+	case src.Predictions != nil:
+		return openLogged(*src.Predictions, o)
 	}
-	return nil, fault.WithHint(fault.New(fault.Invalid, "the source says nowhere that data is"), "give it one of path, dvc, http and s3")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "the source says nowhere that data is"), "give it one of path, dvc, http, s3 and predictions")
 }

@@ -29,23 +29,28 @@ type LabelColumns struct {
 
 // ReadLabels reads a table of outcomes to its end.
 func ReadLabels(rows table.Reader, c LabelColumns, within time.Duration) (*predictions.Labels, error) {
-	c.Key = cmp.Or(c.Key, predictions.ColumnID)
 	l := predictions.NewLabels(within)
+	return l, AddLabels(l, rows, c)
+}
+
+// AddLabels adds the outcomes of one more table.
+func AddLabels(l *predictions.Labels, rows table.Reader, c LabelColumns) error {
+	c.Key = cmp.Or(c.Key, predictions.ColumnID)
 	for {
 		row, err := rows.Next()
 		if errors.Is(err, io.EOF) {
 			if len(rows.Columns()) > 0 {
 				_, err = c.places(rows.Columns()) // of no rows the columns must be right as well
-				return l, err
+				return err
 			}
-			return l, nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read labels: %w", err)
+			return fmt.Errorf("read labels: %w", err)
 		}
 		at, err := c.places(rows.Columns())
 		if err != nil {
-			return nil, err
+			return err
 		}
 		cell := func(i int) ([]byte, bool) {
 			if i < 0 || i >= len(row.Cells) {
@@ -58,7 +63,7 @@ func ReadLabels(rows table.Reader, c LabelColumns, within time.Duration) (*predi
 		if when, _ := cell(at[2]); when != nil {
 			t, ok := parseTime(when)
 			if !ok {
-				return nil, fault.WithHint(fault.New(fault.Invalid, "read labels: row %d: column %s holds no time", row.Number, c.At), "write times as RFC 3339, such as 2026-11-28T12:00:00Z")
+				return fault.WithHint(fault.New(fault.Invalid, "read labels: row %d: column %s holds no time", row.Number, c.At), "write times as RFC 3339, such as 2026-11-28T12:00:00Z")
 			}
 			o.At = t
 		}

@@ -256,7 +256,7 @@ func (r *Reader) open() error {
 			return io.EOF
 		case err != nil:
 			return err
-		case !r.mayHold(o.Key):
+		case !r.q.MayHold(o.Key):
 			continue
 		}
 		if err := r.begin(o); err != nil {
@@ -270,10 +270,10 @@ func (r *Reader) open() error {
 	}
 }
 
-// mayHold tells by a part's name whether it is to be read.
-func (r *Reader) mayHold(key string) bool {
+// MayHold tells by a part's name whether it is read for q.
+func (q Query) MayHold(key string) bool {
 	base := path.Base(key)
-	if key <= r.q.After || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
+	if key <= q.After || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
 		return false
 	}
 	if _, err := table.FormatOf(schemas.Format{}, base); err != nil {
@@ -287,8 +287,8 @@ func (r *Reader) mayHold(key string) bool {
 	if predictions.Own(key) {
 		beside = 0
 	}
-	early := !r.q.From.IsZero() && !hour.Add(time.Hour+beside).After(r.q.From)
-	late := !r.q.To.IsZero() && !hour.Add(-beside).Before(r.q.To)
+	early := !q.From.IsZero() && !hour.Add(time.Hour+beside).After(q.From)
+	late := !q.To.IsZero() && !hour.Add(-beside).Before(q.To)
 	return !early && !late
 }
 
