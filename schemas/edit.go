@@ -225,3 +225,69 @@ func allOf(raw []byte) (out []any, err error) {
 		out = append(out, doc)
 	}
 }
+
+// SetRound is raw, a file that declares ref, with its round set. Everything else stays as
+// people wrote it; what cannot be written so is an error that says what to write by hand.
+func SetRound(raw []byte, ref Ref, r Round) ([]byte, error) {
+	if !utf8.Valid(raw) || yamlpos.Crowded(raw, maxEdited) >= 0 {
+		return nil, fault.New(fault.Invalid, "the file is no text, or holds too much")
+	}
+	out, which, err := withRound(raw, ref, r)
+	if err == nil {
+		err = onlyRound(raw, out, which, r)
+	}
+	if err != nil {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "spec.round of %s is written in a way that is not edited: %w", ref, err), "write it there yourself: round: {number: %d, reason: %q}", r.Number, r.Reason)
+	}
+	return out, nil
+}
+
+func withRound(raw []byte, ref Ref, r Round) (out []byte, which int, err error) {
+	spec, which, err := declared(raw, ref)
+	if err != nil {
+		return nil, 0, err
+	}
+	if _, there := lookUp(spec.value, "round"); !there {
+		out, err = inserted(raw, spec, "round", fmt.Sprintf("{number: %d, reason: %q}", r.Number, r.Reason))
+		return out, which, err
+	}
+	out = raw
+	for _, field := range []struct{ name, value string }{{"number", fmt.Sprint(r.Number)}, {"reason", r.Reason}} {
+		if spec, _, err = declared(out, ref); err != nil {
+			return nil, 0, err
+		}
+		round, _ := lookUp(spec.value, "round")
+		at, there := lookUp(round.value, field.name)
+		if there {
+			out, err = replaced(out, at, field.value)
+		} else {
+			out, err = inserted(out, round, field.name, fmt.Sprintf("%q", field.value))
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	return out, which, nil
+}
+
+// onlyRound reads both texts and tells whether the edit changed the round alone.
+func onlyRound(was, is []byte, which int, r Round) error {
+	before, err := allOf(was)
+	if err != nil {
+		return err
+	}
+	after, err := allOf(is)
+	if err != nil || len(before) != len(after) {
+		return fmt.Errorf("it would not be read any more")
+	}
+	doc, _ := before[which].(map[string]any)
+	spec, ok := doc["spec"].(map[string]any)
+	if !ok {
+		return fmt.Errorf("what it belongs to is not a mapping")
+	}
+	spec["round"] = map[string]any{"number": r.Number, "reason": r.Reason}
+	if !reflect.DeepEqual(before, after) {
+		return fmt.Errorf("more than that would change")
+	}
+	return nil
+}

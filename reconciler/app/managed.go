@@ -84,6 +84,8 @@ type ManagedRepository struct {
 	schedules map[string][]string
 	sources   map[string]map[schemas.Ref]string    // branch -> dataset -> when it is looked at
 	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
+	monitors  map[string]map[schemas.Ref]string    // branch -> monitor -> when it measures
+	measured  map[schemas.Ref]time.Time            // when this process did, though nothing was news
 	swept     time.Time
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
@@ -106,7 +108,8 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 		return nil, err
 	}
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
-		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{}}
+		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{},
+		monitors: map[string]map[schemas.Ref]string{}, measured: map[schemas.Ref]time.Time{}}
 	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
@@ -321,6 +324,11 @@ func (s *ManagedRepository) untilSettled(ctx context.Context, branch string) (te
 		r, err = s.reconcileBranch(ctx, branch)
 	}
 	r.Notes = append(r.Notes, notes...)
+	if reported(err) == nil {
+		notes, unmeasured := s.measure(ctx, branch)
+		r.Notes = append(r.Notes, notes...)
+		refused = cmp.Or(refused, unmeasured)
+	}
 	return r, cmp.Or(err, refused)
 }
 
@@ -373,7 +381,7 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 	delete(seen, "")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sources[branch] = sources
+	s.sources[branch], s.monitors[branch] = sources, watching(in)
 	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
 }
 

@@ -1,0 +1,131 @@
+// Measuring on schedule: the monitors of a tracked branch measure when their time has come, and
+// what persists is answered as they declare. Monitors are those of the tracked branch alone: a
+// pull request makes nobody ask an address, read a file or open another pull request.
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/measure"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// watching lists the monitors that measure on schedule.
+func watching(in *pass.Intent) map[schemas.Ref]string {
+	out := map[schemas.Ref]string{}
+	for _, d := range in.Decls {
+		if spec, ok := d.Spec.(schemas.Watches); ok && spec.Watches().Schedule != "" {
+			out[d.Ref()] = spec.Watches().Schedule
+		}
+	}
+	return out
+}
+
+// measure measures what is due, and says what there is to say of it. A monitor that cannot
+// measure is told, and keeps no other from it.
+func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes []string, err error) {
+	s.mu.Lock()
+	any := len(s.monitors[branch]) > 0
+	s.mu.Unlock()
+	if !any || s.o.Refresh.Off {
+		return nil, nil
+	}
+	h, err := s.beside(ctx, branch, false)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	h.Trigger = controller.Trigger(ctx)
+	rev, in, err := h.Reconciler.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bench := Bench(h, s.o.Env, s.o.Refresh.Allow)
+	var failed []error
+	for ref, expr := range watching(in) {
+		var since time.Time
+		if last := facts.Observed[ref]; last != nil && last.Watched != nil {
+			since = last.Time
+		}
+		s.mu.Lock()
+		if at := s.measured[ref]; at.After(since) {
+			since = at
+		}
+		s.mu.Unlock()
+		if !controller.Due(expr, since, s.o.Env.Now()) {
+			continue
+		}
+		note, err := s.measureOne(ctx, h, bench, in, rev, ref)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("measure %s: %w", ref, err))
+		}
+		if note != "" {
+			notes = append(notes, note)
+		}
+		if k := fault.Of(err); err == nil || k != fault.Transient && k != fault.Conflict && k != fault.Cancelled {
+			s.mu.Lock()
+			s.measured[ref] = s.o.Env.Now()
+			s.mu.Unlock()
+		}
+	}
+	return notes, worst(failed)
+}
+
+func (s *ManagedRepository) measureOne(ctx context.Context, h *Repository, bench *measure.Bench, in *pass.Intent, rev port.Revision, ref schemas.Ref) (string, error) {
+	m, err := bench.Look(ctx, in, ref)
+	if err != nil {
+		return "", err
+	}
+	if err := bench.Record(ctx, &m, rev.SHA); err != nil {
+		return "", err
+	}
+	note := fmt.Sprintf("%s: %s (entry %d).", ref, measure.Line(m.Watched), m.Seq)
+	_, spec, err := trainingBehind(in, ref)
+	if err != nil || spec.OnDrift == nil {
+		return note, err
+	}
+	if why := watch.Refuses(spec, m.Evidence, m.Watched, s.o.Env.Now()); why != "" {
+		if m.Watched.Verdict == ledger.Drifted {
+			note += " No retraining is proposed: " + why + "."
+		}
+		return note, nil
+	}
+	p := &Proposer{
+		Repo: h.Repo, Base: rev.Branch, Head: rev.SHA, Dir: filepath.Join(h.Paths.State, "retrain", filepath.FromSlash(rev.Branch)),
+		Sign: h.Keys.SSH, Tip: s.tip, Move: s.move, Push: true,
+	}
+	var ask func(ctx context.Context, p port.Proposal) (port.PullRequest, error)
+	if s.o.Forge != nil {
+		ask = s.o.Forge.Propose
+	}
+	made, err := p.Retrain(ctx, in, m, m.At, RefreshOptions{
+		Env: s.o.Env, Store: h.Store, Allow: s.o.Refresh.Allow, Tell: func(line string) { s.o.Env.Log.InfoContext(ctx, line) },
+	}, ask)
+	if err != nil {
+		return note, err
+	}
+	if err := bench.RecordProposal(ctx, &m, made, rev.SHA); err != nil {
+		return note, err
+	}
+	s.o.Env.Log.InfoContext(ctx, "proposed", "monitor", ref.String(), "branch", made.Branch, "revision", made.SHA, "pull", made.Pull)
+	if s.o.Refresh.Consider && made.Pull > 0 {
+		if _, err := s.ReconcilePull(ctx, made.Pull); err != nil {
+			return note, err
+		}
+	}
+	return fmt.Sprintf("%s A retraining is proposed on %s.", note, made.Branch), nil
+}

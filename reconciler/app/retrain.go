@@ -1,0 +1,149 @@
+// Proposing to train again: what a monitor found becomes a commit on a branch of its own, for
+// people to merge.
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/measure"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// Retrainings begins the names of branches on which retrainings are proposed.
+const Retrainings = "vishwa/retrain/"
+
+// retraining is a proposal under way.
+type retraining struct {
+	*Proposer
+	in   *pass.Intent // of the tracked branch: nothing that a pull request declares is heard here
+	spec *schemas.Monitor
+	text templates.RetrainText
+	at   time.Time // of the entry that records the finding: the same finding gives the same commit
+	ask  func(ctx context.Context, p port.Proposal) (port.PullRequest, error)
+}
+
+// Retrain proposes that the training behind a monitor's deployment is done again. There is one
+// branch a training, so that there is one open proposal.
+func (p *Proposer) Retrain(ctx context.Context, in *pass.Intent, m measure.Measured, at time.Time, o RefreshOptions,
+	ask func(ctx context.Context, p port.Proposal) (port.PullRequest, error)) (ledger.Proposed, error) {
+	r := &retraining{Proposer: p, in: in, at: at, ask: ask}
+	training, spec, err := trainingBehind(in, m.Ref)
+	if err != nil {
+		return ledger.Proposed{}, err
+	}
+	r.spec = spec
+	r.text = templates.RetrainText{Training: training.Ref(), Evidence: m.Evidence, Name: m.Name, Entry: m.Seq, Cause: watch.Cause(m.Evidence)}
+	branch := Retrainings + p.Base + "/" + training.Metadata.Name
+	was, err := p.Tip(ctx, branch)
+	if err != nil {
+		return ledger.Proposed{}, err
+	}
+	parent, err := p.below(ctx, was)
+	if err != nil {
+		return ledger.Proposed{}, err
+	}
+	sha := was
+	if was == "" || parent != was { // else people have put commits on the proposal: it is theirs
+		if sha, err = r.commit(ctx, training, o); err != nil {
+			return ledger.Proposed{}, err
+		}
+		if sha != was {
+			if err := p.Move(ctx, branch, was, sha); err != nil {
+				return ledger.Proposed{}, err
+			}
+		}
+	}
+	out := ledger.Proposed{Cause: r.text.Cause, Time: at, Branch: branch, SHA: sha}
+	if ask == nil {
+		return out, nil
+	}
+	pull, err := ask(ctx, port.Proposal{Base: p.Base, Head: branch, SHA: sha, Title: r.text.Subject(), Body: r.text.Body()})
+	out.Pull = pull.Number
+	return out, err
+}
+
+// trainingBehind is the training whose model a monitor's deployment serves.
+func trainingBehind(in *pass.Intent, monitor schemas.Ref) (*schemas.Declaration, *schemas.Monitor, error) {
+	find := func(ref schemas.Ref) *schemas.Declaration {
+		for i := range in.Decls {
+			if in.Decls[i].Ref() == ref {
+				return &in.Decls[i]
+			}
+		}
+		return nil
+	}
+	d := find(monitor)
+	if d == nil {
+		return nil, nil, fault.New(fault.Missing, "%s is not declared", monitor)
+	}
+	spec := d.Spec.(schemas.Watches).Watches()
+	if d = find(spec.Deployment); d == nil {
+		return nil, nil, fault.New(fault.Missing, "%s is not declared", spec.Deployment)
+	}
+	if d = find(d.Spec.(schemas.Serves).Serves().Model); d == nil {
+		return nil, nil, fault.New(fault.Missing, "the model of %s is not declared", spec.Deployment)
+	}
+	from := d.Spec.(schemas.Selects).Selects().From
+	if d = find(from); d == nil {
+		return nil, nil, fault.New(fault.Missing, "%s is not declared", from)
+	}
+	return d, spec, nil
+}
+
+// commit is the pins of the data that has moved, or the training's next round where none has.
+func (r *retraining) commit(ctx context.Context, training *schemas.Declaration, o RefreshOptions) (string, error) {
+	files := map[string][]byte{}
+	for _, ref := range r.spec.OnDrift.Data {
+		moved, err := r.pin(ctx, ref, o)
+		if err != nil {
+			return "", err
+		}
+		maps.Copy(files, moved)
+	}
+	if len(files) == 0 {
+		raw, err := fs.ReadFile(r.in.Tree, training.Pos.File)
+		if err != nil {
+			return "", fault.New(fault.Internal, "read %s: %w", training.Pos.File, err)
+		}
+		next := schemas.Round{Number: 1, Reason: watch.Reason(r.text.Evidence, r.text.Entry)}
+		if was := training.Spec.(schemas.Rounds).Rounds(); was != nil {
+			next.Number = was.Number + 1
+		}
+		if files[training.Pos.File], err = schemas.SetRound(raw, training.Ref(), next); err != nil {
+			return "", fmt.Errorf("%s: %w", training.Pos.File, err)
+		}
+		r.text.Round = &next
+	}
+	return r.Repo.Write(ctx, repo.CommitDraft{Parent: r.Head, Files: files, Message: r.text.Message(), Time: r.at, Sign: r.Sign})
+}
+
+// pin is the new pin of a dataset whose data has moved; nothing of one that has not.
+func (r *retraining) pin(ctx context.Context, ref schemas.Ref, o RefreshOptions) (map[string][]byte, error) {
+	for _, d := range r.in.Decls {
+		if d.Ref() != ref {
+			continue
+		}
+		s, err := o.inspectSource(ctx, r.in.Tree, d)
+		if err != nil || !s.moved {
+			return nil, err
+		}
+		got, files, err := r.fetchForCommit(ctx, s, r.Head, o)
+		if err == nil {
+			r.text.Pins = append(r.text.Pins, PinText(got))
+		}
+		return files, err
+	}
+	return nil, fault.New(fault.Missing, "%s is not declared", ref)
+}
