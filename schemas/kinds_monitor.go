@@ -17,7 +17,7 @@ type Monitor struct {
 	// Persistence says how many of the last windows must have drifted before something is done about it.
 	Persistence *Persistence `json:"persistence,omitempty" part:"placement"`
 	// Labels says where outcomes are found, as they come.
-	Labels *Labels `json:"labels,omitempty" part:"placement"`
+	Labels *MonitorLabels `json:"labels,omitempty" part:"placement"`
 	// Gates bound metrics of the window's rows whose outcome is known: accuracy, precision, recall, f1, specificity, roc_auc, mae or rmse.
 	Gates []WindowGate `json:"gates,omitempty" part:"placement"`
 	// Estimate is how a classifier's metrics are estimated until outcomes come: cbpe, by its own calibrated scores. What is estimated is never mixed with what is realized.
@@ -62,14 +62,14 @@ type Persistence struct {
 	Of int `json:"of" jsonschema:"required,minimum=1,maximum=100" part:"placement"`
 }
 
-// Labels says where the outcome of each row is found.
-type Labels struct {
+// MonitorLabels says where the outcome of each row is found.
+type MonitorLabels struct {
 	// From is the dataset with the outcomes.
 	From Ref `json:"from" jsonschema:"required" part:"placement"`
 	// Key is the column that both have, and that names a row.
 	Key string `json:"key,omitempty" jsonschema:"default=id" part:"placement"`
-	// Column is the outcome's column; without it, label.
-	Column string `json:"column,omitempty" jsonschema:"default=label" part:"placement"`
+	// Label is the outcome's column; without it, label.
+	Label string `json:"label,omitempty" jsonschema:"default=label" part:"placement"`
 	// Within is how long an outcome may take to come: rows that are younger are not missed.
 	Within Duration `json:"within,omitempty" part:"placement"`
 	// MinCoverage is for which share of the rows the outcome must have come before metrics are judged.

@@ -30,7 +30,7 @@ type standing struct {
 	// Isolation is what keeps the served process apart from this machine; nil: none runs.
 	Isolation *port.Isolation `json:"isolation,omitempty"`
 	Log       *port.Logging   `json:"log,omitempty"` // how its log of predictions is doing
-	Want      plan.Do         `json:"want"` // what apply would do about it
+	Want      plan.Do         `json:"want"`          // what apply would do about it
 	Why       string          `json:"why"`
 	Held      string          `json:"held,omitempty"`
 	Suspended string          `json:"suspended,omitempty"` // by whom and why

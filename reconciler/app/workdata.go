@@ -119,7 +119,7 @@ func sharedConfig(tree fs.FS) (*dvc.Config, error) {
 // Near are the files of the data that p names, where the user's own checkout has all of
 // them in its cache.
 func (h *Repository) Near(ctx context.Context, p port.DataPointer) ([]quality.File, error) {
-	d, ok := h.Data.(data.Depot)
+	d, ok := h.Data.(data.Fetcher)
 	if !ok {
 		return nil, nil
 	}

@@ -295,7 +295,7 @@ func (s *session) apart(name string) bool {
 	p := s.spec.Predictions
 	own := []string{cmp.Or(s.spec.Current.Time, "time"), cmp.Or(p.Score, "score"), cmp.Or(p.Prediction, "prediction"), "id", "model", "release", "arm", "status", "latency", "rate"}
 	if l := s.spec.Labels; l != nil {
-		own = append(own, cmp.Or(l.Key, "id"), cmp.Or(l.Column, "label"))
+		own = append(own, cmp.Or(l.Key, "id"), cmp.Or(l.Label, "label"))
 	}
 	return slices.Contains(own, name)
 }

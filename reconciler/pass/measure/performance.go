@@ -76,7 +76,7 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 	if err != nil {
 		return nil, err
 	}
-	key, column := cmp.Or(l.Key, "id"), cmp.Or(l.Column, "label")
+	key, column := cmp.Or(l.Key, "id"), cmp.Or(l.Label, "label")
 	came, changed := map[string]string{}, map[string]bool{}
 	var side watch.Side
 	reader := &rows{session: s}

@@ -210,7 +210,7 @@ func (r *rows) answer(cell func(string) []byte, at time.Time, p schemas.Predicti
 	c := watch.Case{Score: r.numberOf(cell(cmp.Or(p.Score, "score"))), Answer: r.classOf(cell(cmp.Or(p.Prediction, "prediction")))}
 	label, key := "label", "id"
 	if l := r.spec.Labels; l != nil {
-		label, key = cmp.Or(l.Column, label), cmp.Or(l.Key, key)
+		label, key = cmp.Or(l.Label, label), cmp.Or(l.Key, key)
 	}
 	if !r.current {
 		if out := cell(label); out != nil && len(r.scored) < mostCases {
