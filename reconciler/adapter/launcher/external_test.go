@@ -10,6 +10,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -127,6 +128,26 @@ func TestAnUnreviewedManifestIsNoMoreThanATask(t *testing.T) {
 	first := pod["containers"].([]any)[0].(map[string]any)
 	if pod["serviceAccountName"] != "pulls" || pod["automountServiceAccountToken"] != false || pod["restartPolicy"] != "Never" || first["securityContext"] == nil {
 		t.Errorf("its pod is %v", pod)
+	}
+}
+
+// A real API server takes such a Job, in a namespace of restricted pods: one that was reviewed
+// and says so itself, and one of a pull request that is given what the namespace asks for.
+func TestKubernetesBeginsAJobOfTheTeams(t *testing.T) {
+	r := realNamespace(t, "team")
+	l := r.launcher(t, schemas.KubernetesRunner{Cluster: "c"})
+	real := func(text string) string { return strings.ReplaceAll(text, image, enginetest.Python(t)) }
+	if s := until(t, l, launch(t, l, team("reviewed", real(restricted(aManifest(""))))), over); s.Cause != "" {
+		t.Errorf("reviewed: %+v", s)
+	}
+	unreviewed := team("unreviewed", real(aManifest("volumes: [{name: v, emptyDir: {}}]")))
+	unreviewed.Pull = true
+	if s := until(t, l, launch(t, l, unreviewed), over); s.Cause != "" {
+		t.Errorf("of a pull request: %+v", s)
+	}
+	bad := team("bad", real(restricted(strings.Replace(aManifest(""), "test ", "exit 7; test ", 1))))
+	if s := until(t, l, launch(t, l, bad), over); s.Cause != port.Exit || s.ExitCode != 7 {
+		t.Errorf("badly: %+v", s)
 	}
 }
 
