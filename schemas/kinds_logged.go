@@ -53,7 +53,7 @@ func (l *LoggedData) check(c *checker, d *document, field string) {
 		}
 	}
 	if _, ok := l.End(); l.Until != "" && !ok {
-		d.problem(field+".until", "%s is no date and no time; write one such as 2026-11-28 or 2026-11-28T12:00:00Z", short(l.Until))
+		d.problem(field+".until", "%s is neither a date nor a time; write one such as 2026-11-28 or 2026-11-28T12:00:00Z", short(l.Until))
 	}
 	c.duration(d, field+".window", l.Window)
 	if l.Labels == nil {
