@@ -23,7 +23,7 @@ const mostSince = 1000
 // state of the settings, on whatever line they are: who makes a merge chooses which of its
 // parents is the first. What the change itself brought along is among them.
 func (h *Reconciler) committed(ctx context.Context, w *Snapshot, from string) ([]string, error) {
-	if h.Between == nil {
+	if h.Between == nil || from == "" || from == w.Revision.SHA {
 		return nil, nil
 	}
 	names := []string{schemas.Root, trustFile}

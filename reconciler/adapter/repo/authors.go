@@ -134,7 +134,7 @@ func (r *Repo) between(ctx context.Context, base, tip *object.Commit, note func(
 		queued[base.Hash], behind[base.Hash] = true, true
 	}
 	ahead := 1 // of the queued commits, how many are not behind base
-	for ahead > 0 {
+	for ahead > 0 && queue.Len() > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

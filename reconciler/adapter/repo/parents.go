@@ -55,6 +55,9 @@ func (r *Repo) Between(ctx context.Context, from, to string, names []string) ([]
 	if err != nil {
 		return nil, err
 	}
+	if base.Hash == tip.Hash {
+		return nil, nil
+	}
 	var newer []*object.Commit
 	children := map[plumbing.Hash][]plumbing.Hash{}
 	err = r.between(ctx, base, tip, func(c *object.Commit) {

@@ -137,6 +137,9 @@ func TestBetweenHidesNothingBehindAMerge(t *testing.T) {
 	if got, err := r.Between(t.Context(), swapped, from, []string{"trust.yaml"}); err != nil || len(got) != 0 {
 		t.Errorf("on the way back: %q, %v", got, err)
 	}
+	if got, err := r.Between(t.Context(), from, from, []string{"trust.yaml"}); err != nil || len(got) != 0 {
+		t.Errorf("between a commit and itself: %q, %v", got, err)
+	}
 	if got, err := r.Between(t.Context(), old, from, []string{"trust.yaml", "none"}); err != nil || len(got) != 1 {
 		t.Errorf("of one commit: %q, %v", got, err)
 	}
