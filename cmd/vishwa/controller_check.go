@@ -3,10 +3,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"sync"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/app"
@@ -62,7 +67,7 @@ func (a *cli) examine(ctx context.Context, c config.Spec) error {
 
 // own opens what is the controller's own.
 func (o opener) own(ctx context.Context) []app.Checked {
-	out := []app.Checked{{What: "keys", Err: o.ready(ctx)}}
+	out := append([]app.Checked{{What: "keys", Err: o.ready(ctx)}}, addresses(ctx, o.config)...)
 	if o.config.SealKey != nil {
 		_, err := o.seal()
 		out = append(out, app.Checked{What: "sealKey", Err: err})
@@ -77,6 +82,46 @@ func (o opener) own(ctx context.Context) []app.Checked {
 		}
 	}
 	return out
+}
+
+// addresses takes those that the controller will listen at, for a moment. One that a
+// controller at work answers at is its own: a new configuration is looked at beside it.
+func addresses(ctx context.Context, c config.Spec) (out []app.Checked) {
+	for _, at := range []struct{ field, address string }{{"listen", c.Listen}, {"metrics.listen", c.Metrics.Listen}} {
+		if at.address == "" {
+			continue
+		}
+		var listen net.ListenConfig
+		l, err := listen.Listen(ctx, "tcp", at.address)
+		switch {
+		case err == nil:
+			err = l.Close()
+		case answers(ctx, cmp.Or(c.Metrics.Listen, c.Listen)):
+			err = nil
+		default:
+			err = fault.WithHint(fault.New(fault.Invalid, "%w", err), "free the address %s, or give another one as %s", at.address, at.field)
+		}
+		out = append(out, app.Checked{What: at.field, Err: err})
+	}
+	return out
+}
+
+// answers tells whether a controller serves its health at address.
+func answers(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", http.NoBody)
+	if err != nil {
+		return false
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 8))
+	return err == nil && resp.StatusCode == http.StatusOK && string(b) == "ok\n"
 }
 
 // repository opens one, and what stands behind it.
