@@ -141,3 +141,30 @@ func TestNobodyNamesTheFirstApproverOfWhatOthersDeclared(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingIsBetweenWhereNothingBegan: before the first release, and at it, nobody is asked for
+// commits since.
+func TestNothingIsBetweenWhereNothingBegan(t *testing.T) {
+	h, w := newHouse(guardedTree(replaced("environment: production", "environment: live")))
+	h.Hands = written(alice)
+	h.Between = func(_ context.Context, from, to string, _ []string) ([]string, error) {
+		t.Errorf("asked for what is between %q and %q", from, to)
+		return nil, nil
+	}
+	if held := pass(t, h); len(held) > 0 {
+		t.Errorf("held: %q", held)
+	}
+	w.facts.Started = ""
+	rev, in, err := h.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	world, err := Observe(t.Context(), in, rev, h.Observers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	world.Facts.Places = nil
+	if why, err := h.revoked(t.Context(), world, "controller:main", "live"); why != nil || err != nil {
+		t.Error(why, err)
+	}
+}
