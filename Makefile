@@ -107,7 +107,7 @@ debian-docker:
 debian-kubernetes:
 	@.ci/servers/apt.sh kubernetes
 
-bench: build ## the figures of docs/benchmarks.md
+bench: build $(TOOLS)/bin/evidently ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
 
 FILES ?= 100000

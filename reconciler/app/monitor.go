@@ -3,15 +3,20 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/gauge"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -22,6 +27,14 @@ func Bench(h *Repository, env port.Env, allow []string) *measure.Bench {
 	nulls := nullRates{filepath.Join(h.Paths.Cache, "drift")}
 	return &measure.Bench{
 		Reconciler: h.Reconciler, Known: nulls.known, Keep: nulls.keep,
+		Log: func(ctx context.Context, d schemas.Declaration, from, now time.Time) (table.Reader, func() error, error) {
+			objects, prefix, err := server.OpenPredictions(h.Paths.Serving(), d.Metadata.Name, d.Spec.(schemas.Logged).Logs(), env.Lookup)
+			if err != nil {
+				return nil, nil, err
+			}
+			r := predictionlog.Read(ctx, objects, predictionlog.Query{Prefix: prefix, From: from, Now: now})
+			return r, r.Close, nil
+		},
 		Gauge: func(tree fs.FS, g schemas.Gauge) (port.Gauge, error) { return openGauge(tree, g, env, allow) },
 	}
 }

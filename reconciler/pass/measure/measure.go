@@ -30,8 +30,9 @@ type Bench struct {
 	*pass.Reconciler
 	// Gauge opens a gauge; files are read from tree.
 	Gauge func(tree fs.FS, g schemas.Gauge) (port.Gauge, error)
-	// Log reads the log of predictions of a deployment from a time on; nil: there is none.
-	Log func(ctx context.Context, deployment schemas.Ref, from, to time.Time) (r table.Reader, name string, done func() error, err error)
+	// Log reads the log of predictions of a deployment, rows of a time and later ones. A
+	// deployment that logs nothing is Missing.
+	Log func(ctx context.Context, deployment schemas.Declaration, from, now time.Time) (r table.Reader, done func() error, err error)
 	// Known and Keep are null alarm rates by the digest of all that they come from; nil: each is
 	// found anew.
 	Known func(digest.Digest) (drift.Null, bool)

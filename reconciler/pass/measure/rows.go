@@ -83,15 +83,29 @@ func (r *rows) window(ctx context.Context) error {
 
 // log reads the deployment's log of predictions.
 func (r *rows) log(ctx context.Context, from time.Time) error {
-	if r.Log == nil {
-		return fault.WithHint(fault.New(fault.Missing, "%s has no log of predictions", r.spec.Deployment), "name a dataset with its rows in spec.current.from")
+	r.told = watch.Data{From: "the log of " + r.spec.Deployment.String()}
+	if n := r.spec.Current.Rows; n > 0 { // the newest: those before them are counted first
+		count := &rows{session: r.session, current: true}
+		if err := count.logged(ctx, from, func(string) bool { return false }); err != nil {
+			return err
+		}
+		r.skip = count.side.Rows - int64(n)
 	}
-	t, name, done, err := r.Log(ctx, r.spec.Deployment, from, r.now)
-	if err != nil {
-		return err
+	return r.logged(ctx, from, r.keep)
+}
+
+func (r *rows) logged(ctx context.Context, from time.Time, keep func(string) bool) error {
+	for _, d := range r.in.Decls {
+		if d.Ref() != r.spec.Deployment {
+			continue
+		}
+		t, done, err := r.Log(ctx, d, from, r.now)
+		if err != nil {
+			return fault.WithHint(fault.New(fault.Of(err), "%s: %w", r.ref, err), "declare spec.log of %s and deploy it, or name a dataset with its rows in spec.current.from", r.spec.Deployment)
+		}
+		return joined(r.side.Read(t, keep, r.row(from), ctx.Err), done)
 	}
-	r.told = watch.Data{From: name}
-	return joined(r.side.Read(t, r.keep, r.row(from), ctx.Err), done)
+	return fault.New(fault.Missing, "%s is not declared", r.spec.Deployment)
 }
 
 func joined(err error, done func() error) error {
