@@ -102,7 +102,6 @@ type Joined struct {
 	*Reader
 	labels *predictions.Labels
 	now    time.Time
-	row    table.Row
 	text   []byte
 }
 
