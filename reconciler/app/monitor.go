@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/gauge"
@@ -15,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
@@ -33,7 +35,7 @@ func Bench(h *Repository, env port.Env, allow []string) *measure.Bench {
 				return nil, nil, err
 			}
 			r := predictionlog.Read(ctx, objects, predictionlog.Query{Prefix: prefix, From: from, Now: now})
-			return r, r.Close, nil
+			return &logged{Reader: r}, r.Close, nil
 		},
 		Gauge: func(tree fs.FS, g schemas.Gauge) (port.Gauge, error) { return openGauge(tree, g, env, allow) },
 	}
@@ -74,4 +76,17 @@ func (n nullRates) keep(d digest.Digest, v drift.Null) {
 	if closed := aside.Close(); wrote != nil || closed != nil || os.Rename(aside.Name(), n.path(d)) != nil {
 		_ = os.Remove(aside.Name()) // it is a cache, and the next one finds the rate anew
 	}
+}
+
+// logged reads a log with its features by their own names.
+type logged struct {
+	*predictionlog.Reader
+	names []string
+}
+
+func (l *logged) Columns() []string {
+	for _, name := range l.Reader.Columns()[len(l.names):] {
+		l.names = append(l.names, strings.TrimPrefix(name, predictions.FeaturePrefix))
+	}
+	return l.names
 }
