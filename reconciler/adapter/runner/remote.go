@@ -265,15 +265,18 @@ func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState
 	by := r.launcherOf(l)
 	short, stop := context.WithTimeout(ctx, r.patience())
 	defer stop()
+	news := false
 	if err == nil {
 		st, oerr := by.Observe(short, id)
-		if oerr == nil && st.Phase != port.TaskEnded {
-			_, _ = by.Await(short, id, st) // whatever it brings, Poll tells
+		news = oerr == nil && st.Phase == port.TaskEnded
+		if oerr == nil && !news {
+			then, aerr := by.Await(short, id, st) // whatever it brings, Poll tells
+			news = aerr == nil && then.Phase != st.Phase
 		}
 	} else if fault.Of(err) != fault.Missing {
 		return run, err
 	}
-	if seen == port.Waiting && short.Err() == nil { // what waits has no log to look for
+	if seen == port.Waiting && !news && short.Err() == nil { // what waits has no log to look for
 		<-short.Done()
 	}
 	if ctx.Err() != nil {
