@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -134,7 +135,7 @@ func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base ru
 			cfg.Packs.Dir = filepath.Join(h.Paths.State, "runs-"+name, "packs-"+tool.Hex()[:16])
 		}
 		return wrap.Route{
-			Has:  func(key digest.Digest) bool { return runner.Has(cfg.Dir, key) },
+			Has:  func(key digest.Digest) bool { return attempt.Has(cfg.Dir, key) },
 			Open: func() (port.Runner, error) { return open(cfg) },
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
 	"github.com/vishwaops/vishwa/reconciler/machine/gpu"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -120,13 +121,13 @@ func counts(ctx context.Context, store port.Store, run port.Run, least string) (
 	return true, nil
 }
 
-// clear ends what the last attempt may have left running: its supervisor is gone.
+// clear ends what the last attempt.Attempt may have left running: its supervisor is gone.
 func (l local) clear(dir string) error {
-	a, err := newest(dir, l.Seal)
+	a, err := attempt.Newest(dir, l.Seal)
 	if err != nil {
 		return err
 	}
-	o, err := a.order()
+	o, err := a.Order()
 	if err != nil {
 		return nil // without a job nothing was begun
 	}
@@ -139,21 +140,21 @@ func (l local) begin(dir string, job port.Job) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make run folder: %w", err)
 	}
-	a, held, err := next(dir, l.Seal, func(a attempt, _ int) any {
-		id := digest.Of([]byte(a.dir)).Hex()[:32] // two state directories may hold the same key
-		return order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: work.Limited(l.Wall, job.RunsOn.Resources)}
+	a, held, err := attempt.Next(dir, l.Seal, func(a attempt.Attempt, _ int) any {
+		id := digest.Of([]byte(a.Dir)).Hex()[:32] // two state directories may hold the same key
+		return attempt.Order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: work.Limited(l.Wall, job.RunsOn.Resources)}
 	})
 	if err != nil {
 		return err
 	}
 	defer held.Close()
-	errs, err := os.Create(a.file("supervisor.log"))
+	errs, err := os.Create(a.File("supervisor.log"))
 	if err != nil {
 		return fmt.Errorf("make run folder: %w", err)
 	}
 	defer errs.Close()
-	cmd := exec.Command(l.Env.Self, append([]string{"supervise", a.dir}, l.Args...)...)
-	cmd.Dir = a.dir
+	cmd := exec.Command(l.Env.Self, append([]string{"supervise", a.Dir}, l.Args...)...)
+	cmd.Dir = a.Dir
 	cmd.Env = sandbox.Environ(l.Env.Lookup, slices.Concat(job.Pass, sandbox.InstallerVars(), xdg, l.Own), l.secrets())
 	if ahead := wall.Ahead(l.Wall, job.Network.All()); ahead != "" {
 		cmd.Env = append(cmd.Env, wall.AheadVariable+"="+ahead)
@@ -165,7 +166,7 @@ func (l local) begin(dir string, job port.Job) error {
 		return fault.WithHint(fmt.Errorf("start supervisor: %w", err), "Check that the vishwa program is still where it was when this command began")
 	}
 	go func() { _ = cmd.Wait() }() // leaves no zombie; how it ended is read from the attempt
-	return forget(dir)
+	return attempt.Forget(dir)
 }
 
 // secrets are those of the store's variables that are Vishwa's own, which the supervisor
@@ -193,13 +194,13 @@ func (l local) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
 		if err := ctx.Err(); err != nil {
 			return port.Run{}, fault.New(fault.Cancelled, "poll run: %w", err)
 		}
-		a, err := newest(dir, l.Seal)
+		a, err := attempt.Newest(dir, l.Seal)
 		if err != nil {
 			return port.Run{}, err
 		}
 		run, err := l.observeAttempt(a)
 		run.Key = key
-		if again, _ := newest(dir, l.Seal); again.dir == a.dir {
+		if again, _ := attempt.Newest(dir, l.Seal); again.Dir == a.Dir {
 			return run, err
 		} // else the key was begun anew while we looked
 	}
@@ -207,16 +208,16 @@ func (l local) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
 
 // observeAttempt reads one attempt. The result is asked for again after the supervisor was
 // found gone: it may have ended well in between.
-func (l local) observeAttempt(a attempt) (port.Run, error) {
+func (l local) observeAttempt(a attempt.Attempt) (port.Run, error) {
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err
 	}
-	alive, err := a.alive()
+	alive, err := a.Alive()
 	if err != nil {
 		return port.Run{}, fmt.Errorf("look for supervisor: %w", err)
 	}
 	if alive {
-		s, err := a.status()
+		s, err := a.Status()
 		if fault.Of(err) == fault.Missing {
 			return port.Run{State: port.Waiting}, nil
 		}
@@ -225,14 +226,14 @@ func (l local) observeAttempt(a attempt) (port.Run, error) {
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err
 	}
-	if err := a.conclude(l.lost(a)); err != nil {
+	if err := a.Conclude(l.lost(a)); err != nil {
 		return port.Run{}, err
 	}
 	return ended(a)
 }
 
-func ended(a attempt) (port.Run, error) {
-	r, err := a.result()
+func ended(a attempt.Attempt) (port.Run, error) {
+	r, err := a.Result()
 	if err != nil {
 		return port.Run{}, err
 	}
@@ -240,11 +241,11 @@ func ended(a attempt) (port.Run, error) {
 }
 
 // lost is the result of an attempt whose supervisor left none.
-func (l local) lost(a attempt) port.Result {
-	s, _ := a.status()
-	r := port.Result{Cause: port.Lost, Tail: work.ReadTail(a.file("log"), a.work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}
+func (l local) lost(a attempt.Attempt) port.Result {
+	s, _ := a.Status()
+	r := port.Result{Cause: port.Lost, Tail: work.ReadTail(a.File("log"), a.Work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}
 	r.Message = "its supervisor was killed, or this machine restarted, before it ended: the next pass begins it anew"
-	if raw, err := os.ReadFile(a.file("supervisor.log")); err == nil && len(raw) > 0 {
+	if raw, err := os.ReadFile(a.File("supervisor.log")); err == nil && len(raw) > 0 {
 		r.Message = "its supervisor failed before it ended (" + work.LastLine(string(raw)) + "): the next pass begins it anew"
 	}
 	return r
@@ -275,21 +276,21 @@ func (l local) Stop(ctx context.Context, key digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	a, err := newest(dir, l.Seal)
+	a, err := attempt.Newest(dir, l.Seal)
 	if err != nil {
 		return err
 	}
-	o, err := a.order()
+	o, err := a.Order()
 	if err != nil {
 		return err
 	}
-	if r, err := a.result(); err == nil {
+	if r, err := a.Result(); err == nil {
 		if r.Cause == port.Lost {
 			return sandbox.Sweep(o.ID, o.Grace)
 		}
 		return nil
 	}
-	if err := sandbox.WriteFile(a.file("stop"), nil); err != nil {
+	if err := sandbox.WriteFile(a.File("stop"), nil); err != nil {
 		return artifact.Disk(fmt.Errorf("stop %s: %w", o.Job.Ref, err), l.Dir)
 	}
 	if err := awaitEnd(ctx, a, l.Env.Now().Add(o.Grace+20*time.Second), l.Env.Now); err != nil {
@@ -298,20 +299,20 @@ func (l local) Stop(ctx context.Context, key digest.Digest) error {
 	if err := sandbox.Sweep(o.ID, o.Grace); err != nil {
 		return fmt.Errorf("stop %s: %w", o.Job.Ref, err)
 	}
-	s, _ := a.status()
-	return a.conclude(work.Stopped(port.Result{Tail: work.ReadTail(a.file("log"), a.work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}))
+	s, _ := a.Status()
+	return a.Conclude(work.Stopped(port.Result{Tail: work.ReadTail(a.File("log"), a.Work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}))
 }
 
 // awaitEnd asks the supervisor to end and waits until it has; one that does not
 // answer in time is killed.
-func awaitEnd(ctx context.Context, a attempt, deadline time.Time, now func() time.Time) error {
+func awaitEnd(ctx context.Context, a attempt.Attempt, deadline time.Time, now func() time.Time) error {
 	told := false
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		if alive, err := a.alive(); err != nil || !alive {
+		if alive, err := a.Alive(); err != nil || !alive {
 			return err
 		}
 		// The number is the supervisor's own, and it lives: it holds the lock.
-		if s, err := a.status(); err == nil && s.PID > 0 {
+		if s, err := a.Status(); err == nil && s.PID > 0 {
 			switch {
 			case !told:
 				told = syscall.Kill(s.PID, syscall.SIGTERM) == nil
@@ -339,11 +340,11 @@ func (l local) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	a, err := newest(dir, l.Seal)
+	a, err := attempt.Newest(dir, l.Seal)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(a.file("log"))
+	f, err := os.Open(a.File("log"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // its supervisor has not come that far
 	}
@@ -354,4 +355,4 @@ func (l local) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byt
 	return io.ReadAll(io.NewSectionReader(f, offset, 1<<20))
 }
 
-func (l local) keyDir(key digest.Digest) (string, error) { return keyDir(l.Dir, key) }
+func (l local) keyDir(key digest.Digest) (string, error) { return attempt.Dir(l.Dir, key) }

@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
@@ -96,7 +97,7 @@ const mostPreempted = 20
 
 // Start takes the key's lock, so that two processes that start one key get one run.
 func (r *remote) Start(ctx context.Context, job port.Job) (port.Run, error) {
-	dir, err := keyDir(r.Dir, job.Key)
+	dir, err := attempt.Dir(r.Dir, job.Key)
 	if err == nil {
 		err = work.CheckJob(job)
 	}
@@ -111,7 +112,7 @@ func (r *remote) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	run, err := r.Poll(ctx, job.Key)
 	switch kind := fault.Of(err); {
 	case err == nil && run.State != port.Done:
-		a, err := newest(dir, r.Seal)
+		a, err := attempt.Newest(dir, r.Seal)
 		if err == nil {
 			err = r.launched(ctx, a)
 		}
@@ -135,7 +136,7 @@ func (r *remote) begin(ctx context.Context, dir string, job port.Job, pack bool)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return port.Run{}, artifact.Disk(fmt.Errorf("start %s: %w", job.Ref, err), r.Dir)
 	}
-	a, held, err := next(dir, r.Seal, func(a attempt, n int) any {
+	a, held, err := attempt.Next(dir, r.Seal, func(a attempt.Attempt, n int) any {
 		l := r.launchOf(job, name, n)
 		l.Pack = pack
 		return l
@@ -144,7 +145,7 @@ func (r *remote) begin(ctx context.Context, dir string, job port.Job, pack bool)
 		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, err)
 	}
 	held.Close() // nothing of this machine lives as long as the run
-	if err := forget(dir); err != nil {
+	if err := attempt.Forget(dir); err != nil {
 		return port.Run{}, err
 	}
 	if err := r.launched(ctx, a); err != nil {
@@ -157,14 +158,14 @@ func (r *remote) begin(ctx context.Context, dir string, job port.Job, pack bool)
 
 // Poll tells how the newest attempt stands.
 func (r *remote) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
-	dir, err := keyDir(r.Dir, key)
+	dir, err := attempt.Dir(r.Dir, key)
 	if err != nil {
 		return port.Run{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return port.Run{}, fault.New(fault.Cancelled, "poll run: %w", err)
 	}
-	a, err := newest(dir, r.Seal)
+	a, err := attempt.Newest(dir, r.Seal)
 	if err != nil {
 		return port.Run{}, err
 	}
@@ -174,16 +175,16 @@ func (r *remote) Poll(ctx context.Context, key digest.Digest) (port.Run, error) 
 }
 
 // look tells how an attempt stands, and keeps what it made once it has ended.
-func (r *remote) observeAttempt(ctx context.Context, a attempt) (port.Run, error) {
+func (r *remote) observeAttempt(ctx context.Context, a attempt.Attempt) (port.Run, error) {
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err
 	}
 	var l launch
 	var id port.TaskID
-	if err := a.readSealed(orderFile, &l); err != nil {
+	if err := a.ReadSealed(attempt.OrderFile, &l); err != nil {
 		return port.Run{}, err
 	}
-	if err := a.readSealed(taskFile, &id); fault.Of(err) == fault.Missing {
+	if err := a.ReadSealed(taskFile, &id); fault.Of(err) == fault.Missing {
 		return port.Run{State: port.Waiting, Started: l.Begun, Reason: "it is being given to " + r.Name}, nil
 	} else if err != nil {
 		return port.Run{}, err
@@ -224,9 +225,9 @@ func (r *remote) observeAttempt(ctx context.Context, a attempt) (port.Run, error
 const overdue = time.Hour
 
 // began is when the command of an attempt began, or zero.
-func (r *remote) began(ctx context.Context, a attempt, l launch) time.Time {
+func (r *remote) began(ctx context.Context, a attempt.Attempt, l launch) time.Time {
 	r.mu.Lock()
-	at, ok := r.begun[a.dir]
+	at, ok := r.begun[a.Dir]
 	r.mu.Unlock()
 	if ok {
 		return at
@@ -239,8 +240,8 @@ func (r *remote) began(ctx context.Context, a attempt, l launch) time.Time {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.begun[a.dir] = r.Env.Now() // by our clock: the worker's may be another
-	return r.begun[a.dir]
+	r.begun[a.Dir] = r.Env.Now() // by our clock: the worker's may be another
+	return r.begun[a.Dir]
 }
 
 // Wait goes by what the launcher learns; the log is looked for every second.
@@ -249,18 +250,18 @@ func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState
 	if err != nil || run.State != seen || run.State == port.Done {
 		return r.borne(ctx, key, seen, run, err)
 	}
-	dir, err := keyDir(r.Dir, key)
+	dir, err := attempt.Dir(r.Dir, key)
 	if err != nil {
 		return run, err
 	}
-	a, err := newest(dir, r.Seal)
+	a, err := attempt.Newest(dir, r.Seal)
 	var id port.TaskID
 	var l launch
 	if err == nil {
-		err = a.readSealed(taskFile, &id)
+		err = a.ReadSealed(taskFile, &id)
 	}
 	if err == nil {
-		err = a.readSealed(orderFile, &l)
+		err = a.ReadSealed(attempt.OrderFile, &l)
 	}
 	by := r.launcherOf(l)
 	short, stop := context.WithTimeout(ctx, r.patience())
@@ -295,23 +296,23 @@ func (r *remote) patience() time.Duration {
 
 // Stop ends the task, and keeps nothing of what it made.
 func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
-	dir, err := keyDir(r.Dir, key)
+	dir, err := attempt.Dir(r.Dir, key)
 	if err != nil {
 		return err
 	}
-	a, err := newest(dir, r.Seal)
+	a, err := attempt.Newest(dir, r.Seal)
 	if err != nil {
 		return err
 	}
 	var l launch
-	if err := a.readSealed(orderFile, &l); err != nil {
+	if err := a.ReadSealed(attempt.OrderFile, &l); err != nil {
 		return err
 	}
-	if _, err := a.result(); err == nil {
+	if _, err := a.Result(); err == nil {
 		return r.clear(ctx, a, l)
 	}
 	var id port.TaskID
-	if err := a.readSealed(taskFile, &id); err == nil {
+	if err := a.ReadSealed(taskFile, &id); err == nil {
 		if err := r.launcherOf(l).Remove(ctx, id); err != nil {
 			return fmt.Errorf("stop %s: %w", l.Job.Ref, err)
 		}
@@ -319,7 +320,7 @@ func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
 		return err
 	}
 	now := r.Env.Now()
-	if err := a.conclude(work.Stopped(port.Result{Started: l.Begun, Finished: now})); err != nil {
+	if err := a.Conclude(work.Stopped(port.Result{Started: l.Begun, Finished: now})); err != nil {
 		return err
 	}
 	r.forgetAttempt(a)

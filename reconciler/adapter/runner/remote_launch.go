@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -51,13 +52,13 @@ func (r *remote) launchOf(job port.Job, name digest.Digest, n int) launch {
 }
 
 // launched has the task of an attempt launched, unless it is known to be.
-func (r *remote) launched(ctx context.Context, a attempt) error {
+func (r *remote) launched(ctx context.Context, a attempt.Attempt) error {
 	var l launch
 	var id port.TaskID
-	if err := a.readSealed(orderFile, &l); err != nil {
+	if err := a.ReadSealed(attempt.OrderFile, &l); err != nil {
 		return err
 	}
-	if err := a.readSealed(taskFile, &id); fault.Of(err) != fault.Missing || err == nil {
+	if err := a.ReadSealed(taskFile, &id); fault.Of(err) != fault.Missing || err == nil {
 		return err
 	}
 	task, err := r.prepared(ctx, a, l)
@@ -74,12 +75,12 @@ func (r *remote) launched(ctx context.Context, a attempt) error {
 		if unfit := (*port.Unfit)(nil); errors.As(err, &unfit) {
 			cause = unfit.Cause
 		}
-		return a.conclude(port.Result{Cause: cause, ExitCode: -1, Message: r.Name + " refuses it: " + text, Started: now, Finished: now})
+		return a.Conclude(port.Result{Cause: cause, ExitCode: -1, Message: r.Name + " refuses it: " + text, Started: now, Finished: now})
 	}
 	if err != nil {
 		return fmt.Errorf("start %s on %s: %w", l.Job.Ref, r.Name, err)
 	}
-	return a.write(taskFile, id)
+	return a.Write(taskFile, id)
 }
 
 // preparedFile has the task that is launched, with its ticket: whoever launches it again
@@ -91,22 +92,22 @@ type prepared struct {
 	Ticket []byte    `json:"ticket"`
 }
 
-func (r *remote) prepared(ctx context.Context, a attempt, l launch) (port.Task, error) {
+func (r *remote) prepared(ctx context.Context, a attempt.Attempt, l launch) (port.Task, error) {
 	var p prepared
-	err := a.readSealed(preparedFile, &p)
+	err := a.ReadSealed(preparedFile, &p)
 	if fault.Of(err) == fault.Missing && err != nil {
 		if p.Task, err = r.task(ctx, a, l); err != nil {
 			return p.Task, err
 		}
 		p.Ticket = p.Task.Ticket
-		err = a.write(preparedFile, p)
+		err = a.Write(preparedFile, p)
 	}
 	p.Task.Ticket = p.Ticket
 	return p.Task, err
 }
 
 // task is what is launched: the job's document is written where the worker reads it first.
-func (r *remote) task(ctx context.Context, a attempt, l launch) (port.Task, error) {
+func (r *remote) task(ctx context.Context, a attempt.Attempt, l launch) (port.Task, error) {
 	timeout := l.Job.Timeout
 	if timeout <= 0 {
 		timeout = time.Hour
@@ -164,14 +165,14 @@ func (l launch) prefix() string {
 }
 
 // lent writes the document to the shelf, with requests that are signed ahead.
-func (r *remote) lent(ctx context.Context, a attempt, l launch, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
+func (r *remote) lent(ctx context.Context, a attempt.Attempt, l launch, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
 	need := r.Env.Now().Add(t.Deadline)
 	lent, err := r.lend(ctx, l, need, 1, slices.Collect(maps.Values(doc.Packs))...)
 	if err != nil {
 		return err
 	}
 	doc.Write, doc.Until, doc.Read, doc.Next = lent.Write, lent.Until, lent.Read, lent.Next
-	if err := a.write(loanFile, loan{From: r.Env.Now(), Until: lent.Until, Need: need, Renew: 1}); err != nil {
+	if err := a.Write(loanFile, loan{From: r.Env.Now(), Until: lent.Until, Need: need, Renew: 1}); err != nil {
 		return err
 	}
 	raw, err := json.Marshal(doc)
@@ -244,10 +245,10 @@ func (r *remote) workers(ctx context.Context) (map[string]digest.Digest, error) 
 
 // mounted lays out folders of this machine that are mounted: one with what the job reads, one
 // that the worker writes into, one with the worker.
-func (r *remote) mounted(ctx context.Context, a attempt, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
-	from, to := a.file("lent"), path.Join(port.WorkerDir, "lent")
-	staging, there := a.file("staging"), path.Join(port.WorkerDir, "staging")
-	bin := a.file("bin")
+func (r *remote) mounted(ctx context.Context, a attempt.Attempt, t *port.Task, doc *dispatch.Document, ticket *dispatch.Ticket) error {
+	from, to := a.File("lent"), path.Join(port.WorkerDir, "lent")
+	staging, there := a.File("staging"), path.Join(port.WorkerDir, "staging")
+	bin := a.File("bin")
 	if err := errors.Join(sandbox.Remove(from), sandbox.Remove(staging), sandbox.Remove(bin)); err != nil {
 		return err
 	}
@@ -288,16 +289,16 @@ func (r *remote) mounted(ctx context.Context, a attempt, t *port.Task, doc *disp
 }
 
 // shelf is where a launch's worker writes, and its prefix there.
-func (r *remote) shelf(a attempt, l launch) (port.Bucket, string, error) {
+func (r *remote) shelf(a attempt.Attempt, l launch) (port.Bucket, string, error) {
 	if r.Shelf != nil {
 		return r.Shelf, l.prefix(), nil
 	}
-	b, err := bucket.Dir(a.file("staging"))
+	b, err := bucket.Dir(a.File("staging"))
 	return b, "", err
 }
 
 // staged reads a small thing that a worker wrote, of at most so many bytes.
-func (r *remote) staged(ctx context.Context, a attempt, l launch, name string, most int64) ([]byte, error) {
+func (r *remote) staged(ctx context.Context, a attempt.Attempt, l launch, name string, most int64) ([]byte, error) {
 	shelf, prefix, err := r.shelf(a, l)
 	if err != nil {
 		return nil, err

@@ -10,27 +10,28 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 )
 
 // Logs reads the pieces that the worker has written; once it has ended, the whole log.
 func (r *remote) Logs(ctx context.Context, key digest.Digest, offset int64) ([]byte, error) {
-	dir, err := keyDir(r.Dir, key)
+	dir, err := attempt.Dir(r.Dir, key)
 	if err == nil && offset < 0 {
 		err = fault.New(fault.Invalid, "read log: offset %d is negative", offset)
 	}
 	if err != nil {
 		return nil, err
 	}
-	a, err := newest(dir, r.Seal)
+	a, err := attempt.Newest(dir, r.Seal)
 	if err != nil {
 		return nil, err
 	}
-	if res, err := a.result(); err == nil && res.Log != "" {
+	if res, err := a.Result(); err == nil && res.Log != "" {
 		return r.logs.Kept(ctx, r.Store, res.Log, offset)
 	}
 	var l launch
-	if err := a.readSealed(orderFile, &l); err != nil {
+	if err := a.ReadSealed(attempt.OrderFile, &l); err != nil {
 		return nil, err
 	}
 	return r.piece(ctx, a, l, offset)
@@ -38,20 +39,20 @@ func (r *remote) Logs(ctx context.Context, key digest.Digest, offset int64) ([]b
 
 // piece is what is there of a log from offset: the piece that begins there, or the rest of
 // the one that covers it.
-func (r *remote) piece(ctx context.Context, a attempt, l launch, offset int64) ([]byte, error) {
-	if !r.logs.Due(a.dir, offset, r.Env.Now()) {
+func (r *remote) piece(ctx context.Context, a attempt.Attempt, l launch, offset int64) ([]byte, error) {
+	if !r.logs.Due(a.Dir, offset, r.Env.Now()) {
 		return nil, nil
 	}
 	raw, err := r.staged(ctx, a, l, dispatch.LogName(offset), mostPiece)
 	if err == nil {
-		r.logs.Noted(a.dir, offset, len(raw), r.Env.Now())
+		r.logs.Noted(a.Dir, offset, len(raw), r.Env.Now())
 		return raw, nil
 	}
 	if fault.Of(err) != fault.Missing {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
-	if offset == 0 || r.logs.Follows(a.dir, offset) { // the next piece is not there yet
-		r.logs.Noted(a.dir, offset, 0, r.Env.Now())
+	if offset == 0 || r.logs.Follows(a.Dir, offset) { // the next piece is not there yet
+		r.logs.Noted(a.Dir, offset, 0, r.Env.Now())
 		return nil, nil
 	}
 	shelf, prefix, err := r.shelf(a, l)

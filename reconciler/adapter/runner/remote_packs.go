@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
@@ -80,7 +81,7 @@ func (r *remote) pack(ctx context.Context, of launch, host string) {
 	}
 	job := dispatch.PackJob(of.Job, host)
 	err := func() error {
-		dir, err := keyDir(r.Dir, job.Key)
+		dir, err := attempt.Dir(r.Dir, job.Key)
 		if err != nil {
 			return err
 		}
@@ -89,8 +90,8 @@ func (r *remote) pack(ctx context.Context, of launch, host string) {
 			return err
 		}
 		defer held.Close()
-		if a, err := newest(dir, r.Seal); err == nil {
-			res, err := a.result()
+		if a, err := attempt.Newest(dir, r.Seal); err == nil {
+			res, err := a.Result()
 			if err != nil || res.Cause != "" && r.Env.Now().Sub(res.Finished) < packAgain {
 				return nil // under way, or it cannot be
 			} // else it was packed, and the store has lost it since

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -60,14 +61,14 @@ func (r *remote) lend(ctx context.Context, l launch, until time.Time, next int, 
 
 // renew lends anew what ends before the run has to. What fails is tried again: until what is
 // lent has ended nothing is lost.
-func (r *remote) renew(ctx context.Context, a attempt, l launch) {
+func (r *remote) renew(ctx context.Context, a attempt.Attempt, l launch) {
 	if r.Shelf == nil {
 		return
 	}
 	r.mu.Lock()
-	w, known := r.loans[a.dir]
+	w, known := r.loans[a.Dir]
 	r.mu.Unlock()
-	if !known && a.readSealed(loanFile, &w.loan) != nil {
+	if !known && a.ReadSealed(loanFile, &w.loan) != nil {
 		return // begun by an earlier version
 	}
 	now := r.Env.Now()
@@ -76,7 +77,7 @@ func (r *remote) renew(ctx context.Context, a attempt, l launch) {
 		w.asked = now
 	}
 	r.mu.Lock()
-	r.loans[a.dir] = w
+	r.loans[a.Dir] = w
 	r.mu.Unlock()
 	if !due {
 		return
@@ -91,7 +92,7 @@ func (r *remote) renew(ctx context.Context, a attempt, l launch) {
 	}
 }
 
-func (r *remote) renewed(ctx context.Context, a attempt, l launch, w watched) error {
+func (r *remote) renewed(ctx context.Context, a attempt.Attempt, l launch, w watched) error {
 	now := r.Env.Now()
 	g, err := r.lend(ctx, l, w.Need, w.Renew+1)
 	if err != nil {
@@ -105,20 +106,20 @@ func (r *remote) renewed(ctx context.Context, a attempt, l launch, w watched) er
 		return err
 	}
 	w.loan = loan{From: now, Until: g.Until, Need: w.Need, Renew: w.Renew + 1}
-	if err := a.write(loanFile, w.loan); err != nil {
+	if err := a.Write(loanFile, w.loan); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loans[a.dir] = w
+	r.loans[a.Dir] = w
 	return nil
 }
 
 // forgetAttempt drops what is remembered of an attempt that has ended.
-func (r *remote) forgetAttempt(a attempt) {
+func (r *remote) forgetAttempt(a attempt.Attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.loans, a.dir)
-	delete(r.begun, a.dir)
-	r.logs.Forget(a.dir)
+	delete(r.loans, a.Dir)
+	delete(r.begun, a.Dir)
+	r.logs.Forget(a.Dir)
 }

@@ -15,13 +15,14 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // conclude is the end of an attempt whose task has ended, or is gone.
-func (r *remote) conclude(ctx context.Context, a attempt, l launch, st port.TaskStatus, gone bool) (port.Run, error) {
+func (r *remote) conclude(ctx context.Context, a attempt.Attempt, l launch, st port.TaskStatus, gone bool) (port.Run, error) {
 	var res port.Result
 	var err error = fault.New(fault.Missing, "it did not end well")
 	if l.Job.External == nil || !gone && st.Cause == "" { // external work says by its end alone whether it made something
@@ -40,10 +41,10 @@ func (r *remote) conclude(ctx context.Context, a attempt, l launch, st port.Task
 		}
 		res = port.Result{Cause: port.Lost, ExitCode: -1, Message: "What it made is not taken: " + text, Started: l.Begun, Finished: r.Env.Now()}
 	}
-	if res.Cause == port.Preempted && attemptNumber(a) < mostPreempted {
+	if res.Cause == port.Preempted && attempt.Number(a) < mostPreempted {
 		return r.anew(ctx, a, l, res)
 	}
-	if err := a.conclude(res); err != nil {
+	if err := a.Conclude(res); err != nil {
 		return port.Run{}, err
 	}
 	r.forgetAttempt(a)
@@ -58,12 +59,12 @@ func (r *remote) conclude(ctx context.Context, a attempt, l launch, st port.Task
 
 // anew begins an attempt in place of one whose machine was taken back: no fault of the run's,
 // and none of its retries.
-func (r *remote) anew(ctx context.Context, a attempt, l launch, res port.Result) (port.Run, error) {
+func (r *remote) anew(ctx context.Context, a attempt.Attempt, l launch, res port.Result) (port.Run, error) {
 	r.Env.Log.Info("a run is begun anew: its machine was taken back", "run", l.Name, "reason", res.Message)
 	if err := r.clear(ctx, a, l); err != nil {
 		return port.Run{}, err
 	}
-	dir, err := keyDir(r.Dir, l.Job.Key)
+	dir, err := attempt.Dir(r.Dir, l.Job.Key)
 	if err != nil {
 		return port.Run{}, err
 	}
@@ -90,7 +91,7 @@ func (r *remote) untold(l launch, st port.TaskStatus, gone bool) port.Result {
 }
 
 // result reads, checks and keeps what a worker left; Missing where it left nothing.
-func (r *remote) result(ctx context.Context, a attempt, l launch) (port.Result, error) {
+func (r *remote) result(ctx context.Context, a attempt.Attempt, l launch) (port.Result, error) {
 	if l.Job.External != nil {
 		return r.externalResult(ctx, l)
 	}
@@ -121,7 +122,7 @@ const mostResult = 256 << 20
 const side = 4
 
 // ingest keeps what a result names. Bytes that are not what they are named are Corrupt.
-func (r *remote) ingest(ctx context.Context, a attempt, l launch, made, needed map[digest.Digest]int64) error {
+func (r *remote) ingest(ctx context.Context, a attempt.Attempt, l launch, made, needed map[digest.Digest]int64) error {
 	var total int64
 	for d, size := range needed {
 		n, ok := made[d]
@@ -160,15 +161,15 @@ func (r *remote) ingest(ctx context.Context, a attempt, l launch, made, needed m
 }
 
 // clear takes away the task and what its worker wrote. It may be done twice.
-func (r *remote) clear(ctx context.Context, a attempt, l launch) error {
+func (r *remote) clear(ctx context.Context, a attempt.Attempt, l launch) error {
 	var id port.TaskID
 	var errs []error
-	if err := a.readSealed(taskFile, &id); err == nil {
+	if err := a.ReadSealed(taskFile, &id); err == nil {
 		errs = append(errs, r.takeAway(ctx, l, id))
 	}
 	if r.Shelf == nil {
 		for _, name := range []string{"lent", "staging", "bin"} {
-			errs = append(errs, sandbox.Remove(a.file(name)))
+			errs = append(errs, sandbox.Remove(a.File(name)))
 		}
 		return errors.Join(errs...)
 	}

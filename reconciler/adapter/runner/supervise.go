@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/gpu"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -30,15 +31,15 @@ func Supervise(ctx context.Context, dir string, cfg Config) int {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
 	defer wall.DropAhead()
-	a := attempt{dir, cfg.Seal}
+	a := attempt.Attempt{Dir: dir, Seal: cfg.Seal}
 	held, err := inherit(a)
 	if err == nil {
 		defer held.Close()
 		err = errors.Join(sandbox.SetNonDumpable(), sandbox.SetSubreaper())
 	}
-	var o order
+	var o attempt.Order
 	if err == nil {
-		o, err = a.order()
+		o, err = a.Order()
 	}
 	if err == nil {
 		s := &supervisor{Config: cfg, attempt: a, order: o}
@@ -54,9 +55,9 @@ func Supervise(ctx context.Context, dir string, cfg Config) int {
 // inherited is the descriptor of the attempt's lock, the first of ExtraFiles.
 const inherited = 3
 
-func inherit(a attempt) (*os.File, error) {
+func inherit(a attempt.Attempt) (*os.File, error) {
 	var got, want unix.Stat_t
-	err := errors.Join(unix.Fstat(inherited, &got), unix.Stat(a.file("alive"), &want))
+	err := errors.Join(unix.Fstat(inherited, &got), unix.Stat(a.File("alive"), &want))
 	if err != nil || got.Ino != want.Ino || got.Dev != want.Dev {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "inherit lock: this process was not begun by vishwa for this run"), "Use vishwa apply, which begins supervisors itself")
 	}
@@ -67,8 +68,8 @@ func inherit(a attempt) (*os.File, error) {
 
 type supervisor struct {
 	Config
-	attempt attempt
-	order   order
+	attempt attempt.Attempt
+	order   attempt.Order
 }
 
 func (s *supervisor) supervise(ctx context.Context) error {
@@ -87,14 +88,14 @@ func (s *supervisor) supervise(ctx context.Context) error {
 			return s.status(port.Waiting, started, why)
 		}})
 		if err != nil {
-			return s.attempt.conclude(s.untaken(ctx, started, err))
+			return s.attempt.Conclude(s.untaken(ctx, started, err))
 		}
 		defer free()
 		vars, s.order.Wall.Devices = gpu.Visible(taken), gpu.Only(taken, s.order.Wall.Devices, filepath.Glob)
 	}
 	r, err := work.Carry(ctx, work.Config{
 		Now: s.Env.Now, Lookup: s.Env.Lookup, Store: s.Store, Envs: s.Envs, Dial: s.Dial, Vars: vars,
-		Dir: s.attempt.work(), Tmp: s.attempt.file("tmp"), Around: s.attempt.dir, Log: s.attempt.file("log"),
+		Dir: s.attempt.Work(), Tmp: s.attempt.File("tmp"), Around: s.attempt.Dir, Log: s.attempt.File("log"),
 		Running: func() error { return s.status(port.Running, started, "") },
 		Asked:   s.asked,
 	}, s.order)
@@ -103,15 +104,15 @@ func (s *supervisor) supervise(ctx context.Context) error {
 	}
 	r.Started = started
 	if r.Cause != "" {
-		if _, err := os.Stat(s.attempt.work()); err == nil {
+		if _, err := os.Stat(s.attempt.Work()); err == nil {
 			r.Kept = s.kept()
 		}
 	}
-	return s.attempt.conclude(r)
+	return s.attempt.Conclude(r)
 }
 
 func (s *supervisor) status(state port.RunState, started time.Time, why string) error {
-	return s.attempt.setStatus(status{PID: os.Getpid(), State: state, Started: started, Reason: why})
+	return s.attempt.SetStatus(attempt.Status{PID: os.Getpid(), State: state, Started: started, Reason: why})
 }
 
 // untaken is the result of a run that got no GPUs.
@@ -129,12 +130,12 @@ func (s *supervisor) untaken(ctx context.Context, started time.Time, why error) 
 }
 
 func (s *supervisor) asked() bool {
-	_, err := os.Stat(s.attempt.file("stop"))
+	_, err := os.Stat(s.attempt.File("stop"))
 	return err == nil
 }
 
 // kept names the work directory without where the state directory is.
 func (s *supervisor) kept() string {
-	key := filepath.Dir(s.attempt.dir)
-	return filepath.Join(filepath.Base(filepath.Dir(key)), filepath.Base(key), filepath.Base(s.attempt.dir), "work")
+	key := filepath.Dir(s.attempt.Dir)
+	return filepath.Join(filepath.Base(filepath.Dir(key)), filepath.Base(key), filepath.Base(s.attempt.Dir), "work")
 }
