@@ -3,7 +3,7 @@
 //
 // A pack is made by a task of its own, which carries out nothing of the repository: it is
 // given a lock, makes the environment, and packs it. No run, reviewed or not, has a hand in
-// what other runs are given. docs/decisions/018-packed-environments.md
+// what other runs are given. docs/decisions/020-packed-environments.md
 
 package runner
 
