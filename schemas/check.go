@@ -91,6 +91,7 @@ func (s *Project) check(c *checker, d *document) {
 		c.path(d, fmt.Sprintf("spec.policy.paths.%d", i), p, folder)
 	}
 	s.runners(c, d)
+	schedule(d, "spec.images.schedule", s.Images.Schedule)
 }
 
 // schedule checks a cron expression. Times are UTC everywhere, so that a zone of its own is none.

@@ -52,6 +52,12 @@ type RunDefaults struct {
 	Image string `json:"image,omitempty" part:"recipe"`
 }
 
+// ImageTags says how the tags of images are followed. An image runs by its digest: what its tag names meanwhile is proposed.
+type ImageTags struct {
+	// Schedule says when the controller asks registries whether tags name other images by now, as a cron expression ("0 6 * * 1") or @daily, @weekly and so on, in UTC; without it, vishwa image refresh alone does.
+	Schedule string `json:"schedule,omitempty" part:"placement"`
+}
+
 // Cluster is a Kubernetes cluster.
 type Cluster struct {
 	// Context is a context of the kubeconfig; without it, its current one, or the cluster that Vishwa runs in.

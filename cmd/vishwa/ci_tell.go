@@ -209,7 +209,7 @@ func verdict(r templates.Report) error {
 		if r.Pull > 0 {
 			return nil
 		}
-		kind, way = fault.Held, "approve it, as the report says, and run the job again"
+		kind, way = fault.Held, "do what the report says of each step that is held (approve it, or resume it), and run the job again"
 	case templates.Running:
 		kind, way = fault.Conflict, "somebody else is at it: look at the pull request's comment"
 	default:

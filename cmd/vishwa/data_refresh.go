@@ -103,6 +103,7 @@ type refreshing struct {
 
 	cli  *cli
 	work *data.Workspace
+	root string // of the work tree
 	s    *station
 }
 
@@ -113,10 +114,9 @@ func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err 
 	if r.work, err = a.workspace(0); err != nil {
 		return nil, err
 	}
-	if r.push {
-		if _, err := r.git(ctx, "remote", "get-url", "origin"); err != nil {
-			return nil, fault.WithHint(fault.New(fault.Missing, "there is no remote origin to push to"), "name it: git remote add origin URL; or leave out --push")
-		}
+	r.root = r.work.Root()
+	if err := r.pushable(ctx); err != nil {
+		return nil, err
 	}
 	if r.s, err = a.open(ctx, reading); err != nil {
 		return nil, err
@@ -157,6 +157,17 @@ func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err 
 	}
 	more, err := r.propose(ctx, head.SHA, head.Branch, kept)
 	return append(out, more...), err
+}
+
+// pushable tells what pushes that there is nowhere to push to.
+func (r *refreshing) pushable(ctx context.Context) error {
+	if !r.push {
+		return nil
+	}
+	if _, err := r.git(ctx, "remote", "get-url", "origin"); err != nil {
+		return fault.WithHint(fault.New(fault.Missing, "there is no remote origin to push to"), "name it: git remote add origin URL; or leave out --push")
+	}
+	return nil
 }
 
 func direct(d schemas.Declaration) bool { return d.Spec.(schemas.Data).Data().Source.Refresh.Direct() }
@@ -272,7 +283,7 @@ func (r *refreshing) commit(ctx context.Context, one *app.Refreshed, branch stri
 }
 
 func (r *refreshing) git(ctx context.Context, args ...string) (string, error) {
-	return gitIn(ctx, r.work.Root(), "", args...)
+	return gitIn(ctx, r.root, "", args...)
 }
 
 func exists(path string) bool {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -11,13 +12,14 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 func (a *cli) imageVerb() *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "Pin the container images that runs are carried out in", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(a.imagePinVerb())
+	cmd.AddCommand(a.imagePinVerb(), a.imageRefreshVerb())
 	return cmd
 }
 
@@ -39,12 +41,9 @@ VISHWA_OCI_PASSWORD.
 The image is part of the key: what ran in another one is run again.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref := schemas.ProjectRef
-			if args[0] != string(ref.Kind) {
-				var err error
-				if ref, err = schemas.ParseRef(args[0]); err != nil {
-					return usage(cmd, err)
-				}
+			ref, err := imageRef(cmd, args[0])
+			if err != nil {
+				return err
 			}
 			env, err := a.env()
 			if err != nil {
@@ -80,4 +79,97 @@ The image is part of the key: what ran in another one is run again.`,
 	cmd.Flags().StringSliceVar(&platforms, "platform", nil, "refuse an image that has nothing for this `PLATFORM`, such as linux/amd64")
 	formats(cmd, &format, "text", "json")
 	return cmd
+}
+
+// imageRef is what names an image: a declaration, or the project.
+func imageRef(cmd *cobra.Command, arg string) (schemas.Ref, error) {
+	if arg == string(schemas.ProjectRef.Kind) {
+		return schemas.ProjectRef, nil
+	}
+	ref, err := schemas.ParseRef(arg)
+	if err != nil {
+		return ref, usage(cmd, err)
+	}
+	return ref, nil
+}
+
+func (a *cli) imageRefreshVerb() *cobra.Command {
+	var format string
+	r := refreshing{cli: a}
+	cmd := &cobra.Command{
+		Use: "refresh [REF...]", Short: "Propose the images that tags name by now",
+		Long: `Ask registries what the tags of the declared images name now, or those of the images that
+are named by REF: a transform, a training, a deployment, or project for
+spec.defaults.image. What has moved is proposed, all in one commit on the branch
+vishwa/images/BRANCH, ready for a pull request. The same images are proposed once, and the
+work tree stays as it is.
+
+The controller does this by itself, as spec.images.schedule of the Project says.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o := app.ImageRefresh{}
+			for _, arg := range args {
+				ref, err := imageRef(cmd, arg)
+				if err != nil {
+					return err
+				}
+				o.Refs = append(o.Refs, ref)
+			}
+			out, err := r.images(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return a.json(out)
+			}
+			for _, m := range out.Images {
+				fmt.Fprintf(a.out, "%s: %s (%s)\n", shownRef(m.Ref), m.Image, strings.Join(m.Platforms, ", "))
+			}
+			switch {
+			case out.Proposed == nil:
+				fmt.Fprintf(a.out, "%s looked at; none has moved.\n", plural.Of(int64(out.Seen), "image"))
+			case out.Already:
+				fmt.Fprintf(a.out, "Proposed already, on %s.\n", out.Proposed.Branch)
+			case r.push:
+				fmt.Fprintf(a.out, "Pushed to %s as %.7s.\n", out.Proposed.Branch, out.Proposed.SHA)
+			default:
+				fmt.Fprintf(a.out, "Committed to %s as %.7s. Next: git push origin %s, and open a pull request.\n", out.Proposed.Branch, out.Proposed.SHA, out.Proposed.Branch)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&r.push, "push", false, "push the commit to origin")
+	formats(cmd, &format, "text", "json")
+	return cmd
+}
+
+// shownRef is how a person names what names an image.
+func shownRef(ref schemas.Ref) string {
+	if ref == schemas.ProjectRef {
+		return string(ref.Kind)
+	}
+	return ref.String()
+}
+
+// images proposes what has moved on a branch of its own.
+func (r *refreshing) images(ctx context.Context, o app.ImageRefresh) (out app.RefreshedImages, err error) {
+	if r.s, err = r.cli.open(ctx, reading); err != nil {
+		return out, err
+	}
+	defer r.s.close()
+	r.root = r.s.Repo.Dir()
+	if err = r.pushable(ctx); err != nil {
+		return out, err
+	}
+	if o.Env, err = r.cli.env(); err != nil {
+		return out, err
+	}
+	head, err := r.s.Repo.Head(ctx)
+	if err != nil {
+		return out, err
+	}
+	p := &app.Proposer{Repo: r.s.Repo, Base: head.Branch, Head: head.SHA, Tip: r.tip, Move: r.move}
+	if name, email := r.s.Repo.Person(); name != "" {
+		p.For = name + " <" + email + ">"
+	}
+	return p.ProposeImages(ctx, o)
 }

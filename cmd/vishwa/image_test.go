@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,27 @@ func TestImagesArePinned(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"move": func(ts *testscript.TestScript, _ bool, args []string) { pushImage(t, address+"/"+args[0], "amd64") },
 		},
+	})
+}
+
+func TestImagesThatMovedAreProposed(t *testing.T) {
+	t.Parallel()
+	between := porttest.NewBetween(t, locked(registrytest.Memory()))
+	address := strings.TrimPrefix(between.URL, "http://")
+	pushImage(t, address+"/base:1", "amd64")
+	keys, cmds := quickKeys(t), forgeCommands()
+	cmds["move"] = func(ts *testscript.TestScript, _ bool, args []string) { pushImage(t, address+"/"+args[0], "amd64") }
+	testscript.Run(t, testscript.Params{
+		Files: []string{"testdata/oci/moved.txtar"},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("OCI", address)
+			env.Setenv("VISHWA_OCI_REGISTRY", address)
+			env.Setenv("VISHWA_OCI_USERNAME", registryUser)
+			env.Setenv("VISHWA_OCI_PASSWORD", registryPassword)
+			env.Defer(func() { leaks(t, env.WorkDir, registryPassword) })
+			return errors.Join(settle(t, env, keys), begin(t, env))
+		},
+		Cmds: cmds,
 	})
 }
 

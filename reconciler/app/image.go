@@ -62,7 +62,7 @@ func PinImage(ctx context.Context, root string, o ImageOptions) (PinnedImage, er
 	if err != nil {
 		return p.PinnedImage, fault.New(fault.Invalid, "read %s: %w", p.Pos.File, err)
 	}
-	out, err := schemas.SetText(raw, o.Ref.Whole(), p.field, p.Image)
+	out, err := schemas.SetText(raw, p.of, p.field, p.Image)
 	if err != nil {
 		return p.PinnedImage, fault.WithHint(fmt.Errorf("%s: %w", p.Pos, err), "%s", fault.HintOf(err))
 	}
@@ -97,15 +97,25 @@ func nameOf(ref schemas.Ref) string {
 type imageField struct {
 	PinnedImage
 	field string
+	of    schemas.Ref // whose field it is, with the project's own name
 }
 
 // declaredImage finds where ref names its image.
 func declaredImage(ctx context.Context, tree fs.FS, ref schemas.Ref) (imageField, error) {
-	p := imageField{PinnedImage: PinnedImage{Ref: ref}, field: "spec.image"}
 	decls, problems := schemas.Load(ctx, tree)
 	if ctx.Err() != nil {
-		return p, fault.New(fault.Cancelled, "read the declarations: %w", context.Cause(ctx))
+		return imageField{PinnedImage: PinnedImage{Ref: ref}}, fault.New(fault.Cancelled, "read the declarations: %w", context.Cause(ctx))
 	}
+	p, err := imageIn(decls, ref)
+	if fault.Of(err) == fault.Missing && len(problems) > 0 && !strings.Contains(fault.HintOf(err), "did you mean") {
+		return p, fault.WithHint(err, "correct the declarations first; vishwa validate tells what is wrong")
+	}
+	return p, err
+}
+
+// imageIn is where ref, one of decls, names its image.
+func imageIn(decls []schemas.Declaration, ref schemas.Ref) (imageField, error) {
+	p := imageField{PinnedImage: PinnedImage{Ref: ref}, field: "spec.image", of: ref.Whole()}
 	var names []string
 	for _, d := range decls {
 		spec, in := d.Spec.(schemas.Imaged)
@@ -122,16 +132,13 @@ func declaredImage(ctx context.Context, tree fs.FS, ref schemas.Ref) (imageField
 		case field == "":
 			return p, fault.WithHint(fault.New(fault.Invalid, "%s runs in no image", ref), "name a transform, a training, a deployment of target docker, or project for the default")
 		}
-		p.Was, p.field = image, field
+		p.Was, p.field, p.of = image, field, d.Ref()
 		p.Pos = d.Fields(p.field)
 		return p, nil
 	}
 	err := fault.New(fault.Missing, "%s is not declared", nameOf(ref))
 	if near := schemas.Nearest(ref.Whole().String(), names); near != "" {
 		return p, fault.WithHint(err, "did you mean %s?", near)
-	}
-	if len(problems) > 0 {
-		return p, fault.WithHint(err, "correct the declarations first; vishwa validate tells what is wrong")
 	}
 	return p, fault.WithHint(err, "name a transform, a training, a deployment of target docker, or project for the default")
 }

@@ -27,9 +27,12 @@ type Refreshing struct {
 	Consider bool
 }
 
-// refreshing lists the datasets that are looked at on schedule.
+// refreshing lists the datasets that are looked at on schedule; the images of all declarations are the project's.
 func refreshing(in *pass.Intent) map[schemas.Ref]string {
 	out := map[schemas.Ref]string{}
+	if in.Project != nil && in.Project.Images.Schedule != "" {
+		out[schemas.ProjectRef] = in.Project.Images.Schedule
+	}
 	for _, d := range in.Decls {
 		if spec, ok := d.Spec.(schemas.Data); ok {
 			if src := spec.Data().Source; src.Mutable() && src.Refresh != nil && src.Refresh.Schedule != "" {
@@ -79,11 +82,7 @@ func (s *ManagedRepository) refresh(ctx context.Context, branch string) (moved b
 	}
 	if s.o.Forge != nil {
 		p.Ask = func(ctx context.Context, t templates.PinText, from, sha string) (int, string, error) {
-			pull, err := s.office.Forge.Propose(ctx, port.Proposal{Base: branch, Head: from, SHA: sha, Title: t.Subject(), Body: t.Body()})
-			if pull.Closed { // people said no, and nobody is asked again
-				return 0, pull.URL, err
-			}
-			return pull.Number, pull.URL, err
+			return s.propose()(ctx, port.Proposal{Base: branch, Head: from, SHA: sha, Title: t.Subject(), Body: t.Body()})
 		}
 	}
 	all, failed := p.Propose(ctx, RefreshOptions{
@@ -99,6 +98,17 @@ func (s *ManagedRepository) refresh(ctx context.Context, branch string) (moved b
 			moved = moved || r.Proposed.Branch == branch
 		}
 	}
+	if due[schemas.ProjectRef] {
+		images, err := p.ProposeImages(ctx, ImageRefresh{Env: s.o.Env, Ask: s.propose()})
+		if err != nil {
+			failed = append(failed, err)
+		}
+		if r := images.Proposed; r != nil {
+			notes = append(notes, saidOfImages(images))
+			s.o.Env.Log.InfoContext(ctx, "proposed", "images", len(images.Images), "branch", r.Branch, "revision", r.SHA, "pull", r.Pull)
+			all = append(all, Refreshed{Ref: schemas.ProjectRef, Proposed: r})
+		}
+	}
 	s.note(branch, due, all, failed)
 	for _, r := range all {
 		if s.o.Refresh.Consider && r.Proposed != nil && r.Proposed.Pull > 0 {
@@ -108,6 +118,20 @@ func (s *ManagedRepository) refresh(ctx context.Context, branch string) (moved b
 		}
 	}
 	return moved, notes, worst(failed)
+}
+
+// propose opens pull requests, or finds them; nil: there is no forge. One that people closed has no number.
+func (s *ManagedRepository) propose() func(ctx context.Context, p port.Proposal) (int, string, error) {
+	if s.o.Forge == nil {
+		return nil
+	}
+	return func(ctx context.Context, p port.Proposal) (int, string, error) {
+		pull, err := s.office.Forge.Propose(ctx, p)
+		if pull.Closed { // people said no, and nobody is asked again
+			return 0, pull.URL, err
+		}
+		return pull.Number, pull.URL, err
+	}
 }
 
 // said is what people are told of a source that moved.
