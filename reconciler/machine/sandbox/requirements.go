@@ -30,9 +30,43 @@ func CheckLock(lock []byte) (line int, err error) {
 		case strings.HasPrefix(word, "-"): // an option, such as --index-url
 		case !strings.Contains(line, "--hash=") && !strings.Contains(line, "--hash "):
 			return n + 1, fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d: %s has no hash", n+1, strings.Fields(line)[0]), wayLock)
+		default:
+			if what := notPinned(line); what != "" {
+				return n + 1, fault.WithHint(fault.New(fault.Invalid, "read lock file: line %d: %s %s", n+1, strings.Fields(line)[0], what), wayLock)
+			}
 		}
 	}
 	return 0, nil
+}
+
+var (
+	hashes     = regexp.MustCompile(`--hash[= ]\s*(\S*)`)
+	strongHash = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`)
+	oneVersion = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*\(?\s*={2,3}\s*[A-Za-z0-9.!+_-]+\s*\)?$`)
+)
+
+// notPinned is what pip's --require-hashes refuses of a package with hashes: another algorithm
+// than SHA-2, and more versions than one; empty where it takes it. A file named by its path or
+// address is one file anyway. https://pip.pypa.io/en/stable/topics/secure-installs/
+func notPinned(line string) string {
+	for _, h := range hashes.FindAllStringSubmatch(line, -1) {
+		if !strongHash.MatchString(strings.ToLower(h[1])) {
+			return "has the hash " + h[1] + ", which is no whole sha256, sha384 or sha512"
+		}
+	}
+	name, _, _ := strings.Cut(line, "--hash")
+	name, _, _ = strings.Cut(name, ";")
+	name, _, _ = strings.Cut(name, " --") // options of the package's own
+	name = strings.TrimSpace(name)
+	if strings.ContainsAny(name, "@/\\") || oneVersion.MatchString(name) {
+		return ""
+	}
+	for _, file := range []string{".whl", ".zip", ".tar.gz", ".tar.bz2"} {
+		if strings.HasSuffix(name, file) {
+			return ""
+		}
+	}
+	return "is not of one version, as name==1.2.3 is"
 }
 
 // logicalLines joins lines that end in a back-slash, as pip does, and drops

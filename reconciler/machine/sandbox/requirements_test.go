@@ -38,6 +38,28 @@ func TestAnInstallerWithALoginBuildsNothing(t *testing.T) {
 	}
 }
 
+// TestALockIsWhatPipTakes: what pip --require-hashes refuses when it installs is found before.
+func TestALockIsWhatPipTakes(t *testing.T) {
+	hash := " --hash=sha256:" + strings.Repeat("a", 64)
+	for _, line := range []string{
+		"six==1.16.0" + hash, "six === 1.16.0" + hash, "b[c, d]==2 ; python_version < \"3.13\"" + hash, "six (==1.0)" + hash, "six==1+cpu" + hash + hash,
+		"six @ https://files.example.com/six-1.0.whl" + hash, "./six-1.0-py3-none-any.whl" + hash, "six-1.0-py3-none-any.whl" + hash, "six==1 --hash sha512:" + strings.Repeat("B", 128),
+		"six==1 --no-binary six" + hash,
+	} {
+		if n, err := CheckLock([]byte("# made\n" + line + "\n")); err != nil {
+			t.Errorf("%q is refused at line %d: %v", line, n, err)
+		}
+	}
+	for line, want := range map[string]string{
+		"six==1.16.0 --hash=md5:" + strings.Repeat("a", 32): "no whole sha256", "six==1 --hash=sha256:abc": "no whole sha256", "six==1" + hash + " --hash=sha1:" + strings.Repeat("a", 40): "sha1",
+		"six>=1.16" + hash: "one version", "six" + hash: "one version", "six==1.*" + hash: "one version", "six==1,!=2" + hash: "one version", "six~=1.0" + hash: "one version", "six==1 --hash=" + hash: "no whole sha256",
+	} {
+		if n, err := CheckLock([]byte("# made\n" + line + "\n")); fault.Of(err) != fault.Invalid || n != 2 || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
+			t.Errorf("%q: line %d, %v", line, n, err)
+		}
+	}
+}
+
 // TestALoginIsFoundWhereverItIsNamed: in a file that a variable names, too.
 func TestALoginIsFoundWhereverItIsNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pip.conf")
