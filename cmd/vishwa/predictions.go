@@ -312,6 +312,9 @@ func (a *cli) sayReport(r predictionlog.Report, all bool) {
 	}
 	a.counts(a.err, []count{{"Not logged, as more came than could be written", r.Dropped}, {"Left out, as they are of a time that is not yet (a clock is wrong)", r.Future},
 		{"Without a time that can be read", r.Timeless}, {"With an id that came before", r.Duplicates}})
+	if r.Unread > 0 {
+		fmt.Fprintf(a.err, "%s of parts left out: there are too many others.\n", plural.Of(r.Unread, "column"))
+	}
 	for _, column := range slices.Sorted(maps.Keys(r.Retyped)) {
 		fmt.Fprintf(a.err, "The type of %s changed: %s.\n", column, r.Retyped[column])
 	}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/gauge"
@@ -78,15 +77,26 @@ func (n nullRates) keep(d digest.Digest, v drift.Null) {
 	}
 }
 
-// logged reads a log with its features by their own names.
+// logged reads a log with its features by their own names, as far as their requests were
+// answered: what a model refuses tells of whoever asked, and never has an outcome.
 type logged struct {
 	*predictionlog.Reader
 	names []string
 }
 
+// Next reads the next row that was answered.
+func (l *logged) Next() (*table.Row, error) {
+	for {
+		row, err := l.Reader.Next()
+		if err != nil || l.Answered() {
+			return row, err
+		}
+	}
+}
+
 func (l *logged) Columns() []string {
 	for _, name := range l.Reader.Columns()[len(l.names):] {
-		l.names = append(l.names, strings.TrimPrefix(name, predictions.FeaturePrefix))
+		l.names = append(l.names, predictions.OwnName(name))
 	}
 	return l.names
 }

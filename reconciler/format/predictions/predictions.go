@@ -25,7 +25,9 @@ package predictions
 
 import (
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -51,6 +53,20 @@ const (
 	FeaturePrefix = "feature."
 	OutputPrefix  = "output."
 )
+
+// contract are the columns that clients do not name.
+var contract = append(slices.Clone(fixedColumns), ColumnOther, ColumnRequest, ColumnResponse, ColumnEncoding)
+
+// OwnName is what a column is called beside the reference: a feature by its own name. One that a
+// client calls like a column of the log keeps its prefix, so that no client writes the time, the
+// id or the prediction of a row; and no two columns have one name.
+func OwnName(column string) string {
+	bare, ok := strings.CutPrefix(column, FeaturePrefix)
+	if !ok || slices.Contains(contract, bare) || strings.HasPrefix(bare, FeaturePrefix) || strings.HasPrefix(bare, OutputPrefix) {
+		return column
+	}
+	return bare
+}
 
 const (
 	mostInstances = 10_000   // of a request; of one that asks about more the bodies are kept

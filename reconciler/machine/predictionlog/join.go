@@ -120,7 +120,7 @@ func (j *Joined) Next() (*table.Row, error) {
 	when, _ := parseTime(j.cell(j.q.Time)) // without a time, every label counts
 	at := j.at[ColumnLabel]
 	row.Cells[at], row.Text[at] = nil, false
-	if !j.answered() {
+	if !j.Answered() {
 		return row, nil
 	}
 	if v, ok := j.labels.Join(string(j.cell(j.q.ID)), when, j.now); ok {
@@ -128,12 +128,6 @@ func (j *Joined) Next() (*table.Row, error) {
 		row.Cells[at], row.Text[at] = j.text, v.Kind == predictions.Text
 	}
 	return row, nil
-}
-
-// answered is false where the row's status is an error's: there is nothing to have a label.
-func (j *Joined) answered() bool {
-	status := j.cell(predictions.ColumnStatus)
-	return status == nil || len(status) == 3 && status[0] == '2'
 }
 
 // Coverage tells how the labels fit so far.

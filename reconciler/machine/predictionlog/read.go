@@ -43,6 +43,8 @@ const (
 	ahead    = 5 * time.Minute // that another machine's clock may be
 	inMemory = 32 << 20        // bytes of a part that is read at once; a larger one goes through a file
 	mostIDs  = 1 << 20         // that are told apart
+	mostRead = 16 << 10        // columns of all parts together: clients name them, and each row is as wide
+	mostPart = 2 << 30         // bytes of a part
 	mostOdd  = 20              // parts and columns that a report names
 	foreign  = 24 * time.Hour  // by which rows of another program's part may be beside its name's hour, as zones are
 )
@@ -58,6 +60,7 @@ type Report struct {
 	Uncounted  bool              `json:"uncounted,omitempty"`  // there are more ids than are told apart: there may be more duplicates
 	Unreadable []string          `json:"unreadable,omitempty"` // parts that cannot be read, and why
 	Retyped    map[string]string `json:"retyped,omitempty"`    // columns whose type changed, and how
+	Unread     int64             `json:"unread,omitempty"`     // columns of parts that were left out, since there are too many others
 	Last       string            `json:"last,omitempty"`       // key of the last part
 }
 
@@ -174,6 +177,9 @@ func (r *Reader) gather(row *table.Row) {
 	clear(r.row.Cells)
 	clear(r.row.Text)
 	for i, c := range row.Cells {
+		if r.place[i] < 0 {
+			continue
+		}
 		r.row.Cells[r.place[i]] = c
 		r.row.Text[r.place[i]] = row.Text != nil && row.Text[i]
 	}
@@ -182,6 +188,10 @@ func (r *Reader) gather(row *table.Row) {
 func (r *Reader) column(name string) int {
 	i, known := r.at[name]
 	if !known {
+		if len(r.columns) >= mostRead {
+			r.report.Unread++
+			return -1
+		}
 		i = len(r.columns)
 		r.at[name], r.columns = i, append(r.columns, name)
 	}
@@ -193,6 +203,13 @@ func (r *Reader) cell(name string) []byte {
 		return r.row.Cells[i]
 	}
 	return nil
+}
+
+// Answered is false where the status of the row that was read last is an error's: there is
+// nothing to have a label.
+func (r *Reader) Answered() bool {
+	status := r.cell(predictions.ColumnStatus)
+	return status == nil || len(status) == 3 && status[0] == '2'
 }
 
 // wanted tells whether the row is of the window, and counts what is odd about it.
@@ -319,6 +336,9 @@ func (r *Reader) begin(o port.Object) error {
 
 // whole has all of a part at hand: in memory, or in a file where it is large.
 func (r *Reader) whole(body io.Reader, size int64) (io.ReaderAt, error) {
+	if size > mostPart {
+		return nil, fault.New(fault.Invalid, "it has %d MiB, and at most %d are read", size>>20, mostPart>>20)
+	}
 	if size <= inMemory {
 		r.buf = slices.Grow(r.buf[:0], int(size))[:size]
 		if _, err := io.ReadFull(body, r.buf); err != nil {
@@ -331,7 +351,7 @@ func (r *Reader) whole(body io.Reader, size int64) (io.ReaderAt, error) {
 		return nil, fault.New(fault.Transient, "read the prediction log: %w", err)
 	}
 	r.file = f
-	if _, err := io.Copy(f, body); err != nil {
+	if _, err := io.Copy(f, io.LimitReader(body, size)); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -349,6 +369,9 @@ func (r *Reader) noted(in io.ReaderAt, o port.Object) error {
 	for _, c := range f.Columns {
 		name, typ := strings.Join(c.Path, "."), typeName(c)
 		was, known := r.types[name]
+		if !known && len(r.types) >= mostRead {
+			continue
+		}
 		if known && was != typ && (r.report.Retyped[name] != "" || len(r.report.Retyped) < mostOdd) {
 			retyped := maps.Clone(r.report.Retyped)
 			if retyped == nil {

@@ -62,6 +62,24 @@ func TestLogsThatExistAreRead(t *testing.T) {
 	}
 }
 
+// Whoever is served names columns: as many of them as there are requests.
+func TestColumnsWithoutEndAreNotHeld(t *testing.T) {
+	const wide = 1000
+	files, want := map[string]string{}, []string{}
+	for part := range mostRead/wide + 1 {
+		var head strings.Builder
+		for i := range wide {
+			fmt.Fprintf(&head, "junk%d_%d,", part, i)
+		}
+		files[fmt.Sprintf("%02d.csv", part)] = head.String() + "id,x\n" + strings.Repeat("7,", wide) + fmt.Sprintf("%d,5\n", part)
+		want = append(want, fmt.Sprintf("%d 5", part))
+	}
+	got, report := told(t, lay(t, files), Query{Time: "-"}, "id", "x")
+	if fmt.Sprint(got) != fmt.Sprint(want) || report.Unread != (mostRead/wide+1)*wide+2-mostRead {
+		t.Errorf("%q, want %q; %d columns were not read", got, want, report.Unread)
+	}
+}
+
 func TestAColumnThatChangesItsTypeIsSaid(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, Options{Dir: dir})

@@ -191,7 +191,7 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	if err := base.readData(ctx, s.spec.Reference, from); err != nil {
 		return e, err
 	}
-	now := &rows{session: s, current: true}
+	now := &rows{session: s, current: true, base: &base.side}
 	if err := now.window(ctx); err != nil {
 		return e, err
 	}

@@ -30,6 +30,7 @@ type rows struct {
 	*session
 	current bool
 	side    watch.Side
+	base    *watch.Side // the reference, of a window
 	told    watch.Data
 	skip    int64 // rows before the newest ones
 
@@ -165,8 +166,12 @@ func (r *rows) one(ctx context.Context, f digest.File, as schemas.Format, read f
 	return read(t)
 }
 
-// keep tells whether a column is held.
+// keep tells whether a column is held: of a window none but those that the reference has, as
+// clients may name what they like.
 func (r *rows) keep(name string) bool {
+	if r.base != nil && !r.base.Has(name) {
+		return false
+	}
 	if len(r.spec.Columns) > 0 {
 		_, named := r.spec.Columns[name]
 		return named
