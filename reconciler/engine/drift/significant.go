@@ -3,7 +3,11 @@
 
 package drift
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // significance is the p-value of Kolmogorov and Smirnov for numbers and of chi-square over both
 // samples for names; effect is the largest distance of the distribution functions, or half the
@@ -90,4 +94,44 @@ func shape(ref, cur *Sample) *Shape {
 		}
 	}
 	return out
+}
+
+// told is the p-value at which a change is told from chance in blind.
+const told = 0.05
+
+// blind tells whether a window of n values is too small to show a change, whatever method it is
+// held by: one half of whose values the reference does not have is not significant.
+func blind(ref *Sample, n int) bool {
+	if !ref.Category && min(ref.N(), n) > 100 {
+		return false
+	}
+	p, _ := significance(ref, halved(ref, n))
+	return !(p <= told)
+}
+
+// halved is a window of n values: one half lies as those of the reference do, the other is new.
+func halved(ref *Sample, n int) *Sample {
+	const fresh = "\x00"
+	kept := n - n/2
+	if !ref.Category {
+		out := make([]float64, 0, n)
+		for i := range kept {
+			out = append(out, ref.Numbers[(2*i+1)*len(ref.Numbers)/(2*kept)])
+		}
+		beyond := math.Nextafter(ref.Numbers[len(ref.Numbers)-1], math.Inf(1))
+		for range n / 2 {
+			out = append(out, beyond)
+		}
+		return &Sample{Numbers: out}
+	}
+	names := ref.Names()
+	counts := map[string]int{fresh: n / 2}
+	at, sum := 0, 0
+	for _, k := range slices.Sorted(maps.Keys(names.Counts)) {
+		sum += names.Counts[k]
+		for ; at < kept && (2*at+1)*names.N()/(2*kept) < sum; at++ {
+			counts[k]++
+		}
+	}
+	return Categories(counts)
 }

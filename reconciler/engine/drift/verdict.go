@@ -49,6 +49,7 @@ type Column struct {
 	Shape *Shape `json:"shape,omitempty"`
 
 	enough bool
+	blind  bool
 }
 
 // Number is a float that JSON can always hold: what is no number is null.
@@ -108,6 +109,7 @@ func Hold(name string, set Setting, ref, cur *Sample, null func(m Method, thresh
 	if !found.Enough {
 		return c.end(Insufficient, fmt.Sprintf("windows of %d values alarm by chance in %.0f %% of cases", cur.N(), 100*found.Rate))
 	}
+	c.blind = blind(ref, cur.N())
 	return c
 }
 
@@ -133,6 +135,8 @@ func Judge(columns []Column, fdr float64) {
 		c := &columns[held[k]]
 		c.Adjusted = number(q)
 		switch {
+		case c.blind && (!c.Alarm || q > fdr): // that nothing is found tells nothing
+			c.Verdict, c.Why = Insufficient, fmt.Sprintf("a change of half of %d values would not be told from chance", c.Window)
 		case !c.Alarm:
 			c.Verdict = Stable
 		case q > fdr:

@@ -92,6 +92,44 @@ func TestAWindowThatIsTooSmallHasNoVerdict(t *testing.T) {
 	}
 }
 
+// Two rows are never well: a p-value of so few is large whatever they are.
+func TestNoMethodCallsAFewRowsStable(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	numbers := func(n int) *Sample {
+		v := make([]float64, n)
+		for i := range v {
+			v[i] = r.NormFloat64()
+		}
+		return Numeric(v)
+	}
+	categories := func(n int) *Sample {
+		counts := map[string]int{}
+		for range n {
+			counts[string(rune('a'+r.IntN(2)))]++
+		}
+		return Categories(counts)
+	}
+	quiet := func(Method, float64, int) Null { return Null{Enough: true} }
+	for _, m := range methods {
+		for kind, draw := range map[bool]func(int) *Sample{false: numbers, true: categories} {
+			if !m.Takes(kind) {
+				continue
+			}
+			for _, n := range []int{1, 2, 3, 400} {
+				cur := draw(n)
+				c := []Column{Hold("x", Setting{Method: m.Name}, draw(400), cur, quiet)}
+				Judge(c, 0.05)
+				if few := n < 4; few == (c[0].Verdict == Stable) && (few || c[0].Verdict == Insufficient) {
+					t.Errorf("%s of %d values, categories %v: %s: %s", m.Name, n, kind, c[0].Verdict, c[0].Why)
+				}
+			}
+		}
+	}
+	if blind(numbers(1000), 9) || !blind(numbers(3), 1000) || blind(categories(1000), 40) || !blind(categories(2), 1000) {
+		t.Error("the size from which on windows tell something has changed")
+	}
+}
+
 func TestAnEmptyWindowIsNoScoreOfZero(t *testing.T) {
 	ref := Numeric([]float64{1, 2, 3})
 	for _, cur := range []*Sample{Numeric(nil), Numeric([]float64{math.NaN(), math.Inf(1)})} {
