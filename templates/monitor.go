@@ -145,6 +145,9 @@ func asked(m watch.Metric) string {
 	if m.Broken {
 		s += ": broken"
 	}
+	if m.Few {
+		s += ": too few rows to tell"
+	}
 	return s
 }
 

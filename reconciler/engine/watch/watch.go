@@ -53,6 +53,7 @@ type Metric struct {
 	Min    *float64      `json:"min,omitempty"`
 	Max    *float64      `json:"max,omitempty"`
 	Broken bool          `json:"broken,omitempty"`
+	Few    bool          `json:"few,omitempty"` // rows: whether a bound is broken cannot be told
 	// Low and High are where the metric lay in the reference, three deviations to each side.
 	Low  *drift.Number `json:"low,omitempty"`
 	High *drift.Number `json:"high,omitempty"`
@@ -106,6 +107,11 @@ func (e *Evidence) Judge() {
 	for _, c := range e.Columns {
 		if c.Verdict == drift.Drift {
 			say(ledger.Drifted, "column "+c.Name+" has drifted: "+c.Method+" "+text(c.Score))
+		}
+	}
+	for _, m := range e.Realized {
+		if m.Few {
+			say(ledger.Unknown, m.Name+" of the labelled rows is "+text(m.Value)+bounds(m)+": they are too few to tell")
 		}
 	}
 	for _, g := range e.Gauges {

@@ -46,6 +46,7 @@ func TestAWindowIsJudgedByTheWorstOfIt(t *testing.T) {
 		"nothing":                         {Evidence{}, ledger.Unknown},
 		"a broken metric":                 {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Realized: []Metric{{Name: "f1", Value: value(0.1), Broken: true}}}, ledger.Drifted},
 		"an estimated one breaks nothing": {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Estimated: []Metric{{Name: "f1", Value: value(0.1), Broken: true}}}, ledger.Well},
+		"too few outcomes":                {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Realized: []Metric{{Name: "f1", Value: value(0.1), Few: true}}}, ledger.Unknown},
 		"a broken gauge":                  {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Gauges: []GaugeReading{{Broken: true, Value: value(1)}}}, ledger.Drifted},
 		"a gauge that is not known":       {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Gauges: []GaugeReading{{Unknown: "down"}}}, ledger.Unknown},
 	} {
@@ -187,5 +188,54 @@ func TestRowsThatAreRefusedEndTheReading(t *testing.T) {
 	}, nil)
 	if !errors.Is(err, no) || s.Rows != 1 {
 		t.Errorf("%v after %d rows", err, s.Rows)
+	}
+}
+
+// A bound is broken by what chance does not explain: one wrong answer of one is no alarm, and one
+// right answer of one is no proof.
+func TestABoundIsBrokenByWhatChanceDoesNotExplain(t *testing.T) {
+	class := func(right, wrong int) (out []Case) {
+		for i := range right + wrong {
+			truth := float64(i % 2)
+			answer := truth
+			if i >= right {
+				answer = 1 - truth
+			}
+			out = append(out, Case{Score: answer, Answer: answer, Outcome: truth, Labelled: true})
+		}
+		return out
+	}
+	least, most := 0.8, 2.0
+	regression := func(n int, miss float64) (out []Case) {
+		for i := range n {
+			out = append(out, Case{Answer: float64(i) + miss*float64(1+i%3)/2, Outcome: float64(i), Labelled: true})
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		metric      string
+		cases       []Case
+		broken, few bool
+	}{
+		"one wrong":              {"accuracy", class(0, 1), false, true},
+		"one right":              {"accuracy", class(1, 0), false, true},
+		"many right":             {"accuracy", class(900, 100), false, false},
+		"many wrong":             {"accuracy", class(700, 300), true, false},
+		"all of a few wrong":     {"accuracy", class(0, 8), true, false},
+		"as chance has it":       {"accuracy", class(795, 205), false, true},
+		"recall of no positive":  {"recall", []Case{{Answer: 0, Outcome: 0, Labelled: true}}, false, true},
+		"few of the rarer class": {"roc_auc", class(1, 1), false, true},
+		"a few errors":           {"mae", regression(3, 9), false, true},
+		"large errors":           {"rmse", regression(300, 9), true, false},
+		"small errors":           {"mae", regression(300, 0.1), false, false},
+	} {
+		v := drift.Number(Realized(c.metric, c.cases))
+		m := []Metric{{Name: c.metric, Value: &v, Min: &least}}
+		if c.metric == "mae" || c.metric == "rmse" {
+			m[0].Min, m[0].Max = nil, &most
+		}
+		if Settle(m, c.cases); m[0].Broken != c.broken || m[0].Few != c.few {
+			t.Errorf("%s: %v: broken %v, few %v", name, float64(v), m[0].Broken, m[0].Few)
+		}
 	}
 }

@@ -24,6 +24,7 @@ func (s *session) performance(ctx context.Context, e *watch.Evidence, base, now 
 		}
 		if e.Labels.Enough {
 			e.Realized = s.metrics(known, base.scored, watch.Realized)
+			watch.Settle(e.Realized, known)
 		}
 	}
 	if s.spec.Estimate == "" || len(e.Realized) > 0 {
