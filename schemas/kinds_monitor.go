@@ -141,7 +141,7 @@ type OnDrift struct {
 // Budget is so many proposals a period.
 type Budget struct {
 	// Max is how many.
-	Max int `json:"max" jsonschema:"required,minimum=1" part:"placement"`
+	Max int `json:"max" jsonschema:"required,minimum=1,maximum=64" part:"placement"`
 	// Per is in how long.
 	Per Duration `json:"per" jsonschema:"required" part:"placement"`
 }

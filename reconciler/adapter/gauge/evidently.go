@@ -5,6 +5,7 @@ package gauge
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"math"
@@ -13,11 +14,15 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const mostReport = 64 << 20 // bytes
+const (
+	mostReport  = 64 << 20 // bytes
+	mostMetrics = 10_000   // of drift: each is a line of the evidence
+)
 
 type report struct {
 	tree fs.FS
@@ -68,6 +73,9 @@ func (r report) Measure(ctx context.Context) ([]port.Measurement, error) {
 			return nil, err
 		}
 		if ok {
+			if len(out) == mostMetrics {
+				return nil, fault.WithHint(fault.New(fault.Invalid, "%s has more than %d metrics of drift", r.spec.Report, mostMetrics), "name the columns that matter in the report")
+			}
 			out = append(out, one)
 		}
 	}
@@ -93,7 +101,7 @@ func (r report) one(m metric) (out port.Measurement, ok bool, err error) {
 		if !known {
 			return out, false, fault.WithHint(fault.New(fault.Invalid, "%s: column %s has the unknown method %q", r.spec.Report, m.Config.Column, m.Config.Method), "use a statistic of docs/monitoring.md")
 		}
-		return port.Measurement{What: "drift of " + m.Config.Column, N: 1, Value: &x, Alarm: method.Drifted(x, limit)}, true, nil
+		return port.Measurement{What: "drift of " + harmless.Line(fmt.Sprintf("%.200s", m.Config.Column)), N: 1, Value: &x, Alarm: method.Drifted(x, limit)}, true, nil
 	case "DriftedColumnsCount":
 		var v struct{ Count, Share *float64 }
 		if json.Unmarshal(m.Value, &v) != nil || v.Share == nil || math.IsNaN(*v.Share) {

@@ -143,6 +143,31 @@ func TestPrometheusStatusesHaveTheirKind(t *testing.T) {
 	}
 }
 
+// What a server says goes into evidence, logs and comments.
+func TestAServersWordsSteerNothingAndTellNoToken(t *testing.T) {
+	for name, body := range map[string]string{
+		"a kind":              `{"status":"error","errorType":"\u001b[2J` + secret + `\n::error::","error":"x"}`,
+		"a message":           `{"status":"error","errorType":"bad_data","error":"\u001b]0;x\u0007 Bearer ` + secret + `"}`,
+		"a kind at length":    `{"status":"error","errorType":"` + strings.Repeat("k", 1<<20) + `","error":"x"}`,
+		"a message at length": `{"status":"error","errorType":"execution","error":"` + strings.Repeat("m ", 1<<20) + `"}`,
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			fmt.Fprint(w, body)
+		}))
+		most := 1.0
+		g, err := Prometheus(schemas.PrometheusGauge{URL: s.URL, Query: "up", Max: &most, Token: "VISHWA_SOURCE_PROM"}, Options{Env: env(), Allow: []string{"127.0.0.1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = g.Measure(t.Context())
+		s.Close()
+		if err == nil || len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\x1b\x07\n") || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %.500q", name, fmt.Sprint(err))
+		}
+	}
+}
+
 // A bound counts once it was broken all the time.
 func TestPrometheusAlarmsAfterItsTime(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -234,6 +259,7 @@ func TestEvidentlyReportsAreReadByTheirForm(t *testing.T) {
 		"before 0.7":        `{"metrics":[{"metric":"DatasetDriftMetric","result":{"dataset_drift":true}}]}`,
 		"nothing of drift":  `{"metrics":[]}`,
 		"an unknown method": strings.Replace(string(reportOf(1)), "Wasserstein distance (normed)", "somehow", 1),
+		"no end":            `{"metrics":[` + strings.Repeat(`{"config":{"type":"evidently:metric_v2:DriftedColumnsCount"},"value":{"share":1}},`, mostMetrics) + `{"config":{"type":"evidently:metric_v2:DriftedColumnsCount"},"value":{"share":1}}]}`,
 		"no number":         strings.Replace(string(reportOf(1)), `"value":1`, `"value":null`, 1),
 	} {
 		if _, err := read(text); fault.Of(err) != fault.Invalid {

@@ -41,6 +41,8 @@ type server struct {
 	spec schemas.PrometheusGauge
 	api  prometheus.API
 	host string
+
+	token string // that is never said
 }
 
 // Prometheus asks a server one question.
@@ -69,7 +71,7 @@ func Prometheus(spec schemas.PrometheusGauge, o Options) (port.Gauge, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "the server's address cannot be read")
 	}
-	return &server{o, spec, prometheus.NewAPI(client), u.Host}, nil
+	return &server{o, spec, prometheus.NewAPI(client), u.Host, token}, nil
 }
 
 // bounded sends the token and cuts what never ends.
@@ -163,6 +165,15 @@ func (s *server) one(v model.Value) (x float64, there bool, err error) {
 	return x, true, nil
 }
 
+// word is a text of the server, safe to show.
+func (s *server) word(text string, most int) string {
+	text = text[:min(len(text), most)]
+	if s.token != "" {
+		text = strings.ReplaceAll(text, s.token, "***")
+	}
+	return harmless.Line(strings.TrimSpace(strings.ToValidUTF8(text, "")))
+}
+
 // fault classes what went wrong, without what the address may hold.
 func (s *server) fault(ctx context.Context, err error) error {
 	var said *prometheus.Error
@@ -170,8 +181,8 @@ func (s *server) fault(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "ask %s: %w", s.host, context.Cause(ctx))
 	case errors.As(err, &said):
-		msg := harmless.Line(strings.TrimSpace(said.Msg))
-		text := fmt.Sprintf("%s: %s: %.200s", s.host, said.Type, msg)
+		// Both are the server's own words: it may say the token that it was sent, or what steers a terminal.
+		text := fmt.Sprintf("%s: %s: %.200s", s.host, s.word(string(said.Type), 40), s.word(said.Msg, 1<<12))
 		switch said.Type {
 		case prometheus.ErrBadData, prometheus.ErrExec, prometheus.ErrBadResponse:
 			return fault.WithHint(fault.New(fault.Invalid, "%s", text), "correct the query, or the server's address")

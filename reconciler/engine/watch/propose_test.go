@@ -3,6 +3,8 @@
 package watch
 
 import (
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +48,14 @@ func TestARetrainingIsProposedOnceAndWithinItsBounds(t *testing.T) {
 		if got := Refuses(m, found, w, now); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+}
+
+// What the ledger does not keep, no budget counts.
+func TestTheLedgerKeepsAsManyProposalsAsABudgetMayAllow(t *testing.T) {
+	max, _ := reflect.TypeFor[schemas.Budget]().FieldByName("Max")
+	if want := fmt.Sprintf("maximum=%d", ledger.MostProposals); !strings.Contains(max.Tag.Get("jsonschema"), want) {
+		t.Errorf("a budget is bounded by %s, and not by %s", max.Tag.Get("jsonschema"), want)
 	}
 }
 
