@@ -80,6 +80,7 @@ func (b *Bench) Record(ctx context.Context, m *Measured, revision string) error 
 		m.Seq, m.At, m.Watched = last.Seq, last.Time, *last.Watched
 		return nil
 	}
+	m.Watched.Proposals = proposals(facts, m.Ref, m.Watched.Proposals)
 	got, err := b.Ledger.Append(ctx, ledger.Entry{
 		Action: ledger.Observe, Ref: m.Ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
 		Reason: Line(m.Watched), Watched: &m.Watched,
@@ -91,9 +92,12 @@ func (b *Bench) Record(ctx context.Context, m *Measured, revision string) error 
 // RecordProposal writes down that a retraining was proposed for what was found: nobody is asked
 // again for the same reason.
 func (b *Bench) RecordProposal(ctx context.Context, m *Measured, made ledger.Proposed, revision string) error {
+	facts, err := b.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
 	w := m.Watched
-	w.Proposals = slices.Concat([]ledger.Proposed{made}, w.Proposals)
-	w.Proposals = w.Proposals[:min(len(w.Proposals), ledger.MostProposals)]
+	w.Proposals = proposals(facts, m.Ref, append([]ledger.Proposed{made}, w.Proposals...))
 	got, err := b.Ledger.Append(ctx, ledger.Entry{
 		Action: ledger.Observe, Ref: m.Ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
 		Reason: "proposed on " + made.Branch + ": " + Line(w), Watched: &w,
@@ -102,6 +106,23 @@ func (b *Bench) RecordProposal(ctx context.Context, m *Measured, made ledger.Pro
 		m.Watched, m.Seq = w, got.Seq
 	}
 	return err
+}
+
+// proposals are those that are known, and those that the newest entry knows: a window takes
+// minutes to read, and another measurement may have proposed by then.
+func proposals(facts *ledger.Facts, ref schemas.Ref, known []ledger.Proposed) []ledger.Proposed {
+	all := slices.Clone(known)
+	if last := facts.Observed[ref]; last != nil && last.Watched != nil {
+		all = append(all, last.Watched.Proposals...)
+	}
+	slices.SortStableFunc(all, func(a, b ledger.Proposed) int { return b.Time.Compare(a.Time) })
+	var out []ledger.Proposed
+	for _, p := range all {
+		if !slices.ContainsFunc(out, func(o ledger.Proposed) bool { return o.Cause == p.Cause && o.Branch == p.Branch && o.SHA == p.SHA }) {
+			out = append(out, p)
+		}
+	}
+	return out[:min(len(out), ledger.MostProposals)]
 }
 
 // Line says a verdict in one line.
