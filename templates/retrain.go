@@ -23,6 +23,7 @@ type RetrainText struct {
 	Cause    digest.Digest
 	Round    *schemas.Round // nil: data has moved
 	Pins     []PinText      // of the data that has
+	Theirs   bool           // people have put commits on the branch: what it holds is not what is proposed here
 }
 
 // Subject is the first line of the commit, and the title of the pull request.
@@ -46,6 +47,9 @@ func (r RetrainText) Body() string {
 	safe := func(s string) string { return strings.ReplaceAll(prose(s, 200), "|", "\\|") }
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s has found that what %s is asked has changed. This is a reason to train again, and does not say that the new model is better: compare both below.\n\n", e.Monitor, e.Deployment)
+	if r.Theirs {
+		b.WriteString("**The branch holds commits of others, and is left as it is: none of its changes comes from this finding.** To have one proposed, delete the branch.\n\n")
+	}
 	for _, why := range e.Why[:min(len(e.Why), mostChanges)] {
 		fmt.Fprintf(&b, "- %s\n", safe(why))
 	}

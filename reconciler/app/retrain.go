@@ -55,7 +55,8 @@ func (p *Proposer) Retrain(ctx context.Context, in *pass.Intent, m measure.Measu
 		return ledger.Proposed{}, err
 	}
 	sha := was
-	if was == "" || parent != was { // else people have put commits on the proposal: it is theirs
+	r.text.Theirs = was != "" && parent == was
+	if !r.text.Theirs { // else people have put commits on the proposal
 		if sha, err = r.commit(ctx, training, o); err != nil {
 			return ledger.Proposed{}, err
 		}

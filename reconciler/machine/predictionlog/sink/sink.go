@@ -36,6 +36,8 @@ const (
 	mostHalves = 16 << 10  // that wait for their other half
 	mostBytes  = 128 << 20 // of their bodies
 	atOnce     = 64        // events that are read at once
+	ahead      = 5 * time.Minute
+	late       = 24 * time.Hour // by which an event may come: brokers send again
 )
 
 // The types of events: KServe's and Seldon's.
@@ -183,8 +185,8 @@ func eventOf(h http.Header, now time.Time) (e event, why string) {
 		return e, "Ce-Id is missing"
 	}
 	e.at = now
-	if t, err := time.Parse(time.RFC3339Nano, h.Get("Ce-Time")); err == nil {
-		e.at = t
+	if t, err := time.Parse(time.RFC3339Nano, h.Get("Ce-Time")); err == nil && t.Before(now.Add(ahead)) && t.After(now.Add(-late)) {
+		e.at = t // else files would be of hours that nobody removes, and of as many as there are events
 	}
 	short := func(name string) string {
 		v := h.Get(name)

@@ -73,6 +73,26 @@ func rows(t *testing.T, dir string, columns ...string) []string {
 	}
 }
 
+// A file of a year to come is never removed, and events of many hours are as many files.
+func TestAnEventsTimeIsBelievedAboutNow(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Options{Log: predictionlog.Options{Dir: dir}, Now: func() time.Time { return noon }})
+	for id, after := range map[string]time.Duration{"a": 0, "b": 80 * 365 * 24 * time.Hour, "c": -80 * 365 * 24 * time.Hour, "d": -time.Hour, "e": time.Minute} {
+		if status := send(s, `{"instances":[[1]]}`, kserve("request", id, after)...); status != http.StatusAccepted {
+			t.Fatalf("%d", status)
+		}
+	}
+	s.Close()
+	at := func(d time.Duration) string { return noon.Add(d).UTC().Format("15:04") }
+	want := []string{"a " + at(0), "b " + at(0), "c " + at(0), "d " + at(-time.Hour), "e " + at(time.Minute)}
+	for i, got := range rows(t, filepath.Join(dir, "prod", "churn"), "id", "time") {
+		id, when, _ := strings.Cut(got, " ")
+		if t0, err := time.Parse(time.RFC3339Nano, when); err != nil || id+" "+t0.UTC().Format("15:04") != want[i] || !strings.HasPrefix(when, noon.UTC().Format("2006-01-02")) {
+			t.Errorf("%q, want %s", got, want[i])
+		}
+	}
+}
+
 func TestEventsBecomeRows(t *testing.T) {
 	dir := t.TempDir()
 	now := noon
