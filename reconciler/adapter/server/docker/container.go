@@ -54,6 +54,7 @@ type serving struct {
 	id       string
 	name     string
 	addr     string // where its port is published
+	started  string // when it began, by the engine's word: it begins once
 	networks []string
 	done     chan struct{}
 	read     chan struct{} // closed when its output has ended
@@ -185,6 +186,9 @@ func (c *serving) published(ctx context.Context) error {
 		return dockerengine.Classed(ctx, "inspect its container", err)
 	}
 	c.networks = networks(r.Container)
+	if r.Container.State != nil {
+		c.started = r.Container.State.StartedAt
+	}
 	if set := r.Container.NetworkSettings; set != nil {
 		for _, at := range set.Ports {
 			for _, b := range at {
@@ -217,7 +221,7 @@ func (c *serving) await(ctx context.Context) {
 			c.mu.Unlock()
 			return
 		}
-		select { // somebody began it again, or the engine is away
+		select { // the engine is away
 		case <-ctx.Done():
 			return
 		case <-time.After(askAgain):
@@ -237,6 +241,9 @@ func (c *serving) ended(ctx context.Context) (how string, over bool) {
 	switch st := r.Container.State; {
 	case st == nil:
 		return "", false
+	case st.StartedAt != c.started && c.started != "" && (st.Running || st.Restarting):
+		// What is begun is verified first, and its port is another now: whoever has the old one must be asked nothing.
+		return "was begun again by somebody else", true
 	case st.Running || st.Paused || st.Restarting || st.Status == container.StateCreated || st.Status == container.StatePaused:
 		return "", false
 	case st.OOMKilled:

@@ -108,7 +108,7 @@ func (s *starter) Fetch(ctx context.Context, raw json.RawMessage) error {
 		return dockerengine.Classed(ctx, "inspect image "+at.Image, err)
 	}
 	if arch, has := dockerengine.Architecture(image.Architecture), dockerengine.Architecture(info.Info.Architecture); image.Os != info.Info.OSType && image.Os != "" || arch != has && arch != "" {
-		return fault.WithHint(fault.New(fault.Invalid, "image %s is for %s/%s, and the engine's machine is %s/%s", at.Image, harmless.Line(image.Os), harmless.Line(arch), info.Info.OSType, has),
+		return fault.WithHint(fault.New(fault.Invalid, "image %s is for %s/%s, and the engine's machine is %s/%s", at.Image, harmless.Line(image.Os), harmless.Line(arch), harmless.Line(info.Info.OSType), harmless.Line(has)),
 			"name an image for this machine; vishwa image pin --platform asks for one")
 	}
 	return nil

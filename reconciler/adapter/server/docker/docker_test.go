@@ -181,6 +181,13 @@ func TestDriftByHandIsFoundAndHealed(t *testing.T) {
 			delete(e.Boxes, b.ID)
 			e.Exit(b, 137)
 		}, ""},
+		"begun again": {func(e *dockertest.Engine, b *dockertest.Box) {
+			e.Mu.Lock()
+			defer e.Mu.Unlock()
+			if err := e.Again(b); err != nil {
+				t.Error(err)
+			}
+		}, ""},
 		"paused": {func(e *dockertest.Engine, b *dockertest.Box) { e.Pause(b) }, "its container was paused"},
 		"limits": {func(e *dockertest.Engine, b *dockertest.Box) {
 			e.Mu.Lock()

@@ -303,10 +303,7 @@ func (e *Engine) start(w http.ResponseWriter, b *Box) {
 		w.WriteHeader(304)
 		return
 	}
-	b.Set("running", 0)
-	e.gone[b.ID] = make(chan struct{})
-	b.Starts++
-	e.announce(b, "start")
+	e.begun(b)
 	switch command := fmt.Sprint(b.Config["Entrypoint"].([]any)[0]); command {
 	case "well":
 		e.Exit(b, 0)
@@ -330,6 +327,13 @@ func (e *Engine) start(w http.ResponseWriter, b *Box) {
 		return
 	}
 	w.WriteHeader(204)
+}
+
+func (e *Engine) begun(b *Box) {
+	b.Set("running", 0)
+	e.gone[b.ID] = make(chan struct{})
+	b.Starts++
+	e.announce(b, "start")
 }
 
 // Exit ends a container; the caller holds Mu.

@@ -5,6 +5,7 @@ package dockertest
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -114,4 +115,17 @@ func (e *Engine) Pause(b *Box) {
 	e.Mu.Lock()
 	defer e.Mu.Unlock()
 	b.Set("paused", 0)
+}
+
+// Again ends a container that serves and begins it again, at another port, as docker restart does; the caller holds Mu.
+func (e *Engine) Again(b *Box) error {
+	old := b.serving
+	b.serving = nil
+	e.Exit(b, 137)
+	e.begun(b)
+	err := e.publish(b, true)
+	if old != nil { // not before, so that the port is another
+		err = errors.Join(err, old.Close())
+	}
+	return err
 }
