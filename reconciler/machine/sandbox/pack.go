@@ -32,8 +32,11 @@ type packHead struct {
 // packName is the first entry, which no environment has.
 const packName = "vishwa-environment.json"
 
-// mostHead bounds the first entry, in bytes.
+// mostHead bounds the first entry, in bytes, and what follows the last.
 const mostHead = 64 << 10
+
+// entrySize is what an entry takes of a disk beside what it holds: without it, a small pack fills a disk with empty files.
+const entrySize = 4 << 10
 
 // Pack writes an environment as a tar archive, compressed by zstd.
 func Pack(ctx context.Context, e Environment, to io.Writer) error {
@@ -129,15 +132,18 @@ func unpack(ctx context.Context, in io.Reader, name digest.Digest, dir string, m
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		if most -= h.Size; most < 0 {
+		if most -= entrySize; most < h.Size {
 			return fault.New(fault.Invalid, "it holds more than its limit of disk")
 		}
+		most -= h.Size
 		if err := unpackEntry(root, from, h); err != nil {
 			return err
 		}
 	}
-	if _, err := io.Copy(io.Discard, small); err != nil {
+	if n, err := io.Copy(io.Discard, io.LimitReader(small, mostHead+1)); err != nil {
 		return err
+	} else if n > mostHead { // whoever unpacks it without end is kept from everything else
+		return fault.New(fault.Corrupt, "it does not end after its last entry")
 	}
 	_, err = io.Copy(io.Discard, in)
 	return err

@@ -87,6 +87,7 @@ func TestNoPackReachesOutOfItsFolder(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(h *packHead)
 		entries []tar.Header
+		trail   int // bytes after the last entry
 		say     string
 	}{
 		"another environment":    {change: func(h *packHead) { h.Name = digest.Of(nil) }, say: "another interpreter"},
@@ -98,7 +99,9 @@ func TestNoPackReachesOutOfItsFolder(t *testing.T) {
 		"over a link":            {entries: []tar.Header{{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "../out"}, {Name: "l", Size: 1, Mode: 0o644}}, say: "exists"},
 		"a hard link":            {entries: []tar.Header{{Name: "h", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}}, say: "neither"},
 		"a device":               {entries: []tar.Header{{Name: "d", Typeflag: tar.TypeChar}}, say: "neither"},
-		"more than its limit":    {entries: []tar.Header{{Name: "a", Size: 600, Mode: 0o644}, {Name: "b", Size: 600, Mode: 0o644}}, say: "more than its limit"},
+		"more than its limit":    {entries: []tar.Header{{Name: "a", Size: 7000, Mode: 0o644}, {Name: "b", Size: 7000, Mode: 0o644}}, say: "more than its limit"},
+		"empty files":            {entries: []tar.Header{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}, {Name: "e"}}, say: "more than its limit"},
+		"no end":                 {trail: 1 << 20, say: "does not end"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			around := t.TempDir()
@@ -107,7 +110,15 @@ func TestNoPackReachesOutOfItsFolder(t *testing.T) {
 			if c.change != nil {
 				c.change(&head)
 			}
-			err := unpack(t.Context(), bytes.NewReader(archive(t, head, c.entries...)), packed, dir, 1000)
+			raw := archive(t, head, c.entries...)
+			if c.trail > 0 { // frames of zstd that follow each other are one stream
+				more, err := zstd.NewWriter(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw = more.EncodeAll(make([]byte, c.trail), raw)
+			}
+			err := unpack(t.Context(), bytes.NewReader(raw), packed, dir, 5*entrySize-1)
 			if err == nil || !strings.Contains(err.Error(), c.say) {
 				t.Errorf("%v, want %q", err, c.say)
 			}
@@ -118,7 +129,7 @@ func TestNoPackReachesOutOfItsFolder(t *testing.T) {
 	}
 	t.Run("a mode of its own", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "env")
-		if err := unpack(t.Context(), bytes.NewReader(archive(t, packHead{Name: packed, Dir: dir}, tar.Header{Name: "s", Mode: 0o6755})), packed, dir, 1000); err != nil {
+		if err := unpack(t.Context(), bytes.NewReader(archive(t, packHead{Name: packed, Dir: dir}, tar.Header{Name: "s", Mode: 0o6755})), packed, dir, entrySize); err != nil {
 			t.Fatal(err)
 		}
 		if st, err := os.Stat(filepath.Join(dir, "s")); err != nil || st.Mode() != 0o755 {
@@ -145,7 +156,7 @@ func FuzzUnpack(f *testing.F) {
 			_ = w.WriteHeader(&h) // what tar cannot say is left out
 		}
 		_, _ = w.Close(), small.Close()
-		_ = unpack(t.Context(), &out, packed, dir, 1000)
+		_ = unpack(t.Context(), &out, packed, dir, 10*entrySize)
 		all, err := os.ReadDir(around)
 		if err != nil || len(all) > 1 || len(all) == 1 && all[0].Name() != "env" {
 			t.Errorf("beside its folder: %v, %v", all, err)
