@@ -60,7 +60,7 @@ func (r *remote) learned(ctx context.Context, job port.Job, all dispatch.Packed)
 		if _, known := all[host]; known {
 			continue
 		}
-		run, err := r.Poll(ctx, dispatch.PackJob(job, host).Key)
+		run, err := r.Poll(ctx, r.Packs.Job(job, host).Key)
 		if err != nil || run.State != port.Done || run.Result.Cause != "" || !r.has(ctx, run.Result.Outputs[work.PackOutput]) {
 			continue
 		}
@@ -79,7 +79,7 @@ func (r *remote) pack(ctx context.Context, of launch, host string) {
 	if _, known := r.packsFor(ctx, of.Job)[host]; known {
 		return
 	}
-	job := dispatch.PackJob(of.Job, host)
+	job := r.Packs.Job(of.Job, host)
 	err := func() error {
 		dir, err := attempt.Dir(r.Dir, job.Key)
 		if err != nil {

@@ -213,3 +213,20 @@ func TestAPackIsBelievedByItsContent(t *testing.T) {
 		})
 	}
 }
+
+// TestAPackOfAnotherToolIsNone: a runner that is declared anew under its name has the runs of the
+// former tool in its folder, and takes no environment that was packed there.
+func TestAPackOfAnotherToolIsNone(t *testing.T) {
+	b := newPackBench(t)
+	b.asked(t, "first")
+	b.packing(t)
+	b.cfg.Packs.Dir = filepath.Join(b.state, "packs-of-another")
+	b.Runner = runner.Remote(b.cfg)
+	if log := b.asked(t, "second"); !installed(log) || unpacked(log) {
+		t.Errorf("%s", log)
+	}
+	b.packing(t)
+	if log := b.asked(t, "third"); installed(log) || !unpacked(log) {
+		t.Errorf("once it was packed there: %s", log)
+	}
+}

@@ -69,13 +69,14 @@ func (p Packs) Write(name string, all Packed) error {
 	return err
 }
 
-// PackJob is the job that packs the environment of another: its lock, and nothing else of it.
-func PackJob(job port.Job, host string) port.Job {
+// Job is the job that packs the environment of another: its lock, and nothing else of it. Its key
+// is of the tool whose packs these are, so that no other one's result is taken for its own.
+func (p Packs) Job(job port.Job, host string) port.Job {
 	lock := lockOf(job)
 	on := schemas.RunsOn{Runner: job.RunsOn.Runner, Image: job.RunsOn.Image, Priority: job.RunsOn.Priority, Spot: job.RunsOn.Spot, Resources: job.RunsOn.Resources}
 	on.Resources.GPU, on.Resources.GPUKind = 0, ""
 	return port.Job{
-		Key: digest.Of(fmt.Appendf(nil, "environment %s %s %s", lock.Digest, on.Image, host)),
+		Key: digest.Of(fmt.Appendf(nil, "environment %s %s %s %s", lock.Digest, on.Image, host, filepath.Base(p.Dir))),
 		Ref: schemas.Ref{Kind: job.Ref.Kind, Name: "environment"}, Command: []string{work.PackOutput},
 		Code: digest.Manifest{lock}, Lock: job.Lock, Outputs: map[string]string{work.PackOutput: work.PackOutput},
 		Network: schemas.Network{schemas.NetworkNone}, RunsOn: on,
