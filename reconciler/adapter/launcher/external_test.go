@@ -68,6 +68,18 @@ func TestAJobOfTheTeamsIsATask(t *testing.T) {
 	}
 }
 
+// TestWhatAJobIsToldIsAsItIsWritten: params may hold what looks like a variable of Kubernetes's.
+func TestWhatAJobIsToldIsAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+	task := team("dollars", restricted(strings.Replace(aManifest(""), `test "$VISHWA_OUTPUTS" = s3://bucket/external/x`, `test "$VISHWA_PARAMS" = "\$(VISHWA_OUTPUTS) \$\$5 \$x"`, 1)))
+	task.External.Vars["VISHWA_PARAMS"] = "$(VISHWA_OUTPUTS) $$5 $x"
+	l := on(t, c, schemas.KubernetesRunner{})
+	if s := until(t, l, launch(t, l, task), over); s.Cause != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestAManifestIsOneJob(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":       "",

@@ -128,8 +128,9 @@ func worker(t port.Task, n names, installed bool) map[string]any {
 	return map[string]any{"volumeMounts": mounts, "securityContext": security(), "env": env}
 }
 
+// variable is one of a container that has value as it is: Kubernetes puts other variables, and so what they hold, in the place of $(NAME).
 func variable(name, value string) map[string]any {
-	return map[string]any{"name": name, "value": value}
+	return map[string]any{"name": name, "value": strings.ReplaceAll(value, "$", "$$")}
 }
 
 // volumes are what the mounts are of. The ticket can be read by the task's group, which nobody

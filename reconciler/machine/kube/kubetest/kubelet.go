@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,23 @@ type process struct {
 	killed string    // why it was, by the kubelet
 	done   bool
 	code   int
+}
+
+// dollar is what Kubernetes looks for in a variable's value: $$ is one, and $(NAME) a variable before it.
+var dollar = regexp.MustCompile(`\$\$|\$\([^)]*\)`)
+
+func expanded(value string, env []string) string {
+	return dollar.ReplaceAllStringFunc(value, func(found string) string {
+		if found == "$$" {
+			return "$"
+		}
+		for _, e := range slices.Backward(env) {
+			if rest, is := strings.CutPrefix(e, found[2:len(found)-1]+"="); is {
+				return rest
+			}
+		}
+		return found
+	})
 }
 
 func (k *kubelet) init(*Cluster) { k.procs = map[string]*process{} }
@@ -149,6 +167,7 @@ func (c *Cluster) begin(p *corev1.Pod) {
 		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
 			e.Value = p.Annotations[indexNote]
 		}
+		e.Value = expanded(e.Value, cmd.Env)
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
 	}
 	if err := cmd.Start(); err != nil {
