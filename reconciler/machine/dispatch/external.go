@@ -79,18 +79,21 @@ func (o Outside) Result(ctx context.Context, job port.Job) (port.Result, error) 
 
 // written are the sizes of all that lies below a launch's address, by path.
 func (o Outside) written(ctx context.Context) (map[string]int64, error) {
-	out, total := map[string]int64{}, int64(0)
+	out, total, listed := map[string]int64{}, int64(0), 0
 	for obj, err := range o.Shelf.List(ctx, o.Prefix) {
 		if err != nil {
 			return nil, fmt.Errorf("list what it made: %w", err)
+		}
+		if listed++; listed > mostWritten {
+			return nil, fault.New(fault.Invalid, "it made more than %d objects", mostWritten)
 		}
 		name := strings.TrimPrefix(obj.Key, o.Prefix)
 		if name == "" || strings.HasSuffix(name, "/") { // how some tools write a folder
 			continue
 		}
 		out[name] = obj.Size
-		if total += obj.Size; total > o.Most || len(out) > mostWritten {
-			return nil, fault.New(fault.Invalid, "it made more than %d MiB or %d files", o.Most>>20, mostWritten)
+		if total += obj.Size; total > o.Most {
+			return nil, fault.New(fault.Invalid, "it made more than %d MiB", o.Most>>20)
 		}
 	}
 	return out, nil
@@ -144,9 +147,13 @@ func (o Outside) keptObject(ctx context.Context, name string, size int64) (diges
 		return "", fmt.Errorf("keep %s: %w", name, err)
 	}
 	if n != size {
-		return "", fault.New(fault.Invalid, "%s was written again after the work had ended", name)
+		return "", writtenAgain(name)
 	}
 	return d, nil
+}
+
+func writtenAgain(name string) error {
+	return fault.New(fault.Invalid, "%s was written again after the work had ended", name)
 }
 
 // bytesOf is a small file that external work wrote.
@@ -163,5 +170,9 @@ func (o Outside) bytesOf(ctx context.Context, there map[string]int64, name strin
 		return nil, fmt.Errorf("fetch %s: %w", name, err)
 	}
 	defer body.Close()
-	return io.ReadAll(io.LimitReader(body, most))
+	raw, err := io.ReadAll(io.LimitReader(body, size+1))
+	if err == nil && int64(len(raw)) != size {
+		return nil, writtenAgain(name)
+	}
+	return raw, err
 }

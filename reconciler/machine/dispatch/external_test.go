@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"iter"
 	"strings"
 	"testing"
 
@@ -27,6 +28,16 @@ func (g growing) Get(ctx context.Context, key string, r port.Range) (io.ReadClos
 		io.Reader
 		io.Closer
 	}{io.MultiReader(body, strings.NewReader(strings.Repeat("x", 1<<20))), body}, o, nil
+}
+
+// folders lists what some tools write for a folder, without end.
+type folders struct{ port.Bucket }
+
+func (folders) List(_ context.Context, prefix string) iter.Seq2[port.Object, error] {
+	return func(yield func(port.Object, error) bool) {
+		for yield(port.Object{Key: prefix + "f/"}, nil) {
+		}
+	}
 }
 
 func TestExternalWorkIsBounded(t *testing.T) {
@@ -56,5 +67,15 @@ func TestExternalWorkIsBounded(t *testing.T) {
 	}
 	if err := of(growing{shelf}, "external/a/"); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "written again") {
 		t.Errorf("what grows: %v", err)
+	}
+	if err := of(folders{shelf}, "external/a/"); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "objects") {
+		t.Errorf("folders without end: %v", err)
+	}
+	if _, err := shelf.Put(t.Context(), "external/c/metrics.json", strings.NewReader(`{"auc": 1}`), 10); err != nil {
+		t.Fatal(err)
+	}
+	training := port.Job{Model: true}
+	if _, err := (Outside{Shelf: growing{shelf}, Prefix: "external/c/", Store: kept, Most: 1000}).Result(t.Context(), training); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "written again") {
+		t.Errorf("metrics that grow: %v", err)
 	}
 }
