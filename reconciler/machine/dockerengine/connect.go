@@ -23,6 +23,10 @@ import (
 // usual are where engines listen, the first that is there.
 var usual = []string{"/var/run/docker.sock", "$XDG_RUNTIME_DIR/docker.sock", "$XDG_RUNTIME_DIR/podman/podman.sock", "/run/podman/podman.sock"}
 
+// LabelGPUs names the GPUs that a container has. Each of ours has it, empty where there are none: a container has the labels of its
+// image, too, and an image could take all GPUs from everybody by it.
+const LabelGPUs = "vishwa.dev/gpus"
+
 // Reach is what is known of an engine before it is asked anything. Env is needed.
 type Reach struct {
 	Host string // as it is declared; empty is DOCKER_HOST, or the usual socket

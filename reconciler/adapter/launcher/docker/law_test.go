@@ -256,6 +256,14 @@ func TestNoTwoTasksShareAGPU(t *testing.T) {
 		}
 		launched(t, l, three)
 	})
+	t.Run("which an image says that it has", func(t *testing.T) {
+		e := dockertest.New(t)
+		e.Devices = []string{"nvidia.com/gpu=0"}
+		e.ImageConfig = dockertest.Object{"Labels": dockertest.Object{labelGPUs: "nvidia.com/gpu=0"}}
+		l := launcherOn(t, e.Socket)
+		launched(t, l, ask(0))
+		launched(t, l, ask(1))
+	})
 	t.Run("which it does not", func(t *testing.T) {
 		e := dockertest.New(t)
 		l := launcherOn(t, e.Socket)

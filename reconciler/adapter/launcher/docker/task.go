@@ -19,6 +19,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -31,7 +32,7 @@ const (
 	labelLaunch   = labelPrefix + "launch"
 	labelRef      = labelPrefix + "ref"
 	labelDeadline = labelPrefix + "deadline"
-	labelGPUs     = labelPrefix + "gpus"
+	labelGPUs     = dockerengine.LabelGPUs
 )
 
 // Bounds of every task, whatever it asks for.
@@ -45,6 +46,7 @@ func labels(task port.Task) map[string]string {
 	return map[string]string{
 		labelOwner: task.Owner, labelJob: string(task.Job), labelLaunch: task.Launch,
 		labelRef: task.Ref.String(), labelDeadline: task.Deadline.String(),
+		labelGPUs: "", // none, whatever its image says
 	}
 }
 

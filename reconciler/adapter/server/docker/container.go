@@ -140,7 +140,7 @@ func (c *serving) container(user int, start port.Start) (*container.Config, *con
 	config := &container.Config{
 		Image: c.at.Image, Entrypoint: start.Command[:1], Cmd: start.Command[1:], User: who + ":" + who, WorkingDir: inside + "/code",
 		Env:          c.environ(start),
-		Labels:       map[string]string{labelOwner: start.Owner, labelName: start.Name, labelUnit: start.Unit},
+		Labels:       map[string]string{labelOwner: start.Owner, labelName: start.Name, labelUnit: start.Unit, dockerengine.LabelGPUs: ""},
 		Healthcheck:  &container.HealthConfig{Test: []string{"NONE"}}, // the host asks
 		ExposedPorts: network.PortSet{listens: {}},
 	}

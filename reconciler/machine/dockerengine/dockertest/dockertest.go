@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -210,6 +211,12 @@ func (e *Engine) create(w http.ResponseWriter, r *http.Request) {
 	if e.Images[image] == "" {
 		answer(w, 404, Object{"message": "No such image: " + image})
 		return
+	}
+	if of, _ := e.ImageConfig["Labels"].(Object); len(of) > 0 { // its own count where they are the same
+		labels := maps.Clone(of)
+		own, _ := asked["Labels"].(Object)
+		maps.Copy(labels, own)
+		asked["Labels"] = labels
 	}
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw)
