@@ -95,6 +95,17 @@ func (c *serving) begin(ctx context.Context, user int, start port.Start) error {
 	if err != nil {
 		return err
 	}
+	image, err := c.api.ImageInspect(ctx, c.at.Image)
+	if err != nil {
+		return dockerengine.Classed(ctx, "inspect image "+c.at.Image, err)
+	}
+	own, err := volumes(c.at.Image, image)
+	if err != nil {
+		return err
+	}
+	for _, at := range own { // what the image has there, to read as all of it
+		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: at, ReadOnly: true})
+	}
 	made, err := c.api.ContainerCreate(ctx, client.ContainerCreateOptions{Name: "vishwa-" + c.name, Config: config, HostConfig: host})
 	if err != nil {
 		return dockerengine.Classed(ctx, "make its container", err)

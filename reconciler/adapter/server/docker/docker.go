@@ -6,6 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/moby/moby/client"
 
@@ -111,7 +114,26 @@ func (s *starter) Fetch(ctx context.Context, raw json.RawMessage) error {
 		return fault.WithHint(fault.New(fault.Invalid, "image %s is for %s/%s, and the engine's machine is %s/%s", at.Image, harmless.Line(image.Os), harmless.Line(arch), harmless.Line(info.Info.OSType), harmless.Line(has)),
 			"name an image for this machine; vishwa image pin --platform asks for one")
 	}
-	return nil
+	_, err = volumes(at.Image, image)
+	return err
+}
+
+// volumes are the folders that an image declares as such. The engine gives each of them a place on its disk, to write to
+// and without a limit, and lays it over whatever is mounted there.
+func volumes(name string, image client.ImageInspectResult) (at []string, err error) {
+	if image.Config == nil {
+		return nil, nil
+	}
+	for v := range image.Config.Volumes {
+		switch v := path.Clean("/" + v); {
+		case v == "/" || v == inside || strings.HasPrefix(v, inside+"/"):
+			return nil, fault.WithHint(fault.New(fault.Invalid, "image %s declares the volume %s, where the release's files are", name, harmless.Line(v)), "name an image without it")
+		case v != "/tmp": // which is memory already
+			at = append(at, v)
+		}
+	}
+	slices.Sort(at)
+	return slices.Compact(at), nil
 }
 
 // room refuses what the engine's machine can never give.

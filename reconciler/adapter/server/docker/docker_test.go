@@ -136,6 +136,47 @@ func TestAContainerIsGivenNothingToUseAgainstItsMachine(t *testing.T) {
 	}
 }
 
+// A volume that an image declares is no place to write to, and covers nothing that was verified.
+func TestAnImageGivesItselfNoVolumeToWrite(t *testing.T) {
+	for volume, want := range map[string]string{
+		"/data": "/data", "/data/../srv/": "/srv", "/tmp": "", "/vishwas": "/vishwas",
+		"/": "refused", "/vishwa": "refused", "/vishwa/model/tokenizer": "refused", "vishwa/code": "refused",
+	} {
+		s, e := onDouble(t)
+		e.ImageConfig = dockertest.Object{"Volumes": dockertest.Object{volume: dockertest.Object{}}}
+		_, err := s.server.Apply(t.Context(), s.release("one", "1"))
+		if want == "refused" {
+			if fault.Of(err) != fault.Invalid || err == nil || len(e.Names()) > 0 {
+				t.Errorf("%s: %v", volume, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", volume, err)
+		}
+		raw, _ := json.Marshal(the(t, e, "one").Host["Mounts"])
+		var all []struct {
+			Type, Source, Target string
+			ReadOnly             bool
+		}
+		if err := json.Unmarshal(raw, &all); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, m := range all {
+			if m.Type == "volume" {
+				got += m.Target
+			}
+			if !m.ReadOnly || m.Type == "volume" && m.Source != "" {
+				t.Errorf("%s: %+v", volume, m)
+			}
+		}
+		if got != want {
+			t.Errorf("%s is laid at %q, want %q", volume, got, want)
+		}
+	}
+}
+
 // What is served is verified before each start, and what was changed is not served again.
 func TestAModelThatWasChangedIsNotServedAgain(t *testing.T) {
 	s, e := onDouble(t)
