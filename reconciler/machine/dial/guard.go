@@ -23,8 +23,12 @@ import (
 var closed = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
 	"168.63.129.16/32", // Azure's platform
-	"::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10",
+	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 )
+
+// unicast is all that IANA has given out of IPv6 for the public internet. What is elsewhere means something to somebody's own
+// routers, such as an IPv4 address behind another prefix.
+var unicast = netip.MustParsePrefix("2000::/3")
 
 // translated holds an IPv4 address in its last four bytes (RFC 6052).
 var translated = netip.MustParsePrefix("64:ff9b::/96")
@@ -44,7 +48,7 @@ func Public(a netip.Addr) bool {
 		b := a.As16()
 		a = netip.AddrFrom4([4]byte(b[12:]))
 	}
-	if !a.IsGlobalUnicast() || a.IsPrivate() {
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !unicast.Contains(a) {
 		return false
 	}
 	for _, p := range closed {

@@ -15,6 +15,7 @@ func TestOnlyPublicAddressesAreReached(t *testing.T) {
 		"169.254.169.254": false, "169.254.170.2": false, "fd00:ec2::254": false, "100.100.100.200": false, "168.63.129.16": false, "192.0.0.192": false,
 		"fe80::1": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false, "240.0.0.1": false, "198.18.0.1": false,
 		"::ffff:127.0.0.1": false, "::ffff:169.254.169.254": false, "64:ff9b::7f00:1": false, "64:ff9b::a9fe:a9fe": false, "::7f00:1": false,
+		"2001:4860:4860::8888": true, "::ffff:0:169.254.169.254": false, "64:ff9b:1::7f00:1": false, "100::1": false, "5f00::1": false, "4000::1": false,
 		"2002:7f00:1::": false, "2001::1": false, "fec0::1": false, "192.0.2.1": false, "2001:db8::1": false,
 	} {
 		if got := Public(netip.MustParseAddr(address)); got != want {
