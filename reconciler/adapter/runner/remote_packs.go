@@ -92,8 +92,11 @@ func (r *remote) pack(ctx context.Context, of launch, host string) {
 		defer held.Close()
 		if a, err := attempt.Newest(dir, r.Seal); err == nil {
 			res, err := a.Result()
+			if fault.Of(err) == fault.Missing && err != nil {
+				return r.launched(ctx, a) // under way, or given to nobody yet, where the tool was away or this process ended
+			}
 			if err != nil || res.Cause != "" && r.Env.Now().Sub(res.Finished) < packAgain {
-				return nil // under way, or it cannot be
+				return err // it cannot be
 			} // else it was packed, and the store has lost it since
 		} else if fault.Of(err) != fault.Missing {
 			return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -228,5 +229,29 @@ func TestAPackOfAnotherToolIsNone(t *testing.T) {
 	b.packing(t)
 	if log := b.asked(t, "third"); installed(log) || !unpacked(log) {
 		t.Errorf("once it was packed there: %s", log)
+	}
+}
+
+// TestWhatIsNotBegunToBePackedIsBegunLater: a tool that is away for a moment, or the end of this
+// process, keeps no environment from being packed for good.
+func TestWhatIsNotBegunToBePackedIsBegunLater(t *testing.T) {
+	b := newPackBench(t)
+	b.processes.refuse = func(task port.Task) error {
+		if strings.HasPrefix(task.Name, "vishwa-environment-") {
+			return fault.New(fault.Transient, "it does not answer")
+		}
+		return nil
+	}
+	b.asked(t, "first")
+	if n := len(b.tasks("vishwa-environment-")); n != 0 {
+		t.Fatalf("%d tasks pack", n)
+	}
+	b.processes.mu.Lock()
+	b.processes.refuse = nil
+	b.processes.mu.Unlock()
+	b.asked(t, "second")
+	b.packing(t)
+	if log := b.asked(t, "third"); installed(log) || !unpacked(log) {
+		t.Errorf("%s", log)
 	}
 }

@@ -52,6 +52,8 @@ type processes struct {
 	fixed string
 	// away says that nobody answers who asks how a task stands.
 	away atomic.Bool
+	// refuse says why a task is not begun now; nil is nothing.
+	refuse func(task port.Task) error
 	// tamper changes what a worker left, before its task is seen to have ended.
 	tamper func(t *process)
 }
@@ -83,6 +85,11 @@ func (p *processes) Launch(_ context.Context, task port.Task) (port.TaskID, erro
 			return port.TaskID{}, fault.New(fault.Conflict, "%s is another's", task.Name)
 		}
 		return x.id, nil
+	}
+	if p.refuse != nil {
+		if err := p.refuse(task); err != nil {
+			return port.TaskID{}, err
+		}
 	}
 	p.n++
 	x := &process{task: task, id: port.TaskID{Name: task.Name, UID: fmt.Sprint(p.n), Tool: "this"}, dir: filepath.Join(p.dir, fmt.Sprint(p.n)), ended: make(chan struct{}), status: port.TaskStatus{Phase: port.TaskRunning}}
