@@ -66,8 +66,13 @@ func (h *Reconciler) since(ctx context.Context, w *Snapshot, from string) (out [
 		return known, nil
 	}
 	all, err := h.committed(ctx, w, from)
-	if err != nil && fault.Of(err) == fault.Missing && h.Parents != nil { // a clone that ends before from has what it has
-		all, err = h.Parents(ctx, w.Revision.SHA, mostBefore)
+	if err != nil && fault.Of(err) == fault.Missing {
+		if _, none := w.settings(ctx, from); none == nil { // what is cut off may be what somebody was revoked by
+			return nil, fault.WithHint(fault.New(fault.Denied, "what was committed since revision %.7s cannot be listed: %w", from, err), "fetch the full history of the tracked branch: git fetch --unshallow")
+		}
+		if h.Parents != nil { // a clone that ends before from has what it has
+			all, err = h.Parents(ctx, w.Revision.SHA, mostBefore)
+		}
 	}
 	if err != nil && fault.Of(err) != fault.Missing {
 		return nil, err

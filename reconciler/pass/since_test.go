@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -52,6 +53,27 @@ func TestNobodyIsBroughtBackByTheChangeThatTheyApprove(t *testing.T) {
 				t.Errorf("held: %q", held)
 			}
 		})
+	}
+}
+
+// TestAHistoryThatIsCutOffBringsNobodyBack: a clone that has the newest release and not all that
+// was committed since cannot tell whether anybody was revoked.
+func TestAHistoryThatIsCutOffBringsNobodyBack(t *testing.T) {
+	for _, cut := range []bool{true, false} {
+		h, w := settledHouse(t)
+		h.commit(w, two, guardedTree(newModel))
+		h.Between = func(_ context.Context, from, _ string, _ []string) ([]string, error) {
+			if cut {
+				return nil, fault.New(fault.Missing, "this clone is shallow")
+			}
+			return nil, nil
+		}
+		h.Hands = func(context.Context, string, string) ([]port.Hand, error) { return []port.Hand{written1(alice)}, nil }
+		pass(t, h)
+		yes(t, h, []string{"bob"})
+		if held := pass(t, h); (len(held) > 0) != cut {
+			t.Errorf("cut off %v: held: %q", cut, held)
+		}
 	}
 }
 
