@@ -101,7 +101,14 @@ func valueOf(raw json.RawMessage) Value {
 	if v, ok := scalar(t); ok {
 		return v
 	}
-	return TextOf(string(raw))
+	return wholeOf(raw)
+}
+
+// wholeOf is an object or a list that is kept as its text.
+func wholeOf(raw json.RawMessage) Value {
+	v := TextOf(string(raw))
+	v.whole = true
+	return v
 }
 
 // flat reads a list with lists in it as its scalars in order, most of them at most.

@@ -65,6 +65,9 @@ func (p Policy) Rows(x Exchange) []Row {
 	if whole || asked != nil && n > 0 && n <= mostInstances {
 		rows = make([]Row, n)
 	}
+	if !good && len(p.Personal) > 0 { // what a model refuses has columns that nobody knows, such as a misspelt one
+		asked = nil
+	}
 	if odd && asked != nil && (n <= 0 || n > mostInstances) {
 		asked = nil
 	}
@@ -166,8 +169,9 @@ func (p Policy) cells(asked, answered *frame, i int) []Cell {
 }
 
 // veil leaves out what is personal, or hashes it. Of columns without a name it cannot be told.
+// Nor can it of a text that is JSON of its own.
 func (p Policy) veil(column, name string, v Value, unnamed bool) (Value, bool) {
-	if len(p.Personal) == 0 || !unnamed && !personal(p.Personal, name) {
+	if len(p.Personal) == 0 || !unnamed && !v.whole && !personal(p.Personal, name) {
 		return v, true
 	}
 	if p.Hash == nil || v.Kind == Null {
@@ -176,12 +180,11 @@ func (p Policy) veil(column, name string, v Value, unnamed bool) (Value, bool) {
 	return TextOf(p.Hash(column, v.String())), true
 }
 
-// personal tells whether a column is one of those named, or part of one. Letter case does not
-// matter: what a client writes otherwise is the same person.
+// personal tells whether a column is one of those named, is part of one, or is called so within
+// an object. Letter case does not matter: what a client writes otherwise is the same person.
 func personal(columns []string, name string) bool {
-	return slices.ContainsFunc(columns, func(c string) bool {
-		return strings.EqualFold(c, name) || len(name) > len(c) && name[len(c)] == '.' && strings.EqualFold(c, name[:len(c)])
-	})
+	name = "." + strings.ToLower(name) + "."
+	return slices.ContainsFunc(columns, func(c string) bool { return strings.Contains(name, "."+strings.ToLower(c)+".") })
 }
 
 // outputs finds which output is the prediction and which the score; -1 is none.
@@ -445,7 +448,7 @@ func (f *frame) instance(raw json.RawMessage, name string, depth int, set func(s
 	switch kindOf(raw) {
 	case '{':
 		if depth == deepest {
-			return set(name, TextOf(string(raw)))
+			return set(name, wholeOf(raw))
 		}
 		of, err := members(raw)
 		if err != nil {
@@ -463,7 +466,7 @@ func (f *frame) instance(raw json.RawMessage, name string, depth int, set func(s
 	case '[':
 		list, ok := elements(raw)
 		if !ok || depth == deepest || len(list) > 4*mostColumns {
-			return set(name, TextOf(string(raw)))
+			return set(name, wholeOf(raw))
 		}
 		f.unnamed = true
 		for i, e := range list {

@@ -60,12 +60,17 @@ func TestBodiesBecomeColumns(t *testing.T) {
 		"personal left out":         {ask: `{"instances":[{"Email":"x@y.z","email.host":"y","a":1}]}`, answer: `{"predictions":[{"p":1,"email":"x@y.z"}]}`, policy: Policy{Personal: []string{"email"}}, want: []string{"7: feature.a=1 prediction=1"}},
 		"personal hashed": {ask: `{"instances":[{"email":"x","a":1}]}`, answer: `{"predictions":[1]}`,
 			policy: Policy{Personal: []string{"email"}, Hash: func(c, v string) string { return "#" + c }}, want: []string{"7: feature.email=#feature.email feature.a=1 prediction=1"}},
-		"personal without a name": {ask: `{"inputs":[{"name":"x","shape":[1,2],"data":[1,2]}]}`, answer: `{"predictions":[1]}`, policy: Policy{Personal: []string{"email"}}, want: []string{"7: prediction=1"}},
-		"personal error":          {ask: `{"instances":[{"a":1}]}`, answer: `{"error":"x@y.z is unknown"}`, status: 422, policy: Policy{Personal: []string{"email"}}, want: []string{"7: feature.a=1"}},
-		"answer of another size":  {ask: `{"instances":[{"a":1},{"a":2}]}`, answer: `{"predictions":[1]}`, want: []string{"7/0: feature.a=1", "7/1: feature.a=2"}},
-		"shape that lies":         {ask: `{"inputs":[{"name":"x","shape":[2,4000000],"data":[1]}]}`, answer: `{"predictions":[1]}`, want: []string{"7: prediction=1"}},
-		"no instances":            {ask: `{"instances":[]}`, answer: `{"predictions":[]}`, want: []string{"7: "}},
-		"a name twice":            {ask: `{"inputs":[{"name":"x","shape":[1],"data":[1]},{"name":"x","shape":[1],"data":[2]}]}`, answer: `{"predictions":[1]}`, want: []string{"7: feature.x=1 prediction=1"}},
+		"personal without a name":        {ask: `{"inputs":[{"name":"x","shape":[1,2],"data":[1,2]}]}`, answer: `{"predictions":[1]}`, policy: Policy{Personal: []string{"email"}}, want: []string{"7: prediction=1"}},
+		"personal error":                 {ask: `{"instances":[{"a":1}]}`, answer: `{"error":"x@y.z is unknown"}`, status: 422, policy: Policy{Personal: []string{"email"}}, want: []string{"7: "}},
+		"personal misspelt, and refused": {ask: `{"instances":[{"e-mail":"x@y.z","a":1}]}`, answer: `{}`, status: 400, policy: Policy{Personal: []string{"email"}}, want: []string{"7: "}},
+		"personal within an object":      {ask: `{"instances":[{"who":{"EMAIL":"x@y.z","email":{"host":"y"}},"emails":2,"a":1}]}`, answer: `{"predictions":[1]}`, policy: Policy{Personal: []string{"email"}}, want: []string{"7: feature.emails=2 feature.a=1 prediction=1"}},
+		"personal deep within": {ask: `{"instances":[{"a":` + strings.Repeat(`{"b":`, 9) + `{"email":"x@y.z"}` + strings.Repeat("}", 9) + `,"c":1}]}`, answer: `{"predictions":[1]}`,
+			policy: Policy{Personal: []string{"email"}}, want: []string{"7: feature.c=1 prediction=1"}},
+		"personal in a list's place": {ask: `{"instances":[{"b64":{"email":"x@y.z"}}]}`, answer: `{"predictions":[1]}`, policy: Policy{Personal: []string{"email"}}, want: []string{"7: prediction=1"}},
+		"answer of another size":     {ask: `{"instances":[{"a":1},{"a":2}]}`, answer: `{"predictions":[1]}`, want: []string{"7/0: feature.a=1", "7/1: feature.a=2"}},
+		"shape that lies":            {ask: `{"inputs":[{"name":"x","shape":[2,4000000],"data":[1]}]}`, answer: `{"predictions":[1]}`, want: []string{"7: prediction=1"}},
+		"no instances":               {ask: `{"instances":[]}`, answer: `{"predictions":[]}`, want: []string{"7: "}},
+		"a name twice":               {ask: `{"inputs":[{"name":"x","shape":[1],"data":[1]},{"name":"x","shape":[1],"data":[2]}]}`, answer: `{"predictions":[1]}`, want: []string{"7: feature.x=1 prediction=1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := Exchange{ID: "7", Status: c.status, Request: Body{Bytes: []byte(c.ask)}, Response: Body{Bytes: []byte(c.answer), Encoding: c.zip}}

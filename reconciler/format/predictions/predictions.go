@@ -94,6 +94,8 @@ type Value struct {
 	Kind Kind
 	num  uint64 // a truth, a whole number, or the bits of a float
 	text string
+
+	whole bool // the text is an object or a list, of whatever it holds
 }
 
 // BoolOf is a truth.
