@@ -230,6 +230,9 @@ func (a *cli) monitorDiff() *cobra.Command {
 			var found []*ledger.Entry
 			for _, e := range r.Entries {
 				if e.Ref == refs[0] && e.Watched != nil {
+					if n := len(found); n > 0 && found[n-1].Watched.Evidence == e.Watched.Evidence {
+						continue // it tells what was proposed for the same window
+					}
 					found = append(found, e)
 				}
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -92,6 +93,21 @@ func (l *logged) Next() (*table.Row, error) {
 			return row, err
 		}
 	}
+}
+
+// Notes say what the log lacks: a window of which rows were lost may look as it is not.
+func (l *logged) Notes() (out []string) {
+	r := l.Report()
+	if r.Dropped > 0 {
+		out = append(out, plural.Of(r.Dropped, "request")+" not logged: more came than could be written")
+	}
+	if n := len(r.Unreadable); n > 0 {
+		out = append(out, plural.Of(int64(n), "file")+" of the log cannot be read")
+	}
+	if r.Unread > 0 {
+		out = append(out, plural.Of(r.Unread, "column")+" of the log left out: there are too many others")
+	}
+	return out
 }
 
 func (l *logged) Columns() []string {

@@ -25,6 +25,9 @@ func TestNoClientWritesTheColumnsThatAMonitorReads(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a.csv"), []byte(part), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "b.parquet"), []byte("PAR1 or not"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	objects, err := bucket.Dir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +55,9 @@ func TestNoClientWritesTheColumnsThatAMonitorReads(t *testing.T) {
 	}
 	if want := []string{"2026-11-28T12:00:00Z a 1 0.9 55"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+	if notes := l.Notes(); !slices.Equal(notes, []string{"1 file of the log cannot be read"}) {
+		t.Errorf("%q", notes)
 	}
 	seen := map[string]bool{}
 	for _, name := range l.Columns() {

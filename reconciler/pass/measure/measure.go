@@ -220,6 +220,7 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	if n := now.told.Future; n > 0 {
 		e.Why = append(e.Why, plural.Of(n, "row")+" left out: their time has not come yet")
 	}
+	e.Why = append(e.Why, now.notes...)
 	e.Columns = s.columns(&base.side, &now.side, from.Digest)
 	drift.Judge(e.Columns, e.FDR)
 	if err := s.performance(ctx, &e, base, now); err != nil {

@@ -32,7 +32,8 @@ type rows struct {
 	side    watch.Side
 	base    *watch.Side // the reference, of a window
 	told    watch.Data
-	skip    int64 // rows before the newest ones
+	notes   []string // what a log lacks
+	skip    int64    // rows before the newest ones
 
 	cases  map[string]one // of the window, by id
 	twice  map[string]bool
@@ -104,7 +105,11 @@ func (r *rows) logged(ctx context.Context, from time.Time, keep func(string) boo
 		if err != nil {
 			return fault.WithHint(fault.New(fault.Of(err), "%s: %w", r.ref, err), "declare spec.log of %s and deploy it, or name a dataset with its rows in spec.current.from", r.spec.Deployment)
 		}
-		return joined(r.side.Read(t, keep, r.row(from), ctx.Err), done)
+		err = r.side.Read(t, keep, r.row(from), ctx.Err)
+		if lacks, ok := t.(interface{ Notes() []string }); ok {
+			r.notes = lacks.Notes()
+		}
+		return joined(err, done)
 	}
 	return fault.New(fault.Missing, "%s is not declared", r.spec.Deployment)
 }
