@@ -19,7 +19,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
@@ -59,6 +58,7 @@ type serving struct {
 	done     chan struct{}
 	read     chan struct{} // closed when its output has ended
 	end      func()        // ends who waits for it
+	now      func() time.Time
 
 	mu  sync.Mutex
 	how string
@@ -69,7 +69,7 @@ func (s *starter) Start(ctx context.Context, raw json.RawMessage, start port.Sta
 	if err != nil {
 		return nil, err
 	}
-	c := &serving{at: at, api: api, name: start.Name + "-" + strings.ToLower(rand.Text()[:10]), done: make(chan struct{}), read: make(chan struct{}), end: func() {}}
+	c := &serving{at: at, api: api, name: start.Name + "-" + strings.ToLower(rand.Text()[:10]), done: make(chan struct{}), read: make(chan struct{}), end: func() {}, now: s.o.Env.Now}
 	if err := c.begin(ctx, s.o.User, start); err != nil {
 		if c.id != "" {
 			c.remove()
@@ -120,14 +120,7 @@ func (c *serving) begin(ctx context.Context, user int, start port.Start) error {
 	waits, end := context.WithCancel(context.WithoutCancel(ctx))
 	c.end = end
 	go c.await(waits)
-	go func() {
-		defer close(c.read)
-		out, err := c.api.ContainerLogs(waits, c.id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
-		if err == nil {
-			defer out.Close()
-			_, _ = stdcopy.StdCopy(start.Out, start.Out, out)
-		}
-	}()
+	go c.follow(waits, start.Out)
 	return nil
 }
 

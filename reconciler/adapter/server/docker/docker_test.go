@@ -346,6 +346,22 @@ func TestAnEngineThatIsAwayEndsNothing(t *testing.T) {
 	}
 }
 
+// What a container writes is kept, also what it writes after the engine was away for a moment.
+func TestALogGoesOnAfterTheEngineWasAway(t *testing.T) {
+	s, e := onDouble(t)
+	s.apply(s.release("one", "1"))
+	b := the(t, e, "one")
+	end := e.Outage()
+	e.Mu.Lock()
+	b.Log = "written after it\n"
+	e.Mu.Unlock()
+	end()
+	s.until("it is in the log", func() bool {
+		raw, err := os.ReadFile(filepath.Join(s.dir, "served", "one", "log"))
+		return err == nil && strings.Contains(string(raw), "written after it")
+	})
+}
+
 // Another engine or other limits under the same key are begun anew.
 func TestWhatIsSettledOtherwiseIsBegunAnew(t *testing.T) {
 	s, e := onDouble(t)
