@@ -156,7 +156,7 @@ func (a *cli) logOf(ctx context.Context, s *station, ref schemas.Ref) (port.Obje
 	if !serves {
 		return nil, "", fault.WithHint(fault.New(fault.Invalid, "%s serves nothing: a log of predictions is of a deployment", ref), "vishwa status lists the deployments")
 	}
-	return server.OpenPredictions(s.Paths.Serving(), ref.Name, logs.Logs(), a.lookup)
+	return server.OpenPredictions(s.Paths.Serving(), ref.Name, logs.Logs(), server.Access{Lookup: a.lookup})
 }
 
 func (a *cli) showPredictions(ctx context.Context, objects port.Objects, q predictionlog.Query, w window) error {

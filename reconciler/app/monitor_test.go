@@ -4,15 +4,20 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 func TestNoClientWritesTheColumnsThatAMonitorReads(t *testing.T) {
@@ -65,5 +70,31 @@ func TestNoClientWritesTheColumnsThatAMonitorReads(t *testing.T) {
 			t.Errorf("two columns are called %s", name)
 		}
 		seen[name] = true
+	}
+}
+
+// A log in a bucket is declared as a source of data is, and leads this process to no address that
+// only this machine sees.
+func TestALogsEndpointIsReachedAsAWebServerIs(t *testing.T) {
+	asked := false
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked = true
+		fmt.Fprint(w, `<ListBucketResult></ListBucketResult>`)
+	}))
+	defer s.Close()
+	at := &schemas.PredictionLog{S3: &schemas.S3{URL: "s3://logs/here", Endpoint: s.URL}}
+	lookup := func(name string) (string, bool) {
+		return "x", strings.HasSuffix(name, "_KEY") || strings.HasSuffix(name, "_KEY_ID")
+	}
+	for _, allow := range [][]string{nil, {"127.0.0.1"}} {
+		objects, prefix, err := server.OpenPredictions(t.TempDir(), "one", at, server.Access{Lookup: lookup, Guarded: true, Allow: allow})
+		if err == nil {
+			r := predictionlog.Read(t.Context(), objects, predictionlog.Query{Prefix: prefix})
+			_, err = r.Next()
+			r.Close()
+		}
+		if errors.Is(err, io.EOF) != (allow != nil) || asked != (allow != nil) {
+			t.Errorf("with %q: %v, asked %v", allow, err, asked)
+		}
 	}
 }

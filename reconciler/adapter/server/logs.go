@@ -121,10 +121,10 @@ func (s *service) logOptions(o order, env []string) (predictionlog.Options, erro
 		out.Dir = filepath.Join(l.Dir, s.name)
 	case l.S3 != nil:
 		var err error
-		if out.Bucket, err = predictionBucket(l.S3, func(name string) (string, bool) {
+		if out.Bucket, err = predictionBucket(l.S3, Access{Lookup: func(name string) (string, bool) {
 			v := sandbox.Variable(env, name)
 			return v, v != ""
-		}); err != nil {
+		}}); err != nil {
 			return out, err
 		}
 		out.Prefix = s.name + "/"
@@ -132,18 +132,28 @@ func (s *service) logOptions(o order, env []string) (predictionlog.Options, erro
 	return out, nil
 }
 
+// Access is how a log is reached.
+type Access struct {
+	Lookup func(string) (string, bool) // for AWS_*
+	// Guarded has an endpoint that a declaration names reached as a web server is: where it is
+	// public, or where Allow names it.
+	Guarded bool
+	Allow   []string
+}
+
 // predictionBucket is the bucket of a log, below its prefix.
-func predictionBucket(at *schemas.S3, lookup func(string) (string, bool)) (port.Bucket, error) {
+func predictionBucket(at *schemas.S3, by Access) (port.Bucket, error) {
 	name, prefix, _ := strings.Cut(strings.TrimPrefix(at.URL, "s3://"), "/")
 	return bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: at.Endpoint, Region: at.Region,
-		Profile: at.Profile, PathStyle: at.PathStyle, Lookup: lookup})
+		Profile: at.Profile, PathStyle: at.PathStyle, Lookup: by.Lookup,
+		Guarded: by.Guarded && at.Endpoint != "", Allow: by.Allow})
 }
 
 // OpenLog is a log at a path that somebody names: a folder, or s3://bucket/prefix.
 func OpenLog(path string, lookup func(string) (string, bool)) (port.Objects, error) {
 	if strings.HasPrefix(path, "s3://") {
 		endpoint, _ := lookup("AWS_ENDPOINT_URL")
-		return predictionBucket(&schemas.S3{URL: path, Endpoint: endpoint}, lookup)
+		return predictionBucket(&schemas.S3{URL: path, Endpoint: endpoint}, Access{Lookup: lookup})
 	}
 	if st, err := os.Stat(path); err != nil || !st.IsDir() {
 		return nil, fault.WithHint(fault.New(fault.Missing, "open the log: %s is not a folder", path), "name the folder that holds its files")
@@ -158,7 +168,7 @@ func exists(dir string) bool {
 
 // OpenPredictions is where the parts of a deployment's log are: the objects and the prefix of
 // their keys. dir is Config.Dir; l may be nil, where what was logged before is asked for.
-func OpenPredictions(dir, name string, l *schemas.PredictionLog, lookup func(string) (string, bool)) (port.Objects, string, error) {
+func OpenPredictions(dir, name string, l *schemas.PredictionLog, by Access) (port.Objects, string, error) {
 	if err := checkName(name); err != nil {
 		return nil, "", err
 	}
@@ -166,7 +176,7 @@ func OpenPredictions(dir, name string, l *schemas.PredictionLog, lookup func(str
 	case l == nil && !exists(folder(dir).predictions(name)):
 		return nil, "", fault.WithHint(fault.New(fault.Missing, "deployment/%s logs no predictions", name), "declare spec.log, as log: {}, and deploy it")
 	case l != nil && l.S3 != nil:
-		b, err := predictionBucket(l.S3, lookup)
+		b, err := predictionBucket(l.S3, by)
 		return b, name + "/", err
 	case l != nil && l.Dir != "":
 		b, err := bucket.Dir(filepath.Join(l.Dir, name))

@@ -53,7 +53,7 @@ func (s *stage) ask(l port.Live, path, body string, headers ...string) (int, str
 // rows are the rows of the log, as the columns named, sorted.
 func (s *stage) rows(columns ...string) []string {
 	s.t.Helper()
-	objects, prefix, err := OpenPredictions(s.dir, "one", &schemas.PredictionLog{}, nil)
+	objects, prefix, err := OpenPredictions(s.dir, "one", &schemas.PredictionLog{}, Access{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
