@@ -136,7 +136,7 @@ func Judge(columns []Column, fdr float64) {
 		c.Adjusted = number(q)
 		switch {
 		case c.blind && (!c.Alarm || q > fdr): // that nothing is found tells nothing
-			c.Verdict, c.Why = Insufficient, fmt.Sprintf("a change of half of %d values cannot be distinguished from chance", c.Window)
+			c.Verdict, c.Why = Insufficient, fmt.Sprintf("a change of half of %d values is within chance", c.Window)
 		case !c.Alarm:
 			c.Verdict = Stable
 		case q > fdr:
