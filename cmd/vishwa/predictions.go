@@ -294,7 +294,7 @@ func rowJSON(columns []string, row *table.Row) string {
 // jsonText is a text in quotes.
 func jsonText(s string) []byte {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	enc := json.NewEncoder(terminal.JSON(&b))
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(s) // a text always can be
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
