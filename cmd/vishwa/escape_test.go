@@ -39,7 +39,6 @@ os.execve(sys.executable, [sys.executable, "-I", "-c", program], dict(os.environ
 `
 
 func TestNothingEscapesAController(t *testing.T) {
-	t.Parallel()
 	walltest.AsUser(t)
 	if os.Getuid() == 0 {
 		return
@@ -50,7 +49,6 @@ func TestNothingEscapesAController(t *testing.T) {
 	}
 	for _, level := range []wall.Level{wall.Namespaces, wall.Landlock} {
 		t.Run(string(level), func(t *testing.T) {
-			t.Parallel()
 			file := filepath.Join(t.TempDir(), "controller.txtar")
 			if err := os.WriteFile(file, escapeStory, 0o600); err != nil {
 				t.Fatal(err)
