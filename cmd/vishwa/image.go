@@ -122,7 +122,7 @@ The controller does this by itself, as spec.images.schedule of the Project says.
 				return a.json(out)
 			}
 			for _, m := range out.Images {
-				fmt.Fprintf(a.out, "%s: %s (%s)\n", shownRef(m.Ref), m.Image, strings.Join(m.Platforms, ", "))
+				fmt.Fprintf(a.out, "%s: %s (%s)\n", app.ImageOwner(m.Ref), m.Image, strings.Join(m.Platforms, ", "))
 			}
 			switch {
 			case out.Proposed == nil:
@@ -140,14 +140,6 @@ The controller does this by itself, as spec.images.schedule of the Project says.
 	cmd.Flags().BoolVar(&r.push, "push", false, "push the commit to origin")
 	formats(cmd, &format, "text", "json")
 	return cmd
-}
-
-// shownRef is how a person names what names an image.
-func shownRef(ref schemas.Ref) string {
-	if ref == schemas.ProjectRef {
-		return string(ref.Kind)
-	}
-	return ref.String()
 }
 
 // images proposes what has moved on a branch of its own.

@@ -79,14 +79,15 @@ func (o ImageOptions) asked(p imageField) (string, error) {
 	last := bare[strings.LastIndexByte(bare, '/')+1:]
 	switch {
 	case p.Was == "":
-		return "", fault.WithHint(fault.New(fault.Missing, "%s declares no image", nameOf(o.Ref)), "name one: vishwa image pin %s IMAGE", nameOf(o.Ref))
+		return "", fault.WithHint(fault.New(fault.Missing, "%s declares no image", ImageOwner(o.Ref)), "name one: vishwa image pin %s IMAGE", ImageOwner(o.Ref))
 	case pinned && !strings.Contains(last, ":"):
-		return "", fault.WithHint(fault.New(fault.Invalid, "%s names %s by digest alone, which never moves", nameOf(o.Ref), schemas.ShortImage(bare+"@"+sum)), "name another: vishwa image pin %s IMAGE", nameOf(o.Ref))
+		return "", fault.WithHint(fault.New(fault.Invalid, "%s names %s by digest alone, which never moves", ImageOwner(o.Ref), schemas.ShortImage(bare+"@"+sum)), "name another: vishwa image pin %s IMAGE", ImageOwner(o.Ref))
 	}
 	return bare, nil
 }
 
-func nameOf(ref schemas.Ref) string {
+// ImageOwner is how a person names what declares an image: the project goes without a name of its own.
+func ImageOwner(ref schemas.Ref) string {
 	if ref == schemas.ProjectRef {
 		return string(ref.Kind)
 	}
@@ -136,7 +137,7 @@ func imageIn(decls []schemas.Declaration, ref schemas.Ref) (imageField, error) {
 		p.Pos = d.Fields(p.field)
 		return p, nil
 	}
-	err := fault.New(fault.Missing, "%s is not declared", nameOf(ref))
+	err := fault.New(fault.Missing, "%s is not declared", ImageOwner(ref))
 	if near := schemas.Nearest(ref.Whole().String(), names); near != "" {
 		return p, fault.WithHint(err, "did you mean %s?", near)
 	}

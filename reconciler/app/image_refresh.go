@@ -64,7 +64,7 @@ func (p *Proposer) ProposeImages(ctx context.Context, o ImageRefresh) (Refreshed
 	}
 	text := templates.ImagesText{}
 	for _, m := range out.Images {
-		text.Moved = append(text.Moved, templates.MovedImage{Ref: nameOf(m.Ref), Was: m.Was, Image: m.Image, Platforms: m.Platforms})
+		text.Moved = append(text.Moved, templates.MovedImage{Ref: ImageOwner(m.Ref), Was: m.Was, Image: m.Image, Platforms: m.Platforms})
 	}
 	if out.Already, err = p.sameImages(ctx, was, out.Images); err != nil {
 		return out, err
@@ -144,7 +144,7 @@ func (o ImageRefresh) moved(ctx context.Context, declared []imageField) ([]Pinne
 		now, known := asked[name]
 		if !known {
 			if now, err = registry.Resolve(ctx, registry.Options{Lookup: o.Env.Lookup}, name); err != nil {
-				return nil, fault.WithHint(fault.New(fault.Of(err), "refresh the image of %s: %w", nameOf(d.Ref), err), "%s", fault.HintOf(err))
+				return nil, fault.WithHint(fault.New(fault.Of(err), "refresh the image of %s: %w", ImageOwner(d.Ref), err), "%s", fault.HintOf(err))
 			}
 			asked[name] = now
 		}
