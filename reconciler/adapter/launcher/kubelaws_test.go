@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,6 +85,7 @@ func TestACrashAtEveryStepLeavesOneTask(t *testing.T) {
 			task := aTask("t", "exit 3")
 			_, err := l.Launch(ctx, task)
 			crashed := ctx.Err() != nil
+			c.After(func(*http.Request) {}) // what the next one asks is its own
 			die()
 			if crashed && err == nil {
 				t.Fatalf("step %d: a launch that was cut off says that it is done", step)
@@ -103,6 +105,27 @@ func TestACrashAtEveryStepLeavesOneTask(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// A pod that comes and ends between two questions is not taken for one that somebody deleted.
+func TestAPodThatComesAndEndsBetweenTwoQuestionsIsSeen(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+	l := on(t, c, schemas.KubernetesRunner{})
+	free := c.UseUp("pods")
+	id := launch(t, l, aTask("t", "exit 3"))
+	comeAndEnd := sync.OnceFunc(func() {
+		free()
+		eventually(t, "its Job has failed", func() bool { return strings.Contains(c.Objects("jobs")["t"], "BackoffLimitExceeded") })
+	})
+	c.After(func(r *http.Request) { // it has answered that there is no pod
+		if strings.HasSuffix(r.URL.Path, "/pods") && r.Method == http.MethodGet && r.URL.Query().Get("watch") == "" {
+			comeAndEnd()
+		}
+	})
+	if s, err := l.Observe(t.Context(), id); err != nil || s.ExitCode != 3 {
+		t.Errorf("it ended as %+v, %v", s, err)
 	}
 }
 

@@ -69,8 +69,11 @@ func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus,
 		return port.TaskStatus{}, err
 	}
 	refused := ""
-	if len(pods) == 0 { // perhaps since it was read: it may be going by now
+	if len(pods) == 0 { // it may be going by now, or its pods may have come and ended since: they are as old as it, or newer
 		if u, err = c.present(ctx, id); err == nil {
+			pods, err = c.podsOf(ctx, u)
+		}
+		if err == nil && len(pods) == 0 {
 			refused, err = c.refusal(ctx, u)
 		}
 	}
