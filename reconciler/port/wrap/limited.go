@@ -2,6 +2,7 @@
 package wrap
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"sync"
@@ -18,7 +19,7 @@ import (
 // and counts, but is never held back.
 func Limited(r port.Runner, n int) port.Runner {
 	return &limited{
-		Runner: r, n: max(1, n),
+		Runner: r, n: max(1, n), changed: make(chan struct{}),
 		places: map[digest.Digest]bool{}, waiting: map[digest.Digest]port.Job{}, stopped: map[digest.Digest]bool{}, states: map[digest.Digest]port.RunState{},
 	}
 }
@@ -31,6 +32,7 @@ type limited struct {
 	waiting map[digest.Digest]port.Job      // without a place
 	stopped map[digest.Digest]bool          // stopped before they had one
 	states  map[digest.Digest]port.RunState // as those that have begun were last heard of
+	changed chan struct{}                   // closed, and made anew, when places change
 }
 
 func (l *limited) Start(ctx context.Context, job port.Job) (port.Run, error) {
@@ -106,6 +108,13 @@ func (l *limited) mark(key digest.Digest, begun bool) {
 	} else {
 		delete(l.places, key)
 	}
+	l.tell()
+}
+
+// tell wakes whoever waits for a place; it is called with the lock held.
+func (l *limited) tell() {
+	close(l.changed)
+	l.changed = make(chan struct{})
 }
 
 // settle frees the place of a run that was seen to have ended.
@@ -116,6 +125,7 @@ func (l *limited) settle(key digest.Digest, run port.Run, err error) {
 		delete(l.states, key)
 		if l.places[key] {
 			delete(l.places, key)
+			l.tell()
 		}
 	} else if err == nil {
 		l.states[key] = run.State
@@ -160,27 +170,32 @@ func (l *limited) Wait(ctx context.Context, key digest.Digest, seen port.RunStat
 	return run, err
 }
 
-// place waits until one of the runs that have begun is heard of.
+// place waits until there is one, or one of the runs that have begun is heard of.
 func (l *limited) place(ctx context.Context) error {
 	heard, stop := context.WithCancel(ctx)
 	defer stop()
-	for _, key := range l.crowd() {
-		l.mu.Lock()
-		state, known := l.states[key]
-		l.mu.Unlock()
-		if !known {
-			state = port.Running
+	l.mu.Lock()
+	free, changed, states := len(l.places) < l.n, l.changed, map[digest.Digest]port.RunState{}
+	for key, begun := range l.places {
+		if begun { // what is being begun is told of when it has
+			states[key] = cmp.Or(l.states[key], port.Running)
 		}
+	}
+	l.mu.Unlock()
+	if free {
+		return nil
+	}
+	for key, state := range states {
 		go func() {
 			defer stop()
 			run, err := l.Runner.Wait(heard, key, state, math.MaxInt64)
 			l.settle(key, run, err)
 		}()
 	}
-	if len(l.crowd()) == 0 {
-		return nil
+	select {
+	case <-changed:
+	case <-heard.Done():
 	}
-	<-heard.Done()
 	if ctx.Err() != nil {
 		return fault.New(fault.Cancelled, "wait for a place: %w", context.Cause(ctx))
 	}
@@ -192,6 +207,7 @@ func (l *limited) Stop(ctx context.Context, key digest.Digest) error {
 	if _, waits := l.waiting[key]; waits {
 		delete(l.waiting, key)
 		l.stopped[key] = true
+		l.tell()
 	}
 	stopped := l.stopped[key]
 	l.mu.Unlock()

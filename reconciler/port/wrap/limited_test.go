@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -203,4 +204,55 @@ func TestAWaitingJobCanBeStopped(t *testing.T) {
 	if run, err := r.Start(t.Context(), job(1, "well")); err != nil || run.State != port.Running || f.begun != 2 {
 		t.Errorf("got %+v, %v, %d begun", run, err, f.begun)
 	}
+}
+
+// slow is a runner that takes its time to begin, as one does that installs an environment.
+type slow struct {
+	*fake
+	begin chan struct{}
+}
+
+func (s *slow) Start(ctx context.Context, job port.Job) (port.Run, error) {
+	<-s.begin
+	return s.fake.Start(ctx, job)
+}
+
+// TestAPlaceIsHeardOfWhileItIsTaken: who waits while another is being begun asks nobody over
+// and over, and hears of the place when that one has begun and ended, or could not be begun.
+func TestAPlaceIsHeardOfWhileItIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{fake: &fake{runs: map[digest.Digest]*run{}}, begin: make(chan struct{})}
+		r := wrap.Limited(s, 1)
+		refused, refuse := context.WithCancel(t.Context())
+		for i, ctx := range []context.Context{refused, t.Context()} {
+			go func() {
+				if _, err := r.Start(ctx, job(i, "well")); (err == nil) != (i == 1) {
+					t.Errorf("start %d: %v", i, err)
+				}
+			}()
+			synctest.Wait()
+		}
+		ended := make(chan error, 2)
+		for i := range 2 {
+			key := job(2+i, "").Key
+			if run, err := r.Start(t.Context(), job(2+i, "well")); err != nil || run.State != port.Waiting {
+				t.Fatalf("got %+v, %v", run, err)
+			}
+			go func() {
+				run, err := port.Run{State: port.Waiting}, error(nil)
+				for err == nil && run.State != port.Done {
+					run, err = r.Wait(t.Context(), key, run.State, 0)
+				}
+				ended <- err
+			}()
+		}
+		synctest.Wait() // who waited in a circle would never let this return
+		refuse()
+		close(s.begin)
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
