@@ -54,7 +54,7 @@ var large = map[string]string{
 	"cmd/vishwa":                     "one command a file, and a command is flags, one call and what is printed",
 	"cmd/vishwa-devforge/devforge":   "one server: its handlers share one lock and one state",
 	"reconciler/adapter/provisioner": "one tool, most of it what a plan of it may say and must not show",
-	"reconciler/adapter/repo":        "one peer, Git: the mirror, the tree and the ledger's branch are one set of objects and one set of rules about them",
+	"reconciler/adapter/repo":        "one reading of Git: revisions, the checkout and what came before share one lock, one cache and one way to name a file",
 	"reconciler/adapter/server":      "one host process: its parts hand each other open sockets and sealed orders",
 	"reconciler/app":                 "the one place that knows every adapter by name",
 	"reconciler/app/review":          "one conversation with a pull request, each of whose words reads the same session",

@@ -157,7 +157,7 @@ func (a *cli) ofNow(ctx context.Context, s *station, revision string, other bool
 	}
 	what := fmt.Sprintf("the plan is of revision %s, and %s is checked out", short7(revision), short7(head.SHA))
 	if head.SHA == revision {
-		at, err := s.GitLedger.Standing(ctx, revision)
+		at, err := s.Repo.Standing(ctx, revision, s.GitLedger.Keeping())
 		if err != nil || at.Remote == "" || !at.On || at.Tip {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/mirror"
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/app/review"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -25,17 +25,17 @@ func (a *cli) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 	if err != nil {
 		return none, err
 	}
-	mirror, err := repo.OpenMirror(ctx, repo.MirrorOptions{URL: j.event.At.URL, Dir: filepath.Join(paths.Cache, "mirror"), Credentials: hub.Credentials, Env: j.env})
+	clone, err := mirror.Open(ctx, mirror.Options{URL: j.event.At.URL, Dir: filepath.Join(paths.Cache, "mirror"), Credentials: hub.Credentials, Env: j.env})
 	if err != nil {
 		return none, err
 	}
-	if err := mirror.Fetch(ctx, "refs/heads/"+j.event.Branch, "refs/pull/"+strconv.Itoa(j.event.Pull)+"/head"); err != nil {
+	if err := clone.Fetch(ctx, "refs/heads/"+j.event.Branch, "refs/pull/"+strconv.Itoa(j.event.Pull)+"/head"); err != nil {
 		return none, err
 	}
 	office := &review.Service{
-		Forge: listening{hub}, Mirror: mirror, Now: j.env.Now, Log: j.env.Log, Full: j.event.At.Job,
+		Forge: listening{hub}, Mirror: app.Mirrored{Mirror: clone}, Now: j.env.Now, Log: j.env.Log, Full: j.event.At.Job,
 		Open: func(ctx context.Context, e review.Scope) (*review.Session, error) {
-			o := app.Options{Dir: mirror.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
+			o := app.Options{Dir: clone.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials}
 			if e.PullRequest != nil {
 				o.Isolation = &app.Isolation{PullRequest: e.PullRequest, Allow: j.allow}
 			}

@@ -26,7 +26,7 @@ func (a *cli) asides(ctx context.Context, s *station, revision string) ([]aside,
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.GitLedger.Standing(ctx, revision)
+	at, err := s.Repo.Standing(ctx, revision, s.GitLedger.Keeping())
 	if err != nil || at.Remote == "" {
 		return nil, err
 	}

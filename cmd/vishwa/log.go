@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/cmd/internal/terminal"
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -327,7 +327,7 @@ type pointSeen struct {
 	By    string `json:"by,omitempty"` // the controller that signed it; none: this machine noted it
 }
 
-func seen(held []repo.Claim) []pointSeen {
+func seen(held []gitledger.Claim) []pointSeen {
 	out := []pointSeen{}
 	for _, c := range held {
 		out = append(out, pointSeen{c.Checkpoint, c.Where, c.By})

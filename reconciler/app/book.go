@@ -12,13 +12,14 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/adapter/witness"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -29,8 +30,8 @@ import (
 const rest = 15 * time.Second
 
 // open is the ledger, with the places of its checkpoints.
-func (h *Repository) open(book repo.LedgerOptions, project *schemas.Project, place StoreRef, o Options) (*repo.Ledger, error) {
-	l, err := repo.OpenLedger(h.Repo, book)
+func (h *Repository) open(book gitledger.Options, project *schemas.Project, place StoreRef, o Options) (*gitledger.Ledger, error) {
+	l, err := gitledger.Open(h.Repo.Place(), book)
 	if err != nil {
 		return nil, err
 	}
@@ -42,13 +43,13 @@ func (h *Repository) open(book repo.LedgerOptions, project *schemas.Project, pla
 	}
 	need := project.Ledger.Checkpoints.Required
 	if shelf != nil {
-		book.Witnesses = append(book.Witnesses, repo.Witness{Name: name, Near: place.Away == nil, Required: slices.Contains(need, "store"),
+		book.Witnesses = append(book.Witnesses, gitledger.Witness{Name: name, Near: place.Away == nil, Required: slices.Contains(need, "store"),
 			Place: witness.Bucket(shelf, "checkpoints", origin)})
 	} else if slices.Contains(need, "store") {
 		return nil, unmet("store", "name a store in spec.store")
 	}
 	if o.Board != nil {
-		book.Witnesses = append(book.Witnesses, repo.Witness{Name: "the forge (statuses of the first commit)", Required: slices.Contains(need, "forge"), Brief: true, Rest: rest,
+		book.Witnesses = append(book.Witnesses, gitledger.Witness{Name: "the forge (statuses of the first commit)", Required: slices.Contains(need, "forge"), Brief: true, Rest: rest,
 			Place: witness.Forge(o.Board.Statuses, o.Board.At, origin, book.Trusted)})
 	} else if slices.Contains(need, "forge") && o.Act && !o.Offline {
 		return nil, unmet("forge", "let the controller or vishwa ci act, which log in to the forge")
@@ -63,20 +64,20 @@ func (h *Repository) open(book repo.LedgerOptions, project *schemas.Project, pla
 	case slices.Contains(need, "ref"):
 		return nil, unmet("ref", "name one in spec.ledger.checkpoints.ref, and give the ledger a remote")
 	}
-	return repo.OpenLedger(h.Repo, book)
+	return gitledger.Open(h.Repo.Place(), book)
 }
 
 // side is the ref that keeps checkpoints; nil where none does.
-func (h *Repository) side(l *repo.Ledger, c schemas.Checkpoints) (*repo.Witness, error) {
+func (h *Repository) side(l *gitledger.Ledger, c schemas.Checkpoints) (*gitledger.Witness, error) {
 	if c.Ref == "" && c.Remote == "" {
 		return nil, nil
 	}
-	ref := cmp.Or(c.Ref, repo.UsualCheckpoints)
+	ref := cmp.Or(c.Ref, gitledger.UsualCheckpoints)
 	w, err := l.Ref(c.Remote, ref)
 	if w == nil || err != nil {
 		return nil, err
 	}
-	return &repo.Witness{Name: ref + " of " + cmp.Or(c.Remote, l.Remote()), Place: w}, nil
+	return &gitledger.Witness{Name: ref + " of " + cmp.Or(c.Remote, l.Remote()), Place: w}, nil
 }
 
 func unmet(place, way string) error {
@@ -166,7 +167,7 @@ func signatures(ctx context.Context, t *trust.Trust) (ledger.Trust, error) {
 	keys := commitKeys(t)
 	return ledger.Trust{
 		Bundle: func(bundle []byte) ([]byte, port.Identity, error) { return v.Verify(ctx, bundle) },
-		Commit: func(c ledger.Commit) (string, error) { return repo.VerifyCommit(c, keys) },
+		Commit: func(c ledger.Commit) (string, error) { return gitstore.VerifyCommit(c, keys) },
 	}, nil
 }
 

@@ -17,7 +17,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/mirror"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/adapter/witness"
 	"github.com/vishwaops/vishwa/reconciler/app/review"
@@ -74,8 +74,8 @@ type Lease struct {
 // ManagedRepository is a wired repository. It is safe for concurrent use.
 type ManagedRepository struct {
 	o      ManagedOptions
-	mirror *repo.Mirror
-	lease  *repo.Lease // nil: nobody else works on the repository
+	mirror *mirror.Mirror
+	lease  *mirror.Lease // nil: nobody else works on the repository
 	office *review.Service
 
 	mu        sync.Mutex
@@ -110,15 +110,15 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
 		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{},
 		monitors: map[string]map[schemas.Ref]string{}, measured: map[schemas.Ref]time.Time{}}
-	s.mirror, err = repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
+	s.mirror, err = mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
 	}
 	if o.Lease != nil {
-		s.lease = &repo.Lease{Mirror: s.mirror, Holder: o.Lease.Holder, Duration: o.Lease.Duration}
+		s.lease = &mirror.Lease{Mirror: s.mirror, Holder: o.Lease.Holder, Duration: o.Lease.Duration}
 	}
 	s.office = &review.Service{
-		Mirror: s.mirror, Open: s.session, Now: o.Env.Now, Log: o.Env.Log, PollInterval: o.Glance, Full: o.Full,
+		Mirror: Mirrored{s.mirror}, Open: s.session, Now: o.Env.Now, Log: o.Env.Log, PollInterval: o.Glance, Full: o.Full,
 		Declared: s.declared, Failed: o.Failed,
 	}
 	if o.Forge != nil {
@@ -180,7 +180,7 @@ func (s *ManagedRepository) session(ctx context.Context, e review.Scope) (*revie
 	if e.PullRequest != nil {
 		o.Isolation = &Isolation{PullRequest: e.PullRequest, Merged: e.Merged, Pass: s.o.Pass, Allow: s.o.Refresh.Allow}
 		if s.o.Lease != nil { // its runs have a lease of their own: a deployment does not wait for them
-			o.Isolation.Lease = &repo.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration, Ref: fmt.Sprintf("refs/vishwa/pull/%d", e.PullRequest.Pull)}
+			o.Isolation.Lease = &mirror.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration, Ref: fmt.Sprintf("refs/vishwa/pull/%d", e.PullRequest.Pull)}
 		}
 	} else {
 		o.Lease = s.lease

@@ -7,6 +7,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -75,7 +76,7 @@ func (s *ManagedRepository) ledgerOf(ctx context.Context, branch string) string 
 	if known {
 		return name
 	}
-	name = repo.UsualBranch
+	name = gitledger.UsualBranch
 	r, err := repo.Open(s.mirror.Dir(), repo.Options{Branch: branch, URL: s.o.URL})
 	if err != nil {
 		return name // the pass says what is wrong

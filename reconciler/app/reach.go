@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/mirror"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -70,7 +71,7 @@ func cloned(env port.Env) func(ctx context.Context, url, rev string) (fs.FS, str
 		if err != nil {
 			return nil, "", err
 		}
-		m, err := repo.OpenMirror(ctx, repo.MirrorOptions{URL: url, Dir: dir, Env: env})
+		m, err := mirror.Open(ctx, mirror.Options{URL: url, Dir: dir, Env: env})
 		if err != nil {
 			return nil, "", err
 		}

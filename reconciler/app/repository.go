@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
+	"github.com/vishwaops/vishwa/reconciler/adapter/mirror"
 	"github.com/vishwaops/vishwa/reconciler/adapter/provisioner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
@@ -40,7 +43,7 @@ type Options struct {
 	Version  string
 	Password func() ([]byte, error)      // of the controller's keys; asked for when something is to be signed
 	Keys     *signer.Ring                // holds the keys open for the process; nil: for this repository
-	Wrote    func(before, commit string) // see repo.LedgerOptions
+	Wrote    func(before, commit string) // see gitledger.Options
 	Offline  bool                        // leave the ledger's remote alone
 	Act      bool                        // something will be recorded: this machine must hold a controller's keys
 	Branch   string                      // the tracked branch; without it, whatever HEAD is on
@@ -52,7 +55,7 @@ type Options struct {
 	// Credentials log in to URL over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
-	Lease *repo.Lease
+	Lease *mirror.Lease
 	// Board keeps checkpoints of the ledger on the forge; nil: there is none.
 	Board *StatusBoard
 	// Isolation is set for a pull request: its runs have environments and folders of their
@@ -64,16 +67,16 @@ type Options struct {
 type Isolation struct {
 	PullRequest *ledger.PullRequest
 	Pass        []string
-	Allow       []string    // private hosts and networks that its data may be brought from
-	Merged      bool        // what it looks at is the tracked branch's: infrastructure is planned as there
-	Lease       *repo.Lease // of its runs; nil: nobody else makes any
+	Allow       []string      // private hosts and networks that its data may be brought from
+	Merged      bool          // what it looks at is the tracked branch's: infrastructure is planned as there
+	Lease       *mirror.Lease // of its runs; nil: nobody else makes any
 }
 
 // Repository is a wired reconciler with what stands behind it.
 type Repository struct {
 	*pass.Reconciler
 	Repo      *repo.Repo
-	GitLedger *repo.Ledger
+	GitLedger *gitledger.Ledger
 	Paths     Paths
 	Trust     *trust.Trust
 	Keys      *signer.Keys
@@ -102,7 +105,7 @@ func Open(ctx context.Context, o Options) (h *Repository, err error) {
 	if h.Paths, err = FindPaths(o.Env.Lookup, r.ID()); err != nil {
 		return nil, err
 	}
-	if err := h.Paths.keep(r.Formerly(project.Ledger.Branch)); err != nil {
+	if err := h.Paths.keep(r.Formerly(cmp.Or(project.Ledger.Branch, gitledger.UsualBranch))); err != nil {
 		return nil, err
 	}
 	h.Keys = o.Keys.Open(h.Paths.Keys, o.Password)
@@ -184,7 +187,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		work.Allow = o.Isolation.Allow
 	}
 	envs := work.environments(o.Env, sealed)
-	book := repo.LedgerOptions{
+	book := gitledger.Options{
 		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
 		Signer: h.Keys, Verifier: verifier, SSH: h.Keys.SSH, Trusted: commitKeys(h.Trust),
 		Controller: name, Stands: h.Trust.ControllerStands, Then: h.then, Log: o.Env.Log,

@@ -6,17 +6,17 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/mirror"
 )
 
 // Roll is kept in the repository of o; name is this replica's, and its alone.
-func Roll(o ManagedOptions, name, holder string) (*repo.Roll, error) {
+func Roll(o ManagedOptions, name, holder string) (*mirror.Roll, error) {
 	dir, err := mirrorDir(o.Env.Lookup, o.URL)
 	if err != nil {
 		return nil, err
 	}
-	return repo.NewRoll(name, holder, func(ctx context.Context) (*repo.Mirror, error) {
-		m, err := repo.OpenMirror(ctx, repo.MirrorOptions{URL: o.URL, Dir: dir + "-replicas", Credentials: o.Credentials, Env: o.Env})
+	return mirror.NewRoll(name, holder, func(ctx context.Context) (*mirror.Mirror, error) {
+		m, err := mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir + "-replicas", Credentials: o.Credentials, Env: o.Env})
 		if err != nil {
 			return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
 		}

@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -28,9 +28,9 @@ func located(l schemas.Ledger) ledgerPlace {
 // steadyLedger is the ledger that a revision names, once it is known to hold what those hold
 // that were named before.
 type steadyLedger struct {
-	*repo.Ledger
+	*gitledger.Ledger
 	repository *Repository
-	options    repo.LedgerOptions
+	options    gitledger.Options
 	now        ledgerPlace
 
 	mu   sync.Mutex
@@ -117,7 +117,7 @@ func (s *steadyLedger) continues(ctx context.Context, was ledgerPlace) error {
 	o := s.options
 	o.Branch, o.Remote, o.Fence, o.CacheDir = was.Branch, was.Remote, nil, ""
 	o.Held = func() bool { return false } // it is only looked at
-	before, err := repo.OpenLedger(s.repository.Repo, o)
+	before, err := gitledger.Open(s.repository.Repo.Place(), o)
 	if err != nil {
 		return nil // no name that a ledger can have
 	}

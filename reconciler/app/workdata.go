@@ -83,7 +83,7 @@ func (d workData) Unpushed(ctx context.Context, points []port.DataPointer) map[s
 // .dvc/config has to name the remote as it does on the branch that the Git remote calls its
 // own. What the user's own files name, and a clone without a remote, is the user's.
 func (d workData) reviewed(ctx context.Context) (func(remote string) bool, error) {
-	sha, one, err := d.repository.GitLedger.Published()
+	sha, one, err := d.repository.Repo.Published(d.repository.GitLedger.Keeping())
 	if err != nil || !one {
 		return func(string) bool { return true }, err
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -114,7 +115,7 @@ func signedBy(c *object.Commit) []byte {
 		return nil
 	}
 	defer in.Close()
-	if err := sshsig.Verify(in, sig, sig.PublicKey, sig.HashAlgorithm, namespace); err != nil {
+	if err := sshsig.Verify(in, sig, sig.PublicKey, sig.HashAlgorithm, gitstore.Namespace); err != nil {
 		return nil
 	}
 	return sig.PublicKey.Marshal()
@@ -193,10 +194,4 @@ func (q byTime) count(h plumbing.Hash) int {
 		return 1
 	}
 	return 0
-}
-
-// mailbox is one line of text that names a person, in the form that Git writes.
-func mailbox(name, email string) string {
-	clean := strings.NewReplacer("<", "", ">", "", "\n", " ", "\r", " ", "\x00", "")
-	return strings.TrimSpace(clean.Replace(name)) + " <" + strings.TrimSpace(clean.Replace(email)) + ">"
 }

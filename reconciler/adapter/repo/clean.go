@@ -88,7 +88,7 @@ func (c *clean) ask(ctx context.Context, sparse bool) error {
 	if err != nil {
 		return err
 	}
-	out, err := c.repo.place.own.Ask(ctx, nil, "status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all")
+	out, err := c.repo.place.Own.Ask(ctx, nil, "status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all")
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (c *clean) ask(ctx context.Context, sparse bool) error {
 		return err
 	}
 	if sparse {
-		if out, err = c.repo.place.own.Ask(ctx, nil, "ls-files", "-t", "-z"); err != nil {
+		if out, err = c.repo.place.Own.Ask(ctx, nil, "ls-files", "-t", "-z"); err != nil {
 			return err
 		}
 		c.absent = skipped(out)
@@ -139,14 +139,14 @@ func nulled(out []byte) []string {
 }
 
 func (r *Repo) sparse(ctx context.Context) (bool, error) {
-	set, err := r.place.own.Settings(ctx)
+	set, err := r.place.Own.Settings(ctx)
 	return set.On("core.sparsecheckout"), err
 }
 
 // converts tells whether a file of the checkout may hold other bytes than Git keeps:
 // without line ends to convert and without attributes (gitattributes(5)), none does.
 func (r *Repo) converts(ctx context.Context) (bool, error) {
-	set, err := r.place.own.Settings(ctx)
+	set, err := r.place.Own.Settings(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -161,12 +161,12 @@ func (r *Repo) converts(ctx context.Context) (bool, error) {
 		}
 		user = filepath.Join(base, "git", "attributes")
 	}
-	for _, file := range []string{filepath.Join(r.place.work, ".gitattributes"), filepath.Join(r.place.common, "info", "attributes"), user, "/etc/gitattributes"} {
+	for _, file := range []string{filepath.Join(r.place.Work, ".gitattributes"), filepath.Join(r.place.Common, "info", "attributes"), user, "/etc/gitattributes"} {
 		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
 			return true, nil
 		}
 	}
-	out, err := r.place.own.Ask(ctx, nil, "ls-files", "-z", "--", ":(top,glob)**/.gitattributes")
+	out, err := r.place.Own.Ask(ctx, nil, "ls-files", "-z", "--", ":(top,glob)**/.gitattributes")
 	if err != nil {
 		return false, fmt.Errorf("look for .gitattributes: %w", err)
 	}

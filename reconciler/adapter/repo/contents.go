@@ -38,7 +38,7 @@ func (c *content) gitName() plumbing.Hash     { return c.node.hash }
 // elsewhere is the content of the file at name where Git's objects do not hold it; nil
 // where they do.
 func (t *tree) elsewhere(name string, n *node) (*content, error) {
-	if t.repo.place.own == nil || !n.mode.IsRegular() {
+	if t.repo.place.Own == nil || !n.mode.IsRegular() {
 		return nil, nil
 	}
 	filtered, err := t.filtered()
@@ -46,7 +46,7 @@ func (t *tree) elsewhere(name string, n *node) (*content, error) {
 		return nil, err
 	}
 	if filtered[name] {
-		b, err := t.repo.place.own.Ask(context.Background(), nil, "-c", "core.autocrlf=false", "-c", "core.eol=lf", "cat-file", "--filters", t.sha+":"+name)
+		b, err := t.repo.place.Own.Ask(context.Background(), nil, "-c", "core.autocrlf=false", "-c", "core.eol=lf", "cat-file", "--filters", t.sha+":"+name)
 		if err != nil {
 			return nil, err
 		}
@@ -94,7 +94,7 @@ func (t *tree) pointer(n *node) (*lfs.Pointer, error) {
 // the checkout's own; nil where it is not on this machine. Its bytes have been counted
 // against the name.
 func (r *Repo) large(name string, p lfs.Pointer) *os.File {
-	set, err := r.place.own.Settings(context.Background())
+	set, err := r.place.Own.Settings(context.Background())
 	if err != nil {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (r *Repo) large(name string, p lfs.Pointer) *os.File {
 		dir = "lfs"
 	}
 	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(r.place.common, dir)
+		dir = filepath.Join(r.place.Common, dir)
 	}
 	kept, err := os.Open(filepath.Join(dir, "objects", p.OID[:2], p.OID[2:4], p.OID))
 	if err == nil && r.holds(kept, p) {
@@ -149,7 +149,7 @@ func (t *tree) filtered() (map[string]bool, error) {
 }
 
 func (t *tree) askFilters(ctx context.Context) (map[string]bool, error) {
-	o := t.repo.place.own
+	o := t.repo.place.Own
 	set, err := o.Settings(ctx)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
 
 // CommitDraft is a commit that is to be made, by Vishwa <vishwa@localhost>: what people commit is told from it.
@@ -39,30 +40,30 @@ func (r *Repo) Write(ctx context.Context, d CommitDraft) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write a commit on %s: %w", d.Parent, err)
 	}
-	root, b := parent.TreeHash, r.place.objects().batch()
+	root, b := parent.TreeHash, r.place.Objects().Batch()
 	for _, path := range slices.Sorted(maps.Keys(d.Files)) {
-		if root, err = b.putFile(root, path, b.add(plumbing.BlobObject, d.Files[path])); err != nil {
+		if root, err = b.PutFile(root, path, b.Add(plumbing.BlobObject, d.Files[path])); err != nil {
 			return "", fmt.Errorf("write %s in a commit: %w", path, err)
 		}
 	}
-	who := fmt.Sprintf("%s %d +0000", mailbox("Vishwa", "vishwa@localhost"), d.Time.Unix())
+	who := fmt.Sprintf("%s %d +0000", gitstore.Mailbox("Vishwa", "vishwa@localhost"), d.Time.Unix())
 	c := ledger.Commit{Tree: root.String(), Parent: d.Parent, Author: who, Committer: who, Message: strings.TrimRight(d.Message, "\n") + "\n"}
 	if d.Sign != nil {
 		key, err := d.Sign()
 		if err != nil {
 			return "", fmt.Errorf("sign a commit: %w", err)
 		}
-		if c.Signature, err = signCommit(c, key); err != nil {
+		if c.Signature, err = gitstore.SignCommit(c, key); err != nil {
 			return "", fault.New(fault.Internal, "sign a commit: %w", err)
 		}
 	}
-	sha := b.add(plumbing.CommitObject, []byte(c.String()))
-	return sha.String(), b.store()
+	sha := b.Add(plumbing.CommitObject, []byte(c.String()))
+	return sha.String(), b.Save()
 }
 
 // Branch is the commit that a branch of this clone is at; "" where it is not there.
 func (r *Repo) Branch(name string) (string, error) {
-	if err := checkName("branch", name); err != nil {
+	if err := gitstore.CheckName("branch", name); err != nil {
 		return "", err
 	}
 	r.mu.Lock()
@@ -127,30 +128,12 @@ func (r *Repo) Contains(ctx context.Context, head, sha string) (bool, error) {
 
 // Person is who Git's configuration says that the user is; "" where it does not.
 func (r *Repo) Person() (name, email string) {
-	if r.place.own == nil {
+	if r.place.Own == nil {
 		return "", ""
 	}
-	set, err := r.place.own.Settings(context.Background())
+	set, err := r.place.Own.Settings(context.Background())
 	if err != nil {
 		return "", ""
 	}
 	return set.Last("user.name"), set.Last("user.email")
-}
-
-// Push makes ref of the remote sha, where it is still at was; "" is one that is not
-// there. One that moved meanwhile is a Conflict.
-func (m *Mirror) Push(ctx context.Context, sha, ref, was string) error {
-	if err := checkName("ref", ref); err != nil {
-		return err
-	}
-	_, err := m.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--porcelain", "--force-with-lease="+ref+":"+was, "origin", sha+":"+ref)
-	switch {
-	case err == nil:
-		return nil
-	case strings.Contains(err.Error(), "stale info"):
-		return fault.WithHint(fault.New(fault.Conflict, "push %s: it has moved meanwhile", ref), "look again")
-	case fault.Of(err) == fault.Internal: // the remote's own word, such as a rule of the branch
-		return fault.WithHint(fault.New(fault.Denied, "push %s: %w", ref, err), "let Vishwa's account push there, or propose as a pull request")
-	}
-	return fmt.Errorf("push %s: %w", ref, err)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore/gittest"
 )
 
 func TestATrailerIsReadHoweverItIsSpelt(t *testing.T) {
@@ -56,7 +58,7 @@ func TestATrailerIsReadHoweverItIsSpelt(t *testing.T) {
 func TestASignatureIsItsKeysAlone(t *testing.T) {
 	dir := newRepo(t)
 	r := openRepo(t, dir)
-	key := sshKey(t)
+	key := gittest.SSHKey(t)
 	sha, err := r.Write(t.Context(), CommitDraft{Parent: git(t, dir, "rev-parse", "HEAD"), Files: map[string][]byte{"a": []byte("1")}, Message: "Pin", Time: time.Unix(9, 0),
 		Sign: func() (ssh.Signer, error) { return key, nil }})
 	if err != nil {

@@ -133,10 +133,10 @@ func (r *Repo) Tracked(ctx context.Context, at string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fault.New(fault.Cancelled, "read Git's index: %w", err)
 	}
-	if r.place.own == nil {
+	if r.place.Own == nil {
 		return "", nil
 	}
-	out, err := r.place.own.Ask(ctx, nil, "ls-files", "-z", "--", ":(top,literal)"+at)
+	out, err := r.place.Own.Ask(ctx, nil, "ls-files", "-z", "--", ":(top,literal)"+at)
 	if err != nil {
 		return "", fmt.Errorf("read Git's index: %w", err)
 	}

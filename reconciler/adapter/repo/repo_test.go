@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore/gittest"
 )
 
 // TestOpenFindsTheRepository: from any folder of a checkout, a linked worktree, a bare repository.
@@ -42,7 +43,7 @@ func TestOpenFindsTheRepository(t *testing.T) {
 
 // TestWhereThereIsNothing: no repository, no commit, no branch, no revision are Missing, each with the way out.
 func TestWhereThereIsNothing(t *testing.T) {
-	needGit(t)
+	gittest.NeedGit(t)
 	empty := t.TempDir()
 	git(t, empty, "init", "-q")
 	dir := newRepo(t)

@@ -10,10 +10,9 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
 // Standing is how a revision stands against a remote.
@@ -25,63 +24,36 @@ type Standing struct {
 	Known   bool   // the remote has the revision, on whatever branch or tag
 }
 
-// advertised is what a remote told that it has.
-type advertised struct {
-	own  string                   // the branch that its HEAD names
-	refs map[string]plumbing.Hash // by their whole names
-}
-
-// hears keeps what the remote told; the caller holds the lock.
-func (l *Ledger) hears(adv *packp.AdvRefs) {
-	l.told = &advertised{refs: map[string]plumbing.Hash{}}
-	if adv == nil {
-		return // it has nothing yet
-	}
-	for name, at := range adv.References {
-		l.told.refs[name] = at
-	}
-	for name, at := range adv.Peeled {
-		l.told.refs[name+"^{}"] = at
-	}
-	for _, link := range adv.Capabilities.Get(capability.SymRef) {
-		if to, ok := strings.CutPrefix(link, "HEAD:refs/heads/"); ok {
-			l.told.own = to
-		}
-	}
-}
-
 // Standing tells how the commit sha stands against the remote that the ledger is kept on
 // or, where that has the ledger alone, against the one that the clone is of.
-func (l *Ledger) Standing(ctx context.Context, sha string) (Standing, error) {
-	l.mu.Lock()
-	told, remote := l.told, l.opts.Remote
-	l.mu.Unlock()
-	if l.place.own == nil || l.repo.remote(remote) == "" {
+func (r *Repo) Standing(ctx context.Context, sha string, kept gitremote.Keeping) (Standing, error) {
+	told, remote, ledger := kept.Heard, kept.Remote, plumbing.NewBranchReferenceName(kept.Branch)
+	if r.place.Own == nil || r.remote(remote) == "" {
 		return Standing{}, nil
 	}
-	if told == nil || !told.code(l.branch) && l.repo.opts.Remote != remote && l.repo.remote(l.repo.opts.Remote) != "" {
+	if told == nil || !code(told, ledger) && r.place.Remote != remote && r.remote(r.place.Remote) != "" {
 		if told != nil {
-			remote = l.repo.opts.Remote
+			remote = r.place.Remote
 		}
-		seen, err := l.repo.lastSeen(remote)
+		seen, err := r.lastSeen(remote)
 		if err != nil {
 			return Standing{}, err
 		}
 		told = seen
 	}
-	s := Standing{Remote: remote, Tracked: told.own}
-	if plumbing.NewBranchReferenceName(s.Tracked) == l.branch { // the first that was pushed, and nobody's choice
+	s := Standing{Remote: remote, Tracked: told.Own}
+	if plumbing.NewBranchReferenceName(s.Tracked) == ledger { // the first that was pushed, and nobody's choice
 		s.Tracked = ""
 	}
-	last, err := l.repo.lastSeen(remote)
+	last, err := r.lastSeen(remote)
 	if err != nil {
 		return s, err
 	}
 	at := plumbing.NewHash(sha)
 	if s.Tracked != "" {
 		name := plumbing.NewBranchReferenceName(s.Tracked).String()
-		s.Tip = told.refs[name] == at
-		if s.On, err = l.repo.reachable(ctx, at, told.refs[name], last.refs[name]); err != nil {
+		s.Tip = told.Refs[name] == at
+		if s.On, err = r.reachable(ctx, at, told.Refs[name], last.Refs[name]); err != nil {
 			return s, err
 		}
 	}
@@ -89,40 +61,38 @@ func (l *Ledger) Standing(ctx context.Context, sha string) (Standing, error) {
 		return s, nil
 	}
 	var tips []plumbing.Hash
-	for name, tip := range told.refs {
+	for name, tip := range told.Refs {
 		if tip == at {
 			s.Known = true
 			return s, nil
 		}
 		if strings.HasPrefix(name, "refs/heads/") || strings.HasPrefix(name, "refs/tags/") {
-			tips = append(tips, tip, last.refs[name])
+			tips = append(tips, tip, last.Refs[name])
 		}
 	}
-	s.Known, err = l.repo.reachable(ctx, at, tips...)
+	s.Known, err = r.reachable(ctx, at, tips...)
 	return s, err
 }
 
 // Published is the commit that the remote's own branch is at, as far as this clone has seen
 // it; "" where that is not known. One is false where the clone has no remote.
-func (l *Ledger) Published() (sha string, one bool, err error) {
-	l.mu.Lock()
-	told, remote := l.told, l.opts.Remote
-	l.mu.Unlock()
-	if l.place.own == nil || l.repo.remote(remote) == "" {
+func (r *Repo) Published(kept gitremote.Keeping) (sha string, one bool, err error) {
+	told, remote := kept.Heard, kept.Remote
+	if r.place.Own == nil || r.remote(remote) == "" {
 		return "", false, nil
 	}
-	last, err := l.repo.lastSeen(remote)
+	last, err := r.lastSeen(remote)
 	if err != nil {
 		return "", true, err
 	}
-	if told == nil || told.own == "" {
+	if told == nil || told.Own == "" {
 		told = last
 	}
-	name := plumbing.NewBranchReferenceName(told.own).String()
-	for _, at := range []plumbing.Hash{told.refs[name], last.refs[name]} {
-		l.repo.mu.Lock()
-		here := !at.IsZero() && l.repo.store.HasEncodedObject(at) == nil
-		l.repo.mu.Unlock()
+	name := plumbing.NewBranchReferenceName(told.Own).String()
+	for _, at := range []plumbing.Hash{told.Refs[name], last.Refs[name]} {
+		r.mu.Lock()
+		here := !at.IsZero() && r.store.HasEncodedObject(at) == nil
+		r.mu.Unlock()
 		if here {
 			return at.String(), true, nil
 		}
@@ -131,8 +101,8 @@ func (l *Ledger) Published() (sha string, one bool, err error) {
 }
 
 // code tells whether there is any branch but the ledger's.
-func (a *advertised) code(ledger plumbing.ReferenceName) bool {
-	for name := range a.refs {
+func code(told *gitremote.Heard, ledger plumbing.ReferenceName) bool {
+	for name := range told.Refs {
 		if strings.HasPrefix(name, "refs/heads/") && name != ledger.String() {
 			return true
 		}
@@ -141,10 +111,10 @@ func (a *advertised) code(ledger plumbing.ReferenceName) bool {
 }
 
 // lastSeen is what the clone knows of a remote's branches, by the names that they have there.
-func (r *Repo) lastSeen(remote string) (*advertised, error) {
+func (r *Repo) lastSeen(remote string) (*gitremote.Heard, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := &advertised{refs: map[string]plumbing.Hash{}}
+	out := &gitremote.Heard{Refs: map[string]plumbing.Hash{}}
 	all, err := r.config.References()
 	if err != nil {
 		return out, fault.New(fault.Corrupt, "list branches: %w", err)
@@ -155,9 +125,9 @@ func (r *Repo) lastSeen(remote string) (*advertised, error) {
 		switch name, ok := strings.CutPrefix(ref.Name().String(), below); {
 		case !ok:
 		case name == "HEAD":
-			out.own = strings.TrimPrefix(ref.Target().String(), below)
+			out.Own = strings.TrimPrefix(ref.Target().String(), below)
 		case ref.Type() == plumbing.HashReference:
-			out.refs["refs/heads/"+name] = ref.Hash()
+			out.Refs["refs/heads/"+name] = ref.Hash()
 		}
 		return nil
 	})
@@ -182,6 +152,6 @@ func (r *Repo) reachable(ctx context.Context, sha plumbing.Hash, tips ...plumbin
 	if in.Len() <= len(sha.String())+1 {
 		return false, nil
 	}
-	out, err := r.place.own.Ask(ctx, in.Bytes(), "rev-list", "--max-count=1", "--stdin")
+	out, err := r.place.Own.Ask(ctx, in.Bytes(), "rev-list", "--max-count=1", "--stdin")
 	return err == nil && len(bytes.TrimSpace(out)) == 0, err
 }

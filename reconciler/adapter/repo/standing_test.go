@@ -6,6 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore/gittest"
 )
 
 func TestARevisionIsHeldAgainstWhatTheRemoteHas(t *testing.T) {
@@ -54,9 +59,9 @@ func TestARevisionIsHeldAgainstWhatTheRemoteHas(t *testing.T) {
 		"no remote":                         {newRepo(t), unknown, Standing{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := openLedger(t, c.dir)
-			mustFacts(t, l)
-			got, err := l.Standing(t.Context(), c.sha)
+			r := openRepo(t, c.dir)
+			l := ledgerOf(t, r, false)
+			got, err := r.Standing(t.Context(), c.sha, l.Keeping())
 			if name == "no remote" && got == (Standing{}) && err == nil {
 				return
 			}
@@ -66,12 +71,25 @@ func TestARevisionIsHeldAgainstWhatTheRemoteHas(t *testing.T) {
 		})
 	}
 	// What the remote told is not needed where it was not asked.
-	l := openLedger(t, here, func(o *LedgerOptions) { o.Offline = true })
-	mustFacts(t, l)
-	if got, err := l.Standing(t.Context(), side); err != nil || !got.Known || got.On {
+	r := openRepo(t, here)
+	l := ledgerOf(t, r, true)
+	if got, err := r.Standing(t.Context(), side, l.Keeping()); err != nil || !got.Known || got.On {
 		t.Errorf("offline: %+v, %v", got, err)
 	}
-	if sha, one, err := openLedger(t, other).Published(); err != nil || !one || sha == "" {
+	if sha, one, err := openRepo(t, other).Published(gitremote.Keeping{Remote: "origin", Branch: gitledger.UsualBranch}); err != nil || !one || sha == "" {
 		t.Errorf("published: %q, %v, %v", sha, one, err)
 	}
+}
+
+// ledgerOf is the ledger of r, which was read once.
+func ledgerOf(t *testing.T, r *Repo, offline bool) *gitledger.Ledger {
+	t.Helper()
+	l, err := gitledger.Open(r.Place(), gitledger.Options{Verifier: &gittest.Notary{}, Now: time.Now, Offline: offline})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Facts(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return l
 }

@@ -1,0 +1,401 @@
+// Package gitledger keeps the ledger in Git: a branch of one signed commit an entry, which
+// many write side by side, and places outside of it that hold it to what it has come to.
+// What is there is checked before it becomes a fact, and the remote's word goes before this clone's.
+package gitledger
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitchain"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Options say where the ledger is and whose word counts. Verifier is
+// needed always; Signer and SSH to append.
+type Options struct {
+	Branch  string // without it, vishwa/ledger
+	Remote  string // without it, origin; where there is no such remote the ledger stays local
+	Offline bool   // leave the remote alone: read and append here, to be pushed on the next occasion
+
+	Signer   port.Signer
+	Verifier port.Verifier
+	SSH      func() (ssh.Signer, error) // signs commits; asked for on the first append
+	// Trusted are the keys that may sign commits; without any, commits' own
+	// signatures are left to git verify-commit.
+	Trusted map[string][]ssh.PublicKey // by the names of their controllers
+	// Credentials log in to a remote over HTTP, asked for at each dial, as tokens
+	// expire; without them, the URL's own user and the SSH agent do. They are for
+	// Options.URL, and need it.
+	Credentials func(ctx context.Context) (user, password string, err error)
+
+	// Fence has each push done only with a ref at a value: the lease, as its holder
+	// left it. Held tells whether there is one to push with; without it, entries that
+	// wait here wait on. Nil: anybody may push.
+	Fence func(push func(ref, sha string) error) error
+	Held  func() bool
+
+	Paces gitremote.Paces
+
+	Name, Email string // of the commits' author; without them, Vishwa <vishwa@localhost>
+	// Controller is the name under which checkpoints are signed, by SSH's key; "" signs none.
+	Controller string
+	// Witnesses are asked what the ledger must hold, and told what it has come to hold.
+	Witnesses []Witness
+	// Memory is the file in which this machine notes what it has seen; without it, it
+	// goes by the clone alone.
+	Memory string
+	// Stands and Then judge controllers of other times, as in ledger.Trust.
+	Stands func(controller string, seq int64, at time.Time) error
+	Then   func(e ledger.Entry) *ledger.Trust
+	Log    *slog.Logger // nil: nothing is logged
+
+	CacheDir string // where folded facts are kept; without it, they are folded each time
+	// Wrote is told each commit that is made here, before anybody else can see it, with
+	// the one before it, "" for the first; may be nil.
+	Wrote func(before, commit string)
+	Now   func() time.Time
+	Rand  func() float64 // in [0,1), spreads out attempts; without it, math/rand's
+}
+
+// Ledger is the ledger of one clone. It is safe for concurrent use, and any
+// number of processes and clones may write side by side.
+type Ledger struct {
+	opts     Options
+	place    gitstore.Place
+	refs     gitstore.Refs
+	branch   plumbing.ReferenceName // refs/heads/vishwa/ledger
+	tracking plumbing.ReferenceName // refs/remotes/origin/vishwa/ledger: what the remote was last seen to hold
+
+	mu      sync.Mutex
+	objects gitchain.Chain
+	signer  ssh.Signer
+	loaded  bool          // the cache was looked at
+	facts   *ledger.Facts // of all entries up to at
+	at      plumbing.Hash
+	saved   int64 // entries in the cache
+	claims  claims
+	told    *gitremote.Heard // what the remote said that it has; nil: it was not asked
+
+	url    string   // of a remote that the clone has no name for; see Ref
+	logins sync.Map // which Git's helpers gave, and the remote took: address -> *githttp.BasicAuth
+}
+
+// UsualBranch is the ledger's branch where a project names no other.
+const UsualBranch = "vishwa/ledger"
+
+// Open is the ledger of the repository at place. Nothing is read yet.
+func Open(place gitstore.Place, opts Options) (*Ledger, error) {
+	if opts.Branch == "" {
+		opts.Branch = UsualBranch
+	}
+	if opts.Remote == "" {
+		opts.Remote = "origin"
+	}
+	if opts.Name == "" {
+		opts.Name, opts.Email = "Vishwa", "vishwa@localhost"
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Rand == nil {
+		opts.Rand = rand.Float64
+	}
+	if opts.Verifier == nil || opts.Now == nil {
+		return nil, fault.New(fault.Internal, "open ledger: it needs a verifier and a clock")
+	}
+	if err := gitstore.CheckName("branch", opts.Branch); err != nil {
+		return nil, err
+	}
+	if err := gitstore.CheckName("remote", opts.Remote); err != nil {
+		return nil, err
+	}
+	o := gitchain.Chain{Objects: place.Objects()}
+	return &Ledger{
+		opts: opts, place: place, objects: o, refs: gitstore.Refs{Place: place, Store: o.Store, Now: opts.Now}, facts: &ledger.Facts{},
+		branch:   plumbing.NewBranchReferenceName(opts.Branch),
+		tracking: plumbing.NewRemoteReferenceName(opts.Remote, opts.Branch),
+	}, nil
+}
+
+// Remote is where the ledger is fetched from and pushed to, without
+// credentials; "" where it stays in this clone.
+func (l *Ledger) Remote() string {
+	if l.place.Own == nil {
+		return gitremote.Redact(l.place.Address(l.opts.Remote))
+	}
+	at, _ := l.place.Own.Remote(l.opts.Remote)
+	return gitremote.Redact(at.Push)
+}
+
+// Branch is the ledger's branch, without refs/heads/.
+func (l *Ledger) Branch() string { return l.opts.Branch }
+
+// Facts is what the ledger knows. With a remote, the remote's entries are taken
+// in and entries made while it was gone are pushed first; a remote that does not
+// answer is Transient. Entries new to this clone are verified. A ledger that was
+// rewritten is Corrupt, and one that two clones continued apart is a Conflict.
+func (l *Ledger) Facts(ctx context.Context) (*ledger.Facts, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unlock, err := l.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := l.load(); err != nil {
+		return nil, err
+	}
+	if err := l.recall(ctx); err != nil {
+		return nil, fmt.Errorf("read ledger: %w", err)
+	}
+	if err := l.sync(ctx); err != nil {
+		return nil, fmt.Errorf("read ledger: %w", err)
+	}
+	if err := l.remember(); err != nil {
+		return nil, err
+	}
+	if err := l.save(); err != nil {
+		return nil, err
+	}
+	return l.facts.Clone(), nil
+}
+
+// sync brings facts, the local branch and the remote's to one state.
+func (l *Ledger) sync(ctx context.Context) error {
+	local, err := l.refs.At(l.branch)
+	if err != nil {
+		return err
+	}
+	if l.opts.Offline || l.place.Address(l.opts.Remote) == "" {
+		return l.localHead(ctx, local)
+	}
+	up, err := l.uploads(ctx)
+	if err != nil {
+		return err
+	}
+	defer up.Close()
+	known, err := l.refs.At(l.tracking)
+	if err != nil {
+		return err
+	}
+	if here, err := l.haves(ctx, up.head, local, known); err != nil {
+		return err
+	} else if here != nil {
+		if err := up.fetch(ctx, l.objects.Store, here...); err != nil {
+			return err
+		}
+		l.objects.Store.Reindex()
+	}
+	return l.meet(ctx, local, up.head)
+}
+
+// localHead takes in what this clone holds: its branch or, in a fresh clone, what came
+// with it of the remote's.
+func (l *Ledger) localHead(ctx context.Context, local plumbing.Hash) error {
+	if !local.IsZero() {
+		return l.follow(ctx, local)
+	}
+	known, err := l.refs.At(l.tracking)
+	if err != nil {
+		return err
+	}
+	if err := l.follow(ctx, known); err != nil {
+		return err
+	}
+	return l.refs.Move(ctx, l.branch, local, known)
+}
+
+// meet settles what this clone and the remote hold of the ledger.
+func (l *Ledger) meet(ctx context.Context, local, remote plumbing.Hash) error {
+	known, err := l.refs.At(l.tracking)
+	if err != nil {
+		return err
+	}
+	// What git itself has fetched into a clone that never took a ledger in was verified by
+	// nobody: checkpoints say more.
+	if fresh := local.IsZero() && l.at.IsZero() && len(l.claims.held) > 0; remote != known && !known.IsZero() && !fresh {
+		if ok, err := l.descends(ctx, remote, known); err != nil {
+			return err
+		} else if !ok {
+			return l.rewritten(fmt.Sprintf("the remote's %s was at %s and is at %s", l.opts.Branch, known, orNone(remote)),
+				"git push "+l.opts.Remote+" +"+known.String()+":"+l.branch.String()+" puts the entries back that were seen there")
+		}
+	}
+	behind, err := l.descends(ctx, remote, local)
+	if err != nil {
+		return err
+	}
+	if behind { // or level
+		if err := l.follow(ctx, remote); err != nil {
+			return err
+		}
+		if err := l.refs.Move(ctx, l.tracking, known, remote); err != nil {
+			return err
+		}
+		return l.refs.Move(ctx, l.branch, local, remote)
+	}
+	if ahead, err := l.descends(ctx, local, remote); err != nil {
+		return err
+	} else if !ahead {
+		save := l.opts.Branch + "-apart"
+		return fault.WithHint(fault.New(fault.Conflict, "this clone's %s is at %s and the remote's is at %s: both went on by themselves since they last met",
+			l.opts.Branch, local, remote), "keep the local entries aside and take the remote's: git branch %s %s && git branch -f %s %s; then apply again, which records anew what is missing",
+			save, l.opts.Branch, l.opts.Branch, remote)
+	}
+	if err := l.follow(ctx, local); err != nil {
+		return err
+	}
+	return l.pushAhead(ctx, known, local)
+}
+
+// pushAhead sends entries that were made while the remote was gone.
+func (l *Ledger) pushAhead(ctx context.Context, known, local plumbing.Hash) error {
+	if l.opts.Held != nil && !l.opts.Held() {
+		return nil // who only looks takes no lease: they wait for who acts
+	}
+	down, err := l.receives(ctx)
+	if err != nil {
+		return err
+	}
+	defer down.Close()
+	b, err := l.since(ctx, down.head, local)
+	if err != nil {
+		return err
+	}
+	if err := down.push(ctx, local, b); err != nil {
+		return err
+	}
+	return l.refs.Move(ctx, l.tracking, known, local)
+}
+
+// since is the objects of the commits after base up to tip.
+func (l *Ledger) since(ctx context.Context, base, tip plumbing.Hash) (*gitstore.Batch, error) {
+	b := l.objects.Batch()
+	links, ok, err := l.objects.Back(ctx, tip, base)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fault.WithHint(fault.New(fault.Conflict, "the remote's %s has moved on to %s meanwhile", l.opts.Branch, base), "try again")
+	}
+	var before plumbing.Hash
+	if !base.IsZero() {
+		if before, err = l.objects.TreeOf(base); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range links {
+		now := plumbing.NewHash(k.Commit.Tree)
+		if err := b.CopyTree(now, before); err != nil {
+			return nil, err
+		}
+		b.Add(plumbing.CommitObject, k.Raw)
+		before = now
+	}
+	return b, nil
+}
+
+// follow is advance, and holds what it comes to against what was noted elsewhere: a
+// branch that does not go through it leaves no trace here.
+func (l *Ledger) follow(ctx context.Context, tip plumbing.Hash) error {
+	facts, at := l.facts, l.at
+	err := l.advance(ctx, tip)
+	if err == nil {
+		err = l.hold()
+	}
+	if err != nil {
+		l.facts, l.at = facts, at
+	}
+	return err
+}
+
+// advance verifies the entries after at up to tip, and takes them in.
+func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
+	if tip == l.at {
+		return nil
+	}
+	was := l.at
+	links, ok, err := l.objects.Back(ctx, tip, l.at)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return l.rewritten(fmt.Sprintf("it was at %s and is at %s", was, orNone(tip)),
+			"git branch -f "+l.opts.Branch+" "+was.String()+" puts it back")
+	}
+	if l.at.IsZero() {
+		l.facts = &ledger.Facts{}
+	}
+	next := l.facts.Clone()
+	parent := ""
+	if !l.at.IsZero() {
+		parent = l.at.String()
+	}
+	replay := ledger.Replay{Trust: l.trust(ctx), Facts: next, Parent: parent}
+	for r, err := range l.objects.Records(ctx, links, l.at, next.Count) {
+		if err != nil {
+			return err
+		}
+		if _, err := replay.Next(r); err != nil {
+			return err
+		}
+	}
+	if err := replay.End(); err != nil {
+		return err
+	}
+	l.facts, l.at = next, tip
+	return nil
+}
+
+func (l *Ledger) trust(ctx context.Context) ledger.Trust {
+	t := ledger.Trust{Bundle: func(b []byte) ([]byte, port.Identity, error) { return l.opts.Verifier.Verify(ctx, b) }}
+	if len(l.opts.Trusted) > 0 {
+		t.Commit = func(c ledger.Commit) (string, error) { return gitstore.VerifyCommit(c, l.opts.Trusted) }
+	}
+	t.Stands, t.Then = l.opts.Stands, l.opts.Then
+	return t
+}
+
+func (l *Ledger) rewritten(how, back string) error {
+	return fault.WithHint(fault.New(fault.Corrupt, "the ledger was rewritten: %s", how),
+		"find out who did it: %s; if it was meant, forget what was seen: git update-ref -d %s and remove %s",
+		back, l.tracking, l.cacheFile())
+}
+
+func orNone(h plumbing.Hash) string {
+	if h.IsZero() {
+		return "nothing"
+	}
+	return h.String()
+}
+
+func (l *Ledger) cacheFile() string {
+	if l.opts.CacheDir == "" {
+		return "no cache"
+	}
+	return filepath.Join(l.opts.CacheDir, "ledger-"+l.cacheName()+".facts")
+}
+
+// hears keeps what the remote told; the caller holds the lock.
+func (l *Ledger) hears(adv *packp.AdvRefs) { l.told = gitremote.Hear(adv) }
+
+// Keeping is where the ledger is kept, and what the remote told there that it has.
+func (l *Ledger) Keeping() gitremote.Keeping {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return gitremote.Keeping{Remote: l.opts.Remote, Branch: l.opts.Branch, Heard: l.told}
+}

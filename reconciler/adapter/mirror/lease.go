@@ -1,0 +1,264 @@
+// The lease: of several controllers of one repository one acts, and another takes
+// over where it is gone. It is a ref of the repository itself, moved by
+// compare-and-swap; no clock is compared with another machine's.
+
+package mirror
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
+)
+
+// LeaseRef is where the lease is kept.
+const LeaseRef = "refs/vishwa/lease"
+
+// emptyTree is the name of Git's empty tree.
+const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+// Lease lets one holder at a time act on a mirror's remote.
+type Lease struct {
+	Mirror   *Mirror
+	Holder   string        // this controller; a holder that comes back takes up its own lease
+	Duration time.Duration // without a sign of life after which another takes over
+	// Ref is where it is kept, for the time that it is held; "" is LeaseRef, which stays.
+	Ref string
+
+	turn   sync.Mutex // one pass of this process holds the lease at a time
+	moving sync.Mutex // the ref is moved, or a push counts on where it is
+	mu     sync.Mutex
+	at     string // SHA that is ours; "": none
+	was    term
+}
+
+// longestLease bounds what another holder may ask to be waited for, in seconds.
+const longestLease = 3600
+
+// term is one holding of the lease, as the ref's commit tells it.
+type term struct {
+	Holder   string `json:"holder"`
+	Token    int64  `json:"token"` // fencing: each term has a higher one
+	Beat     int64  `json:"beat"`  // signs of life in this term
+	Seconds  int64  `json:"seconds"`
+	Released bool   `json:"released,omitempty"`
+}
+
+func (l *Lease) ref() string {
+	if l.Ref == "" {
+		return LeaseRef
+	}
+	return l.Ref
+}
+
+// Acquire waits for the lease, telling through tell who holds it. Held ends where
+// the lease is lost; release gives it back, so that the next need not wait.
+func (l *Lease) Acquire(ctx context.Context, tell func(string)) (held context.Context, release func(), err error) {
+	l.turn.Lock()
+	if err := l.acquire(ctx, tell); err != nil {
+		l.turn.Unlock()
+		return ctx, nil, fmt.Errorf("take the lease: %w", err)
+	}
+	failpoint.At(failpoint.Leased)
+	held, lose := context.WithCancelCause(ctx)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		l.renew(held, stop, lose)
+	}()
+	return held, func() {
+		close(stop)
+		<-done
+		lose(nil)
+		l.giveBack(context.WithoutCancel(ctx))
+		l.turn.Unlock()
+	}, nil
+}
+
+// Fence has push done with the ref and the value without which it must not be taken
+// in. Without the lease nothing is pushed, and that is a Conflict.
+func (l *Lease) Fence(push func(ref, sha string) error) error {
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	l.mu.Lock()
+	at := l.at
+	l.mu.Unlock()
+	if at == "" {
+		return gitremote.LostLease()
+	}
+	return push(l.ref(), at)
+}
+
+// Held tells whether the lease is ours.
+func (l *Lease) Held() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at != ""
+}
+
+func (l *Lease) acquire(ctx context.Context, tell func(string)) error {
+	var seen string
+	var since time.Time
+	for {
+		refs, err := l.Mirror.Refs(ctx)
+		if err != nil {
+			return err
+		}
+		at := refs[l.ref()]
+		var t term
+		if at != "" {
+			t, err = l.readTerm(ctx, at)
+			if fault.Of(err) == fault.Conflict && err != nil {
+				continue // it moved on meanwhile
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if at != seen {
+			seen, since = at, time.Now()
+		}
+		patience := max(time.Duration(min(t.Seconds, longestLease))*time.Second, l.Duration)
+		if at == "" || t.Released || t.Holder == l.Holder || time.Since(since) >= patience {
+			next := term{Holder: l.Holder, Token: t.Token + 1, Seconds: int64(l.Duration / time.Second)}
+			switch err := l.move(ctx, at, next); {
+			case err == nil:
+				return nil
+			case fault.Of(err) != fault.Conflict:
+				return err
+			}
+			continue // somebody was faster
+		}
+		tell(fmt.Sprintf("%s holds the lease of this repository; waiting for it to end, or to give no sign of life for %s.", printableName(t.Holder), patience))
+		if err := httpx.Sleep(ctx, min(l.Duration/4, time.Second)); err != nil {
+			return fault.New(fault.Cancelled, "wait for the lease: %w", err)
+		}
+	}
+}
+
+// readTerm is what the lease's commit says.
+func (l *Lease) readTerm(ctx context.Context, sha string) (term, error) {
+	var t term
+	if err := l.Mirror.Fetch(ctx, l.ref()); err != nil {
+		return t, err
+	}
+	text, err := l.Mirror.git(ctx, "cat-file", "commit", sha)
+	if fault.Of(err) == fault.Internal && err != nil {
+		return t, fault.New(fault.Conflict, "the lease moved on while it was read")
+	}
+	if err != nil {
+		return t, err
+	}
+	_, message, _ := strings.Cut(text, "\n\n")
+	if err := json.Unmarshal([]byte(message), &t); err != nil {
+		return t, fault.WithHint(fault.New(fault.Corrupt, "%s is not a lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
+	}
+	return t, nil
+}
+
+// move writes the next term where the ref is still at from. Another value is a Conflict.
+func (l *Lease) move(ctx context.Context, from string, next term) error {
+	text, err := json.Marshal(next)
+	if err != nil {
+		return fault.New(fault.Internal, "encode lease: %w", err)
+	}
+	if _, err := l.Mirror.git(ctx, "hash-object", "-t", "tree", "-w", "--stdin"); err != nil {
+		return err
+	}
+	out, err := l.Mirror.git(ctx, "commit-tree", emptyTree, "-m", string(text))
+	if err != nil {
+		return err
+	}
+	sha := strings.TrimSpace(out)
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	if _, err := l.Mirror.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--force-with-lease="+l.ref()+":"+from, "origin", sha+":"+l.ref()); err != nil {
+		if ctx.Err() != nil || fault.Of(err) == fault.Denied || fault.Of(err) == fault.Transient || fault.Of(err) == fault.Missing {
+			return err
+		}
+		return fault.New(fault.Conflict, "move the lease: %w", err)
+	}
+	l.mu.Lock()
+	l.at, l.was = sha, next
+	l.mu.Unlock()
+	return nil
+}
+
+// renew shows signs of life until stop. Where none could be shown for the whole
+// duration, or somebody else took over, the lease is lost.
+func (l *Lease) renew(ctx context.Context, stop <-chan struct{}, lose context.CancelCauseFunc) {
+	tick := time.NewTicker(l.Duration / 3)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		l.mu.Lock()
+		at, next := l.at, l.was
+		l.mu.Unlock()
+		next.Beat++
+		began := time.Now()
+		beat, done := context.WithTimeout(ctx, l.Duration/3)
+		err := l.move(beat, at, next)
+		done()
+		switch {
+		case err == nil:
+			last = began
+		case ctx.Err() != nil:
+			return
+		case fault.Of(err) == fault.Conflict, time.Since(last) >= l.Duration*2/3: // before another may think it gone
+			l.mu.Lock()
+			l.at = ""
+			l.mu.Unlock()
+			lose(gitremote.LostLease())
+			return
+		}
+	}
+}
+
+// giveBack says that the next need not wait. Where that cannot be said, they wait.
+func (l *Lease) giveBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	l.mu.Lock()
+	at, next := l.at, l.was
+	l.mu.Unlock()
+	if at == "" {
+		return
+	}
+	next.Released = true
+	err := error(nil)
+	if l.Ref == "" {
+		err = l.move(ctx, at, next)
+	} else {
+		_, err = l.Mirror.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--force-with-lease="+l.Ref+":"+at, "origin", ":"+l.Ref)
+	}
+	if err != nil {
+		l.Mirror.o.Env.Log.Warn("the lease could not be given back; the next controller waits for it", "error", err)
+	}
+	l.mu.Lock()
+	l.at = ""
+	l.mu.Unlock()
+}
+
+// printableName keeps what another controller calls itself on one short line.
+func printableName(s string) string {
+	s = harmless.Line(s)
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "")
+	}
+	return s
+}
