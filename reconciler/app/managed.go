@@ -85,7 +85,7 @@ type ManagedRepository struct {
 	sources   map[string]map[schemas.Ref]string    // branch -> dataset -> when it is looked at
 	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
 	monitors  map[string]map[schemas.Ref]string    // branch -> monitor -> when it measures
-	measured  map[schemas.Ref]time.Time            // when this process did, though nothing was news
+	measured  map[string]map[schemas.Ref]time.Time // branch -> monitor -> when this process did, though nothing was news
 	swept     time.Time
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
@@ -109,7 +109,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 	}
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
 		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{},
-		monitors: map[string]map[schemas.Ref]string{}, measured: map[schemas.Ref]time.Time{}}
+		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)

@@ -61,11 +61,9 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 		if last := facts.Observed[ref]; last != nil && last.Watched != nil {
 			since = last.Time
 		}
-		s.mu.Lock()
-		if at := s.measured[ref]; at.After(since) {
+		if at := s.measuredAt(branch, ref); at.After(since) {
 			since = at
 		}
-		s.mu.Unlock()
 		if !controller.Due(expr, since, s.o.Env.Now()) {
 			continue
 		}
@@ -77,12 +75,27 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 			notes = append(notes, note)
 		}
 		if k := fault.Of(err); err == nil || k != fault.Transient && k != fault.Conflict && k != fault.Cancelled {
-			s.mu.Lock()
-			s.measured[ref] = s.o.Env.Now()
-			s.mu.Unlock()
+			s.noteMeasured(branch, ref)
 		}
 	}
 	return notes, worst(failed)
+}
+
+// measuredAt is when this process measured last: two branches may declare monitors of one name,
+// and each has a time of its own.
+func (s *ManagedRepository) measuredAt(branch string, ref schemas.Ref) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.measured[branch][ref]
+}
+
+func (s *ManagedRepository) noteMeasured(branch string, ref schemas.Ref) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.measured[branch] == nil {
+		s.measured[branch] = map[schemas.Ref]time.Time{}
+	}
+	s.measured[branch][ref] = s.o.Env.Now()
 }
 
 func (s *ManagedRepository) measureOne(ctx context.Context, h *Repository, bench *measure.Bench, in *pass.Intent, rev port.Revision, ref schemas.Ref) (string, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -118,7 +119,10 @@ func (s *service) logOptions(o order, env []string) (predictionlog.Options, erro
 	}
 	switch {
 	case l.Dir != "":
-		out.Dir = filepath.Join(l.Dir, s.name)
+		var err error
+		if out.Dir, err = logFolder(string(s.place), l.Dir, s.name, o.Wall); err != nil {
+			return out, err
+		}
 	case l.S3 != nil:
 		var err error
 		if out.Bucket, err = predictionBucket(l.S3, Access{Lookup: func(name string) (string, bool) {
@@ -179,7 +183,11 @@ func OpenPredictions(dir, name string, l *schemas.PredictionLog, by Access) (por
 		b, err := predictionBucket(l.S3, by)
 		return b, name + "/", err
 	case l != nil && l.Dir != "":
-		b, err := bucket.Dir(filepath.Join(l.Dir, name))
+		at, err := logFolder(dir, l.Dir, name, wall.Policy{})
+		if err != nil {
+			return nil, "", err
+		}
+		b, err := bucket.Dir(at)
 		return b, "", err
 	}
 	b, err := bucket.Dir(folder(dir).predictions(name))

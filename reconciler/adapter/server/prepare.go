@@ -39,6 +39,11 @@ func (s *local) order(r port.Release) (order, error) {
 		Log: r.Log, Name: r.Name, Key: r.Key, Model: r.Model.Digest, Command: h.Command, Pass: h.Pass,
 		Declared: h.Port, Over: r.Over, Ready: r.Ready, Timeout: r.Timeout, Pace: s.cfg.Pace.filled(), Limits: s.cfg.Limits, Wall: s.cfg.Wall, Least: wall.Level(r.Isolation),
 	}
+	if r.Log != nil && r.Log.Dir != "" { // before anything of it begins
+		if _, err := logFolder(s.cfg.Dir, r.Log.Dir, r.Name, s.cfg.Wall); err != nil {
+			return o, err
+		}
+	}
 	if h.MaxBody > 0 {
 		o.Limits.Body = h.MaxBody
 	}

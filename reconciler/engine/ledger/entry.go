@@ -271,11 +271,25 @@ type Watched struct {
 	Drifting   int           `json:"drifting,omitempty"` // how many have
 	// Persists says that it is enough windows to do something about it.
 	Persists bool `json:"persists,omitempty"`
-	// Before are the verdicts of the windows before, newest first, as far back as persistence goes.
+	// Before are the verdicts of the windows before that share no row's time with this one or with
+	// each other, newest first, as far back as persistence goes.
 	Before []Standing `json:"before,omitempty"`
+	// First and Last are the times of the window's rows; none: they have no times.
+	First time.Time `json:"first,omitzero"`
+	Last  time.Time `json:"last,omitzero"`
+	// Counted are the windows of before that count, newest first. The newest of them may share
+	// rows with this one, and counts for later ones.
+	Counted []Counted `json:"counted,omitempty"`
 	// Proposals are the retrainings that were proposed for it, newest first, as far back as a
 	// budget may ask.
 	Proposals []Proposed `json:"proposals,omitempty"`
+}
+
+// Counted is a window that persistence counts.
+type Counted struct {
+	Verdict Standing  `json:"verdict"`
+	First   time.Time `json:"first,omitzero"`
+	Last    time.Time `json:"last,omitzero"`
 }
 
 // Proposed is a retraining that was proposed.

@@ -77,3 +77,44 @@ func TestAReasonHoldsNoMoreThanPlainNames(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A window of a day that is measured each hour is one window a day.
+func TestWindowsThatShareRowsCountOnce(t *testing.T) {
+	day := 24 * time.Hour
+	begun := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	var last *ledger.Watched
+	measure := func(at time.Duration, verdict ledger.Standing) *ledger.Watched {
+		w := &ledger.Watched{Verdict: verdict, Evidence: digest.Of([]byte(at.String())), First: begun.Add(at - day), Last: begun.Add(at - time.Second)}
+		Succeed(last, w, 3)
+		w.Persists = Persists(w.Verdict, w.Before, 3)
+		last = w
+		return w
+	}
+	for h := range 24 {
+		if w := measure(time.Duration(h)*time.Hour, ledger.Drifted); w.Persists || len(w.Before) != 0 {
+			t.Fatalf("after %d hours: %+v", h, w)
+		}
+	}
+	for h := 24; h < 48; h++ {
+		if w := measure(time.Duration(h)*time.Hour, ledger.Drifted); w.Persists || len(w.Before) != 1 {
+			t.Fatalf("after %d hours: %+v", h, w)
+		}
+	}
+	if w := measure(48*time.Hour, ledger.Drifted); !w.Persists || len(w.Before) != 2 {
+		t.Fatalf("after two days: %+v", w)
+	}
+	if w := measure(49*time.Hour, ledger.Drifted); !w.Persists || len(w.Counted) > 3 {
+		t.Errorf("an hour later: %+v", w)
+	}
+	again := *last
+	Succeed(last, &again, 3)
+	if len(again.Before) != len(last.Before) {
+		t.Errorf("the same window again: %+v", again)
+	}
+	// what an earlier vishwa recorded knows no times, and counts as it did
+	old := &ledger.Watched{Verdict: ledger.Drifted, Evidence: "a", Before: []ledger.Standing{ledger.Drifted}}
+	now := &ledger.Watched{Verdict: ledger.Drifted, Evidence: "b", First: begun, Last: begun}
+	if Succeed(old, now, 3); !Persists(now.Verdict, now.Before, 3) {
+		t.Errorf("windows without times: %+v", now)
+	}
+}

@@ -26,7 +26,10 @@ const (
 
 // Side is one side as it was read: the reference, or a window.
 type Side struct {
-	Rows    int64
+	Rows int64
+	// Log says that the rows are of a log, whose columns are text as a whole where one request
+	// gave text: numbers that are spelled out are numbers there.
+	Log     bool
 	columns map[string]*column
 	order   []string
 	held    int
@@ -36,6 +39,7 @@ type Side struct {
 type column struct {
 	numbers      []float64
 	names        map[string]int
+	spelled      []float64 // of a log: numbers that stand as text
 	nulls, texts int
 	fraction     bool // some number is not an integer
 	dates        bool
@@ -124,7 +128,7 @@ func (s *Side) add(of []*column, row *table.Row) error {
 			continue
 		}
 		isText := row.Text != nil && row.Text[i]
-		if c.add(row.Cells[i], isText) {
+		if c.add(row.Cells[i], isText, s.Log) {
 			if s.held++; s.held > MostValues {
 				return fault.WithHint(fault.New(fault.Invalid, "the data has more than %d numbers", MostValues), "narrow the window, or name fewer columns in spec.columns")
 			}
@@ -134,7 +138,14 @@ func (s *Side) add(of []*column, row *table.Row) error {
 }
 
 // add takes one value, and tells whether it is kept as a number.
-func (c *column) add(cell []byte, isText bool) bool {
+func (c *column) add(cell []byte, isText, log bool) bool {
+	kept := false
+	if isText && log {
+		if x, kind := table.Value(cell); kind == table.IsInteger || kind == table.IsNumber {
+			c.spelled = append(c.spelled, x)
+			kept = true
+		}
+	}
 	if !isText {
 		switch x, kind := table.Value(cell); kind {
 		case table.IsInteger, table.IsNumber:
@@ -160,7 +171,7 @@ func (c *column) add(cell []byte, isText bool) bool {
 	} else {
 		c.many = true
 	}
-	return false
+	return kept
 }
 
 // Columns are the names of the columns, in order.
@@ -211,14 +222,37 @@ func few(v []float64, most int) bool {
 
 // Sample is the column as typ says: number or category. A value that is none is an error: the
 // column is of another type.
-func (s *Side) Sample(name, typ string) (*drift.Sample, error) {
+func (s *Side) Sample(name, typ string) (*drift.Sample, error) { return s.sample(name, typ, 0) }
+
+// fewTexts is the share of a window's values that may be no numbers: whoever asks a model may ask
+// nonsense, and one such request makes a column no other one.
+const fewTexts = 0.05
+
+// Window is Sample of a window: a few values of a column of numbers that are none are left out,
+// and counted.
+func (s *Side) Window(name, typ string) (out *drift.Sample, left int, err error) {
+	c := s.columns[name]
+	if c == nil || typ != "number" {
+		out, err = s.Sample(name, typ)
+		return out, 0, err
+	}
+	left = c.texts - len(c.spelled)
+	out, err = s.sample(name, typ, max(1, int(fewTexts*float64(len(c.numbers)+c.texts))))
+	return out, left, err
+}
+
+func (s *Side) sample(name, typ string, most int) (*drift.Sample, error) {
 	c := s.columns[name]
 	if c == nil {
 		return nil, fault.New(fault.Missing, "it has no such column")
 	}
 	if typ == "number" {
-		if c.texts > 0 {
-			return nil, fault.New(fault.Invalid, "%d of its values are no numbers", c.texts)
+		if n := c.texts - len(c.spelled); n > most || n > 0 && len(c.numbers)+len(c.spelled) == 0 {
+			return nil, fault.New(fault.Invalid, "%d of its values are no numbers", n)
+		}
+		if len(c.spelled) > 0 {
+			c.numbers, c.texts, c.spelled = append(c.numbers, c.spelled...), c.texts-len(c.spelled), nil
+			c.fraction = true // how they were written is not known
 		}
 		out := drift.Numeric(c.numbers)
 		out.Whole = out.Whole && !c.fraction

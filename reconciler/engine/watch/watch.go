@@ -4,6 +4,7 @@
 package watch
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -141,4 +142,43 @@ func Persists(now ledger.Standing, before []ledger.Standing, violations int) boo
 		}
 	}
 	return n >= violations
+}
+
+// Succeed has now come after last, as far as of windows go: windows of a day that are measured
+// each hour share most of their rows, and the same rows twice are one finding. last may be nil.
+func Succeed(last, now *ledger.Watched, of int) {
+	var counted []ledger.Counted
+	switch {
+	case last == nil:
+	case last.Evidence == now.Evidence: // the same window again
+		now.Counted, now.Before = last.Counted, last.Before[:min(len(last.Before), of-1)]
+		return
+	case last.Counted == nil && last.First.IsZero(): // of before windows had times, or they have none
+		counted = append(counted, ledger.Counted{Verdict: last.Verdict})
+		for _, v := range last.Before {
+			counted = append(counted, ledger.Counted{Verdict: v})
+		}
+	default:
+		counted = slices.Clone(last.Counted)
+		was := ledger.Counted{Verdict: last.Verdict, First: last.First, Last: last.Last}
+		if len(counted) == 0 || !overlap(was, counted[0]) {
+			counted = append([]ledger.Counted{was}, counted...)
+		} else if !was.First.Before(counted[0].First) && !was.Last.After(counted[0].Last) { // the same time again, of other rows
+			counted[0] = was
+		}
+	}
+	this := ledger.Counted{First: now.First, Last: now.Last}
+	now.Before = nil
+	for _, c := range counted {
+		if !overlap(c, this) && len(now.Before) < of-1 {
+			now.Before = append(now.Before, c.Verdict)
+		}
+	}
+	now.Counted = counted[:min(len(counted), of)]
+}
+
+// overlap tells whether two windows may have rows in common. Of those without times nobody can
+// tell, and each is its own.
+func overlap(a, b ledger.Counted) bool {
+	return !a.First.IsZero() && !b.First.IsZero() && !a.First.After(b.Last) && !b.First.After(a.Last)
 }

@@ -239,3 +239,59 @@ func TestABoundIsBrokenByWhatChanceDoesNotExplain(t *testing.T) {
 		}
 	}
 }
+
+// Whoever asks a model may ask nonsense: one text among numbers makes a window's column no other
+// one, and makes the rest of the log's file no text.
+func TestOneTextMakesAColumnOfNumbersNoOther(t *testing.T) {
+	read := func(log, text bool, values ...string) *Side {
+		l := columnOf(values...)
+		s := &Side{Log: log}
+		if err := s.Read(typed{l, text}, nil, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	numbers := func(n int, more ...string) (out []string) {
+		for i := range n {
+			out = append(out, strings.Repeat("1", i%9+1)+".5")
+		}
+		return append(out, more...)
+	}
+	for name, c := range map[string]struct {
+		side *Side
+		n    int
+		left int
+		bad  bool
+	}{
+		"numbers":                           {read(false, false, numbers(40)...), 40, 0, false},
+		"one text":                          {read(false, false, numbers(40, "soon")...), 40, 1, false},
+		"one text of a few":                 {read(false, false, numbers(3, "soon")...), 3, 1, false},
+		"many texts":                        {read(false, false, numbers(40, "a", "b", "c", "d")...), 0, 0, true},
+		"texts alone":                       {read(false, false, "soon"), 0, 0, true},
+		"a column that is text":             {read(false, true, numbers(40)...), 0, 0, true},
+		"a column of a log that is text":    {read(true, true, numbers(40, "soon")...), 40, 1, false},
+		"a log's names in a number's place": {read(true, true, "a", "b", "c"), 0, 0, true},
+	} {
+		got, left, err := c.side.Window("x", "number")
+		if (err != nil) != c.bad || err == nil && (got.N() != c.n || left != c.left) {
+			t.Errorf("%s: %v, %d left out, %v", name, got, left, err)
+		}
+	}
+	if _, err := read(false, false, numbers(40, "soon")...).Sample("x", "number"); err == nil {
+		t.Error("a reference holds texts among its numbers")
+	}
+}
+
+// typed is a table whose column is declared to be text.
+type typed struct {
+	*lines
+	text bool
+}
+
+func (l typed) Next() (*table.Row, error) {
+	row, err := l.lines.Next()
+	if err == nil && l.text {
+		row.Text = []bool{true}
+	}
+	return row, err
+}

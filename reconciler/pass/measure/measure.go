@@ -149,6 +149,7 @@ type session struct {
 	facts *ledger.Facts
 	model digest.Digest
 	now   time.Time
+	notes []string // of columns
 }
 
 func (b *Bench) session(ctx context.Context, in *pass.Intent, ref schemas.Ref) (*session, error) {
@@ -222,6 +223,7 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	}
 	e.Why = append(e.Why, now.notes...)
 	e.Columns = s.columns(&base.side, &now.side, from.Digest)
+	e.Why = append(e.Why, s.notes...)
 	drift.Judge(e.Columns, e.FDR)
 	if err := s.performance(ctx, &e, base, now); err != nil {
 		return e, err
@@ -267,8 +269,9 @@ func (s *session) column(name, typ string, set schemas.Watching, base, now *watc
 	}
 	cur := drift.Numeric(nil)
 	cur.Category = ref.Category
+	odd := 0
 	if now.Rows > 0 {
-		if cur, err = now.Sample(name, typ); err != nil {
+		if cur, odd, err = now.Window(name, typ); err != nil {
 			return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: "the window: " + reason(err)}
 		}
 	}
@@ -290,6 +293,9 @@ func (s *session) column(name, typ string, set schemas.Watching, base, now *watc
 		return found
 	})
 	c.Type = typ
+	if odd > 0 {
+		s.notes = append(s.notes, fmt.Sprintf("column %s: %s left out: no number", name, plural.Of(int64(odd), "value")))
+	}
 	if s.personal(name) {
 		c.Shape = nil // it shows values
 	}
@@ -387,12 +393,9 @@ func (s *session) watched(e watch.Evidence, name digest.Digest) ledger.Watched {
 	if p := s.spec.Persistence; p != nil {
 		violations, of = p.Violations, p.Of
 	}
+	w.First, w.Last = e.Window.First, e.Window.Last
 	if last := s.facts.Observed[s.ref]; last != nil && last.Watched != nil {
-		before := slices.Concat([]ledger.Standing{last.Watched.Verdict}, last.Watched.Before)
-		if last.Watched.Evidence == name { // the same window again
-			before = last.Watched.Before
-		}
-		w.Before = before[:min(len(before), of-1)]
+		watch.Succeed(last.Watched, &w, of)
 		w.Proposals = last.Watched.Proposals
 	}
 	w.Persists = watch.Persists(w.Verdict, w.Before, violations)

@@ -85,7 +85,7 @@ func (r *rows) window(ctx context.Context) error {
 
 // log reads the deployment's log of predictions.
 func (r *rows) log(ctx context.Context, from time.Time) error {
-	r.told = watch.Data{From: "the log of " + r.spec.Deployment.String()}
+	r.told, r.side.Log = watch.Data{From: "the log of " + r.spec.Deployment.String()}, true
 	if n := r.spec.Current.Rows; n > 0 { // the newest: those before them are counted first
 		count := &rows{session: r.session, current: true}
 		if err := count.logged(ctx, from, func(string) bool { return false }); err != nil {
