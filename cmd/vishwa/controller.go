@@ -167,6 +167,12 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
 		Failed:   func(ref schemas.Ref, err error) { o.metrics.Step(name, string(ref.Kind), err) },
 		Asked:    func(operation string) { o.metrics.Git(name, operation) },
+		Watched: func(w controller.Watched) {
+			w.Repository = name
+			o.metrics.Watched(w)
+		},
+		Unwatched: func(monitors []string) { o.metrics.Unwatched(name, monitors) },
+		Models:    func(all []controller.Model) { o.metrics.Models(name, all) },
 	}
 	s.Env.Log = o.env.Log.With("repository", name)
 	if r.GitHub != nil {
@@ -217,5 +223,5 @@ func (o opener) recorded(repository string, e ledger.Entry) {
 	if e.Run != nil {
 		took = e.Run.Finished.Sub(e.Run.Started)
 	}
-	o.metrics.Training(e.Ref.String(), result, took)
+	o.metrics.Training(controller.Trained{Repository: repository, Config: e.Ref.String(), Result: result, Took: took, Entry: e.Seq})
 }

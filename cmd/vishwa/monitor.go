@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/app"
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -260,22 +258,10 @@ func (a *cli) monitorDiff() *cobra.Command {
 }
 
 // evidenceOf reads the evidence of an entry.
-func evidenceOf(ctx context.Context, s *station, entry *ledger.Entry) (e watch.Evidence, err error) {
-	name := entry.Watched.Evidence
-	if _, err := digest.Parse(string(name)); err != nil {
-		return e, fault.New(fault.Corrupt, "entry %d: %w", entry.Seq, err)
-	}
-	in, err := s.Store.Get(ctx, name)
-	if err != nil {
+func evidenceOf(ctx context.Context, s *station, entry *ledger.Entry) (watch.Evidence, error) {
+	e, err := app.ReadEvidence(ctx, s.Store, entry)
+	if err != nil && fault.Of(err) != fault.Corrupt {
 		return e, s.absent(entry, "the evidence", err)
 	}
-	defer in.Close()
-	raw, err := io.ReadAll(in)
-	if err != nil {
-		return e, err
-	}
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return e, fault.New(fault.Corrupt, "read the evidence of entry %d: %w", entry.Seq, err)
-	}
-	return e, nil
+	return e, err
 }

@@ -63,6 +63,11 @@ type ManagedOptions struct {
 	// Failed is told each step that failed, recorded anew or not; may be nil.
 	Failed func(ref schemas.Ref, err error)
 	Asked  func(operation string)
+	// Watched is told what a monitor found last, Unwatched the monitors that are declared no
+	// more, and Models what was released last; all may be nil.
+	Watched   func(controller.Watched)
+	Unwatched func(monitors []string)
+	Models    func([]controller.Model)
 }
 
 // Lease says how controllers of one repository take turns.
@@ -86,6 +91,7 @@ type ManagedRepository struct {
 	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
 	monitors  map[string]map[schemas.Ref]string    // branch -> monitor -> when it measures
 	measured  map[string]map[schemas.Ref]time.Time // branch -> monitor -> when this process did, though nothing was news
+	shown     map[schemas.Ref]digest.Digest        // monitor -> evidence that metrics were told
 	swept     time.Time
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
@@ -109,7 +115,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 	}
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
 		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{},
-		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}}
+		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
@@ -379,10 +385,15 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 		seen[expr] = true
 	}
 	delete(seen, "")
+	monitors := watching(in)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sources[branch], s.monitors[branch] = sources, watching(in)
+	gone := s.undeclared(branch, monitors)
+	s.sources[branch], s.monitors[branch] = sources, monitors
 	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
+	s.mu.Unlock()
+	if len(gone) > 0 {
+		s.o.Unwatched(gone)
+	}
 }
 
 // Schedules lists the cron expressions of a branch.

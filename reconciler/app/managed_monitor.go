@@ -20,11 +20,11 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// watching lists the monitors that measure on schedule.
+// watching lists the monitors, and when each measures; "" is never by itself.
 func watching(in *pass.Intent) map[schemas.Ref]string {
 	out := map[schemas.Ref]string{}
 	for _, d := range in.Decls {
-		if spec, ok := d.Spec.(schemas.Watches); ok && spec.Watches().Schedule != "" {
+		if spec, ok := d.Spec.(schemas.Watches); ok {
 			out[d.Ref()] = spec.Watches().Schedule
 		}
 	}
@@ -54,9 +54,15 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 	if err != nil {
 		return nil, err
 	}
+	s.show(ctx, h, in, facts)
 	bench := Bench(h, s.o.Env, s.o.Refresh.Allow)
 	var failed []error
-	for ref, expr := range watching(in) {
+	all := watching(in)
+	for _, ref := range monitorsOf(all) {
+		expr := all[ref]
+		if expr == "" {
+			continue
+		}
 		var since time.Time
 		if last := facts.Observed[ref]; last != nil && last.Watched != nil {
 			since = last.Time
@@ -106,6 +112,7 @@ func (s *ManagedRepository) measureOne(ctx context.Context, h *Repository, bench
 	if err := bench.Record(ctx, &m, rev.SHA); err != nil {
 		return "", err
 	}
+	s.showOne(in, m, true)
 	note := fmt.Sprintf("%s: %s (entry %d).", ref, measure.Line(m.Watched), m.Seq)
 	_, spec, err := trainingBehind(in, ref)
 	if err != nil || spec.OnDrift == nil {

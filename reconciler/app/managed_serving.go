@@ -60,10 +60,17 @@ func (s *ManagedRepository) serving(p Paths) error {
 
 // known takes in a folded ledger, where it is not older than what is known.
 func (s *ManagedRepository) known(f *ledger.Facts) {
+	if s.newest(f) && s.o.Models != nil {
+		s.o.Models(released(f))
+	}
+}
+
+// newest takes in a folded ledger; false where it is older than what is known.
+func (s *ManagedRepository) newest(f *ledger.Facts) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.Count < s.served.count {
-		return
+		return false
 	}
 	s.served.count, s.served.deployed = f.Count, map[schemas.Ref]standing{}
 	for ref, e := range f.Latest {
@@ -78,6 +85,7 @@ func (s *ManagedRepository) known(f *ledger.Facts) {
 			s.served.deployed[ref] = st
 		}
 	}
+	return true
 }
 
 // recorded takes in an entry that was written just now.

@@ -31,6 +31,7 @@ type Metrics struct {
 	keys     prometheus.Gauge
 	replicas prometheus.Gauge
 	held     prometheus.Gauge
+	watch    *watchMetrics
 }
 
 // NewMetrics registers the metrics in registry; nil makes one with those of the process.
@@ -65,6 +66,7 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vishwa_build_info", Help: "Always 1; the label is Vishwa's version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	registry.MustRegister(m.passes, m.errors, m.waiting, m.runs, m.runTime, m.entries, m.git, m.webhooks, m.up, m.room, m.steps, m.keys, m.replicas, m.held, build)
+	m.watch = newWatchMetrics(registry)
 	for _, why := range []string{forPlaces, forBytes} {
 		m.room.WithLabelValues(why)
 	}
@@ -74,12 +76,20 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 	return m
 }
 
-// Training counts a run of the training config that ended: result is success or its
-// cause. How long a run took that is not known is zero.
-func (m *Metrics) Training(config, result string, took time.Duration) {
-	m.runs.WithLabelValues(config, result).Inc()
-	if took > 0 {
-		m.runTime.WithLabelValues(config).Observe(took.Seconds())
+// Trained is a run of a training config that ended.
+type Trained struct {
+	Repository, Config string
+	Result             string // success, or its cause
+	Took               time.Duration
+	Entry              int64 // of the ledger
+}
+
+// Training counts a run that ended. How long a run took that is not known is zero.
+func (m *Metrics) Training(t Trained) {
+	with := exemplar(t.Repository, t.Entry)
+	count(m.runs.WithLabelValues(t.Config, t.Result), with)
+	if o, ok := m.runTime.WithLabelValues(t.Config).(prometheus.ExemplarObserver); ok && t.Took > 0 {
+		o.ObserveWithExemplar(t.Took.Seconds(), with)
 	}
 }
 
@@ -108,9 +118,9 @@ func (m *Metrics) Git(repository, operation string) {
 	m.git.WithLabelValues(repository, operation).Inc()
 }
 
-// Handler serves the metrics.
+// Handler serves the metrics, as OpenMetrics where that is asked for: it alone has exemplars.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true})
 }
 
 // mostDeployments of a repository are told one by one.

@@ -87,7 +87,7 @@ func TestAMailboxIsBounded(t *testing.T) {
 func TestMetricsAreWellFormed(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := NewMetrics(registry, "1.2.3")
-	m.Training("training/churn", "success", time.Minute)
+	m.Training(Trained{Repository: "r", Config: "training/churn", Result: "success", Took: time.Minute, Entry: 7})
 	m.Ledger("github.com/a/b", 12)
 	m.Git("github.com/a/b", "ls-remote")
 	m.webhook("push", "accepted")
