@@ -105,6 +105,7 @@ func (c *checker) runner(d *document, at string, p *Project, r Runner) {
 	}
 	if t := r.Kubeflow; t != nil {
 		at := at + ".kubeflow"
+		c.kubeflow(d, at, t)
 		c.cluster(d, at+".cluster", p, t.Cluster)
 		named(d, at+".queue", t.Queue)
 		namespace, runtime, two := strings.Cut(t.RuntimeRef, "/")
@@ -120,6 +121,23 @@ func (c *checker) runner(d *document, at string, p *Project, r Runner) {
 	}
 }
 
+// kubeflow checks that a runner makes TrainJobs or runs of pipelines, and not both.
+func (c *checker) kubeflow(d *document, at string, r *KubeflowRunner) {
+	for _, field := range []string{"cluster", "runtimeRef", "queue"} {
+		there := d.has(at + "." + field)
+		switch {
+		case r.Pipelines != nil && there:
+			d.problem(at+"."+field, "is of TrainJobs, and pipelines is given; remove one of them, or name two runners")
+		case r.Pipelines == nil && !there && field != "queue" && !d.has(at+".pipelines") && !d.wrong(at+"."+field):
+			d.problem(at+"."+field, "is missing; add it, or pipelines in place of TrainJobs")
+		}
+	}
+	if p := r.Pipelines; p != nil {
+		named(d, at+".pipelines.namespace", p.Namespace)
+		named(d, at+".pipelines.serviceAccount", p.ServiceAccount)
+	}
+}
+
 // service is a server that takes runs by REST.
 type service struct{ url, token, field, name string }
 
@@ -127,6 +145,9 @@ func services(r Runner) map[string]service {
 	out := map[string]service{}
 	if t := r.Airflow; t != nil {
 		out["airflow"] = service{t.URL, t.Token, "dag", t.DAG}
+	}
+	if t := r.Kubeflow; t != nil && t.Pipelines != nil {
+		out["kubeflow.pipelines"] = service{t.Pipelines.URL, t.Pipelines.Token, "experiment", t.Pipelines.Experiment}
 	}
 	if t := r.Ray; t != nil {
 		out["ray"] = service{url: t.URL, token: t.Token}
@@ -189,7 +210,7 @@ func (c *checker) placed(d *document, on RunsOn, e *External) {
 		who += " (" + is.Tool + ")"
 	}
 	if e != nil {
-		c.external(d, e, whole.Runner, is)
+		c.external(d, e, whole.Runner, r)
 		return // the rest is of commands
 	}
 	say := func(field, format string, args ...any) {

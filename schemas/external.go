@@ -11,6 +11,8 @@ import (
 type External struct {
 	// Airflow triggers a DAG.
 	Airflow *ExternalDAG `json:"airflow,omitempty" part:"key"`
+	// Kubeflow runs a pipeline of Kubeflow Pipelines.
+	Kubeflow *ExternalPipeline `json:"kubeflow,omitempty" part:"key"`
 	// Kubernetes makes a Job.
 	Kubernetes *ExternalJob `json:"kubernetes,omitempty" part:"key"`
 	// Ray submits a job.
@@ -23,6 +25,16 @@ type ExternalDAG struct {
 	DAG string `json:"dag" jsonschema:"required,minLength=1" part:"key"`
 	// Conf is what its run is given; ${VISHWA_OUTPUTS}, ${VISHWA_PARAMS} and ${VISHWA_INPUT_<NAME>} in its texts are replaced.
 	Conf map[string]any `json:"conf,omitempty" part:"key"`
+}
+
+// ExternalPipeline is a pipeline of Kubeflow Pipelines.
+type ExternalPipeline struct {
+	// Pipeline is a file of the repository that holds one pipeline as the SDK of Kubeflow Pipelines 2 compiles it.
+	Pipeline string `json:"pipeline" jsonschema:"required,minLength=1" part:"key"`
+	// Parameters are those of the run; ${VISHWA_OUTPUTS}, ${VISHWA_PARAMS} and ${VISHWA_INPUT_<NAME>} in their texts are replaced.
+	Parameters map[string]any `json:"parameters,omitempty" part:"key"`
+	// Artifacts has the pipeline's artifacts written below VISHWA_OUTPUTS, too: an output whose path is artifacts/TASK/NAME is then the artifact NAME of the task TASK.
+	Artifacts bool `json:"artifacts,omitempty" part:"key"`
 }
 
 // ExternalJob is a Job of a Kubernetes cluster.
@@ -52,7 +64,7 @@ func (e *External) Tool() string {
 }
 
 func (e *External) tools() (out []string) {
-	for name, given := range map[string]bool{"airflow": e.Airflow != nil, "kubernetes": e.Kubernetes != nil, "ray": e.Ray != nil} {
+	for name, given := range map[string]bool{"airflow": e.Airflow != nil, "kubeflow": e.Kubeflow != nil, "kubernetes": e.Kubernetes != nil, "ray": e.Ray != nil} {
 		if given {
 			out = append(out, name)
 		}
@@ -63,10 +75,14 @@ func (e *External) tools() (out []string) {
 
 // Files are those of the repository that it consists of.
 func (e *External) Files() []string {
-	if e == nil || e.Kubernetes == nil || e.Kubernetes.Manifest == "" {
-		return nil
+	switch {
+	case e == nil:
+	case e.Kubernetes != nil && e.Kubernetes.Manifest != "":
+		return []string{e.Kubernetes.Manifest}
+	case e.Kubeflow != nil && e.Kubeflow.Pipeline != "":
+		return []string{e.Kubeflow.Pipeline}
 	}
-	return []string{e.Kubernetes.Manifest}
+	return nil
 }
 
 // command checks that a run has a command or is external, and not both.
@@ -86,7 +102,7 @@ func (c *checker) command(d *document, field string, e *External) {
 	}
 	switch tools := e.tools(); {
 	case len(tools) == 0 && !d.wrong("spec.external"):
-		d.problem("spec.external", "names no tool; give one of airflow, kubernetes, ray")
+		d.problem("spec.external", "names no tool; give one of airflow, kubeflow, kubernetes, ray")
 	case len(tools) > 1:
 		d.problem("spec.external."+tools[1], "and %s are both given, but work is of one tool; remove one of them", tools[0])
 	}
@@ -98,6 +114,9 @@ func (c *checker) command(d *document, field string, e *External) {
 	if e.Kubernetes != nil {
 		c.path(d, "spec.external.kubernetes.manifest", e.Kubernetes.Manifest, file)
 	}
+	if e.Kubeflow != nil {
+		c.path(d, "spec.external.kubeflow.pipeline", e.Kubeflow.Pipeline, file)
+	}
 	if e.Airflow != nil {
 		plain(d, "spec.external.airflow.dag", e.Airflow.DAG)
 	}
@@ -107,7 +126,14 @@ func (c *checker) command(d *document, field string, e *External) {
 }
 
 // external checks that work of the team's is of its runner's tool.
-func (c *checker) external(d *document, e *External, runner string, is RunnerTraits) {
+func (c *checker) external(d *document, e *External, runner string, r Runner) {
+	is := r.Traits()
+	if runner == LocalRunner {
+		is = traitsOfTool(LocalRunner)
+	}
+	if e.Tool() == "kubeflow" && r.Kubeflow != nil && r.Kubeflow.Pipelines == nil {
+		d.problem("spec.external.kubeflow", "is a pipeline, and runner %s makes TrainJobs; name a runner of kubeflow that has pipelines", runner)
+	}
 	if tool := e.Tool(); tool != "" && tool != is.Tool {
 		d.problem("spec.external."+tool, "is not what runner %s is (%s); name a runner of %s", runner, is.Tool, tool)
 	}

@@ -74,7 +74,7 @@ type Runner struct {
 	Docker *DockerRunner `json:"docker,omitempty" part:"placement"`
 	// Kubernetes runs jobs on a cluster.
 	Kubernetes *KubernetesRunner `json:"kubernetes,omitempty" part:"placement"`
-	// Kubeflow runs TrainJobs of Kubeflow Trainer on a cluster.
+	// Kubeflow runs TrainJobs of Kubeflow Trainer on a cluster, or runs of Kubeflow Pipelines.
 	Kubeflow *KubeflowRunner `json:"kubeflow,omitempty" part:"placement"`
 	// Airflow triggers runs of a DAG that begins Vishwa's worker. Whoever may see a run of the DAG sees what it was given: they can read what the run reads, and write what comes out of it, until it ends.
 	Airflow *AirflowRunner `json:"airflow,omitempty" part:"placement"`
@@ -126,14 +126,30 @@ type Toleration struct {
 	Effect string `json:"effect,omitempty" jsonschema:"enum=NoSchedule,enum=PreferNoSchedule,enum=NoExecute" part:"placement"`
 }
 
-// KubeflowRunner makes TrainJobs.
+// KubeflowRunner makes TrainJobs, for which it has a cluster and a runtime, or runs of pipelines.
 type KubeflowRunner struct {
 	// Cluster is one of the project's clusters.
-	Cluster string `json:"cluster" jsonschema:"required" part:"placement"`
+	Cluster string `json:"cluster,omitempty" part:"placement"`
 	// RuntimeRef is the ClusterTrainingRuntime or, as namespace/NAME, the TrainingRuntime that TrainJobs are made on.
-	RuntimeRef string `json:"runtimeRef" jsonschema:"required" part:"placement"`
+	RuntimeRef string `json:"runtimeRef,omitempty" part:"placement"`
 	// Queue is the name of a LocalQueue of Kueue.
 	Queue string `json:"queue,omitempty" part:"placement"`
+	// Pipelines has runs begun as pipelines of one step in place of TrainJobs, by the REST API of Kubeflow Pipelines; nothing else is given then. Whoever may see a run there sees what it was given: they can read what the run reads, and write what comes out of it, until it ends.
+	Pipelines *KubeflowPipelines `json:"pipelines,omitempty" part:"placement"`
+}
+
+// KubeflowPipelines is a server of Kubeflow Pipelines.
+type KubeflowPipelines struct {
+	// URL is where its REST API is, without /apis.
+	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`
+	// Namespace is whose runs they are, where the server serves several.
+	Namespace string `json:"namespace,omitempty" part:"placement"`
+	// Experiment is the one that runs are put into; it is made where it is not there.
+	Experiment string `json:"experiment,omitempty" jsonschema:"default=vishwa" part:"placement"`
+	// ServiceAccount is that of the pods; without it, the server's default.
+	ServiceAccount string `json:"serviceAccount,omitempty" part:"placement"`
+	// Token is the file on the controller's machine that has a bearer token; without it, VISHWA_KUBEFLOW_TOKEN.
+	Token string `json:"token,omitempty" part:"placement"`
 }
 
 // AirflowRunner is an Airflow with the DAG that `vishwa export airflow` writes.
@@ -270,8 +286,14 @@ func (r Runner) Tool() string {
 // runnerTools are the fields of a runner, each a tool: one of them is given.
 var runnerTools = namesOf(reflect.TypeFor[Runner]())
 
-// Traits are what r's tool can do; none where r is no tool.
-func (r Runner) Traits() RunnerTraits { return traitsOfTool(r.Tool()) }
+// Traits are what r's tool can do; none where r is no tool. A pipeline is one pod that no queue knows.
+func (r Runner) Traits() RunnerTraits {
+	t := traitsOfTool(r.Tool())
+	if r.Kubeflow != nil && r.Kubeflow.Pipelines != nil {
+		t.Nodes, t.Queue = false, false
+	}
+	return t
+}
 
 func traitsOfTool(tool string) RunnerTraits {
 	for _, t := range runnerTable {

@@ -71,10 +71,16 @@ func onKubernetes(project *schemas.Project, r schemas.Runner) *launcher {
 	}, brought: r.Kubernetes.Worker != "", interpreter: "python3", delegates: true}
 }
 
-// onKubeflow has the Python of a run's image fetch the worker: a TrainJob is given no container.
+// onKubeflow has the Python of a run's image fetch the worker: a TrainJob is given no container,
+// and a pipeline no step before one.
 func onKubeflow(project *schemas.Project, r schemas.Runner) *launcher {
 	if r.Kubeflow == nil {
 		return nil
+	}
+	if r.Kubeflow.Pipelines != nil {
+		return &launcher{open: func(env port.Env, _ string) (port.Launcher, bool, error) {
+			return service.Pipelines(*r.Kubeflow.Pipelines, service.Options{Env: env}), false, nil
+		}, interpreter: "python3", delegates: true}
 	}
 	return &launcher{open: func(env port.Env, owner string) (port.Launcher, bool, error) {
 		l, err := launching.Kubeflow(launching.KubeflowOptions{Runner: *r.Kubeflow, Cluster: project.Clusters[r.Kubeflow.Cluster], Env: env, ClusterOptions: bringing("", owner)})

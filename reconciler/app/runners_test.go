@@ -42,9 +42,10 @@ func TestEveryToolOfARunnerHasItsRow(t *testing.T) {
 func TestSchedulersNeedASharedStore(t *testing.T) {
 	env := port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }}
 	for name, r := range map[string]schemas.Runner{
-		"ray":     {Ray: &schemas.RayRunner{URL: "http://head:8265"}},
-		"airflow": {Airflow: &schemas.AirflowRunner{URL: "http://airflow", DAG: "vishwa"}},
-		"jenkins": {Jenkins: &schemas.JenkinsRunner{URL: "http://jenkins", Job: "vishwa"}},
+		"ray":       {Ray: &schemas.RayRunner{URL: "http://head:8265"}},
+		"airflow":   {Airflow: &schemas.AirflowRunner{URL: "http://airflow", DAG: "vishwa"}},
+		"jenkins":   {Jenkins: &schemas.JenkinsRunner{URL: "http://jenkins", Job: "vishwa"}},
+		"pipelines": {Kubeflow: &schemas.KubeflowRunner{Pipelines: &schemas.KubeflowPipelines{URL: "http://kubeflow"}}},
 	} {
 		for _, row := range launchers {
 			l := row(&schemas.Project{}, r)

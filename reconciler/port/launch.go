@@ -84,6 +84,9 @@ type Delegation struct {
 // ExternalOutputs is the variable of the address below which external work writes.
 const ExternalOutputs = "VISHWA_OUTPUTS"
 
+// ExternalArtifacts is the folder below that address in which a pipeline keeps its artifacts.
+const ExternalArtifacts = "artifacts"
+
 // Mount is a folder of this machine in a task.
 type Mount struct {
 	From  string `json:"from"` // absolute

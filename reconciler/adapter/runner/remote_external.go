@@ -37,7 +37,7 @@ func (r *remote) launcherOf(l launch) port.Launcher {
 // delegated is the task of external work.
 func (r *remote) delegated(ctx context.Context, l launch, t port.Task) (port.Task, error) {
 	if r.External == nil || r.Shelf == nil {
-		return t, fault.WithHint(fault.New(fault.Invalid, "%s begins no external work", r.Name), "name a runner of airflow, kubernetes or ray")
+		return t, fault.WithHint(fault.New(fault.Invalid, "%s begins no external work", r.Name), "name a runner of airflow, kubeflow (pipelines), kubernetes or ray")
 	}
 	e := &port.Delegation{Is: *l.Job.External, Vars: map[string]string{port.ExternalOutputs: strings.TrimRight(r.Outside, "/") + "/" + strings.TrimSuffix(l.prefix(), "/")}}
 	params := l.Job.Params

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Outside is where external work wrote, and where that is kept.
@@ -46,7 +47,11 @@ func (o Outside) Result(ctx context.Context, job port.Job) (port.Result, error) 
 		return res, nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(job.Outputs)) {
-		art, err := o.fetched(ctx, there, path.Clean(job.Outputs[name]))
+		at, err := artifactOf(there, path.Clean(job.Outputs[name]), job.External)
+		if err != nil {
+			return res, err
+		}
+		art, err := o.fetched(ctx, there, at)
 		if fault.Of(err) == fault.Missing && err != nil {
 			return missing("output "+name, job.Outputs[name])
 		} else if err != nil {
@@ -75,6 +80,38 @@ func (o Outside) Result(ctx context.Context, job port.Job) (port.Result, error) 
 	}
 	res.Model = &model
 	return res, CheckResult(res, job)
+}
+
+// artifactOf is where an output lies that is declared as artifacts/TASK/NAME of a pipeline, and
+// any other where it is declared. Kubeflow Pipelines writes an artifact to PIPELINE/RUN/TASK/NAME
+// below the root that it is given; newer versions put a folder of no meaning before the last.
+func artifactOf(there map[string]int64, declared string, e *schemas.External) (string, error) {
+	want := strings.Split(declared, "/")
+	if e == nil || e.Kubeflow == nil || !e.Kubeflow.Artifacts || len(want) != 3 || want[0] != port.ExternalArtifacts {
+		return declared, nil
+	}
+	task, name, found := want[1], want[2], map[string]bool{}
+	for at := range there {
+		part := strings.Split(at, "/") // artifacts, PIPELINE, RUN, TASK, NAME or a folder and NAME, and what NAME holds
+		if len(part) < 5 || part[0] != want[0] || part[3] != task {
+			continue
+		}
+		for n := 5; n <= min(6, len(part)); n++ {
+			if part[n-1] == name {
+				found[strings.Join(part[:n], "/")] = true
+				break
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return declared, nil // and that it is not there is said of that
+	case 1:
+		for at := range found {
+			return at, nil
+		}
+	}
+	return "", fault.WithHint(fault.New(fault.Invalid, "task %s wrote artifact %s more than once", task, name), "let a task with that artifact run once in a pipeline, and retry the whole")
 }
 
 // written are the sizes of all that lies below a launch's address, by path.

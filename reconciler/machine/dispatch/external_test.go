@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // growing gives more of each object than it was counted with.
@@ -77,5 +78,34 @@ func TestExternalWorkIsBounded(t *testing.T) {
 	training := port.Job{Model: true}
 	if _, err := (Outside{Shelf: growing{shelf}, Prefix: "external/c/", Store: kept, Most: 1000}).Result(t.Context(), training); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "written again") {
 		t.Errorf("metrics that grow: %v", err)
+	}
+}
+
+// TestAnArtifactOfAPipelineIsFoundByItsTaskAndName: as old and new servers lay it out, a folder
+// as well as a file; what was written twice is refused, and other work has no such paths.
+func TestAnArtifactOfAPipelineIsFoundByItsTaskAndName(t *testing.T) {
+	there := map[string]int64{
+		"artifacts/p/run/build/table":             1,
+		"artifacts/p/run/train/0b3e/model/w":      1,
+		"artifacts/p/run/train/0b3e/model/deep/w": 1,
+		"artifacts/p/run/again/1/out":             1,
+		"artifacts/p/run/again/2/out":             1,
+		"artifacts/p/run/train":                   1,
+		"table":                                   1,
+	}
+	pipeline := &schemas.External{Kubeflow: &schemas.ExternalPipeline{Artifacts: true}}
+	for declared, want := range map[string]string{
+		"artifacts/build/table": "artifacts/p/run/build/table",
+		"artifacts/train/model": "artifacts/p/run/train/0b3e/model",
+		"artifacts/train/other": "artifacts/train/other",
+		"table":                 "table",
+		"artifacts/again/out":   "",
+	} {
+		if at, err := artifactOf(there, declared, pipeline); at != want || (want == "") != (fault.Of(err) == fault.Invalid && err != nil) {
+			t.Errorf("%s is at %q, %v", declared, at, err)
+		}
+		if at, err := artifactOf(there, declared, &schemas.External{Airflow: &schemas.ExternalDAG{}}); at != declared || err != nil {
+			t.Errorf("of a DAG, %s is at %q, %v", declared, at, err)
+		}
 	}
 }

@@ -35,6 +35,7 @@ const (
 	ShowsLimits     Ability = "what a task is given can be read where it is in force" // InForce
 	CountsQuestions Ability = "what the tool is asked can be counted"                 // Asked
 	HasOutages      Ability = "the tool can be away for a while"                      // Outage
+	TellsExitCodes  Ability = "with which exit code a task ended is told"             // no field: it is had where Lacks does not say otherwise
 )
 
 // LauncherBench is what a Launcher is tested with. The suite gives tasks names that no other has.
@@ -118,7 +119,7 @@ func (b LauncherBench) insist(t *testing.T) {
 		EndsForMemory: b.Hog != nil, HasImages: b.NoImage != "", KnowsItsRoom: b.Never != schemas.Resources{},
 		CanWait: b.Busy != nil, IsKilled: b.Kill != nil, HasStrangers: b.Stranger != nil, ShowsProcesses: b.Alive != nil,
 		HasTicketFile: b.Ticket != nil, ShowsTasks: b.Shown != nil, ShowsLimits: b.InForce != nil,
-		CountsQuestions: b.Asked != nil, HasOutages: b.Outage != nil,
+		CountsQuestions: b.Asked != nil, HasOutages: b.Outage != nil, TellsExitCodes: b.Lacks[TellsExitCodes] == "",
 	} {
 		if why := b.Lacks[ability]; given == (why != "") {
 			t.Fatalf("the bench must either give %q or say in Lacks why not: given %t, Lacks %q", ability, given, why)

@@ -53,9 +53,16 @@ func runsOn(t *testing.T, l port.Launcher) port.Runner {
 // wholeRun has one job done, and its task gone afterwards.
 func wholeRun(t *testing.T, d *double, l port.Launcher) {
 	t.Helper()
+	wholeRunIn(t, d, l, "")
+}
+
+// wholeRunIn is wholeRun in an image.
+func wholeRunIn(t *testing.T, d *double, l port.Launcher, image string) {
+	t.Helper()
 	b := runsOn(t, l)
 	job := port.Job{Key: digest.Of([]byte(t.Name())), Ref: schemas.Ref{Kind: "training", Name: "t"}, Command: []string{"sh", "-c", `echo said; echo made > "$VISHWA_OUTPUT_MADE"; env | grep -c TICKET`}, Outputs: map[string]string{"made": "made"}, Timeout: time.Minute}
 	job.Command[2] += " || true"
+	job.RunsOn.Image = image
 	if _, err := b.Start(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}

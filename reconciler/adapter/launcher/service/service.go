@@ -53,6 +53,8 @@ type launcher struct {
 	at   string // which one it is: TaskID.Tool
 	env  port.Env
 	pace time.Duration
+	// images: it begins containers, and nothing else.
+	images bool
 
 	names   keyed.Lock
 	asking  sync.Mutex // held while the tool is asked how tasks stand
@@ -119,7 +121,9 @@ func (l *launcher) plain(task port.Task) error {
 		return fault.WithHint(fault.New(fault.Invalid, "launch %s: %s %s", task.Name, l.who, what), "%s", way)
 	}
 	switch {
-	case task.Image != "":
+	case l.images && task.Image == "" && task.External == nil:
+		return wrong("begins containers, and no image is given", "add image, or spec.defaults.image to the Project")
+	case task.Image != "" && !l.images:
 		return wrong("begins no image", "remove image, or name a runner of docker or kubernetes")
 	case task.Nodes > 1:
 		return wrong("gives a run one machine", "remove nodes, or name a runner of kubernetes or kubeflow")
