@@ -27,7 +27,7 @@ func TestTheDemoTellsTheTruth(t *testing.T) {
 		t.Skip("the demo installs Python packages and trains; run without -short")
 	}
 	s := stage{t: t, vishwa: filepath.Join(t.TempDir(), "vishwa"), dir: filepath.Join(t.TempDir(), "demo")}
-	s.run("..", "go", "build", "-o", s.vishwa, "./cmd/vishwa")
+	s.run("..", "go", "build", "-trimpath", "-o", s.vishwa, "./cmd/vishwa")
 	out := s.run(".", s.vishwa, "demo", s.dir)
 	for _, part := range []string{"Nothing to do: everything is up to date.", "learning_rate 0.05 -> 0.08", "bob approves plan", "FAIL files", "The ledger holds"} {
 		if !strings.Contains(out, part) {

@@ -14,7 +14,7 @@ import (
 func TestTheDemoShowsTheWholeLoop(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "bin", "vishwa")
-	if out, err := exec.Command("go", "build", "-o", program, "../vishwa").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "../vishwa").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	clone := filepath.Join(dir, "clone")

@@ -37,7 +37,7 @@ func TestManyRepositoriesTakeLittleMemory(t *testing.T) {
 	program := filepath.Join(dir, "vishwa")
 	s := shell{t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "VISHWA_KEY_PASSWORD=pw",
 		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com"}}
-	s.run(".", "go", "build", "-o", program, ".")
+	s.run(".", "go", "build", "-trimpath", "-o", program, ".")
 	config := s.repositories(program, repositories)
 
 	cmd := exec.CommandContext(t.Context(), program, "controller", "--config", config)

@@ -26,7 +26,7 @@ func BenchmarkPushToComment(b *testing.B) {
 	const pushes = 40
 	dir := b.TempDir()
 	bin := filepath.Join(dir, "vishwa")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", bin, ".").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
 	if err := signer.Generate(filepath.Join(dir, "keys"), []byte(password)); err != nil {

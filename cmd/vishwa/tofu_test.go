@@ -65,7 +65,7 @@ func TestRealDemoGoesByOpenTofu(t *testing.T) {
 	hideTerraform(t)
 	dir := t.TempDir()
 	program := filepath.Join(dir, "bin", "vishwa")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	demo := exec.CommandContext(t.Context(), program, "demo", filepath.Join(dir, "demo"))

@@ -21,7 +21,7 @@ import (
 func TestDockerIsDeclaredAndApplied(t *testing.T) {
 	engine, image := enginetest.Docker(t), enginetest.Python(t)
 	bin := filepath.Join(builtWorker(t), "vishwa")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/vishwaops/vishwa/cmd/vishwa").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", bin, "github.com/vishwaops/vishwa/cmd/vishwa").CombinedOutput(); err != nil {
 		t.Fatalf("build vishwa: %v\n%s", err, out)
 	}
 	home := t.TempDir()

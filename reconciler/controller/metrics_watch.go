@@ -161,7 +161,9 @@ func (m *Metrics) Models(repository string, all []Model) {
 }
 
 // Alert counts an alert that was sent to a kind of receiver, and what came of it.
-func (m *Metrics) Alert(receiver, result string) { m.watch.alerts.WithLabelValues(receiver, result).Inc() }
+func (m *Metrics) Alert(receiver, result string) {
+	m.watch.alerts.WithLabelValues(receiver, result).Inc()
+}
 
 // Incidents tells how many findings of a repository are not over.
 func (m *Metrics) Incidents(repository string, open int) {

@@ -38,7 +38,7 @@ func (i imaged) Start(ctx context.Context, job port.Job) (port.Run, error) {
 func workerProgram(t testing.TB) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "vishwa-worker")
-	build := exec.Command("go", "build", "-o", file, "github.com/vishwaops/vishwa/cmd/vishwa-worker")
+	build := exec.Command("go", "build", "-trimpath", "-o", file, "github.com/vishwaops/vishwa/cmd/vishwa-worker")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the worker: %v: %s", err, out)
