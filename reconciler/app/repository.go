@@ -274,7 +274,7 @@ func (h *Repository) stacks(o Options, apart string, work runs) port.Provisioner
 	if o.Isolation == nil || o.Isolation.Merged {
 		return provisioner.Terraform(c)
 	}
-	return wrap.PassingStacks(provisioner.ForPulls(c), o.Isolation.Pass)
+	return wrap.PassingTools(provisioner.ForPulls(c), o.Isolation.Pass)
 }
 
 // checkout is the folder of the work tree; "" where there is none.

@@ -98,7 +98,7 @@ func TestWhatComesIsToldOfAllThereIs(t *testing.T) {
 
 	told = nil
 	d := Fetcher{Store: sink{}, Env: env, Dir: root, Heard: tell}
-	if _, err := d.FetchData(t.Context(), os.DirFS(root), port.DataPointer{File: "d.dvc", Path: "d", MD5: added[1].OID, Size: 1<<20 + 5}, func(string) {}); err != nil {
+	if _, err := d.FetchData(t.Context(), os.DirFS(root), port.DataPointer{File: "d.dvc", Path: "d", Name: string(added[1].OID), Size: 1<<20 + 5}, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	if last := told[len(told)-1]; last.What != "fetching d" || last.Bytes != last.Of || last.Bytes != 1<<20+5 {

@@ -50,17 +50,18 @@ func (d Fetcher) FetchData(ctx context.Context, tree fs.FS, p port.DataPointer, 
 	if err != nil {
 		return port.Artifact{}, fmt.Errorf("%s: %w", p.File, err)
 	}
-	b := &bringing{Fetcher: d, from: from, legacy: p.Legacy, what: "fetching " + p.Path, of: max(p.Size, 0)}
+	b := &bringing{Fetcher: d, from: from, legacy: p.Layout == dvc.DVC2, what: "fetching " + p.Path, of: max(p.Size, 0)}
 	defer b.ends()
 	name := path.Base(p.Path)
-	if !p.MD5.IsDir() {
-		f, err := b.one(ctx, p.MD5)
+	oid := dvc.OID(p.Name)
+	if !oid.IsDir() {
+		f, err := b.one(ctx, oid)
 		if err != nil {
 			return port.Artifact{}, b.about(p, err)
 		}
 		return port.Artifact{Name: name, Digest: f.Digest, Size: f.Size}, nil
 	}
-	raw, err := b.manifest(ctx, p.MD5)
+	raw, err := b.manifest(ctx, oid)
 	if err != nil {
 		return port.Artifact{}, b.about(p, err)
 	}
@@ -105,7 +106,7 @@ func (d Fetcher) sources(ctx context.Context, tree fs.FS, p port.DataPointer) ([
 			}
 			layers = append(layers, local)
 			store := w.cache
-			if p.Legacy {
+			if p.Layout == dvc.DVC2 {
 				store = store.Legacy()
 			}
 			out = append(out, source{"the cache", cached(store)})
@@ -129,7 +130,7 @@ func (d Fetcher) sources(ctx context.Context, tree fs.FS, p port.DataPointer) ([
 	if err != nil {
 		return nil, err
 	}
-	r.Legacy = p.Legacy
+	r.Legacy = p.Layout == dvc.DVC2
 	return append(out, source{"remote " + r.Name, r.Object}), nil
 }
 

@@ -25,13 +25,14 @@ func (d Fetcher) Near(ctx context.Context, p port.DataPointer) (files []quality.
 		return nil, nil //nolint:nilerr // it keeps nothing with DVC itself
 	}
 	cache := w.cache
-	if p.Legacy {
+	if p.Layout == dvc.DVC2 {
 		cache = cache.Legacy()
 	}
-	if !p.MD5.IsDir() {
-		return nearFile(nil, cache, p.MD5, p.Path), nil
+	oid := dvc.OID(p.Name)
+	if !oid.IsDir() {
+		return nearFile(nil, cache, oid, p.Path), nil
 	}
-	t, err := cache.Tree(ctx, p.MD5)
+	t, err := cache.Tree(ctx, oid)
 	if err != nil {
 		if fault.Of(err) == fault.Missing || fault.Of(err) == fault.Corrupt { // who brings it says so
 			return nil, nil

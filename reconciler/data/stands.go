@@ -22,8 +22,8 @@ import (
 func (w *Workspace) Changed(ctx context.Context, points []port.DataPointer) (map[string]port.DataChange, error) {
 	out := map[string]port.DataChange{}
 	for _, p := range points {
-		o := Output{File: p.File, Path: p.Path, Out: dvc.Out{OID: p.MD5, Hash: "md5", Size: p.Size, NFiles: p.Files}}
-		if p.Legacy {
+		o := Output{File: p.File, Path: p.Path, Out: dvc.Out{OID: dvc.OID(p.Name), Hash: "md5", Size: p.Size, NFiles: p.Files}}
+		if p.Layout == dvc.DVC2 {
 			differs, err := w.resized(ctx, p)
 			if err != nil {
 				return nil, err
@@ -89,7 +89,7 @@ func (w *Workspace) Unpushed(ctx context.Context, points []port.DataPointer, may
 	by := map[load][]port.DataPointer{}
 	for _, p := range points {
 		if !p.NoPush {
-			l := load{p.Remote, p.Legacy}
+			l := load{p.Remote, p.Layout == dvc.DVC2}
 			by[l] = append(by[l], p)
 		}
 	}
@@ -110,7 +110,7 @@ func (w *Workspace) Unpushed(ctx context.Context, points []port.DataPointer, may
 		r.Legacy = l.legacy
 		oids := make([]dvc.OID, len(some))
 		for i, p := range some {
-			oids[i] = p.MD5
+			oids[i] = dvc.OID(p.Name)
 		}
 		there, err := r.Present(ctx, oids)
 		if err != nil {
@@ -118,7 +118,7 @@ func (w *Workspace) Unpushed(ctx context.Context, points []port.DataPointer, may
 			continue
 		}
 		for _, p := range some {
-			if _, has := there[p.MD5]; !has {
+			if _, has := there[dvc.OID(p.Name)]; !has {
 				lack[p.Path] = r.Name
 			}
 		}

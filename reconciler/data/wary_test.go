@@ -223,7 +223,7 @@ func TestWhatWasReviewedIsOpenedAsEver(t *testing.T) {
 	} {
 		tree := fstest.MapFS{".dvc/config": {Data: []byte("[core]\nremote = r\n['remote \"r\"']\nurl = " + c.url + "\n")}}
 		d := Fetcher{Wary: &Wary{Whose: "this pull request", Known: c.known}}
-		from, err := d.sources(t.Context(), tree, port.DataPointer{MD5: oid, Path: "x", File: "x.dvc"})
+		from, err := d.sources(t.Context(), tree, port.DataPointer{Name: string(oid), Path: "x", File: "x.dvc"})
 		if (err != nil && fault.Of(err) == fault.Denied) != c.denied {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -161,7 +161,7 @@ func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, 
 	case schemas.Data:
 		out.Pin = n.Data.Digest
 		if n.Points != nil {
-			out.Pointer = string(n.Points.MD5)
+			out.Pointer = n.Points.Name
 		}
 	case schemas.Runnable:
 		for _, name := range sorted(n.Inputs) {

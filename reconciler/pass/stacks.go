@@ -123,7 +123,7 @@ func (w *Snapshot) diff(ctx context.Context, p port.Provisioner, ref schemas.Ref
 
 // asBase is s, which a pull request declares, as far as it may be planned: whether at
 // all, with which variables and hosts, and against which state is what the base says.
-func (w *Snapshot) asBase(ref schemas.Ref, s port.Stack) (port.Stack, error) {
+func (w *Snapshot) asBase(ref schemas.Ref, s port.Infrastructure) (port.Infrastructure, error) {
 	const none = "no plan in a pull request: "
 	branch := cmp.Or(w.Base.Branch, "the base branch")
 	n := w.Base.Graph.Node(ref)
@@ -143,31 +143,31 @@ func (w *Snapshot) asBase(ref schemas.Ref, s port.Stack) (port.Stack, error) {
 
 // stack is the stack of ref: as declared, or, where it is declared no more, as it
 // was when it was last provisioned, to be destroyed.
-func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Stack, error) {
+func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Infrastructure, error) {
 	if n := w.Graph.Node(ref); n != nil {
 		spec := n.Decl.Spec.(schemas.Provisioned).Stack()
 		module, err := fs.Sub(w.Tree, path.Clean(spec.Module))
-		return port.Stack{Name: ref.Name, Module: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass}, err
+		return port.Infrastructure{Name: ref.Name, Source: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass}, err
 	}
 	last := w.Facts.Latest[ref]
 	if last == nil || last.Recipe == nil {
-		return port.Stack{}, fault.New(fault.Missing, "%s: the ledger does not say how it was provisioned", ref)
+		return port.Infrastructure{}, fault.New(fault.Missing, "%s: the ledger does not say how it was provisioned", ref)
 	}
 	is := ref.Kind.Traits()
 	if !is.Provisioned {
-		return port.Stack{}, fault.New(fault.Internal, "%s is nothing that is provisioned", ref)
+		return port.Infrastructure{}, fault.New(fault.Internal, "%s is nothing that is provisioned", ref)
 	}
 	spec := is.New()
 	if err := json.Unmarshal(last.Recipe.Spec, spec); err != nil {
-		return port.Stack{}, fault.New(fault.Corrupt, "%s: read its recorded spec: %w", ref, err)
+		return port.Infrastructure{}, fault.New(fault.Corrupt, "%s: read its recorded spec: %w", ref, err)
 	}
 	tree, err := w.trees(ctx, last.Revision)
 	if err != nil {
-		return port.Stack{}, fault.WithHint(fmt.Errorf("%s: open revision %s, which provisioned it: %w", ref, last.Revision, err), "fetch the full history of the tracked branch")
+		return port.Infrastructure{}, fault.WithHint(fmt.Errorf("%s: open revision %s, which provisioned it: %w", ref, last.Revision, err), "fetch the full history of the tracked branch")
 	}
 	was := spec.(schemas.Provisioned).Stack()
 	module, err := fs.Sub(tree, path.Clean(was.Module))
-	return port.Stack{Name: ref.Name, Module: module, Vars: was.Vars, State: was.State, Pass: was.Pass, Destroy: true}, err
+	return port.Infrastructure{Name: ref.Name, Source: module, Vars: was.Vars, State: was.State, Pass: was.Pass, Remove: true}, err
 }
 
 // holdDestroy holds the retirement of infrastructure that nobody allowed by name

@@ -22,21 +22,21 @@ import (
 // ground is a Provisioner that notes what it is asked to plan.
 type ground struct {
 	mu     sync.Mutex
-	asked  map[string]port.Stack
+	asked  map[string]port.Infrastructure
 	stands map[string]bool
 }
 
-func (g *ground) Diff(_ context.Context, s port.Stack) (port.Change, error) {
+func (g *ground) Diff(_ context.Context, s port.Infrastructure) (port.Change, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.asked == nil {
-		g.asked = map[string]port.Stack{}
+		g.asked = map[string]port.Infrastructure{}
 	}
 	g.asked[s.Name] = s
 	return port.Change{Raw: []byte(`{"format_version":"1.2","terraform_version":"1.11.4","resource_changes":[]}`), Empty: g.stands[s.Name], Digest: digest.Of([]byte(s.Name)), Actions: []port.ResourceAction{{Address: "x.y", Action: "create"}}}, nil
 }
 
-func (g *ground) Apply(_ context.Context, s port.Stack, _ port.Change) (port.Outcome, error) {
+func (g *ground) Apply(_ context.Context, s port.Infrastructure, _ port.Change) (port.Outcome, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stands == nil {
@@ -216,18 +216,18 @@ func TestAPlanThatFailedForAPassingReasonIsSaidToBeWorthAnotherTry(t *testing.T)
 
 type failing struct{ err error }
 
-func (f failing) Diff(context.Context, port.Stack) (port.Change, error) { return port.Change{}, f.err }
+func (f failing) Diff(context.Context, port.Infrastructure) (port.Change, error) { return port.Change{}, f.err }
 
-func (f failing) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {
+func (f failing) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
 	return port.Outcome{}, f.err
 }
 
 type refusing struct{}
 
-func (refusing) Diff(context.Context, port.Stack) (port.Change, error) {
+func (refusing) Diff(context.Context, port.Infrastructure) (port.Change, error) {
 	return port.Change{}, port.Unplanned("nobody vouched")
 }
 
-func (refusing) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {
+func (refusing) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
 	return port.Outcome{}, nil
 }

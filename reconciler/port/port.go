@@ -80,12 +80,12 @@ type Verifier interface {
 
 // Provisioner makes infrastructure match its declaration.
 type Provisioner interface {
-	// Diff says what Apply would do. A stack that matches has an empty change and its outputs.
-	Diff(ctx context.Context, s Stack) (Change, error)
+	// Diff says what Apply would do. Infrastructure that matches has an empty change and its outputs.
+	Diff(ctx context.Context, i Infrastructure) (Change, error)
 	// Apply carries out exactly the change that Diff returned; where the world has
 	// moved on since, it is a Conflict and nothing is done. On an error the
 	// Outcome still tells what was done.
-	Apply(ctx context.Context, s Stack, c Change) (Outcome, error)
+	Apply(ctx context.Context, i Infrastructure, c Change) (Outcome, error)
 }
 
 // Server serves releases.

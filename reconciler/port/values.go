@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -22,22 +21,22 @@ type Artifact struct {
 	Files  digest.Manifest `json:"files,omitempty"`
 }
 
-// DataPointer is data that a .dvc file or dvc.lock names: DVC's cache and remotes have it.
+// DataPointer is data that a file of the repository names, and a place of its own keeps.
 type DataPointer struct {
-	File   string        `json:"file"`             // the .dvc file or dvc.lock, by path from the repository's root
-	Path   string        `json:"path"`             // of the data, from there
-	MD5    dvc.OID       `json:"md5"`              // DVC's name of it
-	Legacy bool          `json:"legacy,omitempty"` // named as DVC 2 did: without the carriage returns of text
-	Size   int64         `json:"size"`             // bytes; -1: not stated
-	Files  int64         `json:"files"`            // of a directory; -1: not stated
-	SHA256 digest.Digest `json:"sha256,omitempty"` // where the pointer states it
-	Remote string        `json:"remote,omitempty"` // of the DVC configuration; "" is its default
-	NoPush bool          `json:"-"`                // no push sends it: Git has it, or another repository, or nobody is to
+	File   string        // that names it, by path from the repository's root
+	Path   string        // of the data, from there
+	Name   string        // of the content, where it is kept: another content has another one
+	Layout string        // how it is kept, where its tool knows several ways; "" is the usual one
+	Size   int64         // bytes; -1: not stated
+	Files  int64         // of a directory; -1: not stated
+	SHA256 digest.Digest // where the pointer states it
+	Remote string        // the place of its tool's configuration; "" is the usual one
+	NoPush bool          // no push sends it: Git has it, or another repository, or nobody is to
 	// What a pin says of tables; without it, Rows is -1 and Columns 0. Profile names the
 	// profile in the store of artifacts.
-	Rows    int64         `json:"rows"`
-	Columns int           `json:"columns,omitempty"`
-	Profile digest.Digest `json:"profile,omitempty"`
+	Rows    int64
+	Columns int
+	Profile digest.Digest
 }
 
 // DataChange is how data of the work tree differs from its pointer.
@@ -182,18 +181,19 @@ type Identity struct {
 	Key  string `json:"key"` // hex SHA-256 of the PEM-encoded public key
 }
 
-// Stack is a Terraform module with its variables and its state.
-type Stack struct {
+// Infrastructure is what a Provisioner is to make: its description, the values that this is
+// given, and where it is noted what is there.
+type Infrastructure struct {
 	Name    string         `json:"name"`
-	Module  fs.FS          `json:"-"`
+	Source  fs.FS          `json:"-"`
 	Vars    map[string]any `json:"vars,omitempty"`
 	State   schemas.State  `json:"state,omitzero"`
 	Pass    []string       `json:"pass,omitempty"`    // variables of the caller's that the program may see besides the built-in few
-	Destroy bool           `json:"destroy,omitempty"` // make it not be there
-	Network []string       `json:"network,omitempty"` // of a pull request's stack: hosts that may be reached; its Pass is to plan with
+	Remove  bool           `json:"destroy,omitempty"` // make it not be there
+	Network []string       `json:"network,omitempty"` // of a pull request's: hosts that may be reached; its Pass is to plan with
 }
 
-// Unplanned is the error for a stack that is not to be planned where it was asked for,
+// Unplanned is the error for infrastructure that is not to be planned where it was asked for,
 // and says why.
 type Unplanned string
 
@@ -204,12 +204,12 @@ func (u Unplanned) Error() string { return string(u) }
 type Change struct {
 	Empty   bool             `json:"empty"`
 	Actions []ResourceAction `json:"actions,omitempty"`
-	Drift   []string         `json:"drift,omitempty"` // addresses changed behind Terraform's back
+	Drift   []string         `json:"drift,omitempty"` // addresses that others changed
 	// Warnings are what the program warned of, failed check blocks with it: file, line and
 	// address with the message, without values.
 	Warnings []string          `json:"warnings,omitempty"`
-	Raw      json.RawMessage   `json:"-"`                // the plan as `terraform show -json` prints it
-	File     string            `json:"-"`                // the plan file that Apply carries out
+	Raw      json.RawMessage   `json:"-"`                // the whole change, as the tool writes it as JSON
+	File     string            `json:"-"`                // the file that Apply carries out
 	Digest   digest.Digest     `json:"digest,omitempty"` // of the actions and their shape, the same for the same change
 	Outputs  map[string]Output `json:"-"`                // as they stand now; set where Empty
 	Tool     string            `json:"tool"`             // "terraform 1.11.4"

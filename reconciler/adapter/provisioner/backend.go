@@ -41,8 +41,8 @@ func (b backend) digest() digest.Digest {
 	return d
 }
 
-func chooseBackend(s port.Stack, root string) (backend, error) {
-	kind := terraform.Backend(s.Module)
+func chooseBackend(s port.Infrastructure, root string) (backend, error) {
+	kind := terraform.Backend(s.Source)
 	switch {
 	case s.State.Path != "" && len(s.State.Backend) > 0:
 		return backend{}, fault.New(fault.Invalid, "stack %s: spec.state has both path and backend: keep one", s.Name)

@@ -196,7 +196,7 @@ func (w *work) name(doc planDoc, position string) (digest.Digest, error) {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.Address, b.Address) })
 	name, err := digest.JSON(map[string]any{
-		"schema": "terraform-change/v1", "destroy": w.stack.Destroy, "module": w.module.Digest(), "vars": vars,
+		"schema": "terraform-change/v1", "destroy": w.stack.Remove, "module": w.module.Digest(), "vars": vars,
 		"backend": w.backend.digest(), "state": position, "changes": rows,
 	})
 	if err != nil {

@@ -78,7 +78,7 @@ func (w *proposal) connect(ctx context.Context) error {
 func (w *proposal) plan(ctx context.Context) (json.RawMessage, error) {
 	file := w.file("state/plan.tfplan")
 	args := []string{"plan", "-json", "-input=false", "-no-color", "-lock=false", "-out=" + file, "-var-file=" + w.varsFile()}
-	if w.stack.Destroy {
+	if w.stack.Remove {
 		args = append(args, "-destroy")
 	}
 	var seen progress

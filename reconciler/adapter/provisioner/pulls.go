@@ -38,7 +38,7 @@ func ForPulls(cfg Config) Pulls {
 }
 
 // Apply refuses.
-func (Pulls) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {
+func (Pulls) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
 	return port.Outcome{}, fault.New(fault.Denied, "nothing is provisioned for a pull request")
 }
 
@@ -46,7 +46,7 @@ func (Pulls) Apply(context.Context, port.Stack, port.Change) (port.Outcome, erro
 var errSlow = errors.New("it took too long")
 
 // Diff plans s. The change has no file: there is nothing that Apply could carry out.
-func (p Pulls) Diff(ctx context.Context, s port.Stack) (port.Change, error) {
+func (p Pulls) Diff(ctx context.Context, s port.Infrastructure) (port.Change, error) {
 	inner, cancel := context.WithTimeoutCause(ctx, p.cfg.Patience, errSlow)
 	defer cancel()
 	change, err := p.diff(inner, s)
@@ -56,7 +56,7 @@ func (p Pulls) Diff(ctx context.Context, s port.Stack) (port.Change, error) {
 	return change, err
 }
 
-func (p Pulls) diff(ctx context.Context, s port.Stack) (port.Change, error) {
+func (p Pulls) diff(ctx context.Context, s port.Infrastructure) (port.Change, error) {
 	w, err := p.open(ctx, s)
 	if err != nil {
 		return port.Change{}, err
@@ -112,8 +112,8 @@ type proposal struct {
 }
 
 // open makes a folder ready for one plan.
-func (p Pulls) open(ctx context.Context, s port.Stack) (*proposal, error) {
-	if !stackName.MatchString(s.Name) || s.Module == nil {
+func (p Pulls) open(ctx context.Context, s port.Infrastructure) (*proposal, error) {
+	if !stackName.MatchString(s.Name) || s.Source == nil {
 		return nil, fault.New(fault.Invalid, "open stack: %q is not a stack's name, or has no module", s.Name)
 	}
 	full, passed, err := environ(p.cfg.Env.Lookup, s.Pass)
@@ -139,7 +139,7 @@ func (p Pulls) open(ctx context.Context, s port.Stack) (*proposal, error) {
 	for _, v := range s.State.Backend {
 		w.secrets.addStrings([]string{v})
 	}
-	if w.module, err = survey(s.Module); err != nil {
+	if w.module, err = survey(s.Source); err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read module of stack %s: %w", s.Name, err), "keep only plain files in the module's folder")
 	}
 	if w.backend, err = chooseBackend(s, filepath.Join(cmp.Or(p.cfg.States, p.cfg.Dir), s.Name)); err != nil {

@@ -77,7 +77,7 @@ func onBothRungs(t *testing.T, law func(t *testing.T, level wall.Level)) {
 }
 
 // stand provisions s as the tracked branch does, so that there is a state with a secret.
-func (w town) stand(t *testing.T, s port.Stack) {
+func (w town) stand(t *testing.T, s port.Infrastructure) {
 	t.Helper()
 	c := at(w.states, world(w.env))
 	tracked := Terraform(c)
@@ -119,14 +119,14 @@ const kept = "variable \"secret\" {}\nresource \"terraform_data\" \"kept\" { inp
 func TestAPullRequestIsPlannedLikeTheTrackedBranch(t *testing.T) {
 	onBothRungs(t, func(t *testing.T, level wall.Level) {
 		w := newTown(t)
-		s := port.Stack{Name: "db", Module: module(kept), Vars: map[string]any{"secret": stateText}}
+		s := port.Infrastructure{Name: "db", Source: module(kept), Vars: map[string]any{"secret": stateText}}
 		w.stand(t, s)
 		before := tree(t, w.states)
 		same, err := w.pulls(t, level).Diff(t.Context(), s)
 		if err != nil || !same.Empty {
 			t.Fatalf("what stands: %+v, %v", same, err)
 		}
-		s.Module = module(kept + "resource \"terraform_data\" \"more\" {\n  for_each = toset([\"blue\"])\n}\n")
+		s.Source = module(kept + "resource \"terraform_data\" \"more\" {\n  for_each = toset([\"blue\"])\n}\n")
 		got, err := w.pulls(t, level).Diff(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
@@ -213,7 +213,7 @@ func TestAHostileModuleShowsNothing(t *testing.T) {
 	}
 	onBothRungs(t, func(t *testing.T, level wall.Level) {
 		w := newTown(t)
-		s := port.Stack{Name: "db", Module: module(kept), Vars: map[string]any{"secret": stateText}}
+		s := port.Infrastructure{Name: "db", Source: module(kept), Vars: map[string]any{"secret": stateText}}
 		w.stand(t, s)
 		p := w.pulls(t, level)
 		s.Pass = []string{"READER"}
@@ -228,7 +228,7 @@ func TestAHostileModuleShowsNothing(t *testing.T) {
 					text = kept
 				}
 				text += fmt.Sprintf("locals { got = %s }\n%s\n", fill.Replace(read), show)
-				s.Module = fstest.MapFS{"main.tf": {Data: []byte(text), Mode: 0o644}, "inner/main.tf": {Mode: 0o644, Data: []byte(`variable "in" {
+				s.Source = fstest.MapFS{"main.tf": {Data: []byte(text), Mode: 0o644}, "inner/main.tf": {Mode: 0o644, Data: []byte(`variable "in" {
   validation {
     condition     = length(var.in) == 0
     error_message = "got: ${var.in}"
@@ -261,7 +261,7 @@ func TestLinksOfAModuleAreRefused(t *testing.T) {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
-		c, err := w.pulls(t, wall.Namespaces).Diff(t.Context(), port.Stack{Name: "db", Module: os.DirFS(dir)})
+		c, err := w.pulls(t, wall.Namespaces).Diff(t.Context(), port.Infrastructure{Name: "db", Source: os.DirFS(dir)})
 		if fault.Of(err) != fault.Invalid || leaks(all(c, err)) != "" {
 			t.Errorf("%s: %v", link, err)
 		}
@@ -277,9 +277,9 @@ func TestAPullRequestSeesTheVariablesOfItsBase(t *testing.T) {
 	onBothRungs(t, func(t *testing.T, level wall.Level) {
 		w := newTown(t)
 		p := w.pulls(t, level)
-		s := port.Stack{Name: "db", Pass: []string{"READER"}}
+		s := port.Infrastructure{Name: "db", Pass: []string{"READER"}}
 		see := func(name string) port.Change {
-			s.Module = module(`resource "terraform_data" "x" { count = strcontains(file("/proc/self/environ"), "` + name + `") ? 1 : 0 }`)
+			s.Source = module(`resource "terraform_data" "x" { count = strcontains(file("/proc/self/environ"), "` + name + `") ? 1 : 0 }`)
 			c, err := p.Diff(t.Context(), s)
 			if err != nil {
 				t.Fatal(err)
@@ -339,10 +339,10 @@ ln -sf `+w.keys+`/build.key "$HOME/../module/main.tf"
 (setsid sleep 300 &)
 touch "$HOME/../module/ran"
 `)
-		s := port.Stack{Name: "db", Module: module(kept), Vars: map[string]any{"secret": stateText}}
+		s := port.Infrastructure{Name: "db", Source: module(kept), Vars: map[string]any{"secret": stateText}}
 		w.stand(t, s)
 		before := tree(t, w.dir)
-		s.Module, s.Vars = module(evil), nil
+		s.Source, s.Vars = module(evil), nil
 		p := w.pulls(t, level)
 		c, err := p.Diff(t.Context(), s)
 		if err == nil {
@@ -381,7 +381,7 @@ func TestWhatAPullRequestMayNotReachIsNamed(t *testing.T) {
 		"a remote state":        {"terraform {\n  backend \"http\" { address = \"http://state.example.invalid/x\" }\n}\n", nil, "asked for state.example.invalid:80"},
 		"a remote state, proxy": {"terraform {\n  backend \"http\" { address = \"http://state.example.invalid/x\" }\n}\n", []string{"example.invalid:443"}, "asked for state.example.invalid:80"},
 	} {
-		_, err := w.pulls(t, wall.Namespaces).Diff(t.Context(), port.Stack{Name: "db", Module: module(one.module), Network: one.hosts})
+		_, err := w.pulls(t, wall.Namespaces).Diff(t.Context(), port.Infrastructure{Name: "db", Source: module(one.module), Network: one.hosts})
 		if err == nil || fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), one.want) || !strings.Contains(fault.HintOf(err), "spec.network") {
 			t.Errorf("%s: %v (%s)", name, err, fault.HintOf(err))
 		}
@@ -394,7 +394,7 @@ func TestAPlanThatDoesNotEndIsEnded(t *testing.T) {
 	w.provider(t, "sleep 300\n")
 	p := w.pulls(t, wall.Namespaces)
 	p.cfg.Patience, p.cfg.Grace = 3*time.Second, 100*time.Millisecond
-	_, err := p.Diff(t.Context(), port.Stack{Name: "db", Module: module(evil)})
+	_, err := p.Diff(t.Context(), port.Infrastructure{Name: "db", Source: module(evil)})
 	if err == nil || !strings.Contains(err.Error(), "ended after 3s") {
 		t.Errorf("got %v", err)
 	}
@@ -406,7 +406,7 @@ func TestAPlanThatDoesNotEndIsEnded(t *testing.T) {
 // TestWithoutGuaranteesNothingIsPlanned: hosts cannot be told apart on the second rung.
 func TestWithoutGuaranteesNothingIsPlanned(t *testing.T) {
 	w := newTown(t)
-	_, err := w.pulls(t, wall.Landlock).Diff(t.Context(), port.Stack{Name: "db", Module: module(kept), Vars: map[string]any{"secret": "s"}, Network: []string{"example.com:443"}})
+	_, err := w.pulls(t, wall.Landlock).Diff(t.Context(), port.Infrastructure{Name: "db", Source: module(kept), Vars: map[string]any{"secret": "s"}, Network: []string{"example.com:443"}})
 	if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "cannot guarantee network") {
 		t.Errorf("got %v", err)
 	}
@@ -415,7 +415,7 @@ func TestWithoutGuaranteesNothingIsPlanned(t *testing.T) {
 // TestTheStateOfTheBaseIsRead: also where the base names the file.
 func TestTheStateOfTheBaseIsRead(t *testing.T) {
 	w := newTown(t)
-	s := port.Stack{Name: "db", Module: module(kept), Vars: map[string]any{"secret": stateText}, State: schemas.State{Path: filepath.Join(w.dir, "srv", "db.tfstate")}}
+	s := port.Infrastructure{Name: "db", Source: module(kept), Vars: map[string]any{"secret": stateText}, State: schemas.State{Path: filepath.Join(w.dir, "srv", "db.tfstate")}}
 	w.stand(t, s)
 	c, err := w.pulls(t, wall.Namespaces).Diff(t.Context(), s)
 	if err != nil || !c.Empty {
@@ -430,7 +430,7 @@ func TestTheStateOfTheBaseIsRead(t *testing.T) {
 // TestARemoteStateIsReadWhereTheBaseLetsIt: by the proxy, with the settings of the base.
 func TestARemoteStateIsReadWhereTheBaseLetsIt(t *testing.T) {
 	w := newTown(t)
-	local := port.Stack{Name: "db", Module: module(kept), Vars: map[string]any{"secret": stateText}}
+	local := port.Infrastructure{Name: "db", Source: module(kept), Vars: map[string]any{"secret": stateText}}
 	w.stand(t, local)
 	raw, err := os.ReadFile(filepath.Join(w.states, "db", "terraform.tfstate"))
 	if err != nil {
@@ -445,7 +445,7 @@ func TestARemoteStateIsReadWhereTheBaseLetsIt(t *testing.T) {
 	}))
 	defer server.Close()
 	s := local
-	s.Module = module("terraform {\n  backend \"http\" {}\n}\n" + kept)
+	s.Source = module("terraform {\n  backend \"http\" {}\n}\n" + kept)
 	s.State = schemas.State{Backend: map[string]string{"address": "http://state.example.com/db", "lock_address": "http://state.example.com/lock"}}
 	s.Network = []string{"state.example.com:80"}
 	p := w.pulls(t, wall.Namespaces)

@@ -68,7 +68,7 @@ func TestEveryActionHasOneWord(t *testing.T) {
 }
 
 func TestAFailureSaysItsKindAndNoValue(t *testing.T) {
-	w := &work{stack: port.Stack{Name: "a"}, tool: tool{product: "terraform", version: "1.11.4"}, secrets: new(redactor)}
+	w := &work{stack: port.Infrastructure{Name: "a"}, tool: tool{product: "terraform", version: "1.11.4"}, secrets: new(redactor)}
 	w.secrets.addValue(map[string]any{"k": []any{secret, "ab"}})
 	w.secrets.addJSON([]byte(`{"resource_changes":[{"change":{"after":{"password":"computed-secret"}}}]}`))
 	for name, c := range map[string]struct {

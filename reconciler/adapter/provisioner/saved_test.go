@@ -77,14 +77,14 @@ func TestAPlanIsAppliedOnlyAsItWasMade(t *testing.T) {
 	real(t)
 	p := Terraform(at(t.TempDir(), world(nil)))
 	s := stack("a", good)
-	for name, spoil := range map[string]func(*port.Change, *port.Stack){
-		"lost":           func(c *port.Change, _ *port.Stack) { os.Remove(c.File) },
-		"altered":        func(c *port.Change, _ *port.Stack) { appendTo(t, c.File, "x") },
-		"elsewhere":      func(c *port.Change, _ *port.Stack) { c.File = filepath.Join(t.TempDir(), "p.tfplan") },
-		"no file":        func(c *port.Change, _ *port.Stack) { c.File = "" },
-		"another change": func(c *port.Change, _ *port.Stack) { c.Digest = "sha256:00" },
-		"another module": func(_ *port.Change, s *port.Stack) { s.Module = module(good + "\n") },
-		"another state":  func(_ *port.Change, s *port.Stack) { s.State.Path = filepath.Join(t.TempDir(), "s") },
+	for name, spoil := range map[string]func(*port.Change, *port.Infrastructure){
+		"lost":           func(c *port.Change, _ *port.Infrastructure) { os.Remove(c.File) },
+		"altered":        func(c *port.Change, _ *port.Infrastructure) { appendTo(t, c.File, "x") },
+		"elsewhere":      func(c *port.Change, _ *port.Infrastructure) { c.File = filepath.Join(t.TempDir(), "p.tfplan") },
+		"no file":        func(c *port.Change, _ *port.Infrastructure) { c.File = "" },
+		"another change": func(c *port.Change, _ *port.Infrastructure) { c.Digest = "sha256:00" },
+		"another module": func(_ *port.Change, s *port.Infrastructure) { s.Source = module(good + "\n") },
+		"another state":  func(_ *port.Change, s *port.Infrastructure) { s.State.Path = filepath.Join(t.TempDir(), "s") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, s := mustDiff(t, p, s), s

@@ -63,14 +63,14 @@ func Terraform(cfg Config) *Stacks {
 }
 
 // Diff plans s to a file that Apply can carry out.
-func (t *Stacks) Diff(ctx context.Context, s port.Stack) (port.Change, error) {
+func (t *Stacks) Diff(ctx context.Context, s port.Infrastructure) (port.Change, error) {
 	w, err := t.open(ctx, s)
 	if err != nil {
 		return port.Change{}, err
 	}
 	defer w.close()
 
-	file, raw, err := w.plan(ctx, tfexec.Destroy(s.Destroy))
+	file, raw, err := w.plan(ctx, tfexec.Destroy(s.Remove))
 	if err != nil {
 		return port.Change{}, err
 	}
@@ -101,7 +101,7 @@ func (t *Stacks) Diff(ctx context.Context, s port.Stack) (port.Change, error) {
 }
 
 // Apply carries out the plan file of c, and forgets it.
-func (t *Stacks) Apply(ctx context.Context, s port.Stack, c port.Change) (port.Outcome, error) {
+func (t *Stacks) Apply(ctx context.Context, s port.Infrastructure, c port.Change) (port.Outcome, error) {
 	if c.Empty {
 		return port.Outcome{Outputs: c.Outputs}, nil
 	}
@@ -130,7 +130,7 @@ func (t *Stacks) Apply(ctx context.Context, s port.Stack, c port.Change) (port.O
 // Drift lists the addresses of resources that were changed behind Terraform's
 // back, by a refresh-only plan: it compares the state with the world and leaves
 // the declaration out.
-func (t *Stacks) Drift(ctx context.Context, s port.Stack) ([]string, error) {
+func (t *Stacks) Drift(ctx context.Context, s port.Infrastructure) ([]string, error) {
 	w, err := t.open(ctx, s)
 	if err != nil {
 		return nil, err

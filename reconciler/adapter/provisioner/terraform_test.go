@@ -112,23 +112,23 @@ resource "terraform_data" "disk" {
 }
 `
 
-func stack(name, hcl string) port.Stack {
-	return port.Stack{Name: name, Module: module(hcl), Vars: map[string]any{"size": 1, "secret": secret}}
+func stack(name, hcl string) port.Infrastructure {
+	return port.Infrastructure{Name: name, Source: module(hcl), Vars: map[string]any{"size": 1, "secret": secret}}
 }
 
 func TestTerraformIsAProvisioner(t *testing.T) {
 	real(t)
 	dir := t.TempDir()
 	n := 0
-	make := func(hcl string) func(*testing.T) port.Stack {
-		return func(*testing.T) port.Stack {
+	make := func(hcl string) func(*testing.T) port.Infrastructure {
+		return func(*testing.T) port.Infrastructure {
 			n++
 			return stack(fmt.Sprintf("s%d", n), hcl)
 		}
 	}
 	stacks := porttest.Stacks{
 		Secret: secret, Good: make(good), Broken: make(broken), Slow: make(slow), Wrong: make(wrong),
-		Other: func(s port.Stack) port.Stack {
+		Other: func(s port.Infrastructure) port.Infrastructure {
 			size := s.Vars["size"].(int) + 1
 			s.Vars = map[string]any{"size": size, "secret": secret}
 			return s
@@ -137,7 +137,7 @@ func TestTerraformIsAProvisioner(t *testing.T) {
 	porttest.Provisioner(t, stacks, func(t *testing.T) port.Provisioner { return Terraform(at(dir, world(nil))) })
 }
 
-func mustDiff(t *testing.T, p port.Provisioner, s port.Stack) port.Change {
+func mustDiff(t *testing.T, p port.Provisioner, s port.Infrastructure) port.Change {
 	t.Helper()
 	c, err := p.Diff(t.Context(), s)
 	if err != nil {
@@ -146,7 +146,7 @@ func mustDiff(t *testing.T, p port.Provisioner, s port.Stack) port.Change {
 	return c
 }
 
-func mustApply(t *testing.T, p port.Provisioner, s port.Stack) port.Outcome {
+func mustApply(t *testing.T, p port.Provisioner, s port.Infrastructure) port.Outcome {
 	t.Helper()
 	out, err := p.Apply(t.Context(), s, mustDiff(t, p, s))
 	if err != nil {
@@ -168,13 +168,13 @@ func TestActionsNameWhatWouldHappen(t *testing.T) {
 	p := Terraform(at(t.TempDir(), world(nil)))
 	base := stack("a", good)
 	mustApply(t, p, base)
-	with := func(hcl string, size int) port.Stack {
+	with := func(hcl string, size int) port.Infrastructure {
 		s := stack("a", hcl)
 		s.Vars["size"] = size
 		return s
 	}
 	for name, c := range map[string]struct {
-		s    port.Stack
+		s    port.Infrastructure
 		want string
 	}{
 		"nothing":            {base, ""},
@@ -184,7 +184,7 @@ func TestActionsNameWhatWouldHappen(t *testing.T) {
 		"delete":             {with(strings.Replace(strings.Replace(good, "resource \"terraform_data\" \"login\" { input = var.secret }", "", 1), "terraform_data.login.output", "var.secret", 1), 1), "delete terraform_data.login"},
 		"output":             {with(good+`output "more" { value = 1 }`, 1), "update output.more"},
 		"move":               {with(strings.NewReplacer(`"disk"`, `"volume"`, "terraform_data.disk", "terraform_data.volume").Replace(good)+"moved {\n from = terraform_data.disk\n to = terraform_data.volume\n}", 1), "update terraform_data.volume"},
-		"destroy":            {port.Stack{Name: "a", Module: base.Module, Vars: base.Vars, Destroy: true}, "delete terraform_data.disk, delete terraform_data.login"},
+		"destroy":            {port.Infrastructure{Name: "a", Source: base.Source, Vars: base.Vars, Remove: true}, "delete terraform_data.disk, delete terraform_data.login"},
 		"key in the address": {with(good+`resource "terraform_data" "each" { for_each = toset(["x y"]) }`, 1), `create terraform_data.each["x y"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestOutputsAreHandedOver(t *testing.T) {
 	if raw, err := json.Marshal(out); err != nil || strings.Contains(string(raw), secret) {
 		t.Error("the outcome as JSON holds the secret")
 	}
-	only := port.Stack{Name: "b", Module: module(`output "url" { value = "http://127.0.0.1" }`)}
+	only := port.Infrastructure{Name: "b", Source: module(`output "url" { value = "http://127.0.0.1" }`)}
 	if out := mustApply(t, p, only); show(out.Done) != "update output.url" || string(out.Outputs["url"].Value) != `"http://127.0.0.1"` {
 		t.Errorf("a change of outputs alone: %+v", out)
 	}

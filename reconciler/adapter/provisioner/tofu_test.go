@@ -66,7 +66,7 @@ func TestOpenTofuIsAProvisioner(t *testing.T) {
 	if c := mustDiff(t, p, s); !c.Empty || !strings.HasPrefix(c.Tool, "tofu 1.") {
 		t.Errorf("tool %q, actions %s", c.Tool, show(c.Actions))
 	}
-	s.Module = module(wrong)
+	s.Source = module(wrong)
 	if _, err := p.Diff(t.Context(), s); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "main.tf:") || strings.Contains(err.Error(), secret) {
 		t.Errorf("got %v", err)
 	}
@@ -155,7 +155,7 @@ func TestProblemsWithTheConfigurationOfOpenTofuAreTold(t *testing.T) {
 // TestALockSaysWhichProgramReleasesIt: the way out names the program that ran.
 func TestALockSaysWhichProgramReleasesIt(t *testing.T) {
 	for _, name := range []string{"terraform", "tofu"} {
-		w := &work{stack: port.Stack{Name: "a"}, tool: tool{product: name}, secrets: new(redactor)}
+		w := &work{stack: port.Infrastructure{Name: "a"}, tool: tool{product: name}, secrets: new(redactor)}
 		err := w.failure("plan", []diagnostic{{Severity: "error", Summary: "Error acquiring the state lock", Detail: "Lock Info:"}}, exec.ErrNotFound)
 		if !strings.Contains(fault.HintOf(err), name+" force-unlock") {
 			t.Errorf("%s: %s", name, fault.HintOf(err))

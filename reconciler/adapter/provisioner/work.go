@@ -34,7 +34,7 @@ import (
 //	<Dir>/<stack>/plans/            plan files that wait to be applied
 //	<Dir>/<stack>/terraform.tfstate where nothing else is declared
 type work struct {
-	stack   port.Stack
+	stack   port.Infrastructure
 	tool    tool
 	root    string
 	backend backend
@@ -57,11 +57,11 @@ var stackName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 const planLife = 24 * time.Hour
 
 // open takes the stack and makes its work directory ready.
-func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
+func (t *Stacks) open(ctx context.Context, s port.Infrastructure) (*work, error) {
 	if !stackName.MatchString(s.Name) {
 		return nil, fault.New(fault.Invalid, "open stack: %q is not a stack's name: want lower-case letters, digits and hyphens", s.Name)
 	}
-	if s.Module == nil {
+	if s.Source == nil {
 		return nil, fault.New(fault.Invalid, "open stack %s: it has no module", s.Name)
 	}
 	env, passed, err := environ(t.cfg.Env.Lookup, s.Pass)
@@ -83,7 +83,7 @@ func (t *Stacks) open(ctx context.Context, s port.Stack) (*work, error) {
 	for _, v := range s.State.Backend {
 		w.secrets.addStrings([]string{v})
 	}
-	if w.module, err = survey(s.Module); err != nil {
+	if w.module, err = survey(s.Source); err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read module of stack %s: %w", s.Name, err), "keep only plain files in the module's folder")
 	}
 	if w.backend, err = chooseBackend(s, filepath.Join(cmp.Or(t.cfg.States, t.cfg.Dir), s.Name)); err != nil {
@@ -258,11 +258,11 @@ func (w *work) layOut() error {
 		return err
 	}
 	for _, f := range w.module {
-		info, err := fs.Stat(w.stack.Module, f.Path)
+		info, err := fs.Stat(w.stack.Source, f.Path)
 		if err != nil {
 			return err
 		}
-		raw, err := fs.ReadFile(w.stack.Module, f.Path)
+		raw, err := fs.ReadFile(w.stack.Source, f.Path)
 		if err != nil {
 			return err
 		}

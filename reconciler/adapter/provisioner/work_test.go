@@ -19,26 +19,26 @@ import (
 func TestAWrongDeclarationSaysWhere(t *testing.T) {
 	real(t)
 	for name, c := range map[string]struct {
-		s    port.Stack
+		s    port.Infrastructure
 		kind fault.Kind
 		want []string
 	}{
-		"syntax":          {port.Stack{Module: module("\n\nresource \"terraform_data\" {\n")}, fault.Invalid, []string{"main.tf:3"}},
+		"syntax":          {port.Infrastructure{Source: module("\n\nresource \"terraform_data\" {\n")}, fault.Invalid, []string{"main.tf:3"}},
 		"argument":        {stack("", wrong), fault.Invalid, []string{"main.tf:10", "Unsupported argument"}},
-		"needed variable": {port.Stack{Module: module("\nvariable \"x\" {}")}, fault.Invalid, []string{"main.tf:2", "No value for required variable"}},
-		"misspelt":        {port.Stack{Module: module(`variable "size" { default = 1 }`), Vars: map[string]any{"sise": secret}}, fault.Invalid, []string{"spec.vars.sise"}},
-		"type":            {port.Stack{Module: module(`variable "n" { type = number }`), Vars: map[string]any{"n": secret}}, fault.Invalid, []string{"Invalid value for"}},
-		"rule":            {port.Stack{Module: module("variable \"n\" {\n validation {\n condition = length(var.n) > 99\n error_message = \"bad ${var.n}\"\n}\n}"), Vars: map[string]any{"n": secret}}, fault.Invalid, []string{"Invalid value for variable"}},
-		"precondition": {port.Stack{Module: module("variable \"n\" {}\nresource \"terraform_data\" \"a\" {\nlifecycle {\nprecondition {\ncondition = var.n == \"\"\nerror_message = \"not ${var.n}\"\n}\n}\n}"), Vars: map[string]any{"n": secret}},
+		"needed variable": {port.Infrastructure{Source: module("\nvariable \"x\" {}")}, fault.Invalid, []string{"main.tf:2", "No value for required variable"}},
+		"misspelt":        {port.Infrastructure{Source: module(`variable "size" { default = 1 }`), Vars: map[string]any{"sise": secret}}, fault.Invalid, []string{"spec.vars.sise"}},
+		"type":            {port.Infrastructure{Source: module(`variable "n" { type = number }`), Vars: map[string]any{"n": secret}}, fault.Invalid, []string{"Invalid value for"}},
+		"rule":            {port.Infrastructure{Source: module("variable \"n\" {\n validation {\n condition = length(var.n) > 99\n error_message = \"bad ${var.n}\"\n}\n}"), Vars: map[string]any{"n": secret}}, fault.Invalid, []string{"Invalid value for variable"}},
+		"precondition": {port.Infrastructure{Source: module("variable \"n\" {}\nresource \"terraform_data\" \"a\" {\nlifecycle {\nprecondition {\ncondition = var.n == \"\"\nerror_message = \"not ${var.n}\"\n}\n}\n}"), Vars: map[string]any{"n": secret}},
 			fault.Invalid, []string{"main.tf:5", "Resource precondition failed"}},
-		"no module":        {port.Stack{}, fault.Invalid, []string{"no module"}},
-		"empty module":     {port.Stack{Module: fstest.MapFS{"README": {}}}, fault.Invalid, []string{"no .tf file"}},
-		"link":             {port.Stack{Module: fstest.MapFS{"main.tf": {}, "x": {Data: []byte("/etc/passwd"), Mode: fs.ModeSymlink}}}, fault.Invalid, []string{"symbolic link"}},
-		"our own file":     {port.Stack{Module: fstest.MapFS{"main.tf": {}, overrideFile: {}}}, fault.Invalid, []string{overrideFile}},
-		"missing module":   {port.Stack{Module: module("module \"m\" {\n  source = \"./gone\"\n}")}, fault.Invalid, []string{"Unreadable module"}},
-		"no backend block": {port.Stack{Module: module(""), State: schemas.State{Backend: map[string]string{"path": "x"}}}, fault.Invalid, []string{"the module declares none"}},
-		"relative state":   {port.Stack{Module: module(""), State: schemas.State{Path: "state"}}, fault.Invalid, []string{"absolute"}},
-		"two states":       {port.Stack{Module: module(""), State: schemas.State{Path: "/s", Backend: map[string]string{"path": "x"}}}, fault.Invalid, []string{"keep one"}},
+		"no module":        {port.Infrastructure{}, fault.Invalid, []string{"no module"}},
+		"empty module":     {port.Infrastructure{Source: fstest.MapFS{"README": {}}}, fault.Invalid, []string{"no .tf file"}},
+		"link":             {port.Infrastructure{Source: fstest.MapFS{"main.tf": {}, "x": {Data: []byte("/etc/passwd"), Mode: fs.ModeSymlink}}}, fault.Invalid, []string{"symbolic link"}},
+		"our own file":     {port.Infrastructure{Source: fstest.MapFS{"main.tf": {}, overrideFile: {}}}, fault.Invalid, []string{overrideFile}},
+		"missing module":   {port.Infrastructure{Source: module("module \"m\" {\n  source = \"./gone\"\n}")}, fault.Invalid, []string{"Unreadable module"}},
+		"no backend block": {port.Infrastructure{Source: module(""), State: schemas.State{Backend: map[string]string{"path": "x"}}}, fault.Invalid, []string{"the module declares none"}},
+		"relative state":   {port.Infrastructure{Source: module(""), State: schemas.State{Path: "state"}}, fault.Invalid, []string{"absolute"}},
+		"two states":       {port.Infrastructure{Source: module(""), State: schemas.State{Path: "/s", Backend: map[string]string{"path": "x"}}}, fault.Invalid, []string{"keep one"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.s.Name = "a"
@@ -77,7 +77,7 @@ func TestADeclaredBackendHoldsTheState(t *testing.T) {
 	if c := mustDiff(t, p, s); !c.Empty {
 		t.Errorf("diff after apply: %+v", c)
 	}
-	c := mustDiff(t, p, port.Stack{Name: "a", Module: s.Module, Vars: s.Vars, State: s.State, Destroy: true})
+	c := mustDiff(t, p, port.Infrastructure{Name: "a", Source: s.Source, Vars: s.Vars, State: s.State, Remove: true})
 	if len(c.Actions) != 2 {
 		t.Errorf("destroy: %+v", c.Actions)
 	}
@@ -122,7 +122,7 @@ func TestLeftoversOfAnInitInTheWorkTreeAreNoPartOfTheModule(t *testing.T) {
 	}
 	dir := t.TempDir()
 	s := stack("a", "")
-	s.Module = os.DirFS(tree)
+	s.Source = os.DirFS(tree)
 	mustDiff(t, Terraform(at(dir, world(nil))), s)
 	laid := filepath.Join(dir, "a", "module")
 	if info, err := os.Stat(filepath.Join(laid, "run.sh")); err != nil || info.Mode().Perm() != 0o700 {

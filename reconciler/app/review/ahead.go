@@ -170,10 +170,10 @@ func (v *pullRequest) run(ctx context.Context, h *Session, p *pass.Proposal) ([]
 // unseeing leaves infrastructure alone: to plan it is to run its code.
 type unseeing struct{}
 
-func (unseeing) Diff(context.Context, port.Stack) (port.Change, error) {
+func (unseeing) Diff(context.Context, port.Infrastructure) (port.Change, error) {
 	return port.Change{}, fault.New(fault.Denied, "%w", port.Unplanned("planning it would run code that nobody has vouched for; somebody who may write to the repository can: /vishwa train"))
 }
 
-func (unseeing) Apply(context.Context, port.Stack, port.Change) (port.Outcome, error) {
+func (unseeing) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
 	return port.Outcome{}, fault.New(fault.Denied, "nothing is provisioned for a pull request")
 }

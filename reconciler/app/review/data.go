@@ -107,7 +107,7 @@ func keysIn(g graph.Graph, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
 // content names what is in a dataset.
 func content(n *graph.Node) string {
 	if n.Points != nil {
-		return string(n.Points.MD5)
+		return n.Points.Name
 	}
 	return string(n.Data.Digest)
 }

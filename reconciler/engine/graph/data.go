@@ -192,7 +192,7 @@ func point(file string, p *dvc.Pointer, o dvc.Out) (*port.DataPointer, error) {
 	if o.OID == "" {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s says nothing of the content of %s", file, o.Path), "run dvc commit or vishwa data add, and commit the file")
 	}
-	to := &port.DataPointer{File: file, Path: at, MD5: o.OID, Legacy: o.Hash == "", Size: o.Size, Files: o.NFiles, SHA256: o.SHA256, Remote: o.Remote, Rows: -1,
+	to := &port.DataPointer{File: file, Path: at, Name: string(o.OID), Layout: o.Layout(), Size: o.Size, Files: o.NFiles, SHA256: o.SHA256, Remote: o.Remote, Rows: -1,
 		NoPush: o.NoPush || o.NoCache || len(p.Deps) == 1 && p.Deps[0].Repo != nil}
 	// What people wrote there themselves says nothing.
 	if n, err := strconv.ParseInt(o.Stats["rows"], 10, 64); err == nil && n >= 0 {

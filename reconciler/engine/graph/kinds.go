@@ -31,7 +31,7 @@ func (b *builder) dataset(d *schemas.Declaration, spec *schemas.Dataset) {
 	if n.Data.Digest != "" {
 		n.Recipe.Inputs = map[string]digest.Digest{"data": n.Data.Digest}
 	} else if n.Points != nil {
-		n.Recipe.Inputs = map[string]digest.Digest{"pointer": digest.Of([]byte(n.Points.MD5))}
+		n.Recipe.Inputs = map[string]digest.Digest{"pointer": digest.Of([]byte(n.Points.Name))}
 	}
 	b.nodes = append(b.nodes, n)
 }

@@ -36,6 +36,17 @@ type Out struct {
 	Stats  map[string]string // more below meta.vishwa, such as rows
 }
 
+// DVC2 is the layout of what DVC 2 wrote: named without the carriage returns of text.
+const DVC2 = "dvc2"
+
+// Layout is how the output is kept: "" as DVC 3 does it, or DVC2.
+func (o Out) Layout() string {
+	if o.Hash == "" {
+		return DVC2
+	}
+	return ""
+}
+
 // Dep is what an output was imported from.
 type Dep struct {
 	OID      OID

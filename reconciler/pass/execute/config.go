@@ -24,7 +24,7 @@ type Config struct {
 	Unfit            map[digest.Digest]string // keys that are made again, as what was made will not do, and why
 	Machine          string                   // this one: see ledger.Facts.On
 	Changes          map[schemas.Ref]port.Change
-	Stack            func(ctx context.Context, ref schemas.Ref) (port.Stack, error)
+	Stack            func(ctx context.Context, ref schemas.Ref) (port.Infrastructure, error)
 
 	Store       port.Store
 	Runner      port.Runner

@@ -199,11 +199,11 @@ func (s server) Apply(_ context.Context, r port.Release) (port.Live, error) {
 // stacks is a provisioner for which every change comes true.
 type stacks struct{}
 
-func (stacks) Diff(context.Context, port.Stack) (port.Change, error) {
+func (stacks) Diff(context.Context, port.Infrastructure) (port.Change, error) {
 	return port.Change{Digest: "c", Actions: []port.ResourceAction{{Address: "a.b", Action: "create"}}, Tool: "test 1"}, nil
 }
 
-func (stacks) Apply(_ context.Context, _ port.Stack, c port.Change) (port.Outcome, error) {
+func (stacks) Apply(_ context.Context, _ port.Infrastructure, c port.Change) (port.Outcome, error) {
 	return port.Outcome{Done: c.Actions, Outputs: map[string]port.Output{"url": {Value: []byte(`"u"`)}}}, nil
 }
 
@@ -256,7 +256,7 @@ func (s *shop) see(g graph.Graph) plan.Observed {
 	for name, r := range s.served {
 		seen.Live[ref("deployment/"+name)] = port.Live{Key: r.Key, Health: port.Ready}
 	}
-	change, _ := stacks{}.Diff(context.Background(), port.Stack{})
+	change, _ := stacks{}.Diff(context.Background(), port.Infrastructure{})
 	if e := seen.Facts.Latest[ref("infrastructure/i")]; e != nil {
 		change = port.Change{Empty: true}
 	}
@@ -270,7 +270,7 @@ func (s *shop) act(ctx context.Context, g graph.Graph, seen plan.Observed, found
 	p := plan.Gate(plan.Compute(g, seen), found)
 	out := map[string]Outcome{}
 	for _, o := range Run(ctx, p, Config{
-		Graph: g, Facts: seen.Facts, Live: seen.Live, MissingArtifacts: seen.MissingArtifacts, Unfit: seen.Unfit, Stack: func(context.Context, schemas.Ref) (port.Stack, error) { return port.Stack{}, nil },
+		Graph: g, Facts: seen.Facts, Live: seen.Live, MissingArtifacts: seen.MissingArtifacts, Unfit: seen.Unfit, Stack: func(context.Context, schemas.Ref) (port.Infrastructure, error) { return port.Infrastructure{}, nil },
 		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Services: s, Repeats: s.repeats, Now: s.clock, Parallel: 4,
 		Common: EntryContext{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks, Pull: s.pull,
 	}) {

@@ -17,11 +17,11 @@ import (
 // name; Secret is in the variables of all of them.
 type Stacks struct {
 	Secret string
-	Good   func(t *testing.T) port.Stack // applies, with at least one resource and one output
-	Other  func(port.Stack) port.Stack   // the same stack, declared otherwise each time it is called on its own result
-	Broken func(t *testing.T) port.Stack // does something and then fails, quoting the secret
-	Slow   func(t *testing.T) port.Stack // takes minutes to apply
-	Wrong  func(t *testing.T) port.Stack // cannot be planned: its declaration is wrong
+	Good   func(t *testing.T) port.Infrastructure // applies, with at least one resource and one output
+	Other  func(port.Infrastructure) port.Infrastructure   // the same stack, declared otherwise each time it is called on its own result
+	Broken func(t *testing.T) port.Infrastructure // does something and then fails, quoting the secret
+	Slow   func(t *testing.T) port.Infrastructure // takes minutes to apply
+	Wrong  func(t *testing.T) port.Infrastructure // cannot be planned: its declaration is wrong
 }
 
 // Provisioner insists on port.Provisioner's promises. open gives the Provisioner;
@@ -42,7 +42,7 @@ func Provisioner(t *testing.T, s Stacks, open func(t *testing.T) port.Provisione
 	}
 }
 
-func diff(t *testing.T, p port.Provisioner, s port.Stack) port.Change {
+func diff(t *testing.T, p port.Provisioner, s port.Infrastructure) port.Change {
 	t.Helper()
 	c, err := p.Diff(t.Context(), s)
 	if err != nil {
@@ -51,7 +51,7 @@ func diff(t *testing.T, p port.Provisioner, s port.Stack) port.Change {
 	return c
 }
 
-func provision(t *testing.T, p port.Provisioner, s port.Stack) port.Outcome {
+func provision(t *testing.T, p port.Provisioner, s port.Infrastructure) port.Outcome {
 	t.Helper()
 	out, err := p.Apply(t.Context(), s, diff(t, p, s))
 	if err != nil {
@@ -146,7 +146,7 @@ func provisionerDestroy(t *testing.T, s Stacks, open func(*testing.T) port.Provi
 	p := open(t)
 	provision(t, p, stack)
 	gone := stack
-	gone.Destroy = true
+	gone.Remove = true
 	if out := provision(t, p, gone); len(out.Done) == 0 || out.Done[0].Action != "delete" {
 		t.Fatalf("destroying did %+v", out.Done)
 	}

@@ -40,22 +40,22 @@ func (p passingRuns) Start(ctx context.Context, job port.Job) (port.Run, error) 
 	return p.Runner.Start(ctx, job)
 }
 
-// PassingStacks is PassingRuns for Terraform's programs.
-func PassingStacks(p port.Provisioner, allowed []string) port.Provisioner {
-	return passingStacks{p, allowed}
+// PassingTools is PassingRuns for the programs of provisioners.
+func PassingTools(p port.Provisioner, allowed []string) port.Provisioner {
+	return passingTools{p, allowed}
 }
 
-type passingStacks struct {
+type passingTools struct {
 	port.Provisioner
 	allowed []string
 }
 
-func (p passingStacks) Diff(ctx context.Context, s port.Stack) (port.Change, error) {
+func (p passingTools) Diff(ctx context.Context, s port.Infrastructure) (port.Change, error) {
 	s.Pass = within(s.Pass, p.allowed)
 	return p.Provisioner.Diff(ctx, s)
 }
 
-func (p passingStacks) Apply(ctx context.Context, s port.Stack, c port.Change) (port.Outcome, error) {
+func (p passingTools) Apply(ctx context.Context, s port.Infrastructure, c port.Change) (port.Outcome, error) {
 	s.Pass = within(s.Pass, p.allowed)
 	return p.Provisioner.Apply(ctx, s, c)
 }
