@@ -173,15 +173,18 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 		},
 		Unwatched: func(monitors []string) { o.metrics.Unwatched(name, monitors) },
 		Models:    func(all []controller.Model) { o.metrics.Models(name, all) },
+		Incidents: func(open int) { o.metrics.Incidents(name, open) },
 	}
 	s.Env.Log = o.env.Log.With("repository", name)
+	var issues port.Issues
 	if r.GitHub != nil {
 		client, err := o.gitHub(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		s.Forge, s.Credentials = client, client.Credentials
+		s.Forge, s.Credentials, issues = client, client.Credentials, client
 	}
+	s.Receivers = o.receivers(r, issues)
 	site, err := app.OpenManaged(ctx, s)
 	if err != nil {
 		return nil, err // no Site, rather than one that is nil inside

@@ -72,6 +72,12 @@ func (o opener) own(ctx context.Context) []app.Checked {
 		_, err := o.seal()
 		out = append(out, app.Checked{What: "sealKey", Err: err})
 	}
+	for _, a := range o.config.Alerts {
+		for _, s := range a.Secrets() {
+			_, err := s.Read(o.cli.lookup)
+			out = append(out, app.Checked{What: "alerts: " + a.Title(), Err: err})
+		}
+	}
 	for _, s := range []struct {
 		what string
 		is   *config.Secret

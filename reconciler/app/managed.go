@@ -63,6 +63,10 @@ type ManagedOptions struct {
 	// Failed is told each step that failed, recorded anew or not; may be nil.
 	Failed func(ref schemas.Ref, err error)
 	Asked  func(operation string)
+	// Receivers are told of incidents, by their names.
+	Receivers []Receiver
+	// Incidents is told how many incidents are not over; may be nil.
+	Incidents func(open int)
 	// Watched is told what a monitor found last, Unwatched the monitors that are declared no
 	// more, and Models what was released last; all may be nil.
 	Watched   func(controller.Watched)
@@ -92,6 +96,7 @@ type ManagedRepository struct {
 	monitors  map[string]map[schemas.Ref]string    // branch -> monitor -> when it measures
 	measured  map[string]map[schemas.Ref]time.Time // branch -> monitor -> when this process did, though nothing was news
 	shown     map[schemas.Ref]digest.Digest        // monitor -> evidence that metrics were told
+	ending    map[string]bool                      // branch -> a monitor is gone whose incidents may have to end
 	swept     time.Time
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
@@ -115,7 +120,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 	}
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
 		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{},
-		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}}
+		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}, ending: map[string]bool{}}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
@@ -387,11 +392,14 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 	delete(seen, "")
 	monitors := watching(in)
 	s.mu.Lock()
+	_, before := s.monitors[branch]
 	gone := s.undeclared(branch, monitors)
+	// Before a first look nobody knows what was declared: what a stopped controller missed is made good.
+	s.ending[branch] = s.ending[branch] || !before || len(monitors) < len(s.monitors[branch]) || len(gone) > 0
 	s.sources[branch], s.monitors[branch] = sources, monitors
 	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
 	s.mu.Unlock()
-	if len(gone) > 0 {
+	if len(gone) > 0 && s.o.Unwatched != nil {
 		s.o.Unwatched(gone)
 	}
 }

@@ -35,7 +35,7 @@ func watching(in *pass.Intent) map[schemas.Ref]string {
 // measure is told, and keeps no other from it.
 func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes []string, err error) {
 	s.mu.Lock()
-	any := len(s.monitors[branch]) > 0
+	any := len(s.monitors[branch]) > 0 || s.ending[branch]
 	s.mu.Unlock()
 	if !any || s.o.Refresh.Off {
 		return nil, nil
@@ -57,7 +57,7 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 	s.show(ctx, h, in, facts)
 	bench := Bench(h, s.o.Env, s.o.Refresh.Allow)
 	var failed []error
-	all := watching(in)
+	all, measured := watching(in), map[schemas.Ref]bool{}
 	for _, ref := range monitorsOf(all) {
 		expr := all[ref]
 		if expr == "" {
@@ -74,6 +74,7 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 			continue
 		}
 		note, err := s.measureOne(ctx, h, bench, in, rev, ref)
+		measured[ref] = err == nil
 		if err != nil {
 			failed = append(failed, fmt.Errorf("measure %s: %w", ref, err))
 		}
@@ -83,6 +84,13 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 		if k := fault.Of(err); err == nil || k != fault.Transient && k != fault.Conflict && k != fault.Cancelled {
 			s.noteMeasured(branch, ref)
 		}
+	}
+	if err := s.alert(ctx, bench, in, rev.SHA, measured); err != nil {
+		failed = append(failed, err)
+	} else {
+		s.mu.Lock()
+		delete(s.ending, branch)
+		s.mu.Unlock()
 	}
 	return notes, worst(failed)
 }

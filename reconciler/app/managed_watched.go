@@ -53,7 +53,7 @@ func ReadEvidence(ctx context.Context, store port.Store, entry *ledger.Entry) (e
 // It is called with the lock held.
 func (s *ManagedRepository) undeclared(branch string, now map[schemas.Ref]string) (gone []string) {
 	for ref := range s.monitors[branch] {
-		if _, still := now[ref]; still || s.o.Unwatched == nil {
+		if _, still := now[ref]; still {
 			continue
 		}
 		elsewhere := false

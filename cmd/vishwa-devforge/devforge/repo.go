@@ -39,6 +39,7 @@ type repo struct {
 	pulls       []*pull
 	queue       []*group
 	comments    []*comment
+	issues      []*issue
 	statuses    []*status
 	checks      []*check
 	deployments []*deployment

@@ -27,7 +27,7 @@ func logFolder(own, dir, name string, apart wall.Policy) (string, error) {
 		}
 		for _, kept := range keptFolders(own, apart.Hidden) {
 			if wall.Within(p, kept) || wall.Within(kept, p) || wall.Within(p, behindLinks(kept)) || wall.Within(behindLinks(kept), p) {
-				return "", refusedFolder(dir, "vishwa keeps files of its own there")
+				return "", refusedFolder(dir, "files that are not predictions are kept there")
 			}
 		}
 	}

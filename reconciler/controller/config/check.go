@@ -61,6 +61,7 @@ func (d *decoder) check(doc *Document) {
 	}
 	d.repositories(c)
 	d.replicas(c)
+	d.alerts(c)
 }
 
 // listen checks an address to listen at.

@@ -58,6 +58,8 @@ type Spec struct {
 	Isolation Isolation `yaml:"isolation"`
 	// Prices names runners, as repositories do, with what each costs; plans then tell an estimated cost, which rules see as input.plan.estimatedCost. A runner that is not there costs nothing.
 	Prices map[string]Price `yaml:"prices"`
+	// Alerts lists who is notified of what monitors find.
+	Alerts []Alert `yaml:"alerts"`
 	// Repositories lists what is reconciled.
 	Repositories []Repository `yaml:"repositories"`
 }
@@ -303,6 +305,9 @@ func (c *Spec) secrets() (all []*Secret) {
 				all = append(all, &r.GitHub.App.Key)
 			}
 		}
+	}
+	for i := range c.Alerts {
+		all = append(all, c.Alerts[i].Secrets()...)
 	}
 	return slices.DeleteFunc(all, func(s *Secret) bool { return s == nil })
 }

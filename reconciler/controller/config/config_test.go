@@ -134,6 +134,14 @@ c.yaml:8:33: spec.repositories.1.github.api: is not an address of a GitHub serve
 c.yaml:10:7: spec.repositories.2.github: the address does not give owner and name; give repository: owner/name
 c.yaml:10:16: spec.repositories.2.github.app: give its id and its installation
 c.yaml:10:16: spec.repositories.2.github.app.key: give either env, a variable's name, or file; the secret itself is never written here`},
+		"alerts": {head + "spec:\n  webhook: {off: true}\n  alerts:\n    - {slack: {url: 'https://hooks.slack.com/hunter2'}}\n    - {webhook: {url: 'https://me:hunter2@a.example.org/x'}}\n    - {webhook: {url: 'http://a.example.org', token: {env: T}}}\n    - {name: one, issue: {}, webhook: {url: 'https://a.example.org'}}\n    - {name: two, issue: {}, repositories: [here, there]}\n    - {alertmanager: {url: 'alertmanager:9093'}}\n  repositories: [{path: /repo, name: here}]\n", `c.yaml:6:16: spec.alerts.0.slack.url: is a string; give a mapping
+c.yaml:7:18: spec.alerts.1.webhook.url: holds a user or a password; take it out, and give token
+c.yaml:8:7: spec.alerts.2: another receiver is called "webhook"; give this one a name of its own
+c.yaml:8:18: spec.alerts.2.webhook.url: would send a token in the clear; write https
+c.yaml:9:7: spec.alerts.3: give one of slack, webhook, alertmanager and issue
+c.yaml:10:45: spec.alerts.4.repositories.0: "here" has no github, and issues are opened there; give its github, or remove it
+c.yaml:10:51: spec.alerts.4.repositories.1: "there" is not listed in repositories; give its name as it is there
+c.yaml:11:23: spec.alerts.5.alertmanager.url: is not an address; write https://HOST/PATH`},
 		"replicas": {head + "spec:\n  webhook: {off: true}\n  replicas: {repository: example.org/a/b, peers: ['all:8700', ':1']}\n  repositories: [{url: 'https://example.org/a/c'}]\n", `c.yaml:5:14: spec.replicas.repository: "example.org/a/b" is not the name of a listed repository; did you mean example.org/a/c?
 c.yaml:5:43: spec.replicas.peers: no webhooks are served that could be handed on; give webhook.secret, or remove this
 c.yaml:5:63: spec.replicas.peers.1: names no host; write host:port, such as controllers.example.org:8700`},

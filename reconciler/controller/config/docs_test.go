@@ -44,19 +44,21 @@ func TestEveryFieldOfTheFileIsDocumented(t *testing.T) {
 
 func described(t *testing.T) map[string]*ast.StructType {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string]*ast.StructType{}
-	ast.Inspect(f, func(n ast.Node) bool {
-		if s, ok := n.(*ast.TypeSpec); ok {
-			if fields, ok := s.Type.(*ast.StructType); ok {
-				out[s.Name.Name] = fields
-			}
+	for _, file := range []string{"config.go", "alerts.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
+		ast.Inspect(f, func(n ast.Node) bool {
+			if s, ok := n.(*ast.TypeSpec); ok {
+				if fields, ok := s.Type.(*ast.StructType); ok {
+					out[s.Name.Name] = fields
+				}
+			}
+			return true
+		})
+	}
 	return out
 }
 

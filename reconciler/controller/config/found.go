@@ -22,6 +22,18 @@ func (d *decoder) found(c Spec) {
 	d.secretFile("spec.sealKey", c.SealKey)
 	d.secretFile("spec.webhook.secret", c.Webhook.Secret)
 	d.secretFile("spec.webhook.previous", c.Webhook.Previous)
+	for i, a := range c.Alerts {
+		path := join("spec.alerts", strconv.Itoa(i))
+		if a.Slack != nil {
+			d.secretFile(path+".slack.url", &a.Slack.URL)
+		}
+		if a.Webhook != nil {
+			d.secretFile(path+".webhook.token", a.Webhook.Token)
+		}
+		if a.Alertmanager != nil {
+			d.secretFile(path+".alertmanager.token", a.Alertmanager.Token)
+		}
+	}
 	for i, r := range c.Repositories {
 		path := join("spec.repositories", strconv.Itoa(i))
 		if r.Path != "" {

@@ -283,6 +283,21 @@ type Watched struct {
 	// Proposals are the retrainings that were proposed for it, newest first, as far back as a
 	// budget may ask.
 	Proposals []Proposed `json:"proposals,omitempty"`
+	// Incidents are what people are told of: those that are not over, and those of whose end not
+	// all were told that were told of their beginning.
+	Incidents []Incident `json:"incidents,omitempty"`
+}
+
+// Incident is one finding, from the first window that showed it until one that is well.
+type Incident struct {
+	ID      string    `json:"id"`
+	Finding Standing  `json:"finding"` // drifted, or fault
+	Since   time.Time `json:"since"`
+	Over    time.Time `json:"over,omitzero"`
+	// Told are the receivers that were told that it began, and Ended those that were told that it
+	// is over, by their names in the controller's file.
+	Told  []string `json:"told,omitempty"`
+	Ended []string `json:"ended,omitempty"`
 }
 
 // Counted is a window that persistence counts.

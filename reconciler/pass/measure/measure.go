@@ -81,6 +81,7 @@ func (b *Bench) Record(ctx context.Context, m *Measured, revision string) error 
 		return nil
 	}
 	m.Watched.Proposals = proposals(facts, m.Ref, m.Watched.Proposals)
+	m.Watched.Incidents = watch.Incidents(m.Ref, incidents(facts, m.Ref), m.Watched, b.Now())
 	got, err := b.Ledger.Append(ctx, ledger.Entry{
 		Action: ledger.Observe, Ref: m.Ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
 		Reason: Line(m.Watched), Watched: &m.Watched,
@@ -98,6 +99,7 @@ func (b *Bench) RecordProposal(ctx context.Context, m *Measured, made ledger.Pro
 	}
 	w := m.Watched
 	w.Proposals = proposals(facts, m.Ref, append([]ledger.Proposed{made}, w.Proposals...))
+	w.Incidents = incidents(facts, m.Ref)
 	got, err := b.Ledger.Append(ctx, ledger.Entry{
 		Action: ledger.Observe, Ref: m.Ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
 		Reason: "proposed on " + made.Branch + ": " + Line(w), Watched: &w,

@@ -1,0 +1,142 @@
+// Alerts: who is declared in the controller's file is told when an incident begins and when it is
+// over. What was told stands in the ledger, so that a controller that starts anew, or another one,
+// tells nobody twice; what could not be told is told with the next pass.
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/measure"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Receiver is one of those that the controller's file names.
+type Receiver struct {
+	Name string
+	port.Receiver
+	Sent func(error) // counts; may be nil
+}
+
+// renews is a receiver that forgets what it is not told again.
+type renews interface{ Renews() }
+
+// alert tells the incidents of a branch's monitors to whoever was not told of them yet. Of a
+// monitor that measured just now, receivers that forget are told anew. A receiver that fails keeps
+// no other from being told.
+func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, in *pass.Intent, revision string, measured map[schemas.Ref]bool) error {
+	facts, err := bench.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.endUndeclared(ctx, bench, facts, revision); err != nil {
+		return err
+	}
+	var failed []error
+	open := 0
+	for ref, last := range facts.Observed {
+		if last.Watched == nil {
+			continue
+		}
+		for _, i := range last.Watched.Incidents {
+			if i.Over.IsZero() {
+				open++
+			}
+			names, err := s.tellAll(ctx, in, last, i, measured[ref])
+			if err != nil {
+				failed = append(failed, fmt.Errorf("tell of what %s found: %w", ref, err))
+			}
+			if len(names) == 0 {
+				continue
+			}
+			if err := bench.RecordTold(ctx, ref, i, names, revision); err != nil {
+				failed = append(failed, err)
+			}
+		}
+	}
+	if s.o.Incidents != nil {
+		s.o.Incidents(open)
+	}
+	return worst(failed)
+}
+
+// tellAll tells whoever is to be told of an incident, and lists who took it.
+func (s *ManagedRepository) tellAll(ctx context.Context, in *pass.Intent, last *ledger.Entry, i ledger.Incident, measured bool) (names []string, err error) {
+	var failed []error
+	for _, r := range s.o.Receivers {
+		news := watch.Untold(i, r.Name)
+		_, forgets := r.Receiver.(renews)
+		if !news && !(forgets && measured && i.Over.IsZero()) {
+			continue
+		}
+		err := r.Tell(ctx, s.alertOf(in, last, i))
+		if r.Sent != nil {
+			r.Sent(err)
+		}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return names, err
+		case err != nil:
+			s.o.Env.Log.WarnContext(ctx, "an alert was not sent", "receiver", r.Name, "incident", i.ID, "error", err, "hint", fault.HintOf(err))
+			failed = append(failed, fmt.Errorf("receiver %s: %w", r.Name, err))
+		case news:
+			names = append(names, r.Name)
+		}
+	}
+	return names, worst(failed)
+}
+
+// alertOf is an incident as people are told of it.
+func (s *ManagedRepository) alertOf(in *pass.Intent, last *ledger.Entry, i ledger.Incident) port.Alert {
+	w := *last.Watched
+	a := port.Alert{
+		ID: i.ID, Repository: s.o.Name, Monitor: last.Ref.Name, Deployment: w.Deployment.Name, Model: modelOf(in, w.Deployment),
+		Finding: string(i.Finding), Summary: measure.Line(w), Columns: watch.PlainColumns(w), Entry: last.Seq, Since: i.Since, Over: i.Over,
+	}
+	for _, p := range w.Proposals {
+		if p.Pull > 0 && !p.Time.Before(i.Since.Add(-time.Minute)) {
+			a.Pull = p.Pull
+			break
+		}
+	}
+	return a
+}
+
+// endUndeclared ends the incidents of monitors that no tracked branch declares any more: nothing
+// will be well again. It waits until each branch was read.
+func (s *ManagedRepository) endUndeclared(ctx context.Context, bench *measure.Bench, facts *ledger.Facts, revision string) error {
+	s.mu.Lock()
+	declared := map[schemas.Ref]bool{}
+	read := len(s.branches) > 0
+	for _, branch := range s.branches {
+		read = read && s.monitors[branch] != nil
+		for ref := range s.monitors[branch] {
+			declared[ref] = true
+		}
+	}
+	s.mu.Unlock()
+	if !read {
+		return nil
+	}
+	for ref, last := range facts.Observed {
+		if last.Watched == nil || declared[ref] {
+			continue
+		}
+		for _, i := range last.Watched.Incidents {
+			if i.Over.IsZero() {
+				if err := bench.RecordOver(ctx, ref, revision); err != nil {
+					return err
+				}
+				break
+			}
+		}
+	}
+	return nil
+}
