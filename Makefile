@@ -23,6 +23,8 @@ TOFU_SUM      := h1:0VT4P8pMmGcCUnQ9JDrJ+Qg2d35Vzm4FFd/9+H7oF98=
 MODEL_SIGNING := model-signing==1.1.1 sigstore==4.5.1 pyOpenSSL==26.4.0
 CYCLONEDX     := v1.9.0
 HELM          := v3.21.0
+PROMETHEUS    := v0.316.0
+ALERTMANAGER  := v0.35.0
 
 # What a program says that it is: a tag, or the commit since it; "-dirty" where the work tree differs.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -87,6 +89,10 @@ test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW)
 test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidently's own over generated samples
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/engine/drift
 
+test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanager) ## metrics, rules, dashboards and alerts, with a real Prometheus and Alertmanager (builds for minutes, once)
+	cd .ci/dashboards && GOWORK=off GOFLAGS=-mod=readonly $(GO) run . -check $(CURDIR)/templates/monitoring/grafana/dashboards/vishwa
+	VISHWA_PROMETHEUS=1 $(GO) test -count=1 -timeout 20m -run 'Prometheus|Promtool' ./reconciler/controller ./cmd/vishwa
+
 test-docker: debian-docker $(TOOLS)/bin/minio ## what drives Docker, on a real engine of the tests' own (as root: it makes namespaces)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestDocker' $(ENGINES)
 
@@ -134,8 +140,9 @@ lint: $(TOOLS)/bin/staticcheck ## gofmt, vet, staticcheck, and freshness of what
 vuln: ## known vulnerabilities in what is called (needs vuln.go.dev)
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) ./...
 
-generate: ## write the JSON Schemas and docs/reference anew from the Go types and the commands
+generate: ## write the JSON Schemas, docs/reference and the dashboards anew from the Go types, the commands and .ci/dashboards
 	$(GO) generate ./schemas
+	cd .ci/dashboards && GOWORK=off GOFLAGS=-mod=readonly $(GO) run . $(CURDIR)/templates/monitoring/grafana/dashboards/vishwa
 	$(GO) run ./cmd/vishwa reference markdown docs/reference/commands
 
 man: build ## manual pages, in dist/man (copy them to a man1 folder of MANPATH)
@@ -214,6 +221,19 @@ $(TOOLS)/bin/minio:
 
 $(TOOLS)/bin/registry:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/distribution/distribution/v3/cmd/registry@$(REGISTRY)
+
+# Without service discovery, which is most of what there is to build.
+$(TOOLS)/bin/prometheus $(TOOLS)/bin/promtool:
+	GOBIN=$(TOOLS)/bin $(GO) install -tags remove_all_sd -trimpath -ldflags='-s -w' github.com/prometheus/prometheus/cmd/$(@F)@$(PROMETHEUS)
+
+# Its module lacks the pages that it embeds: it is built in a copy of its folder, with an empty one.
+$(TOOLS)/bin/alertmanager:
+	rm -rf $(TOOLS)/src/alertmanager && mkdir -p $(TOOLS)/src $(TOOLS)/bin
+	$(GO) mod download -json github.com/prometheus/alertmanager@$(ALERTMANAGER) > $(TOOLS)/src/alertmanager.json
+	cp -r "$$(sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p' $(TOOLS)/src/alertmanager.json)" $(TOOLS)/src/alertmanager && chmod -R u+w $(TOOLS)/src/alertmanager
+	for page in elm mantine; do mkdir -p $(TOOLS)/src/alertmanager/ui/app/dist/$$page && echo '<html></html>' > $(TOOLS)/src/alertmanager/ui/app/dist/$$page/index.html; done
+	cd $(TOOLS)/src/alertmanager && GOFLAGS=-mod=readonly GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./cmd/alertmanager
+	rm -rf $(TOOLS)/src/alertmanager $(TOOLS)/src/alertmanager.json
 
 $(TOOLS)/airflow/bin/airflow:
 	python3 -m venv $(TOOLS)/airflow && $(TOOLS)/airflow/bin/pip install --quiet apache-airflow==$(AIRFLOW)

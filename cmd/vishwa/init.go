@@ -31,6 +31,7 @@ import (
 func (a *cli) initVerb() *cobra.Command {
 	var name string
 	var p pipelines
+	var monitoring bool
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Write a small project that applies as it is, or a pipeline for one that is there",
@@ -40,12 +41,18 @@ a folder with files, init says which it left alone.
 
 With --github or --jenkins, write a pipeline to a repository that is there instead:
 the workflow .github/workflows/vishwa.yml, or a Jenkinsfile. They do in continuous
-integration what vishwa controller does. A file that is there stays as it is.`,
+integration what vishwa controller does. A file that is there stays as it is.
+
+With --monitoring, write the folder monitoring: rules and alerts for Prometheus with
+their tests, the same for its operator, and dashboards for Grafana.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := a.dir
 			if len(args) == 1 {
 				dir = a.path(args[0])
+			}
+			if monitoring {
+				return a.monitoringFiles(dir)
 			}
 			if p.github || p.jenkins {
 				return a.pipelines(dir, p)
@@ -56,6 +63,9 @@ integration what vishwa controller does. A file that is there stays as it is.`,
 	cmd.Flags().StringVar(&name, "name", "", "the project's `NAME`; without it, the folder's")
 	cmd.Flags().BoolVar(&p.github, "github", false, "write a workflow of GitHub Actions")
 	cmd.Flags().BoolVar(&p.jenkins, "jenkins", false, "write a Jenkinsfile")
+	cmd.Flags().BoolVar(&monitoring, "monitoring", false, "write rules for Prometheus and dashboards for Grafana")
+	cmd.MarkFlagsMutuallyExclusive("monitoring", "github")
+	cmd.MarkFlagsMutuallyExclusive("monitoring", "jenkins")
 	cmd.Flags().StringVar(&p.branch, "branch", "", "with --github and --jenkins, the tracked `BRANCH`; without it, the one that is checked out")
 	cmd.Flags().StringVar(&p.action, "action", "", "with --github, the `COMMIT` of github.com/vishwaops/vishwa that the workflow uses; without it, what this program was built from")
 	return cmd

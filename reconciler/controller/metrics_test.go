@@ -3,6 +3,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -30,7 +31,8 @@ func told(registry *prometheus.Registry) *Metrics {
 	m.Alert("webhook", "sent")
 	m.Incidents("github.com/acme/models", 1)
 	m.webhook("push", "accepted")
-	m.passed("branch", time.Second, nil)
+	m.passed("branch", time.Second, errors.New("x"))
+	m.Step("github.com/acme/models", "training", errors.New("x"))
 	m.deployments("github.com/acme/models", []Deployment{{Name: "price-staging"}}, nil)
 	return m
 }
