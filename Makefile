@@ -46,6 +46,7 @@ UNWATCHED := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/
 RACE := -race $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false)
 
 AIRFLOW := 3.3.2
+KFP := 2.17.3
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod) $(TOOLS)/share/kueue.yaml
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
@@ -107,6 +108,9 @@ test-kubeflow: debian-kubernetes $(KUBERNETES) $(KUBEFLOW) ## what drives Kubefl
 
 test-airflow: $(TOOLS)/airflow/bin/airflow ## what drives Airflow, on a real one (1 GB; slow to start)
 	VISHWA_AIRFLOW=$(TOOLS)/airflow $(GO) test -count=1 -timeout 24m -run '^TestAirflowItself' -v ./reconciler/adapter/launcher/service
+
+test-kfp: $(TOOLS)/kfp/bin/kfp ## what is written for Kubeflow Pipelines, by its own SDK and its local runner
+	VISHWA_KFP=$(TOOLS)/kfp $(GO) test -count=1 -timeout 10m -run '^TestKFPItself' -v ./templates ./reconciler/format/pipeline
 
 debian-docker:
 	@.ci/servers/apt.sh docker
@@ -237,6 +241,9 @@ $(TOOLS)/bin/alertmanager:
 
 $(TOOLS)/airflow/bin/airflow:
 	python3 -m venv $(TOOLS)/airflow && $(TOOLS)/airflow/bin/pip install --quiet apache-airflow==$(AIRFLOW)
+
+$(TOOLS)/kfp/bin/kfp:
+	python3 -m venv $(TOOLS)/kfp && $(TOOLS)/kfp/bin/pip install --quiet kfp==$(KFP)
 
 # The servers of test-kubernetes and test-kubeflow. Their versions stand in the go.mod of each folder of .ci/servers. Without cgo
 # they need nothing of the machine, and run in an image of their own. GOGC halves the time and takes 3 GB.

@@ -1,17 +1,23 @@
-// vishwa export: the file by which a scheduler begins Vishwa's worker.
+// vishwa export: the file by which a scheduler begins Vishwa's worker, and the graph for one that
+// carries it out alone.
 
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
 
 func (a *cli) exportVerb() *cobra.Command {
-	cmd := &cobra.Command{Use: "export", Short: "Print what a scheduler needs to carry out runs", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "export", Short: "Print what a scheduler needs to carry out runs, or the graph for it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(a.exportAirflowVerb(), a.exportJenkinsVerb())
+	cmd.AddCommand(a.exportAirflowVerb(), a.exportJenkinsVerb(), a.exportKubeflowVerb())
 	return cmd
 }
 
@@ -62,4 +68,58 @@ password parameter, which Jenkins does not show; its administrators can read it.
 	}
 	cmd.Flags().StringVar(&label, "label", "", "the `LABEL` of the machines that it runs on; without it, any")
 	return cmd
+}
+
+func (a *cli) exportKubeflowVerb() *cobra.Command {
+	var image, out string
+	cmd := &cobra.Command{
+		Use:   "kubeflow",
+		Short: "Print the graph as a pipeline of Kubeflow Pipelines",
+		Long: `Print what the work tree declares as one pipeline of Kubeflow Pipelines 2: each dataset is
+a parameter that says where the data lies, each transform and each candidate of a training
+is a step, and so is each model, which chooses the best candidate and holds it against its
+gates. Steps have their code with them, make the environment that their requirements name,
+and check data against its pin. They are lightweight components: an image needs Python 3.8
+or newer, and kfp or the way to a package index. The SDK's local runners carry them out, too.
+
+What such a pipeline makes is Kubeflow's: nothing of it is recorded, signed, approved or
+served by Vishwa, and no step runs in a sandbox. For runs that count, declare a runner.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			in, err := s.Intent(cmd.Context())
+			if err != nil {
+				return err
+			}
+			text, err := templates.KubeflowPipeline(projectName(in.Decls), in.Graph, in.Tree, templates.Exported{Image: image, Lies: app.Shared(in.Project)})
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				_, err = a.out.Write(text)
+				return err
+			}
+			if err := os.WriteFile(a.path(out), text, 0o644); err != nil {
+				return fault.New(fault.Denied, "write the pipeline: %w", err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&image, "image", "", "the `IMAGE` of steps that declare none; it has Python 3.8 or newer")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write it to `FILE`")
+	return cmd
+}
+
+// projectName is what the project is called.
+func projectName(decls []schemas.Declaration) string {
+	for i := range decls {
+		if decls[i].Traits().Settings {
+			return decls[i].Ref().Name
+		}
+	}
+	return ""
 }

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -143,4 +145,14 @@ func OpenStore(p StoreRef, env port.Env) (port.Store, error) {
 		return nil, err
 	}
 	return store.On(b, near), nil
+}
+
+// Shared is the address of content in the store of S3 that a project declares, as others reach
+// it; nil where it declares none.
+func Shared(project *schemas.Project) func(digest.Digest) string {
+	if project == nil || project.Store == nil || project.Store.S3 == nil {
+		return nil
+	}
+	at := strings.TrimRight(project.Store.S3.URL, "/") + "/"
+	return func(d digest.Digest) string { return at + store.Key(d) }
 }

@@ -3,12 +3,17 @@
 package pipeline_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/pipeline"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // aPipeline is one of the team's, as its SDK writes it.
@@ -121,4 +126,47 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestKFPItselfReadsWhatAServerIsGiven: a run's pipeline of one step, and a team's with what its
+// platform is given, in the words of the SDK's own messages, which know no others.
+func TestKFPItselfReadsWhatAServerIsGiven(t *testing.T) {
+	venv := os.Getenv("VISHWA_KFP")
+	if venv == "" {
+		t.Skip("the SDK of Kubeflow Pipelines is installed and tried by make test-kfp")
+	}
+	team, err := pipeline.Read([]byte(aPipeline+"---\nplatforms: {kubernetes: {deploymentSpec: {executors: {exec-build: {}}}}}\n"), map[string]any{"to": "x"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := pipeline.OneStep("vishwa-churn-0a1b", pipeline.Container{
+		Image: "x@sha256:00", Command: []string{"python3", "-I", "-c", "pass"}, Env: map[string]string{"VISHWA_TICKET": `{"a":{"b":1}}`, "EMPTY": ""},
+		Resources: schemas.Resources{CPU: "1500m", Memory: "2Gi", GPU: 2},
+	})
+	const program = `
+import json, sys
+from google.protobuf import json_format
+from kfp import components
+from kfp.pipeline_spec import pipeline_spec_pb2 as pb
+one, team = json.load(sys.stdin)
+spec = json_format.ParseDict(one, pb.PipelineSpec())
+components.load_component_from_text(json.dumps(one))
+deployment = json_format.ParseDict(one["deploymentSpec"], pb.PipelineDeploymentConfig())
+c = deployment.executors["exec-work"].container
+env = {v.name: v.value for v in c.env}
+assert c.resources.resource_cpu_limit == "1500m" and c.resources.cpu_limit == 1.5 and c.resources.accelerator.resource_count == "2", c
+assert env["VISHWA_TICKET"] == '{"a":{"b":1}}' and env["EMPTY"] == "" and list(c.command)[:2] == ["python3", "-I"], c
+spec = json_format.ParseDict(team["pipeline_spec"], pb.PipelineSpec())
+json_format.ParseDict(team["platform_spec"], pb.PlatformSpec())
+assert not spec.root.dag.tasks["build"].caching_options.enable_cache and spec.pipeline_info.name == "nightly", spec
+`
+	raw, err := json.Marshal([]any{one, team})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "python"), "-c", program)
+	cmd.Stdin = bytes.NewReader(raw)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
