@@ -161,6 +161,9 @@ type Loan struct {
 	Read  []string
 	Write string    // a prefix that ends in a slash
 	Until time.Time // a lender may give less: Grant says
+	// Anew has what signs it asked for anew, where that at hand ends before Until: what is lent
+	// once cannot be lent anew.
+	Anew bool
 }
 
 // Grant is what a worker is lent; it is secret.

@@ -49,7 +49,7 @@ func (r *remote) delegated(ctx context.Context, l launch, t port.Task) (port.Tas
 		return t, err
 	}
 	e.Vars["VISHWA_PARAMS"] = string(raw)
-	lent, err := r.lend(ctx, l, r.Env.Now().Add(t.Deadline), 1)
+	lent, err := r.lendInputs(ctx, l, t)
 	if err != nil {
 		return t, err
 	}
@@ -70,6 +70,24 @@ func (r *remote) delegated(ctx context.Context, l launch, t port.Task) (port.Tas
 	}
 	t.External, t.Nodes, t.Resources = e, 0, l.Job.RunsOn.Resources
 	return t, nil
+}
+
+// lendInputs lends external work its inputs for as long as it may take: what it was begun with
+// cannot be given to it anew, as a worker's can. What ends before its time-out is not lent.
+func (r *remote) lendInputs(ctx context.Context, l launch, t port.Task) (dispatch.Renewal, error) {
+	if len(l.Job.Inputs) == 0 {
+		return dispatch.Renewal{}, nil
+	}
+	now := r.Env.Now()
+	lent, err := r.lendFor(ctx, l, loanOf{Until: now.Add(t.Deadline), Next: 1, Anew: true})
+	if err != nil {
+		return lent, err
+	}
+	if timeout := t.Deadline - externalGrace; lent.Until.Before(now.Add(timeout)) {
+		return lent, fault.WithHint(fault.New(fault.Transient, "the links to its inputs would end after %s, before its timeout of %s", lent.Until.Sub(now).Round(time.Second), timeout),
+			"declare a timeout that is shorter than that, or let Vishwa sign with credentials that last longer: those of a role end with its session, and no link lasts longer than 7 days")
+	}
+	return lent, nil
 }
 
 // takeAway removes the task of a run that has ended. What external work left on its tool is the

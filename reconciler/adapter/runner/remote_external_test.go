@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -235,5 +236,36 @@ func TestARunnerWithoutExternalWorkSaysSo(t *testing.T) {
 	}
 	if len(b.processes.all) > 0 {
 		t.Error(fmt.Sprint("tasks were begun: ", b.processes.all))
+	}
+}
+
+// TestExternalWorkIsLentItsInputsForItsWholeTime: or is not begun, and says what to do; what reads
+// nothing needs no links.
+func TestExternalWorkIsLentItsInputsForItsWholeTime(t *testing.T) {
+	b, x := newTeam(t, func(string, map[string]string) error { return errors.New("begun") })
+	d, n, err := b.Store.Put(t.Context(), strings.NewReader("input"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := newLendingWeb(t, b.cfg.Shelf.(porttest.LendingDir).Bucket, filepath.Join(b.state, "store"), 30*time.Minute)
+	b.cfg.Shelf = web
+	b.Runner = runner.Remote(b.cfg)
+	job := externalJob(b)
+	job.Outputs, job.Timeout = map[string]string{"table": "out.csv"}, time.Hour
+	job.Inputs = map[string]port.Artifact{"raw": {Digest: d, Size: n, Name: "raw.csv"}}
+	if _, err := b.Start(t.Context(), job); fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "timeout of 1h0m0s") || fault.HintOf(err) == "" || len(x.tasks) > 0 {
+		t.Errorf("links that end before the time-out: %v (%s), %d are begun", err, fault.HintOf(err), len(x.tasks))
+	}
+	if !web.anew.Load() {
+		t.Error("nobody asked for what signs them anew")
+	}
+	job.Inputs, job.Key = nil, digest.Of([]byte("reads nothing"))
+	if r := b.run(t, job); !strings.Contains(r.Message, "begun") {
+		t.Errorf("without inputs: %s %s", r.Cause, r.Message)
+	}
+	web.life = 3 * time.Hour // a longer session
+	job.Inputs, job.Key = map[string]port.Artifact{"raw": {Digest: d, Size: n, Name: "raw.csv"}}, digest.Of([]byte("reads"))
+	if r := b.run(t, job); !strings.Contains(r.Message, "begun") {
+		t.Errorf("with links that last: %s %s", r.Cause, r.Message)
 	}
 }

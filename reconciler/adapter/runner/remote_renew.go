@@ -39,12 +39,24 @@ func (w watched) due(now time.Time) bool {
 
 // lend lends a worker what its job reads, and more, and the place of the next renewal.
 func (r *remote) lend(ctx context.Context, l launch, until time.Time, next int, more ...digest.Digest) (dispatch.Renewal, error) {
+	return r.lendFor(ctx, l, loanOf{Until: until, Next: next, More: more})
+}
+
+// loanOf says for how long something is lent, and what besides.
+type loanOf struct {
+	Until time.Time
+	Next  int // the number of the next renewal
+	More  []digest.Digest
+	Anew  bool
+}
+
+func (r *remote) lendFor(ctx context.Context, l launch, of loanOf) (dispatch.Renewal, error) {
 	lender, ok := r.Shelf.(port.Lender)
 	if !ok {
 		return dispatch.Renewal{}, fault.WithHint(fault.New(fault.Invalid, "the store cannot lend a worker what it reads and writes"), "use a store in S3 for runs elsewhere (spec.store.s3)")
 	}
-	all, at := dispatch.Reads(l.Job, more...), l.prefix()+dispatch.RenewalName(next)
-	ask := port.Loan{Read: []string{at}, Write: l.prefix(), Until: until}
+	all, at := dispatch.Reads(l.Job, of.More...), l.prefix()+dispatch.RenewalName(of.Next)
+	ask := port.Loan{Read: []string{at}, Write: l.prefix(), Until: of.Until, Anew: of.Anew}
 	for _, d := range all {
 		ask.Read = append(ask.Read, r.Object(d))
 	}

@@ -31,6 +31,7 @@ type lendingWeb struct {
 	url     string
 	life    time.Duration
 	refused atomic.Int32
+	anew    atomic.Bool // somebody asked for what signs anew
 }
 
 func newLendingWeb(t *testing.T, of port.Bucket, dir string, life time.Duration) *lendingWeb {
@@ -43,6 +44,7 @@ func newLendingWeb(t *testing.T, of port.Bucket, dir string, life time.Duration)
 
 func (w *lendingWeb) Lend(_ context.Context, loan port.Loan) (port.Grant, error) {
 	until := time.Now().Add(w.life)
+	w.anew.Store(loan.Anew)
 	if loan.Until.Before(until) {
 		until = loan.Until
 	}

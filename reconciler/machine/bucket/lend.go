@@ -31,7 +31,12 @@ func (b *s3) Lend(ctx context.Context, loan port.Loan) (port.Grant, error) {
 	if most := now.Add(mostLent - time.Minute); until.After(most) {
 		until = most
 	}
-	if v, err := b.c.GetCreds(); err != nil {
+	v, err := b.c.GetCreds()
+	if err == nil && loan.Anew && !v.Expiration.IsZero() && v.Expiration.Before(until) {
+		b.creds.Expire()
+		v, err = b.c.GetCreds()
+	}
+	if err != nil {
 		return port.Grant{}, fmt.Errorf("lend of %s: %w", b.bucket, err)
 	} else if !v.Expiration.IsZero() && v.Expiration.Before(until) {
 		until = v.Expiration // what is signed ends with what signs it

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -38,13 +39,14 @@ func S3(o S3Options) (port.Bucket, error) {
 	} else if o.PathStyle != nil {
 		style = minio.BucketLookupDNS
 	}
+	creds := o.credentials()
 	c, err := minio.New(host, &minio.Options{
-		Creds: o.credentials(), Secure: secure, Region: o.region(), BucketLookup: style, Transport: held(paced(transport, o.jobs()), o.pace),
+		Creds: creds, Secure: secure, Region: o.region(), BucketLookup: style, Transport: held(paced(transport, o.jobs()), o.pace),
 	})
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err)
 	}
-	b := &s3{c: c, core: minio.Core{Client: c}, bucket: o.Bucket}
+	b := &s3{c: c, creds: creds, core: minio.Core{Client: c}, bucket: o.Bucket}
 	for name, v := range o.Access {
 		if b.access == nil {
 			b.access = map[string]string{}
@@ -70,6 +72,7 @@ func S3(o S3Options) (port.Bucket, error) {
 
 type s3 struct {
 	c              *minio.Client
+	creds          *credentials.Credentials // c's
 	core           minio.Core
 	bucket, prefix string
 	sse            encrypt.ServerSide
