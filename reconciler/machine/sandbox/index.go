@@ -85,6 +85,9 @@ func (i installation) behind(lock []byte, list, tmp string) (*wall.Spec, error) 
 
 // settings are the files that say where packages come from, as far as they are there.
 func (i installation) settings() (found []string) {
+	if i.Foreign && i.Wall.Strict { // an image would name what it wants to see
+		return nil
+	}
 	var all []string
 	for _, name := range []string{"NETRC", "PIP_CERT", "PIP_CLIENT_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} {
 		if v, ok := i.Env.Lookup(name); ok {
@@ -131,7 +134,8 @@ var index = []string{"pypi.org:443", "files.pythonhosted.org:443"}
 var address = regexp.MustCompile(`https?://[^\s"',\]\\]+`)
 
 // hosts are those of the indexes that the machine's owner names, and of the lock file
-// where it is reviewed code's.
+// where it is reviewed code's. The owner of an image is who wrote the declaration: of a pull
+// request, its settings say nothing.
 func (i installation) hosts(lock []byte) []string {
 	found := slices.Clone(index)
 	add := func(text string) {
@@ -141,13 +145,15 @@ func (i installation) hosts(lock []byte) []string {
 			}
 		}
 	}
-	for _, name := range indexVars {
-		v, _ := i.Env.Lookup(name)
-		add(v)
-	}
-	for _, p := range i.configs() {
-		if raw, err := os.ReadFile(p); err == nil && !strings.HasSuffix(p, ".netrc") {
-			add(string(raw))
+	if !i.Foreign || !i.Wall.Strict {
+		for _, name := range indexVars {
+			v, _ := i.Env.Lookup(name)
+			add(v)
+		}
+		for _, p := range i.configs() {
+			if raw, err := os.ReadFile(p); err == nil && !strings.HasSuffix(p, ".netrc") {
+				add(string(raw))
+			}
 		}
 	}
 	if !i.Wall.Strict {

@@ -68,10 +68,7 @@ func (e Environments) findPython(ctx context.Context) (interpreter, error) {
 	if program == "" {
 		return interpreter{}, missingPython()
 	}
-	cmd := exec.CommandContext(ctx, program, "-I", "-c", aboutPython)
-	cmd.Env = Environ(e.Env.Lookup, []string{"HOME"}, nil)
-	cmd.Dir = "/"
-	out, err := cmd.Output()
+	out, err := e.askPython(ctx, program)
 	if ctx.Err() != nil {
 		return interpreter{}, fault.New(fault.Cancelled, "ask python3 for its version: %w", ctx.Err())
 	}
@@ -87,7 +84,76 @@ func (e Environments) findPython(ctx context.Context) (interpreter, error) {
 		return interpreter{}, fault.WithHint(fault.New(fault.Invalid, "ask python3 for its version: %w", errors.Join(err, errors.New("no usable answer"))),
 			"Check that `python3 --version` works in this shell")
 	}
-	return p.interpreter, nil
+	if e.Foreign {
+		err = e.isProgram(p.interpreter.Path)
+	}
+	return p.interpreter, err
+}
+
+// askPython begins the interpreter: one of an image behind the wall that its installer has, from
+// where it reaches nothing.
+func (e Environments) askPython(ctx context.Context, program string) ([]byte, error) {
+	ask := []string{"-I", "-c", aboutPython}
+	env := Environ(e.Env.Lookup, []string{"HOME"}, nil)
+	spec := (*wall.Spec)(nil)
+	if e.Foreign {
+		spec = e.Wall.Spec()
+	}
+	if spec == nil {
+		cmd := exec.CommandContext(ctx, program, ask...)
+		cmd.Env, cmd.Dir = env, "/"
+		return cmd.Output()
+	}
+	dir, err := filepath.Abs(filepath.Join(e.Dir, "asked"))
+	if err != nil {
+		return nil, err
+	}
+	at, tmp := filepath.Join(dir, "at"), filepath.Join(dir, "tmp")
+	if err := errors.Join(Remove(dir), os.MkdirAll(at, 0o755), os.MkdirAll(tmp, 0o755)); err != nil {
+		return nil, err
+	}
+	defer Remove(dir)
+	path, _ := e.Env.Lookup("PATH")
+	spec.Read, spec.Write, spec.Tmp = append(spec.Read, wall.Programs(path, program, spec.Hidden)...), []string{at}, tmp
+	cmd, said := exec.Command(program, ask...), &tail{}
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.WaitDelay = env, at, said, time.Second
+	g, err := Start(cmd, digest.Of([]byte(dir)).Hex()[:32], spec)
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, mostAsked)
+	defer cancel()
+	select {
+	case <-bounded.Done():
+	case <-g.Done():
+	}
+	if err := g.Stop(time.Second); err != nil {
+		return nil, err
+	}
+	end, err := g.End()
+	if err == nil && !end.Success() {
+		err = fmt.Errorf("it ended with %s", end)
+	}
+	said.mu.Lock()
+	defer said.mu.Unlock()
+	return said.kept, err
+}
+
+// mostAsked is how long an interpreter may take to say what it is.
+const mostAsked = 2 * time.Minute
+
+// isProgram refuses what an image's interpreter says that it is, where that is none: it is shown
+// to the installer, which is the image's as well.
+func (e Environments) isProgram(path string) error {
+	at, err := filepath.EvalSymlinks(path)
+	bad := err != nil || !filepath.IsAbs(path) || executable(at) == ""
+	for _, h := range e.Wall.Hidden {
+		bad = bad || wall.Within(at, h)
+	}
+	if bad {
+		return fault.WithHint(fault.New(fault.Invalid, "python3 of the image says that it is %q, which is no program of the image", path), "make the image anew with a plain Python 3")
+	}
+	return nil
 }
 
 // installation is one environment being made.

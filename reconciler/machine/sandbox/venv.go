@@ -29,6 +29,10 @@ type Environments struct {
 	Seal seal.Key    // seals what is said of an environment
 	Wall wall.Policy // what the machine's owner says of how installers are kept apart
 	Dial egress.Dial // connects them to the package index; nil is plainly
+	// Foreign tells that the interpreter, the variables and the settings are those of an image,
+	// whoever made it: none of its programs begins before the wall is up, and where what is
+	// installed is of a pull request, none of its settings says what is reached.
+	Foreign bool
 	// Packed is an environment that Pack wrote elsewhere, which may be for what is asked: then
 	// nothing is installed. It is used by this process alone, and not kept for others. What it
 	// reads must fail at its end where it is not what it should be. Nil is none.
