@@ -32,7 +32,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == "thousand" { // URL DIR
+	if len(os.Args) == 4 && os.Args[1] == "thousand" { // the URL of a Ray cluster or a kubeconfig, DIR
 		os.Exit(thousand(os.Args[2], os.Args[3]))
 	}
 	code := enginetest.Main(m)
@@ -211,9 +211,15 @@ func BenchmarkKubernetesRun(b *testing.B) {
 		begun := time.Now()
 		job := port.Job{Key: digest.Of([]byte(name)), Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "nothing"}, Command: []string{"true"}}
 		run, err := e.runner.Start(b.Context(), job)
-		for err == nil && run.State != port.Done {
+		steps := []any{"launched", time.Since(begun).Round(time.Millisecond)}
+		for was := run.State; err == nil && run.State != port.Done; {
 			run, err = e.runner.Wait(b.Context(), job.Key, run.State, 0)
+			if run.State != was {
+				was = run.State
+				steps = append(steps, run.State, time.Since(begun).Round(time.Millisecond))
+			}
 		}
+		b.Log(append([]any{name}, steps...)...)
 		if err != nil {
 			b.Fatal(err)
 		}

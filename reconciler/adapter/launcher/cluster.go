@@ -74,10 +74,16 @@ func (c *cluster) Launch(ctx context.Context, task port.Task) (port.TaskID, erro
 		if err != nil {
 			return port.TaskID{}, err
 		}
+		id := port.TaskID{Name: u.Name, UID: u.UID, Tool: tool}
+		if u.Deleted != nil && u.Labels[ownerLabel] == task.Owner { // and what it held is free already
+			if err := c.awaitGone(ctx, id); err != nil {
+				return port.TaskID{}, err
+			}
+			continue
+		}
 		if err := c.owned(task, u); err != nil {
 			return port.TaskID{}, err
 		}
-		id := port.TaskID{Name: u.Name, UID: u.UID, Tool: tool}
 		if u.Annotations[status.Begun] != "" {
 			return id, nil
 		}

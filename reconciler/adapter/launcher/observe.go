@@ -4,6 +4,7 @@ package launcher
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -245,10 +246,41 @@ func (c *cluster) Remove(ctx context.Context, id port.TaskID) error {
 	if err := c.here(id, tool); err != nil {
 		return err
 	}
+	spent, err := c.spent(ctx, id)
+	if err != nil {
+		return err
+	}
 	err = c.Delete(ctx, c.kind.resource(), id.Name, id.UID)
 	if k := fault.Of(err); err != nil && k != fault.Missing && k != fault.Conflict {
 		return err
 	}
+	if spent {
+		return nil
+	}
+	return c.awaitGone(ctx, id)
+}
+
+// spent tells whether a task has ended well with all of its pods, so that it holds nothing: the
+// cluster takes its objects away in its own time, and nobody waits for that.
+func (c *cluster) spent(ctx context.Context, id port.TaskID) (bool, error) {
+	var u status.Unit
+	err := c.Get(ctx, c.kind.resource(), id.Name, &u)
+	if fault.Of(err) == fault.Missing && err != nil || err == nil && u.UID != id.UID {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	pods, err := c.podsOf(ctx, u)
+	if err != nil {
+		return false, err
+	}
+	f := c.facts(u, pods)
+	return f.Succeeded() && !slices.ContainsFunc(f.Pods, func(p status.Pod) bool { return !p.Final() }), nil
+}
+
+// awaitGone waits until nothing is there of a task that was deleted.
+func (c *cluster) awaitGone(ctx context.Context, id port.TaskID) error {
 	gone := status.Unit{Meta: status.Meta{Name: id.Name, UID: id.UID}}
 	begun := c.env.Now()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {

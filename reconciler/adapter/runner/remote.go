@@ -270,9 +270,10 @@ func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState
 	if err == nil {
 		st, oerr := by.Observe(short, id)
 		news = oerr == nil && st.Phase == port.TaskEnded
-		if oerr == nil && !news {
-			then, aerr := by.Await(short, id, st) // whatever it brings, Poll tells
-			news = aerr == nil && then.Phase != st.Phase
+		for oerr == nil && !news && short.Err() == nil { // a reason alone is no news
+			var then port.TaskStatus
+			then, oerr = by.Await(short, id, st) // whatever it brings, Poll tells
+			news, st = oerr == nil && then.Phase != st.Phase, then
 		}
 	} else if fault.Of(err) != fault.Missing {
 		return run, err

@@ -42,7 +42,7 @@ type Options struct {
 type Cluster struct {
 	Server *httptest.Server
 
-	t     *testing.T
+	t     testing.TB
 	o     Options
 	dir   string
 	mu    sync.Mutex
@@ -59,7 +59,7 @@ type Cluster struct {
 }
 
 // New starts one, and stops it with the test.
-func New(t *testing.T, o Options) *Cluster {
+func New(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	if o.CPU == "" {
 		o.CPU = "8"

@@ -82,6 +82,9 @@ type Pod struct {
 	} `json:"status"`
 }
 
+// Final tells whether all of its containers have ended for good: it holds nothing of its node.
+func (p Pod) Final() bool { return p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" }
+
 type containerState struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`

@@ -54,6 +54,18 @@ func (f Facts) over(since time.Time, patience time.Duration) bool {
 	return !since.IsZero() && f.Now.Sub(since) > patience
 }
 
+// Succeeded tells whether every node's pod has ended well. The Job says so a second or two later,
+// as its controller counts pods together, and nothing can come of it but that.
+func (f Facts) Succeeded() bool {
+	well := 0
+	for _, p := range f.Pods {
+		if p.Status.Phase == "Succeeded" {
+			well++
+		}
+	}
+	return well >= f.Unit.nodes()
+}
+
 // Task is how it stands.
 func (f Facts) Task() port.TaskStatus {
 	c := f.Unit.Status.Conditions
@@ -70,6 +82,9 @@ func (f Facts) Task() port.TaskStatus {
 	}
 	if len(f.Pods) == 0 {
 		return f.podless()
+	}
+	if f.Succeeded() {
+		return port.TaskStatus{Phase: port.TaskEnded}
 	}
 	running := 0
 	for _, p := range f.Pods {

@@ -60,6 +60,8 @@ func TestHowATaskStandsIsTold(t *testing.T) {
 		words              string
 	}{
 		"done":                   {unit: `{` + let + `, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}`, phase: port.TaskEnded},
+		"done, and not counted":  {unit: going, pod: `{"phase": "Succeeded"}`, phase: port.TaskEnded},
+		"one of two is done":     {unit: `{` + let + `, "spec": {"completions": 2}}`, pod: `{"phase": "Succeeded"}`, phase: port.TaskWaiting, words: "1 of its 2 nodes"},
 		"no GPU, ever":           {unit: going, pod: unplaced("0/3 nodes are available: 3 Insufficient nvidia.com/gpu." + noPreempt), phase: port.TaskEnded, cause: port.Unschedulable, words: "no node has 2 GPUs (0/3 nodes"},
 		"no GPU now":             {unit: going, pod: unplaced("0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) didn't match Pod's node affinity/selector." + noVictims), phase: port.TaskWaiting, words: "no node has 2 GPUs free"},
 		"no core and memory":     {unit: going, pod: unplaced("0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory." + noVictims), phase: port.TaskWaiting, words: "no node has 1Gi of memory and 4 cores free"},
