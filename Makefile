@@ -47,6 +47,7 @@ RACE := -race $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false)
 
 AIRFLOW := 3.3.2
 KFP := 2.17.3
+RAY := 2.60.0
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod) $(TOOLS)/share/kueue.yaml
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
@@ -111,6 +112,9 @@ test-airflow: $(TOOLS)/airflow/bin/airflow ## what drives Airflow, on a real one
 
 test-kfp: $(TOOLS)/kfp/bin/kfp ## what is written for Kubeflow Pipelines, by its own SDK and its local runner
 	VISHWA_KFP=$(TOOLS)/kfp $(GO) test -count=1 -timeout 10m -run '^TestKFPItself' -v ./templates ./reconciler/format/pipeline
+
+try-ray: $(TOOLS)/ray/bin/ray ## what drives Ray, on the head of a real one: by hand, as its starts are not to be relied on (320 MB; 1.8 GB of memory)
+	.ci/servers/ray.sh $(TOOLS)/ray $(GO) test -count=1 -timeout 10m -run '^TestRayItself' -v ./reconciler/adapter/launcher/service
 
 debian-docker:
 	@.ci/servers/apt.sh docker
@@ -241,6 +245,9 @@ $(TOOLS)/bin/alertmanager:
 
 $(TOOLS)/airflow/bin/airflow:
 	python3 -m venv $(TOOLS)/airflow && $(TOOLS)/airflow/bin/pip install --quiet apache-airflow==$(AIRFLOW)
+
+$(TOOLS)/ray/bin/ray:
+	python3 -m venv $(TOOLS)/ray && $(TOOLS)/ray/bin/pip install --quiet 'ray[default]==$(RAY)'
 
 $(TOOLS)/kfp/bin/kfp:
 	python3 -m venv $(TOOLS)/kfp && $(TOOLS)/kfp/bin/pip install --quiet kfp==$(KFP)

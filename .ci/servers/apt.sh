@@ -13,7 +13,7 @@ for pair in $wanted; do
   command -v "${pair#*:}" >/dev/null 2>&1 || missing="$missing ${pair%%:*}"
 done
 # The images of the tests are made of the files of these.
-for package in dash coreutils ca-certificates libstdc++6 libgomp1; do
+for package in dash coreutils ca-certificates libstdc++6 libgomp1 python3-pip; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0

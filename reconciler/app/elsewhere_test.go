@@ -49,6 +49,7 @@ type elsewhereBench struct {
 	url    string // counts who asks for it
 	begun  atomic.Int64
 	open   func() port.Runner // anew, as another process does
+	cfg    *runner.RemoteConfig
 }
 
 // newElsewhere opens a runner with its store; at is where the store is, nil for a folder.
@@ -72,6 +73,7 @@ func newElsewhere(t testing.TB, project *schemas.Project, declared schemas.Runne
 	}
 	cfg := runner.RemoteConfig{Name: "elsewhere", Env: env, Store: b.store, Dir: filepath.Join(state, "runs"), Seal: key, Owner: "suite-" + digest.Of([]byte(state)).Hex()[:8],
 		Program: "test", Grace: time.Second, Wall: wall.Policy{}, Worker: workerProgram(env.Self)}
+	b.cfg = &cfg
 	b.open = func() port.Runner {
 		r, err := openRunner(project, declared, b.place, cfg)
 		if err != nil {
@@ -141,8 +143,15 @@ var workerDir = filepath.Join(os.TempDir(), fmt.Sprintf("vishwa-worker-%d", os.G
 // rights than its file gives, and a store in S3 that pods reach.
 func clusterBench(t testing.TB, worker string) *elsewhereBench {
 	t.Helper()
+	enginetest.Cluster(t)
+	return clusterBenchIn(t, worker, enginetest.Python(t))
+}
+
+// clusterBenchIn is clusterBench with runs in an image.
+func clusterBenchIn(t testing.TB, worker, image string) *elsewhereBench {
+	t.Helper()
 	k, endpoint := enginetest.Cluster(t), enginetest.MinIO(t)
-	namespace := "runs-" + digest.Of([]byte(t.Name() + worker)).Hex()[:8]
+	namespace := "runs-" + digest.Of([]byte(t.Name() + worker + image)).Hex()[:8]
 	k.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "`+namespace+`", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
 	t.Cleanup(func() { k.Kubectl(t, "", "delete", "namespace", namespace, "--wait=false") })
 	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
@@ -153,7 +162,7 @@ func clusterBench(t testing.TB, worker string) *elsewhereBench {
 		t.Fatal(err)
 	}
 	project := &schemas.Project{Clusters: map[string]schemas.Cluster{"one": {Namespace: namespace}}}
-	return newElsewhere(t, project, schemas.Runner{Kubernetes: &schemas.KubernetesRunner{Cluster: "one", Worker: worker}}, schemas.RunsOn{Runner: "elsewhere", Image: enginetest.Python(t)},
+	return newElsewhere(t, project, schemas.Runner{Kubernetes: &schemas.KubernetesRunner{Cluster: "one", Worker: worker}}, schemas.RunsOn{Runner: "elsewhere", Image: image},
 		&schemas.Store{S3: &schemas.S3{URL: "s3://artifacts/vishwa", Endpoint: endpoint}},
 		map[string]string{"AWS_ACCESS_KEY_ID": "minioadmin", "AWS_SECRET_ACCESS_KEY": "minioadmin", "KUBECONFIG": k.Kubeconfig})
 }
@@ -252,7 +261,7 @@ func BenchmarkKubernetesRun(b *testing.B) {
 	}
 }
 
-func kept(t *testing.T, store port.Store, d digest.Digest) string {
+func kept(t testing.TB, store port.Store, d digest.Digest) string {
 	t.Helper()
 	raw, err := artifact.ReadAll(t.Context(), store, d)
 	if err != nil {

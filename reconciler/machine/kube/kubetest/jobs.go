@@ -59,20 +59,25 @@ func (c *Cluster) remove(resource, object string) {
 }
 
 // podsOf are the pods of a Job.
-func (c *Cluster) podsOf(job string) []corev1.Pod {
-	var out []corev1.Pod
+func (c *Cluster) podsOf(job string) []corev1.Pod { return c.podsByJob(job)[job] }
+
+// podsByJob are the pods of Jobs, by the Jobs' uids; of one alone, where that is named.
+func (c *Cluster) podsByJob(alone string) map[string][]corev1.Pod {
+	out := map[string][]corev1.Pod{}
 	for _, key := range c.store.keys("pods") {
-		if p := as[corev1.Pod](c.store.objects[key]); p.Labels[jobUID] == job {
-			out = append(out, p)
+		labels, _ := metadata(c.store.objects[key])["labels"].(object)
+		if job, _ := labels[jobUID].(string); alone == "" || job == alone {
+			out[job] = append(out[job], as[corev1.Pod](c.store.objects[key]))
 		}
 	}
 	return out
 }
 
 func (c *Cluster) jobs() {
+	all := c.podsByJob("")
 	for _, key := range c.store.keys("jobs") {
 		j := as[batchv1.Job](c.store.objects[key])
-		pods := c.podsOf(string(j.UID))
+		pods := all[string(j.UID)]
 		if j.DeletionTimestamp != nil {
 			for _, p := range pods {
 				c.release(p)

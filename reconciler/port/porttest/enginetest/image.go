@@ -53,6 +53,27 @@ func Python(t testing.TB) string {
 	return images.digest
 }
 
+// PythonWithPip is such an image with Debian's pip, which installs into virtual environments.
+func PythonWithPip(t testing.TB, env ...string) string {
+	t.Helper()
+	base := PythonImage(t)
+	files, _, err := rootfs.Debian(rootfs.Contents{Packages: []string{"python3-pip"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := (Image{Cmd: []string{"python3"}, Env: env}).over(base, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	ref, err := push("vishwa/pip", image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
 // PythonImage is the same image, to lay others over.
 func PythonImage(t testing.TB) v1.Image {
 	t.Helper()
