@@ -55,6 +55,7 @@ var large = map[string]string{
 	"cmd/vishwa-devforge/devforge":   "one server: its handlers share one lock and one state",
 	"reconciler/adapter/provisioner": "one tool, most of it what a plan of it may say and must not show",
 	"reconciler/adapter/repo":        "one reading of Git: revisions, the checkout and what came before share one lock, one cache and one way to name a file",
+	"reconciler/adapter/source":      "one place a file or three, all of which share their options and how what was looked at is fetched",
 	"reconciler/adapter/server":      "one host process: its parts hand each other open sockets and sealed orders",
 	"reconciler/app":                 "the one place that knows every adapter by name",
 	"reconciler/app/review":          "one conversation with a pull request, each of whose words reads the same session",

@@ -35,20 +35,21 @@ func (s *Dataset) check(c *checker, d *document) {
 func (c *checker) source(d *document, s *Dataset) {
 	const field = "spec.source"
 	var places []string
-	for _, place := range []string{"path", "dvc", "http", "s3", "predictions"} {
+	for _, place := range []string{"path", "dvc", "http", "s3", "kafka", "predictions"} {
 		if d.has(field + "." + place) {
 			places = append(places, place)
 		}
 	}
 	switch {
 	case len(places) == 0 && d.has(field) && !d.wrong(field):
-		d.problem(field, "says nowhere; give path, dvc, http, s3 or predictions")
+		d.problem(field, "says nowhere; give path, dvc, http, s3, kafka or predictions")
 	case len(places) > 1:
 		d.problem(field+"."+places[1], "cannot be set together with %s: the data is in one place; remove one of them", places[0])
 	}
 	if p := s.Source.Path; c.path(d, field+".path", p, fileOrFolder) && !c.repo.entryAt(p).mode.IsDir() {
 		c.data(d, field+".path", p)
 	}
+	s.Source.Kafka.check(c, d, field+".kafka")
 	s.Source.Predictions.check(c, d, field+".predictions")
 	if v := s.Source.DVC; v != nil {
 		if wrong := local(v.Path); wrong != "" && v.Path != "" {
@@ -109,7 +110,7 @@ func (d *document) wrong(field string) bool {
 
 // Mutable tells whether the data can change without a commit to this repository.
 func (s DataSource) Mutable() bool {
-	return s.HTTP != nil || s.S3 != nil || s.Predictions != nil || s.DVC != nil && s.DVC.Repo != ""
+	return s.HTTP != nil || s.S3 != nil || s.Kafka != nil || s.Predictions != nil || s.DVC != nil && s.DVC.Repo != ""
 }
 
 // Direct tells whether a new pin is committed without a pull request.

@@ -33,14 +33,7 @@ type Labels struct {
 }
 
 // End is the time that Until says, and whether it says one.
-func (l LoggedData) End() (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, l.Until); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
-}
+func (l LoggedData) End() (time.Time, bool) { return moment(l.Until) }
 
 // check reports what a schema cannot say of it.
 func (l *LoggedData) check(c *checker, d *document, field string) {

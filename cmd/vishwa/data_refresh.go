@@ -33,7 +33,8 @@ commit on this branch. The work tree stays as it is in the first case. The same 
 proposed once.
 
 A pin that no commit has yet is written into the work tree, as is any with --in-place.
-Private addresses are not read, over HTTP or as an S3 endpoint, but where --allow names them.`,
+Private addresses are not read, over HTTP, as an S3 endpoint or as a broker of Kafka, but where
+--allow names them.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args {
 				ref, err := schemas.ParseRef(arg)
@@ -56,7 +57,7 @@ Private addresses are not read, over HTTP or as an S3 endpoint, but where --allo
 			return err
 		},
 	}
-	cmd.Flags().StringSliceVar(&r.options.Allow, "allow", nil, "read from this private `HOST` or network, over HTTP or as S3")
+	cmd.Flags().StringSliceVar(&r.options.Allow, "allow", nil, "read from this private `HOST` or network")
 	cmd.Flags().BoolVar(&r.inPlace, "in-place", false, "write the pins into the work tree, and commit nothing")
 	cmd.Flags().BoolVar(&r.push, "push", false, "push the data to its remote, and the commit to origin")
 	formats(cmd, &format, "text", "json")

@@ -60,7 +60,7 @@ func TestDataScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "project": project, "edit": edit, "commit": commit,
+			"exits": exits, "project": project, "edit": edit, "commit": commit, "kafka": kafka, "send": send,
 			"mounted": func(ts *testscript.TestScript, _ bool, args []string) { mounted(t, ts, args) },
 		},
 	})

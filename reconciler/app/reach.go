@@ -44,7 +44,7 @@ func single(src schemas.DataSource, seen port.Snapshot) string {
 		return ""
 	}
 	name := seen.Files[0].Path
-	if src.HTTP != nil || src.Predictions != nil || src.DVC != nil && name == path.Base(src.DVC.Path) || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
+	if src.HTTP != nil || src.Kafka != nil || src.Predictions != nil || src.DVC != nil && name == path.Base(src.DVC.Path) || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
 		return name
 	}
 	return ""
@@ -58,6 +58,8 @@ func address(src schemas.DataSource) string {
 		return src.S3.URL
 	case src.DVC != nil:
 		return src.DVC.Repo
+	case src.Kafka != nil:
+		return "kafka://" + src.Kafka.Brokers[0] + "/" + src.Kafka.Topic
 	case src.Predictions != nil:
 		return src.Predictions.Deployment.String()
 	}

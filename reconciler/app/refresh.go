@@ -267,6 +267,9 @@ func (s sight) files(fetched string, single bool) ([]quality.File, error) {
 // said is what the pin says of what was taken in; r tells it, too.
 func (o RefreshOptions) said(ctx context.Context, r *Refreshed, s sight, t pass.Taken) map[string]string {
 	said := map[string]string{data.Token: s.seen.Token, data.From: r.From}
+	if by, ok := s.from.(interface{ SchemasUsed() string }); ok && by.SchemasUsed() != "" {
+		said[data.Schemas] = by.SchemasUsed()
+	}
 	r.Warnings = t.Broken
 	if t.Profile == nil {
 		return said

@@ -17,7 +17,11 @@ import (
 // openIn opens a source that tree declares, which may name what else tree declares.
 func (o RefreshOptions) openIn(ctx context.Context, tree fs.FS, src schemas.DataSource, last string) (port.Source, error) {
 	if src.Predictions == nil {
-		return o.open(src, last)
+		options := o.options(src, last)
+		if src.Kafka != nil { // whose schema, and whom it trusts, may be files
+			options.Tree = tree
+		}
+		return source.Open(src, options)
 	}
 	decls, problems := schemas.Load(ctx, tree)
 	if len(problems) > 0 {

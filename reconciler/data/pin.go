@@ -27,6 +27,7 @@ const (
 	From    = "from"    // the place, without secrets
 	Rows    = "rows"    // of tables
 	Columns = "columns" // likewise
+	Schemas = "schemas" // of a registry, that messages were read by, as id=digest
 	Profile = "profile" // digest of the profile in the store of artifacts
 )
 

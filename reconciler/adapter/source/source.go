@@ -1,6 +1,6 @@
 // Package source takes data in from where others keep it: a file or folder of the
-// repository, a web server, S3, what DVC keeps here or in another repository, and what a
-// deployment logs.
+// repository, a web server, S3, a Kafka topic, what DVC keeps here or in another repository, and what
+// a deployment logs.
 // Each place is looked at without reading it, and read against what was seen.
 package source
 
@@ -20,7 +20,7 @@ import (
 // Options are what a source may know of the world.
 type Options struct {
 	Env  port.Env
-	Tree fs.FS  // the repository at the revision: for path and dvc
+	Tree fs.FS  // the repository at the revision: for path and dvc, and for the files that kafka names
 	Last string // the token that was last taken in; "" for none
 	Jobs int    // files or pieces that are read at once; zero is 16
 
@@ -82,10 +82,12 @@ func Open(src schemas.DataSource, o Options) (port.Source, error) {
 		return openWeb(*src.HTTP, o)
 	case src.S3 != nil:
 		return openObjects(*src.S3, o)
+	case src.Kafka != nil:
+		return openTopic(*src.Kafka, o)
 	case src.DVC != nil:
 		return openTracked(*src.DVC, o)
 	case src.Predictions != nil:
 		return openLogged(*src.Predictions, o)
 	}
-	return nil, fault.WithHint(fault.New(fault.Invalid, "the source says nowhere that data is"), "give it one of path, dvc, http, s3 and predictions")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "the source says nowhere that data is"), "give it one of path, dvc, http, s3, kafka and predictions")
 }

@@ -63,15 +63,21 @@ func Public(a netip.Addr) bool {
 // for a declaration whose own host is allowed, that host and the allowed ones it
 // redirects to.
 type Guard struct {
-	host  string // of the declaration, without its port
+	hosts map[string]bool // of the declaration, without their ports
 	names map[string]bool
 	nets  []netip.Prefix
-	ours  atomic.Bool // the declaration's host was dialled as an allowed one
+	ours  atomic.Bool // one of the declaration's hosts was dialled as an allowed one
 }
 
 // NewGuard guards the way to a declaration's host; allow lists names, addresses and networks.
-func NewGuard(host string, allow []string) (*Guard, error) {
-	g := &Guard{host: strings.ToLower(host), names: map[string]bool{}}
+func NewGuard(host string, allow []string) (*Guard, error) { return NewGuards([]string{host}, allow) }
+
+// NewGuards guards the way to the hosts of a declaration that names several.
+func NewGuards(hosts, allow []string) (*Guard, error) {
+	g := &Guard{hosts: map[string]bool{}, names: map[string]bool{}}
+	for _, h := range hosts {
+		g.hosts[strings.ToLower(h)] = true
+	}
 	for _, a := range allow {
 		if p, err := netip.ParsePrefix(a); err == nil {
 			g.nets = append(g.nets, p.Masked())
@@ -130,7 +136,7 @@ func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error
 		}
 		a := ap.Addr().Unmap().WithZone("")
 		allowed := g.Allows(host, a)
-		if host == g.host && allowed {
+		if g.hosts[host] && allowed {
 			g.ours.Store(true)
 		}
 		if Public(a) || allowed && g.ours.Load() {
