@@ -116,6 +116,12 @@ test-kfp: $(TOOLS)/kfp/bin/kfp ## what is written for Kubeflow Pipelines, by its
 try-ray: $(TOOLS)/ray/bin/ray ## what drives Ray, on the head of a real one: by hand, as its starts are not to be relied on (320 MB; 1.8 GB of memory)
 	.ci/servers/ray.sh $(TOOLS)/ray $(GO) test -count=1 -timeout 10m -run '^TestRayItself' -v ./reconciler/adapter/launcher/service
 
+test-kafka: $(TOOLS)/kafka/lib ## datasets out of a real broker of Kafka (needs Java and Maven; 45 MB)
+	VISHWA_KAFKA=$(TOOLS)/kafka/lib $(GO) test -count=1 -timeout 24m -run '^TestKafkaItself' -v ./reconciler/adapter/source
+
+bench-kafka: $(TOOLS)/kafka/lib ## a range of ten million messages beside Kafka's console consumer (VISHWA_BENCH_RECORDS)
+	VISHWA_KAFKA=$(TOOLS)/kafka/lib $(GO) test -run '^$$' -bench KafkaBeside -benchtime 1x -timeout 40m ./reconciler/adapter/source
+
 debian-docker:
 	@.ci/servers/apt.sh docker
 
@@ -242,6 +248,12 @@ $(TOOLS)/bin/alertmanager:
 	for page in elm mantine; do mkdir -p $(TOOLS)/src/alertmanager/ui/app/dist/$$page && echo '<html></html>' > $(TOOLS)/src/alertmanager/ui/app/dist/$$page/index.html; done
 	cd $(TOOLS)/src/alertmanager && GOFLAGS=-mod=readonly GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./cmd/alertmanager
 	rm -rf $(TOOLS)/src/alertmanager $(TOOLS)/src/alertmanager.json
+
+# The jars of a broker, in versions that .ci/servers/kafka/pom.xml names.
+$(TOOLS)/kafka/lib: .ci/servers/kafka/pom.xml
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Java or Maven is missing: apt-get install openjdk-17-jre-headless maven"; exit 1; }
+	mkdir -p $(TOOLS)/kafka && cp .ci/servers/kafka/pom.xml $(TOOLS)/kafka/
+	cd $(TOOLS)/kafka && rm -rf lib.new && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib.new -DincludeScope=runtime && rm -rf lib && mv lib.new lib && touch lib
 
 $(TOOLS)/airflow/bin/airflow:
 	python3 -m venv $(TOOLS)/airflow && $(TOOLS)/airflow/bin/pip install --quiet apache-airflow==$(AIRFLOW)
