@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -94,7 +95,8 @@ type Model struct {
 	Digest    digest.Digest
 	Candidate schemas.Ref
 	Metrics   map[string]float64
-	Live      *Live // none where nothing is served
+	Live      *Live          // none where nothing is served
+	Scores    []ledger.Score // on rows that are declared; models
 	Files     []File
 	Signature *Signature // none where it is not signed
 	OnBehalf  int        // a pull request that it, or what it is made from, was run for; 0: none

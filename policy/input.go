@@ -21,6 +21,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/schemas"
@@ -126,10 +127,37 @@ type modelDoc struct {
 	Candidate schemas.Ref        `json:"candidate"`
 	Metrics   map[string]float64 `json:"metrics"`
 	Live      *liveDoc           `json:"live"`
+	Scores    map[string]score   `json:"scores"`
 	Files     []File             `json:"files"`
 	Signature *Signature         `json:"signature"`
 	OnBehalf  *int               `json:"onBehalf"` // pull request; null: run on the tracked branch
 	Runs      []runDoc           `json:"runs"`
+}
+
+// score is how the model did on rows, and how the model that is served did on them.
+type score struct {
+	Data     digest.Digest      `json:"data"`
+	Metrics  map[string]float64 `json:"metrics"`
+	Champion *liveDoc           `json:"champion"` // null: no other model is served
+	// Before is of the rows that the champion was released with, where they were others.
+	Before *score `json:"before,omitempty"`
+}
+
+func scores(all []ledger.Score) map[string]score {
+	out := map[string]score{}
+	for _, s := range all { // those of before come after today's
+		d := score{Data: s.Data, Metrics: orNone(s.Metrics)}
+		if s.Champion != "" {
+			d.Champion = &liveDoc{s.Champion, orNone(s.ChampionMetrics)}
+		}
+		if now, there := out[s.Rows]; there && s.Before {
+			before := d
+			now.Before = &before
+			d = now
+		}
+		out[s.Rows] = d
+	}
+	return out
 }
 
 type liveDoc struct {
@@ -180,13 +208,13 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	for _, a := range sub.Approvals {
 		d.Approvals = append(d.Approvals, trust.Approver{Principal: a.Principal, Roles: orEmpty(a.Roles), Class: a.Class})
 	}
-	d.Run, d.Serving, d.RunsOn = ran(sub.Run), apart(sub.Serving), runsOn(s, ev.Project)
+	d.Run, d.Serving, d.RunsOn = ran(sub.Run), apart(sub.Serving), runsOn(s, d.Spec, ev.Project)
 	d.Plan = costs(ev.Cost)
 	if m := sub.Model; m != nil {
 		if s.Model != "" && m.Digest != s.Model {
 			return nil, fmt.Errorf("what is known is of model %s, and the step serves %s", m.Digest.Short(), s.Model.Short())
 		}
-		d.Model = &modelDoc{m.Digest, m.Candidate, orNone(m.Metrics), nil, orEmpty(m.Files), m.Signature, pull(m.OnBehalf), []runDoc{}}
+		d.Model = &modelDoc{m.Digest, m.Candidate, orNone(m.Metrics), nil, scores(m.Scores), orEmpty(m.Files), m.Signature, pull(m.OnBehalf), []runDoc{}}
 		for _, r := range m.Runs {
 			d.Model.Runs = append(d.Model.Runs, *ran(&r))
 		}

@@ -49,6 +49,43 @@ unknown_hint := "correct spec.select.metric, or have the training write it to th
 	count(input.reported) > 0
 } else := "train it again, or restore the store that held it"
 
+# What a gate is about: the metrics that the training reported, or those of rows that both models
+# were scored on. While planning, a gate waits for its scores.
+judged(gate) if {
+	step.due
+	is_object(input.model)
+	not gate.rows
+}
+
+judged(gate) if {
+	step.due
+	is_object(input.model)
+	is_object(input.model.scores[gate.rows])
+}
+
+judged(gate) if {
+	input.phase == "act"
+	step.due
+	is_object(input.model)
+	gate.rows
+}
+
+measured(gate) := input.model.metrics[gate.metric] if not gate.rows
+
+measured(gate) := input.model.scores[gate.rows].metrics[gate.metric] if gate.rows
+
+live(gate) := input.model.live.metrics[gate.metric] if not gate.rows
+
+live(gate) := input.model.scores[gate.rows].champion.metrics[gate.metric] if gate.rows
+
+known(gate) if is_number(measured(gate))
+
+lives(gate) if is_number(live(gate))
+
+named(gate) := gate.metric if not gate.rows
+
+named(gate) := sprintf("%s on %s", [gate.metric, gate.rows]) if gate.rows
+
 # METADATA
 # title: Gate metric absent
 # description: A gate holds only where its metric was measured.
@@ -56,14 +93,13 @@ unknown_hint := "correct spec.select.metric, or have the training write it to th
 #   id: model/gate
 deny contains {
 	"rule": "model/gate",
-	"message": sprintf("metric %s was not measured, and a gate asks for it", [gate.metric]),
+	"message": sprintf("metric %s was not measured, and a gate asks for it", [named(gate)]),
 	"hint": "write the metric to the file at VISHWA_METRICS, or correct the gate's name",
 } if {
 	input.step.kind == "model"
-	step.due
 	some gate in input.spec.gates
-	is_object(input.model)
-	not input.model.metrics[gate.metric]
+	judged(gate)
+	not known(gate)
 }
 
 # METADATA
@@ -73,13 +109,13 @@ deny contains {
 #   id: model/gate
 deny contains {
 	"rule": "model/gate",
-	"message": sprintf("%s is %v, below its gate of %v", [gate.metric, value, gate.min]),
+	"message": sprintf("%s is %v, below its gate of %v", [named(gate), value, gate.min]),
 	"hint": "improve the model, or change spec.gates by a reviewed commit",
 } if {
 	input.step.kind == "model"
-	step.due
 	some gate in input.spec.gates
-	value := input.model.metrics[gate.metric]
+	judged(gate)
+	value := measured(gate)
 	value < gate.min
 }
 
@@ -90,13 +126,13 @@ deny contains {
 #   id: model/gate
 deny contains {
 	"rule": "model/gate",
-	"message": sprintf("%s is %v, above its gate of %v", [gate.metric, value, gate.max]),
+	"message": sprintf("%s is %v, above its gate of %v", [named(gate), value, gate.max]),
 	"hint": "improve the model, or change spec.gates by a reviewed commit",
 } if {
 	input.step.kind == "model"
-	step.due
 	some gate in input.spec.gates
-	value := input.model.metrics[gate.metric]
+	judged(gate)
+	value := measured(gate)
 	value > gate.max
 }
 
@@ -107,15 +143,52 @@ deny contains {
 #   id: model/regression
 deny contains {
 	"rule": "model/regression",
-	"message": sprintf("%s is %v and the live model's is %v: worse by more than %v", [gate.metric, value, live, gate.maxRegression]),
+	"message": sprintf("%s is %v and the live model's is %v: worse by more than %v", [named(gate), value, was, gate.maxRegression]),
 	"hint": "improve the model, or change maxRegression by a reviewed commit",
 } if {
 	input.step.kind == "model"
-	step.due
 	some gate in input.spec.gates
-	value := input.model.metrics[gate.metric]
-	live := input.model.live.metrics[gate.metric]
-	worse_by(gate, value, live) > gate.maxRegression + rounding
+	judged(gate)
+	value := measured(gate)
+	was := live(gate)
+	worse_by(gate, value, was) > gate.maxRegression + rounding
+}
+
+# METADATA
+# title: Metric regressed against the live model on the rows of before
+# description: Where the rows have changed since the live model was released, both are scored on those that it was released with too.
+# custom:
+#   id: model/regression
+deny contains {
+	"rule": "model/regression",
+	"message": sprintf("%s as the live model was released with is %v and the live model's is %v: worse by more than %v", [named(gate), value, was, gate.maxRegression]),
+	"hint": "improve the model, or change maxRegression by a reviewed commit",
+} if {
+	input.step.kind == "model"
+	some gate in input.spec.gates
+	judged(gate)
+	before := input.model.scores[gate.rows].before
+	value := before.metrics[gate.metric]
+	was := before.champion.metrics[gate.metric]
+	worse_by(gate, value, was) > gate.maxRegression + rounding
+}
+
+# METADATA
+# title: Live model without a metric that both are to be scored by
+# description: The same command scored both models on the same rows; one that leaves a metric out of one of them cannot be gone by.
+# custom:
+#   id: model/regression
+deny contains {
+	"rule": "model/regression",
+	"message": sprintf("%s was not measured of the live model, and a gate compares both", [named(gate)]),
+	"hint": "have the command of spec.evaluate report the same metrics of every model",
+} if {
+	input.step.kind == "model"
+	some gate in input.spec.gates
+	gate.maxRegression >= 0
+	judged(gate)
+	is_object(input.model.scores[gate.rows].champion)
+	not lives(gate)
 }
 
 # METADATA
@@ -129,8 +202,9 @@ warn contains {
 	"hint": "look at both models before they are exchanged",
 } if {
 	input.step.kind == "model"
-	step.due
 	some gate in input.spec.gates
+	not gate.rows
+	judged(gate)
 	gate.maxRegression >= 0
 	is_object(input.model.live)
 	not input.model.live.metrics[gate.metric]

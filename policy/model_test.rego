@@ -110,3 +110,53 @@ test_nothing_known_tells_the_metrics if {
 	doc := object.union(about({"metric": "auc"}, null), {"reported": ["test.rmse", "train.rmse"]})
 	{f.message | some f in model.deny} == {"no candidate reports auc (spec.select.metric); they report test.rmse, train.rmse"} with input as doc
 }
+
+# Scores on rows that are declared: a gate names them, and waits for them while planning.
+scored(champion, before) := object.union(candidate, {"scores": {"recent": object.union(
+	{"data": "sha256:3", "metrics": {"auc": 0.8}, "champion": champion},
+	before,
+)}})
+
+on_recent(gate) := object.union({"metric": "auc", "rows": "recent"}, gate)
+
+champion(auc) := {"digest": "sha256:1", "metrics": {"auc": auc}}
+
+test_scored if denied(about(on_recent({"min": 0.8, "maxRegression": 0.02}), scored(champion(0.82), {}))) == set()
+
+test_scored_below if denied(about(on_recent({"min": 0.81}), scored(null, {}))) == {"model/gate"}
+
+test_scored_above if denied(about(on_recent({"max": 0.7}), scored(null, {}))) == {"model/gate"}
+
+test_scored_regressed if denied(about(on_recent({"maxRegression": 0.02}), scored(champion(0.83), {}))) == {"model/regression"}
+
+test_scored_regressed_before if {
+	before := {"before": {"data": "sha256:4", "metrics": {"auc": 0.7}, "champion": champion(0.8)}}
+	denied(about(on_recent({"maxRegression": 0.02}), scored(champion(0.8), before))) == {"model/regression"}
+	denied(about(on_recent({"maxRegression": 0.2}), scored(champion(0.8), before))) == set()
+}
+
+test_scored_without_metric if denied(about(on_recent({"metric": "f1", "min": 0}), scored(null, {}))) == {"model/gate"}
+
+test_champion_without_metric if {
+	known := scored({"digest": "sha256:1", "metrics": {}}, {})
+	denied(about(on_recent({"maxRegression": 1}), known)) == {"model/regression"}
+}
+
+# Without scores a gate waits while planning, and is broken when it acts.
+test_scores_wait if {
+	known := object.union(candidate, {"scores": {}})
+	doc := about(on_recent({"min": 0.8}), known)
+	denied(object.union(doc, {"phase": "plan"})) == set()
+	denied(doc) == {"model/gate"}
+}
+
+test_scores_known_at_plan if {
+	doc := object.union(about(on_recent({"min": 0.9}), scored(null, {})), {"phase": "plan"})
+	denied(doc) == {"model/gate"}
+}
+
+# The live model's own report says nothing of rows that are declared.
+test_scores_are_not_the_trainings if {
+	gate := {"metric": "auc", "rows": "recent", "maxRegression": 0}
+	denied(about(gate, scored(null, {}))) == set()
+}

@@ -29,8 +29,9 @@ type resourcesDoc struct {
 }
 
 // runsOn is where s is to be carried out; nil where nothing is run.
-func runsOn(s plan.Step, p *schemas.Project) *runsOnDoc {
-	if !s.Ref.Kind.Traits().Runs || s.Do == plan.Retire {
+func runsOn(s plan.Step, spec any, p *schemas.Project) *runsOnDoc {
+	scores, is := spec.(schemas.Evaluates)
+	if !s.Ref.Kind.Traits().Runs && (!is || scores.Evaluates() == nil) || s.Do == plan.Retire {
 		return nil
 	}
 	var on schemas.RunsOn
@@ -38,8 +39,8 @@ func runsOn(s plan.Step, p *schemas.Project) *runsOnDoc {
 		on = *s.RunsOn
 	}
 	on.Runner = cmp.Or(on.Runner, schemas.LocalRunner)
-	_, is, _ := p.Runner(on.Runner)
-	d := &runsOnDoc{Runner: on.Runner, Tool: orNull(is.Tool), Image: orNull(on.Image), Nodes: max(1, on.Nodes), Priority: orNull(on.Priority), Spot: on.Spot}
+	_, runner, _ := p.Runner(on.Runner)
+	d := &runsOnDoc{Runner: on.Runner, Tool: orNull(runner.Tool), Image: orNull(on.Image), Nodes: max(1, on.Nodes), Priority: orNull(on.Priority), Spot: on.Spot}
 	r := on.Resources
 	d.Resources = resourcesDoc{Memory: bytesOf(r.Memory), EphemeralStorage: bytesOf(r.EphemeralStorage), GPU: r.GPU, GPUKind: orNull(r.GPUKind)}
 	if n, ok := schemas.Millicores(r.CPU); ok && r.CPU != "" {

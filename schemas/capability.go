@@ -17,10 +17,15 @@ type Commanded interface {
 	Command() (w *Work, field string)
 }
 
+// Bounded is what runs a command within limits.
+type Bounded interface {
+	Bounds() Limits
+}
+
 // Runnable is a command that runs to its end and makes something.
 type Runnable interface {
 	Commanded
-	Bounds() Limits
+	Bounded
 	// Delegates is the work of the team's that it begins in place of a command; nil is none.
 	Delegates() *External
 	// Reads maps a name to what the run reads by it.

@@ -39,9 +39,9 @@ func (c *checker) run(d *document, s Runnable) {
 	c.command(d, field, s.Delegates())
 	c.work(d, field, *w)
 	c.duration(d, "spec.timeout", s.Bounds().Timeout)
-	c.inputs(d, s.Reads())
+	c.inputs(d, "spec.inputs", s.Reads())
 	if on, ok := s.(Placed); ok {
-		c.placed(d, on.Placed(), s.Delegates())
+		c.placed(d, "spec", on.Placed(), s.Delegates())
 	}
 }
 
@@ -115,7 +115,9 @@ func (s *Model) check(c *checker, d *document) {
 			d.problem(at, "bounds nothing; give min, max or maxRegression")
 		}
 		ordered(d, at, g.Min, g.Max)
+		g.rows(d, at, s.Evaluate)
 	}
+	s.Evaluate.check(c, d)
 	c.ref(d, "spec.from", s.From, func(t Traits) bool { return t.Outputs == CandidateOutputs })
 }
 

@@ -188,16 +188,16 @@ func (c *checker) cluster(d *document, field string, p *Project, name string) {
 	d.problem(field, "%s is none of the project's clusters%s", short(name), meantOr(name, names, "declare it below spec.clusters"))
 }
 
-// placed checks that a run can be carried out where it is declared to be.
-func (c *checker) placed(d *document, on RunsOn, e *External) {
-	resources(d, on.Resources)
-	image(d, "spec.image", on.Image, d.decl.Ref().String())
-	named(d, "spec.priority", on.Priority)
+// placed checks that a run can be carried out where it is declared to be, by the fields below at.
+func (c *checker) placed(d *document, at string, on RunsOn, e *External) {
+	resources(d, at+".resources", on.Resources)
+	image(d, at+".image", on.Image, d.decl.Ref().String())
+	named(d, at+".priority", on.Priority)
 	if c.project == nil {
 		return
 	}
 	p := ProjectOf([]Declaration{c.project.decl})
-	if p == nil || !c.runnerName(d, "spec.runner", p, on.Runner) {
+	if p == nil || !c.runnerName(d, at+".runner", p, on.Runner) {
 		return
 	}
 	whole := on.Or(p.Defaults)
@@ -217,31 +217,30 @@ func (c *checker) placed(d *document, on RunsOn, e *External) {
 		d.problem(field, "%s "+format, append([]any{who}, args...)...)
 	}
 	switch {
-	case is.Containers && whole.Image == "" && !d.has("spec.image"):
-		say("spec.runner", "runs containers, and no image is declared; add image, or spec.defaults.image of %s, and let vishwa image pin %s write its digest", Root, d.decl.Ref())
+	case is.Containers && whole.Image == "" && !d.has(at+".image"):
+		say(at+".runner", "runs containers, and no image is declared; add image, or spec.defaults.image of %s, and let vishwa image pin %s write its digest", Root, d.decl.Ref())
 	case !is.Containers && on.Image != "":
-		say("spec.image", "runs no containers; remove the image, or name a runner that does")
+		say(at+".image", "runs no containers; remove the image, or name a runner that does")
 	case !is.Containers && whole.Image != "":
-		say("spec.runner", "runs no containers, and the project's default image counts here; name a runner that does, or give the image to the runs that need it in place of spec.defaults.image")
+		say(at+".runner", "runs no containers, and the project's default image counts here; name a runner that does, or give the image to the runs that need it in place of spec.defaults.image")
 	}
 	if on.Nodes > 1 && !is.Nodes {
-		say("spec.nodes", "gives a run one machine; name a runner of kubernetes or kubeflow, or remove it")
+		say(at+".nodes", "gives a run one machine; name a runner of kubernetes or kubeflow, or remove it")
 	}
 	if on.Priority != "" && !is.Queue {
-		say("spec.priority", "knows no priorities; remove it, or name a runner of kubernetes or kubeflow")
+		say(at+".priority", "knows no priorities; remove it, or name a runner of kubernetes or kubeflow")
 	}
 	switch gpu := on.Resources; {
 	case gpu.GPU > 0 && !is.GPU:
-		say("spec.resources.gpu", "hands out no GPUs; remove it, or name another runner")
+		say(at+".resources.gpu", "hands out no GPUs; remove it, or name another runner")
 	case gpu.GPU > 0 && gpu.GPUKind != "" && !is.GPUKind:
-		say("spec.resources.gpuKind", "does not tell kinds of GPU apart; remove it, or name another runner")
+		say(at+".resources.gpuKind", "does not tell kinds of GPU apart; remove it, or name another runner")
 	case gpu.GPU > 0 && gpu.GPUKind != "" && r.Kubernetes != nil && r.Kubernetes.GPULabel == "":
-		say("spec.resources.gpuKind", "does not say which label of its nodes has the kind of GPU; add gpuLabel to it, or remove gpuKind")
+		say(at+".resources.gpuKind", "does not say which label of its nodes has the kind of GPU; add gpuLabel to it, or remove gpuKind")
 	}
 }
 
-func resources(d *document, r Resources) {
-	const at = "spec.resources"
+func resources(d *document, at string, r Resources) {
 	cores(d, at+".cpu", r.CPU)
 	amount(d, at+".memory", r.Memory, minMemory)
 	amount(d, at+".ephemeralStorage", r.EphemeralStorage, minMemory)

@@ -186,6 +186,8 @@ type Model struct {
 	From Ref `json:"from" jsonschema:"required" part:"key"`
 	// Select says which candidate is best.
 	Select Selection `json:"select" jsonschema:"required" part:"key"`
+	// Evaluate scores the selected candidate, and the model that is served, on the same rows: both are shown, and gates may ask for it.
+	Evaluate *Evaluation `json:"evaluate,omitempty" part:"key"`
 	// Gates are what the selected candidate must meet to be released.
 	Gates []Gate `json:"gates,omitempty" part:"key"`
 }
@@ -202,6 +204,8 @@ type Selection struct {
 type Gate struct {
 	// Metric is the dotted name of a metric, such as test.roc_auc.
 	Metric string `json:"metric" jsonschema:"required,minLength=1" part:"key"`
+	// Rows names rows of spec.evaluate, on which both models are scored alike; without it, the metric is what each training reported.
+	Rows string `json:"rows,omitempty" part:"key"`
 	// Min is the smallest value allowed.
 	Min *float64 `json:"min,omitempty" part:"key"`
 	// Max is the largest value allowed.

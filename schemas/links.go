@@ -85,10 +85,10 @@ func (c *checker) nearestRef(ref Ref, kinds []Kind) string {
 }
 
 // inputs checks what a run reads: datasets, and outputs of transforms.
-func (c *checker) inputs(d *document, inputs map[string]Ref) {
-	apart(d, "spec.inputs", inputs, envName, "as variables are named")
+func (c *checker) inputs(d *document, at string, inputs map[string]Ref) {
+	apart(d, at, inputs, envName, "as variables are named")
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
-		ref, field := inputs[name], "spec.inputs."+name
+		ref, field := inputs[name], at+"."+name
 		to := c.ref(d, field, ref, func(t Traits) bool { return t.Input })
 		if to == nil || to.decl.Traits().Outputs != NamedOutputs {
 			continue

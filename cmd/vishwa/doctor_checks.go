@@ -26,6 +26,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // check is one thing that was looked at.
@@ -93,7 +94,8 @@ func (a *cli) programs(ctx context.Context, in *pass.Intent, remote string) []ch
 		for _, d := range in.Decls {
 			is := d.Traits()
 			stacks = stacks || is.Provisioned
-			python = python || is.Runs || is.Serves
+			scores, _ := d.Spec.(schemas.Evaluates)
+			python = python || is.Runs || is.Serves || scores != nil && scores.Evaluates() != nil
 		}
 	}
 	overSSH := strings.HasPrefix(remote, "ssh://") || !strings.Contains(remote, "://") && strings.Contains(remote, "@")

@@ -35,7 +35,7 @@ func reviewed(r *repo.Repo) wrap.Hosts {
 			}
 			known = map[schemas.Ref][]string{}
 			for _, d := range decls {
-				if spec, ok := d.Spec.(schemas.Runnable); ok {
+				if spec, ok := d.Spec.(schemas.Bounded); ok {
 					known[d.Ref()] = spec.Bounds().Network.Hosts()
 				}
 			}

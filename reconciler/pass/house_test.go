@@ -98,9 +98,10 @@ type town struct {
 	runs   map[digest.Digest]port.Result
 	ran    []string
 	served map[string]port.Release
-	least  map[string]string // that runs which are made again are to stand at
-	fails  bool              // what takes over from another does not prove itself
-	noise  func() string     // what runs write beside what follows from their inputs; nil: nothing
+	least  map[string]string                          // that runs which are made again are to stand at
+	fails  bool                                       // what takes over from another does not prove itself
+	score  func(port.Job) (map[string]float64, error) // of a model on rows; an error is what its run ends with
+	noise  func() string                              // what runs write beside what follows from their inputs; nil: nothing
 	list   []ledger.Entry
 	level  string // of isolation that runs and what is served stand at; "": nobody says
 }
@@ -192,6 +193,11 @@ func (r engine) Start(ctx context.Context, j port.Job) (port.Run, error) {
 	if j.Model {
 		m := digest.Manifest{{Path: "model.json", Digest: d, Size: n}}
 		out.Model, out.Metrics = &port.Artifact{Digest: m.Digest(), Size: n, Files: m}, map[string]float64{"auc": j.Params["auc"].(float64)}
+	}
+	if j.Scores != nil {
+		if out.Metrics, err = r.score(j); err != nil {
+			out.Cause, out.Message = port.Exit, err.Error()
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

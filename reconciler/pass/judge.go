@@ -131,7 +131,7 @@ func (w *Snapshot) entry(s plan.Step) *ledger.Entry {
 // reported lists the metrics that the candidates of n report.
 func reported(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []string {
 	names := map[string]bool{}
-	for _, ref := range n.Inputs {
+	for _, ref := range n.Candidates() {
 		if e := made(ref); e != nil {
 			for name := range e.Metrics {
 				names[name] = true
@@ -179,6 +179,8 @@ func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, 
 	case schemas.Selects:
 		if out.Model, err = d.candidate(ctx, s, n, spec.Selects().By, m); out.Model == nil {
 			out.Reported = reported(n, d.world.planned(d.keys))
+		} else {
+			out.Model.Scores = d.scores(s, m)
 		}
 	case schemas.Serves:
 		if e := d.world.Facts.Latest[s.Ref]; e != nil && e.Release != nil {

@@ -60,7 +60,7 @@ func Leaderboards(w *Snapshot) (out []Leaderboard) {
 		if e := w.Facts.ByKey[steps[n.Ref].Key]; e != nil {
 			selected = e
 		}
-		for _, ref := range n.Inputs {
+		for _, ref := range n.Candidates() {
 			b.Rows = append(b.Rows, w.row(ref, steps[ref], b))
 		}
 		for i := range b.Rows {

@@ -20,6 +20,7 @@ import (
 // the store has it no more, that one is to be made again, and so on down to data.
 func (h *Reconciler) compute(ctx context.Context, w *Snapshot) (plan.Plan, error) {
 	w.MissingArtifacts, w.Unfit = map[digest.Digest]string{}, map[digest.Digest]string{}
+	w.compareAgain()
 	for {
 		p := plan.Compute(w.Graph, w.Observed)
 		before := len(w.MissingArtifacts) + len(w.Unfit)
@@ -79,8 +80,8 @@ func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
 	case schemas.Runnable:
 		return n.Needs
 	case schemas.Selects:
-		if best, e, _ := plan.Best(n.Inputs, spec.Selects().By, made); e != nil {
-			return []schemas.Ref{best}
+		if best, e, _ := plan.Best(n.Candidates(), spec.Selects().By, made); e != nil {
+			return append(n.Scored.Reads(), best)
 		}
 	case schemas.Serves:
 		return []schemas.Ref{spec.Serves().Model}

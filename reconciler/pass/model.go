@@ -4,8 +4,10 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
@@ -25,7 +27,7 @@ func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node
 	if s.Pending {
 		return nil, nil
 	}
-	best, trained, _ := plan.Best(n.Inputs, by, func(ref schemas.Ref) *ledger.Entry {
+	best, trained, _ := plan.Best(n.Candidates(), by, func(ref schemas.Ref) *ledger.Entry {
 		node := d.world.Graph.Node(ref)
 		if node == nil {
 			return nil
@@ -36,6 +38,21 @@ func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node
 		return nil, nil
 	}
 	return d.model(ctx, s.Ref, &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}, trained.Metrics)
+}
+
+// scores are how the model of s did on rows, as far as that is known: while planning, those that
+// are carried out by now, of both models.
+func (d *stepServices) scores(s plan.Step, m *execute.Material) []ledger.Score {
+	switch e := d.world.Facts.ByKey[s.Key]; {
+	case m != nil && !m.Unscored:
+		return m.Scores
+	case s.Do == plan.Keep && e != nil:
+		return e.Scores
+	}
+	all, _ := plan.Scores(s.Evaluations)
+	return slices.DeleteFunc(all, func(s ledger.Score) bool {
+		return s.Metrics == nil || s.Champion != "" && s.ChampionMetrics == nil
+	})
 }
 
 // released is the evidence about a model that is to be deployed.
@@ -85,15 +102,28 @@ func (d *stepServices) model(ctx context.Context, ref schemas.Ref, m *ledger.Mod
 	return out, err
 }
 
-// live is the model that is served of ref: in production where it is, else by the
-// newest deployment.
+// live is the model that is served of ref.
 func (w *Snapshot) live(model schemas.Ref) *policy.Live {
+	e := w.champion(model)
+	if e == nil {
+		return nil
+	}
+	return &policy.Live{Digest: e.Model.Artifact.Digest, Metrics: e.Metrics}
+}
+
+// champion is the deployment of the model that is served of ref: in production where it is, else
+// the newest. A pull request does not say which that is.
+func (w *Snapshot) champion(model schemas.Ref) *ledger.Entry {
+	declared := w.Graph
+	if w.Base != nil {
+		declared = w.Base.Graph
+	}
 	var newest *ledger.Entry
 	guarded := func(e *ledger.Entry) bool {
 		return e.Release != nil && w.Project.Environments[e.Release.Environment].Needs(e.Release.Environment) > 0
 	}
 	for ref, e := range w.Facts.Latest {
-		n := w.Graph.Node(ref)
+		n := declared.Node(ref)
 		if n == nil || e.Action != ledger.Deploy || e.Model == nil {
 			continue
 		}
@@ -102,8 +132,30 @@ func (w *Snapshot) live(model schemas.Ref) *policy.Live {
 			newest = e
 		}
 	}
-	if newest == nil {
-		return nil
+	return newest
+}
+
+// compareAgain notes what each model that is scored is compared with, and the selections that
+// were compared with another: what has been served since may be better than both.
+func (w *Snapshot) compareAgain() {
+	w.Champions = map[schemas.Ref]*ledger.Entry{}
+	for i := range w.Graph.Nodes {
+		if n := &w.Graph.Nodes[i]; n.Scored != nil {
+			w.Champions[n.Ref] = w.champion(n.Ref)
+		}
 	}
-	return &policy.Live{Digest: newest.Model.Artifact.Digest, Metrics: newest.Metrics}
+	if len(w.Champions) == 0 {
+		return
+	}
+	for _, s := range plan.Compute(w.Graph, w.Observed).Steps {
+		champion, e := w.Champions[s.Ref], w.Facts.ByKey[s.Key]
+		if champion == nil || s.Do != plan.Keep || e == nil || e.Model == nil || champion.Model.Artifact.Digest == e.Model.Artifact.Digest {
+			continue
+		}
+		for _, was := range e.Scores {
+			if is := champion.Model.Artifact.Digest; was.Champion != is {
+				w.Unfit[s.Key] = fmt.Sprintf("entry %d compared it with %s, and %s is served now", e.Seq, cmp.Or(was.Champion.Short(), "no other model"), is.Short())
+			}
+		}
+	}
 }

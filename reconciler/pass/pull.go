@@ -178,15 +178,20 @@ func (p *Proposal) asksOther() bool {
 // Retry lets the failed keys of ref, as p has them, be tried again, and tells how many there were.
 func (h *Reconciler) Retry(ctx context.Context, w *Snapshot, p plan.Plan, ref schemas.Ref, reason string) (entries []ledger.Entry, err error) {
 	for _, s := range p.Steps {
-		if s.Ref != ref && s.Ref.Whole() != ref && ref != (schemas.Ref{}) || s.Key == "" || w.Facts.Failed[s.Key].N == 0 {
+		if s.Ref != ref && s.Ref.Whole() != ref && ref != (schemas.Ref{}) {
 			continue
 		}
-		e, err := h.Ledger.Append(ctx, h.stamp(ledger.Entry{Action: ledger.Retry, Ref: s.Ref, Key: s.Key, Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(), Reason: reason}))
-		if err != nil {
-			return entries, err
+		for _, key := range s.Keys() {
+			if w.Facts.Failed[key].N == 0 {
+				continue
+			}
+			e, err := h.Ledger.Append(ctx, h.stamp(ledger.Entry{Action: ledger.Retry, Ref: s.Ref, Key: key, Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(), Reason: reason}))
+			if err != nil {
+				return entries, err
+			}
+			h.Repeats.Forget(s.Ref)
+			entries = append(entries, e)
 		}
-		h.Repeats.Forget(s.Ref)
-		entries = append(entries, e)
 	}
 	return entries, nil
 }

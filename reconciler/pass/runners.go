@@ -22,10 +22,14 @@ func (in *Intent) keptBack(ref schemas.Ref) string {
 		return ""
 	}
 	n := in.Graph.Node(ref)
-	if n == nil || !ref.Kind.Traits().Runs {
+	if n == nil || !ref.Kind.Traits().Runs && n.Scored == nil {
 		return ""
 	}
-	base, name := in.Base.Project, cmp.Or(n.RunsOn.Runner, schemas.LocalRunner)
+	on := n.RunsOn
+	if n.Scored != nil {
+		on = n.Scored.RunsOn
+	}
+	base, name := in.Base.Project, cmp.Or(on.Runner, schemas.LocalRunner)
 	branch := cmp.Or(in.Base.Branch, "the base branch")
 	if !slices.Contains(base.PullRequestRunners(), name) {
 		return fmt.Sprintf("runner %s is not one that %s lets pull requests use (spec.pullRequests.runners)", name, branch)

@@ -79,7 +79,11 @@ func (d *stepServices) keep(ctx context.Context, f digest.File) error {
 // Judge asks the policies about one step that is about to act.
 func (d *stepServices) Judge(ctx context.Context, s plan.Step, m execute.Material) ([]ledger.Finding, error) {
 	s.Pending = false
-	return d.judge(ctx, plan.Plan{Steps: []plan.Step{s}}, policy.Acting, &m)
+	phase := policy.Acting
+	if m.Unscored {
+		phase = policy.Planning
+	}
+	return d.judge(ctx, plan.Plan{Steps: []plan.Step{s}}, phase, &m)
 }
 
 // Release signs the model that a training made and keeps both bundles.

@@ -76,6 +76,7 @@ type Job struct {
 	Outputs map[string]string   `json:"outputs,omitempty"` // name -> relative path of the file or folder to write
 	Params  map[string]any      `json:"params,omitempty"`
 	Model   bool                `json:"model,omitempty"`   // a model directory and a metrics file are expected
+	Scores  *Artifact           `json:"scores,omitempty"`  // a model that is there to be read, and of which a metrics file is expected; not with Model
 	Pass    []string            `json:"pass,omitempty"`    // variables of the caller's that the job may see
 	Network schemas.Network     `json:"network"`           // what it may reach; none declared is all
 	Timeout time.Duration       `json:"timeout,omitempty"` // zero is an hour

@@ -47,7 +47,9 @@ func commands(p *pass.Proposal, stage templates.Stage, verbs ...chatops.Verb) (o
 				continue
 			}
 		case chatops.Retry:
-			if !slices.ContainsFunc(p.Plan.Steps, func(s plan.Step) bool { return p.World.Facts.Failed[s.Key].N > 0 && s.Key != "" }) {
+			if !slices.ContainsFunc(p.Plan.Steps, func(s plan.Step) bool {
+				return slices.ContainsFunc(s.Keys(), func(key digest.Digest) bool { return p.World.Facts.Failed[key].N > 0 })
+			}) {
 				continue
 			}
 		case chatops.Approve:

@@ -32,6 +32,7 @@ type Node struct {
 	Data   port.Artifact          // datasets: what the pin names; without a digest, where that is known only when the data is fetched
 	Points *port.DataPointer      // datasets: the pointer that is the pin, where there is one
 	RunsOn schemas.RunsOn         // runs: where, with the project's defaults
+	Scored *Evaluation            // models: how they are scored apart from their training; nil where that is not declared
 }
 
 // Graph is the nodes in an order in which each comes after what it needs.

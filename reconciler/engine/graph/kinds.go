@@ -80,6 +80,9 @@ func (b *builder) model(d *schemas.Declaration, spec *schemas.Model) {
 	for _, c := range b.candidates[spec.From] {
 		n.Inputs[c.Output] = c
 	}
+	if !b.evaluation(d, &n, spec.Evaluate) {
+		return
+	}
 	b.nodes = append(b.nodes, n)
 }
 

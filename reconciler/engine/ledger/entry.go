@@ -23,7 +23,8 @@ const (
 	Pin       Action = "pin"
 	Transform Action = "transform"
 	Train     Action = "train"
-	Select    Action = "select" // a model is selected, signed and released
+	Select    Action = "select"   // a model is selected, signed and released
+	Evaluate  Action = "evaluate" // a model is scored on rows, by its key: nothing is made
 	Approve   Action = "approve"
 	Provision Action = "provision"
 	Deploy    Action = "deploy"
@@ -42,7 +43,7 @@ const (
 var (
 	byKey    = actionsOf(func(t schemas.Traits) bool { return !t.Observed })
 	standing = actionsOf(func(t schemas.Traits) bool { return t.Observed })
-	actions  = slices.Concat([]Action{Genesis}, byKey, []Action{Approve}, standing, []Action{Retire, Deny, Fail, Cancel, Retry, Observe, Suspend, Resume})
+	actions  = slices.Concat([]Action{Genesis}, byKey, []Action{Evaluate, Approve}, standing, []Action{Retire, Deny, Fail, Cancel, Retry, Observe, Suspend, Resume})
 )
 
 func actionsOf(has func(schemas.Traits) bool) (out []Action) {
@@ -103,6 +104,7 @@ type Entry struct {
 	Metrics   map[string]float64       `json:"metrics,omitempty"`
 	Run       *Run                     `json:"run,omitempty"`
 	Model     *Model                   `json:"model,omitempty"`    // select, deploy
+	Scores    []Score                  `json:"scores,omitempty"`   // select: of the model and of the one that was served, on the same rows
 	Stack     *Stack                   `json:"stack,omitempty"`    // provision, retire
 	Release   *Release                 `json:"release,omitempty"`  // deploy, retire
 	Findings  []Finding                `json:"findings,omitempty"` // what policies said
@@ -164,6 +166,21 @@ type Model struct {
 	Signature  digest.Digest `json:"signature"`      // of the OMS bundle, in the store
 	Provenance digest.Digest `json:"provenance"`     // of the SLSA bundle, in the store
 	Scan       *Scan         `json:"scan,omitempty"` // none: recorded before that was kept
+}
+
+// Score is how a selected model did on rows, and how the model did on them that was served then.
+type Score struct {
+	Rows string `json:"rows"` // as spec.evaluate calls them
+	// Before says that they are the rows that the model which was served then was released with,
+	// where the declaration names others by now.
+	Before  bool               `json:"before,omitempty"`
+	Data    digest.Digest      `json:"data"`
+	Metrics map[string]float64 `json:"metrics"`
+	Seq     int64              `json:"entry"` // that recorded it
+	// Champion is the model that was served; none, where none or this very one was.
+	Champion        digest.Digest      `json:"champion,omitempty"`
+	ChampionMetrics map[string]float64 `json:"championMetrics,omitempty"`
+	ChampionSeq     int64              `json:"championEntry,omitempty"`
 }
 
 // Scan is what was found in a model's files before it was signed.

@@ -84,6 +84,8 @@ func (f *Facts) foldEntry(e *Entry) {
 		f.resume(e.Ref)
 	case Retry:
 		f.letGo(e)
+	case Evaluate:
+		f.evaluated(e)
 	case Deny:
 		f.Denied[e.Ref] = e
 	case Approve:
@@ -123,6 +125,18 @@ func (f *Facts) success(e *Entry) {
 	if e.Action == Retire {
 		delete(f.Observed, e.Ref)
 	}
+}
+
+// evaluated notes a score by its key. It makes nothing, and is no newest entry of the model's.
+func (f *Facts) evaluated(e *Entry) {
+	if e.Key == "" {
+		return // it names nothing that could be found again
+	}
+	if f.ByKey[e.Key] == nil || e.Again {
+		f.ByKey[e.Key] = e
+	}
+	delete(f.Failed, e.Key)
+	f.unstick(func(was *Entry) bool { return was.Ref == e.Ref && KeyOf(*was) == e.Key })
 }
 
 // release notes what changed for an environment: guards are in force as of there, and
@@ -216,7 +230,7 @@ func (f *Facts) Clone() *Facts {
 // now that f holds their entries: where one of them made the same first, e
 // stays as a record of work done twice.
 func Recheck(f *Facts, e Entry) Entry {
-	if first := f.ByKey[e.Key]; slices.Contains(byKey, e.Action) && e.Key != "" && first != nil && !e.Again {
+	if first := f.ByKey[e.Key]; (e.Action == Evaluate || slices.Contains(byKey, e.Action)) && e.Key != "" && first != nil && !e.Again {
 		e.Duplicate = true
 	}
 	return e

@@ -42,6 +42,9 @@ type Observed struct {
 	// Before is what the base of a pull request stands on: reasons tell what differs
 	// from it, and not from what another change tried meanwhile. Nil: there is no base.
 	Before map[schemas.Ref]*ledger.Entry
+	// Champions are the deployments of the model that is served of each model's ref, where one
+	// is: what a new one is compared with.
+	Champions map[schemas.Ref]*ledger.Entry
 	// Pull says that the plan is read in a pull request: what people can do is a command
 	// there, and folders of the machine that ran are none of theirs.
 	Pull bool
@@ -50,10 +53,13 @@ type Observed struct {
 // Compute decides what to do for want, given what was seen. Revision, Policy and
 // Trust are the caller's to fill in.
 func Compute(want graph.Graph, seen Observed) Plan {
-	c := computing{want: want, seen: seen, known: Known{}}
+	c := computing{want: want, seen: seen, known: Known{}, keys: map[schemas.Ref]digest.Digest{}}
 	p := Plan{Schema: Schema, Tree: want.Digest(), Steps: make([]Step, 0, len(want.Nodes))}
 	for i := range want.Nodes {
-		p.Steps = append(p.Steps, c.step(&want.Nodes[i]))
+		s := c.step(&want.Nodes[i])
+		c.keys[s.Ref] = s.Key
+		c.evaluations(&want.Nodes[i], &s)
+		p.Steps = append(p.Steps, s)
 	}
 	p.Steps = append(p.Steps, c.retired()...)
 	for i := range p.Steps {
@@ -66,12 +72,17 @@ type computing struct {
 	want    graph.Graph
 	seen    Observed
 	known   Known
+	keys    map[schemas.Ref]digest.Digest   // of the steps so far
 	history map[schemas.Ref][]*ledger.Entry // what was made for each ref; made when it is asked for
 }
 
 func (c *computing) step(n *graph.Node) Step {
 	s := Step{Ref: n.Ref, Needs: n.Needs, Pos: n.Decl.Pos}
-	if on := n.RunsOn; !on.Plain() {
+	on := n.RunsOn
+	if n.Scored != nil {
+		on = n.Scored.RunsOn
+	}
+	if !on.Plain() {
 		s.RunsOn = &on
 	}
 	recipe, waits := c.known.Recipe(n)
@@ -151,7 +162,7 @@ func (c *computing) nearest(ref schemas.Ref, last *ledger.Entry, now port.Recipe
 	if c.history == nil {
 		c.history = map[schemas.Ref][]*ledger.Entry{}
 		for e := range c.seen.Facts.Made() {
-			if e.Recipe != nil {
+			if e.Recipe != nil && e.Action != ledger.Evaluate {
 				c.history[e.Ref] = append(c.history[e.Ref], e)
 			}
 		}
@@ -200,7 +211,7 @@ func FailureText(f ledger.Failure, pull bool) string {
 
 // Retries is how often a failed run of d is tried again.
 func Retries(d *schemas.Declaration) int {
-	if run, ok := d.Spec.(schemas.Runnable); ok {
+	if run, ok := d.Spec.(schemas.Bounded); ok {
 		return run.Bounds().Retries
 	}
 	return 1 << 30 // what is no run fails for reasons outside its key

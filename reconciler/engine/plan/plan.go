@@ -43,8 +43,23 @@ type Step struct {
 	// Cost is what a run is estimated to cost; nil: nobody gives prices, or it is not known.
 	Cost *float64 `json:"estimatedCost,omitempty"`
 	// RunsOn is where a run is carried out, and on what; nil: a process of this machine.
-	RunsOn *schemas.RunsOn  `json:"runsOn,omitempty"`
-	Pos    schemas.Position `json:"pos,omitzero"`
+	RunsOn *schemas.RunsOn `json:"runsOn,omitempty"`
+	// Evaluations are those that the model is judged by, with what is known of them; none while
+	// it is not known which candidate is the best, and of a step that does nothing.
+	Evaluations []Evaluation     `json:"evaluations,omitempty"`
+	Pos         schemas.Position `json:"pos,omitzero"`
+}
+
+// Keys are all under which s runs something: its own, and those of its evaluations.
+func (s Step) Keys() []digest.Digest {
+	var out []digest.Digest
+	if s.Key != "" {
+		out = append(out, s.Key)
+	}
+	for _, e := range s.Evaluations {
+		out = append(out, e.Key)
+	}
+	return out
 }
 
 // Plan is what to do, in an order that respects Needs.

@@ -71,7 +71,10 @@ func CheckResult(res port.Result, job port.Job) error {
 			return wrong("output %s: %w", name, err)
 		}
 	}
-	if !job.Model {
+	switch {
+	case job.Scores != nil:
+		return work.CheckMetrics(res.Metrics)
+	case !job.Model:
 		return nil
 	}
 	if err := checkArtifact(*res.Model); err != nil || res.Model.Files == nil {
@@ -191,7 +194,11 @@ func Reads(job port.Job, more ...digest.Digest) []digest.Digest {
 	for _, d := range more {
 		seen[d] = true
 	}
-	for _, in := range job.Inputs {
+	read := slices.Collect(maps.Values(job.Inputs))
+	if job.Scores != nil {
+		read = append(read, *job.Scores)
+	}
+	for _, in := range read {
 		if in.Files == nil {
 			seen[in.Digest] = true
 		}

@@ -148,13 +148,19 @@ func (l *Layout) Training() error {
 	return nil
 }
 
-// Model lays out the model that is served, verified and read-only.
+// Model lays out the model that is served or scored, verified and read-only.
 func (l *Layout) Model(ctx context.Context, store port.Store, model port.Artifact) error {
 	l.vars["VISHWA_MODEL_DIR"] = l.ModelDir()
 	if err := artifact.Checkout(ctx, store, model, l.ModelDir()); err != nil {
 		return fmt.Errorf("lay out model: %w", err)
 	}
 	return nil
+}
+
+// Scoring lays out the model that is scored, and names the metrics file.
+func (l *Layout) Scoring(ctx context.Context, store port.Store, model port.Artifact) error {
+	l.vars["VISHWA_METRICS"] = l.MetricsFile()
+	return l.Model(ctx, store, model)
 }
 
 // Params writes the parameters as one JSON object and names it by VISHWA_PARAMS.

@@ -179,6 +179,11 @@ func (w *worker) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if job.Scores != nil {
+		if err := l.Scoring(ctx, w.Store, *job.Scores); err != nil {
+			return err
+		}
+	}
 	if err := l.Params(job.Params); err != nil || job.Lock == "" {
 		return err
 	}

@@ -28,6 +28,9 @@ func CheckJob(job port.Job) error {
 	if job.Lock != "" && !slices.ContainsFunc(job.Code, func(f digest.File) bool { return f.Path == job.Lock }) {
 		return wrong("Name a file of the repository", "its lock file %s is not among its code", job.Lock)
 	}
+	if job.Model && job.Scores != nil {
+		return wrong("Let it do one of both", "it is to make a model and to score another, in one place")
+	}
 	for _, name := range job.Pass {
 		if sandbox.Own(name) {
 			return wrong("Remove it from the variables that the declaration passes on", "%s is Vishwa's own and is never passed on to a run", name)

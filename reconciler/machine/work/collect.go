@@ -35,12 +35,14 @@ func (w *worker) collect(ctx context.Context) port.Result {
 			return missing(fmt.Sprintf("output %s %s: write it to the path that %s holds", name, msg, variable))
 		}
 	}
-	if job.Model {
+	if job.Model || job.Scores != nil {
 		metrics, bad := readMetrics(l)
 		if bad.Cause != "" {
 			return bad
 		}
 		r.Metrics = metrics
+	}
+	if job.Model {
 		if msg := absent(l.Dir(), l.ModelDir()); msg != "" {
 			return missing("its model directory " + msg + ": write the model's files into the folder that VISHWA_MODEL_DIR holds")
 		}

@@ -37,17 +37,23 @@ func (a *execution) run(ctx context.Context, j *job) error {
 	}
 	e := a.base(done(j), j)
 	e.Outputs, e.Metrics = outputs, r.Metrics
-	e.Run = &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log, Isolation: r.Isolation}
-	e.Run.Image, e.Run.Resources = work.RunsOn.Image, work.RunsOn.Resources
-	if work.RunsOn.Runner != schemas.LocalRunner {
-		e.Run.Runner = work.RunsOn.Runner
-	}
-	if work.RunsOn.Nodes > 1 {
-		e.Run.Nodes = work.RunsOn.Nodes
-	}
-	e.Run.External = work.External != nil
+	e.Run = ranOn(work, r)
 	a.compare(ctx, j, &e)
 	return a.record(ctx, j, e)
+}
+
+// ranOn is how work was carried out.
+func ranOn(work port.Job, r *port.Result) *ledger.Run {
+	out := &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log, Isolation: r.Isolation}
+	out.Image, out.Resources = work.RunsOn.Image, work.RunsOn.Resources
+	if work.RunsOn.Runner != schemas.LocalRunner {
+		out.Runner = work.RunsOn.Runner
+	}
+	if work.RunsOn.Nodes > 1 {
+		out.Nodes = work.RunsOn.Nodes
+	}
+	out.External = work.External != nil
+	return out
 }
 
 // tried runs work until it succeeds or its declared retries are used up. Every
@@ -126,26 +132,7 @@ func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 
 // input is what ref, as an input names it, was made as.
 func (a *execution) input(ref schemas.Ref) (port.Artifact, error) {
-	e := a.of(ref)
-	if e == nil {
-		e = a.of(ref.Whole())
-	}
-	if e == nil {
-		return port.Artifact{}, fault.New(fault.Internal, "input %s is not made", ref)
-	}
-	switch {
-	case ref.Kind.Traits().Pinned:
-		return e.Outputs["data"], nil
-	case ref.Output == "" && len(e.Outputs) == 1:
-		for _, only := range e.Outputs {
-			return only, nil
-		}
-	}
-	art, ok := e.Outputs[ref.Output]
-	if !ok {
-		return art, fault.New(fault.Missing, "%s has no output %q", ref.Whole(), ref.Output)
-	}
-	return art, nil
+	return plan.InputOf(ref, a.of)
 }
 
 // ErrHandedBack is the cause to cancel acting with where runs are to go on by

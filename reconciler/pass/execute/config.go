@@ -20,9 +20,10 @@ type Config struct {
 	Graph            graph.Graph
 	Facts            *ledger.Facts // as the plan saw them
 	Live             map[schemas.Ref]port.Live
-	MissingArtifacts map[digest.Digest]string // keys that are made again, as nothing of them is to be had, and why
-	Unfit            map[digest.Digest]string // keys that are made again, as what was made will not do, and why
-	Machine          string                   // this one: see ledger.Facts.On
+	MissingArtifacts map[digest.Digest]string      // keys that are made again, as nothing of them is to be had, and why
+	Unfit            map[digest.Digest]string      // keys that are made again, as what was made will not do, and why
+	Champions        map[schemas.Ref]*ledger.Entry // see plan.Observed
+	Machine          string                        // this one: see ledger.Facts.On
 	Changes          map[schemas.Ref]port.Change
 	Stack            func(ctx context.Context, ref schemas.Ref) (port.Infrastructure, error)
 
@@ -78,7 +79,10 @@ type Material struct {
 	Of      func(schemas.Ref) *ledger.Entry // what stands under a ref by now; nil where it is not made
 	Model   *ledger.Model                   // selection: without signatures; deployment: as released
 	Metrics map[string]float64
-	Change  *port.Change
+	Scores  []ledger.Score // selection: on rows that are declared
+	// Unscored says that the model is yet to be scored: what asks for scores waits for them.
+	Unscored bool
+	Change   *port.Change
 }
 
 // EntryContext is what every entry of one act repeats.

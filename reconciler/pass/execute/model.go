@@ -19,7 +19,7 @@ import (
 // choose selects the best candidate, has it judged, signed and recorded.
 func (a *execution) choose(ctx context.Context, j *job) error {
 	spec := j.node.Decl.Spec.(schemas.Selects).Selects()
-	best, trained, without := plan.Best(j.node.Inputs, spec.By, a.of)
+	best, trained, without := plan.Best(j.node.Candidates(), spec.By, a.of)
 	for _, ref := range without {
 		a.sendEvent(j.Ref, Output, ref.String()+" does not report "+spec.By.Metric+" (spec.select.metric): it is not compared")
 	}
@@ -29,7 +29,16 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 			fault.WithHint(err, "correct spec.select.metric, or have the training write it to the file at VISHWA_METRICS"))
 	}
 	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}
-	if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics}); err != nil {
+	if j.node.Scored != nil { // no code reads a model that rules do not let by
+		if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics, Unscored: true}); err != nil {
+			return err
+		}
+	}
+	scores, found, err := a.evaluate(ctx, j, model.Artifact)
+	if err != nil {
+		return err
+	}
+	if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics, Scores: scores}); err != nil {
 		return err
 	}
 	released, err := a.Release(ctx, j.node, a.Graph.Node(best), trained)
@@ -38,7 +47,7 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	}
 	failpoint.At(failpoint.Signed)
 	e := a.base(done(j), j)
-	e.Model, e.Metrics = released, trained.Metrics
+	e.Model, e.Metrics, e.Scores, e.Findings = released, trained.Metrics, scores, found
 	e.Outputs = map[string]port.Artifact{"model": released.Artifact}
 	return a.record(ctx, j, e)
 }
@@ -46,7 +55,7 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 // reported says which metrics the candidates do report.
 func (a *execution) reported(j *job) string {
 	names := map[string]bool{}
-	for _, ref := range j.node.Inputs {
+	for _, ref := range j.node.Candidates() {
 		if e := a.of(ref); e != nil {
 			for m := range e.Metrics {
 				names[m] = true

@@ -31,6 +31,7 @@ func Work(t *testing.T, open func(t *testing.T) WorkBench) {
 		"CodeInputsAndParamsComeIn":  workIn,
 		"OutputsComeOutByDigest":     workOut,
 		"ModelAndMetricsComeOut":     workModel,
+		"AModelIsReadToBeScored":     workScores,
 		"WhatFailsSaysHow":           workFails,
 		"WhatIsNotDeclaredIsNotSeen": workUndeclared,
 		"TheLogIsKeptWithTheResult":  workLog,
@@ -115,6 +116,29 @@ func workModel(t *testing.T, b WorkBench) {
 	}
 	if r.Finished.Before(r.Started) || r.Host == "" {
 		t.Errorf("it ran from %s to %s on %q", r.Started, r.Finished, r.Host)
+	}
+}
+
+// workScores holds that a model which is scored can be read and not written, and that metrics alone come out.
+func workScores(t *testing.T, b WorkBench) {
+	weights, size := b.putText(t, "weights\n")
+	files := digest.Manifest{{Path: "sub/model.bin", Digest: weights, Size: size}}
+	model := port.Artifact{Name: "model", Digest: files.Digest(), Size: size, Files: files}
+	rows, rowsSize := b.putText(t, "rows\n")
+	job := b.job("scores", `test "$(cat "$VISHWA_MODEL_DIR/sub/model.bin")" = weights && test "$(cat "$VISHWA_INPUT_ROWS")" = rows && ! echo x 2>/dev/null > "$VISHWA_MODEL_DIR/sub/model.bin"; `+metrics)
+	job.Scores = &model
+	job.Inputs = map[string]port.Artifact{"rows": {Name: "rows.csv", Digest: rows, Size: rowsSize}}
+	r := b.run(t, job)
+	if r.Cause != "" {
+		t.Fatalf("%s: %s %s", r.Cause, r.Message, r.Tail)
+	}
+	if r.Metrics["test.auc"] != 0.5 || r.Model != nil || len(r.Outputs) != 0 {
+		t.Errorf("metrics %v, model %v, outputs %v", r.Metrics, r.Model, r.Outputs)
+	}
+	job = b.job("scores nothing", "true")
+	job.Scores = &model
+	if r := b.run(t, job); r.Cause != port.MissingOutput {
+		t.Errorf("without metrics it ends as %q", r.Cause)
 	}
 }
 
