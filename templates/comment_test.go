@@ -5,6 +5,7 @@ package templates
 import (
 	"bytes"
 	"fmt"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"pgregory.net/rapid"
 	"regexp"
@@ -191,7 +192,11 @@ func anyReport(t *rapid.T, n int) Report {
 		for range of("metrics") {
 			m.Now[text("metric")] = rapid.Float64().Draw(t, "value")
 			m.Was.Metrics[text("metric")] = rapid.Float64().Draw(t, "value")
-			m.Gates = append(m.Gates, GateResult{text("metric"), text("rule"), rapid.Bool().Draw(t, "known"), rapid.Bool().Draw(t, "passed"), text("message")})
+			m.Gates = append(m.Gates, GateResult{text("metric"), text("rows"), text("rule"), rapid.Bool().Draw(t, "known"), rapid.Bool().Draw(t, "passed"), text("message")})
+		}
+		for range of("scores") {
+			m.Scores = append(m.Scores, ledger.Score{Rows: text("rows"), Before: rapid.Bool().Draw(t, "before"), Data: digest.Digest(text("data")), Champion: digest.Digest(text("champion")),
+				Metrics: map[string]float64{text("metric"): 0.5, "rows": 2}, ChampionMetrics: map[string]float64{text("metric"): rapid.Float64().Draw(t, "value")}})
 		}
 		r.Models = append(r.Models, m)
 	}

@@ -33,6 +33,7 @@ func (m ModelChange) goalOf(metric string) goal {
 	}
 	for _, g := range m.Gates {
 		switch {
+		case g.Rows != "":
 		case g.Metric == metric && strings.HasPrefix(g.Rule, "min "):
 			return higher
 		case g.Metric == metric && strings.HasPrefix(g.Rule, "max "):
@@ -96,6 +97,7 @@ func models(r Report, z size) (out []part) {
 			table[0] = "\n" + m.columns() + table[0] // a table is there with a row of it, or not at all
 			p.rows = append(p.rows, table...)
 		}
+		p.rows = append(p.rows, m.scores(z)...)
 		if len(p.rows) == 0 {
 			p.rows = []string{""}
 		}
@@ -202,7 +204,7 @@ func (m ModelChange) gates(z size) (rows []string) {
 		case g.Known:
 			sign = "✗ **gate failed**"
 		}
-		row := "- " + sign + ": " + code(g.Metric, nameLimit) + " " + prose(g.Rule, nameLimit)
+		row := "- " + sign + ": " + code(g.Metric, nameLimit) + g.on() + " " + prose(g.Rule, nameLimit)
 		if g.Message != "" {
 			row += ": " + prose(g.Message, z.words)
 		}
@@ -212,6 +214,14 @@ func (m ModelChange) gates(z size) (rows []string) {
 		rows = append(rows, row+"\n")
 	}
 	return rows
+}
+
+// on says which rows a gate is about.
+func (g GateResult) on() string {
+	if g.Rows == "" {
+		return ""
+	}
+	return " on " + code(g.Rows, nameLimit)
 }
 
 // data is the table of datasets that change.

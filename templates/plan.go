@@ -84,6 +84,7 @@ func under(s plan.Step) (out []line) {
 	if s.Cost != nil {
 		out = append(out, line{"", fmt.Sprintf("estimated cost %.2f", *s.Cost), true})
 	}
+	out = append(out, evaluations(s)...)
 	if len(s.Needs) > 0 {
 		out = append(out, line{"", "needs " + refs(s.Needs), true})
 	}

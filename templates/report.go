@@ -70,6 +70,7 @@ type ModelChange struct {
 	Live      *Measured          // served now
 	Now       map[string]float64 // by dotted name
 	Gates     []GateResult
+	Scores    []ledger.Score // of the candidate and of the model that is served, on the same rows
 }
 
 // Measured is a model that there is.
@@ -82,6 +83,7 @@ type Measured struct {
 // GateResult is one gate of a model.
 type GateResult struct {
 	Metric  string
+	Rows    string // that the metric is of; "": those that the training reported
 	Rule    string // "min 0.8", "maxRegression 0.005"
 	Known   bool   // it could be judged
 	Passed  bool

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 // filter says which entries vishwa log shows.
@@ -177,6 +179,14 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	line("Why", e.Reason)
 	if e.Model != nil {
 		line("Model", string(e.Model.Artifact.Digest)+" from "+e.Model.Candidate.String())
+	}
+	for _, text := range templates.Scores(e.Scores) {
+		line("Scored", text)
+	}
+	if e.Action == ledger.Evaluate {
+		for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
+			line("Metric", fmt.Sprintf("%s %.6g", name, e.Metrics[name]))
+		}
 	}
 	if e.Run != nil && !e.Run.On().Plain() {
 		line("Ran on", e.Run.On().Words())

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 func (a *cli) metricsVerb() *cobra.Command {
@@ -82,7 +83,13 @@ func (a *cli) showBoard(b pass.Leaderboard) error {
 	for _, row := range table {
 		fmt.Fprintf(t, "  %s\n", strings.Join(row, "\t"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, line := range templates.Scores(b.Scores) {
+		fmt.Fprintf(a.out, "  scored %s\n", line)
+	}
+	return nil
 }
 
 // turned makes rows columns, so that a table grows in the direction that has room.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -20,6 +21,9 @@ type Leaderboard struct {
 	Was    map[string]float64 `json:"liveMetrics,omitempty"`
 	Rows   []Row              `json:"candidates"`
 	Gates  []schemas.Gate     `json:"gates,omitempty"`
+	// Scores are those of the model that is, or would be, selected and of the one that is served,
+	// on the same rows; without metrics where a run is yet to come.
+	Scores []ledger.Score `json:"scores,omitempty"`
 }
 
 // Row is one candidate. Delta is its metrics minus the live model's, where both
@@ -38,6 +42,8 @@ type Row struct {
 // Leaderboards compares the candidates of every declared model. A candidate that is not
 // made for what is declared now shows its newest result, if any, and says so.
 func Leaderboards(w *Snapshot) (out []Leaderboard) {
+	w = w.clone()
+	w.champions()
 	steps := map[schemas.Ref]plan.Step{}
 	for _, s := range plan.Compute(w.Graph, w.Observed).Steps {
 		steps[s.Ref] = s
@@ -56,9 +62,11 @@ func Leaderboards(w *Snapshot) (out []Leaderboard) {
 		if live := w.live(n.Ref); live != nil {
 			b.Live, b.Was = live.Digest, live.Metrics
 		}
+		b.Scores, _ = plan.Scores(steps[n.Ref].Evaluations)
 		selected := w.Facts.Latest[n.Ref]
 		if e := w.Facts.ByKey[steps[n.Ref].Key]; e != nil {
 			selected = e
+			b.Scores = e.Scores
 		}
 		for _, ref := range n.Candidates() {
 			b.Rows = append(b.Rows, w.row(ref, steps[ref], b))

@@ -135,15 +135,20 @@ func (w *Snapshot) champion(model schemas.Ref) *ledger.Entry {
 	return newest
 }
 
-// compareAgain notes what each model that is scored is compared with, and the selections that
-// were compared with another: what has been served since may be better than both.
-func (w *Snapshot) compareAgain() {
+// champions notes what each model that is scored is compared with.
+func (w *Snapshot) champions() {
 	w.Champions = map[schemas.Ref]*ledger.Entry{}
 	for i := range w.Graph.Nodes {
 		if n := &w.Graph.Nodes[i]; n.Scored != nil {
 			w.Champions[n.Ref] = w.champion(n.Ref)
 		}
 	}
+}
+
+// compareAgain notes the selections that were compared with another model than the one that is
+// served now: that may be better than both.
+func (w *Snapshot) compareAgain() {
+	w.champions()
 	if len(w.Champions) == 0 {
 		return
 	}

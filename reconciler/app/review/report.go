@@ -78,7 +78,7 @@ func models(p *pass.Proposal, base *pass.Intent, branch string) (out []templates
 		steps[s.Ref] = s
 	}
 	for _, b := range pass.Leaderboards(w) {
-		c := templates.ModelChange{Ref: b.Model, Metric: b.Metric, Maximize: b.Goal == "maximize"}
+		c := templates.ModelChange{Ref: b.Model, Metric: b.Metric, Maximize: b.Goal == "maximize", Scores: b.Scores}
 		if e := was[b.Model]; e != nil && e.Model != nil {
 			c.Was = &templates.Measured{Digest: e.Model.Artifact.Digest, Where: branch, Metrics: e.Metrics}
 		}
@@ -107,15 +107,23 @@ func models(p *pass.Proposal, base *pass.Intent, branch string) (out []templates
 
 // gates holds a candidate against one declared gate, bound by bound.
 func gates(g schemas.Gate, now map[string]float64, b pass.Leaderboard) (out []templates.GateResult) {
+	was, compared := b.Was, b.Live != ""
+	if g.Rows != "" {
+		i := slices.IndexFunc(b.Scores, func(s ledger.Score) bool { return s.Rows == g.Rows && !s.Before })
+		now, was, compared = nil, nil, false
+		if i >= 0 {
+			s := b.Scores[i]
+			now, was, compared = s.Metrics, s.ChampionMetrics, s.Champion != ""
+		}
+	}
 	value, known := now[g.Metric]
 	add := func(rule string, known, passed bool, format string, args ...any) {
-		result := templates.GateResult{Metric: g.Metric, Rule: rule, Known: known, Passed: known && passed}
+		result := templates.GateResult{Metric: g.Metric, Rows: g.Rows, Rule: rule, Known: known, Passed: known && passed}
 		if known {
 			result.Message = fmt.Sprintf(format, args...)
 		}
 		out = append(out, result)
 	}
-	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
 	if g.Min != nil {
 		add("min "+number(*g.Min), known, value >= *g.Min, "%s", number(value))
 	}
@@ -125,23 +133,33 @@ func gates(g schemas.Gate, now map[string]float64, b pass.Leaderboard) (out []te
 	if g.MaxRegression == nil {
 		return out
 	}
-	live, lives := b.Was[g.Metric]
 	rule := "maxRegression " + number(*g.MaxRegression)
+	live, lives := was[g.Metric]
 	if !lives {
-		add(rule, known, true, "nothing is live to compare with")
+		add(rule, known && (g.Rows == "" || !compared), true, "nothing is live to compare with")
 		return out
 	}
-	worse := live - value
-	if g.Metric == b.Metric && b.Goal == "minimize" || g.Metric != b.Metric && g.Max != nil {
-		worse = value - live
+	regressed := func(rule string, value, live float64) {
+		worse := live - value
+		if g.Metric == b.Metric && b.Goal == "minimize" || g.Metric != b.Metric && g.Max != nil {
+			worse = value - live
+		}
+		if worse <= 0 {
+			add(rule, known, true, "not worse than live")
+			return
+		}
+		add(rule, known, worse <= *g.MaxRegression+rounding, "%s worse than live", number(worse))
 	}
-	if worse <= 0 {
-		add(rule, known, true, "not worse than live")
-		return out
+	regressed(rule, value, live)
+	for _, s := range b.Scores {
+		if s.Before && s.Rows == g.Rows && s.ChampionMetrics != nil && s.Metrics != nil {
+			regressed(rule+", on the rows that live was released with", s.Metrics[g.Metric], s.ChampionMetrics[g.Metric])
+		}
 	}
-	add(rule, known, worse <= *g.MaxRegression+rounding, "%s worse than live", number(worse))
 	return out
 }
+
+func number(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
 
 // rounding is what policy/model.rego allows for decimal fractions.
 const rounding = 1e-9

@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 // choose selects the best candidate, has it judged, signed and recorded.
@@ -37,6 +38,9 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	scores, found, err := a.evaluate(ctx, j, model.Artifact)
 	if err != nil {
 		return err
+	}
+	for _, line := range templates.Scores(scores) {
+		a.sendEvent(j.Ref, Output, line)
 	}
 	if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics, Scores: scores}); err != nil {
 		return err
