@@ -6,6 +6,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -132,9 +133,13 @@ func (s *ManagedRepository) measureOne(ctx context.Context, h *Repository, bench
 		}
 		return note, nil
 	}
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return note, err
+	}
 	p := &Proposer{
 		Repo: h.Repo, Base: rev.Branch, Head: rev.SHA, Dir: filepath.Join(h.Paths.State, "retrain", filepath.FromSlash(rev.Branch)),
-		Sign: h.Keys.SSH, Tip: s.tip, Move: s.move, Push: true,
+		Sign: h.Keys.SSH, Tip: s.tip, Move: s.move, Push: true, Facts: facts,
 	}
 	var ask func(ctx context.Context, p port.Proposal) (port.PullRequest, error)
 	if s.o.Forge != nil {
@@ -143,6 +148,9 @@ func (s *ManagedRepository) measureOne(ctx context.Context, h *Repository, bench
 	made, err := p.Retrain(ctx, in, m, m.At, RefreshOptions{
 		Env: s.o.Env, Store: h.Store, Allow: s.o.Refresh.Allow, Tell: func(line string) { s.o.Env.Log.InfoContext(ctx, line) },
 	}, ask)
+	if none := (Needless{}); errors.As(err, &none) {
+		return note + " No retraining is proposed: " + none.Why + ".", nil
+	}
 	if err != nil {
 		return note, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/schemas"
@@ -45,6 +46,8 @@ type Proposer struct {
 	Move func(ctx context.Context, branch, was, sha string) error
 	// Ask opens a pull request of branch into Base, or finds it; nil: people do.
 	Ask func(ctx context.Context, p templates.PinText, branch, sha string) (number int, url string, err error)
+	// Facts is what was made so far; nil: nobody knows.
+	Facts *ledger.Facts
 	// Push has the data at its remote before its pin is proposed; without a remote, nothing is.
 	Push bool
 }

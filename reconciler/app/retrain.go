@@ -24,6 +24,11 @@ import (
 // Retrainings begins the names of branches on which retrainings are proposed.
 const Retrainings = "vishwa/retrain/"
 
+// Needless is why a retraining that was asked for is not proposed.
+type Needless struct{ Why string }
+
+func (n Needless) Error() string { return "no retraining is proposed: " + n.Why }
+
 // retraining is a proposal under way.
 type retraining struct {
 	*Proposer
@@ -114,6 +119,9 @@ func (r *retraining) commit(ctx context.Context, training *schemas.Declaration, 
 		maps.Copy(files, moved)
 	}
 	if len(files) == 0 {
+		if why := watch.Repeats(r.Facts, training.Ref()); why != "" {
+			return "", Needless{why}
+		}
 		raw, err := fs.ReadFile(r.in.Tree, training.Pos.File)
 		if err != nil {
 			return "", fault.New(fault.Internal, "read %s: %w", training.Pos.File, err)
