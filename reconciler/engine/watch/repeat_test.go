@@ -35,7 +35,7 @@ func TestARoundThatGivesTheSameBytesIsNone(t *testing.T) {
 		"other data":              {[]ledger.Entry{run(1, "a", `{}`, "d", "m"), run(2, "a", `{"round":{"number":1}}`, "e", "m")}, ""},
 		"something else changed":  {[]ledger.Entry{run(1, "a", `{"x":1}`, "d", "m"), run(2, "a", `{"round":{"number":1}}`, "d", "m")}, ""},
 		"other data since":        {[]ledger.Entry{run(1, "a", `{}`, "d", "m"), run(2, "a", `{"round":{"number":1}}`, "d", "m"), run(3, "a", `{"round":{"number":1}}`, "e", "n")}, ""},
-		"one candidate of two":    {[]ledger.Entry{run(1, "a", `{}`, "d", "m"), run(2, "a", `{"round":{"number":1}}`, "d", "m"), run(3, "b", `{}`, "d", "m")}, ""},
+		"one candidate of two":    {[]ledger.Entry{run(1, "a", `{}`, "d", "m"), run(2, "a", `{"round":{"number":1}}`, "d", "m"), run(3, "b", `{"b":1}`, "d", "m")}, ""},
 	} {
 		facts := &ledger.Facts{}
 		if err := facts.Fold(ledger.Entry{Action: ledger.Genesis}, digest.Of(nil)); err != nil {
