@@ -58,6 +58,37 @@ func (s *Monitor) check(c *checker, d *document) {
 	if s.OnDrift != nil {
 		s.OnDrift.check(c, d)
 	}
+	s.envelope(c, d)
+}
+
+// WithinEnvelope is how a monitor says that what it proposes may be merged without a person.
+const WithinEnvelope = "within-envelope"
+
+// envelope checks that an envelope is there where it is asked for, and bounds what there is.
+func (s *Monitor) envelope(c *checker, d *document) {
+	const at = "spec.envelope"
+	asked := s.OnDrift != nil && s.OnDrift.Retrain == WithinEnvelope
+	switch {
+	case asked && s.Envelope == nil && !d.wrong(at) && !d.has(at):
+		d.problem("spec.onDrift.retrain", "says within-envelope, and there is none; declare spec.envelope, or say pull-request")
+	case !asked && s.Envelope != nil && !d.wrong("spec.onDrift.retrain"):
+		d.problem(at, "is there, and nothing is merged by it; say retrain: within-envelope below spec.onDrift, or remove it")
+	}
+	if s.Envelope == nil {
+		return
+	}
+	for i, ref := range s.Envelope.Data {
+		field := fmt.Sprintf("%s.data.%d", at, i)
+		if c.ref(d, field, ref, func(t Traits) bool { return t.Pinned }) != nil && s.OnDrift != nil && !slices.Contains(s.OnDrift.Data, ref) {
+			d.problem(field, "%s is moved by no proposal; list it below spec.onDrift.data too, or remove it", ref)
+		}
+	}
+	if len(s.Envelope.Data) == 0 && !s.Envelope.Rounds && !d.wrong(at+".data") {
+		d.problem(at, "lets nothing by; list data whose pins may move, or say rounds: true")
+	}
+	for i, m := range s.Envelope.Metrics {
+		ordered(d, fmt.Sprintf("%s.metrics.%d", at, i), m.Min, m.Max)
+	}
 }
 
 func (w Watching) check(c *checker, d *document, at string) {

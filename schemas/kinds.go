@@ -106,6 +106,8 @@ type Environment struct {
 	UnknownAuthors string `json:"unknownAuthors,omitempty" jsonschema:"enum=two,enum=other,enum=refuse,default=two" part:"placement"`
 	// Reviews lets an approving review of the pull request count as an approval; without it, only a signature does.
 	Reviews bool `json:"reviews,omitempty" part:"placement"`
+	// Envelope lets retrainings that keep within a monitor's envelope be merged without a person where they would be deployed here. Approvals are asked for all the same.
+	Envelope bool `json:"envelope,omitempty" part:"placement"`
 	// TrackedRuns asks that what is deployed here was made by runs on the tracked branch: what a pull request trained is trained again.
 	TrackedRuns bool `json:"trackedRuns,omitempty" part:"placement"`
 	// RevokedSigner says what is done with a release of a model whose signer was revoked since, such as a revert to an old one: refuse, or approve, where it needs an approval by one person at least.

@@ -30,6 +30,40 @@ type Monitor struct {
 	Schedule string `json:"schedule,omitempty" part:"placement"`
 	// OnDrift says what is done about drift; without it, it is recorded and reported.
 	OnDrift *OnDrift `json:"onDrift,omitempty" part:"placement"`
+	// Envelope says which retrainings may be merged without a person, where onDrift says retrain: within-envelope. It counts as the base branch declares it.
+	Envelope *Envelope `json:"envelope,omitempty" part:"placement"`
+}
+
+// Envelope is a predetermined plan of changes: which, how they are checked, and what they may do. A retraining that a monitor proposed and that keeps within all of it is merged; any other waits for people.
+type Envelope struct {
+	// Description says which changes it is for.
+	Description string `json:"description" jsonschema:"required,minLength=1" part:"text"`
+	// Protocol says how data is gathered, the model trained, evaluated and released.
+	Protocol string `json:"protocol" jsonschema:"required,minLength=1" part:"text"`
+	// Impact says what the changes may do to those whom the model is about, and what is done against it.
+	Impact string `json:"impact" jsonschema:"required,minLength=1" part:"text"`
+	// Data lists the datasets whose pins may move; without it, none.
+	Data []Ref `json:"data,omitempty" part:"placement"`
+	// Rounds lets the training be done again with the same data.
+	Rounds bool `json:"rounds,omitempty" part:"placement"`
+	// Metrics says by how much metrics may move; each is of rows that spec.evaluate of the Model scores both models on.
+	Metrics []EnvelopeMetric `json:"metrics" jsonschema:"required,minItems=1" part:"placement"`
+}
+
+// EnvelopeMetric bounds how a metric may move from the model that is served to the new one.
+type EnvelopeMetric struct {
+	// Metric is the dotted name of a metric.
+	Metric string `json:"metric" jsonschema:"required,minLength=1" part:"placement"`
+	// Rows names rows of spec.evaluate.
+	Rows string `json:"rows" jsonschema:"required,minLength=1" part:"placement"`
+	// Down is by how much it may fall.
+	Down *float64 `json:"down" jsonschema:"required,minimum=0" part:"placement"`
+	// Up is by how much it may rise: a metric that is suddenly far better is a reason to look.
+	Up *float64 `json:"up" jsonschema:"required,minimum=0" part:"placement"`
+	// Min is the smallest value allowed.
+	Min *float64 `json:"min,omitempty" part:"placement"`
+	// Max is the largest value allowed.
+	Max *float64 `json:"max,omitempty" part:"placement"`
 }
 
 // Current is the window: rows that are held against the reference.
@@ -128,8 +162,8 @@ type EvidentlyGauge struct {
 
 // OnDrift says what is done when drift persists, or a gate is broken.
 type OnDrift struct {
-	// Retrain proposes to train again, as a pull request.
-	Retrain string `json:"retrain" jsonschema:"required,enum=pull-request" part:"placement"`
+	// Retrain proposes to train again, as a pull request that people merge; within-envelope has it merged without them where it keeps within spec.envelope.
+	Retrain string `json:"retrain" jsonschema:"required,enum=pull-request,enum=within-envelope" part:"placement"`
 	// Data lists the datasets whose pins move with it.
 	Data []Ref `json:"data,omitempty" part:"placement"`
 	// Cooldown is how long after a proposal no other one is made.

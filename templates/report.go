@@ -8,6 +8,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -46,6 +47,8 @@ type Report struct {
 	Digest digest.Digest // of Plan
 	Notes  []string      // of the pass: what was left out and why, in whole sentences
 	Alters []string      // of what judges pull requests, what this one changes: policy, trust, project
+
+	Within *watch.Retraining // the envelope that lets it be merged without a person; nil: none does
 
 	Models    []ModelChange
 	Data      []DataChange

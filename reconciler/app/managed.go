@@ -130,7 +130,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 	}
 	s.office = &review.Service{
 		Mirror: Mirrored{s.mirror}, Open: s.session, Now: o.Env.Now, Log: o.Env.Log, PollInterval: o.Glance, Full: o.Full,
-		Declared: s.declared, Failed: o.Failed,
+		Declared: s.declared, Failed: o.Failed, Envelope: s.envelope,
 	}
 	if o.Forge != nil {
 		s.office.Forge = wrap.Discreet(o.Forge, strange(o.Env.Lookup))

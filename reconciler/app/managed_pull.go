@@ -83,6 +83,9 @@ func (s *ManagedRepository) reconcilePull(ctx context.Context, pull port.PullReq
 		}
 	}
 	r, err := s.office.Pull(ctx, n, group)
+	if err == nil {
+		err = s.mergeWithin(ctx, r)
+	}
 	if err != nil || !pull.Merged || !review.Asks(r) {
 		return r, err
 	}

@@ -71,7 +71,7 @@ func (p *Proposer) Retrain(ctx context.Context, in *pass.Intent, m measure.Measu
 			}
 		}
 	}
-	out := ledger.Proposed{Cause: r.text.Cause, Time: at, Branch: branch, SHA: sha}
+	out := ledger.Proposed{Cause: r.text.Cause, Time: at, Branch: branch, SHA: sha, Others: r.text.Theirs}
 	if ask == nil {
 		return out, nil
 	}

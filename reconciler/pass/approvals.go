@@ -86,7 +86,7 @@ func (d *stepServices) words(ctx context.Context, x subject, words *[]guard.Word
 		return nil, nil // what would be served is not known yet
 	}
 	for _, e := range d.world.Facts.Approvals {
-		if e.Plan != x.want.Plan || e.Approval == nil {
+		if e.Plan != x.want.Plan || e.Approval == nil || e.ByEnvelope() {
 			continue // of another plan: void, and no news
 		}
 		if guard.Spent(d.world.Facts, x.ref, x.guards, e.Seq) {

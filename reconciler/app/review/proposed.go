@@ -68,7 +68,11 @@ func (v *pullRequest) consider(ctx context.Context, r templates.Report) (templat
 	if err := v.turn(ctx, told); err != nil {
 		return r, err
 	}
-	if may = may || told; !may {
+	ours, err := v.ours(ctx, h)
+	if err != nil {
+		return r, err
+	}
+	if may = may || told || ours; !may {
 		h.Provisioner = unseeing{}
 	}
 	in, rev, err := v.merge(ctx, h, &r)
@@ -202,6 +206,9 @@ func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, 
 		return r, err
 	}
 	r.Approvals = approvals(p, voids.why)
+	if err := v.envelope(ctx, p, &r); err != nil {
+		return r, err
+	}
 	v.answers(&r, p)
 	if err := v.publish(ctx, &r); err != nil {
 		return r, err
@@ -210,6 +217,52 @@ func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, 
 		return r, err
 	}
 	return r, cmp.Or(v.unfinished(p.World.Intent, outcomes, notTheirs), delayed(p))
+}
+
+// ours tells whether it is the very commit that a monitor of the base proposed, where the base lets
+// such ones be merged without a person: nothing of its code is new, and it runs unasked.
+func (v *pullRequest) ours(ctx context.Context, h *Session) (bool, error) {
+	if v.Service.Envelope == nil {
+		return false, nil
+	}
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return false, err
+	}
+	asks, err := v.Service.Envelope(ctx, v.pull, v.rev, v.base, facts)
+	return err == nil && asks != nil && len(asks.Strange()) == 0, err
+}
+
+// envelope says whether a person is needed for the merge, where the base asks for that to be judged.
+func (v *pullRequest) envelope(ctx context.Context, p *pass.Proposal, r *templates.Report) error {
+	if v.Service.Envelope == nil || r.Stage != templates.Settled && r.Stage != templates.Awaiting && r.Stage != templates.Blocked {
+		return nil
+	}
+	asks, err := v.Service.Envelope(ctx, v.pull, v.rev, v.base, p.World.Facts)
+	if err != nil || asks == nil {
+		return err
+	}
+	asks.Head, asks.Alters, asks.Plan = p.World.Graph, r.Alters, p.Plan
+	for _, m := range r.Models {
+		if m.Ref == asks.Model {
+			asks.Scores = m.Scores
+		}
+	}
+	why := asks.Outside()
+	if r.Stage == templates.Blocked {
+		why = append(why, "something is held, or failed")
+	}
+	if len(why) == 0 {
+		r.Within = asks
+		r.Notes = append(r.Notes, fmt.Sprintf("It keeps within the envelope of %s as %s declares it: it is merged without a person, and the ledger says so.", asks.Monitor, v.pull.Base))
+		return nil
+	}
+	const most = 8
+	if n := len(why) - most; n > 0 {
+		why = append(why[:most], fmt.Sprintf("and %d more", n))
+	}
+	r.Notes = append(r.Notes, fmt.Sprintf("It waits for a person, as it is outside the envelope of %s: %s.", asks.Monitor, strings.Join(why, "; ")))
+	return nil
 }
 
 // stage is how far the pull request has come.

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	monitor "github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -64,6 +65,9 @@ type Service struct {
 	Declared func(branch string, in *pass.Intent)
 	// Failed is told each step that failed, recorded anew or not; may be nil.
 	Failed func(ref schemas.Ref, err error)
+	// Envelope is what decides whether a pull request onto rev may be merged without a person, as far
+	// as it is known before it is planned; nil where that is not asked for.
+	Envelope func(ctx context.Context, pull port.PullRequest, rev port.Revision, base *pass.Intent, facts *ledger.Facts) (*monitor.Retraining, error)
 	// Full says where all of a report about a pull request is, for one that was cut.
 	Full string
 

@@ -17,6 +17,9 @@ type Approver struct {
 
 // text is how trailers and people have it. Entries of before approvers were fields have it alone.
 func (a Approver) text() string {
+	if a.Class == trust.Envelope {
+		return "envelope:" + a.Principal
+	}
 	by := "principal:" + a.Principal
 	if a.Class == trust.Forge {
 		by += " (as the forge asserts)"
@@ -32,10 +35,16 @@ func (e *Entry) ApprovedBy(all []Approver) {
 	}
 }
 
+// ByEnvelope tells whether e records that a declared envelope let a merge by: no person said so,
+// no plan is approved by it, and it counts before no guard.
+func (e *Entry) ByEnvelope() bool {
+	return e.Action == Approve && len(e.Approvers) > 0 && !slices.ContainsFunc(e.Approvers, func(a Approver) bool { return a.Class != trust.Envelope })
+}
+
 // strange is the class of an approver that this program does not know; "" is none.
 func (e *Entry) strange() trust.Class {
 	for _, a := range e.Approvers {
-		if a.Class != trust.Signature && a.Class != trust.Forge {
+		if a.Class != trust.Signature && a.Class != trust.Forge && a.Class != trust.Envelope {
 			return a.Class
 		}
 	}

@@ -331,6 +331,7 @@ type Proposed struct {
 	Branch string        `json:"branch"`
 	SHA    string        `json:"sha"`
 	Pull   int           `json:"pull,omitempty"`
+	Others bool          `json:"others,omitempty"` // the branch held commits of others, and was left as it was
 }
 
 // MostProposals is how many are kept.

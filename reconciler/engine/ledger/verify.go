@@ -207,7 +207,7 @@ func (p *Replay) fits(c Commit, e Entry, r Record) error {
 		return wrong(f.Count, r, "it is dated %s, and the entry before %s: time does not run backwards",
 			e.Time.UTC().Format(time.RFC3339), f.Time.Format(time.RFC3339))
 	}
-	if e.Action == Approve && p.Approval != nil {
+	if e.Action == Approve && p.Approval != nil && !e.ByEnvelope() {
 		err := p.Approval(*e.Approval)
 		if fault.Of(err) == fault.Newer {
 			return unjudged(f.Count, r, err)
@@ -241,7 +241,7 @@ func Verify(records iter.Seq2[Record, error], trust Trust, expect *Checkpoint) (
 		if trust.Commit != nil {
 			rep.Commits = rep.Signatures
 		}
-		if e.Action == Approve && trust.Approval != nil {
+		if e.Action == Approve && trust.Approval != nil && !e.ByEnvelope() {
 			rep.Approvals++
 		}
 		if expect != nil && rep.Entries == expect.Count {

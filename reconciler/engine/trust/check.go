@@ -22,6 +22,7 @@ type Class string
 const (
 	Signature Class = "signature" // by the person's own key
 	Forge     Class = "forge"     // as a forge asserts
+	Envelope  Class = "envelope"  // a declared envelope, for a merge: it is no person's, and counts before no guard
 )
 
 // Approver is a person whose approval holds.
