@@ -70,6 +70,26 @@ var says = []struct {
 }{
 	{"nobody", nil}, {"its author", []string{"alice"}}, {"somebody whom it names itself", []string{"eve"}},
 	{"one other person", []string{"bob"}}, {"two other people", []string{"bob", "carol"}},
+	{"an envelope", []string{anEnvelope}},
+}
+
+// anEnvelope stands for an entry that says that an envelope let the merge by, here as somebody would
+// write it who wants it to count as an approval.
+const anEnvelope = "monitor/m"
+
+// enveloped records that an envelope, and nobody else, says yes to what p does.
+func enveloped(t *testing.T, h *Reconciler, p *Proposal, r trust.Request) {
+	t.Helper()
+	statement, err := r.Statement()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := ledger.Entry{Action: ledger.Approve, Revision: r.Revision, Plan: r.Plan, Policy: r.Policy, Verdict: "allow", Actor: h.Actor.String(),
+		Approval: &ledger.Approval{Principal: "bob", Statement: statement}}
+	e.ApprovedBy([]ledger.Approver{{Principal: anEnvelope, Class: trust.Envelope}})
+	if _, err := h.Ledger.Append(t.Context(), h.stamp(e)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func written1(author string) port.Hand { return port.Hand{SHA: "c", Author: author, Committer: author} }
@@ -173,8 +193,14 @@ func yes(t *testing.T, h *Reconciler, who []string) {
 		if err != nil {
 			continue
 		}
-		_, err = h.Assert(t.Context(), p, trust.Request{Want: trust.Want{Plan: p.Plan.Digest(), Policy: p.Plan.Policy, Models: models}, Revision: rev.SHA, Principal: name,
-			Time: time.Now(), Expires: time.Now().Add(time.Hour), Review: &trust.Review{Forge: "github", Login: name, What: "review", ID: int64(i), Pull: 7}})
+		r := trust.Request{Want: trust.Want{Plan: p.Plan.Digest(), Policy: p.Plan.Policy, Models: models}, Revision: rev.SHA, Principal: name,
+			Time: time.Now(), Expires: time.Now().Add(time.Hour), Review: &trust.Review{Forge: "github", Login: name, What: "review", ID: int64(i), Pull: 7}}
+		if name == anEnvelope {
+			r.Principal, r.Review.Login = "bob", "bob" // it says that it is bob's
+			enveloped(t, h, p, r)
+			continue
+		}
+		_, err = h.Assert(t.Context(), p, r)
 		switch fault.Of(err) {
 		case fault.Denied, fault.Conflict:
 		default:
@@ -213,6 +239,14 @@ func settledHouse(t *testing.T) (*Reconciler, *town) {
 	return h, w
 }
 
+// cellOf is the cell of a column: an envelope is as if nobody had said yes.
+func cellOf(cells string, i int) byte {
+	if i >= len(cells) {
+		return cells[0]
+	}
+	return cells[i]
+}
+
 func TestApprovalMatrix(t *testing.T) {
 	h, w := settledHouse(t)
 	was := w.served["live"].Key
@@ -225,16 +259,16 @@ func TestApprovalMatrix(t *testing.T) {
 			t.Errorf("%s: at first held: %q", row.what, held)
 		}
 		for i, say := range says {
-			clone := clones[i%len(clones)]
+			clone, cell := clones[i%len(clones)], cellOf(row.cells, i)
 			t.Run(row.what+"/"+say.who+"/"+clone.name, func(t *testing.T) {
 				w := made.copy()
 				h := clone.of(t, w.house(carry), w)
 				yes(t, h, say.yes)
 				held := pass(t, h)
-				if want := row.cells[i] == 'x'; (len(held) > 0) != want {
+				if want := cell == 'x'; (len(held) > 0) != want {
 					t.Errorf("held: %q", held)
 				}
-				if row.cells[i] == 'x' && w.served["live"].Key != was {
+				if cell == 'x' && w.served["live"].Key != was {
 					t.Error("production does not serve any more what it served")
 				}
 			})
@@ -266,8 +300,8 @@ func TestApprovalMatrixIsDocumented(t *testing.T) {
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(says)) + "\n")
 	for _, row := range matrix {
 		b.WriteString("| " + row.what + " |")
-		for _, c := range row.cells {
-			b.WriteString(map[rune]string{'x': " held |", '.': " **goes** |"}[c])
+		for i := range says {
+			b.WriteString(map[byte]string{'x': " held |", '.': " **goes** |"}[cellOf(row.cells, i)])
 		}
 		b.WriteString("\n")
 	}
@@ -297,7 +331,7 @@ func TestApprovalMatrixIsDocumented(t *testing.T) {
 func TestAPullRequestIsHeldByTheSameMatrix(t *testing.T) {
 	house, town := settledHouse(t)
 	for _, row := range matrix {
-		for _, i := range []int{0, 3} {
+		for _, i := range []int{0, 3} { // an envelope is as nobody: words of it are passed over
 			say := says[i]
 			t.Run(row.what+"/"+say.who, func(t *testing.T) {
 				w := town.copy()

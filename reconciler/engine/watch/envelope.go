@@ -237,7 +237,7 @@ const rounding = 1e-9
 // letSchema is the version of what an entry says that lets a retraining by.
 const letSchema = "vishwa.dev/envelope/v1"
 
-// let is what was held against what.
+// let is what was checked against what.
 type let struct {
 	Schema   string           `json:"schema"`
 	Monitor  schemas.Ref      `json:"monitor"`
@@ -254,7 +254,7 @@ type let struct {
 func (r Retraining) Entry() (ledger.Entry, error) {
 	text, err := digest.Canonical(let{letSchema, r.Monitor, r.Pull.Number, r.BaseSHA, r.Pull.HeadSHA, r.Plan.Digest(), r.Envelope, r.Scores})
 	if err != nil {
-		return ledger.Entry{}, fault.New(fault.Internal, "state what was held against the envelope of %s: %w", r.Monitor, err)
+		return ledger.Entry{}, fault.New(fault.Internal, "state what was checked against the envelope of %s: %w", r.Monitor, err)
 	}
 	e := ledger.Entry{Action: ledger.Approve, Ref: r.Monitor, Revision: r.Pull.HeadSHA, Policy: r.Plan.Policy, Verdict: "allow",
 		Reason:   fmt.Sprintf("pull request %d is within the envelope: it is merged without a person", r.Pull.Number),
