@@ -39,7 +39,7 @@ func (s *ManagedRepository) envelope(ctx context.Context, pull port.PullRequest,
 		return out, nil // and what it holds is not asked for
 	}
 	var err error
-	if out.Commits, err = Mirrored{s.mirror}.Merges(ctx, pull.HeadSHA, rev.SHA, 2); err != nil {
+	if out.Commits, err = (Mirrored{s.mirror}).Merges(ctx, pull.HeadSHA, rev.SHA, 2); err != nil {
 		return nil, err
 	}
 	reviews, err := s.o.Forge.Reviews(ctx, pull.Number)

@@ -244,6 +244,27 @@ func TestAPullRequestScoresWhereItMayRun(t *testing.T) {
 	}
 }
 
+// TestTrackedRunsAreScoredAgain: where an environment asks for runs on the tracked branch, what a
+// pull request scored is scored again too, once.
+func TestTrackedRunsAreScoredAgain(t *testing.T) {
+	h, w := scoring(t, "{metric: auc, rows: recent, min: 0.7}", replaced("staging: {}", "staging: {trackedRuns: true}"))
+	work := w.trees[one].(fstest.MapFS)
+	apart, p := pulled(t, h, w, work)
+	make7(t, apart, p)
+	w.ran = nil
+	if apply(t, h); count(w.ran, "model/m") != 2 {
+		t.Errorf("ran %v", w.ran)
+	}
+	for _, s := range w.facts.Latest[ref("model/m")].Scores {
+		if e := w.list[s.Seq]; e.PullRequest != nil || !e.Again {
+			t.Errorf("it goes by entry %d, of %v", s.Seq, e.PullRequest)
+		}
+	}
+	if again := apply(t, h); len(again) != 0 {
+		t.Errorf("and once more: %v", ends(again))
+	}
+}
+
 func count(all []string, name string) (n int) {
 	for _, s := range all {
 		if s == name {

@@ -161,7 +161,11 @@ func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 				continue // to make it again changes nothing of that: a rule holds what asks for more
 			}
 			if e.PullRequest != nil && w.Project.Environments[spec.Environment].TrackedRuns {
-				w.Unfit[e.Key] = fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.PullRequest.Pull, spec.Environment)
+				why := fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.PullRequest.Pull, spec.Environment)
+				w.Unfit[e.Key] = why
+				for _, key := range w.scoredFor(e) {
+					w.Unfit[key] = why
+				}
 				continue
 			}
 			if why := tooWeak(e, least, spec.Environment); why != "" && h.gives(ctx, least) {
@@ -169,6 +173,24 @@ func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 			}
 		}
 	}
+}
+
+// scoredFor lists the keys of the scores that e, a selection, goes by and that were taken for a pull
+// request.
+func (w *Snapshot) scoredFor(e *ledger.Entry) (keys []digest.Digest) {
+	if len(e.Scores) == 0 {
+		return nil
+	}
+	seqs := map[int64]bool{}
+	for _, s := range e.Scores {
+		seqs[s.Seq], seqs[s.ChampionSeq] = true, true
+	}
+	for of := range w.Facts.Made() {
+		if of.Action == ledger.Evaluate && of.PullRequest != nil && seqs[of.Seq] {
+			keys = append(keys, of.Key)
+		}
+	}
+	return keys
 }
 
 // tooWeak says why the run that e records does not reach least; "" where it does, is no run,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
@@ -117,12 +118,16 @@ func verdicts(base *pass.Intent, facts *ledger.Facts) (notes []string) {
 }
 
 // unmade tells why steps failed that are no runs, which tell it themselves.
-func unmade(facts *ledger.Facts, outcomes []execute.Outcome) (notes []string) {
+func unmade(in *pass.Intent, facts *ledger.Facts, outcomes []execute.Outcome) (notes []string) {
 	for _, o := range outcomes {
 		if o.End != execute.Failed || o.Error == nil || o.Ref.Kind.Traits().Runs {
 			continue
 		}
-		text := o.Ref.String() + " failed: " + steady(facts, o)
+		said := steady(facts, o)
+		if runsCode(in, o.Ref) { // its log is told as one, and not as a sentence
+			said, _, _ = strings.Cut(said, "\n")
+		}
+		text := o.Ref.String() + " failed: " + said
 		if way := fault.HintOf(o.Error); way != "" {
 			text += "; " + way
 		}

@@ -201,7 +201,7 @@ func (v *pullRequest) pursue(ctx context.Context, h *Session, p *pass.Proposal, 
 		}
 	}
 	r.Stage = stage(p, outcomes, run)
-	r.Notes = append(r.Notes, unmade(p.World.Facts, outcomes)...)
+	r.Notes = append(r.Notes, unmade(p.World.Intent, p.World.Facts, outcomes)...)
 	if err := v.fillReport(ctx, h, p, &r, outcomes); err != nil {
 		return r, err
 	}

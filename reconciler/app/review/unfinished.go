@@ -47,12 +47,21 @@ func (o *Service) unfinished(in *pass.Intent, outcomes []execute.Outcome, counts
 	var lines []string
 	for _, oc := range failed {
 		text := oc.Error.Error()
-		if oc.Ref.Kind.Traits().Runs { // what a run wrote stays in its own log
+		if runsCode(in, oc.Ref) { // what a run wrote stays in its own log
 			text, _, _ = strings.Cut(text, "\n")
 		}
 		lines = append(lines, at(in, oc.Ref)+oc.Ref.String()+": "+strings.TrimPrefix(text, oc.Ref.String()+": "))
 	}
 	return Unfinished{fault.WithHint(fault.New(fault.Of(soonest.Error), "%s", strings.Join(lines, "\n")), "%s", fault.HintOf(soonest.Error))}
+}
+
+// runsCode tells whether a step runs a command of the repository's, whose log may hold anything.
+func runsCode(in *pass.Intent, ref schemas.Ref) bool {
+	if ref.Kind.Traits().Runs || in == nil {
+		return ref.Kind.Traits().Runs
+	}
+	n := in.Graph.Node(ref)
+	return n != nil && n.Scored != nil
 }
 
 // delayed is the error of a pull request's infrastructure that could not be planned for a

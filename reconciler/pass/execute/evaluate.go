@@ -92,7 +92,7 @@ func (a *execution) score(ctx context.Context, j *job, e plan.Evaluation) (*ledg
 		return nil, err
 	}
 	entry := a.base(ledger.Evaluate, run)
-	entry.Metrics, entry.Run = r.Metrics, ranOn(work, r)
+	entry.Metrics, entry.Run, entry.Again = r.Metrics, ranOn(work, r), a.Unfit[e.Key] != ""
 	got, err := a.Append(context.WithoutCancel(ctx), entry)
 	if err != nil {
 		return nil, fmt.Errorf("record a score of %s: %w", j.Ref, err)
