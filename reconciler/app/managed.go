@@ -178,6 +178,9 @@ func (s *ManagedRepository) opening(branch string) Options {
 		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
 		Credentials: s.o.Credentials, Seal: s.o.Seal, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote,
 	}
+	if s.o.Forge != nil {
+		o.Tips = s.o.Forge.Tips
+	}
 	if board, ok := s.o.Forge.(witness.Statuses); ok {
 		o.Board = &StatusBoard{board, func(ctx context.Context) (string, error) { return s.first(ctx, branch) }}
 	}

@@ -58,6 +58,8 @@ type Options struct {
 	Lease *mirror.Lease
 	// Board keeps checkpoints of the ledger on the forge; nil: there is none.
 	Board *StatusBoard
+	// Tips tells what a branch was at, as the forge noted it; nil: nobody does.
+	Tips func(ctx context.Context, branch, since string) ([]string, error)
 	// Isolation is set for a pull request: its runs have environments and folders of their
 	// own, and see none of the caller's variables but those of Apart.Pass.
 	Isolation *Isolation
@@ -234,11 +236,14 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Prices:  o.Prices,
 		State:   filepath.Join(h.Paths.State, apart),
 	}
+	if o.Tips != nil && o.Branch != "" {
+		h.Tips = func(ctx context.Context, since string) ([]string, error) { return o.Tips(ctx, o.Branch, since) }
+	}
 	if o.Lease != nil {
 		h.Reconciler.Lease = o.Lease.Acquire
 	}
 	if o.Isolation != nil {
-		h.PullRequest = o.Isolation.PullRequest
+		h.PullRequest, h.Tried = o.Isolation.PullRequest, !o.Isolation.Merged
 		h.Data = data.Fetcher{Store: kept, Env: o.Env, Wary: &data.Wary{Whose: "this pull request", Known: h.reviewed, Allow: o.Isolation.Allow}}
 		if o.Isolation.Lease != nil {
 			h.Reconciler.Lease = o.Isolation.Lease.Acquire

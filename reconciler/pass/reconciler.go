@@ -33,9 +33,11 @@ type Reconciler struct {
 	// Parents lists what was committed to a branch by itself, its first parents, from head
 	// on back, newest first, at most n.
 	Parents func(ctx context.Context, head string, n int) ([]string, error)
-	// Between lists the commits of to that came after from, on whatever line, one of each state of
-	// the named files and folders of the root; nil: nobody can tell.
-	Between func(ctx context.Context, from, to string, names []string) ([]string, error)
+	// Between lists the commits of a span, on whatever line; nil: nobody can tell.
+	Between func(ctx context.Context, s port.Span) ([]string, error)
+	// Tips lists the commits that the tracked branch was at, as the forge noted them, the newest
+	// first and back to since or further; one that cannot tell is Missing. Nil: there is no forge.
+	Tips func(ctx context.Context, since string) ([]string, error)
 	// Lock lets one pass at a time act; it waits, and says so through tell. Acting
 	// goes on under held, which ends where the lock is lost.
 	Lock func(ctx context.Context, tell func(string)) (held context.Context, unlock func(), err error)
@@ -50,6 +52,7 @@ type Reconciler struct {
 	Actor  Actor
 	// PullRequest says for which pull request the reconciler works; nil: for the tracked branch.
 	PullRequest *ledger.PullRequest
+	Tried       bool // the revision is a merge that is only tried
 	// Pushers are who pushed to that pull request, as github:LOGIN.
 	Pushers []string
 	// PushersUnknown says that the forge does not tell them.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -20,36 +21,72 @@ import (
 const mostSince = 1000
 
 // committed lists revisions that were committed after from and before the change, one of each
-// state of the settings, on whatever line they are: who makes a merge chooses which of its
-// parents is the first. What the change itself brought along is among them.
+// state of the settings. Where it is known what the tracked branch was at in that time, these
+// are meant: what a pull request did and took back before it was merged was never in force. Where
+// it is not, it is all of them, on whatever line they are: who makes a merge chooses which of its
+// parents is the first.
 func (h *Reconciler) committed(ctx context.Context, w *Snapshot, from string) ([]string, error) {
 	if h.Between == nil || from == "" || from == w.Revision.SHA {
 		return nil, nil
 	}
-	names := []string{schemas.Root, trustFile}
+	s := port.Span{From: from, To: w.Revision.SHA, Names: []string{schemas.Root, trustFile}}
 	if w.Project != nil && w.Project.Trust != "" {
-		names = append(names, rootOf(w.Project.Trust))
+		s.Names = append(s.Names, rootOf(w.Project.Trust))
 	}
-	for {
-		all, err := h.Between(ctx, from, w.Revision.SHA, names)
+	for asked := false; ; {
+		all, err := h.Between(ctx, s)
 		if err != nil {
 			return nil, fmt.Errorf("list what was committed since: %w", err)
+		}
+		if !asked && slices.ContainsFunc(all, func(sha string) bool { return sha != w.Revision.SHA }) {
+			asked = true
+			if s.Only, err = h.tips(ctx, w, from); err != nil {
+				return nil, err
+			}
+			if s.Only != nil {
+				continue
+			}
 		}
 		if len(all) > mostSince {
 			return nil, fault.WithHint(fault.New(fault.Denied, "the settings and the trust file were changed more than %d times since revision %.7s", mostSince, from),
 				"release in between")
 		}
-		known := len(names)
+		known := len(s.Names)
 		for _, sha := range all { // a trust file that was elsewhere for a while is looked at there
-			s, err := w.settings(ctx, sha)
-			if err == nil && s.Project != nil && s.Project.Trust != "" && !slices.Contains(names, rootOf(s.Project.Trust)) {
-				names = append(names, rootOf(s.Project.Trust))
+			was, err := w.settings(ctx, sha)
+			if err == nil && was.Project != nil && was.Project.Trust != "" && !slices.Contains(s.Names, rootOf(was.Project.Trust)) {
+				s.Names = append(s.Names, rootOf(was.Project.Trust))
 			}
 		}
-		if len(names) == known {
+		if len(s.Names) == known {
 			return all, nil
 		}
 	}
+}
+
+// tips are what the tracked branch was at between from and the change, and the change itself;
+// nil where that is not known. The forge's own notes tell it: nobody who pushes or merges writes
+// them. What they do not hold back to from, or do not hold the change yet, proves nothing.
+func (h *Reconciler) tips(ctx context.Context, w *Snapshot, from string) ([]string, error) {
+	if h.Tips == nil {
+		return nil, nil
+	}
+	newest := w.Revision.SHA
+	if h.Tried && h.Parents != nil { // what a merge is tried on was the newest
+		line, err := h.Parents(ctx, newest, 2)
+		if err != nil {
+			return nil, fmt.Errorf("list what was committed before: %w", err)
+		}
+		newest = line[len(line)-1]
+	}
+	all, err := h.Tips(ctx, from)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil || !slices.Contains(all, newest) || !slices.Contains(all, from) {
+		return nil, nil //nolint:nilerr // without it every commit counts, which holds more back and lets nothing through
+	}
+	return append(slices.Clone(all), w.Revision.SHA), nil
 }
 
 // rootOf is what of the repository's root a path is in.

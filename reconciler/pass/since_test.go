@@ -42,7 +42,8 @@ func TestNobodyIsBroughtBackByTheChangeThatTheyApprove(t *testing.T) {
 			h, w := settledHouse(t)
 			h.commit(w, two, guardedTree(c.between))
 			h.commit(w, three, guardedTree(c.change))
-			h.Between = func(_ context.Context, from, to string, _ []string) ([]string, error) {
+			h.Between = func(_ context.Context, s port.Span) ([]string, error) {
+				from, to := s.From, s.To
 				line := []string{three, two, one}
 				return line[max(slices.Index(line, to), 0):max(slices.Index(line, from), 0)], nil
 			}
@@ -56,13 +57,70 @@ func TestNobodyIsBroughtBackByTheChangeThatTheyApprove(t *testing.T) {
 	}
 }
 
+// TestWhatWasNeverInForceRevokesNobody: where the forge tells what the branch was at, a commit
+// that it never was at, as of a pull request that took back what it did, voids nobody's word.
+// Whatever of it is not told, or does not hold together, is as if nothing was told.
+func TestWhatWasNeverInForceRevokesNobody(t *testing.T) {
+	bob := "  bob: {emails: [bob@example.com], forge: {github: bob}, roles: [approver]}\n"
+	nobody := with("trust.yaml", strings.Replace(guardian, bob, "", 1))
+	missing := fault.New(fault.Missing, "GitHub does not tell all of it")
+	for name, c := range map[string]struct {
+		tips   []string
+		err    error
+		none   bool // there is no forge
+		tried  bool // the change is a merge that is only tried on the branch's newest
+		parent string
+		held   bool
+	}{
+		"it came by a merge, and was never the tip": {tips: []string{three, one}},
+		"it was the tip once":                       {tips: []string{three, two, one}, held: true},
+		"it was the tip, and the merge hides it":    {tips: []string{three, two, one}, held: true},
+		"the change is not told yet":                {tips: []string{one}, held: true},
+		"the change is not told, and its parent is": {tips: []string{one}, parent: one, held: true},
+		"not back to the release":                   {tips: []string{three}, held: true},
+		"nothing is told":                           {held: true},
+		"the forge does not tell all":               {err: missing, held: true},
+		"what is told comes with an error":          {tips: []string{three, one}, err: missing, held: true},
+		"there is no forge":                         {none: true, held: true},
+		"tried on what was the newest":              {tips: []string{one}, tried: true, parent: one},
+		"tried on the tip that revoked":             {tips: []string{two, one}, tried: true, parent: two, held: true},
+		"tried on what is not told yet":             {tips: []string{one}, tried: true, parent: two, held: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, w := settledHouse(t)
+			h.commit(w, two, guardedTree(nobody))
+			h.commit(w, three, guardedTree(newModel))
+			h.Between = func(_ context.Context, s port.Span) ([]string, error) {
+				var out []string
+				for _, sha := range []string{three, two} {
+					if s.Only == nil || slices.Contains(s.Only, sha) {
+						out = append(out, sha)
+					}
+				}
+				return out, nil
+			}
+			if !c.none {
+				h.Tips = func(context.Context, string) ([]string, error) { return c.tips, c.err }
+			}
+			h.Tried = c.tried
+			h.Parents = func(context.Context, string, int) ([]string, error) { return []string{three, c.parent}, nil }
+			h.Hands = func(context.Context, string, string) ([]port.Hand, error) { return []port.Hand{written1(alice)}, nil }
+			pass(t, h)
+			yes(t, h, []string{"bob"})
+			if held := pass(t, h); (len(held) > 0) != c.held {
+				t.Errorf("held: %q", held)
+			}
+		})
+	}
+}
+
 // TestAHistoryThatIsCutOffBringsNobodyBack: a clone that has the newest release and not all that
 // was committed since cannot tell whether anybody was revoked.
 func TestAHistoryThatIsCutOffBringsNobodyBack(t *testing.T) {
 	for _, cut := range []bool{true, false} {
 		h, w := settledHouse(t)
 		h.commit(w, two, guardedTree(newModel))
-		h.Between = func(_ context.Context, from, _ string, _ []string) ([]string, error) {
+		h.Between = func(context.Context, port.Span) ([]string, error) {
 			if cut {
 				return nil, fault.New(fault.Missing, "this clone is shallow")
 			}
@@ -84,7 +142,7 @@ func TestARevokedSignerIsNotBroughtBackByTheRelease(t *testing.T) {
 		h, w := settledHouse(t)
 		h.commit(w, two, guardedTree(between))
 		h.commit(w, three, guardedTree(newModel))
-		h.Between = func(context.Context, string, string, []string) ([]string, error) { return []string{three, two}, nil }
+		h.Between = func(context.Context, port.Span) ([]string, error) { return []string{three, two}, nil }
 		rev, in, err := h.Head(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -169,8 +227,8 @@ func TestNobodyNamesTheFirstApproverOfWhatOthersDeclared(t *testing.T) {
 func TestNothingIsBetweenWhereNothingBegan(t *testing.T) {
 	h, w := newHouse(guardedTree(replaced("environment: production", "environment: live")))
 	h.Hands = written(alice)
-	h.Between = func(_ context.Context, from, to string, _ []string) ([]string, error) {
-		t.Errorf("asked for what is between %q and %q", from, to)
+	h.Between = func(_ context.Context, s port.Span) ([]string, error) {
+		t.Errorf("asked for what is between %q and %q", s.From, s.To)
 		return nil, nil
 	}
 	if held := pass(t, h); len(held) > 0 {

@@ -216,7 +216,9 @@ func TestAPlanThatFailedForAPassingReasonIsSaidToBeWorthAnotherTry(t *testing.T)
 
 type failing struct{ err error }
 
-func (f failing) Diff(context.Context, port.Infrastructure) (port.Change, error) { return port.Change{}, f.err }
+func (f failing) Diff(context.Context, port.Infrastructure) (port.Change, error) {
+	return port.Change{}, f.err
+}
 
 func (f failing) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
 	return port.Outcome{}, f.err

@@ -29,6 +29,10 @@ type PullRequests interface {
 	// each once, and perhaps more than those of p itself. A forge that does not tell all of
 	// them, as for another's repository, says Missing.
 	Pushers(ctx context.Context, p PullRequest) ([]string, error)
+	// Tips lists the commits that a branch was at, as the forge noted each time that it moved,
+	// and since, one of them, was: the newest first, without a gap. A forge that does not tell
+	// all of them back to since says Missing.
+	Tips(ctx context.Context, branch, since string) ([]string, error)
 	// Propose finds the pull request from p.Head into p.Base, or opens it. One that
 	// was closed when its newest commit was p.SHA stays closed, and is returned:
 	// people have said no to it.

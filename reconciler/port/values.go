@@ -262,6 +262,13 @@ type Live struct {
 	Log *Logging `json:"log,omitempty"`
 }
 
+// Span is a stretch of history: what To has and From has not, of the commits after From.
+type Span struct {
+	From, To string
+	Names    []string // of the root: one commit of each state of these is listed
+	Only     []string // the commits that are looked at; nil: all of them
+}
+
 // Revision is a commit and what policies ask of it.
 type Revision struct {
 	SHA     string    `json:"sha"`

@@ -88,6 +88,34 @@ func (c *Client) Pushers(ctx context.Context, p port.PullRequest) ([]string, err
 	return slices.Compact(out), nil
 }
 
+// Tips lists what the branch was at, as the repository's activity has it. Each move begins
+// where the one before ended, or one between them is missing.
+func (c *Client) Tips(ctx context.Context, branch, since string) ([]string, error) {
+	q := url.Values{"ref": {"refs/heads/" + branch}, "direction": {"desc"}, "per_page": {strconv.Itoa(mostActivity)}}
+	var moves []struct {
+		Ref    string `json:"ref"`
+		Before string `json:"before"`
+		After  string `json:"after"`
+	}
+	if _, err := c.call(ctx, http.MethodGet, c.repo+"/activity?"+q.Encode(), nil, &moves); err != nil {
+		return nil, fmt.Errorf("list what %s was at: %w", branch, err)
+	}
+	var out []string
+	for i, m := range moves {
+		if m.Ref != "refs/heads/"+branch || i > 0 && moves[i-1].Before != m.After {
+			break
+		}
+		if i == 0 {
+			out = append(out, m.After)
+		}
+		out = append(out, m.Before)
+	}
+	if !slices.Contains(out, since) {
+		return nil, fault.New(fault.Missing, "list what %s was at: GitHub does not tell all of it since %.7s", branch, since)
+	}
+	return out, nil
+}
+
 // Propose finds the pull request, or opens it.
 func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.PullRequest, error) {
 	q := url.Values{"state": {"all"}, "base": {p.Base}, "head": {c.owner() + ":" + p.Head}, "sort": {"created"}, "direction": {"desc"}}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // Merges lists the first parents of head, itself first, back to since, which is left
@@ -41,17 +42,16 @@ func (r *Repo) Merges(ctx context.Context, head, since string, n int) (out []str
 	return out, nil
 }
 
-// Between lists the commits of to that came after from, on whatever line: a merge may name its
-// parents in any order. They are in no order but that newer ones come first, and of those whose
-// root has the same under each of the names there is one. A clone that ends before from is Missing.
-func (r *Repo) Between(ctx context.Context, from, to string, names []string) ([]string, error) {
+// Between lists the commits of s on whatever line: a merge may name its parents in any order.
+// They are in no order but that newer ones come first. A clone that ends before s.From is Missing.
+func (r *Repo) Between(ctx context.Context, s port.Span) ([]string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	base, err := r.commit(from)
+	base, err := r.commit(s.From)
 	if err != nil {
 		return nil, err
 	}
-	tip, err := r.commit(to)
+	tip, err := r.commit(s.To)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +83,10 @@ func (r *Repo) Between(ctx context.Context, from, to string, names []string) ([]
 	var out []string
 	seen := map[string]bool{}
 	for _, c := range newer {
-		if !after[c.Hash] {
+		if !after[c.Hash] || s.Only != nil && !slices.Contains(s.Only, c.Hash.String()) {
 			continue
 		}
-		is, err := r.rootHas(c.TreeHash, names)
+		is, err := r.rootHas(c.TreeHash, s.Names)
 		if err != nil {
 			return nil, err
 		}

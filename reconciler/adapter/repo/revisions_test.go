@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // TestHistoryIsWhatIsChosen: branches, tags, the last few and all, with a merge, a tag of
@@ -123,7 +125,7 @@ func TestBetweenHidesNothingBehindAMerge(t *testing.T) {
 	tree := git(t, dir, "rev-parse", side+"^{tree}")
 	swapped := git(t, dir, "commit-tree", tree, "-p", side, "-p", line, "-p", git(t, dir, "rev-parse", "stale"), "-m", "merge")
 	r := openRepo(t, dir)
-	got, err := r.Between(t.Context(), from, swapped, []string{"trust.yaml"})
+	got, err := r.Between(t.Context(), port.Span{From: from, To: swapped, Names: []string{"trust.yaml"}})
 	if err != nil || len(got) != 2 {
 		t.Fatalf("it lists %q, %v; want one with bob and one with bob revoked", got, err)
 	}
@@ -134,13 +136,52 @@ func TestBetweenHidesNothingBehindAMerge(t *testing.T) {
 	if !states["bob"] || !states["bob revoked"] {
 		t.Errorf("it lists %v; %s revoked", states, revoked)
 	}
-	if got, err := r.Between(t.Context(), swapped, from, []string{"trust.yaml"}); err != nil || len(got) != 0 {
+	if got, err := r.Between(t.Context(), port.Span{From: swapped, To: from, Names: []string{"trust.yaml"}}); err != nil || len(got) != 0 {
 		t.Errorf("on the way back: %q, %v", got, err)
 	}
-	if got, err := r.Between(t.Context(), from, from, []string{"trust.yaml"}); err != nil || len(got) != 0 {
+	if got, err := r.Between(t.Context(), port.Span{From: from, To: from, Names: []string{"trust.yaml"}}); err != nil || len(got) != 0 {
 		t.Errorf("between a commit and itself: %q, %v", got, err)
 	}
-	if got, err := r.Between(t.Context(), old, from, []string{"trust.yaml", "none"}); err != nil || len(got) != 1 {
+	if got, err := r.Between(t.Context(), port.Span{From: old, To: from, Names: []string{"trust.yaml", "none"}}); err != nil || len(got) != 1 {
 		t.Errorf("of one commit: %q, %v", got, err)
+	}
+}
+
+// TestBetweenListsWhatIsLookedAtAlone: a state that commits on both sides have is listed by
+// the one that is looked at, and a swapped merge hides no commit that is among them.
+func TestBetweenListsWhatIsLookedAtAlone(t *testing.T) {
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	dir := newRepo(t)
+	commit := func(trust, message string) string {
+		t.Helper()
+		write(t, dir, "trust.yaml", trust)
+		git(t, dir, "add", "-A")
+		git(t, dir, "commit", "-q", "--allow-empty", "-m", message)
+		return git(t, dir, "rev-parse", "HEAD")
+	}
+	from := commit("bob", "release")
+	git(t, dir, "checkout", "-q", "-b", "pull")
+	emptied := commit("nobody", "empty")
+	back := commit("bob", "back")
+	git(t, dir, "checkout", "-q", "-")
+	revoked := commit("nobody", "revoke") // the same state, and once the tip
+	tree := git(t, dir, "rev-parse", back+"^{tree}")
+	swapped := git(t, dir, "commit-tree", tree, "-p", back, "-p", revoked, "-m", "merge")
+	honest := git(t, dir, "commit-tree", tree, "-p", from, "-p", back, "-m", "merge")
+	r := openRepo(t, dir)
+	for name, c := range map[string]struct {
+		to   string
+		only []string
+		want []string
+	}{
+		"a pull request that took it back":                {honest, []string{honest, from}, []string{honest}},
+		"a swapped merge over what was the tip":           {swapped, []string{swapped, revoked, from}, []string{swapped, revoked}},
+		"what was at no time in the branch is not listed": {honest, []string{revoked}, nil},
+		"none is known, and all count":                    {honest, nil, []string{honest, emptied}},
+	} {
+		got, err := r.Between(t.Context(), port.Span{From: from, To: c.to, Names: []string{"trust.yaml"}, Only: c.only})
+		if err != nil || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(c.want))) {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, c.want)
+		}
 	}
 }

@@ -17,11 +17,11 @@ import (
 // name; Secret is in the variables of all of them.
 type Stacks struct {
 	Secret string
-	Good   func(t *testing.T) port.Infrastructure // applies, with at least one resource and one output
-	Other  func(port.Infrastructure) port.Infrastructure   // the same stack, declared otherwise each time it is called on its own result
-	Broken func(t *testing.T) port.Infrastructure // does something and then fails, quoting the secret
-	Slow   func(t *testing.T) port.Infrastructure // takes minutes to apply
-	Wrong  func(t *testing.T) port.Infrastructure // cannot be planned: its declaration is wrong
+	Good   func(t *testing.T) port.Infrastructure        // applies, with at least one resource and one output
+	Other  func(port.Infrastructure) port.Infrastructure // the same stack, declared otherwise each time it is called on its own result
+	Broken func(t *testing.T) port.Infrastructure        // does something and then fails, quoting the secret
+	Slow   func(t *testing.T) port.Infrastructure        // takes minutes to apply
+	Wrong  func(t *testing.T) port.Infrastructure        // cannot be planned: its declaration is wrong
 }
 
 // Provisioner insists on port.Provisioner's promises. open gives the Provisioner;
