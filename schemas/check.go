@@ -32,6 +32,7 @@ func (s *Training) check(c *checker, d *document) {
 		d.problem("spec.candidates", "is empty; name a candidate, or remove it for the one named default")
 	}
 	apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
+	s.Retrain.check(c, d)
 }
 
 func (c *checker) run(d *document, s Runnable) {

@@ -136,10 +136,42 @@ func (g Gauge) check(c *checker, d *document, at string) {
 
 var namesOfGauges = []string{"prometheus", "evidently"}
 
+func (r *Retrain) check(c *checker, d *document) {
+	if r == nil {
+		return
+	}
+	schedule(d, "spec.retrain.schedule", r.Schedule)
+	c.moving(d, "spec.retrain.data", r.Data)
+}
+
+// Calendars is what may be done again when its time has come.
+type Calendars interface {
+	Calendar() *Retrain // nil: never by itself
+}
+
+func (s *Training) Calendar() *Retrain { return s.Retrain }
+
+// Times has the controller look when its time has come.
+func (s *Training) Times() string {
+	if s.Retrain == nil {
+		return ""
+	}
+	return s.Retrain.Schedule
+}
+
 func (o *OnDrift) check(c *checker, d *document) {
+	c.moving(d, "spec.onDrift.data", o.Data)
+	c.duration(d, "spec.onDrift.cooldown", o.Cooldown)
+	if o.Budget != nil {
+		c.duration(d, "spec.onDrift.budget.per", o.Budget.Per)
+	}
+}
+
+// moving checks datasets whose pins are to move.
+func (c *checker) moving(d *document, field string, data []Ref) {
 	seen := map[Ref]bool{}
-	for i, ref := range o.Data {
-		at := fmt.Sprintf("spec.onDrift.data.%d", i)
+	for i, ref := range data {
+		at := fmt.Sprintf("%s.%d", field, i)
 		if seen[ref] && ref != (Ref{}) {
 			d.problem(at, "%s is listed twice; remove one", ref)
 			continue
@@ -150,10 +182,6 @@ func (o *OnDrift) check(c *checker, d *document) {
 				d.problem(at, "%s changes with commits alone, so that its pin cannot move; name one whose source is mutable", ref)
 			}
 		}
-	}
-	c.duration(d, "spec.onDrift.cooldown", o.Cooldown)
-	if o.Budget != nil {
-		c.duration(d, "spec.onDrift.budget.per", o.Budget.Per)
 	}
 }
 

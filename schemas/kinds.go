@@ -174,6 +174,8 @@ type Training struct {
 	Candidates map[string]Candidate `json:"candidates,omitempty" part:"recipe"`
 	// Round has it trained again though nothing else has changed, and says why.
 	Round *Round `json:"round,omitempty" part:"key"`
+	// Retrain proposes on a calendar that it is trained again.
+	Retrain *Retrain `json:"retrain,omitempty" part:"placement"`
 }
 
 // Candidate is one run of a training.

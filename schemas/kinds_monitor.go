@@ -187,3 +187,13 @@ type Round struct {
 	// Reason says why, for people.
 	Reason string `json:"reason,omitempty" part:"text"`
 }
+
+// Retrain proposes by a calendar that a training is done again: where a time of the schedule has come since it was trained last.
+type Retrain struct {
+	// Schedule is when, as a cron expression ("0 6 1 * *") or @monthly, @weekly and so on, in UTC.
+	Schedule string `json:"schedule" jsonschema:"required,minLength=1" part:"placement"`
+	// Propose says how it comes into the tracked branch.
+	Propose string `json:"propose,omitempty" jsonschema:"enum=pull-request,default=pull-request" part:"placement"`
+	// Data lists the datasets whose pins move with it, as far as their sources have; where none has, the round goes up by one.
+	Data []Ref `json:"data,omitempty" part:"placement"`
+}

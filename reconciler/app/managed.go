@@ -96,6 +96,8 @@ type ManagedRepository struct {
 	monitors  map[string]map[schemas.Ref]string    // branch -> monitor -> when it measures
 	measured  map[string]map[schemas.Ref]time.Time // branch -> monitor -> when this process did, though nothing was news
 	shown     map[schemas.Ref]digest.Digest        // monitor -> evidence that metrics were told
+	calendars map[string]bool                      // branch -> some training is proposed by a calendar
+	proposed  map[string]time.Time                 // branch and training -> the time of its calendar that was proposed
 	ending    map[string]bool                      // branch -> a monitor is gone whose incidents may have to end
 	swept     time.Time
 	firsts    map[string]string // branch -> its first commit
@@ -120,7 +122,8 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 	}
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
 		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{},
-		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}, ending: map[string]bool{}}
+		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}, ending: map[string]bool{},
+		calendars: map[string]bool{}, proposed: map[string]time.Time{}}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
@@ -342,6 +345,9 @@ func (s *ManagedRepository) untilSettled(ctx context.Context, branch string) (te
 		notes, unmeasured := s.measure(ctx, branch)
 		r.Notes = append(r.Notes, notes...)
 		refused = cmp.Or(refused, unmeasured)
+		notes, unproposed := s.calendar(ctx, branch)
+		r.Notes = append(r.Notes, notes...)
+		refused = cmp.Or(refused, unproposed)
 	}
 	return r, cmp.Or(err, refused)
 }
@@ -399,7 +405,7 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 	gone := s.undeclared(branch, monitors)
 	// Before a first look nobody knows what was declared: what a stopped controller missed is made good.
 	s.ending[branch] = s.ending[branch] || !before || len(monitors) < len(s.monitors[branch]) || len(gone) > 0
-	s.sources[branch], s.monitors[branch] = sources, monitors
+	s.sources[branch], s.monitors[branch], s.calendars[branch] = sources, monitors, len(byCalendar(in)) > 0
 	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
 	s.mu.Unlock()
 	if len(gone) > 0 && s.o.Unwatched != nil {

@@ -112,47 +112,57 @@ func trainingBehind(in *pass.Intent, monitor schemas.Ref) (*schemas.Declaration,
 func (r *retraining) commit(ctx context.Context, training *schemas.Declaration, o RefreshOptions) (string, error) {
 	files := map[string][]byte{}
 	for _, ref := range r.spec.OnDrift.Data {
-		moved, err := r.pin(ctx, ref, o)
+		moved, pin, err := r.pin(ctx, r.in, ref, o)
 		if err != nil {
 			return "", err
 		}
+		r.text.Pins = append(r.text.Pins, pin...)
 		maps.Copy(files, moved)
 	}
 	if len(files) == 0 {
 		if why := watch.Repeats(r.Facts, training.Ref()); why != "" {
 			return "", Needless{why}
 		}
-		raw, err := fs.ReadFile(r.in.Tree, training.Pos.File)
+		next, err := nextRound(r.in, training, watch.Reason(r.text.Evidence, r.text.Entry), files)
 		if err != nil {
-			return "", fault.New(fault.Internal, "read %s: %w", training.Pos.File, err)
-		}
-		next := schemas.Round{Number: 1, Reason: watch.Reason(r.text.Evidence, r.text.Entry)}
-		if was := training.Spec.(schemas.Rounds).Rounds(); was != nil {
-			next.Number = was.Number + 1
-		}
-		if files[training.Pos.File], err = schemas.SetRound(raw, training.Ref(), next); err != nil {
-			return "", fmt.Errorf("%s: %w", training.Pos.File, err)
+			return "", err
 		}
 		r.text.Round = &next
 	}
 	return r.Repo.Write(ctx, repo.CommitDraft{Parent: r.Head, Files: files, Message: r.text.Message(), Time: r.at, Sign: r.Sign})
 }
 
+// nextRound puts the training's file with its next round into files.
+func nextRound(in *pass.Intent, training *schemas.Declaration, reason string, files map[string][]byte) (schemas.Round, error) {
+	next := schemas.Round{Number: 1, Reason: reason}
+	raw, err := fs.ReadFile(in.Tree, training.Pos.File)
+	if err != nil {
+		return next, fault.New(fault.Internal, "read %s: %w", training.Pos.File, err)
+	}
+	if was := training.Spec.(schemas.Rounds).Rounds(); was != nil {
+		next.Number = was.Number + 1
+	}
+	if files[training.Pos.File], err = schemas.SetRound(raw, training.Ref(), next); err != nil {
+		return next, fmt.Errorf("%s: %w", training.Pos.File, err)
+	}
+	return next, nil
+}
+
 // pin is the new pin of a dataset whose data has moved; nothing of one that has not.
-func (r *retraining) pin(ctx context.Context, ref schemas.Ref, o RefreshOptions) (map[string][]byte, error) {
-	for _, d := range r.in.Decls {
+func (p *Proposer) pin(ctx context.Context, in *pass.Intent, ref schemas.Ref, o RefreshOptions) (map[string][]byte, []templates.PinText, error) {
+	for _, d := range in.Decls {
 		if d.Ref() != ref {
 			continue
 		}
-		s, err := o.inspectSource(ctx, r.in.Tree, d)
+		s, err := o.inspectSource(ctx, in.Tree, d)
 		if err != nil || !s.moved {
-			return nil, err
+			return nil, nil, err
 		}
-		got, files, err := r.fetchForCommit(ctx, s, r.Head, o)
-		if err == nil {
-			r.text.Pins = append(r.text.Pins, PinText(got))
+		got, files, err := p.fetchForCommit(ctx, s, p.Head, o)
+		if err != nil {
+			return nil, nil, err
 		}
-		return files, err
+		return files, []templates.PinText{PinText(got)}, nil
 	}
-	return nil, fault.New(fault.Missing, "%s is not declared", ref)
+	return nil, nil, fault.New(fault.Missing, "%s is not declared", ref)
 }

@@ -51,6 +51,25 @@ func Due(expr string, since, now time.Time) bool {
 	return !s.Next(since.UTC()).After(now)
 }
 
+// mostTicks bounds the times of a schedule that are gone through.
+const mostTicks = 100_000
+
+// Tick is the newest time of a cron expression that has come since a time; false where none has.
+func Tick(expr string, since, now time.Time) (tick time.Time, came bool) {
+	s, err := parseSchedule(expr)
+	if err != nil {
+		return time.Time{}, false
+	}
+	at := since.UTC()
+	for range mostTicks {
+		if at = s.Next(at); at.IsZero() || at.After(now) {
+			break
+		}
+		tick, came = at, true
+	}
+	return tick, came
+}
+
 // times are the schedules of one branch.
 type times struct {
 	Expressions []string  `json:"schedules"`

@@ -78,3 +78,26 @@ func TestASchedulePassesItsBranch(t *testing.T) {
 		t.Errorf("%d passes", n)
 	}
 }
+
+// The newest time that has come counts, whatever was missed.
+func TestTheNewestTimeOfACalendarCounts(t *testing.T) {
+	at := func(text string) time.Time {
+		out, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for name, c := range map[string]struct{ expr, since, now, want string }{
+		"not yet":             {"@monthly", "2026-07-03T10:00:00Z", "2026-07-31T23:59:59Z", ""},
+		"a month":             {"@monthly", "2026-07-03T10:00:00Z", "2026-08-01T00:00:00Z", "2026-08-01T00:00:00Z"},
+		"several were missed": {"@monthly", "2026-07-03T10:00:00Z", "2026-11-29T00:00:00Z", "2026-11-01T00:00:00Z"},
+		"the clock is behind": {"@monthly", "2026-07-03T10:00:00Z", "2026-06-01T00:00:00Z", ""},
+		"nothing that is one": {"soon", "2026-07-03T10:00:00Z", "2026-08-01T00:00:00Z", ""},
+	} {
+		tick, came := Tick(c.expr, at(c.since), at(c.now))
+		if got := map[bool]string{true: tick.Format(time.RFC3339)}[came]; got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -195,3 +195,17 @@ func (q byTime) count(h plumbing.Hash) int {
 	}
 	return 0
 }
+
+// Message is what a commit says, without its signature.
+func (r *Repo) Message(ctx context.Context, sha string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", fault.New(fault.Cancelled, "read commit %s: %w", sha, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, err := r.commit(sha)
+	if err != nil {
+		return "", err
+	}
+	return c.Message, nil
+}
