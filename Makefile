@@ -17,6 +17,7 @@ REGISTRY      := v3.1.2
 PANDAS        := pandas==3.1.1
 PYARROW       := pyarrow==26.0.1
 EVIDENTLY     := evidently==0.7.23 scipy==1.17.1 numpy==2.4.6 pandas==2.3.3
+WHYLOGS       := whylogs==1.6.4 numpy==1.26.4 pandas==2.2.3 scipy==1.17.1 ipython==9.18.1 pybars3==0.9.7
 S5CMD         := v2.3.0
 TOFU          := v1.12.6
 TOFU_SUM      := h1:0VT4P8pMmGcCUnQ9JDrJ+Qg2d35Vzm4FFd/9+H7oF98=
@@ -81,7 +82,7 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test $(RACE) -vet=off -timeout 60m ./...
 
-test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry tofu evidently) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
+test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
@@ -90,6 +91,9 @@ test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW)
 
 test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidently's own over generated samples
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/engine/drift
+
+test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held against the package itself
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/format/whylogs
 
 test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanager) ## metrics, rules, dashboards and alerts, with a real Prometheus and Alertmanager (builds for minutes, once)
 	cd .ci/dashboards && GOWORK=off GOFLAGS=-mod=readonly $(GO) run . -check $(CURDIR)/templates/monitoring/grafana/dashboards/vishwa
@@ -229,6 +233,13 @@ $(TOOLS)/bin/evidently:
 	$(PYTHON) -m venv $(TOOLS)/evidently
 	$(TOOLS)/evidently/bin/pip install --quiet $(EVIDENTLY)
 	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../evidently/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
+
+# A Python that has whylogs; it wants IPython to be imported at all.
+$(TOOLS)/bin/whylogs:
+	mkdir -p $(TOOLS)/bin
+	$(PYTHON) -m venv $(TOOLS)/whylogs
+	$(TOOLS)/whylogs/bin/pip install --quiet $(WHYLOGS)
+	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../whylogs/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
 
 $(TOOLS)/bin/minio:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/minio/minio@$(MINIO)

@@ -132,9 +132,13 @@ func (g Gauge) check(c *checker, d *document, at string) {
 	if e := g.Evidently; e != nil {
 		c.path(d, at+".evidently.report", e.Report, file)
 	}
+	if w := g.Whylogs; w != nil {
+		c.path(d, at+".whylogs.profile", w.Profile, file)
+		c.path(d, at+".whylogs.reference", w.Reference, file)
+	}
 }
 
-var namesOfGauges = []string{"prometheus", "evidently"}
+var namesOfGauges = []string{"prometheus", "evidently", "whylogs"}
 
 func (r *Retrain) check(c *checker, d *document) {
 	if r == nil {

@@ -136,6 +136,18 @@ type Gauge struct {
 	Prometheus *PrometheusGauge `json:"prometheus,omitempty" part:"placement"`
 	// Evidently reads a report that Evidently 0.7 wrote as JSON.
 	Evidently *EvidentlyGauge `json:"evidently,omitempty" part:"placement"`
+	// Whylogs compares two profiles that whylogs 1 wrote.
+	Whylogs *WhylogsGauge `json:"whylogs,omitempty" part:"placement"`
+}
+
+// WhylogsGauge is two profiles, compared as whylogs does it: Kolmogorov-Smirnov over the quantile sketches of each column of numbers.
+type WhylogsGauge struct {
+	// Profile is of what is served now, a file of the repository.
+	Profile string `json:"profile" jsonschema:"required" part:"placement"`
+	// Reference is of what the model was trained on, a file of the repository.
+	Reference string `json:"reference" jsonschema:"required" part:"placement"`
+	// Threshold is the p-value below which a column has drifted.
+	Threshold *float64 `json:"threshold,omitempty" jsonschema:"minimum=0,maximum=1,default=0.05" part:"placement"`
 }
 
 // PrometheusGauge is a query whose answer is one number.

@@ -301,3 +301,12 @@ func pelzGood(n, d float64) float64 {
 	sum := root * (k0/z + k1/(6*z4*math.Sqrt(n)) + k2/(72*z7*n) + k3/(6480*z6*z4*n*math.Sqrt(n)))
 	return sum + root*(-pi2*k2b/(36*z2*z*n)+pi2*k3b/(216*z6*n*math.Sqrt(n)))
 }
+
+// KolmogorovTail is the chance that n values of one distribution stray further than d from it: scipy's
+// kstwo.sf. NaN where there is no value.
+func KolmogorovTail(n int, d float64) float64 {
+	if n < 1 || math.IsNaN(d) {
+		return math.NaN()
+	}
+	return kolmogorovTail(n, d)
+}

@@ -376,6 +376,8 @@ func gaugeNames(g schemas.Gauge) (kind, what string) {
 		return "prometheus", g.Prometheus.Query
 	case g.Evidently != nil:
 		return "evidently", g.Evidently.Report
+	case g.Whylogs != nil:
+		return "whylogs", g.Whylogs.Profile
 	}
 	return "", ""
 }
