@@ -91,7 +91,7 @@ type ManagedRepository struct {
 	branches  []string
 	carried   map[string]string // branch -> revision that was carried out last
 	schedules map[string][]string
-	sources   map[string]map[schemas.Ref]string    // branch -> dataset -> when it is looked at
+	sources   map[string]map[schemas.Ref]watched   // branch -> dataset -> when it is looked at
 	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
 	monitors  map[string]map[schemas.Ref]string    // branch -> monitor -> when it measures
 	measured  map[string]map[schemas.Ref]time.Time // branch -> monitor -> when this process did, though nothing was news
@@ -121,7 +121,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 		return nil, err
 	}
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
-		sources: map[string]map[schemas.Ref]string{}, looked: map[string]map[schemas.Ref]time.Time{},
+		sources: map[string]map[schemas.Ref]watched{}, looked: map[string]map[schemas.Ref]time.Time{},
 		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}, ending: map[string]bool{},
 		calendars: map[string]bool{}, proposed: map[string]time.Time{}}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
@@ -395,8 +395,8 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 		}
 	}
 	sources := refreshing(in)
-	for _, expr := range sources {
-		seen[expr] = true
+	for _, of := range sources {
+		seen[of.schedule] = true
 	}
 	delete(seen, "")
 	monitors := watching(in)

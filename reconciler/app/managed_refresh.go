@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/controller"
@@ -27,16 +29,22 @@ type Refreshing struct {
 	Consider bool
 }
 
+// watched is what is looked at on schedule.
+type watched struct {
+	schedule string
+	source   schemas.DataSource // of a dataset
+}
+
 // refreshing lists the datasets that are looked at on schedule; the images of all declarations are the project's.
-func refreshing(in *pass.Intent) map[schemas.Ref]string {
-	out := map[schemas.Ref]string{}
+func refreshing(in *pass.Intent) map[schemas.Ref]watched {
+	out := map[schemas.Ref]watched{}
 	if in.Project != nil && in.Project.Images.Schedule != "" {
-		out[schemas.ProjectRef] = in.Project.Images.Schedule
+		out[schemas.ProjectRef] = watched{schedule: in.Project.Images.Schedule}
 	}
 	for _, d := range in.Decls {
 		if spec, ok := d.Spec.(schemas.Data); ok {
 			if src := spec.Data().Source; src.Mutable() && src.Refresh != nil && src.Refresh.Schedule != "" {
-				out[d.Ref()] = src.Refresh.Schedule
+				out[d.Ref()] = watched{src.Refresh.Schedule, src}
 			}
 		}
 	}
@@ -52,12 +60,48 @@ func (s *ManagedRepository) due(branch string) map[schemas.Ref]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, out := s.o.Env.Now(), map[schemas.Ref]bool{}
-	for ref, expr := range s.sources[branch] {
-		if controller.Due(expr, s.looked[branch][ref], now) {
+	for ref, of := range s.sources[branch] {
+		if controller.Due(of.schedule, s.looked[branch][ref], now) {
 			out[ref] = true
 		}
 	}
 	return out
+}
+
+// Notice has sources that hints are about looked at with the next pass: those of a bucket by its name
+// and key, all others by a hint that names none.
+func (s *ManagedRepository) Notice(hints []controller.Hint) (branches []string) {
+	if s.o.Refresh.Off {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for branch, all := range s.sources {
+		found := false
+		for ref, of := range all {
+			if ref != schemas.ProjectRef && slices.ContainsFunc(hints, func(h controller.Hint) bool { return hinted(of.source, h) }) {
+				delete(s.looked[branch], ref)
+				found = true
+			}
+		}
+		if found {
+			branches = append(branches, branch)
+		}
+	}
+	slices.Sort(branches)
+	return branches
+}
+
+// hinted tells whether a hint is about a source.
+func hinted(src schemas.DataSource, h controller.Hint) bool {
+	if h == (controller.Hint{}) {
+		return true
+	}
+	if src.S3 == nil {
+		return false
+	}
+	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(src.S3.URL, "s3://"), "/")
+	return bucket == h.Bucket && strings.HasPrefix(h.Key, prefix)
 }
 
 // refresh looks at what is due, and tells whether the branch itself was moved, and what

@@ -253,8 +253,28 @@ func (t *tally) wait(d time.Duration) int {
 	return t.left
 }
 
-// secrets are those that webhooks are signed with, the present one first.
-func (c *Controller) secrets() (out [][]byte, err error) {
+// doorSecrets are what webhooks are known by.
+type doorSecrets struct {
+	github        [][]byte // the present one first
+	token, mlflow []byte   // of notifications
+}
+
+func (c *Controller) secrets() (s doorSecrets, err error) {
+	if s.github, err = c.githubSecrets(); err != nil {
+		return s, err
+	}
+	for into, of := range map[*[]byte]*config.Secret{&s.token: c.config.Notifications.Token, &s.mlflow: c.config.Notifications.MLflow} {
+		if of == nil {
+			continue
+		}
+		if *into, err = of.Read(c.lookup); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (c *Controller) githubSecrets() (out [][]byte, err error) {
 	if !c.config.Webhooks() {
 		for _, r := range c.config.Repositories {
 			if r.GitHub != nil && !c.config.Webhook.Off {

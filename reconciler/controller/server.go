@@ -122,12 +122,13 @@ func (c *Controller) health(mux *http.ServeMux, _ *connectionLimiter) {
 	mux.Handle("GET /metrics", c.metrics.Handler())
 }
 
-// webhooks serves those that are signed with secrets.
-func (c *Controller) webhooks(secrets [][]byte) func(*http.ServeMux, *connectionLimiter) {
+// webhooks serves those of GitHub, and the notifications of others, as far as there are secrets.
+func (c *Controller) webhooks(s doorSecrets) func(*http.ServeMux, *connectionLimiter) {
 	return func(mux *http.ServeMux, crowd *connectionLimiter) {
-		if len(secrets) > 0 {
-			mux.Handle("/webhooks/github", c.hook(secrets, crowd))
+		if len(s.github) > 0 {
+			mux.Handle("/webhooks/github", c.hook(s.github, crowd))
 		}
+		c.notices(s.token, s.mlflow, crowd).routes(mux)
 	}
 }
 
@@ -140,7 +141,7 @@ type entrance struct {
 }
 
 // listen takes the addresses, and serves nothing yet. It takes all or none.
-func (c *Controller) listen(secrets [][]byte) ([]entrance, error) {
+func (c *Controller) listen(secrets doorSecrets) ([]entrance, error) {
 	hooks := c.webhooks(secrets)
 	all := []entrance{{field: "listen", address: c.config.Listen, told: c.told, routes: hooks}}
 	if inner := c.config.Metrics.Listen; inner != "" {

@@ -12,6 +12,7 @@ const maxAsks = 1000
 type triggers struct {
 	asks  map[item][]string // passes, by these triggers
 	looks []string          // looks, by these triggers
+	hints []Hint            // where others say that something changed
 	look  bool
 	sweep bool
 }

@@ -41,6 +41,8 @@ type worker struct {
 	opening, sweeping       bool
 	again                   bool // a sweep was asked for during the last one
 	openAt, pollAt, sweepAt time.Time
+	hints                   []Hint                                  // that were not looked after yet
+	noticeAt, noticed       time.Time                               // when they are, and when some last led to a pass
 	tries                   struct{ open, look, sweep, attend int } // that failed in a row
 	depth                   int                                     // as last told to the metrics
 	ours                    atomic.Bool                             // among replicas: this one works on it
@@ -132,6 +134,7 @@ func (w *worker) step(ctx context.Context) time.Duration {
 			w.agenda.ask(item{branch: b}, id)
 		}
 		soonest(first)
+		soonest(w.notice(now))
 		if !now.Before(w.pollAt) {
 			w.agenda.wantLook(w.c.id())
 			w.pollAt = now.Add(w.c.spread(w.c.config.Poll))
@@ -175,6 +178,9 @@ func (w *worker) queueTriggers(m triggers) {
 	}
 	if m.look {
 		w.agenda.wantLook(m.looks...)
+	}
+	if len(m.hints) > 0 {
+		w.hints = withHints(w.hints, m.hints)
 	}
 	if m.sweep {
 		w.sweepAt, w.again = time.Time{}, w.sweeping

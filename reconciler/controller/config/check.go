@@ -53,6 +53,8 @@ func (d *decoder) check(doc *Document) {
 	d.secret("spec.sealKey", c.SealKey)
 	d.secret("spec.webhook.secret", c.Webhook.Secret)
 	d.secret("spec.webhook.previous", c.Webhook.Previous)
+	d.secret("spec.notifications.token", c.Notifications.Token)
+	d.secret("spec.notifications.mlflow", c.Notifications.MLflow)
 	if c.Webhook.Previous != nil && c.Webhook.Secret == nil {
 		d.problem("spec.webhook.previous", "there is no secret after it; give webhook.secret")
 	}

@@ -24,6 +24,8 @@ type Spec struct {
 	Metrics Metrics `yaml:"metrics"`
 	// Webhook says how webhooks are known to be GitHub's.
 	Webhook Webhook `yaml:"webhook"`
+	// Notifications says how what stores and trackers send is known to be theirs. One leads to a look at sources that have a refresh schedule, before their time.
+	Notifications Notifications `yaml:"notifications"`
 	// Poll is how often each repository is looked at, with one ls-remote. The default is 60s.
 	Poll time.Duration `yaml:"poll"`
 	// Sweep is how often each forge is asked for open pull requests and their remarks: what refs do not show. The default is 10m.
@@ -149,6 +151,14 @@ type Webhook struct {
 	Previous *Secret `yaml:"previous"`
 }
 
+// Notifications says how what stores and trackers send is known to be theirs.
+type Notifications struct {
+	// Token is what notifications of a bucket carry at /webhooks/bucket, as Authorization: Bearer TOKEN. Without it, none are taken.
+	Token *Secret `yaml:"token"`
+	// MLflow is the secret that MLflow signs its webhooks with, for /webhooks/mlflow. Without it, none are taken.
+	MLflow *Secret `yaml:"mlflow"`
+}
+
 // Lease is how controllers of the same repository take turns.
 type Lease struct {
 	// Duration is after how long the lease of a controller that has ended is taken over. The default is 60s.
@@ -201,7 +211,7 @@ type Repository struct {
 	GitHub *GitHub `yaml:"github"`
 	// Pass lists variables of the controller's environment that runs of pull requests, and Terraform plans as far as their base lists them in planPass, may see. The default is none.
 	Pass []string `yaml:"pass"`
-	// Allow lists the private hosts and networks (names, addresses, CIDRs) that datasets may be read from over HTTP or by a declared S3 endpoint, and pull requests' own remotes with the controller's S3 credentials. Without it, there are none.
+	// Allow lists the private hosts and networks (names, addresses, CIDRs) that datasets may be read from over HTTP, by a declared S3 endpoint or from brokers of Kafka, and pull requests' own remotes with the controller's S3 credentials. Without it, there are none.
 	Allow []string `yaml:"allow"`
 }
 
@@ -297,7 +307,7 @@ func (c *Spec) rooted(dir string) {
 
 // secrets are those that the file names.
 func (c *Spec) secrets() (all []*Secret) {
-	all = []*Secret{c.KeyPassword, c.SealKey, c.Webhook.Secret, c.Webhook.Previous}
+	all = []*Secret{c.KeyPassword, c.SealKey, c.Webhook.Secret, c.Webhook.Previous, c.Notifications.Token, c.Notifications.MLflow}
 	for _, r := range c.Repositories {
 		if r.GitHub != nil {
 			all = append(all, r.GitHub.Token)

@@ -34,6 +34,8 @@ func (d *decoder) found(c Spec) {
 			d.secretFile(path+".alertmanager.token", a.Alertmanager.Token)
 		}
 	}
+	d.secretFile("spec.notifications.token", c.Notifications.Token)
+	d.secretFile("spec.notifications.mlflow", c.Notifications.MLflow)
 	for i, r := range c.Repositories {
 		path := join("spec.repositories", strconv.Itoa(i))
 		if r.Path != "" {
