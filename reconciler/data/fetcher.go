@@ -174,6 +174,10 @@ func (b *bringing) about(p port.DataPointer, err error) error {
 	for i, s := range b.from {
 		names[i] = s.name
 	}
+	if p.NoPush {
+		return fault.WithHint(fmt.Errorf("%s: %w (looked in %s), and no push sends it, as the file says", p.File, err, strings.Join(names, ", ")),
+			"add the data anew, without push: false or cache: false, where it is, and push it from there: vishwa data push %s", p.Path)
+	}
 	return fault.WithHint(fmt.Errorf("%s: %w (looked in %s)", p.File, err, strings.Join(names, ", ")), "push it from where it was added: vishwa data push %s", p.Path)
 }
 

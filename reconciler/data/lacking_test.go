@@ -6,10 +6,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -63,5 +65,51 @@ func TestWhatIsMissingStopsNothingElse(t *testing.T) {
 	}
 	if m, err = w.Fetch(t.Context(), "", nil); !errors.As(err, &lacking) || m.Objects != 1 {
 		t.Errorf("fetch: %d objects, %v; want b", m.Objects, err)
+	}
+}
+
+// TestWhatIsNotPushedByDeclarationIsNotAskedForByAPush: who fetches what its file holds back is
+// told so, and how it comes about, and not to push it; of others they are told as ever.
+func TestWhatIsNotPushedByDeclarationIsNotAskedForByAPush(t *testing.T) {
+	root, rem, home := t.TempDir(), t.TempDir(), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, ".dvc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(".dvc/config", "[core]\n    remote = s\n['remote \"s\"']\n    url = "+rem+"\n")
+	put("mine.dvc", "outs:\n- md5: 00000000000000000000000000000001\n  size: 1\n  hash: md5\n  path: mine\n  push: false\n")
+	put("dvc.yaml", "stages:\n  fit:\n    cmd: fit\n    outs:\n    - fitted:\n        push: false\n")
+	put("dvc.lock", "schema: '2.0'\nstages:\n  fit:\n    cmd: fit\n    outs:\n    - path: fitted\n      md5: 00000000000000000000000000000002\n      hash: md5\n      size: 1\n")
+	put("theirs.dvc", "outs:\n- md5: 00000000000000000000000000000003\n  size: 1\n  hash: md5\n  path: theirs\n")
+	w, err := Open(root, Options{Env: port.Env{Now: time.Now, Lookup: func(n string) (string, bool) { return home, n == "HOME" }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		targets   []string
+		says, way string
+		push      bool
+	}{
+		{[]string{"mine"}, "mine is not pushed, as mine.dvc says (push: false)", "take push: false out of mine.dvc", false},
+		{[]string{"fitted"}, "fitted is not pushed, as dvc.yaml says (push: false)", "dvc repro fit", false},
+		{[]string{"theirs"}, "theirs", "push them from where they were added", true},
+		{[]string{"mine", "theirs"}, "mine is not pushed", "of the others: push them", true},
+	} {
+		var at []string
+		for _, name := range c.targets {
+			at = append(at, filepath.Join(root, name))
+		}
+		_, err := w.Fetch(t.Context(), "", at)
+		if fault.Of(err) != fault.Missing || err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(fault.HintOf(err), c.way) {
+			t.Errorf("%v: %v; %s", c.targets, err, fault.HintOf(err))
+		}
+		if strings.Contains(fault.HintOf(err), "push them from where") != c.push {
+			t.Errorf("%v: it advises %q", c.targets, fault.HintOf(err))
+		}
 	}
 }

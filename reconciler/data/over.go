@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 
@@ -144,6 +145,9 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 		m, err := w.transfer(ctx, l, by[l], what)
 		all.Objects, all.Bytes, all.Present = all.Objects+m.Objects, all.Bytes+m.Bytes, all.Present+m.Present
 		var some *transfer.MissingError
+		if errors.As(err, &some) {
+			err = heldBack(err, some, by[l])
+		}
 		switch {
 		case errors.As(err, &some) && lacking == nil:
 			lacking = err
@@ -157,6 +161,40 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 		return all, alone.told()
 	}
 	return all, errors.Join(lacking, alone.told())
+}
+
+// heldBack is err with what is to be done about outputs that nobody has pushed because their
+// file says so: asking for a push would be no way out.
+func heldBack(err error, lacking *transfer.MissingError, outs []Output) error {
+	var said, ways []string
+	others := slices.Clone(lacking.OIDs)
+	for _, o := range outs {
+		its := func(oid dvc.OID) bool { return oid == o.Out.OID || strings.HasPrefix(lacking.Paths[oid], o.Path+"/") }
+		if o.Out.NoPush && slices.ContainsFunc(lacking.OIDs, its) {
+			others = slices.DeleteFunc(others, its)
+			says := o.File
+			if o.Stage != "" { // the lock says nothing of it
+				says = path.Join(path.Dir(o.File), "dvc.yaml")
+			}
+			said = append(said, fmt.Sprintf("%s is not pushed, as %s says (push: false)", o.Path, says))
+			ways = append(ways, remake(o.Path, o.File, o.Stage))
+		}
+	}
+	if len(said) == 0 {
+		return err
+	}
+	if len(others) > 0 {
+		ways = append(ways, "of the others: "+fault.HintOf(err))
+	}
+	return fault.WithHint(fault.New(fault.Missing, "%w; %s", err, strings.Join(said, "; ")), "%s", strings.Join(ways, "; "))
+}
+
+// remake is how data comes about that no push sends.
+func remake(at, file, stage string) string {
+	if stage != "" {
+		return fmt.Sprintf("make %s here: dvc repro %s", at, stage)
+	}
+	return fmt.Sprintf("make %s here by the step that made it (vishwa apply, where a Transform or a Training declares that), or take push: false out of %s where it was added, and push it from there", at, file)
 }
 
 // meant lists the outputs of the work tree, and of the revisions that are meant.

@@ -4,6 +4,7 @@ package pass
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -137,7 +138,7 @@ func (h *Reconciler) clean(ctx context.Context) (port.Revision, *Intent, error) 
 	if err != nil {
 		return rev, nil, err
 	}
-	way := "commit it or put it aside (git stash); vishwa plan previews it as it is"
+	way := "commit it or put it aside (git stash); vishwa plan previews it as it is" + h.unwatched(ctx)
 	if treeErr != nil {
 		return rev, nil, fault.WithHint(fault.New(fault.Invalid, "apply acts on a commit, and the work tree differs from it: %w", treeErr), "%s", way)
 	}
@@ -145,6 +146,25 @@ func (h *Reconciler) clean(ctx context.Context) (port.Revision, *Intent, error) 
 		return rev, nil, fault.WithHint(fault.New(fault.Conflict, "apply acts on a commit, and the work tree differs from it in %s", strings.Join(d, ", ")), "%s", way)
 	}
 	return rev, in, h.unaltered(ctx, in)
+}
+
+// unwatched is what to do, besides, about files that differ and that git status does not show.
+func (h *Reconciler) unwatched(ctx context.Context) string {
+	if h.Unwatched == nil {
+		return ""
+	}
+	names, err := h.Unwatched(ctx)
+	if err != nil || len(names) == 0 {
+		return "" // it is said besides what is wrong, and only where it is known
+	}
+	const most = 3
+	more := ""
+	if len(names) > most {
+		more = " (git ls-files -v lists all of them)"
+	}
+	names = names[:min(len(names), most)]
+	return fmt.Sprintf("; git status does not show changes of %s%s: git update-index --no-skip-worktree FILE, then git update-index --no-assume-unchanged FILE",
+		strings.Join(names, ", "), more)
 }
 
 func (h *Reconciler) kit(p plan.Plan, d *stepServices) execute.Config {

@@ -21,9 +21,12 @@ type Reconciler struct {
 	Worktree fs.FS // nil: a bare repository
 	// Watch is Worktree again, and a question about all that was read of it: does a
 	// revision hold the same bytes? Without it, both are read whole.
-	Watch  func() (tree fs.FS, same func(ctx context.Context, sha string) (bool, error))
-	Runner port.Runner
-	Signer ModelSigner
+	Watch func() (tree fs.FS, same func(ctx context.Context, sha string) (bool, error))
+	// Unwatched are the files of the work tree whose changes Git was told not to show; nil:
+	// nobody can tell.
+	Unwatched func(ctx context.Context) ([]string, error)
+	Runner    port.Runner
+	Signer    ModelSigner
 	// Data has the data that pointers name.
 	Data port.DataFetcher
 	// WorkData tells how data that pointers name stands in the work tree; nil: there is none.

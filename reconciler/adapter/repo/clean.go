@@ -134,6 +134,27 @@ func skipped(out []byte) map[string]bool {
 	return names
 }
 
+// Unwatched are the files whose changes git status does not show: those that git update-index
+// marked skip-worktree (git-ls-files(1), tag S) or assume-unchanged (a tag in lower case).
+func (r *Repo) Unwatched(ctx context.Context) (names []string, err error) {
+	if r.place.Own == nil || r.root == nil {
+		return nil, nil
+	}
+	if sparse, err := r.sparse(ctx); err != nil || sparse {
+		return nil, err // there the mark says that a file is left out
+	}
+	out, err := r.place.Own.Ask(ctx, nil, "ls-files", "-v", "-z")
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range nulled(out) {
+		if tag, name, ok := strings.Cut(line, " "); ok && (tag == "S" || tag != strings.ToUpper(tag)) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 func nulled(out []byte) []string {
 	return slices.DeleteFunc(strings.Split(string(out), "\x00"), func(s string) bool { return s == "" })
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -241,4 +242,31 @@ func TestRepositoriesWithinHaveNoFiles(t *testing.T) {
 	}
 	_, err = fs.ReadFile(r.Worktree(), "lib/sub/vishwa.yaml")
 	wantFault(t, err, fault.Invalid, "a Git repository of its own")
+}
+
+// TestFilesThatGitDoesNotWatchAreNamed: those that git update-index marked in either way, and
+// none in a sparse checkout, where the mark says that a file is left out.
+func TestFilesThatGitDoesNotWatchAreNamed(t *testing.T) {
+	dir := newRepo(t)
+	for _, name := range []string{"skipped", "assumed", "both", "watched"} {
+		write(t, dir, name, name)
+	}
+	git(t, dir, "add", ".")
+	git(t, dir, "commit", "-q", "-m", "files")
+	git(t, dir, "update-index", "--skip-worktree", "skipped", "both")
+	git(t, dir, "update-index", "--assume-unchanged", "assumed", "both")
+	got, err := openRepo(t, dir).Unwatched(t.Context())
+	if want := []string{"assumed", "both", "skipped"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+	for _, mark := range []string{"--no-skip-worktree", "--no-assume-unchanged"} { // git takes one of them at a time
+		git(t, dir, "update-index", mark, "skipped", "both", "assumed")
+	}
+	if got, err = openRepo(t, dir).Unwatched(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("unmarked: %q, %v", got, err)
+	}
+	git(t, dir, "sparse-checkout", "set", "--no-cone", "/watched")
+	if got, err = openRepo(t, dir).Unwatched(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("sparse: %q, %v", got, err)
+	}
 }
