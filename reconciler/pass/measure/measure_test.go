@@ -36,6 +36,7 @@ func TestWindowsThatAreMeasuredAtOnceLoseNoProposal(t *testing.T) {
 	}
 	all := book{}
 	b := &Bench{Reconciler: &pass.Reconciler{}}
+	b.Now = func() time.Time { return noon }
 	b.Ledger = all
 	one, other, third := window("one"), window("other"), window("third") // each was read before any is recorded
 	ctx := t.Context()
