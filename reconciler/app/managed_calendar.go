@@ -6,6 +6,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -65,6 +66,10 @@ func (s *ManagedRepository) calendar(ctx context.Context, branch string) (notes 
 	if err != nil {
 		return nil, err
 	}
+	p := &Proposer{
+		Repo: h.Repo, Base: rev.Branch, Head: rev.SHA, Dir: filepath.Join(h.Paths.State, "retrain-scheduled", filepath.FromSlash(rev.Branch)),
+		Sign: h.Keys.SSH, Tip: s.tip, Move: s.move, Push: true, Facts: facts,
+	}
 	var failed []error
 	for _, d := range byCalendar(in) {
 		trained := trainedLast(facts, d.Ref())
@@ -72,7 +77,10 @@ func (s *ManagedRepository) calendar(ctx context.Context, branch string) (notes 
 		if trained.IsZero() || !came || s.wasProposed(branch, d.Ref(), due) {
 			continue // what was never trained is trained by the pass itself
 		}
-		note, err := s.proposeDue(ctx, h, rev, in, &d, templates.CalendarText{Training: d.Ref(), Due: due, Trained: trained})
+		note, err := s.proposeDue(ctx, h, p, in, &d, templates.CalendarText{Training: d.Ref(), Due: due, Trained: trained})
+		if none := (Needless{}); errors.As(err, &none) {
+			note, err = fmt.Sprintf("%s was due to be trained again by its schedule. No retraining is proposed: %s.", d.Ref(), none.Why), nil
+		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("propose to train %s again: %w", d.Ref(), err))
 			continue
@@ -99,23 +107,19 @@ func (s *ManagedRepository) noteProposed(branch string, ref schemas.Ref, due tim
 
 // proposeDue proposes one training. What a monitor has proposed and is open says the same, and
 // nobody is asked twice at once.
-func (s *ManagedRepository) proposeDue(ctx context.Context, h *Repository, rev port.Revision, in *pass.Intent, training *schemas.Declaration, text templates.CalendarText) (string, error) {
+func (s *ManagedRepository) proposeDue(ctx context.Context, h *Repository, p *Proposer, in *pass.Intent, training *schemas.Declaration, text templates.CalendarText) (string, error) {
 	if s.o.Forge != nil {
-		open, err := s.o.Forge.Open(ctx, rev.Branch)
+		open, err := s.o.Forge.Open(ctx, p.Base)
 		if err != nil {
 			return "", err
 		}
 		for _, p := range open {
-			if !p.Fork && p.Head == Retrainings+rev.Branch+"/"+training.Metadata.Name {
+			if !p.Fork && p.Head == Retrainings+p.Base+"/"+training.Metadata.Name {
 				return "", nil
 			}
 		}
 	}
-	p := &Proposer{
-		Repo: h.Repo, Base: rev.Branch, Head: rev.SHA, Dir: filepath.Join(h.Paths.State, "retrain-scheduled", filepath.FromSlash(rev.Branch)),
-		Sign: h.Keys.SSH, Tip: s.tip, Move: s.move, Push: true,
-	}
-	branch := Calendars + rev.Branch + "/" + training.Metadata.Name
+	branch := Calendars + p.Base + "/" + training.Metadata.Name
 	was, err := p.Tip(ctx, branch)
 	if err != nil {
 		return "", err
@@ -136,7 +140,7 @@ func (s *ManagedRepository) proposeDue(ctx context.Context, h *Repository, rev p
 	}
 	number := 0
 	if ask := s.propose(); ask != nil {
-		if number, _, err = ask(ctx, port.Proposal{Base: rev.Branch, Head: branch, SHA: sha, Title: text.Subject(), Body: text.Body()}); err != nil {
+		if number, _, err = ask(ctx, port.Proposal{Base: p.Base, Head: branch, SHA: sha, Title: text.Subject(), Body: text.Body()}); err != nil {
 			return "", err
 		}
 		if number == 0 { // people said no to this time of the schedule
@@ -181,7 +185,7 @@ func (p *Proposer) due(ctx context.Context, in *pass.Intent, training *schemas.D
 		maps.Copy(files, moved)
 	}
 	if len(files) == 0 {
-		next, err := nextRound(in, training, text.Reason(), files)
+		next, err := p.nextRound(in, training, text.Reason(), files)
 		if err != nil {
 			return "", err
 		}

@@ -120,10 +120,7 @@ func (r *retraining) commit(ctx context.Context, training *schemas.Declaration, 
 		maps.Copy(files, moved)
 	}
 	if len(files) == 0 {
-		if why := watch.Repeats(r.Facts, training.Ref()); why != "" {
-			return "", Needless{why}
-		}
-		next, err := nextRound(r.in, training, watch.Reason(r.text.Evidence, r.text.Entry), files)
+		next, err := r.nextRound(r.in, training, watch.Reason(r.text.Evidence, r.text.Entry), files)
 		if err != nil {
 			return "", err
 		}
@@ -132,9 +129,13 @@ func (r *retraining) commit(ctx context.Context, training *schemas.Declaration, 
 	return r.Repo.Write(ctx, repo.CommitDraft{Parent: r.Head, Files: files, Message: r.text.Message(), Time: r.at, Sign: r.Sign})
 }
 
-// nextRound puts the training's file with its next round into files.
-func nextRound(in *pass.Intent, training *schemas.Declaration, reason string, files map[string][]byte) (schemas.Round, error) {
+// nextRound puts the training's file with its next round into files. It is Needless where another
+// round is known to give the same model.
+func (p *Proposer) nextRound(in *pass.Intent, training *schemas.Declaration, reason string, files map[string][]byte) (schemas.Round, error) {
 	next := schemas.Round{Number: 1, Reason: reason}
+	if why := watch.Repeats(p.Facts, training.Ref()); why != "" {
+		return next, Needless{why}
+	}
 	raw, err := fs.ReadFile(in.Tree, training.Pos.File)
 	if err != nil {
 		return next, fault.New(fault.Internal, "read %s: %w", training.Pos.File, err)
