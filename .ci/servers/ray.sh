@@ -17,6 +17,7 @@ stop() {
   kill -TERM -- "-$head" 2>/dev/null || true
   for _ in $(seq 20); do kill -0 -- "-$head" 2>/dev/null || break; sleep 0.5; done
   kill -KILL -- "-$head" 2>/dev/null || true
+  wait "$head" 2>/dev/null || true
   rm -rf "$dir" "$dir.log"
 }
 trap stop EXIT

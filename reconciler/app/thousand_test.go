@@ -25,12 +25,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	launching "github.com/vishwaops/vishwa/reconciler/adapter/launcher"
 	"github.com/vishwaops/vishwa/reconciler/adapter/launcher/service"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -56,8 +58,24 @@ func (l lendingFolder) Lend(_ context.Context, loan port.Loan) (port.Grant, erro
 	return g, nil
 }
 
-// thousand begins a thousand runs on a Ray cluster, and waits for all of them until its input ends.
-func thousand(url, dir string) int {
+// sleeping begins in place of each worker what does nothing for long.
+type sleeping struct{ port.Launcher }
+
+func (l sleeping) Launch(ctx context.Context, task port.Task) (port.TaskID, error) {
+	task.Command = []string{"/bin/sh", "-c", "exec sleep 3600"}
+	return l.Launcher.Launch(ctx, task)
+}
+
+func (l sleeping) Known(ctx context.Context, id port.TaskID) (port.TaskStatus, bool) {
+	return l.Launcher.(port.Watcher).Known(ctx, id)
+}
+
+// pods is an image that the double of a cluster has.
+const pods = "registry.example.com/python@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"
+
+// thousand begins a thousand runs on a Ray cluster, or on the one of a kubeconfig, and waits for
+// all of them until its input ends.
+func thousand(at, dir string) int {
 	err := func() error {
 		kept, err := store.Dir(filepath.Join(dir, "store"))
 		if err != nil {
@@ -67,19 +85,27 @@ func thousand(url, dir string) int {
 		if err != nil {
 			return err
 		}
-		env := port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }}
+		env := port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(name string) (string, bool) { return at, name == "KUBECONFIG" }}
 		key, err := seal.KeyOf(bytes.Repeat([]byte("k"), 32))
 		if err != nil {
 			return err
 		}
-		l := service.Ray(schemas.RayRunner{URL: url}, service.Options{Env: env})
+		l, image := service.Ray(schemas.RayRunner{URL: at}, service.Options{Env: env}), ""
+		if filepath.IsAbs(at) {
+			image = pods
+			on, err := launching.Kubernetes(launching.KubernetesOptions{Cluster: schemas.Cluster{Namespace: kubetest.Namespace}, Env: env, ClusterOptions: launching.ClusterOptions{Owner: "bench"}})
+			if err != nil {
+				return err
+			}
+			l = sleeping{on}
+		}
 		r := runner.Remote(runner.RemoteConfig{Name: "ray", Launcher: l, Env: env, Store: kept, Dir: filepath.Join(dir, "runs"), Seal: key, Owner: "bench", Brought: true,
 			Shelf: lendingFolder{shelf, filepath.Join(dir, "store")}, Object: store.Key})
 		jobs := make([]port.Job, 1000)
 		var begins errgroup.Group
 		begins.SetLimit(16)
 		for i := range jobs {
-			jobs[i] = port.Job{Key: digest.Of(fmt.Append(nil, i)), Ref: schemas.Ref{Kind: schemas.KindTraining, Name: fmt.Sprint("t", i)}, Command: []string{"true"}}
+			jobs[i] = port.Job{Key: digest.Of(fmt.Append(nil, i)), Ref: schemas.Ref{Kind: schemas.KindTraining, Name: fmt.Sprint("t", i)}, Command: []string{"true"}, RunsOn: schemas.RunsOn{Image: image}}
 			begins.Go(func() error { _, err := r.Start(context.Background(), jobs[i]); return err })
 		}
 		if err := begins.Wait(); err != nil {
@@ -100,10 +126,13 @@ func thousand(url, dir string) int {
 		var told atomic.Int64
 		for _, job := range jobs {
 			waits.Go(func() error {
-				for first := true; ; first = false {
-					run, err := r.Wait(ctx, job.Key, port.Running, 0)
+				for first, seen := true, port.Waiting; ; first = first && seen == port.Waiting {
+					run, err := r.Wait(ctx, job.Key, seen, 0)
 					if ctx.Err() != nil {
 						return nil
+					}
+					if err == nil && seen == port.Waiting && run.State == port.Waiting { // its pod is on its way
+						continue
 					}
 					if err != nil || run.State != port.Running {
 						return fmt.Errorf("%s stands as %+v: %w", job.Ref, run, err)
@@ -111,6 +140,7 @@ func thousand(url, dir string) int {
 					if _, err := r.Logs(ctx, job.Key, 0); err != nil && ctx.Err() == nil {
 						return err
 					}
+					seen = port.Running
 					if first {
 						told.Add(1)
 					}
@@ -161,11 +191,26 @@ func endless(asked *atomic.Int64) http.Handler {
 
 // BenchmarkThousandRuns has a process of its own wait for a thousand runs of a Ray cluster that this one plays.
 func BenchmarkThousandRuns(b *testing.B) {
-	for b.Loop() {
+	thousandRuns(b, func() (string, func() int64) {
 		var asked atomic.Int64
 		head := httptest.NewServer(endless(&asked))
 		b.Cleanup(head.Close)
-		cmd := exec.CommandContext(b.Context(), "/proc/self/exe", "thousand", head.URL, b.TempDir())
+		return head.URL, asked.Load
+	})
+}
+
+// BenchmarkThousandJobs is the same of a Kubernetes cluster that this process plays, with a process for each pod.
+func BenchmarkThousandJobs(b *testing.B) {
+	thousandRuns(b, func() (string, func() int64) {
+		c := kubetest.New(b, kubetest.Options{CPU: "4000", Memory: "4000Gi", Images: []string{pods}})
+		return c.Kubeconfig(), func() int64 { return int64(c.Asked()) }
+	})
+}
+
+func thousandRuns(b *testing.B, open func() (at string, asked func() int64)) {
+	for b.Loop() {
+		at, asked := open()
+		cmd := exec.CommandContext(b.Context(), "/proc/self/exe", "thousand", at, b.TempDir())
 		cmd.Stderr = os.Stderr
 		in, err := cmd.StdinPipe()
 		if err != nil {
@@ -183,9 +228,9 @@ func BenchmarkThousandRuns(b *testing.B) {
 			b.Fatalf("it says %q, %v", line, err)
 		}
 		b.ReportMetric(time.Since(begun).Seconds(), "s/begin")
-		before := asked.Load()
+		before := asked()
 		time.Sleep(steadily) // of nothing: what is asked meanwhile is what waiting costs
-		requests := asked.Load() - before
+		requests := asked() - before
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
 		if err != nil {
 			b.Fatal(err)

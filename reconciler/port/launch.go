@@ -32,6 +32,13 @@ type Launcher interface {
 	Remove(ctx context.Context, id TaskID) error
 }
 
+// Watcher is a Launcher that hears of changes of its tasks by itself.
+type Watcher interface {
+	// Known is how a task stands that runs, without a question to the tool; false is where that
+	// is not known for sure, and the tool has to be asked.
+	Known(ctx context.Context, id TaskID) (TaskStatus, bool)
+}
+
 // TaskID names a task so that no other is taken for it.
 type TaskID struct {
 	Name string `json:"name"`

@@ -180,6 +180,29 @@ func (b *board) status(id port.TaskID) (port.TaskStatus, bool) {
 	return f.Task(), true
 }
 
+// running is how a task stands that runs, as far as everything that is followed was heard and
+// nothing of it is lost.
+func (b *board) running(id port.TaskID) (port.TaskStatus, bool) {
+	b.mu.Lock()
+	followed := b.stop != nil
+	b.mu.Unlock()
+	if !followed || b.broken() != nil {
+		return port.TaskStatus{}, false
+	}
+	s, known := b.status(id)
+	return s, known && s.Phase == port.TaskRunning
+}
+
+// leaves forgets a task that is taken away, ahead of what the cluster tells of that.
+func (b *board) leaves(id port.TaskID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if u, there := b.units[id.Name]; there && u.UID == id.UID {
+		delete(b.units, id.Name)
+		b.changed(id.Name)
+	}
+}
+
 // settling is how long a watch may be behind what the cluster answers.
 const settling = 5 * time.Second
 

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
@@ -65,4 +66,45 @@ func TestTheBoardIsSmall(t *testing.T) {
 	if n := len(l.board.units) + len(l.board.pods) + len(l.board.past) + len(l.board.refused); n != 0 {
 		t.Errorf("%d things are kept of tasks that are gone", n)
 	}
+}
+
+// TestWhatRunsIsKnownWithoutAQuestion: while it is watched, and only then: not while the cluster
+// is away, nor of a task that somebody deleted, nor of another's uid.
+func TestWhatRunsIsKnownWithoutAQuestion(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+	l := on(t, c, schemas.KubernetesRunner{})
+	task := aTask("known", "exec sleep 1000")
+	id := launch(t, l, task)
+	until(t, l, id, func(s port.TaskStatus) bool { return s.Phase == port.TaskRunning })
+	known := func() bool {
+		s, known := l.(port.Watcher).Known(t.Context(), id)
+		return known && s.Phase == port.TaskRunning
+	}
+	becomes := func(want bool, when string) {
+		t.Helper()
+		for late := time.Now().Add(time.Minute); known() != want; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(late) {
+				t.Fatalf("%s: known is %t", when, !want)
+			}
+		}
+	}
+	becomes(true, "it runs")
+	before := c.Asked()
+	for range 100 {
+		becomes(true, "it goes on")
+	}
+	if n := c.Asked() - before; n > 20 {
+		t.Errorf("a hundred looks are %d questions", n)
+	}
+	if _, known := l.(port.Watcher).Known(t.Context(), port.TaskID{Name: id.Name, UID: "another", Tool: id.Tool}); known {
+		t.Error("another of its name is known")
+	}
+	end := c.Outage()
+	becomes(false, "the cluster is away")
+	end()
+	until(t, l, id, func(s port.TaskStatus) bool { return s.Phase == port.TaskRunning })
+	becomes(true, "it is back")
+	c.Delete("jobs", id.Name)
+	becomes(false, "somebody deleted it")
 }

@@ -50,6 +50,15 @@ func (c *cluster) find(ctx context.Context, id port.TaskID) (status.Unit, error)
 	return status.Unit{}, fault.New(fault.Missing, "task %s is missing: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
 }
 
+// Known is how a task stands that runs and is watched: nothing has come of it that the watch
+// would not have told, and a thousand runs are no thousand questions.
+func (c *cluster) Known(ctx context.Context, id port.TaskID) (port.TaskStatus, bool) {
+	if tool, err := c.KnownUID(ctx); err != nil || tool != id.Tool {
+		return port.TaskStatus{}, false
+	}
+	return c.board.running(id)
+}
+
 func (c *cluster) Observe(ctx context.Context, id port.TaskID) (port.TaskStatus, error) {
 	u, err := c.present(ctx, id)
 	if err != nil {
@@ -246,6 +255,7 @@ func (c *cluster) Remove(ctx context.Context, id port.TaskID) error {
 	if err := c.here(id, tool); err != nil {
 		return err
 	}
+	c.board.leaves(id)
 	spent, err := c.spent(ctx, id)
 	if err != nil {
 		return err

@@ -151,13 +151,36 @@ func (r *remote) begin(ctx context.Context, dir string, job port.Job, pack bool)
 	if err := r.launched(ctx, a); err != nil {
 		return port.Run{}, err
 	}
-	run, err := r.observeAttempt(ctx, a)
+	run, err := r.observeAttempt(ctx, a, asking)
 	run.Key = job.Key
 	return run, err
 }
 
 // Poll tells how the newest attempt stands.
 func (r *remote) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
+	return r.poll(ctx, key, asking)
+}
+
+// way is how it is known how a task stands: by its tool's own word, or as who watches the tool
+// has heard, where it is watched and the task runs.
+type way bool
+
+const (
+	asking   way = false
+	watching way = true
+)
+
+// stands is how a task stands.
+func stands(ctx context.Context, by port.Launcher, id port.TaskID, how way) (port.TaskStatus, error) {
+	if w, hears := by.(port.Watcher); hears && how == watching {
+		if s, known := w.Known(ctx, id); known {
+			return s, nil
+		}
+	}
+	return by.Observe(ctx, id)
+}
+
+func (r *remote) poll(ctx context.Context, key digest.Digest, how way) (port.Run, error) {
 	dir, err := attempt.Dir(r.Dir, key)
 	if err != nil {
 		return port.Run{}, err
@@ -169,13 +192,13 @@ func (r *remote) Poll(ctx context.Context, key digest.Digest) (port.Run, error) 
 	if err != nil {
 		return port.Run{}, err
 	}
-	run, err := r.observeAttempt(ctx, a)
+	run, err := r.observeAttempt(ctx, a, how)
 	run.Key = key
 	return run, err
 }
 
 // look tells how an attempt stands, and keeps what it made once it has ended.
-func (r *remote) observeAttempt(ctx context.Context, a attempt.Attempt) (port.Run, error) {
+func (r *remote) observeAttempt(ctx context.Context, a attempt.Attempt, how way) (port.Run, error) {
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err
 	}
@@ -189,7 +212,7 @@ func (r *remote) observeAttempt(ctx context.Context, a attempt.Attempt) (port.Ru
 	} else if err != nil {
 		return port.Run{}, err
 	}
-	st, err := r.launcherOf(l).Observe(ctx, id)
+	st, err := stands(ctx, r.launcherOf(l), id, how)
 	gone := fault.Of(err) == fault.Missing
 	if err != nil && !gone {
 		return port.Run{}, err
@@ -246,7 +269,7 @@ func (r *remote) began(ctx context.Context, a attempt.Attempt, l launch) time.Ti
 
 // Wait goes by what the launcher learns; the log is looked for every second.
 func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState, offset int64) (port.Run, error) {
-	run, err := r.Poll(ctx, key)
+	run, err := r.poll(ctx, key, watching)
 	if err != nil || run.State != seen || run.State == port.Done {
 		return r.borne(ctx, key, seen, run, err)
 	}
@@ -268,7 +291,7 @@ func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState
 	defer stop()
 	news := false
 	if err == nil {
-		st, oerr := by.Observe(short, id)
+		st, oerr := stands(short, by, id, watching)
 		news = oerr == nil && st.Phase == port.TaskEnded
 		for oerr == nil && !news && short.Err() == nil { // a reason alone is no news
 			var then port.TaskStatus
@@ -284,7 +307,7 @@ func (r *remote) Wait(ctx context.Context, key digest.Digest, seen port.RunState
 	if ctx.Err() != nil {
 		return port.Run{}, fault.New(fault.Cancelled, "wait for the run: %w", context.Cause(ctx))
 	}
-	run, err = r.Poll(ctx, key)
+	run, err = r.poll(ctx, key, watching)
 	return r.borne(ctx, key, seen, run, err)
 }
 
