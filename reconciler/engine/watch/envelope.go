@@ -224,11 +224,33 @@ func (r Retraining) unbounded() (why []string) {
 				why = append(why, fmt.Sprintf("%s is %g, out of its bounds", name, now))
 			}
 		}
-		if !known {
+		switch {
+		case !known:
 			why = append(why, fmt.Sprintf("%s on %s is not scored", m.Metric, m.Rows))
+		case !r.onOldRows(m.Rows):
+			why = append(why, fmt.Sprintf("both models are not scored on the rows %s that the one which is served was selected with", m.Rows))
 		}
 	}
 	return why
+}
+
+// onOldRows tells whether both models were scored on the rows that the one which is served was
+// selected with: a proposal may move the very data that it is judged by.
+func (r Retraining) onOldRows(rows string) bool {
+	for _, now := range r.Scores {
+		if now.Rows != rows {
+			continue
+		}
+		for e := range r.Facts.Made() {
+			if e.Ref != r.Model || e.Model == nil || e.Model.Artifact.Digest != now.Champion {
+				continue
+			}
+			if slices.ContainsFunc(e.Scores, func(was ledger.Score) bool { return was.Rows == rows && !was.Before && was.Data == now.Data }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // rounding is what the rules allow for decimal fractions.

@@ -106,6 +106,13 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 	number := func(v float64) *float64 { return &v }
 	mine := ledger.Proposed{SHA: proposed, Branch: "vishwa/retrain/main/e", Pull: 7, Time: time.Unix(1, 0)}
 	data, model := schemas.Ref{Kind: "dataset", Name: "d"}, schemas.Ref{Kind: "model", Name: "m"}
+	champion := digest.Of([]byte("c"))
+	selected := ledger.Entry{Action: ledger.Select, Ref: model, Key: digest.Of([]byte("k")), Model: &ledger.Model{Artifact: port.Artifact{Digest: champion}},
+		Scores: []ledger.Score{{Rows: "test", Data: digest.Of(nil), Metrics: map[string]float64{"auc": 0.895}}}}
+	recordedAs := func(t *testing.T, list ...ledger.Entry) *ledger.Facts {
+		t.Helper()
+		return recordedAs(t, append([]ledger.Entry{selected}, list...)...)
+	}
 	deploy := plan.Step{Ref: schemas.Ref{Kind: "deployment", Name: "s"}, Do: plan.Remake}
 	good := func() Retraining {
 		return Retraining{
@@ -114,7 +121,7 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 			Pull:     port.PullRequest{Number: 7, Base: "main", Head: mine.Branch, HeadSHA: proposed},
 			Base:     declaredGraph(t), Head: declaredGraph(t, begins("d.csv")...),
 			Plan:   plan.Plan{Steps: []plan.Step{deploy}},
-			Scores: []ledger.Score{{Rows: "test", Data: digest.Of(nil), Metrics: map[string]float64{"auc": 0.9}, Champion: digest.Of([]byte("c")), ChampionMetrics: map[string]float64{"auc": 0.895}}},
+			Scores: []ledger.Score{{Rows: "test", Data: digest.Of(nil), Metrics: map[string]float64{"auc": 0.9}, Champion: champion, ChampionMetrics: map[string]float64{"auc": 0.895}}},
 		}
 	}
 	for name, c := range map[string]struct {
@@ -175,7 +182,7 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.Facts = recordedAs(t, observed(mine), e)
-		}, "merged within the envelope before, by entry 2"},
+		}, "merged within the envelope before, by entry 3"},
 		"one that was closed":                 {func(r *Retraining) { r.Pull.Closed = true }, "closed"},
 		"a draft":                             {func(r *Retraining) { r.Pull.Draft = true }, "draft"},
 		"one of which people ask for changes": {func(r *Retraining) { r.Rejected = []string{"ben"} }, "changes are asked for by ben"},
@@ -192,6 +199,13 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 			s.Before, s.Metrics = true, map[string]float64{"auc": 0.85}
 			r.Scores = append(r.Scores, s)
 		}, "goes from 0.895 to 0.85"},
+		"rows that moved, and are those of before nowhere": {func(r *Retraining) { r.Scores[0].Data = digest.Of([]byte("friendly")) }, "not scored on the rows test that the one which is served was selected with"},
+		"rows that moved, with those of before": {func(r *Retraining) {
+			s := r.Scores[0]
+			r.Scores[0].Data = digest.Of([]byte("friendly"))
+			s.Before = true
+			r.Scores = append(r.Scores, s)
+		}, ""},
 		"no scores":                   {func(r *Retraining) { r.Scores = nil }, "auc on test is not scored"},
 		"no champion":                 {func(r *Retraining) { r.Scores[0].Champion = "" }, "not known of both models"},
 		"a metric of one model alone": {func(r *Retraining) { delete(r.Scores[0].ChampionMetrics, "auc") }, "not known of both models"},
