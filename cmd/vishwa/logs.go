@@ -58,9 +58,9 @@ func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool
 	switch is := ref.Kind.Traits(); {
 	case is.Serves:
 		return server.Output(ctx, a.out, s.Paths.Serving(), ref.Name, follow)
-	case is.Runs:
+	case is.Runs, is.Releases: // of a model, what scored it printed
 	default:
-		return fault.WithHint(fault.New(fault.Invalid, "%s prints nothing: a log is of a transform, a training or a deployment", ref), "vishwa log %s shows what is recorded of it", ref)
+		return fault.WithHint(fault.New(fault.Invalid, "%s prints nothing: a log is of a transform, a training, the scoring of a model, or a deployment", ref), "vishwa log %s shows what is recorded of it", ref)
 	}
 	facts, err := s.Ledger.Facts(ctx)
 	if err != nil {
@@ -116,6 +116,11 @@ func recordedLogs(facts *ledger.Facts, ref schemas.Ref, machine string) (all []o
 			if own.Machine == machine {
 				take(own)
 			}
+		}
+	}
+	for e := range facts.Made() {
+		if e.Action == ledger.Evaluate {
+			take(e)
 		}
 	}
 	for _, t := range facts.Failed {
