@@ -35,14 +35,14 @@ func (s *Dataset) check(c *checker, d *document) {
 func (c *checker) source(d *document, s *Dataset) {
 	const field = "spec.source"
 	var places []string
-	for _, place := range []string{"path", "dvc", "http", "s3", "kafka", "predictions"} {
+	for _, place := range []string{"path", "dvc", "http", "s3", "kafka", "airflow", "predictions"} {
 		if d.has(field + "." + place) {
 			places = append(places, place)
 		}
 	}
 	switch {
 	case len(places) == 0 && d.has(field) && !d.wrong(field):
-		d.problem(field, "says nowhere; give path, dvc, http, s3, kafka or predictions")
+		d.problem(field, "says nowhere; give path, dvc, http, s3, kafka, airflow or predictions")
 	case len(places) > 1:
 		d.problem(field+"."+places[1], "cannot be set together with %s: the data is in one place; remove one of them", places[0])
 	}
@@ -50,6 +50,7 @@ func (c *checker) source(d *document, s *Dataset) {
 		c.data(d, field+".path", p)
 	}
 	s.Source.Kafka.check(c, d, field+".kafka")
+	s.Source.Airflow.check(d, field+".airflow")
 	s.Source.Predictions.check(c, d, field+".predictions")
 	if v := s.Source.DVC; v != nil {
 		if wrong := local(v.Path); wrong != "" && v.Path != "" {
@@ -59,7 +60,7 @@ func (c *checker) source(d *document, s *Dataset) {
 			d.problem(field+".dvc.revision", "is of another repository, and none is named; give repo, or remove it")
 		}
 	}
-	for _, at := range []struct{ field, url string }{{field + ".http.url", web(s.Source.HTTP)}, {field + ".dvc.repo", origin(s.Source.DVC)}} {
+	for _, at := range []struct{ field, url string }{{field + ".http.url", web(s.Source.HTTP)}, {field + ".airflow.http.url", web(airflowHTTP(s.Source.Airflow))}, {field + ".dvc.repo", origin(s.Source.DVC)}} {
 		if u, err := url.Parse(at.url); err == nil && u.User != nil {
 			if _, secret := u.User.Password(); secret {
 				d.problem(at.field, "holds a password, which everybody who reads the repository sees; remove it and change it")
@@ -89,6 +90,13 @@ func (c *checker) source(d *document, s *Dataset) {
 	}
 }
 
+func airflowHTTP(a *AirflowData) *HTTP {
+	if a == nil {
+		return nil
+	}
+	return a.HTTP
+}
+
 func web(s *HTTP) string {
 	if s == nil {
 		return ""
@@ -110,7 +118,7 @@ func (d *document) wrong(field string) bool {
 
 // Mutable tells whether the data can change without a commit to this repository.
 func (s DataSource) Mutable() bool {
-	return s.HTTP != nil || s.S3 != nil || s.Kafka != nil || s.Predictions != nil || s.DVC != nil && s.DVC.Repo != ""
+	return s.HTTP != nil || s.S3 != nil || s.Kafka != nil || s.Airflow != nil || s.Predictions != nil || s.DVC != nil && s.DVC.Repo != ""
 }
 
 // Direct tells whether a new pin is committed without a pull request.

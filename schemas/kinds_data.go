@@ -20,7 +20,7 @@ type Dataset struct {
 	Purpose string `json:"purpose,omitempty" part:"key"`
 }
 
-// DataSource is where data is; exactly one of path, dvc, http, s3, kafka and predictions is set.
+// DataSource is where data is; exactly one of path, dvc, http, s3, kafka, airflow and predictions is set.
 type DataSource struct {
 	// Path is a file or folder of the repository.
 	Path string `json:"path,omitempty" part:"key"`
@@ -32,9 +32,11 @@ type DataSource struct {
 	S3 *S3 `json:"s3,omitempty" part:"key"`
 	// Kafka is a range of the records of a topic.
 	Kafka *Kafka `json:"kafka,omitempty" part:"key"`
+	// Airflow is data at a place, which moves when Airflow says so.
+	Airflow *AirflowData `json:"airflow,omitempty" part:"key"`
 	// Predictions is what a deployment was asked and answered, with what came of it.
 	Predictions *LoggedData `json:"predictions,omitempty" part:"key"`
-	// Pin is the .dvc file that names the data of an http, s3, kafka or predictions source, or of another repository, as it was last downloaded; vishwa data refresh writes it.
+	// Pin is the .dvc file that names the data of an http, s3, kafka, airflow or predictions source, or of another repository, as it was last downloaded; vishwa data refresh writes it.
 	Pin string `json:"pin,omitempty" jsonschema:"pattern=\\.dvc$" part:"key"`
 	// Refresh says when the source is looked at for data that has moved, and how the new pin is proposed.
 	Refresh *Refresh `json:"refresh,omitempty" part:"placement"`

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/mirror"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/adapter/source"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
@@ -44,6 +45,9 @@ func single(src schemas.DataSource, seen port.Snapshot) string {
 		return ""
 	}
 	name := seen.Files[0].Path
+	if src.Airflow != nil {
+		return single(src.Airflow.Place(source.Run(seen.Token)), seen)
+	}
 	if src.HTTP != nil || src.Kafka != nil || src.Predictions != nil || src.DVC != nil && name == path.Base(src.DVC.Path) || !strings.HasSuffix(address(src), "/") && path.Base(address(src)) == path.Base(name) {
 		return name
 	}
@@ -60,6 +64,8 @@ func address(src schemas.DataSource) string {
 		return src.DVC.Repo
 	case src.Kafka != nil:
 		return "kafka://" + src.Kafka.Brokers[0] + "/" + src.Kafka.Topic
+	case src.Airflow != nil:
+		return address(src.Airflow.Place("{run}"))
 	case src.Predictions != nil:
 		return src.Predictions.Deployment.String()
 	}

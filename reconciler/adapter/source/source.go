@@ -1,5 +1,5 @@
 // Package source takes data in from where others keep it: a file or folder of the
-// repository, a web server, S3, a Kafka topic, what DVC keeps here or in another repository, and what
+// repository, a web server, S3, a Kafka topic, what Airflow announces, what DVC keeps here or in another repository, and what
 // a deployment logs.
 // Each place is looked at without reading it, and read against what was seen.
 package source
@@ -84,10 +84,12 @@ func Open(src schemas.DataSource, o Options) (port.Source, error) {
 		return openObjects(*src.S3, o)
 	case src.Kafka != nil:
 		return openTopic(*src.Kafka, o)
+	case src.Airflow != nil:
+		return openAnnounced(*src.Airflow, o)
 	case src.DVC != nil:
 		return openTracked(*src.DVC, o)
 	case src.Predictions != nil:
 		return openLogged(*src.Predictions, o)
 	}
-	return nil, fault.WithHint(fault.New(fault.Invalid, "the source says nowhere that data is"), "give it one of path, dvc, http, s3, kafka and predictions")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "the source says nowhere that data is"), "give it one of path, dvc, http, s3, kafka, airflow and predictions")
 }
