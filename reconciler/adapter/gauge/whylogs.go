@@ -30,11 +30,11 @@ type profiles struct {
 func Whylogs(tree fs.FS, spec schemas.WhylogsGauge) port.Gauge { return profiles{tree, spec} }
 
 func (p profiles) Measure(ctx context.Context) (out []port.Measurement, err error) {
-	now, err := p.read(ctx, p.spec.Profile)
+	now, err := p.readProfile(ctx, p.spec.Profile)
 	if err != nil {
 		return nil, err
 	}
-	before, err := p.read(ctx, p.spec.Reference)
+	before, err := p.readProfile(ctx, p.spec.Reference)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (p profiles) Measure(ctx context.Context) (out []port.Measurement, err erro
 	return out, nil
 }
 
-func (p profiles) read(ctx context.Context, name string) ([]whylogs.Column, error) {
+func (p profiles) readProfile(ctx context.Context, name string) ([]whylogs.Column, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.New(fault.Cancelled, "read %s: %w", name, err)
 	}

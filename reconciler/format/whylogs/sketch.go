@@ -96,7 +96,7 @@ func (s *Sketch) check() error {
 		}
 	}
 	if sum != s.N || s.N == 0 {
-		return wrong("a sketch's values stand for another count than it says")
+		return wrong("a sketch counts other values than it says")
 	}
 	return nil
 }
