@@ -54,7 +54,7 @@ func MonitorHTML(e watch.Evidence) string {
 		row[len(row)-2] = plot(c.Shape)
 		fmt.Fprintf(&b, "<tr class=\"%s\"><td>%s</td></tr>\n", safe(string(c.Verdict)), strings.Join(row, "</td><td>"))
 	}
-	b.WriteString("</table>\n")
+	b.WriteString("</table>\n<p>Plots: the share of the values in each part of the reference's range, grey of the reference (before) and red of the window (after).</p>\n")
 	for _, line := range monitorFoot(e) {
 		fmt.Fprintf(&b, "<p>%s</p>\n", safe(line))
 	}
@@ -72,7 +72,7 @@ func plot(s *drift.Shape) string {
 	}
 	const width, height = 8, 32
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg width="%d" height="%d" role="img">`, len(s.Reference)*2*width, height)
+	fmt.Fprintf(&b, `<svg width="%d" height="%d" role="img" aria-label="before and after">`, len(s.Reference)*2*width, height)
 	for i := range s.Reference {
 		for side, v := range []float64{s.Reference[i], s.Window[i]} {
 			h := v / most * height
