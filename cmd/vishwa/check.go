@@ -18,8 +18,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/requirements"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
-	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
@@ -161,7 +161,7 @@ func lockProblems(tree fs.FS, in *pass.Intent) (out pass.Problems) {
 		raw, err := fs.ReadFile(tree, name)
 		line := 0
 		if err == nil {
-			line, err = sandbox.CheckLock(raw)
+			line, err = requirements.Check(raw)
 		}
 		if err != nil {
 			out = append(out, schemas.Problem{Pos: schemas.Position{File: name, Line: line}, Message: strings.TrimPrefix(err.Error(), fmt.Sprintf("read lock file: line %d: ", line))})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/requirements"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
@@ -169,7 +170,7 @@ func (i installation) run(ctx context.Context, lock []byte) error {
 	list, tmp := i.dir+".txt", i.dir+".tmp"
 	if i.Wall.Strict && i.entrusted() {
 		var err error
-		if lock, err = wheelsAlone(lock); err != nil {
+		if lock, err = requirements.WheelsAlone(lock); err != nil {
 			return err
 		}
 	}

@@ -29,11 +29,3 @@ func FuzzStat(f *testing.F) {
 		}
 	})
 }
-
-func FuzzRequirements(f *testing.F) {
-	f.Add("a==1 \\\n --hash=sha256:00 # c\n-r x")
-	f.Add("\\\n\\")
-	f.Fuzz(func(t *testing.T, s string) {
-		_, _ = CheckLock([]byte(s))
-	})
-}

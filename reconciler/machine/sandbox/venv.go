@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/requirements"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -65,7 +66,7 @@ func (e Environments) Prepare(ctx context.Context, lock []byte, progress io.Writ
 	if len(bytes.TrimSpace(lock)) == 0 {
 		return Environment{}, nil
 	}
-	if _, err := CheckLock(lock); err != nil {
+	if _, err := requirements.Check(lock); err != nil {
 		return Environment{}, err
 	}
 	python, err := e.findPython(ctx)

@@ -108,11 +108,11 @@ func (l *limited) mark(key digest.Digest, begun bool) {
 	} else {
 		delete(l.places, key)
 	}
-	l.tell()
+	l.wakeAll()
 }
 
-// tell wakes whoever waits for a place; it is called with the lock held.
-func (l *limited) tell() {
+// wakeAll wakes whoever waits for a place; it is called with the lock held.
+func (l *limited) wakeAll() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
@@ -125,7 +125,7 @@ func (l *limited) settle(key digest.Digest, run port.Run, err error) {
 		delete(l.states, key)
 		if l.places[key] {
 			delete(l.places, key)
-			l.tell()
+			l.wakeAll()
 		}
 	} else if err == nil {
 		l.states[key] = run.State
@@ -207,7 +207,7 @@ func (l *limited) Stop(ctx context.Context, key digest.Digest) error {
 	if _, waits := l.waiting[key]; waits {
 		delete(l.waiting, key)
 		l.stopped[key] = true
-		l.tell()
+		l.wakeAll()
 	}
 	stopped := l.stopped[key]
 	l.mu.Unlock()

@@ -1,15 +1,12 @@
-package sandbox
+// What pip takes for a lock file, and what of one may stay where the installer holds a login.
 
-// Lock files of pull requests, where the installer holds a login.
+package requirements
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // TestAnInstallerWithALoginBuildsNothing: pip builds each of the refused ones in spite of
@@ -17,7 +14,7 @@ import (
 func TestAnInstallerWithALoginBuildsNothing(t *testing.T) {
 	hash := " --hash=sha256:" + strings.Repeat("a", 64)
 	good := "# made by uv\n--index-url https://pypi.org/simple\nsix==1.16.0 \\\n   " + hash + " \\\n   " + hash + "\n    # via b\nb[c]==2 ; python_version < \"3.13\"" + hash + "\n"
-	got, err := wheelsAlone([]byte(good))
+	got, err := WheelsAlone([]byte(good))
 	if want := "--index-url https://pypi.org/simple\nsix==1.16.0" + hash + hash + "\nb[c]==2 ; python_version < \"3.13\"" + hash + "\n"; err != nil || string(got) != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
@@ -27,12 +24,12 @@ func TestAnInstallerWithALoginBuildsNothing(t *testing.T) {
 		"six==1" + hash + " --no-binary :all:", "six==1 ; python_version > '3' --no-binary :all:" + hash, "-e." + hash, "--edit . " + hash,
 		"--find-links https://x.example.com/${PIP_INDEX_URL}", "--trusted-host ${PIP_INDEX_URL}", "--index-url $PIP", "six==${HOME}" + hash,
 	} {
-		if got, err := wheelsAlone([]byte(line)); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+		if got, err := WheelsAlone([]byte(line)); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%q passes as %q, %v", line, got, err)
 		}
 	}
 	for _, hidden := range []string{"# c\f--no-binary :all:", "# c\r--no-binary :all:", "# c\u2028--no-binary :all:", "# coding: utf-7\n# +AAo---no-binary :all:"} {
-		if got, err := wheelsAlone([]byte(hidden)); len(got) > 0 || err != nil {
+		if got, err := WheelsAlone([]byte(hidden)); len(got) > 0 || err != nil {
 			t.Errorf("%q passes as %q, %v", hidden, got, err)
 		}
 	}
@@ -46,7 +43,7 @@ func TestALockIsWhatPipTakes(t *testing.T) {
 		"six @ https://files.example.com/six-1.0.whl" + hash, "./six-1.0-py3-none-any.whl" + hash, "six-1.0-py3-none-any.whl" + hash, "six==1 --hash sha512:" + strings.Repeat("B", 128),
 		"six==1 --no-binary six" + hash,
 	} {
-		if n, err := CheckLock([]byte("# made\n" + line + "\n")); err != nil {
+		if n, err := Check([]byte("# made\n" + line + "\n")); err != nil {
 			t.Errorf("%q is refused at line %d: %v", line, n, err)
 		}
 	}
@@ -54,27 +51,16 @@ func TestALockIsWhatPipTakes(t *testing.T) {
 		"six==1.16.0 --hash=md5:" + strings.Repeat("a", 32): "no whole sha256", "six==1 --hash=sha256:abc": "no whole sha256", "six==1" + hash + " --hash=sha1:" + strings.Repeat("a", 40): "sha1",
 		"six>=1.16" + hash: "one version", "six" + hash: "one version", "six==1.*" + hash: "one version", "six==1,!=2" + hash: "one version", "six~=1.0" + hash: "one version", "six==1 --hash=" + hash: "no whole sha256",
 	} {
-		if n, err := CheckLock([]byte("# made\n" + line + "\n")); fault.Of(err) != fault.Invalid || n != 2 || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
+		if n, err := Check([]byte("# made\n" + line + "\n")); fault.Of(err) != fault.Invalid || n != 2 || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
 			t.Errorf("%q: line %d, %v", line, n, err)
 		}
 	}
 }
 
-// TestALoginIsFoundWhereverItIsNamed: in a file that a variable names, too.
-func TestALoginIsFoundWhereverItIsNamed(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "pip.conf")
-	for text, want := range map[string]bool{"[global]\nindex-url = https://user:token@pypi.example.com/simple\n": true, "[global]\nindex-url = https://pypi.example.com/simple\n": false} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		for _, variable := range []string{"PIP_CONFIG_FILE", "UV_CONFIG_FILE"} {
-			i := installation{Environments: Environments{Env: port.Env{Lookup: func(name string) (string, bool) { return file, name == variable }}}}
-			if got := i.entrusted(); got != want {
-				t.Errorf("%s: %v, want %v", variable, got, want)
-			}
-			if hosts := strings.Join(i.hosts(nil), " "); !strings.Contains(hosts, "pypi.example.com:443") {
-				t.Errorf("%s: its index is not reached: %s", variable, hosts)
-			}
-		}
-	}
+func FuzzRequirements(f *testing.F) {
+	f.Add("a==1 \\\n --hash=sha256:00 # c\n-r x")
+	f.Add("\\\n\\")
+	f.Fuzz(func(t *testing.T, s string) {
+		_, _ = Check([]byte(s))
+	})
 }

@@ -1,7 +1,6 @@
-// What a lock file must be before an environment is made from it: every package
-// by hash, and nothing that its own bytes do not name.
-
-package sandbox
+// Package requirements reads pip's requirements files. Before an environment is made from one it
+// names every package by hash, and nothing that its own bytes do not name.
+package requirements
 
 import (
 	"bytes"
@@ -13,9 +12,9 @@ import (
 
 const wayLock = "Make the lock file with hashes: uv pip compile --generate-hashes requirements.in -o requirements.lock, or pip-compile --generate-hashes"
 
-// CheckLock refuses a requirements file whose digest would not name the packages that it
+// Check refuses a requirements file whose digest would not name the packages that it
 // installs, and says at which of its lines, from 1.
-func CheckLock(lock []byte) (line int, err error) {
+func Check(lock []byte) (line int, err error) {
 	if len(lock) > 16<<20 || bytes.IndexByte(lock, 0) >= 0 {
 		return 1, fault.WithHint(fault.New(fault.Invalid, "read lock file: it is no requirements file in text"), wayLock)
 	}
@@ -96,12 +95,12 @@ var (
 	plainOption = regexp.MustCompile(`^((-i|--index-url|--extra-index-url|-f|--find-links)[= ][A-Za-z0-9/.][A-Za-z0-9:/._~%?&+-]*|--no-index|--pre|--prefer-binary|--require-hashes)$`)
 )
 
-// wheelsAlone is lock as an installer may read it that is given a login and must run no
+// WheelsAlone is lock as an installer may read it that is given a login and must run no
 // code of a package's. --only-binary alone does not see to that: a line of the file can
 // take it back, an archive named by its address is built in spite of it, and ${NAME} is a
 // variable's value, which an installer prints. It holds what was looked at and nothing
 // else, as installers part lines in more ways than one.
-func wheelsAlone(lock []byte) ([]byte, error) {
+func WheelsAlone(lock []byte) ([]byte, error) {
 	var out []byte
 	for n, line := range logicalLines(string(lock)) {
 		line = strings.Join(strings.Fields(line), " ")
