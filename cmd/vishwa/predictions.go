@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/vishwaops/vishwa/cmd/internal/terminal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
@@ -42,7 +44,7 @@ type window struct {
 func (w *window) flags(cmd *cobra.Command, since, what string) {
 	cmd.Flags().StringVar(&w.since, "since", since, what+" from `TIME` on: RFC 3339, a date, or a span ago such as 36h or 2w")
 	cmd.Flags().StringVar(&w.until, "until", "", what+" before `TIME`")
-	cmd.Flags().StringVar(&w.path, "path", "", "read the log in this `FOLDER`, or below s3://bucket/prefix, in place of a deployment's: Parquet, CSV or JSON lines")
+	cmd.Flags().StringVar(&w.path, "path", "", "read the log in this `FOLDER`, below s3://bucket/prefix, or in a topic, kafka://HOST:PORT/TOPIC, in place of a deployment's: Parquet, CSV or JSON lines")
 	cmd.Flags().StringVar(&w.time, "time", "", "the `COLUMN` of that log with the time of a row; - where it has none")
 	cmd.Flags().StringVar(&w.id, "id", "", "the `COLUMN` of that log with the id of a row; - where it has none")
 	formats(cmd, &w.format, "text", "json")
@@ -116,6 +118,9 @@ func (a *cli) query(cmd *cobra.Command, w window) (q predictionlog.Query, err er
 func (a *cli) predictionLog(cmd *cobra.Command, args []string, w window, q predictionlog.Query) (objects port.Objects, _ predictionlog.Query, done func(), err error) {
 	if w.path != "" {
 		at := w.path
+		if strings.HasPrefix(at, "kafka://") {
+			return a.topicLog(cmd, w, q)
+		}
 		if !strings.Contains(at, "://") {
 			at = a.path(at)
 		}
@@ -139,6 +144,27 @@ func (a *cli) predictionLog(cmd *cobra.Command, args []string, w window, q predi
 		return nil, q, nil, err
 	}
 	return objects, q, s.close, nil
+}
+
+// topicLog opens what a topic holds now.
+func (a *cli) topicLog(cmd *cobra.Command, w window, q predictionlog.Query) (port.Objects, predictionlog.Query, func(), error) {
+	if w.follow {
+		return nil, q, nil, usage(cmd, errors.New("--follow: a topic is read as far as it goes now; leave it out"))
+	}
+	dir, err := os.MkdirTemp("", "vishwa-topic-")
+	if err != nil {
+		return nil, q, nil, fault.New(fault.Transient, "read the topic: %w", err)
+	}
+	remove := func() { os.RemoveAll(dir) }
+	if err := app.FetchTopic(cmd.Context(), port.Env{Lookup: a.lookup, Now: a.now}, w.path, dir, q.From, q.To); err != nil {
+		remove()
+		return nil, q, nil, err
+	}
+	objects, err := server.OpenLog(dir, a.lookup)
+	if err != nil {
+		remove()
+	}
+	return objects, q, remove, err
 }
 
 func (a *cli) logOf(ctx context.Context, s *station, ref schemas.Ref) (port.Objects, string, error) {
