@@ -23,13 +23,13 @@ import (
 // package allow: whoever may open a pull request writes declarations. Where ctx ends,
 // what it returns is not complete, and counts for nothing.
 func Load(ctx context.Context, fsys fs.FS) ([]Declaration, []Problem) {
-	l := &loader{ctx: ctx, repo: newRepository(fsys), refs: map[Ref]*document{}}
+	l := &loader{repo: newRepository(fsys), refs: map[Ref]*document{}}
 	if e := l.repo.entryAt(Root); e.err != nil {
 		return nil, []Problem{{Pos: Position{File: Root}, Message: "is not there; run vishwa init, or go to the folder that holds it"}}
 	}
-	l.readFiles([]string{Root})
+	l.readFiles(ctx, []string{Root})
 	l.findProject()
-	l.readIncluded()
+	l.readIncluded(ctx)
 	l.register()
 	c := checker{loader: l, ports: map[int]Ref{}}
 	for _, d := range l.docs {
@@ -49,7 +49,6 @@ func Load(ctx context.Context, fsys fs.FS) ([]Declaration, []Problem) {
 
 // loader collects the documents of a repository.
 type loader struct {
-	ctx      context.Context
 	repo     *repository
 	docs     []*document
 	refs     map[Ref]*document
@@ -87,9 +86,9 @@ const (
 )
 
 // readFiles reads files, until it is enough.
-func (l *loader) readFiles(files []string) {
+func (l *loader) readFiles(ctx context.Context, files []string) {
 	for len(files) > 0 {
-		if l.ctx.Err() != nil || l.enough() {
+		if ctx.Err() != nil || l.enough() {
 			l.unread = true
 			return
 		}
@@ -100,13 +99,13 @@ func (l *loader) readFiles(files []string) {
 			}
 			n++
 		}
-		l.readAll(files[:n])
+		l.readAll(ctx, files[:n])
 		files = files[n:]
 	}
 }
 
 // readAll reads files, several at once where there are processors for it; their order stays.
-func (l *loader) readAll(files []string) {
+func (l *loader) readAll(ctx context.Context, files []string) {
 	type result struct {
 		docs    []*document
 		problem *Problem
@@ -119,8 +118,8 @@ func (l *loader) readAll(files []string) {
 	}
 	for range min(len(files), runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
-			for i := next.Add(1) - 1; int(i) < len(files) && l.ctx.Err() == nil; i = next.Add(1) - 1 {
-				results[i].docs, results[i].problem = l.repo.documents(l.ctx, files[i])
+			for i := next.Add(1) - 1; int(i) < len(files) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				results[i].docs, results[i].problem = l.repo.documents(ctx, files[i])
 			}
 		})
 	}
@@ -178,7 +177,7 @@ func (l *loader) findProject() {
 	}
 }
 
-func (l *loader) readIncluded() {
+func (l *loader) readIncluded(ctx context.Context) {
 	globs, strict := defaultInclude, false
 	if l.project != nil {
 		if p := ProjectOf([]Declaration{l.project.decl}); p != nil && len(p.Include) > 0 {
@@ -199,7 +198,7 @@ func (l *loader) readIncluded() {
 			l.project.problem(field, "%s", f.message)
 		}
 	}
-	l.readFiles(files)
+	l.readFiles(ctx, files)
 	for _, d := range l.docs[before:] {
 		if d.decl.Traits().Settings {
 			d.problem("kind", "a Project belongs in %s; move it there", Root)

@@ -171,7 +171,7 @@ func (x *exporter) command(n *nodes.Node, r schemas.Runnable) error {
 		s.Outputs[writes[name]] = "system.Dataset"
 		x.outputs[schemas.Ref{Kind: n.Ref.Kind, Name: n.Ref.Name, Output: name}] = output{Source: pipeline.Source{Step: s.Name, Output: writes[name]}, file: path.Base(at)}
 	}
-	return x.finish(n, s, "run", spec, reads, writes)
+	return x.finish(n, s, program{"run", spec, reads, writes})
 }
 
 // model chooses among the candidates of its training, and holds the choice against the gates.
@@ -198,17 +198,24 @@ func (x *exporter) model(n *nodes.Node, m schemas.Contest) error {
 		gates = []schemas.Gate{}
 	}
 	spec := map[string]any{"candidates": candidates, "metric": m.By.Metric, "goal": m.By.Goal, "gates": gates}
-	return x.finish(n, s, "evaluate", spec, reads, map[string]string{"model": "out_model", "metrics": "out_metrics"})
+	return x.finish(n, s, program{"evaluate", spec, reads, map[string]string{"model": "out_model", "metrics": "out_metrics"}})
+}
+
+// program is what a step does, with what, and what it reads and writes.
+type program struct {
+	does          string
+	spec          map[string]any
+	reads, writes map[string]string
 }
 
 // finish gives a step its program: the text of them all with what is this step's.
-func (x *exporter) finish(n *nodes.Node, s pipeline.Step, does string, spec map[string]any, reads, writes map[string]string) error {
+func (x *exporter) finish(n *nodes.Node, s pipeline.Step, p program) error {
 	for _, other := range x.steps {
 		if other.Name == s.Name {
 			return fault.WithHint(fault.New(fault.Invalid, "%s and another would both be step %s", n.Ref, s.Name), "rename one of them")
 		}
 	}
-	raw, err := json.Marshal(spec)
+	raw, err := json.Marshal(p.spec)
 	if err != nil {
 		return err
 	}
@@ -220,14 +227,14 @@ func (x *exporter) finish(n *nodes.Node, s pipeline.Step, does string, spec map[
 		return fault.WithHint(fault.New(fault.Invalid, "%s declares no image, and a step of a pipeline has one", n.Ref), "name one that has Python 3.8 with --image, or declare spec.defaults.image of the Project")
 	}
 	var signature, in, out []string
-	for _, name := range slices.Sorted(maps.Keys(reads)) {
-		signature, in = append(signature, reads[name]+": Input[Artifact]"), append(in, fmt.Sprintf("%q: %s", name, reads[name]))
+	for _, name := range slices.Sorted(maps.Keys(p.reads)) {
+		signature, in = append(signature, p.reads[name]+": Input[Artifact]"), append(in, fmt.Sprintf("%q: %s", name, p.reads[name]))
 	}
-	for _, name := range slices.Sorted(maps.Keys(writes)) {
-		kind := strings.TrimPrefix(s.Outputs[writes[name]], "system.")
-		signature, out = append(signature, writes[name]+": Output["+kind+"]"), append(out, fmt.Sprintf("%q: %s", name, writes[name]))
+	for _, name := range slices.Sorted(maps.Keys(p.writes)) {
+		kind := strings.TrimPrefix(s.Outputs[p.writes[name]], "system.")
+		signature, out = append(signature, p.writes[name]+": Output["+kind+"]"), append(out, fmt.Sprintf("%q: %s", name, p.writes[name]))
 	}
-	text := strings.NewReplacer("[[SPEC]]", base64.StdEncoding.EncodeToString(raw), "[[SIGNATURE]]", strings.Join(signature, ", "), "[[DOES]]", does,
+	text := strings.NewReplacer("[[SPEC]]", base64.StdEncoding.EncodeToString(raw), "[[SIGNATURE]]", strings.Join(signature, ", "), "[[DOES]]", p.does,
 		"[[INPUTS]]", strings.Join(in, ", "), "[[OUTPUTS]]", strings.Join(out, ", ")).Replace(stepProgram)
 	s.Container.Command = []string{"sh", "-c", beginsKFP, "sh", "-ec", callsStep, text}
 	s.Args = []string{"--executor_input", "{{$}}", "--function_to_execute", "step"}

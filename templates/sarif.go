@@ -92,7 +92,7 @@ func ProblemsSARIF(version string, problems []schemas.Problem) SARIF {
 		if p.Field != "" {
 			text = p.Field + ": " + text
 		}
-		s.add(Undeclared, "A declaration that cannot be carried out", "error", text, p.Pos, schemas.Ref{})
+		s.add(sarifFinding{rule: Undeclared, title: "A declaration that cannot be carried out", level: "error", text: text, pos: p.Pos})
 	}
 	return s
 }
@@ -110,7 +110,7 @@ func FindingsSARIF(version string, p plan.Plan, titles map[string]string) SARIF 
 		if title == "" {
 			title = f.Rule
 		}
-		s.add(f.Rule, title, level, withHint(f.Message, f.Hint), at[f.Ref], f.Ref)
+		s.add(sarifFinding{f.Rule, title, level, withHint(f.Message, f.Hint), at[f.Ref], f.Ref})
 	}
 	return s
 }
@@ -134,22 +134,29 @@ func reference(path string) string {
 	return b.String()
 }
 
-func (s *SARIF) add(rule, title, level, text string, pos schemas.Position, ref schemas.Ref) {
+// sarifFinding is a finding with the rule that it is of.
+type sarifFinding struct {
+	rule, title, level, text string
+	pos                      schemas.Position
+	ref                      schemas.Ref // zero: of nothing that is declared
+}
+
+func (s *SARIF) add(f sarifFinding) {
 	run := &s.Runs[0]
 	rules := &run.Tool.Driver.Rules
-	i := slices.IndexFunc(*rules, func(r sarifRule) bool { return r.ID == rule })
+	i := slices.IndexFunc(*rules, func(r sarifRule) bool { return r.ID == f.rule })
 	if i < 0 {
 		i = len(*rules)
-		*rules = append(*rules, sarifRule{rule, sarifText{harmless.Line(title)}})
+		*rules = append(*rules, sarifRule{f.rule, sarifText{harmless.Line(f.title)}})
 	}
-	r := sarifResult{Rule: rule, Index: i, Level: level, Message: sarifText{harmless.Text(strings.TrimSpace(text))}}
-	if pos.File != "" {
-		l := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{reference(pos.File)}}}
-		if pos.Line > 0 {
-			l.Physical.Region = &sarifRegion{pos.Line, max(pos.Column, 0)}
+	r := sarifResult{Rule: f.rule, Index: i, Level: f.level, Message: sarifText{harmless.Text(strings.TrimSpace(f.text))}}
+	if f.pos.File != "" {
+		l := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{reference(f.pos.File)}}}
+		if f.pos.Line > 0 {
+			l.Physical.Region = &sarifRegion{f.pos.Line, max(f.pos.Column, 0)}
 		}
-		if ref != (schemas.Ref{}) {
-			l.Logical = []sarifLogical{{ref.String()}}
+		if f.ref != (schemas.Ref{}) {
+			l.Logical = []sarifLogical{{f.ref.String()}}
 		}
 		r.Locations = []sarifLocation{l}
 	}

@@ -116,33 +116,42 @@ func (g *Ignore) One(p string, dir bool) bool {
 	for i, name := range names {
 		matched[i] = g.globs.of(name)
 	}
-	best := g.newest(g.others, -1, p, dir, names, matched)
+	q := asked{p, dir, names, matched}
+	best := g.newest(g.others, -1, q)
 	for _, all := range matched {
 		for _, part := range all {
-			best = g.newest(g.byPart[part], best, p, dir, names, matched)
+			best = g.newest(g.byPart[part], best, q)
 		}
 	}
 	return best >= 0 && g.rules[best].ignore
 }
 
+// asked is a path that rules are held against, with its names and what matches each of them.
+type asked struct {
+	path    string
+	dir     bool
+	names   []string
+	matched [][]int
+}
+
 // newest is the last of some rules that matches, where it is after best, else best.
-func (g *Ignore) newest(rules []int, best int, p string, dir bool, names []string, matched [][]int) int {
+func (g *Ignore) newest(rules []int, best int, q asked) int {
 	for _, at := range slices.Backward(rules) {
 		if at <= best {
 			break
 		}
 		r := &g.rules[at]
 		switch {
-		case r.dirOnly && !dir:
+		case r.dirOnly && !q.dir:
 		case r.all:
-			if !strings.HasPrefix(p, "\n") {
+			if !strings.HasPrefix(q.path, "\n") {
 				return at
 			}
 		case r.re != nil:
-			if r.re.MatchString(p) || dir && r.re.MatchString(p+"/") {
+			if r.re.MatchString(q.path) || q.dir && r.re.MatchString(q.path+"/") {
 				return at
 			}
-		case along(r.parts, names, matched):
+		case along(r.parts, q.names, q.matched):
 			return at
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -254,7 +255,7 @@ func (d dir) putObject(ctx context.Context, root *os.Root, name string, r io.Rea
 			_ = root.Remove(tmp)
 		}
 	}()
-	n, err := io.Copy(f, &canceller{ctx, r})
+	n, err := io.Copy(f, ended.Reader(ctx, r, "copy"))
 	switch {
 	case err != nil:
 		return o, err
@@ -272,18 +273,6 @@ func (d dir) putObject(ctx context.Context, root *os.Root, name string, r io.Rea
 		return o, err
 	}
 	return object(name, st), root.Rename(tmp, name)
-}
-
-type canceller struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *canceller) Read(b []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, fault.New(fault.Cancelled, "copy: %w", err)
-	}
-	return c.r.Read(b)
 }
 
 func (d dir) Delete(ctx context.Context, keys ...string) error {

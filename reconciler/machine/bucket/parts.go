@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -42,7 +43,7 @@ type sums struct{ md5, sha256 []byte }
 // summed reads n bytes from off on. Fewer are a Conflict: they change while they are read.
 func summed(ctx context.Context, r io.ReaderAt, off, n int64) (sums, error) {
 	m, s := md5.New(), sha256.New()
-	got, err := io.Copy(io.MultiWriter(m, s), &canceller{ctx, io.NewSectionReader(r, off, n)})
+	got, err := io.Copy(io.MultiWriter(m, s), ended.Reader(ctx, io.NewSectionReader(r, off, n), "copy"))
 	if err == nil && got != n {
 		err = fault.New(fault.Conflict, "there are %d bytes and not %d: it changed while it was read", off+got, off+n)
 	}

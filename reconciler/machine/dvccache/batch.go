@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 )
 
 // Batch is not yet named content. Its methods but Keep and Drop may be called side by side.
@@ -55,7 +56,7 @@ func (b *Batch) Take(ctx context.Context, r io.Reader, want dvc.OID) (Sum, error
 	if err != nil {
 		return Sum{}, err
 	}
-	sum, err := copyHashed(tmp, &ended{ctx, r})
+	sum, err := copyHashed(tmp, ended.Reader(ctx, r, "read"))
 	if close := tmp.Close(); err == nil {
 		err = close
 	}
@@ -273,17 +274,4 @@ func (b *Batch) Drop() {
 	if b.work != nil {
 		b.work.Close()
 	}
-}
-
-// ended is a reader that ends where ctx does.
-type ended struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (e *ended) Read(p []byte) (int, error) {
-	if err := e.ctx.Err(); err != nil {
-		return 0, fault.New(fault.Cancelled, "read: %w", err)
-	}
-	return e.r.Read(p)
 }

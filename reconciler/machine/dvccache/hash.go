@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 )
 
 // Sum is what content is named.
@@ -116,7 +117,7 @@ func SumFile(ctx context.Context, path string, legacy bool) (Sum, error) {
 	if legacy {
 		w = old
 	}
-	s, err := copyHashed(w, &ended{ctx, f})
+	s, err := copyHashed(w, ended.Reader(ctx, f, "read"))
 	if err != nil {
 		return s, artifact.Disk(fmt.Errorf("read %s: %w", path, err), path)
 	}

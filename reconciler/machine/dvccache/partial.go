@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 )
 
 // PartialObject is a folder of one object's bytes, and nobody else's until Close.
@@ -108,7 +109,7 @@ func (b *Batch) adopt(ctx context.Context, path string) (temporary, Sum, error) 
 		return 0, Sum{}, err
 	}
 	defer f.Close()
-	sum, err := copyHashed(nil, &ended{ctx, f})
+	sum, err := copyHashed(nil, ended.Reader(ctx, f, "read"))
 	if err != nil {
 		return 0, sum, err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 )
 
 // send has the registry hold the parts of an object, and what every manifest names.
@@ -66,7 +67,7 @@ func (b *repository) part(ctx context.Context, key string, r *io.SectionReader, 
 		if _, err = r.Seek(0, io.SeekStart); err != nil {
 			return desc, err
 		}
-		err = b.repo.Blobs().Push(ctx, desc, &canceller{ctx, r})
+		err = b.repo.Blobs().Push(ctx, desc, ended.Reader(ctx, r, "copy"))
 		if err == nil {
 			return desc, nil
 		}
@@ -85,7 +86,7 @@ func described(ctx context.Context, r *io.SectionReader) (ocispec.Descriptor, er
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	n, err := io.Copy(h, &canceller{ctx, r})
+	n, err := io.Copy(h, ended.Reader(ctx, r, "copy"))
 	if err == nil && n != r.Size() {
 		err = fault.New(fault.Conflict, "there are %d bytes less than there were: it changed while it was read", r.Size()-n)
 	}
@@ -99,16 +100,3 @@ func lost(err error) bool {
 
 // errCut marks what went wrong on the way, and may go right the next time.
 var errCut = errors.New("the connection was cut")
-
-// canceller ends what is read when nobody waits for it any more.
-type canceller struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *canceller) Read(b []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, fault.New(fault.Cancelled, "copy: %w", err)
-	}
-	return c.r.Read(b)
-}

@@ -259,30 +259,37 @@ func (s *session) columns(base, now *watch.Side, from digest.Digest) (out []drif
 			out = append(out, drift.Column{Name: name, Type: typ, Verdict: drift.Fault, Why: "the window has no such column"})
 			continue
 		}
-		out = append(out, s.column(name, typ, set, base, now, from))
+		out = append(out, s.column(name, typ, compared{set, base, now, from}))
 	}
 	return out
 }
 
-func (s *session) column(name, typ string, set schemas.Watching, base, now *watch.Side, from digest.Digest) drift.Column {
-	ref, err := base.Sample(name, typ)
+// compared is what a column is compared by: as declared, on both sides; from names the reference.
+type compared struct {
+	set       schemas.Watching
+	base, now *watch.Side
+	from      digest.Digest
+}
+
+func (s *session) column(name, typ string, by compared) drift.Column {
+	ref, err := by.base.Sample(name, typ)
 	if err != nil || typ == "" {
 		return drift.Column{Name: name, Type: typ, Verdict: drift.Fault, Why: "the reference: " + reason(err)}
 	}
 	cur := drift.Numeric(nil)
 	cur.Category = ref.Category
 	odd := 0
-	if now.Rows > 0 {
-		if cur, odd, err = now.Window(name, typ); err != nil {
+	if by.now.Rows > 0 {
+		if cur, odd, err = by.now.Window(name, typ); err != nil {
 			return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: "the window: " + reason(err)}
 		}
 	}
-	how := drift.Setting{Threshold: set.Threshold}
-	if set.Method != "auto" {
-		how.Method = set.Method
+	how := drift.Setting{Threshold: by.set.Threshold}
+	if by.set.Method != "auto" {
+		how.Method = by.set.Method
 	}
 	c := drift.Hold(name, how, ref, cur, func(m drift.Method, threshold float64, n int) drift.Null {
-		key := digest.Of(fmt.Appendf(nil, "null 1\n%s\n%q\n%s\n%s\n%v\n%d", from, name, typ, m.Name, threshold, drift.NullSize(n)))
+		key := digest.Of(fmt.Appendf(nil, "null 1\n%s\n%q\n%s\n%s\n%v\n%d", by.from, name, typ, m.Name, threshold, drift.NullSize(n)))
 		if s.Known != nil {
 			if known, ok := s.Known(key); ok {
 				return known
