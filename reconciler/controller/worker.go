@@ -127,48 +127,53 @@ func (w *worker) step(ctx context.Context) time.Duration {
 		}
 		soonest(w.openAt)
 	} else {
-		branches, first := w.calendar.due(now)
-		for _, b := range branches {
-			id := w.c.id()
-			w.log.Info("triggered", "by", "schedule", "branch", b, "trigger", id)
-			w.agenda.ask(item{branch: b}, id)
-		}
-		soonest(first)
-		soonest(w.notice(now))
-		if !now.Before(w.pollAt) {
-			w.agenda.wantLook(w.c.id())
-			w.pollAt = now.Add(w.c.spread(w.c.config.Poll))
-		}
-		if w.agenda.lookDue() {
-			w.lookAtRefs(ctx)
-		}
-		if w.agenda.ended > 0 && !w.sweeping && !now.Before(w.sweepAt) {
-			w.sweep(ctx)
-		}
-		if server, has := w.site.(Server); has {
-			if !w.attending && !now.Before(w.attendAt) {
-				w.attend(ctx, server)
-			}
-			soonest(w.attendAt)
-		}
-		soonest(w.pollAt)
-		soonest(w.sweepAt)
-		depth, due := w.agenda.waits(now)
-		soonest(due)
-		w.measure(depth - w.depth)
-		if w.c.keys.opens() {
-			if _, found := w.agenda.next(now, w.c.config.Pulls); found {
-				w.usual.want()
-			}
-			if _, found := w.agenda.nextGuest(now); found {
-				w.guest.want()
-			}
-		}
+		w.beginDue(ctx, now, soonest)
 	}
 	if w.agenda.dirty {
 		w.save()
 	}
 	return max(next.Sub(now), time.Millisecond)
+}
+
+// beginDue begins what is due of a repository that is open, and tells soonest of what comes next.
+func (w *worker) beginDue(ctx context.Context, now time.Time, soonest func(time.Time)) {
+	branches, first := w.calendar.due(now)
+	for _, b := range branches {
+		id := w.c.id()
+		w.log.Info("triggered", "by", "schedule", "branch", b, "trigger", id)
+		w.agenda.ask(item{branch: b}, id)
+	}
+	soonest(first)
+	soonest(w.notice(now))
+	if !now.Before(w.pollAt) {
+		w.agenda.wantLook(w.c.id())
+		w.pollAt = now.Add(w.c.spread(w.c.config.Poll))
+	}
+	if w.agenda.lookDue() {
+		w.lookAtRefs(ctx)
+	}
+	if w.agenda.ended > 0 && !w.sweeping && !now.Before(w.sweepAt) {
+		w.sweep(ctx)
+	}
+	if server, has := w.site.(Server); has {
+		if !w.attending && !now.Before(w.attendAt) {
+			w.attend(ctx, server)
+		}
+		soonest(w.attendAt)
+	}
+	soonest(w.pollAt)
+	soonest(w.sweepAt)
+	depth, due := w.agenda.waits(now)
+	soonest(due)
+	w.measure(depth - w.depth)
+	if w.c.keys.opens() {
+		if _, found := w.agenda.next(now, w.c.config.Pulls); found {
+			w.usual.want()
+		}
+		if _, found := w.agenda.nextGuest(now); found {
+			w.guest.want()
+		}
+	}
 }
 
 // queueTriggers takes up the triggers that came in.
