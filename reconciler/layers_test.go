@@ -66,7 +66,6 @@ var large = map[string]string{
 	"reconciler/format/model":        "one scan: each format is held against the readers of all the others",
 	"reconciler/format/dvc":          "one foreign format: its pointers, locks, stages, configuration and ignore rules",
 	"reconciler/format/table":        "one reader of tables, whose formats share its cells, checks and profile",
-	"reconciler/machine/sandbox":     "one way to begin what a run is: its process and the environment that it finds, which share locks and what is cleaned up",
 	"reconciler/machine/wall":        "one wall: its parts hold only together, and are reviewed together",
 	"reconciler/pass":                "one pass; what a kind needs is in execute",
 	"reconciler/port/porttest":       "the suites of all ports, which share how runs are awaited and stores are filled",
