@@ -26,7 +26,7 @@ import (
 func (a *cli) monitorVerb() *cobra.Command {
 	cmd := &cobra.Command{Use: "monitor", Short: "Compare what is served with what it was trained on", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(a.monitorRun(), a.monitorShow(), a.monitorDiff(), a.monitorExport())
+	cmd.AddCommand(a.monitorRun(), a.monitorShow(), a.monitorDiff(), a.monitorExport(), a.monitorImport())
 	return cmd
 }
 

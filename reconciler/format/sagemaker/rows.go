@@ -1,0 +1,150 @@
+// Rows with the distributions of a baseline, and the declarations that hold a deployment against them.
+
+package sagemaker
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+)
+
+// Rows is how many rows are written: as many as were counted, and MostRows at most, or fewer of many columns.
+func (b Baseline) Rows() int {
+	return int(min(max(b.Items, 1), MostRows, mostCells/int64(len(b.Columns))))
+}
+
+// WriteRows writes a table as CSV whose columns have the distributions of the baseline, each by
+// itself: what columns have to do with each other is not in a baseline. The same baseline gives the
+// same bytes.
+func (b Baseline) WriteRows(w io.Writer) error {
+	n := b.Rows()
+	all := make([][]string, len(b.Columns))
+	names := make([]string, len(b.Columns))
+	for i, c := range b.Columns {
+		if len(b.Columns) == 1 {
+			c.Missing = 0 // a line without any value is no row
+		}
+		names[i], all[i] = c.Name, c.rows(n)
+	}
+	out := csv.NewWriter(w)
+	if err := out.Write(names); err != nil {
+		return err
+	}
+	row := make([]string, len(all))
+	for r := range n {
+		for i := range all {
+			row[i] = all[i][r]
+		}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// rows are n values at even steps of the distribution, the missing ones among them as many as they
+// were, in an order that the column's name decides.
+func (c Column) rows(n int) []string {
+	missing := int(math.Round(float64(n) * float64(c.Missing) / float64(c.Present+c.Missing)))
+	out := make([]string, 0, n)
+	if c.Type == "string" {
+		out = c.texts(out, n-missing)
+	} else {
+		out = c.quantiles(out, n-missing)
+	}
+	for len(out) < n {
+		out = append(out, "")
+	}
+	sum := sha256.Sum256([]byte(c.Name))
+	order := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])))
+	order.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+func (c Column) quantiles(out []string, n int) []string {
+	total := 0.0
+	for _, p := range c.numbers {
+		total += p.weight
+	}
+	at, before := 0, 0.0
+	for i := range n {
+		rank := (float64(i) + 0.5) / float64(n) * total
+		for at < len(c.numbers)-1 && before+c.numbers[at].weight <= rank {
+			before += c.numbers[at].weight
+			at++
+		}
+		p := c.numbers[at]
+		share := min(max((rank-before)/p.weight, 0), 1)
+		v, form := p.from, byte('g')
+		if p.to > p.from {
+			v = p.from*(1-share) + p.to*share
+		}
+		if c.Type == "integer" {
+			v, form = math.Round(v), 'f'
+		}
+		out = append(out, strconv.FormatFloat(v, form, -1, 64))
+	}
+	return out
+}
+
+func (c Column) texts(out []string, n int) []string {
+	total := 0.0
+	for _, k := range c.categories {
+		total += k.Count
+	}
+	at, before := 0, 0.0
+	for i := range n {
+		rank := (float64(i) + 0.5) / float64(n) * total
+		for at < len(c.categories)-1 && before+c.categories[at].Count <= rank {
+			before += c.categories[at].Count
+			at++
+		}
+		out = append(out, c.categories[at].Value)
+	}
+	return out
+}
+
+// Declare is the Dataset of the rows, which lie at path, and a Monitor that holds deployment against it.
+func (b Baseline) Declare(name, path, deployment string) string {
+	var t strings.Builder
+	fmt.Fprintf(&t, "apiVersion: vishwa.dev/v1alpha1\nkind: Dataset\nmetadata:\n  name: %s\n  description: Rows with the distributions of a SageMaker baseline of %d rows, each column by itself.\nspec:\n  source: {path: %s}\n  columns:\n", name, b.Items, quoted(path))
+	for _, c := range b.Columns {
+		fmt.Fprintf(&t, "    %s: {type: %s", quoted(c.Name), c.Type)
+		if c.NonNegative {
+			t.WriteString(", min: 0")
+		}
+		if c.Complete && c.Missing == 0 {
+			t.WriteString(", required: true")
+		}
+		if len(c.Values) > 0 {
+			fmt.Fprintf(&t, ", values: %s", quoted(c.Values))
+		}
+		t.WriteString("}\n")
+	}
+	fmt.Fprintf(&t, "---\napiVersion: vishwa.dev/v1alpha1\nkind: Monitor\nmetadata: {name: %s}\nspec:\n  deployment: %s\n  reference: dataset/%s\n  current: {window: 1d}\n  columns:\n", name, deployment, name)
+	for _, c := range b.Columns {
+		is := "number"
+		if c.Type == "string" {
+			is = "category"
+		}
+		fmt.Fprintf(&t, "    %s: {type: %s}\n", quoted(c.Name), is)
+	}
+	return t.String()
+}
+
+// quoted is a value in JSON, which is YAML too.
+func quoted(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // texts and lists of them are always JSON
+	}
+	return string(raw)
+}
