@@ -5,10 +5,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -43,7 +46,7 @@ no file that is there.`,
 				return usage(cmd, fmt.Errorf("--name %q is not a name: use lower-case letters, digits and hyphens", name))
 			}
 			watched, err := schemas.ParseRef(deployment)
-			if err != nil || watched.Kind != schemas.KindDeployment || watched.Output != "" {
+			if err != nil || !watched.Kind.Traits().Serves || watched.Output != "" {
 				return usage(cmd, fmt.Errorf("--deployment %q is not the ref of a deployment, such as deployment/price", deployment))
 			}
 			stats, err := readBaseline(cmd.Context(), args[0])
@@ -92,6 +95,12 @@ func readBaseline(ctx context.Context, path string) ([]byte, error) {
 	return raw, nil
 }
 
+// shuffleColumn puts the values of a column in an order that its name decides.
+func shuffleColumn(column string, n int, swap func(i, j int)) {
+	seed := sha256.Sum256([]byte(column))
+	rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:]))).Shuffle(n, swap)
+}
+
 // writeBaseline writes both files, or none where one of them is there.
 func (a *cli) writeBaseline(b sagemaker.Baseline, name, deployment string) error {
 	r, err := repo.Open(".", repo.Options{})
@@ -109,7 +118,7 @@ func (a *cli) writeBaseline(b sagemaker.Baseline, name, deployment string) error
 		}
 	}
 	var rows bytes.Buffer
-	if err := b.WriteRows(&rows); err != nil {
+	if err := b.WriteRows(&rows, shuffleColumn); err != nil {
 		return fault.New(fault.Internal, "write the rows: %w", err)
 	}
 	if err := writeNew(r.Dir(), data, rows.Bytes()); err != nil {

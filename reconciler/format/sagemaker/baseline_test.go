@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ const asked = `{"version": 0, "features": [
 func table(t *testing.T, b Baseline) map[string][]string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := b.WriteRows(&out); err != nil {
+	if err := b.WriteRows(&out, func(_ string, n int, swap func(i, j int)) { rand.New(rand.NewPCG(1, 2)).Shuffle(n, swap) }); err != nil {
 		t.Fatal(err)
 	}
 	all, err := csv.NewReader(&out).ReadAll()

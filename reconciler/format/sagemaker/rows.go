@@ -3,14 +3,11 @@
 package sagemaker
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 )
@@ -21,9 +18,9 @@ func (b Baseline) Rows() int {
 }
 
 // WriteRows writes a table as CSV whose columns have the distributions of the baseline, each by
-// itself: what columns have to do with each other is not in a baseline. The same baseline gives the
-// same bytes.
-func (b Baseline) WriteRows(w io.Writer) error {
+// itself: what columns have to do with each other is not in a baseline. Shuffle puts the n values of
+// a column in an order of its own; the same orders give the same bytes.
+func (b Baseline) WriteRows(w io.Writer, shuffle func(column string, n int, swap func(i, j int))) error {
 	n := b.Rows()
 	all := make([][]string, len(b.Columns))
 	names := make([]string, len(b.Columns))
@@ -32,6 +29,7 @@ func (b Baseline) WriteRows(w io.Writer) error {
 			c.Missing = 0 // a line without any value is no row
 		}
 		names[i], all[i] = c.Name, c.rows(n)
+		shuffle(c.Name, n, func(x, y int) { all[i][x], all[i][y] = all[i][y], all[i][x] })
 	}
 	out := csv.NewWriter(w)
 	if err := out.Write(names); err != nil {
@@ -50,8 +48,7 @@ func (b Baseline) WriteRows(w io.Writer) error {
 	return out.Error()
 }
 
-// rows are n values at even steps of the distribution, the missing ones among them as many as they
-// were, in an order that the column's name decides.
+// rows are n values at even steps of the distribution, and the missing ones, as many as they were.
 func (c Column) rows(n int) []string {
 	missing := int(math.Round(float64(n) * float64(c.Missing) / float64(c.Present+c.Missing)))
 	out := make([]string, 0, n)
@@ -63,9 +60,6 @@ func (c Column) rows(n int) []string {
 	for len(out) < n {
 		out = append(out, "")
 	}
-	sum := sha256.Sum256([]byte(c.Name))
-	order := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])))
-	order.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
 }
 
