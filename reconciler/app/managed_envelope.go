@@ -42,7 +42,13 @@ func (s *ManagedRepository) envelope(ctx context.Context, pull port.PullRequest,
 	if out.Commits, err = (Mirrored{s.mirror}).Merges(ctx, pull.HeadSHA, rev.SHA, 2); err != nil {
 		return nil, err
 	}
-	reviews, err := s.o.Forge.Reviews(ctx, pull.Number)
+	out.Rejected, err = s.rejected(ctx, pull.Number)
+	return out, err
+}
+
+// rejected lists who asked for changes of a pull request, and did not take it back.
+func (s *ManagedRepository) rejected(ctx context.Context, pull int) (out []string, err error) {
+	reviews, err := s.o.Forge.Reviews(ctx, pull)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +60,10 @@ func (s *ManagedRepository) envelope(ctx context.Context, pull port.PullRequest,
 	}
 	for login, state := range last {
 		if state == port.Rejected {
-			out.Rejected = append(out.Rejected, login)
+			out = append(out, login)
 		}
 	}
-	slices.Sort(out.Rejected)
+	slices.Sort(out)
 	return out, nil
 }
 
@@ -90,8 +96,11 @@ func (s *ManagedRepository) mergeWithin(ctx context.Context, r templates.Report)
 		return nil
 	}
 	now, err := s.o.Forge.Pull(ctx, r.Pull)
-	if err != nil || now.Closed || now.HeadSHA != asks.Pull.HeadSHA || now.Base != asks.Pull.Base {
+	if err != nil || now.Closed || now.Draft || now.HeadSHA != asks.Pull.HeadSHA || now.Base != asks.Pull.Base {
 		return err // it is looked at again
+	}
+	if said, err := s.rejected(ctx, r.Pull); err != nil || len(said) > 0 {
+		return err // somebody said no meanwhile
 	}
 	h, err := s.beside(ctx, asks.Pull.Base, false)
 	if err != nil {

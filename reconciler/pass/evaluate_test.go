@@ -117,6 +117,26 @@ func TestBothAreScoredOnTheRowsOfBeforeToo(t *testing.T) {
 	}
 }
 
+// TestAPullRequestDoesNotSayOnWhichRowsTheServedModelWasSelected: it may have the very bytes that are
+// served selected with rows of its own, and propose these rows to be judged by afterwards.
+func TestAPullRequestDoesNotSayOnWhichRowsTheServedModelWasSelected(t *testing.T) {
+	gates := "{metric: auc, rows: recent, maxRegression: 0}"
+	h, w := scoring(t, gates)
+	apply(t, h)
+	was := scored(w, "recent", false).Data
+	friendly := with("r.csv", "x\nfriendly\n")
+	apart, p := pulled(t, h, w, scoringTree(gates, friendly))
+	make7(t, apart, p)
+	if s := scored(w, "recent", false); s == nil || s.Data == was || s.Champion != "" {
+		t.Fatalf("the pull request's selection is recorded as %+v", s)
+	}
+	h.commit(w, two, scoringTree(gates, friendly, replaced("auc: 0.9", "auc: 0.91")))
+	apply(t, h)
+	if s := scored(w, "recent", true); s == nil || s.Data != was || s.Champion == "" {
+		t.Errorf("the rows of before are %+v, want those that the served model was released with", s)
+	}
+}
+
 func TestRowsThatAreGoneAreSaid(t *testing.T) {
 	gates := "{metric: auc, rows: test, maxRegression: 0}"
 	h, w := scoring(t, gates)

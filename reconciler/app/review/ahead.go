@@ -102,7 +102,9 @@ func (v *pullRequest) goes(p *pass.Proposal, may bool) (run bool, why string) {
 func keysOf(p plan.Plan) map[digest.Digest]bool {
 	keys := map[digest.Digest]bool{}
 	for _, s := range p.Steps {
-		keys[s.Key] = true
+		for _, key := range s.Keys() {
+			keys[key] = true
+		}
 	}
 	return keys
 }

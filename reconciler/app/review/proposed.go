@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	monitor "github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
@@ -229,8 +231,18 @@ func (v *pullRequest) ours(ctx context.Context, h *Session) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	asks, err := v.Service.Envelope(ctx, v.pull, v.rev, v.base, facts)
+	asks, err := v.retraining(ctx, facts)
 	return err == nil && asks != nil && len(asks.Strange()) == 0, err
+}
+
+// retraining is what may be merged within an envelope; nil: nothing. Anybody who may push can give a
+// branch the name of a merge queue's.
+func (v *pullRequest) retraining(ctx context.Context, facts *ledger.Facts) (*monitor.Retraining, error) {
+	asks, err := v.Service.Envelope(ctx, v.pull, v.rev, v.base, facts)
+	if asks != nil {
+		asks.Queued = v.group != ""
+	}
+	return asks, err
 }
 
 // envelope says whether a person is needed for the merge, where the base asks for that to be judged.
@@ -238,7 +250,7 @@ func (v *pullRequest) envelope(ctx context.Context, p *pass.Proposal, r *templat
 	if v.Service.Envelope == nil || r.Stage != templates.Settled && r.Stage != templates.Awaiting && r.Stage != templates.Blocked {
 		return nil
 	}
-	asks, err := v.Service.Envelope(ctx, v.pull, v.rev, v.base, p.World.Facts)
+	asks, err := v.retraining(ctx, p.World.Facts)
 	if err != nil || asks == nil {
 		return err
 	}

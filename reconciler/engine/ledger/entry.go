@@ -211,7 +211,21 @@ type Release struct {
 	URL         string          `json:"url,omitempty"`
 	Isolation   *port.Isolation `json:"isolation,omitempty"` // of the served process, as it was begun
 	Replaced    digest.Digest   `json:"replaced,omitempty"`  // the model that was served before
+	Selected    digest.Digest   `json:"selected,omitempty"`  // the key by which the model was selected
 	Restores    int64           `json:"restores,omitempty"`  // a rollback: the number of the entry whose release serves again
+}
+
+// Selection is the entry that selected what e, a deployment, serves; nil where that is not recorded.
+// The same bytes may be selected by others as well, with other rows: a pull request may have that done.
+func (f *Facts) Selection(e *Entry) *Entry {
+	if e == nil || e.Action != Deploy || e.Release == nil || e.Release.Selected == "" || e.Model == nil {
+		return nil
+	}
+	by := f.ByKey[e.Release.Selected]
+	if by == nil || by.Action != Select || by.Model == nil || by.Model.Artifact.Digest != e.Model.Artifact.Digest {
+		return nil
+	}
+	return by
 }
 
 // Rollback tells whether e serves an earlier release again.

@@ -95,13 +95,8 @@ func (c Comparison) rows(n *graph.Node, name string) ([]port.Artifact, error) {
 	if err != nil || c.champion() == "" {
 		return []port.Artifact{now}, err
 	}
-	var selected *ledger.Entry
-	for e := range c.Facts.Made() {
-		if e.Ref == n.Ref && len(e.Scores) > 0 && e.Model != nil && e.Model.Artifact.Digest == c.champion() && (selected == nil || e.Seq > selected.Seq) {
-			selected = e
-		}
-	}
-	if selected == nil {
+	selected := c.Facts.Selection(c.Champion)
+	if selected == nil || selected.Ref != n.Ref {
 		return []port.Artifact{now}, nil
 	}
 	i := slices.IndexFunc(selected.Scores, func(s ledger.Score) bool { return s.Rows == name && !s.Before })

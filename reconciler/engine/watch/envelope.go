@@ -30,6 +30,7 @@ type Retraining struct {
 
 	Pull     port.PullRequest
 	Rejected []string // who asked for changes, and did not take it back
+	Queued   bool     // a merge queue's commit was judged, and not the one that would be merged
 	BaseSHA  string   // of the base branch, as it was judged
 	Commits  []string // that a merge would add to it
 
@@ -72,6 +73,9 @@ func (r Retraining) Strange() (why []string) {
 	if r.Pull.Closed || r.Pull.Draft {
 		why = append(why, "it is closed, or a draft")
 	}
+	if r.Queued {
+		why = append(why, "a branch of a merge queue has it, and what that holds is judged in its place")
+	}
 	if len(r.Rejected) > 0 {
 		why = append(why, "changes are asked for by "+strings.Join(r.Rejected, ", "))
 	}
@@ -87,7 +91,7 @@ func (r Retraining) moved() (why []string) {
 	for i := range r.Base.Nodes {
 		at[r.Base.Nodes[i].Ref] = &r.Base.Nodes[i]
 	}
-	some := false
+	some, decides := false, r.scoredWith()
 	for i := range r.Head.Nodes {
 		now := &r.Head.Nodes[i]
 		was := at[now.Ref]
@@ -100,6 +104,8 @@ func (r Retraining) moved() (why []string) {
 		some = some || what != ""
 		switch {
 		case what == "":
+		case decides[now.Ref]:
+			why = append(why, fmt.Sprintf("%s of %s moves, and %s is scored with it (spec.evaluate.inputs)", what, now.Ref, r.Model))
 		case what == pins && slices.Contains(r.Envelope.Data, now.Ref):
 		case what == rounds && r.Envelope.Rounds:
 		default:
@@ -113,6 +119,29 @@ func (r Retraining) moved() (why []string) {
 		why = append(why, "it moves nothing")
 	}
 	return why
+}
+
+// scoredWith lists what the inputs of the evaluation are made of, besides the model and the rows,
+// such as answers that are right: one that moves decides on the scores of both models, and nothing
+// of before is left to hold them against.
+func (r Retraining) scoredWith() map[schemas.Ref]bool {
+	out := map[schemas.Ref]bool{}
+	n := r.Base.Node(r.Model)
+	if n == nil || n.Scored == nil {
+		return out
+	}
+	for more := slices.Collect(maps.Values(n.Scored.Inputs)); len(more) > 0; {
+		ref := more[0].Whole()
+		more = more[1:]
+		if out[ref] {
+			continue
+		}
+		out[ref] = true
+		if of := r.Base.Node(ref); of != nil {
+			more = slices.AppendSeq(more, maps.Values(of.Inputs))
+		}
+	}
+	return out
 }
 
 const (
@@ -241,8 +270,9 @@ func (r Retraining) onOldRows(rows string) bool {
 		if now.Rows != rows {
 			continue
 		}
-		for e := range r.Facts.Made() {
-			if e.Ref != r.Model || e.Model == nil || e.Model.Artifact.Digest != now.Champion {
+		for _, served := range r.Facts.Latest {
+			e := r.Facts.Selection(served)
+			if e == nil || e.Ref != r.Model || e.Model.Artifact.Digest != now.Champion {
 				continue
 			}
 			if slices.ContainsFunc(e.Scores, func(was ledger.Score) bool { return was.Rows == rows && !was.Before && was.Data == now.Data }) {

@@ -100,6 +100,8 @@ func observed(all ...ledger.Proposed) ledger.Entry {
 	return ledger.Entry{Action: ledger.Observe, Ref: monitorRef, Watched: &ledger.Watched{Proposals: all}}
 }
 
+var selectionKey = digest.Of([]byte("k"))
+
 var monitorRef = schemas.Ref{Kind: "monitor", Name: "w"}
 
 func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
@@ -107,11 +109,13 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 	mine := ledger.Proposed{SHA: proposed, Branch: "vishwa/retrain/main/e", Pull: 7, Time: time.Unix(1, 0)}
 	data, model := schemas.Ref{Kind: "dataset", Name: "d"}, schemas.Ref{Kind: "model", Name: "m"}
 	champion := digest.Of([]byte("c"))
-	selected := ledger.Entry{Action: ledger.Select, Ref: model, Key: digest.Of([]byte("k")), Model: &ledger.Model{Artifact: port.Artifact{Digest: champion}},
+	selected := ledger.Entry{Action: ledger.Select, Ref: model, Key: selectionKey, Model: &ledger.Model{Artifact: port.Artifact{Digest: champion}},
 		Scores: []ledger.Score{{Rows: "test", Data: digest.Of(nil), Metrics: map[string]float64{"auc": 0.895}}}}
+	served := ledger.Entry{Action: ledger.Deploy, Ref: schemas.Ref{Kind: "deployment", Name: "s"}, Key: digest.Of([]byte("s")), Model: selected.Model,
+		Release: &ledger.Release{Environment: "staging", Selected: selected.Key}}
 	recordedAs := func(t *testing.T, list ...ledger.Entry) *ledger.Facts {
 		t.Helper()
-		return recordedAs(t, append([]ledger.Entry{selected}, list...)...)
+		return recordedAs(t, append([]ledger.Entry{selected, served}, list...)...)
 	}
 	deploy := plan.Step{Ref: schemas.Ref{Kind: "deployment", Name: "s"}, Do: plan.Remake}
 	good := func() Retraining {
@@ -134,13 +138,14 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 		}, ""},
 
 		// Somebody imitates a proposal.
-		"a commit of somebody else on its branch": {func(r *Retraining) { r.Pull.HeadSHA, r.Commits = other, []string{other} }, "not the one that monitor/w proposed"},
-		"the branch's name in a fork":             {func(r *Retraining) { r.Pull.Fork = true }, "not the one that monitor/w proposed"},
-		"the commit on a branch of another name":  {func(r *Retraining) { r.Pull.Head = "vishwa/retrain/main/x" }, "not the one that monitor/w proposed"},
-		"a second pull request of the commit":     {func(r *Retraining) { r.Pull.Number = 8 }, "proposed as pull request 7"},
-		"nothing was proposed":                    {func(r *Retraining) { r.Facts = recordedAs(t) }, "not the one that monitor/w proposed"},
-		"another monitor proposed it":             {func(r *Retraining) { r.Monitor.Name = "x" }, "not the one that monitor/x proposed"},
-		"commits of others were on its branch":    {func(r *Retraining) { m := mine; m.Others = true; r.Facts = recordedAs(t, observed(m)) }, "commits of others"},
+		"a commit of somebody else on its branch":       {func(r *Retraining) { r.Pull.HeadSHA, r.Commits = other, []string{other} }, "not the one that monitor/w proposed"},
+		"the branch's name in a fork":                   {func(r *Retraining) { r.Pull.Fork = true }, "not the one that monitor/w proposed"},
+		"the commit on a branch of another name":        {func(r *Retraining) { r.Pull.Head = "vishwa/retrain/main/x" }, "not the one that monitor/w proposed"},
+		"a second pull request of the commit":           {func(r *Retraining) { r.Pull.Number = 8 }, "proposed as pull request 7"},
+		"nothing was proposed":                          {func(r *Retraining) { r.Facts = recordedAs(t) }, "not the one that monitor/w proposed"},
+		"another monitor proposed it":                   {func(r *Retraining) { r.Monitor.Name = "x" }, "not the one that monitor/x proposed"},
+		"commits of others were on its branch":          {func(r *Retraining) { m := mine; m.Others = true; r.Facts = recordedAs(t, observed(m)) }, "commits of others"},
+		"a branch that has the name of a merge queue's": {func(r *Retraining) { r.Queued = true }, "a branch of a merge queue has it"},
 		// It is edited after the check.
 		"a commit on top of it": {func(r *Retraining) { r.Pull.HeadSHA, r.Commits = other, []string{other, proposed} }, "not the one that monitor/w proposed"},
 		"a commit below it":     {func(r *Retraining) { r.Commits = []string{proposed, other} }, "one commit on top of main"},
@@ -182,7 +187,7 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.Facts = recordedAs(t, observed(mine), e)
-		}, "merged within the envelope before, by entry 3"},
+		}, "merged within the envelope before, by entry 4"},
 		"one that was closed":                 {func(r *Retraining) { r.Pull.Closed = true }, "closed"},
 		"a draft":                             {func(r *Retraining) { r.Pull.Draft = true }, "draft"},
 		"one of which people ask for changes": {func(r *Retraining) { r.Rejected = []string{"ben"} }, "changes are asked for by ben"},
@@ -206,6 +211,17 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 			s.Before = true
 			r.Scores = append(r.Scores, s)
 		}, ""},
+		"rows that somebody else's pull request had the served bytes selected with": {func(r *Retraining) {
+			theirs := selected
+			theirs.Key, theirs.PullRequest = digest.Of([]byte("theirs")), &ledger.PullRequest{Pull: 9}
+			theirs.Scores = []ledger.Score{{Rows: "test", Data: digest.Of([]byte("friendly")), Metrics: map[string]float64{"auc": 0.895}}}
+			r.Facts = recordedAs(t, theirs, observed(mine))
+			r.Scores[0].Data = theirs.Scores[0].Data
+		}, "not scored on the rows test that the one which is served was selected with"},
+		"answers that both are scored with": {func(r *Retraining) {
+			with := []string{"rows: {test: dataset/v}", "rows: {test: dataset/v}, inputs: {answers: dataset/d}"}
+			r.Base, r.Head = declaredGraph(t, with...), declaredGraph(t, append(with, begins("d.csv")...)...)
+		}, "the pin of dataset/d moves, and model/m is scored with it"},
 		"no scores":                   {func(r *Retraining) { r.Scores = nil }, "auc on test is not scored"},
 		"no champion":                 {func(r *Retraining) { r.Scores[0].Champion = "" }, "not known of both models"},
 		"a metric of one model alone": {func(r *Retraining) { delete(r.Scores[0].ChampionMetrics, "auc") }, "not known of both models"},

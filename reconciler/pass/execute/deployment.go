@@ -35,7 +35,7 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 	failpoint.At(failpoint.Deployed)
 	e := a.base(done(j), j)
 	e.Model, e.Metrics = selected.Model, selected.Metrics
-	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation}
+	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation, Selected: selected.Key}
 	if last := a.latest(j.Ref); last != nil && last.Model != nil && last.Model.Artifact.Digest != selected.Model.Artifact.Digest {
 		e.Release.Replaced = last.Model.Artifact.Digest
 	}
