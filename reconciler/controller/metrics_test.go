@@ -122,6 +122,24 @@ func TestAMonitorHasAsManySeriesAsAreBounded(t *testing.T) {
 	}
 }
 
+// A file of Parquet may call a column by bytes that are no text: a label of such ends a pass.
+func TestAColumnMayHaveAnyName(t *testing.T) {
+	m := NewMetrics(prometheus.NewRegistry(), "1")
+	long := strings.Repeat("é", 5000)
+	m.Watched(Watched{Repository: "r", Monitor: "m", Verdict: "drifted", Compared: 4, Columns: []WatchedColumn{
+		{"a\xff", "ks", 0.5, false}, {"a\xfe", "ks", 0.1, true}, {"b" + long, "ks", 0.5, false}, {"", "ks", 0.5, false},
+	}})
+	text := scrape(t, m, "text/plain")
+	for _, want := range []string{"vishwa_drift_detected{column=\"a\ufffd\",model=\"\",monitor=\"m\",repository=\"r\"} 1", `column="bé`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("not told: %s", want)
+		}
+	}
+	if strings.Contains(text, long) {
+		t.Error("a name is told that is thousands of bytes long")
+	}
+}
+
 // Prometheus's own program has nothing to say against them. make test-prometheus builds it.
 func TestPromtoolHasNothingAgainstTheMetrics(t *testing.T) {
 	promtool := filepath.Join(os.Getenv("VISHWA_TOOLS"), "promtool")

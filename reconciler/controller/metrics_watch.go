@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -93,6 +94,15 @@ func exemplar(repository string, entry int64) prometheus.Labels {
 	return l
 }
 
+// mostLabel is how many bytes of a name that data gives are told.
+const mostLabel = 200
+
+// labelOf is a name that data gives as a label may be: whoever writes a file's header chooses its
+// bytes, and a label that is no UTF-8 ends the process.
+func labelOf(name string) string {
+	return strings.ToValidUTF8(name[:min(len(name), mostLabel)], "\ufffd")
+}
+
 // count adds one, with the entry that says why.
 func count(c prometheus.Counter, with prometheus.Labels) {
 	if e, ok := c.(prometheus.ExemplarAdder); ok {
@@ -117,10 +127,16 @@ func (m *Metrics) Watched(w Watched) {
 	slices.SortStableFunc(columns, func(a, b WatchedColumn) int {
 		return cmp.Compare(map[bool]int{true: 1}[b.Drift], map[bool]int{true: 1}[a.Drift])
 	})
+	told := map[string]bool{}
 	for _, c := range columns[:min(len(columns), mostColumns)] {
-		t.detected.WithLabelValues(w.Repository, w.Monitor, w.Model, c.Name).Set(map[bool]float64{true: 1}[c.Drift])
+		name := labelOf(c.Name)
+		if told[name] { // of two that are shown alike, the one that has drifted
+			continue
+		}
+		told[name] = true
+		t.detected.WithLabelValues(w.Repository, w.Monitor, w.Model, name).Set(map[bool]float64{true: 1}[c.Drift])
 		if !math.IsNaN(c.Score) {
-			t.score.WithLabelValues(w.Repository, w.Monitor, w.Model, c.Name, c.Method).Set(c.Score)
+			t.score.WithLabelValues(w.Repository, w.Monitor, w.Model, name, c.Method).Set(c.Score)
 		}
 	}
 	if w.New {
