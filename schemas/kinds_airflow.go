@@ -34,6 +34,12 @@ func (a *AirflowData) check(d *document, field string) {
 	if strings.Contains(a.URL, "@") {
 		d.problem(field+".url", "holds a user, which everybody who reads the repository sees; name the variable in token")
 	}
+	if a.HTTP != nil { // whoever begins a run chooses its id
+		_, rest, _ := strings.Cut(a.HTTP.URL, "://")
+		if host, _, _ := strings.Cut(rest, "/"); strings.Contains(host, "{run}") {
+			d.problem(field+".http.url", "has {run} where the server is named, so that a run's id would say which is asked; put it behind the first slash")
+		}
+	}
 }
 
 // NamesRun tells whether the data of each run is at a place of its own.
