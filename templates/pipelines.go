@@ -176,6 +176,9 @@ func (x *exporter) command(n *nodes.Node, r schemas.Runnable) error {
 
 // model chooses among the candidates of its training, and holds the choice against the gates.
 func (x *exporter) model(n *nodes.Node, m schemas.Contest) error {
+	if n.Scored != nil { // its gates may be of rows that no training has reported on
+		return fault.WithHint(fault.New(fault.Invalid, "%s is scored apart from its training (spec.evaluate), which no step of a pipeline does", n.Ref), "leave it to vishwa apply")
+	}
 	s := pipeline.Step{Name: plainName(n.Ref.String()), Inputs: map[string]pipeline.Source{}, Outputs: map[string]string{"out_model": "system.Model", "out_metrics": "system.Metrics"}}
 	candidates, reads := map[string]string{}, map[string]string{}
 	for name, ref := range n.Inputs {

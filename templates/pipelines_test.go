@@ -285,10 +285,11 @@ func TestAnExportedPipelineEndsBadly(t *testing.T) {
 // TestWhatNoPipelineCarriesOutIsRefused: with what to do.
 func TestWhatNoPipelineCarriesOutIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ old, now, image, say string }{
-		"external work":  {"  run: [python3, src/double.py]\n  code: [src]\n", "  external: {ray: {entrypoint: x}}\n  runner: ray\n", "x", "external work"},
-		"no image":       {"", "", "", "declares no image"},
-		"several nodes":  {"  retries: 2\n", "  nodes: 2\n  runner: pods\n  image: \"x@sha256:" + strings.Repeat("0", 64) + "\"\n", "x", "has 2 nodes"},
-		"nothing at all": {exportedWork, "apiVersion: vishwa.dev/v1alpha1\nkind: Infrastructure\nmetadata: {name: x}\nspec: {module: src}\n", "x", "nothing is declared"},
+		"external work":                {"  run: [python3, src/double.py]\n  code: [src]\n", "  external: {ray: {entrypoint: x}}\n  runner: ray\n", "x", "external work"},
+		"no image":                     {"", "", "", "declares no image"},
+		"several nodes":                {"  retries: 2\n", "  nodes: 2\n  runner: pods\n  image: \"x@sha256:" + strings.Repeat("0", 64) + "\"\n", "x", "has 2 nodes"},
+		"a model that is scored apart": {"  from: training/mean\n", "  from: training/mean\n  evaluate: {run: [python3, src/train.py], code: [src], rows: {test: dataset/raw}}\n", "x", "scored apart from its training"},
+		"nothing at all":               {exportedWork, "apiVersion: vishwa.dev/v1alpha1\nkind: Infrastructure\nmetadata: {name: x}\nspec: {module: src}\n", "x", "nothing is declared"},
 	} {
 		tree := exportedTree(strings.Replace(exportedWork, c.old, c.now, 1))
 		tree["vishwa.yaml"].Data = []byte("apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: tiny}\nspec:\n  clusters: {c: {namespace: n}}\n  runners: {ray: {ray: {url: http://head}}, pods: {kubernetes: {cluster: c}}}\n")
