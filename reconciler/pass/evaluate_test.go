@@ -285,6 +285,29 @@ func TestTrackedRunsAreScoredAgain(t *testing.T) {
 	}
 }
 
+// TestTrackedRunsGoByNoScoreOfAPullRequest: nor where another selection than the pull request's own
+// finds it, which has the same models, rows and code.
+func TestTrackedRunsGoByNoScoreOfAPullRequest(t *testing.T) {
+	tracked, theirs := replaced("staging: {}", "staging: {trackedRuns: true}"), with("v.py", "# scores otherwise\n")
+	h, w := scoring(t, "{metric: auc, rows: recent, min: 0.7}", tracked)
+	apply(t, h)
+	apart, p := pulled(t, h, w, scoringTree("{metric: auc, rows: recent, min: 0.7}", tracked, theirs))
+	make7(t, apart, p)
+	h.commit(w, two, scoringTree("{metric: auc, rows: recent, min: 0.6}", tracked, theirs))
+	apply(t, h)
+	for again := 0; again < 2; again++ { // what is found to go by another's scores is made again with the next look
+		apply(t, h)
+	}
+	for _, s := range w.facts.Latest[ref("model/m")].Scores {
+		if e := w.list[s.Seq]; e.PullRequest != nil {
+			t.Errorf("it goes by entry %d, of %v", s.Seq, e.PullRequest)
+		}
+	}
+	if again := apply(t, h); len(again) != 0 {
+		t.Errorf("and once more: %v", ends(again))
+	}
+}
+
 func count(all []string, name string) (n int) {
 	for _, s := range all {
 		if s == name {

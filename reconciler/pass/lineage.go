@@ -156,21 +156,36 @@ func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 		}
 		spec := serves.Serves()
 		least := w.asks(s.Ref, spec)
+		if w.Project.Environments[spec.Environment].TrackedRuns {
+			w.unscored(spec)
+		}
 		for _, e := range w.lineage(n, w.planned(keys)) {
 			if e.Run != nil && e.Run.External {
 				continue // to make it again changes nothing of that: a rule holds what asks for more
 			}
-			if e.PullRequest != nil && w.Project.Environments[spec.Environment].TrackedRuns {
-				why := fmt.Sprintf("it was made for pull request %d, and %s asks for runs on the tracked branch", e.PullRequest.Pull, spec.Environment)
-				w.Unfit[e.Key] = why
-				for _, key := range w.scoredFor(e) {
-					w.Unfit[key] = why
+			if scores := w.scoredFor(e); w.Project.Environments[spec.Environment].TrackedRuns && (e.PullRequest != nil || len(scores) > 0) {
+				made := "it goes by scores of a pull request"
+				if e.PullRequest != nil {
+					made = fmt.Sprintf("it was made for pull request %d", e.PullRequest.Pull)
+				}
+				for _, key := range append(scores, e.Key) {
+					w.Unfit[key] = fmt.Sprintf("%s, and %s asks for runs on the tracked branch", made, spec.Environment)
 				}
 				continue
 			}
 			if why := tooWeak(e, least, spec.Environment); why != "" && h.gives(ctx, least) {
 				w.Unfit[e.Key] = why
 			}
+		}
+	}
+}
+
+// unscored notes the keys of the scores of a model that were taken for pull requests, whatever
+// selection may find them: the same models, rows and code have the same keys.
+func (w *Snapshot) unscored(spec schemas.Service) {
+	for of := range w.Facts.Made() {
+		if of.Action == ledger.Evaluate && of.PullRequest != nil && of.Ref == spec.Model {
+			w.Unfit[of.Key] = fmt.Sprintf("it was scored for pull request %d, and %s asks for runs on the tracked branch", of.PullRequest.Pull, spec.Environment)
 		}
 	}
 }

@@ -164,6 +164,11 @@ func (c *computing) evaluations(n *graph.Node, s *Step) {
 		s.Held = cmp.Or(s.Held, err.Error())
 		return
 	}
+	for i := range all {
+		if c.seen.Unfit[all[i].Key] != "" {
+			all[i].Metrics, all[i].Seq = nil, 0 // it is carried out again
+		}
+	}
 	s.Evaluations = all
 	for _, e := range all {
 		if e.Metrics == nil {
