@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -190,6 +191,12 @@ func (l *limited) place(ctx context.Context) error {
 			defer stop()
 			run, err := l.Runner.Wait(heard, key, state, math.MaxInt64)
 			l.settle(key, run, err)
+			if err != nil && fault.Of(err) != fault.Missing { // it is asked again, and not in a circle
+				select {
+				case <-time.After(time.Second):
+				case <-heard.Done():
+				}
+			}
 		}()
 	}
 	select {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,6 +254,40 @@ func TestAPlaceIsHeardOfWhileItIsTaken(t *testing.T) {
 			if err := <-ended; err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// deaf is a runner that answers no wait.
+type deaf struct {
+	*fake
+	asked atomic.Int64
+}
+
+func (d *deaf) Wait(context.Context, digest.Digest, port.RunState, int64) (port.Run, error) {
+	d.asked.Add(1)
+	return port.Run{}, fault.New(fault.Transient, "it does not answer")
+}
+
+// TestWhatDoesNotAnswerIsNotAskedInACircle while another waits for its place.
+func TestWhatDoesNotAnswerIsNotAskedInACircle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &deaf{fake: &fake{runs: map[digest.Digest]*run{}}}
+		r := wrap.Limited(d, 1)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		for i := range 2 {
+			if _, err := r.Start(ctx, job(i, "forever")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for ctx.Err() == nil {
+			if run, err := r.Wait(ctx, job(1, "").Key, port.Waiting, 0); err == nil && run.State != port.Waiting {
+				t.Fatalf("got %+v", run)
+			}
+		}
+		if n := d.asked.Load(); n > 61 {
+			t.Errorf("it was asked %d times in a minute", n)
 		}
 	})
 }
