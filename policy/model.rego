@@ -192,6 +192,29 @@ deny contains {
 }
 
 # METADATA
+# title: A metric that is left out on the rows of before
+# description: A command that reports a metric on new rows alone leaves nothing to compare the old ones by.
+# custom:
+#   id: model/regression
+deny contains {
+	"rule": "model/regression",
+	"message": sprintf("%s was not measured of both models on the rows that the live model was released with, and a gate compares both", [named(gate)]),
+	"hint": "have the command of spec.evaluate report the same metrics on all rows",
+} if {
+	input.step.kind == "model"
+	some gate in input.spec.gates
+	gate.maxRegression >= 0
+	judged(gate)
+	before := input.model.scores[gate.rows].before
+	not both(before, gate.metric)
+}
+
+both(score, metric) if {
+	is_number(score.metrics[metric])
+	is_number(score.champion.metrics[metric])
+}
+
+# METADATA
 # title: Live model without the gate's metric
 # description: Where the live model was never measured by a metric, there is nothing to compare with.
 # custom:

@@ -135,6 +135,14 @@ test_scored_regressed_before if {
 	denied(about(on_recent({"maxRegression": 0.2}), scored(champion(0.8), before))) == set()
 }
 
+test_left_out_before if {
+	silent := {"before": {"data": "sha256:4", "metrics": {}, "champion": champion(0.8)}}
+	denied(about(on_recent({"maxRegression": 0.2}), scored(champion(0.8), silent))) == {"model/regression"}
+	unlike := {"before": {"data": "sha256:4", "metrics": {"auc": 0.8}, "champion": {"digest": "sha256:1", "metrics": {}}}}
+	denied(about(on_recent({"maxRegression": 0.2}), scored(champion(0.8), unlike))) == {"model/regression"}
+	denied(about(on_recent({"min": 0.1}), scored(champion(0.8), silent))) == set()
+}
+
 test_scored_without_metric if denied(about(on_recent({"metric": "f1", "min": 0}), scored(null, {}))) == {"model/gate"}
 
 test_champion_without_metric if {
