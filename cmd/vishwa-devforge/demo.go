@@ -29,8 +29,9 @@ func demoVerb() *cobra.Command {
 	var program string
 	cmd := &cobra.Command{
 		Use:   "demo [DIR]",
-		Short: "Show the loop: pull request, comment, regression blocked, fixed, approved, merged, deployed",
-		Long: `Show the loop: pull request, comment, regression blocked, fixed, approved, merged, deployed.
+		Short: "Show the loop: pull request, comment, regression blocked, fixed, approved, merged, deployed; drift found, retrained",
+		Long: `Show the loop: pull request, comment, regression blocked, fixed, approved, merged, deployed;
+then the model is asked about other homes than it knows: drift found, retrained, deployed.
 Everything is in DIR, which must not be there yet; without it, in vishwa-demo-pr, or
 vishwa-demo-pr-2 and so on where earlier demos are there.`,
 		Args: cobra.MaximumNArgs(1),
@@ -85,6 +86,7 @@ func demo(ctx context.Context, out io.Writer, dir, program string) (err error) {
 		return err
 	}
 	defer s.forge.Close()
+	defer s.register.http.Close()
 	if err := s.people(); err != nil {
 		return err
 	}
@@ -150,6 +152,9 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.comment(ctx, 2, "Carried out"); err != nil {
 		return err
 	}
+	if err := s.watch(ctx); err != nil {
+		return err
+	}
 	return s.end(ctx)
 }
 
@@ -177,37 +182,47 @@ func (s *stage) step(ctx context.Context, branch, title, want string, edits [][3
 
 var hidden = regexp.MustCompile(`(?m)^<!--.*-->\n?`)
 
+// patience is how long the demo waits for the controller, on a slow machine.
+const patience = 5 * time.Minute
+
 // comment waits until the comment of pull request n says want, and shows it.
 func (s *stage) comment(ctx context.Context, n int, want string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	text, err := s.wait(ctx, n, want)
+	if err != nil {
+		return err
+	}
+	if at := strings.Index(text, "<details><summary>Graph"); at > 0 {
+		text = strings.TrimSpace(text[:at]) + "\n\n[...]"
+	}
+	fmt.Fprintf(s.out, "\n  ---- the comment of pull request %d ----\n%s\n", n, indented(text))
+	return nil
+}
+
+// wait waits until the first line of the comment of pull request n says want.
+func (s *stage) wait(ctx context.Context, n int, want string) (text string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	body := ""
 	for {
 		all, err := s.forge.Shown(demoRepo)
 		if err != nil {
-			return err
+			return "", err
 		}
 		for _, c := range all.Comments {
 			if c.Pull == n && c.Login == "vishwa-bot" {
 				body = c.Body
 			}
 		}
-		first, _, _ := strings.Cut(strings.TrimSpace(hidden.ReplaceAllString(body, "")), "\n")
-		if strings.Contains(first, want) {
-			break
+		text = strings.TrimSpace(hidden.ReplaceAllString(body, ""))
+		if first, _, _ := strings.Cut(text, "\n"); first != "" && strings.Contains(first, want) {
+			return text, nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the comment of pull request %d does not come to say %q; see %s; it says:\n%s", n, want, filepath.Join(s.dir, "controller.log"), body)
+			return "", fmt.Errorf("the comment of pull request %d does not come to say %q; see %s; it says:\n%s", n, want, filepath.Join(s.dir, "controller.log"), body)
 		case <-s.ended:
-			return fmt.Errorf("the controller ended; see %s", filepath.Join(s.dir, "controller.log"))
+			return "", fmt.Errorf("the controller ended; see %s", filepath.Join(s.dir, "controller.log"))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	text := strings.TrimSpace(hidden.ReplaceAllString(body, ""))
-	if at := strings.Index(text, "<details><summary>Graph"); at > 0 {
-		text = strings.TrimSpace(text[:at]) + "\n\n[...]"
-	}
-	fmt.Fprintf(s.out, "\n  ---- the comment of pull request %d ----\n%s\n", n, indented(text))
-	return nil
 }

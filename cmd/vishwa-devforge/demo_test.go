@@ -29,7 +29,8 @@ func TestTheDemoShowsTheWholeLoop(t *testing.T) {
 		log, _ := os.ReadFile(filepath.Join(clone, "demo", "controller.log"))
 		t.Fatalf("%v\n%s\n%s", err, said.String(), log)
 	}
-	for _, want := range []string{"Waits for people", "Ready to merge", "Blocked", "gate failed", "It answers: 200 OK", "2 approvals by trusted keys", "deploy deployment/price-production"} {
+	for _, want := range []string{"Waits for people", "Ready to merge", "Blocked", "gate failed", "It answers: 200 OK", "2 approvals by trusted keys", "deploy deployment/price-production",
+		"price-drift of deployment/price-production: well", "price-drift  drifted", "proposed on vishwa/retrain/main/price", "| Champion | Challenger |", "`homes` as before", "model that is served now knows"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("it does not show %q:\n%s", want, said.String())
 		}
@@ -60,8 +61,8 @@ func deploysWhatWasApproved(t *testing.T, repo string) {
 			}
 		}
 	}
-	if deployed != 2 || approved != 2 {
-		t.Errorf("%d approvals and %d deployments, want 2 of each:\n%s", approved, deployed, out)
+	if deployed != 4 || approved != 4 {
+		t.Errorf("%d approvals and %d deployments, want 4 of each:\n%s", approved, deployed, out)
 	}
 }
 

@@ -27,6 +27,8 @@ type stage struct {
 	vishwa string
 	forge  *devforge.Forge
 	ended  chan struct{} // the controller
+	// register is where the homes come from.
+	register register
 }
 
 // people sets up the GitHub: a repository, two writers and the controller's account.
@@ -80,7 +82,11 @@ func (s *stage) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.push(ctx, "main", "Declare the model of prices")
+	s.narrate("Homes that were sold come from a register on the web (in this process, too), pinned as it is today.")
+	if err := s.registered(ctx); err != nil {
+		return err
+	}
+	return s.push(ctx, "main", "Pin the homes that were sold")
 }
 
 // control starts a controller and waits for it to answer.
@@ -106,6 +112,7 @@ spec:
   repositories:
     - url: %s
       branches: [main]
+      allow: [127.0.0.1]
       github: {api: %s/api/v3, repository: %s, token: {env: GITHUB_TOKEN}}
 `, address, s.forge.CloneURL(demoRepo), s.forge.URL(), demoRepo)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
@@ -139,10 +146,8 @@ func (s *stage) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range all.Deployments {
-		if d.URL == "" {
-			continue
-		}
+	if n := len(all.Deployments); n > 0 {
+		d := all.Deployments[n-1]
 		s.narrate(fmt.Sprintf("GitHub shows the deployment to %s (%s) at %s.", d.Environment, strings.Join(d.States, ", "), d.URL))
 		if resp, err := http.Get(d.URL + "/v2/health/ready"); err == nil {
 			resp.Body.Close()
