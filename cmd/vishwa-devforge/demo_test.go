@@ -29,7 +29,7 @@ func TestTheDemoShowsTheWholeLoop(t *testing.T) {
 		log, _ := os.ReadFile(filepath.Join(clone, "demo", "controller.log"))
 		t.Fatalf("%v\n%s\n%s", err, said.String(), log)
 	}
-	for _, want := range []string{"Waits for people", "Ready to merge", "Blocked", "gate failed", "It answers: 200 OK", "2 approvals by trusted keys", "deploy deployment/price-production",
+	for _, want := range []string{"Waits for people", "Ready to merge", "Blocked", "gate failed", "It answers: 200 OK", "4 approvals by trusted keys", "deploy deployment/price-production",
 		"price-drift of deployment/price-production: well", "price-drift  drifted", "proposed on vishwa/retrain/main/price", "| Champion | Challenger |", "`homes` as before", "model that is served now knows"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("it does not show %q:\n%s", want, said.String())
