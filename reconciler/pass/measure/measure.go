@@ -129,17 +129,18 @@ func proposals(facts *ledger.Facts, ref schemas.Ref, known []ledger.Proposed) []
 
 // Line says a verdict in one line.
 func Line(w ledger.Watched) string {
+	rows := plural.Of(w.Rows, "row")
 	switch {
 	case w.Verdict == ledger.Drifted && w.Drifting > 0:
-		return fmt.Sprintf("%d of %d columns have drifted, of %d rows", w.Drifting, w.Columns, w.Rows)
+		return fmt.Sprintf("drift in %d of %s, of %s", w.Drifting, plural.Of(w.Columns, "column"), rows)
 	case w.Verdict == ledger.Drifted:
-		return fmt.Sprintf("a bound is broken, of %d rows", w.Rows)
+		return "a bound is broken, of " + rows
 	case w.Verdict == ledger.Faulty:
-		return fmt.Sprintf("columns are missing or of another type, of %d rows", w.Rows)
+		return "columns are missing or of another type, of " + rows
 	case w.Verdict == ledger.Unknown:
-		return fmt.Sprintf("too little is known, of %d rows", w.Rows)
+		return "too little is known, of " + rows
 	}
-	return fmt.Sprintf("well: %d columns of %d rows", w.Columns, w.Rows)
+	return fmt.Sprintf("well: %s of %s", plural.Of(w.Columns, "column"), rows)
 }
 
 // session is one measurement.

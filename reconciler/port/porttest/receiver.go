@@ -29,7 +29,7 @@ type Told struct {
 func Incident() port.Alert {
 	return port.Alert{
 		ID: "0123456789abcdef", Repository: "github.com/acme/models", Monitor: "homes", Deployment: "price-staging", Model: "price", Finding: "drifted",
-		Summary: "1 of 5 columns have drifted, of 2000 rows", Columns: []string{"area"}, Entry: 12, Pull: 7, Since: time.Now().UTC().Add(-time.Hour).Truncate(time.Second),
+		Summary: "drift in 1 of 5 columns, of 2000 rows", Columns: []string{"area"}, Entry: 12, Pull: 7, Since: time.Now().UTC().Add(-time.Hour).Truncate(time.Second),
 	}
 }
 
