@@ -145,11 +145,7 @@ func (a *cli) monitorShow() *cobra.Command {
 			if len(refs) == 0 {
 				return a.listMonitors(cmd.Context(), s, facts, format)
 			}
-			last := facts.Observed[refs[0]]
-			if last == nil || last.Watched == nil {
-				return fault.WithHint(fault.New(fault.Missing, "%s has found nothing yet", refs[0]), "measure: vishwa monitor run %s", refs[0])
-			}
-			e, err := evidenceOf(cmd.Context(), s, last)
+			e, err := lastEvidence(cmd.Context(), s, facts, refs[0])
 			if err != nil {
 				return err
 			}
@@ -158,6 +154,15 @@ func (a *cli) monitorShow() *cobra.Command {
 	}
 	formats(cmd, &format, "text", "json", "html")
 	return cmd
+}
+
+// lastEvidence is what a monitor found last.
+func lastEvidence(ctx context.Context, s *station, facts *ledger.Facts, ref schemas.Ref) (watch.Evidence, error) {
+	last := facts.Observed[ref]
+	if last == nil || last.Watched == nil {
+		return watch.Evidence{}, fault.WithHint(fault.New(fault.Missing, "%s has found nothing yet", ref), "measure: vishwa monitor run %s", ref)
+	}
+	return evidenceOf(ctx, s, last)
 }
 
 // watching is one line of vishwa monitor show and vishwa status.

@@ -37,11 +37,7 @@ func (a *cli) exportsEvidence(use, short string, as func(watch.Evidence) ([]byte
 		if err != nil {
 			return err
 		}
-		last := facts.Observed[refs[0]]
-		if last == nil || last.Watched == nil {
-			return fault.WithHint(fault.New(fault.Missing, "%s has found nothing yet", refs[0]), "measure: vishwa monitor run %s", refs[0])
-		}
-		e, err := evidenceOf(cmd.Context(), s, last)
+		e, err := lastEvidence(cmd.Context(), s, facts, refs[0])
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +28,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
-	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
@@ -234,37 +232,6 @@ func (s *ManagedRepository) first(ctx context.Context, branch string) (string, e
 	return sha, nil
 }
 
-// notifyingLedger is a ledger that tells the site of all that is read and recorded.
-type notifyingLedger struct {
-	pass.Ledger
-	site *ManagedRepository
-}
-
-func (t notifyingLedger) Facts(ctx context.Context) (*ledger.Facts, error) {
-	f, err := t.Ledger.Facts(ctx)
-	if err == nil {
-		t.site.known(f)
-	}
-	return f, err
-}
-
-func (t notifyingLedger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
-	got, err := t.Ledger.Append(ctx, e)
-	if err == nil {
-		t.site.recorded(got)
-		if t.site.o.Recorded != nil {
-			t.site.o.Recorded(got)
-		}
-	}
-	return got, err
-}
-
-func (s *ManagedRepository) asked(operation string) {
-	if s.o.Asked != nil {
-		s.o.Asked(operation)
-	}
-}
-
 // Name tells repositories apart.
 func (s *ManagedRepository) Name() string { return s.o.Name }
 
@@ -383,41 +350,6 @@ func (s *ManagedRepository) Open() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open
-}
-
-// declared notes the schedules of a branch.
-func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
-	s.deploys(branch, in)
-	seen := map[string]bool{}
-	for _, d := range in.Decls {
-		if spec, ok := d.Spec.(schemas.Scheduled); ok {
-			seen[spec.Times()] = true
-		}
-	}
-	sources := refreshing(in)
-	for _, of := range sources {
-		seen[of.schedule] = true
-	}
-	delete(seen, "")
-	monitors := watching(in)
-	s.mu.Lock()
-	_, before := s.monitors[branch]
-	gone := s.undeclared(branch, monitors)
-	// Before a first look nobody knows what was declared: what a stopped controller missed is made good.
-	s.ending[branch] = s.ending[branch] || !before || len(monitors) < len(s.monitors[branch]) || len(gone) > 0
-	s.sources[branch], s.monitors[branch], s.calendars[branch] = sources, monitors, len(byCalendar(in)) > 0
-	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
-	s.mu.Unlock()
-	if len(gone) > 0 && s.o.Unwatched != nil {
-		s.o.Unwatched(gone)
-	}
-}
-
-// Schedules lists the cron expressions of a branch.
-func (s *ManagedRepository) Schedules(branch string) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.schedules[branch]
 }
 
 // Close lets everything go.

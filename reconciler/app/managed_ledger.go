@@ -10,6 +10,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 )
 
@@ -95,4 +96,35 @@ func (s *ManagedRepository) ledgerOf(ctx context.Context, branch string) string 
 	}
 	s.ledgers.call(branch, name)
 	return name
+}
+
+// notifyingLedger is a ledger that tells the site of all that is read and recorded.
+type notifyingLedger struct {
+	pass.Ledger
+	site *ManagedRepository
+}
+
+func (t notifyingLedger) Facts(ctx context.Context) (*ledger.Facts, error) {
+	f, err := t.Ledger.Facts(ctx)
+	if err == nil {
+		t.site.known(f)
+	}
+	return f, err
+}
+
+func (t notifyingLedger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	got, err := t.Ledger.Append(ctx, e)
+	if err == nil {
+		t.site.recorded(got)
+		if t.site.o.Recorded != nil {
+			t.site.o.Recorded(got)
+		}
+	}
+	return got, err
+}
+
+func (s *ManagedRepository) asked(operation string) {
+	if s.o.Asked != nil {
+		s.o.Asked(operation)
+	}
 }

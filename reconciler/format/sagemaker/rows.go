@@ -64,19 +64,8 @@ func (c Column) rows(n int) []string {
 }
 
 func (c Column) quantiles(out []string, n int) []string {
-	total := 0.0
-	for _, p := range c.numbers {
-		total += p.weight
-	}
-	at, before := 0, 0.0
-	for i := range n {
-		rank := (float64(i) + 0.5) / float64(n) * total
-		for at < len(c.numbers)-1 && before+c.numbers[at].weight <= rank {
-			before += c.numbers[at].weight
-			at++
-		}
-		p := c.numbers[at]
-		share := min(max((rank-before)/p.weight, 0), 1)
+	steps(n, len(c.numbers), func(i int) float64 { return c.numbers[i].weight }, func(i int, share float64) {
+		p := c.numbers[i]
 		v, form := p.from, byte('g')
 		if p.to > p.from {
 			v = p.from*(1-share) + p.to*share
@@ -85,25 +74,33 @@ func (c Column) quantiles(out []string, n int) []string {
 			v, form = math.Round(v), 'f'
 		}
 		out = append(out, strconv.FormatFloat(v, form, -1, 64))
-	}
+	})
 	return out
 }
 
 func (c Column) texts(out []string, n int) []string {
+	steps(n, len(c.categories), func(i int) float64 { return c.categories[i].Count }, func(i int, _ float64) {
+		out = append(out, c.categories[i].Value)
+	})
+	return out
+}
+
+// steps goes over parts by their weights in n even steps, and tells for each in which part it is,
+// and how far from its begin (0) to its end (1).
+func steps(n, parts int, weight func(i int) float64, each func(i int, share float64)) {
 	total := 0.0
-	for _, k := range c.categories {
-		total += k.Count
+	for i := range parts {
+		total += weight(i)
 	}
 	at, before := 0, 0.0
-	for i := range n {
-		rank := (float64(i) + 0.5) / float64(n) * total
-		for at < len(c.categories)-1 && before+c.categories[at].Count <= rank {
-			before += c.categories[at].Count
+	for k := range n {
+		rank := (float64(k) + 0.5) / float64(n) * total
+		for at < parts-1 && before+weight(at) <= rank {
+			before += weight(at)
 			at++
 		}
-		out = append(out, c.categories[at].Value)
+		each(at, min(max((rank-before)/weight(at), 0), 1))
 	}
-	return out
 }
 
 // Declare is the Dataset of the rows, which lie at path, and a Monitor that holds deployment against it.

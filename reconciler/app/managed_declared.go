@@ -1,0 +1,46 @@
+// What a tracked branch declares that comes by the clock: sources, monitors, calendars.
+
+package app
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// declared notes the schedules of a branch.
+func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
+	s.deploys(branch, in)
+	seen := map[string]bool{}
+	for _, d := range in.Decls {
+		if spec, ok := d.Spec.(schemas.Scheduled); ok {
+			seen[spec.Times()] = true
+		}
+	}
+	sources := refreshing(in)
+	for _, of := range sources {
+		seen[of.schedule] = true
+	}
+	delete(seen, "")
+	monitors := watching(in)
+	s.mu.Lock()
+	_, before := s.monitors[branch]
+	gone := s.undeclared(branch, monitors)
+	// Before a first look nobody knows what was declared: what a stopped controller missed is made good.
+	s.ending[branch] = s.ending[branch] || !before || len(monitors) < len(s.monitors[branch]) || len(gone) > 0
+	s.sources[branch], s.monitors[branch], s.calendars[branch] = sources, monitors, len(byCalendar(in)) > 0
+	s.schedules[branch] = slices.Sorted(maps.Keys(seen))
+	s.mu.Unlock()
+	if len(gone) > 0 && s.o.Unwatched != nil {
+		s.o.Unwatched(gone)
+	}
+}
+
+// Schedules lists the cron expressions of a branch.
+func (s *ManagedRepository) Schedules(branch string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.schedules[branch]
+}
