@@ -127,13 +127,15 @@ func checkQuiet(t *testing.T, dir string) {
 	t.Errorf("processes are left:\n%s", strings.Join(left, "\n"))
 }
 
-// running are the processes that are at work in dir or were told of it.
+// running are the processes that are at work in dir or were told of something
+// below it. Another script's folder may begin with the same letters.
 func running(dir string) (found []string) {
+	below := dir + "/"
 	all, _ := filepath.Glob("/proc/[0-9]*") // none elsewhere
 	for _, p := range all {
 		said, _ := os.ReadFile(filepath.Join(p, "cmdline"))
 		at, _ := os.Readlink(filepath.Join(p, "cwd"))
-		if bytes.Contains(said, []byte(dir)) || strings.HasPrefix(at, dir) {
+		if bytes.Contains(said, []byte(below)) || strings.HasPrefix(at+"/", below) {
 			found = append(found, filepath.Base(p)+" "+string(bytes.ReplaceAll(said, []byte{0}, []byte{' '})))
 		}
 	}
