@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -50,24 +51,47 @@ func Schema(kind string) ([]byte, error) {
 	return b, nil
 }
 
-// compiled maps a kind to its schema, ready to validate.
-var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
-	out := map[string]*jsonschema.Schema{}
-	c := jsonschema.NewCompiler()
+// compiled are the schemas of the kinds, each ready to validate once it is asked for: a repository
+// declares few kinds, and a program is begun more often than it runs long.
+var compiled = func() map[string]func() *jsonschema.Schema {
+	out := map[string]func() *jsonschema.Schema{}
 	for _, k := range table {
-		raw, err := Schema(k.Name)
-		if err != nil {
-			panic(err) // a kind without its schema: go generate was not run, and a test says so
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			panic(fmt.Errorf("read schema of %s: %w", k.Name, err))
-		}
-		url := "vishwa:" + string(k.Kind)
-		if err := c.AddResource(url, doc); err != nil {
-			panic(fmt.Errorf("add schema of %s: %w", k.Name, err))
-		}
-		out[k.Name] = c.MustCompile(url)
+		out[k.Name] = sync.OnceValue(func() *jsonschema.Schema { return ready(k.Name) })
 	}
 	return out
-})
+}()
+
+// ready is the schema of a kind.
+func ready(kind string) *jsonschema.Schema {
+	raw, err := Schema(kind)
+	if err != nil {
+		panic(err) // a kind without its schema: go generate was not run, and a test says so
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		panic(fmt.Errorf("read schema of %s: %w", kind, err))
+	}
+	c := jsonschema.NewCompiler()
+	c.UseRegexpEngine(expression)
+	url := "vishwa:" + kind
+	if err := c.AddResource(url, doc); err != nil {
+		panic(fmt.Errorf("add schema of %s: %w", kind, err))
+	}
+	return c.MustCompile(url)
+}
+
+// expressions are the patterns of the schemas, each compiled once: a schema is held against the schema
+// of schemas before it is compiled, and its patterns stand in several.
+var expressions sync.Map
+
+func expression(pattern string) (jsonschema.Regexp, error) {
+	if known, ok := expressions.Load(pattern); ok {
+		return known.(jsonschema.Regexp), nil
+	}
+	compiled, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, err
+	}
+	expressions.Store(pattern, compiled)
+	return compiled, nil
+}

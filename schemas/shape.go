@@ -15,7 +15,7 @@ import (
 // shape reports what the kind's schema finds and takes those values out of body,
 // so that the rest of the document can be decoded and checked as well.
 func (d *document) shape(body map[string]any) {
-	schema := compiled()[d.decl.Kind]
+	schema := compiled[d.decl.Kind]()
 	var invalid *jsonschema.ValidationError
 	if err := schema.Validate(body); err == nil || !errors.As(err, &invalid) {
 		return
