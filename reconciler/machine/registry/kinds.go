@@ -89,6 +89,8 @@ func (b *repository) refused(name string, e *errcode.ErrorResponse) error {
 		}
 	}
 	switch code := e.StatusCode; {
+	case writes(e.Method) && code < 500 && (coded(e, "LIMIT_EXCEEDED", "QUOTA_EXCEEDED") || says(e, "quota", "exceed")):
+		return fault.WithHint(fault.New(fault.Denied, "%s: it has no room left for this repository", text), "raise its quota in the registry, or remove there what nobody needs; then run the command again")
 	case coded(e, "DIGEST_INVALID", "SIZE_INVALID"):
 		return fault.New(fault.Transient, "%s: what arrived was not what was sent", text)
 	case coded(e, "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"), code == http.StatusRequestedRangeNotSatisfiable && e.Method != http.MethodGet:
@@ -109,4 +111,30 @@ func (b *repository) refused(name string, e *errcode.ErrorResponse) error {
 		return fault.WithHint(fault.New(fault.Transient, "%s", text), "try again when the registry answers")
 	}
 	return fault.WithHint(fault.New(fault.Invalid, "%s", text), "correct the address, or ask who runs %s", b.at.name)
+}
+
+// writes tells whether a request sends something.
+func writes(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// says tells whether a registry gives a reason with one of these words. What it says is read
+// for this alone, and not told on.
+func says(err error, words ...string) bool {
+	var e *errcode.ErrorResponse
+	return errors.As(err, &e) && slices.ContainsFunc(e.Errors, func(e errcode.Error) bool {
+		text := strings.ToLower(e.Message)
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+	})
+}
+
+// stuck tells that a registry does not let a tag move.
+func stuck(err error) bool {
+	switch status(err) {
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return true
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed:
+		return coded(err, "TAG_INVALID", "IMMUTABLE_TAG", "TAG_IMMUTABLE") || says(err, "immutable", "already exists")
+	}
+	return false
 }

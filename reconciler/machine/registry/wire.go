@@ -183,7 +183,7 @@ func (w within) RoundTrip(req *http.Request) (*http.Response, error) {
 type sends struct{ usual, long http.RoundTripper }
 
 func (s sends) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Method == http.MethodPut {
+	if req.Method == http.MethodPut || req.Method == http.MethodPatch {
 		return s.long.RoundTrip(req)
 	}
 	return s.usual.RoundTrip(req)

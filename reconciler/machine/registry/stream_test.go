@@ -1,0 +1,175 @@
+// A stream arrives whole or not at all, and is sent on where it was cut.
+
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	godigest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
+)
+
+func artifactsAt(t *testing.T, address, name string) *Artifacts {
+	t.Helper()
+	_, host, _ := strings.Cut(address, "://")
+	a, err := OpenArtifacts(Options{pause: time.Millisecond}, host+"/"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// stream sends p in writes of odd sizes.
+func stream(t *testing.T, a *Artifacts, p []byte) (ocispec.Descriptor, error) {
+	t.Helper()
+	return a.Stream(t.Context(), "it", func(w *Writer) error {
+		for b := bytes.NewBuffer(p); b.Len() > 0; {
+			if _, err := w.Write(b.Next(700_001)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func TestAStreamArrivesThoughTheWayIsCut(t *testing.T) {
+	p := noise(2*streamPiece + 12345)
+	for name, meddled := range map[string]meddle{
+		"nothing happens": nil,
+		"a piece is lost": func() meddle {
+			lose := nth(6, asks("PATCH", "uploads"))
+			return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if lose(r) {
+					panic(http.ErrAbortHandler)
+				}
+				next.ServeHTTP(w, r)
+			}
+		}(),
+		"an answer is lost": func() meddle {
+			lose := nth(1, asks("PUT", "uploads"))
+			return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if lose(r) {
+					next.ServeHTTP(discarding{http.Header{}}, r)
+					panic(http.ErrAbortHandler)
+				}
+				next.ServeHTTP(w, r)
+			}
+		}(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			between := porttest.NewBetween(t, registrytest.Memory())
+			if meddled != nil {
+				between.Meddle(meddled)
+			}
+			a := artifactsAt(t, between.URL, "team/x")
+			d, err := stream(t, a, p)
+			if err != nil || d.Digest != godigest.FromBytes(p) || d.Size != int64(len(p)) {
+				t.Fatalf("%+v, %v", d, err)
+			}
+			body, err := a.Blob(t.Context(), d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer body.Close()
+			if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, p) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+		})
+	}
+}
+
+type discarding struct{ header http.Header }
+
+func (d discarding) Header() http.Header         { return d.header }
+func (d discarding) Write(p []byte) (int, error) { return len(p), nil }
+func (d discarding) WriteHeader(int)             {}
+
+// TestAStreamThatFailsLeavesNothing: what could not be read to its end is no blob.
+func TestAStreamThatFailsLeavesNothing(t *testing.T) {
+	between := porttest.NewBetween(t, registrytest.Memory())
+	var named atomic.Int32
+	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.URL.Query().Get("digest") != "" {
+			named.Add(1)
+		}
+		next.ServeHTTP(w, r)
+	})
+	a := artifactsAt(t, between.URL, "x")
+	broken := errors.New("it is corrupt")
+	_, err := a.Stream(t.Context(), "it", func(w *Writer) error {
+		if _, err := w.Write(noise(streamPiece + 5)); err != nil {
+			return err
+		}
+		return broken
+	})
+	if !errors.Is(err, broken) || named.Load() != 0 {
+		t.Errorf("%v, named %d times", err, named.Load())
+	}
+}
+
+// TestWhatARegistrySaysOfAPushIsTold: what, where, and what to do.
+func TestWhatARegistrySaysOfAPushIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		path, body string
+		code       int
+		want       fault.Kind
+		hint       string
+	}{
+		"no credentials": {"uploads", `{"errors":[{"code":"UNAUTHORIZED"}]}`, 401, fault.Denied, "docker login"},
+		"not allowed":    {"uploads", `{"errors":[{"code":"DENIED","message":"hunter2"}]}`, 403, fault.Denied, "docker login"},
+		"no room":        {"uploads", `{"errors":[{"code":"DENIED","message":"adding 1 GiB would exceed the quota, hunter2"}]}`, 403, fault.Denied, "quota"},
+		"immutable tag":  {"manifests/stable", `{"errors":[{"code":"DENIED","message":"tag is immutable, hunter2"}]}`, 403, fault.Conflict, "by its digest"},
+		"a blob is gone": {"manifests/", `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}`, 404, fault.Transient, "garbage"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			between := porttest.NewBetween(t, registrytest.Memory())
+			between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if writes(r.Method) && strings.Contains(r.URL.Path, c.path) {
+					w.Header().Set("Content-Type", "application/json")
+					w.WriteHeader(c.code)
+					_, _ = io.WriteString(w, c.body)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+			a := artifactsAt(t, between.URL, "x")
+			_, err := stream(t, a, noise(1000))
+			if err == nil {
+				raw := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageIndex + `","manifests":[]}`)
+				err = a.PushManifest(t.Context(), ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: godigest.FromBytes(raw), Size: int64(len(raw))}, raw, "stable")
+			}
+			if fault.Of(err) != c.want || err == nil || !strings.Contains(fault.HintOf(err), c.hint) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v (%v; %s), want %v", err, fault.Of(err), fault.HintOf(err), c.want)
+			}
+		})
+	}
+}
+
+// TestAnUploadIsNotLedAway: credentials go with it.
+func TestAnUploadIsNotLedAway(t *testing.T) {
+	for _, to := range []string{"http://elsewhere.invalid/v2/x/blobs/uploads/1", "https://elsewhere.invalid/up"} {
+		between := porttest.NewBetween(t, registrytest.Memory())
+		between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == http.MethodPost {
+				w.Header().Set("Location", to)
+				w.WriteHeader(http.StatusAccepted)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+		if _, err := stream(t, artifactsAt(t, between.URL, "x"), noise(1000)); fault.Of(err) != fault.Denied {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+}
