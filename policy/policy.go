@@ -98,6 +98,9 @@ func prepared(team fs.FS, paths []string, opts Options) (*Engine, error) {
 	return e, nil
 }
 
+// wholePackage is the scope of an annotation that is about all rules of a package of Rego.
+const wholePackage = "package"
+
 // prepare makes one question a kind, so that a step is not asked what only concerns
 // other kinds. A built-in package names its kinds; a team's rules are asked of every step.
 func (e *Engine) prepare(compiler *ast.Compiler, mods []module, sets []set) error {
@@ -106,7 +109,7 @@ func (e *Engine) prepare(compiler *ast.Compiler, mods []module, sets []set) erro
 	readers := readers(compiler, sets)
 	for _, m := range mods {
 		for _, a := range m.parsed.Annotations {
-			if kinds, ok := a.Custom["kinds"].([]any); ok && a.Scope == "package" && !m.team {
+			if kinds, ok := a.Custom["kinds"].([]any); ok && a.Scope == wholePackage && !m.team {
 				for _, k := range kinds {
 					kind := fmt.Sprint(k)
 					limited[m.parsed.Package.Path.String()] = append(limited[m.parsed.Package.Path.String()], kind)

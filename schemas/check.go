@@ -18,7 +18,8 @@ import (
 // checker checks documents against the repository and against each other.
 type checker struct {
 	*loader
-	ports map[int]Ref // of local deployments
+	ports    map[int]Ref    // of local deployments
+	packages map[string]Ref // by repository
 }
 
 func (s *Transform) check(c *checker, d *document) {

@@ -21,6 +21,7 @@ const (
 	KindInfrastructure Kind = "infrastructure"
 	KindDeployment     Kind = "deployment"
 	KindMonitor        Kind = "monitor"
+	KindPackage        Kind = "package"
 )
 
 // Traits are what is asked of a kind. A kind that nobody declares has none.
@@ -57,6 +58,8 @@ type Traits struct {
 	// Provisioned is planned against the world with a change of its own. What serves may stand
 	// on it, and goes before it does; retiring it destroys what stands.
 	Provisioned bool
+	// Packs keeps a released model where others fetch it.
+	Packs bool
 	// Measures holds what is served against what it was trained on: nothing is made of it, and
 	// what it finds is recorded.
 	Measures bool
@@ -99,6 +102,8 @@ var table = []Traits{
 		Action: "provision", Names: NamedByChange, Observed: true, Provisioned: true},
 	{Kind: KindDeployment, Name: "Deployment", New: func() Spec { return new(Deployment) },
 		Action: "deploy", Names: NamedByKey, Observed: true, Serves: true},
+	{Kind: KindPackage, Name: "Package", New: func() Spec { return new(Package) },
+		Action: "pack", Names: NamedByKey, Observed: true, Packs: true},
 	{Kind: KindMonitor, Name: "Monitor", New: func() Spec { return new(Monitor) }, Measures: true},
 }
 

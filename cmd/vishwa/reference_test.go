@@ -15,6 +15,8 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -34,9 +36,11 @@ func TestExamplesOfTheReferenceApply(t *testing.T) {
 	t.Parallel()
 	const reference = "../../docs/reference"
 	keys := quickKeys(t)
+	kept := porttest.NewBetween(t, registrytest.Memory())
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/docs/reference.txtar"},
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("OCI", strings.TrimPrefix(kept.URL, "http://"))
 			for _, k := range schemas.Kinds() {
 				kind := k.Name
 				at := filepath.Join(env.WorkDir, "examples", strings.ToLower(kind)+".yaml")

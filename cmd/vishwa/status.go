@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -96,6 +97,13 @@ func standings(w *pass.Snapshot, p plan.Plan) []standing {
 			out.Restarts, out.Message, out.Isolation, out.Log = live.Restarts, live.Message, live.Isolation, live.Log
 			if live.Key == "" {
 				out.State = "not served"
+			}
+		case st.Ref.Kind.Traits().Packs:
+			if e := w.Facts.Latest[st.Ref]; e != nil && e.Package != nil && e.Action == ledger.Pack {
+				out.URL, out.Model, out.Since = e.Package.Reference(), e.Model.Artifact.Digest, e.Time
+			}
+			if st.Do != plan.Keep {
+				out.State = "due"
 			}
 		case st.Do == plan.Keep:
 		case st.Pending:

@@ -213,6 +213,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			Provisioner: h.stacks(o, apart, work),
 			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall, Starters: starters(o.Env)}),
 			Store:       kept,
+			Packager:    packs(o, kept),
 			Machine:     sealed.Name(),
 		},
 		Worktree: worktree, Watch: h.Repo.Watch, Unwatched: h.Repo.Unwatched,
@@ -222,7 +223,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			Seal: sealed.Derive("runs " + work.For), Wall: work.Wall, Own: place.variables(), Args: []string{work.String()}, GPUs: machineGPUs}), routes),
 		Signer: pass.ModelSigner{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
-		}},
+		}, Statement: h.Keys.Sign},
 		Isolation: work.isolation(),
 		Hands:     h.Repo.Hands,
 		Parents: func(ctx context.Context, head string, n int) ([]string, error) {

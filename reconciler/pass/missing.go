@@ -85,6 +85,8 @@ func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
 		}
 	case schemas.Serves:
 		return []schemas.Ref{spec.Serves().Model}
+	case schemas.Packs:
+		return []schemas.Ref{spec.Packs().Model}
 	}
 	return nil
 }

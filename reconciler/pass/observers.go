@@ -16,6 +16,7 @@ import (
 var observers = map[schemas.Kind]func(context.Context, *Snapshot, Observers, schemas.Ref) (note func(), err error){
 	schemas.KindInfrastructure: observeStack,
 	schemas.KindDeployment:     observeServer,
+	schemas.KindPackage:        observePackage,
 }
 
 // observeAll asks every server and every stack, side by side.

@@ -122,7 +122,7 @@ func (p *Proposal) Runs() bool {
 // Make makes what can be made before the merge. It records for whom.
 func (h *Reconciler) Make(ctx context.Context, p *Proposal) []execute.Outcome {
 	kit := h.kit(p.Plan, p.services)
-	kit.Provisioner, kit.Server = nil, nil // nothing of Ahead asks for them
+	kit.Provisioner, kit.Server, kit.Packager = nil, nil, nil // nothing of Ahead asks for them
 	return execute.Run(ctx, p.PreMerge(), kit)
 }
 

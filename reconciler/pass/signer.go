@@ -22,6 +22,8 @@ type ModelSigner struct {
 	Verifier port.Verifier
 	// Sign returns an OMS bundle over the model's files and a SLSA provenance bundle.
 	Sign func(ctx context.Context, model port.Artifact, p attest.Provenance) (signature, provenance []byte, err error)
+	// Statement wraps a statement in a bundle that a controller's key signed.
+	Statement func(ctx context.Context, role port.Role, statement []byte) ([]byte, error)
 }
 
 // Verify holds a released model against both of its bundles and says who signed

@@ -173,6 +173,7 @@ type Observers struct {
 	Ledger      Ledger
 	Provisioner port.Provisioner
 	Server      port.Server
+	Packager    port.Packager // nil: nothing is asked for where it is kept
 	Store       port.Store
 	// Machine names this installation, for the ledger: see ledger.Facts.On. Empty: none does.
 	Machine string
@@ -206,7 +207,7 @@ func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers,
 	}
 	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open, hands: map[string][]port.Hand{},
 		stood: map[string]guard.Settings{}, declared: map[string]bool{}, between: map[string][]guard.Settings{}}
-	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Passing: map[schemas.Ref]bool{}, Wrong: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
+	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Packages: map[schemas.Ref]port.PackageState{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Passing: map[schemas.Ref]bool{}, Wrong: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
 	w.stackHints = map[schemas.Ref]string{}
 	return w, w.observeAll(ctx, eyes)
 }

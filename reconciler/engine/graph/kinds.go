@@ -18,6 +18,7 @@ var recipes = map[schemas.Kind]func(*builder, *schemas.Declaration){
 	schemas.KindModel:          of((*builder).model),
 	schemas.KindInfrastructure: of((*builder).infrastructure),
 	schemas.KindDeployment:     of((*builder).deployment),
+	schemas.KindPackage:        of((*builder).packed),
 }
 
 // of is a recipe for specs of one type.
@@ -111,5 +112,11 @@ func (b *builder) deployment(d *schemas.Declaration, spec *schemas.Deployment) {
 	if spec.Log != nil {
 		n.Recipe.Personal = b.personal(spec)
 	}
+	b.nodes = append(b.nodes, n)
+}
+
+func (b *builder) packed(d *schemas.Declaration, spec *schemas.Package) {
+	n := b.node(d, spec, 1)
+	n.Inputs = map[string]schemas.Ref{"model": spec.Model}
 	b.nodes = append(b.nodes, n)
 }

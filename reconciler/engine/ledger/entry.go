@@ -28,6 +28,7 @@ const (
 	Approve   Action = "approve"
 	Provision Action = "provision"
 	Deploy    Action = "deploy"
+	Pack      Action = "pack" // a released model is kept where others fetch it
 	Retire    Action = "retire"
 	Deny      Action = "deny"
 	Fail      Action = "fail"
@@ -107,6 +108,7 @@ type Entry struct {
 	Scores    []Score                  `json:"scores,omitempty"`   // select: of the model and of the one that was served, on the same rows
 	Stack     *Stack                   `json:"stack,omitempty"`    // provision, retire
 	Release   *Release                 `json:"release,omitempty"`  // deploy, retire
+	Package   *port.Packed             `json:"package,omitempty"`  // pack, retire
 	Findings  []Finding                `json:"findings,omitempty"` // what policies said
 	Approval  *Approval                `json:"approval,omitempty"`
 	Failure   *Failure                 `json:"failure,omitempty"`

@@ -49,6 +49,20 @@ func (f *Facts) Made() iter.Seq[*Entry] {
 	}
 }
 
+// Packages is every entry that packed ref, in no order.
+func (f *Facts) Packages(ref schemas.Ref) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for e := range f.Made() {
+			if e.Ref == ref && e.Package != nil && e.Action == Pack && !yield(e) {
+				return
+			}
+		}
+		if e := f.Latest[ref]; e != nil && e.Package != nil && f.ByKey[e.Key] != e {
+			yield(e)
+		}
+	}
+}
+
 // Choose is f with e, one of those under its key, in the place of the first.
 func (f *Facts) Choose(e *Entry) {
 	all := f.Under(e.Key)
@@ -72,6 +86,9 @@ func (f *Facts) other(e *Entry) {
 func (e *Entry) sameBytes(other *Entry) bool {
 	same := func(a, b port.Artifact) bool { return a.Digest == b.Digest }
 	if !maps.EqualFunc(e.Outputs, other.Outputs, same) || (e.Model == nil) != (other.Model == nil) {
+		return false
+	}
+	if p, q := e.Package, other.Package; (p == nil) != (q == nil) || p != nil && p.Digest != q.Digest {
 		return false
 	}
 	a, b := e.Model, other.Model

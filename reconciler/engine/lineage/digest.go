@@ -173,8 +173,13 @@ func (x indexed) add(e *ledger.Entry) {
 	if e.Key != "" && (x.named[e.Key] == nil || made && e.Action != ledger.Retire) {
 		x.named[e.Key] = e // of a key that nothing was made under, what was tried
 	}
-	if !made || e.Action == ledger.Deploy || e.Action == ledger.Retire {
-		return // a deployment does not make the model that it serves
+	if !made || e.Action == ledger.Deploy || e.Action == ledger.Pack || e.Action == ledger.Retire {
+		if made && e.Package != nil {
+			for _, d := range e.Package.Manifests() {
+				x.named[d] = e
+			}
+		}
+		return // a deployment does not make the model that it serves, nor does a package
 	}
 	for _, a := range e.Outputs {
 		if was := x.named[a.Digest]; was == nil || e.Action == ledger.Select || was.Action != ledger.Select {

@@ -49,6 +49,8 @@ func (x indexed) entry(e *ledger.Entry) Node {
 	switch e.Action {
 	case ledger.Deploy:
 		x.deployment(&n, e)
+	case ledger.Pack:
+		x.packed(&n, e)
 	case ledger.Retire:
 		x.retired(&n, e)
 	case ledger.Select:
@@ -83,6 +85,27 @@ func what(e *ledger.Entry) string {
 		return "data"
 	default:
 		return string(e.Ref.Kind)
+	}
+}
+
+func (x indexed) packed(n *Node, e *ledger.Entry) {
+	if p := e.Package; p != nil {
+		n.Digest = p.Digest
+		n.addFact("kept at", p.Reference())
+		n.addFact("as ModelPack", p.ModelPack.Short())
+		n.addFact("as images", strings.Join(p.Images, ", "))
+		n.addFact("tags", strings.Join(p.Tags, ", "))
+		for _, a := range p.Evidence {
+			n.addFact("attached", a.Type)
+		}
+	}
+	if e.Model == nil {
+		return
+	}
+	if m := x.named[e.Model.Signature]; m != nil {
+		n.From = append(n.From, x.entry(m))
+	} else {
+		n.From = append(n.From, Node{What: "model", Digest: e.Model.Artifact.Digest})
 	}
 }
 

@@ -23,7 +23,10 @@ type Observed struct {
 	Facts        *ledger.Facts
 	Live         map[schemas.Ref]port.Live   // deployments
 	Stacks       map[schemas.Ref]port.Change // infrastructure, as Diff found it
-	Unobservable map[schemas.Ref]string      // infrastructure that could not be looked at, and why
+	Unobservable map[schemas.Ref]string      // infrastructure and packages that could not be looked at, and why
+	// Packages are those that were asked for where they are kept. A pull request asks for none:
+	// what is recorded is taken to be there.
+	Packages map[schemas.Ref]port.PackageState
 	// Failed is that of it which was looked at in earnest: its module does not plan.
 	Failed map[schemas.Ref]bool
 	// Passing is that of Failed whose reason may pass: a network, a lock of the state.
@@ -87,6 +90,9 @@ func (c *computing) step(n *graph.Node) Step {
 	}
 	recipe, waits := c.known.Recipe(n)
 	last := c.seen.Facts.On(c.seen.Machine, n.Ref)
+	if is := n.Ref.Kind.Traits(); is.Packs {
+		last = c.seen.Facts.Latest[n.Ref]
+	}
 	if len(waits) > 0 {
 		s.Pending = true
 		s.Do, s.Why = Make, "never made; waits for "+names(waits)
@@ -106,6 +112,8 @@ func (c *computing) step(n *graph.Node) Step {
 	switch is := n.Ref.Kind.Traits(); {
 	case is.Provisioned:
 		c.stack(n, &s)
+	case is.Packs:
+		c.packed(n, &s, recipe)
 	case is.Serves:
 		s.Model = recipe.Inputs["model"]
 		c.deployment(&s, recipe)

@@ -6,6 +6,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -91,7 +92,7 @@ func (a *Artifacts) PushManifest(ctx context.Context, d ocispec.Descriptor, raw 
 		return nil
 	}
 	if lost(err) {
-		return fault.WithHint(fault.New(fault.Transient, "%s: the registry does not have a blob that was sent to it", a.b.name(at)), "run the command again; if it stays so, see whether its garbage collection runs while bytes are sent")
+		return LostBlob(fault.WithHint(fault.New(fault.Transient, "%s: the registry does not have a blob that was sent to it", a.b.name(at)), "run the command again; if it stays so, see whether its garbage collection runs while bytes are sent"))
 	}
 	if tag != "" && stuck(err) {
 		return fault.WithHint(fault.New(fault.Conflict, "%s: the registry does not let this tag name something else", a.b.name(at)), "take the tag out of the declaration, or let the registry move it; the package is there by its digest")
@@ -191,3 +192,14 @@ func (a *Artifacts) led(resp *http.Response) (string, error) {
 	}
 	return to.String(), nil
 }
+
+// lostBlob is an error about what a registry was sent and does not have.
+type lostBlob struct{ error }
+
+func (l lostBlob) Unwrap() error { return l.error }
+
+// LostBlob marks err as one about bytes that were sent and are not there: Lost knows it again.
+func LostBlob(err error) error { return lostBlob{err} }
+
+// Lost tells whether what was sent before is to be sent again.
+func Lost(err error) bool { return errors.As(err, new(lostBlob)) }

@@ -28,6 +28,7 @@ const (
 // Stream sends what write writes as a blob, and tells what it is. Where write fails, nothing
 // is there.
 func (a *Artifacts) Stream(ctx context.Context, name string, write func(w *Writer) error) (ocispec.Descriptor, error) {
+	ctx = a.pushing(ctx)
 	up, err := a.upload(ctx, name)
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -35,7 +36,7 @@ func (a *Artifacts) Stream(ctx context.Context, name string, write func(w *Write
 	w := &Writer{up: up, sum: sha256.New(), full: make(chan []byte), free: make(chan []byte, 2), done: make(chan struct{})}
 	w.free <- nil
 	w.free <- nil
-	go w.send()
+	go w.send(ctx)
 	err = write(w)
 	if err == nil {
 		err = w.flush()
@@ -49,7 +50,7 @@ func (a *Artifacts) Stream(ctx context.Context, name string, write func(w *Write
 		up.end(context.WithoutCancel(ctx))
 		return ocispec.Descriptor{}, err
 	}
-	return up.finish(godigest.NewDigest(godigest.SHA256, w.sum))
+	return up.finish(ctx, godigest.NewDigest(godigest.SHA256, w.sum))
 }
 
 // Writer takes the bytes of a stream. While one piece is on its way the next one is filled.
@@ -102,10 +103,10 @@ func (w *Writer) flush() error {
 	}
 }
 
-func (w *Writer) send() {
+func (w *Writer) send(ctx context.Context) {
 	defer close(w.done)
 	for p := range w.full {
-		if w.err = w.up.put(p); w.err != nil {
+		if w.err = w.up.put(ctx, p); w.err != nil {
 			return
 		}
 		w.free <- p[:0]
@@ -115,7 +116,6 @@ func (w *Writer) send() {
 // upload is a blob that is being sent.
 type upload struct {
 	a     *Artifacts
-	ctx   context.Context
 	name  string
 	at    string // where the next piece goes
 	sent  int64
@@ -123,8 +123,8 @@ type upload struct {
 }
 
 func (a *Artifacts) upload(ctx context.Context, name string) (*upload, error) {
-	u := &upload{a: a, ctx: a.pushing(ctx), name: name, piece: streamPiece}
-	err := u.ask(http.MethodPost, a.address("uploads/"), nil, nil, func(resp *http.Response) error {
+	u := &upload{a: a, name: name, piece: streamPiece}
+	err := u.ask(ctx, question{method: http.MethodPost, at: a.address("uploads/"), want: http.StatusAccepted}, func(resp *http.Response) error {
 		if least, err := strconv.Atoi(resp.Header.Get("OCI-Chunk-Min-Length")); err == nil && least > u.piece {
 			if least > mostPiece {
 				return fault.New(fault.Invalid, "the registry wants pieces of %d MiB at least", least>>20)
@@ -132,31 +132,39 @@ func (a *Artifacts) upload(ctx context.Context, name string) (*upload, error) {
 			u.piece = least
 		}
 		return nil
-	}, http.StatusAccepted)
+	})
 	return u, err
 }
 
-// ask asks, and goes on from where the answer leads.
-func (u *upload) ask(method, at string, body []byte, header http.Header, also func(*http.Response) error, want int) error {
-	resp, err := u.a.do(u.ctx, method, at, body, header)
+// question is a request of an upload, and the answer that is wanted.
+type question struct {
+	method, at string
+	body       []byte
+	header     http.Header
+	want       int
+}
+
+// ask asks, and goes on from where the answer leads. also reads the answer; nil is nothing.
+func (u *upload) ask(ctx context.Context, q question, also func(*http.Response) error) error {
+	resp, err := u.a.do(ctx, q.method, q.at, q.body, q.header)
 	if err != nil {
-		return u.a.b.classed(u.ctx, u.name, err)
+		return u.a.b.classed(ctx, u.name, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != want {
-		return u.a.b.classed(u.ctx, u.name, answered(resp))
+	if resp.StatusCode != q.want {
+		return u.a.b.classed(ctx, u.name, answered(resp))
 	}
 	if also != nil {
 		if err := also(resp); err != nil {
-			return u.a.b.classed(u.ctx, u.name, err)
+			return u.a.b.classed(ctx, u.name, err)
 		}
 	}
-	if want == http.StatusCreated {
+	if q.want == http.StatusCreated {
 		return nil
 	}
 	to, err := u.a.led(resp)
 	if err != nil {
-		return u.a.b.classed(u.ctx, u.name, err)
+		return u.a.b.classed(ctx, u.name, err)
 	}
 	u.at = to
 	return nil
@@ -164,17 +172,17 @@ func (u *upload) ask(method, at string, body []byte, header http.Header, also fu
 
 // put sends a piece. Where it is not known whether it arrived, the registry is asked how much
 // has, and the rest is sent.
-func (u *upload) put(p []byte) error {
+func (u *upload) put(ctx context.Context, p []byte) error {
 	begun := u.sent
 	for try := 1; ; try++ {
 		rest := p[u.sent-begun:]
 		if len(rest) == 0 {
 			return nil
 		}
-		err := u.ask(http.MethodPatch, u.at, rest, http.Header{
+		err := u.ask(ctx, question{method: http.MethodPatch, at: u.at, body: rest, want: http.StatusAccepted, header: http.Header{
 			"Content-Type":  {"application/octet-stream"},
 			"Content-Range": {fmt.Sprintf("%d-%d", u.sent, u.sent+int64(len(rest))-1)},
-		}, nil, http.StatusAccepted)
+		}}, nil)
 		if err == nil {
 			u.sent += int64(len(rest))
 			return nil
@@ -182,10 +190,10 @@ func (u *upload) put(p []byte) error {
 		if try == tries || fault.Of(err) != fault.Transient {
 			return err
 		}
-		if err := u.a.b.rest(u.ctx, u.name, try); err != nil {
+		if err := u.a.b.rest(ctx, u.name, try); err != nil {
 			return err
 		}
-		if has, known := u.arrived(); known {
+		if has, known := u.arrived(ctx); known {
 			if has < begun || has > begun+int64(len(p)) {
 				return fault.WithHint(fault.New(fault.Transient, "%s: the registry lost what was sent", u.a.b.name(u.name)), "run the command again: blobs that arrived whole are not sent again")
 			}
@@ -195,20 +203,20 @@ func (u *upload) put(p []byte) error {
 }
 
 // arrived asks how many bytes the registry has.
-func (u *upload) arrived() (n int64, known bool) {
-	err := u.ask(http.MethodGet, u.at, nil, nil, func(resp *http.Response) error {
+func (u *upload) arrived(ctx context.Context) (n int64, known bool) {
+	err := u.ask(ctx, question{method: http.MethodGet, at: u.at, want: http.StatusNoContent}, func(resp *http.Response) error {
 		_, last, ok := strings.Cut(resp.Header.Get("Range"), "-")
 		end, err := strconv.ParseInt(last, 10, 64)
 		if known = ok && err == nil && end >= 0; known && end > 0 {
 			n = end + 1 // and 0-0 is said of nothing, as no piece has one byte
 		}
 		return nil
-	}, http.StatusNoContent)
+	})
 	return n, err == nil && known
 }
 
 // finish names the blob.
-func (u *upload) finish(d godigest.Digest) (ocispec.Descriptor, error) {
+func (u *upload) finish(ctx context.Context, d godigest.Digest) (ocispec.Descriptor, error) {
 	desc := ocispec.Descriptor{Digest: d, Size: u.sent}
 	to, err := url.Parse(u.at)
 	if err != nil {
@@ -217,10 +225,10 @@ func (u *upload) finish(d godigest.Digest) (ocispec.Descriptor, error) {
 	q := to.Query()
 	q.Set("digest", d.String())
 	to.RawQuery = q.Encode()
-	if err = u.ask(http.MethodPut, to.String(), nil, nil, nil, http.StatusCreated); err == nil {
+	if err = u.ask(ctx, question{method: http.MethodPut, at: to.String(), want: http.StatusCreated}, nil); err == nil {
 		return desc, nil
 	}
-	if there, asked := u.a.HasBlob(u.ctx, d, desc.Size); asked == nil && there {
+	if there, asked := u.a.HasBlob(ctx, d, desc.Size); asked == nil && there {
 		return desc, nil // the answer was lost, and not the blob
 	}
 	return desc, err

@@ -31,6 +31,7 @@ type Config struct {
 	Runner      port.Runner
 	Provisioner port.Provisioner
 	Server      port.Server
+	Packager    port.Packager
 
 	Services
 	Repeats  *Repeats // of the process, for this repository; nil: of this act
@@ -62,6 +63,9 @@ type Services interface {
 	// Release signs a trained candidate as a model, with the provenance of its
 	// training, and verifies what it signed before it returns.
 	Release(ctx context.Context, model *graph.Node, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error)
+	// Attest verifies a released model, and signs the package that was made of it, where was,
+	// the one before, was not the same. What it returns is to be attached to the package.
+	Attest(ctx context.Context, m *ledger.Model, p port.Packed, was *port.Packed) ([][]byte, error)
 	// Undated names an artifact as if it carried nothing that varies from run to run, and
 	// tells what it carries of that; "" is nothing.
 	Undated(ctx context.Context, a port.Artifact) (digest.Digest, []string, error)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -155,4 +156,26 @@ func (r *Registry) Collect() string {
 		r.t.Fatalf("%v\n%s", err, out)
 	}
 	return string(out)
+}
+
+// Lose takes content away, by its digest, as if it had never been sent. The server is to stand
+// still.
+func (r *Registry) Lose(hex string) {
+	r.t.Helper()
+	var gone []string
+	err := filepath.WalkDir(r.Folder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == hex {
+			gone = append(gone, path)
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil || len(gone) == 0 {
+		r.t.Fatalf("%s is in %d places, %v", hex, len(gone), err)
+	}
+	for _, g := range gone {
+		if err := os.RemoveAll(g); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }

@@ -1,0 +1,56 @@
+// Packages: what is recorded of one is held against what is there.
+
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+func (c *computing) packed(n *graph.Node, s *Step, recipe port.Recipe) {
+	last := c.seen.Facts.Latest[s.Ref]
+	made := last != nil && last.Action == ledger.Pack && last.Package != nil
+	s.Do = Remake
+	if !made {
+		s.Do = Make
+	}
+	state := c.seen.Packages[s.Ref]
+	switch why, blind := c.seen.Unobservable[s.Ref]; {
+	case blind:
+		s.Pending, s.Why = true, why
+		s.Failed, s.Passing = c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
+	case !made:
+		s.Why = "never packed"
+	case last.Key != s.Key:
+		s.Why = changed(last, recipe)
+	case state.Lacks != "":
+		s.Why = "is not whole: " + state.Lacks
+	default:
+		s.Do, s.Why = Keep, "up to date"
+		for _, tag := range slices.Sorted(maps.Keys(state.Elsewhere)) {
+			s.Do, s.Why = Remake, c.tagged(last, tag, state.Elsewhere[tag])
+		}
+		if s.Do == Keep {
+			c.known.Add(n, last)
+		}
+	}
+}
+
+// tagged says what a tag names that does not name the package of e.
+func (c *computing) tagged(e *ledger.Entry, tag string, is digest.Digest) string {
+	if is == "" {
+		return fmt.Sprintf("the tag %s does not name it", tag)
+	}
+	for was := range c.seen.Facts.Packages(e.Ref) {
+		if was.Package.Digest == is {
+			return fmt.Sprintf("the tag %s names the package of entry %d", tag, was.Seq)
+		}
+	}
+	return fmt.Sprintf("drift: the tag %s names %s, which no entry packed", tag, is.Short())
+}
