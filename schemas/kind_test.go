@@ -20,6 +20,7 @@ func TestARowSaysWhatItsSpecCan(t *testing.T) {
 		_, varied := spec.(Varied)
 		_, project := spec.(settings)
 		_, measures := spec.(Watches)
+		_, packs := spec.(Packs)
 		for trait, both := range map[string][2]bool{
 			"Pinned and Data":                 {k.Pinned, data},
 			"Runs and Runnable":               {k.Runs, runs},
@@ -27,11 +28,12 @@ func TestARowSaysWhatItsSpecCan(t *testing.T) {
 			"Provisioned":                     {k.Provisioned, stack},
 			"Releases and Selects":            {k.Releases, selects},
 			"Measures and Watches":            {k.Measures, measures},
+			"Packs and Packs":                 {k.Packs, packs},
 			"Measures, and makes nothing":     {k.Measures, !k.Settings && k.Action == ""},
 			"CandidateOutputs and Varied":     {k.Outputs == CandidateOutputs, varied},
 			"Settings and the project's spec": {k.Settings, project},
 			"Settings and nothing is made":    {k.Settings || k.Measures, k.Action == "" && k.Names == NamedByNothing},
-			"Observed, and how it is decided": {k.Observed, k.Serves || k.Provisioned}, // a third way needs a case in plan.Compute
+			"Observed, and how it is decided": {k.Observed, k.Serves || k.Provisioned || k.Packs}, // a further way needs a case in plan.Compute
 			"Observed, and not before merges": {k.Observed, !k.PreMerge && !k.Settings && !k.Measures},
 			"one name in two spellings":       {true, kindName(k.Name) == string(k.Kind)},
 			"the name is that of the type":    {true, reflect.TypeOf(spec).Elem().Name() == k.Name},

@@ -91,7 +91,7 @@ func TestSchemaOffersTheNearestKind(t *testing.T) {
 	if fault.Of(err) != fault.Missing || err.Error() != `there is no schema "datset"; did you mean dataset?` {
 		t.Error(err)
 	}
-	if got, want := fault.HintOf(err), "name one of controller, dataset, deployment, infrastructure, model, monitor, project, training, transform, trust, vishwa"; got != want {
+	if got, want := fault.HintOf(err), "name one of controller, dataset, deployment, infrastructure, model, monitor, package, project, training, transform, trust, vishwa"; got != want {
 		t.Error(got)
 	}
 	for _, name := range []string{"", "../types", ".", "Model.schema.json"} {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
@@ -25,13 +26,18 @@ import (
 func (a *cli) verifyVerb() *cobra.Command {
 	var format, out string
 	cmd := &cobra.Command{
-		Use:   "verify PATH|REF",
+		Use:   "verify PATH|REF|oci://HOST/NAME@DIGEST",
 		Short: "Verify a released model: its files, its signature, its provenance",
 		Long: `Verify a released model: every file against the signature (OMS v1.0) and against the
 provenance (SLSA v1), both by a build key that trust.yaml names. A REF (model/NAME or
 deployment/NAME) is verified in the store; --out DIR also lays the release out, with
 what cosign and model_signing need to verify the same files without Vishwa. A PATH is
-a folder laid out so.`,
+a folder laid out so.
+
+A package (package/NAME, or its address in a registry, by digest or with a tag) is held
+against what is attached to it there: the signature of its digest, its provenance and the
+signature of the model. Nobody else is asked. Its files are not read: vishwa models pull
+holds each of them. With --out DIR, DIR gets what cosign needs to verify the same.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.open(cmd.Context(), reading)
@@ -39,6 +45,12 @@ a folder laid out so.`,
 				return err
 			}
 			defer s.close()
+			if from, packed, err := s.packageNamed(cmd.Context(), args[0]); packed {
+				if err != nil {
+					return err
+				}
+				return a.verifyPackage(cmd.Context(), s, from, shownAs{format, out})
+			}
 			at, done, err := a.released(cmd.Context(), s, args[0], out)
 			if err != nil {
 				return err
@@ -140,6 +152,54 @@ func offer(s *station, at laid, by port.Identity) error {
 	return nil
 }
 
+func (a *cli) showChecks(all []signer.Check) {
+	for _, c := range all {
+		mark := "ok  "
+		if !c.OK {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(a.out, "%s %s: %s\n", mark, c.Name, indent(c.Detail))
+	}
+}
+
+// shownAs is how what was verified is shown, and where what others need goes.
+type shownAs struct{ format, out string }
+
+func (a *cli) verifyPackage(ctx context.Context, s *station, from app.PackageRef, to shownAs) error {
+	env, err := a.env()
+	if err != nil {
+		return err
+	}
+	v, failed := app.VerifyPackage(ctx, env, s.Signer.Verifier, from)
+	if failed != nil && len(v.Checks) == 0 {
+		return failed
+	}
+	if to.format == "json" {
+		return errors.Join(failed, a.json(v))
+	}
+	a.showChecks(v.Checks)
+	if failed != nil {
+		return failed
+	}
+	fmt.Fprintf(a.out, "Verified: the package of %s, %s\n", v.Model, v.Reference)
+	if to.out == "" {
+		fmt.Fprintln(a.out, "Its files were not read: vishwa models pull holds each of them.")
+		return nil
+	}
+	if err := os.MkdirAll(to.out, 0o755); err != nil {
+		return artifact.Disk(err, filepath.Dir(to.out))
+	}
+	if err := offer(s, laid{beside: to.out}, v.By); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, "The same with cosign:")
+	o := signer.Offered{PublicKey: filepath.Join(to.out, "build.pub"), TrustedRoot: filepath.Join(to.out, signer.TrustedRootFile)}
+	for _, line := range signer.PackageCommands(o, v.Reference) {
+		fmt.Fprintf(a.out, "  %s\n", line)
+	}
+	return nil
+}
+
 func (a *cli) verify(ctx context.Context, s *station, at laid, format string) error {
 	signature, provenance, err := signer.ReadModel(at.dir)
 	if err != nil {
@@ -152,13 +212,7 @@ func (a *cli) verify(ctx context.Context, s *station, at laid, format string) er
 		}
 		return failed
 	}
-	for _, c := range report.Checks {
-		mark := "ok  "
-		if !c.OK {
-			mark = "FAIL"
-		}
-		fmt.Fprintf(a.out, "%s %s: %s\n", mark, c.Name, indent(c.Detail))
-	}
+	a.showChecks(report.Checks)
 	if failed != nil {
 		return failed
 	}

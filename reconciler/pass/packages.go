@@ -33,10 +33,11 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 			w.Packages[ref] = state
 			return
 		}
-		// One registry that does not answer does not blind the pass to the rest.
-		w.Unobservable[ref], w.stackHints[ref], w.Failed[ref] = err.Error(), fault.HintOf(err), true
-		if w.Passing[ref] = fault.Of(err) == fault.Transient; w.Passing[ref] {
-			w.Unobservable[ref] += "; this may pass: plan again"
+		// One registry that does not answer does not blind the pass to the rest. Whether the
+		// package is there is found out when it is acted on.
+		w.Unobservable[ref] = "it cannot be told whether it is there: " + err.Error()
+		if hint := fault.HintOf(err); hint != "" {
+			w.Unobservable[ref] += " (" + hint + ")"
 		}
 	}, ctx.Err()
 }

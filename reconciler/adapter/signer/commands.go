@@ -42,6 +42,16 @@ func Commands(o Offered, r Report, files []string) []string {
 	return out
 }
 
+// PackageCommands are those with which cosign v2.6.5 verifies a package in a registry: that its
+// digest was signed, and how the model in it came to be.
+func PackageCommands(o Offered, reference string) []string {
+	with := []string{"--key", o.PublicKey, "--new-bundle-format", "--trusted-root", o.TrustedRoot, "--private-infrastructure", "--insecure-ignore-tlog"}
+	return []string{
+		line(append(append([]string{"cosign", "verify"}, with...), reference)...),
+		line(append(append([]string{"cosign", "verify-attestation", "--type", attest.ProvenanceType}, with...), reference)...),
+	}
+}
+
 // line quotes words for a POSIX shell.
 func line(words ...string) string {
 	out := make([]string, len(words))

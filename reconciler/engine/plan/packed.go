@@ -23,8 +23,7 @@ func (c *computing) packed(n *graph.Node, s *Step, recipe port.Recipe) {
 	state := c.seen.Packages[s.Ref]
 	switch why, blind := c.seen.Unobservable[s.Ref]; {
 	case blind:
-		s.Pending, s.Why = true, why
-		s.Failed, s.Passing = c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
+		s.Why = why
 	case !made:
 		s.Why = "never packed"
 	case last.Key != s.Key:

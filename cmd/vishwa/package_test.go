@@ -1,0 +1,213 @@
+// Stories of packages: in a registry of this process, in a real one with cosign and crane, and
+// in pull requests.
+
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
+)
+
+// spoiling is a registry that loses blobs, and spoils them, when it is told to.
+type spoiling struct {
+	next http.Handler
+	mu   sync.Mutex
+	how  string          // gone or spoilt; "" is neither
+	what map[string]bool // blobs, by digest
+	seen map[string]bool // that were sent as streams: layers
+}
+
+func (s *spoiling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	of := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+	s.mu.Lock()
+	named := r.URL.Query().Get("digest")
+	if r.Method == http.MethodPut && named != "" && r.ContentLength <= 0 {
+		s.seen[named] = true
+	}
+	if s.how == "gone" {
+		delete(s.what, named)
+	}
+	how := ""
+	if s.what[of] && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		how = s.how
+	}
+	s.mu.Unlock()
+	switch {
+	case how == "gone":
+		w.WriteHeader(http.StatusNotFound)
+	case how == "spoilt" && r.Method == http.MethodGet:
+		got := httptest.NewRecorder()
+		s.next.ServeHTTP(got, r)
+		raw := got.Body.Bytes()
+		if len(raw) > 600 {
+			raw[len(raw)/2] ^= 1
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(raw)))
+		w.WriteHeader(got.Code)
+		_, _ = w.Write(raw)
+	default:
+		s.next.ServeHTTP(w, r)
+	}
+}
+
+// on has every layer that was sent be gone, or spoilt.
+func (s *spoiling) on(how string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.how, s.what = how, map[string]bool{}
+	for d := range s.seen {
+		s.what[d] = true
+	}
+}
+
+func TestPackagesAreReleasedModelsInARegistry(t *testing.T) {
+	t.Parallel()
+	keys := quickKeys(t)
+	s := &spoiling{next: registrytest.Memory(), seen: map[string]bool{}}
+	between := porttest.NewBetween(t, locked(s))
+	host := strings.TrimPrefix(between.URL, "http://")
+	ask := func(method, path string, body []byte) int {
+		req, err := http.NewRequestWithContext(context.Background(), method, between.URL+path, strings.NewReader(string(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(registryUser, registryPassword)
+		req.Header.Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	testscript.Run(t, testscript.Params{
+		Files: []string{"testdata/oci/package.txtar"},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("OCI", host)
+			env.Setenv("VISHWA_OCI_REGISTRY", host)
+			env.Setenv("VISHWA_OCI_USERNAME", registryUser)
+			env.Setenv("VISHWA_OCI_PASSWORD", registryPassword)
+			env.Defer(func() { leaks(t, env.WorkDir, registryPassword) })
+			return settle(t, env, keys)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "project": project, "edit": edit, "commit": commit,
+			// retag TAG foreign|gone: somebody moves a tag of the package, or takes it away.
+			"retag": func(ts *testscript.TestScript, _ bool, args []string) {
+				if args[1] == "gone" {
+					if code := ask(http.MethodDelete, "/v2/team/price/manifests/"+args[0], nil); code/100 != 2 {
+						ts.Fatalf("delete a tag: %d", code)
+					}
+					return
+				}
+				raw := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
+				for _, name := range []string{"price", "foreign"} {
+					if code := ask(http.MethodPut, "/v2/team/"+name+"/manifests/"+args[0], raw); code/100 != 2 {
+						ts.Fatalf("move a tag: %d", code)
+					}
+				}
+			},
+			"lose":  func(*testscript.TestScript, bool, []string) { s.on("gone") },
+			"spoil": func(*testscript.TestScript, bool, []string) { s.on("spoilt") },
+			"mend":  func(*testscript.TestScript, bool, []string) { s.on("") },
+		},
+	})
+}
+
+// TestAPullRequestPacksNothing: the registry that it names hears nothing of anybody, although
+// there are credentials for it; nor does its own, before the merge.
+func TestAPullRequestPacksNothing(t *testing.T) {
+	t.Parallel()
+	keys := quickKeys(t)
+	testscript.Run(t, testscript.Params{
+		Files: []string{"testdata/oci/package_pull.txtar"},
+		Setup: func(env *testscript.Env) error {
+			heard := filepath.Join(env.WorkDir, "heard.txt")
+			theirs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if err := os.WriteFile(heard, fmt.Appendf(nil, "%s %s\n", r.Method, r.URL), 0o600); err != nil {
+					t.Error(err)
+				}
+				w.WriteHeader(http.StatusUnauthorized)
+			}))
+			env.Defer(theirs.Close)
+			host := strings.TrimPrefix(theirs.URL, "http://")
+			env.Setenv("THEIRS", host)
+			raw, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte(registryUser + ":" + registryPassword))}}})
+			if err != nil {
+				return err
+			}
+			if err := write(filepath.Join(env.WorkDir, "docker", "config.json"), raw, 0o600); err != nil {
+				return err
+			}
+			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
+			if err := settle(t, env, keys); err != nil {
+				return err
+			}
+			if err := web(env); err != nil {
+				return err
+			}
+			return begin(t, env)
+		},
+		Cmds: forgeCommands(),
+	})
+}
+
+// TestRealPackagesAreReadByOthers: by cosign, with the key alone, and by crane, from a real
+// registry.
+func TestRealPackagesAreReadByOthers(t *testing.T) {
+	r := registrytest.New(t, registryUser, registryPassword)
+	keys := quickKeys(t)
+	testscript.Run(t, testscript.Params{
+		Files: []string{"testdata/oci/package_real.txtar"},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("OCI", r.Address)
+			env.Setenv("PATH", os.Getenv("VISHWA_TOOLS")+string(os.PathListSeparator)+env.Getenv("PATH"))
+			raw, err := json.Marshal(map[string]any{"auths": map[string]any{r.Address: map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte(registryUser + ":" + registryPassword))}}})
+			if err != nil {
+				return err
+			}
+			for _, name := range []string{"cosign", "crane"} {
+				if _, err := exec.LookPath(filepath.Join(os.Getenv("VISHWA_TOOLS"), name)); err != nil {
+					if os.Getenv("VISHWA_REAL") != "" {
+						t.Fatalf("%s is missing: make test-package installs it", name)
+					}
+					t.Skipf("%s is missing: make test-package installs it", name)
+				}
+			}
+			if err := write(filepath.Join(env.WorkDir, "docker", "config.json"), raw, 0o600); err != nil {
+				return err
+			}
+			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
+			env.Defer(func() { leaks(t, env.WorkDir, registryPassword) })
+			return settle(t, env, keys)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "project": project, "edit": edit, "commit": commit,
+			// referred NAME: sets $NAME to the package by digest, as status prints it.
+			"referred": func(ts *testscript.TestScript, _ bool, args []string) {
+				found := regexp.MustCompile(`\S+@sha256:[0-9a-f]{64}`).FindString(ts.ReadFile("stdout"))
+				if _, d, _ := strings.Cut(found, "@"); digest.Digest(d) == "" {
+					ts.Fatalf("no digest in %s", ts.ReadFile("stdout"))
+				}
+				ts.Setenv(args[0], found)
+			},
+		},
+	})
+}
