@@ -14,6 +14,7 @@ GOVULNCHECK   := v1.9.0
 DVC           := dvc==3.67.1 dvc-s3==3.3.0
 MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 REGISTRY      := v3.1.2
+CRANE         := v0.21.7
 PANDAS        := pandas==3.1.1
 PYARROW       := pyarrow==26.0.1
 EVIDENTLY     := evidently==0.7.23 scipy==1.17.1 numpy==2.4.6 pandas==2.3.3
@@ -86,7 +87,7 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(GO) test $(RACE) -vet=off -timeout 60m ./...
 
-test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
+test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry crane tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
 	rm -rf $(TOOLS)/demo
 	$(BIN)/vishwa demo $(TOOLS)/demo
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
@@ -98,6 +99,10 @@ test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidentl
 
 test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held against the package itself
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/format/whylogs
+
+test-package: tools $(addprefix $(TOOLS)/bin/,registry crane) ## packages of models in a real registry, verified by cosign and read by crane
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
+	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestRealPackages' ./cmd/vishwa
 
 test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanager) ## metrics, rules, dashboards and alerts, with a real Prometheus and Alertmanager (builds for minutes, once)
 	cd .ci/dashboards && GOWORK=off GOFLAGS=-mod=readonly $(GO) run . -check $(CURDIR)/templates/monitoring/grafana/dashboards/vishwa
@@ -250,6 +255,9 @@ $(TOOLS)/bin/minio:
 
 $(TOOLS)/bin/registry:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/distribution/distribution/v3/cmd/registry@$(REGISTRY)
+
+$(TOOLS)/bin/crane:
+	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/google/go-containerregistry/cmd/crane@$(CRANE)
 
 # Without service discovery, which is most of what there is to build.
 $(TOOLS)/bin/prometheus $(TOOLS)/bin/promtool:

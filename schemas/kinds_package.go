@@ -14,7 +14,7 @@ type Package struct {
 	Model Ref `json:"model" jsonschema:"required" part:"key"`
 	// OCI packs it for a container registry.
 	OCI OCIPackage `json:"oci" jsonschema:"required" part:"key"`
-	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: what is gone from the registry is found then.
+	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: what the registry lost is found then.
 	Schedule string `json:"schedule,omitempty" part:"placement"`
 }
 

@@ -67,6 +67,7 @@ var elsewhere = map[string]string{
 	"useradd": "needs root", "install": "needs root", "chown": "needs root", "systemctl": "needs systemd", "journalctl": "needs systemd", "curl": "needs the service",
 	"helm": "cmd/vishwa-release runs it on a cluster", "kubectl": "as helm",
 	"export": "of the shell", "tar": "of a secret", "git": "of a repository that is not here", "go": "builds what make build does",
+	"crane": "needs a registry",
 }
 
 // pagesOfTheDocs are all that people read.

@@ -30,9 +30,9 @@ func (a *cli) modelsPullVerb() *cobra.Command {
 		Short: "Bring a released model to a folder, verified",
 		Long: `Bring a released model to DIR, a new folder. A package (package/NAME, or its address in a
 registry, by digest or with a tag) comes from the registry; model/NAME and deployment/NAME
-come from the store. Signatures are held against the build keys of trust.yaml first, then
+come from the store. Signatures are checked against the build keys of trust.yaml first, then
 every byte, and then the folder appears, with the model's signature in it and its provenance
-beside it. Credentials for a registry come from Docker's configuration and its credential
+next to it. Credentials for a registry come from Docker's configuration and its credential
 helpers, or from VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -87,7 +87,7 @@ func (s *station) packageNamed(ctx context.Context, name string) (app.PackageRef
 func (a *cli) pullFromStore(ctx context.Context, s *station, name, to string) error {
 	ref, err := schemas.ParseRef(name)
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Missing, "%s is no ref and no address of a package", name), "name package/NAME, model/NAME, deployment/NAME, or oci://HOST/NAME@DIGEST")
+		return fault.WithHint(fault.New(fault.Missing, "%s is neither a ref nor the address of a package", name), "name package/NAME, model/NAME, deployment/NAME, or oci://HOST/NAME@DIGEST")
 	}
 	facts, err := s.Ledger.Facts(ctx)
 	if err != nil {

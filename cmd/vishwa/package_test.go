@@ -147,9 +147,22 @@ func TestAPullRequestPacksNothing(t *testing.T) {
 				w.WriteHeader(http.StatusUnauthorized)
 			}))
 			env.Defer(theirs.Close)
-			host := strings.TrimPrefix(theirs.URL, "http://")
-			env.Setenv("THEIRS", host)
-			raw, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte(registryUser + ":" + registryPassword))}}})
+			ours := porttest.NewBetween(t, locked(registrytest.Memory()))
+			ours.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				next.ServeHTTP(w, r)
+				if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/stable") {
+					if err := os.WriteFile(filepath.Join(env.WorkDir, "tagged.txt"), nil, 0o600); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			auths := map[string]any{}
+			for name, url := range map[string]string{"THEIRS": theirs.URL, "OURS": ours.URL} {
+				host := strings.TrimPrefix(url, "http://")
+				env.Setenv(name, host)
+				auths[host] = map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte(registryUser + ":" + registryPassword))}
+			}
+			raw, err := json.Marshal(map[string]any{"auths": auths})
 			if err != nil {
 				return err
 			}

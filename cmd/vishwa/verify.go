@@ -34,7 +34,7 @@ deployment/NAME) is verified in the store; --out DIR also lays the release out, 
 what cosign and model_signing need to verify the same files without Vishwa. A PATH is
 a folder laid out so.
 
-A package (package/NAME, or its address in a registry, by digest or with a tag) is held
+A package (package/NAME, or its address in a registry, by digest or with a tag) is checked
 against what is attached to it there: the signature of its digest, its provenance and the
 signature of the model. Nobody else is asked. Its files are not read: vishwa models pull
 holds each of them. With --out DIR, DIR gets what cosign needs to verify the same.`,

@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -29,6 +30,9 @@ import (
 func packs(o Options, kept port.Store) port.Packager {
 	if o.Isolation != nil {
 		return nil
+	}
+	if o.Packages != nil {
+		return wrap.PackagingTo(packager.OCI(o.Env, kept), *o.Packages)
 	}
 	return packager.OCI(o.Env, kept)
 }

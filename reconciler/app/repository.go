@@ -52,6 +52,9 @@ type Options struct {
 	Seal   seal.Key
 	Wall   wall.Policy // what this machine's owner says of how runs are kept apart
 	Prices plan.Prices // what runners cost; none: nothing is said of cost
+	// Packages are the repositories of registries that packages may go to; nil: those that are
+	// declared, with the credentials of whoever runs the command.
+	Packages *[]string
 	// Credentials log in to URL over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.

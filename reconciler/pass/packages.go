@@ -35,7 +35,7 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 		}
 		// One registry that does not answer does not blind the pass to the rest. Whether the
 		// package is there is found out when it is acted on.
-		w.Unobservable[ref] = "it cannot be told whether it is there: " + err.Error()
+		w.Unobservable[ref] = "it is not known whether it is there: " + err.Error()
 		if hint := fault.HintOf(err); hint != "" {
 			w.Unobservable[ref] += " (" + hint + ")"
 		}

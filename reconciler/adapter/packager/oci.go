@@ -85,7 +85,7 @@ type sending struct {
 	known map[digest.Digest][]port.PackageLayer // by what is in them
 }
 
-func (s *sending) tell(format string, args ...any) {
+func (s *sending) report(format string, args ...any) {
 	if s.pkg.Tell != nil {
 		s.pkg.Tell(fmt.Sprintf(format, args...))
 	}
@@ -178,7 +178,7 @@ func (s *sending) layer(ctx context.Context, l modelpack.Layer) (port.PackageLay
 				return out, err
 			}
 			if there {
-				s.tell("took %s over from %s", title(l), k.Repository)
+				s.report("took %s over from %s", title(l), k.Repository)
 			}
 		}
 		if there {
@@ -220,7 +220,7 @@ func (s *sending) stream(ctx context.Context, l modelpack.Layer, known []port.Pa
 			return d, fault.New(fault.Corrupt, "%s is %s, and was packed as %s before", title(l), d.Digest, k.Digest)
 		}
 	}
-	s.tell("sent %s, %d bytes", title(l), d.Size)
+	s.report("sent %s, %d bytes", title(l), d.Size)
 	return d, nil
 }
 

@@ -143,6 +143,7 @@ func (d *decoder) repositories(c *Spec) {
 
 var (
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	packages = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(/\*|/[a-z0-9]+([._-]+[a-z0-9]+)*)$`)
 	// branch is a branch's name as git-check-ref-format(1) allows it, but for what nobody uses.
 	branch   = regexp.MustCompile(`^[^-./\s~^:?*\[\\@{}\x00-\x20\x7f]([^\s~^:?*\[\\@{}\x00-\x20\x7f]*[^./\s~^:?*\[\\@{}\x00-\x20\x7f])?$`)
 	odd      = regexp.MustCompile(`//|\.\.|/\.|\.lock(/|$)|^refs/`)
@@ -177,6 +178,11 @@ func (d *decoder) repository(r *Repository, path string) (sound bool) {
 	for i, a := range r.Allow {
 		if _, err := netip.ParsePrefix(a); err != nil && !isHost(a) {
 			d.problem(join(path+".allow", strconv.Itoa(i)), "%s is neither a host nor a network; write a name, an address, or a network such as 10.0.0.0/8", Quoted(a))
+		}
+	}
+	for i, p := range r.Packages {
+		if !packages.MatchString(p) {
+			d.problem(join(path+".packages", strconv.Itoa(i)), "%s is not a repository of a registry; write registry.example.com/team/churn, or registry.example.com/team/* for all below", Quoted(p))
 		}
 	}
 	d.name(path+".name", r.Name)

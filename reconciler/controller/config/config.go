@@ -213,6 +213,8 @@ type Repository struct {
 	Pass []string `yaml:"pass"`
 	// Allow lists the private hosts and networks (names, addresses, CIDRs) that datasets may be read from over HTTP, by a declared S3 endpoint or from brokers of Kafka, and pull requests' own remotes with the controller's S3 credentials. Without it, there are none.
 	Allow []string `yaml:"allow"`
+	// Packages lists the repositories of container registries that it may pack models to, with the controller's credentials: names such as registry.example.com/team/churn, or registry.example.com/team/* for all below. Without it, there are none.
+	Packages []string `yaml:"packages"`
 }
 
 // GitHub says how a repository's pull requests are reached: token or app is set.

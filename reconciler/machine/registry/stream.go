@@ -106,7 +106,7 @@ func (w *Writer) flush() error {
 func (w *Writer) send(ctx context.Context) {
 	defer close(w.done)
 	for p := range w.full {
-		if w.err = w.up.put(ctx, p); w.err != nil {
+		if w.err = w.up.sendPiece(ctx, p); w.err != nil {
 			return
 		}
 		w.free <- p[:0]
@@ -170,9 +170,9 @@ func (u *upload) ask(ctx context.Context, q question, also func(*http.Response) 
 	return nil
 }
 
-// put sends a piece. Where it is not known whether it arrived, the registry is asked how much
+// sendPiece sends a piece. Where it is not known whether it arrived, the registry is asked how much
 // has, and the rest is sent.
-func (u *upload) put(ctx context.Context, p []byte) error {
+func (u *upload) sendPiece(ctx context.Context, p []byte) error {
 	begun := u.sent
 	for try := 1; ; try++ {
 		rest := p[u.sent-begun:]

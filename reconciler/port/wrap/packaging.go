@@ -1,0 +1,60 @@
+// Packages go where the owner of the machine lets them: the credentials are its, and whoever
+// may commit to one repository is not to write over the packages of another.
+
+package wrap
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// PackagingTo lets packages go to these repositories of registries alone: each is a name, or
+// one that ends with /* and stands for all below.
+func PackagingTo(p port.Packager, names []string) port.Packager { return packagingTo{p, names} }
+
+type packagingTo struct {
+	next  port.Packager
+	names []string
+}
+
+func (p packagingTo) let(at port.Registry) error {
+	if slices.ContainsFunc(p.names, func(n string) bool { return names(n, at.Repository) }) {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Denied, "the controller's file lets this repository pack nothing to %s", at.Repository),
+		"have whoever runs the controller add it to packages of this repository in the controller's file")
+}
+
+// names tells whether a name stands for a repository.
+func names(name, repository string) bool {
+	below, all := strings.CutSuffix(name, "/*")
+	if !all {
+		return repository == name
+	}
+	return strings.HasPrefix(repository, below+"/")
+}
+
+func (p packagingTo) Inspect(ctx context.Context, at port.Registry, packed port.Packed, tags []string) (port.PackageState, error) {
+	if err := p.let(at); err != nil {
+		return port.PackageState{}, err
+	}
+	return p.next.Inspect(ctx, at, packed, tags)
+}
+
+func (p packagingTo) Push(ctx context.Context, pkg port.Package) (port.Packed, error) {
+	if err := p.let(pkg.At); err != nil {
+		return port.Packed{}, err
+	}
+	return p.next.Push(ctx, pkg)
+}
+
+func (p packagingTo) Publish(ctx context.Context, at port.Registry, packed port.Packed, evidence [][]byte, tags port.PackageTags) (port.Packed, error) {
+	if err := p.let(at); err != nil {
+		return packed, err
+	}
+	return p.next.Publish(ctx, at, packed, evidence, tags)
+}
