@@ -34,7 +34,16 @@ var (
 	Services   = Resource{Version: "v1", Name: "services"}
 	Events     = Resource{Version: "v1", Name: "events"}
 	Namespaces = Resource{Version: "v1", Name: "namespaces", Wide: true}
+
+	Deployments = Resource{Group: "apps", Version: "v1", Name: "deployments"}
+	Autoscalers = Resource{Group: "autoscaling", Version: "v2", Name: "horizontalpodautoscalers"}
+	Disruptions = Resource{Group: "policy", Version: "v1", Name: "poddisruptionbudgets"}
+	Ingresses   = Resource{Group: "networking.k8s.io", Version: "v1", Name: "ingresses"}
+	HTTPRoutes  = Resource{Group: "gateway.networking.k8s.io", Version: "v1", Name: "httproutes"}
 )
+
+// Manager is who the server notes as having set what we set.
+const Manager = "vishwa"
 
 // String is the resource as rules of RBAC name it: jobs.batch.
 func (r Resource) String() string {
@@ -82,7 +91,7 @@ func (c *Client) Get(ctx context.Context, r Resource, name string, into any) err
 func (c *Client) Create(ctx context.Context, r Resource, object, into any) error {
 	return c.ask(ctx, question{
 		verb: "create", resource: r, method: http.MethodPost, kind: "application/json", body: object,
-		query: url.Values{"fieldValidation": {"Strict"}, "fieldManager": {"vishwa"}},
+		query: url.Values{"fieldValidation": {"Strict"}, "fieldManager": {Manager}},
 	}, into)
 }
 
@@ -90,7 +99,25 @@ func (c *Client) Create(ctx context.Context, r Resource, object, into any) error
 func (c *Client) Merge(ctx context.Context, r Resource, name string, patch, into any) error {
 	return c.ask(ctx, question{
 		verb: "patch", resource: r, name: name, method: http.MethodPatch, kind: "application/merge-patch+json", body: patch,
-		query: url.Values{"fieldValidation": {"Strict"}, "fieldManager": {"vishwa"}},
+		query: url.Values{"fieldValidation": {"Strict"}, "fieldManager": {Manager}},
+	}, into)
+}
+
+// Apply makes an object what object says, and leaves what it does not speak of (server-side apply): what
+// somebody else set of that is ours again. Where dry, nothing is changed, and into is what would be.
+func (c *Client) Apply(ctx context.Context, r Resource, name string, object any, dry bool, into any) error {
+	q := url.Values{"fieldValidation": {"Strict"}, "fieldManager": {Manager}, "force": {"true"}}
+	if dry {
+		q.Set("dryRun", "All")
+	}
+	return c.ask(ctx, question{verb: "patch", resource: r, name: name, method: http.MethodPatch, kind: "application/apply-patch+yaml", body: object, query: q}, into)
+}
+
+// Replace makes an object what object says, and nothing besides. Its resourceVersion has to be the object's, else it is a Conflict.
+func (c *Client) Replace(ctx context.Context, r Resource, name string, object, into any) error {
+	return c.ask(ctx, question{
+		verb: "update", resource: r, name: name, method: http.MethodPut, kind: "application/json", body: object,
+		query: url.Values{"fieldValidation": {"Strict"}, "fieldManager": {Manager}},
 	}, into)
 }
 

@@ -36,6 +36,8 @@ type Options struct {
 	Account string
 	// Patience bounds one question; zero is 30 seconds. A watch has none.
 	Patience time.Duration
+	// Rights is the file that gives an account what is asked for, for people; empty is that of the launcher.
+	Rights string
 }
 
 // Client asks one cluster about one namespace.
@@ -47,6 +49,7 @@ type Client struct {
 	http     *http.Client
 	patience time.Duration
 	env      port.Env
+	rights   string
 	want     string       // the uid of kube-system that the declaration names
 	ahead    atomic.Int64 // of the server's clock before ours
 	silent   atomic.Int64 // when it did not answer last, by our clock
@@ -82,8 +85,12 @@ func Open(o Options) (*Client, error) {
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
 	}
+	if o.Rights == "" {
+		o.Rights = "templates/kubernetes/launcher.yaml"
+	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
 	return &Client{
+		rights:    o.Rights,
 		Namespace: o.Cluster.Namespace, at: at, base: base, http: client, patience: o.Patience, env: o.Env, want: o.Cluster.UID,
 	}, nil
 }

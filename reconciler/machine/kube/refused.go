@@ -94,7 +94,7 @@ func (c *Client) forbidden(q question, s status, said string) error {
 			where = "in the cluster"
 		}
 		return fault.WithHint(fault.New(fault.Denied, "%s: %s does not let us %s %s %s", q, c.at, q.verb, q.resource, where),
-			"give its account what templates/kubernetes/launcher.yaml grants")
+			"give its account what %s grants", c.rights)
 	default:
 		return fault.New(fault.Invalid, "%s: a rule of the cluster refuses it: %s", q, said)
 	}

@@ -21,9 +21,10 @@ import (
 
 // kubelet knows the processes.
 type kubelet struct {
-	mu    sync.Mutex
-	procs map[string]*process // by uid of the pod
-	wg    sync.WaitGroup
+	mu      sync.Mutex
+	procs   map[string]*process // by uid of the pod
+	lasting map[string]*lasting // by uid of the pod
+	wg      sync.WaitGroup
 }
 
 // process is a pod's container.
@@ -54,7 +55,9 @@ func expanded(value string, env []string) string {
 	})
 }
 
-func (k *kubelet) init(*Cluster) { k.procs = map[string]*process{} }
+func (k *kubelet) init(*Cluster) {
+	k.procs, k.lasting = map[string]*process{}, map[string]*lasting{}
+}
 
 func (k *kubelet) close() {
 	k.mu.Lock()
@@ -64,6 +67,7 @@ func (k *kubelet) close() {
 		}
 	}
 	k.mu.Unlock()
+	k.endLasting()
 	k.wg.Wait()
 }
 
@@ -98,7 +102,11 @@ func (c *Cluster) runPods() {
 	for _, key := range c.store.keys("pods") {
 		p := as[corev1.Pod](c.store.objects[key])
 		if p.Spec.NodeName != "" && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
-			c.runPod(&p)
+			if p.Spec.RestartPolicy == corev1.RestartPolicyAlways {
+				c.lasts(&p)
+			} else {
+				c.runPod(&p)
+			}
 			p = as[corev1.Pod](c.store.putObject("pods", p))
 		}
 		over := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed

@@ -34,6 +34,8 @@ type Options struct {
 	Labels      map[string]string // of the node
 	Images      []string          // that can be pulled
 	Queues      map[string]string // LocalQueues, and how many cores each has
+	// Programs are what is begun here in place of the first word of a command, for pods that go on for ever.
+	Programs map[string][]string
 	// Rules are the rights of the client; nil is every right.
 	Rules []rbacv1.PolicyRule
 }
@@ -56,6 +58,7 @@ type Cluster struct {
 	away     atomic.Bool
 	token    atomic.Pointer[string]
 	after    atomic.Pointer[func(*http.Request)]
+	rule     atomic.Pointer[func(string, map[string]any) string]
 }
 
 // New starts one, and stops it with the test.
@@ -111,6 +114,7 @@ func (c *Cluster) step() {
 	c.queues()
 	c.trainJobs()
 	c.jobs()
+	c.deployments()
 	c.schedule()
 	c.runPods()
 	c.collect()

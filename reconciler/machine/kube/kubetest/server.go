@@ -12,19 +12,27 @@ import (
 	"strconv"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 )
 
 // groups are the resources that there are, and the API that each is of.
 var groups = map[string]string{
 	"jobs": "batch/v1", "pods": "v1", "secrets": "v1", "services": "v1", "events": "v1", "namespaces": "v1",
+	"deployments": "apps/v1", "horizontalpodautoscalers": "autoscaling/v2", "poddisruptionbudgets": "policy/v1",
+	"ingresses": "networking.k8s.io/v1", "httproutes": "gateway.networking.k8s.io/v1",
 	"workloads": "kueue.x-k8s.io/v1beta1", "trainjobs": "trainer.kubeflow.org/v1alpha1",
 }
 
 // strict are the types that an object's fields have to be of.
 var strict = map[string]func() any{
 	"jobs": func() any { return &batchv1.Job{} }, "secrets": func() any { return &corev1.Secret{} }, "services": func() any { return &corev1.Service{} },
+	"deployments": func() any { return &appsv1.Deployment{} }, "horizontalpodautoscalers": func() any { return &autoscalingv2.HorizontalPodAutoscaler{} },
+	"poddisruptionbudgets": func() any { return &policyv1.PodDisruptionBudget{} }, "ingresses": func() any { return &networkingv1.Ingress{} },
 }
 
 var valid = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
@@ -101,7 +109,7 @@ func parse(r *http.Request) (request, bool) {
 	if len(parts) > 1 {
 		q.name = parts[1]
 	}
-	q.verb = map[string]string{"POST": "create", "PATCH": "patch", "DELETE": "delete", "GET": "get"}[r.Method]
+	q.verb = map[string]string{"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete", "GET": "get"}[r.Method]
 	if q.verb == "get" && q.name == "" {
 		q.verb = "list"
 		if r.URL.Query().Get("watch") != "" {
@@ -143,7 +151,8 @@ func refusal(code int, reason, message string) object {
 func (c *Cluster) answer(r *http.Request, q request) (int, any) {
 	key := q.resource + "/" + q.name
 	was, there := c.store.objects[key]
-	if q.name != "" && !there {
+	applies := strings.HasPrefix(r.Header.Get("Content-Type"), "application/apply-patch")
+	if q.name != "" && !there && !applies {
 		return 404, refusal(404, "NotFound", fmt.Sprintf("%s %q not found", q.resource, q.name))
 	}
 	var body bytes.Buffer
@@ -155,7 +164,12 @@ func (c *Cluster) answer(r *http.Request, q request) (int, any) {
 		return c.list(r, q)
 	case "create":
 		return c.create(q, body.Bytes())
+	case "update":
+		return c.replace(r, q, was, body.Bytes())
 	case "patch":
+		if applies {
+			return c.applyPatch(r, q, was, body.Bytes())
+		}
 		return c.patch(q, was, body.Bytes())
 	default:
 		var o struct {
@@ -212,6 +226,9 @@ func (c *Cluster) patch(q request, was object, raw []byte) (int, any) {
 		return 409, refusal(409, "Conflict", "Precondition failed: UID in precondition: "+u+", UID in object meta: "+uid(was))
 	}
 	now := merged(plain(was), p)
+	if q.resource == "deployments" {
+		generations(was, now)
+	}
 	after, _ := json.Marshal(now)
 	if err := knows(q.resource, after); err != nil {
 		return 400, refusal(400, "BadRequest", "strict decoding error: "+err.Error())

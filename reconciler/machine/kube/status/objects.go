@@ -12,6 +12,7 @@ import (
 type Meta struct {
 	Name        string            `json:"name"`
 	UID         string            `json:"uid"`
+	Generation  int64             `json:"generation"`
 	Created     time.Time         `json:"creationTimestamp"`
 	Deleted     *time.Time        `json:"deletionTimestamp"`
 	Labels      map[string]string `json:"labels"`
@@ -86,9 +87,11 @@ type Pod struct {
 func (p Pod) Final() bool { return p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" }
 
 type containerState struct {
-	Name  string `json:"name"`
-	Image string `json:"image"`
-	State struct {
+	Name     string `json:"name"`
+	Image    string `json:"image"`
+	Ready    bool   `json:"ready"`
+	Restarts int    `json:"restartCount"`
+	State    struct {
 		Waiting *struct {
 			Reason  string `json:"reason"`
 			Message string `json:"message"`
@@ -96,6 +99,9 @@ type containerState struct {
 		Running    *struct{} `json:"running"`
 		Terminated *ending   `json:"terminated"`
 	} `json:"state"`
+	Last struct {
+		Terminated *ending `json:"terminated"`
+	} `json:"lastState"`
 }
 
 // ending is how a container ended.
@@ -127,6 +133,22 @@ func (p Pod) image(c containerState) string {
 
 // states are those of all its containers, those that run first before the others.
 func (p Pod) states() []containerState { return slices.Concat(p.Status.Init, p.Status.Containers) }
+
+// Deployment is pods of which so many are to serve.
+type Deployment struct {
+	Meta `json:"metadata"`
+	Spec struct {
+		Replicas *int `json:"replicas"`
+		Paused   bool `json:"paused"`
+	} `json:"spec"`
+	Status struct {
+		Observed   int64      `json:"observedGeneration"`
+		Replicas   int        `json:"replicas"`
+		Updated    int        `json:"updatedReplicas"`
+		Available  int        `json:"availableReplicas"`
+		Conditions conditions `json:"conditions"`
+	} `json:"status"`
+}
 
 // Event is what the cluster says of an object.
 type Event struct {

@@ -1,0 +1,127 @@
+// The controller of Deployments, in the words of the real one. There are no ReplicaSets: pods are of a
+// Deployment and a template of it.
+
+package kubetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const templateHash = "pod-template-hash"
+
+func hashOf(t corev1.PodTemplateSpec) string {
+	raw, _ := json.Marshal(t)
+	h := fnv.New32a()
+	_, _ = h.Write(raw)
+	return fmt.Sprintf("%08x", h.Sum32())
+}
+
+func (c *Cluster) deployments() {
+	for _, key := range c.store.keys("deployments") {
+		d := as[appsv1.Deployment](c.store.objects[key])
+		var pods []corev1.Pod
+		for _, key := range c.store.keys("pods") {
+			if p := as[corev1.Pod](c.store.objects[key]); len(p.OwnerReferences) > 0 && p.OwnerReferences[0].UID == d.UID {
+				pods = append(pods, p)
+			}
+		}
+		if d.DeletionTimestamp != nil {
+			for _, p := range pods {
+				c.remove("pods", p.Name)
+			}
+			if len(pods) == 0 {
+				c.store.drop(key)
+			}
+			continue
+		}
+		status := c.deployment(&d, pods)
+		o := plain(c.store.objects[key])
+		o["status"] = plain(status)
+		c.store.putObject("deployments", o)
+	}
+}
+
+func readySince(p corev1.Pod) (time.Time, bool) {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+			return c.LastTransitionTime.Time, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// deployment is one look at a Deployment: pods of its template come before those of another go.
+func (c *Cluster) deployment(d *appsv1.Deployment, pods []corev1.Pod) (s appsv1.DeploymentStatus) {
+	want, hash := 1, hashOf(d.Spec.Template)
+	if d.Spec.Replicas != nil {
+		want = int(*d.Spec.Replicas)
+	}
+	s.ObservedGeneration = d.Generation
+	var now, old []corev1.Pod
+	fresh := 0
+	for _, p := range pods {
+		if p.DeletionTimestamp != nil {
+			continue
+		}
+		s.Replicas++
+		since, ready := readySince(p)
+		settled := ready && time.Since(since) >= time.Duration(d.Spec.MinReadySeconds)*time.Second
+		if ready {
+			s.ReadyReplicas++
+		}
+		if settled {
+			s.AvailableReplicas++
+		}
+		if p.Labels[templateHash] != hash {
+			old = append(old, p)
+			continue
+		}
+		now = append(now, p)
+		if settled {
+			fresh++
+		}
+	}
+	s.UpdatedReplicas = int32(len(now))
+	for i := len(now); i < want && !d.Spec.Paused; i++ {
+		p := corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: *d.Spec.Template.ObjectMeta.DeepCopy(), Spec: *d.Spec.Template.Spec.DeepCopy()}
+		p.Name = fmt.Sprintf("%s-%s-%s", d.Name, hash, newUID()[:5])
+		if p.Labels == nil {
+			p.Labels = map[string]string{}
+		}
+		p.Labels[templateHash] = hash
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: d.Kind, Name: d.Name, UID: d.UID}}
+		p.Status.Phase = corev1.PodPending
+		if why := c.forbids(p); why != "" {
+			s.Conditions = append(s.Conditions, appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate",
+				Message: fmt.Sprintf("pods %q is forbidden: %s", p.Name, why), LastTransitionTime: failedSince(d)})
+			break
+		}
+		c.store.putObject("pods", p)
+	}
+	for _, p := range now[min(want, len(now)):] {
+		c.remove("pods", p.Name)
+	}
+	if fresh >= want {
+		for _, p := range old {
+			c.remove("pods", p.Name)
+		}
+	}
+	return s
+}
+
+// failedSince is when a Deployment began to lack pods that it may not have.
+func failedSince(d *appsv1.Deployment) metav1.Time {
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentReplicaFailure {
+			return c.LastTransitionTime
+		}
+	}
+	return now()
+}

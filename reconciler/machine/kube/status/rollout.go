@@ -1,0 +1,175 @@
+// How pods that serve stand: whether as many answer as are to, and why not, in plain words.
+
+package status
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/plural"
+)
+
+// The containers of a pod that serves.
+const (
+	Fetches = "fetch" // brings the release, before
+	Serves  = "serve"
+)
+
+// Hopeless is how Fetches ends where it would end so the next time.
+const Hopeless = 3
+
+// Rollout is what is known of pods that serve.
+type Rollout struct {
+	Deployment Deployment
+	Pods       []Pod
+	Ready      string // the path that answers 200
+	Now        time.Time
+	Patience
+}
+
+// Standing is how they stand.
+type Standing struct {
+	Want, Serving int
+	Settled       bool   // all of them serve, and it is these and no others
+	Reason        string // why not
+	Over          bool   // and waiting would not help
+	Restarts      int    // of containers that served
+}
+
+// Stands tells how the pods stand.
+func (r Rollout) Stands() Standing {
+	d := r.Deployment
+	s := Standing{Want: 1, Serving: d.Status.Available}
+	if d.Spec.Replicas != nil {
+		s.Want = *d.Spec.Replicas
+	}
+	for _, p := range r.Pods {
+		for _, c := range p.Status.Containers {
+			s.Restarts += c.Restarts
+		}
+	}
+	switch {
+	case d.Status.Observed < d.Generation:
+		s.Reason = "the cluster has not taken notice of it yet"
+	case d.Status.Updated >= s.Want && d.Status.Replicas == s.Want && d.Status.Available >= s.Want && s.Want > 0:
+		s.Settled = true
+		return s
+	case s.Want == 0:
+		s.Reason = "it is to have no pods"
+	case d.Spec.Paused:
+		s.Reason = "somebody paused it"
+	default:
+		s.Reason, s.Over = r.why()
+	}
+	if s.Want > 1 {
+		s.Reason = fmt.Sprintf("%d of %s %s: %s", s.Serving, plural.Of(s.Want, "pod"), map[bool]string{true: "serves", false: "serve"}[s.Serving == 1], s.Reason)
+	}
+	s.Reason = kube.Cut(s.Reason)
+	return s
+}
+
+// why is what keeps a pod from serving: what waiting does not help with goes first.
+func (r Rollout) why() (reason string, over bool) {
+	if failed, yes := r.Deployment.Status.Conditions.get("ReplicaFailure"); yes {
+		reason = "the cluster makes no pod for it: " + refusal(failed.Message)
+		return reason, !strings.Contains(failed.Message, "exceeded quota") && r.over(failed.Since)
+	}
+	for _, p := range r.Pods {
+		if p.Deleted != nil {
+			continue
+		}
+		if ready, yes := p.Status.Conditions.get("Ready"); yes {
+			if reason == "" {
+				reason = fmt.Sprintf("its pod answers since %s, and has to go on for a moment", r.Now.Sub(ready.Since).Round(time.Second))
+			}
+			continue
+		}
+		said, never := r.unready(p)
+		if never {
+			return said, true
+		}
+		reason = said
+	}
+	if reason == "" {
+		reason = "its pods are being made"
+	}
+	return reason, false
+}
+
+func (r Rollout) over(since time.Time) bool { return !since.IsZero() && r.Now.Sub(since) > r.Start }
+
+// unready is why one pod does not serve.
+func (r Rollout) unready(p Pod) (reason string, over bool) {
+	if placed, yes := p.Status.Conditions.get("PodScheduled"); !yes && placed.Type != "" {
+		reason, never := room(placed.Message, p)
+		return reason, never && r.Now.Sub(p.Created) > r.Room
+	}
+	if said, limit := p.tooMuch(); limit {
+		return said.Reason, false // another is made in its place
+	}
+	for _, c := range p.states() {
+		last := c.State.Terminated
+		if last == nil {
+			last = c.Last.Terminated
+		}
+		switch {
+		case c.Name == Fetches && last != nil && last.ExitCode != 0 && c.State.Running == nil:
+			return "it cannot bring the model: " + orExit(*last), last.ExitCode == Hopeless
+		case c.Name == Serves && last != nil && last.Reason == "OOMKilled":
+			given := "of which it is given " + p.limit("memory")
+			if p.limit("memory") == "" {
+				given = "which its node does not have: give it resources.memory"
+			}
+			return "it took more memory, " + given, true
+		case c.Name == Serves && last != nil && (last.Reason == "StartError" || last.Reason == "ContainerCannotRun"):
+			return fmt.Sprintf("its image %s does not begin the command: %s", p.image(c), last.Message), true
+		case c.Name == Serves && last != nil:
+			return "its container ended by itself, " + orExit(*last), true
+		case c.State.Waiting != nil:
+			return r.held(p, c)
+		}
+	}
+	return "its pod runs, and does not answer 200 at " + r.Ready, false
+}
+
+// held is why a container of a pod does not begin.
+func (r Rollout) held(p Pod, c containerState) (reason string, over bool) {
+	why, said := c.State.Waiting.Reason, c.State.Waiting.Message
+	since := p.Created
+	if placed, yes := p.Status.Conditions.get("PodScheduled"); yes {
+		since = placed.Since
+	}
+	switch {
+	case why == "InvalidImageName":
+		return fmt.Sprintf("%s cannot name an image: %s", p.image(c), said), true
+	case slices.Contains(noImage, why):
+		return fmt.Sprintf("its image %s cannot be pulled: %s", p.image(c), pull(said)), r.Now.Sub(since) > r.Image
+	case slices.Contains(noStart, why):
+		return fmt.Sprintf("its container cannot be begun: %s: %s", why, said), r.over(since)
+	case c.Name == Serves && len(p.Status.Init) > 0:
+		return "the model is being brought", false
+	default:
+		return "its image is being pulled, or its container made", false
+	}
+}
+
+// orExit is what a container said at its end.
+func orExit(e ending) string {
+	if said := strings.TrimSpace(e.Message); said != "" {
+		return fmt.Sprintf("with exit code %d: %s", e.ExitCode, tail(said))
+	}
+	return fmt.Sprintf("with exit code %d", e.ExitCode)
+}
+
+// tail is the end of what somebody says, which tells most.
+func tail(s string) string {
+	const most = 400
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > most {
+		s = "... " + strings.ToValidUTF8(s[len(s)-most:], "")
+	}
+	return s
+}
