@@ -29,5 +29,5 @@ for n in range(5):
 if "sha256:"+h.hexdigest()!=w["sha256"]: sys.exit("vishwa: the worker that came is not the one that was sent")
 os.chmod(p,0o700)
 os.environ["VISHWA_FETCHED"]=p
-os.execv(p,[p,"work"])
+os.execv(p,[p]+(sys.argv[1:] or ["work"]))
 `

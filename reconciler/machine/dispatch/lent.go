@@ -49,6 +49,11 @@ type lent struct {
 
 var _ port.Store = (*lent)(nil)
 
+// Lent is a store of what is lent until then: it reads, and keeps nothing.
+func Lent(client *http.Client, read map[digest.Digest]string, until time.Time, now func() time.Time) port.Store {
+	return &lent{client: client, now: now, sleep: httpx.Sleep, loan: Renewal{Read: read, Until: until}}
+}
+
 func (l *lent) Has(_ context.Context, d digest.Digest) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

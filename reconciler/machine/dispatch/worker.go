@@ -80,7 +80,7 @@ func (w Worker) work(ctx context.Context) error {
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return fmt.Errorf("make the worker's folder: %w", err)
 	}
-	store := &lent{client: client(w.Log, w.Now), tmp: tmp, now: w.Now, sleep: httpx.Sleep, made: map[digest.Digest]int64{}}
+	store := &lent{client: Client(w.Log, w.Now), tmp: tmp, now: w.Now, sleep: httpx.Sleep, made: map[digest.Digest]int64{}}
 	doc, err := store.document(ctx, ticket)
 	if err != nil {
 		return err
@@ -92,7 +92,8 @@ func (w Worker) work(ctx context.Context) error {
 	return w.carry(ctx, store)
 }
 
-func client(log *slog.Logger, now func() time.Time) *http.Client {
+// Client asks a store by addresses that it was lent.
+func Client(log *slog.Logger, now func() time.Time) *http.Client {
 	t := httpx.Transport(httpx.Options{Dial: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, Header: time.Minute, PerHost: 16, Verbatim: true})
 	t.Proxy = http.ProxyFromEnvironment
 	return &http.Client{Transport: &httpx.Retry{Next: t, Who: "the store", Now: now, Log: log, Limit: time.Minute}}
