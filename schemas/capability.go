@@ -118,8 +118,19 @@ func (s *Infrastructure) Times() string          { return s.Schedule }
 func (s *Deployment) Times() string { return s.Schedule }
 
 func (s *Deployment) Command() (*Work, string) {
-	w, _, field := s.Target.Hosted()
+	w, _, field := s.Target.Served()
 	return w, field
+}
+
+// Served is what every target says of the process that serves, and the target's field; nil where none is given.
+func (t *Target) Served() (*Work, *Readiness, string) {
+	if k := t.Kubernetes; k != nil {
+		return &k.Work, &k.Readiness, "spec.target.kubernetes"
+	}
+	if w, hosted, field := t.Hosted(); w != nil {
+		return w, &hosted.Readiness, field
+	}
+	return nil, nil, "spec.target"
 }
 
 // Hosted is what the serving host of this machine needs to know of the target that is given, and
@@ -137,10 +148,13 @@ func (t *Target) Hosted() (*Work, *Hosted, string) {
 
 // Imaged is the image of a container that serves; a process of this machine has none.
 func (s *Deployment) Imaged() (string, string) {
-	if s.Target.Docker == nil {
-		return "", ""
+	switch {
+	case s.Target.Docker != nil:
+		return s.Target.Docker.Image, "spec.target.docker.image"
+	case s.Target.Kubernetes != nil:
+		return s.Target.Kubernetes.Image, "spec.target.kubernetes.image"
 	}
-	return s.Target.Docker.Image, "spec.target.docker.image"
+	return "", ""
 }
 
 func (s *Deployment) Serves() Service {

@@ -266,6 +266,8 @@ type Target struct {
 	Local *LocalTarget `json:"local,omitempty" part:"key"`
 	// Docker serves from a container of a Docker Engine on this machine.
 	Docker *DockerTarget `json:"docker,omitempty" part:"key"`
+	// Kubernetes serves from pods of a cluster.
+	Kubernetes *KubernetesTarget `json:"kubernetes,omitempty" part:"key"`
 }
 
 // LocalTarget is a process on this machine. It finds the model at VISHWA_MODEL_DIR and listens on 127.0.0.1 at VISHWA_PORT.
@@ -296,16 +298,21 @@ type ContainerResources struct {
 	Memory string `json:"memory,omitempty" jsonschema:"pattern=^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$" part:"key"`
 }
 
+// Readiness is what every target knows of the process that serves.
+type Readiness struct {
+	// Ready is the path that answers 200 when the process can serve.
+	Ready string `json:"ready,omitempty" jsonschema:"pattern=^/,default=/v2/health/ready" part:"key"`
+	// ReadyTimeout is how long the process may take to become ready; without it, a minute, or five on a cluster.
+	ReadyTimeout Duration `json:"readyTimeout,omitempty" part:"placement"`
+	// Params are handed to the process as JSON, at VISHWA_PARAMS.
+	Params map[string]any `json:"params,omitempty" part:"recipe"`
+}
+
 // Hosted is what targets share whose traffic goes through the serving host of this machine.
 type Hosted struct {
 	// Port is the public port on 127.0.0.1; without it a free one is chosen and kept.
 	Port int `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" part:"key"`
-	// Ready is the path that answers 200 when the process can serve.
-	Ready string `json:"ready,omitempty" jsonschema:"pattern=^/,default=/v2/health/ready" part:"key"`
-	// ReadyTimeout is how long the process may take to become ready.
-	ReadyTimeout Duration `json:"readyTimeout,omitempty" jsonschema:"default=60s" part:"placement"`
-	// Params are handed to the process as JSON, at VISHWA_PARAMS.
-	Params map[string]any `json:"params,omitempty" part:"recipe"`
+	Readiness
 	// MaxBody bounds a request's body in MiB; without it 64. What is larger is answered with 413.
 	MaxBody int `json:"maxBody,omitempty" jsonschema:"minimum=1,maximum=65536" part:"key"`
 }

@@ -150,15 +150,17 @@ func (t *Target) check(c *checker, d *document) {
 	case len(given) == 0 && d.has("spec.target") && !d.wrong("spec.target"):
 		d.problem("spec.target", "names none; give one of %s", strings.Join(targets, ", "))
 	}
-	w, hosted, field := t.Hosted()
+	w, ready, field := t.Served()
 	if w == nil {
 		return
 	}
 	c.command(d, field, nil)
 	c.work(d, field, *w)
-	c.duration(d, field+".readyTimeout", hosted.ReadyTimeout)
+	c.duration(d, field+".readyTimeout", ready.ReadyTimeout)
 	t.Docker.check(d, field)
-	if hosted.Port == 0 {
+	t.Kubernetes.check(c, d, field)
+	_, hosted, _ := t.Hosted()
+	if hosted == nil || hosted.Port == 0 {
 		return
 	}
 	if other, taken := c.ports[hosted.Port]; taken {

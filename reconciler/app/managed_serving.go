@@ -182,6 +182,11 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, observeWithin)
 			defer cancel()
+			if r, can := server.(port.Renewer); can && !st.suspended {
+				if err := r.Renew(ctx, ref.Name); err != nil {
+					s.o.Env.Log.WarnContext(ctx, "what a deployment reads of the store could not be lent anew", "deployment", ref.Name, "error", err, "hint", fault.HintOf(err))
+				}
+			}
 			live, err := server.Observe(ctx, ref.Name)
 			d := controller.Deployment{Ref: ref, Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
 			switch {

@@ -214,7 +214,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Observers: pass.Observers{
 			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, repository: h, options: book, now: located(project.Ledger)},
 			Provisioner: h.stacks(o, apart, work),
-			Server:      server.Local(server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall, Starters: starters(o.Env)}),
+			Server:      h.serving(o, project, place, sealed, server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall, Starters: starters(o.Env)}),
 			Store:       kept,
 			Packager:    packs(o, kept),
 			Machine:     sealed.Name(),

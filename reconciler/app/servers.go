@@ -4,11 +4,20 @@ package app
 
 import (
 	"context"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/docker"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server/kubernetes"
+	"github.com/vishwaops/vishwa/reconciler/adapter/store"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // starters is the table, one row a target that the serving host of this machine has the traffic of.
@@ -17,6 +26,36 @@ func starters(env port.Env) map[string]port.Starter {
 		// What is mounted is this user's; root has the default user serve.
 		port.TargetDocker: docker.New(docker.Options{Env: env, User: os.Getuid()}),
 	}
+}
+
+// serving is the table of what has traffic of its own, and the serving host of this machine for the rest.
+func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef, sealed seal.Key, host server.Config) port.Server {
+	return wrap.Served(server.Local(host), map[string]port.Server{
+		port.TargetKubernetes: kubernetes.New(kubernetes.Options{
+			Env: o.Env, Store: host.Store, Clusters: project.Clusters, Dir: filepath.Join(h.Paths.State, "clusters"), Seal: sealed.Derive("serving on clusters"),
+			Keys: h.modelKeys(), Object: store.Key, Worker: workerProgram(o.Env.Self),
+			Shelf: func() (port.Bucket, error) {
+				if place.Away == nil {
+					return nil, fault.WithHint(fault.New(fault.Invalid, "a cluster cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")
+				}
+				shelf, _, err := place.shelf(o.Env)
+				return shelf, err
+			},
+		}),
+	})
+}
+
+// modelKeys are those that sign models, as trust.yaml has them.
+func (h *Repository) modelKeys() (keys []string) {
+	if h.Trust == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Trust.Controllers)) {
+		if key := h.Trust.Controllers[name].Keys[port.Build]; len(key) > 0 {
+			keys = append(keys, string(key))
+		}
+	}
+	return keys
 }
 
 // Host is the serving host of a state folder: see server.Host.

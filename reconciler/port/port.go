@@ -105,6 +105,12 @@ type Reviver interface {
 	Revive(ctx context.Context, name string, key digest.Digest) (Live, error)
 }
 
+// Renewer is a Server that keeps up what it serves, where somebody calls it now and then.
+type Renewer interface {
+	// Renew lends anew what is served under name, where that ends soon. What is not served here is no error.
+	Renew(ctx context.Context, name string) error
+}
+
 // Witness is a place outside of a ledger's branch where its checkpoints are kept:
 // whoever can write the branch cannot take back what stands there.
 type Witness interface {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Release is what a Server serves under a name. At most one target's part is there, and its
@@ -26,8 +27,12 @@ type Release struct {
 	// Log keeps what is asked and answered; nil: nothing is kept.
 	Log *PredictionLog `json:"log,omitempty"`
 
-	Local  *LocalRelease  `json:"local,omitempty"`
-	Docker *DockerRelease `json:"docker,omitempty"`
+	// Signature is of the model's files, by its digest in the store; what serves elsewhere than here checks it there.
+	Signature digest.Digest `json:"signature,omitempty"`
+
+	Local      *LocalRelease      `json:"local,omitempty"`
+	Docker     *DockerRelease     `json:"docker,omitempty"`
+	Kubernetes *KubernetesRelease `json:"kubernetes,omitempty"`
 }
 
 // Serves tells whether anything is to be served.
@@ -40,6 +45,8 @@ func (r Release) Target() string {
 		return TargetLocal
 	case r.Docker != nil:
 		return TargetDocker
+	case r.Kubernetes != nil:
+		return TargetKubernetes
 	default:
 		return ""
 	}
@@ -47,8 +54,9 @@ func (r Release) Target() string {
 
 // Targets, as they are declared.
 const (
-	TargetLocal  = "local"
-	TargetDocker = "docker"
+	TargetLocal      = "local"
+	TargetDocker     = "docker"
+	TargetKubernetes = "kubernetes"
 )
 
 // Hosted is what targets share that are served by this machine's serving host.
@@ -75,6 +83,19 @@ type DockerRelease struct {
 	CPU           string `json:"cpu,omitempty"`
 	Memory        string `json:"memory,omitempty"`
 }
+
+// KubernetesRelease is pods of a cluster.
+type KubernetesRelease struct {
+	schemas.KubernetesTarget
+	Code digest.Manifest `json:"code,omitempty"`
+}
+
+// Classes of the bytes that are served, by who vouches for them.
+const (
+	// BytesVerified: what serves begins only after the model's signature and every file's digest were checked where it
+	// serves, and cannot write to them.
+	BytesVerified = "verified"
+)
 
 // Hosted is the part of r that the serving host needs; nil where r is another target's.
 func (r Release) Hosted() *Hosted {

@@ -258,6 +258,8 @@ type Live struct {
 	Message  string        `json:"message,omitempty"`
 	// Isolation is what keeps the served process apart from its machine; nil where none runs.
 	Isolation *Isolation `json:"isolation,omitempty"`
+	// Bytes is the class of what is served; empty where it is this machine's own files, checked at each start.
+	Bytes string `json:"bytes,omitempty"`
 	// Log is how the log of what is asked and answered is doing; nil where there is none.
 	Log *Logging `json:"log,omitempty"`
 }

@@ -99,11 +99,11 @@ func (b *builder) infrastructure(d *schemas.Declaration, spec *schemas.Infrastru
 
 func (b *builder) deployment(d *schemas.Declaration, spec *schemas.Deployment) {
 	n := b.node(d, spec, 1)
-	if w, hosted, _ := spec.Target.Hosted(); w != nil {
+	if w, ready, _ := spec.Target.Served(); w != nil {
 		if !b.work(d, &n, *w, 1) {
 			return
 		}
-		n.Recipe.Params = hosted.Params
+		n.Recipe.Params = ready.Params
 	}
 	n.Inputs = map[string]schemas.Ref{"model": spec.Model}
 	for _, need := range spec.Needs {

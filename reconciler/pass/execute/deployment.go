@@ -35,7 +35,7 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 	failpoint.At(failpoint.Deployed)
 	e := a.base(done(j), j)
 	e.Model, e.Metrics = selected.Model, selected.Metrics
-	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation, Selected: selected.Key}
+	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation, Bytes: live.Bytes, Selected: selected.Key}
 	if last := a.latest(j.Ref); last != nil && last.Model != nil && last.Model.Artifact.Digest != selected.Model.Artifact.Digest {
 		e.Release.Replaced = last.Model.Artifact.Digest
 	}
@@ -44,27 +44,18 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 
 // release is what the server is asked to serve.
 func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deployment, selected *ledger.Entry) (port.Release, error) {
-	w, hosted, _ := spec.Target.Hosted()
+	w, how, _ := spec.Target.Served()
 	if w == nil {
 		return port.Release{}, fault.New(fault.Internal, "%s names no target", j.Ref)
 	}
 	if err := a.Keep(ctx, j.node.Code); err != nil {
 		return port.Release{}, err
 	}
-	ready := hosted.Ready
-	if ready == "" {
-		ready = "/v2/health/ready"
-	}
 	r := port.Release{
-		Name: j.Ref.Name, Key: j.Key, Model: selected.Model.Artifact, Params: hosted.Params,
-		Ready: ready, Timeout: hosted.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
+		Name: j.Ref.Name, Key: j.Key, Model: selected.Model.Artifact, Signature: selected.Model.Signature, Params: how.Params,
+		Ready: cmp.Or(how.Ready, "/v2/health/ready"), Timeout: how.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
 	}
-	here := port.Hosted{Command: w.Run, Code: j.node.Code, Pass: w.Env.Pass, Port: hosted.Port, MaxBody: int64(hosted.MaxBody) << 20}
-	if t := spec.Target.Docker; t != nil {
-		r.Docker = &port.DockerRelease{Hosted: here, Host: t.Host, Image: t.Image, ContainerPort: cmp.Or(t.ContainerPort, 8080), CPU: t.Resources.CPU, Memory: t.Resources.Memory}
-	} else {
-		r.Local = &port.LocalRelease{Hosted: here, Lock: j.node.Lock}
-	}
+	servedBy(&r, j, &spec.Target)
 	if a.Least != nil {
 		r.Isolation = a.Least(j.Ref)
 	}
@@ -87,6 +78,22 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 		r.Inputs[need.Name] = raw
 	}
 	return r, nil
+}
+
+// servedBy gives r the part that is its target's own.
+func servedBy(r *port.Release, j *job, by *schemas.Target) {
+	if t := by.Kubernetes; t != nil {
+		r.Timeout = t.ReadyTimeout.Or(5 * time.Minute) // a node may have to fetch an image first, or be there first
+		r.Kubernetes = &port.KubernetesRelease{KubernetesTarget: *t, Code: j.node.Code}
+		return
+	}
+	w, hosted, _ := by.Hosted()
+	here := port.Hosted{Command: w.Run, Code: j.node.Code, Pass: w.Env.Pass, Port: hosted.Port, MaxBody: int64(hosted.MaxBody) << 20}
+	if t := by.Docker; t != nil {
+		r.Docker = &port.DockerRelease{Hosted: here, Host: t.Host, Image: t.Image, ContainerPort: cmp.Or(t.ContainerPort, 8080), CPU: t.Resources.CPU, Memory: t.Resources.Memory}
+		return
+	}
+	r.Local = &port.LocalRelease{Hosted: here, Lock: j.node.Lock}
 }
 
 // served is the entry of what was planned for want of a key, and is served as it is.

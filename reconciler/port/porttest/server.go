@@ -24,6 +24,15 @@ type Serving struct {
 	Broken func(name, version string) port.Release
 	// Hung makes a release that never becomes ready and has an hour to do so.
 	Hung func(name, version string) port.Release
+	// Client reaches what is served where that is not this machine; nil is the usual one.
+	Client *http.Client
+}
+
+func (s Serving) client() *http.Client {
+	if s.Client == nil {
+		return http.DefaultClient
+	}
+	return s.Client
 }
 
 // Server runs the suite; fresh makes a Server for each test.
@@ -63,7 +72,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 			if l.Key != r.Key || l.Model != r.Model.Digest || l.Health != port.Ready || l.Since.IsZero() {
 				t.Fatalf("Apply returned %+v", l)
 			}
-			answers(t, l, r)
+			answers(t, s, l, r)
 			if seen := observe(t, s, "one"); seen.Key != l.Key || seen.URL != l.URL || seen.Health != port.Ready || !seen.Since.Equal(l.Since) {
 				t.Fatalf("Observe says %+v, Apply said %+v", seen, l)
 			}
@@ -83,7 +92,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 			if l.Key != r.Key || l.URL != old.URL {
 				t.Fatalf("%+v after %+v: want the new key at the same URL", l, old)
 			}
-			answers(t, l, r)
+			answers(t, s, l, r)
 		},
 		"AFailedReleaseLeavesTheOldServing": func(t *testing.T, s Serving) {
 			r := s.Good("one", "1")
@@ -95,7 +104,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 			if l := observe(t, s, "one"); l.Key != old.Key || l.Health != port.Ready || l.Restarts != 0 {
 				t.Fatalf("after a failed release: %+v", l)
 			}
-			answers(t, old, r)
+			answers(t, s, old, r)
 		},
 		"AFailedFirstReleaseLeavesNothing": func(t *testing.T, s Serving) {
 			if _, err := s.Server.Apply(ctx, s.Broken("one", "1")); err == nil {
@@ -112,7 +121,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 				t.Fatalf("two names share %s", l1.URL)
 			}
 			retire(t, s, "one")
-			answers(t, l2, two)
+			answers(t, s, l2, two)
 		},
 		"WhatIsRetiredIsGone": func(t *testing.T, s Serving) {
 			l := apply(t, s, s.Good("one", "1"))
@@ -120,7 +129,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 			if seen := observe(t, s, "one"); seen != (port.Live{}) {
 				t.Fatalf("after retiring: %+v", seen)
 			}
-			if a, err := http.Get(l.URL); err == nil {
+			if a, err := s.client().Get(l.URL); err == nil {
 				a.Body.Close()
 				t.Fatalf("%s answers %s after retiring", l.URL, a.Status)
 			}
@@ -137,7 +146,7 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 			if fault.Of(err) != fault.Cancelled || time.Since(began) > 5*time.Second {
 				t.Fatalf("cancelled after 1 s, Apply returned %v after %s", err, time.Since(began))
 			}
-			answers(t, old, r)
+			answers(t, s, old, r)
 			done, stop := context.WithCancel(context.Background())
 			stop()
 			if _, err := s.Server.Apply(done, r); !errors.Is(err, context.Canceled) && fault.Of(err) != fault.Cancelled {
@@ -159,9 +168,9 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 }
 
 // answers fails the test unless r answers where l says.
-func answers(t *testing.T, l port.Live, r port.Release) {
+func answers(t *testing.T, s Serving, l port.Live, r port.Release) {
 	t.Helper()
-	a, err := http.Get(l.URL + r.Ready)
+	a, err := s.client().Get(l.URL + r.Ready)
 	if err != nil {
 		t.Fatalf("ask %s: %v", l.URL, err)
 	}

@@ -1,0 +1,209 @@
+// Drift: what somebody did by hand to what serves. Each object is held against what the server would make of
+// its declaration now (a dry run), and against what others have set in it besides.
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+)
+
+// settled remembers which version of an object was found to be as it is declared, so that it is not asked again.
+type settled struct {
+	mu sync.Mutex
+	at map[string]string // by the object's uid: its version, and what is declared
+}
+
+func (s *settled) is(uid, what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uid != "" && s.at[uid] == what
+}
+
+func (s *settled) note(uid, what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil || len(s.at) > 10_000 {
+		s.at = map[string]string{}
+	}
+	s.at[uid] = what
+}
+
+// mostTold are the differences that are told.
+const mostTold = 3
+
+// drift says what differs from what was recorded; "" is nothing.
+func (s *server) drift(ctx context.Context, c *kube.Client, at standing) (string, error) {
+	for _, o := range at.Objects {
+		what := fmt.Sprintf("%s %s", kinds[o.Resource.Name], o.Name)
+		var live map[string]any
+		err := c.Get(ctx, o.Resource, o.Name, &live)
+		if fault.Of(err) == fault.Missing && err != nil {
+			return "somebody deleted " + what, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		meta := as[struct {
+			Meta status.Meta `json:"metadata"`
+		}](live).Meta
+		switch {
+		case meta.Deleted != nil:
+			return "somebody deleted " + what + ", and it is on its way out", nil
+		case meta.Labels[labelOwner] != s.owner:
+			return what + " is not ours any more: its label " + labelOwner + " was changed", nil
+		}
+		found, err := s.differs(ctx, c, o, live)
+		if err != nil {
+			return "", err
+		}
+		if n := len(found); n > 0 {
+			text := strings.Join(found[:min(n, mostTold)], "; ")
+			if n > mostTold {
+				text += fmt.Sprintf("; and %d more", n-mostTold)
+			}
+			return "somebody changed " + what + ": " + text, nil
+		}
+	}
+	return "", nil
+}
+
+// differs lists what of a live object is not as declared.
+func (s *server) differs(ctx context.Context, c *kube.Client, o object, live map[string]any) ([]string, error) {
+	meta, _ := live["metadata"].(map[string]any)
+	uid, _ := meta["uid"].(string)
+	version, _ := meta["resourceVersion"].(string)
+	same := version + " " + fmt.Sprint(o.Body)
+	if s.seen.is(uid, same) {
+		return nil, nil
+	}
+	found := foreign(live)
+	var would map[string]any
+	if err := c.Apply(ctx, o.Resource, o.Name, o.Body, true, &would); err != nil {
+		return nil, err
+	}
+	found = append(found, between("spec", live["spec"], would["spec"])...)
+	for _, field := range []string{"labels", "annotations"} {
+		want, _ := metaOf(o.Body)[field].(map[string]any)
+		has, _ := meta[field].(map[string]any)
+		for _, k := range slices.Sorted(maps.Keys(want)) {
+			if has[k] != want[k] {
+				found = append(found, "metadata."+field+"."+k+" is another")
+			}
+		}
+	}
+	if len(found) == 0 {
+		s.seen.note(uid, same)
+	}
+	return found, nil
+}
+
+func metaOf(o map[string]any) map[string]any {
+	m, _ := o["metadata"].(map[string]any)
+	return m
+}
+
+// between lists where two values of JSON differ. Numbers and truths are told, texts are not: they may be anything.
+func between(at string, has, want any) (out []string) {
+	if reflect.DeepEqual(has, want) {
+		return nil
+	}
+	switch w := want.(type) {
+	case map[string]any:
+		h, ok := has.(map[string]any)
+		if !ok {
+			break
+		}
+		keys := map[string]bool{}
+		for k := range w {
+			keys[k] = true
+		}
+		for k := range h {
+			keys[k] = true
+		}
+		for _, k := range slices.Sorted(maps.Keys(keys)) {
+			out = append(out, between(at+"."+k, h[k], w[k])...)
+		}
+		return out
+	case []any:
+		h, ok := has.([]any)
+		if !ok || len(h) != len(w) {
+			break
+		}
+		for i := range w {
+			out = append(out, between(at+"."+strconv.Itoa(i), h[i], w[i])...)
+		}
+		return out
+	}
+	at = harmless.Line(at)
+	switch {
+	case plainly(has) && plainly(want):
+		return []string{fmt.Sprintf("%s is %v, and not %v", at, has, want)}
+	case has == nil:
+		return []string{at + " is missing"}
+	case want == nil:
+		return []string{at + " was added"}
+	default:
+		return []string{at + " is another"}
+	}
+}
+
+func plainly(v any) bool {
+	switch v.(type) {
+	case float64, bool:
+		return true
+	}
+	return false
+}
+
+// foreign lists what others than we have set in an object's spec. What scales, and what tells how it stands, sets that by ways of its own.
+func foreign(live map[string]any) (out []string) {
+	fields, _ := metaOf(live)["managedFields"].([]any)
+	for _, f := range fields {
+		entry, _ := f.(map[string]any)
+		manager, _ := entry["manager"].(string)
+		sub, _ := entry["subresource"].(string)
+		set, _ := entry["fieldsV1"].(map[string]any)
+		spec, _ := set["f:spec"].(map[string]any)
+		if manager == kube.Manager || sub != "" || len(spec) == 0 {
+			continue
+		}
+		for _, path := range leaves("spec", spec) {
+			out = append(out, path+" was set by "+harmless.Line(manager))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// leaves are the paths of a set of fields, as managedFields have it: f:name, k:{"key":"value"}, v:value, i:number, and . for itself.
+func leaves(at string, set map[string]any) (out []string) {
+	for _, k := range slices.Sorted(maps.Keys(set)) {
+		inner, _ := set[k].(map[string]any)
+		kind, name, _ := strings.Cut(k, ":")
+		switch {
+		case k == ".":
+			continue
+		case kind == "k", kind == "v", kind == "i":
+			name = "[" + name + "]"
+		}
+		path := at + "." + harmless.Line(name)
+		if below := leaves(path, inner); len(below) > 0 {
+			out = append(out, below...)
+		} else {
+			out = append(out, path)
+		}
+	}
+	return out
+}

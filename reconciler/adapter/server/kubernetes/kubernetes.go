@@ -1,0 +1,327 @@
+// Package kubernetes serves from pods of a cluster: a Deployment a release, and a Service of the name that
+// has the traffic of one of them. Nothing takes the traffic that is not ready with a verified model, and what
+// has it is not touched until then.
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Options are what a server is made of. All but the last two are needed.
+type Options struct {
+	Env      port.Env
+	Store    port.Store
+	Clusters map[string]schemas.Cluster // by the names that deployments have for them
+	Dir      string                     // where it is kept what stands where
+	Seal     seal.Key                   // seals that, and says whose objects are ours
+	Keys     []string                   // that sign models, in PEM
+	// Shelf is the shared store's bucket, which lends; Object names content in it.
+	Shelf  func() (port.Bucket, error)
+	Object func(digest.Digest) string
+	// Worker is the worker's program for an architecture of Go's, on this machine.
+	Worker func(arch string) (path string, err error)
+
+	status.Patience
+	Pace time.Duration // of looking at a rollout; zero is what a cluster bears
+}
+
+// Rights is the file that gives an account what is asked for.
+const Rights = "templates/kubernetes/serving.yaml"
+
+type server struct {
+	o     Options
+	owner string
+	seen  settled
+}
+
+var (
+	_ port.Server  = (*server)(nil)
+	_ port.Reviver = (*server)(nil)
+	_ port.Renewer = (*server)(nil)
+)
+
+// New serves on clusters. Nothing is asked of any yet.
+func New(o Options) port.Server {
+	o.Image, o.Room, o.Start = cmp.Or(o.Image, 2*time.Minute), cmp.Or(o.Room, 15*time.Second), cmp.Or(o.Start, time.Minute)
+	if o.Env.Log == nil {
+		o.Env.Log = slog.New(slog.DiscardHandler)
+	}
+	return &server{o: o, owner: "s-" + o.Seal.Name()}
+}
+
+// place is a namespace of a cluster where something of a name may stand.
+type place struct {
+	Name string          `json:"name"` // as deployments have it
+	At   schemas.Cluster `json:"at"`
+	UID  string          `json:"uid"` // that the cluster had
+}
+
+func (s *server) open(at schemas.Cluster) (*kube.Client, error) {
+	if at.Namespace == "" {
+		return nil, fault.New(fault.Invalid, "a cluster is given without the namespace for Vishwa's objects")
+	}
+	return kube.Open(kube.Options{Cluster: at, Env: s.o.Env, Rights: Rights})
+}
+
+// there leads to a place that something stands in, where it still is the cluster that it was.
+func (s *server) there(ctx context.Context, p place) (*kube.Client, error) {
+	c, err := s.open(p.At)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := c.UID(ctx)
+	if err == nil && uid != p.UID && p.UID != "" {
+		err = fault.WithHint(fault.New(fault.Conflict, "cluster %s is another than the one that it was served on: its uid is %s, and not %s", p.Name, uid, p.UID),
+			"lead the context back to that cluster; where it was made anew on purpose, name the new uid in spec.clusters of the project, and run vishwa apply")
+	}
+	return c, err
+}
+
+var nameForm = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// turn lets one at a time change what is served under name, in whatever processes.
+func (s *server) turn(ctx context.Context, name string) (end func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.New(fault.Cancelled, "serve %s: %w", name, err)
+	}
+	if !nameForm.MatchString(name) {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "release %q: a Service of a cluster cannot have that name", name), "use up to 63 of a-z, 0-9 and -, and begin with a letter")
+	}
+	if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
+		return nil, artifact.Disk(fault.New(fault.Internal, "make state folder: %w", err), s.o.Dir)
+	}
+	held, err := sandbox.Lock(ctx, filepath.Join(s.o.Dir, name+".lock"))
+	if err != nil {
+		return nil, artifact.Disk(err, s.o.Dir)
+	}
+	return func() { held.Close() }, nil
+}
+
+// Apply serves r, or takes away what is served under its name.
+func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
+	if !r.Serves() && s.unknown(r.Name) {
+		return port.Live{}, nil
+	}
+	end, err := s.turn(ctx, r.Name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	defer end()
+	rec, err := s.read(r.Name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	if !r.Serves() {
+		return port.Live{}, s.retire(ctx, r.Name, rec)
+	}
+	if r.Kubernetes == nil {
+		return port.Live{}, fault.New(fault.Internal, "release %s is of target %q, not kubernetes", r.Name, r.Target())
+	}
+	live, err := s.serve(ctx, r, rec)
+	if err != nil {
+		return live, fault.WithHint(fault.New(fault.Of(err), "serve %s on cluster %s: %w", r.Name, r.Kubernetes.Cluster, err), "%s",
+			cmp.Or(fault.HintOf(err), "put right what is named, then run vishwa apply; what was served goes on"))
+	}
+	return live, nil
+}
+
+// serve makes r, waits until it is ready, gives it the traffic, and takes away what was before.
+func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Live, error) {
+	w, err := s.plan(ctx, r)
+	if err != nil {
+		return port.Live{}, err
+	}
+	if w.kube, err = s.open(w.Place.At); err != nil {
+		return port.Live{}, err
+	}
+	if w.Place.UID, err = w.kube.UID(ctx); err != nil {
+		return port.Live{}, err
+	}
+	if err := w.refuse(ctx, r.Kubernetes.Adopt); err != nil {
+		return port.Live{}, err
+	}
+	if rec.stands(w.Place) { // before anything is made there
+		if err := s.write(r.Name, rec); err != nil {
+			return port.Live{}, err
+		}
+	}
+	served := rec.Served != nil && rec.Served.Unit == w.Unit && rec.Served.Place == w.Place
+	if err := w.begin(ctx, rec, served); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.settle(ctx, w, r.Timeout); err != nil {
+		if kind := fault.Of(err); !served && kind != fault.Cancelled {
+			w.undo(ctx, err)
+		}
+		return port.Live{}, err
+	}
+	for _, o := range w.fronts {
+		if _, err := w.put(ctx, o); err != nil {
+			return port.Live{}, err
+		}
+	}
+	was := rec.Places
+	rec.Served, rec.Places = &w.standing, []place{w.Place}
+	if err := s.write(r.Name, record{Places: was, Served: rec.Served}); err != nil {
+		return port.Live{}, err
+	}
+	if err := w.prune(ctx, w.all()); err != nil {
+		return port.Live{}, err
+	}
+	for _, p := range was {
+		if p == w.Place {
+			continue
+		}
+		if err := s.leave(ctx, r.Name, p); err != nil {
+			return port.Live{}, fault.New(fault.Of(err), "it is served there, and what it was on cluster %s stays: %w", p.Name, err)
+		}
+	}
+	if err := s.write(r.Name, rec); err != nil {
+		return port.Live{}, err
+	}
+	return s.observe(ctx, r.Name, rec)
+}
+
+// Observe tells how it stands by what was recorded here and what the cluster says now. A cluster that does
+// not answer hides nothing else: what is served there is then told as failing.
+func (s *server) Observe(ctx context.Context, name string) (port.Live, error) {
+	if s.unknown(name) {
+		return port.Live{}, nil
+	}
+	rec, err := s.read(name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	return s.observe(ctx, name, rec)
+}
+
+func (s *server) observe(ctx context.Context, name string, rec record) (port.Live, error) {
+	at := rec.Served
+	if at == nil {
+		return port.Live{}, nil
+	}
+	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: port.BytesVerified, Isolation: isolation(), Health: port.Failing, Since: at.Since}
+	c, err := s.there(ctx, at.Place)
+	if err == nil {
+		err = s.look(ctx, c, *at, &l)
+	}
+	if fault.Of(err) == fault.Cancelled && err != nil {
+		return l, err
+	}
+	if err != nil {
+		l.Health, l.Message = port.Failing, err.Error()
+		if hint := fault.HintOf(err); hint != "" {
+			l.Message += "; " + hint
+		}
+	}
+	return l, nil
+}
+
+// look fills in how it stands.
+func (s *server) look(ctx context.Context, c *kube.Client, at standing, l *port.Live) error {
+	drift, err := s.drift(ctx, c, at)
+	if err != nil {
+		return err
+	}
+	if drift != "" {
+		l.Message = drift + "; run vishwa apply, or let the controller: it is made as declared again"
+		return nil
+	}
+	st, err := s.stands(ctx, c, at)
+	if err != nil {
+		return err
+	}
+	l.Restarts, l.Message = st.Restarts, st.Reason
+	if st.Serving > 0 {
+		l.Health = port.Ready
+	}
+	if due, text := at.Loan.ends(s.o.Env.Now()); due {
+		l.Health, l.Message = port.Failing, text
+	}
+	return nil
+}
+
+// isolation is what pods are apart by.
+func isolation() *port.Isolation { return &port.Isolation{Level: "namespaces", Network: "all"} }
+
+// Revive makes what stands as it was recorded again, where that is the release of key.
+func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (port.Live, error) {
+	if s.unknown(name) {
+		return port.Live{}, fault.New(fault.Missing, "%s is served on no cluster", name)
+	}
+	end, err := s.turn(ctx, name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	defer end()
+	rec, err := s.read(name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	if rec.Served == nil || rec.Served.Key != key {
+		return port.Live{}, fault.New(fault.Missing, "%s does not serve %s on a cluster", name, key.Short())
+	}
+	w := work{standing: *rec.Served, server: s, name: name}
+	if w.kube, err = s.there(ctx, w.Place); err != nil {
+		return port.Live{}, err
+	}
+	if err := w.refuse(ctx, false); err != nil {
+		return port.Live{}, err
+	}
+	if err := w.restore(ctx); err != nil {
+		return port.Live{}, err
+	}
+	rec.Served = &w.standing
+	if err := s.write(name, rec); err != nil {
+		return port.Live{}, err
+	}
+	return s.observe(ctx, name, rec)
+}
+
+// Renew lends anew what the pods of name read of the store, in good time before it ends.
+func (s *server) Renew(ctx context.Context, name string) error {
+	if s.unknown(name) {
+		return nil
+	}
+	rec, err := s.read(name)
+	if err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) {
+		return err
+	}
+	end, err := s.turn(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if rec, err = s.read(name); err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) {
+		return err
+	}
+	w := work{standing: *rec.Served, server: s, name: name}
+	if w.kube, err = s.there(ctx, w.Place); err != nil {
+		return err
+	}
+	var d status.Deployment
+	if err := w.kube.Get(ctx, kube.Deployments, w.Unit, &d); err != nil {
+		return err
+	}
+	if err := w.lend(ctx, d.UID); err != nil {
+		return err
+	}
+	rec.Served = &w.standing
+	return s.write(name, rec)
+}

@@ -1,0 +1,141 @@
+// What is kept on this machine of what stands on clusters, sealed: where it may be, and what it was
+// declared as. The cluster's own word is what it looks like, and this is what it should.
+
+package kubernetes
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+)
+
+// record is of one name.
+type record struct {
+	Places []place   `json:"places"` // where something of it may stand, made before anything is
+	Served *standing `json:"served,omitempty"`
+}
+
+// standing is what has the traffic, as it should stand.
+type standing struct {
+	Place   place         `json:"place"`
+	Key     digest.Digest `json:"key"`
+	Model   digest.Digest `json:"model"`
+	Unit    string        `json:"unit"` // the name of its Deployment, which follows from what its pods are
+	URL     string        `json:"url"`
+	Ready   string        `json:"ready"`
+	Since   time.Time     `json:"since"`
+	Objects []object      `json:"objects"` // but for the Secret
+	Bring   bring         `json:"bring"`
+	Loan    loan          `json:"loan"`
+}
+
+// object is one of a cluster as it is declared.
+type object struct {
+	Resource kube.Resource  `json:"resource"`
+	Name     string         `json:"name"`
+	Body     map[string]any `json:"body"`
+}
+
+// bring is what its pods are brought, and by which Secret.
+type bring struct {
+	Secret  string                   `json:"secret"`
+	Release []byte                   `json:"release"` // a served.Release
+	Inline  map[digest.Digest][]byte `json:"inline,omitempty"`
+	Read    []digest.Digest          `json:"read"`
+	Fetched bool                     `json:"fetched,omitempty"` // the worker, by its image's Python
+	Pass    []string                 `json:"pass,omitempty"`    // names of variables
+}
+
+// loan is for how long its pods may read of the store.
+type loan struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+}
+
+// due tells whether it is time to lend anew.
+func (l loan) due(now time.Time) bool { return now.After(l.From.Add(l.Until.Sub(l.From) / 3)) }
+
+// ends tells of a loan that nobody renewed, and of its end.
+func (l loan) ends(now time.Time) (soon bool, text string) {
+	const way = ": a pod that is begun after that finds no model; run vishwa apply, or see that the controller runs: it lends it anew"
+	at := l.Until.UTC().Format(time.RFC3339)
+	switch {
+	case now.After(l.Until):
+		return true, "what its pods may read of the store ended at " + at + way
+	case now.After(l.Until.Add(-l.Until.Sub(l.From) / 4)):
+		return true, "what its pods may read of the store ends at " + at + way
+	default:
+		return false, ""
+	}
+}
+
+// stands adds a place, and tells whether it was not there.
+func (r *record) stands(p place) bool {
+	if slices.Contains(r.Places, p) {
+		return false
+	}
+	r.Places = append(slices.Clone(r.Places), p)
+	return true
+}
+
+func (s *server) file(name string) string { return filepath.Join(s.o.Dir, name+".json") }
+
+// unknown tells whether nothing was ever served under name from here.
+func (s *server) unknown(name string) bool {
+	_, err := os.Lstat(s.file(filepath.Base(name)))
+	return err != nil
+}
+
+func purpose(name string) string { return "served on a cluster " + name }
+
+func (s *server) read(name string) (record, error) {
+	raw, err := os.ReadFile(s.file(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return record{}, nil
+	}
+	var r record
+	if err == nil {
+		raw, err = s.o.Seal.Open(purpose(name), raw)
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &r)
+	}
+	if err != nil {
+		return r, fault.WithHint(fault.New(fault.Corrupt, "what is recorded of %s on a cluster cannot be read: %w", name, err),
+			"remove %s, then run vishwa apply: it finds its objects by their labels", s.file(name))
+	}
+	return r, nil
+}
+
+// write replaces what is kept of name; a record of nowhere is none.
+func (s *server) write(name string, r record) error {
+	if len(r.Places) == 0 {
+		if err := os.Remove(s.file(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return artifact.Disk(err, s.o.Dir)
+		}
+		return nil
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fault.New(fault.Internal, "record what is served: %w", err)
+	}
+	f, err := os.CreateTemp(s.o.Dir, ".record-*")
+	if err != nil {
+		return artifact.Disk(fault.New(fault.Internal, "record what is served: %w", err), s.o.Dir)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(s.o.Seal.Wrap(purpose(name), body))
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), s.file(name))
+	}
+	return artifact.Disk(err, s.o.Dir)
+}

@@ -1,0 +1,94 @@
+// Several servers as one: each release goes to the one of its target, and what another served under the name
+// ends once the new one serves.
+
+package wrap
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Served is host, which has the traffic of this machine, and others by their targets.
+func Served(host port.Server, others map[string]port.Server) port.Server {
+	s := &serving{host: host, others: others}
+	for _, o := range others {
+		s.all = append(s.all, o)
+	}
+	s.all = append(s.all, host)
+	return s
+}
+
+type serving struct {
+	host   port.Server
+	others map[string]port.Server
+	all    []port.Server
+}
+
+var (
+	_ port.Reviver = (*serving)(nil)
+	_ port.Renewer = (*serving)(nil)
+)
+
+// Observe is the first that serves something under name.
+func (s *serving) Observe(ctx context.Context, name string) (port.Live, error) {
+	for _, o := range s.all {
+		l, err := o.Observe(ctx, name)
+		if err != nil || l != (port.Live{}) {
+			return l, err
+		}
+	}
+	return port.Live{}, nil
+}
+
+func (s *serving) Apply(ctx context.Context, r port.Release) (port.Live, error) {
+	to := s.host
+	if o, ok := s.others[r.Target()]; ok {
+		to = o
+	}
+	var live port.Live
+	if r.Serves() {
+		var err error
+		if live, err = to.Apply(ctx, r); err != nil {
+			return live, err
+		}
+	}
+	for _, o := range s.all {
+		if o == to && r.Serves() {
+			continue
+		}
+		if _, err := o.Apply(ctx, port.Release{Name: r.Name}); err != nil {
+			return live, fmt.Errorf("end what was served under %s before: %w", r.Name, err)
+		}
+	}
+	return live, nil
+}
+
+func (s *serving) Revive(ctx context.Context, name string, key digest.Digest) (port.Live, error) {
+	err := fault.New(fault.Missing, "%s is not served", name)
+	for _, o := range s.all {
+		r, can := o.(port.Reviver)
+		if !can {
+			continue
+		}
+		var live port.Live
+		if live, err = r.Revive(ctx, name, key); err == nil || fault.Of(err) != fault.Missing {
+			return live, err
+		}
+	}
+	return port.Live{}, err
+}
+
+func (s *serving) Renew(ctx context.Context, name string) error {
+	for _, o := range s.all {
+		if r, can := o.(port.Renewer); can {
+			if err := r.Renew(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+// Serving from a cluster: what a deployment says of its pods, and of the way to them.
+
+package schemas
+
+import (
+	"strconv"
+	"strings"
+)
+
+// KubernetesTarget is pods of a Kubernetes cluster behind a Service of the deployment's name. Each finds the model, read-only, at VISHWA_MODEL_DIR and listens on every address of its own at VISHWA_PORT.
+type KubernetesTarget struct {
+	// Cluster is one of the project's clusters.
+	Cluster string `json:"cluster" jsonschema:"required" part:"key"`
+	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it.
+	Image string `json:"image" jsonschema:"required" part:"key"`
+	Work
+	// ContainerPort is where the pods listen; it is their VISHWA_PORT.
+	ContainerPort int `json:"containerPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=8080" part:"key"`
+	// Replicas is how many pods serve; with autoscale, the fewest.
+	Replicas int `json:"replicas,omitempty" jsonschema:"minimum=1,maximum=1000,default=1" part:"key"`
+	// Autoscale makes more pods of it when there is more to do (HorizontalPodAutoscaler); without it, there are as many as replicas says.
+	Autoscale *Autoscale `json:"autoscale,omitempty" part:"key"`
+	// MinAvailable is how many pods, or what part of them such as "50%", stay when nodes are drained (PodDisruptionBudget).
+	MinAvailable string `json:"minAvailable,omitempty" jsonschema:"pattern=^[0-9]{1\\,4}%?$" part:"key"`
+	// Resources is what each pod is given.
+	Resources PodResources `json:"resources,omitzero" part:"key"`
+	// Route has a Gateway send requests here (HTTPRoute of the Gateway API).
+	Route *Route `json:"route,omitempty" part:"key"`
+	// Ingress has an ingress controller send requests here.
+	Ingress *Ingress `json:"ingress,omitempty" part:"key"`
+	// ServiceAccount is that of the pods; without it, the namespace's default. Its token is not mounted.
+	ServiceAccount string `json:"serviceAccount,omitempty" part:"key"`
+	// NodeSelector has labels that nodes must have.
+	NodeSelector map[string]string `json:"nodeSelector,omitempty" part:"key"`
+	// Tolerations are taints of nodes that pods may run on all the same.
+	Tolerations []Toleration `json:"tolerations,omitempty" part:"key"`
+	// PullSecrets are Secrets of the namespace with credentials of registries.
+	PullSecrets []string `json:"pullSecrets,omitempty" part:"key"`
+	// Worker is an image by digest that has Vishwa's worker, which make image builds: it brings the model and verifies it. Without it, the Python of the image fetches the worker.
+	Worker string `json:"worker,omitempty" part:"key"`
+	// Adopt lets it take over a Service, route, Ingress, autoscaler or disruption budget of its name that somebody else made.
+	Adopt bool `json:"adopt,omitempty" part:"placement"`
+	Readiness
+}
+
+// Autoscale is between how many pods, and by what.
+type Autoscale struct {
+	// Max is the most pods.
+	Max int `json:"max" jsonschema:"required,minimum=2,maximum=1000" part:"key"`
+	// CPU is how much of the processors that pods ask for they use on average, in percent, when their number is right.
+	CPU int `json:"cpu,omitempty" jsonschema:"minimum=1,maximum=1000,default=80" part:"key"`
+}
+
+// PodResources is what a pod that serves is given, and no more.
+type PodResources struct {
+	// CPU is a number of cores, such as "2" or "500m".
+	CPU string `json:"cpu,omitempty" jsonschema:"pattern=^([0-9]+(\\.[0-9]{1\\,3})?|[0-9]+m)$" part:"key"`
+	// Memory is in bytes, such as 2Gi or 500M.
+	Memory string `json:"memory,omitempty" jsonschema:"pattern=^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$" part:"key"`
+	// GPU is a number of GPUs, which are its own.
+	GPU int `json:"gpu,omitempty" jsonschema:"minimum=0,maximum=64" part:"key"`
+	// GPUResource is the resource that GPUs are asked for by.
+	GPUResource string `json:"gpuResource,omitempty" jsonschema:"default=nvidia.com/gpu" part:"key"`
+}
+
+// Route is a way in by the Gateway API.
+type Route struct {
+	// Gateway is the Gateway's name.
+	Gateway string `json:"gateway" jsonschema:"required" part:"key"`
+	// Namespace is the Gateway's; without it, the cluster's namespace of the project.
+	Namespace string `json:"namespace,omitempty" part:"key"`
+	// Host is the host name that requests are for.
+	Host string `json:"host" jsonschema:"required" part:"key"`
+	// Path begins the path of requests.
+	Path string `json:"path,omitempty" jsonschema:"pattern=^/,default=/" part:"key"`
+}
+
+// Ingress is a way in by an ingress controller.
+type Ingress struct {
+	// Class is the IngressClass; without it, the cluster's default.
+	Class string `json:"class,omitempty" part:"key"`
+	// Host is the host name that requests are for.
+	Host string `json:"host" jsonschema:"required" part:"key"`
+	// Path begins the path of requests.
+	Path string `json:"path,omitempty" jsonschema:"pattern=^/,default=/" part:"key"`
+	// TLSSecret is a Secret of the namespace with the host's certificate.
+	TLSSecret string `json:"tlsSecret,omitempty" part:"key"`
+}
+
+func (t *KubernetesTarget) check(c *checker, d *document, field string) {
+	if t == nil {
+		return
+	}
+	image(d, field+".image", t.Image, d.decl.Ref().String())
+	worker(d, field+".worker", t.Worker)
+	cores(d, field+".resources.cpu", t.Resources.CPU)
+	amount(d, field+".resources.memory", t.Resources.Memory, minMemory)
+	label(d, field+".resources.gpuResource", t.Resources.GPUResource, labelKey)
+	named(d, field+".serviceAccount", t.ServiceAccount)
+	labels(d, field+".nodeSelector", t.NodeSelector)
+	tolerations(d, field+".tolerations", t.Tolerations)
+	if few(d, field+".pullSecrets", len(t.PullSecrets)) {
+		for i, name := range t.PullSecrets {
+			named(d, field+".pullSecrets."+strconv.Itoa(i), name)
+		}
+	}
+	if d.has(field + ".env.requirements") {
+		d.problem(field+".env.requirements", "is not installed into a pod; have the packages in the image, and remove it")
+	}
+	if d.has("spec.log") {
+		d.problem("spec.log", "is written by the serving host of a machine, and what a cluster serves does not pass it; remove it, or serve from local or docker")
+	}
+	if name := d.decl.Ref().Name; name != "" && name[0] >= '0' && name[0] <= '9' {
+		d.problem("metadata.name", "%s begins with a digit, and a Service of a cluster cannot; rename it", short(name))
+	}
+	if t.Autoscale != nil && t.Autoscale.Max <= max(1, t.Replicas) && t.Autoscale.Max > 0 {
+		d.problem(field+".autoscale.max", "%d is no more than replicas, which is %d; give more, or remove autoscale", t.Autoscale.Max, max(1, t.Replicas))
+	}
+	if t.Autoscale != nil && t.Resources.CPU == "" && !d.has(field+".resources.cpu") {
+		d.problem(field+".autoscale", "goes by how much of their processors pods use, and no resources.cpu says how much they have; add it")
+	}
+	if n, err := strconv.Atoi(strings.TrimSuffix(t.MinAvailable, "%")); err == nil && strings.HasSuffix(t.MinAvailable, "%") && n > 100 {
+		d.problem(field+".minAvailable", "%s is more than all of the pods; give 100%% or less", t.MinAvailable)
+	}
+	if r := t.Route; r != nil {
+		named(d, field+".route.gateway", r.Gateway)
+		named(d, field+".route.namespace", r.Namespace)
+		named(d, field+".route.host", r.Host)
+		plain(d, field+".route.path", r.Path)
+	}
+	if r := t.Ingress; r != nil {
+		named(d, field+".ingress.class", r.Class)
+		named(d, field+".ingress.host", r.Host)
+		named(d, field+".ingress.tlsSecret", r.TLSSecret)
+		plain(d, field+".ingress.path", r.Path)
+	}
+	if c.project == nil {
+		return
+	}
+	if p := ProjectOf([]Declaration{c.project.decl}); p != nil && !c.project.has("spec.clusters."+t.Cluster) {
+		c.cluster(d, field+".cluster", p, t.Cluster)
+	}
+}
