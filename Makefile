@@ -57,7 +57,7 @@ RAY := 2.60.0
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod) $(TOOLS)/share/kueue.yaml
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
-ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/adapter/server/docker ./reconciler/app ./cmd/vishwa-release
+ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/adapter/server/docker ./reconciler/adapter/server/kubernetes ./reconciler/app ./cmd/vishwa-release
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))

@@ -39,6 +39,7 @@ var (
 	Autoscalers = Resource{Group: "autoscaling", Version: "v2", Name: "horizontalpodautoscalers"}
 	Disruptions = Resource{Group: "policy", Version: "v1", Name: "poddisruptionbudgets"}
 	Ingresses   = Resource{Group: "networking.k8s.io", Version: "v1", Name: "ingresses"}
+	Endpoints   = Resource{Group: "discovery.k8s.io", Version: "v1", Name: "endpointslices"}
 	HTTPRoutes  = Resource{Group: "gateway.networking.k8s.io", Version: "v1", Name: "httproutes"}
 )
 

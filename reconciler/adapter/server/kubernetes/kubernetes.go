@@ -72,6 +72,9 @@ type place struct {
 	UID  string          `json:"uid"` // that the cluster had
 }
 
+// is tells whether two are one, by whatever name and context it is reached.
+func (p place) is(q place) bool { return p.UID == q.UID && p.At.Namespace == q.At.Namespace }
+
 func (s *server) open(at schemas.Cluster) (*kube.Client, error) {
 	if at.Namespace == "" {
 		return nil, fault.New(fault.Invalid, "a cluster is given without the namespace for Vishwa's objects")
@@ -87,10 +90,20 @@ func (s *server) there(ctx context.Context, p place) (*kube.Client, error) {
 	}
 	uid, err := c.UID(ctx)
 	if err == nil && uid != p.UID && p.UID != "" {
-		err = fault.WithHint(fault.New(fault.Conflict, "cluster %s is another than the one that it was served on: its uid is %s, and not %s", p.Name, uid, p.UID),
-			"lead the context back to that cluster; where it was made anew on purpose, name the new uid in spec.clusters of the project, and run vishwa apply")
+		err = other(p, uid)
 	}
 	return c, err
+}
+
+// other is a cluster that is not the one that something was served on.
+func other(p place, uid string) error {
+	return fault.WithHint(fault.New(fault.Conflict, "cluster %s is another than the one that it was served on: its uid is %s, and not %s", p.Name, uid, p.UID),
+		"lead the context back to that cluster; where it was made anew on purpose, say uid: %s below spec.clusters of the project, and run vishwa apply", uid)
+}
+
+// anew tells whether what was served at p went with its cluster: the declaration says that another has its place.
+func (w *work) anew(p place) bool {
+	return p.Name == w.Place.Name && p.UID != w.Place.UID && w.Place.At.UID == w.Place.UID
 }
 
 var nameForm = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
@@ -153,6 +166,11 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 	if w.Place.UID, err = w.kube.UID(ctx); err != nil {
 		return port.Live{}, err
 	}
+	for _, p := range rec.Places {
+		if p.Name == w.Place.Name && p.At.Context == w.Place.At.Context && p.UID != w.Place.UID && !w.anew(p) {
+			return port.Live{}, other(p, w.Place.UID)
+		}
+	}
 	if err := w.refuse(ctx, r.Kubernetes.Adopt); err != nil {
 		return port.Live{}, err
 	}
@@ -161,7 +179,7 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 			return port.Live{}, err
 		}
 	}
-	served := rec.Served != nil && rec.Served.Unit == w.Unit && rec.Served.Place == w.Place
+	served := rec.Served != nil && rec.Served.Unit == w.Unit && rec.Served.Place.is(w.Place)
 	if err := w.begin(ctx, rec, served); err != nil {
 		return port.Live{}, err
 	}
@@ -171,31 +189,39 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 		}
 		return port.Live{}, err
 	}
-	for _, o := range w.fronts {
+	for _, o := range w.fronts { // the Service is the last of them
 		if _, err := w.put(ctx, o); err != nil {
 			return port.Live{}, err
 		}
 	}
+	return s.succeed(ctx, w, rec)
+}
+
+// succeed records what has the traffic, and takes away what had it before, wherever that stands.
+func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, error) {
 	was := rec.Places
 	rec.Served, rec.Places = &w.standing, []place{w.Place}
-	if err := s.write(r.Name, record{Places: was, Served: rec.Served}); err != nil {
+	if err := s.write(w.name, record{Places: was, Served: rec.Served}); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.reached(ctx, w); err != nil {
 		return port.Live{}, err
 	}
 	if err := w.prune(ctx, w.all()); err != nil {
 		return port.Live{}, err
 	}
 	for _, p := range was {
-		if p == w.Place {
+		if p.is(w.Place) || w.anew(p) {
 			continue
 		}
-		if err := s.leave(ctx, r.Name, p); err != nil {
+		if err := s.leave(ctx, w.name, p); err != nil {
 			return port.Live{}, fault.New(fault.Of(err), "it is served there, and what it was on cluster %s stays: %w", p.Name, err)
 		}
 	}
-	if err := s.write(r.Name, rec); err != nil {
+	if err := s.write(w.name, rec); err != nil {
 		return port.Live{}, err
 	}
-	return s.observe(ctx, r.Name, rec)
+	return s.observe(ctx, w.name, rec)
 }
 
 // Observe tells how it stands by what was recorded here and what the cluster says now. A cluster that does

@@ -109,10 +109,6 @@ func (w *work) make(r port.Release) {
 		w.units = append(w.units, parts{kube.Autoscalers, w.Unit, unit, nil, scaled(w.Unit, *a, w.least)}.object())
 	}
 	notes := map[string]string{noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: port.BytesVerified}
-	w.fronts = append(w.fronts, parts{kube.Services, r.Name, of, notes, map[string]any{
-		"type": "ClusterIP", "selector": map[string]string{labelOwner: w.server.owner, labelUnit: w.Unit},
-		"ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": containerPort(t), "protocol": "TCP"}},
-	}}.object())
 	if t.MinAvailable != "" {
 		w.fronts = append(w.fronts, parts{kube.Disruptions, r.Name, of, nil, map[string]any{
 			"minAvailable": number(t.MinAvailable),
@@ -128,6 +124,10 @@ func (w *work) make(r port.Release) {
 		w.URL = url(false, in.Host, in.Path)
 		w.fronts = append(w.fronts, parts{kube.HTTPRoutes, r.Name, of, nil, route(r.Name, *in, w.Place.At.Namespace)}.object())
 	}
+	w.fronts = append(w.fronts, parts{kube.Services, r.Name, of, notes, map[string]any{
+		"type": "ClusterIP", "selector": map[string]string{labelOwner: w.server.owner, labelUnit: w.Unit},
+		"ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": containerPort(t), "protocol": "TCP"}},
+	}}.object())
 	w.Objects = w.all()
 }
 

@@ -80,7 +80,7 @@ func (l loan) ends(now time.Time) (soon bool, text string) {
 
 // stands adds a place, and tells whether it was not there.
 func (r *record) stands(p place) bool {
-	if slices.Contains(r.Places, p) {
+	if slices.ContainsFunc(r.Places, p.is) {
 		return false
 	}
 	r.Places = append(slices.Clone(r.Places), p)

@@ -266,7 +266,8 @@ func (s *stage) refused(r port.Release, kind fault.Kind, words, way string) {
 
 // serveCode is a server for a pod that has Python.
 const serveCode = `
-import http.server, os, sys
+import http.server, os, signal, sys
+signal.signal(signal.SIGTERM, lambda *a: os._exit(0))
 version, how = sys.argv[1], sys.argv[2:]
 if "exit" in how:
     print("cannot load the model: no such column", flush=True)

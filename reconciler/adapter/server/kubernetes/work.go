@@ -169,7 +169,7 @@ func (w *work) scale(ctx context.Context, was record, d status.Deployment, serve
 		return nil
 	}
 	want := w.least
-	if at := was.Served; at != nil && at.Place == w.Place {
+	if at := was.Served; at != nil && at.Place.is(w.Place) {
 		var old status.Deployment
 		if err := w.kube.Get(ctx, kube.Deployments, at.Unit, &old); err == nil && old.Spec.Replicas != nil {
 			want = max(want, *old.Spec.Replicas)
@@ -243,6 +243,51 @@ func (s *server) settle(ctx context.Context, w *work, within time.Duration) erro
 			return fault.New(fault.Cancelled, "wait for it to become ready: %w", ctx.Err())
 		case <-time.After(pace):
 			pace = min(pace*3/2, most)
+		}
+	}
+}
+
+// reachWithin is how long a Service may take to have the pods that its selector names.
+const reachWithin = time.Minute
+
+// reached returns when requests for the name go to the unit's pods and to no others: what had them before may end then.
+func (s *server) reached(ctx context.Context, w *work) error {
+	type slice struct {
+		Endpoints []struct {
+			Conditions struct {
+				Ready *bool `json:"ready"`
+			} `json:"conditions"`
+			Target struct {
+				Name string `json:"name"`
+			} `json:"targetRef"`
+		} `json:"endpoints"`
+	}
+	limit := s.o.Env.Now().Add(reachWithin)
+	for {
+		all, _, err := kube.List[slice](ctx, w.kube, kube.Endpoints, kube.Select{Labels: "kubernetes.io/service-name=" + w.name})
+		if err != nil && fault.Of(err) != fault.Transient {
+			return err
+		}
+		ours, others := 0, 0
+		for _, one := range all {
+			for _, e := range one.Endpoints {
+				switch {
+				case e.Conditions.Ready != nil && !*e.Conditions.Ready:
+				case strings.HasPrefix(e.Target.Name, w.Unit+"-"):
+					ours++
+				default:
+					others++
+				}
+			}
+		}
+		if err == nil && ours > 0 && others == 0 {
+			return nil
+		}
+		if s.o.Env.Now().After(limit) {
+			return fault.WithHint(fault.New(fault.Transient, "its pods are ready, and Service %s does not send to them after %s", w.name, reachWithin), "see that the cluster's controller of endpoints runs; the next apply goes on")
+		}
+		if err := pause(ctx); err != nil {
+			return err
 		}
 	}
 }

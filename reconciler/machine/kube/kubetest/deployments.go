@@ -116,6 +116,22 @@ func (c *Cluster) deployment(d *appsv1.Deployment, pods []corev1.Pod) (s appsv1.
 	return s
 }
 
+// endpoints tell which pods each Service has.
+func (c *Cluster) endpoints() {
+	for _, key := range c.store.keys("services") {
+		o := c.store.objects[key]
+		var all []any
+		for _, pod := range c.store.keys("pods") {
+			p := as[corev1.Pod](c.store.objects[pod])
+			if _, ready := readySince(p); labelsMatch(under(o, "spec.selector"), p.Labels) {
+				all = append(all, object{"conditions": object{"ready": ready && p.DeletionTimestamp == nil}, "targetRef": object{"kind": "Pod", "name": p.Name}})
+			}
+		}
+		c.store.putObject("endpointslices", object{"apiVersion": groups["endpointslices"], "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": all,
+			"metadata": object{"name": name(o), "labels": object{"kubernetes.io/service-name": name(o)}, "ownerReferences": []any{object{"apiVersion": "v1", "kind": "Service", "name": name(o), "uid": uid(o)}}}})
+	}
+}
+
 // failedSince is when a Deployment began to lack pods that it may not have.
 func failedSince(d *appsv1.Deployment) metav1.Time {
 	for _, c := range d.Status.Conditions {

@@ -115,6 +115,7 @@ func (c *Cluster) step() {
 	c.trainJobs()
 	c.jobs()
 	c.deployments()
+	c.endpoints()
 	c.schedule()
 	c.runPods()
 	c.collect()

@@ -24,7 +24,7 @@ import (
 var groups = map[string]string{
 	"jobs": "batch/v1", "pods": "v1", "secrets": "v1", "services": "v1", "events": "v1", "namespaces": "v1",
 	"deployments": "apps/v1", "horizontalpodautoscalers": "autoscaling/v2", "poddisruptionbudgets": "policy/v1",
-	"ingresses": "networking.k8s.io/v1", "httproutes": "gateway.networking.k8s.io/v1",
+	"ingresses": "networking.k8s.io/v1", "httproutes": "gateway.networking.k8s.io/v1", "endpointslices": "discovery.k8s.io/v1",
 	"workloads": "kueue.x-k8s.io/v1beta1", "trainjobs": "trainer.kubeflow.org/v1alpha1",
 }
 
