@@ -34,6 +34,11 @@ type Runnable interface {
 	Writes() (outputs map[string]string, model bool)
 }
 
+// Logging is a run whose metrics, or model, may be in the log of a tool.
+type Logging interface {
+	LogsTo() (metricsFrom []string, modelFrom string)
+}
+
 // Varied is made once for each of its candidates.
 type Varied interface {
 	// Variants maps a name to a candidate; none is one that has no name of its own.
@@ -108,6 +113,7 @@ func (s *Training) Bounds() Limits                    { return s.Limits }
 func (s *Training) Delegates() *External              { return s.External }
 func (s *Training) Reads() map[string]Ref             { return s.Inputs }
 func (s *Training) Writes() (map[string]string, bool) { return nil, true }
+func (s *Training) LogsTo() ([]string, string)        { return s.MetricsFrom, s.ModelFrom }
 func (s *Training) Variants() map[string]Candidate    { return s.Candidates }
 
 func (s *Model) Selects() Contest { return Contest{s.From, s.Select, s.Gates} }

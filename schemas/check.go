@@ -34,6 +34,14 @@ func (s *Training) check(c *checker, d *document) {
 	}
 	apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
 	s.Retrain.check(c, d)
+	if s.External != nil && (len(s.MetricsFrom) > 0 || s.ModelFrom != "") {
+		d.problem("spec.external", "writes the metrics as metrics.json and the model below model/; remove metricsFrom and modelFrom")
+	}
+	for i, tool := range s.MetricsFrom {
+		if slices.Index(s.MetricsFrom, tool) < i {
+			d.problem("spec.metricsFrom", "names %s twice; remove one of them", tool)
+		}
+	}
 }
 
 func (c *checker) run(d *document, s Runnable) {

@@ -170,6 +170,10 @@ type Training struct {
 	Inputs map[string]Ref `json:"inputs,omitempty" part:"recipe"`
 	// Params are handed to every candidate as JSON, at VISHWA_PARAMS.
 	Params map[string]any `json:"params,omitempty" part:"recipe"`
+	// MetricsFrom names the tools whose logs hold the metrics: mlflow, wandb (offline), dvclive, tensorboard, or file for a CSV log or JSON that is printed. Of a metric that several logged, the first tool's counts. Without it, they are looked for in that order where the run wrote no file at VISHWA_METRICS.
+	MetricsFrom []string `json:"metricsFrom,omitempty" jsonschema:"minItems=1,enum=mlflow,enum=wandb,enum=dvclive,enum=tensorboard,enum=file" part:"key"`
+	// ModelFrom takes the model that the run logged by a tool, the newest of several, in place of the folder at VISHWA_MODEL_DIR.
+	ModelFrom string `json:"modelFrom,omitempty" jsonschema:"enum=mlflow" part:"key"`
 	// Candidates maps a name to what sets it apart. Without it there is one candidate, named default.
 	Candidates map[string]Candidate `json:"candidates,omitempty" part:"recipe"`
 	// Round has it trained again though nothing else has changed, and says why.

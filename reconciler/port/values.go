@@ -75,11 +75,15 @@ type Job struct {
 	Inputs  map[string]Artifact `json:"inputs,omitempty"`
 	Outputs map[string]string   `json:"outputs,omitempty"` // name -> relative path of the file or folder to write
 	Params  map[string]any      `json:"params,omitempty"`
-	Model   bool                `json:"model,omitempty"`   // a model directory and a metrics file are expected
-	Scores  *Artifact           `json:"scores,omitempty"`  // a model that is there to be read, and of which a metrics file is expected; not with Model
-	Pass    []string            `json:"pass,omitempty"`    // variables of the caller's that the job may see
-	Network schemas.Network     `json:"network"`           // what it may reach; none declared is all
-	Timeout time.Duration       `json:"timeout,omitempty"` // zero is an hour
+	Model   bool                `json:"model,omitempty"` // a model directory and a metrics file are expected
+	// MetricsFrom are the tools whose logs hold its metrics, the first before the others; without any, they are looked
+	// for where no metrics file was written. ModelFrom is the tool whose model is its model; "" is its model directory.
+	MetricsFrom []string        `json:"metricsFrom,omitempty"`
+	ModelFrom   string          `json:"modelFrom,omitempty"`
+	Scores      *Artifact       `json:"scores,omitempty"`  // a model that is there to be read, and of which a metrics file is expected; not with Model
+	Pass        []string        `json:"pass,omitempty"`    // variables of the caller's that the job may see
+	Network     schemas.Network `json:"network"`           // what it may reach; none declared is all
+	Timeout     time.Duration   `json:"timeout,omitempty"` // zero is an hour
 	// RunsOn is where it is carried out and on what. It is no part of what the job is, but for
 	// the image and the number of nodes, which the key covers.
 	RunsOn schemas.RunsOn `json:"runsOn,omitzero"`
@@ -158,13 +162,21 @@ type Result struct {
 	Kept      string              `json:"kept,omitempty"`    // its work directory, where that was left for people of its machine to see
 	Outputs   map[string]Artifact `json:"outputs,omitempty"`
 	Model     *Artifact           `json:"model,omitempty"`
-	Metrics   map[string]float64  `json:"metrics,omitempty"` // dotted names, finite
+	Metrics   map[string]float64  `json:"metrics,omitempty"`  // dotted names, finite
+	Tracking  *Artifact           `json:"tracking,omitempty"` // what it logged by the tools of others: a folder with TrackingFile
 	Started   time.Time           `json:"started"`
 	Finished  time.Time           `json:"finished"`
 	Host      string              `json:"host,omitempty"` // operating system and architecture, never a machine's name
 	Isolation *Isolation          `json:"isolation,omitempty"`
 	Python    string              `json:"python,omitempty"` // version of the environment's interpreter, where there is one
 }
+
+// TrackingFile is the document of package tracking in the folder of what a run logged; what stands
+// beside it, below TrackingMedia, are images and tables.
+const (
+	TrackingFile  = "tracking.json"
+	TrackingMedia = "media/"
+)
 
 // Role is what a key is used for; each role has a key of its own.
 type Role string

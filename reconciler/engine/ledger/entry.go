@@ -151,6 +151,8 @@ type Run struct {
 	Nodes    int  `json:"nodes,omitempty"` // where there were several
 	// Resources is what it was given, on each of its nodes.
 	Resources schemas.Resources `json:"resources,omitzero"`
+	// Tracking is what the run logged by the tools of others, a folder as port.Result has it; nil: nothing.
+	Tracking *port.Artifact `json:"tracking,omitempty"`
 	// Undated names outputs as if they carried no dates and nothing else that a run varies
 	// for no reason (package archive); those that carry nothing are left out.
 	Undated map[string]digest.Digest `json:"undated,omitempty"`

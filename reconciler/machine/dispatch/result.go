@@ -37,7 +37,7 @@ func Claimed(res port.Result, begun, now time.Time, isolated bool) port.Result {
 		res.Cause = port.Lost
 	}
 	if res.Cause != "" {
-		res.Outputs, res.Model, res.Metrics = nil, nil, nil
+		res.Outputs, res.Model, res.Metrics, res.Tracking = nil, nil, nil, nil
 	}
 	if res.Isolation != nil && !isolated {
 		res.Isolation = &port.Isolation{Level: "none", Network: "not limited"}
@@ -70,6 +70,9 @@ func CheckResult(res port.Result, job port.Job) error {
 		if err := checkArtifact(art); err != nil {
 			return wrong("output %s: %w", name, err)
 		}
+	}
+	if err := work.CheckTracking(res.Tracking, job); err != nil {
+		return wrong("what it logged: %w", err)
 	}
 	switch {
 	case job.Scores != nil:
@@ -127,6 +130,9 @@ func Needed(res port.Result) map[digest.Digest]int64 {
 	}
 	if res.Model != nil {
 		add(*res.Model)
+	}
+	if res.Tracking != nil {
+		add(*res.Tracking)
 	}
 	if res.Log != "" {
 		out[res.Log] = -1

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -24,6 +25,7 @@ import (
 type Layout struct {
 	dir  string
 	vars map[string]string
+	held map[string]bool // variables that a declaration cannot pass on
 }
 
 // NewLayout makes dir, which must not be there, with a home of its own.
@@ -157,6 +159,27 @@ func (l *Layout) Model(ctx context.Context, store port.Store, model port.Artifac
 	return nil
 }
 
+// Tracking makes the folder in which MLflow and W&B keep what a training logs, and tells them so: no
+// training is given another's server to log to, whatever its declaration passes on.
+func (l *Layout) Tracking() error {
+	store := url.URL{Scheme: "file", Path: filepath.Join(l.TrackingDir(), "mlruns")}
+	vars := map[string]string{
+		"MLFLOW_TRACKING_URI": store.String(), "MLFLOW_REGISTRY_URI": store.String(), "MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true",
+		"WANDB_MODE": "offline", "WANDB_DIR": l.TrackingDir(), "WANDB_ERROR_REPORTING": "false", "WANDB_DISABLE_GIT": "true", "DVC_NO_ANALYTICS": "1",
+	}
+	l.held = map[string]bool{}
+	for name, value := range vars {
+		l.vars[name], l.held[name] = value, true
+	}
+	if err := os.Mkdir(l.TrackingDir(), 0o700); err != nil {
+		return fmt.Errorf("lay out the folder of trackers: %w", err)
+	}
+	return nil
+}
+
+// TrackingDir is where MLflow and W&B keep what a training logs.
+func (l *Layout) TrackingDir() string { return filepath.Join(l.dir, "tracking") }
+
 // Scoring lays out the model that is scored, and names the metrics file.
 func (l *Layout) Scoring(ctx context.Context, store port.Store, model port.Artifact) error {
 	l.vars["VISHWA_METRICS"] = l.MetricsFile()
@@ -208,7 +231,7 @@ func (l *Layout) Environ(lookup func(string) (string, bool), pass []string, pyth
 	maps.Copy(set, python.Vars(lookup))
 	maps.Copy(set, l.vars)
 	for _, name := range pass {
-		if v, ok := lookup(name); ok && !Own(name) {
+		if v, ok := lookup(name); ok && !Own(name) && !l.held[name] {
 			set[name] = v // what the declaration asks for goes before what a run has by itself, as HOME
 		}
 	}

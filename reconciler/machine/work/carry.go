@@ -175,7 +175,7 @@ func (w *worker) prepare(ctx context.Context) error {
 		}
 	}
 	if job.Model {
-		if err := l.Training(); err != nil {
+		if err := errors.Join(l.Training(), l.Tracking()); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/tracking"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -30,6 +31,17 @@ func CheckJob(job port.Job) error {
 	}
 	if job.Model && job.Scores != nil {
 		return wrong("Let it do one of both", "it is to make a model and to score another, in one place")
+	}
+	if !job.Model && (len(job.MetricsFrom) > 0 || job.ModelFrom != "") {
+		return wrong("Declare it in a training", "it takes metrics or a model out of a tool's log, and makes no model")
+	}
+	for _, from := range job.MetricsFrom {
+		if !slices.Contains(tracking.Tools, from) {
+			return wrong("Name one of "+strings.Join(tracking.Tools, ", "), "its metrics are in the log of %q, which is no tool", from)
+		}
+	}
+	if job.ModelFrom != "" && job.ModelFrom != tracking.MLflow {
+		return wrong("Name "+tracking.MLflow, "its model is in the log of %q, which keeps no models", job.ModelFrom)
 	}
 	for _, name := range job.Pass {
 		if sandbox.Own(name) {

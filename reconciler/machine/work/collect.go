@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -35,22 +34,23 @@ func (w *worker) collect(ctx context.Context) port.Result {
 			return missing(fmt.Sprintf("output %s %s: write it to the path that %s holds", name, msg, variable))
 		}
 	}
-	if job.Model || job.Scores != nil {
+	var told told
+	var model string
+	if job.Model {
+		var bad port.Result
+		if told, bad = w.tracked(); bad.Cause != "" {
+			return bad
+		}
+		if model, bad = w.model(told); bad.Cause != "" {
+			return bad
+		}
+		r.Metrics = told.metrics
+	} else if job.Scores != nil {
 		metrics, bad := readMetrics(l)
 		if bad.Cause != "" {
 			return bad
 		}
 		r.Metrics = metrics
-	}
-	if job.Model {
-		if msg := absent(l.Dir(), l.ModelDir()); msg != "" {
-			return missing("its model directory " + msg + ": write the model's files into the folder that VISHWA_MODEL_DIR holds")
-		}
-		if held, err := topLevel(l.ModelDir()); err == nil && len(held) == 0 {
-			return missing("its model directory is empty: write the model's files into the folder that VISHWA_MODEL_DIR holds")
-		} else if name := attest.Unsigned(held); name != "" {
-			return missing("its model directory holds " + name + ", which no signature of a model covers: leave it out")
-		}
 	}
 	if msg := w.hollow(); msg != "" {
 		return port.Result{Cause: port.OverLimit, Message: msg}
@@ -63,11 +63,14 @@ func (w *worker) collect(ctx context.Context) port.Result {
 		r.Outputs[name] = art
 	}
 	if job.Model {
-		art, err := artifact.PutTree(ctx, w.Store, l.ModelDir())
+		art, err := artifact.PutTree(ctx, w.Store, model)
 		if err != nil {
 			return unkept("its model", err)
 		}
 		r.Model = &art
+		if r.Tracking, err = told.keep(ctx, w); err != nil {
+			return unkept("what it logged", err)
+		}
 	}
 	return r
 }

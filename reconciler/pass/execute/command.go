@@ -44,7 +44,7 @@ func (a *execution) run(ctx context.Context, j *job) error {
 
 // ranOn is how work was carried out.
 func ranOn(work port.Job, r *port.Result) *ledger.Run {
-	out := &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log, Isolation: r.Isolation}
+	out := &ledger.Run{Started: r.Started, Finished: r.Finished, Host: r.Host, Python: r.Python, Log: r.Log, Isolation: r.Isolation, Tracking: r.Tracking}
 	out.Image, out.Resources = work.RunsOn.Image, work.RunsOn.Resources
 	if work.RunsOn.Runner != schemas.LocalRunner {
 		out.Runner = work.RunsOn.Runner
@@ -125,6 +125,9 @@ func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 	command, _ := spec.Command()
 	bounds := spec.Bounds()
 	out.Outputs, out.Model = spec.Writes()
+	if logs, ok := spec.(schemas.Logging); ok {
+		out.MetricsFrom, out.ModelFrom = logs.LogsTo()
+	}
 	out.External = spec.Delegates()
 	out.Pass, out.Timeout, out.Network = command.Env.Pass, bounds.Timeout.Or(time.Hour), bounds.Network
 	return out, nil

@@ -35,6 +35,9 @@ func Work(t *testing.T, open func(t *testing.T) WorkBench) {
 		"WhatFailsSaysHow":           workFails,
 		"WhatIsNotDeclaredIsNotSeen": workUndeclared,
 		"TheLogIsKeptWithTheResult":  workLog,
+		"WhatAToolLoggedComesOut":    workTracking,
+		"WhatAToolLoggedIsFound":     workFound,
+		"WhatNoToolLoggedIsSaid":     workUntracked,
 	} {
 		t.Run(name, func(t *testing.T) { law(t, open(t)) })
 	}

@@ -1,0 +1,179 @@
+// A recorder takes in what is read, within bounds: of a long series every second point is kept, then
+// every fourth, so that a curve keeps its shape and memory its limit.
+
+package tracking
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+type point struct {
+	step, time int64
+	value      float64
+}
+
+type series struct {
+	points []point
+	every  int // of which one is kept
+	logged int
+	last   point
+	final  bool // the tool itself said which value counts
+}
+
+type recorder struct {
+	params map[string]string
+	series map[string]*series
+	points int
+	notes  []string
+}
+
+func newRecorder() *recorder {
+	return &recorder{params: map[string]string{}, series: map[string]*series{}}
+}
+
+func (r *recorder) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if len(r.notes) < mostNotes && !slices.Contains(r.notes, text) {
+		r.notes = append(r.notes, text)
+	}
+}
+
+// param keeps a parameter; one that comes twice keeps its first value, and says so.
+func (r *recorder) param(name, value string) error {
+	was, twice := r.params[name]
+	switch {
+	case !wellNamed(name):
+		r.note("the parameter %.80q has a name that cannot be kept", name)
+	case len(value) > mostValue:
+		r.note("the parameter %q has %d bytes, more than %d", name, len(value), mostValue)
+	case twice && was != value:
+		r.note("the parameter %q was logged twice, with another value: the first one counts", name)
+	case twice:
+	case len(r.params) >= mostNames:
+		return fault.New(fault.Invalid, "it logged more than %d parameters", mostNames)
+	default:
+		r.params[name] = value
+	}
+	return nil
+}
+
+func (r *recorder) of(name string) (*series, error) {
+	if !wellNamed(name) {
+		r.note("the metric %.80q has a name that cannot be kept", name)
+		return nil, nil
+	}
+	s := r.series[name]
+	if s == nil {
+		if len(r.series) >= mostNames {
+			return nil, fault.New(fault.Invalid, "it logged more than %d metrics", mostNames)
+		}
+		s = &series{every: 1}
+		r.series[name] = s
+	}
+	return s, nil
+}
+
+// point keeps a value. That of the highest step counts, and of several of a step the latest.
+func (r *recorder) point(name string, p point) error {
+	s, err := r.of(name)
+	if s == nil || err != nil {
+		return err
+	}
+	if !s.final && (s.logged == 0 || p.step > s.last.step || p.step == s.last.step && p.time >= s.last.time) {
+		s.last = p
+	}
+	if s.logged++; (s.logged-1)%s.every != 0 {
+		return nil
+	}
+	s.points = append(s.points, p)
+	if r.points++; r.points > mostPoints {
+		r.thin()
+	}
+	return nil
+}
+
+// final says which value counts.
+func (r *recorder) final(name string, value float64) error {
+	s, err := r.of(name)
+	if s == nil || err != nil {
+		return err
+	}
+	if s.logged == 0 {
+		s.points, s.logged = append(s.points, point{value: value}), 1
+		r.points++
+	}
+	s.last.value, s.final = value, true
+	return nil
+}
+
+// thin halves the longest series, and all that are half as long or longer.
+func (r *recorder) thin() {
+	longest := 0
+	for _, s := range r.series {
+		longest = max(longest, len(s.points))
+	}
+	for _, s := range r.series {
+		if len(s.points) < 2 || len(s.points) < longest/2 {
+			continue
+		}
+		n := 0
+		for i := 0; i < len(s.points); i += 2 {
+			s.points[n] = s.points[i]
+			n++
+		}
+		r.points -= len(s.points) - n
+		s.points, s.every = s.points[:n], 2*s.every
+	}
+}
+
+// document is what was recorded.
+func (r *recorder) document(from []string) Document {
+	d := Document{Version: version, From: from, Params: r.params, Notes: r.notes}
+	for _, name := range slices.Sorted(maps.Keys(r.series)) {
+		s := r.series[name]
+		out := Series{Name: name, Logged: s.logged}
+		for _, p := range s.points {
+			out.Steps, out.Times, out.Values = append(out.Steps, p.step), append(out.Times, p.time), append(out.Values, Number(p.value))
+		}
+		if v := s.last.value; !math.IsNaN(v) && !math.IsInf(v, 0) {
+			out.Last = &v
+		} else if len(d.Notes) < mostNotes {
+			d.Notes = append(d.Notes, fmt.Sprintf("the metric %q is %v at its end, which is no number", name, v))
+		}
+		d.Series = append(d.Series, out)
+	}
+	return d
+}
+
+// merge takes in what another tool logged: what is known already keeps its values.
+func (r *recorder) merge(o *recorder) error {
+	for name, value := range o.params {
+		if _, known := r.params[name]; known {
+			continue
+		}
+		if err := r.param(name, value); err != nil {
+			return err
+		}
+	}
+	for name, s := range o.series {
+		if r.series[name] != nil {
+			continue
+		}
+		if len(r.series) >= mostNames {
+			return fault.New(fault.Invalid, "it logged more than %d metrics", mostNames)
+		}
+		r.series[name], r.points = s, r.points+len(s.points)
+	}
+	for r.points > mostPoints {
+		r.thin()
+	}
+	for _, n := range o.notes {
+		r.note("%s", n)
+	}
+	return nil
+}

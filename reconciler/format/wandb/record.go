@@ -1,0 +1,253 @@
+// The records that say what a run logged. Numbers of fields are those of wandb_internal.proto.
+
+package wandb
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Fields of Record.
+const (
+	recordHistory = 2
+	recordSummary = 3
+	recordConfig  = 5
+	recordRun     = 17
+	recordExit    = 18
+)
+
+// Visitor is told what a log holds, in its order. A name of several parts is joined by dots.
+type Visitor struct {
+	// Config is a parameter: a string, a number or a boolean as text.
+	Config func(name, value string) error
+	// History is a number of a step; seconds are since the beginning of 1970, or 0.
+	History func(name string, step int64, seconds, value float64) error
+	// Summary is the value that stands for name at the end.
+	Summary func(name string, value float64) error
+}
+
+// Read tells v what the log holds. A log that its run did not finish is refused.
+func Read(r io.Reader, v Visitor) error {
+	finished := false
+	var steps int64
+	err := records(r, func(b []byte) error {
+		return fields(b, func(f field) error {
+			switch f.num {
+			case recordHistory:
+				err := history(f.data, steps, v)
+				steps++
+				return err
+			case recordSummary:
+				return fields(f.data, func(g field) error {
+					if g.num != 1 { // what is updated; what is removed stays in the history
+						return nil
+					}
+					return numbers(g, func(name string, value float64) error {
+						if strings.HasPrefix(name, "_") { // W&B's own
+							return nil
+						}
+						return v.Summary(name, value)
+					})
+				})
+			case recordConfig:
+				return config(f.data, 1, v)
+			case recordRun:
+				return fields(f.data, func(g field) error {
+					if g.num != 4 {
+						return nil
+					}
+					return config(g.data, 1, v)
+				})
+			case recordExit:
+				finished = true
+			}
+			return nil
+		})
+	})
+	if err == nil && !finished {
+		err = wrong("it ends before its run does")
+	}
+	return err
+}
+
+func config(b []byte, update protowire.Number, v Visitor) error {
+	return fields(b, func(f field) error {
+		if f.num != update {
+			return nil
+		}
+		name, value, err := item(f.data)
+		if err != nil || name == "_wandb" || strings.HasPrefix(name, "_wandb.") {
+			return err
+		}
+		return flat(name, value, 0, func(name string, value any) error {
+			switch value := value.(type) {
+			case string:
+				return v.Config(name, value)
+			case float64:
+				return v.Config(name, strconv.FormatFloat(value, 'g', -1, 64))
+			case bool:
+				return v.Config(name, strconv.FormatBool(value))
+			}
+			return nil
+		})
+	})
+}
+
+// history is the numbers of one step. W&B's own names begin with an underscore.
+func history(b []byte, nth int64, v Visitor) error {
+	step, seconds := nth, 0.0
+	type number struct {
+		name  string
+		value float64
+	}
+	var all []number
+	err := fields(b, func(f field) error {
+		switch f.num {
+		case 1:
+			return numbers(f, func(name string, value float64) error {
+				switch name {
+				case "_step":
+					step = int64(max(min(value, 1<<53), -(1 << 53)))
+				case "_timestamp":
+					seconds = value
+				default:
+					all = append(all, number{name, value})
+				}
+				return nil
+			})
+		case 2:
+			return fields(f.data, func(g field) error {
+				if g.num == 1 {
+					step = int64(g.n)
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	for _, n := range all {
+		if err == nil && !strings.HasPrefix(n.name, "_") {
+			err = v.History(n.name, step, seconds, n.value)
+		}
+	}
+	return err
+}
+
+// numbers are those of an item.
+func numbers(f field, yield func(name string, value float64) error) error {
+	name, value, err := item(f.data)
+	if err != nil {
+		return err
+	}
+	return flat(name, value, 0, func(name string, value any) error {
+		n, ok := value.(float64)
+		if !ok {
+			return nil
+		}
+		return yield(name, n)
+	})
+}
+
+// deepest is how deep a value may be nested.
+const deepest = 16
+
+// flat yields the leaves of a value. What W&B itself lays down, as of an image, has a _type.
+func flat(name string, value any, depth int, yield func(string, any) error) error {
+	m, isMap := value.(map[string]any)
+	if !isMap {
+		return yield(name, value)
+	}
+	if _, media := m["_type"]; media || depth >= deepest {
+		return nil
+	}
+	for k, v := range m {
+		if err := flat(name+"."+k, v, depth+1, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// item is a name and its value: null, a boolean, a number, a text, or JSON. The value stands in a
+// field of its type, and in value_json as older ones write it.
+func item(b []byte) (name string, value any, err error) {
+	var parts []string
+	err = fields(b, func(f field) error {
+		switch f.num {
+		case 1:
+			if len(f.data) > 0 {
+				parts = append([]string{string(f.data)}, parts...)
+			}
+		case 2:
+			parts = append(parts, string(f.data))
+		case 4:
+			value = f.n != 0
+		case 5:
+			value = float64(protowire.DecodeZigZag(f.n))
+		case 6:
+			value = math.Float64frombits(f.n)
+		case 7:
+			value = string(f.data)
+		case 8, 16:
+			value = decoded(f.data)
+		}
+		return nil
+	})
+	return strings.Join(parts, "."), value, err
+}
+
+// decoded is JSON as Python writes it, with names of what is no number.
+func decoded(b []byte) (v any) {
+	switch string(b) {
+	case "NaN":
+		return math.NaN()
+	case "Infinity":
+		return math.Inf(1)
+	case "-Infinity":
+		return math.Inf(-1)
+	}
+	if json.Unmarshal(b, &v) != nil {
+		return nil
+	}
+	return v
+}
+
+type field struct {
+	num  protowire.Number
+	n    uint64
+	data []byte
+}
+
+func fields(b []byte, yield func(field) error) error {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return wrong("a record cannot be read")
+		}
+		b = b[n:]
+		f := field{num: num}
+		switch typ {
+		case protowire.VarintType:
+			f.n, n = protowire.ConsumeVarint(b)
+		case protowire.Fixed64Type:
+			f.n, n = protowire.ConsumeFixed64(b)
+		case protowire.BytesType:
+			f.data, n = protowire.ConsumeBytes(b)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, b)
+		}
+		if n < 0 {
+			return wrong("a record cannot be read")
+		}
+		b = b[n:]
+		if err := yield(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}

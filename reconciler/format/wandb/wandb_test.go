@@ -1,0 +1,244 @@
+// What W&B 0.31 wrote is what is read, however it is cut and damaged, and no bytes bring the reader
+// to a fall.
+
+package wandb
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"pgregory.net/rapid"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
+// kept is what a log told.
+type kept struct {
+	Config  map[string]string
+	History map[string][]float64
+	Steps   map[string][]int64
+	Summary map[string]float64
+}
+
+func read(r io.Reader) (kept, error) {
+	k := kept{map[string]string{}, map[string][]float64{}, map[string][]int64{}, map[string]float64{}}
+	err := Read(r, Visitor{
+		Config: func(name, value string) error { k.Config[name] = value; return nil },
+		History: func(name string, step int64, _, value float64) error {
+			k.History[name], k.Steps[name] = append(k.History[name], value), append(k.Steps[name], step)
+			return nil
+		},
+		Summary: func(name string, value float64) error { k.Summary[name] = value; return nil },
+	})
+	return k, err
+}
+
+func sample(t testing.TB) []byte {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/run.wandb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestALogOfWandbIsRead(t *testing.T) {
+	k, err := read(bytes.NewReader(sample(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (map[string]string{"depth": "3", "nested.lr": "0.1"}); !reflect.DeepEqual(k.Config, want) {
+		t.Errorf("config %v, want %v", k.Config, want)
+	}
+	if want := []float64{1, 1.0 / 2, 1.0 / 3, 1.0 / 4, 1.0 / 5}; !reflect.DeepEqual(k.History["loss"], want) || len(k.History["val/f1"]) != 5 || len(k.History) != 3 {
+		t.Errorf("history %v", k.History)
+	}
+	if want := []int64{0, 1, 2, 3, 4}; !reflect.DeepEqual(k.Steps["auc"], want) {
+		t.Errorf("steps %v", k.Steps)
+	}
+	if k.Summary["best"] != 0.82 {
+		t.Errorf("summary %v", k.Summary)
+	}
+}
+
+// TestALogThatIsCutOrDamagedIsRefused: its last values may be missing, so none of it counts.
+func TestALogThatIsCutOrDamagedIsRefused(t *testing.T) {
+	raw := sample(t)
+	for n := range len(raw) {
+		if _, err := read(bytes.NewReader(raw[:n])); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {
+			t.Fatalf("cut to %d of %d bytes: %v", n, len(raw), err)
+		}
+	}
+	for _, at := range []int{0, 5, 6, 8, len(raw) / 2, len(raw) - 1} {
+		bad := bytes.Clone(raw)
+		bad[at] ^= 1
+		if _, err := read(bytes.NewReader(bad)); fault.Of(err) != fault.Invalid {
+			t.Errorf("byte %d changed: %v", at, err)
+		}
+	}
+}
+
+// TestRecordsComeOutAsTheyWentIn: whatever their lengths, over as many blocks as they need.
+func TestRecordsComeOutAsTheyWentIn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var in [][]byte
+		for _, n := range rapid.SliceOfN(rapid.OneOf(rapid.IntRange(0, 60), rapid.IntRange(block-40, block+40), rapid.IntRange(0, 4*block)), 1, 8).Draw(t, "lengths") {
+			in = append(in, bytes.Repeat([]byte{byte(n)}, n))
+		}
+		var file bytes.Buffer
+		w := newWriter(&file)
+		for _, r := range in {
+			w.record(r)
+		}
+		var out [][]byte
+		if err := records(&file, func(b []byte) error { out = append(out, bytes.Clone(b)); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if len(out) != len(in) {
+			t.Fatalf("%d records, want %d", len(out), len(in))
+		}
+		for i := range in {
+			if !bytes.Equal(in[i], out[i]) {
+				t.Fatalf("record %d has %d bytes, want %d", i, len(out[i]), len(in[i]))
+			}
+		}
+	})
+}
+
+func TestValuesOfEachTypeAreRead(t *testing.T) {
+	field := func(n protowire.Number, b []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(nil, n, protowire.BytesType), b)
+	}
+	number := func(n protowire.Number, v uint64) []byte {
+		return protowire.AppendVarint(protowire.AppendTag(nil, n, protowire.VarintType), v)
+	}
+	double := protowire.AppendFixed64(protowire.AppendTag(nil, 6, protowire.Fixed64Type), math.Float64bits(-0.25))
+	for name, c := range map[string]struct {
+		item []byte
+		want map[string]float64
+	}{
+		"integer":     {append(field(2, []byte("n")), number(5, protowire.EncodeZigZag(-7))...), map[string]float64{"n": -7}},
+		"double":      {append(field(2, []byte("n")), double...), map[string]float64{"n": -0.25}},
+		"old JSON":    {append(field(1, []byte("n")), field(16, []byte("1e-3"))...), map[string]float64{"n": 0.001}},
+		"nested name": {slicesOf(field(2, []byte("a")), field(2, []byte("b")), field(8, []byte("2"))), map[string]float64{"a.b": 2}},
+		"nested JSON": {append(field(1, []byte("a")), field(16, []byte(`{"b": {"c": 3}, "d": "x"}`))...), map[string]float64{"a.b.c": 3}},
+		"an image":    {append(field(1, []byte("a")), field(16, []byte(`{"_type": "image-file", "size": 3}`))...), map[string]float64{}},
+		"infinite":    {append(field(1, []byte("a")), field(16, []byte(`-Infinity`))...), map[string]float64{"a": math.Inf(-1)}},
+		"a text":      {append(field(1, []byte("a")), field(7, []byte(`5`))...), map[string]float64{}},
+		"own":         {append(field(1, []byte("_wandb")), field(16, []byte(`{"runtime": 3}`))...), map[string]float64{}},
+	} {
+		var file bytes.Buffer
+		w := newWriter(&file)
+		w.record(field(recordSummary, field(1, c.item)))
+		w.record(field(recordExit, nil))
+		k, err := read(&file)
+		if err != nil || !reflect.DeepEqual(k.Summary, c.want) {
+			t.Errorf("%s: got %v, %v; want %v", name, k.Summary, err, c.want)
+		}
+	}
+}
+
+func slicesOf(all ...[]byte) []byte { return bytes.Join(all, nil) }
+
+// TestALengthAloneCostsNoMemory: a record that never ends is refused at its limit.
+func TestALengthAloneCostsNoMemory(t *testing.T) {
+	pieces := func() io.Reader {
+		var file bytes.Buffer
+		w := newWriter(&file)
+		w.record(bytes.Repeat([]byte{1}, MostRecord+1))
+		return &file
+	}
+	if _, err := read(pieces()); err == nil || !strings.Contains(err.Error(), "MiB") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzLog(f *testing.F) {
+	f.Add(sample(f))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		k, err := read(bytes.NewReader(raw))
+		if err != nil && fault.Of(err) != fault.Invalid {
+			t.Errorf("%v", err)
+		}
+		if n := len(fmt.Sprint(k)); n > 64*len(raw)+256 {
+			t.Errorf("%d bytes out of %d", n, len(raw))
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	var file bytes.Buffer
+	w := newWriter(&file)
+	item := func(name string, v float64) []byte {
+		it := protowire.AppendString(protowire.AppendTag(nil, 2, protowire.BytesType), name)
+		it = protowire.AppendFixed64(protowire.AppendTag(it, 6, protowire.Fixed64Type), math.Float64bits(v))
+		return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), it)
+	}
+	for i := 0; file.Len() < 100<<20; i++ {
+		rec := slicesOf(item("loss", 1/float64(i+1)), item("acc", float64(i)), item("_step", float64(i)), item("_timestamp", 1e9+float64(i)))
+		w.record(protowire.AppendBytes(protowire.AppendTag(nil, recordHistory, protowire.BytesType), rec))
+	}
+	w.record(protowire.AppendBytes(protowire.AppendTag(nil, recordExit, protowire.BytesType), nil))
+	b.SetBytes(int64(file.Len()))
+	for b.Loop() {
+		n := 0
+		err := Read(bytes.NewReader(file.Bytes()), Visitor{History: func(string, int64, float64, float64) error { n++; return nil }})
+		if err != nil || n == 0 {
+			b.Fatal(err)
+		}
+	}
+}
+
+// writer lays records out in blocks.
+type writer struct {
+	w   io.Writer
+	at  int // within the block
+	err error
+}
+
+func newWriter(w io.Writer) *writer {
+	out := &writer{w: w}
+	out.write(append(binary.LittleEndian.AppendUint16([]byte(magic), signature), 0))
+	return out
+}
+
+func (w *writer) write(b []byte) {
+	if w.err == nil {
+		_, w.err = w.w.Write(b)
+	}
+	w.at = (w.at + len(b)) % block
+}
+
+func (w *writer) record(b []byte) {
+	for begun := false; ; begun = true {
+		if left := block - w.at; left < header {
+			w.write(make([]byte, left))
+		}
+		piece := b[:min(len(b), block-w.at-header)]
+		b = b[len(piece):]
+		kind := byte(full)
+		switch {
+		case !begun && len(b) > 0:
+			kind = first
+		case begun && len(b) > 0:
+			kind = middle
+		case begun:
+			kind = last
+		}
+		sum := crc32.Update(crc32.ChecksumIEEE([]byte{kind}), crc32.IEEETable, piece)
+		head := binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint32(nil, sum), uint16(len(piece)))
+		w.write(append(append(head, kind), piece...))
+		if len(b) == 0 {
+			return
+		}
+	}
+}
