@@ -46,7 +46,7 @@ func TestACommentReadsLikeThis(t *testing.T) {
 }
 
 var (
-	ours     = regexp.MustCompile(`^<details><summary>(Graph|Up to date \(\d+\)|Earlier plans \(\d+\)|Answers to commands \(\d+\)|Logs of failed runs \(\d+\))</summary>$|^</details>$`)
+	ours     = regexp.MustCompile(`^<details><summary>(Graph|Up to date \(\d+\)|Earlier plans \(\d+\)|Answers to commands \(\d+\)|Metrics that runs logged \(\d+\)|What else runs logged \(\d+\)|Logs of failed runs \(\d+\))</summary>$|^</details>$`)
 	links    = regexp.MustCompile(`\[(the whole report|whole report|served here)\]\(https?://[A-Za-z0-9._~/%+=:?&#-]+\)`)
 	starts   = regexp.MustCompile(`^(#### |- |  - |\||\*\*|\*|[A-Z–]|$|` + "\x00" + `)`)
 	autolink = regexp.MustCompile(`(?i)\b[0-9a-f]{7,64}\b|\bgh-[0-9]|\bwww\.|\b(?:mailto|xmpp):`)
@@ -205,7 +205,8 @@ func anyReport(t *rapid.T, n int) Report {
 			Added: texts("added"), Gone: texts("gone"), Personal: texts("personal"), BytesWas: rapid.Int64().Draw(t, "bytes"), BytesN: rapid.Int64().Draw(t, "bytes")})
 	}
 	for range of("runs") {
-		r.Runs = append(r.Runs, Run{bad, rapid.SampledFrom([]string{"failed", "done", evil}).Draw(t, "state"), text("text"), strings.Join(texts("log"), "\n"), 1, &port.Isolation{Level: text("level"), Network: text("network"), Limits: text("limits")}})
+		r.Runs = append(r.Runs, Run{bad, rapid.SampledFrom([]string{"failed", "done", evil}).Draw(t, "state"), text("text"), strings.Join(texts("log"), "\n"), 1, &port.Isolation{Level: text("level"), Network: text("network"), Limits: text("limits")},
+			&Logged{From: texts("from"), Params: texts("params"), Curves: []Curve{{text("name"), text("last"), text("line"), 3}}, Files: 1, More: 1}})
 		r.Problems = append(r.Problems, schemas.Problem{Pos: schemas.Position{File: text("file"), Line: 1}, Field: text("field"), Message: text("message")})
 		r.Approvals = append(r.Approvals, Approval{Ref: bad, Environment: text("environment"), Need: 1, Roles: texts("roles"), Given: texts("given"), Void: texts("void")})
 		r.Records = append(r.Records, Record{Action: ledger.Action(text("action")), Ref: bad, URL: text("URL")})

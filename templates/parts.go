@@ -26,7 +26,9 @@ const (
 func sections(r Report, z size) []part {
 	all := []part{notes(r, z), problems(r, z), conflicts(r), work(r, z)}
 	all = append(all, models(r, z)...)
-	all = append(all, data(r), columns(r, z), judged(r, z), runs(r, z), logs(r, z), terraform(r), graph(r, z),
+	all = append(all, data(r), columns(r, z), judged(r, z), runs(r, z))
+	all = append(all, logged(r, z)...)
+	all = append(all, logs(r, z), terraform(r), graph(r, z),
 		approvals(r, z), records(r), answers(r, z), upToDate(r, z), earlier(r, z))
 	all = slices.DeleteFunc(all, func(p part) bool { return len(p.rows) == 0 })
 	if end := foot(r); end != "" {

@@ -121,6 +121,8 @@ type Run struct {
 	Seq   int64  // of its entry; 0: none
 	// Isolation is what kept it apart from its machine; nil: it has not ended, or it is not known.
 	Isolation *port.Isolation
+	// Logged is what it logged by the tools of others; nil: nothing, or it is not to be had.
+	Logged *Logged
 }
 
 // Approval is what a deployment needs of people.

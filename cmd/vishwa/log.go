@@ -194,6 +194,9 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	if e.Run != nil && e.Run.External {
 		line("External", "work of the team's, begun in place of a command")
 	}
+	if e.Run != nil && e.Run.Tracking != nil {
+		line("Logged", string(e.Run.Tracking.Digest)+", see vishwa runs show "+fmt.Sprint(e.Seq))
+	}
 	if e.Run != nil && e.Run.Isolation != nil {
 		line("Isolated", e.Run.Isolation.String())
 	}

@@ -1,119 +1,244 @@
-// vishwa models pull: a released model into a folder, from where it is packed or from the
-// store, and verified before it appears.
+// vishwa models: which models were released, and what was served when, by the ledger alone.
 
 package main
 
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
-	"github.com/vishwaops/vishwa/reconciler/app"
-	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 func (a *cli) modelsVerb() *cobra.Command {
-	cmd := &cobra.Command{Use: "models", Short: "Bring released models to where they are needed", Args: cobra.NoArgs}
-	cmd.AddCommand(a.modelsPullVerb())
+	cmd := &cobra.Command{Use: "models", Short: "List models, tell what was served when and who approved it, and bring them to where they are needed", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(a.modelsListVerb(), a.modelsHistoryVerb(), a.modelsPullVerb())
 	return cmd
 }
 
-func (a *cli) modelsPullVerb() *cobra.Command {
-	return &cobra.Command{
-		Use:   "pull REF|oci://HOST/NAME@DIGEST DIR",
-		Short: "Bring a released model to a folder, verified",
-		Long: `Bring a released model to DIR, a new folder. A package (package/NAME, or its address in a
-registry, by digest or with a tag) comes from the registry; model/NAME and deployment/NAME
-come from the store. Signatures are checked against the build keys of trust.yaml first, then
-every byte, and then the folder appears, with the model's signature in it and its provenance
-next to it. Credentials for a registry come from Docker's configuration and its credential
-helpers, or from VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD.`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
+// modelEvent is a release, a deployment or its end.
+type modelEvent struct {
+	Seq      int64         `json:"entry"`
+	Time     time.Time     `json:"time"`
+	What     string        `json:"what"` // released, deployed, rolled back, retired
+	Ref      schemas.Ref   `json:"ref"`
+	Place    string        `json:"environment,omitempty"`
+	Model    digest.Digest `json:"model,omitempty"`
+	From     string        `json:"from,omitempty"` // the candidate
+	Approved []string      `json:"approvedBy,omitempty"`
+	Reason   string        `json:"reason,omitempty"`
+	Revision string        `json:"revision,omitempty"`
+	of       schemas.Ref   // the model's
+}
+
+// modelEvents are those of all models, oldest first.
+func (s *station) modelEvents(ctx context.Context) (out []modelEvent, err error) {
+	if _, err := s.GitLedger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
+		return nil, err
+	}
+	released := map[digest.Digest]schemas.Ref{} // which model selected these bytes last
+	serves := map[schemas.Ref]modelEvent{}
+	for r, err := range s.GitLedger.Entries(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := ledger.Read(r.Bundle)
+		if err != nil {
+			return nil, err
+		}
+		ev := modelEvent{Seq: e.Seq, Time: e.Time.UTC(), Ref: e.Ref, Approved: e.Approved, Reason: e.Reason, Revision: e.Revision}
+		if e.Model != nil {
+			ev.Model, ev.From = e.Model.Artifact.Digest, e.Model.Candidate.String()
+		}
+		switch {
+		case e.Duplicate:
+			continue
+		case e.Action == ledger.Select && e.Model != nil:
+			ev.What, ev.of = "released", e.Ref
+			released[ev.Model] = e.Ref
+		case e.Action == ledger.Deploy && e.Model != nil && e.Release != nil:
+			ev.What, ev.Place, ev.of = "deployed", e.Release.Environment, released[ev.Model]
+			if e.Rollback() {
+				ev.What = "rolled back"
+			}
+			serves[e.Ref] = ev
+		case e.Action == ledger.Retire && serves[e.Ref].Model != "":
+			was := serves[e.Ref]
+			ev.What, ev.Place, ev.Model, ev.of = "retired", was.Place, was.Model, was.of
+			delete(serves, e.Ref)
+		default:
+			continue
+		}
+		out = append(out, ev)
+	}
+	return out, nil
+}
+
+func (a *cli) modelsListVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List models with their newest release, and where they are served",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.open(cmd.Context(), reading)
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			from, packed, err := s.packageNamed(cmd.Context(), args[0])
+			events, err := s.modelEvents(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if !packed {
-				return a.pullFromStore(cmd.Context(), s, args[0], args[1])
-			}
-			env, err := a.env()
-			if err != nil {
-				return err
-			}
-			v, report, err := app.PullPackage(cmd.Context(), env, s.Signer.Verifier, app.Pull{From: from, To: args[1]})
-			if err != nil {
-				return err
-			}
-			a.pulled(report, args[1], "from "+v.Reference)
-			return nil
+			return a.listModels(events, format)
 		},
 	}
+	formats(cmd, &format, "text", "json")
+	return cmd
 }
 
-func (a *cli) pulled(r signer.Report, dir, from string) {
-	fmt.Fprintf(a.out, "Pulled %s %s to %s: %s, %d bytes, verified, signed by %s\n", r.Name, from, dir, plural.Of(r.Files, "file"), r.Size, r.By.Name)
+// listedModel is a model as it stands.
+type listedModel struct {
+	Ref      schemas.Ref   `json:"ref"`
+	Model    digest.Digest `json:"model"`
+	Seq      int64         `json:"entry"`
+	Time     time.Time     `json:"time"`
+	Releases int           `json:"releases"`
+	Served   []modelEvent  `json:"served,omitempty"`
 }
 
-// packageNamed is the package that name means: an address, or what a ref's newest entry packed.
-// False: it is something else.
-func (s *station) packageNamed(ctx context.Context, name string) (app.PackageRef, bool, error) {
-	if from, is, err := app.ParsePackageRef(name); is || err != nil {
-		return from, true, err
+func (a *cli) listModels(events []modelEvent, format string) error {
+	out := []*listedModel{}
+	at := map[schemas.Ref]*listedModel{}
+	served := map[schemas.Ref]modelEvent{}
+	var order []schemas.Ref
+	for _, e := range events {
+		switch e.What {
+		case "released":
+			m := at[e.of]
+			if m == nil {
+				m = &listedModel{Ref: e.of}
+				at[e.of] = m
+				out = append(out, m)
+			}
+			m.Model, m.Seq, m.Time = e.Model, e.Seq, e.Time
+			m.Releases++
+		case "retired":
+			delete(served, e.Ref)
+		default:
+			served[e.Ref] = e
+			order = append(order, e.Ref)
+		}
 	}
-	ref, err := schemas.ParseRef(name)
-	if err != nil || !ref.Kind.Traits().Packs {
-		return app.PackageRef{}, false, nil
+	for _, ref := range order {
+		if e, ok := served[ref]; ok && at[e.of] != nil {
+			at[e.of].Served = append(at[e.of].Served, e)
+			delete(served, ref)
+		}
 	}
-	var decls []schemas.Declaration
-	if in, err := s.Intent(ctx); err == nil { // of what is declared no more, the address alone is known
-		decls = in.Decls
+	if format == "json" {
+		return a.json(out)
 	}
-	from, err := s.PackageOf(ctx, ref, decls)
-	return from, true, err
+	if len(out) == 0 {
+		fmt.Fprintln(a.err, "No model was released.")
+		return nil
+	}
+	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "MODEL\tNEWEST\tENTRY\tTIME\tRELEASES\tSERVED")
+	for _, m := range out {
+		var where []string
+		for _, e := range m.Served {
+			where = append(where, harmless.Line(e.Place)+" "+e.Model.Short())
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%s\n", m.Ref, m.Model.Short(), m.Seq, m.Time.Format(time.RFC3339), m.Releases, strings.Join(where, ", "))
+	}
+	return t.Flush()
 }
 
-func (a *cli) pullFromStore(ctx context.Context, s *station, name, to string) error {
-	ref, err := schemas.ParseRef(name)
-	if err != nil {
-		return fault.WithHint(fault.New(fault.Missing, "%s is neither a ref nor the address of a package", name), "name package/NAME, model/NAME, deployment/NAME, or oci://HOST/NAME@DIGEST")
+func (a *cli) modelsHistoryVerb() *cobra.Command {
+	var format, at string
+	cmd := &cobra.Command{
+		Use:   "history {model/NAME|deployment/NAME}",
+		Short: "Tell what was released and served when, why, and who approved it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			refs, err := parseRefs(cmd, args)
+			if err != nil {
+				return err
+			}
+			until, err := a.moment(cmd, at)
+			if err != nil {
+				return err
+			}
+			s, err := a.open(cmd.Context(), reading)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			events, err := s.modelEvents(cmd.Context())
+			if err != nil {
+				return err
+			}
+			out := []modelEvent{}
+			for _, e := range events {
+				if (e.of == refs[0] || e.Ref == refs[0]) && (until.IsZero() || !e.Time.After(until)) {
+					out = append(out, e)
+				}
+			}
+			if at != "" {
+				out = stood(out)
+			}
+			if format == "json" {
+				return a.json(out)
+			}
+			return a.showHistory(out)
+		},
 	}
-	facts, err := s.Ledger.Facts(ctx)
-	if err != nil {
-		return err
+	formats(cmd, &format, "text", "json")
+	cmd.Flags().StringVar(&at, "at", "", "only what stood at `TIME`: RFC 3339, a date, or a span ago such as 36h or 2w")
+	return cmd
+}
+
+// stood is the newest event of each ref, but for what was retired.
+func stood(events []modelEvent) []modelEvent {
+	last := map[schemas.Ref]int64{}
+	for _, e := range events {
+		last[e.Ref] = e.Seq
 	}
-	e := inForce(ctx, s, facts, ref)
-	if e == nil {
-		e = facts.Latest[ref]
+	out := []modelEvent{}
+	for _, e := range events {
+		if last[e.Ref] == e.Seq && e.What != "retired" {
+			out = append(out, e)
+		}
 	}
-	if e == nil || e.Model == nil {
-		return fault.WithHint(fault.New(fault.Missing, "%s has released no model", ref), "vishwa status lists the models, packages and deployments")
+	return out
+}
+
+func (a *cli) showHistory(all []modelEvent) error {
+	if len(all) == 0 {
+		fmt.Fprintln(a.err, "Nothing is recorded.")
+		return nil
 	}
-	to = filepath.Clean(to)
-	if err := layOut(ctx, s, e.Model, laid{dir: to, beside: filepath.Dir(to)}); err != nil {
-		return s.absent(e, "the model", err)
+	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "TIME\tENTRY\tWHAT\tMODEL\tWHERE\tAPPROVED BY\tWHY")
+	for _, e := range all {
+		where := e.Ref.String()
+		if e.Place != "" {
+			where = e.Place + " (" + where + ")"
+		}
+		by := strings.Join(e.Approved, ", ")
+		if by == "" {
+			by = "-"
+		}
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", e.Time.Format(time.RFC3339), e.Seq, e.What, e.Model.Short(), harmless.Line(where), harmless.Line(by), harmless.Line(e.Reason))
 	}
-	signature, provenance, err := signer.ReadModel(to)
-	if err != nil {
-		return err
-	}
-	report, err := signer.VerifyModel(ctx, s.Signer.Verifier, to, signature, provenance)
-	if err != nil {
-		os.RemoveAll(to) // what does not hold is not left to be used
-		os.Remove(signer.ProvenancePath(to))
-		return err
-	}
-	a.pulled(report, to, "from the store")
-	return nil
+	return t.Flush()
 }

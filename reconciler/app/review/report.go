@@ -30,6 +30,7 @@ func (v *pullRequest) fillReport(ctx context.Context, h *Session, p *pass.Propos
 		return err
 	}
 	r.Runs = runs(p, outcomes, v.pull.Number)
+	logged(ctx, h, p.World.Facts, r.Runs)
 	r.Commands = commands(p, r.Stage, chatops.Plan, chatops.Train, chatops.Retry, chatops.Explain, chatops.Approve, chatops.Cancel, chatops.Help)
 	return nil
 }
@@ -209,6 +210,25 @@ func runs(p *pass.Proposal, outcomes []execute.Outcome, pull int) (out []templat
 		out = append(out, r)
 	}
 	return out
+}
+
+// mostLogs bounds the runs of which it is told what they logged.
+const mostLogs = 32
+
+// logged fills in what runs logged. It is told where it is to be had: a comment is not worth less
+// without it.
+func logged(ctx context.Context, h *Session, facts *ledger.Facts, all []templates.Run) {
+	told := 0
+	for i := range all {
+		e := facts.Latest[all[i].Ref]
+		if e == nil || all[i].State != "done" || e.Seq != all[i].Seq || told == mostLogs {
+			continue
+		}
+		if d, err := pass.Logged(ctx, h.Store, e.Run); err == nil && d != nil {
+			all[i].Logged = templates.LoggedBy(*d, len(e.Run.Tracking.Files)-1)
+			told++
+		}
+	}
 }
 
 // answers says what people asked to have explained, and why a command was not followed.
