@@ -54,6 +54,7 @@ $(addprefix $(TOOLS)/bin/,cosign staticcheck act actionlint tofu): export GOGC :
 AIRFLOW := 3.3.2
 KFP := 2.17.3
 RAY := 2.60.0
+MLFLOW := mlflow==3.17.2 scikit-learn==1.7.2 xgboost-cpu==3.2.0 wandb==0.31.0 dvclive==3.49.1 tensorboardX==2.6.5
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod) $(TOOLS)/share/kueue.yaml
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
@@ -125,6 +126,9 @@ test-airflow: $(TOOLS)/airflow/bin/airflow ## what drives Airflow, on a real one
 
 test-kfp: $(TOOLS)/kfp/bin/kfp ## what is written for Kubeflow Pipelines, by its own SDK and its local runner
 	VISHWA_KFP=$(TOOLS)/kfp $(GO) test -count=1 -timeout 10m -run '^TestKFPItself' -v ./templates ./reconciler/format/pipeline
+
+test-mlflow: $(TOOLS)/mlflow/bin/mlflow ## what shows runs in MLflow, on a real server, and scripts that log by the real MLflow, W&B, DVCLive and TensorBoard (1 GB)
+	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 20m -run '^TestMLflowItself' -v ./reconciler/adapter/tracker ./cmd/vishwa
 
 try-ray: $(TOOLS)/ray/bin/ray ## what drives Ray, on the head of a real one: by hand, as its starts are not to be relied on (320 MB; 1.8 GB of memory)
 	.ci/servers/ray.sh $(TOOLS)/ray $(GO) test -count=1 -timeout 10m -run '^TestRayItself' -v ./reconciler/adapter/launcher/service
@@ -283,6 +287,9 @@ $(TOOLS)/airflow/bin/airflow:
 
 $(TOOLS)/ray/bin/ray:
 	python3 -m venv $(TOOLS)/ray && $(TOOLS)/ray/bin/pip install --quiet 'ray[default]==$(RAY)'
+
+$(TOOLS)/mlflow/bin/mlflow:
+	python3 -m venv $(TOOLS)/mlflow && $(TOOLS)/mlflow/bin/pip install --quiet $(MLFLOW)
 
 $(TOOLS)/kfp/bin/kfp:
 	python3 -m venv $(TOOLS)/kfp && $(TOOLS)/kfp/bin/pip install --quiet kfp==$(KFP)

@@ -26,6 +26,8 @@ type Project struct {
 	Runners map[string]Runner `json:"runners,omitempty" part:"placement"`
 	// Defaults is what runs have that do not say otherwise.
 	Defaults RunDefaults `json:"defaults,omitzero" part:"placement"`
+	// Trackers are servers that show what the ledger records.
+	Trackers Trackers `json:"trackers,omitzero" part:"placement"`
 	// Images says how the tags of images are followed.
 	Images ImageTags `json:"images,omitzero" part:"placement"`
 }

@@ -96,4 +96,3 @@ func (b WorkBench) logged(t *testing.T, r *port.Result) tracking.Document {
 	t.Fatalf("%+v holds no document", r.Tracking)
 	return tracking.Document{}
 }
-

@@ -11,13 +11,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
+	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -29,10 +28,7 @@ type Options struct {
 	pace      time.Duration // zero is the usual one; tests are in more of a hurry
 }
 
-const (
-	mostAnswer = 64 << 20 // bytes
-	mostToken  = 16 << 10
-)
+const mostAnswer = 64 << 20 // bytes
 
 // client asks one tool.
 type client struct {
@@ -61,58 +57,9 @@ func newClient(who, at, file, variable string, o Options) *client {
 	}
 }
 
-// token is read each time: it may be renewed while a run is under way. None is no error: not
-// every tool asks for one.
+// token is read each time: it may be renewed while a run is under way.
 func (c *client) token() (string, error) {
-	text, from := "", c.variable
-	if c.file != "" {
-		from = c.file
-		f, err := c.tokenFile()
-		if fault.Of(err) == fault.Denied && err != nil {
-			return "", err
-		}
-		if err != nil {
-			return "", fault.WithHint(fault.New(fault.Missing, "read the token for %s: %w", c.who, err), "put it there, readable by this process")
-		}
-		defer f.Close()
-		raw, err := io.ReadAll(io.LimitReader(f, mostToken))
-		if err != nil {
-			return "", fault.New(fault.Missing, "read the token for %s: %w", c.who, err)
-		}
-		text = string(raw)
-	} else {
-		text, _ = c.env.Lookup(c.variable)
-	}
-	text = strings.TrimSpace(text)
-	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) || c.file != "" && text == "" {
-		return "", fault.WithHint(fault.New(fault.Invalid, "what %s holds is no token for %s", from, c.who), "it is one line of letters, digits and signs")
-	}
-	return text, nil
-}
-
-// TokensVariable names the folder that files of tokens are in; without it, tokensFolder. A
-// declaration names the file and the address that gets what it holds, so that whoever merges
-// one could else have any file of this machine sent anywhere.
-const TokensVariable = "VISHWA_TOKENS"
-
-const tokensFolder = "/etc/vishwa"
-
-// tokenFile opens the file of the token where it, and what it links to, is in that folder.
-func (c *client) tokenFile() (*os.File, error) {
-	dir, ok := c.env.Lookup(TokensVariable)
-	if !ok || dir == "" {
-		dir = tokensFolder
-	}
-	name, err := filepath.Rel(dir, c.file)
-	if err != nil || !filepath.IsLocal(name) {
-		return nil, fault.WithHint(fault.New(fault.Denied, "the token for %s is not in %s: %s", c.who, dir, c.file), "move it there, or let the owner of this machine set %s to its folder", TokensVariable)
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return root.Open(name)
+	return token.Read(c.env.Lookup, token.Place{Who: c.who, File: c.file, Variable: c.variable})
 }
 
 // do asks, and has the answer whatever its status is; an error is of the way there and back.

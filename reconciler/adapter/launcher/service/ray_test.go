@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
@@ -168,7 +169,7 @@ func TestWhatRayRefusesHasAKindAndNoSecret(t *testing.T) {
 func TestATokenIsReadAnewEachTime(t *testing.T) {
 	d := newRayDouble(t)
 	file := filepath.Join(t.TempDir(), "token")
-	vars := map[string]string{RayTokenVariable: "of-the-variable", TokensVariable: filepath.Dir(file)}
+	vars := map[string]string{RayTokenVariable: "of-the-variable", token.FolderVariable: filepath.Dir(file)}
 	byFile := Ray(schemas.RayRunner{URL: d.URL, Token: file}, testOptions(vars))
 	id := port.TaskID{Name: "x", UID: "y"}
 	asks := func(l port.Launcher) string {

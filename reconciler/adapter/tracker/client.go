@@ -1,0 +1,181 @@
+// How MLflow is asked: its credential read anew each time, sent to its own address alone and never in
+// the clear, its bad hours ridden out, and nothing shown of what it answers but its error code.
+
+package tracker
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
+	"github.com/vishwaops/vishwa/reconciler/machine/token"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Options are what a tracker is reached with.
+type Options struct {
+	Env port.Env
+	// Transport asks the server; nil is the usual way.
+	Transport http.RoundTripper
+	// Writer tells this process from others that record the same.
+	Writer string
+	// Sleep waits between tries; nil is the usual way.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+const (
+	prefix     = "/api/2.0/mlflow/"
+	mostAnswer = 64 << 20 // bytes
+	patience   = 20 * time.Second
+)
+
+type client struct {
+	who, url, file string
+	writer         string
+	env            port.Env
+	http           *http.Client
+}
+
+func newClient(who, at, file string, o Options) *client {
+	next := o.Transport
+	if next == nil {
+		next = httpx.Transport(httpx.Options{})
+	}
+	return &client{who: who, url: strings.TrimRight(at, "/"), file: file, writer: o.Writer, env: o.Env, http: &http.Client{
+		Transport:     &httpx.Retry{Next: next, Who: who, Now: o.Env.Now, Log: o.Env.Log, Limit: patience, Sleep: o.Sleep},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a credential goes nowhere else
+	}}
+}
+
+func (c *client) post(ctx context.Context, path string, body, out any) error {
+	return c.ask(ctx, http.MethodPost, path, body, out)
+}
+
+func (c *client) delete(ctx context.Context, path string, body any) error {
+	return c.ask(ctx, http.MethodDelete, path, body, nil)
+}
+
+func (c *client) get(ctx context.Context, path string, query map[string]string, out any) error {
+	q := url.Values{}
+	for k, v := range query {
+		q.Set(k, v)
+	}
+	return c.ask(ctx, http.MethodGet, path+"?"+q.Encode(), nil, out)
+}
+
+func (c *client) ask(ctx context.Context, method, path string, body, out any) error {
+	doing, _, _ := strings.Cut(path, "?")
+	var in io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return fault.New(fault.Internal, "ask %s for %s: %w", c.who, doing, err)
+		}
+		in = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.url+prefix+path, in)
+	if err != nil {
+		return fault.New(fault.Invalid, "ask %s: its url cannot be asked", c.who)
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "vishwa")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if err := c.sign(req); err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		err = httpx.Failed(ctx, err)
+		return fault.WithHint(fault.New(fault.Of(err), "ask %s at %s: %w", c.who, req.URL.Host, err), "%s", cmp.Or(fault.HintOf(err), "try again later"))
+	}
+	defer httpx.Drain(resp)
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
+	if err != nil || len(raw) > mostAnswer {
+		return fault.WithHint(fault.New(fault.Transient, "ask %s for %s: its answer could not be read to its end", c.who, doing), "try again when it answers")
+	}
+	if resp.StatusCode != http.StatusOK {
+		return c.refused(doing, resp.StatusCode, raw)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: what answers is not its REST API", c.who, doing), "write in the tracker's url where that is, without /api")
+	}
+	return nil
+}
+
+// sign puts the credential on a request: a bearer token, or user:password. None is none.
+func (c *client) sign(req *http.Request) error {
+	text, err := token.Read(c.env.Lookup, token.Place{Who: c.who, File: c.file, Variable: TokenVariable})
+	if err != nil || text == "" {
+		return err
+	}
+	if req.URL.Scheme != "https" && !loopback(req.URL.Hostname()) {
+		return fault.WithHint(fault.New(fault.Denied, "%s is at a plain http address, and its credential would go there in the clear", c.who), "write https:// in the tracker's url")
+	}
+	if strings.Contains(text, ":") {
+		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(text)))
+		return nil
+	}
+	req.Header.Set("Authorization", "Bearer "+text)
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+var errorCode = regexp.MustCompile(`^[A-Z_]{1,64}$`)
+
+// refused is what a status that is an error means, with MLflow's own code for it. Its message is left
+// out: it may quote what it was given.
+func (c *client) refused(doing string, status int, raw []byte) error {
+	var said struct {
+		Code string `json:"error_code"`
+	}
+	_ = json.Unmarshal(raw, &said)
+	if !errorCode.MatchString(said.Code) {
+		said.Code = ""
+	}
+	kind := httpx.KindOf(status)
+	switch said.Code {
+	case "RESOURCE_ALREADY_EXISTS":
+		kind = fault.Conflict
+	case "RESOURCE_DOES_NOT_EXIST":
+		kind = fault.Missing
+	}
+	text := fmt.Sprint(status)
+	if said.Code != "" {
+		text += " " + said.Code
+	}
+	err := fault.New(kind, "ask %s for %s: it answered %s", c.who, doing, text)
+	switch {
+	case status >= 300 && status < 400:
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered %d, which leads elsewhere", c.who, doing, status), "write in the tracker's url where its REST API is, not a page that asks who you are")
+	case kind == fault.Denied && c.file != "":
+		return fault.WithHint(err, "put a credential that may do it into %s", c.file)
+	case kind == fault.Denied:
+		return fault.WithHint(err, "put a credential that may do it into %s, or name a file as the tracker's token", TokenVariable)
+	case kind == fault.Transient:
+		return fault.WithHint(err, "try again; the log of %s says more", c.who)
+	case status == http.StatusNotFound && said.Code == "":
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered 404: it is older than this needs, or its REST API is elsewhere", c.who, doing), "MLflow 2.9 or newer is needed")
+	}
+	return fault.WithHint(err, "the log of %s says more", c.who)
+}

@@ -1,0 +1,319 @@
+// Package tracker shows what the ledger records in the trackers and registries of others. A tracker
+// holds no truth: each record is found again by the key that it was made under, and what is there
+// already is left alone.
+package tracker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// TokenVariable has MLflow's bearer token, or user:password, where no file of one is declared.
+const TokenVariable = "VISHWA_TRACKER_MLFLOW"
+
+// Tags of ours on MLflow's records.
+const (
+	tagLedger = "vishwa.ledger"
+	tagKey    = "vishwa.key"
+	tagEntry  = "vishwa.entry"
+	tagDigest = "vishwa.digest"
+	tagState  = "vishwa.state"
+	tagWriter = "vishwa.writer" // who began to write it, and when
+	tagSince  = "vishwa.since"
+	tagAlias  = "vishwa.alias." // and the alias: the version that we gave it to
+
+	writing, whole = "writing", "whole"
+)
+
+// abandoned is how long a run that somebody else began to write is left to them.
+const abandoned = 15 * time.Minute
+
+// mostDrift bounds what is told.
+const mostDrift = 100
+
+type mlflow struct {
+	*client
+	spec schemas.MLflowTracker
+}
+
+// MLflow is a tracking server of MLflow 2.9 or newer, by its REST API.
+func MLflow(spec schemas.MLflowTracker, o Options) port.Tracker {
+	return &mlflow{newClient("MLflow", spec.URL, spec.Token, o), spec}
+}
+
+// session is one recording.
+type session struct {
+	*mlflow
+	p          port.Projection
+	dry        bool
+	experiment string
+	out        port.Recorded
+}
+
+func (m *mlflow) Record(ctx context.Context, p port.Projection, dry bool) (port.Recorded, error) {
+	s := &session{mlflow: m, p: p, dry: dry}
+	err := s.record(ctx)
+	return s.out, err
+}
+
+func (s *session) record(ctx context.Context) error {
+	if len(s.p.Runs) == 0 && len(s.p.Models) == 0 {
+		return nil // an experiment of nothing is nobody's
+	}
+	if err := s.findExperiment(ctx); err != nil {
+		return err
+	}
+	there, err := s.runsThere(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range s.p.Runs {
+		if err := s.run(ctx, r, there); err != nil {
+			return fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err)
+		}
+	}
+	for _, m := range s.p.Models {
+		if err := s.model(ctx, m, there); err != nil {
+			return fmt.Errorf("record model %s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) drift(format string, args ...any) {
+	if len(s.out.Drift) < mostDrift {
+		s.out.Drift = append(s.out.Drift, fmt.Sprintf(format, args...))
+	}
+}
+
+func (s *session) note(format string, args ...any) {
+	if len(s.out.Notes) < mostDrift {
+		s.out.Notes = append(s.out.Notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// write posts what changes something, or counts it.
+func (s *session) write(ctx context.Context, path string, body, out any) error {
+	if s.dry {
+		s.out.Writes++
+		return nil
+	}
+	err := s.post(ctx, path, body, out)
+	if err == nil {
+		s.out.Writes++
+	}
+	return err
+}
+
+type tag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// tags are ours by MLflow's names.
+func (s *session) tags(own map[string]string, of map[string]string) []tag {
+	all := map[string]string{tagLedger: s.p.Ledger}
+	maps.Copy(all, own)
+	for name, value := range of {
+		switch name {
+		case port.TagRevision:
+			all["mlflow.source.git.commit"] = value
+		case port.TagRemote:
+			all["mlflow.source.git.repoURL"] = value
+		case port.TagSource:
+			all["mlflow.source.name"], all["mlflow.source.type"] = value, "PROJECT"
+		case port.TagAuthor:
+			all["mlflow.user"] = value
+		}
+		all["vishwa."+name] = value
+	}
+	out := make([]tag, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if v := all[name]; v != "" {
+			out = append(out, tag{name, shortened(v, mostTagValue)})
+		}
+	}
+	return out
+}
+
+// experimentAnswer is what MLflow says of an experiment.
+type experimentAnswer struct {
+	Experiment struct {
+		ID    string `json:"experiment_id"`
+		Stage string `json:"lifecycle_stage"`
+	} `json:"experiment"`
+}
+
+// findExperiment finds the experiment, or makes it.
+func (s *session) findExperiment(ctx context.Context) error {
+	name := s.spec.ExperimentName()
+	var got experimentAnswer
+	err := s.get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got)
+	switch {
+	case err != nil && fault.Of(err) != fault.Missing:
+		return fmt.Errorf("find experiment %s: %w", name, err)
+	case err == nil && got.Experiment.Stage == "deleted":
+		s.drift("experiment %s was deleted", name)
+		if !s.p.Heal {
+			return fault.WithHint(fault.New(fault.Conflict, "experiment %s was deleted from MLflow", name), "restore it with mlflow experiments restore, or declare onDrift: heal")
+		}
+		s.experiment = got.Experiment.ID
+		return s.write(ctx, "experiments/restore", map[string]string{"experiment_id": s.experiment}, nil)
+	case err == nil:
+		s.experiment = got.Experiment.ID
+		return nil
+	}
+	var made struct {
+		ID string `json:"experiment_id"`
+	}
+	err = s.write(ctx, "experiments/create", map[string]any{"name": name, "tags": []tag{{tagLedger, s.p.Ledger}}}, &made)
+	if fault.Of(err) == fault.Conflict && err != nil { // somebody made it meanwhile
+		if err = s.get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err == nil {
+			made.ID = got.Experiment.ID
+		}
+	}
+	s.experiment = made.ID
+	return err
+}
+
+// found is a run of ours on the server.
+type found struct {
+	id      string
+	whole   bool
+	deleted bool
+	writer  string
+	since   int64
+}
+
+// runAnswer is what MLflow says of a run.
+type runAnswer struct {
+	Info struct {
+		ID     string `json:"run_id"`
+		Status string `json:"status"`
+		Stage  string `json:"lifecycle_stage"`
+	} `json:"info"`
+	Data struct {
+		Tags   []tag  `json:"tags"`
+		Params []tag  `json:"params"`
+		Mets   []mmet `json:"metrics"`
+	} `json:"data"`
+}
+
+func valueOf(tags []tag, key string) string {
+	for _, t := range tags {
+		if t.Key == key {
+			return t.Value
+		}
+	}
+	return ""
+}
+
+// runsThere are the runs of this ledger, by their keys. Of several of one key the first by its id
+// counts, for everybody alike, and the others are taken away: two recorded it at once.
+func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error) {
+	out := map[digest.Digest]found{}
+	if s.experiment == "" { // it is yet to be made, and this is dry
+		return out, nil
+	}
+	for page, pages := "", 0; ; pages++ {
+		var got struct {
+			Runs []runAnswer `json:"runs"`
+			Next string      `json:"next_page_token"`
+		}
+		body := map[string]any{"experiment_ids": []string{s.experiment}, "filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "run_view_type": "ALL", "max_results": 1000, "page_token": page}
+		if err := s.post(ctx, "runs/search", body, &got); err != nil {
+			return nil, fmt.Errorf("look for runs: %w", err)
+		}
+		for _, r := range got.Runs {
+			key := digest.Digest(valueOf(r.Data.Tags, tagKey))
+			f := found{id: r.Info.ID, whole: valueOf(r.Data.Tags, tagState) == whole, deleted: r.Info.Stage == "deleted", writer: valueOf(r.Data.Tags, tagWriter)}
+			f.since, _ = strconv.ParseInt(valueOf(r.Data.Tags, tagSince), 10, 64)
+			was, twice := out[key]
+			if !twice {
+				out[key] = f
+				continue
+			}
+			keep, drop := first(was, f)
+			out[key] = keep
+			if !drop.deleted {
+				if err := s.write(ctx, "runs/delete", map[string]string{"run_id": drop.id}, nil); err != nil {
+					return nil, fmt.Errorf("take away a run that was recorded twice: %w", err)
+				}
+			}
+		}
+		if page = got.Next; page == "" || pages > 1000 {
+			return out, nil
+		}
+	}
+}
+
+// first is which of two runs of one key counts: one that is there, one that is whole, the smaller id.
+func first(a, b found) (keep, drop found) {
+	if a.deleted != b.deleted {
+		if a.deleted {
+			return b, a
+		}
+		return a, b
+	}
+	if a.whole != b.whole {
+		if a.whole {
+			return a, b
+		}
+		return b, a
+	}
+	if strings.Compare(a.id, b.id) <= 0 {
+		return a, b
+	}
+	return b, a
+}
+
+// run records a run that is not there, or finishes one that was begun.
+func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.Digest]found) error {
+	at, known := there[r.Key]
+	if known && at.deleted {
+		s.drift("run %s of entry %d was deleted", r.Name, r.Entry)
+		if !s.p.Heal {
+			return nil
+		}
+		if err := s.write(ctx, "runs/restore", map[string]string{"run_id": at.id}, nil); err != nil {
+			return err
+		}
+		at.deleted = false
+		there[r.Key] = at
+	}
+	if known && at.whole {
+		return nil
+	}
+	if known && at.writer != s.writer && s.env.Now().UnixMilli()-at.since < abandoned.Milliseconds() {
+		s.note("run %s of entry %d is being written by somebody else", r.Name, r.Entry)
+		return nil
+	}
+	if !known {
+		var made struct {
+			Run runAnswer `json:"run"`
+		}
+		own := map[string]string{tagKey: string(r.Key), tagEntry: fmt.Sprint(r.Entry), tagState: writing, tagWriter: s.writer, tagSince: fmt.Sprint(s.env.Now().UnixMilli())}
+		err := s.write(ctx, "runs/create", map[string]any{"experiment_id": s.experiment, "run_name": r.Name, "start_time": r.Started.UnixMilli(), "tags": s.tags(own, r.Tags)}, &made)
+		if err != nil {
+			return err
+		}
+		at = found{id: made.Run.Info.ID}
+	}
+	if err := s.fill(ctx, r, at.id, known); err != nil {
+		return err
+	}
+	s.out.Runs++
+	at.whole = true
+	there[r.Key] = at
+	return nil
+}

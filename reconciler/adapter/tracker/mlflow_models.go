@@ -1,0 +1,207 @@
+// MLflow's registry: a version a release, and an alias an environment that follows what it serves. A
+// registered model that somebody else made is left alone until its owner hands it over.
+
+package tracker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// registeredAnswer is what MLflow says of a registered model.
+type registeredAnswer struct {
+	Model struct {
+		Tags    []tag `json:"tags"`
+		Aliases []struct {
+			Alias   string `json:"alias"`
+			Version string `json:"version"`
+		} `json:"aliases"`
+	} `json:"registered_model"`
+}
+
+func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[digest.Digest]found) error {
+	name := s.spec.Prefix + m.Name
+	var got registeredAnswer
+	err := s.get(ctx, "registered-models/get", map[string]string{"name": name}, &got)
+	switch {
+	case err != nil && fault.Of(err) != fault.Missing:
+		return err
+	case err != nil:
+		err = s.write(ctx, "registered-models/create", map[string]any{"name": name, "tags": []tag{{tagLedger, s.p.Ledger}}}, nil)
+		if err != nil {
+			return err
+		}
+		got.Model.Tags = []tag{{tagLedger, s.p.Ledger}}
+	case valueOf(got.Model.Tags, tagLedger) != s.p.Ledger:
+		return fault.WithHint(fault.New(fault.Conflict, "MLflow has a registered model %s that this repository did not make", name),
+			"declare another prefix below spec.trackers.mlflow, or hand it over: set its tag %s to %s", tagLedger, s.p.Ledger)
+	}
+	versions, err := s.versions(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, v := range m.Versions {
+		if versions[v.Key] != "" {
+			continue
+		}
+		if versions[v.Key], err = s.version(ctx, name, v, runs); err != nil {
+			return err
+		}
+	}
+	return s.aliases(ctx, name, m, got, versions)
+}
+
+// versions are those of this ledger, by their keys; of several the lowest number counts.
+func (s *session) versions(ctx context.Context, name string) (map[digest.Digest]string, error) {
+	out := map[digest.Digest]string{}
+	for page, pages := "", 0; ; pages++ {
+		var got struct {
+			Versions []struct {
+				Version string `json:"version"`
+				Tags    []tag  `json:"tags"`
+			} `json:"model_versions"`
+			Next string `json:"next_page_token"`
+		}
+		ask := map[string]string{"filter": "name='" + name + "'", "max_results": "1000"}
+		if page != "" {
+			ask["page_token"] = page
+		}
+		if err := s.get(ctx, "model-versions/search", ask, &got); err != nil {
+			return nil, err
+		}
+		for _, v := range got.Versions {
+			key := digest.Digest(valueOf(v.Tags, tagKey))
+			if valueOf(v.Tags, tagLedger) != s.p.Ledger || key == "" {
+				continue
+			}
+			if was := out[key]; was == "" || len(v.Version) < len(was) || len(v.Version) == len(was) && v.Version < was {
+				out[key] = v.Version
+			}
+		}
+		if page = got.Next; page == "" || pages > 1000 {
+			return out, nil
+		}
+	}
+}
+
+// version makes a version of a model. Its files stay where Vishwa keeps them, and the source says so.
+func (s *session) version(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found) (string, error) {
+	body := map[string]any{"name": name, "source": "vishwa://store/sha256/" + v.Digest.Hex(), "tags": s.tags(map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest)}, v.Tags)}
+	if r, known := runs[v.Run]; known && !r.deleted {
+		body["run_id"] = r.id
+	}
+	var made struct {
+		Version struct {
+			Version string `json:"version"`
+		} `json:"model_version"`
+	}
+	if err := s.write(ctx, "model-versions/create", body, &made); err != nil {
+		return "", err
+	}
+	if s.dry {
+		return "new", nil
+	}
+	return made.Version.Version, nil
+}
+
+// aliases has each environment's alias on the version that it serves. Which version we gave it to is a
+// tag: an alias that stands elsewhere was moved by somebody.
+func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel, got registeredAnswer, versions map[digest.Digest]string) error {
+	stands := map[string]string{}
+	for _, a := range got.Model.Aliases {
+		stands[a.Alias] = a.Version
+	}
+	for _, env := range slices.Sorted(maps.Keys(m.Serves)) {
+		want, alias := versions[m.Serves[env]], aliasOf(env)
+		if want == "" {
+			s.note("model %s: what %s serves has no version", name, env)
+			continue
+		}
+		given, is := valueOf(got.Model.Tags, tagAlias+alias), stands[alias]
+		moved := given != "" && is != given && is != want // else it was we, who could not note it
+		if moved {
+			s.drift("alias %s of model %s was moved by hand: it was on version %s and is on %s", alias, name, given, orNone(is))
+		}
+		if given == "" && is != "" && is != want {
+			s.drift("alias %s of model %s is on version %s, which this repository did not say", alias, name, is)
+			moved = true
+		}
+		if moved && !s.p.Heal {
+			continue
+		}
+		if is != want {
+			if err := s.write(ctx, "registered-models/alias", map[string]string{"name": name, "alias": alias, "version": want}, nil); err != nil {
+				return err
+			}
+		}
+		if given != want {
+			if err := s.write(ctx, "registered-models/set-tag", map[string]string{"name": name, "key": tagAlias + alias, "value": want}, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return s.retire(ctx, name, m, got, stands)
+}
+
+// retire takes away the aliases of environments that serve the model no more.
+func (s *session) retire(ctx context.Context, name string, m port.TrackerModel, got registeredAnswer, stands map[string]string) error {
+	serves := map[string]bool{}
+	for env := range m.Serves {
+		serves[tagAlias+aliasOf(env)] = true
+	}
+	for _, t := range got.Model.Tags {
+		if len(t.Key) <= len(tagAlias) || t.Key[:len(tagAlias)] != tagAlias || serves[t.Key] {
+			continue
+		}
+		alias := t.Key[len(tagAlias):]
+		if stands[alias] == t.Value { // else somebody has moved it, and it is theirs
+			if err := s.remove(ctx, "registered-models/alias", map[string]string{"name": name, "alias": alias}); err != nil {
+				return err
+			}
+		}
+		if err := s.remove(ctx, "registered-models/delete-tag", map[string]string{"name": name, "key": t.Key}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) remove(ctx context.Context, path string, body map[string]string) error {
+	if s.dry {
+		s.out.Writes++
+		return nil
+	}
+	err := s.delete(ctx, path, body)
+	if err != nil && fault.Of(err) == fault.Missing {
+		return nil
+	}
+	if err == nil {
+		s.out.Writes++
+	}
+	return err
+}
+
+// aliasOf is an environment's alias. MLflow keeps latest and v1, v2 for itself.
+func aliasOf(env string) string {
+	digits := len(env) > 1 && env[0] == 'v'
+	for _, c := range env[min(1, len(env)):] {
+		digits = digits && c >= '0' && c <= '9'
+	}
+	if env == "latest" || digits {
+		return env + "-environment"
+	}
+	return env
+}
+
+func orNone(version string) string {
+	if version == "" {
+		return "none"
+	}
+	return version
+}

@@ -1,0 +1,411 @@
+// MLflow keeps the promises of a Tracker: in one process always, and on a real server where
+// VISHWA_MLFLOW names an environment that has it.
+
+package tracker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/token"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func env(vars map[string]string) port.Env {
+	return port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}
+}
+
+func atOnce(context.Context, time.Duration) error { return nil }
+
+// cutting fails what changes something once left is used up; a negative left is endless.
+type cutting struct{ left atomic.Int64 }
+
+func (c *cutting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if changes(r.Method, r.URL.Path) && c.left.Load() >= 0 {
+		if c.left.Add(-1) < 0 {
+			c.left.Store(0)
+			return nil, errors.New("cut off")
+		}
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// changes tells requests that change something.
+func changes(method, path string) bool {
+	return method != http.MethodGet && !strings.HasSuffix(path, "runs/search")
+}
+
+// rest is a server as somebody's own client has it.
+type rest struct{ url string }
+
+func (s rest) ask(t *testing.T, method, path string, body, out any) {
+	t.Helper()
+	raw, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequest(method, s.url+prefix+path, bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != 200 {
+		t.Fatalf("%s %s: %d %s", method, path, resp.StatusCode, got)
+	}
+	if out != nil {
+		if err := json.Unmarshal(got, out); err != nil {
+			t.Fatalf("%s: %v", got, err)
+		}
+	}
+}
+
+// shownAnswer is a run with its data sets.
+type shownAnswer struct {
+	Info struct {
+		ID     string `json:"run_id"`
+		Name   string `json:"run_name"`
+		Status string `json:"status"`
+		Stage  string `json:"lifecycle_stage"`
+	} `json:"info"`
+	Data struct {
+		Tags    []tag  `json:"tags"`
+		Params  []tag  `json:"params"`
+		Metrics []mmet `json:"metrics"`
+	} `json:"data"`
+	Inputs struct {
+		Sets []any `json:"dataset_inputs"`
+	} `json:"inputs"`
+}
+
+func (s rest) runs(t *testing.T, experiment string, key digest.Digest) (out []shownAnswer) {
+	t.Helper()
+	var e experimentAnswer
+	s.ask(t, "GET", "experiments/get-by-name?experiment_name="+experiment, nil, &e)
+	var got struct {
+		Runs []shownAnswer `json:"runs"`
+	}
+	s.ask(t, "POST", "runs/search", map[string]any{"experiment_ids": []string{e.Experiment.ID}, "filter": "tags.`" + tagKey + "` = '" + string(key) + "'", "max_results": 100}, &got)
+	return got.Runs
+}
+
+func tagged(list []tag) map[string]string {
+	out := map[string]string{}
+	for _, p := range list {
+		out[p.Key] = p.Value
+	}
+	return out
+}
+
+func (s rest) show(t *testing.T, experiment string, key digest.Digest) (out []porttest.ShownRun) {
+	t.Helper()
+	for _, r := range s.runs(t, experiment, key) {
+		shown := porttest.ShownRun{Name: r.Info.Name, Status: r.Info.Status, Inputs: len(r.Inputs.Sets), Params: tagged(r.Data.Params), Tags: tagged(r.Data.Tags), Points: map[string][]float64{}}
+		for _, m := range r.Data.Metrics {
+			var h struct {
+				Metrics []mmet `json:"metrics"`
+			}
+			s.ask(t, "GET", "metrics/get-history?max_results=25000&run_id="+r.Info.ID+"&metric_key="+strings.NewReplacer("%", "%25", " ", "%20", "@", "%40").Replace(m.Key), nil, &h)
+			slices.SortStableFunc(h.Metrics, func(a, b mmet) int { return int(a.Step - b.Step) })
+			for _, p := range h.Metrics {
+				shown.Points[m.Key] = append(shown.Points[m.Key], float64(p.Value))
+			}
+		}
+		out = append(out, shown)
+	}
+	return out
+}
+
+func (s rest) model(t *testing.T, name string) porttest.ShownModel {
+	t.Helper()
+	var got registeredAnswer
+	s.ask(t, "GET", "registered-models/get?name="+name, nil, &got)
+	out := porttest.ShownModel{Aliases: map[string]string{}}
+	for _, a := range got.Model.Aliases {
+		out.Aliases[a.Alias] = a.Version
+	}
+	var all struct {
+		Versions []struct {
+			Version string `json:"version"`
+			Tags    []tag  `json:"tags"`
+		} `json:"model_versions"`
+	}
+	s.ask(t, "GET", "model-versions/search?filter=name%3D%27"+name+"%27", nil, &all)
+	for n := 1; n <= len(all.Versions); n++ {
+		for _, v := range all.Versions {
+			if v.Version == fmt.Sprint(n) {
+				out.Versions = append(out.Versions, tagged(v.Tags))
+			}
+		}
+	}
+	return out
+}
+
+// bench is a Tracker on a server, whose changes writes counts.
+func bench(t *testing.T, url string, writes func() int) porttest.TrackerBench {
+	experiment := "e" + digest.Of([]byte(t.Name())).Hex()[:12]
+	spec := schemas.MLflowTracker{URL: url, Experiment: experiment}
+	cut := &cutting{}
+	cut.left.Store(-1)
+	s := rest{url}
+	return porttest.TrackerBench{
+		Tracker: MLflow(spec, Options{Env: env(nil), Writer: "one", Transport: cut, Sleep: atOnce}), Others: MLflow(spec, Options{Env: env(nil), Writer: "two"}), Writes: writes,
+		Cut:   func(n int) func() { cut.left.Store(int64(n)); return func() { cut.left.Store(-1) } },
+		Show:  func(t *testing.T, key digest.Digest) []porttest.ShownRun { return s.show(t, experiment, key) },
+		Model: s.model,
+		MoveAlias: func(t *testing.T, model, alias, version string) {
+			s.ask(t, "POST", "registered-models/alias", map[string]string{"name": model, "alias": alias, "version": version}, nil)
+		},
+		DeleteRun: func(t *testing.T, key digest.Digest) {
+			for _, r := range s.runs(t, experiment, key) {
+				s.ask(t, "POST", "runs/delete", map[string]string{"run_id": r.Info.ID}, nil)
+			}
+		},
+		MakeModel: func(t *testing.T, name string) {
+			s.ask(t, "POST", "registered-models/create", map[string]string{"name": name}, nil)
+		},
+	}
+}
+
+// logged counts lines of a server's log that changed something.
+var logged = regexp.MustCompile(`(POST|PATCH|PUT|DELETE) (?:/api/2\.0/mlflow/)?([a-z/-]+)(?: HTTP/1\.1"?)? 200`)
+
+func wrote(log string) (n int) {
+	for _, m := range logged.FindAllStringSubmatch(log, -1) {
+		if changes(m[1], m[2]) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestMLflowKeepsThePromises(t *testing.T) {
+	porttest.Tracker(t, func(t *testing.T) porttest.TrackerBench {
+		s := mlflowtest.New()
+		srv := httptest.NewServer(s)
+		t.Cleanup(srv.Close)
+		return bench(t, srv.URL, func() int { return wrote(strings.Join(s.Log(), "\n")) })
+	})
+}
+
+// TestMLflowItself runs the suite on a real server.
+func TestMLflowItself(t *testing.T) {
+	venv := os.Getenv("VISHWA_MLFLOW")
+	if venv == "" {
+		t.Skip("VISHWA_MLFLOW names no environment with MLflow: make test-mlflow makes one")
+	}
+	url, log := realServer(t, venv)
+	porttest.Tracker(t, func(t *testing.T) porttest.TrackerBench {
+		return bench(t, url, func() int {
+			raw, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return wrote(string(raw))
+		})
+	})
+}
+
+// realServer begins a server of MLflow on this machine's own address.
+func realServer(t *testing.T, venv string) (url, log string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	dir := t.TempDir()
+	log = filepath.Join(dir, "server.log")
+	out, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(address)
+	cmd := exec.Command(filepath.Join(venv, "bin", "mlflow"), "server", "--host", "127.0.0.1", "--port", port, "--workers", "1",
+		"--backend-store-uri", "sqlite:///"+filepath.Join(dir, "mlflow.db"), "--artifacts-destination", filepath.Join(dir, "artifacts"), "--serve-artifacts")
+	cmd.Env = append(os.Environ(), "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "PATH="+filepath.Join(venv, "bin")+":"+os.Getenv("PATH"))
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its workers outlive it
+		<-ended
+		out.Close()
+	})
+	url = "http://" + address
+	for until := time.Now().Add(5 * time.Minute); ; {
+		resp, err := http.Get(url + "/health")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == 200 {
+				return url, log
+			}
+		}
+		select {
+		case <-ended:
+			raw, _ := os.ReadFile(log)
+			t.Fatalf("the server ended:\n%s", raw)
+		case <-time.After(100 * time.Millisecond):
+		}
+		if time.Now().After(until) {
+			raw, _ := os.ReadFile(log)
+			t.Fatalf("the server is not ready:\n%s", raw)
+		}
+	}
+}
+
+// TestWhatAServerRefusesHasAKindAndNoSecret: whatever it answers, and it may quote what it was given.
+func TestWhatAServerRefusesHasAKindAndNoSecret(t *testing.T) {
+	const secret = "hunter2"
+	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: digest.Of(nil), Name: "r"}}}
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   fault.Kind
+		says   string
+	}{
+		"401":                 {status(401), fault.Denied, TokenVariable},
+		"403":                 {status(403), fault.Denied, TokenVariable},
+		"429":                 {status(429), fault.Transient, "rate limit"},
+		"500":                 {status(500), fault.Transient, "500"},
+		"a page to log in at": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://sso.example/?"+secret, 302) }, fault.Invalid, "leads elsewhere"},
+		"a page":              {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>"+secret) }, fault.Invalid, "not its REST API"},
+		"not MLflow's":        {http.NotFound, fault.Invalid, "older than this needs"},
+		"cut off":             {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Transient, "connection"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Authorization") != "Bearer "+secret {
+					t.Errorf("it got %q", r.Header.Get("Authorization"))
+				}
+				c.answer(w, r)
+			}))
+			srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+			defer srv.Close()
+			m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(map[string]string{TokenVariable: secret}), Sleep: atOnce})
+			_, err := m.Record(t.Context(), p, false)
+			text := fmt.Sprint(err, fault.HintOf(err))
+			if fault.Of(err) != c.want || !strings.Contains(text, c.says) || strings.Contains(text, secret) || fault.HintOf(err) == "" {
+				t.Errorf("got %v: %s", fault.Of(err), text)
+			}
+		})
+	}
+	slow, stop := context.WithCancel(t.Context())
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stop(); <-r.Context().Done() }))
+	defer srv.Close()
+	if _, err := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(nil)}).Record(slow, p, false); fault.Of(err) != fault.Cancelled {
+		t.Errorf("slow: %v", err)
+	}
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(code)
+		fmt.Fprintf(w, `{"error_code": "X", "message": "you sent %s"}`, r.Header.Get("Authorization"))
+	}
+}
+
+// TestACredentialGoesNowhereInTheClear: and a file of one is in the folder of tokens.
+func TestACredentialGoesNowhereInTheClear(t *testing.T) {
+	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: digest.Of(nil), Name: "r"}}}
+	none := roundTrip(func(*http.Request) (*http.Response, error) { t.Error("it was asked"); return nil, io.EOF })
+	_, err := MLflow(schemas.MLflowTracker{URL: "http://mlflow.example:5000"}, Options{Env: env(map[string]string{TokenVariable: "user:secret"}), Transport: none}).Record(t.Context(), p, false)
+	if fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "https://") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("in the clear: %v", err)
+	}
+	_, err = MLflow(schemas.MLflowTracker{URL: "https://mlflow.example", Token: "/etc/passwd"}, Options{Env: env(nil), Transport: none}).Record(t.Context(), p, false)
+	if fault.Of(err) != fault.Denied {
+		t.Errorf("any file: %v", err)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mlflow")
+	if err := os.WriteFile(file, []byte("user:pass\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	basic := roundTrip(func(r *http.Request) (*http.Response, error) {
+		user, password, _ := r.BasicAuth()
+		got = user + ":" + password
+		return nil, io.EOF
+	})
+	_, _ = MLflow(schemas.MLflowTracker{URL: "https://mlflow.example", Token: file}, Options{Env: env(map[string]string{token.FolderVariable: dir}), Transport: basic, Sleep: atOnce}).Record(t.Context(), p, false)
+	if got != "user:pass" {
+		t.Errorf("basic: %q", got)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestADeletedExperimentIsDrift: restored where that is declared, and told where it is not.
+func TestADeletedExperimentIsDrift(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(nil)})
+	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: digest.Of(nil), Name: "r", Metrics: map[string]float64{"a": 1}}}}
+	if _, err := m.Record(t.Context(), p, false); err != nil {
+		t.Fatal(err)
+	}
+	rest{srv.URL}.ask(t, "POST", "experiments/delete", map[string]string{"experiment_id": "vishwa"}, nil)
+	if _, err := m.Record(t.Context(), p, false); fault.Of(err) != fault.Conflict || !strings.Contains(fault.HintOf(err), "restore") {
+		t.Errorf("left: %v", err)
+	}
+	p.Heal = true
+	if r, err := m.Record(t.Context(), p, false); err != nil || len(r.Drift) != 1 || r.Writes != 1 {
+		t.Errorf("healed: %+v, %v", r, err)
+	}
+}
+
+// TestNamesAreMLflowsAndNoTwoAreOne: whatever a run calls its metrics.
+func TestNamesAreMLflowsAndNoTwoAreOne(t *testing.T) {
+	known := regexp.MustCompile(`^[A-Za-z0-9_\-. :/]{1,250}$`)
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SliceOfDistinct(rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-c@%/.]{1,6}`), rapid.StringMatching(`[a/]{250,254}`)), rapid.ID).Draw(t, "names")
+		seen := map[string]string{}
+		for name, as := range unique(names) {
+			if other, twice := seen[as]; twice {
+				t.Fatalf("%q and %q are both %q", name, other, as)
+			}
+			seen[as] = name
+			if !known.MatchString(as) || slices.ContainsFunc(strings.Split(as, "/"), func(p string) bool { return p == "" || p == "." || p == ".." }) {
+				t.Fatalf("%q becomes %q", name, as)
+			}
+		}
+	})
+}

@@ -1,0 +1,62 @@
+// The registry of the double.
+
+package mlflowtest
+
+import (
+	"encoding/json"
+	"regexp"
+	"strconv"
+)
+
+var byName = regexp.MustCompile(`^name='([^']*)'$`)
+
+func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
+	name := text(body, "name")
+	if what == "GET model-versions/search" {
+		out := []any{}
+		if found := byName.FindStringSubmatch(text(body, "filter")); found != nil && s.models[found[1]] != nil {
+			for _, v := range s.models[found[1]].versions {
+				out = append(out, v)
+			}
+		}
+		return map[string]any{"model_versions": out}, nil
+	}
+	if what == "POST registered-models/create" {
+		if s.models[name] != nil {
+			return nil, exists()
+		}
+		s.models[name] = &model{tags: tagsOf(body), aliases: map[string]string{}}
+		return map[string]any{"registered_model": map[string]any{"name": name}}, nil
+	}
+	m := s.models[name]
+	if m == nil {
+		return nil, missing()
+	}
+	switch what {
+	case "GET registered-models/get":
+		aliases := []map[string]string{}
+		for a, v := range m.aliases {
+			aliases = append(aliases, map[string]string{"alias": a, "version": v})
+		}
+		return map[string]any{"registered_model": map[string]any{"name": name, "tags": listed(m.tags), "aliases": aliases}}, nil
+	case "POST registered-models/set-tag":
+		m.tags[text(body, "key")] = text(body, "value")
+	case "DELETE registered-models/delete-tag":
+		delete(m.tags, text(body, "key"))
+	case "POST registered-models/alias":
+		n, err := strconv.Atoi(text(body, "version"))
+		if err != nil || n < 1 || n > len(m.versions) {
+			return nil, missing()
+		}
+		m.aliases[text(body, "alias")] = text(body, "version")
+	case "DELETE registered-models/alias":
+		delete(m.aliases, text(body, "alias"))
+	case "POST model-versions/create":
+		v := map[string]any{"name": name, "version": strconv.Itoa(len(m.versions) + 1), "run_id": text(body, "run_id"), "source": text(body, "source"), "tags": listed(tagsOf(body))}
+		m.versions = append(m.versions, v)
+		return map[string]any{"model_version": v}, nil
+	default:
+		return nil, unknown()
+	}
+	return ok(), nil
+}

@@ -1,0 +1,288 @@
+// Package mlflowtest is as much of MLflow's tracking server and registry as a tracker of ours asks for,
+// in one process. The same suite runs on a real server, so that what it gets wrong shows.
+package mlflowtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+type tag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+type point struct {
+	Key   string `json:"key"`
+	Value any    `json:"value"`
+	Time  int64  `json:"timestamp"`
+	Step  int64  `json:"step"`
+}
+
+type run struct {
+	id, experiment, name, stage, status string
+	tags, params                        map[string]string
+	points                              []point
+	inputs                              []any
+}
+
+type model struct {
+	tags     map[string]string
+	aliases  map[string]string
+	versions []map[string]any
+}
+
+// Server is the double. Its log has a line a request: POST runs/create 200.
+type Server struct {
+	mu          sync.Mutex
+	experiments map[string]string // name -> stage
+	runs        []*run
+	models      map[string]*model
+	log         []string
+	// Before is asked before a request is answered; a status other than 0 is the answer.
+	Before func(r *http.Request) int
+}
+
+// New is an empty server.
+func New() *Server {
+	return &Server{experiments: map[string]string{}, models: map[string]*model{}}
+}
+
+// Log is what was asked so far.
+func (s *Server) Log() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.log)
+}
+
+const prefix = "/api/2.0/mlflow/"
+
+// refusal is an error as MLflow answers it.
+type refusal struct {
+	status int
+	code   string
+}
+
+func missing() *refusal  { return &refusal{http.StatusNotFound, "RESOURCE_DOES_NOT_EXIST"} }
+func exists() *refusal   { return &refusal{http.StatusBadRequest, "RESOURCE_ALREADY_EXISTS"} }
+func invalid() *refusal  { return &refusal{http.StatusBadRequest, "INVALID_PARAMETER_VALUE"} }
+func unknown() *refusal  { return &refusal{http.StatusNotFound, "ENDPOINT_NOT_FOUND"} }
+func ok() map[string]any { return map[string]any{} }
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.Before != nil {
+		if status := s.Before(r); status != 0 {
+			w.WriteHeader(status)
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := strings.TrimPrefix(r.URL.Path, prefix)
+	body := map[string]json.RawMessage{}
+	if r.Method != http.MethodGet {
+		if json.NewDecoder(r.Body).Decode(&body) != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+	}
+	for name, values := range r.URL.Query() {
+		body[name], _ = json.Marshal(values[0])
+	}
+	answer, no := s.answer(r.Method+" "+path, body)
+	status := http.StatusOK
+	if no != nil {
+		status, answer = no.status, map[string]any{"error_code": no.code, "message": "no"}
+	}
+	s.log = append(s.log, fmt.Sprintf("%s %s %d", r.Method, path, status))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func text(body map[string]json.RawMessage, name string) (s string) {
+	_ = json.Unmarshal(body[name], &s)
+	return s
+}
+
+func tagsOf(body map[string]json.RawMessage) map[string]string {
+	var list []tag
+	_ = json.Unmarshal(body["tags"], &list)
+	out := map[string]string{}
+	for _, t := range list {
+		out[t.Key] = t.Value
+	}
+	return out
+}
+
+func listed(m map[string]string) []tag {
+	out := []tag{}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, tag{k, m[k]})
+	}
+	return out
+}
+
+func (s *Server) answer(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
+	switch what {
+	case "GET experiments/get-by-name":
+		name := text(body, "experiment_name")
+		if s.experiments[name] == "" {
+			return nil, missing()
+		}
+		return map[string]any{"experiment": map[string]string{"experiment_id": name, "name": name, "lifecycle_stage": s.experiments[name]}}, nil
+	case "POST experiments/create":
+		name := text(body, "name")
+		if s.experiments[name] != "" {
+			return nil, exists()
+		}
+		s.experiments[name] = "active"
+		return map[string]any{"experiment_id": name}, nil
+	case "POST experiments/restore", "POST experiments/delete":
+		name := text(body, "experiment_id")
+		if s.experiments[name] == "" {
+			return nil, missing()
+		}
+		s.experiments[name] = "active"
+		if strings.HasSuffix(what, "delete") {
+			s.experiments[name] = "deleted"
+		}
+		return ok(), nil
+	}
+	verb, path, _ := strings.Cut(what, " ")
+	if path == "metrics/get-history" {
+		return s.ofRun("", body)
+	}
+	if rest, of := strings.CutPrefix(path, "runs/"); of {
+		return s.ofRun(rest, body)
+	}
+	return s.ofModel(verb+" "+path, body)
+}
+
+var byTag = regexp.MustCompile("^tags\\.`([^`]+)` = '([^']*)'$")
+
+func (s *Server) ofRun(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
+	if what == "create" {
+		r := &run{id: fmt.Sprintf("r%04d", len(s.runs)), experiment: text(body, "experiment_id"), name: text(body, "run_name"), stage: "active", status: "RUNNING", tags: tagsOf(body), params: map[string]string{}}
+		if s.experiments[r.experiment] != "active" {
+			return nil, invalid()
+		}
+		s.runs = append(s.runs, r)
+		return map[string]any{"run": r.shown()}, nil
+	}
+	if what == "search" {
+		m := byTag.FindStringSubmatch(text(body, "filter"))
+		out := []any{}
+		for _, r := range s.runs {
+			if m != nil && r.tags[m[1]] == m[2] && (r.stage == "active" || text(body, "run_view_type") == "ALL") {
+				out = append(out, r.shown())
+			}
+		}
+		return map[string]any{"runs": out}, nil
+	}
+	i := slices.IndexFunc(s.runs, func(r *run) bool { return r.id == text(body, "run_id") })
+	if i < 0 {
+		return nil, missing()
+	}
+	r := s.runs[i]
+	switch what {
+	case "get":
+		return map[string]any{"run": r.shown()}, nil
+	case "delete":
+		r.stage = "deleted"
+		return ok(), nil
+	case "restore":
+		r.stage = "active"
+		return ok(), nil
+	case "":
+		out := []point{}
+		for _, p := range r.points {
+			if p.Key == text(body, "metric_key") {
+				out = append(out, p)
+			}
+		}
+		return map[string]any{"metrics": out}, nil
+	}
+	if r.stage != "active" {
+		return nil, invalid()
+	}
+	switch what {
+	case "log-batch":
+		return r.batch(body)
+	case "log-inputs":
+		var sets []any
+		_ = json.Unmarshal(body["datasets"], &sets)
+		r.inputs = append(r.inputs, sets...)
+	case "update":
+		r.status = text(body, "status")
+	case "set-tag":
+		r.tags[text(body, "key")] = text(body, "value")
+	default:
+		return nil, unknown()
+	}
+	return ok(), nil
+}
+
+// known is a name as MLflow takes it.
+var known = regexp.MustCompile(`^[A-Za-z0-9_\-. :/]{1,250}$`)
+
+func named(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+	}
+	return known.MatchString(name)
+}
+
+// batch takes nothing where one of it cannot be.
+func (r *run) batch(body map[string]json.RawMessage) (map[string]any, *refusal) {
+	var params []tag
+	var points []point
+	if json.Unmarshal(body["params"], &params) != nil || json.Unmarshal(body["metrics"], &points) != nil {
+		return nil, invalid()
+	}
+	if len(params) > 100 || len(points)+len(params) > 1000 {
+		return nil, invalid()
+	}
+	for _, p := range params {
+		if was, twice := r.params[p.Key]; !named(p.Key) || len(p.Value) > 6000 || twice && was != p.Value {
+			return nil, invalid()
+		}
+	}
+	for _, p := range points {
+		if !named(p.Key) {
+			return nil, invalid()
+		}
+	}
+	for _, p := range params {
+		r.params[p.Key] = p.Value
+	}
+	r.points = append(r.points, points...)
+	return ok(), nil
+}
+
+func (r *run) shown() map[string]any {
+	last := map[string]point{}
+	for _, p := range r.points {
+		if was, known := last[p.Key]; !known || p.Step > was.Step || p.Step == was.Step && p.Time >= was.Time {
+			last[p.Key] = p
+		}
+	}
+	points := []point{}
+	for _, k := range slices.Sorted(maps.Keys(last)) {
+		points = append(points, last[k])
+	}
+	return map[string]any{
+		"info":   map[string]string{"run_id": r.id, "run_name": r.name, "experiment_id": r.experiment, "status": r.status, "lifecycle_stage": r.stage, "artifact_uri": "mlflow-artifacts:/" + r.id + "/artifacts"},
+		"data":   map[string]any{"tags": listed(r.tags), "params": listed(r.params), "metrics": points},
+		"inputs": map[string]any{"dataset_inputs": r.inputs},
+	}
+}

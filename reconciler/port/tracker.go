@@ -1,0 +1,88 @@
+// Trackers: what the ledger records, as the trackers and registries of others show it. A tracker holds
+// no truth: what it shows is made of the ledger, and can be made again.
+
+package port
+
+import (
+	"context"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+)
+
+// Tracker shows runs, models and what of them is served.
+type Tracker interface {
+	// Record makes the tracker show what p says, and tells what it wrote. What it shows already is left
+	// alone: doing it twice writes nothing, and two who do it at once come to one record a key. What
+	// others changed of it is drift, which is told, and healed where p says so. With dry, nothing is
+	// written, and what would be is counted. A tracker that does not answer is Transient, one that
+	// refuses is Denied; no error holds a credential.
+	Record(ctx context.Context, p Projection, dry bool) (Recorded, error)
+}
+
+// Projection is what of a ledger is shown. Its order is the ledger's.
+type Projection struct {
+	Ledger string // names the ledger: of two ledgers that one tracker shows, each has its own records
+	Heal   bool   // what others changed is changed back; else it is told and left
+	Runs   []TrackerRun
+	Models []TrackerModel
+}
+
+// TrackerRun is a run.
+type TrackerRun struct {
+	Key      digest.Digest
+	Entry    int64
+	Name     string // training/enrollment:xgboost
+	Started  time.Time
+	Finished time.Time
+	Params   map[string]string
+	Metrics  map[string]float64
+	Inputs   map[string]digest.Digest
+	Tags     map[string]string // revision, author, reason and so on, in the words of TrackerTags
+	// Series reads the courses of metrics; nil: there are none. It is asked where the run is written.
+	Series func(ctx context.Context) ([]TrackerSeries, error)
+}
+
+// TrackerSeries is the course of a metric.
+type TrackerSeries struct {
+	Name   string
+	Steps  []int64
+	Times  []int64 // milliseconds since the beginning of 1970; 0: not known
+	Values []float64
+}
+
+// TrackerModel is a registered model with its versions.
+type TrackerModel struct {
+	Name     string
+	Versions []TrackerVersion
+	// Serves is which version each environment serves, by its key.
+	Serves map[string]digest.Digest
+}
+
+// TrackerVersion is a release of a model.
+type TrackerVersion struct {
+	Key    digest.Digest // under which it was selected
+	Entry  int64
+	Run    digest.Digest // the key of the run that made it
+	Digest digest.Digest // of the model
+	Tags   map[string]string
+}
+
+// The tags that records have, as far as they apply.
+const (
+	TagRevision = "revision" // commit
+	TagRemote   = "remote"   // of the repository
+	TagAuthor   = "author"
+	TagReason   = "reason"
+	TagApproved = "approved_by"
+	TagPull     = "pull_request"
+	TagSource   = "source" // the command
+)
+
+// Recorded is what came of it.
+type Recorded struct {
+	Runs   int      // that were written
+	Writes int      // requests that changed something, or would
+	Drift  []string // what others changed, for people
+	Notes  []string // what could not be shown, for people
+}

@@ -1,0 +1,31 @@
+// Trackers: where what the ledger records is shown besides.
+
+package schemas
+
+import "cmp"
+
+// Trackers are servers of others that show runs, models and what is served, as the ledger records them. What counts is what the tracked branch declares.
+type Trackers struct {
+	// MLflow is a tracking server of MLflow.
+	MLflow *MLflowTracker `json:"mlflow,omitempty" part:"placement"`
+}
+
+// MLflowTracker is a tracking server of MLflow 2.9 or newer.
+type MLflowTracker struct {
+	// URL is that of the server, without /api. A credential goes to it over https alone, unless it is on this machine.
+	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`
+	// Experiment is the one that runs are put into; it is made where it is not there.
+	Experiment string `json:"experiment,omitempty" jsonschema:"default=vishwa,pattern=^[^/'\\x00-\\x1f][^'\\x00-\\x1f]{0\\,199}$" part:"placement"`
+	// Token is the file on the controller's machine that has a bearer token, or user:password; without it, VISHWA_TRACKER_MLFLOW.
+	Token string `json:"token,omitempty" part:"placement"`
+	// Prefix stands before the names of registered models, where several repositories have one server.
+	Prefix string `json:"prefix,omitempty" jsonschema:"pattern=^[A-Za-z0-9._-]{1\\,64}$" part:"placement"`
+	// OnDrift says what is done about what others changed there, such as an alias that was moved or a run that was deleted: heal changes it back, keep leaves it. Both are told.
+	OnDrift string `json:"onDrift,omitempty" jsonschema:"enum=heal,enum=keep,default=heal" part:"placement"`
+}
+
+// ExperimentName is the experiment's name.
+func (t MLflowTracker) ExperimentName() string { return cmp.Or(t.Experiment, "vishwa") }
+
+// Heals tells whether what others changed is changed back.
+func (t MLflowTracker) Heals() bool { return t.OnDrift != "keep" }
