@@ -18,6 +18,7 @@ type CalendarText struct {
 	Trained  time.Time // last
 	Round    *schemas.Round
 	Pins     []PinText
+	Theirs   bool // people have put commits on the branch: what it holds is not what is proposed here
 }
 
 // Reason is why, as the round says it.
@@ -36,6 +37,9 @@ func (c CalendarText) Body() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "By its schedule %s was due to be trained again at %s; it was trained last at %s. This does not say that the new model is better: compare both below.\n",
 		c.Training, c.Due.UTC().Format(time.RFC3339), c.Trained.UTC().Format(time.RFC3339))
+	if c.Theirs {
+		b.WriteString("\n" + theirs)
+	}
 	if c.Round != nil {
 		fmt.Fprintf(&b, "\nNo data has moved, so that the training's round goes to %d.\n", c.Round.Number)
 	}

@@ -26,6 +26,9 @@ type RetrainText struct {
 	Theirs   bool           // people have put commits on the branch: what it holds is not what is proposed here
 }
 
+// theirs says whose commits a proposal's branch holds.
+const theirs = "**The branch holds commits of others, and is left as it is: none of its changes is proposed by a program.** To have one proposed, delete the branch.\n"
+
 // Subject is the first line of the commit, and the title of the pull request.
 func (r RetrainText) Subject() string { return "Retrain " + r.Training.String() }
 
@@ -48,7 +51,7 @@ func (r RetrainText) Body() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s has found that what %s is asked has changed. This is a reason to train again, and does not say that the new model is better: compare both below.\n\n", e.Monitor, e.Deployment)
 	if r.Theirs {
-		b.WriteString("**The branch holds commits of others, and is left as it is: none of its changes comes from this finding.** To have one proposed, delete the branch.\n\n")
+		b.WriteString(theirs + "\n")
 	}
 	for _, why := range e.Why[:min(len(e.Why), mostChanges)] {
 		fmt.Fprintf(&b, "- %s\n", safe(why))

@@ -162,6 +162,9 @@ func (p *Proposer) sameImages(ctx context.Context, tip string, moved []PinnedIma
 	if tip == "" {
 		return false, nil
 	}
+	if ours, err := p.ours(ctx, tip); err != nil || !ours {
+		return false, err
+	}
 	tree, err := p.Repo.Open(ctx, tip)
 	if err != nil {
 		return false, err

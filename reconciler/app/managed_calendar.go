@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
@@ -53,31 +52,23 @@ func (s *ManagedRepository) calendar(ctx context.Context, branch string) (notes 
 	if !any || s.o.Refresh.Off {
 		return nil, nil
 	}
-	h, err := s.beside(ctx, branch, false)
+	at, err := s.standpoint(ctx, branch)
 	if err != nil {
 		return nil, err
 	}
-	defer h.Close()
-	rev, in, err := h.Reconciler.Head(ctx)
+	defer at.h.Close()
+	p, err := s.proposer(ctx, at, "retrain-scheduled")
 	if err != nil {
 		return nil, err
-	}
-	facts, err := h.Ledger.Facts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p := &Proposer{
-		Repo: h.Repo, Base: rev.Branch, Head: rev.SHA, Dir: filepath.Join(h.Paths.State, "retrain-scheduled", filepath.FromSlash(rev.Branch)),
-		Sign: h.Keys.SSH, Tip: s.tip, Move: s.move, Push: true, Facts: facts,
 	}
 	var failed []error
-	for _, d := range byCalendar(in) {
-		trained := trainedLast(facts, d.Ref())
+	for _, d := range byCalendar(at.in) {
+		trained := trainedLast(at.facts, d.Ref())
 		due, came := controller.Tick(d.Spec.(schemas.Calendars).Calendar().Schedule, trained, s.o.Env.Now())
 		if trained.IsZero() || !came || s.wasProposed(branch, d.Ref(), due) {
 			continue // what was never trained is trained by the pass itself
 		}
-		note, err := s.proposeDue(ctx, h, p, in, &d, templates.CalendarText{Training: d.Ref(), Due: due, Trained: trained})
+		note, err := s.proposeDue(ctx, at, p, &d, templates.CalendarText{Training: d.Ref(), Due: due, Trained: trained})
 		if none := (Needless{}); errors.As(err, &none) {
 			note, err = fmt.Sprintf("%s was due to be trained again by its schedule. No retraining is proposed: %s.", d.Ref(), none.Why), nil
 		}
@@ -107,7 +98,7 @@ func (s *ManagedRepository) noteProposed(branch string, ref schemas.Ref, due tim
 
 // proposeDue proposes one training. What a monitor has proposed and is open says the same, and
 // nobody is asked twice at once.
-func (s *ManagedRepository) proposeDue(ctx context.Context, h *Repository, p *Proposer, in *pass.Intent, training *schemas.Declaration, text templates.CalendarText) (string, error) {
+func (s *ManagedRepository) proposeDue(ctx context.Context, at *standpoint, p *Proposer, training *schemas.Declaration, text templates.CalendarText) (string, error) {
 	if s.o.Forge != nil {
 		open, err := s.o.Forge.Open(ctx, p.Base)
 		if err != nil {
@@ -124,14 +115,12 @@ func (s *ManagedRepository) proposeDue(ctx context.Context, h *Repository, p *Pr
 	if err != nil {
 		return "", err
 	}
-	sha, err := p.sameDue(ctx, was, text)
+	sha, err := p.sameDue(ctx, was, &text)
 	if err != nil {
 		return "", err
 	}
 	if sha == "" {
-		if sha, err = p.due(ctx, in, training, &text, RefreshOptions{
-			Env: s.o.Env, Store: h.Store, Serving: h.Paths.Serving(), Allow: s.o.Refresh.Allow, Tell: func(line string) { s.o.Env.Log.InfoContext(ctx, line) },
-		}); err != nil {
+		if sha, err = p.due(ctx, at.in, training, &text, s.answering(ctx, at.h)); err != nil {
 			return "", err
 		}
 		if err := p.Move(ctx, branch, was, sha); err != nil {
@@ -156,15 +145,19 @@ func (s *ManagedRepository) proposeDue(ctx context.Context, h *Repository, p *Pr
 	return fmt.Sprintf("%s was due to be trained again by its schedule: proposed on %s.", training.Ref(), branch), nil
 }
 
-// sameDue is the commit of the branch where it is of the same time already, or where others have put
-// commits on it; "" elsewhere. It is kept though the tracked branch has moved on: one that people
+// sameDue is the commit of the branch where a controller made it for the same time, or where others
+// have put commits on it; "" elsewhere: what it says of its author and its time proves nothing. It is kept though the tracked branch has moved on: one that people
 // closed stays closed.
-func (p *Proposer) sameDue(ctx context.Context, tip string, text templates.CalendarText) (string, error) {
+func (p *Proposer) sameDue(ctx context.Context, tip string, text *templates.CalendarText) (string, error) {
 	if tip == "" {
 		return "", nil
 	}
 	if parent, err := p.below(ctx, tip); err != nil || parent == tip {
+		text.Theirs = err == nil
 		return parent, err
+	}
+	if ours, err := p.ours(ctx, tip); err != nil || !ours {
+		return "", err
 	}
 	message, err := p.Repo.Message(ctx, tip)
 	if err != nil || message != text.Message() {

@@ -6,18 +6,14 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
-	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -41,40 +37,32 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 	if !any || s.o.Refresh.Off {
 		return nil, nil
 	}
-	h, err := s.beside(ctx, branch, false)
+	at, err := s.standpoint(ctx, branch)
 	if err != nil {
 		return nil, err
 	}
-	defer h.Close()
-	h.Trigger = controller.Trigger(ctx)
-	rev, in, err := h.Reconciler.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	facts, err := h.Ledger.Facts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.show(ctx, h, in, facts)
-	bench := Bench(h, s.o.Env, s.o.Refresh.Allow)
+	defer at.h.Close()
+	at.h.Trigger = controller.Trigger(ctx)
+	s.show(ctx, at.h, at.in, at.facts)
+	bench := Bench(at.h, s.o.Env, s.o.Refresh.Allow)
 	var failed []error
-	all, measured := watching(in), map[schemas.Ref]bool{}
+	all, measured := watching(at.in), map[schemas.Ref]bool{}
 	for _, ref := range monitorsOf(all) {
 		expr := all[ref]
 		if expr == "" {
 			continue
 		}
 		var since time.Time
-		if last := facts.Observed[ref]; last != nil && last.Watched != nil {
+		if last := at.facts.Observed[ref]; last != nil && last.Watched != nil {
 			since = last.Time
 		}
-		if at := s.measuredAt(branch, ref); at.After(since) {
-			since = at
+		if here := s.measuredAt(branch, ref); here.After(since) {
+			since = here
 		}
 		if !controller.Due(expr, since, s.o.Env.Now()) {
 			continue
 		}
-		note, err := s.measureOne(ctx, h, bench, in, rev, ref)
+		note, err := s.measureOne(ctx, at, bench, ref)
 		measured[ref] = err == nil
 		if err != nil {
 			failed = append(failed, fmt.Errorf("measure %s: %w", ref, err))
@@ -86,7 +74,7 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 			s.noteMeasured(branch, ref)
 		}
 	}
-	if err := s.alert(ctx, bench, in, rev.SHA, measured); err != nil {
+	if err := s.alert(ctx, bench, at.in, at.rev.SHA, measured); err != nil {
 		failed = append(failed, err)
 	} else {
 		s.mu.Lock()
@@ -113,49 +101,32 @@ func (s *ManagedRepository) noteMeasured(branch string, ref schemas.Ref) {
 	s.measured[branch][ref] = s.o.Env.Now()
 }
 
-func (s *ManagedRepository) measureOne(ctx context.Context, h *Repository, bench *measure.Bench, in *pass.Intent, rev port.Revision, ref schemas.Ref) (string, error) {
-	m, err := bench.Look(ctx, in, ref)
+func (s *ManagedRepository) measureOne(ctx context.Context, at *standpoint, bench *measure.Bench, ref schemas.Ref) (string, error) {
+	m, err := bench.Look(ctx, at.in, ref)
 	if err != nil {
 		return "", err
 	}
-	if err := bench.Record(ctx, &m, rev.SHA); err != nil {
+	if err := bench.Record(ctx, &m, at.rev.SHA); err != nil {
 		return "", err
 	}
-	s.showOne(in, m, true)
+	s.showOne(at.in, m, true)
 	note := fmt.Sprintf("%s: %s (entry %d).", ref, measure.Line(m.Watched), m.Seq)
-	_, spec, err := trainingBehind(in, ref)
-	if err != nil || spec.OnDrift == nil {
-		return note, err
-	}
-	if why := watch.Refuses(spec, m.Evidence, m.Watched, s.o.Env.Now()); why != "" {
-		if m.Watched.Verdict == ledger.Drifted {
-			note += " No retraining is proposed: " + why + "."
-		}
-		return note, nil
-	}
-	facts, err := h.Ledger.Facts(ctx)
+	p, err := s.proposer(ctx, at, "retrain")
 	if err != nil {
 		return note, err
 	}
-	p := &Proposer{
-		Repo: h.Repo, Base: rev.Branch, Head: rev.SHA, Dir: filepath.Join(h.Paths.State, "retrain", filepath.FromSlash(rev.Branch)),
-		Sign: h.Keys.SSH, Tip: s.tip, Move: s.move, Push: true, Facts: facts,
-	}
-	var ask func(ctx context.Context, p port.Proposal) (port.PullRequest, error)
+	a := Answering{Bench: bench, Intent: at.in, Now: s.o.Env.Now(), Refresh: s.answering(ctx, at.h)}
 	if s.o.Forge != nil {
-		ask = s.o.Forge.Propose
+		a.Ask = s.o.Forge.Propose
 	}
-	made, err := p.Retrain(ctx, in, m, m.At, RefreshOptions{
-		Env: s.o.Env, Store: h.Store, Allow: s.o.Refresh.Allow, Tell: func(line string) { s.o.Env.Log.InfoContext(ctx, line) },
-	}, ask)
-	if none := (Needless{}); errors.As(err, &none) {
-		return note + " No retraining is proposed: " + none.Why + ".", nil
-	}
-	if err != nil {
+	made, why, err := p.Answer(ctx, &m, a)
+	switch {
+	case err != nil:
 		return note, err
-	}
-	if err := bench.RecordProposal(ctx, &m, made, rev.SHA); err != nil {
-		return note, err
+	case made == nil && why != "" && m.Watched.Verdict == ledger.Drifted:
+		return note + " No retraining is proposed: " + why + ".", nil
+	case made == nil:
+		return note, nil
 	}
 	s.o.Env.Log.InfoContext(ctx, "proposed", "monitor", ref.String(), "branch", made.Branch, "revision", made.SHA, "pull", made.Pull)
 	if s.o.Refresh.Consider && made.Pull > 0 {

@@ -122,7 +122,7 @@ func (s *ManagedRepository) refresh(ctx context.Context, branch string) (moved b
 	}
 	p := &Proposer{
 		Repo: h.Repo, Base: branch, Head: head.SHA, Dir: filepath.Join(h.Paths.State, "refresh", filepath.FromSlash(branch)),
-		Sign: h.Keys.SSH, Tip: s.tip, Move: s.move, Push: true,
+		Sign: h.Keys.SSH, Trust: h.Trust, Tip: s.tip, Move: s.move, Push: true,
 	}
 	if s.o.Forge != nil {
 		p.Ask = func(ctx context.Context, t templates.PinText, from, sha string) (int, string, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/schemas"
@@ -40,6 +41,7 @@ type Proposer struct {
 	Checkout *data.Workspace            // whose cache is used; nil: there is none
 	For      string                     // who asked for it, as Name <address>; "": a schedule
 	Sign     func() (ssh.Signer, error) // nil: commits are not signed
+	Trust    *trust.Trust               // of the tracked branch: whose commits are a controller's
 	// Tip is what a branch is at; "" where it is not there.
 	Tip func(ctx context.Context, branch string) (sha string, err error)
 	// Move makes branch sha where it is still at was.
@@ -163,10 +165,14 @@ func (p *Proposer) below(ctx context.Context, tip string) (string, error) {
 	return tip, nil
 }
 
-// same is the pin of the branch at tip, where it is of what was seen; nil elsewhere.
+// same is the pin of the branch at tip, where it is of what was seen, and written by a controller;
+// nil elsewhere.
 func (p *Proposer) same(ctx context.Context, tip string, s sight) (*data.Pinning, error) {
 	if tip == "" {
 		return nil, nil
+	}
+	if ours, err := p.ours(ctx, tip); err != nil || !ours {
+		return nil, err
 	}
 	tree, err := p.Repo.Open(ctx, tip)
 	if err != nil {

@@ -101,6 +101,12 @@ func (t *Trust) PrincipalOf(k ssh.PublicKey) (string, bool) {
 	return name, ok
 }
 
+// Controls tells whether key, as SSH writes it on the wire, is a controller's.
+func (t *Trust) Controls(key []byte) bool {
+	_, is := t.robots[string(key)]
+	return is
+}
+
 // ByLogin tells who has a login on a forge. Logins do not tell case apart.
 func (t *Trust) ByLogin(forge, login string) (string, bool) {
 	for name, p := range t.Principals {
