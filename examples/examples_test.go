@@ -29,7 +29,8 @@ func TestTheDemoTellsTheTruth(t *testing.T) {
 	s := stage{t: t, vishwa: filepath.Join(t.TempDir(), "vishwa"), dir: filepath.Join(t.TempDir(), "demo")}
 	s.run("..", "go", "build", "-trimpath", "-o", s.vishwa, "./cmd/vishwa")
 	out := s.run(".", s.vishwa, "demo", s.dir)
-	for _, part := range []string{"Nothing to do: everything is up to date.", "learning_rate 0.05 -> 0.08", "bob approves plan", "FAIL files", "The ledger holds"} {
+	for _, part := range []string{"Nothing to do: everything is up to date.", "learning_rate 0.05 -> 0.08", "bob approves plan", "FAIL files", "The ledger holds",
+		"deployment/enrollment-staging: unknown", "A retraining is proposed: pushed to vishwa/retrain/main/enrollment", "as the champion was released with"} {
 		if !strings.Contains(out, part) {
 			t.Errorf("the demo does not say %q", part)
 		}
@@ -92,7 +93,7 @@ func (s stage) clone(t *testing.T) {
 	s.env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir(), "VISHWA_KEYS="+filepath.Join(t.TempDir(), "none"))
 	clone := filepath.Join(t.TempDir(), "clone")
 	s.run(s.dir, "git", "clone", "-q", filepath.Join(s.dir, "remote.git"), clone)
-	if out := s.run(clone, s.vishwa, "ledger", "verify"); !strings.Contains(out, "1 approval by trusted keys") {
+	if out := s.run(clone, s.vishwa, "ledger", "verify"); !strings.Contains(out, "2 approvals by trusted keys") {
 		t.Errorf("got %s", out)
 	}
 	if out := s.run(clone, s.vishwa, "explain", "deployment/enrollment-production"); !strings.Contains(out, "approved by: principal:bob") || !strings.Contains(out, "data dataset/students") {

@@ -32,7 +32,6 @@ var long = map[string]string{
 	"reconciler/adapter/server.differences":                    "one row a thing that is verified at a start",
 	"reconciler/adapter/server.service.change":                 "one change of what is served, whose order is the promise",
 	"reconciler/app.Repository.wire":                           "the table that wires tools to ports",
-	"reconciler/app.ManagedRepository.measure":                 "one case a way in which a measurement ends",
 	"reconciler/app/review.pullRequest.merged":                 "one case a way in which a merged change stands",
 	"reconciler/data.looking.folder":                           "one case a kind of file",
 	"reconciler/engine/ledger.Facts.Encode":                    "one row a field, in the order of the format",

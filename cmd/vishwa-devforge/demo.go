@@ -86,7 +86,7 @@ func demo(ctx context.Context, out io.Writer, dir, program string) (err error) {
 		return err
 	}
 	defer s.forge.Close()
-	defer s.register.http.Close()
+	defer s.register.Close()
 	if err := s.people(); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
+	"github.com/vishwaops/vishwa/examples/register"
 )
 
 // stage is what the demo plays on.
@@ -28,7 +29,7 @@ type stage struct {
 	forge  *devforge.Forge
 	ended  chan struct{} // the controller
 	// register is where the homes come from.
-	register register
+	register register.Register
 }
 
 // people sets up the GitHub: a repository, two writers and the controller's account.

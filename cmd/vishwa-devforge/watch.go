@@ -7,7 +7,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"embed"
 	"encoding/csv"
 	"encoding/json"
@@ -15,14 +14,12 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
@@ -38,42 +35,14 @@ const (
 	large = 300 // and about homes that are larger than nearly all of these
 )
 
-// register is a web server that has the homes sold so far: the source of the dataset.
-type register struct {
-	mu   sync.Mutex
-	rows []byte
-	http http.Server
-	url  string
-}
-
-func (r *register) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	r.mu.Lock()
-	rows := r.rows
-	r.mu.Unlock()
-	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(rows)))
-	http.ServeContent(w, q, "homes.csv", time.Time{}, bytes.NewReader(rows))
-}
-
-func (r *register) listen(rows []byte) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	r.rows, r.http.Handler, r.url = rows, r, "http://"+l.Addr().String()+"/homes.csv"
-	go func() { _ = r.http.Serve(l) }() // it ends with Close
-	return nil
-}
-
 // sell adds large homes, priced as the usual ones are with a little to and fro.
-func (r *register) sell() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rows := bytes.Clone(r.rows)
+func (s *stage) sell() {
+	var rows []byte
 	for i := range large {
 		size := largeHome(i)
 		rows = fmt.Appendf(rows, "%.1f,%.1f\n", size, 45+1.8*size+0.0039*size*size+14*math.Sin(float64(i)*7))
 	}
-	r.rows = rows
+	s.register.Add(rows)
 }
 
 func largeHome(i int) float64 { return 200 + float64(i)*2/3 }
@@ -86,13 +55,13 @@ func (s *stage) registered(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.register.listen(rows); err != nil {
+	if err := s.register.Listen("homes.csv", rows); err != nil {
 		return err
 	}
 	if err := os.Remove(homes); err != nil {
 		return err
 	}
-	source := "source: {http: {url: " + strconv.Quote(s.register.url) + "}, pin: data/homes.csv.dvc}"
+	source := "source: {http: {url: " + strconv.Quote(s.register.URL) + "}, pin: data/homes.csv.dvc}"
 	if err := s.edit("vishwa/model.yaml", "source: {path: data/homes.csv}", source); err != nil {
 		return err
 	}
@@ -185,7 +154,7 @@ func (s *stage) usualHomes(ctx context.Context) error {
 			return err
 		}
 	}
-	rows, err := csv.NewReader(bytes.NewReader(s.register.rows)).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(s.register.Rows())).ReadAll()
 	if err != nil {
 		return err
 	}
@@ -210,7 +179,7 @@ func (s *stage) usualHomes(ctx context.Context) error {
 // largeHomes asks about larger ones than the model knows, while such homes are sold.
 func (s *stage) largeHomes(ctx context.Context) error {
 	s.narrate(fmt.Sprintf("The town begins to build large homes: %d are sold, which the register lists, and %d people ask for their price.", large, large))
-	s.register.sell()
+	s.sell()
 	var sizes []float64
 	for i := range large {
 		sizes = append(sizes, largeHome(i))

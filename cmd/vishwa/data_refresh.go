@@ -214,10 +214,7 @@ func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[sch
 			return nil, nil
 		}
 	}
-	p := &app.Proposer{
-		Repo: r.s.Repo, Base: base, Head: sha, Dir: filepath.Join(r.s.Paths.State, "refresh", "here"), Checkout: r.work, Push: r.push,
-		Tip: r.tip, Move: r.move,
-	}
+	p := r.proposer(sha, base, "refresh")
 	if name, email := r.s.Repo.Person(); name != "" {
 		p.For = name + " <" + email + ">"
 	}
@@ -229,6 +226,14 @@ func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[sch
 		return out, failed[0]
 	}
 	return out, nil
+}
+
+// proposer proposes changes of base, which is at sha, and works in a folder of that name.
+func (r *refreshing) proposer(sha, base, folder string) *app.Proposer {
+	return &app.Proposer{
+		Repo: r.s.Repo, Base: base, Head: sha, Dir: filepath.Join(r.s.Paths.State, folder, "here"), Checkout: r.work, Push: r.push,
+		Tip: r.tip, Move: r.move,
+	}
 }
 
 // tip is what the branch is at: at origin, where it is pushed to.

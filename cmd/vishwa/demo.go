@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/examples/register"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -25,7 +26,7 @@ func (a *cli) demoVerb() *cobra.Command {
 		Short: "Go through the main job on the running example, in a new folder",
 		Long: `Go through the main job on the running example, in a new folder (vishwa-demo unless DIR
 names another): train, sign, provision, deploy, ask, change, revert, refuse, approve,
-tamper, explain and verify. Needs git, python3, terraform or tofu and, the first
+tamper, explain, verify; then ask about other students than it knows: find the drift, retrain. Needs git, python3, terraform or tofu and, the first
 time, a Python package index. The folder stays for you to look at; env.sh in it sets
 what you need to go on by hand.`,
 		Args: cobra.MaximumNArgs(1),
@@ -55,6 +56,7 @@ type demonstration struct {
 	alice, bob person
 	chapter    int
 	began      time.Time
+	register   register.Register // where the students come from, at the end
 }
 
 func (a *cli) demo(ctx context.Context, dir string, keep bool) (err error) {
@@ -62,6 +64,7 @@ func (a *cli) demo(ctx context.Context, dir string, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
+	defer d.register.Close()
 	if !keep {
 		defer func() {
 			_, downErr := d.run(context.WithoutCancel(ctx), 0, true, d.self, "down")
@@ -70,6 +73,7 @@ func (a *cli) demo(ctx context.Context, dir string, keep bool) (err error) {
 	}
 	for _, chapter := range []func() error{
 		d.firstApply, d.ask, d.secondApply, d.changedParam, d.revert, d.pickle, d.production, d.tamper, d.explain,
+		d.registered, d.usual, d.evening, d.proposed, d.retrained,
 	} {
 		if err := chapter(); err != nil {
 			return err

@@ -16,15 +16,15 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// question asks what ref serves, and shows the answer with who gave it.
-func (d *demonstration) question(ref string) error {
+// served is where ref answers.
+func (d *demonstration) served(ref string) (string, error) {
 	raw, err := d.run(d.ctx, 0, true, d.self, "status", "--format", "json")
 	if err != nil {
-		return err
+		return "", err
 	}
 	var all []standing
 	if err := json.Unmarshal([]byte(raw), &all); err != nil {
-		return fault.New(fault.Internal, "read status: %w", err)
+		return "", fault.New(fault.Internal, "read status: %w", err)
 	}
 	url := ""
 	for _, s := range all {
@@ -32,35 +32,58 @@ func (d *demonstration) question(ref string) error {
 			url = s.URL
 		}
 	}
+	return url + "/v2/models/enrollment/infer", nil
+}
+
+// question asks what ref serves, and shows the answer with who gave it.
+func (d *demonstration) question(ref string) error {
+	url, err := d.served(ref)
+	if err != nil {
+		return err
+	}
 	body, err := examples.Files.ReadFile(path.Join(example, "steps", "ask.json"))
 	if err != nil {
 		return fault.New(fault.Internal, "read the question: %w", err)
 	}
-	url += "/v2/models/enrollment/infer"
 	fmt.Fprintf(d.a.out, "$ curl -i -d @../ask.json %s\n", url)
 	if err := write(path.Join(d.dir, "ask.json"), body, 0o644); err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(d.ctx, http.MethodPost, url, bytes.NewReader(body))
+	answer, err := d.post(url, body)
 	if err != nil {
-		return fault.New(fault.Internal, "ask %s: %w", ref, err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	answer, err := (&http.Client{Timeout: 30 * time.Second}).Do(request)
-	if err != nil {
-		return fault.New(fault.Transient, "ask %s: %w", ref, err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
-	if err != nil {
-		return fault.New(fault.Transient, "read the answer of %s: %w", ref, err)
+		return err
 	}
 	for _, name := range []string{server.HeaderModel, server.HeaderRelease} {
-		fmt.Fprintf(d.a.out, "%s: %s\n", name, answer.Header.Get(name))
+		fmt.Fprintf(d.a.out, "%s: %s\n", name, answer.header.Get(name))
 	}
-	fmt.Fprintf(d.a.out, "%s\n", bytes.TrimSpace(text))
-	if answer.StatusCode != http.StatusOK {
-		return fault.New(fault.Internal, "%s answered %s", ref, answer.Status)
-	}
+	fmt.Fprintf(d.a.out, "%s\n", bytes.TrimSpace(answer.body))
 	return nil
+}
+
+// answered is what a deployment said.
+type answered struct {
+	header http.Header
+	body   []byte
+}
+
+// post asks with body, and insists on an answer.
+func (d *demonstration) post(url string, body []byte) (out answered, err error) {
+	request, err := http.NewRequestWithContext(d.ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return out, fault.New(fault.Internal, "ask the model: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	got, err := (&http.Client{Timeout: time.Minute}).Do(request)
+	if err != nil {
+		return out, fault.New(fault.Transient, "ask the model: %w", err)
+	}
+	defer got.Body.Close()
+	out.header = got.Header
+	if out.body, err = io.ReadAll(io.LimitReader(got.Body, 1<<20)); err != nil {
+		return out, fault.New(fault.Transient, "read the model's answer: %w", err)
+	}
+	if got.StatusCode != http.StatusOK {
+		return out, fault.New(fault.Internal, "the model answered %s: %.200q", got.Status, out.body)
+	}
+	return out, nil
 }

@@ -32,34 +32,48 @@ func (a *cli) monitorVerb() *cobra.Command {
 
 func (a *cli) monitorRun() *cobra.Command {
 	var format string
-	var detailed bool
-	var allow []string
+	var detailed, propose bool
+	r := refreshing{cli: a}
 	cmd := &cobra.Command{
 		Use: "run [REF...]", Short: "Measure, judge and record what monitors watch",
 		Long: `Measures what the monitors of the tracked revision watch, or those that are named: each column
 of the window is compared with the reference, outcomes are joined as far as they have come, and
 gauges are read. The verdict is recorded in the ledger with its evidence. The same evidence is
-recorded once. Private addresses are not asked, but where --allow names them.`,
+recorded once. Private addresses are not asked, but where --allow names them.
+
+With --propose what spec.onDrift asks for is proposed as a controller would, where none does: as a
+commit on the branch vishwa/retrain/BRANCH/TRAINING, ready for a pull request. The work tree stays
+as it is. With --push it goes to origin, and its data to its remote.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, args)
 			if err != nil {
 				return err
+			}
+			if r.push && !propose {
+				return usage(cmd, fault.New(fault.Invalid, "--push pushes what --propose commits: give both"))
 			}
 			s, err := a.open(cmd.Context(), acting)
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			all, err := a.measured(cmd.Context(), s, refs, allow)
+			r.s = s
+			all, err := a.measured(cmd.Context(), &r, refs)
 			if err != nil {
 				return err
 			}
-			for _, m := range all {
+			for i := range all {
+				m := &all[i]
 				if err := a.showEvidence(m.Evidence, format); err != nil {
 					return err
 				}
 				if format == "text" {
 					fmt.Fprintf(a.out, "Entry %d, evidence %s.\n", m.Seq, m.Name)
+				}
+				if propose {
+					if err := r.answer(cmd.Context(), m); err != nil {
+						return err
+					}
 				}
 			}
 			if detailed && slices.ContainsFunc(all, func(m measure.Measured) bool { return m.Watched.Verdict != ledger.Well }) {
@@ -69,13 +83,15 @@ recorded once. Private addresses are not asked, but where --allow names them.`,
 		},
 	}
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 where a verdict is not well")
-	cmd.Flags().StringSliceVar(&allow, "allow", nil, "ask this private `HOST` or network")
+	cmd.Flags().BoolVar(&propose, "propose", false, "propose to train again, where spec.onDrift asks for it")
+	cmd.Flags().BoolVar(&r.push, "push", false, "push what is proposed to origin, and its data to its remote")
+	cmd.Flags().StringSliceVar(&r.options.Allow, "allow", nil, "ask this private `HOST` or network")
 	formats(cmd, &format, "text", "json", "html")
 	return cmd
 }
 
-func (a *cli) measured(ctx context.Context, s *station, refs []schemas.Ref, allow []string) (all []measure.Measured, err error) {
-	rev, in, err := s.Head(ctx)
+func (a *cli) measured(ctx context.Context, r *refreshing, refs []schemas.Ref) (all []measure.Measured, err error) {
+	rev, in, err := r.s.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +104,8 @@ func (a *cli) measured(ctx context.Context, s *station, refs []schemas.Ref, allo
 	if err != nil {
 		return nil, err
 	}
-	bench := app.Bench(s.Repository, env, allow)
+	r.options.Env = env
+	bench := app.Bench(r.s.Repository, env, r.options.Allow)
 	for _, ref := range refs {
 		m, err := bench.Look(ctx, in, ref)
 		if err == nil {

@@ -2,6 +2,7 @@
 plain JSON, and used alike by the features and the served model. The order of the
 columns is this file's, never that of the JSON."""
 
+import hashlib
 import json
 import pathlib
 
@@ -11,6 +12,13 @@ CATEGORIES = ["region", "course", "parental_education"]
 FIELDS = NUMBERS + FLAGS + CATEGORIES
 TARGET = "enrolled"
 UNKNOWN = "unknown"
+TEST_SHARE = 0.25
+
+
+def in_test(student_id):
+    """Whether a student is held out: on one side of the split whatever rows come or go."""
+    first = int(hashlib.sha256(student_id.encode()).hexdigest()[:8], 16)
+    return first / 0xFFFFFFFF < TEST_SHARE
 
 
 def fit(frame):

@@ -1,24 +1,15 @@
 """Split the students, fit the encoding on the training part alone, and encode both."""
 
-import hashlib
 import os
 
 import pandas as pd
 
 import encoding
 
-TEST_SHARE = 0.25
-
-
-def in_test(student_id):
-    """A student stays on one side of the split whatever rows come or go."""
-    first = int(hashlib.sha256(student_id.encode()).hexdigest()[:8], 16)
-    return first / 0xFFFFFFFF < TEST_SHARE
-
 
 def main():
     students = pd.read_csv(os.environ["VISHWA_INPUT_STUDENTS"], dtype={"part_time_job": str, "internet": str, "enrolled": str}, keep_default_na=True)
-    test = students["student_id"].map(in_test)
+    test = students["student_id"].map(encoding.in_test)
     spec = encoding.fit(students[~test])
     encoding.save(spec, os.environ["VISHWA_OUTPUT_ENCODING"])
     for part, variable in ((students[~test], "VISHWA_OUTPUT_TRAIN"), (students[test], "VISHWA_OUTPUT_TEST")):

@@ -15,6 +15,7 @@ import threading
 import numpy as np
 
 import encoding
+import loading
 
 NAME = "enrollment"
 MODEL = pathlib.Path(os.environ["VISHWA_MODEL_DIR"])
@@ -24,25 +25,9 @@ PARAMS = json.loads(pathlib.Path(os.environ["VISHWA_PARAMS"]).read_text())
 SERVING = json.loads(pathlib.Path(os.environ["VISHWA_INPUT_" + PARAMS["stack"].upper()]).read_text())
 THRESHOLD = float(SERVING["threshold"])
 MOST = 4 << 20  # bytes of a request
-TRUSTED = {"sklearn.linear_model._logistic.LogisticRegression"}
 REQUIRED = {"age", "prior_enrollments", "region", "course", *encoding.FLAGS}  # as the dataset declares
 DATATYPES = {**{n: {"FP64", "FP32", "INT64", "INT32"} for n in encoding.NUMBERS},
              **{n: {"BOOL", "BYTES"} for n in encoding.FLAGS}, **{n: {"BYTES"} for n in encoding.CATEGORIES}}
-
-
-def load():
-    if (MODEL / "model.json").exists():
-        from xgboost import XGBClassifier
-
-        model = XGBClassifier(n_jobs=1)
-        model.load_model(MODEL / "model.json")
-        return model
-    import skops.io
-
-    unknown = set(skops.io.get_untrusted_types(file=MODEL / "model.skops")) - TRUSTED
-    if unknown:
-        raise SystemExit(f"the model holds types that are not trusted: {sorted(unknown)}")
-    return skops.io.load(MODEL / "model.skops", trusted=sorted(TRUSTED))
 
 
 class Bad(Exception):
@@ -154,7 +139,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def main():
-    Handler.model = load()
+    Handler.model = loading.load(MODEL)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["VISHWA_PORT"])), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"serving {NAME} at threshold {THRESHOLD} for {SERVING['environment']}", file=sys.stderr)

@@ -5,7 +5,6 @@
 Each script runs as Vishwa runs it: in a process of its own, told by VISHWA_* variables alone.
 """
 
-import contextlib
 import csv
 import hashlib
 import http.client
@@ -89,20 +88,8 @@ def setUpModule():
 
 
 def held_out():
-    """The students of the test part, as src/features.py splits them."""
-    before, path = dict(os.environ), list(sys.path)
-    folder = WORK / "split"
-    folder.mkdir(exist_ok=True)
-    os.environ.update({f"VISHWA_OUTPUT_{name}": str(folder / name) for name in ("TRAIN", "TEST", "ENCODING")})
-    os.environ["VISHWA_INPUT_STUDENTS"] = str(EXAMPLE / "data" / "students.csv")
-    sys.path.insert(0, str(EXAMPLE / "src"))
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the script also makes its features as it is read
-            in_test = runpy.run_path(str(EXAMPLE / "src" / "features.py"))["in_test"]
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        sys.path[:] = path
+    """The students of the test part, as src/encoding.py splits them."""
+    in_test = runpy.run_path(str(EXAMPLE / "src" / "encoding.py"))["in_test"]
     return {row["student_id"] for row in STUDENTS if in_test(row["student_id"])}
 
 
@@ -175,6 +162,17 @@ class Training(unittest.TestCase):
     def test_unknown_estimator_is_named(self):
         with self.assertRaisesRegex(AssertionError, "forest"):
             train({"estimator": "forest", "seed": 7}, WORK / "forest")
+
+
+class Evaluation(unittest.TestCase):
+    def test_raw_students_score_as_they_did_in_training(self):
+        for name in CANDIDATES:
+            with self.subTest(name):
+                run("src/evaluate.py", VISHWA_MODEL_DIR=WORK / name / "model", VISHWA_INPUT_ROWS=EXAMPLE / "data" / "students.csv",
+                    VISHWA_METRICS=WORK / "scores.json")
+                scores = json.loads((WORK / "scores.json").read_text())
+                for metric in ("roc_auc", "accuracy", "brier", "rows"):
+                    self.assertAlmostEqual(scores[metric], METRICS[name]["test"][metric], places=4, msg=metric)
 
 
 class Steps(unittest.TestCase):
