@@ -8,16 +8,17 @@ import (
 	"fmt"
 
 	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
 )
 
 // answer proposes what m asks for, and says what became of it.
 func (r *refreshing) answer(ctx context.Context, m *measure.Measured) (err error) {
 	a := r.cli
-	if r.work, err = a.workspace(0); err != nil {
+	r.root = a.dir
+	if r.work, err = a.workspace(0); err != nil && fault.Of(err) != fault.Missing { // without data in DVC's form, none of it moves
 		return err
 	}
-	r.root = r.work.Root()
 	if err := r.pushable(ctx); err != nil {
 		return err
 	}
