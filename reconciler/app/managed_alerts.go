@@ -7,6 +7,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -36,7 +37,7 @@ func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, in 
 	if err != nil {
 		return err
 	}
-	if err := s.endUndeclared(ctx, bench, facts, revision); err != nil {
+	if facts, err = s.endUnwatched(ctx, bench, facts, revision); err != nil {
 		return err
 	}
 	var failed []error
@@ -109,9 +110,10 @@ func (s *ManagedRepository) alertOf(in *pass.Intent, last *ledger.Entry, i ledge
 	return a
 }
 
-// endUndeclared ends the incidents of monitors that no tracked branch declares any more: nothing
-// will be well again. It waits until each branch was read.
-func (s *ManagedRepository) endUndeclared(ctx context.Context, bench *measure.Bench, facts *ledger.Facts, revision string) error {
+// endUnwatched ends the incidents of monitors that no tracked branch declares any more, and of those
+// whose deployment is retired: nothing will be well again. It waits until each branch was read, and
+// tells what the ledger says afterwards.
+func (s *ManagedRepository) endUnwatched(ctx context.Context, bench *measure.Bench, facts *ledger.Facts, revision string) (*ledger.Facts, error) {
 	s.mu.Lock()
 	declared := map[schemas.Ref]bool{}
 	read := len(s.branches) > 0
@@ -122,21 +124,27 @@ func (s *ManagedRepository) endUndeclared(ctx context.Context, bench *measure.Be
 		}
 	}
 	s.mu.Unlock()
-	if !read {
-		return nil
-	}
+	ended := false
 	for ref, last := range facts.Observed {
-		if last.Watched == nil || declared[ref] {
+		if last.Watched == nil || !slices.ContainsFunc(last.Watched.Incidents, func(i ledger.Incident) bool { return i.Over.IsZero() }) {
 			continue
 		}
-		for _, i := range last.Watched.Incidents {
-			if i.Over.IsZero() {
-				if err := bench.RecordOver(ctx, ref, revision); err != nil {
-					return err
-				}
-				break
-			}
+		why := ""
+		switch served := facts.Latest[last.Watched.Deployment]; {
+		case served != nil && served.Action == ledger.Retire:
+			why = last.Watched.Deployment.String() + " is retired"
+		case read && !declared[ref]:
+			why = "not declared any more"
+		default:
+			continue
+		}
+		ended = true
+		if err := bench.RecordOver(ctx, ref, why, revision); err != nil {
+			return facts, err
 		}
 	}
-	return nil
+	if !ended {
+		return facts, nil
+	}
+	return bench.Ledger.Facts(ctx)
 }

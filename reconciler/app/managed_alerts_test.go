@@ -22,12 +22,13 @@ import (
 // newestBook is a ledger that keeps the newest entry of each ref.
 type newestBook struct {
 	entries map[schemas.Ref]*ledger.Entry
+	latest  map[schemas.Ref]*ledger.Entry
 	seq     int64
 	now     func() time.Time
 }
 
 func (b *newestBook) Facts(context.Context) (*ledger.Facts, error) {
-	return &ledger.Facts{Observed: b.entries}, nil
+	return &ledger.Facts{Observed: b.entries, Latest: b.latest}, nil
 }
 
 func (b *newestBook) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
@@ -142,6 +143,21 @@ func TestAReceiverIsToldOnceThroughStartsAndFailures(t *testing.T) {
 	if open != 0 {
 		t.Errorf("%d are open", open)
 	}
+	s.monitors["main"][ref] = "@daily"
+	if err := look(ledger.Drifted); err != nil {
+		t.Fatal(err)
+	}
+	book.latest = map[schemas.Ref]*ledger.Entry{{}: {Action: ledger.Retire}} // its deployment, and it is declared all the same
+	for range 2 {
+		if err := again(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told("of a deployment that is retired", team, "began drifted", "over drifted", "began fault", "over fault", "began drifted", "over drifted")
+	if reason := book.entries[ref].Reason; !strings.HasPrefix(reason, "notified that an incident is over") || open != 0 {
+		t.Errorf("%d are open, by %q", open, reason)
+	}
+	book.latest = nil
 	s.monitors = map[string]map[schemas.Ref]string{} // a branch that was not read says nothing
 	book.entries[ref].Watched.Incidents = []ledger.Incident{{ID: "abcdef", Finding: ledger.Drifted, Since: now}}
 	if err := again(); err != nil || open != 1 {

@@ -240,6 +240,9 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 	if e.Action == ledger.Genesis && l.facts.Count > 0 {
 		return nil, fault.New(fault.Conflict, "the ledger has begun already")
 	}
+	if err := ledger.Stale(l.facts, e); err != nil {
+		return nil, err
+	}
 	e = ledger.Recheck(l.facts, e)
 	e.Seq, e.Prev, e.Time = l.facts.Count, l.facts.Head, l.opts.Now().UTC().Truncate(time.Millisecond)
 	if e.Time.Before(l.facts.Time) { // another's clock goes before ours

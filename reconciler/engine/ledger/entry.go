@@ -100,6 +100,10 @@ type Entry struct {
 	Trigger     string        `json:"trigger,omitempty"` // what made the controller look: its id in the logs
 	Machine     string        `json:"machine,omitempty"` // where it was done: a name that one installation has and no other
 
+	// Follows is the observation of Ref that this one was made from: it is recorded after that one or
+	// not at all. 0: after whatever there is; First: where there is none. It is no part of what is signed.
+	Follows int64 `json:"-"`
+
 	Recipe    *port.Recipe             `json:"recipe,omitempty"`
 	Outputs   map[string]port.Artifact `json:"outputs,omitempty"` // what was made; a dataset's, a run's
 	Metrics   map[string]float64       `json:"metrics,omitempty"`

@@ -226,6 +226,21 @@ func (f *Facts) Clone() *Facts {
 	return &c
 }
 
+// First is what an entry follows that is the first of its ref.
+const First = -1
+
+// Stale tells of an entry that others came before, since it was made.
+func Stale(f *Facts, e Entry) error {
+	newest := int64(First)
+	if last := f.Observed[e.Ref]; last != nil {
+		newest = last.Seq
+	}
+	if e.Follows == 0 || e.Follows == newest {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Conflict, "entry %d about %s was recorded meanwhile", newest, e.Ref), "try again")
+}
+
 // Recheck is what becomes of e, which was made while others wrote to the ledger,
 // now that f holds their entries: where one of them made the same first, e
 // stays as a record of work done twice.

@@ -13,8 +13,8 @@ import (
 )
 
 // incidents are those that the newest entry knows.
-func incidents(facts *ledger.Facts, ref schemas.Ref) []ledger.Incident {
-	if last := facts.Observed[ref]; last != nil && last.Watched != nil {
+func incidents(last *ledger.Entry) []ledger.Incident {
+	if last != nil && last.Watched != nil {
 		return last.Watched.Incidents
 	}
 	return nil
@@ -31,28 +31,22 @@ func (b *Bench) RecordTold(ctx context.Context, ref schemas.Ref, told ledger.Inc
 	})
 }
 
-// RecordOver writes down that nobody measures any more, which ends all incidents.
-func (b *Bench) RecordOver(ctx context.Context, ref schemas.Ref, revision string) error {
-	return b.again(ctx, ref, "not declared any more", revision, func(all []ledger.Incident) []ledger.Incident {
+// RecordOver writes down why nobody measures any more, which ends all incidents.
+func (b *Bench) RecordOver(ctx context.Context, ref schemas.Ref, why, revision string) error {
+	return b.again(ctx, ref, why, revision, func(all []ledger.Incident) []ledger.Incident {
 		return watch.Over(all, b.Now())
 	})
 }
 
 // again records what a monitor found last once more, with other incidents.
 func (b *Bench) again(ctx context.Context, ref schemas.Ref, reason, revision string, change func([]ledger.Incident) []ledger.Incident) error {
-	facts, err := b.Ledger.Facts(ctx)
-	if err != nil {
-		return err
-	}
-	last := facts.Observed[ref]
-	if last == nil || last.Watched == nil {
-		return nil
-	}
-	w := *last.Watched
-	w.Incidents = change(w.Incidents)
-	_, err = b.Ledger.Append(ctx, ledger.Entry{
-		Action: ledger.Observe, Ref: ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
-		Reason: reason + ": " + Line(w), Watched: &w,
+	_, err := b.observe(ctx, ref, revision, func(last *ledger.Entry) (*ledger.Watched, string) {
+		if last == nil || last.Watched == nil {
+			return nil, ""
+		}
+		w := *last.Watched
+		w.Incidents = change(w.Incidents)
+		return &w, reason + ": " + Line(w)
 	})
 	return err
 }

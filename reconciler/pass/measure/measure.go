@@ -70,63 +70,6 @@ func (b *Bench) Look(ctx context.Context, in *pass.Intent, ref schemas.Ref) (m M
 	return Measured{Ref: ref, Evidence: e, Name: name, Watched: s.watched(e, name)}, nil
 }
 
-// Record writes down what was found, once: the same evidence is no news.
-func (b *Bench) Record(ctx context.Context, m *Measured, revision string) error {
-	facts, err := b.Ledger.Facts(ctx)
-	if err != nil {
-		return err
-	}
-	if last := facts.Observed[m.Ref]; last != nil && last.Watched != nil && last.Watched.Evidence == m.Name {
-		m.Seq, m.At, m.Watched = last.Seq, last.Time, *last.Watched
-		return nil
-	}
-	m.Watched.Proposals = proposals(facts, m.Ref, m.Watched.Proposals)
-	m.Watched.Incidents = watch.Incidents(m.Ref, incidents(facts, m.Ref), m.Watched, b.Now())
-	got, err := b.Ledger.Append(ctx, ledger.Entry{
-		Action: ledger.Observe, Ref: m.Ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
-		Reason: Line(m.Watched), Watched: &m.Watched,
-	})
-	m.Seq, m.At = got.Seq, got.Time
-	return err
-}
-
-// RecordProposal writes down that a retraining was proposed for what was found: nobody is asked
-// again for the same reason.
-func (b *Bench) RecordProposal(ctx context.Context, m *Measured, made ledger.Proposed, revision string) error {
-	facts, err := b.Ledger.Facts(ctx)
-	if err != nil {
-		return err
-	}
-	w := m.Watched
-	w.Proposals = proposals(facts, m.Ref, append([]ledger.Proposed{made}, w.Proposals...))
-	w.Incidents = incidents(facts, m.Ref)
-	got, err := b.Ledger.Append(ctx, ledger.Entry{
-		Action: ledger.Observe, Ref: m.Ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
-		Reason: "proposed on " + made.Branch + ": " + Line(w), Watched: &w,
-	})
-	if err == nil {
-		m.Watched, m.Seq = w, got.Seq
-	}
-	return err
-}
-
-// proposals are those that are known, and those that the newest entry knows: a window takes
-// minutes to read, and another measurement may have proposed by then.
-func proposals(facts *ledger.Facts, ref schemas.Ref, known []ledger.Proposed) []ledger.Proposed {
-	all := slices.Clone(known)
-	if last := facts.Observed[ref]; last != nil && last.Watched != nil {
-		all = append(all, last.Watched.Proposals...)
-	}
-	slices.SortStableFunc(all, func(a, b ledger.Proposed) int { return b.Time.Compare(a.Time) })
-	var out []ledger.Proposed
-	for _, p := range all {
-		if !slices.ContainsFunc(out, func(o ledger.Proposed) bool { return o.Cause == p.Cause && o.Branch == p.Branch && o.SHA == p.SHA }) {
-			out = append(out, p)
-		}
-	}
-	return out[:min(len(out), ledger.MostProposals)]
-}
-
 // Line says a verdict in one line.
 func Line(w ledger.Watched) string {
 	rows := plural.Of(w.Rows, "row")
