@@ -104,6 +104,7 @@ type town struct {
 	noise  func() string                              // what runs write beside what follows from their inputs; nil: nothing
 	list   []ledger.Entry
 	level  string // of isolation that runs and what is served stand at; "": nobody says
+	weak   string // the ref whose runs stand at landlock alone
 }
 
 // isolation is that of a run, or of what is served, in the town.
@@ -179,6 +180,9 @@ func (r engine) Start(ctx context.Context, j port.Job) (port.Run, error) {
 		}
 	}
 	out := port.Result{Outputs: map[string]port.Artifact{}, Started: time.Unix(1, 0).UTC(), Finished: time.Unix(2, 0).UTC(), Host: "test", Isolation: r.isolation()}
+	if r.weak == j.Ref.String() {
+		out.Isolation = &port.Isolation{Level: "landlock", Network: "none"}
+	}
 	text := fmt.Sprintf(`{"inputs": %q, "params": %q}`, fmt.Sprint(j.Inputs), fmt.Sprint(j.Params))
 	if r.noise != nil {
 		text += r.noise()

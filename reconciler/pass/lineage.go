@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -71,9 +72,41 @@ func (w *Snapshot) lineage(n *graph.Node, of entryOf) (out []*ledger.Entry) {
 	return out
 }
 
+// scorings lists the evaluations that a selection goes by, of the model that is served too: they decide
+// on its release, and are runs like those that made it. Where one of them is not known, so is its run.
+func (w *Snapshot) scorings(e *ledger.Entry, acted func(seq int64) *ledger.Entry) (out []*ledger.Entry) {
+	wanted := map[int64]bool{}
+	for _, s := range e.Scores {
+		wanted[s.Seq] = true
+		if s.Champion != "" {
+			wanted[s.ChampionSeq] = true
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	found := map[int64]*ledger.Entry{}
+	for of := range w.Facts.Made() {
+		if of.Action == ledger.Evaluate && wanted[of.Seq] {
+			found[of.Seq] = of
+		}
+	}
+	for _, seq := range slices.Sorted(maps.Keys(wanted)) {
+		of := found[seq]
+		if of == nil && acted != nil {
+			of = acted(seq)
+		}
+		if of == nil {
+			of = &ledger.Entry{Seq: seq, Action: ledger.Evaluate, Ref: e.Ref}
+		}
+		out = append(out, of)
+	}
+	return out
+}
+
 // ran tells whether e records a run, and what rules are told of it.
 func ran(e *ledger.Entry) (policy.Run, bool) {
-	if e == nil || !e.Ran() {
+	if e == nil || !e.Ran() && e.Action != ledger.Evaluate {
 		return policy.Run{}, false
 	}
 	r := policy.Run{Ref: e.Ref}
@@ -94,12 +127,18 @@ func (d *stepServices) origin(s plan.Step, n *graph.Node, m *execute.Material, o
 	if out.Model == nil {
 		return
 	}
+	var acted func(seq int64) *ledger.Entry
+	if m != nil {
+		acted = m.Scored
+	}
 	for _, e := range d.world.lineage(n, d.standing(m)) {
-		if e.PullRequest != nil {
-			out.Model.OnBehalf = e.PullRequest.Pull
-		}
-		if r, ok := ran(e); ok {
-			out.Model.Runs = append(out.Model.Runs, r)
+		for _, e := range append(d.world.scorings(e, acted), e) {
+			if e.PullRequest != nil {
+				out.Model.OnBehalf = e.PullRequest.Pull
+			}
+			if r, ok := ran(e); ok {
+				out.Model.Runs = append(out.Model.Runs, r)
+			}
 		}
 	}
 }
@@ -175,6 +214,11 @@ func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 			}
 			if why := tooWeak(e, least, spec.Environment); why != "" && h.gives(ctx, least) {
 				w.Unfit[e.Key] = why
+			}
+			for _, of := range w.scorings(e, nil) {
+				if why := tooWeak(of, least, spec.Environment); why != "" && h.gives(ctx, least) {
+					w.Unfit[of.Key], w.Unfit[e.Key] = why, why
+				}
 			}
 		}
 	}

@@ -177,3 +177,44 @@ func TestWhatIsServedTooWeakIsTold(t *testing.T) {
 		t.Error("it stands well now")
 	}
 }
+
+// A scoring decides on a release as a training does, and is run again where it stood too weak.
+func TestAScoringThatStoodTooWeakIsRunAgain(t *testing.T) {
+	gate := "{metric: auc, rows: recent, min: 0.7}"
+	h, w := scoring(t, gate)
+	w.level = "namespaces"
+	w.weak = "model/m"
+	apply(t, h)
+	asks := scoringTree(gate, replaced("staging: {}", "staging: {isolation: namespaces}"), with("s.py", "# another\n"))
+	h.commit(w, two, asks)
+	gives(h, "landlock")
+	if o := release(t, h); o.End != execute.Held || !strings.Contains(o.Text, "model/m, which the model is made from, ran at landlock") {
+		t.Errorf("where the level is not given: %s: %s", o.End, o.Text)
+	}
+	w.ran, w.weak = nil, ""
+	gives(h, "namespaces")
+	if o := release(t, h); o.End != execute.Ended {
+		t.Errorf("ended as %s: %s", o.End, o.Text)
+	}
+	if !slices.Equal(w.ran, []string{"model/m", "model/m"}) || w.least["model/m"] != "namespaces" {
+		t.Errorf("ran %v again, at %v", w.ran, w.least)
+	}
+	if again := apply(t, h); len(again) != 0 {
+		t.Errorf("and once more: %v", ends(again))
+	}
+	// One that stays too weak is not scored for ever, and what is scored in this very pass counts.
+	h, w = scoring(t, gate, replaced("staging: {}", "staging: {isolation: namespaces}"))
+	w.level, w.weak = "namespaces", "model/m"
+	gives(h, "namespaces")
+	var ran []int
+	for range 5 {
+		w.ran = nil
+		if o := release(t, h); o.End != execute.Held || !strings.Contains(o.Text, "model/m, which the model is made from, ran at landlock") {
+			t.Errorf("ended as %s: %s", o.End, o.Text)
+		}
+		ran = append(ran, len(w.ran))
+	}
+	if ran[3]+ran[4] > 0 || len(w.served) > 0 {
+		t.Errorf("runs a pass: %v, served %v", ran, w.served)
+	}
+}

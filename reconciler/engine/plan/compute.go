@@ -84,6 +84,10 @@ func (c *computing) step(n *graph.Node) Step {
 	on := n.RunsOn
 	if n.Scored != nil {
 		on = n.Scored.RunsOn
+		s.scorings = len(n.Scored.Rows)
+		if c.seen.Champions[n.Ref] != nil {
+			s.scorings *= 2 // what is served is scored too
+		}
 	}
 	if !on.Plain() {
 		s.RunsOn = &on

@@ -35,8 +35,8 @@ type Cost struct {
 // newest is how many of the last runs of a ref count.
 const newest = 3
 
-// Priced is p with what its runs will cost: each as long as the last runs of its ref took, or
-// where it never ran, those of the others of its declaration. Without prices, nothing is said.
+// Priced is p with what its runs will cost, those that score a model too: each as long as the last runs of
+// its ref took, or where it never ran, those of the others of its declaration. Without prices, nothing is said.
 func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
 	if len(prices) == 0 {
 		return p
@@ -46,7 +46,8 @@ func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
 	total := &Cost{}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if !s.Ref.Kind.Traits().Runs || s.Do == Keep || s.Do == Retire || s.Held != "" {
+		runs := float64(s.runs())
+		if runs == 0 {
 			continue
 		}
 		var on schemas.RunsOn
@@ -66,8 +67,8 @@ func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
 			total.Unknown = append(total.Unknown, s.Ref)
 			continue
 		}
-		amount := cents(hourly * long.Hours())
-		s.Cost, total.Amount = &amount, total.Amount+hourly*long.Hours()
+		amount := cents(runs * hourly * long.Hours())
+		s.Cost, total.Amount = &amount, total.Amount+runs*hourly*long.Hours()
 	}
 	total.Amount = cents(total.Amount)
 	p.Cost = total
@@ -103,7 +104,7 @@ func (p Price) hourly(on schemas.RunsOn) (amount float64, known bool) {
 func lastRuns(facts *ledger.Facts) map[schemas.Ref][]time.Duration {
 	all := map[schemas.Ref][]*ledger.Entry{}
 	for _, e := range facts.ByKey {
-		if e.Ran() && e.Run != nil && e.Run.Finished.After(e.Run.Started) {
+		if (e.Ran() || e.Action == ledger.Evaluate) && e.Run != nil && e.Run.Finished.After(e.Run.Started) {
 			all[e.Ref] = append(all[e.Ref], e)
 			if whole := e.Ref.Whole(); whole != e.Ref {
 				all[whole] = append(all[whole], e)

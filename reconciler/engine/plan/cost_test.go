@@ -25,6 +25,9 @@ func TestCostIsWhatTheLastRunsTook(t *testing.T) {
 	ran(3, training("a"), 2*time.Hour)
 	ran(4, training("a"), 3*time.Hour)
 	ran(5, training("b"), -time.Hour) // a clock that went back
+	scored, known := schemas.Ref{Kind: "model", Name: "scored"}, map[string]float64{}
+	e := ledger.Entry{Seq: 6, Action: ledger.Evaluate, Ref: scored, Key: digest.Of([]byte{6}), Run: &ledger.Run{Started: at, Finished: at.Add(30 * time.Minute)}}
+	facts.ByKey[e.Key] = &e
 	prices := Prices{"local": {CPUHour: 1}, "gpu": {CPUHour: 1, MemoryGiBHour: 0.5, GPUHour: map[string]float64{"a100": 10, AnyGPU: 4}}, "box": {GPUHour: map[string]float64{"a100": 1}}}
 	gpu := schemas.Resources{CPU: "500m", Memory: "2Gi", GPU: 2, GPUKind: "a100"}
 	other := gpu
@@ -45,6 +48,10 @@ func TestCostIsWhatTheLastRunsTook(t *testing.T) {
 		"kept":                      {Step{Ref: training("a"), Do: Keep}, 0, false},
 		"held":                      {Step{Ref: training("a"), Do: Make, Held: "why"}, 0, false},
 		"retired":                   {Step{Ref: training("a"), Do: Retire}, 0, false},
+		"scored on two rows":        {Step{Ref: scored, Do: Make, Evaluations: []Evaluation{{}, {}, {Metrics: known}}}, 1, false},
+		"scored already":            {Step{Ref: scored, Do: Make, Evaluations: []Evaluation{{Metrics: known}}}, 0, false},
+		"to be scored, when made":   {Step{Ref: scored, Do: Make, Pending: true, scorings: 4}, 2, false},
+		"never scored":              {Step{Ref: schemas.Ref{Kind: "model", Name: "new"}, Do: Make, Pending: true, scorings: 1}, 0, true},
 		"no run":                    {Step{Ref: schemas.Ref{Kind: "model", Name: "m"}, Do: Make}, 0, false},
 		"what cannot be read of it": {Step{Ref: training("a"), Do: Make, RunsOn: &schemas.RunsOn{Resources: schemas.Resources{CPU: "x"}}}, 0, true},
 	} {

@@ -48,6 +48,26 @@ type Step struct {
 	// it is not known which candidate is the best, and of a step that does nothing.
 	Evaluations []Evaluation     `json:"evaluations,omitempty"`
 	Pos         schemas.Position `json:"pos,omitzero"`
+	scorings    int              // at most, while Evaluations are not known
+}
+
+// runs is how many runs s begins, at most.
+func (s Step) runs() int {
+	switch {
+	case s.Do == Keep || s.Do == Retire || s.Held != "":
+		return 0
+	case s.Ref.Kind.Traits().Runs:
+		return 1
+	case len(s.Evaluations) == 0:
+		return s.scorings
+	}
+	n := 0
+	for _, e := range s.Evaluations {
+		if e.Metrics == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Keys are all under which s runs something: its own, and those of its evaluations.

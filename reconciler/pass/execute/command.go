@@ -99,6 +99,14 @@ func (a *execution) told(f ledger.Failure) string {
 	return fmt.Sprintf("%s. Log: %s. Work folder: %s.", strings.TrimSuffix(f.Message, "."), filepath.Join(filepath.Dir(work), "log"), work)
 }
 
+// leastAgain is the level that a run is to stand at which is made again: what ran before will not do.
+func (a *execution) leastAgain(j *job) string {
+	if (a.MissingArtifacts[j.Key] != "" || a.Unfit[j.Key] != "") && a.Least != nil {
+		return a.Least(j.Ref)
+	}
+	return ""
+}
+
 // work is the job of a transform or a candidate.
 func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 	if err := a.Keep(ctx, j.node.Code); err != nil {
@@ -108,9 +116,7 @@ func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 		Key: j.Key, Ref: j.Ref, Command: j.recipe.Command, Code: j.node.Code, Lock: j.node.Lock,
 		Params: j.recipe.Params, Inputs: map[string]port.Artifact{}, RunsOn: j.node.RunsOn,
 	}
-	if (a.MissingArtifacts[j.Key] != "" || a.Unfit[j.Key] != "") && a.Least != nil { // what ran before will not do
-		out.Isolation = a.Least(j.Ref)
-	}
+	out.Isolation = a.leastAgain(j)
 	for name, ref := range j.node.Inputs {
 		in, err := a.input(ref)
 		if err != nil {

@@ -81,6 +81,7 @@ type Services interface {
 type Material struct {
 	Recipe  port.Recipe
 	Of      func(schemas.Ref) *ledger.Entry // what stands under a ref by now; nil where it is not made
+	Scored  func(seq int64) *ledger.Entry   // an evaluation that was recorded in this act; nil: it was not
 	Model   *ledger.Model                   // selection: without signatures; deployment: as released
 	Metrics map[string]float64
 	Scores  []ledger.Score // selection: on rows that are declared

@@ -64,7 +64,7 @@ func (a *execution) end(s plan.Step, seq int64, err error) Outcome {
 
 // judge asks the policies; a denial is recorded and returned as a refusal.
 func (a *execution) judge(ctx context.Context, j *job, m Material) error {
-	m.Recipe, m.Of = j.recipe, a.of
+	m.Recipe, m.Of, m.Scored = j.recipe, a.of, a.scored
 	found, err := a.Judge(ctx, j.Step, m)
 	if err != nil {
 		return err

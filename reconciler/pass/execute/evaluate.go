@@ -81,6 +81,9 @@ func (a *execution) score(ctx context.Context, j *job, e plan.Evaluation) (*ledg
 		return nil, err
 	}
 	a.sendEvent(j.Ref, Output, s.Why)
+	if again := a.Unfit[e.Key]; again != "" {
+		s.Why = again
+	}
 	run := &job{Step: s, node: j.node, recipe: e.Recipe}
 	work, err := a.scoring(run, e)
 	if err != nil {
@@ -109,6 +112,18 @@ func (a *execution) score(ctx context.Context, j *job, e plan.Evaluation) (*ledg
 	return made, nil
 }
 
+// scored is the evaluation that this act recorded, or went by, with that number.
+func (a *execution) scored(seq int64) *ledger.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range a.byKey {
+		if e.Seq == seq && e.Action == ledger.Evaluate {
+			return e
+		}
+	}
+	return nil
+}
+
 // scoring is the job of one evaluation.
 func (a *execution) scoring(j *job, e plan.Evaluation) (port.Job, error) {
 	n, spec := j.node.Scored, j.node.Decl.Spec.(schemas.Evaluates).Evaluates()
@@ -116,6 +131,7 @@ func (a *execution) scoring(j *job, e plan.Evaluation) (port.Job, error) {
 	out := port.Job{
 		Key: j.Key, Ref: j.Ref, Command: j.recipe.Command, Code: n.Code, Lock: n.Lock, Params: j.recipe.Params, RunsOn: n.RunsOn, Scores: &model,
 		Inputs: map[string]port.Artifact{schemas.RowsInput: e.Data}, Pass: spec.Env.Pass, Timeout: spec.Timeout.Or(time.Hour), Network: spec.Network,
+		Isolation: a.leastAgain(j),
 	}
 	for name, ref := range n.Inputs {
 		in, err := a.input(ref)
