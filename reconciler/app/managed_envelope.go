@@ -25,11 +25,11 @@ func (s *ManagedRepository) envelope(ctx context.Context, pull port.PullRequest,
 	if !strings.HasPrefix(pull.Head, Retrainings+pull.Base+"/") {
 		return nil, nil
 	}
-	monitor, spec := enveloped(base, pull)
+	monitor, spec, others := enveloped(base, pull, facts)
 	if spec == nil {
 		return nil, nil
 	}
-	out := &watch.Retraining{Monitor: monitor, Envelope: *spec.Envelope, Facts: facts, Pull: pull, BaseSHA: rev.SHA, Base: base.Graph}
+	out := &watch.Retraining{Monitor: monitor, Envelope: *spec.Envelope, Others: others, Facts: facts, Pull: pull, BaseSHA: rev.SHA, Base: base.Graph}
 	for _, d := range base.Decls {
 		if d.Ref() == spec.Deployment {
 			out.Model = d.Spec.(schemas.Serves).Serves().Model
@@ -67,10 +67,12 @@ func (s *ManagedRepository) rejected(ctx context.Context, pull int) (out []strin
 	return out, nil
 }
 
-// enveloped is the monitor of base that a retraining of this branch is proposed by; nil where none
-// of them has an envelope. Where several watch models of one training, all of them would have to
-// agree, and none is asked.
-func enveloped(base *pass.Intent, pull port.PullRequest) (ref schemas.Ref, found *schemas.Monitor) {
+// enveloped is the monitor of base that has retrainings of this branch merged within its envelope; nil
+// where none has. Where several have, it is the one that proposed the commit, and the envelopes of
+// the others hold too. One that has people merge what it proposes, or proposes nothing, has no say in
+// what others propose: its own are none of an envelope's.
+func enveloped(base *pass.Intent, pull port.PullRequest, facts *ledger.Facts) (ref schemas.Ref, found *schemas.Monitor, others map[schemas.Ref]schemas.Envelope) {
+	others = map[schemas.Ref]schemas.Envelope{}
 	for _, d := range base.Decls {
 		if _, is := d.Spec.(schemas.Watches); !is {
 			continue
@@ -79,12 +81,24 @@ func enveloped(base *pass.Intent, pull port.PullRequest) (ref schemas.Ref, found
 		if err != nil || pull.Head != Retrainings+pull.Base+"/"+training.Metadata.Name {
 			continue
 		}
-		if found != nil || spec.OnDrift == nil || spec.OnDrift.Retrain != schemas.WithinEnvelope || spec.Envelope == nil {
-			return schemas.Ref{}, nil
+		if spec.OnDrift == nil || spec.OnDrift.Retrain != schemas.WithinEnvelope || spec.Envelope == nil {
+			continue
 		}
-		ref, found = d.Ref(), spec
+		others[d.Ref()] = *spec.Envelope
+		if found == nil || proposedLast(facts, d.Ref()) == pull.HeadSHA {
+			ref, found = d.Ref(), spec
+		}
 	}
-	return ref, found
+	delete(others, ref)
+	return ref, found, others
+}
+
+// proposedLast is the newest commit that a monitor proposed; "": none.
+func proposedLast(facts *ledger.Facts, monitor schemas.Ref) string {
+	if last := facts.Observed[monitor]; last != nil && last.Watched != nil && len(last.Watched.Proposals) > 0 {
+		return last.Watched.Proposals[0].SHA
+	}
+	return ""
 }
 
 // mergeWithin puts a pull request on its base that keeps within an envelope. It is recorded first:
@@ -107,9 +121,12 @@ func (s *ManagedRepository) mergeWithin(ctx context.Context, r templates.Report)
 		return err
 	}
 	defer h.Close()
-	rev, _, err := h.Reconciler.Head(ctx)
+	rev, in, err := h.Reconciler.Head(ctx)
 	if err != nil || rev.SHA != asks.BaseSHA {
 		return err // so is this, on the base as it is now
+	}
+	if cancelled, err := s.office.Cancelled(ctx, now, in); err != nil || cancelled {
+		return err
 	}
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil || watch.Let(facts, asks.Pull.HeadSHA) != nil {

@@ -121,6 +121,26 @@ func (v *pullRequest) newest(verbs ...chatops.Verb) (last *order) {
 	return last
 }
 
+// Cancelled tells whether somebody who may has said, until now, that nothing is to come of a pull
+// request by itself.
+func (o *Service) Cancelled(ctx context.Context, pull port.PullRequest, base *pass.Intent) (bool, error) {
+	v, err := o.visit(ctx, pull)
+	if err != nil {
+		return false, err
+	}
+	v.base = base
+	return v.cancelled(ctx)
+}
+
+// cancelled asks anew: it may have been said since the commands were read.
+func (v *pullRequest) cancelled(ctx context.Context) (bool, error) {
+	again := &pullRequest{Service: v.Service, pull: v.pull, state: v.state, careful: v.careful}
+	if err := again.listen(ctx, v.base); err != nil {
+		return false, err
+	}
+	return again.newest(chatops.Train, chatops.Cancel) != nil && !again.told(chatops.Train), nil
+}
+
 // answer reacts to every remark whose commands were dealt with.
 func (v *pullRequest) answer(ctx context.Context) error {
 	with := map[int64]port.Reaction{}

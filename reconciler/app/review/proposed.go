@@ -260,13 +260,16 @@ func (v *pullRequest) envelope(ctx context.Context, p *pass.Proposal, r *templat
 			asks.Scores = m.Scores
 		}
 	}
+	if asks.Cancelled, err = v.cancelled(ctx); err != nil {
+		return err
+	}
 	why := asks.Outside()
 	if r.Stage == templates.Blocked {
 		why = append(why, "something is held, or failed")
 	}
 	if len(why) == 0 {
 		r.Within = asks
-		r.Notes = append(r.Notes, fmt.Sprintf("It keeps within the envelope of %s as %s declares it: it is merged without a person, and the ledger says so.", asks.Monitor, v.pull.Base))
+		r.Notes = append(r.Notes, fmt.Sprintf("It keeps within the envelope of %s as %s declares it: it is merged without a person, and the ledger says so.", asks.Names(), v.pull.Base))
 		return nil
 	}
 	const most = 8

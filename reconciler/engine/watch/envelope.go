@@ -26,13 +26,17 @@ import (
 type Retraining struct {
 	Monitor  schemas.Ref
 	Envelope schemas.Envelope // of the base branch
-	Facts    *ledger.Facts
+	// Others are the envelopes of other monitors that propose the same training: their bounds hold too.
+	Others map[schemas.Ref]schemas.Envelope
+	Facts  *ledger.Facts
 
 	Pull     port.PullRequest
 	Rejected []string // who asked for changes, and did not take it back
-	Queued   bool     // a merge queue's commit was judged, and not the one that would be merged
-	BaseSHA  string   // of the base branch, as it was judged
-	Commits  []string // that a merge would add to it
+	// Cancelled says that somebody said /vishwa cancel, and nobody /vishwa train since.
+	Cancelled bool
+	Queued    bool     // a merge queue's commit was judged, and not the one that would be merged
+	BaseSHA   string   // of the base branch, as it was judged
+	Commits   []string // that a merge would add to it
 
 	Base, Head graph.Graph
 	Alters     []string // of what judges pull requests, what it changes
@@ -41,12 +45,31 @@ type Retraining struct {
 	Scores     []ledger.Score
 }
 
+// Names are the monitors whose envelopes are asked, the one that proposed it first.
+func (r Retraining) Names() string {
+	all := []string{r.Monitor.String()}
+	for _, ref := range slices.SortedFunc(maps.Keys(r.Others), schemas.Ref.Compare) {
+		all = append(all, ref.String())
+	}
+	return strings.Join(all, " and ")
+}
+
 // Outside says why it is not merged without a person, a reason a line; none is that it is.
 func (r Retraining) Outside() (why []string) {
 	why = append(why, r.Strange()...)
 	why = append(why, r.moved()...)
 	why = append(why, r.undone()...)
-	return append(why, r.unbounded()...)
+	why = append(why, r.unbounded()...)
+	for _, ref := range slices.SortedFunc(maps.Keys(r.Others), schemas.Ref.Compare) {
+		other := r
+		other.Envelope = r.Others[ref]
+		for _, w := range append(other.moved(), other.unbounded()...) {
+			if !slices.Contains(why, w) {
+				why = append(why, w+" (by the envelope of "+ref.String()+", which proposes the same training)")
+			}
+		}
+	}
+	return why
 }
 
 // Strange tells what is not the very commit that the monitor's controller wrote and recorded: none
@@ -78,6 +101,9 @@ func (r Retraining) Strange() (why []string) {
 	}
 	if len(r.Rejected) > 0 {
 		why = append(why, "changes are asked for by "+strings.Join(r.Rejected, ", "))
+	}
+	if r.Cancelled {
+		why = append(why, "somebody said /vishwa cancel; /vishwa train takes that back")
 	}
 	return why
 }
@@ -299,12 +325,18 @@ type let struct {
 	Plan     digest.Digest    `json:"plan"`
 	Envelope schemas.Envelope `json:"envelope"`
 	Scores   []ledger.Score   `json:"scores"`
+	// Others are what other monitors bound the same training by.
+	Others map[string]schemas.Envelope `json:"others,omitempty"`
 }
 
 // Entry records that r is merged, with all that decided on it. Its approver is the envelope: nobody
 // has approved a release by it.
 func (r Retraining) Entry() (ledger.Entry, error) {
-	text, err := digest.Canonical(let{letSchema, r.Monitor, r.Pull.Number, r.BaseSHA, r.Pull.HeadSHA, r.Plan.Digest(), r.Envelope, r.Scores})
+	others := map[string]schemas.Envelope{}
+	for ref, e := range r.Others {
+		others[ref.String()] = e
+	}
+	text, err := digest.Canonical(let{letSchema, r.Monitor, r.Pull.Number, r.BaseSHA, r.Pull.HeadSHA, r.Plan.Digest(), r.Envelope, r.Scores, others})
 	if err != nil {
 		return ledger.Entry{}, fault.New(fault.Internal, "state what was checked against the envelope of %s: %w", r.Monitor, err)
 	}

@@ -137,6 +137,21 @@ func TestOnlyAProposalWithinItsEnvelopeIsMergedWithoutAPerson(t *testing.T) {
 			r.Head, r.Envelope.Rounds = declaredGraph(t, "timeout: 5m", "timeout: 5m, round: {number: 1, reason: drift}"), true
 		}, ""},
 
+		"within the envelope of another monitor too": {func(r *Retraining) {
+			r.Others = map[schemas.Ref]schemas.Envelope{{Kind: "monitor", Name: "x"}: r.Envelope}
+		}, ""},
+
+		// Somebody says no, or another monitor's envelope does.
+		"cancelled by a command": {func(r *Retraining) { r.Cancelled = true }, "somebody said /vishwa cancel"},
+		"another monitor's bounds": {func(r *Retraining) {
+			e := r.Envelope
+			e.Metrics = []schemas.EnvelopeMetric{{Metric: "auc", Rows: "test", Down: number(0.01), Up: number(0.001)}}
+			r.Others = map[schemas.Ref]schemas.Envelope{{Kind: "monitor", Name: "x"}: e}
+		}, "more than it may move (by the envelope of monitor/x"},
+		"another monitor's data": {func(r *Retraining) {
+			r.Others = map[schemas.Ref]schemas.Envelope{{Kind: "monitor", Name: "x"}: {Rounds: true, Metrics: r.Envelope.Metrics}}
+		}, "which the envelope does not name (by the envelope of monitor/x"},
+
 		// Somebody imitates a proposal.
 		"a commit of somebody else on its branch":       {func(r *Retraining) { r.Pull.HeadSHA, r.Commits = other, []string{other} }, "not the one that monitor/w proposed"},
 		"the branch's name in a fork":                   {func(r *Retraining) { r.Pull.Fork = true }, "not the one that monitor/w proposed"},
