@@ -228,6 +228,13 @@ func (s *session) column(name, typ string, by compared) drift.Column {
 			return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: "the window: " + reason(err)}
 		}
 	}
+	empty, note := watch.Absent(by.base, by.now, name)
+	if empty != "" {
+		return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: empty}
+	}
+	if note != "" {
+		s.notes = append(s.notes, note)
+	}
 	how := drift.Setting{Threshold: by.set.Threshold}
 	if by.set.Method != "auto" {
 		how.Method = by.set.Method
