@@ -186,7 +186,7 @@ func (s *sending) layer(ctx context.Context, l modelpack.Layer) (port.PackageLay
 			return out, nil
 		}
 	}
-	d, err := s.stream(ctx, l, known)
+	d, err := s.stream(ctx, l)
 	if err != nil {
 		return out, err
 	}
@@ -197,28 +197,22 @@ func (s *sending) layer(ctx context.Context, l modelpack.Layer) (port.PackageLay
 	return out, nil
 }
 
-func (s *sending) stream(ctx context.Context, l modelpack.Layer, known []port.PackageLayer) (ocispec.Descriptor, error) {
-	var failed error // of the store, which is no matter of the registry
-	d, err := s.to.Stream(ctx, title(l), func(w *registry.Writer) error {
+func (s *sending) stream(ctx context.Context, l modelpack.Layer) (ocispec.Descriptor, error) {
+	size, err := l.Bytes()
+	if err != nil {
+		return ocispec.Descriptor{}, fault.New(fault.Invalid, "pack %s: %w", title(l), err)
+	}
+	d, err := s.to.Stream(ctx, title(l), size, func(w io.Writer) error {
 		return l.Write(w, func(f digest.File) (io.ReadCloser, error) {
 			in, err := s.store.Get(ctx, f.Digest)
 			if err != nil {
-				failed = fmt.Errorf("read %s of %s: %w", f.Path, s.pkg.Name, err)
-				return nil, failed
+				return nil, fmt.Errorf("read %s of %s: %w", f.Path, s.pkg.Name, err)
 			}
 			return in, nil
 		})
 	})
-	if failed != nil {
-		err = failed
-	}
 	if err != nil {
 		return d, err
-	}
-	for _, k := range known {
-		if k.Digest != digest.Digest(d.Digest) {
-			return d, fault.New(fault.Corrupt, "%s is %s, and was packed as %s before", title(l), d.Digest, k.Digest)
-		}
 	}
 	s.report("sent %s, %d bytes", title(l), d.Size)
 	return d, nil

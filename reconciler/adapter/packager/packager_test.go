@@ -65,7 +65,7 @@ func TestPackagerInARealRegistry(t *testing.T) {
 	})
 }
 
-func packaging(t *testing.T, host string, vars map[string]string, lose func(*testing.T, digest.Digest)) porttest.Packaging {
+func packaging(t testing.TB, host string, vars map[string]string, lose func(*testing.T, digest.Digest)) porttest.Packaging {
 	t.Helper()
 	kept, err := store.Dir(filepath.Join(t.TempDir(), "store"))
 	if err != nil {

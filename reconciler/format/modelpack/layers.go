@@ -111,9 +111,39 @@ func (l Layer) Path() string {
 // Size is how many bytes its files have; its tar has a few more.
 func (l Layer) Size() int64 { return l.Files.Size() }
 
+// Bytes is how many bytes its tar has.
+func (l Layer) Bytes() (int64, error) {
+	n := int64(2 * block) // its end
+	return n, l.headers(func(h *tar.Header) error {
+		var c counter
+		if err := tar.NewWriter(&c).WriteHeader(h); err != nil {
+			return err
+		}
+		n += int64(c) + (h.Size+block-1)/block*block
+		return nil
+	}, func(digest.File) error { return nil })
+}
+
+const block = 512 // of a tar
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
 // Write writes l's tar. What open yields has to be as long as the file is declared.
 func (l Layer) Write(w io.Writer, open func(f digest.File) (io.ReadCloser, error)) error {
 	t := tar.NewWriter(w)
+	if err := l.headers(t.WriteHeader, func(f digest.File) error { return copyFile(t, f, open) }); err != nil {
+		return err
+	}
+	return t.Close()
+}
+
+// headers hands each header of l's tar to write, and each file after its own to content.
+func (l Layer) headers(write func(*tar.Header) error, content func(digest.File) error) error {
 	made := map[string]bool{}
 	for _, f := range l.Files {
 		full := path.Join(Root, f.Path)
@@ -122,18 +152,18 @@ func (l Layer) Write(w io.Writer, open func(f digest.File) (io.ReadCloser, error
 				continue
 			}
 			made[dir] = true
-			if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: folderMode, ModTime: epoch}); err != nil {
+			if err := write(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: folderMode, ModTime: epoch}); err != nil {
 				return err
 			}
 		}
-		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: full, Mode: fileMode, Size: f.Size, ModTime: epoch}); err != nil {
+		if err := write(&tar.Header{Typeflag: tar.TypeReg, Name: full, Mode: fileMode, Size: f.Size, ModTime: epoch}); err != nil {
 			return err
 		}
-		if err := copyFile(t, f, open); err != nil {
+		if err := content(f); err != nil {
 			return err
 		}
 	}
-	return t.Close()
+	return nil
 }
 
 // epoch is when every file was changed last.

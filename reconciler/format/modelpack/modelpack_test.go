@@ -44,6 +44,9 @@ func (f folder) pack(t interface{ Fatal(...any) }) (Documents, [][]byte) {
 		if err := l.Write(&b, f.open); err != nil {
 			t.Fatal(err)
 		}
+		if n, err := l.Bytes(); err != nil || n != int64(b.Len()) {
+			t.Fatal("its tar has ", b.Len(), " bytes, and it says ", n, err)
+		}
 		tars = append(tars, b.Bytes())
 		sent = append(sent, Sent{digest.Of(b.Bytes()), int64(b.Len())})
 	}

@@ -52,7 +52,7 @@ func (a *Artifacts) HasBlob(ctx context.Context, d godigest.Digest, size int64) 
 func (a *Artifacts) Mount(ctx context.Context, d godigest.Digest, from string) (bool, error) {
 	b := a.b
 	ctx = auth.AppendRepositoryScope(a.pushing(ctx), oci.Reference{Registry: b.repo.Reference.Registry, Repository: from}, auth.ActionPull)
-	resp, err := a.do(ctx, http.MethodPost, a.address("uploads/?"+url.Values{"mount": {d.String()}, "from": {from}}.Encode()), nil, nil)
+	resp, err := a.do(ctx, http.MethodPost, a.address("uploads/?"+url.Values{"mount": {d.String()}, "from": {from}}.Encode()))
 	if err != nil {
 		return false, b.classed(ctx, d.String(), err)
 	}
@@ -62,7 +62,7 @@ func (a *Artifacts) Mount(ctx context.Context, d godigest.Digest, from string) (
 		return true, nil
 	case http.StatusAccepted: // it began an upload instead
 		if at, err := a.led(resp); err == nil {
-			if ended, err := a.do(ctx, http.MethodDelete, at, nil, nil); err == nil {
+			if ended, err := a.do(ctx, http.MethodDelete, at); err == nil {
 				ended.Body.Close()
 			}
 		}
@@ -162,13 +162,10 @@ func (a *Artifacts) address(rest string) string {
 }
 
 // do asks, with credentials where the registry wants them.
-func (a *Artifacts) do(ctx context.Context, method, at string, body []byte, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, at, bytes.NewReader(body))
+func (a *Artifacts) do(ctx context.Context, method, at string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, at, http.NoBody)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%s: an address cannot be read", a.b.at.name)
-	}
-	for k, v := range header {
-		req.Header[k] = v
 	}
 	return a.b.repo.Client.Do(req)
 }

@@ -1,13 +1,14 @@
-// Bytes whose digest is known only when the last has been sent: one pass over them, in pieces
-// that are sent again where the way was cut, and a bounded number of them in memory.
+// Bytes whose digest is known only when the last has been sent: one pass over them, a few MiB
+// of them in memory. Where the way was cut, the registry is asked how much has arrived, and the
+// bytes are made once more, of which the rest is sent.
 
 package registry
 
 import (
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
-	"hash"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,95 +22,38 @@ import (
 )
 
 const (
-	streamPiece = 8 << 20  // bytes of a piece; two of each stream are in memory
-	mostPiece   = 64 << 20 // that a registry may ask for at least
+	largePiece = 4 << 30   // bytes of a request
+	smallPiece = leastPart // of one, where that is too many for somebody between
 )
 
-// Stream sends what write writes as a blob, and tells what it is. Where write fails, nothing
-// is there.
-func (a *Artifacts) Stream(ctx context.Context, name string, write func(w *Writer) error) (ocispec.Descriptor, error) {
+// Stream sends the size bytes that write writes as a blob, and tells what it is. write may be
+// called again, and writes the same then. Where it fails, nothing is there.
+func (a *Artifacts) Stream(ctx context.Context, name string, size int64, write func(w io.Writer) error) (ocispec.Descriptor, error) {
 	ctx = a.pushing(ctx)
-	up, err := a.upload(ctx, name)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	w := &Writer{up: up, sum: sha256.New(), full: make(chan []byte), free: make(chan []byte, 2), done: make(chan struct{})}
-	w.free <- nil
-	w.free <- nil
-	go w.send(ctx)
-	err = write(w)
-	if err == nil {
-		err = w.flush()
-	}
-	close(w.full)
-	<-w.done
-	if err == nil || w.err != nil {
-		err = w.err // it is why write could not go on
-	}
-	if err != nil {
-		up.end(context.WithoutCancel(ctx))
-		return ocispec.Descriptor{}, err
-	}
-	return up.finish(ctx, godigest.NewDigest(godigest.SHA256, w.sum))
-}
-
-// Writer takes the bytes of a stream. While one piece is on its way the next one is filled.
-type Writer struct {
-	up   *upload
-	sum  hash.Hash
-	buf  []byte
-	full chan []byte
-	free chan []byte
-	done chan struct{} // closed when nothing is sent any more
-	err  error         // why; read after done
-}
-
-func (w *Writer) Write(p []byte) (n int, err error) {
-	for len(p) > 0 {
-		if w.buf == nil {
-			select {
-			case w.buf = <-w.free:
-			case <-w.done:
-				return n, w.err
-			}
-			if w.buf == nil {
-				w.buf = make([]byte, 0, w.up.piece)
-			}
+	up := &upload{a: a, name: name, size: size, piece: largePiece}
+	for try := 1; ; try++ {
+		before := up.sent
+		made := newPipe(up.sent)
+		go made.fill(write)
+		err := up.pass(ctx, made)
+		made.stop()
+		if why := made.failed(); why != nil {
+			err = why // of write's own: asking again does not mend it
+		} else if err == nil {
+			return up.finish(ctx, godigest.NewDigest(godigest.SHA256, made.sum))
+		} else if up.smaller() {
+			err = fault.New(fault.Transient, "%s: it takes smaller pieces", a.b.name(name))
 		}
-		take := min(len(p), cap(w.buf)-len(w.buf))
-		w.buf = append(w.buf, p[:take]...)
-		p, n = p[take:], n+take
-		if len(w.buf) == cap(w.buf) {
-			if err := w.flush(); err != nil {
-				return n, err
-			}
+		if made.failed() != nil || try >= tries || fault.Of(err) != fault.Transient {
+			up.end(context.WithoutCancel(ctx))
+			return ocispec.Descriptor{}, err
 		}
-	}
-	return n, nil
-}
-
-// flush hands a piece over.
-func (w *Writer) flush() error {
-	if len(w.buf) == 0 {
-		return nil
-	}
-	w.sum.Write(w.buf)
-	select {
-	case w.full <- w.buf:
-		w.buf = nil
-		return nil
-	case <-w.done:
-		return w.err
-	}
-}
-
-func (w *Writer) send(ctx context.Context) {
-	defer close(w.done)
-	for p := range w.full {
-		if w.err = w.up.sendPiece(ctx, p); w.err != nil {
-			return
+		if err := a.b.rest(ctx, name, try); err != nil {
+			return ocispec.Descriptor{}, err
 		}
-		w.free <- p[:0]
+		if up.resume(ctx); up.sent > before {
+			try = 0
+		}
 	}
 }
 
@@ -117,47 +61,90 @@ func (w *Writer) send(ctx context.Context) {
 type upload struct {
 	a     *Artifacts
 	name  string
-	at    string // where the next piece goes
+	at    string // where the next piece goes; "" where it is not begun
 	sent  int64
-	piece int
+	size  int64
+	piece int64
+	// tooLarge says that a request had more bytes than somebody takes.
+	tooLarge bool
 }
 
-func (a *Artifacts) upload(ctx context.Context, name string) (*upload, error) {
-	u := &upload{a: a, name: name, piece: streamPiece}
-	err := u.ask(ctx, question{method: http.MethodPost, at: a.address("uploads/"), want: http.StatusAccepted}, func(resp *http.Response) error {
-		if least, err := strconv.Atoi(resp.Header.Get("OCI-Chunk-Min-Length")); err == nil && least > u.piece {
-			if least > mostPiece {
-				return fault.New(fault.Invalid, "the registry wants pieces of %d MiB at least", least>>20)
-			}
-			u.piece = least
+// pass sends what is made, from where the upload is.
+func (u *upload) pass(ctx context.Context, made *pipe) error {
+	if u.at == "" {
+		if err := u.ask(ctx, question{method: http.MethodPost, at: u.a.address("uploads/"), want: http.StatusAccepted}, nil); err != nil {
+			return err
 		}
-		return nil
-	})
-	return u, err
+	}
+	for u.sent < u.size {
+		n := min(u.piece, u.size-u.sent)
+		q := question{method: http.MethodPatch, at: u.at, want: http.StatusAccepted, body: io.NopCloser(io.LimitReader(made, n)), length: n, header: http.Header{"Content-Type": {"application/octet-stream"}}}
+		if u.sent > 0 || n < u.size {
+			q.header["Content-Range"] = []string{fmt.Sprintf("%d-%d", u.sent, u.sent+n-1)}
+		}
+		if err := u.ask(ctx, q, nil); err != nil {
+			return err
+		}
+		u.sent += n
+	}
+	_, err := made.Read(make([]byte, 1)) // its end, where what was read has been checked
+	if err == nil {
+		return fault.New(fault.Internal, "%s: there are more bytes than %d", u.a.b.name(u.name), u.size)
+	}
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// smaller tells whether a request had too many bytes for somebody, and makes the next ones
+// smaller.
+func (u *upload) smaller() bool {
+	if !u.tooLarge || u.piece == smallPiece || u.size <= smallPiece {
+		return false
+	}
+	u.piece = smallPiece
+	return true
+}
+
+// resume finds out how much has arrived. An upload that is lost is begun anew.
+func (u *upload) resume(ctx context.Context) {
+	has, known := u.arrived(ctx)
+	if !known || has > u.size {
+		u.at, has = "", 0
+	}
+	u.sent = has
 }
 
 // question is a request of an upload, and the answer that is wanted.
 type question struct {
 	method, at string
-	body       []byte
+	body       io.ReadCloser
+	length     int64
 	header     http.Header
 	want       int
 }
 
 // ask asks, and goes on from where the answer leads. also reads the answer; nil is nothing.
-func (u *upload) ask(ctx context.Context, q question, also func(*http.Response) error) error {
-	resp, err := u.a.do(ctx, q.method, q.at, q.body, q.header)
+func (u *upload) ask(ctx context.Context, q question, also func(*http.Response)) error {
+	req, err := http.NewRequestWithContext(ctx, q.method, q.at, http.NoBody)
+	if err != nil {
+		return fault.New(fault.Invalid, "%s: an address cannot be read", u.a.b.name(u.name))
+	}
+	if q.body != nil {
+		req.Body, req.ContentLength, req.Header = q.body, q.length, q.header
+	}
+	resp, err := u.a.b.repo.Client.Do(req)
 	if err != nil {
 		return u.a.b.classed(ctx, u.name, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != q.want {
+		u.tooLarge = u.tooLarge || resp.StatusCode == http.StatusRequestEntityTooLarge
 		return u.a.b.classed(ctx, u.name, answered(resp))
 	}
 	if also != nil {
-		if err := also(resp); err != nil {
-			return u.a.b.classed(ctx, u.name, err)
-		}
+		also(resp)
 	}
 	if q.want == http.StatusCreated {
 		return nil
@@ -170,47 +157,17 @@ func (u *upload) ask(ctx context.Context, q question, also func(*http.Response) 
 	return nil
 }
 
-// sendPiece sends a piece. Where it is not known whether it arrived, the registry is asked how much
-// has, and the rest is sent.
-func (u *upload) sendPiece(ctx context.Context, p []byte) error {
-	begun := u.sent
-	for try := 1; ; try++ {
-		rest := p[u.sent-begun:]
-		if len(rest) == 0 {
-			return nil
-		}
-		err := u.ask(ctx, question{method: http.MethodPatch, at: u.at, body: rest, want: http.StatusAccepted, header: http.Header{
-			"Content-Type":  {"application/octet-stream"},
-			"Content-Range": {fmt.Sprintf("%d-%d", u.sent, u.sent+int64(len(rest))-1)},
-		}}, nil)
-		if err == nil {
-			u.sent += int64(len(rest))
-			return nil
-		}
-		if try == tries || fault.Of(err) != fault.Transient {
-			return err
-		}
-		if err := u.a.b.rest(ctx, u.name, try); err != nil {
-			return err
-		}
-		if has, known := u.arrived(ctx); known {
-			if has < begun || has > begun+int64(len(p)) {
-				return fault.WithHint(fault.New(fault.Transient, "%s: the registry lost what was sent", u.a.b.name(u.name)), "run the command again: blobs that arrived whole are not sent again")
-			}
-			u.sent = has
-		}
-	}
-}
-
 // arrived asks how many bytes the registry has.
 func (u *upload) arrived(ctx context.Context) (n int64, known bool) {
-	err := u.ask(ctx, question{method: http.MethodGet, at: u.at, want: http.StatusNoContent}, func(resp *http.Response) error {
+	if u.at == "" {
+		return 0, false
+	}
+	err := u.ask(ctx, question{method: http.MethodGet, at: u.at, want: http.StatusNoContent}, func(resp *http.Response) {
 		_, last, ok := strings.Cut(resp.Header.Get("Range"), "-")
 		end, err := strconv.ParseInt(last, 10, 64)
 		if known = ok && err == nil && end >= 0; known && end > 0 {
 			n = end + 1 // and 0-0 is said of nothing, as no piece has one byte
 		}
-		return nil
 	})
 	return n, err == nil && known
 }
@@ -236,9 +193,12 @@ func (u *upload) finish(ctx context.Context, d godigest.Digest) (ocispec.Descrip
 
 // end gives up what was sent; a registry clears away by itself what this does not.
 func (u *upload) end(ctx context.Context) {
+	if u.at == "" {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if resp, err := u.a.do(u.a.pushing(ctx), http.MethodDelete, u.at, nil, nil); err == nil {
+	if resp, err := u.a.do(u.a.pushing(ctx), http.MethodDelete, u.at); err == nil {
 		resp.Body.Close()
 	}
 }

@@ -33,7 +33,7 @@ func artifactsAt(t *testing.T, address, name string) *Artifacts {
 // stream sends p in writes of odd sizes.
 func stream(t *testing.T, a *Artifacts, p []byte) (ocispec.Descriptor, error) {
 	t.Helper()
-	return a.Stream(t.Context(), "it", func(w *Writer) error {
+	return a.Stream(t.Context(), "it", int64(len(p)), func(w io.Writer) error {
 		for b := bytes.NewBuffer(p); b.Len() > 0; {
 			if _, err := w.Write(b.Next(700_001)); err != nil {
 				return err
@@ -44,11 +44,11 @@ func stream(t *testing.T, a *Artifacts, p []byte) (ocispec.Descriptor, error) {
 }
 
 func TestAStreamArrivesThoughTheWayIsCut(t *testing.T) {
-	p := noise(2*streamPiece + 12345)
+	p := noise(40<<20 + 12345)
 	for name, meddled := range map[string]meddle{
 		"nothing happens": nil,
 		"a piece is lost": func() meddle {
-			lose := nth(6, asks("PATCH", "uploads"))
+			lose := nth(3, asks("PATCH", "uploads"))
 			return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				if lose(r) {
 					panic(http.ErrAbortHandler)
@@ -95,6 +95,63 @@ func (d discarding) Header() http.Header         { return d.header }
 func (d discarding) Write(p []byte) (int, error) { return len(p), nil }
 func (d discarding) WriteHeader(int)             {}
 
+// TestWhatArrivedOfAStreamIsNotSentAgain: a registry is asked how much has.
+func TestWhatArrivedOfAStreamIsNotSentAgain(t *testing.T) {
+	between := porttest.NewBetween(t, porttest.Proxy(t, "http://"+registrytest.New(t, "", "").Address))
+	var cuts, sent atomic.Int64
+	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPatch {
+			r.Body = &short{r.Body, 12 << 20, &sent}
+			if cuts.Add(1) > 2 {
+				r.Body.(*short).left = 1 << 40
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+	p := noise(40<<20 + 12345)
+	d, err := stream(t, artifactsAt(t, between.URL, "x"), p)
+	if err != nil || d.Digest != godigest.FromBytes(p) {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if n := sent.Load(); cuts.Load() < 3 || n > int64(len(p))+(4<<20) {
+		t.Errorf("%d bytes were sent of %d, in %d requests", n, len(p), cuts.Load())
+	}
+}
+
+// short is a body that is cut off.
+type short struct {
+	io.ReadCloser
+	left int64
+	sent *atomic.Int64
+}
+
+func (s *short) Read(p []byte) (int, error) {
+	if s.left <= 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := s.ReadCloser.Read(p[:min(int64(len(p)), s.left)])
+	s.left -= int64(n)
+	s.sent.Add(int64(n))
+	return n, err
+}
+
+// TestSmallerPiecesWhereLargeOnesAreRefused: by a proxy before a registry.
+func TestSmallerPiecesWhereLargeOnesAreRefused(t *testing.T) {
+	between := porttest.NewBetween(t, registrytest.Memory())
+	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.ContentLength > 33<<20 {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	p := noise(70 << 20)
+	if d, err := stream(t, artifactsAt(t, between.URL, "x"), p); err != nil || d.Digest != godigest.FromBytes(p) {
+		t.Fatalf("%+v, %v", d, err)
+	}
+}
+
 // TestAStreamThatFailsLeavesNothing: what could not be read to its end is no blob.
 func TestAStreamThatFailsLeavesNothing(t *testing.T) {
 	between := porttest.NewBetween(t, registrytest.Memory())
@@ -107,8 +164,8 @@ func TestAStreamThatFailsLeavesNothing(t *testing.T) {
 	})
 	a := artifactsAt(t, between.URL, "x")
 	broken := errors.New("it is corrupt")
-	_, err := a.Stream(t.Context(), "it", func(w *Writer) error {
-		if _, err := w.Write(noise(streamPiece + 5)); err != nil {
+	_, err := a.Stream(t.Context(), "it", 40<<20, func(w io.Writer) error {
+		if _, err := w.Write(noise(20<<20 + 5)); err != nil {
 			return err
 		}
 		return broken
