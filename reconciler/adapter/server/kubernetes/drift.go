@@ -168,19 +168,29 @@ func plainly(v any) bool {
 }
 
 // foreign lists what others than we have set in an object's spec. What scales, and what tells how it stands, sets that by ways of its own.
+// What we set ourselves to the same value is ours as well.
 func foreign(live map[string]any) (out []string) {
 	fields, _ := metaOf(live)["managedFields"].([]any)
+	var ours []string
+	others := map[string][]string{}
 	for _, f := range fields {
 		entry, _ := f.(map[string]any)
 		manager, _ := entry["manager"].(string)
 		sub, _ := entry["subresource"].(string)
 		set, _ := entry["fieldsV1"].(map[string]any)
 		spec, _ := set["f:spec"].(map[string]any)
-		if manager == kube.Manager || sub != "" || len(spec) == 0 {
-			continue
+		switch paths := leaves("spec", spec); {
+		case manager == kube.Manager:
+			ours = append(ours, paths...)
+		case sub == "" && len(spec) > 0:
+			others[manager] = append(others[manager], paths...)
 		}
-		for _, path := range leaves("spec", spec) {
-			out = append(out, path+" was set by "+harmless.Line(manager))
+	}
+	for manager, paths := range others {
+		for _, path := range paths {
+			if !slices.ContainsFunc(ours, func(own string) bool { return own == path || strings.HasPrefix(own, path+".") }) {
+				out = append(out, path+" was set by "+harmless.Line(manager))
+			}
 		}
 	}
 	slices.Sort(out)

@@ -38,7 +38,8 @@ type Options struct {
 	Worker func(arch string) (path string, err error)
 
 	status.Patience
-	Pace time.Duration // of looking at a rollout; zero is what a cluster bears
+	Pace   time.Duration // of looking at a rollout; zero is what a cluster bears
+	Steady time.Duration // that a pod has to go on being ready before it counts; zero is a second, below it none
 }
 
 // Rights is the file that gives an account what is asked for.
@@ -59,6 +60,7 @@ var (
 // New serves on clusters. Nothing is asked of any yet.
 func New(o Options) port.Server {
 	o.Image, o.Room, o.Start = cmp.Or(o.Image, 2*time.Minute), cmp.Or(o.Room, 15*time.Second), cmp.Or(o.Start, time.Minute)
+	o.Steady = max(0, cmp.Or(o.Steady, time.Second))
 	if o.Env.Log == nil {
 		o.Env.Log = slog.New(slog.DiscardHandler)
 	}
@@ -180,11 +182,13 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 		}
 	}
 	served := rec.Served != nil && rec.Served.Unit == w.Unit && rec.Served.Place.is(w.Place)
-	if err := w.begin(ctx, rec, served); err != nil {
-		return port.Live{}, err
+	err = w.begin(ctx, rec, served)
+	away := err != nil && fault.Of(err) == fault.Transient // it is gone on with when the cluster, or the store, answers
+	if err == nil {
+		err = s.settle(ctx, w, r.Timeout)
 	}
-	if err := s.settle(ctx, w, r.Timeout); err != nil {
-		if kind := fault.Of(err); !served && kind != fault.Cancelled {
+	if err != nil {
+		if !served && !away && fault.Of(err) != fault.Cancelled {
 			w.undo(ctx, err)
 		}
 		return port.Live{}, err

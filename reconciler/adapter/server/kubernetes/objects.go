@@ -95,7 +95,7 @@ func (w *work) make(r port.Release) {
 	w.complete(template, unit)
 	spec := map[string]any{
 		"selector": map[string]any{"matchLabels": map[string]string{labelOwner: w.server.owner, labelUnit: w.Unit}},
-		"template": template, "minReadySeconds": 1, "revisionHistoryLimit": 0,
+		"template": template, "minReadySeconds": int(w.server.o.Steady.Seconds()), "revisionHistoryLimit": 0,
 		"progressDeadlineSeconds": int(max(r.Timeout.Seconds(), 60)),
 		"strategy":                map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}},
 	}

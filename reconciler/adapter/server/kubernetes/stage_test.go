@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,8 +52,9 @@ func serve(version string, how []string) int {
 		fmt.Fprintln(os.Stderr, "cannot load the model: no such column")
 		return 3
 	}
+	var asked atomic.Int64
 	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("VISHWA_PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Join(how, " ") == "never" {
+		if strings.Join(how, " ") == "never" || strings.Join(how, " ") == "flaps" && asked.Add(1)%3 == 0 {
 			http.Error(w, "not yet", http.StatusServiceUnavailable)
 			return
 		}
@@ -149,7 +151,7 @@ func onDouble(t *testing.T, options ...func(*kubetest.Options)) *stage {
 	s := newStage(t, c.Kubeconfig(), schemas.Cluster{Namespace: kubetest.Namespace})
 	s.double, s.image, s.worker = c, image, worker
 	s.o.Patience = status.Patience{Image: time.Second, Room: time.Second, Start: time.Second}
-	s.o.Pace = 30 * time.Millisecond
+	s.o.Pace, s.o.Steady = 30*time.Millisecond, -1
 	s.server = New(s.o)
 	s.words = func(version, how string) []string { return append([]string{"serve", version}, strings.Fields(how)...) }
 	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

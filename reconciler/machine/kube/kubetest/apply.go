@@ -170,6 +170,13 @@ func applied(was, wants object, who string) (object, error) {
 		return nil, err
 	}
 	managers, subs := managersOf(live)
+	if was != nil && len(managers) == 0 { // nobody was noted for what is there
+		set, err := l.ToFieldSet()
+		if err != nil {
+			return nil, err
+		}
+		managers["before-first-apply Update"] = fieldpath.NewVersionedSet(set, "v1", false)
+	}
 	made, managers, err := (&merge.UpdaterBuilder{Converter: sameVersion{}, ReturnInputOnNoop: true}).BuildUpdater().Apply(l, w, "v1", managers, who+" Apply", true)
 	if err != nil {
 		return nil, err

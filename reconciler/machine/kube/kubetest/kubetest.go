@@ -36,6 +36,7 @@ type Options struct {
 	Queues      map[string]string // LocalQueues, and how many cores each has
 	// Programs are what is begun here in place of the first word of a command, for pods that go on for ever.
 	Programs map[string][]string
+	Lacks    []string // resources that the cluster does not have
 	// Rules are the rights of the client; nil is every right.
 	Rules []rbacv1.PolicyRule
 }

@@ -64,7 +64,7 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	q, ok := parse(r)
-	if !ok {
+	if !ok || slices.Contains(c.o.Lacks, q.resource) {
 		deny(w, http.StatusNotFound, "", "the server could not find the requested resource")
 		return
 	}
