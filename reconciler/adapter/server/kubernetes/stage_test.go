@@ -5,6 +5,7 @@ package kubernetes
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,6 +43,10 @@ func TestMain(m *testing.M) {
 		case "serve":
 			os.Exit(serve(os.Args[2], os.Args[3:]))
 		}
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil { // most of what they do is wait
+		panic(err)
 	}
 	os.Exit(enginetest.Main(m))
 }

@@ -301,19 +301,21 @@ func (w *work) failed(st status.Standing, what string) error {
 	return fault.WithHint(fault.New(kind, "%s: %s", what, st.Reason), "%s; what was served before goes on", way(st.Reason))
 }
 
-// way is what to do about why pods do not serve.
+// ways are what to do about why pods do not serve: the first whose words are said.
+var ways = []struct{ words, way string }{
+	{"cannot be pulled", "see that the image is in the registry, and that the nodes may read it (spec.target.kubernetes.pullSecrets)"},
+	{"cannot bring the model", "see that the pods reach the store, and what it says"},
+	{"exceeded quota", "give the namespace a larger quota, or the pods less (spec.target.kubernetes.resources)"},
+	{"took more memory", "raise spec.target.kubernetes.resources.memory"},
+	{"no node ", "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)"},
+	{"the cluster makes no pod for it", "change what that rule of the cluster does not allow, or the rule"},
+	{"does not answer 200", "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout"},
+}
+
 func way(reason string) string {
-	for words, way := range map[string]string{
-		"cannot be pulled":                "see that the image is in the registry, and that the nodes may read it (spec.target.kubernetes.pullSecrets)",
-		"cannot bring the model":          "see that the pods reach the store, and what it says",
-		"exceeded quota":                  "give the namespace a larger quota, or the pods less (spec.target.kubernetes.resources)",
-		"took more memory":                "raise spec.target.kubernetes.resources.memory",
-		"no node ":                        "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)",
-		"the cluster makes no pod for it": "change what that rule of the cluster does not allow, or the rule",
-		"does not answer 200":             "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout",
-	} {
-		if strings.Contains(reason, words) {
-			return way
+	for _, w := range ways {
+		if strings.Contains(reason, w.words) {
+			return w.way
 		}
 	}
 	return "put the serving command right, then run vishwa apply"
