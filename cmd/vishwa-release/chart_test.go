@@ -354,6 +354,7 @@ func TestKubernetesChartsBadValuesAreRefused(t *testing.T) {
 		"several without a key":          {"replicas: 2\npersistence: {enabled: false}", "secrets.sealKey"},
 		"several that do not meet":       {"replicas: 2\npersistence: {enabled: false}\nsecrets: {sealKey: {name: a, key: b}}", "config.replicas.repository"},
 		"a namespace twice":              {"runners: [{namespace: a}, {namespace: a}]", "twice"},
+		"a namespace that serves twice":  {"serving: [{namespace: a}, {namespace: a}]", "twice"},
 		"a namespace that is a pattern":  {`runners: [{namespace: "*"}]`, "namespace"},
 		"a namespace in capitals":        {`runners: [{namespace: Team}]`, "namespace"},
 		"a variable of both":             {`env: [{name: A, value: b, secret: c, key: d}]`, "env"},
@@ -376,38 +377,53 @@ func TestKubernetesChartsBadValuesAreRefused(t *testing.T) {
 	}
 }
 
-// TestKubernetesChartsRightsAreTheLaunchers: what the chart gives a runner is what templates/kubernetes/launcher.yaml gives, with which the launcher passes its suite.
-func TestKubernetesChartsRightsAreTheLaunchers(t *testing.T) {
-	manifest, err := rendered(t, "runners: [{namespace: team-a, kueue: true, kubeflow: true}]")
-	if err != nil {
-		t.Fatal(manifest)
+// TestKubernetesChartsRightsAreTheFiles: what the chart gives a runner, or what serves, is what the file of templates/kubernetes gives,
+// with which the one or the other passes its suite.
+func TestKubernetesChartsRightsAreTheFiles(t *testing.T) {
+	for file, values := range map[string]string{
+		"launcher": "runners: [{namespace: team-a, kueue: true, kubeflow: true}]",
+		"serving":  "serving: [{namespace: team-a}]",
+	} {
+		manifest, err := rendered(t, values)
+		if err != nil {
+			t.Fatal(manifest)
+		}
+		o := parsed(t, manifest)
+		if got, want := rightsByPlace(o.roles), rightsByPlace(rolesOf(t, "../../templates/kubernetes/"+file+".yaml")); got != want {
+			t.Errorf("the chart gives\n%v\nand %s needs\n%v", got, file, want)
+		}
+		if !*o.deployment.Spec.Template.Spec.AutomountServiceAccountToken {
+			t.Errorf("%s: it has no token of the API server", file)
+		}
 	}
-	raw, err := os.ReadFile("../../templates/kubernetes/launcher.yaml")
+}
+
+func rightsByPlace(roles []*rbacv1.Role) string {
+	out := map[string]string{}
+	for _, r := range roles {
+		out[r.Namespace] = fmt.Sprint(r.Rules)
+	}
+	return fmt.Sprint(out)
+}
+
+// rolesOf are the roles that a file of templates/kubernetes gives in the namespace team-a.
+func rolesOf(t *testing.T, file string) (roles []*rbacv1.Role) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var launcher []*rbacv1.Role
 	split := k8syaml.NewYAMLReader(bufio.NewReader(strings.NewReader(strings.ReplaceAll(string(raw), "NAMESPACE", "team-a"))))
 	for {
 		raw, err := split.Read()
 		if errors.Is(err, io.EOF) {
-			break
+			return roles
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		if bytes.Contains(raw, []byte("\nkind: Role\n")) {
-			read(t, raw, &launcher)
+			read(t, raw, &roles)
 		}
-	}
-	byPlace := func(roles []*rbacv1.Role) map[string]string {
-		out := map[string]string{}
-		for _, r := range roles {
-			out[r.Namespace] = fmt.Sprint(r.Rules)
-		}
-		return out
-	}
-	if got, want := byPlace(parsed(t, manifest).roles), byPlace(launcher); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("the chart gives\n%v\nand the launcher needs\n%v", got, want)
 	}
 }

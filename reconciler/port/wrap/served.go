@@ -45,26 +45,46 @@ func (s *serving) Observe(ctx context.Context, name string) (port.Live, error) {
 }
 
 func (s *serving) Apply(ctx context.Context, r port.Release) (port.Live, error) {
+	if !r.Serves() {
+		return port.Live{}, s.retire(ctx, r.Name)
+	}
 	to := s.host
 	if o, ok := s.others[r.Target()]; ok {
 		to = o
 	}
-	var live port.Live
-	if r.Serves() {
-		var err error
-		if live, err = to.Apply(ctx, r); err != nil {
-			return live, err
-		}
+	live, err := to.Apply(ctx, r)
+	if err != nil {
+		return live, err
 	}
 	for _, o := range s.all {
-		if o == to && r.Serves() {
+		if o == to {
+			continue
+		}
+		if was, err := o.Observe(ctx, r.Name); err == nil && was == (port.Live{}) {
 			continue
 		}
 		if _, err := o.Apply(ctx, port.Release{Name: r.Name}); err != nil {
-			return live, fmt.Errorf("end what was served under %s before: %w", r.Name, err)
+			return live, fmt.Errorf("%s is served, and what was served before by another target stays: %w", r.Name, err)
 		}
 	}
 	return live, nil
+}
+
+// retire ends what is served under name: what is known to be this machine's needs nobody else to be asked.
+func (s *serving) retire(ctx context.Context, name string) error {
+	here, err := s.host.Observe(ctx, name)
+	local := err == nil && here != (port.Live{})
+	for _, o := range s.all {
+		if o != s.host && local {
+			if there, err := o.Observe(ctx, name); err == nil && there == (port.Live{}) {
+				continue
+			}
+		}
+		if _, err := o.Apply(ctx, port.Release{Name: name}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *serving) Revive(ctx context.Context, name string, key digest.Digest) (port.Live, error) {

@@ -71,4 +71,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if hasKey $seen .namespace }}{{ fail (printf "runners lists the namespace %s twice" .namespace) }}{{ end }}
 {{- $_ := set $seen .namespace true }}
 {{- end }}
+{{- $seen = dict }}
+{{- range .Values.serving }}
+{{- if hasKey $seen .namespace }}{{ fail (printf "serving lists the namespace %s twice" .namespace) }}{{ end }}
+{{- $_ := set $seen .namespace true }}
+{{- end }}
 {{- end }}

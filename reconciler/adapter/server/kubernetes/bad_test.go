@@ -196,6 +196,29 @@ func TestARecordOfSomebodyElseIsNotBelieved(t *testing.T) {
 	}
 }
 
+// What another replica made is found by its labels, and taken away.
+func TestWhatIsNotRecordedHereIsFoundAndRetired(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	s.apply(s.release("one", "1"))
+	s.apply(s.release("two", "1"))
+	s.o.Dir = filepath.Join(s.dir, "another replica")
+	s.server = New(s.o)
+	if l := s.observe("one"); l != (port.Live{}) {
+		t.Errorf("observed %+v", l)
+	}
+	end := s.double.Outage()
+	s.refused(port.Release{Name: "one"}, fault.Transient, "look on cluster prod for what is served as one", "")
+	end()
+	s.until("the server answers", func() bool {
+		_, err := s.server.Apply(t.Context(), port.Release{Name: "one"})
+		return err == nil
+	})
+	if n := len(s.double.Objects("deployments")); n != 1 || len(s.double.Objects("services")) != 1 {
+		t.Errorf("%d Deployments are left", n)
+	}
+}
+
 // A cluster without the Gateway API says so before anything is made.
 func TestAKindThatTheClusterDoesNotHaveIsSaid(t *testing.T) {
 	t.Parallel()

@@ -130,7 +130,7 @@ func (s *server) turn(ctx context.Context, name string) (end func(), err error) 
 
 // Apply serves r, or takes away what is served under its name.
 func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
-	if !r.Serves() && s.unknown(r.Name) {
+	if !r.Serves() && len(s.o.Clusters) == 0 && s.unknown(r.Name) {
 		return port.Live{}, nil
 	}
 	end, err := s.turn(ctx, r.Name)
@@ -141,6 +141,11 @@ func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	rec, err := s.read(r.Name)
 	if err != nil {
 		return port.Live{}, err
+	}
+	if !r.Serves() && s.unknown(r.Name) {
+		if rec.Places, err = s.found(ctx, r.Name); err != nil {
+			return port.Live{}, err
+		}
 	}
 	if !r.Serves() {
 		return port.Live{}, s.retire(ctx, r.Name, rec)

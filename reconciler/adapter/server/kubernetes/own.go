@@ -6,7 +6,9 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -192,6 +194,33 @@ func (w *work) list(ctx context.Context, r kube.Resource) ([]status.Meta, error)
 		out = append(out, o.Meta)
 	}
 	return out, err
+}
+
+// found are the places where something of ours stands under a name that is not recorded here: another replica, or
+// one that lost its disk, may have made it. A cluster that we may not look at has none.
+func (s *server) found(ctx context.Context, name string) (out []place, err error) {
+	for _, cluster := range slices.Sorted(maps.Keys(s.o.Clusters)) {
+		p := place{Name: cluster, At: s.o.Clusters[cluster]}
+		all := []status.Meta{}
+		c, err := s.open(p.At)
+		if err == nil {
+			p.UID, err = c.UID(ctx)
+		}
+		if err == nil {
+			w := work{server: s, kube: c, name: name}
+			all, err = w.list(ctx, kube.Deployments)
+		}
+		switch kind := fault.Of(err); {
+		case err != nil && (kind == fault.Denied || kind == fault.Missing || kind == fault.Invalid || kind == fault.Conflict):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("look on cluster %s for what is served as %s: %w", cluster, name, err)
+		}
+		if len(all) > 0 {
+			out = append(out, p)
+		}
+	}
+	return out, nil
 }
 
 // retire takes away whatever is ours under the name, wherever something may stand.
