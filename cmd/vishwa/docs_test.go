@@ -65,7 +65,7 @@ var told = []string{"start.md", "backup.md", "upgrading.md"}
 var elsewhere = map[string]string{
 	"docker": "needs an engine", "gh": "needs an account", "model_signing": "examples/examples_test.go runs what verify prints", "cosign": "as model_signing",
 	"useradd": "needs root", "install": "needs root", "chown": "needs root", "systemctl": "needs systemd", "journalctl": "needs systemd", "curl": "needs the service",
-	"helm": "cmd/vishwa-release runs it on a cluster", "kubectl": "as helm",
+	"helm": "cmd/vishwa-release runs it on a cluster", "kubectl": "as helm", "sed": "reconciler/adapter/server/kubernetes applies that file to a cluster",
 	"export": "of the shell", "tar": "of a secret", "git": "of a repository that is not here", "go": "builds what make build does",
 	"crane": "needs a registry",
 }

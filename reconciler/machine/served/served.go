@@ -104,7 +104,7 @@ func decode[T any](what string, raw []byte, version func(T) int) (v T, err error
 		return v, fault.New(fault.Corrupt, "read the %s: %w", what, err)
 	}
 	if n := version(v); n != Version {
-		return v, fault.WithHint(fault.New(fault.Invalid, "the %s is of version %d, and what is read here is version %d", what, n, Version), "give the pods the worker of the version of vishwa that serves")
+		return v, fault.WithHint(fault.New(fault.Invalid, "the %s is of version %d, and what is read here is version %d", what, n, Version), "give the pods a worker of the same version as the controller")
 	}
 	return v, nil
 }

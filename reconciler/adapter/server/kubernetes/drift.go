@@ -60,7 +60,7 @@ func (s *server) drift(ctx context.Context, c *kube.Client, at standing) (string
 		}](live).Meta
 		switch {
 		case meta.Deleted != nil:
-			return "somebody deleted " + what + ", and it is on its way out", nil
+			return "somebody deleted " + what + ", and it is being removed", nil
 		case meta.Labels[labelOwner] != s.owner:
 			return what + " is not ours any more: its label " + labelOwner + " was changed", nil
 		}

@@ -33,7 +33,7 @@ func spec(o map[string]any, path ...any) map[string]any {
 // unit is the name of the Deployment that serves name.
 func (s *stage) unit(name string) string {
 	s.t.Helper()
-	rec, err := s.server.(*server).read(name)
+	rec, err := s.server.(*server).readRecord(name)
 	if err != nil || rec.Served == nil {
 		s.t.Fatalf("nothing is recorded of %s: %v", name, err)
 	}
@@ -162,7 +162,7 @@ func TestANamesakeIsRefusedUntilItIsToBeTakenOver(t *testing.T) {
 	s.double.Put("services", theirs)
 	before := s.double.Objects("services")["one"]
 	r := s.release("one", "1")
-	s.refused(r, fault.Conflict, "Service one of namespace team-a is there already, and not Vishwa's", "adopt: true")
+	s.refused(r, fault.Conflict, "Service one of namespace team-a already exists, and is not Vishwa's", "adopt: true")
 	if s.double.Objects("services")["one"] != before || len(s.double.Objects("deployments")) > 0 {
 		t.Fatal("something was changed")
 	}
@@ -263,14 +263,14 @@ func TestAClusterMadeAnewIsAConflict(t *testing.T) {
 	s.apply(r)
 	s.double.Anew()
 	now := s.observe("one")
-	if now.Health != port.Failing || !strings.Contains(now.Message, "another than the one that it was served on") || !strings.Contains(now.Message, "uid: ") {
+	if now.Health != port.Failing || !strings.Contains(now.Message, "is not the one that it was served on") || !strings.Contains(now.Message, "uid: ") {
 		t.Fatalf("observed %+v", now)
 	}
-	s.refused(r, fault.Conflict, "another than the one", "say uid: ")
+	s.refused(r, fault.Conflict, "is not the one", "say uid: ")
 	if n := len(s.double.Objects("deployments")); n > 0 {
 		t.Fatalf("%d Deployments were made on another cluster", n)
 	}
-	s.refused(port.Release{Name: "one"}, fault.Conflict, "another than the one", "gone for good")
+	s.refused(port.Release{Name: "one"}, fault.Conflict, "is not the one", "will not come back")
 	var ns struct {
 		Metadata struct {
 			UID string `json:"uid"`
@@ -304,7 +304,7 @@ func TestWhatLostOurLabelIsNotOurs(t *testing.T) {
 	if now := s.observe("one"); !strings.Contains(now.Message, "is not ours any more") {
 		t.Errorf("observed %+v", now)
 	}
-	s.refused(r, fault.Conflict, "is there already, and not Vishwa's", "adopt")
+	s.refused(r, fault.Conflict, "already exists, and is not Vishwa's", "adopt")
 }
 
 // In an outage what serves is told as failing, with why, and nothing is forgotten.

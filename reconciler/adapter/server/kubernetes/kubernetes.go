@@ -99,7 +99,7 @@ func (s *server) there(ctx context.Context, p place) (*kube.Client, error) {
 
 // other is a cluster that is not the one that something was served on.
 func other(p place, uid string) error {
-	return fault.WithHint(fault.New(fault.Conflict, "cluster %s is another than the one that it was served on: its uid is %s, and not %s", p.Name, uid, p.UID),
+	return fault.WithHint(fault.New(fault.Conflict, "cluster %s is not the one that it was served on: its uid is %s, and not %s", p.Name, uid, p.UID),
 		"lead the context back to that cluster; where it was made anew on purpose, say uid: %s below spec.clusters of the project, and run vishwa apply", uid)
 }
 
@@ -138,7 +138,7 @@ func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 		return port.Live{}, err
 	}
 	defer end()
-	rec, err := s.read(r.Name)
+	rec, err := s.readRecord(r.Name)
 	if err != nil {
 		return port.Live{}, err
 	}
@@ -182,7 +182,7 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 		return port.Live{}, err
 	}
 	if rec.stands(w.Place) { // before anything is made there
-		if err := s.write(r.Name, rec); err != nil {
+		if err := s.writeRecord(r.Name, rec); err != nil {
 			return port.Live{}, err
 		}
 	}
@@ -199,7 +199,7 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 		return port.Live{}, err
 	}
 	for _, o := range w.fronts { // the Service is the last of them
-		if _, err := w.put(ctx, o); err != nil {
+		if _, err := w.putObject(ctx, o); err != nil {
 			return port.Live{}, err
 		}
 	}
@@ -210,7 +210,7 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, error) {
 	was := rec.Places
 	rec.Served, rec.Places = &w.standing, []place{w.Place}
-	if err := s.write(w.name, record{Places: was, Served: rec.Served}); err != nil {
+	if err := s.writeRecord(w.name, record{Places: was, Served: rec.Served}); err != nil {
 		return port.Live{}, err
 	}
 	if err := s.reached(ctx, w); err != nil {
@@ -227,7 +227,7 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 			return port.Live{}, fault.New(fault.Of(err), "it is served there, and what it was on cluster %s stays: %w", p.Name, err)
 		}
 	}
-	if err := s.write(w.name, rec); err != nil {
+	if err := s.writeRecord(w.name, rec); err != nil {
 		return port.Live{}, err
 	}
 	return s.observe(ctx, w.name, rec)
@@ -239,7 +239,7 @@ func (s *server) Observe(ctx context.Context, name string) (port.Live, error) {
 	if s.unknown(name) {
 		return port.Live{}, nil
 	}
-	rec, err := s.read(name)
+	rec, err := s.readRecord(name)
 	if err != nil {
 		return port.Live{}, err
 	}
@@ -254,7 +254,7 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: port.BytesVerified, Isolation: isolation(), Health: port.Failing, Since: at.Since}
 	c, err := s.there(ctx, at.Place)
 	if err == nil {
-		err = s.look(ctx, c, *at, &l)
+		err = s.fillHealth(ctx, c, *at, &l)
 	}
 	if fault.Of(err) == fault.Cancelled && err != nil {
 		return l, err
@@ -268,8 +268,8 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 	return l, nil
 }
 
-// look fills in how it stands.
-func (s *server) look(ctx context.Context, c *kube.Client, at standing, l *port.Live) error {
+// fillHealth fills in how it stands.
+func (s *server) fillHealth(ctx context.Context, c *kube.Client, at standing, l *port.Live) error {
 	drift, err := s.drift(ctx, c, at)
 	if err != nil {
 		return err
@@ -305,7 +305,7 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 		return port.Live{}, err
 	}
 	defer end()
-	rec, err := s.read(name)
+	rec, err := s.readRecord(name)
 	if err != nil {
 		return port.Live{}, err
 	}
@@ -323,7 +323,7 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 		return port.Live{}, err
 	}
 	rec.Served = &w.standing
-	if err := s.write(name, rec); err != nil {
+	if err := s.writeRecord(name, rec); err != nil {
 		return port.Live{}, err
 	}
 	return s.observe(ctx, name, rec)
@@ -334,7 +334,7 @@ func (s *server) Renew(ctx context.Context, name string) error {
 	if s.unknown(name) {
 		return nil
 	}
-	rec, err := s.read(name)
+	rec, err := s.readRecord(name)
 	if err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) {
 		return err
 	}
@@ -343,7 +343,7 @@ func (s *server) Renew(ctx context.Context, name string) error {
 		return err
 	}
 	defer end()
-	if rec, err = s.read(name); err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) {
+	if rec, err = s.readRecord(name); err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) {
 		return err
 	}
 	w := work{standing: *rec.Served, server: s, name: name}
@@ -358,5 +358,5 @@ func (s *server) Renew(ctx context.Context, name string) error {
 		return err
 	}
 	rec.Served = &w.standing
-	return s.write(name, rec)
+	return s.writeRecord(name, rec)
 }

@@ -56,14 +56,14 @@ func (w *work) refuse(ctx context.Context, adopt bool) error {
 		} else if name := there.Meta.Labels[labelName]; other != "" {
 			whose = "of the deployment " + harmless.Line(name)
 		}
-		return fault.WithHint(fault.New(fault.Conflict, "%s %s of namespace %s is there already, and %s", kinds[o.Resource.Name], o.Name, w.kube.Namespace, whose),
+		return fault.WithHint(fault.New(fault.Conflict, "%s %s of namespace %s already exists, and is %s", kinds[o.Resource.Name], o.Name, w.kube.Namespace, whose),
 			"see whose it is: kubectl -n %s describe %s %s; where nobody needs it, delete it, or take it over by spec.target.kubernetes.adopt: true; or rename the deployment", w.kube.Namespace, o.Resource, o.Name)
 	}
 	return nil
 }
 
-// put has an object as it is declared, and nothing in its spec that somebody else put there.
-func (w *work) put(ctx context.Context, o object) (map[string]any, error) {
+// putObject has an object as it is declared, and nothing in its spec that somebody else put there.
+func (w *work) putObject(ctx context.Context, o object) (map[string]any, error) {
 	for {
 		var made map[string]any
 		if err := w.kube.Apply(ctx, o.Resource, o.Name, o.Body, false, &made); err != nil {
@@ -228,11 +228,11 @@ func (s *server) retire(ctx context.Context, name string, rec record) error {
 	for len(rec.Places) > 0 {
 		if err := s.leave(ctx, name, rec.Places[0]); err != nil {
 			return fault.WithHint(fault.New(fault.Of(err), "take %s away from cluster %s: %w", name, rec.Places[0].Name, err), "%s",
-				orWay(err, "where the cluster is gone for good, remove "+s.file(name)+"; then run vishwa apply"))
+				orWay(err, "where that cluster will not come back, remove "+s.file(name)+"; then run vishwa apply"))
 		}
 		rec.Places = rec.Places[1:]
 		rec.Served = nil
-		if err := s.write(name, rec); err != nil {
+		if err := s.writeRecord(name, rec); err != nil {
 			return err
 		}
 	}

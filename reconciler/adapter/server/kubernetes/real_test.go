@@ -178,3 +178,95 @@ func TestKubernetesPodsSeeTheReleaseAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestKubernetesUndoesWhatIsDoneByHand: what kubectl does is found in the words of a real server, and undone.
+func TestKubernetesUndoesWhatIsDoneByHand(t *testing.T) {
+	s := onCluster(t)
+	r := s.release("one", "1")
+	l := s.apply(r)
+	unit := "deployment/" + s.unit("one")
+	for _, c := range []struct {
+		says string
+		by   []string
+	}{
+		{"spec.replicas is 2, and not 1", []string{"scale", unit, "--replicas=2"}},
+		{"was set by kubectl-set", []string{"set", "env", unit, "LD_PRELOAD=hunter2"}},
+		{"image is another", []string{"set", "image", unit, "serve=" + s.worker}},
+		{"was set by kubectl-patch", []string{"patch", unit, "--type=strategic", "-p", `{"spec":{"template":{"spec":{"hostAliases":[{"ip":"10.0.0.1","hostnames":["store"]}]}}}}`}},
+		{"spec.selector.app was set by kubectl-patch", []string{"patch", "service/one", "-p", `{"spec":{"selector":{"app":"theirs"}}}`}},
+		{"spec.type is another", []string{"patch", "service/one", "-p", `{"spec":{"type":"NodePort"}}`}},
+		{"somebody deleted Service one", []string{"delete", "service/one"}},
+		{"somebody deleted Deployment one-", []string{"delete", unit, "--wait=false"}},
+	} {
+		s.Kubectl(t, "", append([]string{"-n", s.namespace}, c.by...)...)
+		if now := s.observe("one"); now.Health != port.Failing || now.Key != r.Key || !strings.Contains(now.Message, c.says) || strings.Contains(now.Message, "hunter2") {
+			t.Errorf("kubectl %q: observed %s %q, want %q", c.by, now.Health, now.Message, c.says)
+		}
+		if _, err := s.server.(port.Reviver).Revive(t.Context(), "one", r.Key); err != nil {
+			t.Fatalf("kubectl %q: Revive: %v (%s)", c.by, err, fault.HintOf(err))
+		}
+		s.until("it is undone", func() bool { now := s.observe("one"); return now.Health == port.Ready && now.Message == "" })
+		if got := s.ask(l, "/"); got != "1" {
+			t.Errorf("kubectl %q: %s answers", c.by, got)
+		}
+	}
+	s.Kubectl(t, "", "annotate", "-n", s.namespace, "service/one", "external-dns/owner=them")
+	if now := s.observe("one"); now.Health != port.Ready || now.Message != "" {
+		t.Errorf("a note of somebody else: observed %+v", now)
+	}
+}
+
+// TestKubernetesTakesAllThatCanBeDeclared: a real server knows every field, and what it does not have is said.
+func TestKubernetesTakesAllThatCanBeDeclared(t *testing.T) {
+	s := onCluster(t)
+	r := s.everything("1")
+	r.Kubernetes.NodeSelector, r.Kubernetes.Tolerations = map[string]string{"kubernetes.io/os": "linux"}, []schemas.Toleration{{Key: "spot", Operator: "Exists"}}
+	s.refused(r, fault.Invalid, "has no httproutes.gateway.networking.k8s.io", "install what brings")
+	r.Kubernetes.Route = nil
+	if l := s.apply(r); l.URL != "https://one.example.com" || l.Health != port.Ready || l.Message != "" {
+		t.Errorf("applied %+v", l)
+	}
+	if l := s.observe("one"); l.Health != port.Ready || l.Message != "" {
+		t.Errorf("observed %+v", l)
+	}
+	said := s.Kubectl(t, "", "get", "hpa,pdb,ingress", "-n", s.namespace, "-o", "name")
+	for _, want := range []string{"horizontalpodautoscaler.autoscaling/" + s.unit("one"), "poddisruptionbudget.policy/one", "ingress.networking.k8s.io/one"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("there is no %s:\n%s", want, said)
+		}
+	}
+	s.apply(port.Release{Name: "one"})
+	s.Await(t, time.Minute, "", "get", "deployments,services,hpa,pdb,ingress,secrets,pods", "-n", s.namespace, "-o", "name")
+}
+
+// TestKubernetesSaysWhyNothingServes: in the words of a real cluster.
+func TestKubernetesSaysWhyNothingServes(t *testing.T) {
+	s := onCluster(t)
+	name, _, _ := strings.Cut(s.image, "@")
+	s.apply(s.release("one", "1"))
+	for what, c := range map[string]struct {
+		how        func(r *port.Release)
+		kind       fault.Kind
+		words, way string
+	}{
+		"an image that is not there": {func(r *port.Release) { r.Kubernetes.Image = name + "@sha256:" + strings.Repeat("0", 63) + "2" }, fault.Invalid, "cannot be pulled", "pullSecrets"},
+		"a program that ends":        {func(r *port.Release) { r.Kubernetes.Run = s.words("2", "exit") }, fault.Invalid, "with exit code 3: cannot load the model: no such column", "serving command"},
+		"more than any node has":     {func(r *port.Release) { r.Kubernetes.Resources.CPU = "1000" }, fault.Invalid, "no node has", "add a node"},
+		"too little memory":          {func(r *port.Release) { r.Kubernetes.Resources.Memory = "6Mi" }, fault.Invalid, "", ""},
+		"a quota": {func(r *port.Release) {
+			s.Kubectl(t, "", "create", "quota", "team", "--hard=pods=1", "-n", s.namespace)
+			t.Cleanup(func() { s.Kubectl(t, "", "delete", "quota", "team", "-n", s.namespace) })
+			s.Await(t, time.Minute, "1", "get", "quota", "team", "-n", s.namespace, "-o", "jsonpath={.status.used.pods}")
+			r.Timeout = 3 * time.Second
+		}, fault.Transient, "exceeded quota: team", "larger quota"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := s.release("one", "2")
+			c.how(&r)
+			s.refused(r, c.kind, c.words, c.way)
+			if now := s.observe("one"); now.Health != port.Ready || now.Message != "" || now.Restarts != 0 {
+				t.Errorf("observed %+v", now)
+			}
+		})
+	}
+}

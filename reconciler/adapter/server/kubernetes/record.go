@@ -97,7 +97,7 @@ func (s *server) unknown(name string) bool {
 
 func purpose(name string) string { return "served on a cluster " + name }
 
-func (s *server) read(name string) (record, error) {
+func (s *server) readRecord(name string) (record, error) {
 	raw, err := os.ReadFile(s.file(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return record{}, nil
@@ -116,8 +116,8 @@ func (s *server) read(name string) (record, error) {
 	return r, nil
 }
 
-// write replaces what is kept of name; a record of nowhere is none.
-func (s *server) write(name string, r record) error {
+// writeRecord replaces what is kept of name; a record of nowhere is none.
+func (s *server) writeRecord(name string, r record) error {
 	if len(r.Places) == 0 {
 		if err := os.Remove(s.file(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return artifact.Disk(err, s.o.Dir)

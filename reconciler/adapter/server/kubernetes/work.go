@@ -143,7 +143,7 @@ func folder(m port.Artifact) digest.Manifest {
 
 // begin has the unit there and brought what it needs; what serves is not touched.
 func (w *work) begin(ctx context.Context, was record, served bool) error {
-	made, err := w.put(ctx, w.unit)
+	made, err := w.putObject(ctx, w.unit)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (w *work) begin(ctx context.Context, was record, served bool) error {
 		return err
 	}
 	for _, o := range w.units[1:] {
-		if _, err := w.put(ctx, o); err != nil {
+		if _, err := w.putObject(ctx, o); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func (w *work) scale(ctx context.Context, was record, d status.Deployment, serve
 // restore has everything as it was recorded.
 func (w *work) restore(ctx context.Context) error {
 	for _, o := range w.Objects {
-		made, err := w.put(ctx, o)
+		made, err := w.putObject(ctx, o)
 		if err != nil {
 			return err
 		}

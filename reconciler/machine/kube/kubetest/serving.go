@@ -101,14 +101,14 @@ func (c *Cluster) lasts(p *corev1.Pod) {
 			l.count[l.stage]++
 		}
 		if why, said := c.beginLasting(p, l, k); why != "" {
-			c.tell(p, l, &corev1.ContainerStateWaiting{Reason: why, Message: said})
+			c.tellContainers(p, l, &corev1.ContainerStateWaiting{Reason: why, Message: said})
 			return
 		}
 	}
 	if l.stage == len(all)-1 {
 		c.probe(l, k)
 	}
-	c.tell(p, l, nil)
+	c.tellContainers(p, l, nil)
 }
 
 // beginLasting begins a container, or says why not.
@@ -238,8 +238,8 @@ func (c *Cluster) probe(l *lasting, k corev1.Container) {
 	}()
 }
 
-// tell writes how a pod's containers stand.
-func (c *Cluster) tell(p *corev1.Pod, l *lasting, waits *corev1.ContainerStateWaiting) {
+// tellContainers writes how a pod's containers stand.
+func (c *Cluster) tellContainers(p *corev1.Pod, l *lasting, waits *corev1.ContainerStateWaiting) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.Status.InitContainerStatuses, p.Status.ContainerStatuses = nil, nil
