@@ -117,6 +117,7 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 	if err != nil {
 		return err
 	}
+	defer a.showInTrackers(cmd.Context(), s)
 	if format == "json" {
 		if result.Outcomes == nil {
 			result.Outcomes = []execute.Outcome{} // a list for programs, even where nothing was to do

@@ -64,9 +64,11 @@ func (a *cli) statusVerb() *cobra.Command {
 			}
 			if seen := watchings(w.Intent, w.Facts); len(seen) > 0 {
 				fmt.Fprintln(a.out)
-				return a.showMonitors(seen)
+				if err := a.showMonitors(seen); err != nil {
+					return err
+				}
 			}
-			return nil
+			return a.trackersLine(s, w.Facts.Count)
 		},
 	}
 	formats(cmd, &format, "text", "json")

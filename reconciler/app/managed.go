@@ -102,7 +102,9 @@ type ManagedRepository struct {
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
 	served    served
-	control   *os.File // held: this process looks after what is served here
+	trackers  bool      // the tracked branch declares some
+	tracking  trackings // which are shown something just now
+	control   *os.File  // held: this process looks after what is served here
 	ledgers   ledgers
 	repeats   execute.Repeats
 }
@@ -309,6 +311,7 @@ func (s *ManagedRepository) untilSettled(ctx context.Context, branch string) (te
 		r, err = s.reconcileBranch(ctx, branch)
 	}
 	r.Notes = append(r.Notes, notes...)
+	s.showTrackers(ctx, branch)
 	if reported(err) == nil {
 		notes, unmeasured := s.measure(ctx, branch)
 		r.Notes = append(r.Notes, notes...)

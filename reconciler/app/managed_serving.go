@@ -44,6 +44,7 @@ func (s *ManagedRepository) learn(h *Repository) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.served.server, s.served.machine = h.Server, h.Machine
+	s.trackers = s.trackers || len(h.Trackers) > 0
 }
 
 // serving says on this machine that this process looks after what is served.

@@ -85,6 +85,9 @@ type Repository struct {
 	Paths     Paths
 	Trust     *trust.Trust
 	Keys      *signer.Keys
+	Trackers  []Shown // none for a pull request
+
+	trackersOf func(*schemas.Project) []Shown
 }
 
 // Open wires the repository that dir is in, as its vishwa.yaml says.
@@ -239,6 +242,10 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Now:     o.Env.Now,
 		Prices:  o.Prices,
 		State:   filepath.Join(h.Paths.State, apart),
+	}
+	if o.Isolation == nil {
+		h.trackersOf = func(p *schemas.Project) []Shown { return trackers(p, o.Env, sealed.Name()) }
+		h.Trackers = h.trackersOf(project)
 	}
 	if o.Tips != nil && o.Branch != "" {
 		h.Tips = func(ctx context.Context, since string) ([]string, error) { return o.Tips(ctx, o.Branch, since) }

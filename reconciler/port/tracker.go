@@ -39,8 +39,14 @@ type TrackerRun struct {
 	Metrics  map[string]float64
 	Inputs   map[string]digest.Digest
 	Tags     map[string]string // revision, author, reason and so on, in the words of TrackerTags
-	// Series reads the courses of metrics; nil: there are none. It is asked where the run is written.
-	Series func(ctx context.Context) ([]TrackerSeries, error)
+	// Logged reads what else the run logged; nil: nothing. It is asked where the run is written.
+	Logged func(ctx context.Context) (TrackerLog, error)
+}
+
+// TrackerLog is what a run logged by the tools of others.
+type TrackerLog struct {
+	Params map[string]string // those of the run's own go before them
+	Series []TrackerSeries
 }
 
 // TrackerSeries is the course of a metric.

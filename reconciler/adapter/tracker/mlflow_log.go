@@ -72,11 +72,14 @@ func (m mmet) same() string {
 
 // fill tells of a run that was created, and of one that was begun before only what is not there.
 func (s *session) fill(ctx context.Context, r port.TrackerRun, id string, begun bool) error {
-	metrics, err := s.points(ctx, r)
-	if err != nil {
-		return err
+	var more port.TrackerLog
+	var err error
+	if r.Logged != nil && !s.dry {
+		if more, err = r.Logged(ctx); err != nil {
+			return err
+		}
 	}
-	params := s.params(r)
+	metrics, params := points(r, more.Series), parameters(r, more.Params)
 	sets, ended := datasets(r.Inputs), ending{}
 	if begun {
 		if params, metrics, ended, err = s.missing(ctx, id, params, metrics); err != nil {
@@ -124,24 +127,21 @@ func size(params []tag) (n int) {
 	return n
 }
 
-// params are those of a run under MLflow's names.
-func (s *session) params(r port.TrackerRun) []tag {
-	names := unique(slices.Sorted(maps.Keys(r.Params)))
+// parameters are those of a run under MLflow's names.
+func parameters(r port.TrackerRun, more map[string]string) []tag {
+	all := map[string]string{}
+	maps.Copy(all, more)
+	maps.Copy(all, r.Params)
+	names := unique(slices.Sorted(maps.Keys(all)))
 	var out []tag
-	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
-		out = append(out, tag{names[name], shortened(r.Params[name], mostParamValue)})
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, tag{names[name], shortened(all[name], mostParamValue)})
 	}
 	return out
 }
 
 // points are all of a run: a metric that has no course has one point, at its end.
-func (s *session) points(ctx context.Context, r port.TrackerRun) (out []mmet, err error) {
-	var courses []port.TrackerSeries
-	if r.Series != nil && !s.dry {
-		if courses, err = r.Series(ctx); err != nil {
-			return nil, err
-		}
-	}
+func points(r port.TrackerRun, courses []port.TrackerSeries) (out []mmet) {
 	all := map[string]bool{}
 	for name := range r.Metrics {
 		all[name] = true
@@ -172,7 +172,7 @@ func (s *session) points(ctx context.Context, r port.TrackerRun) (out []mmet, er
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, mmet{names[name], mfloat(r.Metrics[name]), end, 0})
 	}
-	return out, nil
+	return out
 }
 
 // ending is what was told of a run at its end.

@@ -91,7 +91,9 @@ func trackerProjection(t *testing.T) port.Projection {
 		Metrics: map[string]float64{"test.auc": 0.9, "val/loss": 1 / 1500.0, "f1@10%": 0.5, "f1_10_": 0.25},
 		Inputs:  map[string]digest.Digest{"train": digest.Of([]byte("rows"))},
 		Tags:    map[string]string{port.TagRevision: strings.Repeat("a", 40), port.TagReason: "data changed", port.TagSource: "src/train.py", port.TagApproved: "asha"},
-		Series:  func(context.Context) ([]port.TrackerSeries, error) { return []port.TrackerSeries{course, odd}, nil },
+		Logged: func(context.Context) (port.TrackerLog, error) {
+			return port.TrackerLog{Params: map[string]string{"depth": "another", "logged": "yes"}, Series: []port.TrackerSeries{course, odd}}, nil
+		},
 	}
 	return port.Projection{Ledger: trackerKey(t, "ledger").Hex(), Heal: true, Runs: []port.TrackerRun{run}, Models: []port.TrackerModel{{
 		Name:     trackerName(t),
@@ -137,7 +139,7 @@ func (b TrackerBench) whole(t *testing.T, p port.Projection) {
 	if r.Name != "training/enrollment:xgboost" || r.Status != "FINISHED" || r.Inputs != 1 {
 		t.Errorf("it is shown as %s, %s, with %d inputs", r.Name, r.Status, r.Inputs)
 	}
-	if len(r.Params) != 153 || r.Params["depth"] != "3" || r.Params["p149"] != "149" {
+	if len(r.Params) != 154 || r.Params["logged"] != "yes" || r.Params["depth"] != "3" || r.Params["p149"] != "149" {
 		t.Errorf("%d parameters: %.300v", len(r.Params), r.Params)
 	}
 	if r.Tags["mlflow.source.git.commit"] != strings.Repeat("a", 40) || r.Tags["vishwa.key"] != string(p.Runs[0].Key) || r.Tags["vishwa.approved_by"] != "asha" {

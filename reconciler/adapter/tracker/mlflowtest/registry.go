@@ -4,7 +4,10 @@ package mlflowtest
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -59,4 +62,31 @@ func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[stri
 		return nil, unknown()
 	}
 	return ok(), nil
+}
+
+// Shown says in a line what the server shows: runs, versions, and the aliases of models.
+func (s *Server) Shown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	runs, versions, aliases := 0, 0, ""
+	for _, r := range s.runs {
+		if r.stage == "active" && r.status == "FINISHED" {
+			runs++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.models)) {
+		m := s.models[name]
+		versions += len(m.versions)
+		for _, a := range slices.Sorted(maps.Keys(m.aliases)) {
+			aliases += " " + a + " " + m.aliases[a]
+		}
+	}
+	return fmt.Sprintf("runs %d versions %d%s", runs, versions, aliases)
+}
+
+// DeleteOne deletes the first run, as somebody does by hand.
+func (s *Server) DeleteOne() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runs[0].stage = "deleted"
 }

@@ -191,7 +191,11 @@ func (s *Server) ofRun(what string, body map[string]json.RawMessage) (map[string
 	if i < 0 {
 		return nil, missing()
 	}
-	r := s.runs[i]
+	return s.runs[i].asked(what, body)
+}
+
+// asked is what of a run that is there is asked, or told.
+func (r *run) asked(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	switch what {
 	case "get":
 		return map[string]any{"run": r.shown()}, nil

@@ -1,0 +1,168 @@
+// Trackers: after entries have landed, what they record is shown in the trackers that the tracked branch
+// declares. It is no part of a pass: what cannot be shown is noted, and shown later.
+
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/track"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Shown is a tracker that the project declares.
+type Shown struct {
+	Name  string
+	Heals bool
+	port.Tracker
+}
+
+// trackers are those of a project. Who records tells itself from others by its machine and process.
+func trackers(p *schemas.Project, env port.Env, machine string) (out []Shown) {
+	if m := p.Trackers.MLflow; m != nil {
+		o := tracker.Options{Env: env, Writer: fmt.Sprintf("%s-%d", machine, os.Getpid())}
+		out = append(out, Shown{"mlflow", m.Heals(), tracker.MLflow(*m, o)})
+	}
+	return out
+}
+
+// Committed takes the trackers of the revision that is checked out, in place of those of its work tree: a
+// credential goes where people have agreed that it goes.
+func (h *Repository) Committed(ctx context.Context) (revision string, err error) {
+	head, err := h.Repo.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	tree, err := h.Repo.Open(ctx, head.SHA)
+	if err != nil {
+		return "", err
+	}
+	project, _, err := pass.Settings(tree)
+	if err != nil {
+		return "", err
+	}
+	h.Trackers = h.trackersOf(project)
+	return head.SHA, nil
+}
+
+// TrackerState is how a tracker stood when it was last shown something.
+type TrackerState struct {
+	Tracker string    `json:"tracker"`
+	Time    time.Time `json:"time"`
+	Entries int64     `json:"entries"` // of the ledger, that it shows; 0: it was never whole
+	Tries   int       `json:"tries,omitempty"`
+	Error   string    `json:"error,omitempty"`
+	Hint    string    `json:"hint,omitempty"`
+	Runs    int       `json:"runs,omitempty"`   // that were written
+	Writes  int       `json:"writes,omitempty"` // requests that changed something, or would
+	Drift   []string  `json:"drift,omitempty"`
+	Notes   []string  `json:"notes,omitempty"`
+	err     error
+}
+
+// Err is why it failed, where it did just now.
+func (s TrackerState) Err() error { return s.err }
+
+func (h *Repository) trackersFile() string { return filepath.Join(h.Paths.State, "trackers.json") }
+
+// TrackerStates are those that this machine noted last; none where it never showed anything.
+func (h *Repository) TrackerStates() (out []TrackerState, err error) {
+	raw, err := os.ReadFile(h.trackersFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &out)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "read how trackers stood: %w", err)
+	}
+	return out, nil
+}
+
+// Track shows the ledger in every tracker that is declared, and notes how they stand. With dry, nothing
+// is written and nothing noted. Its error is of the ledger alone: that of a tracker is in its state.
+func (h *Repository) Track(ctx context.Context, dry bool) ([]TrackerState, error) {
+	if len(h.Trackers) == 0 {
+		return nil, nil
+	}
+	facts, err := h.GitLedger.Facts(ctx) // fetched, and verified as far as it is new
+	if err != nil {
+		return nil, err
+	}
+	var p port.Projection
+	if name, there := facts.At(0); there {
+		if p, err = track.Project(track.Source{Ledger: name, Entries: h.entries(ctx), Store: h.Store, Remote: h.Remote}); err != nil {
+			return nil, err
+		}
+	}
+	before, err := h.TrackerStates()
+	if err != nil {
+		before = nil // it is written anew
+	}
+	var out []TrackerState
+	for _, t := range h.Trackers {
+		out = append(out, h.show(ctx, t, p, facts.Count, was(before, t.Name), dry))
+	}
+	if dry {
+		return out, nil
+	}
+	raw, err := json.MarshalIndent(out, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(h.Paths.State, 0o700)
+	}
+	if err == nil {
+		err = sandbox.WriteFile(h.trackersFile(), append(raw, '\n'))
+	}
+	if err != nil {
+		return out, fault.New(fault.Transient, "note how trackers stand: %w", err)
+	}
+	return out, nil
+}
+
+func was(all []TrackerState, name string) TrackerState {
+	for _, s := range all {
+		if s.Tracker == name {
+			return s
+		}
+	}
+	return TrackerState{Tracker: name}
+}
+
+func (h *Repository) show(ctx context.Context, t Shown, p port.Projection, entries int64, before TrackerState, dry bool) TrackerState {
+	p.Heal = t.Heals
+	r, err := t.Record(ctx, p, dry)
+	s := TrackerState{Tracker: t.Name, Time: h.Now().UTC(), Entries: entries, Runs: r.Runs, Writes: r.Writes, Drift: r.Drift, Notes: r.Notes}
+	if err != nil {
+		s.Entries, s.Tries, s.Error, s.Hint, s.err = before.Entries, before.Tries+1, err.Error(), fault.HintOf(err), err
+	}
+	return s
+}
+
+// entries are those of the ledger, oldest first.
+func (h *Repository) entries(ctx context.Context) func(func(ledger.Entry, error) bool) {
+	return func(yield func(ledger.Entry, error) bool) {
+		for r, err := range h.GitLedger.Entries(ctx, 0) {
+			var e ledger.Entry
+			if err == nil {
+				e, err = ledger.Read(r.Bundle)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,182 @@
+// Package track makes what trackers show out of a ledger: its runs, the releases of its models, and
+// which of them each environment serves. What a pull request made is shown once it serves, and not
+// before: its code was not reviewed then.
+package track
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Source is what a projection is made of.
+type Source struct {
+	Ledger  digest.Digest // of its first entry: the ledger's name
+	Entries iter.Seq2[ledger.Entry, error]
+	Store   port.Store
+	Remote  string // of the repository, without credentials
+}
+
+// fold is what was read so far.
+type fold struct {
+	Source
+	runs     []*ledger.Entry
+	selects  []*ledger.Entry
+	byKey    map[digest.Digest]*ledger.Entry // selects
+	approved map[digest.Digest]*ledger.Entry // the deployment of a release, by its key: the newest
+	serving  map[schemas.Ref]place
+}
+
+// place is what a deployment serves.
+type place struct {
+	environment string
+	model       schemas.Ref
+	selected    digest.Digest
+}
+
+// Project is what of a ledger trackers show.
+func Project(s Source) (port.Projection, error) {
+	f := &fold{Source: s, byKey: map[digest.Digest]*ledger.Entry{}, approved: map[digest.Digest]*ledger.Entry{}, serving: map[schemas.Ref]place{}}
+	for e, err := range s.Entries {
+		if err != nil {
+			return port.Projection{}, err
+		}
+		f.add(&e)
+	}
+	return f.projection(), nil
+}
+
+func (f *fold) add(e *ledger.Entry) {
+	switch {
+	case e.Duplicate:
+	case e.Ran() && e.Metrics != nil:
+		f.runs = append(f.runs, e)
+	case e.Action == ledger.Select && e.Model != nil && f.byKey[e.Key] == nil:
+		f.selects, f.byKey[e.Key] = append(f.selects, e), e
+	case e.Action == ledger.Deploy && e.Release != nil:
+		delete(f.serving, e.Ref)
+		if by := f.byKey[e.Release.Selected]; by != nil {
+			f.approved[by.Key] = e
+			f.serving[e.Ref] = place{e.Release.Environment, by.Ref, by.Key}
+		}
+	case e.Action == ledger.Retire:
+		delete(f.serving, e.Ref)
+	}
+}
+
+func (f *fold) projection() port.Projection {
+	p := port.Projection{Ledger: f.Ledger.Hex()}
+	shown := map[digest.Digest]bool{} // runs, by key
+	models := map[schemas.Ref]*port.TrackerModel{}
+	var order []schemas.Ref
+	for _, e := range f.selects {
+		if e.PullRequest != nil && f.approved[e.Key] == nil {
+			continue
+		}
+		v := port.TrackerVersion{Key: e.Key, Entry: e.Seq, Digest: e.Model.Artifact.Digest, Tags: f.tags(e)}
+		if by := f.approved[e.Key]; by != nil && len(by.Approved) > 0 {
+			v.Tags[port.TagApproved] = strings.Join(by.Approved, ", ")
+		}
+		if r := f.madeBy(e); r != nil {
+			v.Run, shown[r.Key] = r.Key, true
+		}
+		m := models[e.Ref]
+		if m == nil {
+			m = &port.TrackerModel{Name: e.Ref.Name, Serves: map[string]digest.Digest{}}
+			models[e.Ref] = m
+			order = append(order, e.Ref)
+		}
+		m.Versions = append(m.Versions, v)
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(f.serving), schemas.Ref.Compare) {
+		if at := f.serving[ref]; models[at.model] != nil {
+			models[at.model].Serves[at.environment] = at.selected
+		}
+	}
+	told := map[digest.Digest]bool{}
+	for _, e := range f.runs {
+		if e.PullRequest != nil && !shown[e.Key] || told[e.Key] {
+			continue
+		}
+		told[e.Key] = true
+		p.Runs = append(p.Runs, f.run(e))
+	}
+	for _, ref := range order {
+		p.Models = append(p.Models, *models[ref])
+	}
+	return p
+}
+
+// madeBy is the run that made the model which e selected: the newest before it.
+func (f *fold) madeBy(e *ledger.Entry) (found *ledger.Entry) {
+	for _, r := range f.runs {
+		if r.Seq < e.Seq && r.Ref == e.Model.Candidate && r.Outputs["model"].Digest == e.Model.Artifact.Digest {
+			found = r
+		}
+	}
+	return found
+}
+
+func (f *fold) tags(e *ledger.Entry) map[string]string {
+	out := map[string]string{port.TagRevision: e.Revision, port.TagRemote: f.Remote, port.TagAuthor: e.Author, port.TagReason: e.Reason, port.TagPull: e.PullRequest.String(), port.TagApproved: strings.Join(e.Approved, ", ")}
+	if e.Recipe != nil {
+		out[port.TagSource] = strings.Join(e.Recipe.Command, " ")
+	}
+	return out
+}
+
+func (f *fold) run(e *ledger.Entry) port.TrackerRun {
+	r := port.TrackerRun{Key: e.Key, Entry: e.Seq, Name: e.Ref.String(), Metrics: e.Metrics, Params: map[string]string{}, Tags: f.tags(e), Started: e.Time, Finished: e.Time}
+	if e.Recipe != nil {
+		r.Inputs = e.Recipe.Inputs
+		flat("", e.Recipe.Params, r.Params)
+	}
+	if e.Run == nil {
+		return r
+	}
+	r.Started, r.Finished = e.Run.Started, e.Run.Finished
+	if e.Run.Tracking != nil {
+		r.Logged = func(ctx context.Context) (port.TrackerLog, error) { return f.logged(ctx, e.Run) }
+	}
+	return r
+}
+
+func (f *fold) logged(ctx context.Context, run *ledger.Run) (out port.TrackerLog, err error) {
+	d, err := pass.Logged(ctx, f.Store, run)
+	if err != nil || d == nil {
+		return out, err
+	}
+	out.Params = d.Params
+	for _, s := range d.Series {
+		one := port.TrackerSeries{Name: s.Name, Steps: s.Steps, Times: s.Times}
+		for _, v := range s.Values {
+			one.Values = append(one.Values, float64(v))
+		}
+		out.Series = append(out.Series, one)
+	}
+	return out, nil
+}
+
+// flat spells parameters by dotted names.
+func flat(name string, v any, out map[string]string) {
+	m, nested := v.(map[string]any)
+	if !nested {
+		out[name] = fmt.Sprint(v)
+		return
+	}
+	for k, w := range m {
+		if name != "" {
+			k = name + "." + k
+		}
+		flat(k, w, out)
+	}
+}
