@@ -84,7 +84,8 @@ func (a *cli) checks(ctx context.Context) []check {
 	if in != nil {
 		declared = fmt.Sprintf("%d are valid", len(in.Decls))
 	}
-	return append(out, checked("declarations", declared, read), a.keysCheck(ctx, s), storeCheck(ctx, s), a.clockCheck(ctx, s.GitLedger.Remote()), remoteCheck(ctx, s), ledgerCheck(ctx, s))
+	out = append(out, checked("declarations", declared, read), a.keysCheck(ctx, s), storeCheck(ctx, s), a.clockCheck(ctx, s.GitLedger.Remote()), remoteCheck(ctx, s), ledgerCheck(ctx, s))
+	return append(out, trackerChecks(s)...)
 }
 
 // programs are those that Vishwa calls, as far as what is declared needs them.

@@ -154,3 +154,26 @@ func (a *cli) trackersLine(s *station, entries int64) error {
 	}
 	return nil
 }
+
+// trackerChecks tell how trackers stood when this machine showed them something last. They are not
+// asked: what is checked out may name any address, and a credential would go there.
+func trackerChecks(s *station) (out []check) {
+	all, err := s.TrackerStates()
+	for _, t := range s.Trackers {
+		c := check{"tracker " + t.Name, note, "this machine has shown it nothing yet", "vishwa trackers status asks it"}
+		for _, st := range all {
+			switch {
+			case st.Tracker != t.Name:
+			case st.Error != "":
+				c = check{c.What, wrong, st.Error, st.Hint}
+			default:
+				c = check{c.What, fine, "it showed " + plural.Of(int(st.Entries), "entry") + " at " + st.Time.Format(time.RFC3339), ""}
+			}
+		}
+		if err != nil {
+			c = checked(c.What, "", err)
+		}
+		out = append(out, c)
+	}
+	return out
+}

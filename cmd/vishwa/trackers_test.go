@@ -14,43 +14,58 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
 )
 
+// mlflowOf is the MLflow of one script, and one that nobody is to ask.
+type mlflowOf struct {
+	*mlflowtest.Server
+	refuse atomic.Int64
+	evil   *mlflowtest.Server
+}
+
 func TestTrackers(t *testing.T) {
 	t.Parallel()
 	keys := quickKeys(t)
-	type server struct {
-		*mlflowtest.Server
-		refuse atomic.Int64
-	}
-	of := func(ts *testscript.TestScript) *server { return ts.Value("mlflow").(*server) }
+	commands := forgeCommands()
+	commands["mlflow"] = mlflow
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/trackers",
 		Setup: func(env *testscript.Env) error {
-			s := &server{Server: mlflowtest.New()}
+			s := &mlflowOf{Server: mlflowtest.New(), evil: mlflowtest.New()}
 			s.Before = func(*http.Request) int { return int(s.refuse.Load()) }
-			srv := httptest.NewServer(s)
-			env.Defer(srv.Close)
-			env.Setenv("MLFLOW", srv.URL)
+			for name, of := range map[string]*mlflowtest.Server{"MLFLOW": s.Server, "EVIL": s.evil} {
+				srv := httptest.NewServer(of)
+				env.Defer(srv.Close)
+				env.Setenv(name, srv.URL)
+			}
 			env.Values["mlflow"] = s
-			return settle(t, env, keys)
+			if err := settle(t, env, keys); err != nil {
+				return err
+			}
+			return begin(t, env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "project": project, "edit": edit, "commit": commit,
-			// mlflow shows TEXT; mlflow delete deletes a run; mlflow refuse STATUS.
-			"mlflow": func(ts *testscript.TestScript, _ bool, args []string) {
-				s := of(ts)
-				switch args[0] {
-				case "shows":
-					if got := s.Shown(); got != args[1] {
-						ts.Fatalf("MLflow shows %q", got)
-					}
-				case "delete":
-					s.DeleteOne()
-				case "refuse":
-					n, err := strconv.Atoi(args[1])
-					ts.Check(err)
-					s.refuse.Store(int64(n))
-				}
-			},
-		},
+		Cmds: commands,
 	})
+}
+
+// mlflow is: mlflow shows TEXT; mlflow delete, of a run; mlflow refuse STATUS; mlflow unasked, of the
+// server that nobody is to ask.
+func mlflow(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value("mlflow").(*mlflowOf)
+	switch args[0] {
+	case "shows":
+		if got := s.Shown(); got != args[1] {
+			ts.Fatalf("MLflow shows %q", got)
+		}
+	case "delete":
+		s.DeleteOne()
+	case "refuse":
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		s.refuse.Store(int64(n))
+	case "unasked":
+		if log := s.evil.Log(); len(log) > 0 {
+			ts.Fatalf("it was asked: %q", log)
+		}
+	default:
+		ts.Fatalf("mlflow %q is none of its words", args[0])
+	}
 }

@@ -102,9 +102,9 @@ type ManagedRepository struct {
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
 	served    served
-	trackers  bool      // the tracked branch declares some
-	tracking  trackings // which are shown something just now
-	control   *os.File  // held: this process looks after what is served here
+	trackers  bool       // the tracked branch declares some
+	tracking  *trackings // which are shown something just now
+	control   *os.File   // held: this process looks after what is served here
 	ledgers   ledgers
 	repeats   execute.Repeats
 }
@@ -124,7 +124,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{},
 		sources: map[string]map[schemas.Ref]watched{}, looked: map[string]map[schemas.Ref]time.Time{},
 		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}, ending: map[string]bool{},
-		calendars: map[string]bool{}, proposed: map[string]time.Time{}}
+		calendars: map[string]bool{}, proposed: map[string]time.Time{}, tracking: newTrackings()}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
@@ -358,6 +358,7 @@ func (s *ManagedRepository) Open() []int {
 
 // Close lets everything go.
 func (s *ManagedRepository) Close() error {
+	s.tracking.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.control == nil {

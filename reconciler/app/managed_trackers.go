@@ -15,28 +15,52 @@ const (
 	trackTime  = 10 * time.Minute // of one showing
 	trackTries = 7
 	trackPause = 30 * time.Second // after the first that failed; then twice as long each time
+	trackWait  = 2 * time.Minute  // for what is under way when the repository is let go
 )
 
 // trackings says which branches are being shown.
 type trackings struct {
-	mu    sync.Mutex
-	busy  map[string]bool
-	again map[string]bool // entries landed meanwhile
+	mu     sync.Mutex
+	busy   map[string]bool
+	again  map[string]bool // entries landed meanwhile
+	closed chan struct{}   // no more is tried again
+	all    sync.WaitGroup
 }
 
-// begin tells whether the caller is to show a branch; else whoever does so does it once more.
-func (t *trackings) begin(branch string) bool {
+func newTrackings() *trackings {
+	return &trackings{busy: map[string]bool{}, again: map[string]bool{}, closed: make(chan struct{})}
+}
+
+// begin has do done for a branch beside the caller; where that is under way, once more after it.
+func (t *trackings) begin(branch string, do func() (again bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.busy == nil {
-		t.busy, t.again = map[string]bool{}, map[string]bool{}
-	}
 	if t.busy[branch] {
 		t.again[branch] = true
-		return false
+		return
 	}
 	t.busy[branch] = true
-	return true
+	t.all.Go(func() {
+		for more := true; more; more = t.end(branch) {
+			t.tried(do)
+		}
+	})
+}
+
+// tried does it until it is done, or not worth another try.
+func (t *trackings) tried(do func() (again bool)) {
+	pause := trackPause
+	for range trackTries {
+		if !do() {
+			return
+		}
+		select {
+		case <-t.closed:
+			return
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
 }
 
 // end tells whether it is to be done once more.
@@ -48,27 +72,31 @@ func (t *trackings) end(branch string) bool {
 	return again
 }
 
+// close lets nothing be tried again, and waits for what is under way.
+func (t *trackings) close() {
+	t.mu.Lock()
+	select {
+	case <-t.closed:
+	default:
+		close(t.closed)
+	}
+	t.mu.Unlock()
+	ended := make(chan struct{})
+	go func() { defer close(ended); t.all.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(trackWait):
+	}
+}
+
 // showTrackers has the trackers of a branch shown what landed, and does not wait for it.
 func (s *ManagedRepository) showTrackers(ctx context.Context, branch string) {
 	s.mu.Lock()
 	any := s.trackers
 	s.mu.Unlock()
-	if !any || !s.tracking.begin(branch) {
-		return
-	}
-	go s.keepShowing(context.WithoutCancel(ctx), branch)
-}
-
-func (s *ManagedRepository) keepShowing(ctx context.Context, branch string) {
-	for more := true; more; more = s.tracking.end(branch) {
-		pause := trackPause
-		for range trackTries {
-			if !s.showBranch(ctx, branch) {
-				break
-			}
-			time.Sleep(pause)
-			pause *= 2
-		}
+	if any {
+		ctx = context.WithoutCancel(ctx)
+		s.tracking.begin(branch, func() bool { return s.showBranch(ctx, branch) })
 	}
 }
 

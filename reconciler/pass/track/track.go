@@ -89,6 +89,11 @@ func (f *fold) projection() port.Projection {
 		if r := f.madeBy(e); r != nil {
 			v.Run, shown[r.Key] = r.Key, true
 		}
+		for _, r := range f.runs { // and those that it was compared with
+			if r.Seq < e.Seq && r.Ref.Whole() == e.Model.Candidate.Whole() && r.PullRequest.String() == e.PullRequest.String() {
+				shown[r.Key] = true
+			}
+		}
 		m := models[e.Ref]
 		if m == nil {
 			m = &port.TrackerModel{Name: e.Ref.Name, Serves: map[string]digest.Digest{}}
