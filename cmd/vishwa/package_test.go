@@ -4,10 +4,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -77,25 +79,65 @@ func (s *spoiling) on(how string) {
 	}
 }
 
+// registryClient asks a registry as somebody does who may push everywhere.
+type registryClient struct {
+	t   *testing.T
+	url string
+}
+
+func (c registryClient) ask(method, path, kind string, body []byte) (code int, got string, raw []byte) {
+	req, err := http.NewRequestWithContext(context.Background(), method, c.url+path, bytes.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.SetBasicAuth(registryUser, registryPassword)
+	req.Header.Set("Content-Type", kind)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if raw, err = io.ReadAll(resp.Body); err != nil {
+		c.t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("Content-Type"), raw
+}
+
+// clone copies a manifest with all that it names and that refers to it, where a tag lists that.
+func (c registryClient) clone(from, to, reference string) {
+	code, kind, raw := c.ask(http.MethodGet, "/v2/team/"+from+"/manifests/"+reference, "", nil)
+	if code != http.StatusOK {
+		return
+	}
+	var index struct {
+		Manifests []struct {
+			Digest string `json:"digest"`
+		} `json:"manifests"`
+	}
+	if err := json.Unmarshal(raw, &index); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, m := range index.Manifests {
+		c.clone(from, to, m.Digest)
+	}
+	if !strings.HasPrefix(reference, "sha256-") {
+		c.clone(from, to, "sha256-"+digest.Of(raw).Hex())
+	}
+	if code, _, answer := c.ask(http.MethodPut, "/v2/team/"+to+"/manifests/"+reference, kind, raw); code/100 != 2 {
+		c.t.Fatalf("copy %s: %d %s", reference, code, answer)
+	}
+}
+
 func TestPackagesAreReleasedModelsInARegistry(t *testing.T) {
 	t.Parallel()
 	keys := quickKeys(t)
 	s := &spoiling{next: registrytest.Memory(), seen: map[string]bool{}}
 	between := porttest.NewBetween(t, locked(s))
 	host := strings.TrimPrefix(between.URL, "http://")
+	client := registryClient{t, between.URL}
 	ask := func(method, path string, body []byte) int {
-		req, err := http.NewRequestWithContext(context.Background(), method, between.URL+path, strings.NewReader(string(body)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.SetBasicAuth(registryUser, registryPassword)
-		req.Header.Set("Content-Type", "application/vnd.oci.image.index.v1+json")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp.StatusCode
+		code, _, _ := client.ask(method, path, "application/vnd.oci.image.index.v1+json", body)
+		return code
 	}
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/oci/package.txtar"},
@@ -124,6 +166,8 @@ func TestPackagesAreReleasedModelsInARegistry(t *testing.T) {
 					}
 				}
 			},
+			// clone: somebody copies the package and all its signatures to team/foreign.
+			"clone": func(*testscript.TestScript, bool, []string) { client.clone("price", "foreign", "stable") },
 			"lose":  func(*testscript.TestScript, bool, []string) { s.on("gone") },
 			"spoil": func(*testscript.TestScript, bool, []string) { s.on("spoilt") },
 			"mend":  func(*testscript.TestScript, bool, []string) { s.on("") },

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/app"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
@@ -182,6 +183,9 @@ func (a *cli) verifyPackage(ctx context.Context, s *station, from app.PackageRef
 		return failed
 	}
 	fmt.Fprintf(a.out, "Verified: the package of %s, %s\n", v.Model, v.Reference)
+	if err := a.recordedPackage(ctx, s, v.Digest); err != nil {
+		return err
+	}
 	if to.out == "" {
 		fmt.Fprintln(a.out, "Its files were not read: vishwa models pull holds each of them.")
 		return nil
@@ -197,6 +201,28 @@ func (a *cli) verifyPackage(ctx context.Context, s *station, from app.PackageRef
 	for _, line := range signer.PackageCommands(o, v.Reference) {
 		fmt.Fprintf(a.out, "  %s\n", line)
 	}
+	return nil
+}
+
+// recordedPackage says what the ledger knows of a package: an old one is as well signed as the
+// newest, and a tag may name it.
+func (a *cli) recordedPackage(ctx context.Context, s *station, d digest.Digest) error {
+	facts, err := s.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	for e := range facts.Made() {
+		if e.Package == nil || e.Package.Digest != d {
+			continue
+		}
+		fmt.Fprintf(a.out, "Packed as %s in entry %d.", e.Ref, e.Seq)
+		if last := facts.Latest[e.Ref]; last != nil && last.Package != nil && last.Package.Digest != d {
+			fmt.Fprintf(a.out, " It is not the newest: entry %d packed %s.", last.Seq, last.Package.Digest)
+		}
+		fmt.Fprintln(a.out)
+		return nil
+	}
+	fmt.Fprintln(a.out, "The ledger of this repository does not have it.")
 	return nil
 }
 

@@ -123,7 +123,14 @@ func VerifyPackage(ctx context.Context, env port.Env, verifier port.Verifier, re
 		}
 		v.Checks = append(v.Checks, c)
 	}
-	check("package signature", attest.SignType, func(b signedBundle) error { return attest.CheckPackage(b.statement, v.Digest) })
+	check("package signature", attest.SignType, func(b signedBundle) error {
+		of, err := attest.CheckPackage(b.statement, v.Digest)
+		if err == nil && of != ref.At.Repository && !strings.HasPrefix(ref.Reference, "sha256:") {
+			// Whoever can write there could let a tag name any package that was ever signed.
+			err = fmt.Errorf("it was signed as a package of %s; name a copy by its digest", of)
+		}
+		return err
+	})
 	check("package provenance", attest.ProvenanceType, func(b signedBundle) error {
 		_, err := attest.CheckPackageProvenance(b.statement, v.Digest)
 		return err

@@ -56,11 +56,12 @@ func packaged(repository string, manifests []digest.Digest) (out []subject, err 
 	return out, nil
 }
 
-// CheckPackage holds a statement that StatePackage made against a manifest.
-func CheckPackage(raw []byte, manifest digest.Digest) error {
+// CheckPackage holds a statement that StatePackage made against a manifest, and tells for which
+// repository of a registry it was signed: a copy elsewhere has the same signature.
+func CheckPackage(raw []byte, manifest digest.Digest) (repository string, err error) {
 	s, err := decode[signPredicate](raw, SignType)
 	if err != nil {
-		return fmt.Errorf("package signature: %w", err)
+		return "", fmt.Errorf("package signature: %w", err)
 	}
 	return s.covers(manifest)
 }
@@ -71,17 +72,18 @@ func CheckPackageProvenance(raw []byte, manifest digest.Digest) (Provenance, err
 	if err != nil {
 		return Provenance{}, fmt.Errorf("package provenance: %w", err)
 	}
-	if err := s.covers(manifest); err != nil {
+	if _, err := s.covers(manifest); err != nil {
 		return Provenance{}, err
 	}
 	return provenanceOf(s.Predicate)
 }
 
-func (s statement[P]) covers(manifest digest.Digest) error {
-	if !slices.ContainsFunc(s.Subject, func(of subject) bool { return of.Digest["sha256"] == manifest.Hex() }) {
-		return fmt.Errorf("it is about another package than %s", manifest.Short())
+func (s statement[P]) covers(manifest digest.Digest) (name string, err error) {
+	i := slices.IndexFunc(s.Subject, func(of subject) bool { return of.Digest["sha256"] == manifest.Hex() })
+	if i < 0 {
+		return "", fmt.Errorf("it is about another package than %s", manifest.Short())
 	}
-	return nil
+	return s.Subject[i].Name, nil
 }
 
 // PredicateOf is the type of the statement in a Sigstore bundle, of which nothing is verified.
