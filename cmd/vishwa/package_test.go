@@ -150,7 +150,7 @@ func TestPackagesAreReleasedModelsInARegistry(t *testing.T) {
 			return settle(t, env, keys)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "project": project, "edit": edit, "commit": commit,
+			"exits": exits, "project": project, "edit": edit, "commit": commit, "survive": survive,
 			// retag TAG foreign|gone: somebody moves a tag of the package, or takes it away.
 			"retag": func(ts *testscript.TestScript, _ bool, args []string) {
 				if args[1] == "gone" {

@@ -18,7 +18,7 @@ const (
 	Recorded    Point = "entry recorded"  // both have it
 	Signed      Point = "model signed"    // the bundles are in the store, and no entry says so
 	Provisioned Point = "provisioned"     // Terraform has applied, and no entry says so
-	Deployed    Point = "deployed"        // the release answers, and no entry says so
+	Deployed    Point = "deployed"        // the release answers, or the package is named, and no entry says so
 	Approved    Point = "approval noted"  // an approval is recorded, and the comment does not say so
 	Shown       Point = "rollout shown"   // the forge shows a deployment
 	Marked      Point = "commit marked"   // a mark is shown
