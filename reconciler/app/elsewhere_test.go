@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "thousand" { // the URL of a Ray cluster or a kubeconfig, DIR
 		os.Exit(thousand(os.Args[2], os.Args[3]))
 	}
+	if code, is := inPod(os.Args); is {
+		os.Exit(code)
+	}
 	code := enginetest.Main(m)
 	os.RemoveAll(workerDir)
 	os.Exit(code)
