@@ -161,7 +161,8 @@ func TestAContainerThatDiesIsBegunAgain(t *testing.T) {
 	s := onDouble(t)
 	l := s.apply(s.release("one", "1"))
 	s.double.Strike(s.double.Pods(labelUnit, s.unit("one"))[0])
-	s.until("it serves again", func() bool { now := s.observe("one"); return now.Health == port.Ready && now.Restarts == 1 })
+	s.until("it is begun again", func() bool { return s.observe("one").Restarts == 1 })
+	s.until("it serves again", func() bool { _, serves := s.double.Endpoint("one"); return serves })
 	if got := s.ask(l, "/"); got != "1" {
 		t.Errorf("%s answers", got)
 	}

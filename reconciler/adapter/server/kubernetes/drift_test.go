@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -391,5 +393,27 @@ func TestTheRightsOfTheFileAreUsed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A change of how many pods there are, or of the way to them, begins no pod anew.
+func TestAChangeAroundThePodsBeginsNoneAnew(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	r := s.release("one", "1")
+	first := s.apply(r)
+	unit := s.unit("one")
+	pod := s.double.Pods(labelUnit, unit)[0]
+	r.Key, r.Kubernetes.Replicas, r.Kubernetes.MinAvailable = digest.Of([]byte("two of it")), 2, "1"
+	r.Kubernetes.Ingress = &schemas.Ingress{Host: "one.example.com"}
+	l := s.apply(r)
+	if l.Key != r.Key || !l.Since.Equal(first.Since) || s.unit("one") != unit || len(s.double.Pods(labelUnit, unit)) != 2 || !slices.Contains(s.double.Pods(labelUnit, unit), pod) {
+		t.Errorf("applied %+v: pods %v", l, s.double.Pods(labelUnit, unit))
+	}
+	// And what is declared no more is taken away.
+	r.Key, r.Kubernetes.Ingress, r.Kubernetes.MinAvailable = digest.Of([]byte("without a way in")), nil, ""
+	s.apply(r)
+	if n := len(s.double.Objects("ingresses")) + len(s.double.Objects("poddisruptionbudgets")); n > 0 {
+		t.Errorf("%d objects are left of what is not declared", n)
 	}
 }

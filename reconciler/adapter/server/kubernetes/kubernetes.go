@@ -121,11 +121,19 @@ func (s *server) turn(ctx context.Context, name string) (end func(), err error) 
 	if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
 		return nil, artifact.Disk(fault.New(fault.Internal, "make state folder: %w", err), s.o.Dir)
 	}
-	held, err := sandbox.Lock(ctx, filepath.Join(s.o.Dir, name+".lock"))
+	held, err := sandbox.Lock(ctx, s.lock(name))
 	if err != nil {
 		return nil, artifact.Disk(err, s.o.Dir)
 	}
 	return func() { held.Close() }, nil
+}
+
+func (s *server) lock(name string) string { return filepath.Join(s.o.Dir, name+".lock") }
+
+// busy tells whether somebody changes what is served under name.
+func (s *server) busy(name string) bool {
+	held, err := sandbox.Held(s.lock(name))
+	return err == nil && held
 }
 
 // Apply serves r, or takes away what is served under its name.
@@ -300,6 +308,9 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 	if s.unknown(name) {
 		return port.Live{}, fault.New(fault.Missing, "%s is served on no cluster", name)
 	}
+	if s.busy(name) { // who changes it is not disturbed
+		return port.Live{}, nil
+	}
 	end, err := s.turn(ctx, name)
 	if err != nil {
 		return port.Live{}, err
@@ -335,7 +346,7 @@ func (s *server) Renew(ctx context.Context, name string) error {
 		return nil
 	}
 	rec, err := s.readRecord(name)
-	if err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) {
+	if err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) || s.busy(name) {
 		return err
 	}
 	end, err := s.turn(ctx, name)
