@@ -37,6 +37,9 @@ func (s *Training) check(c *checker, d *document) {
 	if s.External != nil && (len(s.MetricsFrom) > 0 || s.ModelFrom != "") {
 		d.problem("spec.external", "writes the metrics as metrics.json and the model below model/; remove metricsFrom and modelFrom")
 	}
+	if from := s.ModelFrom; from != "" && (!fs.ValidPath(path.Clean(from)) || path.Clean(from) == ".") {
+		d.problem("spec.modelFrom", "%q leads out of the run's folder; write mlflow, or a path from where the command begins, such as out/model", from)
+	}
 	for i, tool := range s.MetricsFrom {
 		if slices.Index(s.MetricsFrom, tool) < i {
 			d.problem("spec.metricsFrom", "names %s twice; remove one of them", tool)

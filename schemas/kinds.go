@@ -174,8 +174,8 @@ type Training struct {
 	Params map[string]any `json:"params,omitempty" part:"recipe"`
 	// MetricsFrom names the tools whose logs hold the metrics: mlflow, wandb (offline), dvclive, tensorboard, or file for a CSV log or JSON that is printed. Of a metric that several logged, the first tool's counts. Without it, they are looked for in that order where the run wrote no file at VISHWA_METRICS.
 	MetricsFrom []string `json:"metricsFrom,omitempty" jsonschema:"minItems=1,enum=mlflow,enum=wandb,enum=dvclive,enum=tensorboard,enum=file" part:"key"`
-	// ModelFrom takes the model that the run logged by a tool, the newest of several, in place of the folder at VISHWA_MODEL_DIR.
-	ModelFrom string `json:"modelFrom,omitempty" jsonschema:"enum=mlflow" part:"key"`
+	// ModelFrom says where the model is, in place of the folder at VISHWA_MODEL_DIR: mlflow is the one that the run logged by MLflow, the newest of several; anything else is the path, from where the command begins, of the file or folder that it writes.
+	ModelFrom string `json:"modelFrom,omitempty" jsonschema:"pattern=^[^/\\x00-\\x1f\\\\][^\\x00-\\x1f\\\\]{0\\,499}$" part:"key"`
 	// Candidates maps a name to what sets it apart. Without it there is one candidate, named default.
 	Candidates map[string]Candidate `json:"candidates,omitempty" part:"recipe"`
 	// Round has it trained again though nothing else has changed, and says why.

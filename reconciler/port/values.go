@@ -77,7 +77,8 @@ type Job struct {
 	Params  map[string]any      `json:"params,omitempty"`
 	Model   bool                `json:"model,omitempty"` // a model directory and a metrics file are expected
 	// MetricsFrom are the tools whose logs hold its metrics, the first before the others; without any, they are looked
-	// for where no metrics file was written. ModelFrom is the tool whose model is its model; "" is its model directory.
+	// for where no metrics file was written. ModelFrom is where its model is: the tool that logged it, a path from
+	// where its command begins, or "" for its model directory.
 	MetricsFrom []string        `json:"metricsFrom,omitempty"`
 	ModelFrom   string          `json:"modelFrom,omitempty"`
 	Scores      *Artifact       `json:"scores,omitempty"`  // a model that is there to be read, and of which a metrics file is expected; not with Model

@@ -40,8 +40,8 @@ func CheckJob(job port.Job) error {
 			return wrong("Name one of "+strings.Join(tracking.Tools, ", "), "its metrics are in the log of %q, which is no tool", from)
 		}
 	}
-	if job.ModelFrom != "" && job.ModelFrom != tracking.MLflow {
-		return wrong("Name "+tracking.MLflow, "its model is in the log of %q, which keeps no models", job.ModelFrom)
+	if from := job.ModelFrom; from != "" && (!filepath.IsLocal(from) || filepath.Clean(from) == ".") {
+		return wrong("Name "+tracking.MLflow+", or a path from where its command begins", "its model is at %q, which leads out of the run's directory", from)
 	}
 	for _, name := range job.Pass {
 		if sandbox.Own(name) {

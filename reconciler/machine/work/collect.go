@@ -67,6 +67,7 @@ func (w *worker) collect(ctx context.Context) port.Result {
 		if err != nil {
 			return unkept("its model", err)
 		}
+		art.Name = filepath.Base(l.ModelDir()) // wherever it was
 		r.Model = &art
 		if r.Tracking, err = told.keep(ctx, w); err != nil {
 			return unkept("what it logged", err)

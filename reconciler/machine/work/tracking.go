@@ -95,6 +95,9 @@ func (w *worker) model(t told) (string, port.Result) {
 		}
 		return "", missing("its model directory " + why + ": " + way)
 	}
+	if at := w.Job.ModelFrom; at != "" && at != tracking.MLflow {
+		return w.modelAt(filepath.Join(w.layout.CodeDir(), filepath.FromSlash(at)))
+	}
 	if w.Job.ModelFrom != "" {
 		found, err := w.models()
 		if err != nil {
@@ -118,6 +121,38 @@ func (w *worker) model(t told) (string, port.Result) {
 		return "", missing("its model directory holds " + name + ", which no signature of a model covers: leave it out")
 	}
 	return dir, port.Result{}
+}
+
+// modelAt is the folder of a model that the command wrote to a place of its own; a file is moved to a
+// folder that holds it alone.
+func (w *worker) modelAt(at string) (string, port.Result) {
+	where := "its model at " + w.Job.ModelFrom + ", which spec.modelFrom names, "
+	if msg := absent(w.layout.Dir(), at); msg != "" {
+		return "", missing(where + msg)
+	}
+	rel, err := filepath.Rel(w.layout.Dir(), at)
+	if err != nil || w.declared()(filepath.ToSlash(rel)) {
+		return "", missing(where + "is a file of the repository, which the command did not write")
+	}
+	held, err := topLevel(at)
+	if err != nil { // a file
+		held = []string{filepath.Base(at)}
+		alone, err := os.MkdirTemp(w.layout.Dir(), "model-") // that of the run may be a link by now
+		if err == nil {
+			err = os.Rename(at, filepath.Join(alone, held[0]))
+		}
+		if err != nil {
+			return "", port.Result{Cause: port.Lost, Message: where + "could not be taken: " + explain(err)}
+		}
+		at = alone
+	}
+	if len(held) == 0 {
+		return "", missing(where + "is empty")
+	}
+	if name := attest.Unsigned(held); name != "" {
+		return "", missing(where + "holds " + name + ", which no signature of a model covers: leave it out")
+	}
+	return at, port.Result{}
 }
 
 func (w *worker) models() (found []string, err error) {

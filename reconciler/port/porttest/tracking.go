@@ -56,6 +56,31 @@ func workFound(t *testing.T, b WorkBench) {
 	}
 }
 
+// workModelAt: a command that knows nothing of Vishwa writes its model where it always did.
+func workModelAt(t *testing.T, b WorkBench) {
+	for name, c := range map[string]struct{ script, from, path string }{
+		"a folder": {`mkdir -p out/model; echo w > out/model/m.bin`, "out/model", "m.bin"},
+		"a file":   {`mkdir -p out; echo w > out/m.bin`, "out/m.bin", "m.bin"},
+	} {
+		job := b.job("model at "+name, metrics+c.script)
+		job.Model, job.ModelFrom = true, c.from
+		if r := b.run(t, job); r.Cause != "" || len(r.Model.Files) != 1 || r.Model.Files[0].Path != c.path || b.get(t, r.Model.Files[0].Digest) != "w\n" {
+			t.Errorf("%s: %s %s: %+v", name, r.Cause, r.Message, r.Model)
+		}
+	}
+	for name, c := range map[string]struct{ script, says string }{
+		"nothing":    {`true`, "was not written"},
+		"a link out": {`ln -s /etc out`, "symbolic link"},
+		"empty":      {`mkdir out`, "is empty"},
+	} {
+		job := b.job("no model at "+name, metrics+c.script)
+		job.Model, job.ModelFrom = true, "out"
+		if r := b.run(t, job); r.Cause != port.MissingOutput || !strings.Contains(r.Message, c.says) || !strings.Contains(r.Message, "spec.modelFrom") {
+			t.Errorf("%s: %s: %s", name, r.Cause, r.Message)
+		}
+	}
+}
+
 // workUntracked: what cannot be read, or is not there, fails by name; and no log leads out.
 func workUntracked(t *testing.T, b WorkBench) {
 	for name, c := range map[string]struct {

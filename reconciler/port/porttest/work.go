@@ -38,6 +38,7 @@ func Work(t *testing.T, open func(t *testing.T) WorkBench) {
 		"WhatAToolLoggedComesOut":    workTracking,
 		"WhatAToolLoggedIsFound":     workFound,
 		"WhatNoToolLoggedIsSaid":     workUntracked,
+		"AModelMayLieElsewhere":      workModelAt,
 	} {
 		t.Run(name, func(t *testing.T) { law(t, open(t)) })
 	}
