@@ -100,7 +100,13 @@ func (s *session) fill(ctx context.Context, r port.TrackerRun, id string, begun 
 		for m > 0 && size(params[:p])+m*(mostKey+100) > mostBatchBytes {
 			m /= 2
 		}
-		body := map[string]any{"run_id": id, "params": params[:p], "metrics": metrics[:m]}
+		body := map[string]any{"run_id": id}
+		if p > 0 { // MLflow takes no null for a list
+			body["params"] = params[:p]
+		}
+		if m > 0 {
+			body["metrics"] = metrics[:m]
+		}
 		if err := s.write(ctx, "runs/log-batch", body, nil); err != nil {
 			return err
 		}

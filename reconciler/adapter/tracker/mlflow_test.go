@@ -11,17 +11,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -224,7 +221,7 @@ func TestMLflowItself(t *testing.T) {
 	if venv == "" {
 		t.Skip("VISHWA_MLFLOW names no environment with MLflow: make test-mlflow makes one")
 	}
-	url, log := realServer(t, venv)
+	url, log := mlflowtest.Start(t, venv)
 	porttest.Tracker(t, func(t *testing.T) porttest.TrackerBench {
 		return bench(t, url, func() int {
 			raw, err := os.ReadFile(log)
@@ -234,59 +231,6 @@ func TestMLflowItself(t *testing.T) {
 			return wrote(string(raw))
 		})
 	})
-}
-
-// realServer begins a server of MLflow on this machine's own address.
-func realServer(t *testing.T, venv string) (url, log string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	dir := t.TempDir()
-	log = filepath.Join(dir, "server.log")
-	out, err := os.Create(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command(filepath.Join(venv, "bin", "mlflow"), "server", "--host", "127.0.0.1", "--port", port, "--workers", "1",
-		"--backend-store-uri", "sqlite:///"+filepath.Join(dir, "mlflow.db"), "--artifacts-destination", filepath.Join(dir, "artifacts"), "--serve-artifacts")
-	cmd.Env = append(os.Environ(), "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "PATH="+filepath.Join(venv, "bin")+":"+os.Getenv("PATH"))
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its workers outlive it
-		<-ended
-		out.Close()
-	})
-	url = "http://" + address
-	for until := time.Now().Add(5 * time.Minute); ; {
-		resp, err := http.Get(url + "/health")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == 200 {
-				return url, log
-			}
-		}
-		select {
-		case <-ended:
-			raw, _ := os.ReadFile(log)
-			t.Fatalf("the server ended:\n%s", raw)
-		case <-time.After(100 * time.Millisecond):
-		}
-		if time.Now().After(until) {
-			raw, _ := os.ReadFile(log)
-			t.Fatalf("the server is not ready:\n%s", raw)
-		}
-	}
 }
 
 // TestWhatAServerRefusesHasAKindAndNoSecret: whatever it answers, and it may quote what it was given.

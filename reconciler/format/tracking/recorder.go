@@ -4,6 +4,7 @@
 package tracking
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -103,10 +104,6 @@ func (r *recorder) final(name string, value float64) error {
 	if s == nil || err != nil {
 		return err
 	}
-	if s.logged == 0 {
-		s.points, s.logged = append(s.points, point{value: value}), 1
-		r.points++
-	}
 	s.last.value, s.final = value, true
 	return nil
 }
@@ -136,6 +133,7 @@ func (r *recorder) document(from []string) Document {
 	d := Document{Version: version, From: from, Params: r.params, Notes: r.notes}
 	for _, name := range slices.Sorted(maps.Keys(r.series)) {
 		s := r.series[name]
+		s.settle()
 		out := Series{Name: name, Logged: s.logged}
 		for _, p := range s.points {
 			out.Steps, out.Times, out.Values = append(out.Steps, p.step), append(out.Times, p.time), append(out.Values, Number(p.value))
@@ -148,6 +146,18 @@ func (r *recorder) document(from []string) Document {
 		d.Series = append(d.Series, out)
 	}
 	return d
+}
+
+// settle has the points in the order of their steps, each once: MLflow's client may write one again. A
+// series of which only the last value is known has that for its point.
+func (s *series) settle() {
+	slices.SortStableFunc(s.points, func(a, b point) int { return cmp.Or(cmp.Compare(a.step, b.step), cmp.Compare(a.time, b.time)) })
+	all := len(s.points)
+	s.points = slices.Compact(s.points)
+	s.logged -= all - len(s.points)
+	if len(s.points) == 0 {
+		s.points, s.logged = append(s.points, s.last), 1
+	}
 }
 
 // merge takes in what another tool logged: what is known already keeps its values.

@@ -59,6 +59,9 @@ func TestWhatAToolLeavesIsRead(t *testing.T) {
 		"the highest step counts": {files: map[string]string{
 			"m/1/a1/meta.yaml": run1, "m/1/a1/metrics/loss": "1000 1 5\n1001 2 4\n1000 3 5\n",
 		}, metrics: map[string]float64{"loss": 3}, tools: []string{"mlflow"}},
+		"a point that is there twice": {files: map[string]string{
+			"m/1/a1/meta.yaml": run1, "m/1/a1/metrics/loss": "1000 1 0\n1001 0.5 1\n1000 1 0\n",
+		}, metrics: map[string]float64{"loss": 0.5}, tools: []string{"mlflow"}},
 		"a later run before an earlier, and none within another": {files: map[string]string{
 			"m/1/a1/meta.yaml": run1, "m/1/a1/metrics/loss": "1 1 0\n", "m/1/a1/metrics/only": "1 7 0\n", "m/1/a1/params/p": "one",
 			"m/1/a2/meta.yaml": "run_id: a2\nstart_time: 2000\n", "m/1/a2/metrics/loss": "2 2 0\n", "m/1/a2/params/p": "two",
@@ -97,6 +100,11 @@ func TestWhatAToolLeavesIsRead(t *testing.T) {
 		}
 		if err != nil || !reflect.DeepEqual(d.Metrics(), c.metrics) || !reflect.DeepEqual(d.Params, c.params) || !reflect.DeepEqual(d.From, c.tools) {
 			t.Errorf("%s: got %v, %v of %v, %v", name, d.Metrics(), d.Params, d.From, err)
+		}
+		for _, s := range d.Series {
+			if !slices.IsSorted(s.Steps) || len(s.Values) != s.Logged || s.Name == "loss" && len(c.files) == 1 && strings.Contains(name, "W&B") && s.Logged != 5 || strings.Contains(name, "twice") && s.Logged != 2 {
+				t.Errorf("%s: %s has %d points of %d", name, s.Name, len(s.Values), s.Logged)
+			}
 		}
 		raw, err := d.Encode()
 		if err != nil {

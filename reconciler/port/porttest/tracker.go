@@ -95,7 +95,8 @@ func trackerProjection(t *testing.T) port.Projection {
 			return port.TrackerLog{Params: map[string]string{"depth": "another", "logged": "yes"}, Series: []port.TrackerSeries{course, odd}}, nil
 		},
 	}
-	return port.Projection{Ledger: trackerKey(t, "ledger").Hex(), Heal: true, Runs: []port.TrackerRun{run}, Models: []port.TrackerModel{{
+	bare := port.TrackerRun{Key: trackerKey(t, "bare"), Entry: 9, Name: "training/bare:default", Started: at, Finished: at, Metrics: map[string]float64{"loss": 1}}
+	return port.Projection{Ledger: trackerKey(t, "ledger").Hex(), Heal: true, Runs: []port.TrackerRun{run, bare}, Models: []port.TrackerModel{{
 		Name:     trackerName(t),
 		Versions: []port.TrackerVersion{{Key: trackerKey(t, "v1"), Entry: 8, Run: run.Key, Digest: digest.Of([]byte("m1")), Tags: map[string]string{port.TagReason: "first", port.TagApproved: "asha"}}, {Key: trackerKey(t, "v2"), Entry: 12, Digest: digest.Of([]byte("m2"))}},
 		Serves:   map[string]digest.Digest{"staging": trackerKey(t, "v2"), "production": trackerKey(t, "v1")},
@@ -115,8 +116,11 @@ func (b TrackerBench) record(t *testing.T, p port.Projection) port.Recorded {
 
 func trackerShows(t *testing.T, b TrackerBench) {
 	p := trackerProjection(t)
-	if r := b.record(t, p); r.Runs != 1 || len(r.Drift) != 0 {
+	if r := b.record(t, p); r.Runs != 2 || len(r.Drift) != 0 {
 		t.Errorf("recorded %+v", r)
+	}
+	if bare := b.Show(t, p.Runs[1].Key); len(bare) != 1 || bare[0].Status != "FINISHED" || !slices.Equal(bare[0].Points["loss"], []float64{1}) {
+		t.Errorf("a run of one number is shown as %+v", bare)
 	}
 	b.whole(t, p)
 	m := b.Model(t, p.Models[0].Name)
@@ -271,7 +275,7 @@ func trackerDry(t *testing.T, b TrackerBench) {
 	p := trackerProjection(t)
 	before := b.Writes()
 	r, err := b.Tracker.Record(t.Context(), p, true)
-	if err != nil || r.Writes == 0 || r.Runs != 1 || b.Writes() != before {
+	if err != nil || r.Writes == 0 || r.Runs != 2 || b.Writes() != before {
 		t.Errorf("dry: %+v, %v; %d writes", r, err, b.Writes()-before)
 	}
 	if r, err := b.Tracker.Record(t.Context(), port.Projection{Ledger: p.Ledger}, false); err != nil || r.Writes != 0 || b.Writes() != before {

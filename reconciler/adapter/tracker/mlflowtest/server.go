@@ -248,8 +248,16 @@ func named(name string) bool {
 
 // batch takes nothing where one of it cannot be.
 func (r *run) batch(body map[string]json.RawMessage) (map[string]any, *refusal) {
+	if string(body["params"]) == "null" || string(body["metrics"]) == "null" {
+		return nil, &refusal{http.StatusInternalServerError, "INTERNAL_ERROR"} // so does the real one
+	}
 	var params []tag
 	var points []point
+	for _, name := range []string{"params", "metrics"} {
+		if body[name] == nil {
+			body[name] = json.RawMessage("[]")
+		}
+	}
 	if json.Unmarshal(body["params"], &params) != nil || json.Unmarshal(body["metrics"], &points) != nil {
 		return nil, invalid()
 	}
