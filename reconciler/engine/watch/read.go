@@ -5,6 +5,7 @@ package watch
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"math"
@@ -19,7 +20,10 @@ import (
 const (
 	// MostNames is how many different names a column may have before it is text.
 	MostNames = 10_000
-	// MostValues bounds the numbers of all columns together: half a gigabyte.
+	// MostHeld is how many numbers all columns together hold in memory, where there is a Spool; it is
+	// 64 MB, and as much again for what grows.
+	MostHeld = 8 << 20
+	// MostValues bounds the numbers of all columns together where there is none: half a gigabyte.
 	MostValues = 64 << 20
 	longName   = 200
 )
@@ -29,17 +33,20 @@ type Side struct {
 	Rows int64
 	// Log says that the rows are of a log, whose columns are text as a whole where one request
 	// gave text: numbers that are spelled out are numbers there.
-	Log     bool
+	Log bool
+	// Spool takes the numbers that are too many to hold; nil: there is none.
+	Spool   Spool
 	columns map[string]*column
 	order   []string
 	held    int
+	most    int // of them in memory, where there is a Spool; 0: MostHeld
 }
 
 // column is what is kept of one column.
 type column struct {
-	numbers      []float64
+	numbers      series
 	names        map[string]int
-	spelled      []float64 // of a log: numbers that stand as text
+	spelled      series // of a log: numbers that stand as text
 	nulls, texts int
 	fraction     bool // some number is not an integer
 	dates        bool
@@ -129,11 +136,29 @@ func (s *Side) add(of []*column, row *table.Row) error {
 		}
 		isText := row.Text != nil && row.Text[i]
 		if c.add(row.Cells[i], isText, s.Log) {
-			if s.held++; s.held > MostValues {
+			if s.held++; s.Spool != nil && s.held >= cmp.Or(s.most, MostHeld) {
+				if err := s.move(); err != nil {
+					return err
+				}
+			} else if s.held > MostValues {
 				return fault.WithHint(fault.New(fault.Invalid, "the data has more than %d numbers", MostValues), "narrow the window, or name fewer columns in spec.columns")
 			}
 		}
 	}
+	return nil
+}
+
+// move has all numbers kept elsewhere.
+func (s *Side) move() error {
+	for _, name := range s.order {
+		c := s.columns[name]
+		for _, all := range []*series{&c.numbers, &c.spelled} {
+			if err := all.move(s.Spool); err != nil {
+				return err
+			}
+		}
+	}
+	s.held = 0
 	return nil
 }
 
@@ -142,7 +167,7 @@ func (c *column) add(cell []byte, isText, log bool) bool {
 	kept := false
 	if isText && log {
 		if x, kind := table.Value(cell); kind == table.IsInteger || kind == table.IsNumber {
-			c.spelled = append(c.spelled, x)
+			c.spelled.add(x)
 			kept = true
 		}
 	}
@@ -150,7 +175,7 @@ func (c *column) add(cell []byte, isText, log bool) bool {
 		switch x, kind := table.Value(cell); kind {
 		case table.IsInteger, table.IsNumber:
 			c.fraction = c.fraction || kind == table.IsNumber
-			c.numbers = append(c.numbers, x)
+			c.numbers.add(x)
 			return true
 		case table.IsTime:
 			c.dates = true
@@ -184,16 +209,16 @@ func (s *Side) Has(name string) bool { return s.columns[name] != nil }
 func (s *Side) Type(name string) string {
 	c := s.columns[name]
 	switch {
-	case c == nil || len(c.numbers)+c.texts == 0:
+	case c == nil || c.numbers.n+c.texts == 0:
 		return ""
 	case c.texts == 0:
-		if !c.fraction && few(c.numbers, 10) {
+		if !c.fraction && !c.numbers.any {
 			return "category"
 		}
 		return "number"
-	case c.dates && len(c.numbers) == 0:
+	case c.dates && c.numbers.n == 0:
 		return "time"
-	case c.many || len(c.names)+len(c.numbers) > (c.texts+len(c.numbers)+1)/2 && !c.truths():
+	case c.many || len(c.names)+c.numbers.n > (c.texts+c.numbers.n+1)/2 && !c.truths():
 		return "text"
 	}
 	return "category"
@@ -206,18 +231,7 @@ func (c *column) truths() bool {
 			return false
 		}
 	}
-	return len(c.numbers) == 0
-}
-
-// few tells whether there are at most so many different numbers.
-func few(v []float64, most int) bool {
-	seen := map[float64]bool{}
-	for _, x := range v {
-		if seen[x] = true; len(seen) > most {
-			return false
-		}
-	}
-	return true
+	return c.numbers.n == 0
 }
 
 // Sample is the column as typ says: number or category. A value that is none is an error: the
@@ -236,8 +250,8 @@ func (s *Side) Window(name, typ string) (out *drift.Sample, left int, err error)
 		out, err = s.Sample(name, typ)
 		return out, 0, err
 	}
-	left = c.texts - len(c.spelled)
-	out, err = s.sample(name, typ, max(1, int(fewTexts*float64(len(c.numbers)+c.texts))))
+	left = c.texts - c.spelled.n
+	out, err = s.sample(name, typ, max(1, int(fewTexts*float64(c.numbers.n+c.texts))))
 	return out, left, err
 }
 
@@ -247,22 +261,26 @@ func (s *Side) sample(name, typ string, most int) (*drift.Sample, error) {
 		return nil, fault.New(fault.Missing, "it has no such column")
 	}
 	if typ == "number" {
-		if n := c.texts - len(c.spelled); n > most || n > 0 && len(c.numbers)+len(c.spelled) == 0 {
+		if n := c.texts - c.spelled.n; n > most || n > 0 && c.numbers.n+c.spelled.n == 0 {
 			return nil, fault.New(fault.Invalid, "%d of its values are no numbers", n)
 		}
-		if len(c.spelled) > 0 {
-			c.numbers, c.texts, c.spelled = append(c.numbers, c.spelled...), c.texts-len(c.spelled), nil
-			c.fraction = true // how they were written is not known
+		values, err := s.numbers(c)
+		if err != nil {
+			return nil, err
 		}
-		out := drift.Numeric(c.numbers)
-		out.Whole = out.Whole && !c.fraction
+		out := drift.Numeric(values)
+		out.Whole = out.Whole && !c.fraction && c.spelled.n == 0 // how what is spelled was written is not known
 		return out, nil
 	}
 	if c.many {
 		return nil, fault.New(fault.Invalid, "it has more than %d different values", MostNames)
 	}
+	values, err := c.numbers.all(s.Spool)
+	if err != nil {
+		return nil, err
+	}
 	if c.texts == 0 {
-		out := drift.Numeric(c.numbers)
+		out := drift.Numeric(values)
 		out.Category = true
 		return out, nil
 	}
@@ -270,12 +288,22 @@ func (s *Side) sample(name, typ string, most int) (*drift.Sample, error) {
 	for k, n := range c.names {
 		counts[k] = n
 	}
-	if len(c.numbers) > 0 {
-		for k, n := range drift.Numeric(slices.Clone(c.numbers)).Names().Counts {
+	if len(values) > 0 {
+		for k, n := range drift.Numeric(slices.Clone(values)).Names().Counts {
 			counts[k] += n
 		}
 	}
 	return drift.Categories(counts), nil
+}
+
+// numbers are those of a column, the ones that stand as text in a log too.
+func (s *Side) numbers(c *column) ([]float64, error) {
+	values, err := c.numbers.all(s.Spool)
+	if err != nil || c.spelled.n == 0 {
+		return values, err
+	}
+	spelled, err := c.spelled.all(s.Spool)
+	return append(slices.Clip(values), spelled...), err
 }
 
 // Nulls is how many rows have no value in the column.

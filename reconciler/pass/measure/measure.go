@@ -6,10 +6,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -33,6 +36,8 @@ type Bench struct {
 	// Log reads the log of predictions of a deployment, rows of a time and later ones. A
 	// deployment that logs nothing is Missing.
 	Log func(ctx context.Context, deployment schemas.Declaration, from, now time.Time) (r table.Reader, done func() error, err error)
+	// Spool takes numbers that are too many for memory, until it is done with; nil: there is none.
+	Spool func() (s watch.Spool, done func() error, err error)
 	// Known and Keep are null alarm rates by the digest of all that they come from; nil: each is
 	// found anew.
 	Known func(digest.Digest) (drift.Null, bool)
@@ -155,11 +160,19 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	if err != nil {
 		return e, err
 	}
-	base := &rows{session: s}
+	base, now := &rows{session: s}, &rows{session: s, current: true}
+	now.base = &base.side
+	if s.Spool != nil {
+		spool, done, err := s.Spool()
+		if err != nil {
+			return e, err
+		}
+		defer done()
+		base.side.Spool, now.side.Spool = spool, spool
+	}
 	if err := base.readData(ctx, s.spec.Reference, from); err != nil {
 		return e, err
 	}
-	now := &rows{session: s, current: true, base: &base.side}
 	if err := now.window(ctx); err != nil {
 		return e, err
 	}
@@ -168,7 +181,9 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 		e.Why = append(e.Why, plural.Of(n, "row")+" left out: their time has not come yet")
 	}
 	e.Why = append(e.Why, now.notes...)
-	e.Columns = s.columns(&base.side, &now.side, from.Digest)
+	if e.Columns, err = s.columns(&base.side, &now.side, from.Digest); err != nil {
+		return e, err
+	}
 	e.Why = append(e.Why, s.notes...)
 	drift.Judge(e.Columns, e.FDR)
 	if err := s.performance(ctx, &e, base, now); err != nil {
@@ -182,30 +197,31 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 }
 
 // columns holds each column that is declared, or all of the reference.
-func (s *session) columns(base, now *watch.Side, from digest.Digest) (out []drift.Column) {
+func (s *session) columns(base, now *watch.Side, from digest.Digest) ([]drift.Column, error) {
 	names := base.Columns()
 	if len(s.spec.Columns) > 0 {
 		names = slices.Sorted(maps.Keys(s.spec.Columns))
 	}
-	for _, name := range names {
-		set := s.spec.Columns[name]
-		typ := cmp.Or(set.Type, base.Type(name))
-		switch {
-		case !base.Has(name):
-			out = append(out, drift.Column{Name: name, Verdict: drift.Fault, Why: "the reference has no such column"})
-			continue
-		case len(s.spec.Columns) == 0 && s.apart(name):
-			continue // ids, times, outcomes: no features
-		case typ == "text" || typ == "time":
-			out = append(out, drift.Column{Name: name, Type: typ, Verdict: drift.Unsupported, Why: "a column of " + typ + " is not compared"})
-			continue
-		case !now.Has(name) && now.Rows > 0:
-			out = append(out, drift.Column{Name: name, Type: typ, Verdict: drift.Fault, Why: "the window has no such column"})
-			continue
-		}
-		out = append(out, s.column(name, typ, compared{set, base, now, from}))
+	if len(s.spec.Columns) == 0 { // ids, times, outcomes: no features
+		names = slices.DeleteFunc(names, s.apart)
 	}
-	return out
+	out, notes, failed := make([]drift.Column, len(names)), make([][]string, len(names)), make([]error, len(names))
+	next := make(chan int)
+	var all sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) { // each has one column of both sides in memory
+		all.Go(func() {
+			for i := range next {
+				out[i], notes[i], failed[i] = s.column(names[i], compared{s.spec.Columns[names[i]], base, now, from})
+			}
+		})
+	}
+	for i := range names {
+		next <- i
+	}
+	close(next)
+	all.Wait()
+	s.notes = append(s.notes, slices.Concat(notes...)...)
+	return out, errors.Join(failed...)
 }
 
 // compared is what a column is compared by: as declared, on both sides; from names the reference.
@@ -215,32 +231,65 @@ type compared struct {
 	from      digest.Digest
 }
 
-func (s *session) column(name, typ string, by compared) drift.Column {
+// column holds one column, and tells what there is to note about it.
+func (s *session) column(name string, by compared) (c drift.Column, notes []string, err error) {
+	typ := cmp.Or(by.set.Type, by.base.Type(name))
+	without := func(v drift.Verdict, why string) (drift.Column, []string, error) {
+		return drift.Column{Name: name, Type: typ, Verdict: v, Why: why}, nil, nil
+	}
+	switch {
+	case !by.base.Has(name):
+		return without(drift.Fault, "the reference has no such column")
+	case typ == "text" || typ == "time":
+		return without(drift.Unsupported, "a column of "+typ+" is not compared")
+	case !by.now.Has(name) && by.now.Rows > 0:
+		return without(drift.Fault, "the window has no such column")
+	}
 	ref, err := by.base.Sample(name, typ)
+	if fault.Of(err) == fault.Transient && err != nil {
+		return c, nil, err
+	}
 	if err != nil || typ == "" {
-		return drift.Column{Name: name, Type: typ, Verdict: drift.Fault, Why: "the reference: " + reason(err)}
+		return without(drift.Fault, "the reference: "+reason(err))
 	}
 	cur := drift.Numeric(nil)
 	cur.Category = ref.Category
 	odd := 0
 	if by.now.Rows > 0 {
-		if cur, odd, err = by.now.Window(name, typ); err != nil {
-			return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: "the window: " + reason(err)}
+		cur, odd, err = by.now.Window(name, typ)
+		if fault.Of(err) == fault.Transient && err != nil {
+			return c, nil, err
+		}
+		if err != nil {
+			return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: "the window: " + reason(err)}, nil, nil
 		}
 	}
 	empty, note := watch.Absent(by.base, by.now, name)
 	if empty != "" {
-		return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: empty}
+		return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: empty}, nil, nil
 	}
 	if note != "" {
-		s.notes = append(s.notes, note)
+		notes = append(notes, note)
 	}
 	how := drift.Setting{Threshold: by.set.Threshold}
 	if by.set.Method != "auto" {
 		how.Method = by.set.Method
 	}
-	c := drift.Hold(name, how, ref, cur, func(m drift.Method, threshold float64, n int) drift.Null {
-		key := digest.Of(fmt.Appendf(nil, "null 1\n%s\n%q\n%s\n%s\n%v\n%d", by.from, name, typ, m.Name, threshold, drift.NullSize(n)))
+	c = drift.Hold(name, how, ref, cur, s.nulls(name, typ, ref, by.from))
+	c.Type = typ
+	if odd > 0 {
+		notes = append(notes, fmt.Sprintf("column %s: %s left out: no number", name, plural.Of(int64(odd), "value")))
+	}
+	if s.personal(name) {
+		c.Shape = nil // it shows values
+	}
+	return c, notes, nil
+}
+
+// nulls finds null alarm rates of a column of the reference that from names, once.
+func (s *session) nulls(name, typ string, ref *drift.Sample, from digest.Digest) func(m drift.Method, threshold float64, n int) drift.Null {
+	return func(m drift.Method, threshold float64, n int) drift.Null {
+		key := digest.Of(fmt.Appendf(nil, "null 1\n%s\n%q\n%s\n%s\n%v\n%d", from, name, typ, m.Name, threshold, drift.NullSize(n)))
 		if s.Known != nil {
 			if known, ok := s.Known(key); ok {
 				return known
@@ -251,15 +300,7 @@ func (s *session) column(name, typ string, by compared) drift.Column {
 			s.Keep(key, found)
 		}
 		return found
-	})
-	c.Type = typ
-	if odd > 0 {
-		s.notes = append(s.notes, fmt.Sprintf("column %s: %s left out: no number", name, plural.Of(int64(odd), "value")))
 	}
-	if s.personal(name) {
-		c.Shape = nil // it shows values
-	}
-	return c
 }
 
 // personal tells whether a dataset has a column of this name whose values are nobody's to see.
