@@ -101,8 +101,8 @@ test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidentl
 test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held against the package itself
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/format/whylogs
 
-test-package: tools $(addprefix $(TOOLS)/bin/,registry crane) ## packages of models in a real registry, verified by cosign and read by crane
-	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
+test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
+	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestRealPackages' ./cmd/vishwa
 
 test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanager) ## metrics, rules, dashboards and alerts, with a real Prometheus and Alertmanager (builds for minutes, once)
@@ -325,6 +325,9 @@ $(TOOLS)/bin/jobset:
 $(TOOLS)/bin/containerd:
 	$(call SERVER,containerd,$@-shim-runc-v2) '-s -w' github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
 	$(call SERVER,containerd) '-s -w' github.com/containerd/containerd/v2/cmd/containerd
+
+$(TOOLS)/bin/ctr:
+	$(call SERVER,containerd) '-s -w' github.com/containerd/containerd/v2/cmd/ctr
 
 $(TOOLS)/bin/pause:
 	$(call SERVER,pause) '-s -w' .
