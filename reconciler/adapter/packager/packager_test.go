@@ -3,6 +3,7 @@
 package packager
 
 import (
+	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
@@ -42,9 +44,13 @@ func (l *losing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.next.ServeHTTP(w, r)
 }
 
-func TestPackagerInMemory(t *testing.T) {
+func TestPackagerInMemory(t *testing.T) { inMemory(t, registrytest.Memory) }
+
+func TestPackagerWhereReferrersAreListed(t *testing.T) { inMemory(t, registrytest.Referring) }
+
+func inMemory(t *testing.T, open func() http.Handler) {
 	porttest.Packager(t, func(t *testing.T) porttest.Packaging {
-		l := &losing{next: registrytest.Memory(), gone: map[string]bool{}}
+		l := &losing{next: open(), gone: map[string]bool{}}
 		between := porttest.NewBetween(t, l)
 		return packaging(t, strings.TrimPrefix(between.URL, "http://"), nil, func(_ *testing.T, d digest.Digest) {
 			l.mu.Lock()
@@ -73,6 +79,77 @@ func packaging(t testing.TB, host string, vars map[string]string, lose func(*tes
 	}
 	env := port.Env{Lookup: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}
 	return porttest.Packaging{Packager: OCI(env, kept), Reader: Reader(env), Store: kept, At: port.Registry{Repository: host + "/team/price"}, Lose: lose, Secrets: []string{"hunter2"}}
+}
+
+// TestWhatARegistryLosesIsSentAgain: between its last byte and the manifest that names it, and
+// where the registry says that it has all and has not.
+func TestWhatARegistryLosesIsSentAgain(t *testing.T) {
+	for name, meddle := range map[string]func(*atomic.Int32) func(http.ResponseWriter, *http.Request, http.Handler){
+		"before it is named": func(n *atomic.Int32) func(http.ResponseWriter, *http.Request, http.Handler) {
+			return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") && n.Add(1) == 1 {
+					w.Header().Set("Content-Type", "application/json")
+					w.WriteHeader(http.StatusNotFound)
+					_, _ = io.WriteString(w, `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}`)
+					return
+				}
+				next.ServeHTTP(w, r)
+			}
+		},
+		"after it is named": func(n *atomic.Int32) func(http.ResponseWriter, *http.Request, http.Handler) {
+			named := atomic.Bool{}
+			return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				named.CompareAndSwap(false, r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/"))
+				if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/") && named.Load() && n.Add(1) == 1 {
+					w.WriteHeader(http.StatusNotFound)
+					return
+				}
+				next.ServeHTTP(w, r)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			between := porttest.NewBetween(t, registrytest.Memory())
+			var lost, streams atomic.Int32
+			way := meddle(&lost)
+			between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if r.Method == http.MethodPatch {
+					streams.Add(1)
+				}
+				way(w, r, next)
+			})
+			p := packaging(t, strings.TrimPrefix(between.URL, "http://"), nil, nil)
+			d, n, err := p.Store.Put(t.Context(), strings.NewReader("weights"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := digest.Manifest{{Path: "model.bin", Digest: d, Size: n}}
+			packed, err := p.Packager.Push(t.Context(), port.Package{At: p.At, Name: "price", Model: port.Artifact{Digest: files.Digest(), Files: files}})
+			if err != nil || packed.Digest == "" || streams.Load() != 2 {
+				t.Errorf("%+v, %v; sent %d times", packed, err, streams.Load())
+			}
+		})
+	}
+}
+
+// TestARegistryThatDoesNotAnswerIsSaidToBeThat: what, where, and that it may pass.
+func TestARegistryThatDoesNotAnswerIsSaidToBeThat(t *testing.T) {
+	between := porttest.NewBetween(t, registrytest.Memory())
+	host := strings.TrimPrefix(between.URL, "http://")
+	between.Meddle(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	p := packaging(t, host, nil, nil)
+	d, n, err := p.Store.Put(t.Context(), strings.NewReader("weights"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := digest.Manifest{{Path: "model.bin", Digest: d, Size: n}}
+	_, err = p.Packager.Push(t.Context(), port.Package{At: p.At, Name: "price", Model: port.Artifact{Digest: files.Digest(), Files: files}})
+	if fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), host+"/team/price") || !strings.Contains(fault.HintOf(err), "answers") {
+		t.Errorf("%v (%v; %s)", err, fault.Of(err), fault.HintOf(err))
+	}
 }
 
 // TestWhatIsThereIsNotSentAgain: not by whoever has just sent it, nor to another repository of

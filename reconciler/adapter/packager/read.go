@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 
 	godigest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -67,7 +68,8 @@ func bundles(ctx context.Context, from *registry.Artifacts, subject ocispec.Desc
 		return nil, err
 	}
 	for _, l := range listed {
-		if l.ArtifactType != bundleType || len(out) >= mostBundles {
+		// Some registries list the type of a manifest's configuration in place of its own.
+		if !slices.Contains([]string{bundleType, ocispec.MediaTypeEmptyJSON, ""}, l.ArtifactType) || len(out) >= mostBundles {
 			continue
 		}
 		raw, err := bundle(ctx, from, l)
@@ -89,7 +91,7 @@ func bundle(ctx context.Context, from *registry.Artifacts, l ocispec.Descriptor)
 		return nil, err
 	}
 	layers, _, err := modelpack.ReadManifest(raw)
-	if err != nil || len(layers) != 1 || layers[0].Size > mostBundle {
+	if err != nil || len(layers) != 1 || layers[0].MediaType != bundleType || layers[0].Size > mostBundle {
 		return nil, fault.New(fault.Invalid, "%s is no bundle", l.Digest)
 	}
 	in, err := from.Blob(ctx, layers[0])

@@ -28,8 +28,13 @@ import (
 
 // Memory is a registry that keeps everything in memory. Who deletes a manifest deletes its
 // tags, as the specification has it and the library has not.
-func Memory() http.Handler {
-	next := double.New(double.Logger(log.New(io.Discard, "", 0)))
+func Memory() http.Handler { return memory() }
+
+// Referring is one that lists what refers to a manifest, as OCI 1.1 says; of Memory, a tag does.
+func Referring() http.Handler { return memory(double.WithReferrersSupport(true)) }
+
+func memory(options ...double.Option) http.Handler {
+	next := double.New(append(options, double.Logger(log.New(io.Discard, "", 0)))...)
 	var mu sync.Mutex
 	tags := map[string]map[string]bool{} // by repository and digest
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
