@@ -15,6 +15,7 @@ DVC           := dvc==3.67.1 dvc-s3==3.3.0
 MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 REGISTRY      := v3.1.2
 CRANE         := v0.21.7
+ORAS          := v1.3.0
 PANDAS        := pandas==3.1.1
 PYARROW       := pyarrow==26.0.1
 EVIDENTLY     := evidently==0.7.23 scipy==1.17.1 numpy==2.4.6 pandas==2.3.3
@@ -104,6 +105,9 @@ test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held 
 test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestRealPackages' ./cmd/vishwa
+
+bench-package: $(addprefix $(TOOLS)/bin/,registry crane oras) ## a model into a registry, next to crane and oras (VISHWA_BENCH_MIB); TMPDIR= is best in memory
+	VISHWA_BENCH_MIB=$(or $(VISHWA_BENCH_MIB),2048) $(GO) test -run '^$$' -bench PackAndPush -benchtime 1x -count 2 -timeout 20m ./reconciler/adapter/packager
 
 test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanager) ## metrics, rules, dashboards and alerts, with a real Prometheus and Alertmanager (builds for minutes, once)
 	cd .ci/dashboards && GOWORK=off GOFLAGS=-mod=readonly $(GO) run . -check $(CURDIR)/templates/monitoring/grafana/dashboards/vishwa
@@ -259,6 +263,9 @@ $(TOOLS)/bin/minio:
 
 $(TOOLS)/bin/registry:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/distribution/distribution/v3/cmd/registry@$(REGISTRY)
+
+$(TOOLS)/bin/oras:
+	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' oras.land/oras/cmd/oras@$(ORAS)
 
 $(TOOLS)/bin/crane:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/google/go-containerregistry/cmd/crane@$(CRANE)
