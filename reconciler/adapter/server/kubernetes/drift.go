@@ -5,6 +5,7 @@ package kubernetes
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -179,7 +180,7 @@ func foreign(live map[string]any) (out []string) {
 		sub, _ := entry["subresource"].(string)
 		set, _ := entry["fieldsV1"].(map[string]any)
 		spec, _ := set["f:spec"].(map[string]any)
-		switch paths := leaves("spec", spec); {
+		switch paths := leaves("spec", spec, live["spec"]); {
 		case manager == kube.Manager:
 			ours = append(ours, paths...)
 		case sub == "" && len(spec) > 0:
@@ -197,23 +198,60 @@ func foreign(live map[string]any) (out []string) {
 	return slices.Compact(out)
 }
 
-// leaves are the paths of a set of fields, as managedFields have it: f:name, k:{"key":"value"}, v:value, i:number, and . for itself.
-func leaves(at string, set map[string]any) (out []string) {
+// leaves are the paths of a set of fields, as managedFields have it (f:name, k:{"key":"value"}, v:value, i:number, and . for
+// itself), which are there: a server may drop a field, and still say who had set it.
+func leaves(at string, set map[string]any, is any) (out []string) {
 	for _, k := range slices.Sorted(maps.Keys(set)) {
 		inner, _ := set[k].(map[string]any)
 		kind, name, _ := strings.Cut(k, ":")
-		switch {
-		case k == ".":
+		below, there := member(is, kind, name)
+		if !there {
 			continue
-		case kind == "k", kind == "v", kind == "i":
+		}
+		if kind != "f" {
 			name = "[" + name + "]"
 		}
 		path := at + "." + harmless.Line(name)
-		if below := leaves(path, inner); len(below) > 0 {
-			out = append(out, below...)
+		if deeper := leaves(path, inner, below); len(deeper) > 0 {
+			out = append(out, deeper...)
 		} else {
 			out = append(out, path)
 		}
 	}
 	return out
+}
+
+// member is the part of a value that an element of a path names; false where it has none.
+func member(of any, kind, name string) (any, bool) {
+	list, _ := of.([]any)
+	var want any
+	if kind != "f" && json.Unmarshal([]byte(name), &want) != nil {
+		return nil, false
+	}
+	switch kind {
+	case "f":
+		fields, _ := of.(map[string]any)
+		v, there := fields[name]
+		return v, there
+	case "k":
+		keys, _ := want.(map[string]any)
+		for _, v := range list {
+			fields, _ := v.(map[string]any)
+			fits := true
+			for k, value := range keys {
+				fits = fits && reflect.DeepEqual(fields[k], value)
+			}
+			if fits {
+				return v, true
+			}
+		}
+	case "v":
+		i := slices.IndexFunc(list, func(v any) bool { return reflect.DeepEqual(v, want) })
+		return want, i >= 0
+	case "i":
+		if n, ok := want.(float64); ok && int(n) >= 0 && int(n) < len(list) {
+			return list[int(n)], true
+		}
+	}
+	return nil, false
 }

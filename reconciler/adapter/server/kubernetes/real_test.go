@@ -193,8 +193,8 @@ func TestKubernetesUndoesWhatIsDoneByHand(t *testing.T) {
 		{"was set by kubectl-set", []string{"set", "env", unit, "LD_PRELOAD=hunter2"}},
 		{"image is another", []string{"set", "image", unit, "serve=" + s.worker}},
 		{"was set by kubectl-patch", []string{"patch", unit, "--type=strategic", "-p", `{"spec":{"template":{"spec":{"hostAliases":[{"ip":"10.0.0.1","hostnames":["store"]}]}}}}`}},
-		{"spec.selector.app was set by kubectl-patch", []string{"patch", "service/one", "-p", `{"spec":{"selector":{"app":"theirs"}}}`}},
-		{"spec.type is another", []string{"patch", "service/one", "-p", `{"spec":{"type":"NodePort"}}`}},
+		{"spec.selector.app was added", []string{"patch", "service/one", "-p", `{"spec":{"selector":{"app":"theirs"}}}`}},
+		{"spec.type was set by kubectl-patch", []string{"patch", "service/one", "-p", `{"spec":{"type":"NodePort"}}`}},
 		{"somebody deleted Service one", []string{"delete", "service/one"}},
 		{"somebody deleted Deployment one-", []string{"delete", unit, "--wait=false"}},
 	} {
@@ -245,15 +245,17 @@ func TestKubernetesSaysWhyNothingServes(t *testing.T) {
 	name, _, _ := strings.Cut(s.image, "@")
 	s.apply(s.release("one", "1"))
 	for what, c := range map[string]struct {
-		how        func(r *port.Release)
+		how        func(t *testing.T, r *port.Release)
 		kind       fault.Kind
 		words, way string
 	}{
-		"an image that is not there": {func(r *port.Release) { r.Kubernetes.Image = name + "@sha256:" + strings.Repeat("0", 63) + "2" }, fault.Invalid, "cannot be pulled", "pullSecrets"},
-		"a program that ends":        {func(r *port.Release) { r.Kubernetes.Run = s.words("2", "exit") }, fault.Invalid, "with exit code 3: cannot load the model: no such column", "serving command"},
-		"more than any node has":     {func(r *port.Release) { r.Kubernetes.Resources.CPU = "1000" }, fault.Invalid, "no node has", "add a node"},
-		"too little memory":          {func(r *port.Release) { r.Kubernetes.Resources.Memory = "6Mi" }, fault.Invalid, "", ""},
-		"a quota": {func(r *port.Release) {
+		"an image that is not there": {func(_ *testing.T, r *port.Release) {
+			r.Kubernetes.Image = name + "@sha256:" + strings.Repeat("0", 63) + "2"
+		}, fault.Invalid, "cannot be pulled", "pullSecrets"},
+		"a program that ends":    {func(_ *testing.T, r *port.Release) { r.Kubernetes.Run = s.words("2", "exit") }, fault.Invalid, "with exit code 3: cannot load the model: no such column", "serving command"},
+		"more than any node has": {func(_ *testing.T, r *port.Release) { r.Kubernetes.Resources.CPU = "1000" }, fault.Invalid, "no node has", "add a node"},
+		"too little memory":      {func(_ *testing.T, r *port.Release) { r.Kubernetes.Resources.Memory = "6Mi" }, fault.Invalid, "", ""},
+		"a quota": {func(t *testing.T, r *port.Release) {
 			s.Kubectl(t, "", "create", "quota", "team", "--hard=pods=1", "-n", s.namespace)
 			t.Cleanup(func() { s.Kubectl(t, "", "delete", "quota", "team", "-n", s.namespace) })
 			s.Await(t, time.Minute, "1", "get", "quota", "team", "-n", s.namespace, "-o", "jsonpath={.status.used.pods}")
@@ -262,7 +264,7 @@ func TestKubernetesSaysWhyNothingServes(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			r := s.release("one", "2")
-			c.how(&r)
+			c.how(t, &r)
 			s.refused(r, c.kind, c.words, c.way)
 			if now := s.observe("one"); now.Health != port.Ready || now.Message != "" || now.Restarts != 0 {
 				t.Errorf("observed %+v", now)
