@@ -194,14 +194,14 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 			return port.Live{}, err
 		}
 	}
-	served := rec.Served != nil && rec.Served.Unit == w.Unit && rec.Served.Place.is(w.Place)
-	err = w.begin(ctx, rec, served)
+	w.served = rec.Served != nil && rec.Served.Unit == w.Unit && rec.Served.Place.is(w.Place)
+	err = w.begin(ctx, rec)
 	away := err != nil && fault.Of(err) == fault.Transient // it is gone on with when the cluster, or the store, answers
 	if err == nil {
 		err = s.settle(ctx, w, r.Timeout)
 	}
 	if err != nil {
-		if !served && !away && fault.Of(err) != fault.Cancelled {
+		if !w.served && !away && fault.Of(err) != fault.Cancelled {
 			w.undo(ctx, err)
 		}
 		return port.Live{}, err
@@ -323,7 +323,7 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 	if rec.Served == nil || rec.Served.Key != key {
 		return port.Live{}, fault.New(fault.Missing, "%s does not serve %s on a cluster", name, key.Short())
 	}
-	w := work{standing: *rec.Served, server: s, name: name}
+	w := work{standing: *rec.Served, server: s, name: name, served: true}
 	if w.kube, err = s.there(ctx, w.Place); err != nil {
 		return port.Live{}, err
 	}
@@ -335,6 +335,12 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 	}
 	rec.Served = &w.standing
 	if err := s.writeRecord(name, rec); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.settle(ctx, &w, 0); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.reached(ctx, &w); err != nil {
 		return port.Live{}, err
 	}
 	return s.observe(ctx, name, rec)

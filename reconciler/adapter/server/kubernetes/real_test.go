@@ -136,7 +136,7 @@ func onCluster(t *testing.T) *realStage {
 		}
 		for { // its node learns of a Service a moment after everybody else
 			conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, net.JoinHostPort(cluster, at))
-			if !errors.Is(err, syscall.ECONNREFUSED) {
+			if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.EHOSTUNREACH) {
 				return conn, err
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -254,7 +254,7 @@ func TestKubernetesSaysWhyNothingServes(t *testing.T) {
 		}, fault.Invalid, "cannot be pulled", "pullSecrets"},
 		"a program that ends":    {func(_ *testing.T, r *port.Release) { r.Kubernetes.Run = s.words("2", "exit") }, fault.Invalid, "with exit code 3: cannot load the model: no such column", "serving command"},
 		"more than any node has": {func(_ *testing.T, r *port.Release) { r.Kubernetes.Resources.CPU = "1000" }, fault.Invalid, "no node has", "add a node"},
-		"too little memory":      {func(_ *testing.T, r *port.Release) { r.Kubernetes.Resources.Memory = "6Mi" }, fault.Invalid, "", ""},
+		"too little memory":      {func(_ *testing.T, r *port.Release) { r.Kubernetes.Resources.Memory = "12Mi" }, fault.Invalid, "", ""},
 		"a quota": {func(t *testing.T, r *port.Release) {
 			s.Kubectl(t, "", "create", "quota", "team", "--hard=pods=1", "-n", s.namespace)
 			t.Cleanup(func() { s.Kubectl(t, "", "delete", "quota", "team", "-n", s.namespace) })

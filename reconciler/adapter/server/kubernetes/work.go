@@ -32,6 +32,7 @@ type work struct {
 	units  []object // it, and what is as long there
 	fronts []object // what keeps its name from release to release
 	size   int64    // bytes that its pods are brought
+	served bool     // it has the traffic already
 	least  int      // pods to begin with, where something scales them; else zero
 }
 
@@ -142,14 +143,14 @@ func folder(m port.Artifact) digest.Manifest {
 }
 
 // begin has the unit there and brought what it needs; what serves is not touched.
-func (w *work) begin(ctx context.Context, was record, served bool) error {
+func (w *work) begin(ctx context.Context, was record) error {
 	made, err := w.putObject(ctx, w.unit)
 	if err != nil {
 		return err
 	}
 	d := as[status.Deployment](made)
 	w.Since = d.Created
-	if err := w.scale(ctx, was, d, served); err != nil {
+	if err := w.scale(ctx, was, d); err != nil {
 		return err
 	}
 	if err := w.lend(ctx, d.UID); err != nil {
@@ -164,8 +165,8 @@ func (w *work) begin(ctx context.Context, was record, served bool) error {
 }
 
 // scale has a unit that something scales begin with as many pods as what it follows has: what asks does not become less at a release.
-func (w *work) scale(ctx context.Context, was record, d status.Deployment, served bool) error {
-	if w.least == 0 || served {
+func (w *work) scale(ctx context.Context, was record, d status.Deployment) error {
+	if w.least == 0 || w.served {
 		return nil
 	}
 	want := w.least
@@ -214,12 +215,16 @@ func (s *server) stands(ctx context.Context, c *kube.Client, at standing) (statu
 	return r.Stands(), nil
 }
 
+// recovers is how long a pod that served and ended is given to come back, before it is told as one that cannot.
+const recovers = 30 * time.Second
+
 // settle returns when every pod of the unit serves.
 func (s *server) settle(ctx context.Context, w *work, within time.Duration) error {
 	if within <= 0 {
 		within = 5 * time.Minute
 	}
-	limit := s.o.Env.Now().Add(within)
+	begun := s.o.Env.Now()
+	limit := begun.Add(within)
 	pace, most := 150*time.Millisecond, time.Second
 	if s.o.Pace > 0 {
 		pace, most = s.o.Pace, s.o.Pace
@@ -233,7 +238,7 @@ func (s *server) settle(ctx context.Context, w *work, within time.Duration) erro
 		case err != nil: // the cluster is away for a moment
 		case st.Settled:
 			return nil
-		case st.Over:
+		case st.Over && (!w.served || s.o.Env.Now().Sub(begun) > recovers):
 			return w.failed(st, "it does not become ready")
 		case late:
 			return w.failed(st, "it did not become ready within "+within.String())

@@ -116,14 +116,14 @@ func (r Rollout) unready(p Pod) (reason string, over bool) {
 			last = c.Last.Terminated
 		}
 		switch {
-		case c.Name == Fetches && last != nil && last.ExitCode != 0 && c.State.Running == nil:
-			return "it cannot bring the model: " + orExit(*last), last.ExitCode == Hopeless
-		case c.Name == Serves && last != nil && last.Reason == "OOMKilled":
+		case last != nil && last.Reason == "OOMKilled":
 			given := "of which it is given " + p.limit("memory")
 			if p.limit("memory") == "" {
 				given = "which its node does not have: give it resources.memory"
 			}
 			return "it took more memory, " + given, true
+		case c.Name == Fetches && last != nil && last.ExitCode != 0 && c.State.Running == nil:
+			return "it cannot bring the model: " + orExit(*last), last.ExitCode == Hopeless
 		case c.Name == Serves && last != nil && (last.Reason == "StartError" || last.Reason == "ContainerCannotRun"):
 			return fmt.Sprintf("its image %s does not begin the command: %s", p.image(c), last.Message), true
 		case c.Name == Serves && last != nil:
