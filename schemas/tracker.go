@@ -18,9 +18,9 @@ type MLflowTracker struct {
 	Experiment string `json:"experiment,omitempty" jsonschema:"default=vishwa,pattern=^[^/'\\x00-\\x1f][^'\\x00-\\x1f]{0\\,199}$" part:"placement"`
 	// Token is the file on the controller's machine that has a bearer token, or user:password; without it, VISHWA_TRACKER_MLFLOW.
 	Token string `json:"token,omitempty" part:"placement"`
-	// Prefix stands before the names of registered models, where several repositories have one server.
+	// Prefix is put before the names of registered models, where several repositories have one server.
 	Prefix string `json:"prefix,omitempty" jsonschema:"pattern=^[A-Za-z0-9._-]{1\\,64}$" part:"placement"`
-	// OnDrift says what is done about what others changed there, such as an alias that was moved or a run that was deleted: heal changes it back, keep leaves it. Both are told.
+	// OnDrift says what is done about what others changed there, such as an alias that was moved or a run that was deleted: heal changes it back, keep leaves it. Both are reported.
 	OnDrift string `json:"onDrift,omitempty" jsonschema:"enum=heal,enum=keep,default=heal" part:"placement"`
 }
 

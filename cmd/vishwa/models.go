@@ -203,7 +203,7 @@ func (a *cli) modelsHistoryVerb() *cobra.Command {
 		},
 	}
 	formats(cmd, &format, "text", "json")
-	cmd.Flags().StringVar(&at, "at", "", "only what stood at `TIME`: RFC 3339, a date, or a span ago such as 36h or 2w")
+	cmd.Flags().StringVar(&at, "at", "", "only what was there at `TIME`: RFC 3339, a date, or a span ago such as 36h or 2w")
 	return cmd
 }
 

@@ -88,7 +88,7 @@ func (h *Repository) TrackerStates() (out []TrackerState, err error) {
 		err = json.Unmarshal(raw, &out)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read how trackers stood: %w", err)
+		return nil, fault.New(fault.Corrupt, "read the state of trackers: %w", err)
 	}
 	return out, nil
 }
@@ -128,7 +128,7 @@ func (h *Repository) Track(ctx context.Context, dry bool) ([]TrackerState, error
 		err = sandbox.WriteFile(h.trackersFile(), append(raw, '\n'))
 	}
 	if err != nil {
-		return out, fault.New(fault.Transient, "note how trackers stand: %w", err)
+		return out, fault.New(fault.Transient, "note the state of trackers: %w", err)
 	}
 	return out, nil
 }

@@ -80,12 +80,12 @@ func (d *DB) rows(root uint32, yield func(rowid int64, row []Value) error) error
 	return s.tree(root, 0)
 }
 
-func (s scan) take(n uint32) ([]byte, error) {
+func (s scan) readPage(n uint32) ([]byte, error) {
 	if n == 0 || n > s.pages {
 		return nil, wrong("it names page %d of %d", n, s.pages)
 	}
 	if s.seen[n] {
-		return nil, wrong("page %d stands in it twice", n)
+		return nil, wrong("it names page %d twice", n)
 	}
 	s.seen[n] = true
 	b := make([]byte, s.page)
@@ -99,7 +99,7 @@ func (s scan) tree(n uint32, depth int) error {
 	if depth > deepest {
 		return wrong("a table is more than %d levels deep", deepest)
 	}
-	b, err := s.take(n)
+	b, err := s.readPage(n)
 	if err != nil {
 		return err
 	}
@@ -121,13 +121,13 @@ func (s scan) tree(n uint32, depth int) error {
 	for i := range cells {
 		off := int(binary.BigEndian.Uint16(b[start+2*i:]))
 		if int64(off) >= s.usable {
-			return wrong("a cell of page %d lies outside of it", n)
+			return wrong("page %d has a cell that is not in it", n)
 		}
 		cell := b[off:s.usable]
 		if kind == leaf {
 			err = s.cell(cell)
 		} else if len(cell) < 4 {
-			err = wrong("a cell of page %d lies outside of it", n)
+			err = wrong("page %d has a cell that is not in it", n)
 		} else {
 			err = s.tree(binary.BigEndian.Uint32(cell), depth+1)
 		}
@@ -170,7 +170,7 @@ func (s scan) cell(cell []byte) error {
 		if next == 0 {
 			next = binary.BigEndian.Uint32(cell[here:])
 		}
-		b, err := s.take(next)
+		b, err := s.readPage(next)
 		if err != nil {
 			return err
 		}

@@ -123,7 +123,7 @@ func Decode(raw []byte) (Document, error) {
 			return wrong("series %d is out of bounds", i)
 		}
 		if s.Last != nil && (math.IsNaN(*s.Last) || math.IsInf(*s.Last, 0)) {
-			return wrong("the last value of %q is no number", s.Name)
+			return wrong("the last value of %q is not a number", s.Name)
 		}
 	}
 	return d, nil

@@ -21,7 +21,7 @@ var shown = []string{".png", ".jpg", ".jpeg", ".gif", ".svg", ".html", ".csv", "
 // Media are the paths of images and tables below fsys that a tool was given: the artifacts of
 // MLflow's runs, but for those of a model, W&B's media and DVCLive's plots. What is large is left out.
 func Media(fsys fs.FS, skip func(path string) bool) ([]string, error) {
-	f, err := look(fsys, skip)
+	f, err := listFiles(fsys, skip)
 	if err != nil {
 		return nil, err
 	}

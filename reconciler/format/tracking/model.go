@@ -17,7 +17,7 @@ import (
 // Models are the folders of the models that MLflow's runs logged below fsys, the newest first. A
 // model of a run that was begun within another one is left out.
 func Models(fsys fs.FS, skip func(path string) bool) ([]string, error) {
-	f, err := look(fsys, skip)
+	f, err := listFiles(fsys, skip)
 	if err != nil || len(f.mlmodels) == 0 {
 		return nil, err
 	}

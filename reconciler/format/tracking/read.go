@@ -64,7 +64,7 @@ type files struct {
 // Read reads what a run logged below fsys, which no process writes to any more. No symbolic link is
 // followed.
 func Read(fsys fs.FS, o Options) (Document, error) {
-	f, err := look(fsys, o.Skip)
+	f, err := listFiles(fsys, o.Skip)
 	if err != nil {
 		return Document{}, err
 	}
@@ -78,7 +78,7 @@ func Read(fsys fs.FS, o Options) (Document, error) {
 			break
 		}
 		r := newRecorder()
-		if err := f.read(tool, o, r); err != nil {
+		if err := f.readTool(tool, o, r); err != nil {
 			return Document{}, err
 		}
 		if len(r.params) == 0 && len(r.series) == 0 {
@@ -92,7 +92,7 @@ func Read(fsys fs.FS, o Options) (Document, error) {
 	return all.document(from), nil
 }
 
-func (f *files) read(tool string, o Options, r *recorder) error {
+func (f *files) readTool(tool string, o Options, r *recorder) error {
 	switch tool {
 	case MLflow:
 		return f.mlflow(r)
@@ -108,8 +108,8 @@ func (f *files) read(tool string, o Options, r *recorder) error {
 	return fault.New(fault.Invalid, "%q is no tool that logs", tool)
 }
 
-// look lists what the run wrote.
-func look(fsys fs.FS, skip func(string) bool) (*files, error) {
+// listFiles lists what the run wrote.
+func listFiles(fsys fs.FS, skip func(string) bool) (*files, error) {
 	f := &files{fsys: fsys, left: mostLog}
 	n := 0
 	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {

@@ -141,7 +141,7 @@ func (r *recorder) document(from []string) Document {
 		if v := s.last.value; !math.IsNaN(v) && !math.IsInf(v, 0) {
 			out.Last = &v
 		} else if len(d.Notes) < mostNotes {
-			d.Notes = append(d.Notes, fmt.Sprintf("the metric %q is %v at its end, which is no number", name, v))
+			d.Notes = append(d.Notes, fmt.Sprintf("the metric %q is %v at its end, which is not a number", name, v))
 		}
 		d.Series = append(d.Series, out)
 	}

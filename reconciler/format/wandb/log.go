@@ -61,7 +61,7 @@ func records(r io.Reader, yield func(record []byte) error) error {
 			return wrong("a piece of a record leads out of its block")
 		}
 		if kind < full || kind > last || open == (kind == full || kind == first) {
-			return wrong("a piece of a record, of kind %d, stands where none of that kind can", kind)
+			return wrong("a piece of a record has the kind %d, which cannot be there", kind)
 		}
 		if kind == full || kind == first {
 			record = record[:0]

@@ -55,7 +55,7 @@ func (w *worker) tracked() (told, port.Result) {
 	case err != nil && needed:
 		return t, port.Result{Cause: port.BadMetrics, Message: "what it logged is refused: " + explain(err)}
 	case err != nil:
-		fmt.Fprintln(w.log, "vishwa: what it logged beside its metrics file is left out:", explain(err))
+		fmt.Fprintln(w.log, "vishwa: what it logged in addition to its metrics file is left out:", explain(err))
 		t.logged, t.media = tracking.Document{}, nil
 	}
 	for _, n := range t.logged.Notes {
