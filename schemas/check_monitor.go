@@ -35,6 +35,9 @@ func (s *Monitor) check(c *checker, d *document) {
 	pinned := func(t Traits) bool { return t.Pinned }
 	c.ref(d, "spec.current.from", s.Current.From, pinned)
 	c.duration(d, "spec.current.window", s.Current.Window)
+	if s.Current.Season != nil && s.Current.Window == "" && !d.wrong("spec.current.window") {
+		d.problem("spec.current.season", "needs to know how far back the window goes; declare spec.current.window")
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Columns)) {
 		s.Columns[name].check(c, d, "spec.columns."+name)
 	}

@@ -76,6 +76,22 @@ type Current struct {
 	Rows int `json:"rows,omitempty" jsonschema:"minimum=1" part:"placement"`
 	// Time is the column with the time of a row.
 	Time string `json:"time,omitempty" jsonschema:"default=time" part:"placement"`
+	// Season narrows the reference to rows of the window's hours; without it, all its rows are compared.
+	Season *Season `json:"season,omitempty" part:"placement"`
+}
+
+// What a season repeats by.
+const (
+	EveryDay  = "day"
+	EveryWeek = "week"
+)
+
+// Season says which rows of the reference are like those of a window, as what is asked at night is not what is asked at noon.
+type Season struct {
+	// Every is what repeats: day compares the window with the reference's rows of the same hours of the day, week with those of the same hours of the same weekdays, in UTC.
+	Every string `json:"every" jsonschema:"required,enum=day,enum=week" part:"placement"`
+	// Time is the reference's column with the time of a row; without it, that of spec.current.time.
+	Time string `json:"time,omitempty" part:"placement"`
 }
 
 // Watching says how a column is compared.

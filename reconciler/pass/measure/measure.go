@@ -101,6 +101,8 @@ type session struct {
 	model digest.Digest
 	now   time.Time
 	notes []string // of columns
+	// season is the hours of the window, where the reference is narrowed to them.
+	season *watch.Season
 }
 
 func (b *Bench) session(ctx context.Context, in *pass.Intent, ref schemas.Ref) (*session, error) {
@@ -160,6 +162,9 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	if err != nil {
 		return e, err
 	}
+	if c := s.spec.Current; c.Season != nil {
+		s.season = watch.SeasonOf(c.Season.Every, s.now.Add(-c.Window.Or(0)), s.now)
+	}
 	base, now := &rows{session: s}, &rows{session: s, current: true}
 	now.base = &base.side
 	if s.Spool != nil {
@@ -177,6 +182,12 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 		return e, err
 	}
 	e.Reference, e.Window = base.told, now.told
+	if s.season != nil {
+		e.Why = append(e.Why, fmt.Sprintf("the reference is its rows of the window's hours of the %s: %d of %d", s.spec.Current.Season.Every, base.told.Rows, base.told.Rows+base.other))
+		if base.told.Rows == 0 {
+			return e, fault.WithHint(fault.New(fault.Missing, "%s has no rows of the window's hours of the %s", s.spec.Reference, s.spec.Current.Season.Every), "name a longer reference, or say every: day; or leave out spec.current.season")
+		}
+	}
 	if n := now.told.Future; n > 0 {
 		e.Why = append(e.Why, plural.Of(n, "row")+" left out: their time has not come yet")
 	}
@@ -289,7 +300,7 @@ func (s *session) column(name string, by compared) (c drift.Column, notes []stri
 // nulls finds null alarm rates of a column of the reference that from names, once.
 func (s *session) nulls(name, typ string, ref *drift.Sample, from digest.Digest) func(m drift.Method, threshold float64, n int) drift.Null {
 	return func(m drift.Method, threshold float64, n int) drift.Null {
-		key := digest.Of(fmt.Appendf(nil, "null 1\n%s\n%q\n%s\n%s\n%v\n%d", from, name, typ, m.Name, threshold, drift.NullSize(n)))
+		key := digest.Of(fmt.Appendf(nil, "null 1\n%s\n%q\n%s\n%s\n%v\n%d", from+digest.Digest(s.season.Name()), name, typ, m.Name, threshold, drift.NullSize(n)))
 		if s.Known != nil {
 			if known, ok := s.Known(key); ok {
 				return known
@@ -324,6 +335,9 @@ func reason(err error) string {
 func (s *session) apart(name string) bool {
 	p := s.spec.Predictions
 	own := []string{cmp.Or(s.spec.Current.Time, "time"), cmp.Or(p.Score, "score"), cmp.Or(p.Prediction, "prediction"), "id", "model", "release", "arm", "status", "latency", "rate"}
+	if season := s.spec.Current.Season; season != nil {
+		own = append(own, season.Time)
+	}
 	if l := s.spec.Labels; l != nil {
 		own = append(own, cmp.Or(l.Key, "id"), cmp.Or(l.Label, "label"))
 	}

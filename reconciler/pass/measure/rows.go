@@ -34,6 +34,7 @@ type rows struct {
 	told    watch.Data
 	notes   []string // what a log lacks
 	skip    int64    // rows before the newest ones
+	other   int64    // rows of the reference that are of other hours than the window's
 
 	cases  map[string]one // of the window, by id
 	twice  map[string]bool
@@ -187,17 +188,29 @@ func (r *rows) keep(name string) bool {
 // row tells whether a row belongs to the side, and notes its answer and its time.
 func (r *rows) row(from time.Time) watch.Row {
 	clock, p := cmp.Or(r.spec.Current.Time, "time"), r.spec.Predictions
+	seasonal := !r.current && r.season != nil
+	if seasonal {
+		clock = cmp.Or(r.spec.Current.Season.Time, clock)
+	}
 	answers := r.spec.Labels != nil || r.spec.Estimate != ""
 	return func(cell func(string) []byte) (bool, error) {
 		var at time.Time
+		if seasonal {
+			at, err := timeOf(cell(clock))
+			if err != nil {
+				return false, fault.WithHint(fault.New(fault.Invalid, "a row of the reference has no time in column %s", clock), "name the column with a row's time in spec.current.season.time")
+			}
+			if !r.season.Has(at) {
+				r.other++
+				return false, nil
+			}
+		}
 		if r.current {
 			if b := cell(clock); b != nil {
-				x, is := table.Value(b)
-				if is != table.IsTime {
+				var err error
+				if at, err = timeOf(b); err != nil {
 					return false, fault.WithHint(fault.New(fault.Invalid, "column %s of the window holds a value that is not a time", clock), "name the column with a row's time in spec.current.time")
 				}
-				whole, part := math.Modf(x)
-				at = time.Unix(int64(whole), int64(part*1e9)).UTC()
 			} else if !from.IsZero() {
 				return false, fault.WithHint(fault.New(fault.Invalid, "a row of the window has no time in column %s", clock), "name the column with a row's time in spec.current.time, or give spec.current.rows")
 			}
@@ -227,6 +240,16 @@ func (r *rows) row(from time.Time) watch.Row {
 		}
 		return true, nil
 	}
+}
+
+// timeOf is a cell as a time.
+func timeOf(cell []byte) (time.Time, error) {
+	x, is := table.Value(cell)
+	if cell == nil || is != table.IsTime {
+		return time.Time{}, fault.New(fault.Invalid, "a row has no time")
+	}
+	whole, part := math.Modf(x)
+	return time.Unix(int64(whole), int64(part*1e9)).UTC(), nil
 }
 
 // answer notes what the model said of a row.
