@@ -136,9 +136,30 @@ func (g Gauge) check(c *checker, d *document, at string) {
 		c.path(d, at+".evidently.report", e.Report, file)
 	}
 	if w := g.Whylogs; w != nil {
-		c.path(d, at+".whylogs.profile", w.Profile, file)
-		c.path(d, at+".whylogs.reference", w.Reference, file)
+		c.fileOrObject(d, at+".whylogs.profile", w.Profile)
+		c.fileOrObject(d, at+".whylogs.reference", w.Reference)
+		if strings.Contains(w.Endpoint, "@") {
+			d.problem(at+".whylogs.endpoint", "holds a user or a password; take it out: credentials are those of whoever runs Vishwa")
+		}
 	}
+}
+
+// fileOrObject checks a file of the repository, or an object of a bucket.
+func (c *checker) fileOrObject(d *document, field, place string) {
+	bucket, key, remote := InBucket(place)
+	switch {
+	case !remote:
+		c.path(d, field, place, file)
+	case bucket == "" || key == "":
+		d.problem(field, "names no object; write s3://BUCKET/KEY")
+	}
+}
+
+// InBucket is the bucket and the key of s3://bucket/key.
+func InBucket(place string) (bucket, key string, is bool) {
+	rest, is := strings.CutPrefix(place, "s3://")
+	bucket, key, _ = strings.Cut(rest, "/")
+	return bucket, key, is
 }
 
 var namesOfGauges = []string{"prometheus", "evidently", "whylogs"}

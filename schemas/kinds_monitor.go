@@ -158,10 +158,14 @@ type Gauge struct {
 
 // WhylogsGauge is two profiles, compared as whylogs does it: Kolmogorov-Smirnov over the quantile sketches of each column of numbers.
 type WhylogsGauge struct {
-	// Profile is of what is served now, a file of the repository.
+	// Profile is of what is served now: a file of the repository, or an object, as s3://bucket/key.
 	Profile string `json:"profile" jsonschema:"required" part:"placement"`
-	// Reference is of what the model was trained on, a file of the repository.
+	// Reference is of what the model was trained on: a file of the repository, or an object, as s3://bucket/key.
 	Reference string `json:"reference" jsonschema:"required" part:"placement"`
+	// Endpoint is the address of a server of objects other than Amazon's, such as http://127.0.0.1:9000.
+	Endpoint string `json:"endpoint,omitempty" jsonschema:"pattern=^https?://" part:"placement"`
+	// Region is the bucket's region.
+	Region string `json:"region,omitempty" part:"placement"`
 	// Threshold is the p-value below which a column has drifted.
 	Threshold *float64 `json:"threshold,omitempty" jsonschema:"minimum=0,maximum=1,default=0.05" part:"placement"`
 }

@@ -58,7 +58,7 @@ func openGauge(tree fs.FS, g schemas.Gauge, env port.Env, allow []string) (port.
 	case g.Evidently != nil:
 		return gauge.Evidently(tree, *g.Evidently), nil
 	case g.Whylogs != nil:
-		return gauge.Whylogs(tree, *g.Whylogs), nil
+		return gauge.Whylogs(tree, *g.Whylogs, gauge.Options{Env: env, Allow: allow}), nil
 	}
 	return nil, fault.New(fault.Internal, "a gauge that names nothing passed the checks")
 }

@@ -1,4 +1,4 @@
-// whylogs: two profiles of the repository, held against each other as whylogs does it: a
+// whylogs: two profiles, of the repository or of a bucket, held against each other as whylogs does it: a
 // Kolmogorov-Smirnov test over the quantile sketches of each column that has numbers in both.
 
 package gauge
@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/whylogs"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -24,10 +25,16 @@ const mostProfile = 64 << 20 // bytes
 type profiles struct {
 	tree fs.FS
 	spec schemas.WhylogsGauge
+	open func(bucket string) (port.Objects, error)
 }
 
-// Whylogs reads two profiles.
-func Whylogs(tree fs.FS, spec schemas.WhylogsGauge) port.Gauge { return profiles{tree, spec} }
+// Whylogs reads two profiles. An endpoint that the declaration names is reached as a web server is:
+// where it is public, or where o allows it.
+func Whylogs(tree fs.FS, spec schemas.WhylogsGauge, o Options) port.Gauge {
+	return profiles{tree, spec, func(name string) (port.Objects, error) {
+		return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: spec.Endpoint, Region: spec.Region, Lookup: o.Env.Lookup, Guarded: spec.Endpoint != "", Allow: o.Allow})
+	}}
+}
 
 func (p profiles) Measure(ctx context.Context) (out []port.Measurement, err error) {
 	now, err := p.readProfile(ctx, p.spec.Profile)
@@ -66,13 +73,37 @@ func (p profiles) Measure(ctx context.Context) (out []port.Measurement, err erro
 	return out, nil
 }
 
+// openProfile opens a file of the repository, or an object.
+func (p profiles) openProfile(ctx context.Context, name string) (io.ReadCloser, error) {
+	from, key, remote := schemas.InBucket(name)
+	if !remote {
+		f, err := p.tree.Open(path.Clean(name))
+		if err != nil {
+			return nil, fault.WithHint(fault.New(fault.Missing, "%s is not there", name), "commit the profile, or correct its path")
+		}
+		return f, nil
+	}
+	objects, err := p.open(from)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	f, _, err := objects.Get(ctx, key, port.All)
+	if err != nil && fault.Of(err) == fault.Missing {
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not there", name), "have whylogs write it, or correct its place")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return f, nil
+}
+
 func (p profiles) readProfile(ctx context.Context, name string) ([]whylogs.Column, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.New(fault.Cancelled, "read %s: %w", name, err)
 	}
-	f, err := p.tree.Open(path.Clean(name))
+	f, err := p.openProfile(ctx, name)
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not there", name), "commit the profile, or correct its path")
+		return nil, err
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, mostProfile+1))
