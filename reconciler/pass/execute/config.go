@@ -20,6 +20,7 @@ type Config struct {
 	Graph            graph.Graph
 	Facts            *ledger.Facts // as the plan saw them
 	Live             map[schemas.Ref]port.Live
+	Packages         map[schemas.Ref]port.PackageState
 	MissingArtifacts map[digest.Digest]string      // keys that are made again, as nothing of them is to be had, and why
 	Unfit            map[digest.Digest]string      // keys that are made again, as what was made will not do, and why
 	Champions        map[schemas.Ref]*ledger.Entry // see plan.Observed

@@ -31,7 +31,7 @@ var executors = map[schemas.Kind]executor{
 	schemas.KindTraining:       {make: (*execution).run},
 	schemas.KindModel:          {make: (*execution).choose},
 	schemas.KindInfrastructure: {make: (*execution).provision, retire: (*execution).destroy},
-	schemas.KindPackage:        {make: (*execution).pack, retire: (*execution).leave},
+	schemas.KindPackage:        {make: (*execution).pack, retire: (*execution).leave, stands: (*execution).whole},
 	schemas.KindDeployment:     {make: of((*execution).deploy), retire: (*execution).stop, stands: (*execution).served},
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -83,4 +84,14 @@ func (a *execution) leave(_ context.Context, j *job, _ *port.Change, e *ledger.E
 		a.sendEvent(j.Ref, Output, last.Package.Reference()+" stays: remove it in the registry when nobody needs it")
 	}
 	return nil
+}
+
+// whole is the entry of what was planned for want of a key, and is there and named as it is.
+func (a *execution) whole(s plan.Step) *ledger.Entry {
+	last := a.Facts.Latest[s.Ref]
+	state, looked := a.Packages[s.Ref]
+	if !s.Pending || !looked || state.Lacks != "" || len(state.Elsewhere) > 0 || last == nil || last.Action != ledger.Pack || last.Key != s.Key {
+		return nil
+	}
+	return last
 }
