@@ -50,6 +50,7 @@ func (a *cli) metricsVerb() *cobra.Command {
 		},
 	}
 	formats(cmd, &format, "text", "json")
+	cmd.AddCommand(a.metricsDiffVerb())
 	return cmd
 }
 
