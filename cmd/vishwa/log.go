@@ -166,7 +166,11 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	}
 	line("Date", e.Time.UTC().Format(time.RFC3339))
 	line("Actor", e.Actor)
-	if e.Revision != "" {
+	switch {
+	case e.Revision == "":
+	case e.Author == "": // nobody's change: something was observed at it
+		line("Revision", short7(e.Revision))
+	default:
 		line("Revision", short7(e.Revision)+" by "+e.Author)
 	}
 	if b := e.PullRequest; b != nil {
