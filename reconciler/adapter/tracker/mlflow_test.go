@@ -242,14 +242,16 @@ func TestWhatAServerRefusesHasAKindAndNoSecret(t *testing.T) {
 		want   fault.Kind
 		says   string
 	}{
-		"401":                 {status(401), fault.Denied, TokenVariable},
-		"403":                 {status(403), fault.Denied, TokenVariable},
-		"429":                 {status(429), fault.Transient, "rate limit"},
-		"500":                 {status(500), fault.Transient, "500"},
-		"a page to log in at": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://sso.example/?"+secret, http.StatusFound) }, fault.Invalid, "leads elsewhere"},
-		"a page":              {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>"+secret) }, fault.Invalid, "not its REST API"},
-		"not MLflow's":        {http.NotFound, fault.Invalid, "older than this needs"},
-		"cut off":             {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Transient, "connection"},
+		"401": {status(401), fault.Denied, TokenVariable},
+		"403": {status(403), fault.Denied, TokenVariable},
+		"429": {status(429), fault.Transient, "rate limit"},
+		"500": {status(500), fault.Transient, "500"},
+		"a page to log in at": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://sso.example/?"+secret, http.StatusFound)
+		}, fault.Invalid, "leads elsewhere"},
+		"a page":       {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>"+secret) }, fault.Invalid, "not its REST API"},
+		"not MLflow's": {http.NotFound, fault.Invalid, "older than this needs"},
+		"cut off":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Transient, "connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
