@@ -254,7 +254,9 @@ func TestKubernetesSaysWhyNothingServes(t *testing.T) {
 		}, fault.Invalid, "cannot be pulled", "pullSecrets"},
 		"a program that ends":    {func(_ *testing.T, r *port.Release) { r.Kubernetes.Run = s.words("2", "exit") }, fault.Invalid, "with exit code 3: cannot load the model: no such column", "serving command"},
 		"more than any node has": {func(_ *testing.T, r *port.Release) { r.Kubernetes.Resources.CPU = "1000" }, fault.Invalid, "no node has", "add a node"},
-		"too little memory":      {func(_ *testing.T, r *port.Release) { r.Kubernetes.Resources.Memory = "12Mi" }, fault.Invalid, "", ""},
+		"too little memory": {func(_ *testing.T, r *port.Release) {
+			r.Kubernetes.Resources.Memory, r.Kubernetes.Run = "64Mi", []string{"python3", "-c", "x = bytearray(300 << 20)"}
+		}, fault.Invalid, "it took more memory, of which it is given 64Mi", "raise spec.target.kubernetes.resources.memory"},
 		"a quota": {func(t *testing.T, r *port.Release) {
 			s.Kubectl(t, "", "create", "quota", "team", "--hard=pods=1", "-n", s.namespace)
 			t.Cleanup(func() { s.Kubectl(t, "", "delete", "quota", "team", "-n", s.namespace) })
