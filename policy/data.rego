@@ -64,6 +64,10 @@ deny contains {
 	not i.declared
 }
 
+times(1) := "once"
+
+times(n) := sprintf("%d times", [n]) if n != 1
+
 # METADATA
 # title: Data that violates its constraints
 # description: What is made from rows that break what is declared of them is reported so; a rule of your own over input.data can refuse it.
@@ -71,7 +75,7 @@ deny contains {
 #   id: data/violations
 warn contains {
 	"rule": "data/violations",
-	"message": sprintf("%s violates a constraint %d times: %s%s", [d.ref, v.count, constraint(v), first(v)]),
+	"message": sprintf("%s violates a constraint %s: %s%s", [d.ref, times(v.count), constraint(v), first(v)]),
 	"hint": "correct the data or what is declared of it; violations: deny refuses such data",
 } if {
 	input.step.do != "retire"

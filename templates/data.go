@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // DataText writes a line or two for each dataset that moves.
@@ -37,7 +38,7 @@ func DataText(w io.Writer, all []DataChange) error {
 		}
 		for j, c := range d.Changes {
 			if j == mostChanges {
-				fmt.Fprintf(&b, "      and %d changes more\n", len(d.Changes)-j)
+				fmt.Fprintf(&b, "      and %s more\n", plural.Of(len(d.Changes)-j, "change"))
 				break
 			}
 			fmt.Fprintf(&b, "      %s\n", cut(harmless.Line(changed(c)), 300))

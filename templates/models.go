@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -90,7 +91,7 @@ func signed(v float64) string {
 func models(r Report, z size) (out []part) {
 	for i, m := range r.Models {
 		if i == z.models {
-			return append(out, part{rows: []string{fmt.Sprintf("*%d more models are not shown here.*\n", len(r.Models)-i)}})
+			return append(out, part{rows: []string{fmt.Sprintf("*Not shown here: %s more.*\n", plural.Of(len(r.Models)-i, "model"))}})
 		}
 		p := part{head: "#### Model " + code(m.Ref.String(), nameLimit) + "\n\n" + m.about(), noun: "gates and metrics are", rows: m.gates(z)}
 		if table := m.metrics(z); len(table) > 0 {
@@ -299,7 +300,7 @@ func columns(r Report, z size) part {
 		}
 		for i, c := range d.Changes {
 			if i == mostChanges {
-				p.rows = append(p.rows, fmt.Sprintf("- rows of %s: and %d changes more\n", code(d.Ref.String(), nameLimit), len(d.Changes)-i))
+				p.rows = append(p.rows, fmt.Sprintf("- rows of %s: and %s more\n", code(d.Ref.String(), nameLimit), plural.Of(len(d.Changes)-i, "change")))
 				break
 			}
 			p.rows = append(p.rows, "- rows of "+code(d.Ref.String(), nameLimit)+": "+prose(changed(c), z.words)+"\n")

@@ -11,6 +11,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // Monitor is the table for a terminal, with small histograms of the reference and the window.
@@ -87,7 +88,7 @@ var monitorColumns = []string{"COLUMN", "TYPE", "METHOD", "SCORE", "LIMIT", "ADJ
 func monitorHead(e watch.Evidence) []string {
 	out := []string{
 		fmt.Sprintf("%s of %s: %s", e.Monitor, e.Deployment, e.Verdict),
-		fmt.Sprintf("Reference: %s, %d rows. Window: %s, %d rows%s.", e.Reference.From, e.Reference.Rows, e.Window.From, e.Window.Rows, span(e.Window)),
+		fmt.Sprintf("Reference: %s, %s. Window: %s, %s%s.", e.Reference.From, plural.Of(e.Reference.Rows, "row"), e.Window.From, plural.Of(e.Window.Rows, "row"), span(e.Window)),
 	}
 	for _, why := range e.Why[:min(len(e.Why), 12)] {
 		out = append(out, "  "+why)
@@ -108,7 +109,7 @@ func span(d watch.Data) string {
 
 func monitorFoot(e watch.Evidence) (out []string) {
 	if c := e.Labels; c != nil {
-		out = append(out, fmt.Sprintf("Outcomes: %d of %d rows (%.0f %%), %d of other rows, %d ids are given twice.", c.Labelled, c.Rows, 100*c.Share, c.Unmatched, c.Duplicates))
+		out = append(out, fmt.Sprintf("Outcomes: %d of %s (%.0f %%), %d of other rows, %s given twice.", c.Labelled, plural.Of(c.Rows, "row"), 100*c.Share, c.Unmatched, plural.Of(c.Duplicates, "id")))
 	}
 	for _, list := range []struct {
 		how string
@@ -186,7 +187,7 @@ func small(shares []float64) string {
 // MonitorDiff says what became of each column from one window to the next.
 func MonitorDiff(was, now watch.Evidence, changes []watch.Change) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s -> %s, %d -> %d rows\n\n", now.Monitor, was.Verdict, now.Verdict, was.Window.Rows, now.Window.Rows)
+	fmt.Fprintf(&b, "%s: %s -> %s, %d -> %s\n\n", now.Monitor, was.Verdict, now.Verdict, was.Window.Rows, plural.Of(now.Window.Rows, "row"))
 	if len(changes) == 0 {
 		return b.String() + "No column has changed.\n"
 	}

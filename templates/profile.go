@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 var bars = []rune("▁▂▃▄▅▆▇█")
@@ -17,7 +18,7 @@ var bars = []rune("▁▂▃▄▅▆▇█")
 // Profile is the table for a terminal, a small histogram in each numeric row.
 func Profile(p table.Profile) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d rows, %d columns, %d bytes\n\n", p.Rows, len(p.Columns), p.Bytes)
+	fmt.Fprintf(&b, "%s, %s, %s\n\n", plural.Of(p.Rows, "row"), plural.Of(len(p.Columns), "column"), plural.Of(p.Bytes, "byte"))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.Join(profileHead, "\t"))
 	for _, c := range p.Columns {
@@ -35,8 +36,8 @@ func Profile(p table.Profile) string {
 // ProfileHTML is the same as a page that needs nothing else.
 func ProfileHTML(p table.Profile) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>Profile</title>\n<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left}</style>\n<p>%d rows, %d columns, %d bytes</p>\n<table>\n<tr><th>%s</th></tr>\n",
-		p.Rows, len(p.Columns), p.Bytes, strings.Join(profileHead, "</th><th>"))
+	fmt.Fprintf(&b, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>Profile</title>\n<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left}</style>\n<p>%s, %s, %s</p>\n<table>\n<tr><th>%s</th></tr>\n",
+		plural.Of(p.Rows, "row"), plural.Of(len(p.Columns), "column"), plural.Of(p.Bytes, "byte"), strings.Join(profileHead, "</th><th>"))
 	for _, c := range p.Columns {
 		row := profileRow(c)
 		for i := range row {

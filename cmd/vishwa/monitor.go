@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -257,7 +258,7 @@ func (a *cli) monitorDiff() *cobra.Command {
 				}
 			}
 			if len(found) < 2 {
-				return fault.WithHint(fault.New(fault.Missing, "%s has found %d times something, and a difference is of two", refs[0], len(found)), "measure: vishwa monitor run %s", refs[0])
+				return fault.WithHint(fault.New(fault.Missing, "%s has %s, and a difference is of two", refs[0], plural.Of(len(found), "finding")), "measure: vishwa monitor run %s", refs[0])
 			}
 			was, err := evidenceOf(cmd.Context(), s, found[len(found)-2])
 			if err != nil {

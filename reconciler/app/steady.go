@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -126,8 +127,8 @@ func (s *steadyLedger) continues(ctx context.Context, was ledgerPlace) error {
 	}
 	ok, entries, err := s.Continues(ctx, before)
 	if err == nil && entries > 0 && before.Remote() != "" && s.Remote() == "" {
-		return fault.WithHint(fault.New(fault.Denied, "%s: spec.ledger names the remote %s, which this clone does not have: what is recorded would stay here, and the %d entries at %s would be the last that others see",
-			schemas.Root, s.now.Remote, entries, was.Remote), "name a remote that every clone has, and move the ledger there with its history, or take the change of spec.ledger back")
+		return fault.WithHint(fault.New(fault.Denied, "%s: spec.ledger names the remote %s, which this clone does not have: what is recorded would stay here, and the ledger of %s at %s would be the last that others see",
+			schemas.Root, s.now.Remote, plural.Of(entries, "entry"), was.Remote), "name a remote that every clone has, and move the ledger there with its history, or take the change of spec.ledger back")
 	}
 	if err != nil || ok {
 		return err
@@ -140,7 +141,7 @@ func (s *steadyLedger) continues(ctx context.Context, was ledgerPlace) error {
 	if s.Remote() != "" {
 		to = "git push " + s.now.Remote + " " + from + ":refs/heads/" + s.now.Branch
 	}
-	return fault.WithHint(fault.New(fault.Denied, "%s: spec.ledger names %s of %s, which lacks the %d entries of %s of %s: another ledger would forget what guards the environments and which approvals are spent",
-		schemas.Root, s.now.Branch, s.now.Remote, entries, was.Branch, was.Remote),
+	return fault.WithHint(fault.New(fault.Denied, "%s: spec.ledger names %s of %s, which lacks %s of %s of %s: another ledger would forget what guards the environments and which approvals are spent",
+		schemas.Root, s.now.Branch, s.now.Remote, plural.Of(entries, "entry"), was.Branch, was.Remote),
 		"move the ledger with its history (%s), or take the change of spec.ledger back", to)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -35,7 +36,7 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 		}
 		// One registry that does not answer does not blind the pass to the rest. Whether the
 		// package is there is found out when it is acted on.
-		w.Unobservable[ref] = "it is not known whether it is there: " + err.Error()
+		w.Unobservable[ref] = plan.NotKnown + ": " + err.Error()
 		if hint := fault.HintOf(err); hint != "" {
 			w.Unobservable[ref] += " (" + hint + ")"
 		}

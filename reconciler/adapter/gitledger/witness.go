@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -170,9 +171,9 @@ func (c Claim) hold(f *ledger.Facts, branch string) error {
 	}
 	switch head, ok := f.At(c.Count - 1); {
 	case f.Count == 0:
-		return fault.New(fault.Corrupt, "the ledger branch %s is missing: %s has a checkpoint of %d entries, %s", branch, c.Where, c.Count, by)
+		return fault.New(fault.Corrupt, "the ledger branch %s is missing: %s has a checkpoint of %s, %s", branch, c.Where, plural.Of(c.Count, "entry"), by)
 	case !ok:
-		return fault.New(fault.Corrupt, "the ledger was rolled back: %s ends after %d entries, and %s has a checkpoint of %d, %s", branch, f.Count, c.Where, c.Count, by)
+		return fault.New(fault.Corrupt, "the ledger was rolled back: %s ends after %s, and %s has a checkpoint of %d, %s", branch, plural.Of(f.Count, "entry"), c.Where, c.Count, by)
 	case head != c.Head:
 		return fault.New(fault.Corrupt, "the ledger is another one: entry %d of %s is %s, and %s has a checkpoint, %s, by which it is %s", c.Count-1, branch, head.Short(), c.Where, by, c.Head.Short())
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -223,7 +224,7 @@ func title(l modelpack.Layer) string {
 	if at := l.Path(); at != "" {
 		return at
 	}
-	return fmt.Sprintf("%d files (%s)", len(l.Files), l.Kind)
+	return fmt.Sprintf("%s (%s)", plural.Of(len(l.Files), "file"), l.Kind)
 }
 
 // Inspect implements port.Packager.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // ReleaseType is the predicate type of a release of the program.
@@ -42,7 +43,7 @@ func CheckRelease(raw []byte, version string, files []File) error {
 		return fmt.Errorf("release: it is about %q, want %q", s.Predicate.Purl, releasePurl+version)
 	}
 	if len(s.Subject) != len(files) {
-		return fmt.Errorf("release: it names %d files, want %d", len(s.Subject), len(files))
+		return fmt.Errorf("release: it names %s, want %d", plural.Of(len(s.Subject), "file"), len(files))
 	}
 	for i, f := range files {
 		named, err := digest.Parse("sha256:" + s.Subject[i].Digest["sha256"])

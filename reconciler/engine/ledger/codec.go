@@ -18,6 +18,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -202,7 +203,7 @@ func Decode(b []byte) (*Facts, error) {
 func (r *decoder) names(n int64) [][32]byte {
 	if n <= 0 || n > int64(len(r.rest)/32) {
 		if n != 0 {
-			r.fail("%d entries are more than they hold", n)
+			r.fail("%s are more than they hold", plural.Of(n, "entry"))
 		}
 		return nil
 	}

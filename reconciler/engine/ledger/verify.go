@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -260,8 +261,8 @@ func Verify(records iter.Seq2[Record, error], trust Trust, expect *Checkpoint) (
 			"look at what each did, and undo it; then put the branch back to the entry before the first of them, or move revoked.after behind those that are right")
 	}
 	if !met {
-		return rep, fault.WithHint(fault.New(fault.Corrupt, "entry %d: it is missing: the ledger ends after %d entries, and the checkpoint noted %d: its tail was cut",
-			rep.Entries, rep.Entries, expect.Count), "fetch the ledger branch from a clone that still holds the later entries")
+		return rep, fault.WithHint(fault.New(fault.Corrupt, "entry %d: it is missing: the ledger ends after %s, and the checkpoint noted %d: its tail was cut",
+			rep.Entries, plural.Of(rep.Entries, "entry"), expect.Count), "fetch the ledger branch from a clone that still holds the later entries")
 	}
 	return rep, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -248,7 +249,7 @@ func (x indexed) history(n *Node, ref schemas.Ref) {
 	case count == 1:
 		n.addFact("history", fmt.Sprintf("entry %d: vishwa log %s", last.Seq, ref))
 	case count > 1:
-		n.addFact("history", fmt.Sprintf("%d entries, from %d (%s) to %d (%s): vishwa log %s", count, first.Seq, at(first), last.Seq, at(last), ref))
+		n.addFact("history", fmt.Sprintf("%s, from %d (%s) to %d (%s): vishwa log %s", plural.Of(count, "entry"), first.Seq, at(first), last.Seq, at(last), ref))
 	}
 }
 

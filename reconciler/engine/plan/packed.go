@@ -41,15 +41,15 @@ func (c *computing) packed(n *graph.Node, s *Step, recipe port.Recipe) {
 	}
 }
 
-// tagged says what a tag names that does not name the package of e.
+// tagged says what a tag named that did not name the package of e: an entry says it as well.
 func (c *computing) tagged(e *ledger.Entry, tag string, is digest.Digest) string {
 	if is == "" {
-		return fmt.Sprintf("the tag %s does not name it", tag)
+		return fmt.Sprintf("its tag %s named nothing", tag)
 	}
 	for was := range c.seen.Facts.Packages(e.Ref) {
 		if was.Package.Digest == is {
-			return fmt.Sprintf("the tag %s names the package of entry %d", tag, was.Seq)
+			return fmt.Sprintf("its tag %s named the package of entry %d", tag, was.Seq)
 		}
 	}
-	return fmt.Sprintf("drift: the tag %s names %s, which no entry packed", tag, is.Short())
+	return fmt.Sprintf("drift: its tag %s named %s, which no entry packed", tag, is.Short())
 }

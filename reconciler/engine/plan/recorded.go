@@ -13,6 +13,9 @@ import (
 // NotInStore is what a plan says of something that was made, and is to be made again.
 const NotInStore = "this machine's store does not have it"
 
+// NotKnown is what a plan says of something that it could not look at, and then why.
+const NotKnown = "it is not known whether it is there"
+
 // facts are a plan's words and, for the ledger, what was the case when it was done.
 var facts = []struct{ plan, fact string }{
 	{"is served, but not recorded", "was served, but not recorded"},
@@ -33,6 +36,8 @@ func Recorded(s Step, recipe port.Recipe, last *ledger.Entry) string {
 		return why
 	case strings.Contains(s.Why, NotInStore):
 		return "made again: this machine's store did not have it"
+	case strings.HasPrefix(s.Why, NotKnown):
+		return "it was not known whether it was there"
 	case s.Pending && !made && s.Ref.Kind.Traits().Serves:
 		return "never deployed before"
 	case s.Pending && !made:

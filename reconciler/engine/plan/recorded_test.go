@@ -28,6 +28,8 @@ func TestWhatIsRecordedIsTrueLater(t *testing.T) {
 		"down":            {Step{Ref: deployment, Do: Remake, Why: "is not served any more: killed"}, was, "was no longer served: killed"},
 		"unhealthy":       {Step{Ref: deployment, Do: Remake, Why: "is starting: slow"}, was, "was starting: slow"},
 		"retired":         {Step{Ref: deployment, Do: Retire, Why: "declared no more; cannot be looked at"}, was, "declared no more"},
+		"not whole":       {Step{Ref: training, Do: Remake, Why: "is not whole: layer 2"}, was, "was not whole: layer 2"},
+		"not seen":        {Step{Ref: training, Do: Remake, Why: NotKnown + ": no answer from https://example.com (try again)"}, was, "it was not known whether it was there"},
 		"a fact as it is": {Step{Ref: training, Do: Remake, Why: "code src/train.py changed"}, was, "code src/train.py changed"},
 	} {
 		got := Recorded(c.step, now, c.last)

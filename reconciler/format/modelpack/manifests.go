@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // Types of ModelPack.
@@ -80,7 +81,7 @@ type modelFS struct {
 // Assemble makes the documents of model, called name, whose layers were sent so.
 func Assemble(name string, model digest.Digest, layers []Layer, sent []Sent) (d Documents, err error) {
 	if len(layers) == 0 || len(layers) != len(sent) {
-		return d, fmt.Errorf("%d layers, of which %d were sent", len(layers), len(sent))
+		return d, fmt.Errorf("%s, of which %d were sent", plural.Of(len(layers), "layer"), len(sent))
 	}
 	notes := map[string]string{NameNote: name, ModelNote: string(model)}
 	var diffs []godigest.Digest
@@ -183,7 +184,7 @@ func ReadManifest(raw []byte) (layers []ocispec.Descriptor, config ocispec.Descr
 		return nil, config, fmt.Errorf("it is no manifest")
 	}
 	if len(m.Layers) == 0 || len(m.Layers) > mostLayers {
-		return nil, config, fmt.Errorf("it has %d layers; one of a package has 1 to %d", len(m.Layers), mostLayers)
+		return nil, config, fmt.Errorf("it has %s; one of a package has 1 to %d", plural.Of(len(m.Layers), "layer"), mostLayers)
 	}
 	for _, l := range m.Layers {
 		if l.Digest.Validate() != nil || l.Digest.Algorithm() != godigest.SHA256 || l.Size <= 0 {

@@ -64,7 +64,7 @@ func TestAViolationNamesItsFileAndRow(t *testing.T) {
 func TestABrokenRowIsNamedAsItStandsInTheFile(t *testing.T) {
 	in := "n,m\n" + strings.Repeat("1,2\n", 400_000) + "3\n" + strings.Repeat("1,2\n", 10)
 	_, err := Data(t.Context(), &schemas.Dataset{}, []File{file("data/a.csv", in)}, time.Time{})
-	if err == nil || !strings.Contains(err.Error(), "data/a.csv:400002: row 400001: 1 fields, the header has 2") {
+	if err == nil || !strings.Contains(err.Error(), "data/a.csv:400002: row 400001: 1 field, the header has 2") {
 		t.Fatal(err)
 	}
 }

@@ -231,7 +231,7 @@ func TestBadTablesAreRefusedWithTheirPlace(t *testing.T) {
 		"a NUL byte in JSON":            {"f.jsonl", "{\"a\":1}\n{\"a\":\"\x00\"}\n", "f.jsonl:2: row 2: is not a JSON object"},
 		"a name twice in the header":    {"f.csv", "a,b,a\n1,2,3\n", `f.csv:1: row 0: column "a" is in the header twice`},
 		"an empty file":                 {"f.csv", "", "f.csv: the file is empty"},
-		"a short row":                   {"f.csv", "a,b\n1,2\n3\n", "f.csv:3: row 2: 1 fields, the header has 2"},
+		"a short row":                   {"f.csv", "a,b\n1,2\n3\n", "f.csv:3: row 2: 1 field, the header has 2"},
 		"a gzip file":                   {"f.csv", packed.String(), "f.csv: is compressed by gzip"},
 		"a gzip file of JSON":           {"f.jsonl", packed.String(), "f.jsonl: is compressed by gzip"},
 		"a JSON list":                   {"f.jsonl", "{\"a\":1}\n\n[1]\n", "f.jsonl:3: row 2: is not a JSON object"},

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -108,7 +109,7 @@ func (s *scanner) Next() (*Row, error) {
 	}
 	s.row.Number++
 	if len(s.cells) != len(s.columns) {
-		return nil, invalid(s.name, s.row.Number, s.row.Line, "%d fields, the header has %d", len(s.cells), len(s.columns))
+		return nil, invalid(s.name, s.row.Number, s.row.Line, "%s, the header has %d", plural.Of(len(s.cells), "field"), len(s.columns))
 	}
 	for i, c := range s.cells {
 		if len(c) == 0 {

@@ -178,7 +178,7 @@ func TestUniqueIsExactBeyondWhatIsHeld(t *testing.T) {
 
 func TestBrokenFilesAreRefusedWithTheirPlace(t *testing.T) {
 	for in, want := range map[string]string{
-		"a,b\n1,2\n3\n": "f.csv:3: row 2: 1 fields, the header has 2", "a\n\"x\n": "row 1: column \"a\" opens a quote",
+		"a,b\n1,2\n3\n": "f.csv:3: row 2: 1 field, the header has 2", "a\n\"x\n": "row 1: column \"a\" opens a quote",
 		"a\n\x00\n": "NUL", "a\nb\xff\n": "not of the file's encoding", "a,a\n": "twice", "": "empty",
 		"a,b\r1,2\r": "f.csv:1: row 1: column 2 holds a carriage return that ends no line", "a\nx\ry\n": "f.csv:2: row 1: column \"a\" holds a carriage return",
 	} {
