@@ -68,6 +68,29 @@ func TestTheBoardIsSmall(t *testing.T) {
 	}
 }
 
+// A pod that is not there any more is kept once, and how it ended takes the place of how it was, when that is told late.
+func TestHowAPodEndedIsKeptOnce(t *testing.T) {
+	l := on(t, kubetest.New(t, kubetest.Options{}), schemas.KubernetesRunner{}).(*cluster)
+	b := l.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.units, b.pods, b.past = map[string]status.Unit{}, map[string]map[string]status.Pod{}, map[string][]status.Pod{}
+	b.setUnits([]status.Unit{{Meta: status.Meta{Name: "t", UID: "u"}}})
+	p := status.Pod{Meta: status.Meta{Name: "p", UID: "p", Labels: map[string]string{taskLabel: "t"}}}
+	p.Status.Phase = "Running"
+	b.setPods([]status.Pod{p})
+	b.setPods(nil)
+	if past := b.past["t"]; len(past) != 1 || past[0].Status.Phase != "Running" {
+		t.Fatalf("whose end was missed is kept as %+v", past)
+	}
+	p.Status.Phase = "Failed"
+	b.setPod(p, false)
+	b.setPod(p, true)
+	if past := b.past["t"]; len(past) != 1 || past[0].Status.Phase != "Failed" {
+		t.Errorf("it is kept as %+v", past)
+	}
+}
+
 // TestWhatRunsIsKnownWithoutAQuestion: while it is watched, and only then: not while the cluster
 // is away, nor of a task that somebody deleted, nor of another's uid.
 func TestWhatRunsIsKnownWithoutAQuestion(t *testing.T) {

@@ -2,7 +2,11 @@
 
 package launcher
 
-import "github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+import (
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+)
 
 func (b *board) setUnits(all []status.Unit) {
 	clear(b.units)
@@ -66,7 +70,8 @@ func (b *board) keepPast(name string, p status.Pod) {
 	if _, there := b.units[name]; !there {
 		return
 	}
-	past := append(b.past[name], p)
+	past := slices.DeleteFunc(b.past[name], func(was status.Pod) bool { return was.UID == p.UID }) // what is known of its end may come later
+	past = append(past, p)
 	b.past[name] = past[max(0, len(past)-maxPast):]
 }
 

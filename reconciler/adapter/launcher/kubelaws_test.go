@@ -248,6 +248,46 @@ func TestWhatSomebodyDeletesIsMissing(t *testing.T) {
 	}
 }
 
+// A cluster that was restored to before a run began has forgotten it, and says nothing of that to whoever
+// watches: not at once, and not when it has gone through more since than it forgot.
+func TestWhatARestoredClusterForgotIsMissing(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(t *testing.T, c *kubetest.Cluster) port.Launcher{
+		"jobs":      func(t *testing.T, c *kubetest.Cluster) port.Launcher { return on(t, c, schemas.KubernetesRunner{}) },
+		"trainjobs": trains,
+	} {
+		for _, later := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%t", name, later), func(t *testing.T) {
+				t.Parallel()
+				c := kubetest.New(t, kubetest.Options{Images: []string{image}})
+				restore := c.Snapshot()
+				l := open(t, c)
+				id := launch(t, l, aTask("t", "exec sleep 1000"))
+				seen := until(t, l, id, running)
+				back := c.Outage()
+				was := c.Version()
+				restore()
+				for i := 0; later && c.Version() <= was; i++ {
+					c.Put("secrets", map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": fmt.Sprint("s", i)}})
+				}
+				back()
+				ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+				defer stop()
+				var err error
+				for err == nil {
+					_, err = l.Await(ctx, id, seen)
+				}
+				if fault.Of(err) != fault.Missing {
+					t.Errorf("%v, want Missing", err)
+				}
+				if s, known := l.(port.Watcher).Known(t.Context(), id); known {
+					t.Errorf("it is known as %+v", s)
+				}
+			})
+		}
+	}
+}
+
 // Every way in which the owner of the machines takes them back is told as that.
 func TestTakenBackIsPreempted(t *testing.T) {
 	t.Parallel()

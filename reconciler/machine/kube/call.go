@@ -173,6 +173,13 @@ func List[T any](ctx context.Context, c *Client, r Resource, s Select) ([]T, str
 	}
 }
 
+// version is which one of the world the server has now.
+func (c *Client) version(ctx context.Context, r Resource) (string, error) {
+	var page list[struct{}]
+	err := c.ask(ctx, question{verb: "list", resource: r, method: http.MethodGet, query: url.Values{"limit": {"1"}}}, &page)
+	return page.Metadata.ResourceVersion, err
+}
+
 // ask puts one question within the client's patience.
 func (c *Client) ask(ctx context.Context, q question, into any) error {
 	within, stop := context.WithTimeout(ctx, c.patience)

@@ -28,18 +28,13 @@ const firstPause, lastPause = 500 * time.Millisecond, 15 * time.Second
 
 // Follow tells of the objects of s until ctx ends.
 func Follow[T any](ctx context.Context, c *Client, r Resource, s Select, f Follower[T]) {
-	pause, version := firstPause, ""
+	pause, at := firstPause, place{}
 	for ctx.Err() == nil {
-		var err error
-		if version == "" {
-			var all []T
-			if all, version, err = List[T](ctx, c, r, s); err == nil {
-				f.All(all)
-			}
-		}
+		from, err := goOn(ctx, c, r, s, at, f)
+		at.version, at.cut = from, err != nil
 		begun := c.env.Now()
 		if err == nil {
-			version, err = watch(ctx, c, r, s, version, f)
+			at, err = watch(ctx, c, r, s, from, f)
 		}
 		if ctx.Err() != nil {
 			return
@@ -65,6 +60,47 @@ func Follow[T any](ctx context.Context, c *Client, r Resource, s Select, f Follo
 	}
 }
 
+// place is where a watch ended: after which version ("" is none that the server knows), and
+// whether it was cut off, so that nobody knows what the server went through since.
+type place struct {
+	version string
+	cut     bool
+}
+
+// goOn is the version from which to watch on from a place. A server whose store was restored
+// counts again from where the store was: it tells a watch from a later version of nothing until
+// it has counted up to that, and never of what the store forgot. So the server is asked where
+// it is and, where it may have gone back, for everything.
+func goOn[T any](ctx context.Context, c *Client, r Resource, s Select, at place, f Follower[T]) (string, error) {
+	if at.version != "" && !at.cut {
+		now, err := c.version(ctx, r)
+		if err != nil {
+			return at.version, err
+		}
+		if before, same := compare(now, at.version); same && !before {
+			return at.version, nil
+		}
+	}
+	all, now, err := List[T](ctx, c, r, s)
+	if err != nil {
+		return at.version, err
+	}
+	f.All(all)
+	// From the earlier one: how an object ended that is gone by now is told by its changes alone.
+	if before, same := compare(at.version, now); same && before {
+		return at.version, nil
+	}
+	return now, nil
+}
+
+// compare tells whether one version is before another, and whether they can be compared: a
+// server may have versions that are no numbers.
+func compare(one, other string) (before, same bool) {
+	a, err := strconv.ParseUint(one, 10, 64)
+	b, err2 := strconv.ParseUint(other, 10, 64)
+	return a < b, err == nil && err2 == nil
+}
+
 // event is a line of a watch.
 type event struct {
 	Type   string          `json:"type"`
@@ -74,8 +110,8 @@ type event struct {
 // watched is how long one watch is asked for.
 const watched = 5 * time.Minute
 
-// watch tells of changes after version, and from where to go on; "" is from the beginning.
-func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version string, f Follower[T]) (string, error) {
+// watch tells of changes after version, and where it ended.
+func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version string, f Follower[T]) (place, error) {
 	q := s.values()
 	q.Set("watch", "true")
 	q.Set("resourceVersion", version)
@@ -88,14 +124,14 @@ func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version 
 	begun := c.env.Now()
 	resp, err := c.send(within, asked)
 	if err != nil {
-		return version, c.unheard(ctx, asked, err)
+		return place{version, true}, c.unheard(ctx, asked, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
 		if resp.StatusCode == http.StatusGone {
-			return "", nil
+			return place{}, nil
 		}
-		return version, c.refused(asked, resp)
+		return place{version, true}, c.refused(asked, resp)
 	}
 	f.Back()
 	events := json.NewDecoder(resp.Body)
@@ -106,9 +142,9 @@ func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version 
 				if c.env.Now().Sub(begun) < watched-10*time.Second {
 					c.quiet() // before the time that was asked for: it may have gone away
 				}
-				return version, nil
+				return place{version, err != io.EOF}, nil
 			}
-			return version, c.unheard(ctx, asked, err)
+			return place{version, true}, c.unheard(ctx, asked, err)
 		}
 		var meta struct {
 			Metadata struct {
@@ -116,18 +152,18 @@ func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version 
 			} `json:"metadata"`
 		}
 		if err := json.Unmarshal(e.Object, &meta); err != nil {
-			return "", fault.New(fault.Corrupt, "%s: %s sends what is no event of Kubernetes", asked, c.at)
+			return place{}, fault.New(fault.Corrupt, "%s: %s sends what is no event of Kubernetes", asked, c.at)
 		}
 		switch e.Type {
 		case "ADDED", "MODIFIED", "DELETED":
 			var object T
 			if err := json.Unmarshal(e.Object, &object); err != nil {
-				return "", fault.New(fault.Corrupt, "%s: %s sends what is no object of Kubernetes", asked, c.at)
+				return place{}, fault.New(fault.Corrupt, "%s: %s sends what is no object of Kubernetes", asked, c.at)
 			}
 			f.Change(object, e.Type == "DELETED")
 		case "BOOKMARK":
 		default: // an error: most often, that the version is forgotten
-			return "", nil
+			return place{}, nil
 		}
 		version = meta.Metadata.ResourceVersion
 	}

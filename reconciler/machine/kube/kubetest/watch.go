@@ -20,14 +20,16 @@ func (c *Cluster) watch(w http.ResponseWriter, r *http.Request, q request) {
 	for {
 		var batch []change
 		var news chan struct{}
-		closed := false
+		closed, ahead := false, false
 		c.locked(func() {
 			for _, e := range c.store.log {
 				if e.version > from && e.resource == q.resource {
 					batch = append(batch, e)
 				}
 			}
-			from, news, closed = c.store.version, c.store.news, c.store.closed
+			// From a version that is not there yet, as after a restore, it is silent until it is.
+			ahead = from > c.store.version
+			from, news, closed = max(from, c.store.version), c.store.news, c.store.closed
 		})
 		for _, e := range batch {
 			var o object
@@ -36,7 +38,7 @@ func (c *Cluster) watch(w http.ResponseWriter, r *http.Request, q request) {
 				fmt.Fprintf(w, `{"type":%q,"object":%s}`+"\n", e.kind, e.object)
 			}
 		}
-		if batch == nil {
+		if batch == nil && !ahead {
 			fmt.Fprintf(w, `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"%d"}}}`+"\n", from)
 		}
 		flush.Flush()
