@@ -169,6 +169,37 @@ func TestAChangeMovesTheKeysThatDependOnItAndNoOthers(t *testing.T) {
 	}
 }
 
+// TestImageAndNodesMoveTheKeyAndPlacementDoesNot: what a run computes with is in its key, and where it happens is not.
+func TestImageAndNodesMoveTheKeyAndPlacementDoesNot(t *testing.T) {
+	const train = "run: [python, e.py]"
+	image := func(n int) string { return fmt.Sprintf("registry.example.com/base@sha256:%064x", n) }
+	elsewhere := strings.Replace(project, "  environments: {staging: {}}\n", `  environments: {staging: {}}
+  clusters: {prod: {context: prod, namespace: team-a}}
+  runners:
+    cluster: {kubernetes: {cluster: prod, gpuLabel: gpu-kind}}
+    other: {kubernetes: {cluster: prod, queue: team-a}}
+`, 1)
+	with := func(spec string) fstest.MapFS { return files(strings.Replace(elsewhere, train, train+spec, 1)) }
+	const where = "\n  runner: cluster\n  image: "
+	was := keys(t, with(where+image(1)))
+	const both = "training/e:a training/e:b"
+	for name, c := range map[string]struct{ spec, want string }{
+		"image":     {where + image(2), both},
+		"nodes":     {where + image(1) + "\n  nodes: 2", both},
+		"one node":  {where + image(1) + "\n  nodes: 1", ""},
+		"runner":    {"\n  runner: other\n  image: " + image(1), ""},
+		"resources": {where + image(1) + "\n  resources: {cpu: \"4\", memory: 8Gi, gpu: 1, gpuKind: a100, ephemeralStorage: 20Gi}", ""},
+		"priority":  {where + image(1) + "\n  priority: high", ""},
+		"spot":      {where + image(1) + "\n  spot: true", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := strings.Join(moved(was, keys(t, with(c.spec))), " "); got != c.want {
+				t.Errorf("keys that moved: %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestWhatIsNeededComesFirst(t *testing.T) {
 	g := build(t, files(project))
 	seen := map[schemas.Ref]bool{}
