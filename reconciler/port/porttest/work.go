@@ -30,6 +30,7 @@ func Work(t *testing.T, open func(t *testing.T) WorkBench) {
 	for name, law := range map[string]func(*testing.T, WorkBench){
 		"CodeInputsAndParamsComeIn":  workIn,
 		"OutputsComeOutByDigest":     workOut,
+		"AnOutputOfNoBytesComesOut":  workEmpty,
 		"ModelAndMetricsComeOut":     workModel,
 		"AModelIsReadToBeScored":     workScores,
 		"WhatFailsSaysHow":           workFails,
@@ -104,6 +105,24 @@ func workOut(t *testing.T, b WorkBench) {
 	}
 	parts := r.Outputs["parts"]
 	if len(parts.Files) != 2 || parts.Files[0].Path != "a" || b.get(t, parts.Files[1].Digest) != "b\n" || parts.Digest != parts.Files.Digest() {
+		t.Errorf("a folder came out as %+v", parts)
+	}
+}
+
+// workEmpty: an empty file is an output as any other, alone and in a folder.
+func workEmpty(t *testing.T, b WorkBench) {
+	job := b.job("empty", `: > "$VISHWA_OUTPUT_NONE"; mkdir "$VISHWA_OUTPUT_PARTS"; : > "$VISHWA_OUTPUT_PARTS/a"`)
+	job.Outputs = map[string]string{"none": "out/none.csv", "parts": "parts"}
+	r := b.run(t, job)
+	if r.Cause != "" {
+		t.Fatalf("%s: %s", r.Cause, r.Message)
+	}
+	none, nothing := r.Outputs["none"], digest.Of(nil)
+	if none.Digest != nothing || none.Size != 0 || none.Files != nil || b.get(t, none.Digest) != "" {
+		t.Errorf("a file came out as %+v", none)
+	}
+	parts := r.Outputs["parts"]
+	if len(parts.Files) != 1 || parts.Files[0].Digest != nothing || parts.Size != 0 || parts.Digest != parts.Files.Digest() {
 		t.Errorf("a folder came out as %+v", parts)
 	}
 }
