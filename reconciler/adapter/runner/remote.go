@@ -49,6 +49,7 @@ type RemoteConfig struct {
 	// address of the shelf as that work knows it, s3://bucket/prefix.
 	External func(schemas.External) port.Launcher
 	Outside  string
+	Part     dispatch.Part  // of large objects, as workers write them
 	Packs    dispatch.Packs // of environments
 	// Worker is the worker's program for an architecture of Go's, on this machine.
 	Worker      func(arch string) (path string, err error)

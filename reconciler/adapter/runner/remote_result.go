@@ -145,7 +145,7 @@ func (r *remote) ingest(ctx context.Context, a attempt.Attempt, l launch, made, 
 			if has, err := r.Store.Has(ctx, d); err != nil || has {
 				return err
 			}
-			in := dispatch.Object(ctx, shelf, prefix, d, made[d])
+			in := dispatch.Objects{Shelf: shelf, Prefix: prefix, Part: r.Part}.Open(ctx, d, made[d])
 			defer in.Close()
 			got, n, err := r.Store.Put(ctx, in)
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,11 +35,15 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
+// partVariable tells a worker how large its parts are.
+const partVariable = "PARTS_OF_A_TEST"
+
 // workerMain is this test program as a worker.
 func workerMain() int {
 	ticket, dir := []byte(os.Getenv(port.TicketVariable)), os.Args[2]
 	os.Unsetenv(port.TicketVariable)
-	return dispatch.Work(context.Background(), dispatch.Worker{Now: time.Now, Lookup: os.LookupEnv, Log: slog.New(slog.DiscardHandler), Program: "test", Ticket: ticket, Dir: dir})
+	part, _ := strconv.Atoi(os.Getenv(partVariable))
+	return dispatch.Work(context.Background(), dispatch.Worker{Part: dispatch.Part(part), Now: time.Now, Lookup: os.LookupEnv, Log: slog.New(slog.DiscardHandler), Program: "test", Ticket: ticket, Dir: dir})
 }
 
 // processes is a launcher whose tasks are processes of this machine.

@@ -6,11 +6,12 @@
 //	status.json           a Status, when the command begins
 //	log/<offset>          pieces of the log: 20 digits, the offset of the piece's first byte
 //	renewal.<n>.json      a Renewal, sealed: written by the runner while the command runs
-//	objects/<64 hex>      content by its SHA-256; larger than PartSize: <64 hex>.<n>, from 0
+//	objects/<64 hex>      content by its SHA-256; larger than a part: <64 hex>.<n>, from 0
 //	result.json           the Manifest
 package dispatch
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -25,8 +26,11 @@ import (
 const Version = 1
 
 // PartSize is how many bytes of an object are written at once; a larger object is written in
-// parts of this size. S3 takes 5 GiB in one post.
-const PartSize = 1 << 30
+// parts of this size. Who writes and who reads have to have the same. S3 takes 5 GiB in one post.
+const PartSize Part = 1 << 30
+
+// Part is a size of parts, in bytes; zero is PartSize.
+type Part int64
 
 // The names of what lies below the prefix.
 const (
@@ -43,16 +47,19 @@ const mostDocument = 256 << 20
 // LogName is the name of the piece of the log that begins at offset, in bytes.
 func LogName(offset int64) string { return fmt.Sprintf("%s%020d", LogPrefix, offset) }
 
-// ObjectName is the name of part n of an object of size bytes.
-func ObjectName(d digest.Digest, size int64, n int) string {
-	if size <= PartSize {
+// size is p, or what it stands for.
+func (p Part) size() int64 { return int64(cmp.Or(p, PartSize)) }
+
+// name is that of part n of an object of size bytes.
+func (p Part) name(d digest.Digest, size int64, n int) string {
+	if size <= p.size() {
 		return objectPrefix + d.Hex()
 	}
 	return fmt.Sprintf("%s%s.%d", objectPrefix, d.Hex(), n)
 }
 
-// Parts is how many parts an object of size bytes has.
-func Parts(size int64) int { return int(max(1, (size+PartSize-1)/PartSize)) }
+// count is how many parts an object of size bytes has.
+func (p Part) count(size int64) int { return int(max(1, (size+p.size()-1)/p.size())) }
 
 // Ticket begins a worker. Whoever has it can read what the job reads, and write its result.
 type Ticket struct {

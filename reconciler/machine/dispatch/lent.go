@@ -37,6 +37,7 @@ const tries = 6
 // lent is a Store of what a document lends. What is put is written below the prefix.
 type lent struct {
 	doc    Document
+	part   Part
 	client *http.Client
 	tmp    string // folder for what is put, until it is written
 	now    func() time.Time
@@ -233,9 +234,9 @@ func (l *lent) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, erro
 	if has, _ := l.Has(ctx, d); has {
 		return d, size, nil
 	}
-	for n := range Parts(size) {
-		at := int64(n) * PartSize
-		if err := l.write(ctx, ObjectName(d, size, n), tmp, at, min(PartSize, size-at)); err != nil {
+	for n := range l.part.count(size) {
+		at := int64(n) * l.part.size()
+		if err := l.write(ctx, l.part.name(d, size, n), tmp, at, min(l.part.size(), size-at)); err != nil {
 			return "", 0, err
 		}
 	}

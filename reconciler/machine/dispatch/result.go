@@ -140,30 +140,36 @@ func Needed(res port.Result) map[digest.Digest]int64 {
 	return out
 }
 
-// Object reads an object of size bytes that a worker wrote below prefix, in its parts. What its
-// bytes are is for whoever reads them to see.
-func Object(ctx context.Context, shelf port.Bucket, prefix string, name digest.Digest, size int64) io.ReadCloser {
-	return &parts{ctx: ctx, shelf: shelf, prefix: prefix, name: name, size: size}
+// Objects are what a worker wrote below a prefix of a shelf.
+type Objects struct {
+	Shelf  port.Bucket
+	Prefix string
+	Part   Part
+}
+
+// Open reads an object of size bytes, in its parts. What its bytes are is for whoever reads
+// them to see.
+func (o Objects) Open(ctx context.Context, name digest.Digest, size int64) io.ReadCloser {
+	return &parts{Objects: o, ctx: ctx, name: name, size: size}
 }
 
 // parts reads an object that was written in parts.
 type parts struct {
-	ctx    context.Context
-	shelf  port.Bucket
-	prefix string
-	name   digest.Digest
-	size   int64
-	n      int
-	body   io.ReadCloser
+	Objects
+	ctx  context.Context
+	name digest.Digest
+	size int64
+	n    int
+	body io.ReadCloser
 }
 
 func (p *parts) Read(b []byte) (int, error) {
 	for {
 		if p.body == nil {
-			if p.n >= Parts(p.size) {
+			if p.n >= p.Part.count(p.size) {
 				return 0, io.EOF
 			}
-			body, _, err := p.shelf.Get(p.ctx, p.prefix+ObjectName(p.name, p.size, p.n), port.All)
+			body, _, err := p.Shelf.Get(p.ctx, p.Prefix+p.Part.name(p.name, p.size, p.n), port.All)
 			if err != nil {
 				return 0, err
 			}

@@ -39,6 +39,7 @@ type Worker struct {
 	Program string // its version, for people
 	Ticket  []byte
 	Dir     string // where it works: a folder of its own, with room
+	Part    Part   // of large objects
 }
 
 // logEvery is how often new pieces of the log are written while a command runs.
@@ -80,7 +81,7 @@ func (w Worker) work(ctx context.Context) error {
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return fmt.Errorf("make the worker's folder: %w", err)
 	}
-	store := &lent{client: Client(w.Log, w.Now), tmp: tmp, now: w.Now, sleep: httpx.Sleep, made: map[digest.Digest]int64{}}
+	store := &lent{part: w.Part, client: Client(w.Log, w.Now), tmp: tmp, now: w.Now, sleep: httpx.Sleep, made: map[digest.Digest]int64{}}
 	doc, err := store.document(ctx, ticket)
 	if err != nil {
 		return err
