@@ -70,42 +70,54 @@ func running(s port.TaskStatus) bool { return s.Phase == port.TaskRunning }
 // no Secret that stays.
 func TestACrashAtEveryStepLeavesOneTask(t *testing.T) {
 	t.Parallel()
-	for _, queue := range []string{"", "team-a"} {
+	for name, c := range map[string]struct {
+		objects string
+		open    func(c *kubetest.Cluster) port.Launcher
+	}{
+		"jobs":      {"jobs", func(c *kubetest.Cluster) port.Launcher { return on(t, c, schemas.KubernetesRunner{}) }},
+		"a queue":   {"jobs", func(c *kubetest.Cluster) port.Launcher { return on(t, c, schemas.KubernetesRunner{Queue: "team-a"}) }},
+		"trainjobs": {"trainjobs", func(c *kubetest.Cluster) port.Launcher { return trains(t, c) }},
+	} {
 		for step := 1; ; step++ {
-			c := kubetest.New(t, kubetest.Options{Images: []string{image}, Queues: map[string]string{"team-a": "8"}})
-			l := on(t, c, schemas.KubernetesRunner{Queue: queue})
-			ctx, die := context.WithCancel(t.Context())
-			var asked atomic.Int64
-			c.After(func(*http.Request) {
-				if asked.Add(1) == int64(step) {
-					die()
-					panic(http.ErrAbortHandler)
-				}
-			})
-			task := aTask("t", "exit 3")
-			_, err := l.Launch(ctx, task)
-			crashed := ctx.Err() != nil
-			c.After(func(*http.Request) {}) // what the next one asks is its own
-			die()
-			if crashed && err == nil {
-				t.Fatalf("step %d: a launch that was cut off says that it is done", step)
-			}
-			id := launch(t, on(t, c, schemas.KubernetesRunner{Queue: queue}), task)
-			if n := len(c.Objects("jobs")); n != 1 {
-				t.Errorf("step %d: there are %d Jobs", step, n)
-			}
-			if s := until(t, l, id, over); s.ExitCode != 3 {
-				t.Errorf("step %d: it ended as %+v", step, s)
-			}
-			if err := l.Remove(t.Context(), id); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "no Secret is left", func() bool { return len(c.Objects("secrets")) == 0 })
-			if !crashed {
+			if crashed := crashAt(t, name, step, c.objects, c.open); !crashed {
 				break
 			}
 		}
 	}
+}
+
+// crashAt has a launcher die after a request, if it has that many, and another one go on.
+func crashAt(t *testing.T, name string, step int, objects string, open func(*kubetest.Cluster) port.Launcher) (crashed bool) {
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}, Queues: map[string]string{"team-a": "8"}})
+	l := open(c)
+	ctx, die := context.WithCancel(t.Context())
+	defer die()
+	var asked atomic.Int64
+	c.After(func(*http.Request) {
+		if asked.Add(1) == int64(step) {
+			die()
+			panic(http.ErrAbortHandler)
+		}
+	})
+	task := aTask("t", "exit 3")
+	_, err := l.Launch(ctx, task)
+	crashed = ctx.Err() != nil
+	c.After(func(*http.Request) {}) // what the next one asks is its own
+	if crashed && err == nil {
+		t.Fatalf("%s, step %d: a launch that was cut off says that it is done", name, step)
+	}
+	id := launch(t, open(c), task)
+	if n := len(c.Objects(objects)); n != 1 {
+		t.Errorf("%s, step %d: there are %d %s", name, step, n, objects)
+	}
+	if s := until(t, l, id, over); s.ExitCode != 3 {
+		t.Errorf("%s, step %d: it ended as %+v", name, step, s)
+	}
+	if err := l.Remove(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nothing is left", func() bool { return len(c.Objects("secrets"))+len(c.Objects("services"))+len(c.Objects(objects)) == 0 })
+	return crashed
 }
 
 // A pod that comes and ends between two questions is not taken for one that somebody deleted.
