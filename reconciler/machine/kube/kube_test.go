@@ -245,3 +245,43 @@ func TestAPodsAccountIsFound(t *testing.T) {
 		t.Errorf("%q, %v", uid, err)
 	}
 }
+
+// What a server stamps is compared with its own clock, as the Date of its answers tells it: ours may be wrong.
+func TestTheTimeIsTheServers(t *testing.T) {
+	ours := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	date := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Date"] = nil
+		if date != "" {
+			w.Header().Set("Date", date)
+		}
+		fmt.Fprint(w, `{"metadata": {"uid": "u"}}`)
+	}))
+	defer s.Close()
+	env := machine(kubeconfig(t, s.URL, "", ""))
+	env.Now = func() time.Time { return ours }
+	c, err := Open(Options{Cluster: schemas.Cluster{Namespace: "team-a"}, Env: env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now := c.Now(); !now.Equal(ours) {
+		t.Errorf("before it answered, it is %s", now)
+	}
+	for _, o := range []struct {
+		date  string
+		ahead time.Duration
+	}{
+		{ours.Add(7 * time.Minute).Format(http.TimeFormat), 7 * time.Minute},
+		{"", 7 * time.Minute}, // an answer without it, or with what is none, tells nothing new
+		{"yesterday", 7 * time.Minute},
+		{ours.Add(-time.Hour).Format(http.TimeFormat), -time.Hour},
+	} {
+		date = o.date
+		if _, err := c.UID(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if now, want := c.Now(), ours.Add(o.ahead); !now.Equal(want) {
+			t.Errorf("after an answer of %q it is %s, want %s", o.date, now, want)
+		}
+	}
+}
