@@ -24,9 +24,6 @@ import (
 // Namespace is the one that there is, besides kube-system.
 const Namespace = "team-a"
 
-// Token is what the server knows its client by.
-const Token = "kubetest-token-of-vishwa"
-
 // Options are what a cluster is; the zero value has one node of 8 cores, 16Gi and no GPU.
 type Options struct {
 	CPU, Memory string
@@ -57,7 +54,7 @@ type Cluster struct {
 	used     map[string]bool
 	asked    atomic.Int64
 	away     atomic.Bool
-	token    atomic.Pointer[string]
+	unknown  atomic.Bool
 	after    atomic.Pointer[func(*http.Request)]
 	rule     atomic.Pointer[func(string, map[string]any) string]
 }
@@ -73,7 +70,6 @@ func New(t testing.TB, o Options) *Cluster {
 	}
 	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}}
 	c.store.init()
-	c.Renew(Token)
 	c.nodes.init(c)
 	for _, name := range []string{"kube-system", Namespace} {
 		c.store.putObject("namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}})
@@ -151,8 +147,11 @@ func (c *Cluster) Outage() (end func()) {
 	return func() { c.away.Store(false) }
 }
 
-// Renew has the server know its client by another token.
-func (c *Cluster) Renew(token string) { c.token.Store(&token) }
+// Expire has the server know its client no more, as when its credentials have ended, until what it returns is called.
+func (c *Cluster) Expire() (end func()) {
+	c.unknown.Store(true)
+	return func() { c.unknown.Store(false) }
+}
 
 // After is called when a request was carried out and before it is answered; a panic with
 // http.ErrAbortHandler leaves it unanswered.
