@@ -198,7 +198,7 @@ func (l local) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
 		if err != nil {
 			return port.Run{}, err
 		}
-		run, err := l.observeAttempt(a)
+		run, err := l.observeAttempt(ctx, a)
 		run.Key = key
 		if again, _ := attempt.Newest(dir, l.Seal); again.Dir == a.Dir {
 			return run, err
@@ -208,7 +208,7 @@ func (l local) Poll(ctx context.Context, key digest.Digest) (port.Run, error) {
 
 // observeAttempt reads one attempt. The result is asked for again after the supervisor was
 // found gone: it may have ended well in between.
-func (l local) observeAttempt(a attempt.Attempt) (port.Run, error) {
+func (l local) observeAttempt(ctx context.Context, a attempt.Attempt) (port.Run, error) {
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err
 	}
@@ -226,7 +226,7 @@ func (l local) observeAttempt(a attempt.Attempt) (port.Run, error) {
 	if run, err := ended(a); fault.Of(err) != fault.Missing {
 		return run, err
 	}
-	if err := a.Conclude(l.lost(a)); err != nil {
+	if err := a.Conclude(l.lost(ctx, a)); err != nil {
 		return port.Run{}, err
 	}
 	return ended(a)
@@ -241,12 +241,25 @@ func ended(a attempt.Attempt) (port.Run, error) {
 }
 
 // lost is the result of an attempt whose supervisor left none.
-func (l local) lost(a attempt.Attempt) port.Result {
-	s, _ := a.Status()
-	r := port.Result{Cause: port.Lost, Tail: work.ReadTail(a.File("log"), a.Work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}
+func (l local) lost(ctx context.Context, a attempt.Attempt) port.Result {
+	r := l.untold(ctx, a)
+	r.Cause = port.Lost
 	r.Message = "its supervisor was killed, or this machine restarted, before it ended: the next pass begins it anew"
 	if raw, err := os.ReadFile(a.File("supervisor.log")); err == nil && len(raw) > 0 {
 		r.Message = "its supervisor failed before it ended (" + work.LastLine(string(raw)) + "): the next pass begins it anew"
+	}
+	return r
+}
+
+// untold is what there is of an attempt whose supervisor left no result: its log, which is
+// evidence and not worth a run.
+func (l local) untold(ctx context.Context, a attempt.Attempt) port.Result {
+	s, _ := a.Status()
+	r := port.Result{Tail: work.ReadTail(a.File("log"), a.Work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}
+	if art, err := artifact.PutFile(ctx, l.Store, a.File("log")); err == nil {
+		r.Log = art.Digest
+	} else if fault.Of(err) != fault.Missing {
+		l.Env.Log.Warn("the log of a run that left no result could not be kept", "log", a.File("log"), "error", err)
 	}
 	return r
 }
@@ -299,8 +312,7 @@ func (l local) Stop(ctx context.Context, key digest.Digest) error {
 	if err := sandbox.Sweep(o.ID, o.Grace); err != nil {
 		return fmt.Errorf("stop %s: %w", o.Job.Ref, err)
 	}
-	s, _ := a.Status()
-	return a.Conclude(work.Stopped(port.Result{Tail: work.ReadTail(a.File("log"), a.Work()), Started: s.Started, Finished: l.Env.Now(), Host: work.Host()}))
+	return a.Conclude(work.Stopped(l.untold(ctx, a)))
 }
 
 // awaitEnd asks the supervisor to end and waits until it has; one that does not

@@ -319,7 +319,7 @@ func (r *remote) patience() time.Duration {
 	return time.Second
 }
 
-// Stop ends the task, and keeps nothing of what it made.
+// Stop ends the task, and keeps nothing of what it made but its log.
 func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
 	dir, err := attempt.Dir(r.Dir, key)
 	if err != nil {
@@ -344,8 +344,11 @@ func (r *remote) Stop(ctx context.Context, key digest.Digest) error {
 	} else if fault.Of(err) != fault.Missing {
 		return err
 	}
-	now := r.Env.Now()
-	if err := a.Conclude(work.Stopped(port.Result{Started: l.Begun, Finished: now})); err != nil {
+	res := work.Stopped(port.Result{Started: l.Begun, Finished: r.Env.Now()})
+	if err := r.keepLog(ctx, a, l, &res); err != nil {
+		return err
+	}
+	if err := a.Conclude(res); err != nil {
 		return err
 	}
 	r.forgetAttempt(a)

@@ -6,12 +6,15 @@ package runner
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
+	"github.com/vishwaops/vishwa/reconciler/machine/work"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // Logs reads the pieces that the worker has written; once it has ended, the whole log.
@@ -43,7 +46,7 @@ func (r *remote) piece(ctx context.Context, a attempt.Attempt, l launch, offset 
 	if !r.logs.Due(a.Dir, offset, r.Env.Now()) {
 		return nil, nil
 	}
-	raw, err := r.staged(ctx, a, l, dispatch.LogName(offset), mostPiece)
+	raw, err := r.staged(ctx, a, l, dispatch.LogName(offset), dispatch.MostPiece)
 	if err == nil {
 		r.logs.Noted(a.Dir, offset, len(raw), r.Env.Now())
 		return raw, nil
@@ -72,12 +75,40 @@ func (r *remote) piece(ctx context.Context, a attempt.Attempt, l launch, offset 
 	if last < 0 {
 		return nil, nil
 	}
-	raw, err = r.staged(ctx, a, l, dispatch.LogName(last), mostPiece)
+	raw, err = r.staged(ctx, a, l, dispatch.LogName(last), dispatch.MostPiece)
 	if err != nil || int64(len(raw)) <= offset-last {
 		return nil, err
 	}
 	return raw[offset-last:], nil
 }
 
-// mostPiece bounds a piece of a log that is read, in bytes.
-const mostPiece = 8 << 20
+// keepLog gives a result without a log the one that its worker streamed, before that is cleared
+// away. It is evidence, and not worth a run: an error is one that may not be there at the next try.
+func (r *remote) keepLog(ctx context.Context, a attempt.Attempt, l launch, res *port.Result) error {
+	if res.Log != "" || l.Job.External != nil {
+		return nil
+	}
+	shelf, prefix, err := r.shelf(a, l)
+	if err != nil {
+		return err
+	}
+	in, err := dispatch.Streamed(ctx, shelf, prefix, r.Log)
+	if in == nil && err == nil {
+		return nil
+	}
+	if err == nil {
+		defer in.Close()
+		end := &work.End{}
+		if res.Log, _, err = r.Store.Put(ctx, io.TeeReader(in, end)); err == nil {
+			res.Tail = dispatch.Tail(end.Lines())
+			return nil
+		}
+		res.Log = ""
+	}
+	switch fault.Of(err) {
+	case fault.Transient, fault.Cancelled:
+		return fmt.Errorf("keep the log of %s: %w", l.Job.Ref, err)
+	}
+	r.Env.Log.Warn("the log of a run that left no result could not be kept", "run", l.Name, "error", err)
+	return nil
+}

@@ -44,6 +44,9 @@ func (r *remote) conclude(ctx context.Context, a attempt.Attempt, l launch, st p
 	if res.Cause == port.Preempted && attempt.Number(a) < mostPreempted {
 		return r.anew(ctx, a, l, res)
 	}
+	if err := r.keepLog(ctx, a, l, &res); err != nil {
+		return port.Run{}, err
+	}
 	if err := a.Conclude(res); err != nil {
 		return port.Run{}, err
 	}

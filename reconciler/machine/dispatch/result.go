@@ -27,8 +27,7 @@ const (
 // are bounded and steer no terminal, times are none of the future, and isolation counts where
 // nothing of the job's image came before the worker.
 func Claimed(res port.Result, begun, now time.Time, isolated bool) port.Result {
-	cut := func(s string, most int) string { return harmless.Text(s[:min(len(s), most)]) }
-	res.Message, res.Tail = cut(res.Message, mostMessage), cut(res.Tail, mostTail)
+	res.Message, res.Tail = cut(res.Message, mostMessage), Tail(res.Tail)
 	res.Host, res.Python, res.Kept = cut(res.Host, 64), cut(res.Python, 64), ""
 	res.Started, res.Finished = within(res.Started, begun, now), within(res.Finished, begun, now)
 	switch res.Cause {
@@ -44,6 +43,11 @@ func Claimed(res port.Result, begun, now time.Time, isolated bool) port.Result {
 	}
 	return res
 }
+
+// Tail is the end of a log as far as it is told.
+func Tail(said string) string { return cut(said, mostTail) }
+
+func cut(s string, most int) string { return harmless.Text(s[:min(len(s), most)]) }
 
 func within(t, from, to time.Time) time.Time {
 	if t.Before(from) {

@@ -24,17 +24,29 @@ type journal struct {
 	limit int64
 	size  int64
 	full  bool
-	end   []byte
+	end   End
 }
+
+// End remembers the last bytes of what is written to it.
+type End struct{ last []byte }
+
+// Write never fails.
+func (e *End) Write(b []byte) (int, error) {
+	e.last = append(e.last, b[max(0, len(b)-tailBytes):]...)
+	if n := len(e.last) - tailBytes; n > 0 {
+		e.last = append(e.last[:0], e.last[n:]...)
+	}
+	return len(b), nil
+}
+
+// Lines are the last lines, without what a partial first line or broken text would add.
+func (e *End) Lines() string { return lastLines(e.last, len(e.last) == tailBytes) }
 
 // Write never fails: a run does not end because its log cannot be kept.
 func (j *journal) Write(b []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.end = append(j.end, b...)
-	if n := len(j.end) - tailBytes; n > 0 {
-		j.end = append(j.end[:0], j.end[n:]...)
-	}
+	_, _ = j.end.Write(b)
 	if j.full {
 		return len(b), nil
 	}
@@ -53,7 +65,7 @@ func (j *journal) finish() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.full {
-		fmt.Fprintf(j.file, "vishwa: the end of the log:\n%s\n", strings.TrimSpace(string(j.end)))
+		fmt.Fprintf(j.file, "vishwa: the end of the log:\n%s\n", strings.TrimSpace(string(j.end.last)))
 	}
 	return j.file.Close()
 }
@@ -63,7 +75,7 @@ func (j *journal) finish() error {
 func (j *journal) tail(dir string) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return tail(j.end, len(j.end) == tailBytes, dir)
+	return tail(j.end.last, len(j.end.last) == tailBytes, dir)
 }
 
 // ReadTail is the last lines of the log in file, whose job was carried out in dir.

@@ -36,6 +36,7 @@ func Work(t *testing.T, open func(t *testing.T) WorkBench) {
 		"WhatFailsSaysHow":           workFails,
 		"WhatIsNotDeclaredIsNotSeen": workUndeclared,
 		"TheLogIsKeptWithTheResult":  workLog,
+		"TheLogIsKeptWithoutAResult": workLogStopped,
 		"WhatAToolLoggedComesOut":    workTracking,
 		"WhatAToolLoggedIsFound":     workFound,
 		"WhatNoToolLoggedIsSaid":     workUntracked,
@@ -216,5 +217,32 @@ func workLog(t *testing.T, b WorkBench) {
 	}
 	if !strings.HasSuffix(strings.TrimSpace(r.Tail), "last") {
 		t.Errorf("its tail is %q", r.Tail)
+	}
+}
+
+// workLogStopped: a worker that is ended from outside tells nothing at its end, and what it printed
+// is what says how far it came. It is in the store, where nobody but us can take it away.
+func workLogStopped(t *testing.T, b WorkBench) {
+	job := b.job("log of what is stopped", "echo epoch 12; while :; do sleep 1; done")
+	runnerStart(t, b.Runner, job)
+	AwaitRun(t, b.Runner, job.Key, func(port.Run) bool {
+		said, err := b.Runner.Logs(t.Context(), job.Key, 0)
+		if err != nil {
+			t.Fatalf("logs: %v", err)
+		}
+		return strings.Contains(string(said), "epoch 12\n")
+	})
+	for range 2 {
+		if err := b.Runner.Stop(t.Context(), job.Key); err != nil {
+			t.Fatalf("stop: %v", err)
+		}
+		r := AwaitRun(t, b.Runner, job.Key, IsDone).Result
+		if r.Cause != port.Stopped || r.Log == "" || !strings.HasSuffix(strings.TrimSpace(r.Tail), "epoch 12") {
+			t.Fatalf("a stopped run ended as %+v: its log is not with it", r)
+		}
+		said, err := b.Runner.Logs(t.Context(), job.Key, 0)
+		if kept := b.get(t, r.Log); err != nil || string(said) != kept || !strings.Contains(kept, "epoch 12\n") {
+			t.Errorf("the log is %q, and was %q, %v", kept, said, err)
+		}
 	}
 }
