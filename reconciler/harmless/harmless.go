@@ -9,6 +9,7 @@ package harmless
 
 import (
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,6 +50,32 @@ func Line(s string) string {
 		return s
 	}
 	return strings.Map(show, s)
+}
+
+// The most of what a program said of itself, in lines and bytes.
+const (
+	saidLines = 5
+	saidBytes = 500
+)
+
+// address is one with what is behind its path, where keys and tokens lie.
+var address = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/?#@]*@)?([^\s?#"']*)(?:[?#][^\s"']*)?`)
+
+// Said is the end of what a program printed of itself, as one line that is safe to show: its last
+// lines, and of addresses neither who asks nor what is asked.
+func Said(s string) string {
+	var lines []string
+	for l := range strings.SplitSeq(strings.TrimSpace(strings.ToValidUTF8(s, "")), "\n") {
+		if l = strings.TrimSpace(l); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	text := strings.Join(lines[max(0, len(lines)-saidLines):], "; ")
+	text = address.ReplaceAllString(text, "$1$2")
+	if len(text) > saidBytes {
+		text = "..." + strings.ToValidUTF8(text[len(text)-saidBytes:], "")
+	}
+	return Line(text)
 }
 
 // Text makes s safe to print: its line breaks and tabs stay, and no line of it is an

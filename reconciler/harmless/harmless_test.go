@@ -168,3 +168,31 @@ func TestSteerGoesPastAFilter(t *testing.T) {
 		t.Errorf("%q, %q", f.String(), plain.String())
 	}
 }
+
+// TestWhatAProgramSaidOfItself: its end, in one line, without what addresses keep secret.
+func TestWhatAProgramSaidOfItself(t *testing.T) {
+	long := strings.Repeat("x", 600)
+	for in, want := range map[string]string{
+		"":                               "",
+		"\n a \r\n\n b\n":                "a; b",
+		"1\n2\n3\n4\n5\n6\n":             "2; 3; 4; 5; 6",
+		"GET https://u:p@h/a?k=v#f: no":  "GET https://h/a no",
+		`Get "https://h/a?k=v": refused`: `Get "https://h/a": refused`,
+		"http://h:9000":                  "http://h:9000",
+		"file:///a/b":                    "file:///a/b",
+		"\x1b[2Jgone":                    "\ufffd[2Jgone",
+		long:                             "..." + long[:500],
+		"a \xff b":                       "a  b",
+	} {
+		if got := Said(in); got != want {
+			t.Errorf("%.40q: %q, want %q", in, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.StringMatching(`[A-Z]{12}`).Draw(t, "key")
+		s := rapid.StringMatching(`[a-z \n"']{0,20}`).Draw(t, "before") + "https://host.example.com/b?sig=" + key + rapid.StringMatching(`([&=%?#/@:][a-z]*){0,4}`).Draw(t, "behind")
+		if strings.Contains(Said(s), key) {
+			t.Fatalf("%q: %q", s, Said(s))
+		}
+	})
+}

@@ -18,6 +18,11 @@ import (
 // workDir is where a task writes; besides it, only /tmp and /dev/shm.
 const workDir = port.WorkerDir + "/work"
 
+// sayWhy keeps the end of a container's own output with its pod's status, where it failed: what a
+// worker that never reached the store says there is said nowhere else. A TrainJob has no field for
+// it; there the worker's own word in its termination file is all.
+const sayWhy = "FallbackToLogsOnError"
+
 // spotTaints are what clouds put on machines that may be taken back.
 var spotTaints = []map[string]any{
 	{"key": "cloud.google.com/gke-spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"},
@@ -29,6 +34,7 @@ func (k jobKind) pod(t port.Task, n names) map[string]any {
 	main := worker(t, n, k.o.Install != nil)
 	main["name"], main["image"], main["command"] = status.Container, t.Image, t.Command
 	main["imagePullPolicy"], main["workingDir"] = "IfNotPresent", workDir
+	main["terminationMessagePolicy"] = sayWhy
 	main["resources"] = resources(t.Resources, k.o.Runner.GPUResource)
 	if t.Nodes > 1 {
 		main["env"] = append(main["env"].([]any), nodeEnv(t, n.object+"-0."+n.service)...)
@@ -160,7 +166,7 @@ func volumes(t port.Task, n names, install *Install) []any {
 // installer is the container that brings the worker.
 func installer(i Install, t port.Task) map[string]any {
 	return map[string]any{
-		"name": "vishwa-install", "image": i.Image, "command": i.Command, "imagePullPolicy": "IfNotPresent",
+		"name": "vishwa-install", "image": i.Image, "command": i.Command, "imagePullPolicy": "IfNotPresent", "terminationMessagePolicy": sayWhy,
 		"securityContext": security(), "resources": resources(schemas.Resources{CPU: t.Resources.CPU, Memory: t.Resources.Memory}, ""),
 		"volumeMounts": []any{map[string]any{"name": "vishwa-bin", "mountPath": InstallDir}},
 	}

@@ -5,13 +5,18 @@ package dispatch
 // Bootstrap is a program for Python 3.8 or newer that fetches the worker which its ticket
 // names, checks it, and becomes it; what it fetched is removed when the worker ends, as its
 // machine may be there for longer. What a worker that was begun so says of isolation does
-// not count: the image came first.
+// not count: the image came first. Why it fails it says where a cluster looks, as a worker does.
 const Bootstrap = `import hashlib,json,os,platform,sys,tempfile,time,urllib.request
+def bad(s):
+    try:
+        with open("/dev/termination-log","r+") as o: o.write(s)
+    except OSError: pass
+    sys.exit(s)
 f="/vishwa/ticket/ticket"
 t=open(f).read() if os.path.exists(f) else os.environ["VISHWA_TICKET"]
 a={"x86_64":"amd64","aarch64":"arm64"}.get(platform.machine(),platform.machine())
 w=json.loads(t).get("worker",{}).get(a)
-if not w: sys.exit("vishwa: there is no worker for "+a)
+if not w: bad("vishwa: there is no worker for "+a)
 d=tempfile.mkdtemp(dir="/vishwa/work" if os.path.isdir("/vishwa/work") else None)
 p=os.path.join(d,"vishwa-worker")
 for n in range(5):
@@ -24,9 +29,9 @@ for n in range(5):
                 h.update(b); f.write(b)
         break
     except Exception as e:
-        if n==4: sys.exit("vishwa: the worker cannot be fetched from the store: "+type(e).__name__+": "+str(getattr(e,"reason","")or getattr(e,"code","")))
+        if n==4: bad("vishwa: the worker cannot be fetched from the store at "+w["url"].split("/")[2]+": "+type(e).__name__+": "+str(getattr(e,"reason","")or getattr(e,"code","")))
         time.sleep(2**n)
-if "sha256:"+h.hexdigest()!=w["sha256"]: sys.exit("vishwa: the worker that came is not the one that was sent")
+if "sha256:"+h.hexdigest()!=w["sha256"]: bad("vishwa: the worker that came is not the one that was sent")
 os.chmod(p,0o700)
 os.environ["VISHWA_FETCHED"]=p
 os.execv(p,[p]+(sys.argv[1:] or ["work"]))

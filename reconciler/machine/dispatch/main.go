@@ -26,12 +26,12 @@ const mostTicket = 1 << 20
 func Main(ctx context.Context, version string) int {
 	ticket, err := ownTicket(port.TicketFile, os.LookupEnv, os.Unsetenv)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "vishwa-worker:", err)
+		untold(os.Stderr, terminationFile, err)
 		return Untold
 	}
 	dir, done, err := room()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "vishwa-worker:", err)
+		untold(os.Stderr, terminationFile, err)
 		return Untold
 	}
 	defer done()

@@ -58,14 +58,29 @@ func Work(ctx context.Context, w Worker) int {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
 	if err := w.work(ctx); err != nil {
-		text := err.Error()
-		if hint := fault.HintOf(err); hint != "" {
-			text += ": " + hint
-		}
-		fmt.Fprintln(os.Stderr, "vishwa-worker:", text)
+		untold(os.Stderr, terminationFile, err)
 		return Untold
 	}
 	return Told
+}
+
+// terminationFile is where a pod's container says why it ended, for whoever asks the cluster: its
+// log is gone with the pod. Elsewhere there is no such file, and none is made.
+const terminationFile = "/dev/termination-log"
+
+// untold says why no result was written.
+func untold(w io.Writer, file string, err error) {
+	text := "vishwa-worker: " + err.Error()
+	if hint := fault.HintOf(err); hint != "" {
+		text += ": " + hint
+	}
+	fmt.Fprintln(w, text)
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	_, _ = f.WriteString(text + "\n")
 }
 
 func (w Worker) work(ctx context.Context) error {

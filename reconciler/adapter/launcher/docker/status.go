@@ -131,12 +131,8 @@ func remaining(c container.InspectResponse, now time.Time) time.Duration {
 	return limit - now.Sub(started)
 }
 
-// Of a container's own output: as much as is read, and as much as is told.
-const (
-	ownRead  = 16 << 10
-	ownLines = 5
-	ownBytes = 500
-)
+// ownRead is as much as is kept of a container's own output.
+const ownRead = 16 << 10
 
 // explained adds the last lines that a container wrote itself: where it never came to write
 // into the store, they say why.
@@ -178,16 +174,5 @@ func ownTail(r io.Reader) string {
 			break
 		}
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(lines) > ownLines {
-		lines = lines[len(lines)-ownLines:]
-	}
-	for i := range lines {
-		lines[i] = strings.TrimSpace(lines[i])
-	}
-	text := strings.ToValidUTF8(strings.Join(lines, "; "), "")
-	if len(text) > ownBytes {
-		text = "..." + strings.ToValidUTF8(text[len(text)-ownBytes:], "")
-	}
-	return harmless.Line(text)
+	return harmless.Said(string(out))
 }

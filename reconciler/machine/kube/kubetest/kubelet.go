@@ -167,6 +167,10 @@ func (c *Cluster) begin(p *corev1.Pod) {
 	if err := os.MkdirAll(filepath.Join(root, k.WorkingDir), 0o700); err != nil {
 		c.fail(err, "make the working directory")
 	}
+	word := filepath.Join(root, terminationFile)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(word), 0o700), os.WriteFile(word, nil, 0o600)); err != nil {
+		c.fail(err, "make the termination file")
+	}
 	cmd := exec.Command(k.Command[0], append(k.Command[1:], k.Args...)...)
 	cmd.Dir = filepath.Join(root, k.WorkingDir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -178,6 +182,13 @@ func (c *Cluster) begin(p *corev1.Pod) {
 		e.Value = expanded(e.Value, cmd.Env)
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
 	}
+	said, err := os.Create(filepath.Join(root, ownOutput))
+	if err != nil {
+		c.fail(err, "keep a container's output")
+		return
+	}
+	defer said.Close()
+	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		p.Status.Phase = corev1.PodFailed
 		state(p, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 128, Reason: "StartError", Message: err.Error()}})
@@ -291,7 +302,25 @@ func (c *Cluster) end(p *corev1.Pod, pr *process) {
 	if pr.killed != "" {
 		reason = pr.killed
 	}
-	state(p, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: int32(pr.code), Reason: reason}})
+	state(p, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: int32(pr.code), Reason: reason, Message: c.word(p, pr.code)}})
+}
+
+// Where a container says why it ended, and what it printed, below its root.
+const (
+	terminationFile = "dev/termination-log"
+	ownOutput       = "output"
+)
+
+// word is what a kubelet keeps of a container's word: its termination file or, where that is empty,
+// its container failed and the policy says so, the end of what it printed, of 80 lines and 2 KiB.
+func (c *Cluster) word(p *corev1.Pod, code int) string {
+	root := c.Root(p.Name)
+	raw, _ := os.ReadFile(filepath.Join(root, terminationFile))
+	if len(raw) == 0 && code != 0 && p.Spec.Containers[0].TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
+		raw, _ = os.ReadFile(filepath.Join(root, ownOutput))
+		raw = raw[max(0, len(raw)-2<<10):]
+	}
+	return string(raw[:min(len(raw), 4<<10)])
 }
 
 // Evict takes a Job's pods away as the owner of their node does.

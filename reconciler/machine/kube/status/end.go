@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -103,6 +105,9 @@ func (p Pod) exit(s containerState, t ending) (port.TaskStatus, int) {
 	out := ended(port.Exit, "it ended with exit code %d", t.ExitCode)
 	if s.Name != Container && len(p.Status.Init) > 0 {
 		out.Reason = fmt.Sprintf("container %s ended with exit code %d", s.Name, t.ExitCode)
+	}
+	if said := harmless.Said(t.Message); said != "" {
+		out.Reason = kube.Cut(out.Reason + ": " + said)
 	}
 	out.ExitCode = t.ExitCode
 	if t.ExitCode == 137 || t.ExitCode == 143 {

@@ -52,6 +52,13 @@ func exited(code, reason string) string {
 	return `{"phase": "Failed", "containerStatuses": [{"name": "worker", "state": {"terminated": {"exitCode": ` + code + `, "reason": "` + reason + `", "message": "no such file"}}}]}`
 }
 
+// unreached is a worker's own word, of which the shell of its image and its Python say more before.
+const unreached = `vishwa-worker: read the job's document: the worker cannot reach the store at store.example.com:9000: dial tcp 10.0.0.7:9000: connect: connection refused: let what runs the job reach it`
+
+func said(code, text string) string {
+	return `{"phase": "Failed", "containerStatuses": [{"name": "worker", "state": {"terminated": {"exitCode": ` + code + `, "reason": "Error", "message": "` + text + `"}}}]}`
+}
+
 func TestHowATaskStandsIsTold(t *testing.T) {
 	for name, c := range map[string]struct {
 		unit, pod, refused string
@@ -82,6 +89,10 @@ func TestHowATaskStandsIsTold(t *testing.T) {
 		"out of memory":        {unit: failedWith, pod: exited("137", "OOMKilled"), phase: port.TaskEnded, cause: port.OutOfMemory, words: "1Gi"},
 		"no such command":      {unit: failedWith, pod: exited("128", "StartError"), phase: port.TaskEnded, cause: port.BadImage, words: "no such file"},
 		"an exit code":         {unit: failedWith, pod: exited("3", "Error"), phase: port.TaskEnded, cause: port.Exit, words: "exit code 3"},
+		"a store out of reach": {unit: failedWith, pod: said("1", unreached+`\n`), phase: port.TaskEnded, cause: port.Exit, words: "exit code 1: " + unreached},
+		"a word with a key":    {unit: failedWith, pod: said("1", `curl https://me:pw@s3.example.com/b?X-Amz-Signature=abc`), phase: port.TaskEnded, cause: port.Exit, words: "exit code 1: curl https://s3.example.com/b"},
+		"a word to a terminal": {unit: failedWith, pod: said("1", `\u001b[2J::error::x`), phase: port.TaskEnded, cause: port.Exit, words: "::error::x"},
+		"done, with a word":    {unit: going, pod: `{"phase": "Succeeded", "containerStatuses": [{"name": "worker", "state": {"terminated": {"exitCode": 0, "message": "exec format error"}}}]}`, phase: port.TaskEnded},
 		"a deleted pod":        {unit: failedWith, phase: port.TaskEnded, cause: port.Stopped, words: "somebody deleted"},
 		"a machine taken back": {unit: disrupted, phase: port.TaskEnded, cause: port.Preempted},
 		"a drained node":       {unit: disrupted, pod: `{"phase": "Failed", "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]}`, phase: port.TaskEnded, cause: port.Preempted, words: "drained"},
