@@ -3,6 +3,7 @@
 package launcher
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
@@ -27,6 +28,8 @@ func TestWhatAWorkerSaysComesWithItsEnd(t *testing.T) {
 		"a TrainJob has no field":    {train: true, script: "echo noise; exit 1", want: "it ended with exit code 1"},
 		"nothing is said":            {script: "exit 1", want: "it ended with exit code 1"},
 		"it ends well and is silent": {script: "echo noise; " + toFile + "exit 0", want: ""},
+		"for another kind of machine": {script: "echo 'exec /usr/bin/python3: exec format error' >&2; exit 255",
+			want: "its image " + image + " is for another kind of machine than its node: pin one that is for the machines of the cluster, too, or have the runner choose nodes that it is for (kubernetes.io/arch)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -36,7 +39,7 @@ func TestWhatAWorkerSaysComesWithItsEnd(t *testing.T) {
 				l = trains(t, cluster)
 			}
 			id := launch(t, l, aTask("t", c.script))
-			if s := until(t, l, id, over); s.Reason != c.want {
+			if s := until(t, l, id, over); s.Reason != c.want || (s.Cause == port.BadImage) != strings.Contains(name, "kind of machine") {
 				t.Errorf("%+v, want %q", s, c.want)
 			}
 		})

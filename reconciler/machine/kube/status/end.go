@@ -97,6 +97,8 @@ func (p Pod) exit(s containerState, t ending) (port.TaskStatus, int) {
 			given = "of which it is given " + l
 		}
 		return ended(port.OutOfMemory, "it took more memory, %s", given), byLimit
+	case t.ExitCode != 0 && foreign(t.Message):
+		return ended(port.BadImage, "its image %s is for another kind of machine than its node: %s", p.image(s), kinds), byItself
 	case t.Reason == "StartError" || t.Reason == "ContainerCannotRun":
 		return ended(port.BadImage, "its image %s does not begin the command: %s", p.image(s), t.Message), byItself
 	case t.ExitCode == 0:
@@ -114,6 +116,16 @@ func (p Pod) exit(s containerState, t ending) (port.TaskStatus, int) {
 		return out, byOther
 	}
 	return out, byItself
+}
+
+// kinds is what to do about an image that is for another kind of machine.
+const kinds = "pin one that is for the machines of the cluster, too, or have the runner choose nodes that it is for (kubernetes.io/arch)"
+
+// foreign tells whether a program could not be begun because it is for another kind of machine: the
+// last word of runc, crun and of Python's exec, and of nothing that begins.
+func foreign(said string) bool {
+	said = strings.TrimSpace(strings.ToLower(said))
+	return strings.HasSuffix(said, "exec format error") || strings.Contains(said, "exec format error: unknown")
 }
 
 // tooMuch tells of a pod that its node ended because it took what it was not given. A task

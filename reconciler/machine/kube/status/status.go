@@ -202,6 +202,9 @@ func (f Facts) starting(p Pod, s containerState) port.TaskStatus {
 		return ended(port.BadImage, "%s cannot name an image: %s", p.image(s), said)
 	case slices.Contains(noImage, why):
 		text := fmt.Sprintf("its image %s cannot be pulled: %s", p.image(s), pull(said))
+		if strings.Contains(said, "no match for platform") {
+			text = fmt.Sprintf("its image %s is for another kind of machine than node %s: %s", p.image(s), p.Spec.Node, kinds)
+		}
 		if f.over(since, f.Image) {
 			return ended(port.BadImage, "%s", text)
 		}
