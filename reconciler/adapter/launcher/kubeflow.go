@@ -100,7 +100,7 @@ func (k trainKind) object(t port.Task, n names) map[string]any {
 	own := worker(t, n, k.o.Install != nil)
 	env := own["env"].([]any)
 	if t.Nodes > 1 {
-		env = append(env, nodeEnv(t, fmt.Sprintf("%s-%s-0-0.%s", n.object, node, n.object))...)
+		env = append(env, nodeEnv(t, n.object+"-"+node+"-0", n.object)...)
 	}
 	trainer := map[string]any{"image": t.Image, "command": t.Command, "env": env, "numNodes": max(1, t.Nodes)}
 	if r := resources(t.Resources, gpuResource); len(r) > 0 {
@@ -135,13 +135,19 @@ func (k trainKind) object(t port.Task, n names) map[string]any {
 	}
 }
 
-// nodeEnv tells each of several nodes which it is, and where the first is.
-func nodeEnv(t port.Task, first string) []any {
+// nodeEnv tells each of several nodes which it is, and where all are: job is what the pods' host
+// names begin with, and service the name that these are below.
+func nodeEnv(t port.Task, job, service string) []any {
+	all := make([]string, t.Nodes)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s-%d.%s", job, i, service)
+	}
 	return []any{
 		map[string]any{"name": port.NodeRank, "valueFrom": map[string]any{
 			"fieldRef": map[string]any{"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"},
 		}},
 		variable(port.NodeCount, strconv.Itoa(t.Nodes)),
-		variable(port.NodeAddress, first),
+		variable(port.NodeAddress, all[0]),
+		variable(port.NodeAddresses, strings.Join(all, ",")),
 	}
 }

@@ -4,7 +4,6 @@
 package launcher
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"strconv"
@@ -37,12 +36,7 @@ func (k jobKind) pod(t port.Task, n names) map[string]any {
 	main["terminationMessagePolicy"] = sayWhy
 	main["resources"] = resources(t.Resources, k.o.Runner.GPUResource)
 	if t.Nodes > 1 {
-		main["env"] = append(main["env"].([]any), nodeEnv(t, n.object+"-0."+n.service)...)
-		all := make([]string, t.Nodes)
-		for i := range all {
-			all[i] = fmt.Sprintf("%s-%d.%s", n.object, i, n.service)
-		}
-		main["env"] = append(main["env"].([]any), variable(port.NodeAddresses, strings.Join(all, ",")))
+		main["env"] = append(main["env"].([]any), nodeEnv(t, n.object, n.service)...)
 	}
 	spec := map[string]any{
 		"restartPolicy": "Never", "containers": []any{main}, "volumes": volumes(t, n, k.o.Install),

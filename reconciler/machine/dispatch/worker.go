@@ -134,7 +134,7 @@ func (l *lent) document(ctx context.Context, t Ticket) (Document, error) {
 // carry does the job, tells how it goes, and writes the result as the very last.
 func (w Worker) carry(ctx context.Context, store *lent) error {
 	doc := store.doc
-	rank, vars := nodes(w.Lookup, doc.Order.Job.RunsOn.Nodes)
+	rank, vars := NodeVars(w.Lookup, doc.Order.Job.RunsOn.Nodes)
 	first := rank == 0
 	around := filepath.Join(w.Dir, "run")
 	// A worker that is begun again begins anew: what an earlier one left is in nobody's way.
@@ -252,9 +252,9 @@ func (s *stream) rest(ctx context.Context) {
 	}
 }
 
-// nodes is the rank of this node, and what the tools that join several look for: torchrun
+// NodeVars are the rank of this node, and what the tools that join several look for: torchrun
 // (PET_*), PyTorch's env:// (MASTER_ADDR, RANK), TensorFlow (TF_CONFIG), XGBoost's tracker (DMLC_*).
-func nodes(lookup func(string) (string, bool), count int) (rank int, vars map[string]string) {
+func NodeVars(lookup func(string) (string, bool), count int) (rank int, vars map[string]string) {
 	if count <= 1 {
 		return 0, nil
 	}
