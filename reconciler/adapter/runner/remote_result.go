@@ -29,6 +29,11 @@ func (r *remote) conclude(ctx context.Context, a attempt.Attempt, l launch, st p
 		res, err = r.result(ctx, a, l)
 	}
 	switch {
+	case err == nil && res.Cause == port.Lost && st.Cause == port.Preempted:
+		// The worker knows that it was told to end, and its tool knows why.
+		log, tail := res.Log, res.Tail
+		res = r.untold(l, st, gone)
+		res.Log, res.Tail = log, tail
 	case err == nil:
 	case fault.Of(err) == fault.Missing:
 		res = r.untold(l, st, gone)

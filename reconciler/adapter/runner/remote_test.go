@@ -412,25 +412,36 @@ func TestAWorkerThatSaysNothingIsLost(t *testing.T) {
 	}
 }
 
-// TestARunWhoseMachineIsTakenBackBeginsAnew: by itself, and it is one run for whoever asks.
+// TestARunWhoseMachineIsTakenBackBeginsAnew: by itself, and it is one run for whoever asks. Its worker
+// may have been told to end and have said so, or had no time to.
 func TestARunWhoseMachineIsTakenBackBeginsAnew(t *testing.T) {
-	b := newRemoteBench(t)
-	job := b.job(`if [ ! -e '` + b.state + `/seen/twice' ]; then touch '` + b.state + `/seen/twice'; sleep 600; fi; echo made > "$VISHWA_OUTPUT_MADE"`)
-	job.Outputs = map[string]string{"made": "made"}
-	if _, err := b.Start(t.Context(), job); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "it runs", func() bool { _, err := os.Stat(b.state + "/seen/twice"); return err == nil })
-	for _, x := range b.processes.all {
-		_ = syscall.Kill(x.runs.PID(), syscall.SIGKILL)
-		<-x.ended
-		b.processes.mu.Lock()
-		x.status = port.TaskStatus{Phase: port.TaskEnded, Cause: port.Preempted, Reason: "the node was taken back"}
-		b.processes.mu.Unlock()
-	}
-	r := porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
-	if r.Cause != "" || b.begun() != 2 {
-		t.Errorf("%s: %s, begun %d times", r.Cause, r.Message, b.begun())
+	for name, signal := range map[string]syscall.Signal{"at once": syscall.SIGKILL, "with time to end": syscall.SIGTERM} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newRemoteBench(t)
+			b.processes.tamper = func(x *process) {
+				if code := x.runs.Code(); signal == syscall.SIGTERM && b.begun() == 1 && code != dispatch.Terminated {
+					t.Errorf("its worker ended with code %d, which tells its tool that all is well", code)
+				}
+			}
+			job := b.job(`if [ ! -e '` + b.state + `/seen/twice' ]; then touch '` + b.state + `/seen/twice'; sleep 600; fi; echo made > "$VISHWA_OUTPUT_MADE"`)
+			job.Outputs = map[string]string{"made": "made"}
+			if _, err := b.Start(t.Context(), job); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "it runs", func() bool { _, err := os.Stat(b.state + "/seen/twice"); return err == nil })
+			for _, x := range b.processes.all {
+				_ = syscall.Kill(x.runs.PID(), signal)
+				<-x.ended
+				b.processes.mu.Lock()
+				x.status = port.TaskStatus{Phase: port.TaskEnded, Cause: port.Preempted, Reason: "the node was taken back"}
+				b.processes.mu.Unlock()
+			}
+			r := porttest.AwaitRun(t, b, job.Key, porttest.IsDone).Result
+			if r.Cause != "" || b.begun() != 2 {
+				t.Errorf("%s: %s, begun %d times", r.Cause, r.Message, b.begun())
+			}
+		})
 	}
 }
 

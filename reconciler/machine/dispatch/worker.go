@@ -48,16 +48,23 @@ const logEvery = time.Second
 // The exit codes of a worker: the run's own end is told by its result, so that a tool which
 // tries again what ended badly does not do so.
 const (
-	Told   = 0 // a result was written
-	Untold = 1 // none could be
+	Told       = 0   // a result was written
+	Untold     = 1   // none could be
+	Terminated = 143 // a result was written of a run that was ended by a signal: its tool may know why
 )
+
+// errTerminated is of a run that was ended by a signal, and has its result.
+var errTerminated = errors.New("ended by a signal")
 
 // Work carries out the job and returns the exit code of its process, of which every
 // descendant is ended.
 func Work(ctx context.Context, w Worker) int {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
-	if err := w.work(ctx); err != nil {
+	switch err := w.work(ctx); {
+	case errors.Is(err, errTerminated):
+		return Terminated
+	case err != nil:
 		untold(os.Stderr, terminationFile, err)
 		return Untold
 	}
@@ -175,7 +182,13 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 		}
 		return nil
 	}
-	return w.result(context.WithoutCancel(ctx), store, r)
+	if err := w.result(context.WithoutCancel(ctx), store, r); err != nil {
+		return err
+	}
+	if r.Cause == port.Lost && ctx.Err() != nil {
+		return errTerminated
+	}
+	return nil
 }
 
 // dial connects the command to the hosts that are declared; nil is plainly.
