@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,8 +30,7 @@ func (r *remote) conclude(ctx context.Context, a attempt.Attempt, l launch, st p
 		res, err = r.result(ctx, a, l)
 	}
 	switch {
-	case err == nil && res.Cause == port.Lost && st.Cause == port.Preempted:
-		// The worker knows that it was told to end, and its tool knows why.
+	case err == nil && knowsMore(l, st, res):
 		log, tail := res.Log, res.Tail
 		res = r.untold(l, st, gone)
 		res.Log, res.Tail = log, tail
@@ -65,6 +65,16 @@ func (r *remote) conclude(ctx context.Context, a attempt.Attempt, l launch, st p
 	return ended(a)
 }
 
+// knowsMore tells whether a tool knows better how a run ended than the result of its worker, which
+// may only know that it was told to end: because its machine was taken back or, of several nodes,
+// because another one failed.
+func knowsMore(l launch, st port.TaskStatus, res port.Result) bool {
+	if l.Job.RunsOn.Nodes > 1 && st.Cause != "" {
+		return res.Cause == "" || res.Cause == port.Lost
+	}
+	return res.Cause == port.Lost && st.Cause == port.Preempted
+}
+
 // anew begins an attempt in place of one whose machine was taken back: no fault of the run's,
 // and none of its retries.
 func (r *remote) anew(ctx context.Context, a attempt.Attempt, l launch, res port.Result) (port.Run, error) {
@@ -86,10 +96,17 @@ func (r *remote) untold(l launch, st port.TaskStatus, gone bool) port.Result {
 	case gone:
 		res.Cause, res.ExitCode, res.Message = port.Lost, -1, fmt.Sprintf("Somebody removed %s from %s before it left a result. The next pass begins it anew.", l.Name, r.Name)
 	case l.Job.External != nil && st.Cause != "":
+	case st.Cause == port.Exit && st.ExitCode == dispatch.NodeFailed && l.Job.RunsOn.Nodes > 1:
+		_, said, _ := strings.Cut(res.Message, "vishwa-worker: ")
+		res.Message = fmt.Sprintf("One of its %d nodes failed, and so it did. %s", l.Job.RunsOn.Nodes, said)
 	case st.Cause == "" || st.Cause == port.Exit:
 		// A worker tells how its run ended; one that ended without a word could not do so.
 		res.Cause = port.Lost
-		res.Message = fmt.Sprintf("Its worker ended with code %d and left no result", st.ExitCode)
+		who := "Its worker"
+		if l.Job.RunsOn.Nodes > 1 {
+			who = "The worker of one of its nodes"
+		}
+		res.Message = fmt.Sprintf("%s ended with code %d and left no result", who, st.ExitCode)
 		if st.Reason != "" {
 			res.Message += " (" + harmless.Text(st.Reason) + ")"
 		}

@@ -67,6 +67,7 @@ type process struct {
 	task   port.Task
 	id     port.TaskID
 	runs   *porttest.Process
+	others []*porttest.Process // of several nodes, those after the first
 	dir    string
 	ended  chan struct{}
 	status port.TaskStatus
@@ -108,18 +109,17 @@ func (p *processes) Launch(_ context.Context, task port.Task) (port.TaskID, erro
 		x.dir = p.fixed
 	}
 	env := append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "VISHWA_") }), port.TicketVariable+"="+string(task.Ticket))
-	var err error
-	if x.runs, err = porttest.StartProcess(env, false, "/proc/self/exe", "work", x.dir); err != nil {
+	if err := x.begin(env); err != nil {
 		return port.TaskID{}, err
 	}
 	p.all[task.Name] = x
 	go func() {
-		<-x.runs.Done()
+		told := x.over()
 		if p.tamper != nil {
 			p.tamper(x)
 		}
 		p.mu.Lock()
-		x.status = port.TaskStatus{Phase: port.TaskEnded, ExitCode: x.runs.Code(), Reason: x.runs.Errors()}
+		x.status = port.TaskStatus{Phase: port.TaskEnded, ExitCode: told.Code(), Reason: told.Errors()}
 		if x.status.ExitCode != 0 {
 			x.status.Cause = port.Exit
 		}
@@ -127,6 +127,55 @@ func (p *processes) Launch(_ context.Context, task port.Task) (port.TaskID, erro
 		close(x.ended)
 	}()
 	return x.id, nil
+}
+
+// begin begins a worker on each node.
+func (x *process) begin(env []string) (err error) {
+	nodes := max(1, x.task.Nodes)
+	for rank := range nodes {
+		dir, of := x.dir, env
+		if nodes > 1 {
+			of = append(slices.Clone(env), fmt.Sprintf("%s=%d", port.NodeRank, rank), port.NodeAddress+"=first")
+		}
+		if rank > 0 {
+			if dir = fmt.Sprintf("%s-%d", dir, rank); os.Mkdir(dir, 0o700) != nil {
+				return os.ErrExist
+			}
+		}
+		one, err := porttest.StartProcess(of, false, "/proc/self/exe", "work", dir)
+		if err != nil {
+			return err
+		}
+		if rank == 0 {
+			x.runs = one
+		} else {
+			x.others = append(x.others, one)
+		}
+	}
+	return nil
+}
+
+// over awaits the end of all nodes, and has one that fails end the others, as a Job of a cluster
+// does; it is the one that tells.
+func (x *process) over() *porttest.Process {
+	all := append([]*porttest.Process{x.runs}, x.others...)
+	done := make(chan *porttest.Process, len(all))
+	for _, one := range all {
+		go func() { <-one.Done(); done <- one }()
+	}
+	var tells *porttest.Process
+	for range all {
+		if one := <-done; one.Code() != 0 && tells == nil {
+			tells = one
+			for _, other := range all {
+				other.End()
+			}
+		}
+	}
+	if tells == nil {
+		return x.runs
+	}
+	return tells
 }
 
 func (p *processes) find(id port.TaskID) (*process, error) {
@@ -169,11 +218,16 @@ func (p *processes) Remove(_ context.Context, id port.TaskID) error {
 	if err != nil {
 		return nil
 	}
-	x.runs.End()
+	all := append([]*porttest.Process{x.runs}, x.others...)
+	for _, one := range all {
+		one.End()
+	}
 	select {
 	case <-x.ended:
 	case <-time.After(10 * time.Second):
-		x.runs.Kill()
+		for _, one := range all {
+			one.Kill()
+		}
 		<-x.ended
 	}
 	p.mu.Lock()

@@ -22,6 +22,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
@@ -50,8 +51,12 @@ const logEvery = time.Second
 const (
 	Told       = 0   // a result was written
 	Untold     = 1   // none could be
+	NodeFailed = 3   // of several nodes: this one's run ended badly, which its result cannot say as it has none
 	Terminated = 143 // a result was written of a run that was ended by a signal: its tool may know why
 )
+
+// errNode is of the run of a node that is not the first and has ended badly by itself.
+var errNode = errors.New("the run of a node ended badly")
 
 // errTerminated is of a run that was ended by a signal, and has its result.
 var errTerminated = errors.New("ended by a signal")
@@ -64,6 +69,9 @@ func Work(ctx context.Context, w Worker) int {
 	switch err := w.work(ctx); {
 	case errors.Is(err, errTerminated):
 		return Terminated
+	case errors.Is(err, errNode):
+		untold(os.Stderr, terminationFile, err)
+		return NodeFailed
 	case err != nil:
 		untold(os.Stderr, terminationFile, err)
 		return Untold
@@ -155,6 +163,9 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 		return err
 	}
 	order := doc.Order
+	if len(vars) > 0 { // two nodes may have one machine, and neither ends the other's processes
+		order.ID = fmt.Sprintf("%s-%d", order.ID, rank)
+	}
 	order.Wall.Hidden = append(order.Wall.Hidden, filepath.Dir(port.TicketFile), filepath.Join(w.Dir, "worker"))
 	streaming, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -177,10 +188,7 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 	}
 	stream.rest(context.WithoutCancel(ctx))
 	if !first {
-		if r.Cause != "" {
-			return fault.New(fault.Invalid, "node %d: %s", rank, r.Message)
-		}
-		return nil
+		return ofNode(ctx, rank, r)
 	}
 	if err := w.result(context.WithoutCancel(ctx), store, r); err != nil {
 		return err
@@ -190,6 +198,32 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 	}
 	return nil
 }
+
+// ofNode is how the run of a node that is not the first ended: its log is nowhere else.
+func ofNode(ctx context.Context, rank int, r port.Result) error {
+	switch r.Cause {
+	case "":
+		return nil
+	case port.BadEnv, port.Stopped:
+		return fault.New(fault.Transient, "node %d: %s", rank, r.Message)
+	case port.Lost:
+		if ctx.Err() != nil {
+			return errTerminated
+		}
+		return fault.New(fault.Transient, "node %d: %s", rank, r.Message)
+	}
+	said := harmless.Said(work.LastLine(r.Tail))
+	if said != "" {
+		said = " Its log ends with: " + strings.ToValidUTF8(said[:min(len(said), 200)], "")
+	}
+	return &nodeError{fmt.Sprintf("node %d: %s%s", rank, r.Message, said)}
+}
+
+// nodeError is an errNode with its words.
+type nodeError struct{ text string }
+
+func (e *nodeError) Error() string { return e.text }
+func (e *nodeError) Unwrap() error { return errNode }
 
 // dial connects the command to the hosts that are declared; nil is plainly.
 func (g *Guard) dial() egress.Dial {
