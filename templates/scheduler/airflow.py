@@ -11,6 +11,7 @@ It needs Airflow 2.9 or newer, or 3; Linux; and `python3` on PATH.
 import os
 import signal
 import subprocess
+import tempfile
 from datetime import datetime, timezone
 
 try:
@@ -22,6 +23,7 @@ from airflow.exceptions import AirflowFailException
 
 DAG_ID = "[[DAG]]"
 AT_ONCE = 16  # runs of the DAG that are carried out at once; the rest is queued
+SAID = 2048  # bytes of the end of what the worker itself printed that are kept with a run that failed
 
 # What the worker gets of this process's environment: nothing of Airflow's own settings.
 PASSED = (
@@ -40,18 +42,23 @@ class VishwaWorker(BaseOperator):
         given = context["dag_run"].conf["vishwa"]
         env = {name: os.environ[name] for name in PASSED if name in os.environ}
         env["VISHWA_TICKET"] = given["ticket"]
-        self.process = subprocess.Popen(
-            given["command"], env=env, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            code = self.process.wait(timeout=given["seconds"])
-        except subprocess.TimeoutExpired:
-            raise AirflowFailException("the worker had not ended after %d s" % given["seconds"]) from None
-        finally:
-            self.end()
+        with tempfile.TemporaryFile() as said:
+            self.process = subprocess.Popen(
+                given["command"], env=env, stdin=subprocess.DEVNULL, stderr=said, start_new_session=True
+            )
+            try:
+                code = self.process.wait(timeout=given["seconds"])
+            except subprocess.TimeoutExpired:
+                raise AirflowFailException("the worker had not ended after %d s" % given["seconds"]) from None
+            finally:
+                self.end()
+            said.seek(max(0, said.seek(0, os.SEEK_END) - SAID))
+            words = said.read().decode("utf-8", "replace").strip()
+        if code:
+            context["ti"].xcom_push(key="said", value=words)
         context["ti"].xcom_push(key="exit_code", value=code)
         if code:
-            raise AirflowFailException("the worker ended with exit code %d" % code)
+            raise AirflowFailException("the worker ended with exit code %d: %s" % (code, words))
 
     def on_kill(self):
         self.end()

@@ -5,6 +5,7 @@ package service
 
 import (
 	"context"
+	"encoding/json"
 	"crypto/rand"
 	"fmt"
 	"maps"
@@ -50,6 +51,7 @@ type airflow struct {
 const (
 	airflowTask = "work"
 	airflowExit = "exit_code"
+	airflowSaid = "said"
 	airflowPage = 100
 	airflowMost = 20 // pages of runs that are read to find several; what is not there is asked for alone
 	airflowFew  = 3  // runs that are asked for one by one
@@ -229,6 +231,16 @@ func (a *airflow) whole(ctx context.Context, run airflowRun) (record, error) {
 	}
 	if code, err := strconv.Atoi(strings.Trim(fmt.Sprint(pushed.Value), `"`)); err == nil && code != 0 {
 		r.status = port.TaskStatus{Phase: port.TaskEnded, Cause: port.Exit, ExitCode: code, Reason: "it ended with exit code " + strconv.Itoa(code)}
+		pushed.Value = nil // a DAG file of an older vishwa pushes none
+		if _, err := a.get(ctx, "look at the words of "+run.ID, task+"/xcomEntries/"+airflowSaid, &pushed); err != nil {
+			return r, err
+		}
+		words, _ := pushed.Value.(string)
+		var plain string
+		if json.Unmarshal([]byte(words), &plain) == nil { // the text of the value
+			words = plain
+		}
+		r.status = withWords(r.status, words)
 	}
 	return r, nil
 }

@@ -82,6 +82,44 @@ func TestNothingOfAirflowReachesARun(t *testing.T) {
 	}
 }
 
+// TestWhatAWorkerOfAirflowSays: its own word comes with its end, and nothing else that it printed.
+func TestWhatAWorkerOfAirflowSays(t *testing.T) {
+	for name, c := range map[string]struct {
+		version int
+		script  string
+		want    string
+	}{
+		"version 3":             {3, `echo hunter2 >&2; echo "$0" >&2; echo hunter2 >&2; exit 1`, "it ended with exit code 1: " + unreached},
+		"version 2":             {2, `head -c 100000 /dev/zero | tr '\0' x >&2; echo >&2; echo "$0" >&2; exit 1`, "it ended with exit code 1: " + unreached},
+		"it says nothing":       {3, `exit 1`, "it ended with exit code 1"},
+		"nothing of a worker":   {3, `echo hunter2 >&2; exit 1`, "it ended with exit code 1"},
+		"a DAG of an older one": {3, `exit 1`, "it ended with exit code 1"},
+		"it ends well":          {3, `echo "$0" >&2`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAirflowDouble(t, c.version)
+			if strings.HasPrefix(name, "a DAG") {
+				raw, err := os.ReadFile(filepath.Join(a.dir, "dag.py"))
+				old := strings.ReplaceAll(string(raw), `xcom_push(key="said"`, `xcom_push(key="other"`)
+				if err != nil || old == string(raw) {
+					t.Fatalf("it pushes no words: %v", err)
+				}
+				if err := os.WriteFile(filepath.Join(a.dir, "dag.py"), []byte(old), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l := airflowOn(a, nil)
+			id, err := l.Launch(t.Context(), rayTask("said", "sh", "-c", c.script, unreached))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := until(t, l, id, hasEnded); s.Reason != c.want || strings.Contains(s.Reason, "hunter2") {
+				t.Errorf("%+v, want %q", s, c.want)
+			}
+		})
+	}
+}
+
 // TestADAGThatIsPausedOrAbsentIsSaid: with what to do.
 func TestADAGThatIsPausedOrAbsentIsSaid(t *testing.T) {
 	a := newAirflowDouble(t, 3)

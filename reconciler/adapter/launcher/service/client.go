@@ -11,10 +11,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -165,4 +167,17 @@ func (c *client) decodeAnswer(doing string, raw []byte, out any) error {
 		return fault.WithHint(fault.New(fault.Invalid, "%s: what %s has answered is not %s's REST API", doing, c.url, c.who), "write in the runner's url where that is")
 	}
 	return nil
+}
+
+// withWords adds to how a task ended the last word of its worker in what it printed, which may hold
+// anything else: where it never came to write into the store, that says why.
+func withWords(s port.TaskStatus, printed string) port.TaskStatus {
+	lines := strings.Split(printed, "\n")
+	for _, line := range slices.Backward(lines) {
+		if strings.HasPrefix(line, "vishwa-worker: ") || strings.HasPrefix(line, "vishwa: ") {
+			s.Reason += ": " + harmless.Said(line)
+			break
+		}
+	}
+	return s
 }

@@ -162,7 +162,7 @@ func recordOf(job rayJob) record {
 }
 
 // stands is how a job stands. Of a message only the first line is told: what follows is the
-// end of its log, which may hold anything.
+// end of its log, which may hold anything, and of it a worker's own word alone.
 func (job rayJob) stands() port.TaskStatus {
 	line, _, _ := strings.Cut(job.Message, "\n")
 	line, _, _ = strings.Cut(line, ", last available logs")
@@ -199,7 +199,7 @@ func (job rayJob) stands() port.TaskStatus {
 	case job.ExitCode != nil && *job.ExitCode != 0:
 		s := ended(port.Exit, "it ended with exit code "+strconv.Itoa(*job.ExitCode))
 		s.ExitCode = *job.ExitCode
-		return s
+		return withWords(s, job.Message)
 	}
 	return ended(port.Lost, "Ray lost it") // its supervisor or its node is gone
 }

@@ -241,6 +241,23 @@ func TestHowAJobOfRayStands(t *testing.T) {
 	}
 }
 
+// unreached is a worker's own word.
+const unreached = "vishwa-worker: read the job's document: the worker cannot reach the store at store.example.com:9000: dial tcp 10.0.0.7:9000: connect: connection refused: let what runs the job reach it"
+
+// TestWhatAWorkerOfRaySays: its own word is told, and nothing else of its log.
+func TestWhatAWorkerOfRaySays(t *testing.T) {
+	one, head := 1, "Job entrypoint command failed with exit code 1, last available logs (truncated to 20,000 chars):\n"
+	for log, want := range map[string]string{
+		"hunter2\n" + unreached + "\nhunter2\n":              "Job entrypoint command failed with exit code 1: " + unreached,
+		"say vishwa-worker: hunter2\n":                       "Job entrypoint command failed with exit code 1",
+		"vishwa-worker: \x1b[2J https://s/x?sig=hunter2: no": "Job entrypoint command failed with exit code 1: vishwa-worker: \ufffd[2J https://s/x no",
+	} {
+		if s := (rayJob{Status: "FAILED", ExitCode: &one, Message: head + log}).stands(); s.Reason != want {
+			t.Errorf("%q, want %q", s.Reason, want)
+		}
+	}
+}
+
 func TestWhatRayCannotGiveIsRefused(t *testing.T) {
 	d := newRayDouble(t)
 	l := Ray(schemas.RayRunner{URL: d.URL}, testOptions(nil))
