@@ -220,6 +220,29 @@ func TestWhatIsNotRecordedHereIsFoundAndRetired(t *testing.T) {
 	}
 }
 
+// The pods of a node that is lost never end. That is said, and holds nobody up for good.
+func TestWhatDoesNotEndIsSaid(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	s.apply(s.release("one", "1"))
+	now := time.Now()
+	s.o.Env.Now = func() time.Time { now = now.Add(endWithin); return now } // the second time that it is asked is too late
+	s.server = New(s.o)
+	s.double.Edit("deployments", s.unit("one"), "someone", "", func(o map[string]any) {
+		o["metadata"].(map[string]any)["finalizers"] = []any{"example.com/hold"}
+	})
+	s.refused(port.Release{Name: "one"}, fault.Transient, "is still there", "get pods -l vishwa.dev/serves=one")
+	s.double.Edit("deployments", s.unit("one"), "someone", "", func(o map[string]any) {
+		delete(o["metadata"].(map[string]any), "finalizers")
+	})
+	s.o.Env.Now = time.Now
+	s.server = New(s.o)
+	s.until("it is gone", func() bool {
+		_, err := s.server.Apply(t.Context(), port.Release{Name: "one"})
+		return err == nil && len(s.double.Objects("deployments")) == 0
+	})
+}
+
 // A cluster without the Gateway API says so before anything is made.
 func TestAKindThatTheClusterDoesNotHaveIsSaid(t *testing.T) {
 	t.Parallel()

@@ -123,18 +123,31 @@ func pause(ctx context.Context) error {
 	}
 }
 
+// endWithin is how long an object that was deleted may take to be gone: the pods of a node that is lost
+// do not end until somebody says so.
+const endWithin = 5 * time.Minute
+
+// stays is an object that was deleted, and is there all the same.
+func (w *work) stays(r kube.Resource, name string) error {
+	return fault.WithHint(fault.New(fault.Transient, "%s %s of namespace %s was deleted %s ago, and is still there", kinds[r.Name], name, w.kube.Namespace, endWithin),
+		"see what does not end: kubectl -n %s get pods -l %s=%s; where its node is lost, delete the node, or the pod with --force; then run vishwa apply", w.kube.Namespace, labelName, w.name)
+}
+
 // gone returns when an object is not there any more, or another of its name is.
 func (w *work) gone(ctx context.Context, r kube.Resource, name, uid string) error {
-	for {
+	for limit := w.server.o.Env.Now().Add(endWithin); ; {
 		var there struct {
 			Meta status.Meta `json:"metadata"`
 		}
 		err := w.kube.Get(ctx, r, name, &there)
+		late := w.server.o.Env.Now().After(limit)
 		switch {
 		case err != nil && fault.Of(err) == fault.Missing, err == nil && there.Meta.UID != uid:
 			return nil
-		case err != nil && fault.Of(err) != fault.Transient:
+		case err != nil && (fault.Of(err) != fault.Transient || late):
 			return err
+		case late:
+			return w.stays(r, name)
 		}
 		if err := pause(ctx); err != nil {
 			return err
@@ -256,13 +269,16 @@ func (s *server) leave(ctx context.Context, name string, p place) error {
 	if err := w.prune(ctx, nil); err != nil {
 		return err
 	}
-	for {
+	for limit := s.o.Env.Now().Add(endWithin); ; {
 		left, err := w.list(ctx, kube.Deployments)
-		if err != nil && fault.Of(err) != fault.Transient {
+		late := s.o.Env.Now().After(limit)
+		switch {
+		case err != nil && (fault.Of(err) != fault.Transient || late):
 			return err
-		}
-		if err == nil && len(left) == 0 {
+		case err == nil && len(left) == 0:
 			return nil
+		case err == nil && late:
+			return w.stays(kube.Deployments, left[0].Name)
 		}
 		if err := pause(ctx); err != nil {
 			return err

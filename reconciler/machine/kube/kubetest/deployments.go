@@ -36,7 +36,7 @@ func (c *Cluster) deployments() {
 			for _, p := range pods {
 				c.remove("pods", p.Name)
 			}
-			if len(pods) == 0 {
+			if len(pods) == 0 && len(d.Finalizers) == 0 {
 				c.store.drop(key)
 			}
 			continue
