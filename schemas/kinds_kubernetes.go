@@ -137,7 +137,12 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 	if c.project == nil {
 		return
 	}
-	if p := ProjectOf([]Declaration{c.project.decl}); p != nil && !c.project.has("spec.clusters."+t.Cluster) {
-		c.cluster(d, field+".cluster", p, t.Cluster)
+	p := ProjectOf([]Declaration{c.project.decl})
+	if p == nil || c.project.has("spec.clusters."+t.Cluster) && p.Clusters[t.Cluster].Namespace == "" { // what is wrong with it is reported there
+		return
+	}
+	c.cluster(d, field+".cluster", p, t.Cluster)
+	if _, known := p.Clusters[t.Cluster]; known && (p.Store == nil || p.Store.Dir != "") {
+		d.problem(field+".cluster", "%s cannot reach the store, a folder of the machine that applies; declare spec.store.s3 in %s", short(t.Cluster), Root)
 	}
 }
