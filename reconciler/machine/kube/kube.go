@@ -128,7 +128,11 @@ func chosen(config *clientcmdapi.Config, files []string, name string) (*rest.Con
 		name = config.CurrentContext
 	}
 	if len(config.Contexts) == 0 || name == "" {
-		return nil, "", fault.WithHint(fault.New(fault.Missing, "no cluster is known: no context is set in %s", strings.Join(files, " or ")), "set KUBECONFIG, or name a context in spec.clusters of the project")
+		err := fault.New(fault.Missing, "no cluster is known: no context is set in %s", strings.Join(files, " or "))
+		if name != "" {
+			return nil, "", fault.WithHint(err, "set KUBECONFIG to the file that has the context %s", name)
+		}
+		return nil, "", fault.WithHint(err, "set KUBECONFIG, or name a context in spec.clusters of the project")
 	}
 	if config.Contexts[name] == nil {
 		err := fault.New(fault.Invalid, "the kubeconfig %s has no context %q", strings.Join(files, " and "), name)

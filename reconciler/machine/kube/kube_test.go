@@ -83,13 +83,14 @@ func TestWhatIsNoWayIntoAClusterIsTold(t *testing.T) {
 		kind       fault.Kind
 		words, way string
 	}{
-		"a context with a typo":  {good, "prod-ue", fault.Invalid, `no context "prod-ue"`, "did you mean prod-eu?"},
-		"another context":        {good, "elsewhere", fault.Invalid, `no context "elsewhere"`, "it has hollow, prod-eu, staging"},
-		"a context of nothing":   {good, "hollow", fault.Invalid, "context hollow", ""},
-		"no kubeconfig":          {map[string]string{"HOME": t.TempDir()}, "", fault.Missing, "no cluster is known", "set KUBECONFIG"},
-		"what is no kubeconfig":  {map[string]string{"KUBECONFIG": broken}, "", fault.Invalid, broken, ""},
-		"secrets without TLS":    {kubeconfig(t, "http://10.1.2.3", "", ""), "", fault.Denied, "without TLS", "https://"},
-		"a certificate's absent": {kubeconfig(t, "https://127.0.0.1:1", `, "certificate-authority": "/nowhere/ca.crt"`, ""), "", fault.Invalid, "/nowhere/ca.crt", ""},
+		"a context with a typo":    {good, "prod-ue", fault.Invalid, `no context "prod-ue"`, "did you mean prod-eu?"},
+		"another context":          {good, "elsewhere", fault.Invalid, `no context "elsewhere"`, "it has hollow, prod-eu, staging"},
+		"a context of nothing":     {good, "hollow", fault.Invalid, "context hollow", ""},
+		"no kubeconfig, one asked": {map[string]string{"HOME": t.TempDir()}, "prod-eu", fault.Missing, "no cluster is known", "set KUBECONFIG to the file that has the context prod-eu"},
+		"no kubeconfig":            {map[string]string{"HOME": t.TempDir()}, "", fault.Missing, "no cluster is known", "set KUBECONFIG"},
+		"what is no kubeconfig":    {map[string]string{"KUBECONFIG": broken}, "", fault.Invalid, broken, ""},
+		"secrets without TLS":      {kubeconfig(t, "http://10.1.2.3", "", ""), "", fault.Denied, "without TLS", "https://"},
+		"a certificate's absent":   {kubeconfig(t, "https://127.0.0.1:1", `, "certificate-authority": "/nowhere/ca.crt"`, ""), "", fault.Invalid, "/nowhere/ca.crt", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(Options{Cluster: schemas.Cluster{Namespace: "n", Context: c.context}, Env: machine(c.vars)})

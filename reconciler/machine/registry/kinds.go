@@ -69,7 +69,7 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 	case httpx.Untrusted(err):
 		return fault.WithHint(fault.New(fault.Denied, "%s: the registry's certificate is not trusted", name), "name the file of its authority in VISHWA_OCI_CA_FILE")
 	case errors.As(err, &unreached): // its address holds the query
-		return fault.WithHint(fault.New(fault.Transient, "%s: %w", name, unreached.Err), "try again when the registry answers")
+		return fault.WithHint(fault.New(fault.Transient, "%s: the registry does not answer: %w", name, unreached.Err), "try again when the registry answers")
 	case !errors.As(err, &network) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
 		return fault.WithHint(fault.New(fault.Invalid, "%s: the answer is no registry's", name), "correct the address, or ask who runs %s", b.at.name)
 	}
