@@ -174,6 +174,9 @@ func (a *cli) modelsHistoryVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if k := refs[0].Kind.Traits(); !k.Releases && !k.Serves {
+				return usage(cmd, fmt.Errorf("%s is neither a model nor a deployment", refs[0]))
+			}
 			until, err := a.moment(cmd, at)
 			if err != nil {
 				return err
@@ -199,6 +202,10 @@ func (a *cli) modelsHistoryVerb() *cobra.Command {
 			if format == "json" {
 				return a.json(out)
 			}
+			if len(out) == 0 {
+				a.noHistory(refs[0], events, at)
+				return nil
+			}
 			return a.showHistory(out)
 		},
 	}
@@ -222,11 +229,18 @@ func stood(events []modelEvent) []modelEvent {
 	return out
 }
 
-func (a *cli) showHistory(all []modelEvent) error {
-	if len(all) == 0 {
-		fmt.Fprintln(a.err, "Nothing is recorded.")
-		return nil
+// noHistory says of ref that nothing is told of it, and what is.
+func (a *cli) noHistory(ref schemas.Ref, events []modelEvent, at string) {
+	for _, e := range events {
+		if e.of == ref || e.Ref == ref {
+			fmt.Fprintf(a.err, "At %s nothing of %s was released or served; its first entry is %d, of %s.\n", at, ref, e.Seq, e.Time.Format(time.RFC3339))
+			return
+		}
 	}
+	fmt.Fprintf(a.err, "Nothing of %s is recorded. vishwa models list shows the models, and where they are served.\n", ref)
+}
+
+func (a *cli) showHistory(all []modelEvent) error {
 	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "TIME\tENTRY\tWHAT\tMODEL\tWHERE\tAPPROVED BY\tWHY")
 	for _, e := range all {

@@ -108,6 +108,10 @@ func (a *cli) runsListVerb() *cobra.Command {
 			if format == "json" {
 				return a.json(out)
 			}
+			if len(out) == 0 && len(refs) > 0 {
+				fmt.Fprintf(a.err, "No run of %s is recorded. vishwa runs list shows all.\n", names(refs))
+				return nil
+			}
 			return a.listRuns(out)
 		},
 	}
@@ -135,7 +139,7 @@ func (a *cli) listRuns(all []shownRun) error {
 			}
 			metrics = append(metrics, fmt.Sprintf("%s %.6g", harmless.Line(name), r.Metrics[name]))
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%.0fs\t%s\n", r.Seq, r.Ref, r.Time.Format(time.RFC3339), r.Took, strings.Join(metrics, ", "))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%.1f s\t%s\n", r.Seq, r.Ref, r.Time.Format(time.RFC3339), r.Took, strings.Join(metrics, ", "))
 	}
 	return t.Flush()
 }

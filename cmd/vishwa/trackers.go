@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,12 +111,12 @@ func (a *cli) showInTrackers(ctx context.Context, s *station) {
 	defer cancel()
 	all, err := s.Track(ctx, false)
 	if err != nil {
-		fmt.Fprintf(a.err, "Trackers were not shown this: %s. vishwa trackers sync does it later.\n", harmless.Line(err.Error()))
+		fmt.Fprintf(a.err, "Trackers were not shown this: %s. Next: vishwa trackers sync.\n", harmless.Line(err.Error()))
 		return
 	}
 	for _, t := range all {
 		if t.Err() != nil {
-			fmt.Fprintf(a.err, "%s does not show this: %s. %s; vishwa trackers sync does it later.\n", t.Tracker, harmless.Line(t.Error), t.Hint)
+			fmt.Fprintf(a.err, "%s does not show this: %s. Next: %s; then vishwa trackers sync.\n", t.Tracker, harmless.Line(t.Error), cmp.Or(t.Hint, "vishwa trackers status"))
 		} else if t.Writes > 0 {
 			fmt.Fprintf(a.err, "%s shows this: %s written.\n", t.Tracker, plural.Of(t.Runs, "run"))
 		}

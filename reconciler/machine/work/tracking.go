@@ -79,7 +79,7 @@ func (w *worker) tracked() (told, port.Result) {
 	case len(t.metrics) > 0:
 		return t, port.Result{Cause: port.BadMetrics, Message: fmt.Sprintf("its metrics are refused: it logged more than %d numbers", metricsCount)}
 	case len(w.Job.MetricsFrom) > 0:
-		return t, port.Result{Cause: port.BadMetrics, Message: "it logged no metric that is a finite number by " + strings.Join(w.Job.MetricsFrom, " or ") + ", which spec.metricsFrom names"}
+		return t, port.Result{Cause: port.BadMetrics, Message: "it logged no metric that is a finite number by " + strings.Join(w.Job.MetricsFrom, " or ") + ", which spec.metricsFrom names: log one, or name there what it logs by"}
 	}
 	msg := absent(w.layout.Dir(), w.layout.MetricsFile())
 	return t, missing("its metrics file " + msg + ": write one JSON object of numbers to the path that VISHWA_METRICS holds, or log metrics by " + strings.Join(tracking.Tools[:len(tracking.Tools)-1], ", ") + " or a CSV log")
