@@ -97,7 +97,7 @@ func (f *files) readTool(tool string, o Options, r *recorder) error {
 	case MLflow:
 		return f.mlflow(r)
 	case WandB:
-		return f.weights(r)
+		return f.wandbLogs(r)
 	case DVCLive:
 		return f.live(r)
 	case TensorBoard:
@@ -195,8 +195,8 @@ func (f *files) text(p string) ([]byte, error) {
 	return raw, nil
 }
 
-// weights reads the logs of W&B's runs, the earliest first.
-func (f *files) weights(r *recorder) error {
+// wandbLogs reads the logs of W&B's runs, the earliest first.
+func (f *files) wandbLogs(r *recorder) error {
 	slices.Sort(f.wandb) // offline-run-DATE_TIME-ID
 	for _, p := range f.wandb {
 		file, err := f.open(p, mostLog)

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
 // record is of one name.
@@ -128,14 +129,5 @@ func (s *server) writeRecord(name string, r record) error {
 	if err != nil {
 		return fault.New(fault.Internal, "record what is served: %w", err)
 	}
-	f, err := os.CreateTemp(s.o.Dir, ".record-*")
-	if err != nil {
-		return artifact.Disk(fault.New(fault.Internal, "record what is served: %w", err), s.o.Dir)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(s.o.Seal.Wrap(purpose(name), body))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), s.file(name))
-	}
-	return artifact.Disk(err, s.o.Dir)
+	return artifact.Disk(sandbox.WriteFile(s.file(name), s.o.Seal.Wrap(purpose(name), body)), s.o.Dir)
 }
