@@ -220,6 +220,17 @@ func TestWhatIsNotRecordedHereIsFoundAndRetired(t *testing.T) {
 	}
 }
 
+// The longest name that a Service may have is served: the names of its pods are cut, and are known all the same.
+func TestTheLongestNameIsServed(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	name := strings.Repeat("n", 63)
+	s.apply(s.release(name, "1"))
+	if l := s.apply(s.release(name, "2")); l.Health != port.Ready || s.ask(l, "/v2/health/ready") == "" {
+		t.Errorf("it stands as %+v", l)
+	}
+}
+
 // The pods of a node that is lost never end. That is said, and holds nobody up for good.
 func TestWhatDoesNotEndIsSaid(t *testing.T) {
 	t.Parallel()

@@ -71,6 +71,10 @@ func (s *server) labels(name string) map[string]string {
 	return map[string]string{"app.kubernetes.io/managed-by": "vishwa", "app.kubernetes.io/name": name, labelOwner: s.owner, labelName: name}
 }
 
+// mostUnit is how long the name of a Deployment may be: of that, and a hyphen, the names of its pods keep 58
+// bytes, and by their names it is known whose pods a Service has.
+const mostUnit = 57
+
 // unitOf names the Deployment of pods of that template: the same pods have the same name.
 func unitOf(name string, template map[string]any) string {
 	raw, err := json.Marshal(template)
@@ -78,7 +82,7 @@ func unitOf(name string, template map[string]any) string {
 		panic("kubernetes: a pod of ours is no JSON: " + err.Error())
 	}
 	mark := digest.Of(raw).Hex()[:10]
-	if most := 63 - len(mark) - 1; len(name) > most {
+	if most := mostUnit - len(mark) - 1; len(name) > most {
 		name = strings.TrimRight(name[:most], "-")
 	}
 	return name + "-" + mark

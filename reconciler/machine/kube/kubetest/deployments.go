@@ -57,6 +57,9 @@ func readySince(p corev1.Pod) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// mostGenerated is how much of a name that is given a random end is kept, as Kubernetes does.
+const mostGenerated = 58
+
 // deployment is one look at a Deployment: pods of its template come before those of another go.
 func (c *Cluster) deployment(d *appsv1.Deployment, pods []corev1.Pod) (s appsv1.DeploymentStatus) {
 	want, hash := 1, hashOf(d.Spec.Template)
@@ -91,7 +94,8 @@ func (c *Cluster) deployment(d *appsv1.Deployment, pods []corev1.Pod) (s appsv1.
 	s.UpdatedReplicas = int32(len(now))
 	for i := len(now); i < want && !d.Spec.Paused; i++ {
 		p := corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: *d.Spec.Template.ObjectMeta.DeepCopy(), Spec: *d.Spec.Template.Spec.DeepCopy()}
-		p.Name = fmt.Sprintf("%s-%s-%s", d.Name, hash, newUID()[:5])
+		base := fmt.Sprintf("%s-%s-", d.Name, hash)
+		p.Name = base[:min(len(base), mostGenerated)] + newUID()[:5]
 		if p.Labels == nil {
 			p.Labels = map[string]string{}
 		}
