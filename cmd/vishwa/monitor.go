@@ -98,7 +98,7 @@ func (a *cli) measured(ctx context.Context, r *refreshing, refs []schemas.Ref) (
 	}
 	if len(refs) == 0 {
 		if refs = monitors(in); len(refs) == 0 {
-			return nil, fault.WithHint(fault.New(fault.Missing, "no monitor is declared"), "declare one: kind: Monitor")
+			return nil, fault.WithHint(fault.New(fault.Missing, "no monitor is declared in what is committed"), "declare one (kind: Monitor), and commit it")
 		}
 	}
 	env, err := a.env()

@@ -46,7 +46,11 @@ func (r *refreshing) answer(ctx context.Context, m *measure.Measured) (err error
 	case r.push:
 		fmt.Fprintf(a.err, "A retraining is proposed: pushed to %s as %.7s, with its data.\n", made.Branch, made.SHA)
 	default:
-		fmt.Fprintf(a.err, "A retraining is proposed: committed to %s as %.7s. Next: vishwa data push, and git push origin %s.\n", made.Branch, made.SHA, made.Branch)
+		next := "git push origin " + made.Branch
+		if r.work != nil {
+			next = "vishwa data push, and " + next
+		}
+		fmt.Fprintf(a.err, "A retraining is proposed: committed to %s as %.7s. Next: %s.\n", made.Branch, made.SHA, next)
 	}
 	return nil
 }
