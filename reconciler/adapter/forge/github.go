@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -105,9 +104,7 @@ func baseURL(api string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read the address of GitHub's API: it is not a plain URL"), "give it as https://HOST/api/v3/, without credentials")
 	}
-	ip := net.ParseIP(u.Hostname())
-	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if u.Scheme != "https" && !(u.Scheme == "http" && loopback) {
+	if u.Scheme != "https" && !(u.Scheme == "http" && dial.Loopback(u.Hostname())) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "use GitHub's API at %s: a token would go there in the clear", u.Host), "give an https:// address")
 	}
 	if strings.Trim(u.Path, "/") == "" && !strings.HasPrefix(u.Host, "api.") {

@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -125,7 +125,7 @@ func (c *client) sign(req *http.Request) error {
 	if err != nil || text == "" {
 		return err
 	}
-	if req.URL.Scheme != "https" && !loopback(req.URL.Hostname()) {
+	if req.URL.Scheme != "https" && !dial.Loopback(req.URL.Hostname()) {
 		return fault.WithHint(fault.New(fault.Denied, "%s is at a plain http address, and its credential would go there in the clear", c.who), "write https:// in the tracker's url")
 	}
 	if strings.Contains(text, ":") {
@@ -134,11 +134,6 @@ func (c *client) sign(req *http.Request) error {
 	}
 	req.Header.Set("Authorization", "Bearer "+text)
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 var errorCode = regexp.MustCompile(`^[A-Z_]{1,64}$`)

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 )
 
 // Alert is one receiver; one of slack, webhook, alertmanager and issue is set.
@@ -124,7 +126,7 @@ func (d *decoder) post(path string, w *AlertWebhook) {
 		d.problem(path+".url", "is not an address; write https://HOST/PATH")
 	case u.User != nil:
 		d.problem(path+".url", "holds a user or a password; take it out, and give token")
-	case w.Token != nil && u.Scheme == "http" && !loopback(u):
+	case w.Token != nil && u.Scheme == "http" && !dial.Loopback(u.Hostname()):
 		d.problem(path+".url", "would send a token in the clear; write https")
 	}
 }

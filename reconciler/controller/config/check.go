@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -207,7 +208,7 @@ func (d *decoder) url(r *Repository, path string) bool {
 		d.problem(path, "has a port that there is not; write a number from 1 to 65535, or none")
 		return false
 	}
-	if r.GitHub != nil && u.Scheme == "http" && !loopback(u) {
+	if r.GitHub != nil && u.Scheme == "http" && !dial.Loopback(u.Hostname()) {
 		d.problem(path, "would send a token in the clear; write https")
 		return false
 	}
@@ -228,7 +229,7 @@ func (d *decoder) gitHub(r *Repository, path string) {
 	}
 	if g.API != "" {
 		u, err := url.Parse(g.API)
-		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u)) || u.Port() != "" && !isPort(u.Port()) {
+		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && dial.Loopback(u.Hostname())) || u.Port() != "" && !isPort(u.Port()) {
 			d.problem(path+".api", "is not an address of a GitHub server; write https://HOST/api/v3")
 		}
 	}
@@ -259,10 +260,4 @@ func (d *decoder) between(path string, got, least, most time.Duration) {
 	if got != 0 && (got < least || got > most) {
 		d.problem(path, "%s is out of range; give between %s and %s", got, least, most)
 	}
-}
-
-// loopback tells whether what is sent there stays on this machine.
-func loopback(u *url.URL) bool {
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -80,7 +80,7 @@ func Connect(r Reach) (*client.Client, string, error) {
 		// Tickets go this way. So TLS is always verified, whatever DOCKER_TLS_VERIFY says.
 		if dir != "" {
 			opts = append(opts, client.WithTLSClientConfig(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")))
-		} else if !loopback(at.Hostname()) {
+		} else if !dial.Loopback(at.Hostname()) {
 			return wrong("set DOCKER_CERT_PATH to the folder that has ca.pem, cert.pem and key.pem", "the engine at %s is another machine's, and there are no certificates to know it by", host)
 		}
 	default:
@@ -94,11 +94,6 @@ func Connect(r Reach) (*client.Client, string, error) {
 		return nil, "", fault.New(fault.Invalid, "reach the engine at %s: %w", host, err)
 	}
 	return api, sock, nil
-}
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 // Classed gives an error of the engine its kind.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -73,7 +74,7 @@ func Open(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%s: its server cannot be an address", at)
 	}
-	if base.Scheme != "https" && !loopback(base.Hostname()) {
+	if base.Scheme != "https" && !dial.Loopback(base.Hostname()) {
 		return nil, fault.WithHint(fault.New(fault.Denied, "%s: its server is asked without TLS, and secrets would go over the network as they are", at), "give it an address that begins with https://")
 	}
 	transport, err := rest.TransportFor(config)
@@ -93,11 +94,6 @@ func Open(o Options) (*Client, error) {
 		rights:    o.Rights,
 		Namespace: o.Cluster.Namespace, at: at, base: base, http: client, patience: o.Patience, env: o.Env, want: o.Cluster.UID,
 	}, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // find reads the kubeconfig or, where there is none and a pod's account is, that.

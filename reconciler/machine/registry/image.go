@@ -19,6 +19,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 )
 
 // Image is a container image in a registry.
@@ -113,7 +114,7 @@ func imagesAt(o Options, ref oci.Reference) (*repository, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%s: the host cannot be read", ref.Registry)
 	}
-	at := server{host: ref.Host(), name: ref.Registry, loopback: loopback(host.Hostname())}
+	at := server{host: ref.Host(), name: ref.Registry, loopback: dial.Loopback(host.Hostname())}
 	at.plain = o.PlainHTTP == nil && at.loopback || o.PlainHTTP != nil && *o.PlainHTTP
 	c, err := o.client(at)
 	if err != nil {

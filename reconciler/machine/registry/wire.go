@@ -22,6 +22,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	dialling "github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
@@ -50,13 +51,6 @@ type server struct {
 	name     string // as it is declared: docker.io is at another host
 	plain    bool   // without TLS
 	loopback bool   // on this machine, by its address
-}
-
-// loopback tells whether a host's name says this machine. Where it is connected to, the
-// address is looked at.
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && a.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 // client asks the registry, and signs in where it asks for that.
@@ -143,7 +137,7 @@ func (at server) dial(ctx context.Context, network, address string) (net.Conn, e
 		switch {
 		case err != nil || to.Addr().Unmap().IsLinkLocalUnicast() || to.Addr().IsMulticast():
 			return fault.WithHint(fault.New(fault.Denied, "%s is not the address of a registry", resolved), "correct the store's address, or ask who runs the registry that leads there")
-		case at.plain && loopback(host) && !to.Addr().Unmap().IsLoopback():
+		case at.plain && dial.Loopback(host) && !to.Addr().Unmap().IsLoopback():
 			return fault.New(fault.Denied, "%s is at %s, which is not this machine", host, resolved)
 		}
 		return nil
@@ -169,7 +163,7 @@ func (w within) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && w.at.plain && own && (w.at.loopback || req.Header.Get("Authorization") == ""):
-	case u.Scheme == "http" && w.at.plain && w.at.loopback && loopback(u.Hostname()):
+	case u.Scheme == "http" && w.at.plain && w.at.loopback && dial.Loopback(u.Hostname()):
 	default:
 		if req.Body != nil {
 			req.Body.Close()
