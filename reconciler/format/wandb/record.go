@@ -5,7 +5,9 @@ package wandb
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -165,8 +167,8 @@ func flat(name string, value any, depth int, yield func(string, any) error) erro
 	if _, media := m["_type"]; media || depth >= deepest {
 		return nil
 	}
-	for k, v := range m {
-		if err := flat(name+"."+k, v, depth+1, yield); err != nil {
+	for _, k := range slices.Sorted(maps.Keys(m)) { // two may come to one name, and the last counts
+		if err := flat(name+"."+k, m[k], depth+1, yield); err != nil {
 			return err
 		}
 	}

@@ -126,15 +126,16 @@ func TestValuesOfEachTypeAreRead(t *testing.T) {
 		item []byte
 		want map[string]float64
 	}{
-		"integer":     {append(field(2, []byte("n")), number(5, protowire.EncodeZigZag(-7))...), map[string]float64{"n": -7}},
-		"double":      {append(field(2, []byte("n")), double...), map[string]float64{"n": -0.25}},
-		"old JSON":    {append(field(1, []byte("n")), field(16, []byte("1e-3"))...), map[string]float64{"n": 0.001}},
-		"nested name": {slicesOf(field(2, []byte("a")), field(2, []byte("b")), field(8, []byte("2"))), map[string]float64{"a.b": 2}},
-		"nested JSON": {append(field(1, []byte("a")), field(16, []byte(`{"b": {"c": 3}, "d": "x"}`))...), map[string]float64{"a.b.c": 3}},
-		"an image":    {append(field(1, []byte("a")), field(16, []byte(`{"_type": "image-file", "size": 3}`))...), map[string]float64{}},
-		"infinite":    {append(field(1, []byte("a")), field(16, []byte(`-Infinity`))...), map[string]float64{"a": math.Inf(-1)}},
-		"a text":      {append(field(1, []byte("a")), field(7, []byte(`5`))...), map[string]float64{}},
-		"own":         {append(field(1, []byte("_wandb")), field(16, []byte(`{"runtime": 3}`))...), map[string]float64{}},
+		"integer":         {append(field(2, []byte("n")), number(5, protowire.EncodeZigZag(-7))...), map[string]float64{"n": -7}},
+		"double":          {append(field(2, []byte("n")), double...), map[string]float64{"n": -0.25}},
+		"old JSON":        {append(field(1, []byte("n")), field(16, []byte("1e-3"))...), map[string]float64{"n": 0.001}},
+		"nested name":     {slicesOf(field(2, []byte("a")), field(2, []byte("b")), field(8, []byte("2"))), map[string]float64{"a.b": 2}},
+		"nested JSON":     {append(field(1, []byte("a")), field(16, []byte(`{"b": {"c": 3}, "d": "x"}`))...), map[string]float64{"a.b.c": 3}},
+		"two of one name": {append(field(1, []byte("a")), field(16, []byte(`{"b.c": 4, "b": {"c": 3}, "b.d": 1, "e": 2}`))...), map[string]float64{"a.b.c": 4, "a.b.d": 1, "a.e": 2}},
+		"an image":        {append(field(1, []byte("a")), field(16, []byte(`{"_type": "image-file", "size": 3}`))...), map[string]float64{}},
+		"infinite":        {append(field(1, []byte("a")), field(16, []byte(`-Infinity`))...), map[string]float64{"a": math.Inf(-1)}},
+		"a text":          {append(field(1, []byte("a")), field(7, []byte(`5`))...), map[string]float64{}},
+		"own":             {append(field(1, []byte("_wandb")), field(16, []byte(`{"runtime": 3}`))...), map[string]float64{}},
 	} {
 		var file bytes.Buffer
 		w := newWriter(&file)

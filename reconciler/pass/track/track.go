@@ -178,10 +178,11 @@ func flat(name string, v any, out map[string]string) {
 		out[name] = fmt.Sprint(v)
 		return
 	}
-	for k, w := range m {
+	for _, k := range slices.Sorted(maps.Keys(m)) { // two may come to one name, and the last counts
+		at := k
 		if name != "" {
-			k = name + "." + k
+			at = name + "." + k
 		}
-		flat(k, w, out)
+		flat(at, m[k], out)
 	}
 }
