@@ -65,11 +65,7 @@ func (s *station) record(ctx context.Context) (r lineage.Record, err error) {
 	if r.Facts, err = s.Ledger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
 		return r, err
 	}
-	for raw, err := range s.GitLedger.Entries(ctx, 0) {
-		if err != nil {
-			return r, err
-		}
-		e, err := ledger.Read(raw.Bundle)
+	for e, err := range s.Entries(ctx) {
 		if err != nil {
 			return r, err
 		}

@@ -104,11 +104,7 @@ func (a *cli) log(cmd *cobra.Command, f filter, format string) error {
 		return err
 	}
 	var shown []ledger.Entry
-	for r, err := range s.GitLedger.Entries(cmd.Context(), 0) {
-		if err != nil {
-			return err
-		}
-		e, err := ledger.Read(r.Bundle)
+	for e, err := range s.Entries(cmd.Context()) {
 		if err != nil {
 			return err
 		}

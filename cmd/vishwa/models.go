@@ -46,11 +46,7 @@ func (s *station) modelEvents(ctx context.Context) (out []modelEvent, err error)
 	}
 	released := map[digest.Digest]schemas.Ref{} // which model selected these bytes last
 	serves := map[schemas.Ref]modelEvent{}
-	for r, err := range s.GitLedger.Entries(ctx, 0) {
-		if err != nil {
-			return nil, err
-		}
-		e, err := ledger.Read(r.Bundle)
+	for e, err := range s.Entries(ctx) {
 		if err != nil {
 			return nil, err
 		}

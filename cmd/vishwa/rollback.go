@@ -89,11 +89,7 @@ func (s *station) release(ctx context.Context, ref schemas.Ref, to int64) (*ledg
 		return nil, err
 	}
 	var all []ledger.Entry
-	for r, err := range s.GitLedger.Entries(ctx, 0) {
-		if err != nil {
-			return nil, err
-		}
-		e, err := ledger.Read(r.Bundle)
+	for e, err := range s.Entries(ctx) {
 		if err != nil {
 			return nil, err
 		}

@@ -61,11 +61,7 @@ func (s *station) runs(ctx context.Context, keep func(*ledger.Entry) bool) (out 
 	if _, err := s.GitLedger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
 		return nil, err
 	}
-	for r, err := range s.GitLedger.Entries(ctx, 0) {
-		if err != nil {
-			return nil, err
-		}
-		e, err := ledger.Read(r.Bundle)
+	for e, err := range s.Entries(ctx) {
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -68,7 +70,7 @@ func (p *Proposer) openAlready(ctx context.Context, monitor schemas.Ref, trainin
 		case pull.Head == Calendars+p.Base+"/"+training:
 			return fmt.Sprintf("pull request %d, which the training's calendar asked for, is open", pull.Number), nil
 		case pull.Head == Retrainings+p.Base+"/"+training:
-			for ref := range p.Facts.Observed {
+			for _, ref := range slices.SortedFunc(maps.Keys(p.Facts.Observed), schemas.Ref.Compare) {
 				if ref != monitor && proposedLast(p.Facts, ref) == pull.HeadSHA {
 					return fmt.Sprintf("pull request %d, which %s proposed, is open", pull.Number, ref), nil
 				}

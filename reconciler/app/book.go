@@ -6,6 +6,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"iter"
 	"path/filepath"
 	"slices"
 	"time"
@@ -198,4 +199,19 @@ func (h *Repository) then(e ledger.Entry) *ledger.Trust {
 		return nil
 	}
 	return &out
+}
+
+// Entries are those of the ledger as it was looked at last, oldest first.
+func (h *Repository) Entries(ctx context.Context) iter.Seq2[ledger.Entry, error] {
+	return func(yield func(ledger.Entry, error) bool) {
+		for r, err := range h.GitLedger.Entries(ctx, 0) {
+			var e ledger.Entry
+			if err == nil {
+				e, err = ledger.Read(r.Bundle)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
 }

@@ -7,6 +7,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -42,7 +43,8 @@ func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, in 
 	}
 	var failed []error
 	open := 0
-	for ref, last := range facts.Observed {
+	for _, ref := range slices.SortedFunc(maps.Keys(facts.Observed), schemas.Ref.Compare) {
+		last := facts.Observed[ref]
 		if last.Watched == nil {
 			continue
 		}
@@ -125,7 +127,8 @@ func (s *ManagedRepository) endUnwatched(ctx context.Context, bench *measure.Ben
 	}
 	s.mu.Unlock()
 	ended := false
-	for ref, last := range facts.Observed {
+	for _, ref := range slices.SortedFunc(maps.Keys(facts.Observed), schemas.Ref.Compare) {
+		last := facts.Observed[ref]
 		if last.Watched == nil || !slices.ContainsFunc(last.Watched.Incidents, func(i ledger.Incident) bool { return i.Over.IsZero() }) {
 			continue
 		}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
-	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -105,7 +104,7 @@ func (h *Repository) Track(ctx context.Context, dry bool) ([]TrackerState, error
 	}
 	var p port.Projection
 	if name, there := facts.At(0); there {
-		if p, err = track.Project(track.Source{Ledger: name, Entries: h.entries(ctx), Store: h.Store, Remote: h.Remote}); err != nil {
+		if p, err = track.Project(track.Source{Ledger: name, Entries: h.Entries(ctx), Store: h.Store, Remote: h.Remote}); err != nil {
 			return nil, err
 		}
 	}
@@ -150,19 +149,4 @@ func (h *Repository) show(ctx context.Context, t Shown, p port.Projection, entri
 		s.Entries, s.Tries, s.Error, s.Hint, s.err = before.Entries, before.Tries+1, err.Error(), fault.HintOf(err), err
 	}
 	return s
-}
-
-// entries are those of the ledger, oldest first.
-func (h *Repository) entries(ctx context.Context) func(func(ledger.Entry, error) bool) {
-	return func(yield func(ledger.Entry, error) bool) {
-		for r, err := range h.GitLedger.Entries(ctx, 0) {
-			var e ledger.Entry
-			if err == nil {
-				e, err = ledger.Read(r.Bundle)
-			}
-			if !yield(e, err) || err != nil {
-				return
-			}
-		}
-	}
 }
