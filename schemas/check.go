@@ -104,6 +104,7 @@ func (s *Project) check(c *checker, d *document) {
 		c.path(d, fmt.Sprintf("spec.policy.paths.%d", i), p, folder)
 	}
 	s.runners(c, d)
+	s.Trackers.MLflow.check(d, "spec.trackers.mlflow")
 	schedule(d, "spec.images.schedule", s.Images.Schedule)
 }
 

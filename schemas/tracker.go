@@ -2,7 +2,10 @@
 
 package schemas
 
-import "cmp"
+import (
+	"cmp"
+	"net/url"
+)
 
 // Trackers are servers of others that show runs, models and what is served, as the ledger records them. What counts is what the tracked branch declares.
 type Trackers struct {
@@ -29,3 +32,14 @@ func (t MLflowTracker) ExperimentName() string { return cmp.Or(t.Experiment, "vi
 
 // Heals tells whether what others changed is changed back.
 func (t MLflowTracker) Heals() bool { return t.OnDrift != "keep" }
+
+func (t *MLflowTracker) check(d *document, field string) {
+	if t == nil {
+		return
+	}
+	if u, err := url.Parse(t.URL); err == nil && u.User != nil {
+		d.problem(field+".url", "holds a user or a password, which everybody who reads the repository sees; remove it, and give the file of a credential in token")
+		return
+	}
+	address(d, field+".url", t.URL, "https", "http")
+}

@@ -121,6 +121,9 @@ func (c *client) ask(ctx context.Context, method, path string, body, out any) er
 
 // sign puts the credential on a request: a bearer token, or user:password. None is none.
 func (c *client) sign(req *http.Request) error {
+	if req.URL.User != nil { // a client of HTTP would send it, in the clear too
+		return fault.WithHint(fault.New(fault.Denied, "the url of %s holds a user or a password", c.who), "remove it from the tracker's url, and give the file of a credential in token")
+	}
 	text, err := token.Read(c.env.Lookup, token.Place{Who: c.who, File: c.file, Variable: TokenVariable})
 	if err != nil || text == "" {
 		return err

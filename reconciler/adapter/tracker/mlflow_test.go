@@ -293,6 +293,10 @@ func TestACredentialGoesNowhereInTheClear(t *testing.T) {
 	if fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "https://") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("in the clear: %v", err)
 	}
+	_, err = MLflow(schemas.MLflowTracker{URL: "http://user:secret@mlflow.example:5000"}, Options{Env: env(nil), Transport: none}).Record(t.Context(), p, false)
+	if fault.Of(err) != fault.Denied || strings.Contains(err.Error()+fault.HintOf(err), "secret") {
+		t.Errorf("in the url: %v", err)
+	}
 	_, err = MLflow(schemas.MLflowTracker{URL: "https://mlflow.example", Token: "/etc/passwd"}, Options{Env: env(nil), Transport: none}).Record(t.Context(), p, false)
 	if fault.Of(err) != fault.Denied {
 		t.Errorf("any file: %v", err)
