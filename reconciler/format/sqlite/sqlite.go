@@ -118,6 +118,7 @@ func (s scan) tree(n uint32, depth int) error {
 	if int64(start+2*cells) > s.usable {
 		return wrong("page %d has %d cells, for which there is no room", n, cells)
 	}
+	room := s.usable // cells that lie over each other would make a page many times what it has
 	for i := range cells {
 		off := int(binary.BigEndian.Uint16(b[start+2*i:]))
 		if int64(off) >= s.usable {
@@ -125,7 +126,7 @@ func (s scan) tree(n uint32, depth int) error {
 		}
 		cell := b[off:s.usable]
 		if kind == leaf {
-			err = s.cell(cell)
+			err = s.cell(cell, &room)
 		} else if len(cell) < 4 {
 			err = wrong("page %d has a cell that is not in it", n)
 		} else {
@@ -141,8 +142,8 @@ func (s scan) tree(n uint32, depth int) error {
 	return nil
 }
 
-// cell reads a row, following it into the pages that it overflows to.
-func (s scan) cell(cell []byte) error {
+// cell reads a row, following it into the pages that it overflows to. What it takes of its page it takes of room.
+func (s scan) cell(cell []byte, room *int64) error {
 	size, n := varint(cell)
 	if n == 0 {
 		return wrong("a row ends in its length")
@@ -164,6 +165,9 @@ func (s scan) cell(cell []byte) error {
 	}
 	if here > int64(len(cell)) || here < size && here+4 > int64(len(cell)) {
 		return wrong("a row leads out of its page")
+	}
+	if *room -= here + int64(n+m); *room < 0 {
+		return wrong("rows of a page lie over each other")
 	}
 	payload := append(make([]byte, 0, size), cell[:here]...)
 	for next := uint32(0); int64(len(payload)) < size; {

@@ -121,6 +121,27 @@ for i in range(1000): c.execute('insert into a values (?)', ('x' * 200,))`)
 	}
 }
 
+func TestRowsThatLieOverEachOtherAreRefused(t *testing.T) {
+	raw := made(t, `
+c.execute('pragma page_size = 65536')
+c.execute('vacuum')
+c.execute('create table m (a)')
+c.execute('insert into m values (?)', ('x' * 30000,))`)
+	const page = 65536
+	leaf := raw[page : 2*page]
+	if leaf[0] != 0x0d || leaf[4] != 1 {
+		t.Fatalf("the table is not on the second page: %x", leaf[:8])
+	}
+	for i := 0; i < 16_000; i++ { // each of as many rows is the one that is there
+		copy(leaf[8+2*i:], leaf[8:10])
+	}
+	leaf[3], leaf[4] = 16_000>>8, 16_000&0xff
+	rows, err := all(raw, "m", "a")
+	if fault.Of(err) != fault.Invalid || len(rows) > 2 {
+		t.Errorf("%d rows of 30000 bytes on one page, %v", len(rows), err)
+	}
+}
+
 func FuzzSQLite(f *testing.F) {
 	f.Add(made(f, `
 c.execute('create table a (x TEXT, y REAL)')
