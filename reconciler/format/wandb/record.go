@@ -155,8 +155,11 @@ func numbers(f field, yield func(name string, value float64) error) error {
 	})
 }
 
-// deepest is how deep a value may be nested.
-const deepest = 16
+const (
+	deepest  = 16      // that a value may be nested
+	mostName = 512     // bytes of a name that others stand below
+	mostJSON = 1 << 20 // bytes of a value of JSON, which takes many times that when it is read
+)
 
 // flat yields the leaves of a value. What W&B itself lays down, as of an image, has a _type.
 func flat(name string, value any, depth int, yield func(string, any) error) error {
@@ -164,8 +167,8 @@ func flat(name string, value any, depth int, yield func(string, any) error) erro
 	if !isMap {
 		return yield(name, value)
 	}
-	if _, media := m["_type"]; media || depth >= deepest {
-		return nil
+	if _, media := m["_type"]; media || depth >= deepest || len(name) > mostName {
+		return nil // a long name before each of many would be made once for every one
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) { // two may come to one name, and the last counts
 		if err := flat(name+"."+k, m[k], depth+1, yield); err != nil {
@@ -178,13 +181,12 @@ func flat(name string, value any, depth int, yield func(string, any) error) erro
 // item is a name and its value: null, a boolean, a number, a text, or JSON. The value stands in a
 // field of its type, and in value_json as older ones write it.
 func item(b []byte) (name string, value any, err error) {
+	var key string
 	var parts []string
 	err = fields(b, func(f field) error {
 		switch f.num {
 		case 1:
-			if len(f.data) > 0 {
-				parts = append([]string{string(f.data)}, parts...)
-			}
+			key = string(f.data)
 		case 2:
 			parts = append(parts, string(f.data))
 		case 4:
@@ -200,6 +202,9 @@ func item(b []byte) (name string, value any, err error) {
 		}
 		return nil
 	})
+	if key != "" {
+		parts = append([]string{key}, parts...)
+	}
 	return strings.Join(parts, "."), value, err
 }
 
@@ -213,7 +218,7 @@ func decoded(b []byte) (v any) {
 	case "-Infinity":
 		return math.Inf(-1)
 	}
-	if json.Unmarshal(b, &v) != nil {
+	if len(b) > mostJSON || json.Unmarshal(b, &v) != nil {
 		return nil
 	}
 	return v

@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -160,6 +161,35 @@ func TestALengthAloneCostsNoMemory(t *testing.T) {
 	}
 	if _, err := read(pieces()); err == nil || !strings.Contains(err.Error(), "MiB") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A record of a few MiB must not cost more than it has: each of these took minutes.
+func TestARecordCostsNoMoreThanItHas(t *testing.T) {
+	item := func(parts ...[]byte) []byte { return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), slicesOf(parts...)) }
+	of := func(num protowire.Number, text string) []byte {
+		return protowire.AppendString(protowire.AppendTag(nil, num, protowire.BytesType), text)
+	}
+	var many strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&many, `,"%d":1`, i)
+	}
+	for name, b := range map[string][]byte{
+		"a key over and over":          item(bytes.Repeat(of(1, "k"), 1<<20), of(6, "1")),
+		"many below a long name":       item(of(1, strings.Repeat("k", 8<<20)), of(16, "{"+many.String()[1:]+"}")),
+		"a value that is a large text": item(of(1, "k"), of(16, "["+strings.Repeat("{},", mostJSON/3)+"{}]")),
+	} {
+		var out bytes.Buffer
+		w := newWriter(&out)
+		w.record(protowire.AppendBytes(protowire.AppendTag(nil, recordHistory, protowire.BytesType), b))
+		w.record(protowire.AppendBytes(protowire.AppendTag(nil, recordExit, protowire.BytesType), nil))
+		var before, after runtime.MemStats // the bytes that were allocated tell what was done, on any machine
+		runtime.ReadMemStats(&before)
+		k, err := read(&out)
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; err != nil || len(k.History) > 1 || got > 1<<29 {
+			t.Errorf("%s: %d metrics, %d MiB, %v", name, len(k.History), got>>20, err)
+		}
 	}
 }
 
