@@ -16,8 +16,6 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/sqlite"
 )
@@ -56,8 +54,9 @@ func (f *files) mlflow(r *recorder) error {
 // mlruns are the runs of all stores.
 func (f *files) mlruns() ([]*mlrun, error) {
 	var out []*mlrun
+	held := &pool{}
 	for _, p := range f.metas {
-		run, err := f.runFolder(p)
+		run, err := f.runFolder(p, held)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +68,7 @@ func (f *files) mlruns() ([]*mlrun, error) {
 		}
 	}
 	for _, p := range f.databases {
-		runs, err := f.database(p)
+		runs, err := f.database(p, held)
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "%s: %w", p, err)
 		}
@@ -79,28 +78,32 @@ func (f *files) mlruns() ([]*mlrun, error) {
 }
 
 // runFolder is the run whose meta.yaml is at p; nil where that is another thing's.
-func (f *files) runFolder(p string) (*mlrun, error) {
-	raw, err := f.text(p)
-	if err != nil {
-		return nil, err
-	}
+func (f *files) runFolder(p string, held *pool) (*mlrun, error) {
 	var meta struct {
 		Run   string `yaml:"run_id"`
 		Start int64  `yaml:"start_time"`
 		Stage string `yaml:"lifecycle_stage"`
 	}
-	if yaml.Unmarshal(raw, &meta) != nil || meta.Run == "" || meta.Stage == "deleted" {
-		return nil, nil
+	if is, err := f.understand(p, &meta); err != nil || !is || meta.Run == "" || meta.Stage == "deleted" {
+		return nil, err
 	}
 	dir := path.Dir(p)
-	run := &mlrun{id: meta.Run, start: meta.Start, log: newRecorder()}
-	for _, file := range f.below(dir) {
+	run := &mlrun{id: meta.Run, start: meta.Start, log: held.recorder()}
+	below := f.below(dir)
+	if err := f.spend(listing * int64(len(below))); err != nil { // runs may lie in each other
+		return nil, fault.New(fault.Invalid, "%s: %w", p, err)
+	}
+	run.nested = slices.Contains(below, path.Join(dir, "tags", parent))
+	for _, file := range below {
+		if run.nested {
+			break
+		}
 		rel := strings.TrimPrefix(file, dir+"/")
 		if dir == "." {
 			rel = file
 		}
-		what, name, _ := strings.Cut(rel, "/")
-		switch what {
+		var err error
+		switch what, name, _ := strings.Cut(rel, "/"); what {
 		case "metrics":
 			err = f.metricFile(file, name, run.log)
 		case "params":
@@ -108,8 +111,6 @@ func (f *files) runFolder(p string) (*mlrun, error) {
 			if value, err = f.text(file); err == nil {
 				err = run.log.param(name, string(value))
 			}
-		case "tags":
-			run.nested = run.nested || name == parent
 		}
 		if err != nil {
 			return nil, err
@@ -173,7 +174,7 @@ func (f *files) metricFile(p, name string, r *recorder) error {
 func isRange(err error) bool { return strings.HasSuffix(err.Error(), strconv.ErrRange.Error()) }
 
 // database reads the runs of a database of MLflow; of another one there are none.
-func (f *files) database(p string) ([]*mlrun, error) {
+func (f *files) database(p string, held *pool) ([]*mlrun, error) {
 	file, err := f.open(p, mostCSV)
 	if err != nil {
 		return nil, err
@@ -203,10 +204,10 @@ func (f *files) database(p string) ([]*mlrun, error) {
 			return nil, fault.WithHint(fault.New(fault.Invalid, "it was being written when the run ended: %s is not empty", path.Base(p)+left), "let the run end by itself")
 		}
 	}
-	return tables(db)
+	return tables(db, held)
 }
 
-func tables(db *sqlite.DB) (out []*mlrun, err error) {
+func tables(db *sqlite.DB, held *pool) (out []*mlrun, err error) {
 	runs := map[string]*mlrun{}
 	err = db.Table("runs", []string{"run_uuid", "start_time", "lifecycle_stage"}, func(row []sqlite.Value) error {
 		id, _ := row[0].(string)
@@ -217,7 +218,7 @@ func tables(db *sqlite.DB) (out []*mlrun, err error) {
 		if len(runs) >= mostRuns {
 			return fault.New(fault.Invalid, "it began more than %d runs of MLflow", mostRuns)
 		}
-		run := &mlrun{id: id, start: start, log: newRecorder()}
+		run := &mlrun{id: id, start: start, log: held.recorder()}
 		if runs[id] == nil {
 			out = append(out, run)
 		}

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -32,16 +30,16 @@ func Models(fsys fs.FS, skip func(path string) bool) ([]string, error) {
 	type model struct{ dir, made string }
 	var all []model
 	for _, p := range f.mlmodels {
-		raw, err := f.text(p)
-		if err != nil {
-			return nil, err
-		}
 		var m struct {
 			Run     string `yaml:"run_id"`
 			Made    string `yaml:"utc_time_created"`
 			Flavors any    `yaml:"flavors"`
 		}
-		if yaml.Unmarshal(raw, &m) != nil || m.Flavors == nil {
+		is, err := f.understand(p, &m)
+		if err != nil {
+			return nil, err
+		}
+		if !is || m.Flavors == nil {
 			return nil, fault.New(fault.Invalid, "%s is none of MLflow's", p)
 		}
 		if !nested[m.Run] {

@@ -15,8 +15,6 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -83,6 +81,9 @@ func leaves(name, sep string, v any, depth int, take func(string, any) error) er
 	if depth > deepest {
 		return fault.New(fault.Invalid, "%.80q is nested more than %d deep", name, deepest)
 	}
+	if len(name) > mostName { // it would be made once more for each that is below it
+		name = name[:mostName+1] // which no metric can have
+	}
 	below := func(k string) string {
 		if name == "" {
 			return k
@@ -112,7 +113,7 @@ func (f *files) plain(output io.Reader, r *recorder) error {
 	}
 	if len(r.series) == 0 {
 		for _, p := range f.result {
-			raw, err := f.text(p)
+			raw, err := f.document(p)
 			if err != nil {
 				return err
 			}
@@ -163,12 +164,12 @@ func (f *files) has(p string) bool { _, there := slices.BinarySearch(f.all, p); 
 
 // yaml takes the leaves of a file of YAML or JSON; one that cannot be read is left out, and is noted.
 func (f *files) yaml(p string, take func(string, any) error, r *recorder) error {
-	raw, err := f.text(p)
+	var v any
+	is, err := f.understand(p, &v)
 	if err != nil {
 		return err
 	}
-	var v any
-	if yaml.Unmarshal(raw, &v) != nil {
+	if !is {
 		r.note("%s cannot be read", path.Base(p))
 		return nil
 	}
@@ -182,7 +183,8 @@ func (f *files) table(p string, comma rune, name func(column string) string, r *
 		return err
 	}
 	defer file.Close()
-	in := csv.NewReader(&lineLimit{r: bufio.NewReader(file)})
+	limit := &rowLimit{r: file}
+	in := csv.NewReader(limit)
 	in.Comma, in.FieldsPerRecord, in.ReuseRecord, in.LazyQuotes = comma, -1, true, true
 	head, err := in.Read()
 	if errors.Is(err, io.EOF) {
@@ -198,6 +200,7 @@ func (f *files) table(p string, comma rune, name func(column string) string, r *
 	}
 	for row := int64(0); ; row++ {
 		cells, err := in.Read()
+		limit.row = 0
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -225,22 +228,19 @@ func (f *files) table(p string, comma rune, name func(column string) string, r *
 	}
 }
 
-// lineLimit refuses a line that is longer than a text, which would be held as a whole.
-type lineLimit struct {
-	r    *bufio.Reader
-	line int
+// rowLimit refuses a row that is longer than a text, which would be held as a whole: one whose quote is
+// never closed goes on to the end of its file.
+type rowLimit struct {
+	r   io.Reader
+	row int // bytes since the last row
 }
 
-func (l *lineLimit) Read(b []byte) (int, error) {
-	n, err := l.r.Read(b)
-	for _, c := range b[:n] {
-		if l.line++; c == '\n' {
-			l.line = 0
-		}
-		if l.line > mostText {
-			return 0, errors.New("a line is too long")
-		}
+func (l *rowLimit) Read(b []byte) (int, error) {
+	if l.row > mostText {
+		return 0, errors.New("a row is too long")
 	}
+	n, err := l.r.Read(b)
+	l.row += n
 	return n, err
 }
 

@@ -30,10 +30,15 @@ var Tools = []string{MLflow, WandB, DVCLive, TensorBoard, File}
 
 // The most of a run's folder that is looked at.
 const (
-	mostFiles = 200_000
-	mostLog   = 2 << 30   // bytes of all logs that are read as a stream
-	mostText  = 1 << 20   // bytes of a file that is read at once
-	mostCSV   = 256 << 20 // bytes of a CSV log
+	mostFiles  = 200_000
+	mostFolder = 64        // folders that one may lie in
+	mostLog    = 2 << 30   // bytes of all logs that are read as a stream
+	mostText   = 1 << 20   // bytes of a file that is read at once
+	mostCSV    = 256 << 20 // bytes of a CSV log
+	opening    = 4 << 10   // bytes that could be read while a file is opened,
+	listing    = 64        // that is looked at among those of a folder,
+	parsing    = 16        // one byte of YAML or JSON is understood,
+	visiting   = 256       // and a value in it is made
 )
 
 // Options say what is read.
@@ -119,6 +124,9 @@ func listFiles(fsys fs.FS, skip func(string) bool) (*files, error) {
 		if n++; n > mostFiles {
 			return fault.WithHint(fault.New(fault.Invalid, "it left more than %d files", mostFiles), "let it write what nobody reads to a temporary folder")
 		}
+		if d.IsDir() && strings.Count(p, "/") >= mostFolder { // a way there is as long as it is deep
+			return fs.SkipDir
+		}
 		if !d.Type().IsRegular() || skip != nil && skip(p) {
 			return nil
 		}
@@ -169,10 +177,11 @@ func (f *files) open(p string, most int64) (fs.File, error) {
 		return nil, fault.New(fault.Invalid, "%s cannot be read: %w", p, err)
 	}
 	st, err := file.Stat()
+	if err == nil && st.Size() > most {
+		err = tooMuch
+	}
 	if err == nil {
-		if f.left -= st.Size(); st.Size() > most || f.left < 0 {
-			err = fault.New(fault.Invalid, "it is larger than what is read of a run's logs")
-		}
+		err = f.spend(st.Size() + opening)
 	}
 	if err != nil {
 		file.Close()

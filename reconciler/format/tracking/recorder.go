@@ -31,6 +31,55 @@ type recorder struct {
 	series map[string]*series
 	points int
 	notes  []string
+	pool   *pool // nil: it is the only one
+}
+
+// pool is what is held of several runs together, before one is put over the other.
+type pool struct {
+	all    []*recorder
+	points int
+	bytes  int // of parameters
+}
+
+const (
+	mostPool      = 16 * mostPoints
+	mostPoolBytes = 64 << 20
+	ofSeries      = 8 // points that a series is as large as
+)
+
+// recorder is a new one of the pool.
+func (p *pool) recorder() *recorder {
+	r := newRecorder()
+	r.pool = p
+	p.all = append(p.all, r)
+	return r
+}
+
+// take makes room for n points.
+func (p *pool) take(n int) error {
+	if p == nil {
+		return nil
+	}
+	if p.points += n; p.points <= mostPool {
+		return nil
+	}
+	for _, r := range p.all {
+		r.thin()
+	}
+	if p.points > mostPool/4*3 {
+		return fault.WithHint(fault.New(fault.Invalid, "its runs of MLflow have more metrics than are read"), "let it begin fewer runs, or log less in each")
+	}
+	return nil
+}
+
+func (p *pool) takeBytes(n int) error {
+	if p == nil {
+		return nil
+	}
+	if p.bytes += n; p.bytes > mostPoolBytes {
+		return fault.New(fault.Invalid, "its runs of MLflow have more than %d MiB of parameters", mostPoolBytes>>20)
+	}
+	return nil
 }
 
 func newRecorder() *recorder {
@@ -59,6 +108,7 @@ func (r *recorder) param(name, value string) error {
 		return fault.New(fault.Invalid, "it logged more than %d parameters", mostNames)
 	default:
 		r.params[name] = value
+		return r.pool.takeBytes(len(name) + len(value))
 	}
 	return nil
 }
@@ -75,6 +125,7 @@ func (r *recorder) of(name string) (*series, error) {
 		}
 		s = &series{every: 1}
 		r.series[name] = s
+		return s, r.pool.take(ofSeries)
 	}
 	return s, nil
 }
@@ -95,7 +146,7 @@ func (r *recorder) point(name string, p point) error {
 	if r.points++; r.points > mostPoints {
 		r.thin()
 	}
-	return nil
+	return r.pool.take(1)
 }
 
 // final says which value counts.
@@ -124,6 +175,9 @@ func (r *recorder) thin() {
 			n++
 		}
 		r.points -= len(s.points) - n
+		if r.pool != nil {
+			r.pool.points -= len(s.points) - n
+		}
 		s.points, s.every = s.points[:n], 2*s.every
 	}
 }

@@ -166,7 +166,9 @@ func TestALengthAloneCostsNoMemory(t *testing.T) {
 
 // A record of a few MiB must not cost more than it has: each of these took minutes.
 func TestARecordCostsNoMoreThanItHas(t *testing.T) {
-	item := func(parts ...[]byte) []byte { return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), slicesOf(parts...)) }
+	item := func(parts ...[]byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), slicesOf(parts...))
+	}
 	of := func(num protowire.Number, text string) []byte {
 		return protowire.AppendString(protowire.AppendTag(nil, num, protowire.BytesType), text)
 	}
