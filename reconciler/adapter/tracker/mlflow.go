@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -38,8 +36,11 @@ const (
 // abandoned is how long a run that somebody else began to write is left to them.
 const abandoned = 15 * time.Minute
 
-// mostDrift bounds what is told.
-const mostDrift = 100
+// What is told is bounded: a server says some of it.
+const (
+	mostDrift = 100
+	mostWords = 1000 // bytes of each
+)
 
 type mlflow struct {
 	*client
@@ -92,7 +93,7 @@ func (s *session) record(ctx context.Context) error {
 
 func (s *session) drift(format string, args ...any) {
 	if len(s.out.Drift) < mostDrift {
-		s.out.Drift = append(s.out.Drift, fmt.Sprintf(format, args...))
+		s.out.Drift = append(s.out.Drift, shortened(fmt.Sprintf(format, args...), mostWords))
 	}
 }
 
@@ -171,7 +172,7 @@ func (s *session) findExperiment(ctx context.Context) error {
 		return s.write(ctx, "experiments/restore", map[string]string{"experiment_id": s.experiment}, nil)
 	case err == nil:
 		s.experiment = got.Experiment.ID
-		return nil
+		return named(s.experiment)
 	}
 	var made struct {
 		ID string `json:"experiment_id"`
@@ -182,8 +183,19 @@ func (s *session) findExperiment(ctx context.Context) error {
 			made.ID = got.Experiment.ID
 		}
 	}
-	s.experiment = made.ID
+	if s.experiment = made.ID; err == nil && !s.dry {
+		err = named(made.ID)
+	}
 	return err
+}
+
+// named refuses an answer that does not say what it is about: what is asked for by no name is not found
+// again, and would be made a second time.
+func named(id string) error {
+	if id == "" || len(id) > mostKey {
+		return fault.WithHint(fault.New(fault.Invalid, "MLflow answers without saying of what"), "see what answers at the tracker's url")
+	}
+	return nil
 }
 
 // found is a run of ours on the server.
@@ -218,65 +230,6 @@ func valueOf(tags []tag, key string) string {
 	return ""
 }
 
-// runsThere are the runs of this ledger, by their keys. Of several of one key the first by its id
-// counts, for everybody alike, and the others are taken away: two recorded it at once.
-func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error) {
-	out := map[digest.Digest]found{}
-	if s.experiment == "" { // it is yet to be made, and this is dry
-		return out, nil
-	}
-	for page, pages := "", 0; ; pages++ {
-		var got struct {
-			Runs []runAnswer `json:"runs"`
-			Next string      `json:"next_page_token"`
-		}
-		body := map[string]any{"experiment_ids": []string{s.experiment}, "filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "run_view_type": "ALL", "max_results": 1000, "page_token": page}
-		if err := s.post(ctx, "runs/search", body, &got); err != nil {
-			return nil, fmt.Errorf("look for runs: %w", err)
-		}
-		for _, r := range got.Runs {
-			key := digest.Digest(valueOf(r.Data.Tags, tagKey))
-			f := found{id: r.Info.ID, whole: valueOf(r.Data.Tags, tagState) == whole, deleted: r.Info.Stage == "deleted", writer: valueOf(r.Data.Tags, tagWriter)}
-			f.since, _ = strconv.ParseInt(valueOf(r.Data.Tags, tagSince), 10, 64)
-			was, twice := out[key]
-			if !twice {
-				out[key] = f
-				continue
-			}
-			keep, drop := first(was, f)
-			out[key] = keep
-			if !drop.deleted {
-				if err := s.write(ctx, "runs/delete", map[string]string{"run_id": drop.id}, nil); err != nil {
-					return nil, fmt.Errorf("take away a run that was recorded twice: %w", err)
-				}
-			}
-		}
-		if page = got.Next; page == "" || pages > 1000 {
-			return out, nil
-		}
-	}
-}
-
-// first is which of two runs of one key counts: one that is there, one that is whole, the smaller id.
-func first(a, b found) (keep, drop found) {
-	if a.deleted != b.deleted {
-		if a.deleted {
-			return b, a
-		}
-		return a, b
-	}
-	if a.whole != b.whole {
-		if a.whole {
-			return a, b
-		}
-		return b, a
-	}
-	if strings.Compare(a.id, b.id) <= 0 {
-		return a, b
-	}
-	return b, a
-}
-
 // run records a run that is not there, or finishes one that was begun.
 func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.Digest]found) error {
 	at, known := there[r.Key]
@@ -304,6 +257,9 @@ func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.D
 		}
 		own := map[string]string{tagKey: string(r.Key), tagEntry: fmt.Sprint(r.Entry), tagState: writing, tagWriter: s.writer, tagSince: fmt.Sprint(s.env.Now().UnixMilli())}
 		err := s.write(ctx, "runs/create", map[string]any{"experiment_id": s.experiment, "run_name": r.Name, "start_time": r.Started.UnixMilli(), "tags": s.tags(own, r.Tags)}, &made)
+		if err == nil && !s.dry {
+			err = named(made.Run.Info.ID)
+		}
 		if err != nil {
 			return err
 		}

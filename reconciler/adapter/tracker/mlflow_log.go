@@ -202,9 +202,16 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 		has[p.Key] = true
 	}
 	params = slices.DeleteFunc(params, func(p tag) bool { return has[p.Key] })
-	there := map[string]bool{}
+	there, ours := map[string]bool{}, map[string]bool{} // of ours alone: what else it says is not kept
+	for _, m := range metrics {
+		ours[m.Key], ours[m.same()] = true, true
+	}
 	for _, m := range got.Run.Data.Mets {
-		for page := ""; ; {
+		if !ours[m.Key] {
+			continue
+		}
+		delete(ours, m.Key) // it is asked for once
+		err := paged("points of a metric", func(page string) (string, error) {
 			var history struct {
 				Metrics []mmet `json:"metrics"`
 				Next    string `json:"next_page_token"`
@@ -213,16 +220,17 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 			if page != "" {
 				ask["page_token"] = page
 			}
-			if err := s.get(ctx, "metrics/get-history", ask, &history); err != nil {
-				return nil, nil, ending{}, err
-			}
+			err := s.get(ctx, "metrics/get-history", ask, &history)
 			for _, p := range history.Metrics {
 				p.Key = m.Key
-				there[p.same()] = true
+				if ours[p.same()] {
+					there[p.same()] = true
+				}
 			}
-			if page = history.Next; page == "" {
-				break
-			}
+			return history.Next, err
+		})
+		if err != nil {
+			return nil, nil, ending{}, err
 		}
 	}
 	return params, slices.DeleteFunc(metrics, func(m mmet) bool { return there[m.same()] }), ending{len(got.Run.Inputs.Sets) > 0, got.Run.Info.Status == "FINISHED"}, nil

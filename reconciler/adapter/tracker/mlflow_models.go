@@ -42,7 +42,7 @@ func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[diges
 		return fault.WithHint(fault.New(fault.Conflict, "MLflow has a registered model %s that this repository did not make", name),
 			"declare another prefix below spec.trackers.mlflow, or hand it over: set its tag %s to %s", tagLedger, s.p.Ledger)
 	}
-	versions, err := s.versions(ctx, name)
+	versions, err := s.versions(ctx, name, m)
 	if err != nil {
 		return err
 	}
@@ -58,9 +58,12 @@ func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[diges
 }
 
 // versions are those of this ledger, by their keys; of several the lowest number counts.
-func (s *session) versions(ctx context.Context, name string) (map[digest.Digest]string, error) {
-	out := map[digest.Digest]string{}
-	for page, pages := "", 0; ; pages++ {
+func (s *session) versions(ctx context.Context, name string, m port.TrackerModel) (map[digest.Digest]string, error) {
+	out, ours := map[digest.Digest]string{}, map[digest.Digest]bool{}
+	for _, v := range m.Versions {
+		ours[v.Key] = true
+	}
+	err := paged("versions", func(page string) (string, error) {
 		var got struct {
 			Versions []struct {
 				Version string `json:"version"`
@@ -73,21 +76,20 @@ func (s *session) versions(ctx context.Context, name string) (map[digest.Digest]
 			ask["page_token"] = page
 		}
 		if err := s.get(ctx, "model-versions/search", ask, &got); err != nil {
-			return nil, err
+			return "", err
 		}
 		for _, v := range got.Versions {
 			key := digest.Digest(valueOf(v.Tags, tagKey))
-			if valueOf(v.Tags, tagLedger) != s.p.Ledger || key == "" {
+			if valueOf(v.Tags, tagLedger) != s.p.Ledger || !ours[key] {
 				continue
 			}
 			if was := out[key]; was == "" || len(v.Version) < len(was) || len(v.Version) == len(was) && v.Version < was {
 				out[key] = v.Version
 			}
 		}
-		if page = got.Next; page == "" || pages > 1000 {
-			return out, nil
-		}
-	}
+		return got.Next, nil
+	})
+	return out, err
 }
 
 // version makes a version of a model. Its files stay where Vishwa keeps them, and the source says so.

@@ -1,0 +1,111 @@
+// A server that lies: what it answers makes nothing endless, nothing twice, and takes away nothing that is
+// not a second record of ours.
+
+package tracker
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// liar answers each path by its row, an empty object where it has none, and keeps what it was asked.
+func liar(t *testing.T, rows map[string]func(n int) string) (m port.Tracker, asked func(path string) int) {
+	t.Helper()
+	count := map[string]int{}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := strings.TrimPrefix(r.URL.Path, prefix)
+		count[path]++
+		if row := rows[path]; row != nil {
+			fmt.Fprint(w, row(count[path]))
+			return
+		}
+		fmt.Fprint(w, "{}")
+	}))
+	t.Cleanup(srv.Close)
+	return MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(nil), Writer: "one", Sleep: atOnce}), func(path string) int { return count[path] }
+}
+
+func TestAServerThatLiesMakesNothingEndlessOrTwice(t *testing.T) {
+	key := digest.Of(nil)
+	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: key, Name: "r", Metrics: map[string]float64{"a": 1}}},
+		Models: []port.TrackerModel{{Name: "m", Versions: []port.TrackerVersion{{Key: key, Digest: key}}}}}
+	experiment := func(int) string { return `{"experiment": {"experiment_id": "1"}}` }
+	ours := func(id, key, state string) string {
+		return fmt.Sprintf(`{"info": {"run_id": %q}, "data": {"tags": [{"key": "vishwa.ledger", "value": "l"}, {"key": "vishwa.key", "value": %q}, {"key": "vishwa.state", "value": %q}]}}`, id, key, state)
+	}
+	next := func(n int) string { return fmt.Sprintf(`"next_page_token": "%d"`, n) }
+	whole := func(int) string { return `{"runs": [` + ours("a", string(key), "whole") + `]}` }
+	for name, c := range map[string]struct {
+		rows map[string]func(int) string
+		says string // of the error; "": none
+		path string
+		want int // at most, that path was asked
+	}{
+		"runs without an end": {map[string]func(int) string{"experiments/get-by-name": experiment,
+			"runs/search": func(n int) string { return `{"runs": [` + ours(fmt.Sprint(n), string(key), "") + `], ` + next(n) + `}` }}, "does not end", "runs/create", 0},
+		"the same page again": {map[string]func(int) string{"experiments/get-by-name": experiment,
+			"runs/search": func(int) string { return `{` + next(1) + `}` }}, "does not end", "runs/search", 2},
+		"a run on two pages": {map[string]func(int) string{"experiments/get-by-name": experiment, "model-versions/create": func(int) string { return `{}` },
+			"registered-models/get": func(int) string {
+				return `{"registered_model": {"tags": [{"key": "vishwa.ledger", "value": "l"}]}}`
+			},
+			"runs/search": func(n int) string {
+				end := map[bool]string{true: `, ` + next(n)}[n == 1]
+				return `{"runs": [` + ours("a", string(key), "whole") + `]` + end + `}`
+			}}, "", "runs/delete", 0},
+		"copies with our tags": {map[string]func(int) string{"experiments/get-by-name": experiment,
+			"registered-models/get": func(int) string {
+				return `{"registered_model": {"tags": [{"key": "vishwa.ledger", "value": "l"}]}}`
+			},
+			"runs/search": func(int) string {
+				return `{"runs": [` + ours("a", string(key), "whole") + `,` + ours("b", "", "") + `,` + ours("c", "", "") + `,` + ours("d", "x", "") + `,` + ours("e", "x", "") + `]}`
+			}}, "", "runs/delete", 0},
+		"an experiment of no name": {nil, "without saying of what", "runs/create", 0},
+		"a run of no name":         {map[string]func(int) string{"experiments/get-by-name": experiment}, "without saying of what", "runs/log-batch", 0},
+		"points without an end": {map[string]func(int) string{"experiments/get-by-name": experiment,
+			"runs/search": func(int) string { return `{"runs": [` + ours("a", string(key), "writing") + `]}` },
+			"runs/get": func(int) string {
+				return `{"run": {"data": {"metrics": [{"key": "a"}, {"key": "a"}, {"key": "other"}]}}}`
+			},
+			"metrics/get-history": func(n int) string { return `{` + next(n) + `}` }}, "does not end", "metrics/get-history", mostPages},
+		"versions without an end": {map[string]func(int) string{"experiments/get-by-name": experiment, "runs/search": whole,
+			"registered-models/get": func(int) string {
+				return `{"registered_model": {"tags": [{"key": "vishwa.ledger", "value": "l"}]}}`
+			},
+			"model-versions/search": func(n int) string { return `{` + next(n) + `}` }}, "does not end", "model-versions/create", 0},
+	} {
+		m, asked := liar(t, c.rows)
+		_, err := m.Record(t.Context(), p, false)
+		if (err == nil) != (c.says == "") || err != nil && (!strings.Contains(err.Error(), c.says) || fault.Of(err) != fault.Invalid) || asked(c.path) > c.want {
+			t.Errorf("%s: %v; %s was asked %d times, and may be %d times", name, err, c.path, asked(c.path), c.want)
+		}
+	}
+}
+
+func TestWhatAServerSaysIsToldShortly(t *testing.T) {
+	long, err := json.Marshal(strings.Repeat("9", 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := digest.Of(nil)
+	m, _ := liar(t, map[string]func(int) string{
+		"experiments/get-by-name": func(int) string { return `{"experiment": {"experiment_id": "1"}}` },
+		"registered-models/get": func(int) string {
+			return `{"registered_model": {"tags": [{"key": "vishwa.ledger", "value": "l"}], "aliases": [{"alias": "staging", "version": ` + string(long) + `}]}}`
+		},
+		"model-versions/create": func(int) string { return `{"model_version": {"version": "1"}}` },
+	})
+	r, err := m.Record(t.Context(), port.Projection{Ledger: "l", Models: []port.TrackerModel{{Name: "m", Versions: []port.TrackerVersion{{Key: key, Digest: key}}, Serves: map[string]digest.Digest{"staging": key}}}}, false)
+	if err != nil || len(r.Drift) != 1 || len(r.Drift[0]) > mostWords {
+		t.Errorf("%d, %v", len(r.Drift), err)
+	}
+}
