@@ -4,6 +4,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -153,6 +154,58 @@ func TestASecretThatWasChangedServesNothing(t *testing.T) {
 		return strings.Contains(s.observe("one").Message, "somebody changed the Secret of this pod")
 	})
 	s.apply(port.Release{Name: "two"})
+}
+
+// Nor what brings it: the pod itself names the worker's program, which its Secret says the place of.
+func TestAPodNamesTheWorkerThatItFetches(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	r := s.release("one", "1")
+	r.Kubernetes.Worker = ""
+	made := func(text string) *work {
+		file := filepath.Join(t.TempDir(), "worker")
+		if err := os.WriteFile(file, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s.o.Worker = func(string) (string, error) { return file, nil }
+		w, err := New(s.o).(*server).plan(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	one, two := made("of today"), made("of tomorrow")
+	if one.Unit != two.Unit {
+		t.Errorf("%s and %s: a newer worker makes another unit of the same release", one.Unit, two.Unit)
+	}
+	for text, w := range map[string]*work{"of today": one, "of tomorrow": two} {
+		raw, err := json.Marshal(w.unit.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, arch := range []string{"AMD64", "ARM64"} {
+			if pin := `{"name":"VISHWA_WORKER_` + arch + `","value":"` + string(digest.Of([]byte(text))) + `"}`; !strings.Contains(string(raw), pin) {
+				t.Errorf("the pod does not say %s: %s", pin, raw)
+			}
+		}
+	}
+	// What is lent later, by whatever version, is what the pods were made with.
+	w := work{standing: one.standing, server: two.server, name: "one"}
+	data, err := w.secret(port.Grant{Read: map[string]string{}}, w.Bring.Workers)
+	if err != nil || !strings.Contains(string(data[workerKey]), digest.Of([]byte("of today")).Hex()) {
+		t.Errorf("%s, %v", data[workerKey], err)
+	}
+}
+
+// Words of a command are given on as they are: none is the name of a variable to the cluster.
+func TestWordsAreWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	words := []string{"$(VISHWA_PORT)", "$$(VISHWA_PORT)", "$$$(VISHWA_PORT)", "$$", "a$b", "$(", "5$"}
+	for i, word := range escaped(words) {
+		if got := kubetest.Expanded(word, []string{"VISHWA_PORT=8080"}); got != words[i] {
+			t.Errorf("%q comes as %q", words[i], got)
+		}
+	}
 }
 
 // A pod that dies is another's to replace, and counted.

@@ -35,12 +35,7 @@ func (w *work) lend(ctx context.Context, uid string) error {
 	if !ok {
 		return fault.WithHint(fault.New(fault.Invalid, "the store cannot lend pods what they read"), "use a store in S3 for what a cluster serves (spec.store.s3)")
 	}
-	workers := map[string]digest.Digest{}
-	if w.Bring.Fetched {
-		if workers, err = s.workers(ctx); err != nil {
-			return err
-		}
-	}
+	workers := w.Bring.Workers // those that its pods are pinned to, and not those of today
 	now := s.o.Env.Now()
 	ask := port.Loan{Write: "serving/", Until: now.Add(lentFor), Anew: true}
 	for _, d := range w.Bring.Read {

@@ -78,6 +78,10 @@ func (w *work) complete(template map[string]any, labels map[string]string) {
 	template["metadata"] = plain(map[string]any{"labels": labels})
 	spec := template["spec"].(map[string]any)
 	spec["volumes"].([]any)[0].(map[string]any)["secret"].(map[string]any)["secretName"] = w.Bring.Secret
+	first := spec["initContainers"].([]any)[0].(map[string]any)
+	for _, arch := range slices.Sorted(maps.Keys(w.Bring.Workers)) { // the Secret says where it is, and not what it is
+		first["env"] = append(first["env"].([]any), plain(variable(dispatch.PinPrefix+strings.ToUpper(arch), string(w.Bring.Workers[arch]))))
+	}
 	env := spec["containers"].([]any)[0].(map[string]any)["env"].([]any)
 	for _, v := range env {
 		if from, ok := v.(map[string]any)["valueFrom"].(map[string]any); ok {
@@ -153,7 +157,7 @@ func mount(name, at string, readOnly bool) map[string]any {
 func escaped(words []string) []string {
 	out := make([]string, len(words))
 	for i, w := range words {
-		out[i] = strings.ReplaceAll(w, "$(", "$$(")
+		out[i] = strings.ReplaceAll(w, "$", "$$") // $$(NAME) as well is $(NAME) then, and not what it holds
 	}
 	return out
 }

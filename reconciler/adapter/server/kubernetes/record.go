@@ -53,6 +53,7 @@ type bring struct {
 	Inline  map[digest.Digest][]byte `json:"inline,omitempty"`
 	Read    []digest.Digest          `json:"read"`
 	Fetched bool                     `json:"fetched,omitempty"` // the worker, by its image's Python
+	Workers map[string]digest.Digest `json:"workers,omitempty"` // of those that it may be, by architecture
 	Pass    []string                 `json:"pass,omitempty"`    // names of variables
 }
 

@@ -58,7 +58,7 @@ func (s *server) plan(ctx context.Context, r port.Release) (*work, error) {
 		return nil, err
 	}
 	if w.Bring.Fetched {
-		if _, err := s.workers(ctx); err != nil {
+		if w.Bring.Workers, err = s.workers(ctx); err != nil {
 			return nil, err
 		}
 	}

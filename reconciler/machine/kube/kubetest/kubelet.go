@@ -41,7 +41,8 @@ type process struct {
 // dollar is what Kubernetes looks for in a variable's value: $$ is one, and $(NAME) a variable before it.
 var dollar = regexp.MustCompile(`\$\$|\$\([^)]*\)`)
 
-func expanded(value string, env []string) string {
+// Expanded is value as Kubernetes passes it on to a container of these variables.
+func Expanded(value string, env []string) string {
 	return dollar.ReplaceAllStringFunc(value, func(found string) string {
 		if found == "$$" {
 			return "$"
@@ -179,7 +180,7 @@ func (c *Cluster) begin(p *corev1.Pod) {
 		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
 			e.Value = p.Annotations[indexNote]
 		}
-		e.Value = expanded(e.Value, cmd.Env)
+		e.Value = Expanded(e.Value, cmd.Env)
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
 	}
 	said, err := os.Create(filepath.Join(root, ownOutput))

@@ -165,7 +165,7 @@ func (c *Cluster) wordsOf(l *lasting, k corev1.Container, root string) (words, e
 		env = append(env, "MOUNT_"+strings.ToUpper(strings.ReplaceAll(m.Name, "-", "_"))+"="+filepath.Join(root, "volumes", m.Name))
 	}
 	for _, e := range k.Env {
-		value := place(expanded(e.Value, env))
+		value := place(Expanded(e.Value, env))
 		if s := e.ValueFrom; s != nil && s.SecretKeyRef != nil {
 			data := as[corev1.Secret](c.store.objects["secrets/"+s.SecretKeyRef.Name]).Data
 			if _, there := data[s.SecretKeyRef.Key]; !there {
