@@ -3,7 +3,26 @@
 
 package app
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func TestAControllerAsksTheTrackersOfItsFile(t *testing.T) {
+	project := &schemas.Project{Trackers: schemas.Trackers{MLflow: &schemas.MLflowTracker{URL: "https://mlflow.example.com"}}}
+	for _, c := range []struct {
+		may  *[]string
+		want bool
+	}{{nil, true}, {&[]string{}, false}, {&[]string{"https://other.example.com"}, false}, {&[]string{"https://mlflow.example.com"}, true}} {
+		_, err := trackers(project, Options{Trackers: c.may}, "m")[0].Record(t.Context(), port.Projection{}, true) // nothing is asked for nothing
+		if c.want != (err == nil) || err != nil && fault.Of(err) != fault.Denied {
+			t.Errorf("%v: %v", c.may, err)
+		}
+	}
+}
 
 func TestTrackersAreShownBesideThePasses(t *testing.T) {
 	s := newTrackings()

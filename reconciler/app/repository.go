@@ -55,6 +55,8 @@ type Options struct {
 	// Packages are the repositories of registries that packages may go to; nil: those that are
 	// declared, with the credentials of whoever runs the command.
 	Packages *[]string
+	// Trackers are the addresses of trackers that may be asked; nil: those that are declared, as of Packages.
+	Trackers *[]string
 	// Credentials log in to URL over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
@@ -244,7 +246,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		State:   filepath.Join(h.Paths.State, apart),
 	}
 	if o.Isolation == nil {
-		h.trackersOf = func(p *schemas.Project) []Shown { return trackers(p, o.Env, sealed.Name()) }
+		h.trackersOf = func(p *schemas.Project) []Shown { return trackers(p, o, sealed.Name()) }
 		h.Trackers = h.trackersOf(project)
 	}
 	if o.Tips != nil && o.Branch != "" {

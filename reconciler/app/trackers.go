@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/track"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -30,10 +31,13 @@ type Shown struct {
 }
 
 // trackers are those of a project. Who records tells itself from others by its machine and process.
-func trackers(p *schemas.Project, env port.Env, machine string) (out []Shown) {
+func trackers(p *schemas.Project, o Options, machine string) (out []Shown) {
 	if m := p.Trackers.MLflow; m != nil {
-		o := tracker.Options{Env: env, Writer: fmt.Sprintf("%s-%d", machine, os.Getpid())}
-		out = append(out, Shown{"mlflow", m.Heals(), tracker.MLflow(*m, o)})
+		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Writer: fmt.Sprintf("%s-%d", machine, os.Getpid())})
+		if o.Trackers != nil {
+			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
+		}
+		out = append(out, Shown{"mlflow", m.Heals(), t})
 	}
 	return out
 }

@@ -186,6 +186,11 @@ func (d *decoder) repository(r *Repository, path string) (sound bool) {
 			d.problem(join(path+".packages", strconv.Itoa(i)), "%s is not a repository of a registry; write registry.example.com/team/churn, or registry.example.com/team/* for all below", Quoted(p))
 		}
 	}
+	for i, a := range r.Trackers {
+		if u, err := url.Parse(a); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.ContainsAny(a, "?#") {
+			d.problem(join(path+".trackers", strconv.Itoa(i)), "this is not the address of a tracker; write it as https://mlflow.example.com, without a user")
+		}
+	}
 	d.name(path+".name", r.Name)
 	if r.GitHub != nil {
 		d.gitHub(r, path+".github")

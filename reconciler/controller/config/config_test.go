@@ -158,6 +158,10 @@ c.yaml:6:77: spec.repositories.0.branches.8: "a/.b" is not a name of a branch; w
 c.yaml:6:83: spec.repositories.0.branches.9: "a//b" is not a name of a branch; write it without refs/heads/
 c.yaml:7:14: spec.repositories.0.pass.0: "A=b" is not a name of a variable; write letters, digits and underscores
 c.yaml:8:7: spec.repositories.1: give either url or path`},
+		"trackers": {head + "spec:\n  repositories:\n    - path: /repo\n      trackers: ['https://mlflow.example.com/ml', mlflow.example.com, 'https://me:hunter2@mlflow.example.com', 'ftp://x', 'https://']\n", `c.yaml:6:51: spec.repositories.0.trackers.1: this is not the address of a tracker; write it as https://mlflow.example.com, without a user
+c.yaml:6:71: spec.repositories.0.trackers.2: this is not the address of a tracker; write it as https://mlflow.example.com, without a user
+c.yaml:6:112: spec.repositories.0.trackers.3: this is not the address of a tracker; write it as https://mlflow.example.com, without a user
+c.yaml:6:123: spec.repositories.0.trackers.4: this is not the address of a tracker; write it as https://mlflow.example.com, without a user`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("c.yaml", []byte(c.text))
