@@ -4,6 +4,7 @@
 package tracker
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -107,5 +109,32 @@ func TestWhatAServerSaysIsToldShortly(t *testing.T) {
 	r, err := m.Record(t.Context(), port.Projection{Ledger: "l", Models: []port.TrackerModel{{Name: "m", Versions: []port.TrackerVersion{{Key: key, Digest: key}}, Serves: map[string]digest.Digest{"staging": key}}}}, false)
 	if err != nil || len(r.Drift) != 1 || len(r.Drift[0]) > mostWords {
 		t.Errorf("%d, %v", len(r.Drift), err)
+	}
+}
+
+// A run says what it likes, and what it says keeps no other from being shown.
+func TestOneRunKeepsNoOtherFromBeingShown(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(nil), Writer: "one", Sleep: atOnce})
+	bad := port.TrackerRun{Key: digest.Of([]byte("bad")), Name: "training/bad", Logged: func(context.Context) (port.TrackerLog, error) {
+		return port.TrackerLog{}, fault.New(fault.Corrupt, "what a run logged: it is no JSON")
+	}}
+	odd := port.TrackerRun{Key: digest.Of([]byte("odd")), Name: "training/odd", Params: map[string]string{"p": "a\x00b\xff"}, Metrics: map[string]float64{"auc": 1}}
+	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{bad, odd}, Models: []port.TrackerModel{{Name: "m"}}}
+	_, err := m.Record(t.Context(), p, false)
+	if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), "training/bad") {
+		t.Errorf("%v", err)
+	}
+	if got := (rest{srv.URL}).show(t, "vishwa", odd.Key); len(got) != 1 || got[0].Status != "FINISHED" || got[0].Params["p"] != "a\uFFFDb\uFFFD" {
+		t.Errorf("shown %+v", got)
+	}
+	many := port.Projection{Ledger: "l"}
+	for range 3 * mostFailed {
+		many.Runs = append(many.Runs, bad)
+	}
+	if _, err := m.Record(t.Context(), many, false); strings.Count(fmt.Sprint(err), "training/bad") != mostFailed {
+		t.Errorf("%v", err)
 	}
 }

@@ -5,6 +5,7 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -78,17 +79,40 @@ func (s *session) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, r := range s.p.Runs {
 		if err := s.run(ctx, r, there); err != nil {
-			return fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err)
+			failed = append(failed, fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err))
+		}
+		if stops(failed) {
+			return errors.Join(failed...)
 		}
 	}
 	for _, m := range s.p.Models {
 		if err := s.model(ctx, m, there); err != nil {
-			return fmt.Errorf("record model %s: %w", m.Name, err)
+			failed = append(failed, fmt.Errorf("record model %s: %w", m.Name, err))
+		}
+		if stops(failed) {
+			break
 		}
 	}
-	return nil
+	return errors.Join(failed...)
+}
+
+// mostFailed is how many records may fail for reasons of their own before the rest is left.
+const mostFailed = 10
+
+// stops tells whether no more is to be recorded: not where the last one failed for what it is, as one run
+// would keep all others from being shown.
+func stops(failed []error) bool {
+	if len(failed) == 0 {
+		return false
+	}
+	switch fault.Of(failed[len(failed)-1]) {
+	case fault.Invalid, fault.Corrupt, fault.Conflict, fault.Missing:
+		return len(failed) >= mostFailed
+	}
+	return true
 }
 
 func (s *session) drift(format string, args ...any) {

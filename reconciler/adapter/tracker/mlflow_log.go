@@ -291,8 +291,9 @@ func plainName(name string) string {
 	return as
 }
 
-// shortened is s of at most n bytes.
+// shortened is s of at most n bytes, and without what some databases do not take in a text.
 func shortened(s string, n int) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 	if len(s) <= n {
 		return s
 	}
