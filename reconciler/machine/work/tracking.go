@@ -130,9 +130,8 @@ func (w *worker) modelAt(at string) (string, port.Result) {
 	if msg := absent(w.layout.Dir(), at); msg != "" {
 		return "", missing(where + msg)
 	}
-	rel, err := filepath.Rel(w.layout.Dir(), at)
-	if err != nil || w.declared()(filepath.ToSlash(rel)) {
-		return "", missing(where + "is a file of the repository, which the command did not write")
+	if w.committed(at) {
+		return "", missing(where + "is of the repository, and the command wrote nothing there")
 	}
 	held, err := topLevel(at)
 	if err != nil { // a file
@@ -153,6 +152,24 @@ func (w *worker) modelAt(at string) (string, port.Result) {
 		return "", missing(where + "holds " + name + ", which no signature of a model covers: leave it out")
 	}
 	return at, port.Result{}
+}
+
+// committed tells whether all that is at a place came with the repository; of nothing it is not so.
+func (w *worker) committed(at string) bool {
+	theirs := w.declared()
+	some, all := false, true
+	err := filepath.WalkDir(at, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(w.layout.Dir(), p)
+		if some = true; err != nil || !theirs(filepath.ToSlash(rel)) {
+			all = false
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return err == nil && some && all
 }
 
 func (w *worker) models() (found []string, err error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/format/tracking"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -68,12 +69,20 @@ func workModelAt(t *testing.T, b WorkBench) {
 			t.Errorf("%s: %s %s: %+v", name, r.Cause, r.Message, r.Model)
 		}
 	}
-	for name, c := range map[string]struct{ script, says string }{
-		"nothing":    {`true`, "was not written"},
-		"a link out": {`ln -s /etc out`, "symbolic link"},
-		"empty":      {`mkdir out`, "is empty"},
+	theirs, size := b.putText(t, "theirs")
+	for name, c := range map[string]struct {
+		script, says string
+		code         digest.Manifest
+	}{
+		"nothing":      {`true`, "was not written", nil},
+		"a link out":   {`ln -s /etc out`, "symbolic link", nil},
+		"empty":        {`mkdir out`, "is empty", nil},
+		"a file":       {`true`, "is of the repository", digest.Manifest{{Path: "out", Digest: theirs, Size: size}}},
+		"committed":    {`true`, "is of the repository", digest.Manifest{{Path: "out/m.bin", Digest: theirs, Size: size}}},
+		"committed in": {`mkdir -p out/more`, "is of the repository", digest.Manifest{{Path: "out/m/m.bin", Digest: theirs, Size: size}}},
 	} {
 		job := b.job("no model at "+name, metrics+c.script)
+		job.Code = c.code
 		job.Model, job.ModelFrom = true, "out"
 		if r := b.run(t, job); r.Cause != port.MissingOutput || !strings.Contains(r.Message, c.says) || !strings.Contains(r.Message, "spec.modelFrom") {
 			t.Errorf("%s: %s: %s", name, r.Cause, r.Message)
