@@ -46,7 +46,11 @@ helpers, or from VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWOR
 			if err != nil {
 				return err
 			}
-			v, report, err := app.PullPackage(cmd.Context(), env, s.Signer.Verifier, app.Pull{From: from, To: args[1]})
+			who, err := s.Vouching(cmd.Context())
+			if err != nil {
+				return err
+			}
+			v, report, err := app.PullPackage(cmd.Context(), env, who, app.Pull{From: from, To: args[1]})
 			if err != nil {
 				return err
 			}

@@ -175,6 +175,25 @@ func TestPackagesAreReleasedModelsInARegistry(t *testing.T) {
 	})
 }
 
+// TestARevokedControllerVouchesForNothingNew: a signature has no date, and the ledger has.
+func TestARevokedControllerVouchesForNothingNew(t *testing.T) {
+	t.Parallel()
+	keys := quickKeys(t)
+	s := porttest.NewBetween(t, locked(registrytest.Memory()))
+	host := strings.TrimPrefix(s.URL, "http://")
+	testscript.Run(t, testscript.Params{
+		Files: []string{"testdata/oci/package_revoked.txtar"},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("OCI", host)
+			env.Setenv("VISHWA_OCI_REGISTRY", host)
+			env.Setenv("VISHWA_OCI_USERNAME", registryUser)
+			env.Setenv("VISHWA_OCI_PASSWORD", registryPassword)
+			return settle(t, env, keys)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit},
+	})
+}
+
 // TestAPullRequestPacksNothing: the registry that it names hears nothing of anybody, although
 // there are credentials for it; nor does its own, before the merge.
 func TestAPullRequestPacksNothing(t *testing.T) {

@@ -171,7 +171,11 @@ func (a *cli) verifyPackage(ctx context.Context, s *station, from app.PackageRef
 	if err != nil {
 		return err
 	}
-	v, failed := app.VerifyPackage(ctx, env, s.Signer.Verifier, from)
+	who, err := s.Vouching(ctx)
+	if err != nil {
+		return err
+	}
+	v, failed := app.VerifyPackage(ctx, env, who, from)
 	if failed != nil && len(v.Checks) == 0 {
 		return failed
 	}

@@ -89,9 +89,9 @@ type signedBundle struct {
 }
 
 // VerifyPackage reads a package's manifests and what is attached to it, and holds them against
-// the keys of verifier. Where a check fails the error is Denied, and nothing of the package may
+// the keys of whoever vouches. Where a check fails the error is Denied, and nothing of the package may
 // be used.
-func VerifyPackage(ctx context.Context, env port.Env, verifier port.Verifier, ref PackageRef) (v VerifiedPackage, err error) {
+func VerifyPackage(ctx context.Context, env port.Env, who Vouching, ref PackageRef) (v VerifiedPackage, err error) {
 	v.found, err = packager.Reader(env).Read(ctx, ref.At, ref.Reference)
 	if err != nil {
 		return v, err
@@ -99,20 +99,27 @@ func VerifyPackage(ctx context.Context, env port.Env, verifier port.Verifier, re
 	v.Digest, v.Model, v.Manifests = v.found.Digest, v.found.Name, v.found.Manifests
 	v.Reference = ref.At.Repository + "@" + string(v.Digest)
 	v.statements = map[string][]signedBundle{}
+	absent := "nothing that a build key of trust.yaml signed is attached"
 	for _, raw := range v.found.Evidence {
-		statement, by, err := verifier.Verify(ctx, raw)
+		statement, by, err := who.Verify(ctx, raw)
 		if fault.Of(err) == fault.Cancelled && err != nil {
 			return v, err
 		}
 		if err != nil || by.Role != port.Build {
 			continue // anybody may attach something
 		}
+		if who.Refuses != nil {
+			if err := who.Refuses(by.Name, v.Digest); err != nil {
+				absent = err.Error()
+				continue
+			}
+		}
 		if kind, err := attest.PredicateOf(raw); err == nil {
 			v.statements[kind] = append(v.statements[kind], signedBundle{raw, statement, by})
 		}
 	}
 	check := func(name, kind string, holds func(signedBundle) error) {
-		c := signer.Check{Name: name, Detail: "nothing that a build key of trust.yaml signed is attached"}
+		c := signer.Check{Name: name, Detail: absent}
 		for _, b := range v.statements[kind] {
 			if err := holds(b); err != nil {
 				c.Detail = err.Error()
@@ -148,8 +155,8 @@ func VerifyPackage(ctx context.Context, env port.Env, verifier port.Verifier, re
 // PullPackage brings a package to dst, a folder that is not there or empty, with its signature
 // in it and its provenance beside it. Signatures are held first, then each byte, and then the
 // folder appears.
-func PullPackage(ctx context.Context, env port.Env, verifier port.Verifier, pull Pull) (v VerifiedPackage, report signer.Report, err error) {
-	if v, err = VerifyPackage(ctx, env, verifier, pull.From); err != nil {
+func PullPackage(ctx context.Context, env port.Env, who Vouching, pull Pull) (v VerifiedPackage, report signer.Report, err error) {
+	if v, err = VerifyPackage(ctx, env, who, pull.From); err != nil {
 		return v, report, err
 	}
 	dst := filepath.Clean(pull.To)
@@ -173,7 +180,7 @@ func PullPackage(ctx context.Context, env port.Env, verifier port.Verifier, pull
 	if err != nil {
 		return v, report, err
 	}
-	if report, err = signer.VerifyModel(ctx, verifier, at, signature, provenance); err != nil {
+	if report, err = signer.VerifyModel(ctx, who, at, signature, provenance); err != nil {
 		return v, report, err
 	}
 	return v, report, artifact.Disk(appear(at, dst, signature, provenance), parent)

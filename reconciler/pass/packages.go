@@ -100,7 +100,8 @@ func (d *stepServices) attested(ctx context.Context, p port.Packed, was *port.Pa
 		if err != nil {
 			return nil
 		}
-		if _, _, err := d.Signer.Verifier.Verify(ctx, b); err != nil {
+		_, by, err := d.Signer.Verifier.Verify(ctx, b)
+		if err != nil || d.world.revokedBy(d.world.Trust, by.Name) != nil {
 			return nil
 		}
 		bundles = append(bundles, b)
