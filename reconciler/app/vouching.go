@@ -48,7 +48,7 @@ func (h *Repository) Vouching(ctx context.Context) (Vouching, error) {
 		if r := term.Revoked; r != nil {
 			return fault.New(fault.Denied, "signed by controller %s, which was revoked after entry %d (%s), and no entry up to that packed it", controller, r.After, r.Reason)
 		}
-		return fault.New(fault.Denied, "signed by controller %s, whose word counts for a time alone, and no entry of that time packed it", controller)
+		return fault.New(fault.Denied, "signed by controller %s, whose term has an end, and no entry of that term packed it", controller)
 	}
 	return v, nil
 }

@@ -215,7 +215,7 @@ type Repository struct {
 	Allow []string `yaml:"allow"`
 	// Packages lists the repositories of container registries that it may pack models to, with the controller's credentials: names such as registry.example.com/team/churn, or registry.example.com/team/* for all below. Without it, there are none.
 	Packages []string `yaml:"packages"`
-	// Trackers lists the addresses of trackers that it may be shown in, with the controller's credentials: https://mlflow.example.com stands for all below it. Without it, there are none.
+	// Trackers lists the addresses of trackers that it may be shown in, with the controller's credentials: https://mlflow.example.com, with all below it. Without it, there are none.
 	Trackers []string `yaml:"trackers"`
 }
 

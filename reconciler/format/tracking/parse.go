@@ -57,7 +57,7 @@ func (f *files) understand(p string, into any) (is bool, err error) {
 	return n.Decode(into) == nil, nil
 }
 
-var errManyValues = errors.New("it stands for too many values")
+var errManyValues = errors.New("it has too many values")
 
 // count takes of left what n stands for.
 func count(n *yaml.Node, left *int) error {

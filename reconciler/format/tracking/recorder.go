@@ -55,8 +55,8 @@ func (p *pool) recorder() *recorder {
 	return r
 }
 
-// take makes room for n points.
-func (p *pool) take(n int) error {
+// takePoints makes room for n points.
+func (p *pool) takePoints(n int) error {
 	if p == nil {
 		return nil
 	}
@@ -125,7 +125,7 @@ func (r *recorder) of(name string) (*series, error) {
 		}
 		s = &series{every: 1}
 		r.series[name] = s
-		return s, r.pool.take(ofSeries)
+		return s, r.pool.takePoints(ofSeries)
 	}
 	return s, nil
 }
@@ -146,7 +146,7 @@ func (r *recorder) point(name string, p point) error {
 	if r.points++; r.points > mostPoints {
 		r.thin()
 	}
-	return r.pool.take(1)
+	return r.pool.takePoints(1)
 }
 
 // final says which value counts.
