@@ -106,3 +106,10 @@ func TestManyRunsTogetherAreHeldWithinBounds(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestTheRestOfALongLineIsNoLine(t *testing.T) {
+	o := tracking.Options{Output: strings.NewReader(strings.Repeat("x", 64<<10) + `{"auc": 0.99}` + "\n" + `{"auc": 0.5}` + "\n")}
+	if d, err := tracking.Read(tree(nil), o); err != nil || d.Metrics()["auc"] != 0.5 || d.Series[0].Logged != 1 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}

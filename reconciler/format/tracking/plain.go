@@ -251,9 +251,10 @@ const mostLine = 64 << 10
 // unless it says which; a line of anything else is passed over.
 func printed(output io.Reader, r *recorder) error {
 	in := bufio.NewReaderSize(output, mostLine)
+	long := false // what is read is the rest of a line that is too long
 	for nth := int64(0); ; {
 		line, err := in.ReadSlice('\n')
-		if len(line) > 0 && err == nil || errors.Is(err, io.EOF) {
+		if !long && (len(line) > 0 && err == nil || errors.Is(err, io.EOF)) {
 			if v := dictionary(strings.TrimSpace(string(line))); v != nil {
 				step := nth
 				for _, at := range []string{"step", "epoch"} {
@@ -276,7 +277,7 @@ func printed(output io.Reader, r *recorder) error {
 				}
 			}
 		}
-		if errors.Is(err, bufio.ErrBufferFull) { // too long to be one: passed over to its end
+		if long = errors.Is(err, bufio.ErrBufferFull); long { // too long to be one: passed over to its end
 			continue
 		}
 		if err != nil {

@@ -255,13 +255,13 @@ func (r *recorder) over(later *recorder) error {
 // and one for validation, the folder's name stands before the tag.
 func (f *files) tensorboard(r *recorder) error {
 	var dirs []string
+	slices.Sort(f.events) // so that those of a folder follow each other
 	for _, p := range f.events {
-		if d := path.Dir(p); !slices.Contains(dirs, d) && len(dirs) < mostNames {
+		if d := path.Dir(p); (len(dirs) == 0 || dirs[len(dirs)-1] != d) && len(dirs) < mostNames {
 			dirs = append(dirs, d)
 		}
 	}
 	top := common(dirs)
-	slices.Sort(f.events)
 	for _, p := range f.events {
 		file, err := f.open(p, mostLog)
 		if err != nil {
