@@ -3,6 +3,7 @@
 package schemas
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -126,13 +127,13 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 		named(d, field+".route.gateway", r.Gateway)
 		named(d, field+".route.namespace", r.Namespace)
 		named(d, field+".route.host", r.Host)
-		plain(d, field+".route.path", r.Path)
+		pathOfRequests(d, field+".route.path", r.Path)
 	}
 	if r := t.Ingress; r != nil {
 		named(d, field+".ingress.class", r.Class)
 		named(d, field+".ingress.host", r.Host)
 		named(d, field+".ingress.tlsSecret", r.TLSSecret)
-		plain(d, field+".ingress.path", r.Path)
+		pathOfRequests(d, field+".ingress.path", r.Path)
 	}
 	if c.project == nil {
 		return
@@ -144,5 +145,15 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 	c.cluster(d, field+".cluster", p, t.Cluster)
 	if _, known := p.Clusters[t.Cluster]; known && (p.Store == nil || p.Store.Dir != "") {
 		d.problem(field+".cluster", "%s cannot reach the store, a folder of the machine that applies; declare spec.store.s3 in %s", short(t.Cluster), Root)
+	}
+}
+
+var requestPath = regexp.MustCompile(`^/?[A-Za-z0-9/._~%:@+-]*$`)
+
+// pathOfRequests checks the beginning of a path. Some of what routes requests writes it into settings of a
+// language of its own, where a space or a brace would begin a setting.
+func pathOfRequests(d *document, field, path string) {
+	if plain(d, field, path) && !requestPath.MatchString(path) {
+		d.problem(field, "%s cannot begin a path of requests there; use letters, digits and / . _ ~ %% : @ + -", short(path))
 	}
 }
