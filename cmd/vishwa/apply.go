@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/plural"
@@ -138,10 +139,22 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 		}
 	}
 	fmt.Fprintf(a.out, "Applied: %d of %s.\n", done, plural.Of(len(result.Outcomes), "step"))
+	a.showFailed(result)
 	if err := a.showServed(cmd.Context(), s, result); err != nil {
 		return errors.Join(result.Err(), err)
 	}
 	return result.Err()
+}
+
+// showFailed says what to do about steps that failed after the first, which the command itself ends with.
+func (a *cli) showFailed(r pass.Result) {
+	first := true
+	for _, o := range r.Outcomes {
+		if o.End == execute.Failed && !first {
+			fmt.Fprintf(a.err, "%s failed too. Next: %s.\n", o.Ref, harmless.Line(wayOut(o.Error)))
+		}
+		first = first && o.End != execute.Failed
+	}
 }
 
 // showServed tells where what was deployed answers, and what of it only came back.

@@ -147,12 +147,7 @@ func (a *cli) runsShowVerb() *cobra.Command {
 		Short: "Show a run, by the number of its entry, or the newest of a ref, with what it logged",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd.Context(), reading)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			all, err := s.named(cmd, args)
+			all, err := a.namedRuns(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -165,6 +160,15 @@ func (a *cli) runsShowVerb() *cobra.Command {
 	}
 	formats(cmd, &format, "text", "json")
 	return cmd
+}
+
+func (a *cli) namedRuns(cmd *cobra.Command, args []string) ([]shownRun, error) {
+	s, err := a.open(cmd.Context(), reading)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return s.named(cmd, args)
 }
 
 // named are the runs that arguments name, with what they logged.
@@ -242,12 +246,7 @@ func (a *cli) runsCompareVerb() *cobra.Command {
 		Short: "Compare runs: the parameters that differ, and the metrics",
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd.Context(), reading)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			all, err := s.named(cmd, args)
+			all, err := a.namedRuns(cmd, args)
 			if err != nil {
 				return err
 			}
