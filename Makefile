@@ -48,7 +48,11 @@ UNWATCHED := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/
   regexp/syntax compress/flate go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6 github.com/asaskevich/govalidator \
   $(addprefix github.com/vishwaops/vishwa/reconciler/format/,archive model table)
 # The compiler collects its garbage less often: a fifth less of a processor's time, for some memory.
-RACE := -race '-toolexec=env GOGC=400' $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false)
+RACE := '-toolexec=env GOGC=400'
+# The race detector needs a C compiler.
+ifeq ($(shell $(GO) env CGO_ENABLED),1)
+RACE := -race $(RACE) $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false)
+endif
 # So do the compilers of the tools.
 $(addprefix $(TOOLS)/bin/,cosign staticcheck act actionlint tofu): export GOGC := 400
 
@@ -87,6 +91,7 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 
 # Without vet, which lint runs whole.
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
+	$(if $(filter -race,$(RACE)),,@echo "There is no C compiler: the tests run without the race detector (apt-get install gcc libc6-dev)")
 	$(GO) test $(RACE) -vet=off -timeout 60m ./...
 
 test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry crane tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
