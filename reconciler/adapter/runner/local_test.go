@@ -509,7 +509,7 @@ func TestTwoProcessesStartOneRun(t *testing.T) {
 func TestALostRunIsBegunAnew(t *testing.T) {
 	b := newBench(t)
 	file, second := filepath.Join(b.state, "pids"), filepath.Join(b.state, "second")
-	job := b.job("[ -e '" + second + "' ] && exit 0" + fmt.Sprintf(family, file) + "echo $PPID >> '" + file + "'; while :; do sleep 1; done")
+	job := b.job("[ -e '" + second + "' ] && exit 0; echo epoch 12; " + fmt.Sprintf(family, file) + "echo $PPID >> '" + file + "'; while :; do sleep 1; done")
 	if _, err := b.Start(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
@@ -530,6 +530,9 @@ func TestALostRunIsBegunAnew(t *testing.T) {
 	lost := porttest.AwaitRun(t, b, job.Key, porttest.IsDone)
 	if lost.Result.Cause != port.Lost || !strings.Contains(lost.Result.Message, "the next pass") {
 		t.Errorf("got %+v", lost.Result)
+	}
+	if log, err := artifact.ReadAll(t.Context(), b.Store, lost.Result.Log); err != nil || !strings.HasPrefix(string(log), "epoch 12\n") {
+		t.Errorf("its log is %q, %v", log, err)
 	}
 	if err := os.WriteFile(second, nil, 0o600); err != nil {
 		t.Fatal(err)
