@@ -21,7 +21,6 @@ const (
 var long = map[string]string{
 	"cmd/internal/generate.Files":                              "a table of what is written where",
 	"cmd/vishwa-devforge/devforge.Forge.routes":                "a table of routes",
-	"cmd/vishwa.cli.apply":                                     "one command: its flags, one call, and what is printed",
 	"cmd/vishwa.cli.approve":                                   "one command: its flags, one call, and what is printed",
 	"cmd/vishwa.cli.planVerb":                                  "one command: its flags, one call, and what is printed",
 	"cmd/vishwa.cli.pipelines":                                 "one command: its flags, one call, and what is printed",

@@ -128,6 +128,11 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 		}
 		return result.Err()
 	}
+	return a.showApplied(cmd.Context(), s, result)
+}
+
+// showApplied says what was done, what answers where, and what to do about what failed.
+func (a *cli) showApplied(ctx context.Context, s *station, result pass.Result) error {
 	if len(result.Plan.Work()) == 0 {
 		fmt.Fprintln(a.out, "Nothing to do: everything is up to date.")
 		return nil
@@ -140,7 +145,7 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 	}
 	fmt.Fprintf(a.out, "Applied: %d of %s.\n", done, plural.Of(len(result.Outcomes), "step"))
 	a.showFailed(result)
-	if err := a.showServed(cmd.Context(), s, result); err != nil {
+	if err := a.showServed(ctx, s, result); err != nil {
 		return errors.Join(result.Err(), err)
 	}
 	return result.Err()

@@ -1,0 +1,151 @@
+// How what is served stands, by what was recorded of it and what its cluster says now; and how it is brought
+// back as it was recorded, and lent anew what it reads.
+
+package kubernetes
+
+import (
+	"context"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Observe tells how it stands by what was recorded here and what the cluster says now. A cluster that does
+// not answer hides nothing else: what is served there is then told as failing.
+func (s *server) Observe(ctx context.Context, name string) (port.Live, error) {
+	if s.unknown(name) {
+		return port.Live{}, nil
+	}
+	rec, err := s.readRecord(name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	return s.observe(ctx, name, rec)
+}
+
+func (s *server) observe(ctx context.Context, name string, rec record) (port.Live, error) {
+	at := rec.Served
+	if at == nil {
+		return port.Live{}, nil
+	}
+	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: port.BytesVerified, Isolation: isolation(), Health: port.Failing, Since: at.Since}
+	c, err := s.there(ctx, at.Place)
+	if err == nil {
+		err = s.fillHealth(ctx, c, *at, &l)
+	}
+	if fault.Of(err) == fault.Cancelled && err != nil {
+		return l, err
+	}
+	if err != nil {
+		l.Health, l.Message = port.Failing, err.Error()
+		if hint := fault.HintOf(err); hint != "" {
+			l.Message += "; " + hint
+		}
+	}
+	return l, nil
+}
+
+// fillHealth fills in how it stands.
+func (s *server) fillHealth(ctx context.Context, c *kube.Client, at standing, l *port.Live) error {
+	drift, err := s.drift(ctx, c, at)
+	if err != nil {
+		return err
+	}
+	if drift != "" {
+		l.Message = drift + "; run vishwa apply, or let the controller: it is made as declared again"
+		return nil
+	}
+	st, err := s.stands(ctx, c, at)
+	if err != nil {
+		return err
+	}
+	l.Restarts, l.Message = st.Restarts, st.Reason
+	if st.Serving > 0 {
+		l.Health = port.Ready
+	}
+	if due, text := at.Loan.ends(s.o.Env.Now()); due {
+		l.Health, l.Message = port.Failing, text
+	}
+	return nil
+}
+
+// isolation is what pods are apart by.
+func isolation() *port.Isolation { return &port.Isolation{Level: "namespaces", Network: "all"} }
+
+// Revive makes what stands as it was recorded again, where that is the release of key.
+func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (port.Live, error) {
+	if s.unknown(name) {
+		return port.Live{}, fault.New(fault.Missing, "%s is served on no cluster", name)
+	}
+	if s.busy(name) { // who changes it is not disturbed
+		return port.Live{}, nil
+	}
+	end, err := s.turn(ctx, name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	defer end()
+	rec, err := s.readRecord(name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	if rec.Served == nil || rec.Served.Key != key {
+		return port.Live{}, fault.New(fault.Missing, "%s does not serve %s on a cluster", name, key.Short())
+	}
+	w := work{standing: *rec.Served, server: s, name: name, served: true}
+	if w.kube, err = s.there(ctx, w.Place); err != nil {
+		return port.Live{}, err
+	}
+	if err := w.refuse(ctx, false); err != nil {
+		return port.Live{}, err
+	}
+	if err := w.restore(ctx); err != nil {
+		return port.Live{}, err
+	}
+	rec.Served = &w.standing
+	if err := s.writeRecord(name, rec); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.settle(ctx, &w, 0); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.reached(ctx, &w); err != nil {
+		return port.Live{}, err
+	}
+	return s.observe(ctx, name, rec)
+}
+
+// Renew lends anew what the pods of name read of the store, in good time before it ends.
+func (s *server) Renew(ctx context.Context, name string) error {
+	if s.unknown(name) {
+		return nil
+	}
+	rec, err := s.readRecord(name)
+	if err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) || s.busy(name) {
+		return err
+	}
+	end, err := s.turn(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if rec, err = s.readRecord(name); err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) {
+		return err
+	}
+	w := work{standing: *rec.Served, server: s, name: name}
+	if w.kube, err = s.there(ctx, w.Place); err != nil {
+		return err
+	}
+	var d status.Deployment
+	if err := w.kube.Get(ctx, kube.Deployments, w.Unit, &d); err != nil {
+		return err
+	}
+	if err := w.lend(ctx, d.UID); err != nil {
+		return err
+	}
+	rec.Served = &w.standing
+	return s.writeRecord(name, rec)
+}

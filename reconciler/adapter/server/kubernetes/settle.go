@@ -1,0 +1,150 @@
+// Waiting for a release: until its pods serve and have the requests, or cannot, and what to do about that.
+
+package kubernetes
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+)
+
+// stands asks how a unit stands.
+func (s *server) stands(ctx context.Context, c *kube.Client, at standing) (status.Standing, error) {
+	r := status.Rollout{Ready: at.Ready, Patience: s.o.Patience}
+	if err := c.Get(ctx, kube.Deployments, at.Unit, &r.Deployment); err != nil {
+		return status.Standing{}, err
+	}
+	pods, _, err := kube.List[status.Pod](ctx, c, kube.Pods, kube.Select{Labels: labelOwner + "=" + s.owner + "," + labelUnit + "=" + at.Unit})
+	if err != nil {
+		return status.Standing{}, err
+	}
+	r.Pods, r.Now = pods, c.Now()
+	return r.Stands(), nil
+}
+
+// recovers is how long a pod that served and ended is given to come back, before it is told as one that cannot.
+const recovers = 30 * time.Second
+
+// settle returns when every pod of the unit serves.
+func (s *server) settle(ctx context.Context, w *work, within time.Duration) error {
+	if within <= 0 {
+		within = 5 * time.Minute
+	}
+	begun := s.o.Env.Now()
+	limit := begun.Add(within)
+	pace, most := 150*time.Millisecond, time.Second
+	if s.o.Pace > 0 {
+		pace, most = s.o.Pace, s.o.Pace
+	}
+	for {
+		st, err := s.stands(ctx, w.kube, w.standing)
+		late := s.o.Env.Now().After(limit)
+		switch {
+		case err != nil && (fault.Of(err) != fault.Transient || late):
+			return err
+		case err != nil: // the cluster is away for a moment
+		case st.Settled:
+			return nil
+		case st.Over && (!w.served || s.o.Env.Now().Sub(begun) > recovers):
+			return w.failed(st, "it does not become ready")
+		case late:
+			return w.failed(st, "it did not become ready within "+within.String())
+		}
+		select {
+		case <-ctx.Done():
+			return fault.New(fault.Cancelled, "wait for it to become ready: %w", ctx.Err())
+		case <-time.After(pace):
+			pace = min(pace*3/2, most)
+		}
+	}
+}
+
+// reachWithin is how long a Service may take to have the pods that its selector names.
+const reachWithin = time.Minute
+
+// reached returns when requests for the name go to the unit's pods and to no others: what had them before may end then.
+func (s *server) reached(ctx context.Context, w *work) error {
+	type slice struct {
+		Endpoints []struct {
+			Conditions struct {
+				Ready *bool `json:"ready"`
+			} `json:"conditions"`
+			Target struct {
+				Name string `json:"name"`
+			} `json:"targetRef"`
+		} `json:"endpoints"`
+	}
+	limit := s.o.Env.Now().Add(reachWithin)
+	for {
+		all, _, err := kube.List[slice](ctx, w.kube, kube.Endpoints, kube.Select{Labels: "kubernetes.io/service-name=" + w.name})
+		if err != nil && fault.Of(err) != fault.Transient {
+			return err
+		}
+		ours, others := 0, 0
+		for _, one := range all {
+			for _, e := range one.Endpoints {
+				switch {
+				case e.Conditions.Ready != nil && !*e.Conditions.Ready:
+				case strings.HasPrefix(e.Target.Name, w.Unit+"-"):
+					ours++
+				default:
+					others++
+				}
+			}
+		}
+		if err == nil && ours > 0 && others == 0 {
+			return nil
+		}
+		if s.o.Env.Now().After(limit) {
+			return fault.WithHint(fault.New(fault.Transient, "its pods are ready, and Service %s does not send to them after %s", w.name, reachWithin), "see that the cluster's controller of endpoints runs; the next apply goes on")
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// failed is a release that did not become ready.
+func (w *work) failed(st status.Standing, what string) error {
+	kind := fault.Invalid
+	if strings.Contains(st.Reason, "exceeded quota") || strings.Contains(st.Reason, "may read of the store ended") {
+		kind = fault.Transient
+	}
+	return fault.WithHint(fault.New(kind, "%s: %s", what, st.Reason), "%s; what was served before goes on", way(st.Reason))
+}
+
+// ways are what to do about why pods do not serve: the first whose words are said.
+var ways = []struct{ words, way string }{
+	{"cannot be pulled", "see that the image is in the registry, and that the nodes may read it (spec.target.kubernetes.pullSecrets)"},
+	{"cannot bring the model", "see that the pods reach the store, and what it says"},
+	{"exceeded quota", "give the namespace a larger quota, or the pods less (spec.target.kubernetes.resources)"},
+	{"took more memory", "raise spec.target.kubernetes.resources.memory"},
+	{"no node ", "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)"},
+	{"the cluster makes no pod for it", "change what that rule of the cluster does not allow, or the rule"},
+	{"does not answer 200", "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout"},
+}
+
+func way(reason string) string {
+	for _, w := range ways {
+		if strings.Contains(reason, w.words) {
+			return w.way
+		}
+	}
+	return "put the serving command right, then run vishwa apply"
+}
+
+// undo takes away a unit that did not become ready. It had no traffic.
+func (w *work) undo(ctx context.Context, why error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	for _, o := range slices.Backward(w.units) {
+		if err := w.remove(ctx, o.Resource, o.Name); err != nil {
+			w.server.o.Env.Log.Warn("what did not become ready stays until the next apply", "object", o.Name, "why", why, "error", err)
+		}
+	}
+}
