@@ -27,7 +27,6 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	dialling "github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -58,7 +57,7 @@ func Open(o Options) (port.Bucket, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open %s: the host cannot be read", o.URL)
 	}
-	at := server{host: ref.Host(), name: ref.Registry, loopback: dial.Loopback(host.Hostname())}
+	at := server{host: ref.Host(), name: ref.Registry, loopback: dialling.Loopback(host.Hostname())}
 	at.plain = o.PlainHTTP == nil && at.loopback || o.PlainHTTP != nil && *o.PlainHTTP
 	c, err := o.client(at)
 	if err != nil {

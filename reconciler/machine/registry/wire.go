@@ -22,7 +22,6 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
-	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	dialling "github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
@@ -137,7 +136,7 @@ func (at server) dial(ctx context.Context, network, address string) (net.Conn, e
 		switch {
 		case err != nil || to.Addr().Unmap().IsLinkLocalUnicast() || to.Addr().IsMulticast():
 			return fault.WithHint(fault.New(fault.Denied, "%s is not the address of a registry", resolved), "correct the store's address, or ask who runs the registry that leads there")
-		case at.plain && dial.Loopback(host) && !to.Addr().Unmap().IsLoopback():
+		case at.plain && dialling.Loopback(host) && !to.Addr().Unmap().IsLoopback():
 			return fault.New(fault.Denied, "%s is at %s, which is not this machine", host, resolved)
 		}
 		return nil
@@ -163,7 +162,7 @@ func (w within) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && w.at.plain && own && (w.at.loopback || req.Header.Get("Authorization") == ""):
-	case u.Scheme == "http" && w.at.plain && w.at.loopback && dial.Loopback(u.Hostname()):
+	case u.Scheme == "http" && w.at.plain && w.at.loopback && dialling.Loopback(u.Hostname()):
 	default:
 		if req.Body != nil {
 			req.Body.Close()
