@@ -162,7 +162,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 	s := app.ManagedOptions{
 		Seal: sealed,
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
-		Password: o.password, Keys: o.keys, Pass: r.Pass, Packages: r.Packages, Trackers: r.Trackers, Wall: apart, Prices: o.config.Table(), Refresh: app.Refreshing{Allow: r.Allow},
+		Password: o.password, Keys: o.keys, Pass: r.Pass, Packages: &r.Packages, Trackers: &r.Trackers, Wall: apart, Prices: o.config.Table(), Refresh: app.Refreshing{Allow: r.Allow},
 		Lease:    &app.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
 		Failed:   func(ref schemas.Ref, err error) { o.metrics.Step(name, string(ref.Kind), err) },

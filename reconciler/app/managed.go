@@ -51,8 +51,8 @@ type ManagedOptions struct {
 	Wall        wall.Policy   // how runs are kept apart on this machine
 	Prices      plan.Prices   // what runners cost; none: nothing is said of cost
 	Pass        []string      // variables that runs for pull requests may see
-	Packages    []string      // repositories of registries that packages may go to
-	Trackers    []string      // addresses of trackers that may be asked
+	Packages    *[]string     // repositories of registries that packages may go to; nil: those that are declared
+	Trackers    *[]string     // addresses of trackers that may be asked; nil: those that are declared
 	Glance      time.Duration // see review.Service
 	Lease       *Lease        // nil: nobody else works on the repository
 	Refresh     Refreshing
@@ -181,7 +181,7 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 func (s *ManagedRepository) opening(branch string) Options {
 	o := Options{
 		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
-		Credentials: s.o.Credentials, Seal: s.o.Seal, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote, Packages: &s.o.Packages, Trackers: &s.o.Trackers,
+		Credentials: s.o.Credentials, Seal: s.o.Seal, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote, Packages: s.o.Packages, Trackers: s.o.Trackers,
 	}
 	if s.o.Forge != nil {
 		o.Tips = s.o.Forge.Tips
