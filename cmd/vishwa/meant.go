@@ -16,10 +16,10 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// strict makes every wrong number of arguments a usage error, and every verb that
+// strict makes every wrong number of arguments a usage error, and every verb that only
 // groups others refuse a name that is none of them.
 func strict(cmd *cobra.Command) {
-	if cmd.HasSubCommands() {
+	if takes := strings.Contains(cmd.Use, " "); cmd.HasSubCommands() && !takes {
 		cmd.Args = noSuch
 	}
 	if args := cmd.Args; args != nil {
