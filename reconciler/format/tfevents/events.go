@@ -12,9 +12,8 @@ import (
 	"io"
 	"math"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/wire"
 )
 
 // MostRecord is how many bytes a record may have: images and graphs are passed over up to it.
@@ -90,25 +89,25 @@ func body(in io.Reader, buf []byte, size int) ([]byte, error) {
 func event(b []byte, yield func(Scalar) error) error {
 	var s Scalar
 	var summary []byte
-	err := fields(b, func(f field) error {
-		switch f.num {
+	err := wire.Fields(b, unreadable, func(f wire.Field) error {
+		switch f.Num {
 		case 1:
-			s.Seconds = math.Float64frombits(f.n)
+			s.Seconds = math.Float64frombits(f.N)
 		case 2:
-			s.Step = int64(f.n)
+			s.Step = int64(f.N)
 		case 5:
-			summary = f.data
+			summary = f.Data
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return fields(summary, func(f field) error {
-		if f.num != 1 {
+	return wire.Fields(summary, unreadable, func(f wire.Field) error {
+		if f.Num != 1 {
 			return nil
 		}
-		tag, value, ok, err := scalar(f.data)
+		tag, value, ok, err := scalar(f.Data)
 		if err != nil || !ok {
 			return err
 		}
@@ -119,14 +118,14 @@ func event(b []byte, yield func(Scalar) error) error {
 
 // scalar is tag 1, simple_value 2, or tensor 8 of one number as TensorFlow 2 writes it.
 func scalar(b []byte) (tag string, value float64, ok bool, err error) {
-	err = fields(b, func(f field) error {
-		switch f.num {
+	err = wire.Fields(b, unreadable, func(f wire.Field) error {
+		switch f.Num {
 		case 1:
-			tag = string(f.data)
+			tag = string(f.Data)
 		case 2:
-			value, ok = float64(math.Float32frombits(uint32(f.n))), true
+			value, ok = float64(math.Float32frombits(uint32(f.N))), true
 		case 8:
-			v, one, err := tensor(f.data)
+			v, one, err := tensor(f.Data)
 			if err != nil {
 				return err
 			}
@@ -149,35 +148,35 @@ func tensor(b []byte) (value float64, one bool, err error) {
 	var dtype uint64
 	var content []byte
 	n, single := 0, true
-	err = fields(b, func(f field) error {
-		switch f.num {
+	err = wire.Fields(b, unreadable, func(f wire.Field) error {
+		switch f.Num {
 		case 1:
-			dtype = f.n
+			dtype = f.N
 		case 2:
-			return fields(f.data, func(dim field) error { // a shape without dimensions is one number
-				single = single && dim.num != 2
+			return wire.Fields(f.Data, unreadable, func(dim wire.Field) error { // a shape without dimensions is one number
+				single = single && dim.Num != 2
 				return nil
 			})
 		case 4:
-			content = f.data
+			content = f.Data
 		case 5:
-			if raw := f.data; raw != nil { // packed
+			if raw := f.Data; raw != nil { // packed
 				n += len(raw) / 4
 				if len(raw) >= 4 {
 					value = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw)))
 				}
 				return nil
 			}
-			value, n = float64(math.Float32frombits(uint32(f.n))), n+1
+			value, n = float64(math.Float32frombits(uint32(f.N))), n+1
 		case 6:
-			if raw := f.data; raw != nil {
+			if raw := f.Data; raw != nil {
 				n += len(raw) / 8
 				if len(raw) >= 8 {
 					value = math.Float64frombits(binary.LittleEndian.Uint64(raw))
 				}
 				return nil
 			}
-			value, n = math.Float64frombits(f.n), n+1
+			value, n = math.Float64frombits(f.N), n+1
 		}
 		return nil
 	})
@@ -190,44 +189,4 @@ func tensor(b []byte) (value float64, one bool, err error) {
 	return value, n == 1 && single && (dtype == dtFloat || dtype == dtDouble), err
 }
 
-type field struct {
-	num  protowire.Number
-	n    uint64
-	data []byte
-}
-
-func fields(b []byte, yield func(field) error) error {
-	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return wrong("a record cannot be read")
-		}
-		b = b[n:]
-		f := field{num: num}
-		switch typ {
-		case protowire.VarintType:
-			f.n, n = protowire.ConsumeVarint(b)
-		case protowire.Fixed64Type:
-			f.n, n = protowire.ConsumeFixed64(b)
-		case protowire.Fixed32Type:
-			var v uint32
-			v, n = protowire.ConsumeFixed32(b)
-			f.n = uint64(v)
-		case protowire.BytesType:
-			f.data, n = protowire.ConsumeBytes(b)
-			if f.data == nil {
-				f.data = []byte{}
-			}
-		default:
-			n = protowire.ConsumeFieldValue(num, typ, b)
-		}
-		if n < 0 {
-			return wrong("a record cannot be read")
-		}
-		b = b[n:]
-		if err := yield(f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+var unreadable = wrong("a record cannot be read")

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/vishwaops/vishwa/reconciler/format/wire"
 )
 
 // Fields of Record.
@@ -38,15 +40,15 @@ func Read(r io.Reader, v Visitor) error {
 	finished := false
 	var steps int64
 	err := records(r, func(b []byte) error {
-		return fields(b, func(f field) error {
-			switch f.num {
+		return wire.Fields(b, unreadable, func(f wire.Field) error {
+			switch f.Num {
 			case recordHistory:
-				err := history(f.data, steps, v)
+				err := history(f.Data, steps, v)
 				steps++
 				return err
 			case recordSummary:
-				return fields(f.data, func(g field) error {
-					if g.num != 1 { // what is updated; what is removed stays in the history
+				return wire.Fields(f.Data, unreadable, func(g wire.Field) error {
+					if g.Num != 1 { // what is updated; what is removed stays in the history
 						return nil
 					}
 					return numbers(g, func(name string, value float64) error {
@@ -57,13 +59,13 @@ func Read(r io.Reader, v Visitor) error {
 					})
 				})
 			case recordConfig:
-				return config(f.data, 1, v)
+				return config(f.Data, 1, v)
 			case recordRun:
-				return fields(f.data, func(g field) error {
-					if g.num != 4 {
+				return wire.Fields(f.Data, unreadable, func(g wire.Field) error {
+					if g.Num != 4 {
 						return nil
 					}
-					return config(g.data, 1, v)
+					return config(g.Data, 1, v)
 				})
 			case recordExit:
 				finished = true
@@ -78,11 +80,11 @@ func Read(r io.Reader, v Visitor) error {
 }
 
 func config(b []byte, update protowire.Number, v Visitor) error {
-	return fields(b, func(f field) error {
-		if f.num != update {
+	return wire.Fields(b, unreadable, func(f wire.Field) error {
+		if f.Num != update {
 			return nil
 		}
-		name, value, err := item(f.data)
+		name, value, err := item(f.Data)
 		if err != nil || name == "_wandb" || strings.HasPrefix(name, "_wandb.") {
 			return err
 		}
@@ -108,8 +110,8 @@ func history(b []byte, nth int64, v Visitor) error {
 		value float64
 	}
 	var all []number
-	err := fields(b, func(f field) error {
-		switch f.num {
+	err := wire.Fields(b, unreadable, func(f wire.Field) error {
+		switch f.Num {
 		case 1:
 			return numbers(f, func(name string, value float64) error {
 				switch name {
@@ -123,9 +125,9 @@ func history(b []byte, nth int64, v Visitor) error {
 				return nil
 			})
 		case 2:
-			return fields(f.data, func(g field) error {
-				if g.num == 1 {
-					step = int64(g.n)
+			return wire.Fields(f.Data, unreadable, func(g wire.Field) error {
+				if g.Num == 1 {
+					step = int64(g.N)
 				}
 				return nil
 			})
@@ -141,8 +143,8 @@ func history(b []byte, nth int64, v Visitor) error {
 }
 
 // numbers are those of an item.
-func numbers(f field, yield func(name string, value float64) error) error {
-	name, value, err := item(f.data)
+func numbers(f wire.Field, yield func(name string, value float64) error) error {
+	name, value, err := item(f.Data)
 	if err != nil {
 		return err
 	}
@@ -183,22 +185,22 @@ func flat(name string, value any, depth int, yield func(string, any) error) erro
 func item(b []byte) (name string, value any, err error) {
 	var key string
 	var parts []string
-	err = fields(b, func(f field) error {
-		switch f.num {
+	err = wire.Fields(b, unreadable, func(f wire.Field) error {
+		switch f.Num {
 		case 1:
-			key = string(f.data)
+			key = string(f.Data)
 		case 2:
-			parts = append(parts, string(f.data))
+			parts = append(parts, string(f.Data))
 		case 4:
-			value = f.n != 0
+			value = f.N != 0
 		case 5:
-			value = float64(protowire.DecodeZigZag(f.n))
+			value = float64(protowire.DecodeZigZag(f.N))
 		case 6:
-			value = math.Float64frombits(f.n)
+			value = math.Float64frombits(f.N)
 		case 7:
-			value = string(f.data)
+			value = string(f.Data)
 		case 8, 16:
-			value = decoded(f.data)
+			value = decoded(f.Data)
 		}
 		return nil
 	})
@@ -224,37 +226,4 @@ func decoded(b []byte) (v any) {
 	return v
 }
 
-type field struct {
-	num  protowire.Number
-	n    uint64
-	data []byte
-}
-
-func fields(b []byte, yield func(field) error) error {
-	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return wrong("a record cannot be read")
-		}
-		b = b[n:]
-		f := field{num: num}
-		switch typ {
-		case protowire.VarintType:
-			f.n, n = protowire.ConsumeVarint(b)
-		case protowire.Fixed64Type:
-			f.n, n = protowire.ConsumeFixed64(b)
-		case protowire.BytesType:
-			f.data, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(num, typ, b)
-		}
-		if n < 0 {
-			return wrong("a record cannot be read")
-		}
-		b = b[n:]
-		if err := yield(f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+var unreadable = wrong("a record cannot be read")
