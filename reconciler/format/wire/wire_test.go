@@ -7,7 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-var bad = errors.New("bad")
+var errBad = errors.New("bad")
 
 func TestFieldsOfEveryType(t *testing.T) {
 	b := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 7)
@@ -15,14 +15,14 @@ func TestFieldsOfEveryType(t *testing.T) {
 	b = protowire.AppendFixed32(protowire.AppendTag(b, 3, protowire.Fixed32Type), 9)
 	b = protowire.AppendBytes(protowire.AppendTag(b, 4, protowire.BytesType), nil)
 	var got []Field
-	if err := Fields(b, bad, func(f Field) error { got = append(got, f); return nil }); err != nil {
+	if err := Fields(b, errBad, func(f Field) error { got = append(got, f); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 4 || got[0].N != 7 || got[1].N != 8 || got[2].N != 9 || got[0].Data != nil || got[3].Data == nil {
 		t.Errorf("%+v", got)
 	}
 	for i := 1; i < len(b); i++ { // cut anywhere, it is whole fields or unreadable
-		if err := Fields(b[:i], bad, func(Field) error { return nil }); err != nil && !errors.Is(err, bad) {
+		if err := Fields(b[:i], errBad, func(Field) error { return nil }); err != nil && !errors.Is(err, errBad) {
 			t.Errorf("%d bytes: %v", i, err)
 		}
 	}
@@ -33,7 +33,7 @@ func FuzzFields(f *testing.F) {
 	f.Add([]byte{0x0a, 1, 'x', 0x08, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		all := 0
-		_ = Fields(b, bad, func(f Field) error { all += 1 + len(f.Data); return nil })
+		_ = Fields(b, errBad, func(f Field) error { all += 1 + len(f.Data); return nil })
 		if all > len(b) {
 			t.Fatalf("%d of %d bytes", all, len(b))
 		}
