@@ -48,6 +48,8 @@ var more = map[string]map[string]func(*jsonschema.Schema){
 		"spec.repositories": func(s *jsonschema.Schema) { s.MinItems = &single }, "spec": needs("repositories"),
 		"spec.repositories[]":            either("url", "path"),
 		"spec.repositories[].pass[]":     pattern(variable),
+		"spec.repositories[].packages[]": pattern(config.Packages),
+		"spec.repositories[].trackers[]": pattern(config.Trackers),
 		"spec.repositories[].github":     either("token", "app"),
 		"spec.repositories[].github.app": needs("id", "installation", "key"),
 	},

@@ -142,9 +142,16 @@ func (d *decoder) repositories(c *Spec) {
 	}
 }
 
+// What a repository's lists of other services hold, for the JSON Schema, too.
+const (
+	Packages = `^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(/\*|/[a-z0-9]+([._-]+[a-z0-9]+)*)$`
+	Trackers = `^https?://[^/?#@\s]+(/[^?#\s]*)?$`
+)
+
 var (
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	packages = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(/\*|/[a-z0-9]+([._-]+[a-z0-9]+)*)$`)
+	packages = regexp.MustCompile(Packages)
+	tracker  = regexp.MustCompile(Trackers)
 	// branch is a branch's name as git-check-ref-format(1) allows it, but for what nobody uses.
 	branch   = regexp.MustCompile(`^[^-./\s~^:?*\[\\@{}\x00-\x20\x7f]([^\s~^:?*\[\\@{}\x00-\x20\x7f]*[^./\s~^:?*\[\\@{}\x00-\x20\x7f])?$`)
 	odd      = regexp.MustCompile(`//|\.\.|/\.|\.lock(/|$)|^refs/`)
@@ -187,7 +194,7 @@ func (d *decoder) repository(r *Repository, path string) (sound bool) {
 		}
 	}
 	for i, a := range r.Trackers {
-		if u, err := url.Parse(a); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.ContainsAny(a, "?#") {
+		if _, err := url.Parse(a); err != nil || !tracker.MatchString(a) {
 			d.problem(join(path+".trackers", strconv.Itoa(i)), "this is not the address of a tracker; write it as https://mlflow.example.com, without a user")
 		}
 	}
