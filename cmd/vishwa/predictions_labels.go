@@ -17,7 +17,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
-	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -104,7 +103,7 @@ func (a *cli) coverage(ctx context.Context, objects port.Objects, q predictionlo
 }
 
 func (a *cli) sayCoverage(c predictions.Coverage) {
-	fmt.Fprintf(a.out, "%d of %s have a label (%.1f %%).\n", c.Labelled, plural.Of(c.Predictions, "prediction"), 100*c.Share())
+	fmt.Fprintf(a.out, "Predictions with a label: %d of %d (%.1f %%).\n", c.Labelled, c.Predictions, 100*c.Share())
 	if c.Pending > 0 {
 		fmt.Fprintf(a.out, "%d may still get one.\n", c.Pending)
 	}

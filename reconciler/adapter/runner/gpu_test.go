@@ -83,7 +83,7 @@ func TestTwoRunsNeverShareAGPU(t *testing.T) {
 	begin(one)
 	first := given("one")
 	begin(both)
-	await(t, "both waits with a reason", func() bool { return reason(both) == "1 of 2 GPUs are free, and other runs have the rest" })
+	await(t, "both waits with a reason", func() bool { return reason(both) == "GPUs that are free: 1 of 2; other runs have the rest" })
 	begin(two)
 	await(t, "two waits for its turn", func() bool { return strings.Contains(reason(two), "came first") })
 	end("one")

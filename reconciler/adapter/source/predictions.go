@@ -232,7 +232,7 @@ func (l *logged) write(out io.Writer, rows table.Reader, tell func(done, total i
 func (l *logged) enough(rows table.Reader, n int64) error {
 	if of, ok := rows.(labelled); ok {
 		if c := of.Coverage(); c.Share() < l.spec.Labels.MinCoverage {
-			return fault.WithHint(fault.New(fault.Missing, "%d of %d predictions have a label, and a share of %g is asked for", c.Labelled, c.Predictions, l.spec.Labels.MinCoverage),
+			return fault.WithHint(fault.New(fault.Missing, "predictions with a label: %d of %d, and a share of %g is asked for", c.Labelled, c.Predictions, l.spec.Labels.MinCoverage),
 				"wait until more labels have come, or lower labels.minCoverage")
 		}
 	}

@@ -22,7 +22,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
-	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // GPU is one of a machine's.
@@ -197,7 +196,7 @@ func (m Machine) Take(ctx context.Context, w Wish) (taken []GPU, free func(), er
 		if len(taken) == w.N {
 			return taken, free, nil
 		}
-		if err := w.Tell(fmt.Sprintf("%d of %s are free, and other runs have the rest", len(taken), plural.Of(w.N, "GPU"))); err != nil {
+		if err := w.Tell(fmt.Sprintf("GPUs that are free: %d of %d; other runs have the rest", len(taken), w.N)); err != nil {
 			return nil, free, err
 		}
 		if err := pause(ctx, w.Asked); err != nil {
