@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -290,7 +291,7 @@ func TestWhatDoesNotEndIsSaid(t *testing.T) {
 	s := onDouble(t)
 	s.apply(s.release("one", "1"))
 	now := time.Now()
-	s.o.Env.Now = func() time.Time { now = now.Add(endWithin); return now } // the second time that it is asked is too late
+	s.o.Env.Now = func() time.Time { now = now.Add(owned.EndWithin); return now } // the second time that it is asked is too late
 	s.server = New(s.o)
 	s.double.Edit("deployments", s.unit("one"), "someone", "", func(o map[string]any) {
 		o["metadata"].(map[string]any)["finalizers"] = []any{"example.com/hold"}

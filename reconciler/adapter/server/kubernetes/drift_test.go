@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -302,7 +303,9 @@ func TestWhatLostOurLabelIsNotOurs(t *testing.T) {
 	r := s.release("one", "1")
 	s.apply(r)
 	unit := s.unit("one")
-	s.double.Edit("deployments", unit, "kubectl", "", func(o map[string]any) { delete(o["metadata"].(map[string]any)["labels"].(map[string]any), labelOwner) })
+	s.double.Edit("deployments", unit, "kubectl", "", func(o map[string]any) {
+		delete(o["metadata"].(map[string]any)["labels"].(map[string]any), owned.LabelOwner)
+	})
 	if now := s.observe("one"); !strings.Contains(now.Message, "is not ours any more") {
 		t.Errorf("observed %+v", now)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
@@ -48,7 +49,7 @@ const Rights = "templates/kubernetes/serving.yaml"
 type server struct {
 	o     Options
 	owner string
-	seen  settled
+	seen  owned.Settled
 }
 
 var (
@@ -207,7 +208,7 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 		return port.Live{}, err
 	}
 	for _, o := range w.fronts { // the Service is the last of them
-		if _, err := w.putObject(ctx, o); err != nil {
+		if _, err := w.hand().Put(ctx, o); err != nil {
 			return port.Live{}, err
 		}
 	}
@@ -224,7 +225,7 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	if err := s.reached(ctx, w); err != nil {
 		return port.Live{}, err
 	}
-	if err := w.prune(ctx, w.all()); err != nil {
+	if err := w.hand().Prune(ctx, resources, w.all()); err != nil {
 		return port.Live{}, err
 	}
 	for _, p := range was {

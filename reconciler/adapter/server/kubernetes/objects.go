@@ -13,27 +13,21 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Labels and annotations of our objects.
 const (
-	labelOwner = "vishwa.dev/serves-for"
-	labelName  = "vishwa.dev/serves"
-	labelUnit  = "vishwa.dev/unit"
-	noteKey    = "vishwa.dev/key"
-	noteModel  = "vishwa.dev/model"
-	noteBytes  = "vishwa.dev/bytes"
+	labelUnit = "vishwa.dev/unit"
+	noteKey   = "vishwa.dev/key"
+	noteModel = "vishwa.dev/model"
+	noteBytes = "vishwa.dev/bytes"
 )
 
 // resources are all kinds that we make; the first two are always there.
 var resources = []kube.Resource{kube.Services, kube.Deployments, kube.Autoscalers, kube.Disruptions, kube.Ingresses, kube.HTTPRoutes}
-
-var kinds = map[string]string{
-	"services": "Service", "deployments": "Deployment", "horizontalpodautoscalers": "HorizontalPodAutoscaler",
-	"poddisruptionbudgets": "PodDisruptionBudget", "ingresses": "Ingress", "httproutes": "HTTPRoute",
-}
 
 // parts are what an object is made of.
 type parts struct {
@@ -44,13 +38,13 @@ type parts struct {
 	spec     map[string]any
 }
 
-func (p parts) object() object {
+func (p parts) object() owned.Object {
 	meta := map[string]any{"name": p.name, "labels": p.labels}
 	if len(p.notes) > 0 {
 		meta["annotations"] = p.notes
 	}
-	return object{p.resource, p.name, plain(map[string]any{
-		"apiVersion": p.resource.APIVersion(), "kind": kinds[p.resource.Name], "metadata": meta, "spec": p.spec,
+	return owned.Object{Resource: p.resource, Name: p.name, Body: plain(map[string]any{
+		"apiVersion": p.resource.APIVersion(), "kind": owned.Kinds[p.resource.Name], "metadata": meta, "spec": p.spec,
 	})}
 }
 
@@ -68,7 +62,7 @@ func plain(v map[string]any) map[string]any {
 }
 
 func (s *server) labels(name string) map[string]string {
-	return map[string]string{"app.kubernetes.io/managed-by": "vishwa", "app.kubernetes.io/name": name, labelOwner: s.owner, labelName: name}
+	return map[string]string{"app.kubernetes.io/managed-by": "vishwa", "app.kubernetes.io/name": name, owned.LabelOwner: s.owner, owned.LabelName: name}
 }
 
 // mostUnit is how long the name of a Deployment may be: of that, and a hyphen, the names of its pods keep 58
@@ -98,7 +92,7 @@ func (w *work) make(r port.Release) {
 	unit := with(of, labelUnit, w.Unit)
 	w.complete(template, unit)
 	spec := map[string]any{
-		"selector": map[string]any{"matchLabels": map[string]string{labelOwner: w.server.owner, labelUnit: w.Unit}},
+		"selector": map[string]any{"matchLabels": map[string]string{owned.LabelOwner: w.server.owner, labelUnit: w.Unit}},
 		"template": template, "minReadySeconds": int(w.server.o.Steady.Seconds()), "revisionHistoryLimit": 0,
 		"progressDeadlineSeconds": int(max(r.Timeout.Seconds(), 60)),
 		"strategy":                map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}},
@@ -107,7 +101,7 @@ func (w *work) make(r port.Release) {
 		spec["replicas"] = max(1, t.Replicas)
 	}
 	w.unit = parts{kube.Deployments, w.Unit, unit, nil, spec}.object()
-	w.units = []object{w.unit}
+	w.units = []owned.Object{w.unit}
 	if a := t.Autoscale; a != nil {
 		w.least = max(1, t.Replicas)
 		w.units = append(w.units, parts{kube.Autoscalers, w.Unit, unit, nil, scaled(w.Unit, *a, w.least)}.object())
@@ -116,7 +110,7 @@ func (w *work) make(r port.Release) {
 	if t.MinAvailable != "" {
 		w.fronts = append(w.fronts, parts{kube.Disruptions, r.Name, of, nil, map[string]any{
 			"minAvailable": number(t.MinAvailable),
-			"selector":     map[string]any{"matchLabels": map[string]string{labelOwner: w.server.owner, labelName: r.Name}},
+			"selector":     map[string]any{"matchLabels": map[string]string{owned.LabelOwner: w.server.owner, owned.LabelName: r.Name}},
 		}}.object())
 	}
 	w.URL = fmt.Sprintf("http://%s.%s.svc", r.Name, w.Place.At.Namespace)
@@ -129,7 +123,7 @@ func (w *work) make(r port.Release) {
 		w.fronts = append(w.fronts, parts{kube.HTTPRoutes, r.Name, of, nil, route(r.Name, *in, w.Place.At.Namespace)}.object())
 	}
 	w.fronts = append(w.fronts, parts{kube.Services, r.Name, of, notes, map[string]any{
-		"type": "ClusterIP", "selector": map[string]string{labelOwner: w.server.owner, labelUnit: w.Unit},
+		"type": "ClusterIP", "selector": map[string]string{owned.LabelOwner: w.server.owner, labelUnit: w.Unit},
 		"ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": containerPort(t), "protocol": "TCP"}},
 	}}.object())
 	w.Objects = w.all()

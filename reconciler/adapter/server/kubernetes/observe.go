@@ -34,7 +34,7 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: port.BytesVerified, Isolation: isolation(), Health: port.Failing, Since: at.Since}
 	c, err := s.there(ctx, at.Place)
 	if err == nil {
-		err = s.fillHealth(ctx, c, *at, &l)
+		err = s.fillHealth(ctx, c, name, *at, &l)
 	}
 	if fault.Of(err) == fault.Cancelled && err != nil {
 		return l, err
@@ -49,8 +49,8 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 }
 
 // fillHealth fills in how it stands.
-func (s *server) fillHealth(ctx context.Context, c *kube.Client, at standing, l *port.Live) error {
-	drift, err := s.drift(ctx, c, at)
+func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, at standing, l *port.Live) error {
+	drift, err := s.seen.Drift(ctx, s.hand(c, name), at.Objects)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
-	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
@@ -27,23 +27,16 @@ type record struct {
 
 // standing is what has the traffic, as it should stand.
 type standing struct {
-	Place   place         `json:"place"`
-	Key     digest.Digest `json:"key"`
-	Model   digest.Digest `json:"model"`
-	Unit    string        `json:"unit"` // the name of its Deployment, which follows from what its pods are
-	URL     string        `json:"url"`
-	Ready   string        `json:"ready"`
-	Since   time.Time     `json:"since"`
-	Objects []object      `json:"objects"` // but for the Secret
-	Bring   bring         `json:"bring"`
-	Loan    loan          `json:"loan"`
-}
-
-// object is one of a cluster as it is declared.
-type object struct {
-	Resource kube.Resource  `json:"resource"`
-	Name     string         `json:"name"`
-	Body     map[string]any `json:"body"`
+	Place   place          `json:"place"`
+	Key     digest.Digest  `json:"key"`
+	Model   digest.Digest  `json:"model"`
+	Unit    string         `json:"unit"` // the name of its Deployment, which follows from what its pods are
+	URL     string         `json:"url"`
+	Ready   string         `json:"ready"`
+	Since   time.Time      `json:"since"`
+	Objects []owned.Object `json:"objects"` // but for the Secret
+	Bring   bring          `json:"bring"`
+	Loan    loan           `json:"loan"`
 }
 
 // bring is what its pods are brought, and by which Secret.

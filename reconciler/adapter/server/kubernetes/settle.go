@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 )
 
@@ -19,7 +20,7 @@ func (s *server) stands(ctx context.Context, c *kube.Client, at standing) (statu
 	if err := c.Get(ctx, kube.Deployments, at.Unit, &r.Deployment); err != nil {
 		return status.Standing{}, err
 	}
-	pods, _, err := kube.List[status.Pod](ctx, c, kube.Pods, kube.Select{Labels: labelOwner + "=" + s.owner + "," + labelUnit + "=" + at.Unit})
+	pods, _, err := kube.List[status.Pod](ctx, c, kube.Pods, kube.Select{Labels: owned.LabelOwner + "=" + s.owner + "," + labelUnit + "=" + at.Unit})
 	if err != nil {
 		return status.Standing{}, err
 	}
@@ -103,7 +104,7 @@ func (s *server) reached(ctx context.Context, w *work) error {
 		if s.o.Env.Now().After(limit) {
 			return fault.WithHint(fault.New(fault.Transient, "its pods are ready, and Service %s does not send to them after %s", w.name, reachWithin), "see that the cluster's controller of endpoints runs; the next apply goes on")
 		}
-		if err := pause(ctx); err != nil {
+		if err := owned.Pause(ctx); err != nil {
 			return err
 		}
 	}
@@ -143,7 +144,7 @@ func (w *work) undo(ctx context.Context, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
 	for _, o := range slices.Backward(w.units) {
-		if err := w.remove(ctx, o.Resource, o.Name); err != nil {
+		if err := w.hand().Remove(ctx, o.Resource, o.Name); err != nil {
 			w.server.o.Env.Log.Warn("what did not become ready stays until the next apply", "object", o.Name, "why", why, "error", err)
 		}
 	}

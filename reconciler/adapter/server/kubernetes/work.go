@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/served"
@@ -27,15 +28,15 @@ type work struct {
 	server *server
 	kube   *kube.Client
 	name   string
-	unit   object   // the Deployment
-	units  []object // it, and what is as long there
-	fronts []object // what keeps its name from release to release
-	size   int64    // bytes that its pods are brought
-	served bool     // it has the traffic already
-	least  int      // pods to begin with, where something scales them; else zero
+	unit   owned.Object   // the Deployment
+	units  []owned.Object // it, and what is as long there
+	fronts []owned.Object // what keeps its name from release to release
+	size   int64          // bytes that its pods are brought
+	served bool           // it has the traffic already
+	least  int            // pods to begin with, where something scales them; else zero
 }
 
-func (w *work) all() []object { return slices.Concat(w.units, w.fronts) }
+func (w *work) all() []owned.Object { return slices.Concat(w.units, w.fronts) }
 
 // plan works out what r is on its cluster. Nothing is asked of it.
 func (s *server) plan(ctx context.Context, r port.Release) (*work, error) {
@@ -143,11 +144,11 @@ func folder(m port.Artifact) digest.Manifest {
 
 // begin has the unit there and brought what it needs; what serves is not touched.
 func (w *work) begin(ctx context.Context, was record) error {
-	made, err := w.putObject(ctx, w.unit)
+	made, err := w.hand().Put(ctx, w.unit)
 	if err != nil {
 		return err
 	}
-	d := as[status.Deployment](made)
+	d := owned.As[status.Deployment](made)
 	w.Since = d.Created
 	if err := w.scale(ctx, was, d); err != nil {
 		return err
@@ -156,7 +157,7 @@ func (w *work) begin(ctx context.Context, was record) error {
 		return err
 	}
 	for _, o := range w.units[1:] {
-		if _, err := w.putObject(ctx, o); err != nil {
+		if _, err := w.hand().Put(ctx, o); err != nil {
 			return err
 		}
 	}
@@ -184,14 +185,14 @@ func (w *work) scale(ctx context.Context, was record, d status.Deployment) error
 // restore has everything as it was recorded.
 func (w *work) restore(ctx context.Context) error {
 	for _, o := range w.Objects {
-		made, err := w.putObject(ctx, o)
+		made, err := w.hand().Put(ctx, o)
 		if err != nil {
 			return err
 		}
 		if o.Resource != kube.Deployments {
 			continue
 		}
-		d := as[status.Deployment](made)
+		d := owned.As[status.Deployment](made)
 		w.Since = d.Created
 		if err := w.lend(ctx, d.UID); err != nil {
 			return err

@@ -1,7 +1,7 @@
 // Drift: what somebody did by hand to what serves. Each object is held against what the server would make of
 // its declaration now (a dry run), and against what others have set in it besides.
 
-package kubernetes
+package owned
 
 import (
 	"context"
@@ -20,19 +20,19 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 )
 
-// settled remembers which version of an object was found to be as it is declared, so that it is not asked again.
-type settled struct {
+// Settled remembers which version of an object was found to be as it is declared, so that it is not asked again.
+type Settled struct {
 	mu sync.Mutex
 	at map[string]string // by the object's uid: its version, and what is declared
 }
 
-func (s *settled) is(uid, what string) bool {
+func (s *Settled) is(uid, what string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return uid != "" && s.at[uid] == what
 }
 
-func (s *settled) note(uid, what string) {
+func (s *Settled) note(uid, what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.at == nil || len(s.at) > 10_000 {
@@ -44,28 +44,28 @@ func (s *settled) note(uid, what string) {
 // mostTold are the differences that are told.
 const mostTold = 3
 
-// drift says what differs from what was recorded; "" is nothing.
-func (s *server) drift(ctx context.Context, c *kube.Client, at standing) (string, error) {
-	for _, o := range at.Objects {
-		what := fmt.Sprintf("%s %s", kinds[o.Resource.Name], o.Name)
+// Drift says what of the objects differs from what is declared; "" is nothing.
+func (s *Settled) Drift(ctx context.Context, h Hand, all []Object) (string, error) {
+	for _, o := range all {
+		what := fmt.Sprintf("%s %s", Kinds[o.Resource.Name], o.Name)
 		var live map[string]any
-		err := c.Get(ctx, o.Resource, o.Name, &live)
+		err := h.Kube.Get(ctx, o.Resource, o.Name, &live)
 		if fault.Of(err) == fault.Missing && err != nil {
 			return "somebody deleted " + what, nil
 		}
 		if err != nil {
 			return "", err
 		}
-		meta := as[struct {
+		meta := As[struct {
 			Meta status.Meta `json:"metadata"`
 		}](live).Meta
 		switch {
 		case meta.Deleted != nil:
 			return "somebody deleted " + what + ", and it is being removed", nil
-		case meta.Labels[labelOwner] != s.owner:
-			return what + " is not ours any more: its label " + labelOwner + " was changed", nil
+		case meta.Labels[LabelOwner] != h.Owner:
+			return what + " is not ours any more: its label " + LabelOwner + " was changed", nil
 		}
-		found, err := s.differs(ctx, c, o, live)
+		found, err := s.differs(ctx, h.Kube, o, live)
 		if err != nil {
 			return "", err
 		}
@@ -81,12 +81,12 @@ func (s *server) drift(ctx context.Context, c *kube.Client, at standing) (string
 }
 
 // differs lists what of a live object is not as declared.
-func (s *server) differs(ctx context.Context, c *kube.Client, o object, live map[string]any) ([]string, error) {
+func (s *Settled) differs(ctx context.Context, c *kube.Client, o Object, live map[string]any) ([]string, error) {
 	meta, _ := live["metadata"].(map[string]any)
 	uid, _ := meta["uid"].(string)
 	version, _ := meta["resourceVersion"].(string)
 	same := version + " " + fmt.Sprint(o.Body)
-	if s.seen.is(uid, same) {
+	if s.is(uid, same) {
 		return nil, nil
 	}
 	found := foreign(live)
@@ -105,7 +105,7 @@ func (s *server) differs(ctx context.Context, c *kube.Client, o object, live map
 		}
 	}
 	if len(found) == 0 {
-		s.seen.note(uid, same)
+		s.note(uid, same)
 	}
 	return found, nil
 }

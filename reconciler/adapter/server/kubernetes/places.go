@@ -1,0 +1,106 @@
+// The places where something of ours may stand, and how nothing of it is left there.
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+)
+
+// hand is what has our objects of a name on a cluster.
+func (s *server) hand(c *kube.Client, name string) owned.Hand {
+	return owned.Hand{Kube: c, Owner: s.owner, Name: name, Now: s.o.Env.Now}
+}
+
+func (w *work) hand() owned.Hand { return w.server.hand(w.kube, w.name) }
+
+// found are the places where something of ours stands under a name that is not recorded here: another replica, or
+// one that lost its disk, may have made it. A cluster that we may not look at has none.
+func (s *server) found(ctx context.Context, name string) (out []place, err error) {
+	for _, cluster := range slices.Sorted(maps.Keys(s.o.Clusters)) {
+		p := place{Name: cluster, At: s.o.Clusters[cluster]}
+		all := []status.Meta{}
+		c, err := s.open(p.At)
+		if err == nil {
+			p.UID, err = c.UID(ctx)
+		}
+		if err == nil {
+			all, err = s.hand(c, name).List(ctx, kube.Deployments)
+		}
+		switch kind := fault.Of(err); {
+		case err != nil && (kind == fault.Denied || kind == fault.Missing || kind == fault.Invalid || kind == fault.Conflict):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("look on cluster %s for what is served as %s: %w", cluster, name, err)
+		}
+		if len(all) > 0 {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// retire takes away whatever is ours under the name, wherever something may stand.
+func (s *server) retire(ctx context.Context, name string, rec record) error {
+	for len(rec.Places) > 0 {
+		if err := s.leave(ctx, name, rec.Places[0]); err != nil {
+			return fault.WithHint(fault.New(fault.Of(err), "take %s away from cluster %s: %w", name, rec.Places[0].Name, err), "%s",
+				orWay(err, "where that cluster will not come back, remove "+s.file(name)+"; then run vishwa apply"))
+		}
+		rec.Places = rec.Places[1:]
+		rec.Served = nil
+		if err := s.writeRecord(name, rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func orWay(err error, more string) string {
+	if hint := fault.HintOf(err); hint != "" {
+		return hint + "; " + more
+	}
+	return more
+}
+
+// leave has nothing of ours left under the name at p; it returns when the pods are gone.
+func (s *server) leave(ctx context.Context, name string, p place) error {
+	c, err := s.there(ctx, p)
+	if err != nil {
+		return err
+	}
+	h := s.hand(c, name)
+	if err := h.Prune(ctx, resources, nil); err != nil {
+		return err
+	}
+	for limit := s.o.Env.Now().Add(owned.EndWithin); ; {
+		left, err := h.List(ctx, kube.Deployments)
+		late := s.o.Env.Now().After(limit)
+		switch {
+		case err != nil && (fault.Of(err) != fault.Transient || late):
+			return err
+		case err == nil && len(left) == 0:
+			return nil
+		case err == nil && late:
+			return h.Stays(kube.Deployments, left[0].Name)
+		}
+		if err := owned.Pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// refuse tells of what stands under our names and is not ours.
+func (w *work) refuse(ctx context.Context, adopt bool) error {
+	if adopt {
+		return nil
+	}
+	return w.hand().Refuse(ctx, w.Objects, "spec.target.kubernetes.adopt")
+}

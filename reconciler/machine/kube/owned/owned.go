@@ -1,0 +1,239 @@
+// Package owned keeps a set of objects on a cluster as they are declared. What is ours is known by the label of
+// the owner alone: it is made as declared, and taken away. What is not is refused, and never changed, unless the
+// declaration says that it is to be taken over.
+package owned
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+)
+
+// Labels of our objects.
+const (
+	LabelOwner = "vishwa.dev/serves-for"
+	LabelName  = "vishwa.dev/serves"
+)
+
+// Object is one of a cluster as it is declared.
+type Object struct {
+	Resource kube.Resource  `json:"resource"`
+	Name     string         `json:"name"`
+	Body     map[string]any `json:"body"`
+}
+
+// Hand keeps what an owner has under a name on a cluster.
+type Hand struct {
+	Kube  *kube.Client
+	Owner string
+	Name  string
+	Now   func() time.Time
+}
+
+// Kinds are what objects say that they are, by their resource.
+var Kinds = map[string]string{
+	"services": "Service", "deployments": "Deployment", "horizontalpodautoscalers": "HorizontalPodAutoscaler",
+	"poddisruptionbudgets": "PodDisruptionBudget", "ingresses": "Ingress", "httproutes": "HTTPRoute",
+}
+
+// As is an object of a server as what is known of it.
+func As[T any](o map[string]any) (v T) {
+	raw, err := json.Marshal(o)
+	if err == nil {
+		err = json.Unmarshal(raw, &v)
+	}
+	if err != nil {
+		var none T
+		return none
+	}
+	return v
+}
+
+// Ours tells whether an object is.
+func (h Hand) Ours(m status.Meta) bool {
+	return m.Labels[LabelOwner] == h.Owner && m.Labels[LabelName] == h.Name
+}
+
+// Refuse tells of what stands under the names of all and is not ours, before anything is changed; adopt is the field
+// that takes it over.
+func (h Hand) Refuse(ctx context.Context, all []Object, adopt string) error {
+	for _, o := range all {
+		var there struct {
+			Meta status.Meta `json:"metadata"`
+		}
+		err := h.Kube.Get(ctx, o.Resource, o.Name, &there)
+		if fault.Of(err) == fault.Missing && err != nil {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if h.Ours(there.Meta) {
+			continue
+		}
+		whose := "not Vishwa's"
+		if other := there.Meta.Labels[LabelOwner]; other != "" && other != h.Owner {
+			whose = "of another Vishwa, " + harmless.Line(other)
+		} else if name := there.Meta.Labels[LabelName]; other != "" {
+			whose = "of the deployment " + harmless.Line(name)
+		}
+		return fault.WithHint(fault.New(fault.Conflict, "%s %s of namespace %s already exists, and is %s", Kinds[o.Resource.Name], o.Name, h.Kube.Namespace, whose),
+			"see whose it is: kubectl -n %s describe %s %s; where nobody needs it, delete it, or take it over by %s: true; or rename the deployment", h.Kube.Namespace, o.Resource, o.Name, adopt)
+	}
+	return nil
+}
+
+// Put has an object as it is declared, and nothing in its spec that somebody else put there.
+func (h Hand) Put(ctx context.Context, o Object) (map[string]any, error) {
+	for {
+		var made map[string]any
+		if err := h.Kube.Apply(ctx, o.Resource, o.Name, o.Body, false, &made); err != nil {
+			return nil, err
+		}
+		meta := As[struct {
+			Meta status.Meta `json:"metadata"`
+		}](made).Meta
+		if meta.Deleted != nil { // it was on its way out: another is made
+			if err := h.gone(ctx, o.Resource, o.Name, meta.UID); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if len(foreign(made)) == 0 {
+			return made, nil
+		}
+		err := h.Kube.Replace(ctx, o.Resource, o.Name, pure(o, made), &made)
+		if fault.Of(err) == fault.Conflict && err != nil { // it was changed a moment ago
+			if err := Pause(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		return made, err
+	}
+}
+
+// pure is an object as it is declared, in the place of one that is there: the labels and notes of others stay.
+func pure(o Object, there map[string]any) map[string]any {
+	out := maps.Clone(o.Body)
+	meta, _ := there["metadata"].(map[string]any)
+	meta = maps.Clone(meta)
+	delete(meta, "managedFields")
+	out["metadata"] = meta
+	if _, said := o.spec()["replicas"]; o.Resource == kube.Deployments && !said { // it is scaled by what scales it
+		spec := maps.Clone(o.spec())
+		if has, ok := there["spec"].(map[string]any); ok {
+			spec["replicas"] = has["replicas"]
+		}
+		out["spec"] = spec
+	}
+	return out
+}
+
+func (o Object) spec() map[string]any {
+	spec, _ := o.Body["spec"].(map[string]any)
+	return spec
+}
+
+// Pause is a moment between two looks.
+func Pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return fault.New(fault.Cancelled, "wait for an object: %w", ctx.Err())
+	case <-time.After(200 * time.Millisecond):
+		return nil
+	}
+}
+
+// EndWithin is how long an object that was deleted may take to be gone: the pods of a node that is lost
+// do not end until somebody says so.
+const EndWithin = 5 * time.Minute
+
+// Stays is an object that was deleted, and is there all the same.
+func (h Hand) Stays(r kube.Resource, name string) error {
+	return fault.WithHint(fault.New(fault.Transient, "%s %s of namespace %s was deleted %s ago, and is still there", Kinds[r.Name], name, h.Kube.Namespace, EndWithin),
+		"see what does not end: kubectl -n %s get pods -l %s=%s; where its node is lost, delete the node, or the pod with --force; then run vishwa apply", h.Kube.Namespace, LabelName, h.Name)
+}
+
+// gone returns when an object is not there any more, or another of its name is.
+func (h Hand) gone(ctx context.Context, r kube.Resource, name, uid string) error {
+	for limit := h.Now().Add(EndWithin); ; {
+		var there struct {
+			Meta status.Meta `json:"metadata"`
+		}
+		err := h.Kube.Get(ctx, r, name, &there)
+		late := h.Now().After(limit)
+		switch {
+		case err != nil && fault.Of(err) == fault.Missing, err == nil && there.Meta.UID != uid:
+			return nil
+		case err != nil && (fault.Of(err) != fault.Transient || late):
+			return err
+		case late:
+			return h.Stays(r, name)
+		}
+		if err := Pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// Remove takes an object of ours away; one that is not there, or not ours, is left.
+func (h Hand) Remove(ctx context.Context, r kube.Resource, name string) error {
+	var there struct {
+		Meta status.Meta `json:"metadata"`
+	}
+	err := h.Kube.Get(ctx, r, name, &there)
+	if err == nil && h.Ours(there.Meta) && there.Meta.Deleted == nil {
+		err = h.Kube.Delete(ctx, r, name, there.Meta.UID)
+	}
+	if fault.Of(err) == fault.Missing && err != nil {
+		return nil
+	}
+	return err
+}
+
+// Prune takes away what is ours under the name and not in keep. What is in front goes first.
+func (h Hand) Prune(ctx context.Context, of []kube.Resource, keep []Object) error {
+	stay := map[string]bool{}
+	for _, o := range keep {
+		stay[o.Resource.Name+"/"+o.Name] = true
+	}
+	for _, r := range of {
+		all, err := h.List(ctx, r)
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			if stay[r.Name+"/"+m.Name] || !h.Ours(m) || m.Deleted != nil {
+				continue
+			}
+			if err := h.Kube.Delete(ctx, r, m.Name, m.UID); err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// List are our objects of a kind. A kind that the cluster does not have, or that we were never given, has none of ours.
+func (h Hand) List(ctx context.Context, r kube.Resource) ([]status.Meta, error) {
+	type item struct {
+		Meta status.Meta `json:"metadata"`
+	}
+	all, _, err := kube.List[item](ctx, h.Kube, r, kube.Select{Labels: LabelOwner + "=" + h.Owner + "," + LabelName + "=" + h.Name})
+	if kind := fault.Of(err); err != nil && r != kube.Deployments && r != kube.Services && (kind == fault.Invalid || kind == fault.Denied) {
+		return nil, nil
+	}
+	var out []status.Meta
+	for _, o := range all {
+		out = append(out, o.Meta)
+	}
+	return out, err
+}
+
