@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -199,5 +199,22 @@ func TestALogStaysBounded(t *testing.T) {
 		if st, err := os.Stat(f); err != nil || st.Size() > 1000 || st.Size() == 0 {
 			t.Errorf("%s: %v %v", f, st, err)
 		}
+	}
+}
+
+func TestAHostThatLeftBeforeItWasAskedIsStartedAgain(t *testing.T) {
+	s := newStage(t)
+	dir, env := t.TempDir(), testEnv()
+	program := dir + "/vishwa"
+	text := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = host ] && [ ! -e %[1]s/left ]; then touch %[1]s/left; exit 0; fi\nexec %[2]s \"$@\"\n", dir, env.Self)
+	if err := os.WriteFile(program, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	env.Self = program
+	if _, err := Local(Config{Env: env, Store: s.store, Dir: s.dir, Seal: sealOf(s.dir), Pace: quick, Wall: wall.Policy{Level: wall.None}}).Apply(t.Context(), s.release("one", "1")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir + "/left"); err != nil {
+		t.Error("the program was not started: ", err)
 	}
 }

@@ -64,9 +64,23 @@ func (s *local) ensure(ctx context.Context) error {
 	return err
 }
 
-// begin starts the host in a session of its own, holding none of the caller's
+// errLeft is a host that had nothing to serve for as long as one waits: on a busy machine it may leave
+// before it is asked for the first time.
+var errLeft = errors.New("it left, as nothing was asked of it")
+
+// begin starts the host, again where it left before it was asked.
+func (s *local) begin(ctx context.Context) (err error) {
+	for range 5 {
+		if err = s.beginOnce(ctx); !errors.Is(err, errLeft) {
+			return err
+		}
+	}
+	return fault.WithHint(fault.New(fault.Transient, "start serving host: %w", err), "the machine is too busy; run the command again")
+}
+
+// beginOnce starts the host in a session of its own, holding none of the caller's
 // files, so that `vishwa apply | cat` ends when vishwa does.
-func (s *local) begin(ctx context.Context) error {
+func (s *local) beginOnce(ctx context.Context) error {
 	out, err := os.OpenFile(s.place.path("host.err"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return artifact.Disk(fmt.Errorf("start serving host: %w", err), string(s.place))
@@ -79,11 +93,8 @@ func (s *local) begin(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return fault.WithHint(fault.New(fault.Internal, "start serving host: %w", err), "check that %s is the vishwa program and executable", s.cfg.Env.Self)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // collects it, where it ends before the caller does
-	}()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }() // collects it, where it ends before the caller does
 	return s.answering(ctx, ended)
 }
 
@@ -105,7 +116,7 @@ func (s *local) hostEnviron() []string {
 }
 
 // answering returns when the host answers, or gives up once it has ended.
-func (s *local) answering(ctx context.Context, ended <-chan struct{}) error {
+func (s *local) answering(ctx context.Context, ended <-chan error) error {
 	l, err := s.line()
 	if err != nil {
 		return err
@@ -124,7 +135,10 @@ func (s *local) answering(ctx context.Context, ended <-chan struct{}) error {
 		select {
 		case <-ctx.Done():
 			return fault.New(fault.Cancelled, "start serving host: %w", ctx.Err())
-		case <-ended:
+		case err := <-ended:
+			if err == nil {
+				return errLeft
+			}
 			said, _ := os.ReadFile(s.place.path("host.err"))
 			return fault.WithHint(fault.New(fault.Internal, "start serving host: it ended at once: %s", strings.TrimSpace(string(said[max(0, len(said)-2000):]))),
 				"read %s, then run the command again", s.place.path("host.log"))
