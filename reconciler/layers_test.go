@@ -53,6 +53,7 @@ var pure = []string{
 var large = map[string]string{
 	"cmd/vishwa":                       "one command a file, and a command is flags, one call and what is printed",
 	"cmd/vishwa-devforge/devforge":     "one server: its handlers share one lock and one state",
+	"reconciler/adapter/gitledger":     "one branch of one remote: its sessions share one lock, one login and one signing key",
 	"reconciler/adapter/provisioner":   "one tool, most of it what a plan of it may say and must not show",
 	"reconciler/adapter/repo":          "one reading of Git: revisions, the checkout and what came before share one lock, one cache and one way to name a file",
 	"reconciler/adapter/source":        "one place a file or three, all of which share their options and how what was looked at is fetched",

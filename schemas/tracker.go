@@ -11,7 +11,12 @@ import (
 type Trackers struct {
 	// MLflow is a tracking server of MLflow.
 	MLflow *MLflowTracker `json:"mlflow,omitempty" part:"placement"`
+	// GTO has each release, and what each environment serves, as a signed tag of the repository, in the names of GTO: price@v0.0.12 and price#production#15, where the number is that of the ledger's entry.
+	GTO *GTOTracker `json:"gto,omitempty" part:"placement"`
 }
+
+// GTOTracker is tags in the names of GTO: gto: {} has them made.
+type GTOTracker struct{}
 
 // MLflowTracker is a tracking server of MLflow 2.9 or newer.
 type MLflowTracker struct {

@@ -83,14 +83,22 @@ have the revision, that is said and needs a yes: at a terminal, or by --here.`,
 	return cmd
 }
 
+// lacks counts what a tracker does not show, or did not: runs, and whatever else is written to it.
+func lacks(t app.TrackerState) string {
+	if t.Runs > 0 {
+		return plural.Of(t.Runs, "run") + " (" + plural.Of(t.Writes, "change") + ")"
+	}
+	return plural.Of(t.Writes, "change")
+}
+
 func (a *cli) showTracker(t app.TrackerState, dry bool) {
 	switch {
 	case t.Err() != nil:
 		fmt.Fprintf(a.out, "%s: failed\n", t.Tracker)
 	case dry && t.Writes > 0:
-		fmt.Fprintf(a.out, "%s: lacks %s; %s would be made\n", t.Tracker, plural.Of(t.Runs, "run"), plural.Of(t.Writes, "request"))
+		fmt.Fprintf(a.out, "%s: lacks %s\n", t.Tracker, lacks(t))
 	case t.Writes > 0:
-		fmt.Fprintf(a.out, "%s: %s written, %s\n", t.Tracker, plural.Of(t.Runs, "run"), plural.Of(t.Writes, "request"))
+		fmt.Fprintf(a.out, "%s: shows %s more\n", t.Tracker, lacks(t))
 	default:
 		fmt.Fprintf(a.out, "%s: up to date\n", t.Tracker)
 	}
@@ -118,7 +126,7 @@ func (a *cli) showInTrackers(ctx context.Context, s *station) {
 		if t.Err() != nil {
 			fmt.Fprintf(a.err, "%s does not show this: %s. Next: %s; then vishwa trackers sync.\n", t.Tracker, harmless.Line(t.Error), cmp.Or(t.Hint, "vishwa trackers status"))
 		} else if t.Writes > 0 {
-			fmt.Fprintf(a.err, "%s shows this: %s written.\n", t.Tracker, plural.Of(t.Runs, "run"))
+			fmt.Fprintf(a.err, "%s shows this: %s.\n", t.Tracker, lacks(t))
 		}
 		for _, d := range t.Drift {
 			fmt.Fprintf(a.err, "%s was changed by others: %s.\n", t.Tracker, harmless.Line(d))

@@ -246,7 +246,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		State:   filepath.Join(h.Paths.State, apart),
 	}
 	if o.Isolation == nil {
-		h.trackersOf = func(p *schemas.Project) []Shown { return trackers(p, o, sealed.Name()) }
+		h.trackersOf = func(p *schemas.Project) []Shown { return trackers(p, o, sealed.Name(), h.GitLedger) }
 		h.Trackers = h.trackersOf(project)
 	}
 	if o.Tips != nil && o.Branch != "" {

@@ -31,13 +31,16 @@ type Shown struct {
 }
 
 // trackers are those of a project. Who records tells itself from others by its machine and process.
-func trackers(p *schemas.Project, o Options, machine string) (out []Shown) {
+func trackers(p *schemas.Project, o Options, machine string, remote port.Tagger) (out []Shown) {
 	if m := p.Trackers.MLflow; m != nil {
 		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Writer: fmt.Sprintf("%s-%d", machine, os.Getpid())})
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
 		}
 		out = append(out, Shown{"mlflow", m.Heals(), t})
+	}
+	if p.Trackers.GTO != nil {
+		out = append(out, Shown{"gto", false, tracker.GTO(remote)})
 	}
 	return out
 }

@@ -63,12 +63,23 @@ type TrackerModel struct {
 	Versions []TrackerVersion
 	// Serves is which version each environment serves, by its key.
 	Serves map[string]digest.Digest
+	// Moves are the times that this changed.
+	Moves []TrackerMove
+}
+
+// TrackerMove is an entry by which an environment came to serve another version of a model, or none.
+type TrackerMove struct {
+	Entry       int64
+	Time        time.Time
+	Environment string
+	Key         digest.Digest // of the version; "": it serves none of them any more
 }
 
 // TrackerVersion is a release of a model.
 type TrackerVersion struct {
 	Key    digest.Digest // under which it was selected
 	Entry  int64
+	Time   time.Time
 	Run    digest.Digest // the key of the run that made it
 	Digest digest.Digest // of the model
 	Tags   map[string]string
@@ -91,4 +102,21 @@ type Recorded struct {
 	Writes int      // requests that changed something, or would
 	Drift  []string // what others changed, for people
 	Notes  []string // what could not be shown, for people
+}
+
+// Tagger is a Git remote that takes tags.
+type Tagger interface {
+	// Tags are the commits that the remote's tags point to, by their names without refs/tags/.
+	Tags(ctx context.Context) (map[string]string, error)
+	// Tag makes signed tags there, in one request. Where a name is taken, a rule forbids one, or the remote does not
+	// have a commit, that is Denied, and others of them may have been made.
+	Tag(ctx context.Context, tags ...Tag) error
+}
+
+// Tag is an annotated tag.
+type Tag struct {
+	Name    string
+	Commit  string
+	Message string
+	Time    time.Time
 }

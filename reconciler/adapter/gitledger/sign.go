@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -16,25 +17,35 @@ import (
 
 // sign is the raw commit that carries e.
 func (l *Ledger) sign(e ledger.Entry, bundle digest.Digest, root plumbing.Hash) ([]byte, error) {
-	if l.signer == nil {
-		if l.opts.SSH == nil {
-			return nil, fault.New(fault.Denied, "sign commit of entry %d: there is no key", e.Seq)
-		}
-		s, err := l.opts.SSH()
-		if err != nil {
-			return nil, fmt.Errorf("sign commit of entry %d: %w", e.Seq, err)
-		}
-		l.signer = s
+	signer, err := l.signs()
+	if err != nil {
+		return nil, fmt.Errorf("sign commit of entry %d: %w", e.Seq, err)
 	}
 	who := fmt.Sprintf("%s %d +0000", gitstore.Mailbox(l.opts.Name, l.opts.Email), e.Time.Unix())
 	c := ledger.Commit{Tree: root.String(), Author: who, Committer: who, Message: ledger.Message(e, bundle)}
 	if !l.at.IsZero() {
 		c.Parent = l.at.String()
 	}
-	sig, err := gitstore.SignCommit(c, l.signer)
+	sig, err := gitstore.SignCommit(c, signer)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "sign commit of entry %d: %w", e.Seq, err)
 	}
 	c.Signature = sig
 	return []byte(c.String()), nil
+}
+
+// signs is who signs, asked for at its first use.
+func (l *Ledger) signs() (ssh.Signer, error) {
+	if l.signer != nil {
+		return l.signer, nil
+	}
+	if l.opts.SSH == nil {
+		return nil, fault.New(fault.Denied, "there is no key")
+	}
+	s, err := l.opts.SSH()
+	if err != nil {
+		return nil, err
+	}
+	l.signer = s
+	return s, nil
 }

@@ -38,11 +38,12 @@ type Upload struct {
 	session transport.UploadPackSession
 	caps    *capability.List
 	Refs    map[string]plumbing.Hash // as advertised
+	Peeled  map[string]plumbing.Hash // what annotated tags point to
 }
 
 // Uploads is the session that was begun with r.Refs.
 func Uploads(r *Reach, s transport.UploadPackSession, adv *packp.AdvRefs) *Upload {
-	return &Upload{r, s, adv.Capabilities, adv.References}
+	return &Upload{r, s, adv.Capabilities, adv.References, adv.Peeled}
 }
 
 // Close ends the session.

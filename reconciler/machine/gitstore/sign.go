@@ -1,5 +1,5 @@
-// Who writes a commit, and its signature, which is made with SSH as git does it itself: git
-// verify-commit is the second opinion.
+// Who writes a commit or a tag, and its signature, which is made with SSH as git does it itself: git
+// verify-commit and git verify-tag are the second opinion.
 
 package gitstore
 
@@ -17,8 +17,16 @@ import (
 const Namespace = "git"
 
 // SignCommit is the armored signature that git verify-commit calls good.
-func SignCommit(c ledger.Commit, with ssh.Signer) (string, error) {
-	sig, err := sshsig.Sign(strings.NewReader(c.String()), with, sshsig.HashSHA512, Namespace)
+func SignCommit(c ledger.Commit, with ssh.Signer) (string, error) { return sign(c.String(), with) }
+
+// SignTag is a tag's bytes with the signature at their end that git verify-tag calls good.
+func SignTag(raw string, with ssh.Signer) (string, error) {
+	sig, err := sign(raw, with)
+	return raw + sig, err
+}
+
+func sign(raw string, with ssh.Signer) (string, error) {
+	sig, err := sshsig.Sign(strings.NewReader(raw), with, sshsig.HashSHA512, Namespace)
 	if err != nil {
 		return "", err
 	}

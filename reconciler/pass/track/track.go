@@ -34,6 +34,13 @@ type fold struct {
 	byKey    map[digest.Digest]*ledger.Entry // selects
 	approved map[digest.Digest]*ledger.Entry // the deployment of a release, by its key: the newest
 	serving  map[schemas.Ref]place
+	moves    []move
+}
+
+// move is what an entry changed of what an environment serves of a model.
+type move struct {
+	port.TrackerMove
+	model schemas.Ref
 }
 
 // place is what a deployment serves.
@@ -63,13 +70,30 @@ func (f *fold) add(e *ledger.Entry) {
 	case e.Action == ledger.Select && e.Model != nil && f.byKey[e.Key] == nil:
 		f.selects, f.byKey[e.Key] = append(f.selects, e), e
 	case e.Action == ledger.Deploy && e.Release != nil:
-		delete(f.serving, e.Ref)
+		var now place
 		if by := f.byKey[e.Release.Selected]; by != nil {
 			f.approved[by.Key] = e
-			f.serving[e.Ref] = place{e.Release.Environment, by.Ref, by.Key}
+			now = place{e.Release.Environment, by.Ref, by.Key}
 		}
+		f.serves(e, now)
 	case e.Action == ledger.Retire:
-		delete(f.serving, e.Ref)
+		f.serves(e, place{})
+	}
+}
+
+// serves notes what a deployment serves since an entry; the zero place is nothing.
+func (f *fold) serves(e *ledger.Entry, now place) {
+	was := f.serving[e.Ref]
+	if now == was {
+		return
+	}
+	if (was != place{}) && (now.environment != was.environment || now.model != was.model) {
+		f.moves = append(f.moves, move{port.TrackerMove{Entry: e.Seq, Time: e.Time, Environment: was.environment}, was.model})
+	}
+	delete(f.serving, e.Ref)
+	if (now != place{}) {
+		f.serving[e.Ref] = now
+		f.moves = append(f.moves, move{port.TrackerMove{Entry: e.Seq, Time: e.Time, Environment: now.environment, Key: now.selected}, now.model})
 	}
 }
 
@@ -82,7 +106,7 @@ func (f *fold) projection() port.Projection {
 		if e.PullRequest != nil && f.approved[e.Key] == nil {
 			continue
 		}
-		v := port.TrackerVersion{Key: e.Key, Entry: e.Seq, Digest: e.Model.Artifact.Digest, Tags: f.tags(e)}
+		v := port.TrackerVersion{Key: e.Key, Entry: e.Seq, Time: e.Time, Digest: e.Model.Artifact.Digest, Tags: f.tags(e)}
 		if by := f.approved[e.Key]; by != nil && len(by.Approved) > 0 {
 			v.Tags[port.TagApproved] = strings.Join(by.Approved, ", ")
 		}
@@ -105,6 +129,11 @@ func (f *fold) projection() port.Projection {
 	for _, ref := range slices.SortedFunc(maps.Keys(f.serving), schemas.Ref.Compare) {
 		if at := f.serving[ref]; models[at.model] != nil {
 			models[at.model].Serves[at.environment] = at.selected
+		}
+	}
+	for _, v := range f.moves {
+		if m := models[v.model]; m != nil {
+			m.Moves = append(m.Moves, v.TrackerMove)
 		}
 	}
 	told := map[digest.Digest]bool{}

@@ -65,6 +65,14 @@ func shown(p port.Projection) string {
 			i := slices.IndexFunc(m.Versions, func(v port.TrackerVersion) bool { return v.Key == key })
 			out = append(out, fmt.Sprintf("%s serves %d", env, m.Versions[i].Entry))
 		}
+		for _, v := range m.Moves {
+			i := slices.IndexFunc(m.Versions, func(w port.TrackerVersion) bool { return w.Key == v.Key })
+			if v.Key == "" {
+				out = append(out, fmt.Sprintf("none in %d", v.Entry))
+			} else {
+				out = append(out, fmt.Sprintf("%d in %d", m.Versions[i].Entry, v.Entry))
+			}
+		}
 	}
 	return strings.Join(out, ", ")
 }
@@ -79,13 +87,14 @@ func TestWhatIsShownIsTheLedgers(t *testing.T) {
 	}{
 		"a run":                                {[]ledger.Entry{train("a", "m", nil), again}, "run 0"},
 		"a release":                            {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil)}, "run 0, version 1 by "},
-		"what serves, and who approved it":     {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s", "asha", "ben")}, "run 0, version 1 by asha, ben, production serves 1"},
-		"what served":                          {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s"), {Action: ledger.Retire, Ref: production}}, "run 0, version 1 by "},
+		"what serves, and who approved it":     {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s", "asha", "ben")}, "run 0, version 1 by asha, ben, production serves 1, 1 in 2"},
+		"what served":                          {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s"), {Action: ledger.Retire, Ref: production}}, "run 0, version 1 by , 1 in 2, none in 3"},
 		"a pull request's":                     {[]ledger.Entry{train("a", "m", pull), selects("s", "m", pull)}, ""},
-		"a pull request's that serves":         {[]ledger.Entry{train("a", "m", pull), train("b", "n", pull), selects("s", "m", pull), deploys("s")}, "run 0, run 1, version 2 by , production serves 2"},
-		"another pull request's beside it":     {[]ledger.Entry{train("b", "n", &ledger.PullRequest{Pull: 8}), train("a", "m", pull), selects("s", "m", pull), deploys("s")}, "run 1, version 2 by , production serves 2"},
-		"the newest deployment of a place":     {[]ledger.Entry{selects("s", "m", nil), selects("r", "n", nil), deploys("s"), deploys("r")}, "version 0 by , version 1 by , production serves 1"},
-		"a deployment of what nobody selected": {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("nothing")}, "version 0 by "},
+		"a pull request's that serves":         {[]ledger.Entry{train("a", "m", pull), train("b", "n", pull), selects("s", "m", pull), deploys("s")}, "run 0, run 1, version 2 by , production serves 2, 2 in 3"},
+		"another pull request's beside it":     {[]ledger.Entry{train("b", "n", &ledger.PullRequest{Pull: 8}), train("a", "m", pull), selects("s", "m", pull), deploys("s")}, "run 1, version 2 by , production serves 2, 2 in 3"},
+		"the newest deployment of a place":     {[]ledger.Entry{selects("s", "m", nil), selects("r", "n", nil), deploys("s"), deploys("r")}, "version 0 by , version 1 by , production serves 1, 0 in 2, 1 in 3"},
+		"the same again":                       {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("s")}, "version 0 by , production serves 0, 0 in 1"},
+		"a deployment of what nobody selected": {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("nothing")}, "version 0 by , 0 in 1, none in 2"},
 	} {
 		if got := shown(project(t, c.entries...)); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
