@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/robfig/cron/v3"
 )
@@ -108,6 +109,9 @@ func (s *Project) check(c *checker, d *document) {
 	schedule(d, "spec.images.schedule", s.Images.Schedule)
 }
 
+// maxSchedule bounds a cron expression, in bytes, as the controller does.
+const maxSchedule = 200
+
 // schedule checks a cron expression. Times are UTC everywhere, so that a zone of its own is none.
 func schedule(d *document, field, expr string) {
 	if expr == "" {
@@ -117,8 +121,16 @@ func schedule(d *document, field, expr string) {
 		d.problem(field, "names a time zone, and schedules are in UTC; remove it")
 		return
 	}
-	if _, err := cron.ParseStandard(expr); err != nil {
+	if len(expr) > maxSchedule {
+		d.problem(field, "is longer than %d bytes; write minute hour day month weekday, such as \"0 6 * * 1\", or @daily", maxSchedule)
+		return
+	}
+	every, err := cron.ParseStandard(expr)
+	if err != nil {
 		d.problem(field, "is not a cron expression (%v); write minute hour day month weekday, such as \"0 6 * * 1\", or @daily", err)
+	}
+	if constant, is := every.(cron.ConstantDelaySchedule); is && constant.Delay < time.Minute {
+		d.problem(field, "is more often than once a minute; give at least @every 1m")
 	}
 }
 
