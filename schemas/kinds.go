@@ -262,6 +262,8 @@ type Deployment struct {
 	Target Target `json:"target" jsonschema:"required" part:"key"`
 	// Log keeps what is asked and answered; without it, nothing is kept.
 	Log *PredictionLog `json:"log,omitempty" part:"key"`
+	// Rollout says when, and in which steps, a new release takes the place of the one that serves; without it, as soon as it is ready.
+	Rollout *Rollout `json:"rollout,omitempty" part:"placement"`
 	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: drift is found then.
 	Schedule string `json:"schedule,omitempty" part:"placement"`
 }

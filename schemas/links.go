@@ -118,6 +118,7 @@ func (c *checker) inputs(d *document, at string, inputs map[string]Ref) {
 func (s *Deployment) check(c *checker, d *document) {
 	defer schedule(d, "spec.schedule", s.Schedule)
 	s.Log.check(c, d, "spec.log")
+	s.Rollout.check(c, d, s.Model)
 	c.ref(d, "spec.model", s.Model, func(t Traits) bool { return t.Releases })
 	c.environment(d, s.Environment)
 	seen := map[Ref]bool{}

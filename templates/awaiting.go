@@ -36,6 +36,10 @@ func awaiting(r Report, s *sentence) {
 	case suspended(r) != nil:
 		s.quote(suspended(r).Ref.String()).addClause(" is suspended")
 		effect(r, s, "; ")
+	case timed(r) != nil:
+		step := timed(r)
+		s.quote(step.Ref.String()).addClause(" waits: %s", step.Held)
+		effect(r, s, "; ")
 	case len(r.Commands) > 0:
 		s.addClause("Waits for a command, such as ").quote(r.Commands[0])
 		effect(r, s, "; ")
@@ -43,6 +47,19 @@ func awaiting(r Report, s *sentence) {
 		s.addClause("Waits for a person")
 		effect(r, s, "; ")
 	}
+}
+
+// timed is the first step that waits for a time; nil: none.
+func timed(r Report) *plan.Step {
+	if r.Plan == nil {
+		return nil
+	}
+	for i, s := range r.Plan.Steps {
+		if s.Timed() {
+			return &r.Plan.Steps[i]
+		}
+	}
+	return nil
 }
 
 // suspended is the first step that is held because its ref is suspended; nil: none.

@@ -5,6 +5,7 @@ package app
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
@@ -36,6 +37,13 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 	if len(gone) > 0 && s.o.Unwatched != nil {
 		s.o.Unwatched(gone)
 	}
+}
+
+// Wakes is when the first of a branch's steps may go on that wait for a time.
+func (s *ManagedRepository) Wakes(branch string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wakes[branch]
 }
 
 // Schedules lists the cron expressions of a branch.

@@ -86,6 +86,7 @@ func loadCheckpoint(path string, of digest.Digest, now time.Time) (checkpoint, b
 		if kept := m.Calendar[b]; kept != nil {
 			kept.Since = t.Since
 		}
+		m.Calendar.wake(b, t.Once, now)
 	}
 	return m, true, nil
 }

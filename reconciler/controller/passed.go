@@ -17,7 +17,8 @@ type outcome struct {
 	err       error
 	took      time.Duration
 	schedules []string
-	lane      *lane // where it had its slot
+	wakes     time.Time // when something of it may go on by itself; zero: nothing waits for a time
+	lane      *lane     // where it had its slot
 }
 
 func (w *worker) passed(log *slog.Logger, i item, o outcome) {
@@ -50,6 +51,7 @@ func (w *worker) passed(log *slog.Logger, i item, o outcome) {
 		for _, err := range w.calendar.set(i.branch, o.schedules, now) {
 			log.Warn("a schedule is left out", "error", err, "hint", fault.HintOf(err))
 		}
+		w.calendar.wake(i.branch, o.wakes, now)
 	}
 }
 

@@ -3,7 +3,10 @@
 // stalls no other.
 package controller
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Repository is one repository with everything that a pass needs. Its methods may be
 // called side by side for different branches and pull requests, never for the
@@ -34,6 +37,12 @@ type Repository interface {
 type Opener interface {
 	// Open lists them all, as of the last Sweep.
 	Open() []int
+}
+
+// Waiter is a Site of whose branches something may wait for a time.
+type Waiter interface {
+	// Wakes is when the first of it may go on by itself, as of the branch's last pass; zero: nothing waits.
+	Wakes(branch string) time.Time
 }
 
 // Speaker is a Site that writes to a forge in the name of an account.

@@ -74,7 +74,9 @@ func Tick(expr string, since, now time.Time) (tick time.Time, came bool) {
 type times struct {
 	Expressions []string  `json:"schedules"`
 	Since       time.Time `json:"since"` // what was due until then is done: what was missed later is made good, once
-	parsed      []cron.Schedule
+	// Once is when the branch is passed besides, as something of it waits for a time; zero: nothing does.
+	Once   time.Time `json:"once,omitzero"`
+	parsed []cron.Schedule
 }
 
 // scheduler holds the schedules of a repository by branch.
@@ -89,11 +91,14 @@ func (c scheduler) set(branch string, exprs []string, now time.Time) (problems [
 	if t := c[branch]; t != nil && slices.Equal(t.Expressions, exprs) {
 		return nil
 	}
+	t := &times{Expressions: slices.Clone(exprs), Since: now}
+	if was := c[branch]; was != nil {
+		t.Once = was.Once
+	}
 	delete(c, branch)
-	if len(exprs) == 0 {
+	if len(exprs) == 0 && t.Once.IsZero() {
 		return nil
 	}
-	t := &times{Expressions: slices.Clone(exprs), Since: now}
 	for _, e := range exprs {
 		s, err := parseSchedule(e)
 		if err != nil {
@@ -106,8 +111,24 @@ func (c scheduler) set(branch string, exprs []string, now time.Time) (problems [
 	return problems
 }
 
+// wake has the branch passed at a time, whatever its schedules say; zero: at none.
+func (c scheduler) wake(branch string, at, now time.Time) {
+	t := c[branch]
+	switch {
+	case t == nil && at.IsZero():
+		return
+	case t == nil:
+		t = &times{Since: now}
+		c[branch] = t
+	}
+	if t.Once = at; at.IsZero() && len(t.Expressions) == 0 {
+		delete(c, branch)
+	}
+}
+
 // next is when the branch is due; zero: never.
 func (t *times) next(now time.Time) (first time.Time) {
+	first = t.Once
 	since := t.Since
 	if now.Before(since) { // the clock was set back
 		since = now
@@ -127,6 +148,9 @@ func (c scheduler) due(now time.Time) (branches []string, first time.Time) {
 		if !at.IsZero() && !at.After(now) {
 			branches = append(branches, b)
 			t.Since = now
+			if !t.Once.After(now) {
+				t.Once = time.Time{}
+			}
 			at = t.next(now)
 		}
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {

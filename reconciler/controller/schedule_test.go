@@ -101,3 +101,32 @@ func TestTheNewestTimeOfACalendarCounts(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatWaitsForATimeIsPassedThen: besides the schedules, once, and after a restart too.
+func TestWhatWaitsForATimeIsPassedThen(t *testing.T) {
+	config := fast()
+	config.State = t.TempDir()
+	clock := time.Now()
+	f := &waiting{newFake("example.org/a"), clock.Add(time.Hour)}
+	r := start(t, Options{Config: config, Sites: []Repository{f}, Now: func() time.Time { return clock }})
+	until(t, "the first pass", f.is("branch main", "1"))
+	r.end(t)
+
+	again := &waiting{fake: newFake("example.org/a")}
+	begin := time.Now()
+	start(t, Options{Config: config, Sites: []Repository{again}, Now: func() time.Time { return clock.Add(time.Hour + time.Since(begin)) }})
+	until(t, "the pass at that time", func() bool { return again.count("branch main") == 1 })
+	looks := again.looked()
+	until(t, "looks", func() bool { return again.looked() > looks+5 })
+	if n := again.count("branch main"); n != 1 {
+		t.Errorf("%d passes", n)
+	}
+}
+
+// waiting is a fake of whose branches something waits for a time.
+type waiting struct {
+	*fake
+	wakes time.Time
+}
+
+func (w *waiting) Wakes(string) time.Time { return w.wakes }

@@ -323,15 +323,20 @@ func (w *worker) pass(ctx context.Context, l *lane) {
 	log.Debug("pass begins")
 	w.beside(func() func() {
 		begin := w.c.now()
-		schedules, err := guarded(log, func() ([]string, error) {
+		o, err := guarded(log, func() (outcome, error) {
 			work := WithTrigger(w.c.work, trigger)
 			if i.branch == "" {
-				return nil, w.pull(work, i.pull, l == w.guest)
+				return outcome{}, w.pull(work, i.pull, l == w.guest)
 			}
 			err := w.site.Branch(work, i.branch)
-			return w.site.Schedules(i.branch), err
+			o := outcome{schedules: w.site.Schedules(i.branch)}
+			if s, waits := w.site.(Waiter); waits {
+				o.wakes = s.Wakes(i.branch)
+			}
+			return o, err
 		})
-		return func() { w.passed(log, i, outcome{err: err, took: w.c.now().Sub(begin), schedules: schedules, lane: l}) }
+		o.err, o.took, o.lane = err, w.c.now().Sub(begin), l
+		return func() { w.passed(log, i, o) }
 	})
 }
 

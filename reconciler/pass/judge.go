@@ -27,7 +27,7 @@ func (h *Reconciler) Plan(ctx context.Context, w *Snapshot, o ApplyOptions) (pla
 // what was found missing.
 func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions) (plan.Plan, *stepServices, error) {
 	w := seen.clone()
-	w.Pull = h.PullRequest != nil
+	w.Pull, w.Now = h.PullRequest != nil, h.Now()
 	p, err := h.compute(ctx, w)
 	if err != nil {
 		return p, nil, err

@@ -294,7 +294,7 @@ func stage(p *pass.Proposal, outcomes []execute.Outcome, ran bool) templates.Sta
 	for _, s := range p.Plan.Work() {
 		switch {
 		case s.Held == "":
-		case waitsForPeople(s.Held):
+		case s.Timed(), waitsForPeople(s.Held):
 			waits = true
 		case strings.HasPrefix(s.Held, "needs "):
 		default:

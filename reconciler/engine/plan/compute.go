@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
@@ -20,6 +21,7 @@ const Schema = "vishwa.dev/plan/v1"
 
 // Observed is what was found of the world.
 type Observed struct {
+	Now          time.Time // zero: what waits for a time is not asked for
 	Facts        *ledger.Facts
 	Live         map[schemas.Ref]port.Live   // deployments
 	Stacks       map[schemas.Ref]port.Change // infrastructure, as Diff found it
@@ -68,6 +70,7 @@ func Compute(want graph.Graph, seen Observed) Plan {
 	for i := range p.Steps {
 		c.suspend(&p.Steps[i])
 	}
+	c.timed(p.Steps)
 	return p
 }
 

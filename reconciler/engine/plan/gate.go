@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/schemas"
@@ -29,8 +30,8 @@ func Gate(p Plan, found []ledger.Finding) Plan {
 		if s.Do == Keep {
 			continue
 		}
-		if why := denied[s.Ref]; why != "" && s.Held == "" && (!s.Failed || s.Do == Retire) {
-			s.Held = why
+		if why := denied[s.Ref]; why != "" && (s.Held == "" || s.timed) && (!s.Failed || s.Do == Retire) {
+			s.Held, s.Until, s.timed = why, time.Time{}, false // when its time comes, it is still denied
 		}
 		for _, need := range s.Needs {
 			if s.Held == "" && held[need] {

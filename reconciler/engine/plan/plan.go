@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"time"
+
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -37,6 +39,8 @@ type Step struct {
 	Actions []port.ResourceAction `json:"actions,omitempty"`
 	Change  digest.Digest         `json:"change,omitempty"` // infrastructure: names the Terraform change
 	Held    string                `json:"held,omitempty"`   // why the step may not go on; set by Gate
+	// Until is when a held step may go on by itself; zero: at no time that is known.
+	Until time.Time `json:"until,omitzero"`
 	// Restores says that the very release that was deployed and recorded before is
 	// brought back: nothing new is released.
 	Restores bool `json:"restores,omitempty"`
@@ -48,6 +52,7 @@ type Step struct {
 	// it is not known which candidate is the best, and of a step that does nothing.
 	Evaluations []Evaluation     `json:"evaluations,omitempty"`
 	Pos         schemas.Position `json:"pos,omitzero"`
+	timed       bool             // it is held for a time
 	scorings    int              // at most, while Evaluations are not known
 }
 

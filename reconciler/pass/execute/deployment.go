@@ -24,6 +24,9 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 	if err := a.judge(ctx, j, Material{Model: selected.Model, Metrics: selected.Metrics}); err != nil {
 		return err
 	}
+	if why := plan.Frozen(j.Step, j.node, a.Live[j.Ref], a.Now()); why != "" {
+		return untimely{why} // what was made first took until the freeze
+	}
 	r, err := a.release(ctx, j, spec, selected)
 	if err != nil {
 		return err

@@ -30,6 +30,11 @@ func (r refusal) Error() string {
 	return strings.Join(out, "; ")
 }
 
+// untimely is a step whose time has not come. Nothing of it is recorded: the next pass looks again.
+type untimely struct{ why string }
+
+func (u untimely) Error() string { return u.why }
+
 func (a *execution) note(s plan.Step, end EventKind, text string, err error) Outcome {
 	a.mu.Lock()
 	a.how[s.Ref] = end
@@ -45,11 +50,14 @@ func (a *execution) fail(s plan.Step, err error) Outcome { return a.note(s, Fail
 // end is the outcome of a step that acted.
 func (a *execution) end(s plan.Step, seq int64, err error) Outcome {
 	var no refusal
+	var wait untimely
 	switch {
 	case err == nil:
 		o := a.note(s, Ended, s.Why, nil)
 		o.Seq = seq
 		return o
+	case errors.As(err, &wait):
+		return a.hold(s, wait.why)
 	case errors.As(err, &no):
 		o := a.hold(s, no.Error())
 		o.Seq = seq
