@@ -1,0 +1,214 @@
+// The steps of a canary: where a release is among them, and what comes next.
+
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+)
+
+// Canary is how a release takes over, step by step.
+type Canary struct {
+	Steps    []Step
+	Analyses map[string]Analysis
+}
+
+// Step is one of three things: Weight, Pause or Analyses.
+type Step struct {
+	Weight   *int           // per cent of the requests that go to the new release from now on
+	Pause    *time.Duration // for how long nothing happens; zero: until a person promotes it
+	Analyses []string       // that must find the release no worse before it goes on
+}
+
+// Analysis compares the new release with another process of the old one that is as young.
+type Analysis struct {
+	Metric   string
+	Margin   float64
+	Deadline time.Duration // for how long, from the beginning of its step, it may be undecided
+	// RollBack says that what is undecided at the deadline is rolled back; else it is held for a person.
+	RollBack bool
+}
+
+// test is the one of a; what is compared are shares of requests.
+func (a Analysis) test() Test { return Test{Alpha: DefaultAlpha, Margin: a.Margin, Most: 1} }
+
+// Phase is how a rollout stands.
+type Phase string
+
+const (
+	Progressing Phase = "progressing"
+	Paused      Phase = "paused"      // by a person
+	Held        Phase = "held"        // undecided at its deadline: a person decides
+	Promoted    Phase = "promoted"    // the new release serves all
+	RolledBack  Phase = "rolled-back" // the old one does
+)
+
+// Over tells whether nothing more happens by itself: a newer release begins anew.
+func (p Phase) Over() bool { return p == Promoted || p == RolledBack }
+
+// Change is one thing that is recorded of a rollout.
+type Change struct {
+	Key    digest.Digest `json:"key"`   // of the release that is rolled out
+	Phase  Phase         `json:"phase"` // from now on
+	Step   int           `json:"step"`  // that it is at
+	Weight int           `json:"weight"`
+	Time   time.Time     `json:"-"` // of the entry
+	Why    string        `json:"-"` // as the entry says it
+}
+
+// State is what all that was recorded of a deployment's rollouts comes to.
+type State struct {
+	Change
+	Since time.Time // when it came to its step
+}
+
+// Fold takes in the next change. What is over stays over for its release: no later change of the same
+// release brings it back but a person's promotion, and a change of another release begins anew.
+func (s State) Fold(c Change) State {
+	if c.Key == s.Key && s.Phase.Over() && c.Phase != Promoted {
+		return s
+	}
+	out := State{Change: c, Since: c.Time}
+	if c.Key == s.Key && c.Step == s.Step && !s.Since.IsZero() {
+		out.Since = s.Since // a pause in between makes a step no younger
+	}
+	return out
+}
+
+// Evidence is what was seen of both releases.
+type Evidence struct {
+	Failing  string // why the new release does not answer; "" where it does
+	Canary   map[string]Sample
+	Baseline map[string]Sample
+}
+
+// Do is what is done next.
+type Do string
+
+const (
+	Wait     Do = "wait"
+	Advance  Do = "advance" // to Step, with Weight
+	Hold     Do = "hold"    // a person decides
+	Promote  Do = "promote"
+	RollBack Do = "roll-back"
+)
+
+// Decision is what comes next of a rollout, and why.
+type Decision struct {
+	Do     Do
+	Step   int
+	Weight int
+	Why    string
+	Until  time.Time // of what waits: when it goes on, or is decided, at the latest; zero: at no time
+}
+
+// Decide says what comes next. A release that fails or is found worse goes back from any step, also while
+// it pauses: what was found stays so however often it is looked at.
+func Decide(c Canary, s State, e Evidence, now time.Time) Decision {
+	at := Decision{Do: Wait, Step: s.Step, Weight: s.Weight}
+	if s.Phase.Over() {
+		at.Why = string(s.Phase) + ": " + s.Why
+		return at
+	}
+	if worse := c.worse(s, e); worse != "" {
+		return Decision{Do: RollBack, Step: s.Step, Why: worse}
+	}
+	switch {
+	case s.Phase == Paused:
+		at.Why = "paused: " + s.Why
+		return at
+	case s.Step >= len(c.Steps):
+		at.Do, at.Weight, at.Why = Promote, 100, "all its steps are done"
+		return at
+	}
+	done, next := c.stands(s, e, now)
+	if !done {
+		return next
+	}
+	at.Step = s.Step + 1
+	if at.Do = Advance; at.Step == len(c.Steps) {
+		at.Do, at.Weight, at.Why = Promote, 100, "all its steps are done"
+		return at
+	}
+	at.Why = next.Why
+	if w := c.Steps[at.Step].Weight; w != nil {
+		at.Weight = *w
+	}
+	return at
+}
+
+// Begin is the first decision of a release that is to be rolled out.
+func Begin(c Canary) Decision {
+	d := Decision{Do: Advance, Why: "its first step"}
+	if len(c.Steps) == 0 {
+		return Decision{Do: Promote, Weight: 100, Why: "it declares no steps"}
+	}
+	if w := c.Steps[0].Weight; w != nil {
+		d.Weight = *w
+	}
+	return d
+}
+
+// worse says why the release goes back; "" where it does not. Every analysis that is declared counts
+// from the first request on, whichever step asks for it.
+func (c Canary) worse(s State, e Evidence) string {
+	if e.Failing != "" {
+		return "it does not answer: " + e.Failing
+	}
+	for _, name := range c.names() {
+		a := c.Analyses[name]
+		if verdict, says := a.test().Judge(e.Canary[a.Metric], e.Baseline[a.Metric]); verdict == Inferior {
+			return fmt.Sprintf("analysis %s: %s: %s", name, a.Metric, says)
+		}
+	}
+	return ""
+}
+
+// stands tells whether the step that s is at is done, and else what becomes of it.
+func (c Canary) stands(s State, e Evidence, now time.Time) (done bool, d Decision) {
+	d = Decision{Do: Wait, Step: s.Step, Weight: s.Weight}
+	step := c.Steps[s.Step]
+	switch {
+	case step.Pause != nil && *step.Pause == 0:
+		d.Do, d.Why = Hold, "its steps pause here until a person promotes it"
+		return false, d
+	case step.Pause != nil:
+		d.Until = s.Since.Add(*step.Pause)
+		d.Why = fmt.Sprintf("pauses for %s", *step.Pause)
+		return !now.Before(d.Until), d
+	}
+	for _, name := range step.Analyses {
+		a, declared := c.Analyses[name]
+		verdict, says := Undecided, "it is not declared"
+		if declared {
+			verdict, says = a.test().Judge(e.Canary[a.Metric], e.Baseline[a.Metric])
+		}
+		if verdict == NonInferior {
+			d.Why = fmt.Sprintf("analysis %s: %s: %s", name, a.Metric, says)
+			continue
+		}
+		d.Until = s.Since.Add(a.Deadline)
+		d.Why = fmt.Sprintf("analysis %s: %s: %s", name, verdict, says)
+		if !declared || !now.Before(d.Until) {
+			d.Do, d.Until = Hold, time.Time{}
+			if a.RollBack {
+				d.Do, d.Weight = RollBack, 0
+			}
+			d.Why += "; that is inconclusive"
+		}
+		return false, d
+	}
+	return true, d
+}
+
+func (c Canary) names() []string {
+	out := make([]string, 0, len(c.Analyses))
+	for name := range c.Analyses {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
