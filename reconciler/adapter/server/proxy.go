@@ -73,70 +73,26 @@ func (b *backend) drain(bound time.Duration) {
 	}
 }
 
-// trafficSwitch says which unit has the traffic, and each unit which of its processes.
-type trafficSwitch struct {
-	mu      sync.Mutex
-	unit    *instance
-	changed chan struct{} // closed at each change, and made anew
-}
-
-func newGate() *trafficSwitch { return &trafficSwitch{changed: make(chan struct{})} }
-
-// point gives the traffic to u; nil is nobody.
-func (g *trafficSwitch) point(u *instance) { g.change(func() { g.unit = u }) }
-
-// seat makes b the process that answers for u; nil is none for now.
-func (g *trafficSwitch) seat(u *instance, b *backend) { g.change(func() { u.back = b }) }
-
-func (g *trafficSwitch) change(do func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	do()
-	close(g.changed)
-	g.changed = make(chan struct{})
-}
-
-// enter finds who answers and counts the request as under way there. Where nobody
-// does, or only the one that has just refused, it waits until ctx is done.
-func (g *trafficSwitch) enter(ctx context.Context, not *backend) *backend {
-	for {
-		g.mu.Lock()
-		var b *backend
-		if g.unit != nil {
-			b = g.unit.back
-		}
-		if b != nil && b != not {
-			b.busy.Add(1)
-			g.mu.Unlock()
-			return b
-		}
-		changed := g.changed
-		g.mu.Unlock()
-		retry := make(<-chan time.Time)
-		if b != nil { // refused and not known to be gone: its queue may have been full
-			retry = time.After(20 * time.Millisecond)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-		case <-retry:
-			not = nil
-		}
-	}
-}
-
 // visit is one request's stay at the gate.
 type visit struct {
-	at  *backend
-	cut atomic.Int32 // how its body was cut short
+	at    *backend
+	arm   string
+	tally *tally       // of the arm; nil where one release has all of the traffic
+	cut   atomic.Int32 // how its body was cut short
 }
 
-func (v *visit) move(to *backend) {
+func (v *visit) move(to route) {
 	if v.at != nil {
 		v.at.busy.Done()
 	}
-	v.at = to
+	v.at, v.arm, v.tally = to.to, to.arm, to.tally
+}
+
+// ended counts the request, once it is answered or it is known that it will not be.
+func (v *visit) ended(failed bool) {
+	if v != nil && v.tally != nil {
+		v.tally.add(failed)
+	}
 }
 
 type visitKey struct{}
@@ -167,6 +123,7 @@ func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.D
 		ModifyResponse: func(r *http.Response) error {
 			v, _ := r.Request.Context().Value(visitKey{}).(*visit)
 			sign(r.Header, v)
+			v.ended(r.StatusCode >= http.StatusInternalServerError)
 			r.Header.Del(HeaderPrediction) // it is ours to say
 			return nil
 		},
@@ -209,7 +166,7 @@ func (p *proxy) answer(w http.ResponseWriter, r *http.Request, rec *record) {
 	v := &visit{}
 	defer func() {
 		rec.by(v)
-		v.move(nil)
+		v.move(route{})
 	}()
 	out := r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 	if r.Body != nil && r.Body != http.NoBody {
@@ -241,21 +198,25 @@ func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = keptOpen{r.Body}
 	}
 	for {
-		b := p.gate.enter(wait, v.at)
-		v.move(b)
+		to := p.gate.enter(wait, v.at)
+		b := to.to
+		v.move(to)
 		if b == nil {
 			return nil, errNobody
 		}
 		out := *r
-		to := *r.URL
-		to.Host = b.addr
-		out.URL = &to
+		address := *r.URL
+		address.Host = b.addr
+		out.URL = &address
 		answer, err := b.transport.RoundTrip(&out)
 		if answer != nil {
 			answer.Request = r
 		}
 		if no := (refused{}); err == nil || !errors.As(err, &no) || r.Context().Err() != nil {
 			return answer, err
+		}
+		if v.arm != armStable { // another answers in its place
+			v.ended(true)
 		}
 	}
 }
@@ -276,6 +237,9 @@ func (p *proxy) sorry(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	sign(w.Header(), v)
+	if r.Context().Err() == nil { // who asked and went away says nothing of who answers
+		v.ended(true)
+	}
 	status, text := http.StatusBadGateway, "the served process ended before it answered"
 	if errors.Is(err, errNobody) {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(p.hold()/time.Second))))

@@ -26,9 +26,6 @@ const mostLogged = 1 << 20
 // soughtIn is the most bytes of a body that its id is looked for in while the answer waits.
 const soughtIn = 16 << 10
 
-// arm is which of several that answer at once a release is; a host serves one.
-const arm = "default"
-
 // record is one exchange on its way to the log.
 type record struct {
 	log   *predictionlog.Log
@@ -43,7 +40,7 @@ func newRecord(log *predictionlog.Log, w http.ResponseWriter, r *http.Request, n
 	if log == nil || r.Method != http.MethodPost {
 		return nil
 	}
-	rec := &record{log: log, began: now, x: predictions.Exchange{Time: now, Arm: arm, Path: r.URL.Path}}
+	rec := &record{log: log, began: now, x: predictions.Exchange{Time: now, Arm: armOnly, Path: r.URL.Path}}
 	rec.x.Request.Encoding = r.Header.Get("Content-Encoding")
 	for _, name := range idHeaders {
 		if id := r.Header.Get(name); id != "" {
@@ -80,7 +77,7 @@ func (r *record) asked(raw []byte, w http.ResponseWriter) {
 // by says who answers.
 func (r *record) by(v *visit) {
 	if r != nil && v.at != nil {
-		r.x.Model, r.x.Release = string(v.at.model), string(v.at.key)
+		r.x.Model, r.x.Release, r.x.Arm = string(v.at.model), string(v.at.key), v.arm
 	}
 }
 

@@ -1,0 +1,191 @@
+// Several releases have their parts of the requests, and none is lost where one of them does not answer.
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+)
+
+// trio is a proxy before a stable release, its baseline and a canary, each of which answers its name.
+type trio struct {
+	t     *testing.T
+	gate  *trafficSwitch
+	proxy *proxy
+	front *httptest.Server
+	units map[string]*instance
+	ends  map[string]*httptest.Server
+	bad   atomic.Bool // the canary answers 500
+}
+
+func newTrio(t *testing.T) *trio {
+	t.Helper()
+	s := &trio{t: t, gate: newGate(), units: map[string]*instance{}, ends: map[string]*httptest.Server{}}
+	next := 0
+	s.gate.draw = func(n int) int { next++; return next % n } // each hundred requests are divided as the weights say
+	for _, arm := range []string{armStable, armBaseline, armCanary} {
+		s.ends[arm] = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if arm == armCanary && s.bad.Load() {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			fmt.Fprintf(w, "{%q: 1}", arm)
+		}))
+		t.Cleanup(s.ends[arm].Close)
+		at, err := url.Parse(s.ends[arm].URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.units[arm] = &instance{gate: s.gate}
+		s.gate.seat(s.units[arm], newBackend(at.Host, digest.Of([]byte(arm)), digest.Of([]byte("model of "+arm)), (&net.Dialer{}).DialContext))
+	}
+	s.gate.point(s.units[armStable])
+	s.proxy = newProxy(s.gate, func() time.Duration { return time.Second }, func() (time.Duration, Limits) { return time.Minute, Limits{}.filled() }, testEnv().Log)
+	s.front = httptest.NewServer(s.proxy)
+	t.Cleanup(s.front.Close)
+	return s
+}
+
+// split has canary and baseline answer so many of a hundred requests each.
+func (s *trio) split(weight int) {
+	s.gate.split([]part{{s.units[armCanary], armCanary, weight}, {s.units[armBaseline], armBaseline, weight}})
+}
+
+// ask sends n requests, and tells how many each arm answered, and how many were answered badly.
+func (s *trio) ask(n int) (by map[string]int, bad int) {
+	s.t.Helper()
+	by = map[string]int{}
+	for range n {
+		a, err := http.Post(s.front.URL, "application/json", strings.NewReader("{}"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		body, err := io.ReadAll(a.Body)
+		a.Body.Close()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if a.StatusCode != http.StatusOK {
+			bad++
+		}
+		for arm := range s.units {
+			if strings.Contains(string(body), arm) {
+				by[arm]++
+				if got := a.Header.Get(HeaderRelease); got != string(digest.Of([]byte(arm))) {
+					s.t.Errorf("%s answers as release %s", arm, got)
+				}
+			}
+		}
+	}
+	return by, bad
+}
+
+func (s *trio) counted(arm string) string {
+	asked, failed := s.gate.counts(arm)
+	return fmt.Sprint(failed, " of ", asked)
+}
+
+func TestEachReleaseHasItsPartOfTheRequests(t *testing.T) {
+	s := newTrio(t)
+	if by, _ := s.ask(100); by[armStable] != 100 {
+		t.Errorf("alone: %v", by)
+	}
+	s.split(5)
+	if by, bad := s.ask(200); by[armCanary] != 10 || by[armBaseline] != 10 || by[armStable] != 180 || bad != 0 {
+		t.Errorf("5 per cent: %v, %d bad", by, bad)
+	}
+	s.bad.Store(true)
+	s.split(30)
+	if by, bad := s.ask(100); by[armCanary] != 30 || by[armBaseline] != 30 || bad != 30 {
+		t.Errorf("30 per cent: %v, %d bad", by, bad)
+	}
+	if c, b := s.counted(armCanary), s.counted(armBaseline); c != "30 of 40" || b != "0 of 40" {
+		t.Errorf("the canary failed %s, its baseline %s", c, b) // a change of weights is no new beginning
+	}
+	s.split(0) // the old release is back
+	if by, bad := s.ask(100); by[armStable] != 100 || bad != 0 {
+		t.Errorf("none: %v, %d bad", by, bad)
+	}
+	s.gate.split(nil)
+	if c := s.counted(armCanary); c != "0 of 0" {
+		t.Errorf("of a rollout that is over there is still counted %s", c)
+	}
+}
+
+// TestARequestThatACanaryDoesNotTakeIsAnsweredAllTheSame: by the release that serves; and it counts against the canary.
+func TestARequestThatACanaryDoesNotTakeIsAnsweredAllTheSame(t *testing.T) {
+	s := newTrio(t)
+	s.split(50)
+	s.gate.seat(s.units[armCanary], nil) // it has ended, and is begun anew
+	if by, bad := s.ask(100); by[armStable] != 50 || by[armBaseline] != 50 || bad != 0 {
+		t.Errorf("without a process: %v, %d bad", by, bad)
+	}
+	if c := s.counted(armCanary); c != "50 of 50" {
+		t.Errorf("the canary failed %s", c)
+	}
+	r := newTrio(t)
+	r.split(50)
+	r.ends[armCanary].Close() // it refuses
+	by, bad := r.ask(100)
+	if bad != 0 || by[armCanary] != 0 || by[armStable]+by[armBaseline] != 100 {
+		t.Errorf("one that refuses: %v, %d bad", by, bad)
+	}
+	if asked, failed := r.gate.counts(armCanary); asked != failed || failed < 30 {
+		t.Errorf("the canary failed %d of %d", failed, asked)
+	}
+}
+
+// armsIn counts the rows of a log by their arm.
+func armsIn(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	objects, err := bucket.Dir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := predictionlog.Read(t.Context(), objects, predictionlog.Query{})
+	defer r.Close()
+	by := map[string]int{}
+	for {
+		row, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return by
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		by[string(row.Cells[slices.Index(r.Columns(), predictions.ColumnArm)])]++
+	}
+}
+
+// TestTheLogSaysWhichArmAnswered: so that releases can be compared by it.
+func TestTheLogSaysWhichArmAnswered(t *testing.T) {
+	s := newTrio(t)
+	dir := t.TempDir()
+	log, err := predictionlog.Open(predictionlog.Options{Dir: dir, Secret: []byte("s"), Every: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.proxy.logs.Store(log)
+	s.ask(2)
+	s.split(25)
+	s.ask(100)
+	log.Close()
+	by := armsIn(t, dir)
+	if by[armOnly] != 2 || by[armCanary] != 25 || by[armBaseline] != 25 || by[armStable] != 50 {
+		t.Errorf("logged: %v", by)
+	}
+}
