@@ -73,6 +73,8 @@ type Service struct {
 	Environment string
 	Local       bool   // on the machine that serves it
 	Address     string // of all that may stand in its way; "" takes what is free
+	Cluster     string // of the project, that serves it; "" for none
+	Worker      string // the image that brings the worker there; "" where the model's does
 }
 
 // Provisioned is made by a provisioner.
@@ -168,6 +170,9 @@ func (s *Deployment) Serves() Service {
 	out := Service{Model: s.Model, Environment: s.Environment, Local: hosted != nil}
 	if out.Local && hosted.Port != 0 {
 		out.Address = "local:" + strconv.Itoa(hosted.Port)
+	}
+	if k := s.Target.Kubernetes; k != nil {
+		out.Cluster, out.Worker = k.Cluster, k.Worker
 	}
 	return out
 }

@@ -180,6 +180,23 @@ type JenkinsRunner struct {
 	Token string `json:"token,omitempty" part:"placement"`
 }
 
+// Reaches are the addresses that r is asked at, as far as it declares them, and the names of the project's clusters that it uses.
+func (r Runner) Reaches() (addresses, clusters []string) {
+	for _, s := range services(r) {
+		addresses = append(addresses, s.url)
+	}
+	if r.Docker != nil && r.Docker.Host != "" {
+		addresses = append(addresses, r.Docker.Host)
+	}
+	if r.Kubernetes != nil {
+		clusters = append(clusters, r.Kubernetes.Cluster)
+	}
+	if r.Kubeflow != nil && r.Kubeflow.Pipelines == nil {
+		clusters = append(clusters, r.Kubeflow.Cluster)
+	}
+	return addresses, clusters
+}
+
 // Or is r with d where it says nothing.
 func (r RunsOn) Or(d RunDefaults) RunsOn {
 	if r.Runner == "" {

@@ -178,7 +178,7 @@ scratch: {size: 1Gi}
 config:
   poll: 3s
   lease: {duration: 20s}
-  repositories: [{url: %[3]q, name: homes, branches: [main], github: {api: %[4]q, token: {file: secrets/token}}}]
+  repositories: [{url: %[3]q, name: homes, branches: [main], github: {api: %[4]q, token: {file: secrets/token}}, clusters: [{namespaces: [models]}]}]
 secrets:
   keys: vishwa-keys
   keyPassword: {name: vishwa, key: password}

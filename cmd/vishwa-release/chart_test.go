@@ -35,7 +35,7 @@ const chart = "../../templates/chart"
 // least are values without which there is no controller.
 const least = `
 image: {repository: registry.example.com/team/vishwa, digest: "sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}
-config: {repositories: [{url: https://github.com/acme/models.git, branches: [main]}]}
+config: {repositories: [{url: https://github.com/acme/models.git, branches: [main], clusters: [{namespaces: [models, train, team-a, a]}]}]}
 secrets: {keys: vishwa-keys, keyPassword: {name: vishwa, key: password}}
 `
 
@@ -184,7 +184,7 @@ func TestKubernetesChartsValuesMakeWhatIsTaken(t *testing.T) {
 replicas: 3
 persistence: {enabled: false}
 config: {repositories: [{url: https://github.com/acme/models.git, github: {token: {file: secrets/token}}}], replicas: {repository: github.com/acme/models}}
-secrets: {sealKey: {name: vishwa, key: seal}, webhook: {name: hook, key: now}, webhookPrevious: {name: hook, key: before}, files: {token: {name: forge, key: token}}}
+secrets: {sealKey: {name: vishwa, key: seal}, webhook: {name: hook, key: now}, webhookPrevious: {name: hook, key: before}, files: {token: {name: forge, key: token}, homes/airflow: {name: tools, key: airflow}}}
 `
 	for name, c := range map[string]struct {
 		values string
@@ -218,7 +218,7 @@ secrets: {sealKey: {name: vishwa, key: seal}, webhook: {name: hook, key: now}, w
 					}
 				}
 			}
-			if files["token"] != "forge/token" || files["webhook"] != "hook/now" || files["keyPassword"] != "vishwa/password" || len(files) != 5 {
+			if files["token"] != "forge/token" || files["webhook"] != "hook/now" || files["keyPassword"] != "vishwa/password" || files["homes/airflow"] != "tools/airflow" || len(files) != 6 {
 				t.Errorf("its secrets are %v", files)
 			}
 		}},
@@ -353,6 +353,9 @@ func TestKubernetesChartsBadValuesAreRefused(t *testing.T) {
 		"several with one volume":        {"replicas: 2\nsecrets: {sealKey: {name: a, key: b}}", "persistence.enabled"},
 		"several without a key":          {"replicas: 2\npersistence: {enabled: false}", "secrets.sealKey"},
 		"several that do not meet":       {"replicas: 2\npersistence: {enabled: false}\nsecrets: {sealKey: {name: a, key: b}}", "config.replicas.repository"},
+		"a namespace for nobody":         {"serving: [{namespace: b}]", "clusters: [{namespaces: [b]}]"},
+		"a namespace of another context": {"config: {repositories: [{url: https://github.com/acme/models.git, clusters: [{context: prod, namespaces: [a]}]}]}\nserving: [{namespace: a}]", "clusters: [{namespaces: [a]}]"},
+		"a folder in a folder":           {`secrets: {files: {"a/b/c": {name: a, key: b}}}`, "a/b/c"},
 		"a namespace twice":              {"runners: [{namespace: a}, {namespace: a}]", "twice"},
 		"a namespace that serves twice":  {"serving: [{namespace: a}, {namespace: a}]", "twice"},
 		"a namespace that is a pattern":  {`runners: [{namespace: "*"}]`, "namespace"},

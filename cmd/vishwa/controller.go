@@ -23,7 +23,9 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -162,7 +164,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 	s := app.ManagedOptions{
 		Seal: sealed,
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
-		Password: o.password, Keys: o.keys, Pass: r.Pass, Packages: &r.Packages, Trackers: &r.Trackers, Wall: apart, Prices: o.config.Table(), Refresh: app.Refreshing{Allow: r.Allow},
+		Password: o.password, Keys: o.keys, Pass: r.Pass, Packages: &r.Packages, Trackers: &r.Trackers, Reach: reach(r), Wall: apart, Prices: o.config.Table(), Refresh: app.Refreshing{Allow: r.Allow},
 		Lease:    &app.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
 		Failed:   func(ref schemas.Ref, err error) { o.metrics.Step(name, string(ref.Kind), err) },
@@ -175,7 +177,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 		Models:    func(all []controller.Model) { o.metrics.Models(name, all) },
 		Incidents: func(open int) { o.metrics.Incidents(name, open) },
 	}
-	s.Env.Log = o.env.Log.With("repository", name)
+	s.Env.Log, s.Env.Lookup = o.env.Log.With("repository", name), token.Below(o.env.Lookup, r.Tokens())
 	var issues port.Issues
 	if r.GitHub != nil {
 		client, err := o.gitHub(ctx, r)
@@ -190,6 +192,15 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 		return nil, err // no Site, rather than one that is nil inside
 	}
 	return site, nil
+}
+
+// reach is where the file lets runs and deployments of a repository be begun.
+func reach(r config.Repository) *wrap.Reach {
+	out := &wrap.Reach{Runners: r.Runners}
+	for _, c := range r.Clusters {
+		out.Clusters = append(out.Clusters, wrap.ClusterReach{Context: c.Context, Namespaces: c.Namespaces})
+	}
+	return out
 }
 
 // ready opens the controller's keys, the same for all repositories.

@@ -53,6 +53,7 @@ type ManagedOptions struct {
 	Pass        []string      // variables that runs for pull requests may see
 	Packages    *[]string     // repositories of registries that packages may go to; nil: those that are declared
 	Trackers    *[]string     // addresses of trackers that may be asked; nil: those that are declared
+	Reach       *wrap.Reach   // where runs and deployments may be begun; nil: wherever it is declared
 	Glance      time.Duration // see review.Service
 	Lease       *Lease        // nil: nobody else works on the repository
 	Refresh     Refreshing
@@ -183,7 +184,7 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 func (s *ManagedRepository) opening(branch string) Options {
 	o := Options{
 		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
-		Credentials: s.o.Credentials, Seal: s.o.Seal, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote, Packages: s.o.Packages, Trackers: s.o.Trackers,
+		Credentials: s.o.Credentials, Seal: s.o.Seal, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote, Packages: s.o.Packages, Trackers: s.o.Trackers, Reach: s.o.Reach,
 	}
 	if s.o.Forge != nil {
 		o.Tips = s.o.Forge.Tips

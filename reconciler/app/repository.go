@@ -57,6 +57,8 @@ type Options struct {
 	Packages *[]string
 	// Trackers are the addresses of trackers that may be asked; nil: those that are declared, as of Packages.
 	Trackers *[]string
+	// Reach is where runs and deployments may be begun; nil: wherever it is declared, as of Packages.
+	Reach *wrap.Reach
 	// Credentials log in to URL over HTTP; asked for at each dial.
 	Credentials func(ctx context.Context) (user, password string, err error)
 	// Lease is how controllers take turns; nil: nobody else works on the repository.
@@ -209,7 +211,8 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	if h.GitLedger, err = h.open(book, project, place, o); err != nil {
 		return err
 	}
-	routes := h.elsewhere(project, place, h.remoteConfig(o, apart, work, kept, sealed))
+	away := h.remoteConfig(o, apart, work, kept, sealed)
+	routes := h.elsewhere(project, place, away, o.Reach)
 	remote := located(project.Ledger).Remote
 	var worktree fs.FS
 	if !h.Repo.Bare() {
@@ -232,8 +235,8 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Signer: pass.ModelSigner{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}, Statement: h.Keys.Sign},
-		Isolation: work.isolation(),
-		Hands:     h.Repo.Hands,
+		Isolation: work.isolation(), Ready: h.ready(o, place, away),
+		Hands: h.Repo.Hands,
 		Parents: func(ctx context.Context, head string, n int) ([]string, error) {
 			return h.Repo.Merges(ctx, head, "", n)
 		},

@@ -131,7 +131,7 @@ func bringing(image, owner string) (o launching.ClusterOptions) {
 }
 
 // elsewhere are the routes of the project's runners, and of those that it had: what they have under way is theirs to the end.
-func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base runner.RemoteConfig) map[string]wrap.Route {
+func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base runner.RemoteConfig, reach *wrap.Reach) map[string]wrap.Route {
 	routes := map[string]wrap.Route{}
 	route := func(name string, declared schemas.Runner, open func(cfg runner.RemoteConfig) (port.Runner, error)) wrap.Route {
 		cfg := base
@@ -147,6 +147,9 @@ func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base ru
 	}
 	for name, declared := range project.Runners {
 		routes[name] = route(name, declared, func(cfg runner.RemoteConfig) (port.Runner, error) {
+			if err := reach.Runner(project.Clusters, declared); err != nil {
+				return nil, err
+			}
 			r, err := openRunner(project, declared, place, cfg)
 			if err != nil {
 				return nil, err
@@ -156,6 +159,9 @@ func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base ru
 	}
 	for name, was := range formerRunners(base, project) {
 		former := route(name, was.Runner, func(cfg runner.RemoteConfig) (port.Runner, error) {
+			if err := reach.Runner(was.Clusters, was.Runner); err != nil {
+				return nil, err
+			}
 			return openRunner(&schemas.Project{Clusters: was.Clusters}, was.Runner, place, cfg)
 		})
 		former.Former = true
@@ -165,6 +171,15 @@ func (h *Repository) elsewhere(project *schemas.Project, place StoreRef, base ru
 }
 
 func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRef, cfg runner.RemoteConfig) (port.Runner, error) {
+	cfg, err := configured(project, declared, place, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return runner.Remote(cfg), nil
+}
+
+// configured is cfg with what begins workers of a declared runner, and the way by which things reach them.
+func configured(project *schemas.Project, declared schemas.Runner, place StoreRef, cfg runner.RemoteConfig) (runner.RemoteConfig, error) {
 	for _, row := range launchers {
 		l := row(project, declared)
 		if l == nil {
@@ -172,18 +187,18 @@ func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRe
 		}
 		begins, mounts, err := l.open(cfg.Env, cfg.Owner)
 		if err != nil {
-			return nil, err
+			return cfg, err
 		}
 		cfg.Launcher = begins
 		cfg.Brought, cfg.Interpreter = l.brought, l.interpreter
 		if mounts {
-			return runner.Remote(cfg), nil
+			return cfg, nil
 		}
 		if place.Away == nil {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "what it runs cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")
+			return cfg, fault.WithHint(fault.New(fault.Invalid, "what it runs cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")
 		}
 		if cfg.Shelf, _, err = place.shelf(cfg.Env); err != nil {
-			return nil, err
+			return cfg, err
 		}
 		cfg.Object = store.Key
 		if l.delegates && place.Away.S3 != nil {
@@ -192,9 +207,9 @@ func openRunner(project *schemas.Project, declared schemas.Runner, place StoreRe
 				cfg.External = l.external(cfg.Env)
 			}
 		}
-		return runner.Remote(cfg), nil
+		return cfg, nil
 	}
-	return nil, fault.New(fault.Invalid, "it names no tool")
+	return cfg, fault.New(fault.Invalid, "it names no tool")
 }
 
 // remoteConfig is what all runs elsewhere have in common.

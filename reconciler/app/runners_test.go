@@ -102,7 +102,7 @@ func TestARunnerThatIsRemovedIsRememberedForItsRuns(t *testing.T) {
 	if len(got) != 1 || got["pods"].Runner.Kubernetes == nil || got["pods"].Clusters["one"].UID != "u" {
 		t.Errorf("remembered are %+v", got)
 	}
-	routes := (&Repository{}).elsewhere(left, StoreRef{}, base)
+	routes := (&Repository{}).elsewhere(left, StoreRef{}, base, nil)
 	if len(routes) != 2 || !routes["pods"].Former || routes["head"].Former {
 		t.Errorf("the routes are %+v", routes)
 	}

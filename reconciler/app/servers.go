@@ -33,7 +33,7 @@ func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef
 	return wrap.Served(server.Local(host), map[string]port.Server{
 		port.TargetKubernetes: kubernetes.New(kubernetes.Options{
 			Env: o.Env, Store: host.Store, Clusters: project.Clusters, Dir: filepath.Join(h.Paths.State, "clusters"), Seal: sealed.Derive("serving on clusters"),
-			Keys: h.modelKeys(), Object: store.Key, Worker: workerProgram(o.Env.Self),
+			May: o.Reach.Cluster, Keys: h.modelKeys(), Object: store.Key, Worker: workerProgram(o.Env.Self),
 			Shelf: func() (port.Bucket, error) {
 				if place.Away == nil {
 					return nil, fault.WithHint(fault.New(fault.Invalid, "a cluster cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")

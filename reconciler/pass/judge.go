@@ -58,7 +58,7 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 	if err != nil {
 		return p, nil, err
 	}
-	found = append(found, beside...)
+	found = append(append(found, beside...), h.placeFindings(ctx, w, p)...)
 	return d.linger(plan.Gate(p, append(found, notes...))), d, nil
 }
 

@@ -50,6 +50,9 @@ type Reconciler struct {
 	// Isolation is what would keep a run of this repository apart from this machine; nil: not
 	// known. It may be asked of the machine, and is asked where an environment wants it.
 	Isolation func(ctx context.Context) *port.Isolation
+	// Ready tells what will keep anything from being begun at a place of project, as far as that is known without asking there. Denied: the
+	// owner of this machine does not let it. Nil: not known.
+	Ready func(ctx context.Context, project *schemas.Project, at Place) error
 	// Remote is where the repository comes from, without credentials; for provenance.
 	Remote string
 	Actor  Actor

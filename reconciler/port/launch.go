@@ -39,6 +39,12 @@ type Watcher interface {
 	Known(ctx context.Context, id TaskID) (TaskStatus, bool)
 }
 
+// Readier is a Launcher that knows, without a question to its tool, what will keep it from asking: a token
+// that cannot be read.
+type Readier interface {
+	Ready() error
+}
+
 // TaskID names a task so that no other is taken for it.
 type TaskID struct {
 	Name string `json:"name"`

@@ -50,6 +50,8 @@ var more = map[string]map[string]func(*jsonschema.Schema){
 		"spec.repositories[].pass[]":     pattern(variable),
 		"spec.repositories[].packages[]": pattern(config.Packages),
 		"spec.repositories[].trackers[]": pattern(config.Trackers),
+		"spec.repositories[].runners[]":  pattern(config.Runners),
+		"spec.repositories[].clusters[]": needs("namespaces"), "spec.repositories[].clusters[].namespaces[]": pattern(config.Namespace),
 		"spec.repositories[].github":     either("token", "app"),
 		"spec.repositories[].github.app": needs("id", "installation", "key"),
 	},

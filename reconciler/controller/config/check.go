@@ -125,7 +125,7 @@ func (d *decoder) repositories(c *Spec) {
 		}
 		seen[name] = path
 	}
-	forge := false
+	forge, folders := false, map[string]string{}
 	for i := range c.Repositories {
 		r, path := &c.Repositories[i], join("spec.repositories", strconv.Itoa(i))
 		forge = forge || r.GitHub != nil
@@ -136,6 +136,10 @@ func (d *decoder) repositories(c *Spec) {
 		if r.Name != "" {
 			twice("called "+r.Name, path+".name", "the name is given")
 		}
+		if first, is := folders[r.Tokens()]; is {
+			d.problem(path, "the one at line %d would have its tokens in the same folder, %s; give one of them another name", d.at(first).Line, Quoted(r.Tokens()))
+		}
+		folders[r.Tokens()] = path
 	}
 	if forge && !c.Webhook.Off && c.Webhook.Secret == nil && !d.has("spec.webhook.secret") {
 		d.problem("spec.webhook", "there is no secret to know GitHub's webhooks by; give webhook.secret, or write webhook: {off: true} to poll alone")
@@ -146,12 +150,18 @@ func (d *decoder) repositories(c *Spec) {
 const (
 	Packages = `^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(/\*|/[a-z0-9]+([._-]+[a-z0-9]+)*)$`
 	Trackers = `^https?://[^/?#@\s]+(/[^?#\s]*)?$`
+	Runners  = `^((https?|tcp)://[^/?#@\s]+(/[^?#\s]*)?|ssh://([A-Za-z0-9._-]+@)?[^/?#@:\s]+(:[0-9]+)?(/[^?#\s]*)?|unix:///[^?#\s]+)$`
+	// Namespace is the name of a namespace of Kubernetes.
+	Namespace = `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`
 )
 
 var (
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	packages = regexp.MustCompile(Packages)
 	tracker  = regexp.MustCompile(Trackers)
+	runner   = regexp.MustCompile(Runners)
+	// namespace has no wildcards: a namespace that is made tomorrow is nobody's yet.
+	namespace = regexp.MustCompile(Namespace)
 	// branch is a branch's name as git-check-ref-format(1) allows it, but for what nobody uses.
 	branch   = regexp.MustCompile(`^[^-./\s~^:?*\[\\@{}\x00-\x20\x7f]([^\s~^:?*\[\\@{}\x00-\x20\x7f]*[^./\s~^:?*\[\\@{}\x00-\x20\x7f])?$`)
 	odd      = regexp.MustCompile(`//|\.\.|/\.|\.lock(/|$)|^refs/`)
@@ -198,11 +208,32 @@ func (d *decoder) repository(r *Repository, path string) (sound bool) {
 			d.problem(join(path+".trackers", strconv.Itoa(i)), "this is not the address of a tracker; write it as https://mlflow.example.com, without a user")
 		}
 	}
+	d.reach(r, path)
 	d.name(path+".name", r.Name)
 	if r.GitHub != nil {
 		d.gitHub(r, path+".github")
 	}
 	return sound
+}
+
+// reach checks where its runs and deployments may be begun; no part of a wrong address is repeated, for it may hold a password.
+func (d *decoder) reach(r *Repository, path string) {
+	for i, a := range r.Runners {
+		if _, err := url.Parse(a); err != nil || !runner.MatchString(a) {
+			d.problem(join(path+".runners", strconv.Itoa(i)), "this is not the address of a runner; write it as https://airflow.example.com, or ssh://HOST for a Docker Engine, without a password")
+		}
+	}
+	for i, c := range r.Clusters {
+		at := join(path+".clusters", strconv.Itoa(i))
+		if len(c.Namespaces) == 0 && !d.has(at+".namespaces") {
+			d.problem(at, "lists no namespaces; give namespaces: [models], those that it may use")
+		}
+		for n, name := range c.Namespaces {
+			if !namespace.MatchString(name) {
+				d.problem(join(at+".namespaces", strconv.Itoa(n)), "%s is not a namespace; write lower-case letters, digits and hyphens", Quoted(name))
+			}
+		}
+	}
 }
 
 // url checks a clone address; no part of a wrong one is repeated, for it may hold a password.

@@ -135,6 +135,14 @@ func (i Isolation) Policy() (p wall.Policy, err error) {
 	return p, p.Check()
 }
 
+// Cluster is what of a Kubernetes cluster a repository may use.
+type Cluster struct {
+	// Context is a context of the kubeconfig, as its Project declares it; without it, the current one, or the cluster that the controller runs in.
+	Context string `yaml:"context"`
+	// Namespaces are those that it may use.
+	Namespaces []string `yaml:"namespaces"`
+}
+
 // Metrics says where health and metrics are served apart from webhooks.
 type Metrics struct {
 	// Listen is where health, readiness and metrics are served, and nothing else: host:port. What is at the other address then serves webhooks alone. Without it, all are served there.
@@ -217,6 +225,10 @@ type Repository struct {
 	Packages []string `yaml:"packages"`
 	// Trackers lists the addresses of trackers that it may be shown in, with the controller's credentials: https://mlflow.example.com, with all below it. Without it, there are none.
 	Trackers []string `yaml:"trackers"`
+	// Runners lists the addresses that its runs may be begun at, with the controller's credentials: of an Airflow, a Jenkins, a Ray or a server of Kubeflow Pipelines, such as https://airflow.example.com, with all below it, or of a Docker Engine, such as ssh://gpu-box. Without it, there are none.
+	Runners []string `yaml:"runners"`
+	// Clusters lists the namespaces of Kubernetes clusters that it may run and serve in, with the controller's account. Without it, there are none.
+	Clusters []Cluster `yaml:"clusters"`
 }
 
 // GitHub says how a repository's pull requests are reached: token or app is set.

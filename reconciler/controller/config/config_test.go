@@ -162,6 +162,14 @@ c.yaml:8:7: spec.repositories.1: give either url or path`},
 c.yaml:6:71: spec.repositories.0.trackers.2: this is not the address of a tracker; write it as https://mlflow.example.com, without a user
 c.yaml:6:112: spec.repositories.0.trackers.3: this is not the address of a tracker; write it as https://mlflow.example.com, without a user
 c.yaml:6:123: spec.repositories.0.trackers.4: this is not the address of a tracker; write it as https://mlflow.example.com, without a user`},
+		"runners": {head + "spec:\n  repositories:\n    - path: /repo\n      runners: ['https://airflow.example.com/ml', 'ssh://ml@gpu-box:22', 'unix:///run/docker.sock', 'tcp://10.0.0.1:2376', airflow.example.com, 'https://hunter2@airflow.example.com', 'ssh://me:hunter2@box', 'unix://run']\n      clusters:\n        - {context: prod, namespaces: [models, 'a b', '*']}\n        - {context: prod}\n", `c.yaml:6:124: spec.repositories.0.runners.4: this is not the address of a runner; write it as https://airflow.example.com, or ssh://HOST for a Docker Engine, without a password
+c.yaml:6:145: spec.repositories.0.runners.5: this is not the address of a runner; write it as https://airflow.example.com, or ssh://HOST for a Docker Engine, without a password
+c.yaml:6:184: spec.repositories.0.runners.6: this is not the address of a runner; write it as https://airflow.example.com, or ssh://HOST for a Docker Engine, without a password
+c.yaml:6:208: spec.repositories.0.runners.7: this is not the address of a runner; write it as https://airflow.example.com, or ssh://HOST for a Docker Engine, without a password
+c.yaml:8:48: spec.repositories.0.clusters.0.namespaces.1: "a b" is not a namespace; write lower-case letters, digits and hyphens
+c.yaml:8:55: spec.repositories.0.clusters.0.namespaces.2: "*" is not a namespace; write lower-case letters, digits and hyphens
+c.yaml:9:11: spec.repositories.0.clusters.1: lists no namespaces; give namespaces: [models], those that it may use`},
+		"one folder of tokens": {head + "spec:\n  repositories:\n    - {path: /repo, name: team/churn}\n    - {path: /other, name: team-churn}\n", `c.yaml:6:7: spec.repositories.1: the one at line 5 would have its tokens in the same folder, "team-churn"; give one of them another name`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("c.yaml", []byte(c.text))

@@ -19,6 +19,23 @@ const (
 	most           = 16 << 10
 )
 
+// Below is lookup with a folder of name's own for files of tokens, in that of all: what one repository declares reads none of another's.
+func Below(lookup func(string) (string, bool), name string) func(string) (string, bool) {
+	return func(variable string) (string, bool) {
+		if variable == FolderVariable {
+			return filepath.Join(dir(lookup), name), true
+		}
+		return lookup(variable)
+	}
+}
+
+func dir(lookup func(string) (string, bool)) string {
+	if at, ok := lookup(FolderVariable); ok && at != "" {
+		return at
+	}
+	return folder
+}
+
 // Place is where a token is.
 type Place struct {
 	Who      string // gets it, for people
@@ -57,15 +74,12 @@ func Read(lookup func(string) (string, bool), at Place) (string, error) {
 
 // open opens the file where it, and what it links to, is in the folder.
 func open(lookup func(string) (string, bool), at Place) (*os.File, error) {
-	dir, ok := lookup(FolderVariable)
-	if !ok || dir == "" {
-		dir = folder
-	}
-	name, err := filepath.Rel(dir, at.File)
+	in := dir(lookup)
+	name, err := filepath.Rel(in, at.File)
 	if err != nil || !filepath.IsLocal(name) {
-		return nil, fault.WithHint(fault.New(fault.Denied, "the token for %s is not in %s: %s", at.Who, dir, at.File), "move it there, or let the owner of this machine set %s to its folder", FolderVariable)
+		return nil, fault.WithHint(fault.New(fault.Denied, "the token for %s is not in %s: %s", at.Who, in, at.File), "move it there and declare it so, or let the owner of this machine set %s to another folder", FolderVariable)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := os.OpenRoot(in)
 	if err != nil {
 		return nil, err
 	}

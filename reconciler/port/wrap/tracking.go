@@ -7,7 +7,6 @@ package wrap
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -19,13 +18,6 @@ func TrackingTo(t port.Tracker, url string, addresses []string) port.Tracker {
 		return t
 	}
 	return trackingNowhere{}
-}
-
-// at tells whether url is an address or below it. What follows the whole address is a path, so that its
-// host ends where that of the address does.
-func at(address, url string) bool {
-	address, url = strings.TrimRight(address, "/"), strings.TrimRight(url, "/")
-	return url == address || strings.HasPrefix(url, address+"/") && !strings.Contains(url, "..")
 }
 
 type trackingNowhere struct{}

@@ -66,6 +66,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- range $file, $from := .Values.secrets.files }}
 {{- if has $file (list "keyPassword" "sealKey" "webhook" "webhookPrevious") }}{{ fail (printf "secrets.files.%s is the chart's own: give secrets.%s" $file $file) }}{{ end }}
 {{- end }}
+{{- $may := dict }}
+{{- range .Values.config.repositories }}{{ range .clusters }}{{ if not .context }}{{ range .namespaces }}{{ $_ := set $may . true }}{{ end }}{{ end }}{{ end }}{{ end }}
+{{- range concat .Values.runners .Values.serving }}
+{{- if not (hasKey $may .namespace) }}{{ fail (printf "no repository may use the namespace %s: give it to one, as clusters: [{namespaces: [%s]}] in config.repositories" .namespace .namespace) }}{{ end }}
+{{- end }}
 {{- $seen := dict }}
 {{- range .Values.runners }}
 {{- if hasKey $seen .namespace }}{{ fail (printf "runners lists the namespace %s twice" .namespace) }}{{ end }}

@@ -80,6 +80,15 @@ func newLauncher(t tool, who, url string, o Options) *launcher {
 	return l
 }
 
+// Ready tells whether the token can be read.
+func (l *launcher) Ready() error {
+	if asks, is := l.tool.(interface{ token() (string, error) }); is {
+		_, err := asks.token()
+		return err
+	}
+	return nil
+}
+
 func (l *launcher) Launch(ctx context.Context, task port.Task) (port.TaskID, error) {
 	if err := task.Check(); err != nil {
 		return port.TaskID{}, err

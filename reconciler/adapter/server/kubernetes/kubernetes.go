@@ -24,7 +24,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Options are what a server is made of. All but the last two are needed.
+// Options are what a server is made of. All but May and the last two are needed.
 type Options struct {
 	Env      port.Env
 	Store    port.Store
@@ -32,6 +32,8 @@ type Options struct {
 	Dir      string                     // where it is kept what stands where
 	Seal     seal.Key                   // seals that, and says whose objects are ours
 	Keys     []string                   // that sign models, in PEM
+	// May refuses a cluster or a namespace before it is asked anything; nil refuses none.
+	May func(schemas.Cluster) error
 	// Shelf is the shared store's bucket, which lends; Object names content in it.
 	Shelf  func() (port.Bucket, error)
 	Object func(digest.Digest) string
@@ -81,6 +83,11 @@ func (p place) is(q place) bool { return p.UID == q.UID && p.At.Namespace == q.A
 func (s *server) open(at schemas.Cluster) (*kube.Client, error) {
 	if at.Namespace == "" {
 		return nil, fault.New(fault.Invalid, "a cluster is given without the namespace for Vishwa's objects")
+	}
+	if s.o.May != nil {
+		if err := s.o.May(at); err != nil {
+			return nil, err
+		}
 	}
 	return kube.Open(kube.Options{Cluster: at, Env: s.o.Env, Rights: Rights})
 }

@@ -1,0 +1,84 @@
+// What will keep a run or a deployment from being begun, as far as this machine knows it by itself: a plan says it before anything is
+// done. No tool and no network is asked.
+
+package app
+
+import (
+	"context"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server/kubernetes"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// ready is pass.Reconciler.Ready. What a pull request declares is held against what the controller's file lets it reach, and nothing more
+// of the machine is told.
+func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) func(context.Context, *schemas.Project, pass.Place) error {
+	return func(_ context.Context, project *schemas.Project, at pass.Place) error {
+		if at.Cluster != "" {
+			declared, ok := project.Clusters[at.Cluster]
+			if !ok {
+				return nil // what is declared wrongly is told elsewhere
+			}
+			if err := o.Reach.Cluster(declared); err != nil || o.Isolation != nil {
+				return err
+			}
+			if _, err := kube.Open(kube.Options{Cluster: declared, Env: o.Env, Rights: kubernetes.Rights}); err != nil {
+				return err
+			}
+			return reached(place, o.Env, at.Brought, workerProgram(o.Env.Self), "pods")
+		}
+		declared, ok := project.Runners[at.Runner]
+		if !ok {
+			return nil
+		}
+		if err := o.Reach.Runner(project.Clusters, declared); err != nil || o.Isolation != nil {
+			return err
+		}
+		cfg, err := configured(project, declared, place, base)
+		if err != nil {
+			return err
+		}
+		if asks, is := cfg.Launcher.(port.Readier); is {
+			if err := asks.Ready(); err != nil {
+				return err
+			}
+		}
+		if cfg.Shelf == nil { // folders of this machine, the worker's too
+			return worker(cfg.Worker)
+		}
+		return reached(place, o.Env, at.External || cfg.Brought, cfg.Worker, "a worker")
+	}
+}
+
+// reached tells whether the store lends who what it reads, and gives it the worker, unless that is brought.
+func reached(place StoreRef, env port.Env, brought bool, program func(arch string) (string, error), who string) error {
+	shelf, name, err := place.shelf(env)
+	if err != nil {
+		return err
+	}
+	if _, lends := shelf.(port.Lender); !lends {
+		if name == "" {
+			name = "the store, a folder of this machine,"
+		}
+		return fault.WithHint(fault.New(fault.Invalid, "%s cannot lend %s what it reads", name, who), "use a store in S3 (spec.store.s3 of the Project)")
+	}
+	if brought {
+		return nil
+	}
+	return worker(program)
+}
+
+// worker tells whether the worker's program is there for any machine.
+func worker(program func(arch string) (string, error)) (err error) {
+	for _, arch := range []string{"amd64", "arm64"} {
+		if _, err = program(arch); err == nil {
+			return nil
+		}
+	}
+	return err
+}

@@ -1,0 +1,78 @@
+// Places: what will keep a step from being carried out where it is declared to be, told by the plan.
+
+package pass
+
+import (
+	"context"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Place is where a step is carried out: a runner, or a cluster that a deployment is served on.
+type Place struct {
+	Runner, Cluster string
+	External        bool // work of the team's, which has no worker
+	Brought         bool // a deployment whose worker an image brings
+}
+
+// placeOf is where a step of w is carried out; the zero Place is this machine.
+func (w *Snapshot) placeOf(ref schemas.Ref) (at Place) {
+	n := w.Graph.Node(ref)
+	if n == nil {
+		return at
+	}
+	on := n.RunsOn
+	if n.Scored != nil {
+		on = n.Scored.RunsOn
+	}
+	switch spec := n.Decl.Spec.(type) {
+	case schemas.Serves:
+		is := spec.Serves()
+		return Place{Cluster: is.Cluster, Brought: is.Worker != ""}
+	case schemas.Runnable:
+		at.External = spec.Delegates() != nil
+	}
+	if on.Runner != schemas.LocalRunner {
+		at.Runner = on.Runner
+	}
+	return at
+}
+
+// placeFindings tell of the steps of p that cannot be begun where they are declared to be. What the owner of the machine does not let
+// them is denied; what this machine lacks another may have, so that it is a warning.
+func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan) (out []ledger.Finding) {
+	if h.Ready == nil {
+		return nil
+	}
+	known := map[Place]error{}
+	for _, s := range p.Work() {
+		at := w.placeOf(s.Ref)
+		if at == (Place{}) || s.Do == plan.Retire {
+			continue
+		}
+		err, asked := known[at]
+		if !asked {
+			err = h.Ready(ctx, w.Project, at)
+			known[at] = err
+		}
+		if err == nil {
+			continue
+		}
+		f := ledger.Finding{Rule: "place/unready", Level: ledger.Warn, Ref: s.Ref, Message: "it cannot be begun on " + at.words() + " from here: " + err.Error(), Hint: fault.HintOf(err)}
+		if fault.Of(err) == fault.Denied {
+			f.Rule, f.Level, f.Message = "place/denied", ledger.Denied, at.words()+": "+err.Error()
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func (p Place) words() string {
+	if p.Cluster != "" {
+		return "cluster " + p.Cluster
+	}
+	return "runner " + p.Runner
+}

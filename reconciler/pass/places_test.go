@@ -1,0 +1,72 @@
+// Laws of places: a plan tells what will keep a step from being begun, and what the owner of the machine does not let is not begun.
+
+package pass
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func TestWhatCannotBeBegunIsTold(t *testing.T) {
+	here := tree(runners(`store: {s3: {url: "s3://bucket/x"}}, clusters: {prod: {namespace: n}}, runners: {dags: {ray: {url: "https://ray.example"}}}`),
+		replaced("run: [python, e.py]", "run: [python, e.py]\n  runner: dags"),
+		replaced("target: {local: {run: [python, s.py], code: [s.py]}}", "target: {kubernetes: {cluster: prod, image: \""+someImage+"\", run: [python, s.py], code: [s.py]}}"))
+	for name, c := range map[string]struct {
+		kind  fault.Kind
+		level ledger.Level
+		rule  string
+	}{"what is not let": {fault.Denied, ledger.Denied, "place/denied"}, "what this machine lacks": {fault.Missing, ledger.Warn, "place/unready"}} {
+		t.Run(name, func(t *testing.T) {
+			h, w := newHouse(here)
+			asked := map[Place]int{}
+			h.Ready = func(_ context.Context, p *schemas.Project, at Place) error {
+				asked[at]++
+				if _, ok := p.Runners["dags"]; !ok {
+					t.Error("the project is another one")
+				}
+				return fault.WithHint(fault.New(c.kind, "it is not so"), "make it so")
+			}
+			s, err := h.Preview(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := h.Plan(t.Context(), s, ApplyOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := map[string]bool{}
+			for _, f := range p.Findings {
+				if f.Rule == c.rule && f.Level == c.level && strings.Contains(f.Message, "it is not so") && f.Hint == "make it so" {
+					told[string(f.Ref.Kind)] = strings.Contains(f.Message, map[schemas.Kind]string{"training": "runner dags", "deployment": "cluster prod"}[f.Ref.Kind])
+				}
+			}
+			if len(told) != 2 || !told["training"] || !told["deployment"] {
+				t.Errorf("told of %v: %+v", told, p.Findings)
+			}
+			for at, n := range asked {
+				if n != 1 || at.Runner == "local" {
+					t.Errorf("%+v was asked %d times", at, n)
+				}
+			}
+			for _, s := range p.Work() {
+				if s.Ref.Kind == "training" && (s.Held != "") != (c.level == ledger.Denied) {
+					t.Errorf("%s is held: %q", s.Ref, s.Held)
+				}
+			}
+			if c.level == ledger.Denied {
+				r, err := h.Apply(t.Context(), ApplyOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := r.Err(); fault.Of(err) != fault.Refused && fault.Of(err) != fault.Held || strings.Contains(strings.Join(w.ran, " "), "training") {
+					t.Errorf("it was applied: %v, ran %v", err, w.ran)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,70 @@
+// What begins runs and serves is asked where the owner of the machine lets it be: a declaration names the
+// address that gets a credential, and the context and namespace of a cluster that this machine may use, and
+// whoever may commit to one repository is not to have those of another's.
+
+package wrap
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Reach is where runs and deployments may be begun. Nil is everywhere.
+type Reach struct {
+	Runners  []string // addresses of servers and engines, and all below them
+	Clusters []ClusterReach
+}
+
+// ClusterReach is namespaces of a cluster.
+type ClusterReach struct {
+	Context    string // of the kubeconfig; "": its current one, or the cluster that this runs in
+	Namespaces []string
+}
+
+// Runner refuses what r may not begin anything by: its address, or its cluster of all that are declared.
+func (a *Reach) Runner(clusters map[string]schemas.Cluster, r schemas.Runner) error {
+	if a == nil {
+		return nil
+	}
+	addresses, names := r.Reaches()
+	for _, url := range addresses {
+		if !slices.ContainsFunc(a.Runners, func(may string) bool { return at(may, url) }) {
+			return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository begin anything at %s", url),
+				"have whoever runs the controller add the address to runners of this repository in the controller's file")
+		}
+	}
+	for _, name := range names {
+		if err := a.Cluster(clusters[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Cluster refuses a namespace of a cluster.
+func (a *Reach) Cluster(c schemas.Cluster) error {
+	if a == nil || slices.ContainsFunc(a.Clusters, func(may ClusterReach) bool {
+		return may.Context == c.Context && slices.Contains(may.Namespaces, c.Namespace)
+	}) {
+		return nil
+	}
+	add := fmt.Sprintf("{namespaces: [%s]}", c.Namespace)
+	if c.Context != "" {
+		add = fmt.Sprintf("{context: %s, namespaces: [%s]}", c.Context, c.Namespace)
+	}
+	return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository use the namespace %s of %s", c.Namespace, cmp.Or(c.Context, "the cluster that the controller has without a context")),
+		"have whoever runs the controller add %s to clusters of this repository in the controller's file", add)
+}
+
+// at tells whether url is an address or below it. What follows the whole address is a path, so that its
+// host ends where that of the address does, and no server leads out of it, however it reads a path.
+func at(address, url string) bool {
+	address, url = strings.TrimRight(address, "/"), strings.TrimRight(url, "/")
+	below, is := strings.CutPrefix(url, address)
+	return is && address != "" && (below == "" || below[0] == '/' && !strings.Contains(below, "..") && !strings.ContainsAny(below, `%\;`))
+}
