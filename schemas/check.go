@@ -83,6 +83,7 @@ func namesOf(t reflect.Type) (names []string) {
 func (s *Project) check(c *checker, d *document) {
 	if s.Store != nil {
 		c.outside(d, "spec.store.dir", s.Store.Dir)
+		s.Store.S3.check(d, "spec.store.s3")
 		var places []string
 		for _, place := range storePlaces {
 			if d.has("spec.store." + place) {

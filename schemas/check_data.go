@@ -6,7 +6,6 @@ package schemas
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -61,12 +60,9 @@ func (c *checker) source(d *document, s *Dataset) {
 		}
 	}
 	for _, at := range []struct{ field, url string }{{field + ".http.url", web(s.Source.HTTP)}, {field + ".airflow.http.url", web(airflowHTTP(s.Source.Airflow))}, {field + ".dvc.repo", origin(s.Source.DVC)}} {
-		if u, err := url.Parse(at.url); err == nil && u.User != nil {
-			if _, secret := u.User.Password(); secret {
-				d.problem(at.field, "holds a password, which everybody who reads the repository sees; remove it and change it")
-			}
-		}
+		withoutCredential(d, at.field, at.url, "let whoever runs Vishwa log in there by other means")
 	}
+	s.Source.S3.check(d, field+".s3")
 	mutable := s.Source.Mutable()
 	switch {
 	case mutable && s.Source.Pin == "" && !d.wrong(field):
@@ -151,5 +147,12 @@ func (c *checker) data(d *document, field, p string) {
 		d.problem(field, "%s is a Git LFS pointer and not the data; run git lfs pull", p)
 	case fmt.Sprintf("%.5s", head) == "outs:" && strings.HasSuffix(p, ".dvc"):
 		d.problem(field, "%s is a DVC pointer and not the data; write dvc: {path: %s}", p, strings.TrimSuffix(p, ".dvc"))
+	}
+}
+
+// check reports an endpoint that holds a credential.
+func (s *S3) check(d *document, field string) {
+	if s != nil {
+		withoutCredential(d, field+".endpoint", s.Endpoint, "have whoever runs Vishwa give it")
 	}
 }

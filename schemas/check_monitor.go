@@ -128,9 +128,7 @@ func (g Gauge) check(c *checker, d *document, at string) {
 	if p := g.Prometheus; p != nil {
 		bounded(d, at+".prometheus", p.Min, p.Max)
 		c.duration(d, at+".prometheus.for", p.For)
-		if strings.Contains(p.URL, "@") {
-			d.problem(at+".prometheus.url", "holds a user or a password; take it out, and name the variable of a token")
-		}
+		withoutCredential(d, at+".prometheus.url", p.URL, "name the variable in token")
 	}
 	if e := g.Evidently; e != nil {
 		c.path(d, at+".evidently.report", e.Report, file)
@@ -138,9 +136,7 @@ func (g Gauge) check(c *checker, d *document, at string) {
 	if w := g.Whylogs; w != nil {
 		c.fileOrObject(d, at+".whylogs.profile", w.Profile)
 		c.fileOrObject(d, at+".whylogs.reference", w.Reference)
-		if strings.Contains(w.Endpoint, "@") {
-			d.problem(at+".whylogs.endpoint", "holds a user or a password; take it out: credentials are those of whoever runs Vishwa")
-		}
+		withoutCredential(d, at+".whylogs.endpoint", w.Endpoint, "have whoever runs Vishwa give it")
 	}
 }
 

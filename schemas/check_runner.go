@@ -289,22 +289,34 @@ func worker(d *document, field, name string) {
 
 // address checks where a server is asked.
 func address(d *document, field, text string, schemes ...string) {
-	if text == "" || !plain(d, field, text) {
+	if text == "" || !plain(d, field, text) || !withoutCredential(d, field, text, "have whoever runs Vishwa give it") {
 		return
 	}
 	u, err := url.Parse(text)
-	secret := false
-	if err == nil && u.User != nil {
-		_, secret = u.User.Password()
-	}
 	switch {
-	case secret:
-		d.problem(field, "holds a password, which everybody who reads the repository sees; remove it and change it")
 	case err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Scheme != "unix" || u.Scheme == "unix" && (u.Host != "" || !strings.HasPrefix(u.Path, "/")):
 		d.problem(field, "%s is not an address; write one that begins with %s://", short(text), strings.Join(schemes, ":// or "))
 	case u.RawQuery != "" || u.Fragment != "":
 		d.problem(field, "%s has more than an address; end it before its ? or #", short(text))
 	}
+}
+
+// withoutCredential reports an address that holds a credential: everybody who reads the repository, a log or a message reads it there. Who
+// is asked for by SSH is no secret, and the password of one is.
+func withoutCredential(d *document, field, text, way string) bool {
+	scheme, rest, is := strings.Cut(text, "://")
+	if !is {
+		return true // HOST:PORT, a path, or Git's short form of SSH
+	}
+	if end := strings.IndexAny(rest, `/?#\`); end >= 0 {
+		rest = rest[:end]
+	}
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 || strings.HasSuffix(scheme, "ssh") && !strings.Contains(rest[:at], ":") {
+		return true
+	}
+	d.problem(field, "holds a user or a password, which everybody who reads the repository sees; remove it and change it, and %s", way)
+	return false
 }
 
 // plain reports text that is long, or holds what no name holds.

@@ -31,9 +31,8 @@ func (a *AirflowData) check(d *document, field string) {
 	if (a.S3 == nil) == (a.HTTP == nil) {
 		d.problem(field, "has its data in one place; give one of s3 and http")
 	}
-	if strings.Contains(a.URL, "@") {
-		d.problem(field+".url", "holds a user, which everybody who reads the repository sees; name the variable in token")
-	}
+	withoutCredential(d, field+".url", a.URL, "name the variable in token")
+	a.S3.check(d, field+".s3")
 	if a.HTTP != nil { // whoever begins a run chooses its id
 		_, rest, _ := strings.Cut(a.HTTP.URL, "://")
 		if host, _, _ := strings.Cut(rest, "/"); strings.Contains(host, "{run}") {

@@ -4,7 +4,6 @@ package schemas
 
 import (
 	"net"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -153,7 +152,5 @@ func (k *Kafka) checkSchema(c *checker, d *document, field string) {
 	if s.Registry == nil {
 		return
 	}
-	if u, err := url.Parse(s.Registry.URL); err == nil && u.User != nil {
-		d.problem(field+".registry.url", "holds a user, which everybody who reads the repository sees; name the variables in user and password")
-	}
+	withoutCredential(d, field+".registry.url", s.Registry.URL, "name the variables in user and password")
 }

@@ -43,6 +43,7 @@ func (l *PredictionLog) check(c *checker, d *document, field string) {
 	c.duration(d, field+".every", l.Every)
 	c.duration(d, field+".keep", l.Keep)
 	c.outside(d, field+".dir", l.Dir)
+	l.S3.check(d, field+".s3")
 	if l.Dir != "" && l.S3 != nil {
 		d.problem(field+".s3", "and dir are both given, but the log is in one place; remove one of them")
 	}

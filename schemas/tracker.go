@@ -2,10 +2,7 @@
 
 package schemas
 
-import (
-	"cmp"
-	"net/url"
-)
+import "cmp"
 
 // Trackers are servers of others that show runs, models and what is served, as the ledger records them. What counts is what the tracked branch declares.
 type Trackers struct {
@@ -42,9 +39,7 @@ func (t *MLflowTracker) check(d *document, field string) {
 	if t == nil {
 		return
 	}
-	if u, err := url.Parse(t.URL); err == nil && u.User != nil {
-		d.problem(field+".url", "holds a user or a password, which everybody who reads the repository sees; remove it, and give the file of a credential in token")
-		return
+	if withoutCredential(d, field+".url", t.URL, "give its file in token") {
+		address(d, field+".url", t.URL, "https", "http")
 	}
-	address(d, field+".url", t.URL, "https", "http")
 }

@@ -31,25 +31,3 @@ func TestWhereMetricsAndModelsAreIsHeldTogether(t *testing.T) {
 		}
 	}
 }
-
-// A credential is in no declaration.
-func TestTheAddressOfATrackerHoldsNoCredential(t *testing.T) {
-	for at, says := range map[string]string{
-		"https://mlflow.example.com":            "",
-		"http://127.0.0.1:5000/mlflow":          "",
-		"https://me:hunter2@mlflow.example.com": "holds a user or a password",
-		"http://token@mlflow.example.com":       "holds a user or a password",
-		"https://mlflow.example.com?token=a":    "has more than an address",
-		"https:///mlflow":                       "is not an address",
-	} {
-		project := "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: p}\nspec:\n  trackers:\n    mlflow: {url: '" + at + "'}\n"
-		_, problems := Load(t.Context(), fstest.MapFS{"vishwa.yaml": {Data: []byte(project)}})
-		text := ""
-		for _, p := range problems {
-			text += p.Error() + "\n"
-		}
-		if (says == "") != (text == "") || !strings.Contains(text, says) || strings.Contains(text, "hunter2") {
-			t.Errorf("%s: %q", at, text)
-		}
-	}
-}
