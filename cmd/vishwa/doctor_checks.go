@@ -99,7 +99,7 @@ func (a *cli) programs(ctx context.Context, in *pass.Intent, remote string) []ch
 			python = python || is.Runs || is.Serves || scores != nil && scores.Evaluates() != nil
 		}
 	}
-	overSSH := strings.HasPrefix(remote, "ssh://") || !strings.Contains(remote, "://") && strings.Contains(remote, "@")
+	ssh := overSSH(remote) || in != nil && in.Project != nil && overSSH(in.Project.Ledger.Checkpoints.Remote)
 	asking, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	which, err := provisioner.Look(asking, a.lookup)
@@ -108,8 +108,18 @@ func (a *cli) programs(ctx context.Context, in *pass.Intent, remote string) []ch
 		a.program(ctx, "python", "install Python 3 with venv: apt-get install python3 python3-venv", "python3", "-c",
 			"import sys, venv, ensurepip; print('Python', sys.version.split()[0], 'with venv')").unless(python, "nothing that is declared here runs it"),
 		checked("terraform", which, err).unless(stacks, "no infrastructure is declared here"),
-		a.program(ctx, "ssh", "install an SSH client: apt-get install openssh-client", "ssh", "-V").unless(overSSH, "the remote is not reached by it"),
+		a.program(ctx, "ssh", "install an SSH client: apt-get install openssh-client", "ssh", "-V").unless(ssh, "no remote is reached by it"),
 	}
+}
+
+// overSSH tells whether Git asks SSH for a remote: by the scheme, or as HOST:PATH, which a
+// slash before the colon makes a path.
+func overSSH(remote string) bool {
+	if scheme, _, found := strings.Cut(remote, "://"); found {
+		return scheme == "ssh" || scheme == "git+ssh" || scheme == "ssh+git"
+	}
+	host, _, found := strings.Cut(remote, ":")
+	return found && host != "" && !strings.Contains(host, "/")
 }
 
 // program asks a program for its version.
@@ -148,7 +158,7 @@ func (a *cli) keysCheck(ctx context.Context, s *station) check {
 		case errors.Is(err, fs.ErrNotExist):
 			return checked("keys", "", fault.WithHint(fault.New(fault.Missing, "%s is not in %s: this machine can look and not apply", name, dir), "make keys with vishwa keys generate, or set VISHWA_KEYS to their folder"))
 		case err != nil:
-			return checked("keys", "", fault.New(fault.Denied, "look at the keys: %w", err))
+			return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "look at the keys: %w", err), "let this user read %s, or set VISHWA_KEYS to another folder", dir))
 		case info.Mode().Perm()&0o077 != 0:
 			at := filepath.Join(dir, name)
 			return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "%s is readable for others", at), "chmod 600 %s", at))
@@ -184,9 +194,10 @@ const skew = time.Minute
 // clockCheck holds the clock against that of the remote, without credentials.
 func (a *cli) clockCheck(ctx context.Context, remote string) check {
 	const way = "set the clock, or have it set: timedatectl set-ntp true"
+	const unasked = "compare it with another clock: it decides whether approvals and keys are still valid"
 	at, err := url.Parse(remote)
 	if err != nil || at.Scheme != "http" && at.Scheme != "https" || a.offline {
-		return check{"clock", note, a.now().UTC().Format(time.RFC3339) + "; there is no remote over HTTP to compare it with", ""}
+		return check{"clock", note, a.now().UTC().Format(time.RFC3339) + "; there is no remote over HTTP to compare it with", unasked}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -197,12 +208,12 @@ func (a *cli) clockCheck(ctx context.Context, remote string) check {
 	before := a.now()
 	answer, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
-		return check{"clock", note, "the remote does not tell the time", ""}
+		return check{"clock", note, "the remote does not tell the time", unasked}
 	}
 	answer.Body.Close()
 	told, err := http.ParseTime(answer.Header.Get("Date"))
 	if err != nil {
-		return check{"clock", note, "the remote does not tell the time", ""}
+		return check{"clock", note, "the remote does not tell the time", unasked}
 	}
 	mine := before.Add(a.now().Sub(before) / 2)
 	if off := mine.Sub(told); off.Abs() > skew {
@@ -234,7 +245,7 @@ func ledgerCheck(ctx context.Context, s *station) check {
 		return checked("ledger", "", stale)
 	}
 	if facts != nil && facts.Count == 0 {
-		return check{"ledger", note, "it is empty: vishwa apply begins it", ""}
+		return check{"ledger", note, "it is empty", "vishwa apply begins it"}
 	}
 	whose, err := s.LedgerTrust(ctx)
 	if err != nil {

@@ -87,7 +87,7 @@ func TestTheDoctorComparesClocks(t *testing.T) {
 		}))
 		a := &cli{now: func() time.Time { return now }}
 		got := a.clockCheck(t.Context(), server.URL+"/x.git")
-		if got.State != c.state || !strings.Contains(got.Text, c.says) || got.State == wrong && got.Hint == "" {
+		if got.State != c.state || !strings.Contains(got.Text, c.says) || got.State != fine && got.Hint == "" {
 			t.Errorf("%s: %+v", name, got)
 		}
 		server.Close()

@@ -42,6 +42,9 @@ func openDir(path string, group func(fs.FileMode) fs.FileMode) (port.Store, erro
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // all above it was made as well: it is a place for no folders
+			return nil, fault.WithHint(fault.New(fault.Invalid, "open store: %w", err), "no folder can be made there: name another one in spec.store.dir")
+		}
 		return nil, artifact.Disk(fmt.Errorf("open store: %w", err), path)
 	}
 	st, err := os.Stat(path)
