@@ -137,7 +137,7 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 			return fault.New(fault.Internal, "encode approval: %w", err)
 		}
 		if err := os.WriteFile(how.out, append(raw, '\n'), 0o644); err != nil {
-			return fault.New(fault.Invalid, "write approval: %w", err)
+			return fault.WithHint(fault.New(fault.Invalid, "write approval: %w", err), "name a file that this user may write: --out FILE")
 		}
 		fmt.Fprintf(a.out, "%s approves plan %s; record it with vishwa approve --record %s\n", who, p.Digest().Short(), how.out)
 		return nil

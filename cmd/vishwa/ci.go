@@ -129,7 +129,7 @@ func (a *cli) eventBytes() ([]byte, error) {
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, 26<<20)) // a little more than the largest, so that a larger one shows
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "read the event: %w", err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read the event: %w", err), "see that the job may read the file that GITHUB_EVENT_PATH names")
 	}
 	return raw, nil
 }
@@ -173,13 +173,13 @@ func (a *cli) takeSecrets() (forget func(), err error) {
 		above, _ := a.lookup("RUNNER_TEMP")
 		dir, err := os.MkdirTemp(above, "vishwa-keys-") // for this user alone
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "make a folder for the keys: %w", err)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "make a folder for the keys: %w", err), "let the job write to the folder that RUNNER_TEMP or TMPDIR names")
 		}
 		forget = func() { _ = os.RemoveAll(dir) }
 		for name, raw := range files {
 			if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
 				forget()
-				return nil, fault.New(fault.Invalid, "write the keys: %w", err)
+				return nil, fault.WithHint(fault.New(fault.Invalid, "write the keys: %w", err), "see that the disk of the job has room")
 			}
 		}
 		taken["VISHWA_KEYS"] = dir

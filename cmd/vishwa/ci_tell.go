@@ -84,7 +84,7 @@ func (a *cli) publishReport(d *announcer, j job, r templates.Report) error {
 	if j.report != "" {
 		at, err := filepath.Abs(a.path(j.report))
 		if err != nil {
-			return fault.New(fault.Invalid, "write the report: %w", err)
+			return fault.WithHint(fault.New(fault.Invalid, "write the report: %w", err), "give --report an absolute path")
 		}
 		if err := os.WriteFile(at, whole.Bytes(), 0o644); err != nil {
 			return fault.WithHint(fault.New(fault.Invalid, "write the report: %w", err), "give --report a file in a folder that is there")
@@ -174,14 +174,14 @@ func (a *cli) appendTo(variable string, text []byte) error {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
-		return fault.New(fault.Invalid, "write to the file of %s: %w", variable, err)
+		return fault.WithHint(fault.New(fault.Invalid, "write to the file of %s: %w", variable, err), "the CI system sets %s: see that the job may write that file, and that its disk has room", variable)
 	}
 	_, err = f.Write(text)
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
 	if err != nil {
-		return fault.New(fault.Invalid, "write to the file of %s: %w", variable, err)
+		return fault.WithHint(fault.New(fault.Invalid, "write to the file of %s: %w", variable, err), "the CI system sets %s: see that the job may write that file, and that its disk has room", variable)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func inGit(w *data.Workspace) (*repo.Repo, string, error) {
 	}
 	below, err := filepath.Rel(top, w.Root())
 	if err != nil {
-		return nil, "", errors.Join(fault.New(fault.Invalid, "find %s: %w", w.Root(), err), r.Close())
+		return nil, "", errors.Join(fault.WithHint(fault.New(fault.Invalid, "find %s: %w", w.Root(), err), "run it in a clone of the repository that holds the data"), r.Close())
 	}
 	return r, filepath.ToSlash(below), nil
 }

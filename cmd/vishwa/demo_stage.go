@@ -34,7 +34,7 @@ func (a *cli) stage(ctx context.Context, dir string) (*demonstration, error) {
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "find %s: %w", dir, err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "find %s: %w", dir, err), "go to a folder that exists, or give an absolute path")
 	}
 	if err := os.Mkdir(abs, 0o755); err != nil {
 		return nil, fault.WithHint(fault.New(fault.Conflict, "make the demo's folder: %w", err), "name a folder that is not there yet: vishwa demo NEW-FOLDER")
@@ -198,10 +198,10 @@ func (d *demonstration) overlay(files fs.FS, root string) error {
 
 func write(at string, raw []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-		return fault.New(fault.Invalid, "make folder: %w", err)
+		return fault.WithHint(fault.New(fault.Invalid, "make folder: %w", err), "let this user write to %s", filepath.Dir(filepath.Dir(at)))
 	}
 	if err := os.WriteFile(at, raw, mode); err != nil {
-		return fault.New(fault.Invalid, "write %s: %w", filepath.Base(at), err)
+		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", filepath.Base(at), err), "let this user write to %s", filepath.Dir(at))
 	}
 	return nil
 }
@@ -213,7 +213,7 @@ func (d *demonstration) run(ctx context.Context, want int, quiet bool, args ...s
 		fmt.Fprintf(d.a.out, "$ %s\n", d.typed(args))
 	}
 	if err := os.MkdirAll(d.repo, 0o755); err != nil {
-		return "", fault.New(fault.Invalid, "make the repository's folder: %w", err)
+		return "", fault.WithHint(fault.New(fault.Invalid, "make the repository's folder: %w", err), "let this user write to %s", filepath.Dir(d.repo))
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir, cmd.Env = d.repo, d.env

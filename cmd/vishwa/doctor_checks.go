@@ -203,7 +203,7 @@ func (a *cli) clockCheck(ctx context.Context, remote string) check {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodHead, at.String(), nil)
 	if err != nil {
-		return checked("clock", "", fault.New(fault.Invalid, "ask the remote for the time: %w", err))
+		return checked("clock", "", fault.WithHint(fault.New(fault.Invalid, "ask the remote for the time: %w", err), "correct the address of the remote: git remote set-url origin URL"))
 	}
 	before := a.now()
 	answer, err := http.DefaultTransport.RoundTrip(r)

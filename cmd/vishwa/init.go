@@ -76,7 +76,7 @@ var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
 func (a *cli) scaffold(dir, name string) error {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return fault.New(fault.Invalid, "find %s: %w", dir, err)
+		return fault.WithHint(fault.New(fault.Invalid, "find %s: %w", dir, err), "go to a folder that exists, or give an absolute path")
 	}
 	if name == "" {
 		name = filepath.Base(abs)
@@ -193,7 +193,7 @@ func initRepository(dir string) error {
 		return nil
 	}
 	if _, err := git.PlainInitWithOptions(dir, &git.PlainInitOptions{InitOptions: git.InitOptions{DefaultBranch: plumbing.Main}}); err != nil {
-		return fault.New(fault.Invalid, "make a Git repository: %w", err)
+		return fault.WithHint(fault.New(fault.Invalid, "make a Git repository: %w", err), "let this user write to %s, or run git init there first", dir)
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func trustFile(r *repo.Repo) (file string, old []byte, err error) {
 	}
 	old, err = os.ReadFile(filepath.Join(r.Dir(), filepath.FromSlash(file)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", nil, fault.New(fault.Invalid, "read %s: %w", file, err)
+		return "", nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", file, err), "let this user read %s", file)
 	}
 	return file, old, nil
 }
@@ -195,7 +195,7 @@ func (a *cli) trustKeys(r *repo.Repo, dir, name string) error {
 		return fault.WithHint(fault.New(fault.Invalid, "%w", pass.Problems(problems)), "choose another --name, or correct %s", file)
 	}
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
-		return fault.New(fault.Invalid, "write %s: %w", file, err)
+		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", file, err), "let this user write %s", file)
 	}
 	fmt.Fprintf(a.out, "%s trusts them as the controller %q. Commit it.\n", file, name)
 	return nil
@@ -213,7 +213,7 @@ func withController(old []byte, name, dir string) ([]byte, error) {
 	top := doc.Content[0]
 	controllers := child(top, "controllers")
 	if controllers.Kind != yaml.MappingNode {
-		return nil, fault.New(fault.Invalid, "the trust file's controllers are not a mapping")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the trust file's controllers are not a mapping"), "write each as NAME: {ssh: ..., keys: {}}, or remove the field: this command writes it")
 	}
 	controllers.Style = 0
 	for i := 0; i < len(controllers.Content); i += 2 {

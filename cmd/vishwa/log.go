@@ -268,7 +268,7 @@ elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint
 				}
 				t, problems := trust.Load(raw, trustFile)
 				if len(problems) > 0 {
-					return fault.New(fault.Invalid, "%w", problems[0])
+					return fault.WithHint(fault.New(fault.Invalid, "%w", problems[0]), "correct %s, or name another one with --trust", trustFile)
 				}
 				s.Trust = t
 			}
@@ -302,7 +302,7 @@ func (a *cli) notedPoint(s *station, file string) (*ledger.Checkpoint, error) {
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, 1<<20))
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "read checkpoint: %w", err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read checkpoint: %w", err), "name a file that this user may read")
 	}
 	n, err := s.Notice(raw)
 	if err != nil {

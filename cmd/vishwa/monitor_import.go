@@ -82,15 +82,15 @@ func readBaseline(ctx context.Context, path string) ([]byte, error) {
 		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not there", path), "download it from the baseline's results in S3")
 	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "read %s: %w", path, err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", path, err), "name a file that this user may read")
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, mostBaseline+1))
 	switch {
 	case err != nil:
-		return nil, fault.New(fault.Invalid, "read %s: %w", path, err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", path, err), "name a file that this user may read")
 	case len(raw) > mostBaseline:
-		return nil, fault.New(fault.Invalid, "%s is larger than 64 MiB", path)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s is larger than 64 MiB", path), "give the statistics or the constraints of one baseline")
 	}
 	return raw, nil
 }

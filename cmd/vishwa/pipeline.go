@@ -104,7 +104,7 @@ func trackedBranch(dir, given string) (string, error) {
 	if given == "" {
 		r, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
 		if err != nil {
-			return "", fault.New(fault.Invalid, "open %s: %w", dir, err)
+			return "", fault.WithHint(fault.New(fault.Invalid, "open %s: %w", dir, err), "run it in a clone of the repository, or name the branch with --branch")
 		}
 		head, err := r.Storer.Reference(plumbing.HEAD)
 		if err != nil || !head.Target().IsBranch() {
@@ -151,22 +151,22 @@ func actionCommit(given string) (string, error) {
 func writeNew(dir, path string, raw []byte) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fault.New(fault.Invalid, "write %s: %w", path, err)
+		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "let this user write it, and see that no link or file is where a folder is needed")
 	}
 	defer root.Close()
 	if err := root.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fault.New(fault.Invalid, "make the folder of %s: %w", path, err)
+		return fault.WithHint(fault.New(fault.Invalid, "make the folder of %s: %w", path, err), "let this user make it, and see that no link or file is where a folder is needed")
 	}
 	f, err := root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.WithHint(fault.New(fault.Conflict, "%s has just been written by somebody else", path), "look at it, and run the command again")
 	}
 	if err != nil {
-		return fault.New(fault.Invalid, "write %s: %w", path, err)
+		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "let this user write it, and see that no link or file is where a folder is needed")
 	}
 	_, err = f.Write(raw)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fault.New(fault.Invalid, "write %s: %w", path, err)
+		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "let this user write it, and see that no link or file is where a folder is needed")
 	}
 	return nil
 }

@@ -39,11 +39,11 @@ func (a *cli) referenceVerb() *cobra.Command {
 // replace makes the folder hold these files and no others of their kind.
 func replace(dir string, files map[string][]byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fault.New(fault.Invalid, "make the folder: %w", err)
+		return fault.WithHint(fault.New(fault.Invalid, "make the folder: %w", err), "let this user write to %s", dir)
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			return fault.New(fault.Invalid, "write a page: %w", err)
+			return fault.WithHint(fault.New(fault.Invalid, "write a page: %w", err), "let this user write to %s", dir)
 		}
 		old, err := fs.Glob(os.DirFS(dir), "vishwa*"+filepath.Ext(name))
 		if err != nil {
@@ -52,7 +52,7 @@ func replace(dir string, files map[string][]byte) error {
 		for _, one := range old {
 			if _, kept := files[one]; !kept {
 				if err := os.Remove(filepath.Join(dir, one)); err != nil {
-					return fault.New(fault.Invalid, "remove a page: %w", err)
+					return fault.WithHint(fault.New(fault.Invalid, "remove a page: %w", err), "let this user write to %s", dir)
 				}
 			}
 		}

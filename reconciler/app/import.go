@@ -38,7 +38,7 @@ func (o RefreshOptions) abroad(ctx context.Context, at, name, rev string) (f for
 	if local(at) {
 		abs, err := filepath.Abs(at)
 		if err != nil {
-			return f, fault.New(fault.Invalid, "find %s: %w", at, err)
+			return f, fault.WithHint(fault.New(fault.Invalid, "find %s: %w", at, err), "give an absolute path, or the address of a repository")
 		}
 		at = abs
 	}

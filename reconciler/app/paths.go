@@ -54,7 +54,7 @@ func FindPaths(lookup func(string) (string, bool), id digest.Digest) (Paths, err
 	}
 	if dir, ok := lookup("VISHWA_KEYS"); ok {
 		if p.Keys, err = filepath.Abs(dir); err != nil {
-			return Paths{}, fault.New(fault.Invalid, "VISHWA_KEYS: %w", err)
+			return Paths{}, fault.WithHint(fault.New(fault.Invalid, "VISHWA_KEYS: %w", err), "set it to an absolute path")
 		}
 	}
 	return p, nil

@@ -59,7 +59,7 @@ func (s sender) post(ctx context.Context, below string, body any, headers map[st
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(raw))
 	if err != nil {
-		return fault.New(fault.Invalid, "the address of the receiver cannot be read")
+		return fault.WithHint(fault.New(fault.Invalid, "the address of the receiver cannot be read"), "write it as https://HOST/PATH, in the file or the variable that spec.alerts names")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "vishwa")

@@ -69,7 +69,7 @@ func Prometheus(spec schemas.PrometheusGauge, o Options) (port.Gauge, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}})
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the server's address cannot be read")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the server's address cannot be read"), "write it as https://HOST[/PATH]")
 	}
 	return &server{o, spec, prometheus.NewAPI(client), u.Host, token}, nil
 }

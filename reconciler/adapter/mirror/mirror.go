@@ -72,7 +72,7 @@ func (m *Mirror) locked(ctx context.Context, f func() error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := os.MkdirAll(filepath.Dir(m.o.Dir), 0o700); err != nil {
-		return fault.New(fault.Invalid, "make the folder of mirrors: %w", err)
+		return fault.WithHint(fault.New(fault.Invalid, "make the folder of mirrors: %w", err), "let the user of the controller write to %s", filepath.Dir(m.o.Dir))
 	}
 	l, err := sandbox.Lock(ctx, m.o.Dir+".lock")
 	if err != nil {

@@ -72,7 +72,7 @@ func Open(dir string, opts Options) (*Repo, error) {
 	store := p.Open(cache.NewObjectLRU(32 * cache.MiByte))
 	r, err := gogit.Open(unconfigured{store}, nil)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "open Git repository %s: %w", p.Common, err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open Git repository %s: %w", p.Common, err), "git -C %s fsck says what is wrong with it", p.Common)
 	}
 	repo := &Repo{opts: opts, place: p, store: store, config: r}
 	if p.Work != "" {

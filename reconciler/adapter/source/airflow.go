@@ -212,7 +212,7 @@ func (a *announced) ask(ctx context.Context, session, method, path string, body 
 	const most = 4 << 20
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(a.url.String(), "/")+path, strings.NewReader(string(body)))
 	if err != nil {
-		return fault.New(fault.Invalid, "Airflow's address cannot be read")
+		return fault.WithHint(fault.New(fault.Invalid, "Airflow's address cannot be read"), "write it as https://HOST[/PATH]")
 	}
 	if session != "" {
 		req.Header.Set("Authorization", "Bearer "+session)

@@ -69,7 +69,7 @@ func (l legible) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if _, err := url.Parse(res.Header.Get("Location")); err != nil {
 		res.Body.Close()
-		return nil, fault.New(fault.Invalid, "it redirects to an address that cannot be read")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "it redirects to an address that cannot be read"), "declare the address that it should lead to")
 	}
 	return res, nil
 }
@@ -118,7 +118,7 @@ func (s *web) home(u *url.URL) bool {
 func (s *web) ask(ctx context.Context, method string, header map[string]string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.url.String(), nil)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the source's web address cannot be read")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the source's web address cannot be read"), "write it as https://HOST/PATH")
 	}
 	req.Header.Set("User-Agent", "vishwa")
 	req.Header.Set("Accept-Encoding", "identity")

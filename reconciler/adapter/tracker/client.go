@@ -87,7 +87,7 @@ func (c *client) ask(ctx context.Context, method, path string, body, out any) er
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.url+prefix+path, in)
 	if err != nil {
-		return fault.New(fault.Invalid, "ask %s: its url cannot be asked", c.who)
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s: its url cannot be asked", c.who), "write spec.trackers url as https://HOST[/PATH]")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "vishwa")

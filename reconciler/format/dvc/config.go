@@ -35,14 +35,14 @@ func ParseConfig(name string, b []byte) (*Config, error) {
 		case s[0] == '[':
 			end := strings.LastIndexByte(s, ']')
 			if end < 0 {
-				return nil, fault.New(fault.Invalid, "%s:%d: a section has no closing bracket", name, i+1)
+				return nil, fault.WithHint(fault.New(fault.Invalid, "%s:%d: a section has no closing bracket", name, i+1), "correct the line: vishwa data remote list shows what is read")
 			}
 			section = unquoted(strings.TrimSpace(s[1:end]))
 			l.section = section
 		default:
 			key, value, ok := strings.Cut(s, "=")
 			if !ok || section == "" {
-				return nil, fault.New(fault.Invalid, "%s:%d: want a section or key = value", name, i+1)
+				return nil, fault.WithHint(fault.New(fault.Invalid, "%s:%d: want a section or key = value", name, i+1), "correct the line, or remove it")
 			}
 			l.key, l.value = strings.ToLower(unquoted(strings.TrimSpace(key))), unquoted(strings.TrimSpace(value))
 		}

@@ -152,15 +152,15 @@ func (r *reading) out(n *yaml.Node) Out {
 // no local path, is Invalid.
 func (p *Pointer) Place(file string, o Out) (string, error) {
 	if path.IsAbs(o.Path) || strings.Contains(o.Path, "://") {
-		return "", fault.New(fault.Invalid, "%s: path %s is outside the repository, which is not supported", file, o.Path)
+		return "", fault.WithHint(fault.New(fault.Invalid, "%s: path %s is outside the repository, which is not supported", file, o.Path), "move the data below the repository and add it there: vishwa data add")
 	}
 	at := path.Join(path.Dir(file), p.WDir, o.Path)
 	if at == ".." || strings.HasPrefix(at, "../") {
-		return "", fault.New(fault.Invalid, "%s: path %s leads outside the repository", file, o.Path)
+		return "", fault.WithHint(fault.New(fault.Invalid, "%s: path %s leads outside the repository", file, o.Path), "move the data below the repository and add it there: vishwa data add")
 	}
 	for part := range strings.SplitSeq(at, "/") {
 		if part == "." || strings.EqualFold(part, ".git") || strings.EqualFold(part, ".dvc") {
-			return "", fault.New(fault.Invalid, "%s: path %s is Git's or DVC's own", file, o.Path)
+			return "", fault.WithHint(fault.New(fault.Invalid, "%s: path %s is Git's or DVC's own", file, o.Path), "keep data in a folder of its own and add it there: vishwa data add")
 		}
 	}
 	return at, nil

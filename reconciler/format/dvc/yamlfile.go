@@ -25,12 +25,12 @@ func document(name string, b []byte) (doc, root *yaml.Node, err error) {
 	doc = &yaml.Node{}
 	if err := dec.Decode(doc); err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, nil, fault.New(fault.Invalid, "%s: is empty", name)
+			return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s: is empty", name), "restore it: git checkout HEAD -- FILE, or add the data anew with vishwa data add")
 		}
-		return nil, nil, fault.New(fault.Invalid, "%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")), "correct the file, or take it as it was committed: git checkout HEAD -- FILE")
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, nil, fault.New(fault.Invalid, "%s:1: is not a mapping", name)
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s:1: is not a mapping", name), "correct the file, or take it as it was committed: git checkout HEAD -- FILE")
 	}
 	return doc, doc.Content[0], nil
 }

@@ -28,7 +28,7 @@ import (
 func Dir(path string) (port.Bucket, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "open %s: %w", path, err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open %s: %w", path, err), "give an absolute path")
 	}
 	return dir(abs), nil
 }

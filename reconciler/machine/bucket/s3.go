@@ -44,7 +44,7 @@ func S3(o S3Options) (port.Bucket, error) {
 		Creds: creds, Secure: secure, Region: o.region(), BucketLookup: style, Transport: held(paced(transport, o.jobs()), o.pace),
 	})
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err), "correct the bucket, its endpoint, region and encryption: s3://bucket/prefix, https://host:port")
 	}
 	b := &s3{c: c, creds: creds, core: minio.Core{Client: c}, bucket: o.Bucket}
 	for name, v := range o.Access {
@@ -62,7 +62,7 @@ func S3(o S3Options) (port.Bucket, error) {
 		b.sse = encrypt.NewSSE()
 	case "aws:kms":
 		if b.sse, err = encrypt.NewSSEKMS(o.KMSKey, nil); err != nil {
-			return nil, fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err), "correct the bucket, its endpoint, region and encryption: s3://bucket/prefix, https://host:port")
 		}
 	default:
 		return nil, fault.WithHint(fault.New(fault.Invalid, "open s3://%s: encryption %q is unknown", o.Bucket, o.Encryption), "choose AES256 or aws:kms")

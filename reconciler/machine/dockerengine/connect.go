@@ -91,7 +91,7 @@ func Connect(r Reach) (*client.Client, string, error) {
 	}
 	api, err := client.New(opts...)
 	if err != nil {
-		return nil, "", fault.New(fault.Invalid, "reach the engine at %s: %w", host, err)
+		return nil, "", fault.WithHint(fault.New(fault.Invalid, "reach the engine at %s: %w", host, err), "write the host as unix:///var/run/docker.sock or tcp://HOST:PORT, in the declaration or in DOCKER_HOST")
 	}
 	return api, sock, nil
 }

@@ -82,7 +82,7 @@ func (s Settings) transport(all Settings, remote, at string) (http.RoundTripper,
 	if h := s.Last("http.extraheader"); h != "" {
 		to, err := url.Parse(at)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "the address of remote %s cannot be read", remote)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "the address of remote %s cannot be read", remote), "correct it: git remote set-url %s URL", remote)
 		}
 		return headed{t, h, to.Host}, nil
 	}
@@ -128,7 +128,7 @@ type Admission struct {
 // Fill asks the helpers, and where they know nothing, the person at the terminal.
 func (o *Clone) Fill(ctx context.Context, at string) (*Admission, error) {
 	if strings.ContainsAny(at, "\n\x00") {
-		return nil, fault.New(fault.Invalid, "the address of the remote holds a line break")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the address of the remote holds a line break"), "correct it: git remote set-url origin URL")
 	}
 	out, err := o.Ask(ctx, []byte("url="+at+"\n\n"), "credential", "fill")
 	if err != nil {

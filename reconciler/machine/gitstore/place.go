@@ -51,7 +51,7 @@ func Find(dir string) (Place, error) {
 	if start, err = filepath.EvalSymlinks(start); errors.Is(err, fs.ErrNotExist) {
 		return Place{}, fault.WithHint(fault.New(fault.Missing, "%s does not exist", dir), "give the folder of a Git repository")
 	} else if err != nil {
-		return Place{}, fault.New(fault.Invalid, "find Git repository: %w", err)
+		return Place{}, fault.WithHint(fault.New(fault.Invalid, "find Git repository: %w", err), "give the folder of a Git repository that this user may read")
 	}
 	for at := start; ; at = filepath.Dir(at) {
 		dot := filepath.Join(at, ".git")
@@ -90,11 +90,11 @@ func IsGitDir(dir string) bool {
 func linked(work, file string) (Place, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return Place{}, fault.New(fault.Invalid, "read %s: %w", file, err)
+		return Place{}, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", file, err), "let this user read it: it names the repository of this work tree")
 	}
 	to, ok := strings.CutPrefix(strings.TrimSpace(string(b)), "gitdir: ")
 	if !ok {
-		return Place{}, fault.New(fault.Invalid, "%s is not a Git repository: it does not say gitdir", file)
+		return Place{}, fault.WithHint(fault.New(fault.Invalid, "%s is not a Git repository: it does not say gitdir", file), "run git worktree repair, or git submodule update --init, in the repository that it belongs to")
 	}
 	if !filepath.IsAbs(to) {
 		to = filepath.Join(work, to)
@@ -112,7 +112,7 @@ func common(p Place) (Place, error) {
 		return p, nil
 	}
 	if err != nil {
-		return Place{}, fault.New(fault.Invalid, "open Git repository: %w", err)
+		return Place{}, fault.WithHint(fault.New(fault.Invalid, "open Git repository: %w", err), "let this user read the repository")
 	}
 	to := strings.TrimSpace(string(b))
 	if !filepath.IsAbs(to) {

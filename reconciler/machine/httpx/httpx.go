@@ -62,7 +62,7 @@ func Authorities(file string) (*x509.CertPool, error) {
 		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fault.New(fault.Invalid, "%s holds no certificate", file)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s holds no certificate", file), "give a file of certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE")
 	}
 	return roots, nil
 }

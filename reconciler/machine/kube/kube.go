@@ -72,14 +72,14 @@ func Open(o Options) (*Client, error) {
 	}
 	base, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%s: its server cannot be an address", at)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s: its server cannot be an address", at), "correct clusters.server of the kubeconfig: https://HOST:PORT")
 	}
 	if base.Scheme != "https" && !dial.Loopback(base.Hostname()) {
 		return nil, fault.WithHint(fault.New(fault.Denied, "%s: its server is asked without TLS, and secrets would go over the network as they are", at), "give it an address that begins with https://")
 	}
 	transport, err := rest.TransportFor(config)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%s: its certificates or keys cannot be read: %s", at, unreadable(err))
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s: its certificates or keys cannot be read: %s", at, unreadable(err)), "correct the certificates that the kubeconfig holds or names: kubectl --context NAME get ns says the same")
 	}
 	// A server that sends elsewhere would have our credentials sent there.
 	client := &http.Client{Transport: renewing{transport}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -102,7 +102,7 @@ func find(o Options) (*rest.Config, string, error) {
 	rules := &clientcmd.ClientConfigLoadingRules{Precedence: files}
 	config, err := rules.Load()
 	if err != nil {
-		return nil, "", fault.New(fault.Invalid, "read the kubeconfig %s: %s", strings.Join(files, " and "), unreadable(err))
+		return nil, "", fault.WithHint(fault.New(fault.Invalid, "read the kubeconfig %s: %s", strings.Join(files, " and "), unreadable(err)), "correct the file, or set KUBECONFIG to another one")
 	}
 	if host, ok := o.Env.Lookup("KUBERNETES_SERVICE_HOST"); len(config.Contexts) == 0 && ok && o.Cluster.Context == "" {
 		port, _ := o.Env.Lookup("KUBERNETES_SERVICE_PORT")
@@ -140,7 +140,7 @@ func chosen(config *clientcmdapi.Config, files []string, name string) (*rest.Con
 	}
 	out, err := clientcmd.NewNonInteractiveClientConfig(*config, name, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 	if err != nil {
-		return nil, "", fault.New(fault.Invalid, "context %s of the kubeconfig: %s", name, unreadable(err))
+		return nil, "", fault.WithHint(fault.New(fault.Invalid, "context %s of the kubeconfig: %s", name, unreadable(err)), "correct what the context names: kubectl config view --minify --context %s shows it", name)
 	}
 	return out, "context " + name, nil
 }

@@ -260,7 +260,7 @@ func (r *Registry) ask(ctx context.Context, what string, at ...string) (answered
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.at.JoinPath(at...).String(), nil)
 	if err != nil {
-		return answered{}, fault.New(fault.Invalid, "the registry's address cannot be read")
+		return answered{}, fault.WithHint(fault.New(fault.Invalid, "the registry's address cannot be read"), "write it as https://HOST[:PORT]")
 	}
 	req.Header.Set("Accept", "application/vnd.schemaregistry.v1+json, application/json")
 	if r.o.User != "" || r.o.Password != "" {

@@ -84,7 +84,7 @@ func about(name string, err error) error {
 
 func readSchema(tree fs.FS, name string) ([]byte, error) {
 	if tree == nil || !fs.ValidPath(name) {
-		return nil, fault.New(fault.Invalid, "%q is not a file of the repository", name)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%q is not a file of the repository", name), "give a path from the root of the repository, without ..")
 	}
 	f, err := tree.Open(name)
 	if err != nil {

@@ -112,7 +112,7 @@ func fullName(name string) string {
 func imagesAt(o Options, ref oci.Reference) (*repository, error) {
 	host, err := url.Parse("//" + ref.Host())
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%s: the host cannot be read", ref.Registry)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s: the host cannot be read", ref.Registry), "write an image as registry.example.com/team/name@sha256:...")
 	}
 	at := server{host: ref.Host(), name: ref.Registry, loopback: dial.Loopback(host.Hostname())}
 	at.plain = o.PlainHTTP == nil && at.loopback || o.PlainHTTP != nil && *o.PlainHTTP

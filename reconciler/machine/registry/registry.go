@@ -55,7 +55,7 @@ func Open(o Options) (port.Bucket, error) {
 	}
 	host, err := url.Parse("//" + ref.Host())
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "open %s: the host cannot be read", o.URL)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open %s: the host cannot be read", o.URL), "write it as oci://registry.example.com/team/vishwa, without a tag")
 	}
 	at := server{host: ref.Host(), name: ref.Registry, loopback: dialling.Loopback(host.Hostname())}
 	at.plain = o.PlainHTTP == nil && at.loopback || o.PlainHTTP != nil && *o.PlainHTTP

@@ -27,7 +27,7 @@ type Key struct{ secret []byte }
 // come over a pipe.
 func KeyOf(secret []byte) (Key, error) {
 	if len(secret) < size {
-		return Key{}, fault.New(fault.Invalid, "a sealing key has %d bytes, not %d or more", len(secret), size)
+		return Key{}, fault.WithHint(fault.New(fault.Invalid, "a sealing key has %d bytes, not %d or more", len(secret), size), "make one: openssl rand -hex 32")
 	}
 	return Key{bytes.Clone(secret)}, nil
 }

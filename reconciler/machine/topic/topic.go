@@ -83,7 +83,7 @@ func Open(o Options) (*Topic, error) {
 		options = append(options, kgo.SASL(t.login))
 	}
 	if t.client, err = kgo.NewClient(options...); err != nil {
-		return nil, fault.New(fault.Invalid, "reach Kafka: %w", err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "reach Kafka: %w", err), "write each broker as HOST:PORT, and see what tls and sasl declare")
 	}
 	return t, nil
 }

@@ -88,7 +88,7 @@ func (c *client) doAs(ctx context.Context, token, method, path string, body any)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.url+path, in)
 	if err != nil {
-		return 0, nil, fault.New(fault.Invalid, "ask %s: its url cannot be asked", c.who)
+		return 0, nil, fault.WithHint(fault.New(fault.Invalid, "ask %s: its url cannot be asked", c.who), "write the runner's url as https://HOST[/PATH]")
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
