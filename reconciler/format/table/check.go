@@ -7,7 +7,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -56,23 +55,6 @@ type Checker struct {
 	names   []string // the reader's columns
 	kinds   []kind   // and what their values are, where the file says so
 	again   bool
-}
-
-type promise struct {
-	name    string
-	col     schemas.Column
-	pattern *regexp.Regexp
-	secret  bool
-	fresh   bool
-	met     bool
-	found   map[string]*Violation
-	// Values whose hash is part modulo parts are counted in this pass.
-	parts, part uint64
-	seen        map[xxh3.Uint128]struct{}
-	doubles     *Violation
-	left        []class // for other passes
-	retry       bool    // the class was halved on the way: what was counted is of more than it
-	done        Violation
 }
 
 // NewChecker takes the declaration of a dataset; now is for its freshness.
@@ -178,16 +160,6 @@ func (c *Checker) Merge(o *Checker) {
 	c.newest = max(c.newest, o.newest)
 }
 
-// violation is the one of a rule.
-func (p *promise) violation(rule string) *Violation {
-	v := p.found[rule]
-	if v == nil {
-		v = &Violation{Column: p.name, Rule: rule}
-		p.found[rule] = v
-	}
-	return v
-}
-
 // header says which columns there are, before the first row and with each.
 func (c *Checker) header(names []string) {
 	c.names = names
@@ -231,47 +203,6 @@ func (c *Checker) example(row *Row, cell []byte) Example {
 	return Example{c.file, row.Number, row.Line, cut(string(clipped(cell)))}
 }
 
-// meet is called before the first row that has the column: of JSON lines, rows before it
-// may have had nothing of that name.
-func (p *promise) meet(c *Checker) {
-	p.met = true
-	if n := c.rows - c.before; n > 0 && p.col.Required && !c.again {
-		v := p.violation("required")
-		if v.Count += n; len(v.Examples) < examples {
-			v.Examples = append(v.Examples, Example{File: c.file, Row: 1})
-		}
-	}
-}
-
-func (p *promise) count(v *Violation, e Example) {
-	if v.Count++; len(v.Examples) < examples {
-		if p.secret {
-			e.Value = ""
-		}
-		v.Examples = append(v.Examples, e)
-	}
-}
-
-// unique counts values met before. When too many are held, half of them are left
-// to another pass, and this one begins anew in what it says of them.
-func (p *promise) unique(c *Checker, row *Row, cell []byte) {
-	h := xxh3.Hash128(cell)
-	if h.Lo%p.parts != p.part {
-		return
-	}
-	if _, twice := p.seen[h]; twice {
-		p.count(p.doubles, c.example(row, cell))
-		return
-	}
-	if p.seen[h] = struct{}{}; len(p.seen) <= held {
-		return
-	}
-	p.left = append(p.left, class{p.parts * 2, p.part + p.parts})
-	p.parts *= 2
-	maps.DeleteFunc(p.seen, func(h xxh3.Uint128, _ struct{}) bool { return h.Lo%p.parts != p.part })
-	p.retry = true
-}
-
 // class is the hashes that leave rest when divided by parts.
 type class struct{ parts, rest uint64 }
 
@@ -300,82 +231,6 @@ func (c *Checker) Again() bool {
 	}
 	c.again, c.at = true, nil
 	return more
-}
-
-// keep adds what a whole pass found of its class.
-func (p *promise) keep() {
-	p.done.Count += p.doubles.Count
-	p.done.Examples = append(p.done.Examples, p.doubles.Examples...)
-	p.done.Examples = p.done.Examples[:min(examples, len(p.done.Examples))]
-	p.doubles = &Violation{}
-}
-
-// broken names the rule that a value breaks, or "".
-func (p *promise) broken(cell []byte, isText bool) string {
-	if cell == nil {
-		if p.col.Required {
-			return "required"
-		}
-		return ""
-	}
-	k, x := text, 0.0
-	if !isText {
-		k, x = classify(cell)
-	}
-	numeric := k == integer || k == number
-	if rule := p.wrong(k, x); rule != "" {
-		return rule
-	}
-	switch {
-	case p.col.Min != nil && x < *p.col.Min:
-		return "min " + strconv.FormatFloat(*p.col.Min, 'g', -1, 64)
-	case p.col.Max != nil && x > *p.col.Max:
-		return "max " + strconv.FormatFloat(*p.col.Max, 'g', -1, 64)
-	case len(p.col.Values) > 0 && !p.lists(cell, numeric, x):
-		return "values"
-	case p.pattern != nil && !p.pattern.Match(cell):
-		return "pattern " + p.col.Pattern
-	}
-	return ""
-}
-
-// wrong names the rule about types that a value of kind k breaks, or "".
-func (p *promise) wrong(k kind, x float64) string {
-	numeric, ok := k == integer || k == number, true
-	switch p.col.Type {
-	case "integer":
-		ok = k == integer
-	case "number":
-		ok = numeric
-	case "boolean":
-		ok = k == boolean || k == integer && (x == 0 || x == 1)
-	case "date":
-		ok = k == date
-	case "timestamp":
-		ok = k == timestamp
-	}
-	switch {
-	case !ok:
-		return "type " + p.col.Type
-	case (p.col.Min != nil || p.col.Max != nil) && !numeric:
-		return "type number"
-	}
-	return ""
-}
-
-// lists tells whether a cell is one of the values allowed: the same text, or, where the
-// column is of numbers, the same number.
-func (p *promise) lists(cell []byte, numeric bool, x float64) bool {
-	return slices.ContainsFunc(p.col.Values, func(v schemas.Value) bool {
-		if string(v) == string(cell) {
-			return true
-		}
-		if !numeric || p.col.Type != "integer" && p.col.Type != "number" {
-			return false
-		}
-		f, err := strconv.ParseFloat(string(v), 64)
-		return err == nil && f == x
-	})
 }
 
 // Violations are all that was found, by column and rule, once Again says no.

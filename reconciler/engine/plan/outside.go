@@ -1,0 +1,96 @@
+// What is to do about what is not made but is out there: stacks and deployments.
+
+package plan
+
+import (
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+func (c *computing) stack(n *graph.Node, s *Step) {
+	last := c.seen.Facts.Latest[s.Ref]
+	if why, blind := c.seen.Unobservable[s.Ref]; blind {
+		s.Do, s.Pending, s.Why = Make, true, why
+		s.Failed, s.Passing = c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
+		if last != nil {
+			s.Do = Remake
+		}
+		return
+	}
+	if why, none := c.seen.Unplanned[s.Ref]; none {
+		c.unplanned(n, s, last, why)
+		return
+	}
+	change := c.seen.Stacks[s.Ref]
+	s.Actions, s.Change = change.Actions, change.Digest
+	made := last != nil && last.Action == ledger.Provision
+	switch {
+	case change.Empty && made && last.Key == s.Key:
+		s.Do, s.Why, s.Actions, s.Change = Keep, "up to date", nil, ""
+		c.known.Add(n, last)
+	case !made:
+		s.Do, s.Why = Make, "never made"
+	case last.Key != s.Key:
+		s.Do, s.Why = Remake, changed(last, n.Recipe)
+	case len(change.Drift) > 0:
+		s.Do, s.Why = Remake, "drift: "+strings.Join(change.Drift, ", ")
+	default:
+		s.Do, s.Why = Remake, "the infrastructure is not as declared"
+	}
+}
+
+// unplanned goes by what is recorded alone.
+func (c *computing) unplanned(n *graph.Node, s *Step, last *ledger.Entry, why string) {
+	switch made := last != nil && last.Action == ledger.Provision; {
+	case made && last.Key == s.Key:
+		s.Do, s.Why = Keep, "not changed here; "+why
+		c.known.Add(n, last)
+	case made:
+		s.Do, s.Pending, s.Why = Remake, true, changed(last, n.Recipe)+"; "+why
+	default:
+		s.Do, s.Pending, s.Why = Make, true, "never made; "+why
+	}
+	if wrong := c.seen.Wrong[s.Ref]; wrong != "" && s.Do != Keep {
+		s.Failed, s.Why = true, wrong
+	}
+}
+
+func (c *computing) deployment(s *Step, recipe port.Recipe) {
+	last := c.seen.Facts.On(c.seen.Machine, s.Ref)
+	live := c.seen.Live[s.Ref]
+	deployed := last != nil && last.Action == ledger.Deploy
+	stands := c.seen.Facts.Standing(c.seen.Machine, s.Ref, s.Key)
+	recorded := stands != nil
+	s.Do = Remake
+	if !deployed {
+		s.Do = Make // whatever stands there was never recorded
+	}
+	// Another machine may have released something else since: bringing back what this one
+	// had is then a release, and asks for what releases ask for.
+	s.Restores = recorded && stands == c.seen.Facts.Latest[s.Ref]
+	switch {
+	case live.Key == s.Key && live.Health == port.Ready && recorded:
+		s.Do, s.Why, s.Restores = Keep, "up to date", false
+	case live.Key == s.Key && live.Health == port.Ready:
+		s.Why = "is served, but not recorded"
+	case live.Key == s.Key:
+		s.Why = "is " + string(live.Health)
+		if live.Message != "" {
+			s.Why += ": " + first(live.Message)
+		}
+	case live.Key == "" && recorded:
+		s.Why = "is not served any more"
+		if live.Message != "" {
+			s.Why += ": " + first(live.Message)
+		}
+	case deployed && (live.Key == "" || live.Key == last.Key):
+		s.Why = changed(last, recipe)
+	case live.Key == "":
+		s.Why = "never deployed"
+	default:
+		s.Why = "serves something else"
+	}
+}
