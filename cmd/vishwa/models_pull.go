@@ -98,6 +98,10 @@ func (a *cli) pullFromStore(ctx context.Context, s *station, name, to string) er
 	if e == nil || e.Model == nil {
 		return fault.WithHint(fault.New(fault.Missing, "%s has released no model", ref), "vishwa status lists the models, packages and deployments")
 	}
+	who, err := s.Vouching(ctx)
+	if err != nil {
+		return err
+	}
 	to = filepath.Clean(to)
 	if err := layOut(ctx, s, e.Model, laid{dir: to, beside: filepath.Dir(to)}); err != nil {
 		return s.absent(e, "the model", err)
@@ -106,7 +110,7 @@ func (a *cli) pullFromStore(ctx context.Context, s *station, name, to string) er
 	if err != nil {
 		return err
 	}
-	report, err := signer.VerifyModel(ctx, s.Signer.Verifier, to, signature, provenance)
+	report, err := signer.VerifyModel(ctx, who, to, signature, provenance)
 	if err != nil {
 		os.RemoveAll(to) // what does not hold is not left to be used
 		os.Remove(signer.ProvenancePath(to))

@@ -235,7 +235,11 @@ func (a *cli) verify(ctx context.Context, s *station, at laid, format string) er
 	if err != nil {
 		return err
 	}
-	report, failed := signer.VerifyModel(ctx, s.Signer.Verifier, at.dir, signature, provenance)
+	who, err := s.Vouching(ctx)
+	if err != nil {
+		return err
+	}
+	report, failed := signer.VerifyModel(ctx, who, at.dir, signature, provenance)
 	if format == "json" {
 		if err := a.json(report); err != nil {
 			return err

@@ -91,7 +91,7 @@ type signedBundle struct {
 // VerifyPackage reads a package's manifests and what is attached to it, and holds them against
 // the keys of whoever vouches. Where a check fails the error is Denied, and nothing of the package may
 // be used.
-func VerifyPackage(ctx context.Context, env port.Env, who Vouching, ref PackageRef) (v VerifiedPackage, err error) {
+func VerifyPackage(ctx context.Context, env port.Env, who port.Verifier, ref PackageRef) (v VerifiedPackage, err error) {
 	v.found, err = packager.Reader(env).Read(ctx, ref.At, ref.Reference)
 	if err != nil {
 		return v, err
@@ -105,14 +105,11 @@ func VerifyPackage(ctx context.Context, env port.Env, who Vouching, ref PackageR
 		if fault.Of(err) == fault.Cancelled && err != nil {
 			return v, err
 		}
+		if without := (lapsed{}); errors.As(err, &without) {
+			absent = without.Error()
+		}
 		if err != nil || by.Role != port.Build {
 			continue // anybody may attach something
-		}
-		if who.Refuses != nil {
-			if err := who.Refuses(by.Name, v.Digest); err != nil {
-				absent = err.Error()
-				continue
-			}
 		}
 		if kind, err := attest.PredicateOf(raw); err == nil {
 			v.statements[kind] = append(v.statements[kind], signedBundle{raw, statement, by})
@@ -155,7 +152,7 @@ func VerifyPackage(ctx context.Context, env port.Env, who Vouching, ref PackageR
 // PullPackage brings a package to dst, a folder that is not there or empty, with its signature
 // in it and its provenance beside it. Signatures are held first, then each byte, and then the
 // folder appears.
-func PullPackage(ctx context.Context, env port.Env, who Vouching, pull Pull) (v VerifiedPackage, report signer.Report, err error) {
+func PullPackage(ctx context.Context, env port.Env, who port.Verifier, pull Pull) (v VerifiedPackage, report signer.Report, err error) {
 	if v, err = VerifyPackage(ctx, env, who, pull.From); err != nil {
 		return v, report, err
 	}
