@@ -25,9 +25,9 @@ func (c *computing) packed(n *graph.Node, s *Step, recipe port.Recipe) {
 	case blind:
 		s.Why = why
 	case !made:
-		s.Why = "never packed"
+		s.Why = "never packed" + c.tried(s)
 	case last.Key != s.Key:
-		s.Why = changed(last, recipe)
+		s.Why = changed(last, recipe) + c.tried(s)
 	case state.Lacks != "":
 		s.Why = "is not whole: " + state.Lacks
 	default:
@@ -39,6 +39,21 @@ func (c *computing) packed(n *graph.Node, s *Step, recipe port.Recipe) {
 			c.known.Add(n, last)
 		}
 	}
+}
+
+// tried says that packing s failed, and why: of no other key, as what was to be packed then is not asked for any more.
+func (c *computing) tried(s *Step) string {
+	tries := c.seen.Facts.Failed[s.Key]
+	e := tries.Last
+	for _, stuck := range c.seen.Facts.Stuck {
+		if stuck.Ref == s.Ref && ledger.KeyOf(*stuck) == s.Key && (e == nil || stuck.Seq > e.Seq) {
+			e = stuck
+		}
+	}
+	if e == nil || e.Failure == nil {
+		return ""
+	}
+	return ": it failed: " + first(FailureText(*e.Failure, true))
 }
 
 // tagged says what a tag named that did not name the package of e: an entry says it as well.

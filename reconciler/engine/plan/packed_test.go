@@ -64,6 +64,9 @@ func TestAPackageIsMadeWhereItIsNotAsRecorded(t *testing.T) {
 	state := func(s port.PackageState) map[schemas.Ref]port.PackageState {
 		return map[schemas.Ref]port.PackageState{at: s}
 	}
+	failed := func(key digest.Digest) *ledger.Entry {
+		return &ledger.Entry{Seq: 9, Ref: at, Key: key, Action: ledger.Fail, Failure: &ledger.Failure{Cause: "denied", Message: "the registry answers 403\nand more"}}
+	}
 	for name, c := range map[string]struct {
 		entries []ledger.Entry
 		seen    Observed
@@ -82,6 +85,22 @@ func TestAPackageIsMadeWhereItIsNotAsRecorded(t *testing.T) {
 	} {
 		c.seen.Facts = facts(append(append([]ledger.Entry{}, made...), c.entries...)...)
 		if s := step(c.seen); s.Do != c.do || !strings.Contains(s.Why, c.why) || s.Pending {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	for name, c := range map[string]struct {
+		facts func(*ledger.Facts)
+		why   string
+	}{
+		"it failed": {func(f *ledger.Facts) { f.Stuck = []*ledger.Entry{failed(never.Key)} }, "never packed: it failed: the registry answers 403"},
+		"it failed, and was counted": {func(f *ledger.Facts) {
+			f.Failed = map[digest.Digest]ledger.Tries{never.Key: {N: 1, Last: failed(never.Key)}}
+		}, "never packed: it failed: the registry answers 403"},
+		"another failed": {func(f *ledger.Facts) { f.Stuck = []*ledger.Entry{failed(digest.Of([]byte("old")))} }, "never packed"},
+	} {
+		f := facts(made...)
+		c.facts(f)
+		if s := step(Observed{Facts: f}); s.Do != Make || s.Why != c.why {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
