@@ -81,12 +81,19 @@ func (c *Client) means(q question, code int, s status) error {
 	}
 }
 
+// Quota tells whether a refusal is the API server's own for a full quota: it has no field of its own for that. What a rule of the cluster says
+// comes behind the name of what refuses, as in: admission webhook "x" denied the request.
+func Quota(message string) bool {
+	_, why, is := strings.Cut(message, "is forbidden: ")
+	return is && strings.HasPrefix(why, "exceeded quota: ")
+}
+
 // forbidden tells a missing right from a full quota and a rule of the cluster's.
 func (c *Client) forbidden(q question, s status, said string) error {
 	switch {
 	case s.because("NamespaceTerminating"):
 		return fault.New(fault.Transient, "%s: namespace %s is being deleted", q, c.Namespace)
-	case strings.Contains(s.Message, "exceeded quota"):
+	case Quota(s.Message):
 		return fault.New(fault.Transient, "%s in namespace %s: %s", q, c.Namespace, said)
 	case strings.Contains(s.Message, "cannot "+q.verb+" resource") || !strings.Contains(s.Message, "denied"):
 		where := "in namespace " + c.Namespace

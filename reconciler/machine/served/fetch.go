@@ -29,11 +29,24 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// The exit codes of a fetch that did not end well: what may end otherwise the next time, and what will not.
+// The exit codes of a fetch that did not end well: what may end otherwise the next time, what will not, and what does once it is lent anew.
 const (
 	Again    = 1
 	Hopeless = 3
+	Lapsed   = 4
 )
+
+// lapsed is what could not be read as what was lent had ended.
+type lapsed struct {
+	until time.Time
+	err   error
+}
+
+func (l lapsed) Error() string {
+	return fmt.Sprintf("what this pod may read of the store ended at %s: %v", l.until.UTC().Format(time.RFC3339), l.err)
+}
+
+func (l lapsed) Unwrap() error { return l.err }
 
 // TicketFile is where a pod that serves has its ticket.
 const TicketFile = "/vishwa/ticket/" + TicketName
@@ -73,6 +86,13 @@ func FetchMain(ctx context.Context, ticket, want, dir string) int {
 		text += ": " + hint
 	}
 	fmt.Fprintln(os.Stderr, text)
+	return exitOf(err)
+}
+
+func exitOf(err error) int {
+	if errors.As(err, new(lapsed)) {
+		return Lapsed
+	}
 	switch fault.Of(err) {
 	case fault.Invalid, fault.Denied, fault.Corrupt, fault.Missing:
 		return Hopeless
@@ -119,7 +139,7 @@ func (f Fetcher) ended(t Ticket, err error) error {
 	if err == nil || !f.Now().After(t.Until) {
 		return err
 	}
-	return fault.WithHint(fault.New(fault.Transient, "what this pod may read of the store ended at %s: %w", t.Until.UTC().Format(time.RFC3339), err),
+	return fault.WithHint(fault.New(fault.Transient, "%w", lapsed{t.Until, err}),
 		"the controller lends it anew while it runs, and vishwa apply does; the pod then tries again by itself")
 }
 

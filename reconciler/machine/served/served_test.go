@@ -205,3 +205,17 @@ func FuzzATicketIsReadOrRefused(f *testing.F) {
 		}
 	})
 }
+
+// TestAFetchTellsByItsExitThatItsLoanEnded: Kubernetes keeps the code, and the words may be of whoever answers for the store.
+func TestAFetchTellsByItsExitThatItsLoanEnded(t *testing.T) {
+	gone := fault.New(fault.Missing, "the store answers 403")
+	f := Fetcher{Now: func() time.Time { return time.Unix(100, 0) }}
+	for until, want := range map[int64]int{50: Lapsed, 150: Hopeless} {
+		if got := exitOf(f.ended(Ticket{Until: time.Unix(until, 0)}, gone)); got != want {
+			t.Errorf("until %d: %d, want %d", until, got, want)
+		}
+	}
+	if got := exitOf(fault.New(fault.Transient, "what this pod may read of the store ended, it says")); got != Again {
+		t.Errorf("words: %d", got)
+	}
+}

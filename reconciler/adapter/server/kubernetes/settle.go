@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -113,30 +114,23 @@ func (s *server) reached(ctx context.Context, w *work) error {
 // failed is a release that did not become ready.
 func (w *work) failed(st status.Standing, what string) error {
 	kind := fault.Invalid
-	if strings.Contains(st.Reason, "exceeded quota") || strings.Contains(st.Reason, "may read of the store ended") {
+	if st.Cause == status.NoQuota || st.Cause == status.NoLoan {
 		kind = fault.Transient
 	}
-	return fault.WithHint(fault.New(kind, "%s: %s", what, st.Reason), "%s; what was served before goes on", way(st.Reason))
+	return fault.WithHint(fault.New(kind, "%s: %s", what, st.Reason), "%s; what was served before goes on",
+		cmp.Or(ways[st.Cause], "put the serving command right, then run vishwa apply"))
 }
 
-// ways are what to do about why pods do not serve: the first whose words are said.
-var ways = []struct{ words, way string }{
-	{"cannot be pulled", "see that the image is in the registry, and that the nodes may read it (spec.target.kubernetes.pullSecrets)"},
-	{"cannot bring the model", "see that the pods reach the store, and what it says"},
-	{"exceeded quota", "give the namespace a larger quota, or the pods less (spec.target.kubernetes.resources)"},
-	{"took more memory", "raise spec.target.kubernetes.resources.memory"},
-	{"no node ", "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)"},
-	{"the cluster makes no pod for it", "change what that rule of the cluster does not allow, or the rule"},
-	{"does not answer 200", "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout"},
-}
-
-func way(reason string) string {
-	for _, w := range ways {
-		if strings.Contains(reason, w.words) {
-			return w.way
-		}
-	}
-	return "put the serving command right, then run vishwa apply"
+// ways are what to do about why pods do not serve.
+var ways = map[status.Cause]string{
+	status.NoImage:  "see that the image is in the registry, and that the nodes may read it (spec.target.kubernetes.pullSecrets)",
+	status.NoModel:  "see that the pods reach the store, and what it says",
+	status.NoLoan:   "see that the pods reach the store, and what it says",
+	status.NoQuota:  "give the namespace a larger quota, or the pods less (spec.target.kubernetes.resources)",
+	status.NoMemory: "raise spec.target.kubernetes.resources.memory",
+	status.NoNode:   "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)",
+	status.NoPod:    "change what that rule of the cluster does not allow, or the rule",
+	status.NoAnswer: "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout",
 }
 
 // undo takes away a unit that did not become ready. It had no traffic.

@@ -18,8 +18,27 @@ const (
 	Serves  = "serve"
 )
 
-// Hopeless is how Fetches ends where it would end so the next time.
-const Hopeless = 3
+// How Fetches ends where it would end so the next time, and where what it was lent has ended.
+const (
+	Hopeless = 3
+	Lapsed   = 4
+)
+
+// Cause is what keeps pods from serving, as the cluster tells it by its fields. What programs in pods, or rules of the cluster, say in
+// words decides nothing.
+type Cause string
+
+// The causes that something can be done about. Empty is any other.
+const (
+	NoImage  Cause = "image"  // it cannot be pulled
+	NoModel  Cause = "model"  // it cannot be brought
+	NoLoan   Cause = "loan"   // what it may read of the store ended
+	NoQuota  Cause = "quota"  // the namespace has none left
+	NoMemory Cause = "memory" // it took more than it is given
+	NoNode   Cause = "node"   // none has room for it
+	NoPod    Cause = "pod"    // a rule of the cluster is against it
+	NoAnswer Cause = "answer" // it runs, and does not answer
+)
 
 // Rollout is what is known of pods that serve.
 type Rollout struct {
@@ -35,7 +54,8 @@ type Standing struct {
 	Want, Serving int
 	Settled       bool   // all of them serve, and it is these and no others
 	Reason        string // why not
-	Over          bool   // and waiting would not help
+	Cause         Cause
+	Over          bool // and waiting would not help
 	Restarts      int    // of containers that served
 }
 
@@ -62,7 +82,8 @@ func (r Rollout) Stands() Standing {
 	case d.Spec.Paused:
 		s.Reason = "somebody paused it"
 	default:
-		s.Reason, s.Over = r.why()
+		is := r.why()
+		s.Reason, s.Cause, s.Over = is.reason, is.cause, is.over
 	}
 	if s.Want > 1 {
 		s.Reason = fmt.Sprintf("%d of %s %s: %s", s.Serving, plural.Of(s.Want, "pod"), map[bool]string{true: "serves", false: "serve"}[s.Serving == 1], s.Reason)
@@ -71,44 +92,57 @@ func (r Rollout) Stands() Standing {
 	return s
 }
 
+// obstacle is what keeps a pod from serving.
+type obstacle struct {
+	reason string
+	cause  Cause
+	over   bool // waiting would not help
+}
+
 // why is what keeps a pod from serving: what waiting does not help with goes first.
-func (r Rollout) why() (reason string, over bool) {
+func (r Rollout) why() (is obstacle) {
 	if failed, yes := r.Deployment.Status.Conditions.get("ReplicaFailure"); yes {
-		reason = "the cluster makes no pod for it: " + refusal(failed.Message)
-		return reason, !strings.Contains(failed.Message, "exceeded quota") && r.over(failed.Since)
+		is = obstacle{"the cluster makes no pod for it: " + refusal(failed.Message), NoPod, r.over(failed.Since)}
+		if kube.Quota(failed.Message) {
+			is.cause, is.over = NoQuota, false
+		}
+		return is
 	}
 	for _, p := range r.Pods {
 		if p.Deleted != nil {
 			continue
 		}
 		if ready, yes := p.Status.Conditions.get("Ready"); yes {
-			if reason == "" {
-				reason = fmt.Sprintf("its pod answers since %s, and has to go on for a moment", r.Now.Sub(ready.Since).Round(time.Second))
+			if is.reason == "" {
+				is.reason = fmt.Sprintf("its pod answers since %s, and has to go on for a moment", r.Now.Sub(ready.Since).Round(time.Second))
 			}
 			continue
 		}
-		said, never := r.unready(p)
-		if never {
-			return said, true
+		if is = r.unready(p); is.over {
+			return is
 		}
-		reason = said
 	}
-	if reason == "" {
-		reason = "its pods are being made"
+	if is.reason == "" {
+		is.reason = "its pods are being made"
 	}
-	return reason, false
+	is.over = false
+	return is
 }
 
 func (r Rollout) over(since time.Time) bool { return !since.IsZero() && r.Now.Sub(since) > r.Start }
 
 // unready is why one pod does not serve.
-func (r Rollout) unready(p Pod) (reason string, over bool) {
+func (r Rollout) unready(p Pod) obstacle {
 	if placed, yes := p.Status.Conditions.get("PodScheduled"); !yes && placed.Type != "" {
 		reason, never := room(placed.Message, p)
-		return reason, never && r.Now.Sub(p.Created) > r.Room
+		cause := NoNode
+		if placed.Message == "" {
+			cause = ""
+		}
+		return obstacle{reason, cause, never && r.Now.Sub(p.Created) > r.Room}
 	}
 	if said, limit := p.tooMuch(); limit {
-		return said.Reason, false // another is made in its place
+		return obstacle{said.Reason, "", false} // another is made in its place
 	}
 	for _, c := range p.states() {
 		last := c.State.Terminated
@@ -121,22 +155,26 @@ func (r Rollout) unready(p Pod) (reason string, over bool) {
 			if p.limit("memory") == "" {
 				given = "which its node does not have: give it resources.memory"
 			}
-			return "it took more memory, " + given, true
+			return obstacle{"it took more memory, " + given, NoMemory, true}
 		case c.Name == Fetches && last != nil && last.ExitCode != 0 && c.State.Running == nil:
-			return "it cannot bring the model: " + orExit(*last), last.ExitCode == Hopeless
+			cause := NoModel
+			if last.ExitCode == Lapsed {
+				cause = NoLoan
+			}
+			return obstacle{"it cannot bring the model: " + orExit(*last), cause, last.ExitCode == Hopeless}
 		case c.Name == Serves && last != nil && (last.Reason == "StartError" || last.Reason == "ContainerCannotRun"):
-			return fmt.Sprintf("its image %s does not begin the command: %s", p.image(c), last.Message), true
+			return obstacle{fmt.Sprintf("its image %s does not begin the command: %s", p.image(c), last.Message), "", true}
 		case c.Name == Serves && last != nil:
-			return "its container ended by itself, " + orExit(*last), true
+			return obstacle{"its container ended by itself, " + orExit(*last), "", true}
 		case c.State.Waiting != nil:
 			return r.held(p, c)
 		}
 	}
-	return "its pod runs, and does not answer 200 at " + r.Ready, false
+	return obstacle{"its pod runs, and does not answer 200 at " + r.Ready, NoAnswer, false}
 }
 
 // held is why a container of a pod does not begin.
-func (r Rollout) held(p Pod, c containerState) (reason string, over bool) {
+func (r Rollout) held(p Pod, c containerState) obstacle {
 	why, said := c.State.Waiting.Reason, c.State.Waiting.Message
 	since := p.Created
 	if placed, yes := p.Status.Conditions.get("PodScheduled"); yes {
@@ -144,15 +182,15 @@ func (r Rollout) held(p Pod, c containerState) (reason string, over bool) {
 	}
 	switch {
 	case why == "InvalidImageName":
-		return fmt.Sprintf("%s cannot name an image: %s", p.image(c), said), true
+		return obstacle{fmt.Sprintf("%s cannot name an image: %s", p.image(c), said), "", true}
 	case slices.Contains(noImage, why):
-		return fmt.Sprintf("its image %s cannot be pulled: %s", p.image(c), pull(said)), r.Now.Sub(since) > r.Image
+		return obstacle{fmt.Sprintf("its image %s cannot be pulled: %s", p.image(c), pull(said)), NoImage, r.Now.Sub(since) > r.Image}
 	case slices.Contains(noStart, why):
-		return fmt.Sprintf("its container cannot be begun: %s: %s", why, said), r.over(since)
+		return obstacle{fmt.Sprintf("its container cannot be begun: %s: %s", why, said), "", r.over(since)}
 	case c.Name == Serves && len(p.Status.Init) > 0:
-		return "the model is being brought", false
+		return obstacle{reason: "the model is being brought"}
 	default:
-		return "its image is being pulled, or its container made", false
+		return obstacle{reason: "its image is being pulled, or its container made"}
 	}
 }
 

@@ -118,7 +118,7 @@ func (f Facts) podless() port.TaskStatus {
 	since, known := f.letGo()
 	if f.Refused != "" {
 		why := "the cluster makes no pod for it: " + refusal(f.Refused)
-		if !strings.Contains(f.Refused, "exceeded quota") && known && f.over(since, f.Start) {
+		if !kube.Quota(f.Refused) && known && f.over(since, f.Start) {
 			return ended(port.Unschedulable, "%s", why)
 		}
 		return waiting("%s", why)
