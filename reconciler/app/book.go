@@ -203,8 +203,12 @@ func (h *Repository) then(e ledger.Entry) *ledger.Trust {
 
 // Entries are those of the ledger as it was looked at last, oldest first.
 func (h *Repository) Entries(ctx context.Context) iter.Seq2[ledger.Entry, error] {
+	return h.entriesFrom(ctx, 0)
+}
+
+func (h *Repository) entriesFrom(ctx context.Context, from int64) iter.Seq2[ledger.Entry, error] {
 	return func(yield func(ledger.Entry, error) bool) {
-		for r, err := range h.GitLedger.Entries(ctx, 0) {
+		for r, err := range h.GitLedger.Entries(ctx, from) {
 			var e ledger.Entry
 			if err == nil {
 				e, err = ledger.Read(r.Bundle)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/track"
 )
 
 const (
@@ -18,48 +19,70 @@ const (
 	trackWait  = 2 * time.Minute  // for what is under way when the repository is let go
 )
 
-// trackings says which branches are being shown.
+// trackings says which branches are being shown, and what of their ledgers was read for that.
 type trackings struct {
 	mu     sync.Mutex
 	busy   map[string]bool
-	again  map[string]bool // entries landed meanwhile
-	closed chan struct{}   // no more is tried again
+	landed map[string]chan struct{} // entries did meanwhile: one signal is kept
+	read   map[string]*track.Reading
+	closed chan struct{} // nothing is begun, or tried again
+	pause  time.Duration
 	all    sync.WaitGroup
 }
 
 func newTrackings() *trackings {
-	return &trackings{busy: map[string]bool{}, again: map[string]bool{}, closed: make(chan struct{})}
+	return &trackings{busy: map[string]bool{}, landed: map[string]chan struct{}{}, read: map[string]*track.Reading{}, closed: make(chan struct{}), pause: trackPause}
 }
 
-// begin has do done for a branch beside the caller; where that is under way, once more after it.
-func (t *trackings) begin(branch string, do func() (again bool)) {
+// begin has do done for a branch beside the caller; where that is under way, or waits to be tried again, once more and at once. After
+// close nothing is begun: the next process shows it.
+func (t *trackings) begin(branch string, do func(*track.Reading) (again bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.over() {
+		return
+	}
+	if t.landed[branch] == nil {
+		t.landed[branch], t.read[branch] = make(chan struct{}, 1), &track.Reading{}
+	}
 	if t.busy[branch] {
-		t.again[branch] = true
+		select {
+		case t.landed[branch] <- struct{}{}:
+		default:
+		}
 		return
 	}
 	t.busy[branch] = true
+	landed, read := t.landed[branch], t.read[branch]
 	t.all.Go(func() {
 		for more := true; more; more = t.end(branch) {
-			t.tried(do)
+			t.tried(landed, func() bool { return do(read) })
 		}
 	})
 }
 
-// tried does it until it is done, or not worth another try.
-func (t *trackings) tried(do func() (again bool)) {
-	pause := trackPause
-	for range trackTries {
-		if !do() {
-			return
-		}
+func (t *trackings) over() bool {
+	select {
+	case <-t.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// tried does it until it is done, or not worth another try. What lands meanwhile ends the wait, and is a new beginning: the next try shows
+// it as well.
+func (t *trackings) tried(landed <-chan struct{}, do func() (again bool)) {
+	pause := t.pause
+	for n := 1; do() && n < trackTries; n++ {
 		select {
 		case <-t.closed:
 			return
+		case <-landed:
+			n, pause = 0, t.pause
 		case <-time.After(pause):
+			pause *= 2
 		}
-		pause *= 2
 	}
 }
 
@@ -67,17 +90,19 @@ func (t *trackings) tried(do func() (again bool)) {
 func (t *trackings) end(branch string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	again := t.again[branch]
-	t.again[branch], t.busy[branch] = false, again
-	return again
+	select {
+	case <-t.landed[branch]:
+		t.busy[branch] = !t.over()
+	default:
+		t.busy[branch] = false
+	}
+	return t.busy[branch]
 }
 
 // close lets nothing be tried again, and waits for what is under way.
 func (t *trackings) close() {
 	t.mu.Lock()
-	select {
-	case <-t.closed:
-	default:
+	if !t.over() {
 		close(t.closed)
 	}
 	t.mu.Unlock()
@@ -96,12 +121,12 @@ func (s *ManagedRepository) showTrackers(ctx context.Context, branch string) {
 	s.mu.Unlock()
 	if any {
 		ctx = context.WithoutCancel(ctx)
-		s.tracking.begin(branch, func() bool { return s.showBranch(ctx, branch) })
+		s.tracking.begin(branch, func(read *track.Reading) bool { return s.showBranch(ctx, branch, read) })
 	}
 }
 
 // showBranch shows a branch once, and tells whether it is worth another try.
-func (s *ManagedRepository) showBranch(ctx context.Context, branch string) (again bool) {
+func (s *ManagedRepository) showBranch(ctx context.Context, branch string, read *track.Reading) (again bool) {
 	ctx, cancel := context.WithTimeout(ctx, trackTime)
 	defer cancel()
 	h, err := s.beside(ctx, branch, false)
@@ -110,6 +135,7 @@ func (s *ManagedRepository) showBranch(ctx context.Context, branch string) (agai
 		return fault.Of(err) == fault.Transient
 	}
 	defer h.Close()
+	h.read = read
 	all, err := h.Track(ctx, false)
 	if err != nil {
 		s.o.Env.Log.WarnContext(ctx, "trackers are not shown what landed", "branch", branch, "error", err, "hint", fault.HintOf(err))

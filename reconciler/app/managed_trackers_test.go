@@ -5,8 +5,10 @@ package app
 
 import (
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/track"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -28,7 +30,15 @@ func TestTrackersAreShownBesideThePasses(t *testing.T) {
 	s := newTrackings()
 	began, goOn := make(chan int, 8), make(chan bool)
 	n := 0
-	do := func() bool { n++; began <- n; return <-goOn }
+	var read *track.Reading
+	do := func(r *track.Reading) bool {
+		if n++; n > 1 && r != read {
+			t.Error("what was read is not kept from one time to the next")
+		}
+		read = r
+		began <- n
+		return <-goOn
+	}
 	s.begin("main", do) // and comes back
 	<-began
 	for range 3 { // passes that end meanwhile
@@ -40,11 +50,34 @@ func TestTrackersAreShownBesideThePasses(t *testing.T) {
 	}
 	closed := make(chan bool)
 	go func() { s.close(); s.close(); close(closed) }()
-	goOn <- true // it would be tried again in half a minute
+	<-s.closed
+	s.begin("main", do) // while what is under way ends
+	goOn <- true        // it would be tried again in half a minute
 	<-closed
+	s.begin("main", do)
+	s.begin("other", do)
+	s.all.Wait()
 	if n != 2 {
-		t.Errorf("it was done %d times", n)
+		t.Errorf("it was done %d times: nobody waits for what is begun after the end", n)
 	}
-	s.begin("main", func() bool { return true }) // a last one is done once
+}
+
+// TestALandingEndsTheWaitOfATracker: what failed is tried again when something lands, however long it would have waited, and as often as at first.
+func TestALandingEndsTheWaitOfATracker(t *testing.T) {
+	s := newTrackings()
+	s.pause = time.Hour
+	began := make(chan int, 2*trackTries)
+	n := 0
+	do := func(*track.Reading) bool { n++; began <- n; return n <= trackTries+2 }
+	s.begin("main", do)
+	for want := 1; want <= trackTries+2; want++ {
+		if got := <-began; got != want {
+			t.Fatalf("it was tried as number %d, want %d", got, want)
+		}
+		s.begin("main", do) // something landed, while it is tried or after
+	}
+	if got := <-began; got != trackTries+3 {
+		t.Errorf("the last is number %d", got)
+	}
 	s.close()
 }

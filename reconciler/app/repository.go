@@ -30,6 +30,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/track"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
@@ -92,6 +93,7 @@ type Repository struct {
 	Trackers  []Shown // none for a pull request
 
 	trackersOf func(*schemas.Project) []Shown
+	read       *track.Reading // for trackers; nil: nothing yet
 }
 
 // Open wires the repository that dir is in, as its vishwa.yaml says.

@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -109,11 +111,12 @@ func (h *Repository) Track(ctx context.Context, dry bool) ([]TrackerState, error
 	if err != nil {
 		return nil, err
 	}
-	var p port.Projection
-	if name, there := facts.At(0); there {
-		if p, err = track.Project(track.Source{Ledger: name, Entries: h.Entries(ctx), Store: h.Store, Remote: h.Remote}); err != nil {
-			return nil, err
-		}
+	if h.read == nil {
+		h.read = &track.Reading{}
+	}
+	p, err := h.read.Project(track.Source{At: facts.At, Entries: func(from int64) iter.Seq2[ledger.Entry, error] { return h.entriesFrom(ctx, from) }, Store: h.Store, Remote: h.Remote})
+	if err != nil {
+		return nil, err
 	}
 	before, err := h.TrackerStates()
 	if err != nil {

@@ -20,15 +20,25 @@ import (
 
 // Source is what a projection is made of.
 type Source struct {
-	Ledger  digest.Digest // of its first entry: the ledger's name
-	Entries iter.Seq2[ledger.Entry, error]
+	// At names an entry, by its number: the first names the ledger. False: there is none.
+	At func(seq int64) (digest.Digest, bool)
+	// Entries are those from a number on.
+	Entries func(from int64) iter.Seq2[ledger.Entry, error]
 	Store   port.Store
 	Remote  string // of the repository, without credentials
+}
+
+// Reading is what was read of a ledger so far: the next reading goes on where it stopped. The zero value has read nothing. It is for one at a time.
+type Reading struct {
+	fold        *fold
+	first, last digest.Digest
+	next        int64
 }
 
 // fold is what was read so far.
 type fold struct {
 	Source
+	ledger   digest.Digest // its name
 	runs     []*ledger.Entry
 	selects  []*ledger.Entry
 	byKey    map[digest.Digest]*ledger.Entry // selects
@@ -50,16 +60,29 @@ type place struct {
 	selected    digest.Digest
 }
 
-// Project is what of a ledger trackers show.
-func Project(s Source) (port.Projection, error) {
-	f := &fold{Source: s, byKey: map[digest.Digest]*ledger.Entry{}, approved: map[digest.Digest]*ledger.Entry{}, serving: map[schemas.Ref]place{}}
-	for e, err := range s.Entries {
+// Project is what of a ledger trackers show. An empty ledger shows nothing. A ledger that is not the one that was read, or has another past, is
+// read from its beginning.
+func (r *Reading) Project(s Source) (port.Projection, error) {
+	first, there := s.At(0)
+	if !there {
+		return port.Projection{}, nil
+	}
+	if last, _ := s.At(r.next - 1); r.fold == nil || first != r.first || last != r.last {
+		*r = Reading{first: first, fold: &fold{byKey: map[digest.Digest]*ledger.Entry{}, approved: map[digest.Digest]*ledger.Entry{}, serving: map[schemas.Ref]place{}}}
+	}
+	r.fold.Source, r.fold.ledger = s, first
+	for e, err := range s.Entries(r.next) {
 		if err != nil {
 			return port.Projection{}, err
 		}
-		f.add(&e)
+		at, there := s.At(r.next)
+		if !there {
+			break // it landed since, and is read the next time
+		}
+		r.fold.add(&e)
+		r.next, r.last = r.next+1, at
 	}
-	return f.projection(), nil
+	return r.fold.projection(), nil
 }
 
 func (f *fold) add(e *ledger.Entry) {
@@ -98,7 +121,7 @@ func (f *fold) serves(e *ledger.Entry, now place) {
 }
 
 func (f *fold) projection() port.Projection {
-	p := port.Projection{Ledger: f.Ledger.Hex()}
+	p := port.Projection{Ledger: f.ledger.Hex()}
 	shown := map[digest.Digest]bool{} // runs, by key
 	models := map[schemas.Ref]*port.TrackerModel{}
 	var order []schemas.Ref

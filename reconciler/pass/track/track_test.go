@@ -3,7 +3,9 @@
 package track
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -35,20 +37,90 @@ func deploys(selected string, approved ...string) ledger.Entry {
 	return ledger.Entry{Action: ledger.Deploy, Ref: production, Approved: approved, Release: &ledger.Release{Environment: "production", Selected: named(selected)}}
 }
 
+// book is a ledger of entries; read notes the number of each that is read.
+func book(entries []ledger.Entry, read func(seq int64)) Source {
+	return Source{
+		At: func(seq int64) (digest.Digest, bool) {
+			if seq < 0 || seq >= int64(len(entries)) {
+				return "", false
+			}
+			return named(fmt.Sprint(seq, entries[seq].Key, entries[seq].Action)), true
+		},
+		Entries: func(from int64) iter.Seq2[ledger.Entry, error] {
+			return func(yield func(ledger.Entry, error) bool) {
+				for i := from; i < int64(len(entries)); i++ {
+					e := entries[i]
+					e.Seq = i
+					read(i)
+					if !yield(e, nil) {
+						return
+					}
+				}
+			}
+		},
+	}
+}
+
 func project(t *testing.T, entries ...ledger.Entry) port.Projection {
 	t.Helper()
-	p, err := Project(Source{Ledger: named("genesis"), Entries: func(yield func(ledger.Entry, error) bool) {
-		for i, e := range entries {
-			e.Seq = int64(i)
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}})
+	p, err := new(Reading).Project(book(entries, func(int64) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// TestAReadingGoesOnWhereItStopped: each entry is read once, what is shown is the same as of all of them at once, and another past is read anew.
+func TestAReadingGoesOnWhereItStopped(t *testing.T) {
+	pull := &ledger.PullRequest{Pull: 7, Head: "abc"}
+	all := []ledger.Entry{train("a", "m", nil), selects("s", "m", nil), train("b", "n", pull), selects("u", "n", pull), deploys("s"), train("c", "o", nil), selects("v", "o", nil), deploys("u", "person:bob"), {Action: ledger.Retire, Ref: production}}
+	var r Reading
+	times := map[int64]int{}
+	count := func(seq int64) { times[seq]++ }
+	for n := range len(all) + 1 {
+		p, err := r.Project(book(all[:n], count))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := shown(p), shown(project(t, all[:n]...)); got != want {
+			t.Errorf("after %d entries: %s, want %s", n, got, want)
+		}
+	}
+	for seq, n := range times {
+		if n != 1 {
+			t.Errorf("entry %d was read %d times", seq, n)
+		}
+	}
+	other := append([]ledger.Entry{train("z", "m", nil)}, all[1:]...)
+	short := all[:3]
+	for name, entries := range map[string][]ledger.Entry{"another ledger": other, "a shorter one": short} {
+		p, err := r.Project(book(entries, count))
+		if err != nil || shown(p) != shown(project(t, entries...)) {
+			t.Errorf("%s: %s, %v", name, shown(p), err)
+		}
+	}
+	broken := book(all, count)
+	inner := broken.Entries
+	broken.Entries = func(from int64) iter.Seq2[ledger.Entry, error] {
+		return func(yield func(ledger.Entry, error) bool) {
+			for e := range inner(from) {
+				if e.Seq == 5 {
+					yield(e, errors.New("the disk is away"))
+					return
+				}
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+	r = Reading{}
+	if _, err := r.Project(broken); err == nil {
+		t.Error("a reading that broke off is taken for one")
+	}
+	if p, err := r.Project(book(all, count)); err != nil || shown(p) != shown(project(t, all...)) {
+		t.Errorf("after one that broke off: %s, %v", shown(p), err)
+	}
 }
 
 // shown is a projection in a line.
@@ -101,7 +173,7 @@ func TestWhatIsShownIsTheLedgers(t *testing.T) {
 		}
 	}
 	p := project(t, train("a", "m", nil), selects("s", "m", nil))
-	if r := p.Runs[0]; r.Params["net.depth"] != "3" || r.Tags[port.TagSource] != "python src/train.py" || p.Models[0].Versions[0].Run != r.Key || p.Ledger != named("genesis").Hex() {
+	if r := p.Runs[0]; r.Params["net.depth"] != "3" || r.Tags[port.TagSource] != "python src/train.py" || p.Models[0].Versions[0].Run != r.Key || p.Ledger != named(fmt.Sprint(0, named("a"), ledger.Train)).Hex() {
 		t.Errorf("%+v", p)
 	}
 }
