@@ -6,6 +6,8 @@ package wrap
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -15,8 +17,8 @@ import (
 // Served is host, which has the traffic of this machine, and others by their targets.
 func Served(host port.Server, others map[string]port.Server) port.Server {
 	s := &serving{host: host, others: others}
-	for _, o := range others {
-		s.all = append(s.all, o)
+	for _, target := range slices.Sorted(maps.Keys(others)) { // of two that hold one name, the same is told each time
+		s.all = append(s.all, others[target])
 	}
 	s.all = append(s.all, host)
 	return s

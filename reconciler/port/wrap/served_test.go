@@ -97,3 +97,16 @@ func TestANameIsServedByTheServerOfItsTarget(t *testing.T) {
 		t.Errorf("it was not asked for: %v", err)
 	}
 }
+
+// TestTwoThatServeOneNameAreToldInOneOrder: what is observed does not change from one look to the next.
+func TestTwoThatServeOneNameAreToldInOneOrder(t *testing.T) {
+	for range 50 {
+		others := map[string]port.Server{}
+		for _, target := range []string{"c", "a", "d", "b"} {
+			others[target] = &shelf{live: map[string]port.Live{"one": {Key: digest.Digest(target)}}}
+		}
+		if l, err := Served(&shelf{live: map[string]port.Live{"one": {Key: "host"}}}, others).Observe(t.Context(), "one"); err != nil || l.Key != "a" {
+			t.Fatalf("%v, %v", l, err)
+		}
+	}
+}
