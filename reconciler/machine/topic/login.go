@@ -5,6 +5,8 @@ package topic
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -55,7 +57,30 @@ type conversation struct {
 	of *signingIn
 }
 
+// mostIterations bounds what a broker may have us compute: Kafka's own are at most 16384, and what a hostile one names would keep a core
+// busy for minutes, a dial.
+const mostIterations = 1_000_000
+
+// bounded refuses the first message of a broker in SCRAM (RFC 5802) that asks for more.
+func bounded(message []byte) error {
+	for part := range strings.SplitSeq(string(message), ",") {
+		text, is := strings.CutPrefix(part, "i=")
+		if !is {
+			continue
+		}
+		if n, err := strconv.ParseUint(text, 10, 63); err != nil || n > mostIterations {
+			return fault.WithHint(fault.New(fault.Denied, "a broker asks for more than %d iterations of a password's hash", mostIterations), "see whether it is the broker that it should be; have Kafka keep the user with fewer iterations")
+		}
+	}
+	return nil
+}
+
 func (c conversation) Challenge(b []byte) (bool, []byte, error) {
+	if c.of.Name() != "PLAIN" {
+		if err := bounded(b); err != nil {
+			return false, nil, err
+		}
+	}
 	done, answer, err := c.Session.Challenge(b)
 	if done && err == nil {
 		c.of.open.Add(-1)
