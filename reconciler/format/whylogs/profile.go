@@ -10,11 +10,13 @@ package whylogs
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/wire"
 )
 
 const (
@@ -99,29 +101,15 @@ func delimited(b []byte) (message, rest []byte, ok bool) {
 
 // fields hands on each field of a message; false where it is none.
 func fields(b []byte, take func(n protowire.Number, t protowire.Type, value []byte, number uint64) bool) bool {
-	for len(b) > 0 {
-		n, t, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return false
+	return wire.Fields(b, errNotAMessage, func(f wire.Field) error {
+		if !take(f.Num, f.Type, f.Data, f.N) {
+			return errNotAMessage
 		}
-		b = b[size:]
-		var value []byte
-		var number uint64
-		switch t {
-		case protowire.BytesType:
-			value, size = protowire.ConsumeBytes(b)
-		case protowire.VarintType:
-			number, size = protowire.ConsumeVarint(b)
-		default:
-			size = protowire.ConsumeFieldValue(n, t, b)
-		}
-		if size < 0 || !take(n, t, value, number) {
-			return false
-		}
-		b = b[size:]
-	}
-	return true
+		return nil
+	}) == nil
 }
+
+var errNotAMessage = errors.New("is not a message")
 
 func readHeader(b []byte) (h header, ok bool) {
 	h.kll = map[uint64]bool{}

@@ -7,6 +7,7 @@ import "google.golang.org/protobuf/encoding/protowire"
 // Field is one field of a message.
 type Field struct {
 	Num  protowire.Number
+	Type protowire.Type
 	N    uint64 // of a varint, or the bits of a fixed 32 or 64
 	Data []byte // of what has a length, never nil; nil for all else
 }
@@ -20,7 +21,7 @@ func Fields(b []byte, unreadable error, yield func(Field) error) error {
 			return unreadable
 		}
 		b = b[n:]
-		f := Field{Num: num}
+		f := Field{Num: num, Type: typ}
 		switch typ {
 		case protowire.VarintType:
 			f.N, n = protowire.ConsumeVarint(b)

@@ -56,7 +56,7 @@ type Standing struct {
 	Reason        string // why not
 	Cause         Cause
 	Over          bool // and waiting would not help
-	Restarts      int    // of containers that served
+	Restarts      int  // of containers that served
 }
 
 // Stands tells how the pods stand.
