@@ -224,6 +224,9 @@ func (c *checker) placed(d *document, at string, on RunsOn, e *External) {
 	case !is.Containers && whole.Image != "":
 		say(at+".runner", "runs no containers, and the project's default image counts here; name a runner that does, or give the image to the runs that need it in place of spec.defaults.image")
 	}
+	if p.Store != nil && p.Store.OCI != nil && is.Tool != LocalRunner && r.Docker == nil {
+		say(at+".runner", "cannot be lent what it reads of a store in a registry; declare spec.store.s3 in %s", Root)
+	}
 	if on.Nodes > 1 && !is.Nodes {
 		say(at+".nodes", "gives a run one machine; name a runner of kubernetes or kubeflow, or remove it")
 	}

@@ -143,8 +143,11 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 		return
 	}
 	c.cluster(d, field+".cluster", p, t.Cluster)
-	if _, known := p.Clusters[t.Cluster]; known && (p.Store == nil || p.Store.Dir != "") {
+	switch _, known := p.Clusters[t.Cluster]; {
+	case known && (p.Store == nil || p.Store.Dir != ""):
 		d.problem(field+".cluster", "%s cannot reach the store, a folder of the machine that applies; declare spec.store.s3 in %s", short(t.Cluster), Root)
+	case known && p.Store.OCI != nil:
+		d.problem(field+".cluster", "%s cannot be lent what it reads of a store in a registry; declare spec.store.s3 in %s", short(t.Cluster), Root)
 	}
 }
 
