@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,9 +69,24 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mounted": func(ts *testscript.TestScript, _ bool, args []string) { mounted(t, ts, args) },
-			"exits":   exits, "json": isJSON, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until,
+			"exits":   exits, "json": isJSON, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until, "freeport": freePort,
 		},
 	})
+}
+
+// freePort sets variables to ports that nobody listens at, each another: freeport NAME...
+func freePort(ts *testscript.TestScript, neg bool, names []string) {
+	if neg || len(names) == 0 {
+		ts.Fatalf("usage: freeport NAME...")
+	}
+	for _, name := range names {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close() // once all are known, so that no two are one
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		ts.Check(err)
+		ts.Setenv(name, port)
+	}
 }
 
 // settle gives a script its folders, its keys and its people.
