@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "work" {
 		os.Exit(dispatch.Main(context.Background(), "test"))
 	}
+	if len(os.Args) == 7 && os.Args[1] == "apply" {
+		os.Exit(apply(os.Args[2], os.Args[3], os.Args[4], os.Args[5], os.Args[6]))
+	}
 	os.Exit(m.Run())
 }
 

@@ -25,29 +25,38 @@ import (
 // runsOn are runs on a launcher, with a store in a folder.
 func runsOn(t *testing.T, l port.Launcher) port.Runner {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "store")
-	kept, err := store.Dir(dir)
+	r, err := runsIn(t.TempDir(), l)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return r
+}
+
+// runsIn are runs on a launcher, of which all lies in a folder: another process goes on with it.
+func runsIn(at string, l port.Launcher) (port.Runner, error) {
+	dir := filepath.Join(at, "store")
+	kept, err := store.Dir(dir)
+	if err != nil {
+		return nil, err
 	}
 	shelf, err := bucket.Dir(dir)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	key, err := seal.KeyOf([]byte(strings.Repeat("k", 32)))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	return runner.Remote(runner.RemoteConfig{
 		Name: "there", Launcher: l, Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }},
-		Store: kept, Dir: filepath.Join(t.TempDir(), "runs"), Seal: key, Owner: "suite", Program: "test", Wall: wall.Policy{Level: wall.None},
+		Store: kept, Dir: filepath.Join(at, "runs"), Seal: key, Owner: "suite", Program: "test", Wall: wall.Policy{Level: wall.None},
 		Shelf: porttest.LendingDir{Bucket: shelf, Dir: dir}, Object: func(d digest.Digest) string { h := d.Hex(); return "sha256/" + h[:2] + "/" + h[2:] },
 		Worker: func(string) (string, error) { return self, nil }, Interpreter: "python3",
-	})
+	}), nil
 }
 
 // wholeRun has one job done, and its task gone afterwards.
