@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -85,7 +86,27 @@ func (a *cli) checks(ctx context.Context) []check {
 		declared = fmt.Sprintf("%d are valid", len(in.Decls))
 	}
 	out = append(out, checked("declarations", declared, read), a.keysCheck(ctx, s), storeCheck(ctx, s), a.clockCheck(ctx, s.GitLedger.Remote()), remoteCheck(ctx, s), ledgerCheck(ctx, s))
-	return append(out, trackerChecks(s)...)
+	return append(append(out, placeChecks(ctx, s, in)...), trackerChecks(s)...)
+}
+
+// placeChecks look at what runs and deployments are begun on elsewhere, as far as this machine knows by itself.
+func placeChecks(ctx context.Context, s *station, in *pass.Intent) (out []check) {
+	if in == nil || s.Ready == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.Project.Runners)) {
+		out = append(out, checked("runner "+name, "nothing is known that keeps a run from being begun; it was not asked", s.Ready(ctx, in.Project, pass.Place{Runner: name})))
+	}
+	served := map[string]bool{}
+	for _, d := range in.Decls {
+		if spec, ok := d.Spec.(schemas.Serves); ok && spec.Serves().Cluster != "" {
+			served[spec.Serves().Cluster] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(served)) {
+		out = append(out, checked("cluster "+name, "nothing is known that keeps a deployment from being begun; it was not asked", s.Ready(ctx, in.Project, pass.Place{Cluster: name, Brought: true})))
+	}
+	return out
 }
 
 // programs are those that Vishwa calls, as far as what is declared needs them.
