@@ -105,6 +105,19 @@ type Reviver interface {
 	Revive(ctx context.Context, name string, key digest.Digest) (Live, error)
 }
 
+// Splitter is a Server that can try a new release beside the one that serves. An Apply of another release
+// ends what is tried.
+type Splitter interface {
+	// Split has r answer weight per cent of the requests under its name, and a second process of what serves,
+	// begun with it, as many, where so many are left. It returns when both answer. For the release that is
+	// tried already it changes the weight alone. Where nothing is served under the name, it is Missing.
+	Split(ctx context.Context, r Release, weight int) (Live, error)
+	// Join ends what is tried under name, where it is the release of key: promote makes it what serves, else what
+	// serves has all requests again. Where it serves already, or nothing is tried, that is done; another
+	// release is a Conflict.
+	Join(ctx context.Context, name string, key digest.Digest, promote bool) (Live, error)
+}
+
 // Renewer is a Server that keeps up what it serves, where somebody calls it now and then.
 type Renewer interface {
 	// Renew lends anew what is served under name, where that ends soon. What is not served here is no error.

@@ -275,6 +275,28 @@ type Live struct {
 	Bytes string `json:"bytes,omitempty"`
 	// Log is how the log of what is asked and answered is doing; nil where there is none.
 	Log *Logging `json:"log,omitempty"`
+	// Beside is the release that is tried beside this one; nil where none is.
+	Beside *Trial `json:"beside,omitempty"`
+}
+
+// Trial is a release that answers a part of the requests, beside the one that serves.
+type Trial struct {
+	Key     digest.Digest `json:"key"`
+	Model   digest.Digest `json:"model,omitempty"`
+	Weight  int           `json:"weight"` // per cent of the requests
+	Health  Health        `json:"health,omitempty"`
+	Since   time.Time     `json:"since,omitzero"`
+	Message string        `json:"message,omitempty"`
+	// Canary is what it was asked, and Baseline what another process of the release that serves was, which
+	// began with it and has as many of the requests.
+	Canary   Asked `json:"canary"`
+	Baseline Asked `json:"baseline"`
+}
+
+// Asked is how many requests there were, and how many of them failed.
+type Asked struct {
+	Requests int64 `json:"requests"`
+	Failed   int64 `json:"failed"`
 }
 
 // Span is a stretch of history: what To has and From has not, of the commits after From.

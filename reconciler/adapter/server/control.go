@@ -29,6 +29,7 @@ import (
 const (
 	protocol = "/v2/releases/"
 	started  = "/v3/releases/"
+	tries    = "/v4/releases/" // what is tried beside what serves
 	before   = "/v1/releases/"
 
 	controlHeader  = "X-Vishwa-Token"
@@ -42,6 +43,14 @@ type demand struct {
 	Env    []string `json:"env"`
 	LogEnv []string `json:"logEnv,omitempty"`
 	Revive bool     `json:"revive,omitempty"`
+	Try    *attempt `json:"try,omitempty"`
+}
+
+// attempt is what becomes of a release beside the one that serves.
+type attempt struct {
+	Weight  int  `json:"weight"`
+	End     bool `json:"end,omitempty"`
+	Promote bool `json:"promote,omitempty"` // at its end
 }
 
 // complaint is an error on its way through the socket.
@@ -174,6 +183,9 @@ type line struct {
 // ask sends one request to the host; an answer of the host's that is an error comes
 // back with its kind.
 func (l line) ask(ctx context.Context, method, name string, d *demand) (port.Live, error) {
+	if d != nil && d.Try != nil {
+		return l.request(ctx, method, tries+name, d)
+	}
 	if d != nil && d.Order.Starter != "" {
 		return l.request(ctx, method, started+name, d)
 	}

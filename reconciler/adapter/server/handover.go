@@ -47,6 +47,7 @@ func (s *service) succeed(ctx context.Context, o order, env []string, from *serv
 
 // cede ends what is served, but for its port, which is another's by now.
 func (s *service) cede() {
+	s.drop()
 	u, _ := s.current()
 	if err := os.Remove(s.place.record(s.name)); err != nil && !os.IsNotExist(err) {
 		s.log.Warn("forget release", "error", err)

@@ -131,6 +131,7 @@ func (h *host) restore() {
 // sweep ends processes that a killed host has left of name.
 func sweep(place folder, name string) {
 	for _, sub := range place.releases(name) {
+		_ = sandbox.Sweep(place.group(name, sub+second), 0)
 		_ = sandbox.Sweep(place.group(name, sub), 0) // what hangs in the kernel keeps its private port, and no more
 	}
 }
@@ -186,6 +187,17 @@ func (h *host) routes() http.Handler {
 		}
 		return s.apply(r.Context(), d.Order, d.Env)
 	})
+	mux.HandleFunc("PUT "+tries+"{name}", h.countedHandler(func(r *http.Request) (port.Live, error) {
+		s, err := h.service(r.PathValue("name"))
+		if err != nil {
+			return port.Live{}, err
+		}
+		d, err := decodeDemand(r.Body, r.PathValue("name"))
+		if err != nil {
+			return port.Live{}, err
+		}
+		return s.attempt(r.Context(), d)
+	}))
 	mux.HandleFunc("PUT "+protocol+"{name}", serve)
 	mux.HandleFunc("PUT "+started+"{name}", serve)
 	return mux

@@ -47,6 +47,7 @@ type order struct {
 	Log      *port.PredictionLog `json:"log,omitempty"`
 	Over     string              `json:"over,omitempty"` // the name whose place it takes, port and all
 	Since    time.Time           `json:"since,omitzero"`
+	Second   bool                `json:"second,omitempty"` // a baseline: another process of a release that serves
 	// Starter is what begins it, with the command Run; empty: it is a process of this machine. Settled is
 	// the starter's own. Command is empty then: a vishwa that knows no starters must not take the order
 	// for one of a process, and refuses it.
@@ -115,6 +116,17 @@ func (f folder) log(name string) string          { return filepath.Join(f.served
 func (f folder) release(name, sub string) string { return filepath.Join(f.served(name), sub) }
 func (f folder) group(name, sub string) string {
 	return "serve:" + digest.Of([]byte(f.release(name, sub))).Hex()
+}
+
+// second is what tells the processes of a baseline from those of the release whose folder it shares.
+const second = "-baseline"
+
+// as is what the processes of o are known by below their name.
+func (o order) as() string {
+	if o.Second {
+		return o.Folder + second
+	}
+	return o.Folder
 }
 
 // owner names the folder to what other programs keep: it tells nothing, and is no other folder's.

@@ -54,7 +54,7 @@ func (l launcher) begin(o order, env []string, log io.Writer) (port.Started, err
 	}
 	behind, err := l.behind(o, cmd, private)
 	if err == nil {
-		p.Group, err = sandbox.Start(cmd, l.place.group(o.Name, o.Folder), behind)
+		p.Group, err = sandbox.Start(cmd, l.place.group(o.Name, o.as()), behind)
 	}
 	in.Close()
 	if err != nil {
@@ -85,7 +85,7 @@ func (l launcher) behind(o order, cmd *exec.Cmd, private int) (*wall.Spec, error
 	for _, name := range scratch {
 		spec.Write = append(spec.Write, filepath.Join(dir, name))
 	}
-	spec.Tmp = l.place.temporary(o.Name, o.Folder)
+	spec.Tmp = l.place.temporary(o.Name, o.as())
 	if err := sandbox.Remove(spec.Tmp); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ type service struct {
 	leave   map[string]bool     // folders of units that are on their way out
 	logging *port.PredictionLog // what logs is of
 	logEnv  []string            // what it is written with
+	tried   *trial              // beside unit; nil: nothing is
 	shut    string              // why there is no public port, though there should be
 }
 
@@ -110,6 +111,7 @@ func (s *service) renew(ctx context.Context, o order, env []string, from *servic
 
 // change goes from what is served to o, at the port of from where that hands it over.
 func (s *service) change(ctx context.Context, o order, env []string, from *service) (port.Live, error) {
+	s.drop() // what comes now is another intent than what was tried
 	old, before := s.current()
 	var pub *public
 	var err error
@@ -180,14 +182,14 @@ func (s *service) tidy(o order) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.place.releases(s.name) {
-		if f != o.Folder && !s.leave[f] && (s.unit == nil || f != s.unit.order.Folder) {
+		if f != o.Folder && !s.leave[f] && (s.tried == nil || f != s.tried.canary.order.Folder) && (s.unit == nil || f != s.unit.order.Folder) {
 			s.remove(f)
 		}
 	}
 }
 
 func (s *service) remove(sub string) {
-	if err := errors.Join(sandbox.Remove(s.place.release(s.name, sub)), sandbox.Remove(s.place.temporary(s.name, sub))); err != nil {
+	if err := errors.Join(sandbox.Remove(s.place.release(s.name, sub)), sandbox.Remove(s.place.temporary(s.name, sub)), sandbox.Remove(s.place.temporary(s.name, sub+second))); err != nil {
 		s.log.Warn("remove release", "error", err)
 	}
 }
@@ -253,6 +255,7 @@ func (s *service) restore(o order, lookup func(string) (string, bool)) {
 	pub, err := s.listen(o, nil)
 	s.adopt(u, nil, pub)
 	s.gate.point(u)
+	s.retry(lookup)
 	if err != nil {
 		s.mu.Lock()
 		s.shut = err.Error()
@@ -285,7 +288,9 @@ func (s *service) revive(ctx context.Context, o order, env []string) (port.Live,
 	if err := u.revive(ctx, env); err != nil {
 		return port.Live{}, err
 	}
-	return s.logged(u.live(ctx)), nil
+	l := u.live(ctx)
+	l.Beside = s.beside(ctx)
+	return s.logged(l), nil
 }
 
 // retire stops serving and forgets the release.
@@ -326,7 +331,16 @@ func (s *service) halt(u *instance, pub *public) {
 		}
 		pub.close(bound)
 	}
+	s.mu.Lock()
+	t := s.tried
+	s.tried = nil
+	s.mu.Unlock()
+	if t != nil {
+		s.warnTrial(s.record(t)) // the next host goes on from there
+	}
+	t.stop()
 	s.gate.point(nil)
+	t.finish()
 	if u != nil {
 		u.finish()
 	}
@@ -346,5 +360,6 @@ func (s *service) live(ctx context.Context) port.Live {
 	if shut != "" {
 		l.Health, l.Message = port.Failing, shut
 	}
+	l.Beside = s.beside(ctx)
 	return s.logged(l)
 }

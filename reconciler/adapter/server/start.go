@@ -104,6 +104,9 @@ func (s *local) hostEnviron() []string {
 	var pass []string
 	if l, err := s.line(); err == nil { // without a key nothing is brought back
 		for _, name := range s.place.names() {
+			if t, err := s.place.readTrial(l.key, name); err == nil {
+				pass = append(pass, t.Order.Pass...)
+			}
 			if o, err := s.place.readOrder(l.key, name); err == nil {
 				pass = append(pass, o.Pass...)
 				if o.Log != nil && o.Log.S3 != nil {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // Arms: which of several that answer at once a release is.
@@ -80,14 +82,24 @@ func (g *trafficSwitch) split(beside []part) {
 	})
 }
 
-// counts tells what an arm was asked since the traffic was split, and how much of it failed.
-func (g *trafficSwitch) counts(arm string) (asked, failed int64) {
+// asked tells what an arm was asked since the traffic was split, and how much of it failed.
+func (g *trafficSwitch) asked(arm string) port.Asked {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t := g.tallies[arm]; t != nil {
-		return t.asked.Load(), t.failed.Load()
+		return port.Asked{Requests: t.asked.Load(), Failed: t.failed.Load()}
 	}
-	return 0, 0
+	return port.Asked{}
+}
+
+// recount has an arm's count go on from what it was.
+func (g *trafficSwitch) recount(arm string, from port.Asked) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t := g.tallies[arm]; t != nil {
+		t.asked.Add(from.Requests)
+		t.failed.Add(from.Failed)
+	}
 }
 
 // seat makes b the process that answers for u; nil is none for now.

@@ -95,8 +95,8 @@ func (s *trio) ask(n int) (by map[string]int, bad int) {
 }
 
 func (s *trio) counted(arm string) string {
-	asked, failed := s.gate.counts(arm)
-	return fmt.Sprint(failed, " of ", asked)
+	a := s.gate.asked(arm)
+	return fmt.Sprint(a.Failed, " of ", a.Requests)
 }
 
 func TestEachReleaseHasItsPartOfTheRequests(t *testing.T) {
@@ -144,8 +144,8 @@ func TestARequestThatACanaryDoesNotTakeIsAnsweredAllTheSame(t *testing.T) {
 	if bad != 0 || by[armCanary] != 0 || by[armStable]+by[armBaseline] != 100 {
 		t.Errorf("one that refuses: %v, %d bad", by, bad)
 	}
-	if asked, failed := r.gate.counts(armCanary); asked != failed || failed < 30 {
-		t.Errorf("the canary failed %d of %d", failed, asked)
+	if a := r.gate.asked(armCanary); a.Requests != a.Failed || a.Failed < 30 {
+		t.Errorf("the canary failed %d of %d", a.Failed, a.Requests)
 	}
 }
 

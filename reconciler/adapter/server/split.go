@@ -1,0 +1,75 @@
+// Trying a release beside the one that serves, from the applying side.
+
+package server
+
+import (
+	"context"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+var _ port.Splitter = (*local)(nil)
+
+// Split tries r, or changes its weight. It holds the name's lock throughout, as Apply does.
+func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
+	if r.Local == nil {
+		return port.Live{}, fault.New(fault.Invalid, "try %s: releases are tried as processes of this machine alone", r.Name)
+	}
+	if weight < 0 || weight > whole {
+		return port.Live{}, fault.New(fault.Invalid, "try %s: %d is not a weight from 0 to %d", r.Name, weight, whole)
+	}
+	return s.locked(ctx, r.Name, func(l line, had order) (port.Live, error) {
+		if had.Key == r.Key {
+			return port.Live{}, fault.New(fault.Conflict, "try %s: %s serves already", r.Name, r.Key.Short())
+		}
+		o, err := s.order(r)
+		if err != nil {
+			return port.Live{}, err
+		}
+		if was, err := s.place.readTrial(l.key, r.Name); err == nil && was.Order.Key == r.Key && o.alike(was.Order) {
+			live, err := s.demand(ctx, demand{Order: o, Revive: true, Try: &attempt{Weight: weight}}, r.Name)
+			if err == nil || fault.Of(err) != fault.Missing {
+				return live, err
+			}
+		}
+		if o, err = s.layOut(ctx, r, o); err != nil {
+			return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "try %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what serves goes on"))
+		}
+		return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), Try: &attempt{Weight: weight}}, r.Name)
+	})
+}
+
+// Join ends what is tried under name.
+func (s *local) Join(ctx context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
+	return s.locked(ctx, name, func(_ line, had order) (port.Live, error) {
+		return s.demand(ctx, demand{Order: order{Name: name, Key: key}, Revive: true, Try: &attempt{End: true, Promote: promote}}, name)
+	})
+}
+
+// locked calls do with what is recorded under name, while nobody else changes it.
+func (s *local) locked(ctx context.Context, name string, do func(line, order) (port.Live, error)) (port.Live, error) {
+	if err := checkName(name); err != nil {
+		return port.Live{}, err
+	}
+	if !s.place.used() {
+		return port.Live{}, fault.New(fault.Missing, "nothing is served on this machine")
+	}
+	held, err := sandbox.Lock(ctx, s.place.lock(name))
+	if err != nil {
+		return port.Live{}, artifact.Disk(err, string(s.place))
+	}
+	defer held.Close()
+	l, err := s.line()
+	if err != nil {
+		return port.Live{}, err
+	}
+	had, err := s.place.readOrder(l.key, name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	return do(l, had)
+}

@@ -1,0 +1,363 @@
+// A release that is tried: it answers a part of the requests beside the one that serves, and so does a second
+// process of that one, which is as young. How much, and what came of it, is recorded, so that a host that was killed goes on.
+
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// trial is a release under trial. Who has the service's turn changes it.
+type trial struct {
+	canary, baseline *instance
+	since            time.Time
+
+	mu     sync.Mutex // guards what follows, and the record
+	weight int
+	over   bool
+	end    chan struct{} // closed when it is over
+}
+
+// recordedTrial is a trial as it stands on disk.
+type recordedTrial struct {
+	Order    order      `json:"order"`
+	Weight   int        `json:"weight"`
+	Since    time.Time  `json:"since"`
+	Canary   port.Asked `json:"canary"`
+	Baseline port.Asked `json:"baseline"`
+}
+
+// countsEvery is how often what was asked is recorded: what a host that is killed may lose.
+const countsEvery = time.Second
+
+func (f folder) trial(name string) string { return filepath.Join(f.served(name), "trial.json") }
+
+func trialPurpose(name string) string { return "trying release " + name }
+
+// readTrial is what is tried under name; Missing says that nothing is. One that this installation did not write
+// is Corrupt: nobody gives a release a part of the requests by a file.
+func (f folder) readTrial(key seal.Key, name string) (recordedTrial, error) {
+	var t recordedTrial
+	raw, err := os.ReadFile(f.trial(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return t, fault.New(fault.Missing, "nothing is tried under %s", name)
+	}
+	if err != nil {
+		return t, fault.New(fault.Internal, "read what is tried under %s: %w", name, err)
+	}
+	body, err := key.Open(trialPurpose(name), raw)
+	if err == nil {
+		err = json.Unmarshal(body, &t)
+	}
+	if err != nil {
+		return t, fault.New(fault.Corrupt, "read what is tried under %s: %w", name, err)
+	}
+	t.Order.Pace = t.Order.Pace.filled()
+	if err := t.Order.check(); err != nil {
+		return t, err
+	}
+	if t.Order.Name != name || t.Weight < 0 || t.Weight > whole {
+		return t, fault.New(fault.Corrupt, "read what is tried under %s: not what vishwa writes", name)
+	}
+	return t, nil
+}
+
+// record writes t down, where it is not over.
+func (s *service) record(t *trial) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return nil
+	}
+	raw, err := json.MarshalIndent(recordedTrial{t.canary.order, t.weight, t.since, s.gate.asked(armCanary), s.gate.asked(armBaseline)}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode what is tried: %w", err)
+	}
+	return artifact.Disk(replace(s.place.trial(s.name), s.key.Wrap(trialPurpose(s.name), raw)), s.place.served(s.name))
+}
+
+// attempt carries out what is asked of a release beside the one that serves.
+func (s *service) attempt(ctx context.Context, d demand) (port.Live, error) {
+	if d.Try == nil || d.Try.Weight < 0 || d.Try.Weight > whole {
+		return port.Live{}, fault.New(fault.Invalid, "try a release of %s: a weight is a number from 0 to %d", s.name, whole)
+	}
+	if err := s.takeTurn(ctx); err != nil {
+		return port.Live{}, err
+	}
+	defer s.endTurn()
+	var err error
+	switch {
+	case d.Try.End:
+		err = s.join(d)
+	case s.trying() != nil && s.trying().canary.order.Key == d.Order.Key:
+		err = s.weigh(s.trying(), d.Try.Weight)
+	case d.Revive:
+		err = fault.New(fault.Missing, "%s is not tried under %s", d.Order.Key.Short(), s.name)
+	default:
+		s.drop()
+		s.tidy(d.Order)
+		if err = s.try(ctx, d); err != nil {
+			s.remove(d.Order.Folder)
+		}
+	}
+	if err != nil {
+		return port.Live{}, err
+	}
+	return s.live(ctx), nil
+}
+
+func (s *service) trying() *trial {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tried
+}
+
+// try begins a release beside the one that serves. On an error that one has all requests, as before.
+func (s *service) try(ctx context.Context, d demand) error {
+	u, pub := s.current()
+	if u == nil || pub == nil {
+		return fault.New(fault.Missing, "nothing is served under %s that a release could be tried beside", s.name)
+	}
+	if u.order.Starter != "" || d.Order.Starter != "" {
+		return fault.New(fault.Invalid, "%s: releases are tried as processes of this machine alone", s.name)
+	}
+	u.mu.Lock()
+	env := u.env
+	u.mu.Unlock()
+	o, base := d.Order, u.order
+	o.Port, o.Since, base.Second = pub.port, s.now(), true
+	canary, err := s.launcher().launch(ctx, o, d.Env)
+	if err != nil {
+		return err
+	}
+	baseline, err := s.launcher().launch(ctx, base, env)
+	if err != nil {
+		return errors.Join(err, canary.stop())
+	}
+	t := s.newTrial(o, d.Env, base, env)
+	t.weight = d.Try.Weight
+	t.canary.seat(canary)
+	t.baseline.seat(baseline)
+	s.gate.split(nil)
+	if err := s.record(t); err != nil {
+		return errors.Join(err, canary.stop(), baseline.stop())
+	}
+	s.look(t, canary, baseline)
+	s.log.Info("tries a release", "release", o.Key.Short(), "weight", t.weight)
+	return nil
+}
+
+func (s *service) newTrial(o order, env []string, base order, baseEnv []string) *trial {
+	return &trial{canary: s.newInstance(o, env), baseline: s.newInstance(base, baseEnv), since: o.Since, end: make(chan struct{})}
+}
+
+// look keeps both processes and gives them their parts; nil is one that is still to be begun.
+func (s *service) look(t *trial, canary, baseline *process) {
+	for _, k := range []struct {
+		u     *instance
+		first *process
+	}{{t.canary, canary}, {t.baseline, baseline}} {
+		ctx, stop := context.WithCancel(context.Background()) // ends by finish
+		k.u.stop = stop
+		go k.u.keep(ctx, k.first)
+	}
+	s.mu.Lock()
+	s.tried = t
+	s.mu.Unlock()
+	s.gate.split(t.parts())
+	go s.note(t)
+}
+
+// parts are those of the requests that each has: of more than half that go to the canary, its baseline has what is left.
+func (t *trial) parts() []part {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return []part{{t.canary, armCanary, t.weight}, {t.baseline, armBaseline, min(t.weight, whole-t.weight)}}
+}
+
+// note records what was asked, now and then, until t is over.
+func (s *service) note(t *trial) {
+	tick := time.NewTicker(countsEvery)
+	defer tick.Stop()
+	was := port.Asked{}
+	for {
+		select {
+		case <-t.end:
+			return
+		case <-tick.C:
+			if now := s.gate.asked(armCanary); now != was {
+				was = now
+				s.warnTrial(s.record(t))
+			}
+		}
+	}
+}
+
+func (s *service) warnTrial(err error) {
+	if err != nil {
+		s.log.Warn("record what is tried", "error", err)
+	}
+}
+
+// weigh changes a weight: recorded first, so that whoever comes after a crash finds it as it was asked for.
+func (s *service) weigh(t *trial, weight int) error {
+	t.mu.Lock()
+	was := t.weight
+	t.weight = weight
+	t.mu.Unlock()
+	if err := s.record(t); err != nil {
+		t.mu.Lock()
+		t.weight = was
+		t.mu.Unlock()
+		return err
+	}
+	s.gate.split(t.parts())
+	s.log.Info("weighs a release anew", "release", t.canary.order.Key.Short(), "weight", weight)
+	return nil
+}
+
+// join ends what is tried.
+func (s *service) join(d demand) error {
+	t := s.trying()
+	u, pub := s.current()
+	switch {
+	case t == nil && (!d.Try.Promote || u != nil && u.order.Key == d.Order.Key):
+		return nil
+	case t == nil || t.canary.order.Key != d.Order.Key:
+		return fault.WithHint(fault.New(fault.Conflict, "%s is not tried under %s", d.Order.Key.Short(), s.name), "run vishwa plan: it shows what is")
+	case !d.Try.Promote:
+		s.drop()
+		return nil
+	}
+	if at := t.canary.live(context.Background()); at.Health != port.Ready {
+		return fault.New(fault.Conflict, "the release that is tried under %s is %s: %s", s.name, at.Health, at.Message)
+	}
+	if err := s.logTo(t.canary.order); err != nil {
+		return err
+	}
+	if err := s.place.write(s.key, t.canary.order); err != nil {
+		s.logBack(u)
+		return err
+	}
+	t.stop()
+	s.gate.point(t.canary)
+	s.become(t.canary, pub)
+	s.mu.Lock()
+	s.tried = nil
+	s.leave[u.order.Folder] = true
+	s.mu.Unlock()
+	s.forget()
+	s.log.Info("promoted", "release", t.canary.order.Key.Short())
+	s.ends.Add(1)
+	go func() {
+		t.baseline.finish() // its files are those of the release that ends
+		s.bury(u, 0, pub, false)
+	}()
+	return nil
+}
+
+// drop gives all requests to the release that serves, and ends what is tried.
+func (s *service) drop() {
+	s.mu.Lock()
+	t := s.tried
+	s.tried = nil
+	if t != nil {
+		s.leave[t.canary.order.Folder] = true
+	}
+	s.mu.Unlock()
+	if t == nil {
+		return
+	}
+	t.stop()
+	s.gate.split(nil)
+	s.forget()
+	s.log.Info("ends a trial", "release", t.canary.order.Key.Short())
+	s.ends.Add(1)
+	go func() {
+		defer s.ends.Done()
+		t.finish()
+		s.remove(t.canary.order.Folder)
+		s.mu.Lock()
+		delete(s.leave, t.canary.order.Folder)
+		s.mu.Unlock()
+	}()
+}
+
+// stop ends its record: from here on nothing of it is written.
+func (t *trial) stop() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.over {
+		t.over = true
+		close(t.end)
+	}
+}
+
+// finish ends both processes; what is recorded stays, where it was not forgotten.
+func (t *trial) finish() {
+	if t == nil {
+		return
+	}
+	t.stop()
+	t.canary.finish()
+	t.baseline.finish()
+}
+
+// forget removes the record.
+func (s *service) forget() {
+	if err := os.Remove(s.place.trial(s.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.log.Warn("forget what was tried", "error", err)
+	}
+}
+
+// retry brings back what was tried when the host ended, with the weights and the counts that it had. A
+// record that is not believed is none: what serves has all requests.
+func (s *service) retry(lookup func(string) (string, bool)) {
+	r, err := s.place.readTrial(s.key, s.name)
+	if fault.Of(err) == fault.Missing {
+		return
+	}
+	u, _ := s.current()
+	if err != nil || u == nil || r.Order.Starter != "" || r.Order.Key == u.order.Key {
+		s.log.Warn("what was tried is not brought back", "error", err)
+		s.forget()
+		return
+	}
+	base := u.order
+	base.Second = true
+	t := s.newTrial(r.Order, r.Order.environ(lookup), base, base.environ(lookup))
+	t.weight, t.since = r.Weight, r.Since
+	s.look(t, nil, nil)
+	s.gate.recount(armCanary, r.Canary)
+	s.gate.recount(armBaseline, r.Baseline)
+	s.log.Info("tries a release again", "release", r.Order.Key.Short(), "weight", r.Weight)
+}
+
+// beside is how what is tried stands; nil: nothing is.
+func (s *service) beside(ctx context.Context) *port.Trial {
+	t := s.trying()
+	if t == nil {
+		return nil
+	}
+	l := t.canary.live(ctx)
+	t.mu.Lock()
+	weight := t.weight
+	t.mu.Unlock()
+	return &port.Trial{Key: l.Key, Model: l.Model, Weight: weight, Health: l.Health, Since: t.since, Message: l.Message,
+		Canary: s.gate.asked(armCanary), Baseline: s.gate.asked(armBaseline)}
+}
