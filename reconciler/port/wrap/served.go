@@ -31,6 +31,8 @@ type serving struct {
 }
 
 var (
+	_ port.Splitter = (*serving)(nil)
+
 	_ port.Reviver = (*serving)(nil)
 	_ port.Renewer = (*serving)(nil)
 )
@@ -102,6 +104,33 @@ func (s *serving) Revive(ctx context.Context, name string, key digest.Digest) (p
 		}
 	}
 	return port.Live{}, err
+}
+
+// Split asks the server of r's target, where it can: what another serves under the name cannot have a release of r's beside it.
+func (s *serving) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
+	to := s.host
+	if o, ok := s.others[r.Target()]; ok {
+		to = o
+	}
+	splits, can := to.(port.Splitter)
+	if !can {
+		return port.Live{}, fault.New(fault.Invalid, "try %s: target %s serves one release at a time", r.Name, r.Target())
+	}
+	return splits.Split(ctx, r, weight)
+}
+
+// Join asks whoever serves something under name.
+func (s *serving) Join(ctx context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
+	for _, o := range s.all {
+		splits, can := o.(port.Splitter)
+		if !can {
+			continue
+		}
+		if there, err := o.Observe(ctx, name); err != nil || there != (port.Live{}) {
+			return splits.Join(ctx, name, key, promote)
+		}
+	}
+	return port.Live{}, fault.New(fault.Missing, "nothing is served under %s that could be tried", name)
 }
 
 func (s *serving) Renew(ctx context.Context, name string) error {

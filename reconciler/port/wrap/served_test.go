@@ -110,3 +110,39 @@ func TestTwoThatServeOneNameAreToldInOneOrder(t *testing.T) {
 		}
 	}
 }
+
+// splitter is a shelf that can try a release beside another.
+type splitter struct{ shelf }
+
+func (s *splitter) Split(_ context.Context, r port.Release, weight int) (port.Live, error) {
+	l := s.live[r.Name]
+	l.Beside = &port.Trial{Key: r.Key, Weight: weight}
+	s.live[r.Name] = l
+	return l, nil
+}
+
+func (s *splitter) Join(_ context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
+	l := s.live[name]
+	if l.Beside = nil; promote {
+		l.Key = key
+	}
+	s.live[name] = l
+	return l, nil
+}
+
+func TestAReleaseIsTriedByTheServerOfItsTarget(t *testing.T) {
+	host, cluster := &splitter{shelf{live: map[string]port.Live{"one": {Key: "a"}}}}, &shelf{live: map[string]port.Live{}}
+	s := Served(host, map[string]port.Server{port.TargetKubernetes: cluster}).(port.Splitter)
+	if l, err := s.Split(t.Context(), port.Release{Name: "one", Key: "b", Local: &port.LocalRelease{}}, 5); err != nil || l.Beside == nil || l.Beside.Weight != 5 {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	if _, err := s.Split(t.Context(), port.Release{Name: "one", Key: "b", Kubernetes: &port.KubernetesRelease{}}, 5); fault.Of(err) != fault.Invalid {
+		t.Fatalf("a target that serves one release at a time: %v", err)
+	}
+	if l, err := s.Join(t.Context(), "one", "b", true); err != nil || l.Key != "b" || host.live["one"].Beside != nil {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	if _, err := s.Join(t.Context(), "other", "b", true); fault.Of(err) != fault.Missing {
+		t.Fatalf("beside nothing: %v", err)
+	}
+}
