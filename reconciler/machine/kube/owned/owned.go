@@ -236,4 +236,3 @@ func (h Hand) List(ctx context.Context, r kube.Resource) ([]status.Meta, error) 
 	}
 	return out, err
 }
-
