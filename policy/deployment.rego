@@ -251,6 +251,24 @@ deny contains {
 	weaker(input.serving.level)
 }
 
+# METADATA
+# title: Model that is not checked where it is served
+# description: An environment that asks for approvals serves bytes whose digest or signature is checked by whoever serves them, unless it says otherwise. Else whoever may write to where they are read changes what people approved.
+# custom:
+#   id: deployment/bytes
+deny contains {
+	"rule": "deployment/bytes",
+	"message": sprintf("%s serves bytes of the class %s at the least, and what this target serves is %s: nobody checks it where it is served", [input.environment.name, input.environment.bytes, input.bytes]),
+	"hint": sprintf("serve it from local, docker, kubernetes or kserve; or say bytes: %s in the environment, below spec.environments of vishwa.yaml", [input.bytes]),
+} if {
+	changes_release
+	is_string(input.bytes)
+	vouched[input.bytes] < vouched[input.environment.bytes]
+}
+
+# The classes of bytes, by who vouches for them.
+vouched := {"trusted": 0, "by-digest": 1, "verified": 2}
+
 # The levels of isolation, by their strength.
 strength := {"none": 0, "landlock": 1, "namespaces": 2}
 

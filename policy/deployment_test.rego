@@ -143,3 +143,22 @@ test_pending_says_what_a_guard_will_need if {
 	denied(doc) == set()
 	count(deployment.note) == 1 with input as doc
 }
+
+vouching(bytes, environment) := object.union(about(signed, environment, [asha]), {"bytes": bytes})
+
+test_bytes_of_a_weaker_class if {
+	denied(vouching("trusted", object.union(live, {"bytes": "by-digest"}))) == {"deployment/bytes"}
+	denied(vouching("by-digest", object.union(live, {"bytes": "verified"}))) == {"deployment/bytes"}
+}
+
+test_bytes_that_suffice if {
+	denied(vouching("trusted", object.union(live, {"bytes": "trusted"}))) == set()
+	denied(vouching("by-digest", object.union(live, {"bytes": "by-digest"}))) == set()
+	denied(vouching("verified", object.union(live, {"bytes": "verified"}))) == set()
+	denied(vouching(null, object.union(live, {"bytes": "verified"}))) == set()
+}
+
+test_bytes_that_are_kept_or_retired if {
+	retire := object.union(vouching("trusted", object.union(live, {"bytes": "verified"})), {"step": {"kind": "deployment", "do": "keep", "pending": false}})
+	denied(retire) == set()
+}

@@ -48,6 +48,7 @@ type document struct {
 	Guards       []guardDoc       `json:"guards"`
 	Run          *runDoc          `json:"run"`
 	Serving      *isolationDoc    `json:"serving"`
+	Bytes        *string          `json:"bytes"`
 	RunsOn       *runsOnDoc       `json:"runsOn"`
 	Plan         planDoc          `json:"plan"`
 }
@@ -87,6 +88,8 @@ type environmentDoc struct {
 	RevokedSigner string `json:"revokedSigner"`
 	// Isolation is the least level of runs and of serving; null: none is asked for.
 	Isolation *string `json:"isolation"`
+	// Bytes is the weakest class of what is served.
+	Bytes string `json:"bytes"`
 }
 
 // guardDoc is what one environment asks of people before the step, as one revision has it.
@@ -183,6 +186,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 		}
 		if spec, ok := d.Spec.(schemas.Serves); ok {
 			d.Environment = stricter(environment(spec.Serves().Environment, ev.Project), sub.Was, ev.Project)
+			d.Bytes = orNull(spec.Serves().Bytes)
 		}
 	}
 	if s.Ref.Kind.Traits().Pinned {
@@ -239,7 +243,7 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 	}
 	old := environment(was, p)
 	if old == nil {
-		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: schemas.Production(was), RevokedSigner: e.RevokedSigner}
+		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: schemas.Production(was), RevokedSigner: e.RevokedSigner, Bytes: e.Bytes}
 	}
 	both := *e
 	if old.needed() > e.needed() {
@@ -252,6 +256,7 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 		both.RevokedSigner = refuse
 	}
 	both.Isolation = orNull(Least(e.Name, was, p))
+	both.Bytes = strongest(e.Bytes, old.Bytes)
 	return &both
 }
 
@@ -274,7 +279,22 @@ func environment(name string, p *schemas.Project) *environmentDoc {
 	if len(d.Roles) == 0 {
 		d.Roles = []string{"approver"}
 	}
+	if d.Bytes = e.Bytes; d.Bytes == "" && d.needed() > 0 {
+		d.Bytes = schemas.BytesByDigest
+	} else if d.Bytes == "" {
+		d.Bytes = schemas.BytesTrusted
+	}
 	return d
+}
+
+// strongest is the class of bytes that asks for more.
+func strongest(a, b string) string {
+	for _, class := range []string{schemas.BytesVerified, schemas.BytesByDigest} {
+		if a == class || b == class {
+			return class
+		}
+	}
+	return a
 }
 
 func known(d digest.Digest) *digest.Digest {

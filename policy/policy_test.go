@@ -129,6 +129,36 @@ func deployCase(env string, m *Model, approvals ...trust.Approver) one {
 	}
 }
 
+// What people approved is what is served: where nobody checks that, an environment that asks for approvals says so first.
+func TestBytesThatNobodyChecksAreServedWhereItIsSaid(t *testing.T) {
+	e := engine(t, nil)
+	asha := trust.Approver{Principal: "asha", Roles: []string{"approver", "owner"}, Class: "signature"}
+	for name, c := range map[string]struct {
+		target schemas.Target
+		env    string
+		says   string // of production and of staging
+		was    string
+		want   []string
+	}{
+		"approvals":                       {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "production", "", "", []string{"deny deployment/bytes"}},
+		"approvals, and it says so":       {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "production", "trusted", "", nil},
+		"none":                            {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "", "", nil},
+		"none, and it asks for more":      {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "by-digest", "", []string{"deny deployment/bytes"}},
+		"a way out by another label":      {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "", "production", []string{"deny deployment/bytes"}},
+		"what is verified where it is":    {schemas.Target{KServe: &schemas.KServeTarget{}}, "production", "verified", "", nil},
+		"what is verified on its machine": {schemas.Target{Local: &schemas.LocalTarget{}}, "production", "verified", "", nil},
+	} {
+		o := deployCase(c.env, good(), asha)
+		o.subject.Declaration.Spec.(*schemas.Deployment).Target = c.target
+		o.subject.Was = c.was
+		o.project.Environments = map[string]schemas.Environment{"staging": {}, "production": {}}
+		if c.says != "" {
+			o.project.Environments[c.env] = schemas.Environment{Bytes: c.says}
+		}
+		t.Run(name, func(t *testing.T) { same(t, o.judge(t, e), c.want...) })
+	}
+}
+
 func infraCase(raw string) one {
 	return one{
 		step: plan.Step{Ref: schemas.Ref{Kind: "infrastructure", Name: "serving"}, Do: plan.Make, Key: digest.Of(nil), Why: "never made"},

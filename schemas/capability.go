@@ -72,6 +72,7 @@ type Service struct {
 	Model       Ref
 	Environment string
 	Local       bool   // on the machine that serves it
+	Bytes       string // the class of what is served; "" where no target is given
 	Address     string // of all that may stand in its way; "" takes what is free
 	Cluster     string // of the project, that serves it; "" for none
 	Worker      string // the image that brings the worker there; "" where the model's does
@@ -130,15 +131,45 @@ func (s *Deployment) Command() (*Work, string) {
 	return w, field
 }
 
-// Served is what every target says of the process that serves, and the target's field; nil where none is given.
+// Served is what a target says of the process that serves, and the target's field. The work is nil where a server of
+// others' serves, and all is where no target is given.
 func (t *Target) Served() (*Work, *Readiness, string) {
 	if k := t.Kubernetes; k != nil {
 		return &k.Work, &k.Readiness, "spec.target.kubernetes"
+	}
+	if k := t.KServe; k != nil {
+		return nil, &Readiness{Ready: k.Ready, ReadyTimeout: k.ReadyTimeout}, "spec.target.kserve"
+	}
+	if k := t.Seldon; k != nil {
+		return nil, &Readiness{ReadyTimeout: k.ReadyTimeout}, "spec.target.seldon"
 	}
 	if w, hosted, field := t.Hosted(); w != nil {
 		return w, &hosted.Readiness, field
 	}
 	return nil, nil, "spec.target"
+}
+
+// Classes of the bytes that are served, by who vouches for them, the strongest first.
+const (
+	// BytesVerified: what serves begins only after the model's signature and every file's digest were checked where it
+	// serves, and cannot write to them.
+	BytesVerified = "verified"
+	// BytesByDigest: whoever brings the bytes checks that they are those of a digest, and no signature.
+	BytesByDigest = "by-digest"
+	// BytesTrusted: they are read from a place that is named by their digest, which nobody holds them against when they
+	// are read: whoever may write there can change them.
+	BytesTrusted = "trusted"
+)
+
+// bytes is the class of what a target serves.
+func (t *Target) bytes() string {
+	switch {
+	case t.Local != nil, t.Docker != nil, t.Kubernetes != nil, t.KServe != nil:
+		return BytesVerified
+	case t.Seldon != nil:
+		return BytesTrusted
+	}
+	return ""
 }
 
 // Hosted is what the serving host of this machine needs to know of the target that is given, and
@@ -161,18 +192,25 @@ func (s *Deployment) Imaged() (string, string) {
 		return s.Target.Docker.Image, "spec.target.docker.image"
 	case s.Target.Kubernetes != nil:
 		return s.Target.Kubernetes.Image, "spec.target.kubernetes.image"
+	case s.Target.KServe != nil && s.Target.KServe.Image != "":
+		return s.Target.KServe.Image, "spec.target.kserve.image"
 	}
 	return "", ""
 }
 
 func (s *Deployment) Serves() Service {
 	_, hosted, _ := s.Target.Hosted()
-	out := Service{Model: s.Model, Environment: s.Environment, Local: hosted != nil}
+	out := Service{Model: s.Model, Environment: s.Environment, Local: hosted != nil, Bytes: s.Target.bytes()}
 	if out.Local && hosted.Port != 0 {
 		out.Address = "local:" + strconv.Itoa(hosted.Port)
 	}
-	if k := s.Target.Kubernetes; k != nil {
-		out.Cluster, out.Worker = k.Cluster, k.Worker
+	switch t := s.Target; {
+	case t.Kubernetes != nil:
+		out.Cluster, out.Worker = t.Kubernetes.Cluster, t.Kubernetes.Worker
+	case t.KServe != nil:
+		out.Cluster, out.Worker = t.KServe.Cluster, t.KServe.Worker
+	case t.Seldon != nil:
+		out.Cluster = t.Seldon.Cluster
 	}
 	return out
 }

@@ -116,6 +116,8 @@ type Environment struct {
 	RevokedSigner string `json:"revokedSigner,omitempty" jsonschema:"enum=refuse,enum=approve,default=refuse" part:"placement"`
 	// Isolation is the least level of isolation of every run that what is deployed here was made by, and of its serving: landlock, or namespaces, which is stronger. Runs that were recorded before levels were have none.
 	Isolation string `json:"isolation,omitempty" jsonschema:"enum=namespaces,enum=landlock" part:"placement"`
+	// Bytes is the weakest class of the bytes that are served here: verified, whose signature is checked where they are served; by-digest, of which whoever brings them checks the digest alone; trusted, which are read from a place that others may be able to write to. Without it, by-digest where the environment asks for approvals, and trusted elsewhere.
+	Bytes string `json:"bytes,omitempty" jsonschema:"enum=verified,enum=by-digest,enum=trusted" part:"placement"`
 }
 
 // Work is a command with all that it may read: what a transform, a training's candidate and a served model share.
@@ -276,6 +278,10 @@ type Target struct {
 	Docker *DockerTarget `json:"docker,omitempty" part:"key"`
 	// Kubernetes serves from pods of a cluster.
 	Kubernetes *KubernetesTarget `json:"kubernetes,omitempty" part:"key"`
+	// KServe serves by an InferenceService of KServe.
+	KServe *KServeTarget `json:"kserve,omitempty" part:"key"`
+	// Seldon serves by a Model of Seldon Core 2.
+	Seldon *SeldonTarget `json:"seldon,omitempty" part:"key"`
 }
 
 // LocalTarget is a process on this machine. It finds the model at VISHWA_MODEL_DIR and listens on 127.0.0.1 at VISHWA_PORT.

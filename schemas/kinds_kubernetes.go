@@ -23,12 +23,20 @@ type KubernetesTarget struct {
 	Autoscale *Autoscale `json:"autoscale,omitempty" part:"key"`
 	// MinAvailable is how many pods, or what part of them such as "50%", stay when nodes are drained (PodDisruptionBudget).
 	MinAvailable string `json:"minAvailable,omitempty" jsonschema:"pattern=^[0-9]{1\\,4}%?$" part:"key"`
-	// Resources is what each pod is given.
-	Resources PodResources `json:"resources,omitzero" part:"key"`
+	Pods
 	// Route has a Gateway send requests here (HTTPRoute of the Gateway API).
 	Route *Route `json:"route,omitempty" part:"key"`
 	// Ingress has an ingress controller send requests here.
 	Ingress *Ingress `json:"ingress,omitempty" part:"key"`
+	// Adopt lets it take over a Service, route, Ingress, autoscaler or disruption budget of its name that somebody else made.
+	Adopt bool `json:"adopt,omitempty" part:"placement"`
+	Readiness
+}
+
+// Pods is what is said of pods that serve, whatever makes them.
+type Pods struct {
+	// Resources is what each pod is given.
+	Resources PodResources `json:"resources,omitzero" part:"key"`
 	// ServiceAccount is that of the pods; without it, the namespace's default. Its token is not mounted.
 	ServiceAccount string `json:"serviceAccount,omitempty" part:"key"`
 	// NodeSelector has labels that nodes must have.
@@ -39,9 +47,6 @@ type KubernetesTarget struct {
 	PullSecrets []string `json:"pullSecrets,omitempty" part:"key"`
 	// Worker is an image by digest that has Vishwa's worker, which make image builds: it brings the model and verifies it. Without it, the Python of the image fetches the worker.
 	Worker string `json:"worker,omitempty" part:"key"`
-	// Adopt lets it take over a Service, route, Ingress, autoscaler or disruption budget of its name that somebody else made.
-	Adopt bool `json:"adopt,omitempty" part:"placement"`
-	Readiness
 }
 
 // Autoscale is between how many pods, and by what.
@@ -93,27 +98,11 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 		return
 	}
 	image(d, field+".image", t.Image, d.decl.Ref().String())
-	worker(d, field+".worker", t.Worker)
-	cores(d, field+".resources.cpu", t.Resources.CPU)
-	amount(d, field+".resources.memory", t.Resources.Memory, minMemory)
-	label(d, field+".resources.gpuResource", t.Resources.GPUResource, labelKey)
-	named(d, field+".serviceAccount", t.ServiceAccount)
-	labels(d, field+".nodeSelector", t.NodeSelector)
-	tolerations(d, field+".tolerations", t.Tolerations)
-	if few(d, field+".pullSecrets", len(t.PullSecrets)) {
-		for i, name := range t.PullSecrets {
-			named(d, field+".pullSecrets."+strconv.Itoa(i), name)
-		}
-	}
+	t.Pods.check(d, field)
 	if d.has(field + ".env.requirements") {
 		d.problem(field+".env.requirements", "is not installed into a pod; have the packages in the image, and remove it")
 	}
-	if d.has("spec.log") {
-		d.problem("spec.log", "is written by the serving host of a machine, and what a cluster serves does not pass it; remove it, or serve from local or docker")
-	}
-	if name := d.decl.Ref().Name; name != "" && name[0] >= '0' && name[0] <= '9' {
-		d.problem("metadata.name", "%s begins with a digit, and a Service of a cluster cannot; rename it", short(name))
-	}
+	onCluster(d)
 	if t.Autoscale != nil && t.Autoscale.Max <= max(1, t.Replicas) && t.Autoscale.Max > 0 {
 		d.problem(field+".autoscale.max", "%d is no more than replicas, which is %d; give more, or remove autoscale", t.Autoscale.Max, max(1, t.Replicas))
 	}
@@ -135,19 +124,50 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 		named(d, field+".ingress.tlsSecret", r.TLSSecret)
 		pathOfRequests(d, field+".ingress.path", r.Path)
 	}
+	c.serving(d, field, t.Cluster)
+}
+
+// check reports what is wrong with what is said of the pods.
+func (p Pods) check(d *document, field string) {
+	worker(d, field+".worker", p.Worker)
+	cores(d, field+".resources.cpu", p.Resources.CPU)
+	amount(d, field+".resources.memory", p.Resources.Memory, minMemory)
+	label(d, field+".resources.gpuResource", p.Resources.GPUResource, labelKey)
+	named(d, field+".serviceAccount", p.ServiceAccount)
+	labels(d, field+".nodeSelector", p.NodeSelector)
+	tolerations(d, field+".tolerations", p.Tolerations)
+	if few(d, field+".pullSecrets", len(p.PullSecrets)) {
+		for i, name := range p.PullSecrets {
+			named(d, field+".pullSecrets."+strconv.Itoa(i), name)
+		}
+	}
+}
+
+// onCluster reports what no target of a cluster can have.
+func onCluster(d *document) {
+	if d.has("spec.log") {
+		d.problem("spec.log", "is written by the serving host of a machine, and what a cluster serves does not pass it; remove it, or serve from local or docker")
+	}
+	if name := d.decl.Ref().Name; name != "" && name[0] >= '0' && name[0] <= '9' {
+		d.problem("metadata.name", "%s begins with a digit, and a Service of a cluster cannot; rename it", short(name))
+	}
+}
+
+// serving reports a cluster that cannot serve.
+func (c *checker) serving(d *document, field, cluster string) {
 	if c.project == nil {
 		return
 	}
 	p := ProjectOf([]Declaration{c.project.decl})
-	if p == nil || c.project.has("spec.clusters."+t.Cluster) && p.Clusters[t.Cluster].Namespace == "" { // what is wrong with it is reported there
+	if p == nil || c.project.has("spec.clusters."+cluster) && p.Clusters[cluster].Namespace == "" { // what is wrong with it is reported there
 		return
 	}
-	c.cluster(d, field+".cluster", p, t.Cluster)
-	switch _, known := p.Clusters[t.Cluster]; {
+	c.cluster(d, field+".cluster", p, cluster)
+	switch _, known := p.Clusters[cluster]; {
 	case known && (p.Store == nil || p.Store.Dir != ""):
-		d.problem(field+".cluster", "%s cannot reach the store, a folder of the machine that applies; declare spec.store.s3 in %s", short(t.Cluster), Root)
+		d.problem(field+".cluster", "%s cannot reach the store, a folder of the machine that applies; declare spec.store.s3 in %s", short(cluster), Root)
 	case known && p.Store.OCI != nil:
-		d.problem(field+".cluster", "%s cannot be lent what it reads of a store in a registry; declare spec.store.s3 in %s", short(t.Cluster), Root)
+		d.problem(field+".cluster", "%s cannot be lent what it reads of a store in a registry; declare spec.store.s3 in %s", short(cluster), Root)
 	}
 }
 

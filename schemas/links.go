@@ -151,6 +151,8 @@ func (t *Target) check(c *checker, d *document) {
 	case len(given) == 0 && d.has("spec.target") && !d.wrong("spec.target"):
 		d.problem("spec.target", "names none; give one of %s", strings.Join(targets, ", "))
 	}
+	t.KServe.check(c, d)
+	t.Seldon.check(c, d)
 	w, ready, field := t.Served()
 	if w == nil {
 		return

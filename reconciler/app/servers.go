@@ -30,18 +30,23 @@ func starters(env port.Env) map[string]port.Starter {
 
 // serving is the table of what has traffic of its own, and the serving host of this machine for the rest.
 func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef, sealed seal.Key, host server.Config) port.Server {
+	at := ""
+	if project.Store != nil && project.Store.S3 != nil {
+		at = project.Store.S3.URL
+	}
+	clusters := kubernetes.New(kubernetes.Options{
+		Env: o.Env, Store: host.Store, Clusters: project.Clusters, Dir: filepath.Join(h.Paths.State, "clusters"), Seal: sealed.Derive("serving on clusters"),
+		May: o.Reach.Cluster, Keys: h.modelKeys(), Object: store.Key, At: at, Worker: workerProgram(o.Env.Self),
+		Shelf: func() (port.Bucket, error) {
+			if place.Away == nil {
+				return nil, fault.WithHint(fault.New(fault.Invalid, "a cluster cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")
+			}
+			shelf, _, err := place.shelf(o.Env)
+			return shelf, err
+		},
+	})
 	return wrap.Served(server.Local(host), map[string]port.Server{
-		port.TargetKubernetes: kubernetes.New(kubernetes.Options{
-			Env: o.Env, Store: host.Store, Clusters: project.Clusters, Dir: filepath.Join(h.Paths.State, "clusters"), Seal: sealed.Derive("serving on clusters"),
-			May: o.Reach.Cluster, Keys: h.modelKeys(), Object: store.Key, Worker: workerProgram(o.Env.Self),
-			Shelf: func() (port.Bucket, error) {
-				if place.Away == nil {
-					return nil, fault.WithHint(fault.New(fault.Invalid, "a cluster cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")
-				}
-				shelf, _, err := place.shelf(o.Env)
-				return shelf, err
-			},
-		}),
+		port.TargetKubernetes: clusters, port.TargetKServe: clusters, port.TargetSeldon: clusters,
 	})
 }
 

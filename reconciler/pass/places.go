@@ -15,7 +15,7 @@ import (
 type Place struct {
 	Runner, Cluster string
 	External        bool // work of the team's, which has no worker
-	Brought         bool // a deployment whose worker an image brings
+	Brought         bool // a deployment whose worker an image brings, or that has none
 }
 
 // placeOf is where a step of w is carried out; the zero Place is this machine.
@@ -31,7 +31,7 @@ func (w *Snapshot) placeOf(ref schemas.Ref) (at Place) {
 	switch spec := n.Decl.Spec.(type) {
 	case schemas.Serves:
 		is := spec.Serves()
-		return Place{Cluster: is.Cluster, Brought: is.Worker != ""}
+		return Place{Cluster: is.Cluster, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted}
 	case schemas.Runnable:
 		at.External = spec.Delegates() != nil
 	}

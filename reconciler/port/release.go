@@ -33,6 +33,8 @@ type Release struct {
 	Local      *LocalRelease      `json:"local,omitempty"`
 	Docker     *DockerRelease     `json:"docker,omitempty"`
 	Kubernetes *KubernetesRelease `json:"kubernetes,omitempty"`
+	KServe     *KServeRelease     `json:"kserve,omitempty"`
+	Seldon     *SeldonRelease     `json:"seldon,omitempty"`
 }
 
 // Serves tells whether anything is to be served.
@@ -47,6 +49,10 @@ func (r Release) Target() string {
 		return TargetDocker
 	case r.Kubernetes != nil:
 		return TargetKubernetes
+	case r.KServe != nil:
+		return TargetKServe
+	case r.Seldon != nil:
+		return TargetSeldon
 	default:
 		return ""
 	}
@@ -57,6 +63,8 @@ const (
 	TargetLocal      = "local"
 	TargetDocker     = "docker"
 	TargetKubernetes = "kubernetes"
+	TargetKServe     = "kserve"
+	TargetSeldon     = "seldon"
 )
 
 // Hosted is what targets share that are served by this machine's serving host.
@@ -90,11 +98,17 @@ type KubernetesRelease struct {
 	Code digest.Manifest `json:"code,omitempty"`
 }
 
-// Classes of the bytes that are served, by who vouches for them.
+// KServeRelease is an InferenceService of KServe.
+type KServeRelease struct{ schemas.KServeTarget }
+
+// SeldonRelease is a Model of Seldon Core 2.
+type SeldonRelease struct{ schemas.SeldonTarget }
+
+// Classes of the bytes that are served.
 const (
-	// BytesVerified: what serves begins only after the model's signature and every file's digest were checked where it
-	// serves, and cannot write to them.
-	BytesVerified = "verified"
+	BytesVerified = schemas.BytesVerified
+	BytesByDigest = schemas.BytesByDigest
+	BytesTrusted  = schemas.BytesTrusted
 )
 
 // Hosted is the part of r that the serving host needs; nil where r is another target's.

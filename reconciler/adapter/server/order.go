@@ -58,7 +58,7 @@ type order struct {
 
 // live is how the order looks to who asks; Health is for the caller to fill.
 func (o order) live() port.Live {
-	return port.Live{Key: o.Key, Model: o.Model, URL: fmt.Sprintf("http://127.0.0.1:%d", o.Port), Since: o.Since}
+	return port.Live{Key: o.Key, Model: o.Model, URL: fmt.Sprintf("http://127.0.0.1:%d", o.Port), Since: o.Since, Bytes: port.BytesVerified}
 }
 
 // environ is the served process's environment, but for its private port. What a starter begins has

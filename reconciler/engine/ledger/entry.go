@@ -218,7 +218,7 @@ type Release struct {
 	Environment string          `json:"environment"`
 	URL         string          `json:"url,omitempty"`
 	Isolation   *port.Isolation `json:"isolation,omitempty"` // of the served process, as it was begun
-	Bytes       string          `json:"bytes,omitempty"`     // the class of what is served, where that is not this machine's own files
+	Bytes       string          `json:"bytes,omitempty"`     // the class of what is served: schemas.BytesVerified and its kin; empty: recorded before it was of files of this machine
 	Replaced    digest.Digest   `json:"replaced,omitempty"`  // the model that was served before
 	Selected    digest.Digest   `json:"selected,omitempty"`  // the key by which the model was selected
 	Restores    int64           `json:"restores,omitempty"`  // a rollback: the number of the entry whose release serves again

@@ -35,12 +35,16 @@ var (
 	Events     = Resource{Version: "v1", Name: "events"}
 	Namespaces = Resource{Version: "v1", Name: "namespaces", Wide: true}
 
-	Deployments = Resource{Group: "apps", Version: "v1", Name: "deployments"}
-	Autoscalers = Resource{Group: "autoscaling", Version: "v2", Name: "horizontalpodautoscalers"}
-	Disruptions = Resource{Group: "policy", Version: "v1", Name: "poddisruptionbudgets"}
-	Ingresses   = Resource{Group: "networking.k8s.io", Version: "v1", Name: "ingresses"}
-	Endpoints   = Resource{Group: "discovery.k8s.io", Version: "v1", Name: "endpointslices"}
-	HTTPRoutes  = Resource{Group: "gateway.networking.k8s.io", Version: "v1", Name: "httproutes"}
+	Deployments       = Resource{Group: "apps", Version: "v1", Name: "deployments"}
+	Autoscalers       = Resource{Group: "autoscaling", Version: "v2", Name: "horizontalpodautoscalers"}
+	Disruptions       = Resource{Group: "policy", Version: "v1", Name: "poddisruptionbudgets"}
+	Ingresses         = Resource{Group: "networking.k8s.io", Version: "v1", Name: "ingresses"}
+	Endpoints         = Resource{Group: "discovery.k8s.io", Version: "v1", Name: "endpointslices"}
+	SeldonModels      = Resource{Group: "mlops.seldon.io", Version: "v1alpha1", Name: "models"}
+	SeldonExperiments = Resource{Group: "mlops.seldon.io", Version: "v1alpha1", Name: "experiments"}
+	InferenceServices = Resource{Group: "serving.kserve.io", Version: "v1beta1", Name: "inferenceservices"}
+
+	HTTPRoutes = Resource{Group: "gateway.networking.k8s.io", Version: "v1", Name: "httproutes"}
 )
 
 // Manager is who the server notes as having set what we set.

@@ -47,8 +47,8 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 
 // release is what the server is asked to serve.
 func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deployment, selected *ledger.Entry) (port.Release, error) {
-	w, how, _ := spec.Target.Served()
-	if w == nil {
+	_, how, _ := spec.Target.Served()
+	if how == nil {
 		return port.Release{}, fault.New(fault.Internal, "%s names no target", j.Ref)
 	}
 	if err := a.Keep(ctx, j.node.Code); err != nil {
@@ -88,6 +88,15 @@ func servedBy(r *port.Release, j *job, by *schemas.Target) {
 	if t := by.Kubernetes; t != nil {
 		r.Timeout = t.ReadyTimeout.Or(5 * time.Minute) // a node may have to fetch an image first, or be there first
 		r.Kubernetes = &port.KubernetesRelease{KubernetesTarget: *t, Code: j.node.Code}
+		return
+	}
+	if t := by.KServe; t != nil {
+		r.Ready, r.Timeout = t.Ready, t.ReadyTimeout.Or(5*time.Minute)
+		r.KServe = &port.KServeRelease{KServeTarget: *t}
+		return
+	}
+	if t := by.Seldon; t != nil {
+		r.Timeout, r.Seldon = t.ReadyTimeout.Or(5*time.Minute), &port.SeldonRelease{SeldonTarget: *t}
 		return
 	}
 	w, hosted, _ := by.Hosted()

@@ -18,7 +18,9 @@ import (
 func Served(host port.Server, others map[string]port.Server) port.Server {
 	s := &serving{host: host, others: others}
 	for _, target := range slices.Sorted(maps.Keys(others)) { // of two that hold one name, the same is told each time
-		s.all = append(s.all, others[target])
+		if !slices.Contains(s.all, others[target]) { // one may serve several targets
+			s.all = append(s.all, others[target])
+		}
 	}
 	s.all = append(s.all, host)
 	return s

@@ -169,7 +169,9 @@ func TestAPodNamesTheWorkerThatItFetches(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.o.Worker = func(string) (string, error) { return file, nil }
-		w, err := New(s.o).(*server).plan(t.Context(), r)
+		server := New(s.o).(*server)
+		p, _ := server.shape(standing{}).part(r)
+		w, err := server.plan(t.Context(), r, p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -383,6 +383,12 @@ func TestTheRightsOfTheFileAreUsed(t *testing.T) {
 	s.double.Edit("services", "one", "kubectl-edit", "", func(o map[string]any) { spec(o)["sessionAffinity"] = "ClientIP" })
 	s.apply(s.everything("2"))
 	s.apply(port.Release{Name: "one"})
+	s.apply(s.infers("two", "1"))
+	s.apply(s.infers("two", "2"))
+	s.apply(port.Release{Name: "two"})
+	s.apply(s.loads("three", "1"))
+	s.apply(s.loads("three", "2"))
+	s.apply(port.Release{Name: "three"})
 	used := s.double.Used()
 	for _, rule := range rights(t) {
 		for _, resource := range rule.Resources {

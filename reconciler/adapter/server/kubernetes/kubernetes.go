@@ -37,6 +37,8 @@ type Options struct {
 	// Shelf is the shared store's bucket, which lends; Object names content in it.
 	Shelf  func() (port.Bucket, error)
 	Object func(digest.Digest) string
+	// At is the bucket's address, for what reads a folder of it: s3://NAME/PREFIX.
+	At string
 	// Worker is the worker's program for an architecture of Go's, on this machine.
 	Worker func(arch string) (path string, err error)
 
@@ -49,9 +51,10 @@ type Options struct {
 const Rights = "templates/kubernetes/serving.yaml"
 
 type server struct {
-	o     Options
-	owner string
-	seen  owned.Settled
+	o      Options
+	owner  string
+	seen   owned.Settled
+	shapes map[string]*shape
 }
 
 var (
@@ -60,14 +63,14 @@ var (
 	_ port.Renewer = (*server)(nil)
 )
 
-// New serves on clusters. Nothing is asked of any yet.
+// New serves on clusters, for all of their targets. Nothing is asked of any yet.
 func New(o Options) port.Server {
 	o.Image, o.Room, o.Start = cmp.Or(o.Image, 2*time.Minute), cmp.Or(o.Room, 15*time.Second), cmp.Or(o.Start, time.Minute)
 	o.Steady = max(0, cmp.Or(o.Steady, time.Second))
 	if o.Env.Log == nil {
 		o.Env.Log = slog.New(slog.DiscardHandler)
 	}
-	return &server{o: o, owner: "s-" + o.Seal.Name()}
+	return &server{o: o, owner: "s-" + o.Seal.Name(), shapes: shapes()}
 }
 
 // place is a namespace of a cluster where something of a name may stand.
@@ -166,20 +169,22 @@ func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	if !r.Serves() {
 		return port.Live{}, s.retire(ctx, r.Name, rec)
 	}
-	if r.Kubernetes == nil {
-		return port.Live{}, fault.New(fault.Internal, "release %s is of target %q, not kubernetes", r.Name, r.Target())
+	how := s.shapes[r.Target()]
+	if how == nil {
+		return port.Live{}, fault.New(fault.Internal, "release %s is of target %q, and not of a cluster", r.Name, r.Target())
 	}
-	live, err := s.serve(ctx, r, rec)
+	p, _ := how.part(r)
+	live, err := s.serve(ctx, r, p, rec)
 	if err != nil {
-		return live, fault.WithHint(fault.New(fault.Of(err), "serve %s on cluster %s: %w", r.Name, r.Kubernetes.Cluster, err), "%s",
+		return live, fault.WithHint(fault.New(fault.Of(err), "serve %s on cluster %s: %w", r.Name, p.cluster, err), "%s",
 			cmp.Or(fault.HintOf(err), "put right what is named, then run vishwa apply; what was served goes on"))
 	}
 	return live, nil
 }
 
 // serve makes r, waits until it is ready, gives it the traffic, and takes away what was before.
-func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Live, error) {
-	w, err := s.plan(ctx, r)
+func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) (port.Live, error) {
+	w, err := s.plan(ctx, r, p)
 	if err != nil {
 		return port.Live{}, err
 	}
@@ -194,7 +199,7 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 			return port.Live{}, other(p, w.Place.UID)
 		}
 	}
-	if err := w.refuse(ctx, r.Kubernetes.Adopt); err != nil {
+	if err := w.refuse(ctx, p.adopt); err != nil {
 		return port.Live{}, err
 	}
 	if rec.stands(w.Place) { // before anything is made there
@@ -209,8 +214,8 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 		err = s.settle(ctx, w, r.Timeout)
 	}
 	if err != nil {
-		if !w.served && !away && fault.Of(err) != fault.Cancelled {
-			w.undo(ctx, err)
+		if !w.served && !away && (w.shape().kept || fault.Of(err) != fault.Cancelled) {
+			w.undo(ctx, rec, err)
 		}
 		return port.Live{}, err
 	}
@@ -224,7 +229,7 @@ func (s *server) serve(ctx context.Context, r port.Release, rec record) (port.Li
 
 // succeed records what has the traffic, and takes away what had it before, wherever that stands.
 func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, error) {
-	was := rec.Places
+	was, old := rec.Places, rec.Served
 	rec.Served, rec.Places = &w.standing, []place{w.Place}
 	if err := s.writeRecord(w.name, record{Places: was, Served: rec.Served}); err != nil {
 		return port.Live{}, err
@@ -232,8 +237,16 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	if err := s.reached(ctx, w); err != nil {
 		return port.Live{}, err
 	}
+	if err := s.route(ctx, w); err != nil {
+		return port.Live{}, err
+	}
 	if err := w.hand().Prune(ctx, resources, w.all()); err != nil {
 		return port.Live{}, err
+	}
+	if old != nil && old.Place.is(w.Place) {
+		if err := w.forget(ctx, old.Bring.Secret); err != nil {
+			return port.Live{}, err
+		}
 	}
 	for _, p := range was {
 		if p.is(w.Place) || w.anew(p) {
@@ -245,6 +258,9 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	}
 	if err := s.writeRecord(w.name, rec); err != nil {
 		return port.Live{}, err
+	}
+	if old != nil && old.Laid != w.Laid {
+		s.unlay(ctx, old.Laid)
 	}
 	return s.observe(ctx, w.name, rec)
 }

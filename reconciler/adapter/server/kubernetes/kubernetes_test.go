@@ -36,6 +36,7 @@ func rights(t *testing.T) []rbacv1.PolicyRule {
 func TestPodsKeepTheServersPromises(t *testing.T) {
 	porttest.Server(t, func(t *testing.T) porttest.Serving {
 		t.Parallel() // most of it is waiting
-		return onDouble(t).serving()
+		s := onDouble(t)
+		return s.serving(s.release)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -24,9 +25,13 @@ const lentFor = 7 * 24 * time.Hour
 // mostSecret is how much a Secret holds, in bytes.
 const mostSecret = 1 << 20
 
-// lend writes the Secret of the Deployment of that uid.
+// lend writes the Secret of the unit of that uid.
 func (w *work) lend(ctx context.Context, uid string) error {
+	if w.Bring.Secret == "" { // its pods are brought nothing
+		return nil
+	}
 	s := w.server
+	resource, holder := w.holder()
 	shelf, err := s.o.Shelf()
 	if err != nil {
 		return err
@@ -62,12 +67,29 @@ func (w *work) lend(ctx context.Context, uid string) error {
 	if err := w.kube.Apply(ctx, kube.Secrets, w.Bring.Secret, map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data,
 		"metadata": map[string]any{"name": w.Bring.Secret, "labels": s.labels(w.name), "ownerReferences": []any{map[string]any{
-			"apiVersion": kube.Deployments.APIVersion(), "kind": "Deployment", "name": w.Unit, "uid": uid,
+			"apiVersion": resource.APIVersion(), "kind": owned.Kinds[resource.Name], "name": holder, "uid": uid,
 		}}},
 	}, false, nil); err != nil {
 		return err
 	}
 	w.Loan = loan{From: now, Until: g.Until}
+	return nil
+}
+
+// forget takes away the Secret of the release before, where the unit that it belongs to goes on; none of that name is
+// the one that did not become ready. It is not read: who has rights to read Secrets could read those of others.
+func (w *work) forget(ctx context.Context, secret string) error {
+	if secret == "" {
+		secret = w.Bring.Secret
+	} else if secret == w.Bring.Secret {
+		return nil
+	}
+	if !w.shape().kept || secret == "" {
+		return nil
+	}
+	if err := w.kube.Delete(ctx, kube.Secrets, secret, ""); err != nil && fault.Of(err) != fault.Missing {
+		return err
+	}
 	return nil
 }
 

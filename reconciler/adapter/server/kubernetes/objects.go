@@ -26,9 +26,6 @@ const (
 	noteBytes = "vishwa.dev/bytes"
 )
 
-// resources are all kinds that we make; the first two are always there.
-var resources = []kube.Resource{kube.Services, kube.Deployments, kube.Autoscalers, kube.Disruptions, kube.Ingresses, kube.HTTPRoutes}
-
 // parts are what an object is made of.
 type parts struct {
 	resource kube.Resource
@@ -106,7 +103,7 @@ func (w *work) make(r port.Release) {
 		w.least = max(1, t.Replicas)
 		w.units = append(w.units, parts{kube.Autoscalers, w.Unit, unit, nil, scaled(w.Unit, *a, w.least)}.object())
 	}
-	notes := map[string]string{noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: port.BytesVerified}
+	notes := map[string]string{noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.shape().bytes}
 	if t.MinAvailable != "" {
 		w.fronts = append(w.fronts, parts{kube.Disruptions, r.Name, of, nil, map[string]any{
 			"minAvailable": number(t.MinAvailable),
@@ -199,9 +196,6 @@ func route(name string, in schemas.Route, namespace string) map[string]any {
 // check refuses what cannot be served so, before anything is asked.
 func check(r port.Release) error {
 	t := r.Kubernetes
-	wrong := func(way, format string, args ...any) error {
-		return fault.WithHint(fault.New(fault.Invalid, format, args...), "%s", way)
-	}
 	switch {
 	case !schemas.ByDigest(t.Image):
 		return wrong("let vishwa image pin write its digest", "image %q is not named by digest", t.Image)
@@ -209,6 +203,17 @@ func check(r port.Release) error {
 		return wrong("write name@sha256:... as your registry tells it", "image %q of the worker is not named by digest", t.Worker)
 	case len(t.Run) == 0:
 		return wrong("name the serving command in spec.target.kubernetes.run", "it has no command")
+	}
+	return checkServed(r)
+}
+
+func wrong(way, format string, args ...any) error {
+	return fault.WithHint(fault.New(fault.Invalid, format, args...), "%s", way)
+}
+
+// checkServed refuses what no target of a cluster can serve.
+func checkServed(r port.Release) error {
+	switch {
 	case r.Model.Digest != "" && r.Signature == "":
 		return wrong("release the model again: vishwa apply signs it", "its model has no signature, and what a cluster serves is verified there")
 	case r.Log != nil:

@@ -31,7 +31,7 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 	if at == nil {
 		return port.Live{}, nil
 	}
-	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: port.BytesVerified, Isolation: isolation(), Health: port.Failing, Since: at.Since}
+	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: s.shape(*at).bytes, Isolation: isolation(), Health: port.Failing, Since: at.Since}
 	c, err := s.there(ctx, at.Place)
 	if err == nil {
 		err = s.fillHealth(ctx, c, name, *at, &l)
@@ -58,7 +58,7 @@ func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, at
 		l.Message = drift + "; run vishwa apply, or let the controller: it is made as declared again"
 		return nil
 	}
-	st, err := s.stands(ctx, c, at)
+	st, err := s.shape(at).stands(ctx, s, c, name, at)
 	if err != nil {
 		return err
 	}
@@ -115,6 +115,9 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 	if err := s.reached(ctx, &w); err != nil {
 		return port.Live{}, err
 	}
+	if err := s.route(ctx, &w); err != nil {
+		return port.Live{}, err
+	}
 	return s.observe(ctx, name, rec)
 }
 
@@ -139,11 +142,14 @@ func (s *server) Renew(ctx context.Context, name string) error {
 	if w.kube, err = s.there(ctx, w.Place); err != nil {
 		return err
 	}
-	var d status.Deployment
-	if err := w.kube.Get(ctx, kube.Deployments, w.Unit, &d); err != nil {
+	var there struct {
+		Meta status.Meta `json:"metadata"`
+	}
+	resource, holder := w.holder()
+	if err := w.kube.Get(ctx, resource, holder, &there); err != nil {
 		return err
 	}
-	if err := w.lend(ctx, d.UID); err != nil {
+	if err := w.lend(ctx, there.Meta.UID); err != nil {
 		return err
 	}
 	rec.Served = &w.standing

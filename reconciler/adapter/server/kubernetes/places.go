@@ -32,7 +32,7 @@ func (s *server) found(ctx context.Context, name string) (out []place, err error
 			p.UID, err = c.UID(ctx)
 		}
 		if err == nil {
-			all, err = s.hand(c, name).List(ctx, kube.Deployments)
+			all, _, err = s.units(ctx, s.hand(c, name))
 		}
 		switch kind := fault.Of(err); {
 		case err != nil && (kind == fault.Denied || kind == fault.Missing || kind == fault.Invalid || kind == fault.Conflict):
@@ -54,9 +54,11 @@ func (s *server) retire(ctx context.Context, name string, rec record) error {
 			return fault.WithHint(fault.New(fault.Of(err), "take %s away from cluster %s: %w", name, rec.Places[0].Name, err), "%s",
 				orWay(err, "where that cluster will not come back, remove "+s.file(name)+"; then run vishwa apply"))
 		}
-		rec.Places = rec.Places[1:]
-		rec.Served = nil
-		if err := s.writeRecord(name, rec); err != nil {
+		if rec.Places = rec.Places[1:]; len(rec.Places) == 0 && rec.Served != nil {
+			s.unlay(ctx, rec.Served.Laid)
+		}
+		left := record{Places: rec.Places}
+		if err := s.writeRecord(name, left); err != nil {
 			return err
 		}
 	}
@@ -81,7 +83,7 @@ func (s *server) leave(ctx context.Context, name string, p place) error {
 		return err
 	}
 	for limit := s.o.Env.Now().Add(owned.EndWithin); ; {
-		left, err := h.List(ctx, kube.Deployments)
+		left, of, err := s.units(ctx, h)
 		late := s.o.Env.Now().After(limit)
 		switch {
 		case err != nil && (fault.Of(err) != fault.Transient || late):
@@ -89,7 +91,7 @@ func (s *server) leave(ctx context.Context, name string, p place) error {
 		case err == nil && len(left) == 0:
 			return nil
 		case err == nil && late:
-			return h.Stays(kube.Deployments, left[0].Name)
+			return h.Stays(of, left[0].Name)
 		}
 		if err := owned.Pause(ctx); err != nil {
 			return err
@@ -102,5 +104,5 @@ func (w *work) refuse(ctx context.Context, adopt bool) error {
 	if adopt {
 		return nil
 	}
-	return w.hand().Refuse(ctx, w.Objects, "spec.target.kubernetes.adopt")
+	return w.hand().Refuse(ctx, w.Objects, w.field()+".adopt")
 }

@@ -33,12 +33,18 @@ func containerPort(t *port.KubernetesRelease) int { return cmp.Or(t.ContainerPor
 
 // template is what the pods are made of, but for what is named after it.
 func (w *work) template(r port.Release) map[string]any {
-	t := r.Kubernetes
+	spec := w.podSpec(r.Kubernetes.Pods, r.Kubernetes.Image)
+	spec["containers"], spec["restartPolicy"] = []any{w.serverContainer(r)}, "Always"
+	return plain(map[string]any{"metadata": map[string]any{}, "spec": spec})
+}
+
+// podSpec is what is said of the pods of a release but for who serves; image has the Python that fetches a worker.
+func (w *work) podSpec(t schemas.Pods, image string) map[string]any {
 	name := func(n string) map[string]any { return map[string]any{"name": n} }
 	room := w.size + spare + w.size/50
 	spec := map[string]any{
-		"initContainers": []any{w.fetcher(t)}, "containers": []any{w.serverContainer(r)},
-		"automountServiceAccountToken": false, "enableServiceLinks": false, "restartPolicy": "Always",
+		"initContainers":               []any{w.fetcher(t, image)},
+		"automountServiceAccountToken": false, "enableServiceLinks": false,
 		"terminationGracePeriodSeconds": drain + grace, "securityContext": podSecurity(),
 		"volumes": []any{
 			map[string]any{"name": "vishwa-ticket", "secret": map[string]any{"secretName": "", "defaultMode": 0o440, "items": w.items()}},
@@ -70,23 +76,28 @@ func (w *work) template(r port.Release) map[string]any {
 	if len(pulls) > 0 {
 		spec["imagePullSecrets"] = pulls
 	}
-	return plain(map[string]any{"metadata": map[string]any{}, "spec": spec})
+	return spec
 }
 
 // complete names what is named after the pods themselves.
 func (w *work) complete(template map[string]any, labels map[string]string) {
 	template["metadata"] = plain(map[string]any{"labels": labels})
 	spec := template["spec"].(map[string]any)
-	spec["volumes"].([]any)[0].(map[string]any)["secret"].(map[string]any)["secretName"] = w.Bring.Secret
-	first := spec["initContainers"].([]any)[0].(map[string]any)
-	for _, arch := range slices.Sorted(maps.Keys(w.Bring.Workers)) { // the Secret says where it is, and not what it is
-		first["env"] = append(first["env"].([]any), plain(variable(dispatch.PinPrefix+strings.ToUpper(arch), string(w.Bring.Workers[arch]))))
-	}
+	w.bind(spec)
 	env := spec["containers"].([]any)[0].(map[string]any)["env"].([]any)
 	for _, v := range env {
 		if from, ok := v.(map[string]any)["valueFrom"].(map[string]any); ok {
 			from["secretKeyRef"].(map[string]any)["name"] = w.Bring.Secret
 		}
+	}
+}
+
+// bind has the first container read from the release's Secret, and begin no other worker than those of today.
+func (w *work) bind(spec map[string]any) {
+	spec["volumes"].([]any)[0].(map[string]any)["secret"].(map[string]any)["secretName"] = w.Bring.Secret
+	first := spec["initContainers"].([]any)[0].(map[string]any)
+	for _, arch := range slices.Sorted(maps.Keys(w.Bring.Workers)) { // the Secret says where it is, and not what it is
+		first["env"] = append(first["env"].([]any), plain(variable(dispatch.PinPrefix+strings.ToUpper(arch), string(w.Bring.Workers[arch]))))
 	}
 }
 
@@ -104,11 +115,11 @@ const (
 )
 
 // fetcher is the container that brings the release.
-func (w *work) fetcher(t *port.KubernetesRelease) map[string]any {
+func (w *work) fetcher(t schemas.Pods, of string) map[string]any {
 	args := []string{"fetch", string(digest.Of(w.Bring.Release)), inside}
 	image, command := t.Worker, append([]string{"/vishwa-worker"}, args...)
 	if w.Bring.Fetched {
-		image, command = t.Image, append([]string{"python3", "-I", "-c", dispatch.Bootstrap}, args...)
+		image, command = of, append([]string{"python3", "-I", "-c", dispatch.Bootstrap}, args...)
 	}
 	return map[string]any{
 		"name": status.Fetches, "image": image, "command": command, "imagePullPolicy": "IfNotPresent", "securityContext": security(),

@@ -151,7 +151,7 @@ func onCluster(t *testing.T) *realStage {
 }
 
 func TestKubernetesServerKeepsItsPromises(t *testing.T) {
-	porttest.Server(t, func(t *testing.T) porttest.Serving { return onCluster(t).serving() })
+	porttest.Server(t, func(t *testing.T) porttest.Serving { s := onCluster(t); return s.serving(s.release) })
 }
 
 func TestKubernetesPodsSeeTheReleaseAlone(t *testing.T) {

@@ -27,6 +27,7 @@ type record struct {
 
 // standing is what has the traffic, as it should stand.
 type standing struct {
+	Target  string         `json:"target,omitempty"` // empty: of pods
 	Place   place          `json:"place"`
 	Key     digest.Digest  `json:"key"`
 	Model   digest.Digest  `json:"model"`
@@ -37,6 +38,7 @@ type standing struct {
 	Objects []owned.Object `json:"objects"` // but for the Secret
 	Bring   bring          `json:"bring"`
 	Loan    loan           `json:"loan"`
+	Laid    string         `json:"laid,omitempty"` // the folder of the store that it is read from, where that is not by digest
 }
 
 // bring is what its pods are brought, and by which Secret.
@@ -57,13 +59,17 @@ type loan struct {
 }
 
 // due tells whether it is time to lend anew.
-func (l loan) due(now time.Time) bool { return now.After(l.From.Add(l.Until.Sub(l.From) / 3)) }
+func (l loan) due(now time.Time) bool {
+	return !l.Until.IsZero() && now.After(l.From.Add(l.Until.Sub(l.From)/3))
+}
 
 // ends tells of a loan that nobody renewed, and of its end.
 func (l loan) ends(now time.Time) (soon bool, text string) {
 	const way = ": a pod that is begun after that finds no model; run vishwa apply, or see that the controller runs: it lends it anew"
 	at := l.Until.UTC().Format(time.RFC3339)
 	switch {
+	case l.Until.IsZero(): // its pods read nothing of it
+		return false, ""
 	case now.After(l.Until):
 		return true, "what its pods may read of the store ended at " + at + way
 	case now.After(l.Until.Add(-l.Until.Sub(l.From) / 4)):
@@ -80,6 +86,18 @@ func (r *record) stands(p place) bool {
 	}
 	r.Places = append(slices.Clone(r.Places), p)
 	return true
+}
+
+// before is an object of what has the traffic, as it was declared, where it is at p.
+func (r record) before(p place, o owned.Object) (owned.Object, bool) {
+	if r.Served == nil || !r.Served.Place.is(p) {
+		return o, false
+	}
+	i := slices.IndexFunc(r.Served.Objects, func(was owned.Object) bool { return was.Resource == o.Resource && was.Name == o.Name })
+	if i < 0 {
+		return o, false
+	}
+	return r.Served.Objects[i], true
 }
 
 func (s *server) file(name string) string { return filepath.Join(s.o.Dir, name+".json") }

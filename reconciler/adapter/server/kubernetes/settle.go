@@ -15,18 +15,24 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 )
 
-// stands asks how a unit stands.
-func (s *server) stands(ctx context.Context, c *kube.Client, at standing) (status.Standing, error) {
+// podsStand asks how the Deployment of a release stands.
+func podsStand(ctx context.Context, s *server, c *kube.Client, _ string, at standing) (status.Standing, error) {
 	r := status.Rollout{Ready: at.Ready, Patience: s.o.Patience}
 	if err := c.Get(ctx, kube.Deployments, at.Unit, &r.Deployment); err != nil {
 		return status.Standing{}, err
 	}
-	pods, _, err := kube.List[status.Pod](ctx, c, kube.Pods, kube.Select{Labels: owned.LabelOwner + "=" + s.owner + "," + labelUnit + "=" + at.Unit})
+	pods, err := s.podsOf(ctx, c, at)
 	if err != nil {
 		return status.Standing{}, err
 	}
 	r.Pods, r.Now = pods, c.Now()
 	return r.Stands(), nil
+}
+
+// podsOf are the pods of a release.
+func (s *server) podsOf(ctx context.Context, c *kube.Client, at standing) ([]status.Pod, error) {
+	all, _, err := kube.List[status.Pod](ctx, c, kube.Pods, kube.Select{Labels: owned.LabelOwner + "=" + s.owner + "," + labelUnit + "=" + at.Unit})
+	return all, err
 }
 
 // recovers is how long a pod that served and ended is given to come back, before it is told as one that cannot.
@@ -44,7 +50,7 @@ func (s *server) settle(ctx context.Context, w *work, within time.Duration) erro
 		pace, most = s.o.Pace, s.o.Pace
 	}
 	for {
-		st, err := s.stands(ctx, w.kube, w.standing)
+		st, err := w.shape().stands(ctx, s, w.kube, w.name, w.standing)
 		late := s.o.Env.Now().After(limit)
 		switch {
 		case err != nil && (fault.Of(err) != fault.Transient || late):
@@ -81,9 +87,10 @@ func (s *server) reached(ctx context.Context, w *work) error {
 			} `json:"targetRef"`
 		} `json:"endpoints"`
 	}
+	service, pods := w.shape().service(w.name, w.standing)
 	limit := s.o.Env.Now().Add(reachWithin)
-	for {
-		all, _, err := kube.List[slice](ctx, w.kube, kube.Endpoints, kube.Select{Labels: "kubernetes.io/service-name=" + w.name})
+	for service != "" {
+		all, _, err := kube.List[slice](ctx, w.kube, kube.Endpoints, kube.Select{Labels: "kubernetes.io/service-name=" + service})
 		if err != nil && fault.Of(err) != fault.Transient {
 			return err
 		}
@@ -92,7 +99,7 @@ func (s *server) reached(ctx context.Context, w *work) error {
 			for _, e := range one.Endpoints {
 				switch {
 				case e.Conditions.Ready != nil && !*e.Conditions.Ready:
-				case strings.HasPrefix(e.Target.Name, w.Unit+"-"):
+				case strings.HasPrefix(e.Target.Name, pods):
 					ours++
 				default:
 					others++
@@ -103,12 +110,13 @@ func (s *server) reached(ctx context.Context, w *work) error {
 			return nil
 		}
 		if s.o.Env.Now().After(limit) {
-			return fault.WithHint(fault.New(fault.Transient, "its pods are ready, and Service %s does not send to them after %s", w.name, reachWithin), "see that the cluster's controller of endpoints runs; the next apply goes on")
+			return fault.WithHint(fault.New(fault.Transient, "its pods are ready, and Service %s does not send to them after %s", service, reachWithin), "see that the cluster's controller of endpoints runs; the next apply goes on")
 		}
 		if err := owned.Pause(ctx); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // failed is a release that did not become ready.
@@ -118,8 +126,16 @@ func (w *work) failed(st status.Standing, what string) error {
 		kind = fault.Transient
 	}
 	return fault.WithHint(fault.New(kind, "%s: %s", what, st.Reason), "%s; what was served before goes on",
-		cmp.Or(ways[st.Cause], "put the serving command right, then run vishwa apply"))
+		strings.ReplaceAll(cmp.Or(ways[st.Cause], "put the serving command right, then run vishwa apply"), "spec.target.kubernetes", w.field()))
 }
+
+// The causes of systems that serve for others.
+const (
+	notLoaded       status.Cause = "seldon load"
+	notSeenBySeldon status.Cause = "seldon"
+	notServable     status.Cause = "kserve runtime"
+	notSeenByKServe status.Cause = "kserve"
+)
 
 // ways are what to do about why pods do not serve.
 var ways = map[status.Cause]string{
@@ -131,14 +147,30 @@ var ways = map[status.Cause]string{
 	status.NoNode:   "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)",
 	status.NoPod:    "change what that rule of the cluster does not allow, or the rule",
 	status.NoAnswer: "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout",
+	notLoaded:       "see what its servers say, and that one offers spec.target.kubernetes.requirements: kubectl get servers; kubectl logs -l seldon-server-name",
+	notSeenBySeldon: "see that Seldon's scheduler and its controller run: kubectl get pods -A -l app.kubernetes.io/part-of=seldon-core",
+	notServable:     "see which runtimes there are: kubectl get servingruntimes,clusterservingruntimes; then correct runtime or modelFormat of spec.target.kubernetes",
+	notSeenByKServe: "see that KServe's controller runs, and what it says: kubectl logs -n kserve deploy/kserve-controller-manager",
 }
 
-// undo takes away a unit that did not become ready. It had no traffic.
-func (w *work) undo(ctx context.Context, why error) {
+// undo takes away a unit that did not become ready, or has it as it was before. It had no traffic.
+func (w *work) undo(ctx context.Context, was record, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
+	if was.Served == nil || was.Served.Laid != w.Laid {
+		defer w.server.unlay(ctx, w.Laid)
+	}
 	for _, o := range slices.Backward(w.units) {
-		if err := w.hand().Remove(ctx, o.Resource, o.Name); err != nil {
+		var err error
+		if before, there := was.before(w.Place, o); there {
+			_, err = w.hand().Put(ctx, before)
+		} else {
+			err = w.hand().Remove(ctx, o.Resource, o.Name)
+		}
+		if err == nil && was.Served != nil {
+			err = w.forget(ctx, "")
+		}
+		if err != nil {
 			w.server.o.Env.Log.Warn("what did not become ready stays until the next apply", "object", o.Name, "why", why, "error", err)
 		}
 	}

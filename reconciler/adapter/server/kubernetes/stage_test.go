@@ -44,6 +44,14 @@ func TestMain(m *testing.M) {
 			os.Exit(serve(os.Args[2], os.Args[3:]))
 		}
 	}
+	if len(os.Args) == 2 && os.Args[1] == "runtime" { // of models that say how it behaves with them
+		raw, err := os.ReadFile(filepath.Join(os.Getenv("MODEL_DIR"), "model.json"))
+		if words := strings.Fields(string(raw)); err == nil && len(words) > 2 {
+			os.Exit(serve(words[2], words[3:]))
+		}
+		fmt.Fprintln(os.Stderr, "no model:", err)
+		os.Exit(4)
+	}
 	flag.Parse()
 	if err := flag.Set("test.parallel", "6"); err != nil { // most of what they do is wait
 		panic(err)
@@ -134,6 +142,7 @@ func newStage(t *testing.T, kubeconfig string, at schemas.Cluster) *stage {
 		Shelf: func() (port.Bucket, error) {
 			return porttest.LendingDir{Bucket: shelf, Dir: filepath.Join(s.dir, "store")}, nil
 		},
+		At:     "s3://tests/vishwa",
 		Object: func(d digest.Digest) string { h := d.Hex(); return "sha256/" + h[:2] + "/" + h[2:] },
 		Worker: func(string) (string, error) { return "", fault.New(fault.Missing, "no worker here") },
 	}
@@ -148,12 +157,17 @@ func onDouble(t *testing.T, options ...func(*kubetest.Options)) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := kubetest.Options{Images: []string{image, worker}, Rules: rights(t), Programs: map[string][]string{"/vishwa-worker": {self}, "serve": {self, "serve"}}}
+	o := kubetest.Options{Images: []string{image, worker}, Rules: rights(t), Programs: map[string][]string{"/vishwa-worker": {self}, "serve": {self, "serve"}, "runtime": {self, "runtime"}},
+		Runtimes: map[string]kubetest.Runtime{"tests": {Formats: []string{"json"}, Image: image, Command: []string{"runtime"}}}}
 	for _, f := range options {
 		f(&o)
 	}
+	var s *stage
+	if o.Seldon == nil {
+		o.Seldon = func(uri string, requirements []string) (string, string) { return s.load(uri, requirements) }
+	}
 	c := kubetest.New(t, o)
-	s := newStage(t, c.Kubeconfig(), schemas.Cluster{Namespace: kubetest.Namespace})
+	s = newStage(t, c.Kubeconfig(), schemas.Cluster{Namespace: kubetest.Namespace})
 	s.double, s.image, s.worker = c, image, worker
 	s.o.Patience = status.Patience{Image: time.Second, Room: time.Second, Start: time.Second}
 	s.o.Pace, s.o.Steady = 30*time.Millisecond, -1
@@ -183,7 +197,7 @@ func (s *stage) put(text string) (digest.Digest, int64) {
 // release serves version, behaving as how says.
 func (s *stage) release(name, version string, how ...string) port.Release {
 	s.t.Helper()
-	d, n := s.put("weights of " + version)
+	d, n := s.put(strings.TrimSpace("weights of " + version + " " + strings.Join(how, " ")))
 	files := digest.Manifest{{Path: "model.json", Digest: d, Size: n}}
 	model := port.Artifact{Digest: files.Digest(), Size: n, Files: files}
 	said, err := attest.StateModel(name, files)
@@ -207,13 +221,14 @@ func (s *stage) release(name, version string, how ...string) port.Release {
 	return r
 }
 
-func (s *stage) serving() porttest.Serving {
+// serving is what the suite tries, of releases that by makes.
+func (s *stage) serving(by func(name, version string, how ...string) port.Release) porttest.Serving {
 	return porttest.Serving{
 		Server: s.server, Client: s.client,
-		Good:   func(name, version string) port.Release { return s.release(name, version) },
-		Broken: func(name, version string) port.Release { return s.release(name, version, "exit") },
+		Good:   func(name, version string) port.Release { return by(name, version) },
+		Broken: func(name, version string) port.Release { return by(name, version, "exit") },
 		Hung: func(name, version string) port.Release {
-			r := s.release(name, version, "never")
+			r := by(name, version, "never")
 			r.Timeout = time.Hour
 			return r
 		},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
@@ -28,41 +29,45 @@ type work struct {
 	server *server
 	kube   *kube.Client
 	name   string
-	unit   owned.Object   // the Deployment
-	units  []owned.Object // it, and what is as long there
-	fronts []owned.Object // what keeps its name from release to release
-	size   int64          // bytes that its pods are brought
-	served bool           // it has the traffic already
-	least  int            // pods to begin with, where something scales them; else zero
+	unit   owned.Object    // the Deployment
+	units  []owned.Object  // it, and what is as long there
+	fronts []owned.Object  // what keeps its name from release to release
+	files  digest.Manifest // of the model, where they are laid out for it
+	size   int64           // bytes that its pods are brought
+	served bool            // it has the traffic already
+	least  int             // pods to begin with, where something scales them; else zero
 }
 
 func (w *work) all() []owned.Object { return slices.Concat(w.units, w.fronts) }
 
 // plan works out what r is on its cluster. Nothing is asked of it.
-func (s *server) plan(ctx context.Context, r port.Release) (*work, error) {
-	if err := check(r); err != nil {
+func (s *server) plan(ctx context.Context, r port.Release, p part) (*work, error) {
+	how := s.shapes[r.Target()]
+	if err := how.check(r); err != nil {
 		return nil, err
 	}
-	at, ok := s.o.Clusters[r.Kubernetes.Cluster]
+	at, ok := s.o.Clusters[p.cluster]
 	if !ok {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the project has no cluster %s", r.Kubernetes.Cluster), "declare it below spec.clusters")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the project has no cluster %s", p.cluster), "declare it below spec.clusters")
 	}
 	w := &work{server: s, name: r.Name}
-	w.Place = place{Name: r.Kubernetes.Cluster, At: at}
+	w.Place, w.Target = place{Name: p.cluster, At: at}, r.Target()
 	w.Key, w.Model, w.Ready = r.Key, r.Model.Digest, r.Ready
 	signed, err := s.signed(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.gather(r, signed); err != nil {
-		return nil, err
+	if p.brings {
+		if err := w.gather(r, p, signed); err != nil {
+			return nil, err
+		}
 	}
 	if w.Bring.Fetched {
 		if w.Bring.Workers, err = s.workers(ctx); err != nil {
 			return nil, err
 		}
 	}
-	w.make(r)
+	how.make(w, r)
 	return w, nil
 }
 
@@ -90,12 +95,12 @@ func (s *server) signed(ctx context.Context, r port.Release) (keys []string, err
 }
 
 // gather lists what the pods are brought.
-func (w *work) gather(r port.Release, keys []string) error {
+func (w *work) gather(r port.Release, p part, keys []string) error {
 	params, err := sandbox.ParamsFile(r.Params)
 	if err != nil {
 		return fault.New(fault.Invalid, "encode the parameters of %s: %w", r.Name, err)
 	}
-	b := bring{Inline: map[digest.Digest][]byte{}, Fetched: r.Kubernetes.Worker == "", Pass: slices.Sorted(slices.Values(r.Kubernetes.Env.Pass))}
+	b := bring{Inline: map[digest.Digest][]byte{}, Fetched: p.fetched, Pass: slices.Sorted(slices.Values(p.pass))}
 	var files digest.Manifest
 	add := func(path string, f digest.File, inline []byte) {
 		f.Path = path
@@ -106,7 +111,7 @@ func (w *work) gather(r port.Release, keys []string) error {
 			b.Read = append(b.Read, f.Digest)
 		}
 	}
-	for _, f := range r.Kubernetes.Code {
+	for _, f := range p.code {
 		add(served.CodeDir+f.Path, f, nil)
 	}
 	for _, f := range folder(r.Model) {
@@ -144,12 +149,15 @@ func folder(m port.Artifact) digest.Manifest {
 
 // begin has the unit there and brought what it needs; what serves is not touched.
 func (w *work) begin(ctx context.Context, was record) error {
+	if err := w.lay(ctx); err != nil {
+		return err
+	}
 	made, err := w.hand().Put(ctx, w.unit)
 	if err != nil {
 		return err
 	}
 	d := owned.As[status.Deployment](made)
-	w.Since = d.Created
+	w.since(d.Meta, was)
 	if err := w.scale(ctx, was, d); err != nil {
 		return err
 	}
@@ -162,6 +170,18 @@ func (w *work) begin(ctx context.Context, was record) error {
 		}
 	}
 	return nil
+}
+
+// since notes when the release came: where its unit goes on from release to release, that is now.
+func (w *work) since(m status.Meta, was record) {
+	switch {
+	case !w.shape().kept:
+		w.Since = m.Created
+	case was.Served != nil && was.Served.Unit == w.Unit:
+		w.Since = was.Served.Since
+	default:
+		w.Since = w.kube.Now().UTC().Truncate(time.Second)
+	}
 }
 
 // scale has a unit that something scales begin with as many pods as what it follows has: what asks does not become less at a release.
@@ -189,12 +209,12 @@ func (w *work) restore(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if o.Resource != kube.Deployments {
+		if resource, holder := w.holder(); o.Resource != resource || o.Name != holder {
 			continue
 		}
-		d := owned.As[status.Deployment](made)
-		w.Since = d.Created
-		if err := w.lend(ctx, d.UID); err != nil {
+		meta := owned.As[status.Deployment](made).Meta
+		w.since(meta, record{Served: &w.standing})
+		if err := w.lend(ctx, meta.UID); err != nil {
 			return err
 		}
 	}

@@ -46,7 +46,7 @@ func (c *Cluster) remove(resource, object string) {
 	if !there {
 		return
 	}
-	held := resource == "pods" || resource == "jobs" || resource == "trainjobs" || resource == "deployments"
+	held := resource == "pods" || resource == "jobs" || resource == "trainjobs" || resource == "deployments" || resource == "inferenceservices"
 	if !held {
 		c.store.drop(key)
 		return

@@ -2,7 +2,7 @@
 // objects that Vishwa uses, with uids, versions, watches, rights and strict fields, and beside
 // it as much of the controllers as tells whether a client understands them: Jobs, a scheduler,
 // a kubelet that carries out containers as processes of this machine, a garbage collector,
-// Kueue's queues and Kubeflow's TrainJobs. What it says, it says in the words of the real ones
+// Kueue's queues, Kubeflow's TrainJobs, KServe's InferenceServices and Seldon's Models. What it says, it says in the words of the real ones
 // (Kubernetes 1.35, Kueue 0.17, Trainer 2.2); the same suites run on those.
 package kubetest
 
@@ -33,7 +33,10 @@ type Options struct {
 	Queues      map[string]string // LocalQueues, and how many cores each has
 	// Programs are what is begun here in place of the first word of a command, for pods that go on for ever.
 	Programs map[string][]string
-	Lacks    []string // resources that the cluster does not have
+	Lacks    []string           // resources that the cluster does not have
+	Runtimes map[string]Runtime // of KServe, by name
+	// Seldon is how the servers of Seldon load a model: the state of it, such as ModelAvailable, and why.
+	Seldon func(storageURI string, requirements []string) (state, why string)
 	// Rules are the rights of the client; nil is every right.
 	Rules []rbacv1.PolicyRule
 }
@@ -49,6 +52,7 @@ type Cluster struct {
 	store store
 	nodes kubelet
 
+	stopped  map[string]bool // controllers
 	cordoned bool
 	quota    string // of the namespace, where its quota of pods is used up
 	used     map[string]bool
@@ -68,7 +72,7 @@ func New(t testing.TB, o Options) *Cluster {
 	if o.Memory == "" {
 		o.Memory = "16Gi"
 	}
-	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}}
+	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, stopped: map[string]bool{}}
 	c.store.init()
 	c.nodes.init(c)
 	for _, name := range []string{"kube-system", Namespace} {
@@ -111,6 +115,8 @@ func (c *Cluster) step() {
 	c.queues()
 	c.trainJobs()
 	c.jobs()
+	c.inferenceServices()
+	c.seldon()
 	c.deployments()
 	c.endpoints()
 	c.schedule()

@@ -139,8 +139,8 @@ func (c *Cluster) condition(w object, kind string, yes bool, reason, message str
 	}
 	s["conditions"], w["status"] = list, s
 	resource := "workloads"
-	if w["kind"] == "TrainJob" {
-		resource = "trainjobs"
+	if of := map[any]string{"TrainJob": "trainjobs", "Model": "models", "Experiment": "experiments"}[w["kind"]]; of != "" {
+		resource = of
 	}
 	return c.store.putObject(resource, w)
 }

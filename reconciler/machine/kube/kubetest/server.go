@@ -25,6 +25,8 @@ var groups = map[string]string{
 	"jobs": "batch/v1", "pods": "v1", "secrets": "v1", "services": "v1", "events": "v1", "namespaces": "v1",
 	"deployments": "apps/v1", "horizontalpodautoscalers": "autoscaling/v2", "poddisruptionbudgets": "policy/v1",
 	"ingresses": "networking.k8s.io/v1", "httproutes": "gateway.networking.k8s.io/v1", "endpointslices": "discovery.k8s.io/v1",
+	"inferenceservices": "serving.kserve.io/v1beta1",
+	"models":            "mlops.seldon.io/v1alpha1", "experiments": "mlops.seldon.io/v1alpha1",
 	"workloads": "kueue.x-k8s.io/v1beta1", "trainjobs": "trainer.kubeflow.org/v1alpha1",
 }
 
@@ -33,6 +35,8 @@ var strict = map[string]func() any{
 	"jobs": func() any { return &batchv1.Job{} }, "secrets": func() any { return &corev1.Secret{} }, "services": func() any { return &corev1.Service{} },
 	"deployments": func() any { return &appsv1.Deployment{} }, "horizontalpodautoscalers": func() any { return &autoscalingv2.HorizontalPodAutoscaler{} },
 	"poddisruptionbudgets": func() any { return &policyv1.PodDisruptionBudget{} }, "ingresses": func() any { return &networkingv1.Ingress{} },
+	"models": func() any { return &seldonModel{} }, "experiments": func() any { return &seldonExperiment{} },
+	"inferenceservices": func() any { return &inferenceService{} },
 }
 
 var valid = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)

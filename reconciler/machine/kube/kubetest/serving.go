@@ -156,7 +156,7 @@ func (c *Cluster) wordsOf(l *lasting, k corev1.Container, root string) (words, e
 	place = func(s string) string { // paths of mounts, as this machine has them
 		for _, m := range k.VolumeMounts {
 			if rest, in := strings.CutPrefix(s, m.MountPath); in && (rest == "" || rest[0] == '/') {
-				return filepath.Join(root, "volumes", m.Name) + rest
+				return filepath.Join(root, "volumes", m.Name, m.SubPath) + rest
 			}
 		}
 		return s

@@ -40,6 +40,7 @@ type Hand struct {
 var Kinds = map[string]string{
 	"services": "Service", "deployments": "Deployment", "horizontalpodautoscalers": "HorizontalPodAutoscaler",
 	"poddisruptionbudgets": "PodDisruptionBudget", "ingresses": "Ingress", "httproutes": "HTTPRoute",
+	"inferenceservices": "InferenceService", "models": "Model", "experiments": "Experiment",
 }
 
 // As is an object of a server as what is known of it.
@@ -55,9 +56,9 @@ func As[T any](o map[string]any) (v T) {
 	return v
 }
 
-// Ours tells whether an object is.
+// Ours tells whether an object is. What a controller makes of one of ours may have its labels, and is the controller's.
 func (h Hand) Ours(m status.Meta) bool {
-	return m.Labels[LabelOwner] == h.Owner && m.Labels[LabelName] == h.Name
+	return m.Labels[LabelOwner] == h.Owner && m.Labels[LabelName] == h.Name && len(m.Owners) == 0
 }
 
 // Refuse tells of what stands under the names of all and is not ours, before anything is changed; adopt is the field
@@ -210,7 +211,7 @@ func (h Hand) Prune(ctx context.Context, of []kube.Resource, keep []Object) erro
 			return err
 		}
 		for _, m := range all {
-			if stay[r.Name+"/"+m.Name] || !h.Ours(m) || m.Deleted != nil {
+			if stay[r.Name+"/"+m.Name] || m.Deleted != nil {
 				continue
 			}
 			if err := h.Kube.Delete(ctx, r, m.Name, m.UID); err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
@@ -232,7 +233,9 @@ func (h Hand) List(ctx context.Context, r kube.Resource) ([]status.Meta, error) 
 	}
 	var out []status.Meta
 	for _, o := range all {
-		out = append(out, o.Meta)
+		if h.Ours(o.Meta) {
+			out = append(out, o.Meta)
+		}
 	}
 	return out, err
 }

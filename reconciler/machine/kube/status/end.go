@@ -59,7 +59,7 @@ const (
 
 // ending is how a pod ended, and how much that tells; what has not ended is -1.
 func (p Pod) ending() (port.TaskStatus, int) {
-	if c, yes := p.Status.Conditions.get("DisruptionTarget"); yes {
+	if c, yes := p.Status.Conditions.Get("DisruptionTarget"); yes {
 		if s, limit := p.tooMuch(); limit {
 			return s, byLimit
 		}

@@ -30,10 +30,11 @@ type condition struct {
 	Since   time.Time `json:"lastTransitionTime"`
 }
 
-type conditions []condition
+// Conditions are how an object says that it stands.
+type Conditions []condition
 
-// get is the condition of a type, and whether it is true.
-func (c conditions) get(kind string) (condition, bool) {
+// Get is the condition of a type, and whether it is true.
+func (c Conditions) Get(kind string) (condition, bool) {
 	i := slices.IndexFunc(c, func(c condition) bool { return c.Type == kind })
 	if i < 0 {
 		return condition{}, false
@@ -52,7 +53,7 @@ type Unit struct {
 		} `json:"trainer"`
 	} `json:"spec"`
 	Status struct {
-		Conditions conditions `json:"conditions"`
+		Conditions Conditions `json:"conditions"`
 		Started    *time.Time `json:"startTime"`
 		Trainer    *progress  `json:"trainerStatus"`
 	} `json:"status"`
@@ -77,7 +78,7 @@ type Pod struct {
 		Phase      string           `json:"phase"`
 		Reason     string           `json:"reason"`
 		Message    string           `json:"message"`
-		Conditions conditions       `json:"conditions"`
+		Conditions Conditions       `json:"conditions"`
 		Containers []containerState `json:"containerStatuses"`
 		Init       []containerState `json:"initContainerStatuses"`
 	} `json:"status"`
@@ -134,19 +135,36 @@ func (p Pod) image(c containerState) string {
 // states are those of all its containers, those that run first before the others.
 func (p Pod) states() []containerState { return slices.Concat(p.Status.Init, p.Status.Containers) }
 
+// Rename has the container of that name have another, as whoever made the pod named it otherwise.
+func (p Pod) Rename(from, to string) {
+	for i := range p.Status.Containers {
+		if p.Status.Containers[i].Name == from {
+			p.Status.Containers[i].Name = to
+		}
+	}
+	for i := range p.Spec.Containers {
+		if p.Spec.Containers[i].Name == from {
+			p.Spec.Containers[i].Name = to
+		}
+	}
+}
+
 // Deployment is pods of which so many are to serve.
 type Deployment struct {
 	Meta `json:"metadata"`
 	Spec struct {
 		Replicas *int `json:"replicas"`
 		Paused   bool `json:"paused"`
+		Template struct {
+			Meta Meta `json:"metadata"`
+		} `json:"template"`
 	} `json:"spec"`
 	Status struct {
 		Observed   int64      `json:"observedGeneration"`
 		Replicas   int        `json:"replicas"`
 		Updated    int        `json:"updatedReplicas"`
 		Available  int        `json:"availableReplicas"`
-		Conditions conditions `json:"conditions"`
+		Conditions Conditions `json:"conditions"`
 	} `json:"status"`
 }
 
@@ -171,6 +189,6 @@ type Workload struct {
 		Active   *bool  `json:"active"`
 	} `json:"spec"`
 	Status struct {
-		Conditions conditions `json:"conditions"`
+		Conditions Conditions `json:"conditions"`
 	} `json:"status"`
 }

@@ -32,14 +32,14 @@ func (f Facts) queued(w Workload) port.TaskStatus {
 	if w.Spec.Active != nil && !*w.Spec.Active {
 		return ended(port.Stopped, "somebody stopped it in queue %s", w.Spec.Queue)
 	}
-	if admitted, yes := c.get("Admitted"); yes {
+	if admitted, yes := c.Get("Admitted"); yes {
 		if f.over(admitted.Since, f.Start) {
 			return ended(port.Lost, "queue %s let it go %s ago, and it has no pod", w.Spec.Queue, f.Now.Sub(admitted.Since).Round(time.Second))
 		}
 		return waiting("queue %s lets it go", w.Spec.Queue)
 	}
-	reserved, quota := c.get("QuotaReserved")
-	if evicted, yes := c.get("Evicted"); yes && !quota {
+	reserved, quota := c.Get("QuotaReserved")
+	if evicted, yes := c.Get("Evicted"); yes && !quota {
 		return ended(port.Preempted, "queue %s took it back: %s", w.Spec.Queue, evicted.Message)
 	}
 	if quota {
@@ -60,8 +60,8 @@ func (f Facts) queued(w Workload) port.TaskStatus {
 
 // waits tells whether a workload is in its queue.
 func (w Workload) waits() bool {
-	_, reserved := w.Status.Conditions.get("QuotaReserved")
-	_, done := w.Status.Conditions.get("Finished")
+	_, reserved := w.Status.Conditions.Get("QuotaReserved")
+	_, done := w.Status.Conditions.Get("Finished")
 	return !reserved && !done && w.Deleted == nil && (w.Spec.Active == nil || *w.Spec.Active)
 }
 

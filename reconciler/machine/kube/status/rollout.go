@@ -101,7 +101,7 @@ type obstacle struct {
 
 // why is what keeps a pod from serving: what waiting does not help with goes first.
 func (r Rollout) why() (is obstacle) {
-	if failed, yes := r.Deployment.Status.Conditions.get("ReplicaFailure"); yes {
+	if failed, yes := r.Deployment.Status.Conditions.Get("ReplicaFailure"); yes {
 		is = obstacle{"the cluster makes no pod for it: " + refusal(failed.Message), NoPod, r.over(failed.Since)}
 		if kube.Quota(failed.Message) {
 			is.cause, is.over = NoQuota, false
@@ -112,7 +112,7 @@ func (r Rollout) why() (is obstacle) {
 		if p.Deleted != nil {
 			continue
 		}
-		if ready, yes := p.Status.Conditions.get("Ready"); yes {
+		if ready, yes := p.Status.Conditions.Get("Ready"); yes {
 			if is.reason == "" {
 				is.reason = fmt.Sprintf("its pod answers since %s, and has to go on for a moment", r.Now.Sub(ready.Since).Round(time.Second))
 			}
@@ -133,7 +133,7 @@ func (r Rollout) over(since time.Time) bool { return !since.IsZero() && r.Now.Su
 
 // unready is why one pod does not serve.
 func (r Rollout) unready(p Pod) obstacle {
-	if placed, yes := p.Status.Conditions.get("PodScheduled"); !yes && placed.Type != "" {
+	if placed, yes := p.Status.Conditions.Get("PodScheduled"); !yes && placed.Type != "" {
 		reason, never := room(placed.Message, p)
 		cause := NoNode
 		if placed.Message == "" {
@@ -177,7 +177,7 @@ func (r Rollout) unready(p Pod) obstacle {
 func (r Rollout) held(p Pod, c containerState) obstacle {
 	why, said := c.State.Waiting.Reason, c.State.Waiting.Message
 	since := p.Created
-	if placed, yes := p.Status.Conditions.get("PodScheduled"); yes {
+	if placed, yes := p.Status.Conditions.Get("PodScheduled"); yes {
 		since = placed.Since
 	}
 	switch {

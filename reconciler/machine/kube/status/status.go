@@ -70,11 +70,11 @@ func (f Facts) Succeeded() bool {
 func (f Facts) Task() port.TaskStatus {
 	c := f.Unit.Status.Conditions
 	for _, kind := range []string{"Complete", "Completed"} {
-		if _, yes := c.get(kind); yes {
+		if _, yes := c.Get(kind); yes {
 			return port.TaskStatus{Phase: port.TaskEnded}
 		}
 	}
-	if failed, yes := c.get("Failed"); yes {
+	if failed, yes := c.Get("Failed"); yes {
 		return f.failed(failed)
 	}
 	if f.Unit.Spec.Suspend {
@@ -107,7 +107,7 @@ func (f Facts) unheard(p Pod) (port.TaskStatus, bool) {
 	if p.Deleted == nil || !f.over(*p.Deleted, Silence) {
 		return port.TaskStatus{}, false
 	}
-	if c, yes := p.Status.Conditions.get("DisruptionTarget"); yes {
+	if c, yes := p.Status.Conditions.Get("DisruptionTarget"); yes {
 		return ended(port.Preempted, "%s", taken(c)), true
 	}
 	return ended(port.Stopped, "somebody deleted its pod, and node %s does not answer", p.Spec.Node), true
@@ -142,7 +142,7 @@ func (f Facts) letGo() (since time.Time, known bool) {
 	if f.Unit.Status.Started != nil {
 		later(*f.Unit.Status.Started)
 	}
-	suspended, _ := f.Unit.Status.Conditions.get("Suspended")
+	suspended, _ := f.Unit.Status.Conditions.Get("Suspended")
 	later(suspended.Since)
 	if f.Queue == "" {
 		return since, true
@@ -150,7 +150,7 @@ func (f Facts) letGo() (since time.Time, known bool) {
 	if f.Load == nil {
 		return since, f.Unit.Status.Started != nil
 	}
-	admitted, yes := f.Load.Status.Conditions.get("Admitted")
+	admitted, yes := f.Load.Status.Conditions.Get("Admitted")
 	later(admitted.Since)
 	return since, yes || f.Unit.Status.Started != nil
 }
@@ -165,7 +165,7 @@ func refusal(message string) string {
 
 // pending is how a task stands one of whose pods does not run yet.
 func (f Facts) pending(p Pod) port.TaskStatus {
-	if placed, yes := p.Status.Conditions.get("PodScheduled"); !yes && placed.Type != "" {
+	if placed, yes := p.Status.Conditions.Get("PodScheduled"); !yes && placed.Type != "" {
 		why, never := room(placed.Message, p)
 		switch {
 		case placed.Reason == "SchedulingGated":
@@ -194,7 +194,7 @@ var (
 func (f Facts) starting(p Pod, s containerState) port.TaskStatus {
 	why, said := s.State.Waiting.Reason, s.State.Waiting.Message
 	since := p.Created
-	if placed, yes := p.Status.Conditions.get("PodScheduled"); yes {
+	if placed, yes := p.Status.Conditions.Get("PodScheduled"); yes {
 		since = placed.Since
 	}
 	switch {

@@ -1,0 +1,175 @@
+// KServe: an InferenceService of the deployment's name, in the Standard mode, where KServe makes a Deployment of it
+// whose pods change one by one. What its status says of a generation is that of this Deployment, and while pods of
+// the release before go on it says that all is well: so pods of the release are looked at, and the InferenceService
+// for why there are none.
+
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/machine/served"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+const (
+	kserveMode   = "serving.kserve.io/deploymentMode"
+	kserveInside = "networking.kserve.io/visibility"
+	kserveRuns   = "kserve-container" // the container of the runtime, which is that of the model
+	predictor    = "-predictor"       // ends the names of what KServe makes for the part that serves
+	modelsAt     = "/mnt/models"      // where every runtime of KServe finds the model
+)
+
+func inference() *shape {
+	return &shape{
+		unit: kube.InferenceServices, bytes: port.BytesVerified, kept: true,
+		check: checkInference, make: (*work).infer, stands: inferenceStands,
+		part: func(r port.Release) (part, bool) {
+			t := r.KServe
+			if t == nil {
+				return part{}, false
+			}
+			return part{cluster: t.Cluster, adopt: t.Adopt, brings: true}, true
+		},
+		service: func(name string, _ standing) (string, string) { return name + predictor, name + predictor + "-" },
+	}
+}
+
+func checkInference(r port.Release) error {
+	t := r.KServe
+	switch {
+	case len(r.Name) > schemas.MostKServeName:
+		return wrong("shorten it", "its name is longer than the %d letters that KServe has room for", schemas.MostKServeName)
+	case t.Worker == "" || !schemas.ByDigest(t.Worker):
+		return wrong("write name@sha256:... as your registry tells it", "image %q of the worker is not named by digest", t.Worker)
+	case t.Image != "" && !schemas.ByDigest(t.Image):
+		return wrong("let vishwa image pin write its digest", "image %q is not named by digest", t.Image)
+	case r.Model.Digest == "":
+		return wrong("name a model", "it has no model, and a runtime of KServe serves nothing else")
+	}
+	return checkServed(r)
+}
+
+// infer fills in the objects of r.
+func (w *work) infer(r port.Release) {
+	t := r.KServe
+	spec := w.podSpec(t.Pods, "")
+	security := podSecurity()
+	delete(security, "runAsUser") // that of the runtime's image
+	delete(security, "runAsGroup")
+	spec["securityContext"] = security
+	model := map[string]any{
+		"modelFormat": map[string]any{"name": t.ModelFormat}, "protocolVersion": cmp.Or(t.Protocol, "v2"), "resources": given(t.Resources, true),
+		"name": kserveRuns, "securityContext": map[string]any{
+			"allowPrivilegeEscalation": false, "privileged": false, "capabilities": map[string]any{"drop": []any{"ALL"}},
+			"seccompProfile": map[string]any{"type": "RuntimeDefault"},
+		},
+		"lifecycle":    map[string]any{"preStop": map[string]any{"sleep": map[string]any{"seconds": drain}}},
+		"volumeMounts": []any{map[string]any{"name": "vishwa-release", "mountPath": modelsAt, "subPath": strings.TrimSuffix(served.ModelDir, "/"), "readOnly": true}},
+	}
+	for field, value := range map[string]string{"runtime": t.Runtime, "image": t.Image} {
+		if value != "" {
+			model[field] = value
+		}
+	}
+	if t.FormatVersion != "" {
+		model["modelFormat"] = map[string]any{"name": t.ModelFormat, "version": t.FormatVersion}
+	}
+	if t.Ready != "" {
+		model["readinessProbe"] = map[string]any{
+			"httpGet": map[string]any{"path": t.Ready, "port": cmp.Or(t.ReadyPort, 8080)}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 3,
+		}
+	}
+	spec["model"], spec["minReplicas"], spec["maxReplicas"] = model, max(1, t.Replicas), max(1, t.Replicas, t.MaxReplicas)
+	spec["deploymentStrategy"] = map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}}
+	spec = plain(spec)
+	w.Unit = unitOf(r.Name, spec)
+	w.Bring.Secret = w.Unit + "-" + w.server.o.Seal.Token("secret of " + w.Unit)[:12]
+	w.bind(spec)
+	of := w.server.labels(r.Name)
+	spec["labels"] = plain(map[string]any{"labels": with(of, labelUnit, w.Unit)})["labels"]
+	if !t.Expose {
+		of[kserveInside] = "cluster-local"
+	}
+	notes := map[string]string{
+		noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.shape().bytes,
+		kserveMode: "RawDeployment", // as every version knows the Standard mode
+	}
+	w.unit = parts{kube.InferenceServices, r.Name, of, notes, map[string]any{"predictor": spec}}.object()
+	w.units = append(w.units, w.unit)
+	w.URL = fmt.Sprintf("http://%s%s.%s.svc", r.Name, predictor, w.Place.At.Namespace)
+	w.Objects = w.all()
+}
+
+// inferenceService is what is read of one.
+type inferenceService struct {
+	Status struct {
+		Mode  string `json:"deploymentMode"`
+		Model struct {
+			Transition string `json:"transitionStatus"`
+			Failure    struct {
+				Reason  string `json:"reason"`
+				Message string `json:"message"`
+			} `json:"lastFailureInfo"`
+		} `json:"modelStatus"`
+		Conditions status.Conditions `json:"conditions"`
+	} `json:"status"`
+}
+
+// invalidIn is how long KServe may say that what it is asked for cannot be, before that is believed: it says so of
+// the release before as well, until it has looked.
+const invalidIn = 10 * time.Second
+
+func inferenceStands(ctx context.Context, s *server, c *kube.Client, name string, at standing) (status.Standing, error) {
+	var is inferenceService
+	if err := c.Get(ctx, kube.InferenceServices, name, &is); err != nil {
+		return status.Standing{}, err
+	}
+	r := status.Rollout{Ready: cmp.Or(at.Ready, "its probe"), Now: c.Now(), Patience: s.o.Patience}
+	err := c.Get(ctx, kube.Deployments, name+predictor, &r.Deployment)
+	if err != nil && fault.Of(err) != fault.Missing {
+		return status.Standing{}, err
+	}
+	taken := err == nil && r.Deployment.Spec.Template.Meta.Labels[labelUnit] == at.Unit
+	if r.Pods, err = s.podsOf(ctx, c, at); err != nil {
+		return status.Standing{}, err
+	}
+	if !taken {
+		st := is.untouched(c.Now().Sub(at.Since), min(invalidIn, s.o.Start))
+		for _, p := range r.Pods { // it may go back to what still serves
+			if _, ready := p.Status.Conditions.Get("Ready"); ready && p.Deleted == nil {
+				st.Serving++
+			}
+		}
+		return st, nil
+	}
+	for _, p := range r.Pods {
+		p.Rename(kserveRuns, status.Serves)
+	}
+	st := r.Stands()
+	if ready, yes := is.Status.Conditions.Get("Ready"); st.Settled && !yes {
+		st.Settled, st.Reason = false, kube.Cut("KServe does not tell it as ready: "+strings.TrimSpace(ready.Reason+" "+ready.Message))
+	}
+	return st, nil
+}
+
+// untouched is one that KServe has made no pods of, since so long.
+func (is inferenceService) untouched(since, invalid time.Duration) status.Standing {
+	st := status.Standing{Want: 1, Reason: "KServe has not taken notice of it yet", Cause: notSeenByKServe}
+	said := kube.Cut(strings.TrimSpace(cmp.Or(is.Status.Model.Failure.Message, is.Status.Model.Failure.Reason)))
+	switch mode := is.Status.Mode; {
+	case mode != "" && mode != "RawDeployment" && mode != "Standard":
+		st.Reason, st.Cause, st.Over = fmt.Sprintf("KServe serves it in the mode %s, and Vishwa in Standard alone", kube.Cut(mode)), "", since > invalid
+	case is.Status.Model.Transition == "InvalidSpec":
+		st.Reason, st.Cause, st.Over = "KServe cannot serve it: "+cmp.Or(said, "it says no more than InvalidSpec"), notServable, since > invalid
+	}
+	return st
+}

@@ -1,0 +1,223 @@
+// Seldon Core 2: a Model a release, and an Experiment of the deployment's name that sends every request to one of them.
+// A Model that goes on from release to release could not be told from the one before: its condition ModelReady has no
+// generation. A new one has no condition until it was looked at.
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+func seldon() *shape {
+	return &shape{
+		unit: kube.SeldonModels, bytes: port.BytesTrusted,
+		check: checkSeldon, make: (*work).model, stands: modelStands, routed: experimentRoutes,
+		part: func(r port.Release) (part, bool) {
+			t := r.Seldon
+			if t == nil {
+				return part{}, false
+			}
+			return part{cluster: t.Cluster, adopt: t.Adopt}, true
+		},
+		service: func(string, standing) (string, string) { return "", "" },
+	}
+}
+
+func checkSeldon(r port.Release) error {
+	switch {
+	case r.Model.Digest == "":
+		return wrong("name a model", "it has no model, and Seldon serves nothing else")
+	case len(r.Seldon.Requirements) == 0:
+		return wrong("say what a server has to offer in spec.target.seldon.requirements", "nothing says which server can load it")
+	}
+	return checkServed(r)
+}
+
+// model fills in the objects of r.
+func (w *work) model(r port.Release) {
+	t := r.Seldon
+	w.files = folder(r.Model)
+	w.Laid = path.Join("serving", w.server.owner, r.Name, r.Model.Digest.Hex())
+	spec := map[string]any{
+		"storageUri": strings.TrimSuffix(w.server.o.At, "/") + "/" + w.Laid, "requirements": t.Requirements, "replicas": max(1, t.Replicas),
+	}
+	for field, value := range map[string]string{"server": t.Server, "memory": t.Memory, "secretName": t.Secret} {
+		if value != "" {
+			spec[field] = value
+		}
+	}
+	w.Unit = unitOf(r.Name, plain(spec))
+	of := w.server.labels(r.Name)
+	notes := map[string]string{noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.shape().bytes}
+	w.unit = parts{kube.SeldonModels, w.Unit, with(of, labelUnit, w.Unit), nil, spec}.object()
+	w.units = append(w.units, w.unit)
+	w.fronts = append(w.fronts, parts{kube.SeldonExperiments, r.Name, of, notes, map[string]any{
+		"candidates": []any{map[string]any{"name": w.Unit, "weight": 100}},
+	}}.object())
+	w.URL = fmt.Sprintf("http://seldon-mesh.%s.svc/v2/models/%s", w.Place.At.Namespace, r.Name)
+	w.Objects = w.all()
+}
+
+// lay has the model's files in the folder that the servers read. They are held against their digests on the way.
+func (w *work) lay(ctx context.Context) error {
+	if w.Laid == "" || w.served {
+		return nil
+	}
+	shelf, err := w.server.o.Shelf()
+	if err != nil {
+		return err
+	}
+	for _, f := range w.files {
+		if err := w.layFile(ctx, shelf, f); err != nil {
+			return fmt.Errorf("write %s where its server reads it: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+func (w *work) layFile(ctx context.Context, shelf port.Bucket, f digest.File) error {
+	tmp, err := os.CreateTemp(w.server.o.Dir, "lay-*")
+	if err != nil {
+		return artifact.Disk(err, w.server.o.Dir)
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	from, err := w.server.o.Store.Get(ctx, f.Digest)
+	if err != nil {
+		return err
+	}
+	got, n, err := artifact.Copy(ctx, tmp, from)
+	if more := from.Close(); err == nil {
+		err = more
+	}
+	switch {
+	case err != nil:
+		return err
+	case got != f.Digest || n != f.Size:
+		return fault.WithHint(fault.New(fault.Corrupt, "its bytes in the store are not what they are named"), "restore the store from a good copy, or release the model again")
+	}
+	if _, err := tmp.Seek(0, io.SeekStart); err != nil {
+		return artifact.Disk(err, w.server.o.Dir)
+	}
+	_, err = shelf.Put(ctx, path.Join(w.Laid, f.Path), tmp, n)
+	return err
+}
+
+// unlay removes a folder that no release is read from any more. What stays costs room, and no more.
+func (s *server) unlay(ctx context.Context, laid string) {
+	if laid == "" {
+		return
+	}
+	shelf, err := s.o.Shelf()
+	var keys []string
+	if err == nil {
+		for o, more := range shelf.List(ctx, laid+"/") {
+			if err = more; err != nil {
+				break
+			}
+			keys = append(keys, o.Key)
+		}
+	}
+	if err == nil && len(keys) > 0 {
+		err = shelf.Delete(ctx, keys...)
+	}
+	if err != nil {
+		s.o.Env.Log.Warn("what was served stays in the store", "folder", laid, "error", err)
+	}
+}
+
+// conditioned is an object of Seldon's, as far as it is read.
+type conditioned struct {
+	Meta   status.Meta `json:"metadata"`
+	Status struct {
+		Available  int               `json:"availableReplicas"`
+		Conditions status.Conditions `json:"conditions"`
+	} `json:"status"`
+}
+
+// lost are the reasons of ModelReady that waiting does not help with.
+var lost = []string{"ModelFailed", "ScheduleFailed", "ModelTerminateFailed", "ModelTerminated"}
+
+func modelStands(ctx context.Context, s *server, c *kube.Client, _ string, at standing) (status.Standing, error) {
+	var is conditioned
+	if err := c.Get(ctx, kube.SeldonModels, at.Unit, &is); err != nil {
+		return status.Standing{}, err
+	}
+	st := status.Standing{Want: 1}
+	ready, yes := is.Status.Conditions.Get("ModelReady")
+	said := kube.Cut(strings.TrimSpace(ready.Reason + " " + ready.Message))
+	switch {
+	case yes:
+		st.Settled, st.Serving = true, max(1, is.Status.Available)
+	case ready.Type == "":
+		st.Reason, st.Cause = "Seldon has not taken notice of it yet", notSeenBySeldon
+	case slices.Contains(lost, ready.Reason):
+		st.Reason, st.Cause, st.Over = "Seldon does not load it: "+said, notLoaded, c.Now().Sub(ready.Since) > s.o.Start
+	default:
+		st.Reason = "Seldon loads it: " + said
+	}
+	return st, nil
+}
+
+// experimentRoutes tells whether requests for name go to its unit.
+func experimentRoutes(ctx context.Context, c *kube.Client, name string) (bool, string, error) {
+	var is conditioned
+	if err := c.Get(ctx, kube.SeldonExperiments, name, &is); err != nil {
+		return false, "", err
+	}
+	ready, yes := is.Status.Conditions.Get("ExperimentReady")
+	return yes, kube.Cut(strings.TrimSpace("Experiment " + name + " is not ready: " + ready.Reason + " " + ready.Message)), nil
+}
+
+// route returns when requests go to the release, for a target that has a way of its own for them. It waits a moment
+// besides: that way says no more than that it is there, and the release before is taken away next.
+func (s *server) route(ctx context.Context, w *work) error {
+	if w.shape().routed == nil {
+		return nil
+	}
+	for limit := s.o.Env.Now().Add(reachWithin); ; {
+		yes, why, err := w.shape().routed(ctx, w.kube, w.name)
+		switch late := s.o.Env.Now().After(limit); {
+		case err != nil && (fault.Of(err) != fault.Transient || late):
+			return err
+		case yes && err == nil:
+			return s.drained(ctx)
+		case late:
+			return fault.WithHint(fault.New(fault.Transient, "it is ready, and requests do not go to it after %s: %s", reachWithin, why), "see that its controller runs; the next apply goes on")
+		}
+		if err := pauseFor(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// drained waits until requests of a moment ago are over.
+func (s *server) drained(ctx context.Context) error {
+	if s.o.Steady <= 0 {
+		return nil
+	}
+	return pauseFor(ctx, drain*time.Second)
+}
+
+func pauseFor(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return fault.New(fault.Cancelled, "wait for its requests: %w", ctx.Err())
+	case <-time.After(d):
+		return nil
+	}
+}

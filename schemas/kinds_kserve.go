@@ -1,0 +1,63 @@
+// Serving by KServe: what a deployment says of its InferenceService.
+
+package schemas
+
+// KServeTarget is an InferenceService of KServe, in its Standard mode, with the deployment's name. A container before the runtime's brings the model to /mnt/models and verifies it.
+type KServeTarget struct {
+	// Cluster is one of the project's clusters.
+	Cluster string `json:"cluster" jsonschema:"required" part:"key"`
+	// ModelFormat is what the model is, by which KServe finds a runtime, such as sklearn, xgboost or onnx.
+	ModelFormat string `json:"modelFormat" jsonschema:"required,pattern=^[a-z0-9]([-a-z0-9._]{0\\,61}[a-z0-9])?$" part:"key"`
+	// FormatVersion is the version of the format, such as "1".
+	FormatVersion string `json:"formatVersion,omitempty" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]{0\\,31}$" part:"key"`
+	// Runtime is a ServingRuntime of the namespace, or a ClusterServingRuntime; without it, KServe takes one that serves the format.
+	Runtime string `json:"runtime,omitempty" part:"key"`
+	// Protocol is how it is asked: v1, or v2, which is the Open Inference Protocol.
+	Protocol string `json:"protocol,omitempty" jsonschema:"enum=v1,enum=v2,default=v2" part:"key"`
+	// Image is the runtime's container image, by digest, in place of the one that the runtime names; vishwa image pin writes its digest.
+	Image string `json:"image,omitempty" part:"key"`
+	// Replicas is how many pods serve; with maxReplicas, the fewest.
+	Replicas int `json:"replicas,omitempty" jsonschema:"minimum=1,maximum=1000,default=1" part:"key"`
+	// MaxReplicas is the most pods, where KServe scales them; without it, there are as many as replicas says.
+	MaxReplicas int `json:"maxReplicas,omitempty" jsonschema:"minimum=1,maximum=1000" part:"key"`
+	// Expose has KServe make the way in that it is set up for, an Ingress or a route; without it, the model is reached within the cluster alone.
+	Expose bool `json:"expose,omitempty" part:"key"`
+	Pods
+	// Adopt lets it take over an InferenceService of its name that somebody else made.
+	Adopt bool `json:"adopt,omitempty" part:"placement"`
+	// Ready is the path that answers 200 when a pod can serve; without it, the runtime's own probe counts.
+	Ready string `json:"ready,omitempty" jsonschema:"pattern=^/" part:"key"`
+	// ReadyPort is the port of the pod that ready is asked at.
+	ReadyPort int `json:"readyPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=8080" part:"key"`
+	// ReadyTimeout is how long it may take to become ready; without it, five minutes.
+	ReadyTimeout Duration `json:"readyTimeout,omitempty" part:"placement"`
+}
+
+// MostKServeName is how long the name of an InferenceService may be: KServe makes a Service of it and -predictor.
+const MostKServeName = 63 - len("-predictor")
+
+func (t *KServeTarget) check(c *checker, d *document) {
+	if t == nil {
+		return
+	}
+	const field = "spec.target.kserve"
+	onCluster(d)
+	t.Pods.check(d, field)
+	image(d, field+".image", t.Image, d.decl.Ref().String())
+	named(d, field+".runtime", t.Runtime)
+	c.duration(d, field+".readyTimeout", t.ReadyTimeout)
+	if t.Worker == "" && !d.has(field+".worker") {
+		d.problem(field+".worker", "is missing; add it: an image by digest that has Vishwa's worker, which brings the model and verifies it")
+	}
+	if t.MaxReplicas > 0 && t.MaxReplicas < max(1, t.Replicas) {
+		d.problem(field+".maxReplicas", "%d is less than replicas, which is %d; give more, or remove it", t.MaxReplicas, max(1, t.Replicas))
+	}
+	if name := d.decl.Ref().Name; len(name) > MostKServeName {
+		d.problem("metadata.name", "%s is longer than the %d letters that KServe has room for; shorten it", short(name), MostKServeName)
+	}
+	if t.ReadyPort != 0 && t.Ready == "" {
+		d.problem(field+".readyPort", "is asked nothing without ready; add that, or remove it")
+	}
+	pathOfRequests(d, field+".ready", t.Ready)
+	c.serving(d, field, t.Cluster)
+}
