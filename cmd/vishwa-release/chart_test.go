@@ -268,7 +268,7 @@ service: {type: LoadBalancer, annotations: {x: "y: z"}}
 				t.Errorf("it is %+v", o)
 			}
 			env := o.deployment.Spec.Template.Spec.Containers[0].Env
-			if len(env) != 3 || env[0].Value != "/etc/vishwa/certificates/ca.pem" || env[2].ValueFrom.SecretKeyRef.Name != "s3" || env[2].Value != "" {
+			if len(env) != 4 || env[0].Value != "/etc/vishwa/secrets" || env[1].Value != "/etc/vishwa/certificates/ca.pem" || env[3].ValueFrom.SecretKeyRef.Name != "s3" || env[3].Value != "" {
 				t.Errorf("its environment is %+v", env)
 			}
 		}},
@@ -282,7 +282,7 @@ env: [{name: X, value: "a\n      hostPath: {path: /}\n\": ]{{ .Values }}"}]
 podAnnotations: {"a": "b\nspec: {hostNetwork: true}"}
 config: {repositories: [{url: https://github.com/acme/models.git, name: "a: {b} # c"}], log: {level: "info"}}
 `, func(t *testing.T, o objects) {
-			if got := o.deployment.Spec.Template.Spec.Containers[0].Env[0].Value; got != "a\n      hostPath: {path: /}\n\": ]{{ .Values }}" {
+			if got := o.deployment.Spec.Template.Spec.Containers[0].Env[1].Value; got != "a\n      hostPath: {path: /}\n\": ]{{ .Values }}" {
 				t.Errorf("a text became %q", got)
 			}
 			if got := o.controllers[0].Repositories[0].Name; got != "a: {b} # c" {
