@@ -126,3 +126,22 @@ func TestAuthoritiesOfTheConfigurationAreTrusted(t *testing.T) {
 	git(t, clones[0], "config", "http.sslCAInfo", authority)
 	mustFacts(t, openLedger(t, clones[0]))
 }
+
+// TestWhoAsksForNoVerificationGetsWhatGitGives: for the address that the configuration says it of, and no other.
+func TestWhoAsksForNoVerificationGetsWhatGitGives(t *testing.T) {
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	s, _, clones := gittest.OverHTTP(t, 1)
+	at, _ := gittest.Secured(t, s)
+	git(t, clones[0], "remote", "set-url", "origin", at+"/remote.git")
+	for value, let := range map[string]bool{"": false, "true": false, "false": true, "off": true} {
+		git(t, clones[0], "config", "http."+at+".sslVerify", value)
+		if _, err := openLedger(t, clones[0]).Facts(t.Context()); (err == nil) != let || err != nil && fault.Of(err) != fault.Denied {
+			t.Errorf("sslVerify = %q: %v", value, err)
+		}
+	}
+	git(t, clones[0], "config", "--unset-all", "http."+at+".sslVerify")
+	git(t, clones[0], "config", "http.https://other.example.com.sslVerify", "false")
+	if _, err := openLedger(t, clones[0]).Facts(t.Context()); fault.Of(err) != fault.Denied || err == nil {
+		t.Errorf("said of another address: %v", err)
+	}
+}

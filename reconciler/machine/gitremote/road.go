@@ -8,9 +8,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
@@ -31,6 +33,9 @@ func (o *Clone) Road(ctx context.Context, remote, at string) (http.RoundTripper,
 	for name := range set {
 		if strings.HasPrefix(name, "http.") { // which of them are for this address, Git knows
 			out, err := o.Ask(ctx, nil, "config", "--includes", "-z", "--get-urlmatch", "http", at)
+			if left := (*exec.ExitError)(nil); errors.As(err, &left) && left.ExitCode() == 1 {
+				break // all of them are for other addresses
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -60,6 +65,8 @@ func (s Settings) transport(all Settings, remote, at string) (http.RoundTripper,
 		t.Proxy = http.ProxyURL(through)
 	}
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	// As Git would go there for its owner. No mirror comes by here, and an empty value asks for nothing.
+	t.TLSClientConfig.InsecureSkipVerify = s.Last("http.sslverify") != "" && !s.On("http.sslverify")
 	if file := s.Last("http.sslcainfo"); file != "" {
 		text, err := os.ReadFile(Home(file))
 		pool := x509.NewCertPool()
