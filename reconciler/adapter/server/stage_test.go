@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 )
 
 // memory is a store that is a map.
@@ -126,44 +127,23 @@ func (s *stage) release(name, version string, how ...string) port.Release {
 
 func (s *stage) apply(r port.Release) port.Live {
 	s.t.Helper()
-	l, err := s.server.Apply(context.Background(), r)
-	if err != nil {
-		s.t.Fatalf("Apply: %v (%s)", err, fault.HintOf(err))
-	}
-	return l
+	return porttest.Serve(s.t, s.server, r)
 }
 
 func (s *stage) observe(name string) port.Live {
 	s.t.Helper()
-	l, err := s.server.Observe(context.Background(), name)
-	if err != nil {
-		s.t.Fatalf("Observe: %v", err)
-	}
-	return l
+	return porttest.Look(s.t, s.server, name)
 }
 
 // get asks the public port; an answer other than 200 fails the test.
 func (s *stage) get(l port.Live, path string) string {
 	s.t.Helper()
-	a, err := http.Get(l.URL + path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer a.Body.Close()
-	body, err := io.ReadAll(a.Body)
-	if err != nil || a.StatusCode != http.StatusOK {
-		s.t.Fatalf("%s: %s %v %s", path, a.Status, err, body)
-	}
-	return string(body)
+	return porttest.Answer(s.t, http.DefaultClient, l.URL+path)
 }
 
 func (s *stage) until(what string, is func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("still not: %s", what)
-		}
-	}
+	porttest.Until(s.t, 20*time.Second, what, is, nil)
 }
 
 // running are the processes with all of these among their arguments.

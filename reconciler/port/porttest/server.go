@@ -40,19 +40,11 @@ func Server(t *testing.T, fresh func(t *testing.T) Serving) {
 	ctx := context.Background()
 	apply := func(t *testing.T, s Serving, r port.Release) port.Live {
 		t.Helper()
-		l, err := s.Server.Apply(ctx, r)
-		if err != nil {
-			t.Fatalf("Apply: %v (%s)", err, fault.HintOf(err))
-		}
-		return l
+		return Serve(t, s.Server, r)
 	}
 	observe := func(t *testing.T, s Serving, name string) port.Live {
 		t.Helper()
-		l, err := s.Server.Observe(ctx, name)
-		if err != nil {
-			t.Fatalf("Observe: %v", err)
-		}
-		return l
+		return Look(t, s.Server, name)
 	}
 	retire := func(t *testing.T, s Serving, name string) {
 		t.Helper()

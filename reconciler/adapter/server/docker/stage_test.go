@@ -6,7 +6,6 @@ package docker
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -19,10 +18,10 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 )
 
@@ -136,44 +135,23 @@ func (s *stage) release(name, version string, how ...string) port.Release {
 
 func (s *stage) apply(r port.Release) port.Live {
 	s.t.Helper()
-	l, err := s.server.Apply(context.Background(), r)
-	if err != nil {
-		s.t.Fatalf("Apply: %v (%s)", err, fault.HintOf(err))
-	}
-	return l
+	return porttest.Serve(s.t, s.server, r)
 }
 
 func (s *stage) observe(name string) port.Live {
 	s.t.Helper()
-	l, err := s.server.Observe(context.Background(), name)
-	if err != nil {
-		s.t.Fatalf("Observe: %v", err)
-	}
-	return l
+	return porttest.Look(s.t, s.server, name)
 }
 
 // ask has the public port answer 200.
 func (s *stage) ask(l port.Live, path string) string {
 	s.t.Helper()
-	a, err := http.Get(l.URL + path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer a.Body.Close()
-	body, err := io.ReadAll(a.Body)
-	if err != nil || a.StatusCode != http.StatusOK {
-		s.t.Fatalf("%s: %s %v %s", path, a.Status, err, body)
-	}
-	return string(body)
+	return porttest.Answer(s.t, http.DefaultClient, l.URL+path)
 }
 
 func (s *stage) until(what string, is func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("still not: %s; it is %+v", what, s.observe("one"))
-		}
-	}
+	porttest.Until(s.t, 30*time.Second, what, is, func() any { return s.observe("one") })
 }
 
 // killHost ends the host as the kernel does when memory is short.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -237,44 +236,23 @@ func (s *stage) serving(by func(name, version string, how ...string) port.Releas
 
 func (s *stage) apply(r port.Release) port.Live {
 	s.t.Helper()
-	l, err := s.server.Apply(context.Background(), r)
-	if err != nil {
-		s.t.Fatalf("Apply: %v (%s)", err, fault.HintOf(err))
-	}
-	return l
+	return porttest.Serve(s.t, s.server, r)
 }
 
 func (s *stage) observe(name string) port.Live {
 	s.t.Helper()
-	l, err := s.server.Observe(context.Background(), name)
-	if err != nil {
-		s.t.Fatalf("Observe: %v", err)
-	}
-	return l
+	return porttest.Look(s.t, s.server, name)
 }
 
 // ask has what is served answer 200.
 func (s *stage) ask(l port.Live, path string) string {
 	s.t.Helper()
-	a, err := s.client.Get(l.URL + path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer a.Body.Close()
-	body, err := io.ReadAll(a.Body)
-	if err != nil || a.StatusCode != http.StatusOK {
-		s.t.Fatalf("%s: %s %v %s", path, a.Status, err, body)
-	}
-	return string(body)
+	return porttest.Answer(s.t, s.client, l.URL+path)
 }
 
 func (s *stage) until(what string, is func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("still not: %s; it is %+v", what, s.observe("one"))
-		}
-	}
+	porttest.Until(s.t, time.Minute, what, is, func() any { return s.observe("one") })
 }
 
 // refused has r refused with words of why and of the way out.
