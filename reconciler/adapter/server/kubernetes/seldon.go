@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -90,6 +91,9 @@ func (w *work) lay(ctx context.Context) error {
 }
 
 func (w *work) layFile(ctx context.Context, shelf port.Bucket, f digest.File) error {
+	if !fs.ValidPath(f.Path) || f.Path == "." { // else it would be written over what others keep in the store
+		return fault.New(fault.Denied, "its path leads out of the model")
+	}
 	tmp, err := os.CreateTemp(w.server.o.Dir, "lay-*")
 	if err != nil {
 		return artifact.Disk(err, w.server.o.Dir)
@@ -113,7 +117,7 @@ func (w *work) layFile(ctx context.Context, shelf port.Bucket, f digest.File) er
 	if _, err := tmp.Seek(0, io.SeekStart); err != nil {
 		return artifact.Disk(err, w.server.o.Dir)
 	}
-	_, err = shelf.Put(ctx, path.Join(w.Laid, f.Path), tmp, n)
+	_, err = shelf.Put(ctx, w.Laid+"/"+f.Path, tmp, n)
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -212,5 +213,32 @@ func TestWhatIsDoneToSeldonsObjectsByHandIsUndone(t *testing.T) {
 		if got := s.ask(l, "/infer"); got != "1" {
 			t.Errorf("%s: %s answers", name, got)
 		}
+	}
+}
+
+// A model's path that leads out of its folder is written nowhere: beside it are all objects of the store.
+func TestWhatSeldonReadsIsWrittenBelowItsFolderAlone(t *testing.T) {
+	t.Parallel()
+	s := onSeldon(t)
+	d, n := s.put("weights")
+	w := work{server: s.server.(*server)}
+	w.Laid = "serving/s/one/0"
+	shelf, err := s.o.Shelf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"../../../sha256/00/00", "/etc/passwd", "a/../../b", ".", ""} {
+		if err := w.layFile(t.Context(), shelf, digest.File{Path: path, Digest: d, Size: n}); err == nil || fault.Of(err) != fault.Denied {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+	if err := w.layFile(t.Context(), shelf, digest.File{Path: "a/b.json", Digest: d, Size: n}); err != nil {
+		t.Error(err)
+	}
+	if err := w.layFile(t.Context(), shelf, digest.File{Path: "c.json", Digest: d, Size: n + 1}); err == nil || fault.Of(err) != fault.Corrupt {
+		t.Errorf("of another size: %v", err)
 	}
 }
