@@ -128,7 +128,7 @@ func (s *service) trying() *trial {
 func (s *service) try(ctx context.Context, d demand) error {
 	u, pub := s.current()
 	if u == nil || pub == nil {
-		return fault.New(fault.Missing, "nothing is served under %s that a release could be tried beside", s.name)
+		return fault.New(fault.Missing, "nothing is served under %s that a release could be compared with", s.name)
 	}
 	if u.order.Starter != "" || d.Order.Starter != "" {
 		return fault.New(fault.Invalid, "%s: releases are tried as processes of this machine alone", s.name)
@@ -154,7 +154,7 @@ func (s *service) try(ctx context.Context, d demand) error {
 	if err := s.record(t); err != nil {
 		return errors.Join(err, canary.stop(), baseline.stop())
 	}
-	s.look(t, canary, baseline)
+	s.keepBoth(t, canary, baseline)
 	s.log.Info("tries a release", "release", o.Key.Short(), "weight", t.weight)
 	return nil
 }
@@ -163,8 +163,8 @@ func (s *service) newTrial(o order, env []string, base order, baseEnv []string) 
 	return &trial{canary: s.newInstance(o, env), baseline: s.newInstance(base, baseEnv), since: o.Since, end: make(chan struct{})}
 }
 
-// look keeps both processes and gives them their parts; nil is one that is still to be begun.
-func (s *service) look(t *trial, canary, baseline *process) {
+// keepBoth keeps both processes and gives them their parts; nil is one that is still to be begun.
+func (s *service) keepBoth(t *trial, canary, baseline *process) {
 	for _, k := range []struct {
 		u     *instance
 		first *process
@@ -342,7 +342,7 @@ func (s *service) retry(lookup func(string) (string, bool)) {
 	base.Second = true
 	t := s.newTrial(r.Order, r.Order.environ(lookup), base, base.environ(lookup))
 	t.weight, t.since = r.Weight, r.Since
-	s.look(t, nil, nil)
+	s.keepBoth(t, nil, nil)
 	s.gate.recount(armCanary, r.Canary)
 	s.gate.recount(armBaseline, r.Baseline)
 	s.log.Info("tries a release again", "release", r.Order.Key.Short(), "weight", r.Weight)
