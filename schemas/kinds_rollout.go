@@ -47,6 +47,9 @@ func (r *Rollout) check(c *checker, d *document, model Ref) {
 	if r == nil {
 		return
 	}
+	if len(r.Freeze) == 0 && r.After == nil {
+		d.problem("spec.rollout", "says nothing; give freeze or after, or remove it")
+	}
 	for i, f := range r.Freeze {
 		at := fmt.Sprintf("spec.rollout.freeze.%d", i)
 		if !d.has(at+".from") || !d.has(at+".to") {
