@@ -32,6 +32,9 @@ type lendingWeb struct {
 	life    time.Duration
 	refused atomic.Int32
 	anew    atomic.Bool // somebody asked for what signs anew
+	// before and after are told what is written; nil: nobody is. Where before says so, it is not taken.
+	before func(key string) bool
+	after  func(key string)
 }
 
 func newLendingWeb(t *testing.T, of port.Bucket, dir string, life time.Duration) *lendingWeb {
@@ -96,9 +99,16 @@ func (w *lendingWeb) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 			http.Error(rw, "expired", http.StatusForbidden)
 			return
 		}
+		if w.before != nil && w.before(fields["key"]) {
+			http.Error(rw, "not now", http.StatusServiceUnavailable)
+			return
+		}
 		raw, _ := io.ReadAll(part)
 		if _, err := w.Put(req.Context(), fields["key"], bytes.NewReader(raw), int64(len(raw))); err != nil {
 			http.Error(rw, err.Error(), http.StatusInternalServerError)
+		}
+		if w.after != nil {
+			w.after(fields["key"])
 		}
 		return
 	}
