@@ -244,6 +244,9 @@ func stricter(e *environmentDoc, was string, p *schemas.Project) *environmentDoc
 	old := environment(was, p)
 	if old == nil {
 		old = &environmentDoc{Name: was, Roles: []string{"approver"}, Production: schemas.Production(was), RevokedSigner: e.RevokedSigner, Bytes: e.Bytes}
+		if old.needed() > 0 {
+			old.Bytes = strongest(e.Bytes, schemas.BytesByDigest) // as one that says nothing of them
+		}
 	}
 	both := *e
 	if old.needed() > e.needed() {

@@ -145,6 +145,7 @@ func TestBytesThatNobodyChecksAreServedWhereItIsSaid(t *testing.T) {
 		"none":                            {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "", "", nil},
 		"none, and it asks for more":      {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "by-digest", "", []string{"deny deployment/bytes"}},
 		"a way out by another label":      {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "", "production", []string{"deny deployment/bytes"}},
+		"a label that was removed":        {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "", "Production", []string{"deny deployment/bytes"}},
 		"what is verified where it is":    {schemas.Target{KServe: &schemas.KServeTarget{}}, "production", "verified", "", nil},
 		"what is verified on its machine": {schemas.Target{Local: &schemas.LocalTarget{}}, "production", "verified", "", nil},
 	} {

@@ -108,8 +108,8 @@ type Recorded struct {
 type Tagger interface {
 	// Tags are the commits that the remote's tags point to, by their names without refs/tags/.
 	Tags(ctx context.Context) (map[string]string, error)
-	// Tag makes signed tags there, in one request. Where a name is taken, a rule forbids one, or the remote does not
-	// have a commit, that is Denied, and others of them may have been made.
+	// Tag makes signed tags there, in one request. Where the first one's name is taken, a rule forbids it, or the remote does not
+	// have a commit, that is Denied; which of several were made, Tags tells.
 	Tag(ctx context.Context, tags ...Tag) error
 }
 

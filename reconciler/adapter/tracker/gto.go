@@ -42,7 +42,7 @@ func (g gto) Record(ctx context.Context, p port.Projection, dry bool) (out port.
 		if at, is := there[t.Name]; !is {
 			lacks = append(lacks, t)
 		} else if at != t.Commit {
-			out.Drift = append(out.Drift, fmt.Sprintf("the tag %s is at commit %.12s, and the ledger says %.12s: delete it on the remote, and it is made again", t.Name, at, t.Commit))
+			out.Drift = append(out.Drift, fmt.Sprintf("the tag %s is at commit %.12s, and the ledger says %.12s: somebody moved it, or a branch with another ledger has it; it is left as it is", t.Name, at, t.Commit))
 		}
 	}
 	out.Drift = few(append(out.Drift, gtoOthers(p, want, there)...))

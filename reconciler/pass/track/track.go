@@ -53,11 +53,16 @@ type move struct {
 	model schemas.Ref
 }
 
-// place is what a deployment serves.
-type place struct {
+// spot is a model in an environment.
+type spot struct {
 	environment string
 	model       schemas.Ref
-	selected    digest.Digest
+}
+
+// place is what a deployment serves.
+type place struct {
+	spot
+	selected digest.Digest
 }
 
 // Project is what of a ledger trackers show. An empty ledger shows nothing. A ledger that is not the one that was read, or has another past, is
@@ -96,7 +101,7 @@ func (f *fold) add(e *ledger.Entry) {
 		var now place
 		if by := f.byKey[e.Release.Selected]; by != nil {
 			f.approved[by.Key] = e
-			now = place{e.Release.Environment, by.Ref, by.Key}
+			now = place{spot{e.Release.Environment, by.Ref}, by.Key}
 		}
 		f.serves(e, now)
 	case e.Action == ledger.Retire:
@@ -107,17 +112,28 @@ func (f *fold) add(e *ledger.Entry) {
 // serves notes what a deployment serves since an entry; the zero place is nothing.
 func (f *fold) serves(e *ledger.Entry, now place) {
 	was := f.serving[e.Ref]
-	if now == was {
-		return
-	}
-	if (was != place{}) && (now.environment != was.environment || now.model != was.model) {
-		f.moves = append(f.moves, move{port.TrackerMove{Entry: e.Seq, Time: e.Time, Environment: was.environment}, was.model})
-	}
+	before := map[spot]digest.Digest{was.spot: f.at(was.spot), now.spot: f.at(now.spot)}
 	delete(f.serving, e.Ref)
-	if (now != place{}) {
+	if now != (place{}) {
 		f.serving[e.Ref] = now
-		f.moves = append(f.moves, move{port.TrackerMove{Entry: e.Seq, Time: e.Time, Environment: now.environment, Key: now.selected}, now.model})
 	}
+	for _, s := range []spot{was.spot, now.spot} {
+		if key := f.at(s); s != (spot{}) && key != before[s] {
+			before[s] = key // where both are one
+			f.moves = append(f.moves, move{port.TrackerMove{Entry: e.Seq, Time: e.Time, Environment: s.environment, Key: key}, s.model})
+		}
+	}
+}
+
+// at is what an environment serves of a model, "" where it does not: of several deployments, the last by its name tells.
+func (f *fold) at(s spot) (key digest.Digest) {
+	var by schemas.Ref
+	for ref, p := range f.serving {
+		if p.spot == s && (key == "" || ref.Compare(by) > 0) {
+			by, key = ref, p.selected
+		}
+	}
+	return key
 }
 
 func (f *fold) projection() port.Projection {

@@ -61,6 +61,13 @@ func book(entries []ledger.Entry, read func(seq int64)) Source {
 	}
 }
 
+// at is a deployment of a name.
+func at(name, selected string) ledger.Entry {
+	e := deploys(selected)
+	e.Ref.Name = name
+	return e
+}
+
 func project(t *testing.T, entries ...ledger.Entry) port.Projection {
 	t.Helper()
 	p, err := new(Reading).Project(book(entries, func(int64) {}))
@@ -157,15 +164,17 @@ func TestWhatIsShownIsTheLedgers(t *testing.T) {
 		entries []ledger.Entry
 		want    string
 	}{
-		"a run":                                {[]ledger.Entry{train("a", "m", nil), again}, "run 0"},
-		"a release":                            {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil)}, "run 0, version 1 by "},
-		"what serves, and who approved it":     {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s", "asha", "ben")}, "run 0, version 1 by asha, ben, production serves 1, 1 in 2"},
-		"what served":                          {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s"), {Action: ledger.Retire, Ref: production}}, "run 0, version 1 by , 1 in 2, none in 3"},
-		"a pull request's":                     {[]ledger.Entry{train("a", "m", pull), selects("s", "m", pull)}, ""},
-		"a pull request's that serves":         {[]ledger.Entry{train("a", "m", pull), train("b", "n", pull), selects("s", "m", pull), deploys("s")}, "run 0, run 1, version 2 by , production serves 2, 2 in 3"},
-		"another pull request's beside it":     {[]ledger.Entry{train("b", "n", &ledger.PullRequest{Pull: 8}), train("a", "m", pull), selects("s", "m", pull), deploys("s")}, "run 1, version 2 by , production serves 2, 2 in 3"},
-		"the newest deployment of a place":     {[]ledger.Entry{selects("s", "m", nil), selects("r", "n", nil), deploys("s"), deploys("r")}, "version 0 by , version 1 by , production serves 1, 0 in 2, 1 in 3"},
-		"the same again":                       {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("s")}, "version 0 by , production serves 0, 0 in 1"},
+		"a run":                            {[]ledger.Entry{train("a", "m", nil), again}, "run 0"},
+		"a release":                        {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil)}, "run 0, version 1 by "},
+		"what serves, and who approved it": {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s", "asha", "ben")}, "run 0, version 1 by asha, ben, production serves 1, 1 in 2"},
+		"what served":                      {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s"), {Action: ledger.Retire, Ref: production}}, "run 0, version 1 by , 1 in 2, none in 3"},
+		"a pull request's":                 {[]ledger.Entry{train("a", "m", pull), selects("s", "m", pull)}, ""},
+		"a pull request's that serves":     {[]ledger.Entry{train("a", "m", pull), train("b", "n", pull), selects("s", "m", pull), deploys("s")}, "run 0, run 1, version 2 by , production serves 2, 2 in 3"},
+		"another pull request's beside it": {[]ledger.Entry{train("b", "n", &ledger.PullRequest{Pull: 8}), train("a", "m", pull), selects("s", "m", pull), deploys("s")}, "run 1, version 2 by , production serves 2, 2 in 3"},
+		"the newest deployment of a place": {[]ledger.Entry{selects("s", "m", nil), selects("r", "n", nil), deploys("s"), deploys("r")}, "version 0 by , version 1 by , production serves 1, 0 in 2, 1 in 3"},
+		"the same again":                   {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("s")}, "version 0 by , production serves 0, 0 in 1"},
+		"two deployments of one environment": {[]ledger.Entry{selects("s", "m", nil), selects("r", "n", nil), at("a", "s"), at("b", "r"), {Action: ledger.Retire, Ref: at("b", "").Ref}, {Action: ledger.Retire, Ref: at("a", "").Ref}},
+			"version 0 by , version 1 by , 0 in 2, 1 in 3, 0 in 4, none in 5"},
 		"a deployment of what nobody selected": {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("nothing")}, "version 0 by , 0 in 1, none in 2"},
 	} {
 		if got := shown(project(t, c.entries...)); got != c.want {
