@@ -75,7 +75,8 @@ func newAirflowDouble(t *testing.T, version int) *airflowDouble {
 			t.Fatal(err)
 		}
 	}
-	a.double = newDouble(t, a.serve)
+	a.double = idleDouble(t)
+	a.serveBy(t, a.serve)
 	return a
 }
 

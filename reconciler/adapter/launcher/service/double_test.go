@@ -66,11 +66,21 @@ type process struct {
 	gentle  bool // it is asked to end, and ends what it began itself
 }
 
-// newDouble serves handle, which is called with the double's lock held.
+// newDouble serves handle.
 func newDouble(t *testing.T, handle func(d *double, w http.ResponseWriter, r *http.Request)) *double {
 	t.Helper()
-	d := &double{tasks: map[string]*process{}, tmp: t.TempDir()}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	d := idleDouble(t)
+	d.serveBy(t, handle)
+	return d
+}
+
+// idleDouble serves nothing yet: who has it in a struct of its own, which handles, has it there first.
+func idleDouble(t *testing.T) *double { return &double{tasks: map[string]*process{}, tmp: t.TempDir()} }
+
+// serveBy begins to serve handle, which is called with the double's lock held.
+func (d *double) serveBy(t *testing.T, handle func(d *double, w http.ResponseWriter, r *http.Request)) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.away.Load() {
 			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
 				conn.Close()
@@ -84,7 +94,8 @@ func newDouble(t *testing.T, handle func(d *double, w http.ResponseWriter, r *ht
 		defer d.mu.Unlock()
 		handle(d, w, r)
 	}))
-	d.URL = server.URL
+	d.URL = "http://" + server.Listener.Addr().String() // before anybody asks
+	server.Start()
 	t.Cleanup(func() {
 		server.Close()
 		d.mu.Lock()
@@ -97,7 +108,6 @@ func newDouble(t *testing.T, handle func(d *double, w http.ResponseWriter, r *ht
 			<-p.done
 		}
 	})
-	return d
 }
 
 // begin starts p, unless it has to wait. The lock is held.

@@ -42,7 +42,8 @@ func newJenkinsDouble(t *testing.T) *jenkinsDouble {
 		t.Fatalf("the pipeline has another number of scripts than one")
 	}
 	j := &jenkinsDouble{script: part[1]}
-	j.double = newDouble(t, j.serve)
+	j.double = idleDouble(t)
+	j.serveBy(t, j.serve)
 	return j
 }
 

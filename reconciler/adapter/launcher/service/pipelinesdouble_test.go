@@ -33,7 +33,8 @@ type pipelineProcess struct {
 func newPipelinesDouble(t *testing.T) *pipelinesDouble {
 	t.Helper()
 	p := &pipelinesDouble{experiments: map[string]string{"Default": "e-0"}}
-	p.double = newDouble(t, p.serve)
+	p.double = idleDouble(t)
+	p.serveBy(t, p.serve)
 	return p
 }
 
