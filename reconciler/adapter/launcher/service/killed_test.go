@@ -112,6 +112,7 @@ func TestAControllerThatIsKilledRunsNothingTwice(t *testing.T) {
 		"ray":       newRayDouble,
 	} {
 		t.Run(tool, func(t *testing.T) {
+			t.Parallel()
 			for _, changing := range []bool{false, true} {
 				for n := 1; n <= 6; n++ {
 					d, dir := double(t), t.TempDir()
