@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -107,6 +108,17 @@ func (w *work) infer(r port.Release) {
 	w.units = append(w.units, w.unit)
 	w.URL = fmt.Sprintf("http://%s%s.%s.svc", r.Name, predictor, w.Place.At.Namespace)
 	w.Objects = w.all()
+}
+
+// inferenceUnit is the release that an InferenceService is of.
+func inferenceUnit(o map[string]any) string {
+	return owned.As[struct {
+		Spec struct {
+			Predictor struct {
+				Labels map[string]string `json:"labels"`
+			} `json:"predictor"`
+		} `json:"spec"`
+	}](o).Spec.Predictor.Labels[labelUnit]
 }
 
 // inferenceService is what is read of one.

@@ -82,6 +82,14 @@ func (w *work) lay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.fresh = true
+	for _, err := range shelf.List(ctx, w.Laid+"/") {
+		if err != nil {
+			return err
+		}
+		w.fresh = false // another release, or one of another replica, may be read from it
+		break
+	}
 	for _, f := range w.files {
 		if err := w.layFile(ctx, shelf, f); err != nil {
 			return fmt.Errorf("write %s where its server reads it: %w", f.Path, err)

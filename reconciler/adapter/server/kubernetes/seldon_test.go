@@ -41,6 +41,16 @@ func (s *stage) said(uri string) []string {
 	return nil
 }
 
+// laid are the files that servers of Seldon are given to read for name.
+func (s *stage) laid(name string) []string {
+	s.t.Helper()
+	all, err := filepath.Glob(filepath.Join(s.dir, "store", "serving", "*", name, "*", "*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return all
+}
+
 // load is a server of Seldon that loads what is there.
 func (s *stage) load(uri string, requirements []string) (state, why string) {
 	said := s.said(uri)
@@ -97,13 +107,7 @@ func TestWhatSeldonServesIsTrustedAndTakenAwayWithIt(t *testing.T) {
 	if l.Bytes != port.BytesTrusted || s.observe("one").Bytes != port.BytesTrusted || l.URL != "http://seldon-mesh."+kubetest.Namespace+".svc/v2/models/one" {
 		t.Errorf("applied %+v", l)
 	}
-	laid := func() []string {
-		all, err := filepath.Glob(filepath.Join(s.dir, "store", "serving", "*", "one", "*", "model.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all
-	}
+	laid := func() []string { return s.laid("one") }
 	s.apply(s.loads("one", "2"))
 	if all := laid(); len(all) != 1 || s.ask(l, "/infer") != "2" {
 		t.Errorf("there are %v", all)

@@ -5,7 +5,6 @@ package kubernetes
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -151,27 +150,4 @@ var ways = map[status.Cause]string{
 	notSeenBySeldon: "see that Seldon's scheduler and its controller run: kubectl get pods -A -l app.kubernetes.io/part-of=seldon-core",
 	notServable:     "see which runtimes there are: kubectl get servingruntimes,clusterservingruntimes; then correct runtime or modelFormat of spec.target.kubernetes",
 	notSeenByKServe: "see that KServe's controller runs, and what it says: kubectl logs -n kserve deploy/kserve-controller-manager",
-}
-
-// undo takes away a unit that did not become ready, or has it as it was before. It had no traffic.
-func (w *work) undo(ctx context.Context, was record, why error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
-	defer cancel()
-	if was.Served == nil || was.Served.Laid != w.Laid {
-		defer w.server.unlay(ctx, w.Laid)
-	}
-	for _, o := range slices.Backward(w.units) {
-		var err error
-		if before, there := was.before(w.Place, o); there {
-			_, err = w.hand().Put(ctx, before)
-		} else {
-			err = w.hand().Remove(ctx, o.Resource, o.Name)
-		}
-		if err == nil && was.Served != nil {
-			err = w.forget(ctx, "")
-		}
-		if err != nil {
-			w.server.o.Env.Log.Warn("what did not become ready stays until the next apply", "object", o.Name, "why", why, "error", err)
-		}
-	}
 }

@@ -35,6 +35,8 @@ type work struct {
 	files  digest.Manifest // of the model, where they are laid out for it
 	size   int64           // bytes that its pods are brought
 	served bool            // it has the traffic already
+	begun  []step          // what was made or changed, in order
+	fresh  bool            // the folder that it is read from was empty before
 	least  int             // pods to begin with, where something scales them; else zero
 }
 
@@ -152,7 +154,7 @@ func (w *work) begin(ctx context.Context, was record) error {
 	if err := w.lay(ctx); err != nil {
 		return err
 	}
-	made, err := w.hand().Put(ctx, w.unit)
+	made, err := w.put(ctx, w.unit)
 	if err != nil {
 		return err
 	}
@@ -165,7 +167,7 @@ func (w *work) begin(ctx context.Context, was record) error {
 		return err
 	}
 	for _, o := range w.units[1:] {
-		if _, err := w.hand().Put(ctx, o); err != nil {
+		if _, err := w.put(ctx, o); err != nil {
 			return err
 		}
 	}

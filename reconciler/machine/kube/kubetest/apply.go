@@ -118,6 +118,8 @@ func withManagers(was, wants object, made *typed.TypedValue, managers fieldpath.
 	}
 	if was != nil {
 		m = maps.Clone(metadata(was))
+		delete(m, "labels")
+		delete(m, "annotations")
 		if v, there := metadata(wants)["ownerReferences"]; there {
 			m["ownerReferences"] = v
 		}

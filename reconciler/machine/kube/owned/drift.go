@@ -17,7 +17,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
-	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 )
 
 // Settled remembers which version of an object was found to be as it is declared, so that it is not asked again.
@@ -56,9 +55,7 @@ func (s *Settled) Drift(ctx context.Context, h Hand, all []Object) (string, erro
 		if err != nil {
 			return "", err
 		}
-		meta := As[struct {
-			Meta status.Meta `json:"metadata"`
-		}](live).Meta
+		meta := metaAs(live)
 		switch {
 		case meta.Deleted != nil:
 			return "somebody deleted " + what + ", and it is being removed", nil

@@ -90,6 +90,58 @@ func (h Hand) Refuse(ctx context.Context, all []Object, adopt string) error {
 	return nil
 }
 
+// Find is what stands under an object's name, and whether it is ours; what is not there, or on its way out, is nil.
+func (h Hand) Find(ctx context.Context, o Object) (there map[string]any, ours bool, err error) {
+	err = h.Kube.Get(ctx, o.Resource, o.Name, &there)
+	if err != nil && fault.Of(err) == fault.Missing {
+		return nil, false, nil
+	}
+	meta := metaAs(there)
+	if err != nil || meta.Deleted != nil {
+		return nil, false, err
+	}
+	return there, h.Ours(meta), nil
+}
+
+// Back has an object of that name as it was when it was found: its spec, and of its labels and notes those that o has. What
+// is another object by now, or not ours, is left.
+func (h Hand) Back(ctx context.Context, o Object, former map[string]any) error {
+	live, ours, err := h.Find(ctx, o)
+	if err != nil || !ours || metaOf(live)["resourceVersion"] == metaOf(former)["resourceVersion"] {
+		return err
+	}
+	spec, _ := former["spec"].(map[string]any)
+	if _, said := o.spec()["replicas"]; o.Resource == kube.Deployments && !said { // it is scaled by what scales it
+		spec = maps.Clone(spec)
+		delete(spec, "replicas")
+	}
+	meta := map[string]any{"name": o.Name, "uid": metaAs(former).UID}
+	for _, field := range []string{"labels", "annotations"} {
+		want, _ := metaOf(o.Body)[field].(map[string]any)
+		had, _ := metaOf(former)[field].(map[string]any)
+		again := map[string]any{}
+		for k := range want {
+			if v, there := had[k]; there {
+				again[k] = v
+			}
+		}
+		meta[field] = again
+	}
+	err = h.Kube.Apply(ctx, o.Resource, o.Name, map[string]any{
+		"apiVersion": o.Body["apiVersion"], "kind": o.Body["kind"], "metadata": meta, "spec": spec,
+	}, false, nil)
+	if err != nil && fault.Of(err) == fault.Conflict {
+		return nil
+	}
+	return err
+}
+
+func metaAs(o map[string]any) status.Meta {
+	return As[struct {
+		Meta status.Meta `json:"metadata"`
+	}](o).Meta
+}
+
 // Put has an object as it is declared, and nothing in its spec that somebody else put there.
 func (h Hand) Put(ctx context.Context, o Object) (map[string]any, error) {
 	for {
@@ -97,9 +149,7 @@ func (h Hand) Put(ctx context.Context, o Object) (map[string]any, error) {
 		if err := h.Kube.Apply(ctx, o.Resource, o.Name, o.Body, false, &made); err != nil {
 			return nil, err
 		}
-		meta := As[struct {
-			Meta status.Meta `json:"metadata"`
-		}](made).Meta
+		meta := metaAs(made)
 		if meta.Deleted != nil { // it was on its way out: another is made
 			if err := h.gone(ctx, o.Resource, o.Name, meta.UID); err != nil {
 				return nil, err
