@@ -113,11 +113,22 @@ func (c *Client) absent(q question, s status, said string) error {
 	case strings.HasPrefix(s.Message, "namespaces ") && !q.resource.Wide:
 		return fault.WithHint(fault.New(fault.Invalid, "%s: %s has no namespace %s", q, c.at, c.Namespace), "make it, or name another in spec.clusters of the project")
 	case s.Reason == "" || strings.Contains(s.Message, "the server could not find the requested resource"):
-		return fault.WithHint(fault.New(fault.Invalid, "%s: %s has no %s", q, c.at, q.resource), "install what brings %s of version %s, or a version of it that does", q.resource, q.resource.Version)
+		return fault.WithHint(fault.New(fault.Invalid, "%s: %w", q, lacking{c.at, q.resource}), "install what brings %s of version %s, or a version of it that does", q.resource, q.resource.Version)
 	default:
 		return fault.New(fault.Missing, "%s: %s", q, said)
 	}
 }
+
+// lacking is a cluster that has no such kind.
+type lacking struct {
+	at   string
+	what Resource
+}
+
+func (l lacking) Error() string { return l.at + " has no " + l.what.String() }
+
+// Lacks tells whether an error is that a cluster has no such kind.
+func Lacks(err error) bool { return errors.As(err, &lacking{}) }
 
 // unheard is a question that nobody answered.
 func (c *Client) unheard(ctx context.Context, q question, err error) error {

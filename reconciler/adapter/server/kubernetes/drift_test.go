@@ -312,6 +312,58 @@ func TestWhatLostOurLabelIsNotOurs(t *testing.T) {
 	s.refused(r, fault.Conflict, "already exists, and is not Vishwa's", "adopt")
 }
 
+// What serves is not told as taken away where nobody lets us see it, or where somebody made it another object's.
+func TestWhatCannotBeTakenAwayIsNotToldAsTakenAway(t *testing.T) {
+	t.Parallel()
+	for name, by := range map[string]func(s *stage) port.Release{
+		"inferenceservices": func(s *stage) port.Release { return s.infers("one", "1") },
+		"models":            func(s *stage) port.Release { return s.loads("one", "1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := onSeldon(t)
+			r := by(s)
+			s.apply(r)
+			object := map[string]string{"inferenceservices": "one", "models": s.unit("one")}[name]
+			give := s.double.Withhold(name)
+			s.refused(port.Release{Name: "one"}, fault.Denied, "does not let us", "templates/kubernetes/serving.yaml")
+			if len(s.double.Objects(name)) != 1 {
+				t.Fatal("it is not there")
+			}
+			moved := s.release("one", "2")
+			if _, err := s.server.Apply(t.Context(), moved); err == nil || fault.Of(err) != fault.Denied {
+				t.Errorf("moved to pods: %v", err)
+			}
+			if _, err := s.server.Apply(t.Context(), moved); err == nil || fault.Of(err) != fault.Denied {
+				t.Errorf("and again: %v", err)
+			}
+			give()
+			s.apply(r)
+			var theirs struct {
+				Metadata struct {
+					UID string `json:"uid"`
+				} `json:"metadata"`
+			}
+			if err := json.Unmarshal([]byte(s.double.Objects("namespaces")["kube-system"]), &theirs); err != nil {
+				t.Fatal(err)
+			}
+			s.double.Edit(name, object, "kubectl-edit", "", func(o map[string]any) {
+				o["metadata"].(map[string]any)["ownerReferences"] = []any{map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": theirs.Metadata.UID}}
+			})
+			if now := s.observe("one"); now.Health != port.Failing || !strings.Contains(now.Message, "somebody gave it an owner (metadata.ownerReferences)") {
+				t.Errorf("observed %+v", now)
+			}
+			s.refused(r, fault.Conflict, "already exists, and is not ours any more: somebody gave it an owner", "adopt")
+			s.refused(port.Release{Name: "one"}, fault.Conflict, "somebody gave it an owner", "remove its ownerReferences")
+			s.double.Edit(name, object, "kubectl-edit", "", func(o map[string]any) { o["metadata"].(map[string]any)["ownerReferences"] = []any{} })
+			s.apply(port.Release{Name: "one"})
+			if n := len(s.double.Objects(name)); n != 0 {
+				t.Errorf("%d are left", n)
+			}
+		})
+	}
+}
+
 // In an outage what serves is told as failing, with why, and nothing is forgotten.
 func TestAClusterThatIsAwayHidesNothing(t *testing.T) {
 	t.Parallel()

@@ -77,7 +77,8 @@ func New(o Options) port.Server {
 type place struct {
 	Name string          `json:"name"` // as deployments have it
 	At   schemas.Cluster `json:"at"`
-	UID  string          `json:"uid"` // that the cluster had
+	UID  string          `json:"uid"`            // that the cluster had
+	Made []kube.Resource `json:"made,omitempty"` // the kinds of what may stand there
 }
 
 // is tells whether two are one, by whatever name and context it is reached.
@@ -229,7 +230,7 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 
 // succeed records what has the traffic, and takes away what had it before, wherever that stands.
 func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, error) {
-	was, old := rec.Places, rec.Served
+	was, old, made := rec.Places, rec.Served, rec.made(w.Place)
 	rec.Served, rec.Places = &w.standing, []place{w.Place}
 	if err := s.writeRecord(w.name, record{Places: was, Served: rec.Served}); err != nil {
 		return port.Live{}, err
@@ -240,7 +241,9 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	if err := s.route(ctx, w); err != nil {
 		return port.Live{}, err
 	}
-	if err := w.hand().Prune(ctx, resources, w.all()); err != nil {
+	h := w.hand()
+	h.Made = made
+	if err := h.Prune(ctx, resources, w.all()); err != nil {
 		return port.Live{}, err
 	}
 	if old != nil && old.Place.is(w.Place) {
@@ -252,7 +255,7 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 		if p.is(w.Place) || w.anew(p) {
 			continue
 		}
-		if err := s.leave(ctx, w.name, p); err != nil {
+		if err := s.leave(ctx, w.name, p, record{Places: was, Served: old}); err != nil {
 			return port.Live{}, fault.New(fault.Of(err), "it is served there, and what it was on cluster %s stays: %w", p.Name, err)
 		}
 	}

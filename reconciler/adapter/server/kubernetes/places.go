@@ -50,7 +50,7 @@ func (s *server) found(ctx context.Context, name string) (out []place, err error
 // retire takes away whatever is ours under the name, wherever something may stand.
 func (s *server) retire(ctx context.Context, name string, rec record) error {
 	for len(rec.Places) > 0 {
-		if err := s.leave(ctx, name, rec.Places[0]); err != nil {
+		if err := s.leave(ctx, name, rec.Places[0], rec); err != nil {
 			return fault.WithHint(fault.New(fault.Of(err), "take %s away from cluster %s: %w", name, rec.Places[0].Name, err), "%s",
 				orWay(err, "where that cluster will not come back, remove "+s.file(name)+"; then run vishwa apply"))
 		}
@@ -73,12 +73,18 @@ func orWay(err error, more string) string {
 }
 
 // leave has nothing of ours left under the name at p; it returns when the pods are gone.
-func (s *server) leave(ctx context.Context, name string, p place) error {
+func (s *server) leave(ctx context.Context, name string, p place, rec record) error {
 	c, err := s.there(ctx, p)
 	if err != nil {
 		return err
 	}
 	h := s.hand(c, name)
+	h.Made = rec.made(p)
+	if rec.Served != nil && rec.Served.Place.is(p) {
+		if err := h.Keeps(ctx, rec.Served.Objects); err != nil {
+			return err
+		}
+	}
 	if err := h.Prune(ctx, resources, nil); err != nil {
 		return err
 	}

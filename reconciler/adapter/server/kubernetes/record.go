@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
@@ -79,13 +81,46 @@ func (l loan) ends(now time.Time) (soon bool, text string) {
 	}
 }
 
-// stands adds a place, and tells whether it was not there.
+// stands adds a place and what is made there, and tells whether anything of that was not known.
 func (r *record) stands(p place) bool {
-	if slices.ContainsFunc(r.Places, p.is) {
-		return false
+	r.Places = slices.Clone(r.Places)
+	i := slices.IndexFunc(r.Places, p.is)
+	if i < 0 {
+		r.Places = append(r.Places, p)
+		return true
 	}
-	r.Places = append(slices.Clone(r.Places), p)
-	return true
+	all := r.made(r.Places[i])
+	known := len(all)
+	for _, kind := range p.Made {
+		if !slices.Contains(all, kind) {
+			all = append(all, kind)
+		}
+	}
+	r.Places[i].Made = all
+	return len(all) > known
+}
+
+// made are the kinds of what may stand at a place.
+func (r record) made(p place) (all []kube.Resource) {
+	for _, one := range r.Places {
+		if one.is(p) {
+			all = append(all, one.Made...)
+		}
+	}
+	if r.Served != nil && r.Served.Place.is(p) { // also where a record does not say it of places
+		all = append(all, kinds(r.Served.Objects)...)
+	}
+	slices.SortFunc(all, func(a, b kube.Resource) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(all)
+}
+
+func kinds(of []owned.Object) (all []kube.Resource) {
+	for _, o := range of {
+		if !slices.Contains(all, o.Resource) {
+			all = append(all, o.Resource)
+		}
+	}
+	return all
 }
 
 // before is an object of what has the traffic, as it was declared, where it is at p.

@@ -70,6 +70,7 @@ func (s *server) plan(ctx context.Context, r port.Release, p part) (*work, error
 		}
 	}
 	how.make(w, r)
+	w.Place.Made = kinds(w.Objects)
 	return w, nil
 }
 

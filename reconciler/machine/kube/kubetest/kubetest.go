@@ -59,6 +59,7 @@ type Cluster struct {
 	asked    atomic.Int64
 	away     atomic.Bool
 	unknown  atomic.Bool
+	withheld map[string]bool // resources that the client may not list
 	after    atomic.Pointer[func(*http.Request)]
 	rule     atomic.Pointer[func(string, map[string]any) string]
 }
@@ -72,7 +73,7 @@ func New(t testing.TB, o Options) *Cluster {
 	if o.Memory == "" {
 		o.Memory = "16Gi"
 	}
-	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, stopped: map[string]bool{}}
+	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, stopped: map[string]bool{}, withheld: map[string]bool{}}
 	c.store.init()
 	c.nodes.init(c)
 	for _, name := range []string{"kube-system", Namespace} {
@@ -157,6 +158,12 @@ func (c *Cluster) Outage() (end func()) {
 func (c *Cluster) Expire() (end func()) {
 	c.unknown.Store(true)
 	return func() { c.unknown.Store(false) }
+}
+
+// Withhold has the client not list a resource any more, until what it returns is called.
+func (c *Cluster) Withhold(resource string) (end func()) {
+	c.locked(func() { c.withheld[resource] = true })
+	return func() { c.locked(func() { delete(c.withheld, resource) }) }
 }
 
 // After is called when a request was carried out and before it is answered; a panic with

@@ -129,7 +129,14 @@ func (c *Cluster) may(q request) bool {
 	if !grouped {
 		group = ""
 	}
-	c.locked(func() { c.used[q.verb+" "+strings.TrimSuffix(q.resource+"."+group, ".")] = true })
+	withheld := false
+	c.locked(func() {
+		c.used[q.verb+" "+strings.TrimSuffix(q.resource+"."+group, ".")] = true
+		withheld = q.verb == "list" && c.withheld[q.resource]
+	})
+	if withheld {
+		return false
+	}
 	if c.o.Rules == nil {
 		return true
 	}

@@ -61,6 +61,8 @@ func (s *Settled) Drift(ctx context.Context, h Hand, all []Object) (string, erro
 			return "somebody deleted " + what + ", and it is being removed", nil
 		case meta.Labels[LabelOwner] != h.Owner:
 			return what + " is not ours any more: its label " + LabelOwner + " was changed", nil
+		case h.Given(meta):
+			return what + " is " + given, nil
 		}
 		found, err := s.differs(ctx, h.Kube, o, live)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -34,6 +35,7 @@ type Hand struct {
 	Owner string
 	Name  string
 	Now   func() time.Time
+	Made  []kube.Resource // that we made objects of there: not being allowed to look at those hides what serves
 }
 
 // Kinds are what objects say that they are, by their resource.
@@ -61,6 +63,13 @@ func (h Hand) Ours(m status.Meta) bool {
 	return m.Labels[LabelOwner] == h.Owner && m.Labels[LabelName] == h.Name && len(m.Owners) == 0
 }
 
+// Given tells whether an object has our labels, and belongs to another object.
+func (h Hand) Given(m status.Meta) bool {
+	return m.Labels[LabelOwner] == h.Owner && m.Labels[LabelName] == h.Name && len(m.Owners) > 0
+}
+
+const given = "not ours any more: somebody gave it an owner (metadata.ownerReferences)"
+
 // Refuse tells of what stands under the names of all and is not ours, before anything is changed; adopt is the field
 // that takes it over.
 func (h Hand) Refuse(ctx context.Context, all []Object, adopt string) error {
@@ -79,13 +88,30 @@ func (h Hand) Refuse(ctx context.Context, all []Object, adopt string) error {
 			continue
 		}
 		whose := "not Vishwa's"
-		if other := there.Meta.Labels[LabelOwner]; other != "" && other != h.Owner {
+		if h.Given(there.Meta) {
+			whose = given
+		} else if other := there.Meta.Labels[LabelOwner]; other != "" && other != h.Owner {
 			whose = "of another Vishwa, " + harmless.Line(other)
 		} else if name := there.Meta.Labels[LabelName]; other != "" {
 			whose = "of the deployment " + harmless.Line(name)
 		}
 		return fault.WithHint(fault.New(fault.Conflict, "%s %s of namespace %s already exists, and is %s", Kinds[o.Resource.Name], o.Name, h.Kube.Namespace, whose),
 			"see whose it is: kubectl -n %s describe %s %s; where nobody needs it, delete it, or take it over by %s: true; or rename the deployment", h.Kube.Namespace, o.Resource, o.Name, adopt)
+	}
+	return nil
+}
+
+// Keeps tells of one of ours that would be left, as somebody gave it an owner: then it is not known whose it is.
+func (h Hand) Keeps(ctx context.Context, all []Object) error {
+	for _, o := range all {
+		there, _, err := h.Find(ctx, o)
+		if err != nil && !kube.Lacks(err) {
+			return err
+		}
+		if h.Given(metaAs(there)) {
+			return fault.WithHint(fault.New(fault.Conflict, "%s %s of namespace %s is %s", Kinds[o.Resource.Name], o.Name, h.Kube.Namespace, given),
+				"see whose it is: kubectl -n %s describe %s %s; then remove its ownerReferences, or delete it", h.Kube.Namespace, o.Resource, o.Name)
+		}
 	}
 	return nil
 }
@@ -272,14 +298,17 @@ func (h Hand) Prune(ctx context.Context, of []kube.Resource, keep []Object) erro
 	return nil
 }
 
-// List are our objects of a kind. A kind that the cluster does not have, or that we were never given, has none of ours.
+// List are our objects of a kind. A kind that the cluster does not have, or that we were never given, has none of ours;
+// one that we made objects of is there, unless the cluster says itself that it has no such kind any more.
 func (h Hand) List(ctx context.Context, r kube.Resource) ([]status.Meta, error) {
 	type item struct {
 		Meta status.Meta `json:"metadata"`
 	}
 	all, _, err := kube.List[item](ctx, h.Kube, r, kube.Select{Labels: LabelOwner + "=" + h.Owner + "," + LabelName + "=" + h.Name})
 	if kind := fault.Of(err); err != nil && r != kube.Deployments && r != kube.Services && (kind == fault.Invalid || kind == fault.Denied) {
-		return nil, nil
+		if !slices.Contains(h.Made, r) || kube.Lacks(err) {
+			return nil, nil
+		}
 	}
 	var out []status.Meta
 	for _, o := range all {
