@@ -29,18 +29,19 @@ type record struct {
 
 // standing is what has the traffic, as it should stand.
 type standing struct {
-	Target  string         `json:"target,omitempty"` // empty: of pods
-	Place   place          `json:"place"`
-	Key     digest.Digest  `json:"key"`
-	Model   digest.Digest  `json:"model"`
-	Unit    string         `json:"unit"` // the name of its Deployment, which follows from what its pods are
-	URL     string         `json:"url"`
-	Ready   string         `json:"ready"`
-	Since   time.Time      `json:"since"`
-	Objects []owned.Object `json:"objects"` // but for the Secret
-	Bring   bring          `json:"bring"`
-	Loan    loan           `json:"loan"`
-	Laid    string         `json:"laid,omitempty"` // the folder of the store that it is read from, where that is not by digest
+	Target  string          `json:"target,omitempty"` // empty: of pods
+	Place   place           `json:"place"`
+	Key     digest.Digest   `json:"key"`
+	Model   digest.Digest   `json:"model"`
+	Unit    string          `json:"unit"` // the name of its Deployment, which follows from what its pods are
+	URL     string          `json:"url"`
+	Ready   string          `json:"ready"`
+	Since   time.Time       `json:"since"`
+	Objects []owned.Object  `json:"objects"` // but for the Secret
+	Bring   bring           `json:"bring"`
+	Loan    loan            `json:"loan"`
+	Laid    string          `json:"laid,omitempty"`  // the folder of the store that it is read from, where that is not by digest
+	Files   digest.Manifest `json:"files,omitempty"` // of the model, in that folder
 }
 
 // bring is what its pods are brought, and by which Secret.

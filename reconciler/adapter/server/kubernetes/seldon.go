@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -51,7 +52,7 @@ func checkSeldon(r port.Release) error {
 // model fills in the objects of r.
 func (w *work) model(r port.Release) {
 	t := r.Seldon
-	w.files = folder(r.Model)
+	w.Files = folder(r.Model)
 	w.Laid = path.Join("serving", w.server.owner, r.Name, r.Model.Digest.Hex())
 	spec := map[string]any{
 		"storageUri": strings.TrimSuffix(w.server.o.At, "/") + "/" + w.Laid, "requirements": t.Requirements, "replicas": max(1, t.Replicas),
@@ -73,29 +74,60 @@ func (w *work) model(r port.Release) {
 	w.Objects = w.all()
 }
 
-// lay has the model's files in the folder that the servers read. They are held against their digests on the way.
+// lay has the model's files, and no others, in the folder that the servers read: what is lost or was changed there is
+// written again. They are held against their digests on the way.
 func (w *work) lay(ctx context.Context) error {
-	if w.Laid == "" || w.served {
+	if w.Laid == "" || len(w.Files) == 0 {
 		return nil
 	}
 	shelf, err := w.server.o.Shelf()
 	if err != nil {
 		return err
 	}
-	w.fresh = true
-	for _, err := range shelf.List(ctx, w.Laid+"/") {
+	there := map[string]int64{}
+	for o, err := range shelf.List(ctx, w.Laid+"/") {
 		if err != nil {
 			return err
 		}
-		w.fresh = false // another release, or one of another replica, may be read from it
-		break
+		there[o.Key] = o.Size
 	}
-	for _, f := range w.files {
+	w.fresh = len(there) == 0 // else another release, or one of another replica, may be read from it
+	for _, f := range w.Files {
+		key := w.Laid + "/" + f.Path
+		size, is := there[key]
+		delete(there, key)
+		if is && size == f.Size {
+			if is, err = lies(ctx, shelf, key, f.Digest); err != nil {
+				return fmt.Errorf("read %s where its server reads it: %w", f.Path, err)
+			}
+			if is {
+				continue
+			}
+		}
 		if err := w.layFile(ctx, shelf, f); err != nil {
 			return fmt.Errorf("write %s where its server reads it: %w", f.Path, err)
 		}
 	}
-	return nil
+	if len(there) == 0 {
+		return nil
+	}
+	return shelf.Delete(ctx, slices.Sorted(maps.Keys(there))...)
+}
+
+// lies tells whether an object has the bytes of a digest.
+func lies(ctx context.Context, shelf port.Bucket, key string, d digest.Digest) (bool, error) {
+	from, _, err := shelf.Get(ctx, key, port.All)
+	if err != nil {
+		if fault.Of(err) == fault.Missing {
+			return false, nil
+		}
+		return false, err
+	}
+	got, _, err := artifact.Copy(ctx, io.Discard, from)
+	if more := from.Close(); err == nil {
+		err = more
+	}
+	return got == d, err
 }
 
 func (w *work) layFile(ctx context.Context, shelf port.Bucket, f digest.File) error {

@@ -220,6 +220,41 @@ func TestWhatIsDoneToSeldonsObjectsByHandIsUndone(t *testing.T) {
 	}
 }
 
+// What is lost or changed in the folder that Seldon reads is written again, by the same release and by who looks after it.
+func TestWhatSeldonReadsIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	s := onSeldon(t)
+	r := s.loads("one", "1")
+	l := s.apply(r)
+	file := s.laid("one")[0]
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, again := range map[string]func() error{
+		"apply":  func() error { _, err := s.server.Apply(t.Context(), r); return err },
+		"revive": func() error { _, err := s.server.(port.Reviver).Revive(t.Context(), "one", r.Key); return err },
+	} {
+		for what, do := range map[string]func() error{
+			"lost":    func() error { return os.Remove(file) },
+			"changed": func() error { return os.WriteFile(file, []byte(strings.Replace(string(want), "1", "9", 1)), 0o600) },
+			"added": func() error {
+				return os.WriteFile(filepath.Join(filepath.Dir(file), "model-settings.json"), []byte("{}"), 0o600)
+			},
+		} {
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
+			if err := again(); err != nil {
+				t.Fatalf("%s, then %s: %v (%s)", what, name, err, fault.HintOf(err))
+			}
+			if now, err := os.ReadFile(file); err != nil || string(now) != string(want) || len(s.laid("one")) != 1 || s.ask(l, "/infer") != "1" {
+				t.Errorf("%s, then %s: %q, and there are %v", what, name, now, s.laid("one"))
+			}
+		}
+	}
+}
+
 // A model's path that leads out of its folder is written nowhere: beside it are all objects of the store.
 func TestWhatSeldonReadsIsWrittenBelowItsFolderAlone(t *testing.T) {
 	t.Parallel()

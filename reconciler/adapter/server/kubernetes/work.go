@@ -29,15 +29,14 @@ type work struct {
 	server *server
 	kube   *kube.Client
 	name   string
-	unit   owned.Object    // the Deployment
-	units  []owned.Object  // it, and what is as long there
-	fronts []owned.Object  // what keeps its name from release to release
-	files  digest.Manifest // of the model, where they are laid out for it
-	size   int64           // bytes that its pods are brought
-	served bool            // it has the traffic already
-	begun  []step          // what was made or changed, in order
-	fresh  bool            // the folder that it is read from was empty before
-	least  int             // pods to begin with, where something scales them; else zero
+	unit   owned.Object   // the Deployment
+	units  []owned.Object // it, and what is as long there
+	fronts []owned.Object // what keeps its name from release to release
+	size   int64          // bytes that its pods are brought
+	served bool           // it has the traffic already
+	begun  []step         // what was made or changed, in order
+	fresh  bool           // the folder that it is read from was empty before
+	least  int            // pods to begin with, where something scales them; else zero
 }
 
 func (w *work) all() []owned.Object { return slices.Concat(w.units, w.fronts) }
@@ -207,6 +206,9 @@ func (w *work) scale(ctx context.Context, was record, d status.Deployment) error
 
 // restore has everything as it was recorded.
 func (w *work) restore(ctx context.Context) error {
+	if err := w.lay(ctx); err != nil {
+		return err
+	}
 	for _, o := range w.Objects {
 		made, err := w.hand().Put(ctx, o)
 		if err != nil {
