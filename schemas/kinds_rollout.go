@@ -12,7 +12,7 @@ import (
 // Rollout says when a new release takes the place of the one that serves. What served before and comes back, after a crash or by a rollback, waits for nothing.
 type Rollout struct {
 	// Freeze lists the times in which nothing new is released.
-	Freeze []Freeze `json:"freeze,omitempty" jsonschema:"minItems=1,maxItems=64" part:"placement"`
+	Freeze []Freeze `json:"freeze,omitempty" jsonschema:"minItems=1,maxItems=20" part:"placement"`
 	// After is the deployment that must serve the same model first.
 	After *After `json:"after,omitempty" part:"placement"`
 }
@@ -47,7 +47,7 @@ func (r *Rollout) check(c *checker, d *document, model Ref) {
 	if r == nil {
 		return
 	}
-	if len(r.Freeze) == 0 && r.After == nil {
+	if len(r.Freeze) == 0 && r.After == nil && !d.has("spec.rollout.freeze") {
 		d.problem("spec.rollout", "says nothing; give freeze or after, or remove it")
 	}
 	for i, f := range r.Freeze {

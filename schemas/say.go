@@ -46,6 +46,12 @@ func (d *document) explainErrors(e *jsonschema.ValidationError, s *jsonschema.Sc
 		out[field] = fmt.Sprintf("%s is too large; give at most %s", k.Got.RatString(), k.Want.RatString())
 	case *kind.MinItems, *kind.MinProperties, *kind.MinLength:
 		out[field] = "is empty; give it a value"
+	case *kind.MaxItems:
+		out[field] = fmt.Sprintf("has %d entries; give at most %d", k.Got, k.Want)
+	case *kind.MaxProperties:
+		out[field] = fmt.Sprintf("has %d entries; give at most %d", k.Got, k.Want)
+	case *kind.MaxLength:
+		out[field] = fmt.Sprintf("has %d characters; give at most %d", k.Got, k.Want)
 	default:
 		out[field] = fmt.Sprintf("does not fit%s", purpose(s))
 	}

@@ -5,6 +5,7 @@ package calendar
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 	_ "time/tzdata" // an image of the program has no zones of its own
@@ -109,9 +110,6 @@ func sameTimes(a, b *cron.SpecSchedule) bool {
 	return a.Minute == b.Minute && a.Hour == b.Hour && a.Dom == b.Dom && a.Month == b.Month && a.Dow == b.Dow
 }
 
-// slack is more than clocks are ever set forward or back.
-const slack = 3 * time.Hour
-
 // Holds tells whether now is within w, and until when. Where clocks are set back, and show a time
 // twice, w begins with the first and ends with the second; a time that clocks skip is when they skip it.
 func (w Window) Holds(now time.Time) (until time.Time, holds bool) {
@@ -119,43 +117,68 @@ func (w Window) Holds(now time.Time) (until time.Time, holds bool) {
 		begin, end := w.instant(w.from.once, false), w.instant(w.to.once, true)
 		return end, !now.Before(begin) && now.Before(end)
 	}
-	shown, found := w.from.before(wall(now, w.zone).Add(slack))
-	for found && w.instant(shown, false).After(now) {
-		shown, found = w.from.before(shown.Add(-time.Minute))
-	}
+	shown, found := w.from.before(w.shownBy(now))
 	if !found {
 		return time.Time{}, false
 	}
 	begin := w.instant(shown, false)
-	shown, found = w.to.after(wall(begin, w.zone).Add(-slack))
-	for found && !w.instant(shown, true).After(begin) {
-		shown, found = w.to.after(shown.Add(time.Minute))
-	}
-	if !found {
+	if shown, found = w.to.after(w.shownAfter(begin)); !found {
 		return time.Time{}, false
 	}
 	end := w.instant(shown, true)
 	return end, now.Before(end)
 }
 
-// most is how many windows, one after another, Held follows.
-const most = 400
-
-// Held tells whether now is within one of windows, which one, and until when it is in none.
-func Held(windows []Window, now time.Time) (which int, until time.Time, held bool) {
-	until = now
-	for range most {
-		further := false
-		for i, w := range windows {
-			if end, holds := w.Holds(until); holds {
-				if !held {
-					which, held = i, true
-				}
-				until, further = end, true
-			}
+// shownBy is the latest time that the clocks of w's zone have shown by now: more than they show,
+// where they were set back not long ago.
+func (w Window) shownBy(now time.Time) time.Time {
+	latest := wall(now, w.zone)
+	if set, _ := now.In(w.zone).ZoneBounds(); !set.IsZero() {
+		if before := wall(set.Add(-time.Nanosecond), w.zone); before.After(latest) {
+			return before
 		}
-		if !further {
-			break
+	}
+	return latest
+}
+
+// shownAfter is the earliest time that the clocks of w's zone show after t, or skip then: less than
+// they show, where they are set back soon.
+func (w Window) shownAfter(t time.Time) time.Time {
+	earliest := wall(t, w.zone).Add(time.Minute)
+	if _, set := t.In(w.zone).ZoneBounds(); !set.IsZero() {
+		if back := wall(set, w.zone); back.Before(earliest) {
+			return back
+		}
+	}
+	return earliest
+}
+
+// most is how many windows, one after another, Held follows.
+const most = 64
+
+// Held tells whether now is within one of windows, which one, and until when it is in none; until
+// is zero where they follow each other without an end that it has found.
+func Held(windows []Window, now time.Time) (which int, until time.Time, held bool) {
+	return follow(windows, now, Window.Holds)
+}
+
+func follow(windows []Window, now time.Time, holds func(Window, time.Time) (time.Time, bool)) (which int, until time.Time, held bool) {
+	until = now
+	steps := 0
+	for further := true; further; {
+		further = false
+		for i, w := range windows {
+			end, within := holds(w, until)
+			if !within {
+				continue
+			}
+			if !held {
+				which, held = i, true
+			}
+			if steps++; steps > most {
+				return which, time.Time{}, true
+			}
+			until, further = end, true
 		}
 	}
 	return which, until, held
@@ -191,56 +214,126 @@ func (w Window) instant(shown time.Time, last bool) time.Time {
 	return found.UTC()
 }
 
-// days is more than any cron expression of days and months lets pass: between two 29ths of February that are
-// of one weekday lie up to forty years.
-const days = 41 * 366
-
-// before is the newest time of m that is not after shown.
-func (m moment) before(shown time.Time) (time.Time, bool) {
-	day := time.Date(shown.Year(), shown.Month(), shown.Day(), 0, 0, 0, 0, time.UTC)
-	for i := range days {
-		if m.on(day.AddDate(0, 0, -i)) {
-			for minute := 24*60 - 1; minute >= 0; minute-- {
-				if at := day.AddDate(0, 0, -i).Add(time.Duration(minute) * time.Minute); m.at(minute) && !at.After(shown) {
-					return at, true
-				}
-			}
-		}
-	}
-	return time.Time{}, false
-}
-
-// after is the oldest time of m that is not before shown.
-func (m moment) after(shown time.Time) (time.Time, bool) {
-	day := time.Date(shown.Year(), shown.Month(), shown.Day(), 0, 0, 0, 0, time.UTC)
-	for i := range days {
-		if m.on(day.AddDate(0, 0, i)) {
-			for minute := range 24 * 60 {
-				if at := day.AddDate(0, 0, i).Add(time.Duration(minute) * time.Minute); m.at(minute) && !at.Before(shown) {
-					return at, true
-				}
-			}
-		}
-	}
-	return time.Time{}, false
-}
+// months is more than any cron expression of days and months lets pass: between two 29ths of February
+// lie up to eight years.
+const months = 8*12 + 1
 
 // star is the bit of a cron field that names everything.
 const star = 1 << 63
 
-// on tells whether m comes on that day: where both the day of the month and the weekday are
-// narrowed, either will do, as cron has it.
-func (m moment) on(day time.Time) bool {
-	if m.times.Month&(1<<uint(day.Month())) == 0 {
-		return false
-	}
-	dom, dow := m.times.Dom&(1<<uint(day.Day())) != 0, m.times.Dow&(1<<uint(day.Weekday())) != 0
-	if m.times.Dom&star != 0 || m.times.Dow&star != 0 {
-		return dom && dow
-	}
-	return dom || dow
+// before is the newest time of m that is not after shown.
+func (m moment) before(shown time.Time) (time.Time, bool) {
+	at, _ := m.newest(shown)
+	return at, !at.IsZero()
 }
 
-func (m moment) at(minute int) bool {
-	return m.times.Hour&(1<<uint(minute/60)) != 0 && m.times.Minute&(1<<uint(minute%60)) != 0
+// newest is before, and tells how many months were looked at. No time found is zero.
+func (m moment) newest(shown time.Time) (at time.Time, looked int) {
+	year, month, day := shown.Date()
+	if in := m.days(year, month); in&(1<<uint(day)) != 0 {
+		if minute := m.lastMinute(shown.Hour()*60 + shown.Minute()); minute >= 0 {
+			return clock(year, month, day, minute), 1
+		}
+	}
+	for day--; looked < months; looked++ {
+		if day := highest(m.days(year, month), day); day >= 0 {
+			return clock(year, month, day, m.lastMinute(24*60-1)), looked + 1
+		}
+		if month--; month < time.January {
+			year, month = year-1, time.December
+		}
+		day = 31
+	}
+	return time.Time{}, looked
+}
+
+// after is the oldest time of m that is not before shown.
+func (m moment) after(shown time.Time) (time.Time, bool) {
+	at, _ := m.oldest(shown)
+	return at, !at.IsZero()
+}
+
+// oldest is after, and tells how many months were looked at. No time found is zero.
+func (m moment) oldest(shown time.Time) (at time.Time, looked int) {
+	year, month, day := shown.Date()
+	if in := m.days(year, month); in&(1<<uint(day)) != 0 {
+		if minute := m.firstMinute(shown.Hour()*60 + shown.Minute()); minute >= 0 {
+			return clock(year, month, day, minute), 1
+		}
+	}
+	for day++; looked < months; looked++ {
+		if day := lowest(m.days(year, month), day); day >= 0 {
+			return clock(year, month, day, m.firstMinute(0)), looked + 1
+		}
+		if month++; month > time.December {
+			year, month = year+1, time.January
+		}
+		day = 1
+	}
+	return time.Time{}, looked
+}
+
+func clock(year int, month time.Month, day, minute int) time.Time {
+	return time.Date(year, month, day, 0, minute, 0, 0, time.UTC)
+}
+
+// days are those of a month on which m comes, a bit each: where both the day of the month and the
+// weekday are narrowed, either will do, as cron has it.
+func (m moment) days(year int, month time.Month) (in uint64) {
+	if m.times.Month&(1<<uint(month)) == 0 {
+		return 0
+	}
+	end := time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC)
+	first := int(end.Weekday()) - (end.Day()-1)%7 + 7 // the weekday of the first
+	for day := 1; day <= end.Day(); day++ {
+		in |= m.times.Dow >> uint((first+day-1)%7) & 1 << uint(day)
+	}
+	all := uint64(1)<<uint(end.Day()+1) - 2
+	if m.times.Dom&star != 0 || m.times.Dow&star != 0 {
+		return in & m.times.Dom & all
+	}
+	return (in | m.times.Dom) & all
+}
+
+// lastMinute is the last minute of a day, up to one, at which m comes; below zero: none.
+func (m moment) lastMinute(upto int) int {
+	hour := highest(m.times.Hour, upto/60)
+	if hour == upto/60 {
+		if minute := highest(m.times.Minute, upto%60); minute >= 0 {
+			return hour*60 + minute
+		}
+		hour = highest(m.times.Hour, hour-1)
+	}
+	if hour < 0 {
+		return -1
+	}
+	return hour*60 + highest(m.times.Minute, 59)
+}
+
+// firstMinute is the first minute of a day, from one on, at which m comes; below zero: none.
+func (m moment) firstMinute(from int) int {
+	hour := lowest(m.times.Hour, from/60)
+	if hour == from/60 {
+		if minute := lowest(m.times.Minute, from%60); minute >= 0 {
+			return hour*60 + minute
+		}
+		hour = lowest(m.times.Hour, hour+1)
+	}
+	if hour < 0 {
+		return -1
+	}
+	return hour*60 + lowest(m.times.Minute, 0)
+}
+
+// highest is the highest bit of field that is not above upto; below zero: there is none.
+func highest(field uint64, upto int) int {
+	return bits.Len64(field&^star&(1<<uint(upto+1)-1)) - 1
+}
+
+// lowest is the lowest bit of field that is not below from; below zero: there is none.
+func lowest(field uint64, from int) int {
+	if in := field &^ star >> uint(from) << uint(from); in != 0 {
+		return bits.TrailingZeros64(in)
+	}
+	return -1
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robfig/cron/v3"
 	"pgregory.net/rapid"
 )
 
@@ -137,9 +138,135 @@ func TestAWindowEndsWhereItSays(t *testing.T) {
 
 // begins tells whether another window of w begins just then.
 func begins(w Window, t time.Time) bool {
-	shown, found := w.from.before(wall(t, w.zone).Add(slack))
-	for found && w.instant(shown, false).After(t) {
-		shown, found = w.from.before(shown.Add(-time.Minute))
-	}
+	shown, found := w.from.before(w.shownBy(t))
 	return found && w.instant(shown, false).Equal(t)
+}
+
+// What a window says is what one finds who looks at every minute that clocks show: it begins with the
+// newest beginning that has come, and ends with the first end after it.
+func TestAWindowIsWhatEveryMinuteSays(t *testing.T) {
+	for _, zone := range []string{"Europe/Berlin", "Australia/Lord_Howe", "America/Santiago"} {
+		for _, c := range [][2]string{
+			{"*/2 * * * *", "1-59/2 * * * *"}, {"1-59/7 1-3 * * *", "*/5 * * * *"}, {"30 2 * * *", "45 2 * * *"},
+			{"0 1 * * *", "30 2 * * *"}, {"59 1 * * *", "0 3 * * *"}, {"15 0,2 * * *", "*/20 2-3 * * *"},
+		} {
+			w, _, err := Parse(c[0], c[1], zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, night := range []string{"2026-03-29T00:00:00Z", "2026-10-25T00:00:00Z", "2026-03-08T06:00:00Z", "2026-11-01T05:00:00Z",
+				"2026-04-04T14:00:00Z", "2026-10-03T14:00:00Z", "2026-09-06T03:00:00Z", "2026-04-05T02:00:00Z"} {
+				for step := range 26 {
+					now := at(t, night).Add(time.Duration(step) * 7 * time.Minute)
+					until, holds := w.Holds(now)
+					wanted, held := everyMinute(w, now)
+					if holds != held || holds && !until.Equal(wanted) {
+						t.Fatalf("%q to %q, %s: at %s it holds %v until %s; every minute says %v until %s", c[0], c[1], zone, now, holds, until, held, wanted)
+					}
+				}
+			}
+		}
+	}
+}
+
+// everyMinute is Holds by looking at each minute in turn, over two days.
+func everyMinute(w Window, now time.Time) (until time.Time, holds bool) {
+	const slack, span = 3 * time.Hour, 2 * 24 * 60
+	named := func(s *cron.SpecSchedule, shown time.Time) bool {
+		return s.Next(shown.Add(-time.Second)).Equal(shown)
+	}
+	shown := wall(now, w.zone).Add(slack)
+	for range span {
+		if named(w.from.times, shown) && !w.instant(shown, false).After(now) {
+			break
+		}
+		shown = shown.Add(-time.Minute)
+	}
+	begin := w.instant(shown, false)
+	shown = wall(begin, w.zone).Add(-slack)
+	for range span {
+		if named(w.to.times, shown) && w.instant(shown, true).After(begin) {
+			break
+		}
+		shown = shown.Add(time.Minute)
+	}
+	end := w.instant(shown, true)
+	return end, now.Before(end)
+}
+
+// However dense, rare or many the expressions are, what it takes to answer has a bound: a pull request
+// declares them.
+func TestAnAnswerTakesFewSteps(t *testing.T) {
+	parsed := func(from, to string) Window {
+		w, _, err := Parse(from, to, "Europe/Berlin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	now := at(t, "2026-11-29T12:00:30Z")
+	odd, even := parsed("*/2 * * * *", "1-59/2 * * * *"), parsed("1-59/2 * * * *", "*/2 * * * *")
+	var always []Window
+	for range 10 {
+		always = append(always, odd, even)
+	}
+	asked := 0
+	which, until, held := follow(always, now, func(w Window, now time.Time) (time.Time, bool) {
+		asked++
+		return w.Holds(now)
+	})
+	if !held || which != 0 || !until.IsZero() {
+		t.Errorf("always frozen: %v by %d until %s", held, which, until)
+	}
+	if limit := (most + 1) * len(always); asked > limit {
+		t.Errorf("%d windows are asked %d times, and not at most %d", len(always), asked, limit)
+	}
+	if n := testing.AllocsPerRun(10, func() { Held(always, now) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	for name, c := range map[string]struct {
+		w      Window
+		from   time.Time
+		months int
+	}{
+		"dense":             {odd, wall(now, time.UTC), 1},
+		"the month before":  {parsed("0 0 31 10 *", "* * * * *"), wall(now, time.UTC), 2},
+		"once a year":       {parsed("0 0 1 12 *", "* * * * *"), wall(now, time.UTC), 12},
+		"a leap day":        {parsed("0 0 29 2 *", "* * * * *"), at(t, "2104-02-28T00:00:00Z"), months},
+		"a leap day, dense": {parsed("* * 29 2 *", "0 0 1 1 *"), at(t, "2104-02-28T23:59:00Z"), months},
+	} {
+		if shown, looked := c.w.from.newest(c.from); looked > c.months || shown.IsZero() {
+			t.Errorf("%s: %d months are looked at for %s, and not at most %d", name, looked, shown, c.months)
+		}
+	}
+	leap := parsed("0 0 29 2 *", "* * * * *").from
+	if shown, looked := leap.oldest(at(t, "2096-03-01T00:00:00Z")); looked > months || !shown.Equal(at(t, "2104-02-29T00:00:00Z")) {
+		t.Errorf("%d months for %s", looked, shown)
+	}
+	if shown, looked := (moment{times: &cron.SpecSchedule{Minute: 1, Hour: 1, Dom: 1 << 30, Month: 1 << 2, Dow: star}}).oldest(now); !shown.IsZero() || looked > months {
+		t.Errorf("what never comes: %d months for %s", looked, shown)
+	}
+}
+
+// Windows by day and by night that leave no gap for weeks, and then end, are told to their end.
+func TestAChainOfWindowsIsFollowedToItsEnd(t *testing.T) {
+	var ws []Window
+	for _, c := range [][2]string{{"0 20 * 12 *", "0 8 * * *"}, {"0 8 * 12 *", "0 20 * * *"}} {
+		w, _, err := Parse(c[0], c[1], "Europe/Berlin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ws = append(ws, w)
+	}
+	if _, until, held := Held(ws, at(t, "2026-12-03T12:00:00Z")); !held || !until.Equal(at(t, "2027-01-01T07:00:00Z")) {
+		t.Fatal(until, held)
+	}
+}
+
+func BenchmarkHeld(b *testing.B) {
+	w, _, _ := Parse("*/2 * * * *", "1-59/2 * * * *", "Europe/Berlin")
+	v, _, _ := Parse("1-59/2 * * * *", "*/2 * * * *", "Europe/Berlin")
+	for b.Loop() {
+		Held([]Window{w, v}, time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC))
+	}
 }

@@ -31,7 +31,7 @@ func Gate(p Plan, found []ledger.Finding) Plan {
 			continue
 		}
 		if why := denied[s.Ref]; why != "" && (s.Held == "" || s.timed) && (!s.Failed || s.Do == Retire) {
-			s.Held, s.Until, s.timed = why, time.Time{}, false // when its time comes, it is still denied
+			s.Held, s.Until, s.look, s.timed = why, time.Time{}, time.Time{}, false // when its time comes, it is still denied
 		}
 		for _, need := range s.Needs {
 			if s.Held == "" && held[need] {

@@ -53,6 +53,7 @@ type Step struct {
 	Evaluations []Evaluation     `json:"evaluations,omitempty"`
 	Pos         schemas.Position `json:"pos,omitzero"`
 	timed       bool             // it is held for a time
+	look        time.Time        // when to look again whether it is, where Until is not known
 	scorings    int              // at most, while Evaluations are not known
 }
 

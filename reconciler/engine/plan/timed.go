@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/calendar"
@@ -12,6 +13,9 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
+
+// again is after how long a freeze is looked at whose end is not known.
+const again = time.Hour
 
 // FrozenUntil and ComesAfter begin the reasons of steps that are held for a time alone.
 const (
@@ -25,7 +29,11 @@ func (s Step) Timed() bool { return s.Held != "" && s.timed }
 // Wakes is when the first of p's steps may go on that waits for a time; zero: none does.
 func (p Plan) Wakes() (first time.Time) {
 	for _, s := range p.Steps {
-		if at := s.Until; !at.IsZero() && (first.IsZero() || at.Before(first)) {
+		at := s.Until
+		if at.IsZero() {
+			at = s.look
+		}
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
 	}
@@ -54,6 +62,9 @@ func (c *computing) timed(steps []Step) {
 			s.Why += "; after the merge: " + why
 		default:
 			s.Held, s.Until, s.timed = why, until, true
+			if strings.HasPrefix(why, FrozenUntil) {
+				s.look = c.seen.Now.Add(again)
+			}
 		}
 	}
 }
@@ -81,7 +92,8 @@ func (s Step) releases(n *graph.Node, live port.Live) *schemas.Rollout {
 	return nil
 }
 
-// frozen says which freeze now is in, and until when; "" where it is in none. One that cannot be read, as
+// frozen says which freeze now is in, and until when; "" where it is in none. Of freezes that follow each
+// other without an end that is found, no time is known. One that cannot be read, as
 // no declaration that was checked has it, freezes: it is not known when it ends.
 func frozen(freezes []schemas.Freeze, now time.Time) (why string, until time.Time) {
 	var windows []calendar.Window
@@ -96,7 +108,10 @@ func frozen(freezes []schemas.Freeze, now time.Time) (why string, until time.Tim
 	if !held {
 		return "", time.Time{}
 	}
-	why = FrozenUntil + windows[which].Show(until)
+	why = FrozenUntil + "further notice"
+	if !until.IsZero() {
+		why = FrozenUntil + windows[which].Show(until)
+	}
 	if f := freezes[which]; f.Reason != "" {
 		why += ": " + f.Reason
 	}

@@ -75,6 +75,20 @@ func TestAFreezeHoldsWhatIsNewUntilItEnds(t *testing.T) {
 	}
 }
 
+// Freezes without an end are told as such, not with a time at which nothing ends; and are looked at again.
+func TestFreezesWithoutAnEndHoldUntilFurtherNotice(t *testing.T) {
+	always := &schemas.Rollout{Freeze: []schemas.Freeze{
+		{From: "*/2 * * * *", To: "1-59/2 * * * *", Reason: "the year's end"}, {From: "1-59/2 * * * *", To: "*/2 * * * *"},
+	}}
+	s, p := newWorld().production(t, shop(0, always), noon, false)
+	if s.Held != "frozen until further notice: the year's end" || !s.Until.IsZero() || !s.Timed() {
+		t.Fatalf("held %q until %s", s.Held, s.Until)
+	}
+	if at := p.Wakes(); !at.Equal(noon.Add(time.Hour)) {
+		t.Fatalf("it is looked at again at %s", at)
+	}
+}
+
 func TestADeploymentComesAfterAnotherThatHasServedTheSameModel(t *testing.T) {
 	after := &schemas.Rollout{After: &schemas.After{Deployment: ref("deployment/m-staging"), Soak: "24h"}}
 	w, in := newWorld(), shop(0, after)
