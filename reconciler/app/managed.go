@@ -93,6 +93,7 @@ type ManagedRepository struct {
 	carried   map[string]string // branch -> revision that was carried out last
 	schedules map[string][]string
 	wakes     map[string]time.Time                 // branch -> when something of it may go on that waits for a time
+	freed     map[string][]schemas.Ref             // branch -> what its last pass freed
 	sources   map[string]map[schemas.Ref]watched   // branch -> dataset -> when it is looked at
 	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
 	monitors  map[string]map[schemas.Ref]string    // branch -> monitor -> when it measures
@@ -125,7 +126,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 	if err != nil {
 		return nil, err
 	}
-	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{}, wakes: map[string]time.Time{},
+	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{}, wakes: map[string]time.Time{}, freed: map[string][]schemas.Ref{},
 		sources: map[string]map[schemas.Ref]watched{}, looked: map[string]map[schemas.Ref]time.Time{},
 		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}, ending: map[string]bool{},
 		calendars: map[string]bool{}, proposed: map[string]time.Time{}, tracking: newTrackings()}
@@ -338,10 +339,8 @@ func (s *ManagedRepository) reconcileBranch(ctx context.Context, branch string) 
 	s.mu.Unlock()
 	r, err := s.office.Branch(ctx, branch, since)
 	s.mu.Lock()
-	s.wakes[branch] = time.Time{}
-	if r.Plan != nil {
-		s.wakes[branch] = r.Plan.Wakes()
-	}
+	s.wakes[branch] = wakes(r, s.freed[branch], s.o.Env.Now())
+	s.freed[branch] = r.Freed
 	s.mu.Unlock()
 	if reported(err) == nil && r.Head != "" {
 		s.mu.Lock()

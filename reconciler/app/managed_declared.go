@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 // declared notes the schedules of a branch.
@@ -37,6 +38,28 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 	if len(gone) > 0 && s.o.Unwatched != nil {
 		s.o.Unwatched(gone)
 	}
+}
+
+// wakes is when a branch is passed again by itself after the pass that r reports: at once where that freed
+// something. What the pass before freed too, and did not go on, flaps: it has a minute.
+func wakes(r templates.Report, before []schemas.Ref, now time.Time) time.Time {
+	if r.Plan == nil {
+		return time.Time{}
+	}
+	at := r.Plan.Wakes()
+	sooner := func(t time.Time) {
+		if at.IsZero() || t.Before(at) {
+			at = t
+		}
+	}
+	for _, ref := range r.Freed {
+		if slices.Contains(before, ref) {
+			sooner(now.Add(time.Minute))
+		} else {
+			sooner(now)
+		}
+	}
+	return at
 }
 
 // Wakes is when the first of a branch's steps may go on that wait for a time.

@@ -62,6 +62,7 @@ func (o *Service) Branch(ctx context.Context, branch, since string) (templates.R
 	if r, err = o.carried(ctx, h, r, result.Outcomes); err != nil {
 		return r, err
 	}
+	r.Freed = plan.Freed(result.Plan, *r.Plan)
 	if err := o.markBranch(ctx, r); err != nil {
 		return r, err
 	}

@@ -40,6 +40,21 @@ func (p Plan) Wakes() (first time.Time) {
 	return first
 }
 
+// Freed lists the steps that before held for a time or for another deployment, and that may go on by after,
+// the plan when before was carried out.
+func Freed(before, after Plan) (refs []schemas.Ref) {
+	waited := map[schemas.Ref]bool{}
+	for _, s := range before.Steps {
+		waited[s.Ref] = s.Timed()
+	}
+	for _, s := range after.Steps {
+		if waited[s.Ref] && s.Held == "" && (s.Do == Make || s.Do == Remake) {
+			refs = append(refs, s.Ref)
+		}
+	}
+	return refs
+}
+
 // timed holds the releases of steps whose time has not come. A pull request releases nothing, and is told
 // what waits after its merge.
 func (c *computing) timed(steps []Step) {
@@ -132,6 +147,10 @@ func (c *computing) soaks(s Step, after *schemas.After, steps []Step) (why strin
 		if other.Ref == first && other.Do != Keep {
 			return wait("which is to serve this model%s first", soak)
 		}
+	}
+	if s.Pending { // which model it is to serve is not known
+		_, waits := c.known.Recipe(c.want.Node(s.Ref))
+		return wait("and waits for %s before that", names(waits))
 	}
 	stands := c.seen.Facts.Standing(c.seen.Machine, first, c.keys[first])
 	if stands == nil || stands.Model == nil || stands.Model.Artifact.Digest != s.Model {

@@ -136,3 +136,46 @@ func TestADeploymentComesAfterAnotherThatHasServedTheSameModel(t *testing.T) {
 		t.Fatalf("it serves another model: held %q", s.Held)
 	}
 }
+
+// What waited for another deployment may go on when that one is released, and the plan after the pass says so.
+func TestWhatAPassFreesIsTold(t *testing.T) {
+	w, in := newWorld(), shop(0, &schemas.Rollout{After: &schemas.After{Deployment: ref("deployment/m-staging")}})
+	s, before := w.production(t, in, noon, false)
+	if s.Held != "comes after deployment/m-staging, which is to serve this model first" || len(Freed(before, before)) > 0 {
+		t.Fatalf("held %q, freed %v", s.Held, Freed(before, before))
+	}
+	w.do(t, in.graph(t), before)
+	s, after := w.production(t, in, noon, false)
+	if freed := Freed(before, after); s.Held != "" || len(freed) != 1 || freed[0] != s.Ref {
+		t.Fatalf("after the pass: held %q, freed %v", s.Held, freed)
+	}
+	w.do(t, in.graph(t), after)
+	if _, done := w.production(t, in, noon, false); len(Freed(before, done)) > 0 || len(Freed(after, done)) > 0 {
+		t.Fatal("what serves is freed")
+	}
+}
+
+// While infrastructure is to change it is not known which model is to be served, so that none is compared.
+func TestWhatWaitsForInfrastructureSaysSo(t *testing.T) {
+	in := shop(0, &schemas.Rollout{After: &schemas.After{Deployment: ref("deployment/m-staging")}})
+	w := newWorld()
+	for range 2 {
+		_, p := w.production(t, in, noon, false)
+		w.do(t, in.graph(t), p)
+	}
+	in.decls = append(in.decls, declare("Infrastructure", "net", &schemas.Infrastructure{Module: "net"}))
+	for _, d := range in.decls {
+		if d.Ref() == ref("deployment/m-production") {
+			d.Spec.(*schemas.Deployment).Needs = []schemas.Ref{ref("infrastructure/net")}
+		}
+	}
+	in.versions["net"] = 0
+	s, p := w.production(t, in, noon, false)
+	if !s.Pending || s.Held != "comes after deployment/m-staging, and waits for infrastructure/net before that" || !s.Timed() {
+		t.Fatalf("pending: %v, held %q", s.Pending, s.Held)
+	}
+	w.do(t, in.graph(t), p)
+	if s, after := w.production(t, in, noon, false); s.Held != "" || len(Freed(p, after)) != 1 {
+		t.Fatalf("when it is made: held %q, freed %v", s.Held, Freed(p, after))
+	}
+}
