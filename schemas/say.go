@@ -47,11 +47,11 @@ func (d *document) explainErrors(e *jsonschema.ValidationError, s *jsonschema.Sc
 	case *kind.MinItems, *kind.MinProperties, *kind.MinLength:
 		out[field] = "is empty; give it a value"
 	case *kind.MaxItems:
-		out[field] = fmt.Sprintf("has %d entries; give at most %d", k.Got, k.Want)
+		out[field] = fmt.Sprintf("is a list of %d; give at most %d", k.Got, k.Want)
 	case *kind.MaxProperties:
-		out[field] = fmt.Sprintf("has %d entries; give at most %d", k.Got, k.Want)
+		out[field] = fmt.Sprintf("is a mapping of %d; give at most %d", k.Got, k.Want)
 	case *kind.MaxLength:
-		out[field] = fmt.Sprintf("has %d characters; give at most %d", k.Got, k.Want)
+		out[field] = fmt.Sprintf("is %d characters long; give at most %d", k.Got, k.Want)
 	default:
 		out[field] = fmt.Sprintf("does not fit%s", purpose(s))
 	}
