@@ -17,9 +17,9 @@ type step struct {
 	served bool           // its pods had requests, or could have
 }
 
-// put has an object as it is declared, and notes what stood there before: nobody else knows it once it is changed. A
+// putNoting has an object as it is declared, and notes what stood there before: nobody else knows it once it is changed. A
 // record may be missing, or be older than what another replica made since.
-func (w *work) put(ctx context.Context, o owned.Object) (map[string]any, error) {
+func (w *work) putNoting(ctx context.Context, o owned.Object) (map[string]any, error) {
 	former, ours, err := w.hand().Find(ctx, o)
 	if err != nil {
 		return nil, err

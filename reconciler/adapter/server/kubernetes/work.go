@@ -154,7 +154,7 @@ func (w *work) begin(ctx context.Context, was record) error {
 	if err := w.lay(ctx); err != nil {
 		return err
 	}
-	made, err := w.put(ctx, w.unit)
+	made, err := w.putNoting(ctx, w.unit)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (w *work) begin(ctx context.Context, was record) error {
 		return err
 	}
 	for _, o := range w.units[1:] {
-		if _, err := w.put(ctx, o); err != nil {
+		if _, err := w.putNoting(ctx, o); err != nil {
 			return err
 		}
 	}
