@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ import (
 type bed struct {
 	t      *testing.T
 	store  map[string][]byte
-	asked  int
+	asked  atomic.Int32
 	ticket Ticket
 	want   digest.Digest
 	dir    string
@@ -44,7 +45,7 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	b := &bed{t: t, store: map[string][]byte{}, dir: t.TempDir(), now: time.Now()}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b.asked++
+		b.asked.Add(1)
 		raw, ok := b.store[strings.TrimPrefix(r.URL.Path, "/")]
 		if !ok {
 			http.Error(w, "no such key", http.StatusNotFound)
@@ -144,13 +145,13 @@ func TestExactlyTheReleaseIsBrought(t *testing.T) {
 		}
 	}
 	// What is there is not brought again, but the signature; what was changed is.
-	b.asked = 0
-	if err := b.fetch(t.Context()); err != nil || b.asked != 1 {
-		t.Errorf("%v: asked %d times", err, b.asked)
+	b.asked.Store(0)
+	if err := b.fetch(t.Context()); err != nil || b.asked.Load() != 1 {
+		t.Errorf("%v: asked %d times", err, b.asked.Load())
 	}
 	b.write("code/serve.py", "import spy")
-	if err := b.fetch(t.Context()); err != nil || b.asked != 3 {
-		t.Errorf("%v: asked %d times", err, b.asked)
+	if err := b.fetch(t.Context()); err != nil || b.asked.Load() != 3 {
+		t.Errorf("%v: asked %d times", err, b.asked.Load())
 	}
 }
 
