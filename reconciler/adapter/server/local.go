@@ -178,29 +178,15 @@ func (s *local) Revive(ctx context.Context, name string, key digest.Digest) (por
 	if err := checkName(name); err != nil {
 		return port.Live{}, err
 	}
-	if !s.place.used() {
-		return port.Live{}, fault.New(fault.Missing, "nothing is served on this machine")
-	}
 	if held, err := sandbox.Held(s.place.lock(name)); err == nil && held {
 		return port.Live{}, nil
 	}
-	held, err := sandbox.Lock(ctx, s.place.lock(name))
-	if err != nil {
-		return port.Live{}, artifact.Disk(err, string(s.place))
-	}
-	defer held.Close()
-	l, err := s.line()
-	if err != nil {
-		return port.Live{}, err
-	}
-	o, err := s.place.readOrder(l.key, name)
-	if err != nil {
-		return port.Live{}, err
-	}
-	if o.Key != key {
-		return port.Live{}, fault.New(fault.Missing, "%s has %s recorded, not %s", name, o.Key.Short(), key.Short())
-	}
-	return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true}, name)
+	return s.locked(ctx, name, func(_ line, o order) (port.Live, error) {
+		if o.Key != key {
+			return port.Live{}, fault.New(fault.Missing, "%s has %s recorded, not %s", name, o.Key.Short(), key.Short())
+		}
+		return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true}, name)
+	})
 }
 
 func wayOr(err error, way string) string {
