@@ -42,10 +42,11 @@ endif
 # A program under the race detector waits a second before it ends, and the stories run thousands.
 export GORACE := atexit_sleep_ms=0
 # Not watched for races: what opens a key (slow so that passwords cannot be guessed, and ten times as slow when watched), and
-# what only computes, at the start of each of the thousands of programs of the stories, and shares nothing with what is watched
-# (nothing with atomics of its own: the order that they make would be unseen).
+# what only computes, at the start of each of the thousands of programs of the stories (rules are compiled, expressions too), and
+# shares nothing with what is watched (nothing with atomics of its own: the order that they make would be unseen).
 UNWATCHED := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/x/crypto/ssh/internal/bcrypt_pbkdf \
-  regexp/syntax compress/flate go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6 github.com/asaskevich/govalidator \
+  $(addprefix github.com/open-policy-agent/opa/v1/,ast ast/internal/scanner ast/internal/tokens types util) \
+  regexp regexp/syntax math/big compress/flate go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6 github.com/asaskevich/govalidator \
   $(addprefix github.com/vishwaops/vishwa/reconciler/format/,archive model table)
 # The compiler collects its garbage less often: a fifth less of a processor's time, for some memory.
 RACE := '-toolexec=env GOGC=400'
