@@ -100,6 +100,7 @@ deny contains {
 } if {
 	changes_release
 	step.due
+	not begun
 	count(object.get(input, "guards", [])) == 0
 	count(approvers) < needed
 }
@@ -171,6 +172,9 @@ changes_release if {
 }
 
 restored if object.get(input.step, "restores", false)
+
+# An approval of the first step of a rollout covers its later ones.
+begun if object.get(input.step, "begun", false)
 
 approvers contains a.principal if {
 	some a in input.approvals

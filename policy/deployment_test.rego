@@ -124,6 +124,11 @@ test_revoked_signer if {
 
 unmet := {"environment": "production", "revision": "1", "needs": 1, "roles": ["approver"], "by": [], "met": false, "message": "production needs 1", "hint": "ask"}
 
+test_a_later_step_of_a_rollout_goes_by_the_approval_of_its_first if {
+	denied(object.union(about(signed, live, []), {"step": {"begun": true}})) == set()
+	denied(object.union(about(null, live, []), {"step": {"begun": true}})) == {"model/signature"}
+}
+
 test_a_guard_that_is_not_satisfied if {
 	doc := object.union(about(signed, staging, []), {"guards": [unmet]})
 	denied(doc) == {"deployment/approval"}

@@ -56,6 +56,7 @@ type Subject struct {
 	AllowDestroy bool                 // infrastructure
 	Was          string               // deployments: the environment of the newest recorded release
 	Approvals    []trust.Approver     // deployments: those that hold before every guard
+	Begun        bool                 // deployments: a later step of a rollout whose first one people approved
 	Guards       []guard.Verdict      // deployments: what guards the environments that the change has to do with, and how they stand
 	Data         []Data               // the datasets that it is, or comes from, whose rows were examined
 	Run          *Run                 // transforms and trainings: the run that stands under the step's key; none: it is not made yet

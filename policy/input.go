@@ -63,6 +63,8 @@ type stepDoc struct {
 	Pending bool           `json:"pending"`
 	// Restores is said of deployments.
 	Restores bool `json:"restores"`
+	// Begun is said of deployments.
+	Begun bool `json:"begun,omitempty"`
 	// Warnings is said of infrastructure.
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -165,7 +167,7 @@ type liveDoc struct {
 func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	d := &document{
 		Phase: ev.Phase, Time: ev.Time.UTC().Format(time.RFC3339Nano),
-		Step:     stepDoc{s.Ref.String(), string(s.Ref.Kind), s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores, sub.Warnings},
+		Step:     stepDoc{s.Ref.String(), string(s.Ref.Kind), s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores, sub.Begun, sub.Warnings},
 		Metadata: metadataDoc{Name: s.Ref.Name, Labels: map[string]string{}},
 		Project:  projectDoc{ev.Project.Policy.ModelFormats},
 		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Reported: sub.Reported, Approvals: []trust.Approver{}, Guards: guards(sub.Guards),

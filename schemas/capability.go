@@ -3,7 +3,10 @@
 
 package schemas
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Spec is what a kind declares.
 type Spec interface {
@@ -71,6 +74,7 @@ type Serves interface {
 type Service struct {
 	Model       Ref
 	Environment string
+	Target      string // the name of what serves; "" where none is given
 	Local       bool   // on the machine that serves it
 	Bytes       string // the class of what is served; "" where no target is given
 	Address     string // of all that may stand in its way; "" takes what is free
@@ -200,7 +204,12 @@ func (s *Deployment) Imaged() (string, string) {
 
 func (s *Deployment) Serves() Service {
 	_, hosted, _ := s.Target.Hosted()
-	out := Service{Model: s.Model, Environment: s.Environment, Local: hosted != nil, Bytes: s.Target.bytes()}
+	_, _, field := s.Target.Served()
+	target, _ := strings.CutPrefix(field, "spec.target.")
+	if target == field {
+		target = ""
+	}
+	out := Service{Model: s.Model, Environment: s.Environment, Target: target, Local: hosted != nil, Bytes: s.Target.bytes()}
 	if out.Local && hosted.Port != 0 {
 		out.Address = "local:" + strconv.Itoa(hosted.Port)
 	}

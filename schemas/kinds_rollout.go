@@ -4,6 +4,8 @@ package schemas
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/calendar"
@@ -15,6 +17,44 @@ type Rollout struct {
 	Freeze []Freeze `json:"freeze,omitempty" jsonschema:"minItems=1,maxItems=20" part:"placement"`
 	// After is the deployment that must serve the same model first.
 	After *After `json:"after,omitempty" part:"placement"`
+	// Canary lets a new release take over step by step, next to the one that serves; without it, it takes over at once.
+	Canary *Canary `json:"canary,omitempty" part:"placement"`
+	// Analyses compare the two while both serve, by name: what is found worse is rolled back at once, at whichever step.
+	Analyses map[string]Analysis `json:"analyses,omitempty" part:"placement"`
+}
+
+// Canary is how a new release takes over.
+type Canary struct {
+	// Steps are done one after another; after the last one the new release serves all requests. The first sets a weight.
+	Steps []CanaryStep `json:"steps" jsonschema:"required,minItems=1,maxItems=50" part:"placement"`
+}
+
+// CanaryStep is one step of a canary: it sets a weight, pauses, or waits for analyses.
+type CanaryStep struct {
+	// SetWeight is how many per cent of the requests the new release answers from here on.
+	SetWeight *int `json:"setWeight,omitempty" jsonschema:"minimum=1,maximum=100" part:"placement"`
+	// Pause waits.
+	Pause *Pause `json:"pause,omitempty" part:"placement"`
+	// Analysis names the analyses that must find the new release no worse before it goes on.
+	Analysis []string `json:"analysis,omitempty" jsonschema:"minItems=1,maxItems=20" part:"placement"`
+}
+
+// Pause is a step that waits.
+type Pause struct {
+	// Duration is for how long; without it, until somebody promotes the release.
+	Duration Duration `json:"duration,omitempty" part:"placement"`
+}
+
+// Analysis compares the new release with a process of the old one that began with it.
+type Analysis struct {
+	// Metric is what is compared: error_rate is the share of the requests that are not answered, or with a status of 500 or above.
+	Metric string `json:"metric" jsonschema:"required,enum=error_rate" part:"placement"`
+	// Margin is by how much the new release may be worse: 0.01 is one request more in a hundred.
+	Margin float64 `json:"margin" jsonschema:"required,minimum=0.0001,maximum=1" part:"placement"`
+	// Deadline is for how long, from the beginning of its step, it may be undecided; without it, 2h.
+	Deadline Duration `json:"deadline,omitempty" part:"placement"`
+	// Inconclusive is what becomes of a release that is undecided at the deadline: hold, until somebody promotes or aborts it, or rollback. Without it, hold.
+	Inconclusive string `json:"inconclusive,omitempty" jsonschema:"enum=hold,enum=rollback" part:"placement"`
 }
 
 // Freeze is a time in which nothing new is released, once or again and again.
@@ -47,9 +87,10 @@ func (r *Rollout) check(c *checker, d *document, model Ref) {
 	if r == nil {
 		return
 	}
-	if len(r.Freeze) == 0 && r.After == nil && !d.has("spec.rollout.freeze") {
-		d.problem("spec.rollout", "says nothing; give freeze or after, or remove it")
+	if len(r.Freeze) == 0 && r.After == nil && r.Canary == nil && len(r.Analyses) == 0 && !d.has("spec.rollout.freeze") {
+		d.problem("spec.rollout", "says nothing; give freeze, after or canary, or remove it")
 	}
+	r.checkCanary(c, d)
 	for i, f := range r.Freeze {
 		at := fmt.Sprintf("spec.rollout.freeze.%d", i)
 		if !d.has(at+".from") || !d.has(at+".to") {
@@ -73,6 +114,43 @@ func (r *Rollout) check(c *checker, d *document, model Ref) {
 	}
 	if loop := c.waitsForItself(d.decl.Ref(), r.After.Deployment); loop != "" {
 		d.problem(at+".deployment", "%s", loop)
+	}
+}
+
+// checkCanary checks the steps of a canary, and the analyses that they name.
+func (r *Rollout) checkCanary(c *checker, d *document) {
+	names := slices.Sorted(maps.Keys(r.Analyses))
+	for _, name := range names {
+		c.duration(d, "spec.rollout.analyses."+name+".deadline", r.Analyses[name].Deadline)
+	}
+	if r.Canary == nil {
+		if len(names) > 0 {
+			d.problem("spec.rollout.analyses", "compare a new release that is tried next to the old one, and no canary is given; give one, or remove them")
+		}
+		return
+	}
+	for i, step := range r.Canary.Steps {
+		at := fmt.Sprintf("spec.rollout.canary.steps.%d", i)
+		given := 0
+		for _, field := range []string{"setWeight", "pause", "analysis"} {
+			if d.has(at + "." + field) {
+				given++
+			}
+		}
+		switch {
+		case given != 1:
+			d.problem(at, "does %s; give one of setWeight, pause and analysis in each step", map[bool]string{true: "nothing", false: "several things"}[given == 0])
+		case i == 0 && step.SetWeight == nil:
+			d.problem(at, "begins with no requests; set a weight first, such as setWeight: 5")
+		}
+		if step.Pause != nil {
+			c.duration(d, at+".pause.duration", step.Pause.Duration)
+		}
+		for k, name := range step.Analysis {
+			if _, declared := r.Analyses[name]; !declared {
+				d.problem(fmt.Sprintf("%s.analysis.%d", at, k), "%s is none of the analyses%s", short(name), meantOr(name, names, "declare it in spec.rollout.analyses"))
+			}
+		}
 	}
 }
 

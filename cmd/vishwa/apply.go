@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -178,6 +179,10 @@ func (a *cli) showServed(ctx context.Context, s *station, r pass.Result) error {
 			if facts, err = s.Ledger.Facts(ctx); err != nil {
 				return err
 			}
+		}
+		if facts.RolloutOf(o.Ref).Phase.UnderWay() {
+			fmt.Fprintf(a.out, "Tries %s: %s\n", o.Ref, harmless.Line(strings.TrimPrefix(o.Text, plan.InCanary)))
+			continue
 		}
 		e := facts.Latest[o.Ref]
 		if e == nil || e.Action != ledger.Deploy || e.Release == nil || e.Release.URL == "" {

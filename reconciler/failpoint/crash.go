@@ -19,6 +19,7 @@ const (
 	Signed      Point = "model signed"    // the bundles are in the store, and no entry says so
 	Provisioned Point = "provisioned"     // Terraform has applied, and no entry says so
 	Deployed    Point = "deployed"        // the release answers, or the package is named, and no entry says so
+	Moved       Point = "canary moved"    // a release that is tried has another part of the requests, or none, or serves, and no entry says so
 	Approved    Point = "approval noted"  // an approval is recorded, and the comment does not say so
 	Shown       Point = "rollout shown"   // the forge shows a deployment
 	Marked      Point = "commit marked"   // a mark is shown
@@ -27,7 +28,7 @@ const (
 
 // Points lists them all.
 func Points() []Point {
-	return []Point{Fetched, Leased, Planned, RunBegun, RunEnded, Written, Pushed, Recorded, Signed, Provisioned, Deployed, Approved, Shown, Marked, Answered}
+	return []Point{Fetched, Leased, Planned, RunBegun, RunEnded, Written, Pushed, Recorded, Signed, Provisioned, Deployed, Moved, Approved, Shown, Marked, Answered}
 }
 
 // Hook is called at each point that is met; only a test sets it, before anything runs.

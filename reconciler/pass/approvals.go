@@ -29,7 +29,7 @@ func (d *stepServices) approve(ctx context.Context, p *plan.Plan) (notes []ledge
 	models, wantErr := Want(*p)
 	want := trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models}
 	for _, s := range p.Work() {
-		if !s.Ref.Kind.Traits().Serves || s.Restores {
+		if !s.Ref.Kind.Traits().Serves || s.Restores || s.Back() || d.begun(s) {
 			continue
 		}
 		guards, err := d.guards(ctx, d.world, s.Ref)

@@ -58,7 +58,7 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 	if err != nil {
 		return p, nil, err
 	}
-	found = append(append(found, beside...), h.placeFindings(ctx, w, p)...)
+	found = append(append(append(found, beside...), h.placeFindings(ctx, w, p)...), h.untriable(w, p)...)
 	return d.linger(plan.Gate(p, append(found, notes...))), d, nil
 }
 
@@ -99,7 +99,7 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 				known.Add(n, e)
 			}
 		}
-		if s.Do == plan.Keep && !d.all {
+		if (s.Do == plan.Keep || s.Back()) && !d.all {
 			continue
 		}
 		if n != nil && s.Ref.Kind.Traits().Pinned {
@@ -186,6 +186,7 @@ func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, 
 		if e := d.world.Facts.Latest[s.Ref]; e != nil && e.Release != nil {
 			out.Was = e.Release.Environment
 		}
+		out.Begun = d.begun(s)
 		out.Model, err = d.released(ctx, s, spec.Serves(), m)
 		d.origin(s, n, m, &out)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
@@ -182,7 +183,8 @@ func (h *Reconciler) Retry(ctx context.Context, w *Snapshot, p plan.Plan, ref sc
 			continue
 		}
 		for _, key := range s.Keys() {
-			if w.Facts.Failed[key].N == 0 {
+			back := w.Facts.RolloutOf(s.Ref)
+			if w.Facts.Failed[key].N == 0 && (back.Phase != rollout.RolledBack || back.Key != key || h.PullRequest != nil) {
 				continue
 			}
 			e, err := h.Ledger.Append(ctx, h.stamp(ledger.Entry{Action: ledger.Retry, Ref: s.Ref, Key: key, Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(), Reason: reason}))

@@ -108,6 +108,8 @@ type Reviver interface {
 // Splitter is a Server that can try a new release beside the one that serves. An Apply of another release
 // ends what is tried.
 type Splitter interface {
+	// Splits tells whether releases of a target can be tried here at all.
+	Splits(target string) bool
 	// Split has r answer weight per cent of the requests under its name, and a second process of what serves,
 	// begun with it, as many, where so many are left. It returns when both answer. For the release that is
 	// tried already it changes the weight alone. Where nothing is served under the name, it is Missing.

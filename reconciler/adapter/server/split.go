@@ -14,6 +14,9 @@ import (
 
 var _ port.Splitter = (*local)(nil)
 
+// Splits is of processes of this machine alone.
+func (s *local) Splits(target string) bool { return target == port.TargetLocal }
+
 // Split tries r, or changes its weight. It holds the name's lock throughout, as Apply does.
 func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
 	if r.Local == nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 7\n"
+const magic = "vishwa facts 8\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -53,7 +53,7 @@ func (f *Facts) Encode() ([]byte, error) {
 	for _, t := range f.Failed {
 		note(t.Last)
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released, f.Suspended} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts} {
 		for _, e := range m {
 			note(e)
 		}
@@ -93,7 +93,7 @@ func (f *Facts) Encode() ([]byte, error) {
 		w.string(string(k))
 		w.uint(index[f.ByKey[k]])
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts} {
 		w.uint(uint64(len(m)))
 		for _, r := range slices.SortedFunc(maps.Keys(m), schemas.Ref.Compare) {
 			w.string(refText(r))
@@ -162,7 +162,7 @@ func Decode(b []byte) (*Facts, error) {
 		k := digest.Digest(r.string())
 		f.ByKey[k] = entry()
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts} {
 		for range r.length() {
 			ref := r.ref()
 			m[ref] = entry()

@@ -37,6 +37,7 @@ const (
 	Observe   Action = "observe" // what is deployed no longer answers, or does so again
 	Suspend   Action = "suspend" // a person holds what would be done about a ref
 	Resume    Action = "resume"  // and lets it go on
+	RollOut   Action = "rollout" // a release that is tried beside the one that serves comes to another step
 )
 
 // byKey are the actions of what is looked up by its key, and standing those of what is
@@ -44,7 +45,7 @@ const (
 var (
 	byKey    = actionsOf(func(t schemas.Traits) bool { return !t.Observed })
 	standing = actionsOf(func(t schemas.Traits) bool { return t.Observed })
-	actions  = slices.Concat([]Action{Genesis}, byKey, []Action{Evaluate, Approve}, standing, []Action{Retire, Deny, Fail, Cancel, Retry, Observe, Suspend, Resume})
+	actions  = slices.Concat([]Action{Genesis}, byKey, []Action{Evaluate, Approve}, standing, []Action{Retire, Deny, Fail, Cancel, Retry, Observe, Suspend, Resume, RollOut})
 )
 
 func actionsOf(has func(schemas.Traits) bool) (out []Action) {
@@ -117,6 +118,7 @@ type Entry struct {
 	Approval  *Approval                `json:"approval,omitempty"`
 	Failure   *Failure                 `json:"failure,omitempty"`
 	Observed  *Observed                `json:"observed,omitempty"`
+	Rollout   *Rollout                 `json:"rollout,omitempty"`   // rollout, and the deploy that it ends with
 	Watched   *Watched                 `json:"watched,omitempty"`   // observe, of a monitor
 	Duplicate bool                     `json:"duplicate,omitempty"` // another entry under the same key came first
 	Again     bool                     `json:"again,omitempty"`     // what the first entry under the key made will not do: this one takes its place

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -62,6 +63,7 @@ func (f *Facts) ready() {
 		f.Places = map[string]*Entry{}
 		f.Machines = map[string]*Entry{}
 		f.Suspended = map[schemas.Ref]*Entry{}
+		f.Rollouts = map[schemas.Ref]*Entry{}
 	}
 }
 
@@ -82,6 +84,8 @@ func (f *Facts) foldEntry(e *Entry) {
 		f.Suspended[e.Ref] = e
 	case Resume:
 		f.resume(e.Ref)
+	case RollOut:
+		f.rolled(e)
 	case Retry:
 		f.letGo(e)
 	case Evaluate:
@@ -101,6 +105,7 @@ func (f *Facts) foldEntry(e *Entry) {
 // again; a duplicate of it only makes that entry its ref's newest.
 func (f *Facts) success(e *Entry) {
 	f.release(e)
+	f.rolledOut(e)
 	newest := e
 	if e.Key != "" && e.Action != Retire {
 		switch first := f.ByKey[e.Key]; {
@@ -202,6 +207,9 @@ func (f *Facts) unstick(of func(*Entry) bool) {
 // letGo forgets the failures of a key, or of all keys of a ref.
 func (f *Facts) letGo(e *Entry) {
 	f.unstick(func(was *Entry) bool { return was.Ref == e.Ref || was.Ref.Whole() == e.Ref })
+	if e.PullRequest == nil && f.RolloutOf(e.Ref).Phase == rollout.RolledBack {
+		delete(f.Rollouts, e.Ref) // it may be tried once more, from its first step
+	}
 	if e.Key != "" {
 		delete(f.Failed, e.Key)
 		return
@@ -220,7 +228,7 @@ func (f *Facts) Clone() *Facts {
 	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
 	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
 	c.Released, c.Places = maps.Clone(f.Released), maps.Clone(f.Places)
-	c.Suspended = maps.Clone(f.Suspended)
+	c.Suspended, c.Rollouts = maps.Clone(f.Suspended), maps.Clone(f.Rollouts)
 	c.Approvals = slices.Clone(f.Approvals)
 	c.heads = slices.Clip(f.heads) // what is there stays; what is appended is apart
 	return &c

@@ -30,7 +30,7 @@ func RoleOf(a Action) port.Role {
 	switch {
 	case a == Deny, a == Fail, a == Cancel, a == Observe:
 		return port.Refuse
-	case a == Retire, slices.Contains(standing, a):
+	case a == Retire, a == RollOut, slices.Contains(standing, a):
 		return port.Deploy
 	default:
 		return port.Build

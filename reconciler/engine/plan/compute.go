@@ -68,6 +68,7 @@ func Compute(want graph.Graph, seen Observed) Plan {
 	}
 	p.Steps = append(p.Steps, c.retired()...)
 	for i := range p.Steps {
+		c.rolls(&p.Steps[i])
 		c.suspend(&p.Steps[i])
 	}
 	c.timed(p.Steps)

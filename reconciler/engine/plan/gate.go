@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -30,8 +31,11 @@ func Gate(p Plan, found []ledger.Finding) Plan {
 		if s.Do == Keep {
 			continue
 		}
-		if why := denied[s.Ref]; why != "" && (s.Held == "" || s.timed) && (!s.Failed || s.Do == Retire) {
-			s.Held, s.Until, s.look, s.timed = why, time.Time{}, time.Time{}, false // when its time comes, it is still denied
+		if why := denied[s.Ref]; why != "" && (s.Held == "" || s.timed) && (!s.Failed || s.Do == Retire) && !s.Back() {
+			if !s.GoesOn() && !strings.HasPrefix(s.Held, InCanary) { // what is tried is looked at all the same
+				s.look = time.Time{}
+			}
+			s.Held, s.Until, s.timed = why, time.Time{}, false // when its time comes, it is still denied
 		}
 		for _, need := range s.Needs {
 			if s.Held == "" && held[need] {

@@ -44,6 +44,10 @@ type Step struct {
 	// Restores says that the very release that was deployed and recorded before is
 	// brought back: nothing new is released.
 	Restores bool `json:"restores,omitempty"`
+	// Move is what is done about a release that is tried beside the one that serves; nil: nothing.
+	Move *Move `json:"rollout,omitempty"`
+	// Canary names how releases of a deployment are tried: an approval is of that, too.
+	Canary digest.Digest `json:"canary,omitempty"`
 	// Cost is what a run is estimated to cost; nil: nobody gives prices, or it is not known.
 	Cost *float64 `json:"estimatedCost,omitempty"`
 	// RunsOn is where a run is carried out, and on what; nil: a process of this machine.
@@ -113,11 +117,12 @@ func (p Plan) Digest() digest.Digest {
 		Pending bool          `json:"pending,omitempty"`
 		Model   digest.Digest `json:"model,omitempty"`
 		Change  digest.Digest `json:"change,omitempty"`
+		Canary  digest.Digest `json:"canary,omitempty"`
 	}
 	rows := []row{}
 	for _, s := range p.Steps {
 		if s.Do != Keep {
-			rows = append(rows, row{s.Ref, s.Do, s.Key, s.Pending, s.Model, s.Change})
+			rows = append(rows, row{s.Ref, s.Do, s.Key, s.Pending, s.Model, s.Change, s.Canary})
 		}
 	}
 	d, err := digest.JSON(map[string]any{

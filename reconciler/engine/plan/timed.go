@@ -29,12 +29,10 @@ func (s Step) Timed() bool { return s.Held != "" && s.timed }
 // Wakes is when the first of p's steps may go on that waits for a time; zero: none does.
 func (p Plan) Wakes() (first time.Time) {
 	for _, s := range p.Steps {
-		at := s.Until
-		if at.IsZero() {
-			at = s.look
-		}
-		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
-			first = at
+		for _, at := range []time.Time{s.Until, s.look} {
+			if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+				first = at
+			}
 		}
 	}
 	return first
@@ -77,8 +75,11 @@ func (c *computing) timed(steps []Step) {
 			s.Why += "; after the merge: " + why
 		default:
 			s.Held, s.Until, s.timed = why, until, true
-			if strings.HasPrefix(why, FrozenUntil) {
+			if strings.HasPrefix(why, FrozenUntil) && until.IsZero() {
 				s.look = c.seen.Now.Add(again)
+			}
+			if s.GoesOn() { // it is tried all the while
+				s.look = c.seen.Now.Add(lookAgain)
 			}
 		}
 	}
@@ -98,7 +99,7 @@ func Frozen(s Step, n *graph.Node, live port.Live, now time.Time) string {
 // releases is how s is rolled out, where it releases something; nil where it does not: what
 // served before comes back, or all that is left is to record what serves.
 func (s Step) releases(n *graph.Node, live port.Live) *schemas.Rollout {
-	if n == nil || s.Do != Make && s.Do != Remake || s.Restores || live.Key == s.Key && s.Key != "" && live.Health == port.Ready {
+	if n == nil || s.Do != Make && s.Do != Remake || s.Restores || s.Back() || live.Key == s.Key && s.Key != "" && live.Health == port.Ready {
 		return nil
 	}
 	if spec, ok := n.Decl.Spec.(schemas.RolledOut); ok {

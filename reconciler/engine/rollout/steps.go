@@ -44,19 +44,27 @@ const (
 	Held        Phase = "held"        // undecided at its deadline: a person decides
 	Promoted    Phase = "promoted"    // the new release serves all
 	RolledBack  Phase = "rolled-back" // the old one does
+	Ended       Phase = "ended"       // the old one does, as something else is declared by now
 )
 
 // Over tells whether nothing more happens by itself: a newer release begins anew.
-func (p Phase) Over() bool { return p == Promoted || p == RolledBack }
+func (p Phase) Over() bool { return p.stays() || p == Ended }
+
+// stays tells whether it is over for good.
+func (p Phase) stays() bool { return p == Promoted || p == RolledBack }
+
+// UnderWay tells whether a release is tried.
+func (p Phase) UnderWay() bool { return p != "" && !p.Over() }
 
 // Change is one thing that is recorded of a rollout.
 type Change struct {
-	Key    digest.Digest `json:"key"`   // of the release that is rolled out
-	Phase  Phase         `json:"phase"` // from now on
-	Step   int           `json:"step"`  // that it is at
-	Weight int           `json:"weight"`
-	Time   time.Time     `json:"-"` // of the entry
-	Why    string        `json:"-"` // as the entry says it
+	Key      digest.Digest // of the release that is rolled out
+	Phase    Phase         // from now on
+	Step     int           // that it is at
+	Weight   int
+	Declared digest.Digest // of the steps and analyses that it goes by
+	Time     time.Time     // of the entry
+	Why      string        // as the entry says it
 }
 
 // State is what all that was recorded of a deployment's rollouts comes to.
@@ -65,10 +73,15 @@ type State struct {
 	Since time.Time // when it came to its step
 }
 
-// Fold takes in the next change. What is over stays over for its release: no later change of the same
-// release brings it back but a person's promotion, and a change of another release begins anew.
+// Takes tells whether c changes anything. What is promoted or rolled back stays so for its release: no later
+// change of the same release brings it back but a person's promotion, and a change of another release begins anew.
+func (s State) Takes(c Change) bool {
+	return c.Key != s.Key || !s.Phase.stays() || c.Phase == Promoted
+}
+
+// Fold takes in the next change.
 func (s State) Fold(c Change) State {
-	if c.Key == s.Key && s.Phase.Over() && c.Phase != Promoted {
+	if !s.Takes(c) {
 		return s
 	}
 	out := State{Change: c, Since: c.Time}
@@ -94,6 +107,12 @@ const (
 	Hold     Do = "hold"    // a person decides
 	Promote  Do = "promote"
 	RollBack Do = "roll-back"
+
+	// What is done besides, for what is found.
+	Begin  Do = "begin"
+	End    Do = "end"    // what is tried is declared no more
+	Revive Do = "revive" // what serves is brought back, and what is tried with it
+	Weigh  Do = "weigh"  // the weight is made what is recorded
 )
 
 // Decision is what comes next of a rollout, and why.
@@ -118,7 +137,7 @@ func Decide(c Canary, s State, e Evidence, now time.Time) Decision {
 	}
 	switch {
 	case s.Phase == Paused:
-		at.Why = "paused: " + s.Why
+		at.Why = s.Why
 		return at
 	case s.Step >= len(c.Steps):
 		at.Do, at.Weight, at.Why = Promote, 100, "all its steps are done"
@@ -140,9 +159,27 @@ func Decide(c Canary, s State, e Evidence, now time.Time) Decision {
 	return at
 }
 
-// Begin is the first decision of a release that is to be rolled out.
-func Begin(c Canary) Decision {
-	d := Decision{Do: Advance, Why: "its first step"}
+// Onward is what a person's promotion comes to: what is paused goes on, and what waits comes to its next step, or,
+// in full, to the end of all of them. It is recorded, and the next look does it.
+func Onward(c Canary, s State, full bool) Change {
+	out := s.Change
+	out.Phase = Progressing
+	switch {
+	case full:
+		out.Step = len(c.Steps)
+	case s.Phase == Paused:
+	default:
+		out.Step = min(s.Step+1, len(c.Steps))
+		if out.Step < len(c.Steps) && c.Steps[out.Step].Weight != nil {
+			out.Weight = *c.Steps[out.Step].Weight
+		}
+	}
+	return out
+}
+
+// First is the first decision of a release that is to be rolled out.
+func First(c Canary) Decision {
+	d := Decision{Do: Begin, Why: "its first step"}
 	if len(c.Steps) == 0 {
 		return Decision{Do: Promote, Weight: 100, Why: "it declares no steps"}
 	}

@@ -46,7 +46,7 @@ func follow(c Canary, s State, e Evidence, now time.Time) (State, Decision) {
 }
 
 func start(c Canary) State {
-	d := Begin(c)
+	d := First(c)
 	return State{}.Fold(Change{Key: one, Phase: Progressing, Step: d.Step, Weight: d.Weight, Time: begun})
 }
 

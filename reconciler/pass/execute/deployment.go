@@ -17,6 +17,12 @@ import (
 )
 
 func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment) error {
+	if err := a.rolls(j); err != nil {
+		return err
+	}
+	if j.Move != nil {
+		return a.try(ctx, j, spec)
+	}
 	selected := a.of(spec.Model)
 	if selected == nil || selected.Model == nil {
 		return fault.New(fault.Internal, "%s: %s is not released", j.Ref, spec.Model)
@@ -36,13 +42,7 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}
 	failpoint.At(failpoint.Deployed)
-	e := a.base(done(j), j)
-	e.Model, e.Metrics = selected.Model, selected.Metrics
-	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation, Bytes: live.Bytes, Selected: selected.Key}
-	if last := a.latest(j.Ref); last != nil && last.Model != nil && last.Model.Artifact.Digest != selected.Model.Artifact.Digest {
-		e.Release.Replaced = last.Model.Artifact.Digest
-	}
-	return a.record(ctx, j, e)
+	return a.record(ctx, j, a.deployed(j, spec, selected, live))
 }
 
 // release is what the server is asked to serve.

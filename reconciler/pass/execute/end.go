@@ -57,7 +57,9 @@ func (a *execution) end(s plan.Step, seq int64, err error) Outcome {
 		o.Seq = seq
 		return o
 	case errors.As(err, &wait):
-		return a.hold(s, wait.why)
+		o := a.hold(s, wait.why)
+		o.Seq = seq
+		return o
 	case errors.As(err, &no):
 		o := a.hold(s, no.Error())
 		o.Seq = seq

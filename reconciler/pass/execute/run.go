@@ -148,7 +148,9 @@ func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	}
 	s.Why = plan.Recorded(s, recipe, a.latest(s.Ref))
 	j := &job{Step: s, node: n, recipe: recipe}
-	err = a.make(ctx, j)
+	if err = a.make(ctx, j); j.came != "" {
+		s.Why = j.came
+	}
 	return a.end(s, j.seq, err)
 }
 
@@ -158,6 +160,7 @@ type job struct {
 	node   *graph.Node
 	recipe port.Recipe
 	seq    int64
+	came   string // what it came to, where that is not why it was done
 }
 
 // record appends what j made and lets what needs it see it.

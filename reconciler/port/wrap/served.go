@@ -108,6 +108,15 @@ func (s *serving) Revive(ctx context.Context, name string, key digest.Digest) (p
 	return port.Live{}, err
 }
 
+func (s *serving) Splits(target string) bool {
+	to := s.host
+	if o, ok := s.others[target]; ok {
+		to = o
+	}
+	splits, can := to.(port.Splitter)
+	return can && splits.Splits(target)
+}
+
 // Split asks the server of r's target, where it can: what another serves under the name cannot have a release of r's beside it.
 func (s *serving) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
 	to := s.host

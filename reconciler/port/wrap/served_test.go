@@ -114,6 +114,8 @@ func TestTwoThatServeOneNameAreToldInOneOrder(t *testing.T) {
 // splitter is a shelf that can try a release beside another.
 type splitter struct{ shelf }
 
+func (s *splitter) Splits(string) bool { return true }
+
 func (s *splitter) Split(_ context.Context, r port.Release, weight int) (port.Live, error) {
 	l := s.live[r.Name]
 	l.Beside = &port.Trial{Key: r.Key, Weight: weight}

@@ -1,0 +1,178 @@
+// Releases that are tried beside the one that serves: where they can be, and by whose approval they go on.
+
+package pass
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// begun tells whether s goes on with a rollout that people approved, as it is declared still: its first step's
+// entry says so. One whose first step needed nobody goes by what guards now.
+func (d *stepServices) begun(s plan.Step) bool {
+	first := d.world.Facts.Rollouts[s.Ref]
+	return s.GoesOn() && first != nil && first.Key == s.Key && first.Rollout.Declared == s.Canary && len(first.Approved) > 0
+}
+
+// untriable are findings of the deployments of p that declare a canary and whose server tries none. What tries them
+// is asked, and not its name.
+func (h *Reconciler) untriable(w *Snapshot, p plan.Plan) (out []ledger.Finding) {
+	splits, can := h.Server.(port.Splitter)
+	for _, s := range p.Work() {
+		n := w.Graph.Node(s.Ref)
+		if n == nil || s.Do == plan.Retire || s.Back() {
+			continue
+		}
+		if _, _, tries := plan.CanaryOf(n); !tries {
+			continue
+		}
+		spec, ok := n.Decl.Spec.(schemas.Serves)
+		if !ok || can && splits.Splits(spec.Serves().Target) {
+			continue
+		}
+		out = append(out, ledger.Finding{Rule: "rollout/target", Level: ledger.Denied, Ref: s.Ref,
+			Message: "it declares a canary, and target " + spec.Serves().Target + " serves one release at a time",
+			Hint:    "remove spec.rollout.canary, or name a target that serves two side by side: processes of this machine do"})
+	}
+	return out
+}
+
+// RolloutOrder is what a person asks for about a rollout.
+type RolloutOrder struct {
+	Ref    schemas.Ref
+	Reason string // for everybody who meets it; a pause and an abort need one
+	Full   bool   // a promotion: past all steps that are left
+}
+
+// PauseRollout records that what is tried stays as it is until it is promoted or aborted. What fails goes back all the same.
+func (h *Reconciler) PauseRollout(ctx context.Context, rev port.Revision, o RolloutOrder) (ledger.Entry, error) {
+	if err := o.reasoned("pause"); err != nil {
+		return ledger.Entry{}, err
+	}
+	s, err := h.underWay(ctx, o.Ref)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	s.Phase = rollout.Paused
+	return h.rolled(ctx, rev, o.Ref, s, "paused: "+o.Reason)
+}
+
+// AbortRollout gives all requests to what serves, at once, and records that what was tried is rolled back.
+func (h *Reconciler) AbortRollout(ctx context.Context, rev port.Revision, o RolloutOrder) (ledger.Entry, error) {
+	if err := o.reasoned("abort"); err != nil {
+		return ledger.Entry{}, err
+	}
+	s, err := h.underWay(ctx, o.Ref)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	if splits, can := h.Server.(port.Splitter); can {
+		// Where another machine tries it, nothing is there to end: that one ends it when it reads the record.
+		if _, err := splits.Join(ctx, o.Ref.Name, s.Key, false); err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
+			return ledger.Entry{}, err
+		}
+	}
+	s.Phase, s.Weight = rollout.RolledBack, 0
+	return h.rolled(ctx, rev, o.Ref, s, "aborted: "+o.Reason)
+}
+
+// PromoteRollout records that what waits goes on. The next pass does it.
+func (h *Reconciler) PromoteRollout(ctx context.Context, in *Intent, rev port.Revision, o RolloutOrder) (ledger.Entry, error) {
+	if len(o.Reason) > mostReason {
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "the reason is longer than %d bytes", mostReason), "give a shorter one: --reason TEXT")
+	}
+	s, err := h.underWay(ctx, o.Ref)
+	if err != nil && o.Full && fault.Of(err) == fault.Invalid {
+		s, err = h.unbegun(ctx, in, rev, o.Ref)
+	}
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	n := in.Graph.Node(o.Ref)
+	if n == nil {
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Conflict, "%s is declared no more", o.Ref), "vishwa apply ends its canary")
+	}
+	canary, declared, tries := plan.CanaryOf(n)
+	if !tries || declared != s.Declared {
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Conflict, "the canary of %s is declared otherwise by now than when it began", o.Ref), "vishwa apply begins it anew, as it is declared")
+	}
+	why := "promoted"
+	if o.Full {
+		why += " past all its steps"
+	}
+	if o.Reason != "" {
+		why += ": " + o.Reason
+	}
+	change := rollout.Onward(canary, s, o.Full)
+	next := rollout.State{Change: change, Since: s.Since}
+	if change.Step != s.Step {
+		next.Since = time.Time{}
+	}
+	return h.rolled(ctx, rev, o.Ref, next, why)
+}
+
+func (o RolloutOrder) reasoned(what string) error {
+	if strings.TrimSpace(o.Reason) == "" || len(o.Reason) > mostReason {
+		return fault.WithHint(fault.New(fault.Invalid, "to %s a rollout needs a reason of 1 to %d bytes: everybody who meets it reads it", what, mostReason), "give one: --reason TEXT")
+	}
+	return nil
+}
+
+// underWay is the rollout of ref; Invalid says that none is under way.
+func (h *Reconciler) underWay(ctx context.Context, ref schemas.Ref) (rollout.State, error) {
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return rollout.State{}, err
+	}
+	s := facts.RolloutOf(ref)
+	switch {
+	case s.Phase == rollout.RolledBack:
+		return s, fault.WithHint(fault.New(fault.Conflict, "the newest release of %s was rolled back: %s", ref, s.Why), "vishwa retry %s tries it once more, from its first step", ref)
+	case !s.Phase.UnderWay():
+		return s, fault.WithHint(fault.New(fault.Invalid, "%s has no release that is tried", ref), "vishwa rollout status %s shows the last one", ref)
+	}
+	return s, nil
+}
+
+// unbegun is the rollout of a release that is declared and could not begin, as what serves does not answer.
+func (h *Reconciler) unbegun(ctx context.Context, in *Intent, rev port.Revision, ref schemas.Ref) (rollout.State, error) {
+	w, err := Observe(ctx, in, rev, h.Observers)
+	if err != nil {
+		return rollout.State{}, err
+	}
+	w.Now = h.Now()
+	for _, s := range plan.Compute(w.Graph, w.Observed).Steps {
+		if s.Ref == ref && strings.HasPrefix(s.Held, plan.InCanary) && s.Key != "" {
+			return rollout.State{Change: rollout.Change{Key: s.Key, Declared: s.Canary}}, nil
+		}
+	}
+	return rollout.State{}, fault.WithHint(fault.New(fault.Invalid, "%s has no release that is tried, nor one that waits to be", ref), "vishwa plan shows what is due")
+}
+
+// rolled records what a person asked for. Who approved the rollout's first step stands in each entry of it.
+func (h *Reconciler) rolled(ctx context.Context, rev port.Revision, ref schemas.Ref, s rollout.State, why string) (ledger.Entry, error) {
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	e := ledger.Entry{
+		Action: ledger.RollOut, Ref: ref, Key: s.Key, Revision: h.recorded(rev.SHA), Author: rev.Author, Actor: h.Actor.String(), Reason: why,
+		Rollout: &ledger.Rollout{Phase: s.Phase, Step: s.Step, Weight: s.Weight, Since: s.Since, Declared: s.Declared},
+	}
+	if s.Since.IsZero() {
+		e.Rollout.Since = h.Now().UTC().Truncate(time.Millisecond)
+	}
+	e = h.stamp(e)
+	if last := facts.Rollouts[ref]; last != nil && last.Key == s.Key {
+		e.Approved, e.Approvers, e.Machine = last.Approved, last.Approvers, last.Machine // it goes on where it was begun
+	}
+	return h.Ledger.Append(ctx, e)
+}

@@ -1,0 +1,270 @@
+// A deployment that is rolled out step by step: what is next of it is done and recorded, until it waits for something.
+
+package execute
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// mostMoves bounds what one pass does about a release that is tried; a canary has at most 50 steps.
+const mostMoves = 128
+
+// A release that does not answer for a moment is none that fails: it is asked so often, so long apart.
+const (
+	askedAgain = 3
+	askedAfter = time.Second
+)
+
+// trying is a release that is tried, as it is by now.
+type trying struct {
+	*job
+	spec     *schemas.Deployment
+	base     plan.Step // with nothing decided
+	server   port.Splitter
+	live     port.Live
+	state    rollout.State
+	last     *ledger.Entry // of the rollout; nil: it has not begun
+	selected *ledger.Entry
+	release  *port.Release // nil: it is not made out yet
+	judged   bool
+}
+
+// rolls decides about a step whose key was not known when it was planned.
+func (a *execution) rolls(j *job) error {
+	if j.Pending {
+		j.Step = plan.Roll(j.Step, j.node, plan.RollingOf(a.Facts, j.Ref, a.Live[j.Ref], a.Machine, a.Now()))
+		if j.Held != "" {
+			return untimely{j.Held}
+		}
+	}
+	return nil
+}
+
+// try does what is next of j's release, one thing after another, until nothing is to be done for now.
+func (a *execution) try(ctx context.Context, j *job, spec *schemas.Deployment) error {
+	t := &trying{job: j, spec: spec, base: j.Step, live: a.Live[j.Ref], state: a.Facts.RolloutOf(j.Ref)}
+	t.base.Move, t.base.Do, t.base.Pending = nil, plan.Remake, false
+	t.last = a.Facts.Rollouts[j.Ref]
+	t.server, _ = a.Server.(port.Splitter)
+	if t.server == nil {
+		return fault.New(fault.Invalid, "%s: nothing here serves two releases side by side", j.Ref)
+	}
+	for range mostMoves {
+		if err := a.move(ctx, t); err != nil {
+			return err
+		}
+		switch t.Move.Do {
+		case rollout.RollBack:
+			return untimely{plan.RolledBack + t.Move.Why}
+		case rollout.Promote, rollout.End:
+			return nil
+		}
+		var err error
+		if t.live, err = a.Server.Observe(ctx, j.Ref.Name); err != nil {
+			return err
+		}
+		t.decide(a)
+		if t.Held != "" || t.Move == nil {
+			t.came = cmp.Or(t.Held, t.Why)
+			return nil // and the next pass looks again
+		}
+	}
+	return fault.New(fault.Internal, "%s: its canary does not settle", j.Ref)
+}
+
+// decide takes in what is next by what is known now.
+func (t *trying) decide(a *execution) {
+	t.Step = plan.Roll(t.base, t.node, plan.Rolling{Live: t.live, State: t.state, Now: a.Now()})
+}
+
+// move does one thing, and records it.
+func (a *execution) move(ctx context.Context, t *trying) error {
+	m := *t.Move
+	switch m.Do {
+	case rollout.RollBack, rollout.End:
+		return a.takeBack(ctx, t)
+	case rollout.Hold:
+		return a.changed(ctx, t, rollout.Held)
+	case rollout.Revive:
+		return a.revive(ctx, t)
+	}
+	if err := a.mayMove(ctx, t); err != nil {
+		return err
+	}
+	if m.Do == rollout.Promote {
+		return a.promote(ctx, t)
+	}
+	live, err := t.server.Split(ctx, *t.release, m.Weight)
+	if err != nil {
+		return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	failpoint.At(failpoint.Moved)
+	t.live = live
+	phase := rollout.Progressing
+	if m.Do == rollout.Weigh {
+		phase = t.state.Phase
+	}
+	return a.changed(ctx, t, phase)
+}
+
+// mayMove asks the policies, once, and holds t in a freeze.
+func (a *execution) mayMove(ctx context.Context, t *trying) error {
+	if t.release == nil {
+		if t.selected = a.of(t.spec.Model); t.selected == nil || t.selected.Model == nil {
+			return fault.New(fault.Internal, "%s: %s is not released", t.Ref, t.spec.Model)
+		}
+		r, err := a.release(ctx, t.job, t.spec, t.selected)
+		if err != nil {
+			return err
+		}
+		t.release = &r
+	}
+	if t.Back() {
+		return nil
+	}
+	if !t.judged {
+		if err := a.judge(ctx, t.job, Material{Model: t.selected.Model, Metrics: t.selected.Metrics}); err != nil {
+			return err
+		}
+		t.judged = true
+	}
+	if why := plan.Frozen(t.Step, t.node, t.live, a.Now()); why != "" {
+		return untimely{why}
+	}
+	return nil
+}
+
+// promote has the release that is tried serve all requests, and records it as deployed.
+func (a *execution) promote(ctx context.Context, t *trying) error {
+	live, err := t.server.Join(ctx, t.Ref.Name, t.Key, true)
+	if err != nil {
+		return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	failpoint.At(failpoint.Moved)
+	e := a.deployed(t.job, t.spec, t.selected, live)
+	e.Reason = "canary promoted: " + t.Move.Why
+	e.Rollout = a.stands(t, rollout.Promoted)
+	t.approvedAsBegun(&e)
+	return a.record(ctx, t.job, e)
+}
+
+// takeBack gives all requests to what serves. What does not answer is asked again first: it may do so by now.
+func (a *execution) takeBack(ctx context.Context, t *trying) error {
+	if b := t.live.Beside; b != nil && t.Move.Do == rollout.RollBack && b.Health != port.Ready {
+		for range askedAgain {
+			select {
+			case <-ctx.Done():
+				return fault.New(fault.Cancelled, "%s: %w", t.Ref, context.Cause(ctx))
+			case <-time.After(askedAfter):
+			}
+			live, err := a.Server.Observe(ctx, t.Ref.Name)
+			if err == nil && live.Beside != nil && live.Beside.Key == b.Key && live.Beside.Health == port.Ready {
+				return untimely{plan.InCanary + "it did not answer, and does so again"}
+			}
+		}
+	}
+	if _, err := t.server.Join(ctx, t.Ref.Name, t.Move.Key, false); err != nil {
+		return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	failpoint.At(failpoint.Moved)
+	if t.state.Key == t.Move.Key && t.state.Phase == rollout.RolledBack {
+		return nil // it is recorded, and this was left to do
+	}
+	phase := rollout.RolledBack
+	if t.Move.Do == rollout.End {
+		phase = rollout.Ended
+	}
+	return a.changed(ctx, t, phase)
+}
+
+// revive brings back what serves, and what is tried beside it.
+func (a *execution) revive(ctx context.Context, t *trying) error {
+	by, can := a.Server.(port.Reviver)
+	if !can {
+		return fault.New(fault.Invalid, "%s: what serves is down, and nothing here brings it back", t.Ref)
+	}
+	live, err := by.Revive(ctx, t.Ref.Name, t.live.Key)
+	if err != nil {
+		return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+	}
+	t.live = live
+	if t.state.Key != t.Key || !t.state.Phase.UnderWay() {
+		return nil
+	}
+	return a.changed(ctx, t, t.state.Phase)
+}
+
+// changed records what t's rollout came to.
+func (a *execution) changed(ctx context.Context, t *trying, phase rollout.Phase) error {
+	e := a.base(ledger.RollOut, t.job)
+	e.Reason, e.Rollout = t.Move.Why, a.stands(t, phase)
+	if t.Move.Do == rollout.Begin {
+		e.Reason = t.Why
+	}
+	if e.Key = t.Move.Key; e.Key != t.Key {
+		e.Recipe = nil // it is that of what is declared
+	}
+	t.approvedAsBegun(&e)
+	got, err := a.Append(context.WithoutCancel(ctx), e)
+	if err != nil {
+		return err
+	}
+	failpoint.At(failpoint.Recorded)
+	a.Repeats.succeeded(got)
+	a.sendEvent(t.Ref, Output, e.Reason)
+	t.seq, t.last = got.Seq, &got
+	t.state = rollout.State{Change: rollout.Change{Key: got.Key, Phase: phase, Step: e.Rollout.Step, Weight: e.Rollout.Weight, Declared: e.Rollout.Declared, Time: got.Time, Why: got.Reason}, Since: e.Rollout.Since}
+	return nil
+}
+
+// stands is where t's rollout is, once its move is done.
+func (a *execution) stands(t *trying, phase rollout.Phase) *ledger.Rollout {
+	m := t.Move
+	out := &ledger.Rollout{Phase: phase, Step: m.Step, Weight: m.Weight, Since: a.Now().UTC().Truncate(time.Millisecond), Declared: t.Canary}
+	if t.state.Key == m.Key && m.Do != rollout.Begin {
+		if t.state.Step == m.Step && !t.state.Since.IsZero() {
+			out.Since = t.state.Since
+		}
+		out.Declared = t.state.Declared
+	}
+	if b := t.live.Beside; b != nil && b.Key == m.Key {
+		out.Canary, out.Baseline = b.Canary, b.Baseline
+	}
+	return out
+}
+
+// approvedAsBegun has e say who approved the first step of its rollout.
+func (t *trying) approvedAsBegun(e *ledger.Entry) {
+	if t.last != nil && t.last.Key == e.Key && t.Move.Do != rollout.Begin {
+		e.Approved, e.Approvers = t.last.Approved, t.last.Approvers
+	}
+}
+
+// deployed is the entry of what serves by now.
+func (a *execution) deployed(j *job, spec *schemas.Deployment, selected *ledger.Entry, live port.Live) ledger.Entry {
+	e := a.base(done(j), j)
+	e.Model, e.Metrics = selected.Model, selected.Metrics
+	e.Release = &ledger.Release{Environment: spec.Environment, URL: live.URL, Isolation: live.Isolation, Bytes: live.Bytes, Selected: selected.Key}
+	if was := modelOf(a.latest(j.Ref)); was != "" && was != selected.Model.Artifact.Digest {
+		e.Release.Replaced = was
+	}
+	return e
+}
+
+func modelOf(e *ledger.Entry) digest.Digest {
+	if e == nil || e.Model == nil {
+		return ""
+	}
+	return e.Model.Artifact.Digest
+}
