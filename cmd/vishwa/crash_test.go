@@ -37,22 +37,28 @@ func dieAtPoint() {
 
 func TestKilledAtAnyPointNothingIsLostOrDoneTwice(t *testing.T) {
 	t.Parallel()
-	story := map[bool]string{}
-	for local, name := range map[bool]string{false: "testdata/crash/forge.txt", true: "testdata/crash/apply.txt"} {
-		text, err := os.ReadFile(name)
+	dir := t.TempDir()
+	write := func(p failpoint.Point, story string) {
+		text, err := os.ReadFile(filepath.Join("testdata", "crash", story+".txt"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		story[local] = string(text)
-	}
-	dir := t.TempDir()
-	for _, p := range failpoint.Points() {
-		local := p == failpoint.Provisioned
-		name := strings.ReplaceAll(string(p), " ", "_") + ".txtar"
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("env CRASH_AT='"+string(p)+"'\n"+story[local]), 0o600); err != nil {
+		name := story + "_" + strings.ReplaceAll(string(p), " ", "_") + ".txtar"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("env CRASH_AT='"+string(p)+"'\n"+string(text)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	for _, p := range failpoint.Points() {
+		switch p {
+		case failpoint.Provisioned:
+			write(p, "apply")
+		case failpoint.Moved:
+			write(p, "rollout")
+		default:
+			write(p, "forge")
+		}
+	}
+	write(failpoint.Recorded, "rollout") // each of its steps is an entry
 	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{
 		Dir: dir,

@@ -10,6 +10,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -71,7 +72,8 @@ func (h *Reconciler) AbortRollout(ctx context.Context, rev port.Revision, o Roll
 		return ledger.Entry{}, err
 	}
 	s, err := h.underWay(ctx, o.Ref)
-	if err != nil {
+	back := s.Phase == rollout.RolledBack // by somebody just now, and it may be that only the record says so
+	if err != nil && !back {
 		return ledger.Entry{}, err
 	}
 	if splits, can := h.Server.(port.Splitter); can {
@@ -79,6 +81,14 @@ func (h *Reconciler) AbortRollout(ctx context.Context, rev port.Revision, o Roll
 		if _, err := splits.Join(ctx, o.Ref.Name, s.Key, false); err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
 			return ledger.Entry{}, err
 		}
+	}
+	failpoint.At(failpoint.Moved)
+	if back {
+		facts, err := h.Ledger.Facts(ctx)
+		if err != nil {
+			return ledger.Entry{}, err
+		}
+		return *facts.Rollouts[o.Ref], nil
 	}
 	s.Phase, s.Weight = rollout.RolledBack, 0
 	return h.rolled(ctx, rev, o.Ref, s, "aborted: "+o.Reason)
@@ -174,5 +184,8 @@ func (h *Reconciler) rolled(ctx context.Context, rev port.Revision, ref schemas.
 	if last := facts.Rollouts[ref]; last != nil && last.Key == s.Key {
 		e.Approved, e.Approvers, e.Machine = last.Approved, last.Approvers, last.Machine // it goes on where it was begun
 	}
-	return h.Ledger.Append(ctx, e)
+	if e, err = h.Ledger.Append(ctx, e); err == nil {
+		failpoint.At(failpoint.Recorded)
+	}
+	return e, err
 }
