@@ -16,6 +16,7 @@ MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 REGISTRY      := v3.1.2
 CRANE         := v0.21.7
 ORAS          := v1.3.0
+TENSORFLOW    := tensorflow-cpu==2.21.0
 PANDAS        := pandas==3.1.1
 PYARROW       := pyarrow==26.0.1
 EVIDENTLY     := evidently==0.7.23 scipy==1.17.1 numpy==2.4.6 pandas==2.3.3
@@ -102,13 +103,16 @@ test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestKubernetes' ./cmd/vishwa-release
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
-	$(MAKE) test-package test-prometheus test-kafka test-kfp test-gto test-mlflow test-airflow
+	$(MAKE) test-package test-tensorflow test-prometheus test-kafka test-kfp test-gto test-mlflow test-airflow
 
 test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidently's own over generated samples
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/engine/drift
 
 test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held against the package itself
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/format/whylogs
+
+test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, held against what is known of them (installs 1.5 GB)
+	VISHWA_TENSORFLOW=$(TOOLS)/bin/tensorflow $(GO) test -count=1 -timeout 20m -run '^TestTensorFlow' -v ./reconciler/format/model
 
 test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
@@ -258,6 +262,13 @@ $(TOOLS)/bin/pyarrow:
 	$(PYTHON) -m venv $(TOOLS)/pyarrow
 	$(TOOLS)/pyarrow/bin/pip install --quiet $(PYARROW)
 	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../pyarrow/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
+
+# A Python that has TensorFlow, whose models are held against what is known of them.
+$(TOOLS)/bin/tensorflow:
+	mkdir -p $(TOOLS)/bin
+	$(PYTHON) -m venv $(TOOLS)/tensorflow
+	$(TOOLS)/tensorflow/bin/pip install --quiet $(TENSORFLOW)
+	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../tensorflow/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
 
 # A Python that has Evidently, whose scores of drift are held against ours.
 $(TOOLS)/bin/evidently:

@@ -10,7 +10,7 @@ import data.vishwa.step
 
 # Formats that hold numbers and text, and nothing that runs when it is read.
 safe_formats := {
-	"csv", "gguf", "json", "onnx", "safetensors", "skops", "text",
+	"csv", "gguf", "json", "onnx", "safetensors", "saved-model", "skops", "text",
 	"xgboost-json", "xgboost-ubj", "yaml",
 }
 
@@ -25,6 +25,9 @@ allowed_formats := safe_formats & {f | some f in input.project.modelFormats} if 
 allowed(format) if format in allowed_formats
 
 allowed("onnx-data") if "onnx" in allowed_formats
+
+# The same of a SavedModel's variables.
+allowed("saved-model-data") if "saved-model" in allowed_formats
 
 # METADATA
 # title: Nothing is known of the model
@@ -269,6 +272,9 @@ deny contains {
 
 better(format) := "keep all files of the model in its folder, and let it name them by paths below its own, with bytes that they have" if {
 	format in {"onnx-outside", "shards-outside"}
+} else := "save it with tf.saved_model.save or Keras's model.export of TensorFlow 2, and without operators that read or write files, call Python, or are a library's own" if {
+	format == "saved-model-io"
+	"saved-model" in allowed_formats
 } else := sprintf("save the model as one of: %s", [concat(", ", sort(allowed_formats))])
 
 # METADATA

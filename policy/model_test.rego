@@ -85,6 +85,26 @@ test_weights_of_onnx if {
 	denied(object.union(doc, {"project": {"modelFormats": ["safetensors"]}})) == {"model/format"}
 }
 
+# The variables of a SavedModel come with it, and with no other.
+test_variables_of_a_saved_model if {
+	files := [{"path": "m/saved_model.pb", "format": "saved-model"}, {"path": "m/variables/variables.index", "format": "saved-model-data"}]
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": files}])
+	doc := about({"metric": "auc"}, known)
+	denied(doc) == set()
+	denied(object.union(doc, {"project": {"modelFormats": ["saved-model"]}})) == set()
+	denied(object.union(doc, {"project": {"modelFormats": ["onnx"]}})) == {"model/format"}
+}
+
+test_a_saved_model_of_unknown_operators if {
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": [{"path": "saved_model.pb", "format": "saved-model-io"}]}])
+	denied(about({"metric": "auc"}, known)) == {"model/format"}
+	some f in model.deny with input as about({"metric": "auc"}, known)
+	contains(f.hint, "tf.saved_model.save")
+	narrow := object.union(about({"metric": "auc"}, known), {"project": {"modelFormats": ["onnx"]}})
+	some g in model.deny with input as narrow
+	g.hint == "save the model as one of: onnx"
+}
+
 test_names_outside if {
 	some format in ["onnx-outside", "shards-outside"]
 	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": [{"path": "m", "format": format}]}])

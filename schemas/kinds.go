@@ -95,7 +95,7 @@ type PolicySet struct {
 	// Paths lists folders of Rego files.
 	Paths []string `json:"paths,omitempty" part:"placement"`
 	// ModelFormats narrows the model file formats that may be released.
-	ModelFormats []string `json:"modelFormats,omitempty" jsonschema:"enum=safetensors,enum=onnx,enum=xgboost-json,enum=xgboost-ubj,enum=skops,enum=gguf,enum=json,enum=yaml,enum=text,enum=csv" part:"placement"`
+	ModelFormats []string `json:"modelFormats,omitempty" jsonschema:"enum=safetensors,enum=onnx,enum=saved-model,enum=xgboost-json,enum=xgboost-ubj,enum=skops,enum=gguf,enum=json,enum=yaml,enum=text,enum=csv" part:"placement"`
 }
 
 // Environment is somewhere that a deployment goes to.

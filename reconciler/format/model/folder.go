@@ -1,4 +1,4 @@
-// Models of several files: weights that an ONNX model keeps beside itself, and the shards
+// Models of several files: weights that an ONNX model keeps beside itself, the variables of a SavedModel, and the shards
 // of a safetensors model. What a file names is held to the folder that the model is: to
 // files that are in it, and to bytes that they have.
 
@@ -41,7 +41,7 @@ type reference struct {
 }
 
 // InspectFolder is Inspect for all files of a model, in their order. Bytes that nobody
-// would take for anything are ONNXData where a model of the folder names them as its weights.
+// would take for anything are ONNXData, or SavedModelData, where a model of the folder names them as its weights.
 func InspectFolder(files []Member) ([]Report, error) {
 	reports, scans := make([]Report, len(files)), make([]scan, len(files))
 	at := map[string]int{}
@@ -81,6 +81,9 @@ func InspectFolder(files []Member) ([]Report, error) {
 		if whole {
 			reports[i].Format = ONNXData
 		}
+	}
+	if err := savedParts(files, reports, scans, at); err != nil {
+		return nil, err
 	}
 	for i := range files {
 		if !scans[i].index {

@@ -19,40 +19,41 @@ import (
 // Formats that Inspect tells apart. Those of safe_formats in policy/model.rego may be
 // released; the others run code when they are read, hide what they hold, or are not known.
 const (
-	Safetensors   = "safetensors"
-	ONNX          = "onnx"
-	GGUF          = "gguf"
-	Skops         = "skops"
-	XGBoostJSON   = "xgboost-json"
-	XGBoostUBJ    = "xgboost-ubj"
-	JSON          = "json"
-	YAML          = "yaml"
-	Text          = "text"
-	CSV           = "csv"
-	Pickle        = "pickle"         // any protocol, and a joblib dump
-	TorchZip      = "torch"          // a zip that holds a pickle
-	NumPy         = "numpy"          // an array of plain numbers
-	NumPyObject   = "numpy-object"   // an array of pickled objects
-	SkopsForeign  = "skops-foreign"  // names types or functions that are not the libraries' own
-	ONNXCustom    = "onnx-custom"    // needs operators that a library of somebody's brings
-	ONNXOutside   = "onnx-outside"   // reads weights from outside its folder, or such as are not there
-	ONNXData      = "onnx-data"      // weights of an ONNX model of the same folder, and nothing else
-	ShardsOutside = "shards-outside" // an index that names other files than safetensors of its folder
-	SavedModel    = "saved-model"    // TensorFlow's
-	SavedModelOps = "saved-model-io" // which reads or writes files, or calls Python
-	Keras         = "keras"          // Keras's layers, by name
-	KerasLambda   = "keras-lambda"   // which hold Python bytecode, or name code of other modules
-	HDF5          = "hdf5"           // older Keras models
-	Zip           = "zip"
-	Tar           = "tar"
-	RDS           = "rds"         // R's objects
-	Compressed    = "compressed"  // what is inside is not looked at
-	YAMLObject    = "yaml-object" // YAML that names objects to build
-	Python        = "python"
-	Executable    = "executable"
-	LFSPointer    = "lfs-pointer" // stands for a file that is not here
-	Empty         = "empty"
-	Unknown       = "unknown"
+	Safetensors    = "safetensors"
+	ONNX           = "onnx"
+	GGUF           = "gguf"
+	Skops          = "skops"
+	XGBoostJSON    = "xgboost-json"
+	XGBoostUBJ     = "xgboost-ubj"
+	JSON           = "json"
+	YAML           = "yaml"
+	Text           = "text"
+	CSV            = "csv"
+	Pickle         = "pickle"           // any protocol, and a joblib dump
+	TorchZip       = "torch"            // a zip that holds a pickle
+	NumPy          = "numpy"            // an array of plain numbers
+	NumPyObject    = "numpy-object"     // an array of pickled objects
+	SkopsForeign   = "skops-foreign"    // names types or functions that are not the libraries' own
+	ONNXCustom     = "onnx-custom"      // needs operators that a library of somebody's brings
+	ONNXOutside    = "onnx-outside"     // reads weights from outside its folder, or such as are not there
+	ONNXData       = "onnx-data"        // weights of an ONNX model of the same folder, and nothing else
+	ShardsOutside  = "shards-outside"   // an index that names other files than safetensors of its folder
+	SavedModel     = "saved-model"      // TensorFlow's
+	SavedModelOps  = "saved-model-io"   // which may read or write files, call Python, or what is not known
+	SavedModelData = "saved-model-data" // the variables of a SavedModel of the same folder, and nothing else
+	Keras          = "keras"            // Keras's layers, by name
+	KerasLambda    = "keras-lambda"     // which hold Python bytecode, or name code of other modules
+	HDF5           = "hdf5"             // older Keras models
+	Zip            = "zip"
+	Tar            = "tar"
+	RDS            = "rds"         // R's objects
+	Compressed     = "compressed"  // what is inside is not looked at
+	YAMLObject     = "yaml-object" // YAML that names objects to build
+	Python         = "python"
+	Executable     = "executable"
+	LFSPointer     = "lfs-pointer" // stands for a file that is not here
+	Empty          = "empty"
+	Unknown        = "unknown"
 )
 
 // What a file of a safe format may carry, and that a reader may run.
@@ -62,7 +63,7 @@ const (
 )
 
 // Version changes with what Inspect finds: evidence names the one that found it.
-const Version = "3"
+const Version = "4"
 
 const (
 	maxHead  = 1 << 20 // bytes looked at where a part is enough

@@ -34,7 +34,7 @@ func TestFormatIsToldByContent(t *testing.T) {
 	for _, c := range []string{"zlib", "gzip", "bz2", "xz", "lzma", "lz4"} {
 		want["joblib-"+c+".json"] = Compressed
 	}
-	files, err := filepath.Glob("testdata/*")
+	files, err := filepath.Glob("testdata/*.*")
 	if err != nil || len(files) != len(want) {
 		t.Fatalf("%d files, %d expectations, %v", len(files), len(want), err)
 	}

@@ -1,6 +1,5 @@
-// ONNX and TensorFlow's SavedModel are messages without a magic number, and a file may be
-// written to pass for either. Both are walked to the end (onnx-ml.proto of onnx 1.23;
-// TensorFlow's saved_model.proto, meta_graph.proto and graph.proto).
+// ONNX, as TensorFlow's SavedModel, is a message without a magic number, and a file may be written to pass for
+// either. Both are walked to the end (onnx-ml.proto of onnx 1.23).
 
 package model
 
@@ -51,20 +50,6 @@ var onnxCalls = []string{"PythonOp", "PythonOpGrad", "ATen", "ATenGrad", "PyOp",
 // externalKeys are what may be said of weights in another file: readers set whatever else stands there.
 var externalKeys = []string{"location", "offset", "length", "checksum"}
 
-// savedSchema says how far a SavedModel is walked: as far as its operators.
-var savedSchema = map[string]map[uint64]field{
-	"saved": {1: {kind: varint}, 2: many("meta")},
-	"meta": {1: {kind: blob}, 2: one("graph"), 3: {kind: blob}, 4: {kind: blob, many: true}, 5: {kind: blob, many: true},
-		6: {kind: blob, many: true}, 7: {kind: blob}},
-	"graph":    {1: many("node"), 2: one("library"), 3: {kind: varint}, 4: {kind: blob}, 5: {kind: blob}},
-	"library":  {1: many("function"), 2: {kind: blob, many: true}, 3: {kind: blob, many: true}},
-	"function": {1: {kind: blob}, 2: {kind: blob, many: true}, 3: many("node"), 4: {kind: blob, many: true}, 5: {kind: blob, many: true}, 6: {kind: blob, many: true}, 7: {kind: blob, many: true}, 8: {kind: blob, many: true}},
-	"node":     {1: {kind: text}, 2: {kind: text}, 3: texts, 4: {kind: text}, 5: {kind: blob, many: true}, 6: {kind: blob}, 7: {kind: blob}},
-}
-
-// savedCalls are parts of names of TensorFlow's operators that run Python, or read or write files.
-var savedCalls = []string{"PyFunc", "ReadFile", "WriteFile", "MatchingFiles", "Save", "Restore", "MergeV2Checkpoints", "PrintV2", "Dataset", "Reader", "LoadLibrary", "DebugIdentity"}
-
 // proto walks f as either; "" is neither.
 func (s *scan) proto(f file) string {
 	head := f.bytes(0, 1)
@@ -80,22 +65,7 @@ func (s *scan) proto(f file) string {
 		}
 		return o.format()
 	}
-	calls, nodes := false, 0
-	p = newProto(f, savedSchema)
-	p.visit = func(message string, texts map[uint64]string) {
-		if message == "node" {
-			nodes++
-			calls = calls || slices.ContainsFunc(savedCalls, func(part string) bool { return strings.Contains(texts[2], part) })
-		}
-	}
-	switch {
-	case !p.message("saved", f.size, 0) || nodes == 0:
-		return ""
-	case calls:
-		return SavedModelOps
-	default:
-		return SavedModel
-	}
+	return savedModel(f)
 }
 
 // onnx gathers what a model asks for beside numbers.

@@ -30,13 +30,16 @@ type field struct {
 	of   string // the message
 }
 
-// protoReader walks a file. visit is called at a message's end, with its texts where those name something.
+// protoReader walks a file. visit is called at a message's end, with its texts where those name something; each, with
+// every text of a message as it is read.
 type protoReader struct {
 	f      file
 	src    *bufio.Reader
 	off    int64
 	schema map[string]map[uint64]field
 	visit  func(message string, texts map[uint64]string)
+	each   func(message string, number uint64, text string)
+	within []string // the messages that are being read
 }
 
 const (
@@ -50,6 +53,8 @@ func newProto(f file, schema map[string]map[uint64]field) *protoReader {
 
 // message walks fields as far as end.
 func (p *protoReader) message(name string, end int64, depth int) bool {
+	p.within = append(p.within, name)
+	defer func() { p.within = p.within[:len(p.within)-1] }()
 	fields, texts := p.schema[name], map[uint64]string(nil)
 	seen := uint64(0)
 	for p.off < end {
@@ -81,6 +86,9 @@ func (p *protoReader) message(name string, end int64, depth int) bool {
 					texts = map[uint64]string{}
 				}
 				texts[number] = s
+			}
+			if ok && p.each != nil {
+				p.each(name, number, s)
 			}
 		case blob, numbers, wides, narrows:
 			ok = p.skip(int64(n))
