@@ -111,8 +111,8 @@ test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidentl
 test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held against the package itself
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/format/whylogs
 
-test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, held against what is known of them (installs 1.5 GB)
-	VISHWA_TENSORFLOW=$(TOOLS)/bin/tensorflow $(GO) test -count=1 -timeout 20m -run '^TestTensorFlow' -v ./reconciler/format/model
+test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, held against what is known of them, and served as TensorFlow Serving does (installs 1.5 GB)
+	VISHWA_TENSORFLOW=$(TOOLS)/bin/tensorflow $(GO) test -count=1 -timeout 20m -run '^TestTensorFlow' -v ./reconciler/format/model ./reconciler/adapter/server/tfserving
 
 test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager

@@ -141,6 +141,7 @@ func TestBytesThatNobodyChecksAreServedWhereItIsSaid(t *testing.T) {
 		want   []string
 	}{
 		"approvals":                       {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "production", "", "", []string{"deny deployment/bytes"}},
+		"approvals, a model server":       {schemas.Target{TFServing: &schemas.TFServingTarget{}}, "production", "", "", []string{"deny deployment/bytes"}},
 		"approvals, and it says so":       {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "production", "trusted", "", nil},
 		"none":                            {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "", "", nil},
 		"none, and it asks for more":      {schemas.Target{Seldon: &schemas.SeldonTarget{}}, "staging", "by-digest", "", []string{"deny deployment/bytes"}},

@@ -79,6 +79,7 @@ type Service struct {
 	Bytes       string // the class of what is served; "" where no target is given
 	Address     string // of all that may stand in its way; "" takes what is free
 	Cluster     string // of the project, that serves it; "" for none
+	ModelServer string // of the project, that serves it; "" for none
 	Worker      string // the image that brings the worker there; "" where the model's does
 }
 
@@ -147,6 +148,9 @@ func (t *Target) Served() (*Work, *Readiness, string) {
 	if k := t.Seldon; k != nil {
 		return nil, &Readiness{ReadyTimeout: k.ReadyTimeout}, "spec.target.seldon"
 	}
+	if k := t.TFServing; k != nil {
+		return nil, &Readiness{ReadyTimeout: k.ReadyTimeout}, "spec.target.tfserving"
+	}
 	if w, hosted, field := t.Hosted(); w != nil {
 		return w, &hosted.Readiness, field
 	}
@@ -170,7 +174,7 @@ func (t *Target) bytes() string {
 	switch {
 	case t.Local != nil, t.Docker != nil, t.Kubernetes != nil, t.KServe != nil:
 		return BytesVerified
-	case t.Seldon != nil:
+	case t.Seldon != nil, t.TFServing != nil:
 		return BytesTrusted
 	}
 	return ""
@@ -220,6 +224,8 @@ func (s *Deployment) Serves() Service {
 		out.Cluster, out.Worker = t.KServe.Cluster, t.KServe.Worker
 	case t.Seldon != nil:
 		out.Cluster = t.Seldon.Cluster
+	case t.TFServing != nil:
+		out.ModelServer = t.TFServing.Server
 	}
 	return out
 }

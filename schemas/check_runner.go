@@ -58,6 +58,7 @@ func (s *Project) runners(c *checker, d *document) {
 		plain(d, "spec.clusters."+name+".context", s.Clusters[name].Context)
 		named(d, "spec.clusters."+name+".uid", s.Clusters[name].UID)
 	}
+	modelServers(d, s.ModelServers)
 	if d.has("spec.pullRequests.runners") && len(s.PullRequests.Runners) == 0 && !d.wrong("spec.pullRequests.runners") {
 		d.problem("spec.pullRequests.runners", "is empty; list local, or remove it for local alone; train: never of spec.pullRequests runs nothing")
 	}

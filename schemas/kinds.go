@@ -22,6 +22,8 @@ type Project struct {
 	PullRequests PullRequests `json:"pullRequests,omitempty" part:"placement"`
 	// Clusters names the Kubernetes clusters that runners and deployments use.
 	Clusters map[string]Cluster `json:"clusters,omitempty" part:"placement"`
+	// ModelServers names the servers of TensorFlow Serving that deployments use.
+	ModelServers map[string]ModelServer `json:"modelServers,omitempty" part:"placement"`
 	// Runners names what carries out runs besides the machine that reconciles, whose name is local.
 	Runners map[string]Runner `json:"runners,omitempty" part:"placement"`
 	// Defaults is what runs have that do not say otherwise.
@@ -282,6 +284,8 @@ type Target struct {
 	KServe *KServeTarget `json:"kserve,omitempty" part:"key"`
 	// Seldon serves by a Model of Seldon Core 2.
 	Seldon *SeldonTarget `json:"seldon,omitempty" part:"key"`
+	// TFServing serves by a model of TensorFlow Serving.
+	TFServing *TFServingTarget `json:"tfserving,omitempty" part:"key"`
 }
 
 // LocalTarget is a process on this machine. It finds the model at VISHWA_MODEL_DIR and listens on 127.0.0.1 at VISHWA_PORT.

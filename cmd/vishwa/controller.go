@@ -200,6 +200,9 @@ func reach(r config.Repository) *wrap.Reach {
 	for _, c := range r.Clusters {
 		out.Clusters = append(out.Clusters, wrap.ClusterReach{Context: c.Context, Namespaces: c.Namespaces})
 	}
+	for _, m := range r.ModelServers {
+		out.ModelServers = append(out.ModelServers, wrap.ModelServerReach{Folder: m.Folder, URL: m.URL})
+	}
 	return out
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/kubernetes"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server/tfserving"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -31,6 +32,16 @@ func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) 
 				return err
 			}
 			return reached(place, o.Env, at.Brought, workerProgram(o.Env.Self), "pods")
+		}
+		if at.ModelServer != "" {
+			declared, ok := project.ModelServers[at.ModelServer]
+			if !ok {
+				return nil
+			}
+			if err := o.Reach.ModelServer(declared); err != nil || o.Isolation != nil {
+				return err
+			}
+			return tfserving.Ready(at.ModelServer, declared)
 		}
 		declared, ok := project.Runners[at.Runner]
 		if !ok {

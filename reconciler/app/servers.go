@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/docker"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/kubernetes"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server/tfserving"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
@@ -45,8 +46,12 @@ func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef
 			return shelf, err
 		},
 	})
+	models := tfserving.New(tfserving.Options{
+		Env: o.Env, Store: host.Store, Servers: project.ModelServers, Dir: filepath.Join(h.Paths.State, "model-servers"), Seal: sealed.Derive("serving on model servers"),
+		Keys: h.modelKeys(), May: o.Reach.ModelServer,
+	})
 	return wrap.Served(server.Local(host), map[string]port.Server{
-		port.TargetKubernetes: clusters, port.TargetKServe: clusters, port.TargetSeldon: clusters,
+		port.TargetKubernetes: clusters, port.TargetKServe: clusters, port.TargetSeldon: clusters, port.TargetTFServing: models,
 	})
 }
 

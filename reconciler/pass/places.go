@@ -11,9 +11,10 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Place is where a step is carried out: a runner, or a cluster that a deployment is served on.
+// Place is where a step is carried out: a runner, or a cluster or a model server that a deployment is served on.
 type Place struct {
 	Runner, Cluster string
+	ModelServer     string
 	External        bool // work of the team's, which has no worker
 	Brought         bool // a deployment whose worker an image brings, or that has none
 }
@@ -31,7 +32,7 @@ func (w *Snapshot) placeOf(ref schemas.Ref) (at Place) {
 	switch spec := n.Decl.Spec.(type) {
 	case schemas.Serves:
 		is := spec.Serves()
-		return Place{Cluster: is.Cluster, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted}
+		return Place{Cluster: is.Cluster, ModelServer: is.ModelServer, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted}
 	case schemas.Runnable:
 		at.External = spec.Delegates() != nil
 	}
@@ -73,6 +74,9 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 func (p Place) words() string {
 	if p.Cluster != "" {
 		return "cluster " + p.Cluster
+	}
+	if p.ModelServer != "" {
+		return "model server " + p.ModelServer
 	}
 	return "runner " + p.Runner
 }

@@ -35,6 +35,7 @@ type Release struct {
 	Kubernetes *KubernetesRelease `json:"kubernetes,omitempty"`
 	KServe     *KServeRelease     `json:"kserve,omitempty"`
 	Seldon     *SeldonRelease     `json:"seldon,omitempty"`
+	TFServing  *TFServingRelease  `json:"tfserving,omitempty"`
 }
 
 // Serves tells whether anything is to be served.
@@ -53,6 +54,8 @@ func (r Release) Target() string {
 		return TargetKServe
 	case r.Seldon != nil:
 		return TargetSeldon
+	case r.TFServing != nil:
+		return TargetTFServing
 	default:
 		return ""
 	}
@@ -65,6 +68,7 @@ const (
 	TargetKubernetes = "kubernetes"
 	TargetKServe     = "kserve"
 	TargetSeldon     = "seldon"
+	TargetTFServing  = "tfserving"
 )
 
 // Hosted is what targets share that are served by this machine's serving host.
@@ -103,6 +107,9 @@ type KServeRelease struct{ schemas.KServeTarget }
 
 // SeldonRelease is a Model of Seldon Core 2.
 type SeldonRelease struct{ schemas.SeldonTarget }
+
+// TFServingRelease is a model of TensorFlow Serving.
+type TFServingRelease struct{ schemas.TFServingTarget }
 
 // Classes of the bytes that are served.
 const (

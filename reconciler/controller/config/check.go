@@ -223,6 +223,15 @@ func (d *decoder) reach(r *Repository, path string) {
 			d.problem(join(path+".runners", strconv.Itoa(i)), "this is not the address of a runner; write it as https://airflow.example.com, or ssh://HOST for a Docker Engine, without a password")
 		}
 	}
+	for i, m := range r.ModelServers {
+		at := join(path+".modelServers", strconv.Itoa(i))
+		if !strings.HasPrefix(m.Folder, "/") {
+			d.problem(join(at, "folder"), "%s is not the whole path of a folder; write one such as /srv/models", Quoted(m.Folder))
+		}
+		if _, err := url.Parse(m.URL); err != nil || !tracker.MatchString(m.URL) {
+			d.problem(join(at, "url"), "this is not the address of a server; write it as http://127.0.0.1:8501, without a user")
+		}
+	}
 	for i, c := range r.Clusters {
 		at := join(path+".clusters", strconv.Itoa(i))
 		if len(c.Namespaces) == 0 && !d.has(at+".namespaces") {

@@ -229,6 +229,16 @@ type Repository struct {
 	Runners []string `yaml:"runners"`
 	// Clusters lists the namespaces of Kubernetes clusters that it may run and serve in, with the controller's account. Without it, there are none.
 	Clusters []Cluster `yaml:"clusters"`
+	// ModelServers lists the servers of TensorFlow Serving that it may serve by, as its Project declares them: each gives it a folder of the controller's machine to write to. Without it, there are none.
+	ModelServers []ModelServer `yaml:"modelServers"`
+}
+
+// ModelServer is a folder and the address of the server that reads it.
+type ModelServer struct {
+	// Folder is the whole path of the folder.
+	Folder string `yaml:"folder"`
+	// URL is where the server is asked: http://127.0.0.1:8501.
+	URL string `yaml:"url"`
 }
 
 // GitHub says how a repository's pull requests are reached: token or app is set.

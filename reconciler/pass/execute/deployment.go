@@ -99,6 +99,10 @@ func servedBy(r *port.Release, j *job, by *schemas.Target) {
 		r.Timeout, r.Seldon = t.ReadyTimeout.Or(5*time.Minute), &port.SeldonRelease{SeldonTarget: *t}
 		return
 	}
+	if t := by.TFServing; t != nil {
+		r.Ready, r.Timeout, r.TFServing = "", t.ReadyTimeout.Or(5*time.Minute), &port.TFServingRelease{TFServingTarget: *t} // its address says how it is
+		return
+	}
 	w, hosted, _ := by.Hosted()
 	here := port.Hosted{Command: w.Run, Code: j.node.Code, Pass: w.Env.Pass, Port: hosted.Port, MaxBody: int64(hosted.MaxBody) << 20}
 	if t := by.Docker; t != nil {

@@ -7,6 +7,7 @@ package wrap
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -18,7 +19,12 @@ import (
 type Reach struct {
 	Runners  []string // addresses of servers and engines, and all below them
 	Clusters []ClusterReach
+	// ModelServers are folders that may be written to, and where their servers are asked.
+	ModelServers []ModelServerReach
 }
+
+// ModelServerReach is a folder of this machine and the address of the server that reads it.
+type ModelServerReach struct{ Folder, URL string }
 
 // ClusterReach is namespaces of a cluster.
 type ClusterReach struct {
@@ -59,6 +65,17 @@ func (a *Reach) Cluster(c schemas.Cluster) error {
 	}
 	return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository use the namespace %s of %s", c.Namespace, cmp.Or(c.Context, "the cluster that the controller has without a context")),
 		"have whoever runs the controller add %s to clusters of this repository in the controller's file", add)
+}
+
+// ModelServer refuses the folder or the address of a model server.
+func (a *Reach) ModelServer(m schemas.ModelServer) error {
+	if a == nil || slices.ContainsFunc(a.ModelServers, func(may ModelServerReach) bool {
+		return path.Clean(may.Folder) == path.Clean(m.Folder) && strings.TrimRight(may.URL, "/") == strings.TrimRight(m.URL, "/")
+	}) {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository write to %s and ask %s", m.Folder, m.URL),
+		"have whoever runs the controller add {folder: %s, url: %s} to modelServers of this repository in the controller's file", m.Folder, m.URL)
 }
 
 // at tells whether url is an address or below it. What follows the whole address is a path, so that its

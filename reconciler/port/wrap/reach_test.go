@@ -66,3 +66,22 @@ func TestRunsAreBegunWhereTheyMayBe(t *testing.T) {
 		}
 	}
 }
+
+// A model server is the folder and the address together: another's folder is not written by one's own address.
+func TestAModelServerIsReachedWhereItIsListed(t *testing.T) {
+	a := &Reach{ModelServers: []ModelServerReach{{"/srv/models", "http://127.0.0.1:8501"}, {"/srv/other", "http://127.0.0.1:9501/"}}}
+	for _, m := range []schemas.ModelServer{{Folder: "/srv/models", URL: "http://127.0.0.1:8501"}, {Folder: "/srv/models/", URL: "http://127.0.0.1:8501/"}, {Folder: "/srv/other", URL: "http://127.0.0.1:9501"}} {
+		if err := a.ModelServer(m); err != nil {
+			t.Errorf("%+v: %v", m, err)
+		}
+		if err := (*Reach)(nil).ModelServer(m); err != nil {
+			t.Errorf("without a file: %v", err)
+		}
+	}
+	for _, m := range []schemas.ModelServer{{Folder: "/srv/models", URL: "http://127.0.0.1:9501"}, {Folder: "/srv/models/../other", URL: "http://127.0.0.1:8501"}, {Folder: "/srv/models/x", URL: "http://127.0.0.1:8501"},
+		{Folder: "/srv", URL: "http://127.0.0.1:8501"}, {Folder: "/srv/models", URL: "http://127.0.0.1:8501/x"}, {}} {
+		if err := a.ModelServer(m); fault.Of(err) != fault.Denied || fault.HintOf(err) == "" {
+			t.Errorf("%+v: %v", m, err)
+		}
+	}
+}

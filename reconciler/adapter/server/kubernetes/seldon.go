@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -52,7 +53,7 @@ func checkSeldon(r port.Release) error {
 // model fills in the objects of r.
 func (w *work) model(r port.Release) {
 	t := r.Seldon
-	w.Files = folder(r.Model)
+	w.Files = served.ModelFiles(r.Model)
 	w.Laid = path.Join("serving", w.server.owner, r.Name, r.Model.Digest.Hex())
 	spec := map[string]any{
 		"storageUri": strings.TrimSuffix(w.server.o.At, "/") + "/" + w.Laid, "requirements": t.Requirements, "replicas": max(1, t.Replicas),

@@ -6,15 +6,12 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
@@ -54,7 +51,7 @@ func (s *server) plan(ctx context.Context, r port.Release, p part) (*work, error
 	w := &work{server: s, name: r.Name}
 	w.Place, w.Target = place{Name: p.cluster, At: at}, r.Target()
 	w.Key, w.Model, w.Ready = r.Key, r.Model.Digest, r.Ready
-	signed, err := s.signed(ctx, r)
+	signed, err := served.Signed(ctx, s.o.Store, r, s.o.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -71,29 +68,6 @@ func (s *server) plan(ctx context.Context, r port.Release, p part) (*work, error
 	how.make(w, r)
 	w.Place.Made = kinds(w.Objects)
 	return w, nil
-}
-
-// signed is the key that signed r's model, which is verified here as well: nothing is begun that a pod would refuse.
-func (s *server) signed(ctx context.Context, r port.Release) (keys []string, err error) {
-	if r.Signature == "" {
-		return nil, nil
-	}
-	raw, err := artifact.ReadAll(ctx, s.o.Store, r.Signature)
-	if err != nil {
-		return nil, fmt.Errorf("read the model's signature: %w", err)
-	}
-	said, err := attest.ParseBundle(raw)
-	for _, key := range s.o.Keys {
-		if err == nil && attest.Hint([]byte(key)) == said.Hint {
-			keys = []string{key}
-		}
-	}
-	doc := served.Release{Ref: r.Name, Signature: r.Signature, Keys: keys}
-	for _, f := range folder(r.Model) {
-		f.Path = served.ModelDir + f.Path
-		doc.Files = append(doc.Files, f)
-	}
-	return keys, doc.Verify(raw)
 }
 
 // gather lists what the pods are brought.
@@ -116,7 +90,7 @@ func (w *work) gather(r port.Release, p part, keys []string) error {
 	for _, f := range p.code {
 		add(served.CodeDir+f.Path, f, nil)
 	}
-	for _, f := range folder(r.Model) {
+	for _, f := range served.ModelFiles(r.Model) {
 		add(served.ModelDir+f.Path, f, nil)
 	}
 	for name, data := range r.Inputs {
@@ -135,18 +109,6 @@ func (w *work) gather(r port.Release, p part, keys []string) error {
 	}
 	w.Bring, w.size = b, files.Size()
 	return nil
-}
-
-// folder are a model's files; one that is a single file is in a folder that holds it.
-func folder(m port.Artifact) digest.Manifest {
-	if m.Digest == "" || m.Files != nil {
-		return m.Files
-	}
-	name := m.Name
-	if name == "" {
-		name = "model"
-	}
-	return digest.Manifest{{Path: name, Digest: m.Digest, Size: m.Size}}
 }
 
 // begin has the unit there and brought what it needs; what serves is not touched.

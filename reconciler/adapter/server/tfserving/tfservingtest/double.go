@@ -1,0 +1,356 @@
+// Package tfservingtest is a TensorFlow Serving in one process, for tests: it reads models.config anew as it is polled,
+// loads and unloads versions, and keeps the rules that the real one has for labels (server_core.cc and
+// http_rest_api_handler.cc of tensorflow/serving 2.19): one leads to a version that is available or not at all, and one
+// wrong label keeps all others from moving.
+package tfservingtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Loader loads a version from its folder: what answers for it, until end is called.
+type Loader func(dir string, gone <-chan struct{}) (answer func(body []byte) ([]byte, error), end func(), err error)
+
+// Server is one of them.
+type Server struct {
+	URL    string
+	Folder string // with models.config
+
+	mu      sync.Mutex
+	models  map[string]map[int64]*version
+	labels  map[string]map[string]int64
+	load    Loader
+	away    bool
+	deaf    bool
+	Reloads []string // what was wrong with a config that was read, the last one last
+}
+
+type version struct {
+	state, code, message string
+	answer               func([]byte) ([]byte, error)
+	end                  func()
+	gone                 chan struct{}
+	dir                  string
+}
+
+// New begins one that reads folder. It ends with the test.
+func New(t testing.TB, folder string, load Loader) *Server {
+	t.Helper()
+	s := &Server{Folder: folder, models: map[string]map[int64]*version{}, labels: map[string]map[string]int64{}, load: load}
+	at := httptest.NewServer(s)
+	s.URL = at.URL
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			s.poll()
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		close(done)
+		<-over
+		at.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, versions := range s.models {
+			for _, v := range versions {
+				v.unload()
+			}
+		}
+	})
+	return s
+}
+
+// Away has the server answer nobody, until it is called with false.
+func (s *Server) Away(is bool) { s.mu.Lock(); defer s.mu.Unlock(); s.away = is }
+
+// Deaf has it read no config any more, as one that does not poll.
+func (s *Server) Deaf(is bool) { s.mu.Lock(); defer s.mu.Unlock(); s.deaf = is }
+
+// Crash ends everything, and begins with nothing loaded.
+func (s *Server) Crash() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, versions := range s.models {
+		for _, v := range versions {
+			v.unload()
+		}
+	}
+	s.models, s.labels = map[string]map[int64]*version{}, map[string]map[string]int64{}
+}
+
+// Loaded are the versions of a model that are available.
+func (s *Server) Loaded(name string) (out []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for number, v := range s.models[name] {
+		if v.state == "AVAILABLE" {
+			out = append(out, number)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (v *version) unload() {
+	if v.gone == nil {
+		return
+	}
+	close(v.gone)
+	v.gone = nil
+	if v.end != nil {
+		v.end()
+		v.end = nil
+	}
+	v.state, v.answer = "END", nil
+}
+
+// config is one of the list.
+type config struct {
+	name, base string
+	versions   []int64
+	labels     map[string]int64
+}
+
+var (
+	configs  = regexp.MustCompile(`config\s*:?\s*\{`)
+	named    = regexp.MustCompile(`\bname\s*:\s*["']([^"']*)["']`)
+	based    = regexp.MustCompile(`\bbase_path\s*:\s*["']([^"']*)["']`)
+	numbered = regexp.MustCompile(`\bversions\s*:\s*(\d+)`)
+	labelled = regexp.MustCompile(`version_labels\s*:?\s*\{\s*key\s*:\s*["']([^"']*)["']\s*value\s*:\s*(\d+)\s*\}`)
+	comment  = regexp.MustCompile(`#[^\n]*`)
+)
+
+// readConfig reads the file in a way of its own, and not with what is tested.
+func (s *Server) readConfig() (out []config, err error) {
+	raw, err := os.ReadFile(filepath.Join(s.Folder, "models.config"))
+	if err != nil {
+		return nil, err
+	}
+	_, list, ok := strings.Cut(comment.ReplaceAllString(string(raw), ""), "model_config_list")
+	if !ok {
+		return nil, fmt.Errorf("no model_config_list")
+	}
+	for _, at := range configs.FindAllStringIndex(list, -1) {
+		depth, end := 1, at[1]
+		for ; end < len(list) && depth > 0; end++ {
+			depth += map[byte]int{'{': 1, '}': -1}[list[end]]
+		}
+		if depth > 0 {
+			return nil, fmt.Errorf("a config has no end")
+		}
+		body := list[at[1] : end-1]
+		n, b := named.FindStringSubmatch(body), based.FindStringSubmatch(body)
+		if n == nil || b == nil {
+			return nil, fmt.Errorf("a config has no name or no base_path")
+		}
+		c := config{name: n[1], base: b[1], labels: map[string]int64{}}
+		for _, m := range numbered.FindAllStringSubmatch(body, -1) {
+			v, _ := strconv.ParseInt(m[1], 10, 64)
+			c.versions = append(c.versions, v)
+		}
+		for _, m := range labelled.FindAllStringSubmatch(body, -1) {
+			c.labels[m[1]], _ = strconv.ParseInt(m[2], 10, 64)
+		}
+		if !strings.Contains(body, "specific") { // the largest number
+			dirs, _ := os.ReadDir(c.base)
+			var most int64
+			for _, d := range dirs {
+				if v, err := strconv.ParseInt(d.Name(), 10, 64); err == nil {
+					most = max(most, v)
+				}
+			}
+			if most > 0 {
+				c.versions = []int64{most}
+			}
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func (s *Server) poll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deaf {
+		return
+	}
+	all, err := s.readConfig()
+	if err != nil {
+		s.say(err.Error())
+		return
+	}
+	aspired := map[string]bool{}
+	for _, c := range all {
+		aspired[c.name] = true
+		if s.models[c.name] == nil {
+			s.models[c.name] = map[int64]*version{}
+		}
+		for _, number := range c.versions {
+			dir := filepath.Join(c.base, strconv.FormatInt(number, 10))
+			if v := s.models[c.name][number]; v != nil && (v.gone != nil || v.code != "" && v.code != "OK") {
+				continue
+			}
+			if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+				continue // it waits for the folder
+			}
+			v := &version{state: "LOADING", dir: dir, gone: make(chan struct{})}
+			s.models[c.name][number] = v
+			go s.begin(v, v.gone)
+		}
+		for number, v := range s.models[c.name] {
+			if !slices.Contains(c.versions, number) {
+				v.unload()
+				v.code = "OK"
+			}
+		}
+	}
+	for name, versions := range s.models {
+		if !aspired[name] {
+			for _, v := range versions {
+				v.unload()
+				v.code = "OK"
+			}
+		}
+	}
+	labels := map[string]map[string]int64{}
+	for _, c := range all {
+		labels[c.name] = c.labels
+		for label, number := range c.labels {
+			if v := s.models[c.name][number]; v == nil || v.state != "AVAILABLE" {
+				s.say(fmt.Sprintf("Request to assign label to %s version %d as %s, which is not currently available for inference", c.name, number, label))
+				return
+			}
+		}
+	}
+	s.labels = labels
+}
+
+func (s *Server) say(what string) {
+	if len(s.Reloads) == 0 || s.Reloads[len(s.Reloads)-1] != what {
+		s.Reloads = append(s.Reloads, what)
+	}
+}
+
+// Said is what was wrong with configs that were read.
+func (s *Server) Said() []string { s.mu.Lock(); defer s.mu.Unlock(); return slices.Clone(s.Reloads) }
+
+func (s *Server) begin(v *version, gone chan struct{}) {
+	answer, end, err := s.load(v.dir, gone)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-gone: // meanwhile
+		if err == nil && end != nil {
+			end()
+		}
+		return
+	default:
+	}
+	if err != nil {
+		v.state, v.code, v.message, v.gone = "END", "INVALID_ARGUMENT", err.Error(), nil
+		return
+	}
+	v.state, v.code, v.answer, v.end = "AVAILABLE", "OK", answer, end
+}
+
+var asked = regexp.MustCompile(`^/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(:predict)?$`)
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m := asked.FindStringSubmatch(r.URL.Path)
+	s.mu.Lock()
+	if s.away {
+		s.mu.Unlock()
+		panic(http.ErrAbortHandler)
+	}
+	fail := func(status int, format string, args ...any) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": fmt.Sprintf(format, args...)})
+	}
+	if m == nil {
+		s.mu.Unlock()
+		fail(http.StatusNotFound, "Malformed request: %s %s", r.Method, r.URL.Path)
+		return
+	}
+	name, versions := m[1], s.models[m[1]]
+	numbers := slices.Sorted(maps.Keys(versions))
+	if m[2] != "" {
+		n, _ := strconv.ParseInt(m[2], 10, 64)
+		numbers = slices.DeleteFunc(numbers, func(v int64) bool { return v != n })
+	}
+	if m[3] != "" {
+		n, ok := s.labels[name][m[3]]
+		if !ok {
+			s.mu.Unlock()
+			fail(http.StatusNotFound, "Unrecognized servable version label: %s", m[3])
+			return
+		}
+		numbers = []int64{n}
+	}
+	if m[4] != "" {
+		numbers = slices.DeleteFunc(numbers, func(n int64) bool { return versions[n] == nil || versions[n].answer == nil })
+		if len(numbers) == 0 || r.Method != http.MethodPost {
+			s.mu.Unlock()
+			fail(http.StatusNotFound, "Servable not found for request: %s", name)
+			return
+		}
+		answer := versions[numbers[len(numbers)-1]].answer
+		s.mu.Unlock()
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			body, err = answer(body)
+		}
+		if err != nil {
+			fail(http.StatusBadRequest, "%v", err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+		return
+	}
+	if len(numbers) == 0 {
+		s.mu.Unlock()
+		fail(http.StatusNotFound, "Could not find any versions of model %s", name)
+		return
+	}
+	type status struct {
+		Version string            `json:"version"`
+		State   string            `json:"state"`
+		Status  map[string]string `json:"status"`
+	}
+	var out []status
+	for _, n := range slices.Backward(numbers) {
+		v := versions[n]
+		if v == nil {
+			continue
+		}
+		code := v.code
+		if code == "" {
+			code = "OK"
+		}
+		out = append(out, status{strconv.FormatInt(n, 10), v.state, map[string]string{"error_code": code, "error_message": v.message}})
+	}
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"model_version_status": out})
+}

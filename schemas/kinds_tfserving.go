@@ -1,0 +1,83 @@
+// Serving by TensorFlow Serving: the servers that a project has, and what a deployment says of its model.
+
+package schemas
+
+import (
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ModelServer is a TensorFlow Serving that reads its models, and its models.config, from a folder.
+type ModelServer struct {
+	// Folder is a folder of the machine that reconciles, or a volume that is mounted there, by its whole path; it holds models.config, and a folder for each model.
+	Folder string `json:"folder" jsonschema:"required" part:"placement"`
+	// SeenAs is the path that the server has for the folder, where that is another one.
+	SeenAs string `json:"seenAs,omitempty" part:"placement"`
+	// URL is where its REST interface is asked, such as http://127.0.0.1:8501.
+	URL string `json:"url" jsonschema:"required" part:"placement"`
+}
+
+// TFServingTarget is a model of TensorFlow Serving with the deployment's name, whose label leads to the version that serves. A new release is loaded as another version beside it, and takes the label once it is available. The server checks no signature: the class of what is served is trusted.
+type TFServingTarget struct {
+	// Server is one of the project's modelServers.
+	Server string `json:"server" jsonschema:"required" part:"key"`
+	// Label is the name that leads to what serves, in the address of requests.
+	Label string `json:"label,omitempty" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]{0\\,62}$,default=stable" part:"key"`
+	// Adopt lets it take over a model of its name that somebody else set up: its settings and labels make way, and its files stay.
+	Adopt bool `json:"adopt,omitempty" part:"placement"`
+	// ReadyTimeout is how long a version may take to be available; without it, five minutes.
+	ReadyTimeout Duration `json:"readyTimeout,omitempty" part:"placement"`
+}
+
+func (t *TFServingTarget) check(c *checker, d *document) {
+	if t == nil {
+		return
+	}
+	const field = "spec.target.tfserving"
+	if d.has("spec.log") {
+		d.problem("spec.log", "is written by the serving host of a machine, and what TensorFlow Serving serves does not pass it; remove it, or serve from local or docker")
+	}
+	c.duration(d, field+".readyTimeout", t.ReadyTimeout)
+	if c.project == nil || t.Server == "" {
+		return
+	}
+	p := ProjectOf([]Declaration{c.project.decl})
+	if p == nil || c.project.has("spec.modelServers."+t.Server) {
+		return
+	}
+	var names []string
+	if c.repo.guesses.may(t.Server, len(p.ModelServers)) {
+		names = slices.Collect(maps.Keys(p.ModelServers))
+	}
+	d.problem(field+".server", "%s is none of the project's modelServers%s", short(t.Server), meantOr(t.Server, names, "declare it in "+Root+" below spec.modelServers"))
+}
+
+// modelServers checks those of a project.
+func modelServers(d *document, all map[string]ModelServer) {
+	taken := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		at, s := "spec.modelServers."+name, all[name]
+		wholePath(d, at+".folder", s.Folder)
+		wholePath(d, at+".seenAs", s.SeenAs)
+		address(d, at+".url", s.URL, "http", "https")
+		if other := taken[path.Clean(s.Folder)]; other != "" && s.Folder != "" {
+			d.problem(at+".folder", "%s is that of %s as well, and a folder has one models.config; give each server a folder of its own", short(s.Folder), other)
+		}
+		taken[path.Clean(s.Folder)] = name
+	}
+}
+
+// plainPath has no letters that would be something else in models.config, or on another system.
+var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._@+-]+)+/?$`)
+
+func wholePath(d *document, field, text string) {
+	if text == "" || !plain(d, field, text) {
+		return
+	}
+	if !plainPath.MatchString(text) || slices.ContainsFunc(strings.Split(text, "/"), func(part string) bool { return part == "." || part == ".." }) {
+		d.problem(field, "%s is not the whole path of a folder; write one such as /srv/models, of letters, digits and . _ @ + -", short(text))
+	}
+}
