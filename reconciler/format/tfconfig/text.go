@@ -82,7 +82,7 @@ func (p *parser) space() {
 
 func (p *parser) is(c byte) bool { return p.at < len(p.text) && p.text[p.at] == c }
 
-func (p *parser) take(c byte) bool {
+func (p *parser) accept(c byte) bool {
 	if p.is(c) {
 		p.at++
 		return true
@@ -106,7 +106,7 @@ func (p *parser) fields(depth int) (out []field, err error) {
 			return nil, fmt.Errorf("%q begins no field", p.text[p.at])
 		}
 		p.space()
-		colon := p.take(':')
+		colon := p.accept(':')
 		p.space()
 		switch {
 		case p.is('{'), p.is('<'):
@@ -116,7 +116,7 @@ func (p *parser) fields(depth int) (out []field, err error) {
 			if f.fields, err = p.fields(depth + 1); err != nil {
 				return nil, err
 			}
-			if f.close = p.at; !p.take(ends) {
+			if f.close = p.at; !p.accept(ends) {
 				return nil, fmt.Errorf("%s has no end", f.name)
 			}
 		case !colon:
@@ -162,7 +162,7 @@ func (p *parser) scalar() (string, error) {
 	for p.is('"') || p.is('\'') {
 		quote := p.text[p.at]
 		p.at++
-		for !p.take(quote) {
+		for !p.accept(quote) {
 			if p.at >= len(p.text) || p.is('\n') {
 				return "", errors.New("its text has no end")
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/tfconfig"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -66,7 +67,7 @@ func savedFiles(m port.Artifact) (out digest.Manifest, err error) {
 		}
 	}
 	if n != 1 {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the model has %d files saved_model.pb, and TensorFlow Serving loads one", n), way)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the model has %s saved_model.pb, and TensorFlow Serving loads one", plural.Of(n, "file")), way)
 	}
 	for _, f := range m.Files {
 		if rest, below := strings.CutPrefix(f.Path, at+"/"); at == "." || below {
@@ -129,7 +130,7 @@ func (w *work) alone(ctx context.Context) (end func(), err error) {
 
 // readConfig reads models.config; one that is not there has no models.
 func readConfig(root *os.Root) (*tfconfig.File, error) {
-	raw, err := read(root, configFile, tfconfig.Max+1)
+	raw, err := readFile(root, configFile, tfconfig.Max+1)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Invalid, "read %s: %w", configFile, err)
 	}
@@ -166,7 +167,7 @@ func (s *server) readRecord(root *os.Root, name string) (rec record, ours bool, 
 	if st, err := root.Lstat(name); err == nil && !st.IsDir() {
 		return rec, false, nil // somebody's link, or file
 	}
-	raw, err := read(root, name+"/"+recordFile, 64<<20)
+	raw, err := readFile(root, name+"/"+recordFile, 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return rec, false, nil
 	}
@@ -197,7 +198,7 @@ func (w *work) writeRecord() error {
 		return w.disk(err)
 	}
 	body = w.server.o.Seal.Wrap(purpose(w.name), body)
-	if there, err := read(w.root, w.name+"/"+recordFile, int64(len(body))+1); err == nil && string(there) == string(body) {
+	if there, err := readFile(w.root, w.name+"/"+recordFile, int64(len(body))+1); err == nil && string(there) == string(body) {
 		return nil
 	}
 	return w.write(w.name+"/"+recordFile, body, 0o600)
@@ -237,7 +238,7 @@ func (w *work) disk(err error) error {
 	return artifact.Disk(fault.WithHint(fault.New(fault.Denied, "write to the folder of model server %s: %w", w.place.Name, err), "let the user that reconciles write to %s", w.place.At.Folder), w.place.At.Folder)
 }
 
-func read(root *os.Root, name string, most int64) ([]byte, error) {
+func readFile(root *os.Root, name string, most int64) ([]byte, error) {
 	if st, err := root.Lstat(name); err != nil {
 		return nil, err
 	} else if !st.Mode().IsRegular() {

@@ -181,7 +181,7 @@ func (s *server) plan(ctx context.Context, r port.Release, was known) (*work, er
 		return nil, err
 	}
 	if _, err = served.Signed(ctx, s.o.Store, r, s.o.Keys); err == nil {
-		err = w.look(slices.Contains(was.Places, w.place))
+		err = w.readThere(slices.Contains(was.Places, w.place))
 	}
 	if err != nil {
 		w.root.Close()

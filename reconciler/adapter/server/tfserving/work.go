@@ -37,8 +37,8 @@ type work struct {
 	made   bool  // by this release
 }
 
-// look reads what stands under the name, and refuses what is not ours; stood tells that this machine made something there.
-func (w *work) look(stood bool) (err error) {
+// readThere reads what stands under the name, and refuses what is not ours; stood tells that this machine made something there.
+func (w *work) readThere(stood bool) (err error) {
 	if w.there, err = readConfig(w.root); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (w *work) change(ctx context.Context) error {
 		w.undo(err)
 		return err
 	}
-	return w.take(ctx, stays, labels)
+	return w.moveLabel(ctx, stays, labels)
 }
 
 // stays are the versions that have requests, with the labels that lead to them. A label is given to no version that is
@@ -165,6 +165,9 @@ func (w *work) load(ctx context.Context, stays []int64, labels map[string]int64)
 	if err := w.writeRecord(); err != nil { // before anything else is made there
 		return err
 	}
+	if err := w.pin(ctx, stays, labels); err != nil {
+		return err
+	}
 	if err := w.lay(ctx, w.number); err != nil {
 		return err
 	}
@@ -180,14 +183,31 @@ func (w *work) load(ctx context.Context, stays []int64, labels map[string]int64)
 	})
 }
 
-// take moves the label, and has what had it before end.
-func (w *work) take(ctx context.Context, stays []int64, labels map[string]int64) error {
+// pinned is a label that only tells that a config was read.
+const pinned = "vishwa-takes-over"
+
+// pin has the versions of somebody else's that serve stay, whatever their config says of the newest one: else the server
+// would have ours in their place as soon as its folder is there.
+func (w *work) pin(ctx context.Context, stays []int64, labels map[string]int64) error {
+	if w.rec.Served != nil || len(stays) == 0 {
+		return nil
+	}
+	labels = maps.Clone(labels)
+	labels[pinned] = slices.Max(stays)
+	if err := w.configure(ctx, w.config(stays, labels)); err != nil {
+		return err
+	}
+	return w.leads(ctx, pinned, labels[pinned])
+}
+
+// moveLabel moves the label, and has what had it before end.
+func (w *work) moveLabel(ctx context.Context, stays []int64, labels map[string]int64) error {
 	moved := maps.Clone(labels)
 	moved[w.label] = w.number
 	if err := w.configure(ctx, w.config(append(slices.Clone(stays), w.number), moved)); err != nil {
 		return err
 	}
-	if err := w.leads(ctx); err != nil {
+	if err := w.leads(ctx, w.label, w.number); err != nil {
 		return err
 	}
 	if at := w.rec.Served; at == nil || at.Key != w.key || at.Version != w.number || at.Label != w.label {
@@ -200,11 +220,11 @@ func (w *work) take(ctx context.Context, stays []int64, labels map[string]int64)
 	return w.finish(ctx)
 }
 
-// leads returns when the label leads to the version.
-func (w *work) leads(ctx context.Context) error {
-	return w.until(ctx, w.within, "label "+w.label+" leads to version "+strconv.FormatInt(w.number, 10), func([]version) (bool, error) {
-		led, err := w.server.ask(ctx, address(w.place.At.URL, w.name, w.label))
-		return len(led) == 1 && led[0].Number == w.number && led[0].available(), err
+// leads returns when a label leads to a version.
+func (w *work) leads(ctx context.Context, label string, number int64) error {
+	return w.until(ctx, w.within, "label "+label+" leads to version "+strconv.FormatInt(number, 10), func([]version) (bool, error) {
+		led, err := w.server.ask(ctx, address(w.place.At.URL, w.name, label))
+		return len(led) == 1 && led[0].Number == number && led[0].available(), err
 	})
 }
 

@@ -196,7 +196,7 @@ func (s *Server) poll() {
 	}
 	all, err := s.readConfig()
 	if err != nil {
-		s.say(err.Error())
+		s.refuse(err.Error())
 		return
 	}
 	aspired := map[string]bool{}
@@ -237,7 +237,7 @@ func (s *Server) poll() {
 		labels[c.name] = c.labels
 		for label, number := range c.labels {
 			if v := s.models[c.name][number]; v == nil || v.state != "AVAILABLE" {
-				s.say(fmt.Sprintf("Request to assign label to %s version %d as %s, which is not currently available for inference", c.name, number, label))
+				s.refuse(fmt.Sprintf("Request to assign label to %s version %d as %s, which is not currently available for inference", c.name, number, label))
 				return
 			}
 		}
@@ -245,7 +245,7 @@ func (s *Server) poll() {
 	s.labels = labels
 }
 
-func (s *Server) say(what string) {
+func (s *Server) refuse(what string) {
 	if len(s.Reloads) == 0 || s.Reloads[len(s.Reloads)-1] != what {
 		s.Reloads = append(s.Reloads, what)
 	}
@@ -278,79 +278,73 @@ var asked = regexp.MustCompile(`^/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/(
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := asked.FindStringSubmatch(r.URL.Path)
 	s.mu.Lock()
-	if s.away {
-		s.mu.Unlock()
+	away := s.away
+	var all []status
+	var answer func([]byte) ([]byte, error)
+	wrong := "Malformed request: " + r.Method + " " + r.URL.Path
+	if m != nil {
+		all, answer, wrong = s.of(m[1], m[2], m[3])
+	}
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case away:
 		panic(http.ErrAbortHandler)
-	}
-	fail := func(status int, format string, args ...any) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": fmt.Sprintf(format, args...)})
-	}
-	if m == nil {
-		s.mu.Unlock()
-		fail(http.StatusNotFound, "Malformed request: %s %s", r.Method, r.URL.Path)
+	case wrong == "" && m[4] == "":
+		_ = json.NewEncoder(w).Encode(map[string]any{"model_version_status": all})
 		return
+	case wrong == "" && (answer == nil || r.Method != http.MethodPost):
+		wrong = "Servable not found for request: " + m[1]
 	}
-	name, versions := m[1], s.models[m[1]]
-	numbers := slices.Sorted(maps.Keys(versions))
-	if m[2] != "" {
-		n, _ := strconv.ParseInt(m[2], 10, 64)
-		numbers = slices.DeleteFunc(numbers, func(v int64) bool { return v != n })
-	}
-	if m[3] != "" {
-		n, ok := s.labels[name][m[3]]
-		if !ok {
-			s.mu.Unlock()
-			fail(http.StatusNotFound, "Unrecognized servable version label: %s", m[3])
-			return
-		}
-		numbers = []int64{n}
-	}
-	if m[4] != "" {
-		numbers = slices.DeleteFunc(numbers, func(n int64) bool { return versions[n] == nil || versions[n].answer == nil })
-		if len(numbers) == 0 || r.Method != http.MethodPost {
-			s.mu.Unlock()
-			fail(http.StatusNotFound, "Servable not found for request: %s", name)
-			return
-		}
-		answer := versions[numbers[len(numbers)-1]].answer
-		s.mu.Unlock()
+	status := http.StatusNotFound
+	if wrong == "" {
 		body, err := io.ReadAll(r.Body)
 		if err == nil {
 			body, err = answer(body)
 		}
-		if err != nil {
-			fail(http.StatusBadRequest, "%v", err)
+		if err == nil {
+			_, _ = w.Write(body)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(body)
-		return
+		status, wrong = http.StatusBadRequest, err.Error()
 	}
-	if len(numbers) == 0 {
-		s.mu.Unlock()
-		fail(http.StatusNotFound, "Could not find any versions of model %s", name)
-		return
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": wrong})
+}
+
+type status struct {
+	Version string            `json:"version"`
+	State   string            `json:"state"`
+	Status  map[string]string `json:"status"`
+}
+
+// of are the versions that a question is about, and what answers for the newest of them; wrong says why there are none.
+func (s *Server) of(name, number, label string) (out []status, answer func([]byte) ([]byte, error), wrong string) {
+	versions := s.models[name]
+	numbers := slices.Sorted(maps.Keys(versions))
+	if label != "" {
+		n, ok := s.labels[name][label]
+		if !ok {
+			return nil, nil, "Unrecognized servable version label: " + label
+		}
+		number = strconv.FormatInt(n, 10)
 	}
-	type status struct {
-		Version string            `json:"version"`
-		State   string            `json:"state"`
-		Status  map[string]string `json:"status"`
-	}
-	var out []status
 	for _, n := range slices.Backward(numbers) {
-		v := versions[n]
-		if v == nil {
+		v, text := versions[n], strconv.FormatInt(n, 10)
+		if number != "" && number != text {
 			continue
+		}
+		if answer == nil {
+			answer = v.answer
 		}
 		code := v.code
 		if code == "" {
 			code = "OK"
 		}
-		out = append(out, status{strconv.FormatInt(n, 10), v.state, map[string]string{"error_code": code, "error_message": v.message}})
+		out = append(out, status{text, v.state, map[string]string{"error_code": code, "error_message": v.message}})
 	}
-	s.mu.Unlock()
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"model_version_status": out})
+	if len(out) == 0 {
+		return nil, nil, "Could not find any versions of model " + name
+	}
+	return out, answer, ""
 }

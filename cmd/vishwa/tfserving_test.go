@@ -1,0 +1,70 @@
+// The story of a deployment to TensorFlow Serving, with one in this process.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/server/tfserving/tfservingtest"
+)
+
+func TestTFServing(t *testing.T) {
+	t.Parallel()
+	keys := quickKeys(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/tfserving",
+		Setup: func(env *testscript.Env) error {
+			folder := filepath.Join(env.WorkDir, "models")
+			if err := os.Mkdir(folder, 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(folder, "models.config"), []byte("model_config_list {}\n"), 0o644); err != nil {
+				return err
+			}
+			s := tfservingtest.New(t, folder, loaded)
+			env.Values["tfserving"] = s
+			env.Setenv("TFSERVING", s.URL)
+			env.Setenv("MODELS", folder)
+			return settle(t, env, keys)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit, "tfserving": tfserving},
+	})
+}
+
+// loaded takes every SavedModel but those that say something else.
+func loaded(dir string, _ <-chan struct{}) (func([]byte) ([]byte, error), func(), error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "saved_model.pb"))
+	if err == nil && strings.Contains(string(raw), "NotToBeLoaded") {
+		err = errors.New("NodeDef mentions attr that is not there")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return func([]byte) ([]byte, error) { return fmt.Appendf(nil, `{"predictions":[%d]}`, len(raw)), nil }, func() {}, nil
+}
+
+// tfserving is: tfserving has NAME VERSIONS, those that are loaded; tfserving crash.
+func tfserving(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value("tfserving").(*tfservingtest.Server)
+	switch args[0] {
+	case "has":
+		if got := fmt.Sprint(s.Loaded(args[1])); got != args[2] {
+			ts.Fatalf("of %s it has %s", args[1], got)
+		}
+		if said := s.Said(); slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, "label") }) {
+			ts.Fatalf("it refused labels: %q", said)
+		}
+	case "crash":
+		s.Crash()
+	default:
+		ts.Fatalf("tfserving %s", args[0])
+	}
+}
