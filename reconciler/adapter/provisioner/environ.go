@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
 // given are the caller's variables that the program always sees: where it finds
@@ -37,7 +38,7 @@ func environ(lookup func(string) (string, bool), pass []string) (env map[string]
 	}
 	for _, name := range pass {
 		if steers(name) {
-			return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s may not be passed to a module: it changes what a declaration means", name),
+			return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s may not be passed to a module: it is Vishwa's own, or changes what a declaration means", name),
 				"remove it, and say what it said in the declaration")
 		}
 		if v, ok := lookup(name); ok {
@@ -52,7 +53,7 @@ func environ(lookup func(string) (string, bool), pass []string) (env map[string]
 // whose credentials; new ones of its namespace count until they are known.
 func steers(name string) bool {
 	switch {
-	case name == "" || strings.ContainsAny(name, "=\x00"), name == mark:
+	case name == "" || strings.ContainsAny(name, "=\x00"), sandbox.Own(name): // a password of Vishwa's, or mark
 		return true
 	case strings.HasPrefix(name, "TF_TOKEN_"), name == "TF_PLUGIN_CACHE_DIR", name == "TF_CLI_CONFIG_FILE":
 		return false

@@ -94,7 +94,7 @@ func TestTheEnvironmentIsNamedVariablesOnly(t *testing.T) {
 	if !slices.Equal(passed, []string{"id", secret}) {
 		t.Errorf("%d passed values are known", len(passed))
 	}
-	for _, name := range []string{"TF_CLI_ARGS", "TF_CLI_ARGS_apply", "TF_VAR_size", "TF_WORKSPACE", "TF_LOG", "TF_DATA_DIR", "TF_REATTACH_PROVIDERS", "", "A=B", mark} {
+	for _, name := range []string{"TF_CLI_ARGS", "TF_CLI_ARGS_apply", "TF_VAR_size", "TF_WORKSPACE", "TF_LOG", "TF_DATA_DIR", "TF_REATTACH_PROVIDERS", "VISHWA_KEY_PASSWORD", "", "A=B", mark} {
 		if _, _, err := environ(lookup, []string{name}); fault.Of(err) != fault.Invalid {
 			t.Errorf("%q may be passed: %v", name, err)
 		}
