@@ -2,6 +2,8 @@
 
 package schemas
 
+import "strings"
+
 // Dataset is data that training depends on.
 type Dataset struct {
 	// Source says where the data is.
@@ -84,6 +86,14 @@ type S3 struct {
 	PathStyle *bool `json:"pathStyle,omitempty" part:"key"`
 	// Anonymous asks without credentials.
 	Anonymous bool `json:"anonymous,omitempty" part:"key"`
+}
+
+// Address is what the server, the bucket and the prefix are called together: s3://BUCKET/PREFIX of Amazon's, or ENDPOINT/BUCKET/PREFIX.
+func (s S3) Address() string {
+	if s.Endpoint == "" {
+		return s.URL
+	}
+	return strings.TrimRight(s.Endpoint, "/") + "/" + strings.TrimPrefix(s.URL, "s3://")
 }
 
 // Format says how tabular data is read.

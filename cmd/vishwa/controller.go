@@ -164,7 +164,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 	s := app.ManagedOptions{
 		Seal: sealed,
 		Name: name, URL: cmp.Or(r.URL, r.Path), Branches: r.Branches, Env: o.env, Version: versionText(),
-		Password: o.password, Keys: o.keys, Pass: r.Pass, Packages: &r.Packages, Trackers: &r.Trackers, Reach: reach(r), Wall: apart, Prices: o.config.Table(), Refresh: app.Refreshing{Allow: r.Allow},
+		Password: o.password, Keys: o.keys, Pass: r.Pass, Packages: &r.Packages, Trackers: &r.Trackers, Reach: o.reach(r), Wall: apart, Prices: o.config.Table(), Refresh: app.Refreshing{Allow: r.Allow},
 		Lease:    &app.Lease{Holder: o.config.Lease.Name, Duration: o.config.Lease.Duration},
 		Recorded: func(e ledger.Entry) { o.recorded(name, e) },
 		Failed:   func(ref schemas.Ref, err error) { o.metrics.Step(name, string(ref.Kind), err) },
@@ -177,7 +177,7 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 		Models:    func(all []controller.Model) { o.metrics.Models(name, all) },
 		Incidents: func(open int) { o.metrics.Incidents(name, open) },
 	}
-	s.Env.Log, s.Env.Lookup = o.env.Log.With("repository", name), token.Below(o.env.Lookup, r.Tokens())
+	s.Env.Log, s.Env.Lookup = o.env.Log.With("repository", name), token.Below(r.Sees(o.env.Lookup), r.TokenFolder())
 	var issues port.Issues
 	if r.GitHub != nil {
 		client, err := o.gitHub(ctx, r)
@@ -194,14 +194,28 @@ func (o opener) open(ctx context.Context, r config.Repository) (controller.Repos
 	return site, nil
 }
 
-// reach is where the file lets runs and deployments of a repository be begun.
-func reach(r config.Repository) *wrap.Reach {
-	out := &wrap.Reach{Runners: r.Runners}
+// reach is where the file lets runs and deployments of a repository be begun, and what they may use. What it does not say of the only
+// repository is what the declarations say, and of one of several, nothing.
+func (o opener) reach(r config.Repository) *wrap.Reach {
+	shared := len(o.config.Repositories) > 1
+	out := &wrap.Reach{Runners: r.Runners, Bounds: wrap.Bounds{Own: o.config.SecretVariables(), Variables: r.Passes(), Apart: shared}}
 	for _, c := range r.Clusters {
 		out.Clusters = append(out.Clusters, wrap.ClusterReach{Context: c.Context, Namespaces: c.Namespaces})
 	}
 	for _, m := range r.ModelServers {
 		out.ModelServers = append(out.ModelServers, wrap.ModelServerReach{Folder: m.Folder, URL: m.URL})
+	}
+	if shared && out.Variables == nil {
+		out.Variables = &r.Pass
+	}
+	if shared || r.Tokens != nil {
+		out.Tokens = &r.Tokens
+	}
+	if shared || r.Storage != nil {
+		out.Storage = &r.Storage
+	}
+	if r.Infrastructure != nil {
+		out.Apart = !*r.Infrastructure
 	}
 	return out
 }

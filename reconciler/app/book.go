@@ -55,6 +55,11 @@ func (h *Repository) open(book gitledger.Options, project *schemas.Project, plac
 	} else if slices.Contains(need, "forge") && o.Act && !o.Offline {
 		return nil, unmet("forge", "let the controller or vishwa ci act, which log in to the forge")
 	}
+	if c := project.Ledger.Checkpoints; c.Remote != "" {
+		if err := o.Env.MayUse(c.Remote); err != nil {
+			return nil, err
+		}
+	}
 	side, err := h.side(l, project.Ledger.Checkpoints)
 	switch {
 	case err != nil:

@@ -143,7 +143,7 @@ func (o ImageRefresh) moved(ctx context.Context, declared []imageField) ([]Pinne
 		}
 		now, known := asked[name]
 		if !known {
-			if now, err = registry.Resolve(ctx, registry.Options{Lookup: o.Env.Lookup}, name); err != nil {
+			if now, err = registry.Resolve(ctx, registry.Options{Lookup: o.Env.Lookup, Anonymous: o.Env.MayUse(registry.Place(name)) != nil}, name); err != nil {
 				return nil, fault.WithHint(fault.New(fault.Of(err), "refresh the image of %s: %w", ImageOwner(d.Ref), err), "%s", fault.HintOf(err))
 			}
 			asked[name] = now

@@ -122,6 +122,9 @@ var (
 
 // OpenManaged wires the repository. It is cloned where it was not yet.
 func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, error) {
+	if o.Reach != nil {
+		o.Env.Bounds = o.Reach
+	}
 	dir, err := mirrorDir(o.Env.Lookup, o.URL)
 	if err != nil {
 		return nil, err

@@ -75,6 +75,9 @@ func address(src schemas.DataSource) string {
 // cloned opens another repository at a revision, in a mirror that is kept for the next time.
 func cloned(env port.Env) func(ctx context.Context, url, rev string) (fs.FS, string, error) {
 	return func(ctx context.Context, url, rev string) (fs.FS, string, error) {
+		if err := env.MayUse(url); err != nil { // by the keys for SSH of this machine, or in its folders
+			return nil, "", err
+		}
 		dir, err := mirrorDir(env.Lookup, url)
 		if err != nil {
 			return nil, "", err
@@ -140,6 +143,11 @@ func published(refs map[string]string) (names []string) {
 // bucket opens the bucket of a declaration, whole. An endpoint that it names is reached
 // as a web server is: where it is public, or allowed.
 func (o RefreshOptions) bucket(s schemas.S3) (port.Objects, error) {
+	if !s.Anonymous { // what everybody may read takes no credentials
+		if err := o.Env.MayUse(s.Address()); err != nil {
+			return nil, err
+		}
+	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(s.URL, "s3://"), "/")
 	return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile, PathStyle: s.PathStyle,
 		Anonymous: s.Anonymous, Lookup: o.Env.Lookup, Guarded: s.Endpoint != "", Allow: o.Allow})

@@ -45,7 +45,7 @@ func (o RefreshOptions) openIn(ctx context.Context, tree fs.FS, src schemas.Data
 		if !ok {
 			return nil, "", fault.WithHint(fault.New(fault.Invalid, "%s serves nothing", ref), "name a deployment")
 		}
-		return server.OpenPredictions(o.Serving, ref.Name, logs.Logs(), server.Access{Lookup: o.Env.Lookup, Guarded: true, Allow: o.Allow})
+		return server.OpenPredictions(o.Serving, ref.Name, logs.Logs(), server.Access{Lookup: o.Env.Lookup, Guarded: true, Allow: o.Allow, May: o.Env.MayUse})
 	}
 	options.Dataset = func(ref schemas.Ref) (port.Source, schemas.Format, error) {
 		spec, err := find(ref)

@@ -98,6 +98,9 @@ type Repository struct {
 
 // Open wires the repository that dir is in, as its vishwa.yaml says.
 func Open(ctx context.Context, o Options) (h *Repository, err error) {
+	if o.Reach != nil {
+		o.Env.Bounds = o.Reach
+	}
 	r, err := repo.Open(o.Dir, repo.Options{Branch: o.Branch, URL: o.URL})
 	if err != nil {
 		return nil, err
@@ -192,6 +195,11 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	if err != nil {
 		return err
 	}
+	if place.Shared {
+		if err := o.Env.MayUse(place.Dir); err != nil {
+			return err
+		}
+	}
 	work := runs{Store: place.String(), Envs: h.Paths.Envs, Seal: h.Paths.Seal(), Wall: o.Wall}
 	work.Wall.Hidden = slices.Concat(o.Wall.Hidden, h.Paths.Hidden(o.Env.Lookup), place.hidden(o.Env), []string{h.Repo.Dir()})
 	apart := "" // folder of what is set apart, below the state
@@ -237,6 +245,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Signer: pass.ModelSigner{Store: kept, Verifier: verifier, Sign: func(ctx context.Context, m port.Artifact, p attest.Provenance) ([]byte, []byte, error) {
 			return signer.SignModel(ctx, h.Keys, m, p)
 		}, Statement: h.Keys.Sign},
+		Bounds:    o.Env.Bounds,
 		Isolation: work.isolation(), Ready: h.ready(o, place, away),
 		Hands: h.Repo.Hands,
 		Parents: func(ctx context.Context, head string, n int) ([]string, error) {
@@ -254,6 +263,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		h.trackersOf = func(p *schemas.Project) []Shown { return trackers(p, o, sealed.Name(), h.GitLedger) }
 		h.Trackers = h.trackersOf(project)
 	}
+	h.Runner = wrap.BoundedRuns(h.Runner, o.Env)
 	if o.Tips != nil && o.Branch != "" {
 		h.Tips = func(ctx context.Context, since string) ([]string, error) { return o.Tips(ctx, o.Branch, since) }
 	}
@@ -295,7 +305,7 @@ func (h *Repository) reviewed(ctx context.Context) (*dvc.Config, error) {
 func (h *Repository) stacks(o Options, apart string, work runs) port.Provisioner {
 	c := provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform"), Wall: work.Wall, Dial: work.dial(o.Env)}
 	if o.Isolation == nil || o.Isolation.Merged {
-		return provisioner.Terraform(c)
+		return wrap.BoundedTools(provisioner.Terraform(c), o.Reach)
 	}
 	return wrap.PassingTools(provisioner.ForPulls(c), o.Isolation.Pass)
 }

@@ -52,7 +52,7 @@ func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef
 	})
 	return wrap.Served(server.Local(host), map[string]port.Server{
 		port.TargetKubernetes: clusters, port.TargetKServe: clusters, port.TargetSeldon: clusters, port.TargetTFServing: models,
-	})
+	}, o.Reach)
 }
 
 // modelKeys are those that sign models, as trust.yaml has them.

@@ -13,6 +13,9 @@ func inRegistry(p StoreRef) *away {
 		return nil
 	}
 	return &away{at.URL, registry.Variables, func(env port.Env) (port.Bucket, error) {
+		if err := env.MayUse(at.URL); err != nil {
+			return nil, err
+		}
 		return registry.Open(registry.Options{URL: at.URL, PlainHTTP: at.PlainHTTP, Lookup: env.Lookup})
 	}}
 }

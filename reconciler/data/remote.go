@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // OpenRemote opens a remote of config; "" is its default. Relative paths are below
@@ -54,6 +55,9 @@ func openBucket(rc dvc.RemoteConfig, base string, env port.Env, jobs int) (port.
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(base, path)
 		}
+		if err := env.MayUse(path); err != nil {
+			return nil, err
+		}
 		return bucket.Dir(path)
 	case scheme == "s3":
 		if p := rc.Options["credentialpath"]; p != "" {
@@ -68,6 +72,11 @@ func openS3(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (port.Buck
 	o, err := s3Options(rc, rest, env, jobs)
 	if err != nil {
 		return nil, err
+	}
+	if !o.Anonymous {
+		if err := env.MayUse(schemas.S3{URL: rc.URL, Endpoint: o.Endpoint}.Address()); err != nil {
+			return nil, err
+		}
 	}
 	return bucket.S3(o)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Wary opens remotes of a configuration that was not reviewed.
@@ -45,6 +46,11 @@ func (w Wary) Open(ctx context.Context, config *dvc.Config, name string, env por
 	o, err := w.options(rc, env)
 	if err != nil {
 		return nil, err
+	}
+	if !o.Anonymous {
+		if err := env.MayUse(schemas.S3{URL: rc.URL, Endpoint: o.Endpoint}.Address()); err != nil {
+			return nil, err
+		}
 	}
 	b, err := bucket.S3(o)
 	if err != nil {
@@ -95,7 +101,9 @@ func (w Wary) options(rc dvc.RemoteConfig, env port.Env) (bucket.S3Options, erro
 	}
 	o, err := s3Options(rc, rest, env, 0)
 	if err != nil || o.Endpoint == "" {
-		return o, err // Amazon's, whose names are public
+		// Amazon's: its names are public, and what our credentials open there is not a pull request's.
+		o.Anonymous = o.Anonymous || w.Known != nil && o.AccessKey == ""
+		return o, err
 	}
 	o.Guarded, o.Allow = true, w.Allow
 	if o.AccessKey == "" && !allows(w.Allow, hostOf(o.Endpoint)) {

@@ -237,3 +237,25 @@ func TestWhatWasReviewedIsOpenedAsEver(t *testing.T) {
 		}
 	}
 }
+
+// TestAPullRequestReadsNoBucketWithOurCredentials: a name at Amazon's is as much of its choice as a server.
+func TestAPullRequestReadsNoBucketWithOurCredentials(t *testing.T) {
+	for name, c := range map[string]struct {
+		known     func(context.Context) (*dvc.Config, error)
+		lines     []string
+		anonymous bool
+	}{
+		"a pull request":                  {knowing(nil), []string{"url = s3://payroll/dvc"}, true},
+		"with keys of its own":            {knowing(nil), []string{"url = s3://payroll/dvc", "access_key_id = theirs", "secret_access_key = theirs"}, false},
+		"another repository that we name": {nil, []string{"url = s3://registry/dvc"}, false},
+	} {
+		rc, err := remoteOf(t, c.lines...).Remote("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := Wary{Whose: "this pull request", Known: c.known}.options(rc, port.Env{Lookup: bold})
+		if err != nil || o.Anonymous != c.anonymous {
+			t.Errorf("%s: anonymous %v, %v", name, o.Anonymous, err)
+		}
+	}
+}

@@ -58,7 +58,7 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 	if err != nil {
 		return p, nil, err
 	}
-	found = append(append(append(found, beside...), h.placeFindings(ctx, w, p)...), h.untriable(w, p)...)
+	found = slices.Concat(found, beside, h.placeFindings(ctx, w, p), h.passFindings(w, p), h.untriable(w, p))
 	return d.linger(plan.Gate(p, append(found, notes...))), d, nil
 }
 

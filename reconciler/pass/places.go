@@ -8,6 +8,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -67,6 +68,34 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 			f.Rule, f.Level, f.Message = "place/denied", ledger.Denied, at.words()+": "+err.Error()
 		}
 		out = append(out, f)
+	}
+	return out
+}
+
+// passFindings tell of the steps of p that would pass on what the owner of the machine does not let them have.
+func (h *Reconciler) passFindings(w *Snapshot, p plan.Plan) (out []ledger.Finding) {
+	may := port.Env{Bounds: h.Bounds}
+	for _, s := range p.Work() {
+		if err := may.MayPass(w.passes(s.Ref)...); err != nil && s.Do != plan.Retire {
+			out = append(out, ledger.Finding{Rule: "place/denied", Level: ledger.Denied, Ref: s.Ref, Message: err.Error(), Hint: fault.HintOf(err)})
+		}
+	}
+	return out
+}
+
+// passes are the variables that a step of w has passed on.
+func (w *Snapshot) passes(ref schemas.Ref) (out []string) {
+	n := w.Graph.Node(ref)
+	if n == nil {
+		return nil
+	}
+	if spec, is := n.Decl.Spec.(schemas.Evaluates); is && spec.Evaluates() != nil {
+		out = append(out, spec.Evaluates().Env.Pass...)
+	}
+	if spec, is := n.Decl.Spec.(schemas.Commanded); is {
+		if c, _ := spec.Command(); c != nil {
+			out = append(out, c.Env.Pass...)
+		}
 	}
 	return out
 }

@@ -53,6 +53,8 @@ type Reconciler struct {
 	// Ready tells what will keep anything from being begun at a place of project, as far as that is known without asking there. Denied: the
 	// owner of this machine does not let it. Nil: not known.
 	Ready func(ctx context.Context, project *schemas.Project, at Place) error
+	// Bounds are what the declarations may use of what is this machine's; nil: all of it.
+	Bounds port.Bounds
 	// Remote is where the repository comes from, without credentials; for provenance.
 	Remote string
 	Actor  Actor

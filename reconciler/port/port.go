@@ -19,6 +19,8 @@ type Env struct {
 	Log    *slog.Logger
 	Lookup func(name string) (string, bool) // the caller's environment, one variable at a time
 	Self   string                           // the path of the running vishwa program, for processes that outlive it
+	// Bounds are what declarations may use of what is this machine's; nil: all of it, as of a user's own commands.
+	Bounds Bounds
 }
 
 // DataFetcher has the data that pointers name.

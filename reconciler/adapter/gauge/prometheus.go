@@ -57,6 +57,9 @@ func Prometheus(spec schemas.PrometheusGauge, o Options) (port.Gauge, error) {
 	}
 	token := ""
 	if spec.Token != "" {
+		if err := o.Env.MaySend(spec.Token, spec.URL); err != nil {
+			return nil, err
+		}
 		if token, _ = o.Env.Lookup(spec.Token); token == "" {
 			return nil, fault.WithHint(fault.New(fault.Denied, "%s is not set", spec.Token), "set it to the token of %s", u.Host)
 		}

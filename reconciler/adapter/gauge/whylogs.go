@@ -25,13 +25,16 @@ const mostProfile = 64 << 20 // bytes
 type profiles struct {
 	tree fs.FS
 	spec schemas.WhylogsGauge
-	open func(bucket string) (port.Objects, error)
+	open func(bucket, key string) (port.Objects, error)
 }
 
 // Whylogs reads two profiles. An endpoint that the declaration names is reached as a web server is:
 // where it is public, or where o allows it.
 func Whylogs(tree fs.FS, spec schemas.WhylogsGauge, o Options) port.Gauge {
-	return profiles{tree, spec, func(name string) (port.Objects, error) {
+	return profiles{tree, spec, func(name, key string) (port.Objects, error) {
+		if err := o.Env.MayUse(schemas.S3{URL: "s3://" + name + "/" + key, Endpoint: spec.Endpoint}.Address()); err != nil {
+			return nil, err
+		}
 		return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: spec.Endpoint, Region: spec.Region, Lookup: o.Env.Lookup, Guarded: spec.Endpoint != "", Allow: o.Allow})
 	}}
 }
@@ -83,7 +86,7 @@ func (p profiles) openProfile(ctx context.Context, name string) (io.ReadCloser, 
 		}
 		return f, nil
 	}
-	objects, err := p.open(from)
+	objects, err := p.open(from, key)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}

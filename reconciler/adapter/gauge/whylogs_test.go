@@ -64,7 +64,7 @@ func TestWhylogsProfilesAreHeldAgainstEachOther(t *testing.T) {
 	}
 	far := func(now string) ([]port.Measurement, error) {
 		p := Whylogs(tree, schemas.WhylogsGauge{Profile: "s3://lake/" + now, Reference: "drift-reference.bin"}, Options{}).(profiles)
-		p.open = func(name string) (port.Objects, error) {
+		p.open = func(name, _ string) (port.Objects, error) {
 			if name != "lake" {
 				return nil, fault.New(fault.Denied, "no")
 			}

@@ -143,10 +143,22 @@ type Access struct {
 	// public, or where Allow names it.
 	Guarded bool
 	Allow   []string
+	May     func(place string) error // refuses a place; nil refuses none
+}
+
+// let asks May.
+func (a Access) let(place string) error {
+	if a.May == nil {
+		return nil
+	}
+	return a.May(place)
 }
 
 // predictionBucket is the bucket of a log, below its prefix.
 func predictionBucket(at *schemas.S3, by Access) (port.Bucket, error) {
+	if err := by.let(at.Address()); err != nil {
+		return nil, err
+	}
 	name, prefix, _ := strings.Cut(strings.TrimPrefix(at.URL, "s3://"), "/")
 	return bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: at.Endpoint, Region: at.Region,
 		Profile: at.Profile, PathStyle: at.PathStyle, Lookup: by.Lookup,
@@ -183,6 +195,9 @@ func OpenPredictions(dir, name string, l *schemas.PredictionLog, by Access) (por
 		b, err := predictionBucket(l.S3, by)
 		return b, name + "/", err
 	case l != nil && l.Dir != "":
+		if err := by.let(l.Dir); err != nil {
+			return nil, "", err
+		}
 		at, err := logFolder(dir, l.Dir, name, wall.Policy{})
 		if err != nil {
 			return nil, "", err

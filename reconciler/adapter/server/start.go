@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -115,6 +116,9 @@ func (s *local) hostEnviron() []string {
 			}
 		}
 	}
+	pass = slices.DeleteFunc(pass, func(name string) bool { // since it was begun, the controller's file may have changed
+		return !slices.Contains(logVariables, name) && s.cfg.Env.MayPass(name) != nil
+	})
 	return sandbox.Environ(s.cfg.Env.Lookup, pass, nil)
 }
 

@@ -183,7 +183,10 @@ func (a *announced) newestEvent(ctx context.Context, session string) (announceme
 
 // session is what questions are asked with: the token, or what Airflow gives for a user and a password.
 func (a *announced) session(ctx context.Context) (string, error) {
-	token := a.o.variable(a.spec.Token)
+	token, err := a.o.variable(a.spec.Token, a.spec.URL)
+	if err != nil {
+		return "", err
+	}
 	if token == "" || strings.ContainsAny(token, "\r\n\x00") {
 		return "", fault.WithHint(fault.New(fault.Denied, "the variable %s holds no token for Airflow", a.spec.Token), "set it to a bearer token, or to user:password")
 	}

@@ -123,7 +123,10 @@ func (s *web) ask(ctx context.Context, method string, header map[string]string) 
 	req.Header.Set("User-Agent", "vishwa")
 	req.Header.Set("Accept-Encoding", "identity")
 	if s.src.Token != "" {
-		token := s.o.variable(s.src.Token)
+		token, err := s.o.variable(s.src.Token, s.src.URL)
+		if err != nil {
+			return nil, err
+		}
 		if token == "" || strings.ContainsAny(token, "\r\n\x00") {
 			return nil, fault.WithHint(fault.New(fault.Denied, "the variable %s holds no token for %s", s.src.Token, where(s.src.URL)), "set it")
 		}

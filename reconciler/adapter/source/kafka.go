@@ -32,7 +32,7 @@ type stream struct {
 func openTopic(spec schemas.Kafka, o Options) (port.Source, error) {
 	s := &stream{o: o, spec: spec, of: topic.Options{Brokers: spec.Brokers, Topic: spec.Topic, Allow: o.Allow, Patience: o.Pace.Window}}
 	if spec.SASL != nil {
-		user, password, err := o.pair(spec.SASL.User, spec.SASL.Password)
+		user, password, err := o.pair(spec.SASL.User, spec.SASL.Password, addresses(spec.Brokers)...)
 		if err != nil {
 			return nil, err
 		}
@@ -40,16 +40,31 @@ func openTopic(spec schemas.Kafka, o Options) (port.Source, error) {
 	}
 	var err error
 	if spec.TLS != nil {
-		if s.of.TLS, err = o.secure(*spec.TLS); err != nil {
+		if s.of.TLS, err = o.secure(*spec.TLS, addresses(spec.Brokers)); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-// pair are the values of two variables, both of which are there.
-func (o Options) pair(one, other string) (string, string, error) {
-	a, b := o.variable(one), o.variable(other)
+// addresses are what brokers are called where it is said who may be sent what.
+func addresses(brokers []string) (out []string) {
+	for _, b := range brokers {
+		out = append(out, "kafka://"+b)
+	}
+	return out
+}
+
+// pair are the values of two variables, both of which are there, for all of these addresses.
+func (o Options) pair(one, other string, to ...string) (string, string, error) {
+	a, err := o.variable(one, to...)
+	if err != nil {
+		return "", "", err
+	}
+	b, err := o.variable(other, to...)
+	if err != nil {
+		return "", "", err
+	}
 	for name, v := range map[string]string{one: a, other: b} {
 		if v == "" {
 			return "", "", fault.WithHint(fault.New(fault.Denied, "the variable %s is not set", name), "set it, for whoever runs vishwa or the controller")
@@ -59,7 +74,7 @@ func (o Options) pair(one, other string) (string, string, error) {
 }
 
 // secure is whom connections trust, and who we are to them.
-func (o Options) secure(t schemas.KafkaTLS) (*tls.Config, error) {
+func (o Options) secure(t schemas.KafkaTLS, brokers []string) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots}
 	if t.CA != "" {
 		if o.Tree == nil {
@@ -75,7 +90,7 @@ func (o Options) secure(t schemas.KafkaTLS) (*tls.Config, error) {
 		}
 	}
 	if t.Certificate != "" {
-		certificate, key, err := o.pair(t.Certificate, t.Key)
+		certificate, key, err := o.pair(t.Certificate, t.Key, brokers...)
 		if err != nil {
 			return nil, err
 		}
@@ -198,7 +213,7 @@ func (s *stream) reader(ctx context.Context) (*rowWriter, digest.Digest, error) 
 	case of != nil && of.Registry != nil:
 		o := messageschema.RegistryOptions{URL: of.Registry.URL, Allow: s.o.Allow, Format: format}
 		if of.Registry.User != "" || of.Registry.Password != "" {
-			if o.User, o.Password, err = s.o.pair(of.Registry.User, of.Registry.Password); err != nil {
+			if o.User, o.Password, err = s.o.pair(of.Registry.User, of.Registry.Password, of.Registry.URL); err != nil {
 				return nil, "", err
 			}
 		}

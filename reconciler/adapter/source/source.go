@@ -65,12 +65,18 @@ func (o Options) snapshotOf(files []port.SourceFile, token string) port.Snapshot
 	return port.Snapshot{Changed: token != o.Last, Files: files, Token: token}
 }
 
-func (o Options) variable(name string) string {
+// variable is the value of one that is sent to all of these addresses.
+func (o Options) variable(name string, to ...string) (string, error) {
+	for _, address := range to {
+		if err := o.Env.MaySend(name, address); err != nil {
+			return "", err
+		}
+	}
 	if o.Env.Lookup == nil {
-		return ""
+		return "", nil
 	}
 	v, _ := o.Env.Lookup(name)
-	return v
+	return v, nil
 }
 
 // Open makes ready to read src. Nothing is asked of the place yet.

@@ -31,9 +31,9 @@ func (r Repository) Identity() string {
 // Title is the repository's name for people.
 func (r Repository) Title() string { return cmp.Or(r.Name, strings.TrimSuffix(r.Identity(), "/.git")) }
 
-// Tokens is the name of the folder that files of tokens for it are in, below that of all: its title, on one level, so that no repository's
+// TokenFolder is the name of the folder that files of tokens for it are in, below that of all: its title, on one level, so that no repository's
 // folder lies in another's.
-func (r Repository) Tokens() string {
+func (r Repository) TokenFolder() string {
 	name := strings.Map(func(c rune) rune {
 		if unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("._-", c) {
 			return c

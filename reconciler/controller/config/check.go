@@ -136,10 +136,10 @@ func (d *decoder) repositories(c *Spec) {
 		if r.Name != "" {
 			twice("called "+r.Name, path+".name", "the name is given")
 		}
-		if first, is := folders[r.Tokens()]; is {
-			d.problem(path, "the one at line %d would have its tokens in the same folder, %s; give one of them another name", d.at(first).Line, Quoted(r.Tokens()))
+		if first, is := folders[r.TokenFolder()]; is {
+			d.problem(path, "the one at line %d would have its tokens in the same folder, %s; give one of them another name", d.at(first).Line, Quoted(r.TokenFolder()))
 		}
-		folders[r.Tokens()] = path
+		folders[r.TokenFolder()] = path
 	}
 	if forge && !c.Webhook.Off && c.Webhook.Secret == nil && !d.has("spec.webhook.secret") {
 		d.problem("spec.webhook", "there is no secret to know GitHub's webhooks by; give webhook.secret, or write webhook: {off: true} to poll alone")
@@ -148,9 +148,14 @@ func (d *decoder) repositories(c *Spec) {
 
 // What a repository's lists of other services hold, for the JSON Schema, too.
 const (
-	Packages = `^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(/\*|/[a-z0-9]+([._-]+[a-z0-9]+)*)$`
-	Trackers = `^https?://[^/?#@\s]+(/[^?#\s]*)?$`
-	Runners  = `^((https?|tcp)://[^/?#@\s]+(/[^?#\s]*)?|ssh://([A-Za-z0-9._-]+@)?[^/?#@:\s]+(:[0-9]+)?(/[^?#\s]*)?|unix:///[^?#\s]+)$`
+	Packages  = `^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(/\*|/[a-z0-9]+([._-]+[a-z0-9]+)*)$`
+	Trackers  = `^https?://[^/?#@\s]+(/[^?#\s]*)?$`
+	Runners   = `^((https?|tcp)://[^/?#@\s]+(/[^?#\s]*)?|ssh://([A-Za-z0-9._-]+@)?[^/?#@:\s]+(:[0-9]+)?(/[^?#\s]*)?|unix:///[^?#\s]+)$`
+	Variables = `^[A-Za-z_][A-Za-z0-9_]*(=[A-Za-z_][A-Za-z0-9_]*)?$`
+	Tokens    = `^(https?|kafka)://[^/?#@\s]+(/[^?#\s]*)?$`
+	Storage   = `^((s3|oci|ssh|https?)://[^/?#\s]+(/[^?#\s]*)?|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^?#\s]+|/[^\s]*)$`
+	// Source is a variable that declarations may send.
+	Source = `^VISHWA_SOURCE_[A-Z0-9_]+$`
 	// Namespace is the name of a namespace of Kubernetes.
 	Namespace = `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`
 )
@@ -162,6 +167,10 @@ var (
 	runner   = regexp.MustCompile(Runners)
 	// namespace has no wildcards: a namespace that is made tomorrow is nobody's yet.
 	namespace = regexp.MustCompile(Namespace)
+	given     = regexp.MustCompile(Variables)
+	receives  = regexp.MustCompile(Tokens)
+	kept      = regexp.MustCompile(Storage)
+	source    = regexp.MustCompile(Source)
 	// branch is a branch's name as git-check-ref-format(1) allows it, but for what nobody uses.
 	branch   = regexp.MustCompile(`^[^-./\s~^:?*\[\\@{}\x00-\x20\x7f]([^\s~^:?*\[\\@{}\x00-\x20\x7f]*[^./\s~^:?*\[\\@{}\x00-\x20\x7f])?$`)
 	odd      = regexp.MustCompile(`//|\.\.|/\.|\.lock(/|$)|^refs/`)
@@ -209,40 +218,12 @@ func (d *decoder) repository(r *Repository, path string) (sound bool) {
 		}
 	}
 	d.reach(r, path)
+	d.bounds(r, path)
 	d.name(path+".name", r.Name)
 	if r.GitHub != nil {
 		d.gitHub(r, path+".github")
 	}
 	return sound
-}
-
-// reach checks where its runs and deployments may be begun; no part of a wrong address is repeated, for it may hold a password.
-func (d *decoder) reach(r *Repository, path string) {
-	for i, a := range r.Runners {
-		if _, err := url.Parse(a); err != nil || !runner.MatchString(a) {
-			d.problem(join(path+".runners", strconv.Itoa(i)), "this is not the address of a runner; write it as https://airflow.example.com, or ssh://HOST for a Docker Engine, without a password")
-		}
-	}
-	for i, m := range r.ModelServers {
-		at := join(path+".modelServers", strconv.Itoa(i))
-		if !strings.HasPrefix(m.Folder, "/") {
-			d.problem(join(at, "folder"), "%s is not the whole path of a folder; write one such as /srv/models", Quoted(m.Folder))
-		}
-		if _, err := url.Parse(m.URL); err != nil || !tracker.MatchString(m.URL) {
-			d.problem(join(at, "url"), "this is not the address of a server; write it as http://127.0.0.1:8501, without a user")
-		}
-	}
-	for i, c := range r.Clusters {
-		at := join(path+".clusters", strconv.Itoa(i))
-		if len(c.Namespaces) == 0 && !d.has(at+".namespaces") {
-			d.problem(at, "lists no namespaces; give namespaces: [models], those that it may use")
-		}
-		for n, name := range c.Namespaces {
-			if !namespace.MatchString(name) {
-				d.problem(join(at+".namespaces", strconv.Itoa(n)), "%s is not a namespace; write lower-case letters, digits and hyphens", Quoted(name))
-			}
-		}
-	}
 }
 
 // url checks a clone address; no part of a wrong one is repeated, for it may hold a password.

@@ -231,6 +231,14 @@ type Repository struct {
 	Clusters []Cluster `yaml:"clusters"`
 	// ModelServers lists the servers of TensorFlow Serving that it may serve by, as its Project declares them: each gives it a folder of the controller's machine to write to. Without it, there are none.
 	ModelServers []ModelServer `yaml:"modelServers"`
+	// Variables lists the variables of the controller's environment that its declarations may pass to what they run (env.pass), besides those of pass. NAME=OTHER has it see the controller's OTHER as NAME, such as AWS_ACCESS_KEY_ID=CHURN_ACCESS_KEY_ID: with one of AWS's or VISHWA_OCI's, it sees no other of these that is not listed. Without it, all where it is the only repository, and else those of pass.
+	Variables []string `yaml:"variables"`
+	// Tokens says which of the variables whose names begin with VISHWA_SOURCE_ its declarations may send, and to which addresses: {VISHWA_SOURCE_API: ["https://api.example.com"]}, with all below them; a broker is kafka://host:port. Without it, any to any where it is the only repository, and else none.
+	Tokens map[string][]string `yaml:"tokens"`
+	// Storage lists the places that its declarations may use with the controller's credentials, or in its folders, for stores, sources, remotes of DVC, checkpoints, logs and images: s3://bucket/prefix, https://minio.example.com/bucket/prefix at an endpoint, oci://registry.example.com/team, a folder, or a repository of Git, each with all below it. Without it, all where it is the only repository, and else none but the controller's own folder for it.
+	Storage []string `yaml:"storage"`
+	// Infrastructure lets it provision, which begins Terraform as the controller's user, without a sandbox: its modules can take what is the other repositories'. The default is true where it is the only repository.
+	Infrastructure *bool `yaml:"infrastructure"`
 }
 
 // ModelServer is a folder and the address of the server that reads it.
@@ -357,6 +365,16 @@ func (c Spec) Secrets() (files []string) {
 		}
 	}
 	return files
+}
+
+// SecretVariables are the variables that hold one: no declaration has them passed on, or sent.
+func (c Spec) SecretVariables() (names []string) {
+	for _, s := range c.secrets() {
+		if s.Env != "" {
+			names = append(names, s.Env)
+		}
+	}
+	return names
 }
 
 // Webhooks tells whether webhooks are served.

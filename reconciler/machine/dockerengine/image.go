@@ -59,6 +59,9 @@ func credential(ctx context.Context, env port.Env, image string) (string, error)
 	if err != nil {
 		return "", badImage("%q cannot name an image: %s", image, err)
 	}
+	if env.MayUse("oci://"+reference.Domain(named)+"/"+reference.Path(named)) != nil {
+		return "", nil // what everybody may fetch takes none
+	}
 	dir, _ := env.Lookup("DOCKER_CONFIG")
 	if home, _ := env.Lookup("HOME"); dir == "" && home != "" {
 		dir = filepath.Join(home, ".docker")

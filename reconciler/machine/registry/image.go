@@ -41,6 +41,16 @@ const (
 
 var imageTypes = []string{ocispec.MediaTypeImageIndex, dockerIndex, ocispec.MediaTypeImageManifest, dockerManifest}
 
+// Place is the address of the repository that name is of; "" where it is no image's.
+func Place(name string) string {
+	bare, _, _ := strings.Cut(name, "@")
+	ref, err := oci.ParseReference(fullName(bare))
+	if err != nil {
+		return ""
+	}
+	return "oci://" + ref.Registry + "/" + ref.Repository
+}
+
 // Resolve asks a registry what name names: an image with a tag, without one the tag latest,
 // or one by digest, which is looked whether it is there. Where platforms are given, it is
 // for each of them.

@@ -38,8 +38,9 @@ type Options struct {
 	// credentials go to no other machine.
 	PlainHTTP *bool
 
-	Lookup func(name string) (string, bool) // the caller's variables; see Variables
-	Jobs   int                              // requests under way at once; zero is 16
+	Lookup    func(name string) (string, bool) // the caller's variables; see Variables
+	Anonymous bool                             // asks without credentials
+	Jobs      int                              // requests under way at once; zero is 16
 
 	pause time.Duration // before a second try; zero is usual
 	pace  dialling.Pace // zero is steady

@@ -214,7 +214,7 @@ func passing(resp *http.Response, err error) bool {
 // registry that they are of: a declaration must not choose who gets them.
 func (o Options) credential(at server) auth.CredentialFunc {
 	return func(ctx context.Context, host string) (auth.Credential, error) {
-		if host != at.host || at.plain && !at.loopback {
+		if o.Anonymous || host != at.host || at.plain && !at.loopback {
 			return auth.EmptyCredential, nil
 		}
 		if user := o.lookup("VISHWA_OCI_USERNAME"); user != "" {

@@ -60,6 +60,65 @@ func (p passingTools) Apply(ctx context.Context, s port.Infrastructure, c port.C
 	return p.Provisioner.Apply(ctx, s, c)
 }
 
+// BoundedRuns refuses the runs that env does not let have what they ask for.
+func BoundedRuns(r port.Runner, env port.Env) port.Runner {
+	if env.Bounds == nil {
+		return r
+	}
+	return boundedRuns{r, env}
+}
+
+type boundedRuns struct {
+	port.Runner
+	env port.Env
+}
+
+func (b boundedRuns) Start(ctx context.Context, job port.Job) (port.Run, error) {
+	if err := b.env.MayPass(job.Pass...); err != nil {
+		return port.Run{}, fmt.Errorf("%s: %w", job.Ref, err)
+	}
+	return b.Runner.Start(ctx, job)
+}
+
+// BoundedTools provisions what reach lets be provisioned: a module is a program of this machine's.
+func BoundedTools(p port.Provisioner, reach *Reach) port.Provisioner {
+	if reach == nil {
+		return p
+	}
+	return boundedTools{p, reach}
+}
+
+type boundedTools struct {
+	port.Provisioner
+	reach *Reach
+}
+
+func (b boundedTools) let(s port.Infrastructure) error {
+	if err := b.reach.Programs(); err != nil {
+		return err
+	}
+	for _, name := range s.Pass {
+		if err := b.reach.Variable(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b boundedTools) Diff(ctx context.Context, s port.Infrastructure) (port.Change, error) {
+	if err := b.let(s); err != nil {
+		return port.Change{}, err
+	}
+	return b.Provisioner.Diff(ctx, s)
+}
+
+func (b boundedTools) Apply(ctx context.Context, s port.Infrastructure, c port.Change) (port.Outcome, error) {
+	if err := b.let(s); err != nil {
+		return port.Outcome{}, err
+	}
+	return b.Provisioner.Apply(ctx, s, c)
+}
+
 // within lists what of asked is allowed.
 func within(asked, allowed []string) (out []string) {
 	for _, name := range asked {

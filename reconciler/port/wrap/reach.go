@@ -15,12 +15,14 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Reach is where runs and deployments may be begun. Nil is everywhere.
+// Reach is where runs and deployments of a repository may be begun, and what they and its data may use of what is the machine's. Nil is
+// everywhere, and all.
 type Reach struct {
 	Runners  []string // addresses of servers and engines, and all below them
 	Clusters []ClusterReach
 	// ModelServers are folders that may be written to, and where their servers are asked.
 	ModelServers []ModelServerReach
+	Bounds
 }
 
 // ModelServerReach is a folder of this machine and the address of the server that reads it.

@@ -14,9 +14,10 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// Served is host, which has the traffic of this machine, and others by their targets.
-func Served(host port.Server, others map[string]port.Server) port.Server {
-	s := &serving{host: host, others: others}
+// Served is host, which has the traffic of this machine, and others by their targets. A release that has what may refuses
+// is not begun.
+func Served(host port.Server, others map[string]port.Server, may *Reach) port.Server {
+	s := &serving{host: host, others: others, may: may}
 	for _, target := range slices.Sorted(maps.Keys(others)) { // of two that hold one name, the same is told each time
 		if !slices.Contains(s.all, others[target]) { // one may serve several targets
 			s.all = append(s.all, others[target])
@@ -30,6 +31,7 @@ type serving struct {
 	host   port.Server
 	others map[string]port.Server
 	all    []port.Server
+	may    *Reach
 }
 
 var (
@@ -53,6 +55,9 @@ func (s *serving) Observe(ctx context.Context, name string) (port.Live, error) {
 func (s *serving) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	if !r.Serves() {
 		return port.Live{}, s.retire(ctx, r.Name)
+	}
+	if err := s.may.Release(r); err != nil {
+		return port.Live{}, err
 	}
 	to := s.host
 	if o, ok := s.others[r.Target()]; ok {
@@ -122,6 +127,9 @@ func (s *serving) Split(ctx context.Context, r port.Release, weight int) (port.L
 	to := s.host
 	if o, ok := s.others[r.Target()]; ok {
 		to = o
+	}
+	if err := s.may.Release(r); err != nil {
+		return port.Live{}, err
 	}
 	splits, can := to.(port.Splitter)
 	if !can {

@@ -48,7 +48,7 @@ func (s *shelf) Revive(_ context.Context, name string, key digest.Digest) (port.
 
 func TestANameIsServedByTheServerOfItsTarget(t *testing.T) {
 	host, cluster := &shelf{live: map[string]port.Live{}}, &shelf{live: map[string]port.Live{}}
-	s := Served(host, map[string]port.Server{port.TargetKubernetes: cluster})
+	s := Served(host, map[string]port.Server{port.TargetKubernetes: cluster}, nil)
 	apply := func(r port.Release) error {
 		_, err := s.Apply(t.Context(), r)
 		return err
@@ -105,7 +105,7 @@ func TestTwoThatServeOneNameAreToldInOneOrder(t *testing.T) {
 		for _, target := range []string{"c", "a", "d", "b"} {
 			others[target] = &shelf{live: map[string]port.Live{"one": {Key: digest.Digest(target)}}}
 		}
-		if l, err := Served(&shelf{live: map[string]port.Live{"one": {Key: "host"}}}, others).Observe(t.Context(), "one"); err != nil || l.Key != "a" {
+		if l, err := Served(&shelf{live: map[string]port.Live{"one": {Key: "host"}}}, others, nil).Observe(t.Context(), "one"); err != nil || l.Key != "a" {
 			t.Fatalf("%v, %v", l, err)
 		}
 	}
@@ -134,7 +134,7 @@ func (s *splitter) Join(_ context.Context, name string, key digest.Digest, promo
 
 func TestAReleaseIsTriedByTheServerOfItsTarget(t *testing.T) {
 	host, cluster := &splitter{shelf{live: map[string]port.Live{"one": {Key: "a"}}}}, &shelf{live: map[string]port.Live{}}
-	s := Served(host, map[string]port.Server{port.TargetKubernetes: cluster}).(port.Splitter)
+	s := Served(host, map[string]port.Server{port.TargetKubernetes: cluster}, nil).(port.Splitter)
 	if l, err := s.Split(t.Context(), port.Release{Name: "one", Key: "b", Local: &port.LocalRelease{}}, 5); err != nil || l.Beside == nil || l.Beside.Weight != 5 {
 		t.Fatalf("%+v, %v", l, err)
 	}

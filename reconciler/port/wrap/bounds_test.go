@@ -1,0 +1,153 @@
+// What one repository's declarations ask of a machine that others share is refused before it is had, however it is written.
+
+package wrap
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func shared() *Reach {
+	return &Reach{Runners: []string{"unix:///run/team.sock"}, Bounds: Bounds{
+		Own: []string{"WEBHOOK_SECRET", "VISHWA_SOURCE_OURS"}, Apart: true,
+		Variables: &[]string{"HF_TOKEN", "WEBHOOK_SECRET"},
+		Tokens:    &map[string][]string{"VISHWA_SOURCE_API": {"https://api.example.com/v1"}, "VISHWA_SOURCE_OURS": {"https://api.example.com"}},
+		Storage:   &[]string{"s3://acme/churn", "https://minio.example.com:9000/acme/churn/", "oci://registry.example.com/churn", "/srv/churn", "git@github.com:acme/data", "https://github.com/acme/public.git"},
+	}}
+}
+
+func TestWhatBelongsToAnotherRepositoryIsRefused(t *testing.T) {
+	may := shared()
+	ask := func(what func(string) error, all map[string]bool) {
+		t.Helper()
+		for asked, lets := range all {
+			err := what(asked)
+			if (err == nil) != lets || err != nil && (fault.Of(err) != fault.Denied || fault.HintOf(err) == "") {
+				t.Errorf("%s: %v (%s)", asked, err, fault.HintOf(err))
+			}
+		}
+	}
+	ask(may.Variable, map[string]bool{"HF_TOKEN": true, "AWS_SECRET_ACCESS_KEY": false, "hf_token": false, "": false, "WEBHOOK_SECRET": false, "HOME": false})
+	ask(func(address string) error { return may.Token("VISHWA_SOURCE_API", address) }, map[string]bool{
+		"https://api.example.com/v1": true, "https://api.example.com/v1/users": true, "https://api.example.com/v1/../v2": false,
+		"https://api.example.com": false, "https://api.example.com/v10": false, "http://api.example.com/v1": false,
+		"https://api.example.com@evil.example/v1": false, "https://api.example.com.evil.example/v1": false, "https://evil.example/https://api.example.com/v1": false,
+	})
+	if may.Token("VISHWA_SOURCE_OTHER", "https://api.example.com/v1") == nil || may.Token("VISHWA_SOURCE_OURS", "https://api.example.com") == nil {
+		t.Error("a token of another's is sent")
+	}
+	ask(may.Place, map[string]bool{
+		"s3://acme/churn": true, "s3://acme/churn/": true, "s3://acme/churn/raw/1.csv": true, "https://minio.example.com:9000/acme/churn/x": true,
+		"s3://acme": false, "s3://acme/churn2": false, "s3://acme/churn/../payroll": false, "s3://acme/payroll": false, "s3://other/churn": false,
+		// The bucket's name at a server of the attacker's, who would have signed requests to hand on.
+		"https://evil.example/acme/churn": false, "http://minio.example.com:9000/acme/churn": false, "https://minio.example.com:9000/payroll": false,
+		"oci://registry.example.com/churn/base": true, "oci://registry.example.com/churn-secret": false, "oci://registry.example.com": false,
+		"/srv/churn": true, "/srv/churn/sub/": true, "/srv/churn/../payroll": false, "/srv/churning": false, "/": false, "": false, "~/churn": false,
+		"git@github.com:acme/data": true, "git@github.com:acme/payroll": false, "https://github.com/acme/public.git": true, "https://github.com/acme/payroll.git": false,
+	})
+	if may.Programs() == nil {
+		t.Error("a program of its begins without a sandbox beside those of others")
+	}
+}
+
+// TestWhoIsAloneHasWhatItDeclares: and yet nothing of the controller's own, and a user's own commands have all.
+func TestWhoIsAloneHasWhatItDeclares(t *testing.T) {
+	alone := &Reach{Bounds: Bounds{Own: []string{"WEBHOOK_SECRET"}}}
+	for _, may := range []*Reach{nil, alone} {
+		for what, err := range map[string]error{
+			"variable": may.Variable("HF_TOKEN"), "token": may.Token("VISHWA_SOURCE_API", "https://anywhere.example"), "place": may.Place("s3://any/where"), "programs": may.Programs(),
+			"release": may.Release(port.Release{Log: &port.PredictionLog{PredictionLog: schemas.PredictionLog{Dir: "/srv"}}}),
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+	if alone.Variable("WEBHOOK_SECRET") == nil || alone.Token("WEBHOOK_SECRET", "https://evil.example") == nil {
+		t.Error("the controller's own secret is a declaration's to pass on")
+	}
+}
+
+func TestAReleaseHasWhatItsRepositoryMay(t *testing.T) {
+	hosted := func(pass ...string) port.Hosted { return port.Hosted{Pass: pass} }
+	log := func(l schemas.PredictionLog) *port.PredictionLog { return &port.PredictionLog{PredictionLog: l} }
+	host := &shelf{live: map[string]port.Live{}}
+	served := Served(host, nil, shared())
+	for name, c := range map[string]struct {
+		r    port.Release
+		lets bool
+	}{
+		"a variable of its own":   {port.Release{Local: &port.LocalRelease{Hosted: hosted("HF_TOKEN")}}, true},
+		"another's":               {port.Release{Local: &port.LocalRelease{Hosted: hosted("HF_TOKEN", "PAYROLL_KEY")}}, false},
+		"another's in docker":     {port.Release{Docker: &port.DockerRelease{Hosted: hosted("PAYROLL_KEY")}}, false},
+		"another's in pods":       {port.Release{Kubernetes: &port.KubernetesRelease{KubernetesTarget: schemas.KubernetesTarget{Work: schemas.Work{Env: schemas.Environs{Pass: []string{"PAYROLL_KEY"}}}}}}, false},
+		"an engine of its own":    {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/team.sock"}}, true},
+		"the controller's engine": {port.Release{Docker: &port.DockerRelease{}}, true},
+		"another's engine":        {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/payroll.sock"}}, false},
+		"a log in its bucket":     {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/churn/log"}})}, true},
+		"a log in another's":      {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/payroll"}})}, false},
+		"a log in its folder":     {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/churn/log"})}, true},
+		"a log in another's dir":  {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/payroll"})}, false},
+	} {
+		asked := host.asked
+		c.r.Name = "one"
+		_, err := served.Apply(t.Context(), c.r)
+		if refused := err != nil && fault.Of(err) == fault.Denied; refused == c.lets || refused && host.asked != asked {
+			t.Errorf("%s: %v, and the server was asked %d times", name, err, host.asked-asked)
+		}
+		if !c.lets {
+			if _, err := served.(port.Splitter).Split(t.Context(), c.r, 10); fault.Of(err) != fault.Denied || err == nil {
+				t.Errorf("%s, tried beside: %v", name, err)
+			}
+		}
+	}
+}
+
+type began struct {
+	port.Runner
+	port.Provisioner
+	n int
+}
+
+func (b *began) Start(context.Context, port.Job) (port.Run, error) { b.n++; return port.Run{}, nil }
+func (b *began) Diff(context.Context, port.Infrastructure) (port.Change, error) {
+	b.n++
+	return port.Change{}, nil
+}
+func (b *began) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
+	b.n++
+	return port.Outcome{}, nil
+}
+
+func TestNothingIsBegunThatWouldBeGivenWhatIsAnothers(t *testing.T) {
+	b := &began{}
+	may := shared()
+	runs, stacks := BoundedRuns(b, port.Env{Bounds: may}), BoundedTools(b, may)
+	_, ran := runs.Start(t.Context(), port.Job{Pass: []string{"HF_TOKEN", "PAYROLL_KEY"}})
+	_, planned := stacks.Diff(t.Context(), port.Infrastructure{})
+	_, applied := stacks.Apply(t.Context(), port.Infrastructure{}, port.Change{})
+	may.Apart = false
+	_, passed := stacks.Diff(t.Context(), port.Infrastructure{Pass: []string{"PAYROLL_KEY"}})
+	for what, err := range map[string]error{"a run": ran, "a plan": planned, "an apply": applied, "a plan with another's credentials": passed} {
+		if err == nil || fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "in the controller's file") {
+			t.Errorf("%s: %v (%s)", what, err, fault.HintOf(err))
+		}
+	}
+	if b.n > 0 {
+		t.Fatalf("%d things were begun", b.n)
+	}
+	if _, err := runs.Start(t.Context(), port.Job{Pass: []string{"HF_TOKEN"}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := stacks.Diff(t.Context(), port.Infrastructure{Pass: []string{"HF_TOKEN"}}); err != nil {
+		t.Error(err)
+	}
+	if BoundedRuns(b, port.Env{}) != port.Runner(b) {
+		t.Error("a user's own runs are asked about")
+	}
+}
