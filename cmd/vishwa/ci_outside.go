@@ -35,7 +35,7 @@ func (a *cli) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 	office := &review.Service{
 		Forge: listening{hub}, Mirror: app.Mirrored{Mirror: clone}, Now: j.env.Now, Log: j.env.Log, Full: j.event.At.Job,
 		Open: func(ctx context.Context, e review.Scope) (*review.Session, error) {
-			o := app.Options{Dir: clone.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials, Tips: hub.Tips}
+			o := app.Options{Dir: clone.Dir(), URL: j.event.At.URL, Branch: e.Branch, Env: j.env, Version: versionText(), Credentials: hub.Credentials, Tips: hub.Tips, Landed: hub.Landed}
 			if e.PullRequest != nil {
 				o.Isolation = &app.Isolation{PullRequest: e.PullRequest, Allow: j.allow}
 			}

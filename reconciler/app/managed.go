@@ -191,7 +191,7 @@ func (s *ManagedRepository) opening(branch string) Options {
 		Credentials: s.o.Credentials, Seal: s.o.Seal, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote, Packages: s.o.Packages, Trackers: s.o.Trackers, Reach: s.o.Reach,
 	}
 	if s.o.Forge != nil {
-		o.Tips = s.o.Forge.Tips
+		o.Tips, o.Landed = s.o.Forge.Tips, s.o.Forge.Landed
 	}
 	if board, ok := s.o.Forge.(witness.Statuses); ok {
 		o.Board = &StatusBoard{board, func(ctx context.Context) (string, error) { return s.first(ctx, branch) }}

@@ -68,6 +68,8 @@ type Options struct {
 	Board *StatusBoard
 	// Tips tells what a branch was at, as the forge noted it; nil: nobody does.
 	Tips func(ctx context.Context, branch, since string) ([]string, error)
+	// Landed tells the logins of those who moved a branch; nil: nobody does.
+	Landed func(ctx context.Context, branch, since string) ([]string, error)
 	// Isolation is set for a pull request: its runs have environments and folders of their
 	// own, and see none of the caller's variables but those of Apart.Pass.
 	Isolation *Isolation
@@ -266,6 +268,15 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	h.Runner = wrap.BoundedRuns(h.Runner, o.Env)
 	if o.Tips != nil && o.Branch != "" {
 		h.Tips = func(ctx context.Context, since string) ([]string, error) { return o.Tips(ctx, o.Branch, since) }
+	}
+	if o.Landed != nil && o.Branch != "" {
+		h.Landed = func(ctx context.Context, since string) (out []string, err error) {
+			who, err := o.Landed(ctx, o.Branch, since)
+			for _, login := range who {
+				out = append(out, "github:"+login)
+			}
+			return out, err
+		}
 	}
 	if o.Lease != nil {
 		h.Reconciler.Lease = o.Lease.Acquire

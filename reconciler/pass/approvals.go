@@ -156,6 +156,11 @@ func (h *Reconciler) hands(ctx context.Context, w *Snapshot, ref schemas.Ref) ([
 		if all, err = h.Hands(ctx, from, w.Revision.SHA); err != nil {
 			return nil, fmt.Errorf("list the authors of the change: %w", err)
 		}
+		landed, err := h.landed(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		all = append(landed, all...)
 		if w.hands == nil {
 			w.hands = map[string][]port.Hand{}
 		}
@@ -172,6 +177,27 @@ func (h *Reconciler) hands(ctx context.Context, w *Snapshot, ref schemas.Ref) ([
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// untold is who wrote a change of which the forge does not tell who pushed it.
+const untold = "whoever pushed to the branch, which the forge does not tell"
+
+// landed are those who moved the tracked branch since from: they took part in the change, whosever address its commits bear. Where the forge
+// is there and does not tell all of them, somebody whom nobody knows did.
+func (h *Reconciler) landed(ctx context.Context, from string) ([]port.Hand, error) {
+	if h.Landed == nil {
+		return nil, nil
+	}
+	who, err := h.Landed(ctx, from)
+	switch kind := fault.Of(err); {
+	case err == nil && len(who) == 0:
+		return nil, nil
+	case err == nil:
+		return []port.Hand{{For: who}}, nil
+	case kind == fault.Missing, kind == fault.Denied, kind == fault.Invalid:
+		return []port.Hand{{SHA: from, Author: untold, Committer: untold}}, nil
+	}
+	return nil, fmt.Errorf("look who moved the branch: %w", err)
 }
 
 // begins is the revision that a change of ref begins at: what it was released at last.

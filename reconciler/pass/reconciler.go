@@ -36,6 +36,9 @@ type Reconciler struct {
 	// Parents lists what was committed to a branch by itself, its first parents, from head
 	// on back, newest first, at most n.
 	Parents func(ctx context.Context, head string, n int) ([]string, error)
+	// Landed lists who moved the tracked branch since it was at a commit, as the forge noted it, as github:LOGIN: what their commits say
+	// of their authors proves nothing. Nil: nobody notes it. Missing: not all of it is told.
+	Landed func(ctx context.Context, since string) ([]string, error)
 	// Between lists the commits of a span, on whatever line; nil: nobody can tell.
 	Between func(ctx context.Context, s port.Span) ([]string, error)
 	// Tips lists the commits that the tracked branch was at, as the forge noted them, the newest

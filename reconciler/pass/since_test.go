@@ -248,3 +248,68 @@ func TestNothingIsBetweenWhereNothingBegan(t *testing.T) {
 		t.Error(why, err)
 	}
 }
+
+// TestWhoMovedTheBranchApprovesNothingOfIt: a commit says what it likes of who wrote it, and who pushed it the forge knows.
+func TestWhoMovedTheBranchApprovesNothingOfIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		landed []string
+		err    error
+		none   bool // there is no forge
+		people []string
+		held   bool
+	}{
+		"nobody else pushed":                   {landed: []string{"github:alice"}, people: []string{"bob"}},
+		"the approver pushed in alice's name":  {landed: []string{"github:bob"}, people: []string{"bob"}, held: true},
+		"and another approves":                 {landed: []string{"github:bob"}, people: []string{"carol"}},
+		"somebody whom trust.yaml lacks":       {landed: []string{"github:vishwa[bot]"}, people: []string{"bob"}},
+		"it is not told":                       {err: fault.New(fault.Missing, "GitHub does not tell all of it"), people: []string{"bob"}, held: true},
+		"it is not told, and two others do":    {err: fault.New(fault.Missing, "GitHub does not tell all of it"), people: []string{"bob", "carol"}},
+		"it may not be asked":                  {err: fault.New(fault.Denied, "GitHub does not let us"), people: []string{"bob"}, held: true},
+		"without a forge an address is enough": {none: true, people: []string{"bob"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, w := settledHouse(t)
+			h.commit(w, two, guardedTree(newModel))
+			h.Hands = func(context.Context, string, string) ([]port.Hand, error) { return []port.Hand{written1(alice)}, nil }
+			if !c.none {
+				h.Landed = func(_ context.Context, since string) ([]string, error) {
+					if since != one {
+						t.Errorf("asked since %q", since)
+					}
+					return c.landed, c.err
+				}
+			}
+			pass(t, h)
+			yes(t, h, c.people)
+			if held := pass(t, h); (len(held) > 0) != c.held {
+				t.Errorf("held: %q", held)
+			}
+		})
+	}
+	h, w := settledHouse(t)
+	h.commit(w, two, guardedTree(newModel))
+	h.Landed = func(context.Context, string) ([]string, error) { return nil, fault.New(fault.Transient, "no answer") }
+	if _, err := h.Apply(t.Context(), ApplyOptions{}); fault.Of(err) != fault.Transient {
+		t.Errorf("a forge that does not answer lets through: %v", err)
+	}
+}
+
+// TestANewEnvironmentIsNoWayToAnApproverOfOnesOwn: who names somebody in one change, which releases nothing that is guarded, and declares a new
+// environment in the next, has no approver whom those before have never approved.
+func TestANewEnvironmentIsNoWayToAnApproverOfOnesOwn(t *testing.T) {
+	for who, held := range map[string]bool{"eve": true, "bob": false} {
+		h, w := settledHouse(t)
+		h.Hands = func(context.Context, string, string) ([]port.Hand, error) { return []port.Hand{written1(alice)}, nil }
+		named := all(befriend, another("try", "staging", 8082))
+		h.commit(w, two, guardedTree(named))
+		if held := pass(t, h); len(held) > 0 {
+			t.Fatal("the first step is not carried out: ", held)
+		}
+		h.commit(w, three, guardedTree(named, replaced("live: {}", "eu: {approvals: 1, reviews: true}"), another("eu", "eu", 8084)))
+		pass(t, h)
+		yes(t, h, []string{who})
+		if got := pass(t, h); (len(got) > 0) != held {
+			t.Errorf("%s: held: %q", who, got)
+		}
+	}
+}

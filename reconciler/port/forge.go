@@ -33,6 +33,10 @@ type PullRequests interface {
 	// and since, one of them, was: the newest first, without a gap. A forge that does not tell
 	// all of them back to since says Missing.
 	Tips(ctx context.Context, branch, since string) ([]string, error)
+	// Landed lists the logins of those who moved a branch since it was last at since: whoever pushed to it, and whoever opened a
+	// pull request that was merged into it, or pushed to that one's branch; sorted, each once, and perhaps more. Since is "" for
+	// as far back as the forge knows. A forge that does not tell all of them says Missing.
+	Landed(ctx context.Context, branch, since string) ([]string, error)
 	// Propose finds the pull request from p.Head into p.Base, or opens it. One that
 	// was closed when its newest commit was p.SHA stays closed, and is returned:
 	// people have said no to it.

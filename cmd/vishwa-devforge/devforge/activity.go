@@ -26,6 +26,8 @@ func (r *repo) note(f *Forge, u update, by string, forced bool) {
 		kind = "branch_deletion"
 	case forced:
 		kind = "force_push"
+	case u.merged:
+		kind = "pr_merge"
 	}
 	r.activity = slices.Insert(r.activity, 0, activity{f.id(), by, kind, u, f.at()})
 }

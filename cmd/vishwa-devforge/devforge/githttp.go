@@ -172,7 +172,10 @@ func (f *Forge) refuseGit(w http.ResponseWriter, who actor, p *Problem) {
 }
 
 // update is one ref that a push has moved.
-type update struct{ old, new, ref string }
+type update struct {
+	old, new, ref string
+	merged        bool // by a button, of a pull request
+}
 
 // parseUpdates reads what a post-receive hook is told.
 func parseUpdates(s string) []update {

@@ -79,7 +79,7 @@ func (f *Forge) mergeNow(p *pull, login string, m mergeRequest) (string, update,
 	defer f.mu.Unlock()
 	p.baseSHA = base
 	f.landed(p, login, tip, landed)
-	return tip, update{old: base, new: tip, ref: ref}, nil
+	return tip, update{old: base, new: tip, ref: ref, merged: true}, nil
 }
 
 // landed makes p a merged pull request; f.mu is held.

@@ -128,7 +128,7 @@ func (f *Forge) complete(p *pull, ok bool) (gone []*group, moved []update, err e
 		if _, err := f.run(p.to.dir, "", "update-ref", ref, g.head, g.base); err != nil {
 			return nil, nil, refuse(http.StatusConflict, "the base branch was modified; enqueue again")
 		}
-		moved = append(moved, update{old: g.base, new: g.head, ref: ref})
+		moved = append(moved, update{old: g.base, new: g.head, ref: ref, merged: true})
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -66,26 +66,33 @@ func (c *Client) Pushers(ctx context.Context, p port.PullRequest) ([]string, err
 	if p.Fork {
 		return nil, fault.New(fault.Missing, "pull request %d comes from another repository, whose pushes are not listed", p.Number)
 	}
-	q := url.Values{"ref": {"refs/heads/" + p.Head}, "per_page": {strconv.Itoa(mostActivity)}}
-	var moves []struct { // go-github has none of it
-		Actor *github.User `json:"actor"`
-		Type  string       `json:"activity_type"`
-	}
-	more, err := c.call(ctx, http.MethodGet, c.repo+"/activity?"+q.Encode(), nil, &moves)
+	out, more, err := c.pushers(ctx, p.Head)
 	if err != nil {
-		return nil, fmt.Errorf("list who pushed to %s: %w", p.Head, err)
-	}
-	var out []string
-	for _, m := range moves {
-		if m.Type != "branch_deletion" {
-			out = append(out, strings.ToLower(account(m.Actor).Login))
-		}
+		return nil, err
 	}
 	if more || len(out) == 0 {
 		return nil, fault.New(fault.Missing, "list who pushed to %s: GitHub does not tell all of it", p.Head)
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// pushers are those who pushed to a branch last, and whether there are more of them.
+func (c *Client) pushers(ctx context.Context, branch string) (out []string, more bool, err error) {
+	q := url.Values{"ref": {"refs/heads/" + branch}, "per_page": {strconv.Itoa(mostActivity)}}
+	var moves []struct { // go-github has none of it
+		Actor *github.User `json:"actor"`
+		Type  string       `json:"activity_type"`
+	}
+	if more, err = c.call(ctx, http.MethodGet, c.repo+"/activity?"+q.Encode(), nil, &moves); err != nil {
+		return nil, false, fmt.Errorf("list who pushed to %s: %w", branch, err)
+	}
+	for _, m := range moves {
+		if m.Type != "branch_deletion" {
+			out = append(out, strings.ToLower(account(m.Actor).Login))
+		}
+	}
+	return out, more, nil
 }
 
 // Tips lists what the branch was at, as the repository's activity has it. Each move begins
@@ -112,6 +119,76 @@ func (c *Client) Tips(ctx context.Context, branch, since string) ([]string, erro
 	}
 	if !slices.Contains(out, since) {
 		return nil, fault.New(fault.Missing, "list what %s was at: GitHub does not tell all of it since %.7s", branch, since)
+	}
+	return out, nil
+}
+
+// Landed lists who moved the branch, as the repository's activity has it. What a pull request's merge brought is its own people's,
+// and not whose who merged it; a button of GitHub's, or its queue, says that it did.
+func (c *Client) Landed(ctx context.Context, branch, since string) ([]string, error) {
+	type move struct { // go-github has none of it
+		Ref    string       `json:"ref"`
+		Before string       `json:"before"`
+		After  string       `json:"after"`
+		Actor  *github.User `json:"actor"`
+		Type   string       `json:"activity_type"`
+	}
+	var moves []move
+	reached := since == ""
+	q := url.Values{"ref": {"refs/heads/" + branch}, "direction": {"desc"}}
+	err := list(ctx, c, c.repo+"/activity", q, func(m move) bool {
+		reached = reached || m.After == since
+		if reached && since != "" || m.Ref != "refs/heads/"+branch {
+			return !reached
+		}
+		moves = append(moves, m)
+		reached = reached || m.Before == since
+		return !reached || since == ""
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list who moved %s: %w", branch, err)
+	}
+	if !reached {
+		return nil, fault.New(fault.Missing, "list who moved %s: GitHub does not tell all of it since %.7s", branch, since)
+	}
+	var out []string
+	for _, m := range moves {
+		if m.Type != "pr_merge" && m.Type != "merge_queue_merge" {
+			out = append(out, strings.ToLower(account(m.Actor).Login))
+			continue
+		}
+		by, err := c.brought(ctx, m.After)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, by...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// brought are those who opened, and pushed to, the pull requests that were merged as sha.
+func (c *Client) brought(ctx context.Context, sha string) (out []string, err error) {
+	pulls, err := c.MergedAs(ctx, sha)
+	if err != nil {
+		return nil, err
+	}
+	if len(pulls) == 0 {
+		return nil, fault.New(fault.Missing, "GitHub does not tell which pull request was merged as %.7s", sha)
+	}
+	for _, p := range pulls {
+		out = append(out, strings.ToLower(p.Author.Login))
+		if p.Fork {
+			continue // its branch is another repository's, whose pushes are not listed
+		}
+		pushed, more, err := c.pushers(ctx, p.Head)
+		if err != nil {
+			return nil, err
+		}
+		if more {
+			return nil, fault.New(fault.Missing, "list who pushed to %s: GitHub does not tell all of it", p.Head)
+		}
+		out = append(out, pushed...)
 	}
 	return out, nil
 }

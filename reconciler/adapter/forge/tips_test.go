@@ -82,3 +82,34 @@ func TestAGapInWhatABranchWasAtIsNotPassedOver(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoMovedABranchIsTold: who pushed to it, and of what was merged who opened it and pushed to it, and not who merged it.
+func TestWhoMovedABranchIsTold(t *testing.T) {
+	for _, method := range []string{"merge", "squash", "rebase"} {
+		f, _ := start(t)
+		c := open(t, f, f.Token("vishwa"))
+		ok(t, f.Grant(repoName, "merger", "write"))
+		all, err := c.Landed(t.Context(), "main", "")
+		ok(t, err)
+		was, err := c.Pull(t.Context(), 1)
+		ok(t, err)
+		sha, err := f.Merge(repoName, 1, "merger", method)
+		ok(t, err)
+		tips, err := c.Tips(t.Context(), "main", sha)
+		ok(t, err)
+		got, err := c.Landed(t.Context(), "main", tips[1])
+		want := slices.Compact(slices.Sorted(slices.Values([]string{was.Author.Login, "vishwa"})))
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v; want %v", method, got, err, want)
+		}
+		if now, err := c.Landed(t.Context(), "main", sha); err != nil || len(now) > 0 {
+			t.Errorf("%s: since the merge itself: %v, %v", method, now, err)
+		}
+		if len(all) == 0 || slices.Contains(got, "merger") {
+			t.Errorf("%s: from the beginning %v, and who merged is in %v", method, all, got)
+		}
+		if _, err := c.Landed(t.Context(), "main", strings.Repeat("9", 40)); fault.Of(err) != fault.Missing || err == nil {
+			t.Errorf("%s: since what it was never at: %v", method, err)
+		}
+	}
+}

@@ -133,16 +133,47 @@ func (p Past) of(t touch, now Settings) ([]Guard, error) {
 		return nil, nil
 	}
 	// It guards from now on: whoever may approve stood there before it was to.
+	elsewhere, err := p.elsewhere(own)
+	if err != nil {
+		return nil, err
+	}
 	was, found, err := p.First(schemas.Place(t.name))
 	if err != nil || !found {
-		return []Guard{own}, err
+		return append([]Guard{own}, elsewhere...), err
 	}
 	before := own
 	before.Revision, before.Trust, before.Where = was.Revision, was.Trust, was.Where
 	if stood, asked := was.guard(t); asked && stood.Need > before.Need {
 		before.Need = stood.Need
 	}
-	return []Guard{own, before}, nil
+	return append([]Guard{own, before}, elsewhere...), nil
+}
+
+// elsewhere is own by the trust file of the newest release that people approved, wherever that went: an environment that is new makes
+// nobody's word count who could not approve what was released before. None, where nothing was approved yet or nobody is named there.
+func (p Past) elsewhere(own Guard) ([]Guard, error) {
+	var last *ledger.Entry
+	for _, e := range p.Facts.Places {
+		if len(e.Approved) > 0 && (last == nil || e.Seq > last.Seq) {
+			last = e
+		}
+	}
+	if last == nil {
+		return nil, nil
+	}
+	was, err := p.At(last.Revision)
+	if fault.Of(err) == fault.Missing && err != nil {
+		return []Guard{Lost(own.Place, err)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	g := own
+	g.Revision, g.Trust, g.Where = was.Revision, was.Trust, was.Where
+	if !g.mannable() {
+		return nil, nil
+	}
+	return []Guard{g}, nil
 }
 
 func joined(asks bool, own, before Guard) []Guard {
