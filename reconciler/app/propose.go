@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -150,13 +149,9 @@ func (p *Proposer) below(ctx context.Context, tip string) (string, error) {
 	if tip == "" {
 		return p.Head, nil
 	}
-	authors, err := p.Repo.Authors(ctx, p.Head, tip)
-	if err != nil {
-		return "", err
-	}
-	const name = "Vishwa <vishwa@localhost>" // of repo.Draft
-	if !slices.ContainsFunc(authors, func(a string) bool { return a != name }) {
-		return p.Head, nil
+	theirs, err := p.theirs(ctx, tip)
+	if err != nil || !theirs {
+		return p.Head, err
 	}
 	in, err := p.Repo.Contains(ctx, p.Head, tip)
 	if err != nil || in {
