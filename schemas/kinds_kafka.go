@@ -102,11 +102,7 @@ func (k *Kafka) check(c *checker, d *document, field string) {
 	if k == nil {
 		return
 	}
-	for _, b := range k.Brokers {
-		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" || strings.ContainsAny(b, "@/ ") {
-			d.problem(field+".brokers", "%s is not an address of a broker; write host:port", short(b))
-		}
-	}
+	checkBrokers(d, field, k.Brokers)
 	for _, at := range []struct{ name, value string }{{"from", k.From}, {"until", k.Until}} {
 		if _, ok := moment(at.value); at.value != "" && !ok {
 			d.problem(field+"."+at.name, "%s is neither a date nor a time; write one such as 2026-11-28 or 2026-11-28T12:00:00Z", short(at.value))
@@ -115,19 +111,35 @@ func (k *Kafka) check(c *checker, d *document, field string) {
 	if from, until := k.Window(); !from.IsZero() && !until.IsZero() && !from.Before(until) {
 		d.problem(field+".until", "is not after from, so that nothing can be between them; swap them")
 	}
-	if k.SASL != nil && k.SASL.Mechanism == "plain" && k.TLS == nil {
-		d.problem(field+".sasl.mechanism", "plain would send the password for everybody on the way to read; add tls: {}, or use scram-sha-512")
-	}
+	checkLogin(d, field, k.SASL, k.TLS != nil)
 	if t := k.TLS; t != nil {
 		c.path(d, field+".tls.ca", t.CA, file)
-		if (t.Certificate == "") != (t.Key == "") {
-			d.problem(field+".tls", "has one of certificate and key; give both, or remove it")
-		}
+		checkPair(d, field+".tls", t.Certificate, t.Key)
 	}
 	if k.Metadata && k.Reads() == "raw" {
 		d.problem(field+".metadata", "adds what raw rows have already; remove it")
 	}
 	k.checkSchema(c, d, field+".schema")
+}
+
+func checkBrokers(d *document, field string, brokers []string) {
+	for _, b := range brokers {
+		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" || strings.ContainsAny(b, "@/ ") {
+			d.problem(field+".brokers", "%s is not an address of a broker; write host:port", short(b))
+		}
+	}
+}
+
+func checkLogin(d *document, field string, s *KafkaSASL, encrypted bool) {
+	if s != nil && s.Mechanism == "plain" && !encrypted {
+		d.problem(field+".sasl.mechanism", "plain would send the password for everybody on the way to read; add tls: {}, or use scram-sha-512")
+	}
+}
+
+func checkPair(d *document, field, certificate, key string) {
+	if (certificate == "") != (key == "") {
+		d.problem(field, "has one of certificate and key; give both, or remove it")
+	}
 }
 
 func (k *Kafka) checkSchema(c *checker, d *document, field string) {

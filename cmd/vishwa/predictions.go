@@ -139,7 +139,13 @@ func (a *cli) predictionLog(cmd *cobra.Command, args []string, w window, q predi
 	if err != nil {
 		return nil, q, nil, err
 	}
-	if objects, q.Prefix, err = a.logOf(cmd.Context(), s, refs[0]); err != nil {
+	objects, q.Prefix, err = a.logOf(cmd.Context(), s, refs[0], q.From)
+	if err == nil && w.follow && objects != nil {
+		if _, written := objects.(port.Bucket); !written { // by part: what is brought out of a topic does not grow
+			err = usage(cmd, errors.New("--follow: a topic is read as far as it goes now; leave it out"))
+		}
+	}
+	if err != nil {
 		s.close()
 		return nil, q, nil, err
 	}
@@ -167,7 +173,7 @@ func (a *cli) topicLog(cmd *cobra.Command, w window, q predictionlog.Query) (por
 	return objects, q, remove, err
 }
 
-func (a *cli) logOf(ctx context.Context, s *station, ref schemas.Ref) (port.Objects, string, error) {
+func (a *cli) logOf(ctx context.Context, s *station, ref schemas.Ref, from time.Time) (port.Objects, string, error) {
 	in, err := s.Intent(ctx)
 	if err != nil {
 		return nil, "", err
@@ -180,7 +186,7 @@ func (a *cli) logOf(ctx context.Context, s *station, ref schemas.Ref) (port.Obje
 	if !serves {
 		return nil, "", fault.WithHint(fault.New(fault.Invalid, "%s serves nothing: a log of predictions is of a deployment", ref), "vishwa status lists the deployments")
 	}
-	return server.OpenPredictions(s.Paths.Serving(), ref.Name, logs.Logs(), server.Access{Lookup: a.lookup})
+	return server.OpenPredictions(s.Paths.Serving(), ref.Name, logs.Logs(), server.Access{Lookup: a.lookup, From: from})
 }
 
 func (a *cli) showPredictions(ctx context.Context, objects port.Objects, q predictionlog.Query, w window) error {

@@ -32,7 +32,7 @@ func Bench(h *Repository, env port.Env, allow []string) *measure.Bench {
 		Reconciler: h.Reconciler, Known: nulls.known, Keep: nulls.keep,
 		Log: func(ctx context.Context, d schemas.Declaration, from, now time.Time) (table.Reader, func() error, error) {
 			objects, prefix, err := server.OpenPredictions(h.Paths.Serving(), d.Metadata.Name, d.Spec.(schemas.Logged).Logs(),
-				server.Access{Lookup: env.Lookup, Guarded: true, Allow: allow, May: env.MayUse})
+				server.Access{Lookup: env.Lookup, Guarded: true, Allow: allow, May: env.MayUse, Send: env.MaySend, From: from})
 			if err != nil {
 				return nil, nil, err
 			}

@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"io/fs"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/source"
@@ -36,7 +37,7 @@ func (o RefreshOptions) openIn(ctx context.Context, tree fs.FS, src schemas.Data
 		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", ref), "declare it, or name another")
 	}
 	options := o.options(src, last)
-	options.Log = func(ref schemas.Ref) (port.Objects, string, error) {
+	options.Log = func(ref schemas.Ref, from time.Time) (port.Objects, string, error) {
 		spec, err := find(ref)
 		if err != nil {
 			return nil, "", err
@@ -45,7 +46,8 @@ func (o RefreshOptions) openIn(ctx context.Context, tree fs.FS, src schemas.Data
 		if !ok {
 			return nil, "", fault.WithHint(fault.New(fault.Invalid, "%s serves nothing", ref), "name a deployment")
 		}
-		return server.OpenPredictions(o.Serving, ref.Name, logs.Logs(), server.Access{Lookup: o.Env.Lookup, Guarded: true, Allow: o.Allow, May: o.Env.MayUse})
+		return server.OpenPredictions(o.Serving, ref.Name, logs.Logs(),
+			server.Access{Lookup: o.Env.Lookup, Guarded: true, Allow: o.Allow, May: o.Env.MayUse, Send: o.Env.MaySend, From: from})
 	}
 	options.Dataset = func(ref schemas.Ref) (port.Source, schemas.Format, error) {
 		spec, err := find(ref)

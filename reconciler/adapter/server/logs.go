@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog/stream"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -26,13 +27,23 @@ import (
 var logVariables = []string{"HOME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
 	"AWS_SHARED_CREDENTIALS_FILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"}
 
+// logNames are the variables that o's log is written with.
+func (o order) logNames() []string {
+	switch {
+	case o.Log == nil:
+		return nil
+	case o.Log.S3 != nil:
+		return logVariables
+	case o.Log.Kafka != nil:
+		return o.Log.Kafka.Variables()
+	}
+	return nil
+}
+
 // logEnviron is what o's log is written with.
 func (o order) logEnviron(lookup func(string) (string, bool)) []string {
-	if o.Log == nil || o.Log.S3 == nil {
-		return nil
-	}
 	var out []string
-	for _, name := range logVariables {
+	for _, name := range o.logNames() {
 		if v, ok := lookup(name); ok {
 			out = append(out, name+"="+v)
 		}
@@ -117,6 +128,10 @@ func (s *service) logOptions(o order, env []string) (predictionlog.Options, erro
 	if l.PredictionLog.Personal == "hash" {
 		out.Policy.Hash = predictionlog.Hash(out.Secret)
 	}
+	by := Access{Lookup: func(name string) (string, bool) {
+		v := sandbox.Variable(env, name)
+		return v, v != ""
+	}}
 	switch {
 	case l.Dir != "":
 		var err error
@@ -124,26 +139,35 @@ func (s *service) logOptions(o order, env []string) (predictionlog.Options, erro
 			return out, err
 		}
 	case l.S3 != nil:
-		var err error
-		if out.Bucket, err = predictionBucket(l.S3, Access{Lookup: func(name string) (string, bool) {
-			v := sandbox.Variable(env, name)
-			return v, v != ""
-		}}); err != nil {
+		b, err := predictionBucket(l.S3, by)
+		if err != nil {
 			return out, err
 		}
-		out.Prefix = s.name + "/"
+		out.Place = predictionlog.InBucket(b, s.name+"/")
+	case l.Kafka != nil:
+		at, err := predictionTopic(l.Kafka, by)
+		if err == nil {
+			out.Place, err = stream.To(at, s.name)
+		}
+		if err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }
 
 // Access is how a log is reached.
 type Access struct {
-	Lookup func(string) (string, bool) // for AWS_*
-	// Guarded has an endpoint that a declaration names reached as a web server is: where it is
+	Lookup func(string) (string, bool) // for AWS_*, and what the declaration of a topic names
+	// Guarded has what a declaration names as an endpoint, or as brokers, reached as a web server is: where it is
 	// public, or where Allow names it.
 	Guarded bool
 	Allow   []string
-	May     func(place string) error // refuses a place; nil refuses none
+	// May and Send refuse a place, and to send a variable's value to an address; nil refuses none.
+	May  func(place string) error
+	Send func(name, address string) error
+	// From is the time before which nobody will read, where the place can tell.
+	From time.Time
 }
 
 // let asks May.
@@ -194,6 +218,12 @@ func OpenPredictions(dir, name string, l *schemas.PredictionLog, by Access) (por
 	case l != nil && l.S3 != nil:
 		b, err := predictionBucket(l.S3, by)
 		return b, name + "/", err
+	case l != nil && l.Kafka != nil:
+		at, err := predictionTopic(l.Kafka, by)
+		if err != nil {
+			return nil, "", err
+		}
+		return stream.From(at, name, by.From), "", nil
 	case l != nil && l.Dir != "":
 		if err := by.let(l.Dir); err != nil {
 			return nil, "", err
@@ -227,6 +257,8 @@ func (s *service) logState() *port.Logging {
 	place := s.place.predictions(s.name)
 	if of.S3 != nil {
 		place = strings.TrimSuffix(of.S3.URL, "/") + "/" + s.name
+	} else if of.Kafka != nil {
+		place = "topic " + of.Kafka.Topic
 	} else if of.Dir != "" {
 		place = filepath.Join(of.Dir, s.name)
 	}

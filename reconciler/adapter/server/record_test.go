@@ -13,9 +13,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -53,7 +58,13 @@ func (s *stage) ask(l port.Live, path, body string, headers ...string) (int, str
 // rows are the rows of the log, as the columns named, sorted.
 func (s *stage) rows(columns ...string) []string {
 	s.t.Helper()
-	objects, prefix, err := OpenPredictions(s.dir, "one", &schemas.PredictionLog{}, Access{})
+	return s.rowsOf(&schemas.PredictionLog{}, columns...)
+}
+
+// rowsOf are those of a log that is declared otherwise.
+func (s *stage) rowsOf(of *schemas.PredictionLog, columns ...string) []string {
+	s.t.Helper()
+	objects, prefix, err := OpenPredictions(s.dir, "one", of, Access{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -142,6 +153,50 @@ func TestALogOutlivesWhatIsServed(t *testing.T) {
 	s.apply(port.Release{Name: "one"}) // retired: what has come is written
 	if got := s.rows("id"); fmt.Sprint(got) != "[a b c d f]" {
 		t.Errorf("%q", got)
+	}
+}
+
+// A log in a topic is sent by the host that serves, and read back by whoever knows the declaration; where
+// the brokers are away it waits, and is sent by the next host.
+func TestALogIsSentToATopic(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "asked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	s := newStage(t)
+	declared := schemas.PredictionLog{Every: "50ms", Kafka: &schemas.LogTopic{Brokers: c.ListenAddrs(), Topic: "asked"}}
+	l := s.apply(s.logging("1", declared))
+	if l.Log == nil || l.Log.Place != "topic asked" {
+		t.Fatalf("%+v", l.Log)
+	}
+	var away atomic.Bool
+	away.Store(true)
+	c.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		return nil, errors.New("the brokers are away"), away.Load()
+	})
+	const ask = `{"instances":[{"x":1.5}],"predictions":[1]}`
+	s.ask(l, "/echo", ask, "X-Request-Id", "a")
+	s.until("it waits", func() bool { o := s.observe("one"); return o.Log.Waiting == 1 && o.Log.Error != "" })
+	s.killHost()
+	c.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, false })
+	away.Store(false)
+	s.ask(s.apply(s.logging("1", declared)), "/echo", ask, "X-Request-Id", "b")
+	s.until("both are in the topic", func() bool { return fmt.Sprint(s.rowsOf(&declared, "id", "feature.x")) == "[a 1.5 b 1.5]" })
+	objects, _, err := OpenPredictions(s.dir, "one", &declared, Access{Guarded: true})
+	if err == nil {
+		r := predictionlog.Read(t.Context(), objects, predictionlog.Query{})
+		defer r.Close()
+		_, err = r.Next()
+	}
+	if fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "not a public address") {
+		t.Errorf("whoever may reach public addresses alone reads it: %v", err)
+	}
+	secret := declared
+	secret.Kafka = &schemas.LogTopic{Brokers: c.ListenAddrs(), Topic: "asked", SASL: &schemas.KafkaSASL{Mechanism: "scram-sha-512", User: "VISHWA_SOURCE_NOBODY", Password: "VISHWA_SOURCE_NOTHING"}}
+	if _, _, err := OpenPredictions(s.dir, "one", &secret, Access{Lookup: func(string) (string, bool) { return "", false }}); err == nil || !strings.Contains(err.Error(), "VISHWA_SOURCE_NOBODY is not set") {
+		t.Error(err)
 	}
 }
 

@@ -110,9 +110,7 @@ func (s *local) hostEnviron() []string {
 			}
 			if o, err := s.place.readOrder(l.key, name); err == nil {
 				pass = append(pass, o.Pass...)
-				if o.Log != nil && o.Log.S3 != nil {
-					pass = append(pass, logVariables...)
-				}
+				pass = append(pass, o.logNames()...)
 			}
 		}
 	}

@@ -45,7 +45,8 @@ func openLogged(spec schemas.LoggedData, o Options) (port.Source, error) {
 	}
 	l := &logged{o: o, spec: spec}
 	var err error
-	if l.log, l.prefix, err = o.Log(spec.Deployment); err != nil {
+	from, _ := l.window()
+	if l.log, l.prefix, err = o.Log(spec.Deployment, from); err != nil {
 		return nil, err
 	}
 	if spec.Labels != nil {

@@ -50,7 +50,7 @@ func (l *logOf) open(spec schemas.LoggedData, last string) port.Source {
 	env := port.Env{Now: func() time.Time { return l.now }, Log: slog.New(slog.DiscardHandler)}
 	s, err := Open(schemas.DataSource{Predictions: &spec}, Options{
 		Env: env, Last: last,
-		Log: func(schemas.Ref) (port.Objects, string, error) {
+		Log: func(schemas.Ref, time.Time) (port.Objects, string, error) {
 			b, err := bucket.Dir(l.dir)
 			return b, "", err
 		},

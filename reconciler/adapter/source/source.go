@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/x509"
 	"io/fs"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
@@ -40,8 +41,9 @@ type Options struct {
 	Remote func(ctx context.Context, config *dvc.Config, name string) (port.Objects, error)
 	// Bucket opens a bucket, whose keys are whole; nil is S3 itself.
 	Bucket func(s schemas.S3) (port.Objects, error)
-	// Log opens the log of a deployment: the objects, and the prefix of their keys.
-	Log func(deployment schemas.Ref) (log port.Objects, prefix string, err error)
+	// Log opens the log of a deployment: the objects, and the prefix of their keys. Rows before from
+	// are not asked for; zero: all are.
+	Log func(deployment schemas.Ref, from time.Time) (log port.Objects, prefix string, err error)
 	// Dataset opens the source of another dataset, and tells how it is read.
 	Dataset func(ref schemas.Ref) (port.Source, schemas.Format, error)
 }

@@ -61,7 +61,7 @@ func AddLabels(l *predictions.Labels, rows table.Reader, c LabelColumns) error {
 		id, _ := cell(at[0])
 		o := predictions.Outcome{ID: string(id), Value: predictions.ParseValue(cell(at[1]))}
 		if when, _ := cell(at[2]); when != nil {
-			t, ok := parseTime(when)
+			t, ok := ParseTime(when)
 			if !ok {
 				return fault.WithHint(fault.New(fault.Invalid, "read labels: row %d: column %s holds no time", row.Number, c.At), "write times as RFC 3339, such as 2026-11-28T12:00:00Z")
 			}
@@ -117,7 +117,7 @@ func (j *Joined) Next() (*table.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	when, _ := parseTime(j.cell(j.q.Time)) // without a time, every label counts
+	when, _ := ParseTime(j.cell(j.q.Time)) // without a time, every label counts
 	at := j.at[ColumnLabel]
 	row.Cells[at], row.Text[at] = nil, false
 	if !j.Answered() {

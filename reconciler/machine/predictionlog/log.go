@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"io"
 	"log/slog"
 	"maps"
 	"math"
@@ -25,17 +26,40 @@ import (
 
 // Options say what is logged and where to. A zero field has its default.
 type Options struct {
-	Dir    string      // the folder of the parts, or of those on their way to Bucket
-	Bucket port.Bucket // where parts are kept; nil: in Dir
-	Prefix string      // of their keys in Bucket, with a slash at its end
+	Dir    string // the folder of the parts, or of those on their way to Place
+	Place  Place  // where parts are kept; nil: in Dir
 	Policy predictions.Policy
 	Secret []byte        // of the deployment: sampling and hashes go by it
 	Every  time.Duration // a part is written at the latest so long after its first row: 1 minute
-	Keep   time.Duration // parts in Dir that are older are removed: 90 days; parts in a bucket are the bucket's own affair
+	Keep   time.Duration // parts in Dir that are older are removed: 90 days; what is in a Place is its own affair
 	Room   int64         // bytes that parts may take in Dir; what has no room is dropped and counted: 10 GiB
 	Now    func() time.Time
 	Log    *slog.Logger
 }
+
+// Place is where parts are kept in the end.
+type Place interface {
+	// Keep keeps a part, a Parquet file of size bytes, under key. One that was cut off may be given
+	// again. lost is how many of its rows the place never takes.
+	Keep(ctx context.Context, key string, part io.ReaderAt, size int64) (lost int64, err error)
+	// Close ends the connections.
+	Close()
+}
+
+// InBucket keeps parts in a bucket, below a prefix with a slash at its end.
+func InBucket(b port.Bucket, prefix string) Place { return inBucket{b, prefix} }
+
+type inBucket struct {
+	port.Bucket
+	prefix string
+}
+
+func (b inBucket) Keep(ctx context.Context, key string, part io.ReaderAt, size int64) (int64, error) {
+	_, err := b.Put(ctx, b.prefix+key, part, size)
+	return 0, err
+}
+
+func (b inBucket) Close() {}
 
 const (
 	queueLength = 4096     // exchanges that wait to be written
@@ -76,7 +100,7 @@ type Counts struct {
 	Rows     int64  `json:"rows"`              // written
 	Dropped  int64  `json:"dropped,omitempty"` // requests that found the queue full
 	Lost     int64  `json:"lost,omitempty"`    // rows that could not be written
-	Waiting  int64  `json:"waiting,omitempty"` // parts on their way to the bucket
+	Waiting  int64  `json:"waiting,omitempty"` // parts on their way to their place
 	Error    string `json:"error,omitempty"`   // why the last part could not be written or sent; "" where it was
 }
 
@@ -93,6 +117,9 @@ func Open(o Options) (*Log, error) {
 	l := &Log{o: o, queue: make(chan predictions.Exchange, queueLength), flush: make(chan chan error), ended: make(chan struct{})}
 	var err error
 	if l.parts, err = openParts(o, &l.counts); err != nil {
+		if o.Place != nil {
+			o.Place.Close()
+		}
 		return nil, err
 	}
 	go l.work()
@@ -263,7 +290,7 @@ func (l *Log) write(p *predictions.Part) error {
 	}
 	l.counts.told = dropped
 	l.counts.rows.Add(int64(p.Rows()))
-	if l.o.Bucket == nil {
+	if l.o.Place == nil {
 		l.counts.wrong.Store(nil)
 	}
 	return nil

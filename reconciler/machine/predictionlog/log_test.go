@@ -232,7 +232,7 @@ func TestPartsWaitForABucketThatIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	away := &slowBucket{Bucket: to, fails: 1 << 30, took: make(chan struct{})}
-	l := open(t, Options{Dir: spool, Bucket: away, Prefix: "predictions/churn/"})
+	l := open(t, Options{Dir: spool, Place: InBucket(away, "predictions/churn/")})
 	l.Add(asked("1", noon, 1))
 	if err := l.Flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -242,7 +242,7 @@ func TestPartsWaitForABucketThatIsAway(t *testing.T) {
 		t.Fatalf("%q", got)
 	}
 	away.fails = 1
-	l = open(t, Options{Dir: spool, Bucket: away, Prefix: "predictions/churn/"})
+	l = open(t, Options{Dir: spool, Place: InBucket(away, "predictions/churn/")})
 	<-away.took // the part of the log before
 	if got, _ := told(t, kept, Query{Prefix: "predictions/churn/"}, "id"); fmt.Sprint(got) != "[1]" {
 		t.Fatalf("%q", got)

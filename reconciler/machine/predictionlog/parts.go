@@ -1,5 +1,5 @@
 // Parts on disk: written beside and renamed, so that a reader, or a crash, finds a whole part
-// or none; sent to a bucket where one keeps them, as long as that takes.
+// or none; sent to another place where one keeps them, as long as that takes.
 
 package predictionlog
 
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 const (
@@ -60,7 +62,7 @@ func openParts(o Options, c *counts) (*parts, error) {
 		}
 	}
 	p.prune(o.Now())
-	if o.Bucket != nil {
+	if o.Place != nil {
 		var ctx context.Context
 		ctx, p.stop = context.WithCancel(context.Background()) // ends by close, not with whoever opened the log
 		p.sender.Go(func() { p.send(ctx) })
@@ -73,6 +75,7 @@ func (p *parts) close() {
 	if p.stop != nil {
 		p.stop()
 		p.sender.Wait()
+		p.o.Place.Close()
 	}
 }
 
@@ -123,7 +126,7 @@ func (p *parts) keep(part *predictions.Part, dropped int64) (err error) {
 
 // prune removes the parts that are too old, at most once an hour.
 func (p *parts) prune(now time.Time) {
-	if p.o.Bucket != nil || now.Sub(p.pruned).Abs() < time.Hour {
+	if p.o.Place != nil || now.Sub(p.pruned).Abs() < time.Hour {
 		return
 	}
 	p.pruned = now
@@ -147,7 +150,7 @@ func (p *parts) remove(f string) {
 	_ = os.Remove(filepath.Dir(filepath.Dir(f)))
 }
 
-// send puts parts into the bucket, the oldest first, and removes them here once they are there.
+// send puts parts into their place, the oldest first, and removes them here once they are there.
 func (p *parts) send(ctx context.Context) {
 	again := sendAgain
 	for {
@@ -162,7 +165,8 @@ func (p *parts) send(ctx context.Context) {
 			if len(waiting) == 0 || ctx.Err() != nil {
 				break
 			}
-			if err := p.upload(ctx, waiting[0]); err != nil {
+			lost, err := p.upload(ctx, waiting[0])
+			if err != nil {
 				if ctx.Err() != nil {
 					return
 				}
@@ -176,31 +180,41 @@ func (p *parts) send(ctx context.Context) {
 				continue
 			}
 			again = sendAgain
-			p.counts.wrong.Store(nil)
+			p.counts.refuse(p.o.Log, lost)
 			p.remove(waiting[0])
 		}
 	}
 }
 
-func (p *parts) upload(ctx context.Context, file string) error {
+func (p *parts) upload(ctx context.Context, file string) (lost int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // another log of this folder has sent it
+		return 0, nil // another log of this folder has sent it
 	}
 	if err != nil {
-		return artifact.Disk(err, p.o.Dir)
+		return 0, artifact.Disk(err, p.o.Dir)
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return artifact.Disk(err, p.o.Dir)
+		return 0, artifact.Disk(err, p.o.Dir)
 	}
 	key, err := filepath.Rel(p.o.Dir, file)
 	if err != nil {
-		return fault.New(fault.Internal, "send a part of the prediction log: %w", err)
+		return 0, fault.New(fault.Internal, "send a part of the prediction log: %w", err)
 	}
-	_, err = p.o.Bucket.Put(ctx, p.o.Prefix+filepath.ToSlash(key), f, st.Size())
-	return err
+	return p.o.Place.Keep(ctx, filepath.ToSlash(key), f, st.Size())
+}
+
+// refuse counts rows that the place never takes; without any, all is well.
+func (c *counts) refuse(log *slog.Logger, lost int64) {
+	if lost == 0 {
+		c.wrong.Store(nil)
+		return
+	}
+	c.rows.Add(-lost)
+	c.lost.Add(lost)
+	c.report(log, "predictions are not logged", fault.WithHint(fault.New(fault.Invalid, "%s too large for the place of the log", plural.Of(lost, "row")), "raise what a record may have there, as max.message.bytes of a topic; or log no bodies"))
 }

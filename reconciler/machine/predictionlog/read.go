@@ -215,7 +215,7 @@ func (r *Reader) Answered() bool {
 // wanted tells whether the row is of the window, and counts what is odd about it.
 func (r *Reader) wanted() bool {
 	if r.q.Time != "-" {
-		t, ok := parseTime(r.cell(r.q.Time))
+		t, ok := ParseTime(r.cell(r.q.Time))
 		bounded := !r.q.From.IsZero() || !r.q.To.IsZero()
 		switch {
 		case !ok:
@@ -243,9 +243,9 @@ func (r *Reader) wanted() bool {
 	return true
 }
 
-// parseTime reads a time as logs write it: RFC 3339, a date with a time, or seconds,
+// ParseTime reads a time as logs write it: RFC 3339, a date with a time, or seconds,
 // milliseconds or microseconds since 1970.
-func parseTime(b []byte) (time.Time, bool) {
+func ParseTime(b []byte) (time.Time, bool) {
 	s := string(b)
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -270,6 +270,9 @@ func (r *Reader) open() error {
 		o, err, more := r.keys()
 		switch {
 		case !more:
+			if p, ok := r.objects.(interface{ Dropped() int64 }); ok { // a place whose parts say it together
+				r.report.Dropped += p.Dropped()
+			}
 			return io.EOF
 		case err != nil:
 			return err

@@ -21,7 +21,11 @@ type Record struct {
 	Offset     int64
 	Time       time.Time
 	Key, Value []byte // nil: none
+	Headers    []Header
 }
+
+// Header is what a producer said of a record beside its value.
+type Header struct{ Name, Value string }
 
 // Reading is one range of a topic.
 type Reading struct {
@@ -125,7 +129,11 @@ func (l *looking) batch(b batch, aborted aborted) error {
 		if lost {
 			continue
 		}
-		if err := l.each(Record{r.Partition, r.Offset, r.Timestamp.UTC(), r.Key, r.Value}); err != nil {
+		told := Record{Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp.UTC(), Key: r.Key, Value: r.Value}
+		for _, h := range r.Headers {
+			told.Headers = append(told.Headers, Header{h.Key, string(h.Value)})
+		}
+		if err := l.each(told); err != nil {
 			return fmt.Errorf("partition %d, offset %d: %w", r.Partition, r.Offset, err)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package topic reads ranges of a Kafka topic: where its partitions stand, and the records
-// between two offsets of each, as committed transactions left them.
+// between two offsets of each, as committed transactions left them. It also sends records.
 package topic
 
 import (
@@ -35,6 +35,8 @@ type Options struct {
 	Login   *Login      // nil: nobody
 	// Allow lists the hosts and networks that may be reached although they are private.
 	Allow []string
+	// Unguarded has brokers reached wherever they are: who runs us has said so, and no declaration alone.
+	Unguarded bool
 	// Patience is how long a broker that is away is waited for; zero is as usual.
 	Patience time.Duration
 }
@@ -73,7 +75,11 @@ func Open(o Options) (*Topic, error) {
 	}
 	t.over, t.refuse = context.WithCancelCause(context.Background())
 	options := []kgo.Opt{
-		kgo.SeedBrokers(o.Brokers...), kgo.ClientID("vishwa"), kgo.Dialer(t.dialer(guard, o.TLS)), kgo.DisableClientMetrics(),
+		kgo.SeedBrokers(o.Brokers...), kgo.ClientID("vishwa"), kgo.Dialer(t.dialer(guard, o)), kgo.DisableClientMetrics(),
+		kgo.DefaultProduceTopic(o.Topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// Who sends tells what came twice, so that a broker that is away keeps nobody from ending. A delivery has no timeout: it would go
+		// by the records' own times, which may be of long ago.
+		kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1), kgo.RecordRetries(8),
 		kgo.RequestTimeoutOverhead(answer), kgo.RetryTimeout(t.patience), kgo.BrokerMaxReadBytes(maxAnswer), kgo.MetadataMinAge(100 * time.Millisecond),
 	}
 	if o.Login != nil {
@@ -96,19 +102,23 @@ func (t *Topic) Close() {
 
 // dialer connects to the brokers that the guard lets us reach. One that is refused ends all: no
 // waiting makes an address another.
-func (t *Topic) dialer(guard *dial.Guard, secure *tls.Config) func(context.Context, string, string) (net.Conn, error) {
+func (t *Topic) dialer(guard *dial.Guard, o Options) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := guard.Dial(ctx, network, addr)
+		reach := guard.Dial
+		if o.Unguarded {
+			reach = (&net.Dialer{Timeout: dial.Connect, KeepAlive: 30 * time.Second}).DialContext
+		}
+		conn, err := reach(ctx, network, addr)
 		if err != nil {
 			if denied := (*fault.Error)(nil); errors.As(err, &denied) && denied.Kind == fault.Denied {
 				t.refuse(denied)
 			}
 			return nil, err
 		}
-		if secure == nil {
+		if o.TLS == nil {
 			return conn, nil
 		}
-		config := secure.Clone()
+		config := o.TLS.Clone()
 		config.ServerName, _, _ = net.SplitHostPort(addr)
 		tied := tls.Client(conn, config)
 		ctx, cancel := context.WithTimeout(ctx, dial.Connect)
@@ -144,7 +154,7 @@ func (t *Topic) failed(ctx context.Context, err error) error {
 	case isAny(err, kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState):
 		return fault.WithHint(fault.New(fault.Denied, "the brokers let nobody in by this name and password: %s", kerrText(err)), "correct the user, the password or the mechanism")
 	case isAny(err, kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.GroupAuthorizationFailed):
-		return fault.WithHint(fault.New(fault.Denied, "the brokers do not let us read %s: %s", t.name, kerrText(err)), "have the user allowed to describe and read the topic")
+		return fault.WithHint(fault.New(fault.Denied, "the brokers do not let us use %s: %s", t.name, kerrText(err)), "have the user allowed to describe the topic, and to read it or write to it")
 	case isAny(err, kerr.UnknownTopicOrPartition, kerr.UnknownTopicID):
 		return t.gone()
 	}

@@ -95,6 +95,14 @@ func (a *Reach) Release(r port.Release) error {
 		return a.Place(l.S3.Address())
 	case l.Dir != "":
 		return a.Place(l.Dir)
+	case l.Kafka != nil:
+		for _, name := range l.Kafka.Variables() {
+			for _, broker := range l.Kafka.Brokers {
+				if err := a.Token(name, "kafka://"+broker); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	return nil
 }

@@ -76,8 +76,13 @@ func TestWhoIsAloneHasWhatItDeclares(t *testing.T) {
 func TestAReleaseHasWhatItsRepositoryMay(t *testing.T) {
 	hosted := func(pass ...string) port.Hosted { return port.Hosted{Pass: pass} }
 	log := func(l schemas.PredictionLog) *port.PredictionLog { return &port.PredictionLog{PredictionLog: l} }
+	kafka := func(user string, brokers ...string) *port.PredictionLog {
+		return log(schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: brokers, Topic: "t", SASL: &schemas.KafkaSASL{User: user, Password: user}}})
+	}
 	host := &shelf{live: map[string]port.Live{}}
-	served := Served(host, nil, shared())
+	may := shared()
+	(*may.Tokens)["VISHWA_SOURCE_LOG"] = []string{"kafka://one.example:9092"}
+	served := Served(host, nil, may)
 	for name, c := range map[string]struct {
 		r    port.Release
 		lets bool
@@ -93,6 +98,9 @@ func TestAReleaseHasWhatItsRepositoryMay(t *testing.T) {
 		"a log in another's":      {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/payroll"}})}, false},
 		"a log in its folder":     {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/churn/log"})}, true},
 		"a log in another's dir":  {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/payroll"})}, false},
+		"a log in its topic":      {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_LOG", "one.example:9092")}, true},
+		"a log at any broker":     {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_LOG", "one.example:9092", "evil.example:9092")}, false},
+		"a log by another's":      {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_OTHER", "one.example:9092")}, false},
 	} {
 		asked := host.asked
 		c.r.Name = "one"

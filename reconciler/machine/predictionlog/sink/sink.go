@@ -297,7 +297,7 @@ func (s *Sink) logFor(name string) *predictionlog.Log {
 		return l
 	}
 	o := s.o.Log
-	o.Dir, o.Prefix = filepath.Join(o.Dir, filepath.FromSlash(name)), o.Prefix+name+"/"
+	o.Dir = filepath.Join(o.Dir, filepath.FromSlash(name))
 	l, err := predictionlog.Open(o)
 	if err != nil {
 		s.o.Report.Error("events are not logged", "service", name, "error", err)

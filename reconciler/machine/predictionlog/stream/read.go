@@ -1,0 +1,274 @@
+// A log in a topic, read back as parts by hour: what the topic has of a time is brought once, into a file
+// that nobody else sees, so that whoever looks and then reads meets the same rows.
+
+package stream
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/hex"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/topic"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+const (
+	mostBytes = 8 << 30  // that are brought
+	mostPart  = 1 << 30  // bytes of one part; an hour may have several
+	together  = 16 << 10 // bytes of an hour's rows that are written at once
+	partName  = "rows-"
+)
+
+// log is what a topic has of one deployment. It may be used by several at once.
+type log struct {
+	open func() (*topic.Topic, error)
+	name string
+	from time.Time
+
+	mu      sync.Mutex
+	file    *os.File // without a name: it is gone with the last of its readers, or with us
+	used    int64
+	parts   map[string]*part
+	seen    map[string]*runs // rows that were met, by part
+	dropped int64
+}
+
+// part is the rows of an hour.
+type part struct {
+	at    []extent
+	held  []byte
+	size  int64
+	sum   *xxh3.Hasher
+	newer time.Time
+}
+
+// extent is a piece of the file.
+type extent struct{ at, n int64 }
+
+var _ port.Objects = (*log)(nil)
+
+// From reads the rows of the deployment of a name that are of a time or later, all where it is zero. Nobody
+// is asked before something is.
+func From(o topic.Options, name string, from time.Time) port.Objects {
+	return &log{open: func() (*topic.Topic, error) { return topic.Open(o) }, name: name, from: from}
+}
+
+// Dropped is how many requests whoever wrote the log could not log.
+func (l *log) Dropped() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped
+}
+
+// bring has the rows here, once.
+func (l *log) bring(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		return nil
+	}
+	t, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	state, err := t.Look(ctx, topic.Window{From: l.from})
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp("", "vishwa-topic-")
+	if err == nil {
+		err = os.Remove(f.Name())
+	}
+	if err != nil {
+		return fault.WithHint(fault.New(fault.Transient, "read the prediction log: %w", err), "free some room where temporary files are, or set TMPDIR")
+	}
+	l.used, l.dropped, l.parts, l.seen = 0, 0, map[string]*part{}, map[string]*runs{}
+	for _, span := range state.Spans {
+		if err := t.Read(ctx, topic.Reading{ID: state.ID, Span: span, Compacted: true}, func(r topic.Record) error { return l.keepRow(f, r) }); err != nil {
+			f.Close()
+			return err
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(l.parts)) {
+		if err := l.write(f, l.parts[key]); err != nil {
+			f.Close()
+			return err
+		}
+	}
+	l.file, l.seen = f, nil
+	return nil
+}
+
+// keepRow keeps a row of the deployment that was not met before.
+func (l *log) keepRow(f *os.File, r topic.Record) error {
+	said := map[string]string{}
+	for _, h := range r.Headers {
+		said[h.Name] = h.Value
+	}
+	if said[headerDeployment] != l.name || len(r.Value) == 0 || bytes.IndexByte(r.Value, '\n') >= 0 {
+		return nil
+	}
+	if of, row, ok := strings.Cut(said[headerPart], "/"); ok {
+		n, err := strconv.ParseInt(row, 10, 32)
+		if err != nil || n < 0 {
+			return nil // nobody who keeps a log wrote it
+		}
+		if l.seen[of] == nil {
+			l.seen[of] = &runs{}
+		}
+		if !l.seen[of].add(int32(n)) {
+			return nil
+		}
+	}
+	if n, err := strconv.ParseInt(cmp.Or(said[headerDropped], "0"), 10, 64); err == nil && n > 0 {
+		l.dropped += n
+	}
+	return l.add(f, r)
+}
+
+// add puts a row behind those of its hour.
+func (l *log) add(f *os.File, r topic.Record) error {
+	if l.used += int64(len(r.Value)) + 1; l.used > mostBytes {
+		return fault.WithHint(fault.New(fault.Invalid, "the topic has more than %d GiB of this deployment's rows", mostBytes>>30), "narrow the window")
+	}
+	hour := r.Time.UTC().Format("date=2006-01-02/hour=15/" + partName)
+	var p *part
+	for i := 0; p == nil || p.size >= mostPart; i++ {
+		key := hour + strconv.Itoa(i) + ".jsonl"
+		if p = l.parts[key]; p == nil {
+			p = &part{sum: xxh3.New()}
+			l.parts[key] = p
+		}
+	}
+	p.held = append(append(p.held, r.Value...), '\n')
+	p.size += int64(len(r.Value)) + 1
+	if r.Time.After(p.newer) {
+		p.newer = r.Time
+	}
+	if len(p.held) < together {
+		return nil
+	}
+	return l.write(f, p)
+}
+
+// write has what a part holds in the file.
+func (l *log) write(f *os.File, p *part) error {
+	if len(p.held) == 0 {
+		return nil
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = f.Write(p.held)
+	}
+	if err != nil {
+		return fault.WithHint(fault.New(fault.Transient, "read the prediction log: %w", err), "free some room where temporary files are, or set TMPDIR")
+	}
+	_, _ = p.sum.Write(p.held) // it never fails
+	p.at = append(p.at, extent{at, int64(len(p.held))})
+	p.held = p.held[:0]
+	return nil
+}
+
+// object is a part, by its content: topics that keep the same rows are the same log.
+func (l *log) object(key string) (port.Object, *part, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.parts[key]
+	if p == nil {
+		return port.Object{}, nil, fault.New(fault.Missing, "%s: %w", key, port.ErrAbsent)
+	}
+	sum := p.sum.Sum128().Bytes()
+	return port.Object{Key: key, Size: p.size, Modified: p.newer, ETag: hex.EncodeToString(sum[:])}, p, nil
+}
+
+// Stat tells of a part.
+func (l *log) Stat(ctx context.Context, key string) (port.Object, error) {
+	if err := l.bring(ctx); err != nil {
+		return port.Object{}, err
+	}
+	o, _, err := l.object(key)
+	return o, err
+}
+
+// List yields the parts.
+func (l *log) List(ctx context.Context, prefix string) iter.Seq2[port.Object, error] {
+	return func(yield func(port.Object, error) bool) {
+		if err := l.bring(ctx); err != nil {
+			yield(port.Object{}, err)
+			return
+		}
+		for _, key := range slices.Sorted(maps.Keys(l.parts)) {
+			if !strings.HasPrefix(key, prefix) {
+				continue
+			}
+			if o, _, err := l.object(key); !yield(o, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Get reads a piece of a part.
+func (l *log) Get(ctx context.Context, key string, r port.Range) (io.ReadCloser, port.Object, error) {
+	if err := l.bring(ctx); err != nil {
+		return nil, port.Object{}, err
+	}
+	o, p, err := l.object(key)
+	if err != nil {
+		return nil, o, err
+	}
+	if r.ETag != "" && r.ETag != o.ETag {
+		return nil, o, fault.New(fault.Conflict, "%s has changed", key)
+	}
+	pieces := make([]io.Reader, len(p.at))
+	for i, e := range p.at {
+		pieces[i] = io.NewSectionReader(l.file, e.at, e.n)
+	}
+	in := io.MultiReader(pieces...)
+	if _, err := io.CopyN(io.Discard, in, r.Offset); err != nil {
+		return nil, o, fault.New(fault.Invalid, "%s has %d bytes, and is read from %d on", key, o.Size, r.Offset)
+	}
+	if r.Length >= 0 {
+		in = io.LimitReader(in, r.Length)
+	}
+	return io.NopCloser(in), o, nil
+}
+
+// runs are numbers of rows, as ranges that do not touch: those of a part come in order, or nearly so.
+type runs struct{ of [][2]int32 } // from the one and before the other
+
+// add is false where the number was there.
+func (r *runs) add(n int32) bool {
+	i, _ := slices.BinarySearchFunc(r.of, n, func(at [2]int32, n int32) int { return cmp.Compare(at[1], n+1) })
+	// i is the first that ends behind n
+	if i < len(r.of) && r.of[i][0] <= n && n < r.of[i][1] {
+		return false
+	}
+	before, after := i > 0 && r.of[i-1][1] == n, i < len(r.of) && r.of[i][0] == n+1
+	switch {
+	case before && after:
+		r.of[i-1][1] = r.of[i][1]
+		r.of = slices.Delete(r.of, i, i+1)
+	case before:
+		r.of[i-1][1]++
+	case after:
+		r.of[i][0]--
+	default:
+		r.of = slices.Insert(r.of, i, [2]int32{n, n + 1})
+	}
+	return true
+}
