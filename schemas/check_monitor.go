@@ -31,7 +31,7 @@ var textual = map[string]string{
 func (s *Monitor) check(c *checker, d *document) {
 	schedule(d, "spec.schedule", s.Schedule)
 	c.ref(d, "spec.deployment", s.Deployment, func(t Traits) bool { return t.Serves })
-	c.output(d, "spec.reference", s.Reference)
+	s.reference(c, d)
 	pinned := func(t Traits) bool { return t.Pinned }
 	c.ref(d, "spec.current.from", s.Current.From, pinned)
 	c.duration(d, "spec.current.window", s.Current.Window)
@@ -62,6 +62,23 @@ func (s *Monitor) check(c *checker, d *document) {
 		s.OnDrift.check(c, d)
 	}
 	s.envelope(c, d)
+}
+
+// reference checks that there is one.
+func (s *Monitor) reference(c *checker, d *document) {
+	const at = "spec.baseline"
+	switch {
+	case s.Baseline == nil && s.Reference == (Ref{}) && !d.wrong("spec.reference") && !d.wrong(at) && !d.has(at):
+		d.problem("spec.deployment", "is compared with nothing; name the data that its model was trained on in spec.reference, or give spec.baseline: {rows: 5000}")
+	case s.Baseline == nil:
+		c.output(d, "spec.reference", s.Reference)
+	case s.Reference != (Ref{}) || d.wrong("spec.reference"):
+		d.problem(at, "is the reference of a monitor without another; remove one of baseline and reference")
+	case s.Current.Season != nil:
+		d.problem(at, "is of the hours in which the model was asked first, and cannot be narrowed to others; remove spec.current.season")
+	case s.Estimate != "":
+		d.problem("spec.estimate", "needs a reference with outcomes, and a baseline has none; name the data that the model was trained on in spec.reference")
+	}
 }
 
 // WithinEnvelope is how a monitor says that what it proposes may be merged without a person.

@@ -6,8 +6,10 @@ package schemas
 type Monitor struct {
 	// Deployment is what is watched.
 	Deployment Ref `json:"deployment" jsonschema:"required" part:"placement"`
-	// Reference is the data that the model was trained on: an output of a transform, or a dataset.
-	Reference Ref `json:"reference" jsonschema:"required" part:"placement"`
+	// Reference is the data that the model was trained on: an output of a transform, or a dataset. Without it, there is a baseline.
+	Reference Ref `json:"reference,omitzero" part:"placement"`
+	// Baseline is the reference where the data that the model was trained on is not at hand, or is not like what it is asked.
+	Baseline *Baseline `json:"baseline,omitempty" part:"placement"`
 	// Current says which rows are compared with it.
 	Current Current `json:"current,omitempty" part:"placement"`
 	// Columns names the columns that are compared, and how; without it, all columns of the reference, each as Evidently would.
@@ -32,6 +34,12 @@ type Monitor struct {
 	OnDrift *OnDrift `json:"onDrift,omitempty" part:"placement"`
 	// Envelope says which retrainings may be merged without a person, where onDrift says retrain: within-envelope. It counts as the base branch declares it.
 	Envelope *Envelope `json:"envelope,omitempty" part:"placement"`
+}
+
+// Baseline is the first rows that the model which is served was asked, by the deployment's log. They are kept once they have come, and stay the same until another model is served.
+type Baseline struct {
+	// Rows is how many.
+	Rows int `json:"rows" jsonschema:"required,minimum=30,maximum=1000000" part:"placement"`
 }
 
 // Envelope is a predetermined plan of changes: which, how they are checked, and what they may do. A retraining that a monitor proposed and that keeps within all of it is merged; any other waits for people.

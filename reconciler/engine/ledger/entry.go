@@ -328,6 +328,17 @@ type Watched struct {
 	// Incidents are what people are told of: those that are not over, and those of whose end not
 	// all were told that were told of their beginning.
 	Incidents []Incident `json:"incidents,omitempty"`
+	// Baseline is the reference, where it is of the deployment's log.
+	Baseline *Baseline `json:"baseline,omitempty"`
+}
+
+// Baseline is the first rows of a log that one model answered, as they are in the store.
+type Baseline struct {
+	Model digest.Digest `json:"model"`
+	Data  digest.Digest `json:"data"`
+	Size  int64         `json:"size"`
+	Rows  int           `json:"rows"`
+	Last  time.Time     `json:"last"` // of its rows' times: what is compared with it comes later
 }
 
 // Incident is one finding, from the first window that showed it until one that is well.

@@ -103,6 +103,8 @@ type session struct {
 	notes []string // of columns
 	// season is the hours of the window, where the reference is narrowed to them.
 	season *watch.Season
+	// baseline is the reference, where it is of the log.
+	baseline *ledger.Baseline
 }
 
 func (b *Bench) session(ctx context.Context, in *pass.Intent, ref schemas.Ref) (*session, error) {
@@ -158,9 +160,12 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	if s.spec.FDR != nil {
 		e.FDR = *s.spec.FDR
 	}
-	from, err := s.made(s.spec.Reference)
+	from, short, err := s.reference(ctx)
 	if err != nil {
 		return e, err
+	}
+	if short != "" {
+		return s.without(ctx, e, short)
 	}
 	if c := s.spec.Current; c.Season != nil {
 		s.season = watch.SeasonOf(c.Season.Every, s.now.Add(-c.Window.Or(0)), s.now)
@@ -177,6 +182,9 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	}
 	if err := base.readData(ctx, s.spec.Reference, from); err != nil {
 		return e, err
+	}
+	if s.baseline != nil {
+		base.told.From = s.baselineOf()
 	}
 	if err := now.window(ctx); err != nil {
 		return e, err
@@ -334,6 +342,9 @@ func reason(err error) string {
 // apart tells whether a column is no feature, where none are named.
 func (s *session) apart(name string) bool {
 	p := s.spec.Predictions
+	if s.baseline != nil && logOwn(name) {
+		return true
+	}
 	own := []string{cmp.Or(s.spec.Current.Time, "time"), cmp.Or(p.Score, "score"), cmp.Or(p.Prediction, "prediction"), "id", "model", "release", "arm", "status", "latency", "rate"}
 	if season := s.spec.Current.Season; season != nil {
 		own = append(own, season.Time)
@@ -359,6 +370,7 @@ func (s *session) watched(e watch.Evidence, name digest.Digest) ledger.Watched {
 	if p := s.spec.Persistence; p != nil {
 		violations, of = p.Violations, p.Of
 	}
+	w.Baseline = s.baseline
 	w.First, w.Last = e.Window.First, e.Window.Last
 	if last := s.facts.Observed[s.ref]; last != nil && last.Watched != nil {
 		watch.Succeed(last.Watched, &w, of)

@@ -50,6 +50,7 @@ type one struct {
 // read takes all rows of data in the store.
 func (r *rows) readData(ctx context.Context, ref schemas.Ref, a port.Artifact) error {
 	r.told = watch.Data{From: ref.String(), Digest: a.Digest}
+	r.side.Log = r.baseline != nil
 	return r.each(ctx, ref, a, func(t table.Reader) error {
 		return r.side.Read(t, r.keep, r.row(time.Time{}), ctx.Err)
 	})
@@ -218,7 +219,7 @@ func (r *rows) row(from time.Time) watch.Row {
 				r.told.Future++
 				return false, nil
 			}
-			if at.Before(from) {
+			if at.Before(from) || r.baseline != nil && !at.After(r.baseline.Last) { // nothing is compared with itself
 				return false, nil
 			}
 		}

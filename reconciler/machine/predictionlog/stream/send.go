@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"path"
@@ -83,7 +82,9 @@ func (p place) records(part string, in io.ReaderAt, size int64) ([]topic.Record,
 		if err != nil {
 			return nil, err
 		}
-		r := topic.Record{Value: rowJSON(rows.Columns(), row), Headers: []topic.Header{
+		var value bytes.Buffer
+		table.Line(&value, rows.Columns(), row, nil)
+		r := topic.Record{Value: value.Bytes(), Headers: []topic.Header{
 			{Name: headerDeployment, Value: p.name}, {Name: headerPart, Value: part + "/" + strconv.Itoa(len(out))},
 		}}
 		for i, name := range rows.Columns() {
@@ -99,44 +100,4 @@ func (p place) records(part string, in io.ReaderAt, size int64) ([]topic.Record,
 		}
 		out = append(out, r)
 	}
-}
-
-// rowJSON is a row as a JSON object, numbers and truths as such. What is no number, as NaN, has no
-// value: JSON has none of it.
-func rowJSON(columns []string, row *table.Row) []byte {
-	var b bytes.Buffer
-	text := json.NewEncoder(&b)
-	text.SetEscapeHTML(false)
-	quote := func(s string) {
-		_ = text.Encode(s) // a text always can be
-		b.Truncate(b.Len() - 1)
-	}
-	b.WriteByte('{')
-	for i, c := range row.Cells {
-		scalar := c != nil && (row.Text == nil || !row.Text[i])
-		if x, is := table.Value(c); scalar && is == table.IsNumber && x-x != 0 || c == nil || scalar && notFinite(c) {
-			continue
-		}
-		if b.Len() > 1 {
-			b.WriteByte(',')
-		}
-		quote(columns[i])
-		b.WriteByte(':')
-		if scalar && json.Valid(c) && strings.IndexByte("-0123456789tf", c[0]) >= 0 {
-			b.Write(c)
-		} else {
-			quote(string(c))
-		}
-	}
-	b.WriteByte('}')
-	return b.Bytes()
-}
-
-// notFinite tells whether a number's cell is none.
-func notFinite(c []byte) bool {
-	switch strings.ToLower(string(bytes.TrimLeft(c, "+-"))) {
-	case "nan", "inf", "infinity":
-		return true
-	}
-	return false
 }
