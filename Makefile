@@ -103,7 +103,7 @@ test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestKubernetes' ./cmd/vishwa-release
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
-	$(MAKE) test-package test-tensorflow test-prometheus test-kafka test-kfp test-gto test-mlflow test-airflow
+	$(MAKE) test-package test-tensorflow test-prometheus test-kafka test-kfp test-gto test-mlflow test-wandb test-airflow
 
 test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidently's own over generated samples
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/engine/drift
@@ -145,6 +145,9 @@ test-kfp: $(TOOLS)/kfp/bin/kfp ## what is written for Kubeflow Pipelines, by its
 
 test-mlflow: $(TOOLS)/mlflow/bin/mlflow ## what shows runs in MLflow, on a real server, and scripts that log by the real MLflow, W&B, DVCLive and TensorBoard (1 GB)
 	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 20m -run '^TestMLflowItself' -v ./reconciler/adapter/tracker ./cmd/vishwa
+
+test-wandb: $(TOOLS)/mlflow/bin/mlflow ## runs as runs of W&B that are offline, uploaded by the real wandb to a double of its server (1 GB)
+	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 10m -run '^TestWandBItself' -v ./reconciler/adapter/tracker
 
 test-gto: $(TOOLS)/gto/bin/gto ## releases as Git tags, read by the real GTO (120 MB)
 	VISHWA_GTO=$(TOOLS)/gto/bin/gto $(GO) test -count=1 -timeout 10m -run '^TestGTOItself' -v ./reconciler/adapter/tracker

@@ -10,10 +10,28 @@ type Trackers struct {
 	MLflow *MLflowTracker `json:"mlflow,omitempty" part:"placement"`
 	// GTO has each release, and what each environment serves, as a signed tag of the repository, in the names of GTO: price@v0.0.12 and price#production#15, where the number is that of the ledger's entry.
 	GTO *GTOTracker `json:"gto,omitempty" part:"placement"`
+	// WandB has each run as a run of Weights & Biases that is offline, in a folder of the controller's machine that "vishwa trackers status" names: wandb sync uploads it.
+	WandB *WandBTracker `json:"wandb,omitempty" part:"placement"`
 }
 
 // GTOTracker is tags in the names of GTO: gto: {} has them made.
 type GTOTracker struct{}
+
+// WandBTracker is runs of Weights & Biases that are offline. Nothing is sent anywhere: whoever uploads them does so by wandb sync, with a key of their own.
+type WandBTracker struct {
+	// Project is the one that runs are uploaded to.
+	Project string `json:"project,omitempty" jsonschema:"default=vishwa,pattern=^[A-Za-z0-9._-]{1\\,128}$" part:"placement"`
+	// Entity is the user or the team that the project is of; without it, it is that of whoever uploads them.
+	Entity string `json:"entity,omitempty" jsonschema:"pattern=^[A-Za-z0-9._-]{1\\,128}$" part:"placement"`
+	// OnDrift says what is done about a run whose folder was deleted, as wandb sync --clean does with those that were uploaded: keep leaves it deleted, heal writes it again. Both are reported.
+	OnDrift string `json:"onDrift,omitempty" jsonschema:"enum=heal,enum=keep,default=keep" part:"placement"`
+}
+
+// ProjectName is the project's name.
+func (t WandBTracker) ProjectName() string { return cmp.Or(t.Project, "vishwa") }
+
+// Heals tells whether what was deleted is written again.
+func (t WandBTracker) Heals() bool { return t.OnDrift == "heal" }
 
 // MLflowTracker is a tracking server of MLflow 2.9 or newer.
 type MLflowTracker struct {

@@ -102,6 +102,9 @@ func (a *cli) showTracker(t app.TrackerState, dry bool) {
 	default:
 		fmt.Fprintf(a.out, "%s: up to date\n", t.Tracker)
 	}
+	if t.Folder != "" {
+		fmt.Fprintf(a.out, "  folder: %s\n", t.Folder)
+	}
 	for _, d := range t.Drift {
 		fmt.Fprintf(a.out, "  drift: %s\n", harmless.Line(d))
 	}

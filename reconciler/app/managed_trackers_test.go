@@ -19,7 +19,7 @@ func TestAControllerAsksTheTrackersOfItsFile(t *testing.T) {
 		may  *[]string
 		want bool
 	}{{nil, true}, {&[]string{}, false}, {&[]string{"https://other.example.com"}, false}, {&[]string{"https://mlflow.example.com"}, true}} {
-		_, err := trackers(project, Options{Trackers: c.may}, "m", nil)[0].Record(t.Context(), port.Projection{}, true) // nothing is asked for nothing
+		_, err := new(Repository).declaredTrackers(project, Options{Trackers: c.may}, "m")[0].Record(t.Context(), port.Projection{}, true) // nothing is asked for nothing
 		if c.want != (err == nil) || err != nil && fault.Of(err) != fault.Denied {
 			t.Errorf("%v: %v", c.may, err)
 		}

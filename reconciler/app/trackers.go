@@ -27,22 +27,27 @@ import (
 
 // Shown is a tracker that the project declares.
 type Shown struct {
-	Name  string
-	Heals bool
+	Name   string
+	Heals  bool
+	Folder string // of this machine that it is in; "": it is elsewhere
 	port.Tracker
 }
 
-// trackers are those of a project. Who records tells itself from others by its machine and process.
-func trackers(p *schemas.Project, o Options, machine string, remote port.Tagger) (out []Shown) {
+// declaredTrackers are those of a project. Who records tells itself from others by its machine and process.
+func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine string) (out []Shown) {
 	if m := p.Trackers.MLflow; m != nil {
 		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Writer: fmt.Sprintf("%s-%d", machine, os.Getpid())})
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
 		}
-		out = append(out, Shown{"mlflow", m.Heals(), t})
+		out = append(out, Shown{"mlflow", m.Heals(), "", t})
 	}
 	if p.Trackers.GTO != nil {
-		out = append(out, Shown{"gto", false, tracker.GTO(remote)})
+		out = append(out, Shown{"gto", false, "", tracker.GTO(h.GitLedger)})
+	}
+	if w := p.Trackers.WandB; w != nil {
+		dir := filepath.Join(h.Paths.State, "trackers")
+		out = append(out, Shown{"wandb", w.Heals(), filepath.Join(dir, "wandb"), tracker.WandB(*w, dir, tracker.Options{Env: o.Env})})
 	}
 	return out
 }
@@ -74,6 +79,7 @@ type TrackerState struct {
 	Tries   int       `json:"tries,omitempty"`
 	Error   string    `json:"error,omitempty"`
 	Hint    string    `json:"hint,omitempty"`
+	Folder  string    `json:"folder,omitempty"` // of this machine that it is in
 	Runs    int       `json:"runs,omitempty"`   // that were written
 	Writes  int       `json:"writes,omitempty"` // requests that changed something, or would
 	Drift   []string  `json:"drift,omitempty"`
@@ -154,7 +160,7 @@ func was(all []TrackerState, name string) TrackerState {
 func (h *Repository) show(ctx context.Context, t Shown, p port.Projection, entries int64, before TrackerState, dry bool) TrackerState {
 	p.Heal = t.Heals
 	r, err := t.Record(ctx, p, dry)
-	s := TrackerState{Tracker: t.Name, Time: h.Now().UTC(), Entries: entries, Runs: r.Runs, Writes: r.Writes, Drift: r.Drift, Notes: r.Notes}
+	s := TrackerState{Tracker: t.Name, Time: h.Now().UTC(), Entries: entries, Folder: t.Folder, Runs: r.Runs, Writes: r.Writes, Drift: r.Drift, Notes: r.Notes}
 	if err != nil {
 		s.Entries, s.Tries, s.Error, s.Hint, s.err = before.Entries, before.Tries+1, err.Error(), fault.HintOf(err), err
 	}

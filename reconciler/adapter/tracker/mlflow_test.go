@@ -127,7 +127,7 @@ func tagged(list []tag) map[string]string {
 func (s rest) show(t *testing.T, experiment string, key digest.Digest) (out []porttest.ShownRun) {
 	t.Helper()
 	for _, r := range s.runs(t, experiment, key) {
-		shown := porttest.ShownRun{Name: r.Info.Name, Status: r.Info.Status, Inputs: len(r.Inputs.Sets), Params: tagged(r.Data.Params), Tags: tagged(r.Data.Tags), Points: map[string][]float64{}}
+		shown := porttest.ShownRun{Name: r.Info.Name, Commit: tagged(r.Data.Tags)["mlflow.source.git.commit"], Status: r.Info.Status, Inputs: len(r.Inputs.Sets), Params: tagged(r.Data.Params), Tags: tagged(r.Data.Tags), Points: map[string][]float64{}}
 		for _, m := range r.Data.Metrics {
 			var h struct {
 				Metrics []mmet `json:"metrics"`

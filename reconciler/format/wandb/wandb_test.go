@@ -5,9 +5,7 @@ package wandb
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math"
 	"os"
@@ -15,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"pgregory.net/rapid"
@@ -96,7 +95,7 @@ func TestRecordsComeOutAsTheyWentIn(t *testing.T) {
 			in = append(in, bytes.Repeat([]byte{byte(n)}, n))
 		}
 		var file bytes.Buffer
-		w := newWriter(&file)
+		w := newBlocks(&file)
 		for _, r := range in {
 			w.record(r)
 		}
@@ -111,6 +110,35 @@ func TestRecordsComeOutAsTheyWentIn(t *testing.T) {
 			if !bytes.Equal(in[i], out[i]) {
 				t.Fatalf("record %d has %d bytes, want %d", i, len(out[i]), len(in[i]))
 			}
+		}
+	})
+}
+
+// TestWhatIsWrittenIsRead: whatever the names and the numbers are.
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	names := rapid.StringMatching(`[a-zé%/. ]{1,40}`)
+	numbers := rapid.OneOf(rapid.Float64(), rapid.SampledFrom([]float64{0, math.Inf(1), math.Inf(-1), 1e300, -1e-300}))
+	rapid.Check(t, func(t *rapid.T) {
+		rows := rapid.SliceOfN(rapid.MapOfN(names, numbers, 1, 5), 1, 20).Draw(t, "rows")
+		params := rapid.MapOfN(names, rapid.StringMatching(`[a-z"\\]{0,9}`), 0, 5).Draw(t, "params")
+		began := time.Unix(1e9, 0)
+		config, want := map[string]any{}, kept{map[string]string{}, map[string][]float64{}, map[string][]int64{}, map[string]float64{}}
+		for name, v := range params {
+			config[name], want.Config[name] = v, v
+		}
+		var file bytes.Buffer
+		w := NewWriter(&file, Run{ID: "a1", Project: "p", Name: "n", Started: began, Config: config})
+		for i, row := range rows {
+			w.Row(int64(2*i), began.Add(time.Minute), row)
+			for name, v := range row {
+				want.History[name], want.Steps[name], want.Summary[name] = append(want.History[name], v), append(want.Steps[name], int64(2*i)), v
+			}
+		}
+		if err := w.End(began.Add(time.Hour), want.Summary); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := read(&file); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%v\n%v\nwant %v", err, got, want)
 		}
 	})
 }
@@ -139,7 +167,7 @@ func TestValuesOfEachTypeAreRead(t *testing.T) {
 		"own":             {append(field(1, []byte("_wandb")), field(16, []byte(`{"runtime": 3}`))...), map[string]float64{}},
 	} {
 		var file bytes.Buffer
-		w := newWriter(&file)
+		w := newBlocks(&file)
 		w.record(field(recordSummary, field(1, c.item)))
 		w.record(field(recordExit, nil))
 		k, err := read(&file)
@@ -155,7 +183,7 @@ func slicesOf(all ...[]byte) []byte { return bytes.Join(all, nil) }
 func TestALengthAloneCostsNoMemory(t *testing.T) {
 	pieces := func() io.Reader {
 		var file bytes.Buffer
-		w := newWriter(&file)
+		w := newBlocks(&file)
 		w.record(bytes.Repeat([]byte{1}, MostRecord+1))
 		return &file
 	}
@@ -182,7 +210,7 @@ func TestARecordCostsNoMoreThanItHas(t *testing.T) {
 		"a value that is a large text": item(of(1, "k"), of(16, "["+strings.Repeat("{},", mostJSON/3)+"{}]")),
 	} {
 		var out bytes.Buffer
-		w := newWriter(&out)
+		w := newBlocks(&out)
 		w.record(protowire.AppendBytes(protowire.AppendTag(nil, recordHistory, protowire.BytesType), b))
 		w.record(protowire.AppendBytes(protowire.AppendTag(nil, recordExit, protowire.BytesType), nil))
 		var before, after runtime.MemStats // the bytes that were allocated tell what was done, on any machine
@@ -210,7 +238,7 @@ func FuzzLog(f *testing.F) {
 
 func BenchmarkRead(b *testing.B) {
 	var file bytes.Buffer
-	w := newWriter(&file)
+	w := newBlocks(&file)
 	item := func(name string, v float64) []byte {
 		it := protowire.AppendString(protowire.AppendTag(nil, 2, protowire.BytesType), name)
 		it = protowire.AppendFixed64(protowire.AppendTag(it, 6, protowire.Fixed64Type), math.Float64bits(v))
@@ -227,51 +255,6 @@ func BenchmarkRead(b *testing.B) {
 		err := Read(bytes.NewReader(file.Bytes()), Visitor{History: func(string, int64, float64, float64) error { n++; return nil }})
 		if err != nil || n == 0 {
 			b.Fatal(err)
-		}
-	}
-}
-
-// writer lays records out in blocks.
-type writer struct {
-	w   io.Writer
-	at  int // within the block
-	err error
-}
-
-func newWriter(w io.Writer) *writer {
-	out := &writer{w: w}
-	out.write(append(binary.LittleEndian.AppendUint16([]byte(magic), signature), 0))
-	return out
-}
-
-func (w *writer) write(b []byte) {
-	if w.err == nil {
-		_, w.err = w.w.Write(b)
-	}
-	w.at = (w.at + len(b)) % block
-}
-
-func (w *writer) record(b []byte) {
-	for begun := false; ; begun = true {
-		if left := block - w.at; left < header {
-			w.write(make([]byte, left))
-		}
-		piece := b[:min(len(b), block-w.at-header)]
-		b = b[len(piece):]
-		kind := byte(full)
-		switch {
-		case !begun && len(b) > 0:
-			kind = first
-		case begun && len(b) > 0:
-			kind = middle
-		case begun:
-			kind = last
-		}
-		sum := crc32.Update(crc32.ChecksumIEEE([]byte{kind}), crc32.IEEETable, piece)
-		head := binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint32(nil, sum), uint16(len(piece)))
-		w.write(append(append(head, kind), piece...))
-		if len(b) == 0 {
-			return
 		}
 	}
 }

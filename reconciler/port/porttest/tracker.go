@@ -28,7 +28,7 @@ type TrackerBench struct {
 	Writes func() int
 	// Cut has the next requests but n fail that change something; it gives back how to end that.
 	Cut func(n int) (mend func())
-	// Show is what the server shows of a run, and Model of a model.
+	// Show is what the server shows of a run, and Model of a model: nil where it shows none.
 	Show  func(t *testing.T, key digest.Digest) []ShownRun
 	Model func(t *testing.T, name string) ShownModel
 	// MoveAlias and DeleteRun are what somebody does by hand; MakeModel makes a model of theirs.
@@ -40,6 +40,7 @@ type TrackerBench struct {
 // ShownRun is a run as a server shows it.
 type ShownRun struct {
 	Name, Status string
+	Commit       string
 	Params       map[string]string
 	Tags         map[string]string
 	Points       map[string][]float64 // by metric, in the order of their steps
@@ -60,13 +61,16 @@ func Tracker(t *testing.T, open func(t *testing.T) TrackerBench) {
 		"TheSecondTimeNothingIsWritten":   trackerTwice,
 		"WhoIsCutOffGoesOnWhereItEnded":   trackerCut,
 		"TwoAtOnceComeToOneRecord":        trackerBoth,
-		"AnAliasFollowsWhatIsServed":      trackerAlias,
 		"WhatOthersChangeIsDrift":         trackerDrift,
-		"AnothersModelIsLeftAlone":        trackerOthers,
 		"NothingIsWrittenWhereNoneShould": trackerDry,
 	} {
 		t.Run(name, func(t *testing.T) { law(t, open(t)) })
 	}
+	if open(t).Model == nil {
+		return // it shows no models
+	}
+	t.Run("AnAliasFollowsWhatIsServed", func(t *testing.T) { trackerAlias(t, open(t)) })
+	t.Run("AnothersModelIsLeftAlone", func(t *testing.T) { trackerOthers(t, open(t)) })
 }
 
 func trackerKey(t *testing.T, what string) digest.Digest {
@@ -123,6 +127,9 @@ func trackerShows(t *testing.T, b TrackerBench) {
 		t.Errorf("a run of one number is shown as %+v", bare)
 	}
 	b.whole(t, p)
+	if b.Model == nil {
+		return
+	}
 	m := b.Model(t, p.Models[0].Name)
 	if len(m.Versions) != 2 || m.Aliases["production"] != "1" || m.Aliases["staging"] != "2" {
 		t.Errorf("model %+v", m)
@@ -146,7 +153,7 @@ func (b TrackerBench) whole(t *testing.T, p port.Projection) {
 	if len(r.Params) != 154 || r.Params["logged"] != "yes" || r.Params["depth"] != "3" || r.Params["p149"] != "149" {
 		t.Errorf("%d parameters: %.300v", len(r.Params), r.Params)
 	}
-	if r.Tags["mlflow.source.git.commit"] != strings.Repeat("a", 40) || r.Tags["vishwa.key"] != string(p.Runs[0].Key) || r.Tags["vishwa.approved_by"] != "asha" {
+	if r.Commit != strings.Repeat("a", 40) || r.Tags["vishwa.key"] != string(p.Runs[0].Key) || r.Tags["vishwa.approved_by"] != "asha" {
 		t.Errorf("tags %v", r.Tags)
 	}
 	loss := r.Points["val/loss"]
@@ -189,10 +196,13 @@ func trackerCut(t *testing.T, b TrackerBench) {
 			t.Fatalf("cut off: %v", err)
 		}
 	}
-	if cuts < 5 || cuts == 100 {
+	if cuts < 3 || cuts == 100 {
 		t.Errorf("it was cut off %d times", cuts)
 	}
 	b.whole(t, p)
+	if b.Model == nil {
+		return
+	}
 	if m := b.Model(t, p.Models[0].Name); len(m.Versions) != 2 || len(m.Aliases) != 2 {
 		t.Errorf("model %+v", m)
 	}
@@ -237,21 +247,29 @@ func trackerDrift(t *testing.T, b TrackerBench) {
 	p := trackerProjection(t)
 	b.record(t, p)
 	name := p.Models[0].Name
-	b.MoveAlias(t, name, "production", "2")
+	drift := []string{"deleted"}
+	if b.Model != nil {
+		b.MoveAlias(t, name, "production", "2")
+		drift = append(drift, "moved by hand")
+	}
+	told := func(r port.Recorded) bool {
+		return slices.EqualFunc(r.Drift, drift, strings.Contains)
+	}
 	b.DeleteRun(t, p.Runs[0].Key)
 	p.Heal = false
 	before := b.Writes()
-	r := b.record(t, p)
-	if len(r.Drift) != 2 || !strings.Contains(r.Drift[0], "was deleted") || !strings.Contains(r.Drift[1], "moved by hand") || b.Writes() != before {
+	if r := b.record(t, p); !told(r) || b.Writes() != before {
 		t.Errorf("left as it is: %q, %d writes", r.Drift, b.Writes()-before)
 	}
 	p.Heal = true
-	if r := b.record(t, p); len(r.Drift) != 2 {
+	if r := b.record(t, p); !told(r) {
 		t.Errorf("healed: %q", r.Drift)
 	}
 	b.whole(t, p)
-	if m := b.Model(t, name); m.Aliases["production"] != "1" {
-		t.Errorf("healed: %v", m.Aliases)
+	if b.Model != nil {
+		if m := b.Model(t, name); m.Aliases["production"] != "1" {
+			t.Errorf("healed: %v", m.Aliases)
+		}
 	}
 	if r := b.record(t, p); len(r.Drift) != 0 || r.Writes != 0 {
 		t.Errorf("after it was healed: %+v", r)
