@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -73,6 +74,12 @@ their tests, the same for its operator, and dashboards for Grafana.`,
 
 var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
+// projectNameOf is a name as a project has one.
+func projectNameOf(name string) string {
+	name = cmp.Or(strings.Trim(notLabel.ReplaceAllString(strings.ToLower(name), "-"), "-"), "project")
+	return strings.TrimRight(name[:min(len(name), 63)], "-")
+}
+
 func (a *cli) scaffold(dir, name string) error {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -81,11 +88,7 @@ func (a *cli) scaffold(dir, name string) error {
 	if name == "" {
 		name = filepath.Base(abs)
 	}
-	name = strings.Trim(notLabel.ReplaceAllString(strings.ToLower(name), "-"), "-")
-	if name == "" {
-		name = "project"
-	}
-	files, err := templates.Scaffold(name[:min(len(name), 63)])
+	files, err := templates.Scaffold(projectNameOf(name))
 	if err != nil {
 		return fault.New(fault.Internal, "read scaffold: %w", err)
 	}

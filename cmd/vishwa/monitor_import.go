@@ -103,7 +103,7 @@ func shuffleColumn(column string, n int, swap func(i, j int)) {
 
 // writeBaseline writes both files, or none where one of them is there.
 func (a *cli) writeBaseline(b sagemaker.Baseline, name, deployment string) error {
-	r, err := repo.Open(".", repo.Options{})
+	r, err := repo.Open(a.dir, repo.Options{})
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (c *cutting) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // changes tells requests that change something.
 func changes(method, path string) bool {
-	return method != http.MethodGet && !strings.HasSuffix(path, "runs/search")
+	return method != http.MethodGet && !strings.HasSuffix(path, "/search")
 }
 
 // rest is a server as somebody's own client has it.

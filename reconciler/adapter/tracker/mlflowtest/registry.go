@@ -24,6 +24,13 @@ func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[stri
 		}
 		return map[string]any{"model_versions": out}, nil
 	}
+	if what == "GET registered-models/search" {
+		out := []any{}
+		for _, name := range slices.Sorted(maps.Keys(s.models)) {
+			out = append(out, s.models[name].shown(name))
+		}
+		return map[string]any{"registered_models": out}, nil
+	}
 	if what == "POST registered-models/create" {
 		if s.models[name] != nil {
 			return nil, exists()
@@ -37,11 +44,13 @@ func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[stri
 	}
 	switch what {
 	case "GET registered-models/get":
-		aliases := []map[string]string{}
-		for a, v := range m.aliases {
-			aliases = append(aliases, map[string]string{"alias": a, "version": v})
+		return map[string]any{"registered_model": m.shown(name)}, nil
+	case "GET model-versions/get":
+		n, err := strconv.Atoi(text(body, "version"))
+		if err != nil || n < 1 || n > len(m.versions) {
+			return nil, missing()
 		}
-		return map[string]any{"registered_model": map[string]any{"name": name, "tags": listed(m.tags), "aliases": aliases}}, nil
+		return map[string]any{"model_version": m.versions[n-1]}, nil
 	case "POST registered-models/set-tag":
 		m.tags[text(body, "key")] = text(body, "value")
 	case "DELETE registered-models/delete-tag":
@@ -62,6 +71,17 @@ func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[stri
 		return nil, unknown()
 	}
 	return ok(), nil
+}
+
+func (m *model) shown(name string) map[string]any {
+	aliases, latest := []map[string]string{}, []any{}
+	for a, v := range m.aliases {
+		aliases = append(aliases, map[string]string{"alias": a, "version": v})
+	}
+	if n := len(m.versions); n > 0 {
+		latest = append(latest, m.versions[n-1])
+	}
+	return map[string]any{"name": name, "tags": listed(m.tags), "aliases": aliases, "latest_versions": latest}
 }
 
 // Shown says in a line what the server shows: runs, versions, and the aliases of models.

@@ -138,6 +138,14 @@ func (s *Server) answer(what string, body map[string]json.RawMessage) (map[strin
 			return nil, missing()
 		}
 		return map[string]any{"experiment": map[string]string{"experiment_id": name, "name": name, "lifecycle_stage": s.experiments[name]}}, nil
+	case "POST experiments/search":
+		out := []any{}
+		for _, name := range slices.Sorted(maps.Keys(s.experiments)) {
+			if s.experiments[name] == "active" {
+				out = append(out, map[string]string{"experiment_id": name, "name": name})
+			}
+		}
+		return map[string]any{"experiments": out}, nil
 	case "POST experiments/create":
 		name := text(body, "name")
 		if s.experiments[name] != "" {
@@ -180,6 +188,16 @@ func (s *Server) ofRun(what string, body map[string]json.RawMessage) (map[string
 	if what == "search" {
 		m := byTag.FindStringSubmatch(text(body, "filter"))
 		out := []any{}
+		if text(body, "filter") == "attributes.status = 'FINISHED'" { // the newest of one experiment
+			var of []string
+			_ = json.Unmarshal(body["experiment_ids"], &of)
+			for _, r := range slices.Backward(s.runs) {
+				if len(out) == 0 && slices.Contains(of, r.experiment) && r.stage == "active" && r.status == "FINISHED" {
+					out = append(out, r.shown())
+				}
+			}
+			return map[string]any{"runs": out}, nil
+		}
 		for _, r := range s.runs {
 			if m != nil && r.tags[m[1]] == m[2] && (r.stage == "active" || text(body, "run_view_type") == "ALL") {
 				out = append(out, r.shown())

@@ -1,0 +1,303 @@
+// What a server of MLflow has: its registered models with their aliases, and its experiments, for declarations
+// to be made of. The server is a stranger: what it lists is bounded, and what it answers must be about what was asked.
+
+package tracker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Wanted is what of a server is read; the zero value is all of it.
+type Wanted struct {
+	Models, Experiments []string
+}
+
+func (w Wanted) all() bool { return len(w.Models) == 0 && len(w.Experiments) == 0 }
+
+// mostListed bounds the models, and the experiments, of one reading, and mostOf what of one of them is read: its aliases,
+// or the parameters, metrics and data sets of its run.
+const (
+	mostListed = 1000
+	mostOf     = 1000
+)
+
+// ReadMLflow reads what a server has, and changes nothing.
+func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o Options) (registry.Registry, error) {
+	r := &reading{client: newClient("MLflow", spec.URL, spec.Token, o), runs: map[string]*registry.Run{}}
+	var out registry.Registry
+	names, err := r.models(ctx, want)
+	if err != nil {
+		return out, err
+	}
+	for _, m := range names {
+		one, err := r.model(ctx, m)
+		if err != nil {
+			return out, err
+		}
+		out.Models = append(out.Models, one)
+	}
+	out.Experiments, err = r.experiments(ctx, want)
+	return out, err
+}
+
+type reading struct {
+	*client
+	runs map[string]*registry.Run
+}
+
+// listedModel is a registered model as MLflow answers it.
+type listedModel struct {
+	Name    string `json:"name"`
+	Tags    []tag  `json:"tags"`
+	Aliases []struct {
+		Alias   string `json:"alias"`
+		Version string `json:"version"`
+	} `json:"aliases"`
+	Latest []struct {
+		Version string `json:"version"`
+	} `json:"latest_versions"`
+}
+
+func (r *reading) models(ctx context.Context, want Wanted) (out []listedModel, err error) {
+	for _, name := range want.Models {
+		var got struct {
+			Model listedModel `json:"registered_model"`
+		}
+		if err := r.get(ctx, "registered-models/get", map[string]string{"name": name}, &got); err != nil {
+			return nil, fmt.Errorf("registered model %s: %w", name, err)
+		}
+		if got.Model.Name != name {
+			return nil, otherwise("registered model " + name)
+		}
+		out = append(out, got.Model)
+	}
+	if !want.all() {
+		return out, nil
+	}
+	seen := map[string]bool{}
+	err = paged("registered models", func(page string) (string, error) {
+		var got struct {
+			Models []listedModel `json:"registered_models"`
+			Next   string        `json:"next_page_token"`
+		}
+		if err := r.get(ctx, "registered-models/search", asking(page), &got); err != nil {
+			return "", err
+		}
+		for _, m := range got.Models {
+			if !seen[m.Name] && valueOf(m.Tags, "mlflow.prompt.is_prompt") != "true" {
+				seen[m.Name] = true
+				out = append(out, m)
+			}
+		}
+		return got.Next, tooMany("registered models", "--model", len(out))
+	})
+	return out, err
+}
+
+func asking(page string) map[string]string {
+	out := map[string]string{"max_results": "100"}
+	if page != "" {
+		out["page_token"] = page
+	}
+	return out
+}
+
+// tooMany refuses what is a list of somebody's that nobody reads through.
+func tooMany(what, flag string, n int) error {
+	if n <= mostListed {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Invalid, "MLflow has more than %d %s", mostListed, what), "name those that you mean by %s", flag)
+}
+
+func otherwise(what string) error {
+	return fault.WithHint(fault.New(fault.Invalid, "MLflow answers about something else than the %s that it was asked for", what), "see what answers at --url")
+}
+
+// model reads the newest version of a model, and the run that made it.
+func (r *reading) model(ctx context.Context, m listedModel) (registry.Model, error) {
+	out := registry.Model{Name: m.Name, Aliases: map[string]string{}}
+	if len(m.Aliases) > mostOf {
+		return out, fault.WithHint(fault.New(fault.Invalid, "a registered model has more than %d aliases", mostOf), "name other models by --model")
+	}
+	newest := 0
+	for _, v := range m.Latest {
+		newest = max(newest, versionOf(v.Version))
+	}
+	for _, a := range m.Aliases {
+		out.Aliases[a.Alias] = a.Version
+		newest = max(newest, versionOf(a.Version))
+	}
+	if newest == 0 {
+		return out, nil
+	}
+	out.Newest = strconv.Itoa(newest)
+	var got struct {
+		Version struct {
+			Name    string `json:"name"`
+			Version string `json:"version"`
+			Run     string `json:"run_id"`
+		} `json:"model_version"`
+	}
+	err := r.get(ctx, "model-versions/get", map[string]string{"name": m.Name, "version": out.Newest}, &got)
+	if err != nil && fault.Of(err) == fault.Missing { // an alias on a version that was deleted
+		return out, nil
+	}
+	if err != nil {
+		return out, fmt.Errorf("version %s: %w", out.Newest, err)
+	}
+	if got.Version.Name != m.Name || got.Version.Version != out.Newest {
+		return out, otherwise("version of a model")
+	}
+	if got.Version.Run == "" {
+		return out, nil
+	}
+	out.Run, err = r.run(ctx, got.Version.Run)
+	return out, err
+}
+
+func versionOf(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// readAnswer is a run with what it read.
+type readAnswer struct {
+	Info struct {
+		ID         string `json:"run_id"`
+		Experiment string `json:"experiment_id"`
+	} `json:"info"`
+	Data struct {
+		Tags    []tag  `json:"tags"`
+		Params  []tag  `json:"params"`
+		Metrics []mmet `json:"metrics"`
+	} `json:"data"`
+	Inputs struct {
+		Datasets []struct {
+			Dataset struct {
+				Name string `json:"name"`
+			} `json:"dataset"`
+		} `json:"dataset_inputs"`
+	} `json:"inputs"`
+}
+
+func (r *reading) run(ctx context.Context, id string) (*registry.Run, error) {
+	if known, ok := r.runs[id]; ok {
+		return known, nil
+	}
+	var got struct {
+		Run readAnswer `json:"run"`
+	}
+	err := r.get(ctx, "runs/get", map[string]string{"run_id": id}, &got)
+	switch {
+	case err != nil && fault.Of(err) == fault.Missing:
+		r.runs[id] = nil
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case got.Run.Info.ID != id:
+		return nil, otherwise("run")
+	}
+	r.runs[id] = runOf(got.Run)
+	return r.runs[id], nil
+}
+
+func runOf(a readAnswer) *registry.Run {
+	out := &registry.Run{Experiment: a.Info.Experiment, Source: valueOf(a.Data.Tags, "mlflow.source.name"), Params: map[string]string{}, Metrics: map[string]float64{}}
+	for _, p := range a.Data.Params[:min(len(a.Data.Params), mostOf)] {
+		out.Params[p.Key] = p.Value
+	}
+	for _, m := range a.Data.Metrics[:min(len(a.Data.Metrics), mostOf)] {
+		if v := float64(m.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {
+			out.Metrics[m.Key] = v
+		}
+	}
+	sets := map[string]bool{}
+	for _, s := range a.Inputs.Datasets[:min(len(a.Inputs.Datasets), mostOf)] {
+		sets[s.Dataset.Name] = true
+	}
+	out.Datasets = slices.Sorted(maps.Keys(sets))
+	return out
+}
+
+// listedExperiment is an experiment as MLflow answers it.
+type listedExperiment struct {
+	ID   string `json:"experiment_id"`
+	Name string `json:"name"`
+}
+
+func (r *reading) experiments(ctx context.Context, want Wanted) (out []registry.Experiment, err error) {
+	var all []listedExperiment
+	for _, name := range want.Experiments {
+		var got struct {
+			Experiment listedExperiment `json:"experiment"`
+		}
+		if err := r.get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err != nil {
+			return nil, fmt.Errorf("experiment %s: %w", name, err)
+		}
+		if got.Experiment.Name != name {
+			return nil, otherwise("experiment " + name)
+		}
+		all = append(all, got.Experiment)
+	}
+	if want.all() {
+		err := paged("experiments", func(page string) (string, error) {
+			var got struct {
+				Experiments []listedExperiment `json:"experiments"`
+				Next        string             `json:"next_page_token"`
+			}
+			body := map[string]any{"max_results": 100, "view_type": "ACTIVE_ONLY", "page_token": page}
+			if err := r.post(ctx, "experiments/search", body, &got); err != nil {
+				return "", err
+			}
+			for _, e := range got.Experiments {
+				if !slices.Contains(all, e) {
+					all = append(all, e)
+				}
+			}
+			return got.Next, tooMany("experiments", "--experiment", len(all))
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range all {
+		run, err := r.newest(ctx, e.ID)
+		if err != nil {
+			return nil, fmt.Errorf("runs of experiment %s: %w", e.ID, err)
+		}
+		out = append(out, registry.Experiment{Name: e.Name, Run: run})
+	}
+	return out, nil
+}
+
+// newest is the newest run of an experiment that ended well.
+func (r *reading) newest(ctx context.Context, experiment string) (*registry.Run, error) {
+	var got struct {
+		Runs []readAnswer `json:"runs"`
+	}
+	body := map[string]any{"experiment_ids": []string{experiment}, "filter": "attributes.status = 'FINISHED'", "max_results": 1, "order_by": []string{"attributes.start_time DESC"}}
+	if err := r.post(ctx, "runs/search", body, &got); err != nil {
+		return nil, err
+	}
+	if len(got.Runs) == 0 {
+		return nil, nil
+	}
+	if got.Runs[0].Info.Experiment != experiment {
+		return nil, otherwise("experiment " + strings.ToValidUTF8(experiment[:min(len(experiment), 40)], ""))
+	}
+	return runOf(got.Runs[0]), nil
+}
