@@ -75,6 +75,7 @@ func (a *cli) control(ctx context.Context, c config.Spec) error {
 	if err != nil {
 		return err
 	}
+	a.garbage.eager()
 	env := o.env
 	if err := sandbox.SetNonDumpable(); err != nil {
 		env.Log.Warn("this process is not concealed from runs", "error", err)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,9 +27,8 @@ func (a *cli) dataVerb() *cobra.Command {
 repository as .dvc files. Everything is as DVC 3 has it, so that either program can be
 used at any time.`,
 		PersistentPreRun: func(*cobra.Command, []string) {
-			// A million files are held at once, and little of that is garbage: it is looked for
-			// more often, so that there is half as much of it.
-			debug.SetGCPercent(50)
+			// A million files are held at once, and little of that is garbage.
+			a.garbage.keep(room, 50)
 			if quiet {
 				a.out = io.Discard
 			}

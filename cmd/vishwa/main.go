@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -21,13 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
-func main() {
-	// A command is short and lives beside runs that need the memory more.
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(40)
-	}
-	os.Exit(run())
-}
+func main() { os.Exit(run()) }
 
 // run is main with an exit code, so that tests can be the program.
 func run() int {
@@ -37,7 +30,7 @@ func run() int {
 	out, said := terminal.New(os.Stdout), terminal.New(os.Stderr)
 	defer func() { _, _ = out.End(), said.End() }()
 	a := &cli{
-		in: os.Stdin, out: out, err: said, lookup: os.LookupEnv, now: time.Now,
+		in: os.Stdin, out: out, err: said, lookup: os.LookupEnv, now: time.Now, garbage: collect(os.LookupEnv),
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if err := sandbox.SetCloseOnExec(); err != nil {
@@ -60,6 +53,7 @@ type cli struct {
 	verbose  bool
 	offline  bool    // leave the ledger's remote alone
 	teller   *teller // of vishwa data
+	garbage  *collector
 }
 
 // main runs one command line and tells its exit code.

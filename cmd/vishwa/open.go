@@ -139,6 +139,7 @@ func (a *cli) superviseVerb() *cobra.Command {
 	return &cobra.Command{
 		Use: "supervise DIR RUNS", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.garbage.eager()
 			env, err := a.env()
 			if err != nil {
 				return err
@@ -160,6 +161,7 @@ func (a *cli) hostVerb() *cobra.Command {
 	return &cobra.Command{
 		Use: "host DIR KEY", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.garbage.eager()
 			env, err := a.env()
 			if err != nil {
 				return err
