@@ -98,10 +98,13 @@ func BenchmarkJudge(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/step")
 }
 
-// BenchmarkNew is what preparing the rules costs, once a start.
-func BenchmarkNew(b *testing.B) {
+// BenchmarkPrepare is what preparing the built-in rules costs a program, once.
+func BenchmarkPrepare(b *testing.B) {
+	b.ReportAllocs()
 	for b.Loop() {
-		engine(b, nil)
+		if _, err := prepared(nil, nil, Options{}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // value turns d into what OPA evaluates, once the schema accepts it. The spec may be
@@ -95,16 +97,7 @@ func firstLine(err error) string {
 // compileSchema reads input.schema.json for the validator and, as the type of
 // `input`, for the compiler.
 func compileSchema() (*jsonschema.Schema, *ast.SchemaSet, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(inputSchema))
-	if err != nil {
-		return nil, nil, fmt.Errorf("read input schema: %w", err)
-	}
-	c := jsonschema.NewCompiler()
-	const name = "vishwa:input"
-	if err := c.AddResource(name, doc); err != nil {
-		return nil, nil, fmt.Errorf("read input schema: %w", err)
-	}
-	schema, err := c.Compile(name)
+	schema, err := schemas.Compile("input", inputSchema)
 	if err != nil {
 		return nil, nil, fmt.Errorf("compile input schema: %w", err)
 	}
