@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Bounds on what a runner is declared with, and a run asks for.
@@ -24,9 +25,9 @@ const (
 
 // Names as Kubernetes has them.
 var (
-	kubeName   = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
-	labelKey   = regexp.MustCompile(`^([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
-	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$`)
+	kubeName   = lazyregexp.New(`^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
+	labelKey   = lazyregexp.New(`^([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
+	labelValue = lazyregexp.New(`^([A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$`)
 )
 
 // runners checks what the project names of runners.
@@ -338,7 +339,7 @@ func plain(d *document, field, text string) bool {
 
 func named(d *document, field, name string) { label(d, field, name, kubeName) }
 
-func label(d *document, field, text string, fits *regexp.Regexp) {
+func label(d *document, field, text string, fits *lazyregexp.Regexp) {
 	if text != "" && !fits.MatchString(text) {
 		d.problem(field, "%s cannot be a name there; use letters, digits, hyphens and dots, as Kubernetes does", short(text))
 	}

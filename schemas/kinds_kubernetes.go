@@ -3,9 +3,10 @@
 package schemas
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // KubernetesTarget is pods of a Kubernetes cluster behind a Service of the deployment's name. Each finds the model, read-only, at VISHWA_MODEL_DIR and listens on every address of its own at VISHWA_PORT.
@@ -171,7 +172,7 @@ func (c *checker) serving(d *document, field, cluster string) {
 	}
 }
 
-var requestPath = regexp.MustCompile(`^/?[A-Za-z0-9/._~%:@+-]*$`)
+var requestPath = lazyregexp.New(`^/?[A-Za-z0-9/._~%:@+-]*$`)
 
 // pathOfRequests checks the beginning of a path. Some of what routes requests writes it into settings of a
 // language of its own, where a space or a brace would begin a setting.

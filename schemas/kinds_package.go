@@ -4,8 +4,9 @@ package schemas
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Package keeps a released model where others fetch it. It is made when the model is released on the tracked branch; a pull request shows it, and neither makes it nor asks for it where it would be.
@@ -46,7 +47,7 @@ func (s *Package) Times() string  { return s.Schedule }
 // names keeps it.
 const OwnTag = "vishwa-"
 
-var tagShape = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tagShape = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
 func (s *Package) check(c *checker, d *document) {
 	defer schedule(d, "spec.schedule", s.Schedule)

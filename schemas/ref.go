@@ -4,8 +4,9 @@ package schemas
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Ref names a declaration, "kind/name" in lower case, or one output of it,
@@ -19,7 +20,7 @@ type Ref struct {
 // RefPattern is what a ref looks like, as a regular expression that Go and JSON Schema share.
 const RefPattern = `^([a-z]+)/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)(?::([a-zA-Z0-9](?:[-_.a-zA-Z0-9]{0,62})))?$`
 
-var refPattern = regexp.MustCompile(RefPattern)
+var refPattern = lazyregexp.New(RefPattern)
 
 // ParseRef reads "kind/name" or "kind/name:output". Names are DNS labels (RFC 1123).
 func ParseRef(s string) (Ref, error) {

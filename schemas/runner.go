@@ -6,10 +6,10 @@ import (
 	"cmp"
 	"math"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
@@ -352,8 +352,8 @@ const maxImage = 512
 const imageName = `((([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?\.?)+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/)?[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*`
 
 var (
-	byDigest = regexp.MustCompile(`^` + imageName + `(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?@sha256:[0-9a-f]{64}$`)
-	byTag    = regexp.MustCompile(`^` + imageName + `(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?$`)
+	byDigest = lazyregexp.New(`^` + imageName + `(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?@sha256:[0-9a-f]{64}$`)
+	byTag    = lazyregexp.New(`^` + imageName + `(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?$`)
 )
 
 // Millicores is a number of processors, such as 4 or 500m, in thousandths of one; zero

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // maxExact is the largest integer that a JSON number holds without doubt (RFC 8259, section 6).
@@ -25,9 +26,9 @@ const mostDigits = 400
 // integer is one without point and exponent.
 // decimal is one as YAML and JSON write it, however large: where it is too large for a number, YAML takes it for text.
 var (
-	leadingZero = regexp.MustCompile(`^[-+]?0[0-9_]`)
-	integer     = regexp.MustCompile(`^[-+]?([0-9][0-9_]*|0[xob][0-9a-fA-F_]+)$`)
-	decimal     = regexp.MustCompile(`^[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)([eE][-+]?[0-9]+)?$`)
+	leadingZero = lazyregexp.New(`^[-+]?0[0-9_]`)
+	integer     = lazyregexp.New(`^[-+]?([0-9][0-9_]*|0[xob][0-9a-fA-F_]+)$`)
+	decimal     = lazyregexp.New(`^[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)([eE][-+]?[0-9]+)?$`)
 )
 
 func (t *tree) scalar(n *yaml.Node) any {

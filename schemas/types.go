@@ -5,10 +5,11 @@ package schemas
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // APIVersion is the version that every declaration names.
@@ -85,7 +86,7 @@ const DurationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h|d|w))+$`
 // Duration is a length of time in YAML: "90s", "15m", "2h", "3d", "1w".
 type Duration string
 
-var longUnits = regexp.MustCompile(`([0-9]+(?:\.[0-9]+)?)([dw])`)
+var longUnits = lazyregexp.New(`([0-9]+(?:\.[0-9]+)?)([dw])`)
 
 // ParseDuration is time.ParseDuration that knows days, of 24 hours, and weeks too.
 func ParseDuration(s string) (time.Duration, error) {

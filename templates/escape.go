@@ -7,12 +7,12 @@
 package templates
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // prose writes s, of at most n bytes, as words: those that could be read as anything
@@ -163,7 +163,7 @@ func linked(s string) bool {
 }
 
 // item is the marker of an ordered list's item, or would be with a full stop behind.
-var item = regexp.MustCompile(`^[0-9]+(?:[.)](?: |$)|$)`)
+var item = lazyregexp.New(`^[0-9]+(?:[.)](?: |$)|$)`)
 
 func wordAt(s string, i int) bool {
 	return i >= 0 && i < len(s) && (letter(s[i]) || s[i] >= '0' && s[i] <= '9')
@@ -172,7 +172,7 @@ func wordAt(s string, i int) bool {
 func letter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 
 // address is a URL that can be written as a link: nothing in it ends one.
-var address = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~/%+=:-]*)?(?:\?[A-Za-z0-9._~/%+=:&-]*)?(?:#[A-Za-z0-9._~/-]*)?$`)
+var address = lazyregexp.New(`^https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~/%+=:-]*)?(?:\?[A-Za-z0-9._~/%+=:&-]*)?(?:#[A-Za-z0-9._~/-]*)?$`)
 
 const addressLimit = 300
 

@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -23,6 +22,7 @@ import (
 	nodes "github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/pipeline"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -82,7 +82,7 @@ type exporter struct {
 	outputs    map[schemas.Ref]output
 }
 
-var notPlain = regexp.MustCompile(`[^a-z0-9]+`)
+var notPlain = lazyregexp.New(`[^a-z0-9]+`)
 
 func plainName(s string) string {
 	return strings.Trim(notPlain.ReplaceAllString(strings.ToLower(s), "-"), "-")

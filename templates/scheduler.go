@@ -4,10 +4,10 @@ package templates
 
 import (
 	_ "embed"
-	"regexp"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 //go:embed scheduler/airflow.py
@@ -17,7 +17,7 @@ var airflowDAG string
 var jenkinsfile string
 
 // labelOfMachine is one of Jenkins's machines, and stands in Groovy as it is.
-var labelOfMachine = regexp.MustCompile(`^[A-Za-z0-9_.-]{0,100}$`)
+var labelOfMachine = lazyregexp.New(`^[A-Za-z0-9_.-]{0,100}$`)
 
 // JenkinsPipeline is a pipeline on machines of that label; without one, on any.
 func JenkinsPipeline(of string) ([]byte, error) {
@@ -28,7 +28,7 @@ func JenkinsPipeline(of string) ([]byte, error) {
 }
 
 // nameOfDAG is what Airflow takes for a DAG, and stands in Python as it is.
-var nameOfDAG = regexp.MustCompile(`^[A-Za-z0-9_.~-]{1,250}$`)
+var nameOfDAG = lazyregexp.New(`^[A-Za-z0-9_.~-]{1,250}$`)
 
 // AirflowDAG is the file of a DAG of that name.
 func AirflowDAG(name string) ([]byte, error) {

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -24,6 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
@@ -72,7 +72,7 @@ their tests, the same for its operator, and dashboards for Grafana.`,
 	return cmd
 }
 
-var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
+var notLabel = lazyregexp.New(`[^a-z0-9]+`)
 
 // projectNameOf is a name as a project has one.
 func projectNameOf(name string) string {

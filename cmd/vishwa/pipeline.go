@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime/debug"
 
 	"github.com/go-git/go-git/v5"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/templates"
 )
 
@@ -27,8 +27,8 @@ type pipelines struct {
 
 var (
 	// A branch's name stands in YAML, Groovy and a shell's text as it is.
-	pipelineBranch = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_./]*$`)
-	wholeCommit    = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	pipelineBranch = lazyregexp.New(`^[A-Za-z0-9_][-A-Za-z0-9_./]*$`)
+	wholeCommit    = lazyregexp.New(`^[0-9a-f]{40}$`)
 )
 
 func (a *cli) pipelines(dir string, p pipelines) error {

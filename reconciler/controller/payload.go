@@ -6,13 +6,13 @@ package controller
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // other stands for every event that is of no interest.
@@ -109,7 +109,7 @@ func (c *call) branch(name string) {
 func quoted(s string) string { return config.Quoted(s) }
 
 // queued finds the pull request in the name of a merge queue's branch.
-var queued = regexp.MustCompile(`/pr-([1-9][0-9]{0,8})-[0-9a-f]+$`)
+var queued = lazyregexp.New(`/pr-([1-9][0-9]{0,8})-[0-9a-f]+$`)
 
 // decoration is what of a pull request changes nothing here.
 var decoration = []string{"assigned", "unassigned", "labeled", "unlabeled", "milestoned", "demilestoned", "locked", "unlocked", "review_requested", "review_request_removed"}

@@ -11,12 +11,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
@@ -71,7 +71,7 @@ func replaceAs(file string, b []byte, mode fs.FileMode) error {
 }
 
 // escaped is what means something in a .gitignore (gitignore(5)); DVC escapes the same.
-var escaped = regexp.MustCompile(`[\\\[\]!*#?]`)
+var escaped = lazyregexp.New(`[\\\[\]!*#?]`)
 
 // ignoring is the line for a file or folder.
 func ignoring(rel string) string { return "/" + escaped.ReplaceAllString(path.Base(rel), `\$0`) }

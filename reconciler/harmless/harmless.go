@@ -9,10 +9,11 @@ package harmless
 
 import (
 	"io"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // unshown stands where a character was that is not shown.
@@ -59,7 +60,7 @@ const (
 )
 
 // address is one with what is behind its path, where keys and tokens lie.
-var address = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/?#@]*@)?([^\s?#"']*)(?:[?#][^\s"']*)?`)
+var address = lazyregexp.New(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/?#@]*@)?([^\s?#"']*)(?:[?#][^\s"']*)?`)
 
 // Said is the end of what a program printed of itself, as one line that is safe to show: its last
 // lines, and of addresses neither who asks nor what is asked.

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,6 +21,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
@@ -166,7 +166,7 @@ func handed(user, password string) (*os.File, error) {
 	return r, nil
 }
 
-var httpStatus = regexp.MustCompile(`returned error: (\d{3})`)
+var httpStatus = lazyregexp.New(`returned error: (\d{3})`)
 
 func (m *Mirror) classed(ctx context.Context, what, said string, err error) error {
 	text := strings.TrimSpace(gitremote.Redact(said))

@@ -7,18 +7,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // RollRefs are the refs of replicas, each with its name at the end.
 const RollRefs = "refs/vishwa/replicas/"
 
 // rollName is what a replica may be called.
-var rollName = regexp.MustCompile(`^[a-z0-9]{1,40}$`)
+var rollName = lazyregexp.New(`^[a-z0-9]{1,40}$`)
 
 // beats is how many marks a replica has, which it shows in turn: so many objects are made in its life, and no more. Whoever
 // looks about as often as it beats sees another one each time.

@@ -6,12 +6,12 @@ package provisioner
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // diagnostic is one message of the program.
@@ -59,7 +59,7 @@ func clip(s string, n int) string {
 }
 
 type rule struct {
-	says *regexp.Regexp
+	says *lazyregexp.Regexp
 	kind fault.Kind
 	way  string // TOOL stands for the program's name
 }
@@ -67,14 +67,14 @@ type rule struct {
 // rules tell a failure's kind, and the way out, by what the program says. The
 // first that matches decides; the texts are Terraform's and OpenTofu's own.
 var rules = []rule{
-	{regexp.MustCompile(`Lock Info:|already locked`), fault.Transient,
+	{lazyregexp.New(`Lock Info:|already locked`), fault.Transient,
 		"wait until the other run is done; if its holder will not come back, release the lock with TOOL force-unlock"},
-	{regexp.MustCompile(`Saved plan (is stale|does not match)|plan file can no longer be applied`), fault.Conflict, "plan again"},
-	{regexp.MustCompile(`(?i)no such host|connection (refused|reset|timed out)|i/o timeout|TLS handshake|Client\.Timeout|could not connect to|temporary failure|too many requests|status code: (429|5\d\d)|\b50[234]\b`), fault.Transient,
+	{lazyregexp.New(`Saved plan (is stale|does not match)|plan file can no longer be applied`), fault.Conflict, "plan again"},
+	{lazyregexp.New(`(?i)no such host|connection (refused|reset|timed out)|i/o timeout|TLS handshake|Client\.Timeout|could not connect to|temporary failure|too many requests|status code: (429|5\d\d)|\b50[234]\b`), fault.Transient,
 		"see that the network, the registry and the cloud can be reached, and try again"},
-	{regexp.MustCompile(`(?i)AccessDenied|access denied|unauthori[sz]ed|forbidden|permission denied|ExpiredToken|invalid credentials|no valid credential|authentication failed|status code: 40[13]`), fault.Denied,
+	{lazyregexp.New(`(?i)AccessDenied|access denied|unauthori[sz]ed|forbidden|permission denied|ExpiredToken|invalid credentials|no valid credential|authentication failed|status code: 40[13]`), fault.Denied,
 		"give the credentials that the provider or backend needs, and name their variables so that they are passed"},
-	{regexp.MustCompile(`(?i)no space left on device`), fault.Internal, "free disk space"},
+	{lazyregexp.New(`(?i)no space left on device`), fault.Internal, "free disk space"},
 }
 
 // failure makes an error of what the program said while it was to do what.
@@ -151,8 +151,8 @@ func (w *work) warnings(all []diagnostic) (out []string) {
 }
 
 var (
-	lockWho  = regexp.MustCompile(`(?m)^\W*Who:[ \t]+(\S+)`)
-	lockWhen = regexp.MustCompile(`(?m)^\W*Created:[ \t]+(\S+ \S+?)(?:\.\d+)?(?: .*)?$`)
+	lockWho  = lazyregexp.New(`(?m)^\W*Who:[ \t]+(\S+)`)
+	lockWhen = lazyregexp.New(`(?m)^\W*Created:[ \t]+(\S+ \S+?)(?:\.\d+)?(?: .*)?$`)
 )
 
 // holder is who holds the state's lock, where the program knows: user@host and since when.
@@ -171,8 +171,8 @@ func holder(all []diagnostic) string {
 }
 
 var (
-	frame  = regexp.MustCompile(`(?m)^[ \t]*[│╷╵|][ \t]?`)
-	anchor = regexp.MustCompile(`^\s*on (.+?) line (\d+)`)
+	frame  = lazyregexp.New(`(?m)^[ \t]*[│╷╵|][ \t]?`)
+	anchor = lazyregexp.New(`^\s*on (.+?) line (\d+)`)
 )
 
 // fromText reads diagnostics from the text that commands without JSON print:

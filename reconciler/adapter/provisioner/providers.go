@@ -12,11 +12,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
@@ -28,7 +28,7 @@ type providers struct {
 }
 
 // login is a user with a password in an address.
-var login = regexp.MustCompile(`://[^/@"\s]*@`)
+var login = lazyregexp.New(`://[^/@"\s]*@`)
 
 // findProviders goes by the caller's configuration of the program
 // (https://developer.hashicorp.com/terraform/cli/config/config-file).

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // block is one, as it stands in a text.
@@ -18,8 +20,8 @@ type block struct {
 }
 
 var (
-	opening  = regexp.MustCompile(`([A-Za-z_][-A-Za-z0-9_]*)[ \t]*("(?:[^"\\\n]|\\.)*")?[ \t]*=?[ \t]*$`)
-	literals = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"`)
+	opening  = lazyregexp.New(`([A-Za-z_][-A-Za-z0-9_]*)[ \t]*("(?:[^"\\\n]|\\.)*")?[ \t]*=?[ \t]*$`)
+	literals = lazyregexp.New(`"(?:[^"\\\n]|\\.)*"`)
 )
 
 // readBlock reads a text as the inside of a block.

@@ -10,12 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/hashicorp/go-version"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // tool is the program that was found. The two products count their versions
@@ -81,7 +81,7 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-var banner = regexp.MustCompile(`(?m)^(Terraform|OpenTofu) v([0-9]+\.[0-9]+\.[0-9]+[-.+0-9A-Za-z]*)`)
+var banner = lazyregexp.New(`(?m)^(Terraform|OpenTofu) v([0-9]+\.[0-9]+\.[0-9]+[-.+0-9A-Za-z]*)`)
 
 // probe reads the product and version from the banner: `version -json` names the
 // number terraform_version in both products.

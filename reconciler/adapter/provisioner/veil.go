@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -51,7 +51,7 @@ func (w *proposal) public(d diagnostic) diagnostic {
 	return out
 }
 
-var instance = regexp.MustCompile(`\["((?:[^"\\]|\\.)*)"\]`)
+var instance = lazyregexp.New(`\["((?:[^"\\]|\\.)*)"\]`)
 
 // hideKeys takes from the addresses of c the keys of instances that stand nowhere in
 // the repository: a key is a value that the module has worked out.
@@ -112,10 +112,10 @@ func readdress(plan json.RawMessage, clean func(string) string) (json.RawMessage
 }
 
 var (
-	asked    = regexp.MustCompile(`(?:https?|ssh)://[^\s"'<>]+`)
-	looked   = regexp.MustCompile(`(?:lookup|resolve host:?) ([-.A-Za-z0-9]+)`)
-	cut      = regexp.MustCompile(`(?i)dial tcp|dial udp|resolve host|operation not permitted|network is unreachable|socket`)
-	homeless = regexp.MustCompile(`provider (?:([-A-Za-z0-9]+\.[-.A-Za-z0-9]+)/)?[-_A-Za-z0-9]+/[-_A-Za-z0-9]+(?: was not found in any|: no available releases match)`)
+	asked    = lazyregexp.New(`(?:https?|ssh)://[^\s"'<>]+`)
+	looked   = lazyregexp.New(`(?:lookup|resolve host:?) ([-.A-Za-z0-9]+)`)
+	cut      = lazyregexp.New(`(?i)dial tcp|dial udp|resolve host|operation not permitted|network is unreachable|socket`)
+	homeless = lazyregexp.New(`provider (?:([-A-Za-z0-9]+\.[-.A-Za-z0-9]+)/)?[-_A-Za-z0-9]+/[-_A-Za-z0-9]+(?: was not found in any|: no available releases match)`)
 )
 
 // registries are where a provider is from whose address names none.

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -51,7 +51,7 @@ type work struct {
 	veil    func(diagnostic) diagnostic // takes from a message what is not to be repeated; nil leaves it
 }
 
-var stackName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+var stackName = lazyregexp.New(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // planLife is how long a plan file waits to be applied before it is swept.
 const planLife = 24 * time.Hour

@@ -11,12 +11,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -62,7 +62,7 @@ type announcement struct {
 }
 
 // runID is what may become part of an address.
-var runID = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:+~=-]{0,249}$`)
+var runID = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.:+~=-]{0,249}$`)
 
 // Inspect asks for the newest announcement, and where there is a new one what is at its place.
 func (a *announced) Inspect(ctx context.Context) (port.Snapshot, error) {

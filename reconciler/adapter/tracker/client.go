@@ -13,11 +13,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/machine/token"
@@ -139,7 +139,7 @@ func (c *client) sign(req *http.Request) error {
 	return nil
 }
 
-var errorCode = regexp.MustCompile(`^[A-Z_]{1,64}$`)
+var errorCode = lazyregexp.New(`^[A-Z_]{1,64}$`)
 
 // refused is what a status that is an error means, with MLflow's own code for it. Its message is left
 // out: it may quote what it was given.

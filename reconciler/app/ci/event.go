@@ -4,11 +4,11 @@
 package ci
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Kind says what a job is to look at.
@@ -56,10 +56,10 @@ const (
 const largest = 25 << 20
 
 var (
-	ownerName = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9]{0,99}/[-A-Za-z0-9._]{1,100}$`)
-	commitID  = regexp.MustCompile(`^[0-9a-f]{40}(?:[0-9a-f]{24})?$`)
-	branchID  = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_./+#@]{0,243}$`)
-	webPage   = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[-A-Za-z0-9._~/%]*)?$`)
+	ownerName = lazyregexp.New(`^[A-Za-z0-9][-A-Za-z0-9]{0,99}/[-A-Za-z0-9._]{1,100}$`)
+	commitID  = lazyregexp.New(`^[0-9a-f]{40}(?:[0-9a-f]{24})?$`)
+	branchID  = lazyregexp.New(`^[A-Za-z0-9_][-A-Za-z0-9_./+#@]{0,243}$`)
+	webPage   = lazyregexp.New(`^https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[-A-Za-z0-9._~/%]*)?$`)
 )
 
 // Read tells what the job is to look at, from the environment and, for GitHub, the
@@ -84,7 +84,7 @@ func (e environment) get(name string) string {
 }
 
 // matching is the variable's value; one that looks like something else is Invalid.
-func (e environment) matching(name string, want *regexp.Regexp) (string, error) {
+func (e environment) matching(name string, want *lazyregexp.Regexp) (string, error) {
 	v := e.get(name)
 	if !want.MatchString(v) {
 		return "", malformed(name)

@@ -5,17 +5,17 @@ package ci
 import (
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 var (
-	queued = regexp.MustCompile(`^refs/heads/gh-readonly-queue/(.+)/pr-([1-9][0-9]{0,8})-[0-9a-f]{40,64}$`)
+	queued = lazyregexp.New(`^refs/heads/gh-readonly-queue/(.+)/pr-([1-9][0-9]{0,8})-[0-9a-f]{40,64}$`)
 	// fieldName is a path as the types here name it.
-	fieldName = regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)*$`)
+	fieldName = lazyregexp.New(`^[a-z_]+(\.[a-z_]+)*$`)
 )
 
 // lacking is the error of an event whose payload does not hold a field as GitHub

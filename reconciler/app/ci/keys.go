@@ -10,10 +10,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Bounds of an archive of keys; GitHub keeps secrets of up to 48 KiB.
@@ -23,7 +23,7 @@ const (
 	mostKeys    = 32        // files
 )
 
-var keyFile = regexp.MustCompile(`^[a-z][a-z0-9-]{0,40}(?:\.(?:key|pub|json))?$`)
+var keyFile = lazyregexp.New(`^[a-z][a-z0-9-]{0,40}(?:\.(?:key|pub|json))?$`)
 
 // Keys unpacks a folder of keys from the base64 of its tar.gz. Nothing of the
 // archive is repeated in an error.

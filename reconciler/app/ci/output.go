@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
-var outputName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+var outputName = lazyregexp.New(`^[a-z][a-z0-9-]{0,63}$`)
 
 // Outputs writes values in the format of GITHUB_OUTPUT
 // (https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions#multiline-strings).

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -88,10 +88,10 @@ func isPort(s string) bool {
 }
 
 // hostName is a name as DNS has them; the underscore is found in networks of containers.
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?)*\.?$`)
+var hostName = lazyregexp.New(`^[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?)*\.?$`)
 
 // digits is what looks like an address and would be taken for a name.
-var digits = regexp.MustCompile(`^[0-9.]+$`)
+var digits = lazyregexp.New(`^[0-9.]+$`)
 
 func isHost(s string) bool {
 	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
@@ -161,20 +161,20 @@ const (
 )
 
 var (
-	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	packages = regexp.MustCompile(Packages)
-	tracker  = regexp.MustCompile(Trackers)
-	runner   = regexp.MustCompile(Runners)
+	variable = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	packages = lazyregexp.New(Packages)
+	tracker  = lazyregexp.New(Trackers)
+	runner   = lazyregexp.New(Runners)
 	// namespace has no wildcards: a namespace that is made tomorrow is nobody's yet.
-	namespace = regexp.MustCompile(Namespace)
-	given     = regexp.MustCompile(Variables)
-	receives  = regexp.MustCompile(Tokens)
-	kept      = regexp.MustCompile(Storage)
-	source    = regexp.MustCompile(Source)
+	namespace = lazyregexp.New(Namespace)
+	given     = lazyregexp.New(Variables)
+	receives  = lazyregexp.New(Tokens)
+	kept      = lazyregexp.New(Storage)
+	source    = lazyregexp.New(Source)
 	// branch is a branch's name as git-check-ref-format(1) allows it, but for what nobody uses.
-	branch   = regexp.MustCompile(`^[^-./\s~^:?*\[\\@{}\x00-\x20\x7f]([^\s~^:?*\[\\@{}\x00-\x20\x7f]*[^./\s~^:?*\[\\@{}\x00-\x20\x7f])?$`)
-	odd      = regexp.MustCompile(`//|\.\.|/\.|\.lock(/|$)|^refs/`)
-	fullName = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9]*/[-._A-Za-z0-9]+$`)
+	branch   = lazyregexp.New(`^[^-./\s~^:?*\[\\@{}\x00-\x20\x7f]([^\s~^:?*\[\\@{}\x00-\x20\x7f]*[^./\s~^:?*\[\\@{}\x00-\x20\x7f])?$`)
+	odd      = lazyregexp.New(`//|\.\.|/\.|\.lock(/|$)|^refs/`)
+	fullName = lazyregexp.New(`^[A-Za-z0-9][-A-Za-z0-9]*/[-._A-Za-z0-9]+$`)
 )
 
 // IsBranch tells whether b is a branch's name, without refs/heads/.

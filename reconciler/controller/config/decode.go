@@ -7,7 +7,6 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -171,7 +171,7 @@ func (d *decoder) mapping(n *yaml.Node, dst reflect.Value, path string, depth in
 }
 
 // mapName is what a name in a mapping looks like.
-var mapName = regexp.MustCompile(`^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
+var mapName = lazyregexp.New(`^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
 
 func (d *decoder) scalar(n *yaml.Node, dst reflect.Value, path string) {
 	if n.Kind != yaml.ScalarNode {

@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -110,7 +110,7 @@ func later(e Entry, b []byte) error {
 	return nil
 }
 
-var plainAction = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
+var plainAction = lazyregexp.New(`^[a-z][a-z-]{0,31}$`)
 
 func newer(format string, args ...any) error {
 	return fault.WithHint(fault.New(fault.Newer, "it was written by a newer vishwa: "+format, args...),
@@ -168,7 +168,7 @@ func uniqueKeys(b []byte) error {
 	}
 }
 
-var gitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+var gitID = lazyregexp.New(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
 // subjects lists what the statement is about: what was made, or else the most
 // telling thing that the entry names. It is never empty.

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -26,7 +26,7 @@ const (
 
 // namePattern keeps names safe in allowed_signers lines, where a comma, an
 // asterisk or white space would widen who is meant.
-var namePattern = regexp.MustCompile(`^[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?$`)
+var namePattern = lazyregexp.New(`^[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?$`)
 
 type reader struct {
 	file     string

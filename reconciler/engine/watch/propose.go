@@ -5,7 +5,6 @@ package watch
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -88,7 +88,7 @@ func Refuses(spec *schemas.Monitor, e Evidence, w ledger.Watched, now time.Time)
 	return ""
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
+var plainName = lazyregexp.New(`^[A-Za-z0-9_.-]{1,40}$`)
 
 // Reason is why, in words that may stand in a declaration without quotes: whatever a column is
 // called.

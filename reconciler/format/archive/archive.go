@@ -12,11 +12,11 @@ import (
 	"encoding/json"
 	"hash"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // What varies from run to run.
@@ -209,8 +209,8 @@ func undatedExtra(extra []byte) (out []byte, held bool) {
 }
 
 var (
-	objectID = regexp.MustCompile(`"__id__": ?(\d+)`)
-	number   = regexp.MustCompile(`\d+`)
+	objectID = lazyregexp.New(`"__id__": ?(\d+)`)
+	number   = lazyregexp.New(`\d+`)
 )
 
 // skops numbers the objects of a skops archive in the order of the schema, as the example's

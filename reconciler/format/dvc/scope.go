@@ -5,13 +5,13 @@ package dvc
 
 import (
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // scope is what ${…} means in a stage.
@@ -110,7 +110,7 @@ func (s *scope) fill(text string) (string, bool) {
 	return out.String(), ok
 }
 
-var index = regexp.MustCompile(`\[([^\]]*)\]`)
+var index = lazyregexp.New(`\[([^\]]*)\]`)
 
 func (s *scope) value(name string) (string, bool) {
 	keys := strings.Split(index.ReplaceAllString(name, ".$1"), ".")

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // LoadLock reads the dvc.lock at file with the dvc.yaml beside it: paths are from the
@@ -179,7 +180,7 @@ func (k *kept) of(at string) (Out, bool) {
 	return Out{}, false
 }
 
-var filling = regexp.MustCompile(`\\?\$\{[^}]*\}`)
+var filling = lazyregexp.New(`\\?\$\{[^}]*\}`)
 
 // keeps reads the outputs of a stage: names, or names with how they are kept.
 func (p *pipeline) keeps(body *yaml.Node, s *scope) *kept {

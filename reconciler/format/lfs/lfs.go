@@ -3,9 +3,10 @@
 package lfs
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // MaxPointer is the size, in bytes, from which on a file is no pointer.
@@ -19,8 +20,8 @@ type Pointer struct {
 
 var (
 	versions = []string{"version https://git-lfs.github.com/spec/v1", "version https://hawser.github.com/spec/v1", "version http://git-media.io/v/2"}
-	oid      = regexp.MustCompile(`(?m)^oid sha256:([0-9a-f]{64})\r?$`)
-	size     = regexp.MustCompile(`(?m)^size ([0-9]{1,18})\r?$`)
+	oid      = lazyregexp.New(`(?m)^oid sha256:([0-9a-f]{64})\r?$`)
+	size     = lazyregexp.New(`(?m)^size ([0-9]{1,18})\r?$`)
 )
 
 // Parse is the pointer that b is; false where it is none. It takes what Git LFS takes,

@@ -6,9 +6,10 @@ package model
 import (
 	"bytes"
 	"math/bits"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 const (
@@ -17,9 +18,9 @@ const (
 )
 
 var (
-	npyHeader = regexp.MustCompile(`^\{'descr': ('` + plainType + `'|\[(?:\('[^'\\]*', '` + plainType + `'(?:, ` + shapeOf + `)?\)(?:, )?)+\]), 'fortran_order': (?:True|False), 'shape': (` + shapeOf + `), \}[ ]*\n?$`)
-	npyField  = regexp.MustCompile(`', '(` + plainType + `)'(?:, (` + shapeOf + `))?\)`)
-	npyObject = regexp.MustCompile(`(?i)['"\[(, ][<>|=]?O[0-9]*['"]|object|\\`)
+	npyHeader = lazyregexp.New(`^\{'descr': ('` + plainType + `'|\[(?:\('[^'\\]*', '` + plainType + `'(?:, ` + shapeOf + `)?\)(?:, )?)+\]), 'fortran_order': (?:True|False), 'shape': (` + shapeOf + `), \}[ ]*\n?$`)
+	npyField  = lazyregexp.New(`', '(` + plainType + `)'(?:, (` + shapeOf + `))?\)`)
+	npyObject = lazyregexp.New(`(?i)['"\[(, ][<>|=]?O[0-9]*['"]|object|\\`)
 )
 
 // sniffNumPy reads the header of a .npy file and holds its shape against the size.

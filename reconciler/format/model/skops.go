@@ -8,9 +8,10 @@ package model
 import (
 	"bufio"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // dataTypes are the classes of Python's own that hold data.
@@ -22,17 +23,17 @@ var dataTypes = []string{
 }
 
 // ufuncs are NumPy's functions of numbers alone.
-var ufuncs = regexp.MustCompile(`^numpy\.(absolute|add|arc(cos|sin|tan)h?|arctan2|bitwise_\w+|cbrt|ceil|conjugate|copysign|cosh?|deg2rad|degrees|divide|divmod|equal|exp2?|expm1|fabs|float_power|floor|floor_divide|fmax|fmin|fmod|frexp|gcd|greater|greater_equal|heaviside|hypot|invert|is(finite|inf|nan|nat)|lcm|ldexp|left_shift|less|less_equal|log|log10|log1p|log2|logaddexp2?|logical_\w+|matmul|matvec|maximum|minimum|modf|multiply|negative|nextafter|not_equal|positive|power|rad2deg|radians|reciprocal|remainder|right_shift|rint|sign|signbit|sinh?|spacing|sqrt|square|subtract|tanh?|trunc|vecdot|vecmat)$`)
+var ufuncs = lazyregexp.New(`^numpy\.(absolute|add|arc(cos|sin|tan)h?|arctan2|bitwise_\w+|cbrt|ceil|conjugate|copysign|cosh?|deg2rad|degrees|divide|divmod|equal|exp2?|expm1|fabs|float_power|floor|floor_divide|fmax|fmin|fmod|frexp|gcd|greater|greater_equal|heaviside|hypot|invert|is(finite|inf|nan|nat)|lcm|ldexp|left_shift|less|less_equal|log|log10|log1p|log2|logaddexp2?|logical_\w+|matmul|matvec|maximum|minimum|modf|multiply|negative|nextafter|not_equal|positive|power|rad2deg|radians|reciprocal|remainder|right_shift|rint|sign|signbit|sinh?|spacing|sqrt|square|subtract|tanh?|trunc|vecdot|vecmat)$`)
 
 var (
-	dtypes      = regexp.MustCompile(`^numpy\.(u?int\d*|u?longlong|u?long|float\d+|longdouble|complex\d+|clongdouble|bool_?|str_|bytes_|void|object_|datetime64|timedelta64|ndarray|dtype|matrix)$|^numpy\.ma(\.core)?\.MaskedArray$|^numpy\.dtypes\.\w+DType$`)
-	special     = regexp.MustCompile(`^scipy\.special\._(special_)?ufuncs\.\w+$`)
-	estimators  = regexp.MustCompile(`^sklearn(\.\w+)+\.\w*[A-Z]\w*$|^(xgboost\.sklearn|lightgbm\.sklearn|quantile_forest\._quantile_forest)\.[A-Z]\w*$`)
-	foreignPart = regexp.MustCompile(`\.(tests?|_?testing|externals|datasets|conftest|fixes)\.`)
-	trees       = regexp.MustCompile(`^sklearn\.(tree\._tree|neighbors\._(kd|ball)_tree|_loss\.\w+|linear_model\._sgd_fast|metrics\._dist_metrics|ensemble\._gb_losses|ensemble\._hist_gradient_boosting\.\w+)\.\w*[A-Z]\w*$|^quantile_forest\._quantile_forest_fast\.[A-Z]\w*$`)
-	sparse      = regexp.MustCompile(`^scipy\.sparse(\._\w+)?\.\w+$`)
-	randoms     = regexp.MustCompile(`^numpy\.random\.(mtrand\.RandomState|_generator\.Generator|RandomState|Generator|PCG64|PCG64DXSM|MT19937|Philox|SFC64)$`)
-	plainNames  = regexp.MustCompile(`^[A-Za-z_][\w.]*$`)
+	dtypes      = lazyregexp.New(`^numpy\.(u?int\d*|u?longlong|u?long|float\d+|longdouble|complex\d+|clongdouble|bool_?|str_|bytes_|void|object_|datetime64|timedelta64|ndarray|dtype|matrix)$|^numpy\.ma(\.core)?\.MaskedArray$|^numpy\.dtypes\.\w+DType$`)
+	special     = lazyregexp.New(`^scipy\.special\._(special_)?ufuncs\.\w+$`)
+	estimators  = lazyregexp.New(`^sklearn(\.\w+)+\.\w*[A-Z]\w*$|^(xgboost\.sklearn|lightgbm\.sklearn|quantile_forest\._quantile_forest)\.[A-Z]\w*$`)
+	foreignPart = lazyregexp.New(`\.(tests?|_?testing|externals|datasets|conftest|fixes)\.`)
+	trees       = lazyregexp.New(`^sklearn\.(tree\._tree|neighbors\._(kd|ball)_tree|_loss\.\w+|linear_model\._sgd_fast|metrics\._dist_metrics|ensemble\._gb_losses|ensemble\._hist_gradient_boosting\.\w+)\.\w*[A-Z]\w*$|^quantile_forest\._quantile_forest_fast\.[A-Z]\w*$`)
+	sparse      = lazyregexp.New(`^scipy\.sparse(\._\w+)?\.\w+$`)
+	randoms     = lazyregexp.New(`^numpy\.random\.(mtrand\.RandomState|_generator\.Generator|RandomState|Generator|PCG64|PCG64DXSM|MT19937|Philox|SFC64)$`)
+	plainNames  = lazyregexp.New(`^[A-Za-z_][\w.]*$`)
 )
 
 // loads tells whether a loader may build what a node names.

@@ -10,10 +10,11 @@ import (
 	"errors"
 	"io"
 	"path"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 func (s *scan) text(f file, head []byte) string {
@@ -131,8 +132,8 @@ func (s *scan) json(f file) string {
 }
 
 var (
-	pythonStart = regexp.MustCompile(`^(import [\w.]+|from [\w.]+ import |(async )?def \w+\(|class \w+\s*[(:]|@\w+|if __name__\b|exec\(|eval\(|__import__\()`)
-	docstring   = regexp.MustCompile(`(?s)^[rRuU]?("""|''').*?("""|''')`)
+	pythonStart = lazyregexp.New(`^(import [\w.]+|from [\w.]+ import |(async )?def \w+\(|class \w+\s*[(:]|@\w+|if __name__\b|exec\(|eval\(|__import__\()`)
+	docstring   = lazyregexp.New(`(?s)^[rRuU]?("""|''').*?("""|''')`)
 )
 
 // isPython tells source code by its first statement, or by its name: that it may be

@@ -10,12 +10,13 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // maxYAML bounds the tree of a text, whose nodes are larger than what they stand for.
@@ -122,7 +123,7 @@ func hasTag(f file) bool {
 	}
 }
 
-var escaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+var escaped = lazyregexp.New(`%[0-9A-Fa-f]{2}`)
 
 // isTag tells whether what follows an exclamation mark makes it a tag to be feared.
 func isTag(next []byte) bool {

@@ -4,10 +4,10 @@ package requirements
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 const wayLock = "Make the lock file with hashes: uv pip compile --generate-hashes requirements.in -o requirements.lock, or pip-compile --generate-hashes"
@@ -39,9 +39,9 @@ func Check(lock []byte) (line int, err error) {
 }
 
 var (
-	hashes     = regexp.MustCompile(`--hash[= ]\s*(\S*)`)
-	strongHash = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`)
-	oneVersion = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*\(?\s*={2,3}\s*[A-Za-z0-9.!+_-]+\s*\)?$`)
+	hashes     = lazyregexp.New(`--hash[= ]\s*(\S*)`)
+	strongHash = lazyregexp.New(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`)
+	oneVersion = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*\(?\s*={2,3}\s*[A-Za-z0-9.!+_-]+\s*\)?$`)
 )
 
 // notPinned is what pip's --require-hashes refuses of a package with hashes: another algorithm
@@ -91,8 +91,8 @@ func logicalLines(s string) []string {
 // pinned is a package of an index by its version, and plainOption an option that neither
 // asks for sources nor reads a variable.
 var (
-	pinned      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])? ?={2,3} ?[A-Za-z0-9.!+_-]+( ?;[A-Za-z0-9_.'"<>=!~(), ]*)?( --hash=sha(256|384|512):[0-9a-f]+)+$`)
-	plainOption = regexp.MustCompile(`^((-i|--index-url|--extra-index-url|-f|--find-links)[= ][A-Za-z0-9/.][A-Za-z0-9:/._~%?&+-]*|--no-index|--pre|--prefer-binary|--require-hashes)$`)
+	pinned      = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])? ?={2,3} ?[A-Za-z0-9.!+_-]+( ?;[A-Za-z0-9_.'"<>=!~(), ]*)?( --hash=sha(256|384|512):[0-9a-f]+)+$`)
+	plainOption = lazyregexp.New(`^((-i|--index-url|--extra-index-url|-f|--find-links)[= ][A-Za-z0-9/.][A-Za-z0-9:/._~%?&+-]*|--no-index|--pre|--prefer-binary|--require-hashes)$`)
 )
 
 // WheelsAlone is lock as an installer may read it that is given a login and must run no

@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Problem is what is wrong with a text, and where; lines and columns count from 1.
@@ -116,7 +117,7 @@ func stray(root *yaml.Node) *yaml.Node {
 	return nil
 }
 
-var directive = regexp.MustCompile(`^%YAML[ \t]+1\.(2)(\s|$)`)
+var directive = lazyregexp.New(`^%YAML[ \t]+1\.(2)(\s|$)`)
 
 // versioned is text whose documents of YAML 1.2 say 1.1, which is all that the parser
 // takes. What differs between the two is refused (numbers with a leading zero), or read as
@@ -201,7 +202,7 @@ func separates(text []byte) bool {
 	return is && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
 }
 
-var yamlLine = regexp.MustCompile(`^line (\d+): `)
+var yamlLine = lazyregexp.New(`^line (\d+): `)
 
 // syntax is an error of the parser's, which says the line where it knows it.
 func syntax(err error) *Problem {

@@ -6,10 +6,10 @@ package gitremote
 import (
 	"bytes"
 	"context"
-	"regexp"
 	"strconv"
 	"sync"
 
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 )
 
@@ -18,9 +18,9 @@ const longest = 64 << 10
 
 var (
 	// over is what came so far, as in "Receiving objects:  12% (3/25), 1.20 MiB | 500.00 KiB/s".
-	over = regexp.MustCompile(`^(?:Receiving|Unpacking|Writing) objects: .*, ([0-9.]+) (bytes?|KiB|MiB|GiB)`)
+	over = lazyregexp.New(`^(?:Receiving|Unpacking|Writing) objects: .*, ([0-9.]+) (bytes?|KiB|MiB|GiB)`)
 	// how is a line of progress, the remote's or Git's own.
-	how = regexp.MustCompile(`^(remote: )?(([A-Z][a-z]+( [a-z]+)*: +[0-9]+(%|,|$))|Total [0-9]+ \(delta )`)
+	how = lazyregexp.New(`^(remote: )?(([A-Z][a-z]+( [a-z]+)*: +[0-9]+(%|,|$))|Total [0-9]+ \(delta )`)
 )
 
 var units = map[string]float64{"byte": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}

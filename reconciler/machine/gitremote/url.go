@@ -7,15 +7,16 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 var (
-	login   = regexp.MustCompile(`://[^/@\s]*@`)
-	pair    = regexp.MustCompile(`[^\s/@:]+:[^\s/@]*@`) // user:password@, where no scheme stands before it
-	query   = regexp.MustCompile(`(://[^\s?#]*)[?#][^\s]*`)
-	scpLike = regexp.MustCompile(`^(?:[^/@:]+@)?([^/:]+):([^/].*|/.*)$`)
+	login   = lazyregexp.New(`://[^/@\s]*@`)
+	pair    = lazyregexp.New(`[^\s/@:]+:[^\s/@]*@`) // user:password@, where no scheme stands before it
+	query   = lazyregexp.New(`(://[^\s?#]*)[?#][^\s]*`)
+	scpLike = lazyregexp.New(`^(?:[^/@:]+@)?([^/:]+):([^/].*|/.*)$`)
 )
 
 // Redact takes user, password and query out of every URL in text.

@@ -9,12 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
@@ -125,7 +125,7 @@ func common(p Place) (Place, error) {
 	return p, nil
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_./]*$`)
+var plainName = lazyregexp.New(`^[A-Za-z0-9_][-A-Za-z0-9_./]*$`)
 
 // CheckName refuses what git would, and what a program could take for an option.
 func CheckName(what, name string) error {

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
@@ -61,7 +61,7 @@ func Read(driver fs.FS) (out []GPU) {
 	return out
 }
 
-var uuid = regexp.MustCompile(`^GPU-[0-9a-f-]{8,64}$`)
+var uuid = lazyregexp.New(`^GPU-[0-9a-f-]{8,64}$`)
 
 // is tells whether g is of a kind, such as a100; every one is of none.
 func (g GPU) is(kind string) bool {
@@ -99,7 +99,7 @@ func Told(all []GPU) string {
 func (g GPU) Device() string { return "/dev/nvidia" + strconv.Itoa(g.Minor) }
 
 // gpuFile is the device file of a GPU.
-var gpuFile = regexp.MustCompile(`^/dev/nvidia[0-9]+$`)
+var gpuFile = lazyregexp.New(`^/dev/nvidia[0-9]+$`)
 
 // Only are the devices, as glob finds them for patterns, without the GPUs that are not taken.
 func Only(taken []GPU, patterns []string, glob func(string) ([]string, error)) []string {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
 
@@ -38,7 +38,7 @@ func coded(err error, codes ...string) bool {
 }
 
 // codeShape is what a code looks like: what else a registry says is not told on.
-var codeShape = regexp.MustCompile(`^[A-Z_]{1,40}$`)
+var codeShape = lazyregexp.New(`^[A-Z_]{1,40}$`)
 
 // classed gives what went wrong its kind. Nothing of a query or a token is told.
 func (b *repository) classed(ctx context.Context, key string, err error) error {

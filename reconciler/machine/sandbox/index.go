@@ -11,10 +11,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
@@ -131,7 +131,7 @@ func (i installation) configs() []string {
 // index is the Python Package Index, whose files lie on another host.
 var index = []string{"pypi.org:443", "files.pythonhosted.org:443"}
 
-var address = regexp.MustCompile(`https?://[^\s"',\]\\]+`)
+var address = lazyregexp.New(`https?://[^\s"',\]\\]+`)
 
 // hosts are those of the indexes that the machine's owner names, and of the lock file
 // where it is reviewed code's. The owner of an image is who wrote the declaration: of a pull

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/pipeline"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -271,7 +271,7 @@ func pipelineNote(task port.Task, at time.Time) string {
 	return fmt.Sprintf("vishwa %s %s %s %d %s", task.Owner, task.Launch, task.Job.Hex(), at.Unix(), task.Deadline)
 }
 
-var isPipelineNote = regexp.MustCompile(`^vishwa (\S+) (\S+) ([0-9a-f]{64}) ([0-9]{1,12}) (\S+)$`)
+var isPipelineNote = lazyregexp.New(`^vishwa (\S+) (\S+) ([0-9a-f]{64}) ([0-9]{1,12}) (\S+)$`)
 
 func (run pipelineRun) record() record {
 	r := record{name: run.Name, uid: run.ID, status: run.stands()}
@@ -319,7 +319,7 @@ func (run pipelineRun) stands() port.TaskStatus {
 	return port.TaskStatus{Phase: port.TaskWaiting, Reason: "Kubeflow Pipelines says " + harmless.Line(strconv.Quote(run.State)) + " of it"}
 }
 
-var pipelineExit = regexp.MustCompile(`\bexit code ([0-9]{1,3})\b`)
+var pipelineExit = lazyregexp.New(`\bexit code ([0-9]{1,3})\b`)
 
 // failed is how a run ended badly. Of what its pods say only known words are told: a message
 // may quote what the run was given.

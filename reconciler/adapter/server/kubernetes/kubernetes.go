@@ -9,11 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
@@ -120,7 +120,7 @@ func (w *work) anew(p place) bool {
 	return p.Name == w.Place.Name && p.UID != w.Place.UID && w.Place.At.UID == w.Place.UID
 }
 
-var nameForm = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+var nameForm = lazyregexp.New(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // turn lets one at a time change what is served under name, in whatever processes.
 func (s *server) turn(ctx context.Context, name string) (end func(), err error) {

@@ -4,12 +4,13 @@ package status
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
-var insufficient = regexp.MustCompile(`Insufficient ([A-Za-z0-9./_-]+)`)
+var insufficient = lazyregexp.New(`Insufficient ([A-Za-z0-9./_-]+)`)
 
 // room says why the scheduler finds no node, and whether none of those that there are could
 // ever do: taking pods away would not help, and it is for what the task asks.

@@ -12,12 +12,12 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 )
 
@@ -165,7 +165,7 @@ type event struct {
 }
 
 // label is a name as Kubernetes has them: nothing that leads out of a folder.
-var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+var label = lazyregexp.New(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // eventOf reads an event's headers; why is what is wrong with them.
 func eventOf(h http.Header, now time.Time) (e event, why string) {
