@@ -49,6 +49,12 @@ func (l *Ledger) dial(ctx context.Context, push bool) (*gitremote.Reach, transpo
 	if err != nil {
 		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "remote %s: %s", l.opts.Remote, gitremote.Redact(err.Error())), "use an https, ssh or file URL")
 	}
+	if ep.Protocol == "ssh" && l.place.Own != nil { // the user's own clone: what is a controller's is reached by no program that a clone names
+		if err := l.byProgram(ctx, r); err != nil {
+			r.Close()
+			return nil, nil, err
+		}
+	}
 	if l.opts.Credentials == nil || ep.Protocol != "http" && ep.Protocol != "https" {
 		if known, ok := l.logins.Load(at); ok {
 			return r, known.(*githttp.BasicAuth), nil
@@ -63,6 +69,19 @@ func (l *Ledger) dial(ctx context.Context, push bool) (*gitremote.Reach, transpo
 		return nil, nil, err
 	}
 	return r, &githttp.BasicAuth{Username: user, Password: password}, nil
+}
+
+// byProgram has r go by the program that the user's Git goes by.
+func (l *Ledger) byProgram(ctx context.Context, r *gitremote.Reach) error {
+	command, err := l.place.Own.SSHCommand(ctx)
+	if err != nil || command == "" {
+		return err
+	}
+	variant, err := l.place.Own.SSHVariant(ctx)
+	if err != nil {
+		return err
+	}
+	return r.By(command, variant)
 }
 
 // classed is err with what happens next, and without credentials.

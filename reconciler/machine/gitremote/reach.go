@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,8 @@ type Reach struct {
 	ep   *transport.Endpoint
 	pace dial.Pace
 	wire *wire // over SSH; nil: what goes over is not counted here
+
+	scripts string // folder of what begins the user's own program for SSH; "" is none
 }
 
 // NewReach makes ready to ask ep; what goes over HTTP goes by road.
@@ -95,12 +98,15 @@ func (r *Reach) Close() {
 		wires.drop(r.ep.Proxy.URL)
 		r.wire.cut()
 	}
+	if r.scripts != "" {
+		_ = os.RemoveAll(r.scripts)
+	}
 }
 
 // Refs opens a session in which the remote gives, and has it say what it has.
 func (r *Reach) Refs(ctx context.Context, auth transport.AuthMethod) (transport.UploadPackSession, *packp.AdvRefs, error) {
 	s, err := During(ctx, r, func(context.Context) (transport.UploadPackSession, error) {
-		return r.to.NewUploadPackSession(r.ep, auth)
+		return r.to.NewUploadPackSession(r.service(transport.UploadPackServiceName), auth)
 	})
 	return asked(ctx, r, s, err)
 }
@@ -108,7 +114,7 @@ func (r *Reach) Refs(ctx context.Context, auth transport.AuthMethod) (transport.
 // Takes opens a session in which the remote takes, and has it say what it has.
 func (r *Reach) Takes(ctx context.Context, auth transport.AuthMethod) (transport.ReceivePackSession, *packp.AdvRefs, error) {
 	s, err := During(ctx, r, func(context.Context) (transport.ReceivePackSession, error) {
-		return r.to.NewReceivePackSession(r.ep, auth)
+		return r.to.NewReceivePackSession(r.service(transport.ReceivePackServiceName), auth)
 	})
 	return asked(ctx, r, s, err)
 }
