@@ -48,13 +48,49 @@ type Pause struct {
 // Analysis compares the new release with a process of the old one that began with it.
 type Analysis struct {
 	// Metric is what is compared: error_rate is the share of the requests that are not answered, or with a status of 500 or above.
-	Metric string `json:"metric" jsonschema:"required,enum=error_rate" part:"placement"`
+	Metric string `json:"metric,omitempty" jsonschema:"enum=error_rate" part:"placement"`
+	// Log compares, in place of a metric, what the deployment's log of predictions says of both.
+	Log *LogShare `json:"log,omitempty" part:"placement"`
 	// Margin is by how much the new release may be worse: 0.01 is one request more in a hundred.
 	Margin float64 `json:"margin" jsonschema:"required,minimum=0.0001,maximum=1" part:"placement"`
 	// Deadline is for how long, from the beginning of its step, it may be undecided; without it, 2h.
 	Deadline Duration `json:"deadline,omitempty" part:"placement"`
 	// Inconclusive is what becomes of a release that is undecided at the deadline: hold, until somebody promotes or aborts it, or rollback. Without it, hold.
 	Inconclusive string `json:"inconclusive,omitempty" jsonschema:"enum=hold,enum=rollback" part:"placement"`
+}
+
+// LogShare is the share of the logged requests of which a column is beyond a bound; fewer are better. Of a request with several instances it is the share of these.
+type LogShare struct {
+	// Column is the column of the log, such as latency (in seconds), score, prediction or output.NAME.
+	Column string `json:"column" jsonschema:"required,maxLength=200" part:"placement"`
+	// Above counts values that are greater.
+	Above *float64 `json:"above,omitempty" part:"placement"`
+	// Below counts values that are less.
+	Below *float64 `json:"below,omitempty" part:"placement"`
+}
+
+// String names the share.
+func (l LogShare) String() string {
+	if l.Above != nil {
+		return fmt.Sprintf("%s above %g", l.Column, *l.Above)
+	}
+	if l.Below != nil {
+		return fmt.Sprintf("%s below %g", l.Column, *l.Below)
+	}
+	return l.Column
+}
+
+// Beyond tells whether a value is beyond the bound.
+func (l LogShare) Beyond(v float64) bool {
+	return l.Above != nil && v > *l.Above || l.Below != nil && v < *l.Below
+}
+
+// Compares names what an analysis compares.
+func (a Analysis) Compares() string {
+	if a.Log != nil {
+		return a.Log.String()
+	}
+	return a.Metric
 }
 
 // Freeze is a time in which nothing new is released, once or again and again.
@@ -121,7 +157,17 @@ func (r *Rollout) check(c *checker, d *document, model Ref) {
 func (r *Rollout) checkCanary(c *checker, d *document) {
 	names := slices.Sorted(maps.Keys(r.Analyses))
 	for _, name := range names {
-		c.duration(d, "spec.rollout.analyses."+name+".deadline", r.Analyses[name].Deadline)
+		at, a := "spec.rollout.analyses."+name, r.Analyses[name]
+		c.duration(d, at+".deadline", a.Deadline)
+		switch {
+		case (a.Metric == "") == (a.Log == nil):
+			d.problem(at, "compares %s; give one of metric and log", map[bool]string{true: "nothing", false: "two things"}[a.Log == nil])
+		case a.Log == nil:
+		case (a.Log.Above == nil) == (a.Log.Below == nil):
+			d.problem(at+".log", "has no bound, or two; give one of above and below")
+		case !d.has("spec.log"):
+			d.problem(at+".log", "reads the log of predictions, and the deployment has none; declare it, as spec.log: {}")
+		}
 	}
 	if r.Canary == nil {
 		if len(names) > 0 {

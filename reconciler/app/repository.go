@@ -238,6 +238,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			Store:       kept,
 			Packager:    packs(o, kept),
 			Machine:     sealed.Name(),
+			Arms:        h.arms(o),
 		},
 		Worktree: worktree, Watch: h.Repo.Watch, Unwatched: h.Repo.Unwatched,
 		Data:     data.Fetcher{Store: kept, Env: o.Env, Dir: h.checkout()},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
@@ -21,6 +22,25 @@ import (
 func (d *stepServices) begun(s plan.Step) bool {
 	first := d.world.Facts.Rollouts[s.Ref]
 	return s.GoesOn() && first != nil && first.Key == s.Key && first.Rollout.Declared == s.Canary && len(first.Approved) > 0
+}
+
+// logged is what the log of predictions says of the release that ref tries, where its analyses ask for it. What
+// cannot be read is no evidence, and keeps nothing else.
+func (o Observers) logged(ctx context.Context, g graph.Graph, ref schemas.Ref, live port.Live) rollout.Evidence {
+	n := g.Node(ref)
+	if n == nil || live.Beside == nil || o.Arms == nil {
+		return rollout.Evidence{}
+	}
+	e, err := o.Arms(ctx, n.Decl, *live.Beside)
+	if err != nil {
+		return rollout.Evidence{Unread: "the log of predictions cannot be read: " + err.Error()}
+	}
+	return e
+}
+
+// Logged is what the log of predictions says of the release that ref tries.
+func (d *stepServices) Logged(ctx context.Context, ref schemas.Ref, live port.Live) rollout.Evidence {
+	return d.logged(ctx, d.world.Graph, ref, live)
 }
 
 // untriable are findings of the deployments of p that declare a canary and whose server tries none. What tries them

@@ -65,5 +65,6 @@ func (w *Snapshot) watched() (refs []schemas.Ref) {
 
 func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
 	live, err := eyes.Server.Observe(ctx, ref.Name)
-	return func() { w.Live[ref] = live }, err
+	logged := eyes.logged(ctx, w.Graph, ref, live)
+	return func() { w.Live[ref], w.Logged[ref] = live, logged }, err
 }

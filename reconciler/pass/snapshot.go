@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -175,6 +176,8 @@ type Observers struct {
 	Server      port.Server
 	Packager    port.Packager // nil: nothing is asked for where it is kept
 	Store       port.Store
+	// Arms reads what a deployment logged of a release that it tries, and of its baseline; nil: nobody can.
+	Arms func(ctx context.Context, d *schemas.Declaration, t port.Trial) (rollout.Evidence, error)
 	// Machine names this installation, for the ledger: see ledger.Facts.On. Empty: none does.
 	Machine string
 }
@@ -207,7 +210,7 @@ func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers,
 	}
 	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open, hands: map[string][]port.Hand{},
 		stood: map[string]guard.Settings{}, declared: map[string]bool{}, between: map[string][]guard.Settings{}}
-	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Packages: map[schemas.Ref]port.PackageState{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Passing: map[schemas.Ref]bool{}, Wrong: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
+	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Logged: map[schemas.Ref]rollout.Evidence{}, Packages: map[schemas.Ref]port.PackageState{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Passing: map[schemas.Ref]bool{}, Wrong: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
 	w.stackHints = map[schemas.Ref]string{}
 	return w, w.observeAll(ctx, eyes)
 }

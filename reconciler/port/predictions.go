@@ -4,6 +4,14 @@ package port
 
 import "github.com/vishwaops/vishwa/schemas"
 
+// Arms of a log: which of several that answer at once a release is.
+const (
+	ArmOnly     = "default"  // it is alone
+	ArmStable   = "stable"   // it serves what the others do not
+	ArmBaseline = "baseline" // the same release as stable, begun when the canary was
+	ArmCanary   = "canary"   // the new one
+)
+
 // PredictionLog is what a release logs.
 type PredictionLog struct {
 	schemas.PredictionLog

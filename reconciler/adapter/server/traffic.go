@@ -15,10 +15,10 @@ import (
 
 // Arms: which of several that answer at once a release is.
 const (
-	armOnly     = "default"  // it is alone
-	armStable   = "stable"   // it serves what the others do not
-	armBaseline = "baseline" // the same release as stable, begun when the canary was
-	armCanary   = "canary"   // the new one
+	armOnly     = port.ArmOnly
+	armStable   = port.ArmStable
+	armBaseline = port.ArmBaseline
+	armCanary   = port.ArmCanary
 )
 
 // whole is what the parts of all releases come to.

@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -23,9 +24,10 @@ const Schema = "vishwa.dev/plan/v1"
 type Observed struct {
 	Now          time.Time // zero: what waits for a time is not asked for
 	Facts        *ledger.Facts
-	Live         map[schemas.Ref]port.Live   // deployments
-	Stacks       map[schemas.Ref]port.Change // infrastructure, as Diff found it
-	Unobservable map[schemas.Ref]string      // infrastructure and packages that could not be looked at, and why
+	Live         map[schemas.Ref]port.Live        // deployments
+	Logged       map[schemas.Ref]rollout.Evidence // of deployments that try a release, and compare what is logged
+	Stacks       map[schemas.Ref]port.Change      // infrastructure, as Diff found it
+	Unobservable map[schemas.Ref]string           // infrastructure and packages that could not be looked at, and why
 	// Packages are those that were asked for where they are kept. A pull request asks for none:
 	// what is recorded is taken to be there.
 	Packages map[schemas.Ref]port.PackageState

@@ -5,6 +5,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -58,7 +59,7 @@ func CanaryOf(n *graph.Node) (rollout.Canary, digest.Digest, bool) {
 	}
 	out := rollout.Canary{Analyses: map[string]rollout.Analysis{}}
 	for name, a := range how.Analyses {
-		out.Analyses[name] = rollout.Analysis{Metric: a.Metric, Margin: a.Margin, Deadline: a.Deadline.Or(2 * time.Hour), RollBack: a.Inconclusive == "rollback"}
+		out.Analyses[name] = rollout.Analysis{Metric: a.Compares(), Margin: a.Margin, Deadline: a.Deadline.Or(2 * time.Hour), RollBack: a.Inconclusive == "rollback"}
 	}
 	for _, s := range how.Canary.Steps {
 		step := rollout.Step{Weight: s.SetWeight, Analyses: s.Analysis}
@@ -71,12 +72,14 @@ func CanaryOf(n *graph.Node) (rollout.Canary, digest.Digest, bool) {
 	return out, name, true
 }
 
-// Seen is what a server counted of a release that is tried, as evidence.
-func Seen(t *port.Trial) rollout.Evidence {
+// Seen is what a server counted of a release that is tried, and what was logged of it, as evidence.
+func Seen(t *port.Trial, logged rollout.Evidence) rollout.Evidence {
 	share := func(a port.Asked) map[string]rollout.Sample {
 		return map[string]rollout.Sample{"error_rate": rollout.Share(a.Failed, a.Requests)}
 	}
-	e := rollout.Evidence{Canary: share(t.Canary), Baseline: share(t.Baseline)}
+	e := rollout.Evidence{Canary: share(t.Canary), Baseline: share(t.Baseline), Unread: logged.Unread}
+	maps.Copy(e.Canary, logged.Canary)
+	maps.Copy(e.Baseline, logged.Baseline)
 	if t.Health == port.Failing || t.Health == port.Down {
 		e.Failing = cmp.Or(t.Message, "it is "+string(t.Health))
 	}
@@ -87,7 +90,8 @@ func Seen(t *port.Trial) rollout.Evidence {
 type Rolling struct {
 	Live      port.Live
 	State     rollout.State
-	Elsewhere bool // it is under way on another machine
+	Logged    rollout.Evidence // what the log of predictions says of both
+	Elsewhere bool             // it is under way on another machine
 	Now       time.Time
 }
 
@@ -151,7 +155,7 @@ func Roll(s Step, n *graph.Node, r Rolling) Step {
 
 // next is s with what comes next of a release that is tried.
 func (s Step) next(c rollout.Canary, r Rolling, do func(rollout.Do, int, int, string) Step) Step {
-	d := rollout.Decide(c, r.State, Seen(r.Live.Beside), r.Now)
+	d := rollout.Decide(c, r.State, Seen(r.Live.Beside, r.Logged), r.Now)
 	switch {
 	case d.Do == rollout.Hold && r.State.Phase != rollout.Held:
 		return do(rollout.Hold, d.Step, r.State.Weight, d.Why)
@@ -211,6 +215,7 @@ func (c *computing) rolls(s *Step) {
 		return // what it serves is known when it is done
 	}
 	r := RollingOf(c.seen.Facts, s.Ref, c.seen.Live[s.Ref], c.seen.Machine, c.seen.Now)
+	r.Logged = c.seen.Logged[s.Ref]
 	if c.seen.Pull && s.Do == Keep {
 		return
 	}

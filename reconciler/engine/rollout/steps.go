@@ -96,6 +96,7 @@ type Evidence struct {
 	Failing  string // why the new release does not answer; "" where it does
 	Canary   map[string]Sample
 	Baseline map[string]Sample
+	Unread   string // why some of it could not be read; "" where all was
 }
 
 // Do is what is done next.
@@ -229,6 +230,9 @@ func (c Canary) stands(s State, e Evidence, now time.Time) (done bool, d Decisio
 		}
 		d.Until = s.Since.Add(a.Deadline)
 		d.Why = fmt.Sprintf("analysis %s: %s: %s", name, verdict, says)
+		if e.Unread != "" {
+			d.Why += "; " + e.Unread
+		}
 		if !declared || !now.Before(d.Until) {
 			d.Do, d.Until = Hold, time.Time{}
 			if a.RollBack {

@@ -12,8 +12,10 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // all is how every step of the project ends where nothing goes wrong.
@@ -292,4 +294,8 @@ func TestTheSameFailureIsRecordedOnce(t *testing.T) {
 	if fails() != 3 {
 		t.Fatalf("%d entries: a failure after a success is another one", fails())
 	}
+}
+
+func (s *shop) Logged(context.Context, schemas.Ref, port.Live) rollout.Evidence {
+	return rollout.Evidence{}
 }

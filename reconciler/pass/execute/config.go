@@ -11,6 +11,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -70,6 +71,8 @@ type Services interface {
 	// Undated names an artifact as if it carried nothing that varies from run to run, and
 	// tells what it carries of that; "" is nothing.
 	Undated(ctx context.Context, a port.Artifact) (digest.Digest, []string, error)
+	// Logged is what the log of predictions says of the release that ref tries, as live was found.
+	Logged(ctx context.Context, ref schemas.Ref, live port.Live) rollout.Evidence
 	// Stamp says in e for whom it was done, as Append does.
 	Stamp(e ledger.Entry) ledger.Entry
 	// Append records an entry.

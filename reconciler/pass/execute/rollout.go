@@ -74,7 +74,7 @@ func (a *execution) try(ctx context.Context, j *job, spec *schemas.Deployment) e
 		if t.live, err = a.Server.Observe(ctx, j.Ref.Name); err != nil {
 			return err
 		}
-		t.decide(a)
+		t.decide(ctx, a)
 		if t.Held != "" || t.Move == nil {
 			t.came = cmp.Or(t.Held, t.Why)
 			return nil // and the next pass looks again
@@ -84,8 +84,8 @@ func (a *execution) try(ctx context.Context, j *job, spec *schemas.Deployment) e
 }
 
 // decide takes in what is next by what is known now.
-func (t *trying) decide(a *execution) {
-	t.Step = plan.Roll(t.base, t.node, plan.Rolling{Live: t.live, State: t.state, Now: a.Now()})
+func (t *trying) decide(ctx context.Context, a *execution) {
+	t.Step = plan.Roll(t.base, t.node, plan.Rolling{Live: t.live, State: t.state, Logged: a.Logged(ctx, t.Ref, t.live), Now: a.Now()})
 }
 
 // move does one thing, and records it.

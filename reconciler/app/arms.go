@@ -1,0 +1,199 @@
+// What is logged of a release that is tried, and of its baseline: read part after part, and remembered between looks.
+
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// mostLogged bounds the rows of one look; the next one goes on behind them.
+const mostLogged = 1 << 20
+
+// armsLog reads the arms of logs. What it read is kept in a file each, and is read anew where that is lost.
+type armsLog struct {
+	serving string // the folder of what this machine serves
+	cache   string
+	env     port.Env
+}
+
+// arms reads logs for the tracked branch alone: a pull request would say which.
+func (h *Repository) arms(o Options) func(context.Context, *schemas.Declaration, port.Trial) (rollout.Evidence, error) {
+	if o.Isolation != nil {
+		return nil
+	}
+	return armsLog{h.Paths.Serving(), filepath.Join(h.Paths.Cache, "rollouts"), o.Env}.evidence
+}
+
+// armsRead is what was read of one trial so far.
+type armsRead struct {
+	Trial  digest.Digest `json:"trial"` // of the release, since when, and of what is compared
+	Last   string        `json:"last"`  // the last part that was read
+	Canary map[string]rollout.Sample
+	Base   map[string]rollout.Sample
+}
+
+func (r armsRead) clone() armsRead {
+	r.Canary, r.Base = maps.Clone(r.Canary), maps.Clone(r.Base)
+	return r
+}
+
+// evidence is what the log says of what d's analyses compare in it; nothing where none does.
+func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Trial) (rollout.Evidence, error) {
+	spec, ok := d.Spec.(interface {
+		schemas.RolledOut
+		schemas.Logged
+	})
+	if !ok || spec.Rolls() == nil {
+		return rollout.Evidence{}, nil
+	}
+	shares := map[string]schemas.LogShare{}
+	for _, a := range spec.Rolls().Analyses {
+		if a.Log != nil {
+			shares[a.Compares()] = *a.Log
+		}
+	}
+	if len(shares) == 0 {
+		return rollout.Evidence{}, nil
+	}
+	name, err := digest.JSON(map[string]any{"key": t.Key, "since": t.Since, "shares": shares, "log": spec.Logs()})
+	if err != nil {
+		return rollout.Evidence{}, fault.New(fault.Internal, "name a trial: %w", err)
+	}
+	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Lookup: l.env.Lookup, Guarded: true})
+	if err != nil {
+		return rollout.Evidence{}, err
+	}
+	r := l.recall(d.Metadata.Name, name)
+	now := l.env.Now()
+	rows := predictionlog.Read(ctx, objects, predictionlog.Query{Prefix: prefix, From: t.Since, Now: now, After: r.Last})
+	defer rows.Close()
+	if err := r.read(rows, t, shares); err != nil {
+		return rollout.Evidence{}, err
+	}
+	l.keep(d.Metadata.Name, r)
+	return rollout.Evidence{Canary: r.Canary, Baseline: r.Base}, nil
+}
+
+// read takes in rows, up to the end of a part.
+func (r *armsRead) read(rows *predictionlog.Reader, t port.Trial, shares map[string]schemas.LogShare) error {
+	whole, part := r.clone(), "" // as of the last part that was read to its end
+	var q loggedRequest
+	for n := 0; ; n++ {
+		row, err := rows.Next()
+		if now := rows.Report().Last; now != part || err != nil {
+			if part != "" {
+				q.flush(r)
+				r.Last = part
+				whole = r.clone()
+			}
+			part = now
+			if n >= mostLogged {
+				break
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		cells := map[string][]byte{}
+		for i, column := range rows.Columns() {
+			if i < len(row.Cells) && row.Cells[i] != nil {
+				cells[column] = row.Cells[i]
+			}
+		}
+		arm := string(cells[predictions.ColumnArm])
+		if arm != port.ArmBaseline && (arm != port.ArmCanary || string(cells[predictions.ColumnRelease]) != string(t.Key)) {
+			continue
+		}
+		if at := string(cells[predictions.ColumnTime]); at != q.at || arm != q.arm {
+			q.flush(r)
+			q = loggedRequest{arm: arm, at: at}
+		}
+		q.add(cells, shares)
+	}
+	*r = whole
+	return nil
+}
+
+// loggedRequest is a request, whose instances are rows one after another: it counts once.
+type loggedRequest struct {
+	arm, at string
+	n, hits map[string]float64
+}
+
+func (q *loggedRequest) add(cells map[string][]byte, shares map[string]schemas.LogShare) {
+	for name, s := range shares {
+		v, err := strconv.ParseFloat(string(cells[s.Column]), 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			continue
+		}
+		if q.n == nil {
+			q.n, q.hits = map[string]float64{}, map[string]float64{}
+		}
+		q.n[name]++
+		if s.Beyond(v) {
+			q.hits[name]++
+		}
+	}
+}
+
+func (q *loggedRequest) flush(r *armsRead) {
+	to := r.Base
+	if q.arm == port.ArmCanary {
+		to = r.Canary
+	}
+	for name, n := range q.n {
+		s := to[name]
+		s.Add(q.hits[name] / n)
+		to[name] = s
+	}
+	*q = loggedRequest{}
+}
+
+func (l armsLog) path(name string) string { return filepath.Join(l.cache, name+".json") }
+
+// recall is what was read of a trial before.
+func (l armsLog) recall(name string, trial digest.Digest) armsRead {
+	none := armsRead{Trial: trial, Canary: map[string]rollout.Sample{}, Base: map[string]rollout.Sample{}}
+	raw, err := os.ReadFile(l.path(name))
+	var r armsRead
+	if err != nil || json.Unmarshal(raw, &r) != nil || r.Trial != trial || r.Canary == nil || r.Base == nil {
+		return none
+	}
+	return r
+}
+
+// keep keeps it for the next look; where that fails, it is read anew.
+func (l armsLog) keep(name string, r armsRead) {
+	raw, err := json.Marshal(r)
+	if err != nil || os.MkdirAll(l.cache, 0o700) != nil {
+		return
+	}
+	aside, err := os.CreateTemp(l.cache, "new-")
+	if err != nil {
+		return
+	}
+	_, wrote := aside.Write(raw)
+	if closed := aside.Close(); wrote != nil || closed != nil || os.Rename(aside.Name(), l.path(name)) != nil {
+		_ = os.Remove(aside.Name())
+	}
+}

@@ -1,0 +1,76 @@
+// What is logged of both arms is counted once a request, and once in all.
+
+package app
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+func TestArmsAreReadFromTheLogOnceEach(t *testing.T) {
+	since := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	dir, serving := filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "state", "repository", "serving")
+	above := 0.25
+	spec := &schemas.Deployment{Log: &schemas.PredictionLog{Dir: dir}, Rollout: &schemas.Rollout{
+		Canary:   &schemas.Canary{},
+		Analyses: map[string]schemas.Analysis{"slow": {Log: &schemas.LogShare{Column: "latency", Above: &above}, Margin: 0.01}},
+	}}
+	d := &schemas.Declaration{Kind: "Deployment", Metadata: schemas.Metadata{Name: "price"}, Spec: spec}
+	key, other := digest.Of([]byte("new")), digest.Of([]byte("older"))
+	part := func(name string, rows ...string) {
+		t.Helper()
+		text := "time,id,arm,release,latency\n"
+		for _, r := range rows {
+			text += r + "\n"
+		}
+		p := filepath.Join(dir, "price", name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	row := func(second int, arm string, key digest.Digest, latency string) string {
+		return fmt.Sprintf("2026-11-28T12:00:%02dZ,%d,%s,%s,%s", second, second, arm, key, latency)
+	}
+	part("a.csv",
+		row(1, "canary", key, "0.5"), row(2, "canary", key, "0.1"), row(3, "canary", other, "0.9"), row(4, "stable", key, "0.9"),
+		row(5, "baseline", other, "0.1"), row(6, "canary", key, ""), row(7, "canary", key, "0.5"), row(7, "canary", key, "0.1"))
+	l := armsLog{serving, filepath.Join(t.TempDir(), "cache"), port.Env{Now: func() time.Time { return since.Add(time.Hour) }, Lookup: os.LookupEnv}}
+	look := func(l armsLog, t0 port.Trial) (canary, baseline rollout.Sample) {
+		t.Helper()
+		e, err := l.evidence(t.Context(), d, t0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Canary["latency above 0.25"], e.Baseline["latency above 0.25"]
+	}
+	trial := port.Trial{Key: key, Since: since}
+	if c, b := look(l, trial); c != (rollout.Sample{N: 3, Sum: 1.5, Squares: 1.25}) || b != (rollout.Sample{N: 1}) {
+		t.Fatalf("canary %+v, baseline %+v", c, b)
+	}
+	part("a.csv") // what was read is not read again
+	part("b.csv", row(10, "canary", key, "0.3"))
+	if c, _ := look(l, trial); c != (rollout.Sample{N: 4, Sum: 2.5, Squares: 2.25}) {
+		t.Fatalf("behind what was read: %+v", c)
+	}
+	if c, _ := look(l, trial); c.N != 4 {
+		t.Fatalf("read twice: %+v", c)
+	}
+	if c, _ := look(l, port.Trial{Key: key, Since: since.Add(10 * time.Second)}); c.N != 1 {
+		t.Fatalf("a trial that began later: %+v", c)
+	}
+	spec.Rollout.Analyses = map[string]schemas.Analysis{"errors": {Metric: "error_rate", Margin: 0.01}}
+	if e, err := l.evidence(t.Context(), d, trial); err != nil || e.Canary != nil {
+		t.Fatalf("nothing asks for the log: %+v, %v", e, err)
+	}
+}
