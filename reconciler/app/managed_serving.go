@@ -13,7 +13,9 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -27,6 +29,8 @@ type served struct {
 	count    int64  // of the ledger's entries; zero: it was never folded
 	deployed map[schemas.Ref]standing
 	by       map[schemas.Ref]string // the tracked branch that declares it
+	nodes    map[schemas.Ref]*graph.Node
+	arms     func(context.Context, *schemas.Declaration, port.Trial) (rollout.Evidence, error)
 }
 
 // standing is what the ledger says of a deployment.
@@ -35,6 +39,7 @@ type standing struct {
 	own       digest.Digest // what this machine serves of it, where another serves something else since
 	down      bool          // it was seen not to answer
 	suspended bool          // nothing is to be done about it; what it was rolled back to is brought back all the same
+	rollout   rollout.State // of a release that is tried next to it
 }
 
 // observeWithin is how long a deployment may take to say how it stands.
@@ -44,6 +49,9 @@ func (s *ManagedRepository) learn(h *Repository) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.served.server, s.served.machine = h.Server, h.Machine
+	if h.Arms != nil {
+		s.served.arms = h.Arms
+	}
 	s.trackers = s.trackers || len(h.Trackers) > 0
 }
 
@@ -80,6 +88,7 @@ func (s *ManagedRepository) newest(f *ledger.Facts) bool {
 			if own := f.On(s.served.machine, ref); own.Action == ledger.Deploy && own.Key != e.Key {
 				st.own = own.Key
 			}
+			st.rollout = f.RolloutOf(ref)
 			if seen := f.Observed[ref]; seen != nil && seen.Observed != nil {
 				st.down = !seen.Observed.Up
 			}
@@ -103,7 +112,11 @@ func (s *ManagedRepository) recorded(e ledger.Entry) {
 	case e.Action == ledger.Retire:
 		delete(s.served.deployed, e.Ref)
 	case e.Action == ledger.Observe && e.Observed != nil && was.key != "":
-		s.served.deployed[e.Ref] = standing{was.key, was.own, !e.Observed.Up, was.suspended}
+		was.down = !e.Observed.Up
+		s.served.deployed[e.Ref] = was
+	case e.Action == ledger.RollOut && was.key != "":
+		was.rollout = e.Rolled(was.rollout)
+		s.served.deployed[e.Ref] = was
 	}
 	s.served.count = max(s.served.count, e.Seq+1)
 }
@@ -113,11 +126,11 @@ func (s *ManagedRepository) deploys(branch string, in *pass.Intent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.served.by == nil {
-		s.served.by = map[schemas.Ref]string{}
+		s.served.by, s.served.nodes = map[schemas.Ref]string{}, map[schemas.Ref]*graph.Node{}
 	}
 	for i := range in.Graph.Nodes {
 		if ref := in.Graph.Nodes[i].Ref; ref.Kind.Traits().Serves {
-			s.served.by[ref] = branch
+			s.served.by[ref], s.served.nodes[ref] = branch, &in.Graph.Nodes[i]
 		}
 	}
 }
@@ -177,11 +190,12 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 	var all sync.WaitGroup
 	var out []controller.Deployment
 	slots := make(chan struct{}, 4)
+	whole := ctx
 	for ref, st := range deployed {
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, observeWithin)
+			ctx, cancel := context.WithTimeout(whole, observeWithin)
 			defer cancel()
 			if r, can := server.(port.Renewer); can && !st.suspended {
 				if err := r.Renew(ctx, ref.Name); err != nil {
@@ -196,6 +210,10 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked what its state is", "deployment", ref.Name, "error", err, "hint", fault.HintOf(err))
 			case live.Key == st.key, live.Key == st.own && st.own != "":
 				d.Health = live.Health
+			}
+			if err == nil && live.Beside != nil {
+				d.Tries = true
+				s.tryOn(whole, d, st, live)
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -23,6 +23,7 @@ type Deployment struct {
 	Name   string      // of the ref, as people know it
 	Health port.Health // empty: it is not there, or something else is in its place
 	Noted  bool        // the ledger says that it does not answer
+	Tries  bool        // a release is tried next to it: it is looked after more often
 }
 
 // Server is a Site with deployments to look after.
@@ -38,6 +39,7 @@ type Server interface {
 
 const (
 	attendEvery = 30 * time.Second // at most; more often where refs are polled so
+	attendTried = 4 * time.Second  // at most, while a release is tried
 	attendMost  = 5 * time.Minute  // between two rounds that fail
 	steady      = 10 * time.Minute // after which earlier trouble of a deployment is forgotten
 	hush        = time.Minute      // between two tries to record one thing
@@ -162,7 +164,11 @@ func (w *worker) attend(whole context.Context, server Server) {
 // attended notes that the round has ended.
 func (w *worker) attended(ctx context.Context, err error) {
 	w.attending = false
-	wait := w.c.spread(min(w.c.config.Poll, attendEvery))
+	every := min(w.c.config.Poll, attendEvery)
+	if w.trying {
+		every = min(every, attendTried)
+	}
+	wait := w.c.spread(every)
 	if err != nil && ctx.Err() == nil {
 		w.tries.attend++
 		wait = max(wait, min(Next(err, w.tries.attend), attendMost))
@@ -183,6 +189,7 @@ func (w *worker) tend(ctx context.Context, server Server, all []Deployment) {
 	}
 	ill := w.ward.ill(all)
 	w.ill.Store(&ill)
+	w.trying = slices.ContainsFunc(all, func(d Deployment) bool { return d.Tries })
 	w.c.metrics.deployments(w.name, all, ill)
 	if len(todo) == 0 {
 		w.attended(ctx, nil)

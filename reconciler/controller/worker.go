@@ -35,6 +35,7 @@ type worker struct {
 	ward      healthWatch
 	attending bool
 	attendAt  time.Time
+	trying    bool // a release is tried next to one that is deployed
 	ill       atomic.Pointer[[]Unserved]
 
 	opening, sweeping       bool

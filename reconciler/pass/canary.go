@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -114,6 +115,28 @@ func (h *Reconciler) AbortRollout(ctx context.Context, rev port.Revision, o Roll
 	return h.rolled(ctx, rev, o.Ref, s, "aborted: "+o.Reason)
 }
 
+// TakeBack gives all requests to what serves, as the release that is tried, as live was found, is found worse or does
+// not answer; one that answers again meanwhile goes on. It asks for no lock: a pass may be under way for hours.
+func (h *Reconciler) TakeBack(ctx context.Context, ref schemas.Ref, live port.Live, why string) error {
+	splits, can := h.Server.(port.Splitter)
+	s, err := h.underWay(ctx, ref)
+	if err != nil || !can || live.Beside == nil || s.Key != live.Beside.Key {
+		return err
+	}
+	answers, err := execute.AnswersAgain(ctx, h.Server, ref.Name, *live.Beside)
+	if err != nil || answers {
+		return err
+	}
+	after, err := splits.Join(ctx, ref.Name, s.Key, false)
+	if err != nil || after.Key == s.Key { // it was promoted meanwhile
+		return err
+	}
+	failpoint.At(failpoint.Moved)
+	s.Phase, s.Weight = rollout.RolledBack, 0
+	_, err = h.rolledBy(ctx, rolledEntry{ref: ref, state: s, why: why, seen: live.Beside})
+	return err
+}
+
 // PromoteRollout records that what waits goes on. The next pass does it.
 func (h *Reconciler) PromoteRollout(ctx context.Context, in *Intent, rev port.Revision, o RolloutOrder) (ledger.Entry, error) {
 	if len(o.Reason) > mostReason {
@@ -187,21 +210,42 @@ func (h *Reconciler) unbegun(ctx context.Context, in *Intent, rev port.Revision,
 	return rollout.State{}, fault.WithHint(fault.New(fault.Invalid, "%s has no release that is tried, nor one that waits to be", ref), "vishwa plan shows what is due")
 }
 
-// rolled records what a person asked for. Who approved the rollout's first step stands in each entry of it.
+// rolled records what a person asked for.
 func (h *Reconciler) rolled(ctx context.Context, rev port.Revision, ref schemas.Ref, s rollout.State, why string) (ledger.Entry, error) {
+	return h.rolledBy(ctx, rolledEntry{rev, ref, s, why, nil})
+}
+
+// rolledEntry is what becomes of a rollout outside of a pass.
+type rolledEntry struct {
+	rev   port.Revision // zero: that of the entry before
+	ref   schemas.Ref
+	state rollout.State
+	why   string
+	seen  *port.Trial
+}
+
+// rolledBy records it. Who approved the rollout's first step stands in each entry of it.
+func (h *Reconciler) rolledBy(ctx context.Context, r rolledEntry) (ledger.Entry, error) {
+	s := r.state
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return ledger.Entry{}, err
 	}
 	e := ledger.Entry{
-		Action: ledger.RollOut, Ref: ref, Key: s.Key, Revision: h.recorded(rev.SHA), Author: rev.Author, Actor: h.Actor.String(), Reason: why,
+		Action: ledger.RollOut, Ref: r.ref, Key: s.Key, Revision: h.recorded(r.rev.SHA), Author: r.rev.Author, Actor: h.Actor.String(), Reason: r.why,
 		Rollout: &ledger.Rollout{Phase: s.Phase, Step: s.Step, Weight: s.Weight, Since: s.Since, Declared: s.Declared},
 	}
 	if s.Since.IsZero() {
 		e.Rollout.Since = h.Now().UTC().Truncate(time.Millisecond)
 	}
+	if r.seen != nil {
+		e.Rollout.Canary, e.Rollout.Baseline = r.seen.Canary, r.seen.Baseline
+	}
 	e = h.stamp(e)
-	if last := facts.Rollouts[ref]; last != nil && last.Key == s.Key {
+	if last := facts.Rollouts[r.ref]; last != nil && last.Key == s.Key {
+		if r.rev.SHA == "" {
+			e.Revision = last.Revision
+		}
 		e.Approved, e.Approvers, e.Machine = last.Approved, last.Approvers, last.Machine // it goes on where it was begun
 	}
 	if e, err = h.Ledger.Append(ctx, e); err == nil {

@@ -37,6 +37,14 @@ func (e *Entry) change() rollout.Change {
 	return rollout.Change{Key: e.Key, Phase: r.Phase, Step: r.Step, Weight: r.Weight, Declared: r.Declared, Time: e.Time, Why: e.Reason}
 }
 
+// Rolled is s once e was recorded.
+func (e *Entry) Rolled(s rollout.State) rollout.State {
+	if e.Rollout == nil || !s.Takes(e.change()) {
+		return s
+	}
+	return rollout.State{Change: e.change(), Since: e.Rollout.Since}
+}
+
 // rolled takes in a change of a rollout, where it counts.
 func (f *Facts) rolled(e *Entry) {
 	if e.Rollout != nil && f.RolloutOf(e.Ref).Takes(e.change()) {

@@ -161,17 +161,11 @@ func (a *execution) promote(ctx context.Context, t *trying) error {
 
 // takeBack gives all requests to what serves. What does not answer is asked again first: it may do so by now.
 func (a *execution) takeBack(ctx context.Context, t *trying) error {
-	if b := t.live.Beside; b != nil && t.Move.Do == rollout.RollBack && b.Health != port.Ready {
-		for range askedAgain {
-			select {
-			case <-ctx.Done():
-				return fault.New(fault.Cancelled, "%s: %w", t.Ref, context.Cause(ctx))
-			case <-time.After(askedAfter):
-			}
-			live, err := a.Server.Observe(ctx, t.Ref.Name)
-			if err == nil && live.Beside != nil && live.Beside.Key == b.Key && live.Beside.Health == port.Ready {
-				return untimely{plan.InCanary + "it did not answer, and does so again"}
-			}
+	if b := t.live.Beside; b != nil && t.Move.Do == rollout.RollBack {
+		if answers, err := AnswersAgain(ctx, a.Server, t.Ref.Name, *b); err != nil {
+			return err
+		} else if answers {
+			return untimely{plan.InCanary + "it did not answer, and does so again"}
 		}
 	}
 	if _, err := t.server.Join(ctx, t.Ref.Name, t.Move.Key, false); err != nil {
@@ -186,6 +180,26 @@ func (a *execution) takeBack(ctx context.Context, t *trying) error {
 		phase = rollout.Ended
 	}
 	return a.changed(ctx, t, phase)
+}
+
+// AnswersAgain tells whether a release that is tried under name, and did not answer when it was found, does so within
+// some seconds. Of one that answered then it is false.
+func AnswersAgain(ctx context.Context, server port.Server, name string, found port.Trial) (bool, error) {
+	if found.Health == port.Ready {
+		return false, nil
+	}
+	for range askedAgain {
+		select {
+		case <-ctx.Done():
+			return false, fault.New(fault.Cancelled, "ask what is tried under %s: %w", name, context.Cause(ctx))
+		case <-time.After(askedAfter):
+		}
+		live, err := server.Observe(ctx, name)
+		if err == nil && live.Beside != nil && live.Beside.Key == found.Key && live.Beside.Health == port.Ready {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // revive brings back what serves, and what is tried beside it.

@@ -1,0 +1,58 @@
+// A release that is tried is looked at between passes too: a pass may train for hours, and what fails meanwhile is
+// not to wait for its end.
+
+package app
+
+import (
+	"context"
+
+	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// tryOn takes back what is tried next to d where it fails or is found worse. All that goes forward is a pass's.
+func (s *ManagedRepository) tryOn(ctx context.Context, d controller.Deployment, st standing, live port.Live) {
+	why := s.worse(ctx, d, st, live)
+	if why == "" || st.suspended {
+		return
+	}
+	h, err := s.beside(ctx, d.Branch, false)
+	if err == nil {
+		defer h.Close()
+		err = h.TakeBack(ctx, d.Ref, live, why)
+	}
+	if err != nil {
+		s.o.Env.Log.WarnContext(ctx, "a release that is tried could not be taken back", "deployment", d.Name, "why", why, "error", err, "hint", fault.HintOf(err))
+		return
+	}
+	s.o.Env.Log.InfoContext(ctx, "took back a release that was tried", "deployment", d.Name, "why", why)
+}
+
+// worse says why the release that is tried goes back, by what its rollout began with; "" where it does not, or where
+// that is for a pass to say.
+func (s *ManagedRepository) worse(ctx context.Context, d controller.Deployment, st standing, live port.Live) string {
+	s.mu.Lock()
+	n, arms := s.served.nodes[d.Ref], s.served.arms
+	s.mu.Unlock()
+	if n == nil || st.rollout.Key != live.Beside.Key || !st.rollout.Phase.UnderWay() {
+		return ""
+	}
+	canary, declared, tries := plan.CanaryOf(n)
+	if !tries || declared != st.rollout.Declared {
+		return ""
+	}
+	var logged rollout.Evidence
+	if arms != nil {
+		var err error
+		if logged, err = arms(ctx, n.Decl, *live.Beside); err != nil {
+			logged = rollout.Evidence{}
+		}
+	}
+	if next := rollout.Decide(canary, st.rollout, plan.Seen(live.Beside, logged), s.o.Env.Now()); next.Do == rollout.RollBack {
+		return next.Why
+	}
+	return ""
+}
