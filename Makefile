@@ -17,6 +17,7 @@ REGISTRY      := v3.1.2
 CRANE         := v0.21.7
 ORAS          := v1.3.0
 TENSORFLOW    := tensorflow-cpu==2.21.0
+MLSERVER      := mlserver==1.7.1 xgboost-cpu==3.2.0 scikit-learn==1.7.2
 PANDAS        := pandas==3.1.1
 PYARROW       := pyarrow==26.0.1
 EVIDENTLY     := evidently==0.7.23 scipy==1.17.1 numpy==2.4.6 pandas==2.3.3
@@ -103,7 +104,7 @@ test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestKubernetes' ./cmd/vishwa-release
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
-	$(MAKE) test-package test-tensorflow test-prometheus test-kafka test-kfp test-gto test-mlflow test-wandb test-airflow
+	$(MAKE) test-package test-tensorflow test-runtimes test-prometheus test-kafka test-kfp test-gto test-mlflow test-wandb test-airflow
 
 test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidently's own over generated samples
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/engine/drift
@@ -113,6 +114,9 @@ test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held 
 
 test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, held against what is known of them, and served as TensorFlow Serving does (installs 1.5 GB)
 	VISHWA_TENSORFLOW=$(TOOLS)/bin/tensorflow $(GO) test -count=1 -timeout 20m -run '^TestTensorFlow' -v ./reconciler/format/model ./reconciler/adapter/server/tfserving
+
+test-runtimes: $(TOOLS)/runtimes/bin/mlserver ## programs that serve in place of a command, each with the program itself (installs 1 GB)
+	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
 
 test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
@@ -265,6 +269,12 @@ $(TOOLS)/bin/pyarrow:
 	$(PYTHON) -m venv $(TOOLS)/pyarrow
 	$(TOOLS)/pyarrow/bin/pip install --quiet $(PYARROW)
 	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../pyarrow/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
+
+# A Python that has the servers. The package that has MLServer read models of XGBoost wants the one with NCCL, so that it is installed next to the other.
+$(TOOLS)/runtimes/bin/mlserver:
+	$(PYTHON) -m venv $(TOOLS)/runtimes
+	$(TOOLS)/runtimes/bin/pip install --quiet $(MLSERVER)
+	$(TOOLS)/runtimes/bin/pip install --quiet --no-deps mlserver-xgboost==1.7.1
 
 # A Python that has TensorFlow, whose models are held against what is known of them.
 $(TOOLS)/bin/tensorflow:

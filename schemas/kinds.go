@@ -328,6 +328,8 @@ type Readiness struct {
 
 // Hosted is what targets share whose traffic goes through the serving host of this machine.
 type Hosted struct {
+	// Runtime serves in place of a command: a program of the environment, for which Vishwa writes the settings.
+	Runtime *Runtime `json:"runtime,omitempty" part:"key"`
 	// Port is the public port on 127.0.0.1; without it a free one is chosen and kept.
 	Port int `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" part:"key"`
 	Readiness

@@ -158,12 +158,19 @@ func (t *Target) check(c *checker, d *document) {
 	if w == nil {
 		return
 	}
-	c.command(d, field, nil)
+	_, hosted, _ := t.Hosted()
+	if hosted != nil && hosted.Runtime != nil {
+		hosted.Runtime.check(d, field+".runtime")
+		if d.has(field + ".run") {
+			d.problem(field+".runtime", "and run are both given, but one of them serves; remove one of them")
+		}
+	} else if !d.has(field + ".runtime") {
+		c.command(d, field, nil)
+	}
 	c.work(d, field, *w)
 	c.duration(d, field+".readyTimeout", ready.ReadyTimeout)
 	t.Docker.check(d, field)
 	t.Kubernetes.check(c, d, field)
-	_, hosted, _ := t.Hosted()
 	if hosted == nil || hosted.Port == 0 {
 		return
 	}

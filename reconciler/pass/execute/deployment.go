@@ -59,6 +59,9 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 		Ready: cmp.Or(how.Ready, "/v2/health/ready"), Timeout: how.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
 	}
 	servedBy(&r, j, &spec.Target)
+	if err := a.runtime(ctx, &r, &spec.Target); err != nil {
+		return r, err
+	}
 	if a.Least != nil {
 		r.Isolation = a.Least(j.Ref)
 	}

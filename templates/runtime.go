@@ -1,0 +1,28 @@
+// What a program that serves is begun by, and its settings: a repository of one model, as the program reads it.
+
+package templates
+
+import (
+	_ "embed"
+	"encoding/json"
+)
+
+//go:embed runtime/mlserver.py
+var mlserverProgram []byte
+
+// RuntimeDir is the folder of the code that holds what is written for a runtime.
+const RuntimeDir = "vishwa-runtime"
+
+// MLServerFiles are what MLServer is begun with, by their names in RuntimeDir: the model of a name, which a class loads
+// from file of the folder of the model that is next to the code; "." is the folder.
+func MLServerFiles(name, implementation, file string) (map[string][]byte, error) {
+	model, err := json.MarshalIndent(map[string]any{
+		"name": name, "implementation": implementation, "parameters": map[string]any{"uri": "../../model/" + file},
+	}, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	// In one process, so that what is asked stays behind the wall that it was begun behind.
+	settings := []byte("{\n  \"parallel_workers\": 0,\n  \"metrics_endpoint\": null,\n  \"model_repository_root\": \"vishwa-runtime\"\n}\n")
+	return map[string][]byte{"model-settings.json": append(model, '\n'), "settings.json": settings, "serve.py": mlserverProgram}, nil
+}
