@@ -215,6 +215,7 @@ func (o opener) reach(r config.Repository) *wrap.Reach {
 	if shared || r.Storage != nil {
 		out.Storage = &r.Storage
 	}
+	out.Declared, out.Allow = r.Network == config.Declared, r.Allow
 	if r.Infrastructure != nil {
 		out.Apart = !*r.Infrastructure
 	}

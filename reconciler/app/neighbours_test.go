@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -181,5 +182,55 @@ func TestAStoreOfAnothersFolderIsRefusedBeforeItIsTouched(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(n.folder); len(left) > 0 {
 		t.Errorf("%d things were put into another's folder", len(left))
+	}
+}
+
+// TestADeclaredHostLeadsARunNowhereInside: the cloud's metadata and the machine's own ports are hosts that anybody can declare.
+func TestADeclaredHostLeadsARunNowhereInside(t *testing.T) {
+	heard := make(chan struct{}, 8)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			heard <- struct{}{}
+			c.Close()
+		}
+	}()
+	env := port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }}
+	dial := func(r runs, to string) error { // as a supervisor, a process of its own, is told
+		t.Helper()
+		r.Store, r.Seal = StoreRef{Dir: t.TempDir()}.String(), t.TempDir()+"/seal/key"
+		c, err := SuperviseConfig(r.String(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		conn, err := c.Dial(ctx, "tcp", to)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	for _, to := range []string{l.Addr().String(), "169.254.169.254:80", "[fd00:ec2::254]:80", "[::ffff:127.0.0.1]:80", "localhost:" + strings.TrimPrefix(l.Addr().String(), "127.0.0.1:")} {
+		if err := dial(runs{Bound: true}, to); err == nil || fault.Of(err) != fault.Denied {
+			t.Errorf("a bound run reaches %s: %v", to, err)
+		}
+	}
+	if len(heard) > 0 {
+		t.Fatal("this machine was dialled")
+	}
+	for what, r := range map[string]runs{"which the file allows": {Bound: true, Allow: []string{"127.0.0.1"}}, "which is not bound": {}} {
+		if err := dial(r, l.Addr().String()); err != nil {
+			t.Errorf("a run %s: %v", what, err)
+		}
+		<-heard
 	}
 }

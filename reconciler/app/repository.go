@@ -210,6 +210,10 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		work.Wall.Strict = work.Wall.Level != wall.None
 		work.Allow = o.Isolation.Allow
 	}
+	serves := work.Wall // a served process has no network
+	if o.Reach != nil && o.Reach.Declared {
+		work.Bound, work.Allow, work.Wall.Strict = true, o.Reach.Allow, work.Wall.Level != wall.None
+	}
 	envs := work.environments(o.Env, sealed)
 	book := gitledger.Options{
 		Branch: project.Ledger.Branch, Remote: project.Ledger.Remote, Offline: o.Offline,
@@ -234,7 +238,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		Observers: pass.Observers{
 			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, repository: h, options: book, now: located(project.Ledger)},
 			Provisioner: h.stacks(o, apart, work),
-			Server:      h.serving(o, project, place, sealed, server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: work.Wall, Starters: starters(o.Env)}),
+			Server:      h.serving(o, project, place, sealed, server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: serves, Starters: starters(o.Env)}),
 			Store:       kept,
 			Packager:    packs(o, kept),
 			Machine:     sealed.Name(),

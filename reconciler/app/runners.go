@@ -215,7 +215,7 @@ func configured(project *schemas.Project, declared schemas.Runner, place StoreRe
 // remoteConfig is what all runs elsewhere have in common.
 func (h *Repository) remoteConfig(o Options, apart string, work runs, kept port.Store, sealed seal.Key) runner.RemoteConfig {
 	guard := (*dispatch.Guard)(nil)
-	if work.For != "" {
+	if work.For != "" || work.Bound {
 		guard = &dispatch.Guard{Allow: work.Allow}
 	}
 	return runner.RemoteConfig{

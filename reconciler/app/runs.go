@@ -29,7 +29,8 @@ type runs struct {
 	Seal  string      `json:"seal"`  // file of the key that seals what is kept of runs
 	For   string      `json:"for"`   // "" for the tracked branch, else pulls: the two do not take each other's
 	Wall  wall.Policy `json:"wall"`
-	Allow []string    `json:"allow,omitempty"` // private hosts and networks that runs of pull requests may reach where they are declared
+	Allow []string    `json:"allow,omitempty"` // private hosts and networks that runs of pull requests, and bound ones, may reach where they are declared
+	Bound bool        `json:"bound,omitempty"` // those of the tracked branch reach what is declared as those of pull requests do
 }
 
 func (r runs) String() string {
@@ -84,7 +85,7 @@ func SuperviseConfig(text string, env port.Env) (runner.Config, error) {
 // has one. Those of pull requests reach public addresses alone, and private ones that the
 // machine's owner allows, whatever a declared name leads to at the time.
 func (r runs) dial(env port.Env) egress.Dial {
-	if r.For == "" {
+	if r.For == "" && !r.Bound {
 		return egress.Through(env.Lookup)
 	}
 	return dial.Guarded(r.Allow)

@@ -72,32 +72,40 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 	return out
 }
 
-// passFindings tell of the steps of p that would pass on what the owner of the machine does not let them have.
+// passFindings tell of the steps of p that would pass on, or reach, what the owner of the machine does not let them have.
 func (h *Reconciler) passFindings(w *Snapshot, p plan.Plan) (out []ledger.Finding) {
 	may := port.Env{Bounds: h.Bounds}
 	for _, s := range p.Work() {
-		if err := may.MayPass(w.passes(s.Ref)...); err != nil && s.Do != plan.Retire {
+		names, all := w.wants(s.Ref)
+		err := may.MayPass(names...)
+		if err == nil {
+			err = may.MayReach(all)
+		}
+		if err != nil && s.Do != plan.Retire {
 			out = append(out, ledger.Finding{Rule: "place/denied", Level: ledger.Denied, Ref: s.Ref, Message: err.Error(), Hint: fault.HintOf(err)})
 		}
 	}
 	return out
 }
 
-// passes are the variables that a step of w has passed on.
-func (w *Snapshot) passes(ref schemas.Ref) (out []string) {
+// wants are the variables that a step of w has passed on, and whether a run of it may reach all that the machine does.
+func (w *Snapshot) wants(ref schemas.Ref) (names []string, all bool) {
 	n := w.Graph.Node(ref)
 	if n == nil {
-		return nil
+		return nil, false
 	}
 	if spec, is := n.Decl.Spec.(schemas.Evaluates); is && spec.Evaluates() != nil {
-		out = append(out, spec.Evaluates().Env.Pass...)
+		names, all = append(names, spec.Evaluates().Env.Pass...), spec.Evaluates().Network.All()
 	}
 	if spec, is := n.Decl.Spec.(schemas.Commanded); is {
 		if c, _ := spec.Command(); c != nil {
-			out = append(out, c.Env.Pass...)
+			names = append(names, c.Env.Pass...)
 		}
 	}
-	return out
+	if spec, is := n.Decl.Spec.(schemas.Runnable); is && spec.Delegates() == nil {
+		all = all || spec.Bounds().Network.All()
+	}
+	return names, all
 }
 
 func (p Place) words() string {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -68,5 +69,58 @@ func TestWhatCannotBeBegunIsTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// bounded lends nothing: it tells what it was asked for.
+type bounded struct {
+	pass, network bool // what it refuses
+}
+
+func refusal(is bool, what string) error {
+	if !is {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Denied, "no %s", what), "ask for it")
+}
+
+func (b bounded) Variable(name string) error { return refusal(b.pass, name) }
+func (bounded) Token(string, string) error   { return nil }
+func (bounded) Place(string) error           { return nil }
+func (b bounded) Network(all bool) error     { return refusal(b.network && all, "network") }
+
+func TestAPlanTellsWhatARunWouldAskForAndNotBeGiven(t *testing.T) {
+	passing := replaced("run: [python, e.py]", "run: [python, e.py]\n  env: {pass: [OTHERS_TOKEN]}")
+	quiet := replaced("run: [python, e.py]", "run: [python, e.py]\n  network: none")
+	for name, c := range map[string]struct {
+		change func(fstest.MapFS)
+		may    bounded
+		says   string // of the training; "" is nothing
+	}{
+		"a variable":               {passing, bounded{pass: true}, "no OTHERS_TOKEN"},
+		"one that it may":          {passing, bounded{}, ""},
+		"the network":              {func(fstest.MapFS) {}, bounded{network: true}, "no network"},
+		"none of it":               {quiet, bounded{network: true}, ""},
+		"without a word of either": {func(fstest.MapFS) {}, bounded{pass: true}, ""},
+	} {
+		h, _ := newHouse(tree(c.change))
+		h.Bounds = c.may
+		s, err := h.Preview(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := h.Plan(t.Context(), s, ApplyOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, f := range p.Findings {
+			if f.Rule == "place/denied" && f.Level == ledger.Denied && f.Ref.Kind == "training" {
+				said = f.Message
+			}
+		}
+		if said != c.says {
+			t.Errorf("%s: the plan says %q", name, said)
+		}
 	}
 }

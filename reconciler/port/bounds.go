@@ -13,6 +13,8 @@ type Bounds interface {
 	// Place refuses a place that a declaration names and this machine's credentials or rights open: s3://BUCKET/KEY, or at an endpoint
 	// of its own https://HOST/BUCKET/KEY; oci://REGISTRY/NAME; the address of a repository of Git; or a folder.
 	Place(address string) error
+	// Network refuses a run that may reach all that the machine does.
+	Network(all bool) error
 }
 
 // MayPass refuses the first of the variables that may not be passed on.
@@ -26,6 +28,14 @@ func (e Env) MayPass(names ...string) error {
 		}
 	}
 	return nil
+}
+
+// MayReach refuses a run that may reach all that the machine does.
+func (e Env) MayReach(all bool) error {
+	if e.Bounds == nil {
+		return nil
+	}
+	return e.Bounds.Network(all)
 }
 
 // MaySend refuses to send a variable's value to an address.

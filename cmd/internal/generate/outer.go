@@ -52,6 +52,7 @@ var more = map[string]map[string]func(*jsonschema.Schema){
 		"spec.repositories[].trackers[]": pattern(config.Trackers),
 		"spec.repositories[].runners[]":  pattern(config.Runners),
 		"spec.repositories[].clusters[]": needs("namespaces"), "spec.repositories[].clusters[].namespaces[]": pattern(config.Namespace),
+		"spec.repositories[].network":     anyOf("all", config.Declared),
 		"spec.repositories[].variables[]": pattern(config.Variables), "spec.repositories[].tokens": names(config.Source), "spec.repositories[].tokens.*[]": pattern(config.Tokens),
 		"spec.repositories[].storage[]":  pattern(config.Storage),
 		"spec.repositories[].github":     either("token", "app"),

@@ -239,6 +239,8 @@ type Repository struct {
 	Storage []string `yaml:"storage"`
 	// Infrastructure lets it provision, which begins Terraform as the controller's user, without a sandbox: its modules can take what is the other repositories'. The default is true where it is the only repository.
 	Infrastructure *bool `yaml:"infrastructure"`
+	// Network is declared, to have runs of its tracked branches reach the hosts that they declare and no other, at public addresses and at those in allow, as runs of pull requests do; or all, where a run that declares none reaches what the machine does: its loopback, the network around it and the cloud's metadata with the credentials of the machine's role. The default is all.
+	Network string `yaml:"network"`
 }
 
 // ModelServer is a folder and the address of the server that reads it.

@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// Declared has runs reach what they declare alone.
+const Declared = "declared"
+
 // Families are the beginnings of the names of variables that are credentials only together.
 var Families = []string{"AWS_", "VISHWA_OCI_"}
 
@@ -84,6 +87,7 @@ func (d *decoder) reach(r *Repository, path string) {
 
 // bounds checks what its declarations may use; no part of a wrong address is repeated, for it may hold a password.
 func (d *decoder) bounds(r *Repository, path string) {
+	d.oneOf(path+".network", r.Network, "all", Declared)
 	seen := map[string]bool{}
 	for i, v := range r.Variables {
 		at := join(path+".variables", strconv.Itoa(i))

@@ -72,3 +72,10 @@ func TestWhatCannotBeLentIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNetworkOfRunsIsOneOfTwo(t *testing.T) {
+	_, err := Parse("c.yaml", []byte(head+"spec:\n  repositories:\n    - {path: /repo, network: declare}\n"))
+	if err == nil || err.Error() != `c.yaml:5:21: spec.repositories.0.network: "declare" is not allowed; did you mean declared?` {
+		t.Error(err)
+	}
+}

@@ -21,6 +21,9 @@ type Bounds struct {
 	Storage   *[]string            // places that the machine's credentials or rights open, and all below them
 	// Apart says that others share the machine: programs that are not kept apart from it are not begun.
 	Apart bool
+	// Declared has runs reach the hosts that they declare and no other, at public addresses and at those in Allow, as pull requests' do.
+	Declared bool
+	Allow    []string
 }
 
 var _ port.Bounds = (*Reach)(nil)
@@ -63,6 +66,16 @@ func (a *Reach) Place(address string) error {
 	}
 	return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository use %s", plainly(address)),
 		"have whoever runs the controller add it to storage of this repository in the controller's file")
+}
+
+// Network refuses a run that may reach all that the machine does: its loopback, the network around it, and the cloud's metadata, which has
+// credentials of the machine's.
+func (a *Reach) Network(all bool) error {
+	if a == nil || !a.Declared || !all {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Denied, "the controller's file lets runs of this repository reach the hosts that they declare alone, and this one declares none"),
+		"declare them, as network: [\"huggingface.co:443\"], or network: none; or have whoever runs the controller write network: all for this repository")
 }
 
 // Programs refuses to begin what runs as the machine's own user, without a sandbox: it could take all that is refused above.

@@ -159,3 +159,27 @@ func TestNothingIsBegunThatWouldBeGivenWhatIsAnothers(t *testing.T) {
 		t.Error("a user's own runs are asked about")
 	}
 }
+
+func TestARunReachesWhatItDeclares(t *testing.T) {
+	b := &began{}
+	runs := BoundedRuns(b, port.Env{Bounds: &Reach{Bounds: Bounds{Declared: true}}})
+	for name, c := range map[string]struct {
+		job  port.Job
+		lets bool
+	}{
+		"nothing is declared": {port.Job{}, false},
+		"all is":              {port.Job{Network: schemas.Network{schemas.NetworkAll}}, false},
+		"none is":             {port.Job{Network: schemas.Network{schemas.NetworkNone}}, true},
+		"hosts are":           {port.Job{Network: schemas.Network{"huggingface.co:443"}}, true},
+		"a team's own DAG":    {port.Job{External: &schemas.External{}}, true},
+	} {
+		before := b.n
+		_, err := runs.Start(t.Context(), c.job)
+		if (err == nil) != c.lets || c.lets != (b.n > before) || err != nil && (fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "network: none")) {
+			t.Errorf("%s: %v (%s)", name, err, fault.HintOf(err))
+		}
+	}
+	if err := (&Reach{}).Network(true); err != nil {
+		t.Errorf("without it, %v", err)
+	}
+}

@@ -77,6 +77,9 @@ func (b boundedRuns) Start(ctx context.Context, job port.Job) (port.Run, error) 
 	if err := b.env.MayPass(job.Pass...); err != nil {
 		return port.Run{}, fmt.Errorf("%s: %w", job.Ref, err)
 	}
+	if err := b.env.MayReach(job.Network.All()); err != nil && job.External == nil { // what is a team's own is begun by its tool's settings
+		return port.Run{}, fmt.Errorf("%s: %w", job.Ref, err)
+	}
 	return b.Runner.Start(ctx, job)
 }
 
