@@ -107,6 +107,7 @@ func (s *Project) check(c *checker, d *document) {
 	}
 	s.runners(c, d)
 	s.Trackers.MLflow.check(d, "spec.trackers.mlflow")
+	s.Trackers.Airflow.check(c, d, "spec.trackers.airflow", s.Environments)
 	schedule(d, "spec.images.schedule", s.Images.Schedule)
 }
 

@@ -2,7 +2,12 @@
 
 package schemas
 
-import "cmp"
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Trackers are servers of others that show runs, models and what is served, as the ledger records them. What counts is what the tracked branch declares.
 type Trackers struct {
@@ -12,6 +17,49 @@ type Trackers struct {
 	GTO *GTOTracker `json:"gto,omitempty" part:"placement"`
 	// WandB has each run as a run of Weights & Biases that is offline, in a folder of the controller's machine that "vishwa trackers status" names: wandb sync uploads it.
 	WandB *WandBTracker `json:"wandb,omitempty" part:"placement"`
+	// Airflow gets an event of an asset when a dataset has other data, or when a model is released, so that DAGs which wait for the asset run.
+	Airflow *AirflowTracker `json:"airflow,omitempty" part:"placement"`
+}
+
+// AirflowTracker is an Airflow 3 whose assets get events.
+type AirflowTracker struct {
+	// URL is its address, without /api. A credential goes to it over https alone, unless it is on this machine.
+	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`
+	// Token is the file on the controller's machine that has a bearer token, or user:password; without it, VISHWA_TRACKER_AIRFLOW.
+	Token string `json:"token,omitempty" part:"placement"`
+	// Assets says which asset gets an event of what.
+	Assets []AirflowAsset `json:"assets" jsonschema:"required,minItems=1,maxItems=256" part:"placement"`
+}
+
+// AirflowAsset is an asset that Airflow has, as DAGs name it.
+type AirflowAsset struct {
+	// Of is a dataset, or a model.
+	Of Ref `json:"of" jsonschema:"required" part:"placement"`
+	// Environment narrows the events of a model to those when this environment comes to serve another release; without it, each release is one.
+	Environment string `json:"environment,omitempty" part:"placement"`
+	// Asset is the URI of the asset.
+	Asset string `json:"asset" jsonschema:"required,minLength=1,maxLength=1500" part:"placement"`
+}
+
+func (t *AirflowTracker) check(c *checker, d *document, field string, environments map[string]Environment) {
+	if t == nil {
+		return
+	}
+	if withoutCredential(d, field+".url", t.URL, "give its file in token") {
+		address(d, field+".url", t.URL, "https", "http")
+	}
+	for i, a := range t.Assets {
+		at := fmt.Sprintf("%s.assets.%d", field, i)
+		c.ref(d, at+".of", a.Of, func(t Traits) bool { return t.Pinned || t.Releases })
+		_, known := environments[a.Environment]
+		switch {
+		case a.Environment == "":
+		case a.Of.Kind.Traits().Pinned:
+			d.problem(at+".environment", "serves models, and no data; remove it")
+		case !known:
+			d.problem(at+".environment", "%s is not declared in spec.environments%s", short(a.Environment), meantOr(a.Environment, slices.Sorted(maps.Keys(environments)), "declare it"))
+		}
+	}
 }
 
 // GTOTracker is tags in the names of GTO: gto: {} has them made.

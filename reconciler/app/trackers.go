@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/airflow"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -41,6 +42,13 @@ func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine str
 			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
 		}
 		out = append(out, Shown{"mlflow", m.Heals(), "", t})
+	}
+	if a := p.Trackers.Airflow; a != nil {
+		t := airflow.New(*a, airflow.Options{Env: o.Env})
+		if o.Trackers != nil {
+			t = wrap.TrackingTo(t, a.URL, *o.Trackers)
+		}
+		out = append(out, Shown{"airflow", false, "", t})
 	}
 	if p.Trackers.GTO != nil {
 		out = append(out, Shown{"gto", false, "", tracker.GTO(h.GitLedger)})

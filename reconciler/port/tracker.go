@@ -26,6 +26,16 @@ type Projection struct {
 	Heal   bool   // what others changed is changed back; else it is told and left
 	Runs   []TrackerRun
 	Models []TrackerModel
+	Data   []TrackerData
+}
+
+// TrackerData is the data that a dataset has by now, since an entry.
+type TrackerData struct {
+	Name   string
+	Entry  int64
+	Time   time.Time
+	Digest digest.Digest
+	Tags   map[string]string
 }
 
 // TrackerRun is a run.

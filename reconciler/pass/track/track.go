@@ -45,6 +45,8 @@ type fold struct {
 	approved map[digest.Digest]*ledger.Entry // the deployment of a release, by its key: the newest
 	serving  map[schemas.Ref]place
 	moves    []move
+	pins     []*ledger.Entry
+	made     []*ledger.Entry // outputs of transforms
 }
 
 // move is what an entry changed of what an environment serves of a model.
@@ -93,8 +95,12 @@ func (r *Reading) Project(s Source) (port.Projection, error) {
 func (f *fold) add(e *ledger.Entry) {
 	switch {
 	case e.Duplicate:
+	case e.Action == ledger.Pin:
+		f.pins = append(f.pins, e)
 	case e.Ran() && e.Metrics != nil:
 		f.runs = append(f.runs, e)
+	case e.Action == ledger.Transform && len(e.Outputs) > 0:
+		f.made = append(f.made, e)
 	case e.Action == ledger.Select && e.Model != nil && f.byKey[e.Key] == nil:
 		f.selects, f.byKey[e.Key] = append(f.selects, e), e
 	case e.Action == ledger.Deploy && e.Release != nil:
@@ -186,7 +192,45 @@ func (f *fold) projection() port.Projection {
 	for _, ref := range order {
 		p.Models = append(p.Models, *models[ref])
 	}
+	p.Data = f.data(shown)
 	return p
+}
+
+// data is what each dataset has by now. What a pull request pinned counts once a model that is shown was
+// made of it.
+func (f *fold) data(shown map[digest.Digest]bool) (out []port.TrackerData) {
+	used := map[digest.Digest]bool{}
+	for _, r := range f.runs {
+		if (r.PullRequest == nil || shown[r.Key]) && r.Recipe != nil {
+			for _, d := range r.Recipe.Inputs {
+				used[d] = true
+			}
+		}
+	}
+	for _, t := range slices.Backward(f.made) { // of what is used, what it was made of
+		for _, a := range t.Outputs {
+			if used[a.Digest] && t.Recipe != nil {
+				for _, d := range t.Recipe.Inputs {
+					used[d] = true
+				}
+			}
+		}
+	}
+	at := map[schemas.Ref]int{}
+	for _, e := range f.pins {
+		a, there := e.Outputs["data"]
+		if !there || e.PullRequest != nil && !used[a.Digest] {
+			continue
+		}
+		d := port.TrackerData{Name: e.Ref.Name, Entry: e.Seq, Time: e.Time, Digest: a.Digest, Tags: f.tags(e)}
+		if i, seen := at[e.Ref]; seen {
+			out[i] = d
+			continue
+		}
+		at[e.Ref] = len(out)
+		out = append(out, d)
+	}
+	return out
 }
 
 // madeBy is the run that made the model which e selected: the newest before it.

@@ -186,3 +186,36 @@ func TestWhatIsShownIsTheLedgers(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestDataIsShownOnceItCounts: what the tracked branch pinned, and what a pull request pinned once a model that was made of it serves,
+// by way of what transforms made of it.
+func TestDataIsShownOnceItCounts(t *testing.T) {
+	students := schemas.Ref{Kind: schemas.KindDataset, Name: "students"}
+	pull := &ledger.PullRequest{Pull: 7, Head: "abc"}
+	pin := func(data string, by *ledger.PullRequest) ledger.Entry {
+		return ledger.Entry{Action: ledger.Pin, Ref: students, Key: named("pin " + data), Revision: "of " + data, PullRequest: by, Outputs: map[string]port.Artifact{"data": {Digest: named(data)}}}
+	}
+	features := func(of, makes string, by *ledger.PullRequest) ledger.Entry {
+		return ledger.Entry{Action: ledger.Transform, Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "features"}, Key: named(makes), PullRequest: by,
+			Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"students": named(of)}}, Outputs: map[string]port.Artifact{"train": {Digest: named(makes)}}}
+	}
+	trains := func(of, makes string, by *ledger.PullRequest) ledger.Entry {
+		e := train("run "+makes, makes, by)
+		e.Recipe.Inputs = map[string]digest.Digest{"train": named(of)}
+		return e
+	}
+	all := []ledger.Entry{pin("first", nil), pin("proposed", pull), features("proposed", "rows", pull), trains("rows", "m2", pull), selects("s2", "m2", pull)}
+	shown := func(entries []ledger.Entry) string {
+		var out []string
+		for _, d := range project(t, entries...).Data {
+			out = append(out, fmt.Sprint(d.Name, " ", d.Entry, " ", d.Tags[port.TagRevision], " ", d.Digest == named(strings.TrimPrefix(d.Tags[port.TagRevision], "of "))))
+		}
+		return strings.Join(out, ", ")
+	}
+	if got := shown(all); got != "students 0 of first true" {
+		t.Errorf("before it is merged: %s", got)
+	}
+	if got := shown(append(all, deploys("s2"))); got != "students 1 of proposed true" {
+		t.Errorf("once it serves: %s", got)
+	}
+}

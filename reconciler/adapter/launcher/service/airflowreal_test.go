@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	assets "github.com/vishwaops/vishwa/reconciler/adapter/tracker/airflow"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -24,9 +26,9 @@ import (
 
 // theirs is a DAG that a team has: it writes where its conf says.
 const theirs = `from datetime import datetime, timezone
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, task
 with DAG(dag_id="nightly", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False):
-    @task
+    @task(outlets=[Asset("s3://acme/students")])
     def load(dag_run=None):
         if dag_run.conf.get("fail"): raise RuntimeError("no data today")
         open(dag_run.conf["to"], "w").write("made")
@@ -197,6 +199,15 @@ func TestAirflowItselfKeepsThePromises(t *testing.T) {
 	for deadline := time.Now().Add(3 * time.Minute); syscall.Kill(process, 0) == nil; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the process of a task that was removed is still there")
+		}
+	}
+
+	shown := assets.New(schemas.AirflowTracker{URL: url, Assets: []schemas.AirflowAsset{{Of: schemas.Ref{Kind: schemas.KindDataset, Name: "students"}, Asset: "s3://acme/students"}}},
+		assets.Options{Env: testOptions(map[string]string{assets.TokenVariable: "admin:any"}).Env})
+	pinned := port.Projection{Ledger: "l", Data: []port.TrackerData{{Name: "students", Entry: 3, Digest: digest.Of([]byte("rows")), Tags: map[string]string{port.TagRevision: "r"}}}}
+	for _, writes := range []int{1, 0} {
+		if r, err := shown.Record(t.Context(), pinned, false); err != nil || r.Writes != writes || len(r.Notes) != 0 {
+			t.Errorf("an event of an asset: %+v, %v (%s); want %d", r, err, fault.HintOf(err), writes)
 		}
 	}
 
