@@ -46,6 +46,10 @@ type Logging interface {
 type Varied interface {
 	// Variants maps a name to a candidate; none is one that has no name of its own.
 	Variants() map[string]Candidate
+	// Count is how many there are, at most, and no more than one above MaxCandidates; it costs nothing.
+	Count() int
+	// Searches are the parameters that tell them apart, where they were searched for; nil: their names do.
+	Searches() []string
 }
 
 // Data is brought in, and held against what is promised of it.
@@ -122,7 +126,22 @@ func (s *Training) Delegates() *External              { return s.External }
 func (s *Training) Reads() map[string]Ref             { return s.Inputs }
 func (s *Training) Writes() (map[string]string, bool) { return nil, true }
 func (s *Training) LogsTo() ([]string, string)        { return s.MetricsFrom, s.ModelFrom }
-func (s *Training) Variants() map[string]Candidate    { return s.Candidates }
+
+// Count implements Varied.
+func (s *Training) Count() int {
+	if s.Search != nil {
+		return s.Search.count()
+	}
+	return len(s.Candidates)
+}
+
+// Variants implements Varied.
+func (s *Training) Variants() map[string]Candidate {
+	if s.Search != nil {
+		return s.Search.candidates()
+	}
+	return s.Candidates
+}
 
 func (s *Model) Selects() Contest { return Contest{s.From, s.Select, s.Gates} }
 

@@ -37,6 +37,9 @@ var hostile = map[string]func(n int) string{
 	"candidates": func(n int) string {
 		return fmt.Sprintf(tried, "y") + "  candidates:\n" + repeat(n, "    c%d: {params: {n: 1}}\n")
 	},
+	"searches": func(n int) string {
+		return repeat(n/4, "---\n"+strings.Replace(tried, "%s", "t%d", 1)+"  search: {grid: {a: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], b: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], c: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], d: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], e: [1, 2]}}\n")
+	},
 	"parameters":      func(n int) string { return fmt.Sprintf(tried, "y") + "  params:\n" + repeat(2*n, "    p%d: 1\n") },
 	"documents":       func(n int) string { return repeat(n/2, "---\n"+strings.Replace(tried, "%s", "t%d", 1)+"x: 1\n") },
 	"empty documents": func(n int) string { return strings.Repeat("---\n", 10*n) },

@@ -182,6 +182,8 @@ type Training struct {
 	ModelFrom string `json:"modelFrom,omitempty" jsonschema:"pattern=^[^/\\x00-\\x1f\\\\][^\\x00-\\x1f\\\\]{0\\,499}$" part:"key"`
 	// Candidates maps a name to what sets it apart. Without it there is one candidate, named default.
 	Candidates map[string]Candidate `json:"candidates,omitempty" part:"recipe"`
+	// Search makes the candidates in their place, out of ranges of parameters.
+	Search *Search `json:"search,omitempty" part:"recipe"`
 	// Round has it trained again though nothing else has changed, and says why.
 	Round *Round `json:"round,omitempty" part:"key"`
 	// Retrain proposes on a calendar that it is trained again.

@@ -154,7 +154,7 @@ func (l *loader) addDocument(d *document) {
 	l.told += len(d.problems)
 	d.counted = len(d.problems)
 	if t, ok := d.decl.Spec.(Varied); ok {
-		l.candidates += max(1, len(t.Variants()))
+		l.candidates += max(1, t.Count())
 	}
 }
 

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -69,15 +72,18 @@ func (a *cli) showBoard(b pass.Leaderboard) error {
 	}
 	delete(names, b.Metric)
 	columns := append([]string{b.Metric}, slices.Sorted(maps.Keys(names))...)
-	table := [][]string{slices.Concat([]string{"CANDIDATE"}, columns, []string{"NOTE"})}
+	table := [][]string{slices.Concat([]string{"CANDIDATE"}, b.Searched, columns, []string{"NOTE"})}
 	for _, r := range b.Rows {
 		row := []string{r.Ref.Output}
+		for _, name := range b.Searched {
+			row = append(row, param(r.Params[name]))
+		}
 		for _, c := range columns {
 			row = append(row, cell(r, c))
 		}
 		table = append(table, append(row, strings.Join(notes(r), ", ")))
 	}
-	if len(columns) > len(b.Rows) {
+	if b.Searched == nil && len(columns) > len(b.Rows) {
 		table = turned(table)
 	}
 	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
@@ -102,6 +108,21 @@ func turned(table [][]string) [][]string {
 		}
 	}
 	return out
+}
+
+// param is a parameter's value in a table.
+func param(v any) string {
+	raw, err := json.Marshal(v)
+	switch text, isText := v.(string); {
+	case v == nil || err != nil:
+		return "-"
+	case isText:
+		raw = []byte(text)
+	}
+	if len(raw) > 24 {
+		raw = append(bytes.ToValidUTF8(raw[:24], nil), "..."...)
+	}
+	return harmless.Line(string(raw))
 }
 
 func cell(r pass.Row, metric string) string {

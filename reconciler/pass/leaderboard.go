@@ -21,6 +21,8 @@ type Leaderboard struct {
 	Was    map[string]float64 `json:"liveMetrics,omitempty"`
 	Rows   []Row              `json:"candidates"`
 	Gates  []schemas.Gate     `json:"gates,omitempty"`
+	// Searched are the parameters that tell the candidates of a search apart.
+	Searched []string `json:"searched,omitempty"`
 	// Scores are those of the model that is, or would be, selected and of the one that is served,
 	// on the same rows; without metrics where a run is yet to come.
 	Scores []ledger.Score `json:"scores,omitempty"`
@@ -70,6 +72,9 @@ func Leaderboards(w *Snapshot) (out []Leaderboard) {
 		}
 		for _, ref := range n.Candidates() {
 			b.Rows = append(b.Rows, w.row(ref, steps[ref], b))
+			if v, ok := w.Graph.Node(ref).Decl.Spec.(schemas.Varied); ok {
+				b.Searched = v.Searches()
+			}
 		}
 		for i := range b.Rows {
 			b.Rows[i].Selected = selected != nil && selected.Model != nil && selected.Model.Candidate == b.Rows[i].Ref && selected.Model.Artifact.Digest == b.Rows[i].Model

@@ -25,6 +25,8 @@ var keys = map[string]jsonschema.Schema{
 	"runners":      {Pattern: `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`, Description: "lower-case letters, digits and hyphens, at most 63"},
 	"clusters":     {Pattern: `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`, Description: "lower-case letters, digits and hyphens, at most 63"},
 	"params":       {Pattern: `^[a-zA-Z_][-_.a-zA-Z0-9]{0,127}$`, Description: "a letter or underscore, then at most 127 letters, digits, hyphens, underscores and dots"},
+	"grid":         {Pattern: `^[a-zA-Z_][-_.a-zA-Z0-9]{0,127}$`, Description: "a letter or underscore, then at most 127 letters, digits, hyphens, underscores and dots"},
+	"space":        {Pattern: `^[a-zA-Z_][-_.a-zA-Z0-9]{0,127}$`, Description: "a letter or underscore, then at most 127 letters, digits, hyphens, underscores and dots"},
 	"vars":         {Pattern: `^[a-zA-Z_][-_a-zA-Z0-9]*$`, Description: "a Terraform variable's name: a letter or underscore, then letters, digits, hyphens and underscores"},
 }
 

@@ -59,7 +59,7 @@ func withFiles(w schemas.Work, e *schemas.External) schemas.Work {
 func (b *builder) training(d *schemas.Declaration, spec *schemas.Training) {
 	all := candidates(spec)
 	every := b.node(d, spec, len(all))
-	if !b.work(d, &every, withFiles(spec.Work, spec.External), len(all)) || !b.weigh(d, "spec.candidates", len(all)*(weight(spec.Params)+len(spec.Inputs)*perInput)) {
+	if !b.work(d, &every, withFiles(spec.Work, spec.External), len(all)) || !b.weigh(d, "spec.candidates", len(all)*(weight(spec.Params)+len(spec.Inputs)*perInput)+apart(spec, all)) {
 		return
 	}
 	b.place(&every, spec.RunsOn, spec.External)
@@ -70,6 +70,19 @@ func (b *builder) training(d *schemas.Declaration, spec *schemas.Training) {
 		n.Recipe.Params = merged(spec.Params, c.Params)
 		b.nodes = append(b.nodes, n)
 	}
+}
+
+// apart is the weight of what a search writes into each of its candidates: a value that is declared once is in many.
+func apart(spec *schemas.Training, all map[string]schemas.Candidate) (n int) {
+	if spec.Search == nil {
+		return 0
+	}
+	for _, c := range all {
+		if n += weight(c.Params); n > MaxWeight {
+			break
+		}
+	}
+	return n
 }
 
 func (b *builder) model(d *schemas.Declaration, spec *schemas.Model) {
