@@ -38,12 +38,21 @@ func (d *stepServices) outlive(p *plan.Plan) {
 // queue has whoever wants the address of a deployment that moves to another wait until it
 // has moved. Two that want each other's wait for nobody: there is no order in which to.
 func (d *stepServices) queue(p *plan.Plan) {
+	left := map[string][]schemas.Ref{} // by address, who leaves it: few of many steps serve
+	for _, s := range p.Steps {
+		if was, leaves := d.moves(s); leaves {
+			left[was] = append(left[was], s.Ref)
+		}
+	}
 	for i := range p.Steps {
 		next := &p.Steps[i]
-		for _, other := range p.Steps {
-			was, leaves := d.moves(other)
-			if to, _ := d.goes(next.Ref); leaves && other.Ref != next.Ref && to != "" && to == was && !needs(*p, other.Ref, next.Ref) {
-				next.Needs = append(slices.Clone(next.Needs), other.Ref)
+		to, _ := d.goes(next.Ref)
+		if to == "" {
+			continue
+		}
+		for _, other := range left[to] {
+			if other != next.Ref && !needs(*p, other, next.Ref) {
+				next.Needs = append(slices.Clone(next.Needs), other)
 			}
 		}
 	}
