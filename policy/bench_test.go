@@ -57,6 +57,7 @@ func TestDecisionsAreTheSameSideBySide(t *testing.T) {
 // input, "whole" also makes and validates the input.
 func BenchmarkDecision(b *testing.B) {
 	e := engine(b, nil)
+	j := ready(b, e)
 	p, ev := many(b, 4)
 	for i, name := range []string{"model", "deployment", "dataset", "training"} {
 		s := p.Steps[i]
@@ -65,12 +66,12 @@ func BenchmarkDecision(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			input, err := doc.value(e.schema, &specs{})
+			input, err := doc.value(j.schema, &specs{})
 			if err != nil {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				if f := e.evaluate(context.Background(), s, input, ev.Time); len(f) > 0 {
+				if f := j.evaluate(context.Background(), s, input, ev.Time, e.opts.Timeout); len(f) > 0 {
 					b.Fatal(f)
 				}
 			}
@@ -78,7 +79,7 @@ func BenchmarkDecision(b *testing.B) {
 		b.Run(name+"/whole", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if f := e.decide(context.Background(), s, &ev, &specs{}); len(f) > 0 {
+				if f := j.decide(context.Background(), s, &ev, &specs{}, e.opts.Timeout); len(f) > 0 {
 					b.Fatal(f)
 				}
 			}
@@ -102,7 +103,11 @@ func BenchmarkJudge(b *testing.B) {
 func BenchmarkPrepare(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := prepared(nil, nil, Options{}); err != nil {
+		e, err := gathered(nil, nil, Options{})
+		if err == nil {
+			err = e.Check(b.Context())
+		}
+		if err != nil {
 			b.Fatal(err)
 		}
 	}

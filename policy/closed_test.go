@@ -111,7 +111,7 @@ func TestWhatCannotBeJudgedIsDenied(t *testing.T) {
 	}
 	t.Run("undefined answer", func(t *testing.T) {
 		e := engine(t, nil)
-		same(t, e.asks[""].findings(plan.Step{}, nil), "deny policy/undefined")
+		same(t, ready(t, e).asks[""].findings(plan.Step{}, nil), "deny policy/undefined")
 	})
 }
 
@@ -183,9 +183,9 @@ note contains time.format(time.now_ns()) if input.step.kind == "model"
 	if !slices.ContainsFunc(found, func(f ledger.Finding) bool { return f.Hint == "add the label owner" }) {
 		t.Errorf("the way out is lost: %+v", found)
 	}
-	listed := slices.IndexFunc(e.Rules(), func(r Rule) bool { return r.ID == "team/owner" })
-	if listed < 0 || e.Rules()[listed] != (Rule{"team/owner", ledger.Denied, "Owner needed", "Every model names its owner.", false, "policy/team.rego:12"}) {
-		t.Errorf("listed as %+v", e.Rules())
+	at := slices.IndexFunc(listed(t, e), func(r Rule) bool { return r.ID == "team/owner" })
+	if at < 0 || listed(t, e)[at] != (Rule{"team/owner", ledger.Denied, "Owner needed", "Every model names its owner.", false, "policy/team.rego:12"}) {
+		t.Errorf("listed as %+v", listed(t, e))
 	}
 	if e.Digest() == engine(t, nil).Digest() {
 		t.Error("the team's rules are no part of the digest")
@@ -211,10 +211,10 @@ deny contains "no match" if input.step.kind in {"a", input.metadata.name}
 
 func TestEveryBuiltInRuleIsDescribed(t *testing.T) {
 	e := engine(t, nil)
-	if len(e.Rules()) < 15 {
-		t.Fatalf("only %d rules", len(e.Rules()))
+	if len(listed(t, e)) < 15 {
+		t.Fatalf("only %d rules", len(listed(t, e)))
 	}
-	for _, r := range e.Rules() {
+	for _, r := range listed(t, e) {
 		if r.Title == "" || r.Description == "" || !r.BuiltIn || strings.HasPrefix(r.ID, "vishwa.") || !strings.Contains(r.Source, ".rego:") {
 			t.Errorf("%+v", r)
 		}
@@ -273,5 +273,29 @@ deny contains {"rule": "team/x", "message": "m", ` + rule + `} if input.step.kin
 		if i < 0 || found[i].Level != want.Level || want.Hint != "" && found[i].Hint != want.Hint || found[i].Way != "" {
 			t.Errorf("%s: %+v, want %+v", rule, found, want)
 		}
+	}
+}
+
+// Rules are compiled once something is judged, and a broken one lets nothing through: neither the first time nor the next.
+func TestRulesThatDoNotCompileJudgeNothing(t *testing.T) {
+	e, err := New(fstest.MapFS{"policy/a.rego": {Data: []byte("package team\n\ndeny contains \"x\" if nowhere(input)\n")}}, []string{"policy"}, Options{})
+	if err != nil {
+		t.Fatalf("what can be read is not compiled before it is asked: %v", err)
+	}
+	p, ev := many(t, 1)
+	for range 2 {
+		found, err := e.Judge(t.Context(), p, ev)
+		if fault.Of(err) != fault.Invalid || found != nil || !strings.Contains(err.Error(), "policy/a.rego:3") {
+			t.Errorf("judged: %v, %v", found, err)
+		}
+		if err := e.Check(t.Context()); fault.Of(err) != fault.Invalid {
+			t.Errorf("checked: %v", err)
+		}
+	}
+	if found, err := e.Judge(t.Context(), plan.Plan{}, ev); err != nil || found != nil {
+		t.Errorf("nothing to judge: %v, %v", found, err)
+	}
+	if _, err := New(fstest.MapFS{"policy/a.rego": {Data: []byte("package team\n\ndeny contains")}}, []string{"policy"}, Options{}); fault.Of(err) != fault.Invalid {
+		t.Errorf("what cannot be read: %v", err)
 	}
 }

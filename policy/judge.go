@@ -50,6 +50,13 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 			steps = append(steps, s)
 		}
 	}
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	j, err := e.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
 	specs := &specs{}
 	guarded, over, stop := e.guard(ctx)
 	defer stop()
@@ -59,7 +66,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	for range min(runtime.GOMAXPROCS(0), len(steps)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(steps) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				found[i] = e.decide(guarded, steps[i], &ev, specs)
+				found[i] = j.decide(guarded, steps[i], &ev, specs, e.opts.Timeout)
 			}
 		})
 	}
@@ -76,7 +83,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 }
 
 // decide is one decision, kept within its time.
-func (e *Engine) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *specs) (out []ledger.Finding) {
+func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *specs, within time.Duration) (out []ledger.Finding) {
 	defer func() {
 		if r := recover(); r != nil { // a fault in a built-in function must not let a step through
 			out = []ledger.Finding{denial(s, ruleError, "a rule made the evaluator fail: %v", r)}
@@ -87,34 +94,34 @@ func (e *Engine) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *s
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "the step cannot be judged: %v", err)}
 	}
-	input, err := doc.value(e.schema, specs)
+	input, err := doc.value(j.schema, specs)
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "what is known of the step cannot be judged: %v", err)}
 	}
-	out = e.evaluate(ctx, s, input, ev.Time)
+	out = j.evaluate(ctx, s, input, ev.Time, within)
 	if s.Failed && ev.Phase == Planning {
-		out = append(e.question(s).unplanned(s, subject.Hint), out...)
+		out = append(j.question(s).unplanned(s, subject.Hint), out...)
 	}
 	return out
 }
 
 // question is what is asked of a step.
-func (e *Engine) question(s plan.Step) question {
-	if q, ok := e.asks[string(s.Ref.Kind)]; ok {
+func (j *judge) question(s plan.Step) question {
+	if q, ok := j.asks[string(s.Ref.Kind)]; ok {
 		return q
 	}
-	return e.asks[""]
+	return j.asks[""]
 }
 
 // evaluate asks the rules about input.
-func (e *Engine) evaluate(ctx context.Context, s plan.Step, input ast.Value, now time.Time) []ledger.Finding {
-	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+func (j *judge) evaluate(ctx context.Context, s plan.Step, input ast.Value, now time.Time, within time.Duration) []ledger.Finding {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	q := e.question(s)
+	q := j.question(s)
 	result, err := q.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalTime(now), rego.EvalSortSets(true))
 	switch {
 	case err != nil && (topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded)):
-		return []ledger.Finding{denial(s, ruleTimeout, "the rules took longer than %s", e.opts.Timeout)}
+		return []ledger.Finding{denial(s, ruleTimeout, "the rules took longer than %s", within)}
 	case err != nil:
 		return []ledger.Finding{denial(s, ruleError, "a rule ended in an error: %s", inOneLine(err))}
 	}

@@ -66,9 +66,17 @@ func (m module) key() string {
 	return prefix + m.name
 }
 
-// load reads and parses all rules. Every broken file is named, with its line; a
-// team's tests are parsed with its rules, the built-in ones only where they are wanted.
-func load(team fs.FS, paths []string, tests bool) ([]module, error) {
+// load reads and parses all rules, with their tests.
+func load(team fs.FS, paths []string) ([]module, error) {
+	mods, err := collect(team, paths, true)
+	if err != nil {
+		return nil, err
+	}
+	return mods, parse(mods, func(module) bool { return true })
+}
+
+// collect reads all rules: a team's tests with them, the built-in ones only where they are wanted.
+func collect(team fs.FS, paths []string, tests bool) ([]module, error) {
 	mods, err := gather(library, []string{"."}, false)
 	if err != nil {
 		return nil, err
@@ -81,16 +89,24 @@ func load(team fs.FS, paths []string, tests bool) ([]module, error) {
 		}
 		mods = append(mods, theirs...)
 	}
+	return mods, nil
+}
+
+// parse parses those of mods that are which. Every broken file is named, with its line.
+func parse(mods []module, which func(module) bool) error {
 	var broken []error
 	for i := range mods {
+		if !which(mods[i]) {
+			continue
+		}
 		if err := mods[i].parse(); err != nil {
 			broken = append(broken, err)
 		}
 	}
 	if err := errors.Join(broken...); err != nil {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "load policy: %w", err), "correct the rules; nothing is judged by half of them")
+		return fault.WithHint(fault.New(fault.Invalid, "load policy: %w", err), "correct the rules; nothing is judged by half of them")
 	}
-	return mods, nil
+	return nil
 }
 
 // gather lists the Rego files below paths, each once, sorted.

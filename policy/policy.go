@@ -27,13 +27,18 @@ type Options struct {
 	Memory  uint64        // bytes that the heap may grow by while a plan is judged; zero is 1 GiB
 }
 
-// Engine is a prepared set of rules. It is immutable, and safe for many goroutines.
+// Engine is a set of rules, compiled once something is to be judged. It is immutable, and safe for many goroutines.
 type Engine struct {
-	opts   Options
+	opts    Options
+	digest  digest.Digest
+	prepare func() (*judge, error) // once: from the text that digest names, and nothing that may be another by then
+}
+
+// judge is rules that are ready to be asked.
+type judge struct {
 	asks   map[string]question // by the kind of a step; "" asks everything
 	rules  []Rule
 	schema *jsonschema.Schema
-	digest digest.Digest
 }
 
 // question is a prepared query for some sets of findings, in the order of its result.
@@ -50,21 +55,21 @@ type set struct {
 	level string
 }
 
-// New prepares the built-in rules and those below paths of team, the repository's
-// tree. A broken or forbidden rule anywhere is an error that names file and line.
+// New takes the built-in rules and those below paths of team, the repository's tree. A team's file that
+// cannot be read as rules is an error that names it and the line; that rules compile, Check tells. Nothing is
+// judged before they do: compiling takes more than most commands that judge nothing.
 func New(team fs.FS, paths []string, opts Options) (*Engine, error) {
 	if len(paths) == 0 && opts == (Options{}) {
 		return builtIn()
 	}
-	return prepared(team, paths, opts)
+	return gathered(team, paths, opts)
 }
 
-// builtIn is the engine of a repository without rules of its own. It takes a tenth of a
-// second and some MiB to prepare, and is the same for all of them.
-var builtIn = sync.OnceValues(func() (*Engine, error) { return prepared(nil, nil, Options{}) })
+// builtIn is the engine of a repository without rules of its own, the same for all of them.
+var builtIn = sync.OnceValues(func() (*Engine, error) { return gathered(nil, nil, Options{}) })
 
-func prepared(team fs.FS, paths []string, opts Options) (*Engine, error) {
-	mods, err := load(team, paths, false)
+func gathered(team fs.FS, paths []string, opts Options) (*Engine, error) {
+	mods, err := collect(team, paths, false)
 	if err != nil {
 		return nil, err
 	}
@@ -74,38 +79,69 @@ func prepared(team fs.FS, paths []string, opts Options) (*Engine, error) {
 	if opts.Memory == 0 {
 		opts.Memory = 1 << 30
 	}
+	if err := parse(mods, func(m module) bool { return m.team }); err != nil {
+		return nil, err
+	}
 	mods = slices.DeleteFunc(mods, func(m module) bool { return m.test })
-	e := &Engine{opts: opts, rules: describeRules(mods)}
-	sets, err := setsOf(mods, len(paths) > 0)
+	if err := useless(mods, len(paths) > 0); err != nil {
+		return nil, err
+	}
+	name, err := nameRules(mods)
 	if err != nil {
+		return nil, err
+	}
+	return &Engine{opts, name, sync.OnceValues(func() (*judge, error) { return compile(mods) })}, nil
+}
+
+// Check compiles the rules: a broken or forbidden one anywhere is an error that names file and line.
+func (e *Engine) Check(ctx context.Context) error {
+	_, err := e.ready(ctx)
+	return err
+}
+
+// ready waits until the rules are compiled, or ctx ends: their compiler cannot be told to stop.
+func (e *Engine) ready(ctx context.Context) (*judge, error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = e.prepare()
+	}()
+	select {
+	case <-done:
+		return e.prepare()
+	case <-ctx.Done():
+		return nil, fault.New(fault.Cancelled, "compile the rules: %w", context.Cause(ctx))
+	}
+}
+
+// compile makes rules ready, whose team's are parsed.
+func compile(mods []module) (*judge, error) {
+	if err := parse(mods, func(m module) bool { return !m.team }); err != nil {
 		return nil, err
 	}
 	schema, types, err := compileSchema()
 	if err != nil {
 		return nil, err
 	}
-	e.schema = schema
-	if e.digest, err = nameRules(mods); err != nil {
-		return nil, err
-	}
+	j := &judge{rules: describeRules(mods), schema: schema}
 	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(types)
 	if compiler.Compile(parsed(mods)); compiler.Failed() {
 		return nil, broken(compiler.Errors)
 	}
-	if err := e.prepare(compiler, mods, sets); err != nil {
+	if err := j.ask(compiler, mods, setsOf(mods)); err != nil {
 		return nil, err
 	}
-	return e, nil
+	return j, nil
 }
 
 // wholePackage is the scope of an annotation that is about all rules of a package of Rego.
 const wholePackage = "package"
 
-// prepare makes one question a kind, so that a step is not asked what only concerns
+// ask makes one question a kind, so that a step is not asked what only concerns
 // other kinds. A built-in package names its kinds; a team's rules are asked of every step.
-func (e *Engine) prepare(compiler *ast.Compiler, mods []module, sets []set) error {
+func (j *judge) ask(compiler *ast.Compiler, mods []module, sets []set) error {
 	limited := map[string][]string{} // package -> kinds
-	e.asks = map[string]question{"": {}}
+	j.asks = map[string]question{"": {}}
 	readers := readers(compiler, sets)
 	for _, m := range mods {
 		for _, a := range m.parsed.Annotations {
@@ -113,12 +149,12 @@ func (e *Engine) prepare(compiler *ast.Compiler, mods []module, sets []set) erro
 				for _, k := range kinds {
 					kind := fmt.Sprint(k)
 					limited[m.parsed.Package.Path.String()] = append(limited[m.parsed.Package.Path.String()], kind)
-					e.asks[kind] = question{}
+					j.asks[kind] = question{}
 				}
 			}
 		}
 	}
-	for kind := range e.asks {
+	for kind := range j.asks {
 		q := question{readers: readers, sets: slices.DeleteFunc(slices.Clone(sets), func(s set) bool {
 			kinds := limited[s.pkg]
 			return kind != "" && kinds != nil && !slices.Contains(kinds, kind)
@@ -130,7 +166,7 @@ func (e *Engine) prepare(compiler *ast.Compiler, mods []module, sets []set) erro
 		if err != nil {
 			return fault.New(fault.Internal, "prepare policy: %w", err)
 		}
-		e.asks[kind] = q
+		j.asks[kind] = q
 	}
 	return nil
 }
@@ -160,27 +196,33 @@ func broken(errs ast.Errors) error {
 	return fault.WithHint(err, "correct the rules; they see only the documented input, and reach neither network, machine, chance nor clock (%v are refused)", refused)
 }
 
-// setsOf lists the sets of findings that mods declare. A team's rules that declare
-// none would be no rules at all, most likely by a slip of the pen.
-func setsOf(mods []module, team bool) ([]set, error) {
+// useless refuses a team's rules that declare no set of findings: they would be no rules at all, most likely by a slip
+// of the pen.
+func useless(mods []module, team bool) error {
+	if err := misspelt(mods); err != nil {
+		return err
+	}
+	for _, m := range mods {
+		if m.team && slices.ContainsFunc(m.parsed.Rules, func(r *ast.Rule) bool { _, is := levelOf(r); return is }) {
+			return nil
+		}
+	}
+	if !team {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Invalid, "load policy: the team's rules declare none of the sets %v", levels),
+		"write: deny contains message if { ... }")
+}
+
+// setsOf lists the sets of findings that mods declare.
+func setsOf(mods []module) []set {
 	seen := map[set]bool{}
-	theirs := 0
 	for _, m := range mods {
 		for _, r := range m.parsed.Rules {
 			if level, is := levelOf(r); is {
 				seen[set{m.parsed.Package.Path.String(), level}] = true
-				if m.team {
-					theirs++
-				}
 			}
 		}
-	}
-	if err := misspelt(mods); err != nil {
-		return nil, err
-	}
-	if team && theirs == 0 {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "load policy: the team's rules declare none of the sets %v", levels),
-			"write: deny contains message if { ... }")
 	}
 	var out []set
 	for s := range seen {
@@ -192,7 +234,7 @@ func setsOf(mods []module, team bool) ([]set, error) {
 		}
 		return strings.Compare(a.level, b.level)
 	})
-	return out, nil
+	return out
 }
 
 // ask is the one query of a decision: an array of all the sets. Where any of them

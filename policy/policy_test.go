@@ -43,7 +43,30 @@ func newEngine(team map[string]string, opts Options) (*Engine, error) {
 		}
 		fsys, paths = m, []string{"policy"}
 	}
-	return New(fsys, paths, opts)
+	e, err := New(fsys, paths, opts)
+	if err != nil {
+		return nil, err
+	}
+	return e, e.Check(context.Background())
+}
+
+// ready are an engine's rules, ready to be asked.
+func ready(t testing.TB, e *Engine) *judge {
+	t.Helper()
+	j, err := e.prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func listed(t testing.TB, e *Engine) []Rule {
+	t.Helper()
+	all, err := e.Rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func declare(kind, name string, spec any) *schemas.Declaration {

@@ -24,7 +24,13 @@ type Rule struct {
 }
 
 // Rules lists the rules in force: built-in ones first, then by id and place.
-func (e *Engine) Rules() []Rule { return slices.Clone(e.rules) }
+func (e *Engine) Rules() ([]Rule, error) {
+	j, err := e.prepare()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(j.rules), nil
+}
 
 func describeRules(mods []module) []Rule {
 	var out []Rule

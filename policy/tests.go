@@ -69,7 +69,7 @@ func (r Report) OK() bool {
 // Test runs the *_test.rego files below paths of team and, where all is set, those of the
 // built-in rules. Failing tests are part of the report; an error is rules that do not load.
 func Test(ctx context.Context, team fs.FS, paths []string, all bool) (Report, error) {
-	mods, err := load(team, paths, true)
+	mods, err := load(team, paths)
 	if err != nil {
 		return Report{}, err
 	}

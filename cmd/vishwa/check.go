@@ -223,7 +223,11 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 			switch format {
 			case "sarif":
 				titles := map[string]string{}
-				for _, r := range w.Policy.Rules() {
+				rules, err := w.Policy.Rules()
+				if err != nil {
+					return err
+				}
+				for _, r := range rules {
 					titles[r.ID] = r.Title
 				}
 				if err := a.json(templates.FindingsSARIF(versionText(), p, titles)); err != nil {
@@ -268,7 +272,7 @@ func readFrom(ctx context.Context, tree fs.FS) (*pass.Intent, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		in, err := pass.Read(ctx, tree)
+		in, err := pass.ReadAndCheck(ctx, tree)
 		done <- result{in, err}
 	}()
 	select {
@@ -331,12 +335,16 @@ func (a *cli) policyListVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			rules, err := engine.Rules()
+			if err != nil {
+				return err
+			}
 			if format == "json" {
-				return a.json(engine.Rules())
+				return a.json(rules)
 			}
 			t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 			fmt.Fprintln(t, "RULE\tLEVEL\tWHAT\tWHERE")
-			for _, r := range engine.Rules() {
+			for _, r := range rules {
 				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.ID, r.Level, harmless.Line(r.Title), r.Source)
 			}
 			return t.Flush()

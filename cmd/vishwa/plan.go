@@ -62,7 +62,7 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 				}
 				s.Prices = c.Table()
 			}
-			p, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: refs})
+			p, err := s.Plan(cmd.Context(), w, pass.ApplyOptions{Targets: refs, Check: true})
 			if err != nil {
 				return err
 			}

@@ -24,6 +24,7 @@ type ApplyOptions struct {
 	Agreed       *plan.Plan             // the plan that was agreed on; nil: the one that is found
 	AllowDestroy func(schemas.Ref) bool // infrastructure that may be destroyed; nil: none
 	Confirm      func(plan.Plan) error  // asked before anything is done; an error stops
+	Check        bool                   // the rules have to compile, though there may be nothing that they judge
 }
 
 // Result is what a pass did.

@@ -32,6 +32,11 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 	if err != nil {
 		return p, nil, err
 	}
+	if o.Check {
+		if err := w.Policy.Check(ctx); err != nil {
+			return p, nil, err
+		}
+	}
 	p.Policy = w.Policy.Digest()
 	if w.Trust != nil {
 		p.Trust = w.Trust.Digest()
@@ -75,7 +80,7 @@ func (w *Snapshot) warnings(p plan.Plan) (out []ledger.Finding) {
 
 // Check judges every step, kept ones too: what vishwa policy check shows.
 func (h *Reconciler) Check(ctx context.Context, w *Snapshot) (plan.Plan, error) {
-	p, d, err := h.prepare(ctx, w, ApplyOptions{})
+	p, d, err := h.prepare(ctx, w, ApplyOptions{Check: true})
 	if err != nil {
 		return p, err
 	}

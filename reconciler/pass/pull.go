@@ -38,6 +38,11 @@ func Propose(ctx context.Context, tree fs.FS, base *Intent, how Reading) (in *In
 	}
 	if in.Policy == nil || in.Policy.Digest() != base.Policy.Digest() {
 		alters = append(alters, "policy")
+		if in.Policy != nil {
+			if err := in.Policy.Check(ctx); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
 	if (in.Trust == nil) != (base.Trust == nil) || in.Trust != nil && in.Trust.Digest() != base.Trust.Digest() {
 		alters = append(alters, "trust")

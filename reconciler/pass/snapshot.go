@@ -46,8 +46,20 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Read loads and checks what tree declares. What is wrong with it is a Problems
-// of the kind Invalid. It stops where ctx ends.
+// ReadAndCheck is Read where the rules have to compile as well.
+func ReadAndCheck(ctx context.Context, tree fs.FS) (*Intent, error) {
+	in, err := Read(ctx, tree)
+	if err == nil {
+		err = in.Policy.Check(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Read loads and checks what tree declares, but for whether its rules compile: that is found before anything is judged
+// by them. What is wrong is a Problems of the kind Invalid. It stops where ctx ends.
 func Read(ctx context.Context, tree fs.FS) (*Intent, error) {
 	in := &Intent{Tree: tree}
 	if err := in.readAll(ctx, readAhead(ctx, tree)); err != nil {

@@ -42,7 +42,7 @@ func (o *Service) Branch(ctx context.Context, branch, since string) (templates.R
 	}
 	r.Head, r.BaseSHA = rev.SHA, rev.SHA
 	var mine chan struct{}
-	result, applyErr := h.Apply(ctx, pass.ApplyOptions{Confirm: func(p plan.Plan) error {
+	result, applyErr := h.Apply(ctx, pass.ApplyOptions{Check: true, Confirm: func(p plan.Plan) error {
 		mine = o.begin(branch, p)
 		return o.announce(ctx, h, p)
 	}})
