@@ -38,20 +38,24 @@ func (d *stepServices) outlive(p *plan.Plan) {
 // queue has whoever wants the address of a deployment that moves to another wait until it
 // has moved. Two that want each other's wait for nobody: there is no order in which to.
 func (d *stepServices) queue(p *plan.Plan) {
-	left := map[string][]schemas.Ref{} // by address, who leaves it: few of many steps serve
+	left := map[string][]schemas.Ref{} // by address, who leaves it
 	for _, s := range p.Steps {
 		if was, leaves := d.moves(s); leaves {
 			left[was] = append(left[was], s.Ref)
 		}
 	}
+	if len(left) == 0 {
+		return
+	}
+	at := make(map[schemas.Ref]int, len(p.Steps))
+	for i, s := range p.Steps {
+		at[s.Ref] = i
+	}
 	for i := range p.Steps {
 		next := &p.Steps[i]
 		to, _ := d.goes(next.Ref)
-		if to == "" {
-			continue
-		}
 		for _, other := range left[to] {
-			if other != next.Ref && !needs(*p, other, next.Ref) {
+			if other != next.Ref && !needs(*p, at, other, next.Ref) {
 				next.Needs = append(slices.Clone(next.Needs), other)
 			}
 		}
@@ -82,8 +86,8 @@ func (d *stepServices) goes(ref schemas.Ref) (to string, there bool) {
 	return guard.Address(spec), true
 }
 
-// needs tells whether a step waits for another, near or far.
-func needs(p plan.Plan, step, other schemas.Ref) bool {
+// needs tells whether a step waits for another, near or far; at is where each is among the steps.
+func needs(p plan.Plan, at map[schemas.Ref]int, step, other schemas.Ref) bool {
 	seen := map[schemas.Ref]bool{}
 	var visit func(ref schemas.Ref) bool
 	visit = func(ref schemas.Ref) bool {
@@ -94,8 +98,8 @@ func needs(p plan.Plan, step, other schemas.Ref) bool {
 			return false
 		}
 		seen[ref] = true
-		i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref == ref })
-		return i >= 0 && slices.ContainsFunc(p.Steps[i].Needs, visit)
+		i, ok := at[ref]
+		return ok && slices.ContainsFunc(p.Steps[i].Needs, visit)
 	}
 	return visit(step)
 }
