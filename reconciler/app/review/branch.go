@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -311,8 +312,13 @@ func (o *Service) settle(ctx context.Context, h *Session, result pass.Result) er
 			if last := newest(facts, oc); last != nil && s.Key == "" { // it was not known when it was planned
 				s.Key = ledger.KeyOf(*last)
 			}
+		case strings.HasPrefix(oc.Text, plan.RolledBack) && oc.End == execute.Held:
+			r.State, r.Description = port.Failure, oc.Text
+			s.Key = facts.RolloutOf(oc.Ref).Key
 		case oc.End == execute.Held || e == nil:
 			continue
+		case facts.RolloutOf(oc.Ref).Phase.UnderWay(): // a part of the requests is no deployment yet
+			r.State, s.Key = port.Pending, facts.RolloutOf(oc.Ref).Key
 		default:
 			s.Key = e.Key
 			if e.Release != nil {
