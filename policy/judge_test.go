@@ -183,7 +183,7 @@ func TestTerraformIsLookedInto(t *testing.T) {
 			`","change":{"actions":` + actions + `,"before":null,"after":` + after + `,"after_unknown":{}}}]}`
 	}
 	made := func(kind, after string) string { return change(kind, `["create"]`, after) }
-	iam, public := []string{"deny terraform/iam"}, []string{"deny terraform/public-storage"}
+	iam, public, escalation := []string{"deny terraform/iam"}, []string{"deny terraform/public-storage"}, []string{"deny terraform/escalation"}
 	cases := map[string]struct {
 		raw  string
 		want []string
@@ -211,6 +211,9 @@ func TestTerraformIsLookedInto(t *testing.T) {
 		"aws garbage":          {made("aws_iam_group_policy", `{"policy":"{ not json"}`), iam},
 		"aws narrow":           {made("aws_iam_policy", `{"policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::b/*\"},{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\"}]}"}`), nil},
 		"aws administrator":    {made("aws_iam_role_policy_attachment", `{"policy_arn":"arn:aws:iam::aws:policy/AdministratorAccess"}`), iam},
+		"aws escalation":       {made("aws_iam_role_policy", `{"policy":"{\"Statement\":{\"Effect\":\"Allow\",\"Action\":[\"s3:GetObject\",\"iam:AttachRolePolicy\"],\"Resource\":\"arn:aws:iam::1:role/training\"}}"}`), escalation},
+		"aws roles, bounded":   {made("aws_iam_policy", `{"policy":"{\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"iam:CreateRole\",\"Resource\":\"arn:aws:iam::1:role/ml/x\",\"Condition\":{\"StringEquals\":{\"iam:PermissionsBoundary\":\"arn:aws:iam::1:policy/ml\"}}}}"}`), nil},
+		"aws everybody's role": {made("aws_iam_role", `{"assume_role_policy":"{\"Statement\":{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"*\"},\"Action\":\"sts:AssumeRole\"}}"}`), escalation},
 		"google everybody":     {made("google_cloud_run_service_iam_member", `{"member":"allUsers","role":"roles/run.invoker"}`), iam},
 		"google binding":       {made("google_project_iam_binding", `{"members":["user:a@b.c","allAuthenticatedUsers"],"role":"roles/viewer"}`), iam},
 		"google owner":         {made("google_project_iam_member", `{"member":"user:a@b.c","role":"roles/owner"}`), iam},

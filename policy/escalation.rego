@@ -1,0 +1,132 @@
+# Who could take more than Terraform gives. An identity that may change its own rights, hand a stronger role to what it
+# begins, or make another without a boundary has all that it wants, however little its policy seems to allow.
+
+# METADATA
+# title: Escalation
+# custom:
+#   kinds: [infrastructure]
+package vishwa.escalation
+
+import data.vishwa.access
+import data.vishwa.terraform
+
+# METADATA
+# title: IAM privilege escalation
+# description: Rights to change rights are given with a permission boundary as their condition, roles are passed by name or to a named service, and a role is assumed by named principals.
+# custom:
+#   id: terraform/escalation
+deny contains {
+	"rule": "terraform/escalation",
+	"message": sprintf("%s %s", [r.address, why]),
+	"hint": "take it out; or require a boundary (condition iam:PermissionsBoundary), name the roles that are passed, and name who assumes the role",
+} if {
+	some r in terraform.made
+	some why in paths(r.type, r.change.after)
+}
+
+paths(type, after) := (taken(type, after) | managed(type, after)) | assumed(type, after)
+
+# What lets an identity give rights to itself or to another that it then uses, as IAM spells it in lower case.
+rights := {
+	"iam:createpolicyversion", "iam:setdefaultpolicyversion", "iam:attachuserpolicy", "iam:attachgrouppolicy", "iam:attachrolepolicy",
+	"iam:putuserpolicy", "iam:putgrouppolicy", "iam:putrolepolicy", "iam:addusertogroup", "iam:createrole", "iam:createuser",
+	"iam:putuserpermissionsboundary", "iam:putrolepermissionsboundary", "iam:deleteuserpermissionsboundary", "iam:deleterolepermissionsboundary",
+}
+
+# What lets it become another as that one is: no boundary helps.
+identities := {"iam:updateassumerolepolicy", "iam:createaccesskey", "iam:createloginprofile", "iam:updateloginprofile"}
+
+taken(type, after) := {why |
+	regex.match(`^aws_(iam|ssoadmin|organizations)_.*polic(y|ies)$|^aws_iam_role$`, type)
+	some text in access.aws_texts(after)
+	json.is_valid(text)
+	some s in access.list(object.get(json.unmarshal(text), "Statement", []))
+	lower(object.get(s, "Effect", "")) == "allow"
+	some why in statement_paths(s)
+}
+
+statement_paths(s) := {sprintf("allows %s, by which an identity can give itself rights, without a boundary as its condition", [action]) |
+	some action in access.list(object.get(s, "Action", []))
+	some right in rights
+	means(action, right)
+	not bounded(s)
+} | {sprintf("allows %s, by which an identity can become another", [action]) |
+	some action in access.list(object.get(s, "Action", []))
+	some right in identities
+	means(action, right)
+	wide(s)
+} | {sprintf("allows %s for %s: whatever service is begun may be given any of these roles", [action, resource]) |
+	some action in access.list(object.get(s, "Action", []))
+	means(action, "iam:passrole")
+	some resource in access.list(object.get(s, "Resource", []))
+	contains(resource, "*")
+	not conditioned(s, "iam:passedtoservice")
+} | {sprintf("allows %s for %s: any of these roles can be assumed", [action, resource]) |
+	some action in access.list(object.get(s, "Action", []))
+	means(action, "sts:assumerole")
+	some resource in access.list(object.get(s, "Resource", []))
+	regex.match(`^\*$|:role/\*$|:role\*$|::\*`, resource)
+}
+
+# An action of a policy, with its wildcards, that is or holds a right. A policy that allows every action is a finding of its own (terraform/iam).
+means(action, right) if {
+	not action in {"*", "*:*"}
+	regex.match(`^[A-Za-z0-9:*?-]+$`, action)
+	regex.match(sprintf("^%s$", [replace(replace(lower(action), "*", ".*"), "?", ".")]), right)
+}
+
+bounded(s) if conditioned(s, "iam:permissionsboundary")
+
+# Keys for oneself, as AWS recommends them, name the user who asks.
+wide(s) if {
+	some resource in access.list(object.get(s, "Resource", []))
+	not endswith(resource, ":user/${aws:username}")
+}
+
+# A condition on a key, by an operator that refuses where the key is absent.
+conditioned(s, key) if {
+	some operator, keys in object.get(s, "Condition", {})
+	regex.match(`^(foranyvalue:)?(string|arn)(equals|like)$`, lower(operator))
+	some name, values in keys
+	lower(name) == key
+	every v in access.list(values) {
+		v != "*"
+	}
+}
+
+managed(type, after) := {sprintf("attaches %s, by which an identity can give itself rights", [name]) |
+	regex.match(`^aws_iam_.*policy_attachment$`, type)
+	some name in {"IAMFullAccess", "PowerUserAccess"}
+	endswith(object.get(after, "policy_arn", ""), sprintf(":policy/%s", [name]))
+}
+
+# Who may assume a role that is made.
+assumed(type, after) := {why |
+	type == "aws_iam_role"
+	text := object.get(after, "assume_role_policy", "")
+	json.is_valid(text)
+	some s in access.list(object.get(json.unmarshal(text), "Statement", []))
+	lower(object.get(s, "Effect", "")) == "allow"
+	some why in trusted(s)
+}
+
+trusted(s) := {"can be assumed by everybody" |
+	count(object.get(s, "Condition", {})) == 0
+	some path in [["Principal"], ["Principal", "AWS"], ["Principal", "Federated"]]
+	some who in access.list(object.get(s, path, ""))
+	who == "*"
+} | {sprintf("can be assumed by whoever has a token of %s: the condition names no subject", [provider]) |
+	some provider in access.list(object.get(s, ["Principal", "Federated"], []))
+	contains(provider, ":oidc-provider/")
+	not subject(s)
+}
+
+subject(s) if {
+	some operator, keys in object.get(s, "Condition", {})
+	regex.match(`^(foranyvalue:)?string(equals|like)$`, lower(operator))
+	some name, values in keys
+	endswith(lower(name), ":sub")
+	every v in access.list(values) {
+		not regex.match(`^(repo:)?\*`, v)
+	}
+}
