@@ -17,6 +17,7 @@ REGISTRY      := v3.1.2
 CRANE         := v0.21.7
 ORAS          := v1.3.0
 TENSORFLOW    := tensorflow-cpu==2.21.0
+TRITON        := nvidia-pytriton==0.7.0 numpy==1.26.4
 MLSERVER      := mlserver==1.7.1 xgboost-cpu==3.2.0 scikit-learn==1.7.2
 PANDAS        := pandas==3.1.1
 PYARROW       := pyarrow==26.0.1
@@ -115,7 +116,7 @@ test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held 
 test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, held against what is known of them, and served as TensorFlow Serving does (installs 1.5 GB)
 	VISHWA_TENSORFLOW=$(TOOLS)/bin/tensorflow $(GO) test -count=1 -timeout 20m -run '^TestTensorFlow' -v ./reconciler/format/model ./reconciler/adapter/server/tfserving
 
-test-runtimes: $(TOOLS)/runtimes/bin/mlserver ## programs that serve in place of a command, each with the program itself (installs 1 GB)
+test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready ## programs that serve in place of a command, each with the program itself (installs 1 GB)
 	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
 
 test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
@@ -270,11 +271,18 @@ $(TOOLS)/bin/pyarrow:
 	$(TOOLS)/pyarrow/bin/pip install --quiet $(PYARROW)
 	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../pyarrow/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
 
-# A Python that has the servers. The package that has MLServer read models of XGBoost wants the one with NCCL, so that it is installed next to the other.
-$(TOOLS)/runtimes/bin/mlserver:
-	$(PYTHON) -m venv $(TOOLS)/runtimes
-	$(TOOLS)/runtimes/bin/pip install --quiet $(MLSERVER)
-	$(TOOLS)/runtimes/bin/pip install --quiet --no-deps mlserver-xgboost==1.7.1
+# Pythons that have the servers. The package that has MLServer read models of XGBoost wants the one with NCCL, so that it is installed next to the other.
+$(TOOLS)/runtimes/mlserver/bin/mlserver:
+	mkdir -p $(TOOLS)/runtimes
+	$(PYTHON) -m venv $(TOOLS)/runtimes/mlserver
+	$(TOOLS)/runtimes/mlserver/bin/pip install --quiet --no-deps mlserver-xgboost==1.7.1
+	$(TOOLS)/runtimes/mlserver/bin/pip install --quiet $(MLSERVER)
+
+$(TOOLS)/runtimes/triton/bin/pytriton-ready:
+	mkdir -p $(TOOLS)/runtimes
+	$(PYTHON) -m venv $(TOOLS)/runtimes/triton
+	$(TOOLS)/runtimes/triton/bin/pip install --quiet $(TRITON)
+	touch $@
 
 # A Python that has TensorFlow, whose models are held against what is known of them.
 $(TOOLS)/bin/tensorflow:

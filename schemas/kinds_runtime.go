@@ -4,6 +4,8 @@ package schemas
 
 import (
 	"io/fs"
+	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +15,14 @@ import (
 type Runtime struct {
 	// MLServer is Seldon's server, as the Python package mlserver of the environment has it.
 	MLServer *MLServer `json:"mlserver,omitempty" part:"key"`
+	// Triton is NVIDIA's server with its Python backend: the program tritonserver of the environment, or the one that its Python package nvidia-pytriton brings.
+	Triton *Triton `json:"triton,omitempty" part:"key"`
+}
+
+// Triton is asked by the Open Inference Protocol, for a model with the deployment's name.
+type Triton struct {
+	// Program is the Python file, of the declared code, with the class TritonPythonModel that loads the model from VISHWA_MODEL_DIR and answers. What it takes and gives it says itself, in auto_complete_config.
+	Program string `json:"program" jsonschema:"required" part:"key"`
 }
 
 // MLServer is asked by the Open Inference Protocol, for a model with the deployment's name.
@@ -27,14 +37,29 @@ type MLServer struct {
 var pythonClass = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$`)
 
 // runtimes are the fields of a runtime, each one that serves.
-var runtimes = []string{"mlserver"}
+var runtimes = namesOf(reflect.TypeFor[Runtime]())
 
-func (r *Runtime) check(d *document, field string) {
-	if r == nil {
-		return
+func (r *Runtime) check(c *checker, d *document, field string, code []string) {
+	var given []string
+	for _, name := range runtimes {
+		if d.has(field + "." + name) {
+			given = append(given, name)
+		}
 	}
-	if !slices.ContainsFunc(runtimes, func(name string) bool { return d.has(field + "." + name) }) && !d.wrong(field) {
-		d.problem(field, "names none; give %s", strings.Join(runtimes, " or "))
+	switch {
+	case len(given) > 1:
+		d.problem(field+"."+given[1], "and %s are both given, but one program serves; remove one of them", given[0])
+	case len(given) == 0 && !d.wrong(field):
+		d.problem(field, "names none; give one of %s", strings.Join(runtimes, ", "))
+	}
+	if t := r.Triton; t != nil && t.Program != "" {
+		c.path(d, field+".triton.program", t.Program, file)
+		if !slices.ContainsFunc(code, func(p string) bool {
+			p = path.Clean(p)
+			return p == path.Clean(t.Program) || strings.HasPrefix(path.Clean(t.Program), p+"/")
+		}) {
+			d.problem(field+".triton.program", "%s is not of the code; add it to %s", short(t.Program), strings.TrimSuffix(field, "runtime")+"code")
+		}
 	}
 	if m := r.MLServer; m != nil {
 		if m.Implementation != "" && (len(m.Implementation) > maxRunnerText || !pythonClass.MatchString(m.Implementation)) {

@@ -160,7 +160,7 @@ func (t *Target) check(c *checker, d *document) {
 	}
 	_, hosted, _ := t.Hosted()
 	if hosted != nil && hosted.Runtime != nil {
-		hosted.Runtime.check(d, field+".runtime")
+		hosted.Runtime.check(c, d, field+".runtime", w.Code)
 		if d.has(field + ".run") {
 			d.problem(field+".runtime", "and run are both given, but one of them serves; remove one of them")
 		}

@@ -5,10 +5,14 @@ package templates
 import (
 	_ "embed"
 	"encoding/json"
+	"fmt"
 )
 
 //go:embed runtime/mlserver.py
 var mlserverProgram []byte
+
+//go:embed runtime/triton.py
+var tritonProgram []byte
 
 // RuntimeDir is the folder of the code that holds what is written for a runtime.
 const RuntimeDir = "vishwa-runtime"
@@ -25,4 +29,13 @@ func MLServerFiles(name, implementation, file string) (map[string][]byte, error)
 	// In one process, so that what is asked stays behind the wall that it was begun behind.
 	settings := []byte("{\n  \"parallel_workers\": 0,\n  \"metrics_endpoint\": null,\n  \"model_repository_root\": \"vishwa-runtime\"\n}\n")
 	return map[string][]byte{"model-settings.json": append(model, '\n'), "settings.json": settings, "serve.py": mlserverProgram}, nil
+}
+
+// TritonModel is the folder of RuntimeDir that is a model's one version.
+func TritonModel(name string) string { return "models/" + name + "/1" }
+
+// TritonFiles are what Triton is begun with, by their names in RuntimeDir, but for the program of the model, which is
+// model.py of TritonModel. What the model takes and gives it completes itself.
+func TritonFiles(name string) map[string][]byte {
+	return map[string][]byte{"serve.py": tritonProgram, "models/" + name + "/config.pbtxt": fmt.Appendf(nil, "name: %q\nbackend: \"python\"\n", name)}
 }

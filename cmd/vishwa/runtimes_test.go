@@ -4,13 +4,12 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestRuntimesThemselves runs with a Python that has them: make test-runtimes.
+// TestRuntimesThemselves runs with a folder of Pythons that have them: make test-runtimes.
 func TestRuntimesThemselves(t *testing.T) {
 	python := os.Getenv("VISHWA_RUNTIMES")
 	if python == "" {
@@ -20,7 +19,7 @@ func TestRuntimesThemselves(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/runtimes",
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", filepath.Join(python, "bin")+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("RUNTIMES", python)
 			return settle(t, env, keys)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit},

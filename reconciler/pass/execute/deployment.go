@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/runtimes"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -59,7 +60,7 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 		Ready: cmp.Or(how.Ready, "/v2/health/ready"), Timeout: how.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
 	}
 	servedBy(&r, j, &spec.Target)
-	if err := a.runtime(ctx, &r, &spec.Target); err != nil {
+	if err := runtimes.Begin(ctx, a.Store, &r, &spec.Target); err != nil {
 		return r, err
 	}
 	if a.Least != nil {
