@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -41,8 +42,11 @@ func (a *cli) metricsVerb() *cobra.Command {
 					return notDeclared(refs[0], w)
 				}
 			}
-			if format == "json" {
+			switch format {
+			case "json":
 				return a.json(boards)
+			case "html":
+				return a.boardPage(boards)
 			}
 			for _, b := range boards {
 				if err := a.showBoard(b); err != nil {
@@ -52,9 +56,27 @@ func (a *cli) metricsVerb() *cobra.Command {
 			return nil
 		},
 	}
-	formats(cmd, &format, "text", "json")
+	formats(cmd, &format, "text", "json", "html")
 	cmd.AddCommand(a.metricsDiffVerb())
 	return cmd
+}
+
+// boardPage prints a page for a browser; of several models, one after the other's candidates.
+func (a *cli) boardPage(boards []pass.Leaderboard) error {
+	var all []templates.Compared
+	var names []string
+	for _, b := range boards {
+		names = append(names, b.Model.String())
+		for _, r := range b.Rows {
+			c := templates.Compared{Name: r.Ref.String(), Note: strings.Join(notes(r), ", "), Params: map[string]string{}, Metrics: r.Metrics}
+			for name, v := range r.Params {
+				c.Params[name] = fmt.Sprint(v)
+			}
+			all = append(all, c)
+		}
+	}
+	_, err := io.WriteString(a.out, templates.ComparedPage("Candidates of "+strings.Join(names, ", "), all))
+	return err
 }
 
 // showBoard prints a table with the selecting metric first.

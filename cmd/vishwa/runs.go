@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -244,20 +245,43 @@ func (a *cli) runsCompareVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare {ENTRY|REF} {ENTRY|REF}...",
 		Short: "Compare runs: the parameters that differ, and the metrics",
-		Args:  cobra.MinimumNArgs(2),
+		Long: `Compares runs: the parameters that differ, and the metrics. With --format html, a page for
+a browser, with the course of each metric that they logged and a line a run through its
+parameters and metrics; it has no script and loads nothing.`,
+		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			all, err := a.namedRuns(cmd, args)
 			if err != nil {
 				return err
 			}
-			if format == "json" {
+			switch format {
+			case "json":
 				return a.json(all)
+			case "html":
+				_, err := io.WriteString(a.out, templates.ComparedPage("Runs compared", compared(all)))
+				return err
 			}
 			return a.compareRuns(all)
 		},
 	}
-	formats(cmd, &format, "text", "json")
+	formats(cmd, &format, "text", "json", "html")
 	return cmd
+}
+
+// compared are runs as a page shows them.
+func compared(all []shownRun) (out []templates.Compared) {
+	for _, r := range all {
+		c := templates.Compared{Name: fmt.Sprintf("%s, entry %d", r.Ref, r.Seq), Params: map[string]string{}, Metrics: r.Metrics}
+		if r.Logged != nil {
+			maps.Copy(c.Params, r.Logged.Params)
+			c.Series = r.Logged.Series
+		}
+		for name, v := range r.Params { // what the declaration gives before what the run says of it
+			c.Params[name] = fmt.Sprint(v)
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // compareRuns prints a column a run.
