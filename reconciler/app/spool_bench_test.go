@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/reconciler/pass/measure"
 )
 
 // generated is a table whose cells are made of a few thousand texts, each column in an order of its own.
@@ -72,22 +73,24 @@ func BenchmarkManyColumns(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			base, now := &watch.Side{Spool: spool}, &watch.Side{Spool: spool}
+			base, now := &watch.Side{Spool: spool, Each: measure.AtOnce}, &watch.Side{Spool: spool, Each: measure.AtOnce}
 			for seed, side := range map[uint64]*watch.Side{1: base, 2: now} {
 				if err := side.Read(newGenerated(rows, some, seed), nil, nil, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
-			for _, name := range base.Columns() {
-				ref, err := base.Sample(name, "number")
-				cur, bad := now.Sample(name, "number")
+			names := base.Columns()
+			measure.AtOnce(len(names), func(i int) {
+				ref, err := base.Sample(names[i], "number")
+				cur, bad := now.Sample(names[i], "number")
 				if err != nil || bad != nil {
-					b.Fatal(err, bad)
+					b.Error(err, bad)
+					return
 				}
-				if c := drift.Hold(name, drift.Setting{}, ref, cur, func(drift.Method, float64, int) drift.Null { return drift.Null{Enough: true} }); c.Score == nil {
-					b.Fatal(c.Why)
+				if c := drift.Hold(names[i], drift.Setting{}, ref, cur, func(drift.Method, float64, int) drift.Null { return drift.Null{Enough: true} }); c.Score == nil {
+					b.Error(c.Why)
 				}
-			}
+			})
 			if err := spool.Close(); err != nil {
 				b.Fatal(err)
 			}

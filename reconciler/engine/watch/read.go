@@ -35,7 +35,9 @@ type Side struct {
 	// gave text: numbers that are spelled out are numbers there.
 	Log bool
 	// Spool takes the numbers that are too many to hold; nil: there is none.
-	Spool   Spool
+	Spool Spool
+	// Each does something for each number below n, for several at once where it can; nil: one after the other.
+	Each    func(n int, do func(i int))
 	columns map[string]*column
 	order   []string
 	held    int
@@ -58,10 +60,16 @@ type column struct {
 type Row func(cell func(name string) []byte) (bool, error)
 
 // Read adds the rows of a table. Columns that keep refuses are passed over.
-func (s *Side) Read(r table.Reader, keep func(name string) bool, in Row, stop func() error) error {
+func (s *Side) Read(r table.Reader, keep func(name string) bool, in Row, stop func() error) (err error) {
 	if s.columns == nil {
 		s.columns = map[string]*column{}
 	}
+	f := &filling{side: s}
+	defer func() {
+		if end := f.end(); err == nil {
+			err = end
+		}
+	}()
 	var of []*column
 	at := map[string]int{}
 	for n := 0; ; n++ {
@@ -72,6 +80,9 @@ func (s *Side) Read(r table.Reader, keep func(name string) bool, in Row, stop fu
 		}
 		row, err := r.Next()
 		if errors.Is(err, io.EOF) {
+			if err := f.end(); err != nil {
+				return err
+			}
 			s.header(r.Columns(), keep)
 			return nil
 		}
@@ -79,6 +90,9 @@ func (s *Side) Read(r table.Reader, keep func(name string) bool, in Row, stop fu
 			return err
 		}
 		if names := r.Columns(); len(names) > len(of) {
+			if err := f.end(); err != nil {
+				return err
+			}
 			of = s.widen(of, names, keep)
 			for i, name := range names {
 				at[name] = i
@@ -98,7 +112,8 @@ func (s *Side) Read(r table.Reader, keep func(name string) bool, in Row, stop fu
 				continue
 			}
 		}
-		if err := s.add(of, row); err != nil {
+		s.Rows++
+		if err := f.add(of, row); err != nil {
 			return err
 		}
 	}
@@ -124,26 +139,14 @@ func (s *Side) widen(of []*column, names []string, keep func(string) bool) []*co
 	return of
 }
 
-func (s *Side) add(of []*column, row *table.Row) error {
-	s.Rows++
-	for i, c := range of {
-		if c == nil {
-			continue
-		}
-		if i >= len(row.Cells) || row.Cells[i] == nil {
-			c.nulls++
-			continue
-		}
-		isText := row.Text != nil && row.Text[i]
-		if c.add(row.Cells[i], isText, s.Log) {
-			if s.held++; s.Spool != nil && s.held >= cmp.Or(s.most, MostHeld) {
-				if err := s.move(); err != nil {
-					return err
-				}
-			} else if s.held > MostValues {
-				return fault.WithHint(fault.New(fault.Invalid, "the data has more than %d numbers", MostValues), "narrow the window, or name fewer columns in spec.columns")
-			}
-		}
+// hold counts numbers that were kept, and has them moved where they are many.
+func (s *Side) hold(kept int) error {
+	s.held += kept
+	switch {
+	case s.Spool != nil && s.held >= cmp.Or(s.most, MostHeld):
+		return s.move()
+	case s.Spool == nil && s.held > MostValues:
+		return fault.WithHint(fault.New(fault.Invalid, "the data has more than %d numbers", MostValues), "narrow the window, or name fewer columns in spec.columns")
 	}
 	return nil
 }

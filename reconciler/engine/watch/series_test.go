@@ -3,13 +3,18 @@
 package watch
 
 import (
+	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // shelf is a Spool in memory, which takes so many chunks.
@@ -79,5 +84,46 @@ func TestNumbersThatAreMovedAreThoseThatCame(t *testing.T) {
 	}
 	if err := (&Side{Spool: &shelf{}, most: most}).Read(&counting{n: n}, nil, nil, nil); fault.Of(err) != fault.Transient {
 		t.Errorf("a full disk: %v", err)
+	}
+}
+
+// TestColumnsThatAreReadAtOnceAreAsOneAfterTheOther: columns that come late, cells that are missing, texts, and rows that are more than one
+// batch.
+func TestColumnsThatAreReadAtOnceAreAsOneAfterTheOther(t *testing.T) {
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, `{"a":%d,"b":"x%d"`, i, i%3)
+		for c := range 40 {
+			if (i+c)%7 > 0 {
+				fmt.Fprintf(&text, `,"c%02d":%d.5`, c, i*c)
+			}
+		}
+		if i > 300 {
+			fmt.Fprintf(&text, `,"late":%d`, i%2)
+		}
+		text.WriteString("}\n")
+	}
+	read := func(each func(int, func(int))) *Side {
+		s := &Side{Each: each, Log: true}
+		r, err := table.Open(strings.NewReader(text.String()), int64(text.Len()), schemas.Format{}, "a.jsonl")
+		if err == nil {
+			err = s.Read(r, func(name string) bool { return name != "c05" }, nil, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one := read(nil)
+	several := read(func(n int, do func(int)) { // in another order
+		for i := range n {
+			do(n - 1 - i)
+		}
+	})
+	if one.Rows != 1000 || one.Nulls("late") != 301 || one.Has("c05") || len(one.order) != 42 {
+		t.Errorf("%d rows, %d without late, %q", one.Rows, one.Nulls("late"), one.order)
+	}
+	if !reflect.DeepEqual(one.columns, several.columns) || !slices.Equal(one.order, several.order) || one.held != several.held {
+		t.Error("they differ")
 	}
 }

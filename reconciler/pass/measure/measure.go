@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -172,6 +173,7 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	}
 	base, now := &rows{session: s}, &rows{session: s, current: true}
 	now.base = &base.side
+	base.side.Each, now.side.Each = AtOnce, AtOnce
 	if s.Spool != nil {
 		spool, done, err := s.Spool()
 		if err != nil {
@@ -225,22 +227,25 @@ func (s *session) columns(base, now *watch.Side, from digest.Digest) ([]drift.Co
 		names = slices.DeleteFunc(names, s.apart)
 	}
 	out, notes, failed := make([]drift.Column, len(names)), make([][]string, len(names)), make([]error, len(names))
-	next := make(chan int)
+	AtOnce(len(names), func(i int) { // each has one column of both sides in memory
+		out[i], notes[i], failed[i] = s.column(names[i], compared{s.spec.Columns[names[i]], base, now, from})
+	})
+	s.notes = append(s.notes, slices.Concat(notes...)...)
+	return out, errors.Join(failed...)
+}
+
+// AtOnce does something for each number below n, on all processors.
+func AtOnce(n int, do func(i int)) {
+	var next atomic.Int64
 	var all sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) { // each has one column of both sides in memory
+	for range min(n, runtime.GOMAXPROCS(0)) {
 		all.Go(func() {
-			for i := range next {
-				out[i], notes[i], failed[i] = s.column(names[i], compared{s.spec.Columns[names[i]], base, now, from})
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				do(int(i))
 			}
 		})
 	}
-	for i := range names {
-		next <- i
-	}
-	close(next)
 	all.Wait()
-	s.notes = append(s.notes, slices.Concat(notes...)...)
-	return out, errors.Join(failed...)
 }
 
 // compared is what a column is compared by: as declared, on both sides; from names the reference.
