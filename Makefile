@@ -175,6 +175,10 @@ debian-kubernetes:
 bench: build $(TOOLS)/bin/evidently ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
 
+# With the packages that tests of the program itself build, which is why it has their flag.
+bench-guard: ## what commands cost, counted, against cmd/vishwa/testdata/costs.json (UPDATE=-update writes it)
+	VISHWA_BENCH_GUARD=1 $(GO) test -trimpath -vet=off -count=1 -run '^TestGuarded' -timeout 10m ./cmd/vishwa $(UPDATE)
+
 FILES ?= 100000
 bench-data: tools $(TOOLS)/bin/minio $(TOOLS)/bin/s5cmd ## data's commands beside DVC, s5cmd, md5sum and pandas; BENCH_DIR= is best in memory
 	$(TOOLS)/dvc/bin/pip install --quiet $(PANDAS)

@@ -36,7 +36,9 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(m, map[string]func(){"vishwa": func() {
 		dieAtPoint()
-		os.Exit(run())
+		code := run()
+		tellCosts()
+		os.Exit(code)
 	}})
 }
 
