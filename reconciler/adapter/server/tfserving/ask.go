@@ -94,7 +94,7 @@ func (w *work) until(ctx context.Context, within time.Duration, what string, is 
 		}
 		if late {
 			return &lateError{fault.WithHint(fault.New(fault.Transient, "wait until %s: not after %s", what, within),
-				"see what the server says; it reads models.config anew where it is begun with --model_config_file_poll_wait_seconds")}
+				"see what the server says; it reads models.config anew where it is begun with --model_config_file_poll_wait_seconds, and finds the folder by the path that seenAs of spec.modelServers says")}
 		}
 		if err := httpx.Sleep(ctx, s.o.Pace); err != nil {
 			return fault.New(fault.Cancelled, "wait until %s: %w", what, err)
