@@ -31,8 +31,7 @@ func (s *ManagedRepository) tryOn(ctx context.Context, d controller.Deployment, 
 	s.o.Env.Log.InfoContext(ctx, "took back a release that was tried", "deployment", d.Name, "why", why)
 }
 
-// worse says why the release that is tried goes back, by what its rollout began with; "" where it does not, or where
-// that is for a pass to say.
+// worse says why the release that is tried goes back; "" where it does not, or where that is for a pass to say.
 func (s *ManagedRepository) worse(ctx context.Context, d controller.Deployment, st standing, live port.Live) string {
 	s.mu.Lock()
 	n, arms := s.served.nodes[d.Ref], s.served.arms
@@ -40,8 +39,8 @@ func (s *ManagedRepository) worse(ctx context.Context, d controller.Deployment, 
 	if n == nil || st.rollout.Key != live.Beside.Key || !st.rollout.Phase.UnderWay() {
 		return ""
 	}
-	canary, declared, tries := plan.CanaryOf(n)
-	if !tries || declared != st.rollout.Declared {
+	canary, _, tries := plan.CanaryOf(n)
+	if !tries {
 		return ""
 	}
 	var logged rollout.Evidence
@@ -51,8 +50,5 @@ func (s *ManagedRepository) worse(ctx context.Context, d controller.Deployment, 
 			logged = rollout.Evidence{}
 		}
 	}
-	if next := rollout.Decide(canary, st.rollout, plan.Seen(live.Beside, logged), s.o.Env.Now()); next.Do == rollout.RollBack {
-		return next.Why
-	}
-	return ""
+	return canary.Worse(plan.Seen(live.Beside, logged))
 }

@@ -22,8 +22,9 @@ const (
 	InCanary   = "canary, "
 )
 
-// lookAgain is after how long a release that is tried is looked at, whatever it waits for.
-const lookAgain = 5 * time.Second
+// lookAgain is after how long a pass looks at a release that is tried, whatever it waits for: a pass asks the forge
+// and the remote, so that it is not to be often. What goes back, a controller sees between passes.
+const lookAgain = time.Minute
 
 // Move is what a step does about a release that is tried beside the one that serves.
 type Move struct {
@@ -143,6 +144,8 @@ func Roll(s Step, n *graph.Node, r Rolling) Step {
 		return do(rollout.Revive, r.State.Step, r.State.Weight, "what serves is down: it is brought back first")
 	case r.Live.Health != port.Ready:
 		return s.waits(rollout.Decision{Why: InCanary + "and what serves does not answer: there is nothing to compare with; vishwa rollout promote --full " + s.Ref.String() + " serves it at once"}, r.Now)
+	case underWay && beside != nil && beside.Key == s.Key && canary.Worse(Seen(beside, r.Logged)) != "":
+		return do(rollout.RollBack, r.State.Step, 0, canary.Worse(Seen(beside, r.Logged)))
 	case !underWay || r.State.Declared != declared:
 		d := rollout.First(canary)
 		why := fmt.Sprintf("%s; begins a canary, %s", s.Why, Stage(canary, d.Step, d.Weight))

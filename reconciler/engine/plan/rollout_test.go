@@ -67,6 +67,7 @@ func TestWhatIsNextOfARelease(t *testing.T) {
 		"rolled back, and still there":         {r: Rolling{Live: serves(good), State: at(rollout.RolledBack, 1, 0)}, want: rollout.End},
 		"rolled back, and all is down":         {r: Rolling{Live: port.Live{Key: was, Health: port.Down}, State: at(rollout.RolledBack, 1, 0)}, want: rollout.Revive},
 		"declared otherwise meanwhile":         {r: Rolling{Live: serves(good), State: otherwise}, want: rollout.Begin},
+		"worse, and declared otherwise":        {r: Rolling{Live: serves(beside(10, port.Asked{Requests: 4000, Failed: 900}, port.Ready)), State: otherwise}, want: rollout.RollBack},
 		"another machine tries it":             {r: Rolling{Live: serves(nil), State: at(rollout.Progressing, 1, 10), Elsewhere: true}, held: "another machine"},
 		"a person let it pass all steps":       {r: Rolling{Live: serves(good), State: at(rollout.Progressing, 3, 10)}, want: rollout.Promote},
 		"what is declared serves":              {r: Rolling{Live: serves(good)}, do: Keep, want: rollout.End},

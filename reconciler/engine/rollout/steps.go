@@ -133,7 +133,7 @@ func Decide(c Canary, s State, e Evidence, now time.Time) Decision {
 		at.Why = string(s.Phase) + ": " + s.Why
 		return at
 	}
-	if worse := c.worse(s, e); worse != "" {
+	if worse := c.Worse(e); worse != "" {
 		return Decision{Do: RollBack, Step: s.Step, Why: worse}
 	}
 	switch {
@@ -190,9 +190,9 @@ func First(c Canary) Decision {
 	return d
 }
 
-// worse says why the release goes back; "" where it does not. Every analysis that is declared counts
+// Worse says why the release goes back; "" where it does not. Every analysis that is declared counts
 // from the first request on, whichever step asks for it.
-func (c Canary) worse(s State, e Evidence) string {
+func (c Canary) Worse(e Evidence) string {
 	if e.Failing != "" {
 		return "it does not answer: " + e.Failing
 	}
