@@ -8,15 +8,19 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -26,7 +30,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	logstream "github.com/vishwaops/vishwa/reconciler/machine/predictionlog/stream"
+	"github.com/vishwaops/vishwa/reconciler/machine/topic"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -205,11 +213,65 @@ func TestKafkaItself(t *testing.T) {
 		run  func(*testing.T, *broker)
 	}{
 		{"RangesAndCodecs", realRanges}, {"Transactions", realTransactions}, {"SigningIn", realSigningIn}, {"Retention", realRetention},
-		{"AnotherTopicOfTheName", realAnother}, {"Compaction", realCompaction}, {"RestartInTheMiddle", realRestart},
+		{"AnotherTopicOfTheName", realAnother}, {"Compaction", realCompaction}, {"RestartInTheMiddle", realRestart}, {"LogOfPredictions", realLog},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { b.fresh(t); step.run(t, b) }) {
 			return
 		}
+	}
+}
+
+// realLog keeps a log of predictions in the topic, signed in over TLS, and reads it back; a record that is too large for
+// the topic holds up no other.
+func realLog(t *testing.T, b *broker) {
+	b.fresh(t, "max.message.bytes", "2000")
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(b.authority)
+	o := topic.Options{Brokers: []string{b.tied}, Topic: events, Unguarded: true, TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		Login: &topic.Login{Mechanism: "scram-sha-512", User: "grace", Password: "hopper"}}
+	to, err := logstream.To(o, "price")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := predictionlog.Open(predictionlog.Options{Dir: t.TempDir(), Place: to, Secret: []byte("s"), Every: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	noise := make([]byte, 3000)
+	_, _ = rand.Read(noise)
+	at := time.Now().UTC().Truncate(time.Millisecond).Add(-time.Hour)
+	const n = 300
+	for i := range n {
+		body := fmt.Sprintf(`{"inputs":[{"name":"x","shape":[1],"datatype":"FP64","data":[%d.5]}]}`, i)
+		if i == 7 {
+			body = fmt.Sprintf(`{"inputs":[{"name":"x","shape":[1],"datatype":"BYTES","data":["%x"]}]}`, noise)
+		}
+		l.Add(predictions.Exchange{ID: fmt.Sprint(i), Time: at, Status: 200, Path: "/v2/models/m/infer", Request: predictions.Body{Bytes: []byte(body)}})
+	}
+	if err := l.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(realWait); l.Counts().Lost == 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%+v", l.Counts())
+		}
+	}
+	r := predictionlog.Read(t.Context(), logstream.From(o, "price", at.Add(-time.Minute)), predictionlog.Query{From: at, To: at.Add(time.Second)})
+	defer r.Close()
+	met := map[string]bool{}
+	for {
+		row, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		met[string(row.Cells[slices.Index(r.Columns(), "id")])] = true
+	}
+	if report := r.Report(); len(met) != n-1 || met["7"] || report.Duplicates != 0 || l.Counts().Rows != n-1 {
+		t.Errorf("%d rows: %+v, %+v", len(met), report, l.Counts())
 	}
 }
 
