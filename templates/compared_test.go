@@ -59,7 +59,7 @@ func TestRunsAreComparedOnAPage(t *testing.T) {
 
 // TestWhatRunsLoggedIsTextOnThePage: no name and no value becomes an element, an attribute or an address.
 func TestWhatRunsLoggedIsTextOnThePage(t *testing.T) {
-	odd := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "</title><script>", `' onload='x`, "]]>", "<!--", "javascript:x", "\x1b[2J", "‮"}))
+	odd := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "</title><script>", `' onload='x`, "]]>", "<!--", "javascript:x", "\x1b[2J", "\u202e"}))
 	numbers := rapid.OneOf(rapid.Float64(), rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), -math.MaxFloat64, math.MaxFloat64}))
 	known := []string{"html", "head", "meta", "title", "style", "body", "h1", "h2", "table", "tbody", "tr", "th", "td", "span", "svg", "text", "path", "polyline", "p"}
 	attributes := []string{"lang", "charset", "http-equiv", "content", "class", "style", "width", "height", "role", "aria-label", "x", "y", "d", "points", "stroke", "stroke-dasharray", "text-anchor"}
