@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -59,10 +60,7 @@ as it is. With --push it goes to origin, and its data to its remote.`,
 			}
 			defer s.close()
 			r.s = s
-			all, err := a.measured(cmd.Context(), &r, refs)
-			if err != nil {
-				return err
-			}
+			all, failed := a.measured(cmd.Context(), &r, refs)
 			for i := range all {
 				m := &all[i]
 				if err := a.showEvidence(m.Evidence, format); err != nil {
@@ -76,6 +74,9 @@ as it is. With --push it goes to origin, and its data to its remote.`,
 						return err
 					}
 				}
+			}
+			if failed != nil {
+				return failed
 			}
 			if detailed && slices.ContainsFunc(all, func(m measure.Measured) bool { return m.Watched.Verdict != ledger.Well }) {
 				return exitCode(2)
@@ -91,6 +92,7 @@ as it is. With --push it goes to origin, and its data to its remote.`,
 	return cmd
 }
 
+// measured is what was found. A monitor that cannot measure keeps no other from it: why is told afterwards.
 func (a *cli) measured(ctx context.Context, r *refreshing, refs []schemas.Ref) (all []measure.Measured, err error) {
 	rev, in, err := r.s.Head(ctx)
 	if err != nil {
@@ -107,17 +109,25 @@ func (a *cli) measured(ctx context.Context, r *refreshing, refs []schemas.Ref) (
 	}
 	r.options.Env = env
 	bench := app.Bench(r.s.Repository, env, r.options.Allow)
+	var failed []error
 	for _, ref := range refs {
 		m, err := bench.Look(ctx, in, ref)
 		if err == nil {
 			err = bench.Record(ctx, &m, rev.SHA)
 		}
 		if err != nil {
-			return nil, err
+			failed = append(failed, err)
+			if ctx.Err() != nil {
+				break
+			}
+			continue
 		}
 		all = append(all, m)
 	}
-	return all, nil
+	if len(failed) == 1 {
+		return all, failed[0]
+	}
+	return all, errors.Join(failed...)
 }
 
 // monitors are the refs of those that are declared.

@@ -126,6 +126,9 @@ func (b *Bench) session(ctx context.Context, in *pass.Intent, ref schemas.Ref) (
 		return nil, err
 	}
 	served := s.facts.On(b.Machine, s.spec.Deployment)
+	if served != nil && served.Action == ledger.Retire {
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s watches %s, which is retired since %s (entry %d)", ref, s.spec.Deployment, served.Time.UTC().Format(time.RFC3339), served.Seq), "deploy it again: vishwa apply; or remove the monitor: what it found stays in the ledger")
+	}
 	if served == nil || served.Action != ledger.Deploy {
 		return nil, fault.WithHint(fault.New(fault.Missing, "%s watches %s, which is not deployed", ref, s.spec.Deployment), "deploy it: vishwa apply; or remove the monitor")
 	}
