@@ -86,7 +86,12 @@ type savedFunction struct {
 	arguments, calls []string
 	files            []string // operators of savedFiles
 	prefixes         []string // what is read, of each RestoreV2
+	marked           bool     // it has an attribute that is not one of savedMarks
 }
+
+// savedMarks are the attributes of functions that TensorFlow writes to those that save and restore. By others, such as
+// api_implements, its grappler puts one function in the place of another that the graph calls.
+var savedMarks = []string{"_input_shapes", "_construction_context"}
 
 // saved gathers what a SavedModel runs.
 type saved struct {
@@ -107,6 +112,7 @@ type saved struct {
 	arguments       []string
 	files, prefixes []string
 	within          []string // what the function calls
+	marked          bool
 }
 
 // savedModel walks f; "" is none.
@@ -137,6 +143,8 @@ func (s *saved) text(message string, number uint64, text string) {
 		s.calls = append(s.calls, s.keep(text))
 	case message == "form" && number == 1:
 		s.form = s.keep(text)
+	case message == "attribute" && s.p.within[len(s.p.within)-2] == "function":
+		s.marked = s.marked || !slices.Contains(savedMarks, text)
 	case message == "argument" && number == 1:
 		s.arguments = append(s.arguments, s.keep(text))
 	case message == "saver" && number < 4:
@@ -165,12 +173,12 @@ func (s *saved) end(message string, _ map[uint64]string) {
 	case "node":
 		s.node()
 	case "function":
-		if _, twice := s.functions[s.form]; twice || s.form == "" {
+		if _, twice := s.functions[s.form]; twice || s.form == "" || savedOps[s.form] || slices.Contains(savedFiles, s.form) {
 			s.no = true
 		} else if !s.no {
-			s.functions[s.form] = savedFunction{s.arguments, append(s.within, s.calls...), s.files, s.prefixes}
+			s.functions[s.form] = savedFunction{s.arguments, append(s.within, s.calls...), s.files, s.prefixes, s.marked}
 		}
-		s.form, s.arguments, s.files, s.prefixes, s.within, s.calls = "", nil, nil, nil, nil, nil
+		s.form, s.arguments, s.files, s.prefixes, s.within, s.calls, s.marked = "", nil, nil, nil, nil, nil, false
 	case "saver":
 		s.savers++
 	}
@@ -206,6 +214,11 @@ func (s *saved) restoresItself() bool {
 		return true
 	}
 	filename, save, restore := nodeOf(s.saver[1]), nodeOf(s.saver[2]), nodeOf(s.saver[3])
+	for name := range touching {
+		if s.functions[name].marked {
+			return false
+		}
+	}
 	if s.savers != 1 || filename == "" || save == restore || save == filename || restore == filename {
 		return false
 	}

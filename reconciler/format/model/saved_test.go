@@ -121,27 +121,34 @@ func TestFilesAreTouchedByTheLoadersFunctionsAlone(t *testing.T) {
 	save := functionNamed("save", "prefix", nodeNamed("w", "SaveV2", []string{"prefix"}))
 	saver := message(3, message(1, []byte("file:0")), message(2, []byte("saves:0")), message(3, []byte("restores")))
 	file, restores, saves := nodeNamed("file", "Placeholder", nil), nodeNamed("restores", "StatefulPartitionedCall", []string{"file"}, "restore"), nodeNamed("saves", "StatefulPartitionedCall", []string{"file"}, "save")
+	marked := func(f []byte, as string) []byte { return slices.Concat(f, message(5, message(1, []byte(as)))) }
+	asked := nodeNamed("x", "PartitionedCall", nil, "clean")
 	deep := functionNamed("deep", "x", nodeNamed("c", "PartitionedCall", nil, "deeper"))
 	for name, c := range map[string]struct {
 		nodes, functions [][]byte
 		more             []byte
 		want             string
 	}{
-		"as TensorFlow writes it":          {[][]byte{file, restores, saves}, [][]byte{restore, save}, saver, SavedModel},
-		"without variables":                {[][]byte{nodeNamed("a", "Const", nil)}, nil, nil, SavedModel},
-		"no saver":                         {[][]byte{file, restores}, [][]byte{restore}, nil, SavedModelOps},
-		"two savers":                       {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, saver), ""},
-		"a file by a constant":             {[][]byte{file, restores, saves}, [][]byte{fixed, save}, saver, SavedModelOps},
-		"a file by another node":           {[][]byte{file, nodeNamed("c", "Const", nil), nodeNamed("restores", "StatefulPartitionedCall", []string{"c"}, "restore"), saves}, [][]byte{restore, save}, saver, SavedModelOps},
-		"restoring writes":                 {[][]byte{file, nodeNamed("restores", "StatefulPartitionedCall", []string{"file"}, "save")}, [][]byte{save}, saver, SavedModelOps},
-		"somebody else saves":              {[][]byte{file, restores, saves, nodeNamed("x", "PartitionedCall", []string{"file"}, "save")}, [][]byte{restore, save}, saver, SavedModelOps},
-		"somebody else, deeper":            {[][]byte{file, restores, saves, nodeNamed("x", "While", []string{"file"}, "deep")}, [][]byte{deep, functionNamed("deeper", "x", nodeNamed("c", "If", nil, "save")), restore, save}, saver, SavedModelOps},
-		"saving is an input":               {[][]byte{file, restores, saves, nodeNamed("x", "Identity", []string{"saves"})}, [][]byte{restore, save}, saver, SavedModelOps},
-		"saving comes first":               {[][]byte{file, restores, saves, nodeNamed("x", "NoOp", []string{"^saves"})}, [][]byte{restore, save}, saver, SavedModelOps},
-		"an answer is what saving says":    {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, message(5, message(1, []byte("s")), message(2, message(2, message(1, []byte("y")), message(2, message(1, []byte("saves:0"))))))), SavedModelOps},
-		"an operator of the start saves":   {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, message(4, message(1, []byte("saved_model_main_op")), message(2, message(1, message(1, []byte("saves")))))), SavedModelOps},
-		"Python may call what saves":       {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, message(7, message(2, message(1, []byte("save"))))), SavedModelOps},
-		"Python may call it bare":          {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, message(7, message(1, message(8, message(1, []byte("save")))))), SavedModelOps},
+		"as TensorFlow writes it":        {[][]byte{file, restores, saves}, [][]byte{restore, save}, saver, SavedModel},
+		"without variables":              {[][]byte{nodeNamed("a", "Const", nil)}, nil, nil, SavedModel},
+		"no saver":                       {[][]byte{file, restores}, [][]byte{restore}, nil, SavedModelOps},
+		"two savers":                     {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, saver), ""},
+		"a file by a constant":           {[][]byte{file, restores, saves}, [][]byte{fixed, save}, saver, SavedModelOps},
+		"a file by another node":         {[][]byte{file, nodeNamed("c", "Const", nil), nodeNamed("restores", "StatefulPartitionedCall", []string{"c"}, "restore"), saves}, [][]byte{restore, save}, saver, SavedModelOps},
+		"restoring writes":               {[][]byte{file, nodeNamed("restores", "StatefulPartitionedCall", []string{"file"}, "save")}, [][]byte{save}, saver, SavedModelOps},
+		"somebody else saves":            {[][]byte{file, restores, saves, nodeNamed("x", "PartitionedCall", []string{"file"}, "save")}, [][]byte{restore, save}, saver, SavedModelOps},
+		"somebody else, deeper":          {[][]byte{file, restores, saves, nodeNamed("x", "While", []string{"file"}, "deep")}, [][]byte{deep, functionNamed("deeper", "x", nodeNamed("c", "If", nil, "save")), restore, save}, saver, SavedModelOps},
+		"saving is an input":             {[][]byte{file, restores, saves, nodeNamed("x", "Identity", []string{"saves"})}, [][]byte{restore, save}, saver, SavedModelOps},
+		"saving comes first":             {[][]byte{file, restores, saves, nodeNamed("x", "NoOp", []string{"^saves"})}, [][]byte{restore, save}, saver, SavedModelOps},
+		"an answer is what saving says":  {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, message(5, message(1, []byte("s")), message(2, message(2, message(1, []byte("y")), message(2, message(1, []byte("saves:0"))))))), SavedModelOps},
+		"an operator of the start saves": {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, message(4, message(1, []byte("saved_model_main_op")), message(2, message(1, message(1, []byte("saves")))))), SavedModelOps},
+		"Python may call what saves":     {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, message(7, message(2, message(1, []byte("save"))))), SavedModelOps},
+		"Python may call it bare":        {[][]byte{file, restores, saves}, [][]byte{restore, save}, slices.Concat(saver, message(7, message(1, message(8, message(1, []byte("save")))))), SavedModelOps},
+		"a function stands in for another": {[][]byte{file, restores, saves, asked}, [][]byte{restore, save, marked(functionNamed("clean", "x", nodeNamed("n", "NoOp", nil)), "api_implements"),
+			marked(functionNamed("writes", "x", nodeNamed("w", "SaveV2", nil)), "api_implements")}, saver, SavedModelOps},
+		"what saves stands in for another": {[][]byte{file, restores, saves}, [][]byte{restore, marked(save, "api_implements")}, saver, SavedModelOps},
+		"one that computes does":           {[][]byte{file, restores, saves, asked}, [][]byte{restore, marked(save, "_input_shapes"), marked(functionNamed("clean", "x", nodeNamed("n", "NoOp", nil)), "api_implements")}, saver, SavedModel},
+		"a function as an operator":        {[][]byte{nodeNamed("a", "MatMul", nil)}, [][]byte{functionNamed("MatMul", "x", nodeNamed("n", "NoOp", nil))}, nil, SavedModelOps},
 		"the graph itself restores":        {[][]byte{file, nodeNamed("r", "RestoreV2", []string{"file"})}, nil, saver, SavedModelOps},
 		"two nodes of one name":            {[][]byte{file, file}, nil, nil, SavedModelOps},
 		"two functions of one name":        {[][]byte{file, restores, saves}, [][]byte{restore, save, save}, saver, SavedModelOps},

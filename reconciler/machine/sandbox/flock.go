@@ -28,6 +28,11 @@ func Lock(ctx context.Context, path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
+	return LockFile(ctx, f)
+}
+
+// LockFile waits until this process alone holds the lock of f, which it has open. Where it cannot, it closes f.
+func LockFile(ctx context.Context, f *os.File) (*os.File, error) {
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
@@ -35,12 +40,12 @@ func Lock(ctx context.Context, path string) (*os.File, error) {
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", filepath.Base(path), err)
+			return nil, fmt.Errorf("lock %s: %w", filepath.Base(f.Name()), err)
 		}
 		select {
 		case <-ctx.Done():
 			f.Close()
-			return nil, fault.New(fault.Cancelled, "wait for lock %s: %w", filepath.Base(path), ctx.Err())
+			return nil, fault.New(fault.Cancelled, "wait for lock %s: %w", filepath.Base(f.Name()), ctx.Err())
 		case <-time.After(wait):
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/tfconfig"
@@ -118,12 +120,21 @@ func opened(p place) (*os.Root, error) {
 
 // alone has the folder's models.config for this process alone, on a file system that knows locks.
 func (w *work) alone(ctx context.Context) (end func(), err error) {
+	odd := fault.WithHint(fault.New(fault.Denied, "%s in the folder of model server %s is no regular file", lockFile, w.place.Name), "remove it, and see who may write there")
 	if st, err := w.root.Lstat(lockFile); err == nil && !st.Mode().IsRegular() {
-		return nil, fault.WithHint(fault.New(fault.Denied, "%s in the folder of model server %s is no regular file", lockFile, w.place.Name), "remove it, and see who may write there")
+		return nil, odd
 	}
-	held, err := sandbox.Lock(ctx, filepath.Join(w.place.At.Folder, lockFile))
+	f, err := w.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, artifact.Disk(err, w.place.At.Folder)
+	}
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() { // it has become one meanwhile
+		f.Close()
+		return nil, odd
+	}
+	held, err := sandbox.LockFile(ctx, f)
+	if err != nil {
+		return nil, err
 	}
 	return func() { held.Close() }, nil
 }

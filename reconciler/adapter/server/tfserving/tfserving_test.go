@@ -105,6 +105,17 @@ func TestWhatServedBeforeIsUnloadedAndRemoved(t *testing.T) {
 	}
 }
 
+// No version comes after the last that a number can be: somebody has put it there.
+func TestThereIsAVersionToRelease(t *testing.T) {
+	s := newStage(t)
+	s.put("one/9223372036854775807/saved_model.pb", "theirs")
+	r := s.release("one", "1")
+	r.TFServing.Adopt = true
+	if _, err := s.server.Apply(t.Context(), r); fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "none after it") {
+		t.Errorf("%v", err)
+	}
+}
+
 // The same model under another key is loaded once.
 func TestTheSameModelIsNotLoadedTwice(t *testing.T) {
 	s := newStage(t)
@@ -306,6 +317,11 @@ func TestTwoVishwasShareAServer(t *testing.T) {
 	other := s.open("other", key)
 	if _, err := other.Apply(t.Context(), s.release("one", "2")); fault.Of(err) != fault.Conflict {
 		t.Errorf("it takes what is another's: %v", err)
+	}
+	r := s.release("one", "2")
+	r.TFServing.Adopt = true
+	if _, err := other.Apply(t.Context(), r); fault.Of(err) != fault.Conflict || !strings.Contains(fault.HintOf(err), "one/.vishwa") || !slices.Equal(s.double.Loaded("one"), []int64{1}) {
+		t.Errorf("it takes over what is another's: %v, hint %q", err, fault.HintOf(err))
 	}
 	if _, err := other.Apply(t.Context(), port.Release{Name: "one"}); err != nil || s.observe("one").Health != port.Ready {
 		t.Errorf("it retires what is another's: %v", err)

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -50,7 +52,15 @@ func (w *work) readThere(stood bool) (err error) {
 		return nil
 	}
 	w.rec.Former = w.there.Text(w.name)
-	if stood || w.adopt {
+	if stood {
+		return nil
+	}
+	// A folder may be shared: whoever declares adopt in one repository does not speak for another.
+	if _, err := w.root.Lstat(w.name + "/" + recordFile); err == nil {
+		return fault.WithHint(fault.New(fault.Conflict, "another Vishwa serves model %s of model server %s", w.name, w.place.Name),
+			"rename the deployment, or retire it there; where that Vishwa is gone, remove %s, and take over what it served by spec.target.tfserving.adopt: true", filepath.Join(w.place.At.Folder, w.name, recordFile))
+	}
+	if w.adopt {
 		return nil
 	}
 	what := ""
@@ -144,6 +154,10 @@ func (w *work) choose(seen []version) error {
 				w.number = max(w.number, n)
 			}
 		}
+	}
+	if w.number == math.MaxInt64 {
+		return fault.WithHint(fault.New(fault.Conflict, "model %s of model server %s has the version %d, and there is none after it", w.name, w.place.Name, w.number),
+			"take that version out of the server and out of %s", filepath.Join(w.place.At.Folder, w.name))
 	}
 	w.number++
 	w.made = true
