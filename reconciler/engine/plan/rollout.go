@@ -32,12 +32,13 @@ type Move struct {
 	Key    digest.Digest `json:"key"`    // of the release that is tried
 	Step   int           `json:"step"`   // that it comes to, from 0
 	Weight int           `json:"weight"` // per cent of the requests that it has then
+	Raises bool          `json:"raises,omitempty"` // it had a smaller part of them
 	Why    string        `json:"why"`
 }
 
-// forward tells whether m gives a new release more than it had.
+// forward tells whether m gives a new release more than it had, whatever it does so for.
 func (m Move) forward() bool {
-	return m.Do == rollout.Begin || m.Do == rollout.Advance || m.Do == rollout.Promote
+	return m.Do == rollout.Begin || m.Do == rollout.Advance || m.Do == rollout.Promote || m.Do == rollout.Weigh && m.Raises
 }
 
 // Back tells whether s gives nothing to a new release, and only puts back or notes what there is: no rule and no
@@ -94,6 +95,9 @@ type Rolling struct {
 	Logged    rollout.Evidence // what the log of predictions says of both
 	Elsewhere bool             // it is under way on another machine
 	Now       time.Time
+	// Unasked says that what was planned went back or was brought back: no rule and no approval stood before it, so
+	// that nothing goes forward in the same pass.
+	Unasked bool
 }
 
 // RollingOf is what facts tell of ref, as live was found on machine.
@@ -107,6 +111,14 @@ func RollingOf(f *ledger.Facts, ref schemas.Ref, live port.Live, machine string,
 
 // Roll is s, the step of a deployment, with what is to be done about a release that is tried, or why it waits.
 func Roll(s Step, n *graph.Node, r Rolling) Step {
+	out := s.roll(n, r)
+	if r.Unasked && out.Move != nil && !out.Back() {
+		return out.waits(rollout.Decision{Why: InCanary + "and the next pass goes on, once its rules are asked: " + out.Move.Why}, r.Now)
+	}
+	return out
+}
+
+func (s Step) roll(n *graph.Node, r Rolling) Step {
 	canary, declared, tries := CanaryOf(n)
 	s.Canary = declared
 	beside, same := r.Live.Beside, r.State.Key == s.Key
@@ -163,7 +175,9 @@ func (s Step) next(c rollout.Canary, r Rolling, do func(rollout.Do, int, int, st
 	case d.Do == rollout.Hold && r.State.Phase != rollout.Held:
 		return do(rollout.Hold, d.Step, r.State.Weight, d.Why)
 	case (d.Do == rollout.Hold || d.Do == rollout.Wait) && r.Live.Beside.Weight != r.State.Weight:
-		return do(rollout.Weigh, r.State.Step, r.State.Weight, fmt.Sprintf("its weight was %d and is recorded as %d", r.Live.Beside.Weight, r.State.Weight))
+		out := do(rollout.Weigh, r.State.Step, r.State.Weight, fmt.Sprintf("its weight was %d and is recorded as %d", r.Live.Beside.Weight, r.State.Weight))
+		out.Move.Raises = r.State.Weight > r.Live.Beside.Weight
+		return out
 	case d.Do == rollout.Hold:
 		d.Why = InCanary + Stage(c, r.State.Step, r.State.Weight) + ", is held: " + d.Why + "; vishwa rollout promote " + s.Ref.String() + " goes on with it"
 		return s.waits(d, r.Now)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
@@ -60,6 +62,9 @@ func TestWhatIsNextOfARelease(t *testing.T) {
 		"a person pauses it":                   {r: Rolling{Live: serves(good), State: at(rollout.Paused, 1, 10), Now: later}, held: "so it was"},
 		"it fails":                             {r: Rolling{Live: serves(beside(10, port.Asked{}, port.Failing)), State: at(rollout.Progressing, 1, 10)}, want: rollout.RollBack},
 		"killed before its weight was noted":   {r: Rolling{Live: serves(beside(60, port.Asked{Requests: 9}, port.Ready)), State: at(rollout.Progressing, 1, 10)}, want: rollout.Weigh},
+		"recorded as more than it has":         {r: Rolling{Live: serves(beside(5, port.Asked{Requests: 9}, port.Ready)), State: at(rollout.Paused, 1, 10)}, want: rollout.Weigh},
+		"promoted, and not yet given it":       {r: Rolling{Live: serves(beside(5, port.Asked{Requests: 9}, port.Ready)), State: at(rollout.Progressing, 1, 5)}, want: rollout.Advance},
+		"paused before it was given it":        {r: Rolling{Live: serves(beside(5, port.Asked{Requests: 9}, port.Ready)), State: at(rollout.Paused, 1, 5)}, held: "so it was"},
 		"killed before it was noted":           {r: Rolling{Live: serves(good)}, want: rollout.Begin},
 		"killed before its end was noted":      {r: Rolling{Live: serves(nil), State: at(rollout.Progressing, 1, 10)}, want: rollout.RollBack},
 		"killed before it was noted as served": {r: Rolling{Live: port.Live{Key: now, Health: port.Ready}, State: at(rollout.Progressing, 2, 10)}, want: rollout.Promote},
@@ -144,4 +149,93 @@ func TestNothingHoldsWhatGoesBack(t *testing.T) {
 	if at := waits.Wakes(); !at.Equal(seen.Now.Add(lookAgain)) {
 		t.Errorf("what a rule holds is looked at again at %s", at)
 	}
+}
+
+// TestNothingRaisesAWeightWithoutARule: no sequence of what people decide and of passes under a freeze or a rule that
+// denies gives a new release more of the requests than it had; and once nothing denies, what they decided is done.
+func TestNothingRaisesAWeightWithoutARule(t *testing.T) {
+	now := digest.Of([]byte("now"))
+	rapid.Check(t, func(t *rapid.T) {
+		how := careful()
+		how.Canary.Steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) schemas.CanaryStep {
+			if rapid.Bool().Draw(t, "weight") {
+				w := rapid.IntRange(0, 100).Draw(t, "of")
+				return schemas.CanaryStep{SetWeight: &w}
+			}
+			return schemas.CanaryStep{Pause: &schemas.Pause{Duration: rapid.SampledFrom([]schemas.Duration{"", "10m"}).Draw(t, "for")}}
+		}), 1, 6).Draw(t, "steps")
+		n := shop(0, how).graph(t).Node(ref("deployment/m-production"))
+		canary, declared, _ := CanaryOf(n)
+		weight := rapid.IntRange(0, 100).Draw(t, "served")
+		state := rollout.State{Change: rollout.Change{Key: now, Phase: rollout.Progressing, Step: rapid.IntRange(0, len(canary.Steps)).Draw(t, "step"),
+			Weight: rapid.IntRange(0, 100).Draw(t, "recorded"), Declared: declared}, Since: noon}
+		live := port.Live{Key: digest.Of([]byte("was")), Health: port.Ready, Beside: &port.Trial{Key: now, Weight: weight, Health: port.Ready}}
+		base, clock := Step{Ref: n.Ref, Do: Remake, Key: now, Why: "the model changed"}, noon
+		pass := func(denied bool) {
+			unasked := false
+			for i := range 2*len(canary.Steps) + 8 {
+				s := Roll(base, n, Rolling{Live: live, State: state, Now: clock, Unasked: unasked})
+				if s.Held != "" || s.Move == nil {
+					return
+				}
+				if denied && i == 0 {
+					s = Gate(Plan{Steps: []Step{s}}, []ledger.Finding{{Rule: "a/rule", Level: ledger.Denied, Ref: n.Ref, Message: "no"}}).Steps[0]
+				}
+				if s.Held != "" {
+					return
+				}
+				unasked = unasked || i == 0 && s.Back()
+				m := *s.Move
+				phase := map[rollout.Do]rollout.Phase{rollout.Hold: rollout.Held, rollout.RollBack: rollout.RolledBack, rollout.Promote: rollout.Promoted}[m.Do]
+				switch m.Do {
+				case rollout.Revive:
+					live.Health, phase = port.Ready, state.Phase
+				case rollout.Weigh:
+					live.Beside.Weight, phase = m.Weight, state.Phase
+				case rollout.Begin, rollout.Advance:
+					live.Beside, phase = &port.Trial{Key: now, Weight: m.Weight, Health: port.Ready}, rollout.Progressing
+				case rollout.RollBack, rollout.End:
+					live.Beside = nil
+				case rollout.Promote:
+					live.Key, live.Beside = now, nil
+				}
+				state = state.Fold(rollout.Change{Key: now, Phase: phase, Step: m.Step, Weight: m.Weight, Declared: declared, Time: clock})
+				if state.Phase.Over() {
+					return
+				}
+			}
+			t.Fatal("it never settles")
+		}
+		for range rapid.IntRange(1, 12).Draw(t, "happenings") {
+			switch rapid.SampledFrom([]string{"pause", "promote", "full", "down", "pass", "wait"}).Draw(t, "what") {
+			case "pause":
+				state.Phase = rollout.Paused
+			case "promote":
+				state = state.Fold(rollout.Onward(canary, state, false))
+			case "full":
+				state = state.Fold(rollout.Onward(canary, state, true))
+			case "down":
+				live.Health = port.Down
+			case "wait":
+				clock = clock.Add(10 * time.Minute)
+			case "pass":
+				pass(true)
+			}
+			if live.Key == now || live.Beside != nil && live.Beside.Weight > weight {
+				t.Fatalf("it had %d %%, and has %+v", weight, live.Beside)
+			}
+			if live.Beside == nil {
+				return
+			}
+			weight = live.Beside.Weight
+		}
+		if state.Phase.UnderWay() {
+			for range 3 { // what was planned as back leaves what goes forward to the next
+				pass(false)
+			}
+			if b := live.Beside; b != nil && live.Health == port.Ready && b.Weight != state.Weight {
+				t.Fatalf("once nothing denies it, it has %d %%, and is recorded as %d", b.Weight, state.Weight)
+			}
+		}
+	})
 }

@@ -144,6 +144,10 @@ func Decide(c Canary, s State, e Evidence, now time.Time) Decision {
 		at.Do, at.Weight, at.Why = Promote, 100, "all its steps are done"
 		return at
 	}
+	if due := c.due(s.Step); due != s.Weight { // a person let it come here, and its weight is still to be given
+		at.Do, at.Weight, at.Why = Advance, due, "a person's promotion"
+		return at
+	}
 	done, next := c.stands(s, e, now)
 	if !done {
 		return next
@@ -153,15 +157,23 @@ func Decide(c Canary, s State, e Evidence, now time.Time) Decision {
 		at.Do, at.Weight, at.Why = Promote, 100, "all its steps are done"
 		return at
 	}
-	at.Why = next.Why
-	if w := c.Steps[at.Step].Weight; w != nil {
-		at.Weight = *w
-	}
+	at.Why, at.Weight = next.Why, c.due(at.Step)
 	return at
 }
 
+// due is the weight that a release has at a step: that of the last step that sets one.
+func (c Canary) due(step int) (weight int) {
+	for _, s := range c.Steps[:step+1] {
+		if s.Weight != nil {
+			weight = *s.Weight
+		}
+	}
+	return weight
+}
+
 // Onward is what a person's promotion comes to: what is paused goes on, and what waits comes to its next step, or,
-// in full, to the end of all of them. It is recorded, and the next look does it.
+// in full, to the end of all of them. It is recorded, and the next look does it: the weight stays what it is until then,
+// as what holds steps forward holds this one too.
 func Onward(c Canary, s State, full bool) Change {
 	out := s.Change
 	out.Phase = Progressing
@@ -171,9 +183,6 @@ func Onward(c Canary, s State, full bool) Change {
 	case s.Phase == Paused:
 	default:
 		out.Step = min(s.Step+1, len(c.Steps))
-		if out.Step < len(c.Steps) && c.Steps[out.Step].Weight != nil {
-			out.Weight = *c.Steps[out.Step].Weight
-		}
 	}
 	return out
 }

@@ -38,6 +38,7 @@ type trying struct {
 	selected *ledger.Entry
 	release  *port.Release // nil: it is not made out yet
 	judged   bool
+	unasked  bool // see plan.Rolling
 }
 
 // rolls decides about a step whose key was not known when it was planned.
@@ -53,7 +54,7 @@ func (a *execution) rolls(j *job) error {
 
 // try does what is next of j's release, one thing after another, until nothing is to be done for now.
 func (a *execution) try(ctx context.Context, j *job, spec *schemas.Deployment) error {
-	t := &trying{job: j, spec: spec, base: j.Step, live: a.Live[j.Ref], state: a.Facts.RolloutOf(j.Ref)}
+	t := &trying{job: j, spec: spec, base: j.Step, live: a.Live[j.Ref], state: a.Facts.RolloutOf(j.Ref), unasked: j.Back()}
 	t.base.Move, t.base.Do, t.base.Pending = nil, plan.Remake, false
 	t.last = a.Facts.Rollouts[j.Ref]
 	t.server, _ = a.Server.(port.Splitter)
@@ -85,7 +86,7 @@ func (a *execution) try(ctx context.Context, j *job, spec *schemas.Deployment) e
 
 // decide takes in what is next by what is known now.
 func (t *trying) decide(ctx context.Context, a *execution) {
-	t.Step = plan.Roll(t.base, t.node, plan.Rolling{Live: t.live, State: t.state, Logged: a.Logged(ctx, t.Ref, t.live), Now: a.Now()})
+	t.Step = plan.Roll(t.base, t.node, plan.Rolling{Live: t.live, State: t.state, Logged: a.Logged(ctx, t.Ref, t.live), Now: a.Now(), Unasked: t.unasked})
 }
 
 // move does one thing, and records it.
@@ -247,7 +248,7 @@ func (a *execution) stands(t *trying, phase rollout.Phase) *ledger.Rollout {
 	m := t.Move
 	out := &ledger.Rollout{Phase: phase, Step: m.Step, Weight: m.Weight, Since: a.Now().UTC().Truncate(time.Millisecond), Declared: t.Canary}
 	if t.state.Key == m.Key && m.Do != rollout.Begin {
-		if t.state.Step == m.Step && !t.state.Since.IsZero() {
+		if t.state.Step == m.Step && m.Do != rollout.Advance && !t.state.Since.IsZero() { // a weight that comes late begins its step
 			out.Since = t.state.Since
 		}
 		out.Declared = t.state.Declared
