@@ -6,9 +6,10 @@ import (
 	"io/fs"
 	"path"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Runtime is a program that serves, which Vishwa begins and whose settings it writes. Exactly one is given.
@@ -34,7 +35,7 @@ type MLServer struct {
 }
 
 // pythonClass is a class by the names of its modules.
-var pythonClass = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$`)
+var pythonClass = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$`)
 
 // runtimes are the fields of a runtime, each one that serves.
 var runtimes = namesOf(reflect.TypeFor[Runtime]())

@@ -5,9 +5,10 @@ package schemas
 import (
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // ModelServer is a TensorFlow Serving that reads its models, and its models.config, from a folder.
@@ -71,7 +72,7 @@ func modelServers(d *document, all map[string]ModelServer) {
 }
 
 // plainPath has no letters that would be something else in models.config, or on another system.
-var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._@+-]+)+/?$`)
+var plainPath = lazyregexp.New(`^(/[A-Za-z0-9._@+-]+)+/?$`)
 
 func wholePath(d *document, field, text string) {
 	if text == "" || !plain(d, field, text) {

@@ -9,12 +9,12 @@ import (
 	"hash/fnv"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Search makes the candidates of a training. One of its fields is given.
@@ -182,7 +182,7 @@ func (r Range) draw(part float64) (any, string) {
 	return v, strconv.FormatFloat(v, 'g', -1, 64)
 }
 
-var plainLabel = regexp.MustCompile(`^[a-zA-Z0-9][-_.a-zA-Z0-9]*$`)
+var plainLabel = lazyregexp.New(`^[a-zA-Z0-9][-_.a-zA-Z0-9]*$`)
 
 // inLabel is a value within the name of a candidate: as it is spelled, or a piece of its digest.
 func inLabel(v any) string {

@@ -210,7 +210,10 @@ func TestGuardedCosts(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(got)) {
 		was, is := base[name].named(), got[name].named()
 		for _, what := range slices.Sorted(maps.Keys(is)) {
-			change := float64(is[what])/float64(was[what]) - 1
+			change := float64(is[what])/float64(max(was[what], 1)) - 1
+			if is[what] == was[what] {
+				change = 0
+			}
 			t.Logf("%-26s %-16s %10d, was %10d, %+.1f %%", name, what, is[what], was[what], 100*change)
 			// A few reads are the machine's: how many processors there are, and where memory is bounded.
 			if few := uint64(10); is[what] > was[what] && (was[what] == 0 || change > tolerance) && (what != "reads" || is[what] > was[what]+few) {

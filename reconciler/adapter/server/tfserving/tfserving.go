@@ -12,12 +12,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
@@ -68,7 +68,7 @@ func New(o Options) port.Server {
 	}}
 }
 
-var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+var nameForm = lazyregexp.New(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
 
 // turn lets one at a time change what is served under name, in whatever processes of this machine.
 func (s *server) turn(ctx context.Context, name string) (end func(), err error) {
