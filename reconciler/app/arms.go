@@ -84,15 +84,15 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	now := l.env.Now()
 	rows := predictionlog.Read(ctx, objects, predictionlog.Query{Prefix: prefix, From: t.Since, Now: now, After: r.Last})
 	defer rows.Close()
-	if err := r.read(rows, t, shares); err != nil {
+	if err := r.takeRows(rows, t, shares); err != nil {
 		return rollout.Evidence{}, err
 	}
 	l.keep(d.Metadata.Name, r)
 	return rollout.Evidence{Canary: r.Canary, Baseline: r.Base}, nil
 }
 
-// read takes in rows, up to the end of a part.
-func (r *armsRead) read(rows *predictionlog.Reader, t port.Trial, shares map[string]schemas.LogShare) error {
+// takeRows takes in rows, up to the end of a part.
+func (r *armsRead) takeRows(rows *predictionlog.Reader, t port.Trial, shares map[string]schemas.LogShare) error {
 	whole, part := r.clone(), "" // as of the last part that was read to its end
 	var q loggedRequest
 	for n := 0; ; n++ {

@@ -66,33 +66,34 @@ func (c *Client) Pushers(ctx context.Context, p port.PullRequest) ([]string, err
 	if p.Fork {
 		return nil, fault.New(fault.Missing, "pull request %d comes from another repository, whose pushes are not listed", p.Number)
 	}
-	out, more, err := c.pushers(ctx, p.Head)
+	out, err := c.pushers(ctx, p.Head)
 	if err != nil {
 		return nil, err
-	}
-	if more || len(out) == 0 {
-		return nil, fault.New(fault.Missing, "list who pushed to %s: GitHub does not tell all of it", p.Head)
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
 }
 
-// pushers are those who pushed to a branch last, and whether there are more of them.
-func (c *Client) pushers(ctx context.Context, branch string) (out []string, more bool, err error) {
+// pushers are those who pushed to a branch. That nobody did means that it is not told, as somebody did.
+func (c *Client) pushers(ctx context.Context, branch string) (out []string, err error) {
 	q := url.Values{"ref": {"refs/heads/" + branch}, "per_page": {strconv.Itoa(mostActivity)}}
 	var moves []struct { // go-github has none of it
 		Actor *github.User `json:"actor"`
 		Type  string       `json:"activity_type"`
 	}
-	if more, err = c.call(ctx, http.MethodGet, c.repo+"/activity?"+q.Encode(), nil, &moves); err != nil {
-		return nil, false, fmt.Errorf("list who pushed to %s: %w", branch, err)
+	more, err := c.call(ctx, http.MethodGet, c.repo+"/activity?"+q.Encode(), nil, &moves)
+	if err != nil {
+		return nil, fmt.Errorf("list who pushed to %s: %w", branch, err)
 	}
 	for _, m := range moves {
 		if m.Type != "branch_deletion" {
 			out = append(out, strings.ToLower(account(m.Actor).Login))
 		}
 	}
-	return out, more, nil
+	if more || len(out) == 0 {
+		return nil, fault.New(fault.Missing, "list who pushed to %s: GitHub does not tell all of it", branch)
+	}
+	return out, nil
 }
 
 // Tips lists what the branch was at, as the repository's activity has it. Each move begins
@@ -181,12 +182,9 @@ func (c *Client) brought(ctx context.Context, sha string) (out []string, err err
 		if p.Fork {
 			continue // its branch is another repository's, whose pushes are not listed
 		}
-		pushed, more, err := c.pushers(ctx, p.Head)
+		pushed, err := c.pushers(ctx, p.Head)
 		if err != nil {
 			return nil, err
-		}
-		if more {
-			return nil, fault.New(fault.Missing, "list who pushed to %s: GitHub does not tell all of it", p.Head)
 		}
 		out = append(out, pushed...)
 	}

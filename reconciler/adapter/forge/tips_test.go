@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -111,5 +113,30 @@ func TestWhoMovedABranchIsTold(t *testing.T) {
 		if _, err := c.Landed(t.Context(), "main", strings.Repeat("9", 40)); fault.Of(err) != fault.Missing || err == nil {
 			t.Errorf("%s: since what it was never at: %v", method, err)
 		}
+	}
+}
+
+// TestNobodyPushedIsNoAnswer: GitHub tells the merge, and none of the pushes to the branch that was merged.
+func TestNobodyPushedIsNoAnswer(t *testing.T) {
+	f, _ := start(t)
+	sha, err := f.Merge(repoName, 1, "vishwa", "merge")
+	ok(t, err)
+	to, err := url.Parse(f.URL())
+	ok(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: to.Scheme, Host: to.Host})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/activity") && r.URL.Query().Get("ref") != "refs/heads/main" {
+			fmt.Fprint(w, "[]")
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer s.Close()
+	c, err := forge.GitHub(forge.Config{Owner: "acme", Repo: "models", API: s.URL + to.Path, Auth: forge.Auth{Token: f.Token("vishwa")}})
+	ok(t, err)
+	tips, err := c.Tips(t.Context(), "main", sha)
+	ok(t, err)
+	if got, err := c.Landed(t.Context(), "main", tips[1]); fault.Of(err) != fault.Missing || err == nil {
+		t.Errorf("%v, %v; want Missing", got, err)
 	}
 }
