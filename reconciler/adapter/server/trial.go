@@ -106,7 +106,6 @@ func (s *service) attempt(ctx context.Context, d demand) (port.Live, error) {
 	case d.Revive:
 		err = fault.New(fault.Missing, "%s is not tried under %s", d.Order.Key.Short(), s.name)
 	default:
-		s.drop()
 		s.tidy(d.Order)
 		if err = s.try(ctx, d); err != nil {
 			s.remove(d.Order.Folder)
@@ -124,7 +123,8 @@ func (s *service) trying() *trial {
 	return s.tried
 }
 
-// try begins a release beside the one that serves. On an error that one has all requests, as before.
+// try begins a release beside the one that serves, in place of another that is tried. One that does not begin
+// changes nothing.
 func (s *service) try(ctx context.Context, d demand) error {
 	u, pub := s.current()
 	if u == nil || pub == nil {
@@ -146,6 +146,7 @@ func (s *service) try(ctx context.Context, d demand) error {
 	if err != nil {
 		return errors.Join(err, canary.stop())
 	}
+	s.drop()
 	t := s.newTrial(o, d.Env, base, env)
 	t.weight = d.Try.Weight
 	t.canary.seat(canary)

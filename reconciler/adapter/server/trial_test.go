@@ -189,6 +189,18 @@ func TestWhatCannotBeTriedChangesNothing(t *testing.T) {
 		t.Errorf("it serves %+v", got)
 	}
 
+	s.split(two, 50)
+	if _, err := try.Split(t.Context(), s.release("one", "bad", "exit"), 10); err == nil {
+		t.Error("one that does not start is tried in place of another")
+	}
+	if got := s.observe("one").Beside; got == nil || got.Key != two.Key || got.Weight != 50 || got.Health != port.Ready {
+		t.Errorf("after one that does not start, there is tried %+v", got)
+	}
+	four := s.release("one", "4")
+	if by := s.answers(s.split(four, 100), "/version", 20); by["4"] != 20 {
+		t.Errorf("one that starts, in place of another: %v", by)
+	}
+
 	// Another intent ends what is tried.
 	s.split(two, 50)
 	three := s.release("one", "3")

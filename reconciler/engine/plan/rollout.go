@@ -134,6 +134,11 @@ func (s Step) roll(n *graph.Node, r Rolling) Step {
 		do(rollout.End, 0, 0, "ends the canary of "+beside.Key.Short()+", which is declared no more")
 		s.Move.Key = beside.Key
 		return s
+	case s.Do == Keep && r.Live.Key == s.Key && !same && r.State.Phase.UnderWay() && !r.Elsewhere:
+		s.Do = Remake
+		do(rollout.End, r.State.Step, 0, "ends the canary of "+r.State.Key.Short()+", which is declared no more and tried no more")
+		s.Move.Key = r.State.Key
+		return s
 	case s.Do == Keep, s.Restores:
 		return s
 	case r.Live.Key == s.Key && underWay && r.Live.Health == port.Ready:

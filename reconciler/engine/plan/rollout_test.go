@@ -40,6 +40,8 @@ func TestWhatIsNextOfARelease(t *testing.T) {
 	}
 	otherwise := at(rollout.Progressing, 1, 10)
 	otherwise.Declared = was
+	gone := at(rollout.Progressing, 1, 10)
+	gone.Key = was
 	later := noon.Add(10 * time.Minute)
 	for name, c := range map[string]struct {
 		r    Rolling
@@ -75,6 +77,8 @@ func TestWhatIsNextOfARelease(t *testing.T) {
 		"worse, and declared otherwise":        {r: Rolling{Live: serves(beside(10, port.Asked{Requests: 4000, Failed: 900}, port.Ready)), State: otherwise}, want: rollout.RollBack},
 		"another machine tries it":             {r: Rolling{Live: serves(nil), State: at(rollout.Progressing, 1, 10), Elsewhere: true}, held: "another machine"},
 		"a person let it pass all steps":       {r: Rolling{Live: serves(good), State: at(rollout.Progressing, 3, 10)}, want: rollout.Promote},
+		"another vanished":                     {r: Rolling{Live: port.Live{Key: now, Health: port.Ready}, State: gone}, do: Keep, want: rollout.End},
+		"another is tried elsewhere":           {r: Rolling{Live: port.Live{Key: now, Health: port.Ready}, State: gone, Elsewhere: true}, do: Keep},
 		"what is declared serves":              {r: Rolling{Live: serves(good)}, do: Keep, want: rollout.End},
 	} {
 		t.Run(name, func(t *testing.T) {
