@@ -44,6 +44,15 @@ func (d *stepServices) Logged(ctx context.Context, ref schemas.Ref, live port.Li
 	return d.logged(ctx, d.world.Graph, ref, live)
 }
 
+// Rollout is what is recorded of ref's rollout by now.
+func (d *stepServices) Rollout(ctx context.Context, ref schemas.Ref) (*ledger.Entry, error) {
+	facts, err := d.Ledger.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return facts.Rollouts[ref], nil
+}
+
 // untriable are findings of the deployments of p that declare a canary and whose server tries none. What tries them
 // is asked, and not its name.
 func (h *Reconciler) untriable(w *Snapshot, p plan.Plan) (out []ledger.Finding) {

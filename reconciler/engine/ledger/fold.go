@@ -239,8 +239,11 @@ const First = -1
 
 // Stale tells of an entry that others came before, since it was made.
 func Stale(f *Facts, e Entry) error {
-	newest := int64(First)
-	if last := f.Observed[e.Ref]; last != nil {
+	newest, last := int64(First), f.Observed[e.Ref]
+	if e.Action == RollOut {
+		last = f.Rollouts[e.Ref]
+	}
+	if last != nil {
 		newest = last.Seq
 	}
 	if e.Follows == 0 || e.Follows == newest {

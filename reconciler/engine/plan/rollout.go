@@ -29,9 +29,9 @@ const lookAgain = time.Minute
 // Move is what a step does about a release that is tried beside the one that serves.
 type Move struct {
 	Do     rollout.Do    `json:"do"`
-	Key    digest.Digest `json:"key"`    // of the release that is tried
-	Step   int           `json:"step"`   // that it comes to, from 0
-	Weight int           `json:"weight"` // per cent of the requests that it has then
+	Key    digest.Digest `json:"key"`              // of the release that is tried
+	Step   int           `json:"step"`             // that it comes to, from 0
+	Weight int           `json:"weight"`           // per cent of the requests that it has then
 	Raises bool          `json:"raises,omitempty"` // it had a smaller part of them
 	Why    string        `json:"why"`
 }

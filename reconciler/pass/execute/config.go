@@ -73,6 +73,8 @@ type Services interface {
 	Undated(ctx context.Context, a port.Artifact) (digest.Digest, []string, error)
 	// Logged is what the log of predictions says of the release that ref tries, as live was found.
 	Logged(ctx context.Context, ref schemas.Ref, live port.Live) rollout.Evidence
+	// Rollout is what is recorded of ref's rollout by now: see ledger.Facts.
+	Rollout(ctx context.Context, ref schemas.Ref) (*ledger.Entry, error)
 	// Stamp says in e for whom it was done, as Append does.
 	Stamp(e ledger.Entry) ledger.Entry
 	// Append records an entry.

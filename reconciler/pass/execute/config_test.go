@@ -44,7 +44,8 @@ type shop struct {
 	sign    error
 	passed  time.Duration // of the simulated clock
 	undated map[digest.Digest]digest.Digest
-	repeats *Repeats // of the process; nil: each act is a process of its own
+	repeats *Repeats  // of the process; nil: each act is a process of its own
+	splits  *splitter // serves, where something is tried; nil: nothing is
 }
 
 func newShop() *shop {
@@ -97,6 +98,9 @@ func (s *shop) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
 	e = s.Stamp(e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := ledger.Stale(s.facts, e); err != nil {
+		return e, err
+	}
 	if o := s.other; o != nil && o.Key == e.Key {
 		s.other = nil
 		s.fold(*o)
@@ -119,6 +123,12 @@ func (s *shop) First(_ context.Context, key digest.Digest) (*ledger.Entry, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.facts.ByKey[key], nil
+}
+
+func (s *shop) Rollout(_ context.Context, r schemas.Ref) (*ledger.Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.facts.Rollouts[r], nil
 }
 
 func (s *shop) Start(_ context.Context, j port.Job) (port.Run, error) {
@@ -199,6 +209,13 @@ func (s server) Apply(_ context.Context, r port.Release) (port.Live, error) {
 	return port.Live{Key: r.Key, Health: port.Ready, URL: "http://127.0.0.1:1", Isolation: &port.Isolation{Level: "landlock", Network: "none"}}, nil
 }
 
+func (s *shop) server() port.Server {
+	if s.splits != nil {
+		return s.splits
+	}
+	return server{s}
+}
+
 // stacks is a provisioner for which every change comes true.
 type stacks struct{}
 
@@ -232,7 +249,7 @@ func ref(text string) schemas.Ref {
 }
 
 // project is two pipelines that share a dataset; a's transform is tried again once.
-func project(t testing.TB) graph.Graph {
+func project(t testing.TB, change ...func(*schemas.Deployment)) graph.Graph {
 	work := func(p string) schemas.Work { return schemas.Work{Run: []string{"python", p}} }
 	in := func(r string) map[string]schemas.Ref { return map[string]schemas.Ref{"x": ref(r)} }
 	decls := []schemas.Declaration{
@@ -246,6 +263,9 @@ func project(t testing.TB) graph.Graph {
 		declare("Infrastructure", "i", &schemas.Infrastructure{Module: "infra"}),
 		declare("Deployment", "a", &schemas.Deployment{Model: ref("model/a"), Environment: "staging", Needs: []schemas.Ref{ref("infrastructure/i")},
 			Target: schemas.Target{Local: &schemas.LocalTarget{Work: work("s.py")}}}),
+	}
+	for _, f := range change {
+		f(decls[len(decls)-1].Spec.(*schemas.Deployment))
 	}
 	g, problems := graph.Build(decls, graph.Pins{Data: map[schemas.Ref]port.Artifact{ref("dataset/d"): {Digest: digest.Of([]byte("d")), Size: 1}}})
 	if len(problems) > 0 {
@@ -274,7 +294,7 @@ func (s *shop) act(ctx context.Context, g graph.Graph, seen plan.Observed, found
 	out := map[string]Outcome{}
 	for _, o := range Run(ctx, p, Config{
 		Graph: g, Facts: seen.Facts, Live: seen.Live, MissingArtifacts: seen.MissingArtifacts, Unfit: seen.Unfit, Stack: func(context.Context, schemas.Ref) (port.Infrastructure, error) { return port.Infrastructure{}, nil },
-		Store: store{}, Runner: s, Provisioner: stacks{}, Server: server{s}, Services: s, Repeats: s.repeats, Now: s.clock, Parallel: 4,
+		Store: store{}, Runner: s, Provisioner: stacks{}, Server: s.server(), Services: s, Repeats: s.repeats, Now: s.clock, Parallel: 4,
 		Common: EntryContext{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks, Pull: s.pull,
 	}) {
 		out[o.Ref.String()] = o

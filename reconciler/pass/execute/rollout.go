@@ -131,8 +131,8 @@ func (a *execution) mayMove(ctx context.Context, t *trying) error {
 		}
 		t.release = &r
 	}
-	if t.Back() {
-		return nil
+	if err := a.undecided(ctx, t); err != nil || t.Back() {
+		return err
 	}
 	if !t.judged {
 		if err := a.judge(ctx, t.job, Material{Model: t.selected.Model, Metrics: t.selected.Metrics}); err != nil {
@@ -144,6 +144,31 @@ func (a *execution) mayMove(ctx context.Context, t *trying) error {
 		return untimely{why}
 	}
 	return nil
+}
+
+// undecided tells whether t's rollout is where it was when it was planned. What a person decided meanwhile counts,
+// and the next pass goes by it.
+func (a *execution) undecided(ctx context.Context, t *trying) error {
+	now, err := a.Rollout(ctx, t.Ref)
+	if err != nil {
+		return err
+	}
+	if follows(now) != follows(t.last) {
+		return t.outrun()
+	}
+	return nil
+}
+
+func (t *trying) outrun() error {
+	return untimely{plan.InCanary + "and something was recorded of it while this pass was under way; the next one goes by that"}
+}
+
+// follows is what an entry names that was made from last.
+func follows(last *ledger.Entry) int64 {
+	if last == nil {
+		return ledger.First
+	}
+	return last.Seq
 }
 
 // promote has the release that is tried serve all requests, and records it as deployed.
@@ -180,7 +205,7 @@ func (a *execution) takeBack(ctx context.Context, t *trying) error {
 	if t.Move.Do == rollout.End {
 		phase = rollout.Ended
 	}
-	return a.changed(ctx, t, phase)
+	return a.noted(ctx, t, phase, 0) // whatever else was recorded: it is not tried any more
 }
 
 // AnswersAgain tells whether a release that is tried under name, and did not answer when it was found, does so within
@@ -220,8 +245,14 @@ func (a *execution) revive(ctx context.Context, t *trying) error {
 	return a.changed(ctx, t, t.state.Phase)
 }
 
-// changed records what t's rollout came to.
+// changed records what t's rollout came to, where nothing else was recorded of it meanwhile. Where something was, the
+// next pass makes the weight what that says.
 func (a *execution) changed(ctx context.Context, t *trying, phase rollout.Phase) error {
+	return a.noted(ctx, t, phase, follows(t.last))
+}
+
+// noted records it after an entry: see ledger.Entry.
+func (a *execution) noted(ctx context.Context, t *trying, phase rollout.Phase, after int64) error {
 	e := a.base(ledger.RollOut, t.job)
 	e.Reason, e.Rollout = t.Move.Why, a.stands(t, phase)
 	if t.Move.Do == rollout.Begin {
@@ -231,7 +262,11 @@ func (a *execution) changed(ctx context.Context, t *trying, phase rollout.Phase)
 		e.Recipe = nil // it is that of what is declared
 	}
 	t.approvedAsBegun(&e)
+	e.Follows = after
 	got, err := a.Append(context.WithoutCancel(ctx), e)
+	if after != 0 && fault.Of(err) == fault.Conflict {
+		return t.outrun()
+	}
 	if err != nil {
 		return err
 	}
