@@ -91,10 +91,13 @@ func revision(g Guard) string {
 }
 
 // Spent tells whether an approval of that number came before the newest change of the
-// deployment, or of anything in an environment that it has to do with: it was for that.
+// deployment, or of anything in an environment that it has to do with: it was for that. A release
+// that was tried and rolled back spends it too: whoever said yes did not know what was found.
 func Spent(f *ledger.Facts, ref schemas.Ref, guards []Guard, seq int64) bool {
-	if last := f.Released[ref]; last != nil && last.Seq > seq {
-		return true
+	for _, last := range []*ledger.Entry{f.Released[ref], f.WentBack[ref]} {
+		if last != nil && last.Seq > seq {
+			return true
+		}
 	}
 	return slices.ContainsFunc(guards, func(g Guard) bool {
 		last := f.Places[schemas.Place(g.Place)]

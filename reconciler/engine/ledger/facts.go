@@ -26,6 +26,7 @@ type Facts struct {
 	Machines  map[string]*Entry          // the newest deploy or retire of a ref on each machine that names itself: see On
 	Suspended map[schemas.Ref]*Entry     // refs about which nothing is to be done, until they are resumed: see Suspension
 	Rollouts  map[schemas.Ref]*Entry     // the newest change of a deployment's rollout that counts: see RolloutOf
+	WentBack  map[schemas.Ref]*Entry     // the newest time that a release was rolled back which was tried, also where it may be tried again by now
 	Approvals []*Entry
 	Stuck     []*Entry // failures that count against no key, until their ref succeeds, for the same pull request or under the same key, or is let go; the newest few
 	Started   string   // revision of the first entry that is no pull request's; "": there is none yet

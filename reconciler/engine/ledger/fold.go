@@ -64,6 +64,7 @@ func (f *Facts) ready() {
 		f.Machines = map[string]*Entry{}
 		f.Suspended = map[schemas.Ref]*Entry{}
 		f.Rollouts = map[schemas.Ref]*Entry{}
+		f.WentBack = map[schemas.Ref]*Entry{}
 	}
 }
 
@@ -228,7 +229,7 @@ func (f *Facts) Clone() *Facts {
 	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
 	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
 	c.Released, c.Places = maps.Clone(f.Released), maps.Clone(f.Places)
-	c.Suspended, c.Rollouts = maps.Clone(f.Suspended), maps.Clone(f.Rollouts)
+	c.Suspended, c.Rollouts, c.WentBack = maps.Clone(f.Suspended), maps.Clone(f.Rollouts), maps.Clone(f.WentBack)
 	c.Approvals = slices.Clone(f.Approvals)
 	c.heads = slices.Clip(f.heads) // what is there stays; what is appended is apart
 	return &c

@@ -49,6 +49,9 @@ func (e *Entry) Rolled(s rollout.State) rollout.State {
 func (f *Facts) rolled(e *Entry) {
 	if e.Rollout != nil && f.RolloutOf(e.Ref).Takes(e.change()) {
 		f.Rollouts[e.Ref] = e
+		if e.Rollout.Phase == rollout.RolledBack {
+			f.WentBack[e.Ref] = e
+		}
 	}
 }
 
