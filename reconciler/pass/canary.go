@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -108,8 +109,14 @@ func (h *Reconciler) AbortRollout(ctx context.Context, rev port.Revision, o Roll
 	}
 	if splits, can := h.Server.(port.Splitter); can {
 		// Where another machine tries it, nothing is there to end: that one ends it when it reads the record.
-		if _, err := splits.Join(ctx, o.Ref.Name, s.Key, false); err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
+		_, err := splits.Join(ctx, o.Ref.Name, s.Key, false)
+		if err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
 			return ledger.Entry{}, err
+		}
+		if fault.Of(err) == fault.Conflict {
+			if err := h.unpromoted(ctx, o.Ref, s.Key); err != nil {
+				return ledger.Entry{}, err
+			}
 		}
 	}
 	failpoint.At(failpoint.Moved)
@@ -124,6 +131,16 @@ func (h *Reconciler) AbortRollout(ctx context.Context, rev port.Revision, o Roll
 	return h.rolled(ctx, rev, o.Ref, s, "aborted: "+o.Reason)
 }
 
+// unpromoted is a Conflict where the release of key serves all requests, whatever is recorded of it.
+func (h *Reconciler) unpromoted(ctx context.Context, ref schemas.Ref, key digest.Digest) error {
+	live, err := h.Server.Observe(ctx, ref.Name)
+	if err != nil || live.Key != key {
+		return err
+	}
+	return fault.WithHint(fault.New(fault.Conflict, "%s serves all requests of %s: it was promoted, and is no canary any more", key.Short(), ref),
+		"vishwa apply records it, where the ledger lacks it; vishwa rollback %s then serves the release before", ref)
+}
+
 // TakeBack gives all requests to what serves, as the release that is tried, as live was found, is found worse or does
 // not answer; one that answers again meanwhile goes on. It asks for no lock: a pass may be under way for hours.
 func (h *Reconciler) TakeBack(ctx context.Context, ref schemas.Ref, live port.Live, why string) error {
@@ -136,8 +153,11 @@ func (h *Reconciler) TakeBack(ctx context.Context, ref schemas.Ref, live port.Li
 	if err != nil || answers {
 		return err
 	}
-	after, err := splits.Join(ctx, ref.Name, s.Key, false)
-	if err != nil || after.Key == s.Key { // it was promoted meanwhile
+	_, err = splits.Join(ctx, ref.Name, s.Key, false)
+	if fault.Of(err) == fault.Conflict { // it was promoted meanwhile, or another is tried
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	failpoint.At(failpoint.Moved)

@@ -117,8 +117,9 @@ type Splitter interface {
 	// tried already it changes the weight alone. Where nothing is served under the name, it is Missing.
 	Split(ctx context.Context, r Release, weight int) (Live, error)
 	// Join ends what is tried under name, where it is the release of key: promote makes it what serves, else what
-	// serves has all requests again. Where it serves already, or nothing is tried, that is done; another
-	// release is a Conflict.
+	// serves has all requests again. Where it serves already, a promotion is done; where it does not, and nothing is
+	// tried, the other is. A release that serves cannot go back by this, and another than what is tried is none
+	// of it: both are a Conflict.
 	Join(ctx context.Context, name string, key digest.Digest, promote bool) (Live, error)
 }
 

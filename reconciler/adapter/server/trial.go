@@ -233,8 +233,11 @@ func (s *service) weigh(t *trial, weight int) error {
 func (s *service) join(d demand) error {
 	t := s.trying()
 	u, pub := s.current()
+	serves := u != nil && u.order.Key == d.Order.Key
 	switch {
-	case t == nil && (!d.Try.Promote || u != nil && u.order.Key == d.Order.Key):
+	case serves && !d.Try.Promote:
+		return fault.WithHint(fault.New(fault.Conflict, "%s serves all requests under %s: it was promoted", d.Order.Key.Short(), s.name), "vishwa rollback serves the release before again")
+	case t == nil && serves == d.Try.Promote:
 		return nil
 	case t == nil || t.canary.order.Key != d.Order.Key:
 		return fault.WithHint(fault.New(fault.Conflict, "%s is not tried under %s", d.Order.Key.Short(), s.name), "run vishwa plan: it shows what is")

@@ -83,6 +83,9 @@ func TestAReleaseIsTriedBesideTheOneThatServes(t *testing.T) {
 	}
 	s.until("the old release is gone", func() bool { return !lives(old) })
 	s.join(two, true) // doing it twice is once
+	if _, err := s.server.(port.Splitter).Join(t.Context(), "one", two.Key, false); fault.Of(err) != fault.Conflict || s.observe("one").Key != two.Key {
+		t.Errorf("what serves all goes back: %v", err)
+	}
 	s.killHost()
 	if l := s.apply(two); s.get(l, "/version") != "2" || s.observe("one").Beside != nil {
 		t.Errorf("after a crash: %+v", s.observe("one"))
