@@ -58,7 +58,7 @@ func (w *work) readThere(stood bool) (err error) {
 	// A folder may be shared: whoever declares adopt in one repository does not speak for another.
 	if _, err := w.root.Lstat(w.name + "/" + recordFile); err == nil {
 		return fault.WithHint(fault.New(fault.Conflict, "another Vishwa serves model %s of model server %s", w.name, w.place.Name),
-			"rename the deployment, or retire it there; where that Vishwa is gone, remove %s, and take over what it served by spec.target.tfserving.adopt: true", filepath.Join(w.place.At.Folder, w.name, recordFile))
+			"rename the deployment, or retire it there; where there is no such Vishwa any more, remove %s, and take over what it served by spec.target.tfserving.adopt: true", filepath.Join(w.place.At.Folder, w.name, recordFile))
 	}
 	if w.adopt {
 		return nil
