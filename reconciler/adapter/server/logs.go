@@ -82,6 +82,21 @@ func (s *service) logTo(o order) error {
 	return nil
 }
 
+// mayLog tells what keeps o's log from being written, before anything of o begins.
+func (s *service) mayLog(o order, env []string) error {
+	if o.Log == nil {
+		return nil
+	}
+	options, err := s.logOptions(o, env)
+	if err != nil {
+		return fmt.Errorf("open the prediction log of %s: %w", s.name, err)
+	}
+	if options.Place != nil {
+		options.Place.Close()
+	}
+	return nil
+}
+
 // logWith says what the log is written with; it stays in memory.
 func (s *service) logWith(env []string) {
 	s.mu.Lock()

@@ -200,6 +200,39 @@ func TestALogIsSentToATopic(t *testing.T) {
 	}
 }
 
+// A release that is tried and logs to a topic that the one before does not know is promoted with its own variables,
+// after a crash too; one whose variables nobody set is not tried at all.
+func TestACanaryThatBeginsALogInATopicIsPromoted(t *testing.T) {
+	t.Setenv("VISHWA_SOURCE_USER", "ada")
+	t.Setenv("VISHWA_SOURCE_WORD", "lovelace")
+	s := newStage(t)
+	to := func(version, topic, word string) port.Release {
+		return s.logging(version, schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: []string{"127.0.0.1:1"}, Topic: topic,
+			SASL: &schemas.KafkaSASL{Mechanism: "scram-sha-512", User: "VISHWA_SOURCE_USER", Password: word}}})
+	}
+	one, two, three := s.release("one", "1"), to("2", "asked", "VISHWA_SOURCE_WORD"), to("3", "told", "VISHWA_SOURCE_WORD")
+	s.apply(one)
+	if _, err := s.server.(port.Splitter).Split(t.Context(), to("4", "asked", "VISHWA_SOURCE_NOTHING"), 10); err == nil || !strings.Contains(err.Error(), "VISHWA_SOURCE_NOTHING is not set") {
+		t.Errorf("without its variables: %v", err)
+	}
+	s.split(two, 50)
+	if l := s.observe("one"); l.Log != nil {
+		t.Errorf("what is tried logs already: %+v", l.Log)
+	}
+	s.join(two, true)
+	if l := s.observe("one"); l.Key != two.Key || l.Log == nil || l.Log.Place != "topic asked" {
+		t.Errorf("promoted: %+v", l.Log)
+	}
+	s.split(three, 50)
+	s.killHost()
+	s.apply(two)
+	s.until("what was tried is back", func() bool { b := s.observe("one").Beside; return b != nil && b.Health == port.Ready })
+	s.join(three, true)
+	if l := s.observe("one"); l.Key != three.Key || l.Log == nil || l.Log.Place != "topic told" {
+		t.Errorf("promoted after a crash: %+v", l.Log)
+	}
+}
+
 // Bodies that never end, that say nothing or that lie take their bounded part, and hinder nobody.
 func TestHostileBodiesNeitherHarmNorHinder(t *testing.T) {
 	s := newStage(t)

@@ -34,7 +34,7 @@ func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Liv
 			return port.Live{}, err
 		}
 		if was, err := s.place.readTrial(l.key, r.Name); err == nil && was.Order.Key == r.Key && o.alike(was.Order) {
-			live, err := s.demand(ctx, demand{Order: o, Revive: true, Try: &attempt{Weight: weight}}, r.Name)
+			live, err := s.demand(ctx, demand{Order: o, LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true, Try: &attempt{Weight: weight}}, r.Name)
 			if err == nil || fault.Of(err) != fault.Missing {
 				return live, err
 			}
@@ -42,14 +42,18 @@ func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Liv
 		if o, err = s.layOut(ctx, r, o); err != nil {
 			return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "try %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what serves goes on"))
 		}
-		return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), Try: &attempt{Weight: weight}}, r.Name)
+		return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Try: &attempt{Weight: weight}}, r.Name)
 	})
 }
 
 // Join ends what is tried under name.
 func (s *local) Join(ctx context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
-	return s.locked(ctx, name, func(_ line, had order) (port.Live, error) {
-		return s.demand(ctx, demand{Order: order{Name: name, Key: key}, Revive: true, Try: &attempt{End: true, Promote: promote}}, name)
+	return s.locked(ctx, name, func(l line, _ order) (port.Live, error) {
+		d := demand{Order: order{Name: name, Key: key}, Revive: true, Try: &attempt{End: true, Promote: promote}}
+		if t, err := s.place.readTrial(l.key, name); err == nil && t.Order.Key == key {
+			d.LogEnv = t.Order.logEnviron(s.cfg.Env.Lookup) // a host that was begun since may lack it
+		}
+		return s.demand(ctx, d, name)
 	})
 }
 

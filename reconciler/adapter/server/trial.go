@@ -23,6 +23,7 @@ import (
 type trial struct {
 	canary, baseline *instance
 	since            time.Time
+	logEnv           []string // what the canary's log is written with, once it is promoted
 
 	mu     sync.Mutex // guards what follows, and the record
 	weight int
@@ -102,6 +103,7 @@ func (s *service) attempt(ctx context.Context, d demand) (port.Live, error) {
 	case d.Try.End:
 		err = s.join(d)
 	case s.trying() != nil && s.trying().canary.order.Key == d.Order.Key:
+		s.trying().logWith(d.LogEnv)
 		err = s.weigh(s.trying(), d.Try.Weight)
 	case d.Revive:
 		err = fault.New(fault.Missing, "%s is not tried under %s", d.Order.Key.Short(), s.name)
@@ -136,6 +138,9 @@ func (s *service) try(ctx context.Context, d demand) error {
 	u.mu.Lock()
 	env := u.env
 	u.mu.Unlock()
+	if err := s.mayLog(d.Order, d.LogEnv); err != nil {
+		return err
+	}
 	o, base := d.Order, u.order
 	o.Port, o.Since, base.Second = pub.port, s.now(), true
 	canary, err := s.launcher().launch(ctx, o, d.Env)
@@ -148,7 +153,7 @@ func (s *service) try(ctx context.Context, d demand) error {
 	}
 	s.drop()
 	t := s.newTrial(o, d.Env, base, env)
-	t.weight = d.Try.Weight
+	t.weight, t.logEnv = d.Try.Weight, d.LogEnv
 	t.canary.seat(canary)
 	t.baseline.seat(baseline)
 	s.gate.split(nil)
@@ -248,10 +253,17 @@ func (s *service) join(d demand) error {
 	if at := t.canary.live(context.Background()); at.Health != port.Ready {
 		return fault.New(fault.Conflict, "the release that is tried under %s is %s: %s", s.name, at.Health, at.Message)
 	}
+	t.logWith(d.LogEnv)
+	s.mu.Lock()
+	was := s.logEnv
+	s.mu.Unlock()
+	s.logWith(t.logEnv)
 	if err := s.logTo(t.canary.order); err != nil {
+		s.logWith(was)
 		return err
 	}
 	if err := s.place.write(s.key, t.canary.order); err != nil {
+		s.logWith(was)
 		s.logBack(u)
 		return err
 	}
@@ -270,6 +282,13 @@ func (s *service) join(d demand) error {
 		s.bury(u, 0, pub, false)
 	}()
 	return nil
+}
+
+// logWith says what its log is written with; nil: what was said before.
+func (t *trial) logWith(env []string) {
+	if env != nil {
+		t.logEnv = env
+	}
 }
 
 // drop gives all requests to the release that serves, and ends what is tried.
@@ -345,7 +364,7 @@ func (s *service) retry(lookup func(string) (string, bool)) {
 	base := u.order
 	base.Second = true
 	t := s.newTrial(r.Order, r.Order.environ(lookup), base, base.environ(lookup))
-	t.weight, t.since = r.Weight, r.Since
+	t.weight, t.since, t.logEnv = r.Weight, r.Since, r.Order.logEnviron(lookup)
 	s.keepBoth(t, nil, nil)
 	s.gate.recount(armCanary, r.Canary)
 	s.gate.recount(armBaseline, r.Baseline)
