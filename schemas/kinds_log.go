@@ -73,6 +73,15 @@ func (t LogTopic) Variables() (out []string) {
 	return out
 }
 
+// Addresses are the topic at each of its brokers, as kafka://host:port/topic.
+func (t LogTopic) Addresses() []string {
+	out := make([]string, len(t.Brokers))
+	for i, b := range t.Brokers {
+		out[i] = "kafka://" + b + "/" + t.Topic
+	}
+	return out
+}
+
 func (t *LogTopic) check(d *document, field string) {
 	if t == nil {
 		return

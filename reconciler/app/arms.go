@@ -76,7 +76,7 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	if err != nil {
 		return rollout.Evidence{}, fault.New(fault.Internal, "name a trial: %w", err)
 	}
-	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Lookup: l.env.Lookup, Guarded: true})
+	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Lookup: l.env.Lookup, Guarded: true, May: l.env.MayUse, Send: l.env.MaySend})
 	if err != nil {
 		return rollout.Evidence{}, err
 	}

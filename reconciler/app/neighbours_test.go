@@ -90,7 +90,7 @@ func (n *neighbours) attacks(ctx context.Context, t *testing.T) map[string]func(
 	}
 	logs := func(l schemas.PredictionLog) func() error {
 		return func() error {
-			b, prefix, err := server.OpenPredictions(t.TempDir(), "one", &l, server.Access{Lookup: n.env.Lookup, May: n.env.MayUse})
+			b, prefix, err := server.OpenPredictions(t.TempDir(), "one", &l, server.Access{Lookup: n.env.Lookup, May: n.env.MayUse, Send: n.env.MaySend})
 			if err == nil {
 				_, err = b.Stat(ctx, prefix+"x")
 			}
@@ -121,6 +121,7 @@ func (n *neighbours) attacks(ctx context.Context, t *testing.T) map[string]func(
 		"a store in its registry":  stored(StoreRef{Dir: t.TempDir(), Away: &schemas.Store{OCI: &schemas.OCI{URL: "oci://" + host + "/b/store"}}}),
 		"a store in its remote":    stored(StoreRef{Dir: t.TempDir(), Away: &schemas.Store{DVC: &schemas.DVCRemote{}}, DVC: &data.Place{Name: "r", URL: n.folder}}),
 		"its log of a bucket":      logs(schemas.PredictionLog{S3: &bucket}),
+		"its log of a topic":       logs(schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: []string{host}, Topic: "t"}}),
 		"its log of a folder":      logs(schemas.PredictionLog{Dir: n.folder}),
 		"its repository, by SSH":   look(schemas.DataSource{DVC: &schemas.DVC{Path: "data/raw", Repo: "ssh://git@" + host + "/acme/b.git"}}),
 		"its repository, by HTTP":  look(schemas.DataSource{DVC: &schemas.DVC{Path: "data/raw", Repo: at + "/acme/b.git"}}),
@@ -155,7 +156,7 @@ func TestAListedPlaceIsAsked(t *testing.T) {
 	}}
 	for who, n := range map[string]*neighbours{"listed": listed, "a user's": neighbourhood(t, nil)} {
 		for name := range n.attacks(t.Context(), t) {
-			if strings.Contains(name, "brokers") || strings.Contains(name, "schemas") || strings.Contains(name, "SSH") || strings.Contains(name, "metadata") {
+			if strings.Contains(name, "brokers") || strings.Contains(name, "topic") || strings.Contains(name, "schemas") || strings.Contains(name, "SSH") || strings.Contains(name, "metadata") {
 				continue // they speak no HTTP, or are nobody's
 			}
 			n.heard.Store(0)

@@ -14,6 +14,11 @@ import (
 // predictionTopic is how the topic of a log is reached.
 func predictionTopic(at *schemas.LogTopic, by Access) (topic.Options, error) {
 	out := topic.Options{Brokers: at.Brokers, Topic: at.Topic, Unguarded: !by.Guarded, Allow: by.Allow}
+	for _, address := range at.Addresses() {
+		if err := by.let(address); err != nil {
+			return out, err
+		}
+	}
 	values := map[string]string{}
 	for _, name := range at.Variables() {
 		for _, b := range at.Brokers {

@@ -153,7 +153,7 @@ const (
 	Runners   = `^((https?|tcp)://[^/?#@\s]+(/[^?#\s]*)?|ssh://([A-Za-z0-9._-]+@)?[^/?#@:\s]+(:[0-9]+)?(/[^?#\s]*)?|unix:///[^?#\s]+)$`
 	Variables = `^[A-Za-z_][A-Za-z0-9_]*(=[A-Za-z_][A-Za-z0-9_]*)?$`
 	Tokens    = `^(https?|kafka)://[^/?#@\s]+(/[^?#\s]*)?$`
-	Storage   = `^((s3|oci|ssh|https?)://[^/?#\s]+(/[^?#\s]*)?|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^?#\s]+|/[^\s]*)$`
+	Storage   = `^((s3|oci|ssh|https?)://[^/?#\s]+(/[^?#\s]*)?|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^?#\s]+|kafka://[^/?#@\s]+:[0-9]+(/[A-Za-z0-9._-]+)?|/[^\s]*)$`
 	// Source is a variable that declarations may send.
 	Source = `^VISHWA_SOURCE_[A-Z0-9_]+$`
 	// Namespace is the name of a namespace of Kubernetes.

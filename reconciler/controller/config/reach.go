@@ -112,7 +112,7 @@ func (d *decoder) bounds(r *Repository, path string) {
 	}
 	for i, a := range r.Storage {
 		if _, secret := password(a); secret || !kept.MatchString(a) || strings.Contains(a, "..") {
-			d.problem(join(path+".storage", strconv.Itoa(i)), "this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, a whole path of a folder, or the address of a repository of Git, without a password")
+			d.problem(join(path+".storage", strconv.Itoa(i)), "this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password")
 		}
 	}
 }

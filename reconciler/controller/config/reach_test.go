@@ -14,7 +14,7 @@ const lent = head + `spec:
       pass: [READ_ONLY]
       variables: [HF_TOKEN, AWS_ACCESS_KEY_ID=CHURN_ID, AWS_SECRET_ACCESS_KEY=CHURN_KEY]
       tokens: {VISHWA_SOURCE_API: ["https://api.example.com", "kafka://kafka-1.example.org:9093"]}
-      storage: ["s3://acme/churn", "https://minio.example.com:9000/acme", "oci://registry.example.com/churn", /srv/churn, "git@github.com:acme/data.git", "ssh://git@github.com/acme/data.git"]
+      storage: ["s3://acme/churn", "https://minio.example.com:9000/acme", "oci://registry.example.com/churn", "kafka://kafka-1.example.org:9093/asked", "kafka://[::1]:9092", /srv/churn, "git@github.com:acme/data.git", "ssh://git@github.com/acme/data.git"]
       infrastructure: true
     - path: /payroll
       variables: []
@@ -58,13 +58,15 @@ func TestARepositoryHasCredentialsOfItsOwn(t *testing.T) {
 
 func TestWhatCannotBeLentIsRefused(t *testing.T) {
 	for given, want := range map[string]string{
-		`variables: ["AWS_KEY=hunter2 "]`:                             `c.yaml:4:20: spec.repositories.0.variables.0: is not a name of a variable; write NAME, or NAME=OTHER for the controller's OTHER, and never a value`,
-		`variables: [A, A=B]`:                                         `c.yaml:4:23: spec.repositories.0.variables.1: "A" is listed twice; remove one`,
-		`tokens: {API: ["https://a.example"]}`:                        `c.yaml:4:17: spec.repositories.0.tokens.API: is not a variable that declarations may send; its name begins with VISHWA_SOURCE_, in capitals`,
-		`tokens: {VISHWA_SOURCE_A: ["https://me:hunter2@a.example"]}`: `c.yaml:4:35: spec.repositories.0.tokens.VISHWA_SOURCE_A.0: this is not the address of a source; write it as https://api.example.com, or kafka://host:port for a broker, without a user`,
-		`storage: ["s3://a/../b"]`:                                    `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, a whole path of a folder, or the address of a repository of Git, without a password`,
-		`storage: ["https://me:hunter2@minio.example.com/b"]`:         `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, a whole path of a folder, or the address of a repository of Git, without a password`,
-		`storage: ["data"]`:                                           `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, a whole path of a folder, or the address of a repository of Git, without a password`,
+		`variables: ["AWS_KEY=hunter2 "]`:                              `c.yaml:4:20: spec.repositories.0.variables.0: is not a name of a variable; write NAME, or NAME=OTHER for the controller's OTHER, and never a value`,
+		`variables: [A, A=B]`:                                          `c.yaml:4:23: spec.repositories.0.variables.1: "A" is listed twice; remove one`,
+		`tokens: {API: ["https://a.example"]}`:                         `c.yaml:4:17: spec.repositories.0.tokens.API: is not a variable that declarations may send; its name begins with VISHWA_SOURCE_, in capitals`,
+		`tokens: {VISHWA_SOURCE_A: ["https://me:hunter2@a.example"]}`:  `c.yaml:4:35: spec.repositories.0.tokens.VISHWA_SOURCE_A.0: this is not the address of a source; write it as https://api.example.com, or kafka://host:port for a broker, without a user`,
+		`storage: ["s3://a/../b"]`:                                     `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
+		`storage: ["https://me:hunter2@minio.example.com/b"]`:          `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
+		`storage: ["kafka://me:hunter2@kafka.example.org:9093/asked"]`: `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
+		`storage: ["kafka://kafka.example.org/asked"]`:                 `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
+		`storage: ["data"]`:                                            `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
 	} {
 		_, err := Parse("c.yaml", []byte(head+"spec: {repositories: [{path: /repo,\n       "+given+"}]}\n"))
 		if err == nil || err.Error() != want {

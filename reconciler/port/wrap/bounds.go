@@ -109,6 +109,11 @@ func (a *Reach) Release(r port.Release) error {
 	case l.Dir != "":
 		return a.Place(l.Dir)
 	case l.Kafka != nil:
+		for _, address := range l.Kafka.Addresses() {
+			if err := a.Place(address); err != nil {
+				return err
+			}
+		}
 		for _, name := range l.Kafka.Variables() {
 			for _, broker := range l.Kafka.Brokers {
 				if err := a.Token(name, "kafka://"+broker); err != nil {

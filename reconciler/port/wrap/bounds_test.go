@@ -17,7 +17,7 @@ func shared() *Reach {
 		Own: []string{"WEBHOOK_SECRET", "VISHWA_SOURCE_OURS"}, Apart: true,
 		Variables: &[]string{"HF_TOKEN", "WEBHOOK_SECRET"},
 		Tokens:    &map[string][]string{"VISHWA_SOURCE_API": {"https://api.example.com/v1"}, "VISHWA_SOURCE_OURS": {"https://api.example.com"}},
-		Storage:   &[]string{"s3://acme/churn", "https://minio.example.com:9000/acme/churn/", "oci://registry.example.com/churn", "/srv/churn", "git@github.com:acme/data", "https://github.com/acme/public.git"},
+		Storage:   &[]string{"s3://acme/churn", "https://minio.example.com:9000/acme/churn/", "oci://registry.example.com/churn", "/srv/churn", "git@github.com:acme/data", "https://github.com/acme/public.git", "kafka://one.example:9092/t", "kafka://two.example:9092"},
 	}}
 }
 
@@ -62,6 +62,7 @@ func TestWhoIsAloneHasWhatItDeclares(t *testing.T) {
 		for what, err := range map[string]error{
 			"variable": may.Variable("HF_TOKEN"), "token": may.Token("VISHWA_SOURCE_API", "https://anywhere.example"), "place": may.Place("s3://any/where"), "programs": may.Programs(),
 			"release": may.Release(port.Release{Log: &port.PredictionLog{PredictionLog: schemas.PredictionLog{Dir: "/srv"}}}),
+			"topic":   may.Release(port.Release{Log: &port.PredictionLog{PredictionLog: schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: []string{"kafka.internal:9092"}, Topic: "t"}}}}),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
@@ -79,6 +80,9 @@ func TestAReleaseHasWhatItsRepositoryMay(t *testing.T) {
 	kafka := func(user string, brokers ...string) *port.PredictionLog {
 		return log(schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: brokers, Topic: "t", SASL: &schemas.KafkaSASL{User: user, Password: user}}})
 	}
+	plain := func(topic string, brokers ...string) *port.PredictionLog {
+		return log(schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: brokers, Topic: topic}})
+	}
 	host := &shelf{live: map[string]port.Live{}}
 	may := shared()
 	(*may.Tokens)["VISHWA_SOURCE_LOG"] = []string{"kafka://one.example:9092"}
@@ -87,20 +91,25 @@ func TestAReleaseHasWhatItsRepositoryMay(t *testing.T) {
 		r    port.Release
 		lets bool
 	}{
-		"a variable of its own":   {port.Release{Local: &port.LocalRelease{Hosted: hosted("HF_TOKEN")}}, true},
-		"another's":               {port.Release{Local: &port.LocalRelease{Hosted: hosted("HF_TOKEN", "PAYROLL_KEY")}}, false},
-		"another's in docker":     {port.Release{Docker: &port.DockerRelease{Hosted: hosted("PAYROLL_KEY")}}, false},
-		"another's in pods":       {port.Release{Kubernetes: &port.KubernetesRelease{KubernetesTarget: schemas.KubernetesTarget{Work: schemas.Work{Env: schemas.Environs{Pass: []string{"PAYROLL_KEY"}}}}}}, false},
-		"an engine of its own":    {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/team.sock"}}, true},
-		"the controller's engine": {port.Release{Docker: &port.DockerRelease{}}, true},
-		"another's engine":        {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/payroll.sock"}}, false},
-		"a log in its bucket":     {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/churn/log"}})}, true},
-		"a log in another's":      {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/payroll"}})}, false},
-		"a log in its folder":     {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/churn/log"})}, true},
-		"a log in another's dir":  {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/payroll"})}, false},
-		"a log in its topic":      {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_LOG", "one.example:9092")}, true},
-		"a log at any broker":     {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_LOG", "one.example:9092", "evil.example:9092")}, false},
-		"a log by another's":      {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_OTHER", "one.example:9092")}, false},
+		"a variable of its own":    {port.Release{Local: &port.LocalRelease{Hosted: hosted("HF_TOKEN")}}, true},
+		"another's":                {port.Release{Local: &port.LocalRelease{Hosted: hosted("HF_TOKEN", "PAYROLL_KEY")}}, false},
+		"another's in docker":      {port.Release{Docker: &port.DockerRelease{Hosted: hosted("PAYROLL_KEY")}}, false},
+		"another's in pods":        {port.Release{Kubernetes: &port.KubernetesRelease{KubernetesTarget: schemas.KubernetesTarget{Work: schemas.Work{Env: schemas.Environs{Pass: []string{"PAYROLL_KEY"}}}}}}, false},
+		"an engine of its own":     {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/team.sock"}}, true},
+		"the controller's engine":  {port.Release{Docker: &port.DockerRelease{}}, true},
+		"another's engine":         {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/payroll.sock"}}, false},
+		"a log in its bucket":      {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/churn/log"}})}, true},
+		"a log in another's":       {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/payroll"}})}, false},
+		"a log in its folder":      {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/churn/log"})}, true},
+		"a log in another's dir":   {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/payroll"})}, false},
+		"a log in its topic":       {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_LOG", "one.example:9092")}, true},
+		"a log in clear":           {port.Release{Local: &port.LocalRelease{}, Log: plain("t", "one.example:9092")}, true},
+		"a log at two brokers":     {port.Release{Local: &port.LocalRelease{}, Log: plain("t", "one.example:9092", "two.example:9092")}, true},
+		"a log in another's topic": {port.Release{Local: &port.LocalRelease{}, Log: plain("t", "two.example:9092", "10.0.0.7:9092")}, false},
+		"a log in a topic beside":  {port.Release{Local: &port.LocalRelease{}, Log: plain("t2", "one.example:9092")}, false},
+		"a log at another port":    {port.Release{Local: &port.LocalRelease{}, Log: plain("t", "one.example:90920")}, false},
+		"a log at any broker":      {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_LOG", "one.example:9092", "evil.example:9092")}, false},
+		"a log by another's":       {port.Release{Local: &port.LocalRelease{}, Log: kafka("VISHWA_SOURCE_OTHER", "one.example:9092")}, false},
 	} {
 		asked := host.asked
 		c.r.Name = "one"
