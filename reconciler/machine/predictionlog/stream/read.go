@@ -11,6 +11,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -30,6 +31,15 @@ const (
 	mostPart  = 1 << 30  // bytes of one part; an hour may have several
 	together  = 16 << 10 // bytes of an hour's rows that are written at once
 	partName  = "rows-"
+
+	// What is held in memory meanwhile. Whoever writes to the topic says which parts there are, and of which hours.
+	mostMemory  = 512 << 20
+	mostHeader  = 200             // bytes of the name of a part and the number of a row
+	mostDropped = 1 << 53         // requests that could not be logged, of all that the topic says
+	perHour     = together + 4096 // bytes of memory that a part takes
+	perPart     = 256             // that what was seen of a part takes, but for its name
+	perRun      = 16              // that a range of rows takes
+	mostRuns    = 1 << 14         // ranges of one part: finding one's place among more takes too long
 )
 
 // log is what a topic has of one deployment. It may be used by several at once.
@@ -40,7 +50,8 @@ type log struct {
 
 	mu      sync.Mutex
 	file    *os.File // without a name: it is gone with the last of its readers, or with us
-	used    int64
+	used    int64    // bytes of rows
+	memory  int64    // bytes that are held beside them, about
 	parts   map[string]*part
 	seen    map[string]*runs // rows that were met, by part
 	dropped int64
@@ -96,7 +107,7 @@ func (l *log) bring(ctx context.Context) error {
 	if err != nil {
 		return fault.WithHint(fault.New(fault.Transient, "read the prediction log: %w", err), "free some room where temporary files are, or set TMPDIR")
 	}
-	l.used, l.dropped, l.parts, l.seen = 0, 0, map[string]*part{}, map[string]*runs{}
+	l.used, l.memory, l.dropped, l.parts, l.seen = 0, 0, 0, map[string]*part{}, map[string]*runs{}
 	for _, span := range state.Spans {
 		if err := t.Read(ctx, topic.Reading{ID: state.ID, Span: span, Compacted: true}, func(r topic.Record) error { return l.keepRow(f, r) }); err != nil {
 			f.Close()
@@ -115,29 +126,63 @@ func (l *log) bring(ctx context.Context) error {
 
 // keepRow keeps a row of the deployment that was not met before.
 func (l *log) keepRow(f *os.File, r topic.Record) error {
-	said := map[string]string{}
+	var deployment, which, dropped string
 	for _, h := range r.Headers {
-		said[h.Name] = h.Value
+		switch h.Name {
+		case headerDeployment:
+			deployment = h.Value
+		case headerPart:
+			which = h.Value
+		case headerDropped:
+			dropped = h.Value
+		}
 	}
-	if said[headerDeployment] != l.name || len(r.Value) == 0 || bytes.IndexByte(r.Value, '\n') >= 0 {
+	if deployment != l.name || len(which) > mostHeader || len(r.Value) == 0 || bytes.IndexByte(r.Value, '\n') >= 0 {
 		return nil
 	}
-	if of, row, ok := strings.Cut(said[headerPart], "/"); ok {
+	if of, row, ok := strings.Cut(which, "/"); ok {
 		n, err := strconv.ParseInt(row, 10, 32)
-		if err != nil || n < 0 {
+		if err != nil || n < 0 || n == math.MaxInt32 {
 			return nil // nobody who keeps a log wrote it
 		}
-		if l.seen[of] == nil {
-			l.seen[of] = &runs{}
-		}
-		if !l.seen[of].add(int32(n)) {
-			return nil
+		if fresh, err := l.meet(of, int32(n)); !fresh || err != nil {
+			return err
 		}
 	}
-	if n, err := strconv.ParseInt(cmp.Or(said[headerDropped], "0"), 10, 64); err == nil && n > 0 {
-		l.dropped += n
+	if n, err := strconv.ParseInt(dropped, 10, 64); err == nil && n > 0 {
+		l.dropped = min(l.dropped+min(n, mostDropped), mostDropped)
 	}
 	return l.add(f, r)
+}
+
+// meet tells whether a row of a part is met for the first time.
+func (l *log) meet(of string, row int32) (bool, error) {
+	seen := l.seen[of]
+	if seen == nil {
+		if err := l.hold(perPart + int64(len(of))); err != nil {
+			return false, err
+		}
+		seen = &runs{}
+		l.seen[strings.Clone(of)] = seen
+	}
+	before := len(seen.of)
+	fresh := seen.add(row)
+	if len(seen.of) > mostRuns {
+		return false, tooMuch()
+	}
+	return fresh, l.hold(perRun * int64(max(0, len(seen.of)-before)))
+}
+
+// hold counts memory.
+func (l *log) hold(n int64) error {
+	if l.memory += n; l.memory > mostMemory {
+		return tooMuch()
+	}
+	return nil
+}
+
+func tooMuch() error {
+	return fault.WithHint(fault.New(fault.Invalid, "the topic tells of more parts and hours of this deployment's rows than are read at once"), "narrow the window, and see who else writes to the topic")
 }
 
 // add puts a row behind those of its hour.
@@ -150,6 +195,9 @@ func (l *log) add(f *os.File, r topic.Record) error {
 	for i := 0; p == nil || p.size >= mostPart; i++ {
 		key := hour + strconv.Itoa(i) + ".jsonl"
 		if p = l.parts[key]; p == nil {
+			if err := l.hold(perHour + int64(len(key))); err != nil {
+				return err
+			}
 			p = &part{sum: xxh3.New()}
 			l.parts[key] = p
 		}
@@ -179,7 +227,9 @@ func (l *log) write(f *os.File, p *part) error {
 	}
 	_, _ = p.sum.Write(p.held) // it never fails
 	p.at = append(p.at, extent{at, int64(len(p.held))})
-	p.held = p.held[:0]
+	if p.held = p.held[:0]; cap(p.held) > 2*together {
+		p.held = nil // a large row is not to hold its room until all hours are read
+	}
 	return nil
 }
 

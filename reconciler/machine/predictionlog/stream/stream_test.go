@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	"github.com/vishwaops/vishwa/reconciler/machine/topic"
@@ -267,6 +268,67 @@ func TestForeignRecordsAreNotRows(t *testing.T) {
 	sent(t, l, dir)
 	if got, report := rows(t, o, "price", predictionlog.Query{}, "id"); fmt.Sprint(got) != "[a]" || len(report.Unreadable) > 0 {
 		t.Errorf("%v: %+v", got, report)
+	}
+}
+
+// TestWhoWritesToATopicTakesABoundedMemory: whatever parts and hours the records tell of, and however large they are.
+func TestWhoWritesToATopicTakesABoundedMemory(t *testing.T) {
+	reading := func(left int64) (*log, func(r topic.Record, part string) error) {
+		f, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		l := &log{name: "price", memory: mostMemory - left, parts: map[string]*part{}, seen: map[string]*runs{}}
+		return l, func(r topic.Record, part string) error {
+			r.Headers = append(r.Headers, topic.Header{Name: headerDeployment, Value: "price"}, topic.Header{Name: headerPart, Value: part})
+			if r.Value == nil {
+				r.Value = []byte("1")
+			}
+			if r.Time.IsZero() {
+				r.Time = noon
+			}
+			return l.keepRow(f, r)
+		}
+	}
+	for name, row := range map[string]func(i int) (topic.Record, string){
+		"parts": func(i int) (topic.Record, string) { return topic.Record{}, fmt.Sprintf("%0190d/0", i) },
+		"hours": func(i int) (topic.Record, string) {
+			return topic.Record{Time: noon.Add(time.Duration(i) * time.Hour)}, "p/" + fmt.Sprint(i)
+		},
+		"rows that do not touch": func(i int) (topic.Record, string) { return topic.Record{}, "p/" + fmt.Sprint(1<<20-2*i) },
+	} {
+		l, keep := reading(1 << 20)
+		var err error
+		n := 0
+		for ; n < 1<<15 && err == nil; n++ {
+			err = keep(row(n))
+		}
+		if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "more parts and hours") || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v after %d, with %d parts and %d hours", name, err, n, len(l.seen), len(l.parts))
+		}
+	}
+	l, keep := reading(1 << 20)
+	for i, part := range []string{strings.Repeat("p", mostHeader) + "/0", "p/2147483647", "p/4294967296"} {
+		if err := keep(topic.Record{}, part); err != nil || len(l.parts) > 0 {
+			t.Errorf("the row of part %d counts: %v", i, err)
+		}
+	}
+	held := 0
+	for i := range 4 {
+		if err := keep(topic.Record{Value: make([]byte, 4<<20), Time: noon.Add(time.Duration(i) * time.Hour),
+			Headers: []topic.Header{{Name: headerDropped, Value: "9223372036854775807"}}}, fmt.Sprint("p/", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range l.parts {
+		held += cap(p.held)
+	}
+	if held > 4*2*together {
+		t.Errorf("4 hours hold %d bytes", held)
+	}
+	if n := l.Dropped(); n != mostDropped {
+		t.Errorf("%d requests were dropped", n)
 	}
 }
 
