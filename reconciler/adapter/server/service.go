@@ -31,6 +31,7 @@ type service struct {
 	gate    *trafficSwitch
 	proxy   *proxy
 	turn    chan struct{}
+	second  *instance      // the newest baseline that was dropped; whoever has the turn changes it
 	ends    sync.WaitGroup // units that are on their way out
 	logs    *atomic.Pointer[predictionlog.Log]
 	writing sync.WaitGroup // logs that write what they have

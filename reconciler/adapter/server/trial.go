@@ -126,7 +126,7 @@ func (s *service) trying() *trial {
 }
 
 // try begins a release beside the one that serves, in place of another that is tried. One that does not begin
-// changes nothing.
+// changes nothing; the other ends when this one answers.
 func (s *service) try(ctx context.Context, d demand) error {
 	u, pub := s.current()
 	if u == nil || pub == nil {
@@ -147,11 +147,14 @@ func (s *service) try(ctx context.Context, d demand) error {
 	if err != nil {
 		return err
 	}
+	s.drop()
+	if err := s.aloneSecond(ctx); err != nil {
+		return errors.Join(err, canary.stop())
+	}
 	baseline, err := s.launcher().launch(ctx, base, env)
 	if err != nil {
 		return errors.Join(err, canary.stop())
 	}
-	s.drop()
 	t := s.newTrial(o, d.Env, base, env)
 	t.weight, t.logEnv = d.Try.Weight, d.LogEnv
 	t.canary.seat(canary)
@@ -163,6 +166,20 @@ func (s *service) try(ctx context.Context, d demand) error {
 	s.keepBoth(t, canary, baseline)
 	s.log.Info("tries a release", "release", o.Key.Short(), "weight", t.weight)
 	return nil
+}
+
+// aloneSecond returns when the baseline before has ended: both would be the same release's second process, and whoever
+// ends one of them ends all that has its name.
+func (s *service) aloneSecond(ctx context.Context) error {
+	if s.second == nil {
+		return nil
+	}
+	select {
+	case <-s.second.done:
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Cancelled, "try a release of %s: wait for the baseline before: %w", s.name, ctx.Err())
+	}
 }
 
 func (s *service) newTrial(o order, env []string, base order, baseEnv []string) *trial {
@@ -304,6 +321,7 @@ func (s *service) drop() {
 		return
 	}
 	t.stop()
+	s.second = t.baseline
 	s.gate.split(nil)
 	s.forget()
 	s.log.Info("ends a trial", "release", t.canary.order.Key.Short())

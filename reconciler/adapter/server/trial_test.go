@@ -204,6 +204,11 @@ func TestWhatCannotBeTriedChangesNothing(t *testing.T) {
 		t.Errorf("one that starts, in place of another: %v", by)
 	}
 
+	said, _ := os.ReadFile(folder(s.dir).path("host.log"))
+	if n := strings.Count(string(said), "not serving"); n != 0 {
+		t.Errorf("what ended took %d processes of what is tried anew with it", n)
+	}
+
 	// Another intent ends what is tried.
 	s.split(two, 50)
 	three := s.release("one", "3")
