@@ -192,6 +192,14 @@ func TestWhatCannotBeTriedChangesNothing(t *testing.T) {
 		t.Errorf("it serves %+v", got)
 	}
 
+	moved := s.release("one", "moved")
+	moved.Local.Port = 65535
+	if _, err := try.Split(t.Context(), moved, 10); fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "spec.rollout.canary") || s.observe("one").Beside != nil {
+		t.Errorf("one at another port: %v", err)
+	}
+	stays := s.release("one", "stays")
+	stays.Local.Port = s.recorded("one").Port
+	s.split(stays, 10)
 	s.split(two, 50)
 	if _, err := try.Split(t.Context(), s.release("one", "bad", "exit"), 10); err == nil {
 		t.Error("one that does not start is tried in place of another")
