@@ -76,7 +76,7 @@ func (s *service) logTo(o order) error {
 		}
 	}
 	s.mu.Lock()
-	s.logging = o.Log
+	s.logging, s.unlog = o.Log, nil
 	s.mu.Unlock()
 	s.closeLog(s.logs.Swap(next))
 	return nil
@@ -112,9 +112,20 @@ func (s *service) logBack(u *instance) {
 		s.endLogs()
 		return
 	}
-	if err := s.logTo(u.order); err != nil {
-		s.log.Warn("predictions are not logged", "error", err)
+	s.logAnyhow(u.order)
+}
+
+// logAnyhow makes the log o's, where that can be; what is served goes on, and tells why nothing is logged.
+func (s *service) logAnyhow(o order) {
+	err := s.logTo(o)
+	if err == nil {
+		return
 	}
+	s.log.Warn("predictions are not logged", "error", err)
+	s.mu.Lock()
+	s.logging, s.unlog = nil, &port.Logging{Place: s.logPlace(o.Log), Error: err.Error() + "; see to it, then run vishwa down and vishwa apply"}
+	s.mu.Unlock()
+	s.closeLog(s.logs.Swap(nil)) // that of another release
 }
 
 // closeLog ends a log beside what goes on; endLogs waits for it.
@@ -127,7 +138,7 @@ func (s *service) closeLog(l *predictionlog.Log) {
 // endLogs writes what has come, and waits until it is written.
 func (s *service) endLogs() {
 	s.mu.Lock()
-	s.logging = nil
+	s.logging, s.unlog = nil, nil
 	s.mu.Unlock()
 	s.closeLog(s.logs.Swap(nil))
 	s.writing.Wait()
@@ -264,19 +275,24 @@ func (s *service) logged(l port.Live) port.Live {
 func (s *service) logState() *port.Logging {
 	l := s.logs.Load()
 	s.mu.Lock()
-	of := s.logging
+	of, not := s.logging, s.unlog
 	s.mu.Unlock()
 	if l == nil || of == nil {
-		return nil
-	}
-	place := s.place.predictions(s.name)
-	if of.S3 != nil {
-		place = strings.TrimSuffix(of.S3.URL, "/") + "/" + s.name
-	} else if of.Kafka != nil {
-		place = "topic " + of.Kafka.Topic
-	} else if of.Dir != "" {
-		place = filepath.Join(of.Dir, s.name)
+		return not
 	}
 	c := l.Counts()
-	return &port.Logging{Place: place, Rows: c.Rows, Dropped: c.Dropped, Lost: c.Lost, Waiting: c.Waiting, Error: c.Error}
+	return &port.Logging{Place: s.logPlace(of), Rows: c.Rows, Dropped: c.Dropped, Lost: c.Lost, Waiting: c.Waiting, Error: c.Error}
+}
+
+// logPlace is where a log of the service is.
+func (s *service) logPlace(of *port.PredictionLog) string {
+	switch {
+	case of.S3 != nil:
+		return strings.TrimSuffix(of.S3.URL, "/") + "/" + s.name
+	case of.Kafka != nil:
+		return "topic " + of.Kafka.Topic
+	case of.Dir != "":
+		return filepath.Join(of.Dir, s.name)
+	}
+	return s.place.predictions(s.name)
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -231,6 +232,75 @@ func TestACanaryThatBeginsALogInATopicIsPromoted(t *testing.T) {
 	if l := s.observe("one"); l.Key != three.Key || l.Log == nil || l.Log.Place != "topic told" {
 		t.Errorf("promoted after a crash: %+v", l.Log)
 	}
+}
+
+// lent are bounds that let no variable be passed, and those of a log be sent as long as they are lent.
+type lent struct{ atomic.Bool }
+
+func (l *lent) Variable(name string) error { return fault.New(fault.Denied, "%s is not passed", name) }
+func (l *lent) Token(name, _ string) error {
+	if !l.Load() {
+		return fault.New(fault.Denied, "%s is not sent", name)
+	}
+	return nil
+}
+func (l *lent) Place(string) error { return nil }
+func (l *lent) Network(bool) error { return nil }
+
+// A log that needs a password goes on under the next host, by what the controller's file still lets be sent; where it lets it no
+// more, whoever looks is told, and bringing the release back begins the log again.
+func TestALogGoesOnUnderTheNextHost(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "asked"), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "ada", "lovelace"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	s, may := newStage(t), &lent{}
+	may.Store(true)
+	values := map[string]string{"VISHWA_SOURCE_USER": "ada", "VISHWA_SOURCE_PASSWORD": "lovelace"}
+	env := testEnv()
+	env.Bounds, env.Lookup = may, func(name string) (string, bool) {
+		if v, ok := values[name]; ok {
+			return v, ok
+		}
+		return os.LookupEnv(name)
+	}
+	host := s.server.(*local)
+	host.cfg.Env = env
+	r := s.logging("1", schemas.PredictionLog{Every: "50ms", Kafka: &schemas.LogTopic{Brokers: c.ListenAddrs(), Topic: "asked",
+		SASL: &schemas.KafkaSASL{Mechanism: "scram-sha-512", User: "VISHWA_SOURCE_USER", Password: "VISHWA_SOURCE_PASSWORD"}}})
+	const ask = `{"instances":[{"x":1.5}],"predictions":[1]}`
+	logs := func(l port.Live, when string) {
+		t.Helper()
+		before := s.observe("one").Log
+		if before == nil || before.Error != "" {
+			t.Fatalf("%s: %+v", when, before)
+		}
+		s.until("it answers "+when, func() bool { return s.observe("one").Health == port.Ready })
+		s.ask(l, "/echo", ask)
+		s.until("it is sent "+when, func() bool { o := s.observe("one").Log; return o.Rows > before.Rows && o.Waiting == 0 && o.Error == "" })
+	}
+	l := s.apply(r)
+	logs(l, "at first")
+	again := func() {
+		t.Helper()
+		s.killHost()
+		if err := host.ensure(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again()
+	logs(l, "under the next host")
+	may.Store(false)
+	again()
+	if o := s.observe("one").Log; o == nil || o.Place != "topic asked" || !strings.Contains(o.Error, "VISHWA_SOURCE_USER is not set") || strings.Contains(o.Error, "lovelace") {
+		t.Fatalf("without a password: %+v", o)
+	}
+	may.Store(true)
+	if l, err = host.Revive(t.Context(), "one", r.Key); err != nil {
+		t.Fatal(err)
+	}
+	logs(l, "once it is lent again")
 }
 
 // Bodies that never end, that say nothing or that lie take their bounded part, and hinder nobody.

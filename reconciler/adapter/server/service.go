@@ -42,6 +42,7 @@ type service struct {
 	leave   map[string]bool     // folders of units that are on their way out
 	logging *port.PredictionLog // what logs is of
 	logEnv  []string            // what it is written with
+	unlog   *port.Logging       // why nothing is logged, though it should be
 	tried   *trial              // beside unit; nil: nothing is
 	shut    string              // why there is no public port, though there should be
 }
@@ -250,9 +251,7 @@ func (s *service) prove(ctx context.Context, p *process) error {
 func (s *service) restore(o order, lookup func(string) (string, bool)) {
 	u := s.newInstance(o, o.environ(lookup))
 	s.logWith(o.logEnviron(lookup))
-	if err := s.logTo(o); err != nil {
-		s.log.Warn("predictions are not logged", "error", err) // what is served goes on
-	}
+	s.logAnyhow(o)
 	pub, err := s.listen(o, nil)
 	s.adopt(u, nil, pub)
 	s.gate.point(u)
@@ -288,6 +287,11 @@ func (s *service) revive(ctx context.Context, o order, env []string) (port.Live,
 	}
 	if err := u.revive(ctx, env); err != nil {
 		return port.Live{}, err
+	}
+	if s.logs.Load() == nil { // the host that brought it back may have lacked what its log is written with
+		if err := s.logTo(u.order); err != nil {
+			return port.Live{}, err
+		}
 	}
 	l := u.live(ctx)
 	l.Beside = s.beside(ctx)

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -100,24 +99,49 @@ func (s *local) beginOnce(ctx context.Context) error {
 }
 
 // hostEnviron is what the host can give to releases that it brings back by
-// itself: the variables that any of them may see, and no other.
+// itself: the variables that any of them may see, those that their logs are
+// written with, and no other.
 func (s *local) hostEnviron() []string {
 	var pass []string
+	logs := map[string]string{}
+	add := func(o order) { // since it was begun, the controller's file may have changed
+		for _, name := range o.Pass {
+			if s.cfg.Env.MayPass(name) == nil {
+				pass = append(pass, name)
+			}
+		}
+		if s.mayLog(o) != nil {
+			return
+		}
+		for _, v := range o.logEnviron(s.cfg.Env.Lookup) {
+			name, value, _ := strings.Cut(v, "=")
+			logs[name] = value // by itself: no declaration can pass on what is sent to brokers
+		}
+	}
 	if l, err := s.line(); err == nil { // without a key nothing is brought back
 		for _, name := range s.place.names() {
 			if t, err := s.place.readTrial(l.key, name); err == nil {
-				pass = append(pass, t.Order.Pass...)
+				add(t.Order)
 			}
 			if o, err := s.place.readOrder(l.key, name); err == nil {
-				pass = append(pass, o.Pass...)
-				pass = append(pass, o.logNames()...)
+				add(o)
 			}
 		}
 	}
-	pass = slices.DeleteFunc(pass, func(name string) bool { // since it was begun, the controller's file may have changed
-		return !slices.Contains(logVariables, name) && s.cfg.Env.MayPass(name) != nil
-	})
-	return sandbox.Environ(s.cfg.Env.Lookup, pass, nil)
+	return sandbox.Environ(s.cfg.Env.Lookup, pass, logs)
+}
+
+// mayLog refuses to log with what the controller's file lets the log of o have no more.
+func (s *local) mayLog(o order) error {
+	switch l := o.Log; {
+	case l == nil:
+	case l.S3 != nil:
+		return s.cfg.Env.MayUse(l.S3.Address())
+	case l.Kafka != nil:
+		_, err := predictionTopic(l.Kafka, Access{Lookup: s.cfg.Env.Lookup, May: s.cfg.Env.MayUse, Send: s.cfg.Env.MaySend})
+		return err
+	}
+	return nil
 }
 
 // answering returns when the host answers, or gives up once it has ended.
