@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -149,9 +150,15 @@ func (p *Proposer) below(ctx context.Context, tip string) (string, error) {
 	if tip == "" {
 		return p.Head, nil
 	}
-	theirs, err := p.theirs(ctx, tip)
-	if err != nil || !theirs {
-		return p.Head, err
+	authors, err := p.Repo.Authors(ctx, p.Head, tip)
+	if err != nil {
+		return "", err
+	}
+	// Of repo.CommitDraft. What bears it without a controller's signature is nobody's work: who amends or picks a commit is
+	// its committer, and what pretends to be a controller's is written over.
+	const name = "Vishwa <vishwa@localhost>"
+	if !slices.ContainsFunc(authors, func(a string) bool { return a != name }) {
+		return p.Head, nil
 	}
 	in, err := p.Repo.Contains(ctx, p.Head, tip)
 	if err != nil || in {

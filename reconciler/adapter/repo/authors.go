@@ -19,6 +19,21 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
+// Authors lists, sorted, every author, committer and co-author, "Name <email>", of the
+// commits that Hands lists.
+func (r *Repo) Authors(ctx context.Context, from, to string) ([]string, error) {
+	hands, err := r.Hands(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, h := range hands {
+		out = append(append(out, h.Author, h.Committer), h.With...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
 // Hands lists who had a hand in the commits that to has and from has not; of all that to
 // has where from is empty; of to alone where from is to. A shallow clone that ends before
 // from does cannot tell: that is Missing. What .mailmap says is not asked: a change could
