@@ -49,6 +49,11 @@ type armsRead struct {
 	Base   map[string]rollout.Sample
 }
 
+// fresh is a trial of which nothing was read.
+func fresh(trial digest.Digest) armsRead {
+	return armsRead{Trial: trial, Canary: map[string]rollout.Sample{}, Base: map[string]rollout.Sample{}}
+}
+
 func (r armsRead) clone() armsRead {
 	r.Canary, r.Base = maps.Clone(r.Canary), maps.Clone(r.Base)
 	return r
@@ -76,16 +81,23 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	if err != nil {
 		return rollout.Evidence{}, fault.New(fault.Internal, "name a trial: %w", err)
 	}
-	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Lookup: l.env.Lookup, Guarded: true, May: l.env.MayUse, Send: l.env.MaySend})
+	// The place is reached as what serves reaches it to write there.
+	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Lookup: l.env.Lookup, May: l.env.MayUse, Send: l.env.MaySend, From: t.Since})
 	if err != nil {
 		return rollout.Evidence{}, err
 	}
 	r := l.recall(d.Metadata.Name, name)
+	if spec.Logs() != nil && spec.Logs().Kafka != nil {
+		r = fresh(name) // the parts of a topic grow until their hour is over
+	}
 	now := l.env.Now()
 	rows := predictionlog.Read(ctx, objects, predictionlog.Query{Prefix: prefix, From: t.Since, Now: now, After: r.Last})
 	defer rows.Close()
 	if err := r.takeRows(rows, t, shares); err != nil {
 		return rollout.Evidence{}, err
+	}
+	if bad := rows.Report().Unreadable; len(bad) > 0 {
+		return rollout.Evidence{}, fault.WithHint(fault.New(fault.Corrupt, "read the log of %s: %s", d.Metadata.Name, bad[0]), "see what is in its place, and take that file away")
 	}
 	l.keep(d.Metadata.Name, r)
 	return rollout.Evidence{Canary: r.Canary, Baseline: r.Base}, nil
@@ -173,11 +185,10 @@ func (l armsLog) path(name string) string { return filepath.Join(l.cache, name+"
 
 // recall is what was read of a trial before.
 func (l armsLog) recall(name string, trial digest.Digest) armsRead {
-	none := armsRead{Trial: trial, Canary: map[string]rollout.Sample{}, Base: map[string]rollout.Sample{}}
 	raw, err := os.ReadFile(l.path(name))
 	var r armsRead
 	if err != nil || json.Unmarshal(raw, &r) != nil || r.Trial != trial || r.Canary == nil || r.Base == nil {
-		return none
+		return fresh(trial)
 	}
 	return r
 }

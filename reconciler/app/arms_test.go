@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -69,8 +74,47 @@ func TestArmsAreReadFromTheLogOnceEach(t *testing.T) {
 	if c, _ := look(l, port.Trial{Key: key, Since: since.Add(10 * time.Second)}); c.N != 1 {
 		t.Fatalf("a trial that began later: %+v", c)
 	}
+	part("c.parquet", "nothing of the kind")
+	if _, err := l.evidence(t.Context(), d, trial); fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), "c.parquet") {
+		t.Fatalf("what cannot be read: %v", err)
+	}
 	spec.Rollout.Analyses = map[string]schemas.Analysis{"errors": {Metric: "error_rate", Margin: 0.01}}
 	if e, err := l.evidence(t.Context(), d, trial); err != nil || e.Canary != nil {
 		t.Fatalf("nothing asks for the log: %+v, %v", e, err)
+	}
+}
+
+// TestArmsAreReadFromATopicThatGrows: rows of one hour come between two looks.
+func TestArmsAreReadFromATopicThatGrows(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "asked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	since := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	above := 0.25
+	d := &schemas.Declaration{Kind: "Deployment", Metadata: schemas.Metadata{Name: "price"}, Spec: &schemas.Deployment{
+		Log: &schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: c.ListenAddrs(), Topic: "asked"}},
+		Rollout: &schemas.Rollout{Canary: &schemas.Canary{}, Analyses: map[string]schemas.Analysis{
+			"slow": {Log: &schemas.LogShare{Column: "latency", Above: &above}, Margin: 0.01},
+		}},
+	}}
+	key := digest.Of([]byte("new"))
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic("asked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	l := armsLog{t.TempDir(), t.TempDir(), port.Env{Now: func() time.Time { return since.Add(time.Minute) }, Lookup: os.LookupEnv}}
+	for n := range 3 {
+		at := since.Add(time.Duration(n+1) * time.Second)
+		row := fmt.Sprintf(`{"time":%q,"id":"%d","arm":"canary","release":%q,"latency":0.5}`, at.Format(time.RFC3339), n, key)
+		if err := client.ProduceSync(t.Context(), &kgo.Record{Value: []byte(row), Timestamp: at, Headers: []kgo.RecordHeader{{Key: "vishwa-deployment", Value: []byte("price")}}}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		e, err := l.evidence(t.Context(), d, port.Trial{Key: key, Since: since})
+		if got := e.Canary["latency above 0.25"].N; err != nil || got != int64(n+1) {
+			t.Fatalf("%v of %d rows were seen: %v", got, n+1, err)
+		}
 	}
 }
