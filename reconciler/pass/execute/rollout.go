@@ -75,18 +75,13 @@ func (a *execution) try(ctx context.Context, j *job, spec *schemas.Deployment) e
 		if t.live, err = a.Server.Observe(ctx, j.Ref.Name); err != nil {
 			return err
 		}
-		t.decide(ctx, a)
+		t.Step = plan.Roll(t.base, t.node, plan.Rolling{Live: t.live, State: t.state, Logged: a.Logged(ctx, t.Ref, t.live), Now: a.Now(), Unasked: t.unasked})
 		if t.Held != "" || t.Move == nil {
 			t.came = cmp.Or(t.Held, t.Why)
 			return nil // and the next pass looks again
 		}
 	}
 	return fault.New(fault.Internal, "%s: its canary does not settle", j.Ref)
-}
-
-// decide takes in what is next by what is known now.
-func (t *trying) decide(ctx context.Context, a *execution) {
-	t.Step = plan.Roll(t.base, t.node, plan.Rolling{Live: t.live, State: t.state, Logged: a.Logged(ctx, t.Ref, t.live), Now: a.Now(), Unasked: t.unasked})
 }
 
 // move does one thing, and records it.
@@ -150,16 +145,22 @@ func (a *execution) mayMove(ctx context.Context, t *trying) error {
 // and the next pass goes by it.
 func (a *execution) undecided(ctx context.Context, t *trying) error {
 	now, err := a.Rollout(ctx, t.Ref)
-	if err != nil {
-		return err
+	if err == nil && follows(now) != follows(t.last) {
+		return a.outrun(ctx, t)
 	}
-	if follows(now) != follows(t.last) {
-		return t.outrun()
-	}
-	return nil
+	return err
 }
 
-func (t *trying) outrun() error {
+// outrun ends t's trial unless the ledger says that it is under way: one that was taken back while its weight changed
+// may have begun anew, and nobody watches it.
+func (a *execution) outrun(ctx context.Context, t *trying) error {
+	now, err := a.Rollout(ctx, t.Ref)
+	if err == nil && (now == nil || now.Key != t.Move.Key || !now.Rollout.Phase.UnderWay()) {
+		_, err = t.server.Join(ctx, t.Ref.Name, t.Move.Key, false)
+	}
+	if err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict { // these: it is not tried
+		return err
+	}
 	return untimely{plan.InCanary + "and something was recorded of it while this pass was under way; the next one goes by that"}
 }
 
@@ -201,11 +202,10 @@ func (a *execution) takeBack(ctx context.Context, t *trying) error {
 	if t.state.Key == t.Move.Key && t.state.Phase == rollout.RolledBack {
 		return nil // it is recorded, and this was left to do
 	}
-	phase := rollout.RolledBack
 	if t.Move.Do == rollout.End {
-		phase = rollout.Ended
+		return a.noted(ctx, t, rollout.Ended, 0) // whatever else was recorded: it is not tried any more
 	}
-	return a.noted(ctx, t, phase, 0) // whatever else was recorded: it is not tried any more
+	return a.noted(ctx, t, rollout.RolledBack, 0)
 }
 
 // AnswersAgain tells whether a release that is tried under name, and did not answer when it was found, does so within
@@ -265,7 +265,7 @@ func (a *execution) noted(ctx context.Context, t *trying, phase rollout.Phase, a
 	e.Follows = after
 	got, err := a.Append(context.WithoutCancel(ctx), e)
 	if after != 0 && fault.Of(err) == fault.Conflict {
-		return t.outrun()
+		return a.outrun(ctx, t)
 	}
 	if err != nil {
 		return err

@@ -30,10 +30,10 @@ func (s *splitter) Observe(_ context.Context, name string) (port.Live, error) {
 }
 
 func (s *splitter) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
-	s.beside = &port.Trial{Key: r.Key, Weight: weight, Health: port.Ready}
 	if s.on != nil {
 		s.on()
 	}
+	s.beside = &port.Trial{Key: r.Key, Weight: weight, Health: port.Ready} // though it was taken back: it begins anew
 	return s.Observe(ctx, r.Name)
 }
 
@@ -107,5 +107,15 @@ func TestWhatAPersonDecidesDuringAMoveCounts(t *testing.T) {
 	o = s.try(t, g, s.looks(g))
 	if now := s.facts.RolloutOf(o.Ref); now.Phase != rollout.Paused || now.Weight != 10 || s.splits.beside.Weight != 10 {
 		t.Errorf("the next pass: %+v, %+v, beside %+v", o, now, s.splits.beside)
+	}
+}
+
+// TestWhatIsAbortedDuringAMoveEnds: at once, and not when the next pass looks, which may be hours later.
+func TestWhatIsAbortedDuringAMoveEnds(t *testing.T) {
+	s, g := trial(t)
+	s.splits.on = func() { s.splits.on = nil; s.decides(rollout.RolledBack) }
+	o := s.try(t, g, s.looks(g))
+	if now := s.facts.RolloutOf(o.Ref); o.End != Held || now.Phase != rollout.RolledBack || s.splits.beside != nil {
+		t.Errorf("aborted while its weight changed: %+v, %+v, beside %+v", o, now, s.splits.beside)
 	}
 }
