@@ -84,8 +84,16 @@ aws_statement_flaws(s) := {why |
 }
 
 aws_managed(type, after) := {"attaches AdministratorAccess" |
-	regex.match(`^aws_iam_.*policy_attachment$`, type)
-	endswith(object.get(after, "policy_arn", ""), ":policy/AdministratorAccess")
+	some arn in attached(type, after)
+	endswith(arn, ":policy/AdministratorAccess")
+}
+
+# The policies that are attached by their ARN.
+attached(type, after) := {arn |
+	regex.match(`^aws_(iam|ssoadmin)_`, type)
+	some field in {"policy_arn", "policy_arns", "managed_policy_arn", "managed_policy_arns"}
+	some arn in list(object.get(after, field, []))
+	is_string(arn)
 }
 
 google(type, after) := {"lets in everybody (allUsers or allAuthenticatedUsers)" |

@@ -18,7 +18,7 @@ import data.vishwa.terraform
 deny contains {
 	"rule": "terraform/escalation",
 	"message": sprintf("%s %s", [r.address, why]),
-	"hint": "take it out; or require a boundary (condition iam:PermissionsBoundary), name the roles that are passed, and name who assumes the role",
+	"hint": "take it out; or require a boundary (condition iam:PermissionsBoundary), name the roles that are passed or assumed, and name who assumes the role",
 } if {
 	some r in terraform.made
 	some why in paths(r.type, r.change.after)
@@ -30,8 +30,11 @@ paths(type, after) := (taken(type, after) | managed(type, after)) | assumed(type
 rights := {
 	"iam:createpolicyversion", "iam:setdefaultpolicyversion", "iam:attachuserpolicy", "iam:attachgrouppolicy", "iam:attachrolepolicy",
 	"iam:putuserpolicy", "iam:putgrouppolicy", "iam:putrolepolicy", "iam:addusertogroup", "iam:createrole", "iam:createuser",
-	"iam:putuserpermissionsboundary", "iam:putrolepermissionsboundary", "iam:deleteuserpermissionsboundary", "iam:deleterolepermissionsboundary",
+	"iam:putuserpermissionsboundary", "iam:putrolepermissionsboundary",
 }
+
+# What takes a boundary off. A condition on the boundary names the one that is taken off, so it excuses nothing.
+unbinding := {"iam:deleteuserpermissionsboundary", "iam:deleterolepermissionsboundary"}
 
 # What lets it become another as that one is: no boundary helps.
 identities := {"iam:updateassumerolepolicy", "iam:createaccesskey", "iam:createloginprofile", "iam:updateloginprofile"}
@@ -50,6 +53,10 @@ statement_paths(s) := {sprintf("allows %s, by which an identity can give itself 
 	some right in rights
 	means(action, right)
 	not bounded(s)
+} | {sprintf("allows %s, by which an identity can take its own boundary off", [action]) |
+	some action in access.list(object.get(s, "Action", []))
+	some right in unbinding
+	means(action, right)
 } | {sprintf("allows %s, by which an identity can become another", [action]) |
 	some action in access.list(object.get(s, "Action", []))
 	some right in identities
@@ -59,13 +66,20 @@ statement_paths(s) := {sprintf("allows %s, by which an identity can give itself 
 	some action in access.list(object.get(s, "Action", []))
 	means(action, "iam:passrole")
 	some resource in access.list(object.get(s, "Resource", []))
-	contains(resource, "*")
+	regex.match(`[*?]`, resource)
 	not conditioned(s, "iam:passedtoservice")
 } | {sprintf("allows %s for %s: any of these roles can be assumed", [action, resource]) |
 	some action in access.list(object.get(s, "Action", []))
 	means(action, "sts:assumerole")
 	some resource in access.list(object.get(s, "Resource", []))
-	regex.match(`^\*$|:role/\*$|:role\*$|::\*`, resource)
+	nameless(resource)
+}
+
+# A pattern that leaves a role's account or its whole name to wildcards. One at the end of a part of an ARN covers later parts, too, so a
+# pattern of fewer than six parts may be any role. aws:ResourceAccount is the account of whichever role is asked for: a wildcard.
+nameless(resource) if {
+	arn := regex.replace(regex.replace(resource, `(?i)\$\{aws:resource[^}]*\}`, "*"), `\$\{[^}]*\}`, "x")
+	regex.match(`^([^:]*:){0,4}[^:]*$|^([^:]*:){2}(iam|[^:]*[*?][^:]*):[^:]*:([^:]*[*?][^:]*:|[^:]*:[role*?]*(/[*?/]*)?$)`, arn)
 }
 
 # An action of a policy, with its wildcards, that is or holds a right. A policy that allows every action is a finding of its own (terraform/iam).
@@ -83,21 +97,23 @@ wide(s) if {
 	not endswith(resource, ":user/${aws:username}")
 }
 
-# A condition on a key, by an operator that refuses where the key is absent.
+# A condition on a key, by an operator that refuses where the key is absent, with values that name a service or a policy: no wildcard before
+# or in place of the name, not the key itself, and no boundary that allows everything.
 conditioned(s, key) if {
 	some operator, keys in object.get(s, "Condition", {})
 	regex.match(`^(foranyvalue:)?(string|arn)(equals|like)$`, lower(operator))
 	some name, values in keys
 	lower(name) == key
 	every v in access.list(values) {
-		v != "*"
+		is_string(v)
+		not regex.match(`^\$|^[^/]*/?[*?]|::aws:policy/(AdministratorAccess$|.*[*?])`, v)
 	}
 }
 
 managed(type, after) := {sprintf("attaches %s, by which an identity can give itself rights", [name]) |
-	regex.match(`^aws_iam_.*policy_attachment$`, type)
 	some name in {"IAMFullAccess", "PowerUserAccess"}
-	endswith(object.get(after, "policy_arn", ""), sprintf(":policy/%s", [name]))
+	some arn in access.attached(type, after)
+	endswith(arn, sprintf(":policy/%s", [name]))
 }
 
 # Who may assume a role that is made.
@@ -121,12 +137,14 @@ trusted(s) := {"can be assumed by everybody" |
 	not subject(s)
 }
 
+# A subject is named where its owner is: the second part, as in repo:acme/models:*; the namespace, of Kubernetes; the repository's {uuid}, of Bitbucket.
 subject(s) if {
 	some operator, keys in object.get(s, "Condition", {})
 	regex.match(`^(foranyvalue:)?string(equals|like)$`, lower(operator))
 	some name, values in keys
 	endswith(lower(name), ":sub")
 	every v in access.list(values) {
-		not regex.match(`^(repo:)?\*`, v)
+		is_string(v)
+		not regex.match(`^(system:serviceaccount:|[^:/{]*[:/])?[^:/{]*[*?$]`, v)
 	}
 }

@@ -39,6 +39,14 @@ test_every_right_to_rights if {
 	}
 }
 
+test_a_boundary_that_is_taken_off if {
+	every right in data.vishwa.escalation.unbinding {
+		allows({"Action": right}) == refused
+		allows({"Action": right, "Condition": boundary}) == refused # the condition names the boundary that goes
+	}
+	allows({"Action": "iam:*PermissionsBoundary", "Condition": boundary}) == refused
+}
+
 test_by_another_spelling if {
 	allows({"Action": "IAM:PutRolePolicy"}) == refused
 	allows({"Action": "iam:*"}) == refused
@@ -56,6 +64,20 @@ test_conditions_that_refuse_nothing if {
 	allows({"Action": "iam:CreateRole", "Condition": {"StringEquals": {"aws:RequestedRegion": "eu-central-1"}}}) == refused
 }
 
+by_boundary(value) := allows({"Action": "iam:CreateRole", "Condition": {"StringLike": {"iam:PermissionsBoundary": value}}})
+
+test_boundaries_are_named if {
+	every value in ["arn:aws:iam::1:policy/boundary", "arn:aws:iam::1:policy/boundaries/*", "arn:aws:iam::${aws:PrincipalAccount}:policy/boundary"] {
+		by_boundary(value) == set()
+	}
+	every value in [
+		"**", "?*", "arn:*", "arn:aws:iam::*", "arn:aws:iam::*:policy/boundary", "arn:aws:iam::1:policy/*", "arn:aws:iam::1:policy/?*", "${iam:PermissionsBoundary}",
+		"arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::aws:policy/A*", ["arn:aws:iam::1:policy/boundary", "arn:*"], true,
+	] {
+		by_boundary(value) == refused
+	}
+}
+
 test_own_keys if allows({"Action": "iam:CreateAccessKey", "Resource": "arn:aws:iam::1:user/${aws:username}"}) == set()
 
 test_roles_that_are_passed if {
@@ -65,11 +87,59 @@ test_roles_that_are_passed if {
 	allows({"Action": "sts:AssumeRole", "Resource": "arn:aws:iam::1:role/training"}) == set()
 	allows({"Action": "sts:Assume*", "Resource": "arn:aws:iam::*:role/admin"}) == refused
 	allows({"Action": "sts:AssumeRole", "Resource": "*"}) == refused
+	allows({"Action": "iam:PassRole", "Resource": "arn:aws:iam::1:role/??????"}) == refused
+	allows({"Action": "iam:PassRole", "Resource": "*", "Condition": {"StringLike": {"iam:PassedToService": "*.amazonaws.com"}}}) == refused
+	allows({"Action": "iam:PassRole", "Resource": "*", "Condition": {"StringLike": {"iam:PassedToService": "s*"}}}) == refused
+}
+
+assumes(resource) := allows({"Action": "sts:AssumeRole", "Resource": resource})
+
+test_roles_that_are_assumed_are_named if {
+	every resource in [
+		"arn:aws:iam::1:role/training", "arn:aws:iam::1:role/teams/churn/*", "arn:aws:iam::1:role/churn-*", "arn:*:iam::1:role/training",
+		"arn:aws:iam::${aws:PrincipalAccount}:role/training", "arn:aws:iam::1:role/${aws:PrincipalTag/team}", "arn:aws:s3:::models/*", "arn:aws:iam::1:user/*",
+	] {
+		assumes(resource) == set()
+	}
+	every resource in [
+		"arn:aws:iam::123456789012:*", "arn:aws:iam::123456789012:r*", "arn:aws:iam::123456789012:role*", "arn:aws:iam::123456789012:?ole/*",
+		"arn:aws:iam::123456789012:role/**", "arn:aws:iam::123456789012:role/?*", "arn:aws:iam::123456789012:role/*/*", "arn:aws:iam::123456789012:role/??????",
+		"arn:aws:iam::${aws:PrincipalAccount}:role/*", "arn:aws:iam::${aws:ResourceAccount}:role/admin", "arn:aws:iam::12345678901?:role/admin",
+		"arn:aws:iam::1*:role/admin", "arn:aws:iam::1*", "arn:aws:iam:*:role/admin", "arn:aws:*:role/admin", "arn:*", "arn:aws:i*:*:*:role/admin", "*:*:*:*:*:*",
+	] {
+		assumes(resource) == refused
+	}
 }
 
 test_managed if {
 	found("aws_iam_role_policy_attachment", {"policy_arn": "arn:aws:iam::aws:policy/IAMFullAccess"}) == refused
 	found("aws_iam_role_policy_attachment", {"policy_arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}) == set()
+}
+
+# attachments are the ways to attach one policy by its ARN.
+attachments(arn) := {
+	["aws_iam_role_policy_attachment", {"policy_arn": arn}],
+	["aws_iam_policy_attachment", {"policy_arn": arn}],
+	["aws_iam_role", {"managed_policy_arns": ["arn:aws:iam::1:policy/read", arn], "inline_policy": []}],
+	["aws_iam_user_policy_attachments_exclusive", {"policy_arns": [arn]}],
+	["aws_ssoadmin_managed_policy_attachment", {"managed_policy_arn": arn}],
+	["aws_ssoadmin_managed_policy_attachments_exclusive", {"managed_policy_arns": [arn]}],
+}
+
+test_managed_by_every_resource if {
+	every name in ["IAMFullAccess", "PowerUserAccess"] {
+		every a in attachments(sprintf("arn:aws:iam::aws:policy/%s", [name])) {
+			found(a[0], a[1]) == refused
+		}
+	}
+	every a in attachments("arn:aws:iam::aws:policy/AdministratorAccess") {
+		told := data.vishwa.access.deny with input as planned(a[0], a[1])
+		{f.message | some f in told} == {"x.y attaches AdministratorAccess"}
+	}
+	every a in attachments("arn:aws:iam::1:policy/read") {
+		found(a[0], a[1]) == set()
+	}
+	found("aws_iam_role", {"managed_policy_arns": null}) == set()
 }
 
 test_who_assumes if {
@@ -85,5 +155,11 @@ github(condition) := trusts({"Action": "sts:AssumeRoleWithWebIdentity", "Princip
 test_tokens_of_others if {
 	github({"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}}) == refused
 	github({"StringLike": {"token.actions.githubusercontent.com:sub": "repo:*"}}) == refused
+	every value in ["*", "**", "r*", "repo*", "repo:?*", "repo:acme*", "repo:acm?/models:*", "system:*", "system:serviceaccount:*:models", "${token.actions.githubusercontent.com:sub}"] {
+		github({"StringLike": {"token.actions.githubusercontent.com:sub": value}}) == refused
+	}
+	every value in ["repo:acme/*", "repo:acme/models:*", "project_path:acme/models:ref_type:branch:ref:*", "system:serviceaccount:models:*", "{7d7b3a5c-8a5f-4a1e-9a57-0c2f6d1d3c11}:*", "1234567890"] {
+		github({"StringLike": {"token.actions.githubusercontent.com:sub": value}}) == set()
+	}
 	github({"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:acme/models:ref:refs/heads/main"}}) == set()
 }
