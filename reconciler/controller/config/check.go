@@ -129,6 +129,7 @@ func (d *decoder) repositories(c *Spec) {
 	for i := range c.Repositories {
 		r, path := &c.Repositories[i], join("spec.repositories", strconv.Itoa(i))
 		forge = forge || r.GitHub != nil
+		d.walled(c.Isolation, r, path)
 		if !d.repository(r, path) {
 			continue
 		}

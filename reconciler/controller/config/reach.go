@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
 // Declared has runs reach what they declare alone.
@@ -114,6 +116,13 @@ func (d *decoder) bounds(r *Repository, path string) {
 		if _, secret := password(a); secret || !kept.MatchString(a) || strings.Contains(a, "..") {
 			d.problem(join(path+".storage", strconv.Itoa(i)), "this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password")
 		}
+	}
+}
+
+// walled checks that what bounds its network is not turned off: without a sandbox its runs would reach all.
+func (d *decoder) walled(i Isolation, r *Repository, path string) {
+	if p, err := i.Policy(); err == nil && p.Level == wall.None && r.Network == Declared {
+		d.problem(path+".network", "nothing holds runs to the hosts that they declare while spec.isolation.level is none; remove that level, or write network: all")
 	}
 }
 

@@ -81,3 +81,18 @@ func TestTheNetworkOfRunsIsOneOfTwo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestADeclaredNetworkNeedsIsolation(t *testing.T) {
+	file := func(level, network string) error {
+		_, err := Parse("c.yaml", []byte(head+"spec:\n  isolation: {level: "+level+"}\n  repositories:\n    - {path: /plain}\n    - {path: /repo, network: "+network+"}\n"))
+		return err
+	}
+	if err := file("none", "declared"); err == nil || err.Error() != `c.yaml:7:21: spec.repositories.1.network: nothing holds runs to the hosts that they declare while spec.isolation.level is none; remove that level, or write network: all` {
+		t.Error(err)
+	}
+	for _, c := range [][2]string{{"none", "all"}, {"best", "declared"}, {"landlock", "declared"}} {
+		if err := file(c[0], c[1]); err != nil {
+			t.Errorf("isolation %s, network %s: %v", c[0], c[1], err)
+		}
+	}
+}
