@@ -235,3 +235,23 @@ func TestADeclaredHostLeadsARunNowhereInside(t *testing.T) {
 		<-heard
 	}
 }
+
+// TestBoundRunsInstallAsReviewedOnesDo: that runs reach what they declare alone takes no index from the lock file of the
+// tracked branch, and no packages' cache; and the lock file leads nowhere inside. Those of pull requests stay as they are.
+func TestBoundRunsInstallAsReviewedOnesDo(t *testing.T) {
+	env := port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }}
+	for _, r := range []runs{{}, {For: "pulls"}} {
+		r.Store, r.Seal = StoreRef{Dir: t.TempDir()}.String(), t.TempDir()+"/seal/key"
+		r.bind(nil)
+		c, err := SuperviseConfig(r.String(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Envs.Wall.Unreviewed(); !c.Envs.Wall.Strict || got != (r.For == "pulls") {
+			t.Errorf("for %q: installs as what nobody reviewed: %t, behind a wall that must hold: %t", r.For, got, c.Envs.Wall.Strict)
+		}
+		if conn, err := c.Envs.Named(t.Context(), "tcp", "169.254.169.254:80"); err == nil || fault.Of(err) != fault.Denied {
+			t.Errorf("for %q: a lock file leads to %v, %v", r.For, conn, err)
+		}
+	}
+}

@@ -212,7 +212,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	}
 	serves := work.Wall // a served process has no network
 	if o.Reach != nil && o.Reach.Declared {
-		work.Bound, work.Allow, work.Wall.Strict = true, o.Reach.Allow, work.Wall.Level != wall.None
+		work.bind(o.Reach.Allow)
 	}
 	envs := work.environments(o.Env, sealed)
 	book := gitledger.Options{

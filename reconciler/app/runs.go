@@ -41,6 +41,12 @@ func (r runs) String() string {
 	return string(raw)
 }
 
+// bind has runs reach what they declare alone, at public addresses and those in allow. What they install is reviewed as
+// before, where they are the tracked branch's.
+func (r *runs) bind(allow []string) {
+	r.Bound, r.Allow, r.Wall.Strict, r.Wall.Reviewed = true, allow, r.Wall.Level != wall.None, r.For == ""
+}
+
 // isolation is what would keep one of these runs apart from this machine. The machine is
 // asked once.
 func (r runs) isolation() func(context.Context) *port.Isolation {
@@ -56,7 +62,7 @@ func (r runs) isolation() func(context.Context) *port.Isolation {
 
 // environments are those that these runs are made with.
 func (r runs) environments(env port.Env, key seal.Key) sandbox.Environments {
-	return sandbox.Environments{Dir: r.Envs, Env: env, Seal: sandbox.EnvironmentKey(key, r.For), Wall: r.Wall, Dial: egress.Through(env.Lookup)}
+	return sandbox.Environments{Dir: r.Envs, Env: env, Seal: sandbox.EnvironmentKey(key, r.For), Wall: r.Wall, Dial: egress.Through(env.Lookup), Named: r.dial(env)}
 }
 
 // SuperviseConfig is what a supervisor works with; text is what the process that began

@@ -170,7 +170,7 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 	streaming, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); stream.follow(streaming) }()
-	envs := sandbox.Environments{Dir: filepath.Join(w.Dir, "envs"), Env: port.Env{Now: w.Now, Log: w.Log, Lookup: w.Lookup}, Seal: sandbox.EnvironmentKey(key, ""), Wall: order.Wall, Foreign: true}
+	envs := sandbox.Environments{Dir: filepath.Join(w.Dir, "envs"), Env: port.Env{Now: w.Now, Log: w.Log, Lookup: w.Lookup}, Seal: sandbox.EnvironmentKey(key, ""), Wall: order.Wall, Named: doc.Guard.dial(), Foreign: true}
 	if d, ok := doc.Packs[work.Host()]; ok {
 		envs.Packed = func(ctx context.Context) (io.ReadCloser, error) { return store.Get(ctx, d) }
 	}

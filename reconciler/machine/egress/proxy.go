@@ -80,6 +80,19 @@ func New(hosts []string, dial Dial) *Proxy {
 	return p
 }
 
+// Either connects to hosts, host:port each, by dial, where nil is plainly, and to all others by other.
+func Either(hosts []string, dial, other Dial) Dial {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if wall.Reaches(hosts, address) {
+			return dial(ctx, network, address)
+		}
+		return other(ctx, network, address)
+	}
+}
+
 // Through connects by the machine's own proxy where the environment names one for
 // HTTPS, and plainly where it does not or NO_PROXY lists the host
 // (https://pkg.go.dev/golang.org/x/net/http/httpproxy).

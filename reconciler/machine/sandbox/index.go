@@ -23,7 +23,7 @@ import (
 // requests have one each, for as long as they run: what a source package's code leaves in
 // one would be in the environments of others, which nobody changed.
 func (i installation) cache() string {
-	if i.Wall.Strict {
+	if i.Wall.Unreviewed() {
 		return i.dir + ".cache"
 	}
 	return filepath.Join(i.Dir, "cache")
@@ -79,13 +79,19 @@ func (i installation) behind(lock []byte, list, tmp string) (*wall.Spec, error) 
 	}
 	spec.Read = append(spec.Read, i.settings()...)
 	spec.Network = wall.Network{Hosts: i.hosts(lock)}
-	spec.Network.Proxy = func() wall.Proxy { return egress.New(spec.Network.Hosts, i.Dial) }
+	dial := i.Dial
+	if i.Named != nil {
+		owners := i
+		owners.Wall.Reviewed = false // an image's settings are its author's
+		dial = egress.Either(owners.hosts(nil), i.Dial, i.Named)
+	}
+	spec.Network.Proxy = func() wall.Proxy { return egress.New(spec.Network.Hosts, dial) }
 	return spec, nil
 }
 
 // settings are the files that say where packages come from, as far as they are there.
 func (i installation) settings() (found []string) {
-	if i.Foreign && i.Wall.Strict { // an image would name what it wants to see
+	if i.Foreign && i.Wall.Unreviewed() { // an image would name what it wants to see
 		return nil
 	}
 	var all []string
@@ -145,7 +151,7 @@ func (i installation) hosts(lock []byte) []string {
 			}
 		}
 	}
-	if !i.Foreign || !i.Wall.Strict {
+	if !i.Foreign || !i.Wall.Unreviewed() {
 		for _, name := range indexVars {
 			v, _ := i.Env.Lookup(name)
 			add(v)
@@ -156,7 +162,7 @@ func (i installation) hosts(lock []byte) []string {
 			}
 		}
 	}
-	if !i.Wall.Strict {
+	if !i.Wall.Unreviewed() {
 		add(string(lock))
 	}
 	for _, h := range i.Wall.Index {

@@ -30,6 +30,8 @@ type Environments struct {
 	Seal seal.Key    // seals what is said of an environment
 	Wall wall.Policy // what the machine's owner says of how installers are kept apart
 	Dial egress.Dial // connects them to the package index; nil is plainly
+	// Named connects them to a host that a lock file or an image names, and the machine's owner does not; nil is Dial.
+	Named egress.Dial
 	// Foreign tells that the interpreter, the variables and the settings are those of an image,
 	// whoever made it: none of its programs begins before the wall is up, and where what is
 	// installed is of a pull request, none of its settings says what is reached.

@@ -14,14 +14,15 @@ import (
 // Policy is what the owner of a machine says: in the controller's file, or for one's own
 // commands in the environment. Nothing of a repository can change it.
 type Policy struct {
-	Level   Level    `json:"level,omitempty"`   // the strongest level that is tried; "" is the best there is
-	Strict  bool     `json:"strict,omitempty"`  // refuse what the machine cannot keep apart: code that nobody reviewed
-	Read    []string `json:"read,omitempty"`    // folders and files that every command may read
-	Write   []string `json:"write,omitempty"`   // folders that every command may write, such as scratch disks; not those of pull requests
-	Devices []string `json:"devices,omitempty"` // device files that every command may use, as patterns
-	Index   []string `json:"index,omitempty"`   // hosts that installers may reach besides those that they are configured with, host:port
-	Hidden  []string `json:"hidden,omitempty"`  // folders that no command may see
-	Limits  Limits   `json:"limits,omitzero"`
+	Level    Level    `json:"level,omitempty"`    // the strongest level that is tried; "" is the best there is
+	Strict   bool     `json:"strict,omitempty"`   // refuse what the machine cannot keep apart: code that nobody reviewed
+	Reviewed bool     `json:"reviewed,omitempty"` // and yet it was reviewed: what it installs is not treated as code that was not
+	Read     []string `json:"read,omitempty"`     // folders and files that every command may read
+	Write    []string `json:"write,omitempty"`    // folders that every command may write, such as scratch disks; not those of pull requests
+	Devices  []string `json:"devices,omitempty"`  // device files that every command may use, as patterns
+	Index    []string `json:"index,omitempty"`    // hosts that installers may reach besides those that they are configured with, host:port
+	Hidden   []string `json:"hidden,omitempty"`   // folders that no command may see
+	Limits   Limits   `json:"limits,omitzero"`
 }
 
 // Of limits, what holds where the owner says nothing.
@@ -46,6 +47,9 @@ func (p Policy) Filled(memory int64) Policy {
 	}
 	return p
 }
+
+// Unreviewed tells whether what is installed behind the wall may be anybody's code.
+func (p Policy) Unreviewed() bool { return p.Strict && !p.Reviewed }
 
 // Spec is a command's wall under the policy; the caller adds what the command itself
 // reads and writes. Nil is no wall.
