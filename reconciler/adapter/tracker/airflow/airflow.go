@@ -29,7 +29,8 @@ import (
 const TokenVariable = "VISHWA_TRACKER_AIRFLOW"
 
 const (
-	lastEvents = 100     // of an asset that are looked through
+	onePage    = 100     // Airflow gives no more at once, unless it is told to
+	mostFound  = 10_000  // assets with such a URI, or events of one, that are looked through
 	mostAnswer = 4 << 20 // bytes
 	mostNotes  = 20
 	patience   = 20 * time.Second
@@ -149,44 +150,63 @@ func newestOf(of schemas.AirflowAsset, p port.Projection) (e event, there bool) 
 	return e, false
 }
 
-// asset is the number of an asset; 0: there is none.
-func (a *events) asset(ctx context.Context, session, uri string) (int64, error) {
-	var got struct {
-		Assets []struct {
-			ID  int64  `json:"id"`
-			URI string `json:"uri"`
-		} `json:"assets"`
-	}
-	q := url.Values{"uri_pattern": {uri}, "limit": {"100"}}
-	if err := a.ask(ctx, session, http.MethodGet, "/api/v2/assets?"+q.Encode(), nil, &got); err != nil {
-		return 0, err
-	}
-	for _, asset := range got.Assets {
-		if asset.URI == uri { // the pattern finds others, too
-			return asset.ID, nil
-		}
-	}
-	return 0, nil
+// page is a part of what Airflow has.
+type page struct {
+	Assets []struct {
+		ID  int64  `json:"id"`
+		URI string `json:"uri"`
+	} `json:"assets"`
+	Events []struct {
+		Extra json.RawMessage `json:"extra"`
+	} `json:"asset_events"`
+	Total int `json:"total_entries"`
 }
 
-// told tells whether the asset has the event.
-func (a *events) told(ctx context.Context, session string, id int64, newest event) (bool, error) {
-	var got struct {
-		Events []struct {
-			Extra json.RawMessage `json:"extra"`
-		} `json:"asset_events"`
-	}
-	q := url.Values{"asset_id": {strconv.FormatInt(id, 10)}, "order_by": {"-timestamp"}, "limit": {strconv.Itoa(lastEvents)}}
-	if err := a.ask(ctx, session, http.MethodGet, "/api/v2/assets/events?"+q.Encode(), nil, &got); err != nil {
-		return false, err
-	}
-	for _, e := range got.Events {
-		var said event
-		if json.Unmarshal(e.Extra, &said) == nil && said == newest { // those of others say anything
+// search asks for one page after another until one has what is looked for.
+func (a *events) search(ctx context.Context, session, path string, q url.Values, has func(page) bool) (bool, error) {
+	q.Set("limit", strconv.Itoa(onePage))
+	for at := 0; at < mostFound; {
+		q.Set("offset", strconv.Itoa(at))
+		var got page
+		if err := a.ask(ctx, session, http.MethodGet, path+"?"+q.Encode(), nil, &got); err != nil {
+			return false, err
+		}
+		if has(got) {
 			return true, nil
+		}
+		n := len(got.Assets) + len(got.Events)
+		if at += n; n == 0 || at >= got.Total {
+			return false, nil
 		}
 	}
 	return false, nil
+}
+
+// asset is the number of an asset; 0: there is none.
+func (a *events) asset(ctx context.Context, session, uri string) (id int64, err error) {
+	_, err = a.search(ctx, session, "/api/v2/assets", url.Values{"uri_pattern": {uri}, "order_by": {"id"}}, func(p page) bool {
+		for _, asset := range p.Assets {
+			if asset.URI == uri { // the pattern finds others, too
+				id = asset.ID
+			}
+		}
+		return id != 0
+	})
+	return id, err
+}
+
+// told tells whether the asset has the event. The newest are looked at first: what comes meanwhile hides none.
+func (a *events) told(ctx context.Context, session string, id int64, newest event) (bool, error) {
+	q := url.Values{"asset_id": {strconv.FormatInt(id, 10)}, "order_by": {"-timestamp"}}
+	return a.search(ctx, session, "/api/v2/assets/events", q, func(p page) bool {
+		for _, e := range p.Events {
+			var said event
+			if json.Unmarshal(e.Extra, &said) == nil && said == newest { // those of others say anything
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // session is what questions are asked with: the token, or what Airflow gives for a user and a password.

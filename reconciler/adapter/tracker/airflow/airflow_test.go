@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -54,15 +55,15 @@ func (a *airflows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				found = append(found, m{"id": i + 1, "uri": uri})
 			}
 		}
-		answer(http.StatusOK, m{"assets": found})
+		answer(http.StatusOK, m{"assets": paged(r, found), "total_entries": len(found)})
 	case at == "GET /api/v2/assets/events":
 		found := []m{}
 		for _, e := range slices.Backward(a.events) {
-			if fmt.Sprint(e["asset_id"]) == r.URL.Query().Get("asset_id") && len(found) < 100 {
+			if fmt.Sprint(e["asset_id"]) == r.URL.Query().Get("asset_id") {
 				found = append(found, e)
 			}
 		}
-		answer(http.StatusOK, m{"asset_events": found})
+		answer(http.StatusOK, m{"asset_events": paged(r, found), "total_entries": len(found)})
 	case at == "POST /api/v2/assets/events":
 		if a.fails != 0 {
 			answer(a.fails, m{})
@@ -79,6 +80,19 @@ func (a *airflows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(http.StatusNotFound, m{})
 	}
+}
+
+// paged is what Airflow gives at once: 100 at most, and 50 where no limit is said.
+func paged(r *http.Request, found []map[string]any) []map[string]any {
+	number := func(name string, usual int) int {
+		n, err := strconv.Atoi(r.URL.Query().Get(name))
+		if err != nil {
+			return usual
+		}
+		return n
+	}
+	from := min(number("offset", 0), len(found))
+	return found[from:min(from+min(number("limit", 50), 100), len(found))]
 }
 
 // said is what each event says.
@@ -156,6 +170,28 @@ func TestAirflowIsToldOfTheNewest(t *testing.T) {
 	p.Ledger = "another" // of another repository: its entries have the same numbers
 	if r := told(t, tr, p, false); r.Writes != 3 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestAirflowIsToldOnceAmongManyEvents: of others, and with many assets whose URIs begin alike.
+func TestAirflowIsToldOnceAmongManyEvents(t *testing.T) {
+	a := &airflows{}
+	for i := range 150 {
+		a.assets = append(a.assets, fmt.Sprintf("s3://acme/students-%d", i))
+	}
+	a.assets = append(a.assets, "s3://acme/students")
+	srv := httptest.NewServer(a)
+	t.Cleanup(srv.Close)
+	spec := schemas.AirflowTracker{URL: srv.URL, Assets: []schemas.AirflowAsset{{Of: watchedData, Asset: "s3://acme/students"}}}
+	tr := New(spec, Options{Env: env(map[string]string{TokenVariable: "admin:s3cr3t"}), Sleep: atOnce})
+	if r := told(t, tr, announced(), false); r.Writes != 1 || len(r.Notes) != 0 {
+		t.Fatalf("%+v", r)
+	}
+	for range 250 {
+		a.events = append(a.events, map[string]any{"asset_id": 151, "extra": map[string]any{"by": "a DAG"}})
+	}
+	if r := told(t, tr, announced(), false); r.Writes != 0 {
+		t.Errorf("told again after 250 events of others: %+v", r)
 	}
 }
 
