@@ -140,45 +140,65 @@ func (a *announced) newestRun(ctx context.Context, session string) (announcement
 	return announcement{"run:" + r.ID + "@" + r.End.UTC().Format(time.RFC3339Nano), r.ID, *r.End}, nil
 }
 
-func (a *announced) newestEvent(ctx context.Context, session string) (announcement, error) {
-	var assets struct {
-		Assets []struct {
-			ID  int64  `json:"id"`
-			URI string `json:"uri"`
-		} `json:"assets"`
+// mostAssets are looked through for the one that is meant.
+const mostAssets = 10_000
+
+// asset is the number of the asset; 0: there is none.
+func (a *announced) asset(ctx context.Context, session string) (int64, error) {
+	for at := 0; at < mostAssets; {
+		var got struct {
+			Assets []struct {
+				ID  int64  `json:"id"`
+				URI string `json:"uri"`
+			} `json:"assets"`
+			Total int `json:"total_entries"`
+		}
+		q := url.Values{"uri_pattern": {a.spec.Asset}, "order_by": {"id"}, "limit": {"100"}, "offset": {strconv.Itoa(at)}}
+		if err := a.ask(ctx, session, http.MethodGet, "/api/v2/assets?"+q.Encode(), nil, &got); err != nil {
+			return 0, err
+		}
+		for _, asset := range got.Assets {
+			if asset.URI == a.spec.Asset { // the pattern finds others, too
+				return asset.ID, nil
+			}
+		}
+		if at += len(got.Assets); len(got.Assets) == 0 || at >= got.Total {
+			break
+		}
 	}
-	q := url.Values{"uri_pattern": {a.spec.Asset}, "limit": {"100"}}
-	if err := a.ask(ctx, session, http.MethodGet, "/api/v2/assets?"+q.Encode(), nil, &assets); err != nil {
+	return 0, nil
+}
+
+func (a *announced) newestEvent(ctx context.Context, session string) (announcement, error) {
+	id, err := a.asset(ctx, session)
+	if err != nil {
 		return announcement{}, err
 	}
-	for _, asset := range assets.Assets {
-		if asset.URI != a.spec.Asset { // the pattern finds others, too
-			continue
-		}
-		var got struct {
-			Events []struct {
-				ID  int64     `json:"id"`
-				At  time.Time `json:"timestamp"`
-				Run *string   `json:"source_run_id"`
-			} `json:"asset_events"`
-		}
-		q := url.Values{"asset_id": {strconv.FormatInt(asset.ID, 10)}, "order_by": {"-timestamp"}, "limit": {"1"}}
-		if err := a.ask(ctx, session, http.MethodGet, "/api/v2/assets/events?"+q.Encode(), nil, &got); err != nil {
-			return announcement{}, err
-		}
-		if len(got.Events) == 0 {
-			return announcement{}, fault.WithHint(fault.New(fault.Missing, "it has no event yet"), "wait until a DAG has updated it")
-		}
-		e, run := got.Events[0], ""
-		if e.Run != nil && runID.MatchString(*e.Run) {
-			run = *e.Run
-		}
-		if run == "" && a.spec.NamesRun() {
-			return announcement{}, fault.WithHint(fault.New(fault.Invalid, "its newest event is of no run, and the address names {run}"), "give an address without it, or have a DAG update the asset")
-		}
-		return announcement{fmt.Sprintf("event:%d@%s", e.ID, e.At.UTC().Format(time.RFC3339Nano)), run, e.At}, nil
+	if id == 0 {
+		return announcement{}, fault.WithHint(fault.New(fault.Missing, "Airflow has no such asset"), "correct its URI, or have a DAG name it")
 	}
-	return announcement{}, fault.WithHint(fault.New(fault.Missing, "Airflow has no such asset"), "correct its URI, or have a DAG name it")
+	var got struct {
+		Events []struct {
+			ID  int64     `json:"id"`
+			At  time.Time `json:"timestamp"`
+			Run *string   `json:"source_run_id"`
+		} `json:"asset_events"`
+	}
+	q := url.Values{"asset_id": {strconv.FormatInt(id, 10)}, "order_by": {"-timestamp"}, "limit": {"1"}}
+	if err := a.ask(ctx, session, http.MethodGet, "/api/v2/assets/events?"+q.Encode(), nil, &got); err != nil {
+		return announcement{}, err
+	}
+	if len(got.Events) == 0 {
+		return announcement{}, fault.WithHint(fault.New(fault.Missing, "it has no event yet"), "wait until a DAG has updated it")
+	}
+	e, run := got.Events[0], ""
+	if e.Run != nil && runID.MatchString(*e.Run) {
+		run = *e.Run
+	}
+	if run == "" && a.spec.NamesRun() {
+		return announcement{}, fault.WithHint(fault.New(fault.Invalid, "its newest event is of no run, and the address names {run}"), "give an address without it, or have a DAG update the asset")
+	}
+	return announcement{fmt.Sprintf("event:%d@%s", e.ID, e.At.UTC().Format(time.RFC3339Nano)), run, e.At}, nil
 }
 
 // session is what questions are asked with: the token, or what Airflow gives for a user and a password.

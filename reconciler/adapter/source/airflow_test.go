@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -62,7 +64,10 @@ func (a *airflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	case r.URL.Path == "/api/v2/assets":
-		said = m{"assets": []m{{"id": 6, "uri": "s3://acme/orders-2"}, {"id": 7, "uri": "s3://acme/orders"}}}
+		all := slices.Repeat([]m{{"id": 6, "uri": "s3://acme/orders-2"}}, 120) // those with URIs alike come first
+		all = append(all, m{"id": 7, "uri": "s3://acme/orders"})
+		from, _ := strconv.Atoi(q.Get("offset"))
+		said = m{"assets": all[min(from, len(all)):min(from+100, len(all))], "total_entries": len(all)}
 	case r.URL.Path == "/api/v2/assets/events" && q.Get("asset_id") == "7" && q.Get("order_by") == "-timestamp" && q.Get("limit") == "1":
 		all := []m{}
 		if a.events > 0 {
