@@ -251,7 +251,7 @@ func launchAsked(t *testing.T, b LauncherBench) {
 	for range 100 {
 		<-done
 	}
-	if n := b.Asked() - before; n > 150 {
+	if n := b.Asked() - before; n > 250 { // one change of it meanwhile has each ask once more
 		t.Errorf("a hundred who waited for a second asked %d times", n)
 	}
 }
