@@ -299,6 +299,7 @@ func TestWhatDoesNotEndIsSaid(t *testing.T) {
 		o["metadata"].(map[string]any)["finalizers"] = []any{"example.com/hold"}
 	})
 	s.refused(port.Release{Name: "one"}, fault.Transient, "is still there", "get pods -l vishwa.dev/serves=one")
+	s.until("only what is held is left", func() bool { return len(s.double.Objects("pods")) == 0 })
 	s.double.Edit("deployments", s.unit("one"), "someone", "", func(o map[string]any) {
 		delete(o["metadata"].(map[string]any), "finalizers")
 	})

@@ -204,7 +204,12 @@ func updated(was, now object, who, sub string) (object, error) {
 	if sub != "" {
 		subs[who+" Update"] = sub
 	}
-	return withManagers(was, now, made, managers, subs), nil
+	out := withManagers(was, now, made, managers, subs)
+	delete(metadata(out), "finalizers")
+	if held, there := metadata(now)["finalizers"]; there {
+		metadata(out)["finalizers"] = held
+	}
+	return out, nil
 }
 
 // generations counts the changes of an object's spec.
@@ -290,7 +295,12 @@ func (c *Cluster) Edit(resource, object, who, sub string, change func(o map[stri
 			c.t.Fatal(err)
 		}
 		generations(was, made)
-		c.store.putObject(resource, made)
+		kept := c.store.putObject(resource, made)
+		for field, v := range metadata(now) {
+			if field != "managedFields" && field != "resourceVersion" && field != "generation" && !reflect.DeepEqual(metadata(kept)[field], v) {
+				c.t.Fatalf("%s of %s %s are not kept here", field, resource, object)
+			}
+		}
 	})
 }
 
