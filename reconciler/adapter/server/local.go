@@ -119,7 +119,7 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 		if err != nil {
 			return port.Live{}, artifact.Disk(err, string(s.place))
 		}
-		defer held.Close()
+		defer sandbox.Unlock(held)
 	}
 	if !r.Serves() {
 		return port.Live{}, s.retire(ctx, r.Name)

@@ -73,7 +73,7 @@ func (s *local) locked(ctx context.Context, name string, do func(line, order) (p
 	if err != nil {
 		return port.Live{}, artifact.Disk(err, string(s.place))
 	}
-	defer held.Close()
+	defer sandbox.Unlock(held)
 	l, err := s.line()
 	if err != nil {
 		return port.Live{}, err

@@ -31,6 +31,13 @@ func Lock(ctx context.Context, path string) (*os.File, error) {
 	return LockFile(ctx, f)
 }
 
+// Unlock lets go of a lock that no child is to keep. It is free then, also where a process that begins in this moment
+// has a copy of every file of this one.
+func Unlock(f *os.File) {
+	_ = flock(f, unix.LOCK_UN)
+	f.Close()
+}
+
 // LockFile waits until this process alone holds the lock of f, which it has open. Where it cannot, it closes f.
 func LockFile(ctx context.Context, f *os.File) (*os.File, error) {
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {

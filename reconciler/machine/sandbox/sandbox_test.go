@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
@@ -101,7 +102,12 @@ func TestALockHasOneHolder(t *testing.T) {
 	if held, err := sandbox.Held(path); !held || err != nil {
 		t.Errorf("held is %v, %v", held, err)
 	}
-	first.Close()
+	copied, err := unix.Dup(int(first.Fd())) // as a process has that is just beginning
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(copied)
+	sandbox.Unlock(first)
 	if held, err := sandbox.Held(path); held || err != nil {
 		t.Errorf("held is %v, %v", held, err)
 	}

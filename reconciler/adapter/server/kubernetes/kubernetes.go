@@ -137,7 +137,7 @@ func (s *server) turn(ctx context.Context, name string) (end func(), err error) 
 	if err != nil {
 		return nil, artifact.Disk(err, s.o.Dir)
 	}
-	return func() { held.Close() }, nil
+	return func() { sandbox.Unlock(held) }, nil
 }
 
 func (s *server) lock(name string) string { return filepath.Join(s.o.Dir, name+".lock") }

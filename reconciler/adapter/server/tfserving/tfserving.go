@@ -85,7 +85,7 @@ func (s *server) turn(ctx context.Context, name string) (end func(), err error) 
 	if err != nil {
 		return nil, artifact.Disk(err, s.o.Dir)
 	}
-	return func() { held.Close() }, nil
+	return func() { sandbox.Unlock(held) }, nil
 }
 
 // Apply serves r, or takes away what is served under its name.
