@@ -13,16 +13,27 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// tryOn takes back what is tried next to d where it fails or is found worse. All that goes forward is a pass's.
+// tryOn takes back what is tried next to d where it fails or is found worse, and ends what was rolled back already: by an abort on
+// another machine, or just before a pass began it. All that goes forward is a pass's.
 func (s *ManagedRepository) tryOn(ctx context.Context, d controller.Deployment, st standing, live port.Live) {
+	over := st.rollout.Key == live.Beside.Key && st.rollout.Phase == rollout.RolledBack
 	why := s.worse(ctx, d, st, live)
+	if over {
+		why = st.rollout.Why
+	}
 	if why == "" || st.suspended {
 		return
 	}
 	h, err := s.beside(ctx, d.Branch, false)
 	if err == nil {
 		defer h.Close()
-		err = h.TakeBack(ctx, d.Ref, live, why)
+		if !over {
+			err = h.TakeBack(ctx, d.Ref, live, why)
+		} else if ended, wrong := h.EndTried(ctx, d.Ref, live.Beside.Key); !ended && wrong == nil {
+			return
+		} else {
+			err = wrong
+		}
 	}
 	if err != nil {
 		s.o.Env.Log.WarnContext(ctx, "a release that is tried could not be taken back", "deployment", d.Name, "why", why, "error", err, "hint", fault.HintOf(err))

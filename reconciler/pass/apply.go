@@ -87,6 +87,21 @@ func (h *Reconciler) Apply(ctx context.Context, o ApplyOptions) (Result, error) 
 			return Result{Plan: p}, err
 		}
 	}
+	took, err := h.takeBackSuperseded(ctx, services.world, p)
+	if err != nil {
+		return Result{Plan: p}, err
+	}
+	if took { // and what was known of it is known no more
+		was := p.Digest()
+		if p, services, err = h.observeAndPlan(ctx, in, rev, o); err != nil || len(p.Work()) == 0 {
+			return Result{Plan: p}, err
+		}
+		if o.Confirm != nil && p.Digest() != was {
+			if err := o.Confirm(p); err != nil {
+				return Result{Plan: p}, err
+			}
+		}
+	}
 	return Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}, nil
 }
 

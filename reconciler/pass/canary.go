@@ -4,6 +4,8 @@ package pass
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -89,19 +91,26 @@ func (h *Reconciler) PauseRollout(ctx context.Context, rev port.Revision, o Roll
 	if err := o.reasoned("pause"); err != nil {
 		return ledger.Entry{}, err
 	}
-	s, err := h.underWay(ctx, o.Ref)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	s.Phase = rollout.Paused
-	return h.rolled(ctx, rev, o.Ref, s, "paused: "+o.Reason)
+	return h.persist(func() (ledger.Entry, error) {
+		s, err := h.underWay(ctx, o.Ref)
+		if err != nil {
+			return ledger.Entry{}, err
+		}
+		s.Phase = rollout.Paused
+		return h.rolled(ctx, rolledEntry{rev: rev, ref: o.Ref, standing: s, why: "paused: " + o.Reason})
+	})
 }
 
-// AbortRollout gives all requests to what serves, at once, and records that what was tried is rolled back.
+// AbortRollout gives all requests to what serves, at once, and records that what was tried is rolled back. Where a pass
+// begins or moves it meanwhile, it is ended once more, as that pass may not have seen it.
 func (h *Reconciler) AbortRollout(ctx context.Context, rev port.Revision, o RolloutOrder) (ledger.Entry, error) {
 	if err := o.reasoned("abort"); err != nil {
 		return ledger.Entry{}, err
 	}
+	return h.persist(func() (ledger.Entry, error) { return h.abort(ctx, rev, o) })
+}
+
+func (h *Reconciler) abort(ctx context.Context, rev port.Revision, o RolloutOrder) (ledger.Entry, error) {
 	s, err := h.underWay(ctx, o.Ref)
 	back := s.Phase == rollout.RolledBack // by somebody just now, and it may be that only the record says so
 	if err != nil && !back {
@@ -121,14 +130,26 @@ func (h *Reconciler) AbortRollout(ctx context.Context, rev port.Revision, o Roll
 	}
 	failpoint.At(failpoint.Moved)
 	if back {
-		facts, err := h.Ledger.Facts(ctx)
-		if err != nil {
-			return ledger.Entry{}, err
-		}
-		return *facts.Rollouts[o.Ref], nil
+		return *s.last, nil
 	}
 	s.Phase, s.Weight = rollout.RolledBack, 0
-	return h.rolled(ctx, rev, o.Ref, s, "aborted: "+o.Reason)
+	return h.rolled(ctx, rolledEntry{rev: rev, ref: o.Ref, standing: s, why: "aborted: " + o.Reason})
+}
+
+// errOutrun is a Conflict that another entry of the same rollout made: what was decided is decided anew by it.
+var errOutrun = errors.New("its rollout went on meanwhile")
+
+// mostOutrun bounds how often an order is decided anew: a pass records a few entries of a rollout at once.
+const mostOutrun = 8
+
+// persist does what a person ordered, anew where the rollout went on meanwhile.
+func (h *Reconciler) persist(do func() (ledger.Entry, error)) (e ledger.Entry, err error) {
+	for range mostOutrun {
+		if e, err = do(); !errors.Is(err, errOutrun) {
+			break
+		}
+	}
+	return e, err
 }
 
 // unpromoted is a Conflict where the release of key serves all requests, whatever is recorded of it.
@@ -153,17 +174,65 @@ func (h *Reconciler) TakeBack(ctx context.Context, ref schemas.Ref, live port.Li
 	if err != nil || answers {
 		return err
 	}
-	_, err = splits.Join(ctx, ref.Name, s.Key, false)
-	if fault.Of(err) == fault.Conflict { // it was promoted meanwhile, or another is tried
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	failpoint.At(failpoint.Moved)
-	s.Phase, s.Weight = rollout.RolledBack, 0
-	_, err = h.rolledBy(ctx, rolledEntry{ref: ref, state: s, why: why, seen: live.Beside})
+	_, err = h.persist(func() (ledger.Entry, error) {
+		s, err := h.underWay(ctx, ref)
+		if s.last != nil && (s.Key != live.Beside.Key || !s.Phase.UnderWay()) { // somebody else ended it meanwhile
+			return ledger.Entry{}, nil
+		}
+		if err != nil {
+			return ledger.Entry{}, err
+		}
+		if _, err := splits.Join(ctx, ref.Name, s.Key, false); err != nil {
+			if fault.Of(err) == fault.Conflict { // it was promoted meanwhile, or another is tried
+				err = nil
+			}
+			return ledger.Entry{}, err
+		}
+		failpoint.At(failpoint.Moved)
+		s.Phase, s.Weight = rollout.RolledBack, 0
+		return h.rolled(ctx, rolledEntry{ref: ref, standing: s, why: why, seen: live.Beside})
+	})
 	return err
+}
+
+// takeBackSuperseded takes back what is tried where p is about another release, which may take hours to make, or waits. It tells
+// whether it did.
+func (h *Reconciler) takeBackSuperseded(ctx context.Context, w *Snapshot, p plan.Plan) (took bool, err error) {
+	for _, s := range p.Work() {
+		n := w.Graph.Node(s.Ref)
+		if n == nil || w.Facts.Suspension(s.Ref) != nil {
+			continue
+		}
+		r := plan.RollingOf(w.Facts, s.Ref, w.Live[s.Ref], w.Machine, w.Now)
+		r.Logged = w.Logged[s.Ref]
+		why := plan.Superseded(s, n, r)
+		if why == "" {
+			continue
+		}
+		if err := h.TakeBack(ctx, s.Ref, r.Live, why); err != nil {
+			return took, fmt.Errorf("take back what is tried of %s: %w", s.Ref, err)
+		}
+		took = true
+	}
+	return took, nil
+}
+
+// EndTried ends what is tried under ref where the ledger, as it is now, says that it was rolled back: by somebody elsewhere, or just
+// before a pass began it. It tells whether there was anything to end.
+func (h *Reconciler) EndTried(ctx context.Context, ref schemas.Ref, tried digest.Digest) (bool, error) {
+	splits, can := h.Server.(port.Splitter)
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil || !can {
+		return false, err
+	}
+	if s := facts.RolloutOf(ref); s.Key != tried || s.Phase != rollout.RolledBack {
+		return false, nil
+	}
+	_, err = splits.Join(ctx, ref.Name, tried, false)
+	if k := fault.Of(err); err != nil && (k == fault.Missing || k == fault.Conflict) { // it is tried no more
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // PromoteRollout records that what waits goes on. The next pass does it.
@@ -193,12 +262,16 @@ func (h *Reconciler) PromoteRollout(ctx context.Context, in *Intent, rev port.Re
 	if o.Reason != "" {
 		why += ": " + o.Reason
 	}
-	change := rollout.Onward(canary, s, o.Full)
+	change := rollout.Onward(canary, s.State, o.Full)
 	next := rollout.State{Change: change, Since: s.Since}
 	if change.Step != s.Step {
 		next.Since = time.Time{}
 	}
-	return h.rolled(ctx, rev, o.Ref, next, why)
+	e, err := h.rolled(ctx, rolledEntry{rev: rev, ref: o.Ref, standing: standing{next, s.last}, why: why})
+	if errors.Is(err, errOutrun) { // not once more: it may wait in another step by now, which nobody was asked about
+		err = fault.WithHint(fault.New(fault.Conflict, "the rollout of %s went on meanwhile", o.Ref), "see where it is: vishwa rollout status %s", o.Ref)
+	}
+	return e, err
 }
 
 func (o RolloutOrder) reasoned(what string) error {
@@ -208,13 +281,19 @@ func (o RolloutOrder) reasoned(what string) error {
 	return nil
 }
 
+// standing is how a rollout stands, and the entry that says so; nil: none was recorded.
+type standing struct {
+	rollout.State
+	last *ledger.Entry
+}
+
 // underWay is the rollout of ref; Invalid says that none is under way.
-func (h *Reconciler) underWay(ctx context.Context, ref schemas.Ref) (rollout.State, error) {
+func (h *Reconciler) underWay(ctx context.Context, ref schemas.Ref) (standing, error) {
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
-		return rollout.State{}, err
+		return standing{}, err
 	}
-	s := facts.RolloutOf(ref)
+	s := standing{facts.RolloutOf(ref), facts.Rollouts[ref]}
 	switch {
 	case s.Phase == rollout.RolledBack:
 		return s, fault.WithHint(fault.New(fault.Conflict, "the newest release of %s was rolled back: %s", ref, s.Why), "vishwa retry %s tries it once more, from its first step", ref)
@@ -225,44 +304,37 @@ func (h *Reconciler) underWay(ctx context.Context, ref schemas.Ref) (rollout.Sta
 }
 
 // unbegun is the rollout of a release that is declared and could not begin, as what serves does not answer.
-func (h *Reconciler) unbegun(ctx context.Context, in *Intent, rev port.Revision, ref schemas.Ref) (rollout.State, error) {
+func (h *Reconciler) unbegun(ctx context.Context, in *Intent, rev port.Revision, ref schemas.Ref) (standing, error) {
 	w, err := Observe(ctx, in, rev, h.Observers)
 	if err != nil {
-		return rollout.State{}, err
+		return standing{}, err
 	}
 	w.Now = h.Now()
 	for _, s := range plan.Compute(w.Graph, w.Observed).Steps {
 		if s.Ref == ref && strings.HasPrefix(s.Held, plan.InCanary) && s.Key != "" {
-			return rollout.State{Change: rollout.Change{Key: s.Key, Declared: s.Canary}}, nil
+			return standing{rollout.State{Change: rollout.Change{Key: s.Key, Declared: s.Canary}}, w.Facts.Rollouts[ref]}, nil
 		}
 	}
-	return rollout.State{}, fault.WithHint(fault.New(fault.Invalid, "%s has no release that is tried, nor one that waits to be", ref), "vishwa plan shows what is due")
-}
-
-// rolled records what a person asked for.
-func (h *Reconciler) rolled(ctx context.Context, rev port.Revision, ref schemas.Ref, s rollout.State, why string) (ledger.Entry, error) {
-	return h.rolledBy(ctx, rolledEntry{rev, ref, s, why, nil})
+	return standing{}, fault.WithHint(fault.New(fault.Invalid, "%s has no release that is tried, nor one that waits to be", ref), "vishwa plan shows what is due")
 }
 
 // rolledEntry is what becomes of a rollout outside of a pass.
 type rolledEntry struct {
-	rev   port.Revision // zero: that of the entry before
-	ref   schemas.Ref
-	state rollout.State
-	why   string
-	seen  *port.Trial
+	rev      port.Revision // zero: that of the entry before
+	ref      schemas.Ref
+	standing // from now on, and what it was decided from
+	why      string
+	seen     *port.Trial
 }
 
-// rolledBy records it. Who approved the rollout's first step stands in each entry of it.
-func (h *Reconciler) rolledBy(ctx context.Context, r rolledEntry) (ledger.Entry, error) {
-	s := r.state
-	facts, err := h.Ledger.Facts(ctx)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
+// rolled records it, where nothing else was recorded of the rollout since; else it is errOutrun. Who approved the rollout's first
+// step stands in each entry of it.
+func (h *Reconciler) rolled(ctx context.Context, r rolledEntry) (ledger.Entry, error) {
+	s := r.State
 	e := ledger.Entry{
 		Action: ledger.RollOut, Ref: r.ref, Key: s.Key, Revision: h.recorded(r.rev.SHA), Author: r.rev.Author, Actor: h.Actor.String(), Reason: r.why,
 		Rollout: &ledger.Rollout{Phase: s.Phase, Step: s.Step, Weight: s.Weight, Since: s.Since, Declared: s.Declared},
+		Follows: ledger.First,
 	}
 	if s.Since.IsZero() {
 		e.Rollout.Since = h.Now().UTC().Truncate(time.Millisecond)
@@ -271,14 +343,21 @@ func (h *Reconciler) rolledBy(ctx context.Context, r rolledEntry) (ledger.Entry,
 		e.Rollout.Canary, e.Rollout.Baseline = r.seen.Canary, r.seen.Baseline
 	}
 	e = h.stamp(e)
-	if last := facts.Rollouts[r.ref]; last != nil && last.Key == s.Key {
-		if r.rev.SHA == "" {
-			e.Revision = last.Revision
-		}
-		e.Approved, e.Approvers, e.Machine = last.Approved, last.Approvers, last.Machine // it goes on where it was begun
+	if r.last != nil {
+		e.Follows = r.last.Seq
 	}
-	if e, err = h.Ledger.Append(ctx, e); err == nil {
+	if r.last != nil && r.last.Key == s.Key {
+		if r.rev.SHA == "" {
+			e.Revision = r.last.Revision
+		}
+		e.Approved, e.Approvers, e.Machine = r.last.Approved, r.last.Approvers, r.last.Machine // it goes on where it was begun
+	}
+	e, err := h.Ledger.Append(ctx, e)
+	if err == nil {
 		failpoint.At(failpoint.Recorded)
+	}
+	if fault.Of(err) == fault.Conflict {
+		err = fault.WithHint(fault.New(fault.Conflict, "%w: %w", errOutrun, err), "try again")
 	}
 	return e, err
 }

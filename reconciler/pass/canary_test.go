@@ -6,6 +6,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -53,5 +55,149 @@ func TestAnAbortOfWhatServesSaysSo(t *testing.T) {
 	}
 	if e, err := h.AbortRollout(t.Context(), port.Revision{SHA: one}, o); err != nil || e.Rollout.Phase != rollout.RolledBack {
 		t.Errorf("%+v, %v", e.Rollout, err)
+	}
+}
+
+// besides is a server with a release beside each that serves.
+type besides struct {
+	port.Server
+	tried *port.Trial
+	joins func() // called before a trial ends, once
+}
+
+func (*besides) Splits(string) bool { return true }
+
+func (s *besides) Observe(ctx context.Context, name string) (port.Live, error) {
+	l, err := s.Server.Observe(ctx, name)
+	if s.tried != nil {
+		tried := *s.tried
+		l.Beside = &tried
+	}
+	return l, err
+}
+
+func (s *besides) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
+	s.tried = &port.Trial{Key: r.Key, Weight: weight, Health: port.Ready}
+	return s.Observe(ctx, r.Name)
+}
+
+func (s *besides) Join(ctx context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
+	if s.tried == nil || s.tried.Key != key {
+		if s.joins != nil {
+			s.joins()
+		}
+		return port.Live{}, fault.New(fault.Conflict, "it is not tried")
+	}
+	s.tried = nil
+	return s.Observe(ctx, name)
+}
+
+// careful has the house try its releases beside the one that serves.
+func careful() func(fstest.MapFS) {
+	return replaced("environment: staging\n", "environment: staging\n  rollout: {canary: {steps: [{setWeight: 50}, {pause: {}}]}, analyses: {errors: {metric: error_rate, margin: 0.1}}}\n")
+}
+
+// TestAnAbortEndsWhatAPassBeginsMeanwhile: between its look at what is tried and its entry, and not when the next pass looks.
+func TestAnAbortEndsWhatAPassBeginsMeanwhile(t *testing.T) {
+	h, w := newHouse(tree())
+	apply(t, h)
+	at, key := ref("deployment/s"), digest.Of([]byte("new"))
+	rolls := func(phase rollout.Phase) {
+		t.Helper()
+		if _, err := w.Append(t.Context(), ledger.Entry{Action: ledger.RollOut, Ref: at, Key: key, Actor: "controller:c", Rollout: &ledger.Rollout{Phase: phase, Weight: 50}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rolls(rollout.Progressing)
+	s := &besides{Server: h.Server}
+	s.joins = func() {
+		s.joins, s.tried = nil, &port.Trial{Key: key, Weight: 50, Health: port.Ready}
+		rolls(rollout.Progressing)
+	}
+	h.Server = s
+	e, err := h.AbortRollout(t.Context(), port.Revision{SHA: one}, RolloutOrder{Ref: at, Reason: "too slow"})
+	if err != nil || e.Rollout.Phase != rollout.RolledBack || s.tried != nil {
+		t.Errorf("%+v, %v; it is still tried: %+v", e.Rollout, err, s.tried)
+	}
+
+	// What a pass begins all the same, as it read an older ledger, ends with the next look, and only that.
+	s.tried = &port.Trial{Key: key, Weight: 50, Health: port.Ready}
+	if ended, err := h.EndTried(t.Context(), at, digest.Of([]byte("another"))); ended || err != nil || s.tried == nil {
+		t.Errorf("another: ended %v, %v", ended, err)
+	}
+	if ended, err := h.EndTried(t.Context(), at, key); !ended || err != nil || s.tried != nil {
+		t.Errorf("ended %v, %v; it is still tried: %+v", ended, err, s.tried)
+	}
+}
+
+// TestAPromotionIsOfTheStepThatAPersonSaw: where a pass came to another meanwhile, nobody is taken to have meant that one.
+func TestAPromotionIsOfTheStepThatAPersonSaw(t *testing.T) {
+	h, w := newHouse(tree(careful()))
+	h.Server = &besides{Server: h.Server}
+	apply(t, h)
+	h.commit(w, two, tree(careful(), with("s.py", "# other\n")))
+	apply(t, h)
+	at := ref("deployment/s")
+	_, in, err := h.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, _ := w.Facts(t.Context())
+	moved := *facts.Rollouts[at]
+	once := true
+	h.Now = func() time.Time {
+		if once {
+			once = false
+			_, _ = w.Append(t.Context(), ledger.Entry{Action: ledger.RollOut, Ref: at, Key: moved.Key, Actor: "controller:c", Rollout: moved.Rollout})
+		}
+		return time.Now()
+	}
+	if _, err := h.PromoteRollout(t.Context(), in, port.Revision{SHA: two}, RolloutOrder{Ref: at}); fault.Of(err) != fault.Conflict || !strings.Contains(fault.HintOf(err), "vishwa rollout status deployment/s") {
+		t.Errorf("%v; %s", err, fault.HintOf(err))
+	}
+}
+
+// TestWhatIsTriedGoesBackBeforeAnotherIsMade: where it is worse, no training of its successor is waited for.
+func TestWhatIsTriedGoesBackBeforeAnotherIsMade(t *testing.T) {
+	h, w := newHouse(tree(careful()))
+	s := &besides{Server: h.Server}
+	h.Server = s
+	apply(t, h)
+	h.commit(w, two, tree(careful(), with("s.py", "# other\n")))
+	apply(t, h)
+	if s.tried == nil {
+		t.Fatal("nothing is tried")
+	}
+	first := s.tried.Key
+	s.tried.Canary, s.tried.Baseline = port.Asked{Requests: 4000, Failed: 3000}, port.Asked{Requests: 4000}
+	h.commit(w, "3333333333333333333333333333333333333333", tree(careful(), with("s.py", "# other\n"), replaced("auc: 0.9}", "auc: 0.95}")))
+	seen, err := h.Preview(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.Plan(t.Context(), seen, ApplyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range p.Steps {
+		if step.Ref == ref("deployment/s") && !strings.Contains(step.Why, "before that, what is tried goes back: analysis errors") {
+			t.Errorf("the plan says %q", step.Why)
+		}
+	}
+	w.list = nil
+	apply(t, h)
+	var back, trained, begun int
+	for i, e := range w.list {
+		switch {
+		case e.Action == ledger.Train:
+			trained = i
+		case e.Action == ledger.RollOut && e.Rollout.Phase == rollout.RolledBack && e.Key == first:
+			back = i + 1
+		case e.Action == ledger.RollOut && e.Key != first:
+			begun = i
+		}
+	}
+	if back == 0 || back > trained || begun < trained || s.tried == nil || s.tried.Key == first {
+		t.Errorf("rolled back as entry %d, trained as %d, begun as %d; tried %+v", back, trained, begun, s.tried)
 	}
 }

@@ -137,6 +137,9 @@ func (w *town) Facts(context.Context) (*ledger.Facts, error) {
 func (w *town) Append(_ context.Context, e ledger.Entry) (ledger.Entry, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := ledger.Stale(&w.facts, e); err != nil {
+		return e, err
+	}
 	e = ledger.Recheck(&w.facts, e)
 	e.Seq, e.Prev = w.facts.Count, w.facts.Head
 	w.list = append(w.list, e)

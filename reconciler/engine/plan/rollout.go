@@ -173,6 +173,17 @@ func (s Step) roll(n *graph.Node, r Rolling) Step {
 	return s.next(canary, r, do)
 }
 
+// Superseded says why a release that is tried goes back before s is done, which is about another one that waits, or is still to be
+// made; "" where it does not. What s does at once about what is tried is its own.
+func Superseded(s Step, n *graph.Node, r Rolling) string {
+	b := r.Live.Beside
+	canary, _, tries := CanaryOf(n)
+	if b == nil || !tries || !s.Pending && (s.Key == b.Key || s.Held == "") || r.State.Key != b.Key || !r.State.Phase.UnderWay() {
+		return ""
+	}
+	return canary.Worse(Seen(b, r.Logged))
+}
+
 // next is s with what comes next of a release that is tried.
 func (s Step) next(c rollout.Canary, r Rolling, do func(rollout.Do, int, int, string) Step) Step {
 	d := rollout.Decide(c, r.State, Seen(r.Live.Beside, r.Logged), r.Now)
@@ -232,12 +243,15 @@ func (c *computing) rolls(s *Step) {
 	if n == nil || c.seen.Now.IsZero() || !s.Ref.Kind.Traits().Serves {
 		return
 	}
-	if s.Pending {
-		_, s.Canary, _ = CanaryOf(n)
-		return // what it serves is known when it is done
-	}
 	r := RollingOf(c.seen.Facts, s.Ref, c.seen.Live[s.Ref], c.seen.Machine, c.seen.Now)
 	r.Logged = c.seen.Logged[s.Ref]
+	if s.Pending {
+		_, s.Canary, _ = CanaryOf(n)
+		if why := Superseded(*s, n, r); why != "" && !c.seen.Pull {
+			s.Why += "; before that, what is tried goes back: " + why
+		}
+		return // what it serves is known when it is done
+	}
 	if c.seen.Pull && s.Do == Keep {
 		return
 	}
