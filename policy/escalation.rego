@@ -97,16 +97,17 @@ wide(s) if {
 	not endswith(resource, ":user/${aws:username}")
 }
 
-# A condition on a key, by an operator that refuses where the key is absent, with values that name a service or a policy: no wildcard before
-# or in place of the name, not the key itself, and no boundary that allows everything.
+# A condition on a key, by an operator that refuses where the key is absent, with values that name a service or a policy: a pattern may be
+# any policy that is yet to be made, a variable what a caller sets, and some boundaries of AWS's own leave the way to every right open.
 conditioned(s, key) if {
 	some operator, keys in object.get(s, "Condition", {})
 	regex.match(`^(foranyvalue:)?(string|arn)(equals|like)$`, lower(operator))
 	some name, values in keys
 	lower(name) == key
+	access.list(values) != []
 	every v in access.list(values) {
 		is_string(v)
-		not regex.match(`^\$|^[^/]*/?[*?]|::aws:policy/(AdministratorAccess$|.*[*?])`, v)
+		not regex.match(`[*?$]|::aws:policy/(AdministratorAccess|IAMFullAccess)$`, replace(v, "${aws:PrincipalAccount}", "1"))
 	}
 }
 
@@ -126,15 +127,81 @@ assumed(type, after) := {why |
 	some why in trusted(s)
 }
 
-trusted(s) := {"can be assumed by everybody" |
-	count(object.get(s, "Condition", {})) == 0
-	some path in [["Principal"], ["Principal", "AWS"], ["Principal", "Federated"]]
-	some who in access.list(object.get(s, path, ""))
-	who == "*"
+trusted(s) := {"can be assumed by everybody: no condition names who, by organization, account, role or subject" |
+	everybody(s)
+	not named(s)
+	not subject(s)
 } | {sprintf("can be assumed by whoever has a token of %s: the condition names no subject", [provider]) |
 	some provider in access.list(object.get(s, ["Principal", "Federated"], []))
 	contains(provider, ":oidc-provider/")
 	not subject(s)
+} | {sprintf("can be assumed by whoever has a token of %s: the condition names neither an application nor a subject", [provider]) |
+	some provider in access.list(object.get(s, ["Principal", "Federated"], []))
+	provider in object.keys(applications)
+	not application(s, applications[provider])
+	not subject(s)
+}
+
+everybody(s) if s.NotPrincipal
+
+everybody(s) if {
+	some who in access.list(object.get(s, "Principal", ""))
+	who == "*"
+}
+
+everybody(s) if {
+	some who in access.list(object.get(s, "Principal", ""))
+	some kind in who
+	"*" in access.list(kind)
+}
+
+# Providers that every account of AWS has, and the key that says whose application a token was given to. Whoever makes an application gets tokens.
+applications := {
+	"cognito-identity.amazonaws.com": "cognito-identity.amazonaws.com:aud",
+	"accounts.google.com": "accounts.google.com:aud",
+	"www.amazon.com": "www.amazon.com:app_id",
+	"graph.facebook.com": "graph.facebook.com:app_id",
+}
+
+application(s, key) if {
+	some [name, values] in demanded(s)
+	name == key
+	every v in values {
+		not regex.match(`[*?$]`, v)
+	}
+}
+
+# What names who may assume a role, by the form of a value that does. An external id is given to partners, an address is no identity, whoever
+# has an account of AWS sets tags of principals, and any service calls for anybody: none of these names who.
+naming := {
+	"aws:principalorgid": `^o-[a-z0-9]+$`,
+	"aws:principalorgpaths": `^o-[a-z0-9]+/`,
+	"aws:principalaccount": `^[0-9]+$`,
+	"aws:principalarn": `^arn:[a-z-]+:(iam|sts)::[0-9]+:`,
+	"aws:principalservicename": `^[a-z0-9.-]+$`,
+	"aws:userid": `^[A-Z0-9]+(:|$)`,
+	"aws:sourceorgid": `^o-[a-z0-9]+$`,
+	"aws:sourceaccount": `^[0-9]+$`,
+	"aws:sourcearn": `^arn:[a-z-]+:[a-z0-9-]+:([^:]*:[0-9]+:|[a-z0-9-]*::[^:*?$]+$)`,
+}
+
+named(s) if {
+	some [name, values] in demanded(s)
+	every v in values {
+		regex.match(naming[name], v)
+	}
+}
+
+# The keys of conditions that refuse where the key is absent, with the values that they admit, which are texts.
+demanded(s) := {[lower(name), admitted] |
+	some operator, keys in object.get(s, "Condition", {})
+	regex.match(`^(foranyvalue:)?(string(equals|equalsignorecase|like)|arn(equals|like))$`, lower(operator))
+	some name, values in keys
+	admitted := access.list(values)
+	admitted != []
+	every v in admitted {
+		is_string(v)
+	}
 }
 
 # A subject is named where its owner is: the second part, as in repo:acme/models:*; the namespace, of Kubernetes; the repository's {uuid}, of Bitbucket.

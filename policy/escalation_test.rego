@@ -67,12 +67,13 @@ test_conditions_that_refuse_nothing if {
 by_boundary(value) := allows({"Action": "iam:CreateRole", "Condition": {"StringLike": {"iam:PermissionsBoundary": value}}})
 
 test_boundaries_are_named if {
-	every value in ["arn:aws:iam::1:policy/boundary", "arn:aws:iam::1:policy/boundaries/*", "arn:aws:iam::${aws:PrincipalAccount}:policy/boundary"] {
+	every value in ["arn:aws:iam::1:policy/boundary", "arn:aws:iam::1:policy/boundaries/training", "arn:aws:iam::${aws:PrincipalAccount}:policy/boundary"] {
 		by_boundary(value) == set()
 	}
 	every value in [
 		"**", "?*", "arn:*", "arn:aws:iam::*", "arn:aws:iam::*:policy/boundary", "arn:aws:iam::1:policy/*", "arn:aws:iam::1:policy/?*", "${iam:PermissionsBoundary}",
-		"arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::aws:policy/A*", ["arn:aws:iam::1:policy/boundary", "arn:*"], true,
+		"arn:aws:iam::1:policy/b*", "arn:aws:iam::1:policy/boundaries/*", "arn:aws:iam::1:policy/boundar?", "arn:aws:iam::1:policy/${aws:PrincipalTag/boundary}", [],
+		"arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::aws:policy/IAMFullAccess", "arn:aws:iam::aws:policy/A*", ["arn:aws:iam::1:policy/boundary", "arn:*"], true,
 	] {
 		by_boundary(value) == refused
 	}
@@ -147,7 +148,72 @@ test_who_assumes if {
 	trusts({"Principal": {"AWS": "arn:aws:iam::1:role/controller"}}) == set()
 	trusts({"Principal": "*"}) == refused
 	trusts({"Principal": {"AWS": ["arn:aws:iam::1:root", "*"]}}) == refused
-	trusts({"Principal": {"AWS": "*"}, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}) == set()
+	trusts({"Principal": {"Service": ["sagemaker.amazonaws.com", "*"]}}) == refused
+	trusts({"NotPrincipal": {"AWS": "arn:aws:iam::1:role/controller"}}) == refused
+	trusts({"Principal": {"AWS": "arn:aws:iam::2:root"}, "Condition": {"StringEquals": {"sts:ExternalId": "churn"}}}) == set()
+}
+
+everybody_if(condition) := trusts({"Principal": {"AWS": "*"}, "Condition": condition})
+
+test_conditions_that_name_who_assumes if {
+	every key, values in {
+		"aws:PrincipalOrgID": ["o-1"],
+		"aws:principalorgid": [["o-1", "o-2"]],
+		"aws:PrincipalOrgPaths": ["o-1/r-1/ou-1/*"],
+		"aws:PrincipalAccount": ["123456789012"],
+		"aws:PrincipalArn": ["arn:aws:iam::123456789012:role/training", "arn:aws:iam::123456789012:role/teams/*"],
+		"aws:PrincipalServiceName": ["sagemaker.amazonaws.com"],
+		"aws:userid": ["AROAEXAMPLE:*"],
+		"aws:SourceAccount": ["123456789012"],
+		"aws:SourceArn": ["arn:aws:sagemaker:eu-central-1:123456789012:*", "arn:aws:sagemaker:*:123456789012:training-job/*", "arn:aws:s3:::models"],
+		"token.actions.githubusercontent.com:sub": ["repo:acme/models:*"],
+	} {
+		every value in values {
+			everybody_if({"StringLike": {key: value}}) == set()
+			everybody_if({"StringLike": {key: value}, "Bool": {"aws:MultiFactorAuthPresent": "true"}}) == set()
+			everybody_if({"StringLikeIfExists": {key: value}}) == refused # one without the key may
+			everybody_if({"ForAllValues:StringLike": {key: value}}) == refused
+			everybody_if({"StringNotLike": {key: value}}) == refused
+		}
+	}
+}
+
+test_conditions_that_leave_everybody_in if {
+	every key, values in {
+		"aws:PrincipalOrgID": ["*", "o-*", ["o-1", "*"], [], "${aws:PrincipalOrgID}"],
+		"aws:PrincipalOrgPaths": ["o-*/r-1/*"],
+		"aws:PrincipalAccount": ["*", "12345678901?", "${aws:PrincipalAccount}"],
+		"aws:PrincipalArn": ["*", "arn:aws:iam::*:role/training", "arn:aws:iam::12345678901?:role/training", "arn:*"],
+		"aws:PrincipalServiceName": ["*.amazonaws.com"],
+		"aws:PrincipalTag/team": ["churn"],
+		"aws:userid": ["*", "*:churn"],
+		"aws:SourceArn": ["*", "arn:aws:s3:::*", "arn:aws:sagemaker:*:*:training-job/churn", "arn:aws:sns:*:*:churn"],
+		"aws:RequestedRegion": ["eu-central-1"],
+		"aws:SourceVpc": ["vpc-1"],
+		"sts:ExternalId": ["churn"],
+		"sts:RoleSessionName": ["churn"],
+		"token.actions.githubusercontent.com:aud": ["sts.amazonaws.com"],
+		"token.actions.githubusercontent.com:sub": ["repo:*"],
+	} {
+		every value in values {
+			everybody_if({"StringLike": {key: value}}) == refused
+		}
+	}
+	everybody_if({"Bool": {"aws:MultiFactorAuthPresent": "true"}}) == refused
+	everybody_if({"Bool": {"aws:PrincipalIsAWSService": "true"}}) == refused
+	everybody_if({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}) == refused
+}
+
+of_provider(provider, condition) := trusts({"Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": provider}, "Condition": condition})
+
+test_tokens_of_providers_of_every_account if {
+	every provider, key in data.vishwa.escalation.applications {
+		of_provider(provider, {"StringEquals": {key: "churn"}}) == set()
+		of_provider(provider, {"StringLike": {key: "*"}}) == refused
+		of_provider(provider, {"ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"}}) == refused
+		of_provider(provider, {}) == refused
+	}
+	of_provider("accounts.google.com", {"StringEquals": {"accounts.google.com:sub": "1234567890"}}) == set()
 }
 
 github(condition) := trusts({"Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com"}, "Condition": condition})

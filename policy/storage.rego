@@ -35,9 +35,8 @@ aws(type, after) := {"has a public ACL" |
 	type == "aws_s3_bucket_policy"
 	json.is_valid(text(after, "policy"))
 	some s in statements(json.unmarshal(text(after, "policy")))
-	object.get(s, "Effect", "") == "Allow"
-	some path in [["Principal"], ["Principal", "AWS"]]
-	anybody(object.get(s, path, ""))
+	lower(object.get(s, "Effect", "")) == "allow"
+	lets_in_anybody(s)
 }
 
 google(type, after) := {"has a public ACL" |
@@ -66,6 +65,13 @@ text(after, field) := value if {
 }
 
 text(after, field) := "" if not is_string(object.get(after, field, ""))
+
+lets_in_anybody(s) if {
+	some path in [["Principal"], ["Principal", "AWS"]]
+	anybody(object.get(s, path, ""))
+}
+
+lets_in_anybody(s) if s.NotPrincipal # everybody but some
 
 statements(policy) := policy.Statement if is_array(policy.Statement)
 

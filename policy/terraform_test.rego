@@ -54,6 +54,9 @@ test_aws if {
 	made("aws_s3_bucket_public_access_block", {}) == {"terraform/public-storage"}
 	made("aws_s3_bucket_policy", allow({"Principal": "*"})) == {"terraform/public-storage"}
 	made("aws_s3_bucket_policy", {"policy": json.marshal({"Statement": {"Effect": "Allow", "Principal": {"AWS": ["*"]}}})}) == {"terraform/public-storage"}
+	made("aws_s3_bucket_policy", allow({"NotPrincipal": {"AWS": "arn:aws:iam::1:root"}})) == {"terraform/public-storage"}
+	made("aws_s3_bucket_policy", allow({"Effect": "allow", "Principal": "*"})) == {"terraform/public-storage"}
+	made("aws_s3_bucket_policy", allow({"Effect": "Deny", "Principal": "*"})) == set()
 	made("aws_s3_bucket_policy", {"policy": "{}"}) == set()
 }
 
