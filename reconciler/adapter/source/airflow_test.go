@@ -20,8 +20,8 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// airflow answers as Airflow 3 does of one DAG and one asset, whose data it serves below /data as well.
-type airflow struct {
+// airflows answers as Airflow 3 does of one DAG and one asset, whose data it serves below /data as well.
+type airflows struct {
 	site
 	mu     sync.Mutex
 	events int    // of the asset
@@ -29,7 +29,7 @@ type airflow struct {
 	run    string // the id of each begins with it
 }
 
-func (a *airflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *airflows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/data/") {
 		a.site.ServeHTTP(w, r)
 		return
@@ -87,11 +87,11 @@ func (a *airflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(said)
 }
 
-func (a *airflow) set(f func()) { a.mu.Lock(); defer a.mu.Unlock(); f() }
+func (a *airflows) set(f func()) { a.mu.Lock(); defer a.mu.Unlock(); f() }
 
-func newAirflow(t *testing.T) (*airflow, string) {
+func newAirflow(t *testing.T) (*airflows, string) {
 	t.Helper()
-	a := &airflow{run: "manual__"}
+	a := &airflows{run: "manual__"}
 	a.cut = -1
 	a.head = func(h http.Header, b []byte) { h.Set("ETag", `"`+tag(b)+`"`) }
 	server := httptest.NewServer(a)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	signin "github.com/vishwaops/vishwa/reconciler/machine/airflow"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -27,6 +28,7 @@ const AirflowTokenVariable = "VISHWA_AIRFLOW_TOKEN"
 // Airflow launches tasks as runs of a DAG. Nothing is asked of it yet.
 func Airflow(r schemas.AirflowRunner, o Options) port.Launcher {
 	a := &airflow{client: newClient("Airflow", r.URL, r.Token, AirflowTokenVariable, o), dag: r.DAG}
+	a.session.Send, a.session.Refused = a.doAs, a.refused
 	a.signed = func(req *http.Request, token string) {
 		if user, password, is := strings.Cut(token, ":"); is {
 			req.SetBasicAuth(user, password)
@@ -41,10 +43,10 @@ type airflow struct {
 	*client
 	dag string
 
-	mu      sync.Mutex // held while it is asked which version it is, or for a session
-	api     string     // /api/v2 or /api/v1; empty until it is known
-	session string     // of Airflow 3, for a user and a password
-	of      string     // the user and password that it is for
+	session signin.Session // of Airflow 3
+
+	mu  sync.Mutex // held while it is asked which version it is
+	api string     // /api/v2 or /api/v1; empty until it is known
 }
 
 // The task of the DAG, and what it pushes.
