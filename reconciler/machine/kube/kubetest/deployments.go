@@ -28,7 +28,7 @@ func (c *Cluster) deployments() {
 		d := as[appsv1.Deployment](c.store.objects[key])
 		var pods []corev1.Pod
 		for _, key := range c.store.keys("pods") {
-			if p := as[corev1.Pod](c.store.objects[key]); len(p.OwnerReferences) > 0 && p.OwnerReferences[0].UID == d.UID {
+			if p := c.pod(key); len(p.OwnerReferences) > 0 && p.OwnerReferences[0].UID == d.UID {
 				pods = append(pods, p)
 			}
 		}
@@ -126,7 +126,7 @@ func (c *Cluster) endpoints() {
 		o := c.store.objects[key]
 		var all []any
 		for _, pod := range c.store.keys("pods") {
-			p := as[corev1.Pod](c.store.objects[pod])
+			p := c.pod(pod)
 			if _, ready := readySince(p); labelsMatch(under(o, "spec.selector"), p.Labels) {
 				all = append(all, object{"conditions": object{"ready": ready && p.DeletionTimestamp == nil}, "targetRef": object{"kind": "Pod", "name": p.Name}})
 			}

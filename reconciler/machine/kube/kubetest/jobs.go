@@ -67,7 +67,7 @@ func (c *Cluster) podsByJob(alone string) map[string][]corev1.Pod {
 	for _, key := range c.store.keys("pods") {
 		labels, _ := metadata(c.store.objects[key])["labels"].(object)
 		if job, _ := labels[jobUID].(string); alone == "" || job == alone {
-			out[job] = append(out[job], as[corev1.Pod](c.store.objects[key]))
+			out[job] = append(out[job], c.pod(key))
 		}
 	}
 	return out
@@ -277,7 +277,7 @@ func (c *Cluster) collect() {
 		}
 		if resource, _, _ := strings.Cut(key, "/"); orphan {
 			if resource == "pods" {
-				c.release(as[corev1.Pod](c.store.objects[key]))
+				c.release(c.pod(key))
 			}
 			c.remove(resource, name(c.store.objects[key]))
 		}

@@ -115,7 +115,7 @@ func (c *Cluster) inference(is inferenceService, child string) object {
 	said["conditions"] = []any{object{"type": "PredictorReady", "status": ready}, object{"type": "Ready", "status": ready}}
 	model := object{"transitionStatus": "InProgress", "states": object{"targetModelState": "Pending"}}
 	for _, key := range c.store.keys("pods") {
-		pod := as[corev1.Pod](c.store.objects[key])
+		pod := c.pod(key)
 		for _, s := range pod.Status.ContainerStatuses {
 			if pod.Labels["app"] == "isvc."+child && s.State.Waiting != nil && s.State.Waiting.Reason == "CrashLoopBackOff" && s.LastTerminationState.Terminated != nil {
 				model = object{"transitionStatus": "BlockedByFailedLoad", "states": object{"targetModelState": "FailedToLoad"},

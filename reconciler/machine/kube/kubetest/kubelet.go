@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ type kubelet struct {
 	mu      sync.Mutex
 	procs   map[string]*process // by uid of the pod
 	lasting map[string]*lasting // by uid of the pod
+	news    atomic.Bool         // a container ended, or answers otherwise than before
 	wg      sync.WaitGroup
 }
 
@@ -101,14 +103,15 @@ func (c *Cluster) Root(pod string) string { return filepath.Join(c.dir, pod) }
 // runPods has the kubelet look at every pod of its node.
 func (c *Cluster) runPods() {
 	for _, key := range c.store.keys("pods") {
-		p := as[corev1.Pod](c.store.objects[key])
+		p := c.pod(key)
 		if p.Spec.NodeName != "" && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 			if p.Spec.RestartPolicy == corev1.RestartPolicyAlways {
 				c.lasts(&p)
 			} else {
 				c.runPod(&p)
 			}
-			p = as[corev1.Pod](c.store.putObject("pods", p))
+			c.store.putObject("pods", p)
+			p = c.pod(key)
 		}
 		over := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 		if p.DeletionTimestamp != nil && over && len(p.Finalizers) == 0 {
@@ -202,6 +205,7 @@ func (c *Cluster) begin(p *corev1.Pod) {
 	c.nodes.wg.Add(1)
 	go func() {
 		defer c.nodes.wg.Done()
+		defer c.nodes.news.Store(true)
 		err := cmd.Wait()
 		c.nodes.mu.Lock()
 		defer c.nodes.mu.Unlock()

@@ -18,11 +18,15 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
 // Namespace is the one that there is, besides kube-system.
 const Namespace = "team-a"
+
+// quiet is how long nothing is looked at where nothing changed: what goes by the clock alone is seen that late.
+const quiet = 100 * time.Millisecond
 
 // Options are what a cluster is; the zero value has one node of 8 cores, 16Gi and no GPU.
 type Options struct {
@@ -50,6 +54,7 @@ type Cluster struct {
 	dir   string
 	mu    sync.Mutex
 	store store
+	pods  map[string]*corev1.Pod // as they were when they were last read, by key
 	nodes kubelet
 
 	stopped  map[string]bool // controllers
@@ -73,7 +78,7 @@ func New(t testing.TB, o Options) *Cluster {
 	if o.Memory == "" {
 		o.Memory = "16Gi"
 	}
-	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, stopped: map[string]bool{}, withheld: map[string]bool{}}
+	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, pods: map[string]*corev1.Pod{}, stopped: map[string]bool{}, withheld: map[string]bool{}}
 	c.store.init()
 	c.nodes.init(c)
 	for _, name := range []string{"kube-system", Namespace} {
@@ -85,6 +90,7 @@ func New(t testing.TB, o Options) *Cluster {
 		defer close(done)
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
+		seen, last := -1, time.Now()
 		for {
 			select {
 			case <-stop:
@@ -93,7 +99,12 @@ func New(t testing.TB, o Options) *Cluster {
 			}
 			begun := time.Now()
 			c.mu.Lock()
-			c.step()
+			if version := c.store.version; version != seen || c.nodes.news.Swap(false) || begun.Sub(last) > quiet {
+				c.step() // what it changes is looked at by the next
+				seen, last = version, begun
+			} else {
+				c.probes()
+			}
 			c.mu.Unlock()
 			if took := time.Since(begun); took > 50*time.Millisecond { // of thousands of objects: who asks has a turn, too
 				time.Sleep(3 * took)

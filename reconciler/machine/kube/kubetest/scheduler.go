@@ -33,7 +33,7 @@ func (c *Cluster) schedule() {
 	}
 	var pending []corev1.Pod
 	for _, key := range c.store.keys("pods") {
-		p := as[corev1.Pod](c.store.objects[key])
+		p := c.pod(key)
 		switch {
 		case p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed:
 		case p.Spec.NodeName == "":

@@ -41,6 +41,7 @@ type lasting struct {
 	ready   bool
 	changed time.Time
 	asked   bool // a probe is under way
+	probed  *corev1.Container
 }
 
 func (l *lasting) Write(p []byte) (int, error) {
@@ -106,6 +107,7 @@ func (c *Cluster) lasts(p *corev1.Pod) {
 		}
 	}
 	if l.stage == len(all)-1 {
+		l.probed = &k
 		c.probe(l, k)
 	}
 	c.tellContainers(p, l, nil)
@@ -195,6 +197,7 @@ func (c *Cluster) wordsOf(l *lasting, k corev1.Container, root string) (words, e
 
 func (c *Cluster) awaitLasting(l *lasting, cmd *exec.Cmd) {
 	defer c.nodes.wg.Done()
+	defer c.nodes.news.Store(true)
 	err := cmd.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -234,8 +237,20 @@ func (c *Cluster) probe(l *lasting, k corev1.Container) {
 		l.asked = false
 		if ready := err == nil && answer.StatusCode == http.StatusOK && !l.ended; ready != l.ready {
 			l.ready, l.changed = ready, time.Now()
+			c.nodes.news.Store(true)
 		}
 	}()
+}
+
+// probes asks every container that was asked before.
+func (c *Cluster) probes() {
+	c.nodes.mu.Lock()
+	defer c.nodes.mu.Unlock()
+	for _, l := range c.nodes.lasting {
+		if l.probed != nil {
+			c.probe(l, *l.probed)
+		}
+	}
 }
 
 // tellContainers writes how a pod's containers stand.
@@ -291,7 +306,7 @@ func (c *Cluster) Endpoint(service string) (addr string, ok bool) {
 		}
 		selector := under(o, "spec.selector")
 		for _, key := range c.store.keys("pods") {
-			p := as[corev1.Pod](c.store.objects[key])
+			p := c.pod(key)
 			if _, ready := readySince(p); !ready || p.DeletionTimestamp != nil || !labelsMatch(selector, p.Labels) {
 				continue
 			}
@@ -310,7 +325,7 @@ func (c *Cluster) Endpoint(service string) (addr string, ok bool) {
 func (c *Cluster) Pods(label, value string) (names []string) {
 	c.locked(func() {
 		for _, key := range c.store.keys("pods") {
-			if p := as[corev1.Pod](c.store.objects[key]); p.Labels[label] == value && p.DeletionTimestamp == nil {
+			if p := c.pod(key); p.Labels[label] == value && p.DeletionTimestamp == nil {
 				names = append(names, p.Name)
 			}
 		}
@@ -321,7 +336,7 @@ func (c *Cluster) Pods(label, value string) (names []string) {
 // Strike ends what a pod's container runs, as the kernel does.
 func (c *Cluster) Strike(pod string) {
 	c.locked(func() {
-		p := as[corev1.Pod](c.store.objects["pods/"+pod])
+		p := c.pod("pods/" + pod)
 		l := c.lastingOf(&p)
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -7,10 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 type object = map[string]any
@@ -93,6 +96,19 @@ func as[T any](o object) T {
 	return out
 }
 
+// pod is one of those that are kept, for whoever asks to do with as they like: it is looked at far more often than it changes.
+func (c *Cluster) pod(key string) corev1.Pod {
+	o := c.store.objects[key]
+	version, _ := metadata(o)["resourceVersion"].(string)
+	known := c.pods[key]
+	if known == nil || known.ResourceVersion != version || string(known.UID) != uid(o) {
+		p := as[corev1.Pod](o)
+		known = &p
+		c.pods[key] = known
+	}
+	return *known.DeepCopy()
+}
+
 // put keeps an object, which is made where it is not there yet.
 func (s *store) putObject(resource string, v any) object {
 	o := plain(v)
@@ -128,9 +144,7 @@ func (s *store) putObject(resource string, v any) object {
 func same(a, b, am, bm object) bool {
 	x, y := maps.Clone(a), maps.Clone(b)
 	x["metadata"], y["metadata"] = am, bm
-	p, _ := json.Marshal(x)
-	q, _ := json.Marshal(y)
-	return string(p) == string(q)
+	return reflect.DeepEqual(x, y)
 }
 
 // drop forgets an object.
