@@ -153,8 +153,14 @@ func clusterBench(t testing.TB, worker string) *elsewhereBench {
 // clusterBenchIn is clusterBench with runs in an image.
 func clusterBenchIn(t testing.TB, worker, image string) *elsewhereBench {
 	t.Helper()
-	k, endpoint := enginetest.Cluster(t), enginetest.MinIO(t)
 	namespace := "runs-" + digest.Of([]byte(t.Name() + worker + image)).Hex()[:8]
+	return clusterBenchBy(t, namespace, schemas.Runner{Kubernetes: &schemas.KubernetesRunner{Cluster: "one", Worker: worker}}, image)
+}
+
+// clusterBenchBy is clusterBench with runs by declared, whose cluster is called one.
+func clusterBenchBy(t testing.TB, namespace string, declared schemas.Runner, image string) *elsewhereBench {
+	t.Helper()
+	k, endpoint := enginetest.Cluster(t), enginetest.MinIO(t)
 	k.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "`+namespace+`", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
 	t.Cleanup(func() { k.Kubectl(t, "", "delete", "namespace", namespace, "--wait=false") })
 	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
@@ -165,7 +171,7 @@ func clusterBenchIn(t testing.TB, worker, image string) *elsewhereBench {
 		t.Fatal(err)
 	}
 	project := &schemas.Project{Clusters: map[string]schemas.Cluster{"one": {Namespace: namespace}}}
-	return newElsewhere(t, project, schemas.Runner{Kubernetes: &schemas.KubernetesRunner{Cluster: "one", Worker: worker}}, schemas.RunsOn{Runner: "elsewhere", Image: image},
+	return newElsewhere(t, project, declared, schemas.RunsOn{Runner: "elsewhere", Image: image},
 		&schemas.Store{S3: &schemas.S3{URL: "s3://artifacts/vishwa", Endpoint: endpoint}},
 		map[string]string{"AWS_ACCESS_KEY_ID": "minioadmin", "AWS_SECRET_ACCESS_KEY": "minioadmin", "KUBECONFIG": k.Kubeconfig})
 }

@@ -130,8 +130,19 @@ type Run struct {
 	Key     digest.Digest `json:"key"`
 	State   RunState      `json:"state"`
 	Started time.Time     `json:"started,omitzero"`
-	Reason  string        `json:"reason,omitempty"` // what it waits for, for people
+	Reason  string        `json:"reason,omitempty"` // what it waits for or, while it runs, how far it is; for people
 	Result  *Result       `json:"result,omitempty"`
+}
+
+// News is what is to be told of a run beside its log, or "".
+func (r Run) News() string {
+	switch {
+	case r.Reason == "" || r.State == Done:
+		return ""
+	case r.State == Waiting:
+		return "waits: " + r.Reason
+	}
+	return "now: " + r.Reason
 }
 
 // Cause says why a run did not succeed; the empty cause is success.

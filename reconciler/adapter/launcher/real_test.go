@@ -86,7 +86,7 @@ func (r *realCluster) admit(t testing.TB, token string) string {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(admin.Clusters[0].Cluster.CA)
 	proxy := httputil.NewSingleHostReverseProxy(server)
-	proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true} // as clients of clusters speak
 	proxy.FlushInterval = -1
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
 	front := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {

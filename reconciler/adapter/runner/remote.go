@@ -242,7 +242,7 @@ func (r *remote) observeAttempt(ctx context.Context, a attempt.Attempt, how way)
 		return r.conclude(ctx, a, l, port.TaskStatus{Phase: port.TaskEnded, Cause: port.TimedOut,
 			Reason: fmt.Sprintf("it did not end %s after its time-out of %s: its machine may be gone", overdue, limit)}, false)
 	}
-	return port.Run{State: port.Running, Started: began}, nil
+	return port.Run{State: port.Running, Started: began, Reason: st.Reason}, nil
 }
 
 // overdue is how long after its time-out a run may take to end and to write what it made.

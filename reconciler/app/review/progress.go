@@ -4,9 +4,11 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -95,11 +97,14 @@ func (w *watched) over(told []templates.Run) []templates.Run {
 		switch {
 		case !known:
 		case run.State == port.Waiting:
-			out[i].Text = "its software environment is being made"
+			out[i].Text = cmp.Or(run.Reason, "its software environment is being made")
 		case run.State == port.Running:
 			out[i] = templates.Run{Ref: out[i].Ref, State: "running"}
 			if !run.Started.IsZero() {
 				out[i].Text = "since " + run.Started.UTC().Format("15:04:05 UTC")
+			}
+			if run.Reason != "" {
+				out[i].Text = strings.TrimPrefix(out[i].Text+": "+run.Reason, ": ")
 			}
 		case run.State == port.Done && run.Result != nil && run.Result.Cause == "":
 			out[i] = templates.Run{Ref: out[i].Ref, State: "done", Text: took(run.Result.Started, run.Result.Finished)}

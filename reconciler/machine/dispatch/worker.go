@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -165,6 +166,11 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 	order := doc.Order
 	if len(vars) > 0 { // two nodes may have one machine, and neither ends the other's processes
 		order.ID = fmt.Sprintf("%s-%d", order.ID, rank)
+	}
+	if told := TrainerVars(w.Lookup); told != nil {
+		maps.Copy(told, vars)
+		vars = told
+		order.Wall.Read = append(order.Wall.Read, TrainerDir)
 	}
 	order.Wall.Hidden = append(order.Wall.Hidden, filepath.Dir(port.TicketFile), filepath.Join(w.Dir, "worker"))
 	streaming, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -174,10 +174,10 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 			rest = after
 		}
 	}
-	for waits := ""; r.State != port.Done; {
-		if r.State == port.Waiting && r.Reason != "" && r.Reason != waits {
-			waits = r.Reason
-			a.sendEvent(work.Ref, Output, "waits: "+waits)
+	for told := ""; r.State != port.Done; {
+		if news := r.News(); news != "" && news != told {
+			told = news
+			a.sendEvent(work.Ref, Output, news)
 		}
 		r, err = a.Runner.Wait(ctx, work.Key, r.State, offset)
 		if ctx.Err() != nil {

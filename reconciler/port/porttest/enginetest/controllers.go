@@ -49,6 +49,23 @@ func (k *Kubernetes) Trainer(t testing.TB) {
 	begun(t, "Kubeflow's Trainer", func() error { return k.install(trainer) })
 }
 
+// TrainerStatus has Trainer take from runs how far they are, which it does where its operator asks for it.
+func (k *Kubernetes) TrainerStatus(t testing.TB) {
+	t.Helper()
+	k.Trainer(t)
+	begun(t, "what Trainer is told", func() error {
+		err := k.try("", "patch", "-n", trainer.namespace, "deployment", "kubeflow-trainer-controller-manager", "--type=json",
+			"-p", `[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--feature-gates=TrainJobStatus=true"}]`)
+		if err == nil {
+			err = k.try("", "rollout", "status", "-n", trainer.namespace, "deployment", "kubeflow-trainer-controller-manager", "--timeout=180s")
+		}
+		if err != nil {
+			return err
+		}
+		return k.answers(trainer)
+	})
+}
+
 // install applies a controller's manifest and waits until its webhooks answer. What it watches before they do, it may never start.
 func (k *Kubernetes) install(c controller) error {
 	program, err := tool(c.name)
@@ -80,6 +97,11 @@ func (k *Kubernetes) install(c controller) error {
 	if err := k.try("", "wait", "-n", c.namespace, "--for=condition=Available", "deployment", "--all", "--timeout=180s"); err != nil {
 		return err
 	}
+	return k.answers(c)
+}
+
+// answers waits until a controller's webhooks do.
+func (k *Kubernetes) answers(c controller) error {
 	return k.procs["kube-apiserver"].await(2*time.Minute, func() error {
 		return k.try(c.probe, "create", "--dry-run=server", "-f", "-")
 	})
