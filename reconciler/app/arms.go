@@ -6,12 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -19,18 +21,25 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog/stream"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// mostLogged bounds the rows of one look; the next one goes on behind them.
-const mostLogged = 1 << 20
+// mostLogged bounds the rows of one look, and lookFor and lookWithin the time that it takes: the next one goes on behind them. What is
+// read of a topic after lookFor is kept; a place that does not answer is given up after lookWithin.
+const (
+	mostLogged = 1 << 20
+	lookFor    = 5 * time.Second
+	lookWithin = 30 * time.Second
+)
 
 // armsLog reads the arms of logs. What it read is kept in a file each, and is read anew where that is lost.
 type armsLog struct {
 	serving string // the folder of what this machine serves
 	cache   string
 	env     port.Env
+	within  time.Duration // that one look takes at most
 }
 
 // arms reads logs for the tracked branch alone: a pull request would say which.
@@ -38,13 +47,15 @@ func (h *Repository) arms(o Options) func(context.Context, *schemas.Declaration,
 	if o.Isolation != nil {
 		return nil
 	}
-	return armsLog{h.Paths.Serving(), filepath.Join(h.Paths.Cache, "rollouts"), o.Env}.evidence
+	return armsLog{h.Paths.Serving(), filepath.Join(h.Paths.Cache, "rollouts"), o.Env, lookWithin}.evidence
 }
 
 // armsRead is what was read of one trial so far.
 type armsRead struct {
-	Trial  digest.Digest `json:"trial"` // of the release, since when, and of what is compared
-	Last   string        `json:"last"`  // the last part that was read
+	Trial digest.Digest `json:"trial"` // of the release, since when, and of what is compared
+	Last  string        `json:"last"`  // the last part that was read
+	// Topic is how far a topic was read: its parts grow until their hour is over, so that none of them is the last.
+	Topic  stream.Position `json:"topic,omitzero"`
 	Canary map[string]rollout.Sample
 	Base   map[string]rollout.Sample
 }
@@ -81,36 +92,47 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	if err != nil {
 		return rollout.Evidence{}, fault.New(fault.Internal, "name a trial: %w", err)
 	}
+	r := l.recall(d.Metadata.Name, name)
+	further := r.Topic
 	// The place is reached as what serves reaches it to write there.
-	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Lookup: l.env.Lookup, May: l.env.MayUse, Send: l.env.MaySend, From: t.Since})
+	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Lookup: l.env.Lookup, May: l.env.MayUse, Send: l.env.MaySend, From: t.Since,
+		Further: &stream.Look{At: &further, Rows: mostLogged, Within: lookFor}})
 	if err != nil {
 		return rollout.Evidence{}, err
 	}
-	r := l.recall(d.Metadata.Name, name)
-	if spec.Logs() != nil && spec.Logs().Kafka != nil {
-		r = fresh(name) // the parts of a topic grow until their hour is over
-	}
-	now := l.env.Now()
-	rows := predictionlog.Read(ctx, objects, predictionlog.Query{Prefix: prefix, From: t.Since, Now: now, After: r.Last})
+	inTopic := spec.Logs() != nil && spec.Logs().Kafka != nil
+	looks, done := context.WithTimeout(ctx, l.within)
+	defer done()
+	rows := predictionlog.Read(looks, objects, predictionlog.Query{Prefix: prefix, From: t.Since, Now: l.env.Now(), After: r.Last})
 	defer rows.Close()
-	if err := r.takeRows(rows, t, shares); err != nil {
+	unread := ""
+	err = r.takeRows(rows, t, shares)
+	late := err != nil && errors.Is(looks.Err(), context.DeadlineExceeded)
+	switch {
+	case late && !inTopic && r.Last != "":
+		unread = fmt.Sprintf("the log of predictions is read as far as %s, after %s; the next look goes on", r.Last, l.within)
+	case late:
+		return rollout.Evidence{}, fault.WithHint(fault.New(fault.Transient, "read the log of %s: its place did not answer within %s", d.Metadata.Name, l.within), "see that what serves can still write there: vishwa status")
+	case err != nil:
 		return rollout.Evidence{}, err
+	case inTopic:
+		r.Topic, r.Last = further, ""
 	}
 	if bad := rows.Report().Unreadable; len(bad) > 0 {
 		return rollout.Evidence{}, fault.WithHint(fault.New(fault.Corrupt, "read the log of %s: %s", d.Metadata.Name, bad[0]), "see what is in its place, and take that file away")
 	}
 	l.keep(d.Metadata.Name, r)
-	return rollout.Evidence{Canary: r.Canary, Baseline: r.Base}, nil
+	return rollout.Evidence{Canary: r.Canary, Baseline: r.Base, Unread: unread}, nil
 }
 
-// takeRows takes in rows, up to the end of a part.
+// takeRows takes in rows, up to the end of a part; of what cannot be read, those before it.
 func (r *armsRead) takeRows(rows *predictionlog.Reader, t port.Trial, shares map[string]schemas.LogShare) error {
 	whole, part := r.clone(), "" // as of the last part that was read to its end
 	var q loggedRequest
 	for n := 0; ; n++ {
 		row, err := rows.Next()
 		if now := rows.Report().Last; now != part || err != nil {
-			if part != "" {
+			if part != "" && (err == nil || errors.Is(err, io.EOF)) {
 				q.flush(r)
 				r.Last = part
 				whole = r.clone()
@@ -124,6 +146,7 @@ func (r *armsRead) takeRows(rows *predictionlog.Reader, t port.Trial, shares map
 			break
 		}
 		if err != nil {
+			*r = whole
 			return err
 		}
 		cells := map[string][]byte{}

@@ -4,6 +4,7 @@ package app
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,7 @@ func TestArmsAreReadFromTheLogOnceEach(t *testing.T) {
 	part("a.csv",
 		row(1, "canary", key, "0.5"), row(2, "canary", key, "0.1"), row(3, "canary", other, "0.9"), row(4, "stable", key, "0.9"),
 		row(5, "baseline", other, "0.1"), row(6, "canary", key, ""), row(7, "canary", key, "0.5"), row(7, "canary", key, "0.1"))
-	l := armsLog{serving, filepath.Join(t.TempDir(), "cache"), port.Env{Now: func() time.Time { return since.Add(time.Hour) }, Lookup: os.LookupEnv}}
+	l := armsLog{serving, filepath.Join(t.TempDir(), "cache"), port.Env{Now: func() time.Time { return since.Add(time.Hour) }, Lookup: os.LookupEnv}, lookWithin}
 	look := func(l armsLog, t0 port.Trial) (canary, baseline rollout.Sample) {
 		t.Helper()
 		e, err := l.evidence(t.Context(), d, t0)
@@ -105,7 +106,7 @@ func TestArmsAreReadFromATopicThatGrows(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	l := armsLog{t.TempDir(), t.TempDir(), port.Env{Now: func() time.Time { return since.Add(time.Minute) }, Lookup: os.LookupEnv}}
+	l := armsLog{t.TempDir(), t.TempDir(), port.Env{Now: func() time.Time { return since.Add(time.Minute) }, Lookup: os.LookupEnv}, lookWithin}
 	for n := range 3 {
 		at := since.Add(time.Duration(n+1) * time.Second)
 		row := fmt.Sprintf(`{"time":%q,"id":"%d","arm":"canary","release":%q,"latency":0.5}`, at.Format(time.RFC3339), n, key)
@@ -116,5 +117,27 @@ func TestArmsAreReadFromATopicThatGrows(t *testing.T) {
 		if got := e.Canary["latency above 0.25"].N; err != nil || got != int64(n+1) {
 			t.Fatalf("%v of %d rows were seen: %v", got, n+1, err)
 		}
+	}
+}
+
+// TestALogThatDoesNotAnswerKeepsNobody: the watch over other deployments goes on, and a pass too.
+func TestALogThatDoesNotAnswerKeepsNobody(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes the connections, and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	above := 0.25
+	d := &schemas.Declaration{Kind: "Deployment", Metadata: schemas.Metadata{Name: "price"}, Spec: &schemas.Deployment{
+		Log: &schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: []string{silent.Addr().String()}, Topic: "asked"}},
+		Rollout: &schemas.Rollout{Canary: &schemas.Canary{}, Analyses: map[string]schemas.Analysis{
+			"slow": {Log: &schemas.LogShare{Column: "latency", Above: &above}, Margin: 0.01},
+		}},
+	}}
+	l := armsLog{t.TempDir(), t.TempDir(), port.Env{Now: time.Now, Lookup: os.LookupEnv}, 300 * time.Millisecond}
+	began := time.Now()
+	_, err = l.evidence(t.Context(), d, port.Trial{Key: digest.Of([]byte("new")), Since: began})
+	if took := time.Since(began); fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "did not answer within 300ms") || took > 10*time.Second {
+		t.Errorf("after %s: %v", took, err)
 	}
 }

@@ -56,6 +56,8 @@ func (s *ManagedRepository) worse(ctx context.Context, d controller.Deployment, 
 	}
 	var logged rollout.Evidence
 	if arms != nil {
+		ctx, done := context.WithTimeout(ctx, observeWithin) // others are looked after by the same watch
+		defer done()
 		var err error
 		if logged, err = arms(ctx, n.Decl, *live.Beside); err != nil {
 			logged = rollout.Evidence{}

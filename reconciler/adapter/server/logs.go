@@ -194,6 +194,8 @@ type Access struct {
 	Send func(name, address string) error
 	// From is the time before which nobody will read, where the place can tell.
 	From time.Time
+	// Further has a topic read behind a position; nil: from From.
+	Further *stream.Look
 }
 
 // let asks May.
@@ -248,6 +250,9 @@ func OpenPredictions(dir, name string, l *schemas.PredictionLog, by Access) (por
 		at, err := predictionTopic(l.Kafka, by)
 		if err != nil {
 			return nil, "", err
+		}
+		if by.Further != nil {
+			return stream.Further(at, name, by.From, *by.Further), "", nil
 		}
 		return stream.From(at, name, by.From), "", nil
 	case l != nil && l.Dir != "":

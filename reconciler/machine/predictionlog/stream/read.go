@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"io"
 	"iter"
 	"maps"
@@ -40,6 +41,7 @@ const (
 	perPart     = 256             // that what was seen of a part takes, but for its name
 	perRun      = 16              // that a range of rows takes
 	mostRuns    = 1 << 14         // ranges of one part: finding one's place among more takes too long
+	mostParts   = 1 << 16         // that a position remembers
 )
 
 // log is what a topic has of one deployment. It may be used by several at once.
@@ -47,6 +49,7 @@ type log struct {
 	open func() (*topic.Topic, error)
 	name string
 	from time.Time
+	look Look // its zero value: all that there is
 
 	mu      sync.Mutex
 	file    *os.File // without a name: it is gone with the last of its readers, or with us
@@ -55,6 +58,8 @@ type log struct {
 	parts   map[string]*part
 	seen    map[string]*runs // rows that were met, by part
 	dropped int64
+	met     int    // rows of this look
+	last    string // the part that the row before was of
 }
 
 // part is the rows of an hour.
@@ -76,6 +81,28 @@ var _ port.Objects = (*log)(nil)
 func From(o topic.Options, name string, from time.Time) port.Objects {
 	return &log{open: func() (*topic.Topic, error) { return topic.Open(o) }, name: name, from: from}
 }
+
+// Position is how far a log was read. Its zero value is its beginning.
+type Position struct {
+	Topic string                `json:"topic,omitempty"` // its ID: another one under the same name is read from its beginning
+	Next  map[int32]int64       `json:"next,omitempty"`  // the offset that comes next, by partition
+	Rows  map[string][][2]int32 `json:"rows,omitempty"`  // that were met, by part: what is sent twice is read once
+}
+
+// Look is one of several that read a log further and further.
+type Look struct {
+	At     *Position     // behind which it reads; once the rows are here, behind these. Who does not take them keeps the one before
+	Rows   int           // after which it ends, at the end of a part
+	Within time.Duration // after which it ends so, too
+}
+
+// Further reads the rows that come behind a position: a look costs what came since the last one.
+func Further(o topic.Options, name string, from time.Time, l Look) port.Objects {
+	return &log{open: func() (*topic.Topic, error) { return topic.Open(o) }, name: name, from: from, look: l}
+}
+
+// errEnough ends a look.
+var errEnough = errors.New("enough for one look")
 
 // Dropped is how many requests whoever wrote the log could not log.
 func (l *log) Dropped() int64 {
@@ -107,12 +134,14 @@ func (l *log) bring(ctx context.Context) error {
 	if err != nil {
 		return fault.WithHint(fault.New(fault.Transient, "read the prediction log: %w", err), "free some room where temporary files are, or set TMPDIR")
 	}
-	l.used, l.memory, l.dropped, l.parts, l.seen = 0, 0, 0, map[string]*part{}, map[string]*runs{}
-	for _, span := range state.Spans {
-		if err := t.Read(ctx, topic.Reading{ID: state.ID, Span: span, Compacted: true}, func(r topic.Record) error { return l.keepRow(f, r) }); err != nil {
-			f.Close()
-			return err
-		}
+	l.used, l.memory, l.dropped, l.met, l.last, l.parts, l.seen = 0, 0, 0, 0, "", map[string]*part{}, map[string]*runs{}
+	next, err := l.goOn(state)
+	if err == nil {
+		err = l.bringRows(ctx, t, state, next, f)
+	}
+	if err != nil {
+		f.Close()
+		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.parts)) {
 		if err := l.write(f, l.parts[key]); err != nil {
@@ -120,8 +149,78 @@ func (l *log) bring(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.look.At != nil {
+		*l.look.At = l.position(state.ID, next)
+	}
 	l.file, l.seen = f, nil
 	return nil
+}
+
+// goOn is where each partition is read from, with what was met before.
+func (l *log) goOn(state topic.State) (map[int32]int64, error) {
+	next := map[int32]int64{}
+	for _, span := range state.Spans {
+		next[span.Partition] = span.From
+	}
+	at := l.look.At
+	if at == nil {
+		return next, nil
+	}
+	for of, rows := range at.Rows {
+		if err := l.hold(perPart + int64(len(of)) + perRun*int64(len(rows))); err != nil {
+			return nil, err
+		}
+		l.seen[of] = &runs{slices.Clone(rows)}
+	}
+	for _, span := range state.Spans {
+		if n := at.Next[span.Partition]; at.Topic == state.ID && n <= span.To {
+			next[span.Partition] = max(n, span.From)
+		}
+	}
+	return next, nil
+}
+
+// bringRows has the rows of all partitions, or those of one look, in f. next is where each goes on.
+func (l *log) bringRows(ctx context.Context, t *topic.Topic, state topic.State, next map[int32]int64, f *os.File) error {
+	until := time.Now().Add(l.look.Within)
+	for _, span := range state.Spans {
+		span.From = next[span.Partition]
+		err := t.Read(ctx, topic.Reading{ID: state.ID, Span: span, Compacted: true}, func(r topic.Record) error {
+			if l.look.At != nil && (l.met >= l.look.Rows || time.Now().After(until)) && partOf(r) != l.last {
+				return errEnough
+			}
+			next[span.Partition] = r.Offset + 1
+			return l.keepRow(f, r)
+		})
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		next[span.Partition] = max(next[span.Partition], span.To)
+	}
+	return nil
+}
+
+// partOf names the part that a record's row is of; "" where it does not say.
+func partOf(r topic.Record) string {
+	for _, h := range r.Headers {
+		if h.Name == headerPart {
+			of, _, _ := strings.Cut(h.Value, "/")
+			return of
+		}
+	}
+	return ""
+}
+
+// position is how far the log was read by now.
+func (l *log) position(id string, next map[int32]int64) Position {
+	out := Position{Topic: id, Next: next, Rows: map[string][][2]int32{}}
+	for of, rows := range l.seen {
+		out.Rows[of] = rows.of
+	}
+	return out
 }
 
 // keepRow keeps a row of the deployment that was not met before.
@@ -152,6 +251,7 @@ func (l *log) keepRow(f *os.File, r topic.Record) error {
 	if n, err := strconv.ParseInt(dropped, 10, 64); err == nil && n > 0 {
 		l.dropped = min(l.dropped+min(n, mostDropped), mostDropped)
 	}
+	l.met, l.last = l.met+1, partOf(r)
 	return l.add(f, r)
 }
 
@@ -159,6 +259,9 @@ func (l *log) keepRow(f *os.File, r topic.Record) error {
 func (l *log) meet(of string, row int32) (bool, error) {
 	seen := l.seen[of]
 	if seen == nil {
+		if l.look.At != nil && len(l.seen) >= mostParts {
+			return false, tooMuch()
+		}
 		if err := l.hold(perPart + int64(len(of))); err != nil {
 			return false, err
 		}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -363,5 +364,103 @@ func TestRunsKnowWhatTheyHave(t *testing.T) {
 	}
 	if r = (runs{}); !r.add(0) || !r.add(1) || !r.add(2) || len(r.of) != 1 {
 		t.Errorf("%v", r.of)
+	}
+}
+
+// TestALookGoesOnWhereTheLastOneEnded: nothing is asked for twice, no row is lost or met twice, whatever was sent twice and
+// however little one look takes; and another topic under the same name is read from its beginning.
+func TestALookGoesOnWhereTheLastOneEnded(t *testing.T) {
+	c, o := cluster(t, 2)
+	var asked sync.Map // lowest offset that a look asked for, by partition
+	c.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		for _, topic := range r.(*kmsg.FetchRequest).Topics {
+			for _, p := range topic.Partitions {
+				if was, there := asked.LoadOrStore(p.Partition, p.FetchOffset); there && p.FetchOffset < was.(int64) {
+					asked.Store(p.Partition, p.FetchOffset)
+				}
+			}
+		}
+		return nil, nil, false
+	})
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic("asked"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	send := func(partition int32, part string, row int) {
+		t.Helper()
+		at := noon.Add(time.Duration(row) * time.Second)
+		r := &kgo.Record{Partition: partition, Timestamp: at, Value: fmt.Appendf(nil, `{"time":%q,"id":"%s-%d"}`, at.Format(time.RFC3339), part, row),
+			Headers: []kgo.RecordHeader{{Key: "vishwa-deployment", Value: []byte("price")}, {Key: "vishwa-part", Value: fmt.Appendf(nil, "%s/%d", part, row)}}}
+		if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var at Position
+	look := func(rows int) (out []string) {
+		t.Helper()
+		asked.Clear()
+		next := at
+		r := predictionlog.Read(t.Context(), Further(o, "price", noon, Look{At: &next, Rows: rows, Within: time.Minute}), predictionlog.Query{From: noon})
+		defer r.Close()
+		for {
+			row, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, string(row.Cells[slices.Index(r.Columns(), "id")]))
+		}
+		raw, err := json.Marshal(next) // as it is kept between looks
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = Position{}
+		if err := json.Unmarshal(raw, &at); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(out)
+		return out
+	}
+	for i := range 3 {
+		send(0, "a", i)
+		send(1, "b", i)
+	}
+	if got := look(100); fmt.Sprint(got) != "[a-0 a-1 a-2 b-0 b-1 b-2]" {
+		t.Fatalf("%q", got)
+	}
+	send(1, "a", 2) // once more, and elsewhere
+	send(0, "c", 0)
+	if got := look(100); fmt.Sprint(got) != "[c-0]" {
+		t.Errorf("behind them: %q", got)
+	}
+	for _, p := range []int32{0, 1} {
+		if from, there := asked.Load(p); there && from.(int64) < 3 {
+			t.Errorf("partition %d is asked for from offset %d again", p, from)
+		}
+	}
+	for i := range 2 {
+		send(0, "d", i)
+		send(0, "e", i)
+		send(1, "f", i)
+	}
+	var all []string
+	for range 8 {
+		got := look(1)
+		if len(got) > 2 {
+			t.Errorf("one look takes %q", got)
+		}
+		all = append(all, got...)
+	}
+	if slices.Sort(all); fmt.Sprint(all) != "[d-0 d-1 e-0 e-1 f-0 f-1]" {
+		t.Errorf("a row at a time: %q", all)
+	}
+	at.Topic = "another"
+	send(0, "g", 0)
+	if got := look(100); fmt.Sprint(got) != "[g-0]" {
+		t.Errorf("of another topic, whose rows of before are known: %q", got)
 	}
 }
