@@ -23,7 +23,8 @@ import (
 // CommitDraft is a commit that is to be made, by Vishwa <vishwa@localhost>: what people commit is told from it.
 type CommitDraft struct {
 	Parent  string            // SHA
-	Files   map[string][]byte // path -> content, put over the parent's
+	Undo    []string          // commits whose changes are taken back, the newest first
+	Files   map[string][]byte // path -> content, put over what that leaves of the parent's
 	Message string
 	Time    time.Time
 	Sign    func() (ssh.Signer, error) // nil: not signed
@@ -41,6 +42,11 @@ func (r *Repo) Write(ctx context.Context, d CommitDraft) (string, error) {
 		return "", fmt.Errorf("write a commit on %s: %w", d.Parent, err)
 	}
 	root, b := parent.TreeHash, r.place.Objects().Batch()
+	for _, sha := range d.Undo {
+		if root, err = r.undone(ctx, b, root, sha); err != nil {
+			return "", err
+		}
+	}
 	for _, path := range slices.Sorted(maps.Keys(d.Files)) {
 		if root, err = b.PutFile(root, path, b.Add(plumbing.BlobObject, d.Files[path])); err != nil {
 			return "", fmt.Errorf("write %s in a commit: %w", path, err)

@@ -176,20 +176,65 @@ func (b *Batch) Add(t plumbing.ObjectType, raw []byte) plumbing.Hash {
 
 // PutFile sets the file at path below the tree root, and is the new root.
 func (b *Batch) PutFile(root plumbing.Hash, path string, blob plumbing.Hash) (plumbing.Hash, error) {
+	return b.Put(root, path, Item{Mode: FileMode, Hash: blob})
+}
+
+// Put is root with i at path, whatever its name; where i is the zero item, root without what is there, and without the folders
+// that this leaves empty.
+func (b *Batch) Put(root plumbing.Hash, path string, i Item) (plumbing.Hash, error) {
 	items, err := b.tree(root)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
 	name, rest, deeper := strings.Cut(path, "/")
-	put := Item{FileMode, name, blob}
 	if deeper {
-		below, err := b.PutFile(Lookup(items, name), rest, blob)
+		below, err := b.Put(Lookup(items, name), rest, i)
 		if err != nil {
 			return plumbing.ZeroHash, err
 		}
-		put = Item{FolderMode, name, below}
+		if i = (Item{Mode: FolderMode, Hash: below}); below == emptyTree {
+			i = Item{}
+		}
 	}
-	return b.Add(plumbing.TreeObject, EncodeTree(With(items, put))), nil
+	if i == (Item{}) {
+		items = slices.DeleteFunc(slices.Clone(items), func(o Item) bool { return o.Name == name })
+	} else {
+		i.Name = name
+		items = With(items, i)
+	}
+	return b.Add(plumbing.TreeObject, EncodeTree(items)), nil
+}
+
+// emptyTree is the tree that holds nothing.
+var emptyTree = plumbing.ComputeHash(plumbing.TreeObject, nil)
+
+// Find is what root has at path, without its name; the zero item is nothing.
+func (b *Batch) Find(root plumbing.Hash, path string) (Item, error) {
+	items, err := b.tree(root)
+	if err != nil {
+		return Item{}, err
+	}
+	name, rest, deeper := strings.Cut(path, "/")
+	at := slices.IndexFunc(items, func(i Item) bool { return i.Name == name })
+	switch {
+	case at < 0 || deeper && items[at].Mode != FolderMode:
+		return Item{}, nil
+	case deeper:
+		return b.Find(items[at].Hash, rest)
+	}
+	return Item{Mode: items[at].Mode, Hash: items[at].Hash}, nil
+}
+
+// Blob is the content of a file, also of one that the batch holds.
+func (b *Batch) Blob(h plumbing.Hash) ([]byte, error) {
+	if obj, ok := b.fresh.Objects[h]; ok {
+		r, err := obj.Reader()
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(r)
+	}
+	return b.From.Read(plumbing.BlobObject, h)
 }
 
 func (b *Batch) tree(h plumbing.Hash) ([]Item, error) {
