@@ -78,13 +78,14 @@ type Serves interface {
 type Service struct {
 	Model       Ref
 	Environment string
-	Target      string // the name of what serves; "" where none is given
-	Local       bool   // on the machine that serves it
-	Bytes       string // the class of what is served; "" where no target is given
-	Address     string // of all that may stand in its way; "" takes what is free
-	Cluster     string // of the project, that serves it; "" for none
-	ModelServer string // of the project, that serves it; "" for none
-	Worker      string // the image that brings the worker there; "" where the model's does
+	Target      string       // the name of what serves; "" where none is given
+	Local       bool         // on the machine that serves it
+	Bytes       string       // the class of what is served; "" where no target is given
+	Address     string       // of all that may stand in its way; "" takes what is free
+	Cluster     string       // of the project, that serves it; "" for none
+	ModelServer string       // of the project, that serves it; "" for none
+	Worker      string       // the image that brings the worker there; "" where the model's does
+	Delivery    *GitDelivery // where it is written for others to apply; nil: it is applied
 }
 
 // Provisioned is made by a provisioner.
@@ -236,6 +237,7 @@ func (s *Deployment) Serves() Service {
 	if out.Local && hosted.Port != 0 {
 		out.Address = "local:" + strconv.Itoa(hosted.Port)
 	}
+	out.Delivery = s.Delivery.ByGit()
 	switch t := s.Target; {
 	case t.Kubernetes != nil:
 		out.Cluster, out.Worker = t.Kubernetes.Cluster, t.Kubernetes.Worker

@@ -266,6 +266,8 @@ type Deployment struct {
 	Needs []Ref `json:"needs,omitempty" part:"key"`
 	// Target says what serves.
 	Target Target `json:"target" jsonschema:"required" part:"key"`
+	// Delivery says how the objects of a target reach their cluster; without it, Vishwa applies them.
+	Delivery *Delivery `json:"delivery,omitempty" part:"key"`
 	// Log keeps what is asked and answered; without it, nothing is kept.
 	Log *PredictionLog `json:"log,omitempty" part:"key"`
 	// Rollout says when, and in which steps, a new release takes the place of the one that serves; without it, as soon as it is ready.

@@ -132,6 +132,7 @@ func (s *Deployment) check(c *checker, d *document) {
 		c.ref(d, field, ref, func(t Traits) bool { return t.Provisioned })
 	}
 	s.Target.check(c, d)
+	s.Delivery.check(c, d, &s.Target)
 }
 
 // targets are the fields of a target, each one that serves: one of them is given.

@@ -37,7 +37,7 @@ func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef
 	}
 	clusters := kubernetes.New(kubernetes.Options{
 		Env: o.Env, Store: host.Store, Clusters: project.Clusters, Dir: filepath.Join(h.Paths.State, "clusters"), Seal: sealed.Derive("serving on clusters"),
-		May: o.Reach.Cluster, Keys: h.modelKeys(), Object: store.Key, At: at, Worker: workerProgram(o.Env.Self),
+		Branch: h.delivers(o), May: o.Reach.Cluster, Keys: h.modelKeys(), Object: store.Key, At: at, Worker: workerProgram(o.Env.Self),
 		Shelf: func() (port.Bucket, error) {
 			if place.Away == nil {
 				return nil, fault.WithHint(fault.New(fault.Invalid, "a cluster cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")
@@ -53,6 +53,17 @@ func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef
 	return wrap.Served(server.Local(host), map[string]port.Server{
 		port.TargetKubernetes: clusters, port.TargetKServe: clusters, port.TargetSeldon: clusters, port.TargetTFServing: models,
 	}, o.Reach)
+}
+
+// delivers finds branches of the repository that others apply. Those that are tracked are none.
+func (h *Repository) delivers(o Options) func(name string) (port.Branch, error) {
+	return func(name string) (port.Branch, error) {
+		head, err := h.Repo.Head(context.Background()) // reads this clone
+		if err != nil {
+			return nil, err
+		}
+		return h.GitLedger.Delivers(name, append(slices.Clone(o.Tracked), head.Branch)...)
+	}
 }
 
 // modelKeys are those that sign models, as trust.yaml has them.

@@ -209,6 +209,9 @@ func Observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers)
 }
 
 func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers, recall func() (*ledger.Facts, error)) (*Snapshot, error) {
+	if wrong := undeliverable(in, rev); len(wrong) > 0 {
+		return nil, invalid(wrong)
+	}
 	facts, err := recall()
 	if err != nil {
 		return nil, err

@@ -123,6 +123,17 @@ type Splitter interface {
 	Join(ctx context.Context, name string, key digest.Digest, promote bool) (Live, error)
 }
 
+// Branch is a branch of the repository that files are delivered on, for somebody else to apply. It is neither the
+// tracked branch nor one of Vishwa's own.
+type Branch interface {
+	// Read is the content of the file at path; nil where there is none. What is no plain file there is a Conflict.
+	Read(ctx context.Context, path string) ([]byte, error)
+	// Write has the file at path hold content, or be gone where that is nil, by one signed commit on top of what others
+	// have written beside it meanwhile. Where it holds neither was nor content, it is a Conflict, and nothing is written;
+	// what is so already is not written again.
+	Write(ctx context.Context, path string, was, content []byte, message string) error
+}
+
 // Renewer is a Server that keeps up what it serves, where somebody calls it now and then.
 type Renewer interface {
 	// Renew lends anew what is served under name, where that ends soon. What is not served here is no error.

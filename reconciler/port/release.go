@@ -27,6 +27,9 @@ type Release struct {
 	// Log keeps what is asked and answered; nil: nothing is kept.
 	Log *PredictionLog `json:"log,omitempty"`
 
+	// Git is where a cluster's objects are written for others to apply; nil: the server applies them.
+	Git *schemas.GitDelivery `json:"git,omitempty"`
+
 	// Signature is of the model's files, by its digest in the store; what serves elsewhere than here checks it there.
 	Signature digest.Digest `json:"signature,omitempty"`
 

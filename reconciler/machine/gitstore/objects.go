@@ -237,6 +237,32 @@ func (b *Batch) Blob(h plumbing.Hash) ([]byte, error) {
 	return b.From.Read(plumbing.BlobObject, h)
 }
 
+// DropFile takes the file at path away below the tree root, with folders that nothing is left in, and is the new root;
+// the zero hash where nothing is left of all.
+func (b *Batch) DropFile(root plumbing.Hash, path string) (plumbing.Hash, error) {
+	items, err := b.tree(root)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	name, rest, deeper := strings.Cut(path, "/")
+	var below plumbing.Hash
+	if deeper {
+		if at := Lookup(items, name); !at.IsZero() {
+			if below, err = b.DropFile(at, rest); err != nil {
+				return plumbing.ZeroHash, err
+			}
+		}
+	}
+	if !below.IsZero() {
+		return b.Add(plumbing.TreeObject, EncodeTree(With(items, Item{FolderMode, name, below}))), nil
+	}
+	left := slices.DeleteFunc(slices.Clone(items), func(i Item) bool { return i.Name == name })
+	if len(left) == 0 {
+		return plumbing.ZeroHash, nil
+	}
+	return b.Add(plumbing.TreeObject, EncodeTree(left)), nil
+}
+
 func (b *Batch) tree(h plumbing.Hash) ([]Item, error) {
 	obj, ok := b.fresh.Objects[h]
 	if !ok {

@@ -66,7 +66,7 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 	if a.Least != nil {
 		r.Isolation = a.Least(j.Ref)
 	}
-	r.Log = logged(j, spec)
+	r.Log, r.Git = logged(j, spec), spec.Delivery.ByGit()
 	if a.Replaces != nil {
 		r.Over = a.Replaces(j.Ref)
 	}

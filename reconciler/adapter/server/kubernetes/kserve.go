@@ -93,7 +93,7 @@ func (w *work) infer(r port.Release) {
 	spec["deploymentStrategy"] = map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}}
 	spec = plain(spec)
 	w.Unit = unitOf(r.Name, spec)
-	w.Bring.Secret = w.Unit + "-" + w.server.o.Seal.Token("secret of " + w.Unit)[:12]
+	w.Bring.Secret = w.server.secretOf(w.Unit)
 	w.bind(spec)
 	of := w.server.labels(r.Name)
 	spec["labels"] = plain(map[string]any{"labels": with(of, labelUnit, w.Unit)})["labels"]

@@ -37,6 +37,8 @@ type Options struct {
 	// Shelf is the shared store's bucket, which lends; Object names content in it.
 	Shelf  func() (port.Bucket, error)
 	Object func(digest.Digest) string
+	// Branch is a branch of the repository, for what others apply; nil: nothing is delivered so.
+	Branch func(name string) (port.Branch, error)
 	// At is the bucket's address, for what reads a folder of it: s3://NAME/PREFIX.
 	At string
 	// Worker is the worker's program for an architecture of Go's, on this machine.
@@ -47,8 +49,11 @@ type Options struct {
 	Steady time.Duration // that a pod has to go on being ready before it counts; zero is a second, below it none
 }
 
-// Rights is the file that gives an account what is asked for.
-const Rights = "templates/kubernetes/serving.yaml"
+// Rights is the file that gives an account what is asked for, and Watching the one for what others apply.
+const (
+	Rights   = "templates/kubernetes/serving.yaml"
+	Watching = "templates/kubernetes/watching.yaml"
+)
 
 type server struct {
 	o      Options
@@ -79,12 +84,18 @@ type place struct {
 	At   schemas.Cluster `json:"at"`
 	UID  string          `json:"uid"`            // that the cluster had
 	Made []kube.Resource `json:"made,omitempty"` // the kinds of what may stand there
+	// Git is where it is written for others to apply; nil: we do.
+	Git *schemas.GitDelivery `json:"git,omitempty"`
 }
 
 // is tells whether two are one, by whatever name and context it is reached.
 func (p place) is(q place) bool { return p.UID == q.UID && p.At.Namespace == q.At.Namespace }
 
-func (s *server) open(at schemas.Cluster) (*kube.Client, error) {
+func (s *server) open(p place) (*kube.Client, error) {
+	at, rights := p.At, Rights
+	if p.Git != nil {
+		rights = Watching
+	}
 	if at.Namespace == "" {
 		return nil, fault.New(fault.Invalid, "a cluster is given without the namespace for Vishwa's objects")
 	}
@@ -93,12 +104,12 @@ func (s *server) open(at schemas.Cluster) (*kube.Client, error) {
 			return nil, err
 		}
 	}
-	return kube.Open(kube.Options{Cluster: at, Env: s.o.Env, Rights: Rights})
+	return kube.Open(kube.Options{Cluster: at, Env: s.o.Env, Rights: rights})
 }
 
 // there leads to a place that something stands in, where it still is the cluster that it was.
 func (s *server) there(ctx context.Context, p place) (*kube.Client, error) {
-	c, err := s.open(p.At)
+	c, err := s.open(p)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +200,7 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 	if err != nil {
 		return port.Live{}, err
 	}
-	if w.kube, err = s.open(w.Place.At); err != nil {
+	if w.kube, err = s.open(w.Place); err != nil {
 		return port.Live{}, err
 	}
 	if w.Place.UID, err = w.kube.UID(ctx); err != nil {
@@ -200,6 +211,9 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 			return port.Live{}, other(p, w.Place.UID)
 		}
 	}
+	if err := w.delivers(rec); err != nil {
+		return port.Live{}, err
+	}
 	if err := w.refuse(ctx, p.adopt); err != nil {
 		return port.Live{}, err
 	}
@@ -209,6 +223,9 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 		}
 	}
 	w.served = rec.Served != nil && rec.Served.Unit == w.Unit && rec.Served.Place.is(w.Place)
+	if w.Place.Git != nil {
+		return s.deliver(ctx, w, rec, r.Timeout)
+	}
 	err = w.begin(ctx, rec)
 	away := err != nil && fault.Of(err) == fault.Transient // it is gone on with when the cluster, or the store, answers
 	if err == nil {

@@ -16,7 +16,12 @@ import (
 // rights are those that templates/kubernetes/serving.yaml gives.
 func rights(t *testing.T) []rbacv1.PolicyRule {
 	t.Helper()
-	raw, err := os.ReadFile("../../../../" + Rights)
+	return rightsOf(t, Rights)
+}
+
+func rightsOf(t *testing.T, file string) []rbacv1.PolicyRule {
+	t.Helper()
+	raw, err := os.ReadFile("../../../../" + file)
 	if err != nil {
 		t.Fatal(err)
 	}

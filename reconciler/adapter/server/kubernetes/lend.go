@@ -64,12 +64,11 @@ func (w *work) lend(ctx context.Context, uid string) error {
 	if size > mostSecret {
 		return fault.WithHint(fault.New(fault.Invalid, "where its %d files are read has %d KiB, and a Secret holds %d", len(w.Bring.Read), size>>10, mostSecret>>10), "have fewer files in the model, such as one archive")
 	}
-	if err := w.kube.Apply(ctx, kube.Secrets, w.Bring.Secret, map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data,
-		"metadata": map[string]any{"name": w.Bring.Secret, "labels": s.labels(w.name), "ownerReferences": []any{map[string]any{
-			"apiVersion": resource.APIVersion(), "kind": owned.Kinds[resource.Name], "name": holder, "uid": uid,
-		}}},
-	}, false, nil); err != nil {
+	meta := map[string]any{"name": w.Bring.Secret, "labels": s.labels(w.name)}
+	if w.Place.Git == nil { // else it is there before who applies makes the unit, and we take it away
+		meta["ownerReferences"] = []any{map[string]any{"apiVersion": resource.APIVersion(), "kind": owned.Kinds[resource.Name], "name": holder, "uid": uid}}
+	}
+	if err := w.kube.Apply(ctx, kube.Secrets, w.Bring.Secret, map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data, "metadata": meta}, false, nil); err != nil {
 		return err
 	}
 	w.Loan = loan{From: now, Until: g.Until}

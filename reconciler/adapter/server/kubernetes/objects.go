@@ -79,12 +79,17 @@ func unitOf(name string, template map[string]any) string {
 	return name + "-" + mark
 }
 
+// secretOf names what the pods of a unit are brought by.
+func (s *server) secretOf(unit string) string {
+	return unit + "-" + s.o.Seal.Token("secret of " + unit)[:12]
+}
+
 // make fills in the objects of r.
 func (w *work) make(r port.Release) {
 	t := r.Kubernetes
 	template := w.template(r)
 	w.Unit = unitOf(r.Name, template)
-	w.Bring.Secret = w.Unit + "-" + w.server.o.Seal.Token("secret of " + w.Unit)[:12]
+	w.Bring.Secret = w.server.secretOf(w.Unit)
 	of := w.server.labels(r.Name)
 	unit := with(of, labelUnit, w.Unit)
 	w.complete(template, unit)

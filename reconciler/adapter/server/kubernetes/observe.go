@@ -34,7 +34,7 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: s.shape(*at).bytes, Isolation: isolation(), Health: port.Failing, Since: at.Since}
 	c, err := s.there(ctx, at.Place)
 	if err == nil {
-		err = s.fillHealth(ctx, c, name, *at, &l)
+		err = s.fillHealth(ctx, c, name, rec, &l)
 	}
 	if fault.Of(err) == fault.Cancelled && err != nil {
 		return l, err
@@ -49,13 +49,14 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 }
 
 // fillHealth fills in how it stands.
-func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, at standing, l *port.Live) error {
-	drift, err := s.seen.Drift(ctx, s.hand(c, name), at.Objects)
+func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, rec record, l *port.Live) error {
+	at := *rec.Served
+	drift, err := s.drift(ctx, c, name, rec)
 	if err != nil {
 		return err
 	}
 	if drift != "" {
-		l.Message = drift + "; run vishwa apply, or let the controller: it is made as declared again"
+		l.Message = drift
 		return nil
 	}
 	st, err := s.shape(at).stands(ctx, s, c, name, at)
@@ -70,6 +71,19 @@ func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, at
 		l.Health, l.Message = port.Failing, text
 	}
 	return nil
+}
+
+// drift is what is not as it is declared, and what to do about it; "" is nothing.
+func (s *server) drift(ctx context.Context, c *kube.Client, name string, rec record) (string, error) {
+	const way = "; run vishwa apply, or let the controller: it is made as declared again"
+	if rec.Served.Place.Git != nil {
+		return s.strays(ctx, c, name, rec, way)
+	}
+	drift, err := s.seen.Drift(ctx, s.hand(c, name), rec.Served.Objects)
+	if drift != "" {
+		drift += way
+	}
+	return drift, err
 }
 
 // isolation is what pods are apart by.
@@ -102,7 +116,12 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 	if err := w.refuse(ctx, false); err != nil {
 		return port.Live{}, err
 	}
-	if err := w.restore(ctx); err != nil {
+	if w.Place.Git != nil {
+		err = w.redeliver(ctx, &rec)
+	} else {
+		err = w.restore(ctx)
+	}
+	if err != nil {
 		return port.Live{}, err
 	}
 	rec.Served = &w.standing

@@ -27,7 +27,7 @@ func (s *server) found(ctx context.Context, name string) (out []place, err error
 	for _, cluster := range slices.Sorted(maps.Keys(s.o.Clusters)) {
 		p := place{Name: cluster, At: s.o.Clusters[cluster]}
 		all := []status.Meta{}
-		c, err := s.open(p.At)
+		c, err := s.open(p)
 		if err == nil {
 			p.UID, err = c.UID(ctx)
 		}
@@ -41,6 +41,7 @@ func (s *server) found(ctx context.Context, name string) (out []place, err error
 			return nil, fmt.Errorf("look on cluster %s for what is served as %s: %w", cluster, name, err)
 		}
 		if len(all) > 0 {
+			p.Git = deliveredBy(all[0])
 			out = append(out, p)
 		}
 	}
@@ -85,9 +86,17 @@ func (s *server) leave(ctx context.Context, name string, p place, rec record) er
 			return err
 		}
 	}
+	if p.Git != nil {
+		return s.retract(ctx, c, name, p, rec)
+	}
 	if err := h.Prune(ctx, resources, nil); err != nil {
 		return err
 	}
+	return s.gone(ctx, h, h.Stays)
+}
+
+// gone returns when no unit of ours is left; stays is the error of one that does not go.
+func (s *server) gone(ctx context.Context, h owned.Hand, stays func(kube.Resource, string) error) error {
 	for limit := s.o.Env.Now().Add(owned.EndWithin); ; {
 		left, of, err := s.units(ctx, h)
 		late := s.o.Env.Now().After(limit)
@@ -97,7 +106,7 @@ func (s *server) leave(ctx context.Context, name string, p place, rec record) er
 		case err == nil && len(left) == 0:
 			return nil
 		case err == nil && late:
-			return h.Stays(of, left[0].Name)
+			return stays(of, left[0].Name)
 		}
 		if err := owned.Pause(ctx); err != nil {
 			return err

@@ -25,6 +25,8 @@ import (
 type record struct {
 	Places []place   `json:"places"` // where something of it may stand, made before anything is
 	Served *standing `json:"served,omitempty"`
+	// Wrote is what the file of a branch may hold that we wrote last: what it was before, and what it came to.
+	Wrote []digest.Digest `json:"wrote,omitempty"`
 }
 
 // standing is what has the traffic, as it should stand.

@@ -49,7 +49,7 @@ func (s *server) plan(ctx context.Context, r port.Release, p part) (*work, error
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the project has no cluster %s", p.cluster), "declare it below spec.clusters")
 	}
 	w := &work{server: s, name: r.Name}
-	w.Place, w.Target = place{Name: p.cluster, At: at}, r.Target()
+	w.Place, w.Target = place{Name: p.cluster, At: at, Git: r.Git}, r.Target()
 	w.Key, w.Model, w.Ready = r.Key, r.Model.Digest, r.Ready
 	signed, err := served.Signed(ctx, s.o.Store, r, s.o.Keys)
 	if err != nil {
@@ -66,6 +66,7 @@ func (s *server) plan(ctx context.Context, r port.Release, p part) (*work, error
 		}
 	}
 	how.make(w, r)
+	w.noteDelivery()
 	w.Place.Made = kinds(w.Objects)
 	return w, nil
 }

@@ -67,6 +67,8 @@ type Cluster struct {
 	withheld map[string]bool // resources that the client may not list
 	after    atomic.Pointer[func(*http.Request)]
 	rule     atomic.Pointer[func(string, map[string]any) string]
+	follows  func() []byte
+	followed map[string]bool // what was applied of it
 }
 
 // New starts one, and stops it with the test.
@@ -124,6 +126,7 @@ func New(t testing.TB, o Options) *Cluster {
 
 // step has every controller look once.
 func (c *Cluster) step() {
+	c.follow()
 	c.queues()
 	c.trainJobs()
 	c.jobs()

@@ -1,0 +1,409 @@
+// Delivery by a branch: what would be applied is written to a file of the repository, and Argo CD or Flux applies it. The
+// order of a change is the same as elsewhere, one commit a step: the new release begins next to the old one, has the
+// requests once the cluster tells that it is ready, and then the old one goes.
+
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// noteDelivered is the annotation of where an object is written, for who lost what was recorded here.
+const noteDelivered = "vishwa.dev/delivered"
+
+// noteDelivery has the units say where they are written.
+func (w *work) noteDelivery() {
+	if w.Place.Git == nil {
+		return
+	}
+	for _, o := range w.units {
+		meta, _ := o.Body["metadata"].(map[string]any)
+		notes, _ := meta["annotations"].(map[string]any)
+		if notes == nil {
+			notes = map[string]any{}
+		}
+		notes[noteDelivered] = w.Place.Git.Branch + ":" + w.Place.Git.Path
+		meta["annotations"] = notes
+	}
+}
+
+// deliveredBy is where an object says that it is written; nil where it says nothing that could be.
+func deliveredBy(m status.Meta) *schemas.GitDelivery {
+	branch, path, is := strings.Cut(m.Annotations[noteDelivered], ":")
+	if g := (schemas.GitDelivery{Branch: branch, Path: path}); is && g.Reserved("") == "" && g.Escapes() == "" {
+		return &g
+	}
+	return nil
+}
+
+// delivers refuses a change of how, or where, something is delivered that serves: who applies the old place would take
+// away what the new one just made, as both have one name.
+func (w *work) delivers(rec record) error {
+	if g := w.Place.Git; g != nil && w.server.o.Branch == nil {
+		return fault.New(fault.Internal, "%s is delivered on branch %s, and there is no repository", w.name, g.Branch)
+	}
+	for _, p := range rec.Places {
+		was, is := p.Git, w.Place.Git
+		same := was == nil && is == nil || was != nil && is != nil && *was == *is && (p.is(w.Place) || w.anew(p))
+		if !same {
+			return fault.WithHint(fault.New(fault.Conflict, "it is %s, and would be %s", p.by(), w.Place.by()),
+				"declare it under another name, and take the old declaration out once the new one serves")
+		}
+	}
+	return nil
+}
+
+// by is how what is declared comes to a place.
+func (p place) by() string {
+	if p.Git == nil {
+		return "applied to cluster " + p.Name + " by Vishwa"
+	}
+	return "delivered to cluster " + p.Name + " by " + p.Git.Path + " of branch " + p.Git.Branch
+}
+
+// delivery is the file of a branch that has what is served under a name.
+type delivery struct {
+	server *server
+	branch port.Branch
+	at     place
+	name   string
+}
+
+func (s *server) delivery(name string, at place) (delivery, error) {
+	b, err := s.o.Branch(at.Git.Branch)
+	return delivery{s, b, at, name}, err
+}
+
+func (d delivery) file() string { return d.at.Git.File(d.name) }
+
+// stamp begins the file: what begins otherwise is not ours.
+func (d delivery) stamp() string {
+	return fmt.Sprintf("# Vishwa writes this for deployment/%s, and writes over what is changed by hand.\n# %s: %s\n", d.name, owned.LabelOwner, d.server.owner)
+}
+
+// manifest is the file's content; nil where there are no objects.
+func (d delivery) manifest(all []owned.Object) ([]byte, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	out := bytes.NewBufferString(d.stamp())
+	for _, o := range slices.SortedFunc(slices.Values(all), func(a, b owned.Object) int { return strings.Compare(idOf(a), idOf(b)) }) {
+		body := maps.Clone(o.Body)
+		meta, _ := body["metadata"].(map[string]any)
+		meta = maps.Clone(meta)
+		meta["namespace"] = d.at.At.Namespace
+		body["metadata"] = meta
+		text, err := yaml.Marshal(body)
+		if err != nil {
+			return nil, fault.New(fault.Internal, "write %s as YAML: %w", idOf(o), err)
+		}
+		out.WriteString("---\n")
+		out.Write(text)
+	}
+	return out.Bytes(), nil
+}
+
+func idOf(o owned.Object) string { return owned.Kinds[o.Resource.Name] + " " + o.Name }
+
+// readFile is what the file has, and its objects. One that is somebody else's is a Conflict.
+func (d delivery) readFile(ctx context.Context) (raw []byte, all []owned.Object, err error) {
+	raw, err = d.branch.Read(ctx, d.file())
+	if err != nil || raw == nil {
+		return nil, nil, err
+	}
+	if !bytes.HasPrefix(raw, []byte(d.stamp())) {
+		return nil, nil, fault.WithHint(fault.New(fault.Conflict, "%s of branch %s is already there, and is not written by this Vishwa for %s", d.file(), d.at.Git.Branch, d.name),
+			"see whose it is: git log %s -- %s; where nobody needs it, remove it, or name another folder in spec.delivery.git.path", d.at.Git.Branch, d.file())
+	}
+	return raw, d.objects(raw), nil
+}
+
+// objects are those of a file that are of kinds that we make. What somebody wrote there that cannot be read has none:
+// it is written over.
+func (d delivery) objects(raw []byte) (all []owned.Object) {
+	for _, doc := range strings.Split(string(raw), "\n---\n") {
+		var body map[string]any
+		if yaml.Unmarshal([]byte(strings.TrimPrefix(doc, "---\n")), &body) != nil {
+			continue
+		}
+		version, _ := body["apiVersion"].(string)
+		kind, _ := body["kind"].(string)
+		meta, _ := body["metadata"].(map[string]any)
+		name, _ := meta["name"].(string)
+		for _, r := range resources {
+			if r.APIVersion() == version && owned.Kinds[r.Name] == kind && name != "" {
+				delete(meta, "namespace")
+				all = append(all, owned.Object{Resource: r, Name: name, Body: body})
+			}
+		}
+	}
+	return all
+}
+
+// write has the file hold all, and notes first what that is: what it holds otherwise is somebody else's.
+func (d delivery) write(ctx context.Context, rec *record, all []owned.Object, subject string) error {
+	content, err := d.manifest(all)
+	if err != nil {
+		return err
+	}
+	was, _, err := d.readFile(ctx)
+	if err != nil || bytes.Equal(was, content) && (was == nil) == (content == nil) {
+		return d.noted(rec, content, err)
+	}
+	if err := d.noted(rec, content, nil); err != nil {
+		return err
+	}
+	message := fmt.Sprintf("%s\n\nVishwa-Ref: deployment/%s\n", subject, d.name)
+	if key := keyOf(all); key != "" {
+		message += fmt.Sprintf("Vishwa-Key: %s\n", key)
+	}
+	return d.branch.Write(ctx, d.file(), was, content, message)
+}
+
+// noted notes what the file is about to hold.
+func (d delivery) noted(rec *record, content []byte, err error) error {
+	now := digest.Of(content)
+	if err != nil || len(rec.Wrote) > 0 && rec.Wrote[len(rec.Wrote)-1] == now {
+		return err
+	}
+	rec.Wrote = append(rec.Wrote[max(0, len(rec.Wrote)-1):len(rec.Wrote):len(rec.Wrote)], now)
+	return d.server.writeRecord(d.name, *rec)
+}
+
+// keyOf is the key of the release that has the requests, as its objects say.
+func keyOf(all []owned.Object) string {
+	for _, o := range all {
+		if key := noted(o.Body, noteKey); key != "" {
+			return key
+		}
+	}
+	return ""
+}
+
+// over are objects with others in the place of those of the same name.
+func over(all []owned.Object, with ...owned.Object) []owned.Object {
+	out := slices.DeleteFunc(slices.Clone(all), func(o owned.Object) bool {
+		return slices.ContainsFunc(with, func(other owned.Object) bool { return idOf(o) == idOf(other) })
+	})
+	return append(out, with...)
+}
+
+// deliver is serve, for what others apply.
+func (s *server) deliver(ctx context.Context, w *work, rec record, within time.Duration) (port.Live, error) {
+	d, err := s.delivery(w.name, w.Place)
+	if err != nil {
+		return port.Live{}, err
+	}
+	raw, stood, err := d.readFile(ctx)
+	if err != nil {
+		return port.Live{}, err
+	}
+	if err := w.beginOn(ctx, d, &rec, stood, within); err != nil {
+		if !w.served && fault.Of(err) != fault.Transient && (w.shape().kept || fault.Of(err) != fault.Cancelled) {
+			w.takeBack(ctx, d, &rec, raw, stood)
+		}
+		return port.Live{}, err
+	}
+	if err := d.write(ctx, &rec, over(stood, w.Objects...), "Send the requests for "+w.name+" to "+w.Unit); err != nil {
+		return port.Live{}, err
+	}
+	if err := w.taken(ctx, w.fronts, within); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.reached(ctx, w); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.route(ctx, w); err != nil {
+		return port.Live{}, err
+	}
+	old := rec.Served
+	rec.Served, rec.Places = &w.standing, []place{w.Place}
+	if err := s.writeRecord(w.name, rec); err != nil {
+		return port.Live{}, err
+	}
+	if err := d.write(ctx, &rec, w.Objects, "End what "+w.name+" was before "+w.Unit); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.unlend(ctx, w.kube, stood, w.Unit); err != nil {
+		return port.Live{}, err
+	}
+	if old != nil && old.Laid != w.Laid {
+		s.unlay(ctx, old.Laid)
+	}
+	return s.observe(ctx, w.name, rec)
+}
+
+// beginOn has the units written beside what stood, and waits until they serve.
+func (w *work) beginOn(ctx context.Context, d delivery, rec *record, stood []owned.Object, within time.Duration) error {
+	if err := w.lay(ctx); err != nil {
+		return err
+	}
+	if w.Since = w.kube.Now().UTC().Truncate(time.Second); w.served {
+		w.Since = rec.Served.Since
+	}
+	if err := w.lend(ctx, ""); err != nil {
+		return err
+	}
+	if err := d.write(ctx, rec, over(stood, w.units...), "Begin "+w.Unit+" for "+w.name); err != nil {
+		return err
+	}
+	if err := w.taken(ctx, w.units, within); err != nil {
+		return err
+	}
+	return w.server.settle(ctx, w, within)
+}
+
+// takeBack has the file as it was before the release was begun: as it was recorded where we wrote it last, and as it
+// stood where another replica did.
+func (w *work) takeBack(ctx context.Context, d delivery, rec *record, raw []byte, stood []owned.Object) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	back := stood
+	if slices.Contains(rec.Wrote, digest.Of(raw)) {
+		if back = nil; rec.Served != nil {
+			back = rec.Served.Objects
+		}
+	}
+	err := d.write(ctx, rec, back, "Take back "+w.Unit+", which does not become ready")
+	if err == nil {
+		err = w.taken(ctx, back, 20*time.Second)
+	}
+	if err == nil && !slices.ContainsFunc(back, func(o owned.Object) bool { return unitIn(o) == w.Unit }) {
+		err = w.server.unlend(ctx, w.kube, w.units, "")
+	}
+	if err != nil {
+		w.server.o.Env.Log.Warn("what did not become ready stays until the next apply", "file", d.file(), "branch", d.at.Git.Branch, "error", err)
+	}
+	if w.fresh {
+		w.server.unlay(ctx, w.Laid)
+	}
+}
+
+// unitIn is the unit that an object is, or is part of; "" for what keeps its name.
+func unitIn(o owned.Object) string {
+	if o.Resource == kube.InferenceServices {
+		return inferenceUnit(o.Body)
+	}
+	meta, _ := o.Body["metadata"].(map[string]any)
+	labels, _ := meta["labels"].(map[string]any)
+	unit, _ := labels[labelUnit].(string)
+	return unit
+}
+
+// unlend takes away what the pods of units were brought by, but for one.
+func (s *server) unlend(ctx context.Context, c *kube.Client, all []owned.Object, but string) error {
+	for _, o := range all {
+		unit := unitIn(o)
+		if unit == "" || unit == but || !s.unit(o.Resource) || o.Resource == kube.SeldonModels {
+			continue
+		}
+		if err := c.Delete(ctx, kube.Secrets, s.secretOf(unit), ""); err != nil && fault.Of(err) != fault.Missing {
+			return err
+		}
+	}
+	return nil
+}
+
+// taken returns when the cluster has objects as the branch does. That it has not is no fault of the release: it stays
+// written, and the next apply goes on.
+func (w *work) taken(ctx context.Context, all []owned.Object, within time.Duration) error {
+	for limit := w.server.o.Env.Now().Add(within); ; {
+		lag, err := w.hand().Lags(ctx, all)
+		late := w.server.o.Env.Now().After(limit)
+		switch {
+		case err != nil && (fault.Of(err) != fault.Transient || late):
+			return err
+		case err == nil && lag == "":
+			return nil
+		case late:
+			return fault.WithHint(fault.New(fault.Transient, "it is written to %s of branch %s, and after %s the cluster has it not yet: %s", w.Place.Git.File(w.name), w.Place.Git.Branch, within, lag),
+				"see that Argo CD or Flux applies that branch to namespace %s, and what it says; the next apply goes on", w.Place.At.Namespace)
+		}
+		if err := owned.Pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// strays is what of a delivery is not as it was left: of the file, by whoever may write to the branch, or of the cluster.
+func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec record, way string) (string, error) {
+	d, err := s.delivery(name, rec.Served.Place)
+	if err != nil {
+		return "", err
+	}
+	raw, err := d.branch.Read(ctx, d.file())
+	unread := err != nil && fault.Of(err) == fault.Transient // then it is the cluster that counts
+	switch what := d.file() + " of branch " + d.at.Git.Branch; {
+	case err != nil && !unread:
+		return "", err
+	case unread || slices.Contains(rec.Wrote, digest.Of(raw)):
+	case raw == nil:
+		return "somebody removed " + what + way, nil
+	default:
+		return "somebody changed " + what + way, nil
+	}
+	lag, err := s.hand(c, name).Lags(ctx, rec.Served.Objects)
+	if lag != "" {
+		lag += "; see why Argo CD or Flux does not have it as " + d.file() + " of branch " + d.at.Git.Branch + " does"
+	}
+	return lag, err
+}
+
+// redeliver has the file as it was recorded.
+func (w *work) redeliver(ctx context.Context, rec *record) error {
+	d, err := w.server.delivery(w.name, w.Place)
+	if err != nil {
+		return err
+	}
+	if err := w.lay(ctx); err != nil {
+		return err
+	}
+	if err := w.lend(ctx, ""); err != nil {
+		return err
+	}
+	if err := d.write(ctx, rec, w.Objects, "Have "+w.name+" as it is declared"); err != nil {
+		return err
+	}
+	return w.taken(ctx, w.Objects, time.Minute)
+}
+
+// retract removes the file, and returns when who applies it has taken everything away.
+func (s *server) retract(ctx context.Context, c *kube.Client, name string, p place, rec record) error {
+	d, err := s.delivery(name, p)
+	if err != nil {
+		return err
+	}
+	_, stood, err := d.readFile(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.write(ctx, &rec, nil, "Retire "+name); err != nil {
+		return err
+	}
+	if err := s.gone(ctx, s.hand(c, name), func(r kube.Resource, unit string) error {
+		return fault.WithHint(fault.New(fault.Transient, "%s of branch %s was removed %s ago, and %s %s is still there", d.file(), p.Git.Branch, owned.EndWithin, owned.Kinds[r.Name], unit),
+			"have Argo CD or Flux prune what the branch has no more (syncPolicy.automated.prune, or prune: true), or delete it; then run vishwa apply")
+	}); err != nil {
+		return err
+	}
+	if rec.Served != nil {
+		stood = append(stood, rec.Served.Objects...)
+	}
+	return s.unlend(ctx, c, stood, "")
+}

@@ -1,0 +1,315 @@
+// What people rely on where Argo CD or Flux applies what Vishwa writes to a branch: the same as elsewhere, and that
+// Vishwa writes nothing to the cluster but what pods read their model by.
+
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// branch is one that is kept as a map.
+type branch struct {
+	mu    sync.Mutex
+	files map[string][]byte
+	log   []string
+	away  bool
+}
+
+func (b *branch) Read(_ context.Context, path string) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		return nil, fault.New(fault.Transient, "the remote is away")
+	}
+	return b.files[path], nil
+}
+
+func (b *branch) Write(_ context.Context, path string, was, content []byte, message string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	has := b.files[path]
+	if bytes.Equal(has, content) && (has == nil) == (content == nil) {
+		return nil
+	}
+	if !bytes.Equal(has, was) || (has == nil) != (was == nil) {
+		return fault.New(fault.Conflict, "it has changed")
+	}
+	subject, _, _ := strings.Cut(message, "\n")
+	b.files[path], b.log = content, append(b.log, subject)
+	if content == nil {
+		delete(b.files, path)
+	}
+	return nil
+}
+
+// set is what somebody commits by hand.
+func (b *branch) set(path, content string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.files[path] = []byte(content)
+	if content == "" {
+		delete(b.files, path)
+	}
+}
+
+func (b *branch) at(path string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(b.files[path])
+}
+
+func (b *branch) commits() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.log)
+}
+
+const deliveredTo = "models/prod/one.yaml"
+
+// onBranch is a stage whose cluster follows a branch, and whose account may write nothing but Secrets.
+func onBranch(t *testing.T, options ...func(*kubetest.Options)) (*stage, *branch) {
+	t.Helper()
+	s := onDouble(t, append(options, func(o *kubetest.Options) { o.Rules = rightsOf(t, Watching) })...)
+	b := &branch{files: map[string][]byte{}}
+	s.o.Branch = func(name string) (port.Branch, error) {
+		if name != "environments/prod" {
+			return nil, fault.New(fault.Denied, "deliver on branch %s", name)
+		}
+		return b, nil
+	}
+	s.server = New(s.o)
+	s.double.Follow(func() []byte {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		var all []byte
+		for _, path := range slices.Sorted(maps.Keys(b.files)) {
+			all = append(append(all, b.files[path]...), "\n---\n"...)
+		}
+		return all
+	})
+	return s, b
+}
+
+// delivered has releases be delivered.
+func delivered(by func(name, version string, how ...string) port.Release) func(name, version string, how ...string) port.Release {
+	return func(name, version string, how ...string) port.Release {
+		r := by(name, version, how...)
+		r.Git = &schemas.GitDelivery{Branch: "environments/prod", Path: "models/prod"}
+		return r
+	}
+}
+
+func TestDeliveryByABranchKeepsTheServersPromises(t *testing.T) {
+	for target, by := range map[string]func(*stage) func(name, version string, how ...string) port.Release{
+		"kubernetes": func(s *stage) func(string, string, ...string) port.Release { return s.release },
+		"kserve":     func(s *stage) func(string, string, ...string) port.Release { return s.infers },
+	} {
+		t.Run(target, func(t *testing.T) {
+			porttest.Server(t, func(t *testing.T) porttest.Serving {
+				t.Parallel()
+				s, _ := onBranch(t)
+				return s.serving(delivered(by(s)))
+			})
+		})
+	}
+}
+
+func TestWhatIsDeliveredBeginsNextToWhatServesAndIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	s, b := onBranch(t)
+	release := delivered(s.release)
+	one := release("one", "v1")
+	one.Kubernetes.Autoscale, one.Kubernetes.Resources.CPU = &schemas.Autoscale{Max: 3}, "0.5"
+	l := s.apply(one)
+	if s.ask(l, "/") != "v1" {
+		t.Error("it does not answer")
+	}
+	if b.commits() != 2 { // it begins, and has the requests
+		t.Errorf("the branch has %q", b.log)
+	}
+	s.apply(one)
+	if b.commits() != 2 {
+		t.Errorf("applied twice, the branch has %q", b.log)
+	}
+	file := b.at(deliveredTo)
+	for _, word := range []string{"kind: Secret\n", "X-Amz", s.dir, "DECLARED"} {
+		if strings.Contains(file, word) {
+			t.Errorf("the file has %q:\n%s", word, file)
+		}
+	}
+	s.apply(release("one", "v2"))
+	if want := []string{"Begin one-", "Send the requests for one to one-", "End what one was before one-"}; b.commits() != 5 ||
+		!strings.HasPrefix(b.log[2], want[0]) || !strings.HasPrefix(b.log[3], want[1]) || !strings.HasPrefix(b.log[4], want[2]) {
+		t.Errorf("the branch has %q", b.log)
+	}
+	if n := len(s.double.Objects("secrets")); n != 1 {
+		t.Errorf("%d Secrets are left", n)
+	}
+	s.apply(port.Release{Name: "one"})
+	if b.at(deliveredTo) != "" || len(s.double.Objects("deployments"))+len(s.double.Objects("services"))+len(s.double.Objects("secrets")) > 0 {
+		t.Errorf("of what was retired the branch has %q, and the cluster %v", b.at(deliveredTo), s.double.Objects("secrets"))
+	}
+}
+
+func TestADeliveryThatNobodyAppliesIsNoFailureAndGoesOn(t *testing.T) {
+	t.Parallel()
+	for target, by := range map[string]func(*stage) func(name, version string, how ...string) port.Release{
+		"kubernetes": func(s *stage) func(string, string, ...string) port.Release { return s.release },
+		"kserve":     func(s *stage) func(string, string, ...string) port.Release { return s.infers },
+	} {
+		t.Run(target, func(t *testing.T) {
+			t.Parallel()
+			s, b := onBranch(t)
+			release := delivered(by(s))
+			old := release("one", "v1")
+			l := s.apply(old)
+			resume := s.double.Halt("gitops")
+			next := release("one", "v2")
+			next.Timeout = time.Second
+			s.refused(next, fault.Transient, "is written to models/prod/one.yaml of branch environments/prod", "see that Argo CD or Flux applies that branch to namespace "+kubetest.Namespace)
+			written := b.commits()
+			if now := s.observe("one"); now.Key != old.Key || now.Health != port.Ready || s.ask(l, "/") != "v1" {
+				t.Errorf("what served is %+v", now)
+			}
+			s.refused(next, fault.Transient, "is written to", "")
+			if b.commits() != written {
+				t.Errorf("waiting writes %q", b.log[written:])
+			}
+			resume()
+			next.Timeout = time.Minute
+			if s.apply(next); s.ask(l, "/") != "v2" {
+				t.Error("the new one does not answer")
+			}
+		})
+	}
+}
+
+func TestADeliveredReleaseThatDoesNotBecomeReadyIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for target, by := range map[string]func(*stage) func(name, version string, how ...string) port.Release{
+		"kubernetes": func(s *stage) func(string, string, ...string) port.Release { return s.release },
+		"kserve":     func(s *stage) func(string, string, ...string) port.Release { return s.infers },
+	} {
+		t.Run(target, func(t *testing.T) {
+			t.Parallel()
+			s, b := onBranch(t)
+			release := delivered(by(s))
+			s.refused(release("one", "v0", "exit"), fault.Invalid, "no such column", "")
+			if b.at(deliveredTo) != "" || len(s.double.Objects("secrets")) > 0 {
+				t.Errorf("of the first the branch has\n%s\nand the cluster %v", b.at(deliveredTo), s.double.Objects("secrets"))
+			}
+			l := s.apply(release("one", "v1"))
+			was := b.at(deliveredTo)
+			s.refused(release("one", "v2", "exit"), fault.Invalid, "no such column", "")
+			if b.at(deliveredTo) != was || !strings.HasPrefix(b.log[len(b.log)-1], "Take back one-") {
+				t.Errorf("the branch has\n%s\nby %q", b.at(deliveredTo), b.log)
+			}
+			s.until("the old one is told as it was", func() bool { now := s.observe("one"); return now.Health == port.Ready && now.Message == "" })
+			if s.ask(l, "/") != "v1" || len(s.double.Objects("secrets")) != 1 {
+				t.Errorf("the old one does not answer, or of Secrets there are %v", s.double.Objects("secrets"))
+			}
+		})
+	}
+}
+
+func TestWhatIsDoneByHandToADeliveryIsFound(t *testing.T) {
+	t.Parallel()
+	s, b := onBranch(t)
+	one := delivered(s.release)("one", "v1")
+	s.apply(one)
+	was := b.at(deliveredTo)
+	for what, c := range map[string]struct{ text, says string }{
+		"a change":  {strings.Replace(was, "replicas: 1", "replicas: 2", 1), "somebody changed models/prod/one.yaml of branch environments/prod; run vishwa apply"},
+		"a removal": {"", "somebody removed models/prod/one.yaml of branch environments/prod; run vishwa apply"},
+	} {
+		b.set(deliveredTo, c.text)
+		if l := s.observe("one"); l.Health != port.Failing || !strings.HasPrefix(l.Message, c.says) {
+			t.Errorf("%s: observed %+v", what, l)
+		}
+		if s.apply(one); b.at(deliveredTo) != was {
+			t.Errorf("%s: after apply the branch has\n%s", what, b.at(deliveredTo))
+		}
+	}
+	// Of the cluster it is told too, and left to who applies it: an account that may write nothing could not.
+	resume := s.double.Halt("gitops")
+	s.double.Edit("services", "one", "kubectl-edit", "", func(o map[string]any) { o["spec"].(map[string]any)["selector"] = map[string]any{"app": "other"} })
+	if l := s.observe("one"); l.Health != port.Failing || !strings.Contains(l.Message, "Service one is another by spec.selector") || !strings.Contains(l.Message, "see why Argo CD or Flux") {
+		t.Errorf("observed %+v", l)
+	}
+	resume()
+	s.until("it is healed by who applies it", func() bool { return s.observe("one").Health == port.Ready })
+	// A remote that is away hides nothing of the cluster.
+	b.mu.Lock()
+	b.away = true
+	b.mu.Unlock()
+	if l := s.observe("one"); l.Health != port.Ready {
+		t.Errorf("with its remote away it is %+v", l)
+	}
+	b.mu.Lock()
+	b.away = false
+	b.mu.Unlock()
+	b.set(deliveredTo, "kind: ConfigMap\n")
+	s.refused(delivered(s.release)("one", "v2"), fault.Conflict, "models/prod/one.yaml of branch environments/prod is already there, and is not written by this Vishwa", "git log environments/prod -- models/prod/one.yaml")
+	if b.at(deliveredTo) != "kind: ConfigMap\n" {
+		t.Error("it was written over")
+	}
+}
+
+func TestHowItIsDeliveredDoesNotChangeUnderWhatServes(t *testing.T) {
+	t.Parallel()
+	s, b := onBranch(t)
+	release := delivered(s.release)
+	s.apply(release("one", "v1"))
+	for what, change := range map[string]func(r *port.Release){
+		"applied":        func(r *port.Release) { r.Git = nil },
+		"another folder": func(r *port.Release) { r.Git.Path = "models/other" },
+	} {
+		r := release("one", "v2")
+		change(&r)
+		if _, err := s.server.Apply(t.Context(), r); fault.Of(err) != fault.Conflict || !strings.Contains(fault.HintOf(err), "under another name") {
+			t.Errorf("%s: %v (%s)", what, err, fault.HintOf(err))
+		}
+	}
+	if len(b.files) != 1 {
+		t.Errorf("the branch has %v", b.files)
+	}
+}
+
+// TestARetiredDeliveryIsFoundByWhoLostWhatWasRecorded: its objects say where they are written.
+func TestARetiredDeliveryIsFoundByWhoLostWhatWasRecorded(t *testing.T) {
+	t.Parallel()
+	for target, by := range map[string]func(*stage) func(name, version string, how ...string) port.Release{
+		"kubernetes": func(s *stage) func(string, string, ...string) port.Release { return s.release },
+		"kserve":     func(s *stage) func(string, string, ...string) port.Release { return s.infers },
+	} {
+		t.Run(target, func(t *testing.T) {
+			t.Parallel()
+			s, b := onBranch(t)
+			release := delivered(by(s))
+			s.apply(release("one", "v1"))
+			lost := s.o
+			lost.Dir = t.TempDir()
+			s.server = New(lost)
+			s.apply(release("one", "v2")) // and what stood there goes on until then
+			lost.Dir = t.TempDir()
+			s.server = New(lost)
+			s.apply(port.Release{Name: "one"})
+			if b.at(deliveredTo) != "" || len(s.double.Objects("secrets"))+len(s.double.Objects("deployments")) > 0 {
+				t.Errorf("the branch has %q, and the cluster %v", b.at(deliveredTo), s.double.Objects("secrets"))
+			}
+		})
+	}
+}

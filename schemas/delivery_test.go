@@ -1,0 +1,52 @@
+package schemas
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestADeliveryLeadsNowhereElse: the author of a pull request chooses these words.
+func TestADeliveryLeadsNowhereElse(t *testing.T) {
+	for _, branch := range []string{"", "vishwa", "vishwa/ledger", "VISHWA/ledger", "vishwa/refresh/main/x", "HEAD", "head", "refs/heads/main", "the-ledger", "The-Ledger",
+		"-x", "a b", "a..b", "a//b", "/a", "a/", ".a", "a/.b", "a.lock", "a.lock/b", "a.", "a~1", "a^", "a:b", "a\\b", "a\nb", "ä", "a@{1}"} {
+		if why := (GitDelivery{Branch: branch, Path: "p"}).Reserved("the-ledger"); why == "" {
+			t.Errorf("branch %q is let", branch)
+		}
+	}
+	for _, branch := range []string{"environments/prod", "gitops", "vishwas-own", "a/vishwa/b", "release-1.2"} {
+		if why := (GitDelivery{Branch: branch}).Reserved(""); why != "" {
+			t.Errorf("branch %q %s", branch, why)
+		}
+	}
+	for _, path := range []string{"", ".", "..", "../x", "a/../b", "/a", "a/", "a//b", ".github/workflows", "a/.git", ".GIT", "GIT~1", "a\\b", "a b", "-a", "a\x00", "a:b", "ä"} {
+		if why := (GitDelivery{Path: path}).Escapes(); why == "" {
+			t.Errorf("folder %q is let", path)
+		}
+	}
+	if g := (GitDelivery{Path: "models/prod-1.2"}); g.Escapes() != "" || g.File("churn") != "models/prod-1.2/churn.yaml" {
+		t.Errorf("%q: %s", g.File("churn"), g.Escapes())
+	}
+}
+
+func TestADeliveryIsForWhatAClusterServes(t *testing.T) {
+	const model = "apiVersion: vishwa.dev/v1alpha1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  model: model/m\n  environment: staging\n"
+	for name, c := range map[string]struct{ text, says string }{
+		"of a machine":        {"  target: {local: {run: [x], code: [x]}}\n  delivery: {git: {branch: env, path: models}}\n", "spec.delivery: is for what a cluster serves"},
+		"of Vishwa's branch":  {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: vishwa/ledger, path: models}}\n", `spec.delivery.git.branch: "vishwa/ledger" is kept for Vishwa's own branches`},
+		"of the ledger":       {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: Book, path: models}}\n", `spec.delivery.git.branch: "Book" is kept for Vishwa's own branches`},
+		"of a folder outside": {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: env, path: ../x}}\n", `spec.delivery.git.path: "../x" cannot be a folder`},
+		"of nothing":          {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {}\n", "spec.delivery.git: is missing"},
+	} {
+		_, problems := Load(t.Context(), repo(map[string]string{
+			"vishwa.yaml":   "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: p}\nspec:\n  ledger: {branch: book}\n  environments: {staging: {}}\n",
+			"vishwa/d.yaml": model + c.text,
+		}))
+		var all []string
+		for _, p := range problems {
+			all = append(all, p.Error())
+		}
+		if text := strings.Join(all, "\n"); !strings.Contains(text, c.says) {
+			t.Errorf("%s: want %q in\n%s", name, c.says, text)
+		}
+	}
+}
