@@ -97,10 +97,10 @@ demo: build $(PROVISIONER) ## set up and run the main job, in vishwa-demo/
 demo-pr: build ## show the pull-request loop against a GitHub in one process, in vishwa-demo-pr/
 	$(BIN)/vishwa-devforge demo --vishwa $(BIN)/vishwa $(DEMO)
 
-# Without vet, which lint runs whole.
+# Without vet, which lint runs whole. A package's tests wait for programs and for the clock a third of their time: another's run meanwhile.
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(if $(filter -race,$(RACE)),,@echo "There is no C compiler: the tests run without the race detector (apt-get install gcc libc6-dev)")
-	$(GO) test $(RACE) -vet=off -timeout 60m ./...
+	$(GO) test $(RACE) -vet=off -timeout 60m -p $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )) ./...
 
 test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry crane tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
 	rm -rf $(TOOLS)/demo
