@@ -66,6 +66,7 @@ $(addprefix $(TOOLS)/bin/,cosign staticcheck act actionlint tofu): export GOGC :
 AIRFLOW := 3.3.2
 KFP := 2.17.3
 GTO := 1.10.1
+OPTUNA := 5.0.0
 RAY := 2.60.0
 MLFLOW := mlflow==3.17.2 scikit-learn==1.7.2 xgboost-cpu==3.2.0 wandb==0.31.0 dvclive==3.49.1 tensorboardX==2.6.5
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod) $(TOOLS)/share/kueue.yaml
@@ -108,7 +109,7 @@ test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestKubernetes' ./cmd/vishwa-release
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
-	$(MAKE) test-package test-tensorflow test-runtimes test-prometheus test-kafka test-kfp test-gto test-mlflow test-wandb test-airflow
+	$(MAKE) test-package test-tensorflow test-runtimes test-prometheus test-kafka test-kfp test-gto test-optuna test-mlflow test-wandb test-airflow
 
 test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidently's own over generated samples
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/engine/drift
@@ -159,6 +160,9 @@ test-wandb: $(TOOLS)/mlflow/bin/mlflow ## runs as runs of W&B that are offline, 
 
 test-gto: $(TOOLS)/gto/bin/gto ## releases as Git tags, read by the real GTO (120 MB)
 	VISHWA_GTO=$(TOOLS)/gto/bin/gto $(GO) test -count=1 -timeout 10m -run '^TestGTOItself' -v ./reconciler/adapter/tracker
+
+test-optuna: $(TOOLS)/optuna/bin/optuna ## the sampler of the guide, with the real Optuna (150 MB)
+	VISHWA_OPTUNA=$(TOOLS)/optuna $(GO) test -count=1 -timeout 10m -run '^TestOptunaItself' -v ./cmd/vishwa
 
 try-ray: $(TOOLS)/ray/bin/ray ## what drives Ray, on the head of a real one: by hand, as its starts are not to be relied on (320 MB; 1.8 GB of memory)
 	.ci/servers/ray.sh $(TOOLS)/ray $(GO) test -count=1 -timeout 10m -run '^TestRayItself' -v ./reconciler/adapter/launcher/service
@@ -220,6 +224,10 @@ completions: build ## completions for bash, zsh and fish, in dist/completions
 tools: $(PROVISIONER) $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint $(TOOLS)/bin/dvc $(TOOLS)/bin/pyarrow ## install cosign, model_signing, act, actionlint, dvc and pyarrow into .tools/
 	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }
 	@command -v ssh-keygen >/dev/null || { echo "ssh-keygen is missing: apt-get install openssh-client"; exit 1; }
+
+$(TOOLS)/optuna/bin/optuna:
+	python3 -m venv $(TOOLS)/optuna
+	$(TOOLS)/optuna/bin/pip install --quiet optuna==$(OPTUNA)
 
 $(TOOLS)/gto/bin/gto:
 	python3 -m venv $(TOOLS)/gto

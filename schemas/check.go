@@ -33,7 +33,7 @@ func (s *Training) check(c *checker, d *document) {
 	if d.has("spec.candidates") && len(s.Candidates) == 0 && len(d.problems) == 0 { // else the schema may have taken some out
 		d.problem("spec.candidates", "is empty; name a candidate, or remove it for the one named default")
 	}
-	s.Search.check(d, d.has("spec.candidates"))
+	s.Search.check(c, d, d.has("spec.candidates"))
 	apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
 	s.Retrain.check(c, d)
 	if s.External != nil && (len(s.MetricsFrom) > 0 || s.ModelFrom != "") {

@@ -23,6 +23,8 @@ type Search struct {
 	Grid map[string][]any `json:"grid,omitempty" part:"recipe"`
 	// Random tries combinations that are drawn at random.
 	Random *RandomSearch `json:"random,omitempty" part:"recipe"`
+	// Ask tries what a command says by what the trials before came to.
+	Ask *AskedSearch `json:"ask,omitempty" part:"recipe"`
 }
 
 // RandomSearch draws combinations. What it draws depends on the seed, the trial's number and the parameter's name alone: with more trials, those before stay the same, and are not run again.
@@ -56,6 +58,8 @@ func (s *Training) Searches() []string {
 		return nil
 	case s.Search.Random != nil:
 		return slices.Sorted(maps.Keys(s.Search.Random.Space))
+	case s.Search.Ask != nil:
+		return slices.Sorted(maps.Keys(s.Search.Ask.Space))
 	}
 	return slices.Sorted(maps.Keys(s.Search.Grid))
 }
@@ -71,6 +75,9 @@ func (s *Search) count() int {
 	if s.Random != nil {
 		return max(0, min(s.Random.Trials, MaxCandidates+1))
 	}
+	if s.Ask != nil {
+		return max(0, min(s.Ask.Trials, MaxCandidates+1))
+	}
 	n := min(1, len(s.Grid))
 	for _, values := range s.Grid {
 		if n = min(n*len(values), MaxCandidates+1); n == 0 {
@@ -85,6 +92,9 @@ func (s *Search) count() int {
 func (s *Search) candidates() map[string]Candidate {
 	if s.Random != nil {
 		return s.Random.candidates()
+	}
+	if s.Ask != nil {
+		return s.Ask.candidates()
 	}
 	names := slices.Sorted(maps.Keys(s.Grid))
 	if len(names) > mostSearched {
@@ -140,7 +150,7 @@ func (r *RandomSearch) candidates() map[string]Candidate {
 		}
 		if !taken[drawn] {
 			taken[drawn] = true
-			out[fmt.Sprintf("trial-%04d", i)] = Candidate{Params: params}
+			out[TrialName(i)] = Candidate{Params: params}
 		}
 	}
 	return out
@@ -213,31 +223,48 @@ func spelled(v any) string {
 	return string(raw)
 }
 
-func (s *Search) check(d *document, beside bool) {
+func (s *Search) check(c *checker, d *document, beside bool) {
 	if s == nil {
 		return
+	}
+	kinds := 0
+	for _, given := range []bool{len(s.Grid) > 0, s.Random != nil, s.Ask != nil} {
+		if given {
+			kinds++
+		}
 	}
 	switch {
 	case beside:
 		d.problem("spec.search", "and candidates are both given; remove one of them")
-	case (len(s.Grid) > 0) == (s.Random != nil):
-		d.problem("spec.search", "needs one of grid and random")
+	case kinds != 1:
+		d.problem("spec.search", "needs one of grid, random and ask")
 	}
-	if len(s.Grid) > mostSearched || s.Random != nil && len(s.Random.Space) > mostSearched {
-		d.problem("spec.search", "has more than %d parameters; search for fewer at once", mostSearched)
+	if len(s.Grid) > mostSearched {
+		d.problem("spec.search", mostSearchedText, mostSearched)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Grid)) {
 		differ(d, "spec.search.grid."+name, s.Grid[name])
 	}
-	if s.Random == nil {
+	if s.Random != nil {
+		space(d, "spec.search.random.space", s.Random.Space)
+	}
+	s.Ask.check(c, d)
+}
+
+const mostSearchedText = "has more than %d parameters; search for fewer at once"
+
+// space checks what parameters are drawn from.
+func space(d *document, field string, all map[string]Range) {
+	if len(all) > mostSearched {
+		d.problem(field, mostSearchedText, mostSearched)
 		return
 	}
-	if len(s.Random.Space) == 0 {
-		d.problem("spec.search.random.space", "is empty; name a parameter, and what it is drawn from")
+	if len(all) == 0 && !d.wrong(field) {
+		d.problem(field, "is empty; name a parameter, and what it is drawn from")
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Random.Space)) {
-		s.Random.Space[name].check(d, "spec.search.random.space."+name)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		all[name].check(d, field+"."+name)
 	}
 }
 

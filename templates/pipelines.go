@@ -128,6 +128,9 @@ func (x *exporter) dataset(n *nodes.Node) {
 }
 
 func (x *exporter) command(n *nodes.Node, r schemas.Runnable) error {
+	if n.Ask != nil {
+		return fault.WithHint(fault.New(fault.Invalid, "%s searches by asking a command (spec.search.ask), which no step of a pipeline does", n.Ask.Training), "leave it to vishwa apply, or write the best parameters as a candidate")
+	}
 	work, _ := r.Command()
 	outputs, model := r.Writes()
 	if r.Delegates() != nil || work == nil {

@@ -38,6 +38,11 @@ func reviewed(r *repo.Repo) wrap.Hosts {
 				if spec, ok := d.Spec.(schemas.Bounded); ok {
 					known[d.Ref()] = spec.Bounds().Network.Hosts()
 				}
+				if spec, ok := d.Spec.(schemas.Asks); ok && spec.Asked() != nil {
+					for i := range spec.Asked().Rounds() {
+						known[schemas.AskRef(d.Metadata.Name, i+1)] = spec.Asked().Network.Hosts()
+					}
+				}
 			}
 		}
 		return known[ref.Whole()], nil

@@ -78,7 +78,7 @@ func (h *Reconciler) elsewhere(w *Snapshot, e *ledger.Entry) string {
 func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
 	switch spec := n.Decl.Spec.(type) {
 	case schemas.Runnable:
-		return n.Needs
+		return n.Reads()
 	case schemas.Selects:
 		if best, e, _ := plan.Best(n.Candidates(), spec.Selects().By, made); e != nil {
 			return append(n.Scored.Reads(), best)

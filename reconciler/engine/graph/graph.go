@@ -33,6 +33,8 @@ type Node struct {
 	Points *port.DataPointer      // datasets: the pointer that is the pin, where there is one
 	RunsOn schemas.RunsOn         // runs: where, with the project's defaults
 	Scored *Evaluation            // models: how they are scored apart from their training; nil where that is not declared
+	Ask    *Ask                   // runs that say trials; nil: it is none
+	Trial  *schemas.Ref           // candidates: the run that says their parameters; nil: they are declared
 }
 
 // Graph is the nodes in an order in which each comes after what it needs.
@@ -108,6 +110,7 @@ func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 	for i := range decls {
 		b.add(&decls[i])
 	}
+	b.apart()
 	if len(b.problems) > 0 {
 		return Graph{}, b.problems
 	}
@@ -252,6 +255,7 @@ func order(nodes []Node) ([]Node, []schemas.Problem) {
 			}
 			n.Needs = append(n.Needs, nodes[j].Ref)
 		}
+		n.Needs = append(n.Needs, n.asked()...)
 		slices.SortFunc(n.Needs, schemas.Ref.Compare)
 		n.Needs = slices.Compact(n.Needs)
 	}

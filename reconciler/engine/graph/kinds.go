@@ -64,9 +64,11 @@ func (b *builder) training(d *schemas.Declaration, spec *schemas.Training) {
 	}
 	b.place(&every, spec.RunsOn, spec.External)
 	every.Inputs = spec.Inputs
+	says := b.asks(d, spec)
 	for name, c := range all {
 		n := every
 		n.Ref.Output = name
+		n.Trial = says[name]
 		n.Recipe.Params = merged(spec.Params, c.Params)
 		b.nodes = append(b.nodes, n)
 	}

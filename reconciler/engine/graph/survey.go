@@ -44,6 +44,9 @@ func Survey(tree fs.FS, decls []schemas.Declaration) (Pins, []schemas.Problem) {
 			if w, field := spec.Command(); w != nil {
 				s.work(d, field, *w)
 			}
+			if asks, ok := spec.(schemas.Asks); ok && asks.Asked() != nil {
+				s.work(d, "spec.search.ask", asks.Asked().Work)
+			}
 			if run, ok := spec.(schemas.Runnable); ok {
 				for _, p := range run.Delegates().Files() {
 					s.readManifest(d, "spec.external", p)

@@ -109,6 +109,9 @@ func (c *computing) step(n *graph.Node) Step {
 		if last != nil && last.Action != ledger.Retire {
 			s.Do, s.Why = Remake, "waits for "+names(waits)
 		}
+		if n.Trial != nil && slices.Equal(waits, []schemas.Ref{*n.Trial}) {
+			s.Why = "its parameters are not known before " + n.Trial.String() + " has said them"
+		}
 		if n.Ref.Kind.Traits().Provisioned {
 			c.stack(n, &s)
 		}

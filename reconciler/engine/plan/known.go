@@ -14,8 +14,14 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Known is what each node came out as, by digest.
-type Known map[schemas.Ref]map[string]digest.Digest // node -> output ("" for the node's only one)
+// Known is what each node came out as.
+type Known map[schemas.Ref]came
+
+// came is what one node came out as.
+type came struct {
+	named map[string]digest.Digest // by output; "" for the node's only one
+	entry *ledger.Entry            // nil: it is not recorded yet
+}
 
 // Add takes in what e, the entry under a node's key, made.
 func (k Known) Add(n *graph.Node, e *ledger.Entry) {
@@ -48,7 +54,7 @@ func (k Known) Add(n *graph.Node, e *ledger.Entry) {
 	case schemas.NamedByKey:
 		out[""] = e.Key
 	}
-	k[n.Ref] = out
+	k[n.Ref] = came{out, e}
 }
 
 // candidate names a trained candidate: its model and its metrics, which decide
@@ -78,16 +84,24 @@ func stack(e *ledger.Entry) digest.Digest {
 // Input is what ref, as an input names it, came out as.
 func (k Known) Input(ref schemas.Ref) (digest.Digest, bool) {
 	if out, ok := k[ref]; ok {
-		d, ok := out[""]
+		d, ok := out.named[""]
 		return d, ok
 	}
-	d, ok := k[ref.Whole()][ref.Output]
+	d, ok := k[ref.Whole()].named[ref.Output]
 	return d, ok
 }
 
 // Recipe is n's recipe with its inputs, and the nodes that it still waits for.
 func (k Known) Recipe(n *graph.Node) (r port.Recipe, waits []schemas.Ref) {
 	r = n.Recipe
+	if n.Ask != nil {
+		return k.ask(n)
+	}
+	if n.Trial != nil {
+		if r.Params, waits = k.params(n); len(waits) > 0 {
+			return r, waits
+		}
+	}
 	if len(n.Inputs) == 0 {
 		return r, nil
 	}

@@ -38,6 +38,11 @@ func (a *execution) run(ctx context.Context, j *job) error {
 	e := a.base(done(j), j)
 	e.Outputs, e.Metrics = outputs, r.Metrics
 	e.Run = ranOn(work, r)
+	if j.node.Ask != nil {
+		if err := a.asked(ctx, j, &e); err != nil {
+			return err
+		}
+	}
 	a.compare(ctx, j, &e)
 	return a.record(ctx, j, e)
 }
@@ -123,6 +128,13 @@ func (a *execution) work(ctx context.Context, j *job) (port.Job, error) {
 			return port.Job{}, err
 		}
 		out.Inputs[name] = in
+	}
+	if j.node.Ask != nil {
+		in, err := a.toldTrials(ctx, j)
+		if err != nil {
+			return port.Job{}, err
+		}
+		out.Inputs[schemas.TrialsFile] = in
 	}
 	spec, ok := j.node.Decl.Spec.(schemas.Runnable)
 	if !ok {
