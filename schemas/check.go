@@ -26,6 +26,7 @@ type checker struct {
 func (s *Transform) check(c *checker, d *document) {
 	c.run(d, s)
 	c.outputs(d, s.Outputs)
+	d.arguments("spec", s.Run, given{params: s.Params, inputs: keysOf(s.Inputs), outputs: keysOf(s.Outputs)})
 }
 
 func (s *Training) check(c *checker, d *document) {
@@ -36,6 +37,9 @@ func (s *Training) check(c *checker, d *document) {
 	s.Search.check(c, d, d.has("spec.candidates"))
 	apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
 	s.Retrain.check(c, d)
+	if len(d.problems) == 0 { // else there may be other candidates than are meant
+		d.arguments("spec", s.Run, given{params: s.Params, variants: s.Variants(), inputs: keysOf(s.Inputs)})
+	}
 	if s.External != nil && (len(s.MetricsFrom) > 0 || s.ModelFrom != "") {
 		d.problem("spec.external", "writes the metrics as metrics.json and the model below model/; remove metricsFrom and modelFrom")
 	}

@@ -124,7 +124,7 @@ type Environment struct {
 
 // Work is a command with all that it may read: what a transform, a training's candidate and a served model share.
 type Work struct {
-	// Run is the command and its arguments; no shell is involved.
+	// Run is the command and its arguments; no shell is involved. In those of a run, ${params.NAME}, ${inputs.NAME} and ${outputs.NAME} are replaced by what the run is given, in an argument without a blank.
 	Run []string `json:"run,omitempty" jsonschema:"minItems=1" part:"recipe"`
 	// Code lists the files and folders of the repository that the command reads; nothing else is there when it runs.
 	Code []string `json:"code,omitempty" part:"recipe"`

@@ -86,6 +86,7 @@ func (e *Evaluation) check(c *checker, d *document) {
 		}
 		c.output(d, evaluate+".rows."+name, e.Rows[name])
 	}
+	d.arguments(evaluate, e.Run, given{params: e.Params, inputs: append(keysOf(e.Inputs), RowsInput)})
 }
 
 // rows checks that a gate's rows are declared.

@@ -323,7 +323,11 @@ func (w *worker) command(job port.Job) (*exec.Cmd, ending) {
 	if program == "" {
 		return nil, ending{code: 127, why: "no such program on the run's PATH or in its code, or it is not executable", command: job.Command[0]}
 	}
-	return &exec.Cmd{Path: program, Args: job.Command, Dir: w.layout.CodeDir(), Env: env}, ending{}
+	args, err := arguments(job, env)
+	if err != nil {
+		return nil, ending{how: port.BadEnv, why: explain(err)}
+	}
+	return &exec.Cmd{Path: program, Args: args, Dir: w.layout.CodeDir(), Env: env}, ending{}
 }
 
 // interrupted tells a stop that was asked for from the end of the machine's session.

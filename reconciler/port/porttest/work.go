@@ -80,15 +80,16 @@ func (b WorkBench) get(t *testing.T, d digest.Digest) string {
 func workIn(t *testing.T, b WorkBench) {
 	code, codeSize := b.putText(t, "the code\n")
 	in, inSize := b.putText(t, "the input\n")
-	job := b.job("in", `cat src/code.txt "$VISHWA_INPUT_RAW_DATA" "$VISHWA_PARAMS"`)
+	job := b.job("in", `cat src/code.txt "$VISHWA_INPUT_RAW_DATA" "$VISHWA_PARAMS" "$1" ; echo "$2"`)
+	job.Command = append(job.Command, "script", "${inputs.raw-data}", "--c=${params.C}/${params.mode}")
 	job.Code = digest.Manifest{{Path: "src/code.txt", Digest: code, Size: codeSize}}
 	job.Inputs = map[string]port.Artifact{"raw-data": {Name: "raw.txt", Digest: in, Size: inSize}}
-	job.Params = map[string]any{"C": 1.5}
+	job.Params = map[string]any{"C": 1.5, "mode": "a b"}
 	r := b.run(t, job)
 	if r.Cause != "" {
 		t.Fatalf("%s: %s %s", r.Cause, r.Message, r.Tail)
 	}
-	if got := b.get(t, r.Log); got != "the code\nthe input\n{\n  \"C\": 1.5\n}\n" {
+	if got := b.get(t, r.Log); got != "the code\nthe input\n{\n  \"C\": 1.5,\n  \"mode\": \"a b\"\n}\nthe input\n--c=1.5/a b\n" {
 		t.Errorf("it saw %q", got)
 	}
 }
