@@ -125,12 +125,21 @@ func violating(refs []schemas.Ref) error {
 // showMoved shows what of the rows changed in the data of p, and tells which datasets
 // would not be pinned.
 func (a *cli) showMoved(ctx context.Context, s *station, w *pass.Snapshot, p plan.Plan, show bool) (refused []schemas.Ref, err error) {
+	acts := map[schemas.Ref]bool{}
+	for _, step := range p.Steps {
+		if step.Do != plan.Keep && step.Ref.Kind.Traits().Pinned {
+			acts[step.Ref] = true
+		}
+	}
+	if len(acts) == 0 {
+		return nil, nil
+	}
 	moved, err := review.Data(ctx, review.Look{Store: s.Store, Now: a.now(), Near: s.Near}, w, nil)
 	if err != nil {
 		return nil, err
 	}
 	moved = slices.DeleteFunc(moved, func(d templates.DataChange) bool {
-		return !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Ref == d.Ref })
+		return !acts[d.Ref]
 	})
 	for _, d := range moved {
 		if d.Refused {
