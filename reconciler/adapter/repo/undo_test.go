@@ -69,7 +69,9 @@ func TestACommitIsTakenBackAsGitRevertDoes(t *testing.T) {
 
 	git(t, dir, "reset", "-q", "--hard", head)
 	third := commit(func() { put("a", lines(map[int]string{3: "three\n", 4: "", 12: "a dozen\n", 16: "", 19: "the end"})) })
-	over := commit(func() { put("a", lines(map[int]string{3: "three\n", 4: "", 12: "twelve again\n", 16: "", 19: "the end"})) })
+	over := commit(func() {
+		put("a", lines(map[int]string{3: "three\n", 4: "", 12: "twelve again\n", 16: "", 19: "the end"}))
+	})
 	_, err = r.Write(t.Context(), CommitDraft{Parent: over, Undo: []string{third}, Message: "Revert", Time: time.Unix(9, 0)})
 	if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "a was changed since in the same place") {
 		t.Errorf("what was changed since: %v", err)
