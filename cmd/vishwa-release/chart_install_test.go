@@ -136,11 +136,67 @@ func (i *installation) edit(t *testing.T, file, old, text string) {
 	write(t, filepath.Join(i.clone, file), strings.Replace(string(raw), old, text, 1))
 }
 
-// install makes the image, a forge with a project whose runs are Jobs, the namespaces and the Secrets, and installs the chart.
-func install(t *testing.T) *installation {
+// prepare makes the image with more packages of Debian, a forge, a newcomer's project as it is declared then, the controllers' namespace and the
+// Secrets.
+func prepare(t *testing.T, packages string, declare func(i *installation)) *installation {
 	t.Helper()
 	i := &installation{Kubernetes: enginetest.Cluster(t), dir: t.TempDir()}
 	i.vishwa, i.clone, i.ca = filepath.Join(i.dir, "vishwa"), filepath.Join(i.dir, "homes"), filepath.Join(i.dir, "ca.crt")
+	var err error
+	i.ref, err = image(t.Context(), imageOrder{out: filepath.Join(i.dir, "image"), sbom: must(t, "cyclonedx-gomod"), arch: runtime.GOARCH, packages: packages,
+		push: enginetest.Registry(t) + "/vishwa/controller", build: build{dir: "../..", version: "v0.0.0-test", commit: "test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	takeOut(t, i.ref, "usr/local/bin/vishwa", i.vishwa)
+	i.serveForge(t)
+	i.project(t, declare)
+	i.desk(t)
+	i.page(t, "create namespace")
+	i.gone(t, "controllers")
+	i.secret(t, "secret", "generic", "hooks", "--from-literal=now=a secret of hooks")
+	i.secret(t, "configmap", "authorities", "--from-file=ca.crt="+i.ca)
+	return i
+}
+
+// gone has a namespace away after the test, before the next one makes it.
+func (i *installation) gone(t *testing.T, namespace string) {
+	t.Helper()
+	t.Cleanup(func() { i.Kubectl(t, "", "delete", "namespace", namespace, "--timeout=3m") })
+}
+
+// secret makes something of the controllers' namespace.
+func (i *installation) secret(t *testing.T, args ...string) {
+	t.Helper()
+	i.Kubectl(t, "", append([]string{"-n", "controllers", "create"}, args...)...)
+}
+
+// chart installs it as the page says, with more of the repository's configuration and more values.
+func (i *installation) chart(t *testing.T, repository, values string) {
+	t.Helper()
+	name, digest, _ := strings.Cut(i.ref, "@")
+	write(t, filepath.Join(i.dir, "desk", "values.yaml"), fmt.Sprintf(`
+image: {repository: %q, digest: %q}
+scratch: {size: 1Gi}
+config:
+  poll: 3s
+  lease: {duration: 20s}
+  repositories: [{url: %[3]q, name: homes, branches: [main], github: {api: %[4]q, token: {file: secrets/token}}%[5]s}]
+secrets:
+  keys: vishwa-keys
+  keyPassword: {name: vishwa, key: password}
+  sealKey: {name: vishwa, key: seal}
+  webhook: {name: hooks, key: now}
+  files: {token: {name: vishwa, key: token}}
+certificates: {configMap: authorities}
+resources: {requests: {cpu: 10m, memory: 64Mi}, limits: {memory: 1Gi}}
+`, name, digest, i.url+"/acme/homes.git", i.url+"/api/v3", repository)+values)
+	i.page(t, "helm install")
+}
+
+// install has runs that are Jobs and a store in S3, which several replicas may share.
+func install(t *testing.T) *installation {
+	t.Helper()
 	endpoint := enginetest.MinIO(t)
 	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
 	if err == nil {
@@ -149,48 +205,51 @@ func install(t *testing.T) *installation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.ref, err = image(t.Context(), imageOrder{out: filepath.Join(i.dir, "image"), sbom: must(t, "cyclonedx-gomod"), arch: runtime.GOARCH,
-		push: enginetest.Registry(t) + "/vishwa/controller", build: build{dir: "../..", version: "v0.0.0-test", commit: "test"}})
-	if err != nil {
+	i := prepare(t, "", func(i *installation) {
+		i.edit(t, "vishwa.yaml", "spec:\n", fmt.Sprintf(`spec:
+  store: {s3: {url: "s3://artifacts/vishwa", endpoint: %q}}
+  clusters: {here: {namespace: models}}
+  runners: {pods: {kubernetes: {cluster: here, worker: %q}}}
+  defaults: {image: %q}
+`, endpoint, i.ref, enginetest.Python(t)))
+		i.edit(t, "vishwa/model.yaml", "  run: [python3, src/train.py]\n", "  run: [python3, src/train.py]\n  runner: pods\n  resources: {cpu: 100m, memory: 128Mi}\n")
+		raw, err := os.ReadFile(filepath.Join(i.clone, "vishwa/model.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, _, cut := strings.Cut(string(raw), "---\napiVersion: vishwa.dev/v1alpha1\nkind: Deployment\n")
+		if !cut {
+			t.Fatal("the scaffold has no deployment any more")
+		}
+		write(t, filepath.Join(i.clone, "vishwa/model.yaml"), kept)
+	})
+	i.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "models", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
+	i.gone(t, "models")
+	i.secret(t, "secret", "generic", "s3", "--from-literal=user=minioadmin", "--from-literal=password=minioadmin")
+	write(t, filepath.Join(i.dir, "desk", "scale.yaml"), "replicas: 2\nconfig: {replicas: {repository: homes}}\n")
+	i.chart(t, ", clusters: [{namespaces: [models]}]", `
+persistence: {enabled: false}
+env: [{name: AWS_ACCESS_KEY_ID, secret: s3, key: user}, {name: AWS_SECRET_ACCESS_KEY, secret: s3, key: password}]
+runners: [{namespace: models}]
+`)
+	return i
+}
+
+// onVolume has everything in the controller's own pod, whose state is on a volume.
+func onVolume(t *testing.T) *installation {
+	t.Helper()
+	i := prepare(t, "python3", func(i *installation) {
+		i.edit(t, "vishwa/model.yaml", "      run: [python3, src/serve.py]\n", "      run: [python3, src/serve.py]\n      port: 8090\n")
+	})
+	dir := filepath.Join(i.dir, "volume")
+	// Its group is the pod's: a folder of the node is not given to it as other volumes are.
+	if err := errors.Join(os.Mkdir(dir, 0o770), os.Chown(dir, 0, 65532), os.Chmod(dir, 0o2770)); err != nil {
 		t.Fatal(err)
 	}
-	takeOut(t, i.ref, "usr/local/bin/vishwa", i.vishwa)
-	i.serveForge(t)
-	i.project(t, endpoint)
-	i.desk(t)
-	i.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "models", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
-	i.page(t, "create namespace")
-	for _, namespace := range []string{"controllers", "models"} {
-		t.Cleanup(func() { i.Kubectl(t, "", "delete", "namespace", namespace, "--wait=false") })
-	}
-	secret := func(args ...string) {
-		i.Kubectl(t, "", append([]string{"-n", "controllers", "create"}, args...)...)
-	}
-	secret("secret", "generic", "hooks", "--from-literal=now=a secret of hooks")
-	secret("secret", "generic", "s3", "--from-literal=user=minioadmin", "--from-literal=password=minioadmin")
-	secret("configmap", "authorities", "--from-file=ca.crt="+i.ca)
-	repository, digest, _ := strings.Cut(i.ref, "@")
-	write(t, filepath.Join(i.dir, "desk", "scale.yaml"), "replicas: 2\nconfig: {replicas: {repository: homes}}\n")
-	write(t, filepath.Join(i.dir, "desk", "values.yaml"), fmt.Sprintf(`
-image: {repository: %q, digest: %q}
-persistence: {enabled: false}
-scratch: {size: 1Gi}
-config:
-  poll: 3s
-  lease: {duration: 20s}
-  repositories: [{url: %[3]q, name: homes, branches: [main], github: {api: %[4]q, token: {file: secrets/token}}, clusters: [{namespaces: [models]}]}]
-secrets:
-  keys: vishwa-keys
-  keyPassword: {name: vishwa, key: password}
-  sealKey: {name: vishwa, key: seal}
-  webhook: {name: hooks, key: now}
-  files: {token: {name: vishwa, key: token}}
-env: [{name: AWS_ACCESS_KEY_ID, secret: s3, key: user}, {name: AWS_SECRET_ACCESS_KEY, secret: s3, key: password}]
-certificates: {configMap: authorities}
-runners: [{namespace: models}]
-resources: {requests: {cpu: 10m, memory: 64Mi}, limits: {memory: 1Gi}}
-`, repository, digest, i.url+"/acme/homes.git", i.url+"/api/v3"))
-	i.page(t, "helm install")
+	i.Kubectl(t, fmt.Sprintf(`{"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "homes"}, "spec": {"capacity": {"storage": "20Gi"}, "accessModes": ["ReadWriteOnce"],
+		"persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": %q, "type": "Directory"}}}`, dir), "create", "-f", "-")
+	t.Cleanup(func() { i.Kubectl(t, "", "delete", "persistentvolume", "homes", "--wait=false") })
+	i.chart(t, "", "")
 	return i
 }
 
@@ -260,8 +319,8 @@ func (i *installation) serveForge(t *testing.T) {
 	i.token = forge.Token("acme")
 }
 
-// project is a newcomer's, whose training is a Job, pushed to the forge.
-func (i *installation) project(t *testing.T, endpoint string) {
+// project is a newcomer's, as it is declared then, pushed to the forge.
+func (i *installation) project(t *testing.T, declare func(i *installation)) {
 	t.Helper()
 	if err := os.MkdirAll(i.clone, 0o755); err != nil {
 		t.Fatal(err)
@@ -271,24 +330,9 @@ func (i *installation) project(t *testing.T, endpoint string) {
 	}
 	i.do(t, i.vishwa, "init", ".")
 	i.do(t, i.vishwa, "keys", "generate")
-	i.edit(t, "vishwa.yaml", "spec:\n", fmt.Sprintf(`spec:
-  store: {s3: {url: "s3://artifacts/vishwa", endpoint: %q}}
-  clusters: {here: {namespace: models}}
-  runners: {pods: {kubernetes: {cluster: here, worker: %q}}}
-  defaults: {image: %q}
-`, endpoint, i.ref, enginetest.Python(t)))
-	i.edit(t, "vishwa/model.yaml", "  run: [python3, src/train.py]\n", "  run: [python3, src/train.py]\n  runner: pods\n  resources: {cpu: 100m, memory: 128Mi}\n")
-	raw, err := os.ReadFile(filepath.Join(i.clone, "vishwa/model.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept, _, cut := strings.Cut(string(raw), "---\napiVersion: vishwa.dev/v1alpha1\nkind: Deployment\n")
-	if !cut {
-		t.Fatal("the scaffold has no deployment any more")
-	}
-	write(t, filepath.Join(i.clone, "vishwa/model.yaml"), kept)
+	declare(i)
 	i.do(t, "git", "add", "-A")
-	i.do(t, "git", "commit", "-qm", "Train in pods")
+	i.do(t, "git", "commit", "-qm", "Declare the first model")
 	i.do(t, "git", "remote", "add", "origin", strings.Replace(i.url, "https://", "https://acme:"+i.token+"@", 1)+"/acme/homes.git")
 	i.do(t, "git", "push", "-q", "origin", "main")
 }

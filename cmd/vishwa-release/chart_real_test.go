@@ -15,20 +15,22 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 )
 
-// trained lists what was trained, as the ledger says.
-func (i *installation) trained(t *testing.T) (runs []string) {
+// did lists what an action was done to, as the ledger says.
+func (i *installation) did(t *testing.T, action string) (refs []string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", "-C", filepath.Join(i.dir, "forge", "acme", "homes.git"), "log", "--format=%s", "vishwa/ledger")
 	out, _ := cmd.CombinedOutput() // before the first entry there is no such branch
 	for line := range strings.Lines(string(out)) {
-		if what, is := strings.CutPrefix(strings.TrimSpace(line), "train "); is {
+		if what, is := strings.CutPrefix(strings.TrimSpace(line), action+" "); is {
 			ref, _, _ := strings.Cut(what, ": ") // and why
-			runs = append(runs, ref)
+			refs = append(refs, ref)
 		}
 	}
-	slices.Sort(runs)
-	return runs
+	slices.Sort(refs)
+	return refs
 }
+
+func (i *installation) trained(t *testing.T) []string { return i.did(t, "train") }
 
 // within waits until something is so, and tells how the controllers see it where that takes too long.
 func (i *installation) within(t *testing.T, limit time.Duration, what string, is func() bool) {
@@ -112,5 +114,56 @@ func TestKubernetesAChartReconcilesAForgeAndReplicasTakeOver(t *testing.T) {
 	i.page(t, "helm uninstall")
 	if left := i.Kubectl(t, "", "get", "role,rolebinding", "-n", "kube-system", "-l", "app.kubernetes.io/instance=prod", "-o", "name"); strings.TrimSpace(left) != "" {
 		t.Errorf("rights are left: %s", left)
+	}
+}
+
+// predicted is what the deployment of the controller's own pod answers, asked from inside; "" where nothing answers.
+func (i *installation) predicted(t *testing.T) string {
+	t.Helper()
+	const ask = `
+import json, urllib.request
+body = json.dumps({"inputs": [{"name": "size", "datatype": "FP64", "shape": [1], "data": [100]}]}).encode()
+print(json.load(urllib.request.urlopen("http://127.0.0.1:8090/v2/models/price/infer", body, 5))["outputs"][0]["data"][0])
+`
+	cmd := exec.Command(must(t, "kubeone"), "kubectl", "--kubeconfig", i.Kubeconfig, "exec", "-n", "controllers", "deployment/prod-vishwa", "--", "python3", "-c", ask)
+	out, err := cmd.Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// TestKubernetesAChartKeepsItsStateOnAVolume: artifacts and what is served are those of the volume, whichever pod has it; and it stays.
+func TestKubernetesAChartKeepsItsStateOnAVolume(t *testing.T) {
+	enginetest.Cluster(t) // or it is skipped
+	i := onVolume(t)
+	both := []string{"training/price:curve", "training/price:line"}
+	i.within(t, 4*time.Minute, "what is declared is served", func() bool { return len(i.did(t, "deploy")) > 0 && i.predicted(t) != "" })
+	if got := i.trained(t); !slices.Equal(got, both) {
+		t.Errorf("trained are %v", got)
+	}
+	first := i.predicted(t)
+
+	// Another pod has what the first one had, and serves it as it was: nothing is trained or deployed again.
+	i.Kubectl(t, "", "delete", "pod", "-n", "controllers", "-l", "app.kubernetes.io/name=vishwa", "--timeout=2m")
+	i.page(t, "rollout status")
+	i.within(t, 2*time.Minute, "what was served is served again", func() bool { return i.predicted(t) == first })
+
+	i.edit(t, "vishwa/model.yaml", "params: {degree: 2}", "params: {degree: 3}")
+	i.do(t, "git", "commit", "-qam", "Three")
+	i.do(t, "git", "push", "-q", "origin", "main")
+	i.within(t, 4*time.Minute, "what changed is served", func() bool { p := i.predicted(t); return p != "" && p != first })
+	i.do(t, "git", "revert", "--no-edit", "HEAD")
+	i.do(t, "git", "push", "-q", "origin", "main")
+	i.within(t, 4*time.Minute, "the model of before serves", func() bool { return i.predicted(t) == first })
+	if got := i.trained(t); !slices.Equal(got, append([]string{"training/price:curve"}, both...)) {
+		t.Errorf("trained are %v", got)
+	}
+	i.do(t, "git", "fetch", "-q", "origin", "+vishwa/ledger:vishwa/ledger")
+	i.do(t, i.vishwa, "ledger", "verify")
+
+	i.page(t, "helm uninstall")
+	if claim := i.Kubectl(t, "", "get", "persistentvolumeclaim", "-n", "controllers", "prod-vishwa", "-o", "jsonpath={.status.phase}"); claim != "Bound" {
+		t.Errorf("the volume's claim is %q after uninstalling, and was to stay", claim)
 	}
 }
