@@ -137,6 +137,9 @@ test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanage
 test-docker: debian-docker $(TOOLS)/bin/minio ## what drives Docker, on a real engine of the tests' own (as root: it makes namespaces)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestDocker' $(ENGINES)
 
+bench-docker: debian-docker ## a run through Docker, beside docker run (as root)
+	VISHWA_REAL=1 $(GO) test -run '^$$' -bench '^BenchmarkDocker' -benchtime 20x -timeout 20m ./reconciler/adapter/launcher/docker
+
 test-kubernetes: debian-kubernetes $(KUBERNETES) ## what drives Kubernetes, on a real cluster of the tests' own, with Kueue (as root; builds for minutes, once)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestKubernetes' $(ENGINES)
 
