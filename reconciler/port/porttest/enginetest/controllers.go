@@ -46,7 +46,26 @@ func (k *Kubernetes) Kueue(t testing.TB) {
 func (k *Kubernetes) Trainer(t testing.TB) {
 	t.Helper()
 	begun(t, "JobSet", func() error { return k.install(jobset) })
-	begun(t, "Kubeflow's Trainer", func() error { return k.install(trainer) })
+	begun(t, "Kubeflow's Trainer", func() error {
+		if err := k.install(trainer); err != nil {
+			return err
+		}
+		if k.try("", "get", "deployment", "-n", kueue.namespace, "kueue-controller-manager") != nil {
+			return nil // there is no Kueue
+		}
+		// Kueue knows the kinds of jobs that there are when it begins, and refuses TrainJobs until it begins anew.
+		return k.again(kueue, "kueue-controller-manager", "rollout", "restart")
+	})
+}
+
+// again changes a controller's Deployment, and waits until the controller has begun anew.
+func (k *Kubernetes) again(c controller, deployment string, change ...string) error {
+	for _, args := range [][]string{append(change, "-n", c.namespace, "deployment", deployment), {"rollout", "status", "-n", c.namespace, "deployment", deployment, "--timeout=180s"}} {
+		if err := k.try("", args...); err != nil {
+			return err
+		}
+	}
+	return k.answers(c)
 }
 
 // TrainerStatus has Trainer take from runs how far they are, which it does where its operator asks for it.
@@ -54,15 +73,8 @@ func (k *Kubernetes) TrainerStatus(t testing.TB) {
 	t.Helper()
 	k.Trainer(t)
 	begun(t, "what Trainer is told", func() error {
-		err := k.try("", "patch", "-n", trainer.namespace, "deployment", "kubeflow-trainer-controller-manager", "--type=json",
+		return k.again(trainer, "kubeflow-trainer-controller-manager", "patch", "--type=json",
 			"-p", `[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--feature-gates=TrainJobStatus=true"}]`)
-		if err == nil {
-			err = k.try("", "rollout", "status", "-n", trainer.namespace, "deployment", "kubeflow-trainer-controller-manager", "--timeout=180s")
-		}
-		if err != nil {
-			return err
-		}
-		return k.answers(trainer)
 	})
 }
 
