@@ -33,8 +33,9 @@ type Evidence struct {
 	Time    time.Time // the recorded time of the decision: the only clock that rules see
 	Phase   Phase
 	Project *schemas.Project
-	All     bool       // judge kept steps too
-	Cost    *plan.Cost // of the whole plan; none: nobody gives prices
+	All     bool          // judge kept steps too
+	Cost    *plan.Cost    // of the whole plan; none: nobody gives prices
+	Monthly *plan.Monthly // of all infrastructure; none: nobody gives prices of resources
 	// Of tells what is known of a step's ref, as the step has it. It is called
 	// from several goroutines.
 	Of func(schemas.Ref) Subject
@@ -52,6 +53,7 @@ type Subject struct {
 	Reported     []string             // models of which no candidate is selected: the metrics that the candidates report
 	Terraform    json.RawMessage      // infrastructure: port.Change's Raw
 	Warnings     []string             // infrastructure: port.Change's
+	Tests        *port.Tests          // infrastructure: port.Change's
 	Hint         string               // infrastructure whose plan failed: what to do
 	AllowDestroy bool                 // infrastructure
 	Was          string               // deployments: the environment of the newest recorded release

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -67,6 +68,22 @@ type stepDoc struct {
 	Begun bool `json:"begun,omitempty"`
 	// Warnings is said of infrastructure.
 	Warnings []string `json:"warnings,omitempty"`
+	// Tests is said of infrastructure whose module has tests.
+	Tests *testsDoc `json:"tests,omitempty"`
+}
+
+type testsDoc struct {
+	Passed   int      `json:"passed"`
+	Failed   int      `json:"failed"`
+	Skipped  int      `json:"skipped"`
+	Failures []string `json:"failures"`
+}
+
+func tests(t *port.Tests) *testsDoc {
+	if t == nil {
+		return nil
+	}
+	return &testsDoc{t.Passed, t.Failed, t.Skipped, append([]string{}, t.Failures...)}
 }
 
 type metadataDoc struct {
@@ -167,7 +184,7 @@ type liveDoc struct {
 func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 	d := &document{
 		Phase: ev.Phase, Time: ev.Time.UTC().Format(time.RFC3339Nano),
-		Step:     stepDoc{s.Ref.String(), string(s.Ref.Kind), s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores, sub.Begun, sub.Warnings},
+		Step:     stepDoc{s.Ref.String(), string(s.Ref.Kind), s.Ref.Name, s.Do, known(s.Key), s.Why, s.Pending, s.Restores, sub.Begun, sub.Warnings, tests(sub.Tests)},
 		Metadata: metadataDoc{Name: s.Ref.Name, Labels: map[string]string{}},
 		Project:  projectDoc{ev.Project.Policy.ModelFormats},
 		Inputs:   []inputDoc{}, Terraform: sub.Terraform, AllowDestroy: sub.AllowDestroy, Reported: sub.Reported, Approvals: []trust.Approver{}, Guards: guards(sub.Guards),
@@ -208,7 +225,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 		d.Approvals = append(d.Approvals, trust.Approver{Principal: a.Principal, Roles: orEmpty(a.Roles), Class: a.Class})
 	}
 	d.Run, d.Serving, d.RunsOn = ran(sub.Run), apart(sub.Serving), runsOn(s, d.Spec, ev.Project)
-	d.Plan = costs(ev.Cost)
+	d.Plan = costs(ev.Cost, ev.Monthly)
 	if m := sub.Model; m != nil {
 		if s.Model != "" && m.Digest != s.Model {
 			return nil, fmt.Errorf("what is known is of model %s, and the step serves %s", m.Digest.Short(), s.Model.Short())

@@ -63,15 +63,24 @@ type planDoc struct {
 	EstimatedCost *float64 `json:"estimatedCost"`
 	// UnknownCost are the runs that it leaves out.
 	UnknownCost []string `json:"unknownCost"`
+	// MonthlyCost is null where nobody gives prices of resources; MonthlyChange then is zero.
+	MonthlyCost   *float64 `json:"monthlyCost"`
+	MonthlyChange float64  `json:"monthlyChange"`
+	// UnknownMonthlyCost are the resources that it leaves out.
+	UnknownMonthlyCost []string `json:"unknownMonthlyCost"`
 }
 
-func costs(c *plan.Cost) planDoc {
-	d := planDoc{UnknownCost: []string{}}
+func costs(c *plan.Cost, m *plan.Monthly) planDoc {
+	d := planDoc{UnknownCost: []string{}, UnknownMonthlyCost: []string{}}
 	if c != nil {
 		d.EstimatedCost = &c.Amount
 		for _, ref := range c.Unknown {
 			d.UnknownCost = append(d.UnknownCost, ref.String())
 		}
+	}
+	if m != nil {
+		d.MonthlyCost, d.MonthlyChange = &m.Amount, m.Change
+		d.UnknownMonthlyCost = append(d.UnknownMonthlyCost, m.Unknown...)
 	}
 	return d
 }

@@ -67,6 +67,25 @@ flaws contains "lists a change without actions" if {
 }
 
 # METADATA
+# title: Tests of a Terraform module
+# description: A module whose own tests (terraform test) fail does not do what its authors say it does.
+# custom:
+#   id: terraform/test
+deny contains {
+	"rule": "terraform/test",
+	"message": sprintf("a test of the module fails: %s", [failure]),
+	"hint": "correct the module, or the test; terraform test in the module's folder runs it",
+} if {
+	changes
+	input.step.tests.failed > 0
+	some failure in failures
+}
+
+failures := input.step.tests.failures if count(input.step.tests.failures) > 0
+
+failures := ["it does not say why"] if count(input.step.tests.failures) == 0
+
+# METADATA
 # title: Terraform destroys
 # description: Deleting and replacing lose what was there. They are allowed by name, each time.
 # custom:

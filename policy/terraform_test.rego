@@ -30,6 +30,14 @@ test_retired_without_plan if {
 	denied(object.union(about(null), {"phase": "plan", "step": {"do": "retire"}})) == {"policy/evidence"}
 }
 
+tested(result) := denied(object.union(about({"format_version": "1.2", "resource_changes": []}), {"step": {"tests": result}}))
+
+test_tests if {
+	tested({"passed": 2, "failed": 0, "skipped": 0, "failures": []}) == set()
+	tested({"passed": 1, "failed": 1, "skipped": 0, "failures": ["a.tftest.hcl:4: run \"size\": too small"]}) == {"terraform/test"}
+	tested({"passed": 1, "failed": 1, "skipped": 0, "failures": []}) == {"terraform/test"}
+}
+
 test_flaws if {
 	denied(about({"format_version": "1.2", "errored": true, "resource_changes": []})) == {"terraform/plan"}
 	denied(about({"format_version": "1.2", "complete": false, "resource_changes": []})) == {"terraform/plan"}

@@ -242,7 +242,7 @@ type Infrastructure struct {
 	Pass []string `json:"pass,omitempty" part:"key"`
 	// PlanPass lists the variables that Terraform may see when it plans for a pull request: credentials that can read, and no more. It counts as the base branch declares it. Empty is without any; without it, no plan is made for pull requests.
 	PlanPass []string `json:"planPass,omitempty" part:"placement"`
-	// Network is what Terraform and its providers may reach when they plan for a pull request: none, or a list of hosts with their ports. It counts as the base branch declares it.
+	// Network is what Terraform and its providers may reach when they plan for a pull request, or run the module's tests: none, or a list of hosts with their ports. For a pull request it counts as the base branch declares it.
 	Network Network `json:"network,omitempty" part:"placement"`
 	// Schedule says when the controller looks again though nothing was pushed, as a cron expression ("0 6 * * 1") or @hourly, @daily and so on, in UTC: drift is found then.
 	Schedule string `json:"schedule,omitempty" part:"placement"`

@@ -127,6 +127,12 @@ func work(r Report, z size) part {
 		if s.RunsOn != nil {
 			why += "; runs on " + code(s.RunsOn.Words(), z.words)
 		}
+		if s.Tests != nil {
+			why += "; " + tests(*s.Tests)
+		}
+		if s.Monthly != nil {
+			why += "; " + prose(monthly(*s.Monthly), z.words)
+		}
 		if s.Cost != nil {
 			why += fmt.Sprintf("; estimated cost %.2f", *s.Cost)
 		}

@@ -81,8 +81,14 @@ func under(s plan.Step) (out []line) {
 	if s.RunsOn != nil {
 		out = append(out, line{"", "runs on " + harmless.Line(s.RunsOn.Words()), true})
 	}
+	if s.Tests != nil {
+		out = append(out, line{"", tests(*s.Tests), true})
+	}
 	if s.Cost != nil {
 		out = append(out, line{"", fmt.Sprintf("estimated cost %.2f", *s.Cost), true})
+	}
+	if s.Monthly != nil {
+		out = append(out, line{"", monthly(*s.Monthly), true})
 	}
 	out = append(out, evaluations(s)...)
 	if len(s.Needs) > 0 {
@@ -92,6 +98,18 @@ func under(s plan.Step) (out []line) {
 		out = append(out, resource(a))
 	}
 	return out
+}
+
+// tests tells how the tests of a module went: "tests: 3 passed", "tests: 1 passed, 2 failed".
+func tests(t port.Tests) string {
+	text := fmt.Sprintf("tests: %d passed", t.Passed)
+	if t.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", t.Failed)
+	}
+	if t.Skipped > 0 {
+		text += fmt.Sprintf(", %d skipped", t.Skipped)
+	}
+	return text
 }
 
 func resource(a port.ResourceAction) line {
@@ -187,22 +205,40 @@ func summary(p plan.Plan) string {
 	return text
 }
 
-// cost tells what the runs of p are estimated to cost; "" where nobody gives prices, or
-// nothing is run.
+// monthly tells what resources are estimated to cost: "estimated cost 120.00 a month (+20.00), without aws_x.y, of which it is not known".
+func monthly(m plan.Monthly) string {
+	const most = 3
+	text := fmt.Sprintf("estimated cost %.2f a month (%+.2f)", m.Amount, m.Change)
+	if left := m.Unknown; len(left) > 0 {
+		text += ", without " + harmless.Line(strings.Join(left[:min(most, len(left))], ", "))
+		if over := len(left) - most; over > 0 {
+			text += fmt.Sprintf(" and %d more", over)
+		}
+		text += ", of which it is not known"
+	}
+	return text
+}
+
+// cost tells what the runs of p are estimated to cost, and its infrastructure a month; "" where nobody gives
+// prices, or nothing is run and nothing stands.
 func cost(p plan.Plan) string {
 	const most = 3
-	if p.Cost == nil || p.Cost.Amount == 0 && len(p.Cost.Unknown) == 0 {
-		return ""
-	}
-	text := fmt.Sprintf("Estimated cost: %.2f", p.Cost.Amount)
-	if left := p.Cost.Unknown; len(left) > 0 {
-		names := refs(left[:min(most, len(left))])
-		if over := len(left) - most; over > 0 {
-			names += fmt.Sprintf(" and %d more", over)
+	var parts []string
+	if p.Cost != nil && (p.Cost.Amount != 0 || len(p.Cost.Unknown) > 0) {
+		text := fmt.Sprintf("Estimated cost: %.2f", p.Cost.Amount)
+		if left := p.Cost.Unknown; len(left) > 0 {
+			names := refs(left[:min(most, len(left))])
+			if over := len(left) - most; over > 0 {
+				names += fmt.Sprintf(" and %d more", over)
+			}
+			text += ", without " + names + ", of which it is not known"
 		}
-		text += ", without " + names + ", of which it is not known"
+		parts = append(parts, text+".")
 	}
-	return text + "."
+	if m := p.Monthly; m != nil && (m.Amount != 0 || m.Change != 0 || len(m.Unknown) > 0) {
+		parts = append(parts, "Infrastructure: "+monthly(*m)+".")
+	}
+	return strings.Join(parts, " ")
 }
 
 func busy(s plan.Step) bool { return s.Do != plan.Keep }

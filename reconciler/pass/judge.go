@@ -48,8 +48,8 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 	if err != nil {
 		return p, nil, fault.WithHint(fault.New(fault.Invalid, "%w", err), "vishwa plan lists the refs")
 	}
-	p = p.Priced(h.Prices, w.Facts)
-	d := &stepServices{Reconciler: h, world: w, orders: o, cost: p.Cost}
+	p = p.Priced(h.Prices, w.Facts).Estimated(h.Prices, func(ref schemas.Ref) []byte { return w.Stacks[ref].Raw })
+	d := &stepServices{Reconciler: h, world: w, orders: o, cost: p.Cost, monthly: p.Monthly}
 	notes, err := d.approve(ctx, &p)
 	if err != nil {
 		return p, nil, err
@@ -120,7 +120,7 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 		subjects[s.Ref] = subject
 	}
 	return d.world.Policy.Judge(ctx, p, policy.Evidence{
-		Time: d.Now(), Phase: phase, Project: d.world.Project, All: d.all, Cost: d.cost,
+		Time: d.Now(), Phase: phase, Project: d.world.Project, All: d.all, Cost: d.cost, Monthly: d.monthly,
 		Of: func(ref schemas.Ref) policy.Subject { return subjects[ref] },
 	})
 }
@@ -150,11 +150,11 @@ func reported(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []string {
 func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, known plan.Known, m *execute.Material) (policy.Subject, error) {
 	out := policy.Subject{AllowDestroy: d.orders.AllowDestroy != nil && d.orders.AllowDestroy(s.Ref)}
 	if change, ok := d.world.Stacks[s.Ref]; ok {
-		out.Terraform, out.Warnings = change.Raw, change.Warnings
+		out.Terraform, out.Warnings, out.Tests = change.Raw, change.Warnings, change.Tests
 	}
 	out.Hint = d.world.stackHints[s.Ref]
 	if m != nil && m.Change != nil {
-		out.Terraform, out.Warnings = m.Change.Raw, m.Change.Warnings
+		out.Terraform, out.Warnings, out.Tests = m.Change.Raw, m.Change.Warnings, m.Change.Tests
 	}
 	out.Approvals, out.Guards = d.approvers[s.Ref], d.verdicts[s.Ref]
 	if n == nil {

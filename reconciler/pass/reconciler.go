@@ -73,7 +73,7 @@ type Reconciler struct {
 	Now            func() time.Time
 	Tell           func(execute.Event)
 	Parallel       int
-	Prices         plan.Prices      // what runners cost; none: nothing is said of cost
+	Prices         plan.Prices      // what runners and resources cost; none: nothing is said of cost
 	State          string           // the folder that runs are kept below; see execute.Config
 	Repeats        *execute.Repeats // what the process has recorded of failures; nil: nothing yet
 }

@@ -126,7 +126,7 @@ warn contains {"rule": "team/unknown", "message": concat(" ", input.plan.unknown
 	for _, c := range []struct {
 		prices plan.Prices
 		held   bool
-	}{{nil, false}, {plan.Prices{"local": {CPUHour: 1e-9}}, false}, {plan.Prices{"local": {CPUHour: 3600e9}}, true}} {
+	}{{plan.Prices{}, false}, {plan.Prices{Runners: map[string]plan.Price{"local": {CPUHour: 1e-9}}}, false}, {plan.Prices{Runners: map[string]plan.Price{"local": {CPUHour: 3600e9}}}, true}} {
 		h.Prices = c.prices
 		_, in, err := h.Head(t.Context())
 		if err != nil {

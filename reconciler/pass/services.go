@@ -38,6 +38,7 @@ type stepServices struct {
 	approvers map[schemas.Ref][]trust.Approver
 	verdicts  map[schemas.Ref][]guard.Verdict // of what guards each deployment that changes
 	keys      map[schemas.Ref]digest.Digest   // of the plan's steps
+	monthly   *plan.Monthly                   // of the plan's infrastructure
 	cost      *plan.Cost                      // of the plan, as it was made
 	rollback  *Rollback                       // what is to serve again; nil: what is declared
 	over      map[schemas.Ref]schemas.Ref     // whose address a deployment takes, which is declared no more

@@ -147,7 +147,7 @@ func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Infrastruct
 	if n := w.Graph.Node(ref); n != nil {
 		spec := n.Decl.Spec.(schemas.Provisioned).Stack()
 		module, err := fs.Sub(w.Tree, path.Clean(spec.Module))
-		return port.Infrastructure{Name: ref.Name, Source: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass}, err
+		return port.Infrastructure{Name: ref.Name, Source: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass, Network: spec.Network.Hosts()}, err
 	}
 	last := w.Facts.Latest[ref]
 	if last == nil || last.Recipe == nil {

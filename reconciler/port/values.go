@@ -215,7 +215,7 @@ type Infrastructure struct {
 	State   schemas.State  `json:"state,omitzero"`
 	Pass    []string       `json:"pass,omitempty"`    // variables of the caller's that the program may see besides the built-in few
 	Remove  bool           `json:"destroy,omitempty"` // make it not be there
-	Network []string       `json:"network,omitempty"` // of a pull request's: hosts that may be reached; its Pass is to plan with
+	Network []string       `json:"network,omitempty"` // hosts that tests may reach, and a pull request's plan, whose Pass is to plan with
 }
 
 // Unplanned is the error for infrastructure that is not to be planned where it was asked for,
@@ -232,12 +232,22 @@ type Change struct {
 	Drift   []string         `json:"drift,omitempty"` // addresses that others changed
 	// Warnings are what the program warned of, failed check blocks with it: file, line and
 	// address with the message, without values.
-	Warnings []string          `json:"warnings,omitempty"`
-	Raw      json.RawMessage   `json:"-"`                // the whole change, as the tool writes it as JSON
-	File     string            `json:"-"`                // the file that Apply carries out
-	Digest   digest.Digest     `json:"digest,omitempty"` // of the actions and their shape, the same for the same change
-	Outputs  map[string]Output `json:"-"`                // as they stand now; set where Empty
-	Tool     string            `json:"tool"`             // "terraform 1.11.4"
+	Warnings []string `json:"warnings,omitempty"`
+	// Tests is how the tests of the stack's own module went; nil where it has none.
+	Tests   *Tests            `json:"tests,omitempty"`
+	Raw     json.RawMessage   `json:"-"`                // the whole change, as the tool writes it as JSON
+	File    string            `json:"-"`                // the file that Apply carries out
+	Digest  digest.Digest     `json:"digest,omitempty"` // of the actions and their shape, the same for the same change
+	Outputs map[string]Output `json:"-"`                // as they stand now; set where Empty
+	Tool    string            `json:"tool"`             // "terraform 1.11.4"
+}
+
+// Tests is how the tests of a stack's module went.
+type Tests struct {
+	Passed   int      `json:"passed"`
+	Failed   int      `json:"failed"`
+	Skipped  int      `json:"skipped"`
+	Failures []string `json:"failures,omitempty"` // of each that failed, with file and line
 }
 
 // ResourceAction is one resource's part of a change, without values.

@@ -21,10 +21,11 @@ import (
 )
 
 const (
-	nameOf   = `^[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?$`
-	aDay     = `^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2}))?$`
-	variable = `^[A-Za-z_][A-Za-z0-9_]*$`
-	priced   = `^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`
+	nameOf    = `^[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?$`
+	aDay      = `^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2}))?$`
+	variable  = `^[A-Za-z_][A-Za-z0-9_]*$`
+	attribute = `^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,7}$`
+	priced    = `^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`
 )
 
 // more is what tags do not say of a field, by its path. Each path must be there.
@@ -45,6 +46,8 @@ var more = map[string]map[string]func(*jsonschema.Schema){
 		"spec.isolation.level": anyOf("best", "namespaces", "landlock", "none"),
 		"spec.parallel":        most(1000), "spec.pulls": most(100), "spec.strangers": most(100),
 		"spec.prices": names(priced), "spec.prices.*.gpuHour": names(priced), "spec.prices.*.cpuHour": least, "spec.prices.*.memoryGiBHour": least, "spec.prices.*.gpuHour.*": least,
+		"spec.resourcePrices": names(`^[a-z][a-z0-9_]{0,126}\*?$`), "spec.resourcePrices.*.monthly": least, "spec.resourcePrices.*.values": names(priced), "spec.resourcePrices.*.values.*": least,
+		"spec.resourcePrices.*.per": names(attribute), "spec.resourcePrices.*.per.*": least, "spec.resourcePrices.*.by": pattern(attribute), "spec.resourcePrices.*.times": pattern(attribute),
 		"spec.repositories": func(s *jsonschema.Schema) { s.MinItems = &single }, "spec": needs("repositories"),
 		"spec.repositories[]":            either("url", "path"),
 		"spec.repositories[].pass[]":     pattern(variable),

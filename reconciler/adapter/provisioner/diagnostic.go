@@ -21,6 +21,7 @@ type diagnostic struct {
 	Detail   string `json:"detail"`
 	Address  string `json:"address"`
 	Range    *place `json:"range"`
+	run      string // of a test file; "" where it is of none
 }
 
 type place struct {

@@ -21,7 +21,11 @@ type progress struct {
 	begun       []port.ResourceAction
 	completed   []port.ResourceAction
 	diagnostics []diagnostic
+	tested      *summary // of tests; nil until they have ended
 }
+
+// summary is how tests went, as the program counts them.
+type summary struct{ Passed, Failed, Errored, Skipped int }
 
 func (p *progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
@@ -48,6 +52,8 @@ func (p *progress) hear(line []byte) {
 			Action string `json:"action"`
 		} `json:"hook"`
 		Diagnostic *diagnostic `json:"diagnostic"`
+		Run        string      `json:"@testrun"`
+		Summary    *summary    `json:"test_summary"`
 	}
 	if json.Unmarshal(line, &m) != nil {
 		return
@@ -59,7 +65,10 @@ func (p *progress) hear(line []byte) {
 	case m.Type == "apply_complete":
 		p.completed = append(p.completed, one)
 	case m.Diagnostic != nil:
+		m.Diagnostic.run = m.Run
 		p.diagnostics = append(p.diagnostics, *m.Diagnostic)
+	case m.Summary != nil:
+		p.tested = m.Summary
 	}
 }
 

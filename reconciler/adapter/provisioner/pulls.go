@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
@@ -31,9 +30,6 @@ var _ port.Provisioner = Pulls{}
 
 // ForPulls is Terraform for pull requests, behind the wall that cfg.Wall asks for.
 func ForPulls(cfg Config) Pulls {
-	if cfg.Patience <= 0 {
-		cfg.Patience = 15 * time.Minute
-	}
 	return Pulls{Terraform(cfg)}
 }
 
@@ -65,6 +61,10 @@ func (p Pulls) diff(ctx context.Context, s port.Infrastructure) (port.Change, er
 	if err := w.check(ctx); err != nil {
 		return port.Change{}, err
 	}
+	tests, err := w.test(ctx)
+	if err != nil {
+		return port.Change{}, err
+	}
 	state, err := w.entrust(ctx)
 	if err != nil {
 		return port.Change{}, err
@@ -77,7 +77,7 @@ func (p Pulls) diff(ctx context.Context, s port.Infrastructure) (port.Change, er
 	if err != nil {
 		return port.Change{}, fault.New(fault.Invalid, "plan stack %s: %w", s.Name, err)
 	}
-	change := port.Change{Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String(), Warnings: w.warned}
+	change := port.Change{Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String(), Warnings: w.warned, Tests: tests}
 	for _, a := range change.Actions { // a provider can write what it likes in the program's name
 		if !slices.Contains([]string{"create", "update", "replace", "delete", "read", "forget", "open", "close"}, a.Action) {
 			return port.Change{}, fault.New(fault.Invalid, "plan stack %s: the plan has an action that is none of %s", s.Name, w.tool)
@@ -100,6 +100,8 @@ func (p Pulls) diff(ctx context.Context, s port.Infrastructure) (port.Change, er
 //	<Dir>/<stack>/<any>/state/      there once the module is found to be in order: the copy of
 //	                                the state, and the plan file; written behind the wall
 //	<Dir>/<stack>/<any>/vars.tfvars.json, cli.tfrc
+//
+// The tests of a stack of the tracked branch have such a folder in the stack's own, and the module that lies there.
 type proposal struct {
 	*work
 	policy wall.Policy
@@ -109,6 +111,7 @@ type proposal struct {
 	reads  []string          // providers that lie on this machine
 	known  string            // what everybody can read: the module and its variables
 	veiled bool              // secrets are in reach of what runs
+	tests  bool              // of the tracked branch's module, whose tests are all that is run
 }
 
 // open makes a folder ready for one plan.
@@ -215,6 +218,14 @@ func (w *proposal) furnish(lookup func(string) (string, bool)) error {
 	if err := w.writeVars(); err != nil {
 		return err
 	}
+	if err := w.outfit(lookup); err != nil {
+		return err
+	}
+	return w.learn()
+}
+
+// outfit says where providers are, and what of the environment is seen.
+func (w *proposal) outfit(lookup func(string) (string, bool)) error {
 	p, err := findProviders(lookup, w.tool.product, w.stack.Network)
 	if err != nil {
 		return fault.New(fault.Invalid, "plan stack %s: %w", w.stack.Name, err)
@@ -239,7 +250,7 @@ func (w *proposal) furnish(lookup func(string) (string, bool)) error {
 			}
 		}
 	}
-	return w.learn()
+	return nil
 }
 
 // copied is the state that the plan is made against, and may be spoilt.

@@ -30,10 +30,10 @@ type Config struct {
 	LockTimeout time.Duration // how long to wait for a state that another holds; zero is 10 s
 	Grace       time.Duration // how long a cancelled run may take to save its state; zero is 20 s
 
-	// For pull requests alone.
+	// For pull requests, and for tests.
 	Wall     wall.Policy   // how what they run is kept apart
-	Dial     egress.Dial   // connects to the hosts that their bases declare; nil is plainly
-	Patience time.Duration // how long one plan may take; zero is 15 minutes
+	Dial     egress.Dial   // connects to the hosts that are declared, by the base for a pull request; nil is plainly
+	Patience time.Duration // how long a pull request's plan, or a stack's tests, may take; zero is 15 minutes
 }
 
 // Stacks is Terraform as a Provisioner. Calls for one stack take turns, across
@@ -56,6 +56,9 @@ func Terraform(cfg Config) *Stacks {
 	if cfg.Grace <= 0 {
 		cfg.Grace = 20 * time.Second
 	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = 15 * time.Minute
+	}
 	if cfg.Env.Log == nil {
 		cfg.Env.Log = slog.New(slog.DiscardHandler)
 	}
@@ -75,12 +78,16 @@ func (t *Stacks) Diff(ctx context.Context, s port.Infrastructure) (port.Change, 
 		return port.Change{}, err
 	}
 	defer w.discard(file)
+	tests, err := t.tested(ctx, w)
+	if err != nil {
+		return port.Change{}, err
+	}
 	doc, err := readPlan(raw)
 	if err != nil {
 		return port.Change{}, fault.New(fault.Internal, "plan stack %s: %w", s.Name, err)
 	}
 	change := port.Change{
-		Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String(), Warnings: w.warned,
+		Empty: doc.empty(), Actions: doc.actions(), Drift: doc.drift(), Raw: raw, Tool: w.tool.String(), Warnings: w.warned, Tests: tests,
 	}
 	if change.Empty {
 		change.Outputs = doc.outputs()

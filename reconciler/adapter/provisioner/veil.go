@@ -158,6 +158,10 @@ func (w *proposal) astray(err error, all []diagnostic, refused []string) error {
 	if len(hosts) > most {
 		hosts = hosts[:most]
 	}
+	if w.tests {
+		return fault.WithHint(fault.New(fault.Denied, "%w; it asked for %s, which the tests of infrastructure/%s may not reach: its network does not list it",
+			err, strings.Join(hosts, ", "), w.stack.Name), "mock the provider (mock_provider), or list what the tests need under spec.network")
+	}
 	return fault.WithHint(fault.New(fault.Denied, "%w; it asked for %s, which infrastructure/%s may not reach in a pull request: its network on the base branch does not list it",
 		err, strings.Join(hosts, ", "), w.stack.Name),
 		"list what it needs under spec.network on the base branch, or put the provider into a mirror of this machine (docs/terraform.md)")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
@@ -60,6 +61,8 @@ type Spec struct {
 	Isolation Isolation `yaml:"isolation"`
 	// Prices names runners, as repositories do, with what each costs; plans then tell an estimated cost, which rules see as input.plan.estimatedCost. A runner that is not there costs nothing.
 	Prices map[string]Price `yaml:"prices"`
+	// ResourcePrices names types of Terraform's resources, such as aws_instance, or aws_iam_* for all that it fits, with what one costs a month; plans then tell what infrastructure costs, which rules see as input.plan.monthlyCost. What no price fits is named as not known.
+	ResourcePrices map[string]ResourcePrice `yaml:"resourcePrices"`
 	// Alerts lists who is notified of what monitors find.
 	Alerts []Alert `yaml:"alerts"`
 	// Repositories lists what is reconciled.
@@ -76,11 +79,28 @@ type Price struct {
 	GPUHour map[string]float64 `yaml:"gpuHour"`
 }
 
-// Table is what runners cost.
+// ResourcePrice is what one resource costs a month, in whatever money.
+type ResourcePrice struct {
+	// Monthly is what it costs whatever its attributes are.
+	Monthly float64 `yaml:"monthly"`
+	// By names an attribute whose value has a price, such as instance_type; a dot leads into a block.
+	By string `yaml:"by"`
+	// Values maps values of that attribute to what each costs a month; any is each that is not named.
+	Values map[string]float64 `yaml:"values"`
+	// Per maps attributes that are numbers, such as a disk's size, to what each that they count costs a month.
+	Per map[string]float64 `yaml:"per"`
+	// Times names an attribute that is a number, such as scaling_config.desired_size, by which all of it is multiplied.
+	Times string `yaml:"times"`
+}
+
+// Table is what runners and resources cost.
 func (c Spec) Table() plan.Prices {
-	out := plan.Prices{}
+	out := plan.Prices{Runners: map[string]plan.Price{}, Resources: terraform.Prices{}}
+	for kind, p := range c.ResourcePrices {
+		out.Resources[kind] = terraform.Price{Monthly: p.Monthly, By: p.By, Values: p.Values, Per: p.Per, Times: p.Times}
+	}
 	for name, p := range c.Prices {
-		out[name] = plan.Price{CPUHour: p.CPUHour, MemoryGiBHour: p.MemoryGiBHour, GPUHour: p.GPUHour}
+		out.Runners[name] = plan.Price{CPUHour: p.CPUHour, MemoryGiBHour: p.MemoryGiBHour, GPUHour: p.GPUHour}
 	}
 	return out
 }

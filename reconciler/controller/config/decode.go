@@ -155,10 +155,16 @@ func (d *decoder) mapping(n *yaml.Node, dst reflect.Value, path string, depth in
 		key, val := n.Content[i], n.Content[i+1]
 		at := join(path, key.Value)
 		switch {
+		case dst.Type().Elem() == reflect.TypeFor[ResourcePrice]():
+			if !typeName.MatchString(key.Value) {
+				d.problem(path, "%s cannot be a name here; use a type of Terraform's resources, such as aws_instance, or how types begin, such as aws_iam_*", Quoted(key.Value))
+				continue
+			}
 		case !mapName.MatchString(key.Value):
 			d.problem(path, "%s cannot be a name here; use letters, digits, hyphens, underscores and dots, at most 63", Quoted(key.Value))
 			continue
-		case out.MapIndex(reflect.ValueOf(key.Value)).IsValid():
+		}
+		if out.MapIndex(reflect.ValueOf(key.Value)).IsValid() {
 			d.problem(at, "is given twice; remove one")
 			continue
 		}
@@ -169,6 +175,9 @@ func (d *decoder) mapping(n *yaml.Node, dst reflect.Value, path string, depth in
 	}
 	dst.Set(out)
 }
+
+// typeName is a type of resources, or the beginning of some.
+var typeName = lazyregexp.New(`^[a-z][a-z0-9_]{0,126}\*?$`)
 
 // mapName is what a name in a mapping looks like.
 var mapName = lazyregexp.New(`^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)

@@ -1,4 +1,4 @@
-// Cost: what the runs of a plan will cost, as far as prices and earlier runs tell.
+// Cost: what the runs of a plan will cost, as far as prices and earlier runs tell, and what its infrastructure costs a month.
 
 package plan
 
@@ -9,11 +9,15 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Prices are what runners cost, by name. One that is not there costs nothing.
-type Prices map[string]Price
+// Prices are what runners cost, by name, and resources of infrastructure, by type. A runner that is not there costs nothing.
+type Prices struct {
+	Runners   map[string]Price
+	Resources terraform.Prices
+}
 
 // Price is what a runner costs, in whatever money.
 type Price struct {
@@ -32,13 +36,20 @@ type Cost struct {
 	Unknown []schemas.Ref `json:"unknown,omitempty"`
 }
 
+// Monthly is what resources are estimated to cost a month once a plan is carried out, and how much more than now.
+type Monthly struct {
+	Amount  float64  `json:"amount"`
+	Change  float64  `json:"change"`
+	Unknown []string `json:"unknown,omitempty"` // addresses that it leaves out
+}
+
 // newest is how many of the last runs of a ref count.
 const newest = 3
 
 // Priced is p with what its runs will cost, those that score a model too: each as long as the last runs of
 // its ref took, or where it never ran, those of the others of its declaration. Without prices, nothing is said.
 func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
-	if len(prices) == 0 {
+	if len(prices.Runners) == 0 {
 		return p
 	}
 	p.Steps = slices.Clone(p.Steps)
@@ -54,7 +65,7 @@ func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
 		if s.RunsOn != nil {
 			on = *s.RunsOn
 		}
-		price, priced := prices[cmp.Or(on.Runner, schemas.LocalRunner)]
+		price, priced := prices.Runners[cmp.Or(on.Runner, schemas.LocalRunner)]
 		if !priced {
 			continue
 		}
@@ -72,6 +83,37 @@ func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
 	}
 	total.Amount = cents(total.Amount)
 	p.Cost = total
+	return p
+}
+
+// Estimated is p with what its infrastructure costs a month; change is what is planned of a ref, as Terraform writes it.
+// Without prices of resources, nothing is said.
+func (p Plan) Estimated(prices Prices, change func(schemas.Ref) []byte) Plan {
+	if len(prices.Resources) == 0 {
+		return p
+	}
+	p.Steps = slices.Clone(p.Steps)
+	total := &Monthly{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if !s.Ref.Kind.Traits().Provisioned {
+			continue
+		}
+		found, err := terraform.Estimated(change(s.Ref), prices.Resources)
+		if err != nil { // there is no plan to read
+			if s.Do != Keep {
+				total.Unknown = append(total.Unknown, s.Ref.String())
+			}
+			continue
+		}
+		total.Amount, total.Change = total.Amount+found.Amount, total.Change+found.Change
+		total.Unknown = append(total.Unknown, found.Unknown...)
+		if s.Do != Keep {
+			s.Monthly = &Monthly{cents(found.Amount), cents(found.Change), found.Unknown}
+		}
+	}
+	total.Amount, total.Change = cents(total.Amount), cents(total.Change)
+	p.Monthly = total
 	return p
 }
 

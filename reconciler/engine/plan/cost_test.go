@@ -3,12 +3,14 @@
 package plan
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -28,7 +30,7 @@ func TestCostIsWhatTheLastRunsTook(t *testing.T) {
 	scored, known := schemas.Ref{Kind: "model", Name: "scored"}, map[string]float64{}
 	e := ledger.Entry{Seq: 6, Action: ledger.Evaluate, Ref: scored, Key: digest.Of([]byte{6}), Run: &ledger.Run{Started: at, Finished: at.Add(30 * time.Minute)}}
 	facts.ByKey[e.Key] = &e
-	prices := Prices{"local": {CPUHour: 1}, "gpu": {CPUHour: 1, MemoryGiBHour: 0.5, GPUHour: map[string]float64{"a100": 10, AnyGPU: 4}}, "box": {GPUHour: map[string]float64{"a100": 1}}}
+	prices := Prices{Runners: map[string]Price{"local": {CPUHour: 1}, "gpu": {CPUHour: 1, MemoryGiBHour: 0.5, GPUHour: map[string]float64{"a100": 10, AnyGPU: 4}}, "box": {GPUHour: map[string]float64{"a100": 1}}}}
 	gpu := schemas.Resources{CPU: "500m", Memory: "2Gi", GPU: 2, GPUKind: "a100"}
 	other := gpu
 	other.GPUKind = "h100"
@@ -67,9 +69,33 @@ func TestCostIsWhatTheLastRunsTook(t *testing.T) {
 			if p.Digest() != was.Digest() || len(Diff(was, p)) > 0 {
 				t.Error("a price makes another plan of it")
 			}
-			if free := was.Priced(nil, facts); free.Cost != nil {
+			if free := was.Priced(Prices{}, facts); free.Cost != nil {
 				t.Errorf("without prices: %+v", free.Cost)
 			}
 		})
+	}
+}
+
+func TestInfrastructureCostsByTheMonth(t *testing.T) {
+	ref := func(name string) schemas.Ref { return schemas.Ref{Kind: "infrastructure", Name: name} }
+	plans := map[schemas.Ref]string{
+		ref("kept"):  `{"resource_changes": [{"address": "a.a", "type": "disk", "change": {"before": {"size": 10}, "after": {"size": 10}}}]}`,
+		ref("grown"): `{"resource_changes": [{"address": "b.b", "type": "disk", "change": {"before": {"size": 1}, "after": {"size": 3}}}, {"address": "c.c", "type": "pool", "change": {"after": {}}}]}`,
+	}
+	was := Plan{Steps: []Step{{Ref: ref("kept"), Do: Keep}, {Ref: ref("grown"), Do: Remake}, {Ref: ref("failed"), Do: Make, Pending: true}, {Ref: schemas.Ref{Kind: "model", Name: "m"}, Do: Make}}}
+	change := func(ref schemas.Ref) []byte { return []byte(plans[ref]) }
+	p := was.Estimated(Prices{Resources: terraform.Prices{"disk": {Per: map[string]float64{"size": 2}}}}, change)
+	want := Monthly{Amount: 26, Change: 4, Unknown: []string{"c.c", "infrastructure/failed"}}
+	if p.Cost != nil || p.Monthly == nil || !reflect.DeepEqual(*p.Monthly, want) {
+		t.Errorf("all of it costs %+v", p.Monthly)
+	}
+	if one := p.Steps[1].Monthly; p.Steps[0].Monthly != nil || one == nil || one.Amount != 6 || one.Change != 4 || was.Steps[1].Monthly != nil {
+		t.Errorf("what is changed costs %+v", one)
+	}
+	if p.Digest() != was.Digest() || len(Diff(was, p)) > 0 {
+		t.Error("a price makes another plan of it")
+	}
+	if free := was.Estimated(Prices{}, change); free.Monthly != nil {
+		t.Errorf("without prices: %+v", free.Monthly)
 	}
 }

@@ -25,11 +25,12 @@ func (c *computing) stack(n *graph.Node, s *Step) {
 		return
 	}
 	change := c.seen.Stacks[s.Ref]
-	s.Actions, s.Change = change.Actions, change.Digest
+	s.Actions, s.Change, s.Tests = change.Actions, change.Digest, change.Tests
 	made := last != nil && last.Action == ledger.Provision
 	switch {
 	case change.Empty && made && last.Key == s.Key:
 		s.Do, s.Why, s.Actions, s.Change = Keep, "up to date", nil, ""
+		s.Tests = nil
 		c.known.Add(n, last)
 	case !made:
 		s.Do, s.Why = Make, "never made"

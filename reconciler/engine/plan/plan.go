@@ -38,6 +38,7 @@ type Step struct {
 	Model   digest.Digest         `json:"model,omitempty"` // deployments: the model that will be served, where known
 	Actions []port.ResourceAction `json:"actions,omitempty"`
 	Change  digest.Digest         `json:"change,omitempty"` // infrastructure: names the Terraform change
+	Tests   *port.Tests           `json:"tests,omitempty"`  // infrastructure: how its module's own went; nil: it has none
 	Held    string                `json:"held,omitempty"`   // why the step may not go on; set by Gate
 	// Until is when a held step may go on by itself; zero: at no time that is known.
 	Until time.Time `json:"until,omitzero"`
@@ -50,6 +51,8 @@ type Step struct {
 	Canary digest.Digest `json:"canary,omitempty"`
 	// Cost is what a run is estimated to cost; nil: nobody gives prices, or it is not known.
 	Cost *float64 `json:"estimatedCost,omitempty"`
+	// Monthly is what infrastructure is estimated to cost; nil: nobody gives prices of resources, or there is no plan.
+	Monthly *Monthly `json:"estimatedMonthlyCost,omitempty"`
 	// RunsOn is where a run is carried out, and on what; nil: a process of this machine.
 	RunsOn *schemas.RunsOn `json:"runsOn,omitempty"`
 	// Evaluations are those that the model is judged by, with what is known of them; none while
@@ -103,6 +106,7 @@ type Plan struct {
 	Steps    []Step           `json:"steps"`
 	Findings []ledger.Finding `json:"findings,omitempty"` // set by Gate
 	Cost     *Cost            `json:"estimatedCost,omitempty"`
+	Monthly  *Monthly         `json:"estimatedMonthlyCost,omitempty"` // of all infrastructure that is declared; nil: nobody gives prices of resources
 }
 
 // Digest names what the plan does: what an approval is bound to. What only people

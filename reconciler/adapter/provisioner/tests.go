@@ -1,0 +1,137 @@
+// The tests of a stack's own module (terraform test). They make what they test unless they
+// mock it, so they are run as a pull request is planned: behind the wall, with a home of
+// their own, without any of the stack's variables and without its state.
+
+package provisioner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-version"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// firstTests is the first version of either program that runs tests of this kind.
+var firstTests = version.Must(version.NewVersion("1.6.0"))
+
+// hasTests tells whether the program finds tests in a module: next to its files, and in the folder tests.
+func hasTests(module digest.Manifest, product string) bool {
+	kinds := []string{".tftest.hcl", ".tftest.json"}
+	if product == "tofu" {
+		kinds = append(kinds, ".tofutest.hcl", ".tofutest.json")
+	}
+	return slices.ContainsFunc(module, func(f digest.File) bool {
+		dir := path.Dir(f.Path)
+		return (dir == "." || dir == "tests") && slices.ContainsFunc(kinds, func(kind string) bool { return strings.HasSuffix(f.Path, kind) })
+	})
+}
+
+// test runs the tests of a module that was initialised; nil where it has none.
+func (w *proposal) test(ctx context.Context) (*port.Tests, error) {
+	if w.stack.Remove || !hasTests(w.module, w.tool.product) {
+		return nil, nil
+	}
+	if have, err := version.NewVersion(w.tool.version); err != nil || have.Core().LessThan(firstTests) {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "stack %s has tests, and %s cannot run them", w.stack.Name, w.tool), "install %s %s or newer", w.tool.product, firstTests)
+	}
+	var seen progress
+	err := w.do(ctx, nothing, "test", upTo(mostSaid, &seen), seen.found, "test", "-json", "-no-color", "-var-file="+w.varsFile())
+	switch {
+	case fault.Of(err) == fault.Cancelled, err != nil && seen.tested == nil:
+		return nil, err
+	case fault.Of(err) == fault.Denied:
+		return nil, fault.WithHint(err, "tests get neither credentials nor the state: mock the provider (mock_provider), or list what they need to reach under spec.network")
+	case seen.tested == nil:
+		return nil, fault.New(fault.Internal, "test stack %s: %s said nothing of its tests", w.stack.Name, w.tool)
+	}
+	sum := *seen.tested
+	return &port.Tests{Passed: sum.Passed, Failed: sum.Failed + sum.Errored, Skipped: sum.Skipped, Failures: w.failures(seen.diagnostics)}, nil
+}
+
+// failures are what tests said went wrong, for people. An assertion's own words are its detail.
+func (w *proposal) failures(all []diagnostic) (out []string) {
+	for _, d := range all {
+		if d.Severity != "error" {
+			continue
+		}
+		if d.Summary == "Test assertion failed" && d.Detail != "" {
+			d.Summary = d.Detail
+		}
+		if d.run != "" {
+			d.Summary = fmt.Sprintf("run %q: %s", d.run, d.Summary)
+		}
+		if one := d.told(w.secrets); !slices.Contains(out, one) {
+			out = append(out, one)
+		}
+	}
+	if n := len(out); n > most {
+		out = append(out[:most], fmt.Sprintf("and %d more", n-most))
+	}
+	return out
+}
+
+// passed is what is remembered of tests that passed, so that they are run again only
+// where something has changed that they are told of.
+type passed struct {
+	Of    digest.Digest `json:"of"`
+	Tests port.Tests    `json:"tests"`
+}
+
+// tested is test for a stack of the tracked branch, in the stack's own folder.
+func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
+	if w.stack.Remove || !hasTests(w.module, w.tool.product) {
+		return nil, nil
+	}
+	of, err := digest.JSON(map[string]any{"module": w.module.Digest(), "vars": w.stack.Vars, "tool": w.tool.String(), "network": w.stack.Network})
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "stack %s: spec.vars cannot be written as JSON", w.stack.Name)
+	}
+	note := filepath.Join(w.root, "tested.json")
+	var last passed
+	if raw, err := os.ReadFile(note); err == nil && json.Unmarshal(raw, &last) == nil && last.Of == of {
+		return &last.Tests, nil
+	}
+	p := &proposal{work: w, policy: t.cfg.Wall, dial: t.cfg.Dial, tests: true}
+	defer p.tidy()
+	if err := os.MkdirAll(p.file("home"), 0o700); err != nil {
+		return nil, fault.New(fault.Internal, "make work directory: %w", err)
+	}
+	if err := p.outfit(t.cfg.Env.Lookup); err != nil {
+		return nil, err
+	}
+	inner, cancel := context.WithTimeoutCause(ctx, t.cfg.Patience, errSlow)
+	defer cancel()
+	got, err := p.test(inner)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errSlow) {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "test stack %s: it was ended after %s", w.stack.Name, t.cfg.Patience), "see what the tests wait for")
+	}
+	if err == nil && got.Failed == 0 {
+		if raw, err := json.Marshal(passed{of, *got}); err == nil {
+			_ = os.WriteFile(note, raw, 0o600) // run again where it cannot be remembered
+		}
+	}
+	return got, err
+}
+
+// tidy removes what the tests had for themselves.
+func (w *proposal) tidy() {
+	left, _ := filepath.Glob(filepath.Join(escaped(w.root), "tmp-*")) // the pattern is in order
+	for _, dir := range append(left, w.file("home")) {
+		if err := sandbox.Remove(dir); err != nil {
+			w.log.Warn("a folder of tests could not be removed", "stack", w.stack.Name, "error", err)
+		}
+	}
+	_ = os.Remove(w.file("cli.tfrc"))
+}
