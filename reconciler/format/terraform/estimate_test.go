@@ -32,7 +32,7 @@ func TestAnEstimateIsOfWhatIsThereThen(t *testing.T) {
 		"for each that it counts":    {"aws_ebs_volume", `{"after": {"size": 100, "iops": "3000"}}`, Estimate{23, 23, nil}},
 		"so many times":              {"aws_eks_node_group", `{"after": {"scaling_config": [{"desired_size": 3}]}}`, Estimate{300, 300, nil}},
 		"free":                       {"aws_iam_role", `{"after": {"name": "x"}}`, Estimate{}},
-		"by how it begins":     {"aws_x", `{"after": {}}`, Estimate{1, 1, nil}},
+		"by how it begins":           {"aws_x", `{"after": {}}`, Estimate{1, 1, nil}},
 		"of a type without a price":  {"google_x", `{"after": {}}`, Estimate{0, 0, []string{"x.y"}}},
 		"of a value without a price": {"aws_instance", `{"after": {"instance_type": "m5.large"}}`, Estimate{0, 0, []string{"x.y"}}},
 		"known later":                {"aws_ebs_volume", `{"after": {"size": 1, "iops": null}, "after_unknown": {"iops": true}}`, Estimate{0, 0, []string{"x.y"}}},
