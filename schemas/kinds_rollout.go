@@ -21,6 +21,13 @@ type Rollout struct {
 	Canary *Canary `json:"canary,omitempty" part:"placement"`
 	// Analyses compare the two while both serve, by name: what is found worse is rolled back at once, at whichever step.
 	Analyses map[string]Analysis `json:"analyses,omitempty" part:"placement"`
+	// Revert says how the commits are reverted that made a release which was rolled back: by a pull request, by a commit directly on the tracked branch, or by people alone.
+	Revert string `json:"revert,omitempty" jsonschema:"enum=pull-request,enum=commit,enum=none,default=pull-request" part:"placement"`
+}
+
+// Reverts tells whether it is proposed to revert what was rolled back, and whether that is committed without a pull request.
+func (r *Rollout) Reverts() (proposed, direct bool) {
+	return r != nil && r.Canary != nil && r.Revert != "none", r != nil && r.Revert == "commit"
 }
 
 // Canary is how a new release takes over.
@@ -123,7 +130,7 @@ func (r *Rollout) check(c *checker, d *document, model Ref) {
 	if r == nil {
 		return
 	}
-	if len(r.Freeze) == 0 && r.After == nil && r.Canary == nil && len(r.Analyses) == 0 && !d.has("spec.rollout.freeze") {
+	if len(r.Freeze) == 0 && r.After == nil && r.Canary == nil && len(r.Analyses) == 0 && r.Revert == "" && !d.has("spec.rollout.freeze") {
 		d.problem("spec.rollout", "says nothing; give freeze, after or canary, or remove it")
 	}
 	r.checkCanary(c, d)
@@ -170,6 +177,9 @@ func (r *Rollout) checkCanary(c *checker, d *document) {
 		}
 	}
 	if r.Canary == nil {
+		if r.Revert != "" {
+			d.problem("spec.rollout.revert", "reverts what a canary was rolled back from, and no canary is given; give one, or remove it")
+		}
 		if len(names) > 0 {
 			d.problem("spec.rollout.analyses", "compare a new release that is tried next to the old one, and no canary is given; give one, or remove them")
 		}

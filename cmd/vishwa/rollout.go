@@ -28,7 +28,7 @@ func (a *cli) rolloutVerb() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.rolloutStatus(), a.rolloutPromote(), a.rolloutPause(), a.rolloutAbort())
+	cmd.AddCommand(a.rolloutStatus(), a.rolloutPromote(), a.rolloutPause(), a.rolloutAbort(), a.rolloutRevert())
 	return cmd
 }
 
@@ -240,7 +240,7 @@ back. It is not tried again until something else is declared, or vishwa retry RE
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.order(cmd, args, &o, func(s *station, _ *pass.Intent, rev port.Revision) (ledger.Entry, string, error) {
 				e, err := s.AbortRollout(cmd.Context(), rev, o)
-				return e, "; correct the branch, then push it.", err
+				return e, fmt.Sprintf("; vishwa rollout revert %s takes back on a branch of its own what made it.", o.Ref), err
 			})
 		},
 	}

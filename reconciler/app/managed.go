@@ -327,6 +327,9 @@ func (s *ManagedRepository) untilSettled(ctx context.Context, branch string) (te
 		notes, unproposed := s.calendar(ctx, branch)
 		r.Notes = append(r.Notes, notes...)
 		refused = cmp.Or(refused, unproposed)
+		notes, unreverted := s.revert(ctx, branch)
+		r.Notes = append(r.Notes, notes...)
+		refused = cmp.Or(refused, unreverted)
 	}
 	return r, cmp.Or(err, refused)
 }

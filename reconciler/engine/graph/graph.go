@@ -52,32 +52,67 @@ func (g Graph) Node(ref schemas.Ref) *Node {
 	return nil
 }
 
-// Digest names everything that is declared: each ref with its recipe.
-func (g Graph) Digest() digest.Digest {
-	type row struct {
-		Ref    schemas.Ref            `json:"ref"`
-		Recipe digest.Digest          `json:"recipe"`
-		Inputs map[string]schemas.Ref `json:"inputs,omitempty"`
-	}
-	rows := make([]row, 0, len(g.Nodes)+1)
-	project, err := digest.JSON(g.Project) // how all of it is reconciled
+// row is a ref with its recipe.
+type row struct {
+	Ref    schemas.Ref            `json:"ref"`
+	Recipe digest.Digest          `json:"recipe"`
+	Inputs map[string]schemas.Ref `json:"inputs,omitempty"`
+}
+
+func (n *Node) row() row {
+	key, err := n.Recipe.Key()
 	if err != nil {
-		panic(err)
+		panic(err) // Build has already encoded it once
 	}
-	rows = append(rows, row{Ref: schemas.ProjectRef, Recipe: project})
-	for _, n := range g.Nodes {
-		key, err := n.Recipe.Key()
-		if err != nil {
-			panic(err) // Build has already encoded it once
+	return row{n.Ref, key, n.Inputs}
+}
+
+// Declares names what is declared of ref and of all that its key comes from; "" where it is not declared.
+func (g Graph) Declares(ref schemas.Ref) digest.Digest {
+	if g.Node(ref) == nil {
+		return ""
+	}
+	var rows []row
+	for todo, met := []schemas.Ref{ref}, map[schemas.Ref]bool{ref: true}; len(todo) > 0; {
+		n := g.Node(todo[0])
+		if todo = todo[1:]; n == nil {
+			continue
 		}
-		rows = append(rows, row{n.Ref, key, n.Inputs})
+		rows = append(rows, n.row())
+		for _, from := range n.Inputs {
+			if g.Node(from) == nil {
+				from = from.Whole() // an output of it
+			}
+			if !met[from] {
+				met[from] = true
+				todo = append(todo, from)
+			}
+		}
 	}
+	return nameOf(rows)
+}
+
+func nameOf(rows []row) digest.Digest {
 	slices.SortFunc(rows, func(a, b row) int { return a.Ref.Compare(b.Ref) })
 	d, err := digest.JSON(rows)
 	if err != nil {
 		panic(err)
 	}
 	return d
+}
+
+// Digest names everything that is declared: each ref with its recipe.
+func (g Graph) Digest() digest.Digest {
+	rows := make([]row, 0, len(g.Nodes)+1)
+	project, err := digest.JSON(g.Project) // how all of it is reconciled
+	if err != nil {
+		panic(err)
+	}
+	rows = append(rows, row{Ref: schemas.ProjectRef, Recipe: project})
+	for i := range g.Nodes {
+		rows = append(rows, g.Nodes[i].row())
+	}
+	return nameOf(rows)
 }
 
 // Build makes the graph of decls, which Load has checked. What cannot be built is

@@ -220,7 +220,7 @@ func (s Step) pinned(r Rolling) Step {
 		s.Move = &Move{Do: rollout.Revive, Key: s.Key, Step: r.State.Step, Why: "what serves is down: it is brought back"}
 		s.Why = s.Move.Why
 	default:
-		s.Held = RolledBack + r.State.Why + "; declare something else, or vishwa retry " + s.Ref.String() + " to try it once more"
+		s.Held = RolledBack + r.State.Why + "; declare something else (vishwa rollout revert " + s.Ref.String() + " does), or vishwa retry " + s.Ref.String() + " to try it once more"
 	}
 	return s
 }

@@ -1,0 +1,209 @@
+// Reverting: a release that was rolled back is declared still, and nothing tries it again. The commits that made it are taken back in one,
+// for people to merge, or on the tracked branch where its declaration says so.
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
+)
+
+// Reverts begins the names of branches on which reverts are proposed.
+const Reverts = "vishwa/revert/"
+
+// mostReverted bounds how many commits are looked through, back to the one that made what serves.
+const mostReverted = 100
+
+// Unreverted is why nothing is proposed to be reverted.
+type Unreverted struct{ Why string }
+
+func (u Unreverted) Error() string { return "no revert is proposed: " + u.Why }
+
+// Revert proposes to take back the commits that made the release of ref that was rolled back, or, where direct, takes them back on the
+// tracked branch. There is one branch a deployment, so that there is one open proposal. What takes them back declares what serves, or
+// nothing is proposed.
+func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
+	ask func(ctx context.Context, p port.Proposal) (int, string, error)) (Proposed, error) {
+	back, serves := p.Facts.Rollouts[ref], p.Facts.Latest[ref]
+	if back == nil || back.Rollout == nil || serves == nil || serves.Action != ledger.Deploy {
+		return Proposed{}, Unreverted{fmt.Sprintf("%s has no release that was rolled back", ref)}
+	}
+	made, err := p.made(ctx, ref, serves)
+	if err != nil {
+		return Proposed{}, err
+	}
+	text := templates.RevertText{Deployment: ref, Entry: back.Seq, Why: back.Reason, Release: back.Key, Serves: serves.Seq,
+		Canary: back.Rollout.Canary, Baseline: back.Rollout.Baseline, Commits: made}
+	if direct {
+		out, err := p.revertHere(ctx, text, back.Time, serves)
+		if k := fault.Of(err); err == nil || k == fault.Transient || k == fault.Conflict || k == fault.Cancelled {
+			return out, err
+		}
+		// The branch takes no commits, or not this one's: people merge it.
+	}
+	branch := Reverts + p.Base + "/" + ref.Name
+	was, err := p.Tip(ctx, branch)
+	if err != nil {
+		return Proposed{}, err
+	}
+	sha, err := p.sameRevert(ctx, was, &text)
+	if err != nil {
+		return Proposed{}, err
+	}
+	if sha == "" {
+		if sha, err = p.undo(ctx, text, back.Time, serves); err != nil {
+			return Proposed{}, err
+		}
+		if err := p.Move(ctx, branch, was, sha); err != nil {
+			return Proposed{}, err
+		}
+	}
+	out := Proposed{Branch: branch, SHA: sha}
+	if ask != nil {
+		out.Pull, out.URL, err = ask(ctx, port.Proposal{Base: p.Base, Head: branch, SHA: sha, Title: text.Subject(), Body: text.Body()})
+	}
+	return out, err
+}
+
+// revertHere takes the commits back on the tracked branch.
+func (p *Proposer) revertHere(ctx context.Context, text templates.RevertText, at time.Time, serves *ledger.Entry) (Proposed, error) {
+	sha, err := p.undo(ctx, text, at, serves)
+	if err != nil {
+		return Proposed{}, err
+	}
+	if err := p.Move(ctx, p.Base, p.Head, sha); err != nil {
+		return Proposed{}, err
+	}
+	return Proposed{Branch: p.Base, SHA: sha}, nil
+}
+
+// undo is the commit, where it declares again what serves.
+func (p *Proposer) undo(ctx context.Context, text templates.RevertText, at time.Time, serves *ledger.Entry) (string, error) {
+	d := repo.CommitDraft{Parent: p.Head, Message: text.Message(), Time: at, Sign: p.Sign}
+	for _, c := range text.Commits {
+		d.Undo = append(d.Undo, c.SHA)
+	}
+	sha, err := p.Repo.Write(ctx, d)
+	if fault.Of(err) == fault.Conflict {
+		return "", Unreverted{err.Error() + "; revert by hand: git revert " + strings.Join(d.Undo, " ")}
+	}
+	if err != nil {
+		return "", err
+	}
+	want, err := p.declares(ctx, serves.Revision, text.Deployment)
+	if err != nil {
+		return "", err
+	}
+	if got, err := p.declares(ctx, sha, text.Deployment); err != nil || got != want || got == "" {
+		if err == nil {
+			err = Unreverted{fmt.Sprintf("without %s the branch does not declare what serves; declare something else", shas(text.Commits))}
+		}
+		return "", err
+	}
+	return sha, nil
+}
+
+func shas(commits []templates.RevertedCommit) string {
+	var out []string
+	for _, c := range commits {
+		out = append(out, c.SHA[:min(len(c.SHA), 7)])
+	}
+	return strings.Join(out, ", ")
+}
+
+// made are the commits of the tracked branch, newest first, each of which changed what is declared of ref, since what serves.
+func (p *Proposer) made(ctx context.Context, ref schemas.Ref, serves *ledger.Entry) ([]templates.RevertedCommit, error) {
+	line, err := p.Repo.Merges(ctx, p.Head, serves.Revision, mostReverted+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(line) == 0 || len(line) > mostReverted {
+		return nil, Unreverted{fmt.Sprintf("%d commits were looked through for the one that made what serves, %.7s; revert by hand", len(line), serves.Revision)}
+	}
+	if in, err := p.Repo.Contains(ctx, p.Head, serves.Revision); err != nil || !in {
+		if err == nil || fault.Of(err) == fault.Missing {
+			err = Unreverted{fmt.Sprintf("the branch does not hold %.7s any more, which made what serves; declare something else", serves.Revision)}
+		}
+		return nil, err
+	}
+	var out []templates.RevertedCommit
+	now, err := p.declares(ctx, line[0], ref)
+	for i, sha := range line {
+		if err != nil {
+			return nil, err
+		}
+		before := serves.Revision
+		if i+1 < len(line) {
+			before = line[i+1]
+		}
+		var was digest.Digest
+		if was, err = p.declares(ctx, before, ref); err != nil || was == now {
+			continue
+		}
+		now = was
+		message, err := p.Repo.Message(ctx, sha)
+		if err != nil {
+			return nil, err
+		}
+		subject, _, _ := strings.Cut(message, "\n")
+		out = append(out, templates.RevertedCommit{SHA: sha, Subject: subject})
+	}
+	if err == nil && len(out) == 0 {
+		err = Unreverted{"the branch declares what serves already"}
+	}
+	return out, err
+}
+
+// declares names the release that a commit declares: by its key, or, where that is not known as nobody made it, by all that is declared
+// of it; "" where its declarations cannot be read.
+func (p *Proposer) declares(ctx context.Context, sha string, ref schemas.Ref) (digest.Digest, error) {
+	tree, err := p.Repo.Open(ctx, sha)
+	if err != nil {
+		return "", err
+	}
+	in, err := pass.Read(ctx, tree)
+	if fault.Of(err) == fault.Invalid {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, s := range plan.Compute(in.Graph, plan.Observed{Facts: p.Facts}).Steps {
+		if s.Ref == ref && !s.Pending && s.Do != plan.Retire {
+			return s.Key, nil
+		}
+	}
+	return in.Graph.Declares(ref), nil
+}
+
+// sameRevert is the commit of the branch where a controller made it for the same entry, or where others have put commits on it; ""
+// elsewhere. It is kept though the tracked branch has moved on: one that people closed stays closed.
+func (p *Proposer) sameRevert(ctx context.Context, tip string, text *templates.RevertText) (string, error) {
+	if tip == "" {
+		return "", nil
+	}
+	if parent, err := p.below(ctx, tip); err != nil || parent == tip {
+		text.Theirs = err == nil
+		return parent, err
+	}
+	if ours, err := p.ours(ctx, tip); err != nil || !ours {
+		return "", err
+	}
+	message, err := p.Repo.Message(ctx, tip)
+	if err != nil || message != text.Message() {
+		return "", err
+	}
+	return tip, nil
+}

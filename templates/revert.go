@@ -1,0 +1,78 @@
+// What is reverted since a release was rolled back, as it is told in its commit and its pull request: the same entry gives the same bytes.
+
+package templates
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// RevertText is what is reverted, and why.
+type RevertText struct {
+	Deployment schemas.Ref
+	Entry      int64 // that records that it was rolled back
+	Why        string
+	Release    digest.Digest // that was rolled back
+	Serves     int64         // the entry of what serves
+	Canary     port.Asked
+	Baseline   port.Asked
+	Commits    []RevertedCommit // newest first
+	Theirs     bool             // people have put commits on the branch: what it holds is not what is proposed here
+}
+
+// RevertedCommit is a commit that is taken back.
+type RevertedCommit struct{ SHA, Subject string }
+
+// Subject is the first line of the commit, and the title of the pull request.
+func (r RevertText) Subject() string {
+	return "Revert what " + r.Deployment.String() + " was rolled back from"
+}
+
+// asked says what was seen of both releases; "" where nothing was.
+func (r RevertText) asked() string {
+	if r.Canary.Requests == 0 && r.Baseline.Requests == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Of %s requests to the new release %s failed, and of %s to the old one beside it %s.",
+		grouped(r.Canary.Requests), grouped(r.Canary.Failed), grouped(r.Baseline.Requests), grouped(r.Baseline.Failed))
+}
+
+// Message is the commit's.
+func (r RevertText) Message() string {
+	plain := func(s string) string { return cut(strings.TrimSpace(harmless.Line(s)), 300) }
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\nRelease %s was rolled back: %s\n", r.Subject(), r.Release.Short(), plain(r.Why))
+	if seen := r.asked(); seen != "" {
+		fmt.Fprintf(&b, "%s\n", seen)
+	}
+	b.WriteString("\n")
+	for _, c := range r.Commits {
+		fmt.Fprintf(&b, "This reverts commit %s.\n", c.SHA)
+	}
+	fmt.Fprintf(&b, "\nVishwa-Rollout: %d\n", r.Entry)
+	return b.String()
+}
+
+// Body is the pull request's, as Markdown.
+func (r RevertText) Body() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Release %s of %s was rolled back, and the branch declares it still. This declares again what serves (entry %d): nothing is trained for it, and nothing changes for those who ask.\n\n", code(r.Release.Short(), 100), r.Deployment, r.Serves)
+	if r.Theirs {
+		b.WriteString(theirs + "\n")
+	}
+	fmt.Fprintf(&b, "- Why: %s\n", prose(r.Why, 500))
+	if seen := r.asked(); seen != "" {
+		fmt.Fprintf(&b, "- %s\n", seen)
+	}
+	b.WriteString("\nIt takes back:\n\n")
+	for _, c := range r.Commits {
+		fmt.Fprintf(&b, "- %s %s\n", code(c.SHA[:min(len(c.SHA), 12)], 100), prose(c.Subject, 200))
+	}
+	fmt.Fprintf(&b, "\nEntry %d records it. To try the release once more instead: %s. Closing this without merging it is an answer: it is not proposed again.\n", r.Entry, code("vishwa retry "+r.Deployment.String(), 200))
+	return b.String()
+}
