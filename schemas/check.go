@@ -150,8 +150,26 @@ func (s *Model) check(c *checker, d *document) {
 		ordered(d, at, g.Min, g.Max)
 		g.rows(d, at, s.Evaluate)
 	}
+	s.Select.check(d)
 	s.Evaluate.check(c, d)
 	c.ref(d, "spec.from", s.From, func(t Traits) bool { return t.Outputs == CandidateOutputs })
+}
+
+func (s Selection) check(d *document) {
+	const at = "spec.select"
+	switch {
+	case len(s.Objectives) > 0 && s.TieBreak == "" && !d.wrong(at+".tieBreak"):
+		d.problem(at+".objectives", "leave several candidates on the front, and nothing says which one is selected; give tieBreak: ideal or order")
+	case len(s.Objectives) == 0 && s.TieBreak != "" && !d.wrong(at+".objectives"):
+		d.problem(at+".tieBreak", "is of several objectives, and there is one; remove it, or give objectives")
+	}
+	seen := map[string]bool{s.Metric: true}
+	for i, o := range s.Objectives {
+		if seen[o.Metric] && o.Metric != "" {
+			d.problem(fmt.Sprintf("%s.objectives.%d.metric", at, i), "%s counts already; remove one of them", short(o.Metric))
+		}
+		seen[o.Metric] = true
+	}
 }
 
 func ordered(d *document, field string, low, high *float64) {

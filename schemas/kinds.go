@@ -214,6 +214,29 @@ type Selection struct {
 	Metric string `json:"metric" jsonschema:"required,minLength=1" part:"key"`
 	// Goal is the direction of better.
 	Goal string `json:"goal,omitempty" jsonschema:"enum=maximize,enum=minimize,default=maximize" part:"key"`
+	// Objectives are further metrics that count as much. One of the Pareto front is selected: of the candidates than which no other is as good by all of them and better by one. A candidate that does not report them all is not compared.
+	Objectives []Objective `json:"objectives,omitempty" jsonschema:"minItems=1,maxItems=7" part:"key"`
+	// TieBreak says which one of the front: ideal, the one nearest to the best values that the front has, each metric counted from the best to the worst of the front; order, the best by metric, and among equals by the objectives in their order.
+	TieBreak string `json:"tieBreak,omitempty" jsonschema:"enum=ideal,enum=order" part:"key"`
+}
+
+// Objective is a metric that counts in a selection.
+type Objective struct {
+	// Metric is the dotted name of a metric, such as test.latency_ms.
+	Metric string `json:"metric" jsonschema:"required,minLength=1" part:"key"`
+	// Goal is the direction of better.
+	Goal string `json:"goal,omitempty" jsonschema:"enum=maximize,enum=minimize,default=maximize" part:"key"`
+}
+
+// TieIdeal is the tie-break that takes the one nearest to the best values.
+const TieIdeal = "ideal"
+
+// Maximizes tells whether more is better.
+func (o Objective) Maximizes() bool { return o.Goal != "minimize" }
+
+// All are all metrics that count, the first one first.
+func (s Selection) All() []Objective {
+	return append([]Objective{{s.Metric, s.Goal}}, s.Objectives...)
 }
 
 // Gate is a bound on a metric.

@@ -24,8 +24,21 @@ const (
 	lower
 )
 
+// TieBreak says which one of a front is selected.
+func TieBreak(by string) string {
+	if by == schemas.TieIdeal {
+		return "the one nearest to the best values"
+	}
+	return "the best by the first of them"
+}
+
 // goalOf tells what is better: the selection says so of its metric, gates of theirs.
 func (m ModelChange) goalOf(metric string) goal {
+	for _, o := range m.Objectives {
+		if o.Metric == metric {
+			return map[bool]goal{true: higher, false: lower}[o.Maximizes()]
+		}
+	}
 	if metric == m.Metric {
 		if m.Maximize {
 			return higher
@@ -125,6 +138,12 @@ func (m ModelChange) about() string {
 			by = "highest"
 		}
 		text += "; selected by the " + by + " " + code(m.Metric, nameLimit)
+		for _, o := range m.Objectives {
+			text += ", the " + map[bool]string{true: "highest", false: "lowest"}[o.Maximizes()] + " " + code(o.Metric, nameLimit)
+		}
+		if m.TieBreak != "" {
+			text += ": of the front, " + TieBreak(m.TieBreak)
+		}
 	}
 	for _, b := range []struct {
 		name string

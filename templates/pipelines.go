@@ -182,6 +182,9 @@ func (x *exporter) model(n *nodes.Node, m schemas.Contest) error {
 	if n.Scored != nil { // its gates may be of rows that no training has reported on
 		return fault.WithHint(fault.New(fault.Invalid, "%s is scored apart from its training (spec.evaluate), which no step of a pipeline does", n.Ref), "leave it to vishwa apply")
 	}
+	if len(m.By.Objectives) > 0 {
+		return fault.WithHint(fault.New(fault.Invalid, "%s is selected by several objectives, which no step of a pipeline does", n.Ref), "leave it to vishwa apply")
+	}
 	s := pipeline.Step{Name: plainName(n.Ref.String()), Inputs: map[string]pipeline.Source{}, Outputs: map[string]string{"out_model": "system.Model", "out_metrics": "system.Metrics"}}
 	candidates, reads := map[string]string{}, map[string]string{}
 	for name, ref := range n.Inputs {

@@ -69,12 +69,15 @@ type ModelChange struct {
 	Candidate schemas.Ref // that is best; zero: none is trained yet
 	Digest    digest.Digest
 	Metric    string // that selects
-	Maximize  bool
-	Was       *Measured          // on the base branch
-	Live      *Measured          // served now
-	Now       map[string]float64 // by dotted name
-	Gates     []GateResult
-	Scores    []ledger.Score // of the candidate and of the model that is served, on the same rows
+	// Objectives are further metrics that select, and TieBreak which one of their front.
+	Objectives []schemas.Objective
+	TieBreak   string
+	Maximize   bool
+	Was        *Measured          // on the base branch
+	Live       *Measured          // served now
+	Now        map[string]float64 // by dotted name
+	Gates      []GateResult
+	Scores     []ledger.Score // of the candidate and of the model that is served, on the same rows
 }
 
 // Measured is a model that there is.

@@ -121,6 +121,9 @@ func (a *cli) metricProblems(ctx context.Context, in *pass.Intent) (out pass.Pro
 			}
 		}
 		check("spec.select.metric", contest.By.Metric)
+		for i, o := range contest.By.Objectives {
+			check(fmt.Sprintf("spec.select.objectives.%d.metric", i), o.Metric)
+		}
 		for i, g := range contest.Gates {
 			check(fmt.Sprintf("spec.gates.%d.metric", i), g.Metric)
 		}

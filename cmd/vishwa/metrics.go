@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -82,6 +83,12 @@ func (a *cli) boardPage(boards []pass.Leaderboard) error {
 // showBoard prints a table with the selecting metric first.
 func (a *cli) showBoard(b pass.Leaderboard) error {
 	fmt.Fprintf(a.out, "%s: %s %s", b.Model, b.Goal, b.Metric)
+	for _, o := range b.Objectives {
+		fmt.Fprintf(a.out, ", %s %s", cmp.Or(o.Goal, "maximize"), o.Metric)
+	}
+	if b.TieBreak != "" {
+		fmt.Fprintf(a.out, "; of the front, %s", templates.TieBreak(b.TieBreak))
+	}
 	if b.Live != "" {
 		fmt.Fprintf(a.out, "; live is %s, differences in brackets", b.Live.Short())
 	}
@@ -92,8 +99,14 @@ func (a *cli) showBoard(b pass.Leaderboard) error {
 			names[n] = true
 		}
 	}
-	delete(names, b.Metric)
-	columns := append([]string{b.Metric}, slices.Sorted(maps.Keys(names))...)
+	columns := []string{b.Metric}
+	for _, o := range b.Objectives {
+		columns = append(columns, o.Metric)
+	}
+	for _, name := range columns {
+		delete(names, name)
+	}
+	columns = append(columns, slices.Sorted(maps.Keys(names))...)
 	table := [][]string{slices.Concat([]string{"CANDIDATE"}, b.Searched, columns, []string{"NOTE"})}
 	for _, r := range b.Rows {
 		row := []string{r.Ref.Output}
@@ -165,6 +178,9 @@ func cell(r pass.Row, metric string) string {
 func notes(r pass.Row) (out []string) {
 	if r.Selected {
 		out = append(out, "selected")
+	}
+	if r.Front {
+		out = append(out, "on the front")
 	}
 	if r.Live {
 		out = append(out, "live")

@@ -14,13 +14,16 @@ import (
 
 // Leaderboard is the candidates of one model, best first.
 type Leaderboard struct {
-	Model  schemas.Ref        `json:"model"`
-	Metric string             `json:"metric"` // what selects
-	Goal   string             `json:"goal"`
-	Live   digest.Digest      `json:"live,omitempty"` // the model that is served now
-	Was    map[string]float64 `json:"liveMetrics,omitempty"`
-	Rows   []Row              `json:"candidates"`
-	Gates  []schemas.Gate     `json:"gates,omitempty"`
+	Model  schemas.Ref `json:"model"`
+	Metric string      `json:"metric"` // what selects
+	Goal   string      `json:"goal"`
+	// Objectives are further metrics that select, and TieBreak which one of their front is selected.
+	Objectives []schemas.Objective `json:"objectives,omitempty"`
+	TieBreak   string              `json:"tieBreak,omitempty"`
+	Live       digest.Digest       `json:"live,omitempty"` // the model that is served now
+	Was        map[string]float64  `json:"liveMetrics,omitempty"`
+	Rows       []Row               `json:"candidates"`
+	Gates      []schemas.Gate      `json:"gates,omitempty"`
 	// Searched are the parameters that tell the candidates of a search apart.
 	Searched []string `json:"searched,omitempty"`
 	// Scores are those of the model that is, or would be, selected and of the one that is served,
@@ -35,6 +38,7 @@ type Row struct {
 	Model    digest.Digest      `json:"model,omitempty"`
 	Made     bool               `json:"made"` // for what is declared now
 	Selected bool               `json:"selected,omitempty"`
+	Front    bool               `json:"front,omitempty"` // of several objectives: no other candidate is as good by all of them, and better by one
 	Live     bool               `json:"live,omitempty"`
 	Metrics  map[string]float64 `json:"metrics,omitempty"`
 	Delta    map[string]float64 `json:"delta,omitempty"`
@@ -57,7 +61,7 @@ func Leaderboards(w *Snapshot) (out []Leaderboard) {
 			continue
 		}
 		contest := spec.Selects()
-		b := Leaderboard{Model: n.Ref, Metric: contest.By.Metric, Goal: contest.By.Goal, Gates: contest.Gates}
+		b := Leaderboard{Model: n.Ref, Metric: contest.By.Metric, Goal: contest.By.Goal, Objectives: contest.By.Objectives, TieBreak: contest.By.TieBreak, Gates: contest.Gates}
 		if b.Goal == "" {
 			b.Goal = "maximize"
 		}
@@ -79,7 +83,8 @@ func Leaderboards(w *Snapshot) (out []Leaderboard) {
 		for i := range b.Rows {
 			b.Rows[i].Selected = selected != nil && selected.Model != nil && selected.Model.Candidate == b.Rows[i].Ref && selected.Model.Artifact.Digest == b.Rows[i].Model
 		}
-		slices.SortFunc(b.Rows, b.compare)
+		slices.SortFunc(b.Rows, func(x, y Row) int { return x.Ref.Compare(y.Ref) })
+		b.rank(contest.By)
 		out = append(out, b)
 	}
 	return out
@@ -111,22 +116,17 @@ func (w *Snapshot) row(ref schemas.Ref, s plan.Step, b Leaderboard) Row {
 	return r
 }
 
-// compare puts the better candidate first, those without the metric last.
-func (b Leaderboard) compare(x, y Row) int {
-	vx, okx := x.Metrics[b.Metric]
-	vy, oky := y.Metrics[b.Metric]
-	switch {
-	case okx != oky:
-		if okx {
-			return -1
-		}
-		return 1
-	case okx && vx != vy:
-		if (vx > vy) == (b.Goal == "maximize") {
-			return -1
-		}
-		return 1
-	default:
-		return x.Ref.Compare(y.Ref)
+// rank puts the candidate that is selected first, and those without the metrics last; among equals the first by name.
+func (b *Leaderboard) rank(by schemas.Selection) {
+	metrics := make([]map[string]float64, len(b.Rows))
+	for i, r := range b.Rows {
+		metrics[i] = r.Metrics
 	}
+	rows := make([]Row, 0, len(b.Rows))
+	for _, r := range plan.Rank(by, metrics) {
+		row := b.Rows[r.At]
+		row.Front = r.Front && len(by.Objectives) > 0
+		rows = append(rows, row)
+	}
+	b.Rows = rows
 }

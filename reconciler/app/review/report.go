@@ -79,7 +79,7 @@ func models(p *pass.Proposal, base *pass.Intent, branch string) (out []templates
 		steps[s.Ref] = s
 	}
 	for _, b := range pass.Leaderboards(w) {
-		c := templates.ModelChange{Ref: b.Model, Metric: b.Metric, Maximize: b.Goal == "maximize", Scores: b.Scores}
+		c := templates.ModelChange{Ref: b.Model, Metric: b.Metric, Maximize: b.Goal == "maximize", Objectives: b.Objectives, TieBreak: b.TieBreak, Scores: b.Scores}
 		if e := was[b.Model]; e != nil && e.Model != nil {
 			c.Was = &templates.Measured{Digest: e.Model.Artifact.Digest, Where: branch, Metrics: e.Metrics}
 		}

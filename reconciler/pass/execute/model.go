@@ -22,10 +22,10 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	spec := j.node.Decl.Spec.(schemas.Selects).Selects()
 	best, trained, without := plan.Best(j.node.Candidates(), spec.By, a.of)
 	for _, ref := range without {
-		a.sendEvent(j.Ref, Output, ref.String()+" does not report "+spec.By.Metric+" (spec.select.metric): it is not compared")
+		a.sendEvent(j.Ref, Output, ref.String()+" does not report "+a.lacks(spec.By, ref)+" (spec.select): it is not compared")
 	}
 	if trained == nil {
-		err := fault.New(fault.Invalid, "%s: no candidate of %s reports %s (spec.select.metric); %s", j.Ref, spec.From, spec.By.Metric, a.reported(j))
+		err := fault.New(fault.Invalid, "%s: no candidate of %s reports %s; %s", j.Ref, spec.From, wanted(spec.By), a.reported(j))
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
 			fault.WithHint(err, "correct spec.select.metric, or have the training write it to the file at VISHWA_METRICS"))
 	}
@@ -54,6 +54,26 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	e.Model, e.Metrics, e.Scores, e.Findings = released, trained.Metrics, scores, found
 	e.Outputs = map[string]port.Artifact{"model": released.Artifact}
 	return a.record(ctx, j, e)
+}
+
+// wanted are the metrics that a selection goes by.
+func wanted(by schemas.Selection) string {
+	names := []string{by.Metric + " (spec.select.metric)"}
+	for _, o := range by.Objectives {
+		names = append(names, o.Metric)
+	}
+	return strings.Join(names, " and ")
+}
+
+// lacks are those of them that a candidate does not report.
+func (a *execution) lacks(by schemas.Selection, ref schemas.Ref) string {
+	var names []string
+	for _, o := range by.All() {
+		if _, there := a.of(ref).Metrics[o.Metric]; !there {
+			names = append(names, o.Metric)
+		}
+	}
+	return strings.Join(names, " and ")
 }
 
 // reported says which metrics the candidates do report.
