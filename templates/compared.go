@@ -6,6 +6,7 @@ package templates
 import (
 	"fmt"
 	"html"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -42,18 +43,23 @@ var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#
 func ComparedPage(title string, runs []Compared) string {
 	p := &page{runs: runs}
 	p.columns()
-	fmt.Fprintf(p, `<!DOCTYPE html>
+	opening(p, title)
+	p.table()
+	p.parallel()
+	p.charts()
+	p.WriteString("</body></html>\n")
+	return p.String()
+}
+
+// opening is how each page begins.
+func opening(w io.Writer, title string) {
+	fmt.Fprintf(w, `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>%[1]s</title>
 <style>body{font:14px sans-serif;margin:2em;color:#222;background:#fff}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}td.n{text-align:right}
 svg{background:#fff;border:1px solid #ccc;margin:0 1em 1em 0}svg text{font:11px sans-serif;fill:#444}path,polyline{fill:none;stroke-width:1.5}.s{display:inline-block;width:.8em;height:.8em}</style>
 </head><body><h1>%[1]s</h1>
 `, escaped(title, 200))
-	p.table()
-	p.parallel()
-	p.charts()
-	p.WriteString("</body></html>\n")
-	return p.String()
 }
 
 type page struct {

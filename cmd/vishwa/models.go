@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 func (a *cli) modelsVerb() *cobra.Command {
@@ -198,6 +200,9 @@ func (a *cli) modelsHistoryVerb() *cobra.Command {
 			if format == "json" {
 				return a.json(out)
 			}
+			if format == "html" {
+				return a.historyPage(refs[0], out)
+			}
 			if len(out) == 0 {
 				a.noHistory(refs[0], events, at)
 				return nil
@@ -205,9 +210,19 @@ func (a *cli) modelsHistoryVerb() *cobra.Command {
 			return a.showHistory(out)
 		},
 	}
-	formats(cmd, &format, "text", "json")
+	formats(cmd, &format, "text", "json", "html")
 	cmd.Flags().StringVar(&at, "at", "", "only what was there at `TIME`: RFC 3339, a date, or a span ago such as 36h or 2w")
 	return cmd
+}
+
+// historyPage prints a page for a browser.
+func (a *cli) historyPage(ref schemas.Ref, all []modelEvent) error {
+	var rows []templates.Happened
+	for _, e := range all {
+		rows = append(rows, templates.Happened{Entry: e.Seq, Time: e.Time, What: e.What, Of: e.Ref.String(), Environment: e.Place, Model: e.Model, Approved: e.Approved, Why: e.Reason})
+	}
+	_, err := io.WriteString(a.out, templates.HistoryPage("History of "+ref.String(), rows))
+	return err
 }
 
 // stood is the newest event of each ref, but for what was retired.
