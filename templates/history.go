@@ -59,9 +59,9 @@ type served struct {
 	still    bool
 }
 
-// timeline draws a line an environment: which model it served when. It ends with the last that happened.
-func timeline(p *strings.Builder, all []Happened) {
-	lines, names := map[string][]served{}, []string{}
+// servedBy is what each deployment served, one after the other, by its environment and name; names are in the order of coming.
+func servedBy(all []Happened) (lines map[string][]served, names []string) {
+	lines = map[string][]served{}
 	for _, h := range all {
 		if h.Environment == "" {
 			continue
@@ -79,6 +79,12 @@ func timeline(p *strings.Builder, all []Happened) {
 		}
 		lines[name] = line
 	}
+	return lines, names
+}
+
+// timeline draws a line an environment: which model it served when. It ends with the last that happened.
+func timeline(p *strings.Builder, all []Happened) {
+	lines, names := servedBy(all)
 	if len(names) == 0 {
 		return
 	}

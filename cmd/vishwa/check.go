@@ -1,4 +1,4 @@
-// vishwa validate, schema and policy: what is checked before anything is planned.
+// vishwa validate and schema: what is checked before anything is planned.
 
 package main
 
