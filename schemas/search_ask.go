@@ -58,9 +58,9 @@ func TrialName(n int) string { return fmt.Sprintf("trial-%04d", n) }
 // AskName names the run that says the trials of a round, from 1, of a training.
 func AskName(training string, round int) string { return fmt.Sprintf("%s-ask-%03d", training, round) }
 
-// AskRef is its ref: it is a transform, which nobody declares.
+// AskRef is its ref.
 func AskRef(training string, round int) Ref {
-	return Ref{Kind: KindTransform, Name: AskName(training, round)}
+	return Ref{Kind: AskKind, Name: AskName(training, round)}
 }
 
 // Rounds are the numbers of the trials that each round asks for.

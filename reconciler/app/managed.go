@@ -23,12 +23,12 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/price"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
-	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
@@ -49,7 +49,7 @@ type ManagedOptions struct {
 	Keys        *signer.Ring  // holds the keys open for the process; nil: for each errand
 	Seal        seal.Key      // see Options
 	Wall        wall.Policy   // how runs are kept apart on this machine
-	Prices      plan.Prices   // what runners cost; none: nothing is said of cost
+	Prices      price.Prices  // what runners cost; none: nothing is said of cost
 	Pass        []string      // variables that runs for pull requests may see
 	Packages    *[]string     // repositories of registries that packages may go to; nil: those that are declared
 	Trackers    *[]string     // addresses of trackers that may be asked; nil: those that are declared
@@ -110,7 +110,7 @@ type ManagedRepository struct {
 	tracking  *trackings // which are shown something just now
 	control   *os.File   // held: this process looks after what is served here
 	ledgers   ledgers
-	repeats   execute.Repeats
+	repeats   repeats.Known
 }
 
 var (

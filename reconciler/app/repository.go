@@ -22,7 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/price"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
@@ -52,8 +52,8 @@ type Options struct {
 	Trigger  string                      // of the pass, for the ledger
 	// Seal is what the sealing keys of this installation are made of; the zero key: each state folder has one of its own.
 	Seal   seal.Key
-	Wall   wall.Policy // what this machine's owner says of how runs are kept apart
-	Prices plan.Prices // what runners cost; none: nothing is said of cost
+	Wall   wall.Policy  // what this machine's owner says of how runs are kept apart
+	Prices price.Prices // what runners cost; none: nothing is said of cost
 	// Packages are the repositories of registries that packages may go to; nil: those that are
 	// declared, with the credentials of whoever runs the command.
 	Packages *[]string

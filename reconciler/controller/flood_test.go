@@ -17,7 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/app/review"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -26,7 +26,7 @@ import (
 type village struct {
 	*town
 	office  *review.Service
-	repeats execute.Repeats
+	repeats repeats.Known
 	passes  map[string]int
 	failed  map[string]int // steps that failed, by ref
 }

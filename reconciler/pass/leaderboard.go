@@ -9,6 +9,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/selection"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -123,7 +124,7 @@ func (b *Leaderboard) rank(by schemas.Selection) {
 		metrics[i] = r.Metrics
 	}
 	rows := make([]Row, 0, len(b.Rows))
-	for _, r := range plan.Rank(by, metrics) {
+	for _, r := range selection.Rank(by, metrics) {
 		row := b.Rows[r.At]
 		row.Front = r.Front && len(by.Objectives) > 0
 		rows = append(rows, row)

@@ -11,6 +11,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/selection"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -80,7 +81,7 @@ func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
 	case schemas.Runnable:
 		return n.Reads()
 	case schemas.Selects:
-		if best, e, _ := plan.Best(n.Candidates(), spec.Selects().By, made); e != nil {
+		if best, e, _ := selection.Best(n.Candidates(), spec.Selects().By, made); e != nil {
 			return append(n.Scored.Reads(), best)
 		}
 	case schemas.Serves:

@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/selection"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/schemas"
@@ -27,7 +28,7 @@ func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node
 	if s.Pending {
 		return nil, nil
 	}
-	best, trained, _ := plan.Best(n.Candidates(), by, func(ref schemas.Ref) *ledger.Entry {
+	best, trained, _ := selection.Best(n.Candidates(), by, func(ref schemas.Ref) *ledger.Entry {
 		node := d.world.Graph.Node(ref)
 		if node == nil {
 			return nil

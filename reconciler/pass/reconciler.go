@@ -9,8 +9,9 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/price"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -73,9 +74,9 @@ type Reconciler struct {
 	Now            func() time.Time
 	Tell           func(execute.Event)
 	Parallel       int
-	Prices         plan.Prices      // what runners and resources cost; none: nothing is said of cost
-	State          string           // the folder that runs are kept below; see execute.Config
-	Repeats        *execute.Repeats // what the process has recorded of failures; nil: nothing yet
+	Prices         price.Prices   // what runners and resources cost; none: nothing is said of cost
+	State          string         // the folder that runs are kept below; see execute.Config
+	Repeats        *repeats.Known // what the process has recorded of failures; nil: nothing yet
 }
 
 // Actor is the controller that acts, by its name in the trust file.

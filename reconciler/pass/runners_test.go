@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/price"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -124,9 +125,9 @@ warn contains {"rule": "team/unknown", "message": concat(" ", input.plan.unknown
 	h.commit(w, two, tree(replaced("environments:", "policy: {paths: [policy]}, environments:"), with("policy/cost.rego", string(mustRead(t, w.trees[one], "policy/cost.rego"))), with("e.py", "# other\n")))
 	digests := map[string]bool{}
 	for _, c := range []struct {
-		prices plan.Prices
+		prices price.Prices
 		held   bool
-	}{{plan.Prices{}, false}, {plan.Prices{Runners: map[string]plan.Price{"local": {CPUHour: 1e-9}}}, false}, {plan.Prices{Runners: map[string]plan.Price{"local": {CPUHour: 3600e9}}}, true}} {
+	}{{price.Prices{}, false}, {price.Prices{Runners: map[string]price.Runner{"local": {CPUHour: 1e-9}}}, false}, {price.Prices{Runners: map[string]price.Runner{"local": {CPUHour: 3600e9}}}, true}} {
 		h.Prices = c.prices
 		_, in, err := h.Head(t.Context())
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/price"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -94,13 +94,13 @@ type ResourcePrice struct {
 }
 
 // Table is what runners and resources cost.
-func (c Spec) Table() plan.Prices {
-	out := plan.Prices{Runners: map[string]plan.Price{}, Resources: terraform.Prices{}}
+func (c Spec) Table() price.Prices {
+	out := price.Prices{Runners: map[string]price.Runner{}, Resources: terraform.Prices{}}
 	for kind, p := range c.ResourcePrices {
 		out.Resources[kind] = terraform.Price{Monthly: p.Monthly, By: p.By, Values: p.Values, Per: p.Per, Times: p.Times}
 	}
 	for name, p := range c.Prices {
-		out.Runners[name] = plan.Price{CPUHour: p.CPUHour, MemoryGiBHour: p.MemoryGiBHour, GPUHour: p.GPUHour}
+		out.Runners[name] = price.Runner{CPUHour: p.CPUHour, MemoryGiBHour: p.MemoryGiBHour, GPUHour: p.GPUHour}
 	}
 	return out
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/price"
 	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 )
 
@@ -17,7 +17,7 @@ func TestPricesAreNumbersByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := plan.Prices{Runners: map[string]plan.Price{"gpu": {CPUHour: 0.05, GPUHour: map[string]float64{"a100": 2, "any": 0.5}}, "local": {CPUHour: 1}}, Resources: terraform.Prices{}}
+	want := price.Prices{Runners: map[string]price.Runner{"gpu": {CPUHour: 0.05, GPUHour: map[string]float64{"a100": 2, "any": 0.5}}, "local": {CPUHour: 1}}, Resources: terraform.Prices{}}
 	if got := c.Table(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}

@@ -6,28 +6,12 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/price"
 	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/schemas"
 )
-
-// Prices are what runners cost, by name, and resources of infrastructure, by type. A runner that is not there costs nothing.
-type Prices struct {
-	Runners   map[string]Price
-	Resources terraform.Prices
-}
-
-// Price is what a runner costs, in whatever money.
-type Price struct {
-	CPUHour       float64
-	MemoryGiBHour float64
-	GPUHour       map[string]float64 // by kind; AnyGPU is all others
-}
-
-// AnyGPU is the kind of GPU that has no price of its own.
-const AnyGPU = "any"
 
 // Cost is an estimate. It is no part of what a plan does: prices void no approval.
 type Cost struct {
@@ -43,17 +27,14 @@ type Monthly struct {
 	Unknown []string `json:"unknown,omitempty"` // addresses that it leaves out
 }
 
-// newest is how many of the last runs of a ref count.
-const newest = 3
-
 // Priced is p with what its runs will cost, those that score a model too: each as long as the last runs of
 // its ref took, or where it never ran, those of the others of its declaration. Without prices, nothing is said.
-func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
+func (p Plan) Priced(prices price.Prices, facts *ledger.Facts) Plan {
 	if len(prices.Runners) == 0 {
 		return p
 	}
 	p.Steps = slices.Clone(p.Steps)
-	took := lastRuns(facts)
+	took := price.LastRuns(facts)
 	total := &Cost{}
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -65,14 +46,14 @@ func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
 		if s.RunsOn != nil {
 			on = *s.RunsOn
 		}
-		price, priced := prices.Runners[cmp.Or(on.Runner, schemas.LocalRunner)]
+		hour, priced := prices.Runners[cmp.Or(on.Runner, schemas.LocalRunner)]
 		if !priced {
 			continue
 		}
-		hourly, known := price.hourly(on)
-		long := mean(took[s.Ref])
+		hourly, known := hour.Hourly(on)
+		long := price.Mean(took[s.Ref])
 		if long == 0 {
-			long = mean(took[s.Ref.Whole()])
+			long = price.Mean(took[s.Ref.Whole()])
 		}
 		if !known || long == 0 {
 			total.Unknown = append(total.Unknown, s.Ref)
@@ -88,7 +69,7 @@ func (p Plan) Priced(prices Prices, facts *ledger.Facts) Plan {
 
 // Estimated is p with what its infrastructure costs a month; change is what is planned of a ref, as Terraform writes it.
 // Without prices of resources, nothing is said.
-func (p Plan) Estimated(prices Prices, change func(schemas.Ref) []byte) Plan {
+func (p Plan) Estimated(prices price.Prices, change func(schemas.Ref) []byte) Plan {
 	if len(prices.Resources) == 0 {
 		return p
 	}
@@ -119,57 +100,3 @@ func (p Plan) Estimated(prices Prices, change func(schemas.Ref) []byte) Plan {
 
 // cents rounds to a ten-thousandth: an estimate has no more to say.
 func cents(amount float64) float64 { return math.Round(amount*1e4) / 1e4 }
-
-// hourly is what a run costs an hour, on all of its nodes. Where it declares no processors, it
-// is taken to have one.
-func (p Price) hourly(on schemas.RunsOn) (amount float64, known bool) {
-	cpu, ok := schemas.Millicores(cmp.Or(on.Resources.CPU, "1"))
-	memory, also := schemas.Bytes(on.Resources.Memory)
-	if !ok || !also {
-		return 0, false
-	}
-	amount = float64(cpu)/1000*p.CPUHour + float64(memory)/(1<<30)*p.MemoryGiBHour
-	if n := on.Resources.GPU; n > 0 {
-		gpu, ok := p.GPUHour[on.Resources.GPUKind]
-		if !ok {
-			gpu, ok = p.GPUHour[AnyGPU]
-		}
-		if !ok {
-			return 0, false
-		}
-		amount += float64(n) * gpu
-	}
-	return amount * float64(max(1, on.Nodes)), true
-}
-
-// lastRuns are how long the last runs of each ref took, and of each declaration.
-func lastRuns(facts *ledger.Facts) map[schemas.Ref][]time.Duration {
-	all := map[schemas.Ref][]*ledger.Entry{}
-	for _, e := range facts.ByKey {
-		if (e.Ran() || e.Action == ledger.Evaluate) && e.Run != nil && e.Run.Finished.After(e.Run.Started) {
-			all[e.Ref] = append(all[e.Ref], e)
-			if whole := e.Ref.Whole(); whole != e.Ref {
-				all[whole] = append(all[whole], e)
-			}
-		}
-	}
-	out := make(map[schemas.Ref][]time.Duration, len(all))
-	for ref, runs := range all {
-		slices.SortFunc(runs, func(a, b *ledger.Entry) int { return cmp.Compare(b.Seq, a.Seq) })
-		for _, e := range runs[:min(newest, len(runs))] {
-			out[ref] = append(out[ref], e.Run.Finished.Sub(e.Run.Started))
-		}
-	}
-	return out
-}
-
-func mean(all []time.Duration) time.Duration {
-	var sum time.Duration
-	for _, d := range all {
-		sum += d
-	}
-	if len(all) == 0 {
-		return 0
-	}
-	return sum / time.Duration(len(all))
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/price"
 	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -30,7 +31,7 @@ func TestCostIsWhatTheLastRunsTook(t *testing.T) {
 	scored, known := schemas.Ref{Kind: "model", Name: "scored"}, map[string]float64{}
 	e := ledger.Entry{Seq: 6, Action: ledger.Evaluate, Ref: scored, Key: digest.Of([]byte{6}), Run: &ledger.Run{Started: at, Finished: at.Add(30 * time.Minute)}}
 	facts.ByKey[e.Key] = &e
-	prices := Prices{Runners: map[string]Price{"local": {CPUHour: 1}, "gpu": {CPUHour: 1, MemoryGiBHour: 0.5, GPUHour: map[string]float64{"a100": 10, AnyGPU: 4}}, "box": {GPUHour: map[string]float64{"a100": 1}}}}
+	prices := price.Prices{Runners: map[string]price.Runner{"local": {CPUHour: 1}, "gpu": {CPUHour: 1, MemoryGiBHour: 0.5, GPUHour: map[string]float64{"a100": 10, price.AnyGPU: 4}}, "box": {GPUHour: map[string]float64{"a100": 1}}}}
 	gpu := schemas.Resources{CPU: "500m", Memory: "2Gi", GPU: 2, GPUKind: "a100"}
 	other := gpu
 	other.GPUKind = "h100"
@@ -69,7 +70,7 @@ func TestCostIsWhatTheLastRunsTook(t *testing.T) {
 			if p.Digest() != was.Digest() || len(Diff(was, p)) > 0 {
 				t.Error("a price makes another plan of it")
 			}
-			if free := was.Priced(Prices{}, facts); free.Cost != nil {
+			if free := was.Priced(price.Prices{}, facts); free.Cost != nil {
 				t.Errorf("without prices: %+v", free.Cost)
 			}
 		})
@@ -84,7 +85,7 @@ func TestInfrastructureCostsByTheMonth(t *testing.T) {
 	}
 	was := Plan{Steps: []Step{{Ref: ref("kept"), Do: Keep}, {Ref: ref("grown"), Do: Remake}, {Ref: ref("failed"), Do: Make, Pending: true}, {Ref: schemas.Ref{Kind: "model", Name: "m"}, Do: Make}}}
 	change := func(ref schemas.Ref) []byte { return []byte(plans[ref]) }
-	p := was.Estimated(Prices{Resources: terraform.Prices{"disk": {Per: map[string]float64{"size": 2}}}}, change)
+	p := was.Estimated(price.Prices{Resources: terraform.Prices{"disk": {Per: map[string]float64{"size": 2}}}}, change)
 	want := Monthly{Amount: 26, Change: 4, Unknown: []string{"c.c", "infrastructure/failed"}}
 	if p.Cost != nil || p.Monthly == nil || !reflect.DeepEqual(*p.Monthly, want) {
 		t.Errorf("all of it costs %+v", p.Monthly)
@@ -95,7 +96,7 @@ func TestInfrastructureCostsByTheMonth(t *testing.T) {
 	if p.Digest() != was.Digest() || len(Diff(was, p)) > 0 {
 		t.Error("a price makes another plan of it")
 	}
-	if free := was.Estimated(Prices{}, change); free.Monthly != nil {
+	if free := was.Estimated(price.Prices{}, change); free.Monthly != nil {
 		t.Errorf("without prices: %+v", free.Monthly)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/selection"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -154,7 +155,7 @@ func (c *computing) evaluations(n *graph.Node, s *Step) {
 		return
 	}
 	of := func(ref schemas.Ref) *ledger.Entry { return c.seen.Facts.ByKey[c.keys[ref]] }
-	_, trained, _ := Best(n.Candidates(), spec.Selects().By, of)
+	_, trained, _ := selection.Best(n.Candidates(), spec.Selects().By, of)
 	if trained == nil || slices.ContainsFunc(n.Scored.Reads(), func(ref schemas.Ref) bool { return of(ref) == nil }) {
 		return // it is told when they are made
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/selection"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -54,7 +55,7 @@ func TestBestIsTheBestByTheDeclaredGoal(t *testing.T) {
 		"negative and minimal": {"minimize", map[string]map[string]float64{"a": {"m": -1}, "b": {"m": 0}}, "a", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			best, e, without := Best(refs, schemas.Selection{Metric: "m", Goal: c.goal}, func(r schemas.Ref) *ledger.Entry {
+			best, e, without := selection.Best(refs, schemas.Selection{Metric: "m", Goal: c.goal}, func(r schemas.Ref) *ledger.Entry {
 				if m, ok := c.metrics[r.Output]; ok {
 					return &ledger.Entry{Ref: r, Metrics: m}
 				}

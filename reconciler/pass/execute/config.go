@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
+	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -36,7 +37,7 @@ type Config struct {
 	Packager    port.Packager
 
 	Services
-	Repeats  *Repeats // of the process, for this repository; nil: of this act
+	Repeats  *repeats.Known // of the process, for this repository; nil: of this act
 	Now      func() time.Time
 	Tell     func(Event) // progress; called from several goroutines
 	Parallel int         // steps under way at once; at least 1

@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -44,8 +45,8 @@ type shop struct {
 	sign    error
 	passed  time.Duration // of the simulated clock
 	undated map[digest.Digest]digest.Digest
-	repeats *Repeats  // of the process; nil: each act is a process of its own
-	splits  *splitter // serves, where something is tried; nil: nothing is
+	repeats *repeats.Known // of the process; nil: each act is a process of its own
+	splits  *splitter      // serves, where something is tried; nil: nothing is
 }
 
 func newShop() *shop {

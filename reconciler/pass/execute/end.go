@@ -107,7 +107,7 @@ func (a *execution) denial(ctx context.Context, s plan.Step, found []ledger.Find
 	e.Verdict, e.Findings = "deny", found
 	e.ApprovedBy(nil)
 	e = a.Stamp(e)
-	seq, known, _ := a.Repeats.again(e, a.Facts, a.Now())
+	seq, known, _ := a.Repeats.Again(e, a.Facts, a.Now())
 	if known { // the branch and a pull request that are refused in turns
 		o.Seq = seq
 		return
@@ -117,7 +117,7 @@ func (a *execution) denial(ctx context.Context, s plan.Step, found []ledger.Find
 		o.Error = err
 		return
 	}
-	a.Repeats.recorded(got, a.Now())
+	a.Repeats.Recorded(got, a.Now())
 	o.Seq = got.Seq
 }
 
@@ -145,7 +145,7 @@ func (a *execution) failure(ctx context.Context, j *job, f ledger.Failure, err e
 func (a *execution) failed(ctx context.Context, j *job, e ledger.Entry, err error, changed bool) error {
 	e = a.Stamp(e)
 	if e.Key == "" && !changed {
-		seq, known, times := a.Repeats.again(e, a.Facts, a.Now())
+		seq, known, times := a.Repeats.Again(e, a.Facts, a.Now())
 		if known {
 			j.seq = seq
 			return err
@@ -159,7 +159,7 @@ func (a *execution) failed(ctx context.Context, j *job, e ledger.Entry, err erro
 		return errors.Join(err, appendErr)
 	}
 	if e.Key == "" {
-		a.Repeats.recorded(got, a.Now())
+		a.Repeats.Recorded(got, a.Now())
 	}
 	j.seq = got.Seq
 	return err

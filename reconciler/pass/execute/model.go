@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/selection"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -20,7 +20,7 @@ import (
 // choose selects the best candidate, has it judged, signed and recorded.
 func (a *execution) choose(ctx context.Context, j *job) error {
 	spec := j.node.Decl.Spec.(schemas.Selects).Selects()
-	best, trained, without := plan.Best(j.node.Candidates(), spec.By, a.of)
+	best, trained, without := selection.Best(j.node.Candidates(), spec.By, a.of)
 	for _, ref := range without {
 		a.sendEvent(j.Ref, Output, ref.String()+" does not report "+a.lacks(spec.By, ref)+" (spec.select): it is not compared")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -30,7 +31,7 @@ func TestWhatFailsForHoursIsAnEntryAnHour(t *testing.T) {
 		}, 1},
 		"one in ever other words": {"dataset/d", func(s *shop, n int) {
 			s.pin = fault.New(fault.Invalid, "row %s is odd", strings.Repeat("x", n+1))
-		}, mostWays},
+		}, repeats.MostWays},
 		"a refusal": {"model/a", func(s *shop, n int) {
 			s.deny[ref("model/a")] = ledger.Finding{Rule: "model/gate", Level: ledger.Denied, Ref: ref("model/a"), Message: "auc " + strings.Repeat("x", n%2)}
 		}, 2},
@@ -38,7 +39,7 @@ func TestWhatFailsForHoursIsAnEntryAnHour(t *testing.T) {
 		for _, pull := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, pull %v", name, pull), func(t *testing.T) {
 				s := newShop()
-				s.pull, s.repeats = pull, &Repeats{}
+				s.pull, s.repeats = pull, &repeats.Known{}
 				tries := 0
 				for ; s.passed < hours*time.Hour; s.passed += every {
 					c.fail(s, tries)
@@ -73,7 +74,7 @@ func TestWhatFailsForHoursIsAnEntryAnHour(t *testing.T) {
 // the ledger's facts keep only the newest of them.
 func TestManyPullRequestsThatFailDoNotPushEachOtherOut(t *testing.T) {
 	s := newShop()
-	s.repeats = &Repeats{}
+	s.repeats = &repeats.Known{}
 	s.pin = fault.New(fault.Transient, "503")
 	for range 20 {
 		for n := range 30 {

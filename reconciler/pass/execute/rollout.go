@@ -271,7 +271,7 @@ func (a *execution) noted(ctx context.Context, t *trying, phase rollout.Phase, a
 		return err
 	}
 	failpoint.At(failpoint.Recorded)
-	a.Repeats.succeeded(got)
+	a.Repeats.Succeeded(got)
 	a.sendEvent(t.Ref, Output, e.Reason)
 	t.seq, t.last = got.Seq, &got
 	t.state = rollout.State{Change: rollout.Change{Key: got.Key, Phase: phase, Step: e.Rollout.Step, Weight: e.Rollout.Weight, Declared: e.Rollout.Declared, Time: got.Time, Why: got.Reason}, Since: e.Rollout.Since}

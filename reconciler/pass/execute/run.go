@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -27,7 +28,7 @@ func Run(ctx context.Context, p plan.Plan, kit Config) []Outcome {
 		byKey: map[digest.Digest]*ledger.Entry{}, keys: map[digest.Digest]*sync.Mutex{},
 		outputs: map[schemas.Ref]map[string]port.Output{}, ended: map[schemas.Ref]chan struct{}{}, how: map[schemas.Ref]EventKind{}}
 	if a.Repeats == nil {
-		a.Repeats = &Repeats{}
+		a.Repeats = &repeats.Known{}
 	}
 	a.adopt()
 	work := p.Work()
@@ -172,7 +173,7 @@ func (a *execution) record(ctx context.Context, j *job, e ledger.Entry) error {
 		return fmt.Errorf("record %s: %w", j.Ref, err)
 	}
 	failpoint.At(failpoint.Recorded)
-	a.Repeats.succeeded(got)
+	a.Repeats.Succeeded(got)
 	j.seq = got.Seq
 	made := &got
 	if got.Duplicate {

@@ -1,8 +1,7 @@
-// The same failure of the same step, tried again and again, is one entry an hour: it
+// Package repeats has the same failure of the same step, tried again and again, be one entry an hour: it
 // carries how often it failed since. The ledger only grows, and whoever can make
 // something fail would else decide how fast.
-
-package execute
+package repeats
 
 import (
 	"fmt"
@@ -17,13 +16,13 @@ import (
 
 const (
 	refreshed = time.Hour // between two entries about the same
-	mostWays  = 4         // in which a step may fail an hour and have an entry for each
+	MostWays  = 4         // in which a step may fail an hour and have an entry for each
 	mostKnown = 10_000    // failures that are remembered; beyond, the oldest hour is let go
 )
 
-// Repeats remembers what a process has recorded of failures and refusals. The zero
+// Known remembers what a process has recorded of failures and refusals. The zero
 // value is ready, and safe for use by several goroutines.
-type Repeats struct {
+type Known struct {
 	mu    sync.Mutex
 	known map[string]*repeat // by the step, and the way in which it failed
 }
@@ -35,9 +34,9 @@ type repeat struct {
 	times int       // since the entry
 }
 
-// again counts e, and tells the entry that says the same, where that is less than an
+// Again counts e, and tells the entry that says the same, where that is less than an
 // hour old. Where it is not, or there is none, e is to be recorded, with the count.
-func (r *Repeats) again(e ledger.Entry, facts *ledger.Facts, now time.Time) (seq int64, known bool, times int) {
+func (r *Known) Again(e ledger.Entry, facts *ledger.Facts, now time.Time) (seq int64, known bool, times int) {
 	step, way := stepOf(e), wayOf(e)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +46,7 @@ func (r *Repeats) again(e ledger.Entry, facts *ledger.Facts, now time.Time) (seq
 		last.times++
 		return last.seq, true, last.times
 	}
-	if n, newest := r.ways(step, now); n >= mostWays { // it fails in ever other words
+	if n, newest := r.ways(step, now); n >= MostWays { // it fails in ever other words
 		newest.times++
 		return newest.seq, true, newest.times
 	}
@@ -63,7 +62,7 @@ func (r *Repeats) again(e ledger.Entry, facts *ledger.Facts, now time.Time) (seq
 func fresh(then, now time.Time) bool { return now.Sub(then) < refreshed }
 
 // ways counts the ways in which a step failed that have a fresh entry.
-func (r *Repeats) ways(step string, now time.Time) (n int, newest *repeat) {
+func (r *Known) ways(step string, now time.Time) (n int, newest *repeat) {
 	for _, k := range r.known {
 		if k.step != step || !fresh(k.at, now) {
 			continue
@@ -76,7 +75,7 @@ func (r *Repeats) ways(step string, now time.Time) (n int, newest *repeat) {
 }
 
 // learn takes in what the ledger says that this process has not recorded itself.
-func (r *Repeats) learn(facts *ledger.Facts) {
+func (r *Known) learn(facts *ledger.Facts) {
 	if r.known == nil {
 		r.known = map[string]*repeat{}
 	}
@@ -88,8 +87,8 @@ func (r *Repeats) learn(facts *ledger.Facts) {
 	}
 }
 
-// recorded notes that e is on the ledger.
-func (r *Repeats) recorded(e ledger.Entry, now time.Time) {
+// Recorded notes that e is on the ledger.
+func (r *Known) Recorded(e ledger.Entry, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil {
@@ -106,8 +105,8 @@ func (r *Repeats) recorded(e ledger.Entry, now time.Time) {
 	}
 }
 
-// succeeded forgets what is known of e's step: if it fails again, that is news.
-func (r *Repeats) succeeded(e ledger.Entry) {
+// Succeeded forgets what is known of e's step: if it fails again, that is news.
+func (r *Known) Succeeded(e ledger.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for way, k := range r.known {
@@ -118,7 +117,7 @@ func (r *Repeats) succeeded(e ledger.Entry) {
 }
 
 // Forget lets all failures of ref be news again.
-func (r *Repeats) Forget(ref schemas.Ref) {
+func (r *Known) Forget(ref schemas.Ref) {
 	if r == nil {
 		return
 	}

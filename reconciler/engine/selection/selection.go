@@ -1,6 +1,5 @@
-// Best is the selection among candidates: the plan previews it, the act carries it out.
-
-package plan
+// Package selection is the selection among candidates: the plan previews it, the act carries it out, and boards are in its order.
+package selection
 
 import (
 	"cmp"
@@ -57,7 +56,7 @@ func Rank(by schemas.Selection, metrics []map[string]float64) []Ranked {
 	slices.SortStableFunc(out, func(x, y Ranked) int {
 		a, b := values[x.At], values[y.At]
 		if a == nil || b == nil {
-			return boolean(a == nil) - boolean(b == nil)
+			return number(a == nil) - number(b == nil)
 		}
 		return slices.Compare(b, a)
 	})
@@ -81,7 +80,7 @@ func Rank(by schemas.Selection, metrics []map[string]float64) []Ranked {
 	}
 	slices.SortStableFunc(out, func(x, y Ranked) int {
 		if x.Front != y.Front {
-			return boolean(y.Front) - boolean(x.Front)
+			return number(y.Front) - number(x.Front)
 		}
 		return cmp.Compare(x.far, y.far)
 	})
@@ -131,4 +130,11 @@ func distances(front [][]float64) []float64 {
 		}
 	}
 	return out
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -1,6 +1,6 @@
 // Of several objectives, one of the front is selected, the same one whatever the order of the candidates, their scale and their number.
 
-package plan
+package selection
 
 import (
 	"fmt"
