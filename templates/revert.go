@@ -38,7 +38,7 @@ func (r RevertText) asked() string {
 	if r.Canary.Requests == 0 && r.Baseline.Requests == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Of %s requests to the new release %s failed, and of %s to the old one beside it %s.",
+	return fmt.Sprintf("Of %s requests to the new release %s failed, and of %s to the old one next to it %s.",
 		grouped(r.Canary.Requests), grouped(r.Canary.Failed), grouped(r.Baseline.Requests), grouped(r.Baseline.Failed))
 }
 

@@ -43,7 +43,7 @@ func (a *cli) outside(ctx context.Context, j job, hub hosted) (templates.Report,
 			if err != nil {
 				return nil, err
 			}
-			return &review.Session{Reconciler: h.Reconciler, Close: h.Close}, nil
+			return &review.Session{Reconciler: h.Reconciler, Releases: h.Releases, Close: h.Close}, nil
 		},
 	}
 	return office.Pull(ctx, j.event.Pull, "")

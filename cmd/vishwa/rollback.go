@@ -85,17 +85,9 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 
 // release is the deploy entry of ref that to names; 0: of the release before the one that is served.
 func (s *station) release(ctx context.Context, ref schemas.Ref, to int64) (*ledger.Entry, error) {
-	if _, err := s.GitLedger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
+	all, err := s.Releases(ctx, ref)
+	if err != nil {
 		return nil, err
-	}
-	var all []ledger.Entry
-	for e, err := range s.Entries(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if e.Action == ledger.Deploy && e.Ref == ref && e.PullRequest == nil {
-			all = append(all, e)
-		}
 	}
 	way := fmt.Sprintf("vishwa log %s --action deploy lists its releases", ref)
 	if len(all) == 0 {

@@ -211,6 +211,22 @@ func (h *Repository) Entries(ctx context.Context) iter.Seq2[ledger.Entry, error]
 	return h.entriesFrom(ctx, 0)
 }
 
+// Releases are the deploy entries of a deployment, oldest first, of the ledger as it is now.
+func (h *Repository) Releases(ctx context.Context, ref schemas.Ref) (out []ledger.Entry, err error) {
+	if _, err := h.GitLedger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
+		return nil, err
+	}
+	for e, err := range h.Entries(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Action == ledger.Deploy && e.Ref == ref && e.PullRequest == nil {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
 func (h *Repository) entriesFrom(ctx context.Context, from int64) iter.Seq2[ledger.Entry, error] {
 	return func(yield func(ledger.Entry, error) bool) {
 		for r, err := range h.GitLedger.Entries(ctx, from) {

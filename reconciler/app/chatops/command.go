@@ -23,14 +23,16 @@ const (
 	Approve Verb = "approve" // count as the writer's approval of the plan that is shown
 	Retry   Verb = "retry"   // let a key that failed be tried again
 	Cancel  Verb = "cancel"  // stop the pull request's runs
-	Explain Verb = "explain" // say why a step is done, or why not
-	Help    Verb = "help"
+	// Rollback, below a merged pull request, has a deployment serve what it served before.
+	Rollback Verb = "rollback"
+	Explain  Verb = "explain" // say why a step is done, or why not
+	Help     Verb = "help"
 )
 
 // Command is one line that begins with /vishwa, outside of code.
 type Command struct {
 	Verb Verb
-	Ref  schemas.Ref // of retry and explain; zero: all
+	Ref  schemas.Ref // of rollback; of retry and explain, where zero is all
 	Line int         // in the comment, from 1
 	Text string      // the line as it was written, shortened
 	Err  error       // why the line is not understood, of the kind Invalid with its way out; Verb is then empty
@@ -64,6 +66,7 @@ func Usage() []Use {
 		{word + " explain [REF]", "say why a step is done, or why not"},
 		{word + " approve", "count as your approval of the plan that is shown"},
 		{word + " apply", "carry out the tracked branch again, after the merge"},
+		{word + " rollback REF", "have a deployment serve what it served before, after the merge"},
 		{word + " help", "list the commands"},
 	}
 }
@@ -74,7 +77,7 @@ const (
 	mostParsed = 20       // commands of one comment that are understood
 )
 
-var verbs = []Verb{Plan, Train, Apply, Approve, Retry, Cancel, Explain, Help}
+var verbs = []Verb{Plan, Train, Apply, Approve, Retry, Cancel, Rollback, Explain, Help}
 
 // Parse finds the commands of a comment: lines that begin with /vishwa and stand
 // neither in code, however it is marked, nor in an HTML comment, nor in a block quote.
@@ -121,8 +124,10 @@ func understand(words []string) (Verb, schemas.Ref, error) {
 		return "", none, invalid("there is no command "+quoted(words[0]), way)
 	}
 	words = words[1:]
-	takesRef := verb == Retry || verb == Explain
+	takesRef := verb == Retry || verb == Explain || verb == Rollback
 	switch {
+	case len(words) == 0 && verb == Rollback:
+		return "", none, invalid("rollback takes a deployment", "write "+word+" rollback deployment/NAME")
 	case len(words) == 0:
 		return verb, none, nil
 	case !takesRef:

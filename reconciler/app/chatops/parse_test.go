@@ -35,6 +35,7 @@ func TestACommandStandsAtTheStartOfALineOutsideOfCode(t *testing.T) {
 		"within a paragraph":             {"Thanks.\n/vishwa plan\nSee you.", "2:plan"},
 		"several":                        {"/vishwa plan\n/vishwa cancel\n\n/vishwa help", "1:plan 2:cancel 4:help"},
 		"a ref":                          {"/vishwa retry training/enrollment", "1:retry training/enrollment"},
+		"a deployment":                   {"/vishwa rollback deployment/a", "1:rollback deployment/a"},
 		"a candidate":                    {"/vishwa explain training/enrollment:xgboost", "1:explain training/enrollment:xgboost"},
 		"a ref left out":                 {"/vishwa retry\n/vishwa explain", "1:retry 2:explain"},
 		"in the middle of a line":        {"please /vishwa apply", ""},
@@ -99,13 +100,14 @@ func TestACommandStandsAtTheStartOfALineOutsideOfCode(t *testing.T) {
 
 func TestWhatIsNotUnderstoodSaysTheWayOut(t *testing.T) {
 	for body, want := range map[string]string{
-		"/vishwa":                    "plan, train, apply, approve, retry, cancel, explain, help",
+		"/vishwa":                    "plan, train, apply, approve, retry, cancel, rollback, explain, help",
 		"/vishwa aprove":             "did you mean /vishwa approve?",
 		"/vishwa rm -rf":             "plan, train, apply",
 		"/vishwa plan it":            "alone on its line",
 		"/vishwa retry training":     "training/enrollment:xgboost",
 		"/vishwa retry trainnig/a:b": "did you mean training/a:b?",
 		"/vishwa retry a/b c/d":      "one command a line",
+		"/vishwa rollback":           "write /vishwa rollback deployment/NAME",
 		"> a\n/vishwa apply":         "empty line",
 	} {
 		got := Parse(body)
@@ -139,7 +141,7 @@ func TestALongCommentIsReadInPart(t *testing.T) {
 func TestWhatIsUsedIsUnderstood(t *testing.T) {
 	seen := map[Verb]bool{}
 	for _, u := range Usage() {
-		text := strings.ReplaceAll(u.Command, "[REF]", "training/a")
+		text := strings.NewReplacer("[REF]", "training/a", "REF", "deployment/a").Replace(u.Command)
 		got := Parse(text)
 		if len(got) != 1 || got[0].Err != nil || got[0].String() != text || u.Does == "" {
 			t.Errorf("%s: %+v", u.Command, got)

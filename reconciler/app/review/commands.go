@@ -23,8 +23,9 @@ type order struct {
 	shown  bool   // given after the comment showed the head as it is now
 	refuse string // why it does not count
 
-	void    bool // an approval that does not count, for the reason in refuse
-	puzzles bool // it names nothing that there is
+	void    bool   // an approval that does not count, for the reason in refuse
+	puzzles bool   // it names nothing that there is, or it could not be done
+	said    string // what became of it, where that is said
 }
 
 // counts tells whether the order is to be followed. Code of an author who may not run
@@ -63,7 +64,7 @@ func (v *pullRequest) listen(ctx context.Context, base *pass.Intent) error {
 }
 
 // weighty are the verbs that nobody may put into another's mouth.
-var weighty = []chatops.Verb{chatops.Train, chatops.Apply, chatops.Approve, chatops.Retry}
+var weighty = []chatops.Verb{chatops.Train, chatops.Apply, chatops.Approve, chatops.Retry, chatops.Rollback}
 
 // refusal says why who gave o may not, or "".
 func (v *pullRequest) refusal(ctx context.Context, base *pass.Intent, o order) (string, error) {

@@ -84,6 +84,9 @@ func (v *pullRequest) merged(ctx context.Context) (templates.Report, error) {
 		r.Stage = templates.Deployed
 		return r, nil // all was said
 	}
+	if err := v.rollBack(ctx); err != nil {
+		return r, err
+	}
 	p, err := h.Review(ctx, v.base, v.rev)
 	if err != nil {
 		return r, err

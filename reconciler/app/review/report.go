@@ -249,6 +249,10 @@ func (v *pullRequest) answers(r *templates.Report, p *pass.Proposal) {
 			a.Text = o.refuse
 		case !o.counts(v.careful):
 			a.Text = "it was given before this comment showed the newest commit: look at that, and give it again"
+		case o.said != "":
+			a.Text = o.said
+		case o.Verb == chatops.Rollback && !v.pull.Merged:
+			a.Text = "there is nothing to roll back before the merge: say it below a pull request that was merged"
 		case o.Verb == chatops.Help:
 			a.Text = help()
 		case o.Verb == chatops.Explain && v.pull.Merged && !o.fresh:

@@ -35,7 +35,9 @@ type Scope struct {
 // Session is a reconciler that is closed after use.
 type Session struct {
 	*pass.Reconciler
-	Close func() error
+	// Releases are the deploy entries of a deployment, oldest first.
+	Releases func(ctx context.Context, ref schemas.Ref) ([]ledger.Entry, error)
+	Close    func() error
 }
 
 // Mirror is the clone that revisions are read from.
