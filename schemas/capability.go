@@ -85,6 +85,8 @@ type Service struct {
 	Cluster     string       // of the project, that serves it; "" for none
 	ModelServer string       // of the project, that serves it; "" for none
 	Worker      string       // the image that brings the worker there; "" where the model's does
+	Package     Ref          // that is served by its digest; none where the model is read
+	Fetches     bool         // what serves on the cluster reads the store
 	Delivery    *GitDelivery // where it is written for others to apply; nil: it is applied
 }
 
@@ -189,9 +191,22 @@ const (
 	BytesTrusted = "trusted"
 )
 
+// Packaged is the package that is served by its digest; none where the model is read from the store.
+func (t *Target) Packaged() Ref {
+	switch {
+	case t.Kubernetes != nil:
+		return t.Kubernetes.Package
+	case t.KServe != nil:
+		return t.KServe.Package
+	}
+	return Ref{}
+}
+
 // bytes is the class of what a target serves.
 func (t *Target) bytes() string {
 	switch {
+	case t.Packaged() != (Ref{}):
+		return BytesByDigest
 	case t.Local != nil, t.Docker != nil, t.Kubernetes != nil, t.KServe != nil:
 		return BytesVerified
 	case t.Seldon != nil, t.TFServing != nil:
@@ -237,14 +252,14 @@ func (s *Deployment) Serves() Service {
 	if out.Local && hosted.Port != 0 {
 		out.Address = "local:" + strconv.Itoa(hosted.Port)
 	}
-	out.Delivery = s.Delivery.ByGit()
+	out.Delivery, out.Package = s.Delivery.ByGit(), s.Target.Packaged()
 	switch t := s.Target; {
 	case t.Kubernetes != nil:
-		out.Cluster, out.Worker = t.Kubernetes.Cluster, t.Kubernetes.Worker
+		out.Cluster, out.Worker, out.Fetches = t.Kubernetes.Cluster, t.Kubernetes.Worker, true
 	case t.KServe != nil:
-		out.Cluster, out.Worker = t.KServe.Cluster, t.KServe.Worker
+		out.Cluster, out.Worker, out.Fetches = t.KServe.Cluster, t.KServe.Worker, t.KServe.Package == (Ref{})
 	case t.Seldon != nil:
-		out.Cluster = t.Seldon.Cluster
+		out.Cluster, out.Fetches = t.Seldon.Cluster, true
 	case t.TFServing != nil:
 		out.ModelServer = t.TFServing.Server
 	}

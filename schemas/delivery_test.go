@@ -50,3 +50,39 @@ func TestADeliveryIsForWhatAClusterServes(t *testing.T) {
 		}
 	}
 }
+
+// TestAPackageThatIsServedHasTheModelThatIsServed: another would be served under the name, and the rules, of this one.
+func TestAPackageThatIsServedHasTheModelThatIsServed(t *testing.T) {
+	const rest = `apiVersion: vishwa.dev/v1alpha1
+kind: Package
+metadata: {name: other}
+spec: {model: model/other, oci: {repository: registry.example.com/team/other}}
+---
+apiVersion: vishwa.dev/v1alpha1
+kind: Deployment
+metadata: {name: d}
+spec:
+  model: model/m
+  environment: staging
+`
+	for name, c := range map[string]struct{ target, says string }{
+		"of another model": {"{kserve: {cluster: prod, modelFormat: json, package: package/other}}", "spec.target.kserve.package: package/other packs model/other, and this one serves model/m"},
+		"that is none":     {"{kserve: {cluster: prod, modelFormat: json, package: package/none}}", "package/none"},
+		"of another kind":  {"{kserve: {cluster: prod, modelFormat: json, package: model/m}}", "spec.target.kserve.package: "},
+		"and a worker":     {"{kserve: {cluster: prod, modelFormat: json, package: package/other, worker: reg.example.com/w@sha256:" + strings.Repeat("0", 64) + "}}", "spec.target.kserve.worker: brings the model from the store, and the package is mounted"},
+		"of a machine":     {"{local: {run: [x], package: package/other}}", "package"},
+	} {
+		_, problems := Load(t.Context(), repo(map[string]string{
+			"vishwa.yaml":   "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: p}\nspec:\n  clusters: {prod: {namespace: served}}\n  environments: {staging: {}}\n",
+			"vishwa/d.yaml": rest + "  target: " + c.target + "\n",
+		}))
+		var all []string
+		for _, p := range problems {
+			all = append(all, p.Error())
+		}
+		text := strings.Join(all, "\n")
+		if !strings.Contains(text, c.says) || strings.Contains(text, "spec.store") {
+			t.Errorf("package %s: want %q in\n%s", name, c.says, text)
+		}
+	}
+}

@@ -2,7 +2,7 @@
 
 package schemas
 
-// KServeTarget is an InferenceService of KServe, in its Standard mode, with the deployment's name. A container before the runtime's brings the model to /mnt/models and verifies it.
+// KServeTarget is an InferenceService of KServe, in its Standard mode, with the deployment's name. A container before the runtime's brings the model to /mnt/models and verifies it, or a package is mounted there.
 type KServeTarget struct {
 	// Cluster is one of the project's clusters.
 	Cluster string `json:"cluster" jsonschema:"required" part:"key"`
@@ -16,6 +16,8 @@ type KServeTarget struct {
 	Protocol string `json:"protocol,omitempty" jsonschema:"enum=v1,enum=v2,default=v2" part:"key"`
 	// Image is the runtime's container image, by digest, in place of the one that the runtime names; vishwa image pin writes its digest.
 	Image string `json:"image,omitempty" part:"key"`
+	// Package has pods mount the model from a package of it, by its digest, as an image volume (Kubernetes 1.33 or newer): the registry is read, and not the store. Nobody checks a signature where it serves then.
+	Package Ref `json:"package,omitzero" part:"key"`
 	// Replicas is how many pods serve; with maxReplicas, the fewest.
 	Replicas int `json:"replicas,omitempty" jsonschema:"minimum=1,maximum=1000,default=1" part:"key"`
 	// MaxReplicas is the most pods, where KServe scales them; without it, there are as many as replicas says.
@@ -46,7 +48,11 @@ func (t *KServeTarget) check(c *checker, d *document) {
 	image(d, field+".image", t.Image, d.decl.Ref().String())
 	named(d, field+".runtime", t.Runtime)
 	c.duration(d, field+".readyTimeout", t.ReadyTimeout)
-	if t.Worker == "" && !d.has(field+".worker") {
+	c.packaged(d, field+".package", t.Package)
+	if d.has(field+".package") && d.has(field+".worker") {
+		d.problem(field+".worker", "brings the model from the store, and the package is mounted; remove it, or package")
+	}
+	if t.Worker == "" && !d.has(field+".worker") && !d.has(field+".package") {
 		d.problem(field+".worker", "is missing; add it: an image by digest that has Vishwa's worker, which brings the model and verifies it")
 	}
 	if t.MaxReplicas > 0 && t.MaxReplicas < max(1, t.Replicas) {
@@ -59,5 +65,5 @@ func (t *KServeTarget) check(c *checker, d *document) {
 		d.problem(field+".readyPort", "is asked nothing without ready; add that, or remove it")
 	}
 	pathOfRequests(d, field+".ready", t.Ready)
-	c.serving(d, field, t.Cluster)
+	c.serving(d, field, t.Cluster, t.Package == (Ref{}))
 }

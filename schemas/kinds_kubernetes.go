@@ -16,6 +16,8 @@ type KubernetesTarget struct {
 	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it.
 	Image string `json:"image" jsonschema:"required" part:"key"`
 	Work
+	// Package has pods mount the model from a package of it, by its digest, as an image volume (Kubernetes 1.33 or newer): the registry is read, and not the store. Nobody checks a signature where it serves then.
+	Package Ref `json:"package,omitzero" part:"key"`
 	// ContainerPort is where the pods listen; it is their VISHWA_PORT.
 	ContainerPort int `json:"containerPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=8080" part:"key"`
 	// Replicas is how many pods serve; with autoscale, the fewest.
@@ -125,7 +127,8 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 		named(d, field+".ingress.tlsSecret", r.TLSSecret)
 		pathOfRequests(d, field+".ingress.path", r.Path)
 	}
-	c.serving(d, field, t.Cluster)
+	c.serving(d, field, t.Cluster, true)
+	c.packaged(d, field+".package", t.Package)
 }
 
 // check reports what is wrong with what is said of the pods.
@@ -154,8 +157,8 @@ func onCluster(d *document) {
 	}
 }
 
-// serving reports a cluster that cannot serve.
-func (c *checker) serving(d *document, field, cluster string) {
+// serving reports a cluster that cannot serve; reads tells that what serves there reads the store.
+func (c *checker) serving(d *document, field, cluster string, reads bool) {
 	if c.project == nil {
 		return
 	}
@@ -165,10 +168,27 @@ func (c *checker) serving(d *document, field, cluster string) {
 	}
 	c.cluster(d, field+".cluster", p, cluster)
 	switch _, known := p.Clusters[cluster]; {
+	case !reads:
 	case known && (p.Store == nil || p.Store.Dir != ""):
 		d.problem(field+".cluster", "%s cannot reach the store, a folder of the machine that applies; declare spec.store.s3 in %s", short(cluster), Root)
 	case known && p.Store.OCI != nil:
 		d.problem(field+".cluster", "%s cannot be lent what it reads of a store in a registry; declare spec.store.s3 in %s", short(cluster), Root)
+	}
+}
+
+// packaged reports a package that does not have what is served.
+func (c *checker) packaged(d *document, field string, ref Ref) {
+	if !d.has(field) {
+		return
+	}
+	of := c.ref(d, field, ref, func(t Traits) bool { return t.Packs })
+	if of == nil {
+		return
+	}
+	is, packs := of.decl.Spec.(Packs)
+	s, serves := d.decl.Spec.(Serves)
+	if packs && serves && is.Packs().Model != s.Serves().Model && is.Packs().Model != (Ref{}) && s.Serves().Model != (Ref{}) {
+		d.problem(field, "%s packs %s, and this one serves %s; name a package of the same model", ref, is.Packs().Model, s.Serves().Model)
 	}
 }
 

@@ -39,5 +39,5 @@ func (t *SeldonTarget) check(c *checker, d *document) {
 			named(d, field+".requirements."+strconv.Itoa(i), name)
 		}
 	}
-	c.serving(d, field, t.Cluster)
+	c.serving(d, field, t.Cluster, true)
 }

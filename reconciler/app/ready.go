@@ -31,6 +31,9 @@ func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) 
 			if _, err := kube.Open(kube.Options{Cluster: declared, Env: o.Env, Rights: kubernetes.Rights}); err != nil {
 				return err
 			}
+			if at.Apart {
+				return nil
+			}
 			return reached(place, o.Env, at.Brought, workerProgram(o.Env.Self), "pods")
 		}
 		if at.ModelServer != "" {

@@ -18,6 +18,7 @@ type Place struct {
 	ModelServer     string
 	External        bool // work of the team's, which has no worker
 	Brought         bool // a deployment whose worker an image brings, or that has none
+	Apart           bool // a deployment that reads nothing of the store
 }
 
 // placeOf is where a step of w is carried out; the zero Place is this machine.
@@ -33,7 +34,7 @@ func (w *Snapshot) placeOf(ref schemas.Ref) (at Place) {
 	switch spec := n.Decl.Spec.(type) {
 	case schemas.Serves:
 		is := spec.Serves()
-		return Place{Cluster: is.Cluster, ModelServer: is.ModelServer, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted}
+		return Place{Cluster: is.Cluster, ModelServer: is.ModelServer, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted, Apart: is.Cluster != "" && !is.Fetches}
 	case schemas.Runnable:
 		at.External = spec.Delegates() != nil
 	}

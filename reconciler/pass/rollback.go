@@ -107,8 +107,24 @@ func (h *Reconciler) asOf(ctx context.Context, head *Intent, rev port.Revision, 
 	in.Project = head.Project
 	then := facts.Clone()
 	then.Stand(e)
+	if p := packageThen(in, then, e); p != nil {
+		then.Stand(p)
+	}
 	maps.DeleteFunc(then.Suspended, func(ref schemas.Ref, _ *ledger.Entry) bool { return ref == e.Ref || e.Ref.Whole() == ref })
 	return observe(ctx, in, rev, h.Observers, func() (*ledger.Facts, error) { return then, nil })
+}
+
+// packageThen is the package that e's release was served from; nil: from none.
+func packageThen(in *Intent, facts *ledger.Facts, e *ledger.Entry) *ledger.Entry {
+	n := in.Graph.Node(e.Ref)
+	if n == nil || e.Model == nil {
+		return nil
+	}
+	spec, ok := n.Decl.Spec.(schemas.Serves)
+	if !ok || spec.Serves().Package == (schemas.Ref{}) {
+		return nil
+	}
+	return facts.PackageOf(spec.Serves().Package, e.Model.Artifact.Digest)
 }
 
 // unlike says why the work that serves e again is not only that.

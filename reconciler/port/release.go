@@ -30,6 +30,10 @@ type Release struct {
 	// Git is where a cluster's objects are written for others to apply; nil: the server applies them.
 	Git *schemas.GitDelivery `json:"git,omitempty"`
 
+	// Package is an image, by its digest, that has the model's files below /models, for what mounts it in place of reading
+	// the store; empty: none does.
+	Package string `json:"package,omitempty"`
+
 	// Signature is of the model's files, by its digest in the store; what serves elsewhere than here checks it there.
 	Signature digest.Digest `json:"signature,omitempty"`
 

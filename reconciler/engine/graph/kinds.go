@@ -124,6 +124,9 @@ func (b *builder) deployment(d *schemas.Declaration, spec *schemas.Deployment) {
 	for _, need := range spec.Needs {
 		n.Inputs[need.String()] = need
 	}
+	if ref := spec.Target.Packaged(); ref != (schemas.Ref{}) {
+		n.Inputs["package"] = ref
+	}
 	if spec.Log != nil {
 		n.Recipe.Personal = b.personal(spec)
 	}

@@ -63,6 +63,16 @@ func (f *Facts) Packages(ref schemas.Ref) iter.Seq[*Entry] {
 	}
 }
 
+// PackageOf is the newest package of ref that has the model of that digest; nil: there is none.
+func (f *Facts) PackageOf(ref schemas.Ref, model digest.Digest) (newest *Entry) {
+	for e := range f.Packages(ref) {
+		if e.Model != nil && e.Model.Artifact.Digest == model && (newest == nil || e.Seq > newest.Seq) {
+			newest = e
+		}
+	}
+	return newest
+}
+
 // Choose is f with e, one of those under its key, in the place of the first.
 func (f *Facts) Choose(e *Entry) {
 	all := f.Under(e.Key)

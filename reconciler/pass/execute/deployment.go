@@ -48,7 +48,7 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 
 // release is what the server is asked to serve.
 func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deployment, selected *ledger.Entry) (port.Release, error) {
-	_, how, _ := spec.Target.Served()
+	_, how, field := spec.Target.Served()
 	if how == nil {
 		return port.Release{}, fault.New(fault.Internal, "%s names no target", j.Ref)
 	}
@@ -60,6 +60,16 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 		Ready: cmp.Or(how.Ready, "/v2/health/ready"), Timeout: how.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
 	}
 	servedBy(&r, j, &spec.Target)
+	if ref := spec.Target.Packaged(); ref != (schemas.Ref{}) {
+		packed := a.of(ref) // made by this pass, or known of old: after a rollback, that of the model that comes back
+		if packed == nil || packed.Model == nil || packed.Model.Artifact.Digest != r.Model.Digest {
+			packed = a.Facts.PackageOf(ref, r.Model.Digest)
+		}
+		if packed == nil || packed.Package == nil {
+			return r, fault.WithHint(fault.New(fault.Missing, "%s: %s never had the model %s", j.Ref, ref, r.Model.Digest.Short()), "release a model that was packed, or take package out of %s", field)
+		}
+		r.Package = packed.Package.Reference()
+	}
 	if err := runtimes.Begin(ctx, a.Store, &r, &spec.Target); err != nil {
 		return r, err
 	}

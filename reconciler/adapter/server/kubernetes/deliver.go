@@ -310,7 +310,7 @@ func unitIn(o owned.Object) string {
 func (s *server) unlend(ctx context.Context, c *kube.Client, all []owned.Object, but string) error {
 	for _, o := range all {
 		unit := unitIn(o)
-		if unit == "" || unit == but || !s.unit(o.Resource) || o.Resource == kube.SeldonModels {
+		if unit == "" || unit == but || !names(o.Body["spec"], s.secretOf(unit)) { // or its pods are brought nothing
 			continue
 		}
 		if err := c.Delete(ctx, kube.Secrets, s.secretOf(unit), ""); err != nil && fault.Of(err) != fault.Missing {

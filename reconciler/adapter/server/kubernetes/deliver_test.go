@@ -82,7 +82,8 @@ const deliveredTo = "models/prod/one.yaml"
 // onBranch is a stage whose cluster follows a branch, and whose account may write nothing but Secrets.
 func onBranch(t *testing.T, options ...func(*kubetest.Options)) (*stage, *branch) {
 	t.Helper()
-	s := onDouble(t, append(options, func(o *kubetest.Options) { o.Rules = rightsOf(t, Watching) })...)
+	watches := func(o *kubetest.Options) { o.Rules = rightsOf(t, Watching) }
+	s := onDouble(t, append([]func(*kubetest.Options){watches}, options...)...)
 	b := &branch{files: map[string][]byte{}}
 	s.o.Branch = func(name string) (port.Branch, error) {
 		if name != "environments/prod" {

@@ -38,7 +38,7 @@ func inference() *shape {
 			if t == nil {
 				return part{}, false
 			}
-			return part{cluster: t.Cluster, adopt: t.Adopt, brings: true}, true
+			return part{cluster: t.Cluster, adopt: t.Adopt, brings: r.Package == ""}, true
 		},
 		service: func(name string, _ standing) (string, string) { return name + predictor, name + predictor + "-" },
 	}
@@ -49,7 +49,7 @@ func checkInference(r port.Release) error {
 	switch {
 	case len(r.Name) > schemas.MostKServeName:
 		return wrong("shorten it", "its name is longer than the %d letters that KServe has room for", schemas.MostKServeName)
-	case t.Worker == "" || !schemas.ByDigest(t.Worker):
+	case r.Package == "" && !schemas.ByDigest(t.Worker):
 		return wrong("write name@sha256:... as your registry tells it", "image %q of the worker is not named by digest", t.Worker)
 	case t.Image != "" && !schemas.ByDigest(t.Image):
 		return wrong("let vishwa image pin write its digest", "image %q is not named by digest", t.Image)
@@ -62,7 +62,11 @@ func checkInference(r port.Release) error {
 // infer fills in the objects of r.
 func (w *work) infer(r port.Release) {
 	t := r.KServe
-	spec := w.podSpec(t.Pods, "")
+	spec, models := w.podSpec(t.Pods, "", r.Package), mount("vishwa-release", modelsAt, true)
+	models["subPath"] = strings.TrimSuffix(served.ModelDir, "/")
+	if r.Package != "" {
+		models = packageMount(modelsAt)
+	}
 	security := podSecurity()
 	delete(security, "runAsUser") // that of the runtime's image
 	delete(security, "runAsGroup")
@@ -74,7 +78,7 @@ func (w *work) infer(r port.Release) {
 			"seccompProfile": map[string]any{"type": "RuntimeDefault"},
 		},
 		"lifecycle":    map[string]any{"preStop": map[string]any{"sleep": map[string]any{"seconds": drain}}},
-		"volumeMounts": []any{map[string]any{"name": "vishwa-release", "mountPath": modelsAt, "subPath": strings.TrimSuffix(served.ModelDir, "/"), "readOnly": true}},
+		"volumeMounts": []any{models},
 	}
 	for field, value := range map[string]string{"runtime": t.Runtime, "image": t.Image} {
 		if value != "" {
@@ -93,15 +97,17 @@ func (w *work) infer(r port.Release) {
 	spec["deploymentStrategy"] = map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}}
 	spec = plain(spec)
 	w.Unit = unitOf(r.Name, spec)
-	w.Bring.Secret = w.server.secretOf(w.Unit)
-	w.bind(spec)
+	if r.Package == "" {
+		w.Bring.Secret = w.server.secretOf(w.Unit)
+		w.bind(spec)
+	}
 	of := w.server.labels(r.Name)
 	spec["labels"] = plain(map[string]any{"labels": with(of, labelUnit, w.Unit)})["labels"]
 	if !t.Expose {
 		of[kserveInside] = "cluster-local"
 	}
 	notes := map[string]string{
-		noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.shape().bytes,
+		noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.server.bytes(w.standing),
 		kserveMode: "RawDeployment", // as every version knows the Standard mode
 	}
 	w.unit = parts{kube.InferenceServices, r.Name, of, notes, map[string]any{"predictor": spec}}.object()

@@ -260,6 +260,15 @@ func TestAnInferenceServiceHasTheFieldsOfItsCRD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Package, k.Worker = packageOf("1"), ""
+	p, _ = server.shapes[port.TargetKServe].part(r)
+	mounts, err := server.plan(t.Context(), r, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(mounts.unit.Body); err != nil {
+		t.Errorf("with a package: %v", err)
+	}
 	var o any
 	if err := json.Unmarshal(raw, &o); err != nil {
 		t.Fatal(err)

@@ -263,7 +263,7 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	if err := h.Prune(ctx, resources, w.all()); err != nil {
 		return port.Live{}, err
 	}
-	if old != nil && old.Place.is(w.Place) {
+	if old != nil && old.Place.is(w.Place) && old.Bring.Secret != "" {
 		if err := w.forget(ctx, old.Bring.Secret); err != nil {
 			return port.Live{}, err
 		}

@@ -108,7 +108,7 @@ func (w *work) make(r port.Release) {
 		w.least = max(1, t.Replicas)
 		w.units = append(w.units, parts{kube.Autoscalers, w.Unit, unit, nil, scaled(w.Unit, *a, w.least)}.object())
 	}
-	notes := map[string]string{noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.shape().bytes}
+	notes := map[string]string{noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.server.bytes(w.standing)}
 	if t.MinAvailable != "" {
 		w.fronts = append(w.fronts, parts{kube.Disruptions, r.Name, of, nil, map[string]any{
 			"minAvailable": number(t.MinAvailable),

@@ -31,7 +31,7 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 	if at == nil {
 		return port.Live{}, nil
 	}
-	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: s.shape(*at).bytes, Isolation: isolation(), Health: port.Failing, Since: at.Since}
+	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: s.bytes(*at), Isolation: isolation(), Health: port.Failing, Since: at.Since}
 	c, err := s.there(ctx, at.Place)
 	if err == nil {
 		err = s.fillHealth(ctx, c, name, rec, &l)

@@ -24,36 +24,47 @@ const User = 65532
 
 const (
 	inside = "/vishwa/release" // where a release's files are, in its pods
-	drain  = 5                 // seconds that a pod goes on after it was told to end, until nobody asks it
-	grace  = 30                // seconds that it has to end, besides
-	spare  = 64 << 20          // bytes of a release's volume, besides its files
+	packed = "/vishwa/package" // where the model is that is mounted from a package
+
+	packedBelow = "models" // the folder of a package that has the model's files
+	drain       = 5        // seconds that a pod goes on after it was told to end, until nobody asks it
+	grace       = 30       // seconds that it has to end, besides
+	spare       = 64 << 20 // bytes of a release's volume, besides its files
 )
 
 func containerPort(t *port.KubernetesRelease) int { return cmp.Or(t.ContainerPort, 8080) }
 
 // template is what the pods are made of, but for what is named after it.
 func (w *work) template(r port.Release) map[string]any {
-	spec := w.podSpec(r.Kubernetes.Pods, r.Kubernetes.Image)
+	spec := w.podSpec(r.Kubernetes.Pods, r.Kubernetes.Image, r.Package)
 	spec["containers"], spec["restartPolicy"] = []any{w.serverContainer(r)}, "Always"
 	return plain(map[string]any{"metadata": map[string]any{}, "spec": spec})
 }
 
-// podSpec is what is said of the pods of a release but for who serves; image has the Python that fetches a worker.
-func (w *work) podSpec(t schemas.Pods, image string) map[string]any {
+// podSpec is what is said of the pods of a release but for who serves; image has the Python that fetches a worker, and
+// packed is an image of the model that is mounted. Where nothing is brought, nothing is there to bring it.
+func (w *work) podSpec(t schemas.Pods, image, packed string) map[string]any {
 	name := func(n string) map[string]any { return map[string]any{"name": n} }
 	room := w.size + spare + w.size/50
 	spec := map[string]any{
-		"initContainers":               []any{w.fetcher(t, image)},
 		"automountServiceAccountToken": false, "enableServiceLinks": false,
 		"terminationGracePeriodSeconds": drain + grace, "securityContext": podSecurity(),
-		"volumes": []any{
+	}
+	var volumes []any
+	if len(w.Bring.Release) > 0 {
+		spec["initContainers"] = []any{w.fetcher(t, image)}
+		volumes = []any{
 			map[string]any{"name": "vishwa-ticket", "secret": map[string]any{"secretName": "", "defaultMode": 0o440, "items": w.items()}},
 			map[string]any{"name": "vishwa-release", "emptyDir": map[string]any{"sizeLimit": strconv.FormatInt(room>>20+1, 10) + "Mi"}},
 			map[string]any{"name": "vishwa-tmp", "emptyDir": map[string]any{"sizeLimit": "512Mi"}},
 			map[string]any{"name": "vishwa-begin", "emptyDir": map[string]any{"sizeLimit": "128Mi"}},
 			map[string]any{"name": "vishwa-shm", "emptyDir": map[string]any{"medium": "Memory"}},
-		},
+		}
 	}
+	if packed != "" {
+		volumes = append(volumes, map[string]any{"name": "vishwa-package", "image": map[string]any{"reference": packed, "pullPolicy": "IfNotPresent"}})
+	}
+	spec["volumes"] = volumes
 	if t.ServiceAccount != "" {
 		spec["serviceAccountName"] = t.ServiceAccount
 	}
@@ -77,6 +88,13 @@ func (w *work) podSpec(t schemas.Pods, image string) map[string]any {
 		spec["imagePullSecrets"] = pulls
 	}
 	return spec
+}
+
+// packageMount has the model's files of a package at a place.
+func packageMount(at string) map[string]any {
+	out := mount("vishwa-package", at, true)
+	out["subPath"] = packedBelow
+	return out
 }
 
 // complete names what is named after the pods themselves.
@@ -134,10 +152,14 @@ func (w *work) fetcher(t schemas.Pods, of string) map[string]any {
 // serverContainer is the container that serves.
 func (w *work) serverContainer(r port.Release) map[string]any {
 	t := r.Kubernetes
-	at := containerPort(t)
+	at, models := containerPort(t), inside+"/model"
+	mounts := []any{mount("vishwa-release", inside, true), mount("vishwa-tmp", "/tmp", false), mount("vishwa-shm", "/dev/shm", false)}
+	if r.Package != "" {
+		models, mounts = packed, append(mounts, packageMount(packed))
+	}
 	env := []any{
 		variable("VISHWA_PORT", strconv.Itoa(at)), variable("HOME", "/tmp"), variable("TMPDIR", "/tmp"), variable("PYTHONDONTWRITEBYTECODE", "1"),
-		variable("VISHWA_MODEL_DIR", inside+"/model"), variable("VISHWA_PARAMS", inside+"/"+served.ParamsFile),
+		variable("VISHWA_MODEL_DIR", models), variable("VISHWA_PARAMS", inside+"/"+served.ParamsFile),
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Inputs)) {
 		v := sandbox.VarName(name)
@@ -152,7 +174,7 @@ func (w *work) serverContainer(r port.Release) map[string]any {
 		"ports":          []any{map[string]any{"name": "http", "containerPort": at, "protocol": "TCP"}},
 		"readinessProbe": map[string]any{"httpGet": map[string]any{"path": r.Ready, "port": at}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 3},
 		"lifecycle":      map[string]any{"preStop": map[string]any{"sleep": map[string]any{"seconds": drain}}},
-		"volumeMounts":   []any{mount("vishwa-release", inside, true), mount("vishwa-tmp", "/tmp", false), mount("vishwa-shm", "/dev/shm", false)},
+		"volumeMounts":   mounts,
 	}
 }
 

@@ -42,6 +42,7 @@ type standing struct {
 	Objects []owned.Object  `json:"objects"` // but for the Secret
 	Bring   bring           `json:"bring"`
 	Loan    loan            `json:"loan"`
+	Bytes   string          `json:"bytes,omitempty"` // the class of what is served; empty: that of its target
 	Laid    string          `json:"laid,omitempty"`  // the folder of the store that it is read from, where that is not by digest
 	Files   digest.Manifest `json:"files,omitempty"` // of the model, in that folder
 }

@@ -65,7 +65,7 @@ func (w *work) model(r port.Release) {
 	}
 	w.Unit = unitOf(r.Name, plain(spec))
 	of := w.server.labels(r.Name)
-	notes := map[string]string{noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.shape().bytes}
+	notes := map[string]string{noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.server.bytes(w.standing)}
 	w.unit = parts{kube.SeldonModels, w.Unit, with(of, labelUnit, w.Unit), nil, spec}.object()
 	w.units = append(w.units, w.unit)
 	w.fronts = append(w.fronts, parts{kube.SeldonExperiments, r.Name, of, notes, map[string]any{

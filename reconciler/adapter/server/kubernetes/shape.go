@@ -17,7 +17,7 @@ import (
 // shape is a target of a cluster.
 type shape struct {
 	unit  kube.Resource // what a release is; what its pods read belongs to it
-	bytes string        // the class of what it serves
+	bytes string        // the class of what it serves, where no package is mounted
 	// kept tells that the unit has the deployment's name and goes on from release to release: a release that does not
 	// become ready is undone by the one before it, and not by taking the unit away.
 	kept bool
@@ -88,6 +88,9 @@ func (s *server) shape(at standing) *shape {
 }
 
 func (w *work) shape() *shape { return w.server.shape(w.standing) }
+
+// bytes is the class of what stands.
+func (s *server) bytes(at standing) string { return cmp.Or(at.Bytes, s.shape(at).bytes) }
 
 // holder is the object that a release is, which what its pods read belongs to.
 func (w *work) holder() (kube.Resource, string) {

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // work is a release being made on a cluster.
@@ -51,6 +52,12 @@ func (s *server) plan(ctx context.Context, r port.Release, p part) (*work, error
 	w := &work{server: s, name: r.Name}
 	w.Place, w.Target = place{Name: p.cluster, At: at, Git: r.Git}, r.Target()
 	w.Key, w.Model, w.Ready = r.Key, r.Model.Digest, r.Ready
+	if r.Package != "" {
+		if !schemas.ByDigest(r.Package) {
+			return nil, fault.New(fault.Internal, "release %s: package %q is not named by digest", r.Name, r.Package)
+		}
+		w.Bytes = port.BytesByDigest
+	}
 	signed, err := served.Signed(ctx, s.o.Store, r, s.o.Keys)
 	if err != nil {
 		return nil, err
@@ -91,20 +98,25 @@ func (w *work) gather(r port.Release, p part, keys []string) error {
 	for _, f := range p.code {
 		add(served.CodeDir+f.Path, f, nil)
 	}
-	for _, f := range served.ModelFiles(r.Model) {
-		add(served.ModelDir+f.Path, f, nil)
+	signature := r.Signature
+	if r.Package != "" { // its model is mounted
+		signature = ""
+	} else {
+		for _, f := range served.ModelFiles(r.Model) {
+			add(served.ModelDir+f.Path, f, nil)
+		}
 	}
 	for name, data := range r.Inputs {
 		add(served.InputsDir+sandbox.VarName(name)+"/data", digest.File{Digest: digest.Of(data), Size: int64(len(data))}, slices.Concat([]byte{}, data))
 	}
 	add(served.ParamsFile, digest.File{Digest: digest.Of(params), Size: int64(len(params))}, params)
 	slices.SortFunc(files, func(a, b digest.File) int { return strings.Compare(a.Path, b.Path) })
-	if r.Signature != "" {
-		b.Read = append(b.Read, r.Signature)
+	if signature != "" {
+		b.Read = append(b.Read, signature)
 	}
 	slices.Sort(b.Read)
 	b.Read = slices.Compact(b.Read)
-	doc := served.Release{Version: served.Version, Ref: r.Name, Files: files, Signature: r.Signature, Keys: keys}
+	doc := served.Release{Version: served.Version, Ref: r.Name, Files: files, Signature: signature, Keys: keys}
 	if b.Release, err = json.Marshal(doc); err != nil {
 		return fault.New(fault.Internal, "encode the release %s: %w", r.Name, err)
 	}

@@ -37,6 +37,7 @@ type Options struct {
 	Queues      map[string]string // LocalQueues, and how many cores each has
 	// Programs are what is begun here in place of the first word of a command, for pods that go on for ever.
 	Programs map[string][]string
+	Packages map[string]string  // images of data that pods mount, each the folder that is in it
 	Lacks    []string           // resources that the cluster does not have
 	Runtimes map[string]Runtime // of KServe, by name
 	// Seldon is how the servers of Seldon load a model: the state of it, such as ModelAvailable, and why.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -121,6 +122,20 @@ func (c *Cluster) beginLasting(p *corev1.Pod, l *lasting, k corev1.Container) (w
 	root := c.Root(p.Name)
 	for _, v := range p.Spec.Volumes {
 		dir := filepath.Join(root, "volumes", v.Name)
+		if v.Image != nil {
+			folder, there := c.o.Packages[v.Image.Reference]
+			if !there {
+				return "ErrImagePull", fmt.Sprintf("rpc error: code = NotFound desc = failed to pull and unpack image %q: not found", v.Image.Reference)
+			}
+			err := os.MkdirAll(filepath.Dir(dir), 0o700)
+			if err == nil {
+				err = os.Symlink(folder, dir)
+			}
+			if err != nil && !errors.Is(err, fs.ErrExist) {
+				c.fail(err, "mount an image")
+			}
+			continue
+		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			c.fail(err, "make a volume")
 		}
