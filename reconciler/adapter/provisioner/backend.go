@@ -83,6 +83,9 @@ func (w *work) initialise(ctx context.Context) error {
 	if err != nil {
 		return w.failure("initialise", fromText(err.Error()+"\n"+said.String()), err)
 	}
+	if err := w.locked(); err != nil {
+		return err
+	}
 	if !w.initialised() {
 		return fault.WithHint(fault.New(fault.Invalid, "stack %s: %s did not take the backend of the module", w.stack.Name, w.tool.product),
 			"declare the backend in a terraform block of the module's root, or say where the state is in spec.state.path")

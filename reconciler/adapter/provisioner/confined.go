@@ -51,6 +51,9 @@ func (w *proposal) check(ctx context.Context) error {
 		return err
 	}
 	w.veiled = false
+	if err := w.locked(); err != nil {
+		return err
+	}
 	out = upTo(mostSaid, nil)
 	return w.do(ctx, nothing, "validate", out, func(err error) []diagnostic {
 		var doc struct {
