@@ -24,9 +24,6 @@ const (
 	KindPackage        Kind = "package"
 )
 
-// AskKind is the kind of the runs that say the trials of a search: nobody declares them.
-const AskKind = KindTransform
-
 // Traits are what is asked of a kind. A kind that nobody declares has none.
 type Traits struct {
 	Kind Kind

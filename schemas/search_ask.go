@@ -58,9 +58,10 @@ func TrialName(n int) string { return fmt.Sprintf("trial-%04d", n) }
 // AskName names the run that says the trials of a round, from 1, of a training.
 func AskName(training string, round int) string { return fmt.Sprintf("%s-ask-%03d", training, round) }
 
-// AskRef is its ref.
+// AskRef is its ref: of the kind of runs that make data, which nobody declares.
 func AskRef(training string, round int) Ref {
-	return Ref{Kind: AskKind, Name: AskName(training, round)}
+	makes := KindsThat(func(t Traits) bool { return t.Runs && t.Names == NamedByOutputs })
+	return Ref{Kind: makes[0], Name: AskName(training, round)}
 }
 
 // Rounds are the numbers of the trials that each round asks for.

@@ -23,7 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -190,7 +190,7 @@ func (s estate) record(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	known, made := plan.Known{}, map[string]*ledger.Entry{}
+	known, made := made.Known{}, map[string]*ledger.Entry{}
 	for i := range in.Graph.Nodes {
 		n := &in.Graph.Nodes[i]
 		r, _ := known.Recipe(n)

@@ -11,6 +11,7 @@ import (
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
@@ -96,7 +97,7 @@ func (h *Reconciler) Check(ctx context.Context, w *Snapshot) (plan.Plan, error) 
 // a step, where it is acting, comes in material.
 func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phase, material *execute.Material) ([]ledger.Finding, error) {
 	subjects := make(map[schemas.Ref]policy.Subject, len(p.Steps))
-	known, origins := plan.Known{}, d.origins(p)
+	known, origins := made.Known{}, d.origins(p)
 	for _, s := range p.Steps {
 		n := d.world.Graph.Node(s.Ref)
 		if n != nil && s.Do == plan.Keep && phase == policy.Planning {
@@ -147,7 +148,7 @@ func reported(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []string {
 }
 
 // subject is what is known of one step.
-func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, known plan.Known, m *execute.Material) (policy.Subject, error) {
+func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, known made.Known, m *execute.Material) (policy.Subject, error) {
 	out := policy.Subject{AllowDestroy: d.orders.AllowDestroy != nil && d.orders.AllowDestroy(s.Ref)}
 	if change, ok := d.world.Stacks[s.Ref]; ok {
 		out.Terraform, out.Warnings, out.Tests = change.Raw, change.Warnings, change.Tests

@@ -50,8 +50,9 @@ func (b *builder) asks(d *schemas.Declaration, spec *schemas.Training) map[strin
 	rounds := search.Rounds()
 	for i, numbers := range rounds {
 		t := search.Transform(len(numbers))
-		run := &schemas.Declaration{APIVersion: d.APIVersion, Kind: schemas.AskKind.Traits().Name, Spec: t, Pos: d.Pos, Fields: d.Fields,
-			Metadata: schemas.Metadata{Name: schemas.AskName(d.Metadata.Name, i+1), Description: "says trials of " + d.Ref().String()}}
+		ref := schemas.AskRef(d.Metadata.Name, i+1)
+		run := &schemas.Declaration{APIVersion: d.APIVersion, Kind: ref.Kind.Traits().Name, Spec: t, Pos: d.Pos, Fields: d.Fields,
+			Metadata: schemas.Metadata{Name: ref.Name, Description: "says trials of " + d.Ref().String()}}
 		n := b.node(run, t, 1)
 		n.Recipe.Kind = AskKind
 		if !b.work(d, &n, t.Work, 1) || !b.weigh(d, "spec.search.ask.space", weight(t.Params)) {

@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -60,7 +61,7 @@ type Observed struct {
 // Compute decides what to do for want, given what was seen. Revision, Policy and
 // Trust are the caller's to fill in.
 func Compute(want graph.Graph, seen Observed) Plan {
-	c := computing{want: want, seen: seen, known: Known{}, keys: map[schemas.Ref]digest.Digest{}}
+	c := computing{want: want, seen: seen, known: made.Known{}, keys: map[schemas.Ref]digest.Digest{}}
 	p := Plan{Schema: Schema, Tree: want.Digest(), Steps: make([]Step, 0, len(want.Nodes))}
 	for i := range want.Nodes {
 		s := c.step(&want.Nodes[i])
@@ -80,7 +81,7 @@ func Compute(want graph.Graph, seen Observed) Plan {
 type computing struct {
 	want    graph.Graph
 	seen    Observed
-	known   Known
+	known   made.Known
 	keys    map[schemas.Ref]digest.Digest   // of the steps so far
 	history map[schemas.Ref][]*ledger.Entry // what was made for each ref; made when it is asked for
 }

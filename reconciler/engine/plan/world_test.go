@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -154,7 +155,7 @@ func (w *world) plan(g graph.Graph) Plan { return Compute(g, w.see(g)) }
 func (w *world) do(t failer, g graph.Graph, p Plan) {
 	t.Helper()
 	w.ran = nil
-	known := Known{}
+	known := made.Known{}
 	for _, s := range p.Steps {
 		n := g.Node(s.Ref)
 		switch {

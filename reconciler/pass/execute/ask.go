@@ -7,7 +7,7 @@ import (
 	"context"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -16,7 +16,7 @@ import (
 
 // toldTrials is the file by which the run of j, which says trials, is told of those before.
 func (a *execution) toldTrials(ctx context.Context, j *job) (port.Artifact, error) {
-	raw, waits, err := plan.Told(j.node.Ask, a.of)
+	raw, waits, err := made.Told(j.node.Ask, a.of)
 	if err != nil {
 		return port.Artifact{}, err
 	}

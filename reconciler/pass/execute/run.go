@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -24,7 +25,7 @@ import (
 // that fails or is held holds what needs it and nothing else. The outcomes are
 // in the plan's order, one for each step that is no keep.
 func Run(ctx context.Context, p plan.Plan, kit Config) []Outcome {
-	a := &execution{Config: kit, plan: p, known: plan.Known{}, made: map[schemas.Ref]*ledger.Entry{},
+	a := &execution{Config: kit, plan: p, known: made.Known{}, made: map[schemas.Ref]*ledger.Entry{},
 		byKey: map[digest.Digest]*ledger.Entry{}, keys: map[digest.Digest]*sync.Mutex{},
 		outputs: map[schemas.Ref]map[string]port.Output{}, ended: map[schemas.Ref]chan struct{}{}, how: map[schemas.Ref]EventKind{}}
 	if a.Repeats == nil {
@@ -60,7 +61,7 @@ type execution struct {
 	ended map[schemas.Ref]chan struct{}
 
 	mu      sync.Mutex
-	known   plan.Known
+	known   made.Known
 	made    map[schemas.Ref]*ledger.Entry // what stands under each ref now
 	byKey   map[digest.Digest]*ledger.Entry
 	keys    map[digest.Digest]*sync.Mutex

@@ -1,7 +1,7 @@
 // What a search is told and what it says: a run that says trials is told of those before by their parameters and one metric, and nothing else of
 // them is part of its key; a trial has the key of a candidate that declares its parameters.
 
-package plan
+package made
 
 import (
 	"maps"

@@ -1,4 +1,4 @@
-// Package selection is the selection among candidates: the plan previews it, the act carries it out, and boards are in its order.
+// Package selection says which candidate is the best: the plan previews it, the act carries it out, and the board shows all in its order.
 package selection
 
 import (

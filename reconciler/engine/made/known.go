@@ -1,7 +1,6 @@
-// Known tells what inputs are made, so that keys can be had for what needs them.
+// Package made tells what the nodes of a graph came out as, so that keys can be had for what needs them.
 // The plan and the act both ask it: a key has one way to come about.
-
-package plan
+package made
 
 import (
 	"maps"
