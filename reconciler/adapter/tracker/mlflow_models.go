@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -46,8 +48,9 @@ func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[diges
 	if err != nil {
 		return err
 	}
+	gone := s.gone(name, m, got, versions)
 	for _, v := range m.Versions {
-		if versions[v.Key] != "" {
+		if versions[v.Key] != "" || gone[v.Key] && !s.p.Heal {
 			continue
 		}
 		if versions[v.Key], err = s.version(ctx, name, v, runs); err != nil {
@@ -55,6 +58,31 @@ func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[diges
 		}
 	}
 	return s.aliases(ctx, name, m, got, versions)
+}
+
+// gone are the versions that were there, and that somebody deleted. They are made in their order: what a later one is there of was there, and what
+// an alias was given to.
+func (s *session) gone(name string, m port.TrackerModel, got registeredAnswer, versions map[digest.Digest]string) map[digest.Digest]bool {
+	out, later, highest := map[digest.Digest]bool{}, false, 0
+	for _, v := range slices.Backward(m.Versions) {
+		out[v.Key] = versions[v.Key] == "" && later
+		later = later || versions[v.Key] != ""
+		n, _ := strconv.Atoi(versions[v.Key])
+		highest = max(highest, n)
+	}
+	given := slices.ContainsFunc(got.Model.Tags, func(t tag) bool {
+		n, err := strconv.Atoi(t.Value)
+		return strings.HasPrefix(t.Key, tagAlias) && err == nil && n > highest
+	})
+	for _, v := range m.Versions {
+		if given && versions[v.Key] == "" && !out[v.Key] {
+			out[v.Key], given = true, false
+		}
+		if out[v.Key] {
+			s.drift("version of model %s that entry %d released was deleted", name, v.Entry)
+		}
+	}
+	return out
 }
 
 // versions are those of this ledger, by their keys; of several the lowest number counts.

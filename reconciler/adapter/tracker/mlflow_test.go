@@ -188,6 +188,9 @@ func bench(t *testing.T, url string, writes func() int) porttest.TrackerBench {
 				s.ask(t, "POST", "runs/delete", map[string]string{"run_id": r.Info.ID}, nil)
 			}
 		},
+		DeleteVersion: func(t *testing.T, model, version string) {
+			s.ask(t, "DELETE", "model-versions/delete", map[string]string{"name": model, "version": version}, nil)
+		},
 		MakeModel: func(t *testing.T, name string) {
 			s.ask(t, "POST", "registered-models/create", map[string]string{"name": name}, nil)
 		},

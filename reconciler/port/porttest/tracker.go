@@ -35,6 +35,8 @@ type TrackerBench struct {
 	MoveAlias func(t *testing.T, model, alias, version string)
 	DeleteRun func(t *testing.T, key digest.Digest)
 	MakeModel func(t *testing.T, name string)
+	// DeleteVersion deletes a version of a model, with the aliases on it; nil where it has none.
+	DeleteVersion func(t *testing.T, model, version string)
 }
 
 // ShownRun is a run as a server shows it.
@@ -63,6 +65,7 @@ func Tracker(t *testing.T, open func(t *testing.T) TrackerBench) {
 		"TwoAtOnceComeToOneRecord":        trackerBoth,
 		"WhatOthersChangeIsDrift":         trackerDrift,
 		"NothingIsWrittenWhereNoneShould": trackerDry,
+		"AClockThatWasPutBackIsShown":     trackerClock,
 	} {
 		t.Run(name, func(t *testing.T) { law(t, open(t)) })
 	}
@@ -70,6 +73,7 @@ func Tracker(t *testing.T, open func(t *testing.T) TrackerBench) {
 		return // it shows no models
 	}
 	t.Run("AnAliasFollowsWhatIsServed", func(t *testing.T) { trackerAlias(t, open(t)) })
+	t.Run("AVersionThatWasDeletedIsDrift", func(t *testing.T) { trackerDeletedVersion(t, open(t)) })
 	t.Run("AnothersModelIsLeftAlone", func(t *testing.T) { trackerOthers(t, open(t)) })
 }
 
@@ -270,6 +274,51 @@ func trackerDrift(t *testing.T, b TrackerBench) {
 		if m := b.Model(t, name); m.Aliases["production"] != "1" {
 			t.Errorf("healed: %v", m.Aliases)
 		}
+	}
+	if r := b.record(t, p); len(r.Drift) != 0 || r.Writes != 0 {
+		t.Errorf("after it was healed: %+v", r)
+	}
+}
+
+// trackerClock: a run that ended before it began, as two machines whose clocks differ tell it, and one of the future, are shown as they are.
+func trackerClock(t *testing.T, b TrackerBench) {
+	p := trackerProjection(t)
+	p.Models = nil
+	p.Runs[0].Finished = p.Runs[0].Started.Add(-time.Hour)
+	p.Runs[1].Started = p.Runs[1].Started.AddDate(30, 0, 0)
+	b.record(t, p)
+	for _, run := range p.Runs {
+		if shown := b.Show(t, run.Key); len(shown) != 1 || shown[0].Name != run.Name {
+			t.Errorf("%s is shown as %+v", run.Name, shown)
+		}
+	}
+	if r := b.record(t, p); r.Writes != 0 {
+		t.Errorf("the second time: %+v", r)
+	}
+}
+
+// trackerDeletedVersion: an alias that pointed to a version which somebody deleted is put right where that is declared, and else left.
+func trackerDeletedVersion(t *testing.T, b TrackerBench) {
+	if b.DeleteVersion == nil {
+		t.Skip("it has no versions that can be deleted")
+	}
+	p := trackerProjection(t)
+	b.record(t, p)
+	name := p.Models[0].Name
+	b.DeleteVersion(t, name, "1")
+	p.Heal = false
+	before := b.Writes()
+	r := b.record(t, p)
+	if len(r.Drift) == 0 || !strings.Contains(r.Drift[0], "was deleted") || b.Writes() != before {
+		t.Errorf("left as it is: %q, %d writes", r.Drift, b.Writes()-before)
+	}
+	p.Heal = true
+	if r := b.record(t, p); len(r.Drift) == 0 {
+		t.Error("it was healed without a word")
+	}
+	m := b.Model(t, name)
+	if on := m.Aliases["production"]; on == "" || on == "1" {
+		t.Errorf("production is on %q", on)
 	}
 	if r := b.record(t, p); len(r.Drift) != 0 || r.Writes != 0 {
 		t.Errorf("after it was healed: %+v", r)

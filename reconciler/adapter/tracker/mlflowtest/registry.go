@@ -19,7 +19,9 @@ func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[stri
 		out := []any{}
 		if found := byName.FindStringSubmatch(text(body, "filter")); found != nil && s.models[found[1]] != nil {
 			for _, v := range s.models[found[1]].versions {
-				out = append(out, v)
+				if v != nil {
+					out = append(out, v)
+				}
 			}
 		}
 		return map[string]any{"model_versions": out}, nil
@@ -38,26 +40,40 @@ func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[stri
 		s.models[name] = &model{tags: tagsOf(body), aliases: map[string]string{}}
 		return map[string]any{"registered_model": map[string]any{"name": name}}, nil
 	}
-	m := s.models[name]
-	if m == nil {
-		return nil, missing()
+	if m := s.models[name]; m != nil {
+		return m.answer(what, name, body)
 	}
+	return nil, missing()
+}
+
+// answer is what is said of a model that there is.
+func (m *model) answer(what, name string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	switch what {
 	case "GET registered-models/get":
 		return map[string]any{"registered_model": m.shown(name)}, nil
 	case "GET model-versions/get":
-		n, err := strconv.Atoi(text(body, "version"))
-		if err != nil || n < 1 || n > len(m.versions) {
+		v := m.version(text(body, "version"))
+		if v == nil {
 			return nil, missing()
 		}
-		return map[string]any{"model_version": m.versions[n-1]}, nil
+		return map[string]any{"model_version": v}, nil
+	case "DELETE model-versions/delete":
+		if m.version(text(body, "version")) == nil {
+			return nil, missing()
+		}
+		n, _ := strconv.Atoi(text(body, "version"))
+		m.versions[n-1] = nil
+		for alias, on := range m.aliases { // as MLflow does
+			if on == text(body, "version") {
+				delete(m.aliases, alias)
+			}
+		}
 	case "POST registered-models/set-tag":
 		m.tags[text(body, "key")] = text(body, "value")
 	case "DELETE registered-models/delete-tag":
 		delete(m.tags, text(body, "key"))
 	case "POST registered-models/alias":
-		n, err := strconv.Atoi(text(body, "version"))
-		if err != nil || n < 1 || n > len(m.versions) {
+		if m.version(text(body, "version")) == nil {
 			return nil, missing()
 		}
 		m.aliases[text(body, "alias")] = text(body, "version")
@@ -73,12 +89,21 @@ func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[stri
 	return ok(), nil
 }
 
+// version is one by its number; nil where there is none, or none any more.
+func (m *model) version(number string) map[string]any {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 || n > len(m.versions) {
+		return nil
+	}
+	return m.versions[n-1]
+}
+
 func (m *model) shown(name string) map[string]any {
 	aliases, latest := []map[string]string{}, []any{}
 	for a, v := range m.aliases {
 		aliases = append(aliases, map[string]string{"alias": a, "version": v})
 	}
-	if n := len(m.versions); n > 0 {
+	if n := len(m.versions); n > 0 && m.versions[n-1] != nil {
 		latest = append(latest, m.versions[n-1])
 	}
 	return map[string]any{"name": name, "tags": listed(m.tags), "aliases": aliases, "latest_versions": latest}
