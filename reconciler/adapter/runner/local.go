@@ -140,14 +140,24 @@ func (l local) begin(dir string, job port.Job) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make run folder: %w", err)
 	}
+	before, none := attempt.Newest(dir, l.Seal)
+	resumes := false
 	a, held, err := attempt.Next(dir, l.Seal, func(a attempt.Attempt, _ int) any {
 		id := digest.Of([]byte(a.Dir)).Hex()[:32] // two state directories may hold the same key
-		return attempt.Order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: work.Limited(l.Wall, job.RunsOn.Resources)}
+		o := attempt.Order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: work.Limited(l.Wall, job.RunsOn.Resources)}
+		resumes = none == nil && resumable(before, o)
+		o.Resumes = resumes
+		return o
 	})
 	if err != nil {
 		return err
 	}
 	defer held.Close()
+	if resumes {
+		if err := handOver(before, a); err != nil {
+			return err
+		}
+	}
 	errs, err := os.Create(a.File("supervisor.log"))
 	if err != nil {
 		return fmt.Errorf("make run folder: %w", err)

@@ -93,11 +93,16 @@ func (s *supervisor) supervise(ctx context.Context) error {
 		defer free()
 		vars, s.order.Wall.Devices = gpu.Visible(taken), gpu.Only(taken, s.order.Wall.Devices, filepath.Glob)
 	}
+	checkpoint := ""
+	if s.order.Resumes {
+		checkpoint = s.attempt.File(work.CheckpointDir)
+	}
 	r, err := work.Carry(ctx, work.Config{
 		Now: s.Env.Now, Lookup: s.Env.Lookup, Store: s.Store, Envs: s.Envs, Dial: s.Dial, Vars: vars,
 		Dir: s.attempt.Work(), Tmp: s.attempt.File("tmp"), Around: s.attempt.Dir, Log: s.attempt.File("log"),
-		Running: func() error { return s.status(port.Running, started, "") },
-		Asked:   s.asked,
+		Checkpoint: checkpoint,
+		Running:    func() error { return s.status(port.Running, started, "") },
+		Asked:      s.asked,
 	}, s.order)
 	if err != nil {
 		return err

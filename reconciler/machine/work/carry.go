@@ -39,6 +39,8 @@ type Order struct {
 	Wall  wall.Policy   `json:"wall"`
 	// Pack has the environment made and packed, as the output PackOutput; no command is begun.
 	Pack bool `json:"pack,omitempty"`
+	// Resumes is an attempt that goes on from what the one before it kept.
+	Resumes bool `json:"resumes,omitempty"`
 }
 
 // PackOutput is the output of an Order that packs.
@@ -57,6 +59,8 @@ type Config struct {
 	Tmp    string // its temporary folder, which must not be there
 	Around string // holds both and what the job must not see
 	Log    string // the file of what it prints
+
+	Checkpoint string // the folder of what an earlier attempt kept, which is taken over; "" is none
 
 	// Follower is one of several nodes and not the first: what it writes is not kept.
 	Follower bool
@@ -173,6 +177,9 @@ func (w *worker) prepare(ctx context.Context) error {
 		if err := l.Output(name, rel); err != nil {
 			return err
 		}
+	}
+	if err := w.checkpoints(); err != nil {
+		return err
 	}
 	if job.Model {
 		if err := errors.Join(l.Training(), l.Tracking()); err != nil {
