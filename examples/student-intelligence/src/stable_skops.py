@@ -18,12 +18,12 @@ def dump(model, path):
     numbers = {}
     for address in re.findall(r'"__id__": (\d+)', schema):
         numbers.setdefault(address, str(len(numbers) + 1))
-    names = {n: n for n in raw.namelist()}
-    for address, number in numbers.items():
-        schema = re.sub(rf"\b{address}\b", number, schema)
-        for name in names:
-            names[name] = re.sub(rf"\b{address}\b", number, names[name])
+
+    def stable(text):
+        return re.sub(r"\b\d+\b", lambda found: numbers.get(found[0], found[0]), text)
+
+    names = {stable(name): name for name in raw.namelist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as out:
-        for name, stable in sorted(names.items(), key=lambda pair: pair[1]):
-            data = schema.encode() if name == "schema.json" else raw.read(name)
-            out.writestr(zipfile.ZipInfo(stable, DATE), data)
+        for name in sorted(names):
+            data = stable(schema).encode() if names[name] == "schema.json" else raw.read(names[name])
+            out.writestr(zipfile.ZipInfo(name, DATE), data)
