@@ -110,7 +110,7 @@ test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m ./schemas ./reconciler/...
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestKubernetes' ./cmd/vishwa-release
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 40m -run 'Real|OpenTofu|LittleMemory' ./cmd/vishwa
-	$(MAKE) test-package test-tensorflow test-runtimes test-prometheus test-kafka test-kfp test-gto test-optuna test-iam test-mlflow test-wandb test-airflow
+	$(MAKE) test-package test-tensorflow test-runtimes test-examples test-prometheus test-kafka test-kfp test-gto test-optuna test-iam test-mlflow test-wandb test-airflow
 
 test-evidently: $(TOOLS)/bin/evidently ## scores of drift, held against Evidently's own over generated samples
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestReal' ./reconciler/engine/drift
@@ -123,6 +123,12 @@ test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, 
 
 test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready ## programs that serve in place of a command, each with the program itself (installs 1 GB)
 	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
+
+EXAMPLES = VISHWA_EXAMPLES_CACHE=$(TOOLS)/examples VISHWA_EXAMPLES='$(1)' $(GO) test -count=1 -timeout 40m -run '^TestExamplesThemselves' -v ./cmd/vishwa
+test-examples: test-examples-mlflow-autolog ## each example but the running one, from its data to a served answer
+
+test-examples-mlflow-autolog: ## a script of MLflow as it is, by its own flags (installs 800 MB)
+	$(call EXAMPLES,mlflow-autolog)
 
 test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
