@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -63,6 +64,56 @@ func TestKubernetesIsAwayForTwoMinutes(t *testing.T) {
 	}
 	if n := b.begun.Load(); n != 1 {
 		t.Errorf("it was begun %d times", n)
+	}
+}
+
+// before is an address of this test alone, as a loopback is, by which it reaches what is at another.
+func before(t testing.TB, at string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", at)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(far, near); far.Close() }()
+			go func() { _, _ = io.Copy(near, far); near.Close() }()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestKubernetesSaysWhatAPodCannotReach: the store is reached from here and not from the pod, which says so itself, whoever brought its worker.
+func TestKubernetesSaysWhatAPodCannotReach(t *testing.T) {
+	enginetest.Cluster(t)
+	for name, c := range map[string]struct{ worker, says string }{
+		"brought": {workerImage(t), "the worker cannot reach the store at "}, "fetched": {"", "the worker cannot be fetched from the store at "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := before(t, strings.TrimPrefix(enginetest.MinIO(t), "http://"))
+			b := clusterBenchBy(t, "unreached-"+name, "http://"+at, schemas.Runner{Kubernetes: &schemas.KubernetesRunner{Cluster: "one", Worker: c.worker}}, enginetest.Python(t))
+			job := port.Job{Key: digest.Of([]byte(name)), Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "unreached"}, Command: []string{"true"}}
+			run, err := b.runner.Start(t.Context(), job)
+			for err == nil && run.State != port.Done {
+				run, err = b.runner.Wait(t.Context(), job.Key, run.State, 0)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := run.Result; r.Cause != port.Lost || !strings.Contains(r.Message, c.says+at+": ") || strings.Contains(r.Message, "X-Amz") {
+				t.Errorf("it ended as %s: %s", r.Cause, r.Message)
+			}
+		})
 	}
 }
 

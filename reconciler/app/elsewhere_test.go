@@ -154,13 +154,13 @@ func clusterBench(t testing.TB, worker string) *elsewhereBench {
 func clusterBenchIn(t testing.TB, worker, image string) *elsewhereBench {
 	t.Helper()
 	namespace := "runs-" + digest.Of([]byte(t.Name() + worker + image)).Hex()[:8]
-	return clusterBenchBy(t, namespace, schemas.Runner{Kubernetes: &schemas.KubernetesRunner{Cluster: "one", Worker: worker}}, image)
+	return clusterBenchBy(t, namespace, enginetest.MinIO(t), schemas.Runner{Kubernetes: &schemas.KubernetesRunner{Cluster: "one", Worker: worker}}, image)
 }
 
-// clusterBenchBy is clusterBench with runs by declared, whose cluster is called one.
-func clusterBenchBy(t testing.TB, namespace string, declared schemas.Runner, image string) *elsewhereBench {
+// clusterBenchBy is clusterBench with runs by declared, whose cluster is called one, and the store of an S3.
+func clusterBenchBy(t testing.TB, namespace, endpoint string, declared schemas.Runner, image string) *elsewhereBench {
 	t.Helper()
-	k, endpoint := enginetest.Cluster(t), enginetest.MinIO(t)
+	k := enginetest.Cluster(t)
 	k.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "`+namespace+`", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`, "create", "-f", "-")
 	t.Cleanup(func() { k.Kubectl(t, "", "delete", "namespace", namespace, "--wait=false") })
 	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})

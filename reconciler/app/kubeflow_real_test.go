@@ -35,7 +35,7 @@ time.sleep(15)
 func TestKubeflowShowsHowFarARunIs(t *testing.T) {
 	k := enginetest.Cluster(t)
 	k.TrainerStatus(t)
-	b := clusterBenchBy(t, "runs-trained", schemas.Runner{Kubeflow: &schemas.KubeflowRunner{Cluster: "one", RuntimeRef: "namespace/torch"}}, enginetest.Python(t))
+	b := clusterBenchBy(t, "runs-trained", enginetest.MinIO(t), schemas.Runner{Kubeflow: &schemas.KubeflowRunner{Cluster: "one", RuntimeRef: "namespace/torch"}}, enginetest.Python(t))
 	k.Kubectl(t, `apiVersion: trainer.kubeflow.org/v1alpha1
 kind: TrainingRuntime
 metadata: {name: torch, namespace: runs-trained, labels: {trainer.kubeflow.org/framework: torch}}
