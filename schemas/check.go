@@ -38,7 +38,11 @@ func (s *Training) check(c *checker, d *document) {
 	apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
 	s.Retrain.check(c, d)
 	if len(d.problems) == 0 { // else there may be other candidates than are meant
-		d.arguments("spec", s.Run, given{params: s.Params, variants: s.Variants(), inputs: keysOf(s.Inputs)})
+		g := given{params: s.Params, variants: s.Variants(), inputs: keysOf(s.Inputs)}
+		if a := s.Asked(); a != nil { // each trial has a value for all of the space
+			g.params, g.variants = a.drawn(s.Params), nil
+		}
+		d.arguments("spec", s.Run, g)
 	}
 	if s.External != nil && (len(s.MetricsFrom) > 0 || s.ModelFrom != "") {
 		d.problem("spec.external", "writes the metrics as metrics.json and the model below model/; remove metricsFrom and modelFrom")

@@ -95,6 +95,36 @@ func (a *AskedSearch) candidates() map[string]Candidate {
 	return out
 }
 
+// drawn are params with a value for each parameter of the space: of several, one that no argument can be, where there is one.
+func (a *AskedSearch) drawn(params map[string]any) map[string]any {
+	out := maps.Clone(params)
+	if out == nil {
+		out = map[string]any{}
+	}
+	for name, r := range a.Space {
+		out[name] = 0
+		for i, v := range r.Values {
+			if _, plain := ParamText(v); i == 0 || !plain {
+				out[name] = v
+			}
+		}
+	}
+	return out
+}
+
+// MostSaid is how many bytes of JSON the parameters of a trial come to at most.
+func (a *AskedSearch) MostSaid() (n int) {
+	const number = 25 // the longest that JSON has of a float64
+	for name, r := range a.Space {
+		longest := number
+		for _, v := range r.Values {
+			longest = max(longest, len(spelled(v)))
+		}
+		n += len(name) + longest + len(`"":,`)
+	}
+	return n
+}
+
 // Read takes what a command said of a round: a list of so many objects, each with a value for every parameter of the space.
 func (a *AskedSearch) Read(raw []byte, trials int) ([]map[string]any, error) {
 	refuse := func(format string, args ...any) ([]map[string]any, error) {
@@ -149,6 +179,7 @@ func (a *AskedSearch) check(c *checker, d *document) {
 	c.work(d, ask, a.Work)
 	c.duration(d, ask+".timeout", a.Timeout)
 	c.placed(d, ask, a.RunsOn, nil)
+	d.arguments(ask, a.Run, given{params: a.Transform(1).Params, inputs: []string{TrialsFile}, outputs: []string{TrialsFile}})
 	if a.Nodes > 1 {
 		d.problem(ask+".nodes", "what says the trials is one process, on one machine; remove it")
 	}

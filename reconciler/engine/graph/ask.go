@@ -47,7 +47,7 @@ func (b *builder) asks(d *schemas.Declaration, spec *schemas.Training) map[strin
 		return nil
 	}
 	says, told, last := map[string]*schemas.Ref{}, []schemas.Ref{}, []schemas.Ref(nil)
-	rounds := search.Rounds()
+	rounds, most := search.Rounds(), search.MostSaid()
 	for i, numbers := range rounds {
 		t := search.Transform(len(numbers))
 		ref := schemas.AskRef(d.Metadata.Name, i+1)
@@ -55,7 +55,8 @@ func (b *builder) asks(d *schemas.Declaration, spec *schemas.Training) map[strin
 			Metadata: schemas.Metadata{Name: ref.Name, Description: "says trials of " + d.Ref().String()}}
 		n := b.node(run, t, 1)
 		n.Recipe.Kind = AskKind
-		if !b.work(d, &n, t.Work, 1) || !b.weigh(d, "spec.search.ask.space", weight(t.Params)) {
+		// It says so many and is told of so many before, anew at each plan.
+		if !b.work(d, &n, t.Work, 1) || !b.weigh(d, "spec.search.ask.space", weight(t.Params)+(len(numbers)+len(told))*most) {
 			return says
 		}
 		b.place(&n, t.RunsOn, nil)

@@ -69,6 +69,8 @@ func TestAGraphIsWeighedBeforeItIsMade(t *testing.T) {
 			repeat(1_000, fmt.Sprintf(document, "Model", "m%d", "{from: training/y, select: {metric: a, goal: maximize}}")),
 		"trainings of much code":        repeat(3_000, fmt.Sprintf(document, "Training", "y%d", "{run: [x], code: [code]}")),
 		"candidates of many parameters": fmt.Sprintf(document, "Training", "y", "\n  run: [x]\n  params:\n"+repeat(10_000, "    p%d: some text\n")+"  candidates:\n"+repeat(5_000, "    c%d: {}\n")),
+		"a search that is told much": fmt.Sprintf(document, "Training", "y", "\n  run: [x]\n  search:\n    ask:\n      run: [y]\n      trials: 1000\n      metric: m\n      space:\n"+
+			repeat(60, "        p%d: {values: ["+strings.Repeat("x", 4_000)+"]}\n")),
 		"candidates of a long command":  fmt.Sprintf(document, "Training", "y", "\n  run: [x, "+strings.Repeat("x", 100_000)+"]\n  candidates:\n"+repeat(5_000, "    c%d: {}\n")),
 	} {
 		t.Run(name, func(t *testing.T) {
