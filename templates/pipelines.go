@@ -143,7 +143,11 @@ func (x *exporter) command(n *nodes.Node, r schemas.Runnable) error {
 	if err != nil {
 		return err
 	}
-	spec := map[string]any{"run": work.Run, "code": code, "lock": n.Lock, "params": n.Recipe.Params, "outputs": map[string]string{}, "model": model, "pass": append([]string{}, work.Env.Pass...)}
+	run, err := argumentsOf(work.Run, n.Recipe.Params)
+	if err != nil {
+		return fault.WithHint(fault.New(fault.Invalid, "%s: %w", n.Ref, err), "declare it, or correct the name")
+	}
+	spec := map[string]any{"run": run, "code": code, "lock": n.Lock, "params": n.Recipe.Params, "outputs": map[string]string{}, "model": model, "pass": append([]string{}, work.Env.Pass...)}
 	if n.Recipe.Params == nil {
 		spec["params"] = map[string]any{}
 	}
@@ -175,6 +179,42 @@ func (x *exporter) command(n *nodes.Node, r schemas.Runnable) error {
 		x.outputs[schemas.Ref{Kind: n.Ref.Kind, Name: n.Ref.Name, Output: name}] = output{Source: pipeline.Source{Step: s.Name, Output: writes[name]}, file: path.Base(at)}
 	}
 	return x.finish(n, s, program{"run", spec, reads, writes})
+}
+
+// argumentsOf are the arguments of a command for a step's program: each is a text or, where it names what the step is given, a list of texts and
+// of pairs, the folder and the name, which the step puts its paths in place of.
+func argumentsOf(run []string, params map[string]any) ([]any, error) {
+	out := make([]any, len(run))
+	for i, arg := range run {
+		var given [][2]string
+		text, err := schemas.Argument(arg, func(of, name string) (string, error) {
+			if of == schemas.NamedParam {
+				v, plain := schemas.ParamText(params[name])
+				if !plain {
+					return "", fmt.Errorf("its argument %q names a parameter that it is not given", arg)
+				}
+				return v, nil
+			}
+			given = append(given, [2]string{of, name})
+			return "\x00", nil // in no argument, and in no parameter that stands in one
+		})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = text
+		if len(given) == 0 {
+			continue
+		}
+		var parts []any
+		for j, part := range strings.Split(text, "\x00") {
+			if j > 0 {
+				parts = append(parts, given[j-1])
+			}
+			parts = append(parts, part)
+		}
+		out[i] = parts
+	}
+	return out, nil
 }
 
 // model chooses among the candidates of its training, and holds the choice against the gates.

@@ -61,14 +61,16 @@ spec:
   select: {metric: test.score}
   gates: [{metric: test.score, min: 1, maxRegression: 0.1}]
 `
-	exportedDouble = `import os
+	exportedDouble = `import os, sys
 at = os.environ["VISHWA_INPUT_RAW"]
+assert not sys.argv[1:] or sys.argv[1:] == [at, "--to=" + os.environ["VISHWA_OUTPUT_DOUBLED_ROWS"] + ":2.5", "-c ${inputs.raw}"], sys.argv
 assert at.endswith("/raw.csv") and "OWN" not in os.environ, os.environ
 with open(os.environ["VISHWA_OUTPUT_DOUBLED_ROWS"], "w") as f:
     f.write("".join("%d\n" % (2 * int(r)) for r in open(at)))
 `
-	exportedTrain = `import json, os
+	exportedTrain = `import json, os, sys
 p = json.load(open(os.environ["VISHWA_PARAMS"]))
+assert not sys.argv[1:] or sys.argv[1:] == [str(p["shift"]) + p["text"]], sys.argv
 assert p["text"] == "{{$.inputs}} 'é' \" \\ ", p
 rows = [int(x) for x in open(os.environ["VISHWA_INPUT_ROWS"])]
 mean = sum(rows) / len(rows) + p["shift"]
@@ -259,6 +261,16 @@ func TestAnExportedPipelineDoesWhatIsDeclared(t *testing.T) {
 	var p ir
 	if err := yaml.Unmarshal(raw, &p); err != nil || p.Root.DAG.Tasks["transform-double"].Retry.Most != 2 {
 		t.Errorf("retries are %+v, %v", p.Root.DAG.Tasks["transform-double"].Retry, err)
+	}
+}
+
+// TestAnExportedPipelineSaysItsArguments: as a run does, with what the step is given in place of what they name. The scripts hold them.
+func TestAnExportedPipelineSaysItsArguments(t *testing.T) {
+	work := strings.NewReplacer(
+		"src/double.py]\n", `src/double.py, "${inputs.raw}", "--to=${outputs.doubled-rows}:${params.times}", "-c ${inputs.raw}"]`+"\n  params: {times: 2.50}\n",
+		"src/train.py]\n", `src/train.py, "${params.shift}${params.text}"]`+"\n").Replace(exportedWork)
+	if failed := carried(t, exported(t, work), t.TempDir(), inFile(t, exportedData)); len(failed) > 0 {
+		t.Fatal(failed)
 	}
 }
 

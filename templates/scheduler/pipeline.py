@@ -91,7 +91,12 @@ def run(inputs, outputs):
         subprocess.run([os.path.join(venv, "bin", "python"), "-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar=off",
                         "--require-hashes", "-r", os.path.join(code, SPEC["lock"])], check=True)
         env["VIRTUAL_ENV"], env["PATH"] = venv, os.path.join(venv, "bin") + os.pathsep + env.get("PATH", os.defpath)
-    command = list(SPEC["run"])
+    def argument(of):
+        if isinstance(of, str):
+            return of
+        return "".join(p if isinstance(p, str) else env["VISHWA_%s_%s" % ("INPUT" if p[0] == "inputs" else "OUTPUT", variable(p[1]))] for p in of)
+
+    command = [argument(a) for a in SPEC["run"]]
     command[0] = shutil.which(command[0], path=env.get("PATH", os.defpath)) or command[0]
     code_of = subprocess.run(command, cwd=code, env=env).returncode
     if code_of != 0:
