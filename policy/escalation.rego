@@ -98,7 +98,7 @@ wide(s) if {
 }
 
 # A condition on a key, by an operator that refuses where the key is absent, with values that name a service or a policy: a pattern may be
-# any policy that is yet to be made, a variable what a caller sets, and some boundaries of AWS's own leave the way to every right open.
+# any policy that is yet to be made, a variable what a caller sets, and policies of AWS's own are made to be attached: they bound nothing.
 conditioned(s, key) if {
 	some operator, keys in object.get(s, "Condition", {})
 	regex.match(`^(foranyvalue:)?(string|arn)(equals|like)$`, lower(operator))
@@ -107,7 +107,7 @@ conditioned(s, key) if {
 	access.list(values) != []
 	every v in access.list(values) {
 		is_string(v)
-		not regex.match(`[*?$]|::aws:policy/(AdministratorAccess|IAMFullAccess)$`, replace(v, "${aws:PrincipalAccount}", "1"))
+		not regex.match(`[*?$]|:iam::aws:policy/`, replace(v, "${aws:PrincipalAccount}", "1"))
 	}
 }
 
@@ -210,6 +210,7 @@ subject(s) if {
 	regex.match(`^(foranyvalue:)?string(equals|like)$`, lower(operator))
 	some name, values in keys
 	endswith(lower(name), ":sub")
+	access.list(values) != []
 	every v in access.list(values) {
 		is_string(v)
 		not regex.match(`^(system:serviceaccount:|[^:/{]*[:/])?[^:/{]*[*?$]`, v)

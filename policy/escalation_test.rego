@@ -73,7 +73,8 @@ test_boundaries_are_named if {
 	every value in [
 		"**", "?*", "arn:*", "arn:aws:iam::*", "arn:aws:iam::*:policy/boundary", "arn:aws:iam::1:policy/*", "arn:aws:iam::1:policy/?*", "${iam:PermissionsBoundary}",
 		"arn:aws:iam::1:policy/b*", "arn:aws:iam::1:policy/boundaries/*", "arn:aws:iam::1:policy/boundar?", "arn:aws:iam::1:policy/${aws:PrincipalTag/boundary}", [],
-		"arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::aws:policy/IAMFullAccess", "arn:aws:iam::aws:policy/A*", ["arn:aws:iam::1:policy/boundary", "arn:*"], true,
+		"arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::aws:policy/IAMFullAccess", "arn:aws:iam::aws:policy/PowerUserAccess", "arn:aws:iam::aws:policy/AWSLambda_FullAccess",
+		"arn:aws-us-gov:iam::aws:policy/AdministratorAccess-Amplify", "arn:aws:iam::aws:policy/A*", ["arn:aws:iam::1:policy/boundary", "arn:*"], true,
 	] {
 		by_boundary(value) == refused
 	}

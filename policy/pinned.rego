@@ -33,6 +33,7 @@ warn contains {"rule": "terraform/pinned", "message": sprintf("module %q %s", [c
 
 # Every call of a module, at whatever depth, by its name and where it is from.
 calls contains {"name": path[count(path) - 1], "source": call.source, "version": object.get(call, "version_constraint", "")} if {
+	is_object(input.terraform)
 	walk(object.get(input.terraform, ["configuration", "root_module"], {}), [path, call])
 	count(path) > 1
 	path[count(path) - 2] == "module_calls"
