@@ -22,14 +22,15 @@ const TokenVariable = "VISHWA_TRACKER_MLFLOW"
 
 // Tags of ours on MLflow's records.
 const (
-	tagLedger = "vishwa.ledger"
-	tagKey    = "vishwa.key"
-	tagEntry  = "vishwa.entry"
-	tagDigest = "vishwa.digest"
-	tagState  = "vishwa.state"
-	tagWriter = "vishwa.writer" // who began to write it, and when
-	tagSince  = "vishwa.since"
-	tagAlias  = "vishwa.alias." // and the alias: the version that we gave it to
+	tagLedger     = "vishwa.ledger"
+	tagExperiment = "vishwa.experiment" // of an experiment: the name that it was made by
+	tagKey        = "vishwa.key"
+	tagEntry      = "vishwa.entry"
+	tagDigest     = "vishwa.digest"
+	tagState      = "vishwa.state"
+	tagWriter     = "vishwa.writer" // who began to write it, and when
+	tagSince      = "vishwa.since"
+	tagAlias      = "vishwa.alias." // and the alias: the version that we gave it to
 
 	writing, whole = "writing", "whole"
 )
@@ -198,10 +199,13 @@ func (s *session) findExperiment(ctx context.Context) error {
 		s.experiment = got.Experiment.ID
 		return named(s.experiment)
 	}
+	if other, err := s.renamed(ctx, name); err != nil || other != "" {
+		return err
+	}
 	var made struct {
 		ID string `json:"experiment_id"`
 	}
-	err = s.write(ctx, "experiments/create", map[string]any{"name": name, "tags": []tag{{tagLedger, s.p.Ledger}}}, &made)
+	err = s.write(ctx, "experiments/create", map[string]any{"name": name, "tags": []tag{{tagLedger, s.p.Ledger}, {tagExperiment, name}}}, &made)
 	if fault.Of(err) == fault.Conflict && err != nil { // somebody made it meanwhile
 		if err = s.get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err == nil {
 			made.ID = got.Experiment.ID
@@ -211,6 +215,37 @@ func (s *session) findExperiment(ctx context.Context) error {
 		err = named(made.ID)
 	}
 	return err
+}
+
+// renamed looks for the experiment that was made by this name and has another one now, and takes it, so that its runs are not written a second
+// time. It is given its name again where that is declared.
+func (s *session) renamed(ctx context.Context, name string) (id string, err error) {
+	var got struct {
+		Experiments []struct {
+			ID   string `json:"experiment_id"`
+			Name string `json:"name"`
+			Tags []tag  `json:"tags"`
+		} `json:"experiments"`
+	}
+	body := map[string]any{"filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "view_type": "ACTIVE_ONLY", "max_results": 1000}
+	if err := s.post(ctx, "experiments/search", body, &got); err != nil {
+		return "", fmt.Errorf("find experiment %s: %w", name, err)
+	}
+	for _, e := range got.Experiments {
+		if valueOf(e.Tags, tagLedger) != s.p.Ledger || valueOf(e.Tags, tagExperiment) != name || e.Name == name {
+			continue
+		}
+		if err := named(e.ID); err != nil {
+			return "", err
+		}
+		s.drift("experiment %s was renamed to %s", name, e.Name)
+		s.experiment = e.ID
+		if !s.p.Heal {
+			return e.ID, nil
+		}
+		return e.ID, s.write(ctx, "experiments/update", map[string]string{"experiment_id": e.ID, "new_name": name}, nil)
+	}
+	return "", nil
 }
 
 // named refuses an answer that does not say what it is about: what is asked for by no name is not found

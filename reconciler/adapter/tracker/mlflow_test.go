@@ -225,6 +225,7 @@ func TestMLflowItself(t *testing.T) {
 		t.Skip("VISHWA_MLFLOW names no environment with MLflow: make test-mlflow makes one")
 	}
 	url, log := mlflowtest.Start(t, venv)
+	t.Run("ARenamedExperimentIsDrift", func(t *testing.T) { renamedExperiment(t, url, "renamed-by-hand") })
 	porttest.Tracker(t, func(t *testing.T) porttest.TrackerBench {
 		return bench(t, url, func() int {
 			raw, err := os.ReadFile(log)
@@ -342,6 +343,39 @@ func TestADeletedExperimentIsDrift(t *testing.T) {
 	p.Heal = true
 	if r, err := m.Record(t.Context(), p, false); err != nil || len(r.Drift) != 1 || r.Writes != 1 {
 		t.Errorf("healed: %+v, %v", r, err)
+	}
+}
+
+// TestARenamedExperimentIsDrift: its runs are not written a second time, and it has its name again where that is declared.
+func TestARenamedExperimentIsDrift(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	renamedExperiment(t, srv.URL, "vishwa")
+}
+
+// renamedExperiment renames one by hand on any server.
+func renamedExperiment(t *testing.T, url, name string) {
+	t.Helper()
+	m := MLflow(schemas.MLflowTracker{URL: url, Experiment: name}, Options{Env: env(nil)})
+	p := port.Projection{Ledger: "renamed", Runs: []port.TrackerRun{{Key: digest.Of([]byte("renamed")), Name: "r", Started: time.UnixMilli(1e12), Finished: time.UnixMilli(1e12 + 1), Metrics: map[string]float64{"a": 1}}}}
+	if _, err := m.Record(t.Context(), p, false); err != nil {
+		t.Fatal(err)
+	}
+	var got experimentAnswer
+	rest{url}.ask(t, "GET", "experiments/get-by-name?experiment_name="+name, nil, &got)
+	rest{url}.ask(t, "POST", "experiments/update", map[string]string{"experiment_id": got.Experiment.ID, "new_name": name + " of June"}, nil)
+	for range 2 {
+		if r, err := m.Record(t.Context(), p, false); err != nil || len(r.Drift) != 1 || !strings.Contains(r.Drift[0], "was renamed to "+name+" of June") || r.Writes != 0 {
+			t.Errorf("left: %+v, %v", r, err)
+		}
+	}
+	p.Heal = true
+	if r, err := m.Record(t.Context(), p, false); err != nil || len(r.Drift) != 1 || r.Writes != 1 {
+		t.Errorf("healed: %+v, %v", r, err)
+	}
+	if r, err := m.Record(t.Context(), p, false); err != nil || len(r.Drift) != 0 || r.Writes != 0 {
+		t.Errorf("after it was healed: %+v, %v", r, err)
 	}
 }
 

@@ -32,6 +32,11 @@ type run struct {
 	inputs                              []any
 }
 
+type experiment struct {
+	name, stage string
+	tags        map[string]string
+}
+
 type model struct {
 	tags     map[string]string
 	aliases  map[string]string
@@ -41,7 +46,7 @@ type model struct {
 // Server is the double. Its log has a line a request: POST runs/create 200.
 type Server struct {
 	mu          sync.Mutex
-	experiments map[string]string // name -> stage
+	experiments map[string]*experiment // by id, which is the name that it was made by
 	runs        []*run
 	models      map[string]*model
 	log         []string
@@ -51,7 +56,7 @@ type Server struct {
 
 // New is an empty server.
 func New() *Server {
-	return &Server{experiments: map[string]string{}, models: map[string]*model{}}
+	return &Server{experiments: map[string]*experiment{}, models: map[string]*model{}}
 }
 
 // Log is what was asked so far.
@@ -133,34 +138,39 @@ func listed(m map[string]string) []tag {
 func (s *Server) answer(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	switch what {
 	case "GET experiments/get-by-name":
-		name := text(body, "experiment_name")
-		if s.experiments[name] == "" {
-			return nil, missing()
+		for id, e := range s.experiments {
+			if e.name == text(body, "experiment_name") {
+				return map[string]any{"experiment": map[string]any{"experiment_id": id, "name": e.name, "lifecycle_stage": e.stage, "tags": listed(e.tags)}}, nil
+			}
 		}
-		return map[string]any{"experiment": map[string]string{"experiment_id": name, "name": name, "lifecycle_stage": s.experiments[name]}}, nil
+		return nil, missing()
 	case "POST experiments/search":
 		out := []any{}
-		for _, name := range slices.Sorted(maps.Keys(s.experiments)) {
-			if s.experiments[name] == "active" {
-				out = append(out, map[string]string{"experiment_id": name, "name": name})
+		for _, id := range slices.Sorted(maps.Keys(s.experiments)) {
+			if e := s.experiments[id]; e.stage == "active" {
+				out = append(out, map[string]any{"experiment_id": id, "name": e.name, "tags": listed(e.tags)})
 			}
 		}
 		return map[string]any{"experiments": out}, nil
 	case "POST experiments/create":
 		name := text(body, "name")
-		if s.experiments[name] != "" {
+		if s.experiments[name] != nil {
 			return nil, exists()
 		}
-		s.experiments[name] = "active"
+		s.experiments[name] = &experiment{name, "active", tagsOf(body)}
 		return map[string]any{"experiment_id": name}, nil
-	case "POST experiments/restore", "POST experiments/delete":
-		name := text(body, "experiment_id")
-		if s.experiments[name] == "" {
+	case "POST experiments/restore", "POST experiments/delete", "POST experiments/update":
+		e := s.experiments[text(body, "experiment_id")]
+		if e == nil {
 			return nil, missing()
 		}
-		s.experiments[name] = "active"
-		if strings.HasSuffix(what, "delete") {
-			s.experiments[name] = "deleted"
+		switch {
+		case strings.HasSuffix(what, "update"):
+			e.name = text(body, "new_name")
+		case strings.HasSuffix(what, "delete"):
+			e.stage = "deleted"
+		default:
+			e.stage = "active"
 		}
 		return ok(), nil
 	}
@@ -179,7 +189,7 @@ var byTag = regexp.MustCompile("^tags\\.`([^`]+)` = '([^']*)'$")
 func (s *Server) ofRun(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	if what == "create" {
 		r := &run{id: fmt.Sprintf("r%04d", len(s.runs)), experiment: text(body, "experiment_id"), name: text(body, "run_name"), stage: "active", status: "RUNNING", tags: tagsOf(body), params: map[string]string{}}
-		if s.experiments[r.experiment] != "active" {
+		if s.experiments[r.experiment] == nil || s.experiments[r.experiment].stage != "active" {
 			return nil, invalid()
 		}
 		s.runs = append(s.runs, r)
