@@ -22,8 +22,12 @@ type RevertText struct {
 	Canary     port.Asked
 	Baseline   port.Asked
 	Commits    []RevertedCommit // newest first
+	Beside     []string         // what goes back with them that the release is not made of
 	Theirs     bool             // people have put commits on the branch: what it holds is not what is proposed here
 }
+
+// mostBeside is how much of that a pull request lists.
+const mostBeside = 30
 
 // RevertedCommit is a commit that is taken back.
 type RevertedCommit struct{ SHA, Subject string }
@@ -61,7 +65,7 @@ func (r RevertText) Message() string {
 // Body is the pull request's, as Markdown.
 func (r RevertText) Body() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Release %s of %s was rolled back, and the branch declares it still. This declares again what serves (entry %d): nothing is trained for it, and nothing changes for those who ask.\n\n", code(r.Release.Short(), 100), r.Deployment, r.Serves)
+	fmt.Fprintf(&b, "Release %s of %s was rolled back, and the branch declares it still. This declares again what serves (entry %d): nothing is trained for it, and nothing changes for those who ask it.\n\n", code(r.Release.Short(), 100), r.Deployment, r.Serves)
 	if r.Theirs {
 		b.WriteString(theirs + "\n")
 	}
@@ -72,6 +76,15 @@ func (r RevertText) Body() string {
 	b.WriteString("\nIt takes back:\n\n")
 	for _, c := range r.Commits {
 		fmt.Fprintf(&b, "- %s %s\n", code(c.SHA[:min(len(c.SHA), 12)], 100), prose(c.Subject, 200))
+	}
+	if n := len(r.Beside); n > 0 {
+		b.WriteString("\nThese commits changed more than the release is made of. Look at each, as it goes back, too:\n\n")
+		for _, what := range r.Beside[:min(n, mostBeside)] {
+			fmt.Fprintf(&b, "- %s\n", code(what, 200))
+		}
+		if n > mostBeside {
+			fmt.Fprintf(&b, "- and %d more\n", n-mostBeside)
+		}
 	}
 	fmt.Fprintf(&b, "\nEntry %d records it. To try the release once more instead: %s. Closing this without merging it is an answer: it is not proposed again.\n", r.Entry, code("vishwa retry "+r.Deployment.String(), 200))
 	return b.String()

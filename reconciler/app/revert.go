@@ -51,7 +51,7 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 		if k := fault.Of(err); err == nil || k == fault.Transient || k == fault.Conflict || k == fault.Cancelled {
 			return out, err
 		}
-		// The branch takes no commits, or not this one's: people merge it.
+		// More would go back than the release, or the branch takes no commits, or not this one's: people merge it.
 	}
 	branch := Reverts + p.Base + "/" + ref.Name
 	was, err := p.Tip(ctx, branch)
@@ -66,6 +66,9 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 		if sha, err = p.undo(ctx, text, back.Time, serves); err != nil {
 			return Proposed{}, err
 		}
+		if text.Beside, err = p.beside(ctx, sha, ref); err != nil {
+			return Proposed{}, err
+		}
 		if err := p.Move(ctx, branch, was, sha); err != nil {
 			return Proposed{}, err
 		}
@@ -77,10 +80,16 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 	return out, err
 }
 
-// revertHere takes the commits back on the tracked branch.
+// revertHere takes the commits back on the tracked branch, where nothing else goes back with them: no person reads it before it counts.
 func (p *Proposer) revertHere(ctx context.Context, text templates.RevertText, at time.Time, serves *ledger.Entry) (Proposed, error) {
 	sha, err := p.undo(ctx, text, at, serves)
 	if err != nil {
+		return Proposed{}, err
+	}
+	if more, err := p.beside(ctx, sha, text.Deployment); err != nil || len(more) > 0 {
+		if err == nil {
+			err = Unreverted{"with it would go back " + strings.Join(more, ", ") + "; people decide that"}
+		}
 		return Proposed{}, err
 	}
 	if err := p.Move(ctx, p.Base, p.Head, sha); err != nil {

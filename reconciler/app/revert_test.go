@@ -128,6 +128,35 @@ func TestWhatMadeTheReleaseIsTakenBack(t *testing.T) {
 	}
 }
 
+// TestARevertOfMoreThanTheReleaseIsForPeople: approvers, rules, workflows, other deployments and files go back by a merge alone, which names them.
+func TestARevertOfMoreThanTheReleaseIsForPeople(t *testing.T) {
+	const trained = "1\ntwo\n3\n4\n5\n"
+	for what, files := range map[string]map[string]string{
+		"`the project`":              {"vishwa.yaml": strings.Replace(tried, "{staging: {}}", "{staging: {approvals: 1}}", 1)},
+		"`the trust file`":           {"trust.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Trust\nprincipals: {}\n"},
+		"`policy/own.rego`":          {"policy/own.rego": "package own\n\ndeny contains \"no\" if false\n"},
+		"`.github/workflows/a.yaml`": {".github/workflows/a.yaml": "on: push\n"},
+		"`deployment/t`":             {"vishwa/t.yaml": strings.Replace(tried[strings.Index(tried, "apiVersion: vishwa.dev/v1alpha1\nkind: Deployment"):], "{name: s}", "{name: t}", 1)},
+		"`notes.txt`":                {"notes.txt": "x\n"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			change := map[string]string{"e.py": trained}
+			maps.Copy(change, files)
+			r, body := revertible(t, change), ""
+			got, err := r.Revert(t.Context(), schemas.Ref{Kind: schemas.KindDeployment, Name: "s"}, true, func(_ context.Context, p port.Proposal) (int, string, error) {
+				body = p.Body
+				return 7, "", nil
+			})
+			if err != nil || got.Branch != "vishwa/revert/main/s" || r.branches["main"] != r.commits[1] {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if !strings.Contains(body, "as it goes back, too") || !strings.Contains(body, "- "+what+"\n") {
+				t.Errorf("it does not name %s:\n%s", what, body)
+			}
+		})
+	}
+}
+
 // TestARevertGoesWhereItsDeclarationSays: on the tracked branch, or, where that takes none, on one of its own.
 func TestARevertGoesWhereItsDeclarationSays(t *testing.T) {
 	r := revertible(t, map[string]string{"e.py": "1\ntwo\n3\n4\n5\n"})

@@ -6,12 +6,16 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/utils/diff"
 )
 
-// mostMerged bounds the bytes of a text whose lines are compared.
-const mostMerged = 1 << 20
+const (
+	mostMerged = 1 << 20         // bytes of a text whose lines are compared
+	mostLines  = 20_000          // of it: what two texts differ in is found in a time that grows with the square of that
+	longest    = 5 * time.Second // for what is found; the rest counts as changed
+)
 
 // edit is lines in place of those of a text from from to to.
 type edit struct {
@@ -26,7 +30,7 @@ func (e edit) equal(o edit) bool {
 // merged is was with what makes it a and what makes it b; false where the two changes touch, or it is no text.
 func merged(was, a, b []byte) ([]byte, bool) {
 	for _, text := range [][]byte{was, a, b} {
-		if len(text) > mostMerged || bytes.IndexByte(text, 0) >= 0 {
+		if len(text) > mostMerged || bytes.IndexByte(text, 0) >= 0 || bytes.Count(text, []byte("\n")) > mostLines {
 			return nil, false
 		}
 	}
@@ -68,7 +72,7 @@ func merged(was, a, b []byte) ([]byte, bool) {
 // edits are what makes was now, in order; none of them touches the next.
 func edits(was, now string) (out []edit) {
 	at, open := 0, false
-	for _, d := range diff.Do(was, now) {
+	for _, d := range diff.DoWithTimeout(was, now, longest) {
 		lines := strings.SplitAfter(d.Text, "\n")
 		if lines[len(lines)-1] == "" {
 			lines = lines[:len(lines)-1]

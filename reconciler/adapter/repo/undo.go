@@ -3,8 +3,10 @@
 package repo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -13,6 +15,9 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
+
+// mostMerges bounds the files of a commit that were changed since, and whose lines are compared.
+const mostMerges = 100
 
 // undone is tree without what a commit changed of its first parent. What was changed since in the same places is a Conflict.
 func (r *Repo) undone(ctx context.Context, b *gitstore.Batch, tree plumbing.Hash, sha string) (plumbing.Hash, error) {
@@ -41,16 +46,42 @@ func (r *Repo) undone(ctx context.Context, b *gitstore.Batch, tree plumbing.Hash
 	if err != nil {
 		return tree, fault.New(fault.Corrupt, "compare %.7s with what came before it: %w", sha, err)
 	}
+	merges := mostMerges
 	for _, change := range changes {
-		if tree, err = r.undo(b, tree, change); err != nil {
+		if tree, err = r.undo(b, tree, change, &merges); err != nil {
 			return tree, fmt.Errorf("take back %.7s: %w", sha, err)
 		}
 	}
 	return tree, nil
 }
 
+// Changed are the files, by path, in which two commits differ.
+func (r *Repo) Changed(ctx context.Context, from, to string) (paths []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var trees [2]*object.Tree
+	for i, sha := range []string{from, to} {
+		c, err := r.commit(sha)
+		if err != nil {
+			return nil, err
+		}
+		if trees[i], err = c.Tree(); err != nil {
+			return nil, fault.New(fault.Corrupt, "read the tree of %s: %w", sha, err)
+		}
+	}
+	changes, err := object.DiffTreeWithOptions(ctx, trees[0], trees[1], nil)
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "compare %.7s with %.7s: %w", to, from, err)
+	}
+	for _, c := range changes {
+		paths = append(paths, cmp.Or(c.To.Name, c.From.Name))
+	}
+	slices.Sort(paths)
+	return paths, nil
+}
+
 // undo is tree without one change of a file.
-func (r *Repo) undo(b *gitstore.Batch, tree plumbing.Hash, change *object.Change) (plumbing.Hash, error) {
+func (r *Repo) undo(b *gitstore.Batch, tree plumbing.Hash, change *object.Change, merges *int) (plumbing.Hash, error) {
 	path := change.To.Name
 	if path == "" {
 		path = change.From.Name
@@ -65,7 +96,7 @@ func (r *Repo) undo(b *gitstore.Batch, tree plumbing.Hash, change *object.Change
 	case now == made:
 		return b.Put(tree, path, was)
 	}
-	if now.Mode == made.Mode && now.Mode == was.Mode && (now.Mode == gitstore.FileMode || now.Mode == "100755") {
+	if *merges--; *merges >= 0 && now.Mode == made.Mode && now.Mode == was.Mode && (now.Mode == gitstore.FileMode || now.Mode == "100755") {
 		var texts [3][]byte
 		for i, h := range []plumbing.Hash{made.Hash, now.Hash, was.Hash} {
 			if texts[i], err = b.Blob(h); err != nil {

@@ -113,3 +113,40 @@ func TestChangesOfDifferentLinesAreOne(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsAFileByNowIsInTheWay: a folder that a commit took away does not come back where a file has its name.
+func TestWhatIsAFileByNowIsInTheWay(t *testing.T) {
+	dir := newRepo(t)
+	commit := func(change func()) string {
+		t.Helper()
+		change()
+		git(t, dir, "add", "-A")
+		git(t, dir, "commit", "-q", "-m", "c")
+		return git(t, dir, "rev-parse", "HEAD")
+	}
+	commit(func() { write(t, dir, "a/b", "b\n"); write(t, dir, "other", "x\n") })
+	gone := commit(func() { _ = os.RemoveAll(filepath.Join(dir, "a")) })
+	head := commit(func() { write(t, dir, "a", "a file\n") })
+	_, err := openRepo(t, dir).Write(t.Context(), CommitDraft{Parent: head, Undo: []string{gone}, Message: "Revert", Time: time.Unix(1e9, 0)})
+	if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "a is no folder by now") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestLinesThatDifferAreFoundSoon: two texts that share nothing, and are as long as they may be.
+func TestLinesThatDifferAreFoundSoon(t *testing.T) {
+	long := func(n int, of string) []byte { return []byte(strings.Repeat(of, n)) }
+	if _, ok := merged(long(mostLines+1, "a\n"), long(mostLines+1, "a\n"), long(1, "b\n")); ok {
+		t.Error("lines beyond the bound were compared")
+	}
+	var one, other strings.Builder
+	for i := range mostLines {
+		fmt.Fprintf(&one, "a %d\n", i)
+		fmt.Fprintf(&other, "b %d\n", i)
+	}
+	began := time.Now()
+	merged([]byte(one.String()), []byte(other.String()), []byte(one.String()))
+	if took := time.Since(began); took > 6*longest {
+		t.Errorf("it took %s", took)
+	}
+}

@@ -71,7 +71,7 @@ func TestAGraphIsWeighedBeforeItIsMade(t *testing.T) {
 		"candidates of many parameters": fmt.Sprintf(document, "Training", "y", "\n  run: [x]\n  params:\n"+repeat(10_000, "    p%d: some text\n")+"  candidates:\n"+repeat(5_000, "    c%d: {}\n")),
 		"a search that is told much": fmt.Sprintf(document, "Training", "y", "\n  run: [x]\n  search:\n    ask:\n      run: [y]\n      trials: 1000\n      metric: m\n      space:\n"+
 			repeat(60, "        p%d: {values: ["+strings.Repeat("x", 4_000)+"]}\n")),
-		"candidates of a long command":  fmt.Sprintf(document, "Training", "y", "\n  run: [x, "+strings.Repeat("x", 100_000)+"]\n  candidates:\n"+repeat(5_000, "    c%d: {}\n")),
+		"candidates of a long command": fmt.Sprintf(document, "Training", "y", "\n  run: [x, "+strings.Repeat("x", 100_000)+"]\n  candidates:\n"+repeat(5_000, "    c%d: {}\n")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder["vishwa.yaml"] = &fstest.MapFile{Data: []byte(head + text)}
