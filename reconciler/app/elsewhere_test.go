@@ -217,6 +217,47 @@ func TestKubernetesKeepsRunsApart(t *testing.T) {
 	}
 }
 
+// meets is a program of several nodes that find each other by what PyTorch looks for: all tell the first, which writes what it heard.
+const meets = `
+import os, socket, time
+rank, nodes, at = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+heard = []
+if rank == 0:
+    s = socket.create_server(("", at[1]))
+    for _ in range(nodes - 1):
+        c, _ = s.accept(); heard.append(c.recv(99).decode())
+else:
+    for _ in range(600):
+        try: c = socket.create_connection(at, 5); break
+        except OSError: time.sleep(.1)
+    c.sendall(f"{rank} of {os.environ['VISHWA_NODES']}".encode())
+open(os.environ["VISHWA_OUTPUT_MADE"], "w").write(f"{rank} heard {heard}")
+`
+
+// TestKubernetesNodesMakeOneResult: each node has a worker of its own, they find each other, and the first one's output is the run's.
+func TestKubernetesNodesMakeOneResult(t *testing.T) {
+	enginetest.Cluster(t)
+	b := clusterBench(t, workerImage(t))
+	b.on.Nodes = 2
+	job := port.Job{Key: digest.Of([]byte("nodes")), Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "nodes"}, Timeout: 5 * time.Minute,
+		Command: []string{"python3", "-c", meets}, Outputs: map[string]string{"made": "made"}}
+	runner := placed{b.open(), b.on}
+	run, err := runner.Start(t.Context(), job)
+	for err == nil && run.State != port.Done {
+		run, err = runner.Wait(t.Context(), job.Key, run.State, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run.Result
+	if r.Cause != "" {
+		t.Fatalf("%s: %s\n%s", r.Cause, r.Message, r.Tail)
+	}
+	if made, want := kept(t, b.store, r.Outputs["made"].Digest), "0 heard ['1 of 2']"; made != want {
+		t.Errorf("it made %q, want %q", made, want)
+	}
+}
+
 // BenchmarkKubernetesRun has runs that do nothing go to a cluster, from their start until their result is kept: a worker that a
 // step brings, a code that is fetched, a result that is hashed. Beside it stands a Job of the same image, created and awaited by kubectl.
 func BenchmarkKubernetesRun(b *testing.B) {
