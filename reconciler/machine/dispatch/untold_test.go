@@ -71,20 +71,18 @@ func TestWithoutAClusterNothingIsWritten(t *testing.T) {
 
 // TestAnImageThatCannotFetchTheWorkerSaysSo: the interpreter of the image is all there is then.
 func TestAnImageThatCannotFetchTheWorkerSaysSo(t *testing.T) {
-	at, word := nobody(t), filepath.Join(t.TempDir(), "termination-log")
+	at := nobody(t)
 	located := Located{URL: "http://" + at + "/objects/worker?X-Amz-Signature=hush", SHA256: digest.Of(nil)}
 	ticket, err := json.Marshal(Ticket{Version: Version, Worker: map[string]Located{"amd64": located, "arm64": located}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, there := range map[string]bool{"in a pod": true, "elsewhere": false} {
+		word := filepath.Join(t.TempDir(), "termination-log")
 		if there {
-			err = os.WriteFile(word, nil, 0o600)
-		} else {
-			err = os.Remove(word)
-		}
-		if err != nil {
-			t.Fatal(err)
+			if err := os.WriteFile(word, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		program := "import time\ntime.sleep=lambda s: None\n" + strings.ReplaceAll(Bootstrap, terminationFile, word)
 		cmd := exec.CommandContext(t.Context(), "python3", "-I", "-c", program)
@@ -98,6 +96,5 @@ func TestAnImageThatCannotFetchTheWorkerSaysSo(t *testing.T) {
 		if there && string(raw) != want || !there && err == nil {
 			t.Errorf("%s: it says %q, %v", name, raw, err)
 		}
-		_ = os.WriteFile(word, nil, 0o600)
 	}
 }
