@@ -55,6 +55,10 @@ test_at_any_depth if {
 	{f.message | some f in found} == {`module "net" is of a repository without a ref: its default branch moves`}
 }
 
+test_without_a_plan if {
+	count(data.vishwa.pinned.deny | data.vishwa.pinned.warn) == 0 with input as object.union(about({}), {"terraform": null})
+}
+
 test_nothing_is_said_of_what_is_kept if {
 	doc := object.union(about({"net": {"source": "github.com/acme/net"}}), {"step": {"do": "keep"}})
 	count(data.vishwa.pinned.deny) == 0 with input as doc
