@@ -183,7 +183,7 @@ func (l *log) bringRows(ctx context.Context, t *topic.Topic, state topic.State, 
 	for _, span := range state.Spans {
 		span.From = next[span.Partition]
 		err := t.Read(ctx, topic.Reading{ID: state.ID, Span: span, Compacted: true}, func(r topic.Record) error {
-			if l.look.At != nil && (l.met >= l.look.Rows || time.Now().After(until)) && partOf(r) != l.last {
+			if l.look.At != nil && l.enough(until, partOf(r)) {
 				return errEnough
 			}
 			next[span.Partition] = r.Offset + 1
@@ -198,6 +198,16 @@ func (l *log) bringRows(ctx context.Context, t *topic.Topic, state topic.State, 
 		next[span.Partition] = max(next[span.Partition], span.To)
 	}
 	return nil
+}
+
+// enough tells whether a look ends before a row of a part: between two parts, or, as others may write to the topic what is of none, or of one without
+// end, where it has gone on for twice as long.
+func (l *log) enough(until time.Time, part string) bool {
+	now := time.Now()
+	if l.met < l.look.Rows && !now.After(until) {
+		return false
+	}
+	return part == "" || part != l.last || l.met >= 2*l.look.Rows || now.After(until.Add(l.look.Within))
 }
 
 // partOf names the part that a record's row is of; "" where it does not say.

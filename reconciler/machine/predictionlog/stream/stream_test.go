@@ -464,3 +464,31 @@ func TestALookGoesOnWhereTheLastOneEnded(t *testing.T) {
 		t.Errorf("of another topic, whose rows of before are known: %q", got)
 	}
 }
+
+// TestALookEndsWhateverOthersWrite: between two parts, and in time also where the records of others are of none, or of one without end.
+func TestALookEndsWhateverOthersWrite(t *testing.T) {
+	l := &log{last: "p", look: Look{Rows: 10, Within: time.Minute}}
+	now := time.Now()
+	for _, c := range []struct {
+		met   int
+		until time.Time
+		part  string
+		want  bool
+	}{
+		{3, now.Add(time.Minute), "q", false},
+		{3, now.Add(-time.Second), "q", true},
+		{3, now.Add(-time.Second), "", true},
+		{3, now.Add(-time.Second), "p", false},
+		{3, now.Add(-2 * time.Minute), "p", true},
+		{10, now.Add(time.Minute), "p", false},
+		{20, now.Add(time.Minute), "p", true},
+	} {
+		l.met = c.met
+		if got := l.enough(c.until, c.part); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if l = (&log{look: Look{Rows: 10, Within: time.Minute}}); !l.enough(now.Add(-time.Second), "") {
+		t.Error("where no row was met yet, records of no part hold it up")
+	}
+}
