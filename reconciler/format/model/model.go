@@ -63,7 +63,7 @@ const (
 )
 
 // Version changes with what Inspect finds: evidence names the one that found it.
-const Version = "4"
+const Version = "5"
 
 const (
 	maxHead  = 1 << 20 // bytes looked at where a part is enough

@@ -24,7 +24,7 @@ func TestFormatIsToldByContent(t *testing.T) {
 	want := map[string]string{
 		"joblib.csv": Pickle, "joblib-array.txt": Pickle, "torch.json": TorchZip, "skops-with-pickle.skops": TorchZip,
 		"plain.npy": NumPy, "object.npy": NumPyObject, "plain.npz": NumPy, "object.npz": NumPyObject,
-		"logistic.skops": Skops, "tensors.safetensors": Safetensors, "relu.onnx": ONNX, "model.h5": HDF5,
+		"logistic.skops": Skops, "boosting.skops": Skops, "tensors.safetensors": Safetensors, "relu.onnx": ONNX, "model.h5": HDF5,
 		"lambda.keras": KerasLambda, "dense.keras": Keras, "model-xgb.json": XGBoostJSON, "model-xgb.ubj": XGBoostUBJ, "tiny.gguf": GGUF,
 	}
 	for p := range 6 {

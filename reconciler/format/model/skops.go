@@ -31,6 +31,7 @@ var (
 	estimators  = lazyregexp.New(`^sklearn(\.\w+)+\.\w*[A-Z]\w*$|^(xgboost\.sklearn|lightgbm\.sklearn|quantile_forest\._quantile_forest)\.[A-Z]\w*$`)
 	foreignPart = lazyregexp.New(`\.(tests?|_?testing|externals|datasets|conftest|fixes)\.`)
 	trees       = lazyregexp.New(`^sklearn\.(tree\._tree|neighbors\._(kd|ball)_tree|_loss\.\w+|linear_model\._sgd_fast|metrics\._dist_metrics|ensemble\._gb_losses|ensemble\._hist_gradient_boosting\.\w+)\.\w*[A-Z]\w*$|^quantile_forest\._quantile_forest_fast\.[A-Z]\w*$`)
+	losses      = lazyregexp.New(`^_loss\.Cy(AbsoluteError|ExponentialLoss|Half(Binomial|Gamma|Multinomial|Poisson)Loss|HalfSquaredError|HalfTweedieLoss(Identity)?|HuberLoss|PinballLoss)$`) // as those of scikit-learn's wheels call themselves
 	sparse      = lazyregexp.New(`^scipy\.sparse(\._\w+)?\.\w+$`)
 	randoms     = lazyregexp.New(`^numpy\.random\.(mtrand\.RandomState|_generator\.Generator|RandomState|Generator|PCG64|PCG64DXSM|MT19937|Philox|SFC64)$`)
 	plainNames  = lazyregexp.New(`^[A-Za-z_][\w.]*$`)
@@ -55,8 +56,10 @@ func loads(loader, name string) bool {
 		return data || estimators.MatchString(name) || trees.MatchString(name) || randoms.MatchString(name) || dtypes.MatchString(name)
 	case "ConstructorFromReduceNode":
 		return data || strings.HasPrefix(name, "sklearn._loss.") && estimators.MatchString(name)
-	case "TreeNode", "QuantileForestNode", "LossNode":
+	case "TreeNode", "QuantileForestNode":
 		return trees.MatchString(name)
+	case "LossNode":
+		return trees.MatchString(name) || losses.MatchString(name)
 	case "SparseMatrixNode":
 		return sparse.MatchString(name)
 	case "RandomStateNode", "RandomGeneratorNode":
