@@ -209,7 +209,7 @@ func (h *Reconciler) takeBackSuperseded(ctx context.Context, w *Snapshot, p plan
 		if why == "" {
 			continue
 		}
-		if err := h.TakeBack(ctx, s.Ref, r.Live, why); err != nil {
+		if err := h.TakeBack(ctx, s.Ref, r.Live, why); err != nil && fault.Of(err) != fault.Conflict { // then somebody took it back, or moved it, just now
 			return took, fmt.Errorf("take back what is tried of %s: %w", s.Ref, err)
 		}
 		took = true
