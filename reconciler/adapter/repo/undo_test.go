@@ -128,7 +128,7 @@ func TestWhatIsAFileByNowIsInTheWay(t *testing.T) {
 	gone := commit(func() { _ = os.RemoveAll(filepath.Join(dir, "a")) })
 	head := commit(func() { write(t, dir, "a", "a file\n") })
 	_, err := openRepo(t, dir).Write(t.Context(), CommitDraft{Parent: head, Undo: []string{gone}, Message: "Revert", Time: time.Unix(1e9, 0)})
-	if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "a is no folder by now") {
+	if fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "a is a file by now") {
 		t.Errorf("%v", err)
 	}
 }

@@ -189,7 +189,7 @@ func (b *Batch) Put(root plumbing.Hash, path string, i Item) (plumbing.Hash, err
 	name, rest, deeper := strings.Cut(path, "/")
 	if deeper {
 		if at := slices.IndexFunc(items, func(o Item) bool { return o.Name == name }); at >= 0 && items[at].Mode != FolderMode {
-			return plumbing.ZeroHash, fault.New(fault.Conflict, "%s is no folder by now", name)
+			return plumbing.ZeroHash, fault.New(fault.Conflict, "%s is a file by now, and not a folder", name)
 		}
 		below, err := b.Put(Lookup(items, name), rest, i)
 		if err != nil {
