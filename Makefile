@@ -19,6 +19,7 @@ ORAS          := v1.3.0
 TENSORFLOW    := tensorflow-cpu==2.21.0
 TRITON        := nvidia-pytriton==0.7.0 numpy==1.26.4
 MLSERVER      := mlserver==1.7.1 xgboost-cpu==3.2.0 scikit-learn==1.7.2
+ONNXRUNTIME   := onnxruntime==1.32.0 onnx==1.23.2 numpy==2.4.6
 PANDAS        := pandas==3.1.1
 PYARROW       := pyarrow==26.0.1
 EVIDENTLY     := evidently==0.7.23 scipy==1.17.1 numpy==2.4.6 pandas==2.3.3
@@ -121,7 +122,7 @@ test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held 
 test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, held against what is known of them, and served as TensorFlow Serving does (installs 1.5 GB)
 	VISHWA_TENSORFLOW=$(TOOLS)/bin/tensorflow $(GO) test -count=1 -timeout 20m -run '^TestTensorFlow' -v ./reconciler/format/model ./reconciler/adapter/server/tfserving
 
-test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready ## programs that serve in place of a command, each with the program itself (installs 1 GB)
+test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready ## programs that serve in place of a command, each with the program itself (installs 1 GB)
 	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
 
 EXAMPLES = VISHWA_EXAMPLES_CACHE=$(TOOLS)/examples VISHWA_EXAMPLES='$(1)' $(GO) test -count=1 -timeout 40m -run '^TestExamplesThemselves' -v ./cmd/vishwa
@@ -316,6 +317,12 @@ $(TOOLS)/runtimes/triton/bin/pytriton-ready:
 	mkdir -p $(TOOLS)/runtimes
 	$(PYTHON) -m venv $(TOOLS)/runtimes/triton
 	$(TOOLS)/runtimes/triton/bin/pip install --quiet $(TRITON)
+	touch $@
+
+$(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready:
+	mkdir -p $(TOOLS)/runtimes
+	$(PYTHON) -m venv $(TOOLS)/runtimes/onnxruntime
+	$(TOOLS)/runtimes/onnxruntime/bin/pip install --quiet $(ONNXRUNTIME)
 	touch $@
 
 # A Python that has TensorFlow, whose models are held against what is known of them.

@@ -18,6 +18,14 @@ type Runtime struct {
 	MLServer *MLServer `json:"mlserver,omitempty" part:"key"`
 	// Triton is NVIDIA's server with its Python backend: the program tritonserver of the environment, or the one that its Python package nvidia-pytriton brings.
 	Triton *Triton `json:"triton,omitempty" part:"key"`
+	// ONNXRuntime is Microsoft's onnxruntime, as the Python package onnxruntime of the environment has it, with numpy, behind a server of Vishwa's.
+	ONNXRuntime *ONNXRuntime `json:"onnxruntime,omitempty" part:"key"`
+}
+
+// ONNXRuntime is asked by the Open Inference Protocol, for a model with the deployment's name.
+type ONNXRuntime struct {
+	// File is the model's file in the format ONNX, by its path in the model's folder; without it, the only one that ends in .onnx.
+	File string `json:"file,omitempty" part:"key"`
 }
 
 // Triton is asked by the Open Inference Protocol, for a model with the deployment's name.
@@ -61,6 +69,9 @@ func (r *Runtime) check(c *checker, d *document, field string, code []string) {
 		}) {
 			d.problem(field+".triton.program", "%s is not of the code; add it to %s", short(t.Program), strings.TrimSuffix(field, "runtime")+"code")
 		}
+	}
+	if o := r.ONNXRuntime; o != nil && o.File != "" && plain(d, field+".onnxruntime.file", o.File) && !fs.ValidPath(o.File) {
+		d.problem(field+".onnxruntime.file", "%s is not a path of the model's folder; write one such as model.onnx", short(o.File))
 	}
 	if m := r.MLServer; m != nil {
 		if m.Implementation != "" && (len(m.Implementation) > maxRunnerText || !pythonClass.MatchString(m.Implementation)) {

@@ -14,6 +14,9 @@ var mlserverProgram []byte
 //go:embed runtime/triton.py
 var tritonProgram []byte
 
+//go:embed runtime/onnxruntime.py
+var onnxruntimeProgram []byte
+
 // RuntimeDir is the folder of the code that holds what is written for a runtime.
 const RuntimeDir = "vishwa-runtime"
 
@@ -30,6 +33,9 @@ func MLServerFiles(name, implementation, file string) (map[string][]byte, error)
 	settings := []byte("{\n  \"parallel_workers\": 0,\n  \"metrics_endpoint\": null,\n  \"model_repository_root\": \"vishwa-runtime\"\n}\n")
 	return map[string][]byte{"model-settings.json": append(model, '\n'), "settings.json": settings, "serve.py": mlserverProgram}, nil
 }
+
+// ONNXRuntimeFiles are what serves a model by onnxruntime, by their names in RuntimeDir.
+func ONNXRuntimeFiles() map[string][]byte { return map[string][]byte{"serve.py": onnxruntimeProgram} }
 
 // TritonModel is the folder of RuntimeDir that is a model's one version.
 func TritonModel(name string) string { return "models/" + name + "/1" }

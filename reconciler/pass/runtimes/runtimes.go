@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
@@ -30,6 +31,10 @@ func Begin(ctx context.Context, store port.Store, r *port.Release, by *schemas.T
 	case run.Triton != nil:
 		files, more = templates.TritonFiles(r.Name), []string{r.Name}
 		err = tritonModel(r, run.Triton)
+	case run.ONNXRuntime != nil:
+		var file string
+		file, err = onnxFile(r.Model, run.ONNXRuntime.File)
+		files, more = templates.ONNXRuntimeFiles(), []string{r.Name, file}
 	}
 	if err != nil {
 		return err
@@ -46,7 +51,7 @@ func Begin(ctx context.Context, store port.Store, r *port.Release, by *schemas.T
 }
 
 func mlserver(r *port.Release, m *schemas.MLServer) (map[string][]byte, error) {
-	file, err := modelFile(r.Model, m.File)
+	file, err := modelFile(r.Model, "mlserver", m.File)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +75,23 @@ func tritonModel(r *port.Release, t *schemas.Triton) error {
 	return fault.WithHint(fault.New(fault.Invalid, "the code has no %s", t.Program), "list it in code of spec.target")
 }
 
+// onnxFile is the file of a model that is of ONNX: the one that is named, or the only one.
+func onnxFile(m port.Artifact, named string) (string, error) {
+	if named != "" {
+		return modelFile(m, "onnxruntime", named)
+	}
+	var all []string
+	for _, f := range m.Files {
+		if strings.HasSuffix(f.Path, ".onnx") {
+			all = append(all, f.Path)
+		}
+	}
+	if len(all) != 1 {
+		return "", fault.WithHint(fault.New(fault.Invalid, "the model has %s that end in .onnx", plural.Of(len(all), "file")), "name the one that serves as spec.target's runtime.onnxruntime.file")
+	}
+	return all[0], nil
+}
+
 // addCode puts files into the folder of the code that is Vishwa's own, where nothing of what was declared is.
 func addCode(ctx context.Context, store port.Store, h *port.Hosted, was digest.Manifest, files map[string][]byte) error {
 	for _, f := range was {
@@ -90,7 +112,7 @@ func addCode(ctx context.Context, store port.Store, h *port.Hosted, was digest.M
 }
 
 // modelFile is what of a model a runtime is handed: the file or folder that is named, its only file, or "." for all of it.
-func modelFile(m port.Artifact, named string) (string, error) {
+func modelFile(m port.Artifact, runtime, named string) (string, error) {
 	if named == "" && len(m.Files) == 1 {
 		return m.Files[0].Path, nil
 	}
@@ -106,5 +128,5 @@ func modelFile(m port.Artifact, named string) (string, error) {
 	for _, f := range m.Files[:min(len(m.Files), 10)] {
 		all = append(all, f.Path)
 	}
-	return "", fault.WithHint(fault.New(fault.Invalid, "the model has no %s", named), "name one of its files as spec.target's runtime.mlserver.file: %s", strings.Join(all, ", "))
+	return "", fault.WithHint(fault.New(fault.Invalid, "the model has no %s", named), "name one of its files as spec.target's runtime.%s.file: %s", runtime, strings.Join(all, ", "))
 }

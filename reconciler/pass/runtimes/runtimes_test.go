@@ -42,8 +42,12 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 			paths: "src/price.py vishwa-runtime/models/price/1/model.py vishwa-runtime/models/price/config.pbtxt vishwa-runtime/serve.py",
 			holds: map[string]string{"vishwa-runtime/models/price/config.pbtxt": "name: \"price\"\nbackend: \"python\"\n"}},
 		"Triton, a program that is not there": {runtime: &schemas.Runtime{Triton: &schemas.Triton{Program: "src/other.py"}}, code: code, says: "the code has no src/other.py"},
-		"a folder that is Vishwa's":           {runtime: mlserver(schemas.MLServer{Implementation: "a.B"}), code: digest.Manifest{{Path: "vishwa-runtime/serve.py", Digest: digest.Of(nil)}}, says: "that folder is for what Vishwa writes"},
-		"its own path of readiness":           {runtime: mlserver(schemas.MLServer{Implementation: "a.B"}), ready: "/up"},
+		"onnxruntime": {runtime: &schemas.Runtime{ONNXRuntime: &schemas.ONNXRuntime{File: "m/a.bin"}}, code: code, command: "python3 vishwa-runtime/serve.py 127.0.0.1 price m/a.bin",
+			paths: "src/price.py vishwa-runtime/serve.py", holds: map[string]string{"vishwa-runtime/serve.py": "import onnxruntime"}},
+		"onnxruntime, no such file":      {runtime: &schemas.Runtime{ONNXRuntime: &schemas.ONNXRuntime{File: "x.onnx"}}, says: "the model has no x.onnx"},
+		"onnxruntime, and no file of it": {runtime: &schemas.Runtime{ONNXRuntime: &schemas.ONNXRuntime{}}, says: "the model has 0 files that end in .onnx"},
+		"a folder that is Vishwa's":      {runtime: mlserver(schemas.MLServer{Implementation: "a.B"}), code: digest.Manifest{{Path: "vishwa-runtime/serve.py", Digest: digest.Of(nil)}}, says: "that folder is for what Vishwa writes"},
+		"its own path of readiness":      {runtime: mlserver(schemas.MLServer{Implementation: "a.B"}), ready: "/up"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := store.Dir(filepath.Join(t.TempDir(), "store"))
