@@ -113,7 +113,7 @@ world has moved on), 5 held (waits for a person), 130 interrupted; vishwa plan
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.initVerb(), a.validateVerb(), a.planVerb(), a.applyVerb(), a.approveVerb(), a.retryVerb(),
-		a.statusVerb(), a.suspendVerb(), a.resumeVerb(), a.rolloutVerb(), a.rollbackVerb(), a.downVerb(), a.monitorVerb(), a.metricsVerb(), a.runsVerb(), a.modelsVerb(), a.trackersVerb(), a.logVerb(), a.logsVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
+		a.statusVerb(), a.suspendVerb(), a.resumeVerb(), a.rolloutVerb(), a.rollbackVerb(), a.downVerb(), a.monitorVerb(), a.metricsVerb(), a.runsVerb(), a.modelsVerb(), a.accessVerb(), a.trackersVerb(), a.logVerb(), a.logsVerb(), a.explainVerb(), a.verifyVerb(), a.ledgerVerb(),
 		a.dataVerb(), a.predictionsVerb(), a.sinkVerb(), a.imageVerb(), a.importVerb(), a.exportVerb(), a.mergeDriver(), a.policyVerb(), a.keysVerb(), a.schemaVerb(), a.demoVerb(), a.versionVerb(),
 		a.controllerVerb(), a.ciVerb(), a.doctorVerb(), a.superviseVerb(), a.hostVerb(), a.referenceVerb(),
 	)

@@ -193,6 +193,7 @@ func TestIdentitiesDoWhatTheyAreFor(t *testing.T) {
 	p := settle(t, moto, id, secret)
 
 	t.Run("they are made", func(t *testing.T) { p := p; p.t = t; p.provisioned(c) })
+	t.Run("who reads what is reported", func(t *testing.T) { p := p; p.t = t; p.reported(c) })
 	t.Run("who may not make them is refused", func(t *testing.T) { p := p; p.t = t; p.unauthorised(c) })
 	t.Run("what is worse is refused", func(t *testing.T) { p := p; p.t = t; p.judged() })
 	t.Run("they do what they are for, and no more", func(t *testing.T) { refusals(t, c) })
@@ -218,6 +219,29 @@ func (p place) provisioned(c *client) {
 	p.says(p.run(0, p.vishwa, "plan"), "drift: aws_iam_role_policy.serving")
 	p.run(0, p.vishwa, "apply", "--yes")
 	p.says(p.run(0, p.vishwa, "plan"), "Nothing to do")
+}
+
+// reported asks who can read a dataset that lies in the bucket.
+func (p place) reported(c *client) {
+	if err := c.s3(p.t.Context(), http.MethodPut, data+"/datasets/students.csv", []byte("hours\n3\n"), nil); err != nil {
+		p.t.Fatal(err)
+	}
+	file := filepath.Join(p.dir, "vishwa", "students.yaml")
+	declared := "apiVersion: vishwa.dev/v1alpha1\nkind: Dataset\nmetadata: {name: students}\nspec:\n  source: {s3: {url: \"s3://" + data + "/datasets/students.csv\", endpoint: \"" + c.endpoint + "\", region: eu-central-1}, pin: data/students.csv.dvc}\n"
+	if err := os.WriteFile(file, []byte(declared), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	defer os.Remove(file)
+	p.run(0, p.vishwa, "data", "init")
+	p.run(0, p.vishwa, "data", "refresh", "--in-place", "--allow", "127.0.0.1")
+	defer p.run(0, "git", "clean", "-fdq")
+	defer p.run(0, "git", "reset", "-q", "--hard")
+	out := p.run(0, p.vishwa, "access")
+	p.says(out, "dataset/students in s3://"+data+"/datasets/students.csv", "arn:aws:iam::123456789012:role/ml-training reads all, by aws_iam_role_policy.training")
+	if strings.Contains(out, "ml-serving") || strings.Contains(out, c.key.SecretAccessKey) {
+		p.t.Errorf("it says %s", out)
+	}
+	p.says(p.run(0, p.vishwa, "access", "--format", "json"), `"identity": "arn:aws:iam::123456789012:role/ml-training"`)
 }
 
 func (p place) unauthorised(c *client) {
