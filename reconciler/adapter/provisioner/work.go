@@ -34,21 +34,22 @@ import (
 //	<Dir>/<stack>/plans/            plan files that wait to be applied
 //	<Dir>/<stack>/terraform.tfstate where nothing else is declared
 type work struct {
-	stack   port.Infrastructure
-	tool    tool
-	root    string
-	backend backend
-	module  digest.Manifest
-	cli     *tfexec.Terraform
-	secrets *redactor
-	mark    string
-	lock    *os.File
-	now     time.Time
-	log     *slog.Logger
-	grace   time.Duration
-	wait    string                      // lock time-out as Terraform spells it
-	warned  []string                    // what the last plan warned of
-	veil    func(diagnostic) diagnostic // takes from a message what is not to be repeated; nil leaves it
+	stack    port.Infrastructure
+	tool     tool
+	recalled bool // the tool is what was noted of it before
+	root     string
+	backend  backend
+	module   digest.Manifest
+	cli      *tfexec.Terraform
+	secrets  *redactor
+	mark     string
+	lock     *os.File
+	now      time.Time
+	log      *slog.Logger
+	grace    time.Duration
+	wait     string                      // lock time-out as Terraform spells it
+	warned   []string                    // what the last plan warned of
+	veil     func(diagnostic) diagnostic // takes from a message what is not to be repeated; nil leaves it
 }
 
 var stackName = lazyregexp.New(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
@@ -68,13 +69,13 @@ func (t *Stacks) open(ctx context.Context, s port.Infrastructure) (*work, error)
 	if err != nil {
 		return nil, err
 	}
-	found, err := t.tool(ctx, env)
+	found, recalled, err := t.known(ctx, env)
 	if err != nil {
 		return nil, err
 	}
 	now := t.cfg.Env.Now()
 	w := &work{
-		stack: s, tool: found, root: filepath.Join(t.cfg.Dir, s.Name), secrets: new(redactor), mark: newMark(now),
+		stack: s, tool: found, recalled: recalled, root: filepath.Join(t.cfg.Dir, s.Name), secrets: new(redactor), mark: newMark(now),
 		now: now, log: t.cfg.Env.Log, grace: t.cfg.Grace, wait: t.cfg.LockTimeout.String(),
 	}
 	env[mark] = w.mark
@@ -94,6 +95,10 @@ func (t *Stacks) open(ctx context.Context, s port.Infrastructure) (*work, error)
 	}
 	if err := w.prepare(ctx, env); err != nil {
 		w.close()
+		if errors.Is(err, errOtherTool) {
+			t.forgetTool()
+			return t.open(ctx, s)
+		}
 		return nil, err
 	}
 	return w, nil
@@ -171,6 +176,11 @@ func (w *work) prepare(ctx context.Context, env map[string]string) error {
 		return fault.New(fault.Internal, "set up %s: %w", w.tool, err)
 	}
 	w.cli = cli
+	if w.recalled {
+		if err := w.sameTool(ctx); err != nil {
+			return err
+		}
+	}
 	want := ready{Module: w.module.Digest(), Backend: w.backend.digest(), Tool: w.tool.String()}
 	var have ready
 	stamp := filepath.Join(w.root, "ready.json")
