@@ -77,6 +77,9 @@ With --detailed-exitcode the exit code tells what the plan holds: 0 nothing to d
 			if err := a.showPlan(p, format, false); err != nil {
 				return err
 			}
+			if format == "text" {
+				a.trackerDrift(s)
+			}
 			refused, err := a.showMoved(cmd.Context(), s, w, p, format == "text")
 			if err != nil {
 				return err

@@ -167,6 +167,30 @@ func (a *cli) trackersLine(s *station, entries int64) error {
 	return nil
 }
 
+// trackerDrift says what others changed in trackers, as this machine found it last, and what was done about it. None is asked: what is
+// previewed may name any address, and a credential would go there.
+func (a *cli) trackerDrift(s *station) {
+	all, err := s.TrackerStates()
+	if err != nil {
+		return // doctor says that it cannot be read
+	}
+	for _, t := range s.Trackers {
+		for _, st := range all {
+			if st.Tracker != t.Name || len(st.Drift) == 0 {
+				continue
+			}
+			then := "is left as it is"
+			if t.Heals {
+				then = "was changed back"
+			}
+			fmt.Fprintf(a.out, "\nTracker %s, as of %s, was changed by others, which %s:\n", t.Name, st.Time.Format(time.RFC3339), then)
+			for _, d := range st.Drift {
+				fmt.Fprintf(a.out, "  %s\n", harmless.Line(d))
+			}
+		}
+	}
+}
+
 // trackerChecks tell how trackers stood when this machine showed them something last. They are not
 // asked: what is checked out may name any address, and a credential would go there.
 func trackerChecks(s *station) (out []check) {
