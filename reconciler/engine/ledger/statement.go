@@ -24,7 +24,7 @@ const PredicateType = "https://vishwa.dev/ledger-entry/v1"
 
 const statementType = "https://in-toto.io/Statement/v1"
 
-// maxStatement bounds what Parse reads, in bytes.
+// maxStatement bounds what Parse reads, and so what Statement makes, in bytes.
 const maxStatement = 32 << 20
 
 type statement struct {
@@ -51,6 +51,10 @@ func Statement(e Entry) ([]byte, error) {
 	b, err := digest.Canonical(statement{statementType, about, PredicateType, e})
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "encode entry %d: %w", e.Seq, err)
+	}
+	if len(b) > maxStatement { // nobody could read it, nor what comes after it
+		return nil, fault.WithHint(fault.New(fault.Invalid, "an entry of %s would be %d MiB, and may be %d MiB: it lists each file that was made", e.Ref, len(b)>>20, maxStatement>>20),
+			"have fewer files made: an archive in place of a folder of many")
 	}
 	return b, nil
 }
