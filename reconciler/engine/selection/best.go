@@ -60,21 +60,24 @@ func Rank(by schemas.Selection, metrics []map[string]float64) []Ranked {
 		}
 		return slices.Compare(b, a)
 	})
-	var front [][]float64 // what comes first in this order is beaten by none that comes later
+	var front [][]float64 // each once; what comes first in this order is beaten by none that comes later
+	at := make([]int, len(out))
 	for i, r := range out {
 		v := values[r.At]
-		if v == nil {
-			break
+		switch {
+		case v == nil:
+		case i > 0 && slices.Equal(v, values[out[i-1].At]):
+			out[i].Front = out[i-1].Front
+		case !slices.ContainsFunc(front, func(f []float64) bool { return dominates(f, v) }):
+			out[i].Front, front = true, append(front, v)
 		}
-		if out[i].Front = !slices.ContainsFunc(front, func(f []float64) bool { return dominates(f, v) }); out[i].Front {
-			front = append(front, v)
-		}
+		at[i] = len(front) - 1
 	}
 	if by.TieBreak == schemas.TieIdeal {
 		far := distances(front)
-		for i, n := 0, 0; n < len(far); i++ {
+		for i := range out {
 			if out[i].Front {
-				out[i].far, n = far[n], n+1
+				out[i].far = far[at[i]]
 			}
 		}
 	}
