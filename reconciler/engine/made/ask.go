@@ -23,36 +23,63 @@ type told struct {
 
 // Told is what a round of a search is told of the trials before, as the file that it reads.
 func Told(ask *graph.Ask, of func(schemas.Ref) *ledger.Entry) ([]byte, []schemas.Ref, error) {
-	all, waits := make([]told, 0, len(ask.Told)), []schemas.Ref(nil)
-	for _, ref := range ask.Told {
-		e := of(ref)
-		if e == nil || e.Recipe == nil {
+	return listed(ask, func(ref schemas.Ref) ([]byte, error) { return row(ask, ref, of(ref)) })
+}
+
+// listed is the canonical list of the rows of trials; a trial without one is waited for.
+func listed(ask *graph.Ask, row func(schemas.Ref) ([]byte, error)) ([]byte, []schemas.Ref, error) {
+	out, waits := []byte("["), []schemas.Ref(nil)
+	for i, ref := range ask.Told {
+		raw, err := row(ref)
+		if err != nil {
+			return nil, nil, err
+		}
+		if raw == nil {
 			waits = append(waits, ref)
-			continue
 		}
-		t := told{Name: ref.Output, Params: map[string]any{}}
-		for name := range ask.Search.Space {
-			t.Params[name] = e.Recipe.Params[name]
+		if i > 0 {
+			out = append(out, ',')
 		}
-		if v, there := e.Metrics[ask.Search.Metric]; there {
-			t.Value = &v
-		}
-		all = append(all, t)
+		out = append(out, raw...)
 	}
 	if len(waits) > 0 {
 		return nil, waits, nil
 	}
-	raw, err := digest.Canonical(all)
-	if err != nil {
-		return nil, nil, fault.New(fault.Internal, "tell %s of its trials: %w", ask.Training, err)
-	}
-	return raw, nil, nil
+	return append(out, ']'), nil, nil
 }
 
-// ask is the recipe of a run that says trials.
+// row is what is told of one trial; nil where it is not made.
+func row(ask *graph.Ask, ref schemas.Ref, e *ledger.Entry) ([]byte, error) {
+	if e == nil || e.Recipe == nil {
+		return nil, nil
+	}
+	t := told{Name: ref.Output, Params: map[string]any{}}
+	for name := range ask.Search.Space {
+		t.Params[name] = e.Recipe.Params[name]
+	}
+	if v, there := e.Metrics[ask.Search.Metric]; there {
+		t.Value = &v
+	}
+	raw, err := digest.Canonical(t)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "tell %s of %s: %w", ask.Training, ref, err)
+	}
+	return raw, nil
+}
+
+// ask is the recipe of a run that says trials. Each trial is told of in all rounds after it, and its row is made once.
 func (k Known) ask(n *graph.Node) (r port.Recipe, waits []schemas.Ref) {
 	r = n.Recipe
-	raw, waits, err := Told(n.Ask, func(ref schemas.Ref) *ledger.Entry { return k[ref].entry })
+	raw, waits, err := listed(n.Ask, func(ref schemas.Ref) ([]byte, error) {
+		c, there := k[ref]
+		if !there || c.row != nil {
+			return c.row, nil
+		}
+		var err error
+		c.row, err = row(n.Ask, ref, c.entry)
+		k[ref] = c
+		return c.row, err
+	})
 	if err != nil {
 		panic(err) // what is told was read out of recipes and metrics, which have been encoded
 	}

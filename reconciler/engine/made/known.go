@@ -20,6 +20,7 @@ type Known map[schemas.Ref]came
 type came struct {
 	named map[string]digest.Digest // by output; "" for the node's only one
 	entry *ledger.Entry            // nil: it is not recorded yet
+	row   []byte                   // of a trial: what later rounds of its search are told of it; nil: not made yet
 }
 
 // Add takes in what e, the entry under a node's key, made.
@@ -53,7 +54,7 @@ func (k Known) Add(n *graph.Node, e *ledger.Entry) {
 	case schemas.NamedByKey:
 		out[""] = e.Key
 	}
-	k[n.Ref] = came{out, e}
+	k[n.Ref] = came{named: out, entry: e}
 }
 
 // candidate names a trained candidate: its model and its metrics, which decide
