@@ -83,22 +83,23 @@ type delivery struct {
 	branch port.Branch
 	at     place
 	name   string
+	raw    []byte // what it holds, as it was read or written last: what it holds otherwise by then is somebody else's step
 }
 
-func (s *server) delivery(name string, at place) (delivery, error) {
+func (s *server) delivery(name string, at place) (*delivery, error) {
 	b, err := s.o.Branch(at.Git.Branch)
-	return delivery{s, b, at, name}, err
+	return &delivery{server: s, branch: b, at: at, name: name}, err
 }
 
-func (d delivery) file() string { return d.at.Git.File(d.name) }
+func (d *delivery) file() string { return d.at.Git.File(d.name) }
 
 // stamp begins the file: what begins otherwise is not ours.
-func (d delivery) stamp() string {
+func (d *delivery) stamp() string {
 	return fmt.Sprintf("# Vishwa writes this for deployment/%s, and writes over what is changed by hand.\n# %s: %s\n", d.name, owned.LabelOwner, d.server.owner)
 }
 
 // manifest is the file's content; nil where there are no objects.
-func (d delivery) manifest(all []owned.Object) ([]byte, error) {
+func (d *delivery) manifest(all []owned.Object) ([]byte, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
@@ -121,22 +122,22 @@ func (d delivery) manifest(all []owned.Object) ([]byte, error) {
 
 func idOf(o owned.Object) string { return owned.Kinds[o.Resource.Name] + " " + o.Name }
 
-// readFile is what the file has, and its objects. One that is somebody else's is a Conflict.
-func (d delivery) readFile(ctx context.Context) (raw []byte, all []owned.Object, err error) {
-	raw, err = d.branch.Read(ctx, d.file())
-	if err != nil || raw == nil {
-		return nil, nil, err
+// readFile is the objects that the file has. One that is somebody else's is a Conflict.
+func (d *delivery) readFile(ctx context.Context) (all []owned.Object, err error) {
+	d.raw, err = d.branch.Read(ctx, d.file())
+	if err != nil || d.raw == nil {
+		return nil, err
 	}
-	if !bytes.HasPrefix(raw, []byte(d.stamp())) {
-		return nil, nil, fault.WithHint(fault.New(fault.Conflict, "%s of branch %s is already there, and is not written by this Vishwa for %s", d.file(), d.at.Git.Branch, d.name),
+	if !bytes.HasPrefix(d.raw, []byte(d.stamp())) {
+		return nil, fault.WithHint(fault.New(fault.Conflict, "%s of branch %s is already there, and is not written by this Vishwa for %s", d.file(), d.at.Git.Branch, d.name),
 			"see whose it is: git log %s -- %s; where nobody needs it, remove it, or name another folder in spec.delivery.git.path", d.at.Git.Branch, d.file())
 	}
-	return raw, d.objects(raw), nil
+	return d.objects(d.raw), nil
 }
 
 // objects are those of a file that are of kinds that we make. What somebody wrote there that cannot be read has none:
 // it is written over.
-func (d delivery) objects(raw []byte) (all []owned.Object) {
+func (d *delivery) objects(raw []byte) (all []owned.Object) {
 	for _, doc := range strings.Split(string(raw), "\n---\n") {
 		var body map[string]any
 		if yaml.Unmarshal([]byte(strings.TrimPrefix(doc, "---\n")), &body) != nil {
@@ -156,31 +157,32 @@ func (d delivery) objects(raw []byte) (all []owned.Object) {
 	return all
 }
 
-// write has the file hold all, and notes first what that is: what it holds otherwise is somebody else's.
-func (d delivery) write(ctx context.Context, rec *record, all []owned.Object, subject string) error {
+// write has the file hold all, and notes first what that is: what it holds otherwise is somebody else's. It is a Conflict
+// where it is not what it was when it was read or written last.
+func (d *delivery) write(ctx context.Context, rec *record, all []owned.Object, subject string) error {
 	content, err := d.manifest(all)
-	if err != nil {
+	if err != nil || bytes.Equal(d.raw, content) && (d.raw == nil) == (content == nil) {
 		return err
 	}
-	was, _, err := d.readFile(ctx)
-	if err != nil || bytes.Equal(was, content) && (was == nil) == (content == nil) {
-		return d.noted(rec, content, err)
-	}
-	if err := d.noted(rec, content, nil); err != nil {
+	if err := d.noted(rec, content); err != nil {
 		return err
 	}
 	message := fmt.Sprintf("%s\n\nVishwa-Ref: deployment/%s\n", subject, d.name)
 	if key := keyOf(all); key != "" {
 		message += fmt.Sprintf("Vishwa-Key: %s\n", key)
 	}
-	return d.branch.Write(ctx, d.file(), was, content, message)
+	if err := d.branch.Write(ctx, d.file(), d.raw, content, message); err != nil {
+		return err
+	}
+	d.raw = content
+	return nil
 }
 
 // noted notes what the file is about to hold.
-func (d delivery) noted(rec *record, content []byte, err error) error {
+func (d *delivery) noted(rec *record, content []byte) error {
 	now := digest.Of(content)
-	if err != nil || len(rec.Wrote) > 0 && rec.Wrote[len(rec.Wrote)-1] == now {
-		return err
+	if n := len(rec.Wrote); n > 0 && rec.Wrote[n-1] == now {
+		return nil
 	}
 	rec.Wrote = append(rec.Wrote[max(0, len(rec.Wrote)-1):len(rec.Wrote):len(rec.Wrote)], now)
 	return d.server.writeRecord(d.name, *rec)
@@ -210,13 +212,22 @@ func (s *server) deliver(ctx context.Context, w *work, rec record, within time.D
 	if err != nil {
 		return port.Live{}, err
 	}
-	raw, stood, err := d.readFile(ctx)
+	stood, err := d.readFile(ctx)
 	if err != nil {
 		return port.Live{}, err
 	}
-	if err := w.beginOn(ctx, d, &rec, stood, within); err != nil {
-		if !w.served && fault.Of(err) != fault.Transient && (w.shape().kept || fault.Of(err) != fault.Cancelled) {
-			w.takeBack(ctx, d, &rec, raw, stood)
+	mine := slices.Contains(rec.Wrote, digest.Of(d.raw)) // as it is read: a step of ours adds to what we wrote
+	back, err := w.before(ctx, rec, mine, stood)
+	if err != nil {
+		return port.Live{}, err
+	}
+	if began, err := w.beginOn(ctx, d, &rec, stood, within); err != nil {
+		switch kind := fault.Of(err); {
+		case w.served || kind == fault.Transient || kind == fault.Cancelled && !w.shape().kept:
+		case began:
+			w.takeBack(ctx, d, &rec, back, stood)
+		case kind != fault.Conflict: // else whoever wrote it meanwhile may have begun the same
+			w.unbring(ctx, stood)
 		}
 		return port.Live{}, err
 	}
@@ -240,7 +251,7 @@ func (s *server) deliver(ctx context.Context, w *work, rec record, within time.D
 	if err := d.write(ctx, &rec, w.Objects, "End what "+w.name+" was before "+w.Unit); err != nil {
 		return port.Live{}, err
 	}
-	if err := s.unlend(ctx, w.kube, stood, w.Unit); err != nil {
+	if err := s.unlend(ctx, w.kube, stood, w.Objects); err != nil {
 		return port.Live{}, err
 	}
 	if old != nil && old.Laid != w.Laid {
@@ -249,50 +260,89 @@ func (s *server) deliver(ctx context.Context, w *work, rec record, within time.D
 	return s.observe(ctx, w.name, rec)
 }
 
-// beginOn has the units written beside what stood, and waits until they serve.
-func (w *work) beginOn(ctx context.Context, d delivery, rec *record, stood []owned.Object, within time.Duration) error {
+// beginOn has the units written beside what stood, and waits until they serve; began tells whether they are written.
+func (w *work) beginOn(ctx context.Context, d *delivery, rec *record, stood []owned.Object, within time.Duration) (began bool, err error) {
 	if err := w.lay(ctx); err != nil {
-		return err
+		return false, err
 	}
-	if w.Since = w.kube.Now().UTC().Truncate(time.Second); w.served {
+	if w.Since = w.kube.Now().UTC().Truncate(time.Second); rec.Served != nil && rec.Served.Unit == w.Unit {
 		w.Since = rec.Served.Since
 	}
 	if err := w.lend(ctx, ""); err != nil {
-		return err
+		return false, err
 	}
 	if err := d.write(ctx, rec, over(stood, w.units...), "Begin "+w.Unit+" for "+w.name); err != nil {
-		return err
+		return false, err
 	}
 	if err := w.taken(ctx, w.units, within); err != nil {
-		return err
+		return true, err
 	}
-	return w.server.settle(ctx, w, within)
+	return true, w.server.settle(ctx, w, within)
 }
 
-// takeBack has the file as it was before the release was begun: as it was recorded where we wrote it last, and as it
-// stood where another replica did.
-func (w *work) takeBack(ctx context.Context, d delivery, rec *record, raw []byte, stood []owned.Object) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	back := stood
-	if slices.Contains(rec.Wrote, digest.Of(raw)) {
-		if back = nil; rec.Served != nil {
-			back = rec.Served.Objects
+// before is what the file is to hold where the release does not become ready: what stood without it, and never less than
+// what serves. A release that has the requests by what stood is one that serves, also where the record of this machine
+// does not say so: it may be missing, or be older than what another replica made since.
+func (w *work) before(ctx context.Context, rec record, mine bool, stood []owned.Object) ([]owned.Object, error) {
+	if old := rec.Served; mine && old != nil && old.Unit != w.Unit {
+		goesOn := holds(stood, old.Objects)
+		if !goesOn && w.shape().kept { // written already, and the pods before it are there until its own are ready
+			st, err := w.server.shape(*old).stands(ctx, w.server, w.kube, w.name, *old)
+			if err != nil && fault.Of(err) != fault.Missing {
+				return nil, err
+			}
+			goesOn = err == nil && st.Serving > 0
+		}
+		if goesOn { // and what was begun in between, and never ended, goes too
+			return old.Objects, nil
 		}
 	}
+	w.served = w.served || slices.ContainsFunc(stood, func(o owned.Object) bool {
+		if o.Resource == kube.InferenceServices {
+			return unitIn(o) == w.Unit
+		}
+		return unitIn(o) == "" && names(o.Body["spec"], w.Unit)
+	})
+	return without(stood, w.Unit), nil
+}
+
+// takeBack takes out of the file what this release put in.
+func (w *work) takeBack(ctx context.Context, d *delivery, rec *record, back, stood []owned.Object) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
 	err := d.write(ctx, rec, back, "Take back "+w.Unit+", which does not become ready")
 	if err == nil {
 		err = w.taken(ctx, back, 20*time.Second)
 	}
-	if err == nil && !slices.ContainsFunc(back, func(o owned.Object) bool { return unitIn(o) == w.Unit }) {
-		err = w.server.unlend(ctx, w.kube, w.units, "")
-	}
 	if err != nil {
 		w.server.o.Env.Log.Warn("what did not become ready stays until the next apply", "file", d.file(), "branch", d.at.Git.Branch, "error", err)
+		return
+	}
+	w.unbring(ctx, back, stood...)
+}
+
+// unbring takes away what the pods of the release, and of what went with it, read, but for those that stay.
+func (w *work) unbring(ctx context.Context, stay []owned.Object, went ...owned.Object) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	if err := w.server.unlend(ctx, w.kube, slices.Concat(went, w.units), stay); err != nil {
+		w.server.o.Env.Log.Warn("the Secret of what did not become ready stays", "namespace", w.Place.At.Namespace, "error", err)
 	}
 	if w.fresh {
 		w.server.unlay(ctx, w.Laid)
 	}
+}
+
+// without are the objects but for those of a unit.
+func without(all []owned.Object, unit string) []owned.Object {
+	return slices.DeleteFunc(slices.Clone(all), func(o owned.Object) bool { return unitIn(o) == unit })
+}
+
+// holds tells whether all has the units of others.
+func holds(all, others []owned.Object) bool {
+	return !slices.ContainsFunc(others, func(other owned.Object) bool {
+		return unitIn(other) != "" && !slices.ContainsFunc(all, func(o owned.Object) bool { return idOf(o) == idOf(other) && unitIn(o) == unitIn(other) })
+	})
 }
 
 // unitIn is the unit that an object is, or is part of; "" for what keeps its name.
@@ -306,11 +356,14 @@ func unitIn(o owned.Object) string {
 	return unit
 }
 
-// unlend takes away what the pods of units were brought by, but for one.
-func (s *server) unlend(ctx context.Context, c *kube.Client, all []owned.Object, but string) error {
+// unlend takes away what the pods of units were brought by, but for those that stay.
+func (s *server) unlend(ctx context.Context, c *kube.Client, all, stay []owned.Object) error {
 	for _, o := range all {
 		unit := unitIn(o)
-		if unit == "" || unit == but || !names(o.Body["spec"], s.secretOf(unit)) { // or its pods are brought nothing
+		if unit == "" || !names(o.Body["spec"], s.secretOf(unit)) { // or its pods are brought nothing
+			continue
+		}
+		if slices.ContainsFunc(stay, func(o owned.Object) bool { return unitIn(o) == unit }) {
 			continue
 		}
 		if err := c.Delete(ctx, kube.Secrets, s.secretOf(unit), ""); err != nil && fault.Of(err) != fault.Missing {
@@ -347,12 +400,16 @@ func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec re
 	if err != nil {
 		return "", err
 	}
+	declared, err := d.manifest(rec.Served.Objects)
+	if err != nil {
+		return "", err
+	}
 	raw, err := d.branch.Read(ctx, d.file())
 	unread := err != nil && fault.Of(err) == fault.Transient // then it is the cluster that counts
 	switch what := d.file() + " of branch " + d.at.Git.Branch; {
 	case err != nil && !unread:
 		return "", err
-	case unread || slices.Contains(rec.Wrote, digest.Of(raw)):
+	case unread || slices.Contains(rec.Wrote, digest.Of(raw)) || bytes.Equal(raw, declared):
 	case raw == nil:
 		return "somebody removed " + what + way, nil
 	default:
@@ -377,6 +434,9 @@ func (w *work) redeliver(ctx context.Context, rec *record) error {
 	if err := w.lend(ctx, ""); err != nil {
 		return err
 	}
+	if _, err := d.readFile(ctx); err != nil {
+		return err
+	}
 	if err := d.write(ctx, rec, w.Objects, "Have "+w.name+" as it is declared"); err != nil {
 		return err
 	}
@@ -389,7 +449,7 @@ func (s *server) retract(ctx context.Context, c *kube.Client, name string, p pla
 	if err != nil {
 		return err
 	}
-	_, stood, err := d.readFile(ctx)
+	stood, err := d.readFile(ctx)
 	if err != nil {
 		return err
 	}
@@ -405,5 +465,5 @@ func (s *server) retract(ctx context.Context, c *kube.Client, name string, p pla
 	if rec.Served != nil {
 		stood = append(stood, rec.Served.Objects...)
 	}
-	return s.unlend(ctx, c, stood, "")
+	return s.unlend(ctx, c, stood, nil)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
@@ -26,6 +27,9 @@ type branch struct {
 	files map[string][]byte
 	log   []string
 	away  bool
+	// before and after are called about a write, once each.
+	before func()
+	after  func(subject string)
 }
 
 func (b *branch) Read(_ context.Context, path string) ([]byte, error) {
@@ -40,6 +44,10 @@ func (b *branch) Read(_ context.Context, path string) ([]byte, error) {
 func (b *branch) Write(_ context.Context, path string, was, content []byte, message string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if f := b.before; f != nil {
+		b.before = nil
+		f()
+	}
 	has := b.files[path]
 	if bytes.Equal(has, content) && (has == nil) == (content == nil) {
 		return nil
@@ -51,6 +59,10 @@ func (b *branch) Write(_ context.Context, path string, was, content []byte, mess
 	b.files[path], b.log = content, append(b.log, subject)
 	if content == nil {
 		delete(b.files, path)
+	}
+	if f := b.after; f != nil {
+		b.after = nil
+		f(subject)
 	}
 	return nil
 }
@@ -110,6 +122,140 @@ func delivered(by func(name, version string, how ...string) port.Release) func(n
 		r := by(name, version, how...)
 		r.Git = &schemas.GitDelivery{Branch: "environments/prod", Path: "models/prod"}
 		return r
+	}
+}
+
+// byTarget runs a test for each target whose way of a change differs.
+func byTarget(t *testing.T, f func(t *testing.T, target string, by func(*stage) func(name, version string, how ...string) port.Release)) {
+	for target, by := range map[string]func(*stage) func(name, version string, how ...string) port.Release{
+		"kubernetes": func(s *stage) func(string, string, ...string) port.Release { return s.release },
+		"kserve":     func(s *stage) func(string, string, ...string) port.Release { return s.infers },
+	} {
+		t.Run(target, func(t *testing.T) {
+			t.Parallel()
+			f(t, target, by)
+		})
+	}
+}
+
+// loses has the server be one whose disk was lost, or another replica.
+func (s *stage) loses() {
+	s.t.Helper()
+	s.o.Dir = s.t.TempDir()
+	s.server = New(s.o)
+}
+
+// TestAReleaseThatFailsOfWhoLostWhatWasRecordedLeavesWhatServes: a new replica has no record at all.
+func TestAReleaseThatFailsOfWhoLostWhatWasRecordedLeavesWhatServes(t *testing.T) {
+	t.Parallel()
+	byTarget(t, func(t *testing.T, _ string, by func(*stage) func(name, version string, how ...string) port.Release) {
+		s, b := onBranch(t)
+		release := delivered(by(s))
+		l := s.apply(release("one", "v1"))
+		was := b.at(deliveredTo)
+		s.loses()
+		s.refused(release("one", "v2", "exit"), fault.Invalid, "no such column", "")
+		if b.at(deliveredTo) != was || s.ask(l, "/") != "v1" {
+			t.Errorf("the branch has\n%s\nby %q", b.at(deliveredTo), b.log)
+		}
+		s.until("one Secret is left", func() bool { return len(s.double.Objects("secrets")) == 1 })
+	})
+}
+
+func TestWhatServesAndHasAPodInTroubleStaysForWhoLostWhatWasRecorded(t *testing.T) {
+	t.Parallel()
+	byTarget(t, func(t *testing.T, _ string, by func(*stage) func(name, version string, how ...string) port.Release) {
+		s, b := onBranch(t)
+		r := delivered(by(s))("one", "v1")
+		if r.KServe != nil {
+			r.KServe.Replicas = 2
+		} else {
+			r.Kubernetes.Replicas = 2
+		}
+		l := s.apply(r)
+		was, commits := b.at(deliveredTo), b.commits()
+		pods := s.double.Pods(owned.LabelName, "one")
+		s.double.Cordon() // the node that the controller was lost with had one of its pods, too
+		s.double.Delete("pods", pods[0])
+		s.loses()
+		r.Timeout = 3 * time.Second
+		for range 2 {
+			s.refused(r, fault.Invalid, "ready", "")
+		}
+		if b.at(deliveredTo) != was || b.commits() != commits || s.ask(l, "/") != "v1" || len(s.double.Objects("secrets")) != 1 {
+			t.Errorf("the branch has\n%s\nby %q", b.at(deliveredTo), b.log)
+		}
+	})
+}
+
+// TestASecondAttemptThatFailsLeavesWhatServes: the first wrote it, and waited in vain for who applies it.
+func TestASecondAttemptThatFailsLeavesWhatServes(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []bool{false, true} {
+		byTarget(t, func(t *testing.T, target string, by func(*stage) func(name, version string, how ...string) port.Release) {
+			s, b := onBranch(t)
+			release := delivered(by(s))
+			l := s.apply(release("one", "v1"))
+			was := b.at(deliveredTo)
+			if lost {
+				s.loses()
+			}
+			resume := s.double.Halt("gitops")
+			r := release("one", "v2", "exit")
+			r.Timeout = time.Second
+			s.refused(r, fault.Transient, "is written to", "")
+			resume()
+			r.Timeout = time.Minute
+			s.refused(r, fault.Invalid, "no such column", "")
+			if s.ask(l, "/") != "v1" {
+				t.Error("what served does not answer")
+			}
+			if kept := lost && target == "kserve"; !kept && b.at(deliveredTo) != was || kept && b.at(deliveredTo) == "" {
+				t.Errorf("lost %v: the branch has\n%s\nby %q", lost, b.at(deliveredTo), b.log)
+			}
+		})
+	}
+}
+
+// TestWhatSomebodyWroteMeanwhileIsNotWrittenOver: neither by a step, nor by what takes one back.
+func TestWhatSomebodyWroteMeanwhileIsNotWrittenOver(t *testing.T) {
+	t.Parallel()
+	s, b := onBranch(t)
+	release := delivered(s.release)
+	l := s.apply(release("one", "v1"))
+	theirs := b.at(deliveredTo) + "# another replica's step\n"
+	b.before = func() { b.files[deliveredTo] = []byte(theirs) }
+	s.refused(release("one", "v2"), fault.Conflict, "has changed", "")
+	if b.at(deliveredTo) != theirs {
+		t.Errorf("after a step that lost the branch has\n%s\nby %q", b.at(deliveredTo), b.log)
+	}
+	// And while what it began starts in vain.
+	b.after = func(subject string) {
+		if strings.HasPrefix(subject, "Begin") {
+			b.files[deliveredTo] = append(b.files[deliveredTo], "# another replica's step\n"...)
+		}
+	}
+	s.refused(release("one", "v3", "exit"), fault.Invalid, "no such column", "")
+	if now := b.at(deliveredTo); !strings.HasSuffix(now, "step\n") || s.ask(l, "/") != "v1" {
+		t.Errorf("after what was taken back the branch has\n%s\nby %q", now, b.log)
+	}
+}
+
+// TestWhatWasBegunAndReplacedLeavesNoSecret: it reads the store, and what was passed to it.
+func TestWhatWasBegunAndReplacedLeavesNoSecret(t *testing.T) {
+	t.Parallel()
+	s, b := onBranch(t)
+	release := delivered(s.release)
+	s.apply(release("one", "v1"))
+	was := b.at(deliveredTo)
+	resume := s.double.Halt("gitops")
+	begun := release("one", "v2")
+	begun.Timeout = time.Second
+	s.refused(begun, fault.Transient, "is written to", "")
+	resume()
+	s.refused(release("one", "v3", "exit"), fault.Invalid, "no such column", "")
+	if n := len(s.double.Objects("secrets")); n != 1 || b.at(deliveredTo) != was {
+		t.Errorf("of Secrets there are %d, and the branch has\n%s", n, b.at(deliveredTo))
 	}
 }
 
