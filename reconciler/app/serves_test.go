@@ -12,17 +12,23 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore/gittest"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	brought "github.com/vishwaops/vishwa/reconciler/machine/served"
@@ -43,7 +49,17 @@ func inPod(args []string) (code int, is bool) {
 	return 0, false
 }
 
-func TestAProjectServesFromItsCluster(t *testing.T) {
+// clusterProject is a project with a cluster, and a release of its model.
+type clusterProject struct {
+	cluster *kubetest.Cluster
+	h       *Repository
+	place   StoreRef
+	release port.Release
+	open    func(place StoreRef) port.Server
+}
+
+func newClusterProject(t *testing.T) clusterProject {
+	t.Helper()
 	const image = "registry.example.com/serve@sha256:0000000000000000000000000000000000000000000000000000000000000001"
 	self, err := os.Executable()
 	if err != nil {
@@ -97,6 +113,12 @@ func TestAProjectServesFromItsCluster(t *testing.T) {
 	open := func(place StoreRef) port.Server {
 		return h.serving(Options{Env: env}, project, place, sealed, server.Config{Env: env, Store: kept, Dir: filepath.Join(state, "serving"), Seal: filepath.Join(state, "seal", "key")})
 	}
+	return clusterProject{c, h, place, r, open}
+}
+
+func TestAProjectServesFromItsCluster(t *testing.T) {
+	p := newClusterProject(t)
+	c, place, r, open := p.cluster, p.place, p.release, p.open
 	if _, err := open(StoreRef{Dir: place.Dir}).Apply(t.Context(), r); fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "spec.store.s3") {
 		t.Errorf("a store that is a folder: %v (%s)", err, fault.HintOf(err))
 	}
@@ -127,5 +149,54 @@ func TestAProjectServesFromItsCluster(t *testing.T) {
 	}
 	if _, err := s.Apply(t.Context(), port.Release{Name: "churn"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAProjectDeliversOnABranchOfItsRemote: with the keys of its controller, and not where its declarations are.
+func TestAProjectDeliversOnABranchOfItsRemote(t *testing.T) {
+	p := newClusterProject(t)
+	remote, clones := gittest.NewClones(t, 1)
+	checkout, err := repo.Open(clones[0], repo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = checkout.Close() })
+	n := &gittest.Notary{}
+	book, err := gitledger.Open(checkout.Place(), gitledger.Options{Signer: n, Verifier: n, Now: time.Now, SSH: func() (ssh.Signer, error) { return gittest.SSHKey(t), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.h.Repo, p.h.GitLedger = checkout, book
+	p.cluster.Follow(func() []byte {
+		text, _ := exec.Command("git", "-C", remote, "show", "environments/prod:models/churn.yaml").Output() // none where it is not there
+		return text
+	})
+	s, r := p.open(p.place), p.release
+	r.Git = &schemas.GitDelivery{Branch: "environments/prod", Path: "models"}
+	if l, err := s.Apply(t.Context(), r); err != nil || l.Health != port.Ready || l.Key != r.Key {
+		t.Fatalf("%+v, %v (%s)", l, err, fault.HintOf(err))
+	}
+	if n := gittest.Git(t, remote, "rev-list", "--count", "environments/prod"); n != "2" {
+		t.Errorf("the branch has %s commits", n)
+	}
+	if l, err := p.open(p.place).Observe(t.Context(), "churn"); err != nil || l.Health != port.Ready {
+		t.Errorf("observed %+v, %v", l, err)
+	}
+	refs := gittest.Git(t, remote, "for-each-ref")
+	for _, branch := range []string{gittest.Git(t, remote, "symbolic-ref", "--short", "HEAD"), "vishwa/ledger"} {
+		other := r
+		other.Name, other.Git = "other", &schemas.GitDelivery{Branch: branch, Path: "models"}
+		if _, err := s.Apply(t.Context(), other); fault.Of(err) != fault.Denied {
+			t.Errorf("on branch %s: %v", branch, err)
+		}
+	}
+	if now := gittest.Git(t, remote, "for-each-ref"); now != refs {
+		t.Errorf("refs have moved:\n%s\nwere\n%s", now, refs)
+	}
+	if _, err := s.Apply(t.Context(), port.Release{Name: "churn"}); err != nil {
+		t.Error(err)
+	}
+	if left := gittest.Git(t, remote, "ls-tree", "-r", "--name-only", "environments/prod"); left != "" || len(p.cluster.Objects("deployments")) > 0 {
+		t.Errorf("the branch has %s, and the cluster %v", left, p.cluster.Objects("deployments"))
 	}
 }

@@ -53,20 +53,47 @@ func deliveredBy(m status.Meta) *schemas.GitDelivery {
 }
 
 // delivers refuses a change of how, or where, something is delivered that serves: who applies the old place would take
-// away what the new one just made, as both have one name.
-func (w *work) delivers(rec record) error {
-	if g := w.Place.Git; g != nil && w.server.o.Branch == nil {
-		return fault.New(fault.Internal, "%s is delivered on branch %s, and there is no repository", w.name, g.Branch)
+// away what the new one just made, as both have one name. A branch that cannot be written to is refused before it is
+// recorded, and one where nothing ever came to be is forgotten: what is corrected then is no change.
+func (w *work) delivers(ctx context.Context, rec *record) error {
+	if g := w.Place.Git; g != nil {
+		if w.server.o.Branch == nil {
+			return fault.New(fault.Internal, "%s is delivered on branch %s, and there is no repository", w.name, g.Branch)
+		}
+		d, err := w.server.delivery(w.name, w.Place)
+		if err == nil {
+			_, _, err = d.readFile(ctx)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	for _, p := range rec.Places {
+	for _, p := range slices.Clone(rec.Places) {
 		was, is := p.Git, w.Place.Git
 		same := was == nil && is == nil || was != nil && is != nil && *was == *is && (p.is(w.Place) || w.anew(p))
+		if !same && rec.Served == nil && w.server.vacant(ctx, w.name, p) {
+			rec.Places = slices.DeleteFunc(rec.Places, func(other place) bool { return other.is(p) && other.Git == p.Git })
+			continue
+		}
 		if !same {
 			return fault.WithHint(fault.New(fault.Conflict, "it is %s, and would be %s", p.by(), w.Place.by()),
 				"declare it under another name, and take the old declaration out once the new one serves")
 		}
 	}
 	return nil
+}
+
+// vacant tells whether a branch has nothing for name at p.
+func (s *server) vacant(ctx context.Context, name string, p place) bool {
+	if p.Git == nil {
+		return false
+	}
+	d, err := s.delivery(name, p)
+	if err != nil {
+		return fault.Of(err) == fault.Denied // nothing is delivered there
+	}
+	raw, _, err := d.readFile(ctx)
+	return raw == nil && (err == nil || fault.Of(err) == fault.Denied)
 }
 
 // by is how what is declared comes to a place.

@@ -30,6 +30,8 @@ type branch struct {
 	// before and after are called about a write, once each.
 	before func()
 	after  func(subject string)
+
+	refuses error // what a push is answered with
 }
 
 func (b *branch) Read(_ context.Context, path string) ([]byte, error) {
@@ -49,6 +51,9 @@ func (b *branch) Write(_ context.Context, path string, was, content []byte, mess
 		f()
 	}
 	has := b.files[path]
+	if b.refuses != nil {
+		return b.refuses
+	}
 	if bytes.Equal(has, content) && (has == nil) == (content == nil) {
 		return nil
 	}
@@ -412,6 +417,24 @@ func TestWhatIsDoneByHandToADeliveryIsFound(t *testing.T) {
 	s.refused(delivered(s.release)("one", "v2"), fault.Conflict, "models/prod/one.yaml of branch environments/prod is already there, and is not written by this Vishwa", "git log environments/prod -- models/prod/one.yaml")
 	if b.at(deliveredTo) != "kind: ConfigMap\n" {
 		t.Error("it was written over")
+	}
+}
+
+// TestABranchThatWasNeverWrittenToIsCorrected: no release came to be there, so that nothing is changed.
+func TestABranchThatWasNeverWrittenToIsCorrected(t *testing.T) {
+	t.Parallel()
+	s, b := onBranch(t)
+	wrong := delivered(s.release)("one", "v1")
+	wrong.Git.Branch = "main"
+	s.refused(wrong, fault.Denied, "deliver on branch main", "")
+	b.refuses = fault.New(fault.Denied, "the branch is protected")
+	other := delivered(s.release)("one", "v1")
+	other.Git.Path = "models/other"
+	s.refused(other, fault.Denied, "the branch is protected", "")
+	b.refuses = nil
+	s.apply(delivered(s.release)("one", "v1"))
+	if len(b.files) != 1 || b.at(deliveredTo) == "" {
+		t.Errorf("the branch has %v", b.files)
 	}
 }
 

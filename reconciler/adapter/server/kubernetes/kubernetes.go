@@ -211,7 +211,7 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 			return port.Live{}, other(p, w.Place.UID)
 		}
 	}
-	if err := w.delivers(rec); err != nil {
+	if err := w.delivers(ctx, &rec); err != nil {
 		return port.Live{}, err
 	}
 	if err := w.refuse(ctx, p.adopt); err != nil {
