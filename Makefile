@@ -125,11 +125,14 @@ test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, 
 test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready ## programs that serve in place of a command, each with the program itself (installs 1 GB)
 	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
 
-EXAMPLES = VISHWA_EXAMPLES_CACHE=$(TOOLS)/examples VISHWA_EXAMPLES='$(1)' $(GO) test -count=1 -timeout 40m -run '^TestExamplesThemselves' -v ./cmd/vishwa
-test-examples: test-examples-mlflow-autolog ## each example but the running one, from its data to a served answer
+EXAMPLES = VISHWA_EXAMPLES='$(1)' $(GO) test -count=1 -timeout 40m -run '^TestExamplesThemselves' -v ./cmd/vishwa
+test-examples: test-examples-mlflow-autolog test-examples-pytorch-tabular ## each example but the running one, from its data to a served answer
 
 test-examples-mlflow-autolog: ## a script of MLflow as it is, by its own flags (installs 800 MB)
 	$(call EXAMPLES,mlflow-autolog)
+
+test-examples-pytorch-tabular: debian-torch ## a network of PyTorch on two processes, which goes on after a kill (as root on Debian; 184 packages)
+	$(call EXAMPLES,pytorch-tabular)
 
 test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
@@ -191,6 +194,9 @@ bench-kafka: $(TOOLS)/kafka/lib ## a range of ten million messages beside Kafka'
 
 debian-docker:
 	@.ci/servers/apt.sh docker
+
+debian-torch:
+	@.ci/servers/apt.sh torch
 
 debian-kubernetes:
 	@.ci/servers/apt.sh kubernetes

@@ -62,7 +62,7 @@ func (w *work) delivers(ctx context.Context, rec *record) error {
 		}
 		d, err := w.server.delivery(w.name, w.Place)
 		if err == nil {
-			_, _, err = d.readFile(ctx)
+			_, err = d.readFile(ctx)
 		}
 		if err != nil {
 			return err
@@ -92,8 +92,8 @@ func (s *server) vacant(ctx context.Context, name string, p place) bool {
 	if err != nil {
 		return fault.Of(err) == fault.Denied // nothing is delivered there
 	}
-	raw, _, err := d.readFile(ctx)
-	return raw == nil && (err == nil || fault.Of(err) == fault.Denied)
+	_, err = d.readFile(ctx)
+	return d.raw == nil && (err == nil || fault.Of(err) == fault.Denied)
 }
 
 // by is how what is declared comes to a place.
