@@ -7,6 +7,7 @@ package kubernetes
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,7 +56,7 @@ func deliveredBy(m status.Meta) *schemas.GitDelivery {
 // delivers refuses a change of how, or where, something is delivered that serves: who applies the old place would take
 // away what the new one just made, as both have one name. A branch that cannot be written to is refused before it is
 // recorded, and one where nothing ever came to be is forgotten: what is corrected then is no change.
-func (w *work) delivers(ctx context.Context, rec *record) error {
+func (w *work) delivers(ctx context.Context, rec *record, standing []place) error {
 	if g := w.Place.Git; g != nil {
 		if w.server.o.Branch == nil {
 			return fault.New(fault.Internal, "%s is delivered on branch %s, and there is no repository", w.name, g.Branch)
@@ -68,7 +69,7 @@ func (w *work) delivers(ctx context.Context, rec *record) error {
 			return err
 		}
 	}
-	for _, p := range slices.Clone(rec.Places) {
+	for _, p := range slices.Clone(standing) {
 		was, is := p.Git, w.Place.Git
 		same := was == nil && is == nil || was != nil && is != nil && *was == *is && (p.is(w.Place) || w.anew(p))
 		if !same && rec.Served == nil && w.server.vacant(ctx, w.name, p) {
@@ -130,7 +131,7 @@ func (d *delivery) manifest(all []owned.Object) ([]byte, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	out := bytes.NewBufferString(d.stamp())
+	var out bytes.Buffer
 	for _, o := range slices.SortedFunc(slices.Values(all), func(a, b owned.Object) int { return strings.Compare(idOf(a), idOf(b)) }) {
 		body := maps.Clone(o.Body)
 		meta, _ := body["metadata"].(map[string]any)
@@ -144,7 +145,21 @@ func (d *delivery) manifest(all []owned.Object) ([]byte, error) {
 		out.WriteString("---\n")
 		out.Write(text)
 	}
-	return out.Bytes(), nil
+	return slices.Concat([]byte(d.stamp()), []byte(sealLine+d.seal(out.Bytes())+"\n"), out.Bytes()), nil
+}
+
+// sealLine has what only a Vishwa with the sealing key can write of what follows it.
+const sealLine = "# vishwa.dev/seal: "
+
+func (d *delivery) seal(body []byte) string {
+	return d.server.o.Seal.Token(fmt.Sprintf("delivered %s:%s %s", d.at.Git.Branch, d.file(), digest.Of(body)))
+}
+
+// sealed tells whether raw is what a Vishwa with our sealing key wrote, this one or another replica, now or earlier.
+func (d *delivery) sealed(raw []byte) bool {
+	rest, is := bytes.CutPrefix(raw, []byte(d.stamp()+sealLine))
+	token, body, _ := bytes.Cut(rest, []byte("\n"))
+	return is && hmac.Equal(token, []byte(d.seal(body)))
 }
 
 func idOf(o owned.Object) string { return owned.Kinds[o.Resource.Name] + " " + o.Name }
@@ -244,6 +259,11 @@ func (s *server) deliver(ctx context.Context, w *work, rec record, within time.D
 		return port.Live{}, err
 	}
 	mine := slices.Contains(rec.Wrote, digest.Of(d.raw)) // as it is read: a step of ours adds to what we wrote
+	if d.raw != nil && !mine && !d.sealed(d.raw) {
+		if stood, err = w.restored(d, rec, stood); err != nil {
+			return port.Live{}, err
+		}
+	}
 	back, err := w.before(ctx, rec, mine, stood)
 	if err != nil {
 		return port.Live{}, err
@@ -285,6 +305,20 @@ func (s *server) deliver(ctx context.Context, w *work, rec record, within time.D
 		s.unlay(ctx, old.Laid)
 	}
 	return s.observe(ctx, w.name, rec)
+}
+
+// restored is what stood before somebody changed the file: what they wrote is never written again, under our name. It is
+// what is recorded here, or what is declared, where the file goes on from that.
+func (w *work) restored(d *delivery, rec record, stood []owned.Object) ([]owned.Object, error) {
+	key := keyOf(stood)
+	switch old := rec.Served; {
+	case old != nil && (w.served || holds(stood, old.Objects) || key != "" && key == keyOf(old.Objects)):
+		return old.Objects, nil
+	case key != "" && key == keyOf(w.Objects):
+		return w.Objects, nil
+	}
+	return nil, fault.WithHint(fault.New(fault.Conflict, "somebody changed %s of branch %s, and what it was is not recorded here", d.file(), d.at.Git.Branch),
+		"put it back as Vishwa last wrote it, by git revert on %s; git log %s -- %s shows who changed it; then run vishwa apply", d.at.Git.Branch, d.at.Git.Branch, d.file())
 }
 
 // beginOn has the units written beside what stood, and waits until they serve; began tells whether they are written.
@@ -437,6 +471,7 @@ func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec re
 	case err != nil && !unread:
 		return "", err
 	case unread || slices.Contains(rec.Wrote, digest.Of(raw)) || bytes.Equal(raw, declared):
+	case d.sealed(raw): // a step of another replica
 	case raw == nil:
 		return "somebody removed " + what + way, nil
 	default:
@@ -449,22 +484,27 @@ func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec re
 	return lag, err
 }
 
-// redeliver has the file as it was recorded.
-func (w *work) redeliver(ctx context.Context, rec *record) error {
+// redeliver has what the pods read brought anew, and waits until the cluster is as it was recorded. The file is written by
+// a pass alone, which has the lease: another replica may be about to.
+func (w *work) redeliver(ctx context.Context) error {
 	d, err := w.server.delivery(w.name, w.Place)
 	if err != nil {
 		return err
 	}
-	if err := w.lay(ctx); err != nil {
-		return err
-	}
-	if err := w.lend(ctx, ""); err != nil {
+	declared, err := d.manifest(w.Objects)
+	if err != nil {
 		return err
 	}
 	if _, err := d.readFile(ctx); err != nil {
 		return err
 	}
-	if err := d.write(ctx, rec, w.Objects, "Have "+w.name+" as it is declared"); err != nil {
+	if !bytes.Equal(d.raw, declared) {
+		return fault.New(fault.Missing, "%s of branch %s is not as it was recorded, and takes a pass to be written", d.file(), d.at.Git.Branch)
+	}
+	if err := w.lay(ctx); err != nil {
+		return err
+	}
+	if err := w.lend(ctx, ""); err != nil {
 		return err
 	}
 	return w.taken(ctx, w.Objects, time.Minute)

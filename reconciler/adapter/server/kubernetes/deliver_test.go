@@ -6,6 +6,8 @@ package kubernetes
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -29,6 +31,7 @@ type branch struct {
 	away  bool
 	// before and after are called about a write, once each.
 	before func()
+	each   func(content []byte) // about every write
 	after  func(subject string)
 
 	refuses error // what a push is answered with
@@ -59,6 +62,9 @@ func (b *branch) Write(_ context.Context, path string, was, content []byte, mess
 	}
 	if !bytes.Equal(has, was) || (has == nil) != (was == nil) {
 		return fault.New(fault.Conflict, "it has changed")
+	}
+	if b.each != nil {
+		b.each(content)
 	}
 	subject, _, _ := strings.Cut(message, "\n")
 	b.files[path], b.log = content, append(b.log, subject)
@@ -182,6 +188,14 @@ func TestWhatServesAndHasAPodInTroubleStaysForWhoLostWhatWasRecorded(t *testing.
 		pods := s.double.Pods(owned.LabelName, "one")
 		s.double.Cordon() // the node that the controller was lost with had one of its pods, too
 		s.double.Delete("pods", pods[0])
+		s.until("it is seen that one is missing", func() bool {
+			for _, raw := range s.double.Objects("deployments") {
+				if strings.Contains(raw, `"readyReplicas":1`) {
+					return true
+				}
+			}
+			return false
+		})
 		s.loses()
 		r.Timeout = 3 * time.Second
 		for range 2 {
@@ -438,11 +452,106 @@ func TestABranchThatWasNeverWrittenToIsCorrected(t *testing.T) {
 	}
 }
 
+// TestAStepOfAnotherReplicaIsNotTakenForTampering: a file that somebody changed is written by a pass alone, which has
+// the lease.
+func TestAStepOfAnotherReplicaIsNotTakenForTampering(t *testing.T) {
+	t.Parallel()
+	byTarget(t, func(t *testing.T, _ string, by func(*stage) func(name, version string, how ...string) port.Release) {
+		s, b := onBranch(t)
+		release := delivered(by(s))
+		one := release("one", "v1")
+		s.apply(one)
+		was, first := b.at(deliveredTo), s.server
+		resume := s.double.Halt("gitops")
+		s.loses()
+		next := release("one", "v2")
+		next.Timeout = time.Second
+		s.refused(next, fault.Transient, "is written to", "")
+		begun, second := b.at(deliveredTo), s.server
+		s.server = first
+		if l := s.observe("one"); l.Health != port.Ready {
+			t.Errorf("while another replica begins a release it is %+v", l)
+		}
+		if _, err := first.(port.Reviver).Revive(t.Context(), "one", one.Key); fault.Of(err) != fault.Missing || b.at(deliveredTo) != begun {
+			t.Errorf("revived: %v, and the branch has\n%s", err, b.at(deliveredTo))
+		}
+		s.server = second
+		resume()
+		next.Timeout = time.Minute
+		s.apply(next)
+		// What somebody changed is one, and the watch leaves it to a pass.
+		changed := strings.Replace(b.at(deliveredTo), "eplicas: 1", "eplicas: 2", 1)
+		b.set(deliveredTo, changed)
+		if l := s.observe("one"); l.Health != port.Failing || !strings.HasPrefix(l.Message, "somebody changed") {
+			t.Errorf("changed by hand it is %+v", l)
+		}
+		if _, err := second.(port.Reviver).Revive(t.Context(), "one", next.Key); fault.Of(err) != fault.Missing || b.at(deliveredTo) != changed {
+			t.Errorf("revived: %v, and the branch has\n%s", err, b.at(deliveredTo))
+		}
+		if s.apply(next); b.at(deliveredTo) == was || b.at(deliveredTo) == changed {
+			t.Errorf("after apply the branch has\n%s", b.at(deliveredTo))
+		}
+	})
+}
+
+// TestWhatSomebodyPutIntoTheFileIsNeverWrittenAgain: Vishwa would sign it.
+func TestWhatSomebodyPutIntoTheFileIsNeverWrittenAgain(t *testing.T) {
+	t.Parallel()
+	byTarget(t, func(t *testing.T, _ string, by func(*stage) func(name, version string, how ...string) port.Release) {
+		s, b := onBranch(t)
+		release := delivered(by(s))
+		s.apply(release("one", "v1"))
+		const theirs = "---\napiVersion: v1\nkind: Service\nmetadata: {name: theirs}\nspec: {selector: {app: theirs}, ports: [{port: 80}]}\n"
+		foreign := b.at(deliveredTo) + theirs
+		b.set(deliveredTo, foreign)
+		var all []string
+		b.each = func(content []byte) { all = append(all, string(content)) }
+		s.apply(release("one", "v2"))
+		if len(all) == 0 || strings.Contains(strings.Join(all, "\n"), "theirs") {
+			t.Errorf("written was\n%s", strings.Join(all, "\n"))
+		}
+		b.each = nil
+		// Nobody knows here what it was: who could not tell writes nothing.
+		changed := b.at(deliveredTo) + theirs
+		b.set(deliveredTo, changed)
+		s.loses()
+		s.refused(release("one", "v3"), fault.Conflict, "somebody changed models/prod/one.yaml of branch environments/prod, and what it was is not recorded here", "git revert")
+		if b.at(deliveredTo) != changed {
+			t.Errorf("the branch has\n%s", b.at(deliveredTo))
+		}
+		if s.apply(release("one", "v2")); strings.Contains(b.at(deliveredTo), "theirs") { // what it goes on from
+			t.Errorf("the branch has\n%s", b.at(deliveredTo))
+		}
+	})
+}
+
 func TestHowItIsDeliveredDoesNotChangeUnderWhatServes(t *testing.T) {
 	t.Parallel()
+	for _, lost := range []bool{false, true} { // a new replica has no record
+		t.Run(fmt.Sprintf("lost %v", lost), func(t *testing.T) {
+			t.Parallel()
+			howItIsDelivered(t, lost)
+		})
+	}
+}
+
+func howItIsDelivered(t *testing.T, lost bool) {
 	s, b := onBranch(t)
 	release := delivered(s.release)
 	s.apply(release("one", "v1"))
+	if lost {
+		s.loses()
+		copied := s.double.Objects("deployments")
+		for _, raw := range copied { // and somebody made another with its labels
+			var o map[string]any
+			if err := json.Unmarshal([]byte(raw), &o); err != nil {
+				t.Fatal(err)
+			}
+			meta := o["metadata"].(map[string]any)
+			o["metadata"] = map[string]any{"name": "a-copy", "labels": meta["labels"]}
+			s.double.Put("deployments", o)
+		}
+	}
 	for what, change := range map[string]func(r *port.Release){
 		"applied":        func(r *port.Release) { r.Git = nil },
 		"another folder": func(r *port.Release) { r.Git.Path = "models/other" },

@@ -174,7 +174,7 @@ func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 		return port.Live{}, err
 	}
 	if !r.Serves() && s.unknown(r.Name) {
-		if rec.Places, err = s.found(ctx, r.Name); err != nil {
+		if rec.Places, err = s.found(ctx, r.Name, ""); err != nil {
 			return port.Live{}, err
 		}
 	}
@@ -211,7 +211,13 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 			return port.Live{}, other(p, w.Place.UID)
 		}
 	}
-	if err := w.delivers(ctx, &rec); err != nil {
+	standing := rec.Places
+	if s.unknown(r.Name) { // not so the cluster, where another replica may have made it
+		if standing, err = s.found(ctx, r.Name, p.cluster); err != nil {
+			return port.Live{}, err
+		}
+	}
+	if err := w.delivers(ctx, &rec, standing); err != nil {
 		return port.Live{}, err
 	}
 	if err := w.refuse(ctx, p.adopt); err != nil {

@@ -117,7 +117,7 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 		return port.Live{}, err
 	}
 	if w.Place.Git != nil {
-		err = w.redeliver(ctx, &rec)
+		err = w.redeliver(ctx)
 	} else {
 		err = w.restore(ctx)
 	}

@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -22,8 +23,9 @@ func (s *server) hand(c *kube.Client, name string) owned.Hand {
 func (w *work) hand() owned.Hand { return w.server.hand(w.kube, w.name) }
 
 // found are the places where something of ours stands under a name that is not recorded here: another replica, or
-// one that lost its disk, may have made it. A cluster that we may not look at has none.
-func (s *server) found(ctx context.Context, name string) (out []place, err error) {
+// one that lost its disk, may have made it. A cluster that we may not look at has none. Where one cluster is asked about,
+// another that does not answer has none either.
+func (s *server) found(ctx context.Context, name, about string) (out []place, err error) {
 	for _, cluster := range slices.Sorted(maps.Keys(s.o.Clusters)) {
 		p := place{Name: cluster, At: s.o.Clusters[cluster]}
 		all := []status.Meta{}
@@ -37,11 +39,15 @@ func (s *server) found(ctx context.Context, name string) (out []place, err error
 		switch kind := fault.Of(err); {
 		case err != nil && (kind == fault.Denied || kind == fault.Missing || kind == fault.Invalid || kind == fault.Conflict):
 			continue
+		case err != nil && about != "" && cluster != about && kind != fault.Cancelled:
+			continue
 		case err != nil:
 			return nil, fmt.Errorf("look on cluster %s for what is served as %s: %w", cluster, name, err)
 		}
 		if len(all) > 0 {
-			p.Git = deliveredBy(all[0])
+			for _, m := range all { // one that somebody made with our labels does not say it
+				p.Git = cmp.Or(p.Git, deliveredBy(m))
+			}
 			out = append(out, p)
 		}
 	}
