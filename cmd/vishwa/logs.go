@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -85,6 +86,7 @@ type output struct {
 	at   time.Time     // when it was recorded or ended; of one that goes on, a time that is still to come
 	log  digest.Digest // in the store; none: with the runner
 	what string
+	news string // of one that goes on, beside its log
 }
 
 func (o output) String() string { return fmt.Sprintf("%s, run %s: %s", o.ref, o.key.Short(), o.what) }
@@ -161,12 +163,25 @@ func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.
 			if run.State == port.Done {
 				o.at, o.what = run.Result.Finished, "it ended at "+run.Result.Finished.UTC().Format(time.RFC3339)
 			} else {
-				o.at, o.what = s.Now().Add(time.Hour), "under way since "+run.Started.UTC().Format(time.RFC3339)
+				o.at, o.what = s.Now().Add(time.Hour), underWay(run)
+				o.news = run.News()
 			}
 			all = append(all, o)
 		}
 	}
 	return all
+}
+
+// underWay says how a run stands that has not ended: it may wait, and have printed nothing.
+func underWay(run port.Run) string {
+	text := "under way"
+	if !run.Started.IsZero() {
+		text += " since " + run.Started.UTC().Format(time.RFC3339)
+	}
+	if news := run.News(); news != "" {
+		text += "; " + harmless.Line(news)
+	}
+	return text
 }
 
 // storedLog prints a log of the store.
@@ -187,10 +202,15 @@ func (a *cli) storedLog(ctx context.Context, s *station, o output) error {
 // runLog prints a log that the runner has, with follow until the run ends.
 func (a *cli) runLog(ctx context.Context, s *station, o output, follow bool) error {
 	var offset int64
-	for {
+	for told := o.news; ; {
 		run, err := s.Runner.Poll(ctx, o.key) // before its log is read: nothing comes once it is done
 		if err != nil {
 			return unlessEnded(ctx, err)
+		}
+		if news := run.News(); follow && news != told {
+			if told = news; news != "" {
+				fmt.Fprintln(a.err, harmless.Line(news))
+			}
 		}
 		for {
 			piece, err := s.Runner.Logs(ctx, o.key, offset)
