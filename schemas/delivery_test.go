@@ -31,15 +31,16 @@ func TestADeliveryLeadsNowhereElse(t *testing.T) {
 func TestADeliveryIsForWhatAClusterServes(t *testing.T) {
 	const model = "apiVersion: vishwa.dev/v1alpha1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  model: model/m\n  environment: staging\n"
 	for name, c := range map[string]struct{ text, says string }{
-		"of a machine":        {"  target: {local: {run: [x], code: [x]}}\n  delivery: {git: {branch: env, path: models}}\n", "spec.delivery: is for what a cluster serves"},
-		"of Vishwa's branch":  {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: vishwa/ledger, path: models}}\n", `spec.delivery.git.branch: "vishwa/ledger" is kept for Vishwa's own branches`},
-		"of the ledger":       {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: Book, path: models}}\n", `spec.delivery.git.branch: "Book" is kept for Vishwa's own branches`},
-		"of a folder outside": {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: env, path: ../x}}\n", `spec.delivery.git.path: "../x" cannot be a folder`},
-		"of nothing":          {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {}\n", "spec.delivery.git: is missing"},
+		"of a machine":              {"  target: {local: {run: [x], code: [x]}}\n  delivery: {git: {branch: env, path: models}}\n", "spec.delivery: is for what a cluster serves"},
+		"of Vishwa's branch":        {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: vishwa/ledger, path: models}}\n", `spec.delivery.git.branch: "vishwa/ledger" is kept for Vishwa's own branches`},
+		"of the ledger":             {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: Book, path: models}}\n", `spec.delivery.git.branch: "Book" is kept for Vishwa's own branches`},
+		"of a folder outside":       {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: env, path: ../x}}\n", `spec.delivery.git.path: "../x" cannot be a folder`},
+		"named as Kustomize's file": {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {git: {branch: env, path: models}}\n", `metadata.name: "kustomization.yaml" names a file that Argo CD and Flux read`},
+		"of nothing":                {"  target: {seldon: {cluster: prod, requirements: [sklearn]}}\n  delivery: {}\n", "spec.delivery.git: is missing"},
 	} {
 		_, problems := Load(t.Context(), repo(map[string]string{
 			"vishwa.yaml":   "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: p}\nspec:\n  ledger: {branch: book}\n  environments: {staging: {}}\n",
-			"vishwa/d.yaml": model + c.text,
+			"vishwa/d.yaml": strings.Replace(model, "name: d}", "name: "+map[bool]string{true: "kustomization", false: "d"}[name == "named as Kustomize's file"]+"}", 1) + c.text,
 		}))
 		var all []string
 		for _, p := range problems {

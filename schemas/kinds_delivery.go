@@ -3,6 +3,7 @@
 package schemas
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
@@ -62,6 +63,9 @@ func (g GitDelivery) Escapes() string {
 	return ""
 }
 
+// takenFiles are names of files, but for their ending, by which a folder is no folder of manifests: Kustomize's and Helm's.
+var takenFiles = []string{"kustomization", "chart"}
+
 func (y *Delivery) check(c *checker, d *document, t *Target) {
 	if y == nil || !d.has("spec.delivery.git") || d.wrong("spec.delivery.git") {
 		return
@@ -81,6 +85,9 @@ func (y *Delivery) check(c *checker, d *document, t *Target) {
 		if why := y.Git.Escapes(); why != "" {
 			d.problem("spec.delivery.git.path", "%s %s; name one below the top, such as models/production, whose parts begin with a letter or a digit", short(y.Git.Path), why)
 		}
+	}
+	if name := d.decl.Ref().Name; slices.Contains(takenFiles, strings.ToLower(name)) {
+		d.problem("metadata.name", "%s names a file that Argo CD and Flux read as what to do with the whole folder; rename the deployment", short(name+".yaml"))
 	}
 	if t.Kubernetes == nil && t.KServe == nil && t.Seldon == nil {
 		d.problem("spec.delivery", "is for what a cluster serves, by kubernetes, kserve or seldon; remove it, or choose one of them as the target")

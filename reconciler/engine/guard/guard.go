@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
@@ -30,6 +31,7 @@ type Change struct {
 	Ref     schemas.Ref
 	To      string // environment; "": it is taken away
 	Address string // where it will answer; "": wherever there is room
+	Branch  string // where it is written for others to apply; "": it is applied
 }
 
 // Guard is what an environment asks before a change of it, as one revision has it.
@@ -86,8 +88,8 @@ func On(c Change, now Settings, past Past) ([]Guard, error) {
 // touch is an environment that a change has to do with.
 type touch struct{ name, why string }
 
-// entered lists the environments of c: where it goes, where it comes from, and whose
-// address it takes.
+// entered lists the environments of c: where it goes, where it comes from, whose
+// address it takes, and whose branch it writes to: who applies that may apply all of it.
 func entered(c Change, facts *ledger.Facts) (out []touch) {
 	if c.To != "" {
 		out = append(out, touch{c.To, goes})
@@ -95,12 +97,16 @@ func entered(c Change, facts *ledger.Facts) (out []touch) {
 	if last := facts.Latest[c.Ref]; deployed(last) {
 		out = append(out, touch{last.Release.Environment, "leaves it"})
 	}
-	if c.Address == "" {
-		return out
-	}
 	for _, ref := range slices.SortedFunc(maps.Keys(facts.Latest), schemas.Ref.Compare) {
-		if e := facts.Latest[ref]; ref != c.Ref && deployed(e) && Recorded(e) == c.Address {
+		e := facts.Latest[ref]
+		if ref == c.Ref || !deployed(e) {
+			continue
+		}
+		if c.Address != "" && Recorded(e) == c.Address {
 			out = append(out, touch{e.Release.Environment, "takes the address of " + ref.String()})
+		}
+		if c.Branch != "" && strings.EqualFold(delivered(e), c.Branch) {
+			out = append(out, touch{e.Release.Environment, "writes to the branch of " + ref.String()})
 		}
 	}
 	return out
@@ -252,15 +258,28 @@ func (s Settings) Mans(place string) bool {
 // "" where it takes what is free.
 func Address(d schemas.Serves) string { return d.Serves().Address }
 
+// Branch is where a deployment is written for others to apply; "" where it is applied.
+func Branch(d schemas.Serves) string {
+	if g := d.Serves().Delivery; g != nil {
+		return g.Branch
+	}
+	return ""
+}
+
 // Recorded is the Address of a release on the ledger.
-func Recorded(e *ledger.Entry) string {
+func Recorded(e *ledger.Entry) string { return said(e, Address) }
+
+func delivered(e *ledger.Entry) string { return said(e, Branch) }
+
+// said is what of says of a release on the ledger.
+func said(e *ledger.Entry, of func(schemas.Serves) string) string {
 	is := e.Ref.Kind.Traits()
 	if e.Recipe == nil || !is.Serves {
 		return ""
 	}
 	spec := is.New()
 	if d, ok := spec.(schemas.Serves); ok && json.Unmarshal(e.Recipe.Spec, spec) == nil {
-		return Address(d)
+		return of(d)
 	}
 	return ""
 }
