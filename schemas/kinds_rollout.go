@@ -58,8 +58,10 @@ type Analysis struct {
 	Metric string `json:"metric,omitempty" jsonschema:"enum=error_rate" part:"placement"`
 	// Log compares, in place of a metric, what the deployment's log of predictions says of both.
 	Log *LogShare `json:"log,omitempty" part:"placement"`
-	// Margin is by how much the new release may be worse: 0.01 is one request more in a hundred.
-	Margin float64 `json:"margin" jsonschema:"required,minimum=0.0001,maximum=1" part:"placement"`
+	// Gauge holds what a Prometheus shows against bounds of its own, in place of a comparison: a value beyond them rolls the new release back.
+	Gauge *Gauge `json:"gauge,omitempty" part:"placement"`
+	// Margin is by how much the new release may be worse: 0.01 is one request more in a hundred. What compares has one, and a gauge has none.
+	Margin float64 `json:"margin,omitempty" jsonschema:"minimum=0.0001,maximum=1" part:"placement"`
 	// Deadline is for how long, from the beginning of its step, it may be undecided; without it, 2h.
 	Deadline Duration `json:"deadline,omitempty" part:"placement"`
 	// Inconclusive is what becomes of a release that is undecided at the deadline: hold, until somebody promotes or aborts it, or rollback. Without it, hold.
@@ -94,8 +96,11 @@ func (l LogShare) Beyond(v float64) bool {
 
 // Compares names what an analysis compares.
 func (a Analysis) Compares() string {
-	if a.Log != nil {
+	switch {
+	case a.Log != nil:
 		return a.Log.String()
+	case a.Gauge != nil:
+		return "prometheus"
 	}
 	return a.Metric
 }
@@ -167,8 +172,12 @@ func (r *Rollout) checkCanary(c *checker, d *document) {
 		at, a := "spec.rollout.analyses."+name, r.Analyses[name]
 		c.duration(d, at+".deadline", a.Deadline)
 		switch {
-		case (a.Metric == "") == (a.Log == nil):
-			d.problem(at, "compares %s; give one of metric and log", map[bool]string{true: "nothing", false: "two things"}[a.Log == nil])
+		case a.given() != 1:
+			d.problem(at, "compares %s; give one of metric, log and gauge", map[bool]string{true: "nothing", false: "several things"}[a.given() == 0])
+		case a.Gauge != nil:
+			a.checkGauge(c, d, at)
+		case !d.has(at + ".margin"):
+			d.problem(at, "has no margin; say by how much the new release may be worse, such as margin: 0.01")
 		case a.Log == nil:
 		case (a.Log.Above == nil) == (a.Log.Below == nil):
 			d.problem(at+".log", "has no bound, or two; give one of above and below")
@@ -207,6 +216,27 @@ func (r *Rollout) checkCanary(c *checker, d *document) {
 				d.problem(fmt.Sprintf("%s.analysis.%d", at, k), "%s is none of the analyses%s", short(name), meantOr(name, names, "declare it in spec.rollout.analyses"))
 			}
 		}
+	}
+}
+
+// given is how many things an analysis judges by.
+func (a Analysis) given() (n int) {
+	for _, is := range []bool{a.Metric != "", a.Log != nil, a.Gauge != nil} {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// checkGauge checks the gauge of an analysis: one that tells of now, and has bounds.
+func (a Analysis) checkGauge(c *checker, d *document, at string) {
+	a.Gauge.check(c, d, at+".gauge")
+	switch {
+	case d.has(at + ".margin"):
+		d.problem(at+".margin", "is of what compares, and a gauge has bounds of its own; remove it, and give min or max there")
+	case a.Gauge.Prometheus == nil && !d.wrong(at+".gauge"):
+		d.problem(at+".gauge", "reads files, which say nothing of a release that is tried; name a prometheus")
 	}
 }
 

@@ -57,6 +57,7 @@ have the revision, that is said and needs a yes: at a terminal, or by --here.`,
 	formats(cmd, &format, "text", "json")
 	cmd.Flags().StringArrayVar(&targets, "target", nil, "only `REF` and what it needs; may be given again")
 	cmd.Flags().BoolVarP(&sure.yes, "yes", "y", false, "do not ask")
+	a.allows(cmd)
 	hereFlag(cmd, &sure.here)
 	cmd.Flags().StringArrayVar(&destroy, "allow-destroy", nil, "let infrastructure that is declared no more, or that Terraform would replace, be destroyed; may name one `REF` (--allow-destroy=infrastructure/x)")
 	cmd.Flags().Lookup("allow-destroy").NoOptDefVal = everything

@@ -51,8 +51,9 @@ type cli struct {
 	color    bool   // standard output shows colours
 	dir      string // where the repository is looked for
 	verbose  bool
-	offline  bool    // leave the ledger's remote alone
-	teller   *teller // of vishwa data
+	offline  bool     // leave the ledger's remote alone
+	allow    []string // private hosts and networks that gauges of a rollout may be asked at
+	teller   *teller  // of vishwa data
 	garbage  *collector
 }
 

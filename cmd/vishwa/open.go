@@ -69,7 +69,7 @@ func (a *cli) open(ctx context.Context, m mode) (*station, error) {
 		return nil, err
 	}
 	h, err := app.Open(ctx, app.Options{
-		Dir: a.dir, Env: env, Wall: apart, Version: versionText(), Act: bool(m), Offline: a.offline,
+		Dir: a.dir, Env: env, Wall: apart, Version: versionText(), Act: bool(m), Offline: a.offline, Allow: a.allow,
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})
 	if err != nil {

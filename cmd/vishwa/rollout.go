@@ -84,7 +84,13 @@ func (a *cli) rolloutStatus() *cobra.Command {
 		},
 	}
 	formats(cmd, &format, "text", "json")
+	a.allows(cmd)
 	return cmd
+}
+
+// allows has cmd ask gauges of a rollout at private hosts that the user names.
+func (a *cli) allows(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&a.allow, "allow", nil, "ask gauges of a rollout at this private `HOST` or network")
 }
 
 func rollingOf(ref schemas.Ref, w *pass.Snapshot, p plan.Plan) rolling {

@@ -40,6 +40,7 @@ type armsLog struct {
 	cache   string
 	env     port.Env
 	within  time.Duration // that one look takes at most
+	allow   []string      // private hosts and networks that gauges may be asked at
 }
 
 // arms reads logs for the tracked branch alone: a pull request would say which.
@@ -47,7 +48,17 @@ func (h *Repository) arms(o Options) func(context.Context, *schemas.Declaration,
 	if o.Isolation != nil {
 		return nil
 	}
-	return armsLog{h.Paths.Serving(), filepath.Join(h.Paths.Cache, "rollouts"), o.Env, lookWithin}.evidence
+	return armsLog{h.Paths.Serving(), filepath.Join(h.Paths.Cache, "rollouts"), o.Env, lookWithin, o.Allow}.seen
+}
+
+// seen is what the log and the gauges say. What cannot be read is no evidence, and keeps nothing else.
+func (l armsLog) seen(ctx context.Context, d *schemas.Declaration, t port.Trial) (rollout.Evidence, error) {
+	e, err := l.evidence(ctx, d, t)
+	if err != nil {
+		e = rollout.Evidence{Unread: "the log of predictions cannot be read: " + err.Error()}
+	}
+	e.Gauges = l.readings(ctx, d)
+	return e, nil
 }
 
 // armsRead is what was read of one trial so far.

@@ -187,7 +187,7 @@ func mirrorDir(lookup func(string) (string, bool), url string) (string, error) {
 // opening is with what the repository is opened, whatever for.
 func (s *ManagedRepository) opening(branch string) Options {
 	o := Options{
-		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Tracked: s.tracked(), Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
+		Dir: s.mirror.Dir(), URL: s.o.URL, Branch: branch, Allow: s.o.Refresh.Allow, Tracked: s.tracked(), Act: true, Env: s.o.Env, Version: s.o.Version, Password: s.o.Password, Keys: s.o.Keys,
 		Credentials: s.o.Credentials, Seal: s.o.Seal, Wall: s.o.Wall, Prices: s.o.Prices, Wrote: s.ledgers.wrote, Packages: s.o.Packages, Trackers: s.o.Trackers, Reach: s.o.Reach,
 	}
 	if s.o.Forge != nil {

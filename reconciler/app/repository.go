@@ -49,6 +49,7 @@ type Options struct {
 	Act      bool                        // something will be recorded: this machine must hold a controller's keys
 	Branch   string                      // the tracked branch; without it, whatever HEAD is on
 	Tracked  []string                    // the branches that are tracked besides
+	Allow    []string                    // private hosts and networks that gauges of a rollout may be asked at
 	Trigger  string                      // of the pass, for the ledger
 	// Seal is what the sealing keys of this installation are made of; the zero key: each state folder has one of its own.
 	Seal   seal.Key

@@ -61,7 +61,7 @@ func CanaryOf(n *graph.Node) (rollout.Canary, digest.Digest, bool) {
 	}
 	out := rollout.Canary{Analyses: map[string]rollout.Analysis{}}
 	for name, a := range how.Analyses {
-		out.Analyses[name] = rollout.Analysis{Metric: a.Compares(), Margin: a.Margin, Deadline: a.Deadline.Or(2 * time.Hour), RollBack: a.Inconclusive == "rollback"}
+		out.Analyses[name] = rollout.Analysis{Metric: a.Compares(), Margin: a.Margin, Deadline: a.Deadline.Or(2 * time.Hour), RollBack: a.Inconclusive == "rollback", Gauge: a.Gauge != nil}
 	}
 	for _, s := range how.Canary.Steps {
 		step := rollout.Step{Weight: s.SetWeight, Analyses: s.Analysis}
@@ -79,7 +79,7 @@ func Seen(t *port.Trial, logged rollout.Evidence) rollout.Evidence {
 	share := func(a port.Asked) map[string]rollout.Sample {
 		return map[string]rollout.Sample{"error_rate": rollout.Share(a.Failed, a.Requests)}
 	}
-	e := rollout.Evidence{Canary: share(t.Canary), Baseline: share(t.Baseline), Unread: logged.Unread}
+	e := rollout.Evidence{Canary: share(t.Canary), Baseline: share(t.Baseline), Gauges: logged.Gauges, Unread: logged.Unread}
 	maps.Copy(e.Canary, logged.Canary)
 	maps.Copy(e.Baseline, logged.Baseline)
 	if t.Health == port.Failing || t.Health == port.Down {

@@ -3,6 +3,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -26,6 +27,7 @@ type Step struct {
 // Analysis compares the new release with another process of the old one that is as young.
 type Analysis struct {
 	Metric   string
+	Gauge    bool // it is what a gauge shows, within its bounds or not, and compares nothing
 	Margin   float64
 	Deadline time.Duration // for how long, from the beginning of its step, it may be undecided
 	// RollBack says that what is undecided at the deadline is rolled back; else it is held for a person.
@@ -34,6 +36,21 @@ type Analysis struct {
 
 // test is the one of a; what is compared are shares of requests.
 func (a Analysis) test() Test { return Test{Alpha: DefaultAlpha, Margin: a.Margin, Most: 1} }
+
+// judge says what e is to the analysis of a name. What is not known is never success.
+func (a Analysis) judge(name string, e Evidence) (Verdict, string) {
+	if !a.Gauge {
+		return a.test().Judge(e.Canary[a.Metric], e.Baseline[a.Metric])
+	}
+	switch r := e.Gauges[name]; {
+	case !r.Known:
+		return Undecided, cmp.Or(r.Says, "it was not asked")
+	case r.Beyond:
+		return Inferior, r.Says
+	default:
+		return NonInferior, r.Says
+	}
+}
 
 // Phase is how a rollout stands.
 type Phase string
@@ -96,7 +113,15 @@ type Evidence struct {
 	Failing  string // why the new release does not answer; "" where it does
 	Canary   map[string]Sample
 	Baseline map[string]Sample
-	Unread   string // why some of it could not be read; "" where all was
+	Gauges   map[string]Reading // by analysis
+	Unread   string             // why some of it could not be read; "" where all was
+}
+
+// Reading is what a gauge shows now.
+type Reading struct {
+	Known  bool // it has a value
+	Beyond bool // of what is allowed
+	Says   string
 }
 
 // Do is what is done next.
@@ -207,7 +232,7 @@ func (c Canary) Worse(e Evidence) string {
 	}
 	for _, name := range c.names() {
 		a := c.Analyses[name]
-		if verdict, says := a.test().Judge(e.Canary[a.Metric], e.Baseline[a.Metric]); verdict == Inferior {
+		if verdict, says := a.judge(name, e); verdict == Inferior {
 			return fmt.Sprintf("analysis %s: %s: %s", name, a.Metric, says)
 		}
 	}
@@ -231,7 +256,7 @@ func (c Canary) stands(s State, e Evidence, now time.Time) (done bool, d Decisio
 		a, declared := c.Analyses[name]
 		verdict, says := Undecided, "it is not declared"
 		if declared {
-			verdict, says = a.test().Judge(e.Canary[a.Metric], e.Baseline[a.Metric])
+			verdict, says = a.judge(name, e)
 		}
 		if verdict == NonInferior {
 			d.Why = fmt.Sprintf("analysis %s: %s: %s", name, a.Metric, says)

@@ -142,3 +142,33 @@ func TestAPauseWithoutAnEndWaitsForAPerson(t *testing.T) {
 		t.Fatalf("%+v, %+v", s, d)
 	}
 }
+
+// TestAGaugeIsHeldAgainstItsBounds: beyond them the release goes back from any step; within them its analysis is done; and without a
+// value it is neither.
+func TestAGaugeIsHeldAgainstItsBounds(t *testing.T) {
+	ten := 10
+	c := Canary{Steps: []Step{{Weight: &ten}, {Analyses: []string{"slow"}}}, Analyses: map[string]Analysis{"slow": {Metric: "prometheus", Gauge: true, Deadline: time.Hour}}}
+	now := time.Date(2026, 12, 24, 12, 0, 0, 0, time.UTC)
+	at := State{Change: Change{Phase: Progressing, Step: 1, Weight: 10}, Since: now}
+	for name, want := range map[string]struct {
+		r   Reading
+		do  Do
+		why string
+	}{
+		"beyond":     {Reading{Known: true, Beyond: true, Says: "0.4, and at most 0.3 is allowed"}, RollBack, "analysis slow: prometheus: 0.4"},
+		"within":     {Reading{Known: true, Says: "0.2, and at most 0.3 is allowed"}, Promote, "all its steps are done"},
+		"no value":   {Reading{Says: "it has no value"}, Wait, "it has no value"},
+		"no reading": {Reading{}, Wait, "it was not asked"},
+	} {
+		e := Evidence{Gauges: map[string]Reading{"slow": want.r}}
+		if name == "no reading" {
+			e = Evidence{}
+		}
+		if d := Decide(c, at, e, now); d.Do != want.do || !strings.Contains(d.Why, want.why) {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+	if d := Decide(c, at, Evidence{}, now.Add(time.Hour)); d.Do != Hold || !strings.Contains(d.Why, "inconclusive") {
+		t.Errorf("at the deadline: %+v", d)
+	}
+}
