@@ -31,6 +31,38 @@ type clean struct {
 	head    *tree           // nil: the checkout's bytes are the commit's, where it has not changed
 	changed map[string]bool // files that are not as in the commit
 	absent  map[string]bool // files that a sparse checkout leaves out, and the folders above them
+
+	links func() (map[string]bool, error) // the submodules of the index
+}
+
+func newClean(r *Repo) *clean {
+	return &clean{repo: r, links: sync.OnceValues(func() (map[string]bool, error) {
+		out, err := r.place.Own.Ask(context.Background(), nil, "ls-files", "--stage", "-z")
+		if err != nil {
+			return nil, err
+		}
+		return submodules(out), nil
+	})}
+}
+
+// link tells whether a folder is a submodule of the index, initialised or not.
+func (c *clean) link(name string) (bool, error) {
+	if c.repo.place.Own == nil {
+		return false, nil
+	}
+	links, err := c.links()
+	return links[name], err
+}
+
+// submodules are what git ls-files --stage lists with a submodule's mode (git-ls-files(1)).
+func submodules(out []byte) map[string]bool {
+	names := map[string]bool{}
+	for _, line := range nulled(out) {
+		if fields, name, ok := strings.Cut(line, "\t"); ok && strings.HasPrefix(fields, "160000 ") {
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // as is the commit's tree where the file of it stands for the checkout's; nil where what

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -222,12 +223,18 @@ func TestRepositoriesWithinHaveNoFiles(t *testing.T) {
 	dir, other := newRepo(t), newRepo(t)
 	git(t, dir, "-c", "protocol.file.allow=always", "submodule", "add", "-q", other, "lib/sub")
 	git(t, dir, "commit", "-q", "-m", "submodule")
+	plain, staged := filepath.Join(t.TempDir(), "plain"), newRepo(t) // of neither are the submodule's files here
+	git(t, dir, "clone", "-q", dir, plain)
+	git(t, staged, "update-index", "--add", "--cacheinfo", "160000,"+strings.TrimSpace(git(t, other, "rev-parse", "HEAD"))+",lib/sub")
+	if err := os.MkdirAll(filepath.Join(staged, "lib/sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	r := openRepo(t, dir)
 	tree, err := r.Open(t.Context(), git(t, dir, "rev-parse", "HEAD"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, view := range []fs.FS{tree, r.Worktree()} {
+	for _, view := range []fs.FS{tree, r.Worktree(), openRepo(t, plain).Worktree(), openRepo(t, staged).Worktree()} {
 		info, err := fs.Stat(view, "lib/sub")
 		if err != nil || !info.IsDir() || info.Mode()&fs.ModeIrregular == 0 {
 			t.Errorf("it is %v, %v", info, err)
@@ -240,8 +247,10 @@ func TestRepositoriesWithinHaveNoFiles(t *testing.T) {
 			t.Errorf("it lists %v, %v", l, err)
 		}
 	}
-	_, err = fs.ReadFile(r.Worktree(), "lib/sub/vishwa.yaml")
-	wantFault(t, err, fault.Invalid, "a Git repository of its own")
+	for _, at := range []string{dir, plain} {
+		_, err = fs.ReadFile(openRepo(t, at).Worktree(), "lib/sub/vishwa.yaml")
+		wantFault(t, err, fault.Invalid, "a Git repository of its own")
+	}
 }
 
 // TestFilesThatGitDoesNotWatchAreNamed: those that git update-index marked in either way, and

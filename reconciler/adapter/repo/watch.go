@@ -22,7 +22,7 @@ func (r *Repo) Watch() (tree fs.FS, same func(ctx context.Context, sha string) (
 	if r.root == nil {
 		return noWorktree{}, func(context.Context, string) (bool, error) { return false, nil }
 	}
-	w := &watched{worktree: worktree{r, &clean{repo: r}}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{}}
+	w := &watched{worktree: worktree{r, newClean(r)}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{}}
 	return w, w.same
 }
 

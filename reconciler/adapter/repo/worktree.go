@@ -15,13 +15,13 @@ import (
 
 // Worktree is the checkout as it is now, committed or not: what Git calls unchanged reads
 // as the commit has it. Symbolic links are listed and cannot be opened, whatever they
-// point to; .git is not listed, and a folder that holds one is empty, with an irregular
-// mode. A bare repository has none: everything in it is Missing.
+// point to; .git is not listed, and a folder that holds one, or that the index has as a
+// submodule, is empty, with an irregular mode. A bare repository has none: everything in it is Missing.
 func (r *Repo) Worktree() fs.FS {
 	if r.root == nil {
 		return noWorktree{}
 	}
-	return worktree{r, &clean{repo: r}}
+	return worktree{r, newClean(r)}
 }
 
 // Bare tells whether the repository has no work tree.
@@ -68,18 +68,29 @@ func (w worktree) check(op, name string) error {
 		if info.Mode()&fs.ModeSymlink != 0 && (i < len(name) || op != "stat") {
 			return &fs.PathError{Op: op, Path: name, Err: errLink}
 		}
-		if i < len(name) && info.IsDir() && w.nested(name[:i]) {
-			return &fs.PathError{Op: op, Path: name, Err: fault.New(fault.Invalid, "%s %w", name[:i], errNested)}
+		if i < len(name) && info.IsDir() {
+			switch within, err := w.nested(name[:i]); {
+			case err != nil:
+				return &fs.PathError{Op: op, Path: name, Err: err}
+			case within:
+				return &fs.PathError{Op: op, Path: name, Err: fault.New(fault.Invalid, "%s %w", name[:i], errNested)}
+			}
 		}
 		i++
 	}
 	return nil
 }
 
-// nested tells whether a folder is a repository of its own.
-func (w worktree) nested(name string) bool {
-	_, err := w.repo.root.Lstat(name + "/.git")
-	return name != "." && err == nil
+// nested tells whether a folder is a repository of its own: one that is here, or a
+// submodule that git clone left empty.
+func (w worktree) nested(name string) (bool, error) {
+	if name == "." {
+		return false, nil
+	}
+	if _, err := w.repo.root.Lstat(name + "/.git"); err == nil {
+		return true, nil
+	}
+	return w.git.link(name)
 }
 
 func hidden(name string) bool { return strings.EqualFold(name, ".git") }
@@ -116,7 +127,8 @@ func (w worktree) Open(name string) (fs.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &folder{stat: renamed{info, path.Base(name), w.nested(name)}, rest: l}, nil
+		within, err := w.nested(name)
+		return &folder{stat: renamed{info, path.Base(name), within}, rest: l}, err
 	}
 	if at, err := w.git.as(name); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
@@ -145,7 +157,11 @@ func (w worktree) Stat(name string) (fs.FileInfo, error) {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: cause(err)}
 	}
 	if info.IsDir() {
-		return renamed{info, path.Base(name), w.nested(name)}, nil
+		within, err := w.nested(name)
+		if err != nil {
+			return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+		}
+		return renamed{info, path.Base(name), within}, nil
 	}
 	if at, err := w.git.as(name); err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
@@ -162,10 +178,14 @@ func (w worktree) ReadDir(name string) ([]fs.DirEntry, error) {
 		}
 		return nil, err
 	}
-	if w.nested(name) {
+	within, err := w.nested(name)
+	if err == nil && within {
 		return nil, nil
 	}
-	if err := w.git.load(); err != nil {
+	if err == nil {
+		err = w.git.load()
+	}
+	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
 	}
 	f, err := w.repo.root.Open(name)
@@ -182,7 +202,12 @@ func (w worktree) ReadDir(name string) ([]fs.DirEntry, error) {
 		if e.Type().IsRegular() && w.git.head != nil {
 			l[i] = keptEntry{e, w, path.Join(name, e.Name())}
 		}
-		if e.IsDir() && w.nested(path.Join(name, e.Name())) {
+		if !e.IsDir() {
+			continue
+		}
+		if within, err := w.nested(path.Join(name, e.Name())); err != nil {
+			return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
+		} else if within {
 			l[i] = nestedEntry{e}
 		}
 	}
