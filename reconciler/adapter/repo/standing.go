@@ -1,6 +1,7 @@
 // How a revision of the user's clone stands against the remote: on its own branch, on
 // another one, or nowhere there. The remote told its branches when the ledger was read,
 // so that no question is asked for it; what it did not tell, the clone last saw of it.
+// Where pushes go to another repository (remote.NAME.pushurl), that is all that is known.
 
 package repo
 
@@ -30,6 +31,11 @@ func (r *Repo) Standing(ctx context.Context, sha string, kept gitremote.Keeping)
 	told, remote, ledger := kept.Heard, kept.Remote, plumbing.NewBranchReferenceName(kept.Branch)
 	if r.place.Own == nil || r.remote(remote) == "" {
 		return Standing{}, nil
+	}
+	if apart, err := r.pushesElsewhere(remote); err != nil {
+		return Standing{}, err
+	} else if apart {
+		told = nil
 	}
 	if told == nil || !code(told, ledger) && r.place.Remote != remote && r.remote(r.place.Remote) != "" {
 		if told != nil {
@@ -81,11 +87,15 @@ func (r *Repo) Published(kept gitremote.Keeping) (sha string, one bool, err erro
 	if r.place.Own == nil || r.remote(remote) == "" {
 		return "", false, nil
 	}
+	apart, err := r.pushesElsewhere(remote)
+	if err != nil {
+		return "", true, err
+	}
 	last, err := r.lastSeen(remote)
 	if err != nil {
 		return "", true, err
 	}
-	if told == nil || told.Own == "" {
+	if apart || told == nil || told.Own == "" {
 		told = last
 	}
 	name := plumbing.NewBranchReferenceName(told.Own).String()
@@ -98,6 +108,13 @@ func (r *Repo) Published(kept gitremote.Keeping) (sha string, one bool, err erro
 		}
 	}
 	return "", true, nil
+}
+
+// pushesElsewhere tells whether what is pushed to a remote goes to another repository than
+// is fetched from: the ledger is there, and what its remote told is no word of the other's branches.
+func (r *Repo) pushesElsewhere(remote string) (bool, error) {
+	at, err := r.place.Own.Remote(remote)
+	return gitremote.Canonical(at.Fetch) != gitremote.Canonical(at.Push), err
 }
 
 // code tells whether there is any branch but the ledger's.

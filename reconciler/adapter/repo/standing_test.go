@@ -93,3 +93,22 @@ func ledgerOf(t *testing.T, r *Repo, offline bool) *gitledger.Ledger {
 	}
 	return l
 }
+
+// TestWhatIsPushedElsewhereIsHeldAgainstWhatIsFetched: the ledger's repository, a fork, may
+// have none of the branches.
+func TestWhatIsPushedElsewhereIsHeldAgainstWhatIsFetched(t *testing.T) {
+	_, clones := newClones(t, 1)
+	dir, fork := clones[0], filepath.Join(t.TempDir(), "fork.git")
+	git(t, dir, "init", "-q", "--bare", fork)
+	git(t, dir, "remote", "set-head", "origin", strings.TrimSpace(git(t, dir, "branch", "--show-current")))
+	git(t, dir, "remote", "set-url", "--push", "origin", fork)
+	sha := strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))
+	r := openRepo(t, dir)
+	kept := ledgerOf(t, r, false).Keeping()
+	if got, err := r.Standing(t.Context(), sha, kept); err != nil || !got.On || !got.Known {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, one, err := r.Published(kept); err != nil || !one || got != sha {
+		t.Errorf("published: %q, %v, %v", got, one, err)
+	}
+}
