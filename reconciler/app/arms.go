@@ -117,7 +117,11 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	rows := predictionlog.Read(looks, objects, predictionlog.Query{Prefix: prefix, From: t.Since, Now: l.env.Now(), After: r.Last})
 	defer rows.Close()
 	unread := ""
-	err = r.takeRows(rows, t, shares)
+	most := mostLogged
+	if inTopic { // what a look brought is behind its position: all of it is counted
+		most = math.MaxInt
+	}
+	err = r.takeRows(rows, t, shares, most)
 	late := err != nil && errors.Is(looks.Err(), context.DeadlineExceeded)
 	switch {
 	case late && !inTopic && r.Last != "":
@@ -136,8 +140,8 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	return rollout.Evidence{Canary: r.Canary, Baseline: r.Base, Unread: unread}, nil
 }
 
-// takeRows takes in rows, up to the end of a part; of what cannot be read, those before it.
-func (r *armsRead) takeRows(rows *predictionlog.Reader, t port.Trial, shares map[string]schemas.LogShare) error {
+// takeRows takes in rows, up to the end of the part with the row number most; of what cannot be read, those before it.
+func (r *armsRead) takeRows(rows *predictionlog.Reader, t port.Trial, shares map[string]schemas.LogShare, most int) error {
 	whole, part := r.clone(), "" // as of the last part that was read to its end
 	var q loggedRequest
 	for n := 0; ; n++ {
@@ -149,7 +153,7 @@ func (r *armsRead) takeRows(rows *predictionlog.Reader, t port.Trial, shares map
 				whole = r.clone()
 			}
 			part = now
-			if n >= mostLogged {
+			if n >= most {
 				break
 			}
 		}
