@@ -62,9 +62,29 @@ func (d *decoder) check(doc *Document) {
 	if _, err := c.Isolation.Policy(); err != nil {
 		d.problem("spec.isolation", "%s; %s", err, cmp.Or(fault.HintOf(err), "correct it, or remove it for what is best"))
 	}
+	d.resourcePrices(c)
 	d.repositories(c)
 	d.replicas(c)
 	d.alerts(c)
+}
+
+// attribute is one of a resource of Terraform; a dot leads into a block.
+var attribute = lazyregexp.New(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,7}$`)
+
+// resourcePrices checks what prices are by.
+func (d *decoder) resourcePrices(c *Spec) {
+	for kind, p := range c.ResourcePrices {
+		at := join("spec.resourcePrices", kind)
+		named := map[string]string{join(at, "by"): p.By, join(at, "times"): p.Times}
+		for name := range p.Per {
+			named[join(join(at, "per"), name)] = name
+		}
+		for path, name := range named {
+			if name != "" && !attribute.MatchString(name) {
+				d.problem(path, "%s is not an attribute of a resource; give one such as instance_type, or root_block_device.volume_size", Quoted(name))
+			}
+		}
+	}
 }
 
 // listen checks an address to listen at.

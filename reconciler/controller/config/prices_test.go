@@ -59,6 +59,9 @@ func TestPricesOfResourcesAreByType(t *testing.T) {
 		" {aws_instance: {monthly: 1e99}}":  "cannot be a price",
 		" {aws_instance: {per: {size: x}}}": "is a string; give a number, without quotes",
 		" {aws_instance: {month: 1}}":       "did you mean monthly?",
+		" {aws_instance: {by: NAME}}":       "is not an attribute of a resource",
+		" {aws_instance: {times: a..b}}":    "is not an attribute of a resource",
+		" {aws_instance: {per: {1: 1}}}":    "is not an attribute of a resource",
 		" {\"AWS instance\": {}}":           "cannot be a name here",
 	} {
 		if _, err := Parse("c.yaml", []byte(head+text+"\n")); err == nil || !strings.Contains(err.Error(), want) {
