@@ -126,10 +126,13 @@ test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/
 	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
 
 EXAMPLES = VISHWA_EXAMPLES='$(1)' $(GO) test -count=1 -timeout 40m -run '^TestExamplesThemselves' -v ./cmd/vishwa
-test-examples: test-examples-mlflow-autolog test-examples-pytorch-tabular ## each example but the running one, from its data to a served answer
+test-examples: test-examples-mlflow-autolog test-examples-onnx-serving test-examples-pytorch-tabular ## each example but the running one, from its data to a served answer
 
 test-examples-mlflow-autolog: ## a script of MLflow as it is, by its own flags (installs 800 MB)
 	$(call EXAMPLES,mlflow-autolog)
+
+test-examples-onnx-serving: ## scikit-learn in two formats that answer alike, served as ONNX by MLServer (installs 900 MB)
+	$(call EXAMPLES,onnx-serving)
 
 test-examples-pytorch-tabular: debian-torch ## a network of PyTorch on two processes, which goes on after a kill (as root on Debian; 184 packages)
 	$(call EXAMPLES,pytorch-tabular)
