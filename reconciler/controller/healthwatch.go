@@ -28,7 +28,7 @@ type Deployment struct {
 
 // Server is a Site with deployments to look after.
 type Server interface {
-	// Deployed tells how each of them stands. It asks this machine alone.
+	// Deployed tells how each of them stands, by this machine and by what serves: no ledger is asked for.
 	Deployed(ctx context.Context) ([]Deployment, error)
 	// Revive brings back what the ledger says is deployed under ref, from what stands
 	// on this machine. An error says that it takes a pass.

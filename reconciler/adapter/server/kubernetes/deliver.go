@@ -465,12 +465,12 @@ func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec re
 	if err != nil {
 		return "", err
 	}
-	raw, err := d.branch.Read(ctx, d.file())
-	unread := err != nil && fault.Of(err) == fault.Transient // then it is the cluster that counts
+	raw, known, err := d.look(ctx)
 	switch what := d.file() + " of branch " + d.at.Git.Branch; {
-	case err != nil && !unread:
+	case err != nil:
 		return "", err
-	case unread || slices.Contains(rec.Wrote, digest.Of(raw)) || bytes.Equal(raw, declared):
+	case !known: // then it is the cluster that counts
+	case slices.Contains(rec.Wrote, digest.Of(raw)), bytes.Equal(raw, declared):
 	case d.sealed(raw): // a step of another replica
 	case raw == nil:
 		return "somebody removed " + what + way, nil
@@ -482,6 +482,26 @@ func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec re
 		lag += "; see why Argo CD or Flux does not have it as " + d.file() + " of branch " + d.at.Git.Branch + " does"
 	}
 	return lag, err
+}
+
+// look is what the file has; known is false where the remote does not say it, for whatever reason, or takes more than a
+// third of the time that there is: the cluster is to be asked as well.
+func (d *delivery) look(ctx context.Context) (raw []byte, known bool, err error) {
+	short := ctx
+	if end, is := ctx.Deadline(); is {
+		var cancel context.CancelFunc
+		short, cancel = context.WithTimeout(ctx, end.Sub(d.server.o.Env.Now())/3)
+		defer cancel()
+	}
+	raw, err = d.branch.Read(short, d.file())
+	switch {
+	case err == nil:
+		return raw, true, nil
+	case ctx.Err() != nil || fault.Of(err) == fault.Conflict:
+		return nil, false, err
+	}
+	d.server.o.Env.Log.DebugContext(ctx, "the remote does not say what is delivered", "file", d.file(), "branch", d.at.Git.Branch, "error", err)
+	return nil, false, nil
 }
 
 // redeliver has what the pods read brought anew, and waits until the cluster is as it was recorded. The file is written by

@@ -28,7 +28,7 @@ type branch struct {
 	mu    sync.Mutex
 	files map[string][]byte
 	log   []string
-	away  bool
+	away  func(context.Context) error
 	// before and after are called about a write, once each.
 	before func()
 	each   func(content []byte) // about every write
@@ -37,11 +37,11 @@ type branch struct {
 	refuses error // what a push is answered with
 }
 
-func (b *branch) Read(_ context.Context, path string) ([]byte, error) {
+func (b *branch) Read(ctx context.Context, path string) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.away {
-		return nil, fault.New(fault.Transient, "the remote is away")
+	if b.away != nil {
+		return nil, b.away(ctx)
 	}
 	return b.files[path], nil
 }
@@ -76,6 +76,13 @@ func (b *branch) Write(_ context.Context, path string, was, content []byte, mess
 		f(subject)
 	}
 	return nil
+}
+
+// is has the remote answer questions by f; nil: as usual.
+func (b *branch) is(f func(context.Context) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away = f
 }
 
 // set is what somebody commits by hand.
@@ -417,16 +424,23 @@ func TestWhatIsDoneByHandToADeliveryIsFound(t *testing.T) {
 	}
 	resume()
 	s.until("it is healed by who applies it", func() bool { return s.observe("one").Health == port.Ready })
-	// A remote that is away hides nothing of the cluster.
-	b.mu.Lock()
-	b.away = true
-	b.mu.Unlock()
-	if l := s.observe("one"); l.Health != port.Ready {
-		t.Errorf("with its remote away it is %+v", l)
+	// A remote that does not say it hides nothing of the cluster.
+	for what, away := range map[string]func(context.Context) error{
+		"away":    func(context.Context) error { return fault.New(fault.Transient, "the remote is away") },
+		"refuses": func(context.Context) error { return fault.New(fault.Denied, "the token has expired") },
+		"hangs": func(ctx context.Context) error {
+			<-ctx.Done()
+			return fault.New(fault.Cancelled, "ask the remote: %w", ctx.Err())
+		},
+	} {
+		b.is(away)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // as the controller's watch
+		if l, err := s.server.Observe(ctx, "one"); err != nil || l.Health != port.Ready {
+			t.Errorf("with a remote that %s it is %+v, %v", what, l, err)
+		}
+		cancel()
 	}
-	b.mu.Lock()
-	b.away = false
-	b.mu.Unlock()
+	b.is(nil)
 	b.set(deliveredTo, "kind: ConfigMap\n")
 	s.refused(delivered(s.release)("one", "v2"), fault.Conflict, "models/prod/one.yaml of branch environments/prod is already there, and is not written by this Vishwa", "git log environments/prod -- models/prod/one.yaml")
 	if b.at(deliveredTo) != "kind: ConfigMap\n" {
