@@ -114,6 +114,22 @@ func (b delivered) lost(err error) error {
 // local tells whether the branch is one of this clone.
 func (b delivered) local() bool { return b.place.Address(b.opts.Remote) == "" }
 
+// own are the names of branches that the remote's own may be: what it says, or else what it is called nearly everywhere, and
+// what it was when this clone was made.
+func (b delivered) own() []string {
+	if b.told != nil && b.told.Own != "" {
+		return []string{b.told.Own}
+	}
+	names := []string{"main", "master"}
+	tracks := "refs/remotes/" + b.opts.Remote + "/"
+	if head, err := b.objects.Store.Reference(plumbing.ReferenceName(tracks + "HEAD")); err == nil {
+		if name, is := strings.CutPrefix(head.Target().String(), tracks); is {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // tip is the commit that the branch is at, which is here then; the zero hash where there is none.
 func (b delivered) tip(ctx context.Context) (plumbing.Hash, error) {
 	if head, err := b.objects.Store.Reference(plumbing.HEAD); err == nil && b.local() && head.Target() == b.branch {
@@ -130,7 +146,7 @@ func (b delivered) tip(ctx context.Context) (plumbing.Hash, error) {
 		return plumbing.ZeroHash, err
 	}
 	defer up.Close()
-	if b.told != nil && strings.EqualFold(b.told.Own, b.opts.Branch) {
+	if slices.ContainsFunc(b.own(), func(name string) bool { return strings.EqualFold(name, b.opts.Branch) }) {
 		return plumbing.ZeroHash, reserved(b.opts.Branch, declares)
 	}
 	if up.head.IsZero() || b.objects.Has(up.head) {

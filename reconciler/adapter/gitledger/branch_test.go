@@ -101,6 +101,23 @@ func TestNothingIsDeliveredWhereDeclarationsOrVishwasOwnBranchesAre(t *testing.T
 	}
 }
 
+// TestARemoteThatDoesNotSayItsOwnBranchHasNothingDeliveredOnIt: not every server tells where its HEAD leads.
+func TestARemoteThatDoesNotSayItsOwnBranchHasNothingDeliveredOnIt(t *testing.T) {
+	remote, clones := newClones(t, 1)
+	own := git(t, remote, "symbolic-ref", "--short", "HEAD")
+	l := openLedger(t, clones[0])
+	mustAppend(t, l, trained(1))
+	git(t, remote, "update-ref", "--no-deref", "HEAD", own)
+	git(t, clones[0], "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
+	git(t, clones[0], "checkout", "-q", "--detach")
+	for _, name := range []string{"main", "Master", "trunk"} {
+		if err := delivers(t, l, name).Write(t.Context(), deliveredFile, nil, []byte("x"), "x"); fault.Of(err) != fault.Denied {
+			t.Errorf("%q is written to: %v", name, err)
+		}
+	}
+	deliver(t, delivers(t, l, "environments/prod"), "", "one\n")
+}
+
 func TestWhatIsInTheWayOfADeliveryIsToldAndLeft(t *testing.T) {
 	remote, clones := newClones(t, 1)
 	git(t, clones[0], "checkout", "-q", "--orphan", "env")
