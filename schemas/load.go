@@ -5,6 +5,7 @@ package schemas
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // Load reads vishwa.yaml at the root of fsys and the files that its Project
@@ -25,7 +28,7 @@ import (
 func Load(ctx context.Context, fsys fs.FS) ([]Declaration, []Problem) {
 	l := &loader{repo: newRepository(fsys), refs: map[Ref]*document{}}
 	if e := l.repo.entryAt(Root); e.err != nil {
-		return nil, []Problem{{Pos: Position{File: Root}, Message: "is not there; run vishwa init, or go to the folder that holds it"}}
+		return nil, []Problem{{Pos: Position{File: Root}, Message: absent(e.err)}}
 	}
 	l.readFiles(ctx, []string{Root})
 	l.findProject()
@@ -45,6 +48,14 @@ func Load(ctx context.Context, fsys fs.FS) ([]Declaration, []Problem) {
 		c.cycles()
 	}
 	return l.result()
+}
+
+// absent says why vishwa.yaml could not be looked at, and what to do about it.
+func absent(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "is not there; run vishwa init, or go to the folder that holds it"
+	}
+	return "cannot be read: " + cause(err) + "; " + cmp.Or(fault.HintOf(err), "make it readable")
 }
 
 // loader collects the documents of a repository.

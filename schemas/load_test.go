@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 var update = flag.Bool("update", false, "write what is said into testdata")
@@ -220,6 +222,29 @@ func TestValuesOfAColumnMayBeNumbers(t *testing.T) {
 			if got := fmt.Sprint(d.Columns["a"].Values); got != "[0 1 -2.5 true 07]" {
 				t.Error(got)
 			}
+		}
+	}
+}
+
+// unreadable is a tree that cannot be listed.
+type unreadable struct {
+	fs.FS
+	why error
+}
+
+func (u unreadable) ReadDir(name string) ([]fs.DirEntry, error) {
+	return nil, &fs.PathError{Op: "readdir", Path: name, Err: u.why}
+}
+
+// TestATreeThatCannotBeReadSaysWhy: it is no folder without a project.
+func TestATreeThatCannotBeReadSaysWhy(t *testing.T) {
+	for want, why := range map[string]error{
+		"vishwa.yaml: cannot be read: git status: git-lfs: not found; install it": fault.WithHint(fault.New(fault.Invalid, "git status: git-lfs: not found"), "install it"),
+		"vishwa.yaml: is not there; run vishwa init":                              fs.ErrNotExist,
+	} {
+		tree := struct{ fs.ReadDirFS }{unreadable{repo(nil), why}}
+		if _, problems := Load(t.Context(), tree); !strings.Contains(said(problems), want) {
+			t.Errorf("got %s; want %s", said(problems), want)
 		}
 	}
 }

@@ -4,6 +4,7 @@
 package schemas
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ type repository struct {
 	fsys    fs.FS
 	seen    map[string]entry
 	folders map[string]map[string]fs.DirEntry // those that were listed
+	unread  map[string]error                  // why a folder could not be listed
 	guesses guesses
 }
 
@@ -40,7 +42,7 @@ type entry struct {
 }
 
 func newRepository(fsys fs.FS) *repository {
-	return &repository{fsys: fsys, seen: map[string]entry{}, folders: map[string]map[string]fs.DirEntry{}}
+	return &repository{fsys: fsys, seen: map[string]entry{}, folders: map[string]map[string]fs.DirEntry{}, unread: map[string]error{}}
 }
 
 // entryAt tells what is at p, which is a valid path.
@@ -96,7 +98,7 @@ func (r *repository) lstat(p string) (fs.FileInfo, error) {
 	}
 	e, ok := r.list(path.Dir(p))[path.Base(p)]
 	if !ok {
-		return nil, fs.ErrNotExist
+		return nil, cmp.Or(r.unread[path.Dir(p)], fs.ErrNotExist)
 	}
 	return e.Info()
 }
@@ -106,7 +108,10 @@ func (r *repository) list(dir string) map[string]fs.DirEntry {
 	if m, ok := r.folders[dir]; ok {
 		return m
 	}
-	entries, _ := fs.ReadDir(r.fsys, dir) // whatever is missing is reported when it is asked for
+	entries, err := fs.ReadDir(r.fsys, dir)
+	if err != nil {
+		r.unread[dir] = err // reported when something in it is asked for
+	}
 	m := make(map[string]fs.DirEntry, len(entries))
 	for _, e := range entries {
 		m[e.Name()] = e

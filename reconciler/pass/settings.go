@@ -4,6 +4,7 @@ package pass
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -51,7 +52,7 @@ func Settings(tree fs.FS) (*schemas.Project, *trust.Trust, error) {
 		return nil, nil, fault.WithHint(fault.New(fault.Missing, "the repository has no vishwa.yaml"), "make one with vishwa init, or name another repository with -C")
 	}
 	if err != nil {
-		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "read vishwa.yaml: %w", err), "make it a plain file that you may read")
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "read vishwa.yaml: %w", err), "%s", cmp.Or(fault.HintOf(err), "make it a plain file that you may read"))
 	}
 	project := ParseProject(raw)
 	t, err := readTrust(tree, project)
