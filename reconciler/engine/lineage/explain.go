@@ -43,6 +43,9 @@ func (x indexed) entry(e *ledger.Entry) Node {
 	x.shown[seq] = true
 	n.addFact("recorded", e.Time.UTC().Format(time.RFC3339)+" by "+e.Actor)
 	n.addFact("why", e.Reason)
+	for _, f := range e.PlainFindings() {
+		n.addFact(string(f.Level), f.Rule+": "+f.Message)
+	}
 	if s := x.Facts.Suspension(e.Ref); s != nil && x.isLatest(e) {
 		n.addFact("suspended", fmt.Sprintf("by %s at %s (entry %d): %s", s.Actor, s.Time.UTC().Format(time.RFC3339), s.Seq, s.Reason))
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -157,6 +158,32 @@ func TestARefusalJustBeforeActingHolds(t *testing.T) {
 	}
 	if o := got["deployment/a"]; o.End != Held || o.Text != "needs model/a, which is held" {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestAWarningWhileActingIsToldAndRecorded: one that the plan told already is not told again.
+func TestAWarningWhileActingIsToldAndRecorded(t *testing.T) {
+	s := newShop()
+	f := ledger.Finding{Rule: "model/carries", Level: ledger.Warn, Ref: ref("model/a"), Message: "it carries a chat template", Hint: "read it"}
+	s.deny[f.Ref] = f
+	if o := s.run(t)["model/a"]; o.End != Ended {
+		t.Fatalf("%+v", o)
+	}
+	if e := s.facts.Latest[f.Ref]; !slices.Equal(e.Findings, []ledger.Finding{f}) || e.Action != ledger.Select {
+		t.Errorf("%+v", e)
+	}
+	var said []string
+	a := &execution{Config: Config{Now: time.Now, Tell: func(e Event) { said = append(said, e.Text) }}}
+	j := &job{}
+	for range 2 { // once before a model is scored, and once after
+		a.remark(j, []ledger.Finding{f})
+	}
+	if want := []string{"warning: model/carries: it carries a chat template; read it"}; !slices.Equal(said, want) || len(j.found) != 1 {
+		t.Errorf("it said %q, and records %v", said, j.found)
+	}
+	a.plan.Findings, j.found, said = j.found, nil, nil
+	if a.remark(j, []ledger.Finding{f}); len(said) != 0 || len(j.found) != 0 {
+		t.Errorf("the plan told it already: %q, %v", said, j.found)
 	}
 }
 

@@ -72,7 +72,8 @@ func (a *execution) end(s plan.Step, seq int64, err error) Outcome {
 	}
 }
 
-// judge asks the policies; a denial is recorded and returned as a refusal.
+// judge asks the policies; a denial is recorded and returned as a refusal. What they warn of
+// or note, and the plan could not know yet, is told, and recorded with what j comes to.
 func (a *execution) judge(ctx context.Context, j *job, m Material) error {
 	m.Recipe, m.Of, m.Scored = j.recipe, a.of, a.scored
 	found, err := a.Judge(ctx, j.Step, m)
@@ -81,6 +82,7 @@ func (a *execution) judge(ctx context.Context, j *job, m Material) error {
 	}
 	denied := slices.DeleteFunc(slices.Clone(found), func(f ledger.Finding) bool { return f.Level != ledger.Denied })
 	if len(denied) == 0 {
+		a.remark(j, found)
 		return nil
 	}
 	var o Outcome
@@ -90,6 +92,24 @@ func (a *execution) judge(ctx context.Context, j *job, m Material) error {
 		return o.Error
 	}
 	return refusal{denied}
+}
+
+// remark tells of the findings that deny nothing, each once.
+func (a *execution) remark(j *job, found []ledger.Finding) {
+	for _, f := range found {
+		if slices.Contains(a.plan.Findings, f) || slices.Contains(j.found, f) {
+			continue
+		}
+		level, text := "note", f.Rule+": "+f.Message
+		if f.Level == ledger.Warn {
+			level = "warning"
+		}
+		if f.Hint != "" {
+			text += "; " + f.Hint
+		}
+		a.sendEvent(j.Ref, Output, level+": "+text)
+		j.found = append(j.found, f)
+	}
 }
 
 // denial records a refusal, once for the same key under the same findings.

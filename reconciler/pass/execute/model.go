@@ -51,7 +51,7 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	}
 	failpoint.At(failpoint.Signed)
 	e := a.base(done(j), j)
-	e.Model, e.Metrics, e.Scores, e.Findings = released, trained.Metrics, scores, found
+	e.Model, e.Metrics, e.Scores, e.Findings = released, trained.Metrics, scores, append(e.Findings, found...)
 	e.Outputs = map[string]port.Artifact{"model": released.Artifact}
 	return a.record(ctx, j, e)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -162,7 +163,8 @@ type job struct {
 	node   *graph.Node
 	recipe port.Recipe
 	seq    int64
-	came   string // what it came to, where that is not why it was done
+	came   string           // what it came to, where that is not why it was done
+	found  []ledger.Finding // while acting, that deny nothing and that the plan did not tell
 }
 
 // record appends what j made and lets what needs it see it.
@@ -248,7 +250,7 @@ func (a *execution) base(action ledger.Action, j *job) ledger.Entry {
 	e := ledger.Entry{
 		Action: action, Ref: j.Ref, Key: j.Key, Revision: a.Common.Revision, Author: a.Common.Author,
 		Plan: a.Common.Plan, Policy: a.Common.Policy, Verdict: "allow", Actor: a.Common.Actor,
-		Reason: j.Why,
+		Reason: j.Why, Findings: slices.Clone(j.found),
 	}
 	e.ApprovedBy(a.Common.Approved[j.Ref])
 	if j.node != nil {
