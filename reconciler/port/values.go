@@ -298,6 +298,8 @@ type Live struct {
 	Log *Logging `json:"log,omitempty"`
 	// Beside is the release that is tried beside this one; nil where none is.
 	Beside *Trial `json:"beside,omitempty"`
+	// Left is what stays of a release that was begun and has not ended; empty where nothing does.
+	Left string `json:"left,omitempty"`
 }
 
 // Trial is a release that answers a part of the requests, beside the one that serves.

@@ -278,6 +278,11 @@ func TestWhatLivesIsObserved(t *testing.T) {
 	}{
 		"healthy":  {func(*world, *Observed) {}, "deployment/m", Keep, "up to date"},
 		"crashes":  {func(_ *world, s *Observed) { live(s, port.Failing, "exit 1\nmore") }, "deployment/m", Remake, "is failing: exit 1"},
+		"half begun": {func(_ *world, s *Observed) {
+			l := s.Live[ref("deployment/m")]
+			l.Left = "a file is at a step of a release that has not ended"
+			s.Live[ref("deployment/m")] = l
+		}, "deployment/m", Remake, "serves, and a file is at a step of a release that has not ended"},
 		"rebooted": {func(_ *world, s *Observed) { s.Live = nil }, "deployment/m", Remake, "is not served any more"},
 		"someone else": {func(_ *world, s *Observed) {
 			s.Live = map[schemas.Ref]port.Live{ref("deployment/m"): {Key: "x", Health: port.Ready}}

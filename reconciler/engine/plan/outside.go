@@ -73,6 +73,8 @@ func (c *computing) deployment(s *Step, recipe port.Recipe) {
 	// had is then a release, and asks for what releases ask for.
 	s.Restores = recorded && stands == c.seen.Facts.Latest[s.Ref]
 	switch {
+	case live.Key == s.Key && live.Health == port.Ready && recorded && live.Left != "":
+		s.Why = "serves, and " + first(live.Left)
 	case live.Key == s.Key && live.Health == port.Ready && recorded:
 		s.Do, s.Why, s.Restores = Keep, "up to date", false
 	case live.Key == s.Key && live.Health == port.Ready:

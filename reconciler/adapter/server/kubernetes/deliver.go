@@ -456,7 +456,7 @@ func (w *work) taken(ctx context.Context, all []owned.Object, within time.Durati
 }
 
 // strays is what of a delivery is not as it was left: of the file, by whoever may write to the branch, or of the cluster.
-func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec record, way string) (string, error) {
+func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec record, way string, l *port.Live) (string, error) {
 	d, err := s.delivery(name, rec.Served.Place)
 	if err != nil {
 		return "", err
@@ -470,8 +470,11 @@ func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec re
 	case err != nil:
 		return "", err
 	case !known: // then it is the cluster that counts
-	case slices.Contains(rec.Wrote, digest.Of(raw)), bytes.Equal(raw, declared):
-	case d.sealed(raw): // a step of another replica
+	case bytes.Equal(raw, declared):
+	case d.sealed(raw), raw != nil && slices.Contains(rec.Wrote, digest.Of(raw)): // a step, of ours or of another replica
+		if !s.busy(name) { // a pass has the lease, and ends it where it is wanted no more
+			l.Left = what + " is at a step of a release that has not ended"
+		}
 	case raw == nil:
 		return "somebody removed " + what + way, nil
 	default:

@@ -267,6 +267,30 @@ func TestWhatSomebodyWroteMeanwhileIsNotWrittenOver(t *testing.T) {
 	}
 }
 
+// TestWhatWasBegunAndIsWantedNoMoreIsTakenOut: its pods would run until the next release.
+func TestWhatWasBegunAndIsWantedNoMoreIsTakenOut(t *testing.T) {
+	t.Parallel()
+	s, b := onBranch(t)
+	release := delivered(s.release)
+	one := release("one", "v1")
+	s.apply(one)
+	was := b.at(deliveredTo)
+	if l := s.observe("one"); l.Left != "" {
+		t.Errorf("as applied it is %+v", l)
+	}
+	resume := s.double.Halt("gitops")
+	begun := release("one", "v2")
+	begun.Timeout = time.Second
+	s.refused(begun, fault.Transient, "is written to", "")
+	if l := s.observe("one"); l.Health != port.Ready || !strings.HasPrefix(l.Left, "models/prod/one.yaml of branch environments/prod is at a step of a release that has not ended") {
+		t.Errorf("while the next is begun it is %+v", l)
+	}
+	resume()
+	if l := s.apply(one); l.Left != "" || b.at(deliveredTo) != was || len(s.double.Objects("secrets")) != 1 {
+		t.Errorf("applied again it is %+v with Secrets %v, and the branch has\n%s", l, s.double.Objects("secrets"), b.at(deliveredTo))
+	}
+}
+
 // TestWhatWasBegunAndReplacedLeavesNoSecret: it reads the store, and what was passed to it.
 func TestWhatWasBegunAndReplacedLeavesNoSecret(t *testing.T) {
 	t.Parallel()

@@ -51,7 +51,7 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 // fillHealth fills in how it stands.
 func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, rec record, l *port.Live) error {
 	at := *rec.Served
-	drift, err := s.drift(ctx, c, name, rec)
+	drift, err := s.drift(ctx, c, name, rec, l)
 	if err != nil {
 		return err
 	}
@@ -73,11 +73,11 @@ func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, re
 	return nil
 }
 
-// drift is what is not as it is declared, and what to do about it; "" is nothing.
-func (s *server) drift(ctx context.Context, c *kube.Client, name string, rec record) (string, error) {
+// drift is what is not as it is declared, and what to do about it; "" is nothing. It fills in what is left of another release.
+func (s *server) drift(ctx context.Context, c *kube.Client, name string, rec record, l *port.Live) (string, error) {
 	const way = "; run vishwa apply, or let the controller: it is made as declared again"
 	if rec.Served.Place.Git != nil {
-		return s.strays(ctx, c, name, rec, way)
+		return s.strays(ctx, c, name, rec, way, l)
 	}
 	drift, err := s.seen.Drift(ctx, s.hand(c, name), rec.Served.Objects)
 	if drift != "" {
