@@ -5,6 +5,7 @@
 package policy
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/lfs"
 )
 
 //go:embed *.rego
@@ -137,6 +139,9 @@ func gather(fsys fs.FS, paths []string, team bool) ([]module, error) {
 			if err != nil {
 				return err
 			}
+			if _, is := lfs.Parse(text); is {
+				return fault.WithHint(fault.New(fault.Invalid, "%s %s", name, lfs.NotTheFile), "%s", lfs.Way(name))
+			}
 			if bytes += len(text); bytes > maxRegoBytes {
 				return fmt.Errorf("%s: with it, rules have more than %d MiB", name, maxRegoBytes>>20)
 			}
@@ -144,7 +149,8 @@ func gather(fsys fs.FS, paths []string, team bool) ([]module, error) {
 			return nil
 		})
 		if err != nil {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "load policy from %s: %w", p, err), "correct spec.policy.paths in vishwa.yaml, or the folder")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "load policy from %s: %w", p, err), "%s",
+				cmp.Or(fault.HintOf(err), "correct spec.policy.paths in vishwa.yaml, or the folder"))
 		}
 		if len(mods) == before && !seen[p] {
 			return nil, fault.WithHint(fault.New(fault.Invalid, "load policy from %s: it holds no .rego file", p), "correct spec.policy.paths in vishwa.yaml, or add rules")

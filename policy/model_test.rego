@@ -105,6 +105,12 @@ test_a_saved_model_of_unknown_operators if {
 	g.hint == "save the model as one of: onnx"
 }
 
+test_a_pointer_of_git_lfs if {
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": [{"path": "m.safetensors", "format": "lfs-pointer"}]}])
+	some f in model.deny with input as about({"metric": "auc"}, known)
+	contains(f.hint, "git lfs pull")
+}
+
 test_names_outside if {
 	some format in ["onnx-outside", "shards-outside"]
 	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": [{"path": "m", "format": format}]}])

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/vishwaops/vishwa/reconciler/format/lfs"
 	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
 )
 
@@ -40,6 +41,9 @@ func (r *repository) contents(file string) ([]byte, string) {
 		return nil, fmt.Sprintf("cannot be read: %s; make it readable", cause(err))
 	case len(b) > maxBytes:
 		return nil, tooLarge
+	}
+	if _, is := lfs.Parse(b); is {
+		return nil, lfs.NotTheFile + "; " + lfs.Way(file)
 	}
 	return b, ""
 }

@@ -272,6 +272,10 @@ func TestSettingsAreReadBesideBrokenDeclarations(t *testing.T) {
 	if p, _, err := Settings(fstest.MapFS{"vishwa.yaml": {Data: []byte("{")}}); err != nil || p == nil {
 		t.Errorf("%v", err)
 	}
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("7", 64) + "\nsize 12345\n"
+	if _, _, err := Settings(tree(with("trust.yaml", pointer))); fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "git lfs pull --include trust.yaml") {
+		t.Errorf("a pointer of Git LFS: %v; %s", err, fault.HintOf(err))
+	}
 	if _, _, err := Settings(tree(with("trust.yaml", "kind: Nonsense\n"))); fault.Of(err) != fault.Invalid {
 		t.Errorf("%v", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/lfs"
 	"github.com/vishwaops/vishwa/reconciler/format/yamlpos"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -100,6 +101,9 @@ func readTrust(tree fs.FS, project *schemas.Project) (*trust.Trust, error) {
 	}
 	if err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", name, err), "add the trust file, or correct spec.trust of vishwa.yaml")
+	}
+	if _, is := lfs.Parse(raw); is {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: it %s", name, lfs.NotTheFile), "%s", lfs.Way(name))
 	}
 	if yamlpos.Crowded(raw, maxSigns) >= 0 {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: it holds more than %d values", name, maxSigns/2), "make it shorter: a trust file names people, their keys and roles")

@@ -43,3 +43,12 @@ func Parse(b []byte) (Pointer, bool) {
 	n, err := strconv.ParseInt(s[1], 10, 64)
 	return Pointer{OID: o[1], Size: n}, err == nil
 }
+
+// NotTheFile says what a file is that is to be read as it is, and is a pointer.
+const NotTheFile = "is a Git LFS pointer and not the file itself"
+
+// Way says what to do about a pointer in place of a file that Git itself is to hold: a
+// declaration, a trust file or a rule.
+func Way(file string) string {
+	return "keep it in Git itself (take it out of .gitattributes, and commit what git lfs pull --include " + file + " brings)"
+}
