@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,6 +18,8 @@ import (
 var theirs = map[string]string{
 	"violation": "deny", "violations": "deny", "denies": "deny", "denied": "deny", "denials": "deny", "error": "deny", "errors": "deny", "fail": "deny", "failure": "deny", "failures": "deny",
 	"block": "deny", "blocks": "deny", "blocked": "deny", "reject": "deny", "rejects": "deny", "rejected": "deny", "refuse": "deny", "refuses": "deny", "refused": "deny", "forbid": "deny", "forbidden": "deny",
+	"denial": "deny", "fails": "deny", "failed": "deny", "disallow": "deny", "disallows": "deny", "disallowed": "deny", "prohibit": "deny", "prohibits": "deny", "prohibited": "deny",
+	"must_not": "deny", "not_allowed": "deny", "not_permitted": "deny", "allow": "deny", "allows": "deny", "permit": "deny", "permits": "deny",
 	"warning": "warn", "warnings": "warn", "warns": "warn", "notes": "note", "info": "note", "notice": "note",
 }
 
@@ -77,7 +80,34 @@ func levelMeant(name string, head *ast.Head) string {
 	if meant := theirs[name]; meant != "" {
 		return meant
 	}
-	return schemas.Nearest(name, levels)
+	if meant := schemas.Nearest(name, levels); meant != "" || len(name) < 4 {
+		return meant
+	}
+	for _, other := range slices.Sorted(maps.Keys(theirs)) {
+		if len(other) > 4 && oneEdit(strings.ToLower(name), other) {
+			return theirs[other]
+		}
+	}
+	return ""
+}
+
+// oneEdit tells whether b is a with one letter added, left out or changed, or with two beside each other exchanged.
+func oneEdit(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	a, b = a[i:], b[i:]
+	switch {
+	case len(a) == len(b):
+		return a == "" || a[1:] == b[1:] || len(a) > 1 && a[0] == b[1] && a[1] == b[0] && a[2:] == b[2:]
+	case len(b) == len(a)+1:
+		return a == b[1:]
+	}
+	return false
 }
 
 // finds tells whether a rule's value may be meant for findings: a list or a set of them, or that there is one.

@@ -28,6 +28,16 @@ func TestASetThatJudgesNothingIsNamed(t *testing.T) {
 		"denies.ours contains \"no\" if true\n":                                         "deny contains",
 		"denies := {\"no\"}\n":                                                          "deny contains",
 		"reject contains \"no\" if true\n":                                              "deny contains",
+		"denial contains \"no\" if true\n":                                              "deny contains",
+		"disalow contains \"no\" if true\n":                                             "deny contains",
+		"alow if true\n":                                                                "deny contains",
+		"must_not contains \"no\" if true\n":                                            "deny contains",
+		"prohibt contains \"no\" if true\n":                                             "deny contains",
+		"not_allowed contains \"no\" if true\n":                                         "deny contains",
+		"violaton contains \"no\" if true\n":                                            "deny contains",
+		"warnigs contains \"no\" if true\n":                                             "warn contains",
+		"allow if true\n\ndeny contains \"no\" if not allow\n":                          "",
+		"default allow := false\n":                                                      "",
 		"warn_above := 0.5\n":                                                           "",
 		"node := 3\n":                                                                   "",
 	} {
@@ -40,5 +50,14 @@ func TestASetThatJudgesNothingIsNamed(t *testing.T) {
 				t.Errorf("%s: %v; %s", text, err, fault.HintOf(err))
 			}
 		}
+	}
+}
+
+// TestARuleThatGitLFSKeepsIsNamed: it is neither rules nor a syntax error of theirs.
+func TestARuleThatGitLFSKeepsIsNamed(t *testing.T) {
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("7", 64) + "\nsize 12345\n"
+	_, err := New(fstest.MapFS{"policy/a.rego": {Data: []byte(pointer)}}, []string{"policy"}, Options{})
+	if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "policy/a.rego is a Git LFS pointer") || !strings.Contains(fault.HintOf(err), "git lfs pull --include policy/a.rego") {
+		t.Errorf("%v; %s", err, fault.HintOf(err))
 	}
 }
