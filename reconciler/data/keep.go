@@ -166,7 +166,7 @@ func (w *Workspace) show(rel string) error {
 	}
 	var now strings.Builder
 	for l := range strings.Lines(string(was)) {
-		if s := strings.TrimSpace(l); s != ignoring(rel) && s != "/"+path.Base(rel) {
+		if !says(l, ignoring(rel)) && !says(l, "/"+path.Base(rel)) {
 			now.WriteString(l)
 		}
 	}

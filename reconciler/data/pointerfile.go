@@ -73,8 +73,18 @@ func replaceAs(file string, b []byte, mode fs.FileMode) error {
 // escaped is what means something in a .gitignore (gitignore(5)); DVC escapes the same.
 var escaped = lazyregexp.New(`[\\\[\]!*#?]`)
 
-// ignoring is the line for a file or folder.
-func ignoring(rel string) string { return "/" + escaped.ReplaceAllString(path.Base(rel), `\$0`) }
+// ignoring is the line for a file or folder. Git leaves out spaces at its end that nothing
+// escapes; DVC writes them so, and hides nothing by it.
+func ignoring(rel string) string {
+	line := "/" + escaped.ReplaceAllString(path.Base(rel), `\$0`)
+	bare := strings.TrimRight(line, " ")
+	return bare + strings.Repeat(`\ `, len(line)-len(bare))
+}
+
+// says tells whether a line of a .gitignore is this one, with or without space around it.
+func says(l, line string) bool {
+	return strings.TrimRight(l, "\r\n") == line || strings.TrimSpace(l) == line
+}
 
 // inGit tells whether a folder is in a work tree of Git.
 func inGit(dir string) bool {
@@ -105,7 +115,7 @@ func (w *Workspace) gitignore(ctx context.Context, rel string) error {
 		return fault.New(fault.Denied, "read %s: %w", file, err)
 	}
 	for l := range strings.Lines(string(was)) {
-		if strings.TrimSpace(l) == line {
+		if says(l, line) {
 			return nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -214,6 +215,36 @@ func TestAddsBesideEachOtherAreAllHidden(t *testing.T) {
 		if !strings.Contains(string(b), "/"+name+"\n") {
 			t.Errorf("%s is not hidden: %v\n%s", name, err, b)
 		}
+	}
+}
+
+// TestANameThatEndsInSpacesIsHidden, and is shown again when it is removed: held against git.
+func TestANameThatEndsInSpacesIsHidden(t *testing.T) {
+	w := made(t, map[string]string{"trail  ": "one"}, nil)
+	git := func(args ...string) (string, error) {
+		out, err := exec.Command("git", append([]string{"-C", w.Root()}, args...)...).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := git("init", "-q"); err != nil {
+		t.Fatal(out, err)
+	}
+	at := filepath.Join(w.Root(), "trail  ")
+	for range 2 { // the second time changes nothing
+		if _, err := w.Add(t.Context(), []string{at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := git("check-ignore", "-q", "trail  "); err != nil {
+		t.Errorf("git does not ignore it: %s, %v", out, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(w.Root(), ".gitignore")); err != nil || strings.Count(string(b), "trail") != 1 {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := w.show("trail  "); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := git("check-ignore", "-q", "trail  "); err == nil {
+		t.Errorf("git ignores it still: %s", out)
 	}
 }
 
